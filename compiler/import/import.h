@@ -1,0 +1,36 @@
+// ONNX in: file or bytes to Graph, opsets 7 to 17. A parser is a trust boundary: whatever the
+// bytes, the result is a verified Graph or an Error of one line naming node, op, attribute, value.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/graph.h"
+
+namespace workbench {
+
+struct ImportOptions {
+  // --shape NAME=1,3,224,224 : fixes the dynamic dimensions of a graph input. A symbolic or absent
+  // first (batch) dimension of a graph input becomes 1 by itself; any other needs its --shape.
+  std::map<std::string, Shape> input_shapes;
+};
+
+Graph import_onnx(const std::filesystem::path& path, const ImportOptions& options = {});
+// `name` is used in errors and as the graph's fallback name.
+Graph import_onnx_bytes(std::string_view bytes, const std::string& name,
+                        const ImportOptions& options = {});
+
+// The rows of `workbench ops`: ONNX operators the importer knows, from the importer's own table.
+struct SupportedOp {
+  std::string name;
+  std::string note;
+};
+std::vector<SupportedOp> importable_ops();
+
+// Reads an ONNX TensorProto file (.pb), as in ONNX test data. Throws Error.
+Tensor read_tensor_proto(const std::filesystem::path& path);
+
+}  // namespace workbench

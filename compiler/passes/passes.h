@@ -1,0 +1,43 @@
+// Target-neutral rewrites of a float Graph. Each pass is one function `bool f(Graph&)` (true: it
+// changed something) that keeps what the network computes and keeps the names of the values a user
+// can see; the pipeline is the table in passes.cpp.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "core/graph.h"
+
+namespace workbench {
+
+struct Pass {
+  std::string_view name;
+  bool (*run)(Graph&);
+};
+
+bool drop_identities(Graph& graph);  // Identity, Dropout, no-op Reshape/Pad/Transpose/Slice/Resize
+bool fold_constants(Graph& graph);   // nodes whose operands are all constant
+bool absorb_qdq(Graph& graph);       // Q/DQ pairs become `quantization` on the real-valued Value
+bool canonicalize_padding(Graph& graph);  // constant-0 Pad into the window behind it
+bool fold_scale_after(Graph& graph);      // BatchNorm, Mul/Add by constants into the conv before
+bool fold_scale_before(Graph& graph);     // the same into the conv behind, where it is exact
+bool scale_to_conv(Graph& graph);  // a BatchNorm/Mul/Add that is left becomes a 1x1 depthwise conv
+bool fuse_activation(Graph& graph);  // Relu, Clip, LeakyRelu, PRelu into Conv, Add, Gemm
+bool flatten_concat(Graph& graph);   // concat of concat
+bool pool_to_average(Graph& graph);  // Reduce mean over space -> AveragePool of the whole map
+bool gemm_to_conv(Graph& graph);     // Gemm on 1x1 maps whose result feeds convolutions
+bool remove_dead(Graph& graph);      // nodes and values nobody reads
+
+std::span<const Pass> float_pipeline();
+
+// Runs the passes in order, verify() after each (a violation is a CHECK), writing
+// DIR/NN_name.txt after each when `dump` is not empty. The whole table is repeated until nothing
+// changes.
+void run_passes(Graph& graph, std::span<const Pass> passes, const std::filesystem::path& dump = {});
+
+// One line per node: name, op, shapes. For --dump-passes and tests.
+std::string print_graph(const Graph& graph);
+
+}  // namespace workbench

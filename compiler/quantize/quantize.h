@@ -1,0 +1,69 @@
+// From a float Graph to an integer one, with the published xfDNN recalibration (xdnn.md 3.5 to
+// 3.7): per-channel weight thresholds, activation thresholds by J divergence over the cumulative
+// histogram, thresholds shared across concat and eltwise, scale and shift from thresholds.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "compiler/quantize/calibrate.h"
+#include "core/graph.h"
+
+namespace workbench {
+
+// What one target's requantization stage can express (xdnn.md 3.6 table).
+struct RequantizeLimits {
+  int scale_bits = 16;
+  int conv_shift_max = 32;   // POSTMAX of V3 8-bit conv
+  int other_shift_max = 40;  // POSTMAX of V3 8-bit scale/eltwise/pool
+  int bias_bits = 24;        // bias is added to the accumulator in this width
+};
+
+struct QuantizeOptions {
+  int bits = 8;
+  RequantizeLimits limits;
+  // Why this node cannot run as integer node on the target, or nothing if it can. Called with the
+  // float graph after the passes. Nodes with a reason stay float, between Dequantize and Quantize.
+  std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason;
+};
+
+// Thresholds and scales by layer, as in the xfDNN quantizer JSON.
+struct LayerQuantization {
+  std::string name;  // node name (the conv's, pool's, eltwise's, concat's)
+  int bits = 8;
+  double threshold_in = 0, threshold_out = 0;
+  std::vector<double> threshold_params;  // per output channel; convolutions only
+  std::vector<std::int32_t> prescale_shift, scale, postscale_shift;
+  std::vector<std::int32_t> positive_scale, negative_scale;  // PReLU only
+};
+struct QuantizerTable {
+  std::vector<LayerQuantization> layers;
+};
+
+// `graph` is float, after the passes; `thresholds` are per value name (calibrate.h). Result:
+//  - every graph input stays float and is followed by a Quantize node (TowardZero, xdnn.md 3.1);
+//  - integer nodes (Conv, ConvTranspose, AveragePool, Binary add, MaxPool, Concat, Resize, Reshape
+//    that keeps N,C,H,W meaning, ...) have int8 values with `quantization`, int8 weights (Oihw,
+//    per-channel thresholds), int32 bias in accumulator units, and `requantize`;
+//  - activation of an integer node is None, Relu or PRelu (then requantize.negative_scale is set);
+//  - the rest is float between Dequantize/Quantize nodes.
+// Value names are kept. Throws Error on NaN/Inf weights (naming the value).
+Graph quantize(const Graph& graph, const Thresholds& thresholds, const QuantizeOptions& options,
+               const QuantizerTable* table = nullptr);
+
+// m -> (prescale shift 0, scale, post shift), xdnn.md 3.6.
+struct ScaleShift {
+  std::int32_t prescale_shift = 0, scale = 0, postscale_shift = 0;
+};
+ScaleShift scale_and_shift(double multiplier, int prescale_max, int scale_bits, int postscale_max);
+
+// The quantizer table of an integer graph, and its JSON form (schema: xdnn.md 3.5). Reading throws
+// Error naming file, layer, key.
+QuantizerTable quantizer_table(const Graph& quantized);
+std::string to_json(const QuantizerTable& table);
+QuantizerTable quantizer_table_from_json(std::string_view text, const std::string& file_name);
+
+}  // namespace workbench

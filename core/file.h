@@ -1,0 +1,20 @@
+// Files as a user expects them: read whole with a clear error, written whole or not at all.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+namespace workbench {
+
+// Throws Error "PATH: cannot read: REASON".
+std::string read_file(const std::filesystem::path& path);
+
+// Writes to a temporary beside `path`, then renames: no half-written file is ever left behind.
+// Throws Error "PATH: cannot write: REASON".
+void write_file(const std::filesystem::path& path, std::string_view contents);
+void write_file(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
+
+}  // namespace workbench

@@ -1,0 +1,48 @@
+// How integer tensors stand for real numbers: the one description that compilers, golden model,
+// import and export read. It holds no arithmetic: rounding and clamping are written once in
+// isa/*/semantics and once in sim/golden.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace workbench {
+
+// How a value between two integers becomes one of them.
+enum class Rounding { HalfUp, HalfEven, HalfAwayFromZero, Floor, TowardZero };
+
+// real = (code - zero_point) * threshold / high(). Thresholds rather than steps are stored because
+// the xfDNN quantizer publishes thresholds (xdnn.md 3.1: "th maps to hi").
+struct Quantization {
+  int bits = 8;
+  bool is_signed = true;
+  std::vector<double> thresholds;         // > 0; one for the tensor, or one per index of `axis`
+  std::vector<std::int64_t> zero_points;  // empty: all 0; else as many as thresholds
+  int axis = 0;                           // meaningful when thresholds.size() > 1
+  Rounding rounding = Rounding::HalfAwayFromZero;  // real -> code
+
+  std::int64_t high() const { return (std::int64_t{1} << (bits - (is_signed ? 1 : 0))) - 1; }
+  std::int64_t low() const { return is_signed ? -high() - 1 : 0; }
+  // Real value of one step. `index` along `axis`; any index when per tensor.
+  double step(std::size_t index = 0) const {
+    return thresholds[thresholds.size() == 1 ? 0 : index] / static_cast<double>(high());
+  }
+  std::int64_t zero_point(std::size_t index = 0) const {
+    if (zero_points.empty()) return 0;
+    return zero_points[zero_points.size() == 1 ? 0 : index];
+  }
+  friend bool operator==(const Quantization&, const Quantization&) = default;
+};
+
+// How a node's integer accumulator becomes its output code:
+//   out = clamp(round(acc * scale[c] / 2^shift[c])), then the node's activation.
+// Bias, in accumulator units, is part of the accumulator. c = output channel.
+struct Requantize {
+  std::vector<std::int32_t> scale;           // one, or one per output channel; 0..65535
+  std::vector<std::int32_t> negative_scale;  // used where acc < 0 (PReLU); empty: same as scale
+  std::vector<std::int32_t> shift;           // as many as scale; 0..40
+  Rounding rounding = Rounding::HalfUp;      // xdnn.md 3.1: rr rounds half toward +infinity
+  friend bool operator==(const Requantize&, const Requantize&) = default;
+};
+
+}  // namespace workbench

@@ -1,0 +1,57 @@
+// Report: a pure function of (program info, timeline, machine info). Metrics with unit and formula,
+// per layer and in total; the waterfall gives every cycle of [0, timeline.end) exactly one layer
+// and one cause.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "isa/program_info.h"
+#include "isa/timeline.h"
+
+namespace workbench {
+
+// Where a cycle of the whole run went. Sum over steps = total cycles.
+enum class Step {
+  Ideal,
+  EdgeAndPadding,
+  FillAndDrain,
+  WeightLoad,
+  DdrStall,
+  PortStall,
+  OtherEngine,
+  Issue
+};
+inline constexpr std::size_t kSteps = 8;
+std::string_view to_string(Step step);
+
+using Waterfall = std::array<Cycles, kSteps>;
+
+struct LayerReport {
+  std::string name, op, shape;
+  std::int64_t macs = 0, ops = 0;
+  Cycles cycles;          // of the total that are this layer's: the sum over layers is the total
+  Cycles busy;            // first instruction's begin to last one's end, overlap included
+  Waterfall waterfall{};  // adds up to `cycles`
+  std::string waits;      // what it waited for, most first: "weights 31%, ddr 4%"
+  std::int64_t ddr_bytes = 0, memory_words = 0;
+  double mac_per_cycle = 0, percent_of_peak = 0;
+};
+
+struct Report {
+  MachineInfo machine;
+  ProgramInfo program;
+  std::vector<LayerReport> layers;
+  Cycles cycles;
+  Waterfall waterfall{};
+  double milliseconds = 0, images_per_second = 0, mac_per_cycle = 0, array_efficiency = 0;
+  std::int64_t ddr_bytes = 0;
+  double host_milliseconds = 0;
+};
+
+Report make_report(const ProgramInfo& program, const Timeline& timeline,
+                   const MachineInfo& machine);
+
+}  // namespace workbench

@@ -1,0 +1,67 @@
+// What every target's program tells reports about itself: layers (the rows of the per-layer table)
+// and, per instruction, which layer it belongs to. Target programs contain one of these.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+#include "core/units.h"
+
+namespace workbench {
+
+struct LayerInfo {
+  std::string name;                 // ONNX node name (of the first merged node)
+  std::string op;                   // "Conv 3x3/2 +Relu +MaxPool", ...
+  Shape shape;                      // of the result, [N, C, H, W]
+  std::vector<std::string> merged;  // all ONNX nodes it stands for
+  std::int64_t macs = 0;            // of the imported network, never padded
+  std::int64_t ops = 0;             // as xfDNN counts
+  std::int64_t memory_words = 0;    // activation-memory words of the result
+};
+
+struct HostStepInfo {
+  std::string name, op, reason;
+  double milliseconds = 0;  // estimate
+};
+
+struct ProgramInfo {
+  std::string network, machine;
+  std::vector<LayerInfo> layers;
+  std::vector<std::int32_t> instruction_layer;  // per instruction: index into layers
+  std::vector<std::string> instruction_text;    // per instruction: opcode and layer, for traces
+  std::vector<HostStepInfo> host_steps;
+  std::int64_t network_macs = 0, network_ops = 0, network_parameters = 0;
+  std::int64_t peak_bytes = 0, minimum_bytes = 0, extent_bytes = 0, capacity_bytes = 0;
+  std::int64_t moveops = 0;  // AM-format bytes of gathers and scatters of intermediate tensors
+};
+
+// What a report needs of a machine.
+struct MachineInfo {
+  std::string name;
+  std::string summary;                  // "96x16 array, 9 MB AM, DDR 19.2 GB/s x 0.65"
+  double report_clock_mhz = 0;          // clock of all Cycles
+  double peak_macs_per_cycle = 0;       // of the array, in the report clock
+  std::string array_resource = "conv";  // the resource whose time the waterfall explains
+};
+
+struct Hazard {
+  enum class Kind {
+    UninitializedRead,
+    OutOfRange,
+    ReadAfterWrite,
+    WriteAfterRead,
+    WriteAfterWrite,
+    Deadlock
+  };
+  Kind kind = Kind::UninitializedRead;
+  std::int32_t instruction = -1, other_instruction = -1;
+  std::string layer, other_layer;
+  std::int64_t address = 0;  // activation-memory word, or DDR byte (says `space`)
+  std::string space;         // "AM" or "DDR"
+  Cycles time;
+};
+std::string to_string(const Hazard& hazard);  // one line
+
+}  // namespace workbench

@@ -1,0 +1,21 @@
+// The golden model: what a quantized Graph means, one readable function per op, slow and obvious.
+// It shares no arithmetic with compiler, semantics or simulators: rounding, clamping and
+// requantization are written here again, from xdnn.md section 3. Includes core alone, and nothing
+// of core that computes on tensor values (no core/eval).
+//
+// Host ops (float nodes between Dequantize and Quantize): float32 operands, double inside, terms in
+// ascending index order, one rounding to float32 at the end.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "core/graph.h"
+
+namespace workbench::golden {
+
+// One tensor per value of `quantized` (constants included), indexed by ValueId. `inputs` as in
+// Graph::inputs. Batch must be 1.
+std::vector<Tensor> run(const Graph& quantized, std::span<const Tensor> inputs);
+
+}  // namespace workbench::golden
