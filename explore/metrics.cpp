@@ -1,0 +1,42 @@
+#include "explore/metrics.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr Metric kTotals[] = {
+    {"cycles", "cycles", "end of the run, in the machine's report clock",
+     [](const Report& r) -> MetricValue { return r.cycles.value; }},
+    {"milliseconds", "ms", "cycles / report clock",
+     [](const Report& r) -> MetricValue { return r.milliseconds; }},
+    {"images_per_second", "images/s", "1000 / milliseconds",
+     [](const Report& r) -> MetricValue { return r.images_per_second; }},
+    {"mac_per_cycle", "MAC/cycle", "MACs of the layers on the accelerator / cycles",
+     [](const Report& r) -> MetricValue { return r.mac_per_cycle; }},
+    {"array_efficiency", "fraction", "mac_per_cycle / peak MAC/cycle of the array",
+     [](const Report& r) -> MetricValue { return r.array_efficiency; }},
+    {"ddr_bytes", "bytes", "bytes moved between DDR and the accelerator",
+     [](const Report& r) -> MetricValue { return r.ddr_bytes; }},
+    {"moveops", "bytes", "AM-format bytes of gathers and scatters of intermediate tensors",
+     [](const Report& r) -> MetricValue { return r.program.moveops; }},
+    {"host_milliseconds", "ms", "estimate, sum over host steps; never in cycles or images/s",
+     [](const Report& r) -> MetricValue { return r.host_milliseconds; }},
+};
+
+constexpr Metric kMemory[] = {
+    {"peak_bytes", "bytes", "most activation memory that holds live tensors at one time",
+     [](const Report& r) -> MetricValue { return r.program.peak_bytes; }},
+    {"minimum_bytes", "bytes", "largest sum of live volumes at one step: no allocation needs less",
+     [](const Report& r) -> MetricValue { return r.program.minimum_bytes; }},
+    {"extent_bytes", "bytes", "end of the highest address used",
+     [](const Report& r) -> MetricValue { return r.program.extent_bytes; }},
+    {"capacity_bytes", "bytes", "activation memory of the machine",
+     [](const Report& r) -> MetricValue { return r.program.capacity_bytes; }},
+};
+
+}  // namespace
+
+std::span<const Metric> total_metrics() { return kTotals; }
+std::span<const Metric> memory_metrics() { return kMemory; }
+
+}  // namespace workbench

@@ -1,0 +1,322 @@
+// The waterfall by one sweep over the timeline: at every moment the array's own interval explains
+// the cycle if there is one, else whatever instruction holds the array up does.
+#include "explore/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <span>
+
+namespace workbench {
+
+namespace {
+
+// What one resource does during [begin, end) for one layer; only useful or stalled time, no waits.
+struct Busy {
+  Cycles begin, end;
+  std::int32_t instruction = 0;
+  std::size_t layer = 0;
+  Cause cause = Cause::Work;
+};
+
+bool is_busy(Cause cause) {
+  switch (cause) {
+    case Cause::Work:
+    case Cause::FillDrain:
+    case Cause::WeightLoad:
+    case Cause::DdrStall:
+    case Cause::PortStall:
+      return true;
+    case Cause::WaitEngine:
+    case Cause::Issue:
+    case Cause::Idle:
+      return false;
+  }
+  CHECK(false, "cause {}", static_cast<int>(cause));
+}
+
+// Work counts as EdgeAndPadding until the layer's MACs are known to be a part of it.
+Step array_step(Cause cause) {
+  switch (cause) {
+    case Cause::Work:
+      return Step::EdgeAndPadding;
+    case Cause::FillDrain:
+      return Step::FillAndDrain;
+    case Cause::WeightLoad:
+      return Step::WeightLoad;
+    case Cause::DdrStall:
+      return Step::DdrStall;
+    case Cause::PortStall:
+      return Step::PortStall;
+    case Cause::WaitEngine:
+    case Cause::Issue:
+    case Cause::Idle:
+      break;
+  }
+  CHECK(false, "the array is not busy with {}", to_string(cause));
+}
+
+std::optional<std::size_t> layer_of(const ProgramInfo& program, std::int32_t instruction) {
+  if (instruction < 0) return std::nullopt;
+  const auto index = static_cast<std::size_t>(instruction);
+  CHECK(index < program.instruction_layer.size(), "instruction {} of {}", index,
+        program.instruction_layer.size());
+  const std::int32_t layer = program.instruction_layer[index];
+  if (layer < 0) return std::nullopt;
+  CHECK(static_cast<std::size_t>(layer) < program.layers.size(), "layer {}", layer);
+  return static_cast<std::size_t>(layer);
+}
+
+// Busy intervals of each resource, in order of time.
+std::vector<std::vector<Busy>> busy_by_resource(const ProgramInfo& program,
+                                                const Timeline& timeline) {
+  std::vector<std::vector<Busy>> result(timeline.resources.size());
+  for (const Interval& interval : timeline.intervals) {
+    if (!is_busy(interval.cause) || interval.begin == interval.end) continue;
+    const auto layer = layer_of(program, interval.instruction);
+    if (!layer) continue;
+    result.at(static_cast<std::size_t>(interval.resource))
+        .push_back({interval.begin, interval.end, interval.instruction, *layer, interval.cause});
+  }
+  return result;
+}
+
+// Walks the busy lists of all resources together, from one change to the next.
+class Sweep {
+ public:
+  Sweep(std::vector<std::vector<Busy>> busy, std::size_t array, Cycles end)
+      : busy_(std::move(busy)), cursor_(busy_.size()), array_(array), end_(end) {
+    for (const auto& list : busy_) starts_.insert(starts_.end(), list.begin(), list.end());
+    std::sort(starts_.begin(), starts_.end(), [](const Busy& a, const Busy& b) {
+      return std::tie(a.begin, a.instruction) < std::tie(b.begin, b.instruction);
+    });
+  }
+
+  // Calls account(layer, step, cycles) for consecutive pieces of [0, end).
+  template <typename Account>
+  void run(const Account& account) {
+    Cycles now;
+    while (now < end_) {
+      const Cycles next = skip_to(now);
+      const auto [layer, step] = explain(now);
+      account(layer, step, next - now);
+      now = next;
+    }
+  }
+
+ private:
+  const Busy* current(std::size_t resource, Cycles now) const {
+    const auto& list = busy_[resource];
+    if (cursor_[resource] == list.size() || list[cursor_[resource]].begin > now) return nullptr;
+    return &list[cursor_[resource]];
+  }
+
+  // Moves the cursors past what ended by `now`; the time of the next change.
+  Cycles skip_to(Cycles now) {
+    Cycles next = end_;
+    for (std::size_t r = 0; r < busy_.size(); ++r) {
+      const auto& list = busy_[r];
+      while (cursor_[r] < list.size() && list[cursor_[r]].end <= now) ++cursor_[r];
+      if (cursor_[r] == list.size()) continue;
+      const Busy& busy = list[cursor_[r]];
+      next = std::min(next, busy.begin > now ? busy.begin : busy.end);
+    }
+    return next;
+  }
+
+  std::pair<std::size_t, Step> explain(Cycles now) const {
+    if (const Busy* array = current(array_, now)) return {array->layer, array_step(array->cause)};
+    const Busy* first = nullptr;
+    bool ddr_stall = false;
+    for (std::size_t r = 0; r < busy_.size(); ++r) {
+      const Busy* busy = current(r, now);
+      if (busy == nullptr) continue;
+      const bool stalled = busy->cause == Cause::DdrStall;
+      if (first == nullptr || busy->instruction < first->instruction) {
+        first = busy;
+        ddr_stall = stalled;
+      } else if (busy->instruction == first->instruction) {
+        ddr_stall = ddr_stall || stalled;
+      }
+    }
+    if (first != nullptr) return {first->layer, ddr_stall ? Step::DdrStall : Step::OtherEngine};
+    return {upcoming_layer(now), Step::Issue};
+  }
+
+  // Layer of the next instruction to start; of the last one when none is left.
+  std::size_t upcoming_layer(Cycles now) const {
+    if (starts_.empty()) return 0;
+    const auto next = std::lower_bound(starts_.begin(), starts_.end(), now,
+                                       [](const Busy& busy, Cycles t) { return busy.begin < t; });
+    return next == starts_.end() ? starts_.back().layer : next->layer;
+  }
+
+  std::vector<std::vector<Busy>> busy_;
+  std::vector<std::size_t> cursor_;
+  std::vector<Busy> starts_;
+  std::size_t array_;
+  Cycles end_;
+};
+
+Cycles& at(Waterfall& waterfall, Step step) { return waterfall[static_cast<std::size_t>(step)]; }
+
+std::size_t array_index(const Timeline& timeline, const MachineInfo& machine) {
+  const auto found =
+      std::find(timeline.resources.begin(), timeline.resources.end(), machine.array_resource);
+  CHECK(found != timeline.resources.end(), "no resource {}", machine.array_resource);
+  return static_cast<std::size_t>(found - timeline.resources.begin());
+}
+
+// "64x56x56": channels, rows, columns of [1, C, H, W].
+std::string shape_text(const Shape& shape) {
+  const std::size_t skip = shape.size() > 1 && shape[0] == 1 ? 1 : 0;
+  return fmt::format(
+      "{}", fmt::join(shape.begin() + static_cast<std::ptrdiff_t>(skip), shape.end(), "x"));
+}
+
+std::string_view wait_name(Step step) {
+  switch (step) {
+    case Step::WeightLoad:
+      return "weights";
+    case Step::DdrStall:
+      return "ddr";
+    case Step::PortStall:
+      return "port";
+    case Step::OtherEngine:
+      return "engine";
+    case Step::Issue:
+      return "issue";
+    case Step::FillAndDrain:
+      return "fill";
+    case Step::Ideal:
+    case Step::EdgeAndPadding:
+      break;
+  }
+  return "";
+}
+
+// Everything but work, largest first, from one percent of the layer's cycles on.
+std::string waits_text(const LayerReport& layer) {
+  std::vector<std::pair<Cycles, Step>> waits;
+  for (std::size_t s = static_cast<std::size_t>(Step::FillAndDrain); s < kSteps; ++s) {
+    if (layer.waterfall[s].value * 100 >= std::max<std::int64_t>(layer.cycles.value, 1)) {
+      waits.emplace_back(layer.waterfall[s], static_cast<Step>(s));
+    }
+  }
+  std::stable_sort(waits.begin(), waits.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::string text;
+  for (const auto& [cycles, step] : waits) {
+    text += fmt::format("{}{} {}%", text.empty() ? "" : ", ", wait_name(step),
+                        cycles.value * 100 / layer.cycles.value);
+  }
+  return text;
+}
+
+std::vector<LayerReport> empty_layers(const ProgramInfo& program) {
+  std::vector<LayerReport> layers;
+  for (const LayerInfo& info : program.layers) {
+    layers.push_back({.name = info.name,
+                      .op = info.op,
+                      .shape = shape_text(info.shape),
+                      .macs = info.macs,
+                      .ops = info.ops,
+                      .memory_words = info.memory_words});
+  }
+  return layers;
+}
+
+void finish_layer(LayerReport& layer, double peak_macs_per_cycle) {
+  const Cycles work = at(layer.waterfall, Step::EdgeAndPadding);
+  const auto ideal = static_cast<std::int64_t>(
+      std::llround(static_cast<double>(layer.macs) / peak_macs_per_cycle));
+  at(layer.waterfall, Step::Ideal) = std::min(work, Cycles{ideal});
+  at(layer.waterfall, Step::EdgeAndPadding) = work - at(layer.waterfall, Step::Ideal);
+  if (layer.cycles.value > 0) {
+    layer.mac_per_cycle = static_cast<double>(layer.macs) / static_cast<double>(layer.cycles.value);
+  }
+  layer.percent_of_peak = 100 * layer.mac_per_cycle / peak_macs_per_cycle;
+  layer.waits = waits_text(layer);
+}
+
+void add_spans_and_bytes(std::vector<LayerReport>& layers, const ProgramInfo& program,
+                         const Timeline& timeline) {
+  std::vector<Cycles> first(layers.size(), timeline.end), last(layers.size());
+  for (const Interval& interval : timeline.intervals) {
+    const auto layer = layer_of(program, interval.instruction);
+    if (!layer) continue;
+    layers[*layer].ddr_bytes += interval.bytes.value;
+    if (!is_busy(interval.cause)) continue;
+    first[*layer] = std::min(first[*layer], interval.begin);
+    last[*layer] = std::max(last[*layer], interval.end);
+  }
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (last[i] > first[i]) layers[i].busy = last[i] - first[i];
+  }
+}
+
+void add_totals(Report& report) {
+  for (const LayerReport& layer : report.layers) {
+    for (std::size_t s = 0; s < kSteps; ++s) report.waterfall[s] += layer.waterfall[s];
+    report.ddr_bytes += layer.ddr_bytes;
+  }
+  for (const HostStepInfo& step : report.program.host_steps) {
+    report.host_milliseconds += step.milliseconds;
+  }
+  if (report.cycles.value == 0) return;  // nothing ran on the accelerator
+  const auto cycles = static_cast<double>(report.cycles.value);
+  report.milliseconds = cycles / (report.machine.report_clock_mhz * 1e3);
+  report.images_per_second = 1e3 / report.milliseconds;
+  std::int64_t macs = 0;  // of the accelerator: what the host computes is not the array's merit
+  for (const LayerReport& layer : report.layers) macs += layer.macs;
+  report.mac_per_cycle = static_cast<double>(macs) / cycles;
+  report.array_efficiency = report.mac_per_cycle / report.machine.peak_macs_per_cycle;
+}
+
+}  // namespace
+
+std::string_view to_string(Step step) {
+  switch (step) {
+    case Step::Ideal:
+      return "ideal";
+    case Step::EdgeAndPadding:
+      return "edge and padding";
+    case Step::FillAndDrain:
+      return "fill and drain";
+    case Step::WeightLoad:
+      return "weight load";
+    case Step::DdrStall:
+      return "ddr stall";
+    case Step::PortStall:
+      return "port stall";
+    case Step::OtherEngine:
+      return "other engine";
+    case Step::Issue:
+      return "issue";
+  }
+  CHECK(false, "step {}", static_cast<int>(step));
+}
+
+Report make_report(const ProgramInfo& program, const Timeline& timeline,
+                   const MachineInfo& machine) {
+  CHECK(!program.layers.empty() || timeline.end == Cycles{}, "cycles but no layer");
+  CHECK(machine.peak_macs_per_cycle > 0 && machine.report_clock_mhz > 0, "machine {}",
+        machine.name);
+  Report report{.machine = machine, .program = program, .layers = empty_layers(program)};
+  report.cycles = timeline.end;
+  if (timeline.end > Cycles{}) {
+    Sweep sweep(busy_by_resource(program, timeline), array_index(timeline, machine), timeline.end);
+    sweep.run([&report](std::size_t layer, Step step, Cycles cycles) {
+      report.layers[layer].cycles += cycles;
+      at(report.layers[layer].waterfall, step) += cycles;
+    });
+  }
+  for (LayerReport& layer : report.layers) finish_layer(layer, machine.peak_macs_per_cycle);
+  add_spans_and_bytes(report.layers, program, timeline);
+  add_totals(report);
+  return report;
+}
+
+}  // namespace workbench

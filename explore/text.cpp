@@ -1,0 +1,239 @@
+#include "explore/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "explore/metrics.h"
+#include "explore/table.h"
+
+namespace workbench {
+
+namespace {
+
+enum class Tint { Bold, Dim, Red, Green, Yellow };
+
+class Writer {
+ public:
+  explicit Writer(const TextOptions& options) : options_(options) {}
+
+  void line(const std::string& text = "") { text_ += text + "\n"; }
+  void heading(std::string_view text) { line("\n" + tinted(Tint::Bold, std::string(text))); }
+  std::string tinted(Tint tint, const std::string& text) const {
+    constexpr const char* kCodes[] = {"1", "2", "31", "32", "33"};
+    if (!options_.colour) return text;
+    return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(tint)], text);
+  }
+  std::string bar(double fraction, int width) const {
+    const auto cells = static_cast<int>(std::lround(fraction * width));
+    std::string text;
+    for (int i = 0; i < cells; ++i) text += options_.colour ? "█" : "#";
+    return text;
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  TextOptions options_;
+  std::string text_;
+};
+
+double percent(Cycles part, Cycles whole) {
+  if (whole.value == 0) return 0;
+  return 100.0 * static_cast<double>(part.value) / static_cast<double>(whole.value);
+}
+
+void write_heads(Writer& out, const Report& report) {
+  const ProgramInfo& program = report.program;
+  out.line(fmt::format("{}  {}: {}", out.tinted(Tint::Bold, "machine"), report.machine.name,
+                       report.machine.summary));
+  out.line(
+      fmt::format("{}  {}: {} layers on the accelerator, {} on the host; {} MACs, {} ops, "
+                  "{} parameters",
+                  out.tinted(Tint::Bold, "network"), program.network, program.layers.size(),
+                  program.host_steps.size(), thousands(program.network_macs),
+                  thousands(program.network_ops), thousands(program.network_parameters)));
+}
+
+// As many of the causes as fit, the largest first.
+std::string leading_waits(std::string waits, std::size_t width) {
+  while (waits.size() > width) {
+    const std::size_t comma = waits.rfind(',');
+    if (comma == std::string::npos) break;
+    waits.resize(comma);
+  }
+  return waits;
+}
+
+void write_layers(Writer& out, const Report& report) {
+  constexpr std::size_t kWaitsWidth = 16;
+  Table table{.columns = {{"layer", false, 20},
+                          {"op", false, 18},
+                          {"shape", false, 11},
+                          {"MACs"},
+                          {"cycles"},
+                          {"MAC/cyc"},
+                          {"peak%"},
+                          {"waited for", false, kWaitsWidth},
+                          {"DDR"},
+                          {"AM words"}}};
+  for (const LayerReport& layer : report.layers) {
+    table.rows.push_back({layer.name, layer.op, layer.shape,
+                          layer.macs == 0 ? "-" : scaled(static_cast<double>(layer.macs)),
+                          thousands(layer.cycles.value),
+                          layer.macs == 0 ? "-" : fmt::format("{:.0f}", layer.mac_per_cycle),
+                          layer.macs == 0 ? "-" : fmt::format("{:.1f}", layer.percent_of_peak),
+                          leading_waits(layer.waits, kWaitsWidth),
+                          layer.ddr_bytes == 0 ? "-" : byte_text(layer.ddr_bytes),
+                          thousands(layer.memory_words)});
+  }
+  const std::vector<std::string> text = lines(table);
+  out.line();
+  out.line(out.tinted(Tint::Bold, text.front()));
+  for (std::size_t i = 1; i < text.size(); ++i) out.line(text[i]);
+}
+
+void write_waterfall(Writer& out, const Report& report) {
+  out.heading(fmt::format("where the {} cycles went ({:g} MHz)", thousands(report.cycles.value),
+                          report.machine.report_clock_mhz));
+  for (std::size_t s = 0; s < kSteps; ++s) {
+    const double share = percent(report.waterfall[s], report.cycles);
+    std::string text =
+        fmt::format("{:<17}{:>14}  {:>5.1f} %  {}", to_string(static_cast<Step>(s)),
+                    thousands(report.waterfall[s].value), share, out.bar(share / 100, 60));
+    text.erase(text.find_last_not_of(' ') + 1);
+    out.line(text);
+  }
+}
+
+std::string metric_text(const Metric& metric, const Report& report) {
+  const MetricValue value = metric.value(report);
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    const std::string plain = fmt::format("{} {}", thousands(*integer), metric.unit);
+    return metric.unit == "bytes" && *integer >= 1024
+               ? fmt::format("{} ({})", plain, byte_text(*integer))
+               : plain;
+  }
+  const double real = std::get<double>(value);
+  if (metric.unit == "fraction") return fmt::format("{:.1f} %", 100 * real);
+  return fmt::format("{:.{}f} {}", real, real < 10 ? 4 : 2, metric.unit);
+}
+
+void write_totals(Writer& out, const Report& report) {
+  out.heading("totals");
+  for (const Metric& metric : total_metrics()) {
+    out.line(fmt::format("{:<18}{}", metric.name, metric_text(metric, report)));
+  }
+  out.heading("activation memory");
+  for (const Metric& metric : memory_metrics()) {
+    out.line(fmt::format("{:<18}{}", metric.name, metric_text(metric, report)));
+  }
+}
+
+void write_host_steps(Writer& out, const Report& report) {
+  if (report.program.host_steps.empty()) return;
+  out.heading("on the host (not in cycles or images/s)");
+  for (const HostStepInfo& step : report.program.host_steps) {
+    out.line(fmt::format("{} ({}), about {:.3f} ms: {}", step.name, step.op, step.milliseconds,
+                         step.reason));
+  }
+}
+
+std::string classes_text(const std::vector<ClassScore>& classes) {
+  std::string text;
+  for (const ClassScore& one : classes) {
+    text += fmt::format("{}{} ({:.4g})", text.empty() ? "" : ", ", one.index, one.score);
+  }
+  return text;
+}
+
+void write_accuracy(Writer& out, const RunResult& result) {
+  if (result.signal_to_noise.empty() && result.classifications.empty()) return;
+  out.heading("integer against float");
+  if (!result.signal_to_noise.empty()) {
+    const auto worst =
+        std::min_element(result.signal_to_noise.begin(), result.signal_to_noise.end(),
+                         [](const auto& a, const auto& b) { return a.decibel < b.decibel; });
+    const LayerSignalToNoise& last = result.signal_to_noise.back();
+    out.line(fmt::format("signal to noise   {:.1f} dB at the end ({}), worst {:.1f} dB ({})",
+                         last.decibel, last.name, worst->decibel, worst->name));
+  }
+  for (const Classification& one : result.classifications) {
+    const bool agrees = !one.in_float.empty() && !one.in_integer.empty() &&
+                        one.in_float[0].index == one.in_integer[0].index;
+    out.line(fmt::format("{}, float      {}", one.output, classes_text(one.in_float)));
+    out.line(fmt::format("{}, integer    {}", one.output, classes_text(one.in_integer)));
+    out.line(fmt::format(
+        "{}, top-1      {}", one.output,
+        agrees ? out.tinted(Tint::Green, "agrees") : out.tinted(Tint::Yellow, "differs")));
+  }
+  for (const LayerSignalToNoise& layer : failures(result)) {
+    out.line(out.tinted(Tint::Red, fmt::format("FAIL {}: {:.1f} dB, at least {} dB expected",
+                                               layer.name, layer.decibel, kSignalToNoiseFloorDb)));
+  }
+}
+
+void write_mismatches(Writer& out, const Verdict& verdict) {
+  constexpr std::size_t kShown = 10;
+  std::size_t shown = 0;
+  for (const LayerVerdict& layer : verdict.layers) {
+    if (layer.mismatches == 0 || shown++ == kShown) continue;
+    out.line(fmt::format("  {}: {} of {} values differ, first at [{}]: expected {:g}, got {:g}",
+                         layer.name, thousands(layer.mismatches), thousands(layer.values),
+                         fmt::join(layer.coordinates, ", "), layer.expected, layer.got));
+    if (shown == kShown) break;
+  }
+}
+
+void write_verdict(Writer& out, const RunResult& result) {
+  out.line();
+  for (const Hazard& hazard : result.hazards) {
+    out.line(out.tinted(Tint::Red, "hazard: " + to_string(hazard)));
+  }
+  for (const std::string& warning : result.warnings) {
+    out.line(out.tinted(Tint::Yellow, "warning: " + warning));
+  }
+  if (!result.verdict) {
+    out.line(out.tinted(Tint::Bold, "verdict  not compared (golden off)"));
+  } else if (result.verdict->bit_exact()) {
+    out.line(out.tinted(
+        Tint::Green,
+        fmt::format("verdict  bit-exact: {} values of {} tensors equal the golden "
+                    "model's",
+                    thousands(result.verdict->values_compared), result.verdict->layers.size())));
+  } else {
+    out.line(out.tinted(Tint::Red,
+                        fmt::format("verdict  MISMATCH: {} of {} values differ from the golden "
+                                    "model's",
+                                    thousands(result.verdict->mismatches),
+                                    thousands(result.verdict->values_compared))));
+    write_mismatches(out, *result.verdict);
+  }
+}
+
+void write_wall(Writer& out, const RunResult& result) {
+  if (!result.wall) return;
+  const WallTimes& wall = *result.wall;
+  out.line(out.tinted(Tint::Dim,
+                      fmt::format("wall     import {:.2f} s, calibrate {:.2f} s, compile {:.2f} s, "
+                                  "simulate {:.2f} s, golden {:.2f} s",
+                                  wall.import_seconds, wall.calibrate_seconds, wall.compile_seconds,
+                                  wall.simulate_seconds, wall.golden_seconds)));
+}
+
+}  // namespace
+
+std::string text_report(const RunResult& result, const TextOptions& options) {
+  Writer out(options);
+  write_heads(out, result.report);
+  if (options.every_layer) write_layers(out, result.report);
+  write_waterfall(out, result.report);
+  write_totals(out, result.report);
+  write_host_steps(out, result.report);
+  write_accuracy(out, result);
+  write_verdict(out, result);
+  write_wall(out, result);
+  return out.take();
+}
+
+}  // namespace workbench
