@@ -82,6 +82,7 @@ Tensor resize(const Resize& op, const Tensor& x, const Context& context);
 Tensor space_to_depth(const SpaceToDepth& op, const Tensor& x, const Context& context);
 Tensor depth_to_space(const DepthToSpace& op, const Tensor& x, const Context& context);
 
+// As ONNX means them (the published xfDNN arithmetic is in isa/xdnn/semantics):
 // code = clamp(round(x / step) + zero_point), all in double; stored as `type`. NaN becomes low().
 Tensor quantize(const Quantization& quantization, const Tensor& x, ElementType type,
                 const Context& context);
