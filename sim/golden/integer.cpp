@@ -1,0 +1,187 @@
+#include "sim/golden/integer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "sim/golden/correlation.h"
+
+namespace workbench::golden {
+
+namespace {
+
+// xdnn.md 3.1: v / 2^n, halves toward +infinity.
+std::int64_t rr(std::int64_t v, std::int32_t n) { return n == 0 ? v : ((v >> (n - 1)) + 1) >> 1; }
+
+// xdnn.md 3.1, bw = 8. Asymmetric: -128 is allowed.
+std::int64_t clamp_b(std::int64_t v) { return std::clamp<std::int64_t>(v, -128, 127); }
+
+// xdnn.md 3.3: accumulator (bias included) -> scale, rr, clamp, Relu. PRelu is two scales.
+std::int8_t requantize(std::int64_t accumulator, const Node& node, const Activation& activation,
+                       std::int64_t channel) {
+  const Requantize& how = *node.requantize;
+  const auto c = how.scale.size() == 1 ? std::size_t{0} : static_cast<std::size_t>(channel);
+  const bool negative = accumulator < 0 && !how.negative_scale.empty();
+  const std::int64_t scale = negative ? how.negative_scale[c] : how.scale[c];
+  const std::int64_t code = clamp_b(rr(accumulator * scale, how.shift[c]));
+  const bool relu = activation.kind == Activation::Kind::Relu;
+  return static_cast<std::int8_t>(relu ? std::max<std::int64_t>(code, 0) : code);
+}
+
+void check_requantize(const Node& node, const Activation& activation, std::int64_t channels) {
+  CHECK(node.requantize.has_value(), "integer node '{}' has no requantization", node.name);
+  const Requantize& how = *node.requantize;
+  const auto count = how.scale.size();
+  CHECK(count == 1 || count == static_cast<std::size_t>(channels), "node '{}': {} scales",
+        node.name, count);
+  CHECK(how.shift.size() == count, "node '{}': {} shifts", node.name, how.shift.size());
+  CHECK(how.rounding == Rounding::HalfUp, "node '{}': xDNN rounds halves up", node.name);
+  const bool two_scales = activation.kind == Activation::Kind::PRelu;
+  CHECK(two_scales || activation.kind == Activation::Kind::None ||
+            activation.kind == Activation::Kind::Relu,
+        "node '{}': an activation xDNN has not", node.name);
+  CHECK(how.negative_scale.size() == (two_scales ? count : 0), "node '{}': {} negative scales",
+        node.name, how.negative_scale.size());
+}
+
+// Exact: a product of two codes is at most 2^14, so 2^16 of them fit in 32 bits.
+std::int64_t dot(std::span<const std::int16_t> a, std::span<const std::int16_t> b) {
+  constexpr std::size_t kTerms = std::size_t{1} << 16;
+  std::int64_t sum = 0;
+  for (std::size_t begin = 0; begin < a.size(); begin += kTerms) {
+    const std::size_t end = std::min(begin + kTerms, a.size());
+    std::int32_t part = 0;
+    for (std::size_t i = begin; i < end; ++i) part += a[i] * b[i];
+    sum += part;
+  }
+  return sum;
+}
+
+template <typename ConvOp>
+Tensor conv(const ConvOp& op, const Operation& at) {
+  const Tensor& x = at.operand(0);
+  check_requantize(at.node, op.activation, at.output_shape()[1]);
+  const auto bias = at.has(2) ? at.operand(2).values<std::int32_t>() : std::span<const int>();
+  Tensor result = Tensor::uninitialized(ElementType::Int8, at.output_shape(), Layout::Nchw);
+  const auto y = result.mutable_values<std::int8_t>();
+  const auto convolution =
+      correlation<std::int16_t, std::int8_t>(op, x, at.operand(1), at.output_shape());
+  correlate(convolution, x.values<std::int8_t>(), dot,
+            [&](std::int64_t channel, std::int64_t offset, std::int64_t sum) {
+              const auto c = static_cast<std::size_t>(channel);
+              y[static_cast<std::size_t>(offset)] =
+                  requantize(sum + (bias.empty() ? 0 : bias[c]), at.node, op.activation, channel);
+            });
+  return result;
+}
+
+void check_symmetric(const Value& value) {
+  CHECK(value.quantization.has_value(), "'{}' has no quantization", value.name);
+  const Quantization& q = *value.quantization;
+  CHECK(q.bits == 8 && q.is_signed && q.thresholds.size() == 1 && q.zero_point() == 0,
+        "'{}': xDNN codes are symmetric, 8 bits, per tensor", value.name);
+}
+
+double rounded(double x, Rounding rounding) {
+  switch (rounding) {
+    case Rounding::HalfUp:
+      return std::floor(x + 0.5);
+    case Rounding::HalfEven:
+      return std::nearbyint(x);
+    case Rounding::HalfAwayFromZero:
+      return std::round(x);
+    case Rounding::Floor:
+      return std::floor(x);
+    case Rounding::TowardZero:
+      return std::trunc(x);
+  }
+  CHECK(false, "rounding {}", static_cast<int>(rounding));
+}
+
+}  // namespace
+
+std::int8_t quantize(float real, const Quantization& quantization) {
+  if (std::isnan(real)) return 0;
+  const auto threshold = static_cast<float>(quantization.thresholds[0]);
+  const float codes_per_unit = static_cast<float>(quantization.high()) / threshold;
+  const float scaled = std::clamp(real, -threshold, threshold) * codes_per_unit;
+  return static_cast<std::int8_t>(rounded(scaled, quantization.rounding));
+}
+
+Tensor quantize(const Operation& at) {
+  check_symmetric(at.output());
+  const auto x = at.operand(0).values<float>();
+  Tensor result = Tensor::uninitialized(ElementType::Int8, at.output_shape(), Layout::Nchw);
+  const auto y = result.mutable_values<std::int8_t>();
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = quantize(x[i], *at.output().quantization);
+  return result;
+}
+
+Tensor dequantize(const Operation& at) {
+  check_symmetric(at.operand_value(0));
+  const Quantization& quantization = *at.operand_value(0).quantization;
+  const auto high = static_cast<float>(quantization.high());
+  const auto threshold = static_cast<float>(quantization.thresholds[0]);
+  const auto x = at.operand(0).values<std::int8_t>();
+  Tensor result = Tensor::uninitialized(ElementType::Float32, at.output_shape(), Layout::Nchw);
+  const auto y = result.mutable_values<float>();
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = static_cast<float>(x[i]) / high * threshold;
+  return result;
+}
+
+Tensor integer_conv(const Conv& op, const Operation& at) { return conv(op, at); }
+Tensor integer_conv(const ConvTranspose& op, const Operation& at) { return conv(op, at); }
+
+Tensor integer_average_pool(const AveragePool& op, const Operation& at) {
+  const Shape& in = at.operand(0).shape();
+  const Shape& out = at.output_shape();
+  check_requantize(at.node, {}, out[1]);
+  const Shape in_plane(in.begin() + 2, in.end()), out_plane(out.begin() + 2, out.end());
+  const auto x = at.operand(0).values<std::int8_t>();
+  Tensor result = Tensor::uninitialized(ElementType::Int8, out, Layout::Nchw);
+  const auto y = result.mutable_values<std::int8_t>();
+  for (std::int64_t output = 0; output < element_count(out_plane); ++output) {
+    const auto cells = cells_under_window(op.window, in_plane, position_of(out_plane, output));
+    for (std::int64_t map = 0; map < out[0] * out[1]; ++map) {
+      std::int64_t sum = 0;
+      for (const std::int64_t cell : cells) {
+        if (cell != kPadding)
+          sum += x[static_cast<std::size_t>(map * element_count(in_plane) + cell)];
+      }
+      y[static_cast<std::size_t>(map * element_count(out_plane) + output)] =
+          requantize(sum, at.node, {}, map % out[1]);
+    }
+  }
+  return result;
+}
+
+Tensor integer_add(const Binary& op, const Operation& at) {
+  CHECK(op.kind == Binary::Kind::Add, "node '{}': xDNN adds codes only", at.node.name);
+  const Shape& out = at.output_shape();
+  check_requantize(at.node, op.activation, out.size() < 2 ? 1 : out[1]);
+  const auto a = at.operand(0).values<std::int8_t>();
+  const auto b = at.operand(1).values<std::int8_t>();
+  const auto a_offsets = broadcast_offsets(at.operand(0).shape(), out);
+  const auto b_offsets = broadcast_offsets(at.operand(1).shape(), out);
+  Tensor result = Tensor::uninitialized(ElementType::Int8, out, Layout::Nchw);
+  const auto y = result.mutable_values<std::int8_t>();
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::int64_t sum =
+        a[static_cast<std::size_t>(a_offsets[i])] + b[static_cast<std::size_t>(b_offsets[i])];
+    const auto channel = static_cast<std::int64_t>(channel_of(out, static_cast<std::int64_t>(i)));
+    y[i] = requantize(sum, at.node, op.activation, channel);
+  }
+  return result;
+}
+
+Tensor integer_activate(const Activate& op, const Operation& at) {
+  CHECK(op.activation.kind == Activation::Kind::Relu, "node '{}': only Relu works on codes",
+        at.node.name);
+  const auto x = at.operand(0).values<std::int8_t>();
+  Tensor result = Tensor::uninitialized(ElementType::Int8, at.output_shape(), Layout::Nchw);
+  const auto y = result.mutable_values<std::int8_t>();
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = std::max<std::int8_t>(x[i], 0);
+  return result;
+}
+
+}  // namespace workbench::golden

@@ -1,0 +1,30 @@
+// The arithmetic of xDNN V3 on 8-bit codes, one function per op, from xdnn.md 3.1, 3.3 and 3.4.
+// Whether the real accumulator wraps or saturates beyond 24 bits is unknown (3.3): here it is
+// exact.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/golden/operation.h"
+
+namespace workbench::golden {
+
+// float32 -> int8 as the output's quantization says (3.1): clamp to [-threshold, threshold],
+// multiply by high/threshold, both in float32, then round as it says. NaN becomes 0.
+Tensor quantize(const Operation& at);
+std::int8_t quantize(float real, const Quantization& quantization);
+// int8 -> float32 (3.1): code / high * threshold, in float32.
+Tensor dequantize(const Operation& at);
+
+// x int8 [N,Ci,spatial], w int8, bias int32 [Co] in accumulator units -> int8 [N,Co,spatial]
+Tensor integer_conv(const Conv& op, const Operation& at);
+Tensor integer_conv(const ConvTranspose& op, const Operation& at);
+// The window is summed; the node's scale holds the division.
+Tensor integer_average_pool(const AveragePool& op, const Operation& at);
+// Both operands share one threshold.
+Tensor integer_add(const Binary& op, const Operation& at);
+// Relu on codes.
+Tensor integer_activate(const Activate& op, const Operation& at);
+
+}  // namespace workbench::golden

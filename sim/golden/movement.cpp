@@ -1,0 +1,225 @@
+#include "sim/golden/movement.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "sim/golden/integer.h"
+#include "sim/golden/positions.h"
+
+namespace workbench::golden {
+
+namespace {
+
+// y[position] = x[source(position)]; source changes the position it is given into x's.
+template <typename Source>
+Tensor gather(const Operation& at, Source source) {
+  const Tensor& x = at.operand(0);
+  const auto bytes = static_cast<std::size_t>(element_bytes(x.type()));
+  Tensor result = Tensor::uninitialized(x.type(), at.output_shape(), x.layout());
+  std::byte* to = result.mutable_data();
+  Position position(result.rank(), 0);
+  for (std::int64_t i = 0; i < result.size(); ++i, to += bytes) {
+    const std::int64_t from = offset_of(x.shape(), source(position));
+    std::memcpy(to, x.data() + static_cast<std::size_t>(from) * bytes, bytes);
+    advance(result.shape(), position);
+  }
+  return result;
+}
+
+// One element of the output's type that stands for the real `value`.
+std::vector<std::byte> element(float value, const Operation& at) {
+  const ElementType type = at.operand(0).type();
+  std::vector<std::byte> bytes(static_cast<std::size_t>(element_bytes(type)), std::byte{0});
+  if (value == 0) return bytes;  // all bits 0 in every type, and code 0 is the real 0
+  if (type == ElementType::Float32) {
+    std::memcpy(bytes.data(), &value, sizeof value);
+  } else {
+    CHECK(type == ElementType::Int8 && at.output().quantization, "node '{}': fills {} with {}",
+          at.node.name, to_string(type), value);
+    const std::int8_t code = quantize(value, *at.output().quantization);
+    std::memcpy(bytes.data(), &code, sizeof code);
+  }
+  return bytes;
+}
+
+constexpr std::int64_t kOutside = -1;
+
+// A source index, or kOutside, per dimension and output index. y = x at the indices, `fill` where
+// one of them is outside.
+Tensor gather_by_axis(const Operation& at, const std::vector<std::vector<std::int64_t>>& sources,
+                      float fill) {
+  const Tensor& x = at.operand(0);
+  const std::vector<std::byte> filler = element(fill, at);
+  const std::size_t bytes = filler.size();
+  Tensor result = Tensor::uninitialized(x.type(), at.output_shape(), x.layout());
+  std::byte* to = result.mutable_data();
+  Position position(result.rank(), 0);
+  for (std::int64_t i = 0; i < result.size(); ++i, to += bytes) {
+    std::int64_t from = 0;
+    for (std::size_t d = 0; d < position.size() && from != kOutside; ++d) {
+      const std::int64_t index = sources[d][static_cast<std::size_t>(position[d])];
+      from = index == kOutside ? kOutside : from * x.dim(d) + index;
+    }
+    const std::byte* origin =
+        from == kOutside ? filler.data() : x.data() + static_cast<std::size_t>(from) * bytes;
+    std::memcpy(to, origin, bytes);
+    advance(result.shape(), position);
+  }
+  return result;
+}
+
+// What a padded dimension of `size` elements holds at `index` (negative: before the first).
+std::int64_t padded_source(Pad::Mode mode, std::int64_t index, std::int64_t size) {
+  const bool inside = index >= 0 && index < size;
+  switch (mode) {
+    case Pad::Mode::Constant:
+      return inside ? index : kOutside;
+    case Pad::Mode::Edge:
+      return std::clamp<std::int64_t>(index, 0, size - 1);
+    case Pad::Mode::Reflect:
+      if (inside) return index;
+      return index < 0 ? -index : 2 * (size - 1) - index;
+  }
+  CHECK(false, "pad mode {}", static_cast<int>(mode));
+}
+
+// Where output `index` of dimension d lies between the input's elements (ONNX Resize-13, in
+// double).
+double resized_coordinate(const Resize& op, std::size_t d, std::int64_t index, std::int64_t in,
+                          std::int64_t out) {
+  const auto i = static_cast<double>(index);
+  const auto last = static_cast<double>(in - 1);
+  const auto last_out = static_cast<double>(out - 1);
+  const double scale = op.scales.empty() ? static_cast<double>(out) / static_cast<double>(in)
+                                         : static_cast<double>(op.scales[d]);
+  switch (op.coordinates) {
+    case Resize::Coordinates::HalfPixel:
+      return (i + 0.5) / scale - 0.5;
+    case Resize::Coordinates::PytorchHalfPixel:
+      return out > 1 ? (i + 0.5) / scale - 0.5 : 0;
+    case Resize::Coordinates::Asymmetric:
+      return i / scale;
+    case Resize::Coordinates::AlignCorners:
+      return out > 1 ? i * last / last_out : 0;
+    case Resize::Coordinates::TfCropAndResize: {
+      const double start = op.roi[d], end = op.roi[op.sizes.size() + d];
+      return out > 1 ? start * last + i * (end - start) * last / last_out
+                     : 0.5 * (start + end) * last;
+    }
+  }
+  CHECK(false, "coordinate mode {}", static_cast<int>(op.coordinates));
+}
+
+double nearest(Resize::Nearest mode, double coordinate) {
+  switch (mode) {
+    case Resize::Nearest::RoundPreferFloor:
+      return std::ceil(coordinate - 0.5);
+    case Resize::Nearest::RoundPreferCeil:
+      return std::floor(coordinate + 0.5);
+    case Resize::Nearest::Floor:
+      return std::floor(coordinate);
+    case Resize::Nearest::Ceil:
+      return std::ceil(coordinate);
+  }
+  CHECK(false, "nearest mode {}", static_cast<int>(mode));
+}
+
+std::int64_t resized_source(const Resize& op, std::size_t d, std::int64_t index, std::int64_t in,
+                            std::int64_t out) {
+  const double coordinate = resized_coordinate(op, d, index, in, out);
+  const auto last = static_cast<double>(in - 1);
+  const bool crops = op.coordinates == Resize::Coordinates::TfCropAndResize;
+  if (crops && (coordinate < 0 || coordinate > last)) return kOutside;
+  return static_cast<std::int64_t>(std::clamp(nearest(op.nearest, coordinate), 0.0, last));
+}
+
+}  // namespace
+
+Tensor concat(const Concat& op, const Operation& at) {
+  const Shape& out = at.output_shape();
+  const std::size_t axis = axis_index(op.axis, out.size());
+  const std::int64_t outer = elements_between(out, 0, axis);
+  Tensor result = Tensor::uninitialized(at.operand(0).type(), out, at.operand(0).layout());
+  std::byte* to = result.mutable_data();
+  for (std::int64_t o = 0; o < outer; ++o) {
+    for (std::size_t i = 0; i < at.node.inputs.size(); ++i) {
+      const Tensor& x = at.operand(i);
+      const auto run_bytes = static_cast<std::size_t>(x.size_bytes() / outer);
+      std::memcpy(to, x.data() + static_cast<std::size_t>(o) * run_bytes, run_bytes);
+      to += run_bytes;
+    }
+  }
+  return result;
+}
+
+Tensor reshape(const Operation& at) {
+  return at.operand(0).reshaped(at.output_shape(), at.operand(0).layout());
+}
+
+Tensor transpose(const Transpose& op, const Operation& at) {
+  Position from(op.permutation.size());
+  return gather(at, [&](const Position& to) {
+    for (std::size_t d = 0; d < to.size(); ++d) {
+      from[axis_index(op.permutation[d], to.size())] = to[d];
+    }
+    return from;
+  });
+}
+
+Tensor pad(const Pad& op, const Operation& at) {
+  std::vector<std::vector<std::int64_t>> sources;
+  for (std::size_t d = 0; d < at.output_shape().size(); ++d) {
+    sources.emplace_back();
+    for (std::int64_t i = 0; i < at.output_shape()[d]; ++i) {
+      sources[d].push_back(padded_source(op.mode, i - op.begin[d], at.operand(0).dim(d)));
+    }
+  }
+  return gather_by_axis(at, sources, op.value);
+}
+
+Tensor resize(const Resize& op, const Operation& at) {
+  const Shape& out = at.output_shape();
+  std::vector<std::vector<std::int64_t>> sources(out.size());
+  for (std::size_t d = 0; d < out.size(); ++d) {
+    for (std::int64_t i = 0; i < out[d]; ++i) {
+      sources[d].push_back(resized_source(op, d, i, at.operand(0).dim(d), out[d]));
+    }
+  }
+  return gather_by_axis(at, sources, op.extrapolation_value);
+}
+
+Tensor slice(const Slice& op, const Operation& at) {
+  Position from;
+  return gather(at, [&](const Position& to) {
+    from = to;
+    for (std::size_t i = 0; i < op.axes.size(); ++i) {
+      const std::size_t d = axis_index(op.axes[i], to.size());
+      from[d] = op.starts[i] + to[d] * op.steps[i];
+    }
+    return from;
+  });
+}
+
+Tensor space_to_depth(const SpaceToDepth& op, const Operation& at) {
+  const std::int64_t channels = at.operand(0).dim(1), block = op.block;
+  return gather(at, [&](const Position& to) {
+    const std::int64_t cell = to[1] / channels;  // row-major in the block
+    return Position{to[0], to[1] % channels, to[2] * block + cell / block,
+                    to[3] * block + cell % block};
+  });
+}
+
+Tensor depth_to_space(const DepthToSpace& op, const Operation& at) {
+  const std::int64_t channels = at.output_shape()[1], block = op.block;
+  return gather(at, [&](const Position& to) {
+    const std::int64_t cell = to[2] % block * block + to[3] % block;  // row-major in the block
+    const std::int64_t channel =
+        op.column_row_depth ? to[1] * block * block + cell : cell * channels + to[1];
+    return Position{to[0], channel, to[2] / block, to[3] / block};
+  });
+}
+
+}  // namespace workbench::golden
