@@ -28,7 +28,8 @@ struct Interval {
   std::int32_t resource = 0;      // index into Timeline::resources
   std::int32_t instruction = -1;  // index into the program; -1: none
   Cycles ready, begin, end;       // [begin, end); ready <= begin: when it could have started
-  Bytes bytes;                    // moved in this interval, by DMA resources
+  Bytes bytes;  // moved in this interval; set by the memory itself ("ddr") alone, so
+                // that they can be added up
   Cause cause = Cause::Idle;
   std::int32_t blocked_on = -1;  // resource waited for; -1: none
 };

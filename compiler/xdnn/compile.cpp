@@ -1,0 +1,77 @@
+#include "compiler/xdnn/compile.h"
+
+#include <algorithm>
+
+#include "compiler/xdnn/lowered.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+// Nodes that only convert or rename: not worth a line in the report.
+bool silent(const Op& op) {
+  return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
+         std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
+}
+
+double host_milliseconds(const Graph& graph, const Node& node, const Machine& machine) {
+  double bytes = 0;
+  for (const ValueId id : node.inputs) {
+    if (id != kNoValue) bytes += 4.0 * static_cast<double>(element_count(graph.value(id).shape));
+  }
+  const double operations =
+      std::max(2.0 * static_cast<double>(macs(graph, node)),
+               static_cast<double>(element_count(graph.value(node.outputs[0]).shape)));
+  return 1e3 * std::max(operations / (machine.host.gflops * 1e9),
+                        bytes / (machine.host.gigabytes_per_second * 1e9));
+}
+
+void describe_host_steps(const Graph& quantized, const Machine& machine,
+                         const CompileOptions& options, Program& program) {
+  const auto reason = host_reasons(machine);
+  for (const Node& node : quantized.nodes) {
+    const bool real = quantized.value(node.outputs[0]).type == ElementType::Float32 ||
+                      quantized.value(node.inputs[0]).type == ElementType::Float32;
+    if (!real || silent(node.op)) continue;
+    const std::string why =
+        reason(quantized, node).value_or("its operands are on the host already");
+    if (!options.allow_host && !host_by_design(node.op)) {
+      fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", quantized.name,
+           node.name, op_name(node.op), why);
+    }
+    program.info.host_steps.push_back(
+        {node.name, op_name(node.op), why, host_milliseconds(quantized, node, machine)});
+  }
+}
+
+}  // namespace
+
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
+  Program sketch;
+  describe_host_steps(quantized, machine, options, sketch);  // refuses before any work is done
+  Lowered lowered = lower(quantized, machine);
+  choose_layouts(lowered, machine);
+  reuse_operands(lowered);
+  const Placement placement = place(lowered, machine);
+  Program program = emit(lowered, machine);
+  if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {
+    fail("{}: {} instructions, the instruction memory of {} holds {}", quantized.name,
+         program.steps.size(), machine.name, machine.control.instructions_max);
+  }
+  set_wait_bits(program, machine);
+  program.info.network = quantized.name;
+  program.info.machine = machine.name;
+  program.info.host_steps = std::move(sketch.info.host_steps);
+  const std::int64_t word = machine.word_bytes();
+  program.info.peak_bytes = program.info.minimum_bytes = placement.peak_words * word;
+  program.info.extent_bytes = placement.extent_words * word;
+  program.info.capacity_bytes = machine.am.size_bytes;
+  for (const Node& node : quantized.nodes) {
+    program.info.network_macs += macs(quantized, node);
+    program.info.network_ops += xfdnn_ops(quantized, node);
+  }
+  program.info.network_parameters = parameters(quantized);
+  return program;
+}
+
+}  // namespace workbench::xdnn

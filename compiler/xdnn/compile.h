@@ -1,0 +1,19 @@
+// Quantized graph -> xDNN V3 program: schedule, layouts, allocation, instructions, wait bits.
+#pragma once
+
+#include "compiler/xdnn/support.h"
+#include "core/graph.h"
+#include "isa/xdnn/machine.h"
+#include "isa/xdnn/program.h"
+
+namespace workbench::xdnn {
+
+struct CompileOptions {
+  bool allow_host = true;  // false: host steps other than the classifier tail and LRN are an Error
+};
+
+// `quantized` as compiler/quantize makes it with host_reasons(machine). Throws Error naming the
+// layer when something does not fit the machine.
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options = {});
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,296 @@
+// LoweredOps with addresses -> instructions, filters in DDR, probes, memory map.
+#include <algorithm>
+
+#include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/pack.h"
+#include "isa/xdnn/filters.h"
+#include "isa/xdnn/memory.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+// Builds the instruction of one op.
+class Selection {
+ public:
+  Selection(const Lowered& lowered, const LoweredOp& op, const Machine& machine)
+      : lowered_(lowered), op_(op), machine_(machine), word_(machine.word_bytes()) {}
+
+  Instruction run() const {
+    switch (op_.kind) {
+      case LoweredKind::Conv:
+        return convolution();
+      case LoweredKind::MaxPool:
+      case LoweredKind::AveragePool:
+        return pool();
+      case LoweredKind::Eltwise:
+        return eltwise();
+      case LoweredKind::Upsample:
+        return upsample();
+      case LoweredKind::Gather:
+        return gather();
+      case LoweredKind::Scatter:
+        return scatter();
+    }
+    CHECK(false, "kind {}", static_cast<int>(op_.kind));
+  }
+
+ private:
+  const Node* node() const {
+    return op_.node < 0 ? nullptr : &lowered_.graph->nodes[static_cast<std::size_t>(op_.node)];
+  }
+  const Map& source(std::size_t i = 0) const {
+    return lowered_.maps[static_cast<std::size_t>(op_.sources[i])];
+  }
+  const Map& result() const { return lowered_.maps[static_cast<std::size_t>(op_.result)]; }
+  const LoweredVolume& volume(const Map& map) const {
+    return lowered_.volumes[static_cast<std::size_t>(map.volume)];
+  }
+  // AM word of a map's channel `channel`, which must begin a section.
+  std::int64_t address(const Map& map, std::int64_t channel = 0) const {
+    return volume(map).address + (map.start + channel) / word_ * map.height * map.width;
+  }
+  ChannelLayout layout(const Map& map) const {
+    return map.whole ? volume(map).layout : plain_layout(map.channels, word_);
+  }
+
+  // Where channels [first, first + count) of the result go.
+  std::int64_t write_to(Tail& tail, std::int64_t first, std::int64_t count) const {
+    const Map& map = result();
+    const LoweredVolume& v = volume(map);
+    if (map.whole && count == map.channels) {
+      tail.destination = v.layout;
+      return address(map);
+    }
+    tail.destination = plain_layout(count, word_);
+    tail.concat_part = true;
+    tail.concat_volume = v.layout;
+    tail.concat_start = map.start + first;
+    tail.concat_channels = v.channels;
+    return address(map, first);
+  }
+
+  Instruction convolution() const {
+    const auto* forward = std::get_if<workbench::Conv>(&node()->op);
+    const auto* transpose = std::get_if<ConvTranspose>(&node()->op);
+    const Window& window = forward != nullptr ? forward->window : transpose->window;
+    const Activation& activation = forward != nullptr ? forward->activation : transpose->activation;
+    const Shape& out = lowered_.graph->value(node()->outputs[0]).shape;
+    Conv conv;
+    conv.transposed = transpose != nullptr;
+    conv.kernel_h = window.kernel[0], conv.kernel_w = window.kernel[1];
+    conv.stride_h = window.strides[0], conv.stride_w = window.strides[1];
+    conv.pad_h = window.pads_begin[0], conv.pad_w = window.pads_begin[1];
+    conv.dilation_h = window.dilations[0], conv.dilation_w = window.dilations[1];
+    conv.relu = activation.kind == Activation::Kind::Relu;
+    conv.prelu = !node()->requantize->negative_scale.empty();
+    conv.bias = node()->inputs.size() > 2 && node()->inputs[2] != kNoValue;
+    conv.in_h = source().height, conv.in_w = source().width;
+    conv.in_ch = op_.block.in_end - op_.block.in_begin;
+    conv.out_h = out[2], conv.out_w = out[3];
+    conv.out_ch = op_.block.out_end - op_.block.out_begin;
+    set_source(conv);
+    const FilterMode mode =
+        filter_mode(array_steps(conv.tail.source, conv.kernel_h, conv.kernel_w), machine_);
+    CHECK(mode.possible, "'{}' does not fit the filter buffers", node()->name);
+    conv.tail.pingpong_weight = mode.pingpong;
+    conv.tail.half_rate = mode.half_rate;
+    conv.outaddr = write_to(conv.tail, op_.block.out_begin, conv.out_ch);
+    if (op_.fused_pool < 0) return conv;
+    return with_pool(conv);
+  }
+
+  void set_source(Conv& conv) const {
+    if (!op_.source_in_ddr) {
+      conv.inaddr = address(source(), op_.block.in_begin);
+      conv.tail.source = op_.blocked ? plain_layout(conv.in_ch, word_) : layout(source());
+      return;
+    }
+    conv.inaddr = lowered_.ddr_tensors[static_cast<std::size_t>(source().ddr)].address;
+    conv.tail.source = op_.ddr_layout;
+    conv.tail.source_in_ddr = conv.tail.tiling = true;
+    conv.tail.tile_width = op_.tile_width, conv.tail.tile_height = op_.tile_height;
+    conv.tail.source_buffer_0 = op_.buffer_0, conv.tail.source_buffer_1 = op_.buffer_1;
+  }
+
+  Instruction with_pool(const Conv& conv) const {
+    const Node& pool = lowered_.graph->nodes[static_cast<std::size_t>(op_.fused_pool)];
+    const Window& window = std::get<MaxPool>(pool.op).window;
+    ConvPool fused{.conv = conv};
+    fused.kernel_h = window.kernel[0], fused.kernel_w = window.kernel[1];
+    fused.stride_h = window.strides[0], fused.stride_w = window.strides[1];
+    fused.pad_h = window.pads_begin[0], fused.pad_w = window.pads_begin[1];
+    fused.out_h = result().height, fused.out_w = result().width;
+    fused.conv.tail.inline_maxpool = true;
+    return fused;
+  }
+
+  Instruction pool() const {
+    Pool pool;
+    const Window* window = nullptr;
+    if (node() != nullptr) {  // a copy or a lone ReLU keeps the 1x1 window
+      if (const auto* max = std::get_if<MaxPool>(&node()->op)) window = &max->window;
+      if (const auto* average = std::get_if<AveragePool>(&node()->op)) window = &average->window;
+    }
+    if (window != nullptr) {
+      pool.kernel_h = window->kernel[0], pool.kernel_w = window->kernel[1];
+      pool.stride_h = window->strides[0], pool.stride_w = window->strides[1];
+      pool.pad_h = window->pads_begin[0], pool.pad_w = window->pads_begin[1];
+    }
+    pool.average = op_.kind == LoweredKind::AveragePool;
+    pool.tail.pre_relu = op_.pre_relu;
+    pool.channels = source().channels;
+    pool.in_h = source().height, pool.in_w = source().width;
+    pool.out_h = result().height, pool.out_w = result().width;
+    pool.inaddr = address(source());
+    pool.tail.source = layout(source());
+    pool.outaddr = write_to(pool.tail, 0, pool.channels);
+    return pool;
+  }
+
+  // Words a and b of every step of the way lie in different partitions of the AM.
+  bool read_in_parallel(std::int64_t a, std::int64_t b, std::int64_t words) const {
+    const std::int64_t partition = ceil_div(machine_.am_words(), machine_.am.partitions);
+    for (std::int64_t i = 0; i < words;) {
+      const std::int64_t at_a = a + i, at_b = b + i;
+      if (at_a / partition == at_b / partition) return false;
+      i += std::min(partition - at_a % partition, partition - at_b % partition);
+    }
+    return machine_.am.read_ports >= 2;
+  }
+
+  Instruction eltwise() const {
+    Eltwise add;
+    add.relu = std::get<Binary>(node()->op).activation.kind == Activation::Kind::Relu;
+    add.width = source().width, add.height = source().height, add.channels = source().channels;
+    add.inaddr_a = address(source(0));
+    add.inaddr_b = address(source(1));
+    add.tail.source = plain_layout(add.channels, word_);
+    const std::int64_t words = add.tail.source.sections() * add.width * add.height;
+    add.tail.parallel_read = read_in_parallel(add.inaddr_a, add.inaddr_b, words);
+    add.outaddr = write_to(add.tail, 0, add.channels);
+    return add;
+  }
+
+  Instruction upsample() const {
+    Upsample up;
+    up.in_h = source().height, up.in_w = source().width, up.channels = source().channels;
+    up.out_h = result().height, up.out_w = result().width;
+    up.factor_h = up.out_h / up.in_h, up.factor_w = up.out_w / up.in_w;
+    up.inaddr = address(source());
+    up.tail.source = layout(source());
+    up.outaddr = write_to(up.tail, 0, up.channels);
+    return up;
+  }
+
+  Instruction gather() const {
+    const DdrTensor& from = lowered_.ddr_tensors[static_cast<std::size_t>(source().ddr)];
+    Gather gather{.ddr_address = from.address,
+                  .width = from.width,
+                  .height = from.height,
+                  .channels = from.channels,
+                  .end_row = from.height - 1};
+    gather.am_address = write_to(gather.tail, 0, from.channels);
+    return gather;
+  }
+
+  Instruction scatter() const {
+    const DdrTensor& to = lowered_.ddr_tensors[static_cast<std::size_t>(source().ddr)];
+    Scatter scatter{.ddr_address = to.address,
+                    .width = to.width,
+                    .height = to.height,
+                    .channels = to.channels,
+                    .end_row = to.height - 1};
+    scatter.am_address = address(source());
+    scatter.tail.source = layout(source());
+    return scatter;
+  }
+
+  const Lowered& lowered_;
+  const LoweredOp& op_;
+  const Machine& machine_;
+  std::int64_t word_;
+};
+
+Rescale rescale_of(const Lowered& lowered, const LoweredOp& op) {
+  if (op.kind != LoweredKind::AveragePool && op.kind != LoweredKind::Eltwise) return {};
+  const auto& requantize = lowered.graph->nodes[static_cast<std::size_t>(op.node)].requantize;
+  CHECK(requantize && requantize->scale.size() == 1);
+  return {requantize->scale[0], requantize->shift[0]};
+}
+
+// Writers of a map: ops whose result lies inside its channels of its volume.
+std::vector<std::int32_t> writers(const Lowered& lowered, int id) {
+  const Map& map = lowered.maps[static_cast<std::size_t>(id)];
+  std::vector<std::int32_t> list;
+  for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
+    if (lowered.ops[i].result < 0) continue;
+    const int written = lowered.ops[i].result;
+    const Map& other = lowered.maps[static_cast<std::size_t>(written)];
+    const bool part = !map.whole && other.volume == map.volume && other.start >= map.start &&
+                      other.start + other.channels <= map.start + map.channels;
+    if (written == id || part) list.push_back(static_cast<std::int32_t>(i));
+  }
+  return list;
+}
+
+void add_probes(const Lowered& lowered, const Machine& machine, Program& program) {
+  const std::int64_t word = machine.word_bytes();
+  for (std::size_t i = 0; i < lowered.maps.size(); ++i) {
+    const Map& map = lowered.maps[i];
+    if (map.value == kNoValue || map.volume < 0) continue;
+    const LoweredVolume& volume = lowered.volumes[static_cast<std::size_t>(map.volume)];
+    program.probes.push_back(
+        {.value = map.name,
+         .after = writers(lowered, static_cast<int>(i)),
+         .address = volume.address + map.start / word * map.height * map.width,
+         .layout = map.whole ? volume.layout : plain_layout(map.channels, word),
+         .start_channel = map.start % word,
+         .channels = map.channels,
+         .height = map.height,
+         .width = map.width});
+  }
+}
+
+}  // namespace
+
+Instruction instruction_of(const Lowered& lowered, const LoweredOp& op, const Machine& machine) {
+  return Selection(lowered, op, machine).run();
+}
+
+Program emit(Lowered& lowered, const Machine& machine) {
+  Program program;
+  std::vector<std::int64_t> filter_addresses;
+  program.constants = pack_constants(lowered, machine, filter_addresses);
+  // Tensors behind the constants, each on a burst boundary.
+  std::int64_t ddr = static_cast<std::int64_t>(program.constants.size());
+  for (DdrTensor& tensor : lowered.ddr_tensors) {
+    tensor.address = round_up(ddr, 4096);
+    ddr = tensor.address + ddr_tensor_bytes(tensor.channels, tensor.height, tensor.width);
+  }
+  if (ddr > machine.ddr.size_bytes) {
+    fail("{}: weights and tensors need {} bytes of DDR, {} has {}", lowered.graph->name, ddr,
+         machine.name, machine.ddr.size_bytes);
+  }
+  program.ddr_bytes = ddr;
+  program.ddr_tensors = lowered.ddr_tensors;
+  for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
+    const LoweredOp& op = lowered.ops[i];
+    program.steps.push_back(
+        {instruction_of(lowered, op, machine), filter_addresses[i], rescale_of(lowered, op)});
+    const std::string& layer = lowered.layers[static_cast<std::size_t>(op.layer)].name;
+    program.info.instruction_layer.push_back(op.layer);
+    program.info.instruction_text.push_back(
+        fmt::format("{} {}", opcode(program.steps.back().instruction), layer));
+  }
+  add_probes(lowered, machine, program);
+  for (const LoweredVolume& v : lowered.volumes) {
+    if (v.first >= 0) program.memory_map.push_back({v.name, v.address, v.words(), v.first, v.last});
+  }
+  program.info.layers = lowered.layers;
+  program.host = std::move(lowered.host);
+  program.host_steps = lowered.host_steps;
+  return program;
+}
+
+}  // namespace workbench::xdnn

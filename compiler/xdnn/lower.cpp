@@ -1,0 +1,328 @@
+// Quantized graph -> LoweredOps: instruction selection, conv+pool fusion, concat as address
+// arithmetic, grouped convolutions in blocks, and the host's part cut out.
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "compiler/xdnn/concat.h"
+#include "compiler/xdnn/lowered.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+std::string window_text(const Window& window) {
+  std::string text = fmt::format("{}x{}", window.kernel[1], window.kernel[0]);
+  if (window.strides[0] != 1 || window.strides[1] != 1) {
+    text += fmt::format("/{}", std::max(window.strides[0], window.strides[1]));
+  }
+  return text;
+}
+
+std::string activation_text(const Node& node, const Activation& activation) {
+  if (node.requantize && !node.requantize->negative_scale.empty()) return " +PRelu";
+  return activation.kind == Activation::Kind::Relu ? " +Relu" : "";
+}
+
+std::string layer_text(const Node& node) {
+  if (const auto* conv = std::get_if<workbench::Conv>(&node.op)) {
+    const std::string groups = conv->groups > 1 ? fmt::format(" g{}", conv->groups) : "";
+    return "Conv " + window_text(conv->window) + groups + activation_text(node, conv->activation);
+  }
+  if (const auto* conv = std::get_if<ConvTranspose>(&node.op)) {
+    return "Deconv " + window_text(conv->window) + activation_text(node, conv->activation);
+  }
+  if (const auto* pool = std::get_if<MaxPool>(&node.op)) {
+    return "MaxPool " + window_text(pool->window);
+  }
+  if (const auto* pool = std::get_if<AveragePool>(&node.op)) {
+    return "AvgPool " + window_text(pool->window);
+  }
+  if (const auto* add = std::get_if<Binary>(&node.op)) {
+    return op_name(node.op) + activation_text(node, add->activation);
+  }
+  return op_name(node.op);
+}
+
+class Lowering {
+ public:
+  // `grow`: let concats that extend each other share a volume (concat.h).
+  Lowering(const Graph& graph, const Machine& machine, bool grow)
+      : graph_(graph), machine_(machine), readers_(consumers(graph)), grow_(grow) {
+    result_.graph = &graph;
+    result_.value_map.assign(graph.values.size(), -1);
+    result_.host.name = graph.name;
+    host_value_.assign(graph.values.size(), kNoValue);
+  }
+
+  std::optional<Lowered> run() {
+    for (const ValueId id : graph_.inputs) result_.host.inputs.push_back(host_value(id));
+    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+      if (fused_.contains(n)) continue;
+      const Node& node = graph_.nodes[n];
+      if (!on_accelerator(node)) {
+        host_node(node);
+      } else if (std::holds_alternative<Concat>(node.op)) {
+        concat(node);
+      } else {
+        accelerated(n);
+      }
+    }
+    for (const ValueId id : graph_.outputs) result_.host.outputs.push_back(host_value(id));
+    flush_host();
+    if (!joined_) return std::nullopt;
+    return std::move(result_);
+  }
+
+ private:
+  const Value& value(ValueId id) const { return graph_.value(id); }
+
+  bool on_accelerator(const Node& node) const {
+    return !std::holds_alternative<Quantize>(node.op) &&
+           value(node.outputs[0]).type == ElementType::Int8 &&
+           value(node.inputs[0]).type == ElementType::Int8 && !value(node.inputs[0]).constant;
+  }
+
+  // --- host -----------------------------------------------------------------------------------
+
+  ValueId host_value(ValueId id) {
+    ValueId& known = host_value_[static_cast<std::size_t>(id)];
+    if (known == kNoValue) known = result_.host.add_value(value(id));
+    return known;
+  }
+
+  void host_node(const Node& node) {
+    Node copy = node;
+    for (ValueId& id : copy.inputs) {
+      if (id == kNoValue) continue;
+      upload_for_host(id);
+      id = host_value(id);
+    }
+    for (ValueId& id : copy.outputs) {
+      if (id == kNoValue) continue;
+      if (value(id).type == ElementType::Int8) {
+        const int map = new_map(id, value(id).name);
+        result_.maps[static_cast<std::size_t>(map)].ddr = ddr_tensor(map);
+        waiting_for_host_.insert(map);
+      }
+      id = host_value(id);
+    }
+    pending_host_.push_back(result_.host.nodes.size());
+    result_.host.nodes.push_back(std::move(copy));
+  }
+
+  // A map in the AM that the host reads is uploaded once.
+  void upload_for_host(ValueId id) {
+    const int map = result_.value_map[static_cast<std::size_t>(id)];
+    if (map < 0 || result_.maps[static_cast<std::size_t>(map)].ddr >= 0) return;
+    result_.maps[static_cast<std::size_t>(map)].ddr = ddr_tensor(map);
+    LoweredOp op{.kind = LoweredKind::Scatter, .sources = {map}};
+    op.layer = add_layer(value(id).name + " (upload)", "Upload", map, {});
+    result_.ops.push_back(op);
+  }
+
+  void flush_host() {
+    if (pending_host_.empty()) return;
+    result_.host_steps.push_back({static_cast<std::int32_t>(result_.ops.size()), pending_host_});
+    pending_host_.clear();
+    waiting_for_host_.clear();
+  }
+
+  int ddr_tensor(int map) {
+    const Map& m = result_.maps[static_cast<std::size_t>(map)];
+    result_.ddr_tensors.push_back({m.name, 0, m.channels, m.height, m.width});
+    return static_cast<int>(result_.ddr_tensors.size()) - 1;
+  }
+
+  // --- maps and volumes -----------------------------------------------------------------------
+
+  int new_map(ValueId id, const std::string& name) {
+    const Shape& shape = value(id).shape;
+    CHECK(shape.size() == 4 && shape[0] == 1, "'{}' is {}", name, workbench::to_string(shape));
+    result_.maps.push_back({id, name, shape[1], shape[2], shape[3]});
+    const int map = static_cast<int>(result_.maps.size()) - 1;
+    result_.value_map[static_cast<std::size_t>(id)] = map;
+    return map;
+  }
+
+  int new_map_in_am(ValueId id) {
+    const int map = new_map(id, value(id).name);
+    give_volume(result_, map, machine_);
+    return map;
+  }
+
+  // The map of `id` in the AM, downloaded first when it is in DDR.
+  int in_am(ValueId id) {
+    const int map = result_.value_map[static_cast<std::size_t>(id)];
+    CHECK(map >= 0, "'{}' has no map", value(id).name);
+    if (result_.maps[static_cast<std::size_t>(map)].volume >= 0) return map;
+    if (waiting_for_host_.contains(map)) flush_host();
+    give_volume(result_, map, machine_);
+    LoweredOp op{.kind = LoweredKind::Gather, .sources = {map}, .result = map};
+    op.layer = add_layer(value(id).name + " (download)", "Download", map, {});
+    result_.ops.push_back(op);
+    return map;
+  }
+
+  bool only_in_ddr(ValueId id) const {
+    const int map = result_.value_map[static_cast<std::size_t>(id)];
+    return result_.maps[static_cast<std::size_t>(map)].volume < 0;
+  }
+
+  std::int32_t add_layer(const std::string& name, const std::string& op, int map,
+                         const std::vector<const Node*>& nodes) {
+    const Map& m = result_.maps[static_cast<std::size_t>(map)];
+    LayerInfo layer{.name = name, .op = op, .shape = {1, m.channels, m.height, m.width}};
+    for (const Node* node : nodes) {
+      layer.merged.push_back(node->name);
+      layer.merged.insert(layer.merged.end(), node->merged.begin(), node->merged.end());
+      layer.macs += macs(graph_, *node);
+      layer.ops += xfdnn_ops(graph_, *node);
+    }
+    layer.memory_words = ceil_div(m.channels, machine_.word_bytes()) * m.height * m.width;
+    result_.layers.push_back(std::move(layer));
+    return static_cast<std::int32_t>(result_.layers.size()) - 1;
+  }
+
+  // --- accelerator ----------------------------------------------------------------------------
+
+  // The MaxPool node that can follow `node` inside the conv pipeline; -1: none.
+  std::ptrdiff_t pool_behind(const Node& node) const {
+    const ValueId out = node.outputs[0];
+    const auto& readers = readers_[static_cast<std::size_t>(out)];
+    if (!std::holds_alternative<workbench::Conv>(node.op) || readers.size() != 1) return -1;
+    if (std::count(graph_.outputs.begin(), graph_.outputs.end(), out) > 0) return -1;
+    const Node& next = graph_.nodes[readers[0]];
+    const bool pool = std::holds_alternative<MaxPool>(next.op) && on_accelerator(next);
+    return pool ? static_cast<std::ptrdiff_t>(readers[0]) : -1;
+  }
+
+  void accelerated(std::size_t n) {
+    const Node& node = graph_.nodes[n];
+    LoweredOp op{.node = static_cast<std::ptrdiff_t>(n)};
+    std::vector<const Node*> nodes = {&node};
+    ValueId out = node.outputs[0];
+    std::string text = layer_text(node);
+    const bool convolution = std::holds_alternative<workbench::Conv>(node.op) ||
+                             std::holds_alternative<ConvTranspose>(node.op);
+    if (convolution) {
+      op.fused_pool = pool_behind(node);
+      if (op.fused_pool >= 0) {
+        const Node& pool = graph_.nodes[static_cast<std::size_t>(op.fused_pool)];
+        fused_.insert(static_cast<std::size_t>(op.fused_pool));
+        nodes.push_back(&pool);
+        out = pool.outputs[0];
+        text += " +" + layer_text(pool);
+      }
+    } else if (std::holds_alternative<MaxPool>(node.op)) {
+      op.kind = LoweredKind::MaxPool;
+    } else if (std::holds_alternative<AveragePool>(node.op)) {
+      op.kind = LoweredKind::AveragePool;
+    } else if (std::holds_alternative<Binary>(node.op)) {
+      op.kind = LoweredKind::Eltwise;
+    } else if (std::holds_alternative<Resize>(node.op)) {
+      op.kind = LoweredKind::Upsample;
+    } else if (std::holds_alternative<Activate>(node.op)) {
+      op.kind = LoweredKind::MaxPool;  // a 1x1 pool that clamps what it reads: a ReLU alone
+      op.pre_relu = true;
+    } else {
+      CHECK(false, "no instruction for {} '{}'", op_name(node.op), node.name);
+    }
+    if (convolution) {
+      convolve(op, node, nodes, out, text);
+      return;
+    }
+    const std::size_t operands = op.kind == LoweredKind::Eltwise ? 2 : 1;
+    for (std::size_t i = 0; i < operands; ++i) op.sources.push_back(in_am(node.inputs[i]));
+    op.result = new_map_in_am(out);
+    op.layer = add_layer(node.name, text, op.result, nodes);
+    result_.ops.push_back(op);
+  }
+
+  void convolve(LoweredOp op, const Node& node, const std::vector<const Node*>& nodes, ValueId out,
+                const std::string& text) {
+    const std::vector<GroupBlock> blocks = blocks_of(node);
+    op.blocked = blocks.size() > 1;
+    const bool transposed = std::holds_alternative<ConvTranspose>(node.op);
+    op.source_in_ddr = !op.blocked && !transposed && only_in_ddr(node.inputs[0]);
+    if (op.source_in_ddr) {
+      const int map = result_.value_map[static_cast<std::size_t>(node.inputs[0])];
+      if (waiting_for_host_.contains(map)) flush_host();
+      op.sources = {map};
+    } else {
+      op.sources = {in_am(node.inputs[0])};
+    }
+    op.result = new_map_in_am(out);
+    op.layer = add_layer(node.name, text, op.result, nodes);
+    for (const GroupBlock& block : blocks) {
+      op.block = block;
+      result_.ops.push_back(op);
+    }
+  }
+
+  std::vector<GroupBlock> blocks_of(const Node& node) const {
+    const auto* conv = std::get_if<workbench::Conv>(&node.op);
+    const std::int64_t groups =
+        conv != nullptr ? conv->groups : std::get<ConvTranspose>(node.op).groups;
+    const Window& window = conv != nullptr ? conv->window : std::get<ConvTranspose>(node.op).window;
+    const Shape& in = value(node.inputs[0]).shape;
+    const Shape& out = value(node.outputs[0]).shape;
+    if (groups == 1) return {{0, in[1], 0, out[1]}};
+    auto blocks = split_groups(
+        {in[1], out[1], groups, window.kernel[0], window.kernel[1], in[2], in[3], out[2], out[3]},
+        machine_);
+    CHECK(!blocks.empty(), "grouped convolution '{}' was not checked", node.name);
+    return blocks;
+  }
+
+  void concat(const Node& node) {
+    std::vector<int> parts;
+    for (const ValueId id : node.inputs) {
+      if (only_in_ddr(id)) in_am(id);
+      parts.push_back(result_.value_map[static_cast<std::size_t>(id)]);
+    }
+    const int map = new_map(node.outputs[0], value(node.outputs[0]).name);
+    const std::size_t before = result_.ops.size();
+    joined_ = join(result_, map, node, parts, {readers_, machine_, grow_}, concats_) && joined_;
+    for (std::size_t i = before; i < result_.ops.size(); ++i) {  // copies that join() had to add
+      result_.ops[i].layer = add_layer(node.name + fmt::format(" (copy {})", i - before), "Copy",
+                                       result_.ops[i].result, {});
+    }
+  }
+
+  const Graph& graph_;
+  const Machine& machine_;
+  std::vector<std::vector<std::size_t>> readers_;
+  bool grow_;
+  bool joined_ = true;  // every concat could be laid out
+  Lowered result_;
+  std::vector<ValueId> host_value_;        // graph value -> host value
+  std::vector<std::size_t> pending_host_;  // host nodes not yet in a step
+  std::set<int> waiting_for_host_;         // maps those will write
+  std::set<std::size_t> fused_;            // pool nodes inside a conv
+  std::vector<ConcatRecord> concats_;
+};
+
+}  // namespace
+
+Lowered lower(const Graph& quantized, const Machine& machine) {
+  if (auto lowered = Lowering(quantized, machine, true).run()) return std::move(*lowered);
+  auto lowered = Lowering(quantized, machine, false).run();
+  CHECK(lowered.has_value(), "a concat cannot be laid out");
+  return std::move(*lowered);
+}
+
+std::vector<int> volumes_read(const Lowered& lowered, const LoweredOp& op) {
+  std::vector<int> volumes;
+  if (op.kind == LoweredKind::Gather || op.source_in_ddr) return volumes;
+  for (const int map : op.sources) {
+    volumes.push_back(lowered.maps[static_cast<std::size_t>(map)].volume);
+  }
+  return volumes;
+}
+
+int volume_written(const Lowered& lowered, const LoweredOp& op) {
+  return op.result < 0 ? -1 : lowered.maps[static_cast<std::size_t>(op.result)].volume;
+}
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,95 @@
+// The network between graph and instructions: one LoweredOp per instruction-to-be, on maps (feature
+// maps) that live in volumes (pieces of activation memory). lower() builds it, later stages fill in
+// layouts, tiles and addresses, emit() turns it into a Program.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "compiler/xdnn/grouped.h"
+#include "core/graph.h"
+#include "isa/xdnn/machine.h"
+#include "isa/xdnn/program.h"
+
+namespace workbench::xdnn {
+
+// A piece of activation memory with one lifetime: one map, or all parts of a concat.
+struct LoweredVolume {
+  std::string name;
+  std::int64_t channels = 0, height = 0, width = 0;
+  ChannelLayout layout;
+  bool prefer_top = false;
+  // Filled in by place():
+  std::int64_t address = -1;
+  std::int32_t first = -1, last = -1;  // ops: first writer, last reader
+  std::int64_t words() const { return layout.sections() * height * width; }
+};
+
+// A feature map of the quantized graph (or a copy of one): channels [start, start + channels) of
+// its volume, or a tensor in DDR.
+struct Map {
+  ValueId value = kNoValue;  // kNoValue: a copy that exists only here
+  std::string name;
+  std::int64_t channels = 0, height = 0, width = 0;
+  int volume = -1;  // -1: merged away, or only in DDR
+  std::int64_t start = 0;
+  int ddr = -1;       // index into Lowered::ddr_tensors
+  bool whole = true;  // the volume is just this map
+};
+
+enum class LoweredKind { Conv, MaxPool, AveragePool, Eltwise, Upsample, Gather, Scatter };
+
+struct LoweredOp {
+  LoweredKind kind = LoweredKind::Conv;
+  std::ptrdiff_t node = -1;        // of the quantized graph; -1 for copies, gathers, scatters
+  std::ptrdiff_t fused_pool = -1;  // MaxPool node fused behind a Conv
+  std::vector<int> sources;        // maps
+  int result = -1;                 // map; -1 for Scatter
+  GroupBlock block;                // Conv: input and output channels of this instruction
+  bool blocked = false;            // one of several instructions of a grouped convolution
+  bool source_in_ddr = false;      // Conv by hardware-assisted tiling
+  bool pre_relu = false;
+  std::int32_t layer = -1;  // row of the report
+  // Filled in by later stages (tiled convolutions only):
+  ChannelLayout ddr_layout;
+  std::int64_t tile_width = 0, tile_height = 0, buffer_words = 0, buffer_0 = 0, buffer_1 = 0;
+};
+
+struct Lowered {
+  const Graph* graph = nullptr;
+  std::vector<LoweredVolume> volumes;
+  std::vector<Map> maps;
+  std::vector<LoweredOp> ops;
+  std::vector<DdrTensor> ddr_tensors;  // addresses not yet set
+  std::vector<LayerInfo> layers;
+  Graph host;
+  std::vector<HostStep> host_steps;  // `before` counts ops
+  std::vector<int> value_map;        // graph value -> map, -1: none
+};
+
+Lowered lower(const Graph& quantized, const Machine& machine);
+
+// Maps that an op reads from / writes to a volume of the AM.
+std::vector<int> volumes_read(const Lowered& lowered, const LoweredOp& op);
+int volume_written(const Lowered& lowered, const LoweredOp& op);  // -1: none
+
+// Replication: gives each volume the layout all its readers want, else the plain one.
+void choose_layouts(Lowered& lowered, const Machine& machine);
+// An eltwise writes over an operand that nobody reads afterwards.
+void reuse_operands(Lowered& lowered);
+// Tile sizes of DDR-sourced convolutions by modelled cost; both buffers within `words_limit`.
+void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit);
+// Addresses for all volumes and tile buffers. Throws Error naming the layer when they do not fit.
+struct Placement {
+  std::int64_t peak_words = 0, extent_words = 0;
+};
+Placement place(Lowered& lowered, const Machine& machine);
+
+// Instruction of one op, addresses included, wait bits not.
+Instruction instruction_of(const Lowered& lowered, const LoweredOp& op, const Machine& machine);
+Program emit(Lowered& lowered, const Machine& machine);
+// Sets the wait bits that a dependence needs, and no other.
+void set_wait_bits(Program& program, const Machine& machine);
+
+}  // namespace workbench::xdnn

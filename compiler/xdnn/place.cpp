@@ -1,0 +1,146 @@
+// Addresses: lifetimes of volumes and tile buffers become an allocation problem; when it has no
+// answer, replication is given up volume by volume, then tiles shrink, then the user is told what
+// does not fit.
+#include <algorithm>
+#include <optional>
+
+#include "compiler/memory/allocate.h"
+#include "compiler/xdnn/lowered.h"
+#include "isa/xdnn/memory.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+class Placer {
+ public:
+  Placer(Lowered& lowered, const Machine& machine) : lowered_(lowered), machine_(machine) {
+    set_lifetimes();
+  }
+
+  Placement run() {
+    std::int64_t limit = std::max<std::int64_t>(1, machine_.am_words() / 3);  // xdnn.md 4.7
+    choose_tiles(lowered_, machine_, limit);
+    while (true) {
+      const Problem problem = build();
+      if (const auto solution = allocate(problem)) {
+        const auto violations = validate(problem, *solution);
+        CHECK(violations.empty(), "illegal allocation: {}", violations[0]);
+        adopt(*solution);
+        return {peak_demand(problem), solution->extent};
+      }
+      if (give_up_replication(problem)) continue;
+      if (limit <= 1 || !has_tiles()) does_not_fit(problem);
+      limit /= 2;
+      choose_tiles(lowered_, machine_, limit);
+    }
+  }
+
+ private:
+  LoweredVolume& volume(int id) { return lowered_.volumes[static_cast<std::size_t>(id)]; }
+
+  void set_lifetimes() {
+    for (LoweredVolume& v : lowered_.volumes) v.first = v.last = -1;
+    for (std::size_t i = 0; i < lowered_.ops.size(); ++i) {
+      const auto touch = [&](int id) {
+        LoweredVolume& v = volume(id);
+        if (v.first < 0) v.first = static_cast<std::int32_t>(i);
+        v.last = static_cast<std::int32_t>(i);
+      };
+      for (const int id : volumes_read(lowered_, lowered_.ops[i])) touch(id);
+      if (const int id = volume_written(lowered_, lowered_.ops[i]); id >= 0) touch(id);
+    }
+  }
+
+  // Buffers: first the live volumes in order, then two per tiled op.
+  Problem build() const {
+    Problem problem{.capacity = machine_.am_words()};
+    for (const LoweredVolume& v : lowered_.volumes) {
+      if (v.first < 0) continue;
+      problem.buffers.push_back({v.name, v.words(), v.first, v.last + 1, v.prefer_top});
+    }
+    for (std::size_t i = 0; i < lowered_.ops.size(); ++i) {
+      const LoweredOp& op = lowered_.ops[i];
+      if (!op.source_in_ddr) continue;
+      const auto at = static_cast<std::int64_t>(i);
+      const std::string& name = lowered_.layers[static_cast<std::size_t>(op.layer)].name;
+      for (int b = 0; b < 2; ++b) {
+        problem.buffers.push_back(
+            {fmt::format("{} (input tile {})", name, b), op.buffer_words, at, at + 1, true});
+      }
+    }
+    return problem;
+  }
+
+  void adopt(const Solution& solution) {
+    std::size_t next = 0;
+    for (LoweredVolume& v : lowered_.volumes) {
+      if (v.first >= 0) v.address = solution.offsets[next++];
+    }
+    for (LoweredOp& op : lowered_.ops) {
+      if (!op.source_in_ddr) continue;
+      op.buffer_0 = solution.offsets[next++];
+      op.buffer_1 = solution.offsets[next++];
+    }
+  }
+
+  bool has_tiles() const {
+    return std::any_of(lowered_.ops.begin(), lowered_.ops.end(), [](const LoweredOp& op) {
+      return op.source_in_ddr && (op.tile_width > 8 || op.tile_height > 1);
+    });
+  }
+
+  // The instruction at which most is alive, and how much that is.
+  static std::pair<std::int64_t, std::int64_t> worst_moment(const Problem& problem) {
+    std::pair<std::int64_t, std::int64_t> worst{0, 0};
+    for (const Buffer& start : problem.buffers) {
+      std::int64_t live = 0;
+      for (const Buffer& b : problem.buffers) {
+        if (b.begin <= start.begin && start.begin < b.end) live += b.size;
+      }
+      if (live > worst.second) worst = {start.begin, live};
+    }
+    return worst;
+  }
+
+  // Makes the largest replicated volume plain: of those alive at the worst moment if there is one.
+  bool give_up_replication(const Problem& problem) {
+    const std::int64_t moment = worst_moment(problem).first;
+    LoweredVolume* victim = nullptr;
+    bool victim_alive = false;
+    for (LoweredVolume& v : lowered_.volumes) {
+      if (v.first < 0 || !v.layout.replicated()) continue;
+      const bool alive = v.first <= moment && moment <= v.last;
+      const bool better = victim == nullptr || (alive && !victim_alive) ||
+                          (alive == victim_alive && v.words() > victim->words());
+      if (better) victim = &v, victim_alive = alive;
+    }
+    if (victim == nullptr) return false;
+    victim->layout = plain_layout(victim->channels, machine_.word_bytes());
+    return true;
+  }
+
+  [[noreturn]] void does_not_fit(const Problem& problem) const {
+    const auto [moment, words] = worst_moment(problem);
+    const LoweredOp& op = lowered_.ops[static_cast<std::size_t>(moment)];
+    const std::string& layer = lowered_.layers[static_cast<std::size_t>(op.layer)].name;
+    const std::int64_t word = machine_.word_bytes();
+    if (words <= problem.capacity) {
+      fail(
+          "{}: the activation memory is too fragmented: layer '{}' has {} bytes alive of the {} "
+          "there are, but no placement was found",
+          lowered_.graph->name, layer, words * word, problem.capacity * word);
+    }
+    fail("{}: layer '{}' needs {} bytes of activation memory, {} has {}", lowered_.graph->name,
+         layer, words * word, machine_.name, problem.capacity * word);
+  }
+
+  Lowered& lowered_;
+  const Machine& machine_;
+};
+
+}  // namespace
+
+Placement place(Lowered& lowered, const Machine& machine) { return Placer(lowered, machine).run(); }
+
+}  // namespace workbench::xdnn

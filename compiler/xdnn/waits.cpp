@@ -1,0 +1,61 @@
+// Wait bits. The dispatcher issues in order and holds an instruction until every unit it waits for
+// is idle; so once an instruction has waited for a unit, all that unit was given before is known to
+// be finished, for it and for everything behind it. A bit is set only where a dependence on
+// something not known to be finished remains.
+#include <algorithm>
+#include <array>
+
+#include "compiler/xdnn/lowered.h"
+#include "isa/xdnn/footprint.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+bool tiled(const Instruction& instruction) { return tail(instruction).tiling; }
+
+// Whether `later` must wait for `earlier` on the same unit. Pool, eltwise, upsample and the DMAs
+// run one command after the other. The conv unit starts streaming the next one while the last
+// results of the one before still drain: what streams in order cannot overtake (WAR, WAW), but it
+// can read too early. Tiles are fetched even before that, so their buffers need the full check.
+bool depends_on_own_unit(const Footprint& earlier, const Footprint& later, Unit unit,
+                         bool later_tiled) {
+  if (unit != Unit::Conv) return false;
+  if (later_tiled) return depends(earlier, later);
+  return std::any_of(earlier.am_writes.begin(), earlier.am_writes.end(), [&](const AmRegion& a) {
+    return std::any_of(later.am_reads.begin(), later.am_reads.end(),
+                       [&](const AmRegion& b) { return overlap(a, b); });
+  });
+}
+
+}  // namespace
+
+void set_wait_bits(Program& program, const Machine& machine) {
+  std::vector<Footprint> footprints;
+  std::array<std::vector<std::size_t>, kUnits> open;  // per unit: instructions maybe unfinished
+  std::size_t next_host_step = 0;
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    Instruction& instruction = program.steps[i].instruction;
+    footprints.push_back(footprint(program.steps[i], machine));
+    while (next_host_step < program.host_steps.size() &&
+           program.host_steps[next_host_step].before <= static_cast<std::int32_t>(i)) {
+      for (auto& unit : open) unit.clear();  // the host runs when all engines are idle
+      ++next_host_step;
+    }
+    const Unit own = unit_of(instruction);
+    for (int u = 0; u < kUnits; ++u) {
+      const Unit unit = static_cast<Unit>(u);
+      auto& unfinished = open[static_cast<std::size_t>(u)];
+      const bool wait = std::any_of(unfinished.begin(), unfinished.end(), [&](std::size_t earlier) {
+        return unit == own ? depends_on_own_unit(footprints[earlier], footprints[i], unit,
+                                                 tiled(instruction))
+                           : depends(footprints[earlier], footprints[i]);
+      });
+      set_wait(tail(instruction), unit, wait);
+      if (wait) unfinished.clear();
+    }
+    open[static_cast<std::size_t>(own)].push_back(i);
+  }
+}
+
+}  // namespace workbench::xdnn

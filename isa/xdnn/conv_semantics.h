@@ -1,0 +1,46 @@
+// Convolution and pooling on pixels: the arithmetic behind semantics.h, at matrix speed.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "isa/xdnn/instructions.h"
+#include "isa/xdnn/machine.h"
+#include "isa/xdnn/memory.h"
+
+namespace workbench::xdnn {
+
+struct ConvResult {
+  std::vector<std::int8_t> pixels;     // [out_h][out_w][out_ch]
+  std::int64_t wide_accumulators = 0;  // sums beyond signed 24 bits
+};
+
+// Conv (or deconv) with the filters at DDR byte `filter_address`: exact integer sums, bias, scale,
+// shift, clamp, ReLU or PReLU (xdnn.md 3.3).
+ConvResult convolve(const Conv& conv, std::int64_t filter_address, const Machine& machine,
+                    const Memory& memory, int threads);
+
+struct PoolShape {
+  std::int64_t kernel_w, kernel_h, stride_w, stride_h, pad_w, pad_h, in_w, in_h, out_w, out_h,
+      channels;
+};
+
+// body(input pixel index) for each cell of output pixel p's window that lies inside the input.
+template <typename Body>
+void for_each_in_window(const PoolShape& s, std::int64_t p, Body&& body) {
+  const std::int64_t top = p / s.out_w * s.stride_h - s.pad_h;
+  const std::int64_t left = p % s.out_w * s.stride_w - s.pad_w;
+  for (std::int64_t y = std::max<std::int64_t>(0, top); y < std::min(s.in_h, top + s.kernel_h);
+       ++y) {
+    for (std::int64_t x = std::max<std::int64_t>(0, left); x < std::min(s.in_w, left + s.kernel_w);
+         ++x) {
+      body(y * s.in_w + x);
+    }
+  }
+}
+
+// [in_h][in_w][channels] -> [out_h][out_w][channels]. A window wholly in the padding gives -128.
+std::vector<std::int8_t> max_pool(const PoolShape& shape, const std::vector<std::int8_t>& in);
+
+}  // namespace workbench::xdnn

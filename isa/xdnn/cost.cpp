@@ -1,0 +1,169 @@
+#include "isa/xdnn/cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "isa/xdnn/filters.h"
+#include "isa/xdnn/memory.h"
+
+namespace workbench::xdnn {
+
+ConvCost conv_cost(const Conv& conv, std::int64_t result_pixels, const Machine& machine) {
+  ConvCost cost;
+  cost.steps = array_steps(conv.tail.source, conv.kernel_h, conv.kernel_w);
+  const std::int64_t channels = machine.pass_channels(conv.tail.half_rate);
+  cost.passes = ceil_div(conv.out_ch, channels);
+  cost.rows = conv.out_h;
+  cost.row_cycles = {conv.out_w * cost.steps};
+  // Results of a pass lie in one word per pixel, two where a pass straddles a word; the straddling
+  // ones are few, so one word per result pixel is charged, spread over the rows.
+  cost.row_writes = ceil_div(result_pixels, conv.out_h);
+  cost.slab = {slab_bytes(cost.steps, conv.tail.half_rate, machine)};
+  const bool pingpong = conv.tail.pingpong_weight && filter_mode(cost.steps, machine).pingpong;
+  cost.slab_buffers = pingpong ? 1 : machine.filters.buffers;
+  cost.drain = machine.drain_cycles();
+  return cost;
+}
+
+ConvCost conv_cost(const Instruction& instruction, const Machine& machine) {
+  if (const auto* fused = std::get_if<ConvPool>(&instruction)) {
+    return conv_cost(fused->conv, fused->out_h * fused->out_w, machine);
+  }
+  const Conv& conv = std::get<Conv>(instruction);
+  return conv_cost(conv, conv.out_h * conv.out_w, machine);
+}
+
+namespace {
+
+struct Span {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t size() const { return std::max<std::int64_t>(0, end - begin); }
+};
+
+// One dimension of a tile: result range -> conv output range -> input range, clipped.
+struct TileAxis {
+  std::int64_t pool_kernel, pool_stride, pool_pad, conv_size, kernel, stride, dilation, pad, input;
+
+  Span conv_output(Span result) const {
+    return {std::max<std::int64_t>(0, result.begin * pool_stride - pool_pad),
+            std::min(conv_size, (result.end - 1) * pool_stride - pool_pad + pool_kernel)};
+  }
+  Span source(Span conv) const {
+    return {std::max<std::int64_t>(0, conv.begin * stride - pad),
+            std::min(input, (conv.end - 1) * stride - pad + (kernel - 1) * dilation + 1)};
+  }
+};
+
+}  // namespace
+
+std::vector<TileCost> tile_costs(const Instruction& instruction) {
+  const auto* fused = std::get_if<ConvPool>(&instruction);
+  const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
+  const std::int64_t out_w = fused != nullptr ? fused->out_w : conv.out_w;
+  const std::int64_t out_h = fused != nullptr ? fused->out_h : conv.out_h;
+  TileAxis x{1,          1,        0, conv.out_w, conv.kernel_w, conv.stride_w, conv.dilation_w,
+             conv.pad_w, conv.in_w};
+  TileAxis y{1,          1,        0, conv.out_h, conv.kernel_h, conv.stride_h, conv.dilation_h,
+             conv.pad_h, conv.in_h};
+  if (fused != nullptr) {
+    x.pool_kernel = fused->kernel_w, x.pool_stride = fused->stride_w, x.pool_pad = fused->pad_w;
+    y.pool_kernel = fused->kernel_h, y.pool_stride = fused->stride_h, y.pool_pad = fused->pad_h;
+  }
+  std::vector<TileCost> tiles;
+  for (std::int64_t top = 0; top < out_h; top += conv.tail.tile_height) {
+    for (std::int64_t left = 0; left < out_w; left += conv.tail.tile_width) {
+      const Span rows = y.conv_output({top, std::min(out_h, top + conv.tail.tile_height)});
+      const Span cols = x.conv_output({left, std::min(out_w, left + conv.tail.tile_width)});
+      const std::int64_t row_bytes = round_up(x.source(cols).size() * 8, 64);
+      tiles.push_back({rows.size(),
+                       cols.size(),
+                       {y.source(rows).size() * row_bytes * ceil_div(conv.in_ch, 8)}});
+    }
+  }
+  return tiles;
+}
+
+namespace {
+
+struct StreamCostOf {
+  const Machine& machine;
+
+  StreamCost operator()(const Pool& op) const {
+    // Line buffers in front of the pool engine: each input word is read once (assumed; the in-line
+    // pool of the conv pipeline works at that rate too, xdnn.md 5.2 "a fused pool adds nothing").
+    const std::int64_t words = std::max(op.in_h * op.in_w, op.out_h * op.out_w);
+    const std::int64_t row_words = ceil_div(words, op.in_h);
+    return {op.in_h, {row_words * op.tail.source.sections()}, 1, 1, {}};
+  }
+  StreamCost operator()(const Eltwise& op) const {
+    // xdnn.md 5.2: W*H*ceil(C/96) cycles; two reads one after the other without parallel_read.
+    const bool parallel = op.tail.parallel_read && machine.am.read_ports >= 2;
+    const std::int64_t words = op.width * op.tail.source.sections();
+    return {op.height, {parallel ? words : 2 * words}, parallel ? 2 : 1, 1, {}};
+  }
+  StreamCost operator()(const Upsample& op) const {
+    const std::int64_t sections = op.tail.source.sections();
+    return {op.out_h, {op.out_w * sections}, 1, 1, {}};
+  }
+  StreamCost operator()(const Gather& op) const {
+    const std::int64_t rows = op.end_row - op.start_row + 1;
+    const std::int64_t sections = op.tail.concat_part ? ceil_div(op.channels, machine.word_bytes())
+                                                      : op.tail.destination.sections();
+    return {rows, {op.width * sections}, 0, 1, {ddr_tensor_bytes(op.channels, rows, op.width)}};
+  }
+  StreamCost operator()(const Scatter& op) const {
+    const std::int64_t rows = op.end_row - op.start_row + 1;
+    return {rows,
+            {op.width * op.tail.source.sections()},
+            1,
+            0,
+            {ddr_tensor_bytes(op.channels, rows, op.width)}};
+  }
+  StreamCost operator()(const Conv&) const { CHECK(false, "a convolution is no stream"); }
+  StreamCost operator()(const ConvPool&) const { CHECK(false, "a convolution is no stream"); }
+};
+
+Cycles conv_duration(const Instruction& instruction, const Machine& machine) {
+  const ConvCost cost = conv_cost(instruction, machine);
+  const auto* fused = std::get_if<ConvPool>(&instruction);
+  const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
+  const Cycles latency{machine.ddr.latency_cycles};
+  Cycles compute = cost.compute(), inputs{};
+  if (conv.tail.source_in_ddr) {
+    compute = {};
+    for (const TileCost& tile : tile_costs(instruction)) {
+      compute += Cycles{tile.out_rows * tile.out_cols * cost.steps * cost.passes};
+      inputs += ddr_cycles(tile.ddr, machine);
+    }
+    inputs += latency;
+  }
+  const Cycles first_load = latency + ddr_cycles(cost.slab, machine);
+  const Cycles later_loads = ddr_cycles(cost.slab, machine) * (cost.passes - 1);
+  const Cycles pass = {ceil_div(compute.value, cost.passes)};
+  // Ping-pong overlaps the loads with all passes but the last; one buffer overlaps nothing.
+  const Cycles body = cost.slab_buffers < machine.filters.buffers
+                          ? std::max(compute, later_loads + pass)
+                          : compute + later_loads;
+  return first_load + std::max(body, inputs) + cost.drain;
+}
+
+}  // namespace
+
+StreamCost stream_cost(const Instruction& instruction, const Machine& machine) {
+  return std::visit(StreamCostOf{machine}, instruction);
+}
+
+Cycles ddr_cycles(Bytes bytes, const Machine& machine) {
+  const double cycles = static_cast<double>(bytes.value) / machine.ddr_bytes_per_cycle();
+  return {static_cast<std::int64_t>(std::ceil(cycles - 1e-9))};
+}
+
+Cycles duration(const Step& step, const Machine& machine) {
+  if (unit_of(step.instruction) == Unit::Conv) return conv_duration(step.instruction, machine);
+  const StreamCost cost = stream_cost(step.instruction, machine);
+  const Cycles stream = cost.row_cycles * cost.rows;
+  if (cost.ddr.value == 0) return stream;
+  return std::max(stream, Cycles{machine.ddr.latency_cycles} + ddr_cycles(cost.ddr, machine));
+}
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,47 @@
+// What an instruction costs with no contention: the numbers from which the analytic tier, the
+// compiler's choices and the simulator's engines all start. Cycles are of the report clock.
+#pragma once
+
+#include "isa/xdnn/machine.h"
+#include "isa/xdnn/program.h"
+
+namespace workbench::xdnn {
+
+// The array's side of a convolution (xdnn.md 1.5, 5.2). One pass: one slab of filters, one sweep
+// over the output pixels, `steps` cycles each.
+struct ConvCost {
+  std::int64_t steps = 0, passes = 0;
+  std::int64_t rows = 0;          // output rows of a pass; a row is the unit of port arbitration
+  Cycles row_cycles;              // array time of one row of one pass
+  std::int64_t row_writes = 0;    // AM words written per row of a pass (partial words count)
+  Bytes slab;                     // filters of one pass
+  std::int64_t slab_buffers = 1;  // filter buffers one slab occupies
+  Cycles drain;                   // last operand in -> last result in AM
+  Cycles compute() const { return row_cycles * (rows * passes); }
+};
+ConvCost conv_cost(const Conv& conv, std::int64_t result_pixels, const Machine& machine);
+ConvCost conv_cost(const Instruction& instruction, const Machine& machine);  // Conv or ConvPool
+
+// Hardware-assisted tiling: the output is cut in tiles, left to right, top to bottom.
+struct TileCost {
+  std::int64_t out_rows = 0, out_cols = 0;  // conv output of this tile
+  Bytes ddr;                                // input brought from DDR
+};
+std::vector<TileCost> tile_costs(const Instruction& instruction);
+
+// Pool, eltwise, upsample, gather, scatter: words streaming through an engine, row by row.
+struct StreamCost {
+  std::int64_t rows = 0;
+  Cycles row_cycles;                             // engine time of one row
+  std::int64_t read_ports = 0, write_ports = 0;  // AM ports taken meanwhile
+  Bytes ddr;                                     // moved in all
+};
+StreamCost stream_cost(const Instruction& instruction, const Machine& machine);
+
+// Report cycles in which the DDR moves `bytes`; cumulative, so that bursts do not each round up.
+Cycles ddr_cycles(Bytes bytes, const Machine& machine);
+
+// Lower bound on the duration from start to completion, memory and ports to itself.
+Cycles duration(const Step& step, const Machine& machine);
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,79 @@
+// How a convolution's weights and per-channel parameters lie in DDR, pass by pass (xdnn.md 1.5 and
+// 1.6). One slab feeds one pass of output channels: first a 64-bit configuration word per channel,
+// then for each column of the array, for each step, for each row, the weights of the column's
+// channels. A step is what the array multiplies in one report cycle: one AM word of one kernel tap,
+// or for replicated sections as many (section, tap) pairs as there are copies.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "isa/xdnn/instructions.h"
+#include "isa/xdnn/machine.h"
+
+namespace workbench::xdnn {
+
+// A run of input channels under one kernel tap, and where its weights sit in a step.
+struct Tap {
+  std::int64_t section = 0;  // AM section the channels are read from
+  std::int64_t byte = 0;     // first byte in the word (the copy this tap reads)
+  std::int64_t first_channel = 0, channels = 0;
+  std::int64_t kernel_y = 0, kernel_x = 0;
+  std::int64_t step = 0, row = 0;  // array step, first row
+};
+
+// In the order of steps; together the taps cover every (channel, kernel_y, kernel_x) once.
+std::vector<Tap> array_taps(const ChannelLayout& source, std::int64_t channels,
+                            std::int64_t kernel_h, std::int64_t kernel_w, std::int64_t word_bytes);
+
+// Array steps per output pixel, the "DSP data count": full*K*K + ceil(K*K*repl_sect/repl_units).
+std::int64_t array_steps(const ChannelLayout& source, std::int64_t kernel_h, std::int64_t kernel_w);
+
+// xdnn.md 1.5: up to one buffer ping-pong, up to both buffers single, beyond half rate.
+struct FilterMode {
+  bool pingpong = true, half_rate = false, possible = true;
+};
+FilterMode filter_mode(std::int64_t steps, const Machine& machine);
+
+std::int64_t slab_bytes(std::int64_t steps, bool half_rate, const Machine& machine);
+
+// 64-bit configuration word of one output channel.
+struct ChannelConfig {
+  std::int64_t preshift = 0;   // bits 0-5
+  bool enable = false;         // bit 7
+  std::int64_t scale = 0;      // bits 8-23; PReLU: positive scale in 8-15, negative in 16-23
+  std::int64_t bias = 0;       // bits 24-55, signed
+  std::int64_t postshift = 0;  // bits 56-61
+  friend bool operator==(const ChannelConfig&, const ChannelConfig&) = default;
+};
+std::uint64_t encode(const ChannelConfig& config);
+ChannelConfig decode_channel_config(std::uint64_t word);
+
+struct FilterShape {
+  ChannelLayout source;
+  std::int64_t in_channels = 0, out_channels = 0, kernel_h = 1, kernel_w = 1;
+  bool half_rate = false;
+};
+FilterShape filter_shape(const Conv& conv);
+
+// Appends the slabs of all passes to `image`. `weights`: [out][in][kernel_h][kernel_w], int8;
+// `configs`: one per output channel.
+void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights,
+                  std::span<const ChannelConfig> configs, const Machine& machine,
+                  std::string& image);
+
+// The inverse, as the array sees it: weights as float [K][out_channels], K running over
+// array_taps' channels in order, and the configuration of each output channel.
+struct UnpackedFilters {
+  std::vector<float> weights;
+  std::vector<ChannelConfig> configs;
+  std::int64_t depth = 0;        // K
+  std::int64_t largest_sum = 0;  // max over output channels of sum |w|
+};
+UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::int8_t> image,
+                               const Machine& machine);
+
+}  // namespace workbench::xdnn

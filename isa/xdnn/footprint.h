@@ -1,0 +1,49 @@
+// What an instruction touches: the contract that wait bits, allocation checks and hazard detection
+// are derived from.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "isa/xdnn/machine.h"
+#include "isa/xdnn/memory.h"
+#include "isa/xdnn/program.h"
+
+namespace workbench::xdnn {
+
+// Bytes [byte_begin, byte_end) of each AM word in [word_begin, word_end).
+struct AmRegion {
+  std::int64_t word_begin = 0, word_end = 0, byte_begin = 0, byte_end = 0;
+};
+struct DdrRegion {
+  std::int64_t begin = 0, end = 0;  // bytes
+};
+
+struct Footprint {
+  std::vector<AmRegion> am_reads, am_writes;
+  std::vector<DdrRegion> ddr_reads, ddr_writes;  // filters included
+};
+
+Footprint footprint(const Step& step, const Machine& machine);
+
+// The AM tensors an instruction reads and writes; absent where the operand is in DDR.
+struct Operands {
+  std::vector<AmTensor> sources;
+  std::vector<AmTensor> results;  // at most one
+};
+Operands am_operands(const Step& step);
+
+bool overlap(const AmRegion& a, const AmRegion& b);
+bool overlap(const DdrRegion& a, const DdrRegion& b);
+// True when `later` must not start before `earlier` has finished.
+bool depends(const Footprint& earlier, const Footprint& later);
+
+// AM words of one input tile buffer of hardware-assisted tiling (xdnn.md 4.7).
+std::int64_t tile_buffer_words(const Conv& conv, std::int64_t pool_kernel_w,
+                               std::int64_t pool_kernel_h, std::int64_t pool_stride_w,
+                               std::int64_t pool_stride_h, std::int64_t tile_w,
+                               std::int64_t tile_h);
+// Of an instruction with tiling on.
+std::int64_t tile_buffer_words(const Instruction& instruction);
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,73 @@
+#include "isa/xdnn/machine.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "isa/yaml_fields.h"
+
+namespace workbench::xdnn {
+
+std::string contradiction(const Machine& machine) {
+  const double ratio = machine.clocks.array / machine.clocks.report;
+  if (ratio < 1 || ratio != std::floor(ratio)) {
+    return fmt::format("clocks.array ({} MHz) must be a whole multiple of clocks.report ({} MHz)",
+                       machine.clocks.array, machine.clocks.report);
+  }
+  if (machine.array.rows % 16 != 0) {
+    return fmt::format("array.rows must be a multiple of 16, found {}", machine.array.rows);
+  }
+  if (machine.am_words() < 1) {
+    return fmt::format("am.size_bytes ({}) holds not even one word of {} bytes",
+                       machine.am.size_bytes, machine.word_bytes());
+  }
+  if (machine.filters.steps_max < machine.filters.buffer_steps) {
+    return fmt::format("filters.steps_max ({}) is smaller than filters.buffer_steps ({})",
+                       machine.filters.steps_max, machine.filters.buffer_steps);
+  }
+  return "";
+}
+
+Machine parse_machine(const std::string& yaml, const std::string& name) {
+  YAML::Node root;
+  try {
+    root = YAML::Load(yaml);
+  } catch (const YAML::Exception& error) {
+    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
+  }
+  if (!root.IsDefined() || root.IsNull()) fail("{}:1: the machine file is empty", name);
+  Machine machine;
+  try {
+    read_yaml_fields(root, machine, name, "", {"name", "family"});
+  } catch (const YAML::Exception& error) {  // e.g. an alias bomb resolved late
+    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
+  }
+  if (machine.family != "xdnn_v3") {
+    fail("{}:{}: family must be xdnn_v3, found '{}'", name, root["family"].Mark().line + 1,
+         machine.family);
+  }
+  if (const std::string what = contradiction(machine); !what.empty()) fail("{}:1: {}", name, what);
+  return machine;
+}
+
+Machine load_machine(const std::filesystem::path& path) {
+  return parse_machine(read_file(path), path.string());
+}
+
+MachineInfo info(const Machine& machine) {
+  const double gigabytes = static_cast<double>(machine.ddr.word_bytes) * machine.clocks.ddr / 1e3;
+  return {
+      .name = machine.name,
+      .summary = fmt::format(
+          "{}x{} array at {:g} MHz, peak {:.0f} MAC/cycle at {:g} MHz, {:.2f} MB AM, DDR {:.1f} "
+          "GB/s x {:.2f}",
+          machine.array.rows, machine.array.columns, machine.clocks.array,
+          machine.peak_macs_per_cycle(), machine.clocks.report,
+          static_cast<double>(machine.am.size_bytes) / 1048576, gigabytes, machine.ddr.efficiency),
+      .report_clock_mhz = machine.clocks.report,
+      .peak_macs_per_cycle = machine.peak_macs_per_cycle(),
+      .array_resource = "conv",
+  };
+}
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,169 @@
+// The xDNN V3 overlay as numbers: every dimension, clock and constant a model or compiler uses.
+// Read from one YAML file per machine in configs/, where each number names its source (xdnn.md) or
+// is marked assumed or calibrated. Rules for the folder: an instruction is one struct
+// (instructions.h), what it does is semantics.h, what it touches is footprint.h, what it costs with
+// no contention is cost.h; compiler and simulator share nothing else.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <string>
+
+#include "core/units.h"
+#include "isa/program_info.h"
+
+namespace workbench::xdnn {
+
+// Accepted range of a knob, ends included.
+struct Range {
+  double low = 0, high = 0;
+};
+
+struct Machine {
+  struct Clocks {
+    double report = 350;  // MHz: AM and control clock, the clock of every Cycles figure
+    double array = 700;   // MHz: DSP clock, a whole multiple of `report`
+    double ddr = 300;     // MHz: DDR interface clock
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("report", self.report, Range{1, 10000});
+      visit("array", self.array, Range{1, 20000});
+      visit("ddr", self.ddr, Range{1, 10000});
+    }
+  };
+  struct Array {
+    std::int64_t rows = 96;  // input channels fed per step = bytes of an AM word
+    std::int64_t columns = 16;
+    std::int64_t weights_per_dsp = 2;  // 8-bit MACs of one DSP per array cycle
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("rows", self.rows, Range{16, 256});
+      visit("columns", self.columns, Range{1, 256});
+      visit("weights_per_dsp", self.weights_per_dsp, Range{1, 4});
+    }
+  };
+  struct ActivationMemory {
+    std::int64_t size_bytes = 9437184;
+    std::int64_t read_ports = 2, write_ports = 2;  // each one word per cycle
+    std::int64_t partitions = 3;  // two operands in different ones can be read in one cycle
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("size_bytes", self.size_bytes, Range{1024, 1024.0 * 1024 * 1024});
+      visit("read_ports", self.read_ports, Range{1, 16});
+      visit("write_ports", self.write_ports, Range{1, 16});
+      visit("partitions", self.partitions, Range{1, 64});
+    }
+  };
+  struct Filters {
+    std::int64_t buffers = 2;        // ping-pong: one pass is loaded while another computes
+    std::int64_t buffer_steps = 32;  // array steps per output pixel that one buffer holds
+    std::int64_t steps_max = 128;    // beyond: the conv cannot run (half rate from 2 buffers on)
+    std::int64_t config_bytes_per_channel = 8;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("buffers", self.buffers, Range{1, 2});
+      visit("buffer_steps", self.buffer_steps, Range{1, 4096});
+      visit("steps_max", self.steps_max, Range{1, 16384});
+      visit("config_bytes_per_channel", self.config_bytes_per_channel, Range{8, 8});
+    }
+  };
+  struct Ddr {
+    std::int64_t word_bytes = 64;  // moved per DDR clock at best
+    double efficiency = 0.65;
+    std::int64_t burst_bytes = 4096;   // unit of arbitration
+    std::int64_t latency_cycles = 60;  // report clock, once per stream
+    std::int64_t size_bytes = 4294967296;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("word_bytes", self.word_bytes, Range{1, 1024});
+      visit("efficiency", self.efficiency, Range{0.01, 1});
+      visit("burst_bytes", self.burst_bytes, Range{64, 1048576});
+      visit("latency_cycles", self.latency_cycles, Range{0, 100000});
+      visit("size_bytes", self.size_bytes, Range{65536, 1e12});
+    }
+  };
+  struct Control {
+    std::int64_t instructions_max = 1536;
+    std::int64_t issue_cycles = 16;  // report clock, fetch and decode of one instruction
+    std::int64_t queue_depth = 1;    // commands a unit holds beside the one it runs
+    std::int64_t drain_cycles = 0;   // 0: (rows + columns) array cycles, the skew of the array
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("instructions_max", self.instructions_max, Range{1, 1e9});
+      visit("issue_cycles", self.issue_cycles, Range{0, 100000});
+      visit("queue_depth", self.queue_depth, Range{1, 64});
+      visit("drain_cycles", self.drain_cycles, Range{0, 100000});
+    }
+  };
+  struct Limits {
+    std::int64_t kernel_max = 15, stride_max = 15, pad_max = 15, dilation_max = 16;
+    std::int64_t side_max = 4094, channels_max = 4096, upsample_max = 8;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("kernel_max", self.kernel_max, Range{1, 255});
+      visit("stride_max", self.stride_max, Range{1, 255});
+      visit("pad_max", self.pad_max, Range{0, 255});
+      visit("dilation_max", self.dilation_max, Range{1, 255});
+      visit("side_max", self.side_max, Range{1, 65535});
+      visit("channels_max", self.channels_max, Range{1, 65535});
+      visit("upsample_max", self.upsample_max, Range{1, 64});
+    }
+  };
+  struct Host {
+    double gflops = 20;  // estimates HostStep time only; never part of cycles
+    double gigabytes_per_second = 10;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("gflops", self.gflops, Range{0.001, 1e6});
+      visit("gigabytes_per_second", self.gigabytes_per_second, Range{0.001, 1e6});
+    }
+  };
+
+  std::string name;
+  std::string family;  // "xdnn_v3"
+  Clocks clocks;
+  Array array;
+  ActivationMemory am;
+  Filters filters;
+  Ddr ddr;
+  Control control;
+  Limits limits;
+  Host host;
+
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("name", self.name);
+    visit("family", self.family);
+    visit("clocks", self.clocks);
+    visit("array", self.array);
+    visit("am", self.am);
+    visit("filters", self.filters);
+    visit("ddr", self.ddr);
+    visit("control", self.control);
+    visit("limits", self.limits);
+    visit("host", self.host);
+  }
+
+  std::int64_t word_bytes() const { return array.rows; }  // 8-bit channels of one pixel
+  std::int64_t am_words() const { return am.size_bytes / word_bytes(); }
+  // Output channels of one pass: columns x weights per DSP x array cycles per report cycle.
+  std::int64_t pass_channels(bool half_rate) const {
+    const auto ratio = static_cast<std::int64_t>(clocks.array / clocks.report);
+    return array.columns * array.weights_per_dsp * (half_rate ? 1 : ratio);
+  }
+  double peak_macs_per_cycle() const {
+    return static_cast<double>(array.rows * pass_channels(false));
+  }
+  double ddr_bytes_per_cycle() const {  // of the report clock
+    return static_cast<double>(ddr.word_bytes) * ddr.efficiency * clocks.ddr / clocks.report;
+  }
+  Cycles drain_cycles() const {
+    if (control.drain_cycles > 0) return {control.drain_cycles};
+    const auto ratio = static_cast<std::int64_t>(clocks.array / clocks.report);
+    return {ceil_div(array.rows + array.columns, ratio)};
+  }
+};
+
+// Throws Error "FILE:LINE: ..." on an unknown or repeated key, a wrong type, a value out of range,
+// or knobs that contradict each other.
+Machine load_machine(const std::filesystem::path& path);
+// As load_machine, from text; `name` stands for the file in errors.
+Machine parse_machine(const std::string& yaml, const std::string& name);
+// What contradicts what, empty when the machine could be built. Used by load_machine.
+std::string contradiction(const Machine& machine);
+
+MachineInfo info(const Machine& machine);
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,262 @@
+// Program <-> protobuf file.
+#include <map>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "isa/graph_codec.h"
+#include "isa/xdnn/program.h"
+#include "program.pb.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+constexpr int kVersion = 1;
+
+void encode(const Instruction& instruction, file::Instruction& message) {
+  message.set_opcode(std::string(opcode(instruction)));
+  std::visit(
+      [&](const auto& op) {
+        for_each_field(op, [&](std::string_view name, const auto& member) {
+          const auto value = static_cast<std::int64_t>(member);
+          if (value == 0) return;
+          file::Field& field = *message.add_fields();
+          field.set_name(std::string(name));
+          field.set_value(value);
+        });
+      },
+      instruction);
+}
+
+Instruction blank(const std::string& opcode, const std::string& name) {
+  if (opcode == "XNConv") return Conv{};
+  if (opcode == "XNDeconv") return Conv{.transposed = true};
+  if (opcode == "XNMaxPool") return Pool{};
+  if (opcode == "XNAvgPool") return Pool{.average = true};
+  if (opcode == "XNMaxPoolPipelined") return ConvPool{};
+  if (opcode == "XNEltwise") return Eltwise{};
+  if (opcode == "XNUpsample") return Upsample{};
+  if (opcode == "XNGather") return Gather{};
+  if (opcode == "XNScatter") return Scatter{};
+  fail("{}: unknown opcode '{}'", name, opcode);
+}
+
+Instruction decode(const file::Instruction& message, const std::string& name) {
+  std::map<std::string_view, std::int64_t> given;
+  for (const file::Field& field : message.fields()) given[field.name()] = field.value();
+  Instruction instruction = blank(message.opcode(), name);
+  std::visit(
+      [&](auto& op) {
+        for_each_field(op, [&](std::string_view field, auto& member) {
+          const auto found = given.find(field);
+          const std::int64_t value = found == given.end() ? 0 : found->second;
+          // Beyond this no product of two fields could be formed safely.
+          if (value < -(std::int64_t{1} << 40) || value > (std::int64_t{1} << 40)) {
+            fail("{}: {} field '{}' is {}", name, message.opcode(), field, value);
+          }
+          member = static_cast<std::remove_cvref_t<decltype(member)>>(value);
+          given.erase(field);
+        });
+      },
+      instruction);
+  if (!given.empty()) {
+    fail("{}: {} has no field '{}'", name, message.opcode(), given.begin()->first);
+  }
+  return instruction;
+}
+
+void encode(const ProgramInfo& info, file::Info& message) {
+  message.set_network(info.network);
+  message.set_machine(info.machine);
+  for (const LayerInfo& layer : info.layers) {
+    file::Layer& to = *message.add_layers();
+    to.set_name(layer.name);
+    to.set_op(layer.op);
+    to.mutable_shape()->Assign(layer.shape.begin(), layer.shape.end());
+    for (const std::string& merged : layer.merged) to.add_merged(merged);
+    to.set_macs(layer.macs);
+    to.set_ops(layer.ops);
+    to.set_memory_words(layer.memory_words);
+  }
+  message.mutable_instruction_layer()->Assign(info.instruction_layer.begin(),
+                                              info.instruction_layer.end());
+  for (const std::string& text : info.instruction_text) message.add_instruction_text(text);
+  for (const HostStepInfo& step : info.host_steps) {
+    file::HostStepInfo& to = *message.add_host_steps();
+    to.set_name(step.name);
+    to.set_op(step.op);
+    to.set_reason(step.reason);
+    to.set_milliseconds(step.milliseconds);
+  }
+  message.set_network_macs(info.network_macs);
+  message.set_network_ops(info.network_ops);
+  message.set_network_parameters(info.network_parameters);
+  message.set_peak_bytes(info.peak_bytes);
+  message.set_minimum_bytes(info.minimum_bytes);
+  message.set_extent_bytes(info.extent_bytes);
+  message.set_capacity_bytes(info.capacity_bytes);
+  message.set_moveops(info.moveops);
+}
+
+ProgramInfo decode(const file::Info& message) {
+  ProgramInfo info;
+  info.network = message.network();
+  info.machine = message.machine();
+  for (const file::Layer& layer : message.layers()) {
+    info.layers.push_back({layer.name(),
+                           layer.op(),
+                           {layer.shape().begin(), layer.shape().end()},
+                           {layer.merged().begin(), layer.merged().end()},
+                           layer.macs(),
+                           layer.ops(),
+                           layer.memory_words()});
+  }
+  info.instruction_layer.assign(message.instruction_layer().begin(),
+                                message.instruction_layer().end());
+  info.instruction_text.assign(message.instruction_text().begin(),
+                               message.instruction_text().end());
+  for (const file::HostStepInfo& step : message.host_steps()) {
+    info.host_steps.push_back({step.name(), step.op(), step.reason(), step.milliseconds()});
+  }
+  info.network_macs = message.network_macs();
+  info.network_ops = message.network_ops();
+  info.network_parameters = message.network_parameters();
+  info.peak_bytes = message.peak_bytes();
+  info.minimum_bytes = message.minimum_bytes();
+  info.extent_bytes = message.extent_bytes();
+  info.capacity_bytes = message.capacity_bytes();
+  info.moveops = message.moveops();
+  return info;
+}
+
+// Indices between the tables of a program; addresses are the simulator's business.
+void check_indices(const Program& program, const std::string& name) {
+  const auto steps = static_cast<std::int64_t>(program.steps.size());
+  const auto layers = static_cast<std::int64_t>(program.info.layers.size());
+  const auto refuse = [&](std::string_view what) { fail("{}: not a program: {}", name, what); };
+  if (static_cast<std::int64_t>(program.info.instruction_layer.size()) != steps ||
+      static_cast<std::int64_t>(program.info.instruction_text.size()) != steps) {
+    refuse("as many layer entries as instructions expected");
+  }
+  for (const std::int32_t layer : program.info.instruction_layer) {
+    if (layer < 0 || layer >= layers) refuse("an instruction belongs to no layer");
+  }
+  for (const Probe& probe : program.probes) {
+    for (const std::int32_t after : probe.after) {
+      if (after < 0 || after >= steps) refuse("a tensor is written by no instruction");
+    }
+  }
+  for (const HostStep& step : program.host_steps) {
+    for (const std::size_t node : step.nodes) {
+      if (node >= program.host.nodes.size()) refuse("a host step runs no node");
+    }
+  }
+}
+
+}  // namespace
+
+std::string save_bytes(const Program& program) {
+  file::XdnnProgram message;
+  message.set_version(kVersion);
+  encode(program.info, *message.mutable_info());
+  for (const Step& step : program.steps) {
+    file::Step& to = *message.add_steps();
+    encode(step.instruction, *to.mutable_instruction());
+    to.set_filter_address(step.filter_address);
+    to.set_rescale_scale(step.rescale.scale);
+    to.set_rescale_shift(step.rescale.shift);
+  }
+  message.set_constants(program.constants);
+  message.set_ddr_bytes(program.ddr_bytes);
+  for (const DdrTensor& t : program.ddr_tensors) {
+    file::DdrTensor& to = *message.add_ddr_tensors();
+    to.set_value(t.value);
+    to.set_address(t.address);
+    to.set_channels(t.channels);
+    to.set_height(t.height);
+    to.set_width(t.width);
+  }
+  for (const Probe& p : program.probes) {
+    file::Probe& to = *message.add_probes();
+    to.set_value(p.value);
+    to.mutable_after()->Assign(p.after.begin(), p.after.end());
+    to.set_address(p.address);
+    to.mutable_layout()->set_full(p.layout.full);
+    to.mutable_layout()->set_repl_sections(p.layout.repl_sections);
+    to.mutable_layout()->set_repl_units(p.layout.repl_units);
+    to.mutable_layout()->set_repl_width(p.layout.repl_width);
+    to.set_start_channel(p.start_channel);
+    to.set_channels(p.channels);
+    to.set_height(p.height);
+    to.set_width(p.width);
+  }
+  for (const Volume& v : program.memory_map) {
+    file::Volume& to = *message.add_memory_map();
+    to.set_name(v.name);
+    to.set_address(v.address);
+    to.set_words(v.words);
+    to.set_first(v.first);
+    to.set_last(v.last);
+  }
+  workbench::encode(program.host, *message.mutable_host());
+  for (const HostStep& step : program.host_steps) {
+    file::HostStep& to = *message.add_host_steps();
+    to.set_before(step.before);
+    to.mutable_nodes()->Assign(step.nodes.begin(), step.nodes.end());
+  }
+  return message.SerializeAsString();
+}
+
+void save(const Program& program, const std::filesystem::path& path) {
+  write_file(path, save_bytes(program));
+}
+
+Program load_bytes(const std::string& bytes, const std::string& name) {
+  file::XdnnProgram message;
+  if (!message.ParseFromString(bytes)) fail("{}: not a program (or a truncated one)", name);
+  if (message.version() != kVersion) {
+    fail("{}: program version {}, this workbench reads {}", name, message.version(), kVersion);
+  }
+  Program program;
+  program.info = decode(message.info());
+  for (const file::Step& step : message.steps()) {
+    program.steps.push_back({decode(step.instruction(), name),
+                             step.filter_address(),
+                             {step.rescale_scale(), step.rescale_shift()}});
+  }
+  program.constants = message.constants();
+  program.ddr_bytes = message.ddr_bytes();
+  if (program.ddr_bytes < static_cast<std::int64_t>(program.constants.size()) ||
+      program.ddr_bytes > (std::int64_t{1} << 36)) {
+    fail("{}: not a program: {} bytes of DDR", name, program.ddr_bytes);
+  }
+  for (const file::DdrTensor& t : message.ddr_tensors()) {
+    program.ddr_tensors.push_back({t.value(), t.address(), t.channels(), t.height(), t.width()});
+  }
+  for (const file::Probe& p : message.probes()) {
+    const file::ChannelLayout& l = p.layout();
+    program.probes.push_back({p.value(),
+                              {p.after().begin(), p.after().end()},
+                              p.address(),
+                              {l.full(), l.repl_sections(), l.repl_units(), l.repl_width()},
+                              p.start_channel(),
+                              p.channels(),
+                              p.height(),
+                              p.width()});
+  }
+  for (const file::Volume& v : message.memory_map()) {
+    program.memory_map.push_back({v.name(), v.address(), v.words(), v.first(), v.last()});
+  }
+  program.host = workbench::decode(message.host(), name);
+  for (const file::HostStep& step : message.host_steps()) {
+    program.host_steps.push_back({step.before(), {step.nodes().begin(), step.nodes().end()}});
+  }
+  check_indices(program, name);
+  return program;
+}
+
+Program load(const std::filesystem::path& path) {
+  return load_bytes(read_file(path), path.string());
+}
+
+}  // namespace workbench::xdnn

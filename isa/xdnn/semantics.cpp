@@ -1,0 +1,172 @@
+// Everything but convolution; that is conv_semantics.cpp.
+#include "isa/xdnn/semantics.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "isa/xdnn/conv_semantics.h"
+#include "isa/xdnn/footprint.h"
+
+namespace workbench::xdnn {
+
+std::int64_t round_shift(std::int64_t value, std::int64_t shift) {
+  return shift == 0 ? value : ((value >> (shift - 1)) + 1) >> 1;
+}
+
+namespace {
+
+std::int8_t saturate(std::int64_t value) {
+  return static_cast<std::int8_t>(std::clamp<std::int64_t>(value, -128, 127));
+}
+
+void relu_in_place(std::vector<std::int8_t>& pixels) {
+  for (std::int8_t& v : pixels) v = std::max<std::int8_t>(v, 0);
+}
+
+struct Execute {
+  const Step& step;
+  const Machine& machine;
+  const Memory& memory;
+  int threads;
+
+  std::vector<std::int8_t> read(const AmTensor& source, bool pre_relu) const {
+    std::vector<std::int8_t> pixels = read_am(memory, source);
+    if (pre_relu) relu_in_place(pixels);
+    return pixels;
+  }
+
+  Result operator()(const Conv& op) const { return convolution(op, step, nullptr); }
+  Result operator()(const ConvPool& op) const { return convolution(op.conv, step, &op); }
+
+  Result convolution(const Conv& op, const Step& at, const ConvPool* fused) const {
+    ConvResult conv = convolve(op, at.filter_address, machine, memory, threads);
+    Result result{.am = am_operands(at).results.at(0), .wide_accumulators = conv.wide_accumulators};
+    if (fused == nullptr) {
+      result.pixels = std::move(conv.pixels);
+    } else {
+      const PoolShape shape{fused->kernel_w, fused->kernel_h, fused->stride_w, fused->stride_h,
+                            fused->pad_w,    fused->pad_h,    op.out_w,        op.out_h,
+                            fused->out_w,    fused->out_h,    op.out_ch};
+      result.pixels = max_pool(shape, conv.pixels);
+    }
+    return result;
+  }
+
+  Result operator()(const Pool& op) const {
+    const Operands operands = am_operands(step);
+    const std::vector<std::int8_t> source = read(operands.sources[0], op.tail.pre_relu);
+    const PoolShape shape{op.kernel_w, op.kernel_h, op.stride_w, op.stride_h, op.pad_w,   op.pad_h,
+                          op.in_w,     op.in_h,     op.out_w,    op.out_h,    op.channels};
+    Result result{.am = operands.results[0]};
+    result.pixels = op.average ? average_pool(shape, source) : max_pool(shape, source);
+    return result;
+  }
+
+  // Padding adds nothing to the sum; the scale holds 1/(kw*kh) (xdnn.md 3.4).
+  std::vector<std::int8_t> average_pool(const PoolShape& s,
+                                        const std::vector<std::int8_t>& in) const {
+    std::vector<std::int8_t> out(static_cast<std::size_t>(s.out_h * s.out_w * s.channels));
+    std::vector<std::int32_t> sum(static_cast<std::size_t>(s.channels));
+    for (std::int64_t p = 0; p < s.out_h * s.out_w; ++p) {
+      std::fill(sum.begin(), sum.end(), 0);
+      for_each_in_window(s, p, [&](std::int64_t pixel) {
+        const std::int8_t* from = in.data() + pixel * s.channels;
+        for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += from[c];
+      });
+      std::int8_t* to = out.data() + p * s.channels;
+      for (std::size_t c = 0; c < sum.size(); ++c) {
+        to[c] = saturate(round_shift(sum[c] * step.rescale.scale, step.rescale.shift));
+      }
+    }
+    return out;
+  }
+
+  Result operator()(const Eltwise& op) const {
+    const Operands operands = am_operands(step);
+    Result result{.am = operands.results[0], .pixels = read(operands.sources[0], op.tail.pre_relu)};
+    const std::vector<std::int8_t> other = read(operands.sources[1], op.tail.pre_relu);
+    for (std::size_t i = 0; i < other.size(); ++i) {
+      const std::int64_t sum = std::int64_t{result.pixels[i]} + other[i];
+      result.pixels[i] = saturate(round_shift(sum * step.rescale.scale, step.rescale.shift));
+    }
+    if (op.relu) relu_in_place(result.pixels);
+    return result;
+  }
+
+  Result operator()(const Upsample& op) const {
+    const Operands operands = am_operands(step);
+    const std::vector<std::int8_t> source = read(operands.sources[0], op.tail.pre_relu);
+    Result result{.am = operands.results[0]};
+    result.pixels.reserve(static_cast<std::size_t>(op.out_h * op.out_w * op.channels));
+    for (std::int64_t y = 0; y < op.out_h; ++y) {
+      for (std::int64_t x = 0; x < op.out_w; ++x) {
+        const std::int64_t pixel = y / op.factor_h * op.in_w + x / op.factor_w;
+        const auto from = source.begin() + pixel * op.channels;
+        result.pixels.insert(result.pixels.end(), from, from + op.channels);
+      }
+    }
+    return result;
+  }
+
+  Result operator()(const Gather& op) const {
+    const auto all = read_ddr(memory, op.ddr_address, op.channels, op.height, op.width);
+    const std::int64_t row = op.width * op.channels;
+    return {.am = am_operands(step).results.at(0),
+            .pixels = {all.begin() + op.start_row * row, all.begin() + (op.end_row + 1) * row}};
+  }
+
+  Result operator()(const Scatter& op) const {
+    std::vector<std::int8_t> rows = read(am_operands(step).sources.at(0), false);
+    const bool whole = op.start_row == 0 && op.end_row + 1 == op.height;
+    if (!whole) {  // rows of a larger tensor: the others stay as they are
+      auto all = read_ddr(memory, op.ddr_address, op.channels, op.height, op.width);
+      std::copy(rows.begin(), rows.end(), all.begin() + op.start_row * op.width * op.channels);
+      rows = std::move(all);
+    }
+    return {.ddr = DdrTensor{"", op.ddr_address, op.channels, op.height, op.width},
+            .pixels = std::move(rows)};
+  }
+};
+
+}  // namespace
+
+Result execute(const Step& step, const Machine& machine, const Memory& memory, int threads) {
+  return std::visit(Execute{step, machine, memory, threads}, step.instruction);
+}
+
+void commit(const Result& result, Memory& memory) {
+  if (result.am) write_am(memory, *result.am, result.pixels);
+  if (result.ddr) {
+    const DdrTensor& to = *result.ddr;
+    write_ddr(memory, to.address, to.channels, to.height, to.width, result.pixels);
+  }
+}
+
+Tensor quantize_input(const Tensor& real, const Quantization& quantization) {
+  CHECK(quantization.thresholds.size() == 1 && quantization.bits == 8);
+  const auto threshold = static_cast<float>(quantization.thresholds[0]);
+  const float factor = 127.0F / threshold;
+  Tensor codes = Tensor::uninitialized(ElementType::Int8, real.shape(), real.layout());
+  const auto in = real.values<float>();
+  const auto out = codes.mutable_values<std::int8_t>();
+  for (std::size_t i = 0; i < in.size(); ++i) {  // NaN becomes 0: comparisons with it are false
+    const float x = in[i] > threshold ? threshold : in[i] < -threshold ? -threshold : in[i];
+    out[i] = std::isnan(x) ? std::int8_t{0} : static_cast<std::int8_t>(x * factor);
+  }
+  return codes;
+}
+
+Tensor dequantize_output(const Tensor& codes, const Quantization& quantization) {
+  CHECK(quantization.thresholds.size() == 1 && quantization.bits == 8);
+  const auto threshold = static_cast<float>(quantization.thresholds[0]);
+  Tensor real = Tensor::uninitialized(ElementType::Float32, codes.shape(), codes.layout());
+  const auto in = codes.values<std::int8_t>();
+  const auto out = real.mutable_values<float>();
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    out[i] = static_cast<float>(in[i]) / 127.0F * threshold;
+  }
+  return real;
+}
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,207 @@
+#include "sim/xdnn/conv_unit.h"
+
+#include <algorithm>
+
+#include "sim/common/clock.h"
+
+namespace workbench::xdnn {
+
+using sc_core::SC_ZERO_TIME;
+using sim::now;
+
+namespace {
+
+constexpr auto kUnit = static_cast<std::size_t>(Unit::Conv);
+constexpr std::size_t kStack = 8 << 20;  // the arithmetic runs on the thread's own stack
+
+}  // namespace
+
+ConvUnit::ConvUnit(sc_core::sc_module_name name, Overlay& overlay)
+    : sc_module(name), overlay_(overlay), free_buffers_(overlay.machine.filters.buffers) {
+  SC_HAS_PROCESS(ConvUnit);
+  SC_THREAD(accept);
+  SC_THREAD(load_filters);
+  SC_THREAD(load_tiles);
+  SC_THREAD(compute);
+  set_stack_size(kStack);
+  SC_THREAD(drain);
+}
+
+ConvUnit::Command ConvUnit::make_command(std::int32_t instruction) const {
+  const Instruction& in = overlay_.step(instruction).instruction;
+  Command command;
+  command.instruction = instruction;
+  command.cost = conv_cost(in, overlay_.machine);
+  command.tiled = tail(in).source_in_ddr;
+  if (command.tiled) {
+    command.tiles = tile_costs(in);
+  } else {
+    const auto* fused = std::get_if<ConvPool>(&in);
+    const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(in);
+    command.tiles = {{conv.out_h, conv.out_w, {}}};
+  }
+  const std::int64_t needed = command.cost.passes * command.cost.slab_buffers;
+  command.resident = command.tiles.size() > 1 && needed <= overlay_.machine.filters.buffers;
+  return command;
+}
+
+void ConvUnit::accept() {
+  auto& queue = overlay_.queue[kUnit];
+  while (true) {
+    while (queue.empty()) wait(overlay_.given[kUnit]);
+    const std::int32_t instruction = queue.front();
+    queue.pop_front();
+    commands_.push_back(make_command(instruction));
+    ++accepted_;
+    accepted_event_.notify(SC_ZERO_TIME);
+  }
+}
+
+void ConvUnit::load_filters() {
+  for (std::int64_t number = 0;; ++number) {
+    while (accepted_ <= number) wait(accepted_event_);
+    Command& command = commands_[static_cast<std::size_t>(number - streamed_)];
+    const std::int64_t rounds =
+        command.resident ? 1 : static_cast<std::int64_t>(command.tiles.size());
+    const std::int64_t begin = now();
+    wait(sim::cycles(overlay_.machine.ddr.latency_cycles));
+    overlay_.recorder.record(overlay_.resources.filters, command.instruction, begin, begin, now(),
+                             Cause::WeightLoad);
+    std::int64_t moved = 0;
+    for (std::int64_t slab = 0; slab < rounds * command.cost.passes; ++slab) {
+      load_slab(command, moved);
+    }
+  }
+}
+
+void ConvUnit::load_slab(Command& command, std::int64_t& moved) {
+  const std::int64_t asked = now();
+  while (free_buffers_ < command.cost.slab_buffers) wait(buffer_event_);
+  free_buffers_ -= command.cost.slab_buffers;
+  const std::int64_t begin = now();
+  overlay_.recorder.record(overlay_.resources.filters, command.instruction, asked, asked, begin,
+                           Cause::WaitEngine, 0, overlay_.resources.conv);
+  command.ddr_waited +=
+      overlay_.transfer(command.instruction, Client::ConvFilters, command.cost.slab.value, moved);
+  overlay_.recorder.record(overlay_.resources.filters, command.instruction, begin, begin, now(),
+                           Cause::Work);
+  ++command.slabs_loaded;
+  slab_event_.notify(SC_ZERO_TIME);
+}
+
+void ConvUnit::load_tiles() {
+  for (std::int64_t number = 0;; ++number) {
+    while (accepted_ <= number) wait(accepted_event_);
+    Command& command = commands_[static_cast<std::size_t>(number - streamed_)];
+    if (!command.tiled) continue;
+    overlay_.hazards.begin_tiles(command.instruction, now());
+    wait(sim::cycles(overlay_.machine.ddr.latency_cycles));
+    std::int64_t moved = 0;
+    const auto count = static_cast<std::int64_t>(command.tiles.size());
+    for (std::int64_t tile = 0; tile < count; ++tile) {
+      while (command.tiles_loaded - command.tiles_used >= 2) wait(buffer_event_);
+      const std::int64_t begin = now();
+      const std::int64_t bytes = command.tiles[static_cast<std::size_t>(tile)].ddr.value;
+      overlay_.transfer(command.instruction, Client::ConvTiles, bytes, moved);
+      overlay_.recorder.record(overlay_.resources.tiles, command.instruction, begin, begin, now(),
+                               Cause::Work);
+      ++command.tiles_loaded;
+      tile_event_.notify(SC_ZERO_TIME);
+    }
+  }
+}
+
+void ConvUnit::wait_for_tile(Command& command, std::int64_t tile) {
+  const std::int64_t begin = now();
+  while (command.tiles_loaded <= tile) wait(tile_event_);
+  overlay_.recorder.record(overlay_.resources.conv, command.instruction, begin, begin, now(),
+                           Cause::DdrStall, 0, overlay_.resources.tiles);
+}
+
+// A stall for filters is a weight load, except for the part of it in which the loader itself had to
+// wait for other users of the DDR.
+void ConvUnit::wait_for_slab(Command& command, std::int64_t slab) {
+  const std::int64_t begin = now();
+  while (command.slabs_loaded <= slab) wait(slab_event_);
+  const std::int64_t stall = now() - begin;
+  const std::int64_t contended = std::min(stall, command.ddr_waited - command.ddr_accounted);
+  command.ddr_accounted = command.ddr_waited;
+  const auto record = [&](std::int64_t from, std::int64_t to, Cause cause, int on) {
+    overlay_.recorder.record(overlay_.resources.conv, command.instruction, begin, from, to, cause,
+                             0, on);
+  };
+  record(begin, now() - contended, Cause::WeightLoad, overlay_.resources.filters);
+  record(now() - contended, now(), Cause::DdrStall, overlay_.resources.ddr);
+}
+
+void ConvUnit::stream_row(const Command& command, const TileCost& tile) {
+  const std::int64_t asked = now();
+  const std::int64_t cycles = tile.out_cols * command.cost.steps;
+  const auto client = static_cast<int>(Client::ConvArray);
+  overlay_.read_ports.acquire(client, 1, cycles);
+  // Results leave one by one while operands stream: the write port is busy a `steps`-th of the
+  // time.
+  const std::int64_t writes =
+      std::min(cycles, ceil_div(command.cost.row_writes * tile.out_cols,
+                                command.cost.row_cycles.value / command.cost.steps));
+  const std::int64_t begin = overlay_.write_ports.acquire(client, 1, writes);
+  overlay_.recorder.record(overlay_.resources.conv, command.instruction, asked, asked, begin,
+                           Cause::PortStall);
+  wait(sim::cycles(cycles));
+  overlay_.recorder.record(overlay_.resources.conv, command.instruction, asked, begin, now(),
+                           Cause::Work);
+}
+
+void ConvUnit::run_pass(Command& command, const TileCost& tile, std::int64_t slab) {
+  wait_for_slab(command, slab);
+  for (std::int64_t row = 0; row < tile.out_rows; ++row) stream_row(command, tile);
+  if (!command.resident) {
+    free_buffers_ += command.cost.slab_buffers;
+    buffer_event_.notify(SC_ZERO_TIME);
+  }
+}
+
+void ConvUnit::compute() {
+  while (true) {
+    while (commands_.empty()) wait(accepted_event_);
+    Command& command = commands_.front();
+    const auto tiles = static_cast<std::int64_t>(command.tiles.size());
+    const std::int64_t passes = command.cost.passes;
+    Result result;
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+      if (command.tiled) wait_for_tile(command, tile);
+      for (std::int64_t pass = 0; pass < passes; ++pass) {
+        const std::int64_t slab = command.resident ? pass : tile * passes + pass;
+        if (tile == 0 && pass == 0) {
+          wait_for_slab(command, 0);
+          result = overlay_.start(command.instruction);
+        }
+        run_pass(command, command.tiles[static_cast<std::size_t>(tile)], slab);
+      }
+      ++command.tiles_used;
+      buffer_event_.notify(SC_ZERO_TIME);
+    }
+    if (command.resident) free_buffers_ += passes * command.cost.slab_buffers;
+    overlay_.hazards.reads_done(command.instruction);
+    const std::int64_t leaves = now() + command.cost.drain.value;
+    overlay_.recorder.record_tail(overlay_.resources.conv, command.instruction, now(), leaves,
+                                  Cause::FillDrain);
+    leaving_.push_back({command.instruction, leaves, std::move(result)});
+    commands_.pop_front();
+    ++streamed_;
+    leaving_event_.notify(SC_ZERO_TIME);
+    buffer_event_.notify(SC_ZERO_TIME);
+  }
+}
+
+void ConvUnit::drain() {
+  while (true) {
+    while (leaving_.empty()) wait(leaving_event_);
+    const std::int64_t left = leaving_.front().at - now();
+    if (left > 0) wait(sim::cycles(left));
+    overlay_.finish(leaving_.front().instruction, leaving_.front().result);
+    leaving_.pop_front();
+  }
+}
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,45 @@
+// The host's part of a program: conversions at the edges and the steps no engine can run.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+#include "isa/xdnn/memory.h"
+#include "isa/xdnn/program.h"
+#include "sim/xdnn/hazards.h"
+
+namespace workbench::xdnn {
+
+class Host {
+ public:
+  Host(const Program& program, Memory& memory, HazardMonitor& hazards,
+       std::span<const Tensor> inputs, int threads);
+
+  // Runs the nodes of one step: int8 operands come from DDR, int8 results go there.
+  void run(const HostStep& step);
+
+  std::vector<Tensor> outputs() const;
+  // Every value the host computed, by name.
+  std::map<std::string, Tensor> values() const;
+
+ private:
+  Tensor operand(ValueId id);
+
+  const Program& program_;
+  Memory& memory_;
+  HazardMonitor& hazards_;
+  int threads_;
+  std::map<std::string, const DdrTensor*> in_ddr_;
+  std::vector<Tensor> values_;  // by ValueId of program.host
+  std::vector<bool> known_, computed_;
+};
+
+// [height][width][channels] bytes as a [1, C, H, W] tensor, and back.
+Tensor nchw_from_pixels(std::span<const std::int8_t> pixels, std::int64_t channels,
+                        std::int64_t height, std::int64_t width);
+std::vector<std::int8_t> pixels_from_nchw(const Tensor& tensor);
+
+}  // namespace workbench::xdnn
