@@ -13,17 +13,20 @@
 
 namespace workbench {
 
-using Thresholds = std::map<std::string, double>;  // value name -> threshold, > 0
+// Value name -> threshold; 0 for a value that is always 0 (quantize() then picks one).
+using Thresholds = std::map<std::string, double>;
 
 // Threshold of one value from all its calibration samples by J divergence (xdnn.md 3.7), exactly
-// as published, including the early exits. 0 when max|x| is ~0.
+// as published, including the early exits. 0 when max|x| is ~0. Samples must be finite (CHECKed).
 double j_divergence_threshold(std::span<const std::span<const float>> samples, int bits);
 
 // Runs the float network on each sample; thresholds for every float value of `graph`: max|x| for
 // graph inputs, J divergence for the rest. `observe_last` (if set) sees every value of the last
-// sample, so that the caller need not evaluate it again. Deterministic for any thread count.
+// sample, so that the caller need not evaluate it again. `wanted` (if set) limits the thresholds
+// to the values it picks. Deterministic for any thread count.
 Thresholds calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples, int bits,
-                     const std::function<void(ValueId, const Tensor&)>& observe_last = {});
+                     const std::function<void(ValueId, const Tensor&)>& observe_last = {},
+                     const std::function<bool(const Value&)>& wanted = {});
 
 // The six steps of the xfDNN quantizer (QDOC), applied to an RGB image in this order.
 struct Preprocessing {
@@ -42,13 +45,16 @@ struct Preprocessing {
 // MODEL.preprocess.yaml as shipped beside a model. Throws Error with file:line.
 Preprocessing read_preprocessing(const std::filesystem::path& path);
 
-// Calibration or input data for one graph input of the given shape: .npy, .npz, .pb (TensorProto),
-// an image, or a folder of images (PNG/JPEG/PPM). Each result has the input's shape (batch 1).
-// Folder: files sorted by name, at most `limit` (0: all). Throws Error (e.g. no image in folder).
+// Calibration or input data for one graph input of the given shape: .npy or .npz (one sample, or
+// batches of them along the first dimension; archive members in name order), an image, or a folder
+// of images (PNG/JPEG/PPM, in name order). Each result has the input's shape and is float32; arrays
+// are taken as they are, images go through `preprocessing`. At most `limit` samples (0: all).
+// Throws Error (e.g. no image in folder). TensorProto files are compiler/import's.
 std::vector<Tensor> read_samples(const std::filesystem::path& path, const Shape& input_shape,
                                  const std::optional<Preprocessing>& preprocessing,
                                  std::size_t limit);
-// Seeded image-like data (smooth, in the range a zero-mean photo has), same on every machine.
+// Seeded image-like data: smooth, channels correlated, zero mean, standard deviation 60 and within
+// +-120 as 0..255 photos have around their mean. The same bits on every machine.
 Tensor synthetic_sample(const Shape& input_shape, std::uint64_t seed);
 
 // .npy / .npz. Throws Error naming the file and what is wrong.

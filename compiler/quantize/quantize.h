@@ -36,6 +36,8 @@ struct LayerQuantization {
   int bits = 8;
   double threshold_in = 0, threshold_out = 0;
   std::vector<double> threshold_params;  // per output channel; convolutions only
+  // Per output channel, one for pool and eltwise, none for concat and data movement. With PReLU
+  // `scale` holds the positive scale in its low byte and the negative one in the next.
   std::vector<std::int32_t> prescale_shift, scale, postscale_shift;
   std::vector<std::int32_t> positive_scale, negative_scale;  // PReLU only
 };
@@ -49,12 +51,19 @@ struct QuantizerTable {
 //    that keeps N,C,H,W meaning, ...) have int8 values with `quantization`, int8 weights (Oihw,
 //    per-channel thresholds), int32 bias in accumulator units, and `requantize`;
 //  - activation of an integer node is None, Relu or PRelu (then requantize.negative_scale is set);
-//  - the rest is float between Dequantize/Quantize nodes.
-// Value names are kept. Throws Error on NaN/Inf weights (naming the value).
+//  - the rest is float between Dequantize/Quantize nodes, one per value however many read it.
+// Names: what a producer writes keeps its name, be it float or int8; the converted form is called
+// NAME_int8 or NAME_float. Graph outputs stay float under their own name: where an integer node
+// produces one, its codes are NAME_int8 and a Dequantize writes NAME.
+// Fused Clip(0, a) becomes Relu and Clip(-a, a) None, by capping the threshold to a. `table`
+// overrides thresholds, and its scales are used as they are. Without a host_reason everything that
+// integers can express is integer. Throws Error on NaN/Inf weights (naming the value) and for a
+// table that does not fit the network or the target.
 Graph quantize(const Graph& graph, const Thresholds& thresholds, const QuantizeOptions& options,
                const QuantizerTable* table = nullptr);
 
-// m -> (prescale shift 0, scale, post shift), xdnn.md 3.6.
+// m -> (prescale shift, scale, post shift), xdnn.md 3.6; the prescale is 0 where `prescale_max` is.
+// m >= 0 and finite (CHECKed).
 struct ScaleShift {
   std::int32_t prescale_shift = 0, scale = 0, postscale_shift = 0;
 };

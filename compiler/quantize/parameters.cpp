@@ -1,0 +1,308 @@
+// Integer parameters of integer nodes: xdnn.md 3.3 (bias, PReLU), 3.6 (scale), 3.7 (weights).
+#include "compiler/quantize/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "compiler/quantize/histogram.h"
+#include "core/parallel.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr std::int64_t kParallelElements = 1 << 16;  // below this threads cost more than they save
+
+// A float weight tensor as [outer, axis, inner], `axis` the one with its own thresholds.
+struct WeightView {
+  std::span<const float> values;
+  std::int64_t outer = 1, axis = 1, inner = 1;
+
+  std::span<const float> row(std::int64_t i) const {
+    return values.subspan(static_cast<std::size_t>(i * inner), static_cast<std::size_t>(inner));
+  }
+  std::int64_t rows() const { return outer * axis; }
+  int threads() const { return rows() * inner < kParallelElements ? 1 : 0; }
+};
+
+bool is_transposed(const Node& node) { return std::holds_alternative<ConvTranspose>(node.op); }
+
+WeightView view_of(const Tensor& weights, bool transposed) {
+  WeightView view{.values = weights.values<float>()};
+  view.outer = transposed ? weights.dim(0) : 1;
+  view.axis = weights.dim(transposed ? 1 : 0);
+  view.inner = weights.size() / std::max<std::int64_t>(view.rows(), 1);
+  return view;
+}
+
+std::int64_t output_channels(const Graph& graph, const Node& node) {
+  const Shape& weights = graph.value(node.inputs[1]).shape;
+  const auto* transposed = std::get_if<ConvTranspose>(&node.op);
+  return transposed != nullptr ? weights[1] * transposed->groups : weights[0];
+}
+
+std::vector<double> largest_weights(const WeightView& view) {
+  std::vector<double> rows(static_cast<std::size_t>(view.rows()));
+  parallel_for(view.rows(), view.threads(), [&](std::int64_t i) {
+    rows[static_cast<std::size_t>(i)] = static_cast<double>(max_magnitude(view.row(i)));
+  });
+  std::vector<double> largest(static_cast<std::size_t>(view.axis), 0.0);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    double& channel = largest[i % largest.size()];
+    channel = std::max(channel, rows[i]);
+  }
+  return largest;
+}
+
+Tensor weight_codes(const Tensor& weights, const WeightView& view,
+                    const std::vector<double>& thresholds, double high) {
+  Tensor codes = Tensor::uninitialized(ElementType::Int8, weights.shape(), Layout::Oihw);
+  const std::span<std::int8_t> out = codes.mutable_values<std::int8_t>();
+  parallel_for(view.rows(), view.threads(), [&](std::int64_t i) {
+    const std::span<const float> row = view.row(i);
+    std::int8_t* target = out.data() + i * view.inner;
+    const double threshold = thresholds[static_cast<std::size_t>(i % view.axis)];
+    const double gain = threshold > 0 ? high / threshold : 0.0;
+    for (std::size_t k = 0; k < row.size(); ++k) {
+      const double scaled = std::clamp(static_cast<double>(row[k]) * gain, -high, high);
+      const double half = std::copysign(0.5, scaled);
+      target[k] = static_cast<std::int8_t>(static_cast<std::int32_t>(scaled + half));
+    }
+  });
+  return codes;
+}
+
+std::span<const float> bias_values(const Graph& graph, const Node& node) {
+  if (node.inputs.size() < 3 || node.inputs[2] == kNoValue) return {};
+  return graph.value(node.inputs[2]).constant->values<float>();
+}
+
+double bias_code_limit(const QuantizeOptions& options) {
+  return std::ldexp(1.0, options.limits.bias_bits - 1) - 1;
+}
+
+double high_code(const QuantizeOptions& options) { return std::ldexp(1.0, options.bits - 1) - 1; }
+
+// Hints count when they can be met: symmetric, signed, per tensor or along the axis we use.
+bool usable_hint(const Value& weights, std::size_t channels, int axis, int bits) {
+  if (!weights.quantization) return false;
+  const Quantization& hint = *weights.quantization;
+  const auto zero = [](std::int64_t point) { return point == 0; };
+  return hint.is_signed && hint.bits == bits &&
+         std::all_of(hint.zero_points.begin(), hint.zero_points.end(), zero) &&
+         (hint.thresholds.size() == 1 || (hint.thresholds.size() == channels && hint.axis == axis));
+}
+
+// Raises thresholds of channels whose weights are so small that accumulator units cannot hold the
+// bias: their products lose precision they never show, the bias gains what it needs.
+void make_room_for_bias(std::vector<double>& thresholds, std::span<const float> bias,
+                        double threshold_in, const QuantizeOptions& options) {
+  const double high = high_code(options);
+  for (std::size_t c = 0; c < bias.size(); ++c) {
+    const double unit = std::fabs(static_cast<double>(bias[c])) / bias_code_limit(options);
+    double& threshold = thresholds[c % thresholds.size()];
+    threshold = std::max(threshold, unit * high * high / threshold_in);
+  }
+}
+
+std::vector<double> table_thresholds(const Node& node, const LayerQuantization& layer,
+                                     std::size_t channels, std::size_t axis_length) {
+  if (layer.threshold_params.size() != channels) {
+    fail("quantizer table: layer '{}': th_params: expected {} channels, found {}", node.name,
+         channels, layer.threshold_params.size());
+  }
+  std::vector<double> thresholds(axis_length, 0.0);
+  for (std::size_t c = 0; c < channels; ++c) {
+    double& threshold = thresholds[c % axis_length];
+    threshold = std::max(threshold, layer.threshold_params[c]);
+  }
+  return thresholds;
+}
+
+// One threshold per index of the weights' axis; 0 for channels that are nothing at all.
+std::vector<double> weight_thresholds(const Graph& graph, const Node& node, const WeightView& view,
+                                      const NodeScales& scales, const QuantizeOptions& options) {
+  const Value& weights = graph.value(node.inputs[1]);
+  const auto length = static_cast<std::size_t>(view.axis);
+  if (scales.layer != nullptr && !scales.layer->threshold_params.empty()) {
+    const auto channels = static_cast<std::size_t>(output_channels(graph, node));
+    return table_thresholds(node, *scales.layer, channels, length);
+  }
+  std::vector<double> thresholds;
+  if (usable_hint(weights, length, is_transposed(node) ? 1 : 0, options.bits)) {
+    thresholds = weights.quantization->thresholds;
+    thresholds.resize(length, thresholds[0]);
+  } else {
+    thresholds = largest_weights(view);
+  }
+  make_room_for_bias(thresholds, bias_values(graph, node), scales.threshold_in, options);
+  return thresholds;
+}
+
+// Real value of one accumulator unit, per output channel.
+double accumulator_unit(double threshold_in, double threshold_weights, double high) {
+  return threshold_in / high * (threshold_weights / high);
+}
+
+Tensor bias_codes(std::span<const float> bias, const std::vector<double>& thresholds,
+                  double threshold_in, const QuantizeOptions& options) {
+  std::vector<std::int32_t> codes;
+  codes.reserve(bias.size());
+  for (std::size_t c = 0; c < bias.size(); ++c) {
+    const double unit =
+        accumulator_unit(threshold_in, thresholds[c % thresholds.size()], high_code(options));
+    const double limit = bias_code_limit(options);
+    const double code = unit > 0 ? static_cast<double>(bias[c]) / unit : 0.0;
+    codes.push_back(static_cast<std::int32_t>(std::round(std::clamp(code, -limit, limit))));
+  }
+  return Tensor::from<std::int32_t>({static_cast<std::int64_t>(codes.size())}, codes);
+}
+
+// Two 8-bit scales that share a shift (xdnn.md 3.3): the larger one is normalised to 128..255.
+struct SlopeScales {
+  std::int32_t positive = 0, negative = 0, shift = 0;
+};
+
+SlopeScales slope_scales(double multiplier, double slope, int shift_max) {
+  const double larger = std::max(multiplier, multiplier * slope);
+  if (larger == 0) return {};
+  int exponent = 0;
+  std::frexp(larger, &exponent);
+  int shift = 8 - exponent;
+  if (std::ldexp(larger, shift) >= 255.5) --shift;  // would round to 256
+  shift = std::clamp(shift, 0, shift_max);
+  const auto code = [&](double value) {
+    return static_cast<std::int32_t>(std::min(std::round(std::ldexp(value, shift)), 255.0));
+  };
+  return {code(multiplier), code(multiplier * slope), shift};
+}
+
+double slope_of(const Activation& activation, std::size_t channel) {
+  if (activation.kind == Activation::Kind::LeakyRelu) return static_cast<double>(activation.alpha);
+  return static_cast<double>(activation.slopes.size() == 1 ? activation.slopes[0]
+                                                           : activation.slopes.at(channel));
+}
+
+// The scales of a table are used as they are, once they are known to be what hardware can hold.
+Requantize table_requantize(const LayerQuantization& layer, std::size_t channels, int shift_max,
+                            const QuantizeOptions& options) {
+  const bool slopes = !layer.positive_scale.empty();
+  const auto& scale = slopes ? layer.positive_scale : layer.scale;
+  const std::int32_t top = slopes ? 255 : (1 << options.limits.scale_bits) - 1;
+  const auto check = [&](const char* key, const std::vector<std::int32_t>& list, int high) {
+    if (list.size() != channels) {
+      fail("quantizer table: layer '{}': {}: expected {} channels, found {}", layer.name, key,
+           channels, list.size());
+    }
+    for (const std::int32_t value : list) {
+      if (value < 0 || value > high) {
+        fail("quantizer table: layer '{}': {}: expected 0..{} for this target, found {}",
+             layer.name, key, high, value);
+      }
+    }
+  };
+  check("prescale_shift", layer.prescale_shift, 0);
+  check(slopes ? "posscale" : "scale", scale, top);
+  check("postscale_shift", layer.postscale_shift, shift_max);
+  if (slopes) check("negscale", layer.negative_scale, top);
+  return {.scale = scale, .negative_scale = layer.negative_scale, .shift = layer.postscale_shift};
+}
+
+Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::size_t channels,
+                               const std::vector<double>& thresholds,
+                               const QuantizeOptions& options) {
+  const RequantizeLimits& limits = options.limits;
+  const Activation activation = activation_of(node);
+  const bool slopes =
+      activation.kind == Activation::Kind::LeakyRelu || activation.kind == Activation::Kind::PRelu;
+  if (scales.layer != nullptr && !scales.layer->scale.empty()) {
+    if (slopes != !scales.layer->positive_scale.empty()) {
+      fail("quantizer table: layer '{}': expected posscale and negscale {} PReLU", node.name,
+           slopes ? "for its" : "only for a");
+    }
+    return table_requantize(*scales.layer, channels, limits.conv_shift_max, options);
+  }
+  Requantize result;
+  for (std::size_t c = 0; c < channels; ++c) {
+    // In the order of the published formula, sf_in * sf_param / sf_out: ties round as there.
+    const double high = high_code(options);
+    const double multiplier = scales.threshold_in / high *
+                              (thresholds[c % thresholds.size()] / high) /
+                              (scales.threshold_out / high);
+    if (slopes) {
+      const SlopeScales found =
+          slope_scales(multiplier, slope_of(activation, c), limits.conv_shift_max);
+      result.scale.push_back(found.positive);
+      result.negative_scale.push_back(found.negative);
+      result.shift.push_back(found.shift);
+    } else {
+      const ScaleShift found =
+          scale_and_shift(multiplier, 0, limits.scale_bits, limits.conv_shift_max);
+      result.scale.push_back(found.scale);
+      result.shift.push_back(found.postscale_shift);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+WeightedParameters weighted_parameters(const Graph& graph, const Node& node,
+                                       const NodeScales& scales, const QuantizeOptions& options) {
+  const Tensor& weights = *graph.value(node.inputs[1]).constant;
+  const WeightView view = view_of(weights, is_transposed(node));
+  std::vector<double> thresholds = weight_thresholds(graph, node, view, scales, options);
+  const auto channels = static_cast<std::size_t>(output_channels(graph, node));
+
+  WeightedParameters result;
+  result.weights = weight_codes(weights, view, thresholds, high_code(options));
+  const std::span<const float> bias = bias_values(graph, node);
+  if (!bias.empty()) result.bias = bias_codes(bias, thresholds, scales.threshold_in, options);
+  result.requantize = weighted_requantize(node, scales, channels, thresholds, options);
+  // A Quantization has positive thresholds; a channel without weights may have any.
+  std::replace(thresholds.begin(), thresholds.end(), 0.0, 1.0);
+  result.quantization = {.bits = options.bits,
+                         .thresholds = std::move(thresholds),
+                         .axis = is_transposed(node) ? 1 : 0,
+                         .rounding = Rounding::HalfAwayFromZero};
+  return result;
+}
+
+Requantize plain_requantize(const Node& node, const NodeScales& scales,
+                            const QuantizeOptions& options) {
+  const int shift_max = options.limits.other_shift_max;
+  if (scales.layer != nullptr && !scales.layer->scale.empty()) {
+    return table_requantize(*scales.layer, 1, shift_max, options);
+  }
+  double multiplier = scales.threshold_in / scales.threshold_out;
+  if (const auto* pool = std::get_if<AveragePool>(&node.op)) {
+    multiplier /=
+        static_cast<double>(std::accumulate(pool->window.kernel.begin(), pool->window.kernel.end(),
+                                            std::int64_t{1}, std::multiplies<>()));
+  }
+  const ScaleShift found = scale_and_shift(multiplier, 0, options.limits.scale_bits, shift_max);
+  return {.scale = {found.scale}, .shift = {found.postscale_shift}};
+}
+
+void check_finite_weights(const Graph& graph) {
+  for (const Node& node : graph.nodes) {
+    const bool weighted =
+        std::holds_alternative<Conv>(node.op) || std::holds_alternative<ConvTranspose>(node.op) ||
+        std::holds_alternative<Gemm>(node.op) || std::holds_alternative<MatMul>(node.op) ||
+        std::holds_alternative<BatchNorm>(node.op) || std::holds_alternative<PRelu>(node.op);
+    if (!weighted) continue;
+    for (const ValueId id : node.inputs) {
+      if (id == kNoValue) continue;
+      const Value& value = graph.value(id);
+      if (!value.constant || value.constant->type() != ElementType::Float32) continue;
+      if (!std::isfinite(max_magnitude(value.constant->values<float>()))) {
+        fail("value '{}': expected finite weights for node '{}', found NaN or infinity", value.name,
+             node.name);
+      }
+    }
+  }
+}
+
+}  // namespace workbench

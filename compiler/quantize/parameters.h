@@ -1,0 +1,40 @@
+// Weights, bias and requantization of one integer node, from its thresholds.
+#pragma once
+
+#include <optional>
+
+#include "compiler/quantize/integer_nodes.h"
+#include "compiler/quantize/quantize.h"
+
+namespace workbench {
+
+// What surrounds an integer node: thresholds of its operands and result, what a table says of it.
+struct NodeScales {
+  double threshold_in = 0, threshold_out = 0;  // > 0
+  const LayerQuantization* layer = nullptr;
+};
+
+struct WeightedParameters {
+  Tensor weights;              // int8, shape of the float weights
+  Quantization quantization;   // of the weights, one threshold per index of `axis`
+  std::optional<Tensor> bias;  // int32 [Co], accumulator units
+  Requantize requantize;       // one scale per output channel
+};
+
+// Weights and bias: round half away from zero, weights clamped to +-127, bias to `bias_bits`.
+// Threshold of a channel: the table's, else an import hint's, else max|w| (published) or, where the
+// bias would be clamped for smallness of the weights, what makes the bias fit. A channel without
+// weights and bias gets scale 0. ConvTranspose has one threshold per index of its weights' axis 1,
+// shared by the groups. Throws Error for NaN or infinite weights and for an unusable table entry.
+WeightedParameters weighted_parameters(const Graph& graph, const Node& node,
+                                       const NodeScales& scales, const QuantizeOptions& options);
+
+// One scale and shift for AveragePool (in / out / window) and Binary add (in / out).
+Requantize plain_requantize(const Node& node, const NodeScales& scales,
+                            const QuantizeOptions& options);
+
+// Throws Error "value 'NAME': ..." when a float constant that a weighted node (integer or host)
+// reads is not finite.
+void check_finite_weights(const Graph& graph);
+
+}  // namespace workbench

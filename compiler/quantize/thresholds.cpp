@@ -1,0 +1,223 @@
+// Threshold classes by union-find over the values of the graph.
+#include "compiler/quantize/thresholds.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <set>
+
+namespace workbench {
+
+namespace {
+
+enum class Authority { Nobody, Calibration, Hint, Table };
+
+struct OwnThreshold {
+  double threshold = 0;
+  Authority authority = Authority::Nobody;
+};
+
+// The largest magnitude a quantized value can have. For a zero point of 0 that is its threshold, so
+// that symmetric int8 models keep their steps exactly.
+double magnitude(const Quantization& quantization) {
+  double largest = 0;
+  for (std::size_t i = 0; i < quantization.thresholds.size(); ++i) {
+    const auto zero = static_cast<double>(quantization.zero_point(i));
+    const double step = quantization.step(i);
+    const double above = (static_cast<double>(quantization.high()) - zero) * step;
+    const double below = (zero - static_cast<double>(quantization.low())) * step;
+    largest = std::max(largest, zero == 0 ? quantization.thresholds[i] : std::max(above, below));
+  }
+  return largest;
+}
+
+std::vector<OwnThreshold> own_thresholds(const Graph& graph, const Thresholds& calibrated) {
+  std::vector<OwnThreshold> own(graph.values.size());
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    const Value& value = graph.values[i];
+    const auto found = calibrated.find(value.name);
+    if (found != calibrated.end()) own[i] = {found->second, Authority::Calibration};
+    if (value.quantization && value.type == ElementType::Float32) {
+      own[i] = {magnitude(*value.quantization), Authority::Hint};
+    }
+  }
+  return own;
+}
+
+// Thresholds of one number written by two layers, decimals lost on the way.
+bool agree(double a, double b) { return std::fabs(a - b) <= 1e-6 * std::max(a, b); }
+
+void apply_table(const Graph& graph, const std::vector<std::optional<Role>>& roles,
+                 const std::vector<const LayerQuantization*>& layers, const QuantizerTable* table,
+                 std::vector<OwnThreshold>& own) {
+  if (table == nullptr) return;
+  const auto set = [&](ValueId id, double threshold) {
+    OwnThreshold& entry = own[static_cast<std::size_t>(id)];
+    if (entry.authority == Authority::Table && !agree(entry.threshold, threshold)) {
+      fail("quantizer table: the layers around '{}' must agree on its threshold, found {} and {}",
+           graph.value(id).name, entry.threshold, threshold);
+    }
+    entry = {threshold, Authority::Table};
+  };
+  for (const ValueId id : graph.inputs) {
+    for (const LayerQuantization& layer : table->layers) {
+      if (layer.name == graph.value(id).name) set(id, layer.threshold_out);
+    }
+  }
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (layers[n] == nullptr || !roles[n]) continue;
+    for (const ValueId id : data_operands(graph.nodes[n], *roles[n])) {
+      set(id, layers[n]->threshold_in);
+    }
+    set(graph.nodes[n].outputs[0], layers[n]->threshold_out);
+  }
+}
+
+// Sets of values that share one threshold.
+class Classes {
+ public:
+  explicit Classes(std::size_t count) : parent_(count) {
+    std::iota(parent_.begin(), parent_.end(), std::size_t{0});
+  }
+  std::size_t find(ValueId id) {
+    auto at = static_cast<std::size_t>(id);
+    while (parent_[at] != at) at = parent_[at] = parent_[parent_[at]];
+    return at;
+  }
+  void tie(ValueId a, ValueId b) { parent_[find(a)] = find(b); }
+
+ private:
+  std::vector<std::size_t> parent_;
+};
+
+// What the nodes say about the values around them.
+struct Members {
+  Classes classes;
+  std::vector<bool> present;  // has an int8 form
+  std::vector<bool> follows;  // its threshold is another member's: copies, concat operands
+  std::vector<double> cap;    // by its producer's Clip
+
+  explicit Members(std::size_t count)
+      : classes(count),
+        present(count, false),
+        follows(count, false),
+        cap(count, std::numeric_limits<double>::infinity()) {}
+};
+
+// A concat's result speaks for its operands, through any data movement between.
+void mark_followers(const Graph& graph, const std::vector<std::optional<Role>>& roles,
+                    Members& members) {
+  std::vector<bool> covered(graph.values.size(), false);
+  std::vector<bool> concatenated(graph.values.size(), false);
+  for (std::size_t n = graph.nodes.size(); n-- > 0;) {
+    if (roles[n] != Role::Concat && roles[n] != Role::Move) continue;
+    const auto out = static_cast<std::size_t>(graph.nodes[n].outputs[0]);
+    const bool concat = roles[n] == Role::Concat;
+    if (concat) concatenated[out] = true;
+    if (!concat) members.follows[out] = true;
+    if (!concat && !covered[out]) continue;
+    for (const ValueId id : data_operands(graph.nodes[n], *roles[n])) {
+      covered[static_cast<std::size_t>(id)] = true;
+    }
+  }
+  for (std::size_t i = 0; i < covered.size(); ++i) {
+    members.follows[i] = (members.follows[i] || covered[i]) && !concatenated[i];
+  }
+}
+
+Members gather(const Graph& graph, const std::vector<std::optional<Role>>& roles) {
+  Members members(graph.values.size());
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (!roles[n]) continue;
+    const Node& node = graph.nodes[n];
+    const ValueId out = node.outputs[0];
+    const auto operands = data_operands(node, *roles[n]);
+    members.present[static_cast<std::size_t>(out)] = true;
+    for (const ValueId id : operands) {
+      members.present[static_cast<std::size_t>(id)] = true;
+      members.classes.tie(id, operands[0]);
+    }
+    if (roles[n] == Role::Concat || roles[n] == Role::Move) members.classes.tie(out, operands[0]);
+    if (const auto cap = saturation_cap(activation_of(node))) {
+      members.cap[static_cast<std::size_t>(out)] = *cap;
+    }
+  }
+  mark_followers(graph, roles, members);
+  return members;
+}
+
+// The rules of thresholds.h for one class.
+double class_threshold(const Graph& graph, const std::vector<std::size_t>& ids,
+                       const Members& members, const std::vector<OwnThreshold>& own) {
+  Authority authority = Authority::Nobody;
+  for (const std::size_t id : ids) authority = std::max(authority, own[id].authority);
+  double threshold = 0;
+  double cap = std::numeric_limits<double>::infinity();
+  std::optional<std::size_t> table_member;
+  for (const std::size_t id : ids) {
+    cap = std::min(cap, members.cap[id]);
+    if (authority <= Authority::Calibration && members.follows[id]) continue;
+    CHECK(own[id].authority != Authority::Nobody || authority > Authority::Calibration,
+          "value '{}' has no threshold", graph.values[id].name);
+    if (own[id].authority != authority) continue;
+    if (authority == Authority::Table && table_member && !agree(threshold, own[id].threshold)) {
+      fail("quantizer table: '{}' and '{}' must share one threshold, found {} and {}",
+           graph.values[*table_member].name, graph.values[id].name, threshold, own[id].threshold);
+    }
+    if (!table_member) table_member = id;
+    threshold = std::max(threshold, own[id].threshold);
+  }
+  if (authority != Authority::Table) threshold = std::min(threshold, cap);
+  return threshold > 0 ? threshold : 1.0;
+}
+
+}  // namespace
+
+std::vector<const LayerQuantization*> table_layers(const Graph& graph,
+                                                   const QuantizerTable* table) {
+  std::vector<const LayerQuantization*> layers(graph.nodes.size(), nullptr);
+  if (table == nullptr) return layers;
+  std::map<std::string, std::size_t> nodes;
+  std::set<std::string> others;  // names that are known and need nothing
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    nodes.emplace(graph.nodes[n].name, n);
+    others.insert(graph.nodes[n].merged.begin(), graph.nodes[n].merged.end());
+  }
+  for (const ValueId id : graph.inputs) others.insert(graph.value(id).name);
+  for (const LayerQuantization& layer : table->layers) {
+    const auto found = nodes.find(layer.name);
+    if (found != nodes.end()) {
+      layers[found->second] = &layer;
+    } else if (!others.contains(layer.name)) {
+      fail("quantizer table: layer '{}': expected a layer of network '{}', found no such layer",
+           layer.name, graph.name);
+    }
+  }
+  return layers;
+}
+
+std::vector<double> int8_thresholds(const Graph& graph,
+                                    const std::vector<std::optional<Role>>& roles,
+                                    const Thresholds& calibrated,
+                                    const std::vector<const LayerQuantization*>& layers,
+                                    const QuantizerTable* table) {
+  std::vector<OwnThreshold> own = own_thresholds(graph, calibrated);
+  apply_table(graph, roles, layers, table, own);
+  Members members = gather(graph, roles);
+  std::map<std::size_t, std::vector<std::size_t>> classes;
+  for (std::size_t id = 0; id < own.size(); ++id) {
+    if (members.present[id]) {
+      classes[members.classes.find(static_cast<ValueId>(id))].push_back(id);
+    }
+  }
+  std::vector<double> thresholds(own.size(), 0.0);
+  for (const auto& [root, ids] : classes) {
+    const double threshold = class_threshold(graph, ids, members, own);
+    for (const std::size_t id : ids) thresholds[id] = threshold;
+  }
+  return thresholds;
+}
+
+}  // namespace workbench
