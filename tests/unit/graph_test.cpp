@@ -1,0 +1,128 @@
+#include "core/graph.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/evaluate_one.h"
+
+namespace workbench {
+namespace {
+
+Graph small_conv() {  // 3x3 over [1, 8, 10, 10], padded: 16 maps of 10x10
+  return graph_of({.op = Conv{.window = square(3, 1, 1)},
+                   .operands = {Tensor::zeros(ElementType::Float32, {1, 8, 10, 10}),
+                                Tensor::zeros(ElementType::Float32, {16, 8, 3, 3}),
+                                Tensor::zeros(ElementType::Float32, {16})}});
+}
+
+std::string first_violation(const Graph& graph) {
+  const auto violations = verify(graph);
+  return violations.empty() ? "none" : violations[0].message;
+}
+
+TEST(Graph, a_well_formed_graph_has_no_violation) {
+  EXPECT_EQ(first_violation(small_conv()), "none");
+}
+
+TEST(Graph, verify_names_values_with_one_name) {
+  Graph graph = small_conv();
+  graph.values[1].name = graph.values[0].name;
+  EXPECT_EQ(first_violation(graph), "two values are named 'operand_0'");
+}
+
+TEST(Graph, verify_names_nodes_without_a_name) {
+  Graph graph = small_conv();
+  graph.nodes[0].name.clear();
+  EXPECT_EQ(first_violation(graph), "a Conv node has no name");
+}
+
+TEST(Graph, verify_finds_reads_before_writes) {
+  Graph graph = small_conv();
+  graph.inputs.clear();
+  EXPECT_EQ(first_violation(graph), "node 'node' reads 'operand_0' before it is written");
+}
+
+TEST(Graph, verify_finds_values_that_do_not_exist) {
+  Graph graph = small_conv();
+  graph.nodes[0].inputs[1] = 99;
+  EXPECT_EQ(first_violation(graph), "node 'node' reads value 99, which does not exist");
+}
+
+TEST(Graph, verify_finds_a_second_writer) {
+  Graph graph = small_conv();
+  Node again = graph.nodes[0];
+  again.name = "again";
+  graph.nodes.push_back(again);
+  EXPECT_EQ(first_violation(graph), "value 'result_0' is written twice");
+}
+
+TEST(Graph, verify_compares_shapes_with_the_rule) {
+  Graph graph = small_conv();
+  graph.value(graph.outputs[0]).shape = {1, 16, 9, 9};
+  EXPECT_EQ(first_violation(graph),
+            "node 'node' gives 'result_0' the shape [1, 16, 10, 10], its value says "
+            "[1, 16, 9, 9]");
+}
+
+TEST(Graph, verify_finds_outputs_nobody_writes) {
+  Graph graph = small_conv();
+  graph.outputs.push_back(graph.add_value({.name = "loose"}));
+  EXPECT_EQ(first_violation(graph), "graph output 'loose' is never written");
+}
+
+TEST(Graph, consumers_and_producers_index_nodes) {
+  const Graph graph = small_conv();
+  EXPECT_EQ(consumers(graph)[0], (std::vector<std::size_t>{0}));
+  EXPECT_EQ(producers(graph)[static_cast<std::size_t>(graph.outputs[0])], 0);
+  EXPECT_EQ(producers(graph)[0], -1);
+}
+
+TEST(Graph, a_value_read_twice_by_a_node_has_one_consumer) {
+  Graph graph = graph_of({.op = Binary{}, .operands = {counting({4}), counting({4})}});
+  graph.nodes[0].inputs[1] = graph.nodes[0].inputs[0];
+  EXPECT_EQ(consumers(graph)[0].size(), 1U);
+}
+
+TEST(Graph, counts_of_a_convolution) {
+  const Graph graph = small_conv();
+  // 16*10*10 outputs of 8*3*3 products each
+  EXPECT_EQ(macs(graph, graph.nodes[0]), 16 * 10 * 10 * 8 * 3 * 3);
+  EXPECT_EQ(xfdnn_ops(graph, graph.nodes[0]), 2 * 16 * 10 * 10 * 8 * 3 * 3);
+  EXPECT_EQ(parameters(graph), 16 * 8 * 3 * 3 + 16);
+}
+
+TEST(Graph, counts_of_a_transposed_convolution) {
+  // [1, 4, 5, 5] -> [1, 6, 10, 10] with 2x2 filters at stride 2
+  const Graph graph =
+      graph_of({.op = ConvTranspose{.window = square(2, 2), .output_padding = {0, 0}},
+                .operands = {Tensor::zeros(ElementType::Float32, {1, 4, 5, 5}),
+                             Tensor::zeros(ElementType::Float32, {4, 6, 2, 2})}});
+  EXPECT_EQ(macs(graph, graph.nodes[0]), 4 * 5 * 5 * 6 * 2 * 2);
+  EXPECT_EQ(xfdnn_ops(graph, graph.nodes[0]), 2 * 10 * 10 * 6 * 4 * 2 * 2);
+}
+
+TEST(Graph, counts_of_a_matrix_product) {
+  const Graph graph = graph_of({.op = Gemm{.transpose_b = true},
+                                .operands = {Tensor::zeros(ElementType::Float32, {2, 30}),
+                                             Tensor::zeros(ElementType::Float32, {7, 30})}});
+  EXPECT_EQ(macs(graph, graph.nodes[0]), 2 * 7 * 30);
+  EXPECT_EQ(xfdnn_ops(graph, graph.nodes[0]), 0);  // xfDNN leaves FC out
+}
+
+TEST(Graph, counts_of_pooling_and_eltwise) {
+  const Tensor x = Tensor::zeros(ElementType::Float32, {1, 4, 8, 8});
+  const Graph pool = graph_of({.op = MaxPool{.window = square(2, 2)}, .operands = {x}});
+  EXPECT_EQ(macs(pool, pool.nodes[0]), 0);
+  EXPECT_EQ(xfdnn_ops(pool, pool.nodes[0]), 4 * 4 * 4 * 2 * 2);
+  const Graph add = graph_of({.op = Binary{}, .operands = {x, x}});
+  EXPECT_EQ(xfdnn_ops(add, add.nodes[0]), 4 * 8 * 8);
+}
+
+TEST(Graph, op_names_are_those_of_onnx) {
+  EXPECT_EQ(op_name(Activate{.activation = {.kind = Activation::Kind::LeakyRelu}}), "LeakyRelu");
+  EXPECT_EQ(op_name(Binary{.kind = Binary::Kind::Mul}), "Mul");
+  EXPECT_EQ(op_name(Softmax{.log = true}), "LogSoftmax");
+  EXPECT_EQ(op_name(Reduce{.kind = Reduce::Kind::Max}), "ReduceMax");
+}
+
+}  // namespace
+}  // namespace workbench
