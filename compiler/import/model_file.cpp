@@ -1,0 +1,69 @@
+#include "compiler/import/model_file.h"
+
+#include <fcntl.h>
+#include <google/protobuf/stubs/logging.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace workbench::importer {
+
+namespace {
+
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path) {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) fail("{}: cannot read: {}", path.string(), std::strerror(errno));
+    struct stat status {};
+    if (::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0) {
+      const auto size = static_cast<std::size_t>(status.st_size);
+      void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, 0);
+      if (address != MAP_FAILED) bytes_ = {static_cast<const char*>(address), size};
+    }
+    ::close(descriptor);
+    if (bytes_.data() == nullptr) {  // a pipe, or nothing to map
+      fallback_ = read_file(path);
+    }
+  }
+  ~MappedFile() {
+    if (bytes_.data() != nullptr) ::munmap(const_cast<char*>(bytes_.data()), bytes_.size());
+  }
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::string_view bytes() const { return bytes_.data() != nullptr ? bytes_ : fallback_; }
+
+ private:
+  std::string_view bytes_;
+  std::string fallback_;
+};
+
+}  // namespace
+
+onnx::ModelProto parse_model(std::string_view bytes, std::string_view name) {
+  if (bytes.size() > std::numeric_limits<int>::max()) {  // protobuf counts in int
+    fail("{}: expected an ONNX model below 2 GiB, found {} bytes", name, bytes.size());
+  }
+  const google::protobuf::LogSilencer silence;  // errors are ours to word
+  onnx::ModelProto model;
+  if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    fail("{}: expected an ONNX model, found {} bytes that are none, or part of one", name,
+         bytes.size());
+  }
+  if (!model.has_graph()) fail("{}: expected an ONNX model with a graph, found none", name);
+  return model;
+}
+
+onnx::ModelProto read_model(const std::filesystem::path& path) {
+  return parse_model(MappedFile(path).bytes(), path.string());
+}
+
+}  // namespace workbench::importer

@@ -1,0 +1,16 @@
+// Bytes to ModelProto. Nothing of what the bytes claim is believed here; see import.cpp.
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <filesystem>
+#include <string_view>
+
+namespace workbench::importer {
+
+// Throws Error "PATH: cannot read: REASON" or "PATH: expected an ONNX model, found ...". The file
+// is mapped, so that a large one is in memory once, as messages.
+onnx::ModelProto read_model(const std::filesystem::path& path);
+onnx::ModelProto parse_model(std::string_view bytes, std::string_view name);
+
+}  // namespace workbench::importer

@@ -1,0 +1,117 @@
+// One ONNX node on its way into the Graph: typed access to its attributes and operands, whose
+// errors name the node, and the emission of graph nodes for it. Every function of the op table is
+// written in these terms.
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/graph.h"
+
+namespace workbench::importer {
+
+using Integers = std::vector<std::int64_t>;
+
+// No window, stride, axis or block of a network is larger; keeps sums and products in 64 bits.
+inline constexpr std::int64_t kMaxParameter = std::int64_t{1} << 30;
+
+// The graph being built. `values` maps every ONNX name read so far; two names may be one value.
+struct ImportState {
+  Graph graph;
+  std::int64_t opset = 0;
+  std::map<std::string, ValueId> values;
+  std::set<std::string> value_names, node_names;  // taken, now or later in the file
+};
+
+// What a graph node writes.
+struct Result {
+  int output = 0;                   // which output of the ONNX node, or kIntermediate
+  std::optional<ElementType> type;  // default: that of the first operand
+  std::optional<Quantization> quantization;
+};
+inline constexpr int kIntermediate = -1;
+
+class NodeReader {
+ public:
+  // `proto` has a name. Throws Error on a malformed attribute list. `proto` and `state` outlive the
+  // reader.
+  NodeReader(onnx::NodeProto& proto, ImportState& state);
+
+  const std::string& name() const { return name_; }
+  std::int64_t opset() const { return state_.opset; }
+  const std::string& op() const { return proto_.op_type(); }
+
+  // Throws Error "node 'NAME' (OP): ...".
+  template <typename... Args>
+  [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
+    fail("node '{}' ({}): {}", name_, op(), fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  // Attributes. Asking for one marks it as understood; of the wrong type it is refused.
+  bool has(std::string_view attribute) const { return attributes_.contains(attribute); }
+  std::int64_t integer(std::string_view attribute, std::int64_t fallback);
+  std::int64_t required_integer(std::string_view attribute);
+  bool flag(std::string_view attribute, bool fallback);  // 0 or 1
+  float real(std::string_view attribute, float fallback);
+  std::string text(std::string_view attribute, const std::string& fallback);
+  std::optional<Integers> integers(std::string_view attribute);
+  std::optional<std::vector<float>> reals(std::string_view attribute);
+  std::optional<Tensor> tensor(std::string_view attribute);
+  // Refuses an attribute that is there with another value than `only`.
+  void only_integer(std::string_view attribute, std::int64_t only);
+  // Refuses the attributes nobody asked for.
+  void finish() const;
+
+  // Operands.
+  std::size_t input_count() const { return static_cast<std::size_t>(proto_.input_size()); }
+  bool has_input(std::size_t i) const;
+  ValueId input(std::size_t i) const;  // refuses an absent one
+  ValueId optional_input(std::size_t i) const { return has_input(i) ? input(i) : kNoValue; }
+  ValueId float_input(std::size_t i) const;  // refuses other types
+  const Value& value(std::size_t i) const { return state_.graph.value(input(i)); }
+  Value& mutable_value(std::size_t i) { return state_.graph.value(input(i)); }
+  const Shape& shape(std::size_t i) const { return value(i).shape; }
+  bool all_constant() const;
+  // Operands that must be known now; `meaning` is for the error.
+  const Tensor& constant(std::size_t i, std::string_view meaning) const;
+  Integers constant_integers(std::size_t i, std::string_view meaning) const;  // int32 or int64
+  std::vector<float> constant_reals(std::size_t i, std::string_view meaning) const;
+  float constant_scalar(std::size_t i, std::string_view meaning) const;
+  // A list that was an attribute before opset `since` and is operand `i` from then on.
+  std::optional<Integers> list(std::string_view attribute, std::size_t i, std::int64_t since);
+
+  // `axis`, counted from the back when negative, as an index below `rank`.
+  std::size_t axis(std::int64_t axis, std::size_t rank) const;
+
+  // Results.
+  std::size_t output_count() const { return static_cast<std::size_t>(proto_.output_size()); }
+  bool wants_output(std::size_t i) const;
+  // Appends a graph node and returns what it writes first.
+  ValueId emit(Op op, std::vector<ValueId> inputs, const std::vector<Result>& results = {{}});
+  // Output `i` of the ONNX node is known now, or is another name of a value.
+  void bind_constant(std::size_t i, Tensor tensor);
+  void bind_alias(std::size_t i, ValueId id);
+
+ private:
+  const onnx::AttributeProto* find(std::string_view attribute,
+                                   onnx::AttributeProto::AttributeType type);
+  ValueId add_result(const Result& result, ElementType fallback);
+
+  onnx::NodeProto& proto_;
+  ImportState& state_;
+  std::string name_;
+  bool emitted_ = false;  // the first graph node takes the ONNX node's name
+  std::map<std::string, onnx::AttributeProto*, std::less<>> attributes_;
+  std::set<std::string, std::less<>> asked_;
+};
+
+}  // namespace workbench::importer

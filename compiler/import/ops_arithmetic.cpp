@@ -1,0 +1,169 @@
+// Operators that compute: elementwise, normalisations, matrix products, reductions.
+#include <limits>
+#include <numeric>
+
+#include "compiler/import/op_table.h"
+
+namespace workbench::importer {
+
+namespace {
+
+Activation::Kind activation_kind(const NodeReader& node) {
+  using Kind = Activation::Kind;
+  constexpr std::pair<std::string_view, Kind> kKinds[] = {{"Relu", Kind::Relu},
+                                                          {"LeakyRelu", Kind::LeakyRelu},
+                                                          {"Sigmoid", Kind::Sigmoid},
+                                                          {"Tanh", Kind::Tanh},
+                                                          {"Exp", Kind::Exp},
+                                                          {"HardSigmoid", Kind::HardSigmoid},
+                                                          {"HardSwish", Kind::HardSwish}};
+  for (const auto& [name, kind] : kKinds) {
+    if (name == node.op()) return kind;
+  }
+  CHECK(false, "{} is no activation", node.op());
+}
+
+Binary::Kind binary_kind(const NodeReader& node) {
+  if (node.op() == "Add") return Binary::Kind::Add;
+  if (node.op() == "Sub") return Binary::Kind::Sub;
+  if (node.op() == "Mul") return Binary::Kind::Mul;
+  CHECK(node.op() == "Div", "{} is no binary operator", node.op());
+  return Binary::Kind::Div;
+}
+
+// Bounds as ONNX defaults them: everything finite passes.
+constexpr float kLowest = std::numeric_limits<float>::lowest();
+constexpr float kHighest = std::numeric_limits<float>::max();
+
+}  // namespace
+
+void import_batch_normalization(NodeReader& node) {
+  BatchNorm op{.epsilon = node.real("epsilon", 1e-5F)};
+  node.real("momentum", 0.9F);  // of the training form, which is refused below
+  node.only_integer("spatial", 1);
+  node.only_integer("training_mode", 0);
+  for (std::size_t i = 1; i < node.output_count(); ++i) {
+    if (node.wants_output(i)) node.refuse("output {}: expected the inference form, one output", i);
+  }
+  std::vector<ValueId> inputs;
+  for (std::size_t i = 0; i < 5; ++i) inputs.push_back(node.float_input(i));
+  node.emit(op, inputs);
+}
+
+void import_activation(NodeReader& node) {
+  Activation activation{.kind = activation_kind(node)};
+  if (activation.kind == Activation::Kind::LeakyRelu) {
+    activation.alpha = node.real("alpha", 0.01F);
+  } else if (activation.kind == Activation::Kind::HardSigmoid) {
+    activation.alpha = node.real("alpha", 0.2F);
+    activation.beta = node.real("beta", 0.5F);
+  }
+  node.emit(Activate{activation}, {node.float_input(0)});
+}
+
+void import_clip(NodeReader& node) {
+  float low = kLowest;
+  float high = kHighest;
+  if (node.opset() < 11) {
+    if (node.input_count() > 1) node.refuse("input 1: expected 'min' as an attribute before 11");
+    low = node.real("min", low);
+    high = node.real("max", high);
+  } else {
+    if (node.has_input(1)) low = node.constant_scalar(1, "min");
+    if (node.has_input(2)) high = node.constant_scalar(2, "max");
+  }
+  Activation activation{.kind = Activation::Kind::Clip, .alpha = low, .beta = high};
+  if (low == 0 && high >= kHighest) activation = {.kind = Activation::Kind::Relu};
+  node.emit(Activate{activation}, {node.float_input(0)});
+}
+
+void import_prelu(NodeReader& node) {
+  node.emit(PRelu{}, {node.float_input(0), node.float_input(1)});
+}
+
+void import_binary(NodeReader& node) {
+  const Binary::Kind kind = binary_kind(node);
+  if (node.value(0).type != ElementType::Float32 && node.all_constant()) {
+    fold_integer_binary(node, kind);
+    return;
+  }
+  node.emit(Binary{.kind = kind}, {node.float_input(0), node.float_input(1)});
+}
+
+void import_sum(NodeReader& node) {
+  ValueId sum = node.float_input(0);
+  if (node.input_count() == 1) node.emit(Identity{}, {sum});
+  for (std::size_t i = 1; i < node.input_count(); ++i) {
+    const bool last = i + 1 == node.input_count();
+    sum = node.emit(Binary{.kind = Binary::Kind::Add}, {sum, node.float_input(i)},
+                    {{.output = last ? 0 : kIntermediate}});
+  }
+}
+
+void import_gemm(NodeReader& node) {
+  Gemm op;
+  op.transpose_a = node.flag("transA", false);
+  op.transpose_b = node.flag("transB", false);
+  op.alpha = node.real("alpha", 1);
+  op.beta = node.real("beta", 1);
+  std::vector<ValueId> inputs{node.float_input(0), node.float_input(1)};
+  if (node.has_input(2)) inputs.push_back(node.float_input(2));
+  node.emit(op, inputs);
+}
+
+void import_matmul(NodeReader& node) {
+  node.emit(MatMul{}, {node.float_input(0), node.float_input(1)});
+}
+
+void import_softmax(NodeReader& node) {
+  const Shape x = node.shape(0);
+  const bool log = node.op() == "LogSoftmax";
+  const bool flattens = node.opset() < 13;  // then over all dimensions from `axis` on
+  const std::size_t axis = node.axis(node.integer("axis", flattens ? 1 : -1), x.size());
+  const auto split = x.begin() + static_cast<std::ptrdiff_t>(axis);
+  const auto product = [](auto begin, auto end) {
+    return std::accumulate(begin, end, std::int64_t{1}, std::multiplies<>());
+  };
+  if (!flattens || product(split + 1, x.end()) == 1) {
+    node.emit(Softmax{.axis = static_cast<std::int64_t>(axis), .log = log}, {node.float_input(0)});
+    return;
+  }
+  const Shape rows{product(x.begin(), split), product(split, x.end())};
+  const Result part{.output = kIntermediate};
+  const ValueId flat = node.emit(Reshape{rows}, {node.float_input(0)}, {part});
+  const ValueId soft = node.emit(Softmax{.axis = 1, .log = log}, {flat}, {part});
+  node.emit(Reshape{x}, {soft});
+}
+
+void import_lrn(NodeReader& node) {
+  Lrn op{.size = node.required_integer("size")};
+  op.alpha = node.real("alpha", 1e-4F);
+  op.beta = node.real("beta", 0.75F);
+  op.bias = node.real("bias", 1);
+  node.emit(op, {node.float_input(0)});
+}
+
+void import_reduce(NodeReader& node) {
+  Reduce op{.kind = Reduce::Kind::Mean};
+  if (node.op() == "ReduceSum") op.kind = Reduce::Kind::Sum;
+  if (node.op() == "ReduceMax") op.kind = Reduce::Kind::Max;
+  op.keep_dims = node.flag("keepdims", true);
+  const bool noop_when_empty = node.flag("noop_with_empty_axes", false);
+  const bool axes_are_input = op.kind == Reduce::Kind::Sum;  // the others change in opset 18
+  const Integers axes = node.list("axes", 1, axes_are_input ? 13 : 18).value_or(Integers());
+  const std::size_t rank = node.shape(0).size();
+  std::set<std::size_t> reduced;
+  for (const std::int64_t axis : axes) reduced.insert(node.axis(axis, rank));
+  op.axes.assign(reduced.begin(), reduced.end());
+  if (axes.empty() && !noop_when_empty) {
+    op.axes.resize(rank);
+    std::iota(op.axes.begin(), op.axes.end(), 0);
+  }
+  if (op.axes.empty()) {
+    node.emit(Identity{}, {node.float_input(0)});
+  } else {
+    node.emit(op, {node.float_input(0)});
+  }
+}
+
+}  // namespace workbench::importer

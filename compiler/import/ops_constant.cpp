@@ -1,0 +1,325 @@
+// Operators that are computed at import because their operands are known: constants and the shape
+// arithmetic that exporters leave behind.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "compiler/import/op_table.h"
+#include "compiler/import/tensor_proto.h"
+
+namespace workbench::importer {
+
+namespace {
+
+// No shape arithmetic is larger; a hostile file must not make us fill memory.
+constexpr std::int64_t kMaxFolded = std::int64_t{1} << 24;
+
+void check_foldable(const NodeReader& node, const Shape& shape) {
+  check_shape(shape, fmt::format("node '{}' ({}): output", node.name(), node.op()));
+  if (element_count(shape) > kMaxFolded) {
+    node.refuse("output: expected at most {} elements to fold, found {}", kMaxFolded,
+                to_string(shape));
+  }
+}
+
+template <typename Function>
+decltype(auto) with_values(const Tensor& tensor, Function&& function) {
+  switch (tensor.type()) {
+    case ElementType::Float32:
+      return function(tensor.values<float>());
+    case ElementType::Float64:
+      return function(tensor.values<double>());
+    case ElementType::Int8:
+      return function(tensor.values<std::int8_t>());
+    case ElementType::Uint8:
+      return function(tensor.values<std::uint8_t>());
+    case ElementType::Int16:
+      return function(tensor.values<std::int16_t>());
+    case ElementType::Uint16:
+      return function(tensor.values<std::uint16_t>());
+    case ElementType::Int32:
+      return function(tensor.values<std::int32_t>());
+    case ElementType::Uint32:
+      return function(tensor.values<std::uint32_t>());
+    case ElementType::Int64:
+      return function(tensor.values<std::int64_t>());
+    case ElementType::Uint64:
+      return function(tensor.values<std::uint64_t>());
+    case ElementType::Bool:
+      return function(tensor.values<bool>());
+  }
+  CHECK(false, "element type {}", static_cast<int>(tensor.type()));
+}
+
+// Rounds toward zero and saturates: C++ leaves what does not fit undefined.
+template <typename To, typename From>
+To cast_element(From from) {
+  if constexpr (std::is_same_v<To, bool>) {
+    return from != From{};
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    constexpr auto kLow = static_cast<double>(std::numeric_limits<To>::min());
+    constexpr auto kHigh = static_cast<double>(std::numeric_limits<To>::max());
+    const auto x = static_cast<double>(from);
+    if (std::isnan(x)) return To{};
+    if (x <= kLow) return std::numeric_limits<To>::min();
+    return x >= kHigh ? std::numeric_limits<To>::max() : static_cast<To>(x);
+  } else {
+    return static_cast<To>(from);
+  }
+}
+
+template <typename To>
+Tensor cast_to(const Tensor& tensor) {
+  Tensor result = Tensor::uninitialized(element_type_of<To>(), tensor.shape());
+  with_values(tensor, [&](const auto values) {
+    std::transform(values.begin(), values.end(), result.mutable_values<To>().begin(),
+                   [](auto from) { return cast_element<To>(from); });
+  });
+  return result;
+}
+
+Tensor cast(const Tensor& tensor, ElementType type) {
+  switch (type) {
+    case ElementType::Float32:
+      return cast_to<float>(tensor);
+    case ElementType::Float64:
+      return cast_to<double>(tensor);
+    case ElementType::Int8:
+      return cast_to<std::int8_t>(tensor);
+    case ElementType::Uint8:
+      return cast_to<std::uint8_t>(tensor);
+    case ElementType::Int16:
+      return cast_to<std::int16_t>(tensor);
+    case ElementType::Uint16:
+      return cast_to<std::uint16_t>(tensor);
+    case ElementType::Int32:
+      return cast_to<std::int32_t>(tensor);
+    case ElementType::Uint32:
+      return cast_to<std::uint32_t>(tensor);
+    case ElementType::Int64:
+      return cast_to<std::int64_t>(tensor);
+    case ElementType::Uint64:
+      return cast_to<std::uint64_t>(tensor);
+    case ElementType::Bool:
+      return cast_to<bool>(tensor);
+  }
+  CHECK(false, "element type {}", static_cast<int>(type));
+}
+
+Shape broadcast(const NodeReader& node, const Shape& a, const Shape& b) {
+  Shape out(std::max(a.size(), b.size()));
+  for (std::size_t i = 0; i < out.size(); ++i) {  // aligned at the back
+    const std::int64_t left = i < a.size() ? a[a.size() - 1 - i] : 1;
+    const std::int64_t right = i < b.size() ? b[b.size() - 1 - i] : 1;
+    if (left != right && left != 1 && right != 1) {
+      node.refuse("input 1: expected a shape that broadcasts with {}, found {}", to_string(a),
+                  to_string(b));
+    }
+    out[out.size() - 1 - i] = left == 1 ? right : left;
+  }
+  return out;
+}
+
+// Index in an operand of shape `from` of element `flat` of the broadcast shape `to`.
+std::size_t broadcast_index(std::int64_t flat, const Shape& to, const Shape& from) {
+  std::int64_t index = 0;
+  std::int64_t stride = 1;
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const std::int64_t position = flat % to[to.size() - 1 - i];
+    flat /= to[to.size() - 1 - i];
+    const std::int64_t dim = from[from.size() - 1 - i];
+    if (dim != 1) index += position * stride;
+    stride *= dim;
+  }
+  return static_cast<std::size_t>(index);
+}
+
+template <typename T>
+T combine(const NodeReader& node, Binary::Kind kind, T a, T b) {
+  T result = 0;
+  bool overflow = false;
+  switch (kind) {
+    case Binary::Kind::Add:
+      overflow = __builtin_add_overflow(a, b, &result);
+      break;
+    case Binary::Kind::Sub:
+      overflow = __builtin_sub_overflow(a, b, &result);
+      break;
+    case Binary::Kind::Mul:
+      overflow = __builtin_mul_overflow(a, b, &result);
+      break;
+    case Binary::Kind::Div:
+      if (b == 0) node.refuse("input 1: expected no zero to divide by, found one");
+      overflow = std::is_signed_v<T> && a == std::numeric_limits<T>::min() && b == T(-1);
+      if (!overflow) result = static_cast<T>(a / b);
+      break;
+  }
+  if (overflow) {
+    node.refuse("expected a result that fits {}, found operands {} and {}",
+                to_string(element_type_of<T>()), a, b);
+  }
+  return result;
+}
+
+}  // namespace
+
+void fold_integer_binary(NodeReader& node, Binary::Kind kind) {
+  const Tensor& a = node.constant(0, "a");
+  const Tensor& b = node.constant(1, "b");
+  if (a.type() != b.type() || a.type() == ElementType::Bool) {
+    node.refuse("expected two operands of one number type, found {} and {}", to_string(a.type()),
+                to_string(b.type()));
+  }
+  const Shape shape = broadcast(node, a.shape(), b.shape());
+  check_foldable(node, shape);
+  Tensor result = Tensor::uninitialized(a.type(), shape);
+  with_values(a, [&](const auto left) {
+    using T = typename decltype(left)::value_type;
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      const auto right = b.values<T>();
+      auto out = result.mutable_values<T>();
+      for (std::int64_t i = 0; i < result.size(); ++i) {
+        out[static_cast<std::size_t>(i)] =
+            combine<T>(node, kind, left[broadcast_index(i, shape, a.shape())],
+                       right[broadcast_index(i, shape, b.shape())]);
+      }
+    }
+  });
+  node.bind_constant(0, result);
+}
+
+void import_cast(NodeReader& node) {
+  const std::int64_t to = node.required_integer("to");
+  if (to < 0 || to > kMaxParameter) node.refuse("attribute 'to': expected a type, found {}", to);
+  const std::string where = fmt::format("node '{}' (Cast): attribute 'to'", node.name());
+  const ElementType type = element_type(static_cast<std::int32_t>(to), where);
+  if (node.value(0).constant) {
+    node.bind_constant(0, cast(node.constant(0, "x"), type));
+  } else if (type == node.value(0).type) {
+    node.emit(Identity{}, {node.input(0)});  // between float widths: all are float32 here
+  } else {
+    node.refuse("input 0 '{}': expected a constant to become {}, found a value known at run time",
+                node.value(0).name, to_string(type));
+  }
+}
+
+void import_constant(NodeReader& node) {
+  std::optional<Tensor> value = node.tensor("value");
+  if (!value) {
+    if (const auto reals = node.reals("value_floats")) {
+      value = Tensor::from<float>({static_cast<std::int64_t>(reals->size())}, *reals);
+    } else if (const auto integers = node.integers("value_ints")) {
+      value = Tensor::from<std::int64_t>({static_cast<std::int64_t>(integers->size())}, *integers);
+    } else if (node.has("value_float")) {
+      value = Tensor::scalar(node.real("value_float", 0));
+    } else if (node.has("value_int")) {
+      value = Tensor::scalar(node.integer("value_int", 0));
+    }
+  }
+  node.finish();  // an unknown kind of value is better named than called missing
+  if (!value) node.refuse("attribute 'value': expected a tensor, found none");
+  check_finite(*value, fmt::format("node '{}' (Constant)", node.name()));
+  node.bind_constant(0, *value);
+}
+
+void import_constant_of_shape(NodeReader& node) {
+  const Shape shape = node.constant_integers(0, "shape");
+  check_foldable(node, shape);
+  const Tensor value = node.tensor("value").value_or(Tensor::from<float>({1}, {0.0F}));
+  if (value.size() != 1) {
+    node.refuse("attribute 'value': expected one element, found {}", value.size());
+  }
+  Tensor result = Tensor::uninitialized(value.type(), shape);
+  with_values(value, [&](const auto values) {
+    using T = typename decltype(values)::value_type;
+    std::ranges::fill(result.mutable_values<T>(), values[0]);
+  });
+  node.bind_constant(0, result);
+}
+
+void import_floor(NodeReader& node) {
+  Tensor result = node.constant(0, "x");
+  if (result.type() != ElementType::Float32) {
+    node.refuse("input 0: expected float32, found {}", to_string(result.type()));
+  }
+  for (float& x : result.mutable_values<float>()) x = std::floor(x);
+  node.bind_constant(0, result);
+}
+
+void import_gather(NodeReader& node) {
+  const Tensor data = node.constant(0, "data");
+  const Integers indices = node.constant_integers(1, "indices");
+  const Shape& x = data.shape();
+  const std::size_t axis = node.axis(node.integer("axis", 0), x.size());
+  const auto at = x.begin() + static_cast<std::ptrdiff_t>(axis);
+  Shape shape(x.begin(), at);
+  shape.insert(shape.end(), node.shape(1).begin(), node.shape(1).end());
+  shape.insert(shape.end(), at + 1, x.end());
+  check_foldable(node, shape);
+  const std::int64_t outer = element_count(Shape(x.begin(), at));
+  const std::int64_t block_bytes =
+      element_count(Shape(at + 1, x.end())) * element_bytes(data.type());
+  Tensor result = Tensor::uninitialized(data.type(), shape);
+  std::byte* out = result.mutable_data();
+  for (std::int64_t o = 0; o < outer; ++o) {
+    for (const std::int64_t wanted : indices) {
+      if (wanted < -x[axis] || wanted >= x[axis]) {
+        node.refuse("input 1 (indices): expected values in [{}, {}), found {}", -x[axis], x[axis],
+                    wanted);
+      }
+      const std::int64_t index = wanted < 0 ? wanted + x[axis] : wanted;
+      out = std::copy_n(data.data() + (o * x[axis] + index) * block_bytes, block_bytes, out);
+    }
+  }
+  node.bind_constant(0, result);
+}
+
+void import_reduce_prod(NodeReader& node) {
+  const Tensor& x = node.constant(0, "x");
+  const bool keep_dims = node.flag("keepdims", true);
+  const Integers axes = node.integers("axes").value_or(Integers());
+  std::set<std::size_t> reduced;
+  for (const std::int64_t axis : axes) reduced.insert(node.axis(axis, x.rank()));
+  const auto is_reduced = [&](std::size_t i) { return axes.empty() || reduced.contains(i); };
+  Shape kept = x.shape();  // with the reduced dimensions as 1, so that it broadcasts to x
+  Shape shape;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    if (is_reduced(i)) kept[i] = 1;
+    if (!is_reduced(i) || keep_dims) shape.push_back(kept[i]);
+  }
+  check_foldable(node, kept);
+  Tensor result = Tensor::uninitialized(x.type(), shape);
+  with_values(x, [&](const auto values) {
+    using T = typename decltype(values)::value_type;
+    auto out = result.mutable_values<T>();
+    std::ranges::fill(out, T{1});
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      T& product = out[broadcast_index(i, x.shape(), kept)];
+      const T factor = values[static_cast<std::size_t>(i)];
+      if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+        product = combine<T>(node, Binary::Kind::Mul, product, factor);
+      } else {
+        product = static_cast<T>(product * factor);
+      }
+    }
+  });
+  node.bind_constant(0, result);
+}
+
+void import_shape(NodeReader& node) {
+  const Shape& x = node.shape(0);
+  const auto rank = static_cast<std::int64_t>(x.size());
+  const auto position = [&](std::int64_t v) {
+    return std::clamp<std::int64_t>(v < 0 ? std::max(v, -rank) + rank : v, 0, rank);
+  };
+  const std::int64_t start = position(node.integer("start", 0));
+  const std::int64_t end = std::max(start, position(node.integer("end", rank)));
+  const Integers dims(x.begin() + start, x.begin() + end);
+  node.bind_constant(0, Tensor::from<std::int64_t>({end - start}, dims));
+}
+
+void import_size(NodeReader& node) {
+  node.bind_constant(0, Tensor::scalar(element_count(node.shape(0))));
+}
+
+}  // namespace workbench::importer

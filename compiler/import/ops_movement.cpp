@@ -1,0 +1,271 @@
+// Operators that only move elements: Flatten, Squeeze and Unsqueeze become Reshape, Split becomes
+// Slices, Dropout becomes Identity.
+#include <algorithm>
+#include <numeric>
+
+#include "compiler/import/op_table.h"
+#include "compiler/import/tensor_proto.h"
+
+namespace workbench::importer {
+
+namespace {
+
+// Every axis once, as indices below `rank`.
+std::set<std::size_t> axis_set(const NodeReader& node, const Integers& axes, std::size_t rank) {
+  std::set<std::size_t> set;
+  for (const std::int64_t axis : axes) {
+    if (!set.insert(node.axis(axis, rank)).second) {
+      node.refuse("axes: expected each axis once, found {} twice", axis);
+    }
+  }
+  return set;
+}
+
+// A Slice bound as an index: counted from the back when negative, moved into [low, high].
+std::int64_t bound(std::int64_t value, std::int64_t size, std::int64_t low, std::int64_t high) {
+  if (value < 0) value = value < -size - 1 ? -1 : value + size;  // no overflow near INT64_MIN
+  return std::clamp(value, low, std::max(low, high));
+}
+
+struct SliceBounds {
+  Integers starts, ends, axes, steps;
+};
+
+SliceBounds read_slice_bounds(NodeReader& node) {
+  SliceBounds bounds;
+  constexpr std::int64_t kInputsSince = 10;
+  const auto required = [&](std::string_view attribute, std::size_t i) {
+    const auto list = node.list(attribute, i, kInputsSince);
+    if (!list) node.refuse("{}: expected a list, found none", attribute);
+    return *list;
+  };
+  bounds.starts = required("starts", 1);
+  bounds.ends = required("ends", 2);
+  Integers all(bounds.starts.size());
+  std::iota(all.begin(), all.end(), 0);
+  bounds.axes = node.list("axes", 3, kInputsSince).value_or(all);
+  bounds.steps = Integers(all.size(), 1);
+  if (node.has_input(4)) bounds.steps = node.constant_integers(4, "steps");
+  for (const Integers* list : {&bounds.ends, &bounds.axes, &bounds.steps}) {
+    if (list->size() != all.size()) {
+      node.refuse("starts, ends, axes, steps: expected as many entries in each, found {} and {}",
+                  all.size(), list->size());
+    }
+  }
+  return bounds;
+}
+
+Shape resolved_shape(const NodeReader& node, const Integers& wanted, bool keep_zero) {
+  const Shape& x = node.shape(0);
+  Shape shape = wanted;
+  std::ptrdiff_t unknown = -1;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 0 && !keep_zero) {
+      if (i >= x.size()) node.refuse("shape: 0 at {} copies no dimension of {}", i, to_string(x));
+      shape[i] = x[i];
+    } else if (shape[i] == -1) {
+      if (unknown >= 0) node.refuse("shape: expected one -1, found {}", to_string(wanted));
+      unknown = static_cast<std::ptrdiff_t>(i);
+      shape[i] = 1;
+    } else if (shape[i] < 0) {
+      node.refuse("shape: expected dimensions >= -1, found {}", to_string(wanted));
+    }
+  }
+  check_shape(shape, fmt::format("node '{}' ({}): shape", node.name(), node.op()));
+  if (unknown >= 0) {
+    const std::int64_t rest = element_count(shape);
+    if (rest == 0 || element_count(x) % rest != 0) {
+      node.refuse("shape: expected {} elements as in {}, found {}", element_count(x), to_string(x),
+                  to_string(wanted));
+    }
+    shape[static_cast<std::size_t>(unknown)] = element_count(x) / rest;
+  }
+  return shape;
+}
+
+Pad::Mode pad_mode(NodeReader& node) {
+  const std::string mode = node.text("mode", "constant");
+  if (mode == "constant") return Pad::Mode::Constant;
+  if (mode == "reflect") return Pad::Mode::Reflect;
+  if (mode == "edge") return Pad::Mode::Edge;
+  node.refuse("attribute 'mode': expected constant, reflect or edge, found '{}'", mode);
+}
+
+}  // namespace
+
+void import_concat(NodeReader& node) {
+  const std::size_t rank = node.shape(0).size();
+  const std::size_t axis = node.axis(node.required_integer("axis"), rank);
+  std::vector<ValueId> inputs;
+  for (std::size_t i = 0; i < node.input_count(); ++i) {
+    inputs.push_back(node.input(i));
+    if (node.value(i).type != node.value(0).type) {
+      node.refuse("input {}: expected {} like input 0, found {}", i, to_string(node.value(0).type),
+                  to_string(node.value(i).type));
+    }
+  }
+  node.emit(Concat{.axis = static_cast<std::int64_t>(axis)}, inputs);
+}
+
+void import_reshape(NodeReader& node) {
+  const bool keep_zero = node.flag("allowzero", false);
+  const Integers wanted = node.constant_integers(1, "shape");
+  node.emit(Reshape{resolved_shape(node, wanted, keep_zero)}, {node.input(0)});
+}
+
+void import_flatten(NodeReader& node) {
+  const Shape& x = node.shape(0);
+  const std::int64_t wanted = node.integer("axis", 1);
+  const auto rank = static_cast<std::int64_t>(x.size());
+  const std::size_t axis = wanted == rank ? x.size() : node.axis(wanted, x.size());
+  Shape shape{1, 1};
+  for (std::size_t i = 0; i < x.size(); ++i) shape[i < axis ? 0 : 1] *= x[i];
+  node.emit(Reshape{shape}, {node.input(0)});
+}
+
+void import_squeeze(NodeReader& node) {
+  const Shape x = node.shape(0);
+  const auto axes = node.list("axes", 1, 13);
+  const std::set<std::size_t> dropped = axis_set(node, axes.value_or(Integers()), x.size());
+  Shape shape;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (dropped.contains(i) && x[i] != 1) {
+      node.refuse("axes: expected dimensions of size 1, found axis {} of {}", i, to_string(x));
+    }
+    const bool drop = axes ? dropped.contains(i) : x[i] == 1;
+    if (!drop) shape.push_back(x[i]);
+  }
+  node.emit(Reshape{shape}, {node.input(0)});
+}
+
+void import_unsqueeze(NodeReader& node) {
+  const Shape x = node.shape(0);
+  const auto axes = node.list("axes", 1, 13);
+  if (!axes) node.refuse("axes: expected a list, found none");
+  const std::size_t rank = x.size() + axes->size();
+  const std::set<std::size_t> added = axis_set(node, *axes, rank);
+  Shape shape;
+  for (std::size_t i = 0, from = 0; i < rank; ++i) {
+    shape.push_back(added.contains(i) ? 1 : x[from++]);
+  }
+  node.emit(Reshape{shape}, {node.input(0)});
+}
+
+void import_transpose(NodeReader& node) {
+  Integers reversed(node.shape(0).size());
+  std::iota(reversed.rbegin(), reversed.rend(), 0);
+  node.emit(Transpose{node.integers("perm").value_or(reversed)}, {node.input(0)});
+}
+
+void import_pad(NodeReader& node) {
+  constexpr std::int64_t kInputsSince = 11;
+  Pad op{.mode = pad_mode(node)};
+  const auto pads = node.list("pads", 1, kInputsSince);
+  const std::size_t rank = node.shape(0).size();
+  if (!pads || pads->size() != 2 * rank) {
+    node.refuse("pads: expected {} entries, found {}", 2 * rank, pads ? pads->size() : 0);
+  }
+  op.begin.assign(pads->begin(), pads->begin() + static_cast<std::ptrdiff_t>(rank));
+  op.end.assign(pads->begin() + static_cast<std::ptrdiff_t>(rank), pads->end());
+  if (node.opset() < kInputsSince) {
+    op.value = node.real("value", 0);
+  } else if (node.has_input(2) && op.mode == Pad::Mode::Constant) {
+    op.value = node.constant_scalar(2, "constant_value");
+  }
+  // Reflect and edge only copy; a constant is a float.
+  node.emit(op, {op.mode == Pad::Mode::Constant ? node.float_input(0) : node.input(0)});
+}
+
+void import_identity(NodeReader& node) {
+  if (node.value(0).constant) {
+    node.bind_alias(0, node.input(0));
+  } else {
+    node.emit(Identity{}, {node.input(0)});
+  }
+}
+
+void import_dropout(NodeReader& node) {
+  float ratio = node.real("ratio", 0.5F);  // an operand since opset 12
+  node.integer("seed", 0);
+  if (node.has_input(1)) ratio = node.constant_scalar(1, "ratio");
+  if (node.has_input(2)) {
+    const Tensor& training = node.constant(2, "training_mode");
+    if (training.type() != ElementType::Bool || training.size() != 1) {
+      node.refuse("input 2 (training_mode): expected one bool, found {} {}",
+                  to_string(training.type()), to_string(training.shape()));
+    }
+    if (training.values<bool>()[0] && ratio != 0) {
+      node.refuse("input 2 (training_mode): expected false, found true with ratio {}", ratio);
+    }
+  }
+  if (node.wants_output(1)) {  // the mask: everything is kept
+    Tensor mask = Tensor::uninitialized(ElementType::Bool, node.shape(0));
+    std::ranges::fill(mask.mutable_values<bool>(), true);
+    node.bind_constant(1, mask);
+  }
+  node.emit(Identity{}, {node.float_input(0)});
+}
+
+void import_slice(NodeReader& node) {
+  const Shape x = node.shape(0);
+  const SliceBounds bounds = read_slice_bounds(node);
+  axis_set(node, bounds.axes, x.size());
+  Slice op;
+  for (std::size_t i = 0; i < bounds.axes.size(); ++i) {
+    const std::size_t axis = node.axis(bounds.axes[i], x.size());
+    const std::int64_t size = x[axis];
+    if (bounds.steps[i] == 0) node.refuse("steps: expected values other than 0, found 0");
+    const std::int64_t reach = std::clamp<std::int64_t>(size, 1, kMaxParameter);
+    const std::int64_t step = std::clamp(bounds.steps[i], -reach, reach);
+    op.axes.push_back(static_cast<std::int64_t>(axis));
+    op.steps.push_back(step);
+    op.starts.push_back(bound(bounds.starts[i], size, 0, step < 0 ? size - 1 : size));
+    op.ends.push_back(bound(bounds.ends[i], size, step < 0 ? -1 : 0, size));
+  }
+  node.emit(op, {node.input(0)});
+}
+
+void import_split(NodeReader& node) {
+  const Shape x = node.shape(0);
+  const std::size_t axis = node.axis(node.integer("axis", 0), x.size());
+  const auto parts = static_cast<std::int64_t>(node.output_count());
+  const auto sizes = node.list("split", 1, 13);
+  if (!sizes && x[axis] % parts != 0) {
+    node.refuse("expected axis {} of {} divisible by {} outputs", axis, to_string(x), parts);
+  }
+  const Integers lengths = sizes.value_or(Integers(node.output_count(), x[axis] / parts));
+  if (lengths.size() != node.output_count()) {
+    node.refuse("split: expected {} entries, found {}", parts, lengths.size());
+  }
+  std::int64_t start = 0;
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    if (lengths[i] < 0 || lengths[i] > x[axis] - start) {
+      node.refuse("split: expected a partition of {}, found {}", x[axis], to_string(lengths));
+    }
+    const std::int64_t end = start + lengths[i];
+    const Slice op{{start}, {end}, {static_cast<std::int64_t>(axis)}, {1}};
+    if (node.wants_output(i)) {
+      node.emit(op, {node.input(0)}, {{.output = static_cast<int>(i)}});
+    }
+    start = end;
+  }
+  if (start != x[axis]) {
+    node.refuse("split: expected a partition of {}, found {}", x[axis], to_string(lengths));
+  }
+}
+
+void import_space_to_depth(NodeReader& node) {
+  node.emit(SpaceToDepth{.block = node.required_integer("blocksize")}, {node.float_input(0)});
+}
+
+void import_depth_to_space(NodeReader& node) {
+  const std::string mode = node.text("mode", "DCR");
+  if (mode != "DCR" && mode != "CRD") {
+    node.refuse("attribute 'mode': expected DCR or CRD, found '{}'", mode);
+  }
+  node.emit(
+      DepthToSpace{.block = node.required_integer("blocksize"), .column_row_depth = mode == "CRD"},
+      {node.float_input(0)});
+}
+
+}  // namespace workbench::importer
