@@ -1,0 +1,324 @@
+// Two implementations of one definition, written apart: the golden model's host ops and the float
+// evaluator's exact arithmetic give the same bits.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "core/eval/evaluate.h"
+#include "sim/golden/golden.h"
+#include "tests/support/one_node.h"
+
+namespace workbench {
+namespace {
+
+constexpr int kCases = 200;
+constexpr std::uint64_t kSeed = 3;
+
+class Random {
+ public:
+  std::int64_t in(std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution(low, high)(engine_);
+  }
+  bool coin() { return in(0, 1) == 1; }
+  float real(float low = -4, float high = 4) {
+    return std::uniform_real_distribution(low, high)(engine_);
+  }
+  Tensor reals(Shape shape, float low = -4, float high = 4) {
+    Tensor tensor = Tensor::uninitialized(ElementType::Float32, std::move(shape));
+    for (float& value : tensor.mutable_values<float>()) value = real(low, high);
+    return tensor;
+  }
+  // Signed integers of few values: ties for pools and maxima.
+  Tensor digits(Shape shape) {
+    Tensor tensor = Tensor::uninitialized(ElementType::Float32, std::move(shape));
+    for (float& value : tensor.mutable_values<float>()) value = static_cast<float>(in(-3, 3));
+    return tensor;
+  }
+  Shape shape(std::size_t rank, std::int64_t high = 5) {
+    Shape result(rank);
+    for (std::int64_t& dim : result) dim = in(1, high);
+    return result;
+  }
+  Shape image(std::size_t spatial) {
+    Shape result{1, in(1, 4)};
+    for (std::size_t d = 0; d < spatial; ++d) result.push_back(in(5, 8));
+    return result;
+  }
+  // Padding is always less than the kernel: each window sees the input.
+  Window window(std::size_t spatial) {
+    Window w;
+    for (std::size_t d = 0; d < spatial; ++d) {
+      w.kernel.push_back(in(1, 3));
+      w.strides.push_back(in(1, 3));
+      w.dilations.push_back(in(1, 2));
+      w.pads_begin.push_back(in(0, w.kernel[d] - 1));
+      w.pads_end.push_back(in(0, w.kernel[d] - 1));
+    }
+    return w;
+  }
+  Activation activation(std::int64_t channels) {
+    Activation a{
+        .kind = static_cast<Activation::Kind>(in(0, 9)), .alpha = -real(0, 1), .beta = real(0, 3)};
+    if (a.kind == Activation::Kind::PRelu) {
+      const Tensor slopes = reals({coin() ? 1 : channels});
+      a.slopes.assign(slopes.values<float>().begin(), slopes.values<float>().end());
+    }
+    return a;
+  }
+  // A shape that broadcasts to `out` without changing it.
+  Shape stretched(const Shape& out) {
+    Shape result(out.begin() + in(0, static_cast<std::int64_t>(out.size())), out.end());
+    for (std::int64_t& dim : result) dim = in(0, 2) == 0 ? 1 : dim;
+    return result;
+  }
+
+ private:
+  std::mt19937_64 engine_{kSeed};
+};
+
+// Ops with cases of their own; each call makes another one.
+const std::vector<std::pair<const char*, std::function<OneNode(Random&)>>> kMakers = {
+    {"conv",
+     [](Random& r) {
+       const auto spatial = static_cast<std::size_t>(r.in(1, 3));
+       const std::int64_t groups = r.in(1, 2), co = groups * r.in(1, 3);
+       Shape x = r.image(spatial);
+       x[0] = r.in(1, 2);
+       x[1] *= groups;
+       const Window window = r.window(spatial);
+       Shape w{co, x[1] / groups};
+       w.insert(w.end(), window.kernel.begin(), window.kernel.end());
+       return OneNode{
+           .op = Conv{.window = window, .groups = groups, .activation = r.activation(co)},
+           .operands = {r.reals(x), r.reals(w), r.coin() ? r.reals({co}) : Tensor()}};
+     }},
+    {"transposed conv",
+     [](Random& r) {
+       const auto spatial = static_cast<std::size_t>(r.in(1, 2));
+       const std::int64_t groups = r.in(1, 2), co = r.in(1, 3);
+       Shape x = r.image(spatial);
+       x[1] *= groups;
+       const Window window = r.window(spatial);
+       Shape w{x[1], co};
+       w.insert(w.end(), window.kernel.begin(), window.kernel.end());
+       return OneNode{
+           .op = ConvTranspose{.window = window,
+                               .groups = groups,
+                               .output_padding = Shape(spatial, r.in(0, 1)),
+                               .activation = r.activation(co * groups)},
+           .operands = {r.reals(x), r.reals(w), r.coin() ? r.reals({co * groups}) : Tensor()}};
+     }},
+    {"max pool",
+     [](Random& r) {
+       const auto spatial = static_cast<std::size_t>(r.in(1, 3));
+       return OneNode{.op = MaxPool{.window = r.window(spatial),
+                                    .ceil_mode = r.coin(),
+                                    .storage_order = r.in(0, 1)},
+                      .operands = {r.digits(r.image(spatial))},
+                      .outputs = static_cast<std::size_t>(r.in(1, 2))};
+     }},
+    {"average pool",
+     [](Random& r) {
+       const auto spatial = static_cast<std::size_t>(r.in(1, 3));
+       return OneNode{.op = AveragePool{.window = r.window(spatial),
+                                        .ceil_mode = r.coin(),
+                                        .count_include_pad = r.coin()},
+                      .operands = {r.reals(r.image(spatial))}};
+     }},
+    {"gemm",
+     [](Random& r) {
+       const std::int64_t m = r.in(1, 4), k = r.in(1, 40), n = r.in(1, 5);
+       const bool ta = r.coin(), tb = r.coin();
+       return OneNode{.op = Gemm{.transpose_a = ta,
+                                 .transpose_b = tb,
+                                 .alpha = r.coin() ? 1 : r.real(),
+                                 .beta = r.coin() ? 1 : r.real(),
+                                 .activation = r.activation(n)},
+                      .operands = {r.reals(ta ? Shape{k, m} : Shape{m, k}),
+                                   r.reals(tb ? Shape{n, k} : Shape{k, n}),
+                                   r.coin() ? r.reals(r.stretched({m, n})) : Tensor()}};
+     }},
+    {"mat mul",
+     [](Random& r) {
+       const std::int64_t k = r.in(1, 9);
+       Shape a = r.shape(static_cast<std::size_t>(r.in(0, 2)));  // batches, then [M, K] or [K]
+       Shape b = r.stretched(a);
+       if (a.empty() ? r.coin() : true) a.push_back(r.in(1, 4));
+       a.push_back(k);
+       b.push_back(k);
+       if (b.size() > 1 || r.coin()) b.push_back(r.in(1, 4));
+       return OneNode{.op = MatMul{}, .operands = {r.reals(a), r.reals(b)}};
+     }},
+    {"batch norm",
+     [](Random& r) {
+       const Shape x = r.shape(static_cast<std::size_t>(r.in(2, 4)));
+       return OneNode{.op = BatchNorm{},
+                      .operands = {r.reals(x), r.reals({x[1]}), r.reals({x[1]}), r.reals({x[1]}),
+                                   r.reals({x[1]}, 0.1F, 4)}};
+     }},
+    {"activation",
+     [](Random& r) {
+       const Shape x = r.shape(static_cast<std::size_t>(r.in(2, 4)));
+       return OneNode{.op = Activate{r.activation(x[1])}, .operands = {r.reals(x)}};
+     }},
+    {"prelu",
+     [](Random& r) {
+       const Shape x = r.shape(static_cast<std::size_t>(r.in(1, 4)));
+       return OneNode{.op = PRelu{}, .operands = {r.reals(x), r.reals(r.stretched(x))}};
+     }},
+    {"binary",
+     [](Random& r) {
+       const Shape out = r.shape(static_cast<std::size_t>(r.in(2, 4)));
+       const Tensor whole = r.reals(out);
+       const Tensor part = r.reals(r.stretched(out), 1, 4);
+       const bool swapped = r.coin();
+       return OneNode{.op = Binary{.kind = static_cast<Binary::Kind>(r.in(0, 3)),
+                                   .activation = r.activation(out[1])},
+                      .operands = {swapped ? part : whole, swapped ? whole : part}};
+     }},
+    {"softmax",
+     [](Random& r) {
+       const std::int64_t rank = r.in(1, 4);
+       return OneNode{.op = Softmax{.axis = r.in(-rank, rank - 1), .log = r.coin()},
+                      .operands = {r.reals(r.shape(static_cast<std::size_t>(rank)))}};
+     }},
+    {"lrn",
+     [](Random& r) {
+       return OneNode{.op = Lrn{.size = r.in(1, 6),
+                                .alpha = r.real(0.001F, 1),
+                                .beta = r.real(0.5F, 1),
+                                .bias = r.real(0.5F, 2)},
+                      .operands = {r.reals(r.shape(4, 7))}};
+     }},
+    {"reduce",
+     [](Random& r) {
+       const std::int64_t rank = r.in(1, 4);
+       std::vector<std::int64_t> axes;
+       for (std::int64_t a = 0; a < rank; ++a) {
+         if (r.coin()) axes.push_back(r.coin() ? a : a - rank);
+       }
+       return OneNode{.op = Reduce{.kind = static_cast<Reduce::Kind>(r.in(0, 2)),
+                                   .axes = axes,
+                                   .keep_dims = r.coin()},
+                      .operands = {r.reals(r.shape(static_cast<std::size_t>(rank)))}};
+     }},
+    {"resize",
+     [](Random& r) {
+       const Shape x = r.shape(3, 7);
+       Resize op{.sizes = r.shape(3, 9),
+                 .coordinates = static_cast<Resize::Coordinates>(r.in(0, 4)),
+                 .nearest = static_cast<Resize::Nearest>(r.in(0, 3)),
+                 .roi = {0, 0.25F, -0.5F, 1, 0.75F, 1.5F},
+                 .extrapolation_value = r.real()};
+       if (r.coin()) {
+         op.scales = {1, 2, 0.6F};
+         for (std::size_t d = 0; d < 3; ++d) {
+           op.sizes[d] = static_cast<std::int64_t>(static_cast<float>(x[d]) * op.scales[d]);
+           if (op.sizes[d] == 0) op.sizes[d] = 1;
+         }
+       }
+       return OneNode{.op = op, .operands = {r.reals(x)}};
+     }},
+    {"pad",
+     [](Random& r) {
+       const Shape x = r.shape(3);
+       Pad op{.mode = static_cast<Pad::Mode>(r.in(0, 2)), .value = r.real()};
+       for (const std::int64_t dim : x) {
+         op.begin.push_back(r.in(dim > 1 ? -1 : 0, dim - 1));
+         op.end.push_back(r.in(0, dim - 1));
+       }
+       return OneNode{.op = op, .operands = {r.reals(x)}};
+     }},
+    {"transpose",
+     [](Random& r) {
+       const Shape x = r.shape(static_cast<std::size_t>(r.in(1, 4)));
+       std::vector<std::int64_t> order(x.size());
+       std::iota(order.begin(), order.end(), std::int64_t{0});
+       for (std::size_t i = order.size(); i-- > 1;) {
+         std::swap(order[i],
+                   order[static_cast<std::size_t>(r.in(0, static_cast<std::int64_t>(i)))]);
+       }
+       return OneNode{.op = Transpose{order}, .operands = {r.reals(x)}};
+     }},
+    {"slice",
+     [](Random& r) {
+       const Shape x = r.shape(2, 8);
+       Slice op{.axes = {0, 1}};
+       for (const std::int64_t dim : x) {
+         const bool backwards = r.coin();
+         const std::int64_t start = r.in(0, dim - 1);
+         op.starts.push_back(start);
+         op.ends.push_back(backwards ? r.in(-1, start - 1) : r.in(start + 1, dim));
+         op.steps.push_back(r.in(1, 3) * (backwards ? -1 : 1));
+       }
+       return OneNode{.op = op, .operands = {r.reals(x)}};
+     }},
+    {"concat",
+     [](Random& r) {
+       Shape x = r.shape(3);
+       const std::int64_t axis = r.in(-3, 2);
+       std::vector<Tensor> operands;
+       for (std::int64_t i = r.in(1, 4); i > 0; --i) {
+         x[static_cast<std::size_t>((axis + 3) % 3)] = r.in(1, 4);
+         operands.push_back(r.reals(x));
+       }
+       return OneNode{.op = Concat{.axis = axis}, .operands = operands};
+     }},
+    {"space to depth",
+     [](Random& r) {
+       const std::int64_t block = r.in(1, 3);
+       const Shape x{1, r.in(1, 3), block * r.in(1, 3), block * r.in(1, 3)};
+       return OneNode{.op = SpaceToDepth{.block = block}, .operands = {r.reals(x)}};
+     }},
+    {"depth to space",
+     [](Random& r) {
+       const std::int64_t block = r.in(1, 3);
+       const Shape x{1, block * block * r.in(1, 3), r.in(1, 3), r.in(1, 3)};
+       return OneNode{.op = DepthToSpace{.block = block, .column_row_depth = r.coin()},
+                      .operands = {r.reals(x)}};
+     }},
+};
+
+void expect_same_bits(const Tensor& golden, const Tensor& evaluated) {
+  ASSERT_EQ(golden.type(), evaluated.type());
+  ASSERT_EQ(golden.shape(), evaluated.shape());
+  if (golden == evaluated) return;
+  const auto bytes = static_cast<std::size_t>(element_bytes(golden.type()));
+  for (std::size_t i = 0; i < static_cast<std::size_t>(golden.size()); ++i) {
+    const std::byte* a = golden.data() + i * bytes;
+    const std::byte* b = evaluated.data() + i * bytes;
+    if (std::memcmp(a, b, bytes) == 0) continue;
+    if (golden.type() == ElementType::Float32) {
+      FAIL() << "element " << i << ": golden " << golden.values<float>()[i] << ", evaluator "
+             << evaluated.values<float>()[i];
+    }
+    FAIL() << "element " << i << " differs";
+  }
+}
+
+TEST(GoldenHostOps, equal_the_exact_evaluator_bit_for_bit) {
+  Random random;
+  for (const auto& [name, make] : kMakers) {
+    for (int i = 0; i < kCases; ++i) {
+      SCOPED_TRACE(::testing::Message() << name << ", seed " << kSeed << ", case " << i);
+      const OneNode one = make(random);
+      const Graph graph = graph_of(one);
+      const std::vector<Tensor> values = golden::run(graph, {&one.operands[0], 1});
+      const std::vector<Tensor> evaluated = evaluate_node(
+          graph, graph.nodes[0], one.operands, {.arithmetic = Arithmetic::Exact, .threads = 1});
+      ASSERT_EQ(evaluated.size(), graph.outputs.size());
+      for (std::size_t o = 0; o < evaluated.size(); ++o) {
+        expect_same_bits(values[static_cast<std::size_t>(graph.outputs[o])], evaluated[o]);
+      }
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace workbench
