@@ -1,6 +1,7 @@
 // Target-neutral rewrites of a float Graph. Each pass is one function `bool f(Graph&)` (true: it
 // changed something) that keeps what the network computes and keeps the names of the values a user
-// can see; the pipeline is the table in passes.cpp.
+// can see: a fused node has the name of its first part (the convolution's), the names of the others
+// in `merged`, and writes the value of its last. The pipeline is the table in passes.cpp.
 #pragma once
 
 #include <filesystem>
@@ -26,8 +27,10 @@ bool fold_scale_before(Graph& graph);     // the same into the conv behind, wher
 bool scale_to_conv(Graph& graph);  // a BatchNorm/Mul/Add that is left becomes a 1x1 depthwise conv
 bool fuse_activation(Graph& graph);  // Relu, Clip, LeakyRelu, PRelu into Conv, Add, Gemm
 bool flatten_concat(Graph& graph);   // concat of concat
-bool pool_to_average(Graph& graph);  // Reduce mean over space -> AveragePool of the whole map
+bool matmul_to_gemm(Graph& graph);   // [M, K] times a constant
+bool pool_to_average(Graph& graph);  // Reduce mean (max) over space -> pool of the whole map
 bool gemm_to_conv(Graph& graph);     // Gemm on 1x1 maps whose result feeds convolutions
+bool widen_1d(Graph& graph);         // 1-D convolutions, pools and what is between them -> 2-D
 bool remove_dead(Graph& graph);      // nodes and values nobody reads
 
 std::span<const Pass> float_pipeline();

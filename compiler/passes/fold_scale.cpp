@@ -1,0 +1,187 @@
+// Folds constant scales and shifts of channels into the linear node before or behind them. All in
+// double, rounded to float32 once per fold.
+#include <cmath>
+
+#include "compiler/passes/channel_affine.h"
+#include "compiler/passes/passes.h"
+#include "compiler/passes/rewrite.h"
+
+namespace workbench {
+
+namespace {
+
+// Multiplies weights [A, B, ...] by scale[channel_of(a, b)].
+template <typename ChannelOf>
+Tensor scaled_weights(Tensor weights, const std::vector<double>& scale, ChannelOf channel_of) {
+  const std::int64_t rows = weights.dim(0), columns = weights.dim(1);
+  const std::int64_t inner = rows * columns == 0 ? 0 : weights.size() / (rows * columns);
+  float* element = weights.mutable_values<float>().data();
+  for (std::int64_t a = 0; a < rows; ++a) {
+    for (std::int64_t b = 0; b < columns; ++b) {
+      const double factor = scale[static_cast<std::size_t>(channel_of(a, b))];
+      for (std::int64_t i = 0; i < inner; ++i, ++element) {
+        *element = static_cast<float>(double{*element} * factor);
+      }
+    }
+  }
+  return weights;
+}
+
+Tensor scaled_outputs(const Op& op, const Tensor& weights, const std::vector<double>& scale) {
+  if (const auto* gemm = std::get_if<Gemm>(&op)) {
+    const bool transposed = gemm->transpose_b;
+    return scaled_weights(weights, scale,
+                          [=](std::int64_t a, std::int64_t b) { return transposed ? a : b; });
+  }
+  if (const auto* conv = std::get_if<ConvTranspose>(&op)) {
+    const std::int64_t inputs_per_group = weights.dim(0) / conv->groups;
+    const std::int64_t outputs_per_group = weights.dim(1);
+    return scaled_weights(weights, scale, [=](std::int64_t a, std::int64_t b) {
+      return a / inputs_per_group * outputs_per_group + b;
+    });
+  }
+  return scaled_weights(weights, scale, [](std::int64_t a, std::int64_t) { return a; });
+}
+
+Tensor scaled_inputs(const Conv& conv, const Tensor& weights, const std::vector<double>& scale) {
+  const std::int64_t outputs_per_group = weights.dim(0) / conv.groups;
+  const std::int64_t inputs_per_group = weights.dim(1);
+  return scaled_weights(weights, scale, [=](std::int64_t a, std::int64_t b) {
+    return a / outputs_per_group * inputs_per_group + b;
+  });
+}
+
+bool is_linear(const Op& op) {
+  return std::holds_alternative<Conv>(op) || std::holds_alternative<ConvTranspose>(op) ||
+         std::holds_alternative<Gemm>(op);
+}
+
+// The bias as it is added to each channel of the result; nothing if it is not per channel.
+std::optional<std::vector<double>> bias_of(const Graph& graph, const Node& node) {
+  const Shape& shape = graph.value(node.outputs[0]).shape;
+  const ValueId id = operand(node, 2);
+  std::vector<double> bias(static_cast<std::size_t>(shape[1]), 0);
+  if (id == kNoValue) return bias;
+  // A convolution's bias [C] is not aligned as numpy would.
+  const Shape aligned = std::holds_alternative<Gemm>(node.op) ? shape : Shape{1, shape[1]};
+  const auto values = per_channel(graph, id, aligned);
+  if (!values) return std::nullopt;
+  const auto* gemm = std::get_if<Gemm>(&node.op);
+  const double beta = gemm ? double{gemm->beta} : 1.0;
+  for (std::size_t c = 0; c < bias.size(); ++c) bias[c] = beta * double{(*values)[c]};
+  return bias;
+}
+
+void set_bias(Graph& graph, std::size_t n, const std::vector<double>& bias) {
+  std::vector<float> values;
+  for (const double b : bias) values.push_back(static_cast<float>(b));
+  const Shape shape{static_cast<std::int64_t>(values.size())};
+  if (auto* gemm = std::get_if<Gemm>(&graph.nodes[n].op)) gemm->beta = 1;
+  set_constant(graph, n, 2, Tensor::from(shape, values), graph.nodes[n].name + "_bias");
+}
+
+bool fold_after(Graph& graph, std::size_t n) {
+  const auto affine = channel_affine(graph, graph.nodes[n]);
+  if (!affine || sole_reader(graph, affine->x) != n) return false;
+  const auto before = writer_of(graph, affine->x);
+  if (!before || !is_linear(graph.nodes[*before].op)) return false;
+  Node& linear = graph.nodes[*before];
+  if (fused_activation(linear.op)->kind != Activation::Kind::None) return false;
+  const Tensor* weights = float_constant(graph, linear, 1);
+  auto bias = bias_of(graph, linear);
+  if (!weights || !bias) return false;
+  for (std::size_t c = 0; c < bias->size(); ++c) {
+    (*bias)[c] = (*bias)[c] * affine->scale[c] + affine->shift[c];
+  }
+  const bool biased = operand(linear, 2) != kNoValue;
+  *fused_activation(linear.op) = affine->activation;
+  set_constant(graph, *before, 1, scaled_outputs(linear.op, *weights, affine->scale),
+               linear.name + "_weights");
+  if (biased || !affine->is_pure_scale()) set_bias(graph, *before, *bias);
+  fuse_behind(graph, *before, n);
+  return true;
+}
+
+bool is_padded(const Window& window) {
+  for (std::size_t i = 0; i < window.kernel.size(); ++i) {
+    if (window.pads_begin[i] != 0 || window.pads_end[i] != 0) return true;
+  }
+  return false;
+}
+
+// What a constant input shift[c] adds to each output channel of an unpadded convolution.
+std::vector<double> response(const Conv& conv, const Tensor& weights,
+                             const std::vector<double>& shift) {
+  const std::int64_t outputs = weights.dim(0), inputs = weights.dim(1);
+  const std::int64_t inner = weights.size() / (outputs * inputs);
+  std::vector<double> sums(static_cast<std::size_t>(outputs), 0);
+  const float* element = weights.values<float>().data();
+  for (std::int64_t o = 0; o < outputs; ++o) {
+    const std::int64_t first_input = o / (outputs / conv.groups) * inputs;
+    for (std::int64_t i = 0; i < inputs * inner; ++i, ++element) {
+      sums[static_cast<std::size_t>(o)] +=
+          double{*element} * shift[static_cast<std::size_t>(first_input + i / inner)];
+    }
+  }
+  return sums;
+}
+
+bool fold_before(Graph& graph, std::size_t n) {
+  const auto affine = channel_affine(graph, graph.nodes[n]);
+  if (!affine || affine->activation.kind != Activation::Kind::None) return false;
+  const auto behind = sole_reader(graph, graph.nodes[n].outputs[0]);
+  if (!behind || graph.nodes[*behind].inputs[0] != graph.nodes[n].outputs[0]) return false;
+  const auto* conv = std::get_if<Conv>(&graph.nodes[*behind].op);
+  if (!conv || (is_padded(conv->window) && !affine->is_pure_scale())) return false;
+  const Tensor* constant = float_constant(graph, graph.nodes[*behind], 1);
+  auto bias = bias_of(graph, graph.nodes[*behind]);
+  if (!constant || !bias) return false;
+  const Tensor weights = *constant;  // set_constant may replace what `constant` points to
+  set_constant(graph, *behind, 1, scaled_inputs(*conv, weights, affine->scale),
+               graph.nodes[*behind].name + "_weights");
+  if (!affine->is_pure_scale()) {
+    const std::vector<double> shifted = response(*conv, weights, affine->shift);
+    for (std::size_t c = 0; c < bias->size(); ++c) (*bias)[c] += shifted[c];
+    set_bias(graph, *behind, *bias);
+  }
+  graph.nodes[*behind].inputs[0] = affine->x;
+  record_merged(graph.nodes[*behind], graph.nodes[n]);
+  erase_node(graph, n);
+  return true;
+}
+
+Tensor as_floats(const std::vector<double>& numbers, Shape shape) {
+  const std::vector<float> values(numbers.begin(), numbers.end());
+  return Tensor::from(std::move(shape), values);
+}
+
+bool become_depthwise_conv(Graph& graph, std::size_t n) {
+  const auto affine = channel_affine(graph, graph.nodes[n]);
+  if (!affine || graph.value(affine->x).shape.size() != 4) return false;
+  const std::int64_t channels = graph.value(affine->x).shape[1];
+  const std::string name = graph.nodes[n].name;
+  const ValueId weights = graph.add_constant(unique_value_name(graph, name + "_weights"),
+                                             as_floats(affine->scale, {channels, 1, 1, 1}));
+  Node& node = graph.nodes[n];
+  node.inputs = {affine->x, weights};
+  if (!affine->is_pure_scale()) {
+    node.inputs.push_back(graph.add_constant(unique_value_name(graph, name + "_bias"),
+                                             as_floats(affine->shift, {channels})));
+  }
+  node.op = Conv{.window = {.kernel = {1, 1},
+                            .strides = {1, 1},
+                            .dilations = {1, 1},
+                            .pads_begin = {0, 0},
+                            .pads_end = {0, 0}},
+                 .groups = channels,
+                 .activation = affine->activation};
+  return true;
+}
+
+}  // namespace
+
+bool fold_scale_after(Graph& graph) { return sweep(graph, fold_after); }
+bool fold_scale_before(Graph& graph) { return sweep(graph, fold_before); }
+bool scale_to_conv(Graph& graph) { return sweep(graph, become_depthwise_conv); }
+
+}  // namespace workbench

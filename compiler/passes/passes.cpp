@@ -1,0 +1,118 @@
+#include "compiler/passes/passes.h"
+
+#include <fmt/format.h>
+
+#include <concepts>
+#include <string>
+#include <system_error>
+#include <type_traits>
+
+#include "core/file.h"
+
+namespace workbench {
+
+namespace {
+
+// Order within a round only decides how few rounds it takes, with two exceptions: scales fold
+// before they become convolutions, and activations fuse after everything linear has folded.
+constexpr Pass kFloatPipeline[] = {
+    {"drop_identities", drop_identities},
+    {"fold_constants", fold_constants},
+    {"absorb_qdq", absorb_qdq},
+    {"matmul_to_gemm", matmul_to_gemm},
+    {"pool_to_average", pool_to_average},
+    {"canonicalize_padding", canonicalize_padding},
+    {"fold_scale_after", fold_scale_after},
+    {"fold_scale_before", fold_scale_before},
+    {"scale_to_conv", scale_to_conv},
+    {"fuse_activation", fuse_activation},
+    {"widen_1d", widen_1d},
+    {"gemm_to_conv", gemm_to_conv},
+    {"flatten_concat", flatten_concat},
+    {"remove_dead", remove_dead},
+};
+
+constexpr int kMaxRounds = 50;  // each round removes or lowers a node; networks settle in 3
+
+void check_sound(const Graph& graph, std::string_view pass) {
+  const std::vector<Violation> violations = verify(graph);
+  CHECK(violations.empty(), "after pass {}: {}", pass, violations.front().message);
+}
+
+void create_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) fail("{}: cannot create the folder: {}", path.string(), error.message());
+}
+
+std::string describe(const Graph& graph, ValueId id) {
+  if (id == kNoValue) return "-";
+  const Value& value = graph.value(id);
+  const bool is_float = value.type == ElementType::Float32;
+  return fmt::format("{}{}{}{}", value.name, is_float ? "" : ":",
+                     is_float ? "" : to_string(value.type), to_string(value.shape));
+}
+
+std::string describe(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::string text;
+  for (const ValueId id : ids) {
+    text += text.empty() ? "" : ", ";
+    text += describe(graph, id);
+  }
+  return text;
+}
+
+// " + Relu" for ops with a fused activation.
+struct FusedSuffix {
+  std::string operator()(const auto& op) const {
+    if constexpr (requires { op.activation; }) {
+      if constexpr (!std::same_as<std::remove_cvref_t<decltype(op)>, Activate>) {
+        if (op.activation.kind != Activation::Kind::None) {
+          return " + " + op_name(Activate{op.activation});
+        }
+      }
+    }
+    return "";
+  }
+};
+
+std::string describe(const Graph& graph, const Node& node) {
+  std::string line =
+      fmt::format("{}: {} = {}{}({})", node.name, describe(graph, node.outputs), op_name(node.op),
+                  std::visit(FusedSuffix{}, node.op), describe(graph, node.inputs));
+  for (std::size_t i = 0; i < node.merged.size(); ++i) {
+    line += (i == 0 ? "  # with " : ", ") + node.merged[i];
+  }
+  return line;
+}
+
+}  // namespace
+
+std::span<const Pass> float_pipeline() { return kFloatPipeline; }
+
+void run_passes(Graph& graph, std::span<const Pass> passes, const std::filesystem::path& dump) {
+  if (!dump.empty()) create_folder(dump);
+  int ran = 0;
+  bool changed = true;
+  for (int round = 0; changed; ++round) {
+    CHECK(round < kMaxRounds, "the passes have not settled after {} rounds", round);
+    changed = false;
+    for (const Pass& pass : passes) {
+      const bool fired = pass.run(graph);
+      check_sound(graph, pass.name);
+      changed = changed || fired;
+      if (dump.empty() || (round > 0 && !fired)) continue;
+      write_file(dump / fmt::format("{:02}_{}.txt", ran++, pass.name), print_graph(graph));
+    }
+  }
+}
+
+std::string print_graph(const Graph& graph) {
+  std::string text = fmt::format("graph {}\n", graph.name);
+  text += fmt::format("inputs {}\n", describe(graph, graph.inputs));
+  for (const Node& node : graph.nodes) text += describe(graph, node) + "\n";
+  text += fmt::format("outputs {}\n", describe(graph, graph.outputs));
+  return text;
+}
+
+}  // namespace workbench
