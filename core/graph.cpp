@@ -193,9 +193,21 @@ class Verifier {
     }
     return true;
   }
+  // Empty when the operands do not fit together.
+  std::vector<Shape> shapes_of(const Node& node) {
+    try {
+      return output_shapes(graph_, node);
+    } catch (const Error& error) {
+      bad("{}", error.what());
+      return {};
+    }
+  }
   void results(const Node& node) {
-    if (node.outputs.empty()) bad("node '{}' writes nothing", node.name);
-    const std::vector<Shape> shapes = output_shapes(graph_, node);
+    if (node.outputs.empty()) {
+      bad("node '{}' writes nothing", node.name);
+      return;
+    }
+    const std::vector<Shape> shapes = shapes_of(node);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       const ValueId id = node.outputs[i];
       if (id == kNoValue) continue;

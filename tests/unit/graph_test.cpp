@@ -63,6 +63,19 @@ TEST(Graph, verify_compares_shapes_with_the_rule) {
             "[1, 16, 9, 9]");
 }
 
+TEST(Graph, verify_reports_operands_that_do_not_fit) {
+  Graph graph = small_conv();
+  graph.value(graph.nodes[0].inputs[2]).shape = {17};
+  EXPECT_EQ(first_violation(graph),
+            "node 'node' (Conv): operand 2 (bias): expected shape [16], found [17]");
+}
+
+TEST(Graph, verify_finds_nodes_that_write_nothing) {
+  Graph graph = small_conv();
+  graph.nodes[0].outputs.clear();
+  EXPECT_EQ(first_violation(graph), "node 'node' writes nothing");
+}
+
 TEST(Graph, verify_finds_outputs_nobody_writes) {
   Graph graph = small_conv();
   graph.outputs.push_back(graph.add_value({.name = "loose"}));
