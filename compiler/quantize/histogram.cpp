@@ -89,13 +89,20 @@ class DivergenceSearch {
     }
   }
 
-  // First i in [levels + 1, bins] whose divergence is smallest.
+  // First i in [levels + 1, bins] whose divergence is smallest. A coarse scan tells beforehand how
+  // small it can be, so that most candidates are given up early.
   std::size_t best_candidate() {
-    const std::size_t levels = knots_.size() - 1;
-    std::size_t best = levels + 1;
-    double smallest = std::numeric_limits<double>::infinity();
-    for (std::size_t i = levels + 1; i <= cdf_.size(); ++i) {
-      const double distance = divergence(i, smallest);
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    const std::size_t first = knots_.size();
+    double bound = kInfinity;
+    for (std::size_t i = first; i <= cdf_.size(); i += kStride) {
+      bound = std::min(bound, divergence(i, bound));
+    }
+    bound *= 1 + 1e-12;  // sums of terms that are 0 but for rounding may shrink again
+    std::size_t best = first;
+    double smallest = kInfinity;
+    for (std::size_t i = first; i <= cdf_.size(); ++i) {
+      const double distance = divergence(i, std::min(bound, smallest));
       if (distance < smallest) {
         smallest = distance;
         best = i;
@@ -106,16 +113,17 @@ class DivergenceSearch {
 
  private:
   static constexpr std::size_t kTerms = 64;
+  static constexpr std::size_t kStride = 16;
 
-  // sum over all bins of (cdf - q) * log2(cdf / q); stops, at a value >= `limit`, once it is there.
+  // sum over all bins of (cdf - q) * log2(cdf / q); infinity once it is seen to exceed `limit`.
   double divergence(std::size_t i, double limit) {
     double sum = tail_[i];  // where q = 1
-    if (sum >= limit) return sum;
+    if (sum > limit) return std::numeric_limits<double>::infinity();
     resample(i);
     const double ratio = static_cast<double>(knots_.size() - 2) / static_cast<double>(i - 1);
     for (std::size_t begin = 0; begin < i; begin += kTerms) {
       sum += block_sum(begin, std::min(begin + kTerms, i), ratio);
-      if (sum >= limit) return sum;
+      if (sum > limit) return std::numeric_limits<double>::infinity();
     }
     return sum;
   }

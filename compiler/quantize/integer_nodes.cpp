@@ -63,7 +63,8 @@ struct RoleOf {
   Result operator()(const DepthToSpace&) const { return Role::Move; }
   Result operator()(const Slice&) const { return Role::Move; }
   Result operator()(const Resize& op) const {
-    return op.extrapolation_value == 0 ? Result(Role::Move) : std::nullopt;
+    const bool crops = op.coordinates == Resize::Coordinates::TfCropAndResize;
+    return !crops || op.extrapolation_value == 0 ? Result(Role::Move) : std::nullopt;
   }
   Result operator()(const Pad& op) const {
     return op.mode != Pad::Mode::Constant || op.value == 0 ? Result(Role::Move) : std::nullopt;

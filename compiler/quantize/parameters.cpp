@@ -293,6 +293,9 @@ void check_finite_weights(const Graph& graph) {
         std::holds_alternative<Gemm>(node.op) || std::holds_alternative<MatMul>(node.op) ||
         std::holds_alternative<BatchNorm>(node.op) || std::holds_alternative<PRelu>(node.op);
     if (!weighted) continue;
+    if (!std::isfinite(max_magnitude(activation_of(node).slopes))) {
+      fail("node '{}': expected finite PRelu slopes, found NaN or infinity", node.name);
+    }
     for (const ValueId id : node.inputs) {
       if (id == kNoValue) continue;
       const Value& value = graph.value(id);

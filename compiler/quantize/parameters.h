@@ -34,7 +34,7 @@ Requantize plain_requantize(const Node& node, const NodeScales& scales,
                             const QuantizeOptions& options);
 
 // Throws Error "value 'NAME': ..." when a float constant that a weighted node (integer or host)
-// reads is not finite.
+// reads, or a fused PRelu slope, is not finite.
 void check_finite_weights(const Graph& graph);
 
 }  // namespace workbench

@@ -111,7 +111,8 @@ class LayerReader {
   double threshold(const Json& json, const char* key) const {
     if (!json.is_number()) bad(key, "a number");
     const double value = json.get<double>();
-    if (!std::isfinite(value) || value < 0) bad(key, "a threshold >= 0");
+    // Beyond these, products and quotients of thresholds leave the range of numbers.
+    if (value != 0 && !(value >= 1e-30 && value <= 1e30)) bad(key, "0 or 1e-30..1e30");
     return value;
   }
 

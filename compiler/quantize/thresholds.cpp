@@ -41,6 +41,10 @@ std::vector<OwnThreshold> own_thresholds(const Graph& graph, const Thresholds& c
     if (found != calibrated.end()) own[i] = {found->second, Authority::Calibration};
     if (value.quantization && value.type == ElementType::Float32) {
       own[i] = {magnitude(*value.quantization), Authority::Hint};
+      if (!std::isfinite(own[i].threshold)) {
+        fail("value '{}': expected a finite quantization scale, found {}", value.name,
+             own[i].threshold);
+      }
     }
   }
   return own;
