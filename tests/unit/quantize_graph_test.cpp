@@ -1,6 +1,8 @@
 // quantize(): where Quantize and Dequantize stand, what is named how, which thresholds are shared.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "compiler/quantize/quantize.h"
 #include "tests/support/float_graph.h"
 
@@ -227,6 +229,20 @@ TEST(QuantizeThresholds, a_hint_with_a_zero_point_covers_its_larger_side) {
   // Steps of 0.01, zero point 28: from -1.56 to 0.99.
   build.graph().value(x).quantization = Quantization{.thresholds = {1.27}, .zero_points = {28}};
   EXPECT_DOUBLE_EQ(threshold(quantized(build, {}), "x_int8"), 1.56);
+}
+
+TEST(QuantizeThresholds, a_hint_that_is_not_finite_is_the_users_error) {
+  FloatGraph build("net");
+  const ValueId x = build.input("x", {1, 1, 4, 4});
+  build.output(build.conv("y", x, 1, {1}));
+  build.graph().value(x).quantization =
+      Quantization{.thresholds = {std::numeric_limits<double>::infinity()}};
+  try {
+    quantized(build, {});
+    FAIL() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "value 'x': expected a finite quantization scale, found inf");
+  }
 }
 
 }  // namespace

@@ -174,5 +174,19 @@ TEST(QuantizeWeights, weights_that_are_not_finite_are_the_users_error) {
   }
 }
 
+TEST(QuantizeWeights, slopes_that_are_not_finite_are_the_users_error) {
+  const Graph graph =
+      conv_graph({.weight_shape = {1, 1, 1, 1},
+                  .weights = {1},
+                  .activation = {.kind = Activation::Kind::PRelu,
+                                 .slopes = {std::numeric_limits<float>::infinity()}}});
+  try {
+    quantize(graph, {{"x", 1}, {"y", 1}}, {});
+    FAIL() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "node 'conv': expected finite PRelu slopes, found NaN or infinity");
+  }
+}
+
 }  // namespace
 }  // namespace workbench

@@ -102,6 +102,8 @@ TEST(QuantizerTable, what_is_wrong_is_named) {
             "q.json: layer 'c': expected key 'th_layer_out', found none");
   EXPECT_EQ(reading_error(head + R"("th_layer_in": "1", "th_layer_out": 1}]})"),
             "q.json: layer 'c': th_layer_in: expected a number, found \"1\"");
+  EXPECT_EQ(reading_error(head + R"("th_layer_in": 1e300, "th_layer_out": 1}]})"),
+            "q.json: layer 'c': th_layer_in: expected 0 or 1e-30..1e30, found 1e+300");
   EXPECT_EQ(reading_error(head + R"("th_layer_in": 1, "th_layer_out": 1, "scale": [1]}]})"),
             "q.json: layer 'c': expected key 'prescale_shift', found none");
   EXPECT_EQ(reading_error(head + R"("th_layer_in": 1, "th_layer_out": 1, "scale": [-1],
