@@ -190,9 +190,6 @@ void write_verdict(Writer& out, const RunResult& result) {
   for (const Hazard& hazard : result.hazards) {
     out.line(out.tinted(Tint::Red, "hazard: " + to_string(hazard)));
   }
-  for (const std::string& warning : result.warnings) {
-    out.line(out.tinted(Tint::Yellow, "warning: " + warning));
-  }
   if (!result.verdict) {
     out.line(out.tinted(Tint::Bold, "verdict  not compared (golden off)"));
   } else if (result.verdict->bit_exact()) {

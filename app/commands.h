@@ -1,0 +1,62 @@
+// The subcommands. Each takes what was on the command line as a plain struct, calls the functions
+// of explore/ and writes what was asked for; it returns the exit code (0, or 1 for a mismatch) and
+// throws Error for what the user got wrong. Only main.cpp knows how options are spelled.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace workbench::app {
+
+// What names a network, its data and the machine: common to compile, run and verify.
+struct NetworkOptions {
+  std::string hw;                   // file, or name of a shipped machine
+  std::string model;                // ONNX file or zoo:NAME
+  std::vector<std::string> shapes;  // NAME=1,3,224,224
+  std::optional<double> width;
+  std::optional<std::int64_t> resolution;
+  std::optional<std::uint64_t> seed;
+  std::filesystem::path calibration, input, preprocess;
+  std::size_t calibration_limit = 0;
+  std::filesystem::path quantizer_json;  // read
+  std::filesystem::path save_quantizer;  // written
+  std::filesystem::path save_program;
+  std::filesystem::path dump_passes;
+  bool no_host = false;
+  int threads = 0;
+};
+
+struct RunOptions {
+  NetworkOptions network;
+  bool golden = true;
+  std::filesystem::path json, csv, trace, dump_tensors;
+  bool deterministic = false;
+  bool brief = false;
+};
+
+struct VerifyOptions {
+  NetworkOptions network;
+  std::filesystem::path expect;
+  double absolute_tolerance = 0, relative_tolerance = 0;
+};
+
+struct WorkloadCommandOptions {
+  std::string name;
+  bool list = false;
+  std::filesystem::path output;
+  std::optional<double> width;
+  std::optional<std::int64_t> resolution;
+  std::optional<std::uint64_t> seed;
+};
+
+int run(const RunOptions& options);
+int compile(const NetworkOptions& options);
+int verify(const VerifyOptions& options);
+int disasm(const std::filesystem::path& program);
+int workload(const WorkloadCommandOptions& options);
+int ops();
+
+}  // namespace workbench::app

@@ -1,0 +1,151 @@
+// The command line: options in, one subcommand called, errors out. The only file that includes the
+// (slow) CLI11 header.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <new>
+
+#include "app/commands.h"
+#include "core/error.h"
+
+namespace workbench::app {
+
+namespace {
+
+constexpr int kUserError = 2;
+
+void add_zoo_options(CLI::App& command, std::optional<double>& width,
+                     std::optional<std::int64_t>& resolution, std::optional<std::uint64_t>& seed) {
+  command.add_option("--width", width, "zoo:mobilenet: multiplier of the channel counts");
+  command.add_option("--resolution", resolution, "zoo: input side in pixels");
+  command.add_option("--seed", seed, "zoo: seed of the weights");
+}
+
+void add_network_options(CLI::App& command, NetworkOptions& options) {
+  command.add_option("--hw", options.hw, "machine: a YAML file or a shipped name (v3_96)")
+      ->required();
+  command.add_option("model", options.model, "ONNX file, or zoo:NAME[?width=0.5&resolution=128]")
+      ->required();
+  command.add_option("--input", options.input, "input: .npy, .npz, .pb or an image");
+  command.add_option("--calibration", options.calibration,
+                     "calibration data: .npy, .npz, .pb or a folder of images");
+  command.add_option("--calibration-limit", options.calibration_limit,
+                     "use at most that many calibration samples");
+  command.add_option("--preprocess", options.preprocess,
+                     "how images become input (default: MODEL.preprocess.yaml)");
+  command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
+      ->allow_extra_args(false);
+  command.add_option("--quantizer-json", options.quantizer_json,
+                     "thresholds and scales to use, as the xfDNN quantizer writes them");
+  command.add_option("--save-quantizer", options.save_quantizer, "write thresholds and scales");
+  command.add_option("--save-program", options.save_program, "write the compiled program");
+  command.add_option("--dump-passes", options.dump_passes, "folder for the graph after each pass");
+  command.add_flag("--no-host", options.no_host,
+                   "fail where more than classifier tail and LRN would run on the host");
+  command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
+      ->check(CLI::PositiveNumber);
+  add_zoo_options(command, options.width, options.resolution, options.seed);
+}
+
+void add_run(CLI::App& app, RunOptions& options) {
+  CLI::App& command = *app.add_subcommand("run", "compile, simulate, compare with golden, report");
+  add_network_options(command, options.network);
+  const std::map<std::string, bool> on_off{{"on", true}, {"off", false}};
+  command.add_option("--golden", options.golden, "on or off: compare with the golden model")
+      ->transform(CLI::CheckedTransformer(on_off))
+      ->option_text("on|off");
+  command.add_option("--json", options.json, "write the report as JSON");
+  command.add_option("--csv", options.csv, "write the per-layer table as CSV");
+  command.add_option("--trace", options.trace, "write a timeline for ui.perfetto.dev");
+  command.add_option("--dump-tensors", options.dump_tensors, "folder for every tensor, as .npy");
+  command.add_flag("--deterministic", options.deterministic, "leave wall times out");
+  command.add_flag("--brief", options.brief, "print totals, not every layer");
+}
+
+void add_verify(CLI::App& app, VerifyOptions& options) {
+  CLI::App& command =
+      *app.add_subcommand("verify", "compare a simulation with somebody else's golden tensors");
+  add_network_options(command, options.network);
+  command.get_option("--input")->required();
+  command.add_option("--expect", options.expect, ".npy, .npz, .pb or a folder of them")->required();
+  command.add_option("--atol", options.absolute_tolerance, "absolute tolerance of float tensors")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--rtol", options.relative_tolerance, "relative tolerance of float tensors")
+      ->check(CLI::NonNegativeNumber);
+}
+
+void add_workload(CLI::App& app, WorkloadCommandOptions& options) {
+  CLI::App& command = *app.add_subcommand("workload", "list the zoo, or write a network as ONNX");
+  command.add_option("name", options.name, "network");
+  command.add_flag("--list", options.list, "list all networks");
+  command.add_option("-o,--output", options.output, "ONNX file to write");
+  add_zoo_options(command, options.width, options.resolution, options.seed);
+}
+
+struct Options {
+  RunOptions run;
+  NetworkOptions compile;
+  VerifyOptions verify;
+  std::filesystem::path program;
+  WorkloadCommandOptions workload;
+};
+
+void add_commands(CLI::App& app, Options& options) {
+  app.require_subcommand(1);
+  add_run(app, options.run);
+  CLI::App& compile = *app.add_subcommand("compile", "compile and show what the machine would run");
+  add_network_options(compile, options.compile);
+  compile.add_option("-o,--output", options.compile.save_program, "the same as --save-program");
+  add_verify(app, options.verify);
+  CLI::App& disasm = *app.add_subcommand("disasm", "print a saved program as text");
+  disasm.add_option("program", options.program, "file written by --save-program")->required();
+  add_workload(app, options.workload);
+  app.add_subcommand("ops", "list the ONNX operators that can be imported");
+}
+
+int dispatch(const CLI::App& app, const Options& options) {
+  const std::string name = app.get_subcommands().front()->get_name();
+  if (name == "run") return run(options.run);
+  if (name == "compile") return compile(options.compile);
+  if (name == "verify") return verify(options.verify);
+  if (name == "disasm") return disasm(options.program);
+  if (name == "workload") return workload(options.workload);
+  CHECK(name == "ops", "subcommand {}", name);
+  return ops();
+}
+
+int refuse(std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');  // libraries may say it in several lines
+  std::fprintf(stderr, "workbench: %s\n", message.c_str());
+  return kUserError;
+}
+
+int start(int argc, char** argv) {
+  CLI::App app("Compile a CNN for an integer accelerator, simulate it, prove it, profile it.",
+               "workbench");
+  Options options;
+  add_commands(app, options);
+  try {
+    app.parse(argc, argv);
+    return dispatch(app, options);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    return refuse(error.what());
+  } catch (const Error& error) {
+    return refuse(error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return refuse(error.what());
+  } catch (const std::bad_alloc&) {
+    return refuse("out of memory");
+  }
+}
+
+}  // namespace
+
+}  // namespace workbench::app
+
+int main(int argc, char** argv) { return workbench::app::start(argc, argv); }
+
+// libsystemc brings a main() of its own that calls this one; ours takes its place.
+extern "C" int sc_main(int argc, char** argv) { return workbench::app::start(argc, argv); }

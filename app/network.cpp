@@ -1,0 +1,100 @@
+#include "app/network.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "explore/machine_file.h"
+
+namespace workbench::app {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Every pool of threads in the process shares the CPUs it is left with.
+void limit_threads(int threads) {
+  if (threads <= 0) return;
+  cpu_set_t allowed, limited;
+  CPU_ZERO(&allowed);
+  CPU_ZERO(&limited);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&limited) < threads; ++cpu) {
+    if (CPU_ISSET(static_cast<std::size_t>(cpu), &allowed)) {
+      CPU_SET(static_cast<std::size_t>(cpu), &limited);
+    }
+  }
+  if (sched_setaffinity(0, sizeof limited, &limited) != 0) {
+    fail("--threads {}: {}", threads, std::strerror(errno));
+  }
+}
+
+CompileRequest request_from(const NetworkOptions& options, bool keep_reference) {
+  CompileRequest request;
+  request.model = {.name = options.model,
+                   .width = options.width,
+                   .resolution = options.resolution,
+                   .seed = options.seed};
+  for (const std::string& text : options.shapes) {
+    request.model.import.input_shapes.insert(parse_input_shape(text));
+  }
+  request.machine = find_machine_file(options.hw);
+  request.data = {.calibration = options.calibration,
+                  .input = options.input,
+                  .preprocessing = options.preprocess,
+                  .calibration_limit = options.calibration_limit};
+  request.quantizer_table = options.quantizer_json;
+  request.dump_passes = options.dump_passes;
+  request.allow_host = !options.no_host;
+  request.keep_reference = keep_reference;
+  return request;
+}
+
+}  // namespace
+
+Compiled compile_from(const NetworkOptions& options, bool keep_reference,
+                      const Progress& progress) {
+  require_writable_file(options.save_quantizer);
+  require_writable_file(options.save_program);
+  limit_threads(options.threads);
+  const CompileRequest request = request_from(options, keep_reference);
+  create_folder(options.dump_passes);
+  Compiled compiled = compile_network(request, progress);
+  if (!options.save_quantizer.empty()) {
+    write_file(options.save_quantizer, to_json(quantizer_table(compiled.quantized)));
+  }
+  if (!options.save_program.empty()) xdnn::save(compiled.program, options.save_program);
+  return compiled;
+}
+
+void require_writable_file(const fs::path& path) {
+  if (path.empty()) return;
+  std::error_code error;
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (fs::is_directory(path, error)) {
+    fail("{}: cannot write: expected a file, found a folder", path.string());
+  }
+  if (!fs::is_directory(folder, error)) {
+    fail("{}: cannot write: {} is not a folder", path.string(), folder.string());
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    fail("{}: cannot write: {}: {}", path.string(), folder.string(), std::strerror(errno));
+  }
+}
+
+void create_folder(const fs::path& path) {
+  if (path.empty()) return;
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail("{}: cannot create the folder: {}", path.string(), error.message());
+  if (!fs::is_directory(path)) fail("{}: expected a folder, found a file", path.string());
+  if (access(path.c_str(), W_OK) != 0) {
+    fail("{}: cannot write: {}", path.string(), std::strerror(errno));
+  }
+}
+
+}  // namespace workbench::app

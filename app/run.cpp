@@ -1,0 +1,48 @@
+// workbench run: compile, simulate, compare, report.
+#include "app/commands.h"
+#include "app/network.h"
+#include "app/terminal.h"
+#include "compiler/quantize/calibrate.h"
+#include "core/file.h"
+#include "explore/expectation.h"
+#include "explore/json.h"
+#include "explore/text.h"
+#include "explore/trace.h"
+
+namespace workbench::app {
+
+namespace {
+
+void write_outputs(const RunOptions& options, const Compiled& compiled,
+                   const SimulatedNetwork& run) {
+  if (!options.json.empty()) write_file(options.json, json_report(run.result));
+  if (!options.csv.empty()) write_file(options.csv, csv_report(run.result.report));
+  if (!options.trace.empty()) {
+    write_file(options.trace,
+               trace_json(compiled.program.info, run.result.timeline, run.result.report.machine));
+  }
+  if (options.dump_tensors.empty()) return;
+  for (const auto& [name, tensor] : run.tensors) {
+    write_file(options.dump_tensors / (file_name_of(name) + ".npy"), npy_bytes(tensor));
+  }
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  for (const auto* path : {&options.json, &options.csv, &options.trace}) {
+    require_writable_file(*path);
+  }
+  ProgressBar progress;
+  const Compiled compiled = compile_from(options.network, true, progress.callback());
+  create_folder(options.dump_tensors);
+  SimulatedNetwork simulated = run_network(compiled, options.golden, progress.callback());
+  progress.clear();
+  if (options.deterministic) simulated.result.wall.reset();
+  write_outputs(options, compiled, simulated);
+  warn(simulated.result.warnings);
+  print(text_report(simulated.result, {.colour = colours_wanted(), .every_layer = !options.brief}));
+  return passed(simulated.result) ? 0 : 1;
+}
+
+}  // namespace workbench::app

@@ -1,0 +1,105 @@
+#include "explore/data.h"
+
+#include <optional>
+
+#include "compiler/import/import.h"
+#include "compiler/quantize/calibrate.h"
+#include "core/error.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t kSyntheticSeed = 1;
+
+std::optional<Preprocessing> find_preprocessing(const std::string& model,
+                                                const DataOptions& options) {
+  if (!options.preprocessing.empty()) return read_preprocessing(options.preprocessing);
+  const fs::path beside = fs::path(model).replace_extension(".preprocess.yaml");
+  std::error_code ignored;
+  if (fs::exists(beside, ignored)) return read_preprocessing(beside);
+  return std::nullopt;
+}
+
+Tensor checked_array(const Tensor& array, const Value& input, const fs::path& path) {
+  if (array.shape() != input.shape || array.type() != input.type) {
+    fail("{}: input '{}': expected {} {}, found {} {}", path.string(), input.name,
+         to_string(input.type), to_string(input.shape), to_string(array.type()),
+         to_string(array.shape()));
+  }
+  return array;
+}
+
+// One sample for a network of several inputs: an array for each by name.
+std::vector<Tensor> read_named(const Graph& graph, const fs::path& path) {
+  if (path.extension() != ".npz") {
+    fail("{}: the network has {} inputs: expected an .npz with one array per input name",
+         path.string(), graph.inputs.size());
+  }
+  const std::map<std::string, Tensor> arrays = read_npz(path);
+  std::vector<Tensor> sample;
+  for (const ValueId id : graph.inputs) {
+    const Value& input = graph.value(id);
+    const auto found = arrays.find(input.name);
+    if (found == arrays.end()) {
+      fail("{}: expected an array named '{}', found none", path.string(), input.name);
+    }
+    sample.push_back(checked_array(found->second, input, path));
+  }
+  return sample;
+}
+
+std::vector<std::vector<Tensor>> read(const Graph& graph, const fs::path& path,
+                                      const std::optional<Preprocessing>& preprocessing,
+                                      std::size_t limit) {
+  if (graph.inputs.size() != 1) return {read_named(graph, path)};
+  const Value& input = graph.value(graph.inputs[0]);
+  if (path.extension() == ".pb") return {{checked_array(read_tensor_proto(path), input, path)}};
+  std::vector<std::vector<Tensor>> samples;
+  for (Tensor& sample : read_samples(path, input.shape, preprocessing, limit)) {
+    samples.push_back({std::move(sample)});
+  }
+  return samples;
+}
+
+std::vector<Tensor> synthetic(const Graph& graph) {
+  std::vector<Tensor> sample;
+  for (const ValueId id : graph.inputs) {
+    const Value& input = graph.value(id);
+    if (input.type != ElementType::Float32) {
+      fail("input '{}' is {}: expected float32, or data for it with --input", input.name,
+           to_string(input.type));
+    }
+    sample.push_back(synthetic_sample(input.shape, kSyntheticSeed + sample.size()));
+  }
+  return sample;
+}
+
+}  // namespace
+
+RunData read_data(const Graph& graph, const std::string& model, const DataOptions& options) {
+  RunData data;
+  const auto preprocessing = find_preprocessing(model, options);
+  if (!options.calibration.empty()) {
+    data.calibration = read(graph, options.calibration, preprocessing, options.calibration_limit);
+  }
+  if (!options.input.empty()) {
+    data.input = read(graph, options.input, preprocessing, 1).front();
+  }
+  if (options.calibration.empty() && options.input.empty()) {
+    data.warnings.emplace_back(
+        "no --calibration and no --input: calibrated and run on one synthetic image; cycles are "
+        "real, accuracy is not");
+    data.input = synthetic(graph);
+  } else if (options.calibration.empty()) {
+    data.warnings.emplace_back("no --calibration: calibrated on the input itself");
+  }
+  data.input_is_last_sample = options.input.empty() || options.calibration.empty();
+  if (data.calibration.empty()) data.calibration = {data.input};
+  if (data.input.empty()) data.input = data.calibration.back();
+  return data;
+}
+
+}  // namespace workbench

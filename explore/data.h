@@ -1,0 +1,32 @@
+// What a network is calibrated with and run on.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/graph.h"
+#include "core/tensor.h"
+
+namespace workbench {
+
+struct DataOptions {
+  std::filesystem::path calibration, input;  // empty: not given
+  std::filesystem::path preprocessing;       // empty: MODEL.preprocess.yaml, if there
+  std::size_t calibration_limit = 0;         // 0: all
+};
+
+struct RunData {
+  std::vector<std::vector<Tensor>> calibration;  // samples; one tensor per graph input, each
+  std::vector<Tensor> input;
+  bool input_is_last_sample = false;  // then its float evaluation is a by-product of calibration
+  std::vector<std::string> warnings;
+};
+
+// `model` is the path (or zoo name) that preprocessing may lie beside. Without --input the run is
+// on the last calibration sample; without --calibration, the input calibrates itself; with neither,
+// both are one seeded synthetic sample. The latter two warn. A network of several inputs takes .npz
+// files with one array per input name. Throws Error.
+RunData read_data(const Graph& graph, const std::string& model, const DataOptions& options);
+
+}  // namespace workbench

@@ -1,0 +1,179 @@
+#include "explore/pipeline.h"
+
+#include <chrono>
+#include <future>
+#include <optional>
+#include <set>
+
+#include "compiler/passes/passes.h"
+#include "compiler/xdnn/compile.h"
+#include "core/eval/evaluate.h"
+#include "core/file.h"
+#include "sim/golden/golden.h"
+#include "sim/xdnn/simulate.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr int kBits = 8;
+
+// Wall time of a stage, added to `seconds` when the scope ends.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
+  ~Stopwatch() {
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+void tell(const Progress& progress, std::string_view stage, double fraction) {
+  if (progress) progress(stage, fraction);
+}
+
+std::set<std::string> computed_names(const Graph& graph) {
+  std::set<std::string> names;
+  for (const Value& value : graph.values) {
+    if (!value.constant) names.insert(value.name);
+  }
+  return names;
+}
+
+struct Measured {
+  Thresholds thresholds;
+  NamedTensors reference;
+};
+
+// Thresholds of every value of `passed`. They and the reference come from evaluating `imported`,
+// so that no pass has touched them; only values that a pass invented are measured on `passed`.
+Measured measure(const Graph& imported, const Graph& passed, const RunData& data,
+                 bool keep_reference) {
+  const std::set<std::string> names = computed_names(passed);
+  Measured measured;
+  const auto keep = [&](ValueId id, const Tensor& tensor) {
+    const std::string& name = imported.value(id).name;
+    if (names.contains(name)) measured.reference.insert_or_assign(name, tensor);
+  };
+  const auto wanted = [&](const Value& value) { return names.contains(value.name); };
+  const bool by_product = keep_reference && data.input_is_last_sample;
+  measured.thresholds =
+      calibrate(imported, data.calibration, kBits,
+                by_product ? keep : std::function<void(ValueId, const Tensor&)>(), wanted);
+  if (keep_reference && !by_product) evaluate(imported, data.input, {.observe = keep});
+
+  const auto missing = [&](const Value& value) {
+    return value.type == ElementType::Float32 && !value.constant &&
+           !measured.thresholds.contains(value.name);
+  };
+  if (std::any_of(passed.values.begin(), passed.values.end(), missing)) {
+    measured.thresholds.merge(calibrate(passed, data.calibration, kBits, {}, missing));
+  }
+  return measured;
+}
+
+std::optional<QuantizerTable> read_table(const std::filesystem::path& path) {
+  if (path.empty()) return std::nullopt;
+  return quantizer_table_from_json(read_file(path), path.string());
+}
+
+// The network's own numbers are the imported graph's, whatever the passes made of it.
+void describe_network(const Graph& imported, ProgramInfo& info) {
+  info.network = imported.name;
+  info.network_macs = info.network_ops = 0;
+  for (const Node& node : imported.nodes) {
+    info.network_macs += macs(imported, node);
+    info.network_ops += xfdnn_ops(imported, node);
+  }
+  info.network_parameters = parameters(imported);
+}
+
+}  // namespace
+
+Compiled compile_network(const CompileRequest& request, const Progress& progress) {
+  Compiled compiled{.machine = xdnn::load_machine(request.machine)};
+  const std::optional<QuantizerTable> table = read_table(request.quantizer_table);
+  tell(progress, "importing", 0);
+  Graph imported;
+  {
+    const Stopwatch stopwatch(compiled.wall.import_seconds);
+    imported = load_model(request.model);
+  }
+  RunData data = read_data(imported, request.model.name, request.data);
+  compiled.input = std::move(data.input);
+  compiled.warnings = std::move(data.warnings);
+  Graph passed = imported;
+  {
+    const Stopwatch stopwatch(compiled.wall.compile_seconds);
+    run_passes(passed, float_pipeline(), request.dump_passes);
+  }
+  tell(progress, "calibrating", 0.1);
+  Measured measured;
+  {
+    const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
+    data.input = compiled.input;
+    measured = measure(imported, passed, data, request.keep_reference);
+  }
+  compiled.reference = std::move(measured.reference);
+  tell(progress, "compiling", 0.3);
+  const Stopwatch stopwatch(compiled.wall.compile_seconds);
+  compiled.quantized = quantize(passed, measured.thresholds,
+                                {.bits = kBits,
+                                 .limits = xdnn::requantize_limits(compiled.machine),
+                                 .host_reason = xdnn::host_reasons(compiled.machine)},
+                                table ? &*table : nullptr);
+  compiled.program =
+      xdnn::compile(compiled.quantized, compiled.machine, {.allow_host = request.allow_host});
+  describe_network(imported, compiled.program.info);
+  return compiled;
+}
+
+SimulatedNetwork run_network(const Compiled& compiled, bool golden, const Progress& progress) {
+  SimulatedNetwork run;
+  RunResult& result = run.result;
+  WallTimes wall = compiled.wall;
+  std::future<std::vector<Tensor>> expected;
+  if (golden) {
+    expected = std::async(std::launch::async, [&] {
+      const Stopwatch stopwatch(wall.golden_seconds);
+      return golden::run(compiled.quantized, compiled.input);
+    });
+  }
+  tell(progress, "simulating", 0.4);
+  xdnn::SimulationResult simulated;
+  {
+    const Stopwatch stopwatch(wall.simulate_seconds);
+    simulated = xdnn::simulate(compiled.program, compiled.machine, compiled.input);
+  }
+  result.hazards = std::move(simulated.hazards);
+  result.timeline = std::move(simulated.timeline);
+  run.outputs = std::move(simulated.outputs);
+  run.tensors = std::move(simulated.tensors);
+  if (golden) {
+    tell(progress, "comparing with the golden model", 0.7);
+    result.verdict = compare(compiled.quantized, expected.get(), run.tensors);
+  }
+  tell(progress, "reporting", 0.95);
+  result.report = make_report(compiled.program.info, result.timeline, xdnn::info(compiled.machine));
+  result.signal_to_noise = signal_to_noise(compiled.quantized, compiled.reference, run.tensors);
+  result.classifications = classifications(compiled.quantized, compiled.reference, run.outputs);
+  result.warnings = compiled.warnings;
+  for (const auto& [layer, sums] : simulated.wide_accumulators) {
+    result.warnings.push_back(fmt::format(
+        "{}: {} sums exceed 24 bits; what the hardware does then is not published", layer, sums));
+  }
+  result.wall = wall;
+  // Last, so that inputs are not taken for something that was computed.
+  for (std::size_t i = 0; i < compiled.input.size(); ++i) {
+    const ValueId id = compiled.quantized.inputs[i];
+    run.tensors.emplace(compiled.quantized.value(id).name, compiled.input[i]);
+  }
+  return run;
+}
+
+}  // namespace workbench

@@ -1,0 +1,46 @@
+# Sourced by the other scripts: installing what is missing, configuring and building.
+
+root="$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+say() { echo "workbench: $*" >&2; }
+
+# Debian packages of scripts/packages.txt that are not installed.
+missing_packages() {
+  local installed
+  installed="$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii  *//p')"
+  grep -vxF -f <(echo "$installed") "$root/scripts/packages.txt" || true
+}
+
+install_packages() {
+  local -a missing
+  mapfile -t missing < <(missing_packages)
+  [[ ${#missing[@]} -eq 0 ]] && return
+  say "installing: ${missing[*]}"
+  local -a as_root=()
+  if [[ $EUID -ne 0 ]]; then
+    command -v sudo >/dev/null || { say "not root and no sudo: install them yourself"; exit 2; }
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" apt-get update -qq >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# configure PRESET, unless it has been done.
+configure() {
+  [[ -f "$root/build/$1/build.ninja" ]] && return
+  say "configuring $1"
+  (cd "$root" && cmake --preset "$1") >&2
+}
+
+# build PRESET TARGETS...: says nothing when there is nothing to do. One build at a time in a
+# tree: two commands started together must not run two ninjas over the same files.
+build() {
+  local preset="$1"
+  shift
+  (
+    exec 9>"$root/build/$preset/.build.lock"
+    flock 9
+    ninja -C "$root/build/$preset" --quiet "$@" >&2
+  )
+}

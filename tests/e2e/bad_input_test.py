@@ -1,0 +1,127 @@
+"""Whatever the user gets wrong: one line on stderr that says where, exit 2, no file left behind."""
+import unittest
+
+from support import ROOT, WorkbenchTest
+
+RUN = ("run", "--hw", "v3_96")
+MACHINE = (ROOT / "configs" / "v3_96.yaml").read_text()
+
+
+class BadInput(WorkbenchTest):
+    def refused(self, *arguments, says):
+        before = sorted(path.name for path in self.folder.iterdir())
+        done = self.workbench(*arguments)
+        lines = done.stderr.splitlines()
+        self.assertEqual(done.returncode, 2, f"{arguments}\n{done.stdout}{done.stderr}")
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertTrue(lines[0].startswith("workbench: "), lines[0])
+        for part in [says] if isinstance(says, str) else says:
+            self.assertIn(part, lines[0])
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(before, sorted(path.name for path in self.folder.iterdir()))
+
+    def machine(self, text):
+        (self.folder / "machine.yaml").write_text(text)
+        return "run", "--hw", "machine.yaml", "zoo:tiny_cnn"
+
+    def machine_with(self, old, new):
+        """The shipped machine with one line changed, and the number of that line."""
+        self.assertEqual(MACHINE.count(old), 1)
+        line = MACHINE[: MACHINE.index(old)].count("\n") + 1
+        return self.machine(MACHINE.replace(old, new)), f"machine.yaml:{line}"
+
+    def test_a_missing_model_is_named(self):
+        self.refused(*RUN, "nothing.onnx", says=["nothing.onnx", "No such file"])
+
+    def test_a_folder_is_not_a_model(self):
+        self.refused(*RUN, ".", says="directory")
+
+    def test_a_truncated_model_is_refused_at_every_length(self):
+        self.succeed("workload", "tiny_cnn", "-o", "whole.onnx")
+        whole = (self.folder / "whole.onnx").read_bytes()
+        for length in [0, 1, 10, len(whole) // 2, len(whole) - 1]:
+            (self.folder / "cut.onnx").write_bytes(whole[:length])
+            self.refused(*RUN, "cut.onnx", says="cut.onnx")
+
+    def test_text_is_not_a_model(self):
+        (self.folder / "text.onnx").write_text("hello")
+        self.refused(*RUN, "text.onnx", says="text.onnx")
+
+    def test_an_unknown_zoo_network_gets_a_suggestion(self):
+        self.refused(*RUN, "zoo:resnet51", says=["resnet51", "resnet50"])
+
+    def test_an_unknown_zoo_option_is_named(self):
+        self.refused(*RUN, "zoo:mobilenet_v1?depth=2", says="depth")
+        self.refused(*RUN, "zoo:mobilenet_v1?width=wide", says="wide")
+
+    def test_an_unknown_flag_is_named(self):
+        self.refused(*RUN, "zoo:tiny_cnn", "--fast", says="--fast")
+
+    def test_a_missing_option_is_named(self):
+        self.refused("run", "zoo:tiny_cnn", says="--hw")
+        self.refused(*RUN, says="model")
+        self.refused(says="subcommand")
+
+    def test_an_unknown_machine_names_the_shipped_ones(self):
+        self.refused("run", "--hw", "v9", "zoo:tiny_cnn", says=["v9", "v3_96"])
+
+    def test_an_unknown_key_is_shown_with_its_line(self):
+        line = MACHINE.count("\n") + 1
+        self.refused(*self.machine(MACHINE + "bogus: 1\n"),
+                     says=[f"machine.yaml:{line}", "bogus"])
+
+    def test_a_wrong_type_is_shown_with_its_line(self):
+        arguments, where = self.machine_with("  rows: 96 ", "  rows: many ")
+        self.refused(*arguments, says=[where, "rows", "many"])
+
+    def test_absurd_values_are_shown_with_their_line(self):
+        for value in ["0", "-350", "1e30", "nan"]:
+            arguments, where = self.machine_with("  report: 350 ", f"  report: {value} ")
+            self.refused(*arguments, says=[where, "report"])
+
+    def test_a_machine_that_is_no_yaml_is_refused(self):
+        self.refused(*self.machine("{{{"), says="machine.yaml:")
+        self.refused(*self.machine(""), says="machine.yaml")
+
+    def test_an_output_that_cannot_be_written_is_refused_before_the_work(self):
+        for flag in ["--json", "--csv", "--trace", "--save-program", "--save-quantizer"]:
+            self.refused(*RUN, "zoo:tiny_cnn", flag, "no/such/folder/file",
+                         says="no/such/folder/file: cannot write")
+        self.refused("workload", "tiny_cnn", "-o", "no/file.onnx", says="no/file.onnx")
+
+    def test_a_full_device_is_reported(self):
+        self.refused(*RUN, "zoo:tiny_cnn", "--json", "/dev/full", says="/dev/full: cannot write")
+
+    def test_calibration_without_an_image_is_refused(self):
+        (self.folder / "empty").mkdir()
+        self.refused(*RUN, "zoo:tiny_cnn", "--calibration", "empty", says=["empty", "image"])
+        self.refused(*RUN, "zoo:tiny_cnn", "--calibration", "absent", says="absent")
+
+    def test_broken_input_files_are_refused(self):
+        for name in ["x.npy", "x.npz", "x.pb", "x.png", "x.txt"]:
+            (self.folder / name).write_bytes(b"\x93NUMPYgarbage")
+            self.refused(*RUN, "zoo:tiny_cnn", "--input", name, says=name)
+
+    def test_a_bad_shape_is_explained(self):
+        self.succeed("workload", "tiny_cnn", "-o", "tiny.onnx")
+        for text in ["1,3", "data=", "data=1,x", "data=1,-3,4,4"]:
+            self.refused(*RUN, "tiny.onnx", "--shape", text, says="--shape")
+
+    def test_a_broken_quantizer_table_is_refused(self):
+        (self.folder / "table.json").write_text("{]")
+        self.refused(*RUN, "zoo:tiny_cnn", "--quantizer-json", "table.json", says="table.json")
+
+    def test_a_broken_program_is_refused(self):
+        (self.folder / "program").write_bytes(b"\xff" * 100)
+        self.refused("disasm", "program", says="program")
+        self.refused("disasm", "absent", says="absent")
+
+    def test_broken_expectations_are_refused(self):
+        self.succeed(*RUN, "zoo:tiny_cnn", "--dump-tensors", "dump")
+        source = str(next((self.folder / "dump").iterdir()))
+        self.refused("verify", "--hw", "v3_96", "zoo:tiny_cnn", "--input", "absent.npy",
+                     "--expect", source, says="absent.npy")
+
+
+if __name__ == "__main__":
+    unittest.main()
