@@ -46,10 +46,10 @@ class Dispatcher : public sc_core::sc_module {
       host_steps_before(current_);
       issue();
     }
+    current_ = -1;  // what follows belongs to no instruction
     host_steps_before(count);
     for (int u = 0; u < kUnits; ++u) wait_for(static_cast<Unit>(u));
-    finished_ = true;
-    sc_core::sc_stop();
+    finished_ = true;  // nothing is left to happen: the kernel returns by itself
   }
 
   void issue() {
@@ -82,8 +82,9 @@ class Dispatcher : public sc_core::sc_module {
   }
 
   void record_wait(std::int64_t begin, std::size_t unit) {
-    overlay_.recorder.record(overlay_.resources.dispatch, current_, begin, begin, now(),
-                             Cause::WaitEngine, 0, overlay_.resources.unit[unit]);
+    const bool at_end = current_ >= static_cast<std::int32_t>(overlay_.program.steps.size());
+    overlay_.recorder.record(overlay_.resources.dispatch, at_end ? -1 : current_, begin, begin,
+                             now(), Cause::WaitEngine, 0, overlay_.resources.unit[unit]);
   }
 
   Overlay& overlay_;
@@ -115,6 +116,9 @@ class FreshKernel {
 SimulationResult simulate(const Program& program, const Machine& machine,
                           std::span<const Tensor> inputs, const SimulateOptions& options) {
   const FreshKernel kernel;
+  // sc_stop() announces itself on stdout, which belongs to reports.
+  sc_core::sc_report_handler::set_actions("/OSCI/SystemC", sc_core::SC_INFO,
+                                          sc_core::SC_DO_NOTHING);
   Overlay overlay(program, machine, options);
   Host host(program, overlay.memory, overlay.hazards, inputs, options.threads);
   Dispatcher dispatcher("dispatcher", overlay, host);
@@ -130,8 +134,8 @@ SimulationResult simulate(const Program& program, const Machine& machine,
     fail("{}: simulation failed: {}", program.info.network, report.what());
   }
   if (!dispatcher.finished() && !program.steps.empty()) {
-    overlay.hazards.deadlock(
-        std::min(dispatcher.current(), static_cast<std::int32_t>(program.steps.size()) - 1), now());
+    const auto last = static_cast<std::int32_t>(program.steps.size()) - 1;
+    overlay.hazards.deadlock(dispatcher.current() < 0 ? last : dispatcher.current(), now());
   }
   SimulationResult result;
   result.timeline = overlay.recorder.timeline(now());
