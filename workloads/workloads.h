@@ -1,5 +1,6 @@
 // The zoo: standard networks built as Graphs with seeded weights, deterministic on every machine.
-// He initialisation, live or folded BatchNorm, scaled so that activations neither die nor saturate.
+// He initialisation, live or folded BatchNorm, scaled so that activations neither die nor saturate
+// for inputs like pixels 0..255 less their mean (root mean square about 64).
 #pragma once
 
 #include <cstdint>
