@@ -117,7 +117,7 @@ class OpWriter {
   }
   template <typename T>
   std::string initializer(const std::string& suffix, Shape shape, const std::vector<T>& values) {
-    const std::string name = fresh(suffix);
+    std::string name = fresh(suffix);
     write_initializer(*state_.model.mutable_graph(), name, Tensor::from<T>(shape, values));
     return name;
   }
