@@ -22,18 +22,14 @@ class Support {
 
   Reason operator()(const workbench::Conv& op) const {
     if (op.window.kernel.size() != 2) return "only 2-D convolutions";
-    if (!graph_.value(node_.inputs[1]).constant) return "weights are not constant";
-    if (node_.inputs.size() > 2 && node_.inputs[2] != kNoValue &&
-        !graph_.value(node_.inputs[2]).constant) {
-      return "bias is not constant";
-    }
+    if (auto why = constants()) return why;
     if (auto why = window(op.window)) return why;
     if (auto why = activation(op.activation)) return why;
     return filters(op.window, op.groups, out_shape()[1], false);
   }
   Reason operator()(const ConvTranspose& op) const {
     if (op.window.kernel.size() != 2) return "only 2-D convolutions";
-    if (!graph_.value(node_.inputs[1]).constant) return "weights are not constant";
+    if (auto why = constants()) return why;
     if (auto why = window(op.window)) return why;
     if (auto why = activation(op.activation)) return why;
     return filters(op.window, op.groups, out_shape()[1], true);
@@ -104,6 +100,15 @@ class Support {
  private:
   const Shape& in_shape() const { return graph_.value(node_.inputs[0]).shape; }
   const Shape& out_shape() const { return graph_.value(node_.outputs[0]).shape; }
+
+  Reason constants() const {
+    if (!graph_.value(node_.inputs[1]).constant) return "weights are not constant";
+    if (node_.inputs.size() > 2 && node_.inputs[2] != kNoValue &&
+        !graph_.value(node_.inputs[2]).constant) {
+      return "bias is not constant";
+    }
+    return std::nullopt;
+  }
 
   // A tensor the activation memory can hold.
   Reason map(const Value& value) const {

@@ -8,6 +8,13 @@
 
 namespace workbench::sim {
 
+namespace {
+
+// Long enough for whatever happens in a cycle without waiting, in however many delta cycles.
+const sc_core::sc_time kGather(1, sc_core::SC_PS);
+
+}  // namespace
+
 Arbiter::Arbiter(sc_core::sc_module_name name, std::int64_t servers)
     : sc_module(name), free_at_(static_cast<std::size_t>(servers), 0) {
   CHECK(servers > 0);
@@ -24,7 +31,7 @@ std::int64_t Arbiter::acquire(int client, std::int64_t count, std::int64_t cycle
   request.count = std::min(count, static_cast<std::int64_t>(free_at_.size()));
   request.cycles = cycles;
   waiting_.push_back(&request);
-  wake_.notify(sc_core::SC_ZERO_TIME);
+  wake_.notify(kGather);
   while (!request.granted) sc_core::wait(request.event);
   return now();
 }
@@ -39,7 +46,7 @@ void Arbiter::arbitrate() {
     std::sort(free_at_.begin(), free_at_.end());
     const std::int64_t ready = free_at_[static_cast<std::size_t>(first.count - 1)];
     if (ready > time) {
-      wake_.notify(cycles(ready - time));
+      wake_.notify(cycles(ready) + kGather - sc_core::sc_time_stamp());
       return;
     }
     std::fill_n(free_at_.begin(), first.count, time + first.cycles);

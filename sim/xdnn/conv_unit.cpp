@@ -64,7 +64,7 @@ void ConvUnit::load_filters() {
     const std::int64_t rounds =
         command.resident ? 1 : static_cast<std::int64_t>(command.tiles.size());
     const std::int64_t begin = now();
-    wait(sim::cycles(overlay_.machine.ddr.latency_cycles));
+    sim::wait_until(now() + overlay_.machine.ddr.latency_cycles);
     overlay_.recorder.record(overlay_.resources.filters, command.instruction, begin, begin, now(),
                              Cause::WeightLoad);
     std::int64_t moved = 0;
@@ -95,7 +95,7 @@ void ConvUnit::load_tiles() {
     Command& command = commands_[static_cast<std::size_t>(number - streamed_)];
     if (!command.tiled) continue;
     overlay_.hazards.begin_tiles(command.instruction, now());
-    wait(sim::cycles(overlay_.machine.ddr.latency_cycles));
+    sim::wait_until(now() + overlay_.machine.ddr.latency_cycles);
     std::int64_t moved = 0;
     const auto count = static_cast<std::int64_t>(command.tiles.size());
     for (std::int64_t tile = 0; tile < count; ++tile) {
@@ -147,7 +147,7 @@ void ConvUnit::stream_row(const Command& command, const TileCost& tile) {
   const std::int64_t begin = overlay_.write_ports.acquire(client, 1, writes);
   overlay_.recorder.record(overlay_.resources.conv, command.instruction, asked, asked, begin,
                            Cause::PortStall);
-  wait(sim::cycles(cycles));
+  sim::wait_until(begin + cycles);
   overlay_.recorder.record(overlay_.resources.conv, command.instruction, asked, begin, now(),
                            Cause::Work);
 }
@@ -164,6 +164,7 @@ void ConvUnit::run_pass(Command& command, const TileCost& tile, std::int64_t sla
 void ConvUnit::compute() {
   while (true) {
     while (commands_.empty()) wait(accepted_event_);
+    overlay_.take(Unit::Conv);
     Command& command = commands_.front();
     const auto tiles = static_cast<std::int64_t>(command.tiles.size());
     const std::int64_t passes = command.cost.passes;
@@ -197,8 +198,7 @@ void ConvUnit::compute() {
 void ConvUnit::drain() {
   while (true) {
     while (leaving_.empty()) wait(leaving_event_);
-    const std::int64_t left = leaving_.front().at - now();
-    if (left > 0) wait(sim::cycles(left));
+    sim::wait_until(leaving_.front().at);
     overlay_.finish(leaving_.front().instruction, leaving_.front().result);
     leaving_.pop_front();
   }

@@ -37,10 +37,12 @@ Overlay::Overlay(const Program& p, const Machine& m, const SimulateOptions& o)
   }
 }
 
+void Overlay::take(Unit unit) {
+  --waiting[static_cast<std::size_t>(unit)];
+  taken[static_cast<std::size_t>(unit)].notify(sc_core::SC_ZERO_TIME);
+}
+
 Result Overlay::start(std::int32_t instruction) {
-  const auto unit = static_cast<std::size_t>(unit_of(step(instruction).instruction));
-  --waiting[unit];
-  begun[unit].notify(sc_core::SC_ZERO_TIME);
   if (broken || !hazards.begin(instruction, sim::now())) {
     broken = true;
     return {};
@@ -83,7 +85,7 @@ std::int64_t Overlay::transfer(std::int32_t instruction, Client client, std::int
     const std::int64_t asked = sim::now();
     const std::int64_t begin = ddr.acquire(static_cast<int>(client), 1, cycles.value);
     waited += begin - asked;
-    sc_core::wait(sim::cycles(cycles.value));
+    sim::wait_until(begin + cycles.value);
     recorder.record(resources.ddr, instruction, asked, begin, sim::now(), Cause::Work, burst);
     moved += burst;
     bytes -= burst;

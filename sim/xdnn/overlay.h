@@ -42,8 +42,9 @@ struct Overlay {
   const Step& step(std::int32_t instruction) const {
     return program.steps[static_cast<std::size_t>(instruction)];
   }
-  // The unit begins its oldest waiting command: reads operands and computes. An empty result after
-  // an address hazard.
+  // The unit takes its oldest waiting command: there is room in its queue again.
+  void take(Unit unit);
+  // The command reads its operands and computes. An empty result after an address hazard.
   Result start(std::int32_t instruction);
   // Writes the result, collects the tensors that are complete now, and tells everybody.
   void finish(std::int32_t instruction, const Result& result);
@@ -53,10 +54,10 @@ struct Overlay {
   std::int64_t transfer(std::int32_t instruction, Client client, std::int64_t bytes,
                         std::int64_t& moved);
 
-  // Per unit: commands given and not finished; of these, those not yet begun.
+  // Per unit: commands given and not finished; of these, those not yet taken.
   std::array<std::int64_t, kUnits> outstanding{}, waiting{};
   std::array<std::deque<std::int32_t>, kUnits> queue;
-  std::array<sc_core::sc_event, kUnits> given, begun, done;
+  std::array<sc_core::sc_event, kUnits> given, taken, done;
 
   std::map<std::string, Tensor> tensors;                  // collected
   std::map<std::string, std::int64_t> wide_accumulators;  // by layer

@@ -54,9 +54,7 @@ class Dispatcher : public sc_core::sc_module {
 
   void issue() {
     const std::int64_t begin = now();
-    if (overlay_.machine.control.issue_cycles > 0) {
-      wait(sim::cycles(overlay_.machine.control.issue_cycles));
-    }
+    sim::wait_until(begin + overlay_.machine.control.issue_cycles);
     overlay_.recorder.record(overlay_.resources.dispatch, current_, begin, begin, now(),
                              Cause::Issue);
     const Instruction& instruction = overlay_.step(current_).instruction;
@@ -66,7 +64,7 @@ class Dispatcher : public sc_core::sc_module {
     const auto unit = static_cast<std::size_t>(unit_of(instruction));
     const std::int64_t full_since = now();
     const std::int64_t room = overlay_.machine.control.queue_depth;
-    while (overlay_.waiting[unit] >= room) wait(overlay_.begun[unit]);
+    while (overlay_.waiting[unit] >= room) wait(overlay_.taken[unit]);
     record_wait(full_since, unit);
     overlay_.queue[unit].push_back(current_);
     ++overlay_.outstanding[unit];

@@ -24,11 +24,12 @@ void StreamUnit::run() {
     while (queue.empty()) wait(overlay_.given[unit]);
     const std::int32_t instruction = queue.front();
     queue.pop_front();
+    overlay_.take(unit_);
     const StreamCost cost = stream_cost(overlay_.step(instruction).instruction, overlay_.machine);
     const Result result = overlay_.start(instruction);
     if (cost.ddr.value > 0) {
       const std::int64_t begin = now();
-      wait(sim::cycles(overlay_.machine.ddr.latency_cycles));
+      sim::wait_until(begin + overlay_.machine.ddr.latency_cycles);
       overlay_.recorder.record(resource_, instruction, begin, begin, now(), Cause::DdrStall, 0,
                                overlay_.resources.ddr);
     }
@@ -53,7 +54,7 @@ void StreamUnit::stream_row(std::int32_t instruction, const StreamCost& cost) {
   const std::int64_t begin =
       overlay_.write_ports.acquire(client, cost.write_ports, cost.row_cycles.value);
   overlay_.recorder.record(resource_, instruction, asked, asked, begin, Cause::PortStall);
-  wait(sim::cycles(cost.row_cycles.value));
+  sim::wait_until(begin + cost.row_cycles.value);
   overlay_.recorder.record(resource_, instruction, asked, begin, now(), Cause::Work);
 }
 
@@ -66,8 +67,7 @@ void StreamUnit::transfer_row(std::int32_t instruction, const StreamCost& cost, 
   const std::int64_t begin = ports.acquire(static_cast<int>(client_), 1, cost.row_cycles.value);
   overlay_.recorder.record(resource_, instruction, asked, asked, begin, Cause::PortStall);
   overlay_.transfer(instruction, client_, bytes, moved);
-  const std::int64_t words_done = begin + cost.row_cycles.value;
-  if (now() < words_done) wait(sim::cycles(words_done - now()));
+  sim::wait_until(begin + cost.row_cycles.value);
   overlay_.recorder.record(resource_, instruction, asked, begin, now(), Cause::Work);
 }
 

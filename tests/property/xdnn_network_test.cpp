@@ -1,0 +1,132 @@
+// The whole chain on random networks and machines: whatever the network, whatever the machine, the
+// compiled program runs without a hazard and computes what the golden model computes, bit for bit.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "compiler/passes/passes.h"
+#include "compiler/xdnn/compile.h"
+#include "explore/report.h"
+#include "sim/golden/golden.h"
+#include "sim/verdict.h"
+#include "sim/xdnn/simulate.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/random_machine.h"
+
+namespace workbench {
+namespace {
+
+constexpr int kCases = 200;
+
+Tensor random_input(const Shape& shape, std::mt19937_64& random) {
+  Tensor tensor = Tensor::uninitialized(ElementType::Float32, shape, Layout::Nchw);
+  for (float& v : tensor.mutable_values<float>()) {
+    v = static_cast<float>(static_cast<std::int64_t>(random() % 256) - 128);
+  }
+  return tensor;
+}
+
+struct Case {
+  Graph imported, quantized;
+  xdnn::Machine machine;
+  std::vector<Tensor> input;
+};
+
+Case make_case(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Case c;
+  c.imported = random_graph(random);
+  c.machine = random_machine(random);
+  for (const ValueId id : c.imported.inputs) {
+    c.input.push_back(random_input(c.imported.value(id).shape, random));
+  }
+  Graph graph = c.imported;
+  run_passes(graph, float_pipeline());
+  const Thresholds thresholds = calibrate(graph, {c.input}, 8);
+  c.quantized = quantize(
+      graph, thresholds,
+      {.limits = xdnn::requantize_limits(c.machine), .host_reason = xdnn::host_reasons(c.machine)});
+  return c;
+}
+
+// One verdict over all that the simulator can show; returns false when the network does not fit.
+bool check_case(const Case& c) {
+  xdnn::Program program;
+  try {
+    program = xdnn::compile(c.quantized, c.machine);
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    EXPECT_TRUE(text.find("bytes of activation memory") != std::string::npos ||
+                text.find("too fragmented") != std::string::npos)
+        << text;
+    return false;
+  }
+  const auto result = xdnn::simulate(program, c.machine, c.input);
+  for (const Hazard& hazard : result.hazards) ADD_FAILURE() << to_string(hazard);
+  for (const std::string& violation : verify(result.timeline)) ADD_FAILURE() << violation;
+  const auto golden = golden::run(c.quantized, c.input);
+  const Verdict verdict = compare(c.quantized, golden, result.tensors);
+  EXPECT_EQ(verdict.mismatches, 0);
+  for (const LayerVerdict& layer : verdict.layers) {
+    if (layer.mismatches > 0) {
+      ADD_FAILURE() << layer.name << ": " << layer.mismatches << " of " << layer.values
+                    << " values differ, first expected " << layer.expected << " got " << layer.got;
+      break;
+    }
+  }
+  // Outputs are compared too: they are Dequantize nodes or host steps, all in `tensors`.
+  EXPECT_EQ(result.outputs.size(), c.quantized.outputs.size());
+  // Every cycle has one layer and one cause.
+  const Report report = make_report(program.info, result.timeline, xdnn::info(c.machine));
+  Cycles sum;
+  for (const Cycles cycles : report.waterfall) sum += cycles;
+  EXPECT_EQ(sum, result.timeline.end);
+  return true;
+}
+
+class RandomNetworks : public ::testing::TestWithParam<int> {};
+
+// In slices of 25 so that ctest can run them side by side.
+TEST_P(RandomNetworks, run_bit_exactly_on_random_machines) {
+  int ran = 0;
+  for (int i = 0; i < kCases / 8; ++i) {
+    const auto seed = static_cast<std::uint64_t>(1000 * (GetParam() + 1) + i);
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    ran += check_case(make_case(seed)) ? 1 : 0;
+    if (HasFailure()) break;
+  }
+  EXPECT_GE(ran, kCases / 8 / 2) << "most networks must fit, or the test shows little";
+}
+INSTANTIATE_TEST_SUITE_P(Slices, RandomNetworks, ::testing::Range(0, 8));
+
+TEST(RandomPrograms, survive_saving_and_loading) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Case c = make_case(seed);
+    xdnn::Program program;
+    try {
+      program = xdnn::compile(c.quantized, c.machine);
+    } catch (const Error&) {
+      continue;  // does not fit; covered above
+    }
+    const xdnn::Program loaded = xdnn::load_bytes(xdnn::save_bytes(program), "program");
+    EXPECT_EQ(xdnn::disassemble(loaded), xdnn::disassemble(program));
+    const auto first = xdnn::simulate(program, c.machine, c.input);
+    const auto second = xdnn::simulate(loaded, c.machine, c.input);
+    EXPECT_EQ(first.timeline.end, second.timeline.end);
+    EXPECT_EQ(first.outputs, second.outputs);
+    EXPECT_EQ(first.tensors, second.tensors);
+  }
+}
+
+TEST(Simulation, does_not_depend_on_the_number_of_threads) {
+  const Case c = make_case(7);
+  const xdnn::Program program = xdnn::compile(c.quantized, c.machine);
+  const auto one = xdnn::simulate(program, c.machine, c.input, {.threads = 1});
+  const auto four = xdnn::simulate(program, c.machine, c.input, {.threads = 4});
+  EXPECT_EQ(one.tensors, four.tensors);
+  EXPECT_EQ(one.timeline.end, four.timeline.end);
+}
+
+}  // namespace
+}  // namespace workbench

@@ -1,0 +1,37 @@
+#include "tests/support/random_machine.h"
+
+#include "core/error.h"
+
+namespace workbench {
+
+xdnn::Machine random_machine(std::mt19937_64& random) {
+  const auto between = [&](std::int64_t low, std::int64_t high) {
+    return low + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(high - low + 1));
+  };
+  xdnn::Machine machine;
+  machine.name = "random";
+  machine.family = "xdnn_v3";
+  machine.array.rows = 16 * between(1, 16);
+  machine.array.columns = std::int64_t{1} << between(0, 5);
+  machine.array.weights_per_dsp = between(1, 2);
+  machine.clocks.report = 100;
+  machine.clocks.array = 100.0 * static_cast<double>(between(1, 3));
+  machine.clocks.ddr = static_cast<double>(between(50, 400));
+  machine.am.size_bytes = between(1, 3) == 1 ? between(20, 200) * 1024 : between(1, 8) << 20;
+  machine.am.read_ports = between(1, 3);
+  machine.am.write_ports = between(1, 3);
+  machine.am.partitions = between(1, 4);
+  machine.filters.buffers = between(1, 2);
+  machine.filters.buffer_steps = between(16, 64);
+  machine.filters.steps_max = machine.filters.buffer_steps * 4;
+  machine.ddr.efficiency = static_cast<double>(between(20, 100)) / 100;
+  machine.ddr.burst_bytes = 64 << between(0, 8);
+  machine.ddr.latency_cycles = between(0, 200);
+  machine.control.issue_cycles = between(0, 40);
+  machine.control.queue_depth = between(1, 4);
+  machine.control.instructions_max = 100000;
+  CHECK(xdnn::contradiction(machine).empty(), "{}", xdnn::contradiction(machine));
+  return machine;
+}
+
+}  // namespace workbench

@@ -1,0 +1,8 @@
+# The whole chain on the xDNN target: random networks, and timing by hand.
+workbench_test(xdnn_network_test LABEL property SYSTEMC
+  SOURCES property/xdnn_network_test.cpp support/random_machine.cpp
+  LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
+            workbench::sim_xdnn workbench::golden workbench::verdict workbench::report)
+workbench_test(xdnn_timing_test LABEL timing SYSTEMC
+  SOURCES timing/xdnn_timeline_test.cpp
+  LIBRARIES workbench::sim_xdnn)
