@@ -57,7 +57,7 @@ class Lowering {
 
   std::optional<Lowered> run() {
     for (const ValueId id : graph_.inputs) result_.host.inputs.push_back(host_value(id));
-    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+    for (const std::size_t n : schedule()) {
       if (fused_.contains(n)) continue;
       const Node& node = graph_.nodes[n];
       if (!on_accelerator(node)) {
@@ -76,6 +76,28 @@ class Lowering {
 
  private:
   const Value& value(ValueId id) const { return graph_.value(id); }
+
+  // Graph order, but a pool comes as soon as its operand is there: the pool engine then works
+  // beside the convolutions that read the same tensor.
+  std::vector<std::size_t> schedule() const {
+    std::vector<std::size_t> order;
+    std::vector<bool> done(graph_.nodes.size(), false);
+    const auto emit = [&](std::size_t n, const auto& self) -> void {
+      order.push_back(n);
+      done[n] = true;
+      for (const std::size_t reader :
+           readers_[static_cast<std::size_t>(graph_.nodes[n].outputs[0])]) {
+        const Op& op = graph_.nodes[reader].op;
+        const bool pool =
+            std::holds_alternative<MaxPool>(op) || std::holds_alternative<AveragePool>(op);
+        if (pool && !done[reader] && on_accelerator(graph_.nodes[reader])) self(reader, self);
+      }
+    };
+    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+      if (!done[n]) emit(n, emit);
+    }
+    return order;
+  }
 
   bool on_accelerator(const Node& node) const {
     return !std::holds_alternative<Quantize>(node.op) &&
