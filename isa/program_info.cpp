@@ -18,6 +18,8 @@ std::string_view kind_name(Hazard::Kind kind) {
       return "writes what is still being read";
     case Hazard::Kind::WriteAfterWrite:
       return "writes what is still being written";
+    case Hazard::Kind::LiveOverwrite:
+      return "writes over a tensor that is still needed";
     case Hazard::Kind::Deadlock:
       return "never finishes";
   }

@@ -53,6 +53,7 @@ struct Hazard {
     ReadAfterWrite,
     WriteAfterRead,
     WriteAfterWrite,
+    LiveOverwrite,  // writes over a tensor that the memory map says is still needed
     Deadlock
   };
   Kind kind = Kind::UninitializedRead;

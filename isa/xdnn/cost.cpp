@@ -124,30 +124,35 @@ struct StreamCostOf {
 };
 
 Cycles conv_duration(const Instruction& instruction, const Machine& machine) {
-  const ConvCost cost = conv_cost(instruction, machine);
-  const auto* fused = std::get_if<ConvPool>(&instruction);
-  const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
-  const Cycles latency{machine.ddr.latency_cycles};
-  Cycles compute = cost.compute(), inputs{};
-  if (conv.tail.source_in_ddr) {
-    compute = {};
-    for (const TileCost& tile : tile_costs(instruction)) {
-      compute += Cycles{tile.out_rows * tile.out_cols * cost.steps * cost.passes};
-      inputs += ddr_cycles(tile.ddr, machine);
-    }
-    inputs += latency;
-  }
-  const Cycles first_load = latency + ddr_cycles(cost.slab, machine);
-  const Cycles later_loads = ddr_cycles(cost.slab, machine) * (cost.passes - 1);
-  const Cycles pass = {ceil_div(compute.value, cost.passes)};
-  // Ping-pong overlaps the loads with all passes but the last; one buffer overlaps nothing.
-  const Cycles body = cost.slab_buffers < machine.filters.buffers
-                          ? std::max(compute, later_loads + pass)
-                          : compute + later_loads;
-  return first_load + std::max(body, inputs) + cost.drain;
+  const ConvWork work = conv_work(instruction, machine);
+  const Cycles body = work.overlapped ? std::max(work.compute, work.later_loads + work.last_pass)
+                                      : work.compute + work.later_loads;
+  return std::max(work.first_load + body, work.inputs) + conv_cost(instruction, machine).drain;
 }
 
 }  // namespace
+
+ConvWork conv_work(const Instruction& instruction, const Machine& machine) {
+  const ConvCost cost = conv_cost(instruction, machine);
+  const Cycles latency{machine.ddr.latency_cycles};
+  ConvWork work;
+  const Cycles slab = ddr_cycles(cost.slab, machine);
+  work.first_load = latency + slab;
+  work.later_loads = ddr_cycles(cost.slab * cost.passes, machine) - slab;
+  work.overlapped = cost.slab_buffers < machine.filters.buffers;
+  if (!tail(instruction).source_in_ddr) {
+    work.compute = cost.compute();
+    work.last_pass = cost.row_cycles * cost.rows;
+    return work;
+  }
+  Bytes input;
+  for (const TileCost& tile : tile_costs(instruction)) {
+    work.compute += Cycles{tile.out_rows * tile.out_cols * cost.steps * cost.passes};
+    input += tile.ddr;
+  }
+  work.inputs = latency + ddr_cycles(input, machine);
+  return work;
+}
 
 StreamCost stream_cost(const Instruction& instruction, const Machine& machine) {
   return std::visit(StreamCostOf{machine}, instruction);

@@ -22,6 +22,17 @@ struct ConvCost {
 ConvCost conv_cost(const Conv& conv, std::int64_t result_pixels, const Machine& machine);
 ConvCost conv_cost(const Instruction& instruction, const Machine& machine);  // Conv or ConvPool
 
+// The parts a convolution's time is made of, memory and ports to itself.
+struct ConvWork {
+  Cycles first_load;       // latency and the first filter slab
+  Cycles later_loads;      // the other slabs, back to back
+  Cycles compute;          // array streaming, all passes
+  Cycles last_pass;        // what remains to be streamed when the last slab has come, at least
+  Cycles inputs;           // tiles from DDR, latency included; 0 when the source is in the AM
+  bool overlapped = true;  // ping-pong: later loads run beside computing
+};
+ConvWork conv_work(const Instruction& instruction, const Machine& machine);
+
 // Hardware-assisted tiling: the output is cut in tiles, left to right, top to bottom.
 struct TileCost {
   std::int64_t out_rows = 0, out_cols = 0;  // conv output of this tile

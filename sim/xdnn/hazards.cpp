@@ -78,6 +78,24 @@ void HazardMonitor::check_written(std::int32_t instruction, const Footprint& f, 
   }
 }
 
+// A result belongs inside one volume of the memory map; scratch (tile buffers) inside none. What it
+// touches of any other volume alive at that instruction is somebody else's.
+void HazardMonitor::check_live(std::int32_t instruction, const std::vector<AmRegion>& writes,
+                               bool scratch, std::int64_t time) {
+  for (const AmRegion& r : writes) {
+    for (const Volume& v : program_.memory_map) {
+      if (instruction < v.first || instruction > v.last) continue;
+      const std::int64_t end = v.address + v.words;
+      const bool touches = r.word_begin < end && v.address < r.word_end;
+      const bool inside = v.address <= r.word_begin && r.word_end <= end;
+      if (!touches || (inside && !scratch)) continue;
+      raise(Hazard::Kind::LiveOverwrite, instruction, -1, "AM", std::max(r.word_begin, v.address),
+            time);
+      return;
+    }
+  }
+}
+
 namespace {
 
 std::int64_t first_address(const AmRegion& a, const AmRegion& b) {
@@ -138,6 +156,7 @@ void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
   const Footprint f = footprint(step, machine_);
   // The two buffers are the last regions written (footprint.cpp); they are filled from here on.
   Flight flight{instruction, false, true, {}, {f.am_writes.end() - 2, f.am_writes.end()}, {}, {}};
+  check_live(instruction, flight.am_writes, true, time);
   check_flights(flight, time);
   flights_.push_back(std::move(flight));
 }
@@ -147,6 +166,10 @@ bool HazardMonitor::begin(std::int32_t instruction, std::int64_t time) {
   const Footprint f = footprint(step, machine_);
   if (!in_range(instruction, f, time)) return false;
   check_written(instruction, f, time);
+  const std::size_t scratch = tail(step.instruction).tiling ? 2 : 0;  // checked by begin_tiles()
+  check_live(instruction,
+             {f.am_writes.begin(), f.am_writes.end() - static_cast<std::ptrdiff_t>(scratch)}, false,
+             time);
   Flight flight{instruction, true, true, f.am_reads, f.am_writes, f.ddr_reads, f.ddr_writes};
   check_flights(flight, time);
   flights_.push_back(std::move(flight));

@@ -41,6 +41,8 @@ class HazardMonitor {
 
   bool in_range(std::int32_t instruction, const Footprint& footprint, std::int64_t time);
   void check_written(std::int32_t instruction, const Footprint& footprint, std::int64_t time);
+  void check_live(std::int32_t instruction, const std::vector<AmRegion>& writes, bool scratch,
+                  std::int64_t time);
   void check_flights(const Flight& flight, std::int64_t time);
   template <typename Region>
   void check_pair(const Flight& earlier, const Flight& later, const std::vector<Region>& first,

@@ -7,6 +7,7 @@
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/compile.h"
 #include "explore/report.h"
+#include "isa/xdnn/schedule.h"
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"
@@ -76,6 +77,7 @@ bool check_case(const Case& c) {
   }
   // Outputs are compared too: they are Dequantize nodes or host steps, all in `tensors`.
   EXPECT_EQ(result.outputs.size(), c.quantized.outputs.size());
+  EXPECT_LE(xdnn::analytic_schedule(program, c.machine).end, result.timeline.end);
   // Every cycle has one layer and one cause.
   const Report report = make_report(program.info, result.timeline, xdnn::info(c.machine));
   Cycles sum;
