@@ -6,6 +6,7 @@
 #include <new>
 
 #include "app/commands.h"
+#include "app/heap.h"
 #include "core/error.h"
 
 namespace workbench::app {
@@ -121,6 +122,7 @@ int refuse(std::string message) {
 }
 
 int start(int argc, char** argv) {
+  use_huge_pages();
   CLI::App app("Compile a CNN for an integer accelerator, simulate it, prove it, profile it.",
                "workbench");
   Options options;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/parallel.h"
+
 namespace workbench {
 
 namespace {
@@ -64,15 +66,25 @@ bool has_nan(const Tensor& tensor) {
 std::vector<LayerSignalToNoise> signal_to_noise(const Graph& quantized,
                                                 const NamedTensors& reference,
                                                 const NamedTensors& computed) {
-  std::vector<LayerSignalToNoise> result;
+  struct Pair {
+    const Value* value;
+    const Tensor *expected, *got;
+  };
+  std::vector<Pair> pairs;
   for (const Value& value : quantized.values) {
     const Tensor* got = value.constant ? nullptr : find(computed, value.name);
     const Tensor* expected = got == nullptr ? nullptr : counterpart(reference, value.name);
     if (expected == nullptr || !is_measurable(*expected, value, *got)) continue;
-    const auto quantization =
-        got->type() == ElementType::Float32 ? std::nullopt : value.quantization;
-    result.push_back({value.name, signal_to_noise_db(*expected, *got, quantization)});
+    pairs.push_back({&value, expected, got});
   }
+  std::vector<LayerSignalToNoise> result(pairs.size());
+  parallel_for(static_cast<std::int64_t>(pairs.size()), 0, [&](std::int64_t i) {
+    const auto& [value, expected, got] = pairs[static_cast<std::size_t>(i)];
+    const auto quantization =
+        got->type() == ElementType::Float32 ? std::nullopt : value->quantization;
+    result[static_cast<std::size_t>(i)] = {value->name,
+                                           signal_to_noise_db(*expected, *got, quantization)};
+  });
   return result;
 }
 

@@ -82,31 +82,33 @@ std::optional<QuantizerTable> read_table(const std::filesystem::path& path) {
   return quantizer_table_from_json(read_file(path), path.string());
 }
 
-// The network's own numbers are the imported graph's, whatever the passes made of it.
-void describe_network(const Graph& imported, ProgramInfo& info) {
-  info.network = imported.name;
-  info.network_macs = info.network_ops = 0;
+// The network's own numbers are the imported graph's, whatever the passes make of it.
+struct NetworkNumbers {
+  std::string name;
+  std::int64_t macs = 0, ops = 0, parameters = 0;
+};
+
+NetworkNumbers numbers_of(const Graph& imported) {
+  NetworkNumbers numbers{.name = imported.name, .parameters = parameters(imported)};
   for (const Node& node : imported.nodes) {
-    info.network_macs += macs(imported, node);
-    info.network_ops += xfdnn_ops(imported, node);
+    numbers.macs += macs(imported, node);
+    numbers.ops += xfdnn_ops(imported, node);
   }
-  info.network_parameters = parameters(imported);
+  return numbers;
 }
 
-}  // namespace
+void describe_network(const NetworkNumbers& numbers, ProgramInfo& info) {
+  info.network = numbers.name;
+  info.network_macs = numbers.macs;
+  info.network_ops = numbers.ops;
+  info.network_parameters = numbers.parameters;
+}
 
-Compiled compile_network(const CompileRequest& request, const Progress& progress) {
-  Compiled compiled{.machine = xdnn::load_machine(request.machine)};
+// The integer network. The float ones are left behind here, so that their memory, which is most of
+// what a compilation needs, is there for what follows.
+Graph quantized_network(Graph imported, const CompileRequest& request, RunData data,
+                        Compiled& compiled, const Progress& progress) {
   const std::optional<QuantizerTable> table = read_table(request.quantizer_table);
-  tell(progress, "importing", 0);
-  Graph imported;
-  {
-    const Stopwatch stopwatch(compiled.wall.import_seconds);
-    imported = load_model(request.model);
-  }
-  RunData data = read_data(imported, request.model.name, request.data);
-  compiled.input = std::move(data.input);
-  compiled.warnings = std::move(data.warnings);
   Graph passed = imported;
   {
     const Stopwatch stopwatch(compiled.wall.compile_seconds);
@@ -116,20 +118,40 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
   Measured measured;
   {
     const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
-    data.input = compiled.input;
     measured = measure(imported, passed, data, request.keep_reference);
   }
+  imported = {};
   compiled.reference = std::move(measured.reference);
-  tell(progress, "compiling", 0.3);
+  tell(progress, "quantizing", 0.3);
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
-  compiled.quantized = quantize(passed, measured.thresholds,
-                                {.bits = kBits,
-                                 .limits = xdnn::requantize_limits(compiled.machine),
-                                 .host_reason = xdnn::host_reasons(compiled.machine)},
-                                table ? &*table : nullptr);
+  return quantize(passed, measured.thresholds,
+                  {.bits = kBits,
+                   .limits = xdnn::requantize_limits(compiled.machine),
+                   .host_reason = xdnn::host_reasons(compiled.machine)},
+                  table ? &*table : nullptr);
+}
+
+}  // namespace
+
+Compiled compile_network(const CompileRequest& request, const Progress& progress) {
+  Compiled compiled{.machine = xdnn::load_machine(request.machine)};
+  tell(progress, "importing", 0);
+  Graph imported;
+  {
+    const Stopwatch stopwatch(compiled.wall.import_seconds);
+    imported = load_model(request.model);
+  }
+  RunData data = read_data(imported, request.model.name, request.data);
+  compiled.input = data.input;
+  compiled.warnings = std::move(data.warnings);
+  const NetworkNumbers numbers = numbers_of(imported);
+  compiled.quantized =
+      quantized_network(std::move(imported), request, std::move(data), compiled, progress);
+  tell(progress, "compiling", 0.35);
+  const Stopwatch stopwatch(compiled.wall.compile_seconds);
   compiled.program =
       xdnn::compile(compiled.quantized, compiled.machine, {.allow_host = request.allow_host});
-  describe_network(imported, compiled.program.info);
+  describe_network(numbers, compiled.program.info);
   return compiled;
 }
 

@@ -19,7 +19,9 @@ class Writer {
   explicit Writer(const TextOptions& options) : options_(options) {}
 
   void line(const std::string& text = "") { text_ += text + "\n"; }
-  void heading(std::string_view text) { line("\n" + tinted(Tint::Bold, std::string(text))); }
+  void heading(std::string_view text) {
+    line(fmt::format("\n{}", tinted(Tint::Bold, std::string(text))));
+  }
   std::string tinted(Tint tint, const std::string& text) const {
     constexpr const char* kCodes[] = {"1", "2", "31", "32", "33"};
     if (!options_.colour) return text;
@@ -65,10 +67,10 @@ std::string leading_waits(std::string waits, std::size_t width) {
   return waits;
 }
 
-void write_layers(Writer& out, const Report& report) {
+Table layer_table(const Report& report, std::size_t name_width) {
   constexpr std::size_t kWaitsWidth = 16;
-  Table table{.columns = {{"layer", false, 20},
-                          {"op", false, 18},
+  Table table{.columns = {{"layer", false, name_width},
+                          {"op", false, name_width},
                           {"shape", false, 11},
                           {"MACs"},
                           {"cycles"},
@@ -87,7 +89,19 @@ void write_layers(Writer& out, const Report& report) {
                           layer.ddr_bytes == 0 ? "-" : byte_text(layer.ddr_bytes),
                           thousands(layer.memory_words)});
   }
-  const std::vector<std::string> text = lines(table);
+  return table;
+}
+
+// Names are shortened only as far as the width asks for.
+void write_layers(Writer& out, const Report& report) {
+  constexpr std::size_t kWidth = 118;
+  constexpr std::size_t kNameWidthMin = 14, kNameWidthMax = 36;
+  std::vector<std::string> text;
+  for (std::size_t name_width = kNameWidthMax; name_width >= kNameWidthMin; --name_width) {
+    text = lines(layer_table(report, name_width));
+    const auto fits = [](const std::string& line) { return columns_of(line) <= kWidth; };
+    if (std::all_of(text.begin(), text.end(), fits)) break;
+  }
   out.line();
   out.line(out.tinted(Tint::Bold, text.front()));
   for (std::size_t i = 1; i < text.size(); ++i) out.line(text[i]);
@@ -116,7 +130,8 @@ std::string metric_text(const Metric& metric, const Report& report) {
   }
   const double real = std::get<double>(value);
   if (metric.unit == "fraction") return fmt::format("{:.1f} %", 100 * real);
-  return fmt::format("{:.{}f} {}", real, real < 10 ? 4 : 2, metric.unit);
+  return real < 10 ? fmt::format("{:.4f} {}", real, metric.unit)
+                   : fmt::format("{:.2f} {}", real, metric.unit);
 }
 
 void write_totals(Writer& out, const Report& report) {
@@ -167,9 +182,16 @@ void write_accuracy(Writer& out, const RunResult& result) {
         "{}, top-1      {}", one.output,
         agrees ? out.tinted(Tint::Green, "agrees") : out.tinted(Tint::Yellow, "differs")));
   }
-  for (const LayerSignalToNoise& layer : failures(result)) {
-    out.line(out.tinted(Tint::Red, fmt::format("FAIL {}: {:.1f} dB, at least {} dB expected",
-                                               layer.name, layer.decibel, kSignalToNoiseFloorDb)));
+  constexpr std::size_t kShown = 5;  // noise travels on: the first ones say where it begins
+  const auto noisy = failures(result);
+  for (std::size_t i = 0; i < std::min(kShown, noisy.size()); ++i) {
+    out.line(out.tinted(Tint::Red,
+                        fmt::format("FAIL {}: {:.1f} dB, at least {} dB expected", noisy[i].name,
+                                    noisy[i].decibel, kSignalToNoiseFloorDb)));
+  }
+  if (noisy.size() > kShown) {
+    out.line(out.tinted(Tint::Red, fmt::format("FAIL and {} more tensors behind these",
+                                               noisy.size() - kShown)));
   }
 }
 

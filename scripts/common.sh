@@ -41,6 +41,7 @@ build() {
   (
     exec 9>"$root/build/$preset/.build.lock"
     flock 9
-    ninja -C "$root/build/$preset" --quiet "$@" >&2
+    cd "$root/build/$preset"
+    [[ "$(ninja -n "$@" 2>/dev/null)" == "ninja: no work to do." ]] || ninja "$@" >&2
   )
 }

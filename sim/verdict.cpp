@@ -1,5 +1,7 @@
 #include "sim/verdict.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -88,29 +90,71 @@ LayerVerdict compare_layer(const std::string& name, const Tensor& golden, const 
   return layer;
 }
 
-// The real numbers that the elements stand for; `quantization` is that of codes.
-std::vector<double> real_values(const Tensor& tensor,
-                                const std::optional<Quantization>& quantization) {
-  std::vector<double> reals;
+constexpr std::size_t kBlock = 1024;
+using Block = std::array<double, kBlock>;
+
+constexpr std::size_t kLanes = 8;  // divides kBlock
+
+// Elements [begin, begin + count) of `tensor` as numbers, then zeros to the next multiple of
+// kLanes.
+void read_block(const Tensor& tensor, std::size_t begin, std::size_t count, Block& out) {
   with_element_type(tensor.type(), [&](auto element) {
-    const auto values = tensor.values<decltype(element)>();
-    reals.assign(values.begin(), values.end());
+    const auto values = tensor.values<decltype(element)>().subspan(begin, count);
+    std::copy(values.begin(), values.end(), out.begin());
   });
-  if (!quantization || reals.empty()) return reals;
-  const std::size_t channels = quantization->thresholds.size();
-  std::size_t run = reals.size();  // consecutive elements of one channel
-  if (channels > 1) {
-    for (std::size_t d = 0; d <= static_cast<std::size_t>(quantization->axis); ++d) {
-      run /= static_cast<std::size_t>(tensor.dim(d));
+  for (; count % kLanes != 0; ++count) out[count] = 0;
+}
+
+struct Power {
+  double signal = 0, noise = 0;
+};
+
+// Adds up one block in eight interleaved sums: a fixed order that the compiler can vectorise.
+void add_block(const Block& reference, const Block& value, std::size_t count, Power& power) {
+  std::array<double, kLanes> signal{}, noise{};
+  for (std::size_t i = 0; i < count; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const double error = reference[i + lane] - value[i + lane];
+      signal[lane] += reference[i + lane] * reference[i + lane];
+      noise[lane] += error * error;
     }
   }
-  for (std::size_t begin = 0; begin < reals.size(); begin += run) {
-    const std::size_t channel = begin / run % channels;
-    const auto zero = static_cast<double>(quantization->zero_point(channel));
-    const double step = quantization->step(channel);
-    for (std::size_t i = begin; i < begin + run; ++i) reals[i] = (reals[i] - zero) * step;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    power.signal += signal[lane];
+    power.noise += noise[lane];
   }
-  return reals;
+}
+
+// Consecutive elements of one channel of `quantization`.
+std::size_t channel_run(const Tensor& tensor, const std::optional<Quantization>& quantization) {
+  auto run = static_cast<std::size_t>(tensor.size());
+  if (!quantization || quantization->thresholds.size() < 2) return run;
+  for (std::size_t d = 0; d <= static_cast<std::size_t>(quantization->axis); ++d) {
+    run /= static_cast<std::size_t>(tensor.dim(d));
+  }
+  return run;
+}
+
+Power power_of(const Tensor& reference, const Tensor& value,
+               const std::optional<Quantization>& quantization) {
+  const auto size = static_cast<std::size_t>(value.size());
+  const std::size_t run = channel_run(value, quantization);
+  Power power;
+  Block expected{}, got{};
+  for (std::size_t begin = 0; begin < size;) {
+    const std::size_t channel = quantization ? begin / run % quantization->thresholds.size() : 0;
+    const std::size_t count = std::min({kBlock, size - begin, run - begin % run});
+    read_block(reference, begin, count, expected);
+    read_block(value, begin, count, got);
+    if (quantization) {
+      const auto zero = static_cast<double>(quantization->zero_point(channel));
+      const double step = quantization->step(channel);
+      for (std::size_t i = 0; i < count; ++i) got[i] = (got[i] - zero) * step;
+    }
+    add_block(expected, got, count, power);
+    begin += count;
+  }
+  return power;
 }
 
 }  // namespace
@@ -134,14 +178,7 @@ double signal_to_noise_db(const Tensor& reference, const Tensor& value,
                           const std::optional<Quantization>& quantization) {
   CHECK(reference.size() == value.size(), "{} against {}", to_string(reference.shape()),
         to_string(value.shape()));
-  const std::vector<double> expected = real_values(reference, std::nullopt);
-  const std::vector<double> got = real_values(value, quantization);
-  double signal = 0, noise = 0;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const double error = expected[i] - got[i];
-    signal += expected[i] * expected[i];
-    noise += error * error;
-  }
+  const auto [signal, noise] = power_of(reference, value, quantization);
   if (noise == 0) return std::numeric_limits<double>::infinity();
   // Nothing can be said of a zero reference, nor of sums that are not finite: 0, which fails.
   if (signal == 0 || !std::isfinite(signal) || !std::isfinite(noise)) return 0;
