@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <numeric>
 
 #include "workloads/networks.h"
@@ -62,9 +63,23 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// People write squeezenet1.0, SqueezeNet_v1_0 or squeezenet_v1.0: only letters and digits count,
+// and not the v of a version.
+std::string spelling(std::string_view name) {
+  std::string letters;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const auto c = static_cast<unsigned char>(name[i]);
+    const bool version = std::tolower(c) == 'v' && i + 1 < name.size() &&
+                         std::isdigit(static_cast<unsigned char>(name[i + 1])) != 0;
+    if (std::isalnum(c) != 0 && !version) letters += static_cast<char>(std::tolower(c));
+  }
+  return letters;
+}
+
 const Network& find_network(std::string_view name) {
-  const auto found = std::find_if(kNetworks.begin(), kNetworks.end(),
-                                  [&](const Network& network) { return network.name == name; });
+  const auto found = std::find_if(kNetworks.begin(), kNetworks.end(), [&](const Network& network) {
+    return spelling(network.name) == spelling(name);
+  });
   if (found != kNetworks.end()) return *found;
   const auto nearest =
       std::min_element(kNetworks.begin(), kNetworks.end(), [&](const Network& a, const Network& b) {
@@ -117,7 +132,7 @@ const std::vector<WorkloadInfo>& workloads() {
 
 Graph build_workload(std::string_view name, const WorkloadOptions& options) {
   const Network& network = find_network(name);
-  return network.build({.name = std::string(name),
+  return network.build({.name = std::string(network.name),
                         .resolution = checked_resolution(network, options.resolution),
                         .width = checked_width(network, options.width),
                         .seed = options.seed});

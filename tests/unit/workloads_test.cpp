@@ -245,9 +245,6 @@ TEST(tiny_networks, keep_their_activations_alive) {
 TEST(workloads, refuse_unknown_names_and_options_with_what_was_expected) {
   EXPECT_EQ(error_of("resnet5", {}),
             "workload 'resnet5': expected a network of the zoo, the nearest is 'resnet50'");
-  EXPECT_EQ(error_of("squeezenet1.0", {}),
-            "workload 'squeezenet1.0': expected a network of the zoo, the nearest is "
-            "'squeezenet_v1.0'");
   EXPECT_EQ(error_of("vgg16", {.resolution = 256}),
             "workload 'vgg16': resolution: expected 224, the only one it has, found 256");
   EXPECT_EQ(error_of("mobilenet_v1", {.resolution = 100}),
@@ -258,6 +255,15 @@ TEST(workloads, refuse_unknown_names_and_options_with_what_was_expected) {
             "workload 'resnet50': width: expected 1, only MobileNets scale, found 0.5");
   EXPECT_EQ(error_of("mobilenet_v2", {.width = 0}),
             "workload 'mobilenet_v2': width: expected 0.1 to 4, found 0");
+}
+
+TEST(workloads, are_known_by_their_name_in_any_spelling) {
+  for (const char* name : {"tiny_cnn", "Tiny-CNN", "tinycnn"}) {
+    EXPECT_EQ(build_workload(name).name, "tiny_cnn") << name;
+  }
+  EXPECT_EQ(build_workload("squeezenet1.1").name, "squeezenet_v1.1");
+  EXPECT_EQ(build_workload("SqueezeNet_v1_1").name, "squeezenet_v1.1");
+  EXPECT_EQ(build_workload("mobilenetv2").name, "mobilenet_v2");
 }
 
 }  // namespace
