@@ -90,6 +90,10 @@ class Builder {
     scatter.tail.source = plain_layout(channels, 16);
     return add(scatter);
   }
+  // AM words [address, address + words) hold a tensor from instruction `first` to `last`.
+  void add_volume(std::int64_t address, std::int64_t words, int first, int last) {
+    program_.memory_map.push_back({"volume", address, words, first, last});
+  }
   Tail& tail_of(int instruction) {
     return tail(program_.steps[static_cast<std::size_t>(instruction)].instruction);
   }
@@ -169,6 +173,24 @@ TEST(XdnnTimeline, conv_without_its_wait_bit_starts_early_and_is_a_hazard) {
   EXPECT_EQ(to_string(result.hazards.back()),
             "instruction 2 (layer2) reads what is still being written: AM 0x8 at cycle 44, with "
             "instruction 1 (layer1)");
+}
+
+TEST(XdnnTimeline, writing_over_a_tensor_that_is_still_needed_is_a_hazard) {
+  // The input, words [0, 8), is read again by conv b; conv a writes words [7, 15) instead of [8,
+  // 16).
+  Builder builder(unit_machine());
+  builder.add_gather();
+  const int a = builder.add_conv(builder.conv(0, 16, kMap - 1, 4));
+  builder.tail_of(a).wait_download = true;
+  const int b = builder.add_conv(builder.conv(0, 16, 2 * kMap, 4));
+  builder.tail_of(b).wait_conv = true;
+  builder.add_volume(0, kMap, 0, b);
+  builder.add_volume(kMap, kMap, a, a);
+  builder.add_volume(2 * kMap, kMap, b, b);
+  const SimulationResult result = builder.run();
+  ASSERT_EQ(result.hazards.size(), 1U);
+  EXPECT_EQ(to_string(result.hazards[0]),
+            "instruction 1 (layer1) writes over a tensor that is still needed: AM 0x7 at cycle 32");
 }
 
 // gather -> conv a -> upload of a's result beside conv b, which reads the input again.
