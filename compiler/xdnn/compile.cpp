@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/moveops.h"
 
 namespace workbench::xdnn {
 
@@ -59,6 +60,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
          program.steps.size(), machine.name, machine.control.instructions_max);
   }
   set_wait_bits(program, machine);
+  program.info.moveops = count_moveops(program, machine);
   program.info.network = quantized.name;
   program.info.machine = machine.name;
   program.info.host_steps = std::move(sketch.info.host_steps);

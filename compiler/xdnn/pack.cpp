@@ -1,6 +1,7 @@
 #include "compiler/xdnn/pack.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/parallel.h"
 #include "isa/xdnn/filters.h"
@@ -11,32 +12,51 @@ namespace {
 
 // Weights [out][in][kh][kw] of one instruction: those of the node, or for a block of a grouped (or
 // transposed) convolution a dense copy with zeros where groups do not meet.
-std::vector<std::int8_t> dense_weights(const Lowered& lowered, const LoweredOp& op) {
-  const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
-  const auto* forward = std::get_if<workbench::Conv>(&node.op);
-  const std::int64_t groups =
-      forward != nullptr ? forward->groups : std::get<ConvTranspose>(node.op).groups;
-  const Tensor& tensor = *lowered.graph->value(node.inputs[1]).constant;
-  const auto w = tensor.values<std::int8_t>();
-  const std::int64_t area = tensor.dim(2) * tensor.dim(3);
-  const std::int64_t in_all = lowered.graph->value(node.inputs[0]).shape[1];
-  const std::int64_t out_all = lowered.graph->value(node.outputs[0]).shape[1];
-  const std::int64_t in_group = in_all / groups, out_group = out_all / groups;
-  const GroupBlock& b = op.block;
-  const std::int64_t ins = b.in_end - b.in_begin;
-  std::vector<std::int8_t> dense(static_cast<std::size_t>((b.out_end - b.out_begin) * ins * area));
-  for (std::int64_t o = b.out_begin; o < b.out_end; ++o) {
-    const std::int64_t first_in = o / out_group * in_group;
-    for (std::int64_t i = 0; i < in_group; ++i) {
-      const std::int64_t from = forward != nullptr
-                                    ? (o * in_group + i) * area
-                                    : ((first_in + i) * out_group + o % out_group) * area;
-      const std::int64_t to = ((o - b.out_begin) * ins + first_in + i - b.in_begin) * area;
-      std::copy_n(w.begin() + from, area, dense.begin() + to);
+class DenseWeights {
+ public:
+  DenseWeights(const Lowered& lowered, const LoweredOp& op) {
+    const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
+    const Tensor& tensor = *lowered.graph->value(node.inputs[1]).constant;
+    const auto* forward = std::get_if<workbench::Conv>(&node.op);
+    const std::int64_t groups =
+        forward != nullptr ? forward->groups : std::get<ConvTranspose>(node.op).groups;
+    const std::int64_t out_all = lowered.graph->value(node.outputs[0]).shape[1];
+    const std::int64_t in_all = lowered.graph->value(node.inputs[0]).shape[1];
+    if (forward != nullptr && groups == 1) {  // the block's filters lie together
+      const std::int64_t filter = tensor.size() / out_all;
+      values_ = tensor.values<std::int8_t>().subspan(
+          static_cast<std::size_t>(op.block.out_begin * filter),
+          static_cast<std::size_t>((op.block.out_end - op.block.out_begin) * filter));
+    } else {
+      copy(tensor, forward == nullptr, in_all / groups, out_all / groups, op.block);
     }
   }
-  return dense;
-}
+  std::span<const std::int8_t> values() const { return values_; }
+
+ private:
+  void copy(const Tensor& tensor, bool transposed, std::int64_t in_group, std::int64_t out_group,
+            const GroupBlock& b) {
+    const auto w = tensor.values<std::int8_t>();
+    const std::int64_t area = tensor.dim(2) * tensor.dim(3), ins = b.in_end - b.in_begin;
+    dense_.resize(static_cast<std::size_t>((b.out_end - b.out_begin) * ins * area));
+    for (std::int64_t o = b.out_begin; o < b.out_end; ++o) {
+      const std::int64_t first_in = o / out_group * in_group;
+      const auto to = dense_.begin() + ((o - b.out_begin) * ins + first_in - b.in_begin) * area;
+      if (!transposed) {
+        std::copy_n(w.begin() + o * in_group * area, in_group * area, to);
+        continue;
+      }
+      for (std::int64_t i = 0; i < in_group; ++i) {
+        const std::int64_t from = (first_in + i) * out_group + o % out_group;
+        std::copy_n(w.begin() + from * area, area, to + i * area);
+      }
+    }
+    values_ = dense_;
+  }
+
+  std::vector<std::int8_t> dense_;
+  std::span<const std::int8_t> values_;
+};
 
 std::vector<ChannelConfig> channel_configs(const Lowered& lowered, const LoweredOp& op) {
   const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
@@ -63,25 +83,31 @@ std::vector<ChannelConfig> channel_configs(const Lowered& lowered, const Lowered
 
 std::string pack_constants(const Lowered& lowered, const Machine& machine,
                            std::vector<std::int64_t>& addresses) {
-  const auto count = static_cast<std::int64_t>(lowered.ops.size());
-  std::vector<std::string> parts(lowered.ops.size());
-  parallel_for(count, 0, [&](std::int64_t i) {
-    const LoweredOp& op = lowered.ops[static_cast<std::size_t>(i)];
-    if (op.kind != LoweredKind::Conv) return;
+  struct Part {
+    const LoweredOp* op;
+    FilterShape shape;
+    std::int64_t begin, bytes;
+  };
+  std::vector<Part> parts;
+  std::int64_t end = 0;
+  for (const LoweredOp& op : lowered.ops) {
+    addresses.push_back(op.kind == LoweredKind::Conv ? end : 0);
+    if (op.kind != LoweredKind::Conv) continue;
     const Instruction instruction = instruction_of(lowered, op, machine);
     const auto* fused = std::get_if<ConvPool>(&instruction);
     const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
-    pack_filters(filter_shape(conv), dense_weights(lowered, op), channel_configs(lowered, op),
-                 machine, parts[static_cast<std::size_t>(i)]);
-  });
-  std::string image;
-  std::size_t total = 0;
-  for (const std::string& part : parts) total += part.size();
-  image.reserve(total);
-  for (const std::string& part : parts) {
-    addresses.push_back(part.empty() ? 0 : static_cast<std::int64_t>(image.size()));
-    image += part;
+    const FilterShape shape = filter_shape(conv);
+    parts.push_back({&op, shape, end, filter_bytes(shape, machine)});
+    end += parts.back().bytes;
   }
+  std::string image(static_cast<std::size_t>(end), '\0');
+  parallel_for(static_cast<std::int64_t>(parts.size()), 0, [&](std::int64_t i) {
+    const Part& part = parts[static_cast<std::size_t>(i)];
+    pack_filters(part.shape, DenseWeights(lowered, *part.op).values(),
+                 channel_configs(lowered, *part.op), machine,
+                 std::span(image).subspan(static_cast<std::size_t>(part.begin),
+                                          static_cast<std::size_t>(part.bytes)));
+  });
   return image;
 }
 
