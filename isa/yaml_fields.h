@@ -72,6 +72,9 @@ void read_yaml_fields(const YAML::Node& map, T& object, const std::string& file,
       names += (names.empty() ? "" : ", ") + std::string(name);
       if (name != key) return;
       known = true;
+      if (entry.second.IsNull()) {  // whose own mark lies behind it, maybe beyond the file's end
+        fail("{}: {}{} has no value", yaml::where(file, entry.first), prefix, key);
+      }
       if constexpr (HasFields<Member>) {
         read_yaml_fields(entry.second, member, file, prefix + key + ".");
       } else {

@@ -1,0 +1,235 @@
+// Compiling small networks: what the program looks like, and what is said when it cannot be made.
+#include <gtest/gtest.h>
+
+#include "compiler/xdnn/compile.h"
+#include "core/error.h"
+#include "isa/xdnn/footprint.h"
+#include "tests/support/graph_builder.h"
+#include "tests/support/xdnn_program.h"
+#include "workloads/workloads.h"
+
+namespace workbench {
+namespace {
+
+xdnn::Machine v3() {
+  xdnn::Machine machine;
+  machine.name = "v3_96";
+  return machine;
+}
+
+// data [1, 3, 8, 8] -> conv1 3x3, 16 channels -> conv2 1x1, 16 channels.
+Graph two_convolutions() {
+  GraphBuilder b;
+  b.graph().name = "net";
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 16, square_window(3, 1, 1));
+  b.output(b.conv("conv2", x, 16, square_window(1)));
+  return b.graph();
+}
+
+// `middle` between two convolutions.
+Graph with_middle(const Op& middle) {
+  GraphBuilder b;
+  b.graph().name = "net";
+  ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 16, square_window(3, 1, 1));
+  x = b.add("middle", middle, {x});
+  b.output(b.conv("conv2", x, 16, square_window(1)));
+  return b.graph();
+}
+
+std::string message(const Graph& graph, const xdnn::Machine& machine,
+                    const xdnn::CompileOptions& options = {}) {
+  try {
+    xdnn::compile(quantized_for(graph, machine), machine, options);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "compiled";
+}
+
+std::vector<std::string> opcodes(const xdnn::Program& program) {
+  std::vector<std::string> list;
+  for (const xdnn::Step& step : program.steps) list.emplace_back(opcode(step.instruction));
+  return list;
+}
+
+TEST(XdnnCompile, two_convolutions_become_two_instructions_and_an_upload) {
+  const xdnn::Program program = compiled_for(two_convolutions(), v3());
+  EXPECT_EQ(opcodes(program), (std::vector<std::string>{"XNConv", "XNConv", "XNScatter"}));
+  const auto& first = std::get<xdnn::Conv>(program.steps[0].instruction);
+  EXPECT_TRUE(first.tail.source_in_ddr);
+  EXPECT_EQ(first.tail.source, (xdnn::ChannelLayout{0, 1, 12, 8}));
+  const auto& second = std::get<xdnn::Conv>(program.steps[1].instruction);
+  EXPECT_EQ(second.inaddr, first.outaddr);
+  EXPECT_TRUE(second.tail.wait_conv);
+  EXPECT_EQ(program.info.network, "net");
+  EXPECT_EQ(program.info.machine, "v3_96");
+  // 64 pixels * (27 * 16 + 16 * 16) multiply-accumulates, two operations each.
+  EXPECT_EQ(program.info.network_macs, 64 * (27 * 16 + 16 * 16));
+  EXPECT_EQ(program.info.network_ops, 2 * 64 * (27 * 16 + 16 * 16));
+}
+
+TEST(XdnnCompile, the_producer_writes_the_layout_its_readers_want) {
+  // xdnn.md 1.5: dst quadruple of the producer = src quadruple of the consumer; readers that
+  // disagree leave the tensor plain.
+  GraphBuilder b;
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 64, square_window(3, 1, 1));
+  const ValueId y = b.conv("conv2", x, 64, square_window(3, 1, 1));
+  b.output(b.conv("conv3", y, 16, square_window(3, 1, 1)));
+  b.output(b.conv("conv4", y, 16, square_window(1)));
+  const xdnn::Program program = compiled_for(b.graph(), v3());
+  const auto tail_of = [&](const std::string& layer) {
+    return tail(program.steps[instruction_of_layer(program, layer)].instruction);
+  };
+  const xdnn::ChannelLayout replicated{0, 2, 3, 32}, plain{1, 0, 0, 0};
+  EXPECT_EQ(tail_of("conv1").destination, replicated);
+  EXPECT_EQ(tail_of("conv2").source, replicated);
+  EXPECT_EQ(tail_of("conv2").destination, plain);
+  EXPECT_EQ(tail_of("conv3").source, plain);
+  EXPECT_EQ(tail_of("conv4").source, plain);
+}
+
+TEST(XdnnCompile, a_concat_is_address_arithmetic) {
+  GraphBuilder b;
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 16, square_window(3, 1, 1));
+  const ValueId left = b.conv("left", x, 100, square_window(1));
+  const ValueId right = b.conv("right", x, 24, square_window(1));
+  b.output(b.conv("after", b.add("join", Concat{}, {left, right}), 8, square_window(1)));
+  const xdnn::Program program = compiled_for(b.graph(), v3());
+  const auto conv_of = [&](const std::string& layer) {
+    return std::get<xdnn::Conv>(program.steps[instruction_of_layer(program, layer)].instruction);
+  };
+  const xdnn::Conv first = conv_of("left"), second = conv_of("right"), reader = conv_of("after");
+  EXPECT_TRUE(first.tail.concat_part);
+  EXPECT_EQ(first.tail.concat_start, 0);
+  EXPECT_EQ(first.tail.concat_channels, 124);
+  EXPECT_EQ(second.tail.concat_start, 100);
+  // xdnn.md 1.4: the part from channel s on begins at base + (s div 96) * H * W words.
+  EXPECT_EQ(second.outaddr, first.outaddr + 8 * 8);
+  EXPECT_EQ(reader.inaddr, first.outaddr);
+  EXPECT_FALSE(second.tail.wait_conv) << "its operand was waited for, the parts do not touch";
+}
+
+TEST(XdnnCompile, the_sum_overwrites_an_operand_that_dies) {
+  GraphBuilder b;
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 16, square_window(3, 1, 1));
+  const ValueId y = b.conv("conv2", x, 16, square_window(3, 1, 1));
+  b.output(b.binary("sum", Binary::Kind::Add, x, y));
+  const xdnn::Program program = compiled_for(b.graph(), v3());
+  const auto& sum =
+      std::get<xdnn::Eltwise>(program.steps[instruction_of_layer(program, "sum")].instruction);
+  EXPECT_TRUE(sum.outaddr == sum.inaddr_a || sum.outaddr == sum.inaddr_b);
+}
+
+TEST(XdnnCompile, operands_in_different_thirds_of_the_memory_are_read_in_parallel) {
+  // xdnn.md 2.4: partition boundaries at thirds of the AM.
+  const xdnn::Machine machine = v3();
+  const std::int64_t third = machine.am_words() / 3;
+  int sums = 0;
+  const Graph network = build_workload("tiny_residual");
+  for (const xdnn::Step& step : compiled_for(network, machine).steps) {
+    const auto* add = std::get_if<xdnn::Eltwise>(&step.instruction);
+    if (add == nullptr) continue;
+    const std::int64_t words = add->tail.source.sections() * add->width * add->height;
+    bool apart = true;
+    for (std::int64_t i = 0; i < words; ++i) {
+      apart = apart && (add->inaddr_a + i) / third != (add->inaddr_b + i) / third;
+    }
+    EXPECT_TRUE(apart) << "9 MB leave room to place them apart";
+    EXPECT_EQ(add->tail.parallel_read, apart);
+    ++sums;
+  }
+  EXPECT_EQ(sums, 3);  // one per residual block
+}
+
+TEST(XdnnCompile, an_undivided_memory_is_never_read_in_parallel) {
+  xdnn::Machine machine = v3();
+  machine.am.partitions = 1;
+  for (const xdnn::Step& step : compiled_for(build_workload("tiny_residual"), machine).steps) {
+    EXPECT_FALSE(tail(step.instruction).parallel_read);
+  }
+}
+
+TEST(XdnnCompile, an_op_the_overlay_lacks_becomes_a_host_step) {
+  const Op sigmoid = Activate{{.kind = Activation::Kind::Sigmoid}};
+  const xdnn::Program program = compiled_for(with_middle(sigmoid), v3());
+  ASSERT_EQ(program.info.host_steps.size(), 1u);
+  EXPECT_EQ(program.info.host_steps[0].name, "middle");
+  EXPECT_EQ(program.info.host_steps[0].reason, "no unit of the overlay computes Sigmoid");
+  EXPECT_GT(program.info.host_steps[0].milliseconds, 0);
+  EXPECT_EQ(opcodes(program),
+            (std::vector<std::string>{"XNConv", "XNScatter", "XNConv", "XNScatter"}));
+  ASSERT_EQ(program.host_steps.size(), 3u);  // quantize, sigmoid, dequantize
+  EXPECT_EQ(program.host_steps[1].before, 2);
+}
+
+TEST(XdnnCompile, no_host_refuses_by_name_and_reason) {
+  const Op sigmoid = Activate{{.kind = Activation::Kind::Sigmoid}};
+  EXPECT_EQ(message(with_middle(sigmoid), v3(), {.allow_host = false}),
+            "net: node 'middle' (Sigmoid) would run on the host, which --no-host forbids: no unit "
+            "of the overlay computes Sigmoid");
+  EXPECT_EQ(message(with_middle(Lrn{.size = 5}), v3(), {.allow_host = false}), "compiled");
+  EXPECT_EQ(message(build_workload("tiny_cnn"), v3(), {.allow_host = false}), "compiled");
+}
+
+TEST(XdnnCompile, a_network_too_large_for_the_memory_is_told_what_it_needs) {
+  // conv1 at its smallest: result 8 * 8 words, two tile buffers of (3 + 8) * (3 + 1) words:
+  // 64 + 88 = 152 words of 96 bytes.
+  xdnn::Machine machine = v3();
+  machine.am.size_bytes = 151 * 96;
+  EXPECT_EQ(message(two_convolutions(), machine),
+            "net: layer 'conv1' needs 14592 bytes of activation memory, v3_96 has 14496");
+  machine.am.size_bytes = 152 * 96;
+  EXPECT_EQ(message(two_convolutions(), machine), "compiled");
+}
+
+TEST(XdnnCompile, replication_is_given_up_before_the_network) {
+  // 64 channels are read best as 2 sections in 3 copies; plain they take half the words.
+  GraphBuilder b;
+  b.graph().name = "net";
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 64, square_window(3, 1, 1));
+  b.output(b.conv("conv2", x, 64, square_window(3, 1, 1)));
+  xdnn::Machine machine = v3();
+  EXPECT_TRUE(tail(compiled_for(b.graph(), machine).steps[1].instruction).source.replicated());
+  machine.am.size_bytes = 152 * 96;  // 64 plain words and the smallest tile buffers
+  EXPECT_FALSE(tail(compiled_for(b.graph(), machine).steps[1].instruction).source.replicated());
+}
+
+TEST(XdnnCompile, more_instructions_than_the_memory_holds_are_refused) {
+  xdnn::Machine machine = v3();
+  machine.control.instructions_max = 2;
+  EXPECT_EQ(message(two_convolutions(), machine),
+            "net: 3 instructions, the instruction memory of v3_96 holds 2");
+  machine.control.instructions_max = 3;
+  EXPECT_EQ(message(two_convolutions(), machine), "compiled");
+}
+
+TEST(XdnnCompile, more_weights_than_the_ddr_holds_are_refused) {
+  // Filters: conv1 27 channels' taps in 1 step (12 copies of 8), conv2 1 step: (8 + 96) * 64 each,
+  // 13312 in all, so the input is at 16384 with 8 rows of 64 bytes, the result at 20480 with twice
+  // as many: 21504.
+  xdnn::Machine machine = v3();
+  machine.ddr.size_bytes = 21503;
+  EXPECT_EQ(message(two_convolutions(), machine),
+            "net: weights and tensors need 21504 bytes of DDR, v3_96 has 21503");
+  machine.ddr.size_bytes = 21504;
+  EXPECT_EQ(message(two_convolutions(), machine), "compiled");
+}
+
+TEST(XdnnCompile, every_address_is_inside_the_memories) {
+  const xdnn::Machine machine = v3();
+  for (const Graph& graph : {every_instruction(), build_workload("tiny_inception")}) {
+    const xdnn::Program program = compiled_for(graph, machine);
+    for (const xdnn::Step& step : program.steps) {
+      const xdnn::Footprint f = footprint(step, machine);
+      for (const auto* list : {&f.am_reads, &f.am_writes}) {
+        for (const xdnn::AmRegion& r : *list) EXPECT_LE(r.word_end, machine.am_words());
+      }
+      for (const auto* list : {&f.ddr_reads, &f.ddr_writes}) {
+        for (const xdnn::DdrRegion& r : *list) EXPECT_LE(r.end, program.ddr_bytes);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace workbench

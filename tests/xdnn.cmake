@@ -1,0 +1,28 @@
+# Naive arithmetic to compare with.
+add_library(xdnn_test_support STATIC support/naive_xdnn.cpp)
+target_link_libraries(xdnn_test_support PUBLIC workbench::isa_xdnn PRIVATE workbench_options)
+# Small compiled programs.
+add_library(xdnn_test_programs STATIC support/xdnn_program.cpp)
+target_link_libraries(xdnn_test_programs
+  PUBLIC passes_test_support workbench::passes workbench::quantize workbench::workloads
+         workbench::xdnn_compiler)
+
+workbench_test(allocate_test LABEL unit
+  SOURCES unit/allocate_test.cpp
+  LIBRARIES workbench::memory)
+workbench_test(allocate_property_test LABEL property
+  SOURCES property/allocate_test.cpp
+  LIBRARIES workbench::memory)
+
+workbench_test(xdnn_isa_test LABEL unit
+  SOURCES unit/xdnn_cost_test.cpp unit/xdnn_footprint_test.cpp unit/xdnn_layout_test.cpp
+          unit/xdnn_machine_test.cpp unit/xdnn_memory_test.cpp unit/xdnn_semantics_test.cpp
+  LIBRARIES xdnn_test_support workbench::xdnn_compiler)
+workbench_test(xdnn_isa_property_test LABEL property
+  SOURCES property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
+          property/xdnn_semantics_test.cpp
+  LIBRARIES xdnn_test_support)
+
+workbench_test(xdnn_compiler_test LABEL unit
+  SOURCES unit/xdnn_compile_test.cpp unit/xdnn_support_test.cpp unit/xdnn_waits_test.cpp
+  LIBRARIES xdnn_test_programs)
