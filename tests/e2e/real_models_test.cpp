@@ -45,10 +45,9 @@ struct RealModel {
 };
 
 // Where int8 loses more than 2 points, the published thresholds (J divergence) cut off the largest
-// logits, so that the best classes tie: with the threshold of the logits alone at max|x|,
-// SqueezeNet has 58.8 % (float 59.0, here 56.6) and MobileNet 52.4 % (float 57.9, here 48.1). What
-// MobileNet still loses is mostly shifted channel means; its last pointwise layer turns 19 dB of
-// noise into 8 dB even when it is computed in float.
+// logits: with the thresholds of the logits alone at max|x|, SqueezeNet has 58.8 % (float 59.0,
+// here 56.6) and MobileNet 52.4 % (float 57.9, here 48.1). The low floor of MobileNet is its last
+// pointwise layer, which turns 19 dB of noise into 8 dB even when it is computed in float.
 constexpr RealModel kModels[] = {
     {"mnist_cnn", "mnist_cnn/mnist", Photos::Mnist, 98.7, 0.5, 99, 20},
     {"resnet8", "resnet8_cifar10/resnet8_cifar10", Photos::Cifar, 88.1, 1.5, 97, 15},
