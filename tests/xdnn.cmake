@@ -19,7 +19,7 @@ workbench_test(xdnn_isa_test LABEL unit
           unit/xdnn_machine_test.cpp unit/xdnn_memory_test.cpp unit/xdnn_semantics_test.cpp
   LIBRARIES xdnn_test_support workbench::xdnn_compiler)
 workbench_test(xdnn_isa_property_test LABEL property
-  SOURCES property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
+  SOURCES property/int8_matrix_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
           property/xdnn_semantics_test.cpp
   LIBRARIES xdnn_test_support)
 

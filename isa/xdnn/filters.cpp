@@ -1,7 +1,6 @@
 #include "isa/xdnn/filters.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 namespace workbench::xdnn {
@@ -94,37 +93,70 @@ struct SlabGeometry {
   }
 };
 
+// `count` weights of one output channel, `lanes` bytes apart, into a column of a PackedMatrix.
+void copy_column(const std::int8_t* from, std::int64_t lanes, std::int64_t count, std::int8_t* to) {
+  constexpr std::int64_t kStep = kTileColumns * kDotLength;
+  for (; count >= kDotLength; count -= kDotLength) {
+    for (std::int64_t j = 0; j < kDotLength; ++j) to[j] = from[j * lanes];
+    from += kDotLength * lanes;
+    to += kStep;
+  }
+  for (std::int64_t j = 0; j < count; ++j) to[j] = from[j * lanes];
+}
+
 }  // namespace
+
+std::int64_t padded_depth(std::span<const Tap> taps) {
+  std::int64_t depth = 0;
+  for (const Tap& tap : taps) depth += round_up(tap.channels, kDotLength);
+  return depth;
+}
+
+std::int64_t filter_bytes(const FilterShape& shape, const Machine& machine) {
+  const SlabGeometry slab(shape, machine);
+  return ceil_div(shape.out_channels, slab.channels) * slab.bytes;
+}
 
 void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights,
                   std::span<const ChannelConfig> configs, const Machine& machine,
-                  std::string& image) {
+                  std::span<char> image) {
   const SlabGeometry slab(shape, machine);
   const std::int64_t area = shape.kernel_h * shape.kernel_w;
   const std::int64_t per_channel = shape.in_channels * area;
   CHECK(static_cast<std::int64_t>(weights.size()) == shape.out_channels * per_channel);
   CHECK(static_cast<std::int64_t>(configs.size()) == shape.out_channels);
+  CHECK(static_cast<std::int64_t>(image.size()) == filter_bytes(shape, machine));
   const auto taps = array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
                                machine.word_bytes());
-  const std::int64_t passes = ceil_div(shape.out_channels, slab.channels);
-  const std::size_t begin = image.size();
-  image.resize(begin + static_cast<std::size_t>(passes * slab.bytes), '\0');
   for (std::int64_t co = 0; co < shape.out_channels; ++co) {
-    char* base = image.data() + begin + co / slab.channels * slab.bytes;
     const std::int64_t in_pass = co % slab.channels;
     const std::uint64_t word = encode(configs[static_cast<std::size_t>(co)]);
-    std::memcpy(base + in_pass * 8, &word, sizeof word);
-    const std::int64_t column = in_pass / slab.lanes, lane = in_pass % slab.lanes;
-    const std::int8_t* filter = weights.data() + co * per_channel;
+    std::memcpy(image.data() + co / slab.channels * slab.bytes + in_pass * 8, &word, sizeof word);
+  }
+  // The channels of a column together: their weights are neighbours.
+  for (std::int64_t co = 0; co < shape.out_channels; co += slab.lanes) {
+    const std::int64_t lanes = std::min(slab.lanes, shape.out_channels - co);
+    char* base = image.data() + co / slab.channels * slab.bytes;
+    const std::int64_t column = co % slab.channels / slab.lanes;
     for (const Tap& tap : taps) {
-      char* to = base + slab.weight(column, tap.step, tap.row) + lane;
-      const std::int8_t* from =
-          filter + tap.first_channel * area + tap.kernel_y * shape.kernel_w + tap.kernel_x;
+      char* to = base + slab.weight(column, tap.step, tap.row);
+      const std::int8_t* from = weights.data() + co * per_channel + tap.first_channel * area +
+                                tap.kernel_y * shape.kernel_w + tap.kernel_x;
       for (std::int64_t c = 0; c < tap.channels; ++c) {
-        to[c * slab.lanes] = static_cast<char>(from[c * area]);
+        for (std::int64_t lane = 0; lane < lanes; ++lane) {
+          to[c * slab.lanes + lane] = static_cast<char>(from[lane * per_channel + c * area]);
+        }
       }
     }
   }
+}
+
+void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights,
+                  std::span<const ChannelConfig> configs, const Machine& machine,
+                  std::string& image) {
+  const std::size_t begin = image.size();
+  image.resize(begin + static_cast<std::size_t>(filter_bytes(shape, machine)), '\0');
+  pack_filters(shape, weights, configs, machine, std::span(image).subspan(begin));
 }
 
 UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::int8_t> image,
@@ -132,38 +164,28 @@ UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::in
   const SlabGeometry slab(shape, machine);
   const auto taps = array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
                                machine.word_bytes());
-  UnpackedFilters filters;
-  for (const Tap& tap : taps) filters.depth += tap.channels;
-  filters.weights.resize(static_cast<std::size_t>(filters.depth * shape.out_channels));
-  std::vector<std::int32_t> sums(static_cast<std::size_t>(shape.out_channels), 0);
-  for (std::int64_t first = 0; first < shape.out_channels; first += slab.channels) {
-    const std::int8_t* base = image.data() + first / slab.channels * slab.bytes;
-    const std::int64_t in_pass = std::min(slab.channels, shape.out_channels - first);
-    for (std::int64_t c = 0; c < in_pass; ++c) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, base + c * 8, sizeof word);
-      filters.configs.push_back(decode_channel_config(word));
-    }
-    for (std::int64_t c = 0; c < in_pass; c += slab.lanes) {
-      const std::int64_t n = std::min(slab.lanes, in_pass - c);
-      std::int32_t* sum = sums.data() + first + c;
-      float* to = filters.weights.data() + first + c;
-      for (const Tap& tap : taps) {
-        const std::int8_t* from = base + slab.weight(c / slab.lanes, tap.step, tap.row);
-        for (std::int64_t k = 0; k < tap.channels; ++k) {
-          for (std::int64_t lane = 0; lane < n; ++lane) {
-            to[lane] = static_cast<float>(from[lane]);
-            sum[lane] += std::abs(static_cast<std::int32_t>(from[lane]));
-          }
-          from += slab.lanes;
-          to += shape.out_channels;
-        }
+  UnpackedFilters filters{.weights = {padded_depth(taps), shape.out_channels}};
+  for (std::int64_t co = 0; co < shape.out_channels; ++co) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, image.data() + co / slab.channels * slab.bytes + co % slab.channels * 8,
+                sizeof word);
+    filters.configs.push_back(decode_channel_config(word));
+  }
+  for (std::int64_t co = 0; co < shape.out_channels; co += slab.lanes) {
+    const std::int64_t lanes = std::min(slab.lanes, shape.out_channels - co);
+    const std::int8_t* base = image.data() + co / slab.channels * slab.bytes;
+    std::int64_t depth = 0;
+    for (const Tap& tap : taps) {
+      const std::int8_t* from =
+          base + slab.weight(co % slab.channels / slab.lanes, tap.step, tap.row);
+      for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        std::int8_t* to = filters.weights.codes.data() + filters.weights.index(depth, co + lane);
+        copy_column(from + lane, slab.lanes, tap.channels, to);
       }
+      depth += round_up(tap.channels, kDotLength);
     }
   }
-  for (const std::int32_t sum : sums) {
-    filters.largest_sum = std::max<std::int64_t>(filters.largest_sum, sum);
-  }
+  filters.weights.set_offsets();
   return filters;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "isa/xdnn/instructions.h"
+#include "isa/xdnn/int8_matrix.h"
 #include "isa/xdnn/machine.h"
 
 namespace workbench::xdnn {
@@ -59,20 +60,25 @@ struct FilterShape {
 };
 FilterShape filter_shape(const Conv& conv);
 
-// Appends the slabs of all passes to `image`. `weights`: [out][in][kernel_h][kernel_w], int8;
-// `configs`: one per output channel.
+// Size of the slabs of all passes.
+std::int64_t filter_bytes(const FilterShape& shape, const Machine& machine);
+// Writes the slabs of all passes to `image`, which is filter_bytes() of zeros. `weights`:
+// [out][in][kernel_h][kernel_w], int8; `configs`: one per output channel.
+void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights,
+                  std::span<const ChannelConfig> configs, const Machine& machine,
+                  std::span<char> image);
+// The same, appended to `image`.
 void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights,
                   std::span<const ChannelConfig> configs, const Machine& machine,
                   std::string& image);
 
-// The inverse, as the array sees it: weights as float [K][out_channels], K running over
-// array_taps' channels in order, and the configuration of each output channel.
+// The inverse, as the array sees it. The weights' depth runs over array_taps' channels in order,
+// each tap padded with zeros to a multiple of kDotLength channels.
 struct UnpackedFilters {
-  std::vector<float> weights;
-  std::vector<ChannelConfig> configs;
-  std::int64_t depth = 0;        // K
-  std::int64_t largest_sum = 0;  // max over output channels of sum |w|
+  PackedMatrix weights;                // [padded_depth(taps)][out_channels]
+  std::vector<ChannelConfig> configs;  // of each output channel
 };
+std::int64_t padded_depth(std::span<const Tap> taps);
 UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::int8_t> image,
                                const Machine& machine);
 

@@ -68,6 +68,7 @@ struct Execute {
                                         const std::vector<std::int8_t>& in) const {
     std::vector<std::int8_t> out(static_cast<std::size_t>(s.out_h * s.out_w * s.channels));
     std::vector<std::int32_t> sum(static_cast<std::size_t>(s.channels));
+    const Rescale rescale = step.rescale;  // own copy: bytes written could be anybody's
     for (std::int64_t p = 0; p < s.out_h * s.out_w; ++p) {
       std::fill(sum.begin(), sum.end(), 0);
       for_each_in_window(s, p, [&](std::int64_t pixel) {
@@ -76,7 +77,7 @@ struct Execute {
       });
       std::int8_t* to = out.data() + p * s.channels;
       for (std::size_t c = 0; c < sum.size(); ++c) {
-        to[c] = saturate(round_shift(sum[c] * step.rescale.scale, step.rescale.shift));
+        to[c] = saturate(round_shift(sum[c] * rescale.scale, rescale.shift));
       }
     }
     return out;
@@ -86,9 +87,13 @@ struct Execute {
     const Operands operands = am_operands(step);
     Result result{.am = operands.results[0], .pixels = read(operands.sources[0], op.tail.pre_relu)};
     const std::vector<std::int8_t> other = read(operands.sources[1], op.tail.pre_relu);
-    for (std::size_t i = 0; i < other.size(); ++i) {
-      const std::int64_t sum = std::int64_t{result.pixels[i]} + other[i];
-      result.pixels[i] = saturate(round_shift(sum * step.rescale.scale, step.rescale.shift));
+    const Rescale rescale = step.rescale;  // own copy: bytes written could be anybody's
+    std::int8_t* const sums = result.pixels.data();
+    const std::int8_t* const addends = other.data();
+    const std::size_t count = other.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int64_t sum = std::int64_t{sums[i]} + addends[i];
+      sums[i] = saturate(round_shift(sum * rescale.scale, rescale.shift));
     }
     if (op.relu) relu_in_place(result.pixels);
     return result;

@@ -18,8 +18,9 @@ Overlay::Overlay(const Program& p, const Machine& m, const SimulateOptions& o)
       probes_of_(p.steps.size()) {
   memory.word_bytes = machine.word_bytes();
   memory.am.assign(static_cast<std::size_t>(machine.am_words() * memory.word_bytes), 0);
+  memory.ddr.reserve(static_cast<std::size_t>(program.ddr_bytes));
+  memory.ddr.assign(program.constants.begin(), program.constants.end());
   memory.ddr.resize(static_cast<std::size_t>(program.ddr_bytes));
-  std::copy(program.constants.begin(), program.constants.end(), memory.ddr.begin());
   resources.dispatch = recorder.add_resource("dispatch");
   resources.filters = recorder.add_resource("filters");
   resources.tiles = recorder.add_resource("tiles");
