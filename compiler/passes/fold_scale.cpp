@@ -5,50 +5,57 @@
 #include "compiler/passes/channel_affine.h"
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
+#include "core/parallel.h"
 
 namespace workbench {
 
 namespace {
 
-// Multiplies weights [A, B, ...] by scale[channel_of(a, b)].
+constexpr std::int64_t kParallelElements = 1 << 16;  // below this threads cost more than they save
+
+// Weights seen as [rows, columns, ...] times scale[channel_of(row, column)].
 template <typename ChannelOf>
-Tensor scaled_weights(Tensor weights, const std::vector<double>& scale, ChannelOf channel_of) {
-  const std::int64_t rows = weights.dim(0), columns = weights.dim(1);
+Tensor scaled_weights(const Tensor& weights, std::int64_t rows, std::int64_t columns,
+                      const std::vector<double>& scale, ChannelOf channel_of) {
   const std::int64_t inner = rows * columns == 0 ? 0 : weights.size() / (rows * columns);
-  float* element = weights.mutable_values<float>().data();
-  for (std::int64_t a = 0; a < rows; ++a) {
+  Tensor scaled = Tensor::uninitialized(ElementType::Float32, weights.shape(), weights.layout());
+  const float* from = weights.values<float>().data();
+  float* to = scaled.mutable_values<float>().data();
+  parallel_for(rows, rows * columns * inner < kParallelElements ? 1 : 0, [&](std::int64_t a) {
     for (std::int64_t b = 0; b < columns; ++b) {
       const double factor = scale[static_cast<std::size_t>(channel_of(a, b))];
-      for (std::int64_t i = 0; i < inner; ++i, ++element) {
-        *element = static_cast<float>(double{*element} * factor);
+      const std::int64_t begin = (a * columns + b) * inner;
+      for (std::int64_t i = begin; i < begin + inner; ++i) {
+        to[i] = static_cast<float>(double{from[i]} * factor);
       }
     }
-  }
-  return weights;
+  });
+  return scaled;
 }
 
 Tensor scaled_outputs(const Op& op, const Tensor& weights, const std::vector<double>& scale) {
-  if (const auto* gemm = std::get_if<Gemm>(&op)) {
-    const bool transposed = gemm->transpose_b;
-    return scaled_weights(weights, scale,
-                          [=](std::int64_t a, std::int64_t b) { return transposed ? a : b; });
+  const auto by_row = [](std::int64_t a, std::int64_t) { return a; };
+  const auto by_column = [](std::int64_t, std::int64_t b) { return b; };
+  if (const auto* gemm = std::get_if<Gemm>(&op); gemm != nullptr && !gemm->transpose_b) {
+    return scaled_weights(weights, weights.dim(0), weights.dim(1), scale, by_column);
   }
   if (const auto* conv = std::get_if<ConvTranspose>(&op)) {
     const std::int64_t inputs_per_group = weights.dim(0) / conv->groups;
     const std::int64_t outputs_per_group = weights.dim(1);
-    return scaled_weights(weights, scale, [=](std::int64_t a, std::int64_t b) {
-      return a / inputs_per_group * outputs_per_group + b;
-    });
+    return scaled_weights(weights, weights.dim(0), outputs_per_group, scale,
+                          [=](std::int64_t a, std::int64_t b) {
+                            return a / inputs_per_group * outputs_per_group + b;
+                          });
   }
-  return scaled_weights(weights, scale, [](std::int64_t a, std::int64_t) { return a; });
+  return scaled_weights(weights, weights.dim(0), 1, scale, by_row);
 }
 
 Tensor scaled_inputs(const Conv& conv, const Tensor& weights, const std::vector<double>& scale) {
   const std::int64_t outputs_per_group = weights.dim(0) / conv.groups;
   const std::int64_t inputs_per_group = weights.dim(1);
-  return scaled_weights(weights, scale, [=](std::int64_t a, std::int64_t b) {
-    return a / outputs_per_group * inputs_per_group + b;
-  });
+  return scaled_weights(
+      weights, weights.dim(0), inputs_per_group, scale,
+      [=](std::int64_t a, std::int64_t b) { return a / outputs_per_group * inputs_per_group + b; });
 }
 
 bool is_linear(const Op& op) {

@@ -62,13 +62,18 @@ Tensor weight_codes(const Tensor& weights, const WeightView& view,
   const std::span<std::int8_t> out = codes.mutable_values<std::int8_t>();
   parallel_for(view.rows(), view.threads(), [&](std::int64_t i) {
     const std::span<const float> row = view.row(i);
-    std::int8_t* target = out.data() + i * view.inner;
+    const std::int64_t inner = view.inner;
+    const double limit = high;
+    std::int8_t* target = out.data() + i * inner;
     const double threshold = thresholds[static_cast<std::size_t>(i % view.axis)];
     const double gain = threshold > 0 ? high / threshold : 0.0;
-    for (std::size_t k = 0; k < row.size(); ++k) {
-      const double scaled = std::clamp(static_cast<double>(row[k]) * gain, -high, high);
-      const double half = std::copysign(0.5, scaled);
-      target[k] = static_cast<std::int8_t>(static_cast<std::int32_t>(scaled + half));
+    const float* values = row.data();
+    for (std::int64_t k = 0; k < inner; ++k) {  // of locals alone: it becomes vector code
+      const double scaled = static_cast<double>(values[k]) * gain;
+      const double above = scaled > -limit ? scaled : -limit;
+      const double clamped = above < limit ? above : limit;
+      const double rounded = clamped + std::copysign(0.5, clamped);
+      target[k] = static_cast<std::int8_t>(static_cast<std::int32_t>(rounded));
     }
   });
   return codes;
