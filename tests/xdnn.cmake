@@ -26,3 +26,19 @@ workbench_test(xdnn_isa_property_test LABEL property
 workbench_test(xdnn_compiler_test LABEL unit
   SOURCES unit/xdnn_compile_test.cpp unit/xdnn_support_test.cpp unit/xdnn_waits_test.cpp
   LIBRARIES xdnn_test_programs)
+workbench_test(xdnn_program_file_test LABEL unit
+  SOURCES unit/xdnn_program_file_test.cpp
+  LIBRARIES xdnn_test_programs)
+workbench_test(xdnn_program_file_property_test LABEL property
+  SOURCES property/xdnn_program_file_test.cpp
+  LIBRARIES xdnn_test_programs)
+workbench_test(disassembly_test LABEL golden
+  SOURCES golden/disassembly_test.cpp
+  LIBRARIES xdnn_test_programs)
+
+workbench_test(sim_common_test LABEL unit SYSTEMC
+  SOURCES unit/xdnn_arbiter_test.cpp unit/xdnn_recorder_test.cpp
+  LIBRARIES workbench::sim_common)
+workbench_test(xdnn_simulate_test LABEL unit SYSTEMC
+  SOURCES unit/xdnn_hazard_test.cpp unit/xdnn_simulate_test.cpp
+  LIBRARIES xdnn_test_programs workbench::sim_xdnn workbench::golden workbench::verdict)

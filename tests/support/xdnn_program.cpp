@@ -44,6 +44,7 @@ Graph every_instruction() {
   x = b.binary("sum", Binary::Kind::Add, x, branch);
   x = b.add("average", AveragePool{.window = square_window(2, 2)}, {x});
   x = b.add("gate", Activate{{.kind = Activation::Kind::Sigmoid}}, {x});
+  x = b.add("peak", MaxPool{.window = square_window(3, 1, 1)}, {x});
   x = b.conv("conv2", x, 8, square_window(3));
   b.output(x);
   Resize twice{.scales = {1, 1, 2, 2}, .sizes = {1, 8, 4, 4}};
