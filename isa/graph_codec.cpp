@@ -117,22 +117,41 @@ template <typename T>
 requires std::integral<T> || std::is_enum_v<T>
 void put(file::Attribute& to, T from) { to.add_ints(static_cast<std::int64_t>(from)); }
 
-void get(const file::Attribute& from, std::vector<std::int64_t>& to) {
+// The last enumerator of each enumeration in a file: all are dense from 0.
+constexpr auto last(Activation::Kind) { return Activation::Kind::Exp; }
+constexpr auto last(Binary::Kind) { return Binary::Kind::Div; }
+constexpr auto last(Pad::Mode) { return Pad::Mode::Edge; }
+constexpr auto last(Resize::Coordinates) { return Resize::Coordinates::TfCropAndResize; }
+constexpr auto last(Resize::Nearest) { return Resize::Nearest::Ceil; }
+constexpr auto last(Reduce::Kind) { return Reduce::Kind::Max; }
+constexpr auto last(Rounding) { return Rounding::TowardZero; }
+constexpr auto last(Layout) { return Layout::Oihw; }
+constexpr auto last(ElementType) { return ElementType::Bool; }
+
+template <typename T>
+T decode_enumerator(std::int64_t code, const std::string& name, std::string_view what) {
+  if (code < 0 || code > static_cast<std::int64_t>(last(T{}))) {
+    fail("{}: not a program: {} {}", name, what, code);
+  }
+  return static_cast<T>(code);
+}
+
+// An attribute into a member; one of another kind than the member leaves it as it is.
+void get(const file::Attribute& from, std::vector<std::int64_t>& to, const std::string&) {
   to.assign(from.ints().begin(), from.ints().end());
 }
-void get(const file::Attribute& from, std::vector<float>& to) {
+void get(const file::Attribute& from, std::vector<float>& to, const std::string&) {
   to.assign(from.floats().begin(), from.floats().end());
 }
-void get(const file::Attribute& from, float& to) {
+void get(const file::Attribute& from, float& to, const std::string&) {
   if (from.floats_size() == 1) to = from.floats(0);
 }
 template <typename T>
 requires std::integral<T> || std::is_enum_v<T>
-void get(const file::Attribute& from, T& to) {
+void get(const file::Attribute& from, T& to, const std::string& name) {
   if (from.ints_size() != 1) return;
   if constexpr (std::is_enum_v<T>) {
-    // Enumerators are dense from 0 and few; a byte is a generous bound that op_name() still checks.
-    if (from.ints(0) >= 0 && from.ints(0) < 10) to = static_cast<T>(from.ints(0));
+    to = decode_enumerator<T>(from.ints(0), name, from.name());
   } else {
     to = static_cast<T>(from.ints(0));
   }
@@ -170,22 +189,16 @@ Shape decode_shape(const auto& dims, const std::string& name) {
   return shape;
 }
 
-ElementType decode_type(int type, const std::string& name) {
-  if (type < 0 || type > static_cast<int>(ElementType::Bool)) {
-    fail("{}: not a program: element type {}", name, type);
-  }
-  return static_cast<ElementType>(type);
-}
-
 Tensor decode(const file::Tensor& message, const std::string& name) {
   const Shape shape = decode_shape(message.shape(), name);
-  const ElementType type = decode_type(message.type(), name);
+  const ElementType type = decode_enumerator<ElementType>(message.type(), name, "element type");
   const std::int64_t bytes = element_count(shape) * element_bytes(type);
   if (bytes != static_cast<std::int64_t>(message.data().size())) {
     fail("{}: not a program: tensor of shape {} with {} bytes", name, to_string(shape),
          message.data().size());
   }
-  Tensor tensor = Tensor::uninitialized(type, shape, static_cast<Layout>(message.layout()));
+  Tensor tensor = Tensor::uninitialized(
+      type, shape, decode_enumerator<Layout>(message.layout(), name, "layout"));
   std::memcpy(tensor.mutable_data(), message.data().data(), message.data().size());
   return tensor;
 }
@@ -235,19 +248,20 @@ namespace {
 
 Value decode_value(const file::Value& v, const std::string& name) {
   Value value{.name = v.name(), .shape = decode_shape(v.shape(), name)};
-  value.type = decode_type(v.type(), name);
+  value.type = decode_enumerator<ElementType>(v.type(), name, "element type");
   if (v.has_constant()) value.constant = decode(v.constant(), name);
   if (!v.has_quantization()) return value;
   const file::Quantization& q = v.quantization();
   if (q.bits() < 2 || q.bits() > 32 || q.thresholds_size() == 0) {
     fail("{}: not a program: quantization of '{}'", name, v.name());
   }
-  value.quantization = Quantization{.bits = q.bits(),
-                                    .is_signed = q.is_signed(),
-                                    .thresholds = {q.thresholds().begin(), q.thresholds().end()},
-                                    .zero_points = {q.zero_points().begin(), q.zero_points().end()},
-                                    .axis = q.axis(),
-                                    .rounding = static_cast<Rounding>(q.rounding())};
+  value.quantization =
+      Quantization{.bits = q.bits(),
+                   .is_signed = q.is_signed(),
+                   .thresholds = {q.thresholds().begin(), q.thresholds().end()},
+                   .zero_points = {q.zero_points().begin(), q.zero_points().end()},
+                   .axis = q.axis(),
+                   .rounding = decode_enumerator<Rounding>(q.rounding(), name, "rounding")};
   return value;
 }
 
@@ -273,7 +287,7 @@ Graph decode(const file::Graph& message, const std::string& name) {
         [&](auto& op) {
           op_fields(op, [&](const char* field, auto& member) {
             for (const file::Attribute& attribute : n.attributes()) {
-              if (attribute.name() == field) get(attribute, member);
+              if (attribute.name() == field) get(attribute, member, name);
             }
           });
         },
