@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "isa/xdnn/int8_matrix.h"
 #include "isa/yaml_fields.h"
 
 namespace workbench::xdnn {
@@ -24,6 +25,11 @@ std::string contradiction(const Machine& machine) {
   if (machine.filters.steps_max < machine.filters.buffer_steps) {
     return fmt::format("filters.steps_max ({}) is smaller than filters.buffer_steps ({})",
                        machine.filters.steps_max, machine.filters.buffer_steps);
+  }
+  constexpr std::int64_t kProductsMax = kDepthMax / 2;  // taps may be padded to whole dot products
+  if (machine.filters.steps_max * machine.array.rows > kProductsMax) {
+    return fmt::format("filters.steps_max ({}) x array.rows ({}) must be at most {}",
+                       machine.filters.steps_max, machine.array.rows, kProductsMax);
   }
   return "";
 }

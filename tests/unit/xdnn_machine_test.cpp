@@ -148,6 +148,10 @@ TEST(XdnnMachine, knobs_that_contradict_each_other_are_refused) {
             "m.yaml:1: array.rows must be a multiple of 16, found 100");
   EXPECT_EQ(message_of("filters:\n  steps_max: 31\n"),
             "m.yaml:1: filters.steps_max (31) is smaller than filters.buffer_steps (32)");
+  // Longer sums of 8-bit products would not fit the 32 bits they are modelled in.
+  EXPECT_EQ(message_of("filters:\n  steps_max: 683\n"),
+            "m.yaml:1: filters.steps_max (683) x array.rows (96) must be at most 65536");
+  EXPECT_EQ(message_of("filters:\n  steps_max: 682\n"), "accepted");
 }
 
 TEST(XdnnMachine, a_file_that_is_not_there_is_named) {
