@@ -1,31 +1,80 @@
 #include "sim/xdnn/host.h"
 
-#include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "core/eval/evaluate.h"
 #include "isa/xdnn/semantics.h"
 
 namespace workbench::xdnn {
 
-Tensor nchw_from_pixels(std::span<const std::int8_t> pixels, std::int64_t channels,
-                        std::int64_t height, std::int64_t width) {
-  Tensor tensor =
-      Tensor::uninitialized(ElementType::Int8, {1, channels, height, width}, Layout::Nchw);
-  const auto out = tensor.mutable_values<std::int8_t>();
-  const std::int64_t count = height * width;
-  constexpr std::int64_t kBlock = 64;  // both sides of the transpose stay in the L1 cache
-  for (std::int64_t p0 = 0; p0 < count; p0 += kBlock) {
-    const std::int64_t p1 = std::min(count, p0 + kBlock);
-    for (std::int64_t c0 = 0; c0 < channels; c0 += kBlock) {
-      const std::int64_t c1 = std::min(channels, c0 + kBlock);
-      for (std::int64_t c = c0; c < c1; ++c) {
-        std::int8_t* to = out.data() + c * count;
-        const std::int8_t* from = pixels.data() + c;
-        for (std::int64_t p = p0; p < p1; ++p) to[p] = from[p * channels];
-      }
+namespace {
+
+// Eight bytes of eight rows, transposed by swapping ever smaller quarters.
+void transpose_8x8(const std::int8_t* from, std::int64_t from_stride, std::int8_t* to,
+                   std::int64_t to_stride) {
+  std::array<std::uint64_t, 8> rows{};
+  for (std::size_t i = 0; i < 8; ++i) {
+    std::memcpy(&rows[i], from + static_cast<std::int64_t>(i) * from_stride, 8);
+  }
+  const auto swap = [&rows](std::size_t distance, std::uint64_t mask) {
+    for (std::size_t i = 0; i < 8; ++i) {
+      if ((i & distance) != 0) continue;
+      std::uint64_t &a = rows[i], &b = rows[i + distance];
+      const std::uint64_t difference = ((a >> (8 * distance)) ^ b) & mask;
+      a ^= difference << (8 * distance);
+      b ^= difference;
+    }
+  };
+  swap(4, 0x00000000ffffffffU);
+  swap(2, 0x0000ffff0000ffffU);
+  swap(1, 0x00ff00ff00ff00ffU);
+  for (std::size_t i = 0; i < 8; ++i) {
+    std::memcpy(to + static_cast<std::int64_t>(i) * to_stride, &rows[i], 8);
+  }
+}
+
+// Pixels of `channels` bytes, `stride` bytes apart, to planes [channels][count].
+void planes_from_pixels(const std::int8_t* from, std::int64_t stride, std::int64_t channels,
+                        std::int64_t count, std::int8_t* to) {
+  const std::int64_t whole_channels = channels / 8 * 8, whole_count = count / 8 * 8;
+  for (std::int64_t p = 0; p < whole_count; p += 8) {
+    for (std::int64_t c = 0; c < whole_channels; c += 8) {
+      transpose_8x8(from + p * stride + c, stride, to + c * count + p, count);
     }
   }
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const std::int64_t first = c < whole_channels ? whole_count : 0;
+    for (std::int64_t p = first; p < count; ++p) to[c * count + p] = from[p * stride + c];
+  }
+}
+
+Tensor uninitialized_image(std::int64_t channels, std::int64_t height, std::int64_t width) {
+  return Tensor::uninitialized(ElementType::Int8, {1, channels, height, width}, Layout::Nchw);
+}
+
+}  // namespace
+
+Tensor nchw_from_pixels(std::span<const std::int8_t> pixels, std::int64_t channels,
+                        std::int64_t height, std::int64_t width) {
+  Tensor tensor = uninitialized_image(channels, height, width);
+  planes_from_pixels(pixels.data(), channels, channels, height * width,
+                     tensor.mutable_values<std::int8_t>().data());
   return tensor;
+}
+
+Tensor nchw_from_am(const Memory& memory, const AmTensor& tensor) {
+  const std::int64_t count = tensor.height * tensor.width;
+  Tensor result = uninitialized_image(tensor.channels, tensor.height, tensor.width);
+  std::int8_t* planes = result.mutable_values<std::int8_t>().data();
+  std::int64_t word = tensor.address;
+  for (const SectionSlice& slice : section_slices(tensor, memory.word_bytes)) {
+    planes_from_pixels(memory.am.data() + word * memory.word_bytes + slice.first_byte,
+                       memory.word_bytes, slice.channels, count,
+                       planes + slice.first_channel * count);
+    word += count;
+  }
+  return result;
 }
 
 std::vector<std::int8_t> pixels_from_nchw(const Tensor& tensor) {

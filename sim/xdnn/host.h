@@ -40,6 +40,8 @@ class Host {
 // [height][width][channels] bytes as a [1, C, H, W] tensor, and back.
 Tensor nchw_from_pixels(std::span<const std::int8_t> pixels, std::int64_t channels,
                         std::int64_t height, std::int64_t width);
+// What nchw_from_pixels makes of read_am().
+Tensor nchw_from_am(const Memory& memory, const AmTensor& tensor);
 std::vector<std::int8_t> pixels_from_nchw(const Tensor& tensor);
 
 }  // namespace workbench::xdnn

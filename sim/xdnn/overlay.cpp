@@ -72,8 +72,7 @@ void Overlay::collect(std::int32_t instruction) {
     const Probe& probe = program.probes[i];
     const AmTensor where{probe.address, probe.channels, probe.height,
                          probe.width,   probe.layout,   probe.start_channel};
-    tensors[probe.value] =
-        nchw_from_pixels(read_am(memory, where), probe.channels, probe.height, probe.width);
+    tensors[probe.value] = nchw_from_am(memory, where);
   }
 }
 
