@@ -78,16 +78,16 @@ void multiply_tile(const std::uint8_t* a, const PackedMatrix& b, std::int64_t bl
     }
   }
   for (std::int64_t k = 0; k < b.depth; k += kDotLength) {
-    for (std::int64_t j = 0; j < kDotLength; ++j) {
-      std::int16_t weights[kTileColumns];
+    std::int16_t weights[kDotLength][kTileColumns];
+    for (std::int64_t lane = 0; lane < kTileColumns; ++lane) {
+      for (std::int64_t j = 0; j < kDotLength; ++j) weights[j][lane] = code[lane * kDotLength + j];
+    }
+    for (std::int64_t r = 0; r < kTileRows; ++r) {
+      const std::uint8_t* x = a + r * b.depth + k;
+      const std::int16_t x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
       for (std::int64_t lane = 0; lane < kTileColumns; ++lane) {
-        weights[lane] = code[lane * kDotLength + j];
-      }
-      for (std::int64_t r = 0; r < kTileRows; ++r) {
-        const std::int16_t x = a[r * b.depth + k + j];
-        for (std::int64_t lane = 0; lane < kTileColumns; ++lane) {
-          sums[r][lane] += static_cast<std::uint32_t>(weights[lane] * x);
-        }
+        sums[r][lane] += static_cast<std::uint32_t>(weights[0][lane] * x0 + weights[1][lane] * x1 +
+                                                    weights[2][lane] * x2 + weights[3][lane] * x3);
       }
     }
     code += kTileColumns * kDotLength;
