@@ -164,6 +164,8 @@ UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::in
   const SlabGeometry slab(shape, machine);
   const auto taps = array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
                                machine.word_bytes());
+  const std::int64_t products = shape.in_channels * shape.kernel_h * shape.kernel_w;
+  CHECK(products <= kDepthMax, "{} products in a sum", products);
   UnpackedFilters filters{.weights = {padded_depth(taps), shape.out_channels}};
   for (std::int64_t co = 0; co < shape.out_channels; ++co) {
     std::uint64_t word = 0;

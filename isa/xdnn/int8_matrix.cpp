@@ -16,7 +16,7 @@ PackedMatrix::PackedMatrix(std::int64_t rows, std::int64_t width)
       columns(width),
       codes(static_cast<std::size_t>(rows * blocks() * kTileColumns), 0),
       offsets(static_cast<std::size_t>(blocks() * kTileColumns), 0) {
-  CHECK(depth % kDotLength == 0 && depth <= kDepthMax, "depth {}", depth);
+  CHECK(depth % kDotLength == 0, "depth {}", depth);
 }
 
 std::int64_t PackedMatrix::blocks() const { return ceil_div(columns, kTileColumns); }

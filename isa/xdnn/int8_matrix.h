@@ -36,7 +36,7 @@ using TileRow = std::array<std::int32_t, kTileColumns>;
 using Tile = std::array<TileRow, kTileRows>;
 
 // Row r of the result: (a[r][...] - 128) * columns [32 * block, 32 * block + 32) of b. `a` is
-// uint8 [kTileRows][b.depth]; exact up to a depth of kDepthMax.
+// uint8 [kTileRows][b.depth]; exact as long as at most kDepthMax weights of a column are not 0.
 void multiply_tile(const std::uint8_t* a, const PackedMatrix& b, std::int64_t block, Tile& result);
 
 }  // namespace workbench::xdnn
