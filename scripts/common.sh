@@ -1,6 +1,8 @@
 # Sourced by the other scripts: installing what is missing, configuring and building.
 
 root="$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+# One compiler cache serves every clone: paths inside the tree count from its root.
+export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1
 
 say() { echo "workbench: $*" >&2; }
 
