@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "sim/common/clock.h"
+#include "sim/common/stack_bounds.h"
 #include "sim/xdnn/conv_unit.h"
 #include "sim/xdnn/host.h"
 #include "sim/xdnn/overlay.h"
@@ -127,6 +128,7 @@ SimulationResult simulate(const Program& program, const Machine& machine,
   StreamUnit download("download", overlay, Unit::Download, Client::Download);
   StreamUnit upload("upload", overlay, Unit::Upload, Client::Upload);
   try {
+    const sim::StackBounds own_stack;
     sc_core::sc_start();
   } catch (const sc_core::sc_report& report) {  // what a process threw, in the kernel's wrapping
     fail("{}: simulation failed: {}", program.info.network, report.what());
