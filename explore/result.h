@@ -49,8 +49,8 @@ struct RunResult {
 // Values whose signal-to-noise is below the floor.
 std::vector<LayerSignalToNoise> failures(const RunResult& result);
 
-// Bit-exact as far as it was compared, and without hazard: the exit code. A layer drowned in noise is
-// printed as a failure, but how good 8 bits are is another question than whether they are right.
+// Bit-exact as far as it was compared, and without hazard: the exit code. A layer drowned in noise
+// is printed as a failure, but how good 8 bits are is another question than whether they are right.
 bool passed(const RunResult& result);
 
 }  // namespace workbench

@@ -185,13 +185,13 @@ void write_accuracy(Writer& out, const RunResult& result) {
   constexpr std::size_t kShown = 5;  // noise travels on: the first ones say where it begins
   const auto noisy = failures(result);
   for (std::size_t i = 0; i < std::min(kShown, noisy.size()); ++i) {
-    out.line(out.tinted(Tint::Red,
-                        fmt::format("FAIL {}: {:.1f} dB, at least {} dB expected", noisy[i].name,
-                                    noisy[i].decibel, kSignalToNoiseFloorDb)));
+    out.line(
+        out.tinted(Tint::Red, fmt::format("FAIL {}: {:.1f} dB, at least {} dB expected",
+                                          noisy[i].name, noisy[i].decibel, kSignalToNoiseFloorDb)));
   }
   if (noisy.size() > kShown) {
-    out.line(out.tinted(Tint::Red, fmt::format("FAIL and {} more tensors behind these",
-                                               noisy.size() - kShown)));
+    out.line(out.tinted(
+        Tint::Red, fmt::format("FAIL and {} more tensors behind these", noisy.size() - kShown)));
   }
 }
 
