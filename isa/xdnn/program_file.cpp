@@ -141,6 +141,12 @@ void check_indices(const Program& program, const std::string& name) {
   for (const std::int32_t layer : program.info.instruction_layer) {
     if (layer < 0 || layer >= layers) refuse("an instruction belongs to no layer");
   }
+  for (const Step& step : program.steps) {
+    const Tail& t = tail(step.instruction);
+    if (t.source_in_ddr && (t.tile_width < 1 || t.tile_height < 1)) {
+      refuse("an instruction that reads DDR has no tile");
+    }
+  }
   for (const Probe& probe : program.probes) {
     for (const std::int32_t after : probe.after) {
       if (after < 0 || after >= steps) refuse("a tensor is written by no instruction");

@@ -118,6 +118,17 @@ TEST(XdnnProgramFile, tables_that_do_not_fit_together_are_refused) {
             "net.xdnn: not a program: host value 1000");
 }
 
+TEST(XdnnProgramFile, a_tiled_instruction_without_a_tile_is_refused) {
+  EXPECT_EQ(message_after([](xdnn::Program& program) {
+              for (xdnn::Step& step : program.steps) {
+                if (xdnn::tail(step.instruction).source_in_ddr) {
+                  xdnn::tail(step.instruction).tile_width = 0;
+                }
+              }
+            }),
+            "net.xdnn: not a program: an instruction that reads DDR has no tile");
+}
+
 TEST(XdnnProgramFile, a_ddr_smaller_than_its_constants_is_refused) {
   EXPECT_EQ(message_after([](auto& p) { p.ddr_bytes = 3; }),
             "net.xdnn: not a program: 3 bytes of DDR");
