@@ -285,7 +285,8 @@ Program emit(Lowered& lowered, const Machine& machine) {
   }
   add_probes(lowered, machine, program);
   for (const LoweredVolume& v : lowered.volumes) {
-    if (v.first >= 0) program.memory_map.push_back({v.name, v.address, v.words(), v.first, v.last});
+    if (v.first < 0) continue;
+    program.memory_map.push_back({v.name, v.address, v.words(machine.geometry()), v.first, v.last});
   }
   program.info.layers = lowered.layers;
   program.host = std::move(lowered.host);

@@ -23,7 +23,9 @@ struct LoweredVolume {
   // Filled in by place():
   std::int64_t address = -1;
   std::int32_t first = -1, last = -1;  // ops: first writer, last reader
-  std::int64_t words() const { return layout.sections() * height * width; }
+  std::int64_t words(const Geometry& geometry) const {
+    return geometry.words(channels, height, width, layout);
+  }
 };
 
 // A feature map of the quantized graph (or a copy of one): channels [start, start + channels) of

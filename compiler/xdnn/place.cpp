@@ -37,6 +37,7 @@ class Placer {
   }
 
  private:
+  std::int64_t words(const LoweredVolume& v) const { return v.words(machine_.geometry()); }
   LoweredVolume& volume(int id) { return lowered_.volumes[static_cast<std::size_t>(id)]; }
 
   void set_lifetimes() {
@@ -57,7 +58,7 @@ class Placer {
     Problem problem{.capacity = machine_.am_words()};
     for (const LoweredVolume& v : lowered_.volumes) {
       if (v.first < 0) continue;
-      problem.buffers.push_back({v.name, v.words(), v.first, v.last + 1, v.prefer_top});
+      problem.buffers.push_back({v.name, words(v), v.first, v.last + 1, v.prefer_top});
     }
     for (std::size_t i = 0; i < lowered_.ops.size(); ++i) {
       const LoweredOp& op = lowered_.ops[i];
@@ -112,7 +113,7 @@ class Placer {
       if (v.first < 0 || !v.layout.replicated()) continue;
       const bool alive = v.first <= moment && moment <= v.last;
       const bool better = victim == nullptr || (alive && !victim_alive) ||
-                          (alive == victim_alive && v.words() > victim->words());
+                          (alive == victim_alive && words(v) > words(*victim));
       if (better) victim = &v, victim_alive = alive;
     }
     if (victim == nullptr) return false;

@@ -1,6 +1,9 @@
 #include "isa/xdnn/machine.h"
 
+#include <array>
+#include <bit>
 #include <cmath>
+#include <optional>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -9,13 +12,47 @@
 
 namespace workbench::xdnn {
 
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Family>, 4> kFamilies{
+    {{"xdnn_v2", Family::V2},
+     {"xdnn_v3", Family::V3},
+     {"darius", Family::Darius},
+     {"math_engine", Family::MathEngine}}};
+
+std::optional<Family> family_called(std::string_view name) {
+  for (const auto& [known, family] : kFamilies) {
+    if (known == name) return family;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Family Machine::family() const {
+  const auto family = family_called(family_name);
+  CHECK(family.has_value(), "family '{}'", family_name);
+  return *family;
+}
+
+bool Machine::width_aligned() const {
+  return family() == Family::V2 || family() == Family::MathEngine;
+}
+
+bool Machine::serial() const { return family() == Family::V2; }
+
+std::int64_t Machine::word_bytes() const {
+  if (!width_aligned()) return array.rows;
+  return 2 * static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(array.rows)));
+}
+
 std::string contradiction(const Machine& machine) {
   const double ratio = machine.clocks.array / machine.clocks.report;
   if (ratio < 1 || ratio != std::floor(ratio)) {
     return fmt::format("clocks.array ({} MHz) must be a whole multiple of clocks.report ({} MHz)",
                        machine.clocks.array, machine.clocks.report);
   }
-  if (machine.array.rows % 16 != 0) {
+  if (!machine.width_aligned() && machine.array.rows % 16 != 0) {
     return fmt::format("array.rows must be a multiple of 16, found {}", machine.array.rows);
   }
   if (machine.am_words() < 1) {
@@ -27,7 +64,9 @@ std::string contradiction(const Machine& machine) {
                        machine.filters.steps_max, machine.filters.buffer_steps);
   }
   constexpr std::int64_t kProductsMax = kDepthMax / 2;  // taps may be padded to whole dot products
-  if (machine.filters.steps_max * machine.array.rows > kProductsMax) {
+  const std::int64_t products =
+      machine.filters.steps_max * (machine.width_aligned() ? 1 : machine.array.rows);
+  if (products > kProductsMax) {
     return fmt::format("filters.steps_max ({}) x array.rows ({}) must be at most {}",
                        machine.filters.steps_max, machine.array.rows, kProductsMax);
   }
@@ -48,9 +87,9 @@ Machine parse_machine(const std::string& yaml, const std::string& name) {
   } catch (const YAML::Exception& error) {  // e.g. an alias bomb resolved late
     fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
   }
-  if (machine.family != "xdnn_v3") {
-    fail("{}:{}: family must be xdnn_v3, found '{}'", name, root["family"].Mark().line + 1,
-         machine.family);
+  if (!family_called(machine.family_name)) {
+    fail("{}:{}: family must be xdnn_v2, xdnn_v3, darius or math_engine, found '{}'", name,
+         root["family"].Mark().line + 1, machine.family_name);
   }
   if (const std::string what = contradiction(machine); !what.empty()) fail("{}:1: {}", name, what);
   return machine;

@@ -1,4 +1,4 @@
-// The xDNN V3 overlay as numbers: every dimension, clock and constant a model or compiler uses.
+// An xDNN overlay as numbers: every dimension, clock and constant a model or compiler uses.
 // Read from one YAML file per machine in configs/, where each number names its source (xdnn.md) or
 // is marked assumed or calibrated. Rules for the folder: an instruction is one struct
 // (instructions.h), what it does is semantics.h, what it touches is footprint.h, what it costs with
@@ -12,12 +12,22 @@
 
 #include "core/units.h"
 #include "isa/program_info.h"
+#include "isa/xdnn/geometry.h"
 
 namespace workbench::xdnn {
 
 // Accepted range of a knob, ends included.
 struct Range {
   double low = 0, high = 0;
+};
+
+// Which overlay a machine belongs to. What differs is asked by the predicates of Machine, so that
+// few places know the families by name.
+enum class Family {
+  V2,          // rows of an image x output channels, width-aligned memory (xdnn.md 1.3)
+  V3,          // input channels x output channels, replication, tiling (xdnn.md 1.2)
+  Darius,      // V3's channel-aligned memory, 32 or 64 wide (xdnn.md 5.3)
+  MathEngine,  // buffers instead of one memory, a pool beside each conv (xdnn.md 5.3)
 };
 
 struct Machine {
@@ -32,34 +42,42 @@ struct Machine {
     }
   };
   struct Array {
-    std::int64_t rows = 96;  // input channels fed per step = bytes of an AM word
-    std::int64_t columns = 16;
-    std::int64_t weights_per_dsp = 2;  // 8-bit MACs of one DSP per array cycle
+    // Channel-aligned machines: input channels fed per step = codes of an AM word. Width-aligned
+    // ones: pixels of one image row that are computed side by side ("DSP" 28 or 56).
+    std::int64_t rows = 96;
+    std::int64_t columns = 16;         // output channels side by side, per DSP
+    std::int64_t weights_per_dsp = 2;  // output channels of one DSP per array cycle
+    std::int64_t images = 1;           // images of a run that share the weights (V2, 8 bit: 2)
     static constexpr void fields(auto& self, auto&& visit) {
-      visit("rows", self.rows, Range{16, 256});
+      visit("rows", self.rows, Range{1, 256});
       visit("columns", self.columns, Range{1, 256});
       visit("weights_per_dsp", self.weights_per_dsp, Range{1, 4});
+      visit("images", self.images, Range{1, 2});
     }
   };
   struct ActivationMemory {
     std::int64_t size_bytes = 9437184;
     std::int64_t read_ports = 2, write_ports = 2;  // each one word per cycle
     std::int64_t partitions = 3;  // two operands in different ones can be read in one cycle
+    std::int64_t buffers = 0;     // MathEngine: the memory is that many equal buffers; 0: it is one
     static constexpr void fields(auto& self, auto&& visit) {
       visit("size_bytes", self.size_bytes, Range{1024, 1024.0 * 1024 * 1024});
       visit("read_ports", self.read_ports, Range{1, 16});
       visit("write_ports", self.write_ports, Range{1, 16});
       visit("partitions", self.partitions, Range{1, 64});
+      visit("buffers", self.buffers, Range{0, 64});
     }
   };
   struct Filters {
-    std::int64_t buffers = 2;        // ping-pong: one pass is loaded while another computes
-    std::int64_t buffer_steps = 32;  // array steps per output pixel that one buffer holds
-    std::int64_t steps_max = 128;    // beyond: the conv cannot run (half rate from 2 buffers on)
+    std::int64_t buffers = 2;  // ping-pong: one pass is loaded while another computes
+    // Array steps per output pixel (width-aligned: per line of pixels, one input channel under one
+    // kernel tap each) that one buffer holds.
+    std::int64_t buffer_steps = 32;
+    std::int64_t steps_max = 128;  // beyond: the conv cannot run (half rate from 2 buffers on)
     std::int64_t config_bytes_per_channel = 8;
     static constexpr void fields(auto& self, auto&& visit) {
       visit("buffers", self.buffers, Range{1, 2});
-      visit("buffer_steps", self.buffer_steps, Range{1, 4096});
+      visit("buffer_steps", self.buffer_steps, Range{1, 16384});
       visit("steps_max", self.steps_max, Range{1, 16384});
       visit("config_bytes_per_channel", self.config_bytes_per_channel, Range{8, 8});
     }
@@ -93,6 +111,7 @@ struct Machine {
   struct Limits {
     std::int64_t kernel_max = 15, stride_max = 15, pad_max = 15, dilation_max = 16;
     std::int64_t side_max = 4094, channels_max = 4096, upsample_max = 8;
+    std::int64_t filter_max = 0;  // in_ch * kernel_w * kernel_h of a conv; 0: the buffers decide
     static constexpr void fields(auto& self, auto&& visit) {
       visit("kernel_max", self.kernel_max, Range{1, 255});
       visit("stride_max", self.stride_max, Range{1, 255});
@@ -101,6 +120,42 @@ struct Machine {
       visit("side_max", self.side_max, Range{1, 65535});
       visit("channels_max", self.channels_max, Range{1, 65535});
       visit("upsample_max", self.upsample_max, Range{1, 64});
+      visit("filter_max", self.filter_max, Range{0, 1e9});
+    }
+  };
+  // What the overlay has beside the array: 1 or 0.
+  struct Features {
+    std::int64_t replication = 1;  // channels are copied to fill a word (xdnn.md 1.5)
+    std::int64_t tiling = 1;       // hardware-assisted tiling from and to DDR (xdnn.md 4.7)
+    std::int64_t inline_pool = 1;  // a max pool in the conv pipeline
+    std::int64_t prelu = 1;
+    std::int64_t deconv = 1;
+    std::int64_t upsample = 1;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("replication", self.replication, Range{0, 1});
+      visit("tiling", self.tiling, Range{0, 1});
+      visit("inline_pool", self.inline_pool, Range{0, 1});
+      visit("prelu", self.prelu, Range{0, 1});
+      visit("deconv", self.deconv, Range{0, 1});
+      visit("upsample", self.upsample, Range{0, 1});
+    }
+  };
+  // The dedicated first-layer block of throughput mode (xdnn.md 1.7); rows 0: there is none.
+  struct Slice0 {
+    std::int64_t rows = 0, columns = 0;
+    std::int64_t am_bytes = 0;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("rows", self.rows, Range{0, 256});
+      visit("columns", self.columns, Range{0, 256});
+      visit("am_bytes", self.am_bytes, Range{0, 1e9});
+    }
+  };
+  struct Board {
+    std::int64_t engines = 1;    // overlays on the card
+    std::int64_t ddr_banks = 1;  // engine e uses bank e % ddr_banks
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("engines", self.engines, Range{1, 8});
+      visit("ddr_banks", self.ddr_banks, Range{1, 8});
     }
   };
   struct Host {
@@ -113,7 +168,7 @@ struct Machine {
   };
 
   std::string name;
-  std::string family;  // "xdnn_v3"
+  std::string family_name = "xdnn_v3";  // "xdnn_v2", "xdnn_v3", "darius", "math_engine"
   Clocks clocks;
   Array array;
   ActivationMemory am;
@@ -121,11 +176,14 @@ struct Machine {
   Ddr ddr;
   Control control;
   Limits limits;
+  Features features;
+  Slice0 slice0;
+  Board board;
   Host host;
 
   static constexpr void fields(auto& self, auto&& visit) {
     visit("name", self.name);
-    visit("family", self.family);
+    visit("family", self.family_name);
     visit("clocks", self.clocks);
     visit("array", self.array);
     visit("am", self.am);
@@ -133,10 +191,28 @@ struct Machine {
     visit("ddr", self.ddr);
     visit("control", self.control);
     visit("limits", self.limits);
+    visit("features", self.features);
+    visit("slice0", self.slice0);
+    visit("board", self.board);
     visit("host", self.host);
   }
 
-  std::int64_t word_bytes() const { return array.rows; }  // 8-bit channels of one pixel
+  Family family() const;
+  // AM words hold pixels of one row and channel (xdnn.md 1.4 V2), not channels of one pixel (V3).
+  bool width_aligned() const;
+  // Every instruction waits for all before it: the instruction set has no wait bits.
+  bool serial() const;
+  // Requantization by prescale, clamp, scale, clamp, bias (xdnn.md 3.2), not by xdnn.md 3.3.
+  bool prescales() const { return width_aligned(); }
+
+  // Bytes of an AM word: the codes of `rows` channels; or a line of 2 bytes for each pixel, rounded
+  // up to a power of two.
+  std::int64_t word_bytes() const;
+  // Bytes that an address of an instruction counts: width-aligned machines count bytes.
+  std::int64_t address_bytes() const { return width_aligned() ? 1 : word_bytes(); }
+  // Addresses per AM word.
+  std::int64_t word_addresses() const { return word_bytes() / address_bytes(); }
+  Geometry geometry() const { return {word_bytes(), width_aligned() ? array.rows : 0}; }
   std::int64_t am_words() const { return am.size_bytes / word_bytes(); }
   // Output channels of one pass: columns x weights per DSP x array cycles per report cycle.
   std::int64_t pass_channels(bool half_rate) const {

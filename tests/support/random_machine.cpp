@@ -10,7 +10,7 @@ xdnn::Machine random_machine(std::mt19937_64& random) {
   };
   xdnn::Machine machine;
   machine.name = "random";
-  machine.family = "xdnn_v3";
+  machine.family_name = "xdnn_v3";
   machine.array.rows = 16 * between(1, 16);
   machine.array.columns = std::int64_t{1} << between(0, 5);
   machine.array.weights_per_dsp = between(1, 2);

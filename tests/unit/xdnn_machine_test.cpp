@@ -67,10 +67,10 @@ TEST(XdnnMachine, a_given_drain_replaces_the_skew_of_the_array) {
 TEST(XdnnMachine, an_unknown_key_is_answered_with_the_known_ones) {
   EXPECT_EQ(message_of("am:\n  size: 4\n"),
             "m.yaml:4: unknown key 'am.size', expected one of: size_bytes, read_ports, "
-            "write_ports, partitions");
+            "write_ports, partitions, buffers");
   EXPECT_EQ(message_of("amm:\n"),
             "m.yaml:3: unknown key 'amm', expected one of: name, family, clocks, array, am, "
-            "filters, ddr, control, limits, host");
+            "filters, ddr, control, limits, features, slice0, board, host");
 }
 
 TEST(XdnnMachine, a_repeated_key_is_an_error_at_its_second_place) {
@@ -130,7 +130,8 @@ TEST(XdnnMachine, what_is_no_mapping_is_refused) {
 }
 
 TEST(XdnnMachine, another_family_is_refused) {
-  EXPECT_EQ(message("name: m\n\nfamily: pulp\n"), "m.yaml:3: family must be xdnn_v3, found 'pulp'");
+  EXPECT_EQ(message("name: m\n\nfamily: pulp\n"),
+            "m.yaml:3: family must be xdnn_v2, xdnn_v3, darius or math_engine, found 'pulp'");
 }
 
 TEST(XdnnMachine, text_that_is_no_yaml_is_refused_with_its_line) {
