@@ -4,6 +4,7 @@
 
 #include "compiler/xdnn/lowered.h"
 #include "compiler/xdnn/moveops.h"
+#include "compiler/xdnn/order.h"
 
 namespace workbench::xdnn {
 
@@ -50,7 +51,7 @@ void describe_host_steps(const Graph& quantized, const Machine& machine,
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   Program sketch;
   describe_host_steps(quantized, machine, options, sketch);  // refuses before any work is done
-  Lowered lowered = lower(quantized, machine);
+  Lowered lowered = lower(quantized, machine, natural_order(quantized));
   choose_layouts(lowered, machine);
   reuse_operands(lowered);
   const Placement placement = place(lowered, machine);

@@ -47,8 +47,9 @@ std::string layer_text(const Node& node) {
 class Lowering {
  public:
   // `grow`: let concats that extend each other share a volume (concat.h).
-  Lowering(const Graph& graph, const Machine& machine, bool grow)
-      : graph_(graph), machine_(machine), readers_(consumers(graph)), grow_(grow) {
+  Lowering(const Graph& graph, const Machine& machine, std::span<const std::size_t> order,
+           bool grow)
+      : graph_(graph), machine_(machine), order_(order), readers_(consumers(graph)), grow_(grow) {
     result_.graph = &graph;
     result_.value_map.assign(graph.values.size(), -1);
     result_.host.name = graph.name;
@@ -57,15 +58,19 @@ class Lowering {
 
   std::optional<Lowered> run() {
     for (const ValueId id : graph_.inputs) result_.host.inputs.push_back(host_value(id));
-    for (const std::size_t n : schedule()) {
+    for (const std::size_t n : order_) {
       if (fused_.contains(n)) continue;
       const Node& node = graph_.nodes[n];
-      if (!on_accelerator(node)) {
+      const std::size_t before = result_.ops.size();
+      if (!on_accelerator(graph_, node)) {
         host_node(node);
       } else if (std::holds_alternative<Concat>(node.op)) {
         concat(node);
       } else {
         accelerated(n);
+      }
+      for (std::size_t i = before; i < result_.ops.size(); ++i) {
+        result_.ops[i].owner = static_cast<std::ptrdiff_t>(n);
       }
     }
     for (const ValueId id : graph_.outputs) result_.host.outputs.push_back(host_value(id));
@@ -76,34 +81,6 @@ class Lowering {
 
  private:
   const Value& value(ValueId id) const { return graph_.value(id); }
-
-  // Graph order, but a pool comes as soon as its operand is there: the pool engine then works
-  // beside the convolutions that read the same tensor.
-  std::vector<std::size_t> schedule() const {
-    std::vector<std::size_t> order;
-    std::vector<bool> done(graph_.nodes.size(), false);
-    const auto emit = [&](std::size_t n, const auto& self) -> void {
-      order.push_back(n);
-      done[n] = true;
-      for (const std::size_t reader :
-           readers_[static_cast<std::size_t>(graph_.nodes[n].outputs[0])]) {
-        const Op& op = graph_.nodes[reader].op;
-        const bool pool =
-            std::holds_alternative<MaxPool>(op) || std::holds_alternative<AveragePool>(op);
-        if (pool && !done[reader] && on_accelerator(graph_.nodes[reader])) self(reader, self);
-      }
-    };
-    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (!done[n]) emit(n, emit);
-    }
-    return order;
-  }
-
-  bool on_accelerator(const Node& node) const {
-    return !std::holds_alternative<Quantize>(node.op) &&
-           value(node.outputs[0]).type == ElementType::Int8 &&
-           value(node.inputs[0]).type == ElementType::Int8 && !value(node.inputs[0]).constant;
-  }
 
   // --- host -----------------------------------------------------------------------------------
 
@@ -215,7 +192,7 @@ class Lowering {
     if (!std::holds_alternative<workbench::Conv>(node.op) || readers.size() != 1) return -1;
     if (std::count(graph_.outputs.begin(), graph_.outputs.end(), out) > 0) return -1;
     const Node& next = graph_.nodes[readers[0]];
-    const bool pool = std::holds_alternative<MaxPool>(next.op) && on_accelerator(next);
+    const bool pool = std::holds_alternative<MaxPool>(next.op) && on_accelerator(graph_, next);
     return pool ? static_cast<std::ptrdiff_t>(readers[0]) : -1;
   }
 
@@ -314,6 +291,7 @@ class Lowering {
 
   const Graph& graph_;
   const Machine& machine_;
+  std::span<const std::size_t> order_;
   std::vector<std::vector<std::size_t>> readers_;
   bool grow_;
   bool joined_ = true;  // every concat could be laid out
@@ -327,9 +305,16 @@ class Lowering {
 
 }  // namespace
 
-Lowered lower(const Graph& quantized, const Machine& machine) {
-  if (auto lowered = Lowering(quantized, machine, true).run()) return std::move(*lowered);
-  auto lowered = Lowering(quantized, machine, false).run();
+bool on_accelerator(const Graph& graph, const Node& node) {
+  const Value& source = graph.value(node.inputs[0]);
+  return !std::holds_alternative<Quantize>(node.op) &&
+         graph.value(node.outputs[0]).type == ElementType::Int8 &&
+         source.type == ElementType::Int8 && !source.constant;
+}
+
+Lowered lower(const Graph& quantized, const Machine& machine, std::span<const std::size_t> order) {
+  if (auto lowered = Lowering(quantized, machine, order, true).run()) return std::move(*lowered);
+  auto lowered = Lowering(quantized, machine, order, false).run();
   CHECK(lowered.has_value(), "a concat cannot be laid out");
   return std::move(*lowered);
 }

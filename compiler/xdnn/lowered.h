@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct LoweredOp {
   LoweredKind kind = LoweredKind::Conv;
   std::ptrdiff_t node = -1;        // of the quantized graph; -1 for copies, gathers, scatters
   std::ptrdiff_t fused_pool = -1;  // MaxPool node fused behind a Conv
+  std::ptrdiff_t owner = -1;       // node for whose sake this op is there: `node` itself, or the
+                                   // one that needed the copy, gather or scatter
   std::vector<int> sources;        // maps
   int result = -1;                 // map; -1 for Scatter
   GroupBlock block;                // Conv: input and output channels of this instruction
@@ -70,7 +73,11 @@ struct Lowered {
   std::vector<int> value_map;        // graph value -> map, -1: none
 };
 
-Lowered lower(const Graph& quantized, const Machine& machine);
+// The overlay computes it: int8 in, int8 out, and no conversion.
+bool on_accelerator(const Graph& graph, const Node& node);
+
+// `order`: every node once, operands before their readers (order.h).
+Lowered lower(const Graph& quantized, const Machine& machine, std::span<const std::size_t> order);
 
 // Maps that an op reads from / writes to a volume of the AM.
 std::vector<int> volumes_read(const Lowered& lowered, const LoweredOp& op);
