@@ -120,7 +120,7 @@ class Selection {
     fused.kernel_h = window.kernel[0], fused.kernel_w = window.kernel[1];
     fused.stride_h = window.strides[0], fused.stride_w = window.strides[1];
     fused.pad_h = window.pads_begin[0], fused.pad_w = window.pads_begin[1];
-    fused.out_h = result().height, fused.out_w = result().width;
+    fused.out_h = result().height, fused.out_w = fused.conv_outsize_w = result().width;
     fused.conv.tail.inline_maxpool = true;
     return fused;
   }

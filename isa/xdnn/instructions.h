@@ -94,6 +94,7 @@ struct Conv {
   bool relu = false, prelu = false, bias = false;
   std::int64_t inaddr = 0, in_w = 0, in_h = 0, in_ch = 0;
   std::int64_t outaddr = 0, out_w = 0, out_h = 0, out_ch = 0;
+  std::int64_t bypass = 0;  // V2 only; always 0, meaning unknown (xdnn.md 2.2)
   std::int64_t weights_bit = 1;
   Tail tail;
   static constexpr void fields(auto& self, auto&& visit) {
@@ -119,6 +120,7 @@ struct Conv {
     visit("outsize_w", self.out_w);
     visit("outsize_h", self.out_h);
     visit("outchan", self.out_ch);
+    visit("Bypass_Perf_Opt", self.bypass);
     visit("weights_bit", self.weights_bit);
     Tail::fields(self.tail, visit);
   }
@@ -129,8 +131,10 @@ struct Pool {
   static constexpr std::string_view kOpcode = "XNMaxPool";
   bool average = false;
   std::int64_t kernel_w = 1, kernel_h = 1, stride_w = 1, stride_h = 1, pad_w = 0, pad_h = 0;
+  std::int64_t fcmode = 0;  // average pool only; changes nothing here (xdnn.md 2.2)
   std::int64_t inaddr = 0, in_w = 0, in_h = 0, channels = 0;
   std::int64_t outaddr = 0, out_w = 0, out_h = 0;
+  std::int64_t bypass = 0;  // V2 only
   std::int64_t weights_bit = 0;
   Tail tail;
   static constexpr void fields(auto& self, auto&& visit) {
@@ -140,6 +144,7 @@ struct Pool {
     visit("strides_h", self.stride_h);
     visit("paddings_w", self.pad_w);
     visit("paddings_h", self.pad_h);
+    visit("fcmode", self.fcmode);
     visit("inaddr", self.inaddr);
     visit("insize_w", self.in_w);
     visit("insize_h", self.in_h);
@@ -147,6 +152,7 @@ struct Pool {
     visit("outaddr", self.outaddr);
     visit("outsize_w", self.out_w);
     visit("outsize_h", self.out_h);
+    visit("Bypass_Perf_Opt", self.bypass);
     visit("weights_bit", self.weights_bit);
     Tail::fields(self.tail, visit);
   }
@@ -158,6 +164,7 @@ struct ConvPool {
   static constexpr std::string_view kOpcode = "XNMaxPoolPipelined";
   std::int64_t kernel_w = 1, kernel_h = 1, stride_w = 1, stride_h = 1, pad_w = 0, pad_h = 0;
   std::int64_t out_w = 0, out_h = 0;  // after the pool; written to conv.outaddr
+  std::int64_t conv_outsize_w = 0;    // out_w once more, for the vendor's runtime
   Conv conv;
   static constexpr void fields(auto& self, auto&& visit) {
     visit("kernel_w", self.kernel_w);
@@ -189,6 +196,7 @@ struct ConvPool {
     visit("pool_insize_w", self.conv.out_w);
     visit("pool_insize_h", self.conv.out_h);
     visit("pool_inchan", self.conv.out_ch);
+    visit("conv_outsize_w", self.conv_outsize_w);
   }
 };
 
@@ -197,7 +205,9 @@ struct Eltwise {
   static constexpr std::string_view kOpcode = "XNEltwise";
   bool add = true, bn = false, relu = false, prelu = false;
   std::int64_t inaddr_a = 0, inaddr_b = 0, width = 0, height = 0, channels = 0, outaddr = 0;
+  std::int64_t bypass = 0;  // V2 only
   std::int64_t weights_bit = 1;
+  std::int64_t second_source_offset = 0;  // of the second operand in the tile buffers (tiling)
   Tail tail;
   static constexpr void fields(auto& self, auto&& visit) {
     visit("add", self.add);
@@ -210,8 +220,10 @@ struct Eltwise {
     visit("insize_h", self.height);
     visit("inchan", self.channels);
     visit("outaddr", self.outaddr);
+    visit("Bypass_Perf_Opt", self.bypass);
     visit("weights_bit", self.weights_bit);
     Tail::fields(self.tail, visit);
+    visit("EWA_2nd-Src_AM", self.second_source_offset);
   }
 };
 
@@ -271,10 +283,10 @@ struct Scatter {
   Tail tail;
   static constexpr void fields(auto& self, auto&& visit) {
     visit("uram_src", self.am_address);
-    visit("ddr_dst", self.ddr_address);
-    visit("insize_w", self.width);
-    visit("insize_h", self.height);
-    visit("inchan", self.channels);
+    visit("ddr_dest", self.ddr_address);
+    visit("outsize_w", self.width);
+    visit("outsize_h", self.height);
+    visit("outchan", self.channels);
     visit("a0", self.a0);
     visit("b1", self.b1);
     visit("c1", self.c1);
