@@ -36,12 +36,16 @@ struct Quantization {
 
 // How a node's integer accumulator becomes its output code:
 //   out = clamp(round(acc * scale[c] / 2^shift[c])), then the node's activation.
-// Bias, in accumulator units, is part of the accumulator. c = output channel.
+// Bias, in accumulator units, is part of the accumulator. c = output channel. xDNN V2 shifts first
+// and adds the bias last (xdnn.md 3.2):
+//   out = clamp(clamp(round(clamp(round(acc / 2^prescale[c])) * scale[c] / 2^shift[c])) + bias[c]).
 struct Requantize {
   std::vector<std::int32_t> scale;           // one, or one per output channel; 0..65535
   std::vector<std::int32_t> negative_scale;  // used where acc < 0 (PReLU); empty: same as scale
   std::vector<std::int32_t> shift;           // as many as scale; 0..40
-  Rounding rounding = Rounding::HalfUp;      // xdnn.md 3.1: rr rounds half toward +infinity
+  std::vector<std::int32_t> prescale;    // as many as scale, 0..32; empty: no first clamp either
+  bool bias_after = false;               // bias is in output codes, added after rescaling
+  Rounding rounding = Rounding::HalfUp;  // xdnn.md 3.1: rr rounds half toward +infinity
   friend bool operator==(const Requantize&, const Requantize&) = default;
 };
 

@@ -1,4 +1,5 @@
-// Integer parameters of integer nodes: xdnn.md 3.3 (bias, PReLU), 3.6 (scale), 3.7 (weights).
+// Integer parameters of integer nodes: xdnn.md 3.2 and 3.3 (bias, PReLU), 3.6 (scale), 3.7
+// (weights).
 #include "compiler/quantize/parameters.h"
 
 #include <algorithm>
@@ -142,7 +143,9 @@ std::vector<double> weight_thresholds(const Graph& graph, const Node& node, cons
   } else {
     thresholds = largest_weights(view);
   }
-  make_room_for_bias(thresholds, bias_values(graph, node), scales.threshold_in, options);
+  if (!options.limits.bias_after) {
+    make_room_for_bias(thresholds, bias_values(graph, node), scales.threshold_in, options);
+  }
   return thresholds;
 }
 
@@ -152,12 +155,15 @@ double accumulator_unit(double threshold_in, double threshold_weights, double hi
 }
 
 Tensor bias_codes(std::span<const float> bias, const std::vector<double>& thresholds,
-                  double threshold_in, const QuantizeOptions& options) {
+                  const NodeScales& scales, const QuantizeOptions& options) {
   std::vector<std::int32_t> codes;
   codes.reserve(bias.size());
+  const double high = high_code(options);
   for (std::size_t c = 0; c < bias.size(); ++c) {
     const double unit =
-        accumulator_unit(threshold_in, thresholds[c % thresholds.size()], high_code(options));
+        options.limits.bias_after
+            ? scales.threshold_out / high
+            : accumulator_unit(scales.threshold_in, thresholds[c % thresholds.size()], high);
     const double limit = bias_code_limit(options);
     const double code = unit > 0 ? static_cast<double>(bias[c]) / unit : 0.0;
     codes.push_back(static_cast<std::int32_t>(std::round(std::clamp(code, -limit, limit))));
@@ -190,12 +196,17 @@ double slope_of(const Activation& activation, std::size_t channel) {
                                                            : activation.slopes.at(channel));
 }
 
+// Widths of the fields that hold a node's scale and shifts.
+struct ScaleFields {
+  int prescale_max = 0, scale_bits = 16, shift_max = 0;
+};
+
 // The scales of a table are used as they are, once they are known to be what hardware can hold.
-Requantize table_requantize(const LayerQuantization& layer, std::size_t channels, int shift_max,
-                            const QuantizeOptions& options) {
+Requantize table_requantize(const LayerQuantization& layer, std::size_t channels,
+                            const ScaleFields& fields) {
   const bool slopes = !layer.positive_scale.empty();
   const auto& scale = slopes ? layer.positive_scale : layer.scale;
-  const std::int32_t top = slopes ? 255 : (1 << options.limits.scale_bits) - 1;
+  const std::int32_t top = slopes ? 255 : (1 << fields.scale_bits) - 1;
   const auto check = [&](const char* key, const std::vector<std::int32_t>& list, int high) {
     if (list.size() != channels) {
       fail("quantizer table: layer '{}': {}: expected {} channels, found {}", layer.name, key,
@@ -208,11 +219,14 @@ Requantize table_requantize(const LayerQuantization& layer, std::size_t channels
       }
     }
   };
-  check("prescale_shift", layer.prescale_shift, 0);
+  check("prescale_shift", layer.prescale_shift, fields.prescale_max);
   check(slopes ? "posscale" : "scale", scale, top);
-  check("postscale_shift", layer.postscale_shift, shift_max);
+  check("postscale_shift", layer.postscale_shift, fields.shift_max);
   if (slopes) check("negscale", layer.negative_scale, top);
-  return {.scale = scale, .negative_scale = layer.negative_scale, .shift = layer.postscale_shift};
+  Requantize result{
+      .scale = scale, .negative_scale = layer.negative_scale, .shift = layer.postscale_shift};
+  if (fields.prescale_max > 0) result.prescale = layer.prescale_shift;
+  return result;
 }
 
 Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::size_t channels,
@@ -227,9 +241,13 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
       fail("quantizer table: layer '{}': expected posscale and negscale {} PReLU", node.name,
            slopes ? "for its" : "only for a");
     }
-    return table_requantize(*scales.layer, channels, limits.conv_shift_max, options);
+    Requantize result =
+        table_requantize(*scales.layer, channels,
+                         {limits.conv_prescale_max, limits.scale_bits, limits.conv_shift_max});
+    result.bias_after = limits.bias_after;
+    return result;
   }
-  Requantize result;
+  Requantize result{.bias_after = limits.bias_after};
   for (std::size_t c = 0; c < channels; ++c) {
     // In the order of the published formula, sf_in * sf_param / sf_out: ties round as there.
     const double high = high_code(options);
@@ -243,8 +261,9 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
       result.negative_scale.push_back(found.negative);
       result.shift.push_back(found.shift);
     } else {
-      const ScaleShift found =
-          scale_and_shift(multiplier, 0, limits.scale_bits, limits.conv_shift_max);
+      const ScaleShift found = scale_and_shift(multiplier, limits.conv_prescale_max,
+                                               limits.scale_bits, limits.conv_shift_max);
+      if (limits.conv_prescale_max > 0) result.prescale.push_back(found.prescale_shift);
       result.scale.push_back(found.scale);
       result.shift.push_back(found.postscale_shift);
     }
@@ -264,7 +283,7 @@ WeightedParameters weighted_parameters(const Graph& graph, const Node& node,
   WeightedParameters result;
   result.weights = weight_codes(weights, view, thresholds, high_code(options));
   const std::span<const float> bias = bias_values(graph, node);
-  if (!bias.empty()) result.bias = bias_codes(bias, thresholds, scales.threshold_in, options);
+  if (!bias.empty()) result.bias = bias_codes(bias, thresholds, scales, options);
   result.requantize = weighted_requantize(node, scales, channels, thresholds, options);
   // A Quantization has positive thresholds; a channel without weights may have any.
   std::replace(thresholds.begin(), thresholds.end(), 0.0, 1.0);
@@ -277,17 +296,22 @@ WeightedParameters weighted_parameters(const Graph& graph, const Node& node,
 
 Requantize plain_requantize(const Node& node, const NodeScales& scales,
                             const QuantizeOptions& options) {
-  const int shift_max = options.limits.other_shift_max;
+  const auto* pool = std::get_if<AveragePool>(&node.op);
+  const RequantizeLimits& limits = options.limits;
+  const ScaleFields fields = pool != nullptr ? ScaleFields{.scale_bits = limits.average_scale_bits,
+                                                           .shift_max = limits.average_shift_max}
+                                             : ScaleFields{.scale_bits = limits.scale_bits,
+                                                           .shift_max = limits.other_shift_max};
   if (scales.layer != nullptr && !scales.layer->scale.empty()) {
-    return table_requantize(*scales.layer, 1, shift_max, options);
+    return table_requantize(*scales.layer, 1, fields);
   }
   double multiplier = scales.threshold_in / scales.threshold_out;
-  if (const auto* pool = std::get_if<AveragePool>(&node.op)) {
+  if (pool != nullptr) {
     multiplier /=
         static_cast<double>(std::accumulate(pool->window.kernel.begin(), pool->window.kernel.end(),
                                             std::int64_t{1}, std::multiplies<>()));
   }
-  const ScaleShift found = scale_and_shift(multiplier, 0, options.limits.scale_bits, shift_max);
+  const ScaleShift found = scale_and_shift(multiplier, 0, fields.scale_bits, fields.shift_max);
   return {.scale = {found.scale}, .shift = {found.postscale_shift}};
 }
 

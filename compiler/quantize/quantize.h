@@ -16,10 +16,14 @@ namespace workbench {
 
 // What one target's requantization stage can express (xdnn.md 3.6 table).
 struct RequantizeLimits {
-  int scale_bits = 16;
-  int conv_shift_max = 32;   // POSTMAX of V3 8-bit conv
-  int other_shift_max = 40;  // POSTMAX of V3 8-bit scale/eltwise/pool
-  int bias_bits = 24;        // bias is added to the accumulator in this width
+  int scale_bits = 16;        // of convolutions and adds
+  int conv_prescale_max = 0;  // PREMAX of convolutions; 0: they have no prescale
+  int conv_shift_max = 32;    // POSTMAX of V3 8-bit conv
+  int other_shift_max = 40;   // POSTMAX of V3 8-bit scale/eltwise/pool
+  int average_scale_bits = 16;
+  int average_shift_max = 40;  // POSTMAX of average pools
+  int bias_bits = 24;          // bias is added to the accumulator in this width ...
+  bool bias_after = false;     // ... or, as output codes, to what the convolution gives (3.2)
 };
 
 struct QuantizeOptions {
@@ -49,7 +53,7 @@ struct QuantizerTable {
 //  - every graph input stays float and is followed by a Quantize node (TowardZero, xdnn.md 3.1);
 //  - integer nodes (Conv, ConvTranspose, AveragePool, Binary add, MaxPool, Concat, Resize, Reshape
 //    that keeps N,C,H,W meaning, ...) have int8 values with `quantization`, int8 weights (Oihw,
-//    per-channel thresholds), int32 bias in accumulator units, and `requantize`;
+//    per-channel thresholds), int32 bias in accumulator units or output codes, and `requantize`;
 //  - activation of an integer node is None, Relu or PRelu (then requantize.negative_scale is set);
 //  - the rest is float between Dequantize/Quantize nodes, one per value however many read it.
 // Names: what a producer writes keeps its name, be it float or int8; the converted form is called

@@ -32,7 +32,8 @@ LayerQuantization layer_of(const Graph& graph, const Node& node) {
       layer.threshold_params.push_back(thresholds[c % thresholds.size()]);
     }
   }
-  layer.prescale_shift.assign(channels, 0);
+  layer.prescale_shift = requantize.prescale;
+  layer.prescale_shift.resize(channels, 0);
   layer.scale = requantize.scale;
   layer.postscale_shift = requantize.shift;
   if (requantize.negative_scale.empty()) return layer;

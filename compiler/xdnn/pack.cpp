@@ -70,6 +70,7 @@ std::vector<ChannelConfig> channel_configs(const Lowered& lowered, const Lowered
   for (std::int64_t c = op.block.out_begin; c < op.block.out_end; ++c) {
     ChannelConfig config{.enable = true, .scale = at(r.scale, c), .postshift = at(r.shift, c)};
     if (!r.negative_scale.empty()) config.scale |= at(r.negative_scale, c) << 8;
+    if (!r.prescale.empty()) config.preshift = at(r.prescale, c);
     if (biased) {
       const Tensor& bias = *lowered.graph->value(node.inputs[2]).constant;
       config.bias = bias.values<std::int32_t>()[static_cast<std::size_t>(c)];

@@ -244,7 +244,21 @@ std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason
   };
 }
 
-RequantizeLimits requantize_limits(const Machine&) { return {}; }  // V3, 8 bit (xdnn.md 3.6)
+// The table of xdnn.md 3.6 for 8 bits. It has no row for V2's average pools. The shipped V2
+// programs run them on the overlay and the shipped quantizer file has no entry for them, so what
+// the hardware is given is the runtime's 1338 >> 16 (3.4): a scale of more than 8 bits, a shift of
+// up to 16.
+RequantizeLimits requantize_limits(const Machine& machine) {
+  if (!machine.prescales()) return {};
+  return {.scale_bits = 8,
+          .conv_prescale_max = 16,
+          .conv_shift_max = 8,
+          .other_shift_max = 8,
+          .average_scale_bits = 16,
+          .average_shift_max = 16,
+          .bias_bits = 8,
+          .bias_after = true};
+}
 
 bool host_by_design(const Op& op) {
   return std::holds_alternative<Gemm>(op) || std::holds_alternative<MatMul>(op) ||

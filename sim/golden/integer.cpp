@@ -16,14 +16,18 @@ std::int64_t rr(std::int64_t v, std::int32_t n) { return n == 0 ? v : ((v >> (n 
 // xdnn.md 3.1, bw = 8. Asymmetric: -128 is allowed.
 std::int64_t clamp_b(std::int64_t v) { return std::clamp<std::int64_t>(v, -128, 127); }
 
-// xdnn.md 3.3: accumulator (bias included) -> scale, rr, clamp, Relu. PRelu is two scales.
-std::int8_t requantize(std::int64_t accumulator, const Node& node, const Activation& activation,
-                       std::int64_t channel) {
+// xdnn.md 3.3: accumulator and bias -> scale, rr, clamp, Relu. PRelu is two scales. xdnn.md 3.2: rr
+// and clamp before the scale, too; the bias after it, and a clamp behind that.
+std::int8_t requantize(std::int64_t sum, std::int64_t bias, const Node& node,
+                       const Activation& activation, std::int64_t channel) {
   const Requantize& how = *node.requantize;
   const auto c = how.scale.size() == 1 ? std::size_t{0} : static_cast<std::size_t>(channel);
-  const bool negative = accumulator < 0 && !how.negative_scale.empty();
-  const std::int64_t scale = negative ? how.negative_scale[c] : how.scale[c];
-  const std::int64_t code = clamp_b(rr(accumulator * scale, how.shift[c]));
+  std::int64_t v = how.bias_after ? sum : sum + bias;
+  const std::int64_t scale =
+      v < 0 && !how.negative_scale.empty() ? how.negative_scale[c] : how.scale[c];
+  if (!how.prescale.empty()) v = clamp_b(rr(v, how.prescale[c]));
+  std::int64_t code = clamp_b(rr(v * scale, how.shift[c]));
+  if (how.bias_after) code = clamp_b(code + bias);
   const bool relu = activation.kind == Activation::Kind::Relu;
   return static_cast<std::int8_t>(relu ? std::max<std::int64_t>(code, 0) : code);
 }
@@ -35,6 +39,8 @@ void check_requantize(const Node& node, const Activation& activation, std::int64
   CHECK(count == 1 || count == static_cast<std::size_t>(channels), "node '{}': {} scales",
         node.name, count);
   CHECK(how.shift.size() == count, "node '{}': {} shifts", node.name, how.shift.size());
+  CHECK(how.prescale.empty() || how.prescale.size() == count, "node '{}': {} prescales", node.name,
+        how.prescale.size());
   CHECK(how.rounding == Rounding::HalfUp, "node '{}': xDNN rounds halves up", node.name);
   const bool two_scales = activation.kind == Activation::Kind::PRelu;
   CHECK(two_scales || activation.kind == Activation::Kind::None ||
@@ -70,7 +76,7 @@ Tensor conv(const ConvOp& op, const Operation& at) {
             [&](std::int64_t channel, std::int64_t offset, std::int64_t sum) {
               const auto c = static_cast<std::size_t>(channel);
               y[static_cast<std::size_t>(offset)] =
-                  requantize(sum + (bias.empty() ? 0 : bias[c]), at.node, op.activation, channel);
+                  requantize(sum, bias.empty() ? 0 : bias[c], at.node, op.activation, channel);
             });
   return result;
 }
@@ -149,7 +155,7 @@ Tensor integer_average_pool(const AveragePool& op, const Operation& at) {
           sum += x[static_cast<std::size_t>(map * element_count(in_plane) + cell)];
       }
       y[static_cast<std::size_t>(map * element_count(out_plane) + output)] =
-          requantize(sum, at.node, {}, map % out[1]);
+          requantize(sum, 0, at.node, {}, map % out[1]);
     }
   }
   return result;
@@ -169,7 +175,7 @@ Tensor integer_add(const Binary& op, const Operation& at) {
     const std::int64_t sum =
         a[static_cast<std::size_t>(a_offsets[i])] + b[static_cast<std::size_t>(b_offsets[i])];
     const auto channel = static_cast<std::int64_t>(channel_of(out, static_cast<std::int64_t>(i)));
-    y[i] = requantize(sum, at.node, op.activation, channel);
+    y[i] = requantize(sum, 0, at.node, op.activation, channel);
   }
   return result;
 }

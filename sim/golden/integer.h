@@ -1,4 +1,5 @@
-// The arithmetic of xDNN V3 on 8-bit codes, one function per op, from xdnn.md 3.1, 3.3 and 3.4.
+// The arithmetic of xDNN on 8-bit codes, one function per op, from xdnn.md 3.1 to 3.4: V3's, and
+// V2's where a node's requantization has a prescale and adds the bias last.
 // Whether the real accumulator wraps or saturates beyond 24 bits is unknown (3.3): here it is
 // exact.
 #pragma once
@@ -17,7 +18,8 @@ std::int8_t quantize(float real, const Quantization& quantization);
 // int8 -> float32 (3.1): code / high * threshold, in float32.
 Tensor dequantize(const Operation& at);
 
-// x int8 [N,Ci,spatial], w int8, bias int32 [Co] in accumulator units -> int8 [N,Co,spatial]
+// x int8 [N,Ci,spatial], w int8, bias int32 [Co] in accumulator units or output codes
+// -> int8 [N,Co,spatial]
 Tensor integer_conv(const Conv& op, const Operation& at);
 Tensor integer_conv(const ConvTranspose& op, const Operation& at);
 // The window is summed; the node's scale holds the division.

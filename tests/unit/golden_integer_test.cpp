@@ -115,6 +115,41 @@ TEST(GoldenInteger, prelu_scales_negative_accumulators_by_the_other_scale) {
   EXPECT_EQ(rescaled({-3}, 5, how, prelu), (Codes{2}));
 }
 
+// xdnn.md 3.2.
+Requantize v2(std::int32_t prescale, std::int32_t scale, std::int32_t shift) {
+  return {.scale = {scale}, .shift = {shift}, .prescale = {prescale}, .bias_after = true};
+}
+
+TEST(GoldenInteger, v2_rounds_before_and_after_the_scale) {
+  // 5 / 4 = 1.25 -> 1, * 96 / 128 = 0.75 -> 1; 6 / 4 = 1.5 -> 2 -> 1.5 -> 2; -6 / 4 = -1.5 -> -1
+  // -> -0.75 -> -1. In one go the second would be 6 * 96 / 512 = 1.125 -> 1.
+  EXPECT_EQ(rescaled({5, 6, -6}, 0, v2(2, 96, 7)), (Codes{1, 2, -1}));
+}
+
+TEST(GoldenInteger, v2_clamps_before_the_scale) {
+  // 9 * 127 * 127 = 145161; / 2^4 = 9072.6 -> 127; * 64 / 128 = 63.5 -> 64, and / 2^11 = 70.9 -> 71
+  // * 128 / 128 is not clamped.
+  const auto sum = [](const Requantize& how) {
+    return result_codes(
+        {.op = Conv{.window = window(3)},
+         .operands = {codes({1, 1, 3, 3}, Codes(9, 127)), codes({1, 1, 3, 3}, Codes(9, 127))},
+         .result = ElementType::Int8,
+         .requantize = how});
+  };
+  EXPECT_EQ(sum(v2(4, 64, 7)), (Codes{64}));
+  EXPECT_EQ(sum(v2(11, 128, 7)), (Codes{71}));
+}
+
+TEST(GoldenInteger, v2_adds_the_bias_to_the_code_and_clamps_again) {
+  // 10 + 7 and -10 + 7 with no scale between; 100 * 2 -> 127, + 7 -> 127, - 7 -> 120; -100 * 2
+  // -> -128, + 7 -> -121.
+  EXPECT_EQ(rescaled({10, -10, 100, -100}, 7, v2(0, 2, 1)), (Codes{17, -3, 107, -93}));
+  EXPECT_EQ(rescaled({100, -100}, 7, v2(0, 2, 0)), (Codes{127, -121}));
+  EXPECT_EQ(rescaled({100, -100}, -7, v2(0, 2, 0)), (Codes{120, -128}));
+  const Activation relu{.kind = Activation::Kind::Relu};
+  EXPECT_EQ(rescaled({-10, -5}, 7, v2(0, 1, 0), relu), (Codes{0, 2})) << "the bias, then Relu";
+}
+
 TEST(GoldenInteger, each_output_channel_has_its_scale_shift_and_bias) {
   // channel 0: (8*1 + 2) * 3 / 2 = 15; channel 1: (8*-1 - 1) * 1 / 4 = -2.25 -> -2
   EXPECT_EQ(result_codes({.op = Conv{.window = window(1)},

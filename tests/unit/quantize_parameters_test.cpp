@@ -148,6 +148,72 @@ TEST(QuantizeWeights, grouped_transposed_convolutions_share_thresholds_between_g
   EXPECT_EQ(got.bias->size(), 2);
 }
 
+// xdnn.md 3.6, 8-bit rows of V2.
+QuantizeOptions v2() {
+  return {.limits = {.scale_bits = 8,
+                     .conv_prescale_max = 16,
+                     .conv_shift_max = 8,
+                     .other_shift_max = 8,
+                     .average_shift_max = 16,
+                     .bias_bits = 8,
+                     .bias_after = true}};
+}
+
+TEST(QuantizeV2, scales_are_those_of_the_worked_example) {
+  // xdnn.md 3.6, channel 0 of conv1: thresholds of 3.5; sf_p = 0.394206 / 127.
+  const Graph graph = conv_graph({.weight_shape = {1, 1, 1, 1}, .weights = {0.394206F}});
+  const Requantize got =
+      weighted_parameters(graph, graph.nodes[0],
+                          {.threshold_in = 150.708, .threshold_out = 574.528}, v2())
+          .requantize;
+  EXPECT_EQ(got.prescale, (std::vector<std::int32_t>{10}));
+  EXPECT_EQ(got.scale, (std::vector<std::int32_t>{107}));
+  EXPECT_EQ(got.shift, (std::vector<std::int32_t>{7}));
+  EXPECT_TRUE(got.bias_after);
+}
+
+TEST(QuantizeV2, bias_counts_output_codes) {
+  // One code is 254 / 127 = 2: 5 -> 2.5 -> 3, -5 -> -3, 4.9 -> 2, and 8 bits end at 127.
+  const Graph graph = conv_graph({.weight_shape = {4, 1, 1, 1},
+                                  .weights = {127, 127, 127, 1e-9F},
+                                  .bias = {5, -5, 4.9F, 1000}});
+  const WeightedParameters got =
+      weighted_parameters(graph, graph.nodes[0], {.threshold_in = 1, .threshold_out = 254}, v2());
+  EXPECT_EQ(as_ints<std::int32_t>(*got.bias), (std::vector<int>{3, -3, 2, 127}));
+  EXPECT_FLOAT_EQ(static_cast<float>(got.quantization.thresholds[3]), 1e-9F)
+      << "no room is needed for it";
+}
+
+TEST(QuantizeV2, adds_have_eight_bit_scales_and_average_pools_wider_ones) {
+  Node node{.name = "add", .op = Binary{}};
+  const Requantize add = plain_requantize(node, {.threshold_in = 1, .threshold_out = 1}, v2());
+  EXPECT_EQ(add.scale, (std::vector<std::int32_t>{128}));
+  EXPECT_EQ(add.shift, (std::vector<std::int32_t>{7}));
+  EXPECT_TRUE(add.prescale.empty());
+  // 2^16 / 49 = 1337.5; the runtime's own default is 1338 (xdnn.md 3.4).
+  node.op = AveragePool{.window = {.kernel = {7, 7}}};
+  const Requantize average = plain_requantize(node, {.threshold_in = 3, .threshold_out = 3}, v2());
+  EXPECT_EQ(average.scale, (std::vector<std::int32_t>{1337}));
+  EXPECT_EQ(average.shift, (std::vector<std::int32_t>{16}));
+}
+
+TEST(QuantizeV2, a_table_may_have_prescales) {
+  const Graph graph = conv_graph({.weight_shape = {1, 1, 1, 1}, .weights = {1}});
+  LayerQuantization layer{.name = "conv",
+                          .threshold_params = {1},
+                          .prescale_shift = {16},
+                          .scale = {255},
+                          .postscale_shift = {8}};
+  const NodeScales scales{.threshold_in = 1, .threshold_out = 1, .layer = &layer};
+  const Requantize got = weighted_parameters(graph, graph.nodes[0], scales, v2()).requantize;
+  EXPECT_EQ(got.prescale, layer.prescale_shift);
+  EXPECT_EQ(got.scale, layer.scale);
+  EXPECT_EQ(got.shift, layer.postscale_shift);
+  EXPECT_TRUE(got.bias_after);
+  layer.scale = {256};
+  EXPECT_THROW(weighted_parameters(graph, graph.nodes[0], scales, v2()), Error);
+}
+
 TEST(QuantizePlain, average_pool_divides_by_its_window) {
   Node node{.name = "pool", .op = AveragePool{.window = {.kernel = {7, 7}}}};
   const Requantize got = plain_requantize(node, {.threshold_in = 3, .threshold_out = 3}, {});
