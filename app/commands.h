@@ -9,11 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "isa/xdnn/overrides.h"
+
 namespace workbench::app {
 
 // What names a network, its data and the machine: common to compile, run and verify.
 struct NetworkOptions {
   std::string hw;                   // file, or name of a shipped machine
+  xdnn::MachineOverrides machine;   // what is different from it
   std::string model;                // ONNX file or zoo:NAME
   std::vector<std::string> shapes;  // NAME=1,3,224,224
   std::optional<double> width;

@@ -22,9 +22,28 @@ void add_zoo_options(CLI::App& command, std::optional<double>& width,
   command.add_option("--seed", seed, "zoo: seed of the weights");
 }
 
+void add_machine_options(CLI::App& command, xdnn::MachineOverrides& machine) {
+  command.add_option("--dsp", machine.dsp,
+                     "width of the array: pixels (V2), channels (V3, Darius)");
+  command.add_option("--memory", machine.memory_mb, "activation memory in MB of 2^20 bytes");
+  command.add_option("--ddr", machine.ddr_mb, "DDR of an engine in MB of 2^20 bytes");
+  command
+      .add_option("--clock", machine.clocks, "report=MHz, array=MHz or ddr=MHz; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--engines", machine.engines, "engines on the card, 1 to 8");
+  command.add_option("--mode", machine.mode,
+                     "latency, or throughput: the first layer on an array of its own (V3)");
+  command
+      .add_option(
+          "--set", machine.settings,
+          "any knob of the machine file: KEY=VALUE, e.g. ddr.efficiency=0.7; may be repeated")
+      ->allow_extra_args(false);
+}
+
 void add_network_options(CLI::App& command, NetworkOptions& options) {
   command.add_option("--hw", options.hw, "machine: a YAML file or a shipped name (v3_96)")
       ->required();
+  add_machine_options(command, options.machine);
   command.add_option("model", options.model, "ONNX file, or zoo:NAME[?width=0.5&resolution=128]")
       ->required();
   command.add_option("--input", options.input, "input: .npy, .npz, .pb or an image");

@@ -43,6 +43,7 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
     request.model.import.input_shapes.insert(parse_input_shape(text));
   }
   request.machine = find_machine_file(options.hw);
+  request.overrides = options.machine;
   request.data = {.calibration = options.calibration,
                   .input = options.input,
                   .preprocessing = options.preprocess,

@@ -134,7 +134,8 @@ Graph quantized_network(Graph imported, const CompileRequest& request, RunData d
 }  // namespace
 
 Compiled compile_network(const CompileRequest& request, const Progress& progress) {
-  Compiled compiled{.machine = xdnn::load_machine(request.machine)};
+  Compiled compiled{
+      .machine = xdnn::with_overrides(xdnn::load_machine(request.machine), request.overrides)};
   tell(progress, "importing", 0);
   Graph imported;
   {

@@ -13,6 +13,7 @@
 #include "explore/model.h"
 #include "explore/result.h"
 #include "isa/xdnn/machine.h"
+#include "isa/xdnn/overrides.h"
 #include "isa/xdnn/program.h"
 
 namespace workbench {
@@ -23,6 +24,7 @@ using Progress = std::function<void(std::string_view stage, double fraction)>;
 struct CompileRequest {
   ModelSource model;
   std::filesystem::path machine;
+  xdnn::MachineOverrides overrides;  // of what that file says
   DataOptions data;
   std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
   std::filesystem::path dump_passes;      // folder; empty: no dump

@@ -20,11 +20,11 @@ inline std::string where(const std::string& file, const YAML::Node& node) {
   return fmt::format("{}:{}", file, node.Mark().line + 1);
 }
 
-// A scalar of a struct's member type. `key` is for the message.
+// A scalar of a struct's member type. `place` and `key` are for the message.
 template <typename T>
-void read_scalar(const YAML::Node& node, T& member, const std::string& file,
+void read_scalar(const YAML::Node& node, T& member, const std::string& place,
                  const std::string& key) {
-  if (!node.IsScalar()) fail("{}: {} must be a single value", where(file, node), key);
+  if (!node.IsScalar()) fail("{}: {} must be a single value", place, key);
   if constexpr (std::same_as<T, std::string>) {
     member = node.Scalar();
   } else {
@@ -34,17 +34,27 @@ void read_scalar(const YAML::Node& node, T& member, const std::string& file,
     try {
       member = node.as<T>();
     } catch (const YAML::Exception&) {
-      fail("{}: {} must be {}, found '{}'", where(file, node), key, expected, node.Scalar());
+      fail("{}: {} must be {}, found '{}'", place, key, expected, node.Scalar());
     }
   }
 }
 
 template <typename Range>
-void check_range(const YAML::Node& node, double value, const Range& range, const std::string& file,
+void check_range(const YAML::Node& node, double value, const Range& range, const std::string& place,
                  const std::string& key) {
   if (value >= range.low && value <= range.high) return;  // NaN fails both
-  fail("{}: {} must lie between {} and {}, found {}", where(file, node), key, range.low, range.high,
+  fail("{}: {} must lie between {} and {}, found {}", place, key, range.low, range.high,
        node.Scalar());
+}
+
+// Reads `node` into `member` and checks it against the field's range, if it has one.
+template <typename T, typename... Range>
+void read_field(const YAML::Node& node, T& member, const std::string& place, const std::string& key,
+                const Range&... range) {
+  read_scalar(node, member, place, key);
+  if constexpr (std::is_arithmetic_v<T>) {
+    (check_range(node, static_cast<double>(member), range, place, key), ...);
+  }
 }
 
 }  // namespace yaml
@@ -78,11 +88,8 @@ void read_yaml_fields(const YAML::Node& map, T& object, const std::string& file,
       if constexpr (HasFields<Member>) {
         read_yaml_fields(entry.second, member, file, prefix + key + ".");
       } else {
-        yaml::read_scalar(entry.second, member, file, prefix + key);
-        if constexpr (std::is_arithmetic_v<Member>) {
-          (yaml::check_range(entry.second, static_cast<double>(member), range, file, prefix + key),
-           ...);
-        }
+        yaml::read_field(entry.second, member, yaml::where(file, entry.second), prefix + key,
+                         range...);
       }
     });
     if (!known) {
@@ -92,6 +99,35 @@ void read_yaml_fields(const YAML::Node& map, T& object, const std::string& file,
   }
   for (const std::string& key : required) {
     if (!seen.contains(key)) fail("{}: key '{}{}' is missing", yaml::where(file, map), prefix, key);
+  }
+}
+
+// Sets the one field that a dotted name says ("ddr.efficiency"), with the checks of a file.
+// `place` stands for the file in errors, `prefix` names the enclosing key.
+template <HasFields T>
+void set_yaml_field(T& object, const std::string& name, const std::string& value,
+                    const std::string& place, const std::string& prefix = "") {
+  const std::size_t dot = name.find('.');
+  const std::string key = name.substr(0, dot);
+  bool known = false;
+  std::string names;
+  for_each_field(object, [&](std::string_view field, auto& member, auto... range) {
+    using Member = std::remove_cvref_t<decltype(member)>;
+    names += (names.empty() ? "" : ", ") + std::string(field);
+    if (field != key) return;
+    if constexpr (HasFields<Member>) {
+      if (dot == std::string::npos) return;  // a group is no field
+      known = true;
+      set_yaml_field(member, name.substr(dot + 1), value, place, prefix + key + ".");
+    } else {
+      if (dot != std::string::npos) return;
+      known = true;
+      yaml::read_field(YAML::Node(value), member, place, prefix + key, range...);
+    }
+  });
+  if (!known) {
+    fail("{}: unknown key '{}{}', expected one of: {}{}", place, prefix, name, names,
+         prefix.empty() ? " (a group's knobs are GROUP.KNOB)" : "");
   }
 }
 

@@ -16,7 +16,8 @@ workbench_test(allocate_property_test LABEL property
 
 workbench_test(xdnn_isa_test LABEL unit
   SOURCES unit/xdnn_cost_test.cpp unit/xdnn_footprint_test.cpp unit/xdnn_layout_test.cpp
-          unit/xdnn_machine_test.cpp unit/xdnn_memory_test.cpp unit/xdnn_semantics_test.cpp
+          unit/xdnn_machine_test.cpp unit/xdnn_memory_test.cpp unit/xdnn_overrides_test.cpp
+          unit/xdnn_semantics_test.cpp
   LIBRARIES xdnn_test_support workbench::xdnn_compiler)
 workbench_test(xdnn_isa_property_test LABEL property
   SOURCES property/int8_matrix_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp

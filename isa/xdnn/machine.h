@@ -144,10 +144,12 @@ struct Machine {
   struct Slice0 {
     std::int64_t rows = 0, columns = 0;
     std::int64_t am_bytes = 0;
+    std::int64_t used = 0;  // 1: throughput mode, programs begin on it; 0: latency mode
     static constexpr void fields(auto& self, auto&& visit) {
       visit("rows", self.rows, Range{0, 256});
       visit("columns", self.columns, Range{0, 256});
       visit("am_bytes", self.am_bytes, Range{0, 1e9});
+      visit("used", self.used, Range{0, 1});
     }
   };
   struct Board {
@@ -180,6 +182,7 @@ struct Machine {
   Slice0 slice0;
   Board board;
   Host host;
+  int slice = 1;  // which of its slices this describes: 0 only in a MachineOfSlice (slice.h)
 
   static constexpr void fields(auto& self, auto&& visit) {
     visit("name", self.name);

@@ -1,0 +1,119 @@
+#include "isa/xdnn/overrides.h"
+
+#include <cmath>
+#include <set>
+
+#include "core/error.h"
+#include "isa/yaml_fields.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+constexpr double kMegabyte = 1048576;
+
+// Widths that the family's layout rules can describe (xdnn.md 1.4): V2 lines of up to 256 bytes,
+// V3 and Darius words in steps of 16.
+struct Widths {
+  std::int64_t low, high, step;
+};
+
+Widths widths(Family family) {
+  switch (family) {
+    case Family::V2:
+      return {8, 128, 1};
+    case Family::V3:
+      return {16, 256, 16};
+    case Family::Darius:
+      return {16, 128, 16};
+    case Family::MathEngine:
+      return {1, 1, 1};
+  }
+  CHECK(false, "family {}", static_cast<int>(family));
+}
+
+void set_dsp(Machine& machine, std::int64_t dsp) {
+  const auto [low, high, step] = widths(machine.family());
+  if (dsp < low || dsp > high || dsp % step != 0) {
+    fail("--dsp {}: array.rows of {} must lie between {} and {}{}", dsp, machine.family_name, low,
+         high, step > 1 ? fmt::format(" in steps of {}", step) : "");
+  }
+  machine.array.rows = dsp;
+}
+
+void set_mode(Machine& machine, const std::string& mode) {
+  if (mode != "latency" && mode != "throughput") {
+    fail("--mode {}: expected latency or throughput", mode);
+  }
+  if (mode == "throughput" && machine.slice0.rows == 0) {
+    fail("--mode throughput: {} has no slice 0, the array for the first layer", machine.name);
+  }
+  machine.slice0.used = mode == "throughput" ? 1 : 0;
+}
+
+// `megabytes` in whole bytes, as a string that the field's own check can read.
+std::string byte_count(double megabytes) {
+  const double bytes = std::floor(megabytes * kMegabyte);
+  return std::isfinite(bytes) && std::abs(bytes) < 1e15
+             ? std::to_string(static_cast<std::int64_t>(bytes))
+             : fmt::format("{}", bytes);
+}
+
+void set_pair(Machine& machine, const std::string& option, const std::string& prefix,
+              const std::string& text, std::set<std::string>& seen) {
+  const std::string where = fmt::format("{} {}", option, text);
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    fail("{}: expected {}", where, prefix.empty() ? "KEY=VALUE" : "NAME=MHz");
+  }
+  const std::string key = prefix + text.substr(0, equals);
+  if (key == "family") fail("{}: a machine keeps its family; give another --hw", where);
+  if (!seen.insert(key).second) fail("{}: key '{}' appears twice", where, key);
+  set_yaml_field(machine, key, text.substr(equals + 1), where);
+}
+
+}  // namespace
+
+Machine with_overrides(Machine machine, const MachineOverrides& overrides) {
+  std::string changed;  // every option given, for contradictions between them
+  const auto set = [&](const std::string& option, const std::string& key,
+                       const std::string& value) { set_yaml_field(machine, key, value, option); };
+  const auto note = [&](const std::string& option) {
+    changed += (changed.empty() ? "" : " ") + option;
+    return option;
+  };
+  if (overrides.dsp) {
+    note(fmt::format("--dsp {}", *overrides.dsp));
+    set_dsp(machine, *overrides.dsp);
+  }
+  if (overrides.memory_mb) {
+    set(note(fmt::format("--memory {:g}", *overrides.memory_mb)), "am.size_bytes",
+        byte_count(*overrides.memory_mb));
+  }
+  if (overrides.ddr_mb) {
+    set(note(fmt::format("--ddr {:g}", *overrides.ddr_mb)), "ddr.size_bytes",
+        byte_count(*overrides.ddr_mb));
+  }
+  std::set<std::string> clocks, settings;
+  for (const std::string& text : overrides.clocks) {
+    note("--clock " + text);
+    set_pair(machine, "--clock", "clocks.", text, clocks);
+  }
+  if (overrides.engines) {
+    set(note(fmt::format("--engines {}", *overrides.engines)), "board.engines",
+        std::to_string(*overrides.engines));
+  }
+  if (!overrides.mode.empty()) {
+    note("--mode " + overrides.mode);
+    set_mode(machine, overrides.mode);
+  }
+  for (const std::string& text : overrides.settings) {
+    note("--set " + text);
+    set_pair(machine, "--set", "", text, settings);
+  }
+  if (changed.empty()) return machine;
+  if (const std::string what = contradiction(machine); !what.empty()) fail("{}: {}", changed, what);
+  return machine;
+}
+
+}  // namespace workbench::xdnn
