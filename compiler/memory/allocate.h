@@ -15,11 +15,15 @@ struct Buffer {
   std::int64_t size = 0;            // in the problem's unit (bytes, words), > 0
   std::int64_t begin = 0, end = 0;  // alive in [begin, end)
   bool prefer_top = false;          // placed from the high end: keeps it away from the others
+  std::int64_t alignment = 1;       // the address is a multiple of it
 };
 
 struct Problem {
   std::vector<Buffer> buffers;
   std::int64_t capacity = 0;
+  // Memory in equal parts, one buffer in each at a time (MathEngine, xdnn.md 5.3): every buffer lies
+  // in one part [k * bucket, (k + 1) * bucket) and begins where it begins. 0: no such parts.
+  std::int64_t bucket = 0;
 };
 
 struct Solution {
