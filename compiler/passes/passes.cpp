@@ -15,22 +15,32 @@ namespace {
 
 // Order within a round only decides how few rounds it takes, with two exceptions: scales fold
 // before they become convolutions, and activations fuse after everything linear has folded.
-constexpr Pass kFloatPipeline[] = {
-    {"drop_identities", drop_identities},
-    {"fold_constants", fold_constants},
-    {"absorb_qdq", absorb_qdq},
-    {"matmul_to_gemm", matmul_to_gemm},
-    {"pool_to_average", pool_to_average},
-    {"canonicalize_padding", canonicalize_padding},
-    {"fold_scale_after", fold_scale_after},
-    {"fold_scale_before", fold_scale_before},
-    {"scale_to_conv", scale_to_conv},
-    {"fuse_activation", fuse_activation},
-    {"widen_1d", widen_1d},
-    {"gemm_to_conv", gemm_to_conv},
-    {"flatten_concat", flatten_concat},
-    {"remove_dead", remove_dead},
+constexpr Pass kFloatPasses[] = {
+    {"drop_identities", drop_identities, "identities, dropout and reshapes that change nothing go"},
+    {"fold_constants", fold_constants, "nodes whose operands are all constant are computed now"},
+    {"absorb_qdq", absorb_qdq, "QuantizeLinear and DequantizeLinear pairs become thresholds"},
+    {"matmul_to_gemm", matmul_to_gemm, "MatMul by a constant matrix becomes Gemm"},
+    {"pool_to_average", pool_to_average, "mean and maximum over the whole map become pools"},
+    {"canonicalize_padding", canonicalize_padding, "Pad moves into the window behind it"},
+    {"fold_scale_after", fold_scale_after,
+     "BatchNorm, Scale and constant Mul/Add/Sub/Div fold "
+     "into the convolution before them"},
+    {"fold_scale_before", fold_scale_before, "the same into the convolution behind them"},
+    {"scale_to_conv", scale_to_conv, "what of them is left becomes a 1x1 depthwise convolution"},
+    {"fuse_activation", fuse_activation, "Relu, Clip, LeakyRelu and PRelu join Conv, Add, Gemm"},
+    {"widen_1d", widen_1d, "1-D networks become 2-D networks of height 1"},
+    {"gemm_to_conv", gemm_to_conv, "Gemm between convolutions becomes a 1x1 convolution"},
+    {"flatten_concat", flatten_concat, "a Concat that only feeds a Concat joins it"},
+    {"remove_dead", remove_dead, "nodes and values that nobody reads go"},
 };
+
+std::vector<Pass> selected(const PassSwitches& switches) {
+  std::vector<Pass> passes;
+  for (const Pass& pass : kFloatPasses) {
+    if (switches.is_on(pass.name, pass.on)) passes.push_back(pass);
+  }
+  return passes;
+}
 
 constexpr int kMaxRounds = 50;  // each round removes or lowers a node; networks settle in 3
 
@@ -88,7 +98,20 @@ std::string describe(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-std::span<const Pass> float_pipeline() { return kFloatPipeline; }
+std::span<const Pass> all_float_passes() { return kFloatPasses; }
+
+std::span<const Pass> float_pipeline() {
+  static const std::vector<Pass> passes = selected({});
+  return passes;
+}
+
+std::vector<Pass> float_pipeline(const PassSwitches& switches) { return selected(switches); }
+
+std::vector<PassDescription> describe_float_passes() {
+  std::vector<PassDescription> rows;
+  for (const Pass& pass : kFloatPasses) rows.push_back({pass.name, pass.does, pass.on});
+  return rows;
+}
 
 void run_passes(Graph& graph, std::span<const Pass> passes, const std::filesystem::path& dump) {
   if (!dump.empty()) create_folder(dump);

@@ -7,8 +7,11 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "compiler/passes/switches.h"
 #include "core/graph.h"
 
 namespace workbench {
@@ -16,6 +19,8 @@ namespace workbench {
 struct Pass {
   std::string_view name;
   bool (*run)(Graph&);
+  std::string_view does = {};  // one line for `workbench passes`
+  bool on = true;              // unless the user says otherwise
 };
 
 bool drop_identities(Graph& graph);  // Identity, Dropout, no-op Reshape/Pad/Transpose/Slice/Resize
@@ -33,7 +38,10 @@ bool gemm_to_conv(Graph& graph);     // Gemm on 1x1 maps whose result feeds conv
 bool widen_1d(Graph& graph);         // 1-D convolutions, pools and what is between them -> 2-D
 bool remove_dead(Graph& graph);      // nodes and values nobody reads
 
-std::span<const Pass> float_pipeline();
+std::span<const Pass> all_float_passes();  // in the order they run, those that are off included
+std::span<const Pass> float_pipeline();    // those that are on by default
+std::vector<Pass> float_pipeline(const PassSwitches& switches);
+std::vector<PassDescription> describe_float_passes();
 
 // Runs the passes in order, verify() after each (a violation is a CHECK), writing
 // DIR/NN_name.txt after each when `dump` is not empty. The whole table is repeated until nothing
