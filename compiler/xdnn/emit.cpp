@@ -266,7 +266,8 @@ Program emit(Lowered& lowered, const Machine& machine) {
   std::int64_t ddr = static_cast<std::int64_t>(program.constants.size());
   for (DdrTensor& tensor : lowered.ddr_tensors) {
     tensor.address = round_up(ddr, 4096);
-    ddr = tensor.address + ddr_tensor_bytes(tensor.channels, tensor.height, tensor.width);
+    ddr = tensor.address +
+          ddr_tensor_bytes(tensor.channels, tensor.height, tensor.width, machine.geometry());
   }
   if (ddr > machine.ddr.size_bytes) {
     fail("{}: weights and tensors need {} bytes of DDR, {} has {}", lowered.graph->name, ddr,

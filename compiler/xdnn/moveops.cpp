@@ -43,8 +43,7 @@ std::set<std::int64_t> inner_tensors(const Program& program) {
 }
 
 std::int64_t am_bytes(const AmTensor& tensor, const Machine& machine) {
-  const auto words = static_cast<std::int64_t>(section_slices(tensor, machine.word_bytes()).size());
-  return words * tensor.height * tensor.width * machine.word_bytes();
+  return am_words(tensor, machine.geometry()) * machine.word_bytes();
 }
 
 }  // namespace
@@ -53,12 +52,13 @@ std::int64_t count_moveops(const Program& program, const Machine& machine) {
   const std::set<std::int64_t> inner = inner_tensors(program);
   std::int64_t bytes = 0;
   for (const Step& step : program.steps) {
-    const Operands operands = am_operands(step);
+    const Operands operands = am_operands(step, machine);
     if (const auto* gather = std::get_if<Gather>(&step.instruction)) {
       if (inner.contains(gather->ddr_address)) bytes += am_bytes(operands.results[0], machine);
     } else if (const auto* scatter = std::get_if<Scatter>(&step.instruction)) {
       if (inner.contains(scatter->ddr_address)) {
-        bytes += ddr_tensor_bytes(scatter->channels, scatter->height, scatter->width);
+        bytes += ddr_tensor_bytes(scatter->channels, scatter->height, scatter->width,
+                                  machine.geometry());
       }
     } else if (tail(step.instruction).source_in_ddr) {
       const auto* fused = std::get_if<ConvPool>(&step.instruction);

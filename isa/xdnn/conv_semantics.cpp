@@ -29,7 +29,7 @@ class SourceWords {
       return;
     }
     const AmTensor tensor{0, conv.in_ch, conv.in_h, conv.in_w, conv.tail.source, 0};
-    tiles_.word_bytes = machine.word_bytes();
+    tiles_.geometry = machine.geometry();
     tiles_.am.resize(static_cast<std::size_t>(conv.tail.source.sections() * section_bytes_));
     write_am(tiles_, tensor, read_ddr(memory, conv.inaddr, conv.in_ch, conv.in_h, conv.in_w));
     words_ = tiles_.am.data();

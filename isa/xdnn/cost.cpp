@@ -109,7 +109,7 @@ struct StreamCostOf {
     const std::int64_t rows = op.end_row - op.start_row + 1;
     const std::int64_t sections = op.tail.concat_part ? ceil_div(op.channels, machine.word_bytes())
                                                       : op.tail.destination.sections();
-    return {rows, {op.width * sections}, 0, 1, {ddr_tensor_bytes(op.channels, rows, op.width)}};
+    return {rows, {op.width * sections}, 0, 1, {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())}};
   }
   StreamCost operator()(const Scatter& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
@@ -117,7 +117,7 @@ struct StreamCostOf {
             {op.width * op.tail.source.sections()},
             1,
             0,
-            {ddr_tensor_bytes(op.channels, rows, op.width)}};
+            {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())}};
   }
   StreamCost operator()(const Conv&) const { CHECK(false, "a convolution is no stream"); }
   StreamCost operator()(const ConvPool&) const { CHECK(false, "a convolution is no stream"); }

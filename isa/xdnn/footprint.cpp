@@ -16,6 +16,7 @@ AmTensor result_of(const Tail& tail, std::int64_t address, std::int64_t channels
   return {address, channels, h, w, tail.destination, 0};
 }
 
+// With the addresses of the instruction as they are.
 struct OperandsOf {
   Operands operator()(const Conv& op) const {
     Operands operands;
@@ -54,11 +55,15 @@ struct OperandsOf {
   }
 };
 
-std::vector<AmRegion> regions(const AmTensor& tensor, std::int64_t word_bytes) {
+std::vector<AmRegion> regions(const AmTensor& tensor, const Geometry& geometry) {
+  if (geometry.width_aligned()) {  // whole lines, both images, without the unused lanes at the end
+    return {
+        {tensor.address, tensor.address + am_words(tensor, geometry), 0, 2 * geometry.line_pixels}};
+  }
   std::vector<AmRegion> result;
   const std::int64_t pixels = tensor.height * tensor.width;
   std::int64_t word = tensor.address;
-  for (const SectionSlice& slice : section_slices(tensor, word_bytes)) {
+  for (const SectionSlice& slice : section_slices(tensor, geometry.word_bytes)) {
     for (std::int64_t copy = 0; copy < slice.copies && slice.channels > 0; ++copy) {
       const std::int64_t byte = slice.first_byte + copy * slice.copy_stride;
       result.push_back({word, word + pixels, byte, byte + slice.channels});
@@ -79,7 +84,7 @@ void add_filters(const Conv& conv, const Step& step, const Machine& machine, Foo
 void add_tiled_source(const Conv& conv, std::int64_t buffer_words, const Machine& machine,
                       Footprint& result) {
   result.ddr_reads.push_back(
-      {conv.inaddr, conv.inaddr + ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w)});
+      {conv.inaddr, conv.inaddr + ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, machine.geometry())});
   for (const std::int64_t buffer : {conv.tail.source_buffer_0, conv.tail.source_buffer_1}) {
     result.am_writes.push_back({buffer, buffer + buffer_words, 0, machine.word_bytes()});
   }
@@ -87,7 +92,23 @@ void add_tiled_source(const Conv& conv, std::int64_t buffer_words, const Machine
 
 }  // namespace
 
-Operands am_operands(const Step& step) { return std::visit(OperandsOf{}, step.instruction); }
+Operands am_operands(const Step& step, const Machine& machine) {
+  Operands operands = std::visit(OperandsOf{}, step.instruction);
+  for (auto* list : {&operands.sources, &operands.results}) {
+    for (AmTensor& tensor : *list) tensor.address /= machine.word_addresses();
+  }
+  return operands;
+}
+
+std::optional<std::int64_t> misaligned_address(const Step& step, const Machine& machine) {
+  const Operands operands = std::visit(OperandsOf{}, step.instruction);
+  for (const auto* list : {&operands.sources, &operands.results}) {
+    for (const AmTensor& tensor : *list) {
+      if (tensor.address % machine.word_addresses() != 0) return tensor.address;
+    }
+  }
+  return std::nullopt;
+}
 
 std::int64_t tile_buffer_words(const Conv& conv, std::int64_t pool_kernel_w,
                                std::int64_t pool_kernel_h, std::int64_t pool_stride_w,
@@ -115,14 +136,14 @@ std::int64_t tile_buffer_words(const Instruction& instruction) {
 
 Footprint footprint(const Step& step, const Machine& machine) {
   Footprint result;
-  const Operands operands = am_operands(step);
+  const Operands operands = am_operands(step, machine);
   for (const AmTensor& source : operands.sources) {
-    for (const AmRegion& region : regions(source, machine.word_bytes())) {
+    for (const AmRegion& region : regions(source, machine.geometry())) {
       result.am_reads.push_back(region);
     }
   }
   for (const AmTensor& tensor : operands.results) {
-    for (const AmRegion& region : regions(tensor, machine.word_bytes())) {
+    for (const AmRegion& region : regions(tensor, machine.geometry())) {
       result.am_writes.push_back(region);
     }
   }
@@ -137,13 +158,13 @@ Footprint footprint(const Step& step, const Machine& machine) {
   if (const auto* gather = std::get_if<Gather>(&step.instruction)) {
     result.ddr_reads.push_back(
         {gather->ddr_address,
-         gather->ddr_address + ddr_tensor_bytes(gather->channels, gather->height, gather->width)});
+         gather->ddr_address + ddr_tensor_bytes(gather->channels, gather->height, gather->width, machine.geometry())});
   }
   if (const auto* scatter = std::get_if<Scatter>(&step.instruction)) {
     result.ddr_writes.push_back(
         {scatter->ddr_address,
          scatter->ddr_address +
-             ddr_tensor_bytes(scatter->channels, scatter->height, scatter->width)});
+             ddr_tensor_bytes(scatter->channels, scatter->height, scatter->width, machine.geometry())});
   }
   return result;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "isa/xdnn/machine.h"
@@ -26,12 +27,17 @@ struct Footprint {
 
 Footprint footprint(const Step& step, const Machine& machine);
 
-// The AM tensors an instruction reads and writes; absent where the operand is in DDR.
+// The AM tensors an instruction reads and writes, addresses in words; absent where the operand is
+// in DDR. An address that is no whole number of words (instructions of width-aligned machines count
+// bytes) is rounded down: see misaligned_address.
 struct Operands {
   std::vector<AmTensor> sources;
   std::vector<AmTensor> results;  // at most one
 };
-Operands am_operands(const Step& step);
+Operands am_operands(const Step& step, const Machine& machine);
+
+// The first AM address of the instruction that does not begin a word, as the instruction has it.
+std::optional<std::int64_t> misaligned_address(const Step& step, const Machine& machine);
 
 bool overlap(const AmRegion& a, const AmRegion& b);
 bool overlap(const DdrRegion& a, const DdrRegion& b);

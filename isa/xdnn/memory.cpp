@@ -12,6 +12,11 @@ ChannelLayout plain_layout(std::int64_t channels, std::int64_t word_bytes) {
   return {.full = ceil_div(channels, word_bytes)};
 }
 
+ChannelLayout plain_layout(std::int64_t channels, const Geometry& geometry) {
+  if (geometry.width_aligned()) return {};
+  return plain_layout(channels, geometry.word_bytes);
+}
+
 std::vector<SectionSlice> section_slices(const AmTensor& tensor, std::int64_t word_bytes) {
   std::vector<SectionSlice> slices;
   std::int64_t channel = 0;
@@ -35,18 +40,88 @@ std::vector<SectionSlice> section_slices(const AmTensor& tensor, std::int64_t wo
   return slices;
 }
 
+std::int64_t am_words(const AmTensor& tensor, const Geometry& geometry) {
+  const std::int64_t planes =
+      geometry.width_aligned()
+          ? tensor.channels
+          : static_cast<std::int64_t>(section_slices(tensor, geometry.word_bytes).size());
+  return planes * tensor.height * geometry.row_words(tensor.width);
+}
+
+namespace {
+
+// The pixels of rows that are cut in lines, at 2 bytes each.
+struct LineCutter {
+  std::int64_t line_pixels, line_bytes, row_bytes;
+
+  // body(byte of the line in the row, first pixel of the line, pixels in it)
+  template <typename Body>
+  void for_each_line(std::int64_t width, Body&& body) const {
+    std::int64_t byte = 0;
+    for (std::int64_t x = 0; x < width; x += line_pixels) {
+      body(byte, x, std::min(line_pixels, width - x));
+      byte += line_bytes;
+    }
+  }
+  // A row of one channel: `width` pixels, `stride` bytes apart in `pixels`.
+  void read(const std::int8_t* row, std::int64_t width, std::int8_t* pixels,
+            std::int64_t stride) const {
+    for_each_line(width, [&](std::int64_t byte, std::int64_t x, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) pixels[(x + i) * stride] = row[byte + 2 * i];
+    });
+  }
+  void write(const std::int8_t* pixels, std::int64_t stride, std::int64_t width,
+             std::int8_t* row) const {
+    for_each_line(width, [&](std::int64_t byte, std::int64_t x, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        row[byte + 2 * i] = row[byte + 2 * i + 1] = pixels[(x + i) * stride];
+      }
+      const std::int64_t end = std::min(2 * line_pixels, line_bytes);
+      std::fill(row + byte + 2 * count, row + byte + end, std::int8_t{0});
+    });
+  }
+};
+
+LineCutter am_lines(const Geometry& geometry, std::int64_t width) {
+  return {geometry.line_pixels, geometry.word_bytes,
+          geometry.row_words(width) * geometry.word_bytes};
+}
+
+// xdnn.md 1.6: 64 bytes for each line, 128 when it has more than 64; lines of one pixel would be
+// almost all padding, so a row of them is taken as one line.
+LineCutter ddr_lines(const Geometry& geometry, std::int64_t width) {
+  const std::int64_t pixels = geometry.line_pixels > 1 ? geometry.line_pixels : width;
+  const std::int64_t bytes = round_up(2 * std::min(pixels, width), 64);
+  return {pixels, bytes, ceil_div(width, pixels) * bytes};
+}
+
+}  // namespace
+
 std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor) {
+  const Geometry& geometry = memory.geometry;
   const std::int64_t pixels = tensor.height * tensor.width;
   std::vector<std::int8_t> out(static_cast<std::size_t>(pixels * tensor.channels));
+  if (geometry.width_aligned()) {
+    const LineCutter lines = am_lines(geometry, tensor.width);
+    const std::int8_t* row = memory.am.data() + tensor.address * geometry.word_bytes;
+    for (std::int64_t c = 0; c < tensor.channels; ++c) {
+      for (std::int64_t y = 0; y < tensor.height; ++y) {
+        lines.read(row, tensor.width, out.data() + y * tensor.width * tensor.channels + c,
+                   tensor.channels);
+        row += lines.row_bytes;
+      }
+    }
+    return out;
+  }
   std::int64_t section = 0;
-  for (const SectionSlice& slice : section_slices(tensor, memory.word_bytes)) {
+  for (const SectionSlice& slice : section_slices(tensor, geometry.word_bytes)) {
     const std::int8_t* word = memory.am.data() +
-                              (tensor.address + section * pixels) * memory.word_bytes +
+                              (tensor.address + section * pixels) * geometry.word_bytes +
                               slice.first_byte;
     std::int8_t* to = out.data() + slice.first_channel;
     for (std::int64_t p = 0; p < pixels; ++p) {
       std::memcpy(to, word, static_cast<std::size_t>(slice.channels));
-      word += memory.word_bytes;
+      word += geometry.word_bytes;
       to += tensor.channels;
     }
     ++section;
@@ -55,11 +130,25 @@ std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor) {
 }
 
 void write_am(Memory& memory, const AmTensor& tensor, std::span<const std::int8_t> data) {
+  const Geometry& geometry = memory.geometry;
   const std::int64_t pixels = tensor.height * tensor.width;
   CHECK(static_cast<std::int64_t>(data.size()) == pixels * tensor.channels);
+  if (geometry.width_aligned()) {
+    const LineCutter lines = am_lines(geometry, tensor.width);
+    std::int8_t* row = memory.am.data() + tensor.address * geometry.word_bytes;
+    for (std::int64_t c = 0; c < tensor.channels; ++c) {
+      for (std::int64_t y = 0; y < tensor.height; ++y) {
+        lines.write(data.data() + y * tensor.width * tensor.channels + c, tensor.channels,
+                    tensor.width, row);
+        row += lines.row_bytes;
+      }
+    }
+    return;
+  }
   std::int64_t section = 0;
-  for (const SectionSlice& slice : section_slices(tensor, memory.word_bytes)) {
-    std::int8_t* word = memory.am.data() + (tensor.address + section * pixels) * memory.word_bytes +
+  for (const SectionSlice& slice : section_slices(tensor, geometry.word_bytes)) {
+    std::int8_t* word = memory.am.data() +
+                        (tensor.address + section * pixels) * geometry.word_bytes +
                         slice.first_byte;
     const std::int8_t* from = data.data() + slice.first_channel;
     for (std::int64_t p = 0; p < pixels; ++p) {
@@ -67,23 +156,38 @@ void write_am(Memory& memory, const AmTensor& tensor, std::span<const std::int8_
         std::memcpy(word + copy * slice.copy_stride, from,
                     static_cast<std::size_t>(slice.channels));
       }
-      word += memory.word_bytes;
+      word += geometry.word_bytes;
       from += tensor.channels;
     }
     ++section;
   }
 }
 
-std::int64_t ddr_row_bytes(std::int64_t width) { return round_up(width * 8, 64); }
+std::int64_t ddr_row_bytes(std::int64_t width, const Geometry& geometry) {
+  return geometry.width_aligned() ? ddr_lines(geometry, width).row_bytes : round_up(width * 8, 64);
+}
 
-std::int64_t ddr_tensor_bytes(std::int64_t channels, std::int64_t height, std::int64_t width) {
-  return ceil_div(channels, 8) * height * ddr_row_bytes(width);
+std::int64_t ddr_tensor_bytes(std::int64_t channels, std::int64_t height, std::int64_t width,
+                              const Geometry& geometry) {
+  const std::int64_t planes = geometry.width_aligned() ? channels : ceil_div(channels, 8);
+  return planes * height * ddr_row_bytes(width, geometry);
 }
 
 std::vector<std::int8_t> read_ddr(const Memory& memory, std::int64_t address, std::int64_t channels,
                                   std::int64_t height, std::int64_t width) {
   std::vector<std::int8_t> out(static_cast<std::size_t>(channels * height * width));
-  const std::int64_t row_bytes = ddr_row_bytes(width);
+  if (memory.geometry.width_aligned()) {
+    const LineCutter lines = ddr_lines(memory.geometry, width);
+    const std::int8_t* row = memory.ddr.data() + address;
+    for (std::int64_t y = 0; y < height; ++y) {
+      for (std::int64_t c = 0; c < channels; ++c) {
+        lines.read(row, width, out.data() + y * width * channels + c, channels);
+        row += lines.row_bytes;
+      }
+    }
+    return out;
+  }
+  const std::int64_t row_bytes = ddr_row_bytes(width, memory.geometry);
   for (std::int64_t c = 0; c < channels; c += 8) {
     const auto n = static_cast<std::size_t>(std::min<std::int64_t>(8, channels - c));
     for (std::int64_t y = 0; y < height; ++y) {
@@ -98,7 +202,18 @@ std::vector<std::int8_t> read_ddr(const Memory& memory, std::int64_t address, st
 void write_ddr(Memory& memory, std::int64_t address, std::int64_t channels, std::int64_t height,
                std::int64_t width, std::span<const std::int8_t> pixels) {
   CHECK(static_cast<std::int64_t>(pixels.size()) == channels * height * width);
-  const std::int64_t row_bytes = ddr_row_bytes(width);
+  if (memory.geometry.width_aligned()) {
+    const LineCutter lines = ddr_lines(memory.geometry, width);
+    std::int8_t* row = memory.ddr.data() + address;
+    for (std::int64_t y = 0; y < height; ++y) {
+      for (std::int64_t c = 0; c < channels; ++c) {
+        lines.write(pixels.data() + y * width * channels + c, channels, width, row);
+        row += lines.row_bytes;
+      }
+    }
+    return;
+  }
+  const std::int64_t row_bytes = ddr_row_bytes(width, memory.geometry);
   for (std::int64_t c = 0; c < channels; c += 8) {
     const auto n = static_cast<std::size_t>(std::min<std::int64_t>(8, channels - c));
     for (std::int64_t y = 0; y < height; ++y) {

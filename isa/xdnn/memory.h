@@ -6,30 +6,38 @@
 #include <span>
 #include <vector>
 
+#include "isa/xdnn/geometry.h"
 #include "isa/xdnn/instructions.h"
 
 namespace workbench::xdnn {
 
 struct Memory {
-  std::int64_t word_bytes = 0;  // AM word
+  Geometry geometry;
   std::vector<std::int8_t> am;  // words x word_bytes
   std::vector<std::int8_t> ddr;
 };
 
 // Layout of C channels without replication: every channel once.
 ChannelLayout plain_layout(std::int64_t channels, std::int64_t word_bytes);
+// The same on any machine: all zeros where words hold pixels, not channels.
+ChannelLayout plain_layout(std::int64_t channels, const Geometry& geometry);
 
-// A tensor of `channels` channels in the AM: the word of (section s, row y, column x) is
-// address + (s * height + y) * width + x (xdnn.md 1.4). `start_channel` shifts channel 0 into the
-// first word: a part of a concat volume.
+// A tensor of `channels` channels in the AM, from AM word `address` on (xdnn.md 1.4).
+// Channel-aligned: the word of (section s, row y, column x) is address + (s * height + y) * width +
+// x; `start_channel` shifts channel 0 into the first word: a part of a concat volume.
+// Width-aligned: the line of (channel c, row y, column x) is address + (c * height + y) * row_words
+// + x / line_pixels, and byte 2 * (x % line_pixels) of it is the pixel of the run's first image,
+// the next one that of the second; a part of a concat volume begins at its first channel's line,
+// so `layout` and `start_channel` are 0. The first image alone is computed and read; the second is
+// written with the same codes, so that both lanes are really there.
 struct AmTensor {
   std::int64_t address = 0, channels = 0, height = 0, width = 0;
   ChannelLayout layout;
   std::int64_t start_channel = 0;
 };
 
-// Channels a section's word holds for `tensor`, and the byte of the first: sections are those of
-// the layout, or for a concat part those it touches.
+// Channel-aligned: channels a section's word holds for `tensor`, and the byte of the first:
+// sections are those of the layout, or for a concat part those it touches.
 struct SectionSlice {
   std::int64_t first_channel = 0, channels = 0;  // of the tensor
   std::int64_t first_byte = 0;  // in the word; copies follow every repl_width bytes
@@ -38,14 +46,21 @@ struct SectionSlice {
 };
 std::vector<SectionSlice> section_slices(const AmTensor& tensor, std::int64_t word_bytes);
 
-// [height][width][channels] out of and into the AM; every replicated copy is written.
+// AM words that the tensor touches, each section or channel plane whole.
+std::int64_t am_words(const AmTensor& tensor, const Geometry& geometry);
+
+// [height][width][channels] out of and into the AM; every replicated copy is written, and a line
+// whole: pixels past the end of the row are 0.
 std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor);
 void write_am(Memory& memory, const AmTensor& tensor, std::span<const std::int8_t> pixels);
 
-// DDR tensor format (xdnn.md 1.6): groups of 8 channels, [group][row][column][8], each row padded
-// to 64 bytes.
-std::int64_t ddr_row_bytes(std::int64_t width);
-std::int64_t ddr_tensor_bytes(std::int64_t channels, std::int64_t height, std::int64_t width);
+// DDR tensor format (xdnn.md 1.6). Channel-aligned: groups of 8 channels,
+// [group][row][column][8], each row padded to 64 bytes. Width-aligned: [row][channel][line], two
+// bytes per pixel as in the AM, each line padded to 64 bytes and no further, lines of a single
+// pixel packed; that a row comes before a channel is assumed: gathers and scatters move rows.
+std::int64_t ddr_row_bytes(std::int64_t width, const Geometry& geometry);  // of a group or channel
+std::int64_t ddr_tensor_bytes(std::int64_t channels, std::int64_t height, std::int64_t width,
+                              const Geometry& geometry);
 std::vector<std::int8_t> read_ddr(const Memory& memory, std::int64_t address, std::int64_t channels,
                                   std::int64_t height, std::int64_t width);
 void write_ddr(Memory& memory, std::int64_t address, std::int64_t channels, std::int64_t height,

@@ -41,7 +41,7 @@ struct Execute {
 
   Result convolution(const Conv& op, const Step& at, const ConvPool* fused) const {
     ConvResult conv = convolve(op, at.filter_address, machine, memory, threads);
-    Result result{.am = am_operands(at).results.at(0), .wide_accumulators = conv.wide_accumulators};
+    Result result{.am = am_operands(at, machine).results.at(0), .wide_accumulators = conv.wide_accumulators};
     if (fused == nullptr) {
       result.pixels = std::move(conv.pixels);
     } else {
@@ -54,7 +54,7 @@ struct Execute {
   }
 
   Result operator()(const Pool& op) const {
-    const Operands operands = am_operands(step);
+    const Operands operands = am_operands(step, machine);
     const std::vector<std::int8_t> source = read(operands.sources[0], op.tail.pre_relu);
     const PoolShape shape{op.kernel_w, op.kernel_h, op.stride_w, op.stride_h, op.pad_w,   op.pad_h,
                           op.in_w,     op.in_h,     op.out_w,    op.out_h,    op.channels};
@@ -84,7 +84,7 @@ struct Execute {
   }
 
   Result operator()(const Eltwise& op) const {
-    const Operands operands = am_operands(step);
+    const Operands operands = am_operands(step, machine);
     Result result{.am = operands.results[0], .pixels = read(operands.sources[0], op.tail.pre_relu)};
     const std::vector<std::int8_t> other = read(operands.sources[1], op.tail.pre_relu);
     const Rescale rescale = step.rescale;  // own copy: bytes written could be anybody's
@@ -100,7 +100,7 @@ struct Execute {
   }
 
   Result operator()(const Upsample& op) const {
-    const Operands operands = am_operands(step);
+    const Operands operands = am_operands(step, machine);
     const std::vector<std::int8_t> source = read(operands.sources[0], op.tail.pre_relu);
     Result result{.am = operands.results[0]};
     result.pixels.reserve(static_cast<std::size_t>(op.out_h * op.out_w * op.channels));
@@ -117,12 +117,12 @@ struct Execute {
   Result operator()(const Gather& op) const {
     const auto all = read_ddr(memory, op.ddr_address, op.channels, op.height, op.width);
     const std::int64_t row = op.width * op.channels;
-    return {.am = am_operands(step).results.at(0),
+    return {.am = am_operands(step, machine).results.at(0),
             .pixels = {all.begin() + op.start_row * row, all.begin() + (op.end_row + 1) * row}};
   }
 
   Result operator()(const Scatter& op) const {
-    std::vector<std::int8_t> rows = read(am_operands(step).sources.at(0), false);
+    std::vector<std::int8_t> rows = read(am_operands(step, machine).sources.at(0), false);
     const bool whole = op.start_row == 0 && op.end_row + 1 == op.height;
     if (!whole) {  // rows of a larger tensor: the others stay as they are
       auto all = read_ddr(memory, op.ddr_address, op.channels, op.height, op.width);

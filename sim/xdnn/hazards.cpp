@@ -163,6 +163,10 @@ void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
 
 bool HazardMonitor::begin(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
+  if (const auto address = misaligned_address(step, machine_)) {
+    raise(Hazard::Kind::OutOfRange, instruction, -1, "AM", *address, time);
+    return false;
+  }
   const Footprint f = footprint(step, machine_);
   if (!in_range(instruction, f, time)) return false;
   check_written(instruction, f, time);

@@ -64,14 +64,17 @@ Tensor nchw_from_pixels(std::span<const std::int8_t> pixels, std::int64_t channe
 }
 
 Tensor nchw_from_am(const Memory& memory, const AmTensor& tensor) {
+  if (memory.geometry.width_aligned()) {
+    return nchw_from_pixels(read_am(memory, tensor), tensor.channels, tensor.height, tensor.width);
+  }
   const std::int64_t count = tensor.height * tensor.width;
   Tensor result = uninitialized_image(tensor.channels, tensor.height, tensor.width);
   std::int8_t* planes = result.mutable_values<std::int8_t>().data();
+  const std::int64_t word_bytes = memory.geometry.word_bytes;
   std::int64_t word = tensor.address;
-  for (const SectionSlice& slice : section_slices(tensor, memory.word_bytes)) {
-    planes_from_pixels(memory.am.data() + word * memory.word_bytes + slice.first_byte,
-                       memory.word_bytes, slice.channels, count,
-                       planes + slice.first_channel * count);
+  for (const SectionSlice& slice : section_slices(tensor, word_bytes)) {
+    planes_from_pixels(memory.am.data() + word * word_bytes + slice.first_byte, word_bytes,
+                       slice.channels, count, planes + slice.first_channel * count);
     word += count;
   }
   return result;
@@ -152,7 +155,8 @@ void Host::run(const HostStep& step) {
       const DdrTensor& t = *found->second;
       write_ddr(memory_, t.address, t.channels, t.height, t.width,
                 pixels_from_nchw(values_[index]));
-      hazards_.host_wrote(t.address, t.address + ddr_tensor_bytes(t.channels, t.height, t.width));
+      hazards_.host_wrote(
+          t.address, t.address + ddr_tensor_bytes(t.channels, t.height, t.width, memory_.geometry));
     }
   }
 }

@@ -16,8 +16,8 @@ Overlay::Overlay(const Program& p, const Machine& m, const SimulateOptions& o)
       write_ports("am_write_ports", m.am.write_ports),
       ddr("ddr", 1),
       probes_of_(p.steps.size()) {
-  memory.word_bytes = machine.word_bytes();
-  memory.am.assign(static_cast<std::size_t>(machine.am_words() * memory.word_bytes), 0);
+  memory.geometry = machine.geometry();
+  memory.am.assign(static_cast<std::size_t>(machine.am_words() * machine.word_bytes()), 0);
   memory.ddr.reserve(static_cast<std::size_t>(program.ddr_bytes));
   memory.ddr.assign(program.constants.begin(), program.constants.end());
   memory.ddr.resize(static_cast<std::size_t>(program.ddr_bytes));

@@ -129,7 +129,7 @@ AmCase random_am_case(std::mt19937_64& random) {
   const std::int64_t sections =
       1 + std::max(tensor.layout.sections(), ceil_div(tensor.channels, word));
   const std::int64_t words = tensor.address + sections * tensor.height * tensor.width;
-  return {{.word_bytes = word, .am = random_codes(random, words * word)}, tensor};
+  return {{.geometry = {word}, .am = random_codes(random, words * word)}, tensor};
 }
 
 TEST(XdnnCodec, tensors_survive_in_the_am) {
@@ -145,7 +145,7 @@ TEST(XdnnCodec, writing_touches_the_bytes_of_the_footprint_and_no_other) {
   forall([](std::mt19937_64& random) {
     auto [memory, tensor] = random_am_case(random);
     Machine machine;
-    machine.array.rows = memory.word_bytes;
+    machine.array.rows = memory.geometry.word_bytes;
     // A download of the whole tensor.
     Gather down{.am_address = tensor.address, .width = tensor.width, .height = tensor.height};
     down.channels = tensor.channels, down.end_row = tensor.height - 1;
@@ -159,7 +159,7 @@ TEST(XdnnCodec, writing_touches_the_bytes_of_the_footprint_and_no_other) {
     for (const AmRegion& r : footprint({down}, machine).am_writes) {
       for (std::int64_t w = r.word_begin; w < r.word_end; ++w) {
         for (std::int64_t b = r.byte_begin; b < r.byte_end; ++b) {
-          inside[static_cast<std::size_t>(w * memory.word_bytes + b)] = true;
+          inside[static_cast<std::size_t>(w * memory.geometry.word_bytes + b)] = true;
         }
       }
     }
@@ -179,9 +179,11 @@ TEST(XdnnCodec, tensors_survive_in_ddr_and_stay_inside_their_bytes) {
   forall([](std::mt19937_64& random) {
     const std::int64_t c = between(random, 1, 40), h = between(random, 1, 6),
                        w = between(random, 1, 20), address = 64 * between(random, 0, 4);
-    const std::int64_t bytes = ddr_tensor_bytes(c, h, w);
+    const Geometry geometry;
+    const std::int64_t bytes = ddr_tensor_bytes(c, h, w, geometry);
     const Pixels pixels = random_codes(random, c * h * w);
-    Memory memory{.ddr = Pixels(static_cast<std::size_t>(address + bytes + 64), 77)};
+    Memory memory{.geometry = geometry,
+                  .ddr = Pixels(static_cast<std::size_t>(address + bytes + 64), 77)};
     write_ddr(memory, address, c, h, w, pixels);
     EXPECT_EQ(read_ddr(memory, address, c, h, w), pixels);
     const auto untouched = [](std::int8_t byte) { return byte == 77; };

@@ -44,7 +44,7 @@ TEST(XdnnCostProperty, tiles_cover_the_output_once_and_the_input_at_least_once) 
       bytes += tile.ddr.value;
     }
     EXPECT_EQ(pixels, conv.out_h * conv.out_w);
-    EXPECT_GE(bytes, ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w));
+    EXPECT_GE(bytes, ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, {}));
   }
 }
 
@@ -56,7 +56,7 @@ TEST(XdnnCostProperty, one_tile_for_all_reads_the_input_exactly_once) {
     conv.tail.tile_width = conv.out_w, conv.tail.tile_height = conv.out_h;
     const auto tiles = tile_costs(conv);
     ASSERT_EQ(tiles.size(), 1u);
-    EXPECT_EQ(tiles[0].ddr, Bytes{ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w)});
+    EXPECT_EQ(tiles[0].ddr, Bytes{ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, {})});
   }
 }
 

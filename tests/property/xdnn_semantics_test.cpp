@@ -39,8 +39,7 @@ void random_destination(std::mt19937_64& random, const Machine& machine, std::in
 
 // A memory full of rubbish, large enough for all cases.
 Memory random_memory(std::mt19937_64& random, const Machine& machine) {
-  return {.word_bytes = machine.word_bytes(),
-          .am = random_codes(random, 3000 * machine.word_bytes())};
+  return {.geometry = machine.geometry(), .am = random_codes(random, 3000 * machine.word_bytes())};
 }
 
 // Output size that keeps each window partly over the input.
@@ -105,8 +104,8 @@ ConvCase conv_case(std::mt19937_64& random, const Machine& machine, Conv& conv) 
   pack_filters(filter_shape(conv), c.weights, c.configs, machine, image);
   if (conv.tail.source_in_ddr) {
     conv.inaddr = round_up(static_cast<std::int64_t>(image.size()), 64);
-    image.resize(
-        static_cast<std::size_t>(conv.inaddr + ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w)));
+    image.resize(static_cast<std::size_t>(
+        conv.inaddr + ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, machine.geometry())));
   }
   c.memory.ddr.assign(image.begin(), image.end());
   if (conv.tail.source_in_ddr) {
@@ -122,7 +121,7 @@ Pixels run(const Step& step, const Machine& machine, Memory& memory) {
   const Result result = execute(step, machine, memory, 1);
   EXPECT_EQ(execute(step, machine, memory, 3).pixels, result.pixels);
   commit(result, memory);
-  return read_am(memory, am_operands(step).results.at(0));
+  return read_am(memory, am_operands(step, machine).results.at(0));
 }
 
 TEST(XdnnSemanticsProperty, convolutions_are_exact) {

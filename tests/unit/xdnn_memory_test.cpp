@@ -10,7 +10,7 @@ namespace {
 constexpr std::int64_t kWord = 96;
 
 Memory blank(std::int64_t words, std::int64_t ddr_bytes = 0) {
-  return {.word_bytes = kWord,
+  return {.geometry = {kWord},
           .am = std::vector<std::int8_t>(static_cast<std::size_t>(words * kWord), 99),
           .ddr = std::vector<std::int8_t>(static_cast<std::size_t>(ddr_bytes), 99)};
 }
@@ -77,11 +77,11 @@ TEST(XdnnMemory, parts_written_one_by_one_read_back_as_one_volume) {
 
 TEST(XdnnMemory, a_ddr_tensor_is_rows_of_groups_of_8_channels) {
   // xdnn.md 1.6: H * ceil(W / 8) * ceil(C / 8) * 64 bytes.
-  EXPECT_EQ(ddr_tensor_bytes(3, 224, 224), 401408);
-  EXPECT_EQ(ddr_tensor_bytes(64, 56, 56), 200704);
-  EXPECT_EQ(ddr_tensor_bytes(64, 112, 112), 802816);
-  EXPECT_EQ(ddr_row_bytes(1), 64);
-  EXPECT_EQ(ddr_row_bytes(9), 128);
+  EXPECT_EQ(ddr_tensor_bytes(3, 224, 224, {kWord}), 401408);
+  EXPECT_EQ(ddr_tensor_bytes(64, 56, 56, {kWord}), 200704);
+  EXPECT_EQ(ddr_tensor_bytes(64, 112, 112, {kWord}), 802816);
+  EXPECT_EQ(ddr_row_bytes(1, {kWord}), 64);
+  EXPECT_EQ(ddr_row_bytes(9, {kWord}), 128);
 }
 
 TEST(XdnnMemory, a_ddr_row_is_padded_and_the_padding_left_alone) {

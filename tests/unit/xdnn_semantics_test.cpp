@@ -14,13 +14,13 @@ const Machine kV3;
 constexpr std::int64_t kResult = 64;  // AM word of results
 
 Memory blank() {
-  return {.word_bytes = 96, .am = Pixels(4096 * 96, 55), .ddr = Pixels(1 << 20, 55)};
+  return {.geometry = {96}, .am = Pixels(4096 * 96, 55), .ddr = Pixels(1 << 20, 55)};
 }
 
 // Executes and reads the result back from the AM.
 Pixels run(const Step& step, Memory& memory) {
   commit(execute(step, kV3, memory, 1), memory);
-  return read_am(memory, am_operands(step).results.at(0));
+  return read_am(memory, am_operands(step, kV3).results.at(0));
 }
 
 // Square convolution with a full word per pixel at both ends.
