@@ -5,6 +5,7 @@
 
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/memory.h"
+#include "isa/xdnn/slice.h"
 
 namespace workbench::xdnn {
 
@@ -25,7 +26,9 @@ ConvCost conv_cost(const Conv& conv, std::int64_t result_pixels, const Machine& 
   return cost;
 }
 
-ConvCost conv_cost(const Instruction& instruction, const Machine& machine) {
+ConvCost conv_cost(const Instruction& instruction, const Machine& card) {
+  const MachineOfSlice own(card, tail(instruction).slice);
+  const Machine& machine = own.get();
   if (const auto* fused = std::get_if<ConvPool>(&instruction)) {
     return conv_cost(fused->conv, fused->out_h * fused->out_w, machine);
   }
@@ -54,6 +57,11 @@ struct TileAxis {
   }
 };
 
+// Rows of groups of 8 channels, each in whole 64-byte words (xdnn.md 1.6).
+Bytes ddr_block(std::int64_t channels, std::int64_t rows, std::int64_t cols) {
+  return {rows * round_up(cols * 8, 64) * ceil_div(channels, 8)};
+}
+
 }  // namespace
 
 std::vector<TileCost> tile_costs(const Instruction& instruction) {
@@ -75,12 +83,31 @@ std::vector<TileCost> tile_costs(const Instruction& instruction) {
       const Span rows = y.conv_output({top, std::min(out_h, top + conv.tail.tile_height)});
       const Span cols = x.conv_output({left, std::min(out_w, left + conv.tail.tile_width)});
       const std::int64_t row_bytes = round_up(x.source(cols).size() * 8, 64);
-      tiles.push_back({rows.size(),
-                       cols.size(),
-                       {y.source(rows).size() * row_bytes * ceil_div(conv.in_ch, 8)}});
+      TileCost tile{rows.size(),
+                    cols.size(),
+                    {y.source(rows).size() * row_bytes * ceil_div(conv.in_ch, 8)},
+                    {}};
+      if (conv.tail.destination_in_ddr) {
+        tile.result = ddr_block(conv.out_ch, std::min(out_h - top, conv.tail.tile_height),
+                                std::min(out_w - left, conv.tail.tile_width));
+      }
+      tiles.push_back(tile);
     }
   }
   return tiles;
+}
+
+Bytes result_bytes(const Instruction& instruction) {
+  const auto* fused = std::get_if<ConvPool>(&instruction);
+  const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
+  if (!conv.tail.destination_in_ddr) return {};
+  if (!conv.tail.source_in_ddr) {
+    return ddr_block(conv.out_ch, fused != nullptr ? fused->out_h : conv.out_h,
+                     fused != nullptr ? fused->out_w : conv.out_w);
+  }
+  Bytes bytes;
+  for (const TileCost& tile : tile_costs(instruction)) bytes += tile.result;
+  return bytes;
 }
 
 namespace {
@@ -109,7 +136,11 @@ struct StreamCostOf {
     const std::int64_t rows = op.end_row - op.start_row + 1;
     const std::int64_t sections = op.tail.concat_part ? ceil_div(op.channels, machine.word_bytes())
                                                       : op.tail.destination.sections();
-    return {rows, {op.width * sections}, 0, 1, {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())}};
+    return {rows,
+            {op.width * sections},
+            0,
+            1,
+            {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())}};
   }
   StreamCost operator()(const Scatter& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
@@ -127,7 +158,8 @@ Cycles conv_duration(const Instruction& instruction, const Machine& machine) {
   const ConvWork work = conv_work(instruction, machine);
   const Cycles body = work.overlapped ? std::max(work.compute, work.later_loads + work.last_pass)
                                       : work.compute + work.later_loads;
-  return std::max(work.first_load + body, work.inputs) + conv_cost(instruction, machine).drain;
+  const Cycles streamed = std::max(work.first_load + body, work.inputs);
+  return std::max(streamed + conv_cost(instruction, machine).drain, work.first_load + work.results);
 }
 
 }  // namespace
@@ -140,6 +172,8 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine) {
   work.first_load = latency + slab;
   work.later_loads = ddr_cycles(cost.slab * cost.passes, machine) - slab;
   work.overlapped = cost.slab_buffers < machine.filters.buffers;
+  const Bytes results = result_bytes(instruction);
+  if (results.value > 0) work.results = latency + ddr_cycles(results, machine);
   if (!tail(instruction).source_in_ddr) {
     work.compute = cost.compute();
     work.last_pass = cost.row_cycles * cost.rows;

@@ -29,6 +29,7 @@ struct ConvWork {
   Cycles compute;          // array streaming, all passes
   Cycles last_pass;        // what remains to be streamed when the last slab has come, at least
   Cycles inputs;           // tiles from DDR, latency included; 0 when the source is in the AM
+  Cycles results;          // to DDR, latency included; 0 when the result goes to the AM
   bool overlapped = true;  // ping-pong: later loads run beside computing
 };
 ConvWork conv_work(const Instruction& instruction, const Machine& machine);
@@ -37,8 +38,11 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine);
 struct TileCost {
   std::int64_t out_rows = 0, out_cols = 0;  // conv output of this tile
   Bytes ddr;                                // input brought from DDR
+  Bytes result;                             // streamed to DDR; 0 when it goes to the AM
 };
 std::vector<TileCost> tile_costs(const Instruction& instruction);
+// Bytes that a convolution streams to DDR, tiled or not; 0 when its result goes to the AM.
+Bytes result_bytes(const Instruction& instruction);
 
 // Pool, eltwise, upsample, gather, scatter: words streaming through an engine, row by row.
 struct StreamCost {

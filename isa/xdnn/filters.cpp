@@ -45,9 +45,29 @@ FilterMode filter_mode(std::int64_t steps, const Machine& machine) {
           .possible = steps <= std::min(2 * both, machine.filters.steps_max)};
 }
 
+namespace {
+
+// Slice 0 gets its filters in whole 512-bit words: a column's 21 rows x 32 bit of a step fill two
+// (xdnn.md 1.6), and the configuration takes 8 as on the main array (xdnn.md 5.2, 8 + 16 cnt).
+constexpr std::int64_t kFilterWordBytes = 64, kConfigWords = 8;
+
+std::int64_t column_step_bytes(std::int64_t lanes, const Machine& machine) {
+  const std::int64_t bytes = machine.array.rows * lanes;
+  return machine.slice == 0 ? round_up(bytes, kFilterWordBytes) : bytes;
+}
+
+std::int64_t config_block_bytes(std::int64_t channels, const Machine& machine) {
+  const std::int64_t bytes = channels * machine.filters.config_bytes_per_channel;
+  return machine.slice == 0 ? std::max(bytes, kConfigWords * kFilterWordBytes) : bytes;
+}
+
+}  // namespace
+
 std::int64_t slab_bytes(std::int64_t steps, bool half_rate, const Machine& machine) {
   const std::int64_t channels = machine.pass_channels(half_rate);
-  return channels * (machine.filters.config_bytes_per_channel + machine.array.rows * steps);
+  const std::int64_t lanes = channels / machine.array.columns;
+  return config_block_bytes(channels, machine) +
+         machine.array.columns * steps * column_step_bytes(lanes, machine);
 }
 
 std::uint64_t encode(const ChannelConfig& config) {
@@ -78,18 +98,18 @@ namespace {
 
 // Offsets inside a slab, shared by packing and unpacking.
 struct SlabGeometry {
-  std::int64_t channels, lanes, steps, rows, config_bytes, bytes;
+  std::int64_t channels, lanes, steps, step_bytes, config_bytes, bytes;
 
   SlabGeometry(const FilterShape& shape, const Machine& machine)
       : channels(machine.pass_channels(shape.half_rate)),
         lanes(channels / machine.array.columns),
         steps(array_steps(shape.source, shape.kernel_h, shape.kernel_w)),
-        rows(machine.array.rows),
-        config_bytes(channels * machine.filters.config_bytes_per_channel),
+        step_bytes(column_step_bytes(lanes, machine)),
+        config_bytes(config_block_bytes(channels, machine)),
         bytes(slab_bytes(steps, shape.half_rate, machine)) {}
 
   std::int64_t weight(std::int64_t column, std::int64_t step, std::int64_t row) const {
-    return config_bytes + ((column * steps + step) * rows + row) * lanes;
+    return config_bytes + (column * steps + step) * step_bytes + row * lanes;
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "isa/xdnn/filters.h"
+#include "isa/xdnn/slice.h"
 
 namespace workbench::xdnn {
 
@@ -23,11 +24,14 @@ struct OperandsOf {
     if (!op.tail.source_in_ddr) {
       operands.sources.push_back({op.inaddr, op.in_ch, op.in_h, op.in_w, op.tail.source, 0});
     }
-    operands.results.push_back(result_of(op.tail, op.outaddr, op.out_ch, op.out_h, op.out_w));
+    if (!op.tail.destination_in_ddr) {
+      operands.results.push_back(result_of(op.tail, op.outaddr, op.out_ch, op.out_h, op.out_w));
+    }
     return operands;
   }
   Operands operator()(const ConvPool& op) const {
     Operands operands = (*this)(op.conv);
+    if (operands.results.empty()) return operands;
     operands.results[0].height = op.out_h;
     operands.results[0].width = op.out_w;
     return operands;
@@ -84,7 +88,8 @@ void add_filters(const Conv& conv, const Step& step, const Machine& machine, Foo
 void add_tiled_source(const Conv& conv, std::int64_t buffer_words, const Machine& machine,
                       Footprint& result) {
   result.ddr_reads.push_back(
-      {conv.inaddr, conv.inaddr + ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, machine.geometry())});
+      {conv.inaddr,
+       conv.inaddr + ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, machine.geometry())});
   for (const std::int64_t buffer : {conv.tail.source_buffer_0, conv.tail.source_buffer_1}) {
     result.am_writes.push_back({buffer, buffer + buffer_words, 0, machine.word_bytes()});
   }
@@ -134,7 +139,16 @@ std::int64_t tile_buffer_words(const Instruction& instruction) {
   return tile_buffer_words(conv, 1, 1, 1, 1, conv.tail.tile_width, conv.tail.tile_height);
 }
 
-Footprint footprint(const Step& step, const Machine& machine) {
+DdrTensor ddr_result(const Step& step) {
+  const auto* fused = std::get_if<ConvPool>(&step.instruction);
+  const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(step.instruction);
+  return {"", conv.outaddr, conv.out_ch, fused != nullptr ? fused->out_h : conv.out_h,
+          fused != nullptr ? fused->out_w : conv.out_w};
+}
+
+Footprint footprint(const Step& step, const Machine& card) {
+  const MachineOfSlice own(card, tail(step.instruction).slice);
+  const Machine& machine = own.get();
   Footprint result;
   const Operands operands = am_operands(step, machine);
   for (const AmTensor& source : operands.sources) {
@@ -154,24 +168,34 @@ Footprint footprint(const Step& step, const Machine& machine) {
     if (conv->tail.source_in_ddr) {
       add_tiled_source(*conv, tile_buffer_words(step.instruction), machine, result);
     }
+    if (conv->tail.destination_in_ddr) {
+      const DdrTensor to = ddr_result(step);
+      result.ddr_writes.push_back(
+          {to.address,
+           to.address + ddr_tensor_bytes(to.channels, to.height, to.width, machine.geometry())});
+    }
   }
   if (const auto* gather = std::get_if<Gather>(&step.instruction)) {
     result.ddr_reads.push_back(
         {gather->ddr_address,
-         gather->ddr_address + ddr_tensor_bytes(gather->channels, gather->height, gather->width, machine.geometry())});
+         gather->ddr_address + ddr_tensor_bytes(gather->channels, gather->height, gather->width,
+                                                machine.geometry())});
   }
   if (const auto* scatter = std::get_if<Scatter>(&step.instruction)) {
     result.ddr_writes.push_back(
         {scatter->ddr_address,
-         scatter->ddr_address +
-             ddr_tensor_bytes(scatter->channels, scatter->height, scatter->width, machine.geometry())});
+         scatter->ddr_address + ddr_tensor_bytes(scatter->channels, scatter->height, scatter->width,
+                                                 machine.geometry())});
+  }
+  for (auto* list : {&result.am_reads, &result.am_writes}) {
+    for (AmRegion& region : *list) region.slice = machine.slice;
   }
   return result;
 }
 
 bool overlap(const AmRegion& a, const AmRegion& b) {
-  return a.word_begin < b.word_end && b.word_begin < a.word_end && a.byte_begin < b.byte_end &&
-         b.byte_begin < a.byte_end;
+  return a.slice == b.slice && a.word_begin < b.word_end && b.word_begin < a.word_end &&
+         a.byte_begin < b.byte_end && b.byte_begin < a.byte_end;
 }
 
 bool overlap(const DdrRegion& a, const DdrRegion& b) { return a.begin < b.end && b.begin < a.end; }

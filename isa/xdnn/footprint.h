@@ -12,9 +12,10 @@
 
 namespace workbench::xdnn {
 
-// Bytes [byte_begin, byte_end) of each AM word in [word_begin, word_end).
+// Bytes [byte_begin, byte_end) of each AM word in [word_begin, word_end), in the memory of `slice`.
 struct AmRegion {
   std::int64_t word_begin = 0, word_end = 0, byte_begin = 0, byte_end = 0;
+  std::int64_t slice = 1;
 };
 struct DdrRegion {
   std::int64_t begin = 0, end = 0;  // bytes
@@ -38,6 +39,9 @@ Operands am_operands(const Step& step, const Machine& machine);
 
 // The first AM address of the instruction that does not begin a word, as the instruction has it.
 std::optional<std::int64_t> misaligned_address(const Step& step, const Machine& machine);
+
+// The DDR tensor that a convolution with destination_in_ddr streams its result to; no name.
+DdrTensor ddr_result(const Step& step);
 
 bool overlap(const AmRegion& a, const AmRegion& b);
 bool overlap(const DdrRegion& a, const DdrRegion& b);

@@ -73,7 +73,7 @@ class Schedule {
     end = std::max(end, dispatch_ + work.inputs);
     loader_free_ = first_slab + work.later_loads;
     engine.free = end;
-    return end + cost.drain;
+    return std::max(end + cost.drain, first_slab + work.results);
   }
 
   const Program& program_;

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "isa/xdnn/conv_semantics.h"
 #include "isa/xdnn/footprint.h"
+#include "isa/xdnn/slice.h"
 
 namespace workbench::xdnn {
 
@@ -41,7 +42,12 @@ struct Execute {
 
   Result convolution(const Conv& op, const Step& at, const ConvPool* fused) const {
     ConvResult conv = convolve(op, at.filter_address, machine, memory, threads);
-    Result result{.am = am_operands(at, machine).results.at(0), .wide_accumulators = conv.wide_accumulators};
+    Result result{.wide_accumulators = conv.wide_accumulators};
+    if (op.tail.destination_in_ddr) {
+      result.ddr = ddr_result(at);
+    } else {
+      result.am = am_operands(at, machine).results.at(0);
+    }
     if (fused == nullptr) {
       result.pixels = std::move(conv.pixels);
     } else {
@@ -137,7 +143,8 @@ struct Execute {
 }  // namespace
 
 Result execute(const Step& step, const Machine& machine, const Memory& memory, int threads) {
-  return std::visit(Execute{step, machine, memory, threads}, step.instruction);
+  const MachineOfSlice own(machine, tail(step.instruction).slice);
+  return std::visit(Execute{step, own.get(), memory, threads}, step.instruction);
 }
 
 void commit(const Result& result, Memory& memory) {

@@ -15,7 +15,7 @@ int Recorder::add_resource(std::string name) {
 void Recorder::record(int resource, std::int32_t instruction, std::int64_t ready,
                       std::int64_t begin, std::int64_t end, Cause cause, std::int64_t bytes,
                       int blocked_on) {
-  if (begin >= end) return;
+  if (begin >= end || !kept_) return;
   auto& list = resources_.at(static_cast<std::size_t>(resource)).intervals;
   if (!list.empty()) {
     Interval& last = list.back();
@@ -40,7 +40,7 @@ void Recorder::record(int resource, std::int32_t instruction, std::int64_t ready
 
 void Recorder::record_tail(int resource, std::int32_t instruction, std::int64_t begin,
                            std::int64_t end, Cause cause) {
-  if (begin >= end) return;
+  if (begin >= end || !kept_) return;
   resources_.at(static_cast<std::size_t>(resource))
       .tails.push_back({resource, instruction, {begin}, {begin}, {end}, {}, cause, -1});
 }

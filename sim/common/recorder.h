@@ -11,6 +11,9 @@ namespace workbench::sim {
 
 class Recorder {
  public:
+  // Not `kept`: nothing is remembered, for engines that nobody looks at.
+  explicit Recorder(bool kept = true) : kept_(kept) {}
+
   // Index of a new resource.
   int add_resource(std::string name);
 
@@ -31,6 +34,7 @@ class Recorder {
     std::string name;
     std::vector<Interval> intervals, tails;
   };
+  bool kept_;
   std::vector<Resource> resources_;
 };
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr auto kUnit = static_cast<std::size_t>(Unit::Conv);
 constexpr std::size_t kStack = 8 << 20;  // the arithmetic runs on the thread's own stack
+constexpr std::size_t kResultTiles = 2;  // on their way to DDR: one is written, one collected
 
 }  // namespace
 
@@ -23,8 +24,9 @@ ConvUnit::ConvUnit(sc_core::sc_module_name name, Overlay& overlay)
   SC_THREAD(load_filters);
   SC_THREAD(load_tiles);
   SC_THREAD(compute);
-  set_stack_size(kStack);
+  if (overlay.engine.number == 0) set_stack_size(kStack);
   SC_THREAD(drain);
+  SC_THREAD(write_results);
 }
 
 ConvUnit::Command ConvUnit::make_command(std::int32_t instruction) const {
@@ -38,7 +40,7 @@ ConvUnit::Command ConvUnit::make_command(std::int32_t instruction) const {
   } else {
     const auto* fused = std::get_if<ConvPool>(&in);
     const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(in);
-    command.tiles = {{conv.out_h, conv.out_w, {}}};
+    command.tiles = {{conv.out_h, conv.out_w, {}, result_bytes(in)}};
   }
   const std::int64_t needed = command.cost.passes * command.cost.slab_buffers;
   command.resident = command.tiles.size() > 1 && needed <= overlay_.machine.filters.buffers;
@@ -94,7 +96,7 @@ void ConvUnit::load_tiles() {
     while (accepted_ <= number) wait(accepted_event_);
     Command& command = commands_[static_cast<std::size_t>(number - streamed_)];
     if (!command.tiled) continue;
-    overlay_.hazards.begin_tiles(command.instruction, now());
+    overlay_.begin_tiles(command.instruction);
     sim::wait_until(now() + overlay_.machine.ddr.latency_cycles);
     std::int64_t moved = 0;
     const auto count = static_cast<std::int64_t>(command.tiles.size());
@@ -181,13 +183,15 @@ void ConvUnit::compute() {
       }
       ++command.tiles_used;
       buffer_event_.notify(SC_ZERO_TIME);
+      hand_to_ddr(command, static_cast<std::size_t>(tile));
     }
     if (command.resident) free_buffers_ += passes * command.cost.slab_buffers;
-    overlay_.hazards.reads_done(command.instruction);
+    overlay_.reads_done(command.instruction);
     const std::int64_t leaves = now() + command.cost.drain.value;
     overlay_.recorder.record_tail(overlay_.resources.conv, command.instruction, now(), leaves,
                                   Cause::FillDrain);
-    leaving_.push_back({command.instruction, leaves, std::move(result)});
+    const bool to_ddr = command.tiles.front().result.value > 0;
+    leaving_.push_back({command.instruction, leaves, std::move(result), to_ddr ? tiles : 0});
     commands_.pop_front();
     ++streamed_;
     leaving_event_.notify(SC_ZERO_TIME);
@@ -195,10 +199,46 @@ void ConvUnit::compute() {
   }
 }
 
+// The result of a tile that the array is done with; holds the array up while there is no room.
+void ConvUnit::hand_to_ddr(const Command& command, std::size_t tile) {
+  const Bytes bytes = command.tiles[tile].result;
+  if (bytes.value == 0) return;
+  const std::int64_t begin = now();
+  while (streaming_.size() >= kResultTiles) wait(written_event_);
+  overlay_.recorder.record(overlay_.resources.conv, command.instruction, begin, begin, now(),
+                           Cause::DdrStall, 0, overlay_.resources.results);
+  streaming_.push_back({command.instruction, bytes.value, tile == 0});
+  streaming_event_.notify(SC_ZERO_TIME);
+}
+
+void ConvUnit::write_results() {
+  std::int64_t moved = 0;
+  while (true) {
+    while (streaming_.empty()) wait(streaming_event_);
+    const Streaming tile = streaming_.front();
+    if (tile.first) {
+      moved = 0;
+      const std::int64_t begin = now();
+      sim::wait_until(begin + overlay_.machine.ddr.latency_cycles);
+      overlay_.recorder.record(overlay_.resources.results, tile.instruction, begin, begin, now(),
+                               Cause::DdrStall, 0, overlay_.resources.ddr);
+    }
+    const std::int64_t begin = now();
+    overlay_.transfer(tile.instruction, Client::ConvResults, tile.bytes, moved);
+    overlay_.recorder.record(overlay_.resources.results, tile.instruction, begin, begin, now(),
+                             Cause::Work);
+    streaming_.pop_front();
+    ++tiles_written_;
+    written_event_.notify(SC_ZERO_TIME);
+  }
+}
+
 void ConvUnit::drain() {
   while (true) {
     while (leaving_.empty()) wait(leaving_event_);
     sim::wait_until(leaving_.front().at);
+    tiles_left_ += leaving_.front().tiles_to_ddr;
+    while (tiles_written_ < tiles_left_) wait(written_event_);
     overlay_.finish(leaving_.front().instruction, leaving_.front().result);
     leaving_.pop_front();
   }

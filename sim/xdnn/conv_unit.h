@@ -32,13 +32,20 @@ class ConvUnit : public sc_core::sc_module {
     std::int32_t instruction;
     std::int64_t at;
     Result result;
+    std::int64_t tiles_to_ddr;  // to be written before the command has finished
+  };
+  struct Streaming {  // the result of a tile on its way to DDR
+    std::int32_t instruction;
+    std::int64_t bytes;
+    bool first;  // tile of its command
   };
 
-  void accept();        // SC_THREAD: queue -> commands_
-  void load_filters();  // SC_THREAD
-  void load_tiles();    // SC_THREAD
-  void compute();       // SC_THREAD: the array
-  void drain();         // SC_THREAD
+  void accept();         // SC_THREAD: queue -> commands_
+  void load_filters();   // SC_THREAD
+  void load_tiles();     // SC_THREAD
+  void compute();        // SC_THREAD: the array
+  void drain();          // SC_THREAD
+  void write_results();  // SC_THREAD: what streams to DDR
 
   Command make_command(std::int32_t instruction) const;
   void load_slab(Command& command, std::int64_t& moved);
@@ -46,6 +53,7 @@ class ConvUnit : public sc_core::sc_module {
   void wait_for_tile(Command& command, std::int64_t tile);
   void wait_for_slab(Command& command, std::int64_t slab);
   void stream_row(const Command& command, const TileCost& tile);
+  void hand_to_ddr(const Command& command, std::size_t tile);
   bool tiles_buffer_free(const Command& command) const;
 
   Overlay& overlay_;
@@ -53,7 +61,10 @@ class ConvUnit : public sc_core::sc_module {
   std::int64_t accepted_ = 0, streamed_ = 0;  // running counts: commands_[0] is number streamed_
   std::int64_t free_buffers_;
   std::deque<Leaving> leaving_;
+  std::deque<Streaming> streaming_;
+  std::int64_t tiles_written_ = 0, tiles_left_ = 0;  // running counts: to DDR, of finished commands
   sc_core::sc_event accepted_event_, slab_event_, tile_event_, buffer_event_, leaving_event_;
+  sc_core::sc_event streaming_event_, written_event_;
 };
 
 }  // namespace workbench::xdnn

@@ -8,6 +8,7 @@ namespace workbench::xdnn {
 HazardMonitor::HazardMonitor(const Program& program, const Machine& machine)
     : program_(program),
       machine_(machine),
+      slice0_(machine, 0),
       am_written_(static_cast<std::size_t>(machine.am_words() * machine.word_bytes()), 0) {
   host_wrote(0, static_cast<std::int64_t>(program.constants.size()));
 }
@@ -31,12 +32,13 @@ void HazardMonitor::raise(Hazard::Kind kind, std::int32_t instruction, std::int3
 }
 
 bool HazardMonitor::in_range(std::int32_t instruction, const Footprint& f, std::int64_t time) {
-  const std::int64_t words = machine_.am_words();
   const std::int64_t ddr = program_.ddr_bytes;
   for (const auto* list : {&f.am_reads, &f.am_writes}) {
     for (const AmRegion& r : *list) {
-      const bool inside = r.word_begin >= 0 && r.word_begin <= r.word_end && r.word_end <= words &&
-                          r.byte_begin >= 0 && r.byte_end <= machine_.word_bytes();
+      const Machine& machine = r.slice == 0 ? slice0_.get() : machine_;
+      const bool inside = r.word_begin >= 0 && r.word_begin <= r.word_end &&
+                          r.word_end <= machine.am_words() && r.byte_begin >= 0 &&
+                          r.byte_end <= machine.word_bytes();
       if (!inside) {
         raise(Hazard::Kind::OutOfRange, instruction, -1, "AM",
               r.word_begin < 0 ? r.word_begin : r.word_end - 1, time);
@@ -190,6 +192,7 @@ void HazardMonitor::end(std::int32_t instruction) {
   for (const Flight& flight : flights_) {
     if (flight.instruction != instruction) continue;
     for (const AmRegion& r : flight.am_writes) {
+      if (r.slice == 0) continue;  // tiles, which nobody but their own instruction reads
       for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {
         std::memset(am_written_.data() + word * machine_.word_bytes() + r.byte_begin, 1,
                     static_cast<std::size_t>(r.byte_end - r.byte_begin));

@@ -9,6 +9,7 @@
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/machine.h"
 #include "isa/xdnn/program.h"
+#include "isa/xdnn/slice.h"
 
 namespace workbench::xdnn {
 
@@ -53,6 +54,7 @@ class HazardMonitor {
 
   const Program& program_;
   const Machine& machine_;
+  MachineOfSlice slice0_;
   std::vector<std::uint8_t> am_written_;  // per byte of the AM
   std::vector<DdrRegion> ddr_written_;    // disjoint, ascending
   std::vector<Flight> flights_;

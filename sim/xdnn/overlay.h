@@ -1,56 +1,78 @@
-// What all engines of one overlay share: memories, ports, DDR, the commands in flight, the record.
+// One slice of an engine: an array with its ports, the commands in flight, and access to what the
+// engine shares (engine.h).
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
 #include <systemc>
 #include <vector>
 
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/machine.h"
-#include "isa/xdnn/memory.h"
 #include "isa/xdnn/program.h"
 #include "isa/xdnn/semantics.h"
+#include "isa/xdnn/slice.h"
 #include "sim/common/arbiter.h"
 #include "sim/common/recorder.h"
-#include "sim/xdnn/hazards.h"
-#include "sim/xdnn/simulate.h"
+#include "sim/xdnn/engine.h"
 
 namespace workbench::xdnn {
 
 // Who asks for ports and DDR; also the order of service among requests of the same moment.
-enum class Client { ConvFilters, ConvArray, ConvTiles, Pool, Eltwise, Upsample, Download, Upload };
+enum class Client {
+  ConvFilters,
+  ConvArray,
+  ConvTiles,
+  ConvResults,
+  Pool,
+  Eltwise,
+  Upsample,
+  Download,
+  Upload
+};
+inline constexpr int kClients = 9;
 
 struct Overlay {
-  Overlay(const Program& program, const Machine& machine, const SimulateOptions& options);
+  Overlay(Engine& engine, int slice);
 
+  Engine& engine;
+  const int slice;
+  const std::string name;  // prefix of its modules: "engine0_slice1"
   const Program& program;
+  const MachineOfSlice own_machine;
   const Machine& machine;
   const SimulateOptions& options;
-  Memory memory;
-  HazardMonitor hazards;
-  sim::Arbiter read_ports, write_ports, ddr;
-  sim::Recorder recorder;
+  sim::Arbiter read_ports, write_ports;
+  sim::Recorder& recorder;
   struct Resources {
     int dispatch, filters, tiles, conv, ddr;
+    int results = -1;  // of convolutions that stream to DDR; -1: the program has none
     std::array<int, kUnits> unit;
   } resources;
+  std::vector<std::int32_t> instructions;  // of this slice, in order
+  std::int64_t image = 0;                  // the one being worked on
 
   const Step& step(std::int32_t instruction) const {
     return program.steps[static_cast<std::size_t>(instruction)];
   }
+  // Whether values are computed and accesses checked: for the first image on the first engine. All
+  // others take the same kind of time and nothing else.
+  bool computing() const { return engine.number == 0 && image == 0; }
   // The unit takes its oldest waiting command: there is room in its queue again.
   void take(Unit unit);
+  // A tiled convolution starts to fill its input buffers.
+  void begin_tiles(std::int32_t instruction);
   // The command reads its operands and computes. An empty result after an address hazard.
   Result start(std::int32_t instruction);
+  // It has read its last operand.
+  void reads_done(std::int32_t instruction);
   // Writes the result, collects the tensors that are complete now, and tells everybody.
   void finish(std::int32_t instruction, const Result& result);
   // Moves `bytes` between DDR and the chip in bursts; blocks until done. `moved` counts bytes of
   // the stream so far, so that bursts do not each round up. Returns the cycles spent waiting for
-  // other clients.
+  // other clients of the bank, those of other engines included.
   std::int64_t transfer(std::int32_t instruction, Client client, std::int64_t bytes,
                         std::int64_t& moved);
 
@@ -58,16 +80,6 @@ struct Overlay {
   std::array<std::int64_t, kUnits> outstanding{}, waiting{};
   std::array<std::deque<std::int32_t>, kUnits> queue;
   std::array<sc_core::sc_event, kUnits> given, taken, done;
-
-  std::map<std::string, Tensor> tensors;                  // collected
-  std::map<std::string, std::int64_t> wide_accumulators;  // by layer
-  bool broken = false;  // an address was out of range: values mean nothing any more
-
- private:
-  void collect(std::int32_t instruction);
-
-  std::vector<std::vector<std::size_t>> probes_of_;  // instruction -> probes it helps to complete
-  std::vector<std::size_t> missing_writers_;         // per probe
 };
 
 }  // namespace workbench::xdnn
