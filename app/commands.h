@@ -55,10 +55,17 @@ struct WorkloadCommandOptions {
   std::optional<std::uint64_t> seed;
 };
 
+struct ListingOptions {
+  std::filesystem::path file;    // program, or listing as text or JSON
+  std::filesystem::path output;  // empty: stdout
+  std::string format = "text";   // or "json"
+};
+
 int run(const RunOptions& options);
 int compile(const NetworkOptions& options);
 int verify(const VerifyOptions& options);
-int disasm(const std::filesystem::path& program);
+int assemble(const ListingOptions& options);
+int disasm(const ListingOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int ops();
 

@@ -1,12 +1,33 @@
-// workbench disasm: a saved program as text.
+// workbench disasm: a saved program, or somebody else's JSON, as text.
+#include <algorithm>
+
 #include "app/commands.h"
-#include "app/terminal.h"
-#include "isa/xdnn/program.h"
+#include "app/listing.h"
+#include "core/file.h"
+#include "isa/xdnn/assembly.h"
 
 namespace workbench::app {
 
-int disasm(const std::filesystem::path& program) {
-  print(xdnn::disassemble(xdnn::load(program)));
+namespace {
+
+// Saved programs begin with the number of their first field, which no text does.
+bool is_listing(const std::string& contents) {
+  const auto first = std::find_if(contents.begin(), contents.end(), [](char c) {
+    return c != ' ' && c != '\t' && c != '\r' && c != '\n';
+  });
+  return first != contents.end() &&
+         (*first == '{' || *first == '#' || (*first >= '0' && *first <= '9'));
+}
+
+}  // namespace
+
+int disasm(const ListingOptions& options) {
+  require_writable_file(options.output);
+  const std::string contents = read_file(options.file);
+  const std::string name = options.file.string();
+  write_listing(is_listing(contents) ? xdnn::parse_listing(contents, name)
+                                     : xdnn::listing_of(xdnn::load_bytes(contents, name)),
+                options);
   return 0;
 }
 

@@ -102,11 +102,18 @@ void add_workload(CLI::App& app, WorkloadCommandOptions& options) {
   add_zoo_options(command, options.width, options.resolution, options.seed);
 }
 
+void add_listing_options(CLI::App& command, ListingOptions& options, const std::string& what) {
+  command.add_option("file", options.file, what)->required();
+  command.add_option("-o,--output", options.output, "file to write (default: standard output)");
+  command.add_option("--format", options.format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
 struct Options {
   RunOptions run;
   NetworkOptions compile;
   VerifyOptions verify;
-  std::filesystem::path program;
+  ListingOptions assemble, disasm;
   WorkloadCommandOptions workload;
 };
 
@@ -117,8 +124,11 @@ void add_commands(CLI::App& app, Options& options) {
   add_network_options(compile, options.compile);
   compile.add_option("-o,--output", options.compile.save_program, "the same as --save-program");
   add_verify(app, options.verify);
-  CLI::App& disasm = *app.add_subcommand("disasm", "print a saved program as text");
-  disasm.add_option("program", options.program, "file written by --save-program")->required();
+  CLI::App& assemble = *app.add_subcommand("asm", "check a program's text and write its JSON");
+  options.assemble.format = "json";
+  add_listing_options(assemble, options.assemble, "program as text or JSON");
+  CLI::App& disasm = *app.add_subcommand("disasm", "print a program as text");
+  add_listing_options(disasm, options.disasm, "file written by --save-program, or JSON, or text");
   add_workload(app, options.workload);
   app.add_subcommand("ops", "list the ONNX operators that can be imported");
 }
@@ -128,7 +138,8 @@ int dispatch(const CLI::App& app, const Options& options) {
   if (name == "run") return run(options.run);
   if (name == "compile") return compile(options.compile);
   if (name == "verify") return verify(options.verify);
-  if (name == "disasm") return disasm(options.program);
+  if (name == "asm") return assemble(options.assemble);
+  if (name == "disasm") return disasm(options.disasm);
   if (name == "workload") return workload(options.workload);
   CHECK(name == "ops", "subcommand {}", name);
   return ops();

@@ -33,6 +33,12 @@ workbench_test(xdnn_program_file_test LABEL unit
 workbench_test(xdnn_program_file_property_test LABEL property
   SOURCES property/xdnn_program_file_test.cpp
   LIBRARIES xdnn_test_programs)
+workbench_test(xdnn_listing_test LABEL unit
+  SOURCES unit/xdnn_listing_test.cpp unit/xdnn_shipped_listing_test.cpp
+  LIBRARIES xdnn_test_programs)
+workbench_test(xdnn_listing_property_test LABEL property
+  SOURCES property/xdnn_listing_test.cpp
+  LIBRARIES xdnn_test_programs)
 workbench_test(disassembly_test LABEL golden
   SOURCES golden/disassembly_test.cpp
   LIBRARIES xdnn_test_programs)

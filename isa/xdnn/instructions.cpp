@@ -73,6 +73,19 @@ std::string_view opcode(const Instruction& instruction) {
   return std::visit([](const auto& op) { return op.kOpcode; }, instruction);
 }
 
+std::optional<Instruction> blank_instruction(std::string_view opcode) {
+  if (opcode == Conv::kOpcode) return Conv{};
+  if (opcode == "XNDeconv") return Conv{.transposed = true};
+  if (opcode == Pool::kOpcode) return Pool{};
+  if (opcode == "XNAvgPool") return Pool{.average = true};
+  if (opcode == ConvPool::kOpcode) return ConvPool{};
+  if (opcode == Eltwise::kOpcode) return Eltwise{};
+  if (opcode == Upsample::kOpcode) return Upsample{};
+  if (opcode == Gather::kOpcode) return Gather{};
+  if (opcode == Scatter::kOpcode) return Scatter{};
+  return std::nullopt;
+}
+
 const Tail& tail(const Instruction& instruction) {
   return std::visit([](const auto& op) -> const Tail& { return TailOf{}(op); }, instruction);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <variant>
 
@@ -305,6 +306,8 @@ std::string_view to_string(Unit unit);
 Unit unit_of(const Instruction& instruction);
 
 std::string_view opcode(const Instruction& instruction);  // "XNConv", "XNDeconv", "XNAvgPool", ...
+// The inverse, all fields at their defaults; none for opcodes no unit of the model executes.
+std::optional<Instruction> blank_instruction(std::string_view opcode);
 const Tail& tail(const Instruction& instruction);
 Tail& tail(Instruction& instruction);
 

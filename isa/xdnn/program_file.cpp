@@ -28,23 +28,12 @@ void encode(const Instruction& instruction, file::Instruction& message) {
       instruction);
 }
 
-Instruction blank(const std::string& opcode, const std::string& name) {
-  if (opcode == "XNConv") return Conv{};
-  if (opcode == "XNDeconv") return Conv{.transposed = true};
-  if (opcode == "XNMaxPool") return Pool{};
-  if (opcode == "XNAvgPool") return Pool{.average = true};
-  if (opcode == "XNMaxPoolPipelined") return ConvPool{};
-  if (opcode == "XNEltwise") return Eltwise{};
-  if (opcode == "XNUpsample") return Upsample{};
-  if (opcode == "XNGather") return Gather{};
-  if (opcode == "XNScatter") return Scatter{};
-  fail("{}: unknown opcode '{}'", name, opcode);
-}
-
 Instruction decode(const file::Instruction& message, const std::string& name) {
   std::map<std::string_view, std::int64_t> given;
   for (const file::Field& field : message.fields()) given[field.name()] = field.value();
-  Instruction instruction = blank(message.opcode(), name);
+  const std::optional<Instruction> blank = blank_instruction(message.opcode());
+  if (!blank) fail("{}: unknown opcode '{}'", name, message.opcode());
+  Instruction instruction = *blank;
   std::visit(
       [&](auto& op) {
         for_each_field(op, [&](std::string_view field, auto& member) {
