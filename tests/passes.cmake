@@ -12,5 +12,6 @@ workbench_test(passes_unit_test LABEL unit
   LIBRARIES workbench::passes passes_test_support)
 
 workbench_test(passes_property_test LABEL property
-  SOURCES property/passes_test.cpp
+  SOURCES property/passes_test.cpp property/rewrite_passes_test.cpp
   LIBRARIES workbench::passes passes_test_support)
+

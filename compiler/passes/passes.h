@@ -36,7 +36,15 @@ bool matmul_to_gemm(Graph& graph);   // [M, K] times a constant
 bool pool_to_average(Graph& graph);  // Reduce mean (max) over space -> pool of the whole map
 bool gemm_to_conv(Graph& graph);     // Gemm on 1x1 maps whose result feeds convolutions
 bool widen_1d(Graph& graph);         // 1-D convolutions, pools and what is between them -> 2-D
-bool remove_dead(Graph& graph);      // nodes and values nobody reads
+// Off unless asked for, but for merge_average_scale:
+bool merge_average_scale(Graph& graph);      // constant scale behind an average pool -> before it
+bool merge_parallel_reduces(Graph& graph);   // 1x1 convs of one tensor -> one conv and slices
+bool conv1x1_stride2_to_pool(Graph& graph);  // strided 1x1 conv -> 1x1 max pool + 1x1 conv
+bool pool_around_concat(Graph& graph);       // max pool behind a concat into its branches
+bool bridge_concat(Graph& graph);            // identity scale between concat and concat
+bool deconv_to_upsample(Graph& graph);       // where the kernel is a box times another
+bool deconv_to_subpixel(Graph& graph);       // conv of all phases, then DepthToSpace
+bool remove_dead(Graph& graph);              // nodes and values nobody reads
 
 std::span<const Pass> all_float_passes();  // in the order they run, those that are off included
 std::span<const Pass> float_pipeline();    // those that are on by default
