@@ -9,7 +9,7 @@ namespace workbench::xdnn {
 void give_volume(Lowered& lowered, int map, const Machine& machine) {
   Map& m = lowered.maps[static_cast<std::size_t>(map)];
   lowered.volumes.push_back(
-      {m.name, m.channels, m.height, m.width, plain_layout(m.channels, machine.word_bytes())});
+      {m.name, m.channels, m.height, m.width, plain_layout(m.channels, machine.geometry())});
   m.volume = static_cast<int>(lowered.volumes.size()) - 1;
   m.start = 0;
 }
@@ -24,7 +24,7 @@ class Join {
         result_(result),
         node_(node),
         context_(context),
-        word_(context.machine.word_bytes()),
+        granule_(context.machine.geometry().channel_granule()),
         concats_(concats) {}
 
   bool run(std::vector<int> parts) {
@@ -37,7 +37,7 @@ class Join {
       const std::int64_t channels = map(part).channels;
       if (can_move(part, offset)) {
         move(part, volume, offset);
-      } else if (map(part).start % word_ == 0) {
+      } else if (map(part).start % granule_ == 0) {
         copy(part, volume, offset);
       } else {
         return false;
@@ -102,7 +102,7 @@ class Join {
     const Map& m = map(part);
     if (!covers_volume(part) || m.volume == map(result_).volume) return false;
     return std::all_of(lowered_.maps.begin(), lowered_.maps.end(), [&](const Map& inside) {
-      return inside.volume != m.volume || (inside.start + offset) % word_ == 0 ||
+      return inside.volume != m.volume || (inside.start + offset) % granule_ == 0 ||
              !read_alone(inside);
     });
   }
@@ -135,7 +135,7 @@ class Join {
   int result_;
   const Node& node_;
   const JoinContext& context_;
-  std::int64_t word_;
+  std::int64_t granule_;  // channels that can be read alone begin at its multiples
   const std::vector<ConcatRecord>& concats_;
 };
 

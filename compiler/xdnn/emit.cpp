@@ -1,6 +1,7 @@
 // LoweredOps with addresses -> instructions, filters in DDR, probes, memory map.
 #include <algorithm>
 
+#include "compiler/xdnn/layout.h"
 #include "compiler/xdnn/lowered.h"
 #include "compiler/xdnn/pack.h"
 #include "isa/xdnn/filters.h"
@@ -14,7 +15,7 @@ namespace {
 class Selection {
  public:
   Selection(const Lowered& lowered, const LoweredOp& op, const Machine& machine)
-      : lowered_(lowered), op_(op), machine_(machine), word_(machine.word_bytes()) {}
+      : lowered_(lowered), op_(op), machine_(machine), geometry_(machine.geometry()) {}
 
   Instruction run() const {
     switch (op_.kind) {
@@ -47,11 +48,17 @@ class Selection {
     return lowered_.volumes[static_cast<std::size_t>(map.volume)];
   }
   // AM word of a map's channel `channel`, which must begin a section.
-  std::int64_t address(const Map& map, std::int64_t channel = 0) const {
-    return volume(map).address + (map.start + channel) / word_ * map.height * map.width;
+  std::int64_t word(const Map& map, std::int64_t channel = 0) const {
+    return volume(map).address +
+           geometry_.word_of_channel(map.start + channel, map.height, map.width);
   }
+  // The same as instructions count.
+  std::int64_t address(const Map& map, std::int64_t channel = 0) const {
+    return word(map, channel) * machine_.word_addresses();
+  }
+  ChannelLayout plain(std::int64_t channels) const { return plain_layout(channels, geometry_); }
   ChannelLayout layout(const Map& map) const {
-    return map.whole ? volume(map).layout : plain_layout(map.channels, word_);
+    return map.whole ? volume(map).layout : plain(map.channels);
   }
 
   // Where channels [first, first + count) of the result go.
@@ -62,7 +69,8 @@ class Selection {
       tail.destination = v.layout;
       return address(map);
     }
-    tail.destination = plain_layout(count, word_);
+    if (geometry_.width_aligned()) return address(map, first);  // any channel has an address
+    tail.destination = plain(count);
     tail.concat_part = true;
     tail.concat_volume = v.layout;
     tail.concat_start = map.start + first;
@@ -90,8 +98,8 @@ class Selection {
     conv.out_h = out[2], conv.out_w = out[3];
     conv.out_ch = op_.block.out_end - op_.block.out_begin;
     set_source(conv);
-    const FilterMode mode =
-        filter_mode(array_steps(conv.tail.source, conv.kernel_h, conv.kernel_w), machine_);
+    const FilterMode mode = filter_mode(
+        conv_steps(conv.in_ch, conv.tail.source, conv.kernel_h, conv.kernel_w, machine_), machine_);
     CHECK(mode.possible, "'{}' does not fit the filter buffers", node()->name);
     conv.tail.pingpong_weight = mode.pingpong;
     conv.tail.half_rate = mode.half_rate;
@@ -103,14 +111,15 @@ class Selection {
   void set_source(Conv& conv) const {
     if (!op_.source_in_ddr) {
       conv.inaddr = address(source(), op_.block.in_begin);
-      conv.tail.source = op_.blocked ? plain_layout(conv.in_ch, word_) : layout(source());
+      conv.tail.source = op_.blocked ? plain(conv.in_ch) : layout(source());
       return;
     }
     conv.inaddr = lowered_.ddr_tensors[static_cast<std::size_t>(source().ddr)].address;
     conv.tail.source = op_.ddr_layout;
     conv.tail.source_in_ddr = conv.tail.tiling = true;
     conv.tail.tile_width = op_.tile_width, conv.tail.tile_height = op_.tile_height;
-    conv.tail.source_buffer_0 = op_.buffer_0, conv.tail.source_buffer_1 = op_.buffer_1;
+    conv.tail.source_buffer_0 = op_.buffer_0 * machine_.word_addresses();
+    conv.tail.source_buffer_1 = op_.buffer_1 * machine_.word_addresses();
   }
 
   Instruction with_pool(const Conv& conv) const {
@@ -161,13 +170,15 @@ class Selection {
 
   Instruction eltwise() const {
     Eltwise add;
-    add.relu = std::get<Binary>(node()->op).activation.kind == Activation::Kind::Relu;
+    const auto* sum = std::get_if<Binary>(&node()->op);  // else a lone ReLU
+    add.relu = sum == nullptr || sum->activation.kind == Activation::Kind::Relu;
     add.width = source().width, add.height = source().height, add.channels = source().channels;
     add.inaddr_a = address(source(0));
     add.inaddr_b = address(source(1));
-    add.tail.source = plain_layout(add.channels, word_);
-    const std::int64_t words = add.tail.source.sections() * add.width * add.height;
-    add.tail.parallel_read = read_in_parallel(add.inaddr_a, add.inaddr_b, words);
+    add.tail.source = plain(add.channels);
+    const std::int64_t words =
+        geometry_.words(add.channels, add.height, add.width, add.tail.source);
+    add.tail.parallel_read = read_in_parallel(word(source(0)), word(source(1)), words);
     add.outaddr = write_to(add.tail, 0, add.channels);
     return add;
   }
@@ -209,17 +220,19 @@ class Selection {
   const Lowered& lowered_;
   const LoweredOp& op_;
   const Machine& machine_;
-  std::int64_t word_;
+  Geometry geometry_;
 };
 
 Rescale rescale_of(const Lowered& lowered, const LoweredOp& op) {
   if (op.kind != LoweredKind::AveragePool && op.kind != LoweredKind::Eltwise) return {};
-  const auto& requantize = lowered.graph->nodes[static_cast<std::size_t>(op.node)].requantize;
+  const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
+  if (std::holds_alternative<Activate>(node.op)) return {128, 8};  // half of x + x
+  const auto& requantize = node.requantize;
   CHECK(requantize && requantize->scale.size() == 1);
   return {requantize->scale[0], requantize->shift[0]};
 }
 
-// Writers of a map: ops whose result lies inside its channels of its volume.
+// Writers of a map: ops whose result shares channels of its volume with it.
 std::vector<std::int32_t> writers(const Lowered& lowered, int id) {
   const Map& map = lowered.maps[static_cast<std::size_t>(id)];
   std::vector<std::int32_t> list;
@@ -227,15 +240,16 @@ std::vector<std::int32_t> writers(const Lowered& lowered, int id) {
     if (lowered.ops[i].result < 0) continue;
     const int written = lowered.ops[i].result;
     const Map& other = lowered.maps[static_cast<std::size_t>(written)];
-    const bool part = !map.whole && other.volume == map.volume && other.start >= map.start &&
-                      other.start + other.channels <= map.start + map.channels;
+    const bool part = !map.whole && other.volume == map.volume &&
+                      other.start < map.start + map.channels &&
+                      map.start < other.start + other.channels;
     if (written == id || part) list.push_back(static_cast<std::int32_t>(i));
   }
   return list;
 }
 
 void add_probes(const Lowered& lowered, const Machine& machine, Program& program) {
-  const std::int64_t word = machine.word_bytes();
+  const Geometry geometry = machine.geometry();
   for (std::size_t i = 0; i < lowered.maps.size(); ++i) {
     const Map& map = lowered.maps[i];
     if (map.value == kNoValue || map.volume < 0) continue;
@@ -243,9 +257,9 @@ void add_probes(const Lowered& lowered, const Machine& machine, Program& program
     program.probes.push_back(
         {.value = map.name,
          .after = writers(lowered, static_cast<int>(i)),
-         .address = volume.address + map.start / word * map.height * map.width,
-         .layout = map.whole ? volume.layout : plain_layout(map.channels, word),
-         .start_channel = map.start % word,
+         .address = volume.address + geometry.word_of_channel(map.start, map.height, map.width),
+         .layout = map.whole ? volume.layout : plain_layout(map.channels, geometry),
+         .start_channel = map.start % geometry.channel_granule(),
          .channels = map.channels,
          .height = map.height,
          .width = map.width});

@@ -14,7 +14,7 @@ struct GroupedShape {
   std::int64_t in_channels, out_channels, groups, kernel_h, kernel_w, in_h, in_w, out_h, out_w;
 };
 
-// Channels [in_begin, in_end) produce channels [out_begin, out_end); in_begin is word-aligned.
+// Channels [in_begin, in_end) produce channels [out_begin, out_end); in_begin begins a word.
 struct GroupBlock {
   std::int64_t in_begin = 0, in_end = 0, out_begin = 0, out_end = 0;
 };

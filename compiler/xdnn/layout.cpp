@@ -12,9 +12,9 @@ namespace {
 ChannelLayout fewest_steps(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                            std::initializer_list<std::int64_t> copies, const Machine& machine) {
   const std::int64_t word = machine.word_bytes();
-  ChannelLayout best = plain_layout(channels, word);
+  ChannelLayout best = plain_layout(channels, machine.geometry());
   const std::int64_t rest = channels % word;
-  if (rest == 0) return best;
+  if (rest == 0 || machine.features.replication == 0) return best;
   for (const std::int64_t units : copies) {
     const std::int64_t width = word / units;
     if (width < 1) continue;
@@ -36,6 +36,12 @@ ChannelLayout am_source_layout(std::int64_t channels, std::int64_t kernel_h, std
 ChannelLayout ddr_source_layout(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                                 const Machine& machine) {
   return fewest_steps(channels, kernel_h, kernel_w, {2, 3, 12}, machine);
+}
+
+std::int64_t conv_steps(std::int64_t channels, const ChannelLayout& layout, std::int64_t kernel_h,
+                        std::int64_t kernel_w, const Machine& machine) {
+  if (machine.width_aligned()) return round_up(channels, 2) * kernel_h * kernel_w;
+  return array_steps(layout, kernel_h, kernel_w);
 }
 
 }  // namespace workbench::xdnn

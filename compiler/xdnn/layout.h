@@ -8,11 +8,16 @@
 namespace workbench::xdnn {
 
 // What a convolution wants of a volume in the AM: copies 1 (plain), 2 or 3, the fewest array steps;
-// ties to the fewest copies.
+// ties to the fewest copies. Plain on machines without replication.
 ChannelLayout am_source_layout(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                                const Machine& machine);
 // The same for tiles that hardware-assisted tiling brings from DDR, where 12 copies exist too.
 ChannelLayout ddr_source_layout(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                                 const Machine& machine);
+
+// Array steps per output pixel (width-aligned: per line of them) of a convolution of `channels`
+// input channels that lie in the AM as `layout` says.
+std::int64_t conv_steps(std::int64_t channels, const ChannelLayout& layout, std::int64_t kernel_h,
+                        std::int64_t kernel_w, const Machine& machine);
 
 }  // namespace workbench::xdnn

@@ -6,6 +6,8 @@
 
 #include "compiler/xdnn/concat.h"
 #include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/support.h"
+#include "isa/xdnn/memory.h"
 
 namespace workbench::xdnn {
 
@@ -66,6 +68,8 @@ class Lowering {
         host_node(node);
       } else if (std::holds_alternative<Concat>(node.op)) {
         concat(node);
+      } else if (std::holds_alternative<Slice>(node.op)) {
+        slice(node);
       } else {
         accelerated(n);
       }
@@ -178,7 +182,8 @@ class Lowering {
       layer.macs += macs(graph_, *node);
       layer.ops += xfdnn_ops(graph_, *node);
     }
-    layer.memory_words = ceil_div(m.channels, machine_.word_bytes()) * m.height * m.width;
+    layer.memory_words = machine_.geometry().words(m.channels, m.height, m.width,
+                                                   plain_layout(m.channels, machine_.geometry()));
     result_.layers.push_back(std::move(layer));
     return static_cast<std::int32_t>(result_.layers.size()) - 1;
   }
@@ -187,6 +192,7 @@ class Lowering {
 
   // The MaxPool node that can follow `node` inside the conv pipeline; -1: none.
   std::ptrdiff_t pool_behind(const Node& node) const {
+    if (machine_.features.inline_pool == 0) return -1;
     const ValueId out = node.outputs[0];
     const auto& readers = readers_[static_cast<std::size_t>(out)];
     if (!std::holds_alternative<workbench::Conv>(node.op) || readers.size() != 1) return -1;
@@ -222,8 +228,7 @@ class Lowering {
     } else if (std::holds_alternative<Resize>(node.op)) {
       op.kind = LoweredKind::Upsample;
     } else if (std::holds_alternative<Activate>(node.op)) {
-      op.kind = LoweredKind::MaxPool;  // a 1x1 pool that clamps what it reads: a ReLU alone
-      op.pre_relu = true;
+      lone_relu(op);
     } else {
       CHECK(false, "no instruction for {} '{}'", op_name(node.op), node.name);
     }
@@ -232,10 +237,30 @@ class Lowering {
       return;
     }
     const std::size_t operands = op.kind == LoweredKind::Eltwise ? 2 : 1;
-    for (std::size_t i = 0; i < operands; ++i) op.sources.push_back(in_am(node.inputs[i]));
+    for (std::size_t i = 0; i < operands; ++i) {
+      op.sources.push_back(in_am(node.inputs[std::min(i, node.inputs.size() - 1)]));
+    }
     op.result = new_map_in_am(out);
     op.layer = add_layer(node.name, text, op.result, nodes);
     result_.ops.push_back(op);
+  }
+
+  // A 1x1 pool that clamps what it reads; where pools cannot, half of x + x, clamped (emit.cpp).
+  void lone_relu(LoweredOp& op) const {
+    op.kind = machine_.width_aligned() ? LoweredKind::Eltwise : LoweredKind::MaxPool;
+    op.pre_relu = !machine_.width_aligned();
+  }
+
+  // Channels of a map are a map: they lie where they lay.
+  void slice(const Node& node) {
+    const int source = in_am(node.inputs[0]);
+    const std::int64_t first = first_channel(std::get<Slice>(node.op));
+    const int map = new_map(node.outputs[0], value(node.outputs[0]).name);
+    const Map& whole = result_.maps[static_cast<std::size_t>(source)];
+    Map& part = result_.maps[static_cast<std::size_t>(map)];
+    part.volume = whole.volume;
+    part.start = whole.start + first;
+    part.whole = false;
   }
 
   void convolve(LoweredOp op, const Node& node, const std::vector<const Node*>& nodes, ValueId out,
@@ -243,7 +268,8 @@ class Lowering {
     const std::vector<GroupBlock> blocks = blocks_of(node);
     op.blocked = blocks.size() > 1;
     const bool transposed = std::holds_alternative<ConvTranspose>(node.op);
-    op.source_in_ddr = !op.blocked && !transposed && only_in_ddr(node.inputs[0]);
+    op.source_in_ddr =
+        machine_.features.tiling == 1 && !op.blocked && !transposed && only_in_ddr(node.inputs[0]);
     if (op.source_in_ddr) {
       const int map = result_.value_map[static_cast<std::size_t>(node.inputs[0])];
       if (waiting_for_host_.contains(map)) flush_host();

@@ -30,7 +30,8 @@ struct LoweredVolume {
 };
 
 // A feature map of the quantized graph (or a copy of one): channels [start, start + channels) of
-// its volume, or a tensor in DDR.
+// its volume, or a tensor in DDR. Maps may share channels: a slice is a view of what it is cut
+// from.
 struct Map {
   ValueId value = kNoValue;  // kNoValue: a copy that exists only here
   std::string name;

@@ -43,6 +43,10 @@ std::set<std::int64_t> inner_tensors(const Program& program) {
 }
 
 std::int64_t am_bytes(const AmTensor& tensor, const Machine& machine) {
+  if (machine.width_aligned()) {  // a volume of its own: channels rounded up to even
+    return machine.geometry().words(tensor.channels, tensor.height, tensor.width, {}) *
+           machine.word_bytes();
+  }
   return am_words(tensor, machine.geometry()) * machine.word_bytes();
 }
 
@@ -57,8 +61,9 @@ std::int64_t count_moveops(const Program& program, const Machine& machine) {
       if (inner.contains(gather->ddr_address)) bytes += am_bytes(operands.results[0], machine);
     } else if (const auto* scatter = std::get_if<Scatter>(&step.instruction)) {
       if (inner.contains(scatter->ddr_address)) {
-        bytes += ddr_tensor_bytes(scatter->channels, scatter->height, scatter->width,
-                                  machine.geometry());
+        bytes += machine.width_aligned() ? am_bytes(operands.sources[0], machine)
+                                         : ddr_tensor_bytes(scatter->channels, scatter->height,
+                                                            scatter->width, machine.geometry());
       }
     } else if (tail(step.instruction).source_in_ddr) {
       const auto* fused = std::get_if<ConvPool>(&step.instruction);

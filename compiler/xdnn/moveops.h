@@ -9,8 +9,9 @@
 
 namespace workbench::xdnn {
 
-// Gather: AM bytes of the destination; Scatter: DDR-format bytes; a convolution that reads DDR tile
-// by tile: half of the AM bytes of source and result together.
+// Gather: AM bytes of the destination; Scatter: DDR-format bytes, on width-aligned machines the AM
+// bytes of the source; a convolution that reads DDR tile by tile: half of the AM bytes of source
+// and result together.
 std::int64_t count_moveops(const Program& program, const Machine& machine);
 
 }  // namespace workbench::xdnn

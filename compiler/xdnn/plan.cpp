@@ -30,7 +30,7 @@ std::pair<std::int64_t, std::int64_t> kernel(const Lowered& lowered, const Lower
 // The layout all readers of `volume` agree on; the plain one when they do not.
 ChannelLayout agreed_layout(const Lowered& lowered, int volume, const Machine& machine) {
   const LoweredVolume& v = lowered.volumes[static_cast<std::size_t>(volume)];
-  const ChannelLayout plain = plain_layout(v.channels, machine.word_bytes());
+  const ChannelLayout plain = plain_layout(v.channels, machine.geometry());
   std::vector<ChannelLayout> wanted;
   for (const LoweredOp& op : lowered.ops) {
     if (volume_written(lowered, op) == volume && op.blocked) return plain;  // written in parts

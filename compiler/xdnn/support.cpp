@@ -1,6 +1,7 @@
 #include "compiler/xdnn/support.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "compiler/xdnn/grouped.h"
@@ -28,6 +29,7 @@ class Support {
     return filters(op.window, op.groups, out_shape()[1], false);
   }
   Reason operator()(const ConvTranspose& op) const {
+    if (machine_.features.deconv == 0) return "the overlay has no deconvolution";
     if (op.window.kernel.size() != 2) return "only 2-D convolutions";
     if (auto why = constants()) return why;
     if (auto why = window(op.window)) return why;
@@ -82,6 +84,7 @@ class Support {
     return fmt::format("concat along axis {}, only channels can be concatenated", op.axis);
   }
   Reason operator()(const Resize& op) const { return resize(op); }
+  Reason operator()(const Slice& op) const { return slice(op); }
   Reason operator()(const Gemm&) const { return "fully connected layers run on the host"; }
   Reason operator()(const MatMul&) const { return "fully connected layers run on the host"; }
   template <typename Other>
@@ -143,6 +146,19 @@ class Support {
       return fmt::format("dilation {}x{}, at most {}", w.dilations[0], w.dilations[1],
                          limits.dilation_max);
     }
+    // xdnn.md 1.8: strides 1, 2, 4, 8 and dilations 1, 2, 4; V3 has all up to its limits.
+    const auto odd = [](const std::vector<std::int64_t>& list) {
+      return std::any_of(list.begin(), list.end(), [](std::int64_t v) {
+        return !std::has_single_bit(static_cast<std::uint64_t>(v));
+      });
+    };
+    if (machine_.width_aligned() && odd(w.strides)) {
+      return fmt::format("stride {}x{}, strides are powers of two", w.strides[0], w.strides[1]);
+    }
+    if (machine_.width_aligned() && odd(w.dilations)) {
+      return fmt::format("dilation {}x{}, dilations are powers of two", w.dilations[0],
+                         w.dilations[1]);
+    }
     const auto negative = [](std::int64_t p) { return p < 0; };
     if (std::any_of(w.pads_begin.begin(), w.pads_begin.end(), negative) ||
         std::any_of(w.pads_end.begin(), w.pads_end.end(), negative)) {
@@ -161,9 +177,11 @@ class Support {
       case Activation::Kind::Relu:
         return std::nullopt;
       case Activation::Kind::LeakyRelu:
+        if (machine_.features.prelu == 0) return "the overlay has no PReLU";
         if (a.alpha >= 0) return std::nullopt;
         return "PReLU slopes must not be negative";
       case Activation::Kind::PRelu:
+        if (machine_.features.prelu == 0) return "the overlay has no PReLU";
         if (std::all_of(a.slopes.begin(), a.slopes.end(), [](float s) { return s >= 0; })) {
           return std::nullopt;
         }
@@ -189,19 +207,40 @@ class Support {
       if (!split_groups(shape, machine_).empty()) return std::nullopt;
       return "no legal split of the groups";
     }
-    // The network's input comes from DDR, where every replication is possible.
-    const bool network_input = !transposed && std::find(graph_.inputs.begin(), graph_.inputs.end(),
-                                                        node_.inputs[0]) != graph_.inputs.end();
+    const std::int64_t filter = in_channels * w.kernel[0] * w.kernel[1];
+    if (machine_.limits.filter_max > 0 && filter > machine_.limits.filter_max) {
+      return fmt::format("filters of {} weights, at most {}", filter, machine_.limits.filter_max);
+    }
+    // With tiling, the network's input comes from DDR, where every replication is possible.
+    const bool tiled = machine_.features.tiling == 1 && !transposed &&
+                       std::find(graph_.inputs.begin(), graph_.inputs.end(), node_.inputs[0]) !=
+                           graph_.inputs.end();
     const ChannelLayout layout =
-        network_input ? ddr_source_layout(in_channels, w.kernel[0], w.kernel[1], machine_)
-                      : plain_layout(in_channels, machine_.word_bytes());
-    const std::int64_t steps = array_steps(layout, w.kernel[0], w.kernel[1]);
+        tiled ? ddr_source_layout(in_channels, w.kernel[0], w.kernel[1], machine_)
+              : plain_layout(in_channels, machine_.geometry());
+    const std::int64_t steps = conv_steps(in_channels, layout, w.kernel[0], w.kernel[1], machine_);
     if (filter_mode(steps, machine_).possible) return std::nullopt;
     return fmt::format("{} array steps per pixel, the filter buffers hold {}", steps,
                        machine_.filters.steps_max);
   }
 
+  // Some of the channels, where they begin at an address of their own: a view, nothing moves.
+  Reason slice(const Slice& op) const {
+    const std::int64_t granule = machine_.geometry().channel_granule();
+    if (std::any_of(op.steps.begin(), op.steps.end(), [](std::int64_t s) { return s != 1; })) {
+      return "slices have no steps";
+    }
+    if (in_shape().size() == 4 &&
+        (in_shape()[2] != out_shape()[2] || in_shape()[3] != out_shape()[3])) {
+      return "only channels can be sliced";
+    }
+    const std::int64_t first = first_channel(op);
+    if (first % granule == 0) return std::nullopt;
+    return fmt::format("slice from channel {}, slices begin at multiples of {}", first, granule);
+  }
+
   Reason resize(const Resize& op) const {
+    if (machine_.features.upsample == 0) return "the overlay has no upsampling";
     const Shape& in = in_shape();
     const Shape& out = out_shape();
     if (out[1] != in[1]) return "only rows and columns can be upsampled";
@@ -258,6 +297,13 @@ RequantizeLimits requantize_limits(const Machine& machine) {
           .average_shift_max = 16,
           .bias_bits = 8,
           .bias_after = true};
+}
+
+std::int64_t first_channel(const Slice& op) {
+  for (std::size_t i = 0; i < op.axes.size(); ++i) {
+    if (op.axes[i] == 1) return op.starts[i];
+  }
+  return 0;
 }
 
 bool host_by_design(const Op& op) {

@@ -1,4 +1,4 @@
-// What the xDNN V3 overlay can run, and why the rest cannot: the reasons a host step carries.
+// What an xDNN overlay can run, and why the rest cannot: the reasons a host step carries.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,9 @@ std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason
     const Machine& machine);
 
 RequantizeLimits requantize_limits(const Machine& machine);
+
+// First channel of a map that a slice of it takes.
+std::int64_t first_channel(const Slice& op);
 
 // True for ops that xfDNN always left to the CPU and that --no-host tolerates: the classifier tail
 // (FC, softmax), LRN, and the reshaping between them.

@@ -36,6 +36,10 @@ void set_wait_bits(Program& program, const Machine& machine) {
   std::size_t next_host_step = 0;
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
     Instruction& instruction = program.steps[i].instruction;
+    if (machine.serial()) {  // has no wait bits: an instruction waits for all before it
+      for (int u = 0; u < kUnits; ++u) set_wait(tail(instruction), static_cast<Unit>(u), true);
+      continue;
+    }
     footprints.push_back(footprint(program.steps[i], machine));
     while (next_host_step < program.host_steps.size() &&
            program.host_steps[next_host_step].before <= static_cast<std::int32_t>(i)) {

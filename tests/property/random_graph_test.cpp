@@ -62,6 +62,20 @@ TEST(random_graph, uses_every_op_it_promises) {
   EXPECT_GE(counts.at("Add or Concat"), kCases / 3);
 }
 
+TEST(random_graph, splits_channels_only_when_asked) {
+  int slices = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::mt19937_64 plain(seed), splitting(seed);
+    for (const Node& node : random_graph(plain).nodes) EXPECT_NE(op_name(node.op), "Slice");
+    const Graph graph = random_graph(splitting, {.split = 0.3});
+    const std::vector<Violation> violations = verify(graph);
+    ASSERT_TRUE(violations.empty()) << violations.front().message;
+    EXPECT_TRUE(all_nodes_reach_an_output(graph));
+    for (const Node& node : graph.nodes) slices += op_name(node.op) == "Slice" ? 1 : 0;
+  }
+  EXPECT_GE(slices, 20);
+}
+
 TEST(random_graph, keeps_to_the_engines_when_asked) {
   std::mt19937_64 random(kSeed);
   for (int i = 0; i < kCases; ++i) {

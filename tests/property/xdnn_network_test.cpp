@@ -36,7 +36,7 @@ struct Case {
 Case make_case(std::uint64_t seed) {
   std::mt19937_64 random(seed);
   Case c;
-  c.imported = random_graph(random);
+  c.imported = random_graph(random, {.split = 0.1});
   c.machine = random_machine(random);
   for (const ValueId id : c.imported.inputs) {
     c.input.push_back(random_input(c.imported.value(id).shape, random));

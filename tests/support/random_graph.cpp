@@ -55,7 +55,9 @@ class Generator {
   std::int64_t side(ValueId x, std::size_t i) const { return b_.shape(x).at(2 + i); }
 
   void step() {
-    if (chance(options_.residual)) {
+    if (options_.split > 0 && chance(options_.split)) {
+      tip_ = split(tip_);
+    } else if (chance(options_.residual)) {
       tip_ = residual(tip_);
     } else if (chance(options_.concat / (1 - options_.residual))) {
       tip_ = concat(tip_);
@@ -271,6 +273,29 @@ class Generator {
       parts.insert(parts.begin() + static_cast<std::ptrdiff_t>(at), part);
     }
     return b_.concat(fresh("concat"), parts);
+  }
+
+  // Some of the channels of x through one function, the others through another, joined again. Cuts
+  // are mostly at multiples of 16, where machines may have an address.
+  ValueId split(ValueId x) {
+    const std::int64_t all = channels(x);
+    if (all < 2) return finish_conv(conv(x));
+    std::int64_t cut = between(1, all - 1);
+    if (chance(0.7) && all > 16) cut = 16 * between(1, (all - 1) / 16);
+    const ValueId first = half(slice(x, 0, cut)), second = half(slice(x, cut, all));
+    return chance(0.3) ? b_.concat(fresh("concat"), {second, first, x})
+                       : b_.concat(fresh("concat"), {first, second});
+  }
+  ValueId half(ValueId x) {
+    const std::int64_t dice = between(0, 3);
+    if (dice == 0) return x;
+    if (dice == 1) return max_pool(x, true);
+    if (dice == 2) return b_.activate(fresh("relu"), x, {.kind = Activation::Kind::Relu});
+    return finish_conv(same_conv(x, between(1, part_channels(x))));
+  }
+  ValueId slice(ValueId x, std::int64_t begin, std::int64_t end) {
+    return b_.node(fresh("slice"),
+                   Slice{.starts = {begin}, .ends = {end}, .axes = {1}, .steps = {1}}, {x});
   }
 
   ValueId concat_part(ValueId x, const std::vector<ValueId>& fitting) {

@@ -19,6 +19,7 @@ struct RandomGraphOptions {
   std::int64_t max_macs = 3'000'000;     // of one convolution
   double wide = 0.08;  // a convolution has 97 to 260 channels, the input up to 200
   double residual = 0.14, concat = 0.14;  // per step
+  double split = 0;                       // per step: channels cut in two, each read alone
   double activation = 0.6;                // behind a convolution
   double batch_norm = 0.2;                // behind a convolution
   double host_op = 0.04;                  // per step: an op no engine has

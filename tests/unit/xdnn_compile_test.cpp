@@ -109,6 +109,31 @@ TEST(XdnnCompile, a_concat_is_address_arithmetic) {
   EXPECT_FALSE(second.tail.wait_conv) << "its operand was waited for, the parts do not touch";
 }
 
+TEST(XdnnCompile, a_slice_of_channels_is_a_view) {
+  GraphBuilder b;
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 112, square_window(3, 1, 1));
+  const auto slice = [&](const std::string& name, std::int64_t begin, std::int64_t end) {
+    return b.add(name, Slice{.starts = {begin}, .ends = {end}, .axes = {1}, .steps = {1}}, {x});
+  };
+  b.output(b.conv("low", slice("first", 0, 96), 8, square_window(3)));
+  b.output(b.conv("high", slice("second", 96, 112), 8, square_window(3)));
+  const xdnn::Program program = compiled_for(b.graph(), v3());
+  EXPECT_EQ(opcodes(program),
+            (std::vector<std::string>{"XNConv", "XNConv", "XNScatter", "XNConv", "XNScatter"}));
+  const auto conv_of = [&](const std::string& layer) {
+    return std::get<xdnn::Conv>(program.steps[instruction_of_layer(program, layer)].instruction);
+  };
+  const xdnn::Conv producer = conv_of("conv1"), low = conv_of("low"), high = conv_of("high");
+  EXPECT_EQ(low.inaddr, producer.outaddr);
+  EXPECT_EQ(low.in_ch, 96);
+  EXPECT_EQ(high.inaddr, producer.outaddr + 8 * 8) << "one section of words further";
+  EXPECT_EQ(high.in_ch, 16);
+  for (const xdnn::Probe& probe : program.probes) {
+    if (probe.value != "second") continue;
+    EXPECT_EQ(probe.after, std::vector<std::int32_t>{0});
+  }
+}
+
 TEST(XdnnCompile, the_sum_overwrites_an_operand_that_dies) {
   GraphBuilder b;
   const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 16, square_window(3, 1, 1));

@@ -268,6 +268,97 @@ TEST(XdnnSupport, maps_the_memory_cannot_hold_do_not_run) {
   EXPECT_EQ(reason(b), "operand is not float32");
 }
 
+// xdnn.md 1.8 and 2.2: what V2 has not.
+xdnn::Machine v2() {
+  xdnn::Machine machine;
+  machine.family_name = "xdnn_v2";
+  machine.array.rows = 28;
+  machine.limits.filter_max = 4608;
+  machine.filters.steps_max = machine.filters.buffer_steps = 9216;
+  machine.features = {
+      .replication = 0, .tiling = 0, .inline_pool = 0, .prelu = 0, .deconv = 0, .upsample = 0};
+  return machine;
+}
+
+std::string reason_on(const xdnn::Machine& machine, const GraphBuilder& b) {
+  return xdnn::host_reasons(machine)(b.graph(), b.graph().nodes.back()).value_or(kRuns);
+}
+
+TEST(XdnnSupport, v2_strides_and_dilations_are_powers_of_two) {
+  const auto reason_of = [](const Window& window) {
+    GraphBuilder b;
+    b.conv("n", b.input("x", {1, 8, 64, 64}), 8, window);
+    return reason_on(v2(), b);
+  };
+  EXPECT_EQ(reason_of(square_window(3, 8, 1)), kRuns);
+  EXPECT_EQ(reason_of(square_window(3, 3, 1)), "stride 3x3, strides are powers of two");
+  EXPECT_EQ(reason_of(dilated(3, 4)), kRuns);
+  EXPECT_EQ(reason_of(dilated(3, 3)), "dilation 3x3, dilations are powers of two");
+  GraphBuilder b;
+  b.add("n", MaxPool{.window = square_window(3, 3)}, {b.input("x", {1, 8, 64, 64})});
+  EXPECT_EQ(reason_on(v2(), b), "stride 3x3, strides are powers of two");
+}
+
+TEST(XdnnSupport, filters_beyond_the_field_do_not_run) {
+  const auto reason_of = [](std::int64_t channels) {
+    GraphBuilder b;
+    b.conv("n", b.input("x", {1, channels, 8, 8}), 8, square_window(3, 1, 1));
+    return reason_on(v2(), b);
+  };
+  EXPECT_EQ(reason_of(512), kRuns);
+  EXPECT_EQ(reason_of(513), "filters of 4617 weights, at most 4608");
+}
+
+TEST(XdnnSupport, units_that_a_machine_has_not_are_named) {
+  GraphBuilder b;
+  const ValueId x = b.conv("c", b.input("x", {1, 8, 8, 8}), 8, square_window(1));
+  std::get<Conv>(b.graph().nodes.back().op).activation = {.kind = Activation::Kind::LeakyRelu,
+                                                          .alpha = 0.1F};
+  EXPECT_EQ(reason_on(v2(), b), "the overlay has no PReLU");
+  b.add("u", Resize{.scales = {1, 1, 2, 2}, .sizes = {1, 8, 16, 16}}, {x});
+  EXPECT_EQ(reason_on(v2(), b), "the overlay has no upsampling");
+  b.add("d", ConvTranspose{.window = square_window(2, 2), .output_padding = {0, 0}},
+        {x, b.random_constant("w", {8, 4, 2, 2})});
+  EXPECT_EQ(reason_on(v2(), b), "the overlay has no deconvolution");
+}
+
+TEST(XdnnSupport, channels_are_sliced_where_they_have_an_address) {
+  const auto slice = [](const xdnn::Machine& machine, const Slice& op) {
+    GraphBuilder b;
+    b.add("n", op, {b.input("x", {1, 200, 8, 8})});
+    return reason_on(machine, b);
+  };
+  const auto channels = [](std::int64_t begin, std::int64_t end) {
+    return Slice{.starts = {begin}, .ends = {end}, .axes = {1}, .steps = {1}};
+  };
+  EXPECT_EQ(slice(kV3, channels(0, 17)), kRuns);
+  EXPECT_EQ(slice(kV3, channels(96, 120)), kRuns);
+  EXPECT_EQ(slice(kV3, channels(97, 120)),
+            "slice from channel 97, slices begin at multiples of 96");
+  EXPECT_EQ(slice(v2(), channels(97, 120)), kRuns);
+  EXPECT_EQ(slice(kV3, {.starts = {0, 0}, .ends = {96, 4}, .axes = {1, 2}, .steps = {1, 1}}),
+            "only channels can be sliced");
+  EXPECT_EQ(slice(kV3, {.starts = {0}, .ends = {96}, .axes = {1}, .steps = {2}}),
+            "slices have no steps");
+}
+
+TEST(XdnnSupport, requantization_is_the_familys) {
+  // xdnn.md 3.6.
+  const RequantizeLimits v3 = xdnn::requantize_limits(kV3);
+  EXPECT_EQ(v3.scale_bits, 16);
+  EXPECT_EQ(v3.conv_prescale_max, 0);
+  EXPECT_EQ(v3.conv_shift_max, 32);
+  EXPECT_EQ(v3.other_shift_max, 40);
+  EXPECT_FALSE(v3.bias_after);
+  const RequantizeLimits two = xdnn::requantize_limits(v2());
+  EXPECT_EQ(two.scale_bits, 8);
+  EXPECT_EQ(two.conv_prescale_max, 16);
+  EXPECT_EQ(two.conv_shift_max, 8);
+  EXPECT_EQ(two.other_shift_max, 8);
+  EXPECT_EQ(two.bias_bits, 8);
+  EXPECT_TRUE(two.bias_after);
+}
+
 TEST(XdnnSupport, no_host_tolerates_the_classifier_tail) {
   EXPECT_TRUE(xdnn::host_by_design(Gemm{}));
   EXPECT_TRUE(xdnn::host_by_design(MatMul{}));
