@@ -1,6 +1,6 @@
 // Static memory allocation: buffers with lifetimes get addresses so that no two that live at the
-// same time overlap. A heuristic portfolio; every answer is checked by validate(), which shares no
-// code with it.
+// same time overlap. Heuristics first, then an exact search (exact.h); every answer is checked by
+// validate(), which shares no code with them.
 #pragma once
 
 #include <cstdint>
@@ -21,24 +21,37 @@ struct Buffer {
 struct Problem {
   std::vector<Buffer> buffers;
   std::int64_t capacity = 0;
-  // Memory in equal parts, one buffer in each at a time (MathEngine, xdnn.md 5.3): every buffer lies
-  // in one part [k * bucket, (k + 1) * bucket) and begins where it begins. 0: no such parts.
+  // Memory in equal parts, one buffer in each at a time (MathEngine, xdnn.md 5.3): every buffer
+  // lies in one part [k * bucket, (k + 1) * bucket) and begins where it begins. 0: no such parts.
   std::int64_t bucket = 0;
 };
 
 struct Solution {
   std::vector<std::int64_t> offsets;  // one per buffer
-  std::int64_t extent = 0;            // highest end address
+  std::int64_t extent = 0;            // highest end address; of whole buckets if there are any
 };
 
 // The most that is alive at once: no solution needs less.
 std::int64_t peak_demand(const Problem& problem);
 
-// The first solution found within capacity, or nothing. Deterministic.
-std::optional<Solution> allocate(const Problem& problem);
+struct AllocateOptions {
+  // "": the wish for the top first, then exact; "exact"; "all": the published strategies in turn;
+  // or the name of one of them (strategies.h).
+  std::string strategy;
+  std::uint64_t seed = 1;           // of the random strategies
+  std::int64_t node_limit = 20000;  // of the exact search: buffers it may place
+};
 
-// Every pair of buffers that overlaps in time and space, every buffer outside [0, capacity): empty
-// when the solution is legal.
+// The first solution found within capacity, or nothing. Deterministic. Throws Error for a strategy
+// that does not exist.
+std::optional<Solution> allocate(const Problem& problem, const AllocateOptions& options = {});
+
+// The same problem with buckets expressed as sizes and alignments; nothing when a buffer is larger
+// than a bucket.
+std::optional<Problem> without_buckets(const Problem& problem);
+
+// Every pair of buffers that overlaps in time and space or shares a bucket, every buffer outside
+// [0, capacity), off its alignment or across a bucket's end: empty when the solution is legal.
 std::vector<std::string> validate(const Problem& problem, const Solution& solution);
 
 }  // namespace workbench
