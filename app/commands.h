@@ -61,6 +61,16 @@ struct ListingOptions {
   std::string format = "text";   // or "json"
 };
 
+struct AllocateCommandOptions {
+  std::filesystem::path problem;
+  std::string capacity, bucket;  // bytes, 4k, 4M
+  std::string strategy = "exact";
+  std::uint64_t seed = 1;
+  std::int64_t node_limit = 2000000;
+  bool minimize = false;
+  std::filesystem::path output;
+};
+
 int run(const RunOptions& options);
 int compile(const NetworkOptions& options);
 int verify(const VerifyOptions& options);
@@ -68,5 +78,6 @@ int assemble(const ListingOptions& options);
 int disasm(const ListingOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int ops();
+int allocate(const AllocateCommandOptions& options);  // 1 when there is no placement
 
 }  // namespace workbench::app
