@@ -4,5 +4,5 @@ workbench_test(xdnn_network_test LABEL property SYSTEMC
   LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
             workbench::sim_xdnn workbench::golden workbench::verdict workbench::report)
 workbench_test(xdnn_timing_test LABEL timing SYSTEMC
-  SOURCES timing/xdnn_timeline_test.cpp
+  SOURCES timing/xdnn_card_test.cpp timing/xdnn_timeline_test.cpp
   LIBRARIES workbench::sim_xdnn)

@@ -103,7 +103,14 @@ class Selection {
     CHECK(mode.possible, "'{}' does not fit the filter buffers", node()->name);
     conv.tail.pingpong_weight = mode.pingpong;
     conv.tail.half_rate = mode.half_rate;
-    conv.outaddr = write_to(conv.tail, op_.block.out_begin, conv.out_ch);
+    conv.tail.slice = op_.slice;
+    if (op_.destination_in_ddr) {
+      conv.tail.destination_in_ddr = true;
+      conv.tail.destination_offset = -1;  // streams on (xdnn.md 2.4)
+      conv.outaddr = lowered_.ddr_tensors[static_cast<std::size_t>(result().ddr)].address;
+    } else {
+      conv.outaddr = write_to(conv.tail, op_.block.out_begin, conv.out_ch);
+    }
     if (op_.fused_pool < 0) return conv;
     return with_pool(conv);
   }
@@ -278,10 +285,14 @@ Program emit(Lowered& lowered, const Machine& machine) {
   program.constants = pack_constants(lowered, machine, filter_addresses);
   // Tensors behind the constants, each on a burst boundary.
   std::int64_t ddr = static_cast<std::int64_t>(program.constants.size());
-  for (DdrTensor& tensor : lowered.ddr_tensors) {
+  for (std::size_t i = 0; i < lowered.ddr_tensors.size(); ++i) {
+    DdrTensor& tensor = lowered.ddr_tensors[i];
     tensor.address = round_up(ddr, 4096);
+    const std::int64_t copies = static_cast<int>(i) == lowered.between_slices ? 2 : 1;
     ddr = tensor.address +
-          ddr_tensor_bytes(tensor.channels, tensor.height, tensor.width, machine.geometry());
+          copies * round_up(ddr_tensor_bytes(tensor.channels, tensor.height, tensor.width,
+                                             machine.geometry()),
+                            copies > 1 ? 4096 : 1);
   }
   if (ddr > machine.ddr.size_bytes) {
     fail("{}: weights and tensors need {} bytes of DDR, {} has {}", lowered.graph->name, ddr,

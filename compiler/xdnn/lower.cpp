@@ -6,6 +6,7 @@
 
 #include "compiler/xdnn/concat.h"
 #include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/throughput.h"
 #include "compiler/xdnn/support.h"
 #include "isa/xdnn/memory.h"
 
@@ -339,9 +340,10 @@ bool on_accelerator(const Graph& graph, const Node& node) {
 }
 
 Lowered lower(const Graph& quantized, const Machine& machine, std::span<const std::size_t> order) {
-  if (auto lowered = Lowering(quantized, machine, order, true).run()) return std::move(*lowered);
-  auto lowered = Lowering(quantized, machine, order, false).run();
+  auto lowered = Lowering(quantized, machine, order, true).run();
+  if (!lowered) lowered = Lowering(quantized, machine, order, false).run();
   CHECK(lowered.has_value(), "a concat cannot be laid out");
+  if (machine.slice0.used == 1) use_slice0(*lowered, machine);
   return std::move(*lowered);
 }
 
@@ -355,7 +357,9 @@ std::vector<int> volumes_read(const Lowered& lowered, const LoweredOp& op) {
 }
 
 int volume_written(const Lowered& lowered, const LoweredOp& op) {
-  return op.result < 0 ? -1 : lowered.maps[static_cast<std::size_t>(op.result)].volume;
+  return op.result < 0 || op.destination_in_ddr
+             ? -1
+             : lowered.maps[static_cast<std::size_t>(op.result)].volume;
 }
 
 }  // namespace workbench::xdnn

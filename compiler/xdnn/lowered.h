@@ -55,6 +55,8 @@ struct LoweredOp {
   GroupBlock block;                // Conv: input and output channels of this instruction
   bool blocked = false;            // one of several instructions of a grouped convolution
   bool source_in_ddr = false;      // Conv by hardware-assisted tiling
+  bool destination_in_ddr = false;  // Conv whose result streams to DDR
+  std::int64_t slice = 1;           // 0: the dedicated first-layer block (throughput.h)
   bool pre_relu = false;
   std::int32_t layer = -1;  // row of the report
   // Filled in by later stages (tiled convolutions only):
@@ -68,6 +70,7 @@ struct Lowered {
   std::vector<Map> maps;
   std::vector<LoweredOp> ops;
   std::vector<DdrTensor> ddr_tensors;  // addresses not yet set
+  int between_slices = -1;  // the DDR tensor that slice 0 leaves to slice 1; it has two buffers
   std::vector<LayerInfo> layers;
   Graph host;
   std::vector<HostStep> host_steps;  // `before` counts ops
@@ -90,6 +93,10 @@ void choose_layouts(Lowered& lowered, const Machine& machine);
 void reuse_operands(Lowered& lowered);
 // Tile sizes of DDR-sourced convolutions by modelled cost; both buffers within `words_limit`.
 void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit);
+// The same for one op, on whichever slice.
+void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t words_limit);
+// It has two tile buffers in the AM.
+inline bool has_tile_buffers(const LoweredOp& op) { return op.source_in_ddr && op.slice != 0; }
 // Addresses for all volumes and tile buffers. Throws Error naming the layer when they do not fit.
 struct Placement {
   std::int64_t peak_words = 0, extent_words = 0;

@@ -31,10 +31,11 @@ std::set<std::int64_t> inner_tensors(const Program& program) {
   }
   const auto ids = values_by_name(program.host);
   for (const DdrTensor& from : program.ddr_tensors) {
-    if (!uploaded.contains(from.address)) continue;
+    if (!uploaded.contains(from.address) || !ids.contains(from.value)) continue;
     const auto reached = reached_from(program.host, {ids.at(from.value)});
     for (const DdrTensor& to : program.ddr_tensors) {
-      if (to.address == from.address || !reached.contains(ids.at(to.value))) continue;
+      const auto id = ids.find(to.value);  // none: a tensor that the host never sees
+      if (id == ids.end() || to.address == from.address || !reached.contains(id->second)) continue;
       inner.insert(from.address);
       inner.insert(to.address);
     }
@@ -65,7 +66,7 @@ std::int64_t count_moveops(const Program& program, const Machine& machine) {
                                          : ddr_tensor_bytes(scatter->channels, scatter->height,
                                                             scatter->width, machine.geometry());
       }
-    } else if (tail(step.instruction).source_in_ddr) {
+    } else if (tail(step.instruction).source_in_ddr && !operands.results.empty()) {
       const auto* fused = std::get_if<ConvPool>(&step.instruction);
       const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(step.instruction);
       if (!inner.contains(conv.inaddr)) continue;

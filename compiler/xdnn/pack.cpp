@@ -5,6 +5,7 @@
 
 #include "core/parallel.h"
 #include "isa/xdnn/filters.h"
+#include "isa/xdnn/slice.h"
 
 namespace workbench::xdnn {
 
@@ -98,14 +99,16 @@ std::string pack_constants(const Lowered& lowered, const Machine& machine,
     const auto* fused = std::get_if<ConvPool>(&instruction);
     const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
     const FilterShape shape = filter_shape(conv);
-    parts.push_back({&op, shape, end, filter_bytes(shape, machine)});
+    const MachineOfSlice own(machine, op.slice);
+    parts.push_back({&op, shape, end, filter_bytes(shape, own.get())});
     end += parts.back().bytes;
   }
   std::string image(static_cast<std::size_t>(end), '\0');
   parallel_for(static_cast<std::int64_t>(parts.size()), 0, [&](std::int64_t i) {
     const Part& part = parts[static_cast<std::size_t>(i)];
+    const MachineOfSlice own(machine, part.op->slice);
     pack_filters(part.shape, DenseWeights(lowered, *part.op).values(),
-                 channel_configs(lowered, *part.op), machine,
+                 channel_configs(lowered, *part.op), own.get(),
                  std::span(image).subspan(static_cast<std::size_t>(part.begin),
                                           static_cast<std::size_t>(part.bytes)));
   });

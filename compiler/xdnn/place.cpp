@@ -62,7 +62,7 @@ class Placer {
     }
     for (std::size_t i = 0; i < lowered_.ops.size(); ++i) {
       const LoweredOp& op = lowered_.ops[i];
-      if (!op.source_in_ddr) continue;
+      if (!has_tile_buffers(op)) continue;
       const auto at = static_cast<std::int64_t>(i);
       const std::string& name = lowered_.layers[static_cast<std::size_t>(op.layer)].name;
       for (int b = 0; b < 2; ++b) {
@@ -79,7 +79,7 @@ class Placer {
       if (v.first >= 0) v.address = solution.offsets[next++];
     }
     for (LoweredOp& op : lowered_.ops) {
-      if (!op.source_in_ddr) continue;
+      if (!has_tile_buffers(op)) continue;
       op.buffer_0 = solution.offsets[next++];
       op.buffer_1 = solution.offsets[next++];
     }
@@ -87,7 +87,7 @@ class Placer {
 
   bool has_tiles() const {
     return std::any_of(lowered_.ops.begin(), lowered_.ops.end(), [](const LoweredOp& op) {
-      return op.source_in_ddr && (op.tile_width > 8 || op.tile_height > 1);
+      return has_tile_buffers(op) && (op.tile_width > 8 || op.tile_height > 1);
     });
   }
 

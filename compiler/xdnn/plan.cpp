@@ -54,7 +54,7 @@ void choose_layouts(Lowered& lowered, const Machine& machine) {
     lowered.volumes[v].layout = agreed_layout(lowered, volume, machine);
   }
   for (LoweredOp& op : lowered.ops) {
-    if (!op.source_in_ddr) continue;
+    if (!op.source_in_ddr || op.slice == 0) continue;  // slice 0: throughput.cpp chose
     const Map& source = lowered.maps[static_cast<std::size_t>(op.sources[0])];
     const auto [kernel_h, kernel_w] = kernel(lowered, op);
     op.ddr_layout = ddr_source_layout(source.channels, kernel_h, kernel_w, machine);

@@ -34,6 +34,8 @@ Cycles tiled_cost(const Instruction& instruction, const Machine& machine) {
   return total + computing;
 }
 
+}  // namespace
+
 void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t limit) {
   const Map& result = lowered.maps[static_cast<std::size_t>(op.result)];
   struct Choice {
@@ -61,11 +63,9 @@ void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::i
   op.tile_width = best->width, op.tile_height = best->height, op.buffer_words = best->words;
 }
 
-}  // namespace
-
 void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit) {
   for (LoweredOp& op : lowered.ops) {
-    if (op.source_in_ddr) choose_tile(lowered, op, machine, words_limit);
+    if (has_tile_buffers(op)) choose_tile(lowered, op, machine, words_limit);
   }
 }
 

@@ -198,7 +198,7 @@ class Card {
       Host* host = e == 0 ? &*host_ : nullptr;
       slices_.push_back(std::make_unique<Slice>(engine, 1, host, images_));
       if (!engine.has_slice0) continue;
-      slices_.push_back(std::make_unique<Slice>(engine, 0, host, images_));
+      slices_.push_back(std::make_unique<Slice>(engine, 0, host, images_ + 1));
     }
   }
 

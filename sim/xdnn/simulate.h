@@ -15,9 +15,10 @@
 
 namespace workbench::xdnn {
 
-// Consecutive images of an engine when its program uses slice 0 (throughput mode, xdnn.md 1.7): the
-// first two fill the buffers between the slices, the last one tells the steady interval.
-inline constexpr std::int64_t kThroughputImages = 4;
+// Images that slice 1 of an engine works on when its program uses slice 0 (throughput mode, xdnn.md
+// 1.7): the first two fill the buffers between the slices, the last one tells the steady interval,
+// in which slice 0 works on one more.
+inline constexpr std::int64_t kThroughputImages = 3;
 
 struct SimulateOptions {
   bool collect = true;  // keep every named tensor, not only the outputs

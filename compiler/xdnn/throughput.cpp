@@ -1,0 +1,143 @@
+#include "compiler/xdnn/throughput.h"
+
+#include <algorithm>
+
+#include "isa/xdnn/filters.h"
+#include "isa/xdnn/slice.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+// The block is made for images: units of 3 channels, one per kernel tap (xdnn.md 1.5: 7 x 3).
+constexpr std::int64_t kUnitChannels = 3;
+
+// The layout of fewest array steps in the words of slice 0.
+ChannelLayout source_layout(std::int64_t channels, const Window& window, const Machine& block) {
+  const ChannelLayout plain{.full = ceil_div(channels, block.array.rows)};
+  const std::int64_t units = block.array.rows / kUnitChannels;
+  if (units < 2) return plain;
+  const ChannelLayout units_of_3{0, ceil_div(channels, kUnitChannels), units, kUnitChannels};
+  const auto steps = [&](const ChannelLayout& layout) {
+    return array_steps(layout, window.kernel[0], window.kernel[1]);
+  };
+  return steps(units_of_3) < steps(plain) ? units_of_3 : plain;
+}
+
+class FirstLayer {
+ public:
+  FirstLayer(Lowered& lowered, const Machine& machine)
+      : lowered_(lowered), machine_(machine), block_(machine, 0) {}
+
+  void run() {
+    if (lowered_.ops.empty()) {
+      fail("{}: throughput mode: no layer runs on {}", lowered_.graph->name, machine_.name);
+    }
+    check();
+    LoweredOp& op = first();
+    op.slice = 0;
+    op.destination_in_ddr = true;
+    stream_result();
+    const Node& node = lowered_.graph->nodes[static_cast<std::size_t>(op.node)];
+    op.ddr_layout =
+        source_layout(source().channels, std::get<workbench::Conv>(node.op).window, block_.get());
+    if (source().channels > machine_.slice0.rows) {
+      refuse(fmt::format("it has {} input channels, slice 0 has {} rows", source().channels,
+                         machine_.slice0.rows));
+    }
+    const std::int64_t steps =
+        array_steps(op.ddr_layout, std::get<workbench::Conv>(node.op).window.kernel[0],
+                    std::get<workbench::Conv>(node.op).window.kernel[1]);
+    if (!filter_mode(steps, block_.get()).possible) {
+      refuse(fmt::format("its filters need {} array steps, at most {} are possible", steps,
+                         machine_.filters.steps_max));
+    }
+    const std::int64_t words = block_.get().am_words();
+    choose_tile(lowered_, op, machine_, words);
+    if (2 * op.buffer_words > words) {
+      refuse(fmt::format("two buffers of its smallest tile need {} words of {} bytes, there are {}",
+                         2 * op.buffer_words, block_.get().word_bytes(), words));
+    }
+    op.buffer_0 = 0, op.buffer_1 = op.buffer_words;
+    obey_readers();
+  }
+
+ private:
+  LoweredOp& first() { return lowered_.ops.front(); }
+  const Map& source() const {
+    return lowered_.maps[static_cast<std::size_t>(lowered_.ops.front().sources.at(0))];
+  }
+  Map& result() { return lowered_.maps[static_cast<std::size_t>(lowered_.ops.front().result)]; }
+
+  [[noreturn]] void refuse(const std::string& why) {
+    const auto layer = static_cast<std::size_t>(first().layer);
+    fail("{}: throughput mode: the first layer '{}' ({}) cannot run on slice 0 of {}: {}",
+         lowered_.graph->name, lowered_.layers[layer].name, lowered_.layers[layer].op,
+         machine_.name, why);
+  }
+
+  void check() {
+    if (first().kind != LoweredKind::Conv) refuse("it is no convolution");
+    if (first().blocked) refuse("it is a grouped convolution");
+    if (!first().source_in_ddr) refuse("its input does not come from DDR tile by tile");
+    if (result().ddr >= 0) refuse("the host reads its result");
+  }
+
+  void stream_result() {
+    const Map& map = result();
+    lowered_.ddr_tensors.push_back({map.name, 0, map.channels, map.height, map.width});
+    lowered_.between_slices = static_cast<int>(lowered_.ddr_tensors.size()) - 1;
+    result().ddr = lowered_.between_slices;
+  }
+
+  // Whether the result is read once, whole and by a convolution that can fetch it tile by tile.
+  LoweredOp* only_reader() {
+    const int map = first().result;
+    const int volume = result().volume;
+    const bool shared = std::any_of(lowered_.maps.begin(), lowered_.maps.end(), [&](const Map& m) {
+      return &m != &result() && m.volume == volume;
+    });
+    if (!result().whole || shared) return nullptr;
+    LoweredOp* reader = nullptr;
+    for (LoweredOp& op : lowered_.ops) {
+      if (std::find(op.sources.begin(), op.sources.end(), map) == op.sources.end()) continue;
+      if (reader != nullptr) return nullptr;
+      reader = &op;
+    }
+    if (reader == nullptr || reader->kind != LoweredKind::Conv || reader->blocked) return nullptr;
+    const Node& node = lowered_.graph->nodes[static_cast<std::size_t>(reader->node)];
+    return std::holds_alternative<workbench::Conv>(node.op) ? reader : nullptr;
+  }
+
+  // Slice 1 reads the tensor in tiles, or brings it to the AM once.
+  void obey_readers() {
+    if (LoweredOp* reader = only_reader()) {
+      reader->source_in_ddr = true;
+      result().volume = -1;
+      return;
+    }
+    const int map = first().result;
+    const LayerInfo& producer = lowered_.layers[static_cast<std::size_t>(first().layer)];
+    LoweredOp gather{.kind = LoweredKind::Gather, .owner = first().owner, .sources = {map}};
+    gather.result = map;
+    gather.layer = static_cast<std::int32_t>(lowered_.layers.size());
+    lowered_.layers.push_back({.name = result().name + " (download)",
+                               .op = "Download",
+                               .shape = producer.shape,
+                               .memory_words = producer.memory_words});
+    lowered_.ops.insert(lowered_.ops.begin() + 1, gather);
+    for (HostStep& step : lowered_.host_steps) {
+      if (step.before >= 1) ++step.before;
+    }
+  }
+
+  Lowered& lowered_;
+  const Machine& machine_;
+  MachineOfSlice block_;
+};
+
+}  // namespace
+
+void use_slice0(Lowered& lowered, const Machine& machine) { FirstLayer(lowered, machine).run(); }
+
+}  // namespace workbench::xdnn

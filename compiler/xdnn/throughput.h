@@ -1,0 +1,13 @@
+// Throughput mode (xdnn.md 1.7): the first convolution, and a pool fused behind it, moves to slice
+// 0 and leaves its result in DDR, where slice 1 fetches it while slice 0 works on the next image.
+#pragma once
+
+#include "compiler/xdnn/lowered.h"
+
+namespace workbench::xdnn {
+
+// Changes what lower() made, before layouts and addresses. Throws Error naming the layer when the
+// first instruction cannot run on slice 0.
+void use_slice0(Lowered& lowered, const Machine& machine);
+
+}  // namespace workbench::xdnn
