@@ -76,6 +76,17 @@ Json layer_rows(const Report& report) {
   return rows;
 }
 
+Json engines(const Report& report) {
+  Json rows = Json::array();
+  for (const EngineReport& engine : report.engines) {
+    rows.push_back({{"interval_cycles", engine.interval.value},
+                    {"latency_cycles", engine.latency.value},
+                    {"images_per_second", number(engine.images_per_second)},
+                    {"ddr_wait_cycles", engine.ddr_waited.value}});
+  }
+  return rows;
+}
+
 Json host_steps(const Report& report) {
   Json rows = Json::array();
   for (const HostStepInfo& step : report.program.host_steps) {
@@ -165,6 +176,9 @@ std::string json_report(const RunResult& result) {
                {"machine",
                 {{"name", report.machine.name},
                  {"summary", report.machine.summary},
+                 {"mode", report.machine.throughput ? "throughput" : "latency"},
+                 {"extrapolated", report.machine.extrapolated},
+                 {"images_per_run", report.machine.images},
                  {"report_clock_mhz", number(report.machine.report_clock_mhz)},
                  {"peak_mac_per_cycle", number(report.machine.peak_macs_per_cycle)}}},
                {"network",
@@ -175,6 +189,7 @@ std::string json_report(const RunResult& result) {
   json["totals"] = metrics(total_metrics(), report);
   json["waterfall"] = waterfall(report.waterfall);
   json["memory"] = metrics(memory_metrics(), report);
+  json["engines"] = engines(report);
   json["verdict"] = verdict(result);
   json["accuracy"] = accuracy(result);
   json["layers"] = layer_rows(report);

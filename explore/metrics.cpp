@@ -5,13 +5,22 @@ namespace workbench {
 namespace {
 
 constexpr Metric kTotals[] = {
-    {"cycles", "cycles", "end of the run, in the machine's report clock",
+    {"cycles", "cycles",
+     "end of the run of engine 0, in the machine's report clock; throughput mode: from image to "
+     "image",
      [](const Report& r) -> MetricValue { return r.cycles.value; }},
     {"milliseconds", "ms", "cycles / report clock",
      [](const Report& r) -> MetricValue { return r.milliseconds; }},
-    {"images_per_second", "images/s", "1000 / milliseconds",
+    {"images_per_second", "images/s", "1000 / milliseconds x images of a run",
      [](const Report& r) -> MetricValue { return r.images_per_second; }},
-    {"mac_per_cycle", "MAC/cycle", "MACs of the layers on the accelerator / cycles",
+    {"latency_milliseconds", "ms", "of one image on engine 0, from its start",
+     [](const Report& r) -> MetricValue { return r.latency_milliseconds; }},
+    {"engines", "engines", "on the card",
+     [](const Report& r) -> MetricValue { return static_cast<std::int64_t>(r.engines.size()); }},
+    {"card_images_per_second", "images/s", "engines x images/s of the slowest one",
+     [](const Report& r) -> MetricValue { return r.card_images_per_second; }},
+    {"mac_per_cycle", "MAC/cycle",
+     "MACs of the layers on the accelerator, of all images of a run, / cycles",
      [](const Report& r) -> MetricValue { return r.mac_per_cycle; }},
     {"array_efficiency", "fraction", "mac_per_cycle / peak MAC/cycle of the array",
      [](const Report& r) -> MetricValue { return r.array_efficiency; }},

@@ -131,6 +131,14 @@ Graph quantized_network(Graph imported, const CompileRequest& request, RunData d
                   table ? &*table : nullptr);
 }
 
+std::vector<EngineReport> engine_reports(const xdnn::SimulationResult& simulated) {
+  std::vector<EngineReport> engines;
+  for (const xdnn::EngineTimes& times : simulated.engines) {
+    engines.push_back({times.latency, times.interval, times.ddr_waited});
+  }
+  return engines;
+}
+
 }  // namespace
 
 Compiled compile_network(const CompileRequest& request, const Progress& progress) {
@@ -182,7 +190,8 @@ SimulatedNetwork run_network(const Compiled& compiled, bool golden, const Progre
     result.verdict = compare(compiled.quantized, expected.get(), run.tensors);
   }
   tell(progress, "reporting", 0.95);
-  result.report = make_report(compiled.program.info, result.timeline, xdnn::info(compiled.machine));
+  result.report = make_report(compiled.program.info, result.timeline, xdnn::info(compiled.machine),
+                              engine_reports(simulated));
   result.signal_to_noise = signal_to_noise(compiled.quantized, compiled.reference, run.tensors);
   result.classifications = classifications(compiled.quantized, compiled.reference, run.outputs);
   result.warnings = compiled.warnings;

@@ -228,16 +228,16 @@ std::vector<LayerReport> empty_layers(const ProgramInfo& program) {
   return layers;
 }
 
-void finish_layer(LayerReport& layer, double peak_macs_per_cycle) {
+void finish_layer(LayerReport& layer, const MachineInfo& machine) {
   const Cycles work = at(layer.waterfall, Step::EdgeAndPadding);
-  const auto ideal = static_cast<std::int64_t>(
-      std::llround(static_cast<double>(layer.macs) / peak_macs_per_cycle));
+  const auto macs = static_cast<double>(layer.macs * machine.images);
+  const auto ideal = static_cast<std::int64_t>(std::llround(macs / machine.peak_macs_per_cycle));
   at(layer.waterfall, Step::Ideal) = std::min(work, Cycles{ideal});
   at(layer.waterfall, Step::EdgeAndPadding) = work - at(layer.waterfall, Step::Ideal);
   if (layer.cycles.value > 0) {
-    layer.mac_per_cycle = static_cast<double>(layer.macs) / static_cast<double>(layer.cycles.value);
+    layer.mac_per_cycle = macs / static_cast<double>(layer.cycles.value);
   }
-  layer.percent_of_peak = 100 * layer.mac_per_cycle / peak_macs_per_cycle;
+  layer.percent_of_peak = 100 * layer.mac_per_cycle / machine.peak_macs_per_cycle;
   layer.waits = waits_text(layer);
 }
 
@@ -268,11 +268,30 @@ void add_totals(Report& report) {
   if (report.cycles.value == 0) return;  // nothing ran on the accelerator
   const auto cycles = static_cast<double>(report.cycles.value);
   report.milliseconds = cycles / (report.machine.report_clock_mhz * 1e3);
-  report.images_per_second = 1e3 / report.milliseconds;
+  const std::int64_t images = report.machine.images;
+  report.images_per_second = static_cast<double>(images) * 1e3 / report.milliseconds;
   std::int64_t macs = 0;  // of the accelerator: what the host computes is not the array's merit
   for (const LayerReport& layer : report.layers) macs += layer.macs;
-  report.mac_per_cycle = static_cast<double>(macs) / cycles;
+  report.mac_per_cycle = static_cast<double>(macs * images) / cycles;
   report.array_efficiency = report.mac_per_cycle / report.machine.peak_macs_per_cycle;
+}
+
+void add_engines(Report& report, std::vector<EngineReport> engines) {
+  if (engines.empty()) engines.push_back({.latency = report.cycles, .interval = report.cycles});
+  const double cycles_per_ms = report.machine.report_clock_mhz * 1e3;
+  report.latency_milliseconds = static_cast<double>(engines[0].latency.value) / cycles_per_ms;
+  const auto images = static_cast<double>(report.machine.images);
+  for (EngineReport& engine : engines) {
+    if (engine.interval.value == 0) continue;  // nothing ran on the accelerator
+    engine.images_per_second =
+        1e3 * cycles_per_ms * images / static_cast<double>(engine.interval.value);
+  }
+  const auto slowest = std::min_element(engines.begin(), engines.end(),
+                                        [](const EngineReport& a, const EngineReport& b) {
+                                          return a.images_per_second < b.images_per_second;
+                                        });
+  report.card_images_per_second = static_cast<double>(engines.size()) * slowest->images_per_second;
+  report.engines = std::move(engines);
 }
 
 }  // namespace
@@ -299,8 +318,8 @@ std::string_view to_string(Step step) {
   CHECK(false, "step {}", static_cast<int>(step));
 }
 
-Report make_report(const ProgramInfo& program, const Timeline& timeline,
-                   const MachineInfo& machine) {
+Report make_report(const ProgramInfo& program, const Timeline& timeline, const MachineInfo& machine,
+                   std::vector<EngineReport> engines) {
   CHECK(!program.layers.empty() || timeline.end == Cycles{}, "cycles but no layer");
   CHECK(machine.peak_macs_per_cycle > 0 && machine.report_clock_mhz > 0, "machine {}",
         machine.name);
@@ -313,9 +332,10 @@ Report make_report(const ProgramInfo& program, const Timeline& timeline,
       at(report.layers[layer].waterfall, step) += cycles;
     });
   }
-  for (LayerReport& layer : report.layers) finish_layer(layer, machine.peak_macs_per_cycle);
+  for (LayerReport& layer : report.layers) finish_layer(layer, machine);
   add_spans_and_bytes(report.layers, program, timeline);
   add_totals(report);
+  add_engines(report, std::move(engines));
   return report;
 }
 

@@ -40,18 +40,31 @@ struct LayerReport {
   double mac_per_cycle = 0, percent_of_peak = 0;
 };
 
+// One engine of the card, all of which run the same program on images of their own.
+struct EngineReport {
+  Cycles latency;     // of the first image
+  Cycles interval;    // from image to image in the steady state
+  Cycles ddr_waited;  // its requests, until the DDR bank served them
+  double images_per_second = 0;
+};
+
 struct Report {
   MachineInfo machine;
   ProgramInfo program;
   std::vector<LayerReport> layers;
-  Cycles cycles;
+  Cycles cycles;  // of engine 0: of a run; in throughput mode from image to image
   Waterfall waterfall{};
+  std::vector<EngineReport> engines;
+  double latency_milliseconds = 0;    // of one image on engine 0
+  double card_images_per_second = 0;  // all engines, at the pace of the slowest
   double milliseconds = 0, images_per_second = 0, mac_per_cycle = 0, array_efficiency = 0;
   std::int64_t ddr_bytes = 0;
   double host_milliseconds = 0;
 };
 
-Report make_report(const ProgramInfo& program, const Timeline& timeline,
-                   const MachineInfo& machine);
+// `engines`: one per engine of the card, the first with `timeline` as its interval; none: just that
+// one, its latency the timeline's.
+Report make_report(const ProgramInfo& program, const Timeline& timeline, const MachineInfo& machine,
+                   std::vector<EngineReport> engines = {});
 
 }  // namespace workbench

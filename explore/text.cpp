@@ -108,7 +108,8 @@ void write_layers(Writer& out, const Report& report) {
 }
 
 void write_waterfall(Writer& out, const Report& report) {
-  out.heading(fmt::format("where the {} cycles went ({:g} MHz)", thousands(report.cycles.value),
+  out.heading(fmt::format("where the {} cycles {}went ({:g} MHz)", thousands(report.cycles.value),
+                          report.machine.throughput ? "from image to image " : "",
                           report.machine.report_clock_mhz));
   for (std::size_t s = 0; s < kSteps; ++s) {
     const double share = percent(report.waterfall[s], report.cycles);
@@ -132,6 +133,19 @@ std::string metric_text(const Metric& metric, const Report& report) {
   if (metric.unit == "fraction") return fmt::format("{:.1f} %", 100 * real);
   return real < 10 ? fmt::format("{:.4f} {}", real, metric.unit)
                    : fmt::format("{:.2f} {}", real, metric.unit);
+}
+
+void write_engines(Writer& out, const Report& report) {
+  if (report.engines.size() < 2) return;
+  out.heading("engines of the card");
+  Table table{.columns = {{"engine"}, {"cycles"}, {"latency"}, {"images/s"}, {"DDR waits"}}};
+  for (std::size_t e = 0; e < report.engines.size(); ++e) {
+    const EngineReport& engine = report.engines[e];
+    table.rows.push_back(
+        {std::to_string(e), thousands(engine.interval.value), thousands(engine.latency.value),
+         fmt::format("{:.2f}", engine.images_per_second), thousands(engine.ddr_waited.value)});
+  }
+  for (const std::string& line : lines(table)) out.line(line);
 }
 
 void write_totals(Writer& out, const Report& report) {
@@ -248,6 +262,7 @@ std::string text_report(const RunResult& result, const TextOptions& options) {
   if (options.every_layer) write_layers(out, result.report);
   write_waterfall(out, result.report);
   write_totals(out, result.report);
+  write_engines(out, result.report);
   write_host_steps(out, result.report);
   write_accuracy(out, result);
   write_verdict(out, result);

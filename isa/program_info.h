@@ -44,6 +44,9 @@ struct MachineInfo {
   double report_clock_mhz = 0;          // clock of all Cycles
   double peak_macs_per_cycle = 0;       // of the array, in the report clock
   std::string array_resource = "conv";  // the resource whose time the waterfall explains
+  bool throughput = false;    // the first layer has an array of its own: cycles are an interval
+  std::int64_t images = 1;    // computed side by side in one run; peak_macs_per_cycle counts all
+  bool extrapolated = false;  // a width of array that was never built
 };
 
 struct Hazard {

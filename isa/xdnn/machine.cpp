@@ -112,6 +112,7 @@ MachineInfo info(const Machine& machine) {
       .report_clock_mhz = machine.clocks.report,
       .peak_macs_per_cycle = machine.peak_macs_per_cycle(),
       .array_resource = "conv",
+      .throughput = machine.slice0.used == 1,
   };
 }
 
