@@ -64,7 +64,7 @@ ExactResult search(const Problem& problem, std::int64_t capacity, std::int64_t n
   }
   if (problem.buffers.size() > PlacementSearch::kMostBuffers) return result;
   std::vector<Arm> all = arms(problem);
-  auto budget = static_cast<std::int64_t>(2 * problem.buffers.size()) + 1500;
+  auto budget = static_cast<std::int64_t>(2 * problem.buffers.size()) + 1300;
   while (result.nodes < node_limit) {
     for (Arm& arm : all) {
       PlacementSearch search(problem, arm.order());
@@ -79,7 +79,7 @@ ExactResult search(const Problem& problem, std::int64_t capacity, std::int64_t n
       if (answer == Answer::Infeasible) result.lower_bound = search.least_capacity();
       return result;
     }
-    budget += budget / 32;
+    budget += budget / 128;
   }
   return result;
 }
