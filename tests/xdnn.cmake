@@ -15,9 +15,9 @@ workbench_test(allocate_property_test LABEL property
   LIBRARIES workbench::memory)
 
 workbench_test(xdnn_isa_test LABEL unit
-  SOURCES unit/xdnn_cost_test.cpp unit/xdnn_footprint_test.cpp unit/xdnn_layout_test.cpp
-          unit/xdnn_machine_test.cpp unit/xdnn_memory_test.cpp unit/xdnn_overrides_test.cpp
-          unit/xdnn_semantics_test.cpp
+  SOURCES unit/xdnn_cost_test.cpp unit/xdnn_families_test.cpp unit/xdnn_footprint_test.cpp
+          unit/xdnn_layout_test.cpp unit/xdnn_machine_test.cpp unit/xdnn_memory_test.cpp
+          unit/xdnn_overrides_test.cpp unit/xdnn_semantics_test.cpp
   LIBRARIES xdnn_test_support workbench::xdnn_compiler)
 workbench_test(xdnn_isa_property_test LABEL property
   SOURCES property/int8_matrix_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
@@ -47,5 +47,5 @@ workbench_test(sim_common_test LABEL unit SYSTEMC
   SOURCES unit/xdnn_arbiter_test.cpp unit/xdnn_recorder_test.cpp
   LIBRARIES workbench::sim_common)
 workbench_test(xdnn_simulate_test LABEL unit SYSTEMC
-  SOURCES unit/xdnn_hazard_test.cpp unit/xdnn_simulate_test.cpp
+  SOURCES unit/xdnn_hazard_test.cpp unit/xdnn_simulate_test.cpp unit/xdnn_throughput_test.cpp
   LIBRARIES xdnn_test_programs workbench::sim_xdnn workbench::golden workbench::verdict)

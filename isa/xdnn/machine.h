@@ -111,7 +111,13 @@ struct Machine {
   struct Limits {
     std::int64_t kernel_max = 15, stride_max = 15, pad_max = 15, dilation_max = 16;
     std::int64_t side_max = 4094, channels_max = 4096, upsample_max = 8;
-    std::int64_t filter_max = 0;  // in_ch * kernel_w * kernel_h of a conv; 0: the buffers decide
+    std::int64_t filter_max = 0;     // in_ch * kernel_w * kernel_h of a conv; 0: the buffers decide
+    std::int64_t powers_of_two = 0;  // 1: strides and dilations must be powers of two
+    bool stride_ok(std::int64_t stride) const { return step_ok(stride, stride_max); }
+    bool dilation_ok(std::int64_t dilation) const { return step_ok(dilation, dilation_max); }
+    bool step_ok(std::int64_t step, std::int64_t max) const {
+      return step >= 1 && step <= max && (powers_of_two == 0 || (step & (step - 1)) == 0);
+    }
     static constexpr void fields(auto& self, auto&& visit) {
       visit("kernel_max", self.kernel_max, Range{1, 255});
       visit("stride_max", self.stride_max, Range{1, 255});
@@ -121,6 +127,7 @@ struct Machine {
       visit("channels_max", self.channels_max, Range{1, 65535});
       visit("upsample_max", self.upsample_max, Range{1, 64});
       visit("filter_max", self.filter_max, Range{0, 1e9});
+      visit("powers_of_two", self.powers_of_two, Range{0, 1});
     }
   };
   // What the overlay has beside the array: 1 or 0.
@@ -222,8 +229,8 @@ struct Machine {
     const auto ratio = static_cast<std::int64_t>(clocks.array / clocks.report);
     return array.columns * array.weights_per_dsp * (half_rate ? 1 : ratio);
   }
-  double peak_macs_per_cycle() const {
-    return static_cast<double>(array.rows * pass_channels(false));
+  double peak_macs_per_cycle() const {  // of all images
+    return static_cast<double>(array.rows * pass_channels(false) * array.images);
   }
   double ddr_bytes_per_cycle() const {  // of the report clock
     return static_cast<double>(ddr.word_bytes) * ddr.efficiency * clocks.ddr / clocks.report;

@@ -45,7 +45,10 @@ TEST(XdnnMachine, the_shipped_machine_has_the_published_figures) {
 
 TEST(XdnnMachine, the_shipped_machine_is_the_default_one) {
   const Machine machine = load_machine("configs/v3_96.yaml");
-  const Machine minimal = parse_machine("name: v3_96\nfamily: xdnn_v3\n", "m.yaml");
+  const Machine minimal = parse_machine(
+      "name: v3_96\nfamily: xdnn_v3\nslice0: {rows: 21, columns: 8, am_bytes: 176128}\n"
+      "board: {ddr_banks: 4}\n",
+      "m.yaml");
   EXPECT_TRUE(fields_equal(machine, minimal));
 }
 
@@ -145,8 +148,9 @@ TEST(XdnnMachine, knobs_that_contradict_each_other_are_refused) {
             "m.yaml:1: clocks.array (500 MHz) must be a whole multiple of clocks.report (350 MHz)");
   EXPECT_EQ(message_of("clocks:\n  array: 175\n"),
             "m.yaml:1: clocks.array (175 MHz) must be a whole multiple of clocks.report (350 MHz)");
-  EXPECT_EQ(message_of("array:\n  rows: 100\n"),
-            "m.yaml:1: array.rows must be a multiple of 16, found 100");
+  EXPECT_EQ(
+      message_of("array:\n  rows: 100\n"),
+      "m.yaml:1: array.rows must be a multiple of 16 from 16 to 256 in family xdnn_v3, found 100");
   EXPECT_EQ(message_of("filters:\n  steps_max: 31\n"),
             "m.yaml:1: filters.steps_max (31) is smaller than filters.buffer_steps (32)");
   // Longer sums of 8-bit products would not fit the 32 bits they are modelled in.
