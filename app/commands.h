@@ -35,6 +35,7 @@ struct NetworkOptions {
 struct RunOptions {
   NetworkOptions network;
   bool golden = true;
+  std::filesystem::path program;  // somebody else's, to run instead of our own
   std::filesystem::path json, csv, trace, dump_tensors;
   bool deterministic = false;
   bool brief = false;

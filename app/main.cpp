@@ -70,6 +70,12 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
 void add_run(CLI::App& app, RunOptions& options) {
   CLI::App& command = *app.add_subcommand("run", "compile, simulate, compare with golden, report");
   add_network_options(command, options.network);
+  command.get_option("model")->required(false);  // a program alone runs with seeded weights
+  command.add_option("--program", options.program,
+                     "run somebody else's program, text or JSON, instead of compiling");
+  command.add_option("--weights", options.network.model, "with --program: the same as the model");
+  command.add_option("--quantization", options.network.quantizer_json,
+                     "with --program: the same as --quantizer-json");
   const std::map<std::string, bool> on_off{{"on", true}, {"off", false}};
   command.add_option("--golden", options.golden, "on or off: compare with the golden model")
       ->transform(CLI::CheckedTransformer(on_off))

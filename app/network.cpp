@@ -57,12 +57,16 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
 
 }  // namespace
 
-Compiled compile_from(const NetworkOptions& options, bool keep_reference,
-                      const Progress& progress) {
+Compiled compile_from(const NetworkOptions& options, bool keep_reference, const Progress& progress,
+                      const fs::path& program) {
   require_writable_file(options.save_quantizer);
   require_writable_file(options.save_program);
   limit_threads(options.threads);
-  const CompileRequest request = request_from(options, keep_reference);
+  if (options.model.empty() && program.empty()) {
+    fail("expected a model: an ONNX file or zoo:NAME");
+  }
+  CompileRequest request = request_from(options, keep_reference);
+  request.program = program;
   create_folder(options.dump_passes);
   Compiled compiled = compile_network(request, progress);
   if (!options.save_quantizer.empty()) {

@@ -7,7 +7,9 @@
 namespace workbench::app {
 
 // Compiles, and writes the quantizer table and the program where asked for.
-Compiled compile_from(const NetworkOptions& options, bool keep_reference, const Progress& progress);
+// `program`: somebody else's, to take instead of compiling; empty: none.
+Compiled compile_from(const NetworkOptions& options, bool keep_reference, const Progress& progress,
+                      const std::filesystem::path& program = {});
 
 // Throws Error now if a file (or, for a folder, anything in it) could not be written later: nobody
 // wants to hear of a missing folder after the simulation. Empty paths are no files.

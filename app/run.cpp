@@ -34,7 +34,8 @@ int run(const RunOptions& options) {
     require_writable_file(*path);
   }
   ProgressBar progress;
-  const Compiled compiled = compile_from(options.network, true, progress.callback());
+  const Compiled compiled =
+      compile_from(options.network, true, progress.callback(), options.program);
   create_folder(options.dump_tensors);
   SimulatedNetwork simulated = run_network(compiled, options.golden, progress.callback());
   progress.clear();

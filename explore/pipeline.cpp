@@ -7,8 +7,10 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/compile.h"
+#include "compiler/xdnn/replay_network.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
+#include "explore/replay.h"
 #include "sim/golden/golden.h"
 #include "sim/xdnn/simulate.h"
 
@@ -145,10 +147,14 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
   Compiled compiled{
       .machine = xdnn::with_overrides(xdnn::load_machine(request.machine), request.overrides)};
   tell(progress, "importing", 0);
+  std::optional<xdnn::Listing> listing;
+  if (!request.program.empty()) listing = load_listing(request.program);
   Graph imported;
   {
     const Stopwatch stopwatch(compiled.wall.import_seconds);
-    imported = load_model(request.model);
+    imported = listing && request.model.name.empty()
+                   ? xdnn::network_of(*listing, compiled.machine, request.model.seed.value_or(1))
+                   : load_model(request.model);
   }
   RunData data = read_data(imported, request.model.name, request.data);
   compiled.input = data.input;
@@ -158,8 +164,13 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
       quantized_network(std::move(imported), request, std::move(data), compiled, progress);
   tell(progress, "compiling", 0.35);
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
-  compiled.program =
-      xdnn::compile(compiled.quantized, compiled.machine, {.allow_host = request.allow_host});
+  if (listing) {
+    compiled.program =
+        replayed_program(*listing, compiled.quantized, compiled.machine, compiled.warnings);
+  } else {
+    compiled.program =
+        xdnn::compile(compiled.quantized, compiled.machine, {.allow_host = request.allow_host});
+  }
   describe_network(numbers, compiled.program.info);
   return compiled;
 }

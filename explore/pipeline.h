@@ -28,6 +28,8 @@ struct CompileRequest {
   DataOptions data;
   std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
   std::filesystem::path dump_passes;      // folder; empty: no dump
+  std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then
+                                  // the model gives the weights, or is empty: seeded ones
   bool allow_host = true;
   bool keep_reference = true;  // float values of the run's input, for accuracy figures
 };

@@ -59,8 +59,10 @@ class DenseWeights {
   std::span<const std::int8_t> values_;
 };
 
-std::vector<ChannelConfig> channel_configs(const Lowered& lowered, const LoweredOp& op) {
-  const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
+}  // namespace
+
+std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node, std::int64_t begin,
+                                           std::int64_t end) {
   CHECK(node.requantize.has_value(), "'{}' has no scale", node.name);
   const Requantize& r = *node.requantize;
   const auto at = [](const std::vector<std::int32_t>& list, std::int64_t channel) {
@@ -68,20 +70,18 @@ std::vector<ChannelConfig> channel_configs(const Lowered& lowered, const Lowered
   };
   const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
   std::vector<ChannelConfig> configs;
-  for (std::int64_t c = op.block.out_begin; c < op.block.out_end; ++c) {
+  for (std::int64_t c = begin; c < end; ++c) {
     ChannelConfig config{.enable = true, .scale = at(r.scale, c), .postshift = at(r.shift, c)};
     if (!r.negative_scale.empty()) config.scale |= at(r.negative_scale, c) << 8;
     if (!r.prescale.empty()) config.preshift = at(r.prescale, c);
     if (biased) {
-      const Tensor& bias = *lowered.graph->value(node.inputs[2]).constant;
+      const Tensor& bias = *graph.value(node.inputs[2]).constant;
       config.bias = bias.values<std::int32_t>()[static_cast<std::size_t>(c)];
     }
     configs.push_back(config);
   }
   return configs;
 }
-
-}  // namespace
 
 std::string pack_constants(const Lowered& lowered, const Machine& machine,
                            std::vector<std::int64_t>& addresses) {
@@ -108,7 +108,10 @@ std::string pack_constants(const Lowered& lowered, const Machine& machine,
     const Part& part = parts[static_cast<std::size_t>(i)];
     const MachineOfSlice own(machine, part.op->slice);
     pack_filters(part.shape, DenseWeights(lowered, *part.op).values(),
-                 channel_configs(lowered, *part.op), own.get(),
+                 channel_configs(*lowered.graph,
+                                 lowered.graph->nodes[static_cast<std::size_t>(part.op->node)],
+                                 part.op->block.out_begin, part.op->block.out_end),
+                 own.get(),
                  std::span(image).subspan(static_cast<std::size_t>(part.begin),
                                           static_cast<std::size_t>(part.bytes)));
   });

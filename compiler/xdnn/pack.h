@@ -5,8 +5,13 @@
 #include <vector>
 
 #include "compiler/xdnn/lowered.h"
+#include "isa/xdnn/filters.h"
 
 namespace workbench::xdnn {
+
+// Parameters of output channels [begin, end) of a quantized convolution.
+std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node, std::int64_t begin,
+                                           std::int64_t end);
 
 // Image, and per op the byte address of its slabs (0 where it has none).
 std::string pack_constants(const Lowered& lowered, const Machine& machine,

@@ -1,0 +1,499 @@
+#include "compiler/xdnn/replay.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/moveops.h"
+#include "compiler/xdnn/replay_match.h"
+#include "compiler/xdnn/replay_parts.h"
+#include "core/error.h"
+#include "isa/xdnn/assembly.h"
+#include "isa/xdnn/crossbar.h"
+#include "isa/xdnn/footprint.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+// A value in the activation memory.
+struct Held {
+  std::int64_t word = 0;  // AM word of its first channel
+  ChannelLayout layout;
+  std::int64_t start = 0;  // channel of the first word that it begins with
+  std::size_t volume = 0;
+  std::vector<std::int32_t> writers;
+  std::int64_t channels_written = 0;
+};
+
+class Replaying {
+ public:
+  Replaying(const Listing& listing, const Graph& graph, const Machine& machine)
+      : listing_(listing),
+        graph_(graph),
+        machine_(machine),
+        geometry_(machine.geometry()),
+        layers_(graph) {}
+
+  Replay run() {
+    if (is_v2(listing_.dialect) != (machine_.family() == Family::V2)) {
+      fail("{}: a program of dialect {} cannot run on {}", graph_.name, to_string(listing_.dialect),
+           machine_.name);
+    }
+    for (const Entry& entry : listing_.entries) {
+      if (!entry.opcode.empty() && active(entry)) step(entry);
+    }
+    check_complete();
+    add_probes();
+    add_replay_host(graph_, program_);
+    place_replay_tensors(graph_, machine_, filters_, ddr_uses_, program_);
+    describe();
+    if (taken_starts_ > 0) {
+      note(
+          fmt::format("{} concat parts do not say at which channel they begin: taken from the "
+                      "network",
+                      taken_starts_));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  const Node& node(std::size_t n) const { return graph_.nodes[n]; }
+  const Shape& shape(ValueId id) const { return graph_.value(id).shape; }
+  std::int32_t now() const { return static_cast<std::int32_t>(program_.steps.size()); }
+  void note(std::string text) { result_.notes.push_back(std::move(text)); }
+
+  [[noreturn]] static void refuse(const Entry& entry, const std::string& what) {
+    fail("{}: {} '{}': {}", entry.where, entry.opcode, name_of(entry), what);
+  }
+  static void agree(const Entry& entry, const char* field, std::int64_t network,
+                    std::int64_t found) {
+    if (network == found) return;
+    refuse(entry, fmt::format("field {}: the network has {}, found {}", field, network, found));
+  }
+
+  void step(const Entry& entry) {
+    Instruction instruction = instruction_from(entry);
+    Tail& t = tail(instruction);
+    if (is_v2(listing_.dialect)) t.slice = 1;  // V2 has but one, and numbers it 0 or not at all
+    if (t.slice != 1) refuse(entry, fmt::format("field slice: expected 1, found {}", t.slice));
+    if (t.destination_in_ddr) refuse(entry, "a result that streams to DDR is not replayed");
+    std::visit([&](auto& op) { accept(entry, op); }, instruction);
+  }
+
+  // --- operands and results -------------------------------------------------------------------
+
+  std::int64_t word_of(const Entry& entry, std::int64_t address) const {
+    if (address % machine_.word_addresses() != 0) {
+      refuse(entry, fmt::format("address {:#x} begins no word of {} bytes", address,
+                                machine_.word_bytes()));
+    }
+    return address / machine_.word_addresses();
+  }
+
+  void reads(const Entry& entry, ValueId value, std::int64_t address, const ChannelLayout& layout) {
+    const auto held = held_.find(value);
+    const std::string& name = graph_.value(value).name;
+    if (held == held_.end()) {
+      refuse(entry, fmt::format("reads '{}', which nothing before it computes", name));
+    }
+    Volume& volume = program_.memory_map[held->second.volume];
+    volume.last = std::max(volume.last, now());
+    const bool same_layout =
+        geometry_.width_aligned() || (layout.full == held->second.layout.full &&
+                                      layout.repl_sections == held->second.layout.repl_sections);
+    const std::int64_t word = word_of(entry, address);
+    if (word != held->second.word || !same_layout) {
+      note(fmt::format(
+          "{} '{}' reads {:#x} with {}+{} sections, the network's operand '{}' lies at "
+          "word {:#x} with {}+{}",
+          entry.opcode, name_of(entry), address, layout.full, layout.repl_sections, name,
+          held->second.word, held->second.layout.full, held->second.layout.repl_sections));
+    }
+  }
+
+  std::size_t new_volume(ValueId value, std::int64_t word, const ChannelLayout& layout) {
+    const Shape& s = shape(value);
+    program_.memory_map.push_back(
+        {graph_.value(value).name, word, geometry_.words(s[1], s[2], s[3], layout), now(), now()});
+    return program_.memory_map.size() - 1;
+  }
+
+  // The instruction's result is `target`; sets its concat fields.
+  void writes(const Entry& entry, const ReplayTarget& target, std::int64_t address,
+              std::int64_t channels, Tail& t) {
+    const std::int64_t word = word_of(entry, address);
+    const Shape& s = shape(target.whole);
+    if (!target.part) {
+      const bool again = held_.contains(target.whole);
+      if (again) refuse(entry, "computes a value twice: row pieces are not replayed");
+      held_[target.whole] = {
+          word, t.destination, 0, new_volume(target.whole, word, t.destination), {now()}, channels};
+      return;
+    }
+    set_concat(entry, target, t);
+    const ChannelLayout plain = plain_layout(s[1], geometry_);
+    const std::int64_t base = word - geometry_.word_of_channel(target.start, s[2], s[3]);
+    auto whole = held_.find(target.whole);
+    if (whole == held_.end()) {
+      const std::size_t volume = new_volume(target.whole, base, plain);
+      whole = held_.emplace(target.whole, Held{base, plain, 0, volume, {}, 0}).first;
+    }
+    Held& held = whole->second;
+    if (held.word != base) {
+      refuse(entry, fmt::format("as channel {} of '{}' it belongs at word {:#x}, found {:#x}",
+                                target.start, graph_.value(target.whole).name,
+                                held.word + word - base, word));
+    }
+    held.writers.push_back(now());
+    held.channels_written += channels;
+    program_.memory_map[held.volume].last = now();
+    if (target.value == kNoValue) return;
+    const std::int64_t inside = geometry_.width_aligned() ? 0 : target.start % geometry_.word_bytes;
+    held_[target.value] = {word,    plain_layout(channels, geometry_), inside, held.volume, {now()},
+                           channels};
+  }
+
+  void set_concat(const Entry& entry, const ReplayTarget& target, Tail& t) {
+    if (geometry_.width_aligned()) return;  // the address says it all
+    const std::int64_t inside = target.start % geometry_.word_bytes;
+    const auto crossbar = crossbar_start(listing_, entry);
+    if (t.concat_part) {
+      agree(entry, "concat_starting_ch", target.start, t.concat_start);
+    } else if (crossbar) {
+      agree(entry, "override_xbar_table_ptr (first byte)", inside, *crossbar);
+    } else if (inside > 0) {
+      ++taken_starts_;
+    }
+    t.concat_part = true;
+    t.concat_start = target.start;
+    t.concat_channels = shape(target.whole)[1];
+    t.concat_volume = plain_layout(t.concat_channels, geometry_);
+  }
+
+  // --- instructions ---------------------------------------------------------------------------
+
+  void push(const Entry& entry, Instruction instruction, const ReplayTarget& target,
+            Rescale rescale, const std::string& text) {
+    const std::int64_t am = machine_.am_words();
+    const Step step{std::move(instruction), 0, rescale};
+    for (const auto& list :
+         {footprint(step, machine_).am_reads, footprint(step, machine_).am_writes}) {
+      for (const AmRegion& region : list) {
+        if (region.word_end <= am) continue;
+        refuse(entry, fmt::format("AM word {:#x} is outside: {} has {:#x} words",
+                                  region.word_end - 1, machine_.name, am));
+      }
+    }
+    add_layer(entry, step, target, text);
+    program_.steps.push_back(step);
+    for (const std::size_t n : target.nodes) computed_.insert(n);
+  }
+
+  void add_layer(const Entry& entry, const Step& step, const ReplayTarget& target,
+                 const std::string& text) {
+    LayerInfo layer{.name = name_of(entry), .op = text};
+    if (layer.name.empty()) layer.name = graph_.value(target.whole).name;
+    const Operands operands = am_operands(step, machine_);
+    const AmTensor& result =
+        operands.results.empty() ? operands.sources.at(0) : operands.results[0];
+    layer.shape = {1, result.channels, result.height, result.width};
+    layer.memory_words = am_words(result, geometry_);
+    for (const std::size_t n : target.nodes) {
+      layer.merged.push_back(node(n).name);
+      layer.macs += macs(graph_, node(n));
+      const bool pooled_part = std::holds_alternative<MaxPool>(node(n).op) && target.part;
+      if (!pooled_part) {
+        layer.ops += xfdnn_ops(graph_, node(n));
+      } else {  // of the pool, the channels that are here
+        layer.ops += xfdnn_ops(graph_, node(n)) / shape(node(n).outputs[0])[1] * result.channels;
+      }
+    }
+    program_.info.instruction_layer.push_back(
+        static_cast<std::int32_t>(program_.info.layers.size()));
+    program_.info.instruction_text.push_back(entry.opcode + " " + layer.name);
+    program_.info.layers.push_back(std::move(layer));
+  }
+
+  // Fields of the convolution against node `n`; where its input lies.
+  void convolution(const Entry& entry, Conv& conv, std::size_t n) {
+    const auto& op = std::get<workbench::Conv>(node(n).op);
+    const Shape& in = shape(node(n).inputs[0]);
+    const Shape& out = shape(node(n).outputs[0]);
+    if (op.groups != 1) refuse(entry, fmt::format("{} groups are not replayed", op.groups));
+    agree(entry, "kernel_w", op.window.kernel[1], conv.kernel_w);
+    agree(entry, "kernel_h", op.window.kernel[0], conv.kernel_h);
+    agree(entry, "strides_w", op.window.strides[1], conv.stride_w);
+    agree(entry, "strides_h", op.window.strides[0], conv.stride_h);
+    agree(entry, "padding_w", op.window.pads_begin[1], conv.pad_w);
+    agree(entry, "padding_h", op.window.pads_begin[0], conv.pad_h);
+    agree(entry, "dilation_w", op.window.dilations[1], conv.dilation_w);
+    agree(entry, "dilation_h", op.window.dilations[0], conv.dilation_h);
+    agree(entry, "inchan", in[1], conv.in_ch);
+    agree(entry, "insize_h", in[2], conv.in_h);
+    agree(entry, "insize_w", in[3], conv.in_w);
+    agree(entry, "outchan", out[1], conv.out_ch);
+    agree(entry, "outsize_h", out[2], conv.out_h);
+    agree(entry, "outsize_w", out[3], conv.out_w);
+    agree(entry, "relu", op.activation.kind == Activation::Kind::Relu ? 1 : 0, conv.relu ? 1 : 0);
+    const bool biased = node(n).inputs.size() > 2 && node(n).inputs[2] != kNoValue;
+    if (biased) agree(entry, "bias", 1, conv.bias ? 1 : 0);
+    check_replay_filters(entry, conv, machine_);
+    filters_.push_back({now(), n});
+    if (!conv.tail.source_in_ddr) {
+      reads(entry, node(n).inputs[0], conv.inaddr, conv.tail.source);
+    } else {
+      from_ddr(entry, node(n).inputs[0]);
+    }
+  }
+
+  void accept(const Entry& entry, Conv& op) {
+    if (op.transposed) refuse(entry, "deconvolutions are not replayed");
+    const std::size_t n = layers_.convolution(entry);
+    convolution(entry, op, n);
+    const ReplayTarget target = layers_.target(n);
+    writes(entry, target, op.outaddr, op.out_ch, op.tail);
+    push(entry, op, target, {}, conv_text(op));
+  }
+
+  void accept(const Entry& entry, ConvPool& op) {
+    const std::size_t n = layers_.convolution(entry);
+    convolution(entry, op.conv, n);
+    const ReplayTarget target = layers_.target(n, op, entry);
+    agree(entry, "outsize_h", shape(target.whole)[2], op.out_h);
+    agree(entry, "outsize_w", shape(target.whole)[3], op.out_w);
+    writes(entry, target, op.conv.outaddr, op.conv.out_ch, op.conv.tail);
+    push(entry, op, target, {},
+         conv_text(op.conv) +
+             fmt::format(" +MaxPool {}x{}/{}", op.kernel_w, op.kernel_h, op.stride_w));
+  }
+
+  static std::string conv_text(const Conv& conv) {
+    return fmt::format("Conv {}x{}{}{}", conv.kernel_w, conv.kernel_h,
+                       conv.stride_w > 1 ? fmt::format("/{}", conv.stride_w) : "",
+                       conv.relu ? " +Relu" : "");
+  }
+
+  void accept(const Entry& entry, Pool& op) {
+    const std::size_t n = layers_.pool(entry, op.average);
+    const auto* average = std::get_if<AveragePool>(&node(n).op);
+    const Window& window =
+        average != nullptr ? average->window : std::get<MaxPool>(node(n).op).window;
+    const Shape& in = shape(node(n).inputs[0]);
+    const Shape& out = shape(node(n).outputs[0]);
+    agree(entry, "kernel_w", window.kernel[1], op.kernel_w);
+    agree(entry, "kernel_h", window.kernel[0], op.kernel_h);
+    agree(entry, "strides_w", window.strides[1], op.stride_w);
+    agree(entry, "strides_h", window.strides[0], op.stride_h);
+    agree(entry, "paddings_w", window.pads_begin[1], op.pad_w);
+    agree(entry, "paddings_h", window.pads_begin[0], op.pad_h);
+    agree(entry, "inchan", in[1], op.channels);
+    agree(entry, "insize_h", in[2], op.in_h);
+    agree(entry, "insize_w", in[3], op.in_w);
+    agree(entry, "outsize_h", out[2], op.out_h);
+    agree(entry, "outsize_w", out[3], op.out_w);
+    reads(entry, node(n).inputs[0], op.inaddr, op.tail.source);
+    const ReplayTarget target = layers_.target(n);
+    writes(entry, target, op.outaddr, op.channels, op.tail);
+    push(entry, op, target, rescale_of(node(n)),
+         fmt::format("{} {}x{}/{}", op.average ? "AvgPool" : "MaxPool", op.kernel_w, op.kernel_h,
+                     op.stride_w));
+  }
+
+  void accept(const Entry& entry, Eltwise& op) {
+    const std::size_t n = layers_.sum(entry);
+    const auto& sum = std::get<Binary>(node(n).op);
+    const Shape& in = shape(node(n).inputs[0]);
+    agree(entry, "relu", sum.activation.kind == Activation::Kind::Relu ? 1 : 0, op.relu ? 1 : 0);
+    agree(entry, "inchan", in[1], op.channels);
+    agree(entry, "insize_h", in[2], op.height);
+    agree(entry, "insize_w", in[3], op.width);
+    if (op.tail.source_in_ddr) refuse(entry, "a sum of operands in DDR is not replayed");
+    // A sum does not care which operand is called A.
+    const auto first = held_.find(node(n).inputs[0]);
+    const bool swapped = first != held_.end() &&
+                         first->second.word * machine_.word_addresses() == op.inaddr_b &&
+                         op.inaddr_a != op.inaddr_b;
+    reads(entry, node(n).inputs[swapped ? 1 : 0], op.inaddr_a, op.tail.source);
+    reads(entry, node(n).inputs[swapped ? 0 : 1], op.inaddr_b, op.tail.source);
+    const ReplayTarget target = layers_.target(n);
+    writes(entry, target, op.outaddr, op.channels, op.tail);
+    push(entry, op, target, rescale_of(node(n)), op.relu ? "Add +Relu" : "Add");
+  }
+
+  void accept(const Entry& entry, Upsample& op) {
+    const std::size_t n = layers_.upsampling(entry);
+    const Shape& out = shape(node(n).outputs[0]);
+    agree(entry, "inchan", out[1], op.channels);
+    agree(entry, "outsize_h", out[2], op.out_h);
+    agree(entry, "outsize_w", out[3], op.out_w);
+    reads(entry, node(n).inputs[0], op.inaddr, op.tail.source);
+    const ReplayTarget target = layers_.target(n);
+    writes(entry, target, op.outaddr, op.channels, op.tail);
+    push(entry, op, target, {}, "Upsample");
+  }
+
+  static Rescale rescale_of(const Node& node) {
+    if (!node.requantize) return {};
+    CHECK(node.requantize->scale.size() == 1);
+    return {node.requantize->scale[0], node.requantize->shift[0]};
+  }
+
+  // --- DDR ------------------------------------------------------------------------------------
+
+  // The tensor of `value` in DDR; made when it is the network's input.
+  void from_ddr(const Entry& entry, ValueId value) {
+    if (!in_ddr_.contains(value)) {
+      if (!from_host(value)) {
+        refuse(entry, fmt::format("reads '{}' from DDR, where nothing has put it",
+                                  graph_.value(value).name));
+      }
+      add_tensor(value);
+    }
+    ddr_uses_.push_back({now(), in_ddr_.at(value)});
+  }
+
+  bool from_host(ValueId value) const {
+    return std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& producer) {
+      return producer.outputs[0] == value && std::holds_alternative<Quantize>(producer.op);
+    });
+  }
+
+  void add_tensor(ValueId value) {
+    const Shape& s = shape(value);
+    in_ddr_[value] = program_.ddr_tensors.size();
+    program_.ddr_tensors.push_back({graph_.value(value).name, 0, s[1], s[2], s[3]});
+  }
+
+  void whole_rows(const Entry& entry, std::int64_t start, std::int64_t end, std::int64_t height) {
+    if (start != 0 || end != height - 1) {
+      refuse(entry,
+             fmt::format("rows {} to {} of {}: row pieces are not replayed", start, end, height));
+    }
+  }
+
+  void accept(const Entry& entry, Gather& op) {
+    whole_rows(entry, op.start_row, op.end_row, op.height);
+    ValueId value = kNoValue;
+    const auto stored = scattered_.find(op.ddr_address);
+    if (!op.tail.source_from_image_queue && stored != scattered_.end()) {
+      value = stored->second;
+    } else {
+      for (const Node& candidate : graph_.nodes) {
+        if (std::holds_alternative<Quantize>(candidate.op)) value = candidate.outputs[0];
+      }
+    }
+    if (value == kNoValue) refuse(entry, "reads DDR where nothing has been put");
+    agree(entry, "inchan", shape(value)[1], op.channels);
+    agree(entry, "insize_h", shape(value)[2], op.height);
+    agree(entry, "insize_w", shape(value)[3], op.width);
+    from_ddr(entry, value);
+    held_.erase(value);
+    const ReplayTarget target{.value = value, .whole = value};
+    writes(entry, target, op.am_address, op.channels, op.tail);
+    push(entry, op, target, {}, "Download");
+  }
+
+  void accept(const Entry& entry, Scatter& op) {
+    whole_rows(entry, op.start_row, op.end_row, op.height);
+    const std::int64_t word = word_of(entry, op.am_address);
+    ValueId value = kNoValue;
+    std::int32_t latest = -1;
+    for (const auto& [id, held] : held_) {
+      if (held.word != word || shape(id)[1] != op.channels || held.writers.empty()) continue;
+      if (held.writers.back() > latest) value = id, latest = held.writers.back();
+    }
+    if (value == kNoValue) refuse(entry, "no value of the network begins at its address");
+    agree(entry, "outsize_h", shape(value)[2], op.height);
+    agree(entry, "outsize_w", shape(value)[3], op.width);
+    reads(entry, value, op.am_address, op.tail.source);
+    if (!in_ddr_.contains(value)) add_tensor(value);
+    scattered_[op.ddr_address] = value;
+    ddr_uses_.push_back({now(), in_ddr_.at(value)});
+    push(entry, op, {.value = value, .whole = value}, {}, "Upload");
+  }
+
+  // --- the rest -------------------------------------------------------------------------------
+
+  void check_complete() const {
+    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+      const Node& one = node(n);
+      if (!on_accelerator(graph_, one) || std::holds_alternative<Concat>(one.op)) continue;
+      if (!computed_.contains(n)) {
+        fail("{}: the program has no instruction for {} '{}'", graph_.name, op_name(one.op),
+             one.name);
+      }
+    }
+  }
+
+  void add_probes() {
+    for (const auto& [id, held] : held_) {
+      const Shape& s = shape(id);
+      if (held.channels_written != s[1]) continue;  // a concat that only pools of its parts read
+      program_.probes.push_back({graph_.value(id).name, held.writers, held.word, held.layout,
+                                 held.start, s[1], s[2], s[3]});
+    }
+    std::stable_sort(program_.probes.begin(), program_.probes.end(),
+                     [](const Probe& a, const Probe& b) { return a.after < b.after; });
+  }
+
+  void describe() {
+    ProgramInfo& info = program_.info;
+    info.network = graph_.name;
+    info.machine = machine_.name;
+    info.moveops = count_moveops(program_, machine_);
+    std::int64_t peak = 0, extent = 0;
+    for (std::int32_t i = 0; i < now(); ++i) {
+      std::int64_t live = 0;
+      for (const Volume& v : program_.memory_map) {
+        if (v.first <= i && i <= v.last) live += v.words;
+      }
+      peak = std::max(peak, live);
+    }
+    for (const Volume& v : program_.memory_map) extent = std::max(extent, v.address + v.words);
+    info.peak_bytes = info.minimum_bytes = peak * machine_.word_bytes();
+    info.extent_bytes = extent * machine_.word_bytes();
+    info.capacity_bytes = machine_.am.size_bytes;
+  }
+
+  const Listing& listing_;
+  const Graph& graph_;
+  const Machine& machine_;
+  Geometry geometry_;
+  NetworkLayers layers_;
+  Replay result_;
+  Program& program_ = result_.program;
+  std::map<ValueId, Held> held_;
+  std::map<ValueId, std::size_t> in_ddr_;      // index into ddr_tensors
+  std::map<std::int64_t, ValueId> scattered_;  // by the listing's DDR address
+  std::vector<ReplayFilters> filters_;
+  std::vector<ReplayDdrUse> ddr_uses_;
+  std::set<std::size_t> computed_;  // nodes
+  std::int64_t taken_starts_ = 0;
+};
+
+}  // namespace
+
+Replay replay(const Listing& listing, const Graph& quantized, const Machine& machine) {
+  return Replaying(listing, quantized, machine).run();
+}
+
+WaitBits count_wait_bits(const Program& program, const Machine& machine) {
+  Program needed = program;
+  set_wait_bits(needed, machine);
+  WaitBits count;
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    for (int u = 0; u < kUnits; ++u) {
+      const auto unit = static_cast<Unit>(u);
+      const bool set = waits_for(tail(program.steps[i].instruction), unit);
+      const bool need = waits_for(tail(needed.steps[i].instruction), unit);
+      count.set += set ? 1 : 0;
+      count.redundant += set && !need ? 1 : 0;
+      count.missing += !set && need ? 1 : 0;
+    }
+  }
+  return count;
+}
+
+}  // namespace workbench::xdnn
