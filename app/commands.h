@@ -28,6 +28,7 @@ struct NetworkOptions {
   std::filesystem::path save_quantizer;  // written
   std::filesystem::path save_program;
   std::filesystem::path dump_passes;
+  std::vector<std::string> with_passes, without_passes;
   bool no_host = false;
   int threads = 0;
 };
@@ -79,6 +80,7 @@ int assemble(const ListingOptions& options);
 int disasm(const ListingOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int ops();
+int passes();
 int allocate(const AllocateCommandOptions& options);  // 1 when there is no placement
 
 }  // namespace workbench::app

@@ -60,6 +60,12 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
   command.add_option("--save-quantizer", options.save_quantizer, "write thresholds and scales");
   command.add_option("--save-program", options.save_program, "write the compiled program");
   command.add_option("--dump-passes", options.dump_passes, "folder for the graph after each pass");
+  command.add_option("--with", options.with_passes, "passes to run too: NAME,NAME (see passes)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--without", options.without_passes, "passes not to run: NAME,NAME")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_flag("--no-host", options.no_host,
                    "fail where more than classifier tail and LRN would run on the host");
   command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
@@ -158,6 +164,7 @@ void add_commands(CLI::App& app, Options& options) {
   add_workload(app, options.workload);
   add_allocate(app, options.allocate);
   app.add_subcommand("ops", "list the ONNX operators that can be imported");
+  app.add_subcommand("passes", "list the passes that --with and --without switch");
 }
 
 int dispatch(const CLI::App& app, const Options& options) {
@@ -169,6 +176,7 @@ int dispatch(const CLI::App& app, const Options& options) {
   if (name == "disasm") return disasm(options.disasm);
   if (name == "workload") return workload(options.workload);
   if (name == "allocate") return allocate(options.allocate);
+  if (name == "passes") return passes();
   CHECK(name == "ops", "subcommand {}", name);
   return ops();
 }

@@ -50,6 +50,7 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
                   .calibration_limit = options.calibration_limit};
   request.quantizer_table = options.quantizer_json;
   request.dump_passes = options.dump_passes;
+  request.passes = {.with = options.with_passes, .without = options.without_passes};
   request.allow_host = !options.no_host;
   request.keep_reference = keep_reference;
   return request;

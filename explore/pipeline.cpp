@@ -7,6 +7,7 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/compile.h"
+#include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/replay_network.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
@@ -114,7 +115,11 @@ Graph quantized_network(Graph imported, const CompileRequest& request, RunData d
   Graph passed = imported;
   {
     const Stopwatch stopwatch(compiled.wall.compile_seconds);
-    run_passes(passed, float_pipeline(), request.dump_passes);
+    run_passes(passed, float_pipeline(request.passes), request.dump_passes);
+    if (xdnn::fit_limits(passed, compiled.machine, request.passes) &&
+        !request.dump_passes.empty()) {
+      write_file(request.dump_passes / "fit_limits.txt", print_graph(passed));
+    }
   }
   tell(progress, "calibrating", 0.1);
   Measured measured;
@@ -143,7 +148,15 @@ std::vector<EngineReport> engine_reports(const xdnn::SimulationResult& simulated
 
 }  // namespace
 
+std::vector<PassDescription> known_passes() {
+  std::vector<PassDescription> passes = describe_float_passes();
+  const std::vector<PassDescription> rewrites = xdnn::describe_limit_rewrites();
+  passes.insert(passes.end(), rewrites.begin(), rewrites.end());
+  return passes;
+}
+
 Compiled compile_network(const CompileRequest& request, const Progress& progress) {
+  check(request.passes, known_passes());
   Compiled compiled{
       .machine = xdnn::with_overrides(xdnn::load_machine(request.machine), request.overrides)};
   tell(progress, "importing", 0);

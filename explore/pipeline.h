@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compiler/passes/switches.h"
 #include "compiler/quantize/quantize.h"
 #include "explore/accuracy.h"
 #include "explore/data.h"
@@ -21,6 +22,10 @@ namespace workbench {
 // Told what is about to be done, and how much of the whole lies behind (0 to 1).
 using Progress = std::function<void(std::string_view stage, double fraction)>;
 
+// Every pass that can be switched: those of the float pipeline in the order they run, then the
+// rewrites that fit a network into a machine's limits.
+std::vector<PassDescription> known_passes();
+
 struct CompileRequest {
   ModelSource model;
   std::filesystem::path machine;
@@ -28,6 +33,7 @@ struct CompileRequest {
   DataOptions data;
   std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
   std::filesystem::path dump_passes;      // folder; empty: no dump
+  PassSwitches passes;                    // which of known_passes() run
   std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then
                                   // the model gives the weights, or is empty: seeded ones
   bool allow_host = true;

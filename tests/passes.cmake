@@ -15,3 +15,7 @@ workbench_test(passes_property_test LABEL property
   SOURCES property/passes_test.cpp property/rewrite_passes_test.cpp
   LIBRARIES workbench::passes passes_test_support)
 
+# What the limits of an xDNN machine make necessary.
+workbench_test(fit_limits_property_test LABEL property
+  SOURCES property/fit_limits_test.cpp support/hostile_graph.cpp
+  LIBRARIES workbench::xdnn_compiler workbench::passes passes_test_support)
