@@ -12,35 +12,6 @@ namespace {
 
 constexpr double kMegabyte = 1048576;
 
-// Widths that the family's layout rules can describe (xdnn.md 1.4): V2 lines of up to 256 bytes,
-// V3 and Darius words in steps of 16.
-struct Widths {
-  std::int64_t low, high, step;
-};
-
-Widths widths(Family family) {
-  switch (family) {
-    case Family::V2:
-      return {8, 128, 1};
-    case Family::V3:
-      return {16, 256, 16};
-    case Family::Darius:
-      return {16, 128, 16};
-    case Family::MathEngine:
-      return {1, 1, 1};
-  }
-  CHECK(false, "family {}", static_cast<int>(family));
-}
-
-void set_dsp(Machine& machine, std::int64_t dsp) {
-  const auto [low, high, step] = widths(machine.family());
-  if (dsp < low || dsp > high || dsp % step != 0) {
-    fail("--dsp {}: array.rows of {} must lie between {} and {}{}", dsp, machine.family_name, low,
-         high, step > 1 ? fmt::format(" in steps of {}", step) : "");
-  }
-  machine.array.rows = dsp;
-}
-
 void set_mode(Machine& machine, const std::string& mode) {
   if (mode != "latency" && mode != "throughput") {
     fail("--mode {}: expected latency or throughput", mode);
@@ -83,8 +54,8 @@ Machine with_overrides(Machine machine, const MachineOverrides& overrides) {
     return option;
   };
   if (overrides.dsp) {
-    note(fmt::format("--dsp {}", *overrides.dsp));
-    set_dsp(machine, *overrides.dsp);
+    set(note(fmt::format("--dsp {}", *overrides.dsp)), "array.rows",
+        std::to_string(*overrides.dsp));
   }
   if (overrides.memory_mb) {
     set(note(fmt::format("--memory {:g}", *overrides.memory_mb)), "am.size_bytes",

@@ -43,16 +43,17 @@ TEST(XdnnOverrides, the_width_of_a_v2_decides_the_line) {
 
 TEST(XdnnOverrides, each_family_has_its_widths) {
   EXPECT_EQ(message({.dsp = 24}),
-            "--dsp 24: array.rows of xdnn_v3 must lie between 16 and 256 in steps of 16");
-  EXPECT_EQ(message({.dsp = 272}),
-            "--dsp 272: array.rows of xdnn_v3 must lie between 16 and 256 in steps of 16");
+            "--dsp 24: array.rows must be a multiple of 16 from 16 to 256 in family xdnn_v3, found "
+            "24");
+  EXPECT_EQ(message({.dsp = 272}), "--dsp 272: array.rows must lie between 1 and 256, found 272");
   EXPECT_EQ(message({.dsp = 256}), "accepted");
   EXPECT_EQ(message({.dsp = 7}, "xdnn_v2"),
-            "--dsp 7: array.rows of xdnn_v2 must lie between 8 and 128");
+            "--dsp 7: array.rows must be 8 to 128 in family xdnn_v2, found 7");
   EXPECT_EQ(message({.dsp = 144}, "darius"),
-            "--dsp 144: array.rows of darius must lie between 16 and 128 in steps of 16");
+            "--dsp 144: array.rows must be a multiple of 16 from 16 to 128 in family darius, found "
+            "144");
   EXPECT_EQ(message({.dsp = 2}, "math_engine"),
-            "--dsp 2: array.rows of math_engine must lie between 1 and 1");
+            "--dsp 2: array.rows must be 1 in family math_engine, found 2");
 }
 
 TEST(XdnnOverrides, memories_are_counted_in_mb_of_2_to_the_20_bytes) {
