@@ -28,6 +28,8 @@ constexpr Metric kTotals[] = {
      [](const Report& r) -> MetricValue { return r.ddr_bytes; }},
     {"moveops", "bytes", "AM-format bytes of gathers and scatters of intermediate tensors",
      [](const Report& r) -> MetricValue { return r.program.moveops; }},
+    {"io_bytes", "bytes", "AM-format bytes of gathers and scatters of the network's input and output",
+     [](const Report& r) -> MetricValue { return r.program.io_bytes; }},
     {"host_milliseconds", "ms", "estimate, sum over host steps; never in cycles or images/s",
      [](const Report& r) -> MetricValue { return r.host_milliseconds; }},
 };

@@ -35,6 +35,7 @@ struct ProgramInfo {
   std::int64_t network_macs = 0, network_ops = 0, network_parameters = 0;
   std::int64_t peak_bytes = 0, minimum_bytes = 0, extent_bytes = 0, capacity_bytes = 0;
   std::int64_t moveops = 0;  // AM-format bytes of gathers and scatters of intermediate tensors
+  std::int64_t io_bytes = 0;  // the same of the network's input and output
 };
 
 // What a report needs of a machine.

@@ -1,7 +1,6 @@
 // LoweredOps with addresses -> instructions, filters in DDR, probes, memory map.
 #include <algorithm>
 
-#include "compiler/xdnn/layout.h"
 #include "compiler/xdnn/lowered.h"
 #include "compiler/xdnn/pack.h"
 #include "isa/xdnn/filters.h"
@@ -61,6 +60,29 @@ class Selection {
     return map.whole ? volume(map).layout : plain(map.channels);
   }
 
+  // Padding above a piece (xdnn.md 2.3): what of it the piece's own rows do not stand for.
+  static std::int64_t top_padding(const Window& window, const Map& from, std::int64_t row) {
+    return window.pads_begin[0] + from.first_row - row * window.strides[0];
+  }
+
+  // Rows of the convolution's own result that this instruction computes: those of the op's result,
+  // or those its fused pool needs.
+  struct Rows {
+    std::int64_t begin = 0, count = 0;
+  };
+  Rows rows_before_pool() const {
+    const Rows rows{result().first_row, result().height};
+    if (op_.fused_pool < 0) return rows;
+    const Node& pool = lowered_.graph->nodes[static_cast<std::size_t>(op_.fused_pool)];
+    const Window& window = std::get<MaxPool>(pool.op).window;
+    const std::int64_t all = lowered_.graph->value(node()->outputs[0]).shape[2];
+    if (rows.count == lowered_.graph->value(pool.outputs[0]).shape[2]) return {0, all};
+    const std::int64_t first = rows.begin * window.strides[0] - window.pads_begin[0];
+    const std::int64_t end =
+        std::min(all, first + (rows.count - 1) * window.strides[0] + window.kernel[0]);
+    return {std::max<std::int64_t>(0, first), end - std::max<std::int64_t>(0, first)};
+  }
+
   // Where channels [first, first + count) of the result go.
   std::int64_t write_to(Tail& tail, std::int64_t first, std::int64_t count) const {
     const Map& map = result();
@@ -84,24 +106,28 @@ class Selection {
     const Window& window = forward != nullptr ? forward->window : transpose->window;
     const Activation& activation = forward != nullptr ? forward->activation : transpose->activation;
     const Shape& out = lowered_.graph->value(node()->outputs[0]).shape;
+    const Rows middle = rows_before_pool();
     Conv conv;
     conv.transposed = transpose != nullptr;
     conv.kernel_h = window.kernel[0], conv.kernel_w = window.kernel[1];
     conv.stride_h = window.strides[0], conv.stride_w = window.strides[1];
-    conv.pad_h = window.pads_begin[0], conv.pad_w = window.pads_begin[1];
+    conv.pad_h = conv.transposed
+                     ? window.pads_begin[0] + middle.begin - source().first_row * conv.stride_h
+                     : top_padding(window, source(), middle.begin);
+    conv.pad_w = window.pads_begin[1];
     conv.dilation_h = window.dilations[0], conv.dilation_w = window.dilations[1];
     conv.relu = activation.kind == Activation::Kind::Relu;
     conv.prelu = !node()->requantize->negative_scale.empty();
     conv.bias = node()->inputs.size() > 2 && node()->inputs[2] != kNoValue;
     conv.in_h = source().height, conv.in_w = source().width;
     conv.in_ch = op_.block.in_end - op_.block.in_begin;
-    conv.out_h = out[2], conv.out_w = out[3];
+    conv.out_h = middle.count, conv.out_w = out[3];
     conv.out_ch = op_.block.out_end - op_.block.out_begin;
     set_source(conv);
-    const FilterMode mode = filter_mode(
-        conv_steps(conv.in_ch, conv.tail.source, conv.kernel_h, conv.kernel_w, machine_), machine_);
+    const FilterMode mode = filter_mode(filter_shape(conv), machine_);
     CHECK(mode.possible, "'{}' does not fit the filter buffers", node()->name);
-    conv.tail.pingpong_weight = mode.pingpong;
+    // Width-aligned machines have no bit for it: they alternate where they can (cost.h).
+    conv.tail.pingpong_weight = mode.pingpong && !geometry_.width_aligned();
     conv.tail.half_rate = mode.half_rate;
     conv.tail.slice = op_.slice;
     if (op_.destination_in_ddr) {
@@ -109,7 +135,7 @@ class Selection {
       conv.tail.destination_offset = -1;  // streams on (xdnn.md 2.4)
       conv.outaddr = lowered_.ddr_tensors[static_cast<std::size_t>(result().ddr)].address;
     } else {
-      conv.outaddr = write_to(conv.tail, op_.block.out_begin, conv.out_ch);
+      conv.outaddr = write_to(conv.tail, op_.block.out_begin - result().first_channel, conv.out_ch);
     }
     if (op_.fused_pool < 0) return conv;
     return with_pool(conv);
@@ -117,7 +143,7 @@ class Selection {
 
   void set_source(Conv& conv) const {
     if (!op_.source_in_ddr) {
-      conv.inaddr = address(source(), op_.block.in_begin);
+      conv.inaddr = address(source(), op_.block.in_begin - source().first_channel);
       conv.tail.source = op_.blocked ? plain(conv.in_ch) : layout(source());
       return;
     }
@@ -135,7 +161,9 @@ class Selection {
     ConvPool fused{.conv = conv};
     fused.kernel_h = window.kernel[0], fused.kernel_w = window.kernel[1];
     fused.stride_h = window.strides[0], fused.stride_w = window.strides[1];
-    fused.pad_h = window.pads_begin[0], fused.pad_w = window.pads_begin[1];
+    fused.pad_h =
+        window.pads_begin[0] + rows_before_pool().begin - result().first_row * window.strides[0];
+    fused.pad_w = window.pads_begin[1];
     fused.out_h = result().height, fused.out_w = fused.conv_outsize_w = result().width;
     fused.conv.tail.inline_maxpool = true;
     return fused;
@@ -151,9 +179,12 @@ class Selection {
     if (window != nullptr) {
       pool.kernel_h = window->kernel[0], pool.kernel_w = window->kernel[1];
       pool.stride_h = window->strides[0], pool.stride_w = window->strides[1];
-      pool.pad_h = window->pads_begin[0], pool.pad_w = window->pads_begin[1];
+      pool.pad_h = top_padding(*window, source(), result().first_row);
+      pool.pad_w = window->pads_begin[1];
     }
     pool.average = op_.kind == LoweredKind::AveragePool;
+    // As the shipped programs have it: 1 on V2, 0 on V3.
+    if (pool.average && geometry_.width_aligned()) pool.fcmode = 1;
     pool.tail.pre_relu = op_.pre_relu;
     pool.channels = source().channels;
     pool.in_h = source().height, pool.in_w = source().width;
@@ -201,24 +232,38 @@ class Selection {
     return up;
   }
 
+  // DDR address of channel `op_.ddr_channel` of a tensor, on which only channels that are grouped
+  // by 8 have one of their own (memory.h).
+  std::int64_t ddr_address(const DdrTensor& tensor) const {
+    if (op_.ddr_channel == 0) return tensor.address;
+    CHECK(!geometry_.width_aligned() && op_.ddr_channel % 8 == 0, "channel {}", op_.ddr_channel);
+    return tensor.address +
+           op_.ddr_channel / 8 * tensor.height * ddr_row_bytes(tensor.width, geometry_);
+  }
+  const DdrTensor& tensor_of(const Map& map) const {
+    return lowered_.ddr_tensors[static_cast<std::size_t>(op_.ddr >= 0 ? op_.ddr : map.ddr)];
+  }
+
   Instruction gather() const {
-    const DdrTensor& from = lowered_.ddr_tensors[static_cast<std::size_t>(source().ddr)];
-    Gather gather{.ddr_address = from.address,
+    const DdrTensor& from = tensor_of(source());
+    Gather gather{.ddr_address = ddr_address(from),
                   .width = from.width,
                   .height = from.height,
-                  .channels = from.channels,
-                  .end_row = from.height - 1};
-    gather.am_address = write_to(gather.tail, 0, from.channels);
+                  .channels = result().channels,
+                  .start_row = op_.ddr_row,
+                  .end_row = op_.ddr_row + result().height - 1};
+    gather.am_address = write_to(gather.tail, 0, gather.channels);
     return gather;
   }
 
   Instruction scatter() const {
-    const DdrTensor& to = lowered_.ddr_tensors[static_cast<std::size_t>(source().ddr)];
-    Scatter scatter{.ddr_address = to.address,
+    const DdrTensor& to = tensor_of(source());
+    Scatter scatter{.ddr_address = ddr_address(to),
                     .width = to.width,
                     .height = to.height,
-                    .channels = to.channels,
-                    .end_row = to.height - 1};
+                    .channels = source().channels,
+                    .start_row = op_.ddr_row,
+                    .end_row = op_.ddr_row + source().height - 1};
     scatter.am_address = address(source());
     scatter.tail.source = layout(source());
     return scatter;
@@ -255,21 +300,37 @@ std::vector<std::int32_t> writers(const Lowered& lowered, int id) {
   return list;
 }
 
-void add_probes(const Lowered& lowered, const Machine& machine, Program& program) {
+void add_probe(const Lowered& lowered, const Map& map, std::vector<std::int32_t> after,
+               const Machine& machine, Program& program) {
   const Geometry geometry = machine.geometry();
+  const LoweredVolume& volume = lowered.volumes[static_cast<std::size_t>(map.volume)];
+  const Shape& all = lowered.graph->value(map.value).shape;
+  const bool piece = map.channels != all[1] || map.height != all[2];
+  program.probes.push_back(
+      {.value = map.name,
+       .after = std::move(after),
+       .address = volume.address + geometry.word_of_channel(map.start, map.height, map.width),
+       .layout = map.whole ? volume.layout : plain_layout(map.channels, geometry),
+       .start_channel = map.start % geometry.channel_granule(),
+       .channels = map.channels,
+       .height = map.height,
+       .width = map.width,
+       .first_channel = map.first_channel,
+       .first_row = map.first_row,
+       .value_channels = piece ? all[1] : 0,
+       .value_height = piece ? all[2] : 0});
+}
+
+void add_probes(const Lowered& lowered, const Machine& machine, Program& program) {
+  for (const MapProbe& probe : lowered.probes) {
+    add_probe(lowered, lowered.maps[static_cast<std::size_t>(probe.map)], probe.after, machine,
+              program);
+  }
+  if (!lowered.probes.empty()) return;
   for (std::size_t i = 0; i < lowered.maps.size(); ++i) {
     const Map& map = lowered.maps[i];
     if (map.value == kNoValue || map.volume < 0) continue;
-    const LoweredVolume& volume = lowered.volumes[static_cast<std::size_t>(map.volume)];
-    program.probes.push_back(
-        {.value = map.name,
-         .after = writers(lowered, static_cast<int>(i)),
-         .address = volume.address + geometry.word_of_channel(map.start, map.height, map.width),
-         .layout = map.whole ? volume.layout : plain_layout(map.channels, geometry),
-         .start_channel = map.start % geometry.channel_granule(),
-         .channels = map.channels,
-         .height = map.height,
-         .width = map.width});
+    add_probe(lowered, map, writers(lowered, static_cast<int>(i)), machine, program);
   }
 }
 
@@ -289,10 +350,9 @@ Program emit(Lowered& lowered, const Machine& machine) {
     DdrTensor& tensor = lowered.ddr_tensors[i];
     tensor.address = round_up(ddr, 4096);
     const std::int64_t copies = static_cast<int>(i) == lowered.between_slices ? 2 : 1;
-    ddr = tensor.address +
-          copies * round_up(ddr_tensor_bytes(tensor.channels, tensor.height, tensor.width,
-                                             machine.geometry()),
-                            copies > 1 ? 4096 : 1);
+    ddr = tensor.address + copies * round_up(ddr_tensor_bytes(tensor.channels, tensor.height,
+                                                              tensor.width, machine.geometry()),
+                                             copies > 1 ? 4096 : 1);
   }
   if (ddr > machine.ddr.size_bytes) {
     fail("{}: weights and tensors need {} bytes of DDR, {} has {}", lowered.graph->name, ddr,
@@ -307,7 +367,7 @@ Program emit(Lowered& lowered, const Machine& machine) {
     const std::string& layer = lowered.layers[static_cast<std::size_t>(op.layer)].name;
     program.info.instruction_layer.push_back(op.layer);
     program.info.instruction_text.push_back(
-        fmt::format("{} {}", opcode(program.steps.back().instruction), layer));
+        fmt::format("{} {}{}", opcode(program.steps.back().instruction), layer, op.tile));
   }
   add_probes(lowered, machine, program);
   for (const LoweredVolume& v : lowered.volumes) {

@@ -40,25 +40,37 @@ struct Map {
   std::int64_t start = 0;
   int ddr = -1;       // index into Lowered::ddr_tensors
   bool whole = true;  // the volume is just this map
+  // A piece of the value (pieces.h): its first channel and row. The sizes above are the piece's.
+  std::int64_t first_channel = 0, first_row = 0;
+};
+
+// A piece of a value that the simulator can look at: once the ops `after` are done.
+struct MapProbe {
+  int map = -1;
+  std::vector<std::int32_t> after;
 };
 
 enum class LoweredKind { Conv, MaxPool, AveragePool, Eltwise, Upsample, Gather, Scatter };
 
 struct LoweredOp {
   LoweredKind kind = LoweredKind::Conv;
-  std::ptrdiff_t node = -1;        // of the quantized graph; -1 for copies, gathers, scatters
-  std::ptrdiff_t fused_pool = -1;  // MaxPool node fused behind a Conv
-  std::ptrdiff_t owner = -1;       // node for whose sake this op is there: `node` itself, or the
-                                   // one that needed the copy, gather or scatter
-  std::vector<int> sources;        // maps
-  int result = -1;                 // map; -1 for Scatter
-  GroupBlock block;                // Conv: input and output channels of this instruction
-  bool blocked = false;            // one of several instructions of a grouped convolution
-  bool source_in_ddr = false;      // Conv by hardware-assisted tiling
+  std::ptrdiff_t node = -1;         // of the quantized graph; -1 for copies, gathers, scatters
+  std::ptrdiff_t fused_pool = -1;   // MaxPool node fused behind a Conv
+  std::ptrdiff_t owner = -1;        // node for whose sake this op is there: `node` itself, or the
+                                    // one that needed the copy, gather or scatter
+  std::vector<int> sources;         // maps
+  int result = -1;                  // map; -1 for Scatter
+  GroupBlock block;                 // Conv: input and output channels of this instruction
+  bool blocked = false;             // one of several instructions of a grouped convolution
+  bool source_in_ddr = false;       // Conv by hardware-assisted tiling
   bool destination_in_ddr = false;  // Conv whose result streams to DDR
   std::int64_t slice = 1;           // 0: the dedicated first-layer block (throughput.h)
   bool pre_relu = false;
   std::int32_t layer = -1;  // row of the report
+  std::string tile;         // "#2": behind the layer's name, for one of several pieces
+  // Gather and Scatter of a piece: the tensor (-1: the map's own) and where in it.
+  int ddr = -1;
+  std::int64_t ddr_channel = 0, ddr_row = 0;
   // Filled in by later stages (tiled convolutions only):
   ChannelLayout ddr_layout;
   std::int64_t tile_width = 0, tile_height = 0, buffer_words = 0, buffer_0 = 0, buffer_1 = 0;
@@ -75,6 +87,7 @@ struct Lowered {
   Graph host;
   std::vector<HostStep> host_steps;  // `before` counts ops
   std::vector<int> value_map;        // graph value -> map, -1: none
+  std::vector<MapProbe> probes;      // empty: one per map, see emit()
 };
 
 // The overlay computes it: int8 in, int8 out, and no conversion.

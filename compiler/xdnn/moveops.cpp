@@ -43,6 +43,15 @@ std::set<std::int64_t> inner_tensors(const Program& program) {
   return inner;
 }
 
+// The tensor of the program that an address lies in; null: none.
+const DdrTensor* tensor_at(const Program& program, std::int64_t address, const Machine& machine) {
+  for (const DdrTensor& t : program.ddr_tensors) {
+    const std::int64_t bytes = ddr_tensor_bytes(t.channels, t.height, t.width, machine.geometry());
+    if (t.address <= address && address < t.address + bytes) return &t;
+  }
+  return nullptr;
+}
+
 std::int64_t am_bytes(const AmTensor& tensor, const Machine& machine) {
   if (machine.width_aligned()) {  // a volume of its own: channels rounded up to even
     return machine.geometry().words(tensor.channels, tensor.height, tensor.width, {}) *
@@ -53,28 +62,35 @@ std::int64_t am_bytes(const AmTensor& tensor, const Machine& machine) {
 
 }  // namespace
 
-std::int64_t count_moveops(const Program& program, const Machine& machine) {
+MovedBytes moved_bytes(const Program& program, const Machine& machine) {
   const std::set<std::int64_t> inner = inner_tensors(program);
-  std::int64_t bytes = 0;
+  const auto ids = values_by_name(program.host);
+  MovedBytes moved;
+  // What the host never sees was spilled; what it sees once is input or output of the network.
+  const auto add = [&](std::int64_t address, std::int64_t bytes) {
+    const DdrTensor* tensor = tensor_at(program, address, machine);
+    const bool spilled = tensor != nullptr && !ids.contains(tensor->value);
+    const bool inside = spilled || (tensor != nullptr && inner.contains(tensor->address));
+    (inside ? moved.inside : moved.input_output) += bytes;
+  };
   for (const Step& step : program.steps) {
     const Operands operands = am_operands(step, machine);
     if (const auto* gather = std::get_if<Gather>(&step.instruction)) {
-      if (inner.contains(gather->ddr_address)) bytes += am_bytes(operands.results[0], machine);
+      add(gather->ddr_address, am_bytes(operands.results[0], machine));
     } else if (const auto* scatter = std::get_if<Scatter>(&step.instruction)) {
-      if (inner.contains(scatter->ddr_address)) {
-        bytes += machine.width_aligned() ? am_bytes(operands.sources[0], machine)
-                                         : ddr_tensor_bytes(scatter->channels, scatter->height,
-                                                            scatter->width, machine.geometry());
-      }
+      const std::int64_t rows = scatter->end_row - scatter->start_row + 1;
+      add(scatter->ddr_address,
+          machine.width_aligned()
+              ? am_bytes(operands.sources[0], machine)
+              : ddr_tensor_bytes(scatter->channels, rows, scatter->width, machine.geometry()));
     } else if (tail(step.instruction).source_in_ddr && !operands.results.empty()) {
       const auto* fused = std::get_if<ConvPool>(&step.instruction);
       const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(step.instruction);
-      if (!inner.contains(conv.inaddr)) continue;
       const AmTensor source{0, conv.in_ch, conv.in_h, conv.in_w, conv.tail.source};
-      bytes += (am_bytes(source, machine) + am_bytes(operands.results[0], machine)) / 2;
+      add(conv.inaddr, (am_bytes(source, machine) + am_bytes(operands.results[0], machine)) / 2);
     }
   }
-  return bytes;
+  return moved;
 }
 
 }  // namespace workbench::xdnn

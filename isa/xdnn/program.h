@@ -42,6 +42,9 @@ struct Probe {
   ChannelLayout layout;
   std::int64_t start_channel = 0;  // inside the words at `address` (concat parts)
   std::int64_t channels = 0, height = 0, width = 0;
+  // A piece of the tensor, others are other probes': its first channel and row, and the channels
+  // and rows of the whole (0: this is the whole).
+  std::int64_t first_channel = 0, first_row = 0, value_channels = 0, value_height = 0;
 };
 
 // A volume of the memory map: AM words [address, address + words) hold one tensor (or one concat

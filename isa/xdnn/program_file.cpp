@@ -85,6 +85,7 @@ void encode(const ProgramInfo& info, file::Info& message) {
   message.set_extent_bytes(info.extent_bytes);
   message.set_capacity_bytes(info.capacity_bytes);
   message.set_moveops(info.moveops);
+  message.set_io_bytes(info.io_bytes);
 }
 
 ProgramInfo decode(const file::Info& message) {
@@ -115,6 +116,7 @@ ProgramInfo decode(const file::Info& message) {
   info.extent_bytes = message.extent_bytes();
   info.capacity_bytes = message.capacity_bytes();
   info.moveops = message.moveops();
+  info.io_bytes = message.io_bytes();
   return info;
 }
 
@@ -140,6 +142,14 @@ void check_indices(const Program& program, const std::string& name) {
     for (const std::int32_t after : probe.after) {
       if (after < 0 || after >= steps) refuse("a tensor is written by no instruction");
     }
+    const bool piece = probe.value_channels != 0 || probe.value_height != 0;
+    const bool inside = probe.first_channel >= 0 && probe.first_row >= 0 && probe.channels > 0 &&
+                        probe.height > 0 && probe.width > 0 &&
+                        probe.channels <= probe.value_channels - probe.first_channel &&
+                        probe.height <= probe.value_height - probe.first_row &&
+                        probe.value_channels <= 65535 && probe.value_height <= 65535 &&
+                        probe.width <= 65535;
+    if (piece && !inside) refuse("a piece of a tensor lies outside it");
   }
   for (const HostStep& step : program.host_steps) {
     for (const std::size_t node : step.nodes) {
@@ -184,6 +194,10 @@ std::string save_bytes(const Program& program) {
     to.set_channels(p.channels);
     to.set_height(p.height);
     to.set_width(p.width);
+    to.set_first_channel(p.first_channel);
+    to.set_first_row(p.first_row);
+    to.set_value_channels(p.value_channels);
+    to.set_value_height(p.value_height);
   }
   for (const Volume& v : program.memory_map) {
     file::Volume& to = *message.add_memory_map();
@@ -237,7 +251,11 @@ Program load_bytes(const std::string& bytes, const std::string& name) {
                               p.start_channel(),
                               p.channels(),
                               p.height(),
-                              p.width()});
+                              p.width(),
+                              p.first_channel(),
+                              p.first_row(),
+                              p.value_channels(),
+                              p.value_height()});
   }
   for (const file::Volume& v : message.memory_map()) {
     program.memory_map.push_back({v.name(), v.address(), v.words(), v.first(), v.last()});

@@ -33,13 +33,35 @@ Engine::Engine(int n, const Program& p, const Machine& m, const SimulateOptions&
   }
 }
 
+namespace {
+
+// Puts a piece where it belongs in the tensor, which the first piece makes.
+void put_piece(const Probe& probe, const Tensor& piece, Tensor& whole) {
+  const Shape shape{1, probe.value_channels, probe.value_height, probe.width};
+  if (whole.shape() != shape) whole = Tensor::zeros(ElementType::Int8, shape, Layout::Nchw);
+  const auto from = piece.values<std::int8_t>();
+  const auto to = whole.mutable_values<std::int8_t>();
+  const std::int64_t plane = probe.height * probe.width;
+  for (std::int64_t c = 0; c < probe.channels; ++c) {
+    const std::int64_t row = (probe.first_channel + c) * probe.value_height + probe.first_row;
+    std::copy_n(from.begin() + c * plane, plane, to.begin() + row * probe.width);
+  }
+}
+
+}  // namespace
+
 void Engine::collect(std::int32_t instruction) {
   for (const std::size_t i : probes_of_[static_cast<std::size_t>(instruction)]) {
     if (--missing_writers_[i] > 0 || !options.collect) continue;
     const Probe& probe = program.probes[i];
     const AmTensor where{probe.address, probe.channels, probe.height,
                          probe.width,   probe.layout,   probe.start_channel};
-    tensors[probe.value] = nchw_from_am(memory, where);
+    Tensor piece = nchw_from_am(memory, where);
+    if (probe.value_channels == 0) {
+      tensors[probe.value] = std::move(piece);
+    } else {
+      put_piece(probe, piece, tensors[probe.value]);
+    }
   }
   // What streams to DDR has no place in the AM where a probe could find it.
   const Tail& t = tail(program.steps[static_cast<std::size_t>(instruction)].instruction);

@@ -1,0 +1,544 @@
+// The search: states are where each live volume is (AM, DDR, both) before an op; a step leads from
+// one state to another some ops later. At each op the cheapest states are kept, and the one with
+// least in the AM, from which every op can go on by itself.
+#include "compiler/xdnn/memory_plan.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <numeric>
+
+#include "compiler/xdnn/chunk_group.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+constexpr std::size_t kStatesKept = 24;
+constexpr int kGroupOps = 4;     // ops of a channel-chunk group, at most
+constexpr int kSegmentOps = 10;  // ops of a row-band segment, at most
+constexpr std::size_t kEvictable = 8;
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+bool in_am(Where w) { return w == Where::Am || w == Where::Both; }
+
+std::vector<std::int64_t> band_counts(std::int64_t rows) {
+  std::vector<std::int64_t> counts;
+  for (const std::int64_t n : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128}) {
+    if (n < rows) counts.push_back(n);
+  }
+  counts.push_back(rows);
+  return counts;
+}
+
+// What a segment costs with each number of bands that helps: peaks descend.
+struct BandChoice {
+  Segment segment;
+  SegmentCost cost;
+};
+
+std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int end) {
+  std::vector<BandChoice> list;
+  std::int64_t rows = 0;
+  for (int i = begin; i < end; ++i) {
+    const PlanOp& op = model.ops[at(i)];
+    if (op.download) continue;
+    const std::int64_t unit =
+        op.write.volume >= 0 ? model.volumes[at(op.write.volume)].row_unit : 1;
+    rows = rows == 0 ? op.out_rows / unit : std::min(rows, op.out_rows / unit);
+  }
+  if (rows == 0) return list;
+  const PlanOp& first = model.ops[at(begin)];
+  std::vector<std::int64_t> chunks{0};
+  const bool single = end == begin + 1 && first.chunkable && first.write.volume >= 0 &&
+                      !model.volumes[at(first.write.volume)].atomic;
+  if (single) {
+    const bool cut_sources = std::none_of(
+        first.reads.begin(), first.reads.end(),
+        [&](const Access& r) { return first.channelwise && model.volumes[at(r.volume)].atomic; });
+    if (cut_sources) {
+      for (const std::int64_t c : chunk_sizes(model, first.write.channels.size()))
+        chunks.push_back(c);
+    }
+  }
+  for (const std::int64_t n : band_counts(rows)) {
+    bool possible = true;
+    for (const std::int64_t chunk : chunks) {
+      const Segment segment{begin, end, n, chunk};
+      const auto cost = segment_cost(model, segment);
+      if (!cost) {
+        possible = chunk != 0;
+        if (!possible) break;
+        continue;
+      }
+      const bool helps = std::none_of(list.begin(), list.end(), [&](const BandChoice& c) {
+        return c.cost.peak <= cost->peak && c.cost.cycles <= cost->cycles;
+      });
+      if (helps) list.push_back({segment, *cost});
+    }
+  }
+  std::sort(list.begin(), list.end(), [](const BandChoice& a, const BandChoice& b) {
+    return a.cost.cycles != b.cost.cycles ? a.cost.cycles < b.cost.cycles
+                                          : a.cost.peak < b.cost.peak;
+  });
+  return list;
+}
+
+// Weight of each op when everything alive is in the AM.
+std::vector<std::int64_t> natural_weights(const MemoryModel& model) {
+  std::vector<std::int64_t> weights;
+  for (int i = 0; i < static_cast<int>(model.ops.size()); ++i) {
+    std::int64_t live = model.weight(model.ops[at(i)].scratch_words);
+    if (model.ops[at(i)].scratch_words == 0) live = 0;
+    for (const PlanVolume& v : model.volumes) {
+      if (v.first < 0 || v.first > i || v.last < i) continue;
+      live += model.weight(v.words);
+    }
+    if (operand_to_replace(model, {i, i + 1}, i) >= 0) {
+      live -= model.weight(model.volumes[at(model.ops[at(i)].write.volume)].words);
+    }
+    weights.push_back(live);
+  }
+  return weights;
+}
+
+struct State {
+  std::vector<Where> where;  // of the volumes alive, in order
+  double cost = 0;
+  std::int64_t weight = 0;  // in the AM
+  int parent = -1;
+  PlanStep step;  // that led here
+};
+
+class Search {
+ public:
+  Search(const MemoryModel& model, std::int64_t budget)
+      : model_(model),
+        budget_(budget),
+        count_(static_cast<int>(model.ops.size())),
+        natural_(natural_weights(model)) {
+    for (int p = 0; p <= count_; ++p) {
+      live_.emplace_back();
+      for (std::size_t v = 0; v < model.volumes.size(); ++v) {
+        if (model.volumes[v].last >= p && model.volumes[v].first < p) {
+          live_.back().push_back(static_cast<int>(v));
+        }
+      }
+    }
+    at_.resize(at(count_) + 1);
+  }
+
+  std::optional<MemoryPlan> run() {
+    State start;
+    start.where.assign(live_[0].size(), Where::Ddr);
+    reach(0, std::move(start));
+    for (int p = 0; p < count_; ++p) {
+      for (const int s : kept(p)) {
+        now_ = s;
+        whole(p);
+        groups(p);
+        segments(p);
+      }
+    }
+    if (at_.back().empty()) return std::nullopt;
+    return plan_to(kept(count_)[0]);
+  }
+
+ private:
+  // --- states ---------------------------------------------------------------------------------
+
+  const State& state() const { return states_[at(now_)]; }
+
+  Where where(int p, int volume) const {
+    const auto& live = live_[at(p)];
+    const auto found = std::lower_bound(live.begin(), live.end(), volume);
+    if (found == live.end() || *found != volume) return Where::Nowhere;
+    return state().where[static_cast<std::size_t>(found - live.begin())];
+  }
+
+  void reach(int p, State next) {
+    auto& known = at_[at(p)];
+    const auto found = known.find(next.where);
+    if (found != known.end() && states_[at(found->second)].cost <= next.cost) return;
+    states_.push_back(std::move(next));
+    known[states_.back().where] = static_cast<int>(states_.size()) - 1;
+  }
+
+  std::vector<int> kept(int p) const {
+    std::vector<int> list;
+    for (const auto& [where, index] : at_[at(p)]) list.push_back(index);
+    std::sort(list.begin(), list.end(), [&](int a, int b) {
+      const State &x = states_[at(a)], &y = states_[at(b)];
+      if (x.cost != y.cost) return x.cost < y.cost;
+      return x.weight != y.weight ? x.weight < y.weight : x.where < y.where;
+    });
+    if (list.size() <= kStatesKept) return list;
+    const auto smallest = *std::min_element(list.begin(), list.end(), [&](int a, int b) {
+      return states_[at(a)].weight < states_[at(b)].weight;
+    });
+    list.resize(kStatesKept);
+    if (std::find(list.begin(), list.end(), smallest) == list.end()) list.push_back(smallest);
+    return list;
+  }
+
+  MemoryPlan plan_to(int s) const {
+    MemoryPlan plan{.steps = {}, .cycles = states_[at(s)].cost};
+    for (; states_[at(s)].parent >= 0; s = states_[at(s)].parent) {
+      plan.steps.push_back(states_[at(s)].step);
+    }
+    std::reverse(plan.steps.begin(), plan.steps.end());
+    return plan;
+  }
+
+  using Places = std::map<int, Where>;
+
+  // Takes the step from `p`, evicting what is needed so that `extra` weight fits beside the rest.
+  // `busy`: volumes that must stay; `paid`: those whose copy in DDR is paid for already.
+  void take(int p, PlanStep step, std::int64_t extra, double cycles, const Places& after,
+            const std::vector<int>& busy, const std::vector<int>& paid = {}) {
+    const auto is_in = [](const std::vector<int>& list, int v) {
+      return std::find(list.begin(), list.end(), v) != list.end();
+    };
+    std::int64_t resident = 0;
+    std::vector<int> candidates;
+    for (const int v : live_[at(p)]) {
+      if (!in_am(where(p, v))) continue;
+      resident += model_.weight(model_.volumes[at(v)].words);
+      if (!is_in(busy, v)) candidates.push_back(v);
+    }
+    const std::int64_t excess = resident + extra - budget_;
+    if (excess <= 0) return go(p, step, cycles, after);
+    std::stable_sort(candidates.begin(), candidates.end(), [&](int a, int b) {
+      return model_.volumes[at(a)].words > model_.volumes[at(b)].words;
+    });
+    const auto weight = [&](int v) { return model_.weight(model_.volumes[at(v)].words); };
+    const auto cost = [&](int v) {
+      const PlanVolume& volume = model_.volumes[at(v)];
+      if (where(p, v) == Where::Both || is_in(paid, v)) return 0.0;
+      return model_.ddr_cost(v, {0, volume.channels}, volume.height);
+    };
+    const std::int64_t all = std::accumulate(candidates.begin(), candidates.end(), std::int64_t{0},
+                                             [&](auto sum, int v) { return sum + weight(v); });
+    if (all < excess) return;
+    std::vector<int> forced;  // beyond what is enumerated: all of the small ones leave
+    if (candidates.size() > kEvictable) {
+      forced.assign(candidates.begin() + kEvictable, candidates.end());
+      candidates.resize(kEvictable);
+    }
+    std::int64_t forced_weight = 0;
+    double forced_cost = 0;
+    for (const int v : forced) forced_weight += weight(v), forced_cost += cost(v);
+    for (std::uint32_t mask = 0; mask < (1U << candidates.size()); ++mask) {
+      std::int64_t freed = forced_weight, least = 0;
+      double paying = forced_cost;
+      PlanStep chosen = step;
+      chosen.evict = forced;
+      for (std::size_t c = 0; c < candidates.size(); ++c) {
+        if ((mask >> c & 1U) == 0) continue;
+        const std::int64_t w = weight(candidates[c]);
+        freed += w;
+        least = least == 0 ? w : std::min(least, w);
+        paying += cost(candidates[c]);
+        chosen.evict.push_back(candidates[c]);
+      }
+      const bool minimal = mask == 0 || freed - least < excess;
+      if (freed >= excess && minimal) go(p, chosen, cycles + paying, after);
+    }
+  }
+
+  void go(int p, const PlanStep& step, double cycles, const Places& after) {
+    const int q = step.segment.end;
+    State next{.where = {}, .cost = state().cost + cycles, .parent = now_, .step = step};
+    for (const int v : live_[at(q)]) {
+      Where w = where(p, v);
+      if (std::find(step.evict.begin(), step.evict.end(), v) != step.evict.end()) w = Where::Ddr;
+      if (const auto found = after.find(v);
+          found != after.end() &&
+          !(w == Where::Ddr && found->second == Where::Both && is_evicted(step, v))) {
+        w = found->second;
+      }
+      next.where.push_back(w);
+      if (in_am(w)) next.weight += model_.weight(model_.volumes[at(v)].words);
+    }
+    reach(q, std::move(next));
+  }
+  static bool is_evicted(const PlanStep& step, int v) {
+    return std::find(step.evict.begin(), step.evict.end(), v) != step.evict.end();
+  }
+
+  bool hot(int begin, int end) const {
+    for (int i = begin; i < end; ++i) {
+      if (natural_[at(i)] > budget_) return true;
+      for (const Access& read : model_.ops[at(i)].reads) {
+        if (where(begin, read.volume) == Where::Ddr) return true;
+      }
+      const int written = model_.ops[at(i)].write.volume;
+      if (written >= 0 && where(begin, written) == Where::Ddr) return true;
+      const PlanVolume* v = written >= 0 ? &model_.volumes[at(written)] : nullptr;
+      if (v != nullptr && !model_.fits_alone(v->words)) return true;
+    }
+    return false;
+  }
+
+  // --- one op, whole ----------------------------------------------------------------------------
+
+  void whole(int p) {
+    const PlanOp& op = model_.ops[at(p)];
+    const PlanStep step{PlanStep::Kind::Whole, {p, p + 1}, {}, {}};
+    if (op.download) return download(p, step);
+    std::int64_t extra = op.scratch_words > 0 ? model_.weight(op.scratch_words) : 0;
+    double cycles = 0;
+    Places after;
+    std::vector<int> busy;
+    bool possible = true;
+    for (const Access& read : op.reads) {
+      const PlanVolume& v = model_.volumes[at(read.volume)];
+      const Where w = where(p, read.volume);
+      if (op.tiled) continue;
+      if (op.upload && v.host_storage && w != Where::Am) continue;  // it is there
+      if (in_am(w)) {
+        busy.push_back(read.volume);
+        continue;
+      }
+      if (after.contains(read.volume)) continue;
+      const bool all = read.channels == Span{0, v.channels} || v.atomic;
+      const Span channels = all ? Span{0, v.channels} : read.channels;
+      const std::int64_t words = model_.words(read.volume, channels, v.height);
+      possible = possible && model_.fits_alone(words);
+      extra += model_.weight(words);
+      cycles += model_.ddr_cost(read.volume, channels, v.height);
+      if (all) after[read.volume] = Where::Both;
+    }
+    if (!possible) return;
+    if (op.upload) {
+      const Access& read = op.reads[0];
+      const PlanVolume& v = model_.volumes[at(read.volume)];
+      const Where w = where(p, read.volume);
+      if (!(v.host_storage && w != Where::Am)) {
+        cycles += model_.ddr_cost(read.volume, read.channels, v.height);
+        if (v.host_storage) after[read.volume] = Where::Both;
+      }
+      return take(p, step, extra, cycles, after, busy);
+    }
+    const int written = op.write.volume;
+    const PlanVolume& out = model_.volumes[at(written)];
+    const Where before = where(p, written);
+    if (before != Where::Ddr && model_.fits_alone(out.words)) {  // the result stays in the AM
+      std::int64_t weight = in_am(before) ? 0 : model_.weight(out.words);
+      const int replaced = operand_to_replace(model_, step.segment, p);
+      if (replaced >= 0 && (in_am(where(p, replaced)) || after.contains(replaced))) weight = 0;
+      Places result = after;
+      result[written] = Where::Am;
+      std::vector<int> staying = busy;
+      staying.push_back(written);
+      take(p, step, extra + weight, cycles, result, staying);
+    }
+    const bool part = op.write.channels != Span{0, out.channels};
+    if (part && !in_am(before) && !out.atomic) {  // a part goes to DDR by itself
+      const std::int64_t words = model_.words(written, op.write.channels, out.height);
+      if (!model_.fits_alone(words)) return;
+      PlanStep alone = step;
+      alone.to_ddr.push_back(written);
+      Places result = after;
+      result[written] = Where::Ddr;
+      take(p, alone, extra + model_.weight(words),
+           cycles + model_.ddr_cost(written, op.write.channels, out.height), result, busy);
+    }
+  }
+
+  void download(int p, PlanStep step) {
+    const PlanOp& op = model_.ops[at(p)];
+    const int v = op.write.volume;
+    const PlanVolume& volume = model_.volumes[at(v)];
+    const Where before = where(p, v);
+    if (!in_am(before)) {
+      PlanStep later = step;
+      later.to_ddr.push_back(v);
+      take(p, later, 0, 0, {{v, Where::Ddr}}, {});
+    }
+    if (before == Where::Ddr || !model_.fits_alone(volume.words)) return;
+    const std::int64_t extra = in_am(before) ? 0 : model_.weight(volume.words);
+    const bool both = before == Where::Nowhere && op.write.channels == Span{0, volume.channels};
+    take(p, step, extra, model_.ddr_cost(v, op.write.channels, volume.height),
+         {{v, both ? Where::Both : Where::Am}}, {v});
+  }
+
+  // --- channel chunks ---------------------------------------------------------------------------
+
+  void groups(int p) {
+    for (int q = p + 1; q <= std::min(count_, p + kGroupOps); ++q) {
+      const Segment segment{p, q};
+      const PlanOp& last = model_.ops[at(q - 1)];
+      if (last.write.volume < 0 || last.download || !can_chunk(model_, segment)) return;
+      if (!hot(p, q)) continue;
+      std::vector<int> outputs;
+      for (int i = p; i < q; ++i) {
+        const int v = model_.ops[at(i)].write.volume;
+        if (model_.volumes[at(v)].last >= q) outputs.push_back(v);
+      }
+      if (q > p + 1) group(p, segment, outputs, {});
+      group(p, segment, outputs, outputs);
+    }
+  }
+
+  void group(int p, Segment segment, const std::vector<int>& outputs,
+             const std::vector<int>& to_ddr) {
+    const auto place = [&](int v) { return where(p, v); };
+    const PlanOp& first = model_.ops[at(p)];
+    int tried = 0;
+    for (const std::int64_t chunk : chunk_sizes(model_, first.write.channels.size())) {
+      segment.chunk = chunk;
+      const auto cost = group_cost(model_, segment, to_ddr, place);
+      if (!cost) continue;
+      const std::size_t before = states_.size();
+      Places after;
+      std::vector<int> busy;
+      for (int i = segment.begin; i < segment.end; ++i) {
+        for (const Access& read : model_.ops[at(i)].reads) {
+          if (in_am(where(p, read.volume))) busy.push_back(read.volume);
+        }
+      }
+      for (const int v : cost->gathered) after[v] = Where::Both;
+      for (const int v : outputs) {
+        after[v] = to_ddr.empty() ? Where::Am : Where::Ddr;
+        if (to_ddr.empty()) busy.push_back(v);
+      }
+      take(p, {PlanStep::Kind::Chunked, segment, {}, to_ddr}, cost->extra, cost->cycles, after,
+           busy);
+      if (states_.size() > before && ++tried == 2) return;  // smaller chunks only cost more
+    }
+  }
+
+  // --- row bands
+  // ----------------------------------------------------------------------------------
+
+  void segments(int p) {
+    for (int q = p + 1; q <= std::min(count_, p + kSegmentOps); ++q) {
+      if (model_.host_step_between(p, q)) return;
+      if (hot(p, q)) segment(p, q);
+    }
+  }
+
+  void segment(int p, int q) {
+    const auto key = std::pair(p, q);
+    auto found = choices_.find(key);
+    if (found == choices_.end()) found = choices_.emplace(key, band_choices(model_, p, q)).first;
+    if (found->second.empty()) return;
+    const Segment bare{p, q};
+    double cycles = 0;
+    Places after;
+    std::vector<int> paid;
+    for (const int v : segment_inputs(model_, bare)) {
+      const PlanVolume& volume = model_.volumes[at(v)];
+      if (where(p, v) == Where::Am)
+        cycles += model_.ddr_cost(v, {0, volume.channels}, volume.height);
+      if (in_am(where(p, v))) after[v] = Where::Both, paid.push_back(v);
+    }
+    for (int i = p; i < q; ++i) {
+      const int v = model_.ops[at(i)].write.volume;
+      if (v < 0) continue;
+      if (in_am(where(p, v))) return;
+      after[v] = Where::Ddr;
+    }
+    int tried = 0;
+    for (const BandChoice& choice : found->second) {
+      if (choice.cost.peak > budget_) continue;
+      take(p, {PlanStep::Kind::Banded, choice.segment, {}, {}}, choice.cost.peak,
+           cycles + choice.cost.cycles, after, {}, paid);
+      if (++tried == 3) return;
+    }
+  }
+
+  const MemoryModel& model_;
+  std::int64_t budget_;
+  int count_;
+  std::vector<std::int64_t> natural_;
+  std::vector<std::vector<int>> live_;  // before each op
+  std::vector<State> states_;
+  std::vector<std::map<std::vector<Where>, int>> at_;  // per op: states before it
+  std::map<std::pair<int, int>, std::vector<BandChoice>> choices_;
+  int now_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::int64_t> chunk_sizes(const MemoryModel& model, std::int64_t channels) {
+  const std::int64_t unit = model.geometry.width_aligned()
+                                ? 2
+                                : std::lcm(model.geometry.channel_granule(), std::int64_t{8});
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t parts = 2; parts <= ceil_div(channels, unit); ++parts) {
+    std::int64_t size = round_up(ceil_div(channels, parts), unit);
+    if (model.geometry.width_aligned() && size > 32) size = round_up(size, 32);  // whole passes
+    if (size < channels && (sizes.empty() || size < sizes.back())) sizes.push_back(size);
+  }
+  return sizes;
+}
+
+int operand_to_replace(const MemoryModel& model, const Segment& segment, int i) {
+  const PlanOp& op = model.ops[at(i)];
+  if (op.kind != LoweredKind::Eltwise) return -1;
+  const PlanVolume& result = model.volumes[at(op.write.volume)];
+  const Span all{0, result.channels};
+  if (result.writers != 1 || op.write.channels != all) return -1;
+  for (const Access& read : op.reads) {
+    const PlanVolume& v = model.volumes[at(read.volume)];
+    const bool elsewhere = v.first < segment.begin;  // not itself in chunks
+    bool read_again = v.last > i;
+    for (int j = segment.begin; j < segment.end; ++j) {
+      if (j == i) continue;
+      for (const Access& other : model.ops[at(j)].reads) {
+        read_again = read_again || other.volume == read.volume;
+      }
+    }
+    if (elsewhere && !read_again && v.channels == result.channels && read.channels == all &&
+        v.writers == 1 && v.words == result.words) {
+      return read.volume;
+    }
+  }
+  return -1;
+}
+
+std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t budget) {
+  return Search(model, budget).run();
+}
+
+LeastBudget natural_peak(const MemoryModel& model) {
+  const auto weights = natural_weights(model);
+  const auto worst = std::max_element(weights.begin(), weights.end());
+  if (worst == weights.end()) return {};
+  return {*worst, static_cast<int>(worst - weights.begin())};
+}
+
+LeastBudget least_budget(const MemoryModel& model) {
+  LeastBudget worst;
+  for (int i = 0; i < static_cast<int>(model.ops.size()); ++i) {
+    const PlanOp& op = model.ops[at(i)];
+    if (op.download) continue;
+    std::int64_t least = model.weight(op.scratch_words);  // the op whole
+    bool possible = true;
+    for (const Access& read : op.reads) {
+      if (op.tiled) continue;
+      const PlanVolume& v = model.volumes[at(read.volume)];
+      const std::int64_t words =
+          model.words(read.volume, v.atomic ? Span{0, v.channels} : read.channels, v.height);
+      least += model.weight(words);
+      possible = possible && model.fits_alone(words);
+    }
+    if (op.write.volume >= 0) {
+      const PlanVolume& v = model.volumes[at(op.write.volume)];
+      const std::int64_t words = model.words(
+          op.write.volume, v.atomic ? Span{0, v.channels} : op.write.channels, v.height);
+      least += model.weight(words);
+      possible = possible && model.fits_alone(words);
+    }
+    if (!possible) least = std::numeric_limits<std::int64_t>::max();
+    for (const BandChoice& choice : band_choices(model, i, i + 1)) {
+      least = std::min(least, choice.cost.peak);
+    }
+    if (least > worst.budget) worst = {least, i};
+  }
+  return worst;
+}
+
+}  // namespace workbench::xdnn

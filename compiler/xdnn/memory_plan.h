@@ -1,0 +1,54 @@
+// How a network lives in a memory that cannot hold it as it is: which ops run whole, which in
+// channel chunks and which in row bands, and what leaves the memory before each. Found by a search
+// over all ops, in order, for the least modelled cost; isa-independent but for MemoryModel.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/xdnn/bands.h"
+
+namespace workbench::xdnn {
+
+struct PlanStep {
+  enum class Kind {
+    Whole,    // one op, its operands and result whole in the AM
+    Chunked,  // ops one after the other for `segment.chunk` channels, then for the next ones
+    Banded,   // row bands, from DDR to DDR
+  };
+  Kind kind = Kind::Whole;
+  Segment segment;
+  std::vector<int> evict;   // volumes that leave the AM before it
+  std::vector<int> to_ddr;  // results that go to DDR piece by piece (Whole and Chunked)
+};
+
+struct MemoryPlan {
+  std::vector<PlanStep> steps;
+  double cycles = 0;  // what it costs beyond computing, by the model
+};
+
+// The cheapest plan whose pieces never weigh more than `budget` (MemoryModel::weight). Nothing when
+// there is none.
+std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t budget);
+
+// The least budget for which search_plan() finds a plan, and the op that needs it.
+struct LeastBudget {
+  std::int64_t budget = 0;
+  int op = 0;
+};
+LeastBudget least_budget(const MemoryModel& model);
+
+// Most that is alive at once when nothing leaves the memory; an eltwise whose operand dies takes
+// its place. And the op where it is.
+LeastBudget natural_peak(const MemoryModel& model);
+
+// Channels that ops [begin, end) can be done in chunks of: the chunk sizes to try, largest first;
+// empty when they cannot.
+std::vector<std::int64_t> chunk_sizes(const MemoryModel& model, std::int64_t channels);
+
+// In a Chunked step or alone: the operand of eltwise `op` that dies there, is whole in the AM and
+// whose place the whole result can take. -1: none.
+int operand_to_replace(const MemoryModel& model, const Segment& segment, int op);
+
+}  // namespace workbench::xdnn
