@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/xdnn/order.h"
 #include "isa/xdnn/overrides.h"
 
 namespace workbench::app {
@@ -30,7 +31,14 @@ struct NetworkOptions {
   std::filesystem::path dump_passes;
   std::vector<std::string> with_passes, without_passes;
   bool no_host = false;
+  xdnn::ScheduleGoal schedule = xdnn::ScheduleGoal::Time;
+  std::filesystem::path schedule_file;
   int threads = 0;
+};
+
+struct CompileCommandOptions {
+  NetworkOptions network;
+  bool dump_schedules = false;
 };
 
 struct RunOptions {
@@ -74,7 +82,7 @@ struct AllocateCommandOptions {
 };
 
 int run(const RunOptions& options);
-int compile(const NetworkOptions& options);
+int compile(const CompileCommandOptions& options);
 int verify(const VerifyOptions& options);
 int assemble(const ListingOptions& options);
 int disasm(const ListingOptions& options);

@@ -2,6 +2,7 @@
 #include "app/commands.h"
 #include "app/network.h"
 #include "app/terminal.h"
+#include "explore/schedule_report.h"
 #include "explore/table.h"
 
 namespace workbench::app {
@@ -28,12 +29,16 @@ std::string summary(const Compiled& compiled) {
 
 }  // namespace
 
-int compile(const NetworkOptions& options) {
+int compile(const CompileCommandOptions& options) {
   ProgressBar progress;
-  const Compiled compiled = compile_from(options, false, progress.callback());
+  const Compiled compiled = compile_from(options.network, false, progress.callback());
   progress.clear();
   warn(compiled.warnings);
   print(summary(compiled));
+  if (options.dump_schedules) {
+    print(
+        schedule_report(compiled.quantized, compiled.machine, {.goal = options.network.schedule}));
+  }
   return 0;
 }
 

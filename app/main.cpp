@@ -40,6 +40,19 @@ void add_machine_options(CLI::App& command, xdnn::MachineOverrides& machine) {
       ->allow_extra_args(false);
 }
 
+void add_schedule_options(CLI::App& command, NetworkOptions& options) {
+  const std::map<std::string, xdnn::ScheduleGoal> goals{{"time", xdnn::ScheduleGoal::Time},
+                                                        {"space", xdnn::ScheduleGoal::Space},
+                                                        {"natural", xdnn::ScheduleGoal::Natural}};
+  command
+      .add_option("--schedule", options.schedule,
+                  "order of the layers: least time (default), least space, or as in the model")
+      ->transform(CLI::CheckedTransformer(goals))
+      ->option_text("time|space|natural");
+  command.add_option("--schedule-file", options.schedule_file,
+                     "order of the layers: their names, one per line");
+}
+
 void add_network_options(CLI::App& command, NetworkOptions& options) {
   command.add_option("--hw", options.hw, "machine: a YAML file or a shipped name (v3_96)")
       ->required();
@@ -70,6 +83,7 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
                    "fail where more than classifier tail and LRN would run on the host");
   command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
       ->check(CLI::PositiveNumber);
+  add_schedule_options(command, options);
   add_zoo_options(command, options.width, options.resolution, options.seed);
 }
 
@@ -142,7 +156,7 @@ void add_allocate(CLI::App& app, AllocateCommandOptions& options) {
 
 struct Options {
   RunOptions run;
-  NetworkOptions compile;
+  CompileCommandOptions compile;
   VerifyOptions verify;
   ListingOptions assemble, disasm;
   WorkloadCommandOptions workload;
@@ -153,8 +167,11 @@ void add_commands(CLI::App& app, Options& options) {
   app.require_subcommand(1);
   add_run(app, options.run);
   CLI::App& compile = *app.add_subcommand("compile", "compile and show what the machine would run");
-  add_network_options(compile, options.compile);
-  compile.add_option("-o,--output", options.compile.save_program, "the same as --save-program");
+  add_network_options(compile, options.compile.network);
+  compile.add_option("-o,--output", options.compile.network.save_program,
+                     "the same as --save-program");
+  compile.add_flag("--dump-schedules", options.compile.dump_schedules,
+                   "rank the schedules of every sub-graph by time and space");
   add_verify(app, options.verify);
   CLI::App& assemble = *app.add_subcommand("asm", "check a program's text and write its JSON");
   options.assemble.format = "json";
@@ -175,8 +192,8 @@ int dispatch(const CLI::App& app, const Options& options) {
   if (name == "asm") return assemble(options.assemble);
   if (name == "disasm") return disasm(options.disasm);
   if (name == "workload") return workload(options.workload);
-  if (name == "allocate") return allocate(options.allocate);
   if (name == "passes") return passes();
+  if (name == "allocate") return allocate(options.allocate);
   CHECK(name == "ops", "subcommand {}", name);
   return ops();
 }

@@ -52,6 +52,11 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
   request.dump_passes = options.dump_passes;
   request.passes = {.with = options.with_passes, .without = options.without_passes};
   request.allow_host = !options.no_host;
+  request.schedule.goal = options.schedule;
+  if (!options.schedule_file.empty()) {
+    request.schedule.file =
+        xdnn::parse_schedule(read_file(options.schedule_file), options.schedule_file.string());
+  }
   request.keep_reference = keep_reference;
   return request;
 }

@@ -182,7 +182,8 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
         replayed_program(*listing, compiled.quantized, compiled.machine, compiled.warnings);
   } else {
     compiled.program =
-        xdnn::compile(compiled.quantized, compiled.machine, {.allow_host = request.allow_host});
+        xdnn::compile(compiled.quantized, compiled.machine,
+                      {.allow_host = request.allow_host, .schedule = request.schedule});
   }
   describe_network(numbers, compiled.program.info);
   return compiled;

@@ -9,6 +9,7 @@
 
 #include "compiler/passes/switches.h"
 #include "compiler/quantize/quantize.h"
+#include "compiler/xdnn/order.h"
 #include "explore/accuracy.h"
 #include "explore/data.h"
 #include "explore/model.h"
@@ -37,6 +38,7 @@ struct CompileRequest {
   std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then
                                   // the model gives the weights, or is empty: seeded ones
   bool allow_host = true;
+  xdnn::ScheduleOptions schedule;
   bool keep_reference = true;  // float values of the run's input, for accuracy figures
 };
 

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include "compiler/xdnn/lowered.h"
 #include "compiler/xdnn/moveops.h"
-#include "compiler/xdnn/order.h"
+#include "compiler/xdnn/scheduled.h"
 
 namespace workbench::xdnn {
 
@@ -51,10 +50,7 @@ void describe_host_steps(const Graph& quantized, const Machine& machine,
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   Program sketch;
   describe_host_steps(quantized, machine, options, sketch);  // refuses before any work is done
-  Lowered lowered = lower(quantized, machine, natural_order(quantized));
-  choose_layouts(lowered, machine);
-  reuse_operands(lowered);
-  const Placement placement = place(lowered, machine);
+  auto [lowered, placement, time] = schedule(quantized, machine, options.schedule);
   Program program = emit(lowered, machine);
   if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {
     fail("{}: {} instructions, the instruction memory of {} holds {}", quantized.name,

@@ -1,6 +1,7 @@
 // Quantized graph -> xDNN V3 program: schedule, layouts, allocation, instructions, wait bits.
 #pragma once
 
+#include "compiler/xdnn/order.h"
 #include "compiler/xdnn/support.h"
 #include "core/graph.h"
 #include "isa/xdnn/machine.h"
@@ -10,6 +11,7 @@ namespace workbench::xdnn {
 
 struct CompileOptions {
   bool allow_host = true;  // false: host steps other than the classifier tail and LRN are an Error
+  ScheduleOptions schedule;
 };
 
 // `quantized` as compiler/quantize makes it with host_reasons(machine). Throws Error naming the

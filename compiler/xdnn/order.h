@@ -3,14 +3,57 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/graph.h"
+#include "isa/xdnn/machine.h"
 
 namespace workbench::xdnn {
+
+// A schedule as the user wrote it: names of nodes, one per line.
+struct ScheduleFile {
+  struct Entry {
+    std::string node;
+    int line = 0;
+  };
+  std::string path;  // for errors
+  std::vector<Entry> entries;
+};
+// One name per line; '#' starts a comment, blanks around a name do not count. Throws Error
+// "FILE:LINE: ..." when a name comes twice.
+ScheduleFile parse_schedule(const std::string& text, const std::string& path);
+
+enum class ScheduleGoal { Time, Space, Natural };
+
+struct ScheduleOptions {
+  ScheduleGoal goal = ScheduleGoal::Time;
+  std::optional<ScheduleFile> file;  // takes precedence
+};
 
 // Graph order, but a pool comes as soon as its operand is there: the pool engine then works beside
 // the convolutions that read the same tensor.
 std::vector<std::size_t> natural_order(const Graph& quantized);
+
+// The best schedules of all sub-graphs (regions.h), stitched together. Every node once, operands
+// before their readers.
+std::vector<std::size_t> order_nodes(const Graph& quantized, const Machine& machine,
+                                     ScheduleGoal goal);
+
+// The order of the file. Nodes it does not name come as late as the named ones allow; pools, joins
+// and the host's part as early. Throws Error "FILE:LINE: ..." for a name that is no node, and where
+// a node comes before one of its operands. A node may also be called by the name of one that was
+// merged into it.
+std::vector<std::size_t> order_nodes(const Graph& quantized, const ScheduleFile& file);
+
+struct CandidateOrder {
+  std::string name;  // "time", "natural", "space", or the file's path
+  std::vector<std::size_t> nodes;
+};
+// What the options leave to choose from. With goal Time (which is modelled without addresses) three
+// orders at most, each once: that of least time first, that of least space last. Else one.
+std::vector<CandidateOrder> candidate_orders(const Graph& quantized, const Machine& machine,
+                                             const ScheduleOptions& options);
 
 }  // namespace workbench::xdnn

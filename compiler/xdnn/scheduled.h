@@ -1,0 +1,29 @@
+// From a graph to instructions with addresses: of the orders that the options allow, the one that
+// is fastest once everything has its place.
+#pragma once
+
+#include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/order.h"
+
+namespace workbench::xdnn {
+
+struct Scheduled {
+  Lowered lowered;
+  Placement placement;
+  Cycles time;  // modelled_time()
+};
+
+// Lowers, lays out and places one order. Throws Error when it does not fit the memory.
+Scheduled schedule_in_order(const Graph& quantized, const Machine& machine,
+                            const std::vector<std::size_t>& order);
+
+// Lowers, lays out and places each of candidate_orders() and takes the one of least modelled time,
+// of equals the one of least peak. Orders that do not fit the memory do not count; throws what
+// place() throws for the last of them, that of least space, when none fits.
+Scheduled schedule(const Graph& quantized, const Machine& machine,
+                   const ScheduleOptions& options = {});
+
+// End of the placed program in the analytic tier (isa/xdnn/schedule.h), wait bits included.
+Cycles modelled_time(const Lowered& placed, const Machine& machine);
+
+}  // namespace workbench::xdnn
