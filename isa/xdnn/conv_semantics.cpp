@@ -19,11 +19,22 @@ constexpr std::int64_t kPanelBytes = 1 << 17;  // gathered pixels that stay in t
 constexpr std::int64_t kPanelTilesMax = 64;
 
 // The input as AM words, [section][pixel][word_bytes]: the AM itself, or for a source in DDR a copy
-// as the tiling hardware brings it in, with the replicas it makes.
+// as the tiling hardware brings it in, with the replicas it makes. Where words hold pixels of one
+// channel, a copy with the channels of each pixel together: one section of in_ch bytes per pixel.
 class SourceWords {
  public:
   SourceWords(const Conv& conv, const Machine& machine, const Memory& memory)
-      : section_bytes_(conv.in_h * conv.in_w * machine.word_bytes()) {
+      : word_bytes_(machine.width_aligned() ? conv.in_ch : machine.word_bytes()),
+        section_bytes_(conv.in_h * conv.in_w * word_bytes_) {
+    if (machine.width_aligned()) {
+      CHECK(!conv.tail.source_in_ddr && !conv.transposed, "no field of {}", machine.family_name);
+      pixels_ = read_am(memory, {.address = conv.inaddr / machine.word_addresses(),
+                                 .channels = conv.in_ch,
+                                 .height = conv.in_h,
+                                 .width = conv.in_w});
+      words_ = pixels_.data();
+      return;
+    }
     if (!conv.tail.source_in_ddr) {
       words_ = memory.am.data() + conv.inaddr * machine.word_bytes();
       return;
@@ -35,11 +46,13 @@ class SourceWords {
     words_ = tiles_.am.data();
   }
   const std::int8_t* section(std::int64_t s) const { return words_ + s * section_bytes_; }
+  std::int64_t word_bytes() const { return word_bytes_; }
 
  private:
-  std::int64_t section_bytes_ = 0;
+  std::int64_t word_bytes_, section_bytes_;
   const std::int8_t* words_ = nullptr;
   Memory tiles_;
+  std::vector<std::int8_t> pixels_;
 };
 
 // Input coordinate that output coordinate `out` reads through kernel tap `k`; -1 when it is padding
@@ -60,20 +73,23 @@ std::int64_t input_coordinate(bool transposed, std::int64_t out, std::int64_t k,
 
 // What follows the sum of products, for channels padded to whole tiles.
 struct ChannelArithmetic {
-  std::vector<double> bias, multiplier, negative_multiplier;
+  std::vector<double> bias, prescale, multiplier, negative_multiplier;
 
   // result = floor((acc + bias) * multiplier + 1/2). scale / 2^shift is exact in double, and so is
   // the product (44 bits at most): this is rr((acc + bias) * scale, shift).
   ChannelArithmetic(const Conv& conv, const std::vector<ChannelConfig>& configs) {
     const auto padded =
         static_cast<std::size_t>(round_up(static_cast<std::int64_t>(configs.size()), kTileColumns));
-    for (auto* list : {&bias, &multiplier, &negative_multiplier}) list->resize(padded, 0.0);
+    for (auto* list : {&bias, &prescale, &multiplier, &negative_multiplier}) {
+      list->resize(padded, 0.0);
+    }
     for (std::size_t c = 0; c < configs.size(); ++c) {
       const ChannelConfig& config = configs[c];
       const std::int64_t positive = conv.prelu ? config.scale & 0xff : config.scale;
       const std::int64_t negative = conv.prelu ? config.scale >> 8 & 0xff : config.scale;
       const auto shift = static_cast<int>(config.postshift);
       bias[c] = static_cast<double>(conv.bias ? config.bias : 0);
+      prescale[c] = std::ldexp(1.0, -static_cast<int>(config.preshift));
       multiplier[c] = std::ldexp(static_cast<double>(positive), -shift);
       negative_multiplier[c] = std::ldexp(static_cast<double>(negative), -shift);
     }
@@ -82,9 +98,13 @@ struct ChannelArithmetic {
 
 // From the sums of a block's channels to codes, and how many sums were wider than 24 bits. Padding
 // is 0 and never wide. Without branches and in two loops: they become vector code.
+using Finish = std::int64_t(const TileRow&, const ChannelArithmetic&, std::int64_t block,
+                            double low, std::array<std::int8_t, kTileColumns>&);
+
+constexpr double kWide = 8388608;  // 2^23
+
 std::int64_t finish(const TileRow& sums, const ChannelArithmetic& channels, std::int64_t block,
                     double low, std::array<std::int8_t, kTileColumns>& codes) {
-  constexpr double kLimit = 8388608;  // 2^23
   const double* bias = channels.bias.data() + block * kTileColumns;
   const double* positive = channels.multiplier.data() + block * kTileColumns;
   const double* negative = channels.negative_multiplier.data() + block * kTileColumns;
@@ -92,11 +112,38 @@ std::int64_t finish(const TileRow& sums, const ChannelArithmetic& channels, std:
   std::int64_t wide = 0;
   for (std::size_t c = 0; c < clamped.size(); ++c) {
     const double acc = static_cast<double>(sums[c]) + bias[c];
-    wide += static_cast<std::int64_t>(acc >= kLimit) | static_cast<std::int64_t>(acc < -kLimit);
+    wide += static_cast<std::int64_t>(acc >= kWide) | static_cast<std::int64_t>(acc < -kWide);
     const double up = positive[c], down = negative[c];
     const double value = std::floor(acc * (acc < 0 ? down : up) + 0.5);
     const double above = value > low ? value : low;
     clamped[c] = static_cast<std::int32_t>(above < 127.0 ? above : 127.0);
+  }
+  for (std::size_t c = 0; c < codes.size(); ++c) codes[c] = static_cast<std::int8_t>(clamped[c]);
+  return wide;
+}
+
+double clamped_code(double value) {
+  const double above = value > -128.0 ? value : -128.0;
+  return above < 127.0 ? above : 127.0;
+}
+
+// xdnn.md 3.2, each rr() as floor(x / 2^n + 1/2) like above: 31 and 16 bits, exact in double. That
+// the sum with the bias saturates is assumed (xdnn.md 3.2).
+std::int64_t finish_prescaled(const TileRow& sums, const ChannelArithmetic& channels,
+                              std::int64_t block, double low,
+                              std::array<std::int8_t, kTileColumns>& codes) {
+  const double* bias = channels.bias.data() + block * kTileColumns;
+  const double* prescale = channels.prescale.data() + block * kTileColumns;
+  const double* multiplier = channels.multiplier.data() + block * kTileColumns;
+  std::array<std::int32_t, kTileColumns> clamped{};
+  std::int64_t wide = 0;
+  for (std::size_t c = 0; c < clamped.size(); ++c) {
+    const double acc = static_cast<double>(sums[c]);
+    wide += static_cast<std::int64_t>(acc >= kWide) | static_cast<std::int64_t>(acc < -kWide);
+    const double narrow = clamped_code(std::floor(acc * prescale[c] + 0.5));
+    const double scaled = clamped_code(std::floor(narrow * multiplier[c] + 0.5));
+    const double biased = clamped_code(scaled + bias[c]);
+    clamped[c] = static_cast<std::int32_t>(biased > low ? biased : low);
   }
   for (std::size_t c = 0; c < codes.size(); ++c) codes[c] = static_cast<std::int8_t>(clamped[c]);
   return wide;
@@ -109,12 +156,13 @@ class Convolution {
               const Memory& memory)
       : conv_(conv),
         source_(conv, machine, memory),
-        word_(machine.word_bytes()),
-        taps_(array_taps(conv.tail.source, conv.in_ch, conv.kernel_h, conv.kernel_w, word_)),
+        word_(source_.word_bytes()),
+        taps_(array_taps(filter_shape(conv), machine)),
         filters_(unpack_filters(
             filter_shape(conv),
             std::span(memory.ddr).subspan(static_cast<std::size_t>(filter_address)), machine)),
-        channels_(conv, filters_.configs) {
+        channels_(conv, filters_.configs),
+        finish_(machine.prescales() ? finish_prescaled : finish) {
     const std::int64_t tile_bytes = kTileRows * std::max<std::int64_t>(1, filters_.weights.depth);
     panel_ = kTileRows * std::clamp<std::int64_t>(kPanelBytes / tile_bytes, 1, kPanelTilesMax);
   }
@@ -173,7 +221,7 @@ class Convolution {
       for (std::int64_t p = 0; p < count; p += kTileRows) {
         multiply_tile(sources.data() + p * weights.depth, weights, block, sums);
         for (std::int64_t r = 0; r < std::min(kTileRows, count - p); ++r) {
-          wide += finish(sums[static_cast<std::size_t>(r)], channels_, block, low, codes);
+          wide += finish_(sums[static_cast<std::size_t>(r)], channels_, block, low, codes);
           std::memcpy(out + (p + r) * conv_.out_ch + block * kTileColumns, codes.data(),
                       static_cast<std::size_t>(
                           std::min(kTileColumns, conv_.out_ch - block * kTileColumns)));
@@ -189,6 +237,7 @@ class Convolution {
   std::vector<Tap> taps_;
   UnpackedFilters filters_;
   ChannelArithmetic channels_;
+  Finish* finish_;
   std::int64_t panel_ = 0;
 };
 

@@ -16,8 +16,9 @@ struct ConvResult {
   std::int64_t wide_accumulators = 0;  // sums beyond signed 24 bits
 };
 
-// Conv (or deconv) with the filters at DDR byte `filter_address`: exact integer sums, bias, scale,
-// shift, clamp, ReLU or PReLU (xdnn.md 3.3).
+// Conv (or deconv) with the filters at DDR byte `filter_address`: exact integer sums, then bias,
+// scale, shift, clamp, ReLU or PReLU (xdnn.md 3.3); on machines that prescale: prescale, clamp,
+// scale, postscale, clamp, bias, clamp, ReLU (xdnn.md 3.2).
 ConvResult convolve(const Conv& conv, std::int64_t filter_address, const Machine& machine,
                     const Memory& memory, int threads);
 

@@ -11,16 +11,23 @@ namespace workbench::xdnn {
 
 ConvCost conv_cost(const Conv& conv, std::int64_t result_pixels, const Machine& machine) {
   ConvCost cost;
-  cost.steps = array_steps(conv.tail.source, conv.kernel_h, conv.kernel_w);
-  const std::int64_t channels = machine.pass_channels(conv.tail.half_rate);
+  const FilterShape shape = filter_shape(conv);
+  const bool lines = machine.width_aligned();
+  cost.steps = array_steps(shape, machine);
+  const std::int64_t channels = machine.pass_channels(!lines && conv.tail.half_rate);
   cost.passes = ceil_div(conv.out_ch, channels);
+  cost.step_pixels = lines ? machine.array.rows : 1;
   cost.rows = conv.out_h;
-  cost.row_cycles = {conv.out_w * cost.steps};
+  cost.row_cycles = cost.stretch(conv.out_w);
   // Results of a pass lie in one word per pixel, two where a pass straddles a word; the straddling
   // ones are few, so one word per result pixel is charged, spread over the rows.
-  cost.row_writes = ceil_div(result_pixels, conv.out_h);
-  cost.slab = {slab_bytes(cost.steps, conv.tail.half_rate, machine)};
-  const bool pingpong = conv.tail.pingpong_weight && filter_mode(cost.steps, machine).pingpong;
+  // Width-aligned: a line for each channel of the pass.
+  cost.row_writes = lines ? machine.geometry().row_words(conv.out_w) * channels
+                          : ceil_div(result_pixels, conv.out_h);
+  cost.slab = {slab_bytes(shape, machine)};
+  // Where instructions have no bit for it, the buffers alternate whenever they can.
+  const bool pingpong =
+      (lines || conv.tail.pingpong_weight) && filter_mode(shape, machine).pingpong;
   cost.slab_buffers = pingpong ? 1 : machine.filters.buffers;
   cost.drain = machine.drain_cycles();
   return cost;
@@ -115,29 +122,43 @@ namespace {
 struct StreamCostOf {
   const Machine& machine;
 
+  // AM words of a row of one plane; planes that are really moved, without padding to even.
+  std::int64_t row(std::int64_t width) const { return machine.geometry().row_words(width); }
+  std::int64_t planes(std::int64_t channels, const ChannelLayout& layout) const {
+    return machine.width_aligned() ? channels : layout.sections();
+  }
+
   StreamCost operator()(const Pool& op) const {
+    if (machine.family() == Family::V2) {
+      // Through the array's pipeline (xdnn.md 1.3), so at its rate: for each line of the result one
+      // line of the source per kernel position and cycle (assumed, after xdnn.md 5.2).
+      const std::int64_t lines = machine.geometry().row_words(op.out_w) * op.channels;
+      return {op.out_h, {lines * op.kernel_w * op.kernel_h}, 1, 1, {}};
+    }
     // Line buffers in front of the pool engine: each input word is read once (assumed; the in-line
     // pool of the conv pipeline works at that rate too, xdnn.md 5.2 "a fused pool adds nothing").
-    const std::int64_t words = std::max(op.in_h * op.in_w, op.out_h * op.out_w);
+    const std::int64_t words = std::max(op.in_h * row(op.in_w), op.out_h * row(op.out_w));
     const std::int64_t row_words = ceil_div(words, op.in_h);
-    return {op.in_h, {row_words * op.tail.source.sections()}, 1, 1, {}};
+    return {op.in_h, {row_words * planes(op.channels, op.tail.source)}, 1, 1, {}};
   }
   StreamCost operator()(const Eltwise& op) const {
     // xdnn.md 5.2: W*H*ceil(C/96) cycles; two reads one after the other without parallel_read.
-    const bool parallel = op.tail.parallel_read && machine.am.read_ports >= 2;
-    const std::int64_t words = op.width * op.tail.source.sections();
+    // Width-aligned machines have no such bit: they read two lines at once if they have the ports
+    // (assumed).
+    const bool parallel =
+        (op.tail.parallel_read || machine.width_aligned()) && machine.am.read_ports >= 2;
+    const std::int64_t words = row(op.width) * planes(op.channels, op.tail.source);
     return {op.height, {parallel ? words : 2 * words}, parallel ? 2 : 1, 1, {}};
   }
   StreamCost operator()(const Upsample& op) const {
-    const std::int64_t sections = op.tail.source.sections();
-    return {op.out_h, {op.out_w * sections}, 1, 1, {}};
+    return {op.out_h, {row(op.out_w) * planes(op.channels, op.tail.source)}, 1, 1, {}};
   }
   StreamCost operator()(const Gather& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
-    const std::int64_t sections = op.tail.concat_part ? ceil_div(op.channels, machine.word_bytes())
-                                                      : op.tail.destination.sections();
+    const ChannelLayout layout =
+        op.tail.concat_part ? plain_layout(op.channels, machine.geometry()) : op.tail.destination;
     return {rows,
-            {op.width * sections},
+            {row(op.width) * planes(op.channels, layout)},
             0,
             1,
             {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())}};
@@ -145,7 +166,7 @@ struct StreamCostOf {
   StreamCost operator()(const Scatter& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
     return {rows,
-            {op.width * op.tail.source.sections()},
+            {row(op.width) * planes(op.channels, op.tail.source)},
             1,
             0,
             {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())}};

@@ -11,12 +11,15 @@ namespace workbench::xdnn {
 // over the output pixels, `steps` cycles each.
 struct ConvCost {
   std::int64_t steps = 0, passes = 0;
+  std::int64_t step_pixels = 1;   // pixels of a row computed side by side
   std::int64_t rows = 0;          // output rows of a pass; a row is the unit of port arbitration
   Cycles row_cycles;              // array time of one row of one pass
   std::int64_t row_writes = 0;    // AM words written per row of a pass (partial words count)
   Bytes slab;                     // filters of one pass
   std::int64_t slab_buffers = 1;  // filter buffers one slab occupies
   Cycles drain;                   // last operand in -> last result in AM
+  // Array time of `columns` pixels of a row, one pass.
+  Cycles stretch(std::int64_t columns) const { return {ceil_div(columns, step_pixels) * steps}; }
   Cycles compute() const { return row_cycles * (rows * passes); }
 };
 ConvCost conv_cost(const Conv& conv, std::int64_t result_pixels, const Machine& machine);

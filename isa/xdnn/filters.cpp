@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "isa/xdnn/line_filters.h"
+
 namespace workbench::xdnn {
 
 std::vector<Tap> array_taps(const ChannelLayout& source, std::int64_t channels,
@@ -40,6 +42,10 @@ std::int64_t array_steps(const ChannelLayout& source, std::int64_t kernel_h,
 FilterMode filter_mode(std::int64_t steps, const Machine& machine) {
   const std::int64_t one = machine.filters.buffer_steps;
   const std::int64_t both = one * machine.filters.buffers;
+  if (machine.width_aligned()) {
+    return {.pingpong = steps <= one && machine.filters.buffers > 1,
+            .possible = steps <= std::min(both, machine.filters.steps_max)};
+  }
   return {.pingpong = steps <= one && machine.filters.buffers > 1,
           .half_rate = steps > both,
           .possible = steps <= std::min(2 * both, machine.filters.steps_max)};
@@ -64,6 +70,7 @@ std::int64_t config_block_bytes(std::int64_t channels, const Machine& machine) {
 }  // namespace
 
 std::int64_t slab_bytes(std::int64_t steps, bool half_rate, const Machine& machine) {
+  CHECK(!machine.width_aligned());
   const std::int64_t channels = machine.pass_channels(half_rate);
   const std::int64_t lanes = channels / machine.array.columns;
   return config_block_bytes(channels, machine) +
@@ -92,6 +99,37 @@ ChannelConfig decode_channel_config(std::uint64_t word) {
 FilterShape filter_shape(const Conv& conv) {
   return {conv.tail.source, conv.in_ch,    conv.out_ch,
           conv.kernel_h,    conv.kernel_w, conv.tail.half_rate};
+}
+
+std::vector<Tap> array_taps(const FilterShape& shape, const Machine& machine) {
+  if (!machine.width_aligned()) {
+    return array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
+                      machine.word_bytes());
+  }
+  std::vector<Tap> taps;
+  for (std::int64_t t = 0; t < shape.kernel_h * shape.kernel_w; ++t) {
+    taps.push_back({.channels = shape.in_channels,
+                    .kernel_y = t / shape.kernel_w,
+                    .kernel_x = t % shape.kernel_w});
+  }
+  return taps;
+}
+
+std::int64_t array_steps(const FilterShape& shape, const Machine& machine) {
+  if (machine.width_aligned()) return shape.in_channels * shape.kernel_h * shape.kernel_w;
+  return array_steps(shape.source, shape.kernel_h, shape.kernel_w);
+}
+
+FilterMode filter_mode(const FilterShape& shape, const Machine& machine) {
+  if (machine.width_aligned()) {
+    return filter_mode(round_up(shape.in_channels, 2) * shape.kernel_h * shape.kernel_w, machine);
+  }
+  return filter_mode(array_steps(shape, machine), machine);
+}
+
+std::int64_t slab_bytes(const FilterShape& shape, const Machine& machine) {
+  if (machine.width_aligned()) return line_slab_bytes(shape, machine);
+  return slab_bytes(array_steps(shape, machine), shape.half_rate, machine);
 }
 
 namespace {
@@ -133,21 +171,22 @@ std::int64_t padded_depth(std::span<const Tap> taps) {
 }
 
 std::int64_t filter_bytes(const FilterShape& shape, const Machine& machine) {
-  const SlabGeometry slab(shape, machine);
-  return ceil_div(shape.out_channels, slab.channels) * slab.bytes;
+  const bool half_rate = shape.half_rate && !machine.width_aligned();
+  const std::int64_t passes = ceil_div(shape.out_channels, machine.pass_channels(half_rate));
+  return passes * slab_bytes(shape, machine);
 }
 
 void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights,
                   std::span<const ChannelConfig> configs, const Machine& machine,
                   std::span<char> image) {
-  const SlabGeometry slab(shape, machine);
   const std::int64_t area = shape.kernel_h * shape.kernel_w;
   const std::int64_t per_channel = shape.in_channels * area;
   CHECK(static_cast<std::int64_t>(weights.size()) == shape.out_channels * per_channel);
   CHECK(static_cast<std::int64_t>(configs.size()) == shape.out_channels);
   CHECK(static_cast<std::int64_t>(image.size()) == filter_bytes(shape, machine));
-  const auto taps = array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
-                               machine.word_bytes());
+  if (machine.width_aligned()) return pack_line_filters(shape, weights, configs, machine, image);
+  const SlabGeometry slab(shape, machine);
+  const auto taps = array_taps(shape, machine);
   for (std::int64_t co = 0; co < shape.out_channels; ++co) {
     const std::int64_t in_pass = co % slab.channels;
     const std::uint64_t word = encode(configs[static_cast<std::size_t>(co)]);
@@ -181,11 +220,11 @@ void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights
 
 UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::int8_t> image,
                                const Machine& machine) {
-  const SlabGeometry slab(shape, machine);
-  const auto taps = array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
-                               machine.word_bytes());
   const std::int64_t products = shape.in_channels * shape.kernel_h * shape.kernel_w;
   CHECK(products <= kDepthMax, "{} products in a sum", products);
+  if (machine.width_aligned()) return unpack_line_filters(shape, image, machine);
+  const SlabGeometry slab(shape, machine);
+  const auto taps = array_taps(shape, machine);
   UnpackedFilters filters{.weights = {padded_depth(taps), shape.out_channels}};
   for (std::int64_t co = 0; co < shape.out_channels; ++co) {
     std::uint64_t word = 0;

@@ -1,8 +1,10 @@
 // How a convolution's weights and per-channel parameters lie in DDR, pass by pass (xdnn.md 1.5 and
-// 1.6). One slab feeds one pass of output channels: first a 64-bit configuration word per channel,
-// then for each column of the array, for each step, for each row, the weights of the column's
-// channels. A step is what the array multiplies in one report cycle: one AM word of one kernel tap,
-// or for replicated sections as many (section, tap) pairs as there are copies.
+// 1.6). What follows is true of channel-aligned machines; for the others see line_filters.h, which
+// the functions below that take a FilterShape turn to. One slab feeds one pass of output channels:
+// first a 64-bit configuration word per channel, then for each column of the array, for each step,
+// for each row, the weights of the column's channels. A step is what the array multiplies in one
+// report cycle: one AM word of one kernel tap, or for replicated sections as many (section, tap)
+// pairs as there are copies.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +39,8 @@ std::int64_t array_steps(const ChannelLayout& source, std::int64_t kernel_h, std
 struct FilterMode {
   bool pingpong = true, half_rate = false, possible = true;
 };
+// Width-aligned machines have no half rate; their steps are input channels, padded to even, x
+// kernel area.
 FilterMode filter_mode(std::int64_t steps, const Machine& machine);
 
 std::int64_t slab_bytes(std::int64_t steps, bool half_rate, const Machine& machine);
@@ -59,6 +63,14 @@ struct FilterShape {
   bool half_rate = false;
 };
 FilterShape filter_shape(const Conv& conv);
+
+// The same for any family. Width-aligned: a line of pixels takes one step for each input channel
+// and kernel position (xdnn.md 5.2), and a tap is all channels of a position, read from pixels
+// [in_channels]; it has no step of its own. The buffers hold an even number of channels.
+std::vector<Tap> array_taps(const FilterShape& shape, const Machine& machine);
+std::int64_t array_steps(const FilterShape& shape, const Machine& machine);
+FilterMode filter_mode(const FilterShape& shape, const Machine& machine);
+std::int64_t slab_bytes(const FilterShape& shape, const Machine& machine);
 
 // Size of the slabs of all passes.
 std::int64_t filter_bytes(const FilterShape& shape, const Machine& machine);

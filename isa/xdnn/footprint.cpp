@@ -78,9 +78,7 @@ std::vector<AmRegion> regions(const AmTensor& tensor, const Geometry& geometry) 
 }
 
 void add_filters(const Conv& conv, const Step& step, const Machine& machine, Footprint& result) {
-  const std::int64_t steps = array_steps(conv.tail.source, conv.kernel_h, conv.kernel_w);
-  const std::int64_t passes = ceil_div(conv.out_ch, machine.pass_channels(conv.tail.half_rate));
-  const std::int64_t bytes = passes * slab_bytes(steps, conv.tail.half_rate, machine);
+  const std::int64_t bytes = filter_bytes(filter_shape(conv), machine);
   result.ddr_reads.push_back({step.filter_address, step.filter_address + bytes});
 }
 

@@ -41,7 +41,7 @@ class Schedule {
     dispatch_ += Cycles{machine_.control.issue_cycles};
     const Tail& t = tail(step.instruction);
     for (int u = 0; u < kUnits; ++u) {
-      if (!waits_for(t, static_cast<Unit>(u))) continue;
+      if (!machine_.serial() && !waits_for(t, static_cast<Unit>(u))) continue;
       dispatch_ = std::max(dispatch_, engines_[static_cast<std::size_t>(u)].finished);
     }
     const Unit unit = unit_of(step.instruction);

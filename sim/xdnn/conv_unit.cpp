@@ -138,14 +138,13 @@ void ConvUnit::wait_for_slab(Command& command, std::int64_t slab) {
 
 void ConvUnit::stream_row(const Command& command, const TileCost& tile) {
   const std::int64_t asked = now();
-  const std::int64_t cycles = tile.out_cols * command.cost.steps;
+  const std::int64_t cycles = command.cost.stretch(tile.out_cols).value;
   const auto client = static_cast<int>(Client::ConvArray);
   overlay_.read_ports.acquire(client, 1, cycles);
   // Results leave one by one while operands stream: the write port is busy a `steps`-th of the
   // time.
   const std::int64_t writes =
-      std::min(cycles, ceil_div(command.cost.row_writes * tile.out_cols,
-                                command.cost.row_cycles.value / command.cost.steps));
+      std::min(cycles, ceil_div(command.cost.row_writes * cycles, command.cost.row_cycles.value));
   const std::int64_t begin = overlay_.write_ports.acquire(client, 1, writes);
   overlay_.recorder.record(overlay_.resources.conv, command.instruction, asked, asked, begin,
                            Cause::PortStall);
