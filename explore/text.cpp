@@ -151,11 +151,11 @@ void write_engines(Writer& out, const Report& report) {
 void write_totals(Writer& out, const Report& report) {
   out.heading("totals");
   for (const Metric& metric : total_metrics()) {
-    out.line(fmt::format("{:<18}{}", metric.name, metric_text(metric, report)));
+    out.line(fmt::format("{:<24}{}", metric.name, metric_text(metric, report)));
   }
   out.heading("activation memory");
   for (const Metric& metric : memory_metrics()) {
-    out.line(fmt::format("{:<18}{}", metric.name, metric_text(metric, report)));
+    out.line(fmt::format("{:<24}{}", metric.name, metric_text(metric, report)));
   }
 }
 

@@ -21,6 +21,7 @@ workbench_test(xdnn_isa_test LABEL unit
   LIBRARIES xdnn_test_support workbench::xdnn_compiler)
 workbench_test(xdnn_isa_property_test LABEL property
   SOURCES property/int8_matrix_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
+          property/xdnn_lines_test.cpp
           property/xdnn_semantics_test.cpp
   LIBRARIES xdnn_test_support)
 
@@ -40,7 +41,7 @@ workbench_test(xdnn_listing_property_test LABEL property
   SOURCES property/xdnn_listing_test.cpp
   LIBRARIES xdnn_test_programs)
 workbench_test(disassembly_test LABEL golden
-  SOURCES golden/disassembly_test.cpp
+  SOURCES golden/disassembly_test.cpp golden/shipped_instructions_test.cpp
   LIBRARIES xdnn_test_programs)
 
 workbench_test(sim_common_test LABEL unit SYSTEMC

@@ -6,3 +6,11 @@ workbench_test(xdnn_network_test LABEL property SYSTEMC
 workbench_test(xdnn_timing_test LABEL timing SYSTEMC
   SOURCES timing/xdnn_card_test.cpp timing/xdnn_timeline_test.cpp
   LIBRARIES workbench::sim_xdnn)
+workbench_test(xdnn_card_property_test LABEL property SYSTEMC
+  SOURCES property/xdnn_card_test.cpp support/random_machine.cpp
+  LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
+            workbench::sim_xdnn workbench::golden workbench::verdict passes_test_support)
+workbench_test(xdnn_tight_test LABEL property SYSTEMC
+  SOURCES property/xdnn_tight_test.cpp support/random_machine.cpp
+  LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
+            workbench::sim_xdnn workbench::golden workbench::verdict)
