@@ -39,8 +39,9 @@ std::int64_t total_cost(const std::vector<GroupBlock>& blocks, const GroupedShap
                            ? am_source_layout(conv.in_ch, conv.kernel_h, conv.kernel_w, machine)
                            : plain_layout(conv.in_ch, machine.geometry());
     const auto mode_with = [&](const ChannelLayout& layout) {
-      return filter_mode(conv_steps(conv.in_ch, layout, conv.kernel_h, conv.kernel_w, machine),
-                         machine);
+      FilterShape filters = filter_shape(conv);
+      filters.source = layout;
+      return filter_mode(filters, machine);
     };
     const std::int64_t filter = conv.in_ch * conv.kernel_h * conv.kernel_w;
     if (machine.limits.filter_max > 0 && filter > machine.limits.filter_max) return -1;

@@ -38,10 +38,4 @@ ChannelLayout ddr_source_layout(std::int64_t channels, std::int64_t kernel_h, st
   return fewest_steps(channels, kernel_h, kernel_w, {2, 3, 12}, machine);
 }
 
-std::int64_t conv_steps(std::int64_t channels, const ChannelLayout& layout, std::int64_t kernel_h,
-                        std::int64_t kernel_w, const Machine& machine) {
-  if (machine.width_aligned()) return round_up(channels, 2) * kernel_h * kernel_w;
-  return array_steps(layout, kernel_h, kernel_w);
-}
-
 }  // namespace workbench::xdnn

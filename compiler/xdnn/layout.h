@@ -15,9 +15,4 @@ ChannelLayout am_source_layout(std::int64_t channels, std::int64_t kernel_h, std
 ChannelLayout ddr_source_layout(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                                 const Machine& machine);
 
-// Array steps per output pixel (width-aligned: per line of them) of a convolution of `channels`
-// input channels that lie in the AM as `layout` says.
-std::int64_t conv_steps(std::int64_t channels, const ChannelLayout& layout, std::int64_t kernel_h,
-                        std::int64_t kernel_w, const Machine& machine);
-
 }  // namespace workbench::xdnn

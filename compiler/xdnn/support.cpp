@@ -1,7 +1,6 @@
 #include "compiler/xdnn/support.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "compiler/xdnn/grouped.h"
@@ -146,16 +145,13 @@ class Support {
       return fmt::format("dilation {}x{}, at most {}", w.dilations[0], w.dilations[1],
                          limits.dilation_max);
     }
-    // xdnn.md 1.8: strides 1, 2, 4, 8 and dilations 1, 2, 4; V3 has all up to its limits.
-    const auto odd = [](const std::vector<std::int64_t>& list) {
-      return std::any_of(list.begin(), list.end(), [](std::int64_t v) {
-        return !std::has_single_bit(static_cast<std::uint64_t>(v));
-      });
+    const auto within = [](const std::vector<std::int64_t>& list, auto&& ok) {
+      return std::all_of(list.begin(), list.end(), ok);
     };
-    if (machine_.width_aligned() && odd(w.strides)) {
+    if (!within(w.strides, [&](std::int64_t v) { return limits.stride_ok(v); })) {
       return fmt::format("stride {}x{}, strides are powers of two", w.strides[0], w.strides[1]);
     }
-    if (machine_.width_aligned() && odd(w.dilations)) {
+    if (!within(w.dilations, [&](std::int64_t v) { return limits.dilation_ok(v); })) {
       return fmt::format("dilation {}x{}, dilations are powers of two", w.dilations[0],
                          w.dilations[1]);
     }
@@ -218,10 +214,10 @@ class Support {
     const ChannelLayout layout =
         tiled ? ddr_source_layout(in_channels, w.kernel[0], w.kernel[1], machine_)
               : plain_layout(in_channels, machine_.geometry());
-    const std::int64_t steps = conv_steps(in_channels, layout, w.kernel[0], w.kernel[1], machine_);
-    if (filter_mode(steps, machine_).possible) return std::nullopt;
-    return fmt::format("{} array steps per pixel, the filter buffers hold {}", steps,
-                       machine_.filters.steps_max);
+    const FilterShape shape{layout, in_channels, out_channels, w.kernel[0], w.kernel[1], false};
+    if (filter_mode(shape, machine_).possible) return std::nullopt;
+    return fmt::format("{} array steps per pixel, the filter buffers hold {}",
+                       array_steps(shape, machine_), machine_.filters.steps_max);
   }
 
   // Some of the channels, where they begin at an address of their own: a view, nothing moves.

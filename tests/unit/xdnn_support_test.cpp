@@ -274,6 +274,7 @@ xdnn::Machine v2() {
   machine.family_name = "xdnn_v2";
   machine.array.rows = 28;
   machine.limits.filter_max = 4608;
+  machine.limits.powers_of_two = 1;
   machine.filters.steps_max = machine.filters.buffer_steps = 9216;
   machine.features = {
       .replication = 0, .tiling = 0, .inline_pool = 0, .prelu = 0, .deconv = 0, .upsample = 0};
