@@ -34,31 +34,11 @@ class FirstLayer {
       fail("{}: throughput mode: no layer runs on {}", lowered_.graph->name, machine_.name);
     }
     check();
-    LoweredOp& op = first();
-    op.slice = 0;
-    op.destination_in_ddr = true;
+    first().slice = 0;
+    first().destination_in_ddr = true;
     stream_result();
-    const Node& node = lowered_.graph->nodes[static_cast<std::size_t>(op.node)];
-    op.ddr_layout =
-        source_layout(source().channels, std::get<workbench::Conv>(node.op).window, block_.get());
-    if (source().channels > machine_.slice0.rows) {
-      refuse(fmt::format("it has {} input channels, slice 0 has {} rows", source().channels,
-                         machine_.slice0.rows));
-    }
-    const std::int64_t steps =
-        array_steps(op.ddr_layout, std::get<workbench::Conv>(node.op).window.kernel[0],
-                    std::get<workbench::Conv>(node.op).window.kernel[1]);
-    if (!filter_mode(steps, block_.get()).possible) {
-      refuse(fmt::format("its filters need {} array steps, at most {} are possible", steps,
-                         machine_.filters.steps_max));
-    }
-    const std::int64_t words = block_.get().am_words();
-    choose_tile(lowered_, op, machine_, words);
-    if (2 * op.buffer_words > words) {
-      refuse(fmt::format("two buffers of its smallest tile need {} words of {} bytes, there are {}",
-                         2 * op.buffer_words, block_.get().word_bytes(), words));
-    }
-    op.buffer_0 = 0, op.buffer_1 = op.buffer_words;
+    choose_layout();
+    place_tiles();
     obey_readers();
   }
 
@@ -81,6 +61,32 @@ class FirstLayer {
     if (first().blocked) refuse("it is a grouped convolution");
     if (!first().source_in_ddr) refuse("its input does not come from DDR tile by tile");
     if (result().ddr >= 0) refuse("the host reads its result");
+  }
+
+  void choose_layout() {
+    const Node& node = lowered_.graph->nodes[static_cast<std::size_t>(first().node)];
+    const Window& window = std::get<workbench::Conv>(node.op).window;
+    if (source().channels > machine_.slice0.rows) {
+      refuse(fmt::format("it has {} input channels, slice 0 has {} rows", source().channels,
+                         machine_.slice0.rows));
+    }
+    first().ddr_layout = source_layout(source().channels, window, block_.get());
+    const std::int64_t steps = array_steps(first().ddr_layout, window.kernel[0], window.kernel[1]);
+    if (!filter_mode(steps, block_.get()).possible) {
+      refuse(fmt::format("its filters need {} array steps, at most {} are possible", steps,
+                         machine_.filters.steps_max));
+    }
+  }
+
+  void place_tiles() {
+    LoweredOp& op = first();
+    const std::int64_t words = block_.get().am_words();
+    choose_tile(lowered_, op, machine_, words);
+    if (2 * op.buffer_words > words) {
+      refuse(fmt::format("two buffers of its smallest tile need {} words of {} bytes, there are {}",
+                         2 * op.buffer_words, block_.get().word_bytes(), words));
+    }
+    op.buffer_0 = 0, op.buffer_1 = op.buffer_words;
   }
 
   void stream_result() {
