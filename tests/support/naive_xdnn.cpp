@@ -57,6 +57,35 @@ std::int8_t requantize(const xdnn::Conv& conv, std::int64_t sum, const xdnn::Cha
   return relu(conv.relu, clamp(naive_round_shift(acc * scale, c.postshift)));
 }
 
+// xdnn.md 3.2, step by step.
+std::int8_t requantize_prescaled(const xdnn::Conv& conv, std::int64_t sum,
+                                 const xdnn::ChannelConfig& c) {
+  std::int64_t v = naive_round_shift(sum, c.preshift);
+  v = clamp(v);
+  v = v * c.scale;
+  v = naive_round_shift(v, c.postshift);
+  v = clamp(v);
+  if (conv.bias) v = clamp(v + c.bias);
+  return relu(conv.relu, static_cast<std::int8_t>(v));
+}
+
+template <typename AfterSum>
+Pixels convolution(const xdnn::Conv& conv, const Pixels& in, const Pixels& weights,
+                   const std::vector<xdnn::ChannelConfig>& configs, AfterSum&& after_sum) {
+  Pixels out(static_cast<std::size_t>(conv.out_h * conv.out_w * conv.out_ch));
+  const std::int64_t per_channel = conv.in_ch * conv.kernel_h * conv.kernel_w;
+  for (std::int64_t y = 0; y < conv.out_h; ++y) {
+    for (std::int64_t x = 0; x < conv.out_w; ++x) {
+      for (std::int64_t c = 0; c < conv.out_ch; ++c) {
+        const std::int64_t sum = accumulate(conv, in, weights.data() + c * per_channel, y, x);
+        out[at(y, x, c, conv.out_w, conv.out_ch)] =
+            after_sum(conv, sum, configs[static_cast<std::size_t>(c)]);
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Pixels random_codes(std::mt19937_64& random, std::int64_t count) {
@@ -76,18 +105,12 @@ std::int64_t naive_round_shift(std::int64_t value, std::int64_t shift) {
 
 Pixels naive_convolution(const xdnn::Conv& conv, const Pixels& in, const Pixels& weights,
                          const std::vector<xdnn::ChannelConfig>& configs) {
-  Pixels out(static_cast<std::size_t>(conv.out_h * conv.out_w * conv.out_ch));
-  const std::int64_t per_channel = conv.in_ch * conv.kernel_h * conv.kernel_w;
-  for (std::int64_t y = 0; y < conv.out_h; ++y) {
-    for (std::int64_t x = 0; x < conv.out_w; ++x) {
-      for (std::int64_t c = 0; c < conv.out_ch; ++c) {
-        const std::int64_t sum = accumulate(conv, in, weights.data() + c * per_channel, y, x);
-        out[at(y, x, c, conv.out_w, conv.out_ch)] =
-            requantize(conv, sum, configs[static_cast<std::size_t>(c)]);
-      }
-    }
-  }
-  return out;
+  return convolution(conv, in, weights, configs, requantize);
+}
+
+Pixels naive_prescaled_convolution(const xdnn::Conv& conv, const Pixels& in, const Pixels& weights,
+                                   const std::vector<xdnn::ChannelConfig>& configs) {
+  return convolution(conv, in, weights, configs, requantize_prescaled);
 }
 
 Pixels naive_pool(const xdnn::Pool& pool, const Pixels& in, std::int64_t scale,

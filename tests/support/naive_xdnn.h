@@ -1,4 +1,4 @@
-// xDNN V3 arithmetic once more, as naive integer loops over [row][column][channel] pixels: what the
+// xDNN arithmetic once more, as naive integer loops over [row][column][channel] pixels: what the
 // matrix-speed semantics are compared with.
 #pragma once
 
@@ -22,6 +22,9 @@ std::int64_t naive_round_shift(std::int64_t value, std::int64_t shift);
 // `weights`: [out_ch][in_ch][kernel_h][kernel_w]. `in`: [in_h][in_w][in_ch].
 Pixels naive_convolution(const xdnn::Conv& conv, const Pixels& in, const Pixels& weights,
                          const std::vector<xdnn::ChannelConfig>& configs);
+// The same with V2's arithmetic behind the sums (xdnn.md 3.2).
+Pixels naive_prescaled_convolution(const xdnn::Conv& conv, const Pixels& in, const Pixels& weights,
+                                   const std::vector<xdnn::ChannelConfig>& configs);
 // `pool.average` rescales the sum.
 Pixels naive_pool(const xdnn::Pool& pool, const Pixels& in, std::int64_t scale, std::int64_t shift);
 // The in-line pool behind a convolution's result.
