@@ -33,6 +33,9 @@ struct NetworkOptions {
   bool no_host = false;
   xdnn::ScheduleGoal schedule = xdnn::ScheduleGoal::Time;
   std::filesystem::path schedule_file;
+  bool xfdnn_report = false;
+  std::filesystem::path graph;           // .dot or .svg
+  std::filesystem::path save_optimized;  // ONNX, written
   int threads = 0;
 };
 

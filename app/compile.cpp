@@ -2,6 +2,7 @@
 #include "app/commands.h"
 #include "app/network.h"
 #include "app/terminal.h"
+#include "explore/graph_drawing.h"
 #include "explore/schedule_report.h"
 #include "explore/table.h"
 
@@ -34,6 +35,7 @@ int compile(const CompileCommandOptions& options) {
   const Compiled compiled = compile_from(options.network, false, progress.callback());
   progress.clear();
   warn(compiled.warnings);
+  show_views(options.network, compiled, cycles_alone(compiled), "alone");
   print(summary(compiled));
   if (options.dump_schedules) {
     print(

@@ -87,9 +87,22 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
   add_zoo_options(command, options.width, options.resolution, options.seed);
 }
 
+// What compile and run can show beside what they print anyway.
+void add_view_options(CLI::App& command, NetworkOptions& options) {
+  command
+      .add_option_function<std::string>(
+          "--report", [&options](const std::string&) { options.xfdnn_report = true; },
+          "xfdnn: schedule, minimum memory and placement as the xfDNN compiler prints them")
+      ->check(CLI::IsMember({"xfdnn"}));
+  command.add_option("--graph", options.graph, "draw the compiled network: FILE.dot or FILE.svg");
+  command.add_option("--save-optimized", options.save_optimized,
+                     "write the network after all passes as an ONNX file");
+}
+
 void add_run(CLI::App& app, RunOptions& options) {
   CLI::App& command = *app.add_subcommand("run", "compile, simulate, compare with golden, report");
   add_network_options(command, options.network);
+  add_view_options(command, options.network);
   command.get_option("model")->required(false);  // a program alone runs with seeded weights
   command.add_option("--program", options.program,
                      "run somebody else's program, text or JSON, instead of compiling");
@@ -168,6 +181,7 @@ void add_commands(CLI::App& app, Options& options) {
   add_run(app, options.run);
   CLI::App& compile = *app.add_subcommand("compile", "compile and show what the machine would run");
   add_network_options(compile, options.compile.network);
+  add_view_options(compile, options.compile.network);
   compile.add_option("-o,--output", options.compile.network.save_program,
                      "the same as --save-program");
   compile.add_flag("--dump-schedules", options.compile.dump_schedules,

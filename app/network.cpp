@@ -6,9 +6,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "app/graphviz.h"
+#include "app/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/graph_drawing.h"
 #include "explore/machine_file.h"
+#include "explore/xfdnn_report.h"
 
 namespace workbench::app {
 
@@ -50,6 +54,7 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
                   .calibration_limit = options.calibration_limit};
   request.quantizer_table = options.quantizer_json;
   request.dump_passes = options.dump_passes;
+  request.save_optimized = options.save_optimized;
   request.passes = {.with = options.with_passes, .without = options.without_passes};
   request.allow_host = !options.no_host;
   request.schedule.goal = options.schedule;
@@ -61,12 +66,25 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
   return request;
 }
 
+// They show what our compiler did.
+void require_no_views(const NetworkOptions& options) {
+  for (const auto& [option, given] :
+       {std::pair("--report", options.xfdnn_report), std::pair("--graph", !options.graph.empty()),
+        std::pair("--save-optimized", !options.save_optimized.empty())}) {
+    if (given) fail("{}: expected a network to compile, found --program", option);
+  }
+}
+
 }  // namespace
 
 Compiled compile_from(const NetworkOptions& options, bool keep_reference, const Progress& progress,
                       const fs::path& program) {
   require_writable_file(options.save_quantizer);
   require_writable_file(options.save_program);
+  require_writable_file(options.save_optimized);
+  require_writable_file(options.graph);
+  require_drawable(options.graph);
+  if (!program.empty()) require_no_views(options);
   limit_threads(options.threads);
   if (options.model.empty() && program.empty()) {
     fail("expected a model: an ONNX file or zoo:NAME");
@@ -80,6 +98,17 @@ Compiled compile_from(const NetworkOptions& options, bool keep_reference, const 
   }
   if (!options.save_program.empty()) xdnn::save(compiled.program, options.save_program);
   return compiled;
+}
+
+void show_views(const NetworkOptions& options, const Compiled& compiled,
+                const std::vector<Cycles>& layer_cycles, std::string_view counted_as) {
+  if (!options.graph.empty()) {
+    write_drawing(options.graph, dot_drawing(compiled, layer_cycles, counted_as));
+  }
+  if (!options.xfdnn_report) return;
+  const bool natural =
+      options.schedule == xdnn::ScheduleGoal::Natural && options.schedule_file.empty();
+  print(xfdnn_report(compiled, natural ? StepOrder::Model : StepOrder::Program));
 }
 
 void require_writable_file(const fs::path& path) {

@@ -42,6 +42,9 @@ int run(const RunOptions& options) {
   if (options.deterministic) simulated.result.wall.reset();
   write_outputs(options, compiled, simulated);
   warn(simulated.result.warnings);
+  std::vector<Cycles> cycles;
+  for (const LayerReport& layer : simulated.result.report.layers) cycles.push_back(layer.cycles);
+  show_views(options.network, compiled, cycles, "of the run");
   print(text_report(simulated.result, {.colour = colours_wanted(), .every_layer = !options.brief}));
   return passed(simulated.result) ? 0 : 1;
 }

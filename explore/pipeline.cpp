@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "compiler/import/export.h"
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/compile.h"
 #include "compiler/xdnn/fit_limits.h"
@@ -107,6 +108,20 @@ void describe_network(const NetworkNumbers& numbers, ProgramInfo& info) {
   info.network_parameters = numbers.parameters;
 }
 
+// Thresholds that came with a quantized model are no part of a float network: says so.
+void save_optimized(const Graph& passed, const std::filesystem::path& path,
+                    std::vector<std::string>& warnings) {
+  if (path.empty()) return;
+  export_onnx(passed, path);
+  const bool quantized =
+      std::any_of(passed.values.begin(), passed.values.end(),
+                  [](const Value& value) { return value.quantization.has_value(); });
+  if (quantized) {
+    warnings.push_back(fmt::format("{}: has no thresholds, --save-quantizer writes those of '{}'",
+                                   path.string(), passed.name));
+  }
+}
+
 // The integer network. The float ones are left behind here, so that their memory, which is most of
 // what a compilation needs, is there for what follows.
 Graph quantized_network(Graph imported, const CompileRequest& request, RunData data,
@@ -116,10 +131,12 @@ Graph quantized_network(Graph imported, const CompileRequest& request, RunData d
   {
     const Stopwatch stopwatch(compiled.wall.compile_seconds);
     run_passes(passed, float_pipeline(request.passes), request.dump_passes);
-    if (xdnn::fit_limits(passed, compiled.machine, request.passes) &&
+    // Somebody else's program was made for the network as it is.
+    if (request.program.empty() && xdnn::fit_limits(passed, compiled.machine, request.passes) &&
         !request.dump_passes.empty()) {
       write_file(request.dump_passes / "fit_limits.txt", print_graph(passed));
     }
+    save_optimized(passed, request.save_optimized, compiled.warnings);
   }
   tell(progress, "calibrating", 0.1);
   Measured measured;

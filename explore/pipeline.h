@@ -34,6 +34,7 @@ struct CompileRequest {
   DataOptions data;
   std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
   std::filesystem::path dump_passes;      // folder; empty: no dump
+  std::filesystem::path save_optimized;   // ONNX file for the network after the passes; empty: none
   PassSwitches passes;                    // which of known_passes() run
   std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then
                                   // the model gives the weights, or is empty: seeded ones

@@ -1,0 +1,218 @@
+#include "explore/graph_drawing.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "compiler/xdnn/lowered.h"
+#include "explore/table.h"
+#include "isa/xdnn/cost.h"
+
+namespace workbench {
+
+namespace {
+
+// Length of the UTF-8 sequence at the start of `text`; 0: it is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const std::size_t length = byte(0) < 0x80               ? 1
+                             : (byte(0) & 0xE0U) == 0xC0U ? 2
+                             : (byte(0) & 0xF0U) == 0xE0U ? 3
+                             : (byte(0) & 0xF8U) == 0xF0U ? 4
+                                                          : 0;
+  if (length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0U) != 0x80U) return 0;
+  }
+  return length;
+}
+
+// Of each unit, for the boxes: light colours of Graphviz's own names.
+std::string_view colour_of(xdnn::Unit unit) {
+  switch (unit) {
+    case xdnn::Unit::Conv:
+      return "lightskyblue";
+    case xdnn::Unit::Pool:
+      return "palegreen";
+    case xdnn::Unit::Eltwise:
+      return "khaki";
+    case xdnn::Unit::Upsample:
+      return "plum";
+    case xdnn::Unit::Download:
+    case xdnn::Unit::Upload:
+      return "lightgrey";
+  }
+  CHECK(false, "unit {}", static_cast<int>(unit));
+}
+
+bool silent(const Op& op) {
+  return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
+         std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
+}
+
+std::string sides(const Shape& shape) {
+  return fmt::format("{}",
+                     fmt::join(shape.begin() + (shape.size() == 4 ? 1 : 0), shape.end(), "x"));
+}
+
+class Drawing {
+ public:
+  Drawing(const Compiled& compiled, const std::vector<Cycles>& cycles, std::string_view counted_as)
+      : compiled_(compiled), graph_(compiled.quantized), cycles_(cycles), counted_as_(counted_as) {
+    const ProgramInfo& info = compiled.program.info;
+    unit_.resize(info.layers.size(), xdnn::Unit::Download);
+    CHECK(cycles.size() == info.layers.size());
+    for (std::size_t i = info.instruction_layer.size(); i-- > 0;) {
+      unit_[static_cast<std::size_t>(info.instruction_layer[i])] =
+          xdnn::unit_of(compiled.program.steps[i].instruction);
+    }
+    for (std::size_t layer = 0; layer < info.layers.size(); ++layer) {
+      for (const std::string& name : info.layers[layer].merged) layer_of_.emplace(name, layer);
+    }
+    for (const HostStepInfo& step : info.host_steps) reason_.emplace(step.name, step.reason);
+  }
+
+  std::string run() {
+    text_ = fmt::format(
+        "digraph \"{}\" {{\n  label=\"{} on {}\";\n  labelloc=t;\n"
+        "  node [shape=box, style=filled, fontname=\"Helvetica\", fontsize=11];\n",
+        escaped_for_dot(graph_.name), escaped_for_dot(graph_.name),
+        escaped_for_dot(compiled_.machine.name));
+    for (const ValueId id : graph_.inputs) source_[id] = input(graph_.value(id));
+    for (const Node& node : graph_.nodes) visit(node);
+    for (const ValueId id : graph_.outputs) output(id);
+    return std::move(text_) + "}\n";
+  }
+
+ private:
+  // A vertex with these lines in it; its name.
+  std::string vertex(const std::vector<std::string>& lines, std::string_view attributes) {
+    std::string label;
+    for (const std::string& line : lines) {
+      label += label.empty() ? "" : "\\n";
+      label += escaped_for_dot(line);
+    }
+    std::string name = fmt::format("v{}", vertices_++);
+    text_ += fmt::format("  {} [label=\"{}\", {}];\n", name, label, attributes);
+    return name;
+  }
+
+  void edge(const std::string& from, const std::string& to) {
+    if (from == to || !edges_.emplace(from, to).second) return;
+    text_ += fmt::format("  {} -> {};\n", from, to);
+  }
+
+  std::string input(const Value& value) {
+    return vertex({value.name, sides(value.shape)}, "shape=ellipse, fillcolor=white");
+  }
+
+  void output(ValueId id) {
+    const auto from = source_.find(id);
+    if (from == source_.end()) return;
+    const Value& value = graph_.value(id);
+    const std::string to =
+        vertex({value.name, sides(value.shape)}, "shape=ellipse, fillcolor=white, peripheries=2");
+    edge(from->second, to);
+  }
+
+  void visit(const Node& node) {
+    if (silent(node.op)) {
+      const auto from = source_.find(node.inputs[0]);
+      if (from != source_.end()) source_[node.outputs[0]] = from->second;
+      return;
+    }
+    const std::string to = vertex_of(node);
+    for (const ValueId id : node.inputs) {
+      const auto from = source_.find(id);
+      if (from != source_.end()) edge(from->second, to);
+    }
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) source_[id] = to;
+    }
+  }
+
+  std::string vertex_of(const Node& node) {
+    const std::string shape = sides(graph_.value(node.outputs[0]).shape);
+    if (!xdnn::on_accelerator(graph_, node)) {
+      const auto reason = reason_.find(node.name);
+      return vertex({node.name, op_name(node.op), shape,
+                     "host: " + (reason == reason_.end() ? "" : reason->second)},
+                    "style=\"filled,dashed\", fillcolor=mistyrose");
+    }
+    const auto layer = layer_of_.find(node.name);
+    if (layer == layer_of_.end()) {
+      return vertex({node.name, op_name(node.op), shape, "no instruction"},
+                    "shape=ellipse, fillcolor=whitesmoke");
+    }
+    std::string& name = drawn_[layer->second];
+    if (name.empty()) name = layer_vertex(layer->second);
+    return name;
+  }
+
+  std::string layer_vertex(std::size_t index) {
+    const LayerInfo& layer = compiled_.program.info.layers[index];
+    const std::int64_t bytes = layer.memory_words * compiled_.machine.word_bytes();
+    return vertex({layer.name, layer.op, sides(layer.shape),
+                   fmt::format("{}: {} cycles {}", xdnn::to_string(unit_[index]),
+                               thousands(cycles_[index].value), counted_as_),
+                   "AM " + byte_text(bytes)},
+                  fmt::format("fillcolor={}", colour_of(unit_[index])));
+  }
+
+  const Compiled& compiled_;
+  const Graph& graph_;
+  const std::vector<Cycles>& cycles_;
+  std::string_view counted_as_;
+  std::vector<xdnn::Unit> unit_;                 // per layer: of its first instruction
+  std::map<std::string, std::size_t> layer_of_;  // node -> layer
+  std::map<std::string, std::string> reason_;    // node on the host -> why
+  std::map<ValueId, std::string> source_;        // value -> vertex that computes it
+  std::map<std::size_t, std::string> drawn_;     // layer -> its vertex
+  std::set<std::pair<std::string, std::string>> edges_;
+  int vertices_ = 0;
+  std::string text_;
+};
+
+}  // namespace
+
+std::vector<Cycles> cycles_alone(const Compiled& compiled) {
+  const ProgramInfo& info = compiled.program.info;
+  std::vector<Cycles> cycles(info.layers.size());
+  for (std::size_t i = 0; i < compiled.program.steps.size(); ++i) {
+    cycles[static_cast<std::size_t>(info.instruction_layer[i])] +=
+        xdnn::duration(compiled.program.steps[i], compiled.machine);
+  }
+  return cycles;
+}
+
+std::string dot_drawing(const Compiled& compiled, const std::vector<Cycles>& layer_cycles,
+                        std::string_view counted_as) {
+  return Drawing(compiled, layer_cycles, counted_as).run();
+}
+
+std::string escaped_for_dot(std::string_view text) {
+  std::string escaped;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const char c = text[0];
+    if (length > 1) {
+      escaped += text.substr(0, length);
+    } else if (c == '"' || c == '\\') {
+      escaped += {'\\', c};
+    } else if (c == '\n') {
+      escaped += "\\n";
+    } else if (c == '&') {
+      escaped += "&amp;";
+    } else if (length == 0 || static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      escaped += '?';
+    } else {
+      escaped += c;
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return escaped;
+}
+
+}  // namespace workbench

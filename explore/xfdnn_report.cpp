@@ -1,0 +1,264 @@
+#include "explore/xfdnn_report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <set>
+
+#include "compiler/memory/strategies.h"
+#include "compiler/xdnn/minimum_memory.h"
+#include "isa/xdnn/memory.h"
+
+namespace workbench {
+
+namespace {
+
+using xdnn::MemoryTensor;
+using xdnn::MinimumMemory;
+
+constexpr double kListedShare = 0.95;  // of the maximum: xfDNN v1.1 lists steps within 5 %
+constexpr std::size_t kTop = 5;
+constexpr std::uint64_t kSeed = 1;
+
+// The order in which the program computes the nodes: by the first instruction of each.
+std::vector<std::size_t> program_order(const Compiled& compiled) {
+  std::set<std::string> names;
+  for (const Node& node : compiled.quantized.nodes) names.insert(node.name);
+  const ProgramInfo& info = compiled.program.info;
+  xdnn::ScheduleFile file{.path = "the program", .entries = {}};
+  std::set<std::string> done;
+  for (const std::int32_t layer : info.instruction_layer) {
+    for (const std::string& name : info.layers[static_cast<std::size_t>(layer)].merged) {
+      if (!names.contains(name) || !done.insert(name).second) continue;
+      file.entries.push_back({name, static_cast<int>(done.size())});
+    }
+  }
+  return order_nodes(compiled.quantized, file);
+}
+
+class ConsoleReport {
+ public:
+  ConsoleReport(const Compiled& compiled, StepOrder order)
+      : compiled_(compiled), info_(compiled.program.info) {
+    memory_ = minimum_memory(compiled.quantized, compiled.machine,
+                             order == StepOrder::Model ? xdnn::model_order(compiled.quantized)
+                                                       : program_order(compiled));
+    for (const MemoryTensor& tensor : memory_.tensors) tensor_of_.emplace(tensor.value, &tensor);
+    find_steps();
+  }
+
+  std::string run() {
+    banner("BUILDING NETWORK SCHEDULE");
+    schedule();
+    banner("COMPUTING MEMORY REQUIREMENTS");
+    before_allocation();
+    banner("ALLOCATING DYNAMIC MEMORY SCHEDULE");
+    strategies();
+    after_allocation();
+    banner("GENERATING OUTPUT REPORTS");
+    totals();
+    return std::move(text_);
+  }
+
+ private:
+  void line(const std::string& text) { text_ += text + "\n"; }
+  void banner(std::string_view title) {
+    line(std::string(70, '*'));
+    line(fmt::format("* {}", title));
+    line(std::string(70, '*'));
+  }
+  const std::string& step_name(int step) const {
+    return memory_.steps[static_cast<std::size_t>(step)].name;
+  }
+  std::int64_t live(int step) const { return memory_.live_bytes[static_cast<std::size_t>(step)]; }
+
+  // Step of each instruction; moves between AM and DDR belong to what was computed before them.
+  void find_steps() {
+    std::map<std::string, int> step_of;
+    for (std::size_t n = 0; n < memory_.step_of_node.size(); ++n) {
+      if (memory_.step_of_node[n] < 0) continue;
+      step_of[compiled_.quantized.nodes[n].name] = memory_.step_of_node[n];
+    }
+    int step = 0;
+    for (const std::int32_t layer : info_.instruction_layer) {
+      const LayerInfo& row = info_.layers[static_cast<std::size_t>(layer)];
+      const auto found = row.merged.empty() ? step_of.end() : step_of.find(row.merged[0]);
+      if (found != step_of.end()) step = found->second;
+      step_of_instruction_.push_back(step);
+    }
+  }
+
+  void schedule() {
+    line(fmt::format("Schedule: {} steps", memory_.steps.size()));
+    for (std::size_t i = 0; i < memory_.steps.size(); ++i) {
+      line(fmt::format("{} {}{}", i, memory_.steps[i].name,
+                       memory_.steps[i].on_host ? " (on the host)" : ""));
+    }
+  }
+
+  // "res2a_branch2b_blob M[0,458752] Z=458752 F=[14, 15] ..."
+  std::string tensor_line(const std::string& name, std::int64_t begin, std::int64_t bytes,
+                          const MemoryTensor* tensor, const std::vector<int>& moved,
+                          std::string_view placed, int level) const {
+    static const MemoryTensor kUnknown;
+    const MemoryTensor& t = tensor != nullptr ? *tensor : kUnknown;
+    std::string shape = "None";
+    if (t.shape.size() == 4) {
+      shape = fmt::format("SizeType(batches={}, channels={}, height={}, width={})", t.shape[0],
+                          t.shape[1], t.shape[2], t.shape[3]);
+    }
+    return fmt::format("{}_blob M[{},{}] Z={} F=[{}] B=[{}] E=[{}] S=['{}'] [{}] L={} T={}", name,
+                       begin, begin + bytes, bytes, fmt::join(t.readers, ", "),
+                       fmt::join(t.writers, ", "), fmt::join(moved, ", "),
+                       t.replaces ? "replace_layer" : "layer", placed, level, shape);
+  }
+
+  void before_allocation() {
+    const int worst = memory_.worst();
+    line("Minimum Memory __________");
+    for (int step = 0; step < static_cast<int>(memory_.steps.size()); ++step) {
+      if (static_cast<double>(live(step)) < kListedShare * static_cast<double>(live(worst))) {
+        continue;
+      }
+      line(fmt::format("{} ['{}'] size:{}.0 remap:[] data movement:[]", step, step_name(step),
+                       live(step)));
+      for (const MemoryTensor& tensor : memory_.tensors) {
+        if (step < tensor.first || tensor.last < step) continue;
+        line(fmt::format("{}\t{}", step,
+                         tensor_line(tensor.name, 0, tensor.bytes, &tensor, {}, "", -1)));
+      }
+      line("__________");
+    }
+    line(fmt::format("MAX step {} ['{}'] {}.0", worst, step_name(worst), live(worst)));
+    std::vector<int> steps(memory_.steps.size());
+    std::iota(steps.begin(), steps.end(), 0);
+    std::stable_sort(steps.begin(), steps.end(), [&](int a, int b) { return live(a) > live(b); });
+    steps.resize(std::min(steps.size(), kTop));
+    line(fmt::format("TOP {}", steps.size()));
+    for (const int step : steps) {
+      line(fmt::format("{} ['{}'] {}.0", step, step_name(step), live(step)));
+    }
+  }
+
+  // What each published strategy would have made of the program's volumes.
+  void strategies() {
+    const xdnn::Machine& machine = compiled_.machine;
+    Problem problem{.capacity = machine.am_words()};
+    if (machine.am.buffers > 0) problem.bucket = machine.am_words() / machine.am.buffers;
+    for (const xdnn::Volume& v : compiled_.program.memory_map) {
+      problem.buffers.push_back({v.name, v.words, v.first, v.last + 1});
+    }
+    for (const Strategy& strategy : workbench::strategies()) {
+      const auto solution = place_by(strategy.name, problem, kSeed);
+      line(fmt::format(
+          "Trying strategy {}: {}", strategy.name,
+          solution ? fmt::format("fits, extent {}.0", solution->extent * machine.word_bytes())
+                   : "does not fit"));
+    }
+    line(fmt::format("Program placed by our own allocator: extent {}.0 of {}, {} alive at most",
+                     info_.extent_bytes, info_.capacity_bytes, info_.peak_bytes));
+  }
+
+  // The first instruction at which the highest address is in use.
+  std::int32_t highest_instruction() const {
+    const auto& map = compiled_.program.memory_map;
+    const auto end = [](const xdnn::Volume& v) { return v.address + v.words; };
+    const auto top = std::max_element(map.begin(), map.end(), [&](const auto& a, const auto& b) {
+      return std::pair(end(a), -a.first) < std::pair(end(b), -b.first);
+    });
+    return top == map.end() ? -1 : top->first;
+  }
+
+  // Steps at which instructions move a tensor of that name between AM and DDR.
+  std::vector<int> moves_of(const std::string& name) const {
+    std::set<int> steps;
+    for (std::size_t i = 0; i < step_of_instruction_.size(); ++i) {
+      const auto& instruction = compiled_.program.steps[i].instruction;
+      const bool moves = std::holds_alternative<xdnn::Gather>(instruction) ||
+                         std::holds_alternative<xdnn::Scatter>(instruction);
+      const auto row = static_cast<std::size_t>(info_.instruction_layer[i]);
+      if (moves && info_.layers[row].name.starts_with(name + " (")) {
+        steps.insert(step_of_instruction_[i]);
+      }
+    }
+    return {steps.begin(), steps.end()};
+  }
+
+  const MemoryTensor* tensor_named(const std::string& value) const {
+    const auto found = tensor_of_.find(value);
+    return found == tensor_of_.end() ? nullptr : found->second;
+  }
+
+  void after_allocation() {
+    const std::int32_t at = highest_instruction();
+    if (at < 0) return;
+    const std::int64_t word = compiled_.machine.word_bytes();
+    std::vector<const xdnn::Volume*> alive;
+    for (const xdnn::Volume& v : compiled_.program.memory_map) {
+      if (v.first <= at && at <= v.last) alive.push_back(&v);
+    }
+    std::stable_sort(alive.begin(), alive.end(),
+                     [](const auto* a, const auto* b) { return a->address < b->address; });
+    std::int64_t end = 0;
+    for (const auto* v : alive) end = std::max(end, v->address + v->words);
+    const int step = step_of_instruction_[static_cast<std::size_t>(at)];
+    line(fmt::format("Minimum Memory {} ['{}'] {}.0", step, step_name(step), end * word));
+    for (const auto* v : alive) {
+      const std::size_t piece = std::min(v->name.find(" ["), v->name.size());  // pieces.h
+      const MemoryTensor* tensor = tensor_named(v->name.substr(0, piece));
+      line(tensor_line(tensor != nullptr ? tensor->name + v->name.substr(piece) : v->name,
+                       v->address * word, v->words * word, tensor, moves_of(v->name), "'own'", 0));
+    }
+    spilled();
+  }
+
+  // Tensors that live in DDR for a time.
+  void spilled() {
+    for (const xdnn::DdrTensor& stored : compiled_.program.ddr_tensors) {
+      const std::string name = stored.value.substr(0, stored.value.find(" (DDR"));
+      if (name == stored.value) continue;  // the network's own, or the host's
+      const std::int64_t bytes = xdnn::ddr_tensor_bytes(stored.channels, stored.height,
+                                                        stored.width, compiled_.machine.geometry());
+      const MemoryTensor* tensor = tensor_named(name);
+      line(tensor_line(tensor != nullptr ? tensor->name : name, stored.address, bytes, tensor,
+                       moves_of(name), "", 1));
+    }
+  }
+
+  void totals() {
+    std::vector<std::array<std::string, 3>> rows;  // name, operation, reason
+    for (const ValueId id : compiled_.quantized.inputs) {
+      rows.push_back({compiled_.quantized.value(id).name, "Input", "the host writes it"});
+    }
+    for (const HostStepInfo& step : info_.host_steps) {
+      rows.push_back({step.name, step.op, step.reason});
+    }
+    line(fmt::format("Unsupported Layers: {}", rows.size()));
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      line(fmt::format("{} {} ({}): {}", i, rows[i][0], rows[i][1], rows[i][2]));
+    }
+    line(fmt::format("Network Operations Count: {}", info_.network_ops));
+    line(fmt::format("DDR Transfers (bytes): {}", info_.moveops));
+    line("SUCCESS");
+  }
+
+  const Compiled& compiled_;
+  const ProgramInfo& info_;
+  MinimumMemory memory_;
+  std::map<std::string, const MemoryTensor*> tensor_of_;  // by value
+  std::vector<int> step_of_instruction_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string xfdnn_report(const Compiled& compiled, StepOrder order) {
+  return ConsoleReport(compiled, order).run();
+}
+
+}  // namespace workbench
