@@ -84,7 +84,7 @@ struct Machine {
   };
   struct Ddr {
     std::int64_t word_bytes = 64;  // moved per DDR clock at best
-    double efficiency = 0.65;
+    double efficiency = 0.71;
     std::int64_t burst_bytes = 4096;   // unit of arbitration
     std::int64_t latency_cycles = 60;  // report clock, once per stream
     std::int64_t size_bytes = 4294967296;

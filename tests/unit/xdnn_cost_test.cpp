@@ -105,13 +105,13 @@ TEST(XdnnCost, an_upsampling_takes_as_long_as_its_result) {
   EXPECT_EQ(duration({up}, kV3), Cycles{26 * 26 * 2});
 }
 
-TEST(XdnnCost, ddr_moves_12480_bytes_in_350_cycles) {
-  // 64 bytes * 300 MHz * 0.65 = 12480 bytes in 350 report cycles.
+TEST(XdnnCost, ddr_moves_13632_bytes_in_350_cycles) {
+  // 64 bytes * 300 MHz * 0.71 = 13632 bytes in 350 report cycles.
   EXPECT_EQ(ddr_cycles({0}, kV3), Cycles{0});
   EXPECT_EQ(ddr_cycles({1}, kV3), Cycles{1});
-  EXPECT_EQ(ddr_cycles({12480}, kV3), Cycles{350});
-  EXPECT_EQ(ddr_cycles({12480 * 1000}, kV3), Cycles{350000});
-  EXPECT_EQ(ddr_cycles({12481}, kV3), Cycles{351});
+  EXPECT_EQ(ddr_cycles({13632}, kV3), Cycles{350});
+  EXPECT_EQ(ddr_cycles({13632 * 1000}, kV3), Cycles{350000});
+  EXPECT_EQ(ddr_cycles({13633}, kV3), Cycles{351});
 }
 
 TEST(XdnnCost, a_download_takes_the_ddr_latency_and_its_bytes) {
@@ -133,7 +133,7 @@ TEST(XdnnCost, slow_am_words_bound_a_download_from_below) {
 }
 
 double load_cycles(std::int64_t steps) {
-  return static_cast<double>((8 + 96 * steps) * 64) * 350 / 12480;
+  return static_cast<double>((8 + 96 * steps) * 64) * 350 / 13632;
 }
 
 TEST(XdnnCost, passes_overlap_with_the_loads_of_the_next) {

@@ -67,15 +67,15 @@ TEST(XdnnFamilies, slice_0_has_168_dsps_and_172_kilobytes) {
 TEST(XdnnFamilies, summaries_tell_what_is_special) {
   EXPECT_EQ(info(config("v2_28")).summary,
             "28x32 array at 500 MHz, 2 images, peak 1792 MAC/cycle at 500 MHz, 4.00 MB AM, DDR "
-            "19.2 GB/s x 0.65");
+            "19.2 GB/s x 0.71");
   EXPECT_EQ(info(config("math_engine")).summary,
             "1x128 array at 500 MHz, 2 images, peak 256 MAC/cycle at 500 MHz, 8.00 MB AM in 4 "
-            "buffers, DDR 19.2 GB/s x 0.65");
+            "buffers, DDR 19.2 GB/s x 0.71");
   Machine machine = config("darius_32");
   machine.array.rows = 48;
   EXPECT_EQ(info(machine).summary,
             "48x16 array at 700 MHz, peak 3072 MAC/cycle at 350 MHz, 3.00 MB AM, DDR 19.2 GB/s x "
-            "0.65, extrapolated: never built at this width");
+            "0.71, extrapolated: never built at this width");
   EXPECT_TRUE(info(machine).extrapolated);
 }
 
