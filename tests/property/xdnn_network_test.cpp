@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <tuple>
 
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/compile.h"
+#include "compiler/xdnn/fit_limits.h"
 #include "explore/report.h"
 #include "isa/xdnn/schedule.h"
 #include "sim/golden/golden.h"
@@ -33,16 +35,17 @@ struct Case {
   std::vector<Tensor> input;
 };
 
-Case make_case(std::uint64_t seed) {
+Case make_case(std::uint64_t seed, xdnn::Family family = xdnn::Family::V3) {
   std::mt19937_64 random(seed);
   Case c;
   c.imported = random_graph(random, {.split = 0.1});
-  c.machine = random_machine(random);
+  c.machine = random_machine(random, family);
   for (const ValueId id : c.imported.inputs) {
     c.input.push_back(random_input(c.imported.value(id).shape, random));
   }
   Graph graph = c.imported;
   run_passes(graph, float_pipeline());
+  if (random() % 2 == 0) xdnn::fit_limits(graph, c.machine);  // else the host has more to do
   const Thresholds thresholds = calibrate(graph, {c.input}, 8);
   c.quantized = quantize(
       graph, thresholds,
@@ -86,20 +89,32 @@ bool check_case(const Case& c) {
   return true;
 }
 
-class RandomNetworks : public ::testing::TestWithParam<int> {};
+class RandomNetworks : public ::testing::TestWithParam<std::tuple<xdnn::Family, int>> {};
 
 // In slices of 25 so that ctest can run them side by side.
 TEST_P(RandomNetworks, run_bit_exactly_on_random_machines) {
+  const auto [family, slice] = GetParam();
   int ran = 0;
   for (int i = 0; i < kCases / 8; ++i) {
-    const auto seed = static_cast<std::uint64_t>(1000 * (GetParam() + 1) + i);
+    const auto seed = static_cast<std::uint64_t>(1000 * (slice + 1) + i);
     SCOPED_TRACE("seed " + std::to_string(seed));
-    ran += check_case(make_case(seed)) ? 1 : 0;
+    ran += check_case(make_case(seed, family)) ? 1 : 0;
     if (HasFailure()) break;
   }
   EXPECT_GE(ran, kCases / 8 / 2) << "most networks must fit, or the test shows little";
 }
-INSTANTIATE_TEST_SUITE_P(Slices, RandomNetworks, ::testing::Range(0, 8));
+INSTANTIATE_TEST_SUITE_P(V3, RandomNetworks,
+                         ::testing::Combine(::testing::Values(xdnn::Family::V3),
+                                            ::testing::Range(0, 8)));
+INSTANTIATE_TEST_SUITE_P(V2, RandomNetworks,
+                         ::testing::Combine(::testing::Values(xdnn::Family::V2),
+                                            ::testing::Range(0, 8)));
+INSTANTIATE_TEST_SUITE_P(Darius, RandomNetworks,
+                         ::testing::Combine(::testing::Values(xdnn::Family::Darius),
+                                            ::testing::Range(0, 4)));
+INSTANTIATE_TEST_SUITE_P(MathEngine, RandomNetworks,
+                         ::testing::Combine(::testing::Values(xdnn::Family::MathEngine),
+                                            ::testing::Range(0, 4)));
 
 TEST(RandomPrograms, survive_saving_and_loading) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {

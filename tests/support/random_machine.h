@@ -1,4 +1,4 @@
-// Random legal xDNN V3 machines for property tests: other arrays, memories, ports and clocks than
+// Random legal xDNN machines for property tests: other arrays, memories, ports and clocks than
 // any that was built, all within the rules of isa/xdnn/machine.h.
 #pragma once
 
@@ -9,6 +9,6 @@
 namespace workbench {
 
 // About a third have memories so small that some networks do not fit.
-xdnn::Machine random_machine(std::mt19937_64& random);
+xdnn::Machine random_machine(std::mt19937_64& random, xdnn::Family family = xdnn::Family::V3);
 
 }  // namespace workbench
