@@ -86,8 +86,14 @@ std::vector<std::vector<Busy>> busy_by_resource(const ProgramInfo& program,
 // Walks the busy lists of all resources together, from one change to the next.
 class Sweep {
  public:
-  Sweep(std::vector<std::vector<Busy>> busy, std::size_t array, Cycles end)
-      : busy_(std::move(busy)), cursor_(busy_.size()), array_(array), end_(end) {
+  // `background`: resources that work on another image, in throughput mode.
+  Sweep(std::vector<std::vector<Busy>> busy, std::size_t array, std::vector<bool> background,
+        Cycles end)
+      : busy_(std::move(busy)),
+        cursor_(busy_.size()),
+        array_(array),
+        background_(std::move(background)),
+        end_(end) {
     for (const auto& list : busy_) starts_.insert(starts_.end(), list.begin(), list.end());
     std::sort(starts_.begin(), starts_.end(), [](const Busy& a, const Busy& b) {
       return std::tie(a.begin, a.instruction) < std::tie(b.begin, b.instruction);
@@ -128,11 +134,19 @@ class Sweep {
 
   std::pair<std::size_t, Step> explain(Cycles now) const {
     if (const Busy* array = current(array_, now)) return {array->layer, array_step(array->cause)};
+    if (const auto own = explain_by(now, false)) return *own;
+    if (const auto other_image = explain_by(now, true)) return *other_image;
+    return {upcoming_layer(now), Step::Issue};
+  }
+
+  // By the earliest issued instruction that keeps a resource busy: one of the image in the array,
+  // or one in the background.
+  std::optional<std::pair<std::size_t, Step>> explain_by(Cycles now, bool background) const {
     const Busy* first = nullptr;
     bool ddr_stall = false;
     for (std::size_t r = 0; r < busy_.size(); ++r) {
       const Busy* busy = current(r, now);
-      if (busy == nullptr) continue;
+      if (busy == nullptr || background_[r] != background) continue;
       const bool stalled = busy->cause == Cause::DdrStall;
       if (first == nullptr || busy->instruction < first->instruction) {
         first = busy;
@@ -141,8 +155,8 @@ class Sweep {
         ddr_stall = ddr_stall || stalled;
       }
     }
-    if (first != nullptr) return {first->layer, ddr_stall ? Step::DdrStall : Step::OtherEngine};
-    return {upcoming_layer(now), Step::Issue};
+    if (first == nullptr) return std::nullopt;
+    return std::pair{first->layer, ddr_stall ? Step::DdrStall : Step::OtherEngine};
   }
 
   // Layer of the next instruction to start; of the last one when none is left.
@@ -157,6 +171,7 @@ class Sweep {
   std::vector<std::size_t> cursor_;
   std::vector<Busy> starts_;
   std::size_t array_;
+  std::vector<bool> background_;
   Cycles end_;
 };
 
@@ -167,6 +182,14 @@ std::size_t array_index(const Timeline& timeline, const MachineInfo& machine) {
       std::find(timeline.resources.begin(), timeline.resources.end(), machine.array_resource);
   CHECK(found != timeline.resources.end(), "no resource {}", machine.array_resource);
   return static_cast<std::size_t>(found - timeline.resources.begin());
+}
+
+// Those of the array for the first layer, which is an image ahead (sim/xdnn/overlay.cpp names
+// them).
+std::vector<bool> background_resources(const Timeline& timeline) {
+  std::vector<bool> result;
+  for (const std::string& name : timeline.resources) result.push_back(name.starts_with("slice 0 "));
+  return result;
 }
 
 // "64x56x56": channels, rows, columns of [1, C, H, W].
@@ -234,7 +257,8 @@ void finish_layer(LayerReport& layer, const MachineInfo& machine) {
   const auto ideal = static_cast<std::int64_t>(std::llround(macs / machine.peak_macs_per_cycle));
   at(layer.waterfall, Step::Ideal) = std::min(work, Cycles{ideal});
   at(layer.waterfall, Step::EdgeAndPadding) = work - at(layer.waterfall, Step::Ideal);
-  if (layer.cycles.value > 0) {
+  // A layer without work on this array has run on another one: its share says nothing of this one.
+  if (layer.cycles.value > 0 && work.value > 0) {
     layer.mac_per_cycle = macs / static_cast<double>(layer.cycles.value);
   }
   layer.percent_of_peak = 100 * layer.mac_per_cycle / machine.peak_macs_per_cycle;
@@ -326,7 +350,8 @@ Report make_report(const ProgramInfo& program, const Timeline& timeline, const M
   Report report{.machine = machine, .program = program, .layers = empty_layers(program)};
   report.cycles = timeline.end;
   if (timeline.end > Cycles{}) {
-    Sweep sweep(busy_by_resource(program, timeline), array_index(timeline, machine), timeline.end);
+    Sweep sweep(busy_by_resource(program, timeline), array_index(timeline, machine),
+                background_resources(timeline), timeline.end);
     sweep.run([&report](std::size_t layer, Step step, Cycles cycles) {
       report.layers[layer].cycles += cycles;
       at(report.layers[layer].waterfall, step) += cycles;

@@ -42,6 +42,21 @@ TEST(ReportEngines, latency_and_interval_are_different_things_in_throughput_mode
   EXPECT_DOUBLE_EQ(report.images_per_second, 100'000);
 }
 
+TEST(ReportEngines, a_slice_that_is_an_image_ahead_explains_only_what_nothing_else_does) {
+  // conv1 (instruction 1) runs on slice 0 all the time; the pool (2) of the image before from 10 to
+  // 40, and it is the pool for which the main array has nothing to do then.
+  const Timeline timeline{
+      .resources = {"conv", "pool", "slice 0 conv"},
+      .intervals = {interval(0, -1, 0, 50, Cause::Idle), interval(1, -1, 0, 10, Cause::Idle),
+                    interval(1, 2, 10, 40, Cause::Work), interval(1, -1, 40, 50, Cause::Idle),
+                    interval(2, 1, 0, 50, Cause::Work)},
+      .end = {50}};
+  const Report report = make_report(two_layers(), timeline, round_machine());
+  EXPECT_EQ(report.layers[1].cycles, Cycles{30});
+  EXPECT_EQ(report.layers[0].cycles, Cycles{20});
+  EXPECT_EQ(report.layers[0].mac_per_cycle, 0);  // not of this array
+}
+
 TEST(ReportEngines, images_of_one_run_all_count) {
   MachineInfo machine = round_machine();
   machine.images = 2;
