@@ -20,6 +20,12 @@ std::string_view kind_name(Hazard::Kind kind) {
       return "writes what is still being written";
     case Hazard::Kind::LiveOverwrite:
       return "writes over a tensor that is still needed";
+    case Hazard::Kind::Unsynchronized:
+      return "does not wait for an instruction it depends on";
+    case Hazard::Kind::Stray:
+      return "touches memory that no tensor alive has";
+    case Hazard::Kind::Inconsistent:
+      return "does not agree with the volume it writes a part of";
     case Hazard::Kind::Deadlock:
       return "never finishes";
   }

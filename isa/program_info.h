@@ -34,7 +34,7 @@ struct ProgramInfo {
   std::vector<HostStepInfo> host_steps;
   std::int64_t network_macs = 0, network_ops = 0, network_parameters = 0;
   std::int64_t peak_bytes = 0, minimum_bytes = 0, extent_bytes = 0, capacity_bytes = 0;
-  std::int64_t moveops = 0;  // AM-format bytes of gathers and scatters of intermediate tensors
+  std::int64_t moveops = 0;   // AM-format bytes of gathers and scatters of intermediate tensors
   std::int64_t io_bytes = 0;  // the same of the network's input and output
 };
 
@@ -57,7 +57,11 @@ struct Hazard {
     ReadAfterWrite,
     WriteAfterRead,
     WriteAfterWrite,
-    LiveOverwrite,  // writes over a tensor that the memory map says is still needed
+    LiveOverwrite,   // writes over a tensor that the memory map says is still needed
+    Unsynchronized,  // conflicts with an earlier one, and no wait bit or order of a unit since then
+                     // keeps them apart: right at most by luck of timing
+    Stray,         // touches memory that no tensor alive has, nor the instruction for its tiles
+    Inconsistent,  // part of a concat volume that disagrees with the volume, or with another part
     Deadlock
   };
   Kind kind = Kind::UninitializedRead;

@@ -374,6 +374,14 @@ Program emit(Lowered& lowered, const Machine& machine) {
     if (v.first < 0) continue;
     program.memory_map.push_back({v.name, v.address, v.words(machine.geometry()), v.first, v.last});
   }
+  for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
+    const LoweredOp& op = lowered.ops[i];
+    if (!op.source_in_ddr) continue;
+    const auto at = static_cast<std::int32_t>(i);
+    const std::string& layer = lowered.layers[static_cast<std::size_t>(op.layer)].name;
+    program.scratch.push_back({layer + " (input tile 0)", op.buffer_0, op.buffer_words, at, at});
+    program.scratch.push_back({layer + " (input tile 1)", op.buffer_1, op.buffer_words, at, at});
+  }
   program.info.layers = lowered.layers;
   program.host = std::move(lowered.host);
   program.host_steps = lowered.host_steps;

@@ -10,26 +10,6 @@
 
 namespace workbench::xdnn {
 
-namespace {
-
-bool tiled(const Instruction& instruction) { return tail(instruction).tiling; }
-
-// Whether `later` must wait for `earlier` on the same unit. Pool, eltwise, upsample and the DMAs
-// run one command after the other. The conv unit starts streaming the next one while the last
-// results of the one before still drain: what streams in order cannot overtake (WAR, WAW), but it
-// can read too early. Tiles are fetched even before that, so their buffers need the full check.
-bool depends_on_own_unit(const Footprint& earlier, const Footprint& later, Unit unit,
-                         bool later_tiled) {
-  if (unit != Unit::Conv) return false;
-  if (later_tiled) return depends(earlier, later);
-  return std::any_of(earlier.am_writes.begin(), earlier.am_writes.end(), [&](const AmRegion& a) {
-    return std::any_of(later.am_reads.begin(), later.am_reads.end(),
-                       [&](const AmRegion& b) { return overlap(a, b); });
-  });
-}
-
-}  // namespace
-
 void set_wait_bits(Program& program, const Machine& machine) {
   std::vector<Footprint> footprints;
   std::array<std::vector<std::size_t>, kUnits> open;  // per unit: instructions maybe unfinished
@@ -46,19 +26,16 @@ void set_wait_bits(Program& program, const Machine& machine) {
       for (auto& unit : open) unit.clear();  // the host runs when all engines are idle
       ++next_host_step;
     }
-    const Unit own = unit_of(instruction);
     for (int u = 0; u < kUnits; ++u) {
       const Unit unit = static_cast<Unit>(u);
       auto& unfinished = open[static_cast<std::size_t>(u)];
       const bool wait = std::any_of(unfinished.begin(), unfinished.end(), [&](std::size_t earlier) {
-        return unit == own ? depends_on_own_unit(footprints[earlier], footprints[i], unit,
-                                                 tiled(instruction))
-                           : depends(footprints[earlier], footprints[i]);
+        return must_wait(footprints[earlier], unit, footprints[i], instruction);
       });
       set_wait(tail(instruction), unit, wait);
       if (wait) unfinished.clear();
     }
-    open[static_cast<std::size_t>(own)].push_back(i);
+    open[static_cast<std::size_t>(unit_of(instruction))].push_back(i);
   }
 }
 

@@ -198,15 +198,29 @@ bool overlap(const AmRegion& a, const AmRegion& b) {
 
 bool overlap(const DdrRegion& a, const DdrRegion& b) { return a.begin < b.end && b.begin < a.end; }
 
+namespace {
+
+template <typename Region>
+bool any(const std::vector<Region>& left, const std::vector<Region>& right) {
+  return std::any_of(left.begin(), left.end(), [&](const Region& a) {
+    return std::any_of(right.begin(), right.end(), [&](const Region& b) { return overlap(a, b); });
+  });
+}
+
+}  // namespace
+
 bool depends(const Footprint& earlier, const Footprint& later) {
-  const auto any = [](const auto& left, const auto& right) {
-    return std::any_of(left.begin(), left.end(), [&](const auto& a) {
-      return std::any_of(right.begin(), right.end(), [&](const auto& b) { return overlap(a, b); });
-    });
-  };
   return any(earlier.am_writes, later.am_reads) || any(earlier.am_reads, later.am_writes) ||
          any(earlier.am_writes, later.am_writes) || any(earlier.ddr_writes, later.ddr_reads) ||
          any(earlier.ddr_reads, later.ddr_writes) || any(earlier.ddr_writes, later.ddr_writes);
+}
+
+bool must_wait(const Footprint& earlier, Unit unit, const Footprint& touched,
+               const Instruction& later) {
+  if (unit != unit_of(later) || (unit == Unit::Conv && tail(later).tiling)) {
+    return depends(earlier, touched);
+  }
+  return unit == Unit::Conv && any(earlier.am_writes, touched.am_reads);
 }
 
 }  // namespace workbench::xdnn

@@ -47,6 +47,13 @@ bool overlap(const AmRegion& a, const AmRegion& b);
 bool overlap(const DdrRegion& a, const DdrRegion& b);
 // True when `later` must not start before `earlier` has finished.
 bool depends(const Footprint& earlier, const Footprint& later);
+// The same for `earlier` on `unit` and the instruction `later`, whose footprint is `touched`, with
+// what units keep in order by themselves taken into account. Pool, eltwise, upsample and the DMAs
+// run one command after the other. The conv unit starts streaming the next one while the last
+// results of the one before still drain: what streams in order cannot overtake (WAR, WAW), but it
+// can read too early. Tiles are fetched even before that, so their buffers need the full check.
+bool must_wait(const Footprint& earlier, Unit unit, const Footprint& touched,
+               const Instruction& later);
 
 // AM words of one input tile buffer of hardware-assisted tiling (xdnn.md 4.7).
 std::int64_t tile_buffer_words(const Conv& conv, std::int64_t pool_kernel_w,

@@ -69,6 +69,9 @@ struct Program {
   std::vector<DdrTensor> ddr_tensors;  // int8 tensors that live in DDR, disjoint
   std::vector<Probe> probes;           // by `after`, ascending
   std::vector<Volume> memory_map;
+  // Memory an instruction works in: the two tile buffers of hardware-assisted tiling, those of
+  // slice 0 in its own memory.
+  std::vector<Volume> scratch;
   // The part of the quantized graph that the host runs: Quantize at the inputs, Dequantize at the
   // outputs, and every named host step. Its int8 values are DdrTensors; inputs and outputs are the
   // network's.

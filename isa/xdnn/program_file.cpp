@@ -28,6 +28,18 @@ void encode(const Instruction& instruction, file::Instruction& message) {
       instruction);
 }
 
+void encode(const Volume& v, file::Volume& message) {
+  message.set_name(v.name);
+  message.set_address(v.address);
+  message.set_words(v.words);
+  message.set_first(v.first);
+  message.set_last(v.last);
+}
+
+Volume decode(const file::Volume& v) {
+  return {v.name(), v.address(), v.words(), v.first(), v.last()};
+}
+
 Instruction decode(const file::Instruction& message, const std::string& name) {
   std::map<std::string_view, std::int64_t> given;
   for (const file::Field& field : message.fields()) given[field.name()] = field.value();
@@ -199,14 +211,8 @@ std::string save_bytes(const Program& program) {
     to.set_value_channels(p.value_channels);
     to.set_value_height(p.value_height);
   }
-  for (const Volume& v : program.memory_map) {
-    file::Volume& to = *message.add_memory_map();
-    to.set_name(v.name);
-    to.set_address(v.address);
-    to.set_words(v.words);
-    to.set_first(v.first);
-    to.set_last(v.last);
-  }
+  for (const Volume& v : program.memory_map) encode(v, *message.add_memory_map());
+  for (const Volume& v : program.scratch) encode(v, *message.add_scratch());
   workbench::encode(program.host, *message.mutable_host());
   for (const HostStep& step : program.host_steps) {
     file::HostStep& to = *message.add_host_steps();
@@ -257,9 +263,8 @@ Program load_bytes(const std::string& bytes, const std::string& name) {
                               p.value_channels(),
                               p.value_height()});
   }
-  for (const file::Volume& v : message.memory_map()) {
-    program.memory_map.push_back({v.name(), v.address(), v.words(), v.first(), v.last()});
-  }
+  for (const file::Volume& v : message.memory_map()) program.memory_map.push_back(decode(v));
+  for (const file::Volume& v : message.scratch()) program.scratch.push_back(decode(v));
   program.host = workbench::decode(message.host(), name);
   for (const file::HostStep& step : message.host_steps()) {
     program.host_steps.push_back({step.before(), {step.nodes().begin(), step.nodes().end()}});

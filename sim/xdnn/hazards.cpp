@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <cstring>
 
+// HazardMonitor::check_* that compare with the memory map are in memory_map_checks.cpp.
 namespace workbench::xdnn {
 
 HazardMonitor::HazardMonitor(const Program& program, const Machine& machine)
     : program_(program),
       machine_(machine),
       slice0_(machine, 0),
-      am_written_(static_cast<std::size_t>(machine.am_words() * machine.word_bytes()), 0) {
+      am_written_(static_cast<std::size_t>(machine.am_words() * machine.word_bytes()), 0),
+      am_volume_(static_cast<std::size_t>(machine.am_words()), -1),
+      parts_channels_(program.memory_map.size(), 0),
+      races_(races(program, machine)) {
   host_wrote(0, static_cast<std::int64_t>(program.constants.size()));
 }
 
@@ -31,6 +35,17 @@ void HazardMonitor::raise(Hazard::Kind kind, std::int32_t instruction, std::int3
   hazards_.push_back(std::move(hazard));
 }
 
+namespace {
+
+// From one buffer of the memory (MathEngine) into the next: there are no words in between.
+bool leaves_buffer(const AmRegion& r, const Machine& machine) {
+  if (machine.am.buffers == 0 || r.word_begin == r.word_end) return false;
+  const std::int64_t words = machine.am_words() / machine.am.buffers;
+  return r.word_begin / words != (r.word_end - 1) / words;
+}
+
+}  // namespace
+
 bool HazardMonitor::in_range(std::int32_t instruction, const Footprint& f, std::int64_t time) {
   const std::int64_t ddr = program_.ddr_bytes;
   for (const auto* list : {&f.am_reads, &f.am_writes}) {
@@ -38,7 +53,7 @@ bool HazardMonitor::in_range(std::int32_t instruction, const Footprint& f, std::
       const Machine& machine = r.slice == 0 ? slice0_.get() : machine_;
       const bool inside = r.word_begin >= 0 && r.word_begin <= r.word_end &&
                           r.word_end <= machine.am_words() && r.byte_begin >= 0 &&
-                          r.byte_end <= machine.word_bytes();
+                          r.byte_end <= machine.word_bytes() && !leaves_buffer(r, machine);
       if (!inside) {
         raise(Hazard::Kind::OutOfRange, instruction, -1, "AM",
               r.word_begin < 0 ? r.word_begin : r.word_end - 1, time);
@@ -75,24 +90,6 @@ void HazardMonitor::check_written(std::int32_t instruction, const Footprint& f, 
         [&](const DdrRegion& known) { return known.begin <= r.begin && r.end <= known.end; });
     if (!written) {
       raise(Hazard::Kind::UninitializedRead, instruction, -1, "DDR", r.begin, time);
-      return;
-    }
-  }
-}
-
-// A result belongs inside one volume of the memory map; scratch (tile buffers) inside none. What it
-// touches of any other volume alive at that instruction is somebody else's.
-void HazardMonitor::check_live(std::int32_t instruction, const std::vector<AmRegion>& writes,
-                               bool scratch, std::int64_t time) {
-  for (const AmRegion& r : writes) {
-    for (const Volume& v : program_.memory_map) {
-      if (instruction < v.first || instruction > v.last) continue;
-      const std::int64_t end = v.address + v.words;
-      const bool touches = r.word_begin < end && v.address < r.word_end;
-      const bool inside = v.address <= r.word_begin && r.word_end <= end;
-      if (!touches || (inside && !scratch)) continue;
-      raise(Hazard::Kind::LiveOverwrite, instruction, -1, "AM", std::max(r.word_begin, v.address),
-            time);
       return;
     }
   }
@@ -153,12 +150,27 @@ void HazardMonitor::check_flights(const Flight& later, std::int64_t time) {
   }
 }
 
+// What really overlapped has been told already, and better.
+void HazardMonitor::check_races(std::int32_t instruction, std::int64_t time) {
+  const auto first = std::lower_bound(
+      races_.begin(), races_.end(), instruction,
+      [](const Race& race, std::int32_t number) { return race.instruction < number; });
+  for (auto race = first; race != races_.end() && race->instruction == instruction; ++race) {
+    const bool told = std::any_of(hazards_.begin(), hazards_.end(), [&](const Hazard& h) {
+      return h.instruction == instruction && h.other_instruction == race->other;
+    });
+    if (told) continue;
+    raise(Hazard::Kind::Unsynchronized, instruction, race->other, race->space, race->address, time);
+  }
+}
+
 void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
   const Footprint f = footprint(step, machine_);
   // The two buffers are the last regions written (footprint.cpp); they are filled from here on.
   Flight flight{instruction, false, true, {}, {f.am_writes.end() - 2, f.am_writes.end()}, {}, {}};
   check_live(instruction, flight.am_writes, true, time);
+  check_buffers(instruction, flight.am_writes, time);
   check_flights(flight, time);
   flights_.push_back(std::move(flight));
 }
@@ -172,12 +184,16 @@ bool HazardMonitor::begin(std::int32_t instruction, std::int64_t time) {
   const Footprint f = footprint(step, machine_);
   if (!in_range(instruction, f, time)) return false;
   check_written(instruction, f, time);
-  const std::size_t scratch = tail(step.instruction).tiling ? 2 : 0;  // checked by begin_tiles()
-  check_live(instruction,
-             {f.am_writes.begin(), f.am_writes.end() - static_cast<std::ptrdiff_t>(scratch)}, false,
-             time);
+  check_reads(instruction, f, time);
+  // Tile buffers, the last two regions, were checked by begin_tiles().
+  const std::ptrdiff_t scratch = tail(step.instruction).source_in_ddr ? 2 : 0;
+  const std::vector<AmRegion> results(f.am_writes.begin(), f.am_writes.end() - scratch);
+  if (check_live(instruction, results, false, time)) check_results(instruction, results, time);
+  check_concat(instruction, time);
+  check_ddr(instruction, f, time);
   Flight flight{instruction, true, true, f.am_reads, f.am_writes, f.ddr_reads, f.ddr_writes};
   check_flights(flight, time);
+  check_races(instruction, time);
   flights_.push_back(std::move(flight));
   return true;
 }
@@ -193,10 +209,7 @@ void HazardMonitor::end(std::int32_t instruction) {
     if (flight.instruction != instruction) continue;
     for (const AmRegion& r : flight.am_writes) {
       if (r.slice == 0) continue;  // tiles, which nobody but their own instruction reads
-      for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {
-        std::memset(am_written_.data() + word * machine_.word_bytes() + r.byte_begin, 1,
-                    static_cast<std::size_t>(r.byte_end - r.byte_begin));
-      }
+      mark_written(instruction, r);
     }
     for (const DdrRegion& r : flight.ddr_writes) host_wrote(r.begin, r.end);
   }

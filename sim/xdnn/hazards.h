@@ -1,5 +1,6 @@
-// Watches the memories while instructions run: reads of what nobody wrote, addresses outside, and
-// two instructions in flight that get in each other's way. Never looks at values.
+// Watches the memories while instructions run: reads of what nobody wrote, addresses outside, two
+// instructions in flight that get in each other's way, those that would if timing had not kept them
+// apart (races.h), and whatever is not as the program's memory map says. Never looks at values.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include "isa/xdnn/machine.h"
 #include "isa/xdnn/program.h"
 #include "isa/xdnn/slice.h"
+#include "sim/xdnn/races.h"
 
 namespace workbench::xdnn {
 
@@ -42,12 +44,25 @@ class HazardMonitor {
 
   bool in_range(std::int32_t instruction, const Footprint& footprint, std::int64_t time);
   void check_written(std::int32_t instruction, const Footprint& footprint, std::int64_t time);
-  void check_live(std::int32_t instruction, const std::vector<AmRegion>& writes, bool scratch,
+  bool check_live(std::int32_t instruction, const std::vector<AmRegion>& writes, bool scratch,
                   std::int64_t time);
   void check_flights(const Flight& flight, std::int64_t time);
   template <typename Region>
   void check_pair(const Flight& earlier, const Flight& later, const std::vector<Region>& first,
                   const std::vector<Region>& second, Hazard::Kind kind, std::int64_t time);
+  // The memory map, where the program has one: which tensor each word holds. -1: none.
+  std::int32_t volume_of(std::int32_t instruction, const AmRegion& region) const;
+  bool holds(std::int32_t volume, const AmRegion& region) const;
+  void check_reads(std::int32_t instruction, const Footprint& footprint, std::int64_t time);
+  void check_results(std::int32_t instruction, const std::vector<AmRegion>& writes,
+                     std::int64_t time);
+  void check_concat(std::int32_t instruction, std::int64_t time);
+  void check_ddr(std::int32_t instruction, const Footprint& footprint, std::int64_t time);
+  void check_buffers(std::int32_t instruction, const std::vector<AmRegion>& buffers,
+                     std::int64_t time);
+  void mark_written(std::int32_t instruction, const AmRegion& region);
+
+  void check_races(std::int32_t instruction, std::int64_t time);
   void raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other, const char* space,
              std::int64_t address, std::int64_t time);
   const std::string& layer(std::int32_t instruction) const;
@@ -56,8 +71,11 @@ class HazardMonitor {
   const Machine& machine_;
   MachineOfSlice slice0_;
   std::vector<std::uint8_t> am_written_;  // per byte of the AM
-  std::vector<DdrRegion> ddr_written_;    // disjoint, ascending
+  std::vector<std::int32_t> am_volume_;   // per word: whose data it holds, as indexed in the map
+  std::vector<std::int64_t> parts_channels_;  // per volume: concat_channels of its parts, 0: none
+  std::vector<DdrRegion> ddr_written_;
   std::vector<Flight> flights_;
+  std::vector<Race> races_;  // by instruction
   std::vector<Hazard> hazards_;
 };
 

@@ -8,6 +8,7 @@
 #include <systemc>
 
 #include "core/error.h"
+#include "isa/xdnn/well_formed.h"
 #include "sim/common/clock.h"
 #include "sim/common/stack_bounds.h"
 #include "sim/xdnn/conv_unit.h"
@@ -272,6 +273,16 @@ void check_slices(const Program& program, const Machine& machine) {
   }
 }
 
+void check_well_formed(const Program& program, const Machine& machine) {
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    const std::string fault = malformed(program.steps[i], machine);
+    if (fault.empty()) continue;
+    const auto layer = static_cast<std::size_t>(program.info.instruction_layer[i]);
+    fail("{}: instruction {} ('{}'): {}", program.info.network, i, program.info.layers[layer].name,
+         fault);
+  }
+}
+
 // A fresh kernel for each simulation: no module can be built once another has run (platform.md 1).
 class FreshKernel {
  public:
@@ -299,6 +310,7 @@ SimulationResult simulate(const Program& program, const Machine& machine,
   sc_core::sc_report_handler::set_actions("/OSCI/SystemC", sc_core::SC_INFO,
                                           sc_core::SC_DO_NOTHING);
   check_slices(program, machine);
+  check_well_formed(program, machine);
   Card card(program, machine, inputs, options);
   try {
     const sim::StackBounds own_stack;

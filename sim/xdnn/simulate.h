@@ -46,7 +46,8 @@ struct SimulationResult {
 
 // May be called any number of times in a process, never twice at once. `inputs`: float32, one per
 // input of program.host. Values are computed for the first image of engine 0; further images and
-// engines only take time. Throws Error when the program uses a slice 0 that the machine lacks.
+// engines only take time. Throws Error when the program uses a slice 0 that the machine lacks, or
+// an instruction is malformed (well_formed.h).
 // After a hazard that leaves no sensible value (address out of range, deadlock) the run ends and
 // outputs may be missing.
 SimulationResult simulate(const Program& program, const Machine& machine,

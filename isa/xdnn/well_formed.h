@@ -1,0 +1,17 @@
+// What no instruction can say, whatever memory holds: layouts that words of the machine cannot
+// have, parts outside their concat volume, tiles of no size.
+#pragma once
+
+#include <string>
+
+#include "isa/xdnn/machine.h"
+#include "isa/xdnn/program.h"
+
+namespace workbench::xdnn {
+
+// Empty when the instruction is well formed, else the field and what is wrong with it. Costs and
+// footprints of others are not defined. Rules: xdnn.md 1.5 (units x width fill the word, no section
+// is empty) and 2.4 (concat_starting_ch, concat_channels, tile_width, tile_height).
+std::string malformed(const Step& step, const Machine& machine);
+
+}  // namespace workbench::xdnn
