@@ -4,7 +4,7 @@ workbench_test(xdnn_network_test LABEL property SYSTEMC
   LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
             workbench::sim_xdnn workbench::golden workbench::verdict workbench::report)
 workbench_test(xdnn_timing_test LABEL timing SYSTEMC
-  SOURCES timing/xdnn_card_test.cpp timing/xdnn_timeline_test.cpp
+  SOURCES timing/xdnn_card_test.cpp timing/xdnn_timeline_test.cpp timing/xdnn_v2_timeline_test.cpp
   LIBRARIES workbench::sim_xdnn)
 workbench_test(xdnn_card_property_test LABEL property SYSTEMC
   SOURCES property/xdnn_card_test.cpp support/random_machine.cpp
