@@ -1,14 +1,44 @@
-// workbench ops: the importer's own table.
+// workbench ops: the importer's own table, and which unit of each family runs an operator.
+#include <string>
+#include <vector>
+
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "compiler/import/import.h"
+#include "compiler/xdnn/op_units.h"
+#include "explore/machine_file.h"
 #include "explore/table.h"
 
 namespace workbench::app {
 
+namespace {
+
+// One shipped machine of each family.
+struct FamilyColumn {
+  const char* title;
+  const char* machine;
+};
+constexpr FamilyColumn kFamilies[] = {
+    {"V2", "v2_28"}, {"V3", "v3_96"}, {"Darius", "darius_64"}, {"MathEngine", "math_engine"}};
+
+}  // namespace
+
 int ops() {
-  Table table{.columns = {{"ONNX operator", false}, {"notes", false, 100}}};
-  for (const SupportedOp& op : importable_ops()) table.rows.push_back({op.name, op.note});
+  std::vector<xdnn::Machine> machines;
+  Table table{.columns = {{"ONNX operator", false}}};
+  for (const FamilyColumn& family : kFamilies) {
+    machines.push_back(xdnn::load_machine(find_machine_file(family.machine)));
+    table.columns.push_back({family.title, false});
+  }
+  table.columns.push_back({"notes", false, 100});
+  for (const SupportedOp& op : importable_ops()) {
+    std::vector<std::string> row = {op.name};
+    for (const xdnn::Machine& machine : machines) {
+      row.push_back(xdnn::where_it_runs(op.name, machine));
+    }
+    row.push_back(op.note);
+    table.rows.push_back(std::move(row));
+  }
   for (const std::string& line : lines(table)) print(line + "\n");
   return 0;
 }

@@ -77,7 +77,8 @@ class ConsoleReport {
   }
   std::int64_t live(int step) const { return memory_.live_bytes[static_cast<std::size_t>(step)]; }
 
-  // Step of each instruction; moves between AM and DDR belong to what was computed before them.
+  // Step of each instruction; a Gather belongs to what is computed behind it, a Scatter to what was
+  // computed before it.
   void find_steps() {
     std::map<std::string, int> step_of;
     for (std::size_t n = 0; n < memory_.step_of_node.size(); ++n) {
@@ -85,10 +86,18 @@ class ConsoleReport {
       step_of[compiled_.quantized.nodes[n].name] = memory_.step_of_node[n];
     }
     int step = 0;
-    for (const std::int32_t layer : info_.instruction_layer) {
-      const LayerInfo& row = info_.layers[static_cast<std::size_t>(layer)];
-      const auto found = row.merged.empty() ? step_of.end() : step_of.find(row.merged[0]);
-      if (found != step_of.end()) step = found->second;
+    std::vector<std::size_t> gathers;
+    for (std::size_t i = 0; i < info_.instruction_layer.size(); ++i) {
+      const auto layer = static_cast<std::size_t>(info_.instruction_layer[i]);
+      const std::vector<std::string>& nodes = info_.layers[layer].merged;
+      const auto found = nodes.empty() ? step_of.end() : step_of.find(nodes[0]);
+      if (found != step_of.end()) {
+        step = found->second;
+        for (const std::size_t gather : gathers) step_of_instruction_[gather] = step;
+        gathers.clear();
+      } else if (std::holds_alternative<xdnn::Gather>(compiled_.program.steps[i].instruction)) {
+        gathers.push_back(i);
+      }
       step_of_instruction_.push_back(step);
     }
   }

@@ -12,3 +12,9 @@ endforeach()
 workbench_test(app_unit_test LABEL unit
   SOURCES unit/inputs_test.cpp
   LIBRARIES workbench::inputs)
+workbench_test(drawing_test LABEL unit SYSTEMC
+  SOURCES unit/drawing_test.cpp
+  LIBRARIES workbench::pipeline xdnn_test_programs)
+workbench_test(optimized_export_test LABEL property
+  SOURCES property/optimized_export_test.cpp
+  LIBRARIES workbench::import workbench::passes workbench_random_graph passes_test_support)

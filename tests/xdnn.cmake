@@ -22,13 +22,18 @@ workbench_test(xdnn_isa_test LABEL unit
 workbench_test(xdnn_isa_property_test LABEL property
   SOURCES property/int8_matrix_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
           property/xdnn_lines_test.cpp
-          property/xdnn_lines_test.cpp
           property/xdnn_semantics_test.cpp
   LIBRARIES xdnn_test_support)
 
 workbench_test(xdnn_compiler_test LABEL unit
   SOURCES unit/xdnn_compile_test.cpp unit/xdnn_support_test.cpp unit/xdnn_waits_test.cpp
   LIBRARIES xdnn_test_programs)
+workbench_test(minimum_memory_test LABEL unit
+  SOURCES unit/minimum_memory_test.cpp
+  LIBRARIES xdnn_test_programs)
+workbench_test(minimum_memory_property_test LABEL property
+  SOURCES property/minimum_memory_test.cpp
+  LIBRARIES xdnn_test_programs workbench_random_graph)
 workbench_test(xdnn_program_file_test LABEL unit
   SOURCES unit/xdnn_program_file_test.cpp
   LIBRARIES xdnn_test_programs)

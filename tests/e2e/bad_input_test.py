@@ -1,4 +1,5 @@
 """Whatever the user gets wrong: one line on stderr that says where, exit 2, no file left behind."""
+import os
 import unittest
 
 from support import ROOT, WorkbenchTest
@@ -88,6 +89,60 @@ class BadInput(WorkbenchTest):
             self.refused(*RUN, "zoo:tiny_cnn", flag, "no/such/folder/file",
                          says="no/such/folder/file: cannot write")
         self.refused("workload", "tiny_cnn", "-o", "no/file.onnx", says="no/file.onnx")
+
+    def test_views_that_cannot_be_shown_are_refused_before_the_work(self):
+        self.refused(*RUN, "zoo:tiny_cnn", "--report", "html", says=["--report", "xfdnn"])
+        self.refused(*RUN, "zoo:tiny_cnn", "--graph", "g.png", says=["--graph", ".svg", "g.png"])
+        for flag, name in [("--graph", "g.dot"), ("--save-optimized", "o.onnx")]:
+            self.refused(*RUN, "zoo:tiny_cnn", flag, f"no/such/folder/{name}",
+                         says=f"no/such/folder/{name}: cannot write")
+
+    def test_svg_without_graphviz_says_what_to_install(self):
+        done = self.workbench(*RUN, "zoo:tiny_cnn", "--graph", "g.svg",
+                              environment={**os.environ, "PATH": str(self.folder)})
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn("graphviz", done.stderr)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_dot_that_fails_leaves_no_file(self):
+        tools = self.folder / "tools"
+        tools.mkdir()
+        (tools / "dot").write_text("#!/bin/sh\necho no fonts >&2\nexit 3\n")
+        (tools / "dot").chmod(0o755)
+        done = self.workbench(*RUN, "zoo:tiny_cnn", "--graph", "g.svg",
+                              environment={**os.environ, "PATH": str(tools)})
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("no fonts", done.stderr)
+        self.assertFalse((self.folder / "g.svg").exists())
+
+    def problem(self, text, *options, capacity="100", says):
+        (self.folder / "p.csv").write_text(text)
+        self.refused("allocate", "p.csv", "--capacity", capacity, *options, says=says)
+
+    def test_broken_allocation_problems_are_shown_with_their_line(self):
+        head = "id,lower,upper,size\n"
+        self.problem("", says=["p.csv", "id, lower, upper, size"])
+        self.problem("id,lower,size\n", says=["p.csv:1", "upper"])
+        self.problem(head.replace("size", "bytes"), says=["p.csv:1", "bytes"])
+        self.problem("id,id,lower,upper,size\n", says=["p.csv:1", "twice"])
+        self.problem(head + "a,0,1\n", says=["p.csv:2", "4 values"])
+        self.problem(head + "a,0,1,1\nb,3,3,1\n", says=["p.csv:3", "lower < upper"])
+        for value in ["-1", "0", "x", "1.5", "", "1e3", "99999999999999999999"]:
+            self.problem(head + f"a,0,1,{value}\n", says=["p.csv:2", "size"])
+        self.problem(head + "a,-1,1,1\n", says=["p.csv:2", "lower"])
+        self.refused("allocate", "absent.csv", "--capacity", "1", says="absent.csv")
+
+    def test_broken_allocation_options_are_refused(self):
+        text = "id,lower,upper,size\na,0,1,1\n"
+        for value in ["", "x", "-5", "4G", "1.5M", "99999999999999999999"]:
+            self.problem(text, capacity=value, says="--capacity")
+        self.problem(text, "--bucket", "x", says="--bucket")
+        self.problem(text, "--strategy", "magic", says="magic")
+        self.problem(text, "--strategy", "top", "--minimize", says="--minimize")
+        self.problem(text, "--nodes", "0", says="--nodes")
+        (self.folder / "p.csv").write_text(text)
+        self.refused("allocate", "p.csv", says="--capacity")
 
     def test_a_full_device_is_reported(self):
         self.refused(*RUN, "zoo:tiny_cnn", "--json", "/dev/full", says="/dev/full: cannot write")

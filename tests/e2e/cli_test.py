@@ -1,7 +1,11 @@
 """Every subcommand on small networks, and what it writes."""
+import csv
 import json
 import os
+import re
+import shutil
 import unittest
+import xml.etree.ElementTree
 
 from support import ROOT, WorkbenchTest
 
@@ -84,10 +88,144 @@ class Cli(WorkbenchTest):
         self.succeed(*RUN, "zoo:tiny_mobile", "--dump-passes", "passes")
         self.assertTrue(any((self.folder / "passes").iterdir()))
 
-    def test_ops_lists_what_can_be_imported(self):
-        ops = self.succeed("ops").stdout
-        for name in ["Conv", "MaxPool", "QuantizeLinear"]:
-            self.assertIn(name, ops)
+    def test_ops_lists_what_can_be_imported_and_which_unit_runs_it(self):
+        lines = self.succeed("ops").stdout.splitlines()
+        self.assertEqual(lines[0].split()[2:6], ["V2", "V3", "Darius", "MathEngine"])
+        units = {line.split()[0]: line.split()[1:5] for line in lines[1:]}
+        self.assertEqual(units["Conv"], ["array"] * 4)
+        self.assertEqual(units["MaxPool"], ["pool"] * 4)
+        self.assertEqual(units["Concat"], ["address"] * 4)
+        self.assertEqual(units["QuantizeLinear"], ["folded"] * 4)
+        self.assertEqual(units["Softmax"], ["host"] * 4)
+        # Only V3 has a PReLU behind the array (xdnn.md 1.8).
+        self.assertEqual(units["PRelu"][1], "merged")
+        self.assertNotEqual(units["PRelu"][0], "merged")
+
+    def test_the_xfdnn_report_has_the_published_minimum_memory(self):
+        """xdnn.md 4.6; the layout is what scripts for the notebook's output look for."""
+        for network, machine, megabytes, layer, asked in [
+                ("googlenet_v1", "v2_56", 5, "inception_3b/pool", 3325952),
+                ("resnet50", "v2_28", 3, "res2a_branch2c", 4128768)]:
+            text = self.succeed("compile", "--hw", machine, "--memory", megabytes, "--schedule",
+                                "natural", "--report", "xfdnn", f"zoo:{network}").stdout
+            found = re.findall(r"(\d+) \['(\S+)'\] size:(\d+)\.0 remap:\[\] data movement:\[\]",
+                               text)
+            self.assertIn((layer, str(asked)), [entry[1:] for entry in found])
+            self.assertEqual(max(int(entry[2]) for entry in found), asked)
+            # The tensor lines of a step add up to its figure.
+            for step, _, size in found:
+                parts = re.findall(rf"^{step}\t\S+_blob M\[0,\d+\] Z=(\d+) F=", text, re.M)
+                self.assertEqual(sum(map(int, parts)), int(size), step)
+            self.assertIn("Unsupported Layers: 3", text)
+
+    def test_the_xfdnn_report_is_the_program_that_runs(self):
+        done = self.succeed(*RUN, "zoo:tiny_inception", "--report", "xfdnn", "--json", "r.json")
+        report = json.loads((self.folder / "r.json").read_text())
+        figure = lambda pattern: int(re.search(pattern, done.stdout).group(1))
+        self.assertEqual(figure(r"Network Operations Count: (\d+)"), report["network"]["ops"])
+        self.assertEqual(figure(r"DDR Transfers \(bytes\): (\d+)"), report["totals"]["moveops"])
+        self.assertEqual(figure(r"allocator: extent (\d+)"), report["memory"]["extent_bytes"])
+        self.assertEqual(figure(r"Unsupported Layers: (\d+)"), 1 + len(report["host_steps"]))
+        steps = re.findall(r"^(\d+) (\S+)", done.stdout.split("MEMORY REQUIREMENTS")[0], re.M)
+        self.assertEqual([int(step) for step, _ in steps], list(range(len(steps))))
+        names = {name for _, name in steps}
+        for layer in report["layers"]:
+            for node in layer["nodes"]:
+                self.assertIn(node, names)
+        self.assertIn("bit-exact", done.stdout)
+
+    def test_a_spilled_tensor_is_in_the_xfdnn_report(self):
+        done = self.succeed("compile", "--hw", "v2_28", "--memory", "0.1", "--report", "xfdnn",
+                            "zoo:tiny_residual")
+        moved = int(re.search(r"DDR Transfers \(bytes\): (\d+)", done.stdout).group(1))
+        self.assertGreater(moved, 0)
+        spilled = re.findall(r"^\S+_blob .* E=\[(.*?)\] .* L=1 ", done.stdout, re.M)
+        self.assertTrue(any(spilled), done.stdout)
+
+    def test_the_graph_is_drawn(self):
+        self.succeed("compile", "--hw", "v3_96", "zoo:tiny_residual", "--graph", "g.dot")
+        dot = (self.folder / "g.dot").read_text()
+        self.assertTrue(dot.startswith('digraph "tiny_residual" {'))
+        self.assertIn("cycles alone", dot)
+        self.succeed(*RUN, "zoo:tiny_residual", "--graph", "g.dot", "--json", "r.json")
+        dot = (self.folder / "g.dot").read_text()
+        for layer in json.loads((self.folder / "r.json").read_text())["layers"]:
+            if layer["nodes"]:
+                self.assertIn(f'label="{layer["name"]}\\n', dot)
+                self.assertIn(f'{layer["cycles"]:,} cycles of the run', dot)
+        self.assertIn("host: ", dot)
+
+    def test_the_graph_is_drawn_as_svg(self):
+        if shutil.which("dot") is None:
+            self.skipTest("Graphviz is not installed")
+        self.succeed("compile", "--hw", "v3_96", "zoo:tiny_inception", "--graph", "g.svg")
+        root = xml.etree.ElementTree.parse(self.folder / "g.svg").getroot()
+        self.assertTrue(root.tag.endswith("svg"))
+        self.assertIn("inception_a", "".join(root.itertext()))
+
+    def test_the_optimized_network_computes_the_same(self):
+        self.succeed("workload", "tiny_mobile", "-o", "tiny.onnx")
+        self.succeed(*RUN, "tiny.onnx", "--save-optimized", "optimized.onnx", "--dump-tensors",
+                     "a", "--json", "a.json")
+        self.succeed(*RUN, "optimized.onnx", "--input", "a/data.npy", "--dump-tensors", "b",
+                     "--json", "b.json")
+        before, after = (json.loads((self.folder / f"{name}.json").read_text())
+                         for name in ["a", "b"])
+        self.assertEqual([layer["op"] for layer in before["layers"]],
+                         [layer["op"] for layer in after["layers"]])
+        self.assertEqual(before["totals"]["cycles"], after["totals"]["cycles"])
+
+    def allocation(self, rows, *options):
+        (self.folder / "problem.csv").write_text("id,lower,upper,size\n" + "".join(
+            f"b{i},{lower},{upper},{size}\n" for i, (lower, upper, size) in enumerate(rows)))
+        return self.workbench("allocate", "problem.csv", *options)
+
+    def assert_placed(self, rows, capacity, text):
+        placed = list(csv.DictReader(text.splitlines()))
+        self.assertEqual([(int(p["lower"]), int(p["upper"]), int(p["size"])) for p in placed], rows)
+        places = [(*row, int(p["offset"])) for row, p in zip(rows, placed)]
+        for i, (lower, upper, size, offset) in enumerate(places):
+            self.assertGreaterEqual(offset, 0)
+            self.assertLessEqual(offset + size, capacity)
+            for other in places[:i]:
+                if lower < other[1] and other[0] < upper:
+                    self.assertTrue(offset + size <= other[3] or other[3] + other[2] <= offset)
+
+    def test_allocate_prints_a_legal_placement(self):
+        # Demand is 10 at every time; big-first strategies need more.
+        rows = [(0, 2, 4), (0, 4, 6), (2, 6, 4), (4, 6, 6), (6, 8, 10)]
+        done = self.allocation(rows, "--capacity", 10)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_placed(rows, 10, done.stdout)
+        self.assertIn("optimal", done.stderr)
+
+    def test_allocate_writes_a_file_and_knows_units_and_strategies(self):
+        rows = [(0, 2, 1000), (1, 3, 3000), (2, 4, 1000)]
+        for strategy in ["exact", "all", "bysize", "tops", "bottles", "shuffle", "flip"]:
+            done = self.allocation(rows, "--capacity", "8k", "--strategy", strategy, "-o", "out.csv")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout, "")
+            self.assert_placed(rows, 8192, (self.folder / "out.csv").read_text())
+
+    def test_allocate_minimizes(self):
+        rows = [(0, 2, 4), (0, 4, 6), (2, 6, 4), (4, 6, 6), (6, 8, 10)]
+        done = self.allocation(rows, "--capacity", 100, "--minimize")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_placed(rows, 10, done.stdout)
+
+    def test_allocate_says_when_there_is_no_placement(self):
+        done = self.allocation([(0, 2, 6), (1, 3, 6)], "--capacity", 11)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout, "")
+        self.assertIn("no placement exists", done.stderr)
+
+    def test_allocate_keeps_buffers_within_buckets(self):
+        done = self.allocation([(0, 2, 3), (0, 2, 3)], "--capacity", 8, "--bucket", 4)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        offsets = {int(row["offset"]) for row in csv.DictReader(done.stdout.splitlines())}
+        self.assertEqual(offsets, {0, 4})
+        done = self.allocation([(0, 2, 5)], "--capacity", 8, "--bucket", 4)
+        self.assertEqual(done.returncode, 1, done.stderr)
 
     def test_machines_are_found_by_path_and_by_name(self):
         self.succeed("compile", "--hw", ROOT / "configs" / "v3_96.yaml", "zoo:tiny_cnn")
