@@ -138,6 +138,42 @@ TEST(XdnnCompile, a_slice_of_channels_is_a_view) {
   }
 }
 
+TEST(XdnnCompile, v2_counts_bytes_and_any_channel_has_an_address) {
+  // xdnn.md 1.4: a row of 40 pixels is ceil(40 / 28) = 2 lines of 64 bytes, so a channel of 8 rows
+  // is 1024 bytes; the volume of 7 + 4 channels is one of 12.
+  const xdnn::Machine machine = xdnn::load_machine("configs/v2_28.yaml");
+  GraphBuilder b;
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 40}), 16, square_window(3, 1, 1));
+  const ValueId left = b.conv("left", x, 7, square_window(1));
+  const ValueId right = b.relu("right", b.add("p", MaxPool{.window = square_window(3, 1, 1)},
+                                              {b.conv("r", x, 4, square_window(1))}));
+  b.output(b.conv("after", b.add("join", Concat{}, {left, right}), 8, square_window(1)));
+  const xdnn::Program program = compiled_for(b.graph(), machine);
+  const auto at = [&](const std::string& layer) {
+    return program.steps[instruction_of_layer(program, layer)];
+  };
+  const auto first = std::get<xdnn::Conv>(at("left").instruction);
+  const auto reader = std::get<xdnn::Conv>(at("after").instruction);
+  const auto relu = std::get<xdnn::Eltwise>(at("right").instruction);
+  EXPECT_EQ(relu.outaddr, first.outaddr + 7 * 1024);
+  EXPECT_EQ(reader.inaddr, first.outaddr);
+  EXPECT_EQ(relu.inaddr_a, relu.inaddr_b) << "a lone ReLU is half of x + x";
+  EXPECT_TRUE(relu.relu);
+  EXPECT_EQ(at("right").rescale, (xdnn::Rescale{128, 8}));
+  for (const xdnn::Volume& volume : program.memory_map) {
+    if (volume.name != "join") continue;
+    EXPECT_EQ(volume.words, 12 * 8 * 2);
+  }
+  EXPECT_TRUE(std::holds_alternative<xdnn::Gather>(program.steps[0].instruction));
+  for (const xdnn::Step& step : program.steps) {
+    xdnn::Tail waiting;  // all wait bits, and nothing else that V2 has no field for
+    for (int u = 0; u < xdnn::kUnits; ++u) set_wait(waiting, static_cast<xdnn::Unit>(u), true);
+    xdnn::Conv bare, same;
+    bare.tail = waiting, same.tail = tail(step.instruction);
+    EXPECT_TRUE(xdnn::Instruction(bare) == xdnn::Instruction(same)) << opcode(step.instruction);
+  }
+}
+
 TEST(XdnnCompile, the_sum_overwrites_an_operand_that_dies) {
   GraphBuilder b;
   const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 16, square_window(3, 1, 1));
