@@ -53,6 +53,9 @@ workbench_test(disassembly_test LABEL golden
 workbench_test(sim_common_test LABEL unit SYSTEMC
   SOURCES unit/xdnn_arbiter_test.cpp unit/xdnn_recorder_test.cpp
   LIBRARIES workbench::sim_common)
+workbench_test(xdnn_replay_test LABEL unit SYSTEMC
+  SOURCES unit/xdnn_replay_test.cpp
+  LIBRARIES xdnn_test_programs workbench::sim_xdnn workbench::golden workbench::verdict)
 workbench_test(xdnn_simulate_test LABEL unit SYSTEMC
   SOURCES unit/xdnn_hazard_test.cpp unit/xdnn_simulate_test.cpp unit/xdnn_throughput_test.cpp
   LIBRARIES xdnn_test_programs workbench::sim_xdnn workbench::golden workbench::verdict)

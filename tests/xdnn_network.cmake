@@ -14,3 +14,7 @@ workbench_test(xdnn_tight_test LABEL property SYSTEMC
   SOURCES property/xdnn_tight_test.cpp support/random_machine.cpp
   LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
             workbench::sim_xdnn workbench::golden workbench::verdict)
+# Programs that the vendor shipped, on our machines.
+workbench_test(xdnn_replay_e2e_test LABEL e2e SYSTEMC
+  SOURCES e2e/xdnn_replay_test.cpp
+  LIBRARIES workbench::pipeline)

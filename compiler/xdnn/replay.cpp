@@ -8,24 +8,14 @@
 #include "compiler/xdnn/moveops.h"
 #include "compiler/xdnn/replay_match.h"
 #include "compiler/xdnn/replay_parts.h"
+#include "compiler/xdnn/replay_values.h"
 #include "core/error.h"
 #include "isa/xdnn/assembly.h"
-#include "isa/xdnn/crossbar.h"
 #include "isa/xdnn/footprint.h"
 
 namespace workbench::xdnn {
 
 namespace {
-
-// A value in the activation memory.
-struct Held {
-  std::int64_t word = 0;  // AM word of its first channel
-  ChannelLayout layout;
-  std::int64_t start = 0;  // channel of the first word that it begins with
-  std::size_t volume = 0;
-  std::vector<std::int32_t> writers;
-  std::int64_t channels_written = 0;
-};
 
 class Replaying {
  public:
@@ -34,7 +24,8 @@ class Replaying {
         graph_(graph),
         machine_(machine),
         geometry_(machine.geometry()),
-        layers_(graph) {}
+        layers_(graph),
+        values_(listing, graph, machine, result_.program, result_.notes) {}
 
   Replay run() {
     if (is_v2(listing_.dialect) != (machine_.family() == Family::V2)) {
@@ -45,16 +36,10 @@ class Replaying {
       if (!entry.opcode.empty() && active(entry)) step(entry);
     }
     check_complete();
-    add_probes();
+    values_.add_probes();
     add_replay_host(graph_, program_);
     place_replay_tensors(graph_, machine_, filters_, ddr_uses_, program_);
     describe();
-    if (taken_starts_ > 0) {
-      note(
-          fmt::format("{} concat parts do not say at which channel they begin: taken from the "
-                      "network",
-                      taken_starts_));
-    }
     return std::move(result_);
   }
 
@@ -62,114 +47,18 @@ class Replaying {
   const Node& node(std::size_t n) const { return graph_.nodes[n]; }
   const Shape& shape(ValueId id) const { return graph_.value(id).shape; }
   std::int32_t now() const { return static_cast<std::int32_t>(program_.steps.size()); }
-  void note(std::string text) { result_.notes.push_back(std::move(text)); }
-
-  [[noreturn]] static void refuse(const Entry& entry, const std::string& what) {
-    fail("{}: {} '{}': {}", entry.where, entry.opcode, name_of(entry), what);
-  }
-  static void agree(const Entry& entry, const char* field, std::int64_t network,
-                    std::int64_t found) {
-    if (network == found) return;
-    refuse(entry, fmt::format("field {}: the network has {}, found {}", field, network, found));
-  }
 
   void step(const Entry& entry) {
     Instruction instruction = instruction_from(entry);
     Tail& t = tail(instruction);
+    for (ChannelLayout* layout : {&t.source, &t.destination, &t.concat_volume}) {
+      // The vendor's tools leave a unit width behind where there are no copies.
+      if (!layout->replicated()) layout->repl_units = layout->repl_width = 0;
+    }
     if (is_v2(listing_.dialect)) t.slice = 1;  // V2 has but one, and numbers it 0 or not at all
     if (t.slice != 1) refuse(entry, fmt::format("field slice: expected 1, found {}", t.slice));
     if (t.destination_in_ddr) refuse(entry, "a result that streams to DDR is not replayed");
     std::visit([&](auto& op) { accept(entry, op); }, instruction);
-  }
-
-  // --- operands and results -------------------------------------------------------------------
-
-  std::int64_t word_of(const Entry& entry, std::int64_t address) const {
-    if (address % machine_.word_addresses() != 0) {
-      refuse(entry, fmt::format("address {:#x} begins no word of {} bytes", address,
-                                machine_.word_bytes()));
-    }
-    return address / machine_.word_addresses();
-  }
-
-  void reads(const Entry& entry, ValueId value, std::int64_t address, const ChannelLayout& layout) {
-    const auto held = held_.find(value);
-    const std::string& name = graph_.value(value).name;
-    if (held == held_.end()) {
-      refuse(entry, fmt::format("reads '{}', which nothing before it computes", name));
-    }
-    Volume& volume = program_.memory_map[held->second.volume];
-    volume.last = std::max(volume.last, now());
-    const bool same_layout =
-        geometry_.width_aligned() || (layout.full == held->second.layout.full &&
-                                      layout.repl_sections == held->second.layout.repl_sections);
-    const std::int64_t word = word_of(entry, address);
-    if (word != held->second.word || !same_layout) {
-      note(fmt::format(
-          "{} '{}' reads {:#x} with {}+{} sections, the network's operand '{}' lies at "
-          "word {:#x} with {}+{}",
-          entry.opcode, name_of(entry), address, layout.full, layout.repl_sections, name,
-          held->second.word, held->second.layout.full, held->second.layout.repl_sections));
-    }
-  }
-
-  std::size_t new_volume(ValueId value, std::int64_t word, const ChannelLayout& layout) {
-    const Shape& s = shape(value);
-    program_.memory_map.push_back(
-        {graph_.value(value).name, word, geometry_.words(s[1], s[2], s[3], layout), now(), now()});
-    return program_.memory_map.size() - 1;
-  }
-
-  // The instruction's result is `target`; sets its concat fields.
-  void writes(const Entry& entry, const ReplayTarget& target, std::int64_t address,
-              std::int64_t channels, Tail& t) {
-    const std::int64_t word = word_of(entry, address);
-    const Shape& s = shape(target.whole);
-    if (!target.part) {
-      const bool again = held_.contains(target.whole);
-      if (again) refuse(entry, "computes a value twice: row pieces are not replayed");
-      held_[target.whole] = {
-          word, t.destination, 0, new_volume(target.whole, word, t.destination), {now()}, channels};
-      return;
-    }
-    set_concat(entry, target, t);
-    const ChannelLayout plain = plain_layout(s[1], geometry_);
-    const std::int64_t base = word - geometry_.word_of_channel(target.start, s[2], s[3]);
-    auto whole = held_.find(target.whole);
-    if (whole == held_.end()) {
-      const std::size_t volume = new_volume(target.whole, base, plain);
-      whole = held_.emplace(target.whole, Held{base, plain, 0, volume, {}, 0}).first;
-    }
-    Held& held = whole->second;
-    if (held.word != base) {
-      refuse(entry, fmt::format("as channel {} of '{}' it belongs at word {:#x}, found {:#x}",
-                                target.start, graph_.value(target.whole).name,
-                                held.word + word - base, word));
-    }
-    held.writers.push_back(now());
-    held.channels_written += channels;
-    program_.memory_map[held.volume].last = now();
-    if (target.value == kNoValue) return;
-    const std::int64_t inside = geometry_.width_aligned() ? 0 : target.start % geometry_.word_bytes;
-    held_[target.value] = {word,    plain_layout(channels, geometry_), inside, held.volume, {now()},
-                           channels};
-  }
-
-  void set_concat(const Entry& entry, const ReplayTarget& target, Tail& t) {
-    if (geometry_.width_aligned()) return;  // the address says it all
-    const std::int64_t inside = target.start % geometry_.word_bytes;
-    const auto crossbar = crossbar_start(listing_, entry);
-    if (t.concat_part) {
-      agree(entry, "concat_starting_ch", target.start, t.concat_start);
-    } else if (crossbar) {
-      agree(entry, "override_xbar_table_ptr (first byte)", inside, *crossbar);
-    } else if (inside > 0) {
-      ++taken_starts_;
-    }
-    t.concat_part = true;
-    t.concat_start = target.start;
-    t.concat_channels = shape(target.whole)[1];
-    t.concat_volume = plain_layout(t.concat_channels, geometry_);
   }
 
   // --- instructions ---------------------------------------------------------------------------
@@ -242,7 +131,7 @@ class Replaying {
     check_replay_filters(entry, conv, machine_);
     filters_.push_back({now(), n});
     if (!conv.tail.source_in_ddr) {
-      reads(entry, node(n).inputs[0], conv.inaddr, conv.tail.source);
+      values_.reads(entry, node(n).inputs[0], conv.inaddr, conv.tail.source);
     } else {
       from_ddr(entry, node(n).inputs[0]);
     }
@@ -253,7 +142,7 @@ class Replaying {
     const std::size_t n = layers_.convolution(entry);
     convolution(entry, op, n);
     const ReplayTarget target = layers_.target(n);
-    writes(entry, target, op.outaddr, op.out_ch, op.tail);
+    values_.writes(entry, target, op.outaddr, op.out_ch, op.tail);
     push(entry, op, target, {}, conv_text(op));
   }
 
@@ -263,7 +152,7 @@ class Replaying {
     const ReplayTarget target = layers_.target(n, op, entry);
     agree(entry, "outsize_h", shape(target.whole)[2], op.out_h);
     agree(entry, "outsize_w", shape(target.whole)[3], op.out_w);
-    writes(entry, target, op.conv.outaddr, op.conv.out_ch, op.conv.tail);
+    values_.writes(entry, target, op.conv.outaddr, op.conv.out_ch, op.conv.tail);
     push(entry, op, target, {},
          conv_text(op.conv) +
              fmt::format(" +MaxPool {}x{}/{}", op.kernel_w, op.kernel_h, op.stride_w));
@@ -293,9 +182,9 @@ class Replaying {
     agree(entry, "insize_w", in[3], op.in_w);
     agree(entry, "outsize_h", out[2], op.out_h);
     agree(entry, "outsize_w", out[3], op.out_w);
-    reads(entry, node(n).inputs[0], op.inaddr, op.tail.source);
+    values_.reads(entry, node(n).inputs[0], op.inaddr, op.tail.source);
     const ReplayTarget target = layers_.target(n);
-    writes(entry, target, op.outaddr, op.channels, op.tail);
+    values_.writes(entry, target, op.outaddr, op.channels, op.tail);
     push(entry, op, target, rescale_of(node(n)),
          fmt::format("{} {}x{}/{}", op.average ? "AvgPool" : "MaxPool", op.kernel_w, op.kernel_h,
                      op.stride_w));
@@ -311,14 +200,12 @@ class Replaying {
     agree(entry, "insize_w", in[3], op.width);
     if (op.tail.source_in_ddr) refuse(entry, "a sum of operands in DDR is not replayed");
     // A sum does not care which operand is called A.
-    const auto first = held_.find(node(n).inputs[0]);
-    const bool swapped = first != held_.end() &&
-                         first->second.word * machine_.word_addresses() == op.inaddr_b &&
-                         op.inaddr_a != op.inaddr_b;
-    reads(entry, node(n).inputs[swapped ? 1 : 0], op.inaddr_a, op.tail.source);
-    reads(entry, node(n).inputs[swapped ? 0 : 1], op.inaddr_b, op.tail.source);
+    const bool swapped =
+        op.inaddr_a != op.inaddr_b && values_.is_at(node(n).inputs[0], op.inaddr_b);
+    values_.reads(entry, node(n).inputs[swapped ? 1 : 0], op.inaddr_a, op.tail.source);
+    values_.reads(entry, node(n).inputs[swapped ? 0 : 1], op.inaddr_b, op.tail.source);
     const ReplayTarget target = layers_.target(n);
-    writes(entry, target, op.outaddr, op.channels, op.tail);
+    values_.writes(entry, target, op.outaddr, op.channels, op.tail);
     push(entry, op, target, rescale_of(node(n)), op.relu ? "Add +Relu" : "Add");
   }
 
@@ -328,9 +215,9 @@ class Replaying {
     agree(entry, "inchan", out[1], op.channels);
     agree(entry, "outsize_h", out[2], op.out_h);
     agree(entry, "outsize_w", out[3], op.out_w);
-    reads(entry, node(n).inputs[0], op.inaddr, op.tail.source);
+    values_.reads(entry, node(n).inputs[0], op.inaddr, op.tail.source);
     const ReplayTarget target = layers_.target(n);
-    writes(entry, target, op.outaddr, op.channels, op.tail);
+    values_.writes(entry, target, op.outaddr, op.channels, op.tail);
     push(entry, op, target, {}, "Upsample");
   }
 
@@ -389,25 +276,19 @@ class Replaying {
     agree(entry, "insize_h", shape(value)[2], op.height);
     agree(entry, "insize_w", shape(value)[3], op.width);
     from_ddr(entry, value);
-    held_.erase(value);
+    values_.forget(value);
     const ReplayTarget target{.value = value, .whole = value};
-    writes(entry, target, op.am_address, op.channels, op.tail);
+    values_.writes(entry, target, op.am_address, op.channels, op.tail);
     push(entry, op, target, {}, "Download");
   }
 
   void accept(const Entry& entry, Scatter& op) {
     whole_rows(entry, op.start_row, op.end_row, op.height);
-    const std::int64_t word = word_of(entry, op.am_address);
-    ValueId value = kNoValue;
-    std::int32_t latest = -1;
-    for (const auto& [id, held] : held_) {
-      if (held.word != word || shape(id)[1] != op.channels || held.writers.empty()) continue;
-      if (held.writers.back() > latest) value = id, latest = held.writers.back();
-    }
+    const ValueId value = values_.value_at(entry, op.am_address, op.channels);
     if (value == kNoValue) refuse(entry, "no value of the network begins at its address");
     agree(entry, "outsize_h", shape(value)[2], op.height);
     agree(entry, "outsize_w", shape(value)[3], op.width);
-    reads(entry, value, op.am_address, op.tail.source);
+    values_.reads(entry, value, op.am_address, op.tail.source);
     if (!in_ddr_.contains(value)) add_tensor(value);
     scattered_[op.ddr_address] = value;
     ddr_uses_.push_back({now(), in_ddr_.at(value)});
@@ -425,17 +306,6 @@ class Replaying {
              one.name);
       }
     }
-  }
-
-  void add_probes() {
-    for (const auto& [id, held] : held_) {
-      const Shape& s = shape(id);
-      if (held.channels_written != s[1]) continue;  // a concat that only pools of its parts read
-      program_.probes.push_back({graph_.value(id).name, held.writers, held.word, held.layout,
-                                 held.start, s[1], s[2], s[3]});
-    }
-    std::stable_sort(program_.probes.begin(), program_.probes.end(),
-                     [](const Probe& a, const Probe& b) { return a.after < b.after; });
   }
 
   void describe() {
@@ -464,13 +334,12 @@ class Replaying {
   NetworkLayers layers_;
   Replay result_;
   Program& program_ = result_.program;
-  std::map<ValueId, Held> held_;
+  ReplayValues values_;
   std::map<ValueId, std::size_t> in_ddr_;      // index into ddr_tensors
   std::map<std::int64_t, ValueId> scattered_;  // by the listing's DDR address
   std::vector<ReplayFilters> filters_;
   std::vector<ReplayDdrUse> ddr_uses_;
   std::set<std::size_t> computed_;  // nodes
-  std::int64_t taken_starts_ = 0;
 };
 
 }  // namespace

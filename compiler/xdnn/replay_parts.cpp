@@ -5,6 +5,7 @@
 
 #include "compiler/xdnn/lowered.h"
 #include "compiler/xdnn/pack.h"
+#include "compiler/xdnn/replay_values.h"
 #include "compiler/xdnn/support.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -31,25 +32,23 @@ void set_ddr_address(Instruction& instruction, std::int64_t address) {
 }  // namespace
 
 void check_replay_filters(const Entry& entry, const Conv& conv, const Machine& machine) {
-  const auto refuse = [&](const std::string& what) {
-    fail("{}: {} '{}': {}", entry.where, entry.opcode, name_of(entry), what);
-  };
   const ChannelLayout& layout = conv.tail.source;
   const std::int64_t word = machine.word_bytes();
   if (!machine.width_aligned()) {
     const std::int64_t room = layout.full * word + layout.repl_sections * layout.repl_width;
     if (layout.sections() < 1 || room < conv.in_ch) {
-      refuse(fmt::format("the source layout holds {} channels, found {}", room, conv.in_ch));
+      refuse(entry, fmt::format("the source layout holds {} channels, found {}", room, conv.in_ch));
     }
     if (layout.replicated() && layout.repl_units * layout.repl_width > word) {
-      refuse(fmt::format("{} copies of {} channels do not fit in a word of {}", layout.repl_units,
-                         layout.repl_width, word));
+      refuse(entry, fmt::format("{} copies of {} channels do not fit in a word of {}",
+                                layout.repl_units, layout.repl_width, word));
     }
   }
   const ConvCost cost = conv_cost(conv, conv.out_h * conv.out_w, machine);
   const FilterMode mode = filter_mode(cost.steps, machine);
   if (!mode.possible || (mode.half_rate && !conv.tail.half_rate)) {
-    refuse(fmt::format("{} array steps per pixel do not fit the filter buffers of {}{}", cost.steps,
+    refuse(entry,
+           fmt::format("{} array steps per pixel do not fit the filter buffers of {}{}", cost.steps,
                        machine.name, conv.tail.half_rate ? "" : " at full rate"));
   }
 }
