@@ -44,17 +44,18 @@ bool leaves_buffer(const AmRegion& r, const Machine& machine) {
   return r.word_begin / words != (r.word_end - 1) / words;
 }
 
+bool inside_memory(const AmRegion& r, const Machine& machine) {
+  return r.word_begin >= 0 && r.word_begin <= r.word_end && r.word_end <= machine.am_words() &&
+         r.byte_begin >= 0 && r.byte_end <= machine.word_bytes() && !leaves_buffer(r, machine);
+}
+
 }  // namespace
 
 bool HazardMonitor::in_range(std::int32_t instruction, const Footprint& f, std::int64_t time) {
   const std::int64_t ddr = program_.ddr_bytes;
   for (const auto* list : {&f.am_reads, &f.am_writes}) {
     for (const AmRegion& r : *list) {
-      const Machine& machine = r.slice == 0 ? slice0_.get() : machine_;
-      const bool inside = r.word_begin >= 0 && r.word_begin <= r.word_end &&
-                          r.word_end <= machine.am_words() && r.byte_begin >= 0 &&
-                          r.byte_end <= machine.word_bytes() && !leaves_buffer(r, machine);
-      if (!inside) {
+      if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) {
         raise(Hazard::Kind::OutOfRange, instruction, -1, "AM",
               r.word_begin < 0 ? r.word_begin : r.word_end - 1, time);
         return false;
@@ -169,6 +170,9 @@ void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
   const Footprint f = footprint(step, machine_);
   // The two buffers are the last regions written (footprint.cpp); they are filled from here on.
   Flight flight{instruction, false, true, {}, {f.am_writes.end() - 2, f.am_writes.end()}, {}, {}};
+  for (const AmRegion& r : flight.am_writes) {
+    if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) return;  // begin() tells
+  }
   check_live(instruction, flight.am_writes, true, time);
   check_buffers(instruction, flight.am_writes, time);
   check_flights(flight, time);

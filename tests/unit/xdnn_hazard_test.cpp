@@ -429,6 +429,20 @@ TEST_F(XdnnHazards, tiles_larger_than_their_buffers) {
                            "at cycle 4"});
 }
 
+TEST_F(XdnnHazards, tile_buffers_outside_the_am) {
+  Conv conv{.inaddr = 0, .in_w = 4, .in_h = 4, .in_ch = 8, .outaddr = 300};
+  conv.out_w = conv.out_h = 4, conv.out_ch = 8;
+  conv.tail.source = conv.tail.destination = {1, 0, 0, 0};
+  conv.tail.source_in_ddr = conv.tail.tiling = true;
+  conv.tail.tile_width = conv.tail.tile_height = 1;
+  conv.tail.source_buffer_0 = 1 << 20;  // far behind
+  watch({conv});
+  monitor_->begin_tiles(0, 4);
+  EXPECT_FALSE(monitor_->begin(0, 5));
+  monitor_->end(0);  // the unit finishes the instruction all the same
+  EXPECT_EQ(lines(), Lines{"instruction 0 (L0) address out of range: AM 0x100003 at cycle 5"});
+}
+
 TEST_F(XdnnHazards, a_deadlock_names_who_never_finished) {
   watch({pool(0, 100)});
   monitor_->deadlock(0, 99);
