@@ -60,6 +60,30 @@ class Cli(WorkbenchTest):
         self.succeed("compile", "--hw", "v3_96", "zoo:tiny_cnn", "-o", "program")
         self.assertIn("XNConv", self.succeed("disasm", "program").stdout)
 
+    def test_a_program_as_text_or_json_is_the_same_and_runs(self):
+        self.succeed("compile", "--hw", "v3_96", "zoo:tiny_inception", "-o", "program")
+        self.succeed("disasm", "program", "-o", "net.cmd")
+        self.succeed("asm", "net.cmd", "-o", "net.json")
+        self.succeed("asm", "net.json", "--format", "text", "-o", "again.cmd")
+        self.assertEqual((self.folder / "again.cmd").read_text(),
+                         (self.folder / "net.cmd").read_text())
+        self.succeed(*RUN, "zoo:tiny_inception", "--json", "own.json", "--deterministic")
+        for listing in ["net.cmd", "net.json"]:
+            done = self.succeed(*RUN, "--program", listing, "--weights", "zoo:tiny_inception",
+                                "--json", "replayed.json", "--deterministic")
+            self.assertIn("verdict  bit-exact", done.stdout)
+            self.assertIn("wait bits are redundant", done.stderr)
+            own, replayed = (json.loads((self.folder / f"{name}.json").read_text())
+                             for name in ["own", "replayed"])
+            self.assertEqual(own["totals"]["cycles"], replayed["totals"]["cycles"])
+
+    def test_a_program_that_does_not_fit_its_network_is_an_error(self):
+        self.succeed("compile", "--hw", "v3_96", "zoo:tiny_residual", "-o", "program")
+        self.succeed("disasm", "program", "-o", "net.cmd")
+        done = self.workbench(*RUN, "--program", "net.cmd", "--weights", "zoo:tiny_cnn")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("net.cmd:", done.stderr)
+
     def test_verify_accepts_our_own_tensors_and_refuses_others(self):
         self.succeed("workload", "tiny_residual", "-o", "tiny.onnx")
         self.succeed(*RUN, "tiny.onnx", "--dump-tensors", "dump")
