@@ -93,7 +93,8 @@ Json host_steps(const Report& report) {
     rows.push_back({{"name", step.name},
                     {"op", step.op},
                     {"reason", step.reason},
-                    {"milliseconds", number(step.milliseconds)}});
+                    {"milliseconds", number(step.milliseconds)},
+                    {"macs", step.macs}});
   }
   return rows;
 }

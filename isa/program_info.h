@@ -24,6 +24,7 @@ struct LayerInfo {
 struct HostStepInfo {
   std::string name, op, reason;
   double milliseconds = 0;  // estimate
+  std::int64_t macs = 0;
 };
 
 struct ProgramInfo {

@@ -40,8 +40,9 @@ void describe_host_steps(const Graph& quantized, const Machine& machine,
       fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", quantized.name,
            node.name, op_name(node.op), why);
     }
-    program.info.host_steps.push_back(
-        {node.name, op_name(node.op), why, host_milliseconds(quantized, node, machine)});
+    program.info.host_steps.push_back({node.name, op_name(node.op), why,
+                                       host_milliseconds(quantized, node, machine),
+                                       macs(quantized, node)});
   }
 }
 

@@ -88,6 +88,7 @@ void encode(const ProgramInfo& info, file::Info& message) {
     to.set_op(step.op);
     to.set_reason(step.reason);
     to.set_milliseconds(step.milliseconds);
+    to.set_macs(step.macs);
   }
   message.set_network_macs(info.network_macs);
   message.set_network_ops(info.network_ops);
@@ -118,7 +119,8 @@ ProgramInfo decode(const file::Info& message) {
   info.instruction_text.assign(message.instruction_text().begin(),
                                message.instruction_text().end());
   for (const file::HostStepInfo& step : message.host_steps()) {
-    info.host_steps.push_back({step.name(), step.op(), step.reason(), step.milliseconds()});
+    info.host_steps.push_back(
+        {step.name(), step.op(), step.reason(), step.milliseconds(), step.macs()});
   }
   info.network_macs = message.network_macs();
   info.network_ops = message.network_ops();

@@ -110,7 +110,7 @@ def own_programs(shipped):
 
 def conv_share_on_array(report):
     """Share of the convolutions' MACs that the array computes."""
-    on_host = sum(step.get("macs", 0) for step in report["host_steps"] if "Conv" in step["op"])
+    on_host = sum(step["macs"] for step in report["host_steps"] if "Conv" in step["op"])
     on_array = sum(layer["macs"] for layer in report["layers"])
     return on_array / max(1, on_array + on_host)
 
