@@ -49,6 +49,9 @@ workbench_test(xdnn_listing_property_test LABEL property
 workbench_test(disassembly_test LABEL golden
   SOURCES golden/disassembly_test.cpp golden/shipped_instructions_test.cpp
   LIBRARIES xdnn_test_programs)
+workbench_test(host_steps_test LABEL golden
+  SOURCES golden/host_steps_test.cpp
+  LIBRARIES workbench::passes workbench::workloads workbench::xdnn_compiler)
 
 workbench_test(sim_common_test LABEL unit SYSTEMC
   SOURCES unit/xdnn_arbiter_test.cpp unit/xdnn_recorder_test.cpp

@@ -1,5 +1,6 @@
 """Whatever the user gets wrong: one line on stderr that says where, exit 2, no file left behind."""
 import os
+import re
 import unittest
 
 from support import ROOT, WorkbenchTest
@@ -143,6 +144,78 @@ class BadInput(WorkbenchTest):
         self.problem(text, "--nodes", "0", says="--nodes")
         (self.folder / "p.csv").write_text(text)
         self.refused("allocate", "p.csv", says="--capacity")
+
+    def test_machine_options_out_of_range_are_shown_with_the_range(self):
+        for option, value, says in [
+                ("--dsp", "33", "multiple of 16"), ("--dsp", "x", "--dsp"),
+                ("--dsp", "0", "between 1 and 256"),
+                ("--memory", "-1", "am.size_bytes"), ("--memory", "nan", "whole number"),
+                ("--memory", "much", "--memory"), ("--ddr", "0.01", "ddr.size_bytes"),
+                ("--engines", "9", "between 1 and 8"), ("--engines", "0", "between 1 and 8"),
+                ("--mode", "fast", "latency or throughput"),
+                ("--clock", "array=500", "whole multiple"), ("--clock", "ram=4", "clocks.ram"),
+                ("--clock", "array", "NAME=MHz"),
+                ("--set", "ddr.efficiency=2", "between 0.01 and 1"),
+                ("--set", "ddr.speed=2", "unknown key"), ("--set", "ddr.efficiency", "KEY=VALUE"),
+                ("--set", "family=xdnn_v2", "--hw")]:
+            self.refused(*RUN, "zoo:tiny_cnn", option, value, "--json", "r.json",
+                         says=[option, value, says])
+        self.refused("run", "--hw", "v2_28", "zoo:tiny_cnn", "--mode", "throughput",
+                     says=["--mode throughput", "slice 0"])
+        self.refused(*RUN, "zoo:tiny_residual", "--memory", "0.001", "--json", "r.json",
+                     says=["tiny_residual", "bytes", "v3_96"])
+
+    def test_unknown_passes_are_refused_with_the_known_ones(self):
+        for option in ["--with", "--without"]:
+            self.refused(*RUN, "zoo:tiny_cnn", option, "fuse_everything", "--json", "r.json",
+                         says=[option, "fuse_activation", "'fuse_everything'"])
+        self.refused(*RUN, "zoo:tiny_cnn", "--with", "bridge_concat", "--without", "bridge_concat",
+                     says="bridge_concat")
+
+    def test_broken_schedules_are_shown_with_their_line(self):
+        run = (*RUN, "zoo:tiny_cnn", "--json", "r.json")
+        self.refused(*run, "--schedule", "fast", says=["--schedule", "fast", "natural"])
+        self.refused(*run, "--schedule-file", "absent", says="absent: cannot read")
+        for text, says in [("conv1\nconv9\n", ["order.txt:2", "conv9"]),
+                           ("conv1\nconv1\n", ["order.txt:2", "conv1", "line 1", "second time"]),
+                           ("conv2\nconv1\n", ["order.txt:1", "conv1", "before its operand"])]:
+            (self.folder / "order.txt").write_text(text)
+            self.refused(*run, "--schedule-file", "order.txt", says=says)
+
+    def listing(self):
+        """A program's text, and the number of the line of its first convolution."""
+        self.succeed("compile", *RUN[1:], "zoo:tiny_cnn", "-o", "program")
+        text = self.succeed("disasm", "program").stdout
+        before = text[: re.search(r"^\d+ XNConv ", text, re.M).start()]
+        return text, before.count("\n") + 1
+
+    def test_broken_listings_are_shown_with_their_line(self):
+        text, number = self.listing()
+        good = text.splitlines()[number - 1]
+        values = good.split()
+        for bad, says in [(good.replace("XNConv", "XNFoo"), "XNFoo"),  # no such opcode
+                          (" ".join(values[:6]), "XNConv"),            # fields are missing
+                          (" ".join([*values[:3], "x", *values[4:]]), "kernel_w")]:
+            lines = text.splitlines()
+            lines[number - 1] = bad
+            (self.folder / "bad.txt").write_text("\n".join(lines))
+            for command in [("asm", "bad.txt", "-o", "out.json"), ("disasm", "bad.txt"),
+                            (*RUN, "--program", "bad.txt", "--json", "r.json")]:
+                self.refused(*command, says=[f"bad.txt:{number}", says])
+        (self.folder / "bad.json").write_text("{]")
+        self.refused("asm", "bad.json", "-o", "out.json", says="bad.json")
+        self.refused("asm", "absent.txt", says="absent.txt: cannot read")
+        self.refused("asm", "program", "-o", "no/out.json", says="no/out.json")
+        self.refused("disasm", "program", "--format", "yaml", says=["--format", "json"])
+
+    def test_a_program_that_does_not_fit_is_refused(self):
+        text, _ = self.listing()
+        (self.folder / "good.txt").write_text(text)
+        run = (*RUN, "--json", "r.json", "--program")
+        self.refused(*run, "absent.txt", says="absent.txt: cannot read")
+        self.refused(*run, "good.txt", "--weights", "zoo:tiny_residual", says="good.txt")
+        self.refused(*run, "good.txt", "--weights", "absent.onnx", says="absent.onnx")
+        self.refused("compile", *RUN[1:], "--program", "good.txt", says="--program")
 
     def test_a_full_device_is_reported(self):
         self.refused(*RUN, "zoo:tiny_cnn", "--json", "/dev/full", says="/dev/full: cannot write")
