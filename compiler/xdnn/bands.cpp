@@ -282,6 +282,27 @@ double band_cycles(const MemoryModel& model, const Segment& segment,
   return cycles;
 }
 
+// A scatter begins at a word of the piece; what it takes along must be the segment's own.
+bool can_store(const MemoryModel& model, const Segment& segment) {
+  const std::int64_t granule = model.geometry.channel_granule();
+  for (const int v : segment_outputs(model, segment)) {
+    const std::int64_t base = piece_channels(model, segment, v).begin;
+    std::vector<Span> written;
+    for (int i = segment.begin; i < segment.end; ++i) {
+      const PlanOp& op = model.ops[at(i)];
+      if (op.write.volume == v && !op.download) written.push_back(op.write.channels);
+    }
+    std::sort(written.begin(), written.end(),
+              [](const Span& a, const Span& b) { return a.begin < b.begin; });
+    std::int64_t run = -1;  // end of the run so far
+    for (const Span& span : written) {
+      if (span.begin > run && (span.begin - base) % granule != 0) return false;
+      run = std::max(run, span.end);
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<Span> chunks_of(std::int64_t channels, std::int64_t chunk) {
@@ -294,7 +315,7 @@ std::vector<Span> chunks_of(std::int64_t channels, std::int64_t chunk) {
 
 Span gathered_channels(const MemoryModel& model, const Access& read) {
   const PlanVolume& v = model.volumes[at(read.volume)];
-  return v.atomic ? Span{0, v.channels} : read.channels;
+  return v.read_whole() ? Span{0, v.channels} : read.channels;
 }
 
 Span written_channels(const MemoryModel& model, const Segment& segment, int volume) {
@@ -321,6 +342,8 @@ Span piece_channels(const MemoryModel& model, const Segment& segment, int volume
       is_read = true;
     }
   }
+  const PlanVolume& v = model.volumes[at(volume)];
+  if (is_read && v.ragged) return {0, v.channels};
   return is_read ? model.aligned(all) : all;  // reads begin at a word
 }
 
@@ -354,6 +377,7 @@ std::optional<std::vector<Band>> cut_bands(const MemoryModel& model, const Segme
 }
 
 std::optional<SegmentCost> segment_cost(const MemoryModel& model, const Segment& segment) {
+  if (!can_store(model, segment)) return std::nullopt;
   const auto bands = cut_bands(model, segment);
   if (!bands) return std::nullopt;
   SegmentCost cost;

@@ -139,7 +139,7 @@ class GroupCosts {
 }  // namespace
 
 bool gathered_in_chunks(const MemoryModel& model, const PlanOp& op, const Access& read) {
-  return op.channelwise && !model.volumes[at(read.volume)].atomic;
+  return op.channelwise && !model.volumes[at(read.volume)].read_whole();
 }
 
 bool can_chunk(const MemoryModel& model, const Segment& segment) {

@@ -58,7 +58,9 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
          program.steps.size(), machine.name, machine.control.instructions_max);
   }
   set_wait_bits(program, machine);
-  program.info.moveops = count_moveops(program, machine);
+  const MovedBytes moved = moved_bytes(program, machine);
+  program.info.moveops = moved.inside;
+  program.info.io_bytes = moved.input_output;
   program.info.network = quantized.name;
   program.info.machine = machine.name;
   program.info.host_steps = std::move(sketch.info.host_steps);

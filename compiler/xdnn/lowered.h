@@ -110,6 +110,8 @@ void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_l
 void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t words_limit);
 // It has two tile buffers in the AM.
 inline bool has_tile_buffers(const LoweredOp& op) { return op.source_in_ddr && op.slice != 0; }
+// The filters of a Conv fit the array without any copies of channels.
+bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machine& machine);
 // Addresses for all volumes and tile buffers. Throws Error naming the layer when they do not fit.
 struct Placement {
   std::int64_t peak_words = 0, extent_words = 0;

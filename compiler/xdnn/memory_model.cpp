@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "compiler/xdnn/layout.h"
 #include "isa/xdnn/cost.h"
+#include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
 
 namespace workbench::xdnn {
@@ -18,6 +20,17 @@ RowWindow row_window(const Window& window) {
 Span channels_of(const Map& map) { return {map.start, map.start + map.channels}; }
 
 }  // namespace
+
+bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machine& machine) {
+  const Graph& graph = *lowered.graph;
+  const Node& node = graph.nodes[static_cast<std::size_t>(op.node)];
+  const Shape& weights = graph.value(node.inputs[1]).shape;
+  const std::int64_t in = op.block.in_end - op.block.in_begin;
+  const std::int64_t out = op.block.out_end - op.block.out_begin;
+  const FilterShape shape{
+      plain_layout(in, machine.geometry()), in, out, weights[2], weights[3], false};
+  return filter_mode(shape, machine).possible;
+}
 
 MemoryModel::MemoryModel(Lowered& lowered, const Machine& m) : machine(m), geometry(m.geometry()) {
   if (machine.am.buffers > 0) bucket_words = machine.am_words() / machine.am.buffers;
@@ -36,9 +49,9 @@ MemoryModel::MemoryModel(Lowered& lowered, const Machine& m) : machine(m), geome
   set_uses();
 }
 
-int MemoryModel::volume_of(Lowered& lowered, int map) {
-  Map& m = lowered.maps[static_cast<std::size_t>(map)];
-  if (m.volume >= 0) return m.volume;
+// Of a tensor that an op reads straight from DDR; it may be brought to the AM later, for others.
+int MemoryModel::volume_in_ddr(Lowered& lowered, int map) {
+  const Map& m = lowered.maps[static_cast<std::size_t>(map)];
   int& volume = tiled_volume[static_cast<std::size_t>(map)];
   if (volume < 0) {
     lowered.volumes.push_back(
@@ -61,7 +74,9 @@ void MemoryModel::add_op(Lowered& lowered, const LoweredOp& op) {
       const Map& map = lowered.maps[static_cast<std::size_t>(source)];
       Span channels = channels_of(map);
       if (conv) channels = {map.start + op.block.in_begin, map.start + op.block.in_end};
-      plan.reads.push_back({volume_of(lowered, source), channels});
+      if (plan.tiled) channels = {0, map.channels};
+      const int volume = plan.tiled ? volume_in_ddr(lowered, source) : map.volume;
+      plan.reads.push_back({volume, channels});
     }
   }
   if (op.result >= 0) {
@@ -106,6 +121,13 @@ void MemoryModel::set_costs(const Lowered& lowered, const LoweredOp& op, PlanOp&
   if (op.source_in_ddr) {
     const Map& source = lowered.maps[static_cast<std::size_t>(op.sources[0])];
     probe.ddr_layout = plain_layout(source.channels, geometry);
+    if (!plain_filters_fit(lowered, op, machine)) {
+      plan.only_tiled = true;
+      const Shape& weights =
+          lowered.graph->value(lowered.graph->nodes[static_cast<std::size_t>(op.node)].inputs[1])
+              .shape;
+      probe.ddr_layout = ddr_source_layout(source.channels, weights[2], weights[3], machine);
+    }
     probe.tile_width = std::min<std::int64_t>(8, result.width), probe.tile_height = 1;
   }
   const Instruction instruction = instruction_of(lowered, probe, machine);
@@ -140,6 +162,7 @@ void MemoryModel::set_uses() {
     const bool reachable =
         geometry.width_aligned() ? v.writers == 1 : op.write.channels.begin % 8 == 0;
     if (!reachable || op.download) v.host_storage = false;
+    if (!geometry.width_aligned() && op.write.channels.begin % 8 != 0) v.ragged = true;
   }
   for (PlanVolume& v : volumes) {
     if (v.host_storage && geometry.width_aligned()) v.atomic = true;
@@ -186,6 +209,25 @@ double MemoryModel::ddr_cost(int volume, Span channels, std::int64_t rows) const
   const std::int64_t bytes = ddr_tensor_bytes(channels.size(), rows, v.width, geometry);
   return static_cast<double>(bytes) / machine.ddr_bytes_per_cycle() +
          static_cast<double>(machine.ddr.latency_cycles + machine.control.issue_cycles);
+}
+
+bool MemoryModel::storable(int volume, int position) const {
+  const std::int64_t granule = geometry.channel_granule();
+  std::vector<Span> written;
+  for (int i = 0; i < position; ++i) {
+    const Access& write = ops[static_cast<std::size_t>(i)].write;
+    if (write.volume == volume) written.push_back(write.channels);
+  }
+  return std::all_of(written.begin(), written.end(), [&](const Span& span) {
+    std::int64_t needed = span.begin / granule * granule;
+    for (bool grown = true; grown && needed < span.begin;) {
+      grown = false;
+      for (const Span& other : written) {
+        if (other.begin <= needed && needed < other.end) needed = other.end, grown = true;
+      }
+    }
+    return needed >= span.begin;
+  });
 }
 
 bool MemoryModel::host_step_between(int begin, int end) const {

@@ -32,6 +32,7 @@ struct PlanOp {
   LoweredKind kind = LoweredKind::Conv;
   bool download = false, upload = false;  // from and for the host
   bool tiled = false;                     // hardware-assisted: the source is read from DDR
+  bool only_tiled = false;                // its filters fit with the copies that tiles have alone
   bool channelwise = false;  // result channel c depends on channel c of the operands alone
   bool chunkable = false;    // can be done for some output channels at a time
   std::vector<Access> reads;
@@ -52,6 +53,10 @@ struct PlanVolume {
   // Kept in DDR as one tensor that cannot be read or written by channels: the host's, on a machine
   // whose DDR format does not put channels one behind the other.
   bool atomic = false;
+  // Some part begins where DDR has no address of its own (groups of 8 channels): parts are written
+  // to tensors of their own, and whatever is read is brought back whole.
+  bool ragged = false;
+  bool read_whole() const { return atomic || ragged; }
   bool host_storage = false;  // the tensor that the host reads can serve as its place in DDR
   std::int64_t row_unit = 1;  // rows are written in multiples of this (upsampling)
 };
@@ -68,6 +73,9 @@ struct MemoryModel {
   std::int64_t words(int volume, Span channels, std::int64_t rows) const;
   double ddr_cost(int volume, Span channels, std::int64_t rows) const;  // cycles, one way
   double overhead() const { return overhead_; }                         // cycles per instruction
+  // What is written of the volume before op `position` can be stored: where words hold channels, a
+  // scatter begins at a word, and all channels from there on must have been written.
+  bool storable(int volume, int position) const;
   bool host_step_between(int begin, int end) const;  // a host step runs between ops of [begin, end)
 
   // How much of the budget a piece takes: its words, or one buffer.
@@ -88,7 +96,7 @@ struct MemoryModel {
   void set_rows(const Lowered& lowered, const LoweredOp& op, PlanOp& plan) const;
   void set_costs(const Lowered& lowered, const LoweredOp& op, PlanOp& plan) const;
   void set_uses();
-  int volume_of(Lowered& lowered, int map);
+  int volume_in_ddr(Lowered& lowered, int map);
 
   double overhead_ = 0;
   std::vector<std::int32_t> host_before_;

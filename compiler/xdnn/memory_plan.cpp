@@ -42,6 +42,7 @@ std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int en
   std::int64_t rows = 0;
   for (int i = begin; i < end; ++i) {
     const PlanOp& op = model.ops[at(i)];
+    if (op.only_tiled) return list;
     if (op.download) continue;
     const std::int64_t unit =
         op.write.volume >= 0 ? model.volumes[at(op.write.volume)].row_unit : 1;
@@ -53,9 +54,10 @@ std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int en
   const bool single = end == begin + 1 && first.chunkable && first.write.volume >= 0 &&
                       !model.volumes[at(first.write.volume)].atomic;
   if (single) {
-    const bool cut_sources = std::none_of(
-        first.reads.begin(), first.reads.end(),
-        [&](const Access& r) { return first.channelwise && model.volumes[at(r.volume)].atomic; });
+    const bool cut_sources =
+        std::none_of(first.reads.begin(), first.reads.end(), [&](const Access& r) {
+          return first.channelwise && model.volumes[at(r.volume)].read_whole();
+        });
     if (cut_sources) {
       for (const std::int64_t c : chunk_sizes(model, first.write.channels.size()))
         chunks.push_back(c);
@@ -204,7 +206,8 @@ class Search {
     for (const int v : live_[at(p)]) {
       if (!in_am(where(p, v))) continue;
       resident += model_.weight(model_.volumes[at(v)].words);
-      if (!is_in(busy, v)) candidates.push_back(v);
+      const bool stays = is_in(busy, v) || (where(p, v) == Where::Am && !model_.storable(v, p));
+      if (!stays) candidates.push_back(v);
     }
     const std::int64_t excess = resident + extra - budget_;
     if (excess <= 0) return go(p, step, cycles, after);
@@ -301,7 +304,7 @@ class Search {
         continue;
       }
       if (after.contains(read.volume)) continue;
-      const bool all = read.channels == Span{0, v.channels} || v.atomic;
+      const bool all = read.channels == Span{0, v.channels} || v.read_whole();
       const Span channels = all ? Span{0, v.channels} : read.channels;
       const std::int64_t words = model_.words(read.volume, channels, v.height);
       possible = possible && model_.fits_alone(words);
@@ -430,6 +433,7 @@ class Search {
     std::vector<int> paid;
     for (const int v : segment_inputs(model_, bare)) {
       const PlanVolume& volume = model_.volumes[at(v)];
+      if (where(p, v) == Where::Am && !model_.storable(v, p)) return;
       if (where(p, v) == Where::Am)
         cycles += model_.ddr_cost(v, {0, volume.channels}, volume.height);
       if (in_am(where(p, v))) after[v] = Where::Both, paid.push_back(v);
@@ -521,7 +525,7 @@ LeastBudget least_budget(const MemoryModel& model) {
       if (op.tiled) continue;
       const PlanVolume& v = model.volumes[at(read.volume)];
       const std::int64_t words =
-          model.words(read.volume, v.atomic ? Span{0, v.channels} : read.channels, v.height);
+          model.words(read.volume, v.read_whole() ? Span{0, v.channels} : read.channels, v.height);
       least += model.weight(words);
       possible = possible && model.fits_alone(words);
     }

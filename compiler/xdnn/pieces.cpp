@@ -33,10 +33,10 @@ class Carrying {
     places_.resize(model.volumes.size());
     for (std::size_t i = 0; i < whole.maps.size(); ++i) {
       const Map& map = whole.maps[i];
-      const int volume = map.volume >= 0 ? map.volume : model.tiled_volume[i];
-      if (volume >= 0) maps_of_[volume].push_back(static_cast<int>(i));
-      if (map.volume < 0 && volume >= 0) {  // read straight from DDR, where the host puts it
-        places_[at(volume)].stored.push_back({{0, map.channels}, map.ddr, 0});
+      if (map.volume >= 0) maps_of_[map.volume].push_back(static_cast<int>(i));
+      const int read_in_ddr = model.tiled_volume[i];  // where the host puts it
+      if (read_in_ddr >= 0) {
+        places_[at(read_in_ddr)].stored.push_back({{0, map.channels}, map.ddr, 0});
       }
     }
     for (const LoweredOp& op : whole.ops) {
@@ -250,28 +250,34 @@ class Carrying {
     if (first_pass_) return;
     std::int64_t c = channels.begin;
     while (c < channels.end) {
+      // From the channel wanted on, or from one before it where the tensor can be read from.
       const Stored* best = nullptr;
-      std::int64_t end = c;
+      Span taken{c, c};
       for (const Stored& s : places_[at(v)].stored) {
         if (s.channels.begin > c || c >= s.channels.end) continue;
         const bool whole_only = model_.geometry.width_aligned();
-        const bool begins =
-            whole_only ? s.channels.begin == c && s.first == c : (c - s.first) % 8 == 0;
-        const std::int64_t stop = std::min(s.channels.end, channels.end);
-        if (!begins || (whole_only && stop != s.channels.end) || stop <= end) continue;
-        best = &s;
-        end = stop;
+        Span part{s.first + (c - s.first) / 8 * 8, std::min(s.channels.end, channels.end)};
+        if (whole_only) part = s.channels;
+        const bool possible =
+            part.begin >= s.channels.begin && part.begin >= piece.first && part.end <= channels.end;
+        const bool better = best == nullptr || part.end > taken.end ||
+                            (part.end == taken.end && part.begin > taken.begin);
+        if (possible && better) best = &s, taken = part;
       }
       CHECK(best != nullptr, "'{}': channel {} is not in DDR", whole_.volumes[at(v)].name, c);
       LoweredOp op{.kind = LoweredKind::Gather, .owner = owner};
-      op.result = map_in(piece, v, map_of(v, {c, end}), {c, end});
+      op.result = map_in(piece, v, map_of(v, taken), taken);
       op.sources = {op.result};
       op.ddr = best->tensor;
-      op.ddr_channel = c - best->first;
+      op.ddr_channel = taken.begin - best->first;
       op.ddr_row = piece.rows.begin;
       op.layer = move_layer(v, true);
       push(op);
-      c = end;
+      if (from_host_.contains(best->tensor)) {  // seen by nobody before
+        events_[v].push_back(
+            {taken, piece, op.result, static_cast<std::int32_t>(out_.ops.size()) - 1});
+      }
+      c = taken.end;
     }
   }
 
@@ -357,13 +363,15 @@ class Carrying {
     for (std::size_t r = 0; r < sources.size(); ++r) {
       const Map& map = whole_.maps[at(from.sources[r])];
       Span channels{map.start, map.start + map.channels};
+      if (op.tiled) channels = {0, map.channels};
       if (conv) {  // as much of the map as the piece holds
         const std::int64_t held = out_.volumes[at(sources[r].am)].channels;
         channels = both(channels, {sources[r].first, sources[r].first + held});
       } else if (written != op.write.channels) {
         channels = {channels.begin + skipped, channels.begin + skipped + written.size()};
       }
-      to.sources.push_back(map_in(sources[r], op.reads[r].volume, from.sources[r], channels));
+      to.sources.push_back(
+          map_in(sources[r], op.reads[r].volume, op.tiled ? -1 : from.sources[r], channels));
     }
     const int m = from.result;
     Span map_channels = written;
@@ -444,6 +452,7 @@ class Carrying {
     const Map& map = whole_.maps[at(from.result)];
     places_[at(v)].stored.push_back({op.write.channels, map.ddr, op.write.channels.begin});
     note_written(v, op.write.channels);
+    from_host_.insert(map.ddr);
     if (goes_to_ddr(step, v) || step.kind == PlanStep::Kind::Banded) return;
     const Piece piece = whole_piece(v);
     LoweredOp to = from;
@@ -451,6 +460,8 @@ class Carrying {
     to.sources = {to.result};
     to.ddr = map.ddr;
     push(to);
+    events_[v].push_back(
+        {op.write.channels, piece, to.result, static_cast<std::int32_t>(out_.ops.size()) - 1});
   }
 
   void upload(int i) {
@@ -601,7 +612,27 @@ class Carrying {
       const Piece result = inside_piece(v, band.written[at(i - segment.begin)]);
       compute(i, sources, result, op.write.channels, tile);
       present[v].push_back(op.write.channels);
-      if (volume(v).last >= segment.end) store(v, result, op.write.channels, owner_of(i));
+      const bool complete = written_channels(model_, {i + 1, segment.end}, v).size() == 0;
+      if (volume(v).last >= segment.end && complete) store_written(segment, v, result, owner_of(i));
+    }
+  }
+
+  // All that the segment writes of a volume, once it is there.
+  void store_written(const Segment& segment, int v, const Piece& piece, std::ptrdiff_t owner) {
+    std::vector<Span> runs;
+    for (int i = segment.begin; i < segment.end; ++i) {
+      const PlanOp& op = plan_op(i);
+      if (op.write.volume == v && !op.download) runs.push_back(op.write.channels);
+    }
+    std::sort(runs.begin(), runs.end(),
+              [](const Span& a, const Span& b) { return a.begin < b.begin; });
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      if (i + 1 < runs.size() && runs[i].end >= runs[i + 1].begin) {
+        runs[i + 1].begin = runs[i].begin;
+        runs[i + 1].end = std::max(runs[i].end, runs[i + 1].end);
+        continue;
+      }
+      store(v, piece, runs[i], owner);
     }
   }
 
@@ -683,7 +714,7 @@ class Carrying {
       for (const Event& e : events_[map.volume]) {
         if (both(e.channels, channels).size() > 0) events.push_back(e);
       }
-      if (events.empty()) continue;
+      if (!covered(map, channels, events)) continue;
       const bool together = std::all_of(events.begin(), events.end(), [&](const Event& e) {
         return e.piece.am == events[0].piece.am && e.piece.rows == all_rows(map.volume);
       });
@@ -697,6 +728,20 @@ class Carrying {
         add_probe(e, static_cast<int>(m), both(e.channels, channels), {e.op});
       }
     }
+  }
+
+  // Together the events are the whole value.
+  static bool covered(const Map& map, Span channels, const std::vector<Event>& events) {
+    std::vector<bool> seen(static_cast<std::size_t>(map.channels * map.height), false);
+    for (const Event& e : events) {
+      const Span part = both(e.channels, channels);
+      for (std::int64_t c = part.begin; c < part.end; ++c) {
+        for (std::int64_t row = e.piece.rows.begin; row < e.piece.rows.end; ++row) {
+          seen[static_cast<std::size_t>((c - map.start) * map.height + row)] = true;
+        }
+      }
+    }
+    return std::all_of(seen.begin(), seen.end(), [](bool b) { return b; });
   }
 
   void add_probe(const Event& e, int m, Span channels, const std::vector<std::int32_t>& after) {
@@ -718,6 +763,7 @@ class Carrying {
   std::map<std::tuple<int, std::int64_t, std::int64_t>, int> tensors_;
   std::map<int, std::int32_t> gather_layer_, scatter_layer_;
   std::map<int, std::vector<Event>> events_;
+  std::set<int> from_host_;  // tensors the host wrote
   std::size_t next_host_ = 0;
 };
 

@@ -30,7 +30,10 @@ class Placer {
         return {peak_demand(problem), solution->extent};
       }
       if (give_up_replication(problem)) continue;
-      if (limit <= 1 || !has_tiles()) does_not_fit(problem);
+      if (limit <= 1 || !has_tiles()) {
+        if (!give_up_tile_replication()) does_not_fit(problem);
+        continue;
+      }
       limit /= 2;
       choose_tiles(lowered_, machine_, limit);
     }
@@ -56,6 +59,7 @@ class Placer {
   // Buffers: first the live volumes in order, then two per tiled op.
   Problem build() const {
     Problem problem{.capacity = machine_.am_words()};
+    if (machine_.am.buffers > 0) problem.bucket = machine_.am_words() / machine_.am.buffers;
     for (const LoweredVolume& v : lowered_.volumes) {
       if (v.first < 0) continue;
       problem.buffers.push_back({v.name, words(v), v.first, v.last + 1, v.prefer_top});
@@ -119,6 +123,20 @@ class Placer {
     if (victim == nullptr) return false;
     victim->layout = plain_layout(victim->channels, machine_.word_bytes());
     return true;
+  }
+
+  // Copies of channels in a tile take words too.
+  bool give_up_tile_replication() {
+    bool changed = false;
+    for (LoweredOp& op : lowered_.ops) {
+      if (!has_tile_buffers(op) || !op.ddr_layout.replicated()) continue;
+      if (!plain_filters_fit(lowered_, op, machine_)) continue;
+      const Map& source = lowered_.maps[static_cast<std::size_t>(op.sources[0])];
+      op.ddr_layout = plain_layout(source.channels, machine_.geometry());
+      changed = true;
+    }
+    if (changed) choose_tiles(lowered_, machine_, machine_.am_words() / 3);
+    return changed;
   }
 
   [[noreturn]] void does_not_fit(const Problem& problem) const {

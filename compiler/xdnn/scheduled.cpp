@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "compiler/xdnn/tight.h"
 #include "isa/xdnn/memory.h"
 #include "isa/xdnn/schedule.h"
 
@@ -38,16 +39,22 @@ Scheduled schedule(const Graph& quantized, const Machine& machine, const Schedul
   const std::vector<CandidateOrder> candidates = candidate_orders(quantized, machine, options);
   std::optional<Scheduled> best;
   for (const CandidateOrder& candidate : candidates) {
-    const bool last_chance = &candidate == &candidates.back() && !best;
     try {
       Scheduled scheduled = schedule_in_order(quantized, machine, candidate.nodes);
       const bool faster = !best || scheduled.time < best->time;
       const bool smaller = best && scheduled.time == best->time &&
                            scheduled.placement.peak_words < best->placement.peak_words;
       if (faster || smaller) best = std::move(scheduled);
-    } catch (const Error&) {
-      if (last_chance) throw;  // this order does not fit; another one may
+    } catch (const Error&) {  // this order does not fit; another one may
     }
+  }
+  if (!best && machine.slice0.used == 1) {  // pieces know nothing of slice 0: say what is missing
+    return schedule_in_order(quantized, machine, candidates.back().nodes);
+  }
+  if (!best) {
+    std::vector<std::vector<std::size_t>> orders;
+    for (const CandidateOrder& candidate : candidates) orders.push_back(candidate.nodes);
+    return schedule_tight(quantized, machine, orders);
   }
   return std::move(*best);
 }

@@ -18,8 +18,8 @@ Scheduled schedule_in_order(const Graph& quantized, const Machine& machine,
                             const std::vector<std::size_t>& order);
 
 // Lowers, lays out and places each of candidate_orders() and takes the one of least modelled time,
-// of equals the one of least peak. Orders that do not fit the memory do not count; throws what
-// place() throws for the last of them, that of least space, when none fits.
+// of equals the one of least peak. Orders that do not fit the memory as they are count only when
+// none does (tight.h).
 Scheduled schedule(const Graph& quantized, const Machine& machine,
                    const ScheduleOptions& options = {});
 

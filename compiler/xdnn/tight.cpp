@@ -49,6 +49,16 @@ std::optional<Scheduled> first_that_fits(const Lowered& whole, const MemoryModel
   return std::nullopt;
 }
 
+bool fits_whole(const Graph& quantized, const Machine& machine,
+                const std::vector<std::size_t>& order) {
+  try {
+    schedule_in_order(quantized, machine, order);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 // Bytes of the smallest memory for which a program is found, tried out and not only computed.
 std::int64_t smallest_memory(const Graph& quantized, const Machine& machine,
                              const std::vector<std::size_t>& order) {
@@ -57,12 +67,14 @@ std::int64_t smallest_memory(const Graph& quantized, const Machine& machine,
   const MemoryModel model(whole, machine);
   const LeastBudget least = least_budget(model);
   std::int64_t words = machine.am.buffers > 0 ? machine.am_words() : least.budget;
-  for (int i = 0; i < 64; ++i) {
+  for (int i = 0; i < 256; ++i) {
     other.am.size_bytes = words * machine.word_bytes();
     Lowered again = lower(quantized, other, order);
     const MemoryModel larger(again, other);
-    if (first_that_fits(again, larger)) return other.am.size_bytes;
-    words += std::max<std::int64_t>(std::max<std::int64_t>(1, machine.am.buffers), words / 16);
+    if (fits_whole(quantized, other, order) || first_that_fits(again, larger)) {
+      return other.am.size_bytes;
+    }
+    words += std::max<std::int64_t>(std::max<std::int64_t>(1, machine.am.buffers), words / 32);
   }
   return 0;
 }
