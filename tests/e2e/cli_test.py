@@ -26,6 +26,10 @@ class Cli(WorkbenchTest):
             self.assertEqual(sum(report["waterfall"].values()), cycles)
             for layer in report["layers"]:
                 self.assertEqual(sum(layer["waterfall"].values()), layer["cycles"])
+            # Whatever multiplies, does so in a layer of the overlay or in a step of the host.
+            self.assertEqual(sum(part["macs"] for part in report["layers"] + report["host_steps"]),
+                             report["network"]["macs"])
+            self.assertTrue(any(step["macs"] for step in report["host_steps"]))
 
     def test_golden_off_leaves_the_verdict_open(self):
         self.succeed(*RUN, "zoo:tiny_cnn", "--golden", "off", "--json", "report.json")
@@ -124,6 +128,84 @@ class Cli(WorkbenchTest):
         # Only V3 has a PReLU behind the array (xdnn.md 1.8).
         self.assertEqual(units["PRelu"][1], "merged")
         self.assertNotEqual(units["PRelu"][0], "merged")
+
+    def report(self, *arguments):
+        self.succeed(*arguments, "--json", "report.json")
+        return json.loads((self.folder / "report.json").read_text())
+
+    def test_a_program_survives_text_and_json(self):
+        self.succeed("compile", "--hw", "v3_96", "zoo:tiny_inception", "-o", "program")
+        self.succeed("disasm", "program", "-o", "a.txt")
+        self.succeed("asm", "a.txt", "-o", "a.json")
+        json.loads((self.folder / "a.json").read_text())
+        self.succeed("disasm", "a.json", "-o", "b.txt")
+        text = (self.folder / "a.txt").read_text()
+        self.assertEqual(text, (self.folder / "b.txt").read_text())
+        self.assertEqual(text, self.succeed("asm", "a.txt", "--format", "text").stdout)
+
+    def test_our_own_listing_is_replayed_as_the_program_it_came_from(self):
+        own = self.report(*RUN, "zoo:tiny_inception", "--save-program", "program")
+        self.succeed("disasm", "program", "--format", "json", "-o", "listing.json")
+        replay = self.report(*RUN, "--program", "listing.json", "--weights", "zoo:tiny_inception")
+        self.assertIs(replay["verdict"]["bit_exact"], True)
+        self.assertEqual(replay["verdict"]["hazards"], 0)
+        self.assertEqual(replay["totals"]["cycles"], own["totals"]["cycles"])
+
+    def test_passes_are_listed_and_switched(self):
+        lines = [line.split(maxsplit=2) for line in self.succeed("passes").stdout.splitlines()]
+        state = {name: on for name, on, _ in lines}
+        self.assertEqual(state["fuse_activation"], "on")
+        self.assertEqual(state["conv1x1_stride2_to_pool"], "off")
+        ops = {}
+        for switch in [(), ("--without", "fuse_activation"), ("--with", "conv1x1_stride2_to_pool")]:
+            report = self.report(*RUN, "zoo:tiny_residual", *switch)
+            self.assertIs(report["verdict"]["bit_exact"], True)
+            ops[switch[:1]] = [layer["op"] for layer in report["layers"]]
+        self.assertGreater(len(ops[("--without",)]), len(ops[()]))
+        self.assertTrue(any("Conv 1x1/2" in op for op in ops[()]), ops)
+        self.assertFalse(any("Conv 1x1/2" in op for op in ops[("--with",)]), ops)
+
+    def test_schedules_are_ranked_chosen_and_read(self):
+        run = (*RUN, "zoo:tiny_inception")
+        text = self.succeed("compile", *RUN[1:], "zoo:tiny_inception", "--dump-schedules").stdout
+        # Orders of six tasks before the concat: pool is before pool_proj (half of them), 3x3_reduce
+        # before 3x3 and 1x5 (a third of those): 6! / 2 / 3.
+        self.assertRegex(text, r"inception_a/output .*: 7 tasks, 120 valid schedules")
+        time, space, natural = (self.report(*run, "--schedule", goal)
+                                for goal in ["time", "space", "natural"])
+        for report in [time, space, natural]:
+            self.assertIs(report["verdict"]["bit_exact"], True)
+        self.assertLessEqual(space["memory"]["minimum_bytes"], natural["memory"]["minimum_bytes"])
+        names = [layer["name"] for layer in natural["layers"] if layer["nodes"]]
+        first, second = "inception_a/3x3", "inception_a/1x5"
+        self.assertLess(names.index(first), names.index(second))
+        i, j = names.index(first), names.index(second)
+        names[i], names[j] = names[j], names[i]
+        (self.folder / "order.txt").write_text("\n".join(names) + "\n")
+        report = self.report(*run, "--schedule-file", "order.txt")
+        self.assertIs(report["verdict"]["bit_exact"], True)
+        self.assertEqual([layer["name"] for layer in report["layers"] if layer["nodes"]], names)
+
+    def test_machines_are_changed_from_the_command_line(self):
+        run = (*RUN, "zoo:tiny_residual")
+        plain = self.report(*run)
+        narrow = self.report(*run, "--dsp", 32)
+        self.assertEqual(3 * narrow["machine"]["peak_mac_per_cycle"],
+                         plain["machine"]["peak_mac_per_cycle"])
+        self.assertIs(narrow["machine"]["extrapolated"], True)
+        self.assertIs(plain["machine"]["extrapolated"], False)
+        small = self.report(*run, "--memory", 0.5, "--ddr", 1)
+        self.assertEqual(small["memory"]["capacity_bytes"], 2**19)
+        slow = self.report(*run, "--set", "ddr.efficiency=0.1")
+        self.assertGreater(slow["totals"]["cycles"], plain["totals"]["cycles"])
+        clock = self.report(*run, "--clock", "report=175", "--clock", "array=350",
+                            "--engines", 2)
+        self.assertEqual(clock["machine"]["report_clock_mhz"], 175)
+        self.assertEqual(len(clock["engines"]), 2)
+        throughput = self.report(*run, "--mode", "throughput")
+        self.assertEqual(throughput["machine"]["mode"], "throughput")
+        for report in [narrow, small, slow, clock, throughput]:
+            self.assertIs(report["verdict"]["bit_exact"], True)
 
     def test_the_xfdnn_report_has_the_published_minimum_memory(self):
         """xdnn.md 4.6; the layout is what scripts for the notebook's output look for."""
