@@ -200,18 +200,16 @@ class Carrying {
     return tensors_[key] = new_tensor(v, channels);
   }
 
-  void scatter(int v, const Piece& piece, Span channels, std::int32_t first_op, std::int32_t layer,
-               const std::vector<Stored>& to) {
+  void scatter(int v, const Piece& piece, std::ptrdiff_t owner, const std::vector<Stored>& to) {
     for (const Stored& part : to) {
-      LoweredOp op{.kind = LoweredKind::Scatter, .owner = first_op};
+      LoweredOp op{.kind = LoweredKind::Scatter, .owner = owner};
       op.sources = {map_in(piece, v, map_of(v, part.channels), part.channels)};
       op.ddr = part.tensor;
       op.ddr_channel = part.channels.begin - part.first;
       op.ddr_row = piece.rows.begin;
-      op.layer = layer;
+      op.layer = move_layer(v, false);
       push(op);
     }
-    (void)channels;
   }
 
   // Stores channels of a piece; a scatter begins at a word, so some before them may go along.
@@ -219,7 +217,7 @@ class Carrying {
     const std::int64_t granule = model_.geometry.channel_granule();
     channels.begin = piece.first + (channels.begin - piece.first) / granule * granule;
     const auto parts = storage(v, channels);
-    scatter(v, piece, channels, static_cast<std::int32_t>(owner), move_layer(v, false), parts);
+    scatter(v, piece, owner, parts);
     for (const Stored& part : parts) {
       auto& stored = places_[at(v)].stored;
       const bool known = std::any_of(stored.begin(), stored.end(), [&](const Stored& s) {
@@ -315,30 +313,27 @@ class Carrying {
               [](const Span& a, const Span& b) { return a.begin < b.begin; });
   }
 
-  Span written_hull(int v) const {
-    const auto& written = places_[at(v)].written;
-    return written.empty() ? Span{0, volume(v).channels}
-                           : Span{written.front().begin, written.back().end};
+  // What there is of these channels: others of a concat may not be computed yet.
+  void gather_written(int v, const Piece& piece, Span channels, std::ptrdiff_t owner) {
+    auto written = places_[at(v)].written;
+    if (written.empty()) written.push_back({0, volume(v).channels});  // the host's
+    Span run = written[0];
+    for (std::size_t i = 1; i <= written.size(); ++i) {
+      if (i < written.size() && written[i].begin <= run.end) {
+        run.end = std::max(run.end, written[i].end);
+        continue;
+      }
+      const Span wanted = both(run, channels);
+      if (wanted.size() > 0) gather(v, piece, wanted, owner);
+      if (i < written.size()) run = written[i];
+    }
   }
 
   // The volume whole in the AM, brought there if it is not.
   Piece resident(int v, std::ptrdiff_t owner) {
     if (places_[at(v)].am >= 0) return whole_piece(v);
     const Piece piece = whole_piece(v);
-    const auto written = places_[at(v)].written;
-    if (written.empty()) {
-      gather(v, piece, {0, volume(v).channels}, owner);
-    } else {
-      Span run = written[0];
-      for (std::size_t i = 1; i <= written.size(); ++i) {
-        if (i < written.size() && written[i].begin <= run.end) {
-          run.end = std::max(run.end, written[i].end);
-          continue;
-        }
-        gather(v, piece, run, owner);
-        if (i < written.size()) run = written[i];
-      }
-    }
+    gather_written(v, piece, {0, volume(v).channels}, owner);
     return piece;
   }
 
@@ -425,7 +420,7 @@ class Carrying {
       return resident(read.volume, owner);
     }
     const Piece piece = new_piece(read.volume, channels, all_rows(read.volume));
-    gather(read.volume, piece, channels, owner);
+    gather_written(read.volume, piece, channels, owner);
     return piece;
   }
 
@@ -442,7 +437,9 @@ class Carrying {
   void finish(const PlanStep& step, int i, const Piece& result) {
     const Access& write = plan_op(i).write;
     note_written(write.volume, write.channels);
-    if (goes_to_ddr(step, write.volume)) store(write.volume, result, write.channels, owner_of(i));
+    if (!goes_to_ddr(step, write.volume)) return;
+    store(write.volume, result, write.channels, owner_of(i));
+    places_[at(write.volume)].am = -1;  // what the AM may have of it lacks this part
   }
 
   void download(int i, const PlanStep& step) {
@@ -453,6 +450,7 @@ class Carrying {
     places_[at(v)].stored.push_back({op.write.channels, map.ddr, op.write.channels.begin});
     note_written(v, op.write.channels);
     from_host_.insert(map.ddr);
+    if (goes_to_ddr(step, v)) places_[at(v)].am = -1;
     if (goes_to_ddr(step, v) || step.kind == PlanStep::Kind::Banded) return;
     const Piece piece = whole_piece(v);
     LoweredOp to = from;
@@ -468,7 +466,6 @@ class Carrying {
     const LoweredOp& from = whole_.ops[at(i)];
     const Access& read = plan_op(i).reads[0];
     const Map& map = whole_.maps[at(from.sources[0])];
-    const auto& stored = places_[at(read.volume)].stored;
     const bool there = host_tensor_.contains(read.volume) && is_stored(read.volume, read.channels);
     if (there) return;
     const Piece piece = source_piece(read, owner_of(i));
@@ -476,7 +473,6 @@ class Carrying {
     to.sources = {map_in(piece, read.volume, from.sources[0], read.channels)};
     to.ddr = map.ddr;
     push(to);
-    (void)stored;
     if (host_tensor_.contains(read.volume)) {
       places_[at(read.volume)].stored.push_back({read.channels, map.ddr, 0});
     }
@@ -505,7 +501,9 @@ class Carrying {
       for (int i = segment.begin; i < segment.end; ++i) chunk_of_op(step, i, chunk, pieces, tile);
     }
     for (int i = segment.begin; i < segment.end; ++i) {
-      note_written(plan_op(i).write.volume, plan_op(i).write.channels);
+      const int v = plan_op(i).write.volume;
+      note_written(v, plan_op(i).write.channels);
+      if (goes_to_ddr(step, v)) places_[at(v)].am = -1;
     }
   }
 
@@ -565,8 +563,11 @@ class Carrying {
       }
     }
     for (int i = segment.begin; i < segment.end; ++i) {
-      if (plan_op(i).write.volume < 0 || plan_op(i).download) continue;
-      note_written(plan_op(i).write.volume, plan_op(i).write.channels);
+      if (plan_op(i).write.volume < 0) continue;
+      places_[at(plan_op(i).write.volume)].am = -1;
+      if (!plan_op(i).download) {
+        note_written(plan_op(i).write.volume, plan_op(i).write.channels);
+      }
     }
   }
 
@@ -600,7 +601,7 @@ class Carrying {
           continue;
         }
         const Piece piece = new_piece(read.volume, key.channels, rows);
-        gather(read.volume, piece, key.channels, owner_of(i));
+        gather_written(read.volume, piece, key.channels, owner_of(i));
         gathered.emplace_back(key, piece);
         sources.push_back(piece);
       }
@@ -654,7 +655,7 @@ class Carrying {
   void upload_band(int i, const Piece& piece) {
     const LoweredOp& from = whole_.ops[at(i)];
     const Access& read = plan_op(i).reads[0];
-    if (host_tensor_.contains(read.volume)) return;  // stored there already
+    if (host_tensor_.contains(read.volume) && is_stored(read.volume, read.channels)) return;
     LoweredOp to = from;
     to.sources = {map_in(piece, read.volume, from.sources[0], read.channels)};
     to.ddr = whole_.maps[at(from.sources[0])].ddr;
@@ -671,7 +672,7 @@ class Carrying {
       for (std::size_t r = 0; r < op.reads.size(); ++r) {
         const Span channels = gathered_channels(model_, op.reads[r]);
         sources.push_back(new_piece(op.reads[r].volume, channels, band.read[0][r]));
-        gather(op.reads[r].volume, sources.back(), channels, owner_of(i));
+        gather_written(op.reads[r].volume, sources.back(), channels, owner_of(i));
       }
     }
     for (const Span& chunk : chunks_of(op.write.channels.size(), segment.chunk)) {
