@@ -379,7 +379,8 @@ class Search {
         const int v = model_.ops[at(i)].write.volume;
         if (model_.volumes[at(v)].last >= q) outputs.push_back(v);
       }
-      if (q > p + 1) group(p, segment, outputs, {});
+      // Of a single op that is worth it where its operand comes from DDR chunk by chunk.
+      if (q > p + 1 || last.channelwise) group(p, segment, outputs, {});
       group(p, segment, outputs, outputs);
     }
   }
@@ -464,6 +465,22 @@ class Search {
   int now_ = 0;
 };
 
+// Weight of op `i` when its operands come from DDR chunk by chunk and its result stays in the AM.
+std::int64_t least_in_chunks(const MemoryModel& model, int i) {
+  const PlanOp& op = model.ops[at(i)];
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  Segment segment{i, i + 1};
+  if (!op.channelwise || !can_chunk(model, segment)) return least;
+  const auto place = [&](int v) { return v == op.write.volume ? Where::Nowhere : Where::Ddr; };
+  for (const std::int64_t chunk : chunk_sizes(model, op.write.channels.size())) {
+    segment.chunk = chunk;
+    if (const auto cost = group_cost(model, segment, {}, place)) {
+      least = std::min(least, cost->extra);
+    }
+  }
+  return least;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> chunk_sizes(const MemoryModel& model, std::int64_t channels) {
@@ -540,6 +557,7 @@ LeastBudget least_budget(const MemoryModel& model) {
     for (const BandChoice& choice : band_choices(model, i, i + 1)) {
       least = std::min(least, choice.cost.peak);
     }
+    least = std::min(least, least_in_chunks(model, i));
     if (least > worst.budget) worst = {least, i};
   }
   return worst;
