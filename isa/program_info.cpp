@@ -26,6 +26,8 @@ std::string_view kind_name(Hazard::Kind kind) {
       return "touches memory that no tensor alive has";
     case Hazard::Kind::Inconsistent:
       return "does not agree with the volume it writes a part of";
+    case Hazard::Kind::ChannelOff:
+      return "reads filters of an output channel that is off";
     case Hazard::Kind::Deadlock:
       return "never finishes";
   }

@@ -61,8 +61,9 @@ struct Hazard {
     LiveOverwrite,   // writes over a tensor that the memory map says is still needed
     Unsynchronized,  // conflicts with an earlier one, and no wait bit or order of a unit since then
                      // keeps them apart: right at most by luck of timing
-    Stray,         // touches memory that no tensor alive has, nor the instruction for its tiles
-    Inconsistent,  // part of a concat volume that disagrees with the volume, or with another part
+    Stray,           // touches memory that no tensor alive has, nor the instruction for its tiles
+    Inconsistent,    // part of a concat volume that disagrees with the volume, or with another part
+    ChannelOff,      // the filters it reads leave an output channel disabled: they are not its own
     Deadlock
   };
   Kind kind = Kind::UninitializedRead;

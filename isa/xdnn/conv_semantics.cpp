@@ -2,6 +2,7 @@
 // multiplied by the filters, 7 pixels by 32 channels at a time.
 #include "isa/xdnn/conv_semantics.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cmath>
@@ -177,6 +178,8 @@ class Convolution {
       wide += panel(first, count, result.pixels.data() + first * conv_.out_ch);
     });
     result.wide_accumulators = wide;
+    result.channel_off = std::any_of(filters_.configs.begin(), filters_.configs.end(),
+                                     [](const ChannelConfig& config) { return !config.enable; });
     return result;
   }
 

@@ -14,6 +14,7 @@ namespace workbench::xdnn {
 struct ConvResult {
   std::vector<std::int8_t> pixels;     // [out_h][out_w][out_ch]
   std::int64_t wide_accumulators = 0;  // sums beyond signed 24 bits
+  bool channel_off = false;  // an output channel of a conv is not enabled by its configuration
 };
 
 // Conv (or deconv) with the filters at DDR byte `filter_address`: exact integer sums, then bias,

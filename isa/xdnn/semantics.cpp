@@ -42,7 +42,7 @@ struct Execute {
 
   Result convolution(const Conv& op, const Step& at, const ConvPool* fused) const {
     ConvResult conv = convolve(op, at.filter_address, machine, memory, threads);
-    Result result{.wide_accumulators = conv.wide_accumulators};
+    Result result{.wide_accumulators = conv.wide_accumulators, .channel_off = conv.channel_off};
     if (op.tail.destination_in_ddr) {
       result.ddr = ddr_result(at);
     } else {

@@ -12,7 +12,7 @@ HazardMonitor::HazardMonitor(const Program& program, const Machine& machine)
       slice0_(machine, 0),
       am_written_(static_cast<std::size_t>(machine.am_words() * machine.word_bytes()), 0),
       am_volume_(static_cast<std::size_t>(machine.am_words()), -1),
-      parts_channels_(program.memory_map.size(), 0),
+      volume_channels_(program.memory_map.size(), 0),
       races_(races(program, machine)) {
   host_wrote(0, static_cast<std::int64_t>(program.constants.size()));
 }
@@ -222,6 +222,11 @@ void HazardMonitor::end(std::int32_t instruction) {
 
 void HazardMonitor::host_wrote(std::int64_t begin, std::int64_t end) {
   if (begin < end) ddr_written_.push_back({begin, end});
+}
+
+void HazardMonitor::channel_off(std::int32_t instruction, std::int64_t time) {
+  const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
+  raise(Hazard::Kind::ChannelOff, instruction, -1, "DDR", step.filter_address, time);
 }
 
 void HazardMonitor::deadlock(std::int32_t instruction, std::int64_t time) {

@@ -30,6 +30,8 @@ class HazardMonitor {
   void end(std::int32_t instruction);
   // The host wrote DDR bytes [begin, end).
   void host_wrote(std::int64_t begin, std::int64_t end);
+  // Its filters say that one of its channels is off (xdnn.md 1.6): nothing would leave the array.
+  void channel_off(std::int32_t instruction, std::int64_t time);
   void deadlock(std::int32_t instruction, std::int64_t time);
 
   const std::vector<Hazard>& hazards() const { return hazards_; }
@@ -72,7 +74,7 @@ class HazardMonitor {
   MachineOfSlice slice0_;
   std::vector<std::uint8_t> am_written_;  // per byte of the AM
   std::vector<std::int32_t> am_volume_;   // per word: whose data it holds, as indexed in the map
-  std::vector<std::int64_t> parts_channels_;  // per volume: concat_channels of its parts, 0: none
+  std::vector<std::int64_t> volume_channels_;  // per volume, as its writers have it; 0: none yet
   std::vector<DdrRegion> ddr_written_;
   std::vector<Flight> flights_;
   std::vector<Race> races_;  // by instruction

@@ -82,26 +82,31 @@ void HazardMonitor::check_results(std::int32_t instruction, const std::vector<Am
   }
 }
 
-// xdnn.md 1.4: channel s of a concat volume lies in its section s / word_bytes. All parts know how
-// many channels there are.
+// xdnn.md 1.4: channel s of a concat volume lies in its section s / word_bytes. All that write to a
+// volume, parts or not, agree on how many channels it has.
 void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
   const Tail& t = tail(step.instruction);
-  if (!t.concat_part || t.slice == 0 || program_.memory_map.empty()) return;
+  if (t.slice == 0 || machine_.width_aligned() || program_.memory_map.empty()) return;
   const Operands operands = am_operands(step, machine_);
   if (operands.results.empty()) return;
-  const AmTensor& part = operands.results[0];
-  const std::int64_t words = am_words(part, machine_.geometry());
-  const std::int32_t number = volume_of(instruction, {part.address, part.address + words, 0, 1, 1});
+  const AmTensor& result = operands.results[0];
+  const std::int64_t words = am_words(result, machine_.geometry());
+  const std::int32_t number =
+      volume_of(instruction, {result.address, result.address + words, 0, 1, 1});
   if (number < 0) return;  // told already
   const Volume& volume = program_.memory_map[static_cast<std::size_t>(number)];
-  const std::int64_t begin =
-      part.address - machine_.geometry().word_of_channel(t.concat_start, part.height, part.width);
-  std::int64_t& channels = parts_channels_[static_cast<std::size_t>(number)];
-  const bool agrees = begin == volume.address && (channels == 0 || channels == t.concat_channels);
-  channels = t.concat_channels;
+  std::int64_t& known = volume_channels_[static_cast<std::size_t>(number)];
+  const std::int64_t channels = t.concat_part ? t.concat_channels : result.channels;
+  bool agrees = known == 0 || known == channels;
+  if (t.concat_part) {
+    agrees = agrees &&
+             volume.address == result.address - machine_.geometry().word_of_channel(
+                                                    t.concat_start, result.height, result.width);
+  }
+  known = channels;
   if (agrees) return;
-  raise(Hazard::Kind::Inconsistent, instruction, -1, "AM", part.address, time);
+  raise(Hazard::Kind::Inconsistent, instruction, -1, "AM", result.address, time);
 }
 
 // Filters come from the constants, every other access is within one tensor.

@@ -67,6 +67,7 @@ Result Overlay::start(std::int32_t instruction) {
     return {};
   }
   Result result = execute(step(instruction), machine, engine.memory, options.threads);
+  if (result.channel_off) engine.hazards->channel_off(instruction, sim::now());
   if (result.wide_accumulators > 0) {
     const auto layer = program.info.instruction_layer[static_cast<std::size_t>(instruction)];
     engine.wide_accumulators[program.info.layers[static_cast<std::size_t>(layer)].name] +=

@@ -2,6 +2,7 @@
 // hazard they are reported with.
 #include <gtest/gtest.h>
 
+#include "core/error.h"
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"
@@ -134,6 +135,22 @@ TEST(XdnnSimulate, filters_outside_the_ddr_are_reported) {
   Compiled c(fork());
   c.program.steps[instruction_of_layer(c.program, "conv2")].filter_address = c.program.ddr_bytes;
   EXPECT_TRUE(reports(c.run(), Hazard::Kind::OutOfRange, "conv2"));
+}
+
+TEST(XdnnSimulate, filters_that_are_nobodys_leave_channels_off) {
+  Compiled c(fork());
+  const auto filters = static_cast<std::size_t>(
+      c.program.steps[instruction_of_layer(c.program, "conv2")].filter_address);
+  char& byte = c.program.constants[filters + 3 * 8];  // bits 0-7 of the fourth channel's word
+  byte = static_cast<char>(byte & 0x7f);
+  EXPECT_TRUE(reports(c.run(), Hazard::Kind::ChannelOff, "conv2"));
+}
+
+TEST(XdnnSimulate, an_instruction_that_means_nothing_is_refused) {
+  Compiled c(fork());
+  auto& pool = c.instruction<xdnn::Pool>("pool");
+  pool.tail.source = {0, 1, 0, 32};  // no copies: steps would be divided by 0
+  EXPECT_THROW(c.run(), Error);
 }
 
 TEST(XdnnSimulate, a_program_of_host_steps_alone_runs) {
