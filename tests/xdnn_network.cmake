@@ -10,6 +10,10 @@ workbench_test(xdnn_card_property_test LABEL property SYSTEMC
   SOURCES property/xdnn_card_test.cpp support/random_machine.cpp
   LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
             workbench::sim_xdnn workbench::golden workbench::verdict passes_test_support)
+workbench_test(xdnn_mutation_test LABEL property SYSTEMC
+  SOURCES property/xdnn_mutation_test.cpp support/random_machine.cpp support/xdnn_mutants.cpp
+  LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
+            workbench::sim_xdnn workbench::golden workbench::verdict)
 workbench_test(xdnn_tight_test LABEL property SYSTEMC
   SOURCES property/xdnn_tight_test.cpp support/random_machine.cpp
   LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler

@@ -1,0 +1,215 @@
+#include "tests/support/xdnn_mutants.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "isa/xdnn/filters.h"
+#include "isa/xdnn/footprint.h"
+#include "isa/xdnn/slice.h"
+#include "sim/xdnn/races.h"
+
+namespace workbench {
+
+namespace {
+
+using namespace xdnn;  // NOLINT(google-build-using-namespace)
+
+constexpr std::int64_t kDdrStep = 64;  // a word of the DDR interface (xdnn.md 1.6)
+
+template <typename Visit>
+void for_each_member(Instruction& instruction, Visit&& visit) {
+  std::visit([&](auto& op) { for_each_field(op, visit); }, instruction);
+}
+
+bool one_of(std::string_view field, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), field) != names.end();
+}
+
+// Of one program.
+class Enumeration {
+ public:
+  Enumeration(const Program& program, const Machine& machine, std::mt19937_64& random)
+      : program_(program), machine_(machine), random_(random) {}
+
+  std::vector<Mutant> run() {
+    for (instruction_ = 0; instruction_ < program_.steps.size(); ++instruction_) {
+      Step step = program_.steps[instruction_];
+      tail_ = tail(step.instruction);
+      unit_ = unit_of(step.instruction);
+      for_each_member(step.instruction, [&](std::string_view field, auto& member) {
+        field_of(field, static_cast<std::int64_t>(member),
+                 std::is_same_v<std::remove_cvref_t<decltype(member)>, bool>);
+      });
+      if (unit_ == Unit::Conv) {
+        move(MutantKind::WeightOffset, "filters", step.filter_address, kDdrStep,
+             static_cast<std::int64_t>(program_.constants.size()));
+      }
+    }
+    return std::move(mutants_);
+  }
+
+ private:
+  void add(MutantKind kind, std::string_view field, std::int64_t from, std::int64_t to) {
+    if (to == from) return;
+    mutants_.push_back({kind, instruction_, std::string(field), to});
+  }
+  void move(MutantKind kind, std::string_view field, std::int64_t value, std::int64_t step,
+            std::int64_t size) {
+    add(kind, field, value, value + step);
+    if (value >= step) add(kind, field, value, value - step);
+    const std::int64_t places = std::max<std::int64_t>(1, size / step);
+    add(kind, field, value,
+        step * static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(places)));
+  }
+  void move_in_am(std::string_view field, std::int64_t value) {
+    const MachineOfSlice own(machine_, tail_.slice);
+    const Machine& machine = own.get();
+    move(MutantKind::Address, field, value, machine.word_addresses(),
+         machine.am_words() * machine.word_addresses());
+  }
+  void move_in_ddr(std::string_view field, std::int64_t value) {
+    move(MutantKind::Address, field, value, kDdrStep, program_.ddr_bytes);
+  }
+
+  void field_of(std::string_view field, std::int64_t value, bool boolean) {
+    if (field.starts_with("wait_")) {
+      if (!machine_.serial() && value != 0) add(MutantKind::WaitBit, field, value, 0);
+    } else if (one_of(field, {"inaddr", "inaddrA", "inaddrB", "uram_src"})) {
+      tail_.source_in_ddr ? move_in_ddr(field, value) : move_in_am(field, value);
+    } else if (one_of(field, {"outaddr", "uram_dest"})) {
+      tail_.destination_in_ddr ? move_in_ddr(field, value) : move_in_am(field, value);
+    } else if (one_of(field, {"ddr_src", "ddr_dest"})) {
+      move_in_ddr(field, value);
+    } else if (field.starts_with("SRCAM-Buffer_")) {
+      if (tail_.tiling) move_in_am(field, value);
+    } else if (one_of(field, {"tile_width", "tile_height"})) {
+      if (tail_.tiling) tile_size(field, value);
+    } else if (!machine_.width_aligned() && is_layout(field)) {
+      if (boolean) {
+        add(MutantKind::Replication, field, value, 1 - value);
+      } else {
+        add(MutantKind::Replication, field, value, value + 1);
+        if (value > 0) add(MutantKind::Replication, field, value, value - 1);
+      }
+    }
+  }
+  void tile_size(std::string_view field, std::int64_t value) {
+    std::set<std::int64_t> sizes = {value + 1, value - 1, 2 * value, value / 2};
+    for (const std::int64_t size : sizes) add(MutantKind::TileSize, field, value, size);
+  }
+  bool is_layout(std::string_view field) const {
+    if (field == "concat_i_am_your_father") return unit_ != Unit::Upload;
+    if (field.starts_with("concat_")) return tail_.concat_part;
+    if (field.starts_with("src_")) return unit_ != Unit::Download;
+    if (field.starts_with("dst_")) {
+      return unit_ != Unit::Upload && !tail_.concat_part && !tail_.destination_in_ddr;
+    }
+    return false;
+  }
+
+  const Program& program_;
+  const Machine& machine_;
+  std::mt19937_64& random_;
+  std::vector<Mutant> mutants_;
+  std::size_t instruction_ = 0;
+  Tail tail_;
+  Unit unit_ = Unit::Conv;
+};
+
+// The fields that say where the result lies, replaced by what they mean.
+struct Meaning {
+  std::vector<std::int64_t> bytes;  // of each section: first word, words, first byte, last byte
+  Instruction rest;
+  friend bool operator==(const Meaning&, const Meaning&) = default;
+};
+
+Meaning meaning(const Step& step, const Machine& machine) {
+  Meaning m{.bytes = {}, .rest = step.instruction};
+  for (const AmRegion& r : footprint(step, machine).am_writes) {
+    m.bytes.insert(m.bytes.end(), {r.word_begin, r.word_end, r.byte_begin, r.byte_end, r.slice});
+  }
+  Tail& t = tail(m.rest);
+  t.destination = t.concat_volume = {};
+  t.concat_part = false;
+  t.concat_start = t.concat_channels = 0;
+  return m;
+}
+
+// What a convolution reads of its source, and where the filters for it are: by step and row of the
+// array. Nothing else depends on the layout of the source.
+std::vector<std::int64_t> reading(const Step& step, const Machine& machine) {
+  const auto* fused = std::get_if<ConvPool>(&step.instruction);
+  const xdnn::Conv& conv = fused != nullptr ? fused->conv : std::get<xdnn::Conv>(step.instruction);
+  const FilterShape shape = filter_shape(conv);
+  std::vector<std::int64_t> numbers = {conv.tail.source.sections(), filter_bytes(shape, machine)};
+  for (const Tap& t : array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
+                                 machine.word_bytes())) {
+    numbers.insert(numbers.end(), {t.section, t.byte, t.first_channel, t.channels, t.kernel_y,
+                                   t.kernel_x, t.step, t.row});
+  }
+  return numbers;
+}
+
+}  // namespace
+
+std::string_view to_string(MutantKind kind) {
+  switch (kind) {
+    case MutantKind::WaitBit:
+      return "wait bit";
+    case MutantKind::Address:
+      return "address";
+    case MutantKind::TileSize:
+      return "tile size";
+    case MutantKind::WeightOffset:
+      return "weight offset";
+    case MutantKind::Replication:
+      return "replication";
+  }
+  return "";
+}
+
+std::vector<Mutant> all_mutants(const Program& program, const Machine& machine,
+                                std::mt19937_64& random) {
+  return Enumeration(program, machine, random).run();
+}
+
+Program mutated(const Program& program, const Mutant& mutant) {
+  Program result = program;
+  Step& step = result.steps.at(mutant.instruction);
+  if (mutant.field == "filters") {
+    step.filter_address = mutant.value;
+    return result;
+  }
+  for_each_member(step.instruction, [&](std::string_view field, auto& member) {
+    using Member = std::remove_cvref_t<decltype(member)>;
+    if (field == mutant.field) member = static_cast<Member>(mutant.value);
+  });
+  return result;
+}
+
+std::string equivalent(const Program& program, const Mutant& mutant, const Machine& machine) {
+  const Program changed = mutated(program, mutant);
+  const Step& before = program.steps[mutant.instruction];
+  const Step& after = changed.steps[mutant.instruction];
+  if (mutant.kind == MutantKind::WaitBit && races(changed, machine).empty()) {
+    return "everything is ordered without the bit";
+  }
+  // Only sections of one copy: others read more than the first of what is written.
+  const auto plain = [](const Step& step) {
+    const Tail& t = tail(step.instruction);
+    return !(t.concat_part ? t.concat_volume : t.destination).replicated();
+  };
+  if (mutant.kind == MutantKind::Replication && plain(before) && plain(after) &&
+      meaning(before, machine) == meaning(after, machine)) {
+    return "the result goes to the same bytes";
+  }
+  if (mutant.field.starts_with("src_") && unit_of(before.instruction) == Unit::Conv &&
+      tail(before.instruction).slice != 0 && reading(before, machine) == reading(after, machine)) {
+    return "no tap reads the copy that is gone or new";
+  }
+  return "";
+}
+
+}  // namespace workbench
