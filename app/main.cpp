@@ -104,8 +104,11 @@ void add_run(CLI::App& app, RunOptions& options) {
   add_network_options(command, options.network);
   add_view_options(command, options.network);
   command.get_option("model")->required(false);  // a program alone runs with seeded weights
-  command.add_option("--program", options.program,
-                     "run somebody else's program, text or JSON, instead of compiling");
+  command
+      .add_option("--program", options.program,
+                  "run somebody else's program, text or JSON, instead of compiling")
+      ->excludes("--schedule")
+      ->excludes("--schedule-file");
   command.add_option("--weights", options.network.model, "with --program: the same as the model");
   command.add_option("--quantization", options.network.quantizer_json,
                      "with --program: the same as --quantizer-json");

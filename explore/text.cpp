@@ -124,6 +124,7 @@ void write_waterfall(Writer& out, const Report& report) {
 std::string metric_text(const Metric& metric, const Report& report) {
   const MetricValue value = metric.value(report);
   if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    if (metric.unit.empty()) return thousands(*integer);
     const std::string plain = fmt::format("{} {}", thousands(*integer), metric.unit);
     return metric.unit == "bytes" && *integer >= 1024
                ? fmt::format("{} ({})", plain, byte_text(*integer))
