@@ -15,7 +15,7 @@ constexpr Metric kTotals[] = {
      [](const Report& r) -> MetricValue { return r.images_per_second; }},
     {"latency_milliseconds", "ms", "of one image on engine 0, from its start",
      [](const Report& r) -> MetricValue { return r.latency_milliseconds; }},
-    {"engines", "engines", "on the card",
+    {"engines", "", "on the card",
      [](const Report& r) -> MetricValue { return static_cast<std::int64_t>(r.engines.size()); }},
     {"card_images_per_second", "images/s", "engines x images/s of the slowest one",
      [](const Report& r) -> MetricValue { return r.card_images_per_second; }},
@@ -37,7 +37,7 @@ constexpr Metric kTotals[] = {
 constexpr Metric kMemory[] = {
     {"peak_bytes", "bytes", "most activation memory that holds live tensors at one time",
      [](const Report& r) -> MetricValue { return r.program.peak_bytes; }},
-    {"minimum_bytes", "bytes", "largest sum of live volumes at one step: no allocation needs less",
+    {"minimum_bytes", "bytes", "largest sum of live tensors at one step of the network as it is written, before placement",
      [](const Report& r) -> MetricValue { return r.program.minimum_bytes; }},
     {"extent_bytes", "bytes", "end of the highest address used",
      [](const Report& r) -> MetricValue { return r.program.extent_bytes; }},

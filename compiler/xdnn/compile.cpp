@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compiler/xdnn/minimum_memory.h"
 #include "compiler/xdnn/moveops.h"
 #include "compiler/xdnn/scheduled.h"
 
@@ -65,7 +66,11 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   program.info.machine = machine.name;
   program.info.host_steps = std::move(sketch.info.host_steps);
   const std::int64_t word = machine.word_bytes();
-  program.info.peak_bytes = program.info.minimum_bytes = placement.peak_words * word;
+  program.info.peak_bytes = placement.peak_words * word;
+  const MinimumMemory before = minimum_memory(quantized, machine, model_order(quantized));
+  if (!before.live_bytes.empty()) {
+    program.info.minimum_bytes = before.live_bytes[static_cast<std::size_t>(before.worst())];
+  }
   program.info.extent_bytes = placement.extent_words * word;
   program.info.capacity_bytes = machine.am.size_bytes;
   for (const Node& node : quantized.nodes) {

@@ -26,8 +26,7 @@ class Placer {
       if (const auto solution = allocate(problem)) {
         const auto violations = validate(problem, *solution);
         CHECK(violations.empty(), "illegal allocation: {}", violations[0]);
-        adopt(*solution);
-        return {peak_demand(problem), solution->extent};
+        return {peak_demand(problem), lowest(problem, *solution)};
       }
       if (give_up_replication(problem)) continue;
       if (limit <= 1 || !has_tiles()) {
@@ -40,6 +39,35 @@ class Placer {
   }
 
  private:
+  // Adopts `solution`, or one of a smaller extent that lets as many eltwises read both operands at
+  // once. The extent.
+  std::int64_t lowest(const Problem& problem, const Solution& solution) {
+    adopt(solution);
+    const std::int64_t parallel = parallel_reads();
+    Problem low = problem;
+    for (Buffer& b : low.buffers) b.prefer_top = false;
+    const std::int64_t least = peak_demand(problem);
+    for (const std::int64_t spare : {std::int64_t{0}, least / 16, least / 8, least / 4}) {
+      low.capacity = least + spare;
+      if (low.bucket > 0) low.capacity = round_up(low.capacity, low.bucket);
+      if (low.capacity >= solution.extent) break;
+      const auto smaller = allocate(low);
+      if (!smaller) continue;
+      adopt(*smaller);
+      if (parallel_reads() >= parallel) return smaller->extent;
+    }
+    adopt(solution);
+    return solution.extent;
+  }
+
+  std::int64_t parallel_reads() const {
+    if (machine_.width_aligned()) return 0;  // their instructions have no bit for it
+    return std::count_if(lowered_.ops.begin(), lowered_.ops.end(), [&](const LoweredOp& op) {
+      return op.kind == LoweredKind::Eltwise &&
+             tail(instruction_of(lowered_, op, machine_)).parallel_read;
+    });
+  }
+
   std::int64_t words(const LoweredVolume& v) const { return v.words(machine_.geometry()); }
   LoweredVolume& volume(int id) { return lowered_.volumes[static_cast<std::size_t>(id)]; }
 
