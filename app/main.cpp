@@ -25,6 +25,7 @@ void add_zoo_options(CLI::App& command, std::optional<double>& width,
 void add_machine_options(CLI::App& command, xdnn::MachineOverrides& machine) {
   command.add_option("--dsp", machine.dsp,
                      "width of the array: pixels (V2), channels (V3, Darius)");
+  command.add_option("--bits", machine.bits, "width of codes and weights: 8, or 16 (V2, V3)");
   command.add_option("--memory", machine.memory_mb, "activation memory in MB of 2^20 bytes");
   command.add_option("--ddr", machine.ddr_mb, "DDR of an engine in MB of 2^20 bytes");
   command

@@ -6,10 +6,21 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/tensor.h"
+
 namespace workbench {
 
 // How a value between two integers becomes one of them.
 enum class Rounding { HalfUp, HalfEven, HalfAwayFromZero, Floor, TowardZero };
+
+// Signed codes of 8 or 16 bits, which accelerators compute with: the type of their tensors.
+inline ElementType code_type(int bits) {
+  CHECK(bits == 8 || bits == 16, "{} bit codes", bits);
+  return bits == 8 ? ElementType::Int8 : ElementType::Int16;
+}
+constexpr bool is_code(ElementType type) {
+  return type == ElementType::Int8 || type == ElementType::Int16;
+}
 
 // real = (code - zero_point) * threshold / high(). Thresholds rather than steps are stored because
 // the xfDNN quantizer publishes thresholds (xdnn.md 3.1: "th maps to hi").
@@ -39,11 +50,15 @@ struct Quantization {
 // Bias, in accumulator units, is part of the accumulator. c = output channel. xDNN V2 shifts first
 // and adds the bias last (xdnn.md 3.2):
 //   out = clamp(clamp(round(clamp(round(acc / 2^prescale[c])) * scale[c] / 2^shift[c])) + bias[c]).
+// At 16 bits V3 shifts first, too, clamps that to prescaled_bits, and its bias is part of the
+// accumulator, in units of 2^bias_shift (xdnn.md 3.3).
 struct Requantize {
   std::vector<std::int32_t> scale;           // one, or one per output channel; 0..65535
   std::vector<std::int32_t> negative_scale;  // used where acc < 0 (PReLU); empty: same as scale
   std::vector<std::int32_t> shift;           // as many as scale; 0..40
   std::vector<std::int32_t> prescale;    // as many as scale, 0..32; empty: no first clamp either
+  int prescaled_bits = 8;                // of what the prescale leaves: width of the first clamp
+  int bias_shift = 0;                    // not with bias_after
   bool bias_after = false;               // bias is in output codes, added after rescaling
   Rounding rounding = Rounding::HalfUp;  // xdnn.md 3.1: rr rounds half toward +infinity
   friend bool operator==(const Requantize&, const Requantize&) = default;

@@ -30,7 +30,7 @@ bool is_measurable(const Tensor& reference, const Value& value, const Tensor& co
     return false;
   }
   return computed.type() == ElementType::Float32 ||
-         (computed.type() == ElementType::Int8 && value.quantization.has_value());
+         (is_code(computed.type()) && value.quantization.has_value());
 }
 
 bool is_classifier(const Tensor& output) {

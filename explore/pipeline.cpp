@@ -20,8 +20,6 @@ namespace workbench {
 
 namespace {
 
-constexpr int kBits = 8;
-
 // Wall time of a stage, added to `seconds` when the scope ends.
 class Stopwatch {
  public:
@@ -56,7 +54,7 @@ struct Measured {
 
 // Thresholds of every value of `passed`. They and the reference come from evaluating `imported`,
 // so that no pass has touched them; only values that a pass invented are measured on `passed`.
-Measured measure(const Graph& imported, const Graph& passed, const RunData& data,
+Measured measure(const Graph& imported, const Graph& passed, const RunData& data, int bits,
                  bool keep_reference) {
   const std::set<std::string> names = computed_names(passed);
   Measured measured;
@@ -67,7 +65,7 @@ Measured measure(const Graph& imported, const Graph& passed, const RunData& data
   const auto wanted = [&](const Value& value) { return names.contains(value.name); };
   const bool by_product = keep_reference && data.input_is_last_sample;
   measured.thresholds =
-      calibrate(imported, data.calibration, kBits,
+      calibrate(imported, data.calibration, bits,
                 by_product ? keep : std::function<void(ValueId, const Tensor&)>(), wanted);
   if (keep_reference && !by_product) evaluate(imported, data.input, {.observe = keep});
 
@@ -76,7 +74,7 @@ Measured measure(const Graph& imported, const Graph& passed, const RunData& data
            !measured.thresholds.contains(value.name);
   };
   if (std::any_of(passed.values.begin(), passed.values.end(), missing)) {
-    measured.thresholds.merge(calibrate(passed, data.calibration, kBits, {}, missing));
+    measured.thresholds.merge(calibrate(passed, data.calibration, bits, {}, missing));
   }
   return measured;
 }
@@ -139,17 +137,18 @@ Graph quantized_network(Graph imported, const CompileRequest& request, RunData d
     save_optimized(passed, request.save_optimized, compiled.warnings);
   }
   tell(progress, "calibrating", 0.1);
+  const auto bits = static_cast<int>(compiled.machine.array.bits);
   Measured measured;
   {
     const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
-    measured = measure(imported, passed, data, request.keep_reference);
+    measured = measure(imported, passed, data, bits, request.keep_reference);
   }
   imported = {};
   compiled.reference = std::move(measured.reference);
   tell(progress, "quantizing", 0.3);
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
   return quantize(passed, measured.thresholds,
-                  {.bits = kBits,
+                  {.bits = bits,
                    .limits = xdnn::requantize_limits(compiled.machine),
                    .host_reason = xdnn::host_reasons(compiled.machine)},
                   table ? &*table : nullptr);

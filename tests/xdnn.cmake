@@ -22,7 +22,7 @@ workbench_test(xdnn_isa_test LABEL unit
 workbench_test(xdnn_isa_property_test LABEL property
   SOURCES property/int8_matrix_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
           property/xdnn_lines_test.cpp
-          property/xdnn_semantics_test.cpp
+          property/xdnn_semantics_test.cpp property/xdnn_wide_codes_test.cpp
   LIBRARIES xdnn_test_support)
 
 workbench_test(xdnn_compiler_test LABEL unit

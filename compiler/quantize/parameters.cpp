@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include "compiler/quantize/histogram.h"
@@ -57,15 +58,17 @@ std::vector<double> largest_weights(const WeightView& view) {
   return largest;
 }
 
+template <typename Code>
 Tensor weight_codes(const Tensor& weights, const WeightView& view,
-                    const std::vector<double>& thresholds, double high) {
-  Tensor codes = Tensor::uninitialized(ElementType::Int8, weights.shape(), Layout::Oihw);
-  const std::span<std::int8_t> out = codes.mutable_values<std::int8_t>();
+                    const std::vector<double>& thresholds) {
+  constexpr double high = std::numeric_limits<Code>::max();
+  Tensor codes = Tensor::uninitialized(element_type_of<Code>(), weights.shape(), Layout::Oihw);
+  const std::span<Code> out = codes.mutable_values<Code>();
   parallel_for(view.rows(), view.threads(), [&](std::int64_t i) {
     const std::span<const float> row = view.row(i);
     const std::int64_t inner = view.inner;
     const double limit = high;
-    std::int8_t* target = out.data() + i * inner;
+    Code* target = out.data() + i * inner;
     const double threshold = thresholds[static_cast<std::size_t>(i % view.axis)];
     const double gain = threshold > 0 ? high / threshold : 0.0;
     const float* values = row.data();
@@ -74,7 +77,7 @@ Tensor weight_codes(const Tensor& weights, const WeightView& view,
       const double above = scaled > -limit ? scaled : -limit;
       const double clamped = above < limit ? above : limit;
       const double rounded = clamped + std::copysign(0.5, clamped);
-      target[k] = static_cast<std::int8_t>(static_cast<std::int32_t>(rounded));
+      target[k] = static_cast<Code>(static_cast<std::int32_t>(rounded));
     }
   });
   return codes;
@@ -154,6 +157,8 @@ double accumulator_unit(double threshold_in, double threshold_weights, double hi
   return threshold_in / high * (threshold_weights / high);
 }
 
+constexpr double kBiasFieldMax = std::numeric_limits<std::int32_t>::max();
+
 Tensor bias_codes(std::span<const float> bias, const std::vector<double>& thresholds,
                   const NodeScales& scales, const QuantizeOptions& options) {
   std::vector<std::int32_t> codes;
@@ -166,7 +171,10 @@ Tensor bias_codes(std::span<const float> bias, const std::vector<double>& thresh
             : accumulator_unit(scales.threshold_in, thresholds[c % thresholds.size()], high);
     const double limit = bias_code_limit(options);
     const double code = unit > 0 ? static_cast<double>(bias[c]) / unit : 0.0;
-    codes.push_back(static_cast<std::int32_t>(std::round(std::clamp(code, -limit, limit))));
+    const double clamped = std::clamp(code, -limit, limit);
+    const double stored = std::round(std::ldexp(clamped, -options.limits.bias_shift));
+    // Rounding must not leave the field: the limit itself may be half a unit from its end.
+    codes.push_back(static_cast<std::int32_t>(std::clamp(stored, -kBiasFieldMax, kBiasFieldMax)));
   }
   return Tensor::from<std::int32_t>({static_cast<std::int64_t>(codes.size())}, codes);
 }
@@ -174,20 +182,24 @@ Tensor bias_codes(std::span<const float> bias, const std::vector<double>& thresh
 // Two 8-bit scales that share a shift (xdnn.md 3.3): the larger one is normalised to 128..255.
 struct SlopeScales {
   std::int32_t positive = 0, negative = 0, shift = 0;
+  std::int32_t prescale = 0;  // as much of the shift as the target can do first
 };
 
-SlopeScales slope_scales(double multiplier, double slope, int shift_max) {
-  const double larger = std::max(multiplier, multiplier * slope);
+SlopeScales slope_scales(double multiplier, double slope, int prescale_max, int shift_max) {
+  double larger = std::max(multiplier, multiplier * slope);
   if (larger == 0) return {};
   int exponent = 0;
   std::frexp(larger, &exponent);
-  int shift = 8 - exponent;
+  const int prescale = std::clamp(-exponent, 0, prescale_max);
+  multiplier = std::ldexp(multiplier, prescale);
+  larger = std::ldexp(larger, prescale);
+  int shift = 8 - (exponent + prescale);
   if (std::ldexp(larger, shift) >= 255.5) --shift;  // would round to 256
   shift = std::clamp(shift, 0, shift_max);
   const auto code = [&](double value) {
     return static_cast<std::int32_t>(std::min(std::round(std::ldexp(value, shift)), 255.0));
   };
-  return {code(multiplier), code(multiplier * slope), shift};
+  return {code(multiplier), code(multiplier * slope), shift, prescale};
 }
 
 double slope_of(const Activation& activation, std::size_t channel) {
@@ -244,10 +256,14 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
     Requantize result =
         table_requantize(*scales.layer, channels,
                          {limits.conv_prescale_max, limits.scale_bits, limits.conv_shift_max});
+    result.prescaled_bits = limits.prescaled_bits;
+    result.bias_shift = limits.bias_shift;
     result.bias_after = limits.bias_after;
     return result;
   }
-  Requantize result{.bias_after = limits.bias_after};
+  Requantize result{.prescaled_bits = limits.prescaled_bits,
+                    .bias_shift = limits.bias_shift,
+                    .bias_after = limits.bias_after};
   for (std::size_t c = 0; c < channels; ++c) {
     // In the order of the published formula, sf_in * sf_param / sf_out: ties round as there.
     const double high = high_code(options);
@@ -255,8 +271,9 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
                               (thresholds[c % thresholds.size()] / high) /
                               (scales.threshold_out / high);
     if (slopes) {
-      const SlopeScales found =
-          slope_scales(multiplier, slope_of(activation, c), limits.conv_shift_max);
+      const SlopeScales found = slope_scales(multiplier, slope_of(activation, c),
+                                             limits.conv_prescale_max, limits.conv_shift_max);
+      if (limits.conv_prescale_max > 0) result.prescale.push_back(found.prescale);
       result.scale.push_back(found.positive);
       result.negative_scale.push_back(found.negative);
       result.shift.push_back(found.shift);
@@ -281,7 +298,9 @@ WeightedParameters weighted_parameters(const Graph& graph, const Node& node,
   const auto channels = static_cast<std::size_t>(output_channels(graph, node));
 
   WeightedParameters result;
-  result.weights = weight_codes(weights, view, thresholds, high_code(options));
+  result.weights = code_type(options.bits) == ElementType::Int8
+                       ? weight_codes<std::int8_t>(weights, view, thresholds)
+                       : weight_codes<std::int16_t>(weights, view, thresholds);
   const std::span<const float> bias = bias_values(graph, node);
   if (!bias.empty()) result.bias = bias_codes(bias, thresholds, scales, options);
   result.requantize = weighted_requantize(node, scales, channels, thresholds, options);

@@ -15,18 +15,19 @@ struct NodeScales {
 };
 
 struct WeightedParameters {
-  Tensor weights;              // int8, shape of the float weights
+  Tensor weights;              // codes, shape of the float weights
   Quantization quantization;   // of the weights, one threshold per index of `axis`
   std::optional<Tensor> bias;  // int32 [Co], accumulator units or, bias_after, output codes
   Requantize requantize;       // one scale per output channel
 };
 
-// Weights and bias: round half away from zero, weights clamped to +-127, bias to `bias_bits`.
-// Threshold of a channel: the table's, else an import hint's, else max|w| (published) or, where a
-// bias in accumulator units would be clamped for smallness of the weights, what makes the bias fit.
-// Bias in output codes is round(b * 127 / threshold_out) (xdnn.md 3.2). A channel without
-// weights and bias gets scale 0. ConvTranspose has one threshold per index of its weights' axis 1,
-// shared by the groups. Throws Error for NaN or infinite weights and for an unusable table entry.
+// Weights and bias: round half away from zero, weights clamped to +-127 (16 bits: +-32767), bias to
+// `bias_bits`. Threshold of a channel: the table's, else an import hint's, else max|w| (published)
+// or, where a bias in accumulator units would be clamped for smallness of the weights, what makes
+// the bias fit. Bias in output codes is round(b * high / threshold_out) (xdnn.md 3.2). A channel
+// without weights and bias gets scale 0. ConvTranspose has one threshold per index of its weights'
+// axis 1, shared by the groups. Throws Error for NaN or infinite weights and for an unusable table
+// entry.
 WeightedParameters weighted_parameters(const Graph& graph, const Node& node,
                                        const NodeScales& scales, const QuantizeOptions& options);
 

@@ -100,8 +100,9 @@ class Rewriter {
   }
 
   ValueId add_code(ValueId id, std::string name) {
-    Value value{
-        .name = std::move(name), .shape = source_.value(id).shape, .type = ElementType::Int8};
+    Value value{.name = std::move(name),
+                .shape = source_.value(id).shape,
+                .type = code_type(options_.bits)};
     value.quantization = Quantization{.bits = options_.bits, .thresholds = {thresholds_[at(id)]}};
     return graph_.add_value(std::move(value));
   }
@@ -176,7 +177,6 @@ class Rewriter {
 
 Graph quantize(const Graph& graph, const Thresholds& thresholds, const QuantizeOptions& options,
                const QuantizerTable* table) {
-  CHECK(options.bits == 8, "{} bit codes", options.bits);
   check_finite_weights(graph);
   std::vector<const LayerQuantization*> layers = table_layers(graph, table);
   for (const LayerQuantization* layer : layers) {

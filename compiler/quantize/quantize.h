@@ -18,12 +18,14 @@ namespace workbench {
 struct RequantizeLimits {
   int scale_bits = 16;        // of convolutions and adds
   int conv_prescale_max = 0;  // PREMAX of convolutions; 0: they have no prescale
+  int prescaled_bits = 8;     // what follows a prescale clamps it to
   int conv_shift_max = 32;    // POSTMAX of V3 8-bit conv
   int other_shift_max = 40;   // POSTMAX of V3 8-bit scale/eltwise/pool
   int average_scale_bits = 16;
   int average_shift_max = 40;  // POSTMAX of average pools
-  int bias_bits = 24;          // bias is added to the accumulator in this width ...
-  bool bias_after = false;     // ... or, as output codes, to what the convolution gives (3.2)
+  int bias_bits = 24;          // bias is added to the accumulator in this width, ...
+  int bias_shift = 0;          // ... stored without this many low bits; ...
+  bool bias_after = false;     // or, as output codes, to what the convolution gives (3.2)
 };
 
 struct QuantizeOptions {
@@ -52,13 +54,14 @@ struct QuantizerTable {
 // `graph` is float, after the passes; `thresholds` are per value name (calibrate.h). Result:
 //  - every graph input stays float and is followed by a Quantize node (TowardZero, xdnn.md 3.1);
 //  - integer nodes (Conv, ConvTranspose, AveragePool, Binary add, MaxPool, Concat, Resize, Reshape
-//    that keeps N,C,H,W meaning, ...) have int8 values with `quantization`, int8 weights (Oihw,
-//    per-channel thresholds), int32 bias in accumulator units or output codes, and `requantize`;
+//    that keeps N,C,H,W meaning, ...) have int8 (bits 16: int16) values with `quantization`,
+//    weights of that type (Oihw, per-channel thresholds), int32 bias in accumulator units
+//    (bias_shift) or output codes, and `requantize`;
 //  - activation of an integer node is None, Relu or PRelu (then requantize.negative_scale is set);
 //  - the rest is float between Dequantize/Quantize nodes, one per value however many read it.
-// Names: what a producer writes keeps its name, be it float or int8; the converted form is called
-// NAME_int8 or NAME_float. Graph outputs stay float under their own name: where an integer node
-// produces one, its codes are NAME_int8 and a Dequantize writes NAME.
+// Names: what a producer writes keeps its name, be it float or codes; the converted form is called
+// NAME_int8 (whatever the width of codes) or NAME_float. Graph outputs stay float under their own
+// name: where an integer node produces one, its codes are NAME_int8 and a Dequantize writes NAME.
 // Fused Clip(0, a) becomes Relu and Clip(-a, a) None, by capping the threshold to a. `table`
 // overrides thresholds, and its scales are used as they are. Without a host_reason everything that
 // integers can express is integer. Throws Error on NaN/Inf weights (naming the value) and for a

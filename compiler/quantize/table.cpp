@@ -191,7 +191,7 @@ QuantizerTable quantizer_table(const Graph& quantized) {
   QuantizerTable table;
   for (const Node& node : quantized.nodes) {
     const bool converts = std::holds_alternative<Quantize>(node.op);
-    if (converts || quantized.value(node.outputs[0]).type != ElementType::Int8) continue;
+    if (converts || !is_code(quantized.value(node.outputs[0]).type)) continue;
     const bool integer = quantized.value(node.inputs[0]).quantization.has_value();
     if (integer) table.layers.push_back(layer_of(quantized, node));
   }

@@ -11,7 +11,8 @@ namespace {
 
 ChannelLayout fewest_steps(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                            std::initializer_list<std::int64_t> copies, const Machine& machine) {
-  const std::int64_t word = machine.word_bytes();
+  if (machine.width_aligned()) return {};
+  const std::int64_t word = machine.geometry().word_channels();
   ChannelLayout best = plain_layout(channels, machine.geometry());
   const std::int64_t rest = channels % word;
   if (rest == 0 || machine.features.replication == 0) return best;

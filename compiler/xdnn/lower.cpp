@@ -6,8 +6,8 @@
 
 #include "compiler/xdnn/concat.h"
 #include "compiler/xdnn/lowered.h"
-#include "compiler/xdnn/throughput.h"
 #include "compiler/xdnn/support.h"
+#include "compiler/xdnn/throughput.h"
 #include "isa/xdnn/memory.h"
 
 namespace workbench::xdnn {
@@ -104,7 +104,7 @@ class Lowering {
     }
     for (ValueId& id : copy.outputs) {
       if (id == kNoValue) continue;
-      if (value(id).type == ElementType::Int8) {
+      if (is_code(value(id).type)) {
         const int map = new_map(id, value(id).name);
         result_.maps[static_cast<std::size_t>(map)].ddr = ddr_tensor(map);
         waiting_for_host_.insert(map);
@@ -334,9 +334,8 @@ class Lowering {
 
 bool on_accelerator(const Graph& graph, const Node& node) {
   const Value& source = graph.value(node.inputs[0]);
-  return !std::holds_alternative<Quantize>(node.op) &&
-         graph.value(node.outputs[0]).type == ElementType::Int8 &&
-         source.type == ElementType::Int8 && !source.constant;
+  return !std::holds_alternative<Quantize>(node.op) && is_code(graph.value(node.outputs[0]).type) &&
+         is_code(source.type) && !source.constant;
 }
 
 Lowered lower(const Graph& quantized, const Machine& machine, std::span<const std::size_t> order) {

@@ -11,8 +11,8 @@ namespace workbench::xdnn {
 
 namespace {
 
-// Weights [out][in][kh][kw] of one instruction: those of the node, or for a block of a grouped (or
-// transposed) convolution a dense copy with zeros where groups do not meet.
+// Bytes of the weights [out][in][kh][kw] of one instruction: those of the node, or for a block of a
+// grouped (or transposed) convolution a dense copy with zeros where groups do not meet.
 class DenseWeights {
  public:
   DenseWeights(const Lowered& lowered, const LoweredOp& op) {
@@ -25,9 +25,10 @@ class DenseWeights {
     const std::int64_t in_all = lowered.graph->value(node.inputs[0]).shape[1];
     if (forward != nullptr && groups == 1) {  // the block's filters lie together
       const std::int64_t filter = tensor.size() / out_all;
-      values_ = tensor.values<std::int8_t>().subspan(
-          static_cast<std::size_t>(op.block.out_begin * filter),
-          static_cast<std::size_t>((op.block.out_end - op.block.out_begin) * filter));
+      const std::int64_t bytes = filter * element_bytes(tensor.type());
+      values_ = code_bytes(tensor).subspan(
+          static_cast<std::size_t>(op.block.out_begin * bytes),
+          static_cast<std::size_t>((op.block.out_end - op.block.out_begin) * bytes));
     } else {
       copy(tensor, forward == nullptr, in_all / groups, out_all / groups, op.block);
     }
@@ -37,8 +38,10 @@ class DenseWeights {
  private:
   void copy(const Tensor& tensor, bool transposed, std::int64_t in_group, std::int64_t out_group,
             const GroupBlock& b) {
-    const auto w = tensor.values<std::int8_t>();
-    const std::int64_t area = tensor.dim(2) * tensor.dim(3), ins = b.in_end - b.in_begin;
+    const std::span<const std::int8_t> w = code_bytes(tensor);
+    // Bytes of a filter's kernel for one input channel.
+    const std::int64_t area = tensor.dim(2) * tensor.dim(3) * element_bytes(tensor.type());
+    const std::int64_t ins = b.in_end - b.in_begin;
     dense_.resize(static_cast<std::size_t>((b.out_end - b.out_begin) * ins * area));
     for (std::int64_t o = b.out_begin; o < b.out_end; ++o) {
       const std::int64_t first_in = o / out_group * in_group;
@@ -60,6 +63,12 @@ class DenseWeights {
 };
 
 }  // namespace
+
+std::span<const std::int8_t> code_bytes(const Tensor& tensor) {
+  CHECK(is_code(tensor.type()), "{} are no codes", workbench::to_string(tensor.type()));
+  return {reinterpret_cast<const std::int8_t*>(tensor.data()),
+          static_cast<std::size_t>(tensor.size_bytes())};
+}
 
 std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node, std::int64_t begin,
                                            std::int64_t end) {

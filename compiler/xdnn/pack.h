@@ -1,6 +1,7 @@
 // The DDR image of a program: filters and per-channel parameters of every convolution.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,9 @@
 #include "isa/xdnn/filters.h"
 
 namespace workbench::xdnn {
+
+// The bytes of a tensor of codes (CHECKed), as they go into filter slabs.
+std::span<const std::int8_t> code_bytes(const Tensor& tensor);
 
 // Parameters of output channels [begin, end) of a quantized convolution.
 std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node, std::int64_t begin,

@@ -149,7 +149,7 @@ class Placer {
       if (better) victim = &v, victim_alive = alive;
     }
     if (victim == nullptr) return false;
-    victim->layout = plain_layout(victim->channels, machine_.word_bytes());
+    victim->layout = plain_layout(victim->channels, machine_.geometry());
     return true;
   }
 

@@ -59,8 +59,9 @@ class Rebuilding {
       return pieces;
     }
     std::int64_t word = tensor.address;
-    for (const SectionSlice& slice : section_slices(tensor, geometry_.word_bytes)) {
-      pieces.push_back({value, word, words, slice.first_byte, slice.first_channel, slice.channels});
+    for (const SectionSlice& slice : section_slices(tensor, geometry_)) {
+      pieces.push_back({value, word, words, slice.first_byte / geometry_.code_bytes,
+                        slice.first_channel, slice.channels});
       word += words;
     }
     return pieces;

@@ -33,8 +33,8 @@ void set_ddr_address(Instruction& instruction, std::int64_t address) {
 
 void check_replay_filters(const Entry& entry, const Conv& conv, const Machine& machine) {
   const ChannelLayout& layout = conv.tail.source;
-  const std::int64_t word = machine.word_bytes();
   if (!machine.width_aligned()) {
+    const std::int64_t word = machine.geometry().word_channels();
     const std::int64_t room = layout.full * word + layout.repl_sections * layout.repl_width;
     if (layout.sections() < 1 || room < conv.in_ch) {
       refuse(entry, fmt::format("the source layout holds {} channels, found {}", room, conv.in_ch));
@@ -74,7 +74,7 @@ void place_replay_tensors(const Graph& graph, const Machine& machine,
     const Node& node = graph.nodes[one.node];
     const Conv& conv = conv_of(program.steps[static_cast<std::size_t>(one.step)]);
     pack_filters(
-        filter_shape(conv), graph.value(node.inputs[1]).constant->values<std::int8_t>(),
+        filter_shape(conv), code_bytes(*graph.value(node.inputs[1]).constant),
         channel_configs(graph, node, 0, conv.out_ch), machine,
         std::span(program.constants)
             .subspan(static_cast<std::size_t>(part.begin), static_cast<std::size_t>(part.bytes)));
@@ -137,7 +137,7 @@ class HostPart {
       for (ValueId& id : *list) {
         if (id == kNoValue) continue;
         const Value& value = graph_.value(id);
-        const bool shared = value.type == ElementType::Int8 && !value.constant;
+        const bool shared = is_code(value.type) && !value.constant;
         if (shared && !in_ddr_.contains(value.name)) {
           fail("{}: host step '{}' and the accelerator share '{}', which the program does not move",
                graph_.name, node.name, value.name);

@@ -94,14 +94,14 @@ void ReplayValues::writes(const Entry& entry, const ReplayTarget& target, std::i
   const std::size_t volume = held.volume;
   program_.memory_map[volume].last = now();
   if (target.value == kNoValue) return;
-  const std::int64_t inside = geometry_.width_aligned() ? 0 : target.start % geometry_.word_bytes;
+  const std::int64_t inside = target.start % geometry_.channel_granule();
   held_[target.value] = {word,    plain_layout(channels, geometry_), inside, volume, {now()},
                          channels};
 }
 
 void ReplayValues::set_concat(const Entry& entry, const ReplayTarget& target, Tail& tail) {
   if (geometry_.width_aligned()) return;  // the address says it all
-  const std::int64_t inside = target.start % geometry_.word_bytes;
+  const std::int64_t inside = target.start % geometry_.channel_granule();
   const auto crossbar = crossbar_start(listing_, entry);
   if (tail.concat_part) {
     agree(entry, "concat_starting_ch", target.start, tail.concat_start);

@@ -279,19 +279,30 @@ std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason
   };
 }
 
-// The table of xdnn.md 3.6 for 8 bits. It has no row for V2's average pools. The shipped V2
-// programs run them on the overlay and the shipped quantizer file has no entry for them, so what
-// the hardware is given is the runtime's 1338 >> 16 (3.4): a scale of more than 8 bits, a shift of
-// up to 16.
+// The table of xdnn.md 3.6; what a prescale leaves and the bias: 3.2 and 3.3. It has no row for
+// V2's average pools. The shipped V2 programs run them on the overlay and the shipped quantizer
+// file has no entry for them, so what the hardware is given is the runtime's 1338 >> 16 (3.4): a
+// scale of more than 8 bits, a shift of up to 16.
 RequantizeLimits requantize_limits(const Machine& machine) {
-  if (!machine.prescales()) return {};
+  const int bits = static_cast<int>(machine.array.bits);
+  if (!machine.prescales()) {
+    if (bits == 8) return {};
+    return {.conv_prescale_max = 24,
+            .prescaled_bits = 24,
+            .conv_shift_max = 24,
+            .other_shift_max = 32,
+            .average_shift_max = 32,
+            .bias_bits = 48,
+            .bias_shift = 16};
+  }
   return {.scale_bits = 8,
-          .conv_prescale_max = 16,
+          .conv_prescale_max = bits == 8 ? 16 : 32,
+          .prescaled_bits = bits,
           .conv_shift_max = 8,
           .other_shift_max = 8,
           .average_scale_bits = 16,
           .average_shift_max = 16,
-          .bias_bits = 8,
+          .bias_bits = bits,
           .bias_after = true};
 }
 

@@ -27,7 +27,7 @@ Cycles tiled_cost(const Instruction& instruction, const Machine& machine) {
   const bool resident = conv.passes * conv.slab_buffers <= machine.filters.buffers;
   const Cycles filters = ddr_cycles(conv.slab, machine) * (resident ? 0 : conv.passes);
   Cycles total{}, computing{};
-  for (const TileCost& tile : tile_costs(instruction)) {
+  for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
     total += std::max(computing, ddr_cycles(tile.ddr, machine) + filters);
     computing = {tile.out_rows * tile.out_cols * conv.steps * conv.passes};
   }

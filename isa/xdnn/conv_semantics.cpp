@@ -1,5 +1,7 @@
 // Convolution as matrix products: the words the array rows see are gathered pixel by pixel and
-// multiplied by the filters, 7 pixels by 32 channels at a time.
+// multiplied by the filters, 7 pixels by 32 channels at a time. Codes and weights of 16 bits are
+// each cut in two of 8: with x = 256 a + b + 128 and w = 256 c + d + 128 the sum of x w is
+// 65536 sum(a c) + 256 (sum(a d) + sum(b c)) + sum(b d) + 128 (sum(x - 128) + sum(w)).
 #include "isa/xdnn/conv_semantics.h"
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "isa/xdnn/filters.h"
+#include "isa/xdnn/semantics.h"
 
 namespace workbench::xdnn {
 
@@ -21,11 +24,12 @@ constexpr std::int64_t kPanelTilesMax = 64;
 
 // The input as AM words, [section][pixel][word_bytes]: the AM itself, or for a source in DDR a copy
 // as the tiling hardware brings it in, with the replicas it makes. Where words hold pixels of one
-// channel, a copy with the channels of each pixel together: one section of in_ch bytes per pixel.
+// channel, a copy with the channels of each pixel together: one section of in_ch codes per pixel.
 class SourceWords {
  public:
   SourceWords(const Conv& conv, const Machine& machine, const Memory& memory)
-      : word_bytes_(machine.width_aligned() ? conv.in_ch : machine.word_bytes()),
+      : word_bytes_(machine.width_aligned() ? conv.in_ch * machine.code_bytes()
+                                            : machine.word_bytes()),
         section_bytes_(conv.in_h * conv.in_w * word_bytes_) {
     if (machine.width_aligned()) {
       CHECK(!conv.tail.source_in_ddr && !conv.transposed, "no field of {}", machine.family_name);
@@ -97,8 +101,8 @@ struct ChannelArithmetic {
   }
 };
 
-// From the sums of a block's channels to codes, and how many sums were wider than 24 bits. Padding
-// is 0 and never wide. Without branches and in two loops: they become vector code.
+// From the 8-bit sums of a block's channels to codes, and how many sums were wider than 24 bits.
+// Padding is 0 and never wide. Without branches and in two loops: they become vector code.
 using Finish = std::int64_t(const TileRow&, const ChannelArithmetic&, std::int64_t block,
                             double low, std::array<std::int8_t, kTileColumns>&);
 
@@ -150,6 +154,27 @@ std::int64_t finish_prescaled(const TileRow& sums, const ChannelArithmetic& chan
   return wide;
 }
 
+// The same two for one sum of 16-bit products, in integers (xdnn.md 3.2, 3.3: the bias counts units
+// of 65536, and what the prescale leaves is clamped to 24 bits). Adds to `wide` for sums beyond 48
+// bits, as which the bias is limited (3.3).
+std::int16_t finish_wide(std::int64_t sum, const Conv& conv, const ChannelConfig& config,
+                         bool prescales, std::int64_t& wide) {
+  const auto clamped = [](std::int64_t value, std::int64_t bits) {
+    const std::int64_t high = (std::int64_t{1} << (bits - 1)) - 1;
+    return std::clamp(value, -high - 1, high);
+  };
+  const std::int64_t bias = conv.bias ? config.bias : 0;
+  std::int64_t v = prescales ? sum : sum + bias * 65536;
+  wide += clamped(v, 48) != v ? 1 : 0;
+  const std::int64_t positive = conv.prelu ? config.scale & 0xff : config.scale;
+  const std::int64_t negative = conv.prelu ? config.scale >> 8 & 0xff : config.scale;
+  const std::int64_t scale = v < 0 ? negative : positive;
+  v = clamped(round_shift(v, config.preshift), prescales ? 16 : 24);
+  v = clamped(round_shift(v * scale, config.postshift), 16);
+  if (prescales) v = clamped(v + bias, 16);
+  return static_cast<std::int16_t>(conv.relu ? std::max<std::int64_t>(v, 0) : v);
+}
+
 // One convolution, cut in panels of output pixels.
 class Convolution {
  public:
@@ -163,6 +188,8 @@ class Convolution {
             filter_shape(conv),
             std::span(memory.ddr).subspan(static_cast<std::size_t>(filter_address)), machine)),
         channels_(conv, filters_.configs),
+        code_bytes_(machine.code_bytes()),
+        prescales_(machine.prescales()),
         finish_(machine.prescales() ? finish_prescaled : finish) {
     const std::int64_t tile_bytes = kTileRows * std::max<std::int64_t>(1, filters_.weights.depth);
     panel_ = kTileRows * std::clamp<std::int64_t>(kPanelBytes / tile_bytes, 1, kPanelTilesMax);
@@ -171,11 +198,14 @@ class Convolution {
   ConvResult run(int threads) const {
     const std::int64_t pixels = conv_.out_h * conv_.out_w;
     ConvResult result;
-    result.pixels.resize(static_cast<std::size_t>(pixels * conv_.out_ch));
+    const std::int64_t pixel_bytes = conv_.out_ch * code_bytes_;
+    result.pixels.resize(static_cast<std::size_t>(pixels * pixel_bytes));
     std::atomic<std::int64_t> wide = 0;
     parallel_for(ceil_div(pixels, panel_), threads, [&](std::int64_t i) {
       const std::int64_t first = i * panel_, count = std::min(panel_, pixels - first);
-      wide += panel(first, count, result.pixels.data() + first * conv_.out_ch);
+      std::int8_t* const out = result.pixels.data() + first * pixel_bytes;
+      wide += code_bytes_ == 1 ? panel(first, count, out)
+                               : wide_panel(first, count, reinterpret_cast<std::int16_t*>(out));
     });
     result.wide_accumulators = wide;
     result.channel_off = std::any_of(filters_.configs.begin(), filters_.configs.end(),
@@ -184,28 +214,36 @@ class Convolution {
   }
 
  private:
-  // The sources of one output pixel, [depth], as the matrix product wants them: plus 128.
-  void gather_pixel(std::int64_t pixel, std::uint8_t* to) const {
+  // The sources of one output pixel, codes [depth].
+  template <typename Code>
+  void gather_codes(std::int64_t pixel, Code* to) const {
     const std::int64_t y = pixel / conv_.out_w, x = pixel % conv_.out_w;
-    std::uint8_t* const begin = to;
+    Code* const begin = to;
     for (const Tap& tap : taps_) {
       const std::int64_t in_y = input_coordinate(conv_.transposed, y, tap.kernel_y, conv_.stride_h,
                                                  conv_.pad_h, conv_.dilation_h, conv_.in_h);
       const std::int64_t in_x = input_coordinate(conv_.transposed, x, tap.kernel_x, conv_.stride_w,
                                                  conv_.pad_w, conv_.dilation_w, conv_.in_w);
-      const auto bytes = static_cast<std::size_t>(tap.channels);
+      const auto bytes = static_cast<std::size_t>(tap.channels) * sizeof(Code);
       if (in_y < 0 || in_x < 0) {
         std::memset(to, 0, bytes);
       } else {
         const std::int64_t word = (in_y * conv_.in_w + in_x) * word_;
-        std::memcpy(to, source_.section(tap.section) + word + tap.byte, bytes);
+        const std::int64_t byte = tap.lane * static_cast<std::int64_t>(sizeof(Code));
+        std::memcpy(to, source_.section(tap.section) + word + byte, bytes);
       }
       to += round_up(tap.channels, kDotLength);
     }
     if (conv_.tail.pre_relu) {
-      for (std::uint8_t* v = begin; v != to; ++v) *v = *v < 128 ? *v : std::uint8_t{0};
+      for (Code* v = begin; v != to; ++v) *v = *v > 0 ? *v : Code{0};
     }
-    for (std::uint8_t* v = begin; v != to; ++v) *v ^= 0x80;
+  }
+
+  // As the matrix product wants them: plus 128.
+  void gather_pixel(std::int64_t pixel, std::uint8_t* to) const {
+    gather_codes(pixel, reinterpret_cast<std::int8_t*>(to));
+    std::uint8_t* const end = to + filters_.weights.depth;
+    for (std::uint8_t* v = to; v != end; ++v) *v ^= 0x80;
   }
 
   // Writes `count` pixels of the result; returns how many sums were wider than 24 bits.
@@ -234,12 +272,62 @@ class Convolution {
     return wide;
   }
 
+  // As panel(), of 16-bit codes: four products of their halves.
+  std::int64_t wide_panel(std::int64_t first, std::int64_t count, std::int16_t* out) const {
+    const PackedMatrix &high = filters_.weights, &low = filters_.low;
+    const std::int64_t depth = high.depth, rows = round_up(count, kTileRows);
+    const auto size = static_cast<std::size_t>(rows * depth);
+    std::vector<std::uint8_t> upper(size), lower(size);
+    std::vector<std::int64_t> source_sums(static_cast<std::size_t>(rows), 0);
+    std::vector<std::int16_t> codes(static_cast<std::size_t>(depth), 0);
+    for (std::int64_t p = 0; p < count; ++p) {
+      gather_codes(first + p, codes.data());
+      for (std::int64_t k = 0; k < depth; ++k) {
+        const std::int16_t code = codes[static_cast<std::size_t>(k)];
+        upper[static_cast<std::size_t>(p * depth + k)] =
+            static_cast<std::uint8_t>((code >> 8) + 128);
+        lower[static_cast<std::size_t>(p * depth + k)] = static_cast<std::uint8_t>(code & 0xff);
+        source_sums[static_cast<std::size_t>(p)] += code;
+      }
+    }
+    const std::int64_t products = conv_.in_ch * conv_.kernel_h * conv_.kernel_w;
+    std::int64_t wide = 0;
+    Tile upper_high, upper_low, lower_high, lower_low;
+    for (std::int64_t block = 0; block < high.blocks(); ++block) {
+      const std::int64_t begin = block * kTileColumns;
+      const std::int64_t end = std::min(begin + kTileColumns, conv_.out_ch);
+      for (std::int64_t p = 0; p < count; p += kTileRows) {
+        multiply_tile(upper.data() + p * depth, high, block, upper_high);
+        multiply_tile(upper.data() + p * depth, low, block, upper_low);
+        multiply_tile(lower.data() + p * depth, high, block, lower_high);
+        multiply_tile(lower.data() + p * depth, low, block, lower_low);
+        for (std::int64_t r = 0; r < std::min(kTileRows, count - p); ++r) {
+          const auto row = static_cast<std::size_t>(r);
+          const std::int64_t source = source_sums[static_cast<std::size_t>(p + r)] - 128 * products;
+          for (std::int64_t c = begin; c < end; ++c) {
+            const auto lane = static_cast<std::size_t>(c - begin),
+                       channel = static_cast<std::size_t>(c);
+            const std::int64_t middle =
+                std::int64_t{upper_low[row][lane]} + std::int64_t{lower_high[row][lane]};
+            const std::int64_t sum = 65536 * std::int64_t{upper_high[row][lane]} + 256 * middle +
+                                     lower_low[row][lane] + 128 * (source + filters_.sums[channel]);
+            out[(p + r) * conv_.out_ch + c] =
+                finish_wide(sum, conv_, filters_.configs[channel], prescales_, wide);
+          }
+        }
+      }
+    }
+    return wide;
+  }
+
   const Conv& conv_;
   SourceWords source_;
   std::int64_t word_ = 0;
   std::vector<Tap> taps_;
   UnpackedFilters filters_;
   ChannelArithmetic channels_;
+  std::int64_t code_bytes_ = 1;
+  bool prescales_ = false;
   Finish* finish_;
   std::int64_t panel_ = 0;
 };
@@ -249,18 +337,6 @@ class Convolution {
 ConvResult convolve(const Conv& conv, std::int64_t filter_address, const Machine& machine,
                     const Memory& memory, int threads) {
   return Convolution(conv, filter_address, machine, memory).run(threads);
-}
-
-std::vector<std::int8_t> max_pool(const PoolShape& s, const std::vector<std::int8_t>& in) {
-  std::vector<std::int8_t> out(static_cast<std::size_t>(s.out_h * s.out_w * s.channels), -128);
-  for (std::int64_t p = 0; p < s.out_h * s.out_w; ++p) {
-    std::int8_t* to = out.data() + p * s.channels;
-    for_each_in_window(s, p, [&](std::int64_t pixel) {
-      const std::int8_t* from = in.data() + pixel * s.channels;
-      for (std::int64_t c = 0; c < s.channels; ++c) to[c] = std::max(to[c], from[c]);
-    });
-  }
-  return out;
 }
 
 }  // namespace workbench::xdnn

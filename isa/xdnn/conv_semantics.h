@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "isa/xdnn/instructions.h"
@@ -19,7 +20,8 @@ struct ConvResult {
 
 // Conv (or deconv) with the filters at DDR byte `filter_address`: exact integer sums, then bias,
 // scale, shift, clamp, ReLU or PReLU (xdnn.md 3.3); on machines that prescale: prescale, clamp,
-// scale, postscale, clamp, bias, clamp, ReLU (xdnn.md 3.2).
+// scale, postscale, clamp, bias, clamp, ReLU (xdnn.md 3.2). Codes of 16 bits are two bytes of
+// pixels each, their sums wide beyond 48 bits.
 ConvResult convolve(const Conv& conv, std::int64_t filter_address, const Machine& machine,
                     const Memory& memory, int threads);
 
@@ -42,7 +44,18 @@ void for_each_in_window(const PoolShape& s, std::int64_t p, Body&& body) {
   }
 }
 
-// [in_h][in_w][channels] -> [out_h][out_w][channels]. A window wholly in the padding gives -128.
-std::vector<std::int8_t> max_pool(const PoolShape& shape, const std::vector<std::int8_t>& in);
+// [in_h][in_w][channels] -> [out_h][out_w][channels]. A window wholly in the padding gives the
+// least code.
+template <typename Code>
+void max_pool(const PoolShape& s, const Code* in, Code* out) {
+  for (std::int64_t p = 0; p < s.out_h * s.out_w; ++p) {
+    Code* const to = out + p * s.channels;
+    std::fill_n(to, s.channels, std::numeric_limits<Code>::min());
+    for_each_in_window(s, p, [&](std::int64_t pixel) {
+      const Code* from = in + pixel * s.channels;
+      for (std::int64_t c = 0; c < s.channels; ++c) to[c] = std::max(to[c], from[c]);
+    });
+  }
+}
 
 }  // namespace workbench::xdnn

@@ -64,14 +64,9 @@ struct TileAxis {
   }
 };
 
-// Rows of groups of 8 channels, each in whole 64-byte words (xdnn.md 1.6).
-Bytes ddr_block(std::int64_t channels, std::int64_t rows, std::int64_t cols) {
-  return {rows * round_up(cols * 8, 64) * ceil_div(channels, 8)};
-}
-
 }  // namespace
 
-std::vector<TileCost> tile_costs(const Instruction& instruction) {
+std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry& geometry) {
   const auto* fused = std::get_if<ConvPool>(&instruction);
   const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
   const std::int64_t out_w = fused != nullptr ? fused->out_w : conv.out_w;
@@ -89,14 +84,14 @@ std::vector<TileCost> tile_costs(const Instruction& instruction) {
     for (std::int64_t left = 0; left < out_w; left += conv.tail.tile_width) {
       const Span rows = y.conv_output({top, std::min(out_h, top + conv.tail.tile_height)});
       const Span cols = x.conv_output({left, std::min(out_w, left + conv.tail.tile_width)});
-      const std::int64_t row_bytes = round_up(x.source(cols).size() * 8, 64);
-      TileCost tile{rows.size(),
-                    cols.size(),
-                    {y.source(rows).size() * row_bytes * ceil_div(conv.in_ch, 8)},
-                    {}};
+      TileCost tile{
+          rows.size(),
+          cols.size(),
+          {ddr_tensor_bytes(conv.in_ch, y.source(rows).size(), x.source(cols).size(), geometry)},
+          {}};
       if (conv.tail.destination_in_ddr) {
-        tile.result = ddr_block(conv.out_ch, std::min(out_h - top, conv.tail.tile_height),
-                                std::min(out_w - left, conv.tail.tile_width));
+        tile.result = {ddr_tensor_bytes(conv.out_ch, std::min(out_h - top, conv.tail.tile_height),
+                                        std::min(out_w - left, conv.tail.tile_width), geometry)};
       }
       tiles.push_back(tile);
     }
@@ -104,16 +99,16 @@ std::vector<TileCost> tile_costs(const Instruction& instruction) {
   return tiles;
 }
 
-Bytes result_bytes(const Instruction& instruction) {
+Bytes result_bytes(const Instruction& instruction, const Geometry& geometry) {
   const auto* fused = std::get_if<ConvPool>(&instruction);
   const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
   if (!conv.tail.destination_in_ddr) return {};
   if (!conv.tail.source_in_ddr) {
-    return ddr_block(conv.out_ch, fused != nullptr ? fused->out_h : conv.out_h,
-                     fused != nullptr ? fused->out_w : conv.out_w);
+    return {ddr_tensor_bytes(conv.out_ch, fused != nullptr ? fused->out_h : conv.out_h,
+                             fused != nullptr ? fused->out_w : conv.out_w, geometry)};
   }
   Bytes bytes;
-  for (const TileCost& tile : tile_costs(instruction)) bytes += tile.result;
+  for (const TileCost& tile : tile_costs(instruction, geometry)) bytes += tile.result;
   return bytes;
 }
 
@@ -193,7 +188,7 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine) {
   work.first_load = latency + slab;
   work.later_loads = ddr_cycles(cost.slab * cost.passes, machine) - slab;
   work.overlapped = cost.slab_buffers < machine.filters.buffers;
-  const Bytes results = result_bytes(instruction);
+  const Bytes results = result_bytes(instruction, machine.geometry());
   if (results.value > 0) work.results = latency + ddr_cycles(results, machine);
   if (!tail(instruction).source_in_ddr) {
     work.compute = cost.compute();
@@ -201,7 +196,7 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine) {
     return work;
   }
   Bytes input;
-  for (const TileCost& tile : tile_costs(instruction)) {
+  for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
     work.compute += Cycles{tile.out_rows * tile.out_cols * cost.steps * cost.passes};
     input += tile.ddr;
   }

@@ -43,9 +43,9 @@ struct TileCost {
   Bytes ddr;                                // input brought from DDR
   Bytes result;                             // streamed to DDR; 0 when it goes to the AM
 };
-std::vector<TileCost> tile_costs(const Instruction& instruction);
+std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry& geometry);
 // Bytes that a convolution streams to DDR, tiled or not; 0 when its result goes to the AM.
-Bytes result_bytes(const Instruction& instruction);
+Bytes result_bytes(const Instruction& instruction, const Geometry& geometry);
 
 // Pool, eltwise, upsample, gather, scatter: words streaming through an engine, row by row.
 struct StreamCost {

@@ -8,12 +8,13 @@
 namespace workbench::xdnn {
 
 std::vector<Tap> array_taps(const ChannelLayout& source, std::int64_t channels,
-                            std::int64_t kernel_h, std::int64_t kernel_w, std::int64_t word_bytes) {
+                            std::int64_t kernel_h, std::int64_t kernel_w,
+                            std::int64_t word_channels) {
   const std::int64_t area = kernel_h * kernel_w;
   std::vector<Tap> taps;
   for (std::int64_t s = 0; s < source.full; ++s) {
-    const std::int64_t first = s * word_bytes;
-    const std::int64_t n = std::min(word_bytes, channels - first);
+    const std::int64_t first = s * word_channels;
+    const std::int64_t n = std::min(word_channels, channels - first);
     for (std::int64_t t = 0; t < area; ++t) {
       taps.push_back({s, 0, first, n, t / kernel_w, t % kernel_w, s * area + t, 0});
     }
@@ -22,7 +23,7 @@ std::vector<Tap> array_taps(const ChannelLayout& source, std::int64_t channels,
   for (std::int64_t pair = 0; pair < source.repl_sections * area; ++pair) {
     const std::int64_t s = pair / area, t = pair % area;
     const std::int64_t unit = pair % source.repl_units;
-    const std::int64_t first = source.full * word_bytes + s * source.repl_width;
+    const std::int64_t first = source.full * word_channels + s * source.repl_width;
     const std::int64_t n = std::min(source.repl_width, channels - first);
     if (n <= 0) continue;
     taps.push_back({source.full + s, unit * source.repl_width, first, n, t / kernel_w, t % kernel_w,
@@ -58,7 +59,7 @@ namespace {
 constexpr std::int64_t kFilterWordBytes = 64, kConfigWords = 8;
 
 std::int64_t column_step_bytes(std::int64_t lanes, const Machine& machine) {
-  const std::int64_t bytes = machine.array.rows * lanes;
+  const std::int64_t bytes = machine.array.rows * lanes * machine.code_bytes();
   return machine.slice == 0 ? round_up(bytes, kFilterWordBytes) : bytes;
 }
 
@@ -104,7 +105,7 @@ FilterShape filter_shape(const Conv& conv) {
 std::vector<Tap> array_taps(const FilterShape& shape, const Machine& machine) {
   if (!machine.width_aligned()) {
     return array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
-                      machine.word_bytes());
+                      machine.geometry().word_channels());
   }
   std::vector<Tap> taps;
   for (std::int64_t t = 0; t < shape.kernel_h * shape.kernel_w; ++t) {
@@ -136,10 +137,11 @@ namespace {
 
 // Offsets inside a slab, shared by packing and unpacking.
 struct SlabGeometry {
-  std::int64_t channels, lanes, steps, step_bytes, config_bytes, bytes;
+  std::int64_t code_bytes, channels, lanes, steps, step_bytes, config_bytes, bytes;
 
   SlabGeometry(const FilterShape& shape, const Machine& machine)
-      : channels(machine.pass_channels(shape.half_rate)),
+      : code_bytes(machine.code_bytes()),
+        channels(machine.pass_channels(shape.half_rate)),
         lanes(channels / machine.array.columns),
         steps(array_steps(shape.source, shape.kernel_h, shape.kernel_w)),
         step_bytes(column_step_bytes(lanes, machine)),
@@ -147,22 +149,51 @@ struct SlabGeometry {
         bytes(slab_bytes(steps, shape.half_rate, machine)) {}
 
   std::int64_t weight(std::int64_t column, std::int64_t step, std::int64_t row) const {
-    return config_bytes + (column * steps + step) * step_bytes + row * lanes;
+    return config_bytes + (column * steps + step) * step_bytes + row * lanes * code_bytes;
   }
 };
 
-// `count` weights of one output channel, `lanes` bytes apart, into a column of a PackedMatrix.
-void copy_column(const std::int8_t* from, std::int64_t lanes, std::int64_t count, std::int8_t* to) {
+// `count` weights of one output channel, `stride` bytes apart, into a column of a PackedMatrix.
+void copy_column(const std::int8_t* from, std::int64_t stride, std::int64_t count,
+                 std::int8_t* to) {
   constexpr std::int64_t kStep = kTileColumns * kDotLength;
   for (; count >= kDotLength; count -= kDotLength) {
-    for (std::int64_t j = 0; j < kDotLength; ++j) to[j] = from[j * lanes];
-    from += kDotLength * lanes;
+    for (std::int64_t j = 0; j < kDotLength; ++j) to[j] = from[j * stride];
+    from += kDotLength * stride;
     to += kStep;
   }
-  for (std::int64_t j = 0; j < count; ++j) to[j] = from[j * lanes];
+  for (std::int64_t j = 0; j < count; ++j) to[j] = from[j * stride];
 }
 
 }  // namespace
+
+UnpackedFilters empty_filters(std::span<const Tap> taps, std::int64_t out_channels,
+                              const Machine& machine) {
+  const std::int64_t depth = padded_depth(taps);
+  UnpackedFilters filters{.weights = {depth, out_channels}};
+  if (machine.code_bytes() == 2) {
+    filters.low = {depth, out_channels};
+    filters.sums.assign(static_cast<std::size_t>(out_channels), 0);
+  }
+  return filters;
+}
+
+void add_weights(const std::int8_t* from, std::int64_t stride, std::int64_t count,
+                 std::int64_t depth, std::int64_t channel, UnpackedFilters& filters) {
+  if (filters.sums.empty()) {
+    copy_column(from, stride, count,
+                filters.weights.codes.data() + filters.weights.index(depth, channel));
+    return;
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::int16_t weight = 0;
+    std::memcpy(&weight, from + i * stride, sizeof weight);
+    const std::size_t at = filters.weights.index(depth + i, channel);
+    filters.weights.codes[at] = static_cast<std::int8_t>(weight >> 8);
+    filters.low.codes[at] = static_cast<std::int8_t>((weight & 0xff) - 128);
+    filters.sums[static_cast<std::size_t>(channel)] += weight;
+  }
+}
 
 std::int64_t padded_depth(std::span<const Tap> taps) {
   std::int64_t depth = 0;
@@ -181,7 +212,8 @@ void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights
                   std::span<char> image) {
   const std::int64_t area = shape.kernel_h * shape.kernel_w;
   const std::int64_t per_channel = shape.in_channels * area;
-  CHECK(static_cast<std::int64_t>(weights.size()) == shape.out_channels * per_channel);
+  const std::int64_t code = machine.code_bytes();
+  CHECK(static_cast<std::int64_t>(weights.size()) == shape.out_channels * per_channel * code);
   CHECK(static_cast<std::int64_t>(configs.size()) == shape.out_channels);
   CHECK(static_cast<std::int64_t>(image.size()) == filter_bytes(shape, machine));
   if (machine.width_aligned()) return pack_line_filters(shape, weights, configs, machine, image);
@@ -199,11 +231,15 @@ void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights
     const std::int64_t column = co % slab.channels / slab.lanes;
     for (const Tap& tap : taps) {
       char* to = base + slab.weight(column, tap.step, tap.row);
-      const std::int8_t* from = weights.data() + co * per_channel + tap.first_channel * area +
-                                tap.kernel_y * shape.kernel_w + tap.kernel_x;
+      const std::int8_t* from = weights.data() + (co * per_channel + tap.first_channel * area +
+                                                  tap.kernel_y * shape.kernel_w + tap.kernel_x) *
+                                                     code;
       for (std::int64_t c = 0; c < tap.channels; ++c) {
         for (std::int64_t lane = 0; lane < lanes; ++lane) {
-          to[c * slab.lanes + lane] = static_cast<char>(from[lane * per_channel + c * area]);
+          const std::int8_t* weight = from + (lane * per_channel + c * area) * code;
+          char* const at = to + (c * slab.lanes + lane) * code;
+          at[0] = static_cast<char>(weight[0]);
+          if (code == 2) at[1] = static_cast<char>(weight[1]);
         }
       }
     }
@@ -225,7 +261,7 @@ UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::in
   if (machine.width_aligned()) return unpack_line_filters(shape, image, machine);
   const SlabGeometry slab(shape, machine);
   const auto taps = array_taps(shape, machine);
-  UnpackedFilters filters{.weights = {padded_depth(taps), shape.out_channels}};
+  UnpackedFilters filters = empty_filters(taps, shape.out_channels, machine);
   for (std::int64_t co = 0; co < shape.out_channels; ++co) {
     std::uint64_t word = 0;
     std::memcpy(&word, image.data() + co / slab.channels * slab.bytes + co % slab.channels * 8,
@@ -240,13 +276,14 @@ UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::in
       const std::int8_t* from =
           base + slab.weight(co % slab.channels / slab.lanes, tap.step, tap.row);
       for (std::int64_t lane = 0; lane < lanes; ++lane) {
-        std::int8_t* to = filters.weights.codes.data() + filters.weights.index(depth, co + lane);
-        copy_column(from + lane, slab.lanes, tap.channels, to);
+        add_weights(from + lane * slab.code_bytes, slab.lanes * slab.code_bytes, tap.channels,
+                    depth, co + lane, filters);
       }
       depth += round_up(tap.channels, kDotLength);
     }
   }
   filters.weights.set_offsets();
+  filters.low.set_offsets();
   return filters;
 }
 

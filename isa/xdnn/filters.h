@@ -22,7 +22,7 @@ namespace workbench::xdnn {
 // A run of input channels under one kernel tap, and where its weights sit in a step.
 struct Tap {
   std::int64_t section = 0;  // AM section the channels are read from
-  std::int64_t byte = 0;     // first byte in the word (the copy this tap reads)
+  std::int64_t lane = 0;     // first code in the word (the copy this tap reads)
   std::int64_t first_channel = 0, channels = 0;
   std::int64_t kernel_y = 0, kernel_x = 0;
   std::int64_t step = 0, row = 0;  // array step, first row
@@ -30,7 +30,8 @@ struct Tap {
 
 // In the order of steps; together the taps cover every (channel, kernel_y, kernel_x) once.
 std::vector<Tap> array_taps(const ChannelLayout& source, std::int64_t channels,
-                            std::int64_t kernel_h, std::int64_t kernel_w, std::int64_t word_bytes);
+                            std::int64_t kernel_h, std::int64_t kernel_w,
+                            std::int64_t word_channels);
 
 // Array steps per output pixel, the "DSP data count": full*K*K + ceil(K*K*repl_sect/repl_units).
 std::int64_t array_steps(const ChannelLayout& source, std::int64_t kernel_h, std::int64_t kernel_w);
@@ -74,8 +75,8 @@ std::int64_t slab_bytes(const FilterShape& shape, const Machine& machine);
 
 // Size of the slabs of all passes.
 std::int64_t filter_bytes(const FilterShape& shape, const Machine& machine);
-// Writes the slabs of all passes to `image`, which is filter_bytes() of zeros. `weights`:
-// [out][in][kernel_h][kernel_w], int8; `configs`: one per output channel.
+// Writes the slabs of all passes to `image`, which is filter_bytes() of zeros. `weights`: the bytes
+// of [out][in][kernel_h][kernel_w], the machine's codes; `configs`: one per output channel.
 void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights,
                   std::span<const ChannelConfig> configs, const Machine& machine,
                   std::span<char> image);
@@ -87,9 +88,18 @@ void pack_filters(const FilterShape& shape, std::span<const std::int8_t> weights
 // The inverse, as the array sees it. The weights' depth runs over array_taps' channels in order,
 // each tap padded with zeros to a multiple of kDotLength channels.
 struct UnpackedFilters {
-  PackedMatrix weights;                // [padded_depth(taps)][out_channels]
+  PackedMatrix weights;  // [padded_depth(taps)][out_channels]
+  // 16 bit: a weight is 256 * its code in `weights` + its code here + 128; padding is 0 in both.
+  PackedMatrix low;
+  std::vector<std::int64_t> sums;      // 16 bit: of the weights of each output channel
   std::vector<ChannelConfig> configs;  // of each output channel
 };
+// Puts the `count` weights from bytes `from` on, `stride` bytes apart, under depth `depth` of
+// output channel `channel`.
+void add_weights(const std::int8_t* from, std::int64_t stride, std::int64_t count,
+                 std::int64_t depth, std::int64_t channel, UnpackedFilters& filters);
+UnpackedFilters empty_filters(std::span<const Tap> taps, std::int64_t out_channels,
+                              const Machine& machine);
 std::int64_t padded_depth(std::span<const Tap> taps);
 UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::int8_t> image,
                                const Machine& machine);

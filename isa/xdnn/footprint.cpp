@@ -67,10 +67,10 @@ std::vector<AmRegion> regions(const AmTensor& tensor, const Geometry& geometry) 
   std::vector<AmRegion> result;
   const std::int64_t pixels = tensor.height * tensor.width;
   std::int64_t word = tensor.address;
-  for (const SectionSlice& slice : section_slices(tensor, geometry.word_bytes)) {
+  for (const SectionSlice& slice : section_slices(tensor, geometry)) {
     for (std::int64_t copy = 0; copy < slice.copies && slice.channels > 0; ++copy) {
       const std::int64_t byte = slice.first_byte + copy * slice.copy_stride;
-      result.push_back({word, word + pixels, byte, byte + slice.channels});
+      result.push_back({word, word + pixels, byte, byte + slice.bytes});
     }
     word += pixels;
   }

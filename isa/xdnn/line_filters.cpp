@@ -11,13 +11,14 @@ constexpr std::int64_t kVectors = 4;  // of the configuration
 
 // Offsets inside a slab, shared by packing and unpacking.
 struct LineSlab {
-  std::int64_t channels, area, config_bytes, bytes;
+  std::int64_t code_bytes, channels, area, config_bytes, bytes;
 
   LineSlab(const FilterShape& shape, const Machine& machine)
-      : channels(machine.pass_channels(false)),
+      : code_bytes(machine.code_bytes()),
+        channels(machine.pass_channels(false)),
         area(shape.kernel_h * shape.kernel_w),
         config_bytes(kVectors * channels * static_cast<std::int64_t>(sizeof(std::int16_t))),
-        bytes(config_bytes + round_up(shape.in_channels, 2) * area * channels) {}
+        bytes(config_bytes + round_up(shape.in_channels, 2) * area * channels * code_bytes) {}
 
   // Of output channel `co`: its slab; in that, entry `vector` of its configuration; its weights.
   std::int64_t begin(std::int64_t co) const { return co / channels * bytes; }
@@ -25,7 +26,7 @@ struct LineSlab {
     return begin(co) + (vector * channels + co % channels) * 2;
   }
   std::int64_t weight(std::int64_t co, std::int64_t in, std::int64_t tap) const {
-    return begin(co) + config_bytes + (in * area + tap) * channels + co % channels;
+    return begin(co) + config_bytes + ((in * area + tap) * channels + co % channels) * code_bytes;
   }
 };
 
@@ -55,10 +56,13 @@ void pack_line_filters(const FilterShape& shape, std::span<const std::int8_t> we
     const ChannelConfig& c = configs[static_cast<std::size_t>(co)];
     const std::int64_t fields[kVectors] = {c.bias, c.preshift, c.scale, c.postshift};
     for (std::int64_t v = 0; v < kVectors; ++v) store(fields[v], &image[slab.config(co, v)]);
-    const std::int8_t* from = weights.data() + co * shape.in_channels * slab.area;
+    const std::int8_t* from = weights.data() + co * shape.in_channels * slab.area * slab.code_bytes;
     for (std::int64_t in = 0; in < shape.in_channels; ++in) {
       for (std::int64_t tap = 0; tap < slab.area; ++tap) {
-        image[static_cast<std::size_t>(slab.weight(co, in, tap))] = static_cast<char>(*from++);
+        char* const to = &image[static_cast<std::size_t>(slab.weight(co, in, tap))];
+        to[0] = static_cast<char>(from[0]);
+        if (slab.code_bytes == 2) to[1] = static_cast<char>(from[1]);
+        from += slab.code_bytes;
       }
     }
   }
@@ -68,7 +72,7 @@ UnpackedFilters unpack_line_filters(const FilterShape& shape, std::span<const st
                                     const Machine& machine) {
   const LineSlab slab(shape, machine);
   const auto taps = array_taps(shape, machine);
-  UnpackedFilters filters{.weights = {padded_depth(taps), shape.out_channels}};
+  UnpackedFilters filters = empty_filters(taps, shape.out_channels, machine);
   for (std::int64_t co = 0; co < shape.out_channels; ++co) {
     const auto field = [&](std::int64_t v) {
       return load_short(image.data() + slab.config(co, v));
@@ -81,14 +85,14 @@ UnpackedFilters unpack_line_filters(const FilterShape& shape, std::span<const st
     std::int64_t depth = 0;
     for (const Tap& tap : taps) {
       const std::int64_t position = tap.kernel_y * shape.kernel_w + tap.kernel_x;
-      for (std::int64_t c = 0; c < tap.channels; ++c) {
-        filters.weights.codes[filters.weights.index(depth + c, co)] =
-            image[static_cast<std::size_t>(slab.weight(co, c, position))];
-      }
+      const std::int64_t stride = slab.weight(co, 1, 0) - slab.weight(co, 0, 0);
+      add_weights(image.data() + slab.weight(co, 0, position), stride, tap.channels, depth, co,
+                  filters);
       depth += round_up(tap.channels, kDotLength);
     }
   }
   filters.weights.set_offsets();
+  filters.low.set_offsets();
   return filters;
 }
 

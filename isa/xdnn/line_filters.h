@@ -1,7 +1,7 @@
 // Filters of width-aligned machines (xdnn.md 1.6, V2), behind filters.h. One slab feeds one pass:
 // four vectors of shorts, an entry for each output channel of the pass: bias, prescale, scale,
-// postscale; then the weights, [in channel, padded to even][kernel_y][kernel_x][output channel].
-// That the slab of a pass lies together is assumed.
+// postscale; then the weights, of the machine's width, [in channel, padded to
+// even][kernel_y][kernel_x][output channel]. That the slab of a pass lies together is assumed.
 #pragma once
 
 #include "isa/xdnn/filters.h"

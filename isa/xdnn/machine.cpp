@@ -44,7 +44,7 @@ bool Machine::width_aligned() const {
 bool Machine::serial() const { return family() == Family::V2; }
 
 std::int64_t Machine::word_bytes() const {
-  if (!width_aligned()) return array.rows;
+  if (!width_aligned()) return array.rows * code_bytes();
   return 2 * static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(array.rows)));
 }
 
@@ -69,6 +69,14 @@ Widths widths(Family family) {
       return {1, 1, 1, {1, 1}};
   }
   CHECK(false, "family {}", static_cast<int>(family));
+}
+
+// Only V2 and V3 were described at 16 bits (xdnn.md 1.1).
+std::string bad_bits(const Machine& machine) {
+  const bool both = machine.family() == Family::V2 || machine.family() == Family::V3;
+  if (machine.array.bits == 8 || (machine.array.bits == 16 && both)) return "";
+  return fmt::format("array.bits must be {} in family {}, found {}", both ? "8 or 16" : "8",
+                     machine.family_name, machine.array.bits);
 }
 
 std::string bad_width(const Machine& machine) {
@@ -128,7 +136,7 @@ std::string bad_slice0(const Machine& machine) {
   if (machine.family() != Family::V3) {
     return fmt::format("slice0 must be absent in family {}", machine.family_name);
   }
-  if (s.rows == 0 || s.columns == 0 || s.am_bytes < s.rows) {
+  if (s.rows == 0 || s.columns == 0 || s.am_bytes < s.rows * machine.code_bytes()) {
     return fmt::format(
         "slice0.rows ({}), columns ({}) and am_bytes ({}) must all be 0, or make an array and at "
         "least one word of memory",
@@ -173,7 +181,7 @@ std::string contradiction(const Machine& machine) {
                        machine.array.images);
   }
   for (const auto& check :
-       {bad_width, feature_without_field, bad_memory, bad_slice0, bad_filters}) {
+       {bad_bits, bad_width, feature_without_field, bad_memory, bad_slice0, bad_filters}) {
     if (std::string what = check(machine); !what.empty()) return what;
   }
   return "";
@@ -231,10 +239,12 @@ MachineInfo info(const Machine& machine) {
   return {
       .name = machine.name,
       .summary = fmt::format(
-          "{}x{} array at {:g} MHz{}, peak {:.0f} MAC/cycle at {:g} MHz, {:.2f} MB AM{}, DDR "
+          "{}x{} array{} at {:g} MHz{}, peak {:.0f} MAC/cycle at {:g} MHz, {:.2f} MB AM{}, DDR "
           "{:.1f} GB/s x {:.2f}{}",
-          machine.array.rows, machine.array.columns, machine.clocks.array,
-          machine.array.images > 1 ? fmt::format(", {} images", machine.array.images) : "",
+          machine.array.rows, machine.array.columns,
+          machine.array.bits == 8 ? "" : fmt::format(" of {} bits", machine.array.bits),
+          machine.clocks.array,
+          machine.images() > 1 ? fmt::format(", {} images", machine.images()) : "",
           machine.peak_macs_per_cycle(), machine.clocks.report,
           static_cast<double>(machine.am.size_bytes) / 1048576,
           machine.am.buffers > 0 ? fmt::format(" in {} buffers", machine.am.buffers) : "",
@@ -244,7 +254,7 @@ MachineInfo info(const Machine& machine) {
       .peak_macs_per_cycle = machine.peak_macs_per_cycle(),
       .array_resource = "conv",
       .throughput = machine.slice0.used == 1,
-      .images = machine.array.images,
+      .images = machine.images(),
       .extrapolated = extrapolated,
   };
 }

@@ -42,13 +42,17 @@ struct Machine {
     }
   };
   struct Array {
+    // Width of codes and weights, 8 or 16. At 16 a DSP multiplies one weight, V2 computes one
+    // image, and everything that is a code takes two bytes (xdnn.md 1.1, 1.4).
+    std::int64_t bits = 8;
     // Channel-aligned machines: input channels fed per step = codes of an AM word. Width-aligned
     // ones: pixels of one image row that are computed side by side ("DSP" 28 or 56).
     std::int64_t rows = 96;
     std::int64_t columns = 16;         // output channels side by side, per DSP
-    std::int64_t weights_per_dsp = 2;  // output channels of one DSP per array cycle
-    std::int64_t images = 1;           // images of a run that share the weights (V2, 8 bit: 2)
+    std::int64_t weights_per_dsp = 2;  // 8 bit: output channels of one DSP per array cycle
+    std::int64_t images = 1;           // 8 bit: images of a run that share the weights (V2: 2)
     static constexpr void fields(auto& self, auto&& visit) {
+      visit("bits", self.bits, Range{8, 16});
       visit("rows", self.rows, Range{1, 256});
       visit("columns", self.columns, Range{1, 256});
       visit("weights_per_dsp", self.weights_per_dsp, Range{1, 4});
@@ -215,6 +219,11 @@ struct Machine {
   // Requantization by prescale, clamp, scale, clamp, bias (xdnn.md 3.2), not by xdnn.md 3.3.
   bool prescales() const { return width_aligned(); }
 
+  std::int64_t code_bytes() const { return array.bits / 8; }
+  // What the knobs of these names come to at the machine's width of codes.
+  std::int64_t weights_per_dsp() const { return array.bits == 8 ? array.weights_per_dsp : 1; }
+  std::int64_t images() const { return array.bits == 8 ? array.images : 1; }
+
   // Bytes of an AM word: the codes of `rows` channels; or a line of 2 bytes for each pixel, rounded
   // up to a power of two.
   std::int64_t word_bytes() const;
@@ -222,15 +231,17 @@ struct Machine {
   std::int64_t address_bytes() const { return width_aligned() ? 1 : word_bytes(); }
   // Addresses per AM word.
   std::int64_t word_addresses() const { return word_bytes() / address_bytes(); }
-  Geometry geometry() const { return {word_bytes(), width_aligned() ? array.rows : 0}; }
+  Geometry geometry() const {
+    return {word_bytes(), width_aligned() ? array.rows : 0, code_bytes()};
+  }
   std::int64_t am_words() const { return am.size_bytes / word_bytes(); }
   // Output channels of one pass: columns x weights per DSP x array cycles per report cycle.
   std::int64_t pass_channels(bool half_rate) const {
     const auto ratio = static_cast<std::int64_t>(clocks.array / clocks.report);
-    return array.columns * array.weights_per_dsp * (half_rate ? 1 : ratio);
+    return array.columns * weights_per_dsp() * (half_rate ? 1 : ratio);
   }
   double peak_macs_per_cycle() const {  // of all images
-    return static_cast<double>(array.rows * pass_channels(false) * array.images);
+    return static_cast<double>(array.rows * pass_channels(false) * images());
   }
   double ddr_bytes_per_cycle() const {  // of the report clock
     return static_cast<double>(ddr.word_bytes) * ddr.efficiency * clocks.ddr / clocks.report;

@@ -8,32 +8,33 @@
 
 namespace workbench::xdnn {
 
-ChannelLayout plain_layout(std::int64_t channels, std::int64_t word_bytes) {
-  return {.full = ceil_div(channels, word_bytes)};
+ChannelLayout plain_layout(std::int64_t channels, std::int64_t word_channels) {
+  return {.full = ceil_div(channels, word_channels)};
 }
 
 ChannelLayout plain_layout(std::int64_t channels, const Geometry& geometry) {
   if (geometry.width_aligned()) return {};
-  return plain_layout(channels, geometry.word_bytes);
+  return plain_layout(channels, geometry.word_channels());
 }
 
-std::vector<SectionSlice> section_slices(const AmTensor& tensor, std::int64_t word_bytes) {
+std::vector<SectionSlice> section_slices(const AmTensor& tensor, const Geometry& geometry) {
+  const std::int64_t word = geometry.word_channels(), code = geometry.code_bytes;
   std::vector<SectionSlice> slices;
   std::int64_t channel = 0;
-  const auto add = [&](std::int64_t room, std::int64_t byte, std::int64_t copies) {
+  const auto add = [&](std::int64_t room, std::int64_t lane, std::int64_t copies) {
     const std::int64_t n = std::min(room, tensor.channels - channel);
-    slices.push_back({channel, n, byte, copies, copies > 1 ? room : 0});
+    slices.push_back({channel, n, lane * code, n * code, copies, copies > 1 ? room * code : 0});
     channel += n;
   };
   if (!tensor.layout.replicated()) {  // plain, possibly starting inside a word
-    std::int64_t byte = tensor.start_channel % word_bytes;
+    std::int64_t lane = tensor.start_channel % word;
     while (channel < tensor.channels) {
-      add(word_bytes - byte, byte, 1);
-      byte = 0;
+      add(word - lane, lane, 1);
+      lane = 0;
     }
     return slices;
   }
-  for (std::int64_t s = 0; s < tensor.layout.full; ++s) add(word_bytes, 0, 1);
+  for (std::int64_t s = 0; s < tensor.layout.full; ++s) add(word, 0, 1);
   for (std::int64_t s = 0; s < tensor.layout.repl_sections; ++s) {
     add(tensor.layout.repl_width, 0, tensor.layout.repl_units);
   }
@@ -42,9 +43,8 @@ std::vector<SectionSlice> section_slices(const AmTensor& tensor, std::int64_t wo
 
 std::int64_t am_words(const AmTensor& tensor, const Geometry& geometry) {
   const std::int64_t planes =
-      geometry.width_aligned()
-          ? tensor.channels
-          : static_cast<std::int64_t>(section_slices(tensor, geometry.word_bytes).size());
+      geometry.width_aligned() ? tensor.channels
+                               : static_cast<std::int64_t>(section_slices(tensor, geometry).size());
   return planes * tensor.height * geometry.row_words(tensor.width);
 }
 
@@ -53,6 +53,7 @@ namespace {
 // The pixels of rows that are cut in lines, at 2 bytes each.
 struct LineCutter {
   std::int64_t line_pixels, line_bytes, row_bytes;
+  std::int64_t code_bytes;
 
   // body(byte of the line in the row, first pixel of the line, pixels in it)
   template <typename Body>
@@ -67,14 +68,21 @@ struct LineCutter {
   void read(const std::int8_t* row, std::int64_t width, std::int8_t* pixels,
             std::int64_t stride) const {
     for_each_line(width, [&](std::int64_t byte, std::int64_t x, std::int64_t count) {
-      for (std::int64_t i = 0; i < count; ++i) pixels[(x + i) * stride] = row[byte + 2 * i];
+      for (std::int64_t i = 0; i < count; ++i) {
+        std::int8_t* to = pixels + (x + i) * stride;
+        to[0] = row[byte + 2 * i];
+        if (code_bytes == 2) to[1] = row[byte + 2 * i + 1];
+      }
     });
   }
+  // Codes of one byte are written twice, once for each image.
   void write(const std::int8_t* pixels, std::int64_t stride, std::int64_t width,
              std::int8_t* row) const {
     for_each_line(width, [&](std::int64_t byte, std::int64_t x, std::int64_t count) {
       for (std::int64_t i = 0; i < count; ++i) {
-        row[byte + 2 * i] = row[byte + 2 * i + 1] = pixels[(x + i) * stride];
+        const std::int8_t* from = pixels + (x + i) * stride;
+        row[byte + 2 * i] = from[0];
+        row[byte + 2 * i + 1] = from[code_bytes - 1];
       }
       const std::int64_t end = std::min(2 * line_pixels, line_bytes);
       std::fill(row + byte + 2 * count, row + byte + end, std::int8_t{0});
@@ -84,7 +92,7 @@ struct LineCutter {
 
 LineCutter am_lines(const Geometry& geometry, std::int64_t width) {
   return {geometry.line_pixels, geometry.word_bytes,
-          geometry.row_words(width) * geometry.word_bytes};
+          geometry.row_words(width) * geometry.word_bytes, geometry.code_bytes};
 }
 
 // xdnn.md 1.6: 64 bytes for each line, 128 when it has more than 64; lines of one pixel would be
@@ -92,37 +100,38 @@ LineCutter am_lines(const Geometry& geometry, std::int64_t width) {
 LineCutter ddr_lines(const Geometry& geometry, std::int64_t width) {
   const std::int64_t pixels = geometry.line_pixels > 1 ? geometry.line_pixels : width;
   const std::int64_t bytes = round_up(2 * std::min(pixels, width), 64);
-  return {pixels, bytes, ceil_div(width, pixels) * bytes};
+  return {pixels, bytes, ceil_div(width, pixels) * bytes, geometry.code_bytes};
 }
 
 }  // namespace
 
 std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor) {
   const Geometry& geometry = memory.geometry;
-  const std::int64_t pixels = tensor.height * tensor.width;
-  std::vector<std::int8_t> out(static_cast<std::size_t>(pixels * tensor.channels));
+  const std::int64_t pixels = tensor.height * tensor.width, code = geometry.code_bytes;
+  const std::int64_t pixel_bytes = tensor.channels * code;
+  std::vector<std::int8_t> out(static_cast<std::size_t>(pixels * pixel_bytes));
   if (geometry.width_aligned()) {
     const LineCutter lines = am_lines(geometry, tensor.width);
     const std::int8_t* row = memory.am.data() + tensor.address * geometry.word_bytes;
     for (std::int64_t c = 0; c < tensor.channels; ++c) {
       for (std::int64_t y = 0; y < tensor.height; ++y) {
-        lines.read(row, tensor.width, out.data() + y * tensor.width * tensor.channels + c,
-                   tensor.channels);
+        lines.read(row, tensor.width, out.data() + y * tensor.width * pixel_bytes + c * code,
+                   pixel_bytes);
         row += lines.row_bytes;
       }
     }
     return out;
   }
   std::int64_t section = 0;
-  for (const SectionSlice& slice : section_slices(tensor, geometry.word_bytes)) {
+  for (const SectionSlice& slice : section_slices(tensor, geometry)) {
     const std::int8_t* word = memory.am.data() +
                               (tensor.address + section * pixels) * geometry.word_bytes +
                               slice.first_byte;
-    std::int8_t* to = out.data() + slice.first_channel;
+    std::int8_t* to = out.data() + slice.first_channel * code;
     for (std::int64_t p = 0; p < pixels; ++p) {
-      std::memcpy(to, word, static_cast<std::size_t>(slice.channels));
+      std::memcpy(to, word, static_cast<std::size_t>(slice.bytes));
       word += geometry.word_bytes;
-      to += tensor.channels;
+      to += pixel_bytes;
     }
     ++section;
   }
@@ -131,14 +140,15 @@ std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor) {
 
 void write_am(Memory& memory, const AmTensor& tensor, std::span<const std::int8_t> data) {
   const Geometry& geometry = memory.geometry;
-  const std::int64_t pixels = tensor.height * tensor.width;
-  CHECK(static_cast<std::int64_t>(data.size()) == pixels * tensor.channels);
+  const std::int64_t pixels = tensor.height * tensor.width, code = geometry.code_bytes;
+  const std::int64_t pixel_bytes = tensor.channels * code;
+  CHECK(static_cast<std::int64_t>(data.size()) == pixels * pixel_bytes);
   if (geometry.width_aligned()) {
     const LineCutter lines = am_lines(geometry, tensor.width);
     std::int8_t* row = memory.am.data() + tensor.address * geometry.word_bytes;
     for (std::int64_t c = 0; c < tensor.channels; ++c) {
       for (std::int64_t y = 0; y < tensor.height; ++y) {
-        lines.write(data.data() + y * tensor.width * tensor.channels + c, tensor.channels,
+        lines.write(data.data() + y * tensor.width * pixel_bytes + c * code, pixel_bytes,
                     tensor.width, row);
         row += lines.row_bytes;
       }
@@ -146,25 +156,25 @@ void write_am(Memory& memory, const AmTensor& tensor, std::span<const std::int8_
     return;
   }
   std::int64_t section = 0;
-  for (const SectionSlice& slice : section_slices(tensor, geometry.word_bytes)) {
+  for (const SectionSlice& slice : section_slices(tensor, geometry)) {
     std::int8_t* word = memory.am.data() +
                         (tensor.address + section * pixels) * geometry.word_bytes +
                         slice.first_byte;
-    const std::int8_t* from = data.data() + slice.first_channel;
+    const std::int8_t* from = data.data() + slice.first_channel * code;
     for (std::int64_t p = 0; p < pixels; ++p) {
       for (std::int64_t copy = 0; copy < slice.copies; ++copy) {
-        std::memcpy(word + copy * slice.copy_stride, from,
-                    static_cast<std::size_t>(slice.channels));
+        std::memcpy(word + copy * slice.copy_stride, from, static_cast<std::size_t>(slice.bytes));
       }
       word += geometry.word_bytes;
-      from += tensor.channels;
+      from += pixel_bytes;
     }
     ++section;
   }
 }
 
 std::int64_t ddr_row_bytes(std::int64_t width, const Geometry& geometry) {
-  return geometry.width_aligned() ? ddr_lines(geometry, width).row_bytes : round_up(width * 8, 64);
+  return geometry.width_aligned() ? ddr_lines(geometry, width).row_bytes
+                                  : round_up(width * 8 * geometry.code_bytes, 64);
 }
 
 std::int64_t ddr_tensor_bytes(std::int64_t channels, std::int64_t height, std::int64_t width,
@@ -175,13 +185,14 @@ std::int64_t ddr_tensor_bytes(std::int64_t channels, std::int64_t height, std::i
 
 std::vector<std::int8_t> read_ddr(const Memory& memory, std::int64_t address, std::int64_t channels,
                                   std::int64_t height, std::int64_t width) {
-  std::vector<std::int8_t> out(static_cast<std::size_t>(channels * height * width));
+  const std::int64_t code = memory.geometry.code_bytes, pixel_bytes = channels * code;
+  std::vector<std::int8_t> out(static_cast<std::size_t>(pixel_bytes * height * width));
   if (memory.geometry.width_aligned()) {
     const LineCutter lines = ddr_lines(memory.geometry, width);
     const std::int8_t* row = memory.ddr.data() + address;
     for (std::int64_t y = 0; y < height; ++y) {
       for (std::int64_t c = 0; c < channels; ++c) {
-        lines.read(row, width, out.data() + y * width * channels + c, channels);
+        lines.read(row, width, out.data() + y * width * pixel_bytes + c * code, pixel_bytes);
         row += lines.row_bytes;
       }
     }
@@ -189,11 +200,13 @@ std::vector<std::int8_t> read_ddr(const Memory& memory, std::int64_t address, st
   }
   const std::int64_t row_bytes = ddr_row_bytes(width, memory.geometry);
   for (std::int64_t c = 0; c < channels; c += 8) {
-    const auto n = static_cast<std::size_t>(std::min<std::int64_t>(8, channels - c));
+    const auto n = static_cast<std::size_t>(std::min<std::int64_t>(8, channels - c) * code);
     for (std::int64_t y = 0; y < height; ++y) {
       const std::int8_t* from = memory.ddr.data() + address + (c / 8 * height + y) * row_bytes;
-      std::int8_t* to = out.data() + y * width * channels + c;
-      for (std::int64_t x = 0; x < width; ++x) std::memcpy(to + x * channels, from + x * 8, n);
+      std::int8_t* to = out.data() + y * width * pixel_bytes + c * code;
+      for (std::int64_t x = 0; x < width; ++x) {
+        std::memcpy(to + x * pixel_bytes, from + x * 8 * code, n);
+      }
     }
   }
   return out;
@@ -201,13 +214,14 @@ std::vector<std::int8_t> read_ddr(const Memory& memory, std::int64_t address, st
 
 void write_ddr(Memory& memory, std::int64_t address, std::int64_t channels, std::int64_t height,
                std::int64_t width, std::span<const std::int8_t> pixels) {
-  CHECK(static_cast<std::int64_t>(pixels.size()) == channels * height * width);
+  const std::int64_t code = memory.geometry.code_bytes, pixel_bytes = channels * code;
+  CHECK(static_cast<std::int64_t>(pixels.size()) == pixel_bytes * height * width);
   if (memory.geometry.width_aligned()) {
     const LineCutter lines = ddr_lines(memory.geometry, width);
     std::int8_t* row = memory.ddr.data() + address;
     for (std::int64_t y = 0; y < height; ++y) {
       for (std::int64_t c = 0; c < channels; ++c) {
-        lines.write(pixels.data() + y * width * channels + c, channels, width, row);
+        lines.write(pixels.data() + y * width * pixel_bytes + c * code, pixel_bytes, width, row);
         row += lines.row_bytes;
       }
     }
@@ -215,11 +229,13 @@ void write_ddr(Memory& memory, std::int64_t address, std::int64_t channels, std:
   }
   const std::int64_t row_bytes = ddr_row_bytes(width, memory.geometry);
   for (std::int64_t c = 0; c < channels; c += 8) {
-    const auto n = static_cast<std::size_t>(std::min<std::int64_t>(8, channels - c));
+    const auto n = static_cast<std::size_t>(std::min<std::int64_t>(8, channels - c) * code);
     for (std::int64_t y = 0; y < height; ++y) {
       std::int8_t* to = memory.ddr.data() + address + (c / 8 * height + y) * row_bytes;
-      const std::int8_t* from = pixels.data() + y * width * channels + c;
-      for (std::int64_t x = 0; x < width; ++x) std::memcpy(to + x * 8, from + x * channels, n);
+      const std::int8_t* from = pixels.data() + y * width * pixel_bytes + c * code;
+      for (std::int64_t x = 0; x < width; ++x) {
+        std::memcpy(to + x * 8 * code, from + x * pixel_bytes, n);
+      }
     }
   }
 }

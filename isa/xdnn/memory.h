@@ -18,7 +18,7 @@ struct Memory {
 };
 
 // Layout of C channels without replication: every channel once.
-ChannelLayout plain_layout(std::int64_t channels, std::int64_t word_bytes);
+ChannelLayout plain_layout(std::int64_t channels, std::int64_t word_channels);
 // The same on any machine: all zeros where words hold pixels, not channels.
 ChannelLayout plain_layout(std::int64_t channels, const Geometry& geometry);
 
@@ -29,7 +29,8 @@ ChannelLayout plain_layout(std::int64_t channels, const Geometry& geometry);
 // + x / line_pixels, and byte 2 * (x % line_pixels) of it is the pixel of the run's first image,
 // the next one that of the second; a part of a concat volume begins at its first channel's line,
 // so `layout` and `start_channel` are 0. The first image alone is computed and read; the second is
-// written with the same codes, so that both lanes are really there.
+// written with the same codes, so that both lanes are really there. At 16 bits there is one image,
+// and both bytes are its.
 struct AmTensor {
   std::int64_t address = 0, channels = 0, height = 0, width = 0;
   ChannelLayout layout;
@@ -40,23 +41,23 @@ struct AmTensor {
 // sections are those of the layout, or for a concat part those it touches.
 struct SectionSlice {
   std::int64_t first_channel = 0, channels = 0;  // of the tensor
-  std::int64_t first_byte = 0;  // in the word; copies follow every repl_width bytes
+  std::int64_t first_byte = 0, bytes = 0;  // in the word; copies follow every repl_width codes
   std::int64_t copies = 1;
   std::int64_t copy_stride = 0;  // bytes between copies
 };
-std::vector<SectionSlice> section_slices(const AmTensor& tensor, std::int64_t word_bytes);
+std::vector<SectionSlice> section_slices(const AmTensor& tensor, const Geometry& geometry);
 
 // AM words that the tensor touches, each section or channel plane whole.
 std::int64_t am_words(const AmTensor& tensor, const Geometry& geometry);
 
-// [height][width][channels] out of and into the AM; every replicated copy is written, and a line
-// whole: pixels past the end of the row are 0.
+// Pixels: codes [height][width][channels], geometry.code_bytes each. Out of and into the AM; every
+// replicated copy is written, and a line whole: pixels past the end of the row are 0.
 std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor);
 void write_am(Memory& memory, const AmTensor& tensor, std::span<const std::int8_t> pixels);
 
 // DDR tensor format (xdnn.md 1.6). Channel-aligned: groups of 8 channels,
-// [group][row][column][8], each row padded to 64 bytes. Width-aligned: [row][channel][line], two
-// bytes per pixel as in the AM, each line padded to 64 bytes and no further, lines of a single
+// [group][row][column][8 codes], each row padded to 64 bytes. Width-aligned: [row][channel][line],
+// two bytes per pixel as in the AM, each line padded to 64 bytes and no further, lines of a single
 // pixel packed; that a row comes before a channel is assumed: gathers and scatters move rows.
 std::int64_t ddr_row_bytes(std::int64_t width, const Geometry& geometry);  // of a group or channel
 std::int64_t ddr_tensor_bytes(std::int64_t channels, std::int64_t height, std::int64_t width,

@@ -57,6 +57,10 @@ Machine with_overrides(Machine machine, const MachineOverrides& overrides) {
     set(note(fmt::format("--dsp {}", *overrides.dsp)), "array.rows",
         std::to_string(*overrides.dsp));
   }
+  if (overrides.bits) {
+    set(note(fmt::format("--bits {}", *overrides.bits)), "array.bits",
+        std::to_string(*overrides.bits));
+  }
   if (overrides.memory_mb) {
     set(note(fmt::format("--memory {:g}", *overrides.memory_mb)), "am.size_bytes",
         byte_count(*overrides.memory_mb));

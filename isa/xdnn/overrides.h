@@ -15,6 +15,7 @@ struct MachineOverrides {
   // array.rows: pixels (V2, 8 to 128), channels (V3, 16 to 256, and Darius, 16 to 128, both in
   // steps of 16). Word, line, peak and replication follow.
   std::optional<std::int64_t> dsp;
+  std::optional<std::int64_t> bits;         // array.bits: 8 or 16
   std::optional<double> memory_mb, ddr_mb;  // AM and DDR of an engine in MB of 2^20 bytes
   std::vector<std::string> clocks;          // "NAME=MHz": report, array, ddr
   std::optional<std::int64_t> engines;

@@ -21,7 +21,7 @@ namespace workbench::xdnn {
 struct Result {
   std::optional<AmTensor> am;          // where it goes ...
   std::optional<DdrTensor> ddr;        // ... one of the two
-  std::vector<std::int8_t> pixels;     // [height][width][channels]
+  std::vector<std::int8_t> pixels;     // bytes of codes [height][width][channels]
   std::int64_t wide_accumulators = 0;  // conv sums beyond 24 bits: hardware behaviour unknown (3.3)
   bool channel_off = false;  // an output channel of a conv is not enabled by its configuration
 };

@@ -12,23 +12,23 @@ namespace {
 // Arrays whose rows are no multiple of the copies leave the last rows empty (assumed: xdnn.md 1.5
 // knows 96 rows, 3 x 32 and 2 x 48 only).
 std::string layout_fault(const char* field, const ChannelLayout& l, std::int64_t channels,
-                         std::int64_t word_bytes) {
+                         std::int64_t word_channels) {
   const auto fault = [&](const char* why) {
     return fmt::format("{} {} {} {} {} for {} channels: {}", field, l.full, l.repl_sections,
                        l.repl_units, l.repl_width, channels, why);
   };
   if (l.full < 0 || l.repl_sections < 0) return fault("a negative number of sections");
-  std::int64_t width = word_bytes;  // channels of the last section
+  std::int64_t width = word_channels;  // channels of the last section
   if (l.replicated()) {
-    if (l.repl_units < 1 || l.repl_units > word_bytes ||
-        l.repl_width != word_bytes / l.repl_units) {
+    if (l.repl_units < 1 || l.repl_units > word_channels ||
+        l.repl_width != word_channels / l.repl_units) {
       return fault("copies x channels do not make a word");
     }
     width = l.repl_width;
   } else if (l.repl_units != 0 || l.repl_width != 0) {
     return fault("copies of no section");
   }
-  const std::int64_t held = l.full * word_bytes + l.repl_sections * l.repl_width;
+  const std::int64_t held = l.full * word_channels + l.repl_sections * l.repl_width;
   if (channels > held) return fault("too few sections");
   if (channels <= held - width) return fault("an empty section");
   return "";
@@ -37,7 +37,7 @@ std::string layout_fault(const char* field, const ChannelLayout& l, std::int64_t
 std::string tail_fault(const Step& step, const Machine& machine) {
   const Tail& t = tail(step.instruction);
   const Operands operands = am_operands(step, machine);
-  const std::int64_t word = machine.word_bytes();
+  const std::int64_t word = machine.geometry().word_channels();
   for (const AmTensor& source : operands.sources) {
     std::string fault = layout_fault("src", t.source, source.channels, word);
     if (!fault.empty()) return fault;
@@ -71,7 +71,8 @@ std::string malformed(const Step& step, const Machine& card) {
     if (t.tile_width < 1 || t.tile_height < 1) {
       return fmt::format("tile_width, tile_height: {}x{} is no tile", t.tile_width, t.tile_height);
     }
-    std::string fault = layout_fault("src", t.source, conv->in_ch, machine.word_bytes());
+    std::string fault =
+        layout_fault("src", t.source, conv->in_ch, machine.geometry().word_channels());
     if (!fault.empty()) return fault;
   }
   return tail_fault(step, machine);

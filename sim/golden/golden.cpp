@@ -12,11 +12,11 @@ namespace workbench::golden {
 
 namespace {
 
-// The op table. An op that has both meanings is an integer one where its result is int8.
+// The op table. An op that has both meanings is an integer one where its result is codes.
 struct Run {
   const Operation& at;
 
-  bool on_codes() const { return at.output().type == ElementType::Int8; }
+  bool on_codes() const { return is_code(at.output().type); }
 
   Tensor only(const Conv& op) const {
     return on_codes() ? integer_conv(op, at) : float_conv(op, at);

@@ -51,8 +51,14 @@ std::vector<Tensor> pool(const MaxPool& op, const Operation& at) {
 }  // namespace
 
 std::vector<Tensor> max_pool(const MaxPool& op, const Operation& at) {
-  return at.operand(0).type() == ElementType::Int8 ? pool<std::int8_t>(op, at)
-                                                   : pool<float>(op, at);
+  switch (at.operand(0).type()) {
+    case ElementType::Int8:
+      return pool<std::int8_t>(op, at);
+    case ElementType::Int16:
+      return pool<std::int16_t>(op, at);
+    default:
+      return pool<float>(op, at);
+  }
 }
 
 }  // namespace workbench::golden

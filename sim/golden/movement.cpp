@@ -37,10 +37,15 @@ std::vector<std::byte> element(float value, const Operation& at) {
   if (type == ElementType::Float32) {
     std::memcpy(bytes.data(), &value, sizeof value);
   } else {
-    CHECK(type == ElementType::Int8 && at.output().quantization, "node '{}': fills {} with {}",
-          at.node.name, to_string(type), value);
-    const std::int8_t code = quantize(value, *at.output().quantization);
-    std::memcpy(bytes.data(), &code, sizeof code);
+    CHECK(is_code(type) && at.output().quantization, "node '{}': fills {} with {}", at.node.name,
+          to_string(type), value);
+    const std::int16_t code = quantize(value, *at.output().quantization);
+    const auto narrow = static_cast<std::int8_t>(code);
+    if (type == ElementType::Int8) {
+      std::memcpy(bytes.data(), &narrow, sizeof narrow);
+    } else {
+      std::memcpy(bytes.data(), &code, sizeof code);
+    }
   }
   return bytes;
 }

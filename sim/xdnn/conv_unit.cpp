@@ -36,11 +36,11 @@ ConvUnit::Command ConvUnit::make_command(std::int32_t instruction) const {
   command.cost = conv_cost(in, overlay_.machine);
   command.tiled = tail(in).source_in_ddr;
   if (command.tiled) {
-    command.tiles = tile_costs(in);
+    command.tiles = tile_costs(in, overlay_.machine.geometry());
   } else {
     const auto* fused = std::get_if<ConvPool>(&in);
     const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(in);
-    command.tiles = {{conv.out_h, conv.out_w, {}, result_bytes(in)}};
+    command.tiles = {{conv.out_h, conv.out_w, {}, result_bytes(in, overlay_.machine.geometry())}};
   }
   const std::int64_t needed = command.cost.passes * command.cost.slab_buffers;
   command.resident = command.tiles.size() > 1 && needed <= overlay_.machine.filters.buffers;

@@ -38,13 +38,14 @@ namespace {
 // Puts a piece where it belongs in the tensor, which the first piece makes.
 void put_piece(const Probe& probe, const Tensor& piece, Tensor& whole) {
   const Shape shape{1, probe.value_channels, probe.value_height, probe.width};
-  if (whole.shape() != shape) whole = Tensor::zeros(ElementType::Int8, shape, Layout::Nchw);
-  const auto from = piece.values<std::int8_t>();
-  const auto to = whole.mutable_values<std::int8_t>();
-  const std::int64_t plane = probe.height * probe.width;
+  if (whole.shape() != shape) whole = Tensor::zeros(piece.type(), shape, Layout::Nchw);
+  const std::int64_t code = element_bytes(piece.type());
+  const std::byte* const from = piece.data();
+  std::byte* const to = whole.mutable_data();
+  const std::int64_t plane = probe.height * probe.width * code;
   for (std::int64_t c = 0; c < probe.channels; ++c) {
     const std::int64_t row = (probe.first_channel + c) * probe.value_height + probe.first_row;
-    std::copy_n(from.begin() + c * plane, plane, to.begin() + row * probe.width);
+    std::copy_n(from + c * plane, plane, to + row * probe.width * code);
   }
 }
 

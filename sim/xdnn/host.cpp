@@ -49,30 +49,49 @@ void planes_from_pixels(const std::int8_t* from, std::int64_t stride, std::int64
   }
 }
 
-Tensor uninitialized_image(std::int64_t channels, std::int64_t height, std::int64_t width) {
-  return Tensor::uninitialized(ElementType::Int8, {1, channels, height, width}, Layout::Nchw);
+Tensor uninitialized_image(ElementType type, std::int64_t channels, std::int64_t height,
+                           std::int64_t width) {
+  return Tensor::uninitialized(type, {1, channels, height, width}, Layout::Nchw);
+}
+
+// Element (i, j) of [rows][columns] becomes (j, i) of [columns][rows].
+template <typename Code>
+void transpose(const Code* from, std::int64_t rows, std::int64_t columns, Code* to) {
+  for (std::int64_t j = 0; j < columns; ++j) {
+    for (std::int64_t i = 0; i < rows; ++i) to[j * rows + i] = from[i * columns + j];
+  }
 }
 
 }  // namespace
 
 Tensor nchw_from_pixels(std::span<const std::int8_t> pixels, std::int64_t channels,
                         std::int64_t height, std::int64_t width) {
-  Tensor tensor = uninitialized_image(channels, height, width);
+  const auto count = static_cast<std::int64_t>(pixels.size());
+  if (count > channels * height * width) {  // two bytes each
+    Tensor tensor = uninitialized_image(ElementType::Int16, channels, height, width);
+    CHECK(count == tensor.size_bytes(), "{} bytes for {}", count,
+          workbench::to_string(tensor.shape()));
+    transpose(reinterpret_cast<const std::int16_t*>(pixels.data()), height * width, channels,
+              tensor.mutable_values<std::int16_t>().data());
+    return tensor;
+  }
+  Tensor tensor = uninitialized_image(ElementType::Int8, channels, height, width);
   planes_from_pixels(pixels.data(), channels, channels, height * width,
                      tensor.mutable_values<std::int8_t>().data());
   return tensor;
 }
 
 Tensor nchw_from_am(const Memory& memory, const AmTensor& tensor) {
-  if (memory.geometry.width_aligned()) {
+  if (memory.geometry.width_aligned() || memory.geometry.code_bytes == 2) {
     return nchw_from_pixels(read_am(memory, tensor), tensor.channels, tensor.height, tensor.width);
   }
   const std::int64_t count = tensor.height * tensor.width;
-  Tensor result = uninitialized_image(tensor.channels, tensor.height, tensor.width);
+  Tensor result =
+      uninitialized_image(ElementType::Int8, tensor.channels, tensor.height, tensor.width);
   std::int8_t* planes = result.mutable_values<std::int8_t>().data();
   const std::int64_t word_bytes = memory.geometry.word_bytes;
   std::int64_t word = tensor.address;
-  for (const SectionSlice& slice : section_slices(tensor, word_bytes)) {
+  for (const SectionSlice& slice : section_slices(tensor, memory.geometry)) {
     planes_from_pixels(memory.am.data() + word * word_bytes + slice.first_byte, word_bytes,
                        slice.channels, count, planes + slice.first_channel * count);
     word += count;
@@ -82,13 +101,12 @@ Tensor nchw_from_am(const Memory& memory, const AmTensor& tensor) {
 
 std::vector<std::int8_t> pixels_from_nchw(const Tensor& tensor) {
   const std::int64_t channels = tensor.dim(1), count = tensor.dim(2) * tensor.dim(3);
-  const auto in = tensor.values<std::int8_t>();
-  std::vector<std::int8_t> pixels(in.size());
-  for (std::int64_t c = 0; c < channels; ++c) {
-    for (std::int64_t p = 0; p < count; ++p) {
-      pixels[static_cast<std::size_t>(p * channels + c)] =
-          in[static_cast<std::size_t>(c * count + p)];
-    }
+  std::vector<std::int8_t> pixels(static_cast<std::size_t>(tensor.size_bytes()));
+  if (tensor.type() == ElementType::Int16) {
+    transpose(tensor.values<std::int16_t>().data(), channels, count,
+              reinterpret_cast<std::int16_t*>(pixels.data()));
+  } else {
+    transpose(tensor.values<std::int8_t>().data(), channels, count, pixels.data());
   }
   return pixels;
 }

@@ -18,7 +18,7 @@ class Host {
   Host(const Program& program, Memory& memory, HazardMonitor& hazards,
        std::span<const Tensor> inputs, int threads);
 
-  // Runs the nodes of one step: int8 operands come from DDR, int8 results go there.
+  // Runs the nodes of one step: operands that are codes come from DDR, results go there.
   void run(const HostStep& step);
 
   std::vector<Tensor> outputs() const;
@@ -37,7 +37,8 @@ class Host {
   std::vector<bool> known_, computed_;
 };
 
-// [height][width][channels] bytes as a [1, C, H, W] tensor, and back.
+// Codes [height][width][channels], their width told by the number of bytes, as a [1, C, H, W]
+// tensor, and back.
 Tensor nchw_from_pixels(std::span<const std::int8_t> pixels, std::int64_t channels,
                         std::int64_t height, std::int64_t width);
 // What nchw_from_pixels makes of read_am().

@@ -54,7 +54,7 @@ TEST(XdnnCodec, taps_cover_each_channel_of_each_kernel_cell_once) {
     for (const Tap& tap : array_taps(layout, channels, kernel_h, kernel_w, word)) {
       ASSERT_LT(tap.step, steps);
       ASSERT_LE(tap.row + tap.channels, word);
-      ASSERT_EQ(tap.byte, tap.row) << "row r of the array is fed with byte r of the word";
+      ASSERT_EQ(tap.lane, tap.row) << "row r of the array is fed with code r of the word";
       for (std::int64_t c = 0; c < tap.channels; ++c) {
         ASSERT_TRUE(cells.insert({tap.first_channel + c, tap.kernel_y, tap.kernel_x}).second);
         ASSERT_TRUE(rows.insert({tap.step, tap.row + c}).second);

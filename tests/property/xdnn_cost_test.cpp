@@ -38,7 +38,7 @@ TEST(XdnnCostProperty, tiles_cover_the_output_once_and_the_input_at_least_once) 
     std::mt19937_64 random(seed);
     const Conv conv = random_tiled(random);
     std::int64_t pixels = 0, bytes = 0;
-    for (const TileCost& tile : tile_costs(conv)) {
+    for (const TileCost& tile : tile_costs(conv, {})) {
       EXPECT_GT(tile.out_rows * tile.out_cols, 0);
       pixels += tile.out_rows * tile.out_cols;
       bytes += tile.ddr.value;
@@ -54,7 +54,7 @@ TEST(XdnnCostProperty, one_tile_for_all_reads_the_input_exactly_once) {
     std::mt19937_64 random(seed);
     Conv conv = random_tiled(random);
     conv.tail.tile_width = conv.out_w, conv.tail.tile_height = conv.out_h;
-    const auto tiles = tile_costs(conv);
+    const auto tiles = tile_costs(conv, {});
     ASSERT_EQ(tiles.size(), 1u);
     EXPECT_EQ(tiles[0].ddr, Bytes{ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, {})});
   }
@@ -74,7 +74,7 @@ TEST(XdnnCostProperty, each_tile_fits_in_the_buffer_reserved_for_it) {
     fused.out_h = (conv.out_h - fused.kernel_h) / fused.stride_h + 1;
     for (const Instruction& instruction : {Instruction{fused}, Instruction{conv}}) {
       const std::int64_t words = tile_buffer_words(instruction);
-      for (const TileCost& tile : tile_costs(instruction)) {
+      for (const TileCost& tile : tile_costs(instruction, {})) {
         // Input rows and columns of the tile; one word per pixel (up to 32 channels).
         const std::int64_t rows = (tile.out_rows - 1) * conv.stride_h + conv.kernel_h;
         const std::int64_t cols = (tile.out_cols - 1) * conv.stride_w + conv.kernel_w;

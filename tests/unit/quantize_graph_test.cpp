@@ -50,6 +50,19 @@ QuantizeOptions hosting(const std::string& op) {
   return options;
 }
 
+TEST(QuantizeGraph, codes_of_16_bits_are_int16) {
+  FloatGraph build("net");
+  const ValueId x = build.input("x", {1, 1, 2, 2});
+  build.output(build.conv("y", x, 1, {1}, kRelu));
+  const Graph got = quantized(build, {{"x", 4}, {"y", 2}}, {.bits = 16});
+  EXPECT_EQ(ops(got), "Quantize Conv Dequantize");
+  EXPECT_EQ(type(got, "x_int8"), ElementType::Int16) << "the name tells codes from reals only";
+  EXPECT_EQ(type(got, "y_int8"), ElementType::Int16);
+  EXPECT_EQ(got.value(got.nodes[1].inputs[1]).type, ElementType::Int16);
+  EXPECT_EQ(got.value(values_by_name(got).at("x_int8")).quantization->high(), 32767);
+  EXPECT_EQ(quantizer_table(got).layers.at(0).bits, 16);
+}
+
 TEST(QuantizeGraph, one_conv_stands_between_quantize_and_dequantize) {
   FloatGraph build("net");
   const ValueId x = build.input("x", {1, 1, 2, 2});

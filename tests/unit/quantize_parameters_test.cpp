@@ -214,6 +214,60 @@ TEST(QuantizeV2, a_table_may_have_prescales) {
   EXPECT_THROW(weighted_parameters(graph, graph.nodes[0], scales, v2()), Error);
 }
 
+// xdnn.md 3.6, 16-bit rows of V3; 3.3.
+QuantizeOptions v3_wide() {
+  return {.bits = 16,
+          .limits = {.conv_prescale_max = 24,
+                     .prescaled_bits = 24,
+                     .conv_shift_max = 24,
+                     .other_shift_max = 32,
+                     .average_shift_max = 32,
+                     .bias_bits = 48,
+                     .bias_shift = 16}};
+}
+
+TEST(QuantizeWide, weights_of_16_bits_map_their_maximum_to_32767) {
+  const Graph graph =
+      conv_graph({.weight_shape = {2, 2, 1, 1}, .weights = {32767, 0.5, -2, 65534}});
+  const WeightedParameters got = weighted_parameters(
+      graph, graph.nodes[0], {.threshold_in = 1, .threshold_out = 1}, v3_wide());
+  EXPECT_EQ(as_ints<std::int16_t>(got.weights), (std::vector<int>{32767, 1, -1, 32767}));
+  EXPECT_EQ(got.quantization.bits, 16);
+}
+
+TEST(QuantizeWide, v3_drops_16_bits_of_the_bias_and_clamps_it_to_48) {
+  // sfAcc = 1 / 32767^2: 0.25 -> 0.25 * 32767^2 / 65536 = 4095.75 -> 4096. 1e6 needs more than
+  // 48 bits; the weights' threshold makes room until it is just 2^47 - 1, and a field of 32 bits
+  // ends half a unit below what that rounds to.
+  const Graph graph =
+      conv_graph({.weight_shape = {3, 1, 1, 1}, .weights = {1, 1, 1}, .bias = {0.25, -0.25, 1e6F}});
+  const WeightedParameters got = weighted_parameters(
+      graph, graph.nodes[0], {.threshold_in = 1, .threshold_out = 1}, v3_wide());
+  EXPECT_EQ(as_ints<std::int32_t>(*got.bias), (std::vector<int>{4096, -4096, 2147483647}));
+  EXPECT_EQ(got.requantize.bias_shift, 16);
+  EXPECT_EQ(got.requantize.prescaled_bits, 24);
+  EXPECT_FALSE(got.requantize.bias_after);
+  // m = 1 / 32767 = 0.500015 * 2^-14: pre = 14, a = 15, s = 2^29 / 32767 = 16384.50002.
+  EXPECT_EQ(got.requantize.prescale[0], 14);
+  EXPECT_EQ(got.requantize.scale[0], 16385);
+  EXPECT_EQ(got.requantize.shift[0], 15);
+}
+
+TEST(QuantizeWide, slopes_prescale_as_far_as_they_can) {
+  // m = 1 / 32767 = 0.500015 * 2^-14 again, in 8 bits: 128 * 2^-8, and half of it.
+  const Graph graph =
+      conv_graph({.weight_shape = {1, 1, 1, 1},
+                  .weights = {1},
+                  .activation = {.kind = Activation::Kind::LeakyRelu, .alpha = 0.5}});
+  const Requantize got =
+      weighted_parameters(graph, graph.nodes[0], {.threshold_in = 1, .threshold_out = 1}, v3_wide())
+          .requantize;
+  EXPECT_EQ(got.prescale, (std::vector<std::int32_t>{14}));
+  EXPECT_EQ(got.scale, (std::vector<std::int32_t>{128}));
+  EXPECT_EQ(got.negative_scale, (std::vector<std::int32_t>{64}));
+  EXPECT_EQ(got.shift, (std::vector<std::int32_t>{8}));
+}
+
 TEST(QuantizePlain, average_pool_divides_by_its_window) {
   Node node{.name = "pool", .op = AveragePool{.window = {.kernel = {7, 7}}}};
   const Requantize got = plain_requantize(node, {.threshold_in = 3, .threshold_out = 3}, {});

@@ -48,6 +48,24 @@ TEST(ScaleAndShift, multipliers_above_one_lose_shift_instead) {
   expect_scale(scale_and_shift(5.0, 0, 16, 40), 0, 20480, 12);
 }
 
+TEST(ScaleAndShift, sixteen_bit_convolutions_prescale_on_both_families) {
+  // xdnn.md 3.6, V3 16-bit conv (24, 16, 24). 0.75 * 2^-20: pre = 20, s = 0.75, a = 15.
+  expect_scale(scale_and_shift(0.75 * 0x1p-20, 24, 16, 24), 20, 24576, 15);
+  // 0.75 * 2^-30: pre = 24, post = 6, a = min(15, 24 - 6) = 15.
+  expect_scale(scale_and_shift(0.75 * 0x1p-30, 24, 16, 24), 24, 24576, 21);
+  // 0.75 * 2^-46: pre = 24, post = 22, a = min(15, 2): s = 3.
+  expect_scale(scale_and_shift(0.75 * 0x1p-46, 24, 16, 24), 24, 3, 24);
+  // V2 16-bit conv (32, 8, 8). a = floor(log2(128 / 0.75)) = 7, s = 96.
+  expect_scale(scale_and_shift(0.75 * 0x1p-20, 32, 8, 8), 20, 96, 7);
+  // 0.75 * 2^-37: pre = 32, post = 5, a = min(7, 3) = 3: s = 6.
+  expect_scale(scale_and_shift(0.75 * 0x1p-37, 32, 8, 8), 32, 6, 8);
+}
+
+TEST(ScaleAndShift, sixteen_bit_sums_and_averages_have_32_bits_of_shift) {
+  // V3 16-bit scale/eltwise/pool (0, 16, 32). 0.75 * 2^-20: post = 20, a = min(15, 12) = 12.
+  expect_scale(scale_and_shift(0.75 * 0x1p-20, 0, 16, 32), 0, 3072, 32);
+}
+
 std::filesystem::path vendor_file(const std::string& name) {
   const char* shared = std::getenv("WORKBENCH_SHARED");
   return std::filesystem::path(shared != nullptr ? shared : "../shared") / "programs/xdnn" / name;

@@ -162,7 +162,7 @@ TEST(XdnnCost, tiles_read_the_rows_and_columns_their_windows_reach) {
   // 16x16, 3x3, padding 1, tiles of 8x8: each reads 9 rows of 9 pixels; a row of 72 bytes is 128.
   Conv conv = convolution({0, 1, 12, 8}, 3, 8, 3, 16);
   conv.tail.tile_width = conv.tail.tile_height = 8;
-  const auto tiles = tile_costs(conv);
+  const auto tiles = tile_costs(conv, kV3.geometry());
   ASSERT_EQ(tiles.size(), 4u);
   for (const TileCost& tile : tiles) {
     EXPECT_EQ(tile.out_rows, 8);
@@ -171,10 +171,23 @@ TEST(XdnnCost, tiles_read_the_rows_and_columns_their_windows_reach) {
   }
 }
 
+TEST(XdnnCost, tiles_of_16_bit_codes_read_twice_the_bytes) {
+  Conv conv = convolution({0, 1, 12, 8}, 3, 8, 3, 16);
+  conv.tail.tile_width = conv.tail.tile_height = 8;
+  conv.tail.destination_in_ddr = true;
+  Machine machine = kV3;
+  machine.array.bits = 16;
+  // As above, a row of 9 pixels x 8 channels: 144 bytes in whole words of 64; results are 8x8.
+  for (const TileCost& tile : tile_costs(conv, machine.geometry())) {
+    EXPECT_EQ(tile.ddr, Bytes{9 * 192});
+    EXPECT_EQ(tile.result, Bytes{8 * 128});
+  }
+}
+
 TEST(XdnnCost, a_ragged_last_tile_is_smaller) {
   Conv conv = convolution({0, 1, 12, 8}, 9, 8, 1, 10);  // 9 channels: two groups of 8 in DDR
   conv.tail.tile_width = 8, conv.tail.tile_height = 6;
-  const auto tiles = tile_costs(conv);
+  const auto tiles = tile_costs(conv, kV3.geometry());
   ASSERT_EQ(tiles.size(), 4u);
   EXPECT_EQ(tiles[3].out_rows, 4);
   EXPECT_EQ(tiles[3].out_cols, 2);

@@ -23,6 +23,46 @@ TEST(XdnnFamilies, v2_peaks_are_the_published_ones) {
   EXPECT_EQ(config("v2_28").pass_channels(false), 32);
 }
 
+Machine wide(const std::string& name) {
+  Machine machine = config(name);
+  machine.array.bits = 16;
+  EXPECT_EQ(contradiction(machine), "");
+  return machine;
+}
+
+TEST(XdnnFamilies, peaks_at_16_bits_are_the_published_ones) {
+  // xdnn.md 1.1: 896, 1792, 2150 (half of 4300.8).
+  EXPECT_DOUBLE_EQ(peak(wide("v2_28")), 896);
+  EXPECT_DOUBLE_EQ(peak(wide("v2_56")), 1792);
+  EXPECT_DOUBLE_EQ(peak(wide("v3_96")), 2150.4);
+  // What reports say, from the same source: xdnn.md 1.1, 8-bit batch = 2 images, 16-bit = 1.
+  const MachineInfo v2 = info(wide("v2_28")), v3 = info(wide("v3_96"));
+  EXPECT_DOUBLE_EQ(2e-3 * v2.peak_macs_per_cycle * v2.report_clock_mhz, 896);
+  EXPECT_DOUBLE_EQ(2e-3 * v3.peak_macs_per_cycle * v3.report_clock_mhz, 2150.4);
+  EXPECT_EQ(v2.images, 1);
+  EXPECT_EQ(v3.summary,
+            "96x16 array of 16 bits at 700 MHz, peak 3072 MAC/cycle at 350 MHz, 9.00 MB AM, DDR "
+            "19.2 GB/s x 0.71");
+}
+
+TEST(XdnnFamilies, words_at_16_bits_are_twice_as_long_on_v3_and_as_long_on_v2) {
+  // xdnn.md 1.4: 192 bytes; V2 always has 2 bytes per pixel.
+  EXPECT_EQ(wide("v3_96").word_bytes(), 192);
+  EXPECT_EQ(wide("v3_96").am_words(), 98304 / 2);
+  EXPECT_EQ(wide("v3_96").geometry().channel_granule(), 96);
+  EXPECT_EQ(wide("v2_56").word_bytes(), 128);
+  EXPECT_EQ(wide("v2_56").am_words(), config("v2_56").am_words());
+}
+
+TEST(XdnnFamilies, only_v2_and_v3_have_16_bits) {
+  Machine machine = config("darius_64");
+  machine.array.bits = 16;
+  EXPECT_EQ(contradiction(machine), "array.bits must be 8 in family darius, found 16");
+  machine = config("v2_28");
+  machine.array.bits = 12;
+  EXPECT_EQ(contradiction(machine), "array.bits must be 8 or 16 in family xdnn_v2, found 12");
+}
+
 TEST(XdnnFamilies, v2_lines_hold_two_bytes_for_each_pixel_of_a_power_of_two) {
   // xdnn.md 1.4: 28 -> 64, 56 -> 128.
   EXPECT_EQ(config("v2_28").word_bytes(), 64);

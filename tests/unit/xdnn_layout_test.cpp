@@ -161,7 +161,7 @@ TEST(XdnnFilters, each_copy_of_replicated_channels_serves_another_kernel_tap) {
   EXPECT_EQ(taps[0].row, 0);
   EXPECT_EQ(taps[1].kernel_x, 1);
   EXPECT_EQ(taps[1].row, 32);
-  EXPECT_EQ(taps[1].byte, 32);
+  EXPECT_EQ(taps[1].lane, 32);
   EXPECT_EQ(taps[0].step, 0);
   EXPECT_EQ(taps[1].step, 0);
 }

@@ -47,10 +47,10 @@ TEST(XdnnMemory, a_concat_part_begins_inside_its_word) {
   // xdnn.md 1.4: GoogLeNet inception_3a, 28x28, volume at 0x176d0: the part from channel 192 on
   // begins at 0x17cf0 = 0x176d0 + 2 * 784, at byte 0; the one from channel 224 on at byte 32.
   EXPECT_EQ(0x176d0 + 192 / 96 * 28 * 28, 0x17cf0);
-  const auto at_192 = section_slices({0x17cf0, 32, 28, 28, {3, 0, 0, 0}, 192}, kWord);
+  const auto at_192 = section_slices({0x17cf0, 32, 28, 28, {3, 0, 0, 0}, 192}, {kWord});
   ASSERT_EQ(at_192.size(), 1u);
   EXPECT_EQ(at_192[0].first_byte, 0);
-  const auto at_224 = section_slices({0x17cf0, 32, 28, 28, {3, 0, 0, 0}, 224}, kWord);
+  const auto at_224 = section_slices({0x17cf0, 32, 28, 28, {3, 0, 0, 0}, 224}, {kWord});
   ASSERT_EQ(at_224.size(), 1u);
   EXPECT_EQ(at_224[0].first_byte, 32);
   EXPECT_EQ(at_224[0].channels, 32);
@@ -58,7 +58,7 @@ TEST(XdnnMemory, a_concat_part_begins_inside_its_word) {
 
 TEST(XdnnMemory, a_concat_part_runs_on_in_the_next_word) {
   // 128 channels from 64 on: 32 in the first word, 96 in the next.
-  const auto slices = section_slices({0, 128, 28, 28, {3, 0, 0, 0}, 64}, kWord);
+  const auto slices = section_slices({0, 128, 28, 28, {3, 0, 0, 0}, 64}, {kWord});
   ASSERT_EQ(slices.size(), 2u);
   EXPECT_EQ(slices[0].first_byte, 64);
   EXPECT_EQ(slices[0].channels, 32);

@@ -56,6 +56,17 @@ TEST(XdnnOverrides, each_family_has_its_widths) {
             "--dsp 2: array.rows must be 1 in family math_engine, found 2");
 }
 
+TEST(XdnnOverrides, codes_have_8_or_16_bits) {
+  EXPECT_EQ(with_overrides(machine_of("xdnn_v3"), {.bits = 16}).word_bytes(), 192);
+  EXPECT_EQ(with_overrides(machine_of("xdnn_v3"), {.settings = {"array.bits=16"}}).word_bytes(),
+            192);
+  EXPECT_EQ(message({.bits = 12}),
+            "--bits 12: array.bits must be 8 or 16 in family xdnn_v3, found 12");
+  EXPECT_EQ(message({.bits = 32}), "--bits 32: array.bits must lie between 8 and 16, found 32");
+  EXPECT_EQ(message({.bits = 16}, "darius"),
+            "--bits 16: array.bits must be 8 in family darius, found 16");
+}
+
 TEST(XdnnOverrides, memories_are_counted_in_mb_of_2_to_the_20_bytes) {
   const Machine machine = with_overrides(machine_of("xdnn_v3"), {.memory_mb = 1.5, .ddr_mb = 256});
   EXPECT_EQ(machine.am.size_bytes, 1572864);

@@ -360,6 +360,33 @@ TEST(XdnnSupport, requantization_is_the_familys) {
   EXPECT_TRUE(two.bias_after);
 }
 
+TEST(XdnnSupport, requantization_follows_the_width_of_codes) {
+  // xdnn.md 3.6; the clamp behind the prescale and the bias: 3.2 and 3.3.
+  xdnn::Machine machine = kV3;
+  machine.array.bits = 16;
+  const RequantizeLimits v3 = xdnn::requantize_limits(machine);
+  EXPECT_EQ(v3.scale_bits, 16);
+  EXPECT_EQ(v3.conv_prescale_max, 24);
+  EXPECT_EQ(v3.prescaled_bits, 24);
+  EXPECT_EQ(v3.conv_shift_max, 24);
+  EXPECT_EQ(v3.other_shift_max, 32);
+  EXPECT_EQ(v3.average_shift_max, 32);
+  EXPECT_EQ(v3.bias_bits, 48);
+  EXPECT_EQ(v3.bias_shift, 16);
+  EXPECT_FALSE(v3.bias_after);
+  machine = v2();
+  machine.array.bits = 16;
+  const RequantizeLimits two = xdnn::requantize_limits(machine);
+  EXPECT_EQ(two.scale_bits, 8);
+  EXPECT_EQ(two.conv_prescale_max, 32);
+  EXPECT_EQ(two.prescaled_bits, 16);
+  EXPECT_EQ(two.conv_shift_max, 8);
+  EXPECT_EQ(two.other_shift_max, 8);
+  EXPECT_EQ(two.bias_bits, 16);
+  EXPECT_EQ(two.bias_shift, 0);
+  EXPECT_TRUE(two.bias_after);
+}
+
 TEST(XdnnSupport, no_host_tolerates_the_classifier_tail) {
   EXPECT_TRUE(xdnn::host_by_design(Gemm{}));
   EXPECT_TRUE(xdnn::host_by_design(MatMul{}));
