@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "compiler/xdnn/plan_choices.h"
+
 namespace workbench::xdnn {
 
 namespace {

@@ -43,12 +43,4 @@ LeastBudget least_budget(const MemoryModel& model);
 // its place. And the op where it is.
 LeastBudget natural_peak(const MemoryModel& model);
 
-// Channels that ops [begin, end) can be done in chunks of: the chunk sizes to try, largest first;
-// empty when they cannot.
-std::vector<std::int64_t> chunk_sizes(const MemoryModel& model, std::int64_t channels);
-
-// In a Chunked step or alone: the operand of eltwise `op` that dies there, is whole in the AM and
-// whose place the whole result can take. -1: none.
-int operand_to_replace(const MemoryModel& model, const Segment& segment, int op);
-
 }  // namespace workbench::xdnn
