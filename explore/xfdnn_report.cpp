@@ -218,7 +218,7 @@ class ConsoleReport {
     const int step = step_of_instruction_[static_cast<std::size_t>(at)];
     line(fmt::format("Minimum Memory {} ['{}'] {}.0", step, step_name(step), end * word));
     for (const auto* v : alive) {
-      const std::size_t piece = std::min(v->name.find(" ["), v->name.size());  // pieces.h
+      const std::size_t piece = std::min(v->name.find(" ["), v->name.size());  // carried.h
       const MemoryTensor* tensor = tensor_named(v->name.substr(0, piece));
       line(tensor_line(tensor != nullptr ? tensor->name + v->name.substr(piece) : v->name,
                        v->address * word, v->words * word, tensor, moves_of(v->name), "'own'", 0));

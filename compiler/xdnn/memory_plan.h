@@ -39,8 +39,4 @@ struct LeastBudget {
 };
 LeastBudget least_budget(const MemoryModel& model);
 
-// Most that is alive at once when nothing leaves the memory; an eltwise whose operand dies takes
-// its place. And the op where it is.
-LeastBudget natural_peak(const MemoryModel& model);
-
 }  // namespace workbench::xdnn

@@ -1,4 +1,4 @@
-// Budgets that are known without a search: what a network weighs whole, and the least it needs.
+// The budget below which no search can succeed: what the most demanding op needs at least.
 #include <algorithm>
 #include <limits>
 
@@ -29,13 +29,6 @@ std::int64_t least_in_chunks(const MemoryModel& model, int i) {
 }
 
 }  // namespace
-
-LeastBudget natural_peak(const MemoryModel& model) {
-  const auto weights = natural_weights(model);
-  const auto worst = std::max_element(weights.begin(), weights.end());
-  if (worst == weights.end()) return {};
-  return {*worst, static_cast<int>(worst - weights.begin())};
-}
 
 LeastBudget least_budget(const MemoryModel& model) {
   LeastBudget worst;
