@@ -145,8 +145,8 @@ std::vector<std::int64_t> reading(const Step& step, const Machine& machine) {
   const FilterShape shape = filter_shape(conv);
   std::vector<std::int64_t> numbers = {conv.tail.source.sections(), filter_bytes(shape, machine)};
   for (const Tap& t : array_taps(shape.source, shape.in_channels, shape.kernel_h, shape.kernel_w,
-                                 machine.word_bytes())) {
-    numbers.insert(numbers.end(), {t.section, t.byte, t.first_channel, t.channels, t.kernel_y,
+                                 machine.geometry().word_channels())) {
+    numbers.insert(numbers.end(), {t.section, t.lane, t.first_channel, t.channels, t.kernel_y,
                                    t.kernel_x, t.step, t.row});
   }
   return numbers;
