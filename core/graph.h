@@ -172,7 +172,11 @@ struct Node {
   std::vector<ValueId> inputs;           // kNoValue for an absent optional input
   std::vector<ValueId> outputs;          // at least one
   std::vector<std::string> merged;       // names of source nodes folded into this one
-  std::optional<Requantize> requantize;  // set on integer nodes that rescale
+  std::optional<Requantize> requantize;  // set on integer nodes that rescale as xDNN does
+  // Set on integer nodes that rescale as PULP does: of the result (an Identity with one is a
+  // rescaling of its own), and, in an Add, of each operand before it; empty: operands as they are.
+  std::optional<AffineRequantize> affine;
+  std::vector<AffineRequantize> operand_affine;
 };
 
 struct Graph {

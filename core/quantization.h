@@ -64,4 +64,16 @@ struct Requantize {
   friend bool operator==(const Requantize&, const Requantize&) = default;
 };
 
+// How the integer networks of NEMO, DORY and Deeploy turn an accumulator into a code (pulp.md 3.1):
+//   out = clamp(round((in * multiplier[c] + offset[c]) / divisor), low, high),
+// exactly, whatever the size of what lies between. c = channel (axis 1). PULP's counterpart of
+// Requantize; a node has one or the other.
+struct AffineRequantize {
+  std::vector<std::int64_t> multiplier{1}, offset{0};  // each one, or one per channel
+  std::int64_t divisor = 1;                            // > 0
+  Rounding rounding = Rounding::Floor;                 // Floor, TowardZero or HalfUp
+  std::int64_t low = 0, high = 255;
+  friend bool operator==(const AffineRequantize&, const AffineRequantize&) = default;
+};
+
 }  // namespace workbench

@@ -1,0 +1,27 @@
+// Integer graph -> PULP program: layers, tiles, L2 placement over the network's life, instructions.
+#pragma once
+
+#include "compiler/pulp/layer.h"
+#include "core/graph.h"
+#include "isa/pulp/machine.h"
+#include "isa/pulp/program.h"
+
+namespace workbench::pulp {
+
+enum class Tiler { Optimal, Dory };
+
+struct CompileOptions {
+  bool allow_host = true;  // false: host steps other than the classifier tail are an Error
+  Tiler tiler = Tiler::Optimal;
+  NormBits norm_bits = NormBits::Auto;
+};
+
+// `quantized`: integer nodes carry `affine`. Throws Error naming the layer when something does not
+// fit the machine or cannot be expressed exactly.
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options = {});
+
+// Readable C in DORY's structure: file name -> text (network.c, network.h, one .c per layer).
+std::vector<std::pair<std::string, std::string>> emit_c(const Program& program,
+                                                        const Machine& machine);
+
+}  // namespace workbench::pulp

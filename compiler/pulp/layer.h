@@ -1,0 +1,59 @@
+// The integer network as the PULP back end sees it: one Layer per kernel-shaped node, geometry and
+// constants in the hardware's terms, in execution order. Made from the integer Graph by
+// layers_of(), then tiled, placed and emitted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/graph.h"
+#include "isa/pulp/instructions.h"
+#include "isa/pulp/machine.h"
+
+namespace workbench::pulp {
+
+// An activation tensor. Concat is placement: a part is `channels` wide at channel `first_channel`
+// of its `whole`.
+struct Activation8 {
+  std::string value;  // name in the quantized graph
+  std::int64_t channels = 1, height = 1, width = 1;
+  std::int64_t bits = 8;  // 8, 4, 2, or 32
+  bool is_signed = false;
+  std::int32_t whole = -1;  // index of the concat volume it is part of; -1: it is one itself
+  std::int64_t first_channel = 0;
+  std::int64_t bytes() const { return (channels * bits + 7) / 8 * height * width; }
+};
+
+enum class LayerKind { Conv, Pointwise, Depthwise, Linear, Add, AveragePool, MaxPool, Requantize };
+std::string_view to_string(LayerKind kind);
+
+struct Layer {
+  std::string name;  // of the graph node
+  std::vector<std::string> merged;
+  std::size_t node = 0;  // index in the quantized graph
+  LayerKind kind = LayerKind::Conv;
+  std::int32_t in = -1, in2 = -1, out = -1;  // indices into Network::activations
+  // What every kernel call of this layer has in common: geometry of the whole layer (in_w, ...,
+  // pads), bits, signs, norm, shifts. Addresses are 0, kind is not yet chosen.
+  Kernel call;
+  std::vector<std::int8_t> weights;  // in the kernel's layout, one per byte; packed at emission
+  std::vector<std::int32_t> bias;    // per output channel, empty without
+  std::vector<std::int64_t> kappa, lambda;  // per output channel, empty without norm
+  std::int64_t macs = 0, ops = 0;
+};
+
+struct Network {
+  std::vector<Activation8> activations;
+  std::vector<Layer> layers;
+  std::vector<std::size_t> host_nodes;  // nodes of the graph that stay with the host
+};
+
+enum class NormBits { Auto, Bits32, Bits64 };  // Auto: 32 where no wrap is possible, else 64
+
+// Throws Error naming the layer and what cannot be expressed exactly: a divisor that is no power of
+// two and has no exact multiplier and shift over the range of the accumulator, and so on.
+Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits);
+
+}  // namespace workbench::pulp

@@ -1,0 +1,83 @@
+// How a layer is cut: slices of it pass through L2 (from and to L3), tiles of a slice through L1.
+// Two tilers: DORY's published constraints and objective (pulp.md 3.3, 3.4), and a search by
+// modelled cycles.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/pulp/layer.h"
+
+namespace workbench::pulp {
+
+// Output channels, rows and columns of a full tile or slice; the last in each direction is smaller.
+// The input follows from the kernel's geometry. Depthwise, Add and pools: in_c = out_c. Convolution
+// and linear: in_c is the whole.
+struct Cut {
+  std::int64_t out_c = 1, out_h = 1, out_w = 1;
+  friend bool operator==(const Cut&, const Cut&) = default;
+};
+
+enum class LoopOrder {
+  ChannelsOuter,  // n_out, h, w: DORY's. Weights of a channel tile stay while the map passes
+  RowsOuter,      // h, w, n_out: an input tile stays while the weights pass
+};
+
+// Byte addresses in L1; second ones are 0 offsets from the first when not double buffered.
+struct L1Map {
+  std::int64_t in[2]{}, in2[2]{}, out[2]{}, weights[2]{}, kappa[2]{}, lambda[2]{}, bias[2]{};
+  std::int64_t scratch = 0, end = 0;
+};
+
+struct Tiling {
+  KernelKind kernel = KernelKind::ConvHo;
+  Cut tile;  // in L1
+  LoopOrder order = LoopOrder::ChannelsOuter;
+  bool double_buffered = true;
+  L1Map map;
+  // L2 slices: pieces of the layer whose input, weights and output lie in L2 together.
+  Cut slice;  // equal to the layer's output: one slice
+  bool input_from_l3 = false, output_to_l3 = false, weights_from_l3_by_slice = false;
+  bool l2_double_buffered = true;
+  // Slices go channels outermost or rows outermost, as tiles do.
+  LoopOrder slice_order = LoopOrder::ChannelsOuter;
+  // How transfers are issued: as DORY's code does, one 1-D command per line; or as 2-D commands
+  // where that costs less.
+  bool commands_2d = false;
+  Cycles modelled;  // what the tiler thinks it takes; 0: it does not model
+};
+
+// Rows [begin, end) of the input that rows [out_begin, out_end) of the output need, clipped to the
+// map, and the padding left over at either side. The same for columns.
+struct InputSpan {
+  std::int64_t begin = 0, end = 0, pad_before = 0, pad_after = 0;
+};
+InputSpan input_rows(const Kernel& layer, std::int64_t out_begin, std::int64_t out_end);
+InputSpan input_columns(const Kernel& layer, std::int64_t out_begin, std::int64_t out_end);
+
+// The kernel call of output block [c0, c0 + out.out_c) x [y0, ...) x [x0, ...): sizes and padding
+// set, addresses not. What tilers cost and the emitter emits is the same call.
+Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::int64_t y0,
+                 std::int64_t x0, const Cut& block);
+
+// Byte addresses of the buffers in L1 for tiles of that size: x, y, W, kappa, lambda (each twice
+// when double buffered), scratch. `end` is what it takes.
+L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine);
+
+// What the layer may use of L2, and where its operands are to begin with.
+struct L2Budget {
+  std::int64_t bytes = 0;                          // for the layer's own input, output and weights
+  bool input_in_l3 = false, output_in_l3 = false;  // forced: somebody else's decision
+};
+
+// DORY's tiles. Throws Error "LAYER: ..." naming the rule when its solver finds none.
+Tiling dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                   const L2Budget& budget);
+// The fastest by the model, over kernels, tile sizes, loop orders, buffering, L2 slices. Throws
+// Error naming the layer and the smallest L1 or L2 that would do, only when no legal tile exists.
+Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                      const L2Budget& budget);
+
+}  // namespace workbench::pulp

@@ -1,0 +1,191 @@
+// A PULP cluster as numbers: 8 RISC-V cores (Xpulpv2) around a banked L1 (TCDM), a cluster DMA to
+// L2, a uDMA to L3 (HyperRAM). One YAML file per machine in configs/, each number with its source
+// (pulp.md) or marked assumed or calibrated. Rules for the folder are those of isa/xdnn: an
+// instruction is one struct (instructions.h), what it does is semantics.h, what it touches is
+// footprint.h, what it costs with no contention is cost.h.
+//
+// Cycles are of the cluster clock. Byte addresses of L1, L2 and L3 all begin at 0: offsets into the
+// buffers that code, stacks and runtime leave free.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "core/units.h"
+#include "isa/program_info.h"
+
+namespace workbench::pulp {
+
+// Accepted range of a knob, ends included.
+struct Range {
+  double low = 0, high = 0;
+};
+
+struct Machine {
+  struct Clocks {
+    double cluster = 100;  // MHz, the clock of every Cycles figure
+    double fabric = 100;   // MHz
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("cluster", self.cluster, Range{1, 10000});
+      visit("fabric", self.fabric, Range{1, 10000});
+    }
+  };
+  struct Cluster {
+    std::int64_t cores = 8;
+    std::int64_t barrier_cycles = 9;  // last core's arrival -> all cores run
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("cores", self.cores, Range{1, 16});
+      visit("barrier_cycles", self.barrier_cycles, Range{1, 1000});
+    }
+  };
+  // Cycles of an instruction beyond the one that each takes (pulp.md 1.2).
+  struct Core {
+    std::int64_t load_use = 1, misaligned = 1, taken_branch = 2, jump = 1;
+    std::int64_t division = 31;
+    std::int64_t multiply_high = 4;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("load_use", self.load_use, Range{0, 100});
+      visit("misaligned", self.misaligned, Range{0, 100});
+      visit("taken_branch", self.taken_branch, Range{0, 100});
+      visit("jump", self.jump, Range{0, 100});
+      visit("division", self.division, Range{0, 1000});
+      visit("multiply_high", self.multiply_high, Range{0, 100});
+    }
+  };
+  struct L1 {
+    std::int64_t size_bytes = 65536;
+    std::int64_t buffer_bytes = 38000;  // what stacks and runtime leave: DORY's l1_buffer_size
+    std::int64_t banks = 16;            // 32 bits wide, words interleaved
+    std::int64_t conflicts = 1;         // 0: a bank serves everybody at once
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("size_bytes", self.size_bytes, Range{1024, 1 << 26});
+      visit("buffer_bytes", self.buffer_bytes, Range{256, 1 << 26});
+      visit("banks", self.banks, Range{1, 256});
+      visit("conflicts", self.conflicts, Range{0, 1});
+    }
+  };
+  struct L2 {
+    std::int64_t size_bytes = 524288;
+    std::int64_t buffer_bytes = 380000;  // what code and runtime leave: DORY's l2_buffer_size
+    std::int64_t load_cycles = 11;       // of a core's load beyond the one of L1
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("size_bytes", self.size_bytes, Range{1024, 1 << 30});
+      visit("buffer_bytes", self.buffer_bytes, Range{1024, 1 << 30});
+      visit("load_cycles", self.load_cycles, Range{0, 1000});
+    }
+  };
+  struct L3 {
+    std::int64_t size_bytes = 8388608;
+    double bytes_per_cycle = 1;
+    std::int64_t transfer_cycles = 500;  // of one transfer beside its bytes: request to the fabric
+                                         // controller, uDMA set-up, command, event back
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("size_bytes", self.size_bytes, Range{0, 1e12});
+      visit("bytes_per_cycle", self.bytes_per_cycle, Range{0.001, 1000});
+      visit("transfer_cycles", self.transfer_cycles, Range{0, 1e6});
+    }
+  };
+  // Cluster DMA (mchan, pulp.md 1.5 and 1.9).
+  struct Dma {
+    std::int64_t bytes_per_cycle = 8;  // each direction
+    std::int64_t issue_cycles_1d = 8;  // a core's, per command
+    std::int64_t issue_cycles_2d = 10;
+    std::int64_t latency_cycles = 15;  // command -> first data
+    std::int64_t burst_bytes = 256;
+    std::int64_t write_burst_cycles = 1;  // L1 -> L2: per burst beyond its bytes
+    std::int64_t write_line_cycles = 1;   // L1 -> L2: per line of a 2-D transfer
+    std::int64_t core_queue = 2;          // commands a core may have waiting
+    std::int64_t global_queue = 8;        // per direction
+    std::int64_t identifiers = 16;        // transfers that can be told apart
+    std::int64_t length_max = 65535;      // bytes of one command
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("bytes_per_cycle", self.bytes_per_cycle, Range{1, 1024});
+      visit("issue_cycles_1d", self.issue_cycles_1d, Range{0, 1000});
+      visit("issue_cycles_2d", self.issue_cycles_2d, Range{0, 1000});
+      visit("latency_cycles", self.latency_cycles, Range{0, 10000});
+      visit("burst_bytes", self.burst_bytes, Range{8, 65536});
+      visit("write_burst_cycles", self.write_burst_cycles, Range{0, 1000});
+      visit("write_line_cycles", self.write_line_cycles, Range{0, 1000});
+      visit("core_queue", self.core_queue, Range{1, 64});
+      visit("global_queue", self.global_queue, Range{1, 1024});
+      visit("identifiers", self.identifiers, Range{1, 64});
+      visit("length_max", self.length_max, Range{4, 1 << 24});
+    }
+  };
+  // Instruction cache (pulp.md 1.3, 1.9).
+  struct ICache {
+    std::int64_t ideal = 1;  // 1: every fetch hits (the 2021 simulator, nearly)
+    std::int64_t line_bytes = 16;
+    std::int64_t private_bytes = 512;  // L0 of each core; 0: none
+    std::int64_t private_miss_cycles = 2;
+    std::int64_t shared_bytes = 4096;
+    std::int64_t shared_miss_cycles = 15;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("ideal", self.ideal, Range{0, 1});
+      visit("line_bytes", self.line_bytes, Range{4, 1024});
+      visit("private_bytes", self.private_bytes, Range{0, 1 << 20});
+      visit("private_miss_cycles", self.private_miss_cycles, Range{0, 1000});
+      visit("shared_bytes", self.shared_bytes, Range{16, 1 << 20});
+      visit("shared_miss_cycles", self.shared_miss_cycles, Range{0, 1000});
+    }
+  };
+  // What the generated layer functions (DORY's, pulp.md 3.6) spend beside kernels and transfers,
+  // on every core. The three that are calibrated are these.
+  struct Code {
+    std::int64_t tile_instructions = 200;            // [calibrated] of one tile's bookkeeping
+    std::int64_t tile_divisions = 2;                 // of one tile
+    std::int64_t tile_l2_loads = 4;                  // of one tile: constants of the layer
+    std::int64_t layer_instructions = 700;           // [calibrated] per layer
+    std::int64_t depthwise_tile_instructions = 400;  // [calibrated] instead of tile_instructions
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("tile_instructions", self.tile_instructions, Range{0, 100000});
+      visit("tile_divisions", self.tile_divisions, Range{0, 1000});
+      visit("tile_l2_loads", self.tile_l2_loads, Range{0, 1000});
+      visit("layer_instructions", self.layer_instructions, Range{0, 1000000});
+      visit("depthwise_tile_instructions", self.depthwise_tile_instructions, Range{0, 100000});
+    }
+  };
+
+  std::string name;
+  std::string family_name = "pulp";
+  Clocks clocks;
+  Cluster cluster;
+  Core core;
+  L1 l1;
+  L2 l2;
+  L3 l3;
+  Dma dma;
+  ICache icache;
+  Code code;
+
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("name", self.name);
+    visit("family", self.family_name);
+    visit("clocks", self.clocks);
+    visit("cluster", self.cluster);
+    visit("core", self.core);
+    visit("l1", self.l1);
+    visit("l2", self.l2);
+    visit("l3", self.l3);
+    visit("dma", self.dma);
+    visit("icache", self.icache);
+    visit("code", self.code);
+  }
+
+  // 8-bit MACs per cycle of the inner loop alone: 32 in 14 cycles per core (pulp.md 2.3) is what
+  // kernels reach; 4 per sdotp is the peak.
+  double peak_macs_per_cycle() const { return 4.0 * static_cast<double>(cluster.cores); }
+};
+
+// Throws Error "FILE:LINE: ..." on an unknown or repeated key, a wrong type, a value out of range,
+// or knobs that contradict each other.
+Machine load_machine(const std::filesystem::path& path);
+// As load_machine, from text; `name` stands for the file in errors.
+Machine parse_machine(const std::string& yaml, const std::string& name);
+// What contradicts what, empty when the machine could be built. Used by load_machine.
+std::string contradiction(const Machine& machine);
+
+MachineInfo info(const Machine& machine);
+
+}  // namespace workbench::pulp

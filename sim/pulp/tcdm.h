@@ -1,0 +1,30 @@
+// Conflicts at the banks of the TCDM, found by letting the cores of a kernel call issue their loads
+// and stores, address by address and cycle by cycle, against banks that serve one access per cycle
+// in order of arrival (pulp.md 1.3).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "isa/pulp/instructions.h"
+#include "isa/pulp/machine.h"
+
+namespace workbench::pulp {
+
+// core_cycles() (isa/pulp/cost.h) with what each core loses to the others, and to a DMA that moves
+// `dma_bytes_per_cycle` on average meanwhile. Remembers answers: calls that differ only in where
+// their buffers lie modulo the banks are one.
+class Tcdm {
+ public:
+  explicit Tcdm(const Machine& machine);
+  ~Tcdm();
+  std::vector<std::int64_t> core_cycles(const Kernel& kernel, double dma_bytes_per_cycle = 0);
+
+ private:
+  struct Memo;
+  const Machine& machine_;
+  std::unique_ptr<Memo> memo_;
+};
+
+}  // namespace workbench::pulp
