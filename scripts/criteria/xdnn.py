@@ -191,4 +191,4 @@ def check(options):
     allocation()
     tests("property", "exact allocator against brute force", "Alloc|Exact")
     tests("property", "AM down to the claimed minimum", "Minimum|Small|Shrink")
-    tests("property", "mutants of programs", "Mutat")
+    tests("property", "mutants of programs", "Mutants")
