@@ -1,0 +1,21 @@
+// What a tile takes of L1.
+#pragma once
+
+#include <cstdint>
+
+#include "compiler/pulp/tiling.h"
+
+namespace workbench::pulp {
+
+struct TileBytes {
+  std::int64_t in = 0, in2 = 0, out = 0, weights = 0, norm = 0, bias = 0, scratch = 0;
+};
+TileBytes tile_bytes(const Kernel& largest_call, const Machine& machine);
+// Of all buffers at the closest they can be packed.
+std::int64_t l1_bytes(const TileBytes& bytes, bool double_buffered);
+
+// A call as large as the largest of the layer's tiles in every buffer that it needs; its sizes are
+// those of no tile in particular. Tiles begin anew in each slice.
+Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, const Cut& slice);
+
+}  // namespace workbench::pulp
