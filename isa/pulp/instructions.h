@@ -134,7 +134,8 @@ std::string_view to_string(KernelKind kind);
 
 // One call of a kernel by all cores, everything in L1. Activations [H][W][C] (depthwise input
 // [C][H][W]) of in_bits (8, 4, 2; signed or not), weights [Co][Kh][Kw][Ci] (depthwise [C][Kh][Kw],
-// linear [No][Ni]) of weight_bits, signed. Sub-byte codes are packed, first in the low bits.
+// linear [No][Ni]) of weight_bits, signed. Sub-byte codes are packed, first in the low bits; every
+// pixel, every plane of a depthwise input and all weights of one output channel begin at a byte.
 //
 // Result of an accumulator acc (int32, wraps), c = output channel (pulp.md 2.2):
 //   norm:   clip((kappa[c] * acc + lambda[c]) >> shift), product and sum wrap at norm_bits (32, 64)
