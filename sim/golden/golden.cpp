@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "sim/golden/affine.h"
 #include "sim/golden/float_ops.h"
 #include "sim/golden/integer.h"
 #include "sim/golden/max_pool.h"
@@ -15,6 +16,7 @@ namespace {
 // The op table. An op that has both meanings is an integer one where its result is codes.
 struct Run {
   const Operation& at;
+  bool affine_system;  // the codes are PULP's, not xDNN's
 
   bool on_codes() const { return is_code(at.output().type); }
 
@@ -33,8 +35,10 @@ struct Run {
   Tensor only(const Activate& op) const {
     return on_codes() ? integer_activate(op, at) : float_activate(op, at);
   }
-  Tensor only(const Quantize&) const { return quantize(at); }
-  Tensor only(const Dequantize&) const { return dequantize(at); }
+  Tensor only(const Quantize&) const { return affine_system ? affine_quantize(at) : quantize(at); }
+  Tensor only(const Dequantize&) const {
+    return affine_system ? affine_dequantize(at) : dequantize(at);
+  }
 
   Tensor only(const BatchNorm& op) const { return batch_norm(op, at); }
   Tensor only(const PRelu&) const { return prelu(at); }
@@ -83,9 +87,11 @@ std::vector<Tensor> run(const Graph& quantized, std::span<const Tensor> inputs) 
           to_string(inputs[i].shape()), to_string(value.shape));
     values[static_cast<std::size_t>(quantized.inputs[i])] = inputs[i];
   }
+  const bool affine_system = is_affine_system(quantized);
   for (const Node& node : quantized.nodes) {
     const Operation at{.graph = quantized, .node = node, .values = values};
-    std::vector<Tensor> results = std::visit(Run{at}, node.op);
+    std::vector<Tensor> results =
+        node.affine ? std::vector{affine(at)} : std::visit(Run{at, affine_system}, node.op);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i] == kNoValue) continue;
       check_result(node, quantized.value(node.outputs[i]), results.at(i));
@@ -93,6 +99,15 @@ std::vector<Tensor> run(const Graph& quantized, std::span<const Tensor> inputs) 
     }
   }
   return values;
+}
+
+Tensor accumulator(const Graph& quantized, const Node& node, std::span<const Tensor> values) {
+  return accumulator(Operation{.graph = quantized, .node = node, .values = values});
+}
+
+Tensor rescaled_operand(const Graph& quantized, const Node& node, std::size_t i,
+                        std::span<const Tensor> values) {
+  return rescaled_operand(Operation{.graph = quantized, .node = node, .values = values}, i);
 }
 
 }  // namespace workbench::golden

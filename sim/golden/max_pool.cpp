@@ -54,8 +54,12 @@ std::vector<Tensor> max_pool(const MaxPool& op, const Operation& at) {
   switch (at.operand(0).type()) {
     case ElementType::Int8:
       return pool<std::int8_t>(op, at);
+    case ElementType::Uint8:
+      return pool<std::uint8_t>(op, at);
     case ElementType::Int16:
       return pool<std::int16_t>(op, at);
+    case ElementType::Int32:
+      return pool<std::int32_t>(op, at);
     default:
       return pool<float>(op, at);
   }

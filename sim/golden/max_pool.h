@@ -7,9 +7,8 @@
 
 namespace workbench::golden {
 
-// int8, int16 or float32 [N,C,spatial]; outputs y and, when the node has a second one, int64
-// indices as ONNX counts them (of the first largest; storage_order 1 counts each plane column by
-// column).
+// Codes or float32 [N,C,spatial]; outputs y and, when the node has a second one, int64 indices as
+// ONNX counts them (of the first largest; storage_order 1 counts each plane column by column).
 std::vector<Tensor> max_pool(const MaxPool& op, const Operation& at);
 
 }  // namespace workbench::golden

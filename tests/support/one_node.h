@@ -19,6 +19,8 @@ struct OneNode {
   std::optional<Quantization> operand_quantization = std::nullopt;
   std::optional<Quantization> result_quantization = std::nullopt;
   std::size_t outputs = 1;  // those after the first are int64
+  std::optional<AffineRequantize> affine = std::nullopt;
+  std::vector<AffineRequantize> operand_affine = {};
 };
 
 inline Graph graph_of(const OneNode& one) {
@@ -41,6 +43,8 @@ inline Graph graph_of(const OneNode& one) {
     }
   }
   node.requantize = one.requantize;
+  node.affine = one.affine;
+  node.operand_affine = one.operand_affine;
   for (std::size_t i = 0; i < one.outputs; ++i) {
     node.outputs.push_back(graph.add_value(
         {.name = "result_" + std::to_string(i), .type = i == 0 ? one.result : ElementType::Int64}));
