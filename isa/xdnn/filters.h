@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "isa/int8_matrix.h"
 #include "isa/xdnn/instructions.h"
-#include "isa/xdnn/int8_matrix.h"
 #include "isa/xdnn/machine.h"
 
 namespace workbench::xdnn {

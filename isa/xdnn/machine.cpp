@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "isa/xdnn/int8_matrix.h"
+#include "isa/int8_matrix.h"
 #include "isa/yaml_fields.h"
 
 namespace workbench::xdnn {

@@ -1,11 +1,11 @@
 // Products of 8-bit matrices against sums written out.
-#include "isa/xdnn/int8_matrix.h"
+#include "isa/int8_matrix.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-namespace workbench::xdnn {
+namespace workbench {
 namespace {
 
 constexpr int kCases = 200;
@@ -45,4 +45,4 @@ TEST(Int8Matrix, tiles_hold_the_exact_sums_whatever_the_operands) {
 }
 
 }  // namespace
-}  // namespace workbench::xdnn
+}  // namespace workbench

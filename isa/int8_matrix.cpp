@@ -1,4 +1,4 @@
-#include "isa/xdnn/int8_matrix.h"
+#include "isa/int8_matrix.h"
 
 #include <cstring>
 
@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-namespace workbench::xdnn {
+namespace workbench {
 
 PackedMatrix::PackedMatrix(std::int64_t rows, std::int64_t width)
     : depth(rows),
@@ -36,7 +36,7 @@ void PackedMatrix::set_offsets() {
   }
 }
 
-// Partial sums may wrap around; the whole sum fits, so it comes out right.
+// Partial sums may wrap around: a whole sum that fits comes out right.
 #ifdef __AVX512VNNI__
 
 void multiply_tile(const std::uint8_t* a, const PackedMatrix& b, std::int64_t block, Tile& result) {
@@ -97,4 +97,4 @@ void multiply_tile(const std::uint8_t* a, const PackedMatrix& b, std::int64_t bl
 
 #endif
 
-}  // namespace workbench::xdnn
+}  // namespace workbench

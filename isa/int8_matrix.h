@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace workbench::xdnn {
+namespace workbench {
 
 inline constexpr std::int64_t kDotLength = 4;  // neighbours along the depth that lie side by side
 inline constexpr std::int64_t kTileRows = 7;   // divides the sides of ImageNet's feature maps
@@ -17,7 +17,7 @@ inline constexpr std::int64_t kDepthMax = 131072;  // deeper sums of 8-bit produ
 struct PackedMatrix {
   std::int64_t depth = 0, columns = 0;
   std::vector<std::int8_t> codes;
-  std::vector<std::int32_t> offsets;  // -128 * sum of each column, padding included
+  std::vector<std::int32_t> offsets;  // where the sum of each column starts, padding included
 
   PackedMatrix() = default;
   PackedMatrix(std::int64_t depth, std::int64_t columns);  // all 0
@@ -29,14 +29,16 @@ struct PackedMatrix {
         ((block * (depth / kDotLength) + k / kDotLength) * kTileColumns + lane) * kDotLength +
         k % kDotLength);
   }
-  void set_offsets();  // to be called once `codes` are complete
+  // To be called once `codes` are complete, where left operands are signed codes plus 128: makes
+  // the offsets -128 * sum of the column.
+  void set_offsets();
 };
 
 using TileRow = std::array<std::int32_t, kTileColumns>;
 using Tile = std::array<TileRow, kTileRows>;
 
-// Row r of the result: (a[r][...] - 128) * columns [32 * block, 32 * block + 32) of b. `a` is
-// uint8 [kTileRows][b.depth]; exact as long as at most kDepthMax weights of a column are not 0.
+// Row r of the result: offsets + a[r][...] * columns [32 * block, 32 * block + 32) of b. `a` is
+// uint8 [kTileRows][b.depth]. Sums wrap at 32 bits; those of at most kDepthMax products do not.
 void multiply_tile(const std::uint8_t* a, const PackedMatrix& b, std::int64_t block, Tile& result);
 
-}  // namespace workbench::xdnn
+}  // namespace workbench
