@@ -86,15 +86,17 @@ struct Machine {
       visit("transfer_cycles", self.transfer_cycles, Range{0, 1e6});
     }
   };
-  // Cluster DMA (mchan, pulp.md 1.5 and 1.9).
+  // Cluster DMA (mchan, pulp.md 1.5 and 1.9). One command alone, from the core's first store to the
+  // core that waited for it: issue + latency + bytes / 8 cycles; L1 -> L2 one more for each burst
+  // and each line but the first.
   struct Dma {
     std::int64_t bytes_per_cycle = 8;  // each direction
-    std::int64_t issue_cycles_1d = 8;  // a core's, per command
+    std::int64_t issue_cycles_1d = 8;  // a core's, per command, with its loop; then it is queued
     std::int64_t issue_cycles_2d = 10;
-    std::int64_t latency_cycles = 15;  // command -> first data
+    std::int64_t latency_cycles = 7;  // queued -> first data; 8 + 7 = the 15 of pulp.md 1.9
     std::int64_t burst_bytes = 256;
-    std::int64_t write_burst_cycles = 1;  // L1 -> L2: per burst beyond its bytes
-    std::int64_t write_line_cycles = 1;   // L1 -> L2: per line of a 2-D transfer
+    std::int64_t write_burst_cycles = 1;  // L1 -> L2: per further burst beyond its bytes
+    std::int64_t write_line_cycles = 1;   // L1 -> L2: per further line of a 2-D transfer
     std::int64_t core_queue = 2;          // commands a core may have waiting
     std::int64_t global_queue = 8;        // per direction
     std::int64_t identifiers = 16;        // transfers that can be told apart

@@ -1,0 +1,102 @@
+#include "isa/pulp/machine.h"
+
+#include "core/error.h"
+#include "core/file.h"
+#include "isa/yaml_fields.h"
+
+namespace workbench::pulp {
+
+namespace {
+
+bool power_of_two(std::int64_t value) { return value > 0 && (value & (value - 1)) == 0; }
+
+std::string bad_memory(const Machine& machine) {
+  const Machine::L1& l1 = machine.l1;
+  const Machine::L2& l2 = machine.l2;
+  if (l1.buffer_bytes > l1.size_bytes) {
+    return fmt::format("l1.buffer_bytes ({}) is larger than l1.size_bytes ({})", l1.buffer_bytes,
+                       l1.size_bytes);
+  }
+  if (l2.buffer_bytes > l2.size_bytes) {
+    return fmt::format("l2.buffer_bytes ({}) is larger than l2.size_bytes ({})", l2.buffer_bytes,
+                       l2.size_bytes);
+  }
+  if (!power_of_two(l1.banks)) {  // the low bits of a word's address are its bank
+    return fmt::format("l1.banks must be a power of two, found {}", l1.banks);
+  }
+  return "";
+}
+
+std::string bad_dma(const Machine& machine) {
+  const auto& dma = machine.dma;
+  if (!power_of_two(dma.bytes_per_cycle)) {
+    return fmt::format("dma.bytes_per_cycle must be a power of two, found {}", dma.bytes_per_cycle);
+  }
+  if (dma.burst_bytes % dma.bytes_per_cycle != 0) {
+    return fmt::format("dma.burst_bytes ({}) must be a multiple of dma.bytes_per_cycle ({})",
+                       dma.burst_bytes, dma.bytes_per_cycle);
+  }
+  return "";
+}
+
+std::string bad_icache(const Machine& machine) {
+  const auto& cache = machine.icache;
+  if (cache.ideal != 0) return "";
+  if (cache.private_bytes % cache.line_bytes != 0 || cache.shared_bytes % cache.line_bytes != 0) {
+    return fmt::format(
+        "icache.private_bytes ({}) and shared_bytes ({}) must be multiples of icache.line_bytes "
+        "({})",
+        cache.private_bytes, cache.shared_bytes, cache.line_bytes);
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string contradiction(const Machine& machine) {
+  for (const auto& check : {bad_memory, bad_dma, bad_icache}) {
+    if (std::string what = check(machine); !what.empty()) return what;
+  }
+  return "";
+}
+
+Machine parse_machine(const std::string& yaml, const std::string& name) {
+  YAML::Node root;
+  Machine machine;
+  try {
+    root = YAML::Load(yaml);
+    if (!root.IsDefined() || root.IsNull()) fail("{}:1: the machine file is empty", name);
+    read_yaml_fields(root, machine, name, "", {"name", "family"});
+  } catch (const YAML::Exception& error) {
+    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
+  }
+  if (machine.family_name != "pulp") {
+    fail("{}:{}: family must be pulp, found '{}'", name, root["family"].Mark().line + 1,
+         machine.family_name);
+  }
+  if (const std::string what = contradiction(machine); !what.empty()) fail("{}:1: {}", name, what);
+  return machine;
+}
+
+Machine load_machine(const std::filesystem::path& path) {
+  return parse_machine(read_file(path), path.string());
+}
+
+MachineInfo info(const Machine& machine) {
+  return {
+      .name = machine.name,
+      .summary = fmt::format(
+          "{} core{} at {:g} MHz, peak {:.0f} MAC/cycle, {} of {} bytes of L1 in {} banks{}, {} of "
+          "{} bytes of L2 at {} B/cycle, L3 {:.1f} MB/s",
+          machine.cluster.cores, machine.cluster.cores == 1 ? "" : "s", machine.clocks.cluster,
+          machine.peak_macs_per_cycle(), machine.l1.buffer_bytes, machine.l1.size_bytes,
+          machine.l1.banks, machine.l1.conflicts != 0 ? "" : " without conflicts",
+          machine.l2.buffer_bytes, machine.l2.size_bytes, machine.dma.bytes_per_cycle,
+          machine.l3.bytes_per_cycle * machine.clocks.cluster),
+      .report_clock_mhz = machine.clocks.cluster,
+      .peak_macs_per_cycle = machine.peak_macs_per_cycle(),
+      .array_resource = "cores",
+  };
+}
+
+}  // namespace workbench::pulp

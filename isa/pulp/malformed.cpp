@@ -1,0 +1,294 @@
+// What no machine could make sense of, before any address is looked at: a trust boundary, so every
+// product is bounded before it is formed.
+#include <fmt/format.h>
+
+#include <tuple>
+#include <utility>
+
+#include "core/units.h"
+#include "isa/pulp/footprint.h"
+#include "isa/pulp/kernel_groups.h"
+
+namespace workbench::pulp {
+
+namespace {
+
+constexpr std::int64_t kAddressMax = std::int64_t{1} << 40;
+constexpr std::int64_t kSideMax = 65535;          // the library's sizes are 16 bits wide
+constexpr std::int64_t kKernelMax = 1024;         // so that no product of sizes overflows
+constexpr std::int64_t kCodeMax = 1'000'000'000;  // instructions of one piece of code
+// Requests to the fabric controller that can be told apart: a field of a structure in software,
+// not of a register (assumed).
+constexpr std::int64_t kL3Identifiers = 256;
+
+using Named = std::pair<const char*, std::int64_t>;
+
+// The first of them that lies outside [low, high].
+std::string outside(std::initializer_list<Named> values, std::int64_t low, std::int64_t high) {
+  for (const auto& [name, value] : values) {
+    if (value >= low && value <= high) continue;
+    return fmt::format("{} must lie between {} and {}, found {}", name, low, high, value);
+  }
+  return "";
+}
+
+std::string first_of(std::initializer_list<std::string> faults) {
+  for (const std::string& fault : faults) {
+    if (!fault.empty()) return fault;
+  }
+  return "";
+}
+
+// Of a transfer of `counts` runs, which all have to fit a memory.
+std::string too_large(std::initializer_list<std::int64_t> counts, const char* memory,
+                      std::int64_t size_bytes) {
+  std::int64_t bytes = 1;
+  for (const std::int64_t count : counts) {
+    if (count > size_bytes / bytes) {
+      return fmt::format("moves more than the {} bytes of {}", size_bytes, memory);
+    }
+    bytes *= count;
+  }
+  return "";
+}
+
+std::string dma_fault(const Dma& op, const Machine& machine) {
+  const std::string fault = first_of({
+      outside({{"l2", op.l2},
+               {"l1", op.l1},
+               {"l2_line_stride", op.l2_line_stride},
+               {"l2_row_stride", op.l2_row_stride},
+               {"l2_plane_stride", op.l2_plane_stride},
+               {"l1_line_stride", op.l1_line_stride},
+               {"l1_row_stride", op.l1_row_stride},
+               {"l1_plane_stride", op.l1_plane_stride}},
+              0, kAddressMax),
+      outside(
+          {{"length", op.length}, {"lines", op.lines}, {"rows", op.rows}, {"planes", op.planes}}, 1,
+          kAddressMax),
+      outside({{"id", op.id}}, 0, machine.dma.identifiers - 1),
+      too_large({op.length, op.lines, op.rows, op.planes}, "L1", machine.l1.size_bytes),
+  });
+  if (!fault.empty()) return fault;
+  const std::int64_t command = op.two_d ? op.length * op.lines : op.length;
+  if (command > machine.dma.length_max) {
+    return fmt::format("a command of {} bytes, the DMA takes {}", command, machine.dma.length_max);
+  }
+  return "";
+}
+
+std::string l3_fault(const L3Transfer& op, const Machine& machine) {
+  if (machine.l3.size_bytes == 0) return "the machine has no L3";
+  return first_of({
+      outside(
+          {{"l3", op.l3}, {"l2", op.l2}, {"l3_stride", op.l3_stride}, {"l2_stride", op.l2_stride}},
+          0, kAddressMax),
+      outside({{"length", op.length}, {"rows", op.rows}}, 1, kAddressMax),
+      outside({{"id", op.id}}, 0, kL3Identifiers - 1),
+      too_large({op.length, op.rows}, "L2", machine.l2.size_bytes),
+  });
+}
+
+std::string bits_fault(const Kernel& k) {
+  const bool words = k.kind == KernelKind::Linear32 && k.out_bits == 32;
+  for (const auto& [name, bits] : {Named{"in_bits", k.in_bits}, Named{"weight_bits", k.weight_bits},
+                                   Named{"out_bits", words ? 8 : k.out_bits}}) {
+    if (bits == 8 || bits == 4 || bits == 2) continue;
+    return fmt::format("{} must be 8, 4 or 2, found {}", name, bits);
+  }
+  if (k.norm_bits == 32 || k.norm_bits == 64) return "";
+  return fmt::format("norm_bits must be 32 or 64, found {}", k.norm_bits);
+}
+
+std::string range_fault(const Kernel& k) {
+  return first_of({
+      outside({{"in", k.in},
+               {"in2", k.in2},
+               {"weights", k.weights},
+               {"bias", k.bias},
+               {"kappa", k.kappa},
+               {"lambda", k.lambda},
+               {"out", k.out},
+               {"scratch", k.scratch}},
+              0, kAddressMax),
+      outside({{"in_w", k.in_w},
+               {"in_h", k.in_h},
+               {"in_c", k.in_c},
+               {"out_w", k.out_w},
+               {"out_h", k.out_h},
+               {"out_c", k.out_c}},
+              1, kSideMax),
+      outside({{"kernel_w", k.kernel_w},
+               {"kernel_h", k.kernel_h},
+               {"stride_x", k.stride_x},
+               {"stride_y", k.stride_y},
+               {"dilation_x", k.dilation_x},
+               {"dilation_y", k.dilation_y}},
+              1, kKernelMax),
+      outside({{"pad_top", k.pad_top},
+               {"pad_bottom", k.pad_bottom},
+               {"pad_left", k.pad_left},
+               {"pad_right", k.pad_right}},
+              0, kSideMax),
+      outside({{"shift", k.shift}}, 0, k.norm && k.norm_bits == 64 ? 63 : 31),
+      outside({{"shift1", k.shift1}, {"shift2", k.shift2}}, 0, 31),
+      outside({{"multiplier", k.multiplier},
+               {"offset", k.offset},
+               {"multiplier1", k.multiplier1},
+               {"offset1", k.offset1},
+               {"multiplier2", k.multiplier2},
+               {"offset2", k.offset2}},
+              INT32_MIN, INT32_MAX),
+      outside({{"divisor", k.divisor}}, 1, INT32_MAX),
+  });
+}
+
+// One direction of a sliding window.
+std::string window_fault(char axis, std::int64_t in, std::int64_t out, std::int64_t kernel,
+                         std::int64_t stride, std::int64_t dilation, std::int64_t before,
+                         std::int64_t after) {
+  const std::int64_t reach = (kernel - 1) * dilation + 1;
+  if (before >= reach || after >= reach) {
+    return fmt::format("padding {}, {} in {} makes windows of nothing but padding: they reach {}",
+                       before, after, axis, reach);
+  }
+  const std::int64_t space = in + before + after - reach;
+  if (space < 0) {
+    return fmt::format("a window that reaches {} in {} does not fit {} and padding {}, {}", reach,
+                       axis, in, before, after);
+  }
+  if (out == space / stride + 1) return "";
+  return fmt::format("out_{} must be {}, found {}: in_{} {}, kernel {}, stride {}, padding {}, {}",
+                     axis, space / stride + 1, out, axis, in, kernel, stride, before, after);
+}
+
+bool unit_window(const Kernel& k) {
+  const auto all_one = {k.kernel_w,     k.kernel_h,     k.stride_x,    k.stride_y,
+                        k.dilation_x,   k.dilation_y,   1 + k.pad_top, 1 + k.pad_bottom,
+                        1 + k.pad_left, 1 + k.pad_right};
+  for (const std::int64_t value : all_one) {
+    if (value != 1) return false;
+  }
+  return true;
+}
+
+// What this kernel of the library cannot do though another could (pulp.md 2.4).
+std::string kernel_limit(const Kernel& k) {
+  const std::int64_t taps = k.kernel_w * k.kernel_h;
+  const bool dilated = k.dilation_x != 1 || k.dilation_y != 1;
+  if (!is_im2col(k.kind) && dilated) return "has no dilation";
+  const bool one_to_one = is_pointwise(k.kind) || is_linear(k.kind) || k.kind == KernelKind::Add ||
+                          k.kind == KernelKind::Requantize;
+  if (one_to_one && !unit_window(k)) return "has a 1x1 window, stride 1 and no padding";
+  if (is_linear(k.kind) && (k.in_w != 1 || k.in_h != 1)) {
+    return fmt::format("takes a vector: in_w and in_h must be 1, found {} and {}", k.in_w, k.in_h);
+  }
+  if (k.kind == KernelKind::Depthwise3x3s1 &&
+      (k.kernel_w != 3 || k.kernel_h != 3 || k.stride_x != 1 || k.stride_y != 1)) {
+    return "has a 3x3 window and stride 1";
+  }
+  if (k.kind == KernelKind::DepthwiseGeneric && taps < 4) return "needs 4 weights per channel";
+  if (k.kind == KernelKind::DepthwiseLess4 && taps >= 4) return "has at most 3 weights per channel";
+  const bool per_channel = !has_weights(k.kind) || is_depthwise(k.kind);
+  if (per_channel && k.in_c != k.out_c) {
+    return fmt::format("out_c must be in_c ({}), found {}", k.in_c, k.out_c);
+  }
+  if (k.kind == KernelKind::MaxPool && (k.in_bits != k.out_bits || k.in_signed != k.out_signed)) {
+    return "keeps codes as they are: in and out must be of one type";
+  }
+  return "";
+}
+
+// Flags that mean nothing to this kernel.
+std::string stray_flag(const Kernel& k) {
+  const bool add = k.kind == KernelKind::Add, average = k.kind == KernelKind::AveragePool;
+  const bool norm_possible =
+      (has_weights(k.kind) && k.kind != KernelKind::Linear32) || k.kind == KernelKind::Requantize;
+  if (k.norm && !norm_possible) return "has no kappa and lambda";
+  if (k.has_bias && !has_weights(k.kind)) return "has no bias";
+  if (k.clip_operands && !add) return "has no operands to clip";
+  if (k.divisor != 1 && !average) return fmt::format("has no divisor, found {}", k.divisor);
+  return "";
+}
+
+std::string misaligned(const Kernel& k) {
+  const std::tuple<const char*, std::int64_t, bool> words[] = {
+      {"bias", k.bias, k.has_bias},
+      {"kappa", k.kappa, k.norm},
+      {"lambda", k.lambda, k.norm},
+      {"out", k.out, k.kind == KernelKind::Linear32}};
+  for (const auto& [name, address, used] : words) {
+    if (used && address % 4 != 0) {
+      return fmt::format("{} at {}: words lie at multiples of 4", name, address);
+    }
+  }
+  return "";
+}
+
+// Each alone, the least that has to be true: the simulator sees where they lie.
+std::string larger_than_l1(const Kernel& k, const Machine& machine) {
+  for (const auto& [name, bytes] :
+       {Named{"in", input_bytes(k)}, Named{"weights", weight_bytes(k)},
+        Named{"out", output_bytes(k)}, Named{"scratch", scratch_bytes(k, machine)}}) {
+    if (bytes > machine.l1.size_bytes) {
+      return fmt::format("{} takes {} bytes, L1 has {}", name, bytes, machine.l1.size_bytes);
+    }
+  }
+  return "";
+}
+
+std::string kernel_fault(const Kernel& k, const Machine& machine) {
+  if (k.kind < KernelKind::ConvHo || k.kind > KernelKind::Requantize) {
+    return fmt::format("kernel {} does not exist", static_cast<std::int64_t>(k.kind));
+  }
+  std::string fault = first_of({range_fault(k), bits_fault(k)});
+  if (fault.empty()) {
+    fault = first_of({
+        stray_flag(k),
+        kernel_limit(k),
+        window_fault('w', k.in_w, k.out_w, k.kernel_w, k.stride_x, k.dilation_x, k.pad_left,
+                     k.pad_right),
+        window_fault('h', k.in_h, k.out_h, k.kernel_h, k.stride_y, k.dilation_y, k.pad_top,
+                     k.pad_bottom),
+        misaligned(k),
+        larger_than_l1(k, machine),
+    });
+  }
+  const std::int64_t cores = machine.cluster.cores;
+  if (fault.empty() && splits_width(k.kind) && cores % 2 != 0 && cores > 1) {
+    fault = fmt::format("deals rows to pairs of cores, of {} one is left over", cores);
+  }
+  return fault.empty() ? "" : fmt::format("{} {}", to_string(k.kind), fault);
+}
+
+struct FaultOf {
+  const Machine& machine;
+
+  std::string operator()(const Barrier&) const { return ""; }
+  std::string operator()(const CounterStart&) const { return ""; }
+  std::string operator()(const CounterStop&) const { return ""; }
+  std::string operator()(const Dma& op) const { return dma_fault(op, machine); }
+  std::string operator()(const DmaWait& op) const {
+    return outside({{"id", op.id}}, 0, machine.dma.identifiers - 1);
+  }
+  std::string operator()(const L3Transfer& op) const { return l3_fault(op, machine); }
+  std::string operator()(const L3Wait& op) const {
+    return outside({{"id", op.id}}, 0, kL3Identifiers - 1);
+  }
+  std::string operator()(const Code& op) const {
+    return outside(
+        {{"instructions", op.instructions}, {"divisions", op.divisions}, {"l2_loads", op.l2_loads}},
+        0, kCodeMax);
+  }
+  std::string operator()(const Kernel& op) const { return kernel_fault(op, machine); }
+};
+
+}  // namespace
+
+std::string malformed(const Instruction& instruction, const Machine& machine) {
+  std::string fault = std::visit(FaultOf{machine}, instruction);
+  const bool named = std::holds_alternative<Kernel>(instruction);
+  return fault.empty() || named ? fault : fmt::format("{}: {}", opcode(instruction), fault);
+}
+
+}  // namespace workbench::pulp
