@@ -21,8 +21,16 @@ void execute(const Kernel& kernel, Memory& memory, int threads = 0);
 void execute(const Dma& transfer, Memory& memory);
 void execute(const L3Transfer& transfer, Memory& memory);
 
-// Accumulator -> code, the arithmetic of one element (pulp.md 2.2).
+// Accumulator -> code, the arithmetic of one element (pulp.md 2.2): kappa * accumulator + lambda
+// and the shift in 64 bits where kernel.norm and kernel.norm_bits is 64, of which the lower 32 are
+// clipped; else all in 32. Without norm, kappa and lambda stand for multiplier and offset.
 std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64_t lambda,
                         const Kernel& kernel);
+
+// Whether a MaxPool's results are the maxima of its windows. The library writes the maxima of a
+// row's windows over the row from its left end on: windows that begin left of what has been
+// written, as those of stride 1 with left padding, see more than they should, and those that begin
+// in the padding begin at their own index instead of at 0 (pulp.md 2.4).
+bool pools_exactly(const Kernel& max_pool);
 
 }  // namespace workbench::pulp
