@@ -12,7 +12,11 @@
 namespace workbench::xdnn {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kCases = 40;
+#else
 constexpr std::uint64_t kCases = 200;
+#endif
 
 std::vector<Dialect> dialects() {
   std::vector<Dialect> all;

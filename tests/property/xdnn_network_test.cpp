@@ -21,7 +21,11 @@
 namespace workbench {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kCases = 64;
+#else
 constexpr int kCases = 200;
+#endif
 
 Tensor random_input(const Shape& shape, std::mt19937_64& random) {
   Tensor tensor = Tensor::uninitialized(ElementType::Float32, shape, Layout::Nchw);
