@@ -1,0 +1,187 @@
+#include "compiler/pulp/dory_rules.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace workbench::pulp {
+namespace {
+
+// Tiles of these would need more than their own channels of the input: DORY cuts maps of at most
+// this size along channels alone.
+constexpr std::int64_t kWholeDepthwiseMap = 32;
+
+bool elementwise(const DoryProblem& problem) {
+  return problem.layer->kind == LayerKind::Add || problem.layer->kind == LayerKind::Requantize;
+}
+
+// A last tile that is cut short must still hold a filter (border rule).
+bool border_holds_filter(std::int64_t tile, std::int64_t size, std::int64_t filter,
+                         std::int64_t pad_before, std::int64_t pad_after) {
+  const std::int64_t step = tile - filter + 1;
+  const std::int64_t rest = std::max<std::int64_t>(size - tile - (step - pad_before), 0) % step;
+  const std::int64_t after = std::max<std::int64_t>(size - tile - (step - pad_after), 0) % step;
+  return rest + (after == 0 ? filter : 0) >= filter;
+}
+
+struct DoryAxis {
+  std::int64_t in, out, filter, stride, pad_before, pad_after;
+};
+
+std::vector<DoryExtent> extents(const DoryAxis& axis, bool padded_when_whole) {
+  std::vector<DoryExtent> result;
+  for (std::int64_t in = axis.filter; in <= axis.in; ++in) {
+    if (!border_holds_filter(in, axis.in, axis.filter, axis.pad_before, axis.pad_after)) continue;
+    if (padded_when_whole && in == axis.in) {
+      result.push_back({in, axis.out});
+    } else if ((in - axis.filter) % axis.stride == 0) {
+      result.push_back({in, std::min((in - axis.filter) / axis.stride + 1, axis.out)});
+    }
+  }
+  return result;
+}
+
+std::int64_t conv_preferences(const DoryProblem& problem, const DoryTile& tile) {
+  const std::int64_t rest_n = problem.out_c % (tile.n + 1);
+  return 10'000 * tile.n + 2'000'000 * ((tile.h_out - 1) % 8) + 3'000'000 * ((tile.w_out - 1) % 2) +
+         1'000'000 * ((tile.n - 1) % 4) + (tile.w_out * tile.h_out >= 16 ? 1'000'000 : 0) +
+         10'000 * rest_n + 10'000 * (rest_n % 4) + 20'000 * (problem.out_h % (tile.h_out + 1) % 8) +
+         30'000 * (problem.out_w % (tile.w_out + 1) % 2);
+}
+
+std::int64_t depthwise_preferences(const DoryProblem& problem, const DoryTile& tile) {
+  const std::int64_t rest_h = problem.out_h % (tile.h_out + 1);
+  return 1'000 * (tile.w_out + tile.h_out) + (tile.n > 7 ? 10'000 : 0) +
+         20'000 * ((tile.n - 1) % (64 / problem.narrowest_bits())) +
+         (tile.h_out % 4 == 0 ? 10'000 : 0) + (problem.out_c % (tile.n + 1) > 7 ? 100 : 0) +
+         100 * rest_h + 100 * (rest_h % 4) + 100 * (problem.out_w % (tile.w_out + 1));
+}
+
+}  // namespace
+
+std::int64_t DoryProblem::narrowest_bits() const {
+  const Kernel& call = layer->call;
+  return std::min({call.in_bits, call.weight_bits, call.out_bits});
+}
+
+DoryProblem dory_problem(const Layer& layer, const Cut& slice) {
+  const Kernel& call = layer.call;
+  DoryProblem problem{.layer = &layer,
+                      .in_c = call.in_c,
+                      .in_h = call.in_h,
+                      .in_w = call.in_w,
+                      .out_c = slice.out_c,
+                      .out_h = slice.out_h,
+                      .out_w = slice.out_w,
+                      .kernel_h = call.dilation_y * (call.kernel_h - 1) + 1,
+                      .kernel_w = call.dilation_x * (call.kernel_w - 1) + 1,
+                      .pad_top = call.pad_top,
+                      .pad_bottom = call.pad_bottom,
+                      .pad_left = call.pad_left,
+                      .pad_right = call.pad_right};
+  if (slice.out_h < call.out_h) {  // as DORY's layer functions of inner slices: no padding
+    problem.in_h = (slice.out_h - 1) * call.stride_y + problem.kernel_h;
+    problem.pad_top = problem.pad_bottom = 0;
+  }
+  return problem;
+}
+
+DoryTile whole(const DoryProblem& problem) {
+  return {problem.out_c, problem.in_h, problem.out_h, problem.in_w, problem.out_w};
+}
+
+std::int64_t buffer_bits(const DoryProblem& problem, const DoryTile& tile) {
+  const Kernel& call = problem.layer->call;
+  const std::int64_t out = call.out_bits * tile.n * tile.h_out * tile.w_out;
+  const std::int64_t norm =
+      tile.n * (call.norm ? 2 * call.norm_bits : 0) + tile.n * (call.has_bias ? 32 : 0);
+  const std::int64_t pixel_bits = call.in_bits * tile.h_in * tile.w_in;
+  const std::int64_t taps = call.weight_bits * call.kernel_h * call.kernel_w;
+  switch (problem.layer->kind) {
+    case LayerKind::Conv:
+    case LayerKind::Pointwise:
+    case LayerKind::Linear:
+      return pixel_bits * problem.in_c + out + taps * problem.in_c * tile.n + norm;
+    case LayerKind::Depthwise:
+      return pixel_bits * tile.n + out + taps * tile.n + norm;
+    case LayerKind::Add:
+      return 2 * pixel_bits * tile.n + out + norm;
+    case LayerKind::AveragePool:
+    case LayerKind::MaxPool:
+    case LayerKind::Requantize:
+      return pixel_bits * tile.n + out + norm;
+  }
+  CHECK(false, "kind {}", static_cast<int>(problem.layer->kind));
+}
+
+std::int64_t im2col_bits(const DoryProblem& problem, const DoryTile& tile) {
+  const Kernel& call = problem.layer->call;
+  switch (problem.layer->kind) {
+    case LayerKind::Conv:
+    case LayerKind::Pointwise:  // needs none, but is given one
+      return 8 * 2 * 8 * call.kernel_h * call.kernel_w * problem.in_c;
+    case LayerKind::Depthwise:
+      return 8 * 8 * (call.kernel_w * tile.h_in + 3) * (8 / problem.narrowest_bits());
+    case LayerKind::Linear:
+    case LayerKind::Add:
+    case LayerKind::AveragePool:
+    case LayerKind::MaxPool:
+    case LayerKind::Requantize:
+      return 0;
+  }
+  CHECK(false, "kind {}", static_cast<int>(problem.layer->kind));
+}
+
+bool fits_untiled(const DoryProblem& problem, const DoryTile& tile, const Machine& machine) {
+  return buffer_bits(problem, tile) + im2col_bits(problem, tile) <= 8 * machine.l1.buffer_bytes;
+}
+
+std::vector<DoryExtent> row_extents(const DoryProblem& problem) {
+  const DoryAxis axis{problem.in_h,     problem.out_h,
+                      problem.kernel_h, problem.layer->call.stride_y,
+                      problem.pad_top,  problem.pad_bottom};
+  switch (problem.layer->kind) {
+    case LayerKind::Linear:
+      return {{problem.in_h, problem.out_h}};
+    case LayerKind::Depthwise:
+      if (problem.in_h <= kWholeDepthwiseMap && problem.in_w <= kWholeDepthwiseMap) {
+        return {{problem.in_h, problem.out_h}};
+      }
+      return extents(axis, true);
+    case LayerKind::Conv:
+    case LayerKind::Pointwise:
+    case LayerKind::Add:
+    case LayerKind::AveragePool:
+    case LayerKind::MaxPool:
+    case LayerKind::Requantize:
+      return extents(axis, false);
+  }
+  CHECK(false, "kind {}", static_cast<int>(problem.layer->kind));
+}
+
+std::vector<DoryExtent> column_extents(const DoryProblem& problem) {
+  if (problem.layer->kind == LayerKind::Linear || problem.layer->kind == LayerKind::Depthwise) {
+    return {{problem.in_w, problem.out_w}};
+  }
+  return extents({problem.in_w, problem.out_w, problem.kernel_w, problem.layer->call.stride_x,
+                  problem.pad_left, problem.pad_right},
+                 false);
+}
+
+std::int64_t objective(const DoryProblem& problem, const DoryTile& tile) {
+  const std::int64_t bits = 2 * buffer_bits(problem, tile) + im2col_bits(problem, tile);
+  if (elementwise(problem)) {
+    return 1'000'000 * bits + 10 * tile.w_out + tile.h_out + 1'000 * tile.n;
+  }
+  switch (problem.layer->kind) {
+    case LayerKind::AveragePool:
+    case LayerKind::MaxPool:
+      return 10'000 * bits + 100 * tile.w_out + tile.h_out + 1'000'000 * tile.n;
+    case LayerKind::Depthwise:
+      return 32 * bits + 20 + 32 * depthwise_preferences(problem, tile);
+    default:
+      return 32 * bits + 20 + 64 * conv_preferences(problem, tile);
+  }
+}
+
+}  // namespace workbench::pulp
