@@ -1,0 +1,202 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "compiler/pulp/l1_map.h"
+#include "compiler/pulp/tiling.h"
+#include "core/error.h"
+#include "tests/support/pulp_layers.h"
+
+namespace workbench::pulp {
+namespace {
+
+Machine machine_with(std::int64_t l1_bytes) {
+  Machine machine;
+  machine.l1.buffer_bytes = l1_bytes;
+  machine.l2.buffer_bytes = 380000;
+  return machine;
+}
+
+std::string error_of(const auto& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// Tilings of a chain of layers; what one leaves in L3 the next reads from there.
+std::vector<Tiling> dory_tilings(const Network& network, const Machine& machine) {
+  std::vector<Tiling> tilings;
+  for (const Layer& layer : network.layers) {
+    const bool in_l3 = !tilings.empty() && tilings.back().output_to_l3;
+    tilings.push_back(dory_tiling(layer, network, machine,
+                                  {.bytes = machine.l2.buffer_bytes, .input_in_l3 = in_l3}));
+  }
+  return tilings;
+}
+
+std::int64_t pieces(std::int64_t size, std::int64_t slice, std::int64_t tile) {
+  std::int64_t count = 0;
+  for (std::int64_t from = 0; from < size; from += slice) {
+    count += (std::min(slice, size - from) + tile - 1) / tile;
+  }
+  return count;
+}
+
+std::int64_t tiles(const Layer& layer, const Tiling& tiling) {
+  return pieces(layer.call.out_c, tiling.slice.out_c, tiling.tile.out_c) *
+         pieces(layer.call.out_h, tiling.slice.out_h, tiling.tile.out_h) *
+         pieces(layer.call.out_w, tiling.slice.out_w, tiling.tile.out_w);
+}
+
+TEST(PulpTileGeometry, padding_is_left_over_at_the_borders_of_the_map_only) {
+  Layer layer = layer_of(LayerKind::Conv, {3, 32, 128, 3, 2, 1});  // 128x128 -> 64x64
+  const Kernel top = tile_call(layer, KernelKind::ConvHo, 0, 0, 0, {32, 48, 8});
+  EXPECT_EQ(top.in_h, 96);  // rows -1 to 95
+  EXPECT_EQ(top.pad_top, 1);
+  EXPECT_EQ(top.pad_bottom, 0);
+  EXPECT_EQ(top.in_w, 16);
+  EXPECT_EQ(top.pad_left, 1);
+  const Kernel bottom = tile_call(layer, KernelKind::ConvHo, 0, 48, 8, {32, 48, 8});
+  EXPECT_EQ(bottom.out_h, 16);  // what is left of 64
+  EXPECT_EQ(bottom.in_h, 33);   // rows 95 to 127: stride 2 never reads the padding below
+  EXPECT_EQ(bottom.pad_top, 0);
+  EXPECT_EQ(bottom.pad_bottom, 0);
+  EXPECT_EQ(bottom.in_w, 17);
+  EXPECT_EQ(bottom.pad_left, 0);
+}
+
+TEST(PulpTileGeometry, a_block_of_depthwise_channels_reads_as_many_channels) {
+  const Layer layer = layer_of(LayerKind::Depthwise, {20, 20, 8, 3, 1, 1});
+  const Kernel call = tile_call(layer, KernelKind::DepthwiseGeneric, 16, 0, 0, {16, 8, 8});
+  EXPECT_EQ(call.out_c, 4);
+  EXPECT_EQ(call.in_c, 4);
+  EXPECT_EQ(call.pad_bottom, 1);
+}
+
+TEST(PulpTileGeometry, a_linear_tile_reads_the_whole_vector) {
+  const Layer layer = layer_of(LayerKind::Linear, {.in_c = 1024, .out_c = 10});
+  const Kernel call = tile_call(layer, KernelKind::Linear, 8, 0, 0, {8, 1, 1});
+  EXPECT_EQ(call.in_c, 1024);
+  EXPECT_EQ(call.out_c, 2);
+}
+
+TEST(PulpL1Map, buffers_follow_each_other_as_in_dory) {
+  const Layer layer = layer_of(LayerKind::Conv, {3, 32, 128, 3, 2, 1});
+  Tiling tiling{.kernel = KernelKind::ConvHo, .tile = {32, 48, 8}, .slice = {32, 64, 64}};
+  const L1Map map = l1_map(layer, tiling, machine_with(38000));
+  EXPECT_EQ(map.in[0], 0);
+  EXPECT_EQ(map.in[1], 96 * 17 * 3);  // the largest tile: no tile has both 97 rows and the border
+  EXPECT_EQ(map.out[0], 2 * 96 * 17 * 3 + 4);
+  EXPECT_EQ(map.out[1], map.out[0] + 48 * 8 * 32);
+  EXPECT_EQ(map.weights[0], map.out[1] + 48 * 8 * 32 + 4);
+  EXPECT_EQ(map.kappa[0], map.weights[0] + 2 * 27 * 32 + 4);
+  EXPECT_EQ(map.lambda[1], map.lambda[0] + 32 * 4);
+  EXPECT_EQ(map.scratch, map.lambda[1] + 32 * 4 + 24);
+  EXPECT_EQ(map.end, map.scratch + 8 * 2 * 27);
+}
+
+// Channels, rows, columns of the output, of slice and tile.
+using Sizes = std::array<std::int64_t, 6>;
+Sizes sizes(const Tiling& tiling) {
+  return {tiling.slice.out_c, tiling.slice.out_h, tiling.slice.out_w,
+          tiling.tile.out_c,  tiling.tile.out_h,  tiling.tile.out_w};
+}
+
+TEST(DoryTiling, mobilenet_passes_through_l2_as_published) {
+  const Network network = mobilenet_128();
+  const auto tilings = dory_tilings(network, machine_with(38000));
+  // pulp.md 3.4: what is sliced, and into what.
+  const std::map<std::size_t, Cut> published = {
+      {2, {64, 16, 64}}, {3, {64, 8, 32}},  {14, {128, 8, 8}}, {16, {128, 8, 8}}, {18, {128, 8, 8}},
+      {20, {128, 8, 8}}, {22, {128, 8, 8}}, {24, {32, 4, 4}},  {26, {4, 4, 4}},   {28, {20, 1, 1}}};
+  for (std::size_t i = 0; i < tilings.size(); ++i) {
+    SCOPED_TRACE(i);
+    const Kernel& call = network.layers[i].call;
+    const auto found = published.find(i);
+    const Cut whole{call.out_c, call.out_h, call.out_w};
+    EXPECT_EQ(tilings[i].slice, found == published.end() ? whole : found->second);
+    EXPECT_EQ(tilings[i].weights_from_l3_by_slice, i >= 14 && found != published.end());
+  }
+  EXPECT_TRUE(tilings[2].output_to_l3);
+  EXPECT_FALSE(tilings[2].input_from_l3);
+  EXPECT_TRUE(tilings[3].input_from_l3);
+  EXPECT_FALSE(tilings[3].output_to_l3);
+}
+
+TEST(DoryTiling, mobilenet_tiles_are_the_published_ones) {
+  const char* shared = std::getenv("WORKBENCH_SHARED");
+  const std::filesystem::path path =
+      std::filesystem::path(shared == nullptr ? "../shared" : shared) /
+      "networks/pulp/MV1-128/tiles_L1_38000.json";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there (WORKBENCH_SHARED)";
+  std::ifstream file(path);
+  const auto json = nlohmann::json::parse(file);
+  const Network network = mobilenet_128();
+  const auto tilings = dory_tilings(network, machine_with(38000));
+  int compared = 0;
+  for (const auto& entry : json.at("layers")) {
+    const std::size_t i = entry.at("layer");
+    SCOPED_TRACE(i);
+    const std::vector<std::int64_t> tuple = entry.at("tile_nin_nout_hin_hout_win_wout");
+    EXPECT_EQ(tilings[i].tile, (Cut{tuple[1], tuple[3], tuple[5]}));
+    EXPECT_EQ(tiles(network.layers[i], tilings[i]), entry.at("n_tiles"));
+    ++compared;
+  }
+  EXPECT_EQ(compared, 27);
+}
+
+// The tiles whose kernel calls kernel_cycles.json lists for the run at 30000 bytes.
+TEST(DoryTiling, mobilenet_tiles_at_30000_bytes_are_those_of_the_published_run) {
+  const Network network = mobilenet_128();
+  const auto tilings = dory_tilings(network, machine_with(30000));
+  const std::map<std::size_t, Cut> published = {
+      {0, {32, 48, 6}},  {1, {8, 13, 64}}, {2, {64, 8, 10}},  {3, {16, 5, 32}},
+      {5, {7, 32, 32}},  {6, {76, 8, 2}},  {7, {8, 16, 16}},  {9, {24, 16, 16}},
+      {10, {28, 8, 2}},  {11, {40, 8, 8}}, {13, {96, 8, 8}},  {14, {4, 8, 2}},
+      {23, {152, 4, 4}}, {24, {16, 4, 4}}, {25, {304, 4, 4}}, {26, {2, 4, 1}}};
+  for (const auto& [i, tile] : published) EXPECT_EQ(tilings[i].tile, tile) << i;
+  EXPECT_EQ(tiles(network.layers[26], tilings[26]), 2048);
+}
+
+TEST(DoryTiling, what_fits_is_neither_tiled_nor_buffered_twice) {
+  const Network network{.layers = {layer_of(LayerKind::Conv, {8, 16, 8, 3, 1, 1})}};
+  const Tiling tiling = dory_tilings(network, machine_with(38000)).front();
+  EXPECT_EQ(sizes(tiling), (Sizes{16, 8, 8, 16, 8, 8}));
+  EXPECT_FALSE(tiling.double_buffered);
+  EXPECT_EQ(tiling.map.in[0], tiling.map.in[1]);
+}
+
+TEST(DoryTiling, says_which_rule_leaves_no_tile) {
+  const Network network = mobilenet_128();
+  // Two inputs and weights of 1024, two outputs, two sets of kappa and lambda, 16 columns: 20498.
+  EXPECT_EQ(error_of([&] {
+              dory_tiling(network.layers[26], network, machine_with(10000), {.bytes = 380000});
+            }),
+            "layer26: no L2-L1 tiling found: by DORY's rule that input channels are not tiled the "
+            "smallest tile, buffered twice, takes 20499 bytes of L1, of which there are 10000");
+  EXPECT_EQ(
+      error_of(
+          [&] { dory_tiling(network.layers[5], network, machine_with(2000), {.bytes = 380000}); }),
+      "layer5: no L2-L1 tiling found: by DORY's rule that a depthwise tile covers a map up to "
+      "32x32, and else its width, the smallest tile, buffered twice, takes 4923 bytes of L1, "
+      "of which there are 2000");
+}
+
+TEST(DoryTiling, does_not_slice_weights_and_activations_at_once) {
+  const Network network{
+      .layers = {layer_of(LayerKind::Pointwise, {.in_c = 1024, .out_c = 1024, .size = 32})}};
+  const std::string message = error_of([&] { dory_tilings(network, machine_with(38000)); });
+  EXPECT_EQ(message,
+            "layer: no L3-L2 tiling found: the layer takes 3153920 bytes of L2, 380000 are there, "
+            "and DORY slices weights or activations, not both at once (pulp.md 3.4)");
+}
+
+}  // namespace
+}  // namespace workbench::pulp
