@@ -18,6 +18,9 @@ std::vector<std::int64_t> core_cycles(const Kernel& kernel, const Machine& machi
 Cycles kernel_cycles(const Kernel& kernel, const Machine& machine);
 // kernel_cycles with conflicts as they are to be expected (closed form, no simulation).
 Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine);
+// What a call takes longer when its code is not in the shared instruction cache, i.e. after another
+// kernel's; 0 with an ideal one.
+Cycles cold_cycles(const Kernel& kernel, const Machine& machine);
 // Of a core that runs `code`.
 Cycles code_cycles(const Code& code, const Machine& machine);
 

@@ -1,0 +1,127 @@
+#include "isa/pulp/cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "isa/pulp/kernel_code.h"
+#include "isa/pulp/kernel_groups.h"
+
+namespace workbench::pulp {
+
+namespace {
+
+// Cycles of one phase for each core, and what it adds up to: cores meet between phases.
+void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
+                  const Machine& machine) {
+  if (total.empty()) {
+    total = phase;
+    return;
+  }
+  const std::int64_t met =
+      *std::max_element(total.begin(), total.end()) + machine.cluster.barrier_cycles;
+  for (std::size_t core = 0; core < total.size(); ++core) total[core] = met + phase[core];
+}
+
+// What the accesses of one core wait for those of `others`, which come at random times to random
+// banks: each finds its bank busy with probability rho and then, times being whole cycles, waits
+// half a service on average, and for those that wait before it. Loops with many accesses wait more,
+// since all cores are in them together.
+double expected_wait(const CodeCost& own, std::int64_t others, std::int64_t banks) {
+  if (own.accesses == 0 || others == 0) return 0;
+  const auto accesses = static_cast<double>(own.accesses);
+  const double density = own.weighted_density / accesses;
+  const double cores = static_cast<double>(others) / accesses;
+  const double rho = std::min(0.9, cores * density / static_cast<double>(banks));
+  return accesses * rho / (2 * (1 - rho));
+}
+
+}  // namespace
+
+std::vector<std::int64_t> core_cycles(const Kernel& kernel, const Machine& machine) {
+  std::vector<std::int64_t> total;
+  for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine).phases) {
+    std::vector<std::int64_t> cycles;
+    for (const CoreCode& code : phase) cycles.push_back(code_cost(code, machine).cycles);
+    append_phase(total, cycles, machine);
+  }
+  return total;
+}
+
+Cycles kernel_cycles(const Kernel& kernel, const Machine& machine) {
+  const std::vector<std::int64_t> cores = core_cycles(kernel, machine);
+  return Cycles{*std::max_element(cores.begin(), cores.end()) + machine.cluster.barrier_cycles};
+}
+
+Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine) {
+  if (machine.l1.conflicts == 0) return kernel_cycles(kernel, machine);
+  std::vector<std::int64_t> total;
+  for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine).phases) {
+    std::vector<CodeCost> costs;
+    std::int64_t accesses = 0;
+    for (const CoreCode& code : phase) {
+      costs.push_back(code_cost(code, machine));
+      accesses += costs.back().accesses;
+    }
+    std::vector<std::int64_t> cycles;
+    for (const CodeCost& cost : costs) {
+      const double wait = expected_wait(cost, accesses - cost.accesses, machine.l1.banks);
+      cycles.push_back(cost.cycles + std::llround(wait));
+    }
+    append_phase(total, cycles, machine);
+  }
+  return Cycles{*std::max_element(total.begin(), total.end()) + machine.cluster.barrier_cycles};
+}
+
+Cycles cold_cycles(const Kernel& kernel, const Machine& machine) {
+  if (machine.icache.ideal != 0) return Cycles{0};
+  std::int64_t lines = 0;
+  for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine).phases) {
+    std::int64_t bytes = 0;
+    for (const CoreCode& code : phase) bytes = std::max(bytes, code_bytes(code));
+    lines += ceil_div(bytes, machine.icache.line_bytes);
+  }
+  return Cycles{lines * machine.icache.shared_miss_cycles};
+}
+
+Cycles code_cycles(const Code& code, const Machine& machine) {
+  return Cycles{code.instructions + code.divisions * (1 + machine.core.division) +
+                code.l2_loads * (1 + machine.l2.load_cycles)};
+}
+
+std::int64_t macs(const Kernel& kernel) {
+  const std::int64_t outputs = kernel.out_h * kernel.out_w * kernel.out_c;
+  if (is_depthwise(kernel.kind)) return outputs * kernel.kernel_h * kernel.kernel_w;
+  if (!has_weights(kernel.kind)) return 0;
+  return outputs * kernel.kernel_h * kernel.kernel_w * kernel.in_c;
+}
+
+// Commands of all cores that issue; the transfer's direction works on one at a time (pulp.md 1.9).
+Cycles dma_cycles(const Dma& transfer, const Machine& machine) {
+  const Machine::Dma& dma = machine.dma;
+  const std::int64_t blocks = transfer.planes * transfer.rows;
+  const std::int64_t commands = transfer.two_d ? blocks : blocks * transfer.lines;
+  if (commands == 0 || transfer.length == 0) return Cycles{0};
+  std::int64_t dealt = transfer.rows > 1 ? transfer.rows : transfer.planes;
+  if (dealt == 1 && !transfer.two_d) dealt = transfer.lines;
+  const std::int64_t share = transfer.split ? ceil_div(dealt, machine.cluster.cores) : dealt;
+  const std::int64_t issue = transfer.two_d ? dma.issue_cycles_2d : dma.issue_cycles_1d;
+  const std::int64_t issued = issue * ceil_div(commands, dealt) * share;
+
+  std::int64_t line = std::max<std::int64_t>(1, ceil_div(transfer.length, dma.bytes_per_cycle));
+  if (!transfer.to_l1) {
+    line += transfer.two_d ? dma.write_line_cycles : 0;
+    line += dma.write_burst_cycles * (ceil_div(transfer.length, dma.burst_bytes) - 1);
+  }
+  const std::int64_t data = line * blocks * transfer.lines;
+  // Issue and data overlap; the slower of them is seen, and one step of the other.
+  const std::int64_t last = data / commands;
+  return Cycles{dma.latency_cycles + std::max(issue + data, issued + last)};
+}
+
+Cycles l3_cycles(const L3Transfer& transfer, const Machine& machine) {
+  const double data = static_cast<double>(transfer.bytes()) / machine.l3.bytes_per_cycle;
+  return Cycles{transfer.rows * machine.l3.transfer_cycles +
+                static_cast<std::int64_t>(std::ceil(data))};
+}
+
+}  // namespace workbench::pulp

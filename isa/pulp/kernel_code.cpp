@@ -1,0 +1,218 @@
+#include "isa/pulp/kernel_code.h"
+
+#include "isa/pulp/kernel_code_builder.h"
+
+namespace workbench::pulp {
+
+void CodeBuilder::work(const Straight& straight) {
+  const std::int64_t cycles =
+      straight.instructions + straight.load_uses * core_.load_use +
+      straight.taken_branches * core_.taken_branch + straight.jumps * core_.jump +
+      straight.multiply_highs * core_.multiply_high + straight.divisions * core_.division;
+  if (straight.instructions == 0 && cycles == 0) return;
+  if (!merge_) {
+    code_.push_back({});
+    merge_ = true;
+  }
+  code_.back().cycles += cycles;
+  if (!copy_) code_.back().instructions += static_cast<std::int32_t>(straight.instructions);
+}
+
+void CodeBuilder::access(const Address& address, int bytes) {
+  CodeNode node;
+  node.kind = CodeNode::Kind::Access;
+  node.access_bytes = static_cast<std::int8_t>(bytes);
+  node.instructions = copy_ ? 0 : 1;
+  node.address = address;
+  code_.push_back(node);
+  merge_ = false;
+}
+
+// Rows dealt out to the cores; HoWo kernels let two cores share a row where rows do not divide
+// (pulp.md 2.4).
+Pixels pixels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  const std::int64_t cores = machine.cluster.cores;
+  const Piece all_columns{0, kernel.out_w};
+  if (kernel.kind == KernelKind::ConvCo || kernel.kind == KernelKind::PointwiseCo) {
+    return {{0, kernel.out_h}, all_columns};
+  }
+  const bool howo = kernel.kind == KernelKind::ConvHoWo || kernel.kind == KernelKind::PointwiseHoWo;
+  if (!howo || kernel.out_h % cores == 0 || kernel.out_w <= 1 || cores < 2) {
+    return {piece(kernel.out_h, cores, core), all_columns};
+  }
+  const std::int64_t half = kernel.out_w / 2;
+  return {piece(kernel.out_h, cores / 2, core / 2),
+          core % 2 == 0 ? Piece{0, half} : Piece{half, kernel.out_w}, true};
+}
+
+Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  if (kernel.kind == KernelKind::ConvCo || kernel.kind == KernelKind::PointwiseCo ||
+      is_linear(kernel.kind) || is_depthwise(kernel.kind)) {
+    return piece(kernel.out_c, machine.cluster.cores, core);
+  }
+  return {0, kernel.out_c};
+}
+
+namespace {
+
+using CodeOf = CoreCode (*)(const Kernel&, const Machine&, std::int64_t);
+
+std::vector<CodeOf> phases_of(const Kernel& kernel) {
+  switch (kernel.kind) {
+    case KernelKind::ConvHo:
+    case KernelKind::ConvHoWo:
+    case KernelKind::ConvCo:
+      return {conv_code};
+    case KernelKind::PointwiseHo:
+    case KernelKind::PointwiseHoWo:
+    case KernelKind::PointwiseCo:
+      return {kernel.in_bits < 8 ? conv_code : pointwise_code};
+    case KernelKind::Depthwise3x3s1:
+      return {depthwise_3x3_code};
+    case KernelKind::DepthwiseGeneric:
+    case KernelKind::DepthwiseLess4:
+      return {depthwise_code};
+    case KernelKind::Linear:
+    case KernelKind::Linear32:
+      return {linear_code};
+    case KernelKind::Add:
+      return {add_code};
+    case KernelKind::AveragePool:
+      return {average_pool_code};
+    case KernelKind::MaxPool:
+      return {max_pool_rows_code, max_pool_columns_code};
+    case KernelKind::Requantize:
+      return {requantize_code};
+  }
+  CHECK(false, "kernel kind {}", static_cast<int>(kernel.kind));
+}
+
+std::int64_t bytes_of(const CoreCode& code, std::size_t begin, std::size_t end) {
+  std::int64_t instructions = 0;
+  for (std::size_t i = begin; i < end; ++i) instructions += code[i].instructions;
+  return 4 * instructions;  // all kernels' hot instructions are Xpulp's, which are not compressed
+}
+
+// A loop whose body fits the core's own cache loads it when it is entered; a larger one loads the
+// lines outside its inner loops in every iteration, since least-recently-used replacement has
+// thrown them out by then (pulp.md 1.3, 1.9).
+void add_refills(CoreCode& code, std::size_t begin, std::size_t end, const Machine::ICache& cache) {
+  for (std::size_t i = begin; i < end; ++i) {
+    if (code[i].kind != CodeNode::Kind::Loop) continue;
+    CodeNode& loop = code[i];
+    const auto body_end = static_cast<std::size_t>(loop.end);
+    const std::int64_t bytes = bytes_of(code, i + 1, body_end);
+    const std::int64_t miss =
+        bytes > cache.shared_bytes ? cache.shared_miss_cycles : cache.private_miss_cycles;
+    if (bytes <= cache.private_bytes) {
+      loop.entry_cycles = ceil_div(bytes, cache.line_bytes) * miss;
+    } else {
+      std::int64_t straight = bytes;
+      for (std::size_t j = i + 1; j < body_end; ++j) {
+        if (code[j].kind != CodeNode::Kind::Loop) continue;
+        const auto inner_end = static_cast<std::size_t>(code[j].end);
+        straight -= bytes_of(code, j + 1, inner_end);
+        j = inner_end - 1;
+      }
+      loop.iteration_cycles = ceil_div(straight, cache.line_bytes) * miss;
+      add_refills(code, i + 1, body_end, cache);
+    }
+    i = body_end - 1;
+  }
+}
+
+}  // namespace
+
+KernelCode kernel_code(const Kernel& kernel, const Machine& machine) {
+  KernelCode result;
+  for (const CodeOf code_of : phases_of(kernel)) {
+    std::vector<CoreCode>& cores = result.phases.emplace_back();
+    for (std::int64_t core = 0; core < machine.cluster.cores; ++core) {
+      cores.push_back(code_of(kernel, machine, core));
+      if (machine.icache.ideal == 0 && machine.icache.private_bytes > 0) {
+        add_refills(cores.back(), 0, cores.back().size(), machine.icache);
+      }
+    }
+  }
+  return result;
+}
+
+std::int64_t code_bytes(const CoreCode& code) { return bytes_of(code, 0, code.size()); }
+
+namespace {
+
+struct Enclosing {
+  std::int64_t trips = 1;
+  int depth = 0;
+};
+
+// How many of the accesses cross the end of a word: from how often each remainder of the address
+// modulo 4 occurs, loop by loop.
+std::int64_t crossing(const CodeNode& node, const std::vector<Enclosing>& loops,
+                      std::int64_t times) {
+  if (node.access_bytes == 1) return 0;
+  std::array<std::int64_t, 4> count{};
+  count[static_cast<std::size_t>(node.address.base & 3)] = 1;
+  for (const Enclosing& loop : loops) {
+    const std::int64_t step = node.address.step[static_cast<std::size_t>(loop.depth)] & 3;
+    std::array<std::int64_t, 4> next{};
+    for (std::int64_t k = 0; k < 4; ++k) {  // iterations k, k + 4, ...
+      const std::int64_t iterations = (loop.trips - k + 3) / 4;
+      for (std::int64_t r = 0; r < 4 && iterations > 0; ++r) {
+        next[static_cast<std::size_t>((r + k * step) & 3)] +=
+            iterations * count[static_cast<std::size_t>(r)];
+      }
+    }
+    count = next;
+  }
+  return node.access_bytes == 4 ? times - count[0] : count[3];
+}
+
+struct Summing {
+  const CoreCode& code;
+  const Machine& machine;
+  std::vector<Enclosing> loops;
+  CodeCost total;
+
+  void range(std::size_t begin, std::size_t end, std::int64_t times) {
+    CodeCost own;  // outside inner loops
+    for (std::size_t i = begin; i < end; ++i) {
+      const CodeNode& node = code[i];
+      switch (node.kind) {
+        case CodeNode::Kind::Work:
+          own.cycles += times * node.cycles;
+          break;
+        case CodeNode::Kind::Access: {
+          const std::int64_t second =
+              machine.core.misaligned > 0 ? crossing(node, loops, times) : 0;
+          own.cycles += times + second * machine.core.misaligned;
+          own.accesses += times + second;
+          break;
+        }
+        case CodeNode::Kind::Loop:
+          own.cycles += times * (node.entry_cycles + node.trips * node.iteration_cycles);
+          loops.push_back({node.trips, node.depth});
+          range(i + 1, static_cast<std::size_t>(node.end), times * node.trips);
+          loops.pop_back();
+          i = static_cast<std::size_t>(node.end) - 1;
+          break;
+      }
+    }
+    total.cycles += own.cycles;
+    total.accesses += own.accesses;
+    if (own.cycles > 0) {
+      const auto accesses = static_cast<double>(own.accesses);
+      total.weighted_density += accesses * accesses / static_cast<double>(own.cycles);
+    }
+  }
+};
+
+}  // namespace
+
+CodeCost code_cost(const CoreCode& code, const Machine& machine) {
+  Summing summing{code, machine, {}, {}};
+  summing.range(0, code.size(), 1);
+  return summing.total;
+}
+
+}  // namespace workbench::pulp
