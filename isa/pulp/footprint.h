@@ -12,6 +12,7 @@ namespace workbench::pulp {
 
 enum class Space { L1, L2, L3 };
 std::string_view to_string(Space space);
+constexpr Space last(Space) { return Space::L3; }  // all dense from 0
 
 // `count` runs of `length` bytes, `stride` apart.
 struct Region {

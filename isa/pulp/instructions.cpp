@@ -55,4 +55,14 @@ std::string_view opcode(const Instruction& instruction) {
   return std::visit(Name{}, instruction);
 }
 
+std::optional<Instruction> blank_instruction(std::string_view name) {
+  for (const Instruction& instruction :
+       {Instruction{Barrier{}}, Instruction{Dma{}}, Instruction{DmaWait{}},
+        Instruction{L3Transfer{}}, Instruction{L3Wait{}}, Instruction{Code{}},
+        Instruction{CounterStart{}}, Instruction{CounterStop{}}, Instruction{Kernel{}}}) {
+    if (opcode(instruction) == name) return instruction;
+  }
+  return std::nullopt;
+}
+
 }  // namespace workbench::pulp

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -131,6 +132,7 @@ enum class KernelKind : std::int64_t {
   Requantize,  // element by element; also plain copies
 };
 std::string_view to_string(KernelKind kind);
+constexpr KernelKind last(KernelKind) { return KernelKind::Requantize; }  // all dense from 0
 
 // One call of a kernel by all cores, everything in L1. Activations [H][W][C] (depthwise input
 // [C][H][W]) of in_bits (8, 4, 2; signed or not), weights [Co][Kh][Kw][Ci] (depthwise [C][Kh][Kw],
@@ -215,5 +217,7 @@ using Instruction = std::variant<Barrier, Dma, DmaWait, L3Transfer, L3Wait, Code
                                  CounterStop, Kernel>;
 
 std::string_view opcode(const Instruction& instruction);  // "barrier", "dma", "kernel", ...
+// The instruction of that opcode with its fields as declared; none for an unknown opcode.
+std::optional<Instruction> blank_instruction(std::string_view opcode);
 
 }  // namespace workbench::pulp

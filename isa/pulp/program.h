@@ -3,10 +3,12 @@
 // tensor can be found.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "core/fields.h"
 #include "core/graph.h"
 #include "isa/program_info.h"
 #include "isa/pulp/footprint.h"
@@ -24,6 +26,18 @@ struct TensorPlace {
   std::int64_t pixel_stride = 0, row_stride = 0;
   std::int64_t bits = 8;
   bool is_signed = false;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("value", self.value);
+    visit("space", self.space);
+    visit("address", self.address);
+    visit("channels", self.channels);
+    visit("height", self.height);
+    visit("width", self.width);
+    visit("pixel_stride", self.pixel_stride);
+    visit("row_stride", self.row_stride);
+    visit("bits", self.bits);
+    visit("is_signed", self.is_signed);
+  }
   friend bool operator==(const TensorPlace&, const TensorPlace&) = default;
 };
 
@@ -34,6 +48,15 @@ struct Probe {
   TensorPlace place;
   std::int32_t after = 0;
   std::int64_t first_row = 0, value_height = 0, first_channel = 0, value_channels = 0;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("after", self.after);
+    std::remove_cvref_t<decltype(self.place)>::fields(self.place, visit);
+    visit("first_row", self.first_row);
+    visit("value_height", self.value_height);
+    visit("first_channel", self.first_channel);
+    visit("value_channels", self.value_channels);
+  }
+  friend bool operator==(const Probe&, const Probe&) = default;
 };
 
 // A volume of the memory map: bytes [address, address + bytes) of a space hold one thing from the
@@ -43,12 +66,22 @@ struct Volume {
   Space space = Space::L2;
   std::int64_t address = 0, bytes = 0;
   std::int32_t first = 0, last = 0;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("name", self.name);
+    visit("space", self.space);
+    visit("address", self.address);
+    visit("bytes", self.bytes);
+    visit("first", self.first);
+    visit("last", self.last);
+  }
+  friend bool operator==(const Volume&, const Volume&) = default;
 };
 
 // Nodes of `Program::host` that run, all engines idle, before instruction `before` (or at the end).
 struct HostStep {
   std::int32_t before = 0;
   std::vector<std::size_t> nodes;  // indices into host.nodes, in order
+  friend bool operator==(const HostStep&, const HostStep&) = default;
 };
 
 // One layer as DORY's report lists it.
@@ -62,6 +95,29 @@ struct LayerTiling {
   std::int64_t l1_bytes = 0, l2_bytes = 0;  // occupied
   std::int64_t weight_checksum = 0;         // byte sum of weights, kappa, lambda as in the L3 image
   bool double_buffered = false;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("layer", self.layer);
+    visit("kernel", self.kernel);
+    visit("l1_in_c", self.l1_in[0]);
+    visit("l1_in_h", self.l1_in[1]);
+    visit("l1_in_w", self.l1_in[2]);
+    visit("l1_out_c", self.l1_out[0]);
+    visit("l1_out_h", self.l1_out[1]);
+    visit("l1_out_w", self.l1_out[2]);
+    visit("l2_in_c", self.l2_in[0]);
+    visit("l2_in_h", self.l2_in[1]);
+    visit("l2_in_w", self.l2_in[2]);
+    visit("l2_out_c", self.l2_out[0]);
+    visit("l2_out_h", self.l2_out[1]);
+    visit("l2_out_w", self.l2_out[2]);
+    visit("l1_tiles", self.l1_tiles);
+    visit("l2_slices", self.l2_slices);
+    visit("l1_bytes", self.l1_bytes);
+    visit("l2_bytes", self.l2_bytes);
+    visit("weight_checksum", self.weight_checksum);
+    visit("double_buffered", self.double_buffered);
+  }
+  friend bool operator==(const LayerTiling&, const LayerTiling&) = default;
 };
 
 struct Program {
@@ -80,10 +136,12 @@ struct Program {
   std::vector<HostStep> host_steps;
 };
 
-// Assembly: a header of comments, then one line per instruction, "opcode field=value ...", fields
-// at their default left out, in the order of their lists; directives (".layer NAME", ".tensor",
-// ...) carry the rest, so that assemble(disassemble(p)) runs as p does. Constants are written as
-// base64 lines. Throws Error "NAME:LINE: ..." naming opcode and field.
+// Assembly: one line per instruction, "opcode field=value ...", fields at their default left out,
+// in the order of their lists; directives carry the rest, so that assemble(disassemble(p)) is p. An
+// instruction belongs to the layer of the last ".layer" (which declares one, in the order of
+// info.layers) or ".resume INDEX" before it. Addresses are hexadecimal, names with spaces are
+// quoted, constants and the host's graph are base64 lines; "#" begins a comment. Where a directive
+// names an instruction, it counts from 0. Throws Error "NAME:LINE: ..." naming opcode and field.
 std::string disassemble(const Program& program);
 Program assemble(const std::string& text, const std::string& name);
 

@@ -1,9 +1,9 @@
 // Program <-> protobuf file.
-#include <map>
-
 #include "core/error.h"
 #include "core/file.h"
 #include "isa/graph_codec.h"
+#include "isa/info_codec.h"
+#include "isa/record_codec.h"
 #include "isa/xdnn/program.h"
 #include "program.pb.h"
 
@@ -15,17 +15,7 @@ constexpr int kVersion = 1;
 
 void encode(const Instruction& instruction, file::Instruction& message) {
   message.set_opcode(std::string(opcode(instruction)));
-  std::visit(
-      [&](const auto& op) {
-        for_each_field(op, [&](std::string_view name, const auto& member) {
-          const auto value = static_cast<std::int64_t>(member);
-          if (value == 0) return;
-          file::Field& field = *message.add_fields();
-          field.set_name(std::string(name));
-          field.set_value(value);
-        });
-      },
-      instruction);
+  std::visit([&](const auto& op) { encode_fields(op, message); }, instruction);
 }
 
 void encode(const Volume& v, file::Volume& message) {
@@ -41,97 +31,11 @@ Volume decode(const file::Volume& v) {
 }
 
 Instruction decode(const file::Instruction& message, const std::string& name) {
-  std::map<std::string_view, std::int64_t> given;
-  for (const file::Field& field : message.fields()) given[field.name()] = field.value();
   const std::optional<Instruction> blank = blank_instruction(message.opcode());
   if (!blank) fail("{}: unknown opcode '{}'", name, message.opcode());
   Instruction instruction = *blank;
-  std::visit(
-      [&](auto& op) {
-        for_each_field(op, [&](std::string_view field, auto& member) {
-          const auto found = given.find(field);
-          const std::int64_t value = found == given.end() ? 0 : found->second;
-          // Beyond this no product of two fields could be formed safely.
-          if (value < -(std::int64_t{1} << 40) || value > (std::int64_t{1} << 40)) {
-            fail("{}: {} field '{}' is {}", name, message.opcode(), field, value);
-          }
-          member = static_cast<std::remove_cvref_t<decltype(member)>>(value);
-          given.erase(field);
-        });
-      },
-      instruction);
-  if (!given.empty()) {
-    fail("{}: {} has no field '{}'", name, message.opcode(), given.begin()->first);
-  }
+  std::visit([&](auto& op) { decode_fields(op, message, name, message.opcode()); }, instruction);
   return instruction;
-}
-
-void encode(const ProgramInfo& info, file::Info& message) {
-  message.set_network(info.network);
-  message.set_machine(info.machine);
-  for (const LayerInfo& layer : info.layers) {
-    file::Layer& to = *message.add_layers();
-    to.set_name(layer.name);
-    to.set_op(layer.op);
-    to.mutable_shape()->Assign(layer.shape.begin(), layer.shape.end());
-    for (const std::string& merged : layer.merged) to.add_merged(merged);
-    to.set_macs(layer.macs);
-    to.set_ops(layer.ops);
-    to.set_memory_words(layer.memory_words);
-  }
-  message.mutable_instruction_layer()->Assign(info.instruction_layer.begin(),
-                                              info.instruction_layer.end());
-  for (const std::string& text : info.instruction_text) message.add_instruction_text(text);
-  for (const HostStepInfo& step : info.host_steps) {
-    file::HostStepInfo& to = *message.add_host_steps();
-    to.set_name(step.name);
-    to.set_op(step.op);
-    to.set_reason(step.reason);
-    to.set_milliseconds(step.milliseconds);
-    to.set_macs(step.macs);
-  }
-  message.set_network_macs(info.network_macs);
-  message.set_network_ops(info.network_ops);
-  message.set_network_parameters(info.network_parameters);
-  message.set_peak_bytes(info.peak_bytes);
-  message.set_minimum_bytes(info.minimum_bytes);
-  message.set_extent_bytes(info.extent_bytes);
-  message.set_capacity_bytes(info.capacity_bytes);
-  message.set_moveops(info.moveops);
-  message.set_io_bytes(info.io_bytes);
-}
-
-ProgramInfo decode(const file::Info& message) {
-  ProgramInfo info;
-  info.network = message.network();
-  info.machine = message.machine();
-  for (const file::Layer& layer : message.layers()) {
-    info.layers.push_back({layer.name(),
-                           layer.op(),
-                           {layer.shape().begin(), layer.shape().end()},
-                           {layer.merged().begin(), layer.merged().end()},
-                           layer.macs(),
-                           layer.ops(),
-                           layer.memory_words()});
-  }
-  info.instruction_layer.assign(message.instruction_layer().begin(),
-                                message.instruction_layer().end());
-  info.instruction_text.assign(message.instruction_text().begin(),
-                               message.instruction_text().end());
-  for (const file::HostStepInfo& step : message.host_steps()) {
-    info.host_steps.push_back(
-        {step.name(), step.op(), step.reason(), step.milliseconds(), step.macs()});
-  }
-  info.network_macs = message.network_macs();
-  info.network_ops = message.network_ops();
-  info.network_parameters = message.network_parameters();
-  info.peak_bytes = message.peak_bytes();
-  info.minimum_bytes = message.minimum_bytes();
-  info.extent_bytes = message.extent_bytes();
-  info.capacity_bytes = message.capacity_bytes();
-  info.moveops = message.moveops();
-  info.io_bytes = message.io_bytes();
-  return info;
 }
 
 // Indices between the tables of a program; addresses are the simulator's business.
@@ -177,7 +81,7 @@ void check_indices(const Program& program, const std::string& name) {
 std::string save_bytes(const Program& program) {
   file::XdnnProgram message;
   message.set_version(kVersion);
-  encode(program.info, *message.mutable_info());
+  workbench::encode(program.info, *message.mutable_info());
   for (const Step& step : program.steps) {
     file::Step& to = *message.add_steps();
     encode(step.instruction, *to.mutable_instruction());
@@ -235,7 +139,7 @@ Program load_bytes(const std::string& bytes, const std::string& name) {
     fail("{}: program version {}, this workbench reads {}", name, message.version(), kVersion);
   }
   Program program;
-  program.info = decode(message.info());
+  program.info = workbench::decode(message.info());
   for (const file::Step& step : message.steps()) {
     program.steps.push_back({decode(step.instruction(), name),
                              step.filter_address(),

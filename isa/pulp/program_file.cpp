@@ -1,0 +1,108 @@
+// Program <-> protobuf file.
+#include "core/error.h"
+#include "core/file.h"
+#include "isa/graph_codec.h"
+#include "isa/info_codec.h"
+#include "isa/pulp/program.h"
+#include "isa/pulp/program_check.h"
+#include "isa/record_codec.h"
+#include "program.pb.h"
+
+namespace workbench::pulp {
+
+namespace {
+
+constexpr int kVersion = 1;
+constexpr const char* kFamily = "pulp";  // an xDNN program has none
+
+template <typename T>
+void encode_all(const std::vector<T>& objects, auto* records) {
+  for (const T& object : objects) encode_fields(object, *records->Add());
+}
+
+template <typename T>
+std::vector<T> decode_all(const auto& records, const std::string& name, const std::string& what) {
+  std::vector<T> objects(static_cast<std::size_t>(records.size()));
+  for (int i = 0; i < records.size(); ++i) {
+    decode_fields(objects[static_cast<std::size_t>(i)], records.Get(i), name, what);
+  }
+  return objects;
+}
+
+Instruction decode(const file::Instruction& message, const std::string& name) {
+  const std::optional<Instruction> blank = blank_instruction(message.opcode());
+  if (!blank) fail("{}: unknown opcode '{}'", name, message.opcode());
+  Instruction instruction = *blank;
+  std::visit([&](auto& op) { decode_fields(op, message, name, message.opcode()); }, instruction);
+  return instruction;
+}
+
+}  // namespace
+
+std::string save_bytes(const Program& program) {
+  file::PulpProgram message;
+  message.set_version(kVersion);
+  message.set_family(kFamily);
+  encode(program.info, *message.mutable_info());
+  for (const Instruction& instruction : program.instructions) {
+    file::Instruction& to = *message.add_instructions();
+    to.set_opcode(std::string(opcode(instruction)));
+    std::visit([&](const auto& op) { encode_fields(op, to); }, instruction);
+  }
+  message.set_constants(program.constants);
+  message.set_l1_bytes(program.l1_bytes);
+  message.set_l2_bytes(program.l2_bytes);
+  message.set_l3_bytes(program.l3_bytes);
+  encode_all(program.inputs, message.mutable_inputs());
+  encode_all(program.outputs, message.mutable_outputs());
+  encode_all(program.probes, message.mutable_probes());
+  encode_all(program.memory_map, message.mutable_memory_map());
+  encode_all(program.tilings, message.mutable_tilings());
+  encode(program.host, *message.mutable_host());
+  for (const HostStep& step : program.host_steps) {
+    file::HostStep& to = *message.add_host_steps();
+    to.set_before(step.before);
+    to.mutable_nodes()->Assign(step.nodes.begin(), step.nodes.end());
+  }
+  return message.SerializeAsString();
+}
+
+void save(const Program& program, const std::filesystem::path& path) {
+  write_file(path, save_bytes(program));
+}
+
+Program load_bytes(const std::string& bytes, const std::string& name) {
+  file::PulpProgram message;
+  if (!message.ParseFromString(bytes) || message.family() != kFamily) {
+    fail("{}: not a PULP program (or a truncated one)", name);
+  }
+  if (message.version() != kVersion) {
+    fail("{}: program version {}, this workbench reads {}", name, message.version(), kVersion);
+  }
+  Program program;
+  program.info = workbench::decode(message.info());
+  for (const file::Instruction& instruction : message.instructions()) {
+    program.instructions.push_back(decode(instruction, name));
+  }
+  program.constants = message.constants();
+  program.l1_bytes = message.l1_bytes();
+  program.l2_bytes = message.l2_bytes();
+  program.l3_bytes = message.l3_bytes();
+  program.inputs = decode_all<TensorPlace>(message.inputs(), name, "input");
+  program.outputs = decode_all<TensorPlace>(message.outputs(), name, "output");
+  program.probes = decode_all<Probe>(message.probes(), name, "probe");
+  program.memory_map = decode_all<Volume>(message.memory_map(), name, "volume");
+  program.tilings = decode_all<LayerTiling>(message.tilings(), name, "tiling");
+  program.host = workbench::decode(message.host(), name);
+  for (const file::HostStep& step : message.host_steps()) {
+    program.host_steps.push_back({step.before(), {step.nodes().begin(), step.nodes().end()}});
+  }
+  check_program(program, name);
+  return program;
+}
+
+Program load(const std::filesystem::path& path) {
+  return load_bytes(read_file(path), path.string());
+}
+
+}  // namespace workbench::pulp
