@@ -32,6 +32,10 @@ std::string_view activation_name(Activation::Kind kind) {
       return "HardSwish";
     case Activation::Kind::Exp:
       return "Exp";
+    case Activation::Kind::Floor:
+      return "Floor";
+    case Activation::Kind::Truncate:
+      return "Truncate";
   }
   CHECK(false, "activation {}", static_cast<int>(kind));
 }

@@ -35,6 +35,8 @@ struct Activation {
     HardSigmoid /* alpha, beta */,
     HardSwish,
     Exp,
+    Floor,
+    Truncate, /* fractions go, toward zero: what a Cast to integers does */
   };
   Kind kind = Kind::None;
   float alpha = 0;
@@ -84,7 +86,7 @@ struct AveragePool {
 };
 // Two inputs with numpy broadcasting.
 struct Binary {
-  enum class Kind { Add, Sub, Mul, Div };
+  enum class Kind { Add, Sub, Mul, Div };  // of integers: Div with a fused Truncate
   Kind kind = Kind::Add;
   Activation activation;
 };

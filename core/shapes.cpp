@@ -351,4 +351,15 @@ std::vector<Shape> output_shapes(const Graph& graph, const Node& node) {
   return Rules(graph, node).run();
 }
 
+bool is_per_channel(const Shape& constant, const Shape& data) {
+  if (element_count(constant) == 1) return true;
+  if (constant.size() > data.size() || data.size() < 2) return false;
+  const std::size_t missing = data.size() - constant.size();
+  for (std::size_t i = 0; i < constant.size(); ++i) {
+    const bool channel = i + missing == 1;
+    if (constant[i] != (channel ? data[1] : 1)) return false;
+  }
+  return true;
+}
+
 }  // namespace workbench

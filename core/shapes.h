@@ -17,4 +17,8 @@ std::int64_t window_output_size(std::int64_t input, std::int64_t kernel, std::in
 // and operand when they do not fit together (a network is user input).
 std::vector<Shape> output_shapes(const Graph& graph, const Node& node);
 
+// Whether a constant of that shape, aligned with `data` as numpy aligns, is one number or one per
+// channel (axis 1).
+bool is_per_channel(const Shape& constant, const Shape& data);
+
 }  // namespace workbench

@@ -118,7 +118,7 @@ requires std::integral<T> || std::is_enum_v<T>
 void put(file::Attribute& to, T from) { to.add_ints(static_cast<std::int64_t>(from)); }
 
 // The last enumerator of each enumeration in a file: all are dense from 0.
-constexpr auto last(Activation::Kind) { return Activation::Kind::Exp; }
+constexpr auto last(Activation::Kind) { return Activation::Kind::Truncate; }
 constexpr auto last(Binary::Kind) { return Binary::Kind::Div; }
 constexpr auto last(Pad::Mode) { return Pad::Mode::Edge; }
 constexpr auto last(Resize::Coordinates) { return Resize::Coordinates::TfCropAndResize; }
@@ -203,6 +203,31 @@ Tensor decode(const file::Tensor& message, const std::string& name) {
   return tensor;
 }
 
+void encode(const AffineRequantize& affine, file::Affine& message) {
+  message.mutable_multiplier()->Assign(affine.multiplier.begin(), affine.multiplier.end());
+  message.mutable_offset()->Assign(affine.offset.begin(), affine.offset.end());
+  message.set_divisor(affine.divisor);
+  message.set_rounding(static_cast<int>(affine.rounding));
+  message.set_low(affine.low);
+  message.set_high(affine.high);
+}
+
+AffineRequantize decode(const file::Affine& message, const std::string& name) {
+  AffineRequantize affine{
+      .multiplier = {message.multiplier().begin(), message.multiplier().end()},
+      .offset = {message.offset().begin(), message.offset().end()},
+      .divisor = message.divisor(),
+      .rounding = decode_enumerator<Rounding>(message.rounding(), name, "rounding"),
+      .low = message.low(),
+      .high = message.high()};
+  if (affine.multiplier.empty() || affine.offset.empty() || affine.divisor < 1 ||
+      affine.low > affine.high) {
+    fail("{}: not a program: rescaling by {} / {} to [{}, {}]", name, to_string(affine.multiplier),
+         affine.divisor, affine.low, affine.high);
+  }
+  return affine;
+}
+
 }  // namespace
 
 void encode(const Graph& graph, file::Graph& message) {
@@ -229,6 +254,8 @@ void encode(const Graph& graph, file::Graph& message) {
     n.mutable_inputs()->Assign(node.inputs.begin(), node.inputs.end());
     n.mutable_outputs()->Assign(node.outputs.begin(), node.outputs.end());
     for (const std::string& merged : node.merged) n.add_merged(merged);
+    if (node.affine) encode(*node.affine, *n.mutable_affine());
+    for (const auto& affine : node.operand_affine) encode(affine, *n.add_operand_affine());
     std::visit(
         [&](const auto& op) {
           n.set_op(std::string(type_name<std::remove_cvref_t<decltype(op)>>()));
@@ -296,6 +323,8 @@ Graph decode(const file::Graph& message, const std::string& name) {
     node.outputs = ids(n.outputs(), true);
     if (node.outputs.empty()) fail("{}: not a program: host node '{}'", name, n.name());
     node.merged.assign(n.merged().begin(), n.merged().end());
+    if (n.has_affine()) node.affine = decode(n.affine(), name);
+    for (const file::Affine& a : n.operand_affine()) node.operand_affine.push_back(decode(a, name));
     graph.nodes.push_back(std::move(node));
   }
   graph.inputs = ids(message.inputs(), false);

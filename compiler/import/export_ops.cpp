@@ -165,6 +165,7 @@ class OpWriter {
       case Kind::Sigmoid:
       case Kind::Tanh:
       case Kind::Exp:
+      case Kind::Floor:
         add_plain();
         break;
       case Kind::LeakyRelu:
@@ -175,6 +176,9 @@ class OpWriter {
         break;
       case Kind::HardSwish:
         write_hard_swish(name, input);
+        break;
+      case Kind::Truncate:
+        write_truncate(name, input);
         break;
       case Kind::PRelu:
         add("PRelu", name, {input, slopes(activation)}, outputs_);
@@ -199,6 +203,14 @@ class OpWriter {
     const std::string gate_node = unique_name(state_.node_names, name + "_gate");
     hard_sigmoid(add("HardSigmoid", gate_node, {input}, {gate}), 1.0F / 6.0F, 0.5F);
     add("Mul", name, {input, gate}, outputs_);
+  }
+
+  // To integers and back.
+  void write_truncate(const std::string& name, const std::string& input) {
+    const std::string whole = fresh("_whole");
+    const std::string cut = unique_name(state_.node_names, name + "_cut");
+    attribute(add("Cast", cut, {input}, {whole}), "to", std::int64_t{onnx::TensorProto::INT64});
+    attribute(add("Cast", name, {whole}, outputs_), "to", std::int64_t{onnx::TensorProto::FLOAT});
   }
 
   // One slope, or [C, 1, ..., 1] so that channel c of [N, C, spatial] takes slope c.
@@ -377,7 +389,7 @@ class OpWriter {
 }  // namespace
 
 void write_node(ExportState& state, const Node& node) {
-  CHECK(!node.requantize, "node '{}' is an integer node: only float graphs are exported",
+  CHECK(!node.requantize && !node.affine, "node '{}' is an integer node: only float graphs are exported",
         node.name);
   OpWriter(state, node).run();
 }

@@ -159,7 +159,8 @@ void read_node(onnx::NodeProto& proto, ImportState& state) {
     if (!output.empty()) check_name(output, "output");
   }
   check_name(proto.name(), "node");
-  if (!is_standard(proto.domain())) {
+  const bool is_extension = proto.op_type() == "RequantShift";  // in whatever domain it is written
+  if (!is_standard(proto.domain()) && !is_extension) {
     fail("{}: operator of domain '{}' is not supported", describe(proto), proto.domain());
   }
   const ImportRule* rule = find_rule(proto.op_type());

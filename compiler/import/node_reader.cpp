@@ -100,6 +100,29 @@ std::optional<Tensor> NodeReader::tensor(std::string_view attribute) {
   return take_tensor(*attributes_.find(attribute)->second->mutable_t(), where);
 }
 
+std::optional<double> NodeReader::number(std::string_view attribute) {
+  const auto found = attributes_.find(attribute);
+  if (found == attributes_.end()) return std::nullopt;
+  if (found->second->type() == Type::INT) return static_cast<double>(integer(attribute, 0));
+  if (found->second->type() == Type::FLOAT) return real(attribute, 0);
+  const std::optional<Tensor> value = tensor(attribute);
+  if (value->size() != 1) {
+    refuse("attribute '{}': expected one number, found {}", attribute, value->size());
+  }
+  switch (value->type()) {
+    case ElementType::Float32:
+      return value->values<float>()[0];
+    case ElementType::Int32:
+      return value->values<std::int32_t>()[0];
+    case ElementType::Int64:
+      return static_cast<double>(value->values<std::int64_t>()[0]);
+    case ElementType::Bool:
+      return value->values<bool>()[0] ? 1 : 0;
+    default:
+      refuse("attribute '{}': expected a number, found {}", attribute, to_string(value->type()));
+  }
+}
+
 void NodeReader::only_integer(std::string_view attribute, std::int64_t only) {
   const std::int64_t found = integer(attribute, only);
   if (found != only) {
@@ -109,7 +132,7 @@ void NodeReader::only_integer(std::string_view attribute, std::int64_t only) {
 
 void NodeReader::finish() const {
   for (const auto& [name, attribute] : attributes_) {
-    if (!asked_.contains(name)) {
+    if (!asked_.contains(name) && !name.ends_with("_bits")) {
       refuse("attribute '{}' = {} is not supported", name, print(*attribute));
     }
   }
@@ -132,6 +155,11 @@ ValueId NodeReader::float_input(std::size_t i) const {
            to_string(type));
   }
   return id;
+}
+
+ValueId NodeReader::number_input(std::size_t i) const {
+  if (value(i).type == ElementType::Bool) return float_input(i);
+  return input(i);
 }
 
 bool NodeReader::all_constant() const {
@@ -246,6 +274,12 @@ ValueId NodeReader::emit(Op op, std::vector<ValueId> inputs, const std::vector<R
   }
   const ValueId written = node.outputs[0];
   state_.graph.nodes.push_back(std::move(node));
+  return written;
+}
+
+ValueId NodeReader::emit_affine(const AffineRequantize& affine, ValueId x, const Result& result) {
+  const ValueId written = emit(Identity{}, {x}, {result});
+  state_.graph.nodes.back().affine = affine;
   return written;
 }
 

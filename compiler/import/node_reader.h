@@ -66,9 +66,11 @@ class NodeReader {
   std::optional<Integers> integers(std::string_view attribute);
   std::optional<std::vector<float>> reals(std::string_view attribute);
   std::optional<Tensor> tensor(std::string_view attribute);
+  // A number, however it is written: an integer, a float, or a tensor of one element.
+  std::optional<double> number(std::string_view attribute);
   // Refuses an attribute that is there with another value than `only`.
   void only_integer(std::string_view attribute, std::int64_t only);
-  // Refuses the attributes nobody asked for.
+  // Refuses the attributes nobody asked for; NAME_bits are remarks of quantizers on a node.
   void finish() const;
 
   // Operands.
@@ -76,7 +78,8 @@ class NodeReader {
   bool has_input(std::size_t i) const;
   ValueId input(std::size_t i) const;  // refuses an absent one
   ValueId optional_input(std::size_t i) const { return has_input(i) ? input(i) : kNoValue; }
-  ValueId float_input(std::size_t i) const;  // refuses other types
+  ValueId float_input(std::size_t i) const;   // refuses other types
+  ValueId number_input(std::size_t i) const;  // float or integer
   const Value& value(std::size_t i) const { return state_.graph.value(input(i)); }
   Value& mutable_value(std::size_t i) { return state_.graph.value(input(i)); }
   const Shape& shape(std::size_t i) const { return value(i).shape; }
@@ -97,6 +100,8 @@ class NodeReader {
   bool wants_output(std::size_t i) const;
   // Appends a graph node and returns what it writes first.
   ValueId emit(Op op, std::vector<ValueId> inputs, const std::vector<Result>& results = {{}});
+  // An Identity that rescales `x`.
+  ValueId emit_affine(const AffineRequantize& affine, ValueId x, const Result& result);
   // Output `i` of the ONNX node is known now, or is another name of a value.
   void bind_constant(std::size_t i, Tensor tensor);
   void bind_alias(std::size_t i, ValueId id);

@@ -26,6 +26,7 @@ const ImportRule* find_rule(std::string_view name);  // nullptr: unknown
 // ops_window.cpp
 void import_conv(NodeReader& node);
 void import_conv_transpose(NodeReader& node);
+Conv conv_op(NodeReader& node);  // window and groups of a convolution
 void import_max_pool(NodeReader& node);
 void import_average_pool(NodeReader& node);
 void import_global_average_pool(NodeReader& node);
@@ -66,6 +67,14 @@ void import_upsample(NodeReader& node);
 // ops_quantize.cpp
 void import_quantize(NodeReader& node);
 void import_dequantize(NodeReader& node);
+
+// ops_integer.cpp
+void import_conv_integer(NodeReader& node);
+void import_matmul_integer(NodeReader& node);
+void import_requant_shift(NodeReader& node);
+bool import_quantlab_add(NodeReader& node);  // false: an Add without Quantlab's attributes
+void import_running_cast(NodeReader& node, ElementType type);
+void import_running_gather(NodeReader& node);
 
 // ops_constant.cpp: operators that exist only to be folded
 void import_cast(NodeReader& node);

@@ -35,6 +35,29 @@ Binary::Kind binary_kind(const NodeReader& node) {
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 constexpr float kHighest = std::numeric_limits<float>::max();
 
+// A bound of the type of what it bounds. All integers that are codes are exact as float; the ends
+// of the wide types become numbers that bound nothing.
+float clip_bound(const NodeReader& node, std::size_t i, std::string_view meaning) {
+  const Tensor& bound = node.constant(i, meaning);
+  const ElementType type = node.value(0).type;
+  if (bound.type() != type || type == ElementType::Float32 || bound.size() != 1) {
+    return node.constant_scalar(i, meaning);
+  }
+  switch (type) {
+    case ElementType::Int8:
+      return bound.values<std::int8_t>()[0];
+    case ElementType::Uint8:
+      return bound.values<std::uint8_t>()[0];
+    case ElementType::Int32:
+      return static_cast<float>(bound.values<std::int32_t>()[0]);
+    case ElementType::Int64:
+      return static_cast<float>(bound.values<std::int64_t>()[0]);
+    default:
+      node.refuse("input 0: expected float, int8, uint8, int32 or int64, found {}",
+                  to_string(type));
+  }
+}
+
 }  // namespace
 
 void import_batch_normalization(NodeReader& node) {
@@ -58,7 +81,8 @@ void import_activation(NodeReader& node) {
     activation.alpha = node.real("alpha", 0.2F);
     activation.beta = node.real("beta", 0.5F);
   }
-  node.emit(Activate{activation}, {node.float_input(0)});
+  const bool of_integers = activation.kind == Activation::Kind::Relu;  // from opset 14
+  node.emit(Activate{activation}, {of_integers ? node.number_input(0) : node.float_input(0)});
 }
 
 void import_clip(NodeReader& node) {
@@ -69,12 +93,12 @@ void import_clip(NodeReader& node) {
     low = node.real("min", low);
     high = node.real("max", high);
   } else {
-    if (node.has_input(1)) low = node.constant_scalar(1, "min");
-    if (node.has_input(2)) high = node.constant_scalar(2, "max");
+    if (node.has_input(1)) low = clip_bound(node, 1, "min");
+    if (node.has_input(2)) high = clip_bound(node, 2, "max");
   }
   Activation activation{.kind = Activation::Kind::Clip, .alpha = low, .beta = high};
   if (low == 0 && high >= kHighest) activation = {.kind = Activation::Kind::Relu};
-  node.emit(Activate{activation}, {node.float_input(0)});
+  node.emit(Activate{activation}, {node.number_input(0)});
 }
 
 void import_prelu(NodeReader& node) {
@@ -87,7 +111,18 @@ void import_binary(NodeReader& node) {
     fold_integer_binary(node, kind);
     return;
   }
-  node.emit(Binary{.kind = kind}, {node.float_input(0), node.float_input(1)});
+  if (import_quantlab_add(node)) return;
+  if (node.value(0).type == ElementType::Float32) {
+    node.emit(Binary{.kind = kind}, {node.float_input(0), node.float_input(1)});
+    return;
+  }
+  if (node.value(1).type != node.value(0).type) {
+    node.refuse("input 1 '{}': expected {}, found {}", node.value(1).name,
+                to_string(node.value(0).type), to_string(node.value(1).type));
+  }
+  Binary op{.kind = kind};
+  if (kind == Binary::Kind::Div) op.activation.kind = Activation::Kind::Truncate;
+  node.emit(op, {node.number_input(0), node.number_input(1)});
 }
 
 void import_sum(NodeReader& node) {
@@ -160,9 +195,9 @@ void import_reduce(NodeReader& node) {
     std::iota(op.axes.begin(), op.axes.end(), 0);
   }
   if (op.axes.empty()) {
-    node.emit(Identity{}, {node.float_input(0)});
+    node.emit(Identity{}, {node.number_input(0)});
   } else {
-    node.emit(op, {node.float_input(0)});
+    node.emit(op, {node.number_input(0)});
   }
 }
 

@@ -195,11 +195,8 @@ void import_cast(NodeReader& node) {
   const ElementType type = element_type(static_cast<std::int32_t>(to), where);
   if (node.value(0).constant) {
     node.bind_constant(0, cast(node.constant(0, "x"), type));
-  } else if (type == node.value(0).type) {
-    node.emit(Identity{}, {node.input(0)});  // between float widths: all are float32 here
   } else {
-    node.refuse("input 0 '{}': expected a constant to become {}, found a value known at run time",
-                node.value(0).name, to_string(type));
+    import_running_cast(node, type);
   }
 }
 
@@ -238,6 +235,10 @@ void import_constant_of_shape(NodeReader& node) {
 }
 
 void import_floor(NodeReader& node) {
+  if (!node.value(0).constant) {
+    node.emit(Activate{{.kind = Activation::Kind::Floor}}, {node.float_input(0)});
+    return;
+  }
   Tensor result = node.constant(0, "x");
   if (result.type() != ElementType::Float32) {
     node.refuse("input 0: expected float32, found {}", to_string(result.type()));
@@ -247,6 +248,7 @@ void import_floor(NodeReader& node) {
 }
 
 void import_gather(NodeReader& node) {
+  if (!node.value(0).constant) return import_running_gather(node);
   const Tensor data = node.constant(0, "data");
   const Integers indices = node.constant_integers(1, "indices");
   const Shape& x = data.shape();

@@ -121,6 +121,15 @@ std::vector<ValueId> operands_with_bias(const NodeReader& node) {
   return inputs;
 }
 
+// Quantlab says how many bits the weights have: they are stored as whole numbers of that many.
+void hint_weight_bits(NodeReader& node) {
+  const auto bits = node.number("weight_bits");
+  if (!bits || (*bits != 2 && *bits != 4)) return;
+  Quantization quantization{.bits = static_cast<int>(*bits)};
+  quantization.thresholds = {static_cast<double>(quantization.high())};
+  node.mutable_value(1).quantization = quantization;
+}
+
 Window global_window(const NodeReader& node) {
   const std::size_t rank = spatial_rank(node);
   const Shape& x = node.shape(0);
@@ -160,12 +169,17 @@ void resolve_output_shape(NodeReader& node, ConvTranspose& op) {
 
 }  // namespace
 
-void import_conv(NodeReader& node) {
+Conv conv_op(NodeReader& node) {
   Conv op{.window = explicit_window(node, weight_kernel(node))};
   op.window.dilations = entries(node, "dilations", op.window.kernel.size(), 1, 1);
   op.groups = node.integer("group", 1);
   resolve_auto_pad(node, op.window);
-  node.emit(op, operands_with_bias(node));
+  return op;
+}
+
+void import_conv(NodeReader& node) {
+  hint_weight_bits(node);
+  node.emit(conv_op(node), operands_with_bias(node));
 }
 
 void import_conv_transpose(NodeReader& node) {

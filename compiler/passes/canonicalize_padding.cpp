@@ -24,8 +24,9 @@ bool is_unpadded(const Window& window) {
          std::all_of(window.pads_end.begin(), window.pads_end.end(), zero);
 }
 
-// What writes `id` ends in an activation whose results are never below 0.
+// Unsigned codes, or what writes `id` ends in an activation whose results are never below 0.
 bool is_rectified(const Graph& graph, ValueId id) {
+  if (graph.value(id).type == ElementType::Uint8) return true;
   const auto writer = writer_of(graph, id);
   if (!writer) return false;
   Op op = graph.nodes[*writer].op;

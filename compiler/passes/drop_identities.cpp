@@ -71,6 +71,8 @@ struct GivesInput {
 
 bool drop(Graph& graph, std::size_t n) {
   const Node& node = graph.nodes[n];
+  if (node.affine || node.requantize) return false;
+  if (graph.value(node.inputs[0]).type != graph.value(node.outputs[0]).type) return false;
   if (graph.value(node.inputs[0]).shape != graph.value(node.outputs[0]).shape) return false;
   return std::visit(GivesInput{graph, node}, node.op) && bypass(graph, n);
 }

@@ -36,6 +36,8 @@ std::optional<Activation> fusible(const Graph& graph, const Node& node) {
     case Activation::Kind::HardSigmoid:
     case Activation::Kind::HardSwish:
     case Activation::Kind::Exp:
+    case Activation::Kind::Floor:
+    case Activation::Kind::Truncate:
       return std::nullopt;
   }
   CHECK(false, "activation {}", static_cast<int>(activation.kind));

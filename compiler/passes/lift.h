@@ -17,8 +17,8 @@ void lift_operand(Graph& graph, std::size_t& n, std::size_t slot);
 // Node n writes a lifted value, from which a Reshape writes the old one.
 void lift_result(Graph& graph, std::size_t n);
 
-// Whether lift_elementwise can: an Activate, PRelu, Binary, BatchNorm or Concat without operand
-// that would have to change rank to broadcast.
+// Whether lift_elementwise can: an Activate, PRelu, Binary, BatchNorm, Concat or rescaling Identity
+// without operand that would have to change rank to broadcast.
 bool is_liftable_elementwise(const Graph& graph, const Node& node);
 void lift_elementwise(Graph& graph, std::size_t n);
 

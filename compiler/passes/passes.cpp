@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <concepts>
 #include <string>
 #include <system_error>
@@ -99,10 +100,42 @@ struct FusedSuffix {
   }
 };
 
+std::string describe(const std::vector<std::int64_t>& per_channel) {
+  if (per_channel.size() == 1) return fmt::format("{}", per_channel[0]);
+  const auto [low, high] = std::minmax_element(per_channel.begin(), per_channel.end());
+  return fmt::format("[{}..{}]", *low, *high);
+}
+
+std::string_view rounding_name(Rounding rounding) {
+  switch (rounding) {
+    case Rounding::HalfUp:
+      return "half up";
+    case Rounding::HalfEven:
+      return "half to even";
+    case Rounding::HalfAwayFromZero:
+      return "half away from zero";
+    case Rounding::Floor:
+      return "down";
+    case Rounding::TowardZero:
+      return "toward zero";
+  }
+  CHECK(false, "rounding {}", static_cast<int>(rounding));
+}
+
+std::string describe(const AffineRequantize& affine) {
+  return fmt::format("(x * {} + {}) / {} {} to {}..{}", describe(affine.multiplier),
+                     describe(affine.offset), affine.divisor, rounding_name(affine.rounding),
+                     affine.low, affine.high);
+}
+
 std::string describe(const Graph& graph, const Node& node) {
   std::string line =
       fmt::format("{}: {} = {}{}({})", node.name, describe(graph, node.outputs), op_name(node.op),
                   std::visit(FusedSuffix{}, node.op), describe(graph, node.inputs));
+  for (std::size_t i = 0; i < node.operand_affine.size(); ++i) {
+    line += fmt::format("  operand {}: {}", i, describe(node.operand_affine[i]));
+  }
+  if (node.affine) line += "  " + describe(*node.affine);
   for (std::size_t i = 0; i < node.merged.size(); ++i) {
     line += (i == 0 ? "  # with " : ", ") + node.merged[i];
   }

@@ -27,15 +27,17 @@ bool widen_window(Graph& graph, std::size_t n) {
   }
   const bool weighted =
       std::holds_alternative<Conv>(node.op) || std::holds_alternative<ConvTranspose>(node.op);
-  const Tensor* weights = weighted ? float_constant(graph, node, 1) : nullptr;
-  if (weighted && !weights) return false;
+  if (weighted && !is_constant(graph, node.inputs[1])) return false;
   add_height(*window);
   if (auto* conv = std::get_if<ConvTranspose>(&node.op)) {
     conv->output_padding.insert(conv->output_padding.begin(), 0);
   }
   if (weighted) {
-    const Shape shape{weights->dim(0), weights->dim(1), 1, weights->dim(2)};
-    set_constant(graph, n, 1, weights->reshaped(shape), node.name + "_weights");
+    const Tensor& weights = *graph.value(node.inputs[1]).constant;
+    const auto quantization = graph.value(node.inputs[1]).quantization;  // of the same numbers
+    const Shape shape{weights.dim(0), weights.dim(1), 1, weights.dim(2)};
+    set_constant(graph, n, 1, weights.reshaped(shape), node.name + "_weights");
+    graph.value(graph.nodes[n].inputs[1]).quantization = quantization;
   }
   lift_operand(graph, n, 0);
   lift_result(graph, n);

@@ -29,6 +29,8 @@ bool representable(const Activation& activation, bool own_slopes) {
     case Activation::Kind::HardSigmoid:
     case Activation::Kind::HardSwish:
     case Activation::Kind::Exp:
+    case Activation::Kind::Floor:
+    case Activation::Kind::Truncate:
       return false;
   }
   CHECK(false, "activation {}", static_cast<int>(activation.kind));
@@ -151,6 +153,8 @@ Activation integer_activation(const Activation& activation) {
     case Activation::Kind::HardSigmoid:
     case Activation::Kind::HardSwish:
     case Activation::Kind::Exp:
+    case Activation::Kind::Floor:
+    case Activation::Kind::Truncate:
       break;
   }
   CHECK(false, "activation {} in an integer node", static_cast<int>(activation.kind));

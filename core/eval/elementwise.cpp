@@ -94,6 +94,10 @@ double activate(const Activation& activation, double x, std::size_t channel) {
       return x * std::max(0.0, std::min(1.0, x / 6 + 0.5));
     case Activation::Kind::Exp:
       return std::exp(x);
+    case Activation::Kind::Floor:
+      return std::floor(x);
+    case Activation::Kind::Truncate:
+      return std::trunc(x);
   }
   CHECK(false, "activation {}", static_cast<int>(activation.kind));
 }
@@ -131,6 +135,12 @@ void activate_in_place(const Activation& activation, std::span<float> values, st
       return;
     case Activation::Kind::Exp:
       return exp_in_place(values);
+    case Activation::Kind::Floor:
+      for (float& v : values) v = std::floor(v);
+      return;
+    case Activation::Kind::Truncate:
+      for (float& v : values) v = std::trunc(v);
+      return;
   }
 }
 

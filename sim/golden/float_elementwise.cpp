@@ -51,6 +51,10 @@ double activated(const Activation& activation, double x, std::size_t channel) {
       return x * std::min(std::max(x / 6 + 0.5, 0.0), 1.0);
     case Activation::Kind::Exp:
       return std::exp(x);
+    case Activation::Kind::Floor:
+      return std::floor(x);
+    case Activation::Kind::Truncate:
+      return std::trunc(x);
   }
   CHECK(false, "activation {}", static_cast<int>(activation.kind));
 }

@@ -137,11 +137,11 @@ TEST(ImportFold, cast_between_float_widths_is_identity) {
   EXPECT_EQ(graph.value(graph.inputs[0]).type, ElementType::Float32);
 }
 
-TEST(ImportFold, cast_of_an_activation_to_integers_is_refused) {
+TEST(ImportFold, cast_of_an_activation_to_truth_values_is_refused) {
   OnnxModel model = model_of({2});
-  model.node("Cast", {"x"}, {"y"}).named("c").with("to", onnx::TensorProto::INT32);
+  model.node("Cast", {"x"}, {"y"}).named("c").with("to", onnx::TensorProto::BOOL);
   EXPECT_EQ(model.import_error(),
-            "test: node 'c' (Cast): input 0 'x': expected a constant to become int32, found a "
+            "test: node 'c' (Cast): input 0 'x': expected a constant to become bool, found a "
             "value known at run time");
 }
 
