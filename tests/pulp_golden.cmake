@@ -2,3 +2,9 @@
 workbench_test(golden_affine_test LABEL unit
   SOURCES unit/golden_affine_test.cpp
   LIBRARIES workbench::golden)
+workbench_test(quantize_nemo_test LABEL unit
+  SOURCES unit/quantize_nemo_test.cpp
+  LIBRARIES workbench::quantize workbench::golden)
+workbench_test(quantize_nemo_property_test LABEL property
+  SOURCES property/quantize_nemo_test.cpp
+  LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::golden)

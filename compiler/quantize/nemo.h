@@ -1,7 +1,12 @@
-// A float network made integer as NEMO does after training (quantization.md, pulp.md 3.1): uint8
+// A float network made integer as NEMO does after training (quantization.md 2, pulp.md 3.1): uint8
 // activations (int8 where a value can be negative: linear bottlenecks, inputs), int8 weights,
 // multiplier, offset and shift per channel.
 #pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "compiler/quantize/calibrate.h"
 #include "core/graph.h"
@@ -10,12 +15,24 @@ namespace workbench {
 
 struct NemoOptions {
   int activation_bits = 8, weight_bits = 8;
-  bool per_channel = true;  // weight scales
+  bool per_channel = true;             // weight scales
+  std::set<std::string> non_negative;  // graph inputs that are never negative: unsigned codes
+  // Why the target cannot run this node, or nothing; such nodes stay float. Called with nemo_form.
+  std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason;
 };
 
-// `graph` is float, after the passes; `thresholds` per value name. Integer nodes as in
-// integer_network.h, with real steps in `quantization`; the rest is float between Dequantize and
-// Quantize. Throws Error as quantize() does.
+// `graph` (float, after the passes) with every fused activation that saturation cannot stand for
+// (leaky, sigmoid, Clip(-1, 6), ...) as a node of its own again. What such a node reads is a new
+// value, NAME_linear, which wants a threshold: calibrate this form.
+Graph nemo_form(Graph graph);
+
+// `graph` in nemo_form; `thresholds` per value name. Integer nodes as in integer_network.h, with
+// real steps in `quantization`; the rest is float between Dequantize and Quantize, named as
+// quantize() names them. Scales are shared by max pools, reshapes and concats; what a concat cannot
+// share is rescaled by an Identity before it. A Gemm that nothing integer reads leaves as int32.
+// Multipliers err by less than an eighth of an output code (by 1/32 where 64 bits are needed);
+// multiplier * accumulator + offset stays inside 32 bits, whatever the input, wherever that
+// precision allows. Throws Error for weights that are not finite and values without a threshold.
 Graph quantize_nemo(const Graph& graph, const Thresholds& thresholds, const NemoOptions& options);
 
 }  // namespace workbench

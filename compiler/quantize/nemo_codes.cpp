@@ -1,0 +1,318 @@
+#include "compiler/quantize/nemo_codes.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "compiler/quantize/integer_nodes.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr double kNoCap = std::numeric_limits<double>::infinity();
+
+bool is_real(const Graph& graph, ValueId id) {
+  if (id == kNoValue) return false;
+  const Value& value = graph.value(id);
+  return !value.constant && value.type == ElementType::Float32;
+}
+
+bool is_real_constant(const Graph& graph, ValueId id) {
+  return id != kNoValue && graph.value(id).constant &&
+         graph.value(id).constant->type() == ElementType::Float32;
+}
+
+bool has_constant_parameters(const Graph& graph, const Node& node) {
+  const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
+  return node.inputs.size() > 1 && is_real_constant(graph, node.inputs[1]) &&
+         (!biased || is_real_constant(graph, node.inputs[2]));
+}
+
+// Every window covers as many cells: none hangs over the edge, unless padding counts.
+bool windows_count_alike(const AveragePool& op, const Shape& in) {
+  for (std::size_t d = 0; d < op.window.kernel.size(); ++d) {
+    const std::int64_t padded = in[d + 2] + op.window.pads_begin[d] + op.window.pads_end[d];
+    const std::int64_t reach = (op.window.kernel[d] - 1) * op.window.dilations[d] + 1;
+    if (op.ceil_mode && (padded - reach) % op.window.strides[d] != 0) return false;
+    if (!op.count_include_pad && padded != in[d + 2]) return false;
+  }
+  return true;
+}
+
+// [1, ...] to or from a row: the order of elements is all a Gemm sees.
+bool flattens(const Shape& in, const Shape& out) {
+  if (in.empty() || out.empty() || in[0] != 1 || out[0] != 1) return false;
+  return in.size() == 2 || out.size() == 2;
+}
+
+// What each op can be, constants and activation aside.
+struct RoleOf {
+  const Graph& graph;
+  const Node& node;
+  using Result = std::optional<NemoRole>;
+
+  const Shape& in(std::size_t i = 0) const { return graph.value(node.inputs[i]).shape; }
+  const Shape& out() const { return graph.value(node.outputs[0]).shape; }
+
+  Result operator()(const Conv&) const {
+    const bool ok = in().size() == 4 && has_constant_parameters(graph, node);
+    return ok ? Result(NemoRole::Weighted) : std::nullopt;
+  }
+  Result operator()(const Gemm& op) const {
+    if (op.transpose_a || !has_constant_parameters(graph, node)) return std::nullopt;
+    const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
+    const std::int64_t count = biased ? graph.value(node.inputs[2]).constant->size() : 1;
+    return count == 1 || count == out()[1] ? Result(NemoRole::Weighted) : std::nullopt;
+  }
+  Result operator()(const AveragePool& op) const {
+    const bool ok = in().size() == 4 && windows_count_alike(op, in());
+    return ok ? Result(NemoRole::Average) : std::nullopt;
+  }
+  Result operator()(const Binary& op) const {
+    const bool sum = op.kind == Binary::Kind::Add && is_real(graph, node.inputs[1]);
+    return sum && in(0).size() == 4 && in(0) == in(1) ? Result(NemoRole::Sum) : std::nullopt;
+  }
+  Result operator()(const Activate& op) const {
+    const bool ok = in().size() == 4 && op.activation.kind != Activation::Kind::None;
+    return ok && is_saturation(op.activation) ? Result(NemoRole::Rescale) : std::nullopt;
+  }
+  Result operator()(const Concat& op) const {
+    return op.axis == 1 && in().size() == 4 ? Result(NemoRole::Concat) : std::nullopt;
+  }
+  Result operator()(const MaxPool&) const {
+    return in().size() == 4 ? Result(NemoRole::Move) : std::nullopt;
+  }
+  Result operator()(const Reshape&) const {
+    return flattens(in(), out()) ? Result(NemoRole::Move) : std::nullopt;
+  }
+  Result operator()(const Identity&) const { return NemoRole::Move; }
+  template <typename Op>
+  Result operator()(const Op&) const {
+    return std::nullopt;
+  }
+};
+
+std::optional<NemoRole> role_of(const Graph& graph, const Node& node) {
+  if (node.inputs.empty() || node.outputs.size() != 1) return std::nullopt;
+  if (!is_real(graph, node.inputs[0]) || node.affine || node.requantize) return std::nullopt;
+  const std::optional<NemoRole> role = std::visit(RoleOf{graph, node}, node.op);
+  if (!role || !is_saturation(applied_activation(node))) return std::nullopt;
+  const auto operands = code_operands(node, *role);
+  const bool all_real =
+      std::all_of(operands.begin(), operands.end(), [&](ValueId id) { return is_real(graph, id); });
+  return all_real ? role : std::nullopt;
+}
+
+// What an activation says of the sign of its results, whatever it is given.
+bool gives_no_negative(const Activation& activation) {
+  using Kind = Activation::Kind;
+  const Kind kind = activation.kind;
+  return kind == Kind::Relu || kind == Kind::Sigmoid || kind == Kind::HardSigmoid ||
+         kind == Kind::Exp || (kind == Kind::Clip && activation.alpha >= 0);
+}
+
+// Whether the op gives no negative result where no operand is negative.
+struct KeepsSign {
+  bool operator()(const Binary& op) const { return op.kind != Binary::Kind::Sub; }
+  bool operator()(const Pad& op) const { return op.value >= 0; }
+  bool operator()(const MaxPool&) const { return true; }
+  bool operator()(const AveragePool&) const { return true; }
+  bool operator()(const Concat&) const { return true; }
+  bool operator()(const Reshape&) const { return true; }
+  bool operator()(const Transpose&) const { return true; }
+  bool operator()(const Identity&) const { return true; }
+  bool operator()(const SpaceToDepth&) const { return true; }
+  bool operator()(const DepthToSpace&) const { return true; }
+  bool operator()(const Slice&) const { return true; }
+  bool operator()(const Reduce&) const { return true; }
+  bool operator()(const Resize& op) const { return op.extrapolation_value >= 0; }
+  template <typename Op>
+  bool operator()(const Op&) const {
+    return false;
+  }
+};
+
+bool has_negative(const Value& value) {
+  if (!value.constant || value.constant->type() != ElementType::Float32) return true;
+  const auto values = value.constant->values<float>();
+  return std::any_of(values.begin(), values.end(), [](float v) { return !(v >= 0); });
+}
+
+bool cannot_be_negative(const Graph& graph, const Node& node, const std::vector<bool>& known) {
+  if (gives_no_negative(applied_activation(node))) return true;
+  if (const auto* softmax = std::get_if<Softmax>(&node.op)) return !softmax->log;
+  if (!std::visit(KeepsSign{}, node.op)) return false;
+  return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
+    if (id == kNoValue || known[static_cast<std::size_t>(id)]) return true;
+    const Value& value = graph.value(id);
+    return value.constant && !has_negative(value);
+  });
+}
+
+std::vector<bool> non_negative_values(const Graph& graph, const NemoOptions& options) {
+  std::vector<bool> known(graph.values.size(), false);
+  for (const ValueId id : graph.inputs) {
+    const Value& value = graph.value(id);
+    const auto& hint = value.quantization;
+    known[static_cast<std::size_t>(id)] = options.non_negative.contains(value.name) ||
+                                          (hint && !hint->is_signed && hint->zero_point() == 0);
+  }
+  for (const Node& node : graph.nodes) {
+    known[static_cast<std::size_t>(node.outputs[0])] = cannot_be_negative(graph, node, known);
+  }
+  return known;
+}
+
+// Sets of values on one scale, with what a fused Clip caps it to.
+class Ties {
+ public:
+  explicit Ties(std::size_t count) : parent_(count), cap_(count, kNoCap) {
+    std::iota(parent_.begin(), parent_.end(), std::size_t{0});
+  }
+  std::size_t find(ValueId id) {
+    auto at = static_cast<std::size_t>(id);
+    while (parent_[at] != at) at = parent_[at] = parent_[parent_[at]];
+    return at;
+  }
+  double cap(ValueId id) { return cap_[find(id)]; }
+  void limit(ValueId id, double cap) { cap_[find(id)] = std::min(cap_[find(id)], cap); }
+  void tie(ValueId a, ValueId b) {
+    limit(b, cap(a));
+    parent_[find(a)] = find(b);
+  }
+
+ private:
+  std::vector<std::size_t> parent_;
+  std::vector<double> cap_;  // at the root of each set
+};
+
+void tie_concat(const Node& node, const std::vector<bool>& non_negative, Ties& ties) {
+  const ValueId out = node.outputs[0];
+  const double first = ties.cap(node.inputs[0]);
+  const bool alike = std::all_of(node.inputs.begin(), node.inputs.end(),
+                                 [&](ValueId id) { return ties.cap(id) == first; });
+  for (const ValueId id : node.inputs) {
+    const bool same_sign =
+        non_negative[static_cast<std::size_t>(id)] == non_negative[static_cast<std::size_t>(out)];
+    if (same_sign && (alike || ties.cap(id) == kNoCap)) ties.tie(id, out);
+  }
+}
+
+Ties tied_values(const Graph& graph, const std::vector<std::optional<NemoRole>>& roles,
+                 const std::vector<bool>& non_negative) {
+  Ties ties(graph.values.size());
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    if (!roles[n]) continue;
+    if (const auto cap = saturation_cap(applied_activation(node)))
+      ties.limit(node.outputs[0], *cap);
+    if (roles[n] == NemoRole::Move) ties.tie(node.inputs[0], node.outputs[0]);
+    if (roles[n] == NemoRole::Concat) tie_concat(node, non_negative, ties);
+  }
+  return ties;
+}
+
+// The largest magnitude that an imported quantization can express, or what was calibrated.
+std::optional<double> own_threshold(const Value& value, const Thresholds& calibrated) {
+  if (value.quantization) {
+    const Quantization& hint = *value.quantization;
+    const auto zero = static_cast<double>(hint.zero_point());
+    const double above = (static_cast<double>(hint.high()) - zero) * hint.step();
+    const double below = (zero - static_cast<double>(hint.low())) * hint.step();
+    return hint.is_signed && zero == 0 ? above : std::max(above, below);
+  }
+  const auto found = calibrated.find(value.name);
+  return found == calibrated.end() ? std::nullopt : std::optional(found->second);
+}
+
+// Views of values that nothing integer writes or reads would be rounded for nothing.
+void drop_idle_views(const Graph& graph, std::vector<std::optional<NemoRole>>& roles) {
+  const auto writers = producers(graph);
+  const auto readers = consumers(graph);
+  const auto idle = [&](const Node& node) {
+    const std::ptrdiff_t writer = writers[static_cast<std::size_t>(node.inputs[0])];
+    if (writer >= 0 && roles[static_cast<std::size_t>(writer)]) return false;
+    const auto& read_by = readers[static_cast<std::size_t>(node.outputs[0])];
+    return std::none_of(read_by.begin(), read_by.end(),
+                        [&](std::size_t n) { return roles[n].has_value(); });
+  };
+  // Backwards, then forwards: a chain of views is idle as a whole.
+  for (const bool forward : {false, true}) {
+    for (std::size_t i = 0; i < roles.size(); ++i) {
+      const std::size_t n = forward ? i : roles.size() - 1 - i;
+      const Op& op = graph.nodes[n].op;
+      const bool view = std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
+      if (roles[n] && view && idle(graph.nodes[n])) roles[n].reset();
+    }
+  }
+}
+
+}  // namespace
+
+const Activation& applied_activation(const Node& node) {
+  if (const auto* gemm = std::get_if<Gemm>(&node.op)) return gemm->activation;
+  if (const auto* own = std::get_if<Activate>(&node.op)) return own->activation;
+  return activation_of(node);
+}
+
+bool is_saturation(const Activation& activation) {
+  constexpr float kUnbounded = 3.0e38F;  // exporters write +-FLT_MAX or infinity for "no bound"
+  if (activation.kind == Activation::Kind::Clip) {
+    if (activation.beta <= 0) return false;
+    return activation.alpha == 0 || activation.alpha == -activation.beta ||
+           (activation.alpha <= -kUnbounded && activation.beta >= kUnbounded);
+  }
+  return activation.kind == Activation::Kind::None || activation.kind == Activation::Kind::Relu;
+}
+
+std::span<const ValueId> code_operands(const Node& node, NemoRole role) {
+  const std::span<const ValueId> all(node.inputs);
+  return role == NemoRole::Sum || role == NemoRole::Concat ? all : all.first(1);
+}
+
+std::vector<std::optional<NemoRole>> nemo_roles(const Graph& graph, const NemoOptions& options) {
+  std::vector<std::optional<NemoRole>> roles;
+  for (const Node& node : graph.nodes) {
+    roles.push_back(role_of(graph, node));
+    if (options.host_reason && options.host_reason(graph, node)) roles.back().reset();
+  }
+  drop_idle_views(graph, roles);
+  return roles;
+}
+
+std::vector<CodeFormat> code_formats(const Graph& graph,
+                                     const std::vector<std::optional<NemoRole>>& roles,
+                                     const Thresholds& calibrated, const NemoOptions& options) {
+  const std::vector<bool> non_negative = non_negative_values(graph, options);
+  Ties ties = tied_values(graph, roles, non_negative);
+  std::vector<bool> present(graph.values.size(), false);
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (!roles[n]) continue;
+    present[static_cast<std::size_t>(graph.nodes[n].outputs[0])] = true;
+    for (const ValueId id : code_operands(graph.nodes[n], *roles[n])) {
+      present[static_cast<std::size_t>(id)] = true;
+    }
+  }
+  std::vector<std::optional<double>> largest(graph.values.size());  // at the root of each set
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    if (!present[i]) continue;
+    auto& of_set = largest[ties.find(static_cast<ValueId>(i))];
+    const auto own = own_threshold(graph.values[i], calibrated);
+    if (own) of_set = std::max(of_set.value_or(0), *own);
+  }
+  std::vector<CodeFormat> formats(graph.values.size());
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    if (!present[i]) continue;
+    const auto id = static_cast<ValueId>(i);
+    const auto& threshold = largest[ties.find(id)];
+    if (!threshold) fail("value '{}' has no threshold", graph.values[i].name);
+    const double capped = std::min(*threshold, ties.cap(id));
+    formats[i] = {.threshold = capped > 0 ? capped : 1.0,
+                  .bits = options.activation_bits,
+                  .is_signed = !non_negative[i]};
+  }
+  return formats;
+}
+
+}  // namespace workbench
