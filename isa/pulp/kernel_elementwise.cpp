@@ -80,9 +80,7 @@ void requantize(const Kernel& kernel, Bytes8& l1) {
       const std::int64_t at = pixel * result.length + c;
       TileRow values{};
       for (std::int64_t lane = 0; lane < count; ++lane) {
-        values[static_cast<std::size_t>(lane)] =
-            wrapping_sum(value_of(in.data()[at + lane], kernel.in_signed),
-                         arithmetic.starts()[static_cast<std::size_t>(c + lane)]);
+        values[static_cast<std::size_t>(lane)] = value_of(in.data()[at + lane], kernel.in_signed);
       }
       arithmetic.finish(values, c / kTileColumns, codes.data());
       std::memcpy(out.data() + at, codes.data(), static_cast<std::size_t>(count));

@@ -196,6 +196,10 @@ std::string kernel_limit(const Kernel& k) {
   if (k.kind == KernelKind::MaxPool && (k.in_bits != k.out_bits || k.in_signed != k.out_signed)) {
     return "keeps codes as they are: in and out must be of one type";
   }
+  if (k.kind == KernelKind::MaxPool && k.out_w > k.in_w) {
+    return fmt::format("puts its row maxima over the input: out_w must be at most {}, found {}",
+                       k.in_w, k.out_w);
+  }
   return "";
 }
 
