@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "isa/xdnn/well_formed.h"
 #include "sim/common/clock.h"
+#include "sim/common/fresh_kernel.h"
 #include "sim/common/stack_bounds.h"
 #include "sim/xdnn/conv_unit.h"
 #include "sim/xdnn/engine.h"
@@ -283,29 +284,11 @@ void check_well_formed(const Program& program, const Machine& machine) {
   }
 }
 
-// A fresh kernel for each simulation: no module can be built once another has run (platform.md 1).
-class FreshKernel {
- public:
-  FreshKernel() : context_(std::make_unique<sc_core::sc_simcontext>()) {
-    sc_core::sc_curr_simcontext = context_.get();
-    sc_core::sc_default_global_context = context_.get();
-  }
-  ~FreshKernel() {
-    sc_core::sc_curr_simcontext = nullptr;
-    sc_core::sc_default_global_context = nullptr;
-  }
-  FreshKernel(const FreshKernel&) = delete;
-  FreshKernel& operator=(const FreshKernel&) = delete;
-
- private:
-  std::unique_ptr<sc_core::sc_simcontext> context_;
-};
-
 }  // namespace
 
 SimulationResult simulate(const Program& program, const Machine& machine,
                           std::span<const Tensor> inputs, const SimulateOptions& options) {
-  const FreshKernel kernel;
+  const sim::FreshKernel kernel;
   // sc_stop() announces itself on stdout, which belongs to reports.
   sc_core::sc_report_handler::set_actions("/OSCI/SystemC", sc_core::SC_INFO,
                                           sc_core::SC_DO_NOTHING);

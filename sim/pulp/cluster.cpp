@@ -1,0 +1,280 @@
+#include "sim/pulp/cluster.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <variant>
+
+#include "core/error.h"
+#include "isa/pulp/cost.h"
+#include "sim/common/clock.h"
+#include "sim/pulp/places.h"
+
+namespace workbench::pulp {
+
+using sim::now;
+
+namespace {
+
+// As much of L3 as the program knows of: HyperRAM is large.
+std::int64_t l3_bytes_of(const Program& program, const Machine& machine) {
+  std::int64_t end =
+      std::max(program.l3_bytes, static_cast<std::int64_t>(program.constants.size()));
+  for (const Instruction& instruction : program.instructions) {
+    const auto* op = std::get_if<L3Transfer>(&instruction);
+    if (op != nullptr) end = std::max(end, op->l3 + (op->rows - 1) * op->l3_stride + op->length);
+  }
+  for (const auto* list : {&program.inputs, &program.outputs}) {
+    for (const TensorPlace& place : *list) {
+      if (place.space != Space::L3) continue;
+      for (const Region& region : regions(place)) end = std::max(end, region.end());
+    }
+  }
+  return std::clamp<std::int64_t>(end, 0, machine.l3.size_bytes);
+}
+
+// Of the time of all banks, what the cores take of it in a kernel: in the library's inner loop 6 of
+// 14 instructions are loads (pulp.md 2.3).
+double bank_share(const Machine& machine) {
+  const double accesses = 6.0 / 14.0 * static_cast<double>(machine.cluster.cores);
+  return std::min(0.9, accesses / static_cast<double>(machine.l1.banks));
+}
+
+std::int64_t slowest(const std::vector<std::int64_t>& cycles) {
+  return *std::max_element(cycles.begin(), cycles.end());
+}
+
+}  // namespace
+
+Cluster::Cluster(const Program& p, const Machine& m, const SimulateOptions& o)
+    : program(p),
+      machine(m),
+      options(o),
+      hazards(p, m, {m.l1.buffer_bytes, m.l2.buffer_bytes, l3_bytes_of(p, m)}),
+      mchan(m),
+      tcdm(m) {
+  cores_resource = recorder.add_resource("cores");
+  dma_resource[static_cast<std::size_t>(Direction::In)] = recorder.add_resource("dma in");
+  dma_resource[static_cast<std::size_t>(Direction::Out)] = recorder.add_resource("dma out");
+  l3_resource = recorder.add_resource("l3");
+  if (!options.values) return;
+  memory.l1.resize(static_cast<std::size_t>(machine.l1.buffer_bytes));
+  memory.l2.resize(static_cast<std::size_t>(machine.l2.buffer_bytes));
+  memory.l3.assign(program.constants.begin(), program.constants.end());
+  memory.l3.resize(static_cast<std::size_t>(l3_bytes_of(program, machine)));
+}
+
+DmaLane::DmaLane(sc_core::sc_module_name name, Cluster& cluster, Direction direction)
+    : sc_module(name), cluster_(cluster), direction_(direction) {
+  SC_HAS_PROCESS(DmaLane);
+  SC_THREAD(run);
+  set_stack_size(1 << 20);
+}
+
+void DmaLane::run() {
+  const auto lane = static_cast<std::size_t>(direction_);
+  auto& transfers = cluster_.mchan.transfers(direction_);
+  while (true) {
+    if (transfers.empty()) {
+      wait(cluster_.dma_changed[lane]);
+      continue;
+    }
+    const std::int64_t left = transfers.front().done - now();
+    if (left > 0) {  // a kernel that begins meanwhile puts it off
+      wait(sim::cycles(left), cluster_.dma_changed[lane]);
+      continue;
+    }
+    const Mchan::Transfer done = transfers.front();
+    transfers.pop_front();
+    cluster_.carry_out<Dma>(done.instruction);
+    cluster_.recorder.record(cluster_.dma_resource[lane], done.instruction, done.begin, done.begin,
+                             done.done, Cause::Work, done.bytes);
+  }
+}
+
+L3Port::L3Port(sc_core::sc_module_name name, Cluster& cluster)
+    : sc_module(name), cluster_(cluster) {
+  SC_HAS_PROCESS(L3Port);
+  SC_THREAD(run);
+  set_stack_size(1 << 20);
+}
+
+void L3Port::run() {
+  while (true) {
+    while (cluster_.l3_requests.empty()) wait(cluster_.l3_changed);
+    const Cluster::L3Request request = cluster_.l3_requests.front();
+    sim::wait_until(request.done);
+    cluster_.l3_requests.pop_front();
+    cluster_.carry_out<L3Transfer>(request.instruction);
+    cluster_.recorder.record(cluster_.l3_resource, request.instruction, request.begin,
+                             request.begin, request.done, Cause::Work, request.bytes);
+  }
+}
+
+Team::Team(sc_core::sc_module_name name, Cluster& cluster, Host& host)
+    : sc_module(name),
+      cluster_(cluster),
+      host_(host),
+      clocks_(static_cast<std::size_t>(cluster.machine.cluster.cores), 0),
+      counters_(cluster.program.info.layers.size()) {
+  SC_HAS_PROCESS(Team);
+  SC_THREAD(run);
+  set_stack_size(8 << 20);
+}
+
+void Team::run() {
+  run_program();
+  quiesce();
+  finished_ = true;
+}
+
+void Team::run_program() {
+  const auto count = static_cast<std::int32_t>(cluster_.program.instructions.size());
+  for (std::int32_t i = 0; i < count; ++i) {
+    host_steps_before(i);
+    current_ = i;
+    if (!cluster_.hazards.issue(i, latest())) return;
+    const Instruction& instruction = cluster_.program.instructions[static_cast<std::size_t>(i)];
+    std::visit([this](const auto& op) { execute(op); }, instruction);
+    collect(i);
+  }
+  host_steps_before(count);
+  complete_ = true;
+}
+
+void Team::host_steps_before(std::int32_t instruction) {
+  const auto& steps = cluster_.program.host_steps;
+  while (next_host_step_ < steps.size() && steps[next_host_step_].before <= instruction) {
+    quiesce();
+    const HostStep& step = steps[next_host_step_++];
+    if (cluster_.options.values) {
+      host_.run(step, latest());
+    } else {
+      host_.check(step, latest());
+    }
+  }
+}
+
+void Team::execute(const Barrier&) {
+  all_at(latest() + cluster_.machine.cluster.barrier_cycles);
+  account(latest(), Cause::WaitEngine);
+  catch_up(latest());
+}
+
+void Team::execute(const Dma& op) {
+  cluster_.mchan.issue(current_, op, clocks_);
+  account(latest(), Cause::Issue);
+  cluster_.dma_changed[static_cast<std::size_t>(op.to_l1 ? Direction::In : Direction::Out)].notify(
+      sc_core::SC_ZERO_TIME);
+}
+
+void Team::execute(const DmaWait& op) {
+  Mchan::Completion last;
+  for (std::size_t c = 0; c < clocks_.size(); ++c) {
+    const auto done = cluster_.mchan.completion(op.id, static_cast<std::int64_t>(c));
+    clocks_[c] = std::max(clocks_[c], done.time);
+    if (done.time > last.time) last = done;
+  }
+  account(latest(), Cause::DdrStall,
+          cluster_.dma_resource[static_cast<std::size_t>(last.direction)]);
+}
+
+void Team::execute(const L3Transfer& op) {
+  const auto& l3 = cluster_.machine.l3;
+  const auto row =
+      static_cast<std::int64_t>(std::ceil(static_cast<double>(op.length) / l3.bytes_per_cycle));
+  const std::int64_t begin = std::max(clocks_[0], l3_free_at_);
+  l3_free_at_ = begin + op.rows * (l3.transfer_cycles + row);
+  std::int64_t& done = l3_done_[op.id];
+  done = l3_free_at_;
+  cluster_.l3_requests.push_back({current_, begin, l3_free_at_, op.bytes()});
+  cluster_.l3_changed.notify(sc_core::SC_ZERO_TIME);
+}
+
+void Team::execute(const L3Wait& op) {
+  clocks_[0] = std::max(clocks_[0], l3_done_[op.id]);
+  account(latest(), Cause::DdrStall, cluster_.l3_resource);
+}
+
+void Team::execute(const Code& op) {
+  const std::int64_t cycles = code_cycles(op, cluster_.machine).value;
+  for (std::int64_t& clock : clocks_) clock += cycles;
+  account(latest(), Cause::Issue);
+}
+
+void Team::execute(const CounterStart&) { counter_begin_ = clocks_[0]; }
+
+void Team::execute(const CounterStop&) {
+  const auto& layers = cluster_.program.info.instruction_layer;
+  const auto number = static_cast<std::size_t>(current_);
+  if (number >= layers.size()) return;
+  counters_.at(static_cast<std::size_t>(layers[number])) += Cycles{clocks_[0] - counter_begin_};
+}
+
+// Operands are read, and results are there, when it ends: anybody who gets in its way is told of by
+// the hazards.
+void Team::execute(const Kernel& op) {
+  const std::int64_t begin = latest();
+  const std::vector<std::int64_t> alone = core_cycles(op, cluster_.machine);
+  const std::int64_t expected = slowest(alone);
+  // In steps of a quarter of a byte per cycle: calls that are alike are to be one for the TCDM.
+  const double moving = cluster_.mchan.bytes_between(begin, begin + expected);
+  const double rate =
+      std::round(moving / static_cast<double>(std::max<std::int64_t>(1, expected)) * 4) / 4;
+  const std::vector<std::int64_t> disturbed = cluster_.tcdm.core_cycles(op, rate);
+  for (std::size_t c = 0; c < clocks_.size(); ++c) clocks_[c] += disturbed[c];
+  const std::int64_t end = latest();
+  if (cluster_.machine.l1.conflicts != 0) {
+    cluster_.mchan.slow(begin, end, 1 - bank_share(cluster_.machine));
+    for (auto& changed : cluster_.dma_changed) changed.notify(sc_core::SC_ZERO_TIME);
+  }
+  const std::int64_t mean = std::accumulate(alone.begin(), alone.end(), std::int64_t{0}) /
+                            static_cast<std::int64_t>(alone.size());
+  account(std::min(end, begin + mean), Cause::Work);
+  account(std::min(end, begin + mean + std::max<std::int64_t>(0, slowest(disturbed) - expected)),
+          Cause::PortStall);
+  all_at(end + cluster_.machine.cluster.barrier_cycles);
+  account(latest(), Cause::WaitEngine);
+  catch_up(end);
+  if (cluster_.options.values) pulp::execute(op, cluster_.memory, cluster_.options.threads);
+  catch_up(latest());
+}
+
+void Team::collect(std::int32_t instruction) {
+  const auto& probes = cluster_.program.probes;
+  const bool wanted = cluster_.options.values && cluster_.options.collect;
+  for (; next_probe_ < probes.size() && probes[next_probe_].after <= instruction; ++next_probe_) {
+    if (!wanted) continue;
+    catch_up(latest());
+    const Probe& probe = probes[next_probe_];
+    put_piece(probe, read_tensor(cluster_.memory, probe.place), tensors_[probe.place.value]);
+  }
+}
+
+std::int64_t Team::latest() const { return slowest(clocks_); }
+
+void Team::all_at(std::int64_t time) { std::fill(clocks_.begin(), clocks_.end(), time); }
+
+void Team::catch_up(std::int64_t time) {
+  sim::wait_until(time);
+  wait(sc_core::SC_ZERO_TIME);  // behind what others do at that time
+}
+
+void Team::quiesce() {
+  std::int64_t end = std::max(latest(), l3_free_at_);
+  for (const Direction direction : {Direction::In, Direction::Out}) {
+    const auto& transfers = cluster_.mchan.transfers(direction);
+    if (!transfers.empty()) end = std::max(end, transfers.back().done);
+  }
+  all_at(end);
+  account(end, Cause::DdrStall);
+  catch_up(end);
+}
+
+void Team::account(std::int64_t time, Cause cause, int blocked_on) {
+  cluster_.recorder.record(cluster_.cores_resource, current_, accounted_, accounted_, time, cause,
+                           0, blocked_on);
+  accounted_ = std::max(accounted_, time);
+}
+
+}  // namespace workbench::pulp

@@ -1,0 +1,86 @@
+// The cluster DMA (mchan, pulp.md 1.5 and 1.9) without SystemC: when each command is queued, served
+// and done. Cores queue commands of their own, two deep; a queue of eight per direction takes them
+// round robin; each direction serves one command after the other, both directions at once. Commands
+// are computed in plain loops, however many there are.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "isa/pulp/instructions.h"
+#include "isa/pulp/machine.h"
+
+namespace workbench::pulp {
+
+// What `core` of `cores` issues of a transfer; empty: nothing.
+std::optional<Dma> share_of_core(const Dma& transfer, std::int64_t core, std::int64_t cores);
+// Of a transfer, or of a core's share of it.
+std::int64_t command_count(const Dma& transfer);
+
+// One command of a transfer, in cycles.
+struct DmaCommand {
+  std::int64_t issue = 0;      // of the core
+  std::int64_t requests = 0;   // bursts, or lines
+  std::int64_t occupancy = 0;  // of its direction
+  std::int64_t lead = 0;       // from queued to the first cycle of `occupancy`
+};
+DmaCommand command_of(const Dma& transfer, const Machine& machine);
+
+enum class Direction { In, Out };  // L2 -> L1, L1 -> L2
+inline constexpr std::size_t kDirections = 2;
+
+class Mchan {
+ public:
+  // A Dma instruction under way: first byte at `begin`, last at `done`.
+  struct Transfer {
+    std::int32_t instruction = -1;
+    std::int64_t begin = 0, done = 0, bytes = 0;
+  };
+  struct Completion {
+    std::int64_t time = 0;
+    Direction direction = Direction::In;
+  };
+
+  explicit Mchan(const Machine& machine);
+
+  // All cores issue their shares, core c from clocks[c] on; that is set to when it goes on.
+  void issue(std::int32_t instruction, const Dma& transfer, std::span<std::int64_t> clocks);
+  // When the last of the commands that `core` issued under `id` is done.
+  Completion completion(std::int64_t id, std::int64_t core) const;
+  // In [begin, end) transfers go at `speed` (0 to 1) only: what is known of them moves.
+  void slow(std::int64_t begin, std::int64_t end, double speed);
+  // How much of what is issued so far moves in [begin, end), both directions.
+  double bytes_between(std::int64_t begin, std::int64_t end) const;
+
+  // Issued and not yet taken away by who carries them out; in order of `done`.
+  std::deque<Transfer>& transfers(Direction direction) { return lane(direction).transfers; }
+
+ private:
+  struct Lane {
+    std::int64_t free_at = 0;
+    std::deque<std::int64_t> leaves;    // when the last commands left the global queue
+    std::deque<std::int64_t> requests;  // when the last requests were served
+    std::deque<Transfer> transfers;
+  };
+  struct Core {
+    std::deque<std::int64_t> granted;   // when the last commands left its queue
+    std::vector<Completion> completed;  // by transfer counter
+  };
+
+  Lane& lane(Direction direction) { return lanes_[static_cast<std::size_t>(direction)]; }
+  void issue_command(const DmaCommand& command, Direction direction, Core& core,
+                     std::int64_t& clock, Transfer& whole, std::int64_t id);
+  static std::int64_t last_request_sent(Lane& lane, const DmaCommand& command,
+                                        std::int64_t outstanding, std::int64_t done);
+
+  const Machine& machine_;
+  std::array<Lane, kDirections> lanes_;
+  std::vector<Core> cores_;
+  std::size_t next_core_ = 0;  // round robin
+};
+
+}  // namespace workbench::pulp

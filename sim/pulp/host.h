@@ -1,0 +1,44 @@
+// The host's part of a PULP program: conversions at the edges and the steps no kernel can run.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+#include "isa/pulp/program.h"
+#include "isa/pulp/semantics.h"
+#include "sim/pulp/hazards.h"
+
+namespace workbench::pulp {
+
+class Host {
+ public:
+  Host(const Program& program, Memory& memory, HazardMonitor& hazards,
+       std::span<const Tensor> inputs, int threads);
+
+  // Runs the nodes of one step at `time`: operands that are codes come from the memories, results
+  // go there.
+  void run(const HostStep& step, std::int64_t time);
+  // What a step reads of the memories, for programs that are only timed.
+  void check(const HostStep& step, std::int64_t time);
+
+  std::vector<Tensor> outputs() const;
+  // Every value the host computed, by name.
+  std::map<std::string, Tensor> values() const;
+
+ private:
+  const TensorPlace* place_of(ValueId id) const;
+  Tensor operand(ValueId id);
+
+  const Program& program_;
+  Memory& memory_;
+  HazardMonitor& hazards_;
+  int threads_;
+  std::map<std::string, const TensorPlace*> places_;
+  std::vector<Tensor> values_;  // by ValueId of program.host
+  std::vector<bool> known_, computed_;
+};
+
+}  // namespace workbench::pulp
