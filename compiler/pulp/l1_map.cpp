@@ -13,11 +13,6 @@ namespace {
 constexpr std::int64_t kAlignment = 4;              // of everything that kernels load words of
 constexpr std::int64_t kGap = 4, kScratchGap = 24;  // pulp.md 3.3
 
-// Largest extents of the input that tiles of that many rows or columns need, and with padding.
-struct Extent {
-  std::int64_t data = 0, padded = 0;
-};
-
 // Tiles begin anew in each slice.
 template <typename Span>
 Extent largest(const Span& span, std::int64_t size, std::int64_t slice, std::int64_t tile) {
@@ -80,17 +75,25 @@ std::int64_t l1_bytes(const TileBytes& bytes, bool double_buffered) {
   return placed(bytes, double_buffered, 0).end;
 }
 
+Extent row_extent(const Layer& layer, std::int64_t tile, std::int64_t slice) {
+  return largest(
+      [&](std::int64_t begin, std::int64_t end) { return input_rows(layer.call, begin, end); },
+      layer.call.out_h, slice, tile);
+}
+
+Extent column_extent(const Layer& layer, std::int64_t tile, std::int64_t slice) {
+  return largest(
+      [&](std::int64_t begin, std::int64_t end) { return input_columns(layer.call, begin, end); },
+      layer.call.out_w, slice, tile);
+}
+
 Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, const Cut& slice) {
   Kernel call = tile_call(layer, kernel, 0, 0, 0, tile);
   if (layer.kind == LayerKind::Linear) return call;
   CHECK(tile.out_h <= slice.out_h && tile.out_w <= slice.out_w, "{}: tile larger than slice",
         layer.name);
-  const Extent rows = largest(
-      [&](std::int64_t begin, std::int64_t end) { return input_rows(layer.call, begin, end); },
-      layer.call.out_h, slice.out_h, tile.out_h);
-  const Extent columns = largest(
-      [&](std::int64_t begin, std::int64_t end) { return input_columns(layer.call, begin, end); },
-      layer.call.out_w, slice.out_w, tile.out_w);
+  const Extent rows = row_extent(layer, tile.out_h, slice.out_h);
+  const Extent columns = column_extent(layer, tile.out_w, slice.out_w);
   call.in_h = rows.data;
   call.pad_top = 0;
   call.pad_bottom = rows.padded - rows.data;

@@ -14,8 +14,16 @@ TileBytes tile_bytes(const Kernel& largest_call, const Machine& machine);
 // Of all buffers at the closest they can be packed.
 std::int64_t l1_bytes(const TileBytes& bytes, bool double_buffered);
 
+// Most rows or columns of the input that a tile of that many of the output needs, and with padding.
+// Tiles begin anew in each slice.
+struct Extent {
+  std::int64_t data = 0, padded = 0;
+};
+Extent row_extent(const Layer& layer, std::int64_t tile, std::int64_t slice);
+Extent column_extent(const Layer& layer, std::int64_t tile, std::int64_t slice);
+
 // A call as large as the largest of the layer's tiles in every buffer that it needs; its sizes are
-// those of no tile in particular. Tiles begin anew in each slice.
+// those of no tile in particular.
 Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, const Cut& slice);
 
 }  // namespace workbench::pulp

@@ -1,0 +1,166 @@
+#include "compiler/pulp/l2_slices.h"
+
+#include <algorithm>
+
+#include "compiler/pulp/kernel_choice.h"
+#include "compiler/pulp/l1_map.h"
+#include "compiler/pulp/tile_search.h"
+#include "core/units.h"
+#include "isa/pulp/footprint.h"
+
+namespace workbench::pulp {
+namespace {
+
+constexpr std::int64_t kAlignment = 4;
+// Sizes tried of one kind of slice, each with about twice as many slices as the one before.
+constexpr int kSizes = 5;
+
+struct SliceKind {
+  bool weights = false, input = false, output = false, twice = true;
+};
+
+bool weights_can_be_sliced(LayerKind kind) {
+  return kind == LayerKind::Conv || kind == LayerKind::Pointwise || kind == LayerKind::Linear;
+}
+
+Tiling of_kind(const SliceKind& kind, const Cut& slice) {
+  Tiling tiling;
+  tiling.slice = slice;
+  tiling.weights_from_l3_by_slice = kind.weights;
+  tiling.input_from_l3 = kind.input;
+  tiling.output_to_l3 = kind.output;
+  tiling.l2_double_buffered = kind.twice;
+  tiling.slice_order = kind.weights ? LoopOrder::ChannelsOuter : LoopOrder::RowsOuter;
+  return tiling;
+}
+
+// Rows first as many as fit, then about half as many, and so on; channels likewise.
+std::vector<std::int64_t> halving(std::int64_t size, std::int64_t step, bool cut) {
+  if (!cut) return {size};
+  std::vector<std::int64_t> result;
+  for (std::int64_t pieces = 1; pieces <= size; ++pieces) {
+    const std::int64_t even = std::min(size, round_up(ceil_div(size, pieces), step));
+    if (result.empty() || even < result.back()) result.push_back(even);
+  }
+  return result;
+}
+
+// Those of one kind that fit `bytes`.
+void append(std::vector<Tiling>& choices, const Layer& layer, const Machine& machine,
+            std::int64_t bytes, const SliceKind& kind) {
+  const Kernel& call = layer.call;
+  const std::int64_t step = channel_step(layer);
+  const std::int64_t unit = call.out_c >= 4 ? std::max<std::int64_t>(step, 4) : step;
+  const auto rows = halving(call.out_h, 1, kind.input || kind.output);
+  const auto channels = halving(call.out_c, kind.weights ? unit : 1, kind.weights);
+  for (const std::int64_t h : rows) {
+    std::int64_t taken = call.out_c + 1;
+    int found = 0;
+    for (const std::int64_t n : channels) {
+      if (2 * n > taken && n != channels.back()) continue;
+      const Tiling tiling = of_kind(kind, {n, h, call.out_w});
+      if (l2_bytes(layer, tiling, machine) > bytes) continue;
+      choices.push_back(tiling);
+      taken = n;
+      if (++found == kSizes) break;
+    }
+  }
+}
+
+// Rows: as many as fit, and fewer.
+void thin_out(std::vector<Tiling>& choices) {
+  std::vector<Tiling> kept;
+  std::int64_t rows = 0;
+  int found = 0;
+  for (const Tiling& tiling : choices) {
+    const bool new_rows = tiling.slice.out_h != rows;
+    if (new_rows && found > 0 && 2 * tiling.slice.out_h > rows) continue;
+    if (new_rows && ++found > kSizes) break;
+    rows = tiling.slice.out_h;
+    kept.push_back(tiling);
+  }
+  choices = kept;
+}
+
+std::vector<Tiling> choices_of(const Layer& layer, const Machine& machine, std::int64_t bytes,
+                               const std::vector<SliceKind>& kinds) {
+  std::vector<Tiling> result;
+  for (const SliceKind& kind : kinds) {
+    std::vector<Tiling> choices;
+    append(choices, layer, machine, bytes, kind);
+    thin_out(choices);
+    result.insert(result.end(), choices.begin(), choices.end());
+  }
+  return result;
+}
+
+// Kinds of slices, least intrusive first; those of one group are weighed against each other.
+std::vector<std::vector<SliceKind>> groups(const Layer& layer, const L2Budget& budget) {
+  const bool in = budget.input_in_l3, out = budget.output_in_l3;
+  const bool weights = weights_can_be_sliced(layer.kind);
+  const bool rows = layer.kind != LayerKind::Linear;
+  std::vector<std::vector<SliceKind>> result;
+  for (const bool twice : {true, false}) {
+    std::vector<SliceKind> one;
+    if (weights && !in && !out) one.push_back({true, false, false, twice});
+    if (rows && !out) one.push_back({false, true, false, twice});
+    if (rows && !in) one.push_back({false, false, true, twice});
+    result.push_back(one);
+    if (rows) result.push_back({{false, true, true, twice}});
+    std::vector<SliceKind> both;
+    if (rows && weights && !out) both.push_back({true, true, false, twice});
+    if (rows && weights && !in) both.push_back({true, false, true, twice});
+    result.push_back(both);
+    if (rows && weights) result.push_back({{true, true, true, twice}});
+  }
+  return result;
+}
+
+}  // namespace
+
+std::int64_t l2_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine) {
+  const KernelKind kernel = dory_kernel(layer, machine);
+  Kernel whole = layer.call;
+  whole.kind = kernel;
+  const Kernel slice = largest_call(layer, kernel, tiling.slice, tiling.slice);
+  const std::int64_t copies = tiling.l2_double_buffered ? 2 : 1;
+  const auto aligned = [](std::int64_t bytes) { return round_up(bytes, kAlignment); };
+  const Kernel& in = tiling.input_from_l3 ? slice : whole;
+  const Kernel& out = tiling.output_to_l3 ? slice : whole;
+  const Kernel& constants = tiling.weights_from_l3_by_slice ? slice : whole;
+  return (tiling.input_from_l3 ? copies : 1) *
+             (aligned(input_bytes(in)) + aligned(second_input_bytes(in))) +
+         (tiling.output_to_l3 ? copies : 1) * aligned(output_bytes(out)) +
+         (tiling.weights_from_l3_by_slice ? copies : 1) *
+             (aligned(weight_bytes(constants)) + 2 * aligned(norm_bytes(constants)) +
+              aligned(bias_bytes(constants)));
+}
+
+std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,
+                                  const L2Budget& budget) {
+  const Cut whole{layer.call.out_c, layer.call.out_h, layer.call.out_w};
+  Tiling one = of_kind({.twice = false}, whole);
+  one.slice_order = LoopOrder::ChannelsOuter;
+  if (!budget.input_in_l3 && !budget.output_in_l3 &&
+      l2_bytes(layer, one, machine) <= budget.bytes) {
+    return {one};
+  }
+  for (const std::vector<SliceKind>& kinds : groups(layer, budget)) {
+    const auto choices = choices_of(layer, machine, budget.bytes, kinds);
+    if (!choices.empty()) return choices;
+  }
+  return {};
+}
+
+std::int64_t smallest_l2(const Layer& layer, const Machine& machine, const L2Budget& budget) {
+  const bool rows = layer.kind != LayerKind::Linear;
+  const SliceKind kind{weights_can_be_sliced(layer.kind), rows || budget.input_in_l3,
+                       rows || budget.output_in_l3, false};
+  const Kernel& call = layer.call;
+  const std::int64_t channels =
+      kind.weights ? std::min(call.out_c, channel_step(layer)) : call.out_c;
+  const Cut slice{channels, rows ? 1 : call.out_h, call.out_w};
+  return l2_bytes(layer, of_kind(kind, slice), machine);
+}
+
+}  // namespace workbench::pulp

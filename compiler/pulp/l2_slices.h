@@ -1,0 +1,22 @@
+// Ways to pass a layer through L2.
+#pragma once
+
+#include <vector>
+
+#include "compiler/pulp/tiling.h"
+
+namespace workbench::pulp {
+
+// Bytes of L2 that the layer's operands take, sliced as `tiling` says.
+std::int64_t l2_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine);
+
+// Ways that fit, all of the least intrusive kind that there is: whole; slices of weights or of
+// rows; slices of rows of input and output; of both weights and rows; the same with single buffers.
+// Only what says how slices are cut is set. Empty: nothing fits.
+std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,
+                                  const L2Budget& budget);
+
+// Bytes of L2 that the smallest slices take.
+std::int64_t smallest_l2(const Layer& layer, const Machine& machine, const L2Budget& budget);
+
+}  // namespace workbench::pulp

@@ -1,0 +1,68 @@
+// The fastest tiling by the model: every way through L2 that fits, the best tiles of each by the
+// rough model, the best of those by the exact one.
+#include <algorithm>
+#include <optional>
+
+#include "compiler/pulp/l2_slices.h"
+#include "compiler/pulp/tile_model.h"
+#include "compiler/pulp/tile_search.h"
+#include "core/error.h"
+#include "core/units.h"
+#include "isa/pulp/footprint.h"
+
+namespace workbench::pulp {
+namespace {
+
+// Of the tiles that the rough model likes best, so many are modelled kernel by kernel.
+constexpr std::size_t kModelled = 6;
+
+// What the layers before and after spend on moving what this one wants in L3.
+std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget& budget,
+                       const Machine& machine) {
+  Kernel whole = layer.call;
+  whole.kind = tiling.kernel;
+  std::int64_t bytes = 0;
+  if (tiling.input_from_l3 && !budget.input_in_l3) {
+    bytes += input_bytes(whole) + second_input_bytes(whole);
+  }
+  if (tiling.output_to_l3 && !budget.output_in_l3) bytes += output_bytes(whole);
+  return static_cast<std::int64_t>(static_cast<double>(bytes) / machine.l3.bytes_per_cycle);
+}
+
+void set_best(std::optional<Tiling>& best, std::int64_t& best_cycles, const Layer& layer,
+              const Tiling& sliced, const Machine& machine, const L2Budget& budget) {
+  for (Tiling tiling : rank_tiles(layer, sliced, machine, kModelled)) {
+    tiling.commands_2d = true;
+    tiling.modelled = modelled_cycles(layer, tiling, machine);
+    const std::int64_t cycles = tiling.modelled.value + elsewhere(layer, tiling, budget, machine);
+    if (best && cycles >= best_cycles) continue;
+    best = tiling;
+    best_cycles = cycles;
+  }
+}
+
+}  // namespace
+
+Tiling optimal_tiling(const Layer& layer, const Network&, const Machine& machine,
+                      const L2Budget& budget) {
+  const std::vector<Tiling> choices = slice_choices(layer, machine, budget);
+  if (choices.empty()) {
+    fail("{}: does not fit L2: its smallest slices take {} bytes, {} are there for it", layer.name,
+         smallest_l2(layer, machine, budget), budget.bytes);
+  }
+  std::optional<Tiling> best;
+  std::int64_t best_cycles = 0;
+  for (const Tiling& sliced : choices) {
+    set_best(best, best_cycles, layer, sliced, machine, budget);
+  }
+  if (!best) {
+    fail("{}: does not fit L1: its smallest tile takes {} bytes, {} are there", layer.name,
+         smallest_l1(layer, choices.front(), machine), machine.l1.buffer_bytes);
+  }
+  best->map = l1_map(layer, *best, machine);
+  CHECK(best->map.end <= machine.l1.buffer_bytes, "{}: tile of {} bytes", layer.name,
+        best->map.end);
+  return *best;
+}
+
+}  // namespace workbench::pulp

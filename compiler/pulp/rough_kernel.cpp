@@ -1,0 +1,86 @@
+#include "compiler/pulp/rough_kernel.h"
+
+#include <algorithm>
+
+#include "core/units.h"
+#include "isa/pulp/kernel_groups.h"
+
+namespace workbench::pulp {
+namespace {
+
+bool channels_over_cores(KernelKind kind) {
+  return kind == KernelKind::ConvCo || kind == KernelKind::PointwiseCo || is_depthwise(kind) ||
+         is_linear(kind);
+}
+
+MapWork matrix_map(KernelKind kind, std::int64_t cores, std::int64_t rows, std::int64_t columns) {
+  std::int64_t own_rows = rows, own_columns = columns;
+  if (!channels_over_cores(kind)) {
+    own_rows = ceil_div(rows, cores);
+    if (splits_width(kind) && rows % cores != 0 && columns > 1 && cores > 1) {
+      own_rows = ceil_div(rows, cores / 2);
+      own_columns = columns - columns / 2;
+    }
+  }
+  if (is_im2col(kind)) {  // pairs go on across the ends of rows
+    const std::int64_t pixels = own_rows * own_columns;
+    return {static_cast<double>(pixels / 2), static_cast<double>(pixels % 2)};
+  }
+  return {static_cast<double>(own_rows * (own_columns / 2)),
+          static_cast<double>(own_rows * (own_columns % 2))};
+}
+
+// pulp.md 2.3: blocks of 4 channels x 2 pixels, channels left over, pixels left over.
+ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t channels) {
+  const std::int64_t depth = layer.in_c * layer.kernel_h * layer.kernel_w;
+  const auto words = static_cast<double>(depth / 4), rest = static_cast<double>(depth % 4);
+  const double epilogue = layer.norm && layer.norm_bits == 64 ? 159 : 112;
+  const auto blocks = static_cast<double>(channels / 4), left = static_cast<double>(channels % 4);
+  ChannelWork work;
+  work.per_pair = 40 + blocks * (14 * words + 17 * rest + epilogue) +
+                  left * (5 * words + 8 * rest + epilogue / 2);
+  work.per_single = 40 + static_cast<double>(channels) * (3 * words + 5 * rest + epilogue / 4);
+  if (is_im2col(kind)) {  // pulp.md 2.6, the branches at borders spread over the window's rows
+    const double columns =
+        0.75 * static_cast<double>(depth) + 108.0 * static_cast<double>(layer.kernel_h);
+    work.per_pair += 2 * columns;
+    work.per_single += columns;
+  }
+  return work;
+}
+
+}  // namespace
+
+MapWork map_work(KernelKind kind, const Kernel& layer, std::int64_t cores, std::int64_t in_rows,
+                 std::int64_t rows, std::int64_t columns) {
+  if (is_im2col(kind) || is_pointwise(kind)) return matrix_map(kind, cores, rows, columns);
+  if (is_linear(kind)) return {1, 0};
+  const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
+  const auto width = static_cast<double>(columns);
+  if (is_depthwise(kind)) {  // pulp.md 2.5: 35 + 5.2 rows in + 18.8 rows out at 3x3
+    return {width * (35 + 1.73 * static_cast<double>(layer.kernel_w * in_rows) +
+                     (6 + 1.42 * taps) * static_cast<double>(rows)),
+            0};
+  }
+  const double own_pixels = static_cast<double>(ceil_div(rows, cores)) * width;
+  switch (kind) {
+    case KernelKind::AveragePool:
+      return {own_pixels * (6 * taps + 12), 0};
+    case KernelKind::MaxPool:  // 4 channels at a time, rows and columns one after the other
+      return {own_pixels * static_cast<double>(layer.stride_y * layer.kernel_w + layer.kernel_h),
+              0};
+    default:
+      return {own_pixels * 11, 0};
+  }
+}
+
+ChannelWork channel_work(KernelKind kind, const Kernel& layer, std::int64_t cores,
+                         std::int64_t channels) {
+  const std::int64_t own = channels_over_cores(kind) ? ceil_div(channels, cores) : channels;
+  if (is_im2col(kind) || is_pointwise(kind)) return matrix_channels(kind, layer, own);
+  const auto count = static_cast<double>(own);
+  if (is_linear(kind)) return {count * (30 + static_cast<double>(layer.in_c)), 0};
+  return {count, 0};
+}
+
+}  // namespace workbench::pulp

@@ -1,0 +1,39 @@
+// Kernel cycles to within a tenth or two in a few operations, for searches that weigh thousands of
+// tiles: the block formulas of pulp.md 2.3 to 2.6 (cost.h has the structure behind them). What
+// separates is separated: cycles of a tile = its map's pairs and singles times its channels' cost.
+#pragma once
+
+#include <cstdint>
+
+#include "isa/pulp/instructions.h"
+
+namespace workbench::pulp {
+
+// Of the slowest core: pairs of pixels and pixels left alone, or whatever the kernel counts.
+struct MapWork {
+  double pairs = 0, singles = 0;
+  MapWork& operator+=(const MapWork& other) {
+    pairs += other.pairs;
+    singles += other.singles;
+    return *this;
+  }
+};
+struct ChannelWork {
+  double per_pair = 0, per_single = 0;
+  ChannelWork& operator+=(const ChannelWork& other) {
+    per_pair += other.per_pair;
+    per_single += other.per_single;
+    return *this;
+  }
+};
+inline double operator*(const MapWork& map, const ChannelWork& channels) {
+  return map.pairs * channels.per_pair + map.singles * channels.per_single;
+}
+
+// Of `rows` x `columns` of output from `in_rows` (with padding) of input; `layer` has the window.
+MapWork map_work(KernelKind kind, const Kernel& layer, std::int64_t cores, std::int64_t in_rows,
+                 std::int64_t rows, std::int64_t columns);
+ChannelWork channel_work(KernelKind kind, const Kernel& layer, std::int64_t cores,
+                         std::int64_t channels);
+
+}  // namespace workbench::pulp

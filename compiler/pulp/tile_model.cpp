@@ -1,0 +1,229 @@
+#include "compiler/pulp/tile_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "compiler/pulp/kernel_choice.h"
+#include "core/units.h"
+#include "isa/pulp/cost.h"
+#include "isa/pulp/footprint.h"
+#include "isa/pulp/kernel_groups.h"
+
+namespace workbench::pulp {
+namespace {
+
+std::int64_t code_bytes(std::int64_t codes, std::int64_t bits) { return ceil_div(codes * bits, 8); }
+
+// `lines` of `length` bytes a row of the map, or one per row or map where they touch.
+Dma map_transfer(std::int64_t length, std::int64_t columns, std::int64_t rows, bool whole_channels,
+                 bool whole_width, bool commands_2d) {
+  Dma dma;
+  dma.two_d = commands_2d;
+  if (whole_channels && whole_width) {
+    dma.length = length * columns * rows;
+  } else if (whole_channels) {
+    dma.length = length * columns;
+    (commands_2d ? dma.lines : dma.rows) = rows;
+  } else if (whole_width && commands_2d) {
+    dma.length = length;
+    dma.lines = columns * rows;
+  } else {
+    dma.length = length;
+    dma.lines = columns;
+    dma.rows = rows;
+  }
+  if (dma.lines == 1) dma.two_d = false;
+  return dma;
+}
+
+double cycles(const Dma& dma, const Machine& machine) {
+  return static_cast<double>(dma_cycles(dma, machine).value);
+}
+
+double input_cycles(const Layer& layer, const Kernel& call, bool commands_2d,
+                    const Machine& machine) {
+  const bool whole_width = call.in_w == layer.call.in_w;
+  if (is_depthwise(call.kind)) {  // [H][W][C] -> [C][H][W]: lines of one code (pulp.md 3.6)
+    Dma dma{.length = 1, .planes = call.in_c, .two_d = true};
+    dma.lines = whole_width ? call.in_h * call.in_w : call.in_w;
+    dma.rows = whole_width ? 1 : call.in_h;
+    return cycles(dma, machine);
+  }
+  const Dma dma = map_transfer(code_bytes(call.in_c, call.in_bits), call.in_w, call.in_h,
+                               call.in_c == layer.call.in_c, whole_width, commands_2d);
+  return cycles(dma, machine) * (call.kind == KernelKind::Add ? 2 : 1);
+}
+
+double constants_cycles(const Kernel& call, const Machine& machine) {
+  double sum = 0;
+  for (const std::int64_t bytes :
+       {weight_bytes(call), norm_bytes(call), norm_bytes(call), bias_bytes(call)}) {
+    if (bytes > 0) sum += cycles({.length = bytes}, machine);
+  }
+  return sum;
+}
+
+// Tiles of one axis that are alike, and how many of them there are.
+struct Alike {
+  std::int64_t begin = 0, out = 0, count = 0;
+  InputSpan span;
+};
+
+template <typename Span>
+std::vector<Alike> alike_tiles(std::int64_t size, std::int64_t slice, std::int64_t tile,
+                               const Span& span) {
+  std::vector<Alike> result;
+  for (std::int64_t from = 0; from < size; from += slice) {
+    const std::int64_t to = std::min(from + slice, size);
+    for (std::int64_t begin = from; begin < to; begin += tile) {
+      const std::int64_t out = std::min(tile, to - begin);
+      const InputSpan part = span(begin, begin + out);
+      const auto same = std::find_if(result.begin(), result.end(), [&](const Alike& other) {
+        return other.out == out && other.span.pad_before == part.pad_before &&
+               other.span.pad_after == part.pad_after;
+      });
+      if (same != result.end()) {
+        ++same->count;
+      } else {
+        result.push_back({begin, out, 1, part});
+      }
+    }
+  }
+  return result;
+}
+
+std::int64_t total(const std::vector<Alike>& tiles) {
+  std::int64_t sum = 0;
+  for (const Alike& tile : tiles) sum += tile.count;
+  return sum;
+}
+
+double slices_of(std::int64_t size, std::int64_t slice) {
+  return static_cast<double>(ceil_div(size, slice));
+}
+
+// One request per transfer that is contiguous on both sides (pulp.md 1.7).
+double l3_turn(double bytes, double requests, const Machine& machine) {
+  return bytes / machine.l3.bytes_per_cycle +
+         requests * static_cast<double>(machine.l3.transfer_cycles);
+}
+
+}  // namespace
+
+TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d,
+                        const Machine& machine) {
+  const std::int64_t bits = call.kind == KernelKind::Linear32 ? 32 : call.out_bits;
+  Dma out =
+      map_transfer(code_bytes(call.out_c, bits), call.out_w, call.out_h,
+                   call.out_c == layer.call.out_c, call.out_w == layer.call.out_w, commands_2d);
+  out.to_l1 = false;
+  return {.in = input_cycles(layer, call, commands_2d, machine),
+          .weights = constants_cycles(call, machine),
+          .out = cycles(out, machine)};
+}
+
+double tile_overhead(const Layer& layer, const Machine& machine) {
+  Code code{machine.code.tile_instructions, machine.code.tile_divisions,
+            machine.code.tile_l2_loads};
+  if (layer.kind == LayerKind::Depthwise) {
+    code.instructions = machine.code.depthwise_tile_instructions;
+  }
+  return static_cast<double>(code_cycles(code, machine).value + 2 * machine.cluster.barrier_cycles +
+                             2 * machine.dma.issue_cycles_2d);
+}
+
+LoadRates load_rates(const Layer& layer, LoopOrder order, double channel_tiles, double map_tiles) {
+  const bool own_channels = layer.kind != LayerKind::Conv && layer.kind != LayerKind::Pointwise &&
+                            layer.kind != LayerKind::Linear;
+  const bool rows_outer = order == LoopOrder::RowsOuter;
+  LoadRates rates;
+  if (!own_channels && (rows_outer || map_tiles == 1)) rates.in = 1 / channel_tiles;
+  if (!rows_outer || channel_tiles == 1) rates.weights = 1 / map_tiles;
+  return rates;
+}
+
+double tile_turn(double kernel, const TileTransfers& transfers, const LoadRates& rates,
+                 bool double_buffered) {
+  if (!double_buffered) {
+    return kernel + rates.in * transfers.in + rates.weights * transfers.weights + transfers.out;
+  }
+  const auto turn = [&](double load) {
+    return std::max({kernel, kBusyL1 * load, kBusyL1 * transfers.out});
+  };
+  // What comes rarely comes together with what comes often.
+  const double both = std::min(rates.in, rates.weights);
+  const double often = rates.in > rates.weights ? transfers.in : transfers.weights;
+  return both * turn(transfers.in + transfers.weights) + (1 - both) * turn(often);
+}
+
+double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles,
+                   const Machine& machine) {
+  const Kernel& call = layer.call;
+  const double channel_slices = slices_of(call.out_c, tiling.slice.out_c);
+  const double map_slices =
+      slices_of(call.out_h, tiling.slice.out_h) * slices_of(call.out_w, tiling.slice.out_w);
+  const double slices = channel_slices * map_slices;
+  const double compute =
+      tile_cycles + slices * static_cast<double>(machine.code.layer_instructions);
+  Kernel whole = call;
+  whole.kind = dory_kernel(layer, machine);
+  const LoadRates rates = load_rates(layer, tiling.slice_order, channel_slices, map_slices);
+  double in = 0, out = 0;
+  if (tiling.weights_from_l3_by_slice) {
+    const auto bytes =
+        static_cast<double>(weight_bytes(whole) + 2 * norm_bytes(whole) + bias_bytes(whole));
+    in += rates.weights * l3_turn(bytes * map_slices, slices, machine);
+  }
+  if (tiling.input_from_l3) {
+    const auto bytes = static_cast<double>(input_bytes(whole) + second_input_bytes(whole));
+    in += rates.in * l3_turn(bytes * channel_slices, slices, machine);
+  }
+  if (tiling.output_to_l3) {
+    const bool by_pixel = channel_slices > 1;  // no longer contiguous
+    const double requests =
+        by_pixel ? channel_slices * static_cast<double>(call.out_h * call.out_w) : slices;
+    out += l3_turn(static_cast<double>(output_bytes(whole)), requests, machine);
+  }
+  if (!tiling.l2_double_buffered) return compute + in + out;
+  const double ends = (in + out) / slices;  // before the first and after the last slice
+  return ends + std::max(compute, in + out - ends);
+}
+
+Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine) {
+  const Kernel& whole = layer.call;
+  const auto rows = alike_tiles(
+      whole.out_h, tiling.slice.out_h, tiling.tile.out_h,
+      [&](std::int64_t begin, std::int64_t end) { return input_rows(whole, begin, end); });
+  const auto columns = alike_tiles(
+      whole.out_w, tiling.slice.out_w, tiling.tile.out_w,
+      [&](std::int64_t begin, std::int64_t end) { return input_columns(whole, begin, end); });
+  const auto channels = alike_tiles(whole.out_c, tiling.slice.out_c, tiling.tile.out_c,
+                                    [](std::int64_t, std::int64_t) { return InputSpan{}; });
+  const double channel_slices = slices_of(whole.out_c, tiling.slice.out_c);
+  const double map_slices =
+      slices_of(whole.out_h, tiling.slice.out_h) * slices_of(whole.out_w, tiling.slice.out_w);
+  const LoadRates rates =
+      load_rates(layer, tiling.order, static_cast<double>(total(channels)) / channel_slices,
+                 static_cast<double>(total(rows) * total(columns)) / map_slices);
+  const double overhead = tile_overhead(layer, machine);
+  double sum = 0;
+  for (const Alike& c : channels) {
+    for (const Alike& y : rows) {
+      for (const Alike& x : columns) {
+        const Kernel call =
+            tile_call(layer, tiling.kernel, c.begin, y.begin, x.begin, {c.out, y.out, x.out});
+        const auto kernel = static_cast<double>(expected_kernel_cycles(call, machine).value);
+        const TileTransfers moved = transfers(layer, call, tiling.commands_2d, machine);
+        const auto count = static_cast<double>(c.count * y.count * x.count);
+        sum += count * (overhead + tile_turn(kernel, moved, rates, tiling.double_buffered));
+        if (tiling.double_buffered && c.begin == 0 && y.begin == 0 && x.begin == 0) {
+          sum += channel_slices * map_slices * (moved.in + moved.weights + moved.out);
+        }
+      }
+    }
+  }
+  return Cycles{std::llround(with_slices(layer, tiling, sum, machine))};
+}
+
+}  // namespace workbench::pulp

@@ -1,0 +1,312 @@
+#include "compiler/pulp/tile_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "compiler/pulp/kernel_choice.h"
+#include "compiler/pulp/l1_map.h"
+#include "compiler/pulp/rough_kernel.h"
+#include "compiler/pulp/tile_model.h"
+#include "core/units.h"
+#include "isa/pulp/cost.h"
+#include "isa/pulp/footprint.h"
+
+namespace workbench::pulp {
+namespace {
+
+// Widths tried of those that fit, widest first: narrower ones only add tiles.
+constexpr int kWidths = 4;
+
+bool own_channels(LayerKind kind) {
+  return kind != LayerKind::Conv && kind != LayerKind::Pointwise && kind != LayerKind::Linear;
+}
+
+// Sizes at which the number of tiles changes, and those that are whole rounds of `unit`; multiples
+// of `step`, or all of it. Descending.
+std::vector<std::int64_t> sizes(std::int64_t size, std::int64_t unit, std::int64_t step) {
+  std::vector<std::int64_t> result;
+  for (std::int64_t pieces = 1; pieces <= size;) {
+    const std::int64_t even = ceil_div(size, pieces);
+    for (const std::int64_t candidate : {round_up(even, step), round_up(even, unit)}) {
+      result.push_back(std::min(candidate, size));
+    }
+    pieces = even > 1 ? ceil_div(size, even - 1) : size + 1;
+  }
+  std::sort(result.begin(), result.end(), std::greater<>());
+  result.erase(std::unique(result.begin(), result.end()), result.end());
+  return result;
+}
+
+// One axis of the slice cut into tiles: so many full ones and the rest.
+struct AxisCut {
+  std::int64_t tile = 1, full = 1, rest = 0;
+  Extent in;
+  std::int64_t count() const { return full + (rest > 0 ? 1 : 0); }
+};
+
+AxisCut axis_cut(std::int64_t size, std::int64_t tile, const Extent& in) {
+  return {.tile = tile, .full = size / tile, .rest = size % tile, .in = in};
+}
+
+// What tiles of the same rows and columns have in common.
+struct MapCut {
+  AxisCut rows, columns;
+  double tiles = 1;
+  std::int64_t in_pixels = 0, out_pixels = 0;
+};
+
+struct ChannelCut {
+  AxisCut axis;
+  double tiles = 1;
+  TileBytes bytes;  // of one pixel in and out; constants whole
+};
+
+// Of the tiles that fit, the cheapest few.
+class Best {
+ public:
+  explicit Best(std::size_t count) : count_(count) {}
+  double bound() const {
+    return found_.size() < count_ ? std::numeric_limits<double>::max() : found_.back().first;
+  }
+  void add(double cycles, const Tiling& tiling) {
+    if (cycles >= bound()) return;
+    const auto place = std::upper_bound(
+        found_.begin(), found_.end(), cycles,
+        [](double value, const std::pair<double, Tiling>& other) { return value < other.first; });
+    found_.insert(place, {cycles, tiling});
+    if (found_.size() > count_) found_.pop_back();
+  }
+  std::vector<Tiling> take() {
+    std::vector<Tiling> result;
+    for (auto& [cycles, tiling] : found_) {
+      tiling.modelled = Cycles{std::llround(cycles)};
+      result.push_back(tiling);
+    }
+    return result;
+  }
+
+ private:
+  std::size_t count_;
+  std::vector<std::pair<double, Tiling>> found_;
+};
+
+class Search {
+ public:
+  Search(const Layer& layer, const Tiling& sliced, const Machine& machine, std::size_t count)
+      : layer_(layer),
+        call_(layer.call),
+        sliced_(sliced),
+        machine_(machine),
+        best_(count),
+        overhead_(tile_overhead(layer, machine)),
+        conflicts_(machine.l1.conflicts != 0 ? 1.06 : 1.0) {
+    call_.kind = dory_kernel(layer, machine);
+  }
+
+  std::vector<Tiling> run() {
+    list_maps();
+    list_channels();
+    for (const KernelKind kind : usable_kernels(layer_, machine_)) try_kernel(kind);
+    return best_.take();
+  }
+
+ private:
+  void list_maps() {
+    const Cut& slice = sliced_.slice;
+    const std::int64_t cores = machine_.cluster.cores;
+    std::vector<AxisCut> columns;
+    for (const std::int64_t w : sizes(slice.out_w, 2, 1)) {
+      columns.push_back(axis_cut(slice.out_w, w, column_extent(layer_, w, slice.out_w)));
+    }
+    for (const std::int64_t h : sizes(slice.out_h, cores, 1)) {
+      const AxisCut rows = axis_cut(slice.out_h, h, row_extent(layer_, h, slice.out_h));
+      maps_.emplace_back();
+      for (const AxisCut& cut : columns) {
+        maps_.back().push_back({.rows = rows,
+                                .columns = cut,
+                                .tiles = static_cast<double>(rows.count() * cut.count()),
+                                .in_pixels = rows.in.data * cut.in.data,
+                                .out_pixels = h * cut.tile});
+      }
+    }
+  }
+
+  void list_channels() {
+    const std::int64_t step = channel_step(layer_);
+    const std::int64_t unit =
+        std::max<std::int64_t>(step, own_channels(layer_.kind) ? machine_.cluster.cores : 4);
+    for (const std::int64_t n : sizes(sliced_.slice.out_c, unit, step)) {
+      ChannelCut cut{.axis = axis_cut(sliced_.slice.out_c, n, {})};
+      cut.tiles = static_cast<double>(cut.axis.count());
+      Kernel pixel = tile_call(layer_, call_.kind, 0, 0, 0, {n, 1, 1});
+      cut.bytes = tile_bytes(pixel, machine_);
+      pixel.in_h = pixel.in_w = 1;
+      cut.bytes.in = input_bytes(pixel);
+      cut.bytes.in2 = second_input_bytes(pixel);
+      channels_.push_back(cut);
+    }
+  }
+
+  TileBytes bytes_of(const ChannelCut& channels, const MapCut& map) const {
+    TileBytes bytes = channels.bytes;
+    bytes.in *= map.in_pixels;
+    bytes.in2 *= map.in_pixels;
+    bytes.out *= map.out_pixels;
+    return bytes;
+  }
+
+  // Only depthwise kernels' depends on the rows.
+  std::int64_t scratch(KernelKind kind, const MapCut& map, std::int64_t channels) const {
+    Kernel call = call_;
+    call.kind = kind;
+    call.in_h = map.rows.in.padded;
+    call.pad_top = call.pad_bottom = 0;
+    if (own_channels(layer_.kind)) call.in_c = channels;
+    return scratch_bytes(call, machine_);
+  }
+
+  MapWork work_of(KernelKind kind, const MapCut& map) const {
+    const auto add = [&](MapWork& sum, std::int64_t h, std::int64_t w, std::int64_t count) {
+      if (count == 0 || h == 0 || w == 0) return;
+      const std::int64_t in_rows = (h - 1) * call_.stride_y + call_.kernel_h;
+      const MapWork one = map_work(kind, call_, machine_.cluster.cores, in_rows, h, w);
+      sum += {one.pairs * static_cast<double>(count), one.singles * static_cast<double>(count)};
+    };
+    MapWork sum;
+    add(sum, map.rows.tile, map.columns.tile, map.rows.full * map.columns.full);
+    add(sum, map.rows.tile, map.columns.rest, map.rows.full);
+    add(sum, map.rows.rest, map.columns.tile, map.columns.full);
+    add(sum, map.rows.rest, map.columns.rest, 1);
+    return sum;
+  }
+
+  ChannelWork work_of(KernelKind kind, const ChannelCut& channels) const {
+    const ChannelWork one = channel_work(kind, call_, machine_.cluster.cores, channels.axis.tile);
+    const auto full = static_cast<double>(channels.axis.full);
+    ChannelWork sum{one.per_pair * full, one.per_single * full};
+    if (channels.axis.rest > 0) {
+      sum += channel_work(kind, call_, machine_.cluster.cores, channels.axis.rest);
+    }
+    return sum;
+  }
+
+  void try_kernel(KernelKind kind) {
+    std::vector<ChannelWork> channel_works;
+    for (const ChannelCut& channels : channels_) channel_works.push_back(work_of(kind, channels));
+    for (const std::vector<MapCut>& widths : maps_) {
+      std::vector<MapWork> map_works;
+      for (const MapCut& map : widths) map_works.push_back(work_of(kind, map));
+      const std::int64_t scratch_column = scratch(kind, widths.front(), 1);
+      for (std::size_t c = 0; c < channels_.size(); ++c) {
+        for (const bool twice : {true, false}) {
+          try_widths(kind, channels_[c], channel_works[c], widths, map_works, scratch_column,
+                     twice);
+        }
+      }
+    }
+  }
+
+  void try_widths(KernelKind kind, const ChannelCut& channels, const ChannelWork& channel_work,
+                  const std::vector<MapCut>& widths, const std::vector<MapWork>& map_works,
+                  std::int64_t scratch_bytes_there, bool twice) {
+    int fitting = 0;
+    for (std::size_t w = 0; w < widths.size() && fitting < kWidths; ++w) {
+      TileBytes bytes = bytes_of(channels, widths[w]);
+      bytes.scratch = scratch_bytes_there;
+      if (l1_bytes(bytes, twice) > machine_.l1.buffer_bytes) continue;
+      ++fitting;
+      const double kernel = conflicts_ * (map_works[w] * channel_work);
+      for (const LoopOrder order : {LoopOrder::ChannelsOuter, LoopOrder::RowsOuter}) {
+        weigh(kind, channels, widths[w], bytes, kernel, order, twice);
+      }
+    }
+  }
+
+  TileTransfers moved(const ChannelCut& channels, const MapCut& map, const TileBytes& bytes) const {
+    const auto width = static_cast<double>(machine_.dma.bytes_per_cycle);
+    const auto latency = static_cast<double>(machine_.dma.latency_cycles);
+    const auto lines = [&](double count, std::int64_t line_bytes, std::int64_t per_line) {
+      return count *
+             static_cast<double>(per_line + ceil_div(line_bytes, machine_.dma.bytes_per_cycle));
+    };
+    const bool whole = channels.tiles == 1 && sliced_.slice.out_c == call_.out_c;
+    TileTransfers result;
+    result.in = latency + static_cast<double>(bytes.in + bytes.in2) / width;
+    if (layer_.kind == LayerKind::Depthwise) {
+      result.in = latency + static_cast<double>(bytes.in);
+    } else if (own_channels(layer_.kind) && !whole) {
+      result.in = latency + lines(static_cast<double>(map.in_pixels) * (bytes.in2 > 0 ? 2 : 1),
+                                  channels.bytes.in, 0);
+    }
+    result.weights = latency + static_cast<double>(bytes.weights + 2 * bytes.norm) / width;
+    result.out = whole ? latency + static_cast<double>(bytes.out) / width
+                       : latency + lines(static_cast<double>(map.out_pixels), channels.bytes.out,
+                                         machine_.dma.write_line_cycles);
+    return result;
+  }
+
+  void weigh(KernelKind kind, const ChannelCut& channels, const MapCut& map, const TileBytes& bytes,
+             double kernel, LoopOrder order, bool twice) {
+    const double tiles = channels.tiles * map.tiles;
+    // Smaller tiles at borders take less, kernels and transfers alike.
+    const double bound = kernel + tiles * overhead_;
+    const double slices = slice_count();
+    if (slices * bound >= best_.bound()) return;
+    const TileTransfers transfers = moved(channels, map, bytes);
+    const LoadRates rates = load_rates(layer_, order, channels.tiles, map.tiles);
+    const double barrier = static_cast<double>(machine_.cluster.barrier_cycles);
+    double sum = tiles * (overhead_ + tile_turn(kernel / tiles + barrier, transfers, rates, twice));
+    if (twice) sum += transfers.in + transfers.weights + transfers.out;
+    Tiling tiling = sliced_;
+    tiling.kernel = kind;
+    tiling.tile = {channels.axis.tile, map.rows.tile, map.columns.tile};
+    tiling.order = order;
+    tiling.double_buffered = twice;
+    best_.add(slices * sum, tiling);
+  }
+
+  // The last slice in each direction is smaller.
+  double slice_count() const {
+    const auto part = [](std::int64_t size, std::int64_t slice) {
+      return static_cast<double>(size) / static_cast<double>(slice);
+    };
+    return part(call_.out_c, sliced_.slice.out_c) * part(call_.out_h, sliced_.slice.out_h) *
+           part(call_.out_w, sliced_.slice.out_w);
+  }
+
+  const Layer& layer_;
+  Kernel call_;
+  const Tiling& sliced_;
+  const Machine& machine_;
+  Best best_;
+  double overhead_, conflicts_;
+  std::vector<std::vector<MapCut>> maps_;  // by rows
+  std::vector<ChannelCut> channels_;
+};
+
+}  // namespace
+
+std::int64_t channel_step(const Layer& layer) {
+  const Kernel& call = layer.call;
+  return 8 / std::min<std::int64_t>(8, own_channels(layer.kind)
+                                           ? std::min(call.in_bits, call.out_bits)
+                                           : call.out_bits);
+}
+
+std::vector<Tiling> rank_tiles(const Layer& layer, const Tiling& sliced, const Machine& machine,
+                               std::size_t count) {
+  return Search(layer, sliced, machine, count).run();
+}
+
+std::int64_t smallest_l1(const Layer& layer, const Tiling& sliced, const Machine& machine) {
+  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
+  const Cut tile{std::min(channel_step(layer), layer.call.out_c), 1, 1};
+  for (const KernelKind kind : usable_kernels(layer, machine)) {
+    const TileBytes bytes = tile_bytes(largest_call(layer, kind, tile, sliced.slice), machine);
+    smallest = std::min(smallest, l1_bytes(bytes, false));
+  }
+  return smallest;
+}
+
+}  // namespace workbench::pulp
