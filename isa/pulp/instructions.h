@@ -128,7 +128,7 @@ enum class KernelKind : std::int64_t {
   Linear32,        // int32 accumulators
   Add,
   AveragePool,
-  MaxPool,     // destroys its input
+  MaxPool,     // destroys its input; maxima only where pools_exactly() (semantics.h)
   Requantize,  // element by element; also plain copies
 };
 std::string_view to_string(KernelKind kind);
