@@ -1,8 +1,6 @@
 #include "explore/expectation.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "compiler/import/import.h"
 #include "compiler/quantize/calibrate.h"
@@ -55,52 +53,6 @@ std::vector<Expectation> read_folder(const fs::path& folder, const Graph& graph)
   return expectations;
 }
 
-template <typename T>
-void append(const Tensor& tensor, std::vector<double>& out) {
-  for (const T value : tensor.values<T>()) out.push_back(static_cast<double>(value));
-}
-
-std::vector<double> numbers(const Tensor& tensor) {
-  std::vector<double> values;
-  values.reserve(static_cast<std::size_t>(tensor.size()));
-  switch (tensor.type()) {
-    case ElementType::Float32:
-      append<float>(tensor, values);
-      break;
-    case ElementType::Float64:
-      append<double>(tensor, values);
-      break;
-    case ElementType::Int8:
-      append<std::int8_t>(tensor, values);
-      break;
-    case ElementType::Uint8:
-      append<std::uint8_t>(tensor, values);
-      break;
-    case ElementType::Int16:
-      append<std::int16_t>(tensor, values);
-      break;
-    case ElementType::Uint16:
-      append<std::uint16_t>(tensor, values);
-      break;
-    case ElementType::Int32:
-      append<std::int32_t>(tensor, values);
-      break;
-    case ElementType::Uint32:
-      append<std::uint32_t>(tensor, values);
-      break;
-    case ElementType::Int64:
-      append<std::int64_t>(tensor, values);
-      break;
-    case ElementType::Uint64:
-      append<std::uint64_t>(tensor, values);
-      break;
-    case ElementType::Bool:
-      append<bool>(tensor, values);
-      break;
-  }
-  return values;
-}
-
 bool is_float(const Tensor& tensor) {
   return tensor.type() == ElementType::Float32 || tensor.type() == ElementType::Float64;
 }
@@ -129,37 +81,6 @@ std::vector<double> computed_numbers(const std::string& name, bool as_codes, con
     }
   }
   return values;
-}
-
-// NaN stands for NaN, and is infinitely far from every number.
-double error_of(double expected, double got) {
-  if (std::isnan(expected) || std::isnan(got)) {
-    return std::isnan(expected) && std::isnan(got) ? 0 : std::numeric_limits<double>::infinity();
-  }
-  return expected == got ? 0 : std::abs(got - expected);
-}
-
-Difference difference(const Expectation& expectation, const std::vector<double>& got,
-                      const Tolerance& tolerance) {
-  const std::vector<double> expected = numbers(expectation.tensor);
-  Difference result{.value = expectation.value,
-                    .values = static_cast<std::int64_t>(expected.size())};
-  double signal = 0, noise = 0;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const double error = error_of(expected[i], got[i]);
-    if (!std::isnan(expected[i])) signal += expected[i] * expected[i];
-    noise += error * error;
-    result.largest_error = std::max(result.largest_error, error);
-    if (error == 0) continue;
-    if (error <= tolerance.absolute + tolerance.relative * std::abs(expected[i])) continue;
-    if (result.mismatches++ > 0) continue;
-    result.first = static_cast<std::int64_t>(i);
-    result.expected = expected[i];
-    result.got = got[i];
-  }
-  result.decibel =
-      noise > 0 ? 10 * std::log10(signal / noise) : std::numeric_limits<double>::infinity();
-  return result;
 }
 
 }  // namespace
@@ -203,7 +124,8 @@ std::vector<Difference> compare(const std::vector<Expectation>& expectations,
     const bool as_codes = !is_float(expectation.tensor);
     const std::vector<double> got = computed_numbers(
         expectation.value, as_codes, expectation.tensor.shape(), quantized, computed);
-    differences.push_back(difference(expectation, got, as_codes ? Tolerance{} : tolerance));
+    differences.push_back(difference(expectation.value, numbers(expectation.tensor), got,
+                                     as_codes ? Tolerance{} : tolerance));
   }
   return differences;
 }

@@ -7,6 +7,7 @@
 
 #include "core/graph.h"
 #include "explore/accuracy.h"
+#include "explore/difference.h"
 
 namespace workbench {
 
@@ -23,18 +24,6 @@ std::vector<Expectation> read_expectations(const std::filesystem::path& path,
 
 // "conv1/7x7_s2" as a file name: conv1_7x7_s2
 std::string file_name_of(const std::string& value);
-
-struct Tolerance {
-  double absolute = 0, relative = 0;  // |got - expected| <= absolute + relative * |expected|
-};
-
-struct Difference {
-  std::string value;
-  std::int64_t values = 0, mismatches = 0;
-  double largest_error = 0, decibel = 0;
-  std::int64_t first = -1;  // row-major index of the first mismatch
-  double expected = 0, got = 0;
-};
 
 // Integer expectations are compared with the value's codes, exactly; float ones with its real
 // numbers, within `tolerance`. Throws Error when a value was not computed (merged into another

@@ -8,3 +8,6 @@ workbench_test(quantize_nemo_test LABEL unit
 workbench_test(quantize_nemo_property_test LABEL property
   SOURCES property/quantize_nemo_test.cpp
   LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::golden)
+workbench_test(golden_files_test LABEL unit
+  SOURCES unit/golden_files_test.cpp
+  LIBRARIES workbench::goldens ZLIB::ZLIB)

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/graph.h"
@@ -60,6 +61,8 @@ Tensor synthetic_sample(const Shape& input_shape, std::uint64_t seed);
 // .npy / .npz. Throws Error naming the file and what is wrong.
 Tensor read_npy(const std::filesystem::path& path);
 std::map<std::string, Tensor> read_npz(const std::filesystem::path& path);
+// The same in the order of the archive.
+std::vector<std::pair<std::string, Tensor>> read_npz_members(const std::filesystem::path& path);
 std::string npy_bytes(const Tensor& tensor);
 
 }  // namespace workbench

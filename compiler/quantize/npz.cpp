@@ -125,16 +125,22 @@ class Archive {
 
 }  // namespace
 
-std::map<std::string, Tensor> read_npz(const std::filesystem::path& path) {
+std::vector<std::pair<std::string, Tensor>> read_npz_members(const std::filesystem::path& path) {
   const std::string bytes = read_file(path);
   const std::string file = path.string();
   const Archive archive(bytes, file);
-  std::map<std::string, Tensor> arrays;
+  std::vector<std::pair<std::string, Tensor>> arrays;
   for (const Member& member : archive.members()) {
     std::string name = member.name;
     if (name.ends_with(".npy")) name.resize(name.size() - 4);
-    arrays[name] = npy_from_bytes(archive.contents(member), file + ":" + member.name);
+    arrays.emplace_back(name, npy_from_bytes(archive.contents(member), file + ":" + member.name));
   }
+  return arrays;
+}
+
+std::map<std::string, Tensor> read_npz(const std::filesystem::path& path) {
+  std::map<std::string, Tensor> arrays;
+  for (auto& [name, tensor] : read_npz_members(path)) arrays[name] = std::move(tensor);
   return arrays;
 }
 
