@@ -10,18 +10,6 @@ namespace workbench::pulp {
 
 namespace {
 
-// Cycles of one phase for each core, and what it adds up to: cores meet between phases.
-void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
-                  const Machine& machine) {
-  if (total.empty()) {
-    total = phase;
-    return;
-  }
-  const std::int64_t met =
-      *std::max_element(total.begin(), total.end()) + machine.cluster.barrier_cycles;
-  for (std::size_t core = 0; core < total.size(); ++core) total[core] = met + phase[core];
-}
-
 // What the accesses of one core wait for those of `others`, which come at random times to random
 // banks: each finds its bank busy with probability rho and then, times being whole cycles, waits
 // half a service on average, and for those that wait before it. Loops with many accesses wait more,
@@ -36,6 +24,17 @@ double expected_wait(const CodeCost& own, std::int64_t others, std::int64_t bank
 }
 
 }  // namespace
+
+void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
+                  const Machine& machine) {
+  if (total.empty()) {
+    total = phase;
+    return;
+  }
+  const std::int64_t met =
+      *std::max_element(total.begin(), total.end()) + machine.cluster.barrier_cycles;
+  for (std::size_t core = 0; core < total.size(); ++core) total[core] = met + phase[core];
+}
 
 std::vector<std::int64_t> core_cycles(const Kernel& kernel, const Machine& machine) {
   std::vector<std::int64_t> total;
@@ -95,27 +94,32 @@ std::int64_t macs(const Kernel& kernel) {
   return outputs * kernel.kernel_h * kernel.kernel_w * kernel.in_c;
 }
 
-// Commands of all cores that issue; the transfer's direction works on one at a time (pulp.md 1.9).
+// Commands of one kind, one after the other in their direction, while the cores go on issuing
+// (pulp.md 1.9): reads move a burst or line per cycle at most, and are packed; each burst or line
+// of a write takes a cycle more, the first of which hides in the latency.
 Cycles dma_cycles(const Dma& transfer, const Machine& machine) {
   const Machine::Dma& dma = machine.dma;
   const std::int64_t blocks = transfer.planes * transfer.rows;
   const std::int64_t commands = transfer.two_d ? blocks : blocks * transfer.lines;
-  if (commands == 0 || transfer.length == 0) return Cycles{0};
+  if (transfer.bytes() == 0) return Cycles{0};
+  const std::int64_t lines = transfer.two_d ? transfer.lines : 1;
+  const std::int64_t bursts = ceil_div(transfer.length, dma.burst_bytes);
+  std::int64_t data =
+      std::max(lines * bursts, ceil_div(transfer.length * lines, dma.bytes_per_cycle));
+  std::int64_t latency = dma.latency_cycles;
+  if (!transfer.to_l1) {
+    const std::int64_t first = transfer.two_d ? dma.write_line_cycles : dma.write_burst_cycles;
+    data = lines * (ceil_div(transfer.length, dma.bytes_per_cycle) + first +
+                    (bursts - 1) * dma.write_burst_cycles);
+    latency = std::max<std::int64_t>(0, latency - first);
+  }
   std::int64_t dealt = transfer.rows > 1 ? transfer.rows : transfer.planes;
   if (dealt == 1 && !transfer.two_d) dealt = transfer.lines;
-  const std::int64_t share = transfer.split ? ceil_div(dealt, machine.cluster.cores) : dealt;
+  const std::int64_t cores = transfer.split ? machine.cluster.cores : 1;
+  const std::int64_t share = ceil_div(dealt, cores) * (commands / dealt);
   const std::int64_t issue = transfer.two_d ? dma.issue_cycles_2d : dma.issue_cycles_1d;
-  const std::int64_t issued = issue * ceil_div(commands, dealt) * share;
-
-  std::int64_t line = std::max<std::int64_t>(1, ceil_div(transfer.length, dma.bytes_per_cycle));
-  if (!transfer.to_l1) {
-    line += transfer.two_d ? dma.write_line_cycles : 0;
-    line += dma.write_burst_cycles * (ceil_div(transfer.length, dma.burst_bytes) - 1);
-  }
-  const std::int64_t data = line * blocks * transfer.lines;
-  // Issue and data overlap; the slower of them is seen, and one step of the other.
-  const std::int64_t last = data / commands;
-  return Cycles{dma.latency_cycles + std::max(issue + data, issued + last)};
+  // What is slower is seen whole, of the other one command.
+  return Cycles{latency + std::max(issue + commands * data, share * issue + data)};
 }
 
 Cycles l3_cycles(const L3Transfer& transfer, const Machine& machine) {

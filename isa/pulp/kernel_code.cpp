@@ -10,12 +10,29 @@ void CodeBuilder::work(const Straight& straight) {
       straight.taken_branches * core_.taken_branch + straight.jumps * core_.jump +
       straight.multiply_highs * core_.multiply_high + straight.divisions * core_.division;
   if (straight.instructions == 0 && cycles == 0) return;
+  if (straight.stack > 0) loads_of_stack(straight.stack, cycles);
+  plain(cycles - straight.stack * (cycles / std::max<std::int64_t>(1, straight.stack)),
+        copy_ ? 0 : straight.instructions);
+}
+
+void CodeBuilder::plain(std::int64_t cycles, std::int64_t instructions) {
   if (!merge_) {
     code_.push_back({});
     merge_ = true;
   }
   code_.back().cycles += cycles;
-  if (!copy_) code_.back().instructions += static_cast<std::int32_t>(straight.instructions);
+  code_.back().instructions += static_cast<std::int32_t>(instructions);
+}
+
+// `count` accesses, `cycles` / count apart. The cores' stacks lie a multiple of the banks apart, so
+// that all cores find the same variable in the same bank.
+void CodeBuilder::loads_of_stack(std::int64_t count, std::int64_t cycles) {
+  again(true, [&] {
+    loop(count, [&](int word) {
+      load(stepped({kStack, {}}, word, 4));
+      plain(cycles / count - 1, 0);
+    });
+  });
 }
 
 void CodeBuilder::access(const Address& address, int bytes) {
@@ -105,7 +122,7 @@ void add_refills(CoreCode& code, std::size_t begin, std::size_t end, const Machi
     const std::int64_t miss =
         bytes > cache.shared_bytes ? cache.shared_miss_cycles : cache.private_miss_cycles;
     if (bytes <= cache.private_bytes) {
-      loop.entry_cycles = ceil_div(bytes, cache.line_bytes) * miss;
+      loop.entry_cycles = static_cast<std::int32_t>(ceil_div(bytes, cache.line_bytes) * miss);
     } else {
       std::int64_t straight = bytes;
       for (std::size_t j = i + 1; j < body_end; ++j) {
@@ -114,7 +131,8 @@ void add_refills(CoreCode& code, std::size_t begin, std::size_t end, const Machi
         straight -= bytes_of(code, j + 1, inner_end);
         j = inner_end - 1;
       }
-      loop.iteration_cycles = ceil_div(straight, cache.line_bytes) * miss;
+      loop.iteration_cycles =
+          static_cast<std::int32_t>(ceil_div(straight, cache.line_bytes) * miss);
       add_refills(code, i + 1, body_end, cache);
     }
     i = body_end - 1;
@@ -151,6 +169,11 @@ struct Enclosing {
 std::int64_t crossing(const CodeNode& node, const std::vector<Enclosing>& loops,
                       std::int64_t times) {
   if (node.access_bytes == 1) return 0;
+  if (node.access_bytes == 4) {
+    std::int32_t odd = 0;
+    for (const std::int32_t step : node.address.step) odd |= step & 3;
+    if (odd == 0) return (node.address.base & 3) != 0 ? times : 0;
+  }
   std::array<std::int64_t, 4> count{};
   count[static_cast<std::size_t>(node.address.base & 3)] = 1;
   for (const Enclosing& loop : loops) {

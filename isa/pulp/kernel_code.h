@@ -20,7 +20,7 @@ inline constexpr int kLoopDepth = 6;
 // base + sum of step[d] * counter of the enclosing loop at depth d.
 struct Address {
   std::int64_t base = 0;
-  std::array<std::int64_t, kLoopDepth> step{};
+  std::array<std::int32_t, kLoopDepth> step{};
 };
 
 struct CodeNode {
@@ -30,10 +30,10 @@ struct CodeNode {
   std::int8_t access_bytes = 4;   // Access: 1, 2, 4
   std::int32_t instructions = 0;  // Work: of 4 bytes of code; 0 in copies of code that exists once
   std::int64_t cycles = 0;        // Work
-  std::int64_t trips = 0;         // Loop, at least 2
+  std::int32_t trips = 0;         // Loop, at least 2
   std::int32_t end = 0;           // Loop: index after its body, which follows the node
-  std::int64_t entry_cycles = 0;  // Loop: refills of the instruction cache at entry ...
-  std::int64_t iteration_cycles = 0;  // ... and in each iteration
+  std::int32_t entry_cycles = 0;  // Loop: refills of the instruction cache at entry ...
+  std::int32_t iteration_cycles = 0;  // ... and in each iteration
   Address address;                    // Access
 };
 
@@ -54,6 +54,10 @@ struct CodeCost {
   double weighted_density = 0;  // sum over accesses of accesses per cycle in their innermost loop
 };
 CodeCost code_cost(const CoreCode& code, const Machine& machine);
+
+// Adds a phase, of which `phase` says what each core takes, to `total`: cores meet in between.
+void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
+                  const Machine& machine);
 
 // Of instructions in the tree, each counted once.
 std::int64_t code_bytes(const CoreCode& code);

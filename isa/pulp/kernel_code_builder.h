@@ -11,9 +11,10 @@
 
 namespace workbench::pulp {
 
-// Instructions without memory access, and what some of them cost beyond their cycle.
+// Instructions, and what some of them cost beyond their cycle.
 struct Straight {
   std::int64_t instructions = 0;
+  std::int64_t stack = 0;  // of these: loads and stores of the core's stack
   std::int64_t load_uses = 0, taken_branches = 0, jumps = 0;
   std::int64_t multiply_highs = 0, divisions = 0;
 };
@@ -23,13 +24,13 @@ inline Address operator+(Address address, std::int64_t bytes) {
   return address;
 }
 inline Address stepped(Address address, int depth, std::int64_t bytes) {
-  address.step[static_cast<std::size_t>(depth)] += bytes;
+  address.step[static_cast<std::size_t>(depth)] += static_cast<std::int32_t>(bytes);
   return address;
 }
 
 class CodeBuilder {
  public:
-  explicit CodeBuilder(const Machine& machine) : core_(machine.core) { code_.reserve(160); }
+  explicit CodeBuilder(const Machine& machine) : core_(machine.core) { code_.reserve(256); }
 
   void work(const Straight& straight);
   void load(const Address& address, int bytes = 4) { access(address, bytes); }
@@ -46,7 +47,7 @@ class CodeBuilder {
       CodeNode node;
       node.kind = CodeNode::Kind::Loop;
       node.depth = static_cast<std::int8_t>(depth);
-      node.trips = trips;
+      node.trips = static_cast<std::int32_t>(trips);
       code_.push_back(node);
     }
     merge_ = false;
@@ -67,7 +68,11 @@ class CodeBuilder {
   CoreCode take() { return std::move(code_); }
 
  private:
+  static constexpr std::int64_t kStack = 1 << 24;
+
   void access(const Address& address, int bytes);
+  void plain(std::int64_t cycles, std::int64_t instructions);
+  void loads_of_stack(std::int64_t count, std::int64_t cycles);
 
   const Machine::Core& core_;
   CoreCode code_;

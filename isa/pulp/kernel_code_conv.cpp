@@ -9,12 +9,12 @@ namespace {
 // The tiles of 3x3, 3 channels determine what one pixel takes, not all of its parts (fit within
 // 0.05 %): of an inner pixel 15 + 3 rows of 22 + 3 a word + 6 a byte, of a padded one 15 + 9 taps
 // of 17 + 6 a byte, 5 a byte of zeros.
-constexpr Straight kConvCall{.instructions = 112};
-constexpr Straight kConvRow{.instructions = 14, .taken_branches = 1};
+constexpr Straight kConvCall{.instructions = 112, .stack = 40};
+constexpr Straight kConvRow{.instructions = 14, .stack = 5, .taken_branches = 1};
 constexpr Straight kHalves{.instructions = 5};
-constexpr Straight kPixel{.instructions = 11, .taken_branches = 2};
-constexpr Straight kCopyRow{.instructions = 18, .taken_branches = 1, .jumps = 2};
-constexpr Straight kTap{.instructions = 13, .taken_branches = 1, .jumps = 2};
+constexpr Straight kPixel{.instructions = 11, .stack = 4, .taken_branches = 2};
+constexpr Straight kCopyRow{.instructions = 18, .stack = 6, .taken_branches = 1, .jumps = 2};
+constexpr Straight kTap{.instructions = 13, .stack = 4, .taken_branches = 1, .jumps = 2};
 constexpr Straight kByteLoop{.instructions = 1, .load_uses = 1, .taken_branches = 1};
 constexpr Straight kZeroByteLoop{.instructions = 2, .taken_branches = 1};
 

@@ -7,15 +7,15 @@ namespace workbench::pulp {
 
 namespace {
 
-constexpr Straight kDepthwiseCall{.instructions = 132};
-constexpr Straight kChannel{.instructions = 37, .taken_branches = 1};
-constexpr Straight kColumn{.instructions = 26, .taken_branches = 1};
+constexpr Straight kDepthwiseCall{.instructions = 132, .stack = 50};
+constexpr Straight kChannel{.instructions = 37, .stack = 12, .taken_branches = 1};
+constexpr Straight kColumn{.instructions = 26, .stack = 9, .taken_branches = 1};
 // A column with padding beside it has loops of its own, and in each row a loop over the zeros.
-constexpr Straight kPaddedColumn{.instructions = 24};
-constexpr Straight kLeftRow{.instructions = 14, .taken_branches = 2};
-constexpr Straight kRightRow{.instructions = 19, .taken_branches = 2};
-constexpr Straight kZeroRowAbove{.instructions = 8, .taken_branches = 1};
-constexpr Straight kZeroRowBelow{.instructions = 6, .taken_branches = 1};
+constexpr Straight kPaddedColumn{.instructions = 24, .stack = 8};
+constexpr Straight kLeftRow{.instructions = 14, .stack = 4, .taken_branches = 2};
+constexpr Straight kRightRow{.instructions = 19, .stack = 6, .taken_branches = 2};
+constexpr Straight kZeroRowAbove{.instructions = 8, .stack = 2, .taken_branches = 1};
+constexpr Straight kZeroRowBelow{.instructions = 6, .stack = 2, .taken_branches = 1};
 
 struct Depthwise {
   CodeBuilder& b;
@@ -89,7 +89,7 @@ struct Depthwise {
     b.loop(kernel.out_h, [&](int row) {
       const Address column = stepped({scratch, {}}, row, kernel.stride_y * kernel.kernel_w);
       if (kernel.has_bias) b.load(stepped({kernel.bias + 4 * mine.begin, {}}, channel, 4));
-      b.work({.instructions = unrolled ? 1 : 5});
+      b.work({.instructions = unrolled ? 1 : 5, .stack = 1});
       b.loop(left, [&](int tap) {
         b.load(stepped(weights, tap, kernel.weight_bits / 8), 1);
         b.load(stepped(column, tap, 1), 1);

@@ -8,27 +8,27 @@ namespace {
 
 // A call: 6 of 14 arguments over the stack, 13 registers saved and restored, jump there and back
 // (120 = [10,8,32,64] less [4,8,32,64] by pairs of pixels).
-constexpr Straight kMatmulCall{.instructions = 114, .taken_branches = 2, .jumps = 2};
+constexpr Straight kMatmulCall{.instructions = 114, .stack = 40, .taken_branches = 2, .jumps = 2};
 // Around the loops of a block of 4 x 2: 109 with 8 requantized outputs ([2,8,256,co] by blocks):
 // pointers to rows and columns, 8 accumulators, tests for bias, left-over and flags.
-constexpr Straight kBlockBegin{.instructions = 45};
-constexpr Straight kBlockEnd{.instructions = 6, .taken_branches = 1};
+constexpr Straight kBlockBegin{.instructions = 45, .stack = 15};
+constexpr Straight kBlockEnd{.instructions = 6, .stack = 2, .taken_branches = 1};
 // A left-over channel x 2 pixels: 30 with both outputs (pulp.md 2.3).
-constexpr Straight kChannelBegin{.instructions = 10};
+constexpr Straight kChannelBegin{.instructions = 10, .stack = 3};
 constexpr Straight kChannelEnd{.instructions = 4, .taken_branches = 1};
 // A single pixel: 13 and 27 for each channel ([1,4,1024,2]: the two not separable, split as
 // counted).
 constexpr Straight kPixelBegin{.instructions = 13};
-constexpr Straight kPixelChannelBegin{.instructions = 14};
+constexpr Straight kPixelChannelBegin{.instructions = 14, .stack = 4};
 constexpr Straight kPixelChannelEnd{.instructions = 4, .taken_branches = 1};
 // A pointwise kernel: 27 arguments, registers, the core's share; the row loop; and what sharing
 // rows between two cores takes (104 of [2,8,256,4], split by [2,24,64,128]; 5 by [4,4,512,4]).
-constexpr Straight kPointwiseCall{.instructions = 94};
-constexpr Straight kPointwiseRow{.instructions = 8, .taken_branches = 1};
+constexpr Straight kPointwiseCall{.instructions = 94, .stack = 40};
+constexpr Straight kPointwiseRow{.instructions = 8, .stack = 3, .taken_branches = 1};
 constexpr Straight kHalves{.instructions = 5};
 // A linear kernel: as the pointwise one, with 12 arguments (counted from the loop as written in
 // PULP-NN).
-constexpr Straight kLinearCall{.instructions = 60};
+constexpr Straight kLinearCall{.instructions = 60, .stack = 30};
 
 struct Step {
   std::int64_t columns;  // values of a column that the inner loop takes at once: a word of weights

@@ -8,9 +8,16 @@
 #include <vector>
 
 #include "isa/pulp/instructions.h"
+#include "isa/pulp/kernel_code.h"
 #include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
+
+// Cores that begin together, each with its code, to the end of each; core 0 is served before core 1
+// where both come in the same cycle, the DMA last. Exact up to 60 000 accesses; from there on
+// conflicts are as frequent as in the second half of those.
+std::vector<std::int64_t> contended_cycles(const std::vector<CoreCode>& code,
+                                           const Machine& machine, double dma_bytes_per_cycle = 0);
 
 // core_cycles() (isa/pulp/cost.h) with what each core loses to the others, and to a DMA that moves
 // `dma_bytes_per_cycle` on average meanwhile. Remembers answers: calls that differ only in where
