@@ -96,6 +96,7 @@ MachineInfo info(const Machine& machine) {
       .report_clock_mhz = machine.clocks.cluster,
       .peak_macs_per_cycle = machine.peak_macs_per_cycle(),
       .array_resource = "cores",
+      .cluster = true,
   };
 }
 

@@ -39,11 +39,12 @@ std::string first_of(std::initializer_list<std::string> faults) {
   return "";
 }
 
-// Of a transfer of `counts` runs, which all have to fit a memory.
+// Of a transfer of as many bytes as the product of `counts`, which all have to fit a memory.
 std::string too_large(std::initializer_list<std::int64_t> counts, const char* memory,
                       std::int64_t size_bytes) {
   std::int64_t bytes = 1;
   for (const std::int64_t count : counts) {
+    if (count < 1) return "";  // said elsewhere
     if (count > size_bytes / bytes) {
       return fmt::format("moves more than the {} bytes of {}", size_bytes, memory);
     }

@@ -1,0 +1,108 @@
+// PULP programs as bytes and as text: any comes back as it was, damaged ones are refused and harm
+// nobody.
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "tests/support/random_pulp.h"
+
+namespace workbench {
+namespace {
+
+constexpr std::uint64_t kSeed = 41;
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kPrograms = 20, kMutants = 60;
+#else
+constexpr int kPrograms = 100, kMutants = 3000;
+#endif
+
+// A byte changed, a piece taken out, or a piece doubled, one to four times.
+std::string damaged(std::string bytes, std::mt19937_64& random) {
+  for (auto times = 1 + random() % 4; times > 0 && !bytes.empty(); --times) {
+    const std::size_t at = random() % bytes.size(), length = 1 + random() % 8;
+    switch (random() % 3) {
+      case 0:
+        bytes[at] = static_cast<char>(random());
+        break;
+      case 1:
+        bytes.erase(at, length);
+        break;
+      default:
+        bytes.insert(random() % bytes.size(), bytes.substr(at, length));
+    }
+  }
+  return bytes;
+}
+
+TEST(PulpProgram, bytes_come_back_as_the_program_they_were) {
+  std::mt19937_64 random(kSeed);
+  for (int i = 0; i < kPrograms; ++i) {
+    SCOPED_TRACE(i);
+    const pulp::Program program = random_pulp_program(random);
+    const std::string bytes = pulp::save_bytes(program);
+    const pulp::Program loaded = pulp::load_bytes(bytes, "p");
+    EXPECT_TRUE(loaded.instructions == program.instructions);
+    EXPECT_EQ(loaded.info.instruction_layer, program.info.instruction_layer);
+    EXPECT_EQ(loaded.constants, program.constants);
+    EXPECT_TRUE(loaded.inputs == program.inputs && loaded.outputs == program.outputs);
+    EXPECT_TRUE(loaded.probes == program.probes && loaded.memory_map == program.memory_map);
+    EXPECT_TRUE(loaded.tilings == program.tilings && loaded.host_steps == program.host_steps);
+    EXPECT_TRUE(pulp::save_bytes(loaded) == bytes);
+  }
+}
+
+TEST(PulpProgram, text_comes_back_as_the_program_it_was) {
+  std::mt19937_64 random(kSeed);
+  for (int i = 0; i < kPrograms; ++i) {
+    SCOPED_TRACE(i);
+    const pulp::Program program = random_pulp_program(random);
+    const std::string text = pulp::disassemble(program);
+    const pulp::Program assembled = pulp::assemble(text, "p");
+    EXPECT_TRUE(assembled.instructions == program.instructions) << text;
+    EXPECT_TRUE(pulp::save_bytes(assembled) == pulp::save_bytes(program)) << text;
+    EXPECT_EQ(pulp::disassemble(assembled), text);
+  }
+}
+
+TEST(PulpProgram, damaged_bytes_are_refused_or_are_a_program) {
+  std::mt19937_64 random(kSeed);
+  const pulp::Machine machine;
+  for (int i = 0; i < kMutants; ++i) {
+    const std::string bytes = damaged(pulp::save_bytes(random_pulp_program(random)), random);
+    try {
+      const pulp::Program program = pulp::load_bytes(bytes, "p");
+      for (const pulp::Instruction& instruction : program.instructions) {
+        if (pulp::malformed(instruction, machine).empty()) pulp::footprint(instruction, machine);
+      }
+      pulp::disassemble(program);
+    } catch (const Error& error) {
+      EXPECT_EQ(std::string(error.what()).substr(0, 3), "p: ") << i;
+    }
+  }
+}
+
+TEST(PulpProgram, damaged_text_is_refused_with_its_line_or_is_a_program) {
+  std::mt19937_64 random(kSeed);
+  for (int i = 0; i < kMutants; ++i) {
+    const std::string text = damaged(pulp::disassemble(random_pulp_program(random)), random);
+    try {
+      const pulp::Program program = pulp::assemble(text, "p");
+      EXPECT_TRUE(pulp::save_bytes(pulp::assemble(pulp::disassemble(program), "p")) ==
+                  pulp::save_bytes(program));
+    } catch (const Error& error) {
+      EXPECT_EQ(std::string(error.what()).substr(0, 2), "p:") << i;
+    }
+  }
+}
+
+// Instructions drawn at random are nearly all malformed, and so is what a machine says of them.
+TEST(PulpProgram, no_instruction_is_too_absurd_to_be_looked_at) {
+  std::mt19937_64 random(kSeed);
+  const pulp::Machine machine;
+  for (int i = 0; i < 5 * kMutants; ++i) {
+    const pulp::Instruction instruction = random_instruction(random);
+    if (pulp::malformed(instruction, machine).empty()) pulp::footprint(instruction, machine);
+  }
+}
+
+}  // namespace
+}  // namespace workbench

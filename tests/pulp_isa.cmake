@@ -1,0 +1,11 @@
+# Programs whose instructions are any.
+add_library(pulp_test_support STATIC support/random_pulp.cpp)
+target_link_libraries(pulp_test_support PUBLIC workbench::isa_pulp PRIVATE workbench_options)
+
+workbench_test(pulp_isa_test LABEL unit
+  SOURCES unit/pulp_footprint_test.cpp unit/pulp_machine_test.cpp unit/pulp_malformed_test.cpp
+          unit/pulp_program_file_test.cpp
+  LIBRARIES pulp_test_support)
+workbench_test(pulp_isa_property_test LABEL property
+  SOURCES property/pulp_footprint_test.cpp property/pulp_program_test.cpp
+  LIBRARIES pulp_test_support)
