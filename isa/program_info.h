@@ -49,6 +49,8 @@ struct MachineInfo {
   bool throughput = false;    // the first layer has an array of its own: cycles are an interval
   std::int64_t images = 1;    // computed side by side in one run; peak_macs_per_cycle counts all
   bool extrapolated = false;  // a width of array that was never built
+  // The array is a team of cores: it explains all of its time itself, waits and tile code included.
+  bool cluster = false;
 };
 
 struct Hazard {
