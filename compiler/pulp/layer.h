@@ -14,8 +14,10 @@
 
 namespace workbench::pulp {
 
-// An activation tensor. Concat is placement: a part is `channels` wide at channel `first_channel`
-// of its `whole`.
+// An activation tensor, [height][width][channels]. Concat is placement: a part is `channels` wide
+// at channel `first_channel` of its `whole`, which is no part itself; so are the channels that a
+// group of a convolution reads and writes. Tensors of rank 2 with several rows [M, K] are one
+// channel high and wide as the matrix.
 struct Activation8 {
   std::string value;  // name in the quantized graph
   std::int64_t channels = 1, height = 1, width = 1;
@@ -48,7 +50,17 @@ struct Network {
   std::vector<Activation8> activations;
   std::vector<Layer> layers;
   std::vector<std::size_t> host_nodes;  // nodes of the graph that stay with the host
+  // Every integer value of the graph and the activation that it is, or is another view of (Reshape:
+  // the value's elements in order are those of the activation channel by channel).
+  std::vector<std::pair<ValueId, std::int32_t>> values;
 };
+// Of a part, its whole; else itself.
+std::int32_t root_of(const Network& network, std::int32_t activation);
+// -1: the value is none.
+std::int32_t activation_of(const Network& network, ValueId value);
+
+// The cluster computes it: codes in, codes out, and no conversion.
+bool on_cluster(const Graph& graph, const Node& node);
 
 enum class NormBits { Auto, Bits32, Bits64 };  // Auto: 32 where no wrap is possible, else 64
 

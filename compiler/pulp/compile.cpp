@@ -1,0 +1,73 @@
+#include "compiler/pulp/compile.h"
+
+#include <algorithm>
+
+#include "compiler/pulp/emit.h"
+#include "compiler/pulp/host.h"
+#include "compiler/pulp/l2_plan.h"
+#include "compiler/pulp/layer.h"
+#include "core/error.h"
+
+namespace workbench::pulp {
+namespace {
+
+// Nodes that only convert or rename: not worth a line in the report.
+bool silent(const Op& op) {
+  return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
+         std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
+}
+
+// Behind the last layer: what classifiers end with is the host's by design.
+bool in_tail(const HostTurn& turn, const Network& network) {
+  return turn.before == static_cast<std::int32_t>(network.layers.size());
+}
+
+void describe_host_steps(const Graph& graph, const Network& network,
+                         const std::vector<HostTurn>& turns, const CompileOptions& options,
+                         Program& program) {
+  for (const HostTurn& turn : turns) {
+    for (const std::size_t n : turn.nodes) {
+      const Node& node = graph.nodes[n];
+      if (silent(node.op)) continue;
+      if (!options.allow_host && !in_tail(turn, network)) {
+        fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: no kernel",
+             graph.name, node.name, op_name(node.op));
+      }
+      program.info.host_steps.push_back({node.name, op_name(node.op),
+                                         "the cluster's kernels compute codes", 0,
+                                         macs(graph, node)});
+    }
+  }
+}
+
+void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan,
+              ProgramInfo& info) {
+  info.network = graph.name;
+  info.machine = machine.name;
+  for (const Node& node : graph.nodes) {
+    info.network_macs += macs(graph, node);
+    info.network_ops += xfdnn_ops(graph, node);
+  }
+  info.network_parameters = parameters(graph);
+  for (const LayerPlan& layer : plan.layers) {
+    info.peak_bytes = std::max(info.peak_bytes, layer.l2_bytes);
+  }
+  info.minimum_bytes = info.peak_bytes;
+  info.extent_bytes = plan.l2_bytes;
+  info.capacity_bytes = machine.l2.buffer_bytes;
+}
+
+}  // namespace
+
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
+  const Network network = layers_of(quantized, machine, options.norm_bits);
+  const std::vector<HostTurn> turns = host_turns(quantized, network);
+  const HostUses uses = host_uses(quantized, network, turns);
+  const MemoryPlan plan = plan_memory(network, machine, options.tiler, turns, uses);
+  Program program = emit(quantized, network, plan, turns, uses, options.tiler, machine);
+  describe(quantized, machine, plan, program.info);
+  describe_host_steps(quantized, network, turns, options, program);
+  return program;
+}
+
+}  // namespace workbench::pulp

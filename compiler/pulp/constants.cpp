@@ -1,0 +1,143 @@
+#include "compiler/pulp/constants.h"
+
+#include "core/error.h"
+#include "core/units.h"
+
+namespace workbench::pulp {
+namespace {
+
+constexpr std::int64_t kWord = 4;
+
+std::int64_t aligned(std::int64_t bytes) { return round_up(bytes, kWord); }
+
+std::string packed_weights(const Layer& layer, std::int64_t first, std::int64_t channels) {
+  const std::int64_t row = weight_row_bytes(layer), bits = layer.call.weight_bits;
+  if (row == 0) return {};
+  const auto codes = static_cast<std::int64_t>(layer.weights.size()) / layer.call.out_c;
+  std::string bytes(static_cast<std::size_t>(row * channels), '\0');
+  for (std::int64_t c = 0; c < channels; ++c) {
+    for (std::int64_t i = 0; i < codes; ++i) {
+      const auto code =
+          static_cast<unsigned>(layer.weights[static_cast<std::size_t>((first + c) * codes + i)]);
+      char& byte = bytes[static_cast<std::size_t>(c * row + i * bits / 8)];
+      const unsigned mask = (1U << bits) - 1;
+      byte =
+          static_cast<char>(static_cast<unsigned char>(byte) | ((code & mask) << (i * bits % 8)));
+    }
+  }
+  return bytes;
+}
+
+template <typename T>
+std::string little_endian(const std::vector<T>& list, std::int64_t first, std::int64_t count,
+                          std::int64_t bytes) {
+  std::string result;
+  if (list.empty()) return result;
+  for (std::int64_t c = first; c < first + count; ++c) {
+    const auto value = static_cast<std::uint64_t>(list[static_cast<std::size_t>(c)]);
+    for (std::int64_t b = 0; b < bytes; ++b) {
+      result.push_back(static_cast<char>((value >> (8 * b)) & 0xFF));
+    }
+  }
+  return result;
+}
+
+struct Bytes4 {
+  std::string weights, kappa, lambda, bias;
+};
+
+Bytes4 bytes_of(const Layer& layer, std::int64_t first, std::int64_t channels) {
+  const std::int64_t norm = layer.call.norm_bits / 8;
+  return {packed_weights(layer, first, channels), little_endian(layer.kappa, first, channels, norm),
+          little_endian(layer.lambda, first, channels, norm),
+          little_endian(layer.bias, first, channels, 4)};
+}
+
+// Offsets in L2 of a part of so many channels.
+ConstantPart part_of(const Layer& layer, std::int64_t first, std::int64_t channels) {
+  ConstantPart part;
+  part.first = first, part.channels = channels;
+  const std::int64_t norm = layer.kappa.empty() ? 0 : channels * layer.call.norm_bits / 8;
+  part.kappa = aligned(channels * weight_row_bytes(layer));
+  part.lambda = part.kappa + norm;
+  part.bias = part.lambda + norm;
+  part.bytes = part.bias + (layer.bias.empty() ? 0 : 4 * channels);
+  return part;
+}
+
+std::int64_t append_aligned(std::string& image, const std::string& bytes) {
+  image.resize(static_cast<std::size_t>(aligned(static_cast<std::int64_t>(image.size()))), '\0');
+  const auto address = static_cast<std::int64_t>(image.size());
+  image += bytes;
+  return address;
+}
+
+// DORY's files: each array whole. A part is a piece of each.
+void append_by_array(const Layer& layer, std::vector<ConstantPart>& parts, std::string& image) {
+  const Bytes4 all = bytes_of(layer, 0, layer.call.out_c);
+  const std::int64_t row = weight_row_bytes(layer);
+  const std::int64_t norm = layer.kappa.empty() ? 0 : layer.call.norm_bits / 8;
+  const std::int64_t weights = append_aligned(image, all.weights);
+  const std::int64_t kappa = append_aligned(image, all.kappa);
+  const std::int64_t lambda = append_aligned(image, all.lambda);
+  const std::int64_t bias = append_aligned(image, all.bias);
+  for (ConstantPart& part : parts) {
+    const auto piece = [&](std::int64_t base, std::int64_t each, std::int64_t offset) {
+      if (each == 0) return;
+      part.pieces.push_back({base + part.first * each, offset, part.channels * each});
+    };
+    piece(weights, row, part.weights);
+    piece(kappa, norm, part.kappa);
+    piece(lambda, norm, part.lambda);
+    piece(bias, layer.bias.empty() ? 0 : 4, part.bias);
+  }
+}
+
+void append_by_part(const Layer& layer, std::vector<ConstantPart>& parts, std::string& image) {
+  for (ConstantPart& part : parts) {
+    const Bytes4 bytes = bytes_of(layer, part.first, part.channels);
+    std::string all = bytes.weights;
+    all.resize(static_cast<std::size_t>(part.kappa), '\0');
+    all += bytes.kappa + bytes.lambda + bytes.bias;
+    CHECK(static_cast<std::int64_t>(all.size()) == part.bytes, "{}", layer.name);
+    part.pieces = {{append_aligned(image, all), 0, part.bytes}};
+  }
+}
+
+}  // namespace
+
+std::int64_t weight_row_bytes(const Layer& layer) {
+  const auto codes = static_cast<std::int64_t>(layer.weights.size()) / layer.call.out_c;
+  return ceil_div(codes * layer.call.weight_bits, 8);
+}
+
+std::int64_t constant_bytes(const Layer& layer) {
+  return part_of(layer, 0, layer.call.out_c).bytes;
+}
+
+std::vector<ConstantPart> append_constants(const Layer& layer, const Tiling& tiling, Tiler tiler,
+                                           std::string& image) {
+  if (constant_bytes(layer) == 0) return {};
+  const std::int64_t step = tiling.weights_from_l3_by_slice ? tiling.slice.out_c : layer.call.out_c;
+  std::vector<ConstantPart> parts;
+  for (std::int64_t c = 0; c < layer.call.out_c; c += step) {
+    parts.push_back(part_of(layer, c, std::min(step, layer.call.out_c - c)));
+  }
+  if (tiler == Tiler::Dory && parts.size() > 1) {
+    append_by_array(layer, parts, image);
+  } else {
+    append_by_part(layer, parts, image);
+  }
+  return parts;
+}
+
+std::int64_t weight_checksum(const Layer& layer) {
+  const Bytes4 bytes = bytes_of(layer, 0, layer.call.out_c);
+  std::int64_t sum = 0;
+  for (const std::string* list : {&bytes.weights, &bytes.kappa, &bytes.lambda}) {
+    for (const char byte : *list) sum += static_cast<unsigned char>(byte);
+  }
+  return sum;
+}
+
+}  // namespace workbench::pulp

@@ -1,0 +1,22 @@
+// Weights, kappa, lambda and bias of a layer as bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "compiler/pulp/l2_plan.h"
+
+namespace workbench::pulp {
+
+std::int64_t weight_row_bytes(const Layer& layer);  // of one output channel; 0 without weights
+// All constants of the layer in L2, whole.
+std::int64_t constant_bytes(const Layer& layer);
+// The parts, one per slice of output channels when `by_slice`; their bytes are appended to `image`
+// in DORY's order or part by part.
+std::vector<ConstantPart> append_constants(const Layer& layer, const Tiling& tiling, Tiler tiler,
+                                           std::string& image);
+// Byte sum of weights, kappa and lambda, as DORY's report prints it.
+std::int64_t weight_checksum(const Layer& layer);
+
+}  // namespace workbench::pulp

@@ -1,0 +1,245 @@
+// Everything a Program has beside the layers' bodies: prefetches and counters around them, places,
+// probes, the memory map, the host's part and what reports say.
+#include "compiler/pulp/emit.h"
+
+#include <algorithm>
+
+#include "compiler/pulp/constants.h"
+#include "core/error.h"
+#include "core/units.h"
+
+namespace workbench::pulp {
+namespace {
+
+// First and last instruction of each layer.
+struct Span {
+  std::int32_t first = 0, last = 0;
+};
+
+std::string window_text(const Kernel& call) {
+  std::string text = fmt::format(" {}x{}", call.kernel_w, call.kernel_h);
+  const std::int64_t stride = std::max(call.stride_x, call.stride_y);
+  const std::int64_t dilation = std::max(call.dilation_x, call.dilation_y);
+  if (stride > 1) text += fmt::format("/{}", stride);
+  if (dilation > 1) text += fmt::format(" dilated {}", dilation);
+  return text;
+}
+
+std::string layer_text(const Layer& layer) {
+  std::string text(to_string(layer.kind));
+  const bool windowed = layer.kind == LayerKind::Conv || layer.kind == LayerKind::Depthwise ||
+                        layer.kind == LayerKind::MaxPool || layer.kind == LayerKind::AveragePool;
+  if (windowed) text += window_text(layer.call);
+  if (layer.call.norm) text += fmt::format(" +BN{}", layer.call.norm_bits);
+  return text;
+}
+
+LayerInfo layer_info(const Network& network, const Layer& layer) {
+  const Activation8& out = network.activations[static_cast<std::size_t>(layer.out)];
+  LayerInfo info;
+  info.name = layer.name;
+  info.op = layer_text(layer);
+  info.shape = {1, out.channels, out.height, out.width};
+  info.merged = {layer.name};
+  info.merged.insert(info.merged.end(), layer.merged.begin(), layer.merged.end());
+  info.macs = layer.macs;
+  info.ops = layer.ops;
+  info.memory_words = out.bytes();
+  return info;
+}
+
+LayerTiling layer_tiling(const LayerCode& code, std::int32_t index) {
+  const Kernel& call = code.layer.call;
+  LayerTiling tiling;
+  tiling.layer = index;
+  tiling.kernel = to_string(code.tiling.kernel);
+  const auto input = [&](const Cut& cut) -> std::array<std::int64_t, 3> {
+    const auto reach = [](std::int64_t out, std::int64_t stride, std::int64_t dilation,
+                          std::int64_t kernel, std::int64_t in) {
+      return std::min((out - 1) * stride + dilation * (kernel - 1) + 1, in);
+    };
+    return {by_channel(code.layer.kind) ? cut.out_c : call.in_c,
+            reach(cut.out_h, call.stride_y, call.dilation_y, call.kernel_h, call.in_h),
+            reach(cut.out_w, call.stride_x, call.dilation_x, call.kernel_w, call.in_w)};
+  };
+  const auto output = [](const Cut& cut) -> std::array<std::int64_t, 3> {
+    return {cut.out_c, cut.out_h, cut.out_w};
+  };
+  tiling.l1_in = input(code.tiling.tile), tiling.l1_out = output(code.tiling.tile);
+  tiling.l2_in = input(code.tiling.slice), tiling.l2_out = output(code.tiling.slice);
+  tiling.l1_tiles = 0;
+  for (const auto& tiles : code.tiles) tiling.l1_tiles += static_cast<std::int64_t>(tiles.size());
+  tiling.l2_slices = static_cast<std::int64_t>(code.slices.size());
+  tiling.l1_bytes = code.tiling.map.end;
+  tiling.l2_bytes = code.plan.l2_bytes;
+  tiling.weight_checksum = weight_checksum(code.layer);
+  tiling.double_buffered = code.tiling.double_buffered;
+  return tiling;
+}
+
+class Emitter {
+ public:
+  Emitter(const Graph& graph, const Network& network, const MemoryPlan& plan,
+          const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
+          const Machine& machine)
+      : graph_(graph),
+        network_(network),
+        plan_(plan),
+        turns_(turns),
+        uses_(uses),
+        tiler_(tiler),
+        machine_(machine) {}
+
+  Program run() {
+    program_.constants = plan_.constants;
+    program_.l2_bytes = plan_.l2_bytes;
+    program_.l3_bytes = plan_.l3_bytes;
+    HostGraph host = host_graph(graph_, turns_);
+    program_.host = std::move(host.graph);
+    for (std::size_t i = 0; i < network_.layers.size(); ++i) {
+      add_host_steps(i, host.turn_nodes);
+      add_layer(i);
+    }
+    add_host_steps(network_.layers.size(), host.turn_nodes);
+    add_places();
+    add_probes();
+    add_volumes();
+    return std::move(program_);
+  }
+
+ private:
+  LayerCode code_of(std::size_t i) const {
+    return {network_, network_.layers[i], plan_.layers[i], plan_.homes, machine_};
+  }
+
+  void add_host_steps(std::size_t layer, const std::vector<std::vector<std::size_t>>& nodes) {
+    for (std::size_t t = 0; t < turns_.size(); ++t) {
+      if (turns_[t].before != static_cast<std::int32_t>(layer)) continue;
+      program_.host_steps.push_back(
+          {static_cast<std::int32_t>(program_.instructions.size()), nodes[t]});
+    }
+  }
+
+  // The next layer's first constants, where they are to come during this one.
+  std::vector<Instruction> prefetch_behind(std::size_t i) const {
+    if (i + 1 >= network_.layers.size() || !plan_.layers[i + 1].prefetched) return {};
+    Program scratch;
+    Listing listing{scratch, 0, {}};
+    code_of(i + 1).load_constants(listing, 0, 0, kPrefetch);
+    return scratch.instructions;
+  }
+
+  void add_layer(std::size_t i) {
+    const Layer& layer = network_.layers[i];
+    const LayerPlan& plan = plan_.layers[i];
+    const LayerCode code = code_of(i);
+    Listing to{program_, static_cast<std::int32_t>(i), layer.name};
+    const std::int32_t first = to.next();
+    // Parts of constants that come slice by slice are the body's own business.
+    if (plan.constants.size() == 1 && !plan.prefetched) code.load_constants(to, 0, 0, kPrefetch);
+    if (plan.prefetched || plan.constants.size() == 1) to.add(L3Wait{kPrefetch});
+    const std::vector<Instruction> prefetch = prefetch_behind(i);
+    if (tiler_ == Tiler::Dory) {
+      for (const Instruction& instruction : prefetch) to.add(instruction, "next layer");
+      // Its own slices come from L3, too: DORY waits for one thing at a time (pulp.md 3.6).
+      if (!prefetch.empty() && code.slices.size() > 1) to.add(L3Wait{kPrefetch});
+    }
+    to.add(Barrier{});
+    to.add(CounterStart{});
+    tiler_ == Tiler::Dory ? emit_dory(code, to) : emit_overlapped(code, to, prefetch);
+    to.add(CounterStop{});
+    spans_.push_back({first, to.next() - 1});
+    program_.info.layers.push_back(layer_info(network_, layer));
+    program_.tilings.push_back(layer_tiling(code, to.layer));
+    program_.l1_bytes = std::max(program_.l1_bytes, code.tiling.map.end);
+  }
+
+  TensorPlace place_of(ValueId value, std::int32_t activation) const {
+    const Activation8& a = network_.activations[static_cast<std::size_t>(activation)];
+    const Activation8& root =
+        network_.activations[static_cast<std::size_t>(root_of(network_, activation))];
+    const Home& home = plan_.homes[static_cast<std::size_t>(activation)];
+    TensorPlace place;
+    place.value = graph_.value(value).name;
+    place.space = home.space;
+    place.address = home.address + (a.whole >= 0 ? a.first_channel * a.bits / 8 : 0);
+    place.channels = a.channels, place.height = a.height, place.width = a.width;
+    place.pixel_stride = code_bytes(root.channels, a.bits);
+    place.row_stride = a.width * place.pixel_stride;
+    place.bits = a.bits, place.is_signed = a.is_signed;
+    return place;
+  }
+
+  void add_places() {
+    for (const HostUse& use : uses_.writes) {
+      program_.inputs.push_back(place_of(use.value, use.activation));
+    }
+    for (const HostUse& use : uses_.reads) {
+      TensorPlace place = place_of(use.value, use.activation);
+      const auto known = std::find(program_.outputs.begin(), program_.outputs.end(), place);
+      if (known == program_.outputs.end()) program_.outputs.push_back(std::move(place));
+    }
+  }
+
+  // The last layer that writes channels of the activation; -1: only the host does.
+  std::ptrdiff_t last_writer(std::int32_t activation) const {
+    const Activation8& a = network_.activations[static_cast<std::size_t>(activation)];
+    const std::int32_t root = root_of(network_, activation);
+    const std::int64_t first = a.whole >= 0 ? a.first_channel : 0;
+    for (auto i = static_cast<std::ptrdiff_t>(network_.layers.size()); i-- > 0;) {
+      const std::int32_t out = network_.layers[static_cast<std::size_t>(i)].out;
+      if (root_of(network_, out) != root) continue;
+      const Activation8& b = network_.activations[static_cast<std::size_t>(out)];
+      const std::int64_t begin = b.whole >= 0 ? b.first_channel : 0;
+      if (begin < first + a.channels && first < begin + b.channels) return i;
+    }
+    return -1;
+  }
+
+  void add_probes() {
+    for (const auto& [value, activation] : network_.values) {
+      const std::ptrdiff_t writer = last_writer(activation);
+      if (writer < 0) continue;
+      Probe probe;
+      probe.place = place_of(value, activation);
+      probe.after = spans_[static_cast<std::size_t>(writer)].last;
+      probe.value_height = probe.place.height;
+      probe.value_channels = probe.place.channels;
+      program_.probes.push_back(std::move(probe));
+    }
+    std::stable_sort(program_.probes.begin(), program_.probes.end(),
+                     [](const Probe& a, const Probe& b) { return a.after < b.after; });
+  }
+
+  void add_volumes() {
+    if (spans_.empty()) return;
+    const auto layer = [&](std::int64_t i) {
+      return spans_[static_cast<std::size_t>(
+          std::clamp<std::int64_t>(i, 0, static_cast<std::int64_t>(spans_.size()) - 1))];
+    };
+    for (const PlannedVolume& v : plan_.volumes) {
+      program_.memory_map.push_back(
+          {v.name, v.space, v.address, v.bytes, layer(v.begin).first, layer(v.end - 1).last});
+    }
+  }
+
+  const Graph& graph_;
+  const Network& network_;
+  const MemoryPlan& plan_;
+  const std::vector<HostTurn>& turns_;
+  const HostUses& uses_;
+  Tiler tiler_;
+  const Machine& machine_;
+  Program program_;
+  std::vector<Span> spans_;
+};
+
+}  // namespace
+
+Program emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
+             const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
+             const Machine& machine) {
+  return Emitter(quantized, network, plan, turns, uses, tiler, machine).run();
+}
+
+}  // namespace workbench::pulp

@@ -1,0 +1,226 @@
+// A layer with as much under way at a time as its buffers allow, and no wait or barrier that a
+// hazard does not ask for: one stream of tiles through all slices; the next tile's operands are
+// asked for before the kernel of this one, outputs leave behind it, the next slice's operands are
+// on their way from L3 while this one is computed.
+//
+// Why it is safe, per buffer: a load overwrites what a kernel read that has ended (kernels end with
+// a barrier); a kernel overwrites an output buffer whose transfer its issuers have waited for,
+// before the barrier in front of the kernel; so for slices in L2 with the L3's transfers.
+#include <optional>
+
+#include "compiler/pulp/emit.h"
+#include "core/error.h"
+
+namespace workbench::pulp {
+namespace {
+
+constexpr std::int64_t kLoads = 0, kStores = 2;  // DMA counters, + buffer
+
+struct Step {
+  std::size_t slice = 0;
+  Block tile;
+  bool first = false, last = false;  // of its slice
+};
+
+class Overlapped {
+ public:
+  Overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch)
+      : code_(code), to_(to), prefetch_(prefetch) {
+    for (std::size_t s = 0; s < code.slices.size(); ++s) {
+      const std::vector<Block>& tiles = code.tiles[s];
+      for (std::size_t t = 0; t < tiles.size(); ++t) {
+        steps_.push_back({s, tiles[t], t == 0, t + 1 == tiles.size()});
+      }
+    }
+  }
+
+  void run() {
+    to_.add(Code{.instructions = code_.machine.code.layer_instructions});
+    load_slice(0);
+    arrive();
+    load(0);
+    for (std::size_t i = 0; i < steps_.size(); ++i) step(i);
+    finish();
+  }
+
+ private:
+  bool double_buffered() const { return code_.tiling.double_buffered; }
+  bool ahead() const { return code_.tiling.l2_double_buffered; }
+  bool sliced() const {
+    return code_.input_by_slice || code_.second_by_slice || code_.output_by_slice ||
+           code_.plan.constants.size() > 1;
+  }
+
+  void step(std::size_t i) {
+    const Step& now = steps_[i];
+    const Machine::Code& costs = code_.machine.code;
+    to_.add(Code{.instructions = code_.layer.kind == LayerKind::Depthwise
+                                     ? costs.depthwise_tile_instructions
+                                     : costs.tile_instructions,
+                 .divisions = costs.tile_divisions,
+                 .l2_loads = costs.tile_l2_loads},
+            fmt::format("tile {}", i));
+    const LayerCode::Buffers buffers = loaded_;
+    const bool more = i + 1 < steps_.size();
+    const bool crosses = more && steps_[i + 1].slice != now.slice;
+    const bool early = more && double_buffered() && (!crosses || ahead());
+    const std::int64_t awaited = loading_;  // of this tile, before the next one's are issued
+    if (early) next_tile(i, crosses);
+    before_kernel(i, awaited);
+    if (now.first) ask_for_slice_after(now.slice);
+    to_.add(code_.kernel(now.tile, with_output(buffers)), fmt::format("tile {}", i));
+    code_.store_output(to_, now.slice, now.tile, with_output(buffers), kStores + out_);
+    storing_[out_] = true;
+    out_ = double_buffered() ? 1 - out_ : 0;
+    if (now.last) unsaved_ = now.slice;
+    if (more && !early) next_tile(i, crosses);
+  }
+
+  LayerCode::Buffers with_output(LayerCode::Buffers buffers) const {
+    buffers.out = out_;
+    return buffers;
+  }
+
+  // The transfers of tile i + 1; at the border of a slice, once its operands are in L2.
+  void next_tile(std::size_t i, bool crosses) {
+    if (crosses) {
+      if (!ahead()) load_slice(steps_[i + 1].slice);
+      arrive();
+    }
+    load(i + 1);
+  }
+
+  // --- L1
+  // -----------------------------------------------------------------------------------------
+
+  // Operands of step i that are not in L1 yet, into the buffers that the step before does not use.
+  void load(std::size_t i) {
+    const Step& step = steps_[i];
+    loading_ = -1;
+    const std::int64_t id = kLoads + (double_buffered() ? static_cast<std::int64_t>(i % 2) : 0);
+    const Block in = code_.input_of(step.tile);
+    // MaxPool leaves its input in pieces.
+    if (!in_ || *in_ != in || code_.layer.kind == LayerKind::MaxPool) {
+      if (in_ && double_buffered()) loaded_.in = 1 - loaded_.in;
+      loaded_.slice = slice_buffer(step.slice);
+      code_.load_input(to_, step.slice, step.tile, loaded_, id);
+      in_ = in;
+      loading_ = id;
+    }
+    const std::pair channels(step.tile.c0, step.tile.c1);
+    loaded_.slice = slice_buffer(step.slice);
+    loaded_.constants = constants_buffer_;
+    if (code_.has_constants() && (!channels_ || *channels_ != channels)) {
+      if (channels_ && double_buffered()) loaded_.weights = 1 - loaded_.weights;
+      code_.load_weights(to_, step.slice, step.tile, loaded_, id);
+      code_.load_norm(to_, step.slice, step.tile, loaded_, id);
+      channels_ = channels;
+      loading_ = id;
+    }
+  }
+
+  // Waits for the tile's operands and for its output buffer; then all cores know.
+  void before_kernel(std::size_t i, std::int64_t loading) {
+    bool waited = loading >= 0;
+    if (loading >= 0) to_.add(DmaWait{loading});
+    const bool save = unsaved_.has_value();
+    for (const std::size_t out : {std::size_t{0}, std::size_t{1}}) {
+      if (!storing_[out] || (out != out_ && !save)) continue;
+      to_.add(DmaWait{kStores + static_cast<std::int64_t>(out)});
+      storing_[out] = false;
+      waited = true;
+    }
+    const std::size_t buffer = slice_buffer(steps_[i].slice);
+    if (steps_[i].first && saving_[buffer]) {
+      to_.add(L3Wait{kSliceStores + static_cast<std::int64_t>(buffer)});
+      saving_[buffer] = false;
+      waited = true;
+    }
+    if (waited) to_.add(Barrier{});
+    if (!save) return;
+    save_slice();
+    if (ahead() || !saving_[buffer]) return;
+    to_.add(L3Wait{kSliceStores + static_cast<std::int64_t>(buffer)});
+    to_.add(Barrier{});
+    saving_[buffer] = false;
+  }
+
+  // --- L2
+  // -----------------------------------------------------------------------------------------
+
+  std::size_t slice_buffer(std::size_t slice) const { return ahead() ? slice % 2 : 0; }
+
+  // What slice s reads of L3 and is not there yet. The first constants may have been prefetched.
+  void load_slice(std::size_t s) {
+    code_.load_slice(to_, s, slice_buffer(s), kSliceLoads);
+    if (!code_.has_constants()) return;
+    const std::size_t part = code_.part_of(code_.slices[s]);
+    if (part_ && *part_ == part) return;
+    if (part_ && ahead()) constants_next_ = 1 - constants_next_;
+    const bool there = !part_ && (code_.plan.prefetched || code_.plan.constants.size() == 1);
+    if (!there) code_.load_constants(to_, part, constants_next_, kSliceLoads);
+    part_ = part;
+  }
+
+  // The slice asked for is in L2, and every core knows.
+  void arrive() {
+    constants_buffer_ = constants_next_;
+    if (!sliced()) return;
+    to_.add(L3Wait{kSliceLoads});
+    to_.add(Barrier{});
+  }
+
+  // Its buffers are free: all transfers to L1 of the slice before have been waited for.
+  void ask_for_slice_after(std::size_t s) {
+    const bool last = s + 1 >= code_.slices.size();
+    if (!last && ahead()) load_slice(s + 1);
+    if (last) {
+      for (const Instruction& instruction : prefetch_) to_.add(instruction, "next layer");
+    }
+  }
+
+  // The slice that is complete in L2, all cores knowing it, leaves for L3.
+  void save_slice() {
+    const std::size_t slice = *unsaved_, buffer = slice_buffer(slice);
+    unsaved_.reset();
+    if (!code_.output_by_slice) return;
+    code_.store_slice(to_, slice, buffer, kSliceStores + static_cast<std::int64_t>(buffer));
+    saving_[buffer] = true;
+  }
+
+  void finish() {
+    for (const std::size_t out : {std::size_t{0}, std::size_t{1}}) {
+      if (storing_[out]) to_.add(DmaWait{kStores + static_cast<std::int64_t>(out)});
+    }
+    to_.add(Barrier{});
+    if (!code_.output_by_slice) return;
+    save_slice();
+    for (const std::size_t b : {std::size_t{0}, std::size_t{1}}) {
+      if (saving_[b]) to_.add(L3Wait{kSliceStores + static_cast<std::int64_t>(b)});
+    }
+    to_.add(Barrier{});
+  }
+
+  const LayerCode& code_;
+  Listing& to_;
+  const std::vector<Instruction>& prefetch_;
+  std::vector<Step> steps_;
+  LayerCode::Buffers loaded_;                                      // of the tile loaded last
+  std::optional<Block> in_;                                        // what its input buffer holds
+  std::optional<std::pair<std::int64_t, std::int64_t>> channels_;  // and its weights
+  std::int64_t loading_ = -1;        // counter of its transfers; -1: there were none
+  std::size_t out_ = 0;              // output buffer of the next kernel
+  bool storing_[2]{};                // output transfers nobody has waited for
+  std::optional<std::size_t> part_;  // constants asked for last, ...
+  std::size_t constants_next_ = 0, constants_buffer_ = 0;  // ... where, and those in use
+  std::optional<std::size_t> unsaved_;  // slice whose last tile has been computed
+  bool saving_[2]{};                    // slices on their way to L3
+};
+
+}  // namespace
+
+void emit_overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch) {
+  Overlapped(code, to, prefetch).run();
+}
+
+}  // namespace workbench::pulp

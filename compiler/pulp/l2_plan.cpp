@@ -1,0 +1,407 @@
+#include "compiler/pulp/l2_plan.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include "compiler/memory/allocate.h"
+#include "compiler/pulp/constants.h"
+#include "core/error.h"
+#include "core/units.h"
+
+namespace workbench::pulp {
+namespace {
+
+constexpr std::int64_t kAlignment = 4;  // kernels and DMA move words
+// What alignment may cost a layer's buffers beyond their bytes.
+constexpr std::int64_t kSlack = 64;
+
+// Layers between which an activation must be kept: [begin, end).
+struct Life {
+  std::int64_t begin = -1, end = 0;
+};
+
+class Planner {
+ public:
+  Planner(const Network& network, const Machine& machine, Tiler tiler,
+          const std::vector<HostTurn>& turns, const HostUses& uses)
+      : network_(network), machine_(machine), tiler_(tiler) {
+    lives_.resize(network.activations.size());
+    for (std::size_t i = 0; i < network.layers.size(); ++i) {
+      const Layer& layer = network.layers[i];
+      const auto now = static_cast<std::int64_t>(i);
+      keep(layer.in, now, now + 1);
+      if (layer.in2 >= 0) keep(layer.in2, now, now + 1);
+      keep(layer.out, now, now + 1);
+    }
+    for (const HostUse& use : uses.writes) {
+      const std::int64_t turn = turns[use.turn].before;
+      keep(use.activation, std::max<std::int64_t>(0, turn - 1), turn + 1);
+    }
+    for (const HostUse& use : uses.reads) {
+      keep(use.activation, turns[use.turn].before - 1, turns[use.turn].before + 1);
+    }
+  }
+
+  MemoryPlan run() {
+    while (true) {
+      if (cut_layers()) {
+        if (auto plan = place()) return std::move(*plan);
+      }
+      CHECK(restarts_ <= static_cast<int>(network_.activations.size()), "no end of spilling");
+    }
+  }
+
+ private:
+  std::size_t root(std::int32_t a) const { return static_cast<std::size_t>(root_of(network_, a)); }
+  std::int64_t layer_count() const { return static_cast<std::int64_t>(network_.layers.size()); }
+
+  void keep(std::int32_t a, std::int64_t begin, std::int64_t end) {
+    Life& life = lives_[root(a)];
+    begin = std::max<std::int64_t>(begin, 0);
+    life.begin = life.begin < 0 ? begin : std::min(life.begin, begin);
+    life.end = std::max(life.end, end);
+  }
+  std::int64_t bytes(std::size_t root) const {
+    return round_up(network_.activations[root].bytes(), kAlignment);
+  }
+  bool alive(std::size_t root, std::int64_t layer) const {
+    return lives_[root].begin <= layer && layer < lives_[root].end;
+  }
+  bool in_l3(std::int32_t a) const { return spilled_.contains(root(a)); }
+
+  // Activations in L2 during the layer that are not its own operands.
+  std::vector<std::size_t> others(std::int64_t i) const {
+    const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
+    std::vector<std::size_t> list;
+    for (std::size_t r = 0; r < lives_.size(); ++r) {
+      if (network_.activations[r].whole >= 0 || lives_[r].begin < 0 || !alive(r, i)) continue;
+      const bool own =
+          r == root(layer.in) || r == root(layer.out) || (layer.in2 >= 0 && r == root(layer.in2));
+      if (!own && !spilled_.contains(r)) list.push_back(r);
+    }
+    return list;
+  }
+
+  // A part's whole takes more than the layer's operand.
+  std::int64_t around(std::int32_t a) const {
+    if (in_l3(a)) return 0;
+    return bytes(root(a)) - round_up(network_.activations[static_cast<std::size_t>(a)].bytes(), 4);
+  }
+
+  L2Budget budget_of(std::int64_t i) const {
+    const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
+    L2Budget budget;
+    budget.bytes = machine_.l2.buffer_bytes - kSlack;
+    for (const std::size_t r : others(i)) budget.bytes -= bytes(r);
+    budget.bytes -= around(layer.in) + around(layer.out);
+    if (layer.in2 >= 0) budget.bytes -= around(layer.in2);
+    budget.input_in_l3 = in_l3(layer.in) || (layer.in2 >= 0 && in_l3(layer.in2));
+    budget.output_in_l3 = in_l3(layer.out);
+    // The one operand of an Add that lies in L2 whole beside slices of the other.
+    if (layer.in2 >= 0 && in_l3(layer.in) != in_l3(layer.in2)) {
+      budget.bytes -= bytes(root(in_l3(layer.in) ? layer.in2 : layer.in));
+    }
+    // DORY's tiler leaves room for the next layer's weights by itself (pulp.md 3.4).
+    if (tiler_ == Tiler::Optimal && i + 1 < layer_count()) {
+      const std::int64_t next = constant_bytes(network_.layers[static_cast<std::size_t>(i) + 1]);
+      const SliceBytes whole =
+          slice_bytes(layer, {layer.call.out_c, layer.call.out_h, layer.call.out_w});
+      const std::int64_t own =
+          whole.in * (layer.in2 >= 0 ? 2 : 1) + whole.out + constant_bytes(layer);
+      if (own + next <= budget.bytes) budget.bytes -= next;
+    }
+    return budget;
+  }
+
+  Tiling tiling_of(std::int64_t i, const L2Budget& budget) {
+    const auto key = std::tuple(i, budget.bytes, budget.input_in_l3, budget.output_in_l3);
+    if (const auto known = tilings_.find(key); known != tilings_.end()) return known->second;
+    const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
+    const Tiling tiling = tiler_ == Tiler::Dory ? dory_tiling(layer, network_, machine_, budget)
+                                                : optimal_tiling(layer, network_, machine_, budget);
+    tilings_.emplace(key, tiling);
+    return tiling;
+  }
+
+  // From then on in L3. Layers that were cut before have to be cut anew.
+  void spill(std::size_t r) {
+    CHECK(!spilled_.contains(r), "'{}' is in L3", network_.activations[r].value);
+    spilled_.insert(r);
+    ++restarts_;
+  }
+
+  bool spill_largest(std::vector<std::size_t> candidates) {
+    if (candidates.empty()) return false;
+    spill(*std::max_element(candidates.begin(), candidates.end(),
+                            [&](std::size_t a, std::size_t b) { return bytes(a) < bytes(b); }));
+    return true;
+  }
+
+  // False: something was spilled, begin again.
+  bool cut_layers() {
+    cuts_.clear();
+    for (std::int64_t i = 0; i < layer_count(); ++i) {
+      const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
+      const L2Budget budget = budget_of(i);
+      std::optional<Tiling> tiling;
+      try {
+        tiling = tiling_of(i, budget);
+      } catch (const Error&) {
+        if (!spill_largest(others(i))) throw;
+        return false;
+      }
+      if (tiling->input_from_l3 && !budget.input_in_l3) {
+        spill(root(layer.in));
+        if (layer.in2 >= 0 && !in_l3(layer.in2)) spill(root(layer.in2));
+        return false;
+      }
+      if (tiling->output_to_l3 && !budget.output_in_l3) {
+        const bool begun = lives_[root(layer.out)].begin < i;
+        spill(root(layer.out));
+        if (begun) return false;
+      }
+      cuts_.push_back(*tiling);
+    }
+    return true;
+  }
+
+  // --- placement --------------------------------------------------------------------------------
+
+  struct Wanted {
+    std::string name;
+    std::int64_t bytes = 0, begin = 0, end = 0;
+    std::int64_t* address = nullptr;
+  };
+
+  void want(std::vector<Wanted>& list, const std::string& name, std::int64_t bytes,
+            std::int64_t begin, std::int64_t end, std::int64_t& address) const {
+    if (bytes > 0) list.push_back({name, bytes, begin, std::max(end, begin + 1), &address});
+  }
+
+  void want_activations(std::vector<Wanted>& l2, std::vector<Wanted>& l3, MemoryPlan& plan) const {
+    for (std::size_t r = 0; r < lives_.size(); ++r) {
+      const Activation8& a = network_.activations[r];
+      if (a.whole >= 0 || lives_[r].begin < 0) continue;
+      Home& home = plan.homes[r];
+      home.space = spilled_.contains(r) ? Space::L3 : Space::L2;
+      want(home.space == Space::L3 ? l3 : l2, a.value, a.bytes(), lives_[r].begin, lives_[r].end,
+           home.address);
+    }
+  }
+
+  void want_slices(std::vector<Wanted>& l2, const Layer& layer, LayerPlan& plan,
+                   std::int64_t i) const {
+    const SliceBytes slice = slice_bytes(layer, plan.tiling.slice);
+    const Cut whole{layer.call.out_c, layer.call.out_h, layer.call.out_w};
+    const int copies = plan.tiling.l2_double_buffered && plan.tiling.slice != whole ? 2 : 1;
+    const auto both = [&](const char* what, std::int64_t bytes, std::int64_t(&addresses)[2]) {
+      for (int b = 0; b < copies; ++b) {
+        want(l2, fmt::format("{} ({} slice {})", layer.name, what, b), bytes, i, i + 1,
+             addresses[b]);
+      }
+    };
+    if (in_l3(layer.in)) both("input", slice.in, plan.in_l2);
+    if (layer.in2 >= 0 && in_l3(layer.in2)) both("second input", slice.in, plan.in2_l2);
+    if (in_l3(layer.out)) both("output", slice.out, plan.out_l2);
+  }
+
+  void want_constants(std::vector<Wanted>& l2, const Layer& layer, LayerPlan& plan,
+                      std::int64_t i) const {
+    std::int64_t bytes = 0;
+    for (const ConstantPart& part : plan.constants) bytes = std::max(bytes, part.bytes);
+    const std::int64_t early = plan.prefetched ? 1 : 0;
+    want(l2, layer.name + " (constants)", bytes, i - early, i + 1, plan.constants_l2[0]);
+    if (plan.constants.size() > 1 && plan.tiling.l2_double_buffered) {
+      want(l2, layer.name + " (constants 1)", bytes, i, i + 1, plan.constants_l2[1]);
+    }
+  }
+
+  static Problem problem_of(const std::vector<Wanted>& list, std::int64_t capacity) {
+    Problem problem;
+    problem.capacity = capacity;
+    for (const Wanted& wanted : list) {
+      problem.buffers.push_back({.name = wanted.name,
+                                 .size = round_up(wanted.bytes, kAlignment),
+                                 .begin = wanted.begin,
+                                 .end = wanted.end,
+                                 .prefer_top = false,
+                                 .alignment = kAlignment});
+    }
+    return problem;
+  }
+
+  // Addresses for all of the list, `base` added; nothing: they do not fit.
+  static std::optional<std::int64_t> allocate_all(const std::vector<Wanted>& list, Space space,
+                                                  std::int64_t base, std::int64_t capacity,
+                                                  MemoryPlan& plan) {
+    if (list.empty()) return base;
+    const Problem problem = problem_of(list, capacity - base);
+    const auto solution = allocate(problem);
+    if (!solution) return std::nullopt;
+    const std::vector<std::string> faults = validate(problem, *solution);
+    CHECK(faults.empty(), "{}", faults.front());
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      *list[i].address = base + solution->offsets[i];
+      plan.volumes.push_back(
+          {list[i].name, space, *list[i].address, list[i].bytes, list[i].begin, list[i].end});
+    }
+    return base + solution->extent;
+  }
+
+  MemoryPlan sketch() const {
+    MemoryPlan plan;
+    plan.homes.resize(network_.activations.size());
+    for (std::size_t i = 0; i < cuts_.size(); ++i) {
+      LayerPlan layer;
+      layer.tiling = cuts_[i];
+      layer.constants = append_constants(network_.layers[i], layer.tiling, tiler_, plan.constants);
+      // DORY's layers that take their weights slice by slice manage them by themselves.
+      const bool alone = layer.constants.size() == 1 || tiler_ == Tiler::Optimal;
+      layer.prefetched = i > 0 && !layer.constants.empty() && alone;
+      plan.layers.push_back(std::move(layer));
+    }
+    return plan;
+  }
+
+  std::vector<Wanted> wanted_in_l2(MemoryPlan& plan, std::vector<Wanted>& l3) const {
+    std::vector<Wanted> l2;
+    want_activations(l2, l3, plan);
+    for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+      want_slices(l2, network_.layers[i], plan.layers[i], static_cast<std::int64_t>(i));
+      want_constants(l2, network_.layers[i], plan.layers[i], static_cast<std::int64_t>(i));
+    }
+    return l2;
+  }
+
+  // Gives up the largest prefetch, at layers where L2 is too full if there are such.
+  bool drop_prefetch(const std::vector<Wanted>& list, MemoryPlan& plan) const {
+    std::vector<std::int64_t> load(plan.layers.size() + 2, 0);
+    for (const Wanted& w : list) {
+      for (std::int64_t t = w.begin; t < w.end && t < layer_count() + 1; ++t) {
+        load[static_cast<std::size_t>(t)] += round_up(w.bytes, kAlignment);
+      }
+    }
+    LayerPlan* best = nullptr;
+    std::pair<bool, std::int64_t> best_value{false, -1};
+    for (std::size_t i = 1; i < plan.layers.size(); ++i) {
+      LayerPlan& layer = plan.layers[i];
+      if (!layer.prefetched) continue;
+      const std::pair<bool, std::int64_t> value{load[i - 1] > machine_.l2.buffer_bytes,
+                                                layer.constants.front().bytes};
+      if (value > best_value) best = &layer, best_value = value;
+    }
+    if (best == nullptr) return false;
+    best->prefetched = false;
+    return true;
+  }
+
+  // Nothing: something was spilled, begin again.
+  std::optional<MemoryPlan> place() {
+    MemoryPlan plan = sketch();
+    while (true) {
+      std::vector<Wanted> l3;
+      const std::vector<Wanted> l2 = wanted_in_l2(plan, l3);
+      const auto extent = allocate_all(l2, Space::L2, 0, machine_.l2.buffer_bytes, plan);
+      if (!extent) {
+        if (drop_prefetch(l2, plan)) continue;
+        spill_for(l2);
+        return std::nullopt;
+      }
+      plan.l2_bytes = *extent;
+      place_in_l3(l3, plan);
+      for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+        plan.layers[i].l2_bytes = operand_bytes(static_cast<std::int64_t>(i), plan);
+      }
+      for (std::size_t a = 0; a < plan.homes.size(); ++a) {
+        plan.homes[a] = plan.homes[root(static_cast<std::int32_t>(a))];
+      }
+      return plan;
+    }
+  }
+
+  void spill_for(const std::vector<Wanted>& list) {
+    std::vector<std::size_t> candidates;
+    for (std::size_t r = 0; r < lives_.size(); ++r) {
+      if (network_.activations[r].whole < 0 && lives_[r].begin >= 0 && !spilled_.contains(r)) {
+        candidates.push_back(r);
+      }
+    }
+    const std::int64_t peak = peak_demand(problem_of(list, machine_.l2.buffer_bytes));
+    if (!spill_largest(candidates)) {
+      fail("activations and weights need {} bytes of L2 at a time, {} are there", peak,
+           machine_.l2.buffer_bytes);
+    }
+  }
+
+  void place_in_l3(const std::vector<Wanted>& l3, MemoryPlan& plan) const {
+    const auto constants = static_cast<std::int64_t>(plan.constants.size());
+    plan.l3_bytes = constants;
+    if (constants > 0) {
+      plan.volumes.push_back({"constants", Space::L3, 0, constants, 0, layer_count()});
+    }
+    const std::int64_t base = round_up(constants, kAlignment);
+    if (!l3.empty()) {
+      const auto extent = allocate_all(l3, Space::L3, base, machine_.l3.size_bytes, plan);
+      plan.l3_bytes = extent.value_or(base + peak_demand(problem_of(l3, machine_.l3.size_bytes)));
+    }
+    if (plan.l3_bytes > machine_.l3.size_bytes) {
+      fail("weights and activations need {} bytes of L3, {} has {}", plan.l3_bytes, machine_.name,
+           machine_.l3.size_bytes);
+    }
+  }
+
+  std::int64_t operand_bytes(std::int64_t i, const MemoryPlan& plan) const {
+    std::int64_t sum = 0;
+    for (const PlannedVolume& v : plan.volumes) {
+      if (v.space == Space::L2 && v.begin <= i && i < v.end) sum += v.bytes;
+    }
+    return sum;
+  }
+
+  const Network& network_;
+  const Machine& machine_;
+  Tiler tiler_;
+  std::vector<Life> lives_;  // per activation; only of roots
+  std::set<std::size_t> spilled_;
+  std::vector<Tiling> cuts_;
+  std::map<std::tuple<std::int64_t, std::int64_t, bool, bool>, Tiling> tilings_;
+  int restarts_ = 0;
+};
+
+}  // namespace
+
+bool by_channel(LayerKind kind) {
+  return kind != LayerKind::Conv && kind != LayerKind::Pointwise && kind != LayerKind::Linear;
+}
+
+std::int64_t code_bytes(std::int64_t channels, std::int64_t bits) {
+  return ceil_div(channels * bits, 8);
+}
+
+SliceBytes slice_bytes(const Layer& layer, const Cut& slice) {
+  const Kernel& call = layer.call;
+  const std::int64_t channels = by_channel(layer.kind) ? slice.out_c : call.in_c;
+  SliceBytes bytes;
+  std::int64_t rows = 0, columns = 0;
+  for (std::int64_t y = 0; y < call.out_h; y += slice.out_h) {
+    const InputSpan span = input_rows(call, y, std::min(y + slice.out_h, call.out_h));
+    rows = std::max(rows, span.end - span.begin);
+  }
+  for (std::int64_t x = 0; x < call.out_w; x += slice.out_w) {
+    const InputSpan span = input_columns(call, x, std::min(x + slice.out_w, call.out_w));
+    columns = std::max(columns, span.end - span.begin);
+  }
+  bytes.in = rows * columns * code_bytes(channels, call.in_bits);
+  bytes.out = slice.out_h * slice.out_w * code_bytes(slice.out_c, call.out_bits);
+  return bytes;
+}
+
+MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
+                       const std::vector<HostTurn>& turns, const HostUses& uses) {
+  return Planner(network, machine, tiler, turns, uses).run();
+}
+
+}  // namespace workbench::pulp

@@ -1,0 +1,77 @@
+// Where everything lies in L2 and L3 over the network's life: activations, the layers' constants
+// (prefetched during the layer before where L2 allows it, pulp.md 3.5), buffers of L3 slices. And
+// how each layer is cut, which depends on what is left for it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "compiler/pulp/compile.h"
+#include "compiler/pulp/host.h"
+#include "compiler/pulp/layer.h"
+#include "compiler/pulp/tiling.h"
+#include "isa/pulp/footprint.h"
+#include "isa/pulp/machine.h"
+
+namespace workbench::pulp {
+
+// Constants of output channels [first, first + channels) of a layer: weights, kappa, lambda, bias,
+// each on a word boundary, one behind the other in L2. In L3 either the same or, as DORY's files
+// have it, the weights of the whole layer, then all kappa, all lambda.
+struct ConstantPart {
+  std::int64_t first = 0, channels = 0;
+  std::int64_t weights = 0, kappa = 0, lambda = 0, bias = 0;  // offsets from the L2 buffer
+  std::int64_t bytes = 0;                                     // in L2
+  struct Piece {
+    std::int64_t l3 = 0, offset = 0, bytes = 0;  // L3 address, offset in the L2 buffer
+  };
+  std::vector<Piece> pieces;  // one transfer each
+};
+
+struct LayerPlan {
+  Tiling tiling;
+  std::vector<ConstantPart>
+      constants;                   // one, or one per slice of output channels; none: no weights
+  std::int64_t constants_l2[2]{};  // buffers; the second is used where parts alternate
+  bool prefetched = false;         // the first part comes during the layer before
+  // Buffers of slices, where the operand passes through L2.
+  std::int64_t in_l2[2]{}, in2_l2[2]{}, out_l2[2]{};
+  std::int64_t l2_bytes = 0;  // of the layer's operands in L2
+};
+
+// Where an activation lies. Parts lie in their whole.
+struct Home {
+  Space space = Space::L2;
+  std::int64_t address = 0;
+};
+
+// A piece of L2 or L3 from the first instruction of layer `begin` to the last of layer `end - 1`.
+struct PlannedVolume {
+  std::string name;
+  Space space = Space::L2;
+  std::int64_t address = 0, bytes = 0, begin = 0, end = 0;
+};
+
+struct MemoryPlan {
+  std::vector<Home> homes;  // per activation
+  std::vector<LayerPlan> layers;
+  std::vector<PlannedVolume> volumes;
+  std::string constants;  // L3 [0, size)
+  std::int64_t l2_bytes = 0, l3_bytes = 0;
+};
+
+// Throws Error naming the layer that fits in no way.
+MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
+                       const std::vector<HostTurn>& turns, const HostUses& uses);
+
+// Bytes of the widest slice's input and output; rows and columns as input_rows() has them.
+struct SliceBytes {
+  std::int64_t in = 0, out = 0;
+};
+SliceBytes slice_bytes(const Layer& layer, const Cut& slice);
+
+bool by_channel(LayerKind kind);  // every output channel reads its own input channel
+std::int64_t code_bytes(std::int64_t channels, std::int64_t bits);  // of a pixel
+
+}  // namespace workbench::pulp

@@ -1,0 +1,449 @@
+// Integer graph -> Network: one Layer per kernel-shaped node, concat as placement, reshapes as
+// views, grouped convolutions as one layer per group.
+#include <algorithm>
+
+#include "compiler/pulp/layer_parts.h"
+#include "core/error.h"
+#include "core/units.h"
+
+namespace workbench::pulp {
+namespace {
+
+bool is_integer(const Value& value) {
+  return value.type == ElementType::Uint8 || value.type == ElementType::Int8 ||
+         value.type == ElementType::Int32;
+}
+
+// Channels, height and width of a value in memory (layer.h).
+Activation8 activation_like(const Value& value, const std::string& where) {
+  Activation8 a;
+  a.value = value.name;
+  Shape shape = value.shape;
+  if (shape.size() == 2 && shape[0] > 1) {
+    a.height = shape[0], a.width = shape[1];
+  } else {
+    shape.resize(4, 1);
+    if (value.shape.size() == 3) shape = {shape[0], shape[1], 1, shape[2]};
+    if (value.shape.size() > 4 || value.shape.size() < 2 || shape[0] != 1) {
+      fail("{}: '{}' is {}, expected [1, C, H, W]", where, value.name,
+           workbench::to_string(value.shape));
+    }
+    a.channels = shape[1], a.height = shape[2], a.width = shape[3];
+  }
+  a.bits = value.type == ElementType::Int32 ? 32
+           : value.quantization             ? value.quantization->bits
+                                            : 8;
+  a.is_signed = value.type != ElementType::Uint8;
+  if (a.bits != 32 && a.bits != 8 && a.bits != 4 && a.bits != 2) {
+    fail("{}: '{}' has {} bits, kernels know 8, 4 and 2", where, value.name, a.bits);
+  }
+  return a;
+}
+
+std::int64_t at(const std::vector<std::int64_t>& list, std::size_t axis, std::int64_t absent) {
+  // Windows of one dimension lie along a row.
+  if (list.size() == 1) return axis == 0 ? absent : list[0];
+  return list.at(axis);
+}
+
+void set_window(Kernel& call, const Window& window) {
+  call.kernel_h = at(window.kernel, 0, 1), call.kernel_w = at(window.kernel, 1, 1);
+  call.stride_y = at(window.strides, 0, 1), call.stride_x = at(window.strides, 1, 1);
+  if (!window.dilations.empty()) {
+    call.dilation_y = at(window.dilations, 0, 1), call.dilation_x = at(window.dilations, 1, 1);
+  }
+  call.pad_top = at(window.pads_begin, 0, 0), call.pad_left = at(window.pads_begin, 1, 0);
+  // Behind, as much as the last window reaches beyond the map: less than the node has when strides
+  // leave some of it out, more when a pool rounds its size up.
+  const auto behind = [](std::int64_t out, std::int64_t stride, std::int64_t reach, std::int64_t in,
+                         std::int64_t before) {
+    return std::max<std::int64_t>(0, (out - 1) * stride + reach - in - before);
+  };
+  call.pad_bottom = behind(call.out_h, call.stride_y, call.dilation_y * (call.kernel_h - 1) + 1,
+                           call.in_h, call.pad_top);
+  call.pad_right = behind(call.out_w, call.stride_x, call.dilation_x * (call.kernel_w - 1) + 1,
+                          call.in_w, call.pad_left);
+}
+
+class Layers {
+ public:
+  Layers(const Graph& graph, NormBits norm_bits)
+      : graph_(graph), norm_bits_(norm_bits), of_(graph.values.size(), -1) {}
+
+  Network run() {
+    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+      const Node& node = graph_.nodes[n];
+      node_ = &node;
+      index_ = n;
+      if (on_cluster(graph_, node)) {
+        cluster_node(node);
+      } else {
+        network_.host_nodes.push_back(n);
+        for (const ValueId id : node.outputs) {
+          if (id != kNoValue && is_integer(graph_.value(id))) set(id, add(like(id)));
+        }
+      }
+    }
+    resolve_parts();
+    separate_flattened_parts();
+    check_parts();
+    return std::move(network_);
+  }
+
+ private:
+  std::string here() const { return where(graph_, *node_); }
+  const Value& value(ValueId id) const { return graph_.value(id); }
+  Activation8 like(ValueId id) const { return activation_like(value(id), here()); }
+  Activation8& activation(std::int32_t a) {
+    return network_.activations[static_cast<std::size_t>(a)];
+  }
+  std::int32_t add(Activation8 a) {
+    network_.activations.push_back(std::move(a));
+    return static_cast<std::int32_t>(network_.activations.size()) - 1;
+  }
+  void set(ValueId id, std::int32_t a) {
+    of_[static_cast<std::size_t>(id)] = a;
+    network_.values.emplace_back(id, a);
+  }
+  std::int32_t operand(std::size_t i) const {
+    const std::int32_t a = of_[static_cast<std::size_t>(node_->inputs.at(i))];
+    CHECK(a >= 0, "'{}' of '{}' is no activation", value(node_->inputs[i]).name, node_->name);
+    return a;
+  }
+  // Channels [first, first + channels) of an activation.
+  std::int32_t view(std::int32_t whole, std::int64_t first, std::int64_t channels) {
+    Activation8 a = activation(whole);
+    a.value.clear();
+    a.channels = channels, a.whole = whole, a.first_channel = first;
+    return add(std::move(a));
+  }
+  std::int32_t result() {
+    const std::int32_t a = add(like(node_->outputs[0]));
+    set(node_->outputs[0], a);
+    return a;
+  }
+
+  void cluster_node(const Node& node) {
+    if (const auto* conv = std::get_if<workbench::Conv>(&node.op)) return convolution(*conv);
+    if (const auto* gemm = std::get_if<Gemm>(&node.op)) {
+      if (gemm->transpose_a || gemm->alpha != 1 || gemm->beta != 1) {
+        fail("{}: alpha {}, beta {}, transA {}: expected 1, 1, 0", here(), gemm->alpha, gemm->beta,
+             gemm->transpose_a);
+      }
+      return matrix(gemm->transpose_b);
+    }
+    if (std::holds_alternative<MatMul>(node.op)) return matrix(false);
+    if (const auto* pool = std::get_if<MaxPool>(&node.op)) return max_pool(pool->window);
+    if (const auto* pool = std::get_if<AveragePool>(&node.op)) return average_pool(pool->window);
+    if (const auto* sum = std::get_if<Binary>(&node.op)) return addition(*sum);
+    if (std::holds_alternative<Concat>(node.op)) return concat(std::get<Concat>(node.op));
+    if (std::holds_alternative<Identity>(node.op) && node.affine) return rescaling();
+    if (std::holds_alternative<Identity>(node.op) || std::holds_alternative<Reshape>(node.op)) {
+      return set(node.outputs[0], operand(0));
+    }
+    fail("{}: no kernel of the cluster computes it, and the host has no codes to work on", here());
+  }
+
+  const AffineRequantize& affine() const {
+    if (!node_->affine) fail("{}: says not how its result becomes codes", here());
+    return *node_->affine;
+  }
+
+  Layer layer(LayerKind kind, std::int32_t in, std::int32_t out) {
+    Layer made;
+    made.name = node_->name;
+    made.merged = node_->merged;
+    made.node = index_;
+    made.kind = kind;
+    made.in = in;
+    made.out = out;
+    const Activation8& from = activation(in);
+    const Activation8& to = activation(out);
+    if (from.bits == 32) {
+      fail("{}: reads '{}', which has 32 bits: kernels read 8, 4 or 2", here(), from.value);
+    }
+    Kernel& call = made.call;
+    call.in_c = from.channels, call.in_h = from.height, call.in_w = from.width;
+    call.out_c = to.channels, call.out_h = to.height, call.out_w = to.width;
+    call.in_bits = from.bits, call.in_signed = from.is_signed;
+    call.out_bits = to.bits, call.out_signed = to.is_signed;
+    return made;
+  }
+
+  // The layer's map has the shape that the graph says: views of another are for layers that take
+  // every element alike.
+  void check_map(std::int32_t a, ValueId id) {
+    const Activation8 shape = like(id);
+    const Activation8& map = activation(a);
+    if (map.channels != shape.channels || map.height != shape.height || map.width != shape.width) {
+      fail("{}: '{}' is a view of '{}' in another order of channels", here(), value(id).name,
+           map.value);
+    }
+  }
+
+  void finish(Layer made, std::int64_t parts = 1) {
+    made.macs = macs(graph_, *node_) / parts;
+    made.ops = xfdnn_ops(graph_, *node_) / parts;
+    network_.layers.push_back(std::move(made));
+  }
+
+  // An average pool's counterpart for layers with weights.
+  std::vector<std::int32_t> bias(std::int64_t channels) const {
+    if (node_->inputs.size() < 3 || node_->inputs[2] == kNoValue) return {};
+    const std::vector<std::int64_t> wide =
+        integers(value(node_->inputs[2]), {-(std::int64_t{1} << 31), (std::int64_t{1} << 31) - 1});
+    std::vector<std::int32_t> list(wide.begin(), wide.end());
+    if (list.size() == 1) list.resize(static_cast<std::size_t>(channels), list[0]);
+    CHECK(static_cast<std::int64_t>(list.size()) == channels, "'{}'", node_->name);
+    const bool zero = std::all_of(list.begin(), list.end(), [](std::int32_t b) { return b == 0; });
+    return zero ? std::vector<std::int32_t>{} : list;
+  }
+
+  void convolution(const workbench::Conv& conv) {
+    check_map(operand(0), node_->inputs[0]);
+    const std::int32_t in = operand(0), out = result();
+    const std::int64_t in_c = activation(in).channels, out_c = activation(out).channels;
+    if (conv.groups == in_c && conv.groups == out_c && in_c > 1) {
+      return group(conv, layer(LayerKind::Depthwise, in, out), 0, 1);
+    }
+    for (std::int64_t g = 0; g < conv.groups; ++g) {
+      const std::int64_t ins = in_c / conv.groups, outs = out_c / conv.groups;
+      const std::int32_t from = conv.groups == 1 ? in : view(in, g * ins, ins);
+      const std::int32_t to = conv.groups == 1 ? out : view(out, g * outs, outs);
+      group(conv, layer(LayerKind::Conv, from, to), g, conv.groups);
+    }
+  }
+
+  void group(const workbench::Conv& conv, Layer made, std::int64_t g, std::int64_t groups) {
+    Kernel& call = made.call;
+    if (groups > 1) made.name += fmt::format(" (group {})", g);
+    set_window(call, conv.window);
+    const bool unpadded =
+        call.pad_top == 0 && call.pad_bottom == 0 && call.pad_left == 0 && call.pad_right == 0;
+    if (made.kind == LayerKind::Conv && unpadded && call.kernel_h * call.kernel_w == 1 &&
+        call.stride_x * call.stride_y == 1) {
+      made.kind = LayerKind::Pointwise;
+    }
+    if (made.kind == LayerKind::Depthwise && call.in_bits != 8) {
+      fail("{}: a depthwise layer on codes of {} bits: the DMA turns maps around by bytes", here(),
+           call.in_bits);
+    }
+    const Value& weights = value(node_->inputs.at(1));
+    call.weight_bits = weight_bits(weights);
+    made.weights = conv_weights(weights, g * call.out_c, call.out_c);
+    const std::vector<std::int32_t> all = bias(call.out_c * groups);
+    if (!all.empty()) {
+      made.bias.assign(all.begin() + g * call.out_c, all.begin() + (g + 1) * call.out_c);
+    }
+    scale_and_finish(std::move(made), g * call.out_c, groups);
+  }
+
+  void scale_and_finish(Layer made, std::int64_t first, std::int64_t groups) {
+    AffineRequantize own = affine();
+    for (auto* list : {&own.multiplier, &own.offset}) {
+      if (list->size() == 1 || groups == 1) continue;
+      *list = {list->begin() + first, list->begin() + first + made.call.out_c};
+    }
+    std::vector<Values> ranges =
+        accumulator_ranges(made.weights, made.call.out_c, code_range(activation(made.in)));
+    set_rescaling(made, own, std::move(ranges), norm_bits_, here());
+    finish(std::move(made), groups);
+  }
+
+  void matrix(bool transposed) {
+    const Value& weights = value(node_->inputs.at(1));
+    const std::int32_t in = operand(0), out = result();
+    const std::int64_t ins = weights.shape[transposed ? 1 : 0];
+    const std::int64_t rows = element_count(value(node_->inputs[0]).shape) / ins;
+    Layer made = layer(rows == 1 ? LayerKind::Linear : LayerKind::Pointwise, in, out);
+    Kernel& call = made.call;
+    call.in_c = ins, call.in_h = rows, call.in_w = 1;
+    call.out_c = weights.shape[transposed ? 0 : 1], call.out_h = rows, call.out_w = 1;
+    call.weight_bits = weight_bits(weights);
+    Activation8 order = activation(in);
+    if (rows > 1) {
+      if (order.channels != 1 || order.bits != 8 || activation(out).bits != 8) {
+        fail("{}: a matrix of {} rows must be of 8-bit codes, row by row", here(), rows);
+      }
+      order.width = ins, order.height = 1;
+    } else if (order.bits != 8 && order.channels * order.bits % 8 != 0 &&
+               order.height * order.width > 1) {
+      fail("{}: flattens '{}', whose pixels of {} codes of {} bits end inside a byte", here(),
+           order.value, order.channels, order.bits);
+    }
+    made.weights = linear_weights(weights, transposed, order);
+    made.bias = bias(call.out_c);
+    scale_and_finish(std::move(made), 0, 1);
+  }
+
+  void max_pool(const Window& window) {
+    check_map(operand(0), node_->inputs[0]);
+    const std::int32_t in = operand(0);
+    Layer made = layer(LayerKind::MaxPool, in, result());
+    set_window(made.call, window);
+    finish(std::move(made));
+  }
+
+  void average_pool(const Window& window) {
+    check_map(operand(0), node_->inputs[0]);
+    const std::int32_t in = operand(0);
+    Layer made = layer(LayerKind::AveragePool, in, result());
+    set_window(made.call, window);
+    set_average(made, affine(), code_range(activation(in)), here());
+    finish(std::move(made));
+  }
+
+  // Layers that take every element alike: the result lies as its operand does, and a matrix of
+  // several rows is as many pixels.
+  Layer elementwise(LayerKind kind, std::int32_t in) {
+    Activation8 shape = activation(in);
+    const Activation8 own = like(node_->outputs[0]);
+    shape.value = own.value, shape.bits = own.bits, shape.is_signed = own.is_signed;
+    shape.whole = -1, shape.first_channel = 0;
+    const std::int32_t out = add(std::move(shape));
+    set(node_->outputs[0], out);
+    return layer(kind, in, out);
+  }
+
+  void addition(const Binary& sum) {
+    const std::int32_t in = operand(0), in2 = operand(1);
+    const Activation8 &a = activation(in), &b = activation(in2);
+    if (sum.kind != Binary::Kind::Add) fail("{}: kernels add codes, nothing else", here());
+    if (a.channels != b.channels || a.height != b.height || a.width != b.width ||
+        a.bits != b.bits) {
+      fail("{}: operands '{}' and '{}' are not of one shape and width", here(), a.value, b.value);
+    }
+    Layer made = elementwise(LayerKind::Add, in);
+    made.in2 = in2;
+    made.call.in2_signed = activation(in2).is_signed;
+    affine();  // must be there
+    set_add(made, *node_, code_range(activation(in)), code_range(activation(in2)), here());
+    finish(std::move(made));
+  }
+
+  void rescaling() {
+    const std::int32_t in = operand(0);
+    Layer made = elementwise(LayerKind::Requantize, in);
+    const Activation8 shape = like(node_->inputs[0]);
+    const bool by_channel = affine().multiplier.size() > 1 || affine().offset.size() > 1;
+    if (by_channel && activation(in).height * activation(in).width > 1) {
+      check_map(in, node_->inputs[0]);
+      if (shape.channels == 1)
+        made.call.in_c = made.call.out_c = shape.width, made.call.in_w = made.call.out_w = 1;
+    }
+    const Values range = code_range(activation(in));
+    set_rescaling(made, affine(),
+                  std::vector<Values>(static_cast<std::size_t>(made.call.out_c), range), norm_bits_,
+                  here());
+    finish(std::move(made));
+  }
+
+  // A copy of an activation's codes, for places that want one of their own.
+  Layer copy_layer(std::int32_t in, std::int32_t out, const std::string& name) {
+    Layer made = layer(LayerKind::Requantize, in, out);
+    made.name = name;
+    made.merged.clear();
+    return made;
+  }
+
+  void concat(const Concat& op) {
+    const std::int64_t rank = static_cast<std::int64_t>(value(node_->outputs[0]).shape.size());
+    if (op.axis != 1 && op.axis != 1 - rank) {
+      fail("{}: joins axis {}, only channels (axis 1) can lie side by side", here(), op.axis);
+    }
+    const std::int32_t whole = result();
+    std::int64_t first = 0;
+    for (std::size_t i = 0; i < node_->inputs.size(); ++i) {
+      std::int32_t part = operand(i);
+      check_map(part, node_->inputs[i]);
+      if (activation(part).bits != activation(whole).bits ||
+          activation(part).is_signed != activation(whole).is_signed) {
+        fail("{}: '{}' and the result are of different codes", here(), activation(part).value);
+      }
+      if (activation(part).whole >= 0) {  // it lies in another place already
+        const std::int32_t copy = view(part, 0, activation(part).channels);
+        network_.layers.push_back(
+            copy_layer(part, copy, fmt::format("{} (copy {})", node_->name, i)));
+        part = copy;
+      }
+      activation(part).whole = whole;
+      activation(part).first_channel = first;
+      first += activation(part).channels;
+    }
+  }
+
+  // Parts of parts become parts of the outermost.
+  void resolve_parts() {
+    for (Activation8& a : network_.activations) {
+      while (a.whole >= 0 && activation(a.whole).whole >= 0) {
+        const Activation8& outer = activation(a.whole);
+        a.first_channel += outer.first_channel;
+        a.whole = outer.whole;
+      }
+    }
+  }
+
+  // A fully connected layer reads its input as one run of bytes.
+  void separate_flattened_parts() {
+    std::vector<Layer> layers;
+    for (Layer& made : network_.layers) {
+      const Activation8 in = activation(made.in);
+      if (made.kind == LayerKind::Linear && in.whole >= 0 && in.height * in.width > 1) {
+        node_ = &graph_.nodes[made.node];
+        Activation8 own = in;
+        own.value.clear();
+        own.whole = -1, own.first_channel = 0;
+        const std::int32_t copy = add(own);
+        layers.push_back(copy_layer(made.in, copy, made.name + " (copy)"));
+        layers.back().node = made.node;
+        made.in = copy;
+      }
+      layers.push_back(std::move(made));
+    }
+    network_.layers = std::move(layers);
+  }
+
+  void check_parts() const {
+    for (const Activation8& a : network_.activations) {
+      if (a.whole < 0) continue;
+      const auto& whole = network_.activations[static_cast<std::size_t>(a.whole)];
+      if (a.first_channel * a.bits % 8 == 0 && a.channels * a.bits % 8 == 0) continue;
+      fail("{}: '{}' begins or ends inside a byte of '{}': channel {} of {} bits", graph_.name,
+           a.value, whole.value, a.first_channel, a.bits);
+    }
+  }
+
+  const Graph& graph_;
+  NormBits norm_bits_;
+  Network network_;
+  std::vector<std::int32_t> of_;  // graph value -> activation
+  const Node* node_ = nullptr;    // the one being looked at
+  std::size_t index_ = 0;
+};
+
+}  // namespace
+
+bool on_cluster(const Graph& graph, const Node& node) {
+  if (std::holds_alternative<Quantize>(node.op) || std::holds_alternative<Dequantize>(node.op)) {
+    return false;
+  }
+  return is_integer(graph.value(node.outputs[0])) && is_integer(graph.value(node.inputs[0]));
+}
+
+std::int32_t root_of(const Network& network, std::int32_t activation) {
+  const std::int32_t whole = network.activations[static_cast<std::size_t>(activation)].whole;
+  return whole >= 0 ? whole : activation;
+}
+
+std::int32_t activation_of(const Network& network, ValueId value) {
+  for (const auto& [id, activation] : network.values) {
+    if (id == value) return activation;
+  }
+  return -1;
+}
+
+Network layers_of(const Graph& quantized, const Machine&, NormBits norm_bits) {
+  return Layers(quantized, norm_bits).run();
+}
+
+}  // namespace workbench::pulp

@@ -1,0 +1,68 @@
+// Whole small networks through compiler and simulator: every tensor as the golden model has it, and
+// no hazard.
+#include <gtest/gtest.h>
+
+#include "compiler/pulp/compile.h"
+#include "sim/golden/golden.h"
+#include "sim/pulp/simulate.h"
+#include "tests/support/integer_graphs.h"
+
+namespace workbench::pulp {
+namespace {
+
+Machine machine_with(std::int64_t l1, std::int64_t l2, std::int64_t cores = 8) {
+  Machine machine = load_machine("configs/pulp_open.yaml");
+  machine.l1.buffer_bytes = l1;
+  machine.l2.buffer_bytes = l2;
+  machine.cluster.cores = cores;
+  return machine;
+}
+
+// What is wrong with a run, empty when nothing is.
+std::string fault(IntegerGraph& g, const Machine& machine, const CompileOptions& options) {
+  const Program program = compile(g.graph(), machine, options);
+  const std::vector<Tensor> inputs = g.random_inputs();
+  const SimulationResult result = simulate(program, machine, inputs, {.threads = 1});
+  if (!result.hazards.empty()) return to_string(result.hazards.front());
+  const std::vector<Tensor> golden = golden::run(g.graph(), inputs);
+  std::size_t compared = 0;
+  for (std::size_t i = 0; i < golden.size(); ++i) {
+    const Value& value = g.graph().values[i];
+    const auto found = result.tensors.find(value.name);
+    if (value.constant || found == result.tensors.end()) continue;
+    ++compared;
+    if (!(found->second.reshaped(golden[i].shape()) == golden[i])) {
+      return "'" + value.name + "' differs";
+    }
+  }
+  return compared + g.graph().inputs.size() < g.graph().nodes.size() ? "tensors are missing" : "";
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kCases = 10;
+#else
+constexpr std::uint64_t kCases = 60;
+#endif
+
+void run_random(Tiler tiler, std::int64_t l1, std::int64_t l2, std::int64_t cores) {
+  std::uint64_t refused = 0;
+  for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
+    IntegerGraph g = random_integer_graph(seed);
+    try {
+      ASSERT_EQ(fault(g, machine_with(l1, l2, cores), {.tiler = tiler}), "") << "seed " << seed;
+    } catch (const Error& error) {
+      ++refused;
+      if (refused > kCases / 2) FAIL() << "seed " << seed << ": " << error.what();
+    }
+  }
+}
+
+TEST(PulpCompile, random_networks_run_as_the_golden_model_with_dorys_tiles) {
+  run_random(Tiler::Dory, 38000, 380000, 8);
+}
+TEST(PulpCompile, random_networks_run_with_dorys_tiles_in_a_small_l1) {
+  run_random(Tiler::Dory, 6000, 380000, 8);
+}
+
+}  // namespace
+}  // namespace workbench::pulp

@@ -1,0 +1,257 @@
+#include "tests/support/integer_graphs.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/shapes.h"
+
+namespace workbench {
+
+namespace {
+
+ElementType type_of(CodeType codes) {
+  if (codes.bits == 32) return ElementType::Int32;
+  return codes.is_signed ? ElementType::Int8 : ElementType::Uint8;
+}
+
+Quantization quantization_of(CodeType codes) {
+  Quantization q;
+  q.bits = codes.bits;
+  q.is_signed = codes.is_signed;
+  q.thresholds = {static_cast<double>(q.high())};
+  return q;
+}
+
+}  // namespace
+
+Window square_window(std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
+  return {.kernel = {kernel, kernel},
+          .strides = {stride, stride},
+          .dilations = {1, 1},
+          .pads_begin = {pad, pad},
+          .pads_end = {pad, pad}};
+}
+
+AffineRequantize raw_accumulators() {
+  AffineRequantize affine;
+  affine.low = std::numeric_limits<std::int32_t>::min();
+  affine.high = std::numeric_limits<std::int32_t>::max();
+  return affine;
+}
+
+std::int64_t IntegerGraph::between(std::int64_t low, std::int64_t high) {
+  return low + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(high - low + 1));
+}
+
+CodeType IntegerGraph::codes(ValueId x) const {
+  const Quantization& q = *graph_.value(x).quantization;
+  return {q.bits, q.is_signed};
+}
+
+ValueId IntegerGraph::node(Op op, std::vector<ValueId> inputs, CodeType codes,
+                           const std::optional<AffineRequantize>& affine) {
+  Node made;
+  made.name = "n" + std::to_string(graph_.nodes.size());
+  made.op = std::move(op);
+  made.inputs = std::move(inputs);
+  made.affine = affine;
+  Value value;
+  value.name = "v" + std::to_string(graph_.nodes.size());
+  value.type = type_of(codes);
+  value.quantization = quantization_of(codes);
+  made.outputs = {graph_.add_value(std::move(value))};
+  const ValueId out = made.outputs[0];
+  graph_.value(out).shape = output_shapes(graph_, made).at(0);
+  graph_.nodes.push_back(std::move(made));
+  return out;
+}
+
+ValueId IntegerGraph::input(Shape shape, CodeType codes) {
+  Value value;
+  value.name = "input" + std::to_string(graph_.inputs.size());
+  value.shape = std::move(shape);
+  const ValueId real = graph_.add_value(std::move(value));
+  graph_.inputs.push_back(real);
+  return node(Quantize{}, {real}, codes);
+}
+
+void IntegerGraph::output(ValueId x) {
+  const ValueId real = node(Dequantize{}, {x}, kUnsigned8);
+  graph_.value(real).type = ElementType::Float32;
+  graph_.value(real).quantization.reset();
+  graph_.outputs.push_back(real);
+}
+
+ValueId IntegerGraph::constant(Shape shape, int bits) {
+  Tensor tensor = Tensor::uninitialized(ElementType::Int8, std::move(shape));
+  const std::int64_t high = (std::int64_t{1} << (bits - 1)) - 1;
+  for (std::int8_t& v : tensor.mutable_values<std::int8_t>()) {
+    v = static_cast<std::int8_t>(between(-high - 1, high));
+  }
+  const ValueId id =
+      graph_.add_constant("c" + std::to_string(graph_.values.size()), std::move(tensor));
+  graph_.value(id).quantization = quantization_of({bits, true});
+  return id;
+}
+
+ValueId IntegerGraph::conv(ValueId x, std::int64_t channels, const Window& window,
+                           std::int64_t groups, const AffineRequantize& affine, CodeType codes,
+                           bool biased, int weight_bits) {
+  Conv op;
+  op.window = window;
+  op.groups = groups;
+  const std::int64_t ins = graph_.value(x).shape[1];
+  std::vector<ValueId> inputs = {
+      x, constant({channels, ins / groups, window.kernel[0], window.kernel[1]}, weight_bits)};
+  if (biased) {
+    Tensor bias = Tensor::uninitialized(ElementType::Int32, {channels});
+    for (std::int32_t& v : bias.mutable_values<std::int32_t>()) {
+      v = static_cast<std::int32_t>(between(-2000, 2000));
+    }
+    inputs.push_back(
+        graph_.add_constant("b" + std::to_string(graph_.values.size()), std::move(bias)));
+  }
+  return node(op, std::move(inputs), codes, affine);
+}
+
+ValueId IntegerGraph::gemm(ValueId x, std::int64_t outs, const AffineRequantize& affine,
+                           CodeType codes) {
+  Gemm op;
+  op.transpose_b = true;
+  return node(op, {x, constant({outs, graph_.value(x).shape[1]}, 8)}, codes, affine);
+}
+
+ValueId IntegerGraph::add(ValueId a, ValueId b, std::vector<AffineRequantize> operands,
+                          const AffineRequantize& affine, CodeType codes) {
+  const ValueId out = node(Binary{}, {a, b}, codes, affine);
+  graph_.nodes.back().operand_affine = std::move(operands);
+  return out;
+}
+
+ValueId IntegerGraph::average_pool(ValueId x, const Window& window,
+                                   const AffineRequantize& affine) {
+  AveragePool op;
+  op.window = window;
+  op.count_include_pad = true;
+  return node(op, {x}, codes(x), affine);
+}
+
+ValueId IntegerGraph::max_pool(ValueId x, const Window& window) {
+  MaxPool op;
+  op.window = window;
+  return node(op, {x}, codes(x));
+}
+
+ValueId IntegerGraph::rescale(ValueId x, const AffineRequantize& affine, CodeType codes) {
+  return node(Identity{}, {x}, codes, affine);
+}
+
+ValueId IntegerGraph::concat(const std::vector<ValueId>& parts) {
+  return node(Concat{}, parts, codes(parts[0]));
+}
+
+ValueId IntegerGraph::flatten(ValueId x) {
+  return node(Reshape{{1, element_count(graph_.value(x).shape)}}, {x}, codes(x));
+}
+
+std::vector<Tensor> IntegerGraph::random_inputs() {
+  std::vector<Tensor> inputs;
+  for (const ValueId id : graph_.inputs) {
+    CodeType type;
+    for (const Node& n : graph_.nodes) {
+      if (n.inputs[0] == id) type = codes(n.outputs[0]);
+    }
+    Tensor tensor = Tensor::uninitialized(ElementType::Float32, graph_.value(id).shape);
+    for (float& v : tensor.mutable_values<float>()) {
+      v = static_cast<float>(between(type.low(), type.high()));
+    }
+    inputs.push_back(std::move(tensor));
+  }
+  return inputs;
+}
+
+AffineRequantize IntegerGraph::random_affine(std::int64_t channels, std::int64_t reach,
+                                             CodeType codes) {
+  AffineRequantize affine;
+  affine.multiplier.clear(), affine.offset.clear();
+  std::int64_t shift = 0;  // multipliers of about 2^9
+  while ((reach << 9) >> shift > 2 * (codes.high() - codes.low())) ++shift;
+  affine.divisor = std::int64_t{1} << shift;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    affine.multiplier.push_back(between(1, 6) == 1 ? -between(200, 700) : between(200, 700));
+    affine.offset.push_back(between(-40, 40) * affine.divisor / 4);
+  }
+  affine.rounding = between(0, 1) == 0 ? Rounding::Floor : Rounding::HalfUp;
+  affine.low = codes.low(), affine.high = codes.high();
+  return affine;
+}
+
+namespace {
+
+// A random layer on `x`, of a kind that keeps the map, or shrinks it.
+ValueId random_layer(IntegerGraph& g, ValueId x, std::int64_t most) {
+  const Shape shape = g.graph().value(x).shape;
+  const CodeType codes = g.between(0, 2) == 0 ? kSigned8 : kUnsigned8;
+  const std::int64_t channels = g.between(1, most);
+  const std::int64_t k = std::min({g.between(1, 3), shape[2], shape[3]});
+  const std::int64_t stride = g.between(1, 2), pad = k > 1 ? g.between(0, k / 2) : 0;
+  Window window = square_window(k, stride, pad);
+  switch (g.between(0, 8)) {
+    case 0:
+    case 1:
+      if (shape[2] >= 5 && k == 2) window.dilations = {2, 1};
+      return g.conv(x, channels, window, 1, g.random_affine(channels, 40 * 127 * k * k, codes),
+                    codes, g.between(0, 1) == 0);
+    case 2:
+      return g.conv(x, channels, square_window(1), 1, g.random_affine(channels, 40 * 127, codes),
+                    codes, g.between(0, 1) == 0);
+    case 3:
+    case 4:
+      return g.conv(x, shape[1], window, shape[1], g.random_affine(shape[1], 127 * 127 * k, codes),
+                    codes);
+    case 5:
+      return g.max_pool(x, window);
+    case 6: {
+      AffineRequantize mean;
+      mean.divisor = k * k * (std::int64_t{1} << g.between(0, 2));
+      mean.multiplier = {g.between(1, 4)};
+      mean.low = g.codes(x).low(), mean.high = g.codes(x).high();
+      mean.rounding = g.codes(x).is_signed ? Rounding::HalfUp : Rounding::Floor;
+      return g.average_pool(x, window, mean);
+    }
+    case 7: {
+      const ValueId side = g.conv(x, shape[1], square_window(1), 1,
+                                  g.random_affine(shape[1], 40 * 127, codes), codes);
+      AffineRequantize sum;
+      sum.multiplier = {g.between(100, 400)};
+      sum.divisor = 512;
+      sum.low = codes.low(), sum.high = codes.high();
+      return g.add(x, side, {}, sum, codes);
+    }
+    default: {
+      const CodeType same = g.codes(x);
+      const ValueId side =
+          g.conv(x, channels, square_window(1), 1, g.random_affine(channels, 40 * 127, same), same);
+      return g.concat(g.between(0, 1) == 0 ? std::vector<ValueId>{x, side}
+                                           : std::vector<ValueId>{side, x, x});
+    }
+  }
+}
+
+}  // namespace
+
+IntegerGraph random_integer_graph(std::uint64_t seed, std::int64_t most) {
+  IntegerGraph g(seed);
+  ValueId x = g.input({1, g.between(1, most), g.between(3, most), g.between(3, most)},
+                      g.between(0, 2) == 0 ? kSigned8 : kUnsigned8);
+  const std::int64_t layers = g.between(2, 5);
+  for (std::int64_t i = 0; i < layers; ++i) x = random_layer(g, x, most);
+  if (g.between(0, 1) == 0) {
+    g.output(x);
+    return g;
+  }
+  g.output(g.gemm(g.flatten(x), g.between(2, 10), raw_accumulators(), kInt32));
+  return g;
+}
+
+}  // namespace workbench
