@@ -33,13 +33,6 @@ std::int64_t l3_bytes_of(const Program& program, const Machine& machine) {
   return std::clamp<std::int64_t>(end, 0, machine.l3.size_bytes);
 }
 
-// Of the time of all banks, what the cores take of it in a kernel: in the library's inner loop 6 of
-// 14 instructions are loads (pulp.md 2.3).
-double bank_share(const Machine& machine) {
-  const double accesses = 6.0 / 14.0 * static_cast<double>(machine.cluster.cores);
-  return std::min(0.9, accesses / static_cast<double>(machine.l1.banks));
-}
-
 std::int64_t slowest(const std::vector<std::int64_t>& cycles) {
   return *std::max_element(cycles.begin(), cycles.end());
 }
@@ -52,7 +45,7 @@ Cluster::Cluster(const Program& p, const Machine& m, const SimulateOptions& o)
       options(o),
       hazards(p, m, {m.l1.buffer_bytes, m.l2.buffer_bytes, l3_bytes_of(p, m)}),
       mchan(m),
-      tcdm(m) {
+      kernel_times(m) {
   cores_resource = recorder.add_resource("cores");
   dma_resource[static_cast<std::size_t>(Direction::In)] = recorder.add_resource("dma in");
   dma_resource[static_cast<std::size_t>(Direction::Out)] = recorder.add_resource("dma out");
@@ -212,27 +205,24 @@ void Team::execute(const CounterStop&) {
 }
 
 // Operands are read, and results are there, when it ends: anybody who gets in its way is told of by
-// the hazards.
+// the hazards. A bank that a core takes does not serve the DMA (pulp.md 1.9: loads of all cores in
+// each cycle, which is half the banks, halve its speed).
 void Team::execute(const Kernel& op) {
   const std::int64_t begin = latest();
-  const std::vector<std::int64_t> alone = core_cycles(op, cluster_.machine);
-  const std::int64_t expected = slowest(alone);
-  // In steps of a quarter of a byte per cycle: calls that are alike are to be one for the TCDM.
-  const double moving = cluster_.mchan.bytes_between(begin, begin + expected);
-  const double rate =
-      std::round(moving / static_cast<double>(std::max<std::int64_t>(1, expected)) * 4) / 4;
-  const std::vector<std::int64_t> disturbed = cluster_.tcdm.core_cycles(op, rate);
-  for (std::size_t c = 0; c < clocks_.size(); ++c) clocks_[c] += disturbed[c];
+  const KernelTime& undisturbed = cluster_.kernel_times.undisturbed(op);
+  const std::int64_t alone = slowest(undisturbed.alone);
+  const bool conflicts = cluster_.machine.l1.conflicts != 0;
+  const double dma_speed = conflicts ? std::max(0.1, 1 - undisturbed.bank_share) : 1;
+  const double moving = cluster_.mchan.bytes_between(
+      begin, begin + static_cast<std::int64_t>(static_cast<double>(alone) * dma_speed));
+  const std::vector<std::int64_t> cycles = cluster_.kernel_times.disturbed(op, moving);
+  for (std::size_t c = 0; c < clocks_.size(); ++c) clocks_[c] += cycles[c];
   const std::int64_t end = latest();
-  if (cluster_.machine.l1.conflicts != 0) {
-    cluster_.mchan.slow(begin, end, 1 - bank_share(cluster_.machine));
+  if (dma_speed < 1) {
+    cluster_.mchan.slow(begin, end, dma_speed);
     for (auto& changed : cluster_.dma_changed) changed.notify(sc_core::SC_ZERO_TIME);
   }
-  const std::int64_t mean = std::accumulate(alone.begin(), alone.end(), std::int64_t{0}) /
-                            static_cast<std::int64_t>(alone.size());
-  account(std::min(end, begin + mean), Cause::Work);
-  account(std::min(end, begin + mean + std::max<std::int64_t>(0, slowest(disturbed) - expected)),
-          Cause::PortStall);
+  account_kernel(begin, end, undisturbed.alone, slowest(cycles) - alone);
   all_at(end + cluster_.machine.cluster.barrier_cycles);
   account(latest(), Cause::WaitEngine);
   catch_up(end);
@@ -240,13 +230,24 @@ void Team::execute(const Kernel& op) {
   catch_up(latest());
 }
 
+// As long as all cores work on average; what they lose to each other; and until the last is done.
+void Team::account_kernel(std::int64_t begin, std::int64_t end,
+                          const std::vector<std::int64_t>& alone, std::int64_t conflicts) {
+  const std::int64_t mean = std::accumulate(alone.begin(), alone.end(), std::int64_t{0}) /
+                            static_cast<std::int64_t>(alone.size());
+  account(std::min(end, begin + mean), Cause::Work);
+  account(std::min(end, begin + mean + std::max<std::int64_t>(0, conflicts)), Cause::PortStall);
+  account(end, Cause::WaitEngine);
+}
+
 void Team::collect(std::int32_t instruction) {
   const auto& probes = cluster_.program.probes;
   const bool wanted = cluster_.options.values && cluster_.options.collect;
   for (; next_probe_ < probes.size() && probes[next_probe_].after <= instruction; ++next_probe_) {
+    const Probe& probe = probes[next_probe_];
+    cluster_.hazards.result_read(probe.place, instruction, latest());
     if (!wanted) continue;
     catch_up(latest());
-    const Probe& probe = probes[next_probe_];
     put_piece(probe, read_tensor(cluster_.memory, probe.place), tensors_[probe.place.value]);
   }
 }

@@ -18,8 +18,8 @@
 #include "sim/pulp/dma.h"
 #include "sim/pulp/hazards.h"
 #include "sim/pulp/host.h"
+#include "sim/pulp/kernel_time.h"
 #include "sim/pulp/simulate.h"
-#include "sim/pulp/tcdm.h"
 
 namespace workbench::pulp {
 
@@ -45,7 +45,7 @@ struct Cluster {
   Memory memory;
   HazardMonitor hazards;
   Mchan mchan;
-  Tcdm tcdm;
+  KernelTimes kernel_times;
   sim::Recorder recorder;
   int cores_resource = 0, l3_resource = 0;
   std::array<int, kDirections> dma_resource{};
@@ -109,6 +109,8 @@ class Team : public sc_core::sc_module {
   void quiesce();
   // What the slowest core did until `time`, since it was last told.
   void account(std::int64_t time, Cause cause, int blocked_on = -1);
+  void account_kernel(std::int64_t begin, std::int64_t end, const std::vector<std::int64_t>& alone,
+                      std::int64_t conflicts);
 
   Cluster& cluster_;
   Host& host_;

@@ -271,11 +271,11 @@ bool HazardMonitor::mapped(std::int32_t instruction, const Region& region, bool 
   return inside;
 }
 
-void HazardMonitor::host_reads(const TensorPlace& place, std::int32_t instruction,
-                               std::int64_t time) {
+void HazardMonitor::result_read(const TensorPlace& place, std::int32_t instruction,
+                                std::int64_t time) {
   const std::vector<Region> reads = regions(place);
   for (const Open& open : open_) {
-    const Region* met = first_met(open.touched.writes, reads);
+    const Region* met = open.waited ? nullptr : first_met(open.touched.writes, reads);
     if (met == nullptr) continue;
     raise(Hazard::Kind::ReadAfterWrite, instruction, open.instruction, met->space, met->address,
           time);
@@ -283,7 +283,7 @@ void HazardMonitor::host_reads(const TensorPlace& place, std::int32_t instructio
   check_written(instruction, reads, time);
 }
 
-void HazardMonitor::host_writes(const TensorPlace& place) { mark_written(regions(place)); }
+void HazardMonitor::host_wrote(const TensorPlace& place) { mark_written(regions(place)); }
 
 void HazardMonitor::raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other,
                           Space space, std::int64_t address, std::int64_t time) {

@@ -34,10 +34,9 @@ class HazardMonitor {
   // The instruction is issued at `time`. False when an address is outside the memories: it must not
   // be executed. Barriers and waits are told here, too.
   bool issue(std::int32_t instruction, std::int64_t time);
-  // The host reads or writes a tensor before `instruction`; all the engines are idle, but what
-  // nobody has waited for is no operand.
-  void host_reads(const TensorPlace& place, std::int32_t instruction, std::int64_t time);
-  void host_writes(const TensorPlace& place);
+  // Somebody outside looks at a tensor after `instruction`: somebody must have waited for it.
+  void result_read(const TensorPlace& place, std::int32_t instruction, std::int64_t time);
+  void host_wrote(const TensorPlace& place);
 
   const std::vector<Hazard>& hazards() const { return hazards_; }
 

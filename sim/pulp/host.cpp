@@ -54,13 +54,13 @@ void Host::check(const HostStep& step, std::int64_t time) {
     for (const ValueId id : node.inputs) {
       if (id == kNoValue || computed_[static_cast<std::size_t>(id)]) continue;
       const TensorPlace* place = place_of(id);
-      if (place != nullptr) hazards_.host_reads(*place, step.before, time);
+      if (place != nullptr) hazards_.result_read(*place, step.before - 1, time);
     }
     for (const ValueId id : node.outputs) {
       if (id == kNoValue) continue;
       computed_[static_cast<std::size_t>(id)] = true;
       const TensorPlace* place = place_of(id);
-      if (place != nullptr) hazards_.host_writes(*place);
+      if (place != nullptr) hazards_.host_wrote(*place);
     }
   }
 }
