@@ -1,0 +1,375 @@
+#include "compiler/quantize/chain_builder.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace workbench {
+
+namespace {
+
+constexpr std::int64_t kInt32Low = std::numeric_limits<std::int32_t>::min();
+constexpr std::int64_t kInt32High = std::numeric_limits<std::int32_t>::max();
+
+std::string joined_name(const Chain& chain, const std::string& fallback) {
+  return chain.nodes.empty() ? fallback : chain.nodes.front();
+}
+
+Tensor as_float(const Tensor& tensor) {
+  const auto whole = whole_numbers(tensor, kLeast, kMost);
+  CHECK(whole.has_value(), "a constant of {}", to_string(tensor.type()));
+  const std::vector<float> values(whole->begin(), whole->end());
+  return Tensor::from<float>(tensor.shape(), values);
+}
+
+}  // namespace
+
+ChainBuilder::ChainBuilder(const Graph& imported)
+    : imported_(imported),
+      chains_(imported.values.size()),
+      reals_(imported.values.size(), kNoValue),
+      writers_(producers(imported)),
+      readers_(imported.values.size(), 0),
+      layers_(layer_readers(imported)) {
+  graph_.name = imported.name;
+  for (const Value& value : imported.values) value_names_.insert(value.name);
+  for (const Node& node : imported.nodes) {
+    node_names_.insert(node.name);
+    for (const ValueId id : node.inputs) {
+      if (id != kNoValue) ++readers_[index(id)];
+    }
+  }
+  for (const ValueId id : imported.outputs) ++readers_[index(id)];
+}
+
+bool ChainBuilder::is_output(ValueId id) const {
+  return std::find(imported_.outputs.begin(), imported_.outputs.end(), id) !=
+         imported_.outputs.end();
+}
+
+std::string ChainBuilder::unique(const std::string& base) {
+  std::string name = base;
+  for (int i = 2; !value_names_.insert(name).second; ++i) name = fmt::format("{}_{}", base, i);
+  return name;
+}
+
+std::string ChainBuilder::unique_node(const std::string& base) {
+  std::string name = base;
+  for (int i = 2; !node_names_.insert(name).second; ++i) name = fmt::format("{}_{}", base, i);
+  return name;
+}
+
+ValueId ChainBuilder::writer_order(ValueId id) const {
+  return static_cast<ValueId>(writers_.at(index(id)));  // -1 for inputs: they come first
+}
+
+const Node& ChainBuilder::writer(ValueId id) const {
+  CHECK(writers_.at(index(id)) >= 0, "'{}' is an input", value(id).name);
+  return imported_.nodes[static_cast<std::size_t>(writers_[index(id)])];
+}
+
+void ChainBuilder::emit(Node node, ValueId order) {
+  // Chains that share a beginning share names, too.
+  if (!emitted_.insert(node.name).second) node.name = unique_node(node.name);
+  graph_.nodes.push_back(std::move(node));
+  order_.push_back(order);
+}
+
+void ChainBuilder::add_input(ValueId id, bool is_signed) {
+  Value real{.name = value(id).name, .shape = value(id).shape};
+  reals_[index(id)] = graph_.add_value(std::move(real));
+  graph_.inputs.push_back(reals_[index(id)]);
+  const CodeRange range{.bits = 8, .is_signed = is_signed};
+  Value code{.name = unique(value(id).name + "_int8"),
+             .shape = value(id).shape,
+             .type = element_type(range)};
+  code.quantization = unit_quantization(range);
+  const ValueId codes = graph_.add_value(std::move(code));
+  emit({.name = unique_node(value(id).name + "_quantize"),
+        .op = Quantize{},
+        .inputs = {reals_[index(id)]},
+        .outputs = {codes}},
+       kNoValue);
+  const Interval whole = is_signed ? Interval{-128, 127} : Interval{0, 255};
+  chains_[index(id)] = Chain{.source = add_codes(codes, id, {whole}), .last = id};
+}
+
+std::size_t ChainBuilder::add_codes(ValueId codes, ValueId id, Intervals values) {
+  sources_.push_back({.kind = ChainSource::Kind::Codes,
+                      .codes = codes,
+                      .imported = id,
+                      .shape = value(id).shape,
+                      .values = std::move(values)});
+  return sources_.size() - 1;
+}
+
+Intervals ChainBuilder::values(const Chain& chain) const {
+  const Intervals given =
+      image(chain.map, chain.cut.value_or(Rounding::Floor), source(chain).values);
+  return clamped(given, chain.low, chain.high);
+}
+
+void ChainBuilder::set_chain(ValueId id, Chain chain) {
+  chain.last = id;
+  chain.map = reduced(std::move(chain.map));
+  if (is_whole(chain.map)) chain.cut.reset();
+  if (source(chain).kind == ChainSource::Kind::Chain && is_identity(chain.map)) {
+    // Nothing has been done since: the chain before goes on, with what was clipped of it.
+    Chain before = source(chain).before;
+    before.low = std::clamp(before.low, chain.low, chain.high);
+    before.high = std::clamp(before.high, chain.low, chain.high);
+    before.nodes.insert(before.nodes.end(), chain.nodes.begin(), chain.nodes.end());
+    before.last = id;
+    chain = std::move(before);
+  }
+  if (readers_[index(id)] > 1) {
+    if (chain.is_closed() ? chain.is_integer() : is_identity(chain.map)) {
+      codes(chain);
+    } else {
+      chain = on_codes(std::move(chain));
+    }
+  }
+  chains_[index(id)] = std::move(chain);
+}
+
+void ChainBuilder::accumulate(ValueId id, Node node, Intervals values,
+                              const std::optional<Sum>& sum) {
+  sources_.push_back({.kind = ChainSource::Kind::Accumulator,
+                      .node = std::move(node),
+                      .imported = id,
+                      .shape = sum ? sum->shape : value(id).shape,
+                      .values = std::move(values),
+                      .saturates = sum.has_value()});
+  Chain chain{.source = sources_.size() - 1};
+  if (sum) chain.map.divisor = sum->divisor;
+  set_chain(id, std::move(chain));
+}
+
+Chain ChainBuilder::chained(const Chain& chain) {
+  sources_.push_back({.kind = ChainSource::Kind::Chain,
+                      .before = chain,
+                      .imported = chain.last,
+                      .shape = value(chain.last).shape,
+                      .values = values(chain),
+                      .saturates = source(chain).saturates});
+  return {.source = sources_.size() - 1, .last = chain.last};
+}
+
+Chain ChainBuilder::on_codes(Chain chain) {
+  ChainSource& from = sources_.at(chain.source);
+  if (from.kind == ChainSource::Kind::Codes) return chain;
+  Chain before = from.before;
+  if (from.kind == ChainSource::Kind::Accumulator) {
+    before = Chain{.source = chain.source, .last = from.imported};
+    from.saturates = false;
+  }
+  codes(before);
+  chain.source = before.source;
+  return chain;
+}
+
+CodeRange ChainBuilder::range_of(const Chain& chain) const {
+  const ChainSource& from = source(chain);
+  const Interval given = hull(image(chain.map, chain.cut.value_or(Rounding::Floor), from.values));
+  const auto range = code_range(given, chain.low, chain.high);
+  if (!range) {
+    refuse(writer(chain.last), "clips to [{}, {}], which is no range of codes", chain.low,
+           chain.high);
+  }
+  if (range->bits == 32 && from.saturates && layers_.read_as_codes[index(chain.last)]) {
+    const bool is_signed = given.low < 0 && chain.low < 0;
+    return {8, is_signed, is_signed ? -128 : 0, is_signed ? 127 : 255};
+  }
+  return *range;
+}
+
+AffineRequantize ChainBuilder::affine(const Chain& chain) const {
+  if (!chain.is_integer()) {
+    refuse(writer(chain.last),
+           "its result '{}' has a fraction that is never cut: no Floor, Cast "
+           "or integer Div",
+           value(chain.last).name);
+  }
+  const CodeRange range = range_of(chain);
+  AffineRequantize affine{.multiplier = chain.map.multiplier,
+                          .offset = chain.map.offset,
+                          .divisor = chain.map.divisor,
+                          .rounding = chain.cut.value_or(Rounding::Floor),
+                          .low = range.low,
+                          .high = range.high};
+  // Below 0 it makes no difference which way fractions go: the clip takes it all.
+  if (affine.rounding == Rounding::TowardZero) {
+    const bool never_below = hull(image(chain.map, Rounding::Floor, source(chain).values)).low >= 0;
+    if (affine.low >= 0 || never_below) affine.rounding = Rounding::Floor;
+  }
+  return affine;
+}
+
+bool ChainBuilder::is_alias(const Chain& chain) const {
+  const ChainSource& from = source(chain);
+  if (from.kind != ChainSource::Kind::Codes || !is_identity(chain.map)) return false;
+  const Interval given = hull(from.values);
+  return from.shape == value(chain.last).shape && chain.low <= given.low &&
+         chain.high >= given.high;
+}
+
+ValueId ChainBuilder::codes(ValueId id) { return codes(*chains_.at(index(id))); }
+
+ValueId ChainBuilder::codes(Chain& chain) {
+  if (source(chain).kind == ChainSource::Kind::Chain) chain = on_codes(std::move(chain));
+  if (is_alias(chain)) return source(chain).codes;
+  return write(chain);
+}
+
+ValueId ChainBuilder::add_result(const Chain& chain, const CodeRange& range) {
+  const std::string& name = value(chain.last).name;
+  Value result{.name = is_output(chain.last) ? unique(name + "_int8") : name,
+               .shape = value(chain.last).shape,
+               .type = element_type(range)};
+  result.quantization = unit_quantization(range);
+  return graph_.add_value(std::move(result));
+}
+
+// The node that the chain is, and behind it a Reshape if the chain went through one.
+ValueId ChainBuilder::write(Chain& chain) {
+  ChainSource& from = sources_.at(chain.source);
+  CHECK(from.kind != ChainSource::Kind::Used, "'{}' rescaled twice", value(from.imported).name);
+  const AffineRequantize how = affine(chain);
+  const CodeRange range = range_of(chain);
+  const ValueId order = writer_order(chain.last);
+  Node node = from.node;
+  if (from.kind == ChainSource::Kind::Codes) {
+    node = {.name = joined_name(chain, value(chain.last).name),
+            .op = Identity{},
+            .inputs = {from.codes}};
+    node.merged.assign(chain.nodes.begin() + (chain.nodes.empty() ? 0 : 1), chain.nodes.end());
+  } else {
+    node.merged.insert(node.merged.end(), chain.nodes.begin(), chain.nodes.end());
+    from.kind = ChainSource::Kind::Used;
+  }
+  node.affine = how;
+  const ValueId result = add_result(chain, range);
+  const Shape shape = from.shape, wanted = value(chain.last).shape;
+  if (shape == wanted) {
+    node.outputs = {result};
+    emit(std::move(node), order);
+  } else {
+    Value map = graph_.value(result);
+    map.name = unique(map.name + "_map");
+    map.shape = shape;
+    const ValueId between = graph_.add_value(std::move(map));
+    node.outputs = {between};
+    const std::string name = node.name;
+    emit(std::move(node), order);
+    emit({.name = unique_node(name + "_reshape"),
+          .op = Reshape{wanted},
+          .inputs = {between},
+          .outputs = {result}},
+         order);
+  }
+  const Intervals given = clamped(values(chain), range.low, range.high);
+  chain = {.source = add_codes(result, chain.last, given), .last = chain.last};
+  return result;
+}
+
+void ChainBuilder::move(const Node& original, const std::vector<ValueId>& like) {
+  Node node = original;
+  node.inputs.clear();
+  Intervals given;
+  for (const ValueId id : like) {
+    node.inputs.push_back(codes(id));
+    const Interval part = hull(values(chain(id)));
+    given = {given.empty() ? part : hull({given[0], part})};
+  }
+  const ValueId out = original.outputs[0];
+  const Value first = graph_.value(node.inputs[0]);
+  Value result{.name = is_output(out) ? unique(value(out).name + "_int8") : value(out).name,
+               .shape = value(out).shape,
+               .type = first.type};
+  result.quantization = first.quantization;
+  for (const ValueId id : node.inputs) {
+    const Value& other = graph_.value(id);
+    if (other.type == first.type && other.quantization == first.quantization) continue;
+    refuse(original, "joins '{}', {} codes of {} bits, and '{}', {} codes of {} bits", first.name,
+           to_string(first.type), first.quantization->bits, other.name, to_string(other.type),
+           other.quantization->bits);
+  }
+  node.outputs = {graph_.add_value(std::move(result))};
+  const ValueId written = node.outputs[0];
+  emit(std::move(node), writer_order(out));
+  set_chain(out, Chain{.source = add_codes(written, out, given)});
+}
+
+// Whether the chain is for the host to compute, from what it begins with.
+bool ChainBuilder::replays(const Chain& chain) const {
+  if (chain.is_integer()) {
+    const Interval given = hull(values(chain));
+    return !chain.is_closed() && !is_identity(chain.map) &&
+           (given.low < kInt32Low || given.high > kInt32High);
+  }
+  return !chain.has_clip();
+}
+
+ValueId ChainBuilder::real(ValueId id) {
+  if (reals_[index(id)] != kNoValue) return reals_[index(id)];
+  if (const auto& tensor = value(id).constant) {
+    const bool is_float = tensor->type() == ElementType::Float32;
+    return constant(id, is_float ? *tensor : as_float(*tensor));
+  }
+  CHECK(is_chain(id), "'{}' is read before it is written", value(id).name);
+  if (replays(chain(id))) {
+    add_host(writer(id));
+    return reals_[index(id)];
+  }
+  const ValueId code = codes(id);
+  const std::string& name = value(id).name;
+  Value real{.name = is_output(id) ? name : unique(name + "_float"), .shape = value(id).shape};
+  reals_[index(id)] = graph_.add_value(std::move(real));
+  emit({.name = unique_node(name + "_dequantize"),
+        .op = Dequantize{},
+        .inputs = {code},
+        .outputs = {reals_[index(id)]}},
+       writer_order(id));
+  return reals_[index(id)];
+}
+
+void ChainBuilder::add_host(const Node& original) {
+  if (original.affine) {
+    refuse(original, "rescales '{}', which is no integer", value(original.inputs[0]).name);
+  }
+  Node node = original;
+  for (ValueId& id : node.inputs) id = id == kNoValue ? kNoValue : real(id);
+  for (ValueId& id : node.outputs) {
+    if (id == kNoValue) continue;
+    Value result{.name = value(id).name, .shape = value(id).shape};
+    const bool is_index = id != original.outputs[0];  // of a MaxPool
+    if (is_index) result.type = value(id).type;
+    id = reals_[index(id)] = graph_.add_value(std::move(result));
+  }
+  emit(std::move(node), writer_order(original.outputs[0]));
+}
+
+ValueId ChainBuilder::constant(ValueId id, Tensor tensor,
+                               std::optional<Quantization> quantization) {
+  const auto [found, is_new] = constants_.try_emplace({id, tensor.type()}, kNoValue);
+  if (!is_new && *graph_.value(found->second).constant == tensor) return found->second;
+  // Its own name for the first form that it takes: others are another type, or transposed.
+  const bool first = value_forms_.insert(id).second;
+  const std::string& name = value(id).name;
+  found->second = graph_.add_constant(first ? name : unique(name + "_form"), std::move(tensor));
+  graph_.value(found->second).quantization = std::move(quantization);
+  return found->second;
+}
+
+Graph ChainBuilder::finished() {
+  for (const ValueId id : imported_.outputs) graph_.outputs.push_back(real(id));
+  std::vector<std::size_t> sorted(graph_.nodes.size());
+  std::iota(sorted.begin(), sorted.end(), 0);
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [&](std::size_t a, std::size_t b) { return order_[a] < order_[b]; });
+  std::vector<Node> nodes;
+  for (const std::size_t n : sorted) nodes.push_back(std::move(graph_.nodes[n]));
+  graph_.nodes = std::move(nodes);
+  return std::move(graph_);
+}
+
+}  // namespace workbench
