@@ -116,6 +116,8 @@ Wide divided(Wide n, Wide d, Rounding rounding) {
   CHECK(false, "rounding {} in a chain", static_cast<int>(rounding));
 }
 
+bool is_power_of_two(std::int64_t v) { return (v & (v - 1)) == 0; }
+
 std::int64_t common_divisor(const ChannelMap& map) {
   std::int64_t divisor = map.divisor;
   for (const std::int64_t m : map.multiplier) divisor = std::gcd(divisor, m);
@@ -207,8 +209,9 @@ ChannelMap negated(const ChannelMap& map) {
 
 ChannelMap reduced(ChannelMap map) {
   std::int64_t shared = common_divisor(map);
-  if (shared != map.divisor) {  // a division is left: the shift stays as it is written
+  if (shared != map.divisor) {  // a division is left
     while (shared % 2 == 0) shared /= 2;
+    if (!is_power_of_two(map.divisor / shared)) return map;
   }
   for (std::int64_t& m : map.multiplier) m /= shared;
   for (std::int64_t& a : map.offset) a /= shared;

@@ -43,8 +43,9 @@ std::optional<ChannelMap> times(const ChannelMap& map, const Fractions& factor);
 std::optional<ChannelMap> plus(const ChannelMap& map, const Fractions& term);
 std::optional<ChannelMap> over(const ChannelMap& map, const Fractions& divisor);
 ChannelMap negated(const ChannelMap& map);
-// Without the odd factors that all its numbers share: 33 * 125 / (125 * 4096) is 33 / 4096. Powers
-// of two stay, as they are the shift that the file asks for; unless no division is left.
+// Without the odd factors that all its numbers share, where that leaves a shift: 33 * 125 /
+// (125 * 4096) is 33 / 4096. Powers of two stay, as they are the shift that the file asks for,
+// unless no division is left.
 ChannelMap reduced(ChannelMap map);
 
 bool is_whole(const ChannelMap& map);     // gives whole numbers for whole numbers

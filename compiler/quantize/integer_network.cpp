@@ -154,7 +154,7 @@ Graph integer_network(const Graph& imported, const std::vector<Tensor>& inputs,
   Graph graph = builder.finished();
   for (bool changed = true; changed;) {
     changed = false;
-    for (bool (*pass)(Graph&) : {canonicalize_padding, widen_1d, drop_identities, remove_dead}) {
+    for (bool (*pass)(Graph&) : {drop_identities, canonicalize_padding, remove_dead, widen_1d}) {
       changed = pass(graph) || changed;
     }
   }
