@@ -11,3 +11,6 @@ workbench_test(quantize_nemo_property_test LABEL property
 workbench_test(golden_files_test LABEL unit
   SOURCES unit/golden_files_test.cpp
   LIBRARIES workbench::goldens ZLIB::ZLIB)
+workbench_test(pulp_golden_e2e_test LABEL e2e
+  SOURCES e2e/pulp_golden_test.cpp
+  LIBRARIES workbench::import workbench::goldens)
