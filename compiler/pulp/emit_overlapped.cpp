@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "compiler/pulp/emit.h"
+#include "compiler/pulp/l1_map.h"
 #include "core/error.h"
 
 namespace workbench::pulp {
@@ -25,7 +26,7 @@ struct Step {
 class Overlapped {
  public:
   Overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch)
-      : code_(code), to_(to), prefetch_(prefetch) {
+      : code_(code), to_(to), prefetch_(prefetch), twice_(buffering(code.tiling)) {
     for (std::size_t s = 0; s < code.slices.size(); ++s) {
       const std::vector<Block>& tiles = code.tiles[s];
       for (std::size_t t = 0; t < tiles.size(); ++t) {
@@ -38,7 +39,7 @@ class Overlapped {
     to_.add(Code{.instructions = code_.machine.code.layer_instructions});
     load_slice(0);
     arrive();
-    load(0);
+    load(0, true);
     for (std::size_t i = 0; i < steps_.size(); ++i) step(i);
     finish();
   }
@@ -63,9 +64,10 @@ class Overlapped {
     const LayerCode::Buffers buffers = loaded_;
     const bool more = i + 1 < steps_.size();
     const bool crosses = more && steps_[i + 1].slice != now.slice;
-    const bool early = more && double_buffered() && (!crosses || ahead());
+    // A slice of one tile has not asked for the next one yet.
+    const bool early = more && double_buffered() && (!crosses || (ahead() && !now.first));
     const std::int64_t awaited = loading_;  // of this tile, before the next one's are issued
-    if (early) next_tile(i, crosses);
+    if (early) next_tile(i, crosses, false);
     before_kernel(i, awaited);
     if (now.first) ask_for_slice_after(now.slice);
     to_.add(code_.kernel(now.tile, with_output(buffers)), fmt::format("tile {}", i));
@@ -73,7 +75,8 @@ class Overlapped {
     storing_[out_] = true;
     out_ = double_buffered() ? 1 - out_ : 0;
     if (now.last) unsaved_ = now.slice;
-    if (more && !early) next_tile(i, crosses);
+    if (more && !early) next_tile(i, crosses, true);
+    if (early) load(i + 1, true);
   }
 
   LayerCode::Buffers with_output(LayerCode::Buffers buffers) const {
@@ -82,26 +85,29 @@ class Overlapped {
   }
 
   // The transfers of tile i + 1; at the border of a slice, once its operands are in L2.
-  void next_tile(std::size_t i, bool crosses) {
+  void next_tile(std::size_t i, bool crosses, bool behind_kernel) {
     if (crosses) {
       if (!ahead()) load_slice(steps_[i + 1].slice);
       arrive();
     }
-    load(i + 1);
+    loading_ = -1;
+    load(i + 1, behind_kernel);
   }
 
   // --- L1
   // -----------------------------------------------------------------------------------------
 
-  // Operands of step i that are not in L1 yet, into the buffers that the step before does not use.
-  void load(std::size_t i) {
+  // Operands of step i that are not in L1 yet; `behind_kernel`: also those whose only buffer the
+  // step before reads.
+  void load(std::size_t i, bool behind_kernel) {
     const Step& step = steps_[i];
-    loading_ = -1;
     const std::int64_t id = kLoads + (double_buffered() ? static_cast<std::int64_t>(i % 2) : 0);
     const Block in = code_.input_of(step.tile);
     // MaxPool leaves its input in pieces.
-    if (!in_ || *in_ != in || code_.layer.kind == LayerKind::MaxPool) {
-      if (in_ && double_buffered()) loaded_.in = 1 - loaded_.in;
+    const bool destroyed = code_.layer.kind == LayerKind::MaxPool && in_of_ != i;
+    if ((behind_kernel || twice_.in) && (!in_ || *in_ != in || destroyed)) {
+      if (in_ && twice_.in) loaded_.in = 1 - loaded_.in;
+      in_of_ = i;
       loaded_.slice = slice_buffer(step.slice);
       code_.load_input(to_, step.slice, step.tile, loaded_, id);
       in_ = in;
@@ -110,8 +116,9 @@ class Overlapped {
     const std::pair channels(step.tile.c0, step.tile.c1);
     loaded_.slice = slice_buffer(step.slice);
     loaded_.constants = constants_buffer_;
-    if (code_.has_constants() && (!channels_ || *channels_ != channels)) {
-      if (channels_ && double_buffered()) loaded_.weights = 1 - loaded_.weights;
+    if (code_.has_constants() && (behind_kernel || twice_.weights) &&
+        (!channels_ || *channels_ != channels)) {
+      if (channels_ && twice_.weights) loaded_.weights = 1 - loaded_.weights;
       code_.load_weights(to_, step.slice, step.tile, loaded_, id);
       code_.load_norm(to_, step.slice, step.tile, loaded_, id);
       channels_ = channels;
@@ -206,7 +213,9 @@ class Overlapped {
   const std::vector<Instruction>& prefetch_;
   std::vector<Step> steps_;
   LayerCode::Buffers loaded_;                                      // of the tile loaded last
+  Buffering twice_;                                                // operands with two buffers
   std::optional<Block> in_;                                        // what its input buffer holds
+  std::size_t in_of_ = 0;                                          // and for which step
   std::optional<std::pair<std::int64_t, std::int64_t>> channels_;  // and its weights
   std::int64_t loading_ = -1;        // counter of its transfers; -1: there were none
   std::size_t out_ = 0;              // output buffer of the next kernel

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/units.h"
 #include "isa/pulp/footprint.h"
 
 namespace workbench::pulp {
@@ -31,27 +32,26 @@ Extent largest(const Span& span, std::int64_t size, std::int64_t slice, std::int
 
 struct Place {
   std::int64_t next = 0, gap = 0;
-  bool twice = false;
 
-  void put(std::int64_t (&addresses)[2], std::int64_t bytes) {
+  void put(std::int64_t (&addresses)[2], std::int64_t bytes, bool twice) {
     if (bytes == 0) return;
-    const std::int64_t each = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    const std::int64_t each = round_up(bytes, kAlignment);
     addresses[0] = next;
     addresses[1] = twice ? next + each : next;
     next += (twice ? 2 : 1) * each + gap;
   }
 };
 
-L1Map placed(const TileBytes& bytes, bool double_buffered, std::int64_t gap) {
+L1Map placed(const TileBytes& bytes, const Buffering& twice, std::int64_t gap) {
   L1Map map;
-  Place place{.next = 0, .gap = gap, .twice = double_buffered};
-  place.put(map.in, bytes.in);
-  place.put(map.in2, bytes.in2);
-  place.put(map.out, bytes.out);
-  place.put(map.weights, bytes.weights);
-  place.put(map.kappa, bytes.norm);
-  place.put(map.lambda, bytes.norm);
-  place.put(map.bias, bytes.bias);
+  Place place{.next = 0, .gap = gap};
+  place.put(map.in, bytes.in, twice.in);
+  place.put(map.in2, bytes.in2, twice.in);
+  place.put(map.out, bytes.out, twice.out);
+  place.put(map.weights, bytes.weights, twice.weights);
+  place.put(map.kappa, bytes.norm, twice.weights);
+  place.put(map.lambda, bytes.norm, twice.weights);
+  place.put(map.bias, bytes.bias, twice.weights);
   map.end = place.next - gap;
   if (bytes.scratch == 0) return map;
   map.scratch = map.end + (gap == 0 ? 0 : kScratchGap);
@@ -71,8 +71,18 @@ TileBytes tile_bytes(const Kernel& largest_call, const Machine& machine) {
           .scratch = scratch_bytes(largest_call, machine)};
 }
 
-std::int64_t l1_bytes(const TileBytes& bytes, bool double_buffered) {
-  return placed(bytes, double_buffered, 0).end;
+Buffering buffering(const Tiling& tiling) {
+  if (!tiling.double_buffered) return {.in = false, .weights = false, .out = false};
+  return {.in = tiling.input_twice, .weights = tiling.weights_twice, .out = true};
+}
+
+std::int64_t l1_bytes(const TileBytes& bytes, const Buffering& twice) {
+  const auto taken = [](std::int64_t each, bool two) {
+    return (two ? 2 : 1) * round_up(each, kAlignment);
+  };
+  return taken(bytes.in, twice.in) + taken(bytes.in2, twice.in) + taken(bytes.out, twice.out) +
+         taken(bytes.weights, twice.weights) + 2 * taken(bytes.norm, twice.weights) +
+         taken(bytes.bias, twice.weights) + bytes.scratch;
 }
 
 Extent row_extent(const Layer& layer, std::int64_t tile, std::int64_t slice) {
@@ -107,9 +117,9 @@ L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine) {
   const TileBytes bytes =
       tile_bytes(largest_call(layer, tiling.kernel, tiling.tile, tiling.slice), machine);
   // DORY's solver counts no gaps: where they would not fit, they are left out.
-  const L1Map spaced = placed(bytes, tiling.double_buffered, kGap);
+  const L1Map spaced = placed(bytes, buffering(tiling), kGap);
   if (spaced.end <= machine.l1.buffer_bytes) return spaced;
-  return placed(bytes, tiling.double_buffered, 0);
+  return placed(bytes, buffering(tiling), 0);
 }
 
 }  // namespace workbench::pulp

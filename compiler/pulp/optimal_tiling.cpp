@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "compiler/pulp/kernel_choice.h"
+#include "compiler/pulp/l1_map.h"
 #include "compiler/pulp/l2_slices.h"
+#include "compiler/pulp/rough_kernel.h"
 #include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tile_search.h"
 #include "core/error.h"
@@ -29,11 +32,29 @@ std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget&
   return static_cast<std::int64_t>(static_cast<double>(bytes) / machine.l3.bytes_per_cycle);
 }
 
+// How long the layer before computes at least, if it leaves L2 and L3 alone so that weights can
+// come meanwhile.
+double cycles_before(const Layer& layer, const Network& network, const Machine& machine) {
+  for (std::size_t i = 1; i < network.layers.size(); ++i) {
+    const Layer& before = network.layers[i - 1];
+    if (network.layers[i].name != layer.name) continue;
+    Tiling whole;
+    whole.slice = {before.call.out_c, before.call.out_h, before.call.out_w};
+    if (2 * l2_bytes(before, whole, machine) > machine.l2.buffer_bytes) return 0;
+    const auto kernel = dory_kernel(before, machine);
+    const Kernel& call = before.call;
+    const std::int64_t cores = machine.cluster.cores;
+    return map_work(kernel, call, cores, call.in_h, call.out_h, call.out_w) *
+           channel_work(kernel, call, cores, call.out_c);
+  }
+  return 0;
+}
+
 void set_best(std::optional<Tiling>& best, std::int64_t& best_cycles, const Layer& layer,
-              const Tiling& sliced, const Machine& machine, const L2Budget& budget) {
+              const Tiling& sliced, const Machine& machine, const L2Budget& budget, double before) {
   for (Tiling tiling : rank_tiles(layer, sliced, machine, kModelled)) {
     tiling.commands_2d = true;
-    tiling.modelled = modelled_cycles(layer, tiling, machine);
+    tiling.modelled = modelled_cycles(layer, tiling, machine, before);
     const std::int64_t cycles = tiling.modelled.value + elsewhere(layer, tiling, budget, machine);
     if (best && cycles >= best_cycles) continue;
     best = tiling;
@@ -43,17 +64,18 @@ void set_best(std::optional<Tiling>& best, std::int64_t& best_cycles, const Laye
 
 }  // namespace
 
-Tiling optimal_tiling(const Layer& layer, const Network&, const Machine& machine,
+Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                       const L2Budget& budget) {
   const std::vector<Tiling> choices = slice_choices(layer, machine, budget);
   if (choices.empty()) {
     fail("{}: does not fit L2: its smallest slices take {} bytes, {} are there for it", layer.name,
          smallest_l2(layer, machine, budget), budget.bytes);
   }
+  const double before = cycles_before(layer, network, machine);
   std::optional<Tiling> best;
   std::int64_t best_cycles = 0;
   for (const Tiling& sliced : choices) {
-    set_best(best, best_cycles, layer, sliced, machine, budget);
+    set_best(best, best_cycles, layer, sliced, machine, budget, before);
   }
   if (!best) {
     fail("{}: does not fit L1: its smallest tile takes {} bytes, {} are there", layer.name,

@@ -143,54 +143,74 @@ LoadRates load_rates(const Layer& layer, LoopOrder order, double channel_tiles, 
   return rates;
 }
 
-double tile_turn(double kernel, const TileTransfers& transfers, const LoadRates& rates,
-                 bool double_buffered) {
-  if (!double_buffered) {
-    return kernel + rates.in * transfers.in + rates.weights * transfers.weights + transfers.out;
-  }
-  const auto turn = [&](double load) {
-    return std::max({kernel, kBusyL1 * load, kBusyL1 * transfers.out});
-  };
-  // What comes rarely comes together with what comes often.
-  const double both = std::min(rates.in, rates.weights);
-  const double often = rates.in > rates.weights ? transfers.in : transfers.weights;
-  return both * turn(transfers.in + transfers.weights) + (1 - both) * turn(often);
+double busy_l1(const Machine& machine) {
+  if (machine.l1.conflicts == 0) return 1;
+  // The 4x2 inner loop has 6 loads in 14 cycles (pulp.md 2.3); transfers get what banks have left.
+  const double busy = 6.0 / 14.0 * static_cast<double>(machine.cluster.cores) /
+                      static_cast<double>(machine.l1.banks);
+  return 1 / std::max(0.1, 1 - busy);
 }
 
-double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles,
+double tile_turn(double kernel, const TileTransfers& transfers, const LoadRates& rates,
+                 const Buffering& twice, double slowed) {
+  const double in = rates.in * transfers.in, weights = rates.weights * transfers.weights;
+  const double behind =
+      (twice.in ? 0 : in) + (twice.weights ? 0 : weights) + (twice.out ? 0 : transfers.out);
+  const double out = twice.out ? slowed * transfers.out : 0;
+  const bool input_more_often = rates.in > rates.weights;
+  const double often =
+      input_more_often ? (twice.in ? transfers.in : 0) : (twice.weights ? transfers.weights : 0);
+  const double all = (twice.in ? transfers.in : 0) + (twice.weights ? transfers.weights : 0);
+  // What comes rarely comes together with what comes often.
+  const double both = std::min(rates.in, rates.weights);
+  return behind + both * std::max({kernel, slowed * all, out}) +
+         (1 - both) * std::max({kernel, slowed * often, out});
+}
+
+double pipelines(const Layer& layer, const Tiling& tiling) {
+  if (tiling.l2_double_buffered) return 1;
+  return slices_of(layer.call.out_c, tiling.slice.out_c) *
+         slices_of(layer.call.out_h, tiling.slice.out_h) *
+         slices_of(layer.call.out_w, tiling.slice.out_w);
+}
+
+double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles, double before,
                    const Machine& machine) {
   const Kernel& call = layer.call;
   const double channel_slices = slices_of(call.out_c, tiling.slice.out_c);
   const double map_slices =
       slices_of(call.out_h, tiling.slice.out_h) * slices_of(call.out_w, tiling.slice.out_w);
   const double slices = channel_slices * map_slices;
-  const double compute =
-      tile_cycles + slices * static_cast<double>(machine.code.layer_instructions);
+  const double compute = tile_cycles + static_cast<double>(machine.code.layer_instructions);
   Kernel whole = call;
   whole.kind = dory_kernel(layer, machine);
   const LoadRates rates = load_rates(layer, tiling.slice_order, channel_slices, map_slices);
-  double in = 0, out = 0;
+  double weights = 0, in = 0, out = 0;
   if (tiling.weights_from_l3_by_slice) {
     const auto bytes =
         static_cast<double>(weight_bytes(whole) + 2 * norm_bytes(whole) + bias_bytes(whole));
-    in += rates.weights * l3_turn(bytes * map_slices, slices, machine);
+    weights = rates.weights * l3_turn(bytes * map_slices, slices, machine);
   }
   if (tiling.input_from_l3) {
     const auto bytes = static_cast<double>(input_bytes(whole) + second_input_bytes(whole));
-    in += rates.in * l3_turn(bytes * channel_slices, slices, machine);
+    in = rates.in * l3_turn(bytes * channel_slices, slices, machine);
   }
   if (tiling.output_to_l3) {
     const bool by_pixel = channel_slices > 1;  // no longer contiguous
     const double requests =
         by_pixel ? channel_slices * static_cast<double>(call.out_h * call.out_w) : slices;
-    out += l3_turn(static_cast<double>(output_bytes(whole)), requests, machine);
+    out = l3_turn(static_cast<double>(output_bytes(whole)), requests, machine);
   }
-  if (!tiling.l2_double_buffered) return compute + in + out;
-  const double ends = (in + out) / slices;  // before the first and after the last slice
-  return ends + std::max(compute, in + out - ends);
+  const double hidden = std::min(weights / slices, before);
+  if (!tiling.l2_double_buffered) return compute + weights + in + out - hidden;
+  // Before the first slice and after the last; all else beside tiles, those of the last slice
+  // behind all that is read.
+  const double ends = (weights + in + out) / slices;
+  return ends - hidden + std::max(compute, weights + in + out - ends + compute / slices);
 }
 
-Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine) {
+Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine,
+                       double before) {
   const Kernel& whole = layer.call;
   const auto rows = alike_tiles(
       whole.out_h, tiling.slice.out_h, tiling.tile.out_h,
@@ -206,7 +226,8 @@ Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& 
   const LoadRates rates =
       load_rates(layer, tiling.order, static_cast<double>(total(channels)) / channel_slices,
                  static_cast<double>(total(rows) * total(columns)) / map_slices);
-  const double overhead = tile_overhead(layer, machine);
+  const double overhead = tile_overhead(layer, machine), slowed = busy_l1(machine);
+  const Buffering twice = buffering(tiling);
   double sum = 0;
   for (const Alike& c : channels) {
     for (const Alike& y : rows) {
@@ -216,14 +237,14 @@ Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& 
         const auto kernel = static_cast<double>(expected_kernel_cycles(call, machine).value);
         const TileTransfers moved = transfers(layer, call, tiling.commands_2d, machine);
         const auto count = static_cast<double>(c.count * y.count * x.count);
-        sum += count * (overhead + tile_turn(kernel, moved, rates, tiling.double_buffered));
+        sum += count * (overhead + tile_turn(kernel, moved, rates, twice, slowed));
         if (tiling.double_buffered && c.begin == 0 && y.begin == 0 && x.begin == 0) {
-          sum += channel_slices * map_slices * (moved.in + moved.weights + moved.out);
+          sum += pipelines(layer, tiling) * (moved.in + moved.weights + moved.out);
         }
       }
     }
   }
-  return Cycles{std::llround(with_slices(layer, tiling, sum, machine))};
+  return Cycles{std::llround(with_slices(layer, tiling, sum, before, machine))};
 }
 
 }  // namespace workbench::pulp

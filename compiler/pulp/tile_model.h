@@ -4,13 +4,10 @@
 
 #include <cstdint>
 
+#include "compiler/pulp/l1_map.h"
 #include "compiler/pulp/tiling.h"
 
 namespace workbench::pulp {
-
-// The cores read L1 while the DMA fills it: 32 KiB take 6.2 k instead of 4.1 k cycles (pulp.md
-// 1.9).
-inline constexpr double kBusyL1 = 1.5;
 
 // Transfers of one tile, in cycles from the first command to the last byte.
 struct TileTransfers {
@@ -28,16 +25,23 @@ struct LoadRates {
 };
 LoadRates load_rates(const Layer& layer, LoopOrder order, double channel_tiles, double map_tiles);
 
-// A tile's turn: its kernel while the next one's operands come and the last one's result leaves, or
-// one after the other.
+// A tile's turn: its kernel while operands with two buffers come for the next one and the last
+// one's result leaves; the others come behind the kernel. `slowed`: see busy_l1().
 double tile_turn(double kernel, const TileTransfers& transfers, const LoadRates& rates,
-                 bool double_buffered);
+                 const Buffering& twice, double slowed);
+// How much longer transfers take while kernels run.
+double busy_l1(const Machine& machine);
 
-// `tile_cycles`: of all tiles of all slices. With what slices wait for L3.
-double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles,
+// `tile_cycles`: of all tiles of all slices. With what slices wait for L3. The first slice's
+// weights come while the layer before runs: for `before` cycles.
+double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles, double before,
                    const Machine& machine);
 
 // Kernel calls of every tile counted; `map` is not looked at.
-Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine);
+Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine,
+                       double before = 0);
+
+// Pipelines that are filled and drained: one, or one per slice.
+double pipelines(const Layer& layer, const Tiling& tiling);
 
 }  // namespace workbench::pulp

@@ -100,6 +100,7 @@ class Search {
         machine_(machine),
         best_(count),
         overhead_(tile_overhead(layer, machine)),
+        slowed_(busy_l1(machine)),
         conflicts_(machine.l1.conflicts != 0 ? 1.06 : 1.0) {
     call_.kind = dory_kernel(layer, machine);
   }
@@ -199,7 +200,7 @@ class Search {
       for (const MapCut& map : widths) map_works.push_back(work_of(kind, map));
       const std::int64_t scratch_column = scratch(kind, widths.front(), 1);
       for (std::size_t c = 0; c < channels_.size(); ++c) {
-        for (const bool twice : {true, false}) {
+        for (const Buffering& twice : bufferings()) {
           try_widths(kind, channels_[c], channel_works[c], widths, map_works, scratch_column,
                      twice);
         }
@@ -207,9 +208,18 @@ class Search {
     }
   }
 
+  // One buffer for one operand only where another is loaded more often.
+  std::vector<Buffering> bufferings() const {
+    std::vector<Buffering> result{{}, {.in = false, .weights = false, .out = false}};
+    if (own_channels(layer_.kind)) return result;
+    result.push_back({.in = false});
+    result.push_back({.weights = false});
+    return result;
+  }
+
   void try_widths(KernelKind kind, const ChannelCut& channels, const ChannelWork& channel_work,
                   const std::vector<MapCut>& widths, const std::vector<MapWork>& map_works,
-                  std::int64_t scratch_bytes_there, bool twice) {
+                  std::int64_t scratch_bytes_there, const Buffering& twice) {
     int fitting = 0;
     for (std::size_t w = 0; w < widths.size() && fitting < kWidths; ++w) {
       TileBytes bytes = bytes_of(channels, widths[w]);
@@ -247,7 +257,7 @@ class Search {
   }
 
   void weigh(KernelKind kind, const ChannelCut& channels, const MapCut& map, const TileBytes& bytes,
-             double kernel, LoopOrder order, bool twice) {
+             double kernel, LoopOrder order, const Buffering& twice) {
     const double tiles = channels.tiles * map.tiles;
     // Smaller tiles at borders take less, kernels and transfers alike.
     const double bound = kernel + tiles * overhead_;
@@ -256,13 +266,16 @@ class Search {
     const TileTransfers transfers = moved(channels, map, bytes);
     const LoadRates rates = load_rates(layer_, order, channels.tiles, map.tiles);
     const double barrier = static_cast<double>(machine_.cluster.barrier_cycles);
-    double sum = tiles * (overhead_ + tile_turn(kernel / tiles + barrier, transfers, rates, twice));
-    if (twice) sum += transfers.in + transfers.weights + transfers.out;
+    double sum =
+        tiles * (overhead_ + tile_turn(kernel / tiles + barrier, transfers, rates, twice, slowed_));
+    if (twice.out) sum += transfers.in + transfers.weights + transfers.out;
     Tiling tiling = sliced_;
     tiling.kernel = kind;
     tiling.tile = {channels.axis.tile, map.rows.tile, map.columns.tile};
     tiling.order = order;
-    tiling.double_buffered = twice;
+    tiling.double_buffered = twice.out;
+    tiling.input_twice = twice.in || !twice.out;
+    tiling.weights_twice = twice.weights || !twice.out;
     best_.add(slices * sum, tiling);
   }
 
@@ -280,7 +293,7 @@ class Search {
   const Tiling& sliced_;
   const Machine& machine_;
   Best best_;
-  double overhead_, conflicts_;
+  double overhead_, slowed_, conflicts_;
   std::vector<std::vector<MapCut>> maps_;  // by rows
   std::vector<ChannelCut> channels_;
 };
@@ -304,7 +317,7 @@ std::int64_t smallest_l1(const Layer& layer, const Tiling& sliced, const Machine
   const Cut tile{std::min(channel_step(layer), layer.call.out_c), 1, 1};
   for (const KernelKind kind : usable_kernels(layer, machine)) {
     const TileBytes bytes = tile_bytes(largest_call(layer, kind, tile, sliced.slice), machine);
-    smallest = std::min(smallest, l1_bytes(bytes, false));
+    smallest = std::min(smallest, l1_bytes(bytes, {false, false, false}));
   }
   return smallest;
 }

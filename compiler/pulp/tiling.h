@@ -25,7 +25,7 @@ enum class LoopOrder {
   RowsOuter,      // h, w, n_out: an input tile stays while the weights pass
 };
 
-// Byte addresses in L1; second ones are 0 offsets from the first when not double buffered.
+// Byte addresses in L1; the second of a pair equals the first where there is one buffer only.
 struct L1Map {
   std::int64_t in[2]{}, in2[2]{}, out[2]{}, weights[2]{}, kappa[2]{}, lambda[2]{}, bias[2]{};
   std::int64_t scratch = 0, end = 0;
@@ -36,6 +36,9 @@ struct Tiling {
   Cut tile;  // in L1
   LoopOrder order = LoopOrder::ChannelsOuter;
   bool double_buffered = true;
+  // An operand that stays for several tiles may do with one buffer all the same: it is loaded when
+  // the last kernel that reads it has ended.
+  bool input_twice = true, weights_twice = true;
   L1Map map;
   // L2 slices: pieces of the layer whose input, weights and output lie in L2 together.
   Cut slice;  // equal to the layer's output: one slice
