@@ -2,6 +2,7 @@
 // moved, and each hazard told where a wait or a barrier is missing.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "core/error.h"
@@ -168,6 +169,87 @@ TEST(PulpSimulate, values_go_through_every_memory) {
     EXPECT_EQ(codes[i], first) << i;
     EXPECT_EQ(codes[32 + i], second) << i;
   }
+}
+
+// The host makes codes of steps of 1, the cluster moves them, the host makes them real again.
+TEST(PulpSimulate, the_host_writes_inputs_before_and_reads_outputs_after) {
+  Quantization ones;
+  ones.is_signed = false;
+  ones.thresholds = {255};
+  Program program = program_of({to_l1(0, 0, 64), DmaWait{}, to_l2(0, 5000, 64), DmaWait{}});
+  Graph& host = program.host;
+  const auto value = [&](const char* name, ElementType type) {
+    Value v;
+    v.name = name, v.shape = {1, 2, 4, 8}, v.type = type;
+    if (type == ElementType::Uint8) v.quantization = ones;
+    return host.add_value(v);
+  };
+  const ValueId x = value("x", ElementType::Float32), x_codes = value("xc", ElementType::Uint8);
+  const ValueId y_codes = value("yc", ElementType::Uint8), y = value("y", ElementType::Float32);
+  host.nodes.resize(2);
+  host.nodes[0].op = Quantize{}, host.nodes[0].inputs = {x}, host.nodes[0].outputs = {x_codes};
+  host.nodes[1].op = Dequantize{}, host.nodes[1].inputs = {y_codes}, host.nodes[1].outputs = {y};
+  host.inputs = {x}, host.outputs = {y};
+  program.host_steps = {{.before = 0, .nodes = {0}}, {.before = 4, .nodes = {1}}};
+  program.inputs = {{.value = "xc",
+                     .address = 0,
+                     .channels = 2,
+                     .height = 4,
+                     .width = 8,
+                     .pixel_stride = 2,
+                     .row_stride = 16}};
+  program.outputs = program.inputs;
+  program.outputs[0].value = "yc";
+  program.outputs[0].address = 5000;
+  std::vector<float> reals(64);
+  for (std::size_t i = 0; i < 64; ++i) reals[i] = static_cast<float>(i * 3);
+  const std::vector<Tensor> inputs{Tensor::from({1, 2, 4, 8}, reals)};
+  const SimulationResult result = simulate(program, small_machine(), inputs);
+  EXPECT_TRUE(result.hazards.empty());
+  const auto out = result.outputs.at(0).values<float>();
+  EXPECT_EQ(std::vector<float>(out.begin(), out.end()), reals);
+  program.instructions.pop_back();  // nobody waits for the output
+  program.host_steps[1].before = 3;
+  ASSERT_EQ(timed(program).hazards.size(), 1U);
+  EXPECT_EQ(timed(program).hazards[0].kind, Hazard::Kind::ReadAfterWrite);
+}
+
+// Whoever reads a result at a probe must know that it is there.
+TEST(PulpSimulate, a_probe_of_what_is_on_its_way_is_a_hazard) {
+  Program program = program_of({kLoad, Barrier{}});
+  program.probes.push_back({.place = {.value = "y",
+                                      .channels = 1,
+                                      .height = 1,
+                                      .width = 64,
+                                      .pixel_stride = 1,
+                                      .row_stride = 64},
+                            .after = 1,
+                            .value_height = 1,
+                            .value_channels = 1});
+  ASSERT_EQ(timed(program).hazards.size(), 1U);
+  program.instructions[1] = L3Wait{};
+  EXPECT_TRUE(timed(program).hazards.empty());
+}
+
+TEST(PulpSimulate, narrow_codes_begin_with_the_low_bits_of_their_pixel) {
+  Program program = program_of({kLoad, L3Wait{}});
+  // Three signed codes of 4 bits per pixel: 2 bytes.
+  program.constants[0] = '\x2f', program.constants[1] = '\x08';
+  program.probes.push_back({.place = {.value = "y",
+                                      .channels = 3,
+                                      .height = 1,
+                                      .width = 1,
+                                      .pixel_stride = 2,
+                                      .row_stride = 2,
+                                      .bits = 4,
+                                      .is_signed = true},
+                            .after = 1,
+                            .value_height = 1,
+                            .value_channels = 3});
+  const SimulationResult result = simulate(program, small_machine(), {});
+  const auto codes = result.tensors.at("y").values<std::int8_t>();
+  EXPECT_EQ(std::vector<std::int8_t>(codes.begin(), codes.end()),
+            (std::vector<std::int8_t>{-1, 2, -8}));
 }
 
 TEST(PulpSimulate, the_same_program_gives_the_same_result_again) {
