@@ -47,19 +47,14 @@ struct Operands {
   int pixel_count = 2;
 };
 
-void load_operands(CodeBuilder& b, const Operands& op, const Step& step, int depth,
-                   std::int64_t offset) {
-  for (std::int64_t row = 0; row < op.rows; ++row) {
-    b.load(stepped(op.weights + (row * op.row_bytes + offset / step.columns * 4), depth, 4));
-  }
-}
-
 // The inner loop: a load for each word, a sum of four products for each pair of words. The last
 // load feeds the first product only where there is nothing else to do: with one row and one pixel.
 void products(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
   const std::int64_t words = step.columns / 4;  // of activations
   b.loop(step.trips, [&](int depth) {
-    load_operands(b, op, step, depth, 0);
+    for (std::int64_t row = 0; row < op.rows; ++row) {
+      b.load(stepped(op.weights + row * op.row_bytes, depth, 4));
+    }
     if (kernel.weight_bits < 8) b.work({.instructions = op.rows * words * kUnpackFour});
     for (std::int64_t word = 0; word < words; ++word) {
       for (int pixel = 0; pixel < op.pixel_count; ++pixel) {
@@ -105,12 +100,12 @@ void load_bias(CodeBuilder& b, const Kernel& kernel, std::int64_t first, std::in
   }
 }
 
-// `count` channels from `first` on, the results at out + `position` codes of channels.
+// `count` channels from `first` on.
 void outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
              std::int64_t count, int depth, int pixel_count) {
   const std::int64_t pixel_bytes = packed(kernel.out_c, kernel.out_bits);
   for (std::int64_t i = 0; i < count; ++i) {
-    Norms norms = norms_of(kernel, first + i, depth, count);
+    const Norms norms = norms_of(kernel, first + i, depth, count);
     for (int pixel = 0; pixel < pixel_count; ++pixel) {
       const Address at = m.out + (pixel * pixel_bytes + (first + i) * kernel.out_bits / 8);
       requantize(b, kernel, norms, stepped(at, depth, count * kernel.out_bits / 8), first + i);

@@ -1,0 +1,159 @@
+// What holds of the cost of every kernel call.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "isa/pulp/cost.h"
+#include "isa/pulp/footprint.h"
+#include "isa/pulp/kernel_groups.h"
+#include "sim/pulp/tcdm.h"
+
+namespace workbench::pulp {
+namespace {
+
+constexpr KernelKind kKinds[] = {
+    KernelKind::ConvHo,         KernelKind::ConvHoWo,         KernelKind::ConvCo,
+    KernelKind::PointwiseHo,    KernelKind::PointwiseHoWo,    KernelKind::PointwiseCo,
+    KernelKind::Depthwise3x3s1, KernelKind::DepthwiseGeneric, KernelKind::DepthwiseLess4,
+    KernelKind::Linear,         KernelKind::Linear32,         KernelKind::Add,
+    KernelKind::AveragePool,    KernelKind::MaxPool,          KernelKind::Requantize};
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kCases = 60;
+#else
+constexpr int kCases = 400;
+#endif
+
+struct Draw {
+  std::mt19937_64 generator;
+  std::int64_t operator()(std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(generator);
+  }
+  bool coin() { return (*this)(0, 1) == 1; }
+  std::int64_t bits() { return 8 >> (*this)(0, 2); }
+};
+
+void draw_window(Kernel& k, Draw& draw) {
+  const bool free = is_im2col(k.kind) || is_pool(k.kind) || k.kind == KernelKind::DepthwiseGeneric;
+  if (free) {
+    k.kernel_w = draw(1, 5);
+    k.kernel_h = draw(1, 5);
+    k.stride_x = draw(1, 2);
+    k.stride_y = draw(1, 2);
+  }
+  if (k.kind == KernelKind::Depthwise3x3s1) k.kernel_w = k.kernel_h = 3;
+  if (k.kind == KernelKind::DepthwiseLess4) k.kernel_w = draw(1, 3);
+  if (is_im2col(k.kind) || k.kind == KernelKind::DepthwiseGeneric) {
+    k.pad_left = draw(0, k.kernel_w - 1);
+    k.pad_right = draw(0, k.kernel_w - 1);
+    k.pad_top = draw(0, k.kernel_h - 1);
+    k.pad_bottom = draw(0, k.kernel_h - 1);
+  }
+  k.out_w = draw(1, 12);
+  k.out_h = draw(1, 12);
+  k.in_w =
+      std::max<std::int64_t>(1, (k.out_w - 1) * k.stride_x + k.kernel_w - k.pad_left - k.pad_right);
+  k.in_h =
+      std::max<std::int64_t>(1, (k.out_h - 1) * k.stride_y + k.kernel_h - k.pad_top - k.pad_bottom);
+}
+
+Kernel draw_kernel(Draw& draw) {
+  Kernel k{.kind = kKinds[draw(0, std::size(kKinds) - 1)]};
+  draw_window(k, draw);
+  k.in_c = draw(1, 40);
+  k.out_c = has_weights(k.kind) && !is_depthwise(k.kind) ? draw(1, 40) : k.in_c;
+  if (is_linear(k.kind)) k.in_w = k.in_h = k.out_w = k.out_h = 1;
+  if (draw.coin()) {
+    k.weight_bits = draw.bits();
+    k.in_bits = draw.bits();
+    k.out_bits = draw.bits();
+  }
+  k.has_bias = has_weights(k.kind) && draw.coin();
+  k.norm = has_weights(k.kind) && draw.coin();
+  k.norm_bits = draw.coin() ? 32 : 64;
+  k.shift = draw(0, 20);
+  k.divisor = draw(1, 4);
+  std::int64_t next = 0;
+  for (std::int64_t* address : {&k.in, &k.in2, &k.weights, &k.bias, &k.kappa, &k.lambda, &k.out}) {
+    *address = next;
+    next += 4 * draw(1, 1000);
+  }
+  k.scratch = next;
+  return k;
+}
+
+// Products at four per instruction, shared evenly, and nothing else.
+std::int64_t ideal(const Kernel& kernel, const Machine& machine) {
+  return macs(kernel) / (4 * machine.cluster.cores);
+}
+
+std::int64_t slowest(const Kernel& kernel, const Machine& machine) {
+  const std::vector<std::int64_t> cores = core_cycles(kernel, machine);
+  return *std::max_element(cores.begin(), cores.end());
+}
+
+TEST(PulpCostProperty, bounds_of_every_kernel) {
+  Draw draw{std::mt19937_64(20261122)};
+  for (int i = 0; i < kCases; ++i) {
+    Machine machine;
+    machine.cluster.cores = draw.coin() ? 8 : draw(1, 16);
+    machine.icache.ideal = draw(0, 1);
+    const Kernel kernel = draw_kernel(draw);
+    SCOPED_TRACE(std::to_string(i) + " " + std::string(to_string(kernel.kind)));
+    const std::vector<std::int64_t> alone = core_cycles(kernel, machine);
+    ASSERT_EQ(alone.size(), static_cast<std::size_t>(machine.cluster.cores));
+    EXPECT_GT(*std::min_element(alone.begin(), alone.end()), 0);
+    EXPECT_GE(slowest(kernel, machine), ideal(kernel, machine));
+    EXPECT_GE(expected_kernel_cycles(kernel, machine), kernel_cycles(kernel, machine));
+
+    Tcdm tcdm(machine);
+    const std::vector<std::int64_t> contended = tcdm.core_cycles(kernel, draw.coin() ? 8.0 : 0.0);
+    for (std::size_t core = 0; core < alone.size(); ++core) {
+      EXPECT_GE(contended[core], alone[core]) << core;
+    }
+    machine.l1.conflicts = 0;
+    EXPECT_EQ(tcdm.core_cycles(kernel), core_cycles(kernel, machine));
+  }
+}
+
+// One core with the banks to itself is replayed to the cycle: the closed form counts what the
+// replay executes.
+TEST(PulpCostProperty, the_closed_form_counts_what_is_replayed) {
+  Draw draw{std::mt19937_64(4)};
+  for (int i = 0; i < kCases; ++i) {
+    Machine machine;
+    machine.cluster.cores = 1;
+    machine.core.misaligned = draw(0, 3);
+    machine.icache.ideal = draw(0, 1);
+    machine.icache.private_bytes = draw(1, 40) * 16;
+    const Kernel kernel = draw_kernel(draw);
+    SCOPED_TRACE(std::to_string(i) + " " + std::string(to_string(kernel.kind)));
+    EXPECT_EQ(Tcdm(machine).core_cycles(kernel), core_cycles(kernel, machine));
+  }
+}
+
+TEST(PulpCostProperty, more_work_takes_longer) {
+  Draw draw{std::mt19937_64(7)};
+  const Machine machine;
+  for (int i = 0; i < kCases; ++i) {
+    Kernel kernel = draw_kernel(draw);
+    SCOPED_TRACE(std::to_string(i) + " " + std::string(to_string(kernel.kind)));
+    kernel.in_c = round_up(kernel.in_c, 16);  // no left-over to get rid of by growing
+    kernel.out_c = round_up(kernel.out_c, 32);
+    if (!has_weights(kernel.kind) || is_depthwise(kernel.kind)) kernel.out_c = kernel.in_c;
+    const std::int64_t before = slowest(kernel, machine);
+    Kernel more = kernel;
+    more.in_c *= 2;
+    more.out_c *= 2;
+    EXPECT_GT(slowest(more, machine), before);
+    if (is_linear(kernel.kind) || kernel.kind == KernelKind::MaxPool) continue;
+    more = kernel;
+    more.in_h += more.stride_y * 16;  // two more rows of the output for each core, whole or halved
+    more.out_h += 16;
+    EXPECT_GT(slowest(more, machine), before);
+  }
+}
+
+}  // namespace
+}  // namespace workbench::pulp
