@@ -11,6 +11,18 @@ constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 
+// Rows of a core. With fewer rows than cores PULP-NN leaves more cores idle than it has to: its
+// chunk is then the rows divided by the power of two below them, one more where bits of `mask` are
+// left, i.e. always, except in the average pool for powers of two (counted from the source).
+Piece rows_of(std::int64_t rows, const Machine& machine, std::int64_t core, bool average) {
+  const std::int64_t cores = machine.cluster.cores;
+  if (rows >= cores || rows == 0) return piece(rows, cores, core);
+  const bool power_of_two = (rows & (rows - 1)) == 0;
+  const std::int64_t chunk = average && power_of_two ? 1 : 2;
+  const std::int64_t begin = std::min(chunk * core, rows);
+  return {begin, std::min(begin + chunk, rows)};
+}
+
 std::int64_t pixel_bytes(const Kernel& kernel) { return packed(kernel.in_c, kernel.in_bits); }
 
 // multiply-add, shift, clip, as far as they do anything.
@@ -24,7 +36,7 @@ std::int64_t affine(std::int64_t multiplier, std::int64_t offset, std::int64_t s
 // 2.4), of which two narrow the sum and the result to 16 and 8 bits.
 CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = piece(kernel.in_h, machine.cluster.cores, core);
+  const Piece rows = rows_of(kernel.in_h, machine, core, false);
   const std::int64_t row_bytes = kernel.in_w * pixel_bytes(kernel);
   const std::int64_t out_bytes = kernel.in_w * packed(kernel.out_c, kernel.out_bits);
   const std::int64_t sub_byte = kernel.in_bits < 8 ? 2 : 0;
@@ -47,7 +59,7 @@ CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t cor
 // 2.4), and divides.
 CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = piece(kernel.out_h, machine.cluster.cores, core);
+  const Piece rows = rows_of(kernel.out_h, machine, core, true);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
   const std::int64_t divides = kernel.divisor != 1 ? 1 : 0;
@@ -111,7 +123,7 @@ void copy_bytes(CodeBuilder& b, const Address& to, const Address& from, std::int
 // First along x within the rows of the input, into the input ...
 CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = piece(kernel.in_h, machine.cluster.cores, core);
+  const Piece rows = rows_of(kernel.in_h, machine, core, false);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   b.work(kPoolCall);
   b.loop(rows.size(), [&](int row) {
@@ -132,7 +144,7 @@ CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::i
 // ... then along y, whole rows of the output at a time.
 CoreCode max_pool_columns_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = piece(kernel.out_h, machine.cluster.cores, core);
+  const Piece rows = rows_of(kernel.out_h, machine, core, false);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t bytes = kernel.out_w * pixel;
   b.work({.instructions = 20});
