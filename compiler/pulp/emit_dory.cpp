@@ -42,8 +42,7 @@ class SliceFunction {
   bool has_norm() const { return code_.layer.call.norm || code_.layer.call.has_bias; }
   bool blocking() const { return code_.layer.kind == LayerKind::Depthwise; }
   std::size_t other(std::size_t buffer) const {
-    CHECK(code_.tiling.double_buffered, "{}: several tiles and one buffer", code_.layer.name);
-    return 1 - buffer;
+    return code_.tiling.double_buffered ? 1 - buffer : buffer;
   }
 
   // Transfers of tile t + 1 into the other halves. True: with k and lambda.
@@ -63,7 +62,8 @@ class SliceFunction {
   void iteration(std::size_t t) {
     to_.add(tile_code(code_), fmt::format("tile {}", t));
     LayerCode::Buffers next = buffers_;
-    const bool norm = t + 1 < tiles_.size() && load_next(t, next);
+    const bool more = t + 1 < tiles_.size();
+    const bool norm = more && code_.tiling.double_buffered && load_next(t, next);
     to_.add(Barrier{});
     to_.add(code_.kernel(tiles_[t], buffers_), fmt::format("tile {}", t));
     to_.add(Barrier{});
@@ -72,6 +72,11 @@ class SliceFunction {
     code_.store_output(to_, slice_, tiles_[t], buffers_, kTransfers);
     if (blocking()) to_.add(DmaWait{kTransfers});
     to_.add(Barrier{});
+    if (more && !code_.tiling.double_buffered) {
+      if (load_next(t, next)) to_.add(DmaWait{kNorm});
+      to_.add(DmaWait{kTransfers});
+      to_.add(Barrier{});
+    }
     buffers_ = next;
   }
 

@@ -203,9 +203,15 @@ class Layers {
     check_map(operand(0), node_->inputs[0]);
     const std::int32_t in = operand(0), out = result();
     const std::int64_t in_c = activation(in).channels, out_c = activation(out).channels;
-    if (conv.groups == in_c && conv.groups == out_c && in_c > 1) {
+    const bool depthwise = conv.groups == in_c && conv.groups == out_c && in_c > 1;
+    // The library's depthwise kernels have no dilation, and the DMA turns maps around by bytes.
+    const auto& dilations = conv.window.dilations;
+    const bool dilated =
+        std::any_of(dilations.begin(), dilations.end(), [](std::int64_t d) { return d != 1; });
+    if (depthwise && !dilated && activation(in).bits == 8) {
       return group(conv, layer(LayerKind::Depthwise, in, out), 0, 1);
     }
+    if (depthwise) return dense(conv, layer(LayerKind::Conv, in, out));
     for (std::int64_t g = 0; g < conv.groups; ++g) {
       const std::int64_t ins = in_c / conv.groups, outs = out_c / conv.groups;
       const std::int32_t from = conv.groups == 1 ? in : view(in, g * ins, ins);
@@ -224,10 +230,6 @@ class Layers {
         call.stride_x * call.stride_y == 1) {
       made.kind = LayerKind::Pointwise;
     }
-    if (made.kind == LayerKind::Depthwise && call.in_bits != 8) {
-      fail("{}: a depthwise layer on codes of {} bits: the DMA turns maps around by bytes", here(),
-           call.in_bits);
-    }
     const Value& weights = value(node_->inputs.at(1));
     call.weight_bits = weight_bits(weights);
     made.weights = conv_weights(weights, g * call.out_c, call.out_c);
@@ -236,6 +238,24 @@ class Layers {
       made.bias.assign(all.begin() + g * call.out_c, all.begin() + (g + 1) * call.out_c);
     }
     scale_and_finish(std::move(made), g * call.out_c, groups);
+  }
+
+  // A depthwise convolution as one of all channels, most of whose weights are 0.
+  void dense(const workbench::Conv& conv, Layer made) {
+    set_window(made.call, conv.window);
+    const Value& weights = value(node_->inputs.at(1));
+    made.call.weight_bits = weight_bits(weights);
+    const std::vector<std::int8_t> own = conv_weights(weights, 0, made.call.out_c);
+    const std::int64_t area = made.call.kernel_h * made.call.kernel_w, channels = made.call.in_c;
+    made.weights.assign(static_cast<std::size_t>(channels * area * channels), 0);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      for (std::int64_t tap = 0; tap < area; ++tap) {
+        made.weights[static_cast<std::size_t>((c * area + tap) * channels + c)] =
+            own[static_cast<std::size_t>(c * area + tap)];
+      }
+    }
+    made.bias = bias(made.call.out_c);
+    scale_and_finish(std::move(made), 0, 1);
   }
 
   void scale_and_finish(Layer made, std::int64_t first, std::int64_t groups) {
@@ -276,7 +296,14 @@ class Layers {
     scale_and_finish(std::move(made), 0, 1);
   }
 
+  void check_pool(const Window& window) const {
+    for (const std::int64_t dilation : window.dilations) {
+      if (dilation != 1) fail("{}: dilation {}, pools have none", here(), dilation);
+    }
+  }
+
   void max_pool(const Window& window) {
+    check_pool(window);
     check_map(operand(0), node_->inputs[0]);
     const std::int32_t in = operand(0);
     Layer made = layer(LayerKind::MaxPool, in, result());
@@ -285,6 +312,7 @@ class Layers {
   }
 
   void average_pool(const Window& window) {
+    check_pool(window);
     check_map(operand(0), node_->inputs[0]);
     const std::int32_t in = operand(0);
     Layer made = layer(LayerKind::AveragePool, in, result());

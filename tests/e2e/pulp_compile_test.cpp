@@ -63,6 +63,18 @@ TEST(PulpCompile, random_networks_run_as_the_golden_model_with_dorys_tiles) {
 TEST(PulpCompile, random_networks_run_with_dorys_tiles_in_a_small_l1) {
   run_random(Tiler::Dory, 6000, 380000, 8);
 }
+TEST(PulpCompile, random_networks_run_as_the_golden_model_with_the_fastest_tiles) {
+  run_random(Tiler::Optimal, 38000, 380000, 8);
+}
+TEST(PulpCompile, random_networks_run_with_the_fastest_tiles_in_a_small_l1) {
+  run_random(Tiler::Optimal, 3000, 380000, 3);
+}
+TEST(PulpCompile, random_networks_run_through_l3_where_l2_is_small) {
+  run_random(Tiler::Optimal, 5000, 9000, 8);
+}
+TEST(PulpCompile, random_networks_run_through_l3_as_dory_cuts_them) {
+  run_random(Tiler::Dory, 20000, 16000, 8);
+}
 
 }  // namespace
 }  // namespace workbench::pulp
