@@ -9,15 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "compiler/pulp/compile.h"
 #include "compiler/xdnn/order.h"
-#include "isa/xdnn/overrides.h"
+#include "explore/target.h"
 
 namespace workbench::app {
 
 // What names a network, its data and the machine: common to compile, run and verify.
 struct NetworkOptions {
   std::string hw;                   // file, or name of a shipped machine
-  xdnn::MachineOverrides machine;   // what is different from it
+  MachineOptions machine;           // what is different from it
   std::string model;                // ONNX file or zoo:NAME
   std::vector<std::string> shapes;  // NAME=1,3,224,224
   std::optional<double> width;
@@ -33,7 +34,10 @@ struct NetworkOptions {
   bool no_host = false;
   xdnn::ScheduleGoal schedule = xdnn::ScheduleGoal::Time;
   std::filesystem::path schedule_file;
-  bool xfdnn_report = false;
+  pulp::Tiler tiler = pulp::Tiler::Optimal;
+  pulp::NormBits norm_bits = pulp::NormBits::Auto;
+  std::filesystem::path emit_c;          // folder
+  std::string report;                    // "xfdnn", "dory", or empty: neither
   std::filesystem::path graph;           // .dot or .svg
   std::filesystem::path save_optimized;  // ONNX, written
   int threads = 0;
@@ -47,6 +51,7 @@ struct CompileCommandOptions {
 struct RunOptions {
   NetworkOptions network;
   bool golden = true;
+  bool timing_only = false;
   std::filesystem::path program;  // somebody else's, to run instead of our own
   std::filesystem::path json, csv, trace, dump_tensors;
   bool deterministic = false;

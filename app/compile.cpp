@@ -10,18 +10,31 @@ namespace workbench::app {
 
 namespace {
 
+std::string memories(const xdnn::Program& program) {
+  return fmt::format(
+      "AM            peak {} of {}, at least {} needed\n"
+      "DDR           {}, of which {} are constants\n",
+      byte_text(program.info.peak_bytes), byte_text(program.info.capacity_bytes),
+      byte_text(program.info.minimum_bytes), byte_text(program.ddr_bytes),
+      byte_text(static_cast<std::int64_t>(program.constants.size())));
+}
+
+std::string memories(const pulp::Program& program) {
+  return fmt::format("L1, L2        {} and {} used\nL3            {}, of which {} are constants\n",
+                     byte_text(program.l1_bytes), byte_text(program.l2_bytes),
+                     byte_text(program.l3_bytes),
+                     byte_text(static_cast<std::int64_t>(program.constants.size())));
+}
+
 std::string summary(const Compiled& compiled) {
-  const ProgramInfo& info = compiled.program.info;
+  const ProgramInfo& info = compiled.info();
   std::string text = fmt::format(
       "machine       {}\nnetwork       {}: {} MACs, {} ops, {} parameters\n"
-      "instructions  {} in {} layers\nAM            peak {} of {}, at least {} needed\n"
-      "DDR           {}, of which {} are constants\n",
-      compiled.machine.name, info.network, thousands(info.network_macs),
+      "instructions  {} in {} layers\n",
+      name(compiled.machine), info.network, thousands(info.network_macs),
       thousands(info.network_ops), thousands(info.network_parameters),
-      thousands(static_cast<std::int64_t>(compiled.program.steps.size())), info.layers.size(),
-      byte_text(info.peak_bytes), byte_text(info.capacity_bytes), byte_text(info.minimum_bytes),
-      byte_text(compiled.program.ddr_bytes),
-      byte_text(static_cast<std::int64_t>(compiled.program.constants.size())));
+      thousands(static_cast<std::int64_t>(info.instruction_layer.size())), info.layers.size());
+  text += std::visit([](const auto& program) { return memories(program); }, compiled.program);
   for (const HostStepInfo& step : info.host_steps) {
     text += fmt::format("on the host   {} ({}): {}\n", step.name, step.op, step.reason);
   }
@@ -38,8 +51,11 @@ int compile(const CompileCommandOptions& options) {
   show_views(options.network, compiled, cycles_alone(compiled), "alone");
   print(summary(compiled));
   if (options.dump_schedules) {
-    print(
-        schedule_report(compiled.quantized, compiled.machine, {.goal = options.network.schedule}));
+    if (!is_xdnn(compiled)) {
+      fail("--dump-schedules: expected an xDNN machine, found {}", name(compiled.machine));
+    }
+    print(schedule_report(compiled.quantized, compiled.xdnn_machine(),
+                          {.goal = options.network.schedule}));
   }
   return 0;
 }

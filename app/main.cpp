@@ -22,23 +22,29 @@ void add_zoo_options(CLI::App& command, std::optional<double>& width,
   command.add_option("--seed", seed, "zoo: seed of the weights");
 }
 
-void add_machine_options(CLI::App& command, xdnn::MachineOverrides& machine) {
+void add_machine_options(CLI::App& command, MachineOptions& options) {
+  xdnn::MachineOverrides& machine = options.xdnn;
   command.add_option("--dsp", machine.dsp,
                      "width of the array: pixels (V2), channels (V3, Darius)");
   command.add_option("--bits", machine.bits, "width of codes and weights: 8, or 16 (V2, V3)");
   command.add_option("--memory", machine.memory_mb, "activation memory in MB of 2^20 bytes");
   command.add_option("--ddr", machine.ddr_mb, "DDR of an engine in MB of 2^20 bytes");
   command
-      .add_option("--clock", machine.clocks, "report=MHz, array=MHz or ddr=MHz; may be repeated")
+      .add_option("--clock", options.clocks,
+                  "NAME=MHz, may be repeated: report, array, ddr; PULP: cluster, fabric")
       ->allow_extra_args(false);
   command.add_option("--engines", machine.engines, "engines on the card, 1 to 8");
   command.add_option("--mode", machine.mode,
                      "latency, or throughput: the first layer on an array of its own (V3)");
   command
       .add_option(
-          "--set", machine.settings,
+          "--set", options.settings,
           "any knob of the machine file: KEY=VALUE, e.g. ddr.efficiency=0.7; may be repeated")
       ->allow_extra_args(false);
+  command.add_option("--l1", options.pulp.l1, "PULP: L1 buffer without stacks: 38000, 36k");
+  command.add_option("--l2", options.pulp.l2, "PULP: L2 buffer: 380000, 512k, 1M");
+  command.add_option("--cores", options.pulp.cores, "PULP: cores of the cluster, 1 to 16");
+  command.add_option("--dma-width", options.pulp.dma_width, "PULP: bytes per cycle, each way");
 }
 
 void add_schedule_options(CLI::App& command, NetworkOptions& options) {
@@ -52,6 +58,24 @@ void add_schedule_options(CLI::App& command, NetworkOptions& options) {
       ->option_text("time|space|natural");
   command.add_option("--schedule-file", options.schedule_file,
                      "order of the layers: their names, one per line");
+}
+
+void add_pulp_options(CLI::App& command, NetworkOptions& options) {
+  const std::map<std::string, pulp::Tiler> tilers{{"optimal", pulp::Tiler::Optimal},
+                                                  {"dory", pulp::Tiler::Dory}};
+  command
+      .add_option("--tiler", options.tiler,
+                  "PULP: tiles by modelled cycles (default), or by DORY's published rules")
+      ->transform(CLI::CheckedTransformer(tilers))
+      ->option_text("optimal|dory");
+  const std::map<std::string, pulp::NormBits> bits{{"auto", pulp::NormBits::Auto},
+                                                   {"32", pulp::NormBits::Bits32},
+                                                   {"64", pulp::NormBits::Bits64}};
+  command
+      .add_option("--norm-bits", options.norm_bits,
+                  "PULP: width of batch norm: 32 where nothing can wrap (default), 32, or 64")
+      ->transform(CLI::CheckedTransformer(bits))
+      ->option_text("auto|32|64");
 }
 
 void add_network_options(CLI::App& command, NetworkOptions& options) {
@@ -85,16 +109,19 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
   command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
       ->check(CLI::PositiveNumber);
   add_schedule_options(command, options);
+  add_pulp_options(command, options);
   add_zoo_options(command, options.width, options.resolution, options.seed);
 }
 
 // What compile and run can show beside what they print anyway.
 void add_view_options(CLI::App& command, NetworkOptions& options) {
   command
-      .add_option_function<std::string>(
-          "--report", [&options](const std::string&) { options.xfdnn_report = true; },
-          "xfdnn: schedule, minimum memory and placement as the xfDNN compiler prints them")
-      ->check(CLI::IsMember({"xfdnn"}));
+      .add_option(
+          "--report", options.report,
+          "xfdnn: schedule, minimum memory and placement as the xfDNN compiler prints them; "
+          "dory: counters, tiles and check sums as DORY does")
+      ->check(CLI::IsMember({"xfdnn", "dory"}));
+  command.add_option("--emit-c", options.emit_c, "PULP: folder for the program as C");
   command.add_option("--graph", options.graph, "draw the compiled network: FILE.dot or FILE.svg");
   command.add_option("--save-optimized", options.save_optimized,
                      "write the network after all passes as an ONNX file");
@@ -117,6 +144,8 @@ void add_run(CLI::App& app, RunOptions& options) {
   command.add_option("--golden", options.golden, "on or off: compare with the golden model")
       ->transform(CLI::CheckedTransformer(on_off))
       ->option_text("on|off");
+  command.add_flag("--timing-only", options.timing_only,
+                   "PULP: cycles and hazards without computing values");
   command.add_option("--json", options.json, "write the report as JSON");
   command.add_option("--csv", options.csv, "write the per-layer table as CSV");
   command.add_option("--trace", options.trace, "write a timeline for ui.perfetto.dev");

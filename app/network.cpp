@@ -8,6 +8,7 @@
 
 #include "app/graphviz.h"
 #include "app/terminal.h"
+#include "compiler/quantize/quantize.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/graph_drawing.h"
@@ -48,6 +49,8 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
   }
   request.machine = find_machine_file(options.hw);
   request.overrides = options.machine;
+  request.tiler = options.tiler;
+  request.norm_bits = options.norm_bits;
   request.data = {.calibration = options.calibration,
                   .input = options.input,
                   .preprocessing = options.preprocess,
@@ -66,10 +69,27 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
   return request;
 }
 
+// What only one family has.
+void require_family(const NetworkOptions& options, const Compiled& compiled) {
+  const bool xdnn = is_xdnn(compiled);
+  for (const auto& [option, given] :
+       {std::pair("--save-quantizer", !options.save_quantizer.empty()),
+        std::pair("--report xfdnn", options.report == "xfdnn")}) {
+    if (given && !xdnn)
+      fail("{}: expected an xDNN machine, found {}", option, name(compiled.machine));
+  }
+  for (const auto& [option, given] : {std::pair("--emit-c", !options.emit_c.empty()),
+                                      std::pair("--report dory", options.report == "dory")}) {
+    if (given && xdnn)
+      fail("{}: expected a PULP machine, found {}", option, name(compiled.machine));
+  }
+}
+
 // They show what our compiler did.
 void require_no_views(const NetworkOptions& options) {
   for (const auto& [option, given] :
-       {std::pair("--report", options.xfdnn_report), std::pair("--graph", !options.graph.empty()),
+       {std::pair("--report", !options.report.empty()),
+        std::pair("--graph", !options.graph.empty()),
         std::pair("--save-optimized", !options.save_optimized.empty())}) {
     if (given) fail("{}: expected a network to compile, found --program", option);
   }
@@ -93,10 +113,11 @@ Compiled compile_from(const NetworkOptions& options, bool keep_reference, const 
   request.program = program;
   create_folder(options.dump_passes);
   Compiled compiled = compile_network(request, progress);
+  require_family(options, compiled);
   if (!options.save_quantizer.empty()) {
     write_file(options.save_quantizer, to_json(quantizer_table(compiled.quantized)));
   }
-  if (!options.save_program.empty()) xdnn::save(compiled.program, options.save_program);
+  if (!options.save_program.empty()) save(compiled.program, options.save_program);
   return compiled;
 }
 
@@ -105,10 +126,10 @@ void show_views(const NetworkOptions& options, const Compiled& compiled,
   if (!options.graph.empty()) {
     write_drawing(options.graph, dot_drawing(compiled, layer_cycles, counted_as));
   }
-  if (!options.xfdnn_report) return;
+  if (options.report != "xfdnn") return;
   const bool natural =
       options.schedule == xdnn::ScheduleGoal::Natural && options.schedule_file.empty();
-  print(xfdnn_report(compiled, natural ? StepOrder::Model : StepOrder::Program));
+  print(xfdnn_report(compiled, natural ? StepOrder::Model : StepOrder::Schedule));
 }
 
 void require_writable_file(const fs::path& path) {

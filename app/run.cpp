@@ -4,6 +4,7 @@
 #include "app/terminal.h"
 #include "compiler/quantize/calibrate.h"
 #include "core/file.h"
+#include "explore/dory_report.h"
 #include "explore/expectation.h"
 #include "explore/json.h"
 #include "explore/text.h"
@@ -19,7 +20,7 @@ void write_outputs(const RunOptions& options, const Compiled& compiled,
   if (!options.csv.empty()) write_file(options.csv, csv_report(run.result.report));
   if (!options.trace.empty()) {
     write_file(options.trace,
-               trace_json(compiled.program.info, run.result.timeline, run.result.report.machine));
+               trace_json(compiled.info(), run.result.timeline, run.result.report.machine));
   }
   if (options.dump_tensors.empty()) return;
   for (const auto& [name, tensor] : run.tensors) {
@@ -37,7 +38,8 @@ int run(const RunOptions& options) {
   const Compiled compiled =
       compile_from(options.network, true, progress.callback(), options.program);
   create_folder(options.dump_tensors);
-  SimulatedNetwork simulated = run_network(compiled, options.golden, progress.callback());
+  SimulatedNetwork simulated = run_network(
+      compiled, {.golden = options.golden, .values = !options.timing_only}, progress.callback());
   progress.clear();
   if (options.deterministic) simulated.result.wall.reset();
   write_outputs(options, compiled, simulated);
@@ -45,6 +47,7 @@ int run(const RunOptions& options) {
   std::vector<Cycles> cycles;
   for (const LayerReport& layer : simulated.result.report.layers) cycles.push_back(layer.cycles);
   show_views(options.network, compiled, cycles, "of the run");
+  if (options.network.report == "dory") print(dory_report(compiled, simulated));
   print(text_report(simulated.result, {.colour = colours_wanted(), .every_layer = !options.brief}));
   return passed(simulated.result) ? 0 : 1;
 }

@@ -5,7 +5,9 @@
 #include "app/network.h"
 #include "app/terminal.h"
 #include "explore/expectation.h"
+#include "explore/golden_files.h"
 #include "explore/table.h"
+#include "sim/golden/golden.h"
 
 namespace workbench::app {
 
@@ -22,24 +24,56 @@ std::string line(const Difference& one) {
   return text + "\n";
 }
 
+struct Checked {
+  std::vector<std::string> mapping;  // of files to layers
+  std::vector<Difference> differences;
+  std::vector<Hazard> hazards;
+};
+
+// DORY's and Deeploy's files say what a layer's codes are, and some what the accumulators behind
+// them were, which exist in the golden model alone.
+Checked check_golden_files(const VerifyOptions& options, const Compiled& compiled,
+                           const Progress& progress) {
+  Checked checked;
+  const auto files = read_golden_folder(options.expect, compiled.quantized);
+  for (const GoldenFile& file : files) checked.mapping.push_back(mapping_line(file));
+  SimulatedNetwork run = run_network(compiled, {.golden = false}, progress);
+  checked.differences = compare(files, compiled.quantized, run.tensors,
+                                golden::run(compiled.quantized, compiled.input));
+  checked.hazards = std::move(run.result.hazards);
+  return checked;
+}
+
+Checked check_tensors(const VerifyOptions& options, const Compiled& compiled,
+                      const Progress& progress) {
+  Checked checked;
+  const auto expectations = read_expectations(options.expect, compiled.quantized);
+  SimulatedNetwork run = run_network(compiled, {.golden = false}, progress);
+  checked.differences =
+      compare(expectations, compiled.quantized, run.tensors,
+              {.absolute = options.absolute_tolerance, .relative = options.relative_tolerance});
+  checked.hazards = std::move(run.result.hazards);
+  return checked;
+}
+
 }  // namespace
 
 int verify(const VerifyOptions& options) {
   ProgressBar progress;
   const Compiled compiled = compile_from(options.network, false, progress.callback());
-  const auto expectations = read_expectations(options.expect, compiled.quantized);
-  const SimulatedNetwork simulated = run_network(compiled, false, progress.callback());
+  const bool files = compiled.was_integer && is_golden_folder(options.expect);
+  const Checked checked = files ? check_golden_files(options, compiled, progress.callback())
+                                : check_tensors(options, compiled, progress.callback());
   progress.clear();
-  const auto differences =
-      compare(expectations, compiled.quantized, simulated.tensors,
-              {.absolute = options.absolute_tolerance, .relative = options.relative_tolerance});
   warn(compiled.warnings);
+  for (const std::string& note : compiled.notes) print(note + "\n");
+  for (const std::string& mapped : checked.mapping) print(mapped + "\n");
+  const std::vector<Difference>& differences = checked.differences;
   for (const Difference& one : differences) print(line(one));
-  for (const Hazard& hazard : simulated.result.hazards)
-    print("hazard: " + to_string(hazard) + "\n");
+  for (const Hazard& hazard : checked.hazards) print("hazard: " + to_string(hazard) + "\n");
   const bool equal = std::all_of(differences.begin(), differences.end(),
                                  [](const Difference& one) { return one.mismatches == 0; });
-  return equal && simulated.result.hazards.empty() ? 0 : 1;
+  return equal && checked.hazards.empty() ? 0 : 1;
 }
 
 }  // namespace workbench::app

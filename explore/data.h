@@ -21,6 +21,7 @@ struct RunData {
   std::vector<Tensor> input;
   bool input_is_last_sample = false;  // then its float evaluation is a by-product of calibration
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;  // which array of a file went where
 };
 
 // `model` is the path (or zoo name) that preprocessing may lie beside. Without --input the run is

@@ -8,6 +8,7 @@
 
 #include "compiler/xdnn/lowered.h"
 #include "explore/table.h"
+#include "isa/pulp/cost.h"
 #include "isa/xdnn/cost.h"
 
 namespace workbench {
@@ -29,7 +30,13 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
-// Of each unit, for the boxes: light colours of Graphviz's own names.
+// How a layer is drawn: what runs it, a light colour of Graphviz's own names, the memory it takes.
+struct Look {
+  std::string unit;
+  std::string_view colour;
+  std::string memory;
+};
+
 std::string_view colour_of(xdnn::Unit unit) {
   switch (unit) {
     case xdnn::Unit::Conv:
@@ -47,6 +54,64 @@ std::string_view colour_of(xdnn::Unit unit) {
   CHECK(false, "unit {}", static_cast<int>(unit));
 }
 
+std::vector<Look> looks_of(const xdnn::Program& program, const xdnn::Machine& machine) {
+  std::vector<Look> looks;
+  for (const LayerInfo& layer : program.info.layers) {
+    looks.push_back({.unit = {},
+                     .colour = {},
+                     .memory = "AM " + byte_text(layer.memory_words * machine.word_bytes())});
+  }
+  for (std::size_t i = program.info.instruction_layer.size(); i-- > 0;) {
+    Look& look = looks[static_cast<std::size_t>(program.info.instruction_layer[i])];
+    const xdnn::Unit unit = xdnn::unit_of(program.steps[i].instruction);
+    look.unit = xdnn::to_string(unit);
+    look.colour = colour_of(unit);
+  }
+  return looks;
+}
+
+std::string_view colour_of_kernel(std::string_view kernel) {
+  if (kernel.ends_with("pool")) return "palegreen";
+  if (kernel == "add" || kernel == "requantize") return "khaki";
+  return kernel.starts_with("depthwise") ? "plum" : "lightskyblue";
+}
+
+std::vector<Look> looks_of(const pulp::Program& program, const pulp::Machine&) {
+  std::vector<Look> looks(program.info.layers.size(), Look{"no kernel", "whitesmoke", ""});
+  for (const pulp::LayerTiling& tiling : program.tilings) {
+    looks.at(static_cast<std::size_t>(tiling.layer)) = {
+        .unit = tiling.kernel,
+        .colour = colour_of_kernel(tiling.kernel),
+        .memory =
+            fmt::format("L1 {}, L2 {}", byte_text(tiling.l1_bytes), byte_text(tiling.l2_bytes))};
+  }
+  return looks;
+}
+
+// The machine's own units compute the node, whether or not it takes an instruction.
+bool on_machine(const Compiled& compiled, const Node& node) {
+  if (is_xdnn(compiled)) return xdnn::on_accelerator(compiled.quantized, node);
+  return node.affine.has_value() ||
+         compiled.quantized.value(node.outputs[0]).type != ElementType::Float32;
+}
+
+struct Alone {
+  const pulp::Machine& machine;
+  Cycles operator()(const pulp::Kernel& kernel) const { return kernel_cycles(kernel, machine); }
+  Cycles operator()(const pulp::Code& code) const { return code_cycles(code, machine); }
+  Cycles operator()(const pulp::Dma& transfer) const { return dma_cycles(transfer, machine); }
+  Cycles operator()(const pulp::L3Transfer& transfer) const { return l3_cycles(transfer, machine); }
+  Cycles operator()(const pulp::Barrier&) const { return {machine.cluster.barrier_cycles}; }
+  Cycles operator()(const pulp::DmaWait&) const { return {}; }
+  Cycles operator()(const pulp::L3Wait&) const { return {}; }
+  Cycles operator()(const pulp::CounterStart&) const { return {}; }
+  Cycles operator()(const pulp::CounterStop&) const { return {}; }
+};
+
+Cycles alone(const pulp::Instruction& instruction, const pulp::Machine& machine) {
+  return std::visit(Alone{machine}, instruction);
+}
+
 bool silent(const Op& op) {
   return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
          std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
@@ -61,13 +126,10 @@ class Drawing {
  public:
   Drawing(const Compiled& compiled, const std::vector<Cycles>& cycles, std::string_view counted_as)
       : compiled_(compiled), graph_(compiled.quantized), cycles_(cycles), counted_as_(counted_as) {
-    const ProgramInfo& info = compiled.program.info;
-    unit_.resize(info.layers.size(), xdnn::Unit::Download);
+    const ProgramInfo& info = compiled.info();
     CHECK(cycles.size() == info.layers.size());
-    for (std::size_t i = info.instruction_layer.size(); i-- > 0;) {
-      unit_[static_cast<std::size_t>(info.instruction_layer[i])] =
-          xdnn::unit_of(compiled.program.steps[i].instruction);
-    }
+    looks_ = is_xdnn(compiled) ? looks_of(compiled.xdnn_program(), compiled.xdnn_machine())
+                               : looks_of(compiled.pulp_program(), compiled.pulp_machine());
     for (std::size_t layer = 0; layer < info.layers.size(); ++layer) {
       for (const std::string& name : info.layers[layer].merged) layer_of_.emplace(name, layer);
     }
@@ -79,7 +141,7 @@ class Drawing {
         "digraph \"{}\" {{\n  label=\"{} on {}\";\n  labelloc=t;\n"
         "  node [shape=box, style=filled, fontname=\"Helvetica\", fontsize=11];\n",
         escaped_for_dot(graph_.name), escaped_for_dot(graph_.name),
-        escaped_for_dot(compiled_.machine.name));
+        escaped_for_dot(name(compiled_.machine)));
     for (const ValueId id : graph_.inputs) source_[id] = input(graph_.value(id));
     for (const Node& node : graph_.nodes) visit(node);
     for (const ValueId id : graph_.outputs) output(id);
@@ -135,7 +197,7 @@ class Drawing {
 
   std::string vertex_of(const Node& node) {
     const std::string shape = sides(graph_.value(node.outputs[0]).shape);
-    if (!xdnn::on_accelerator(graph_, node)) {
+    if (!on_machine(compiled_, node)) {
       const auto reason = reason_.find(node.name);
       return vertex({node.name, op_name(node.op), shape,
                      "host: " + (reason == reason_.end() ? "" : reason->second)},
@@ -152,20 +214,20 @@ class Drawing {
   }
 
   std::string layer_vertex(std::size_t index) {
-    const LayerInfo& layer = compiled_.program.info.layers[index];
-    const std::int64_t bytes = layer.memory_words * compiled_.machine.word_bytes();
-    return vertex({layer.name, layer.op, sides(layer.shape),
-                   fmt::format("{}: {} cycles {}", xdnn::to_string(unit_[index]),
-                               thousands(cycles_[index].value), counted_as_),
-                   "AM " + byte_text(bytes)},
-                  fmt::format("fillcolor={}", colour_of(unit_[index])));
+    const LayerInfo& layer = compiled_.info().layers[index];
+    const Look& look = looks_[index];
+    return vertex(
+        {layer.name, layer.op, sides(layer.shape),
+         fmt::format("{}: {} cycles {}", look.unit, thousands(cycles_[index].value), counted_as_),
+         look.memory},
+        fmt::format("fillcolor={}", look.colour));
   }
 
   const Compiled& compiled_;
   const Graph& graph_;
   const std::vector<Cycles>& cycles_;
   std::string_view counted_as_;
-  std::vector<xdnn::Unit> unit_;                 // per layer: of its first instruction
+  std::vector<Look> looks_;                      // per layer
   std::map<std::string, std::size_t> layer_of_;  // node -> layer
   std::map<std::string, std::string> reason_;    // node on the host -> why
   std::map<ValueId, std::string> source_;        // value -> vertex that computes it
@@ -178,11 +240,14 @@ class Drawing {
 }  // namespace
 
 std::vector<Cycles> cycles_alone(const Compiled& compiled) {
-  const ProgramInfo& info = compiled.program.info;
+  const ProgramInfo& info = compiled.info();
   std::vector<Cycles> cycles(info.layers.size());
-  for (std::size_t i = 0; i < compiled.program.steps.size(); ++i) {
+  for (std::size_t i = 0; i < info.instruction_layer.size(); ++i) {
+    if (info.instruction_layer[i] < 0) continue;
     cycles[static_cast<std::size_t>(info.instruction_layer[i])] +=
-        xdnn::duration(compiled.program.steps[i], compiled.machine);
+        is_xdnn(compiled)
+            ? xdnn::duration(compiled.xdnn_program().steps[i], compiled.xdnn_machine())
+            : alone(compiled.pulp_program().instructions[i], compiled.pulp_machine());
   }
   return cycles;
 }

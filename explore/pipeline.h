@@ -8,15 +8,13 @@
 #include <vector>
 
 #include "compiler/passes/switches.h"
-#include "compiler/quantize/quantize.h"
+#include "compiler/pulp/compile.h"
 #include "compiler/xdnn/order.h"
 #include "explore/accuracy.h"
 #include "explore/data.h"
 #include "explore/model.h"
 #include "explore/result.h"
-#include "isa/xdnn/machine.h"
-#include "isa/xdnn/overrides.h"
-#include "isa/xdnn/program.h"
+#include "explore/target.h"
 
 namespace workbench {
 
@@ -30,7 +28,7 @@ std::vector<PassDescription> known_passes();
 struct CompileRequest {
   ModelSource model;
   std::filesystem::path machine;
-  xdnn::MachineOverrides overrides;  // of what that file says
+  MachineOptions overrides;  // of what that file says
   DataOptions data;
   std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
   std::filesystem::path dump_passes;      // folder; empty: no dump
@@ -39,30 +37,52 @@ struct CompileRequest {
   std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then
                                   // the model gives the weights, or is empty: seeded ones
   bool allow_host = true;
-  xdnn::ScheduleOptions schedule;
+  xdnn::ScheduleOptions schedule;  // xDNN
+  pulp::Tiler tiler = pulp::Tiler::Optimal;
+  pulp::NormBits norm_bits = pulp::NormBits::Auto;
   bool keep_reference = true;  // float values of the run's input, for accuracy figures
 };
 
 struct Compiled {
-  xdnn::Machine machine;
+  Machine machine;
   Graph quantized;
-  xdnn::Program program;
+  Program program;           // of the machine's family
+  bool was_integer = false;  // the network came as integers: there is no float one to compare with
   std::vector<Tensor> input;
   NamedTensors reference;  // float value of each name that the passes keep; empty if not kept
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;  // which array of the input file went where
   WallTimes wall;
+
+  const ProgramInfo& info() const { return workbench::info(program); }
+  // Of the family that the machine is of; throws std::bad_variant_access for the other.
+  const xdnn::Machine& xdnn_machine() const { return std::get<xdnn::Machine>(machine); }
+  const xdnn::Program& xdnn_program() const { return std::get<xdnn::Program>(program); }
+  const pulp::Machine& pulp_machine() const { return std::get<pulp::Machine>(machine); }
+  const pulp::Program& pulp_program() const { return std::get<pulp::Program>(program); }
 };
+
+inline bool is_xdnn(const Compiled& compiled) {
+  return std::holds_alternative<xdnn::Machine>(compiled.machine);
+}
 
 // Throws Error for whatever the user's files get wrong.
 Compiled compile_network(const CompileRequest& request, const Progress& progress = {});
 
 struct SimulatedNetwork {
   RunResult result;
+  std::vector<Cycles> counters;  // PULP: per layer, what DORY's counter measures
   std::vector<Tensor> outputs;
   NamedTensors tensors;  // inputs, and every value that can be read from the modelled memories
 };
 
-// Simulates, with the golden model running beside when `golden`. result.wall is set.
-SimulatedNetwork run_network(const Compiled& compiled, bool golden, const Progress& progress = {});
+struct RunRequest {
+  bool golden = true;  // the golden model runs beside, and the verdict is set
+  bool values = true;  // false: PULP only, timing without data; then no golden either
+};
+
+// Simulates. result.wall is set. Throws Error when a machine that computes values is to do without.
+SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request = {},
+                             const Progress& progress = {});
 
 }  // namespace workbench

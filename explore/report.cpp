@@ -21,7 +21,8 @@ struct Busy {
   Cause cause = Cause::Work;
 };
 
-bool is_busy(Cause cause) {
+// `explains`: of a resource that answers for its waits itself.
+bool is_busy(Cause cause, bool explains = false) {
   switch (cause) {
     case Cause::Work:
     case Cause::FillDrain:
@@ -31,6 +32,7 @@ bool is_busy(Cause cause) {
       return true;
     case Cause::WaitEngine:
     case Cause::Issue:
+      return explains;
     case Cause::Idle:
       return false;
   }
@@ -51,7 +53,9 @@ Step array_step(Cause cause) {
     case Cause::PortStall:
       return Step::PortStall;
     case Cause::WaitEngine:
+      return Step::OtherEngine;
     case Cause::Issue:
+      return Step::Issue;
     case Cause::Idle:
       break;
   }
@@ -71,10 +75,14 @@ std::optional<std::size_t> layer_of(const ProgramInfo& program, std::int32_t ins
 
 // Busy intervals of each resource, in order of time.
 std::vector<std::vector<Busy>> busy_by_resource(const ProgramInfo& program,
-                                                const Timeline& timeline) {
+                                                const Timeline& timeline,
+                                                const MachineInfo& machine) {
   std::vector<std::vector<Busy>> result(timeline.resources.size());
   for (const Interval& interval : timeline.intervals) {
-    if (!is_busy(interval.cause) || interval.begin == interval.end) continue;
+    const bool explains =
+        machine.cluster &&
+        timeline.resources[static_cast<std::size_t>(interval.resource)] == machine.array_resource;
+    if (!is_busy(interval.cause, explains) || interval.begin == interval.end) continue;
     const auto layer = layer_of(program, interval.instruction);
     if (!layer) continue;
     result.at(static_cast<std::size_t>(interval.resource))
@@ -199,18 +207,18 @@ std::string shape_text(const Shape& shape) {
       "{}", fmt::join(shape.begin() + static_cast<std::ptrdiff_t>(skip), shape.end(), "x"));
 }
 
-std::string_view wait_name(Step step) {
+std::string_view wait_name(Step step, bool cluster) {
   switch (step) {
     case Step::WeightLoad:
       return "weights";
     case Step::DdrStall:
-      return "ddr";
+      return cluster ? "transfers" : "ddr";
     case Step::PortStall:
-      return "port";
+      return cluster ? "banks" : "port";
     case Step::OtherEngine:
-      return "engine";
+      return cluster ? "barriers" : "engine";
     case Step::Issue:
-      return "issue";
+      return cluster ? "code" : "issue";
     case Step::FillAndDrain:
       return "fill";
     case Step::Ideal:
@@ -221,7 +229,7 @@ std::string_view wait_name(Step step) {
 }
 
 // Everything but work, largest first, from one percent of the layer's cycles on.
-std::string waits_text(const LayerReport& layer) {
+std::string waits_text(const LayerReport& layer, bool cluster) {
   std::vector<std::pair<Cycles, Step>> waits;
   for (std::size_t s = static_cast<std::size_t>(Step::FillAndDrain); s < kSteps; ++s) {
     if (layer.waterfall[s].value * 100 >= std::max<std::int64_t>(layer.cycles.value, 1)) {
@@ -232,7 +240,7 @@ std::string waits_text(const LayerReport& layer) {
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   std::string text;
   for (const auto& [cycles, step] : waits) {
-    text += fmt::format("{}{} {}%", text.empty() ? "" : ", ", wait_name(step),
+    text += fmt::format("{}{} {}%", text.empty() ? "" : ", ", wait_name(step, cluster),
                         cycles.value * 100 / layer.cycles.value);
   }
   return text;
@@ -262,7 +270,7 @@ void finish_layer(LayerReport& layer, const MachineInfo& machine) {
     layer.mac_per_cycle = macs / static_cast<double>(layer.cycles.value);
   }
   layer.percent_of_peak = 100 * layer.mac_per_cycle / machine.peak_macs_per_cycle;
-  layer.waits = waits_text(layer);
+  layer.waits = waits_text(layer, machine.cluster);
 }
 
 void add_spans_and_bytes(std::vector<LayerReport>& layers, const ProgramInfo& program,
@@ -342,6 +350,28 @@ std::string_view to_string(Step step) {
   CHECK(false, "step {}", static_cast<int>(step));
 }
 
+std::string_view label(Step step, const MachineInfo& machine) {
+  if (!machine.cluster) return to_string(step);
+  switch (step) {
+    case Step::Ideal:
+      return "ideal";
+    case Step::EdgeAndPadding:
+      return "kernel code";
+    case Step::FillAndDrain:
+    case Step::WeightLoad:
+      return to_string(step);
+    case Step::DdrStall:
+      return "transfers";
+    case Step::PortStall:
+      return "bank conflicts";
+    case Step::OtherEngine:
+      return "barriers";
+    case Step::Issue:
+      return "tile code";
+  }
+  CHECK(false, "step {}", static_cast<int>(step));
+}
+
 Report make_report(const ProgramInfo& program, const Timeline& timeline, const MachineInfo& machine,
                    std::vector<EngineReport> engines) {
   CHECK(!program.layers.empty() || timeline.end == Cycles{}, "cycles but no layer");
@@ -350,7 +380,7 @@ Report make_report(const ProgramInfo& program, const Timeline& timeline, const M
   Report report{.machine = machine, .program = program, .layers = empty_layers(program)};
   report.cycles = timeline.end;
   if (timeline.end > Cycles{}) {
-    Sweep sweep(busy_by_resource(program, timeline), array_index(timeline, machine),
+    Sweep sweep(busy_by_resource(program, timeline, machine), array_index(timeline, machine),
                 background_resources(timeline), timeline.end);
     sweep.run([&report](std::size_t layer, Step step, Cycles cycles) {
       report.layers[layer].cycles += cycles;

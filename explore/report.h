@@ -26,6 +26,8 @@ enum class Step {
 };
 inline constexpr std::size_t kSteps = 8;
 std::string_view to_string(Step step);
+// What people call it: on a cluster of cores, "bank conflicts" for what is PortStall, and so on.
+std::string_view label(Step step, const MachineInfo& machine);
 
 using Waterfall = std::array<Cycles, kSteps>;
 

@@ -67,6 +67,11 @@ std::string leading_waits(std::string waits, std::size_t width) {
   return waits;
 }
 
+std::string mac_rate(double mac_per_cycle, const MachineInfo& machine) {
+  return machine.cluster ? fmt::format("{:.2f}", mac_per_cycle)
+                         : fmt::format("{:.0f}", mac_per_cycle);
+}
+
 Table layer_table(const Report& report, std::size_t name_width) {
   constexpr std::size_t kWaitsWidth = 16;
   Table table{.columns = {{"layer", false, name_width},
@@ -77,13 +82,13 @@ Table layer_table(const Report& report, std::size_t name_width) {
                           {"MAC/cyc"},
                           {"peak%"},
                           {"waited for", false, kWaitsWidth},
-                          {"DDR"},
-                          {"AM words"}}};
+                          {report.machine.cluster ? "moved" : "DDR"},
+                          {report.machine.cluster ? "L2 bytes" : "AM words"}}};
   for (const LayerReport& layer : report.layers) {
     table.rows.push_back({layer.name, layer.op, layer.shape,
                           layer.macs == 0 ? "-" : scaled(static_cast<double>(layer.macs)),
                           thousands(layer.cycles.value),
-                          layer.macs == 0 ? "-" : fmt::format("{:.0f}", layer.mac_per_cycle),
+                          layer.macs == 0 ? "-" : mac_rate(layer.mac_per_cycle, report.machine),
                           layer.macs == 0 ? "-" : fmt::format("{:.1f}", layer.percent_of_peak),
                           leading_waits(layer.waits, kWaitsWidth),
                           layer.ddr_bytes == 0 ? "-" : byte_text(layer.ddr_bytes),
@@ -112,9 +117,12 @@ void write_waterfall(Writer& out, const Report& report) {
                           report.machine.throughput ? "from image to image " : "",
                           report.machine.report_clock_mhz));
   for (std::size_t s = 0; s < kSteps; ++s) {
+    const bool never = report.machine.cluster && (static_cast<Step>(s) == Step::FillAndDrain ||
+                                                  static_cast<Step>(s) == Step::WeightLoad);
+    if (never) continue;
     const double share = percent(report.waterfall[s], report.cycles);
     std::string text =
-        fmt::format("{:<17}{:>14}  {:>5.1f} %  {}", to_string(static_cast<Step>(s)),
+        fmt::format("{:<17}{:>14}  {:>5.1f} %  {}", label(static_cast<Step>(s), report.machine),
                     thousands(report.waterfall[s].value), share, out.bar(share / 100, 60));
     text.erase(text.find_last_not_of(' ') + 1);
     out.line(text);
@@ -154,7 +162,7 @@ void write_totals(Writer& out, const Report& report) {
   for (const Metric& metric : total_metrics()) {
     out.line(fmt::format("{:<24}{}", metric.name, metric_text(metric, report)));
   }
-  out.heading("activation memory");
+  out.heading(report.machine.cluster ? "L2" : "activation memory");
   for (const Metric& metric : memory_metrics()) {
     out.line(fmt::format("{:<24}{}", metric.name, metric_text(metric, report)));
   }

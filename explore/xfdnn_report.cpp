@@ -29,7 +29,7 @@ constexpr std::uint64_t kSeed = 1;
 std::vector<std::size_t> program_order(const Compiled& compiled) {
   std::set<std::string> names;
   for (const Node& node : compiled.quantized.nodes) names.insert(node.name);
-  const ProgramInfo& info = compiled.program.info;
+  const ProgramInfo& info = compiled.xdnn_program().info;
   xdnn::ScheduleFile file{.path = "the program", .entries = {}};
   std::set<std::string> done;
   for (const std::int32_t layer : info.instruction_layer) {
@@ -44,8 +44,8 @@ std::vector<std::size_t> program_order(const Compiled& compiled) {
 class ConsoleReport {
  public:
   ConsoleReport(const Compiled& compiled, StepOrder order)
-      : compiled_(compiled), info_(compiled.program.info) {
-    memory_ = minimum_memory(compiled.quantized, compiled.machine,
+      : compiled_(compiled), info_(compiled.xdnn_program().info) {
+    memory_ = minimum_memory(compiled.quantized, compiled.xdnn_machine(),
                              order == StepOrder::Model ? xdnn::model_order(compiled.quantized)
                                                        : program_order(compiled));
     for (const MemoryTensor& tensor : memory_.tensors) tensor_of_.emplace(tensor.value, &tensor);
@@ -95,7 +95,7 @@ class ConsoleReport {
         step = found->second;
         for (const std::size_t gather : gathers) step_of_instruction_[gather] = step;
         gathers.clear();
-      } else if (std::holds_alternative<xdnn::Gather>(compiled_.program.steps[i].instruction)) {
+      } else if (std::holds_alternative<xdnn::Gather>(compiled_.xdnn_program().steps[i].instruction)) {
         gathers.push_back(i);
       }
       step_of_instruction_.push_back(step);
@@ -156,10 +156,10 @@ class ConsoleReport {
 
   // What each published strategy would have made of the program's volumes.
   void strategies() {
-    const xdnn::Machine& machine = compiled_.machine;
+    const xdnn::Machine& machine = compiled_.xdnn_machine();
     Problem problem{.capacity = machine.am_words()};
     if (machine.am.buffers > 0) problem.bucket = machine.am_words() / machine.am.buffers;
-    for (const xdnn::Volume& v : compiled_.program.memory_map) {
+    for (const xdnn::Volume& v : compiled_.xdnn_program().memory_map) {
       problem.buffers.push_back({v.name, v.words, v.first, v.last + 1});
     }
     for (const Strategy& strategy : workbench::strategies()) {
@@ -175,7 +175,7 @@ class ConsoleReport {
 
   // The first instruction at which the highest address is in use.
   std::int32_t highest_instruction() const {
-    const auto& map = compiled_.program.memory_map;
+    const auto& map = compiled_.xdnn_program().memory_map;
     const auto end = [](const xdnn::Volume& v) { return v.address + v.words; };
     const auto top = std::max_element(map.begin(), map.end(), [&](const auto& a, const auto& b) {
       return std::pair(end(a), -a.first) < std::pair(end(b), -b.first);
@@ -187,7 +187,7 @@ class ConsoleReport {
   std::vector<int> moves_of(const std::string& name) const {
     std::set<int> steps;
     for (std::size_t i = 0; i < step_of_instruction_.size(); ++i) {
-      const auto& instruction = compiled_.program.steps[i].instruction;
+      const auto& instruction = compiled_.xdnn_program().steps[i].instruction;
       const bool moves = std::holds_alternative<xdnn::Gather>(instruction) ||
                          std::holds_alternative<xdnn::Scatter>(instruction);
       const auto row = static_cast<std::size_t>(info_.instruction_layer[i]);
@@ -206,9 +206,9 @@ class ConsoleReport {
   void after_allocation() {
     const std::int32_t at = highest_instruction();
     if (at < 0) return;
-    const std::int64_t word = compiled_.machine.word_bytes();
+    const std::int64_t word = compiled_.xdnn_machine().word_bytes();
     std::vector<const xdnn::Volume*> alive;
-    for (const xdnn::Volume& v : compiled_.program.memory_map) {
+    for (const xdnn::Volume& v : compiled_.xdnn_program().memory_map) {
       if (v.first <= at && at <= v.last) alive.push_back(&v);
     }
     std::stable_sort(alive.begin(), alive.end(),
@@ -228,11 +228,11 @@ class ConsoleReport {
 
   // Tensors that live in DDR for a time.
   void spilled() {
-    for (const xdnn::DdrTensor& stored : compiled_.program.ddr_tensors) {
+    for (const xdnn::DdrTensor& stored : compiled_.xdnn_program().ddr_tensors) {
       const std::string name = stored.value.substr(0, stored.value.find(" (DDR"));
       if (name == stored.value) continue;  // the network's own, or the host's
       const std::int64_t bytes = xdnn::ddr_tensor_bytes(stored.channels, stored.height,
-                                                        stored.width, compiled_.machine.geometry());
+                                                        stored.width, compiled_.xdnn_machine().geometry());
       const MemoryTensor* tensor = tensor_named(name);
       line(tensor_line(tensor != nullptr ? tensor->name : name, stored.address, bytes, tensor,
                        moves_of(name), "", 1));

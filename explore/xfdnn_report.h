@@ -10,8 +10,8 @@ namespace workbench {
 
 // Schedule, minimum memory before anything has an address, strategies, extents, what the overlay
 // cannot run, operations and DDR transfers. Steps are numbered in the order of the model, as xfDNN
-// did, or in the order of the program.
-enum class StepOrder { Model, Program };
+// did, or in that of the program.
+enum class StepOrder { Model, Schedule };
 std::string xfdnn_report(const Compiled& compiled, StepOrder order);
 
 }  // namespace workbench

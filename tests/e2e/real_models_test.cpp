@@ -139,7 +139,7 @@ Compiled compile(const fs::path& model, const Selection& calibration, const Sele
 
 // Everything that can be said of one photo: every value golden, no hazard, little noise.
 void expect_exact(const Compiled& compiled, double noise_floor) {
-  const SimulatedNetwork run = run_network(compiled, true);
+  const SimulatedNetwork run = run_network(compiled);
   ASSERT_TRUE(run.result.verdict.has_value());
   EXPECT_EQ(run.result.verdict->mismatches, 0);
   EXPECT_GT(run.result.verdict->values_compared, 0);
@@ -169,8 +169,8 @@ Score score(const Graph& imported, const Compiled& compiled, const Selection& ph
   for (std::size_t i = 0; i < score.images; ++i) {
     const std::size_t row = photos.rows[i];
     const Tensor input = photos.images.input(row);
-    const auto run =
-        xdnn::simulate(compiled.program, compiled.machine, {{input}}, {.collect = false});
+    const auto run = xdnn::simulate(compiled.xdnn_program(), compiled.xdnn_machine(), {{input}},
+                                    {.collect = false});
     EXPECT_EQ(run.hazards.size(), 0U) << "image " << row;
     const std::int64_t in_float = best_class(evaluate(imported, {{input}}).at(0));
     const std::int64_t in_integer = best_class(run.outputs.at(0));

@@ -29,7 +29,7 @@ class ShippedProgram : public testing::TestWithParam<Shipped> {
     request_.machine = std::string("configs/") + GetParam().machine + ".yaml";
   }
   void expect_exact() {
-    const SimulatedNetwork run = run_network(compile_network(request_), true);
+    const SimulatedNetwork run = run_network(compile_network(request_));
     ASSERT_TRUE(run.result.verdict.has_value());
     EXPECT_TRUE(run.result.verdict->bit_exact());
     EXPECT_GT(run.result.verdict->layers.size(), 60u);

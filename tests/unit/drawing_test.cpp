@@ -16,8 +16,8 @@ namespace {
 
 Compiled compiled(const Graph& graph) {
   Compiled result;
-  result.quantized = quantized_for(graph, result.machine);
-  result.program = xdnn::compile(result.quantized, result.machine);
+  result.quantized = quantized_for(graph, result.xdnn_machine());
+  result.program = xdnn::compile(result.quantized, result.xdnn_machine());
   return result;
 }
 

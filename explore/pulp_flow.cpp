@@ -1,0 +1,97 @@
+#include <random>
+
+#include "compiler/passes/passes.h"
+#include "compiler/quantize/integer_network.h"
+#include "compiler/quantize/nemo.h"
+#include "core/file.h"
+#include "explore/flow.h"
+#include "explore/golden_files.h"
+#include "sim/pulp/simulate.h"
+
+namespace workbench {
+
+namespace {
+
+// Codes for a network that came as integers and was given no input: uniform, of every code.
+std::vector<Tensor> seeded_codes(const Graph& graph) {
+  std::mt19937_64 random(1);
+  std::vector<Tensor> inputs;
+  for (const ValueId id : graph.inputs) {
+    const Value& value = graph.value(id);
+    Tensor tensor = Tensor::uninitialized(ElementType::Float32, value.shape, Layout::Nchw);
+    for (float& v : tensor.mutable_values<float>()) v = static_cast<float>(random() % 256);
+    inputs.push_back(std::move(tensor));
+  }
+  return inputs;
+}
+
+Graph came_as_integers(const Graph& imported, const CompileRequest& request, Compiled& compiled) {
+  const Stopwatch stopwatch(compiled.wall.compile_seconds);
+  Graph integers = integer_network(imported, compiled.input);
+  if (!request.dump_passes.empty()) {
+    write_file(request.dump_passes / "integer_network.txt", print_graph(integers));
+  }
+  return integers;
+}
+
+}  // namespace
+
+RunData integer_data(const Graph& imported, const CompileRequest& request) {
+  const std::filesystem::path& path = request.data.input;
+  RunData data;
+  if (path.empty()) {
+    data.input = seeded_codes(imported);
+    data.warnings = {"no --input: running on seeded codes from 0 to 255"};
+  } else if (path.extension() == ".txt" || path.extension() == ".npz") {
+    IntegerInput input = read_integer_input(path, imported);
+    data.input = std::move(input.tensors);
+    data.notes = std::move(input.notes);
+  } else {
+    DataOptions options = request.data;
+    options.calibration = path;  // there is nothing to calibrate
+    data = read_data(imported, request.model.name, options);
+  }
+  return data;
+}
+
+Graph pulp_integers(Graph imported, const CompileRequest& request, RunData data, Compiled& compiled,
+                    const Progress& progress) {
+  if (!request.quantizer_table.empty()) {
+    fail("--quantizer-json: expected an xDNN machine, found {}", name(compiled.machine));
+  }
+  compiled.input = data.input;
+  if (compiled.was_integer) return came_as_integers(imported, request, compiled);
+  Graph passed = imported;
+  {
+    const Stopwatch stopwatch(compiled.wall.compile_seconds);
+    run_passes(passed, float_pipeline(request.passes), request.dump_passes);
+    save_optimized(passed, request.save_optimized, compiled.warnings);
+    passed = nemo_form(std::move(passed));
+  }
+  if (progress) progress("calibrating", 0.1);
+  const NemoOptions options;
+  Measured measured;
+  {
+    const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
+    measured = measure(imported, passed, data, options.activation_bits, request.keep_reference);
+  }
+  imported = {};
+  compiled.reference = std::move(measured.reference);
+  if (progress) progress("quantizing", 0.3);
+  const Stopwatch stopwatch(compiled.wall.compile_seconds);
+  return quantize_nemo(passed, measured.thresholds, options);
+}
+
+Simulated pulp_simulated(const Compiled& compiled, bool values) {
+  pulp::SimulationResult run = pulp::simulate(compiled.pulp_program(), compiled.pulp_machine(),
+                                              compiled.input, {.values = values});
+  return {.outputs = std::move(run.outputs),
+          .tensors = std::move(run.tensors),
+          .timeline = std::move(run.timeline),
+          .hazards = std::move(run.hazards),
+          .engines = {},
+          .counters = std::move(run.counters),
+          .warnings = {}};
+}
+
+}  // namespace workbench

@@ -1,0 +1,47 @@
+// The two families of hardware as one type each: what a command line names is a machine of one of
+// them, and everything that differs is asked here or with one std::visit.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "isa/pulp/machine.h"
+#include "isa/pulp/overrides.h"
+#include "isa/pulp/program.h"
+#include "isa/xdnn/machine.h"
+#include "isa/xdnn/overrides.h"
+#include "isa/xdnn/program.h"
+
+namespace workbench {
+
+using Machine = std::variant<xdnn::Machine, pulp::Machine>;
+using Program = std::variant<xdnn::Program, pulp::Program>;
+
+// What is different from the machine's file. Clocks and settings go to whichever family it is.
+struct MachineOptions {
+  xdnn::MachineOverrides xdnn;
+  pulp::MachineOverrides pulp;
+  std::vector<std::string> clocks, settings;
+};
+
+// The machine of a YAML file, by its key `family`. Throws Error as the families' load_machine() do,
+// and for an option that machines of the family do not have.
+Machine load_machine(const std::filesystem::path& path, const MachineOptions& options);
+
+inline const std::string& name(const Machine& machine) {
+  return std::visit([](const auto& m) -> const std::string& { return m.name; }, machine);
+}
+inline MachineInfo machine_info(const Machine& machine) {
+  return std::visit([](const auto& m) { return info(m); }, machine);
+}
+inline const ProgramInfo& info(const Program& program) {
+  return std::visit([](const auto& p) -> const ProgramInfo& { return p.info; }, program);
+}
+inline ProgramInfo& info(Program& program) {
+  return std::visit([](auto& p) -> ProgramInfo& { return p.info; }, program);
+}
+void save(const Program& program, const std::filesystem::path& path);
+
+}  // namespace workbench

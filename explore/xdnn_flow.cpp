@@ -1,0 +1,84 @@
+#include <optional>
+
+#include "compiler/passes/passes.h"
+#include "compiler/quantize/quantize.h"
+#include "compiler/xdnn/fit_limits.h"
+#include "compiler/xdnn/support.h"
+#include "core/file.h"
+#include "explore/flow.h"
+#include "sim/xdnn/simulate.h"
+
+namespace workbench {
+
+namespace {
+
+std::optional<QuantizerTable> read_table(const std::filesystem::path& path) {
+  if (path.empty()) return std::nullopt;
+  return quantizer_table_from_json(read_file(path), path.string());
+}
+
+std::vector<EngineReport> engine_reports(const xdnn::SimulationResult& simulated) {
+  std::vector<EngineReport> engines;
+  for (const xdnn::EngineTimes& times : simulated.engines) {
+    engines.push_back({times.latency, times.interval, times.ddr_waited});
+  }
+  return engines;
+}
+
+}  // namespace
+
+// The integer network. The float ones are left behind here, so that their memory, which is most of
+// what a compilation needs, is there for what follows.
+Graph xdnn_integers(Graph imported, const CompileRequest& request, RunData data, Compiled& compiled,
+                    const Progress& progress) {
+  const xdnn::Machine& machine = compiled.xdnn_machine();
+  const std::optional<QuantizerTable> table = read_table(request.quantizer_table);
+  compiled.input = data.input;
+  Graph passed = imported;
+  {
+    const Stopwatch stopwatch(compiled.wall.compile_seconds);
+    run_passes(passed, float_pipeline(request.passes), request.dump_passes);
+    // Somebody else's program was made for the network as it is.
+    if (request.program.empty() && xdnn::fit_limits(passed, machine, request.passes) &&
+        !request.dump_passes.empty()) {
+      write_file(request.dump_passes / "fit_limits.txt", print_graph(passed));
+    }
+    save_optimized(passed, request.save_optimized, compiled.warnings);
+  }
+  if (progress) progress("calibrating", 0.1);
+  const auto bits = static_cast<int>(machine.array.bits);
+  Measured measured;
+  {
+    const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
+    measured = measure(imported, passed, data, bits, request.keep_reference);
+  }
+  imported = {};
+  compiled.reference = std::move(measured.reference);
+  if (progress) progress("quantizing", 0.3);
+  const Stopwatch stopwatch(compiled.wall.compile_seconds);
+  return quantize(passed, measured.thresholds,
+                  {.bits = bits,
+                   .limits = xdnn::requantize_limits(machine),
+                   .host_reason = xdnn::host_reasons(machine)},
+                  table ? &*table : nullptr);
+}
+
+Simulated xdnn_simulated(const Compiled& compiled, bool values) {
+  if (!values) fail("--timing-only: {} has no model without data", name(compiled.machine));
+  xdnn::SimulationResult run =
+      xdnn::simulate(compiled.xdnn_program(), compiled.xdnn_machine(), compiled.input);
+  Simulated simulated{.outputs = std::move(run.outputs),
+                      .tensors = std::move(run.tensors),
+                      .timeline = std::move(run.timeline),
+                      .hazards = std::move(run.hazards),
+                      .engines = engine_reports(run),
+                      .counters = {},
+                      .warnings = {}};
+  for (const auto& [layer, sums] : run.wide_accumulators) {
+    simulated.warnings.push_back(fmt::format(
+        "{}: {} sums exceed 24 bits; what the hardware does then is not published", layer, sums));
+  }
+  return simulated;
+}
+
+}  // namespace workbench

@@ -1,0 +1,121 @@
+// The whole chain on the PULP target: whatever the layers, the machine and the tiler, the program
+// runs without a hazard and computes what the golden model computes, and moves what it must.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "compiler/pulp/compile.h"
+#include "core/error.h"
+#include "sim/golden/golden.h"
+#include "sim/pulp/simulate.h"
+#include "sim/verdict.h"
+#include "tests/support/random_integer_graph.h"
+
+namespace workbench {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kCases = 6;  // per slice
+#else
+constexpr std::uint64_t kCases = 40;
+#endif
+
+pulp::Machine random_cluster(std::mt19937_64& random) {
+  pulp::Machine machine;
+  machine.name = "random";
+  const auto between = [&](std::int64_t low, std::int64_t high) {
+    return low + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(high - low + 1));
+  };
+  constexpr std::int64_t kCores[] = {1, 2, 3, 4, 6, 8, 8, 8, 16};
+  machine.cluster.cores = kCores[random() % std::size(kCores)];
+  machine.l1.buffer_bytes = between(3'000, 60'000);
+  machine.l2.buffer_bytes = between(20'000, 400'000);
+  machine.l1.conflicts = between(0, 1);
+  machine.icache.ideal = between(0, 1);
+  return machine;
+}
+
+// Bytes that leave L1, by layer, as the program's own transfers say.
+std::map<std::int32_t, std::int64_t> bytes_out(const pulp::Program& program) {
+  std::map<std::int32_t, std::int64_t> bytes;
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    const auto* transfer = std::get_if<pulp::Dma>(&program.instructions[i]);
+    if (transfer == nullptr || transfer->to_l1) continue;
+    bytes[program.info.instruction_layer[i]] += transfer->bytes();
+  }
+  return bytes;
+}
+
+void expect_each_result_written_once(const pulp::Program& program) {
+  const auto bytes = bytes_out(program);
+  for (const pulp::LayerTiling& tiling : program.tilings) {
+    const LayerInfo& layer = program.info.layers.at(static_cast<std::size_t>(tiling.layer));
+    const std::int64_t width = tiling.kernel == "linear_out_32" ? 4 : 1;
+    const auto found = bytes.find(tiling.layer);
+    ASSERT_NE(found, bytes.end()) << layer.name;
+    EXPECT_EQ(found->second, element_count(layer.shape) * width) << layer.name;
+  }
+}
+
+Cycles sum_of_dma(const Timeline& timeline) {
+  Cycles sum;
+  for (const Interval& one : timeline.intervals) sum += Cycles{one.bytes.value};
+  return sum;
+}
+
+std::int64_t bytes_of_transfers(const pulp::Program& program) {
+  std::int64_t bytes = 0;
+  for (const pulp::Instruction& instruction : program.instructions) {
+    if (const auto* dma = std::get_if<pulp::Dma>(&instruction)) bytes += dma->bytes();
+    if (const auto* l3 = std::get_if<pulp::L3Transfer>(&instruction)) bytes += l3->bytes();
+  }
+  return bytes;
+}
+
+// False where the machine is too small for the network, which must say so.
+bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
+  std::mt19937_64 random(seed);
+  const Graph graph = random_integer_graph(random);
+  EXPECT_TRUE(verify(graph).empty()) << verify(graph).front().message;
+  const pulp::Machine machine = random_cluster(random);
+  const std::vector<Tensor> input = random_codes(graph, random);
+  pulp::Program program;
+  try {
+    program = pulp::compile(graph, machine, {.tiler = tiler});
+  } catch (const Error& error) {
+    if (tiler == pulp::Tiler::Optimal) ADD_FAILURE() << error.what();
+    return false;
+  }
+  const auto result = pulp::simulate(program, machine, input, {.threads = 1});
+  for (const Hazard& hazard : result.hazards) ADD_FAILURE() << to_string(hazard);
+  const Verdict verdict = compare(graph, golden::run(graph, input), result.tensors);
+  EXPECT_GT(verdict.values_compared, 0);
+  for (const LayerVerdict& layer : verdict.layers) {
+    if (layer.mismatches == 0) continue;
+    ADD_FAILURE() << layer.name << ": " << layer.mismatches << " of " << layer.values;
+  }
+  const auto problems = verify(result.timeline);
+  EXPECT_TRUE(problems.empty()) << problems.front();
+  EXPECT_EQ(sum_of_dma(result.timeline).value, bytes_of_transfers(program));
+  expect_each_result_written_once(program);
+  return true;
+}
+
+class RandomClusters : public testing::TestWithParam<int> {};
+
+TEST_P(RandomClusters, compute_what_the_golden_model_computes) {
+  std::uint64_t compiled = 0;
+  for (std::uint64_t i = 0; i < kCases; ++i) {
+    const std::uint64_t seed = 1000 * static_cast<std::uint64_t>(GetParam()) + i;
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    const pulp::Tiler tiler = i % 3 == 2 ? pulp::Tiler::Dory : pulp::Tiler::Optimal;
+    compiled += check_one(seed, tiler) ? 1 : 0;
+    if (HasFailure()) return;
+  }
+  EXPECT_GE(compiled * 2, kCases) << "most of them fit";
+}
+
+INSTANTIATE_TEST_SUITE_P(Slices, RandomClusters, testing::Range(0, 8));
+
+}  // namespace
+}  // namespace workbench
