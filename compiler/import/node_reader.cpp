@@ -283,6 +283,14 @@ ValueId NodeReader::emit_affine(const AffineRequantize& affine, ValueId x, const
   return written;
 }
 
+void NodeReader::take_name() {
+  std::vector<Node>& nodes = state_.graph.nodes;
+  const auto named = std::find_if(nodes.rbegin(), nodes.rend(),
+                                  [&](const Node& node) { return node.name == name_; });
+  CHECK(named != nodes.rend(), "'{}' has emitted nothing", name_);
+  std::swap(named->name, nodes.back().name);
+}
+
 void NodeReader::bind_constant(std::size_t i, Tensor tensor) {
   const std::string& output = proto_.output(static_cast<int>(i));
   state_.values.emplace(output, state_.graph.add_constant(output, std::move(tensor)));

@@ -102,6 +102,8 @@ class NodeReader {
   ValueId emit(Op op, std::vector<ValueId> inputs, const std::vector<Result>& results = {{}});
   // An Identity that rescales `x`.
   ValueId emit_affine(const AffineRequantize& affine, ValueId x, const Result& result);
+  // The graph node emitted last is the one that has the ONNX node's name.
+  void take_name();
   // Output `i` of the ONNX node is known now, or is another name of a value.
   void bind_constant(std::size_t i, Tensor tensor);
   void bind_alias(std::size_t i, ValueId id);

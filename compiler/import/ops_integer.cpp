@@ -166,11 +166,10 @@ bool import_quantlab_add(NodeReader& node) {
     if (steps[i]) operands[i] = node.emit_affine(*steps[i], operands[i], {.output = kIntermediate});
   }
   const Binary sum{.kind = Binary::Kind::Add};
-  if (!steps[2]) {
-    node.emit(sum, operands);
-  } else {
-    node.emit_affine(*steps[2], node.emit(sum, operands, {{.output = kIntermediate}}), {});
-  }
+  const int output = steps[2] ? kIntermediate : 0;
+  const ValueId total = node.emit(sum, operands, {{.output = output}});
+  node.take_name();
+  if (steps[2]) node.emit_affine(*steps[2], total, {});
   return true;
 }
 

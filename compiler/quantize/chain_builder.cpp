@@ -179,6 +179,11 @@ CodeRange ChainBuilder::range_of(const Chain& chain) const {
     const bool is_signed = given.low < 0 && chain.low < 0;
     return {8, is_signed, is_signed ? -128 : 0, is_signed ? 127 : 255};
   }
+  const Interval found = hull(values(chain));
+  if (range->bits == 32 && (found.low < kInt32Low || found.high > kInt32High)) {
+    refuse(writer(chain.last), "its result '{}' is from {} to {}, more than 32 bits: no Clip",
+           value(chain.last).name, found.low, found.high);
+  }
   return *range;
 }
 

@@ -79,7 +79,7 @@ TEST(Export, fused_slopes_apply_per_channel) {
 TEST(Export, every_activation_survives) {
   using Kind = Activation::Kind;
   for (const Kind kind : {Kind::None, Kind::Relu, Kind::LeakyRelu, Kind::Sigmoid, Kind::Tanh,
-                          Kind::HardSigmoid, Kind::Exp, Kind::Clip}) {
+                          Kind::HardSigmoid, Kind::Exp, Kind::Clip, Kind::Floor, Kind::Truncate}) {
     expect_round_trip(
         graph_of(Activate{{.kind = kind, .alpha = 0.25F, .beta = 0.5F}}, {1, 2, 1, 2}));
   }

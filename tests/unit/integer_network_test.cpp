@@ -1,0 +1,317 @@
+// Integer networks of every dialect become the same integer graph.
+#include "compiler/quantize/integer_network.h"
+
+#include <gtest/gtest.h>
+
+#include "compiler/passes/passes.h"
+#include "sim/golden/golden.h"
+#include "tests/support/onnx_model.h"
+
+namespace workbench::test {
+namespace {
+
+using Type = onnx::TensorProto;
+using Numbers = std::vector<float>;
+
+// x [1,C,H,W] -> 1x1 Conv by `weights` (one per channel, depthwise) -> "acc".
+OnnxModel conv_model(const Shape& x, const Numbers& weights, std::int64_t opset = 9) {
+  OnnxModel model(opset);
+  model.input("x", x).output("y");
+  const auto channels = static_cast<std::int64_t>(weights.size());
+  model.floats("w", {channels, x[1] / channels, 1, 1}, weights);
+  model.node("Conv", {"x", "w"}, {"acc"}).named("conv").with("group", channels);
+  return model;
+}
+
+Tensor sample(const Graph& graph, const Numbers& values) {
+  return Tensor::from<float>(graph.value(graph.inputs[0]).shape, values);
+}
+
+Graph integers(const OnnxModel& model, const Numbers& x) {
+  const Graph imported = model.import();
+  EXPECT_TRUE(is_integer_network(imported));
+  return integer_network(imported, {sample(imported, x)});
+}
+
+Numbers result(const Graph& graph, const Numbers& x, std::size_t output = 0) {
+  const std::vector<Tensor> values = golden::run(graph, std::vector{sample(graph, x)});
+  return floats_of(values.at(static_cast<std::size_t>(graph.outputs.at(output))));
+}
+
+const Node& node_named(const Graph& graph, const std::string& name) {
+  for (const Node& node : graph.nodes) {
+    if (node.name == name) return node;
+  }
+  ADD_FAILURE() << name << " is not in\n" << print_graph(graph);
+  return graph.nodes.at(0);
+}
+
+std::size_t integer_nodes(const Graph& graph) {
+  std::size_t count = 0;
+  for (const Node& node : graph.nodes) count += node.affine.has_value() ? 1 : 0;
+  return count;
+}
+
+TEST(IntegerNetwork, nemo_chain_is_one_rescaling) {
+  OnnxModel model = conv_model({1, 2, 1, 2}, {3, -2});
+  model.floats("kappa", {1, 2, 1, 1}, {5, 7});
+  model.floats("lambda", {1, 2, 1, 1}, {100, -4});
+  model.integers("m", {43});
+  model.integers("d", {256});
+  model.node("Mul", {"kappa", "acc"}, {"a"}).named("mul");
+  model.node("Add", {"a", "lambda"}, {"b"}).named("add");
+  model.node("Cast", {"b"}, {"c"}).named("cast").with("to", Type::INT64);
+  model.node("Mul", {"c", "m"}, {"e"}).named("mul2");
+  model.node("Div", {"e", "d"}, {"f"}).named("div");
+  model.node("Cast", {"f"}, {"g"}).named("cast2").with("to", Type::FLOAT);
+  model.node("Clip", {"g"}, {"y"}).named("clip").with("min", 0.0F).with("max", 255.0F);
+  const Graph graph = integers(model, {1, 2, 3, 4});
+  const Node& conv = node_named(graph, "conv");
+  const AffineRequantize expected{.multiplier = {215, 301}, .offset = {4300, -172}, .divisor = 256};
+  EXPECT_EQ(conv.affine, expected);
+  EXPECT_EQ(conv.merged,
+            (std::vector<std::string>{"mul", "add", "cast", "mul2", "div", "cast2", "clip"}));
+  EXPECT_EQ(integer_nodes(graph), 1U);
+  // (3 * 1 * 215 + 4300) / 256 = 19.3; (-2 * 4 * 301 - 172) / 256 < 0
+  EXPECT_EQ(result(graph, {1, 2, 0, 4}), (Numbers{19, 21, 0, 0}));
+}
+
+TEST(IntegerNetwork, clip_before_floor_is_the_same) {
+  OnnxModel model = conv_model({1, 1, 1, 3}, {3});
+  model.floats("d", {}, {4});
+  model.node("Div", {"acc", "d"}, {"q"});
+  model.node("Clip", {"q"}, {"c"}).with("min", -128.0F).with("max", 127.0F);
+  model.node("Floor", {"c"}, {"y"});
+  const Graph graph = integers(model, {-3, 3, 1});
+  EXPECT_EQ(node_named(graph, "conv").affine->rounding, Rounding::Floor);
+  EXPECT_EQ(result(graph, {-3, 3, 1}), (Numbers{-3, 2, 0}));  // floor(-9 / 4) = -3
+}
+
+TEST(IntegerNetwork, integer_division_of_negative_codes_truncates) {
+  OnnxModel model(13);
+  model.input("x", {1, 1, 1, 2}, Type::INT8).output("y");
+  model.codes("w", {1, 1, 1, 1}, Type::INT8, {3});
+  model.codes("d", {}, Type::INT32, {4});
+  model.codes("low", {}, Type::INT32, {-128});
+  model.codes("high", {}, Type::INT32, {127});
+  model.node("ConvInteger", {"x", "w"}, {"acc"}).named("conv");
+  model.node("Div", {"acc", "d"}, {"q"});
+  model.node("Clip", {"q", "low", "high"}, {"c"});
+  model.node("Cast", {"c"}, {"y"}).with("to", Type::INT8);
+  const Graph graph = integers(model, {1, 2});
+  EXPECT_EQ(node_named(graph, "conv").affine->rounding, Rounding::TowardZero);
+  EXPECT_EQ(graph.value(graph.inputs[0]).type, ElementType::Float32);
+  EXPECT_EQ(result(graph, {-3, 3}), (Numbers{-2, 2}));  // -9 / 4
+}
+
+TEST(IntegerNetwork, requant_shift_rounds_half_up) {
+  OnnxModel model = conv_model({1, 1, 1, 3}, {1}, 10);
+  model.floats("mul", {1, 1, 1}, {3});
+  model.floats("add", {1, 1, 1}, {1});
+  NodeBuilder node = model.node("RequantShift", {"acc", "mul", "add"}, {"y"});
+  node.with("div", 4.0F).with("n_levels_out", 16.0F).with("signed", 1.0F).named("shift");
+  node.proto().set_domain("PACTOps");
+  const Graph graph = integers(model, {-3, 3, 1});
+  const AffineRequantize expected{.multiplier = {3},
+                                  .offset = {1},
+                                  .divisor = 4,
+                                  .rounding = Rounding::HalfUp,
+                                  .low = -8,
+                                  .high = 7};
+  EXPECT_EQ(node_named(graph, "conv").affine, expected);
+  // (-3 * 3 + 1) / 4 = -2; 10 / 4 = 2.5 -> 3; 4 / 4 = 1
+  EXPECT_EQ(result(graph, {-3, 3, 1}), (Numbers{-2, 3, 1}));
+  EXPECT_EQ(graph.value(node_named(graph, "conv").outputs[0]).quantization->bits, 4);
+}
+
+TEST(IntegerNetwork, two_cuts_that_are_no_one_map_are_two_nodes) {
+  OnnxModel model = conv_model({1, 1, 1, 2}, {1});
+  model.floats("d", {}, {4});
+  model.floats("m", {}, {3});
+  model.node("Div", {"acc", "d"}, {"a"});
+  model.node("Floor", {"a"}, {"b"});
+  model.node("Mul", {"b", "m"}, {"c"}).named("second");
+  model.node("Div", {"c", "d"}, {"e"});
+  model.node("Floor", {"e"}, {"f"});
+  model.node("Clip", {"f"}, {"y"}).with("min", 0.0F).with("max", 255.0F);
+  const Graph graph = integers(model, {7, 255});
+  EXPECT_EQ(integer_nodes(graph), 2U);
+  EXPECT_TRUE(std::holds_alternative<Identity>(node_named(graph, "second").op));
+  EXPECT_EQ(result(graph, {7, 255}), (Numbers{0, 47}));  // floor(3 / 4), floor(63 * 3 / 4)
+}
+
+TEST(IntegerNetwork, second_cut_that_changes_nothing_joins_the_first) {
+  OnnxModel model = conv_model({1, 1, 1, 2}, {1});
+  model.floats("d", {}, {4});
+  model.node("Div", {"acc", "d"}, {"a"});
+  model.node("Floor", {"a"}, {"b"});
+  model.node("Mul", {"b", "d"}, {"c"});
+  model.node("Div", {"c", "d"}, {"e"});
+  model.node("Floor", {"e"}, {"f"});
+  model.node("Clip", {"f"}, {"y"}).with("min", 0.0F).with("max", 15.0F);
+  const Graph graph = integers(model, {7, 255});
+  EXPECT_EQ(integer_nodes(graph), 1U);
+  EXPECT_EQ(result(graph, {7, 255}), (Numbers{1, 15}));
+}
+
+// relu of x and of 2x, m1 = 3, m2 = 5, over 8: NEMO's QAdd.
+OnnxModel residual_model(bool clips) {
+  OnnxModel model = conv_model({1, 1, 1, 2}, {2});
+  model.floats("m1", {}, {3});
+  model.floats("m2", {}, {5});
+  model.floats("d", {}, {8});
+  model.floats("w2", {1, 1, 1, 1}, {1});
+  model.node("Clip", {"acc"}, {"a"}).with("min", 0.0F).with("max", 255.0F);
+  model.node("Mul", {"a", "m1"}, {"b"}).named("m_1");
+  model.node("Mul", {"x", "m2"}, {"c"}).named("m_2");
+  model.node("Add", {"b", "c"}, {"s"}).named("add");
+  model.node("Div", {"s", "d"}, {"e"}).named("div");
+  model.node("Floor", {"e"}, {"f"}).named("floor");
+  if (clips) model.node("Clip", {"f"}, {"g"}).with("min", 0.0F).with("max", 255.0F);
+  model.node("Conv", {clips ? "g" : "f", "w2"}, {"y"}).named("last");
+  return model;
+}
+
+TEST(IntegerNetwork, residual_add_takes_its_operands_scales) {
+  const Graph graph = integers(residual_model(true), {7, 100});
+  const Node& add = node_named(graph, "add");
+  ASSERT_EQ(add.operand_affine.size(), 2U);
+  EXPECT_EQ(add.operand_affine[0].multiplier, std::vector<std::int64_t>{3});
+  EXPECT_EQ(add.operand_affine[1].multiplier, std::vector<std::int64_t>{5});
+  EXPECT_EQ(add.operand_affine[1].divisor, 1);
+  EXPECT_EQ(add.affine->divisor, 8);
+  // (14 * 3 + 7 * 5) / 8 = 9.6; (200 * 3 + 100 * 5) / 8 = 137.5
+  EXPECT_EQ(result(graph, {7, 100}), (Numbers{9, 137}));
+}
+
+TEST(IntegerNetwork, sum_without_clip_saturates_where_a_layer_reads_it) {
+  OnnxModel model = residual_model(false);
+  const Graph graph = integers(model, {7, 255});
+  const Node& add = node_named(graph, "add");
+  EXPECT_EQ(graph.value(add.outputs[0]).type, ElementType::Uint8);
+  EXPECT_EQ(result(graph, {7, 255}), (Numbers{9, 255}));  // (255 * 3 + 255 * 5) / 8 = 255
+}
+
+TEST(IntegerNetwork, operand_with_a_cut_of_its_own_is_rescaled_in_the_add) {
+  OnnxModel model(10);
+  model.input("x", {1, 1, 1, 2}).output("y");
+  model.floats("half", {}, {32768});
+  model.floats("one", {}, {65536});
+  model.floats("zero", {}, {0});
+  const auto shift = [&](const std::string& x, const std::string& mul, const std::string& y) {
+    NodeBuilder node = model.node("RequantShift", {x, mul, "zero"}, {y});
+    node.with("div", 65536.0F).with("n_levels_out", 256.0F).with("signed", 1.0F).named("to_" + y);
+  };
+  shift("x", "half", "a");
+  shift("x", "half", "b");
+  model.node("Add", {"a", "b"}, {"s"}).named("add");
+  shift("s", "one", "y");
+  const Graph graph = integers(model, {-3, 3});
+  EXPECT_EQ(integer_nodes(graph), 1U);
+  EXPECT_EQ(node_named(graph, "add").operand_affine[0].rounding, Rounding::HalfUp);
+  EXPECT_EQ(result(graph, {-3, 3}), (Numbers{-2, 4}));  // -1.5 -> -1, 1.5 -> 2, twice
+}
+
+TEST(IntegerNetwork, value_that_others_read_too_is_a_node_of_its_own) {
+  OnnxModel model = conv_model({1, 1, 1, 2}, {1});
+  model.output("z");
+  model.floats("d", {}, {4});
+  model.floats("e", {}, {3});
+  model.node("Div", {"acc", "d"}, {"fraction"}).named("div");
+  model.node("Floor", {"fraction"}, {"a"}).named("floor_a");
+  model.node("Mul", {"fraction", "e"}, {"m"}).named("mul");
+  model.node("Floor", {"m"}, {"b"}).named("floor_b");
+  model.node("Clip", {"a"}, {"y"}).named("clip_a").with("min", 0.0F).with("max", 255.0F);
+  model.node("Clip", {"b"}, {"z"}).named("clip_b").with("min", 0.0F).with("max", 255.0F);
+  const Graph graph = integers(model, {7, 9});
+  EXPECT_EQ(integer_nodes(graph), 3U);  // raw accumulators, and two rescalings of them
+  EXPECT_EQ(result(graph, {7, 9}, 0), (Numbers{1, 2}));
+  EXPECT_EQ(result(graph, {7, 9}, 1), (Numbers{5, 6}));  // 21 / 4, 27 / 4
+}
+
+TEST(IntegerNetwork, pads_join_convolution_and_pools) {
+  OnnxModel model(9);
+  model.input("x", {1, 1, 2, 2}).output("y");
+  model.floats("w", {1, 1, 3, 3}, {1, 1, 1, 1, 1, 1, 1, 1, 1});
+  const std::vector<std::int64_t> ring{0, 0, 1, 1, 0, 0, 1, 1};
+  model.node("Pad", {"x"}, {"p"}).with("pads", ring).with("mode", "constant");
+  model.node("Conv", {"p", "w"}, {"a"}).named("conv");
+  model.node("Clip", {"a"}, {"b"}).with("min", 0.0F).with("max", 255.0F);
+  model.node("Pad", {"b"}, {"q"}).with("pads", ring).with("mode", "constant");
+  model.node("MaxPool", {"q"}, {"m"}).named("max").with("kernel_shape", Shape{2, 2});
+  model.node("Pad", {"m"}, {"r"}).with("pads", ring).with("mode", "constant");
+  model.floats("four", {}, {4});
+  model.node("AveragePool", {"r"}, {"v"}).named("average").with("kernel_shape", Shape{2, 2});
+  model.node("Floor", {"v"}, {"y"});
+  const Graph graph = integers(model, {1, 2, 3, 4});
+  for (const Node& node : graph.nodes) EXPECT_FALSE(std::holds_alternative<Pad>(node.op));
+  EXPECT_EQ(std::get<MaxPool>(node_named(graph, "max").op).window.pads_begin[0], 1);
+  EXPECT_EQ(node_named(graph, "average").affine->divisor, 4);
+  // The sum of all, 10, everywhere: 3x3 of them; averages of 1, 2 and 4 of 4 cells.
+  EXPECT_EQ(result(graph, {1, 2, 3, 4}),
+            (Numbers{2, 5, 5, 2, 5, 10, 10, 5, 5, 10, 10, 5, 2, 5, 5, 2}));
+}
+
+TEST(IntegerNetwork, one_dimensional_convolution_becomes_two_dimensional) {
+  OnnxModel model(10);
+  model.input("x", {1, 1, 6}).output("y");
+  model.floats("w", {2, 1, 2}, {1, 2, 3, -1});
+  model.floats("mul", {1, 2, 1}, {1, 2});
+  model.floats("add", {1, 2, 1}, {1, 0});
+  model.node("Conv", {"x", "w"}, {"a"}).named("conv").with("dilations", Shape{3});
+  NodeBuilder node = model.node("RequantShift", {"a", "mul", "add"}, {"y"});
+  node.with("div", 2.0F).with("n_levels", 256.0F).with("signed", 0.0F);
+  const Graph graph = integers(model, {1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(std::get<Conv>(node_named(graph, "conv").op).window.dilations, (Shape{1, 3}));
+  // x[i] + 2 x[i+3] + 1 over 2: 10/2, 13/2 -> 7, 16/2; 3 x[i] - x[i+3]: -1, 1, 3
+  EXPECT_EQ(result(graph, {1, 2, 3, 4, 5, 6}), (Numbers{5, 7, 8, 0, 1, 3}));
+}
+
+TEST(IntegerNetwork, product_and_float_tail) {
+  OnnxModel model(9);
+  model.input("x", {1, 3}).output("y").output("z");
+  model.floats("w", {3, 2}, {1, 2, 3, 4, 5, -6});
+  model.floats("b", {2}, {0.5F, 0.25F});
+  model.floats("d", {}, {2});
+  model.integers("one", {1});
+  model.node("Floor", {"x"}, {"f"});
+  model.node("MatMul", {"f", "w"}, {"a"}).named("product");
+  model.node("Mul", {"a", "b"}, {"s"}).named("scale");
+  model.node("Sigmoid", {"s"}, {"y"}).named("sigmoid");
+  model.node("Gather", {"a", "one"}, {"z"}).named("gather").with("axis", 1);
+  const Graph graph = integers(model, {1, 2, 3});
+  const Node& product = node_named(graph, "product");
+  EXPECT_TRUE(std::get<Gemm>(product.op).transpose_b);
+  EXPECT_EQ(graph.value(product.inputs[1]).shape, (Shape{2, 3}));
+  EXPECT_EQ(graph.value(product.outputs[0]).type, ElementType::Int32);
+  EXPECT_EQ(result(graph, {1, 2, 3}, 1), (Numbers{-8}));      // 2 + 8 - 18
+  EXPECT_FLOAT_EQ(result(graph, {1, 2, 3})[0], 0.99998325F);  // sigmoid(22 / 2)
+}
+
+TEST(IntegerNetwork, quantlab_add_rescales_operands_and_sum) {
+  OnnxModel model = conv_model({1, 1, 1, 2}, {1}, 10);
+  model.node("Clip", {"acc"}, {"a"}).with("min", 0.0F).with("max", 255.0F);
+  NodeBuilder add = model.node("Add", {"a", "x"}, {"y"});
+  add.named("add").with("add_bits", 32);
+  for (const std::string in : {"in1", "in2", "out"}) {
+    add.with(in + "_mul", in == "in1" ? 3 : 1).with(in + "_add", 2).with(in + "_shift", 2);
+    add.with(in + "_n_levels", 256).with(in + "_rq", 1);
+  }
+  const Graph graph = integers(model, {10, 200});
+  EXPECT_EQ(node_named(graph, "add").affine->high, 255);
+  EXPECT_EQ(node_named(graph, "add").affine->low, 0);
+  // (32 >> 2) + (12 >> 2) = 11, 13 >> 2 = 3; (602 >> 2) + (202 >> 2) = 200, 202 >> 2 = 50
+  EXPECT_EQ(result(graph, {10, 200}), (Numbers{3, 50}));
+}
+
+TEST(IntegerNetwork, float_networks_are_none) {
+  OnnxModel model = conv_model({1, 1, 1, 1}, {0.5F});
+  model.node("Floor", {"acc"}, {"y"});
+  EXPECT_FALSE(is_integer_network(model.import()));
+  OnnxModel whole = conv_model({1, 1, 1, 1}, {2});
+  whole.node("Relu", {"acc"}, {"y"});
+  EXPECT_FALSE(is_integer_network(whole.import()));
+}
+
+}  // namespace
+}  // namespace workbench::test
