@@ -82,7 +82,6 @@ class LayerCode {
   Kernel kernel(const Block& tile, const Buffers& b) const;
 
  private:
-  std::vector<Block> split_left_border(const std::vector<Block>& from) const;
   Area home_area(std::int32_t activation, std::int64_t channels, std::int64_t width,
                  std::int64_t bits) const;
   Area input_area(bool second) const;

@@ -1,6 +1,7 @@
 #include "compiler/pulp/kernel_choice.h"
 
 #include "core/error.h"
+#include "isa/pulp/semantics.h"
 
 namespace workbench::pulp {
 
@@ -29,7 +30,8 @@ std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machin
     case LayerKind::AveragePool:
       return {KernelKind::AveragePool};
     case LayerKind::MaxPool:
-      return {KernelKind::MaxPool};
+      // No tile has more left padding or columns than the layer: where that is exact, tiles are.
+      return {pools_exactly(call) ? KernelKind::MaxPool : KernelKind::MaxPoolDirect};
     case LayerKind::Requantize:
       return {KernelKind::Requantize};
   }

@@ -1,4 +1,4 @@
-// Which of the library's kernels can run a layer.
+// Which of the library's kernels can run a layer, or, where none of them is right, which of ours.
 #pragma once
 
 #include <vector>

@@ -5,7 +5,6 @@
 #include "compiler/pulp/emit.h"
 #include "core/error.h"
 #include "core/units.h"
-#include "isa/pulp/semantics.h"
 
 namespace workbench::pulp {
 namespace {
@@ -72,25 +71,7 @@ LayerCode::LayerCode(const Network& network, const Layer& of, const LayerPlan& i
   output_by_slice = passes(layer.out);
   const Block all{0, layer.call.out_c, 0, layer.call.out_h, 0, layer.call.out_w};
   slices = blocks(all, tiling.slice, tiling.slice_order);
-  for (const Block& slice : slices) {
-    tiles.push_back(blocks(slice, tiling.tile, tiling.order));
-    if (layer.kind == LayerKind::MaxPool) tiles.back() = split_left_border(tiles.back());
-  }
-}
-
-// Tiles of a MaxPool that the library's kernel computes as it should: columns whose windows begin
-// in the padding are tiles of their own where it would lose pixels (semantics.h).
-std::vector<Block> LayerCode::split_left_border(const std::vector<Block>& from) const {
-  std::vector<Block> list;
-  for (Block rest : from) {
-    for (; !pools_exactly(kernel(rest, {})); ++rest.x0) {
-      Block column = rest;
-      column.x1 = column.x0 + 1;
-      list.push_back(column);
-    }
-    list.push_back(rest);
-  }
-  return list;
+  for (const Block& slice : slices) tiles.push_back(blocks(slice, tiling.tile, tiling.order));
 }
 
 Block LayerCode::input_of(const Block& out) const {

@@ -69,6 +69,8 @@ MapWork map_work(KernelKind kind, const Kernel& layer, std::int64_t cores, std::
     case KernelKind::MaxPool:  // 4 channels at a time, rows and columns one after the other
       return {own_pixels * static_cast<double>(layer.stride_y * layer.kernel_w + layer.kernel_h),
               0};
+    case KernelKind::MaxPoolDirect:  // 4 channels at a time, 3 a tap, 5 a row of the window
+      return {own_pixels * (3 * taps + 5 * static_cast<double>(layer.kernel_h + 1)) / 4, 0};
     default:
       return {own_pixels * 11, 0};
   }

@@ -36,6 +36,8 @@ std::string_view to_string(KernelKind kind) {
       return "maxpool";
     case KernelKind::Requantize:
       return "requantize";
+    case KernelKind::MaxPoolDirect:
+      return "maxpool_direct";
   }
   CHECK(false, "kernel {}", static_cast<int>(kind));
 }

@@ -113,7 +113,7 @@ struct CounterStop {
   friend bool operator==(const CounterStop&, const CounterStop&) = default;
 };
 
-// The library's kernels by their split over cores (pulp.md 2.4).
+// The library's kernels by their split over cores (pulp.md 2.4), and one of our own.
 enum class KernelKind : std::int64_t {
   ConvHo,       // im2col, rows over cores
   ConvHoWo,     // im2col, rows and halves of rows
@@ -130,9 +130,13 @@ enum class KernelKind : std::int64_t {
   AveragePool,
   MaxPool,     // destroys its input; maxima only where pools_exactly() (semantics.h)
   Requantize,  // element by element; also plain copies
+  // Ours, PULP-NN has none like it: its MaxPool is wrong for windows that begin left of their
+  // result, such as 3x3, stride 1, padding 1 (Inception). Rows over cores, four channels of a pixel
+  // at a time; leaves its input as it is.
+  MaxPoolDirect,
 };
 std::string_view to_string(KernelKind kind);
-constexpr KernelKind last(KernelKind) { return KernelKind::Requantize; }  // all dense from 0
+constexpr KernelKind last(KernelKind) { return KernelKind::MaxPoolDirect; }  // all dense from 0
 
 // One call of a kernel by all cores, everything in L1. Activations [H][W][C] (depthwise input
 // [C][H][W]) of in_bits (8, 4, 2; signed or not), weights [Co][Kh][Kw][Ci] (depthwise [C][Kh][Kw],

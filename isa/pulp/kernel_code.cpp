@@ -100,6 +100,8 @@ std::vector<CodeOf> phases_of(const Kernel& kernel) {
       return {max_pool_rows_code, max_pool_columns_code};
     case KernelKind::Requantize:
       return {requantize_code};
+    case KernelKind::MaxPoolDirect:
+      return {max_pool_direct_code};
   }
   CHECK(false, "kernel kind {}", static_cast<int>(kernel.kind));
 }

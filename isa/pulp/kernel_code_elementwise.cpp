@@ -1,5 +1,6 @@
 // Kernels without weights: addition, pools, requantization (pulp.md 2.4). None of them is among the
 // tiles measured: instructions are counted from the loops as written in PULP-NN.
+// max_pool_direct_code is our own, not measured either.
 #include "isa/pulp/kernel_code_builder.h"
 
 namespace workbench::pulp {
@@ -156,6 +157,64 @@ CoreCode max_pool_columns_code(const Kernel& kernel, const Machine& machine, std
     copy_bytes(b, to, from, bytes);
     b.loop(std::min(kernel.kernel_h, kernel.in_h) - 1,
            [&](int tap) { compare(b, to, stepped(from + line, tap, line), bytes); });
+  });
+  return b.take();
+}
+
+namespace {
+
+// The maximum of `codes` neighbouring channels over a window at `from`, which is taken to lie all
+// inside the map: a load and a comparison for each tap, a hardware loop over the taps of a row.
+// Sub-byte codes are unpacked at each tap; their maxima are packed by a p.insert each.
+void window_maximum(CodeBuilder& b, const Kernel& kernel, const Address& to, const Address& from,
+                    std::int64_t codes) {
+  const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
+  const bool sub_byte = kernel.in_bits < 8;
+  const auto bytes = static_cast<int>(packed(codes, kernel.in_bits));
+  b.work({.instructions = 4});  // the least code, pointer, counter of rows
+  b.loop(std::min(kernel.kernel_h, kernel.in_h), [&](int y) {
+    b.work({.instructions = 3, .taken_branches = 1});
+    b.loop(std::min(kernel.kernel_w, kernel.in_w), [&](int x) {
+      b.load(stepped(stepped(from, y, line), x, pixel), bytes);
+      b.work({.instructions = 1 + (sub_byte ? kUnpackFour : 0), .load_uses = 1});
+    });
+  });
+  if (sub_byte) b.work({.instructions = codes - 1});
+  b.store(to, bytes);
+}
+
+}  // namespace
+
+// Output rows over cores; of each pixel four channels at a time, then what is left: byte by byte,
+// sub-byte codes all at once.
+CoreCode max_pool_direct_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Piece rows = piece(kernel.out_h, machine.cluster.cores, core);
+  const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
+  const std::int64_t words = kernel.in_c / 4, left = kernel.in_c % 4;
+  const std::int64_t word_bytes = kernel.in_bits / 2;
+  b.work(kPoolCall);
+  b.loop(rows.size(), [&](int row) {
+    const Address out =
+        stepped({kernel.out + rows.begin * kernel.out_w * pixel, {}}, row, kernel.out_w * pixel);
+    const Address in =
+        stepped({kernel.in + rows.begin * kernel.stride_y * line, {}}, row, kernel.stride_y * line);
+    b.work(kPoolRow);
+    b.loop(kernel.out_w, [&](int column) {
+      const Address to = stepped(out, column, pixel);
+      const Address from = stepped(in, column, kernel.stride_x * pixel);
+      b.work(kPoolPixel);
+      b.loop(words, [&](int word) {
+        window_maximum(b, kernel, stepped(to, word, word_bytes), stepped(from, word, word_bytes),
+                       4);
+      });
+      const Address to_left = to + words * word_bytes, from_left = from + words * word_bytes;
+      const bool bytewise = kernel.in_bits == 8;
+      b.loop(bytewise ? left : std::min<std::int64_t>(left, 1), [&](int byte) {
+        window_maximum(b, kernel, stepped(to_left, byte, 1), stepped(from_left, byte, 1),
+                       bytewise ? 1 : left);
+      });
+    });
   });
   return b.take();
 }

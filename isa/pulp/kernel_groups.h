@@ -19,8 +19,11 @@ constexpr bool is_depthwise(KernelKind kind) {
 constexpr bool is_linear(KernelKind kind) {
   return kind == KernelKind::Linear || kind == KernelKind::Linear32;
 }
+constexpr bool is_max_pool(KernelKind kind) {
+  return kind == KernelKind::MaxPool || kind == KernelKind::MaxPoolDirect;
+}
 constexpr bool is_pool(KernelKind kind) {
-  return kind == KernelKind::AveragePool || kind == KernelKind::MaxPool;
+  return kind == KernelKind::AveragePool || is_max_pool(kind);
 }
 constexpr bool has_weights(KernelKind kind) {
   return is_im2col(kind) || is_pointwise(kind) || is_depthwise(kind) || is_linear(kind);

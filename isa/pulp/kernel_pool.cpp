@@ -1,5 +1,5 @@
 // Pooling over [row][column][channel] codes, in the library's order of operations
-// (pulp.md 2.2, 2.4).
+// (pulp.md 2.2, 2.4); MaxPoolDirect, which is not the library's, in none that shows.
 #include <algorithm>
 #include <cstring>
 
@@ -110,6 +110,37 @@ void max_pool_codes(const Kernel& kernel, std::uint8_t* in, std::uint8_t* out) {
   max_pool_columns<Code>(kernel, in, out);
 }
 
+// Positions of the map that the window of an output pixel covers.
+struct Window {
+  Span rows, columns;
+};
+
+Window window_of(const Kernel& kernel, std::int64_t pixel) {
+  return {
+      covered(pixel / kernel.out_w, kernel.stride_y, kernel.pad_top, kernel.kernel_h, kernel.in_h),
+      covered(pixel % kernel.out_w, kernel.stride_x, kernel.pad_left, kernel.kernel_w,
+              kernel.in_w)};
+}
+
+template <typename Code>
+void window_maxima(const Kernel& kernel, const std::uint8_t* in, std::uint8_t* out) {
+  const std::int64_t channels = kernel.in_c;
+  for (std::int64_t pixel = 0; pixel < kernel.out_h * kernel.out_w; ++pixel) {
+    const Window window = window_of(kernel, pixel);
+    CHECK(window.rows.begin < window.rows.end && window.columns.begin < window.columns.end,
+          "a window of nothing but padding");
+    std::uint8_t* const target = out + pixel * channels;
+    const std::uint8_t* const first =
+        in + (window.rows.begin * kernel.in_w + window.columns.begin) * channels;
+    std::memcpy(target, first, static_cast<std::size_t>(channels));
+    for (std::int64_t y = window.rows.begin; y < window.rows.end; ++y) {
+      for (std::int64_t x = window.columns.begin; x < window.columns.end; ++x) {
+        raise<Code>(target, in + (y * kernel.in_w + x) * channels, channels);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void average_pool(const Kernel& kernel, Bytes8& l1) {
@@ -124,10 +155,7 @@ void average_pool(const Kernel& kernel, Bytes8& l1) {
   std::vector<std::int32_t> sums(static_cast<std::size_t>(kernel.in_c));
   std::uint8_t* to = out.data();
   for (std::int64_t pixel = 0; pixel < kernel.out_h * kernel.out_w; ++pixel) {
-    const Span rows = covered(pixel / kernel.out_w, kernel.stride_y, kernel.pad_top,
-                              kernel.kernel_h, kernel.in_h);
-    const Span columns = covered(pixel % kernel.out_w, kernel.stride_x, kernel.pad_left,
-                                 kernel.kernel_w, kernel.in_w);
+    const auto [rows, columns] = window_of(kernel, pixel);
     std::fill(sums.begin(), sums.end(), 0);
     for (std::int64_t y = rows.begin; y < rows.end; ++y) {
       for (std::int64_t x = columns.begin; x < columns.end; ++x) {
@@ -161,8 +189,23 @@ void max_pool(const Kernel& kernel, Bytes8& l1) {
   out.store();
 }
 
+void max_pool_direct(const Kernel& kernel, Bytes8& l1) {
+  check_channels(kernel);
+  CHECK(kernel.in_bits == kernel.out_bits, "{} bits of {}", kernel.out_bits, kernel.in_bits);
+  const SourceCodes in(l1, kernel.in,
+                       {kernel.in_h * kernel.in_w, kernel.in_c, kernel.in_bits, kernel.in_signed});
+  ResultCodes out(l1, kernel.out, {kernel.out_h * kernel.out_w, kernel.out_c, kernel.out_bits});
+  if (kernel.in_signed) {
+    window_maxima<std::int8_t>(kernel, in.data(), out.data());
+  } else {
+    window_maxima<std::uint8_t>(kernel, in.data(), out.data());
+  }
+  out.store();
+}
+
 bool pools_exactly(const Kernel& kernel) {
-  return kernel.out_w == 1 || kernel.pad_left < kernel.stride_x;
+  return kernel.kind == KernelKind::MaxPoolDirect || kernel.out_w == 1 ||
+         kernel.pad_left < kernel.stride_x;
 }
 
 }  // namespace workbench::pulp

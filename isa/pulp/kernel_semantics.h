@@ -12,6 +12,7 @@ void depthwise(const Kernel& kernel, Bytes8& l1);
 void add(const Kernel& kernel, Bytes8& l1);
 void average_pool(const Kernel& kernel, Bytes8& l1);
 void max_pool(const Kernel& kernel, Bytes8& l1);
+void max_pool_direct(const Kernel& kernel, Bytes8& l1);
 void requantize(const Kernel& kernel, Bytes8& l1);
 
 }  // namespace workbench::pulp

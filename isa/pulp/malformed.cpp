@@ -194,7 +194,7 @@ std::string kernel_limit(const Kernel& k) {
   if (per_channel && k.in_c != k.out_c) {
     return fmt::format("out_c must be in_c ({}), found {}", k.in_c, k.out_c);
   }
-  if (k.kind == KernelKind::MaxPool && (k.in_bits != k.out_bits || k.in_signed != k.out_signed)) {
+  if (is_max_pool(k.kind) && (k.in_bits != k.out_bits || k.in_signed != k.out_signed)) {
     return "keeps codes as they are: in and out must be of one type";
   }
   if (k.kind == KernelKind::MaxPool && k.out_w > k.in_w) {
@@ -243,7 +243,7 @@ std::string larger_than_l1(const Kernel& k, const Machine& machine) {
 }
 
 std::string kernel_fault(const Kernel& k, const Machine& machine) {
-  if (k.kind < KernelKind::ConvHo || k.kind > KernelKind::Requantize) {
+  if (k.kind < KernelKind::ConvHo || k.kind > last(k.kind)) {
     return fmt::format("kernel {} does not exist", static_cast<std::int64_t>(k.kind));
   }
   std::string fault = first_of({range_fault(k), bits_fault(k)});

@@ -78,6 +78,8 @@ void execute(const Kernel& kernel, Memory& memory, int threads) {
       return max_pool(kernel, memory.l1);
     case KernelKind::Requantize:
       return requantize(kernel, memory.l1);
+    case KernelKind::MaxPoolDirect:
+      return max_pool_direct(kernel, memory.l1);
   }
   CHECK(false, "kernel {}", static_cast<int>(kernel.kind));
 }

@@ -27,11 +27,12 @@ void execute(const L3Transfer& transfer, Memory& memory);
 std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64_t lambda,
                         const Kernel& kernel);
 
-// Whether a MaxPool's results are the maxima of its windows whatever the input: out_w is 1 or
-// pad_left < stride_x. Beyond that they are only by luck. The library writes the maximum of a row's
-// window x over column x, its first column before it compares the others (pulp.md 2.4): a window
-// that begins left of x loses what was at x and sees maxima of others, and one that begins in the
-// padding begins at x instead of at 0.
+// Whether the results of a max pool are the maxima of its windows whatever the input. Those of
+// MaxPoolDirect always are, those of MaxPool where out_w is 1 or pad_left < stride_x. Beyond that
+// they are only by luck. The library writes the maximum of a row's window x over column x, its
+// first column before it compares the others (pulp.md 2.4): a window that begins left of x loses
+// what was at x and sees maxima of others, and one that begins in the padding begins at x instead
+// of at 0.
 bool pools_exactly(const Kernel& max_pool);
 
 }  // namespace workbench::pulp

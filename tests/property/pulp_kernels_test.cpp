@@ -88,12 +88,15 @@ void set_map(Random& random, Kernel& k) {
 bool is_depthwise(KernelKind kind) {
   return kind >= KernelKind::Depthwise3x3s1 && kind <= KernelKind::DepthwiseLess4;
 }
+bool is_max_pool(KernelKind kind) {
+  return kind == KernelKind::MaxPool || kind == KernelKind::MaxPoolDirect;
+}
 bool has_weights(KernelKind kind) { return kind <= KernelKind::Linear32; }
 
 Kernel random_kernel(Random& random, KernelKind kind) {
   Kernel k{.kind = kind};
   const bool linear = k.kind == KernelKind::Linear || k.kind == KernelKind::Linear32;
-  const bool pool = k.kind == KernelKind::AveragePool || k.kind == KernelKind::MaxPool;
+  const bool pool = k.kind == KernelKind::AveragePool || is_max_pool(k.kind);
   k.in_bits = any_bits(random), k.weight_bits = any_bits(random), k.out_bits = any_bits(random);
   k.in_signed = coin(random);
   if (k.kind <= KernelKind::ConvCo || is_depthwise(k.kind) || pool) {
@@ -109,13 +112,13 @@ Kernel random_kernel(Random& random, KernelKind kind) {
   k.norm = normable && k.kind != KernelKind::Linear32 && coin(random);
   k.norm_bits = coin(random) ? 32 : 64;
   if (k.norm && k.norm_bits == 64) k.shift = between(random, 0, 63);
-  if (k.kind == KernelKind::MaxPool) k.out_bits = k.in_bits, k.out_signed = k.in_signed;
+  if (is_max_pool(k.kind)) k.out_bits = k.in_bits, k.out_signed = k.in_signed;
   return k;
 }
 
 // Such as malformed() lets pass: the library has windows that only some of its kernels can do.
 Kernel random_call(Random& random, const Machine& machine) {
-  const auto kind = static_cast<KernelKind>(between(random, 0, 14));
+  const auto kind = static_cast<KernelKind>(between(random, 0, 15));
   while (true) {
     const Kernel kernel = random_kernel(random, kind);
     if (malformed(kernel, machine).empty()) return kernel;
@@ -185,17 +188,19 @@ TEST(PulpKernels, accumulators_of_any_size_become_the_same_codes) {
 }
 
 // Many channels of random codes: a window that sees more or less than it should shows in one.
-TEST(PulpKernels, max_pools_said_to_be_exact_are) {
+TEST(PulpKernels, max_pools_said_to_be_exact_are_and_direct_ones_leave_their_input) {
   const Machine machine;
   int exact = 0, lucky = 0;  // right without being said to be
   forall([&](Random& random) {
     Kernel kernel{.kind = KernelKind::MaxPool};
+    kernel.in_signed = kernel.out_signed = coin(random);
     do {
       set_window(random, kernel);
       kernel.in_c = kernel.out_c = 200;
     } while (!malformed(kernel, machine).empty());
     Memory memory = place(random, kernel);
     const L1Bytes maxima = naive_window_maxima(kernel, memory.l1);
+    Memory direct = memory;
     execute(kernel, memory, 1);
     const auto result = [&](const L1Bytes& l1) {
       return L1Bytes(l1.begin() + kernel.out, l1.begin() + kernel.out + output_bytes(kernel));
@@ -207,6 +212,10 @@ TEST(PulpKernels, max_pools_said_to_be_exact_are) {
     } else {
       lucky += right ? 1 : 0;
     }
+    kernel.kind = KernelKind::MaxPoolDirect;
+    execute(kernel, direct, 1);
+    ASSERT_TRUE(direct.l1 == maxima);  // the input as it was
+    ASSERT_TRUE(pools_exactly(kernel));
   });
   EXPECT_GT(exact, kCases / 4);
   EXPECT_LT(lucky, (kCases - exact) / 4);

@@ -108,6 +108,17 @@ std::int64_t average(const L1Bytes& l1, const Kernel& k, Position out, std::int6
   return clipped(k, naive_wrap(naive_shift(residue(quotient + k.offset), k.shift), 32));
 }
 
+std::int64_t window_maximum(const L1Bytes& l1, const Kernel& k, Position out, std::int64_t c) {
+  std::int64_t best = std::numeric_limits<std::int64_t>::min();
+  for (std::int64_t ky = 0; ky < k.kernel_h; ++ky) {
+    for (std::int64_t kx = 0; kx < k.kernel_w; ++kx) {
+      const Position p = tap(k, out, ky, kx);
+      if (inside(k, p)) best = std::max(best, naive_code(l1, pixels_in(k), p.y * k.in_w + p.x, c));
+    }
+  }
+  return best;
+}
+
 std::int64_t result(const L1Bytes& l1, const Kernel& k, Position out, std::int64_t c) {
   const std::int64_t pixel = out.y * k.out_w + out.x;
   switch (k.kind) {
@@ -115,6 +126,8 @@ std::int64_t result(const L1Bytes& l1, const Kernel& k, Position out, std::int64
       return addition(l1, k, pixel, c);
     case KernelKind::AveragePool:
       return average(l1, k, out, c);
+    case KernelKind::MaxPoolDirect:
+      return window_maximum(l1, k, out, c);
     case KernelKind::Requantize:
       return of_channel(l1, k, c, naive_code(l1, pixels_in(k), pixel, c));
     default:
@@ -240,16 +253,11 @@ L1Bytes naive_kernel(const Kernel& k, L1Bytes l1) {
 }
 
 L1Bytes naive_window_maxima(const Kernel& k, L1Bytes l1) {
-  const PackedCodes in = pixels_in(k);
+  const L1Bytes before = l1;
   for (std::int64_t pixel = 0; pixel < k.out_h * k.out_w; ++pixel) {
     for (std::int64_t c = 0; c < k.out_c; ++c) {
-      std::int64_t best = std::numeric_limits<std::int64_t>::min();
-      for (std::int64_t i = 0; i < k.kernel_h * k.kernel_w; ++i) {
-        const Position p =
-            tap(k, {pixel / k.out_w, pixel % k.out_w}, i / k.kernel_w, i % k.kernel_w);
-        if (inside(k, p)) best = std::max(best, naive_code(l1, in, p.y * k.in_w + p.x, c));
-      }
-      naive_put(l1, pixels_out(k), pixel, c, best);
+      const Position out{pixel / k.out_w, pixel % k.out_w};
+      naive_put(l1, pixels_out(k), pixel, c, window_maximum(before, k, out, c));
     }
   }
   return l1;

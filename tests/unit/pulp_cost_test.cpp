@@ -129,6 +129,29 @@ TEST(PulpCost, phases_of_a_max_pool_meet_at_a_barrier) {
   EXPECT_EQ(slowest(kernel, machine), before + 100);
 }
 
+// Four channels: 4 instructions; per row of the window 3 and a branch back (2), per tap load, stall
+// and comparison; a store. Channels left over are as many bytes. Of 4 bits: 6 more per tap to
+// unpack, 3 to pack.
+TEST(PulpCost, a_direct_max_pool_loads_and_compares_each_tap) {
+  Kernel kernel{.kind = KernelKind::MaxPoolDirect};
+  kernel.in_w = kernel.out_w = 2;
+  kernel.in_h = kernel.out_h = 8;
+  kernel.kernel_w = 2;
+  kernel.kernel_h = 3;
+  kernel.pad_left = kernel.pad_top = kernel.pad_bottom = 1;
+  const auto with = [&](std::int64_t channels, std::int64_t bits) {
+    kernel.in_c = kernel.out_c = channels;
+    kernel.in_bits = kernel.out_bits = bits;
+    return slowest(kernel);
+  };
+  const std::int64_t four = 4 + 3 * 5 + 6 * 3 + 1;
+  EXPECT_EQ(with(8, 8) - with(4, 8), 2 * four);
+  EXPECT_EQ(with(3, 8) - with(2, 8), 2 * four);
+  EXPECT_EQ(with(8, 4) - with(4, 4), 2 * (four + 6 * 6 + 3));
+  // Call, row with its branch, two pixels with theirs.
+  EXPECT_EQ(with(4, 8), 70 + 12 + 2 + 2 * (28 + 2 + four));
+}
+
 TEST(PulpCost, a_loop_larger_than_the_cores_own_cache_is_fetched_in_every_iteration) {
   Machine machine;
   const Kernel kernel = pointwise(2, 8, 64, 64);

@@ -87,19 +87,22 @@ TEST(PulpFootprint, packed_pixels_planes_and_filters_begin_at_bytes) {
   EXPECT_EQ(input_bytes(packed), 3 * 8);
 }
 
-TEST(PulpFootprint, a_pool_of_maxima_writes_over_its_input) {
-  const Kernel pool{.kind = KernelKind::MaxPool,
-                    .in = 64,
-                    .out = 128,
-                    .in_w = 2,
-                    .in_h = 2,
-                    .in_c = 4,
-                    .out_c = 4,
-                    .kernel_w = 2,
-                    .kernel_h = 2};
+TEST(PulpFootprint, a_pool_of_maxima_writes_over_its_input_unless_it_is_direct) {
+  Kernel pool{.kind = KernelKind::MaxPool,
+              .in = 64,
+              .out = 128,
+              .in_w = 2,
+              .in_h = 2,
+              .in_c = 4,
+              .out_c = 4,
+              .kernel_w = 2,
+              .kernel_h = 2};
   const Footprint touched = footprint(pool, kMachine);
   const std::vector<Region> writes = {{Space::L1, 128, 4, 1, 0}, {Space::L1, 64, 16, 1, 0}};
   EXPECT_EQ(touched.writes, writes);
+  pool.kind = KernelKind::MaxPoolDirect;
+  EXPECT_EQ(footprint(pool, kMachine).reads, touched.reads);
+  EXPECT_EQ(footprint(pool, kMachine).writes, (std::vector<Region>{{Space::L1, 128, 4, 1, 0}}));
 }
 
 TEST(PulpFootprint, accumulators_are_words) {

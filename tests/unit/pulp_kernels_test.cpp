@@ -289,6 +289,49 @@ TEST(PulpMaxPool, windows_that_begin_left_of_their_result_lose_what_was_there) {
   EXPECT_FALSE(pools_exactly(kernel));
 }
 
+// What MaxPool makes 9 9 9 9 and 1 1 of.
+TEST(PulpMaxPoolDirect, any_window_gives_its_maximum_and_the_input_stays) {
+  Cluster cluster;
+  cluster.put(kIn, {9, 1, 1, 1});
+  Kernel kernel = call(KernelKind::MaxPoolDirect);
+  kernel.in_w = kernel.out_w = 4, kernel.kernel_w = 3, kernel.pad_left = kernel.pad_right = 1;
+  EXPECT_EQ(cluster.run(kernel, 4), (Codes{9, 9, 1, 1}));
+  EXPECT_EQ(cluster.codes(kIn, 4), (Codes{9, 1, 1, 1}));
+  EXPECT_TRUE(pools_exactly(kernel));
+  cluster.put(kIn, {1, 9});
+  kernel.in_w = kernel.out_w = kernel.kernel_w = 2, kernel.pad_right = 0;
+  EXPECT_EQ(cluster.run(kernel, 2), (Codes{1, 9}));
+}
+
+// Padding is no code: maxima of negative ones are negative.
+TEST(PulpMaxPoolDirect, compares_signed_codes_as_such) {
+  Cluster cluster;
+  cluster.put(kIn, {0x80, 0xfe, 0xff, 0x81});  // -128 -2; -1 -127
+  Kernel kernel = call(KernelKind::MaxPoolDirect);
+  kernel.in_w = kernel.in_h = kernel.out_w = kernel.out_h = 2;
+  kernel.kernel_w = kernel.kernel_h = 2, kernel.pad_left = kernel.pad_top = 1;
+  kernel.in_signed = kernel.out_signed = true;
+  EXPECT_EQ(cluster.run(kernel, 4), (Codes{0x80, 0xfe, 0xff, 0xff}));
+  kernel.in_signed = kernel.out_signed = false;
+  EXPECT_EQ(cluster.run(kernel, 4), (Codes{0x80, 0xfe, 0xff, 0xff}));
+  cluster.put(kIn, {1});
+  EXPECT_EQ(cluster.run(kernel, 4), (Codes{1, 0xfe, 0xff, 0xff}));
+  kernel.in_signed = kernel.out_signed = true;
+  EXPECT_EQ(cluster.run(kernel, 4), (Codes{1, 1, 1, 1}));
+}
+
+// Two pixels of three channels of 4 bits: 3 8 1 and 5 2 15, signed 3 -8 1 and 5 2 -1.
+TEST(PulpMaxPoolDirect, sub_byte_codes_keep_their_places) {
+  Cluster cluster;
+  cluster.put(kIn, {0x83, 0xe1, 0x25, 0x0f});
+  Kernel kernel = call(KernelKind::MaxPoolDirect);
+  kernel.in_c = kernel.out_c = 3, kernel.in_bits = kernel.out_bits = 4;
+  kernel.in_w = kernel.kernel_w = 2;
+  EXPECT_EQ(cluster.run(kernel, 2), (Codes{0x85, 0x0f}));
+  kernel.in_signed = kernel.out_signed = true;
+  EXPECT_EQ(cluster.run(kernel, 2), (Codes{0x25, 0x01}));
+}
+
 TEST(PulpRequantize, channels_are_scaled_one_by_one) {
   Cluster cluster;
   cluster.put(kIn, {10, 10, 20, 20});

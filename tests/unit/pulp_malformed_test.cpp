@@ -84,8 +84,8 @@ TEST(PulpMalformed, numbers_that_registers_do_not_hold_are) {
             "conv_HoWo out_bits must be 8, 4 or 2, found 32");
   EXPECT_EQ(after([](Kernel& k) { k.multiplier = INT64_C(1) << 31; }),
             "conv_HoWo multiplier must lie between -2147483648 and 2147483647, found 2147483648");
-  EXPECT_EQ(after([](Kernel& k) { k.kind = static_cast<KernelKind>(15); }),
-            "kernel 15 does not exist");
+  EXPECT_EQ(after([](Kernel& k) { k.kind = static_cast<KernelKind>(16); }),
+            "kernel 16 does not exist");
 }
 
 TEST(PulpMalformed, words_at_odd_addresses_are) {
@@ -127,6 +127,8 @@ TEST(PulpMalformed, each_kernel_has_its_limits) {
             "avgpool has no dilation");
   EXPECT_EQ(of(KernelKind::MaxPool, [](Kernel& k) { k.out_signed = true; }),
             "maxpool keeps codes as they are: in and out must be of one type");
+  EXPECT_EQ(of(KernelKind::MaxPoolDirect, [](Kernel& k) { k.out_bits = 4; }),
+            "maxpool_direct keeps codes as they are: in and out must be of one type");
 }
 
 TEST(PulpMalformed, flags_that_mean_nothing_are) {

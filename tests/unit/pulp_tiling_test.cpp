@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "compiler/pulp/kernel_choice.h"
 #include "compiler/pulp/l1_map.h"
 #include "compiler/pulp/tiling.h"
 #include "core/error.h"
@@ -163,6 +164,19 @@ TEST(DoryTiling, mobilenet_tiles_at_30000_bytes_are_those_of_the_published_run) 
       {23, {152, 4, 4}}, {24, {16, 4, 4}}, {25, {304, 4, 4}}, {26, {2, 4, 1}}};
   for (const auto& [i, tile] : published) EXPECT_EQ(tilings[i].tile, tile) << i;
   EXPECT_EQ(tiles(network.layers[26], tilings[26]), 2048);
+}
+
+// Stride 2 moves windows on faster than their padding reaches; at stride 1 results would lie on
+// what later windows read, unless there is but one in a row.
+TEST(PulpKernelChoice, pools_that_the_library_gets_wrong_are_ours) {
+  const auto chosen = [](const LayerSize& size) {
+    return usable_kernels(layer_of(LayerKind::MaxPool, size), Machine{});
+  };
+  using Kinds = std::vector<KernelKind>;
+  EXPECT_EQ(chosen({64, 64, 112, 3, 2, 1}), (Kinds{KernelKind::MaxPool}));
+  EXPECT_EQ(chosen({64, 64, 28, 2, 1, 0}), (Kinds{KernelKind::MaxPool}));
+  EXPECT_EQ(chosen({64, 64, 28, 3, 1, 1}), (Kinds{KernelKind::MaxPoolDirect}));
+  EXPECT_EQ(chosen({64, 64, 1, 3, 1, 1}), (Kinds{KernelKind::MaxPool}));
 }
 
 TEST(DoryTiling, what_fits_is_neither_tiled_nor_buffered_twice) {
