@@ -41,18 +41,22 @@ double cycles(const Dma& dma, const Machine& machine) {
   return static_cast<double>(dma_cycles(dma, machine).value);
 }
 
-double input_cycles(const Layer& layer, const Kernel& call, bool commands_2d,
-                    const Machine& machine) {
+Dma input_transfer(const Layer& layer, const Kernel& call, bool commands_2d) {
   const bool whole_width = call.in_w == layer.call.in_w;
   if (is_depthwise(call.kind)) {  // [H][W][C] -> [C][H][W]: lines of one code (pulp.md 3.6)
-    Dma dma{.length = 1, .planes = call.in_c, .two_d = true};
+    Dma dma{.length = 1, .two_d = true};
+    (whole_width ? dma.rows : dma.planes) = call.in_c;
     dma.lines = whole_width ? call.in_h * call.in_w : call.in_w;
-    dma.rows = whole_width ? 1 : call.in_h;
-    return cycles(dma, machine);
+    if (!whole_width) dma.rows = call.in_h;
+    return dma;
   }
-  const Dma dma = map_transfer(code_bytes(call.in_c, call.in_bits), call.in_w, call.in_h,
-                               call.in_c == layer.call.in_c, whole_width, commands_2d);
-  return cycles(dma, machine) * (call.kind == KernelKind::Add ? 2 : 1);
+  return map_transfer(code_bytes(call.in_c, call.in_bits), call.in_w, call.in_h,
+                      call.in_c == layer.call.in_c, whole_width, commands_2d);
+}
+
+double stall(const Dma& dma, const Machine& machine) {
+  const std::int64_t commands = dma.planes * dma.rows * (dma.two_d ? 1 : dma.lines);
+  return cycles(dma, machine) * stalled_part(static_cast<double>(commands), machine);
 }
 
 double constants_cycles(const Kernel& call, const Machine& machine) {
@@ -111,6 +115,12 @@ double l3_turn(double bytes, double requests, const Machine& machine) {
 
 }  // namespace
 
+double stalled_part(double commands, const Machine& machine) {
+  const auto queued = static_cast<double>(machine.cluster.cores * machine.dma.core_queue +
+                                          machine.dma.global_queue);
+  return commands <= queued ? 0 : 1 - queued / commands;
+}
+
 TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d,
                         const Machine& machine) {
   const std::int64_t bits = call.kind == KernelKind::Linear32 ? 32 : call.out_bits;
@@ -118,9 +128,13 @@ TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d
       map_transfer(code_bytes(call.out_c, bits), call.out_w, call.out_h,
                    call.out_c == layer.call.out_c, call.out_w == layer.call.out_w, commands_2d);
   out.to_l1 = false;
-  return {.in = input_cycles(layer, call, commands_2d, machine),
+  const Dma in = input_transfer(layer, call, commands_2d);
+  const double operands = call.kind == KernelKind::Add ? 2 : 1;
+  return {.in = operands * cycles(in, machine),
           .weights = constants_cycles(call, machine),
-          .out = cycles(out, machine)};
+          .out = cycles(out, machine),
+          .in_stall = operands * stall(in, machine),
+          .out_stall = stall(out, machine)};
 }
 
 double tile_overhead(const Layer& layer, const Machine& machine) {
@@ -153,18 +167,19 @@ double busy_l1(const Machine& machine) {
 
 double tile_turn(double kernel, const TileTransfers& transfers, const LoadRates& rates,
                  const Buffering& twice, double slowed) {
-  const double in = rates.in * transfers.in, weights = rates.weights * transfers.weights;
-  const double behind =
-      (twice.in ? 0 : in) + (twice.weights ? 0 : weights) + (twice.out ? 0 : transfers.out);
-  const double out = twice.out ? slowed * transfers.out : 0;
-  const bool input_more_often = rates.in > rates.weights;
-  const double often =
-      input_more_often ? (twice.in ? transfers.in : 0) : (twice.weights ? transfers.weights : 0);
-  const double all = (twice.in ? transfers.in : 0) + (twice.weights ? transfers.weights : 0);
+  const double in_beside = transfers.in - transfers.in_stall;
+  const double in_behind = twice.in ? transfers.in_stall : transfers.in;
+  const double behind = rates.in * in_behind +
+                        (twice.weights ? 0 : rates.weights * transfers.weights) +
+                        (twice.out ? transfers.out_stall : transfers.out);
+  const double in = twice.in ? slowed * in_beside : 0;
+  const double weights = twice.weights ? slowed * transfers.weights : 0;
+  const double out = twice.out ? slowed * (transfers.out - transfers.out_stall) : 0;
   // What comes rarely comes together with what comes often.
+  const double often = rates.in > rates.weights ? in : weights;
   const double both = std::min(rates.in, rates.weights);
-  return behind + both * std::max({kernel, slowed * all, out}) +
-         (1 - both) * std::max({kernel, slowed * often, out});
+  return behind + both * std::max({kernel, in + weights, out}) +
+         (1 - both) * std::max({kernel, often, out});
 }
 
 double pipelines(const Layer& layer, const Tiling& tiling) {

@@ -9,12 +9,16 @@
 
 namespace workbench::pulp {
 
-// Transfers of one tile, in cycles from the first command to the last byte.
+// Transfers of one tile, in cycles from the first command to the last byte. Of those, cores stand
+// still for the stalls: their queues hold so many commands only, and issuing more has to wait.
 struct TileTransfers {
   double in = 0, weights = 0, out = 0;
+  double in_stall = 0, out_stall = 0;
 };
 TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d,
                         const Machine& machine);
+// The part of a transfer of so many commands that cores wait for while they issue it.
+double stalled_part(double commands, const Machine& machine);
 
 // Code and barriers of a tile beside its kernel and its transfers.
 double tile_overhead(const Layer& layer, const Machine& machine);

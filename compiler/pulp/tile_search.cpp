@@ -234,25 +234,36 @@ class Search {
   }
 
   TileTransfers moved(const ChannelCut& channels, const MapCut& map, const TileBytes& bytes) const {
-    const auto width = static_cast<double>(machine_.dma.bytes_per_cycle);
-    const auto latency = static_cast<double>(machine_.dma.latency_cycles);
-    const auto lines = [&](double count, std::int64_t line_bytes, std::int64_t per_line) {
-      return count *
-             static_cast<double>(per_line + ceil_div(line_bytes, machine_.dma.bytes_per_cycle));
+    const Machine::Dma& dma = machine_.dma;
+    const auto latency = static_cast<double>(dma.latency_cycles);
+    const auto contiguous = [&](std::int64_t count) {
+      return latency + static_cast<double>(ceil_div(count, dma.bytes_per_cycle));
     };
+    const auto lines = [&](std::int64_t count, std::int64_t line_bytes, std::int64_t per_line) {
+      const std::int64_t each = per_line + ceil_div(line_bytes, dma.bytes_per_cycle);
+      return latency + static_cast<double>(count * each);
+    };
+    // As the emitter issues them: a map's transfer is one command, or one per row where neither
+    // all channels nor all columns go.
     const bool whole = channels.tiles == 1 && sliced_.slice.out_c == call_.out_c;
+    const bool whole_rows = map.columns.count() == 1 && sliced_.slice.out_w == call_.out_w;
     TileTransfers result;
-    result.in = latency + static_cast<double>(bytes.in + bytes.in2) / width;
+    double in_commands = 1, out_commands = 1;
     if (layer_.kind == LayerKind::Depthwise) {
       result.in = latency + static_cast<double>(bytes.in);
+      in_commands = static_cast<double>(channels.axis.tile * (whole_rows ? 1 : map.rows.in.data));
     } else if (own_channels(layer_.kind) && !whole) {
-      result.in = latency + lines(static_cast<double>(map.in_pixels) * (bytes.in2 > 0 ? 2 : 1),
-                                  channels.bytes.in, 0);
+      result.in = lines(map.in_pixels * (bytes.in2 > 0 ? 2 : 1), channels.bytes.in, 0);
+      if (!whole_rows) in_commands = static_cast<double>(map.rows.in.data);
+    } else {
+      result.in = contiguous(bytes.in + bytes.in2);
     }
-    result.weights = latency + static_cast<double>(bytes.weights + 2 * bytes.norm) / width;
-    result.out = whole ? latency + static_cast<double>(bytes.out) / width
-                       : latency + lines(static_cast<double>(map.out_pixels), channels.bytes.out,
-                                         machine_.dma.write_line_cycles);
+    result.weights = contiguous(bytes.weights + 2 * bytes.norm + bytes.bias);
+    result.out = whole ? contiguous(bytes.out)
+                       : lines(map.out_pixels, channels.bytes.out, dma.write_line_cycles);
+    if (!whole && !whole_rows) out_commands = static_cast<double>(map.rows.tile);
+    result.in_stall = result.in * stalled_part(in_commands, machine_);
+    result.out_stall = result.out * stalled_part(out_commands, machine_);
     return result;
   }
 
