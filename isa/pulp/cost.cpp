@@ -38,9 +38,9 @@ void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64
 
 std::vector<std::int64_t> core_cycles(const Kernel& kernel, const Machine& machine) {
   std::vector<std::int64_t> total;
-  for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine).phases) {
+  for (const std::vector<CodeCost>& phase : core_costs(kernel, machine)) {
     std::vector<std::int64_t> cycles;
-    for (const CoreCode& code : phase) cycles.push_back(code_cost(code, machine).cycles);
+    for (const CodeCost& cost : phase) cycles.push_back(cost.cycles);
     append_phase(total, cycles, machine);
   }
   return total;
@@ -54,13 +54,9 @@ Cycles kernel_cycles(const Kernel& kernel, const Machine& machine) {
 Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine) {
   if (machine.l1.conflicts == 0) return kernel_cycles(kernel, machine);
   std::vector<std::int64_t> total;
-  for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine).phases) {
-    std::vector<CodeCost> costs;
+  for (const std::vector<CodeCost>& costs : core_costs(kernel, machine)) {
     std::int64_t accesses = 0;
-    for (const CoreCode& code : phase) {
-      costs.push_back(code_cost(code, machine));
-      accesses += costs.back().accesses;
-    }
+    for (const CodeCost& cost : costs) accesses += cost.accesses;
     std::vector<std::int64_t> cycles;
     for (const CodeCost& cost : costs) {
       const double wait = expected_wait(cost, accesses - cost.accesses, machine.l1.banks);

@@ -1,5 +1,4 @@
 #include "isa/pulp/kernel_code.h"
-
 #include "isa/pulp/kernel_code_builder.h"
 
 namespace workbench::pulp {
@@ -68,6 +67,41 @@ Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core) 
     return piece(kernel.out_c, machine.cluster.cores, core);
   }
   return {0, kernel.out_c};
+}
+
+// Rows that read padding are no other core's.
+std::vector<std::int64_t> likeness(const Kernel& kernel, const Machine& machine,
+                                   std::int64_t core) {
+  const Piece co = channels(kernel, machine, core);
+  const auto remainder = [](std::int64_t address) { return address & 3; };
+  const std::int64_t filter = kernel.kernel_h * kernel.kernel_w;
+  if (is_linear(kernel.kind)) {
+    return {co.size(), remainder(co.begin),
+            remainder(co.begin * packed(kernel.in_c, kernel.weight_bits))};
+  }
+  if (is_depthwise(kernel.kind)) {
+    const std::int64_t column =
+        kernel.kernel_w * (kernel.in_h + kernel.pad_top + kernel.pad_bottom + 1);
+    const std::int64_t plane = packed(kernel.in_h * kernel.in_w, kernel.in_bits);
+    return {co.size(), remainder(co.begin), remainder(co.begin * plane), remainder(core * column),
+            remainder(co.begin * packed(filter, kernel.weight_bits))};
+  }
+  if (!has_weights(kernel.kind)) return {core};
+  const Pixels mine = pixels(kernel, machine, core);
+  const std::int64_t first = mine.rows.begin * kernel.stride_y - kernel.pad_top;
+  const std::int64_t reach = (kernel.kernel_h - 1) * kernel.dilation_y + 1;
+  const std::int64_t end = first + (mine.rows.size() - 1) * kernel.stride_y + reach;
+  const bool padded = mine.rows.size() > 0 && (first < 0 || end > kernel.in_h);
+  const std::int64_t pixel = packed(kernel.in_c, kernel.in_bits);
+  return {padded ? core : -1,
+          mine.rows.size(),
+          mine.columns.begin,
+          mine.columns.end,
+          co.size(),
+          remainder(co.begin),
+          remainder(mine.rows.begin * kernel.stride_y * kernel.in_w * pixel),
+          remainder(co.begin * packed(filter * kernel.in_c, kernel.weight_bits)),
+          remainder(2 * core * filter * kernel.in_c)};
 }
 
 namespace {
@@ -143,15 +177,25 @@ void add_refills(CoreCode& code, std::size_t begin, std::size_t end, const Machi
 
 }  // namespace
 
+namespace {
+
+CoreCode core_code(CodeOf code_of, const Kernel& kernel, const Machine& machine,
+                   std::int64_t core) {
+  CoreCode code = code_of(kernel, machine, core);
+  if (machine.icache.ideal == 0 && machine.icache.private_bytes > 0) {
+    add_refills(code, 0, code.size(), machine.icache);
+  }
+  return code;
+}
+
+}  // namespace
+
 KernelCode kernel_code(const Kernel& kernel, const Machine& machine) {
   KernelCode result;
   for (const CodeOf code_of : phases_of(kernel)) {
     std::vector<CoreCode>& cores = result.phases.emplace_back();
     for (std::int64_t core = 0; core < machine.cluster.cores; ++core) {
-      cores.push_back(code_of(kernel, machine, core));
-      if (machine.icache.ideal == 0 && machine.icache.private_bytes > 0) {
-        add_refills(cores.back(), 0, cores.back().size(), machine.icache);
-      }
+      cores.push_back(core_code(code_of, kernel, machine, core));
     }
   }
   return result;
@@ -238,6 +282,21 @@ CodeCost code_cost(const CoreCode& code, const Machine& machine) {
   Summing summing{code, machine, {}, {}};
   summing.range(0, code.size(), 1);
   return summing.total;
+}
+
+std::vector<std::vector<CodeCost>> core_costs(const Kernel& kernel, const Machine& machine) {
+  std::vector<std::vector<CodeCost>> result;
+  for (const CodeOf code_of : phases_of(kernel)) {
+    std::vector<CodeCost>& costs = result.emplace_back();
+    std::vector<std::vector<std::int64_t>> seen;
+    for (std::int64_t core = 0; core < machine.cluster.cores; ++core) {
+      seen.push_back(likeness(kernel, machine, core));
+      const auto twin = std::find(seen.begin(), seen.end() - 1, seen.back()) - seen.begin();
+      costs.push_back(twin < core ? costs[static_cast<std::size_t>(twin)]
+                                  : code_cost(core_code(code_of, kernel, machine, core), machine));
+    }
+  }
+  return result;
 }
 
 }  // namespace workbench::pulp

@@ -55,6 +55,9 @@ struct CodeCost {
 };
 CodeCost code_cost(const CoreCode& code, const Machine& machine);
 
+// Of each core in each phase of a call; cores that do the same are looked at once.
+std::vector<std::vector<CodeCost>> core_costs(const Kernel& kernel, const Machine& machine);
+
 // Adds a phase, of which `phase` says what each core takes, to `total`: cores meet in between.
 void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
                   const Machine& machine);

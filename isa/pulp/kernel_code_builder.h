@@ -103,6 +103,10 @@ Pixels pixels(const Kernel& kernel, const Machine& machine, std::int64_t core);
 // Output channels of a core: a piece for the kernels that deal them out, else all.
 Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core);
 
+// Equal for cores whose code takes the same: as much work, at addresses that are alike modulo a
+// word.
+std::vector<std::int64_t> likeness(const Kernel& kernel, const Machine& machine, std::int64_t core);
+
 inline std::int64_t packed(std::int64_t codes, std::int64_t bits) {
   return ceil_div(codes * bits, 8);
 }

@@ -13,8 +13,8 @@ constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 
 // Rows of a core. With fewer rows than cores PULP-NN leaves more cores idle than it has to: its
-// chunk is then the rows divided by the power of two below them, one more where bits of `mask` are
-// left, i.e. always, except in the average pool for powers of two (counted from the source).
+// chunk is then 2, except in the average pool for powers of two, where it is 1 (counted from the
+// source).
 Piece rows_of(std::int64_t rows, const Machine& machine, std::int64_t core, bool average) {
   const std::int64_t cores = machine.cluster.cores;
   if (rows >= cores || rows == 0) return piece(rows, cores, core);

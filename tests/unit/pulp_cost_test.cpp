@@ -129,6 +129,20 @@ TEST(PulpCost, phases_of_a_max_pool_meet_at_a_barrier) {
   EXPECT_EQ(slowest(kernel, machine), before + 100);
 }
 
+TEST(PulpCost, additions_of_few_rows_leave_more_cores_idle_than_they_have_to) {
+  Kernel kernel = pointwise(4, 5, 8, 8);
+  kernel.kind = KernelKind::Add;
+  const std::vector<std::int64_t> cores = core_cycles(kernel, {});
+  EXPECT_EQ(cores[0], cores[1]);  // two rows each ...
+  EXPECT_LT(cores[2], cores[1]);  // ... the fifth
+  EXPECT_LT(cores[3], cores[2]);  // none
+  EXPECT_EQ(cores[3], cores[7]);
+  kernel.kind = KernelKind::AveragePool;
+  kernel.in_h = kernel.out_h = 4;
+  const std::vector<std::int64_t> pool = core_cycles(kernel, {});
+  EXPECT_EQ(pool[0], pool[3]);  // a row each: a power of two
+}
+
 // Four channels: 4 instructions; per row of the window 3 and a branch back (2), per tap load, stall
 // and comparison; a store. Channels left over are as many bytes. Of 4 bits: 6 more per tap to
 // unpack, 3 to pack.
