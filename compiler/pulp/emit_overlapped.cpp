@@ -64,11 +64,13 @@ class Overlapped {
     const LayerCode::Buffers buffers = loaded_;
     const bool more = i + 1 < steps_.size();
     const bool crosses = more && steps_[i + 1].slice != now.slice;
-    // A slice of one tile has not asked for the next one yet.
-    const bool early = more && double_buffered() && (!crosses || (ahead() && !now.first));
+    const bool early = more && double_buffered() && (!crosses || (ahead() && asked_ > now.slice));
     const std::int64_t awaited = loading_;  // of this tile, before the next one's are issued
-    if (early) next_tile(i, crosses, false);
+    if (early && !crosses) next_tile(i, crosses, false);
     before_kernel(i, awaited);
+    // Behind the waits: L3 is to begin with the slice after the next as soon as this one has left
+    // L2, and not to rest for a kernel.
+    if (early && crosses) next_tile(i, crosses, false);
     if (now.first) ask_for_slice_after(now.slice);
     to_.add(code_.kernel(now.tile, with_output(buffers)), fmt::format("tile {}", i));
     code_.store_output(to_, now.slice, now.tile, with_output(buffers), kStores + out_);
@@ -89,13 +91,13 @@ class Overlapped {
     if (crosses) {
       if (!ahead()) load_slice(steps_[i + 1].slice);
       arrive();
+      if (ahead()) ask_for_slice_after(steps_[i + 1].slice);
     }
     loading_ = -1;
     load(i + 1, behind_kernel);
   }
 
   // --- L1
-  // -----------------------------------------------------------------------------------------
 
   // Operands of step i that are not in L1 yet; `behind_kernel`: also those whose only buffer the
   // step before reads.
@@ -153,7 +155,6 @@ class Overlapped {
   }
 
   // --- L2
-  // -----------------------------------------------------------------------------------------
 
   std::size_t slice_buffer(std::size_t slice) const { return ahead() ? slice % 2 : 0; }
 
@@ -179,6 +180,8 @@ class Overlapped {
 
   // Its buffers are free: all transfers to L1 of the slice before have been waited for.
   void ask_for_slice_after(std::size_t s) {
+    if (asked_ > s) return;
+    asked_ = s + 1;
     const bool last = s + 1 >= code_.slices.size();
     if (!last && ahead()) load_slice(s + 1);
     if (last) {
@@ -220,6 +223,7 @@ class Overlapped {
   std::int64_t loading_ = -1;        // counter of its transfers; -1: there were none
   std::size_t out_ = 0;              // output buffer of the next kernel
   bool storing_[2]{};                // output transfers nobody has waited for
+  std::size_t asked_ = 0;            // slice asked for last
   std::optional<std::size_t> part_;  // constants asked for last, ...
   std::size_t constants_next_ = 0, constants_buffer_ = 0;  // ... where, and those in use
   std::optional<std::size_t> unsaved_;  // slice whose last tile has been computed
