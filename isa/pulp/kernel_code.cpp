@@ -1,4 +1,5 @@
 #include "isa/pulp/kernel_code.h"
+
 #include "isa/pulp/kernel_code_builder.h"
 
 namespace workbench::pulp {
