@@ -112,15 +112,7 @@ void ChainBuilder::set_chain(ValueId id, Chain chain) {
   chain.last = id;
   chain.map = reduced(std::move(chain.map));
   if (is_whole(chain.map)) chain.cut.reset();
-  if (source(chain).kind == ChainSource::Kind::Chain && is_identity(chain.map)) {
-    // Nothing has been done since: the chain before goes on, with what was clipped of it.
-    Chain before = source(chain).before;
-    before.low = std::clamp(before.low, chain.low, chain.high);
-    before.high = std::clamp(before.high, chain.low, chain.high);
-    before.nodes.insert(before.nodes.end(), chain.nodes.begin(), chain.nodes.end());
-    before.last = id;
-    chain = std::move(before);
-  }
+  if (const auto joined = joined_with_before(chain)) chain = *joined;
   if (readers_[index(id)] > 1) {
     if (chain.is_closed() ? chain.is_integer() : is_identity(chain.map)) {
       codes(chain);
@@ -142,6 +134,22 @@ void ChainBuilder::accumulate(ValueId id, Node node, Intervals values,
   Chain chain{.source = sources_.size() - 1};
   if (sum) chain.map.divisor = sum->divisor;
   set_chain(id, std::move(chain));
+}
+
+// Where nothing has been done since, the chain before goes on, with what was clipped of it; unless
+// two clips, of signed and unsigned codes say, leave no range of codes.
+std::optional<Chain> ChainBuilder::joined_with_before(const Chain& chain) const {
+  if (source(chain).kind != ChainSource::Kind::Chain || !is_identity(chain.map)) return {};
+  Chain joined = source(chain).before;
+  joined.low = std::clamp(joined.low, chain.low, chain.high);
+  joined.high = std::clamp(joined.high, chain.low, chain.high);
+  const Rounding rounding = joined.cut.value_or(Rounding::Floor);
+  const Interval given = hull(image(joined.map, rounding, source(joined).values));
+  const bool twice = chain.has_clip() && source(chain).before.has_clip();
+  if (twice && !code_range(given, joined.low, joined.high)) return {};
+  joined.nodes.insert(joined.nodes.end(), chain.nodes.begin(), chain.nodes.end());
+  joined.last = chain.last;
+  return joined;
 }
 
 Chain ChainBuilder::chained(const Chain& chain) {
@@ -221,8 +229,9 @@ ValueId ChainBuilder::codes(ValueId id) { return codes(*chains_.at(index(id))); 
 
 ValueId ChainBuilder::codes(Chain& chain) {
   if (source(chain).kind == ChainSource::Kind::Chain) chain = on_codes(std::move(chain));
-  if (is_alias(chain)) return source(chain).codes;
-  return write(chain);
+  if (!is_alias(chain)) return write(chain);
+  chain = {.source = chain.source, .last = chain.last};  // without the clips that clip nothing
+  return source(chain).codes;
 }
 
 ValueId ChainBuilder::add_result(const Chain& chain, const CodeRange& range) {

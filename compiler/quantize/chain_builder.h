@@ -113,6 +113,7 @@ class ChainBuilder {
   void emit(Node node, ValueId order);
   const Node& writer(ValueId id) const;
   std::size_t add_codes(ValueId codes, ValueId id, Intervals values);
+  std::optional<Chain> joined_with_before(const Chain& chain) const;
   CodeRange range_of(const Chain& chain) const;
   bool is_alias(const Chain& chain) const;
   ValueId write(Chain& chain);
