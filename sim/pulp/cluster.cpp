@@ -155,10 +155,10 @@ void Team::execute(const Barrier&) {
 }
 
 void Team::execute(const Dma& op) {
-  cluster_.mchan.issue(current_, op, clocks_);
-  account(latest(), Cause::Issue);
-  cluster_.dma_changed[static_cast<std::size_t>(op.to_l1 ? Direction::In : Direction::Out)].notify(
-      sc_core::SC_ZERO_TIME);
+  const auto direction = static_cast<std::size_t>(op.to_l1 ? Direction::In : Direction::Out);
+  account(cluster_.mchan.issue(current_, op, clocks_), Cause::Issue);
+  account(latest(), Cause::WaitEngine, cluster_.dma_resource[direction]);  // queues are full
+  cluster_.dma_changed[direction].notify(sc_core::SC_ZERO_TIME);
 }
 
 void Team::execute(const DmaWait& op) {

@@ -89,19 +89,23 @@ Mchan::Mchan(const Machine& machine)
   }
 }
 
-void Mchan::issue(std::int32_t instruction, const Dma& transfer, std::span<std::int64_t> clocks) {
+std::int64_t Mchan::issue(std::int32_t instruction, const Dma& transfer,
+                          std::span<std::int64_t> clocks) {
   CHECK(clocks.size() == cores_.size());
   const auto direction = transfer.to_l1 ? Direction::In : Direction::Out;
   const DmaCommand command = command_of(transfer, machine_);
   const auto cores = static_cast<std::int64_t>(cores_.size());
   std::vector<std::int64_t> left(cores_.size(), 0);
-  std::int64_t all = 0;
+  std::int64_t all = 0, unstalled = *std::max_element(clocks.begin(), clocks.end());
   for (std::int64_t c = 0; c < cores; ++c) {
     const auto part = share_of_core(transfer, c, cores);
-    left[static_cast<std::size_t>(c)] = part ? command_count(*part) : 0;
-    all += left[static_cast<std::size_t>(c)];
+    if (!part) continue;
+    const auto core = static_cast<std::size_t>(c);
+    left[core] = command_count(*part);
+    all += left[core];
+    unstalled = std::max(unstalled, clocks[core] + left[core] * command.issue);
   }
-  if (all == 0) return;
+  if (all == 0) return unstalled;
   Transfer whole{instruction, -1, 0, transfer.bytes()};
   for (; all > 0; --all) {
     std::size_t first = cores_.size();
@@ -115,6 +119,7 @@ void Mchan::issue(std::int32_t instruction, const Dma& transfer, std::span<std::
     next_core_ = (first + 1) % cores_.size();
   }
   lane(direction).transfers.push_back(whole);
+  return unstalled;
 }
 
 void Mchan::issue_command(const DmaCommand& command, Direction direction, Core& core,

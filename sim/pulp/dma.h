@@ -47,8 +47,9 @@ class Mchan {
 
   explicit Mchan(const Machine& machine);
 
-  // All cores issue their shares, core c from clocks[c] on; that is set to when it goes on.
-  void issue(std::int32_t instruction, const Dma& transfer, std::span<std::int64_t> clocks);
+  // All cores issue their shares, core c from clocks[c] on; that is set to when it goes on. Returns
+  // when the last would have, had no queue been full.
+  std::int64_t issue(std::int32_t instruction, const Dma& transfer, std::span<std::int64_t> clocks);
   // When the last of the commands that `core` issued under `id` is done.
   Completion completion(std::int64_t id, std::int64_t core) const;
   // In [begin, end) transfers go at `speed` (0 to 1) only: what is known of them moves.

@@ -116,6 +116,21 @@ TEST(PulpSimulate, directions_overlap_and_each_serves_in_turn) {
   EXPECT_EQ(end_of({to_l1(0, 0, 800), to_l2(800, 0, 800), DmaWait{}}), 16 + 6 + 104);
 }
 
+// pulp.md 1.9. A core goes on with a command when the one 3 before it has left the core's queue of
+// 2, for which the one 8 before that has to leave the global queue, by being served.
+TEST(PulpSimulate, a_full_queue_stalls_the_core_that_issues) {
+  Dma many = to_l1(0, 0, 16);
+  many.lines = 64, many.length = 32, many.l2_line_stride = 32, many.l1_line_stride = 32;
+  EXPECT_EQ(cycles_of(timed(program_of({many})).timeline, "cores", Cause::WaitEngine), 0);
+  many.lines = 16, many.length = 256, many.l2_line_stride = many.l1_line_stride = 256;
+  EXPECT_EQ(cycles_of(timed(program_of({many})).timeline, "cores", Cause::WaitEngine), 0);
+  many.to_l1 = false;  // writes: of requests there is one at a time
+  const Timeline timeline = timed(program_of({many})).timeline;
+  EXPECT_EQ(cycles_of(timeline, "cores", Cause::Issue), 16 * 8);
+  // Command 4 begins at 8 + 6 + 4 * 33, command 15 would have been issued at 128.
+  EXPECT_EQ(cycles_of(timeline, "cores", Cause::WaitEngine), 14 + 4 * 33 - 128);
+}
+
 TEST(PulpSimulate, l3_serves_row_by_row_and_one_request_after_the_other) {
   const L3Transfer rows{.length = 100, .rows = 3, .l3_stride = 200, .l2_stride = 100};
   const L3Transfer other{.l2 = 1000, .length = 50, .id = 1};
