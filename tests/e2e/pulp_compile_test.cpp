@@ -57,6 +57,32 @@ void run_random(Tiler tiler, std::int64_t l1, std::int64_t l2, std::int64_t core
   }
 }
 
+// Two pools of one map, so that it has to be there still: 3x3 with padding, in place where that is
+// right (stride 2) and else not, and 2x2. Several tiles where L1 is small.
+TEST(PulpCompile, max_pools_are_exact_whole_and_in_tiles_and_leave_the_map_to_others) {
+  for (const std::int64_t stride : {1, 2}) {
+    for (const Tiler tiler : {Tiler::Dory, Tiler::Optimal}) {
+      for (const std::int64_t l1 : {2000, 38000}) {
+        SCOPED_TRACE(fmt::format("stride {}, {} bytes, tiler {}", stride, l1,
+                                 tiler == Tiler::Dory ? "dory" : "optimal"));
+        IntegerGraph g;
+        const ValueId x = g.input({1, 20, 14, 14}, kSigned8);
+        g.output(g.max_pool(x, square_window(3, stride, 1)));
+        g.output(g.max_pool(x, square_window(2, 2)));
+        const Machine machine = machine_with(l1, 380000);
+        EXPECT_EQ(fault(g, machine, {.tiler = tiler}), "");
+        const Program program = compile(g.graph(), machine, {.tiler = tiler});
+        ASSERT_EQ(program.tilings.size(), 2u);
+        EXPECT_EQ(program.tilings[0].kernel, stride == 1 ? "maxpool_direct" : "maxpool");
+        EXPECT_EQ(program.tilings[1].kernel, "maxpool");
+        for (const LayerTiling& tiling : program.tilings) {
+          EXPECT_GT(tiling.l1_tiles, l1 == 2000 ? 1 : 0);
+        }
+      }
+    }
+  }
+}
+
 TEST(PulpCompile, random_networks_run_as_the_golden_model_with_dorys_tiles) {
   run_random(Tiler::Dory, 38000, 380000, 8);
 }
