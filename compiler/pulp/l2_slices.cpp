@@ -101,17 +101,21 @@ std::vector<std::vector<SliceKind>> groups(const Layer& layer, const L2Budget& b
   const bool rows = layer.kind != LayerKind::Linear;
   std::vector<std::vector<SliceKind>> result;
   for (const bool twice : {true, false}) {
+    if (!rows) {  // of a fully connected layer only the weights can be cut
+      result.push_back({{true, in, out, twice}, {false, in, out, twice}});
+      continue;
+    }
     std::vector<SliceKind> one;
     if (weights && !in && !out) one.push_back({true, false, false, twice});
-    if (rows && !out) one.push_back({false, true, false, twice});
-    if (rows && !in) one.push_back({false, false, true, twice});
+    if (!out) one.push_back({false, true, false, twice});
+    if (!in) one.push_back({false, false, true, twice});
     result.push_back(one);
-    if (rows) result.push_back({{false, true, true, twice}});
+    result.push_back({{false, true, true, twice}});
     std::vector<SliceKind> both;
-    if (rows && weights && !out) both.push_back({true, true, false, twice});
-    if (rows && weights && !in) both.push_back({true, false, true, twice});
+    if (weights && !out) both.push_back({true, true, false, twice});
+    if (weights && !in) both.push_back({true, false, true, twice});
     result.push_back(both);
-    if (rows && weights) result.push_back({{true, true, true, twice}});
+    if (weights) result.push_back({{true, true, true, twice}});
   }
   return result;
 }
