@@ -1,5 +1,8 @@
 #include "isa/pulp/program_check.h"
 
+#include <map>
+#include <set>
+
 #include "core/error.h"
 #include "core/units.h"
 
@@ -18,7 +21,7 @@ class Check {
         instructions_(static_cast<std::int64_t>(program.instructions.size())),
         layers_(static_cast<std::int64_t>(program.info.layers.size())) {}
 
-  void run() const {
+  void run() {
     memories();
     layers();
     for (const auto* places : {&program_.inputs, &program_.outputs}) {
@@ -33,6 +36,7 @@ class Check {
     for (const LayerTiling& t : program_.tilings) {
       if (t.layer < 0 || t.layer >= layers_) refuse("a tiling of no layer");
     }
+    host_values();
     host_steps();
   }
 
@@ -110,6 +114,7 @@ class Check {
 
   void host_steps() const {
     std::int32_t latest = 0;
+    std::set<ValueId> known(program_.host.inputs.begin(), program_.host.inputs.end());
     for (const HostStep& step : program_.host_steps) {
       if (step.before < latest || step.before > instructions_) {
         refuse(fmt::format("a host step before instruction {}", step.before));
@@ -117,13 +122,39 @@ class Check {
       latest = step.before;
       for (const std::size_t node : step.nodes) {
         if (node >= program_.host.nodes.size()) refuse("a host step runs no node");
+        host_node(program_.host.nodes[node], known);
       }
+    }
+  }
+
+  // Each operand is a constant, there from the start, computed before, or in a memory.
+  void host_node(const Node& node, std::set<ValueId>& known) const {
+    for (const ValueId id : node.inputs) {
+      if (id == kNoValue || known.contains(id) || program_.host.value(id).constant) continue;
+      if (!places_.contains(program_.host.value(id).name)) {
+        refuse(fmt::format("host node '{}' reads '{}', which comes from nowhere", node.name,
+                           program_.host.value(id).name));
+      }
+    }
+    known.insert(node.outputs.begin(), node.outputs.end());
+  }
+
+  void host_values() {
+    for (const auto* places : {&program_.inputs, &program_.outputs}) {
+      for (const TensorPlace& p : *places) places_[p.value] = p.channels * p.height * p.width;
+    }
+    for (const Value& value : program_.host.values) {
+      const auto found = places_.find(value.name);
+      if (found == places_.end() || found->second == element_count(value.shape)) continue;
+      refuse(fmt::format("'{}' has {} elements in memory and shape {}", value.name, found->second,
+                         workbench::to_string(value.shape)));
     }
   }
 
   const Program& program_;
   const std::string& name_;
   std::int64_t instructions_ = 0, layers_ = 0;
+  std::map<std::string, std::int64_t> places_;  // elements of each value in a memory
 };
 
 }  // namespace

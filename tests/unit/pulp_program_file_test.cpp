@@ -96,6 +96,22 @@ TEST(PulpProgramFile, tables_that_do_not_fit_together_are_refused) {
             "net.pulp: not a program: a host step runs no node");
 }
 
+TEST(PulpProgramFile, the_host_computes_with_what_there_is) {
+  const auto with_host = [](const char* operand, const Shape& shape) {
+    return loading_after([&](Program& p) {
+      const ValueId in = p.host.add_value({.name = operand, .shape = shape});
+      const ValueId out = p.host.add_value({.name = "y", .shape = shape});
+      p.host.nodes.push_back({.name = "n", .op = Identity{}, .inputs = {in}, .outputs = {out}});
+      p.host_steps = {{.before = 4, .nodes = {0}}};
+    });
+  };
+  EXPECT_EQ(with_host("x", {1, 8, 4, 4}), "accepted");
+  EXPECT_EQ(with_host("x", {1, 8, 4, 5}),
+            "net.pulp: not a program: 'x' has 128 elements in memory and shape [1, 8, 4, 5]");
+  EXPECT_EQ(with_host("z", {1, 8, 4, 4}),
+            "net.pulp: not a program: host node 'n' reads 'z', which comes from nowhere");
+}
+
 TEST(PulpProgramFile, probes_lie_where_they_say) {
   const auto probing = [](Probe probe, std::int32_t next = 4) {
     return loading_after([&](Program& p) {
