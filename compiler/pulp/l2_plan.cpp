@@ -85,6 +85,17 @@ class Planner {
     return list;
   }
 
+  // What could leave L2 for the layer's sake: the same, and the wholes of its operands.
+  std::vector<std::size_t> in_the_way(std::int64_t i) const {
+    std::vector<std::size_t> list = others(i);
+    const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
+    for (const std::int32_t a : {layer.in, layer.in2, layer.out}) {
+      if (a < 0 || root(a) == static_cast<std::size_t>(a) || in_l3(a)) continue;
+      if (std::find(list.begin(), list.end(), root(a)) == list.end()) list.push_back(root(a));
+    }
+    return list;
+  }
+
   // A part's whole takes more than the layer's operand.
   std::int64_t around(std::int32_t a) const {
     if (in_l3(a)) return 0;
@@ -150,7 +161,7 @@ class Planner {
       try {
         tiling = tiling_of(i, budget);
       } catch (const Error&) {
-        if (!spill_largest(others(i))) throw;
+        if (!spill_largest(in_the_way(i))) throw;
         return false;
       }
       if (tiling->input_from_l3 && !budget.input_in_l3) {

@@ -1,0 +1,125 @@
+// Which layers an integer network becomes, and what is refused.
+#include <gtest/gtest.h>
+
+#include "compiler/pulp/layer.h"
+#include "tests/support/integer_graphs.h"
+
+namespace workbench::pulp {
+namespace {
+
+AffineRequantize affine(std::int64_t multiplier, std::int64_t divisor,
+                        Rounding rounding = Rounding::Floor) {
+  AffineRequantize a;
+  a.multiplier = {multiplier};
+  a.divisor = divisor;
+  a.rounding = rounding;
+  return a;
+}
+
+Network layers(IntegerGraph& g, NormBits bits = NormBits::Auto) {
+  return layers_of(g.graph(), Machine{}, bits);
+}
+
+std::string refusal(IntegerGraph& g, NormBits bits = NormBits::Auto) {
+  try {
+    layers(g, bits);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(PulpLayers, kinds_follow_from_window_and_groups) {
+  IntegerGraph g;
+  ValueId x = g.input({1, 8, 9, 9}, kUnsigned8);
+  x = g.conv(x, 8, square_window(3, 1, 1), 1, affine(3, 4096), kUnsigned8);
+  x = g.conv(x, 8, square_window(3, 2, 1), 8, affine(3, 512), kUnsigned8);
+  x = g.conv(x, 12, square_window(1), 1, affine(3, 1024), kUnsigned8);
+  x = g.conv(x, 12, square_window(1, 2), 1, affine(3, 1024), kUnsigned8);
+  x = g.conv(x, 8, square_window(3, 1, 1), 2, affine(3, 1024), kUnsigned8);
+  g.output(g.gemm(g.flatten(x), 5, raw_accumulators(), kInt32));
+  const Network network = layers(g);
+  std::vector<LayerKind> kinds;
+  for (const Layer& layer : network.layers) kinds.push_back(layer.kind);
+  EXPECT_EQ(kinds, (std::vector<LayerKind>{LayerKind::Conv, LayerKind::Depthwise,
+                                           LayerKind::Pointwise, LayerKind::Conv, LayerKind::Conv,
+                                           LayerKind::Conv, LayerKind::Linear}));
+  // The second of two groups reads and writes the upper half of the channels.
+  const Activation8& in = network.activations[static_cast<std::size_t>(network.layers[5].in)];
+  EXPECT_EQ(in.first_channel, 6);
+  EXPECT_EQ(in.channels, 6);
+  EXPECT_EQ(network.layers[5].macs * 2, network.layers[4].macs + network.layers[5].macs);
+}
+
+TEST(PulpLayers, one_multiplier_for_all_channels_needs_no_batch_norm) {
+  IntegerGraph g;
+  const ValueId x = g.input({1, 4, 4, 4}, kUnsigned8);
+  AffineRequantize many = affine(7, 1024);
+  many.multiplier = {7, 8, 9, 10};
+  g.output(g.conv(g.conv(x, 4, square_window(1), 1, affine(7, 1024), kUnsigned8, true), 4,
+                  square_window(1), 1, many, kUnsigned8, true));
+  const Network network = layers(g);
+  EXPECT_FALSE(network.layers[0].call.norm);
+  EXPECT_TRUE(network.layers[0].call.has_bias);
+  EXPECT_EQ(network.layers[0].call.multiplier, 7);
+  EXPECT_EQ(network.layers[0].call.shift, 10);
+  EXPECT_TRUE(network.layers[1].call.norm);
+  EXPECT_FALSE(network.layers[1].call.has_bias);  // in lambda
+  EXPECT_EQ(network.layers[1].kappa, many.multiplier);
+}
+
+TEST(PulpLayers, fully_connected_weights_take_pixels_as_they_lie) {
+  IntegerGraph g;
+  const ValueId x = g.input({1, 2, 1, 3}, kUnsigned8);
+  g.output(g.gemm(g.flatten(x), 1, raw_accumulators(), kInt32));
+  const Network network = layers(g);
+  const auto w = g.graph().value(g.graph().nodes[2].inputs[1]).constant->values<std::int8_t>();
+  // Channel by channel 0 1 2, 3 4 5; pixel by pixel 0 3, 1 4, 2 5.
+  EXPECT_EQ(network.layers[0].weights,
+            (std::vector<std::int8_t>{w[0], w[3], w[1], w[4], w[2], w[5]}));
+}
+
+TEST(PulpLayers, concat_parts_lie_in_their_whole_and_copies_are_made_for_the_second_place) {
+  IntegerGraph g;
+  const ValueId x = g.input({1, 4, 4, 4}, kUnsigned8);
+  const ValueId y = g.conv(x, 6, square_window(1), 1, affine(7, 1024), kUnsigned8);
+  g.output(g.concat({y, x, y}));
+  const Network network = layers(g);
+  ASSERT_EQ(network.layers.size(), 2U);
+  EXPECT_EQ(network.layers[1].kind, LayerKind::Requantize);
+  const auto first = [&](std::int32_t a) {
+    return network.activations[static_cast<std::size_t>(a)].first_channel;
+  };
+  EXPECT_EQ(first(network.layers[0].out), 0);
+  EXPECT_EQ(first(network.layers[1].out), 10);
+}
+
+TEST(PulpLayers, refusals_name_the_layer_and_the_figures) {
+  IntegerGraph wide;
+  wide.output(wide.conv(wide.input({1, 4, 4, 4}, kUnsigned8), 4, square_window(1), 1,
+                        raw_accumulators(), kInt32));
+  EXPECT_EQ(refusal(wide),
+            "integers: node 'n1' (Conv): a result of 32 bits is what only a fully connected layer "
+            "leaves, and unscaled");
+
+  IntegerGraph truncated;
+  AffineRequantize toward_zero = affine(1, 8, Rounding::TowardZero);
+  toward_zero.low = -128, toward_zero.high = 127;
+  truncated.output(
+      truncated.rescale(truncated.input({1, 1, 2, 2}, kSigned8), toward_zero, kSigned8));
+  EXPECT_EQ(refusal(truncated),
+            "integers: node 'n1' (Identity): (x * 1 + 0) / 8 rounded toward zero, -128 to 127 has "
+            "no exact form in the batch norm over accumulators from -128 to 127");
+
+  IntegerGraph rows;
+  Concat by_rows;
+  by_rows.axis = 2;
+  const ValueId x = rows.input({1, 4, 4, 4}, kUnsigned8);
+  rows.output(rows.node(by_rows, {x, x}, kUnsigned8));
+  EXPECT_EQ(refusal(rows),
+            "integers: node 'n1' (Concat): joins axis 2, only channels (axis 1) can lie side by "
+            "side");
+}
+
+}  // namespace
+}  // namespace workbench::pulp
