@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "compiler/pulp/constants.h"
+#include "compiler/pulp/l1_map.h"
 #include "core/error.h"
 #include "core/units.h"
 
@@ -152,6 +153,31 @@ class Emitter {
     program_.info.layers.push_back(layer_info(network_, layer));
     program_.tilings.push_back(layer_tiling(code, to.layer));
     program_.l1_bytes = std::max(program_.l1_bytes, code.tiling.map.end);
+    add_l1_volumes(code, spans_.back());
+  }
+
+  void add_l1_volumes(const LayerCode& code, const Span& span) {
+    const Tiling& tiling = code.tiling;
+    const L1Map& map = tiling.map;
+    const TileBytes bytes =
+        tile_bytes(largest_call(code.layer, tiling.kernel, tiling.tile, tiling.slice), machine_);
+    const auto add = [&](const char* what, std::int64_t address, std::int64_t size) {
+      if (size == 0) return;
+      program_.memory_map.push_back({fmt::format("{} {}", code.layer.name, what), Space::L1,
+                                     address, size, span.first, span.last});
+    };
+    const auto add_both = [&](const char* what, const std::int64_t(&at)[2], std::int64_t size) {
+      add(what, at[0], size);
+      if (at[1] != at[0]) add(what, at[1], size);
+    };
+    add_both("in", map.in, bytes.in);
+    add_both("in2", map.in2, bytes.in2);
+    add_both("out", map.out, bytes.out);
+    add_both("weights", map.weights, bytes.weights);
+    add_both("kappa", map.kappa, bytes.norm);
+    add_both("lambda", map.lambda, bytes.norm);
+    add_both("bias", map.bias, bytes.bias);
+    add("scratch", map.scratch, bytes.scratch);
   }
 
   TensorPlace place_of(ValueId value, std::int32_t activation) const {
