@@ -51,8 +51,21 @@ Cycles kernel_cycles(const Kernel& kernel, const Machine& machine) {
   return Cycles{*std::max_element(cores.begin(), cores.end()) + machine.cluster.barrier_cycles};
 }
 
+double conflict_share(const Kernel& kernel, const Machine& machine) {
+  if (machine.l1.conflicts == 0) return 0;
+  switch (kernel.kind) {
+    case KernelKind::Depthwise3x3s1:
+    case KernelKind::DepthwiseGeneric:
+    case KernelKind::DepthwiseLess4:
+      return machine.l1.depthwise_conflicts;
+    default:
+      return 1;
+  }
+}
+
 Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine) {
-  if (machine.l1.conflicts == 0) return kernel_cycles(kernel, machine);
+  const double share = conflict_share(kernel, machine);
+  if (share == 0) return kernel_cycles(kernel, machine);
   std::vector<std::int64_t> total;
   for (const std::vector<CodeCost>& costs : core_costs(kernel, machine)) {
     std::int64_t accesses = 0;
@@ -60,7 +73,7 @@ Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine) {
     std::vector<std::int64_t> cycles;
     for (const CodeCost& cost : costs) {
       const double wait = expected_wait(cost, accesses - cost.accesses, machine.l1.banks);
-      cycles.push_back(cost.cycles + std::llround(wait));
+      cycles.push_back(cost.cycles + std::llround(share * wait));
     }
     append_phase(total, cycles, machine);
   }

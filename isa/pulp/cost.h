@@ -21,6 +21,8 @@ Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine);
 // What a call takes longer when its code is not in the shared instruction cache, i.e. after another
 // kernel's; 0 with an ideal one.
 Cycles cold_cycles(const Kernel& kernel, const Machine& machine);
+// What of the conflicts that a replay of the accesses finds the machine shows, 0 to 1.
+double conflict_share(const Kernel& kernel, const Machine& machine);
 // Of a core that runs `code`.
 Cycles code_cycles(const Code& code, const Machine& machine);
 

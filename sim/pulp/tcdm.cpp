@@ -230,13 +230,19 @@ Tcdm::Tcdm(const Machine& machine) : machine_(machine), memo_(std::make_unique<M
 Tcdm::~Tcdm() = default;
 
 std::vector<std::int64_t> Tcdm::core_cycles(const Kernel& kernel, double dma_bytes_per_cycle) {
-  if (machine_.l1.conflicts == 0) return pulp::core_cycles(kernel, machine_);
+  const double share = conflict_share(kernel, machine_);
+  if (share == 0) return pulp::core_cycles(kernel, machine_);
   const auto [entry, is_new] = memo_->cycles.try_emplace(
       key_of(kernel, machine_, dma_bytes_per_cycle), std::vector<std::int64_t>{});
   std::vector<std::int64_t>& total = entry->second;
   if (!is_new) return total;
   for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine_).phases) {
-    append_phase(total, contended_cycles(phase, machine_, dma_bytes_per_cycle), machine_);
+    std::vector<std::int64_t> cycles = contended_cycles(phase, machine_, dma_bytes_per_cycle);
+    for (std::size_t core = 0; core < cycles.size() && share < 1; ++core) {
+      const std::int64_t alone = code_cost(phase[core], machine_).cycles;
+      cycles[core] = alone + std::llround(share * static_cast<double>(cycles[core] - alone));
+    }
+    append_phase(total, cycles, machine_);
   }
   return total;
 }
