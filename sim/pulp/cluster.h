@@ -99,6 +99,7 @@ class Team : public sc_core::sc_module {
   void execute(const CounterStart& op);
   void execute(const CounterStop& op);
   void execute(const Kernel& op);
+  void leave_scratch(const Kernel& op);
   void collect(std::int32_t instruction);
 
   std::int64_t latest() const;
