@@ -110,7 +110,7 @@ bool is_weighted(const Node& node) {
 bool only_moves(const Node& node) {
   return std::holds_alternative<MaxPool>(node.op) || std::holds_alternative<Reshape>(node.op) ||
          std::holds_alternative<Concat>(node.op) || std::holds_alternative<Slice>(node.op) ||
-         std::holds_alternative<Transpose>(node.op) ||
+         std::holds_alternative<Transpose>(node.op) || std::holds_alternative<Pad>(node.op) ||
          (std::holds_alternative<Identity>(node.op) && !node.affine);
 }
 

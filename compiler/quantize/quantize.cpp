@@ -175,8 +175,22 @@ class Rewriter {
 
 }  // namespace
 
+namespace {
+
+// A network that came as integers is nobody's to quantize.
+void check_real(const Graph& graph) {
+  for (const Node& node : graph.nodes) {
+    if (node.affine) {
+      fail("node '{}': expected a network of real numbers, found a RequantShift", node.name);
+    }
+  }
+}
+
+}  // namespace
+
 Graph quantize(const Graph& graph, const Thresholds& thresholds, const QuantizeOptions& options,
                const QuantizerTable* table) {
+  check_real(graph);
   check_finite_weights(graph);
   std::vector<const LayerQuantization*> layers = table_layers(graph, table);
   for (const LayerQuantization* layer : layers) {

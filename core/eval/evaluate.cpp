@@ -77,7 +77,14 @@ class NodeEvaluation {
     return one(eval::transpose(x(), op.permutation, context_));
   }
   std::vector<Tensor> operator()(const Pad& op) { return one(eval::pad(op, x(), out(), context_)); }
-  std::vector<Tensor> operator()(const Identity&) { return one(std::move(operands_[0])); }
+  std::vector<Tensor> operator()(const Identity&) {
+    if (node_.affine) {
+      fail("node '{}': expected arithmetic of real numbers, found a RequantShift, which rescales "
+           "integers",
+           node_.name);
+    }
+    return one(std::move(operands_[0]));
+  }
   std::vector<Tensor> operator()(const Softmax& op) {
     floats();
     return one(eval::softmax(op, x(), context_));

@@ -304,6 +304,66 @@ TEST(IntegerNetwork, quantlab_add_rescales_operands_and_sum) {
   EXPECT_EQ(result(graph, {10, 200}), (Numbers{3, 50}));
 }
 
+TEST(IntegerNetwork, concat_joins_equal_codes) {
+  OnnxModel model = conv_model({1, 1, 1, 2}, {2}, 10);
+  model.floats("w2", {1, 2, 1, 1}, {1, -1});
+  model.node("Clip", {"acc"}, {"a"}).with("min", 0.0F).with("max", 255.0F);
+  model.node("Concat", {"a", "x"}, {"c"}).named("concat").with("axis", 1);
+  model.node("Conv", {"c", "w2"}, {"y"}).named("last");
+  const Graph graph = integers(model, {7, 100});
+  EXPECT_EQ(graph.value(node_named(graph, "concat").outputs[0]).type, ElementType::Uint8);
+  EXPECT_EQ(result(graph, {7, 100}), (Numbers{7, 100}));  // 2x - x
+}
+
+TEST(IntegerNetwork, mean_over_space_without_kept_dimensions) {
+  OnnxModel model(10);
+  model.input("x", {1, 2, 1, 3}).output("y");
+  model.floats("m", {}, {0.5F});
+  model.floats("w", {2, 1}, {1, 10});
+  NodeBuilder mean = model.node("ReduceMean", {"x"}, {"a"});
+  mean.named("mean").with("axes", Shape{2, 3}).with("keepdims", 0);
+  model.node("Mul", {"a", "m"}, {"b"});
+  model.node("Floor", {"b"}, {"c"});
+  model.node("MatMul", {"c", "w"}, {"y"});
+  const Graph graph = integers(model, {1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(node_named(graph, "mean").affine->divisor, 6);
+  EXPECT_EQ(result(graph, {1, 2, 3, 4, 5, 6}), (Numbers{21}));  // floor(6 / 6) + 10 floor(15 / 6)
+}
+
+TEST(IntegerNetwork, zeros_around_signed_codes_can_win_a_maximum) {
+  OnnxModel model(10);
+  model.input("x", {1, 1, 1, 2}).output("y");
+  const std::vector<std::int64_t> left{0, 0, 0, 1, 0, 0, 0, 0};
+  model.node("Pad", {"x"}, {"p"}).with("pads", left).with("mode", "constant");
+  model.node("MaxPool", {"p"}, {"y"}).named("max").with("kernel_shape", Shape{1, 2});
+  const Graph graph = integers(model, {-3, -4});
+  EXPECT_EQ(std::get<MaxPool>(node_named(graph, "max").op).window.pads_begin[1], 0);
+  EXPECT_EQ(result(graph, {-3, -4}), (Numbers{0, -3}));
+}
+
+TEST(IntegerNetwork, products_beyond_32_bits_at_the_end_are_the_hosts) {
+  OnnxModel model(13);
+  model.input("x", {1, 1}, Type::UINT8).output("y");
+  model.codes("w", {1, 1}, Type::INT8, {127});
+  model.codes("k", {1}, Type::INT32, {131073});
+  model.node("MatMulInteger", {"x", "w"}, {"a"});
+  model.node("Mul", {"a", "k"}, {"y"}).named("mul");
+  const Graph graph = integers(model, {255});
+  EXPECT_FALSE(node_named(graph, "mul").affine);
+  EXPECT_EQ(integer_nodes(graph), 1U);
+  EXPECT_EQ(result(graph, {2}), (Numbers{33292542}));  // 254 * 131073
+}
+
+TEST(IntegerNetwork, weight_bits_of_the_file_are_kept) {
+  OnnxModel model(10);
+  model.input("x", {1, 1, 1, 2}).output("y");
+  model.floats("w", {1, 1, 1, 1}, {-8});
+  model.node("Conv", {"x", "w"}, {"a"}).named("conv").with("weight_bits", 4).with("bias_bits", 32);
+  model.node("Clip", {"a"}, {"y"}).with("min", -128.0F).with("max", 127.0F);
+  const Graph graph = integers(model, {1, 2});
+  EXPECT_EQ(graph.value(node_named(graph, "conv").inputs[1]).quantization->bits, 4);
+}
+
 TEST(IntegerNetwork, float_networks_are_none) {
   OnnxModel model = conv_model({1, 1, 1, 1}, {0.5F});
   model.node("Floor", {"acc"}, {"y"});
