@@ -11,3 +11,6 @@ workbench_test(pulp_requantize_property_test LABEL property
 workbench_test(pulp_compile_test LABEL property SYSTEMC
   SOURCES property/pulp_compile_test.cpp
   LIBRARIES pulp_test_graphs workbench::pulp_compiler workbench::sim_pulp workbench::golden)
+workbench_test(pulp_emit_c_test LABEL e2e
+  SOURCES e2e/pulp_emit_c_test.cpp
+  LIBRARIES pulp_test_graphs workbench::pulp_compiler)
