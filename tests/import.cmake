@@ -8,7 +8,7 @@ workbench_test(import_test LABEL unit
 
 workbench_test(import_property_test LABEL property
   SOURCES property/import_fuzz_test.cpp property/import_round_trip_test.cpp
-  LIBRARIES ${import_test_libraries} workbench_random_graph passes_test_support)
+  LIBRARIES ${import_test_libraries} workbench::quantize workbench_random_graph passes_test_support)
 
 # The standard's node tests are written at build time where Debian's python3-onnx is.
 set(onnx_node_tests ${CMAKE_BINARY_DIR}/onnx_node_tests)

@@ -16,7 +16,7 @@ std::string joined_name(const Chain& chain, const std::string& fallback) {
 
 Tensor as_float(const Tensor& tensor) {
   const auto whole = whole_numbers(tensor, kLeast, kMost);
-  CHECK(whole.has_value(), "a constant of {}", to_string(tensor.type()));
+  if (!whole) fail("expected a constant of numbers, found one of {}", to_string(tensor.type()));
   const std::vector<float> values(whole->begin(), whole->end());
   return Tensor::from<float>(tensor.shape(), values);
 }

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "compiler/import/export.h"
+#include "compiler/quantize/integer_network.h"
 #include "tests/support/onnx_model.h"
 
 namespace workbench::test {
@@ -85,6 +86,50 @@ OnnxModel quantized() {
   model.node("DequantizeLinear", {"q", "s", "z"}, {"d"});
   model.node("DequantizeLinear", {"w", "sw"}, {"wf"});
   model.node("Conv", {"d", "wf"}, {"y"});
+  return model;
+}
+
+// Every kind of step of an integer network.
+OnnxModel integers() {
+  using Type = onnx::TensorProto;
+  OnnxModel model;
+  model.input("x", {1, 2, 3, 3}, Type::UINT8).output("y").output("z");
+  model.codes("w", {2, 1, 3, 3}, Type::INT8, std::vector<std::int32_t>(18, -3));
+  model.codes("k", {1, 2, 1, 1}, Type::INT32, {5, 70000});
+  model.codes("d", {}, Type::INT32, {256});
+  model.codes("low", {}, Type::INT32, {-128});
+  model.codes("high", {}, Type::INT32, {127});
+  model.codes("fc", {2, 2}, Type::INT8, {1, 2, 3, 4});
+  model.floats("mul", {2, 1, 1}, {2, 3});
+  model.floats("half", {}, {0.5F});
+  model.integers("axes", {2, 3});
+  model.integers("flat", {1, 2});
+  model.integers("one", {1});
+  model.node("ConvInteger", {"x", "w"}, {"a"}).with("group", 2).with("pads", Integers(4, 1));
+  model.node("Mul", {"a", "k"}, {"b"});
+  model.node("Sub", {"d", "b"}, {"c"});
+  model.node("Div", {"c", "d"}, {"e"});
+  model.node("Clip", {"e", "low", "high"}, {"f"});
+  model.node("Cast", {"f"}, {"g"}).with("to", Type::FLOAT);
+  NodeBuilder shift = model.node("RequantShift", {"g", "mul", "half"}, {"h"});
+  shift.with("div", 4.0F).with("n_levels", 256.0F).with("signed", 1.0F);
+  shift.proto().mutable_input()->RemoveLast();
+  shift.proto().add_input("mul");
+  NodeBuilder add = model.node("Add", {"g", "h"}, {"i"});
+  for (const std::string in : {"in1", "out"}) {
+    add.with(in + "_mul", 3).with(in + "_add", 2).with(in + "_shift", 2);
+    add.with(in + "_n_levels", 256).with(in + "_rq", 1);
+  }
+  model.node("Mul", {"i", "half"}, {"j"});
+  model.node("Floor", {"j"}, {"l"});
+  model.node("Concat", {"l", "l"}, {"z"}).with("axis", 2);
+  model.node("Cast", {"i"}, {"m"}).with("to", Type::INT32);
+  model.node("ReduceSum", {"m", "axes"}, {"n"});
+  model.node("Div", {"n", "d"}, {"o"});
+  model.node("Cast", {"o"}, {"p"}).with("to", Type::INT8);
+  model.node("Reshape", {"p", "flat"}, {"q"});
+  model.node("MatMulInteger", {"q", "fc"}, {"r"});
+  model.node("Gather", {"r", "one"}, {"y"}).with("axis", 1);
   return model;
 }
 
@@ -183,11 +228,23 @@ std::string damaged(std::string bytes, std::mt19937_64& random) {
   return bytes;
 }
 
+// What imports is an integer network, or one line says why not.
+void integer_or_error(const Graph& graph) {
+  try {
+    is_integer_network(graph);
+    integer_network(graph, {});
+  } catch (const Error& error) {
+    const std::string_view text = error.what();
+    EXPECT_EQ(text.find('\n'), std::string_view::npos) << text;
+  }
+}
+
 // True: imported.
 bool import_or_error(const std::string& bytes) {
   try {
     const Graph graph = import_onnx_bytes(bytes, "fuzz");
     EXPECT_TRUE(verify(graph).empty());
+    integer_or_error(graph);
     return true;
   } catch (const Error& error) {
     const std::string_view text = error.what();
@@ -198,7 +255,8 @@ bool import_or_error(const std::string& bytes) {
 }
 
 std::vector<onnx::ModelProto> seeds() {
-  std::vector<onnx::ModelProto> models{network().proto(), movement().proto(), quantized().proto()};
+  std::vector<onnx::ModelProto> models{network().proto(), movement().proto(), quantized().proto(),
+                                       integers().proto()};
   onnx::ModelProto exported;  // raw_data where the others have typed fields
   EXPECT_TRUE(exported.ParseFromString(export_onnx_bytes(network().import())));
   models.push_back(exported);
@@ -209,6 +267,12 @@ TEST(ImportFuzz, seed_models_import) {
   for (const onnx::ModelProto& seed : seeds()) {
     EXPECT_TRUE(import_or_error(seed.SerializeAsString()));
   }
+}
+
+TEST(ImportFuzz, seed_of_integers_is_an_integer_network) {
+  const Graph graph = integers().import();
+  EXPECT_TRUE(is_integer_network(graph));
+  EXPECT_NO_THROW(integer_network(graph, {}));
 }
 
 TEST(ImportFuzz, damaged_bytes_import_or_end_in_one_line) {
