@@ -1,9 +1,9 @@
-# Programs whose instructions are any.
-add_library(pulp_test_support STATIC support/random_pulp.cpp)
+# Programs whose instructions are any; mutants of compiled ones, and who judges them.
+add_library(pulp_test_support STATIC support/pulp_dataflow.cpp support/pulp_mutants.cpp support/random_pulp.cpp)
 target_link_libraries(pulp_test_support PUBLIC workbench::isa_pulp PRIVATE workbench_options)
 
 workbench_test(pulp_isa_test LABEL unit
-  SOURCES unit/pulp_footprint_test.cpp unit/pulp_machine_test.cpp unit/pulp_malformed_test.cpp
+  SOURCES unit/pulp_footprint_test.cpp unit/pulp_machine_test.cpp unit/pulp_malformed_test.cpp unit/pulp_mutants_test.cpp
           unit/pulp_program_file_test.cpp
   LIBRARIES pulp_test_support)
 workbench_test(pulp_isa_property_test LABEL property
