@@ -5,3 +5,6 @@ target_link_libraries(pulp_test_layers PUBLIC workbench::pulp_compiler PRIVATE w
 workbench_test(pulp_tiling_test LABEL unit
   SOURCES unit/pulp_tiling_test.cpp
   LIBRARIES pulp_test_layers nlohmann_json::nlohmann_json)
+workbench_test(pulp_tiling_property_test LABEL property
+  SOURCES property/pulp_tiling_test.cpp
+  LIBRARIES pulp_test_layers)

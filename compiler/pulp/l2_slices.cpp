@@ -52,7 +52,8 @@ void append(std::vector<Tiling>& choices, const Layer& layer, const Machine& mac
   const std::int64_t step = channel_step(layer);
   const std::int64_t unit = call.out_c >= 4 ? std::max<std::int64_t>(step, 4) : step;
   const auto rows = halving(call.out_h, 1, kind.input || kind.output);
-  const auto channels = halving(call.out_c, kind.weights ? unit : 1, kind.weights);
+  auto channels = halving(call.out_c, kind.weights ? unit : 1, kind.weights);
+  if (kind.weights && step < channels.back()) channels.push_back(step);
   for (const std::int64_t h : rows) {
     std::int64_t taken = call.out_c + 1;
     int found = 0;

@@ -16,8 +16,8 @@
 namespace workbench::pulp {
 namespace {
 
-// Of the tiles that the rough model likes best, so many are modelled kernel by kernel.
-constexpr std::size_t kModelled = 6;
+// Of the tiles that the rough model likes best, so many of each kernel are modelled call by call.
+constexpr std::size_t kModelled = 5;
 
 // What the layers before and after spend on moving what this one wants in L3.
 std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget& budget,
@@ -50,17 +50,51 @@ double cycles_before(const Layer& layer, const Network& network, const Machine& 
   return 0;
 }
 
-void set_best(std::optional<Tiling>& best, std::int64_t& best_cycles, const Layer& layer,
-              const Tiling& sliced, const Machine& machine, const L2Budget& budget, double before) {
-  for (Tiling tiling : rank_tiles(layer, sliced, machine, kModelled)) {
-    tiling.commands_2d = true;
-    tiling.modelled = modelled_cycles(layer, tiling, machine, before);
-    const std::int64_t cycles = tiling.modelled.value + elsewhere(layer, tiling, budget, machine);
-    if (best && cycles >= best_cycles) continue;
-    best = tiling;
-    best_cycles = cycles;
+// The cheapest of what it is shown.
+class Cheapest {
+ public:
+  Cheapest(const Layer& layer, const Network& network, const Machine& machine,
+           const L2Budget& budget)
+      : layer_(layer),
+        machine_(machine),
+        budget_(budget),
+        before_(cycles_before(layer, network, machine)) {}
+
+  void look_at(Tiling tiling) {
+    tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_);
+    const std::int64_t cycles =
+        tiling.modelled.value + elsewhere(layer_, tiling, budget_, machine_);
+    if (best_ && cycles >= cycles_) return;
+    best_ = tiling;
+    cycles_ = cycles;
   }
-}
+  void look_at_all(const Tiling& sliced) {
+    for (Tiling tiling : rank_tiles(layer_, sliced, machine_, kModelled)) {
+      tiling.commands_2d = true;
+      look_at(tiling);
+    }
+  }
+  // So as never to be slower than DORY.
+  void look_at_dorys(const Network& network) {
+    try {
+      Tiling tiling = dory_tiling(layer_, network, machine_, budget_);
+      if (l2_bytes(layer_, tiling, machine_) > budget_.bytes) return;
+      look_at(tiling);
+      tiling.commands_2d = true;
+      look_at(tiling);
+    } catch (const Error&) {  // DORY has none
+    }
+  }
+  std::optional<Tiling> take() const { return best_; }
+
+ private:
+  const Layer& layer_;
+  const Machine& machine_;
+  const L2Budget& budget_;
+  double before_;
+  std::optional<Tiling> best_;
+  std::int64_t cycles_ = 0;
+};
 
 }  // namespace
 
@@ -71,12 +105,10 @@ Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine&
     fail("{}: does not fit L2: its smallest slices take {} bytes, {} are there for it", layer.name,
          smallest_l2(layer, machine, budget), budget.bytes);
   }
-  const double before = cycles_before(layer, network, machine);
-  std::optional<Tiling> best;
-  std::int64_t best_cycles = 0;
-  for (const Tiling& sliced : choices) {
-    set_best(best, best_cycles, layer, sliced, machine, budget, before);
-  }
+  Cheapest cheapest(layer, network, machine, budget);
+  for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
+  cheapest.look_at_dorys(network);
+  std::optional<Tiling> best = cheapest.take();
   if (!best) {
     fail("{}: does not fit L1: its smallest tile takes {} bytes, {} are there", layer.name,
          smallest_l1(layer, choices.front(), machine), machine.l1.buffer_bytes);

@@ -49,6 +49,28 @@ ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t c
   return work;
 }
 
+// Cycles per channel as pairs, per pixel as singles; as cost.h has them for 4 to 64 channels.
+MapWork pixel_map(KernelKind kind, const Kernel& layer, double own_pixels) {
+  const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
+  const auto height = static_cast<double>(layer.kernel_h);
+  switch (kind) {
+    case KernelKind::AveragePool:
+      return {own_pixels * (6 * taps + 26), own_pixels * 40};
+    case KernelKind::MaxPool: {  // along all rows of the input, then along columns
+      const auto in_rows = static_cast<double>(layer.stride_y);
+      const double in_pixels = in_rows * static_cast<double>(layer.stride_x);
+      return {own_pixels * (3.2 * in_rows * static_cast<double>(layer.kernel_w) + 0.8 * height),
+              own_pixels * (8 + 25 * in_pixels)};
+    }
+    case KernelKind::MaxPoolDirect:  // 4 channels at a time, 3 a tap, 5 a row of the window
+      return {own_pixels * (3 * taps + 5 * (height + 1)) / 4, 0};
+    case KernelKind::Requantize:
+      return {own_pixels * 1.7, own_pixels * 1.7};
+    default:
+      return {own_pixels * 8.3, own_pixels * 1.7};
+  }
+}
+
 }  // namespace
 
 MapWork map_work(KernelKind kind, const Kernel& layer, std::int64_t cores, std::int64_t in_rows,
@@ -62,18 +84,7 @@ MapWork map_work(KernelKind kind, const Kernel& layer, std::int64_t cores, std::
                      (6 + 1.42 * taps) * static_cast<double>(rows)),
             0};
   }
-  const double own_pixels = static_cast<double>(ceil_div(rows, cores)) * width;
-  switch (kind) {
-    case KernelKind::AveragePool:
-      return {own_pixels * (6 * taps + 12), 0};
-    case KernelKind::MaxPool:  // 4 channels at a time, rows and columns one after the other
-      return {own_pixels * static_cast<double>(layer.stride_y * layer.kernel_w + layer.kernel_h),
-              0};
-    case KernelKind::MaxPoolDirect:  // 4 channels at a time, 3 a tap, 5 a row of the window
-      return {own_pixels * (3 * taps + 5 * static_cast<double>(layer.kernel_h + 1)) / 4, 0};
-    default:
-      return {own_pixels * 11, 0};
-  }
+  return pixel_map(kind, layer, static_cast<double>(ceil_div(rows, cores)) * width);
 }
 
 ChannelWork channel_work(KernelKind kind, const Kernel& layer, std::int64_t cores,
@@ -82,7 +93,7 @@ ChannelWork channel_work(KernelKind kind, const Kernel& layer, std::int64_t core
   if (is_im2col(kind) || is_pointwise(kind)) return matrix_channels(kind, layer, own);
   const auto count = static_cast<double>(own);
   if (is_linear(kind)) return {count * (30 + static_cast<double>(layer.in_c)), 0};
-  return {count, 0};
+  return {count, 1};
 }
 
 }  // namespace workbench::pulp

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "compiler/pulp/kernel_choice.h"
 #include "compiler/pulp/l1_map.h"
@@ -98,18 +99,26 @@ class Search {
         call_(layer.call),
         sliced_(sliced),
         machine_(machine),
+        count_(count),
         best_(count),
         overhead_(tile_overhead(layer, machine)),
-        slowed_(busy_l1(machine)),
-        conflicts_(machine.l1.conflicts != 0 ? 1.06 : 1.0) {
+        slowed_(busy_l1(machine)) {
     call_.kind = dory_kernel(layer, machine);
   }
 
   std::vector<Tiling> run() {
     list_maps();
     list_channels();
-    for (const KernelKind kind : usable_kernels(layer_, machine_)) try_kernel(kind);
-    return best_.take();
+    std::vector<Tiling> result;
+    for (const KernelKind kind : usable_kernels(layer_, machine_)) {
+      best_ = Best(count_);
+      scale_ = scale_of(kind);
+      try_kernel(kind);
+      const std::vector<Tiling> found = best_.take();
+      result.insert(result.end(), found.begin(), found.end());
+      add_untiled(kind, result);
+    }
+    return result;
   }
 
  private:
@@ -136,7 +145,7 @@ class Search {
   void list_channels() {
     const std::int64_t step = channel_step(layer_);
     const std::int64_t unit =
-        std::max<std::int64_t>(step, own_channels(layer_.kind) ? machine_.cluster.cores : 4);
+        std::lcm(step, own_channels(layer_.kind) ? machine_.cluster.cores : 4);
     for (const std::int64_t n : sizes(sliced_.slice.out_c, unit, step)) {
       ChannelCut cut{.axis = axis_cut(sliced_.slice.out_c, n, {})};
       cut.tiles = static_cast<double>(cut.axis.count());
@@ -192,6 +201,29 @@ class Search {
     return sum;
   }
 
+  // The simplest of all, whatever the rough model thinks of it.
+  void add_untiled(KernelKind kind, std::vector<Tiling>& result) const {
+    Tiling tiling = sliced_;
+    tiling.kernel = kind;
+    tiling.tile = sliced_.slice;
+    tiling.double_buffered = false;
+    if (l1_map(layer_, tiling, machine_).end <= machine_.l1.buffer_bytes) result.push_back(tiling);
+  }
+
+  // What the rough model takes too little or too much, at a tile of usual size.
+  double scale_of(KernelKind kind) const {
+    const Cut& slice = sliced_.slice;
+    const Cut tile{std::min<std::int64_t>(slice.out_c, 32),
+                   std::min(slice.out_h, machine_.cluster.cores),
+                   std::min<std::int64_t>(slice.out_w, 8)};
+    const Kernel call = tile_call(layer_, kind, 0, 0, 0, tile);
+    const double rough =
+        map_work(kind, call_, machine_.cluster.cores, call.in_h + call.pad_top + call.pad_bottom,
+                 call.out_h, call.out_w) *
+        channel_work(kind, call_, machine_.cluster.cores, call.out_c);
+    return static_cast<double>(expected_kernel_cycles(call, machine_).value) / rough;
+  }
+
   void try_kernel(KernelKind kind) {
     std::vector<ChannelWork> channel_works;
     for (const ChannelCut& channels : channels_) channel_works.push_back(work_of(kind, channels));
@@ -226,8 +258,11 @@ class Search {
       bytes.scratch = scratch_bytes_there;
       if (l1_bytes(bytes, twice) > machine_.l1.buffer_bytes) continue;
       ++fitting;
-      const double kernel = conflicts_ * (map_works[w] * channel_work);
+      const double kernel = scale_ * (map_works[w] * channel_work);
       for (const LoopOrder order : {LoopOrder::ChannelsOuter, LoopOrder::RowsOuter}) {
+        // Rows outermost are for inputs that stay; with one tile of either it is the same order.
+        const bool stays = channels.tiles > 1 && widths[w].tiles > 1 && !own_channels(layer_.kind);
+        if (!stays && order == LoopOrder::RowsOuter) continue;
         weigh(kind, channels, widths[w], bytes, kernel, order, twice);
       }
     }
@@ -276,9 +311,11 @@ class Search {
     if (slices * bound >= best_.bound()) return;
     const TileTransfers transfers = moved(channels, map, bytes);
     const LoadRates rates = load_rates(layer_, order, channels.tiles, map.tiles);
-    const double barrier = static_cast<double>(machine_.cluster.barrier_cycles);
-    double sum =
-        tiles * (overhead_ + tile_turn(kernel / tiles + barrier, transfers, rates, twice, slowed_));
+    // One buffer is for what stays.
+    if (twice.out && ((!twice.in && rates.in == 1) || (!twice.weights && rates.weights == 1))) {
+      return;
+    }
+    double sum = tiles * (overhead_ + tile_turn(kernel / tiles, transfers, rates, twice, slowed_));
     if (twice.out) sum += transfers.in + transfers.weights + transfers.out;
     Tiling tiling = sliced_;
     tiling.kernel = kind;
@@ -303,8 +340,10 @@ class Search {
   Kernel call_;
   const Tiling& sliced_;
   const Machine& machine_;
+  std::size_t count_;
   Best best_;
-  double overhead_, slowed_, conflicts_;
+  double overhead_, slowed_;
+  double scale_ = 1;                       // of rough kernel cycles
   std::vector<std::vector<MapCut>> maps_;  // by rows
   std::vector<ChannelCut> channels_;
 };

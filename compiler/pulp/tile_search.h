@@ -12,9 +12,9 @@ namespace workbench::pulp {
 // share bytes with their neighbours.
 std::int64_t channel_step(const Layer& layer);
 
-// The best `count` or fewer of those that fit L1, best first. kernel, tile, order and
-// double_buffered are set, the rest is `sliced`'s; `modelled` is the rough figure. Empty: no tile
-// fits.
+// For each kernel the best `count` or fewer of those that fit L1, best first, and the slice untiled
+// if that fits. Kernel, tile, order and buffers are set, the rest is `sliced`'s; `modelled` is the
+// rough figure. Empty: no tile fits.
 std::vector<Tiling> rank_tiles(const Layer& layer, const Tiling& sliced, const Machine& machine,
                                std::size_t count);
 

@@ -212,5 +212,49 @@ TEST(DoryTiling, does_not_slice_weights_and_activations_at_once) {
             "and DORY slices weights or activations, not both at once (pulp.md 3.4)");
 }
 
+TEST(OptimalTiling, mobilenet_has_tiles_where_dory_finds_none) {
+  const Network network = mobilenet_128();
+  const Machine machine = machine_with(10000);
+  for (const Layer& layer : network.layers) {
+    const Tiling tiling = optimal_tiling(layer, network, machine, {.bytes = 380000});
+    EXPECT_LE(tiling.map.end, 10000) << layer.name;
+  }
+}
+
+TEST(OptimalTiling, weights_that_l2_cannot_hold_come_in_slices) {
+  const Network network = mobilenet_128();
+  const Tiling tiling =
+      optimal_tiling(network.layers[26], network, machine_with(38000), {.bytes = 380000});
+  EXPECT_TRUE(tiling.weights_from_l3_by_slice);
+  // Twice 1024 weights, kappa and lambda a channel beside input and output.
+  EXPECT_LE(2 * tiling.slice.out_c * (1024 + 8) + 2 * 16384, 380000);
+}
+
+TEST(OptimalTiling, weights_and_rows_are_sliced_at_once_where_dory_gives_up) {
+  const Network network{
+      .layers = {layer_of(LayerKind::Pointwise, {.in_c = 1024, .out_c = 1024, .size = 32})}};
+  const Tiling tiling =
+      optimal_tiling(network.layers[0], network, machine_with(38000), {.bytes = 380000});
+  EXPECT_TRUE(tiling.weights_from_l3_by_slice);
+  EXPECT_TRUE(tiling.input_from_l3);
+  EXPECT_TRUE(tiling.output_to_l3);
+}
+
+TEST(OptimalTiling, says_how_much_the_smallest_tile_takes) {
+  const Network network = mobilenet_128();
+  // A pixel of 1024, weights of one channel, a word each for output, kappa and lambda.
+  EXPECT_EQ(error_of([&] {
+              optimal_tiling(network.layers[26], network, machine_with(2000), {.bytes = 380000});
+            }),
+            "layer26: does not fit L1: its smallest tile takes 2060 bytes, 2000 are there");
+  EXPECT_NO_THROW(
+      optimal_tiling(network.layers[26], network, machine_with(2060), {.bytes = 380000}));
+  // Three rows of the input and one of the output, 64 x 32 bytes each, weights, kappa and lambda.
+  EXPECT_EQ(error_of([&] {
+              optimal_tiling(network.layers[1], network, machine_with(38000), {.bytes = 8000});
+            }),
+            "layer1: does not fit L2: its smallest slices take 8736 bytes, 8000 are there for it");
+}
+
 }  // namespace
 }  // namespace workbench::pulp

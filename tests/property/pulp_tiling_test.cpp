@@ -1,0 +1,182 @@
+// Random layers, L1 and L2 sizes, core counts: what the tilers return can run.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "compiler/pulp/kernel_choice.h"
+#include "compiler/pulp/l1_map.h"
+#include "compiler/pulp/l2_slices.h"
+#include "compiler/pulp/tile_model.h"
+#include "compiler/pulp/tile_search.h"
+#include "compiler/pulp/tiling.h"
+#include "core/error.h"
+#include "isa/pulp/footprint.h"
+#include "tests/support/pulp_layers.h"
+
+namespace workbench::pulp {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kCases = 30;
+#else
+constexpr std::uint64_t kCases = 300;
+#endif
+
+struct Case {
+  Network network;
+  Machine machine;
+  L2Budget budget;
+  const Layer& layer() const { return network.layers.front(); }
+};
+
+Case random_case(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto log_uniform = [&](double low, double high) {
+    const double log = std::uniform_real_distribution<>(std::log(low), std::log(high))(random);
+    return static_cast<std::int64_t>(std::exp(log));
+  };
+  Case one;
+  one.network.layers.push_back(random_layer(random));
+  one.machine.l1.buffer_bytes = log_uniform(400, 65536);
+  const std::int64_t cores[] = {1, 2, 3, 4, 8, 8, 16};
+  one.machine.cluster.cores = cores[random() % 7];
+  one.machine.l2.buffer_bytes = log_uniform(4000, 500000);
+  one.budget = {.bytes = one.machine.l2.buffer_bytes,
+                .input_in_l3 = random() % 8 == 0,
+                .output_in_l3 = random() % 8 == 0};
+  return one;
+}
+
+void for_each_block(const Cut& all, const Cut& cut,
+                    const std::function<void(const Cut& at, const Cut& block)>& visit,
+                    const Cut& from = {0, 0, 0}) {
+  for (std::int64_t c = 0; c < all.out_c; c += cut.out_c) {
+    for (std::int64_t y = 0; y < all.out_h; y += cut.out_h) {
+      for (std::int64_t x = 0; x < all.out_w; x += cut.out_w) {
+        visit({from.out_c + c, from.out_h + y, from.out_w + x},
+              {std::min(cut.out_c, all.out_c - c), std::min(cut.out_h, all.out_h - y),
+               std::min(cut.out_w, all.out_w - x)});
+      }
+    }
+  }
+}
+
+void for_each_tile(const Layer& layer, const Tiling& tiling,
+                   const std::function<void(const Cut& at, const Cut& block)>& visit) {
+  const Cut whole{layer.call.out_c, layer.call.out_h, layer.call.out_w};
+  for_each_block(whole, tiling.slice, [&](const Cut& at, const Cut& slice) {
+    for_each_block(slice, tiling.tile, visit, at);
+  });
+}
+
+struct Piece {
+  std::int64_t begin, end;
+};
+
+// The buffers of `call`, each as large as it needs them.
+std::vector<Piece> pieces(const Kernel& call, const L1Map& map, const Machine& machine) {
+  std::vector<Piece> result;
+  const auto add = [&](const std::int64_t(&at)[2], std::int64_t bytes) {
+    if (bytes == 0) return;
+    result.push_back({at[0], at[0] + bytes});
+    if (at[1] != at[0]) result.push_back({at[1], at[1] + bytes});
+  };
+  add(map.in, input_bytes(call));
+  add(map.in2, second_input_bytes(call));
+  add(map.out, output_bytes(call));
+  add(map.weights, weight_bytes(call));
+  add(map.kappa, norm_bytes(call));
+  add(map.lambda, norm_bytes(call));
+  add(map.bias, bias_bytes(call));
+  const std::int64_t scratch = scratch_bytes(call, machine);
+  if (scratch > 0) result.push_back({map.scratch, map.scratch + scratch});
+  std::sort(result.begin(), result.end(),
+            [](const Piece& a, const Piece& b) { return a.begin < b.begin; });
+  return result;
+}
+
+void expect_disjoint(const std::vector<Piece>& all, const L1Map& map, std::int64_t l1_bytes) {
+  for (std::size_t i = 1; i < all.size(); ++i) EXPECT_GE(all[i].begin, all[i - 1].end);
+  EXPECT_LE(all.back().end, map.end);
+  EXPECT_LE(map.end, l1_bytes);
+}
+
+void expect_runs(const Case& one, const Tiling& tiling) {
+  const Layer& layer = one.layer();
+  std::int64_t outputs = 0;
+  for_each_tile(layer, tiling, [&](const Cut& at, const Cut& block) {
+    Kernel call = tile_call(layer, tiling.kernel, at.out_c, at.out_h, at.out_w, block);
+    call.kappa = tiling.map.kappa[1], call.lambda = tiling.map.lambda[1];
+    call.bias = tiling.map.bias[1], call.out = tiling.map.out[1];
+    EXPECT_EQ(malformed(call, one.machine), "");
+    EXPECT_EQ(at.out_c * layer.call.out_bits % 8, 0);
+    const InputSpan rows = input_rows(layer.call, at.out_h, at.out_h + block.out_h);
+    EXPECT_GE(rows.begin, 0);
+    EXPECT_LE(rows.end, layer.call.in_h);
+    EXPECT_LE(rows.pad_before, layer.call.pad_top);
+    EXPECT_LE(rows.pad_after, layer.call.pad_bottom);
+    expect_disjoint(pieces(call, tiling.map, one.machine), tiling.map, one.machine.l1.buffer_bytes);
+    outputs += block.out_c * block.out_h * block.out_w;
+  });
+  EXPECT_EQ(outputs, layer.call.out_c * layer.call.out_h * layer.call.out_w);
+  // DORY does not count what alignment takes.
+  EXPECT_LE(l2_bytes(layer, tiling, one.machine), one.budget.bytes + 32);
+  EXPECT_GE(tiling.input_from_l3, one.budget.input_in_l3);
+  EXPECT_GE(tiling.output_to_l3, one.budget.output_in_l3);
+}
+
+TEST(PulpTilingProperty, optimal_tiles_run_and_exist_where_the_smallest_tile_fits) {
+  for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
+    SCOPED_TRACE(seed);
+    const Case one = random_case(seed);
+    try {
+      expect_runs(one, optimal_tiling(one.layer(), one.network, one.machine, one.budget));
+    } catch (const Error& error) {
+      const auto choices = slice_choices(one.layer(), one.machine, one.budget);
+      if (choices.empty()) {
+        EXPECT_GT(smallest_l2(one.layer(), one.machine, one.budget), one.budget.bytes)
+            << error.what();
+      } else {
+        EXPECT_GT(smallest_l1(one.layer(), choices.front(), one.machine),
+                  one.machine.l1.buffer_bytes)
+            << error.what();
+      }
+    }
+  }
+}
+
+TEST(PulpTilingProperty, dorys_tiles_run) {
+  std::uint64_t found = 0;
+  for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
+    SCOPED_TRACE(seed);
+    const Case one = random_case(seed);
+    try {
+      expect_runs(one, dory_tiling(one.layer(), one.network, one.machine, one.budget));
+      ++found;
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_GT(found, kCases / 4);
+}
+
+TEST(PulpTilingProperty, optimal_tiles_are_never_slower_than_dorys_by_the_model) {
+  for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
+    SCOPED_TRACE(seed);
+    Case one = random_case(seed);
+    one.budget = {.bytes = one.machine.l2.buffer_bytes = 500000};
+    std::int64_t dory = 0;
+    try {
+      const Tiling tiling = dory_tiling(one.layer(), one.network, one.machine, one.budget);
+      dory = modelled_cycles(one.layer(), tiling, one.machine).value;
+    } catch (const Error&) {
+      continue;
+    }
+    const Tiling tiling = optimal_tiling(one.layer(), one.network, one.machine, one.budget);
+    EXPECT_LE(tiling.modelled.value, dory);
+  }
+}
+
+}  // namespace
+}  // namespace workbench::pulp
