@@ -243,13 +243,30 @@ ValueId ChainBuilder::add_result(const Chain& chain, const CodeRange& range) {
   return graph_.add_value(std::move(result));
 }
 
-// The node that the chain is, and behind it a Reshape if the chain went through one.
+// `node`, which gives `shape`, writes `result`; through a Reshape if that has another.
+void ChainBuilder::emit_to(ValueId result, Node node, const Shape& shape, ValueId order) {
+  const Shape wanted = graph_.value(result).shape;
+  if (shape == wanted) {
+    node.outputs = {result};
+    emit(std::move(node), order);
+    return;
+  }
+  Value map = graph_.value(result);
+  map.name = unique(map.name + "_map");
+  map.shape = shape;
+  const ValueId between = graph_.add_value(std::move(map));
+  node.outputs = {between};
+  const std::string name = unique_node(node.name + "_reshape");
+  emit(std::move(node), order);
+  emit({.name = name, .op = Reshape{wanted}, .inputs = {between}, .outputs = {result}}, order);
+}
+
+// The node that the chain is.
 ValueId ChainBuilder::write(Chain& chain) {
   ChainSource& from = sources_.at(chain.source);
   CHECK(from.kind != ChainSource::Kind::Used, "'{}' rescaled twice", value(from.imported).name);
   const AffineRequantize how = affine(chain);
   const CodeRange range = range_of(chain);
-  const ValueId order = writer_order(chain.last);
   Node node = from.node;
   if (from.kind == ChainSource::Kind::Codes) {
     node = {.name = joined_name(chain, value(chain.last).name),
@@ -262,24 +279,7 @@ ValueId ChainBuilder::write(Chain& chain) {
   }
   node.affine = how;
   const ValueId result = add_result(chain, range);
-  const Shape shape = from.shape, wanted = value(chain.last).shape;
-  if (shape == wanted) {
-    node.outputs = {result};
-    emit(std::move(node), order);
-  } else {
-    Value map = graph_.value(result);
-    map.name = unique(map.name + "_map");
-    map.shape = shape;
-    const ValueId between = graph_.add_value(std::move(map));
-    node.outputs = {between};
-    const std::string name = node.name;
-    emit(std::move(node), order);
-    emit({.name = unique_node(name + "_reshape"),
-          .op = Reshape{wanted},
-          .inputs = {between},
-          .outputs = {result}},
-         order);
-  }
+  emit_to(result, std::move(node), from.shape, writer_order(chain.last));
   const Intervals given = clamped(values(chain), range.low, range.high);
   chain = {.source = add_codes(result, chain.last, given), .last = chain.last};
   return result;

@@ -111,6 +111,7 @@ class ChainBuilder {
   std::string unique_node(const std::string& base);
   ValueId writer_order(ValueId id) const;
   void emit(Node node, ValueId order);
+  void emit_to(ValueId result, Node node, const Shape& shape, ValueId order);
   const Node& writer(ValueId id) const;
   std::size_t add_codes(ValueId codes, ValueId id, Intervals values);
   std::optional<Chain> joined_with_before(const Chain& chain) const;
