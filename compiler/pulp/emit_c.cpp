@@ -162,9 +162,9 @@ class LayerFile {
   void emit_call(const std::vector<std::size_t>& at) {
     const Instruction& op = program_.instructions[at[0]];
     if (const auto* code = std::get_if<Code>(&op)) {
-      body_ += fmt::format("{}// {} ({} instructions of bookkeeping)\n", indent_,
-                           text_behind_name(at[0]), code->instructions);
-      return;
+      const std::string last = at.size() > 1 ? " to " + text_behind_name(at.back()) : "";
+      return line(fmt::format("// {}{} ({} instructions of bookkeeping)", text_behind_name(at[0]),
+                              last, code->instructions));
     }
     std::vector<Call> calls;
     for (const std::size_t i : at) calls.push_back(call_of(program_.instructions[i]));
@@ -185,7 +185,13 @@ class LayerFile {
                      l3                       ? "l3_copy"
                      : calls[0].name == "dma" ? "dma_copy"
                                               : calls[0].name,
-                     type, arguments(calls, op), text_behind_name(at[0])));
+                     type, arguments(calls, op), comment(at)));
+  }
+
+  // What the call is for; in a loop, without the first iteration's figures.
+  std::string comment(const std::vector<std::size_t>& at) const {
+    const std::string text = text_behind_name(at[0]);
+    return at.size() == 1 ? text : text.substr(0, text.find_first_of(" ["));
   }
 
   std::string wait(const char* name, const std::vector<Call>& calls) {
@@ -217,6 +223,9 @@ class LayerFile {
     if (linear && step == 0) return std::to_string(at(0));
     if (linear && at(0) == 0) return fmt::format("{} * i", step);
     if (linear) return fmt::format("{} {} {} * i", at(0), step < 0 ? "-" : "+", std::abs(step));
+    bool alternates = true;
+    for (std::size_t t = 2; t < calls.size(); ++t) alternates &= at(t) == at(t - 2);
+    if (alternates) return fmt::format("i % 2 == 0 ? {} : {}", at(0), at(1));
     std::string values;
     for (std::size_t t = 0; t < calls.size(); ++t) {
       values += (t == 0 ? "" : ", ") + std::to_string(at(t));

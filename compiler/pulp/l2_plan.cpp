@@ -384,32 +384,6 @@ class Planner {
 
 }  // namespace
 
-bool by_channel(LayerKind kind) {
-  return kind != LayerKind::Conv && kind != LayerKind::Pointwise && kind != LayerKind::Linear;
-}
-
-std::int64_t code_bytes(std::int64_t channels, std::int64_t bits) {
-  return ceil_div(channels * bits, 8);
-}
-
-SliceBytes slice_bytes(const Layer& layer, const Cut& slice) {
-  const Kernel& call = layer.call;
-  const std::int64_t channels = by_channel(layer.kind) ? slice.out_c : call.in_c;
-  SliceBytes bytes;
-  std::int64_t rows = 0, columns = 0;
-  for (std::int64_t y = 0; y < call.out_h; y += slice.out_h) {
-    const InputSpan span = input_rows(call, y, std::min(y + slice.out_h, call.out_h));
-    rows = std::max(rows, span.end - span.begin);
-  }
-  for (std::int64_t x = 0; x < call.out_w; x += slice.out_w) {
-    const InputSpan span = input_columns(call, x, std::min(x + slice.out_w, call.out_w));
-    columns = std::max(columns, span.end - span.begin);
-  }
-  bytes.in = rows * columns * code_bytes(channels, call.in_bits);
-  bytes.out = slice.out_h * slice.out_w * code_bytes(slice.out_c, call.out_bits);
-  return bytes;
-}
-
 MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
                        const std::vector<HostTurn>& turns, const HostUses& uses) {
   return Planner(network, machine, tiler, turns, uses).run();

@@ -10,6 +10,7 @@
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/host.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/layer_shapes.h"
 #include "compiler/pulp/tiling.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/machine.h"
@@ -64,14 +65,5 @@ struct MemoryPlan {
 // Throws Error naming the layer that fits in no way.
 MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
                        const std::vector<HostTurn>& turns, const HostUses& uses);
-
-// Bytes of the widest slice's input and output; rows and columns as input_rows() has them.
-struct SliceBytes {
-  std::int64_t in = 0, out = 0;
-};
-SliceBytes slice_bytes(const Layer& layer, const Cut& slice);
-
-bool by_channel(LayerKind kind);  // every output channel reads its own input channel
-std::int64_t code_bytes(std::int64_t channels, std::int64_t bits);  // of a pixel
 
 }  // namespace workbench::pulp

@@ -188,53 +188,132 @@ AffineRequantize IntegerGraph::random_affine(std::int64_t channels, std::int64_t
 
 namespace {
 
+struct Draw {
+  IntegerGraph& g;
+  ValueId x;
+  Shape shape;       // of x
+  CodeType codes{};  // of the result
+  std::int64_t kernel = 1, channels = 1;
+  Window window{};
+};
+
+Draw draw(IntegerGraph& g, ValueId x, std::int64_t most) {
+  Draw d{g, x, g.graph().value(x).shape};
+  const std::int64_t kind = g.between(0, 9);
+  d.codes = kind < 3 ? kSigned8 : kUnsigned8;
+  if (kind == 9) d.codes.bits = g.between(0, 1) == 0 ? 4 : 2;
+  d.channels = g.between(1, most);
+  if (d.codes.bits < 8) d.channels = (d.channels + 3) / 4 * 4;
+  d.kernel = std::min({g.between(1, 3), d.shape[2], d.shape[3]});
+  const std::int64_t pad = d.kernel > 1 ? g.between(0, d.kernel / 2) : 0;
+  d.window = square_window(d.kernel, g.between(1, 2), pad);
+  if (g.between(0, 3) == 0) d.window.pads_end = {0, 0};
+  return d;
+}
+
+ValueId random_conv(Draw& d) {
+  IntegerGraph& g = d.g;
+  if (d.shape[2] >= 5 && d.kernel == 2) d.window.dilations = {2, 1};
+  const bool grouped = d.shape[1] % 2 == 0 && g.codes(d.x).bits == 8 && g.between(0, 2) == 0;
+  if (grouped) d.channels = (d.channels + 7) / 8 * 8;
+  const int weight_bits = g.between(0, 3) == 0 ? 4 : 8;
+  return g.conv(d.x, d.channels, d.window, grouped ? 2 : 1,
+                g.random_affine(d.channels, 40 * 127 * d.kernel * d.kernel, d.codes), d.codes,
+                g.between(0, 1) == 0, weight_bits);
+}
+
+ValueId random_pointwise(Draw& d) {
+  return d.g.conv(d.x, d.channels, square_window(1), 1,
+                  d.g.random_affine(d.channels, 40 * 127, d.codes), d.codes,
+                  d.g.between(0, 1) == 0);
+}
+
+ValueId random_depthwise(Draw& d) {
+  return d.g.conv(d.x, d.shape[1], d.window, d.shape[1],
+                  d.g.random_affine(d.shape[1], 127 * 127 * d.kernel, kUnsigned8), kUnsigned8);
+}
+
+ValueId random_average(Draw& d) {
+  AffineRequantize mean;
+  mean.divisor = d.kernel * d.kernel * (std::int64_t{1} << d.g.between(0, 2));
+  mean.multiplier = {d.g.between(1, 4)};
+  const CodeType codes = d.g.codes(d.x);
+  mean.low = codes.low(), mean.high = codes.high();
+  mean.rounding = codes.is_signed ? Rounding::HalfUp : Rounding::Floor;
+  return d.g.average_pool(d.x, d.window, mean);
+}
+
+AffineRequantize scaled(IntegerGraph& g, CodeType codes) {
+  AffineRequantize affine;
+  affine.multiplier = {g.between(100, 400)};
+  affine.divisor = 512;
+  affine.low = codes.low(), affine.high = codes.high();
+  return affine;
+}
+
+ValueId random_add(Draw& d) {
+  IntegerGraph& g = d.g;
+  const CodeType side_codes{g.codes(d.x).bits, g.between(0, 1) == 0};
+  const ValueId side = g.conv(d.x, d.shape[1], square_window(1), 1,
+                              g.random_affine(d.shape[1], 40 * 127, side_codes), side_codes);
+  std::vector<AffineRequantize> operands;
+  for (int i = 0; g.between(0, 1) == 0 && i < 2; ++i) operands.push_back(scaled(g, kInt32));
+  if (operands.size() == 1) operands.push_back(raw_accumulators());
+  CodeType codes = g.codes(d.x);
+  codes.is_signed = d.codes.is_signed;
+  return g.add(d.x, side, operands, scaled(g, codes), codes);
+}
+
+ValueId random_concat(Draw& d) {
+  IntegerGraph& g = d.g;
+  const CodeType same = g.codes(d.x);
+  if (d.shape[1] * same.bits % 8 != 0) return g.rescale(d.x, scaled(g, same), same);
+  if (same.bits < 8) d.channels = (d.channels + 3) / 4 * 4;
+  const ValueId side = g.conv(d.x, d.channels, square_window(1), 1,
+                              g.random_affine(d.channels, 40 * 127, same), same);
+  return g.concat(g.between(0, 1) == 0 ? std::vector<ValueId>{d.x, side}
+                                       : std::vector<ValueId>{side, d.x, d.x});
+}
+
+// Real numbers in between: a ReLU on the host.
+ValueId random_host_step(Draw& d) {
+  IntegerGraph& g = d.g;
+  const CodeType codes = g.codes(d.x);
+  const auto real = [&](Op op, ValueId x) {
+    const ValueId y = g.node(std::move(op), {x}, codes);
+    g.graph().value(y).type = ElementType::Float32;
+    g.graph().value(y).quantization.reset();
+    return y;
+  };
+  Activate relu;
+  relu.activation.kind = Activation::Kind::Relu;
+  return g.node(Quantize{}, {real(relu, real(Dequantize{}, d.x))}, codes);
+}
+
 // A random layer on `x`, of a kind that keeps the map, or shrinks it.
 ValueId random_layer(IntegerGraph& g, ValueId x, std::int64_t most) {
-  const Shape shape = g.graph().value(x).shape;
-  const CodeType codes = g.between(0, 2) == 0 ? kSigned8 : kUnsigned8;
-  const std::int64_t channels = g.between(1, most);
-  const std::int64_t k = std::min({g.between(1, 3), shape[2], shape[3]});
-  const std::int64_t stride = g.between(1, 2), pad = k > 1 ? g.between(0, k / 2) : 0;
-  Window window = square_window(k, stride, pad);
-  switch (g.between(0, 8)) {
+  Draw d = draw(g, x, most);
+  switch (g.between(0, 10)) {
     case 0:
     case 1:
-      if (shape[2] >= 5 && k == 2) window.dilations = {2, 1};
-      return g.conv(x, channels, window, 1, g.random_affine(channels, 40 * 127 * k * k, codes),
-                    codes, g.between(0, 1) == 0);
+      return random_conv(d);
     case 2:
-      return g.conv(x, channels, square_window(1), 1, g.random_affine(channels, 40 * 127, codes),
-                    codes, g.between(0, 1) == 0);
+      return random_pointwise(d);
     case 3:
     case 4:
-      return g.conv(x, shape[1], window, shape[1], g.random_affine(shape[1], 127 * 127 * k, codes),
-                    codes);
+      return random_depthwise(d);
     case 5:
-      return g.max_pool(x, window);
-    case 6: {
-      AffineRequantize mean;
-      mean.divisor = k * k * (std::int64_t{1} << g.between(0, 2));
-      mean.multiplier = {g.between(1, 4)};
-      mean.low = g.codes(x).low(), mean.high = g.codes(x).high();
-      mean.rounding = g.codes(x).is_signed ? Rounding::HalfUp : Rounding::Floor;
-      return g.average_pool(x, window, mean);
-    }
-    case 7: {
-      const ValueId side = g.conv(x, shape[1], square_window(1), 1,
-                                  g.random_affine(shape[1], 40 * 127, codes), codes);
-      AffineRequantize sum;
-      sum.multiplier = {g.between(100, 400)};
-      sum.divisor = 512;
-      sum.low = codes.low(), sum.high = codes.high();
-      return g.add(x, side, {}, sum, codes);
-    }
-    default: {
-      const CodeType same = g.codes(x);
-      const ValueId side =
-          g.conv(x, channels, square_window(1), 1, g.random_affine(channels, 40 * 127, same), same);
-      return g.concat(g.between(0, 1) == 0 ? std::vector<ValueId>{x, side}
-                                           : std::vector<ValueId>{side, x, x});
-    }
+      return g.max_pool(x, d.window);
+    case 6:
+      return random_average(d);
+    case 7:
+      return random_add(d);
+    case 8:
+      return g.rescale(x, g.random_affine(d.shape[1], 128, g.codes(x)), g.codes(x));
+    case 9:
+      return g.between(0, 2) == 0 ? random_host_step(d) : random_pointwise(d);
+    default:
+      return random_concat(d);
   }
 }
 
