@@ -1,5 +1,7 @@
 #include "compiler/pulp/constants.h"
 
+#include <numeric>
+
 #include "core/error.h"
 #include "core/units.h"
 
@@ -13,6 +15,10 @@ std::int64_t aligned(std::int64_t bytes) { return round_up(bytes, kWord); }
 std::string packed_weights(const Layer& layer, std::int64_t first, std::int64_t channels) {
   const std::int64_t row = weight_row_bytes(layer), bits = layer.call.weight_bits;
   if (row == 0) return {};
+  if (bits == 8) {
+    const auto* begin = reinterpret_cast<const char*>(layer.weights.data()) + first * row;
+    return {begin, static_cast<std::size_t>(channels * row)};
+  }
   const auto codes = static_cast<std::int64_t>(layer.weights.size()) / layer.call.out_c;
   std::string bytes(static_cast<std::size_t>(row * channels), '\0');
   for (std::int64_t c = 0; c < channels; ++c) {
@@ -96,7 +102,9 @@ void append_by_array(const Layer& layer, std::vector<ConstantPart>& parts, std::
 void append_by_part(const Layer& layer, std::vector<ConstantPart>& parts, std::string& image) {
   for (ConstantPart& part : parts) {
     const Bytes4 bytes = bytes_of(layer, part.first, part.channels);
-    std::string all = bytes.weights;
+    std::string all;
+    all.reserve(static_cast<std::size_t>(part.bytes));
+    all = bytes.weights;
     all.resize(static_cast<std::size_t>(part.kappa), '\0');
     all += bytes.kappa + bytes.lambda + bytes.bias;
     CHECK(static_cast<std::int64_t>(all.size()) == part.bytes, "{}", layer.name);
@@ -135,7 +143,9 @@ std::int64_t weight_checksum(const Layer& layer) {
   const Bytes4 bytes = bytes_of(layer, 0, layer.call.out_c);
   std::int64_t sum = 0;
   for (const std::string* list : {&bytes.weights, &bytes.kappa, &bytes.lambda}) {
-    for (const char byte : *list) sum += static_cast<unsigned char>(byte);
+    sum = std::accumulate(list->begin(), list->end(), sum, [](std::int64_t total, char byte) {
+      return total + static_cast<unsigned char>(byte);
+    });
   }
   return sum;
 }

@@ -1,7 +1,7 @@
 #include "compiler/pulp/layer_parts.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "core/error.h"
@@ -26,6 +26,10 @@ void append_integers(const Value& value, Values limits, std::vector<std::int64_t
 }
 
 std::vector<std::int8_t> codes(const Value& value) {
+  if (weight_bits(value) == 8 && value.constant && value.constant->type() == ElementType::Int8) {
+    const auto bytes = value.constant->values<std::int8_t>();
+    return {bytes.begin(), bytes.end()};
+  }
   const std::int64_t high = (std::int64_t{1} << (weight_bits(value) - 1)) - 1;
   const std::vector<std::int64_t> wide = integers(value, {-high - 1, high});
   return {wide.begin(), wide.end()};
@@ -177,6 +181,8 @@ std::vector<std::int8_t> conv_weights(const Value& weights, std::int64_t first,
   const std::vector<std::int8_t> source = codes(weights);
   const std::int64_t in_c = weights.shape[1];
   const std::int64_t area = element_count(weights.shape) / weights.shape[0] / in_c;
+  const auto begin = source.begin() + first * in_c * area;
+  if (area == 1 || in_c == 1) return {begin, begin + count * in_c * area};
   std::vector<std::int8_t> result(static_cast<std::size_t>(count * in_c * area));
   std::size_t to = 0;
   for (std::int64_t o = first; o < first + count; ++o) {
@@ -197,6 +203,7 @@ std::vector<std::int8_t> linear_weights(const Value& matrix, bool transposed,
   const std::int64_t pixels = input.height * input.width;
   CHECK(pixels * input.channels == ins, "'{}' reads {} of {} inputs", matrix.name, ins,
         pixels * input.channels);
+  if (transposed && (pixels == 1 || input.channels == 1)) return source;
   std::vector<std::int8_t> result(source.size());
   std::size_t to = 0;
   for (std::int64_t o = 0; o < outs; ++o) {
@@ -221,10 +228,14 @@ std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
   const std::size_t each = weights.size() / static_cast<std::size_t>(channels);
   std::vector<Values> ranges;
   for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
-    std::int64_t positive = 0, negative = 0;
+    // Their sum and that of their magnitudes: loops that the compiler makes into vectors.
+    std::int32_t sum = 0, magnitude = 0;
     for (std::size_t i = c * each; i < (c + 1) * each; ++i) {
-      (weights[i] > 0 ? positive : negative) += weights[i];
+      sum += weights[i];
+      magnitude += std::abs(std::int32_t{weights[i]});
     }
+    const std::int64_t positive = (std::int64_t{magnitude} + sum) / 2,
+                       negative = positive - magnitude;
     ranges.push_back({positive * input.low + negative * input.high,
                       positive * input.high + negative * input.low});
   }
