@@ -9,3 +9,7 @@ workbench_test(pulp_isa_test LABEL unit
 workbench_test(pulp_isa_property_test LABEL property
   SOURCES property/pulp_footprint_test.cpp property/pulp_program_test.cpp
   LIBRARIES pulp_test_support)
+workbench_test(pulp_mutation_test LABEL property SYSTEMC
+  SOURCES property/pulp_mutation_test.cpp
+  LIBRARIES pulp_test_support pulp_random_graphs workbench::pulp_compiler workbench::sim_pulp
+            workbench::golden workbench::verdict)

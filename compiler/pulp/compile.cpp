@@ -4,6 +4,7 @@
 
 #include "compiler/pulp/emit.h"
 #include "compiler/pulp/host.h"
+#include "compiler/pulp/idle_barriers.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
 #include "core/error.h"
@@ -65,6 +66,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   const HostUses uses = host_uses(quantized, network, turns);
   const MemoryPlan plan = plan_memory(network, machine, options.tiler, turns, uses);
   Program program = emit(quantized, network, plan, turns, uses, options.tiler, machine);
+  if (options.tiler == Tiler::Optimal) drop_idle_barriers(program, machine);
   describe(quantized, machine, plan, program.info);
   describe_host_steps(quantized, network, turns, options, program);
   return program;

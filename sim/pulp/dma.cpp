@@ -12,14 +12,6 @@ namespace {
 // pulp.md 1.5: requests to L2 that may be on their way; of L1 only one at a time.
 constexpr std::int64_t kOutstandingReads = 8, kOutstandingWrites = 1;
 
-struct Span {
-  std::int64_t begin = 0, count = 0;
-};
-Span share(std::int64_t n, std::int64_t core, std::int64_t cores) {
-  const std::int64_t chunk = ceil_div(n, cores), begin = std::min(core * chunk, n);
-  return {begin, std::min(chunk, n - begin)};
-}
-
 // The element that was pushed `back` before the last of what is kept; 0 where there was none.
 std::int64_t recent(const std::deque<std::int64_t>& times, std::int64_t back) {
   const auto n = static_cast<std::int64_t>(times.size());
@@ -31,30 +23,6 @@ void remember(std::deque<std::int64_t>& times, std::int64_t time, std::int64_t k
 }
 
 }  // namespace
-
-std::optional<Dma> share_of_core(const Dma& transfer, std::int64_t core, std::int64_t cores) {
-  if (!transfer.split) return core == 0 ? std::optional(transfer) : std::nullopt;
-  Dma part = transfer;
-  if (transfer.rows > 1) {
-    const Span rows = share(transfer.rows, core, cores);
-    part.rows = rows.count;
-    part.l1 += rows.begin * transfer.l1_row_stride;
-    part.l2 += rows.begin * transfer.l2_row_stride;
-  } else if (transfer.planes > 1) {
-    const Span planes = share(transfer.planes, core, cores);
-    part.planes = planes.count;
-    part.l1 += planes.begin * transfer.l1_plane_stride;
-    part.l2 += planes.begin * transfer.l2_plane_stride;
-  } else if (!transfer.two_d) {
-    const Span lines = share(transfer.lines, core, cores);
-    part.lines = lines.count;
-    part.l1 += lines.begin * transfer.l1_line_stride;
-    part.l2 += lines.begin * transfer.l2_line_stride;
-  } else if (core > 0) {
-    return std::nullopt;
-  }
-  return part.bytes() > 0 ? std::optional(part) : std::nullopt;
-}
 
 std::int64_t command_count(const Dma& transfer) {
   return transfer.planes * transfer.rows * (transfer.two_d ? 1 : transfer.lines);

@@ -7,17 +7,15 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "isa/pulp/instructions.h"
 #include "isa/pulp/machine.h"
+#include "isa/pulp/shares.h"
 
 namespace workbench::pulp {
 
-// What `core` of `cores` issues of a transfer; empty: nothing.
-std::optional<Dma> share_of_core(const Dma& transfer, std::int64_t core, std::int64_t cores);
 // Of a transfer, or of a core's share of it.
 std::int64_t command_count(const Dma& transfer);
 

@@ -26,7 +26,8 @@ class Enumeration {
  private:
   void mutants_of(const Barrier&) {
     if (waited_ && !followed_by_barrier()) {
-      mutants_.push_back({PulpMutantKind::Barrier, at_, "", 0});
+      const auto kind = counts_next() ? PulpMutantKind::CounterBarrier : PulpMutantKind::Barrier;
+      mutants_.push_back({kind, at_, "", 0});
     }
     waited_ = false;
   }
@@ -63,6 +64,11 @@ class Enumeration {
     if (asked_.erase(counter) == 0) return;
     mutants_.push_back({PulpMutantKind::Wait, at_, "", 0});
     waited_ = true;
+  }
+  bool counts_next() const {
+    if (at_ + 1 == program_.instructions.size()) return false;
+    const Instruction& next = program_.instructions[at_ + 1];
+    return std::holds_alternative<CounterStart>(next) || std::holds_alternative<CounterStop>(next);
   }
   // Before anything that could find what the barrier kept apart.
   bool followed_by_barrier() const {
@@ -113,6 +119,8 @@ std::string_view to_string(PulpMutantKind kind) {
       return "L2 address";
     case PulpMutantKind::L3Address:
       return "L3 address";
+    case PulpMutantKind::CounterBarrier:
+      return "counter barrier";
   }
   return "";
 }

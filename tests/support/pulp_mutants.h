@@ -13,8 +13,10 @@
 
 namespace workbench {
 
-enum class PulpMutantKind { Wait, Barrier, L1Address, L2Address, L3Address };
-inline constexpr int kPulpMutantKinds = 5;
+// CounterBarrier: in front of a counter. It makes the cores begin and end a measurement together,
+// data need it or not.
+enum class PulpMutantKind { Wait, Barrier, L1Address, L2Address, L3Address, CounterBarrier };
+inline constexpr int kPulpMutantKinds = 6;
 std::string_view to_string(PulpMutantKind kind);
 
 struct PulpMutant {

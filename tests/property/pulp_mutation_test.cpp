@@ -1,0 +1,211 @@
+// Whether the simulator would notice: compiled tile programs with one wait or barrier gone, or one
+// address moved, must compute something else than the golden model, raise a hazard or be refused.
+// What survives must be proved to be the same program.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <map>
+#include <random>
+
+#include "compiler/pulp/compile.h"
+#include "core/error.h"
+#include "sim/golden/golden.h"
+#include "sim/pulp/simulate.h"
+#include "sim/verdict.h"
+#include "tests/support/pulp_dataflow.h"
+#include "tests/support/pulp_mutants.h"
+#include "tests/support/random_integer_graph.h"
+
+namespace workbench {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t kPerKind = 24, kCases = 8;
+#else
+constexpr std::size_t kPerKind = 400, kCases = 40;
+#endif
+constexpr std::size_t kRuns = 4;
+constexpr std::uint64_t kSeeds = 4 * kCases;  // not every network fits its machine
+
+struct Case {
+  std::string name;
+  Graph graph;
+  pulp::Machine machine;
+  // Of several runs: one may hide what another shows.
+  std::vector<std::vector<Tensor>> inputs, golden;
+  pulp::Program program;
+};
+
+// What happened to a program.
+struct Outcome {
+  bool error = false, hazard = false, mismatch = false;
+  std::string first;  // of what was noticed
+  bool noticed() const { return error || hazard || mismatch; }
+};
+
+Outcome run(const Case& c, const pulp::Program& program) {
+  Outcome outcome;
+  try {
+    for (std::size_t i = 0; i < c.inputs.size() && !outcome.noticed(); ++i) {
+      const auto result = pulp::simulate(program, c.machine, c.inputs[i], {.threads = 1});
+      outcome.hazard = !result.hazards.empty();
+      if (outcome.hazard) outcome.first = to_string(result.hazards[0]);
+      outcome.mismatch = !compare(c.graph, c.golden[i], result.tensors).bit_exact();
+    }
+  } catch (const Error& error) {
+    outcome.error = true;
+    outcome.first = error.what();
+  }
+  return outcome;
+}
+
+// Little of either memory, so that layers are cut at both.
+pulp::Machine small_cluster(std::mt19937_64& random) {
+  constexpr std::int64_t kCores[] = {1, 2, 3, 4, 8, 8};
+  pulp::Machine machine;
+  machine.name = "small";
+  machine.cluster.cores = kCores[random() % std::size(kCores)];
+  machine.l1.buffer_bytes = 3000 + static_cast<std::int64_t>(random() % 12000);
+  machine.l2.buffer_bytes = 10000 + static_cast<std::int64_t>(random() % 30000);
+  machine.l1.conflicts = 0;
+  return machine;
+}
+
+// Codes at either end of what a tensor holds hide what was computed. In one that shows something of
+// it, one in twenty is neither.
+template <typename Code>
+bool saturated(const Tensor& tensor) {
+  std::map<Code, std::int64_t> counts;
+  for (const Code code : tensor.values<Code>()) ++counts[code];
+  if (tensor.size() < 20 || counts.size() < 2) return counts.size() < 2;
+  const std::int64_t ends = counts.begin()->second + counts.rbegin()->second;
+  return 20 * (tensor.size() - ends) < tensor.size();
+}
+
+bool tells_nothing(const Graph& graph, const std::vector<Tensor>& golden) {
+  for (const Node& node : graph.nodes) {
+    const Tensor& result = golden[static_cast<std::size_t>(node.outputs.at(0))];
+    if (result.type() == ElementType::Uint8 && saturated<std::uint8_t>(result)) return true;
+    if (result.type() == ElementType::Int8 && saturated<std::int8_t>(result)) return true;
+  }
+  return false;
+}
+
+std::vector<Case> make_cases(pulp::Tiler tiler) {
+  std::vector<Case> cases;
+  for (std::uint64_t seed = 0; seed < kSeeds && cases.size() < kCases; ++seed) {
+    std::mt19937_64 random(7000 + seed);
+    Case c{.name = fmt::format("seed {}", seed),
+           .graph = random_integer_graph(random, {.max_macs = 200'000}),
+           .machine = small_cluster(random),
+           .inputs = {},
+           .golden = {},
+           .program = {}};
+    for (std::size_t i = 0; i < kRuns; ++i) c.inputs.push_back(random_codes(c.graph, random));
+    try {
+      c.program = pulp::compile(c.graph, c.machine, {.tiler = tiler});
+    } catch (const Error&) {
+      continue;
+    }
+    for (const auto& inputs : c.inputs) c.golden.push_back(golden::run(c.graph, inputs));
+    if (tells_nothing(c.graph, c.golden[0])) continue;
+    const Outcome outcome = run(c, c.program);
+    EXPECT_FALSE(outcome.noticed()) << c.name << ": " << outcome.first;
+    EXPECT_EQ(depends_on_timing(c.program, c.machine), "") << c.name;
+    if (!outcome.noticed()) cases.push_back(std::move(c));
+  }
+  EXPECT_GE(cases.size(), kCases / 2);
+  return cases;
+}
+
+struct Candidate {
+  const Case* of = nullptr;
+  PulpMutant mutant;
+};
+using Pools = std::array<std::vector<std::vector<Candidate>>, kPulpMutantKinds>;
+
+Pools candidates(const std::vector<Case>& cases, std::mt19937_64& random) {
+  Pools pools;
+  for (auto& pool : pools) pool.resize(cases.size());
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    for (PulpMutant& m : all_mutants(cases[i].program, cases[i].machine, random)) {
+      pools[static_cast<std::size_t>(m.kind)][i].push_back({&cases[i], std::move(m)});
+    }
+  }
+  return pools;
+}
+
+// `count` at most, in turns, so that a large program does not crowd out the small ones.
+std::vector<Candidate> draw(std::vector<std::vector<Candidate>> pools, std::size_t count,
+                            std::mt19937_64& random) {
+  std::vector<Candidate> drawn;
+  bool more = true;
+  while (more && drawn.size() < count) {
+    more = false;
+    for (auto& pool : pools) {
+      if (pool.empty() || drawn.size() >= count) continue;
+      std::swap(pool[random() % pool.size()], pool.back());
+      drawn.push_back(pool.back());
+      pool.pop_back();
+      more = true;
+    }
+  }
+  return drawn;
+}
+
+struct Tally {
+  std::size_t mutants = 0, mismatch = 0, hazard = 0, error = 0, equivalent = 0;
+};
+
+Tally judged(const std::vector<Candidate>& drawn) {
+  Tally tally;
+  for (const auto& [c, m] : drawn) {
+    const Outcome outcome = run(*c, mutated(c->program, m));
+    ++tally.mutants;
+    tally.mismatch += outcome.mismatch ? 1 : 0;  // told by the values alone
+    tally.hazard += outcome.hazard ? 1 : 0;
+    tally.error += outcome.error ? 1 : 0;
+    if (outcome.noticed()) continue;
+    EXPECT_NE(equivalent(c->program, m, c->machine), "")
+        << c->name << ": nobody notices that "
+        << (m.field.empty() ? "there is no" : fmt::format("{} is {} in", m.field, m.value))
+        << " instruction " << m.instruction << " ("
+        << c->program.info.instruction_text[m.instruction] << ")";
+    ++tally.equivalent;
+  }
+  return tally;
+}
+
+// DORY's code waits for more than it needs (pulp.md 5), and measuring needs barriers that data do
+// not: what is gone of them is proved to make no difference, but it is more than a few.
+bool synchronises_no_more_than_needed(pulp::Tiler tiler, PulpMutantKind kind) {
+  if (kind == PulpMutantKind::CounterBarrier) return false;
+  const bool order = kind == PulpMutantKind::Wait || kind == PulpMutantKind::Barrier;
+  return tiler == pulp::Tiler::Optimal || !order;
+}
+
+class PulpMutants : public testing::TestWithParam<pulp::Tiler> {};
+
+TEST_P(PulpMutants, are_all_noticed) {
+  const std::vector<Case> cases = make_cases(GetParam());
+  std::mt19937_64 random(9);
+  const Pools pools = candidates(cases, random);
+  for (std::size_t k = 0; k < kPulpMutantKinds; ++k) {
+    const auto kind = to_string(static_cast<PulpMutantKind>(k));
+    const Tally tally = judged(draw(pools[k], kPerKind, random));
+    fmt::print("{:15} {} mutants: {} wrong values, {} hazards, {} refused, {} survivors\n", kind,
+               tally.mutants, tally.mismatch, tally.hazard, tally.error, tally.equivalent);
+    const bool few = kind == to_string(PulpMutantKind::CounterBarrier);  // two a layer at most
+    EXPECT_GE(tally.mutants, std::min<std::size_t>(kPerKind, few ? 50 : 100)) << kind;
+    if (synchronises_no_more_than_needed(GetParam(), static_cast<PulpMutantKind>(k))) {
+      EXPECT_LE(100 * tally.equivalent, tally.mutants) << kind;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tilers, PulpMutants,
+                         testing::Values(pulp::Tiler::Optimal, pulp::Tiler::Dory));
+
+}  // namespace
+}  // namespace workbench
