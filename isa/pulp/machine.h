@@ -101,6 +101,7 @@ struct Machine {
     std::int64_t burst_bytes = 256;
     std::int64_t write_burst_cycles = 1;  // L1 -> L2: per further burst beyond its bytes
     std::int64_t write_line_cycles = 1;   // L1 -> L2: per further line of a 2-D transfer
+    std::int64_t poll_cycles = 6;         // a wait reads the status register at least once
     std::int64_t core_queue = 2;          // commands a core may have waiting
     std::int64_t global_queue = 8;        // per direction
     std::int64_t identifiers = 16;        // transfers that can be told apart
@@ -113,6 +114,7 @@ struct Machine {
       visit("burst_bytes", self.burst_bytes, Range{8, 65536});
       visit("write_burst_cycles", self.write_burst_cycles, Range{0, 1000});
       visit("write_line_cycles", self.write_line_cycles, Range{0, 1000});
+      visit("poll_cycles", self.poll_cycles, Range{0, 1000});
       visit("core_queue", self.core_queue, Range{1, 64});
       visit("global_queue", self.global_queue, Range{1, 1024});
       visit("identifiers", self.identifiers, Range{1, 64});
@@ -140,7 +142,7 @@ struct Machine {
   // on every core. Calibrated is tile_instructions alone, and
   // L1::depthwise_conflicts above.
   struct Code {
-    std::int64_t tile_instructions = 200;            // [calibrated] of one tile's bookkeeping
+    std::int64_t tile_instructions = 300;            // [calibrated] of one tile's bookkeeping
     std::int64_t tile_divisions = 2;                 // of one tile
     std::int64_t tile_l2_loads = 4;                  // of one tile: constants of the layer
     std::int64_t layer_instructions = 700;           // [assumed] per layer

@@ -163,10 +163,16 @@ void Team::execute(const Dma& op) {
 
 void Team::execute(const DmaWait& op) {
   Mchan::Completion last;
+  const std::int64_t began = latest();
   for (std::size_t c = 0; c < clocks_.size(); ++c) {
     const auto done = cluster_.mchan.completion(op.id, static_cast<std::int64_t>(c));
-    clocks_[c] = std::max(clocks_[c], done.time);
+    clocks_[c] = std::max(clocks_[c] + cluster_.machine.dma.poll_cycles, done.time);
     if (done.time > last.time) last = done;
+  }
+  const std::int64_t polled = began + cluster_.machine.dma.poll_cycles;
+  if (latest() <= polled) {
+    account(latest(), Cause::Issue);
+    return;
   }
   account(latest(), Cause::DdrStall,
           cluster_.dma_resource[static_cast<std::size_t>(last.direction)]);
