@@ -1,6 +1,7 @@
 #include "compiler/pulp/dory_rules.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/error.h"
 
@@ -40,6 +41,9 @@ std::vector<DoryExtent> extents(const DoryAxis& axis, bool padded_when_whole) {
   }
   return result;
 }
+
+// Most that the columns can add to a convolution's.
+constexpr std::int64_t kColumnPreferences = 3'000'000 + 1'000'000 + 30'000;
 
 std::int64_t conv_preferences(const DoryProblem& problem, const DoryTile& tile) {
   const std::int64_t rest_n = problem.out_c % (tile.n + 1);
@@ -181,6 +185,20 @@ std::int64_t objective(const DoryProblem& problem, const DoryTile& tile) {
       return 32 * bits + 20 + 32 * depthwise_preferences(problem, tile);
     default:
       return 32 * bits + 20 + 64 * conv_preferences(problem, tile);
+  }
+}
+
+std::int64_t objective_bound(const DoryProblem& problem, std::int64_t n, const DoryExtent& row,
+                             std::int64_t l1_bytes) {
+  switch (problem.layer->kind) {
+    case LayerKind::Conv:
+    case LayerKind::Pointwise: {
+      // One column gets nothing, or what the bound then counts twice.
+      const DoryTile narrow{n, row.in, row.out, 1, 1};
+      return 32 * 8 * l1_bytes + 20 + 64 * (conv_preferences(problem, narrow) + kColumnPreferences);
+    }
+    default:
+      return std::numeric_limits<std::int64_t>::max();
   }
 }
 

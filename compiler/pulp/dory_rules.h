@@ -42,6 +42,10 @@ std::vector<DoryExtent> column_extents(const DoryProblem& problem);
 // What the L2-L1 solver maximises.
 std::int64_t objective(const DoryProblem& problem, const DoryTile& tile);
 
+// No tile of these channels and rows that fits L1 has more.
+std::int64_t objective_bound(const DoryProblem& problem, std::int64_t n, const DoryExtent& row,
+                             std::int64_t l1_bytes);
+
 // How the L3-L2 tiler cuts the layer; tile, map and kernel are not set.
 Tiling dory_slices(const Layer& layer, const Network& network, const Machine& machine,
                    const L2Budget& budget);

@@ -70,6 +70,7 @@ void search(const DoryProblem& problem, const Machine& machine, Tiling& tiling) 
   const std::int64_t step = channel_step(problem);
   for (std::int64_t n = smallest_channels(problem); n <= problem.out_c; n += step) {
     for (const DoryExtent& row : rows) {
+      if (objective_bound(problem, n, row, machine.l1.buffer_bytes) <= best) continue;
       for (const DoryExtent& column : columns) {
         const DoryTile tile{n, row.in, row.out, column.in, column.out};
         if (!fits(problem, tile, machine.l1.buffer_bytes)) break;  // wider ones take more
