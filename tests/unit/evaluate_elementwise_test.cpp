@@ -26,6 +26,8 @@ TEST(Apply, follows_the_onnx_definitions) {
   EXPECT_EQ(apply({.kind = Kind::HardSwish}, 3, 0), 3);
   EXPECT_EQ(apply({.kind = Kind::HardSwish}, -3, 0), 0);
   EXPECT_EQ(apply({.kind = Kind::Exp}, 0, 0), 1);
+  EXPECT_EQ(apply({.kind = Kind::Floor}, -1.5F, 0), -2);
+  EXPECT_EQ(apply({.kind = Kind::Truncate}, -1.5F, 0), -1);
 }
 
 TEST(Apply, relu_keeps_nan_visible) {
@@ -38,7 +40,7 @@ TEST(EvaluateActivation, fast_is_close_to_exact_for_every_kind) {
   for (float& v : x.mutable_values<float>()) v *= 8;
   for (const Kind kind :
        {Kind::None, Kind::Relu, Kind::Clip, Kind::LeakyRelu, Kind::PRelu, Kind::Sigmoid, Kind::Tanh,
-        Kind::HardSigmoid, Kind::HardSwish, Kind::Exp}) {
+        Kind::HardSigmoid, Kind::HardSwish, Kind::Exp, Kind::Floor, Kind::Truncate}) {
     const OneNode one{
         .op = Activate{{.kind = kind, .alpha = 0.2F, .beta = 0.5F, .slopes = {1, 2, 3}}},
         .operands = {x}};

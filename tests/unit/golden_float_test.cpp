@@ -114,6 +114,8 @@ TEST(GoldenFloat, activations_follow_their_formulas) {
   EXPECT_EQ(activated({.kind = Kind::Sigmoid}, {0}), (Floats{0.5F}));
   EXPECT_EQ(activated({.kind = Kind::Tanh}, {0}), (Floats{0}));
   EXPECT_EQ(activated({.kind = Kind::Exp}, {0}), (Floats{1}));
+  EXPECT_EQ(activated({.kind = Kind::Floor}, {-1.5F, 1.5F}), (Floats{-2, 1}));
+  EXPECT_EQ(activated({.kind = Kind::Truncate}, {-1.5F, 1.5F}), (Floats{-1, 1}));
   // 0.25 * 1 + 0.5, and both ends
   EXPECT_EQ(activated({.kind = Kind::HardSigmoid, .alpha = 0.25F, .beta = 0.5F}, {1, 4, -4}),
             (Floats{0.75F, 1, 0}));

@@ -144,12 +144,14 @@ TEST(XdnnProgramFile, enumerators_nobody_knows_are_refused) {
             "net.xdnn: not a program: kind 4");
   EXPECT_EQ(with_host_op(Reduce{.kind = static_cast<Reduce::Kind>(3)}),
             "net.xdnn: not a program: kind 3");
-  EXPECT_EQ(with_host_op(Activate{{.kind = static_cast<Activation::Kind>(10)}}),
-            "net.xdnn: not a program: activation 10");
+  EXPECT_EQ(with_host_op(Activate{{.kind = static_cast<Activation::Kind>(12)}}),
+            "net.xdnn: not a program: activation 12");
   EXPECT_EQ(with_host_op(Pad{.mode = static_cast<Pad::Mode>(-1)}),
             "net.xdnn: not a program: mode -1");
   EXPECT_EQ(message_after([](auto& p) { p.host.values[0].type = static_cast<ElementType>(11); }),
             "net.xdnn: not a program: element type 11");
+  EXPECT_EQ(message_after([](auto& p) { p.host.nodes[0].affine = {.divisor = 0}; }),
+            "net.xdnn: not a program: rescaling by [1] / 0 to [0, 255]");
 }
 
 }  // namespace
