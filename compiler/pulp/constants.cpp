@@ -64,10 +64,10 @@ ConstantPart part_of(const Layer& layer, std::int64_t first, std::int64_t channe
   ConstantPart part;
   part.first = first, part.channels = channels;
   const std::int64_t norm = layer.kappa.empty() ? 0 : channels * layer.call.norm_bits / 8;
-  part.kappa = aligned(channels * weight_row_bytes(layer));
-  part.lambda = part.kappa + norm;
+  part.lambda = norm;
   part.bias = part.lambda + norm;
-  part.bytes = part.bias + (layer.bias.empty() ? 0 : 4 * channels);
+  part.weights = part.bias + (layer.bias.empty() ? 0 : 4 * channels);
+  part.bytes = part.weights + channels * weight_row_bytes(layer);
   return part;
 }
 
@@ -90,7 +90,8 @@ void append_by_array(const Layer& layer, std::vector<ConstantPart>& parts, std::
   for (ConstantPart& part : parts) {
     const auto piece = [&](std::int64_t base, std::int64_t each, std::int64_t offset) {
       if (each == 0) return;
-      part.pieces.push_back({base + part.first * each, offset, part.channels * each});
+      part.pieces.push_back(
+          {base + part.first * each, offset, part.channels * each, part.first + part.channels});
     };
     piece(weights, row, part.weights);
     piece(kappa, norm, part.kappa);
@@ -99,16 +100,33 @@ void append_by_array(const Layer& layer, std::vector<ConstantPart>& parts, std::
   }
 }
 
-void append_by_part(const Layer& layer, std::vector<ConstantPart>& parts, std::string& image) {
+// So many bytes of weights are worth a transfer of their own.
+constexpr std::int64_t kPieceBytes = 16384;
+constexpr std::int64_t kFewestPieces = 32;  // of a layer whose weights are larger than as many
+
+void append_by_part(const Layer& layer, std::int64_t tile_channels,
+                    std::vector<ConstantPart>& parts, std::string& image) {
+  const std::int64_t row = weight_row_bytes(layer);
   for (ConstantPart& part : parts) {
     const Bytes4 bytes = bytes_of(layer, part.first, part.channels);
     std::string all;
     all.reserve(static_cast<std::size_t>(part.bytes));
-    all = bytes.weights;
-    all.resize(static_cast<std::size_t>(part.kappa), '\0');
-    all += bytes.kappa + bytes.lambda + bytes.bias;
+    all = bytes.kappa + bytes.lambda + bytes.bias + bytes.weights;
     CHECK(static_cast<std::int64_t>(all.size()) == part.bytes, "{}", layer.name);
-    part.pieces = {{append_aligned(image, all), 0, part.bytes}};
+    const std::int64_t l3 = append_aligned(image, all);
+    // As many tiles' channels at a time as make a piece; 0 tiles: all at once.
+    std::int64_t step = part.channels;
+    if (tile_channels > 0 && row > 0) {
+      const std::int64_t bytes = std::max(kPieceBytes, part.bytes / kFewestPieces);
+      step = std::max<std::int64_t>(1, bytes / (row * tile_channels)) * tile_channels;
+    }
+    std::int64_t from = 0;
+    for (std::int64_t c = 0; c < part.channels; c += step) {
+      const std::int64_t end = std::min(c + step, part.channels);
+      const std::int64_t to = part.weights + end * row;
+      part.pieces.push_back({l3 + from, from, to - from, part.first + end});
+      from = to;
+    }
   }
 }
 
@@ -134,7 +152,8 @@ std::vector<ConstantPart> append_constants(const Layer& layer, const Tiling& til
   if (tiler == Tiler::Dory && parts.size() > 1) {
     append_by_array(layer, parts, image);
   } else {
-    append_by_part(layer, parts, image);
+    const bool piecewise = tiler == Tiler::Optimal && parts.size() == 1;
+    append_by_part(layer, piecewise ? tiling.tile.out_c : 0, parts, image);
   }
   return parts;
 }

@@ -121,12 +121,15 @@ class Emitter {
     }
   }
 
+  // DORY's code asks for all constants of a layer at once.
+  std::int64_t id_step() const { return tiler_ == Tiler::Dory ? 0 : 1; }
+
   // The next layer's first constants, where they are to come during this one.
   std::vector<Instruction> prefetch_behind(std::size_t i) const {
     if (i + 1 >= network_.layers.size() || !plan_.layers[i + 1].prefetched) return {};
     Program scratch;
     Listing listing{scratch, 0, {}};
-    code_of(i + 1).load_constants(listing, 0, 0, kPrefetch);
+    code_of(i + 1).load_constants(listing, 0, 0, first_piece(i + 1), id_step());
     return scratch.instructions;
   }
 
@@ -137,17 +140,20 @@ class Emitter {
     Listing to{program_, static_cast<std::int32_t>(i), layer.name};
     const std::int32_t first = to.next();
     // Parts of constants that come slice by slice are the body's own business.
-    if (plan.constants.size() == 1 && !plan.prefetched) code.load_constants(to, 0, 0, kPrefetch);
-    if (plan.prefetched || plan.constants.size() == 1) to.add(L3Wait{kPrefetch});
+    if (plan.constants.size() == 1 && !plan.prefetched) {
+      code.load_constants(to, 0, 0, first_piece(i), id_step());
+    }
+    if (plan.prefetched || plan.constants.size() == 1) to.add(L3Wait{first_piece(i)});
     const std::vector<Instruction> prefetch = prefetch_behind(i);
     if (tiler_ == Tiler::Dory) {
       for (const Instruction& instruction : prefetch) to.add(instruction, "next layer");
       // Its own slices come from L3, too: DORY waits for one thing at a time (pulp.md 3.6).
-      if (!prefetch.empty() && code.slices.size() > 1) to.add(L3Wait{kPrefetch});
+      if (!prefetch.empty() && code.slices.size() > 1) to.add(L3Wait{first_piece(i + 1)});
     }
     to.add(Barrier{});
     to.add(CounterStart{});
-    tiler_ == Tiler::Dory ? emit_dory(code, to) : emit_overlapped(code, to, prefetch);
+    tiler_ == Tiler::Dory ? emit_dory(code, to)
+                          : emit_overlapped(code, to, prefetch, first_piece(i));
     to.add(CounterStop{});
     spans_.push_back({first, to.next() - 1});
     program_.info.layers.push_back(layer_info(network_, layer));

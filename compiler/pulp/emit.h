@@ -62,7 +62,9 @@ class LayerCode {
   std::size_t part_of(const Block& slice) const;  // index of its constants
 
   // L3 <-> L2: what slice `s` needs in buffer `b`, what it leaves.
-  void load_constants(Listing& to, std::size_t part, std::size_t b, std::int64_t id) const;
+  // Piece k under counter id + k * id_step.
+  void load_constants(Listing& to, std::size_t part, std::size_t b, std::int64_t id,
+                      std::int64_t id_step = 0) const;
   void load_slice(Listing& to, std::size_t s, std::size_t b, std::int64_t id) const;
   void store_slice(Listing& to, std::size_t s, std::size_t b, std::int64_t id) const;
 
@@ -100,13 +102,20 @@ class LayerCode {
 };
 
 // Counters of L3 transfers.
-inline constexpr std::int64_t kSliceLoads = 0, kSliceStores = 2, kPrefetch = 4;  // + buffer
+inline constexpr std::int64_t kSliceLoads = 0, kSliceStores = 2;  // + buffer
+// A layer's first constants, piece by piece: two layers' may be under way at a time.
+inline constexpr std::int64_t kPieces = 16, kMostPieces = 64;
+constexpr std::int64_t first_piece(std::size_t layer) {
+  return kPieces + static_cast<std::int64_t>(layer % 2) * kMostPieces;
+}
 
 // The layer's body, between the counters: all it wrote is known to all cores behind it.
 void emit_dory(const LayerCode& code, Listing& to);
 // `prefetch`: the next layer's first constants, asked for as soon as the layer itself asks no more
 // of L3.
-void emit_overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch);
+// `pieces`: counter of the layer's own first constants, of which the first piece is there.
+void emit_overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch,
+                     std::int64_t pieces);
 
 Program emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
              const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,

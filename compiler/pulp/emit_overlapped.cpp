@@ -25,8 +25,9 @@ struct Step {
 
 class Overlapped {
  public:
-  Overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch)
-      : code_(code), to_(to), prefetch_(prefetch), twice_(buffering(code.tiling)) {
+  Overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch,
+             std::int64_t pieces)
+      : code_(code), to_(to), prefetch_(prefetch), pieces_(pieces), twice_(buffering(code.tiling)) {
     for (std::size_t s = 0; s < code.slices.size(); ++s) {
       const std::vector<Block>& tiles = code.tiles[s];
       for (std::size_t t = 0; t < tiles.size(); ++t) {
@@ -121,11 +122,24 @@ class Overlapped {
     if (code_.has_constants() && (behind_kernel || twice_.weights) &&
         (!channels_ || *channels_ != channels)) {
       if (channels_ && twice_.weights) loaded_.weights = 1 - loaded_.weights;
+      await_pieces(step.tile.c1);
       code_.load_weights(to_, step.slice, step.tile, loaded_, id);
       code_.load_norm(to_, step.slice, step.tile, loaded_, id);
       channels_ = channels;
       loading_ = id;
     }
+  }
+
+  // The weights of channels up to `end` are in L2, and every core knows.
+  void await_pieces(std::int64_t end) {
+    const std::vector<ConstantPart>& constants = code_.plan.constants;
+    if (constants.size() != 1) return;
+    const auto& pieces = constants[0].pieces;
+    if (pieces[known_pieces_ - 1].end >= end) return;
+    for (; pieces[known_pieces_ - 1].end < end; ++known_pieces_) {
+      to_.add(L3Wait{pieces_ + static_cast<std::int64_t>(known_pieces_)});
+    }
+    to_.add(Barrier{});
   }
 
   // Waits for the tile's operands and for its output buffer; then all cores know.
@@ -214,6 +228,8 @@ class Overlapped {
   const LayerCode& code_;
   Listing& to_;
   const std::vector<Instruction>& prefetch_;
+  std::int64_t pieces_;           // counter of the first piece of the constants
+  std::size_t known_pieces_ = 1;  // there, and every core knows
   std::vector<Step> steps_;
   LayerCode::Buffers loaded_;                                      // of the tile loaded last
   Buffering twice_;                                                // operands with two buffers
@@ -232,8 +248,9 @@ class Overlapped {
 
 }  // namespace
 
-void emit_overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch) {
-  Overlapped(code, to, prefetch).run();
+void emit_overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch,
+                     std::int64_t pieces) {
+  Overlapped(code, to, prefetch, pieces).run();
 }
 
 }  // namespace workbench::pulp

@@ -17,17 +17,19 @@
 
 namespace workbench::pulp {
 
-// Constants of output channels [first, first + channels) of a layer: weights, kappa, lambda, bias,
+// Constants of output channels [first, first + channels) of a layer: kappa, lambda, bias, weights,
 // each on a word boundary, one behind the other in L2. In L3 either the same or, as DORY's files
-// have it, the weights of the whole layer, then all kappa, all lambda.
+// have it, the weights of the whole layer, then all kappa, all lambda. They come in pieces, a
+// transfer each: with kappa, lambda and bias the weights of the first channels, then of the next.
 struct ConstantPart {
   std::int64_t first = 0, channels = 0;
   std::int64_t weights = 0, kappa = 0, lambda = 0, bias = 0;  // offsets from the L2 buffer
   std::int64_t bytes = 0;                                     // in L2
   struct Piece {
     std::int64_t l3 = 0, offset = 0, bytes = 0;  // L3 address, offset in the L2 buffer
+    std::int64_t end = 0;  // with it and those before, channels [first, end) are complete
   };
-  std::vector<Piece> pieces;  // one transfer each
+  std::vector<Piece> pieces;
 };
 
 struct LayerPlan {

@@ -128,8 +128,8 @@ Area LayerCode::slice_area(const Area& home, std::int64_t address, const Block& 
 
 // --- L3 -----------------------------------------------------------------------------------------
 
-void LayerCode::load_constants(Listing& to, std::size_t part, std::size_t b,
-                               std::int64_t id) const {
+void LayerCode::load_constants(Listing& to, std::size_t part, std::size_t b, std::int64_t id,
+                               std::int64_t id_step) const {
   for (const ConstantPart::Piece& piece : plan.constants.at(part).pieces) {
     to.add(L3Transfer{.to_l2 = true,
                       .l3 = piece.l3,
@@ -137,6 +137,7 @@ void LayerCode::load_constants(Listing& to, std::size_t part, std::size_t b,
                       .length = piece.bytes,
                       .id = id},
            fmt::format("constants {}", part));
+    id += id_step;
   }
 }
 
