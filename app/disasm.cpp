@@ -4,6 +4,7 @@
 #include "app/commands.h"
 #include "app/listing.h"
 #include "core/file.h"
+#include "isa/pulp/program.h"
 #include "isa/xdnn/assembly.h"
 
 namespace workbench::app {
@@ -25,6 +26,16 @@ int disasm(const ListingOptions& options) {
   require_writable_file(options.output);
   const std::string contents = read_file(options.file);
   const std::string name = options.file.string();
+  if (pulp::is_program(contents)) {
+    if (options.format == "json") fail("--format json: {} is a PULP program, which is text", name);
+    const std::string text = disassemble(pulp::load_bytes(contents, name));
+    if (options.output.empty()) {
+      print(text);
+    } else {
+      write_file(options.output, text);
+    }
+    return 0;
+  }
   write_listing(is_listing(contents) ? xdnn::parse_listing(contents, name)
                                      : xdnn::listing_of(xdnn::load_bytes(contents, name)),
                 options);

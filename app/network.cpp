@@ -85,6 +85,14 @@ void require_family(const NetworkOptions& options, const Compiled& compiled) {
   }
 }
 
+void write_c(const fs::path& folder, const Compiled& compiled) {
+  if (folder.empty()) return;
+  create_folder(folder);
+  for (const auto& [file, text] : emit_c(compiled.pulp_program(), compiled.pulp_machine())) {
+    write_file(folder / file, text);
+  }
+}
+
 // They show what our compiler did.
 void require_no_views(const NetworkOptions& options) {
   for (const auto& [option, given] :
@@ -118,6 +126,7 @@ Compiled compile_from(const NetworkOptions& options, bool keep_reference, const 
     write_file(options.save_quantizer, to_json(quantizer_table(compiled.quantized)));
   }
   if (!options.save_program.empty()) save(compiled.program, options.save_program);
+  write_c(options.emit_c, compiled);
   return compiled;
 }
 

@@ -44,15 +44,17 @@ void describe_network(const NetworkNumbers& numbers, ProgramInfo& info) {
 
 // Somebody else's program, and the network it was made from where no model was given.
 std::optional<xdnn::Listing> listing_of(const CompileRequest& request, const Machine& machine) {
-  if (request.program.empty()) return std::nullopt;
-  if (!std::holds_alternative<xdnn::Machine>(machine)) {
-    fail("--program: expected an xDNN machine, found {}", name(machine));
+  if (request.program.empty() || std::holds_alternative<pulp::Machine>(machine)) {
+    return std::nullopt;
   }
   return load_listing(request.program);
 }
 
 Graph imported_network(const CompileRequest& request, const Compiled& compiled,
                        const std::optional<xdnn::Listing>& listing) {
+  if (request.model.name.empty() && !listing) {
+    fail("--program: a PULP program needs the model it was made from");
+  }
   if (!listing || !request.model.name.empty()) return load_model(request.model);
   return xdnn::network_of(*listing, compiled.xdnn_machine(), request.model.seed.value_or(1));
 }
@@ -96,6 +98,8 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
     compiled.program =
         xdnn::compile(compiled.quantized, compiled.xdnn_machine(),
                       {.allow_host = request.allow_host, .schedule = request.schedule});
+  } else if (!request.program.empty()) {
+    compiled.program = pulp_program(request.program);
   } else {
     compiled.program = pulp::compile(
         compiled.quantized, compiled.pulp_machine(),

@@ -12,14 +12,18 @@ namespace workbench {
 
 namespace {
 
-// Codes for a network that came as integers and was given no input: uniform, of every code.
+// Codes for a network that came as integers and was given no input: each as likely, unsigned
+// where the file does not say.
 std::vector<Tensor> seeded_codes(const Graph& graph) {
   std::mt19937_64 random(1);
   std::vector<Tensor> inputs;
   for (const ValueId id : graph.inputs) {
     const Value& value = graph.value(id);
     Tensor tensor = Tensor::uninitialized(ElementType::Float32, value.shape, Layout::Nchw);
-    for (float& v : tensor.mutable_values<float>()) v = static_cast<float>(random() % 256);
+    const int lowest = value.type == ElementType::Int8 ? -128 : 0;
+    for (float& v : tensor.mutable_values<float>()) {
+      v = static_cast<float>(static_cast<int>(random() % 256) + lowest);
+    }
     inputs.push_back(std::move(tensor));
   }
   return inputs;
@@ -36,12 +40,18 @@ Graph came_as_integers(const Graph& imported, const CompileRequest& request, Com
 
 }  // namespace
 
+pulp::Program pulp_program(const std::filesystem::path& path) {
+  const std::string contents = read_file(path);
+  return pulp::is_assembly(contents) ? pulp::assemble(contents, path.string())
+                                     : pulp::load_bytes(contents, path.string());
+}
+
 RunData integer_data(const Graph& imported, const CompileRequest& request) {
   const std::filesystem::path& path = request.data.input;
   RunData data;
   if (path.empty()) {
     data.input = seeded_codes(imported);
-    data.warnings = {"no --input: running on seeded codes from 0 to 255"};
+    data.warnings = {"no --input: running on seeded codes"};
   } else if (path.extension() == ".txt" || path.extension() == ".npz") {
     IntegerInput input = read_integer_input(path, imported);
     data.input = std::move(input.tensors);

@@ -1,5 +1,6 @@
 // Program <-> text.
 #include <algorithm>
+#include <sstream>
 
 #include "core/error.h"
 #include "isa/base64.h"
@@ -299,6 +300,15 @@ class Assembler {
 };
 
 }  // namespace
+
+bool is_assembly(const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('.')) return true;
+    if (!line.empty() && !line.starts_with('#')) return false;
+  }
+  return false;
+}
 
 std::string disassemble(const Program& program) { return Disassembler(program).run(); }
 

@@ -149,6 +149,10 @@ Program assemble(const std::string& text, const std::string& name);
 void save(const Program& program, const std::filesystem::path& path);
 std::string save_bytes(const Program& program);
 Program load(const std::filesystem::path& path);
+// Whether these bytes are such a file, and not the other family's.
+bool is_program(const std::string& bytes);
+// Whether a text is such an assembly, and not a listing of the other family: it has directives.
+bool is_assembly(const std::string& text);
 Program load_bytes(const std::string& bytes, const std::string& name);
 
 }  // namespace workbench::pulp

@@ -39,6 +39,11 @@ Instruction decode(const file::Instruction& message, const std::string& name) {
 
 }  // namespace
 
+bool is_program(const std::string& bytes) {
+  file::PulpProgram message;
+  return message.ParseFromString(bytes) && message.family() == kFamily;
+}
+
 std::string save_bytes(const Program& program) {
   file::PulpProgram message;
   message.set_version(kVersion);
