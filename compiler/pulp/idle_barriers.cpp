@@ -1,6 +1,7 @@
 #include "compiler/pulp/idle_barriers.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "isa/pulp/footprint.h"
@@ -25,9 +26,6 @@ class IdleBarriers {
   IdleBarriers(const Program& program, const Machine& machine)
       : program_(program), machine_(machine), touched_(program.instructions.size()) {
     for (const HostStep& step : program.host_steps) quiet_.insert(step.before);
-    for (std::size_t i = 0; i < touched_.size(); ++i) {
-      touched_[i] = footprint(program.instructions[i], machine);
-    }
   }
 
   // Their numbers, ascending.
@@ -74,27 +72,32 @@ class IdleBarriers {
     return std::holds_alternative<CounterStart>(next) || std::holds_alternative<CounterStop>(next);
   }
 
-  bool needed() const {
+  const Footprint& touched(std::size_t i) {
+    if (!touched_[i]) touched_[i] = footprint(program_.instructions[i], machine_);
+    return *touched_[i];
+  }
+
+  bool needed() {
     for (std::size_t i = at_ + 1; i < touched_.size() && !is_quiet(i); ++i) {
       const Instruction& next = program_.instructions[i];
       if (std::holds_alternative<Barrier>(next)) return false;
       for (const std::size_t earlier : waited_) {
-        if (conflict(touched_[earlier], touched_[i]) && !same_cores(earlier, i)) return true;
+        if (conflict(touched(earlier), touched(i)) && !same_cores(earlier, i)) return true;
       }
       if (std::holds_alternative<Kernel>(next)) return false;
     }
     return false;
   }
 
-  Footprint of_core(std::size_t i, std::int64_t core) const {
+  Footprint of_core(std::size_t i, std::int64_t core) {
     const auto* dma = std::get_if<Dma>(&program_.instructions[i]);
-    if (dma == nullptr) return core == 0 ? touched_[i] : Footprint{};
+    if (dma == nullptr) return core == 0 ? touched(i) : Footprint{};
     const auto part = share_of_core(*dma, core, machine_.cluster.cores);
     return part ? footprint(*part, machine_) : Footprint{};
   }
 
   // Where both touch the same bytes, it is the same core's part of either.
-  bool same_cores(std::size_t earlier, std::size_t later) const {
+  bool same_cores(std::size_t earlier, std::size_t later) {
     if (std::holds_alternative<Kernel>(program_.instructions[later])) return false;
     for (std::int64_t a = 0; a < machine_.cluster.cores; ++a) {
       const Footprint first = of_core(earlier, a);
@@ -107,7 +110,7 @@ class IdleBarriers {
 
   const Program& program_;
   const Machine& machine_;
-  std::vector<Footprint> touched_;
+  std::vector<std::optional<Footprint>> touched_;  // where somebody has asked
   std::set<std::int32_t> quiet_;
   std::size_t at_ = 0;
   std::vector<std::size_t> asked_;   // transfers that nobody has waited for
