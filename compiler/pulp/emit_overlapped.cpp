@@ -101,24 +101,14 @@ class Overlapped {
   // --- L1
 
   // Operands of step i that are not in L1 yet; `behind_kernel`: also those whose only buffer the
-  // step before reads.
+  // step before reads. Constants first: they are short, and a core that has to queue them behind
+  // the input's many commands keeps the others waiting.
   void load(std::size_t i, bool behind_kernel) {
     const Step& step = steps_[i];
     const std::int64_t id = kLoads + (double_buffered() ? static_cast<std::int64_t>(i % 2) : 0);
-    const Block in = code_.input_of(step.tile);
-    // MaxPool leaves its input in pieces.
-    const bool destroyed = code_.layer.kind == LayerKind::MaxPool && in_of_ != i;
-    if ((behind_kernel || twice_.in) && (!in_ || *in_ != in || destroyed)) {
-      if (in_ && twice_.in) loaded_.in = 1 - loaded_.in;
-      in_of_ = i;
-      loaded_.slice = slice_buffer(step.slice);
-      code_.load_input(to_, step.slice, step.tile, loaded_, id);
-      in_ = in;
-      loading_ = id;
-    }
-    const std::pair channels(step.tile.c0, step.tile.c1);
     loaded_.slice = slice_buffer(step.slice);
     loaded_.constants = constants_buffer_;
+    const std::pair channels(step.tile.c0, step.tile.c1);
     if (code_.has_constants() && (behind_kernel || twice_.weights) &&
         (!channels_ || *channels_ != channels)) {
       if (channels_ && twice_.weights) loaded_.weights = 1 - loaded_.weights;
@@ -126,6 +116,16 @@ class Overlapped {
       code_.load_weights(to_, step.slice, step.tile, loaded_, id);
       code_.load_norm(to_, step.slice, step.tile, loaded_, id);
       channels_ = channels;
+      loading_ = id;
+    }
+    const Block in = code_.input_of(step.tile);
+    // MaxPool leaves its input in pieces.
+    const bool destroyed = code_.layer.kind == LayerKind::MaxPool && in_of_ != i;
+    if ((behind_kernel || twice_.in) && (!in_ || *in_ != in || destroyed)) {
+      if (in_ && twice_.in) loaded_.in = 1 - loaded_.in;
+      in_of_ = i;
+      code_.load_input(to_, step.slice, step.tile, loaded_, id);
+      in_ = in;
       loading_ = id;
     }
   }
