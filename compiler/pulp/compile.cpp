@@ -34,10 +34,25 @@ void describe_host_steps(const Graph& graph, const Network& network,
         fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: no kernel",
              graph.name, node.name, op_name(node.op));
       }
-      program.info.host_steps.push_back({node.name, op_name(node.op),
-                                         "the cluster's kernels compute codes", 0,
-                                         macs(graph, node)});
+      program.info.host_steps.push_back(
+          {node.name, op_name(node.op),
+           fmt::format("no kernel of PULP-NN computes {}", op_name(node.op)), 0,
+           macs(graph, node)});
     }
+  }
+}
+
+// Before anything is cut: a network whose weights L3 cannot hold wants no tiles.
+void require_room_for_weights(const Network& network, const Machine& machine) {
+  std::int64_t bytes = 0;
+  for (const Layer& layer : network.layers) {
+    const auto weights = static_cast<std::int64_t>(layer.weights.size());
+    const auto norms = static_cast<std::int64_t>(layer.kappa.size() + layer.lambda.size());
+    bytes += ceil_div(weights * layer.call.weight_bits, 8) + norms * layer.call.norm_bits / 8 +
+             4 * static_cast<std::int64_t>(layer.bias.size());
+  }
+  if (bytes > machine.l3.size_bytes) {
+    fail("weights need {} bytes of L3, {} has {}", bytes, machine.name, machine.l3.size_bytes);
   }
 }
 
@@ -62,6 +77,7 @@ void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   const Network network = layers_of(quantized, machine, options.norm_bits);
+  require_room_for_weights(network, machine);
   const std::vector<HostTurn> turns = host_turns(quantized, network);
   const HostUses uses = host_uses(quantized, network, turns);
   const MemoryPlan plan = plan_memory(network, machine, options.tiler, turns, uses);

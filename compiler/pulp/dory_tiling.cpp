@@ -79,6 +79,10 @@ void search(const DoryProblem& problem, const Machine& machine, Tiling& tiling) 
         Tiling candidate = tiling;
         candidate.tile = cut_of(problem, tile);
         if (!really_fits(*problem.layer, candidate, machine)) continue;
+        if (!row_tiles_read(problem.layer->call, problem.out_h, candidate.tile.out_h) ||
+            !column_tiles_read(problem.layer->call, problem.out_w, candidate.tile.out_w)) {
+          continue;
+        }
         best = value;
         tiling = candidate;
       }

@@ -55,6 +55,7 @@ void append(std::vector<Tiling>& choices, const Layer& layer, const Machine& mac
   auto channels = halving(call.out_c, kind.weights ? unit : 1, kind.weights);
   if (kind.weights && step < channels.back()) channels.push_back(step);
   for (const std::int64_t h : rows) {
+    if (!row_tiles_read(call, call.out_h, h)) continue;
     std::int64_t taken = call.out_c + 1;
     int found = 0;
     for (const std::int64_t n : channels) {

@@ -24,6 +24,24 @@ InputSpan input_span(const Axis& axis, std::int64_t out_begin, std::int64_t out_
   return span;
 }
 
+// Results at either end that are of padding alone.
+std::int64_t blind(const Axis& axis, std::int64_t pad) {
+  const std::int64_t extent = axis.dilation * (axis.kernel - 1) + 1;
+  return pad < extent ? 0 : (pad - extent) / axis.stride + 1;
+}
+
+bool tiles_read(const Axis& axis, std::int64_t pad_after, std::int64_t size, std::int64_t tile) {
+  const std::int64_t last = size % tile == 0 ? tile : size % tile;
+  return tile > blind(axis, axis.pad) && last > blind(axis, pad_after);
+}
+
+Axis rows_of(const Kernel& layer) {
+  return {layer.in_h, layer.kernel_h, layer.stride_y, layer.dilation_y, layer.pad_top};
+}
+Axis columns_of(const Kernel& layer) {
+  return {layer.in_w, layer.kernel_w, layer.stride_x, layer.dilation_x, layer.pad_left};
+}
+
 // Kernels whose every output channel reads its own input channel.
 bool by_channel(LayerKind kind) {
   switch (kind) {
@@ -44,13 +62,19 @@ bool by_channel(LayerKind kind) {
 }  // namespace
 
 InputSpan input_rows(const Kernel& layer, std::int64_t out_begin, std::int64_t out_end) {
-  return input_span({layer.in_h, layer.kernel_h, layer.stride_y, layer.dilation_y, layer.pad_top},
-                    out_begin, out_end);
+  return input_span(rows_of(layer), out_begin, out_end);
 }
 
 InputSpan input_columns(const Kernel& layer, std::int64_t out_begin, std::int64_t out_end) {
-  return input_span({layer.in_w, layer.kernel_w, layer.stride_x, layer.dilation_x, layer.pad_left},
-                    out_begin, out_end);
+  return input_span(columns_of(layer), out_begin, out_end);
+}
+
+bool row_tiles_read(const Kernel& layer, std::int64_t size, std::int64_t tile) {
+  return tiles_read(rows_of(layer), layer.pad_bottom, size, tile);
+}
+
+bool column_tiles_read(const Kernel& layer, std::int64_t size, std::int64_t tile) {
+  return tiles_read(columns_of(layer), layer.pad_right, size, tile);
 }
 
 Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::int64_t y0,

@@ -127,9 +127,11 @@ class Search {
     const std::int64_t cores = machine_.cluster.cores;
     std::vector<AxisCut> columns;
     for (const std::int64_t w : sizes(slice.out_w, 2, 1)) {
+      if (!column_tiles_read(call_, slice.out_w, w)) continue;
       columns.push_back(axis_cut(slice.out_w, w, column_extent(layer_, w, slice.out_w)));
     }
     for (const std::int64_t h : sizes(slice.out_h, cores, 1)) {
+      if (!row_tiles_read(call_, slice.out_h, h)) continue;
       const AxisCut rows = axis_cut(slice.out_h, h, row_extent(layer_, h, slice.out_h));
       maps_.emplace_back();
       for (const AxisCut& cut : columns) {

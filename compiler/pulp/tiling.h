@@ -60,6 +60,12 @@ struct InputSpan {
 InputSpan input_rows(const Kernel& layer, std::int64_t out_begin, std::int64_t out_end);
 InputSpan input_columns(const Kernel& layer, std::int64_t out_begin, std::int64_t out_end);
 
+// Whether every tile (or slice) of that many rows, columns reads something of the input when `size`
+// of them are cut: where padding is as wide as the kernel, the outermost results are of padding
+// alone, and no kernel computes a block of those.
+bool row_tiles_read(const Kernel& layer, std::int64_t size, std::int64_t tile);
+bool column_tiles_read(const Kernel& layer, std::int64_t size, std::int64_t tile);
+
 // The kernel call of output block [c0, c0 + out.out_c) x [y0, ...) x [x0, ...): sizes and padding
 // set, addresses not. What tilers cost and the emitter emits is the same call.
 Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::int64_t y0,

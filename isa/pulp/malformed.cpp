@@ -2,6 +2,7 @@
 // product is bounded before it is formed.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -149,10 +150,6 @@ std::string window_fault(char axis, std::int64_t in, std::int64_t out, std::int6
                          std::int64_t stride, std::int64_t dilation, std::int64_t before,
                          std::int64_t after) {
   const std::int64_t reach = (kernel - 1) * dilation + 1;
-  if (before >= reach || after >= reach) {
-    return fmt::format("padding {}, {} in {} makes windows of nothing but padding: they reach {}",
-                       before, after, axis, reach);
-  }
   const std::int64_t space = in + before + after - reach;
   if (space < 0) {
     return fmt::format("a window that reaches {} in {} does not fit {} and padding {}, {}", reach,
@@ -193,6 +190,11 @@ std::string kernel_limit(const Kernel& k) {
   const bool per_channel = !has_weights(k.kind) || is_depthwise(k.kind);
   if (per_channel && k.in_c != k.out_c) {
     return fmt::format("out_c must be in_c ({}), found {}", k.in_c, k.out_c);
+  }
+  if (is_max_pool(k.kind) && (std::max(k.pad_left, k.pad_right) >= k.kernel_w ||
+                              std::max(k.pad_top, k.pad_bottom) >= k.kernel_h)) {
+    return fmt::format("has a {}x{} window, some of it over nothing but padding", k.kernel_w,
+                       k.kernel_h);
   }
   if (is_max_pool(k.kind) && (k.in_bits != k.out_bits || k.in_signed != k.out_signed)) {
     return "keeps codes as they are: in and out must be of one type";

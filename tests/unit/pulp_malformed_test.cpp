@@ -62,8 +62,6 @@ TEST(PulpMalformed, sizes_that_contradict_each_other_are) {
             "conv_HoWo out_w must be 2, found 4: in_w 4, kernel 3, stride 2, padding 1, 1");
   EXPECT_EQ(after([](Kernel& k) { k.dilation_y = 9; }),
             "conv_HoWo a window that reaches 19 in h does not fit 8 and padding 1, 1");
-  EXPECT_EQ(after([](Kernel& k) { k.pad_left = 3; }),
-            "conv_HoWo padding 3, 1 in w makes windows of nothing but padding: they reach 3");
   EXPECT_EQ(after([](Kernel& k) { k.in_c = 0; }),
             "conv_HoWo in_c must lie between 1 and 65535, found 0");
   EXPECT_EQ(after([](Kernel& k) { k.out = -4; }),
@@ -127,6 +125,12 @@ TEST(PulpMalformed, each_kernel_has_its_limits) {
             "avgpool has no dilation");
   EXPECT_EQ(of(KernelKind::MaxPool, [](Kernel& k) { k.out_signed = true; }),
             "maxpool keeps codes as they are: in and out must be of one type");
+  EXPECT_EQ(of(KernelKind::MaxPoolDirect,
+               [](Kernel& k) {
+                 k.pad_left = 3;
+                 k.in_w = 5;
+               }),
+            "maxpool_direct has a 1x1 window, some of it over nothing but padding");
   EXPECT_EQ(of(KernelKind::MaxPoolDirect, [](Kernel& k) { k.out_bits = 4; }),
             "maxpool_direct keeps codes as they are: in and out must be of one type");
 }
