@@ -117,8 +117,8 @@ void append_by_part(const Layer& layer, std::int64_t tile_channels,
     // As many tiles' channels at a time as make a piece; 0 tiles: all at once.
     std::int64_t step = part.channels;
     if (tile_channels > 0 && row > 0) {
-      const std::int64_t bytes = std::max(kPieceBytes, part.bytes / kFewestPieces);
-      step = std::max<std::int64_t>(1, bytes / (row * tile_channels)) * tile_channels;
+      const std::int64_t piece = std::max(kPieceBytes, part.bytes / kFewestPieces);
+      step = std::max<std::int64_t>(1, piece / (row * tile_channels)) * tile_channels;
     }
     std::int64_t from = 0;
     for (std::int64_t c = 0; c < part.channels; c += step) {
