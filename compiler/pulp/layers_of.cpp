@@ -5,7 +5,6 @@
 #include "compiler/pulp/layer_parts.h"
 #include "compiler/pulp/layer_shapes.h"
 #include "core/error.h"
-#include "core/units.h"
 
 namespace workbench::pulp {
 namespace {

@@ -2,6 +2,8 @@
 // no hazard.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "compiler/pulp/compile.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
@@ -100,6 +102,25 @@ TEST(PulpCompile, random_networks_run_through_l3_where_l2_is_small) {
 }
 TEST(PulpCompile, random_networks_run_through_l3_as_dory_cuts_them) {
   run_random(Tiler::Dory, 20000, 16000, 8);
+}
+
+TEST(PulpCompile, weights_that_come_in_pieces_are_there_when_tiles_read_them) {
+  IntegerGraph g;
+  ValueId x = g.input({1, 128, 4, 4}, kUnsigned8);
+  for (int i = 0; i < 3; ++i) {
+    x = g.conv(x, 256, square_window(1), 1, g.random_affine(256, 200000, kUnsigned8), kUnsigned8);
+  }
+  g.output(x);
+  const Machine machine = machine_with(20000, 380000);
+  EXPECT_EQ(fault(g, machine, {}), "");
+  // 64 KB of weights in pieces of 16: each is waited for on its own.
+  const Program program = compile(g.graph(), machine, {});
+  std::set<std::int64_t> counters;
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    const auto* wait = std::get_if<L3Wait>(&program.instructions[i]);
+    if (wait != nullptr && program.info.instruction_layer[i] == 1) counters.insert(wait->id);
+  }
+  EXPECT_GE(counters.size(), 4U);
 }
 
 }  // namespace
