@@ -63,12 +63,12 @@ TEST(Drawing, names_are_escaped) {
 TEST(Drawing, every_layer_and_host_step_is_a_vertex_and_edges_join_vertices) {
   const Compiled network = compiled(every_instruction());
   const std::string dot = drawing(network);
-  for (const LayerInfo& layer : network.program.info.layers) {
+  for (const LayerInfo& layer : network.info().layers) {
     if (!layer.merged.empty()) {
       EXPECT_NE(dot.find("label=\"" + layer.name + "\\n"), dot.npos) << layer.name;
     }
   }
-  for (const HostStepInfo& step : network.program.info.host_steps) {
+  for (const HostStepInfo& step : network.info().host_steps) {
     EXPECT_NE(dot.find("host: " + step.reason), dot.npos) << step.name;
   }
   std::set<std::string> vertices;
@@ -85,7 +85,7 @@ TEST(Drawing, every_layer_and_host_step_is_a_vertex_and_edges_join_vertices) {
       vertices.insert(from);
     }
   }
-  EXPECT_GE(edges, static_cast<int>(network.program.info.layers.size()) / 2);
+  EXPECT_GE(edges, static_cast<int>(network.info().layers.size()) / 2);
 }
 
 TEST(Drawing, hostile_names_end_no_label) {
