@@ -25,8 +25,8 @@ struct Verdict {
 
 // Compares every value that `simulated` (by value name) holds and golden knows; types and shapes
 // must agree (a shape difference counts every value as a mismatch; [1, C, H, W] stands for the
-// [1, C*H*W] that the network flattened it to). Floats compare as bits, NaN
-// equal to NaN.
+// [1, C*H*W] that the network flattened it to, and for fewer dimensions without its ones). Floats
+// compare as bits, NaN equal to NaN.
 Verdict compare(const Graph& quantized, const std::vector<Tensor>& golden,
                 const std::map<std::string, Tensor>& simulated);
 
