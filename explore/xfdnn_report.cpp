@@ -95,7 +95,8 @@ class ConsoleReport {
         step = found->second;
         for (const std::size_t gather : gathers) step_of_instruction_[gather] = step;
         gathers.clear();
-      } else if (std::holds_alternative<xdnn::Gather>(compiled_.xdnn_program().steps[i].instruction)) {
+      } else if (std::holds_alternative<xdnn::Gather>(
+                     compiled_.xdnn_program().steps[i].instruction)) {
         gathers.push_back(i);
       }
       step_of_instruction_.push_back(step);
@@ -231,8 +232,8 @@ class ConsoleReport {
     for (const xdnn::DdrTensor& stored : compiled_.xdnn_program().ddr_tensors) {
       const std::string name = stored.value.substr(0, stored.value.find(" (DDR"));
       if (name == stored.value) continue;  // the network's own, or the host's
-      const std::int64_t bytes = xdnn::ddr_tensor_bytes(stored.channels, stored.height,
-                                                        stored.width, compiled_.xdnn_machine().geometry());
+      const std::int64_t bytes = xdnn::ddr_tensor_bytes(
+          stored.channels, stored.height, stored.width, compiled_.xdnn_machine().geometry());
       const MemoryTensor* tensor = tensor_named(name);
       line(tensor_line(tensor != nullptr ? tensor->name : name, stored.address, bytes, tensor,
                        moves_of(name), "", 1));

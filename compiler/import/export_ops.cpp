@@ -389,8 +389,8 @@ class OpWriter {
 }  // namespace
 
 void write_node(ExportState& state, const Node& node) {
-  CHECK(!node.requantize && !node.affine, "node '{}' is an integer node: only float graphs are exported",
-        node.name);
+  CHECK(!node.requantize && !node.affine,
+        "node '{}' is an integer node: only float graphs are exported", node.name);
   OpWriter(state, node).run();
 }
 

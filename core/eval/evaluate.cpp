@@ -79,9 +79,10 @@ class NodeEvaluation {
   std::vector<Tensor> operator()(const Pad& op) { return one(eval::pad(op, x(), out(), context_)); }
   std::vector<Tensor> operator()(const Identity&) {
     if (node_.affine) {
-      fail("node '{}': expected arithmetic of real numbers, found a RequantShift, which rescales "
-           "integers",
-           node_.name);
+      fail(
+          "node '{}': expected arithmetic of real numbers, found a RequantShift, which rescales "
+          "integers",
+          node_.name);
     }
     return one(std::move(operands_[0]));
   }
