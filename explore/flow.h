@@ -39,8 +39,9 @@ Measured measure(const Graph& imported, const Graph& passed, const RunData& data
 void save_optimized(const Graph& passed, const std::filesystem::path& path,
                     std::vector<std::string>& warnings);
 
-// A program that was saved, or its assembly, to run instead of compiling.
-pulp::Program pulp_program(const std::filesystem::path& path);
+// A program that was saved, or its assembly, to run instead of compiling. Throws Error when it was
+// not made from `quantized`.
+pulp::Program pulp_program(const std::filesystem::path& path, const Graph& quantized);
 
 // What a network that came as integers runs on: its golden input, or seeded codes.
 RunData integer_data(const Graph& imported, const CompileRequest& request);

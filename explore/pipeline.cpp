@@ -99,7 +99,7 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
         xdnn::compile(compiled.quantized, compiled.xdnn_machine(),
                       {.allow_host = request.allow_host, .schedule = request.schedule});
   } else if (!request.program.empty()) {
-    compiled.program = pulp_program(request.program);
+    compiled.program = pulp_program(request.program, compiled.quantized);
   } else {
     compiled.program = pulp::compile(
         compiled.quantized, compiled.pulp_machine(),

@@ -29,6 +29,19 @@ std::vector<Tensor> seeded_codes(const Graph& graph) {
   return inputs;
 }
 
+// "tiny_cnn: data [1, 3, 32, 32] -> prob [1, 10]"
+std::string edges_of(const std::string& network, const Graph& graph) {
+  const auto list = [&](const std::vector<ValueId>& ids) {
+    std::string text;
+    for (const ValueId id : ids) {
+      const Value& value = graph.value(id);
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", value.name, to_string(value.shape));
+    }
+    return text;
+  };
+  return network + ": " + list(graph.inputs) + " -> " + list(graph.outputs);
+}
+
 Graph came_as_integers(const Graph& imported, const CompileRequest& request, Compiled& compiled) {
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
   Graph integers = integer_network(imported, compiled.input);
@@ -40,10 +53,17 @@ Graph came_as_integers(const Graph& imported, const CompileRequest& request, Com
 
 }  // namespace
 
-pulp::Program pulp_program(const std::filesystem::path& path) {
+pulp::Program pulp_program(const std::filesystem::path& path, const Graph& quantized) {
   const std::string contents = read_file(path);
-  return pulp::is_assembly(contents) ? pulp::assemble(contents, path.string())
-                                     : pulp::load_bytes(contents, path.string());
+  pulp::Program program = pulp::is_assembly(contents) ? pulp::assemble(contents, path.string())
+                                                      : pulp::load_bytes(contents, path.string());
+  const std::string made_from = edges_of(program.info.network, program.host);
+  const std::string found = edges_of(quantized.name, quantized);
+  if (made_from != found) {
+    fail("{}: was made from another network: expected {}, found {}", path.string(), made_from,
+         found);
+  }
+  return program;
 }
 
 RunData integer_data(const Graph& imported, const CompileRequest& request) {

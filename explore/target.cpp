@@ -30,7 +30,7 @@ struct Given {
 void refuse(const std::vector<Given>& options, const std::string& machine, const char* family) {
   for (const Given& one : options) {
     if (one.given)
-      fail("{}: {} is a {} machine, which has no such thing", one.option, machine, family);
+      fail("{}: {} is {} machine, which has no such thing", one.option, machine, family);
   }
 }
 
@@ -46,7 +46,7 @@ Machine load_machine(const std::filesystem::path& path, const MachineOptions& op
             {"--ddr", other.ddr_mb.has_value()},
             {"--engines", other.engines.has_value()},
             {"--mode", !other.mode.empty()}},
-           machine.name, "PULP");
+           machine.name, "a PULP");
     pulp::MachineOverrides overrides = options.pulp;
     overrides.clocks = options.clocks;
     overrides.settings = options.settings;
@@ -58,7 +58,7 @@ Machine load_machine(const std::filesystem::path& path, const MachineOptions& op
           {"--l2", !other.l2.empty()},
           {"--cores", other.cores.has_value()},
           {"--dma-width", other.dma_width.has_value()}},
-         machine.name, "xDNN");
+         machine.name, "an xDNN");
   xdnn::MachineOverrides overrides = options.xdnn;
   overrides.clocks = options.clocks;
   overrides.settings = options.settings;

@@ -217,6 +217,39 @@ class BadInput(WorkbenchTest):
         self.refused(*run, "good.txt", "--weights", "absent.onnx", says="absent.onnx")
         self.refused("compile", *RUN[1:], "--program", "good.txt", says="--program")
 
+    def test_options_of_the_other_family_are_refused(self):
+        for option, value in [("--dsp", "28"), ("--memory", "1"), ("--engines", "2"),
+                              ("--mode", "latency"), ("--report", "xfdnn"),
+                              ("--quantizer-json", "q.json")]:
+            self.refused("run", "--hw", "gap8", option, value, "zoo:tiny_cnn",
+                         says=[option, "gap8"])
+        for option, value in [("--l1", "20k"), ("--cores", "4"), ("--dma-width", "4"),
+                              ("--report", "dory"), ("--emit-c", "c")]:
+            self.refused(*RUN, option, value, "zoo:tiny_cnn", says=[option, "v3_96"])
+        self.refused(*RUN, "--timing-only", "zoo:tiny_cnn", says=["--timing-only", "v3_96"])
+
+    def test_what_does_not_fit_a_cluster_is_refused_with_what_would_do(self):
+        run = ("run", "--hw", "gap8", "--json", "r.json")
+        self.refused(*run, "--l1", "900", "zoo:tiny_cnn", says=["does not fit L1", "900"])
+        self.refused(*run, "--l1", "9x", "zoo:tiny_cnn", says="9x")
+        self.refused(*run, "zoo:resnet50", says=["bytes of L3", "8388608"])
+        self.refused(*run, "--tiler", "dory", "--l1", "900", "zoo:tiny_cnn", says="DORY's")
+
+    def test_somebody_elses_pulp_program_is_refused(self):
+        self.succeed("compile", "--hw", "gap8", "zoo:tiny_cnn", "-o", "program")
+        self.succeed("disasm", "program", "-o", "program.s")
+        run = ("run", "--hw", "gap8", "--json", "r.json", "--program")
+        self.refused(*run, "program", "zoo:tiny_mobile", says=["program", "another network"])
+        self.refused(*run, "program", says="model")
+        (self.folder / "cut").write_bytes((self.folder / "program").read_bytes()[:3000])
+        self.refused(*run, "cut", "zoo:tiny_cnn", says="cut")
+        text = (self.folder / "program.s").read_text().splitlines()
+        line = next(i for i, entry in enumerate(text) if entry.startswith("kernel "))
+        text[line] += " speed=3"
+        (self.folder / "bad.s").write_text("\n".join(text))
+        self.refused(*run, "bad.s", "zoo:tiny_cnn", says=[f"bad.s:{line + 1}", "speed"])
+        self.refused("asm", "bad.s", "-o", "out", says=[f"bad.s:{line + 1}", "speed"])
+
     def test_a_full_device_is_reported(self):
         self.refused(*RUN, "zoo:tiny_cnn", "--json", "/dev/full", says="/dev/full: cannot write")
 
