@@ -245,7 +245,7 @@ class BadInput(WorkbenchTest):
         self.refused(*run, "cut", "zoo:tiny_cnn", says="cut")
         text = (self.folder / "program.s").read_text().splitlines()
         line = next(i for i, entry in enumerate(text) if entry.startswith("kernel "))
-        text[line] += " speed=3"
+        text[line] = text[line].replace("kernel ", "kernel speed=3 ", 1)
         (self.folder / "bad.s").write_text("\n".join(text))
         self.refused(*run, "bad.s", "zoo:tiny_cnn", says=[f"bad.s:{line + 1}", "speed"])
         self.refused("asm", "bad.s", "-o", "out", says=[f"bad.s:{line + 1}", "speed"])
