@@ -58,6 +58,17 @@ TEST(Verdict, another_shape_or_type_is_wrong_everywhere) {
   EXPECT_EQ(verdict.layers[1].mismatches, 2);
 }
 
+TEST(Verdict, a_map_stands_for_what_was_flattened) {
+  const Tensor flat = Tensor::from({1, 4}, Codes{1, 2, 3, 4});
+  const auto mismatches = [&](const Shape& shape) {
+    return compare(two_values(), {flat, golden_tensors()[1]},
+                   {{"first", Tensor::from(shape, Codes{1, 2, 3, 4})}})
+        .mismatches;
+  };
+  EXPECT_EQ(mismatches({1, 2, 2, 1}), 0);
+  EXPECT_EQ(mismatches({2, 2}), 4);
+}
+
 TEST(Verdict, values_that_golden_does_not_know_are_not_compared) {
   const Verdict verdict =
       compare(two_values(), golden_tensors(), {{"third", Tensor::scalar(1.0F)}});
