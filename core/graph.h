@@ -42,6 +42,7 @@ struct Activation {
   float alpha = 0;
   float beta = 0;
   std::vector<float> slopes;  // PRelu fused into a node: one, or one per channel (axis 1)
+  std::vector<float> bounds;  // Clip: one upper bound per channel (axis 1) in place of beta
   friend bool operator==(const Activation&, const Activation&) = default;
 };
 
@@ -181,11 +182,18 @@ struct Node {
   std::vector<AffineRequantize> operand_affine;
 };
 
+// Values whose codes must have one scale, and why: "concat 'inception_3a/output'".
+struct ScaleGroup {
+  std::string reason;
+  std::vector<ValueId> members;  // ascending
+};
+
 struct Graph {
   std::string name;
   std::vector<Value> values;
   std::vector<Node> nodes;  // topological order
   std::vector<ValueId> inputs, outputs;
+  std::vector<ScaleGroup> scale_groups;  // of an annotated graph (compiler/quantize/recipe.h)
 
   const Value& value(ValueId id) const { return values.at(static_cast<std::size_t>(id)); }
   Value& value(ValueId id) { return values.at(static_cast<std::size_t>(id)); }

@@ -1,0 +1,35 @@
+// What quantization asks of a target, as functions over the float graph.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/nemo.h"
+#include "compiler/quantize/quantize.h"
+#include "core/graph.h"
+
+namespace workbench {
+
+struct QuantizeTarget {
+  std::string name;           // "xdnn", "pulp", "none"
+  int accumulator_bits = 32;  // what the hardware has: 24, 32
+  // The float graph in the form that is calibrated.
+  std::function<Graph(Graph)> prepare;
+  // `graph` (prepared) with `quantization` (bits, sign, one threshold, rounding) on every
+  // activation that will be codes: own thresholds by value name, then shared where the target
+  // shares scales (Graph::scale_groups says which and why), capped where saturation stands for a
+  // Clip. Real steps are rounded to float32, so that a QDQ file holds them. Weights are left alone.
+  std::function<Graph(Graph graph, const Thresholds& thresholds)> annotate;
+  // An annotated graph as integers; for "none" fake_quantized(). Weights without annotation: max|w|
+  // per output channel.
+  std::function<Graph(const Graph& annotated)> lower;
+};
+
+QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options);
+QuantizeTarget pulp_quantize_target(const NemoOptions& options);
+// No hardware: unsigned codes where a value cannot be negative, scales shared by concat, pools and
+// reshapes only.
+QuantizeTarget free_quantize_target(int activation_bits);
+
+}  // namespace workbench

@@ -1,0 +1,70 @@
+// From a float Graph to an annotated one: the same network in real numbers, whose values say in
+// Value::quantization how integers stand for them, whose weights and biases have been edited for
+// the sake of that (pruned, equalized, corrected, rounded). QuantizeTarget::lower makes integers of
+// it, fake_quantized() makes it runnable as it is, export_onnx writes it as QDQ.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiler/quantize/quantize_target.h"
+#include "compiler/quantize/sample_source.h"
+#include "compiler/quantize/statistics.h"
+#include "core/graph.h"
+
+namespace workbench {
+
+enum class ScaleKind { Real, PowerOfTwo };
+enum class Granularity { PerTensor, PerChannel };  // of weight scales; activations are per tensor
+enum class ThresholdMethod { Max, Percentile, Mse, KlJ };
+
+// What is done, in the order of the fields (quantization.md 5.2 "recipe that works").
+struct Recipe {
+  std::string name;
+  // Channels whose output is constant over the calibration set: weights 0, the constant as bias.
+  bool prune_constant_channels = false;
+  // Cross-layer equalization; factors within 1/limit .. limit. 0: none.
+  double equalize_limit = 0;
+  // Equalize across a Clip(0, a), too: its bound then is one per channel (Activation::bounds),
+  // which neither family of hardware has. Else such channels are left as they are.
+  bool equalize_across_clips = false;
+  int weight_bits = 8, activation_bits = 8;
+  bool edge_layers_8_bits = true;  // first and last weighted layer keep 8 bits
+  Granularity granularity = Granularity::PerChannel;
+  ScaleKind weight_scale = ScaleKind::Real, activation_scale = ScaleKind::Real;
+  ThresholdMethod weight_method = ThresholdMethod::Max;
+  ThresholdMethod activation_method = ThresholdMethod::KlJ;
+  double percentile = 99.99;
+  // Network outputs keep max|x|: what a cut-off logit loses, no later layer makes good.
+  bool outputs_at_max = true;
+  // Closed-form rounding of weights against the Gram matrix of their layer's inputs.
+  bool round_weights = false;
+  // Per channel, the mean error of each weighted layer on quantized inputs, taken off its bias.
+  bool correct_bias = false;
+  // The few candidate thresholds (octaves, or parts of one) by the error of the network's outputs.
+  bool search_thresholds = false;
+};
+
+enum class Effort { Fast, Normal, Best };
+
+// Ours for a target ("xdnn", "pulp", "none"); Fast is within a pass or two over the samples.
+Recipe default_recipe(std::string_view target, Effort effort);
+// "per-tensor-pow2": ours under Graffitist's restriction, and what else is of use, by name. Throws
+// Error naming the known ones.
+Recipe recipe_named(std::string_view name);
+std::vector<std::string> recipe_names();
+
+struct Annotated {
+  Graph graph;
+  Statistics statistics;           // of the float network as the recipe left it, by value name
+  std::vector<std::string> notes;  // what was done: "conv_dw_3: 4 constant channels pruned"
+};
+
+// `graph`: float, after the passes and target.prepare(). Deterministic for any thread count;
+// memory does not grow with the number of samples. Throws Error for no samples, NaN activations
+// (naming the value), weights that are not finite.
+Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Recipe& recipe,
+                       const QuantizeTarget& target, const StageProgress& progress = {});
+
+}  // namespace workbench

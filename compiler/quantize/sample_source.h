@@ -1,0 +1,27 @@
+// Inputs of a network, made when asked for: a folder of photos need not fit in memory.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace workbench {
+
+struct SampleSource {
+  std::size_t count = 0;
+  // Sample i < count: one tensor per graph input. Same i, same bytes. Throws Error naming the file.
+  std::function<std::vector<Tensor>(std::size_t)> at;
+};
+
+// Samples that are in memory.
+inline SampleSource in_memory(const std::vector<std::vector<Tensor>>& samples) {
+  return {samples.size(), [&samples](std::size_t i) { return samples.at(i); }};
+}
+
+// Told how much of a stage is done, 0 to 1.
+using StageProgress = std::function<void(std::string_view stage, double fraction)>;
+
+}  // namespace workbench
