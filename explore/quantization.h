@@ -1,0 +1,60 @@
+// A float network made integer for a target, with everything that can be said about it kept:
+// what `workbench quantize` writes and `workbench accuracy` measures.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/passes/switches.h"
+#include "compiler/quantize/recipe.h"
+#include "explore/model.h"
+#include "explore/pipeline.h"
+#include "explore/target.h"
+
+namespace workbench {
+
+struct QuantizationRequest {
+  ModelSource model;
+  std::string target = "xdnn";    // "xdnn", "pulp", "none"
+  std::filesystem::path machine;  // of that family; "none" has none
+  MachineOptions overrides;
+  // "default", a published scheme ("xfdnn", "graffitist", "nemo") or a recipe by name. A network
+  // that came quantized (QDQ, QOperator) is taken as it is, whatever the scheme.
+  std::string scheme = "default";
+  Effort effort = Effort::Normal;
+  PassSwitches passes;
+  std::filesystem::path quantizer_table;  // xDNN: thresholds and scales to use; empty: none
+};
+
+struct QuantizedNetwork {
+  std::string target, scheme;
+  std::optional<Machine> machine;
+  Graph imported;   // float, before any pass: what accuracy is measured against
+  Graph annotated;  // float, edited, with Value::quantization (compiler/quantize/recipe.h)
+  Graph reference;  // the scheme's own arithmetic, every rounding an explicit node
+  Graph integers;   // what the target runs; for "none" the reference
+  Statistics statistics;
+  int accumulator_bits = 32;  // the target's
+  std::vector<std::string> notes, warnings;
+};
+
+// Throws Error for whatever the user's files get wrong.
+QuantizedNetwork quantize_network(const QuantizationRequest& request,
+                                  const SampleSource& calibration, const Progress& progress = {});
+
+// How far the integers of one layer are from the scheme's own codes, each layer given the scheme's
+// codes as operands: what lowering changed, and nothing inherited.
+struct LoweringDifference {
+  std::string layer;
+  std::int64_t values = 0, differing = 0;
+  std::int64_t largest_steps = 0;  // in codes of the result
+};
+// Of every integer layer, in graph order, over the first `count` samples. Throws Error as
+// SampleSource does.
+std::vector<LoweringDifference> lowering_differences(const QuantizedNetwork& network,
+                                                     const SampleSource& samples,
+                                                     std::size_t count);
+
+}  // namespace workbench
