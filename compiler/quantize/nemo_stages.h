@@ -1,0 +1,30 @@
+// NEMO's own arithmetic, stage by stage (quantization.md 2.1): FakeQuantized, QuantizedDeployable,
+// IntegerDeployable, exact to the published code. (quantize_nemo in nemo.h is our quantizer in the
+// same number system: symmetric weights, rounded multipliers.)
+#pragma once
+
+#include "compiler/quantize/sample_source.h"
+#include "core/graph.h"
+
+namespace workbench {
+
+struct NemoStagesOptions {
+  int activation_bits = 8, weight_bits = 8;
+  std::int64_t requantization_factor = 32;
+  bool asymmetric_weights = true;
+  int kappa_bits = 14, lambda_bits = 20;
+};
+
+struct NemoStages {
+  Graph fake_quantized;        // FQ: floats on grids, activations floored
+  Graph quantized_deployable;  // QD: eps propagated, BN and requantization in reals
+  Graph integer_deployable;    // ID: integers only; integer_network.h's form of it is `integers`
+  Graph integers;              // as the PULP compiler and golden read it
+  std::vector<std::string> notes;
+};
+
+// `imported`: float, batch normalisations not folded. Activation ranges: max over the samples.
+NemoStages nemo_stages(const Graph& imported, const SampleSource& samples,
+                       const NemoStagesOptions& options = {}, const StageProgress& progress = {});
+
+}  // namespace workbench
