@@ -25,7 +25,6 @@ struct QuantizationRequest {
   std::string scheme = "default";
   Effort effort = Effort::Normal;
   PassSwitches passes;
-  std::filesystem::path quantizer_table;  // xDNN: thresholds and scales to use; empty: none
 };
 
 struct QuantizedNetwork {
@@ -39,6 +38,9 @@ struct QuantizedNetwork {
   int accumulator_bits = 32;  // the target's
   std::vector<std::string> notes, warnings;
 };
+
+// Whether the file has codes of its own: QuantizeLinear, DequantizeLinear or what they mean.
+bool came_quantized(const Graph& imported);
 
 // Throws Error for whatever the user's files get wrong.
 QuantizedNetwork quantize_network(const QuantizationRequest& request,
