@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/quantize/preprocessing.h"
 #include "core/graph.h"
 
 namespace workbench {
@@ -28,23 +29,6 @@ double j_divergence_threshold(std::span<const std::span<const float>> samples, i
 Thresholds calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples, int bits,
                      const std::function<void(ValueId, const Tensor&)>& observe_last = {},
                      const std::function<bool(const Value&)>& wanted = {});
-
-// The six steps of the xfDNN quantizer (QDOC), applied to an RGB image in this order.
-struct Preprocessing {
-  struct Resize {
-    std::int64_t short_side = 0, centre_crop = 0;
-  };
-  std::optional<Resize> resize;    // none: the image must already have dims
-  std::vector<std::int64_t> dims;  // C, H, W
-  std::vector<std::int64_t> transpose = {2, 0, 1};
-  std::vector<std::int64_t> channel_swap;   // e.g. 2,1,0
-  double raw_scale = 255.0;                 // pixels in [0, 1] times this
-  std::vector<double> mean_value;           // one, or one per channel (after the swap)
-  std::vector<double> input_scale = {1.0};  // one, or one per channel
-  std::string labels;                       // "none", "ilsvrc", "cifar10", "mnist", ...
-};
-// MODEL.preprocess.yaml as shipped beside a model. Throws Error with file:line.
-Preprocessing read_preprocessing(const std::filesystem::path& path);
 
 // Calibration or input data for one graph input of the given shape: .npy or .npz (one sample, or
 // batches of them along the first dimension; archive members in name order), an image, or a folder

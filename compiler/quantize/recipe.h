@@ -57,6 +57,9 @@ std::vector<std::string> recipe_names();
 
 struct Annotated {
   Graph graph;
+  // `graph` before its weights were rounded and its biases corrected, pruned and equalized only:
+  // what each layer is measured against.
+  Graph floats;
   Statistics statistics;           // of the float network as the recipe left it, by value name
   std::vector<std::string> notes;  // what was done: "conv_dw_3: 4 constant channels pruned"
 };
