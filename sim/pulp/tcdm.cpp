@@ -2,183 +2,149 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <string_view>
+#include <utility>
 
+#include "core/error.h"
 #include "isa/pulp/cost.h"
+#include "sim/pulp/access_stream.h"
 
 namespace workbench::pulp {
 
 namespace {
 
-constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
-
 // Accesses of all cores that are simulated; of a longer kernel, the second half of them says how
 // the rest goes on. With all of them no published tile takes more than 1.6 % more or less.
 constexpr std::int64_t kAccesses = 60'000;
-
-// Of one core, the loads and stores one after the other.
-class Stream {
- public:
-  explicit Stream(const CoreCode& code) : code_(&code) {}
-
-  std::int64_t address = 0;
-  int bytes = 4;
-  std::int64_t work = 0;  // cycles between the access before (the start) and this (the end)
-
-  // To the next access; false at the end.
-  bool advance() {
-    work = 0;
-    for (;;) {
-      while (!loops_.empty() && at_ == end_of(loops_.back())) close_iteration();
-      if (at_ == code_->size()) return false;
-      const CodeNode& node = (*code_)[at_++];
-      switch (node.kind) {
-        case CodeNode::Kind::Work:
-          work += node.cycles;
-          break;
-        case CodeNode::Kind::Loop:
-          loops_.push_back(at_ - 1);
-          work += node.entry_cycles + node.iteration_cycles;
-          break;
-        case CodeNode::Kind::Access:
-          locate(node);
-          return true;
-      }
-    }
-  }
-
- private:
-  std::size_t end_of(std::size_t loop) const {
-    return static_cast<std::size_t>((*code_)[loop].end);
-  }
-  void close_iteration() {
-    const CodeNode& loop = (*code_)[loops_.back()];
-    std::int64_t& counter = counters_[static_cast<std::size_t>(loop.depth)];
-    if (++counter < loop.trips) {
-      at_ = loops_.back() + 1;
-      work += loop.iteration_cycles;
-    } else {
-      counter = 0;
-      loops_.pop_back();
-    }
-  }
-  void locate(const CodeNode& node) {
-    bytes = node.access_bytes;
-    address = node.address.base;
-    for (std::size_t depth = 0; depth < kLoopDepth; ++depth) {
-      address += node.address.step[depth] * counters_[depth];
-    }
-  }
-
-  const CoreCode* code_;
-  std::size_t at_ = 0;
-  std::vector<std::size_t> loops_;
-  std::array<std::int64_t, kLoopDepth> counters_{};
-};
-
-// Who asks banks for words: cores, each waiting for its word, and ports of the DMA.
-struct Client {
-  std::int64_t word = 0;   // of its next access
-  bool crossing = false;   // into the word after, which is a second access
-  std::int64_t extra = 0;  // what a crossing costs beyond its second access
-  std::int64_t waited = 0;
-};
 
 struct Progress {
   std::int64_t cycles = 0, waited = 0;  // without the waits; the waits
 };
 
-// One phase of a kernel call: all cores begin together.
+// One phase of a kernel call: all cores begin together. Accesses come in order of time, then of
+// cores; those of the DMA last (pulp.md 1.3).
 class Phase {
  public:
   Phase(const std::vector<CoreCode>& code, const Machine& machine, double dma_bytes_per_cycle)
-      : machine_(machine), free_(static_cast<std::size_t>(machine.l1.banks), 0) {
+      : bank_mask_(machine.l1.banks - 1),
+        free_(static_cast<std::size_t>(machine.l1.banks), 0),
+        due_(kHorizon, 0) {
+    CHECK(code.size() <= 32, "{} cores", code.size());
     const double words = dma_bytes_per_cycle / 4;
-    const auto ports = static_cast<std::size_t>(std::ceil(words));
-    if (ports > 0) port_period_ = static_cast<double>(ports) / words;
-    port_accesses_.resize(ports, 0);
-    clients_.resize(code.size() + ports);
-    times_.resize(clients_.size(), 0);
-    ends_.resize(code.size(), 0);
-    for (const CoreCode& core : code) streams_.emplace_back(core);
-    left_ = streams_.size();
-    for (std::size_t core = 0; core < code.size(); ++core) resume(core, 0);
-    for (std::size_t port = 0; port < ports; ++port) {
-      clients_[code.size() + port].word = static_cast<std::int64_t>(port);
+    ports_.resize(static_cast<std::size_t>(std::ceil(words)));
+    if (!ports_.empty()) port_period_ = static_cast<double>(ports_.size()) / words;
+    for (std::size_t port = 0; port < ports_.size(); ++port) {
+      ports_[port].word = static_cast<std::int64_t>(port);
     }
+    for (const CoreCode& core : code) cores_.emplace_back(core, machine);
+    left_ = cores_.size();
+    for (std::size_t core = 0; core < cores_.size(); ++core) resume(core, 0);
+    now_due_ = std::exchange(due_[0], 0);
   }
 
   // Until the cores have had `accesses` more. False: they are done.
   bool run(std::int64_t accesses) {
     while (accesses > 0 && left_ > 0) {
-      // In order of time, then of cores; the DMA last (pulp.md 1.3).
-      const auto next =
-          static_cast<std::size_t>(std::min_element(times_.begin(), times_.end()) - times_.begin());
-      if (next < streams_.size()) --accesses;
-      serve(next);
+      if (now_due_ == 0) {
+        next_cycle();
+        continue;
+      }
+      const auto core = static_cast<std::size_t>(std::countr_zero(now_due_));
+      now_due_ &= now_due_ - 1;
+      Core& it = cores_[core];
+      if (it.time > now_) {
+        put_down(core);
+        continue;
+      }
+      --accesses;
+      const std::int64_t start = served(it.word);
+      it.waited += start - now_;
+      resume(core, start + 1);
     }
     return left_ > 0;
   }
 
   Progress progress(std::size_t core) const {
-    const std::int64_t time = times_[core] == kNever ? ends_[core] : times_[core];
-    return {time - clients_[core].waited, clients_[core].waited};
+    const Core& it = cores_[core];
+    return {it.time - it.waited, it.waited};
   }
 
  private:
-  void serve(std::size_t who) {
-    Client& client = clients_[who];
-    std::int64_t& free = free_[static_cast<std::size_t>(client.word % machine_.l1.banks)];
-    const std::int64_t start = std::max(times_[who], free);
-    free = start + 1;
-    client.waited += start - times_[who];
-    if (who >= streams_.size()) {
-      next_of_port(who, start + 1);
-    } else if (client.crossing) {
-      client.crossing = false;
-      client.word += 1;
-      times_[who] = start + 1;
-    } else {
-      resume(who, start + 1 + client.extra);
+  // So many cycles from now each has a mask of the cores that come then; who comes later comes in
+  // the last of them, to be put down again.
+  static constexpr std::int64_t kHorizon = 256;
+
+  struct Core {
+    Core(const CoreCode& code, const Machine& machine) : stream(code, machine) {}
+    std::int64_t time = 0;  // of its next access; of its end
+    std::int64_t word = 0;  // of its next access
+    std::int64_t waited = 0;
+    std::size_t next = 0, known = 0;  // of `coming`
+    std::array<WordAccess, 64> coming;
+    AccessStream stream;
+  };
+  struct Port {
+    std::int64_t word = 0, time = 0, accesses = 0;
+  };
+
+  void put_down(std::size_t core) {
+    const std::int64_t time = std::min(cores_[core].time, now_ + kHorizon - 1);
+    due_[static_cast<std::size_t>(time % kHorizon)] |= std::uint32_t{1} << core;
+  }
+
+  void next_cycle() {
+    for (Port& port : ports_) {
+      if (port.time <= now_) serve(port);
     }
+    ++now_;
+    now_due_ = std::exchange(due_[static_cast<std::size_t>(now_ % kHorizon)], 0);
+  }
+
+  // When the bank serves whom comes now.
+  std::int64_t served(std::int64_t word) {
+    std::int64_t& free = free_[static_cast<std::size_t>(word & bank_mask_)];
+    const std::int64_t start = std::max(now_, free);
+    free = start + 1;
+    return start;
   }
 
   // A core goes on at `time`, up to its next access.
   void resume(std::size_t core, std::int64_t time) {
-    Stream& stream = streams_[core];
-    const bool more = stream.advance();
-    if (!more) {
-      ends_[core] = time + stream.work;
-      times_[core] = kNever;
-      --left_;
-      return;
+    Core& it = cores_[core];
+    if (it.next == it.known) {
+      it.known = it.stream.take(it.coming);
+      it.next = 0;
+      if (it.known == 0) {
+        it.time = time + it.stream.work_left();
+        --left_;
+        return;
+      }
     }
-    Client& client = clients_[core];
-    client.word = stream.address >> 2;
-    client.crossing = machine_.core.misaligned > 0 && (stream.address & 3) + stream.bytes > 4;
-    client.extra = client.crossing ? machine_.core.misaligned - 1 : 0;
-    times_[core] = time + stream.work;
+    const WordAccess& access = it.coming[it.next++];
+    it.time = time + access.work;
+    it.word = access.word;
+    put_down(core);
   }
 
-  void next_of_port(std::size_t who, std::int64_t earliest) {
-    const std::size_t port = who - streams_.size();
-    clients_[who].word += static_cast<std::int64_t>(port_accesses_.size());
-    const double due = port_period_ * static_cast<double>(++port_accesses_[port]);
-    times_[who] = std::max(earliest, static_cast<std::int64_t>(due));
+  void serve(Port& port) {
+    const std::int64_t start = served(port.word);
+    port.word += static_cast<std::int64_t>(ports_.size());
+    const double due = port_period_ * static_cast<double>(++port.accesses);
+    port.time = std::max(start + 1, static_cast<std::int64_t>(due));
   }
 
-  const Machine& machine_;
-  std::vector<std::int64_t> free_;   // of each bank: its first cycle without work
-  std::vector<Stream> streams_;      // of each core
-  std::vector<Client> clients_;      // cores, then ports of the DMA
-  std::vector<std::int64_t> times_;  // of each client's next access; kNever: it has none
-  std::vector<std::int64_t> ends_;   // of each core that is done
-  std::size_t left_ = 0;             // cores that are not
-  double port_period_ = 1;           // cycles between the accesses of a port
-  std::vector<std::int64_t> port_accesses_;
+  std::int64_t bank_mask_;
+  std::vector<std::int64_t> free_;  // of each bank: its first cycle without work
+  std::vector<Core> cores_;
+  std::vector<Port> ports_;         // of the DMA
+  double port_period_ = 1;          // cycles between the accesses of a port
+  std::size_t left_ = 0;            // cores that are not done
+  std::vector<std::uint32_t> due_;  // by cycle modulo the horizon
+  std::int64_t now_ = 0;
+  std::uint32_t now_due_ = 0;  // of those that come now, who has not been served
 };
 
 // What core waits in all, having waited `half` after a half of the accesses, `now` by their end:
