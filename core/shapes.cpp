@@ -28,10 +28,22 @@ class Rules : private ShapeChecks {
   std::vector<Shape> run() const {
     std::vector<Shape> shapes = std::visit([&](const auto& op) { return rule(op); }, node_.op);
     for (const Shape& shape : shapes) check_size(shape);
+    std::visit([&](const auto& op) { check_bounds(op, shapes[0]); }, node_.op);
     return shapes;
   }
 
  private:
+  template <typename T>
+  void check_bounds(const T& op, const Shape& out) const {
+    if constexpr (requires { op.activation.bounds; }) {
+      const std::size_t bounds = op.activation.bounds.size();
+      if (bounds == 0) return;
+      if (out.size() < 2)
+        refuse("bounds: expected a result with channels, found {}", to_string(out));
+      expect_length("bounds", bounds, static_cast<std::size_t>(out[1]));
+    }
+  }
+
   // [x[0], channels, one size per window position]
   Shape slide(const Window& window, const Shape& x, std::int64_t channels, bool ceil_mode) const {
     check(window, x.size() - 2);

@@ -25,6 +25,7 @@ void activation_fields(auto& activation, auto&& visit) {
   visit("alpha", activation.alpha);
   visit("beta", activation.beta);
   visit("slopes", activation.slopes);
+  visit("bounds", activation.bounds);
 }
 
 template <typename T, typename U>

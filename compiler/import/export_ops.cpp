@@ -181,9 +181,10 @@ class OpWriter {
         write_truncate(name, input);
         break;
       case Kind::PRelu:
-        add("PRelu", name, {input, slopes(activation)}, outputs_);
+        add("PRelu", name, {input, per_channel("_slope", activation.slopes)}, outputs_);
         break;
       case Kind::Clip:
+        if (!activation.bounds.empty()) return write_channel_clip(activation, name, input);
         add("Clip", name,
             {input, initializer<float>("_min", {}, {activation.alpha}),
              initializer<float>("_max", {}, {activation.beta})},
@@ -205,6 +206,19 @@ class OpWriter {
     add("Mul", name, {input, gate}, outputs_);
   }
 
+  // ONNX's Clip has one bound: the lower one is a Relu or Clip, the upper ones are a Min.
+  void write_channel_clip(const Activation& activation, const std::string& name,
+                          const std::string& input) {
+    const std::string above = fresh("_above");
+    const std::string lower = unique_name(state_.node_names, name + "_lower");
+    if (activation.alpha == 0) {
+      add("Relu", lower, {input}, {above});
+    } else {
+      add("Clip", lower, {input, initializer<float>("_min", {}, {activation.alpha})}, {above});
+    }
+    add("Min", name, {above, per_channel("_bound", activation.bounds)}, outputs_);
+  }
+
   // To integers and back.
   void write_truncate(const std::string& name, const std::string& input) {
     const std::string whole = fresh("_whole");
@@ -213,12 +227,12 @@ class OpWriter {
     attribute(add("Cast", name, {whole}, outputs_), "to", std::int64_t{onnx::TensorProto::FLOAT});
   }
 
-  // One slope, or [C, 1, ..., 1] so that channel c of [N, C, spatial] takes slope c.
-  std::string slopes(const Activation& activation) {
-    Shape shape{static_cast<std::int64_t>(activation.slopes.size())};
+  // One number, or [C, 1, ..., 1] so that channel c of [N, C, spatial] takes number c.
+  std::string per_channel(const std::string& suffix, const std::vector<float>& numbers) {
+    Shape shape{static_cast<std::int64_t>(numbers.size())};
     const std::size_t out_rank = state_.source.value(node_.outputs[0]).shape.size();
-    if (activation.slopes.size() > 1) shape.resize(out_rank - 1, 1);
-    return initializer<float>("_slope", shape, activation.slopes);
+    if (numbers.size() > 1) shape.resize(out_rank - 1, 1);
+    return initializer<float>(suffix, shape, numbers);
   }
 
   static void window(onnx::NodeProto& proto, const Window& window) {

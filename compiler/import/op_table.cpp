@@ -42,6 +42,7 @@ constexpr ImportRule kTable[] = {
     {"MatMul", import_matmul, 2, 1, false, "numpy matmul"},
     {"MatMulInteger", import_matmul_integer, 4, 1, false, "zero points 0; becomes MatMul"},
     {"MaxPool", import_max_pool, 1, 2, false, "with dilations, ceil_mode and indices"},
+    {"Min", import_min, 2, 1, false, "with a constant, one per channel"},
     {"Mul", import_binary, 2, 1, true, "numpy broadcasting"},
     {"PRelu", import_prelu, 2, 1, false, ""},
     {"Pad", import_pad, 3, 1, false, "constant, reflect, edge"},

@@ -36,6 +36,7 @@ void import_global_max_pool(NodeReader& node);
 void import_batch_normalization(NodeReader& node);
 void import_activation(NodeReader& node);  // Relu, LeakyRelu, Sigmoid, Tanh, Hard*, Exp
 void import_clip(NodeReader& node);
+void import_min(NodeReader& node);
 void import_prelu(NodeReader& node);
 void import_binary(NodeReader& node);  // Add, Sub, Mul, Div
 void import_sum(NodeReader& node);

@@ -1,4 +1,5 @@
 // Operators that compute: elementwise, normalisations, matrix products, reductions.
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -99,6 +100,29 @@ void import_clip(NodeReader& node) {
   Activation activation{.kind = Activation::Kind::Clip, .alpha = low, .beta = high};
   if (low == 0 && high >= kHighest) activation = {.kind = Activation::Kind::Relu};
   node.emit(Activate{activation}, {node.number_input(0)});
+}
+
+// One number for all, or one per index of axis 1: a Clip without a lower bound.
+void import_min(NodeReader& node) {
+  const Shape& shape = node.shape(0);
+  const std::vector<float> bounds = node.constant_reals(1, "bounds");
+  Shape per_channel(shape.size(), 1);
+  if (shape.size() > 1) per_channel[1] = shape[1];
+  Shape found = node.shape(1);
+  if (found.size() < shape.size()) found.insert(found.begin(), shape.size() - found.size(), 1);
+  for (const float bound : bounds) {
+    if (std::isnan(bound)) node.refuse("input 1 (bounds): expected numbers, found nan");
+  }
+  Activation activation{.kind = Activation::Kind::Clip, .alpha = kLowest, .beta = kHighest};
+  if (bounds.size() == 1 && found.size() <= shape.size()) {
+    activation.beta = bounds[0];
+  } else if (found == per_channel) {
+    activation.bounds = bounds;
+  } else {
+    node.refuse("input 1 '{}': expected one number, or one per channel of {}, found shape {}",
+                node.value(1).name, to_string(shape), to_string(node.shape(1)));
+  }
+  node.emit(Activate{activation}, {node.float_input(0)});
 }
 
 void import_prelu(NodeReader& node) {

@@ -24,7 +24,7 @@ bool passes_everything(const Activation& activation) {
   constexpr float kMost = std::numeric_limits<float>::max();
   return activation.kind == Activation::Kind::None ||
          (activation.kind == Activation::Kind::Clip && activation.alpha <= -kMost &&
-          activation.beta >= kMost);
+          activation.beta >= kMost && activation.bounds.empty());
 }
 
 // Whether a node gives its first operand unchanged, one overload per op that can. Ops whose

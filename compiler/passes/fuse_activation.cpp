@@ -26,6 +26,8 @@ std::optional<Activation> fusible(const Graph& graph, const Node& node) {
     case Activation::Kind::PRelu:
       return activation;
     case Activation::Kind::Clip:
+      // No hardware has a bound per channel: fused, it would take the convolution to the host.
+      if (!activation.bounds.empty()) return std::nullopt;
       if (activation.alpha == 0 && activation.beta >= std::numeric_limits<float>::max()) {
         return Activation{.kind = Activation::Kind::Relu};
       }

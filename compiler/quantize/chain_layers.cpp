@@ -31,7 +31,8 @@ bool moves(const Node& node) {
 bool is_arithmetic(const Node& node) {
   if (const auto* activate = std::get_if<Activate>(&node.op)) {
     return activate->activation.kind == Activation::Kind::Relu ||
-           activate->activation.kind == Activation::Kind::Clip;
+           (activate->activation.kind == Activation::Kind::Clip &&
+            activate->activation.bounds.empty());
   }
   return std::holds_alternative<Binary>(node.op);
 }

@@ -140,6 +140,7 @@ bool add_activation(ChainBuilder& builder, const Node& node) {
       break;
     case Activation::Kind::Relu:
     case Activation::Kind::Clip:
+      if (!activation.bounds.empty()) return false;
       if (chain.has_clip()) chain = builder.chained(chain);
       clip(node, activation, chain);
       break;

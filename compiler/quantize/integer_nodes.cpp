@@ -16,7 +16,7 @@ bool representable(const Activation& activation, bool own_slopes) {
     case Activation::Kind::Relu:
       return true;
     case Activation::Kind::Clip:
-      if (activation.beta <= 0) return false;
+      if (activation.beta <= 0 || !activation.bounds.empty()) return false;
       return activation.alpha == 0 || activation.alpha == -activation.beta ||
              (activation.alpha <= -kUnbounded && activation.beta >= kUnbounded);
     case Activation::Kind::LeakyRelu:
@@ -131,7 +131,8 @@ const Activation& activation_of(const Node& node) {
 }
 
 std::optional<double> saturation_cap(const Activation& activation) {
-  if (activation.kind != Activation::Kind::Clip || activation.beta >= kUnbounded) {
+  if (activation.kind != Activation::Kind::Clip || activation.beta >= kUnbounded ||
+      !activation.bounds.empty()) {
     return std::nullopt;
   }
   return activation.beta;

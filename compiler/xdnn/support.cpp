@@ -183,6 +183,7 @@ class Support {
         }
         return "PReLU slopes must not be negative";
       case Activation::Kind::Clip:
+        if (!a.bounds.empty()) return "one clip bound per channel";
         // Saturation is the clipping: [0, b] as ReLU with threshold b, [-b, b] with threshold b.
         if (a.beta > 0 && std::isfinite(a.beta) && (a.alpha == 0 || a.alpha == -a.beta)) {
           return std::nullopt;

@@ -18,11 +18,18 @@ float slope_of(const Activation& activation, std::size_t channel) {
   return activation.slopes.size() == 1 ? activation.slopes[0] : activation.slopes.at(channel);
 }
 
+double upper_bound(const Activation& activation, std::size_t channel) {
+  return static_cast<double>(activation.bounds.empty() ? activation.beta
+                                                       : activation.bounds.at(channel));
+}
+
 void scale_negatives(std::span<float> values, float slope) {
   for (float& v : values) v = v < 0 ? slope * v : v;
 }
 
-bool per_channel(const Activation& activation) { return activation.slopes.size() > 1; }
+bool per_channel(const Activation& activation) {
+  return activation.slopes.size() > 1 || !activation.bounds.empty();
+}
 
 // Elements behind each index of axis 1.
 std::int64_t channel_size(const Shape& shape) {
@@ -79,7 +86,7 @@ double activate(const Activation& activation, double x, std::size_t channel) {
     case Activation::Kind::Relu:
       return x < 0 ? 0 : x;
     case Activation::Kind::Clip:
-      return std::min(std::max(x, alpha), beta);
+      return std::min(std::max(x, alpha), upper_bound(activation, channel));
     case Activation::Kind::LeakyRelu:
       return x < 0 ? alpha * x : x;
     case Activation::Kind::PRelu:
@@ -116,9 +123,11 @@ void activate_in_place(const Activation& activation, std::span<float> values, st
     case Activation::Kind::Relu:
       for (float& v : values) v = v < 0 ? 0 : v;
       return;
-    case Activation::Kind::Clip:
-      for (float& v : values) v = std::min(std::max(v, alpha), beta);
+    case Activation::Kind::Clip: {
+      const auto bound = static_cast<float>(upper_bound(activation, channel));
+      for (float& v : values) v = std::min(std::max(v, alpha), bound);
       return;
+    }
     case Activation::Kind::LeakyRelu:
       return scale_negatives(values, alpha);
     case Activation::Kind::PRelu:

@@ -24,7 +24,7 @@ inline constexpr std::int64_t kPiece = 1 << 14;
 void for_pieces(std::int64_t count, const Context& context,
                 const std::function<void(std::int64_t, std::int64_t)>& body);
 
-// y = f(x) in double; channel indexes the slopes of a PRelu.
+// y = f(x) in double; channel indexes the slopes of a PRelu and a Clip's bounds.
 //   Relu: x < 0 ? 0 : x           Clip: min(max(x, alpha), beta)   LeakyRelu: x < 0 ? alpha*x : x
 //   PRelu: x < 0 ? slope*x : x    Sigmoid: 1 / (1 + exp(-x))       Tanh, Exp: as in <cmath>
 //   HardSigmoid: max(0, min(1, alpha*x + beta))   HardSwish: x * max(0, min(1, x/6 + 0.5))

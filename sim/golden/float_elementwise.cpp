@@ -32,8 +32,10 @@ double activated(const Activation& activation, double x, std::size_t channel) {
       return x;
     case Activation::Kind::Relu:
       return std::max(x, 0.0);
-    case Activation::Kind::Clip:
-      return std::min(std::max(x, alpha), beta);
+    case Activation::Kind::Clip: {
+      const bool one = activation.bounds.empty();
+      return std::min(std::max(x, alpha), one ? beta : double{activation.bounds.at(channel)});
+    }
     case Activation::Kind::LeakyRelu:
       return x < 0 ? alpha * x : x;
     case Activation::Kind::PRelu: {

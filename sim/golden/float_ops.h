@@ -29,7 +29,7 @@ Tensor lrn(const Lrn& op, const Operation& at);
 // Row-major over the reduced axes.
 Tensor reduce(const Reduce& op, const Operation& at);
 
-// `channel` selects a PRelu slope.
+// `channel` selects a PRelu slope or a Clip's bound.
 double activated(const Activation& activation, double x, std::size_t channel);
 
 }  // namespace workbench::golden

@@ -53,6 +53,18 @@ TEST(EvaluateActivation, fast_is_close_to_exact_for_every_kind) {
   }
 }
 
+TEST(EvaluateActivation, a_clip_has_one_bound_per_channel) {
+  const Activation clip{.kind = Kind::Clip, .alpha = -1, .beta = 9, .bounds = {2, 4}};
+  EXPECT_EQ(apply(clip, 5, 0), 2);
+  EXPECT_EQ(apply(clip, 5, 1), 4);
+  EXPECT_EQ(apply(clip, -5, 1), -1);
+  const OneNode one{.op = Activate{clip}, .operands = {counting({1, 2, 1, 3})}};
+  for (const Arithmetic arithmetic : {Arithmetic::Fast, Arithmetic::Exact}) {
+    EXPECT_EQ(elements<float>(evaluate_one(one, arithmetic)),
+              (std::vector<float>{0, 1, 2, 3, 4, 4}));
+  }
+}
+
 TEST(EvaluateActivation, integers_stay_integers) {
   const OneNode one{.op = Activate{{.kind = Kind::Clip, .alpha = -3, .beta = 4}},
                     .operands = {Tensor::from<std::int8_t>({3}, {-9, 1, 9})},

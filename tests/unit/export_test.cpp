@@ -76,6 +76,17 @@ TEST(Export, fused_slopes_apply_per_channel) {
   expect_round_trip(graph_of(add, {1, 2, 1, 2}, {Tensor::from<float>({1}, {-1})}));
 }
 
+// ONNX has no such Clip: a lower bound, then a Min.
+TEST(Export, clip_bounds_apply_per_channel) {
+  Binary add{.kind = Binary::Kind::Add};
+  add.activation = {.kind = Activation::Kind::Clip, .beta = 6, .bounds = {0.5F, 1.5F}};
+  const Graph graph = graph_of(add, {1, 2, 1, 2}, {Tensor::from<float>({1}, {1})});
+  EXPECT_EQ(operators(graph), (std::vector<std::string>{"Add", "Relu", "Min"}));
+  expect_round_trip(graph);
+  add.activation.alpha = -0.25F;
+  expect_round_trip(graph_of(add, {1, 2, 1, 2}, {Tensor::from<float>({1}, {-1})}));
+}
+
 TEST(Export, every_activation_survives) {
   using Kind = Activation::Kind;
   for (const Kind kind : {Kind::None, Kind::Relu, Kind::LeakyRelu, Kind::Sigmoid, Kind::Tanh,

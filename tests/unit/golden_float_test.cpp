@@ -109,6 +109,9 @@ TEST(GoldenFloat, activations_follow_their_formulas) {
   EXPECT_EQ(activated({.kind = Kind::Relu}, {-1, 2}), (Floats{0, 2}));
   EXPECT_EQ(activated({.kind = Kind::Clip, .alpha = -1, .beta = 6}, {-2, 3, 7}),
             (Floats{-1, 3, 6}));
+  EXPECT_EQ(results({.op = Activate{{.kind = Kind::Clip, .alpha = 0, .beta = 9, .bounds = {2, 4}}},
+                     .operands = {reals({1, 2, 2}, {-1, 3, 3, 5})}}),
+            (Floats{0, 2, 3, 4}));
   EXPECT_EQ(activated({.kind = Kind::LeakyRelu, .alpha = 0.5F}, {-2, 3}), (Floats{-1, 3}));
   EXPECT_EQ(activated({.kind = Kind::PRelu, .slopes = {0.25F}}, {-2, 3}), (Floats{-0.5F, 3}));
   EXPECT_EQ(activated({.kind = Kind::Sigmoid}, {0}), (Floats{0.5F}));
