@@ -1,6 +1,9 @@
 workbench_test(pulp_dma_test LABEL unit SYSTEMC
   SOURCES unit/pulp_dma_test.cpp
   LIBRARIES workbench::sim_pulp)
+workbench_test(pulp_gvsoc_test LABEL unit SYSTEMC
+  SOURCES unit/pulp_gvsoc_test.cpp
+  LIBRARIES workbench::sim_pulp)
 workbench_test(pulp_simulate_test LABEL unit SYSTEMC
   SOURCES unit/pulp_simulate_test.cpp
   LIBRARIES workbench::sim_pulp)

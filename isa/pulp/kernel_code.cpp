@@ -8,7 +8,8 @@ void CodeBuilder::work(const Straight& straight) {
   const std::int64_t cycles =
       straight.instructions + straight.load_uses * core_.load_use +
       straight.taken_branches * core_.taken_branch + straight.jumps * core_.jump +
-      straight.multiply_highs * core_.multiply_high + straight.divisions * core_.division;
+      straight.multiply_highs * core_.multiply_high + straight.divisions * core_.division +
+      straight.multiplies * core_.multiply + straight.multiply_uses * core_.multiply_use;
   if (straight.instructions == 0 && cycles == 0) return;
   if (straight.stack > 0) loads_of_stack(straight.stack, cycles);
   plain(cycles - straight.stack * (cycles / std::max<std::int64_t>(1, straight.stack)),

@@ -20,6 +20,7 @@ struct Straight {
   std::int64_t stack = 0;
   std::int64_t load_uses = 0, taken_branches = 0, jumps = 0;
   std::int64_t multiply_highs = 0, divisions = 0;
+  std::int64_t multiplies = 0, multiply_uses = 0;  // of the multiplies, wanted at once
 };
 
 inline Address operator+(Address address, std::int64_t bytes) {

@@ -30,6 +30,10 @@ std::int64_t pixel_bytes(const Kernel& kernel) { return packed(kernel.in_c, kern
 std::int64_t affine(std::int64_t multiplier, std::int64_t offset, std::int64_t shift) {
   return (multiplier != 1 || offset != 0 ? 1 : 0) + (shift != 0 ? 1 : 0);
 }
+// With no offset the multiply-add is a multiply, wanted at once by the shift or the sum.
+std::int64_t multiply(std::int64_t multiplier, std::int64_t offset) {
+  return multiplier != 1 && offset == 0 ? 1 : 0;
+}
 
 }  // namespace
 
@@ -46,11 +50,17 @@ CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t cor
                                     affine(kernel.multiplier2, kernel.offset2, kernel.shift2) +
                                     affine(kernel.multiplier, kernel.offset, kernel.shift) + clips +
                                     sub_byte + 4 + (kernel.out_bits < 8 ? 1 : 0);
+  const std::int64_t multiplies = multiply(kernel.multiplier1, kernel.offset1) +
+                                  multiply(kernel.multiplier2, kernel.offset2) +
+                                  multiply(kernel.multiplier, kernel.offset);
   b.work(kAddCall);
   b.loop(rows.size() * kernel.in_w * kernel.in_c, [&](int element) {
     b.load(stepped({kernel.in + rows.begin * row_bytes, {}}, element, kernel.in_bits / 8), 1);
     b.load(stepped({kernel.in2 + rows.begin * row_bytes, {}}, element, kernel.in_bits / 8), 1);
-    b.work({.instructions = instructions, .load_uses = 1});
+    b.work({.instructions = instructions,
+            .load_uses = 1,
+            .multiplies = multiplies,
+            .multiply_uses = multiplies});
     b.store(stepped({kernel.out + rows.begin * out_bytes, {}}, element, kernel.out_bits / 8), 1);
   });
   return b.take();

@@ -120,7 +120,10 @@ void requantize(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const 
   const std::int64_t codes = 8 / kernel.out_bits;
   const std::int64_t insert = codes > 1 ? 1 : 0;
   if (!kernel.norm) {  // p.mac or mul, sra, clip
-    b.work({.instructions = 3 + insert + (kernel.offset != 0 ? 1 : 0)});
+    const std::int64_t mul = kernel.multiplier != 1 && kernel.offset == 0 ? 1 : 0;
+    b.work({.instructions = 3 + insert + (kernel.offset != 0 ? 1 : 0),
+            .multiplies = mul,
+            .multiply_uses = mul});
   } else if (kernel.norm_bits == 32) {  // p.mac waits for lambda, sra, clip
     b.load(norms.kappa);
     b.load(norms.lambda);
@@ -131,7 +134,7 @@ void requantize(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const 
     // 27 to 135 more than with 32 bits for 8 outputs).
     for (int half = 0; half < 2; ++half) b.load(norms.kappa + 4 * half);
     for (int half = 0; half < 2; ++half) b.load(norms.lambda + 4 * half);
-    b.work({.instructions = 14 + insert, .multiply_highs = 1});
+    b.work({.instructions = 14 + insert, .multiply_highs = 1, .multiplies = 1});
   }
   if (position % codes == codes - 1) b.store(out, 1);
 }

@@ -44,6 +44,8 @@ struct Machine {
     std::int64_t load_use = 1, misaligned = 1, taken_branch = 2, jump = 1;
     std::int64_t division = 31;
     std::int64_t multiply_high = 4;
+    std::int64_t multiply = 0;      // 32 x 32 -> 32; not the multiply-accumulates of inner loops
+    std::int64_t multiply_use = 0;  // result wanted by the next instruction
     static constexpr void fields(auto& self, auto&& visit) {
       visit("load_use", self.load_use, Range{0, 100});
       visit("misaligned", self.misaligned, Range{0, 100});
@@ -51,6 +53,8 @@ struct Machine {
       visit("jump", self.jump, Range{0, 100});
       visit("division", self.division, Range{0, 1000});
       visit("multiply_high", self.multiply_high, Range{0, 100});
+      visit("multiply", self.multiply, Range{0, 100});
+      visit("multiply_use", self.multiply_use, Range{0, 100});
     }
   };
   struct L1 {
