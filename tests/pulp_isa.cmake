@@ -3,7 +3,7 @@ add_library(pulp_test_support STATIC support/pulp_dataflow.cpp support/pulp_muta
 target_link_libraries(pulp_test_support PUBLIC workbench::isa_pulp PRIVATE workbench_options)
 
 workbench_test(pulp_isa_test LABEL unit
-  SOURCES unit/pulp_footprint_test.cpp unit/pulp_machine_test.cpp unit/pulp_malformed_test.cpp unit/pulp_mutants_test.cpp
+  SOURCES unit/pulp_footprint_test.cpp unit/pulp_loops_test.cpp unit/pulp_machine_test.cpp unit/pulp_malformed_test.cpp unit/pulp_mutants_test.cpp
           unit/pulp_program_file_test.cpp
   LIBRARIES pulp_test_support)
 workbench_test(pulp_isa_property_test LABEL property

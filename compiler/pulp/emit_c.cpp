@@ -1,13 +1,12 @@
 // A Program as C in the structure of DORY's generated code (pulp.md 3.6): network.c forks once and
-// calls one function per layer, each in a file of its own. Tiles whose calls differ only in their
-// figures become loops: a figure that is the same in each iteration, or grows by the same amount,
-// is written so, any other is in a table.
+// calls one function per layer, each in a file of its own. The program's loops are loops in C.
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "compiler/pulp/compile.h"
 #include "core/error.h"
+#include "isa/pulp/loops.h"
 
 namespace workbench::pulp {
 namespace {
@@ -63,10 +62,24 @@ std::string identifier(const std::string& name) {
   return text;
 }
 
-// Consecutive instructions [begin, end).
-struct Run {
-  std::size_t begin = 0, end = 0;
-};
+// A figure over the loops around it.
+std::string figure(std::string_view field, std::int64_t value,
+                   const std::vector<Advance>& advances) {
+  const auto found = std::find_if(advances.begin(), advances.end(),
+                                  [&](const Advance& advance) { return advance.field == field; });
+  std::string text;
+  if (value != 0 || found == advances.end()) text = std::to_string(value);
+  if (found == advances.end()) return text;
+  for (std::size_t d = 0; d < found->steps.size(); ++d) {
+    const std::int64_t step = found->steps[d];
+    if (step == 0) continue;
+    const char* sign = step < 0 ? "-" : "+";
+    if (!text.empty()) text += fmt::format(" {} ", sign);
+    text += fmt::format("{}{} * {}", text.empty() && step < 0 ? "-" : "", std::abs(step),
+                        kLoopVariables[d]);
+  }
+  return text;
+}
 
 class LayerFile {
  public:
@@ -75,9 +88,8 @@ class LayerFile {
     const auto first = std::find(layers.begin(), layers.end(), static_cast<std::int32_t>(layer));
     auto last = first;
     while (last != layers.end() && *last == static_cast<std::int32_t>(layer)) ++last;
-    all_ = {static_cast<std::size_t>(first - layers.begin()),
-            static_cast<std::size_t>(last - layers.begin())};
-    split();
+    entries_ = rolled(program, static_cast<std::size_t>(first - layers.begin()),
+                      static_cast<std::size_t>(last - layers.begin()));
   }
 
   std::string function() const {
@@ -87,176 +99,87 @@ class LayerFile {
   std::string text() {
     const LayerInfo& info = program_.info.layers[layer_];
     const LayerTiling& tiling = program_.tilings[layer_];
-    for (std::size_t r = 0; r < rounds_.size();) {
-      const auto [period, times] = repetition(r);
-      emit_loop(r, period, times);
-      r += period * times;
-    }
+    range(0, entries_.size());
     return fmt::format(
         "// {}: {}\n// {} tiles of {}x{}x{} (channels, rows, columns), {} slices, {} bytes of L1, "
-        "{} of L2\n#include \"network.h\"\n\n{}void {}(void) {{\n{}}}\n",
+        "{} of L2\n#include \"network.h\"\n\nvoid {}(void) {{\n{}}}\n",
         info.name, info.op, tiling.l1_tiles, tiling.l1_out[0], tiling.l1_out[1], tiling.l1_out[2],
-        tiling.l2_slices, tiling.l1_bytes, tiling.l2_bytes, tables_.empty() ? "" : tables_ + "\n",
-        function(), body_);
+        tiling.l2_slices, tiling.l1_bytes, tiling.l2_bytes, function(), body_);
   }
 
  private:
-  // Rounds: what belongs to one tile, from its bookkeeping on.
-  void split() {
-    std::size_t begin = all_.begin;
-    for (std::size_t i = all_.begin; i < all_.end; ++i) {
-      if (!std::holds_alternative<Code>(program_.instructions[i]) || i == begin) continue;
-      rounds_.push_back({begin, i});
-      begin = i;
-    }
-    if (begin < all_.end) rounds_.push_back({begin, all_.end});
-    for (const Run& round : rounds_) {
-      std::string shape;
-      for (std::size_t i = round.begin; i < round.end; ++i) shape += shape_of(i) + ";";
-      shapes_.push_back(std::move(shape));
-    }
-  }
-
-  // Equal for calls that one line of C can stand for.
-  std::string shape_of(std::size_t i) const {
-    const Instruction& op = program_.instructions[i];
-    std::string shape = call_of(op).name;
-    if (const auto* dma = std::get_if<Dma>(&op)) {
-      shape += fmt::format("{}{}{}", dma->to_l1, dma->two_d, dma->split);
-    }
-    return shape;
-  }
-
-  // The rounds from `r` on that repeat, as many as can be covered.
-  std::pair<std::size_t, std::size_t> repetition(std::size_t r) const {
-    constexpr std::size_t kLongestPeriod = 16;
-    std::pair<std::size_t, std::size_t> best{1, 1};
-    for (std::size_t period = 1; period <= kLongestPeriod && r + period <= rounds_.size();
-         ++period) {
-      std::size_t end = r + period;
-      while (end < rounds_.size() && shapes_[end] == shapes_[end - period]) ++end;
-      const std::size_t times = (end - r) / period;
-      if (times >= 3 && period * times > best.first * best.second + best.first) {
-        best = {period, times};
+  void range(std::size_t begin, std::size_t end) {
+    for (std::size_t e = begin; e < end; e = next_entry(entries_, e)) {
+      if (const Line* call = std::get_if<Line>(&entries_[e])) {
+        line(statement(*call));
+        continue;
       }
+      line(fmt::format("for (int {0} = 0; {0} < {1}; ++{0}) {{", kLoopVariables[depth_],
+                       std::get<Loop>(entries_[e]).count));
+      ++depth_;
+      range(e + 1, next_entry(entries_, e));
+      --depth_;
+      line("}");
     }
-    return best;
   }
 
-  void emit_loop(std::size_t r, std::size_t period, std::size_t times) {
-    const bool loops = times > 1;
-    indent_ = loops ? "    " : "  ";
-    if (loops) body_ += fmt::format("  for (int i = 0; i < {}; ++i) {{\n", times);
-    for (std::size_t p = 0; p < period; ++p) {
-      const std::size_t count = rounds_[r + p].end - rounds_[r + p].begin;
-      for (std::size_t k = 0; k < count; ++k) {
-        std::vector<std::size_t> at;
-        for (std::size_t t = 0; t < times; ++t) at.push_back(rounds_[r + p + t * period].begin + k);
-        emit_call(at);
-      }
-    }
-    if (loops) body_ += "  }\n";
-  }
-
-  // One statement for the instructions `at`, one per iteration.
-  void emit_call(const std::vector<std::size_t>& at) {
-    const Instruction& op = program_.instructions[at[0]];
+  std::string statement(const Line& call) const {
+    const Instruction& op = call.instruction;
     if (const auto* code = std::get_if<Code>(&op)) {
-      const std::string last = at.size() > 1 ? " to " + text_behind_name(at.back()) : "";
-      return line(fmt::format("// {}{} ({} instructions of bookkeeping)", text_behind_name(at[0]),
-                              last, code->instructions));
+      return fmt::format("// {} ({} instructions of bookkeeping)", comment(call),
+                         code->instructions);
     }
-    std::vector<Call> calls;
-    for (const std::size_t i : at) calls.push_back(call_of(program_.instructions[i]));
-    if (std::holds_alternative<Barrier>(op)) return line("pi_cl_team_barrier();");
-    if (std::holds_alternative<CounterStart>(op)) return line("network_counter_start();");
+    if (std::holds_alternative<Barrier>(op)) return "pi_cl_team_barrier();";
+    if (std::holds_alternative<CounterStart>(op)) return "network_counter_start();";
     if (std::holds_alternative<CounterStop>(op)) {
-      return line(fmt::format("network_counter_stop({});", layer_));
+      return fmt::format("network_counter_stop({});", layer_);
     }
-    if (std::holds_alternative<DmaWait>(op)) return line(wait("dma_wait", calls));
-    if (std::holds_alternative<L3Wait>(op)) {
-      return line("if (pi_core_id() == 0) " + wait("l3_wait", calls));
+    if (const auto* wait = std::get_if<DmaWait>(&op)) {
+      return fmt::format("dma_wait({});", figure("id", wait->id, call.advances));
     }
-    const bool l3 = std::holds_alternative<L3Transfer>(op);
-    const char* type = l3                                ? "l3_transfer"
-                       : std::holds_alternative<Dma>(op) ? "dma_transfer"
-                                                         : "kernel_call";
-    line(fmt::format("{}{}(&(struct {}){{{}}});  // {}", l3 ? "if (pi_core_id() == 0) " : "",
-                     l3                       ? "l3_copy"
-                     : calls[0].name == "dma" ? "dma_copy"
-                                              : calls[0].name,
-                     type, arguments(calls, op), comment(at)));
+    if (const auto* wait = std::get_if<L3Wait>(&op)) {
+      return fmt::format("if (pi_core_id() == 0) l3_wait({});",
+                         figure("id", wait->id, call.advances));
+    }
+    const bool l3 = std::holds_alternative<L3Transfer>(op), dma = std::holds_alternative<Dma>(op);
+    return fmt::format("{}{}(&(struct {}){{{}}});  // {}", l3 ? "if (pi_core_id() == 0) " : "",
+                       l3    ? "l3_copy"
+                       : dma ? "dma_copy"
+                             : call_of(op).name,
+                       l3    ? "l3_transfer"
+                       : dma ? "dma_transfer"
+                             : "kernel_call",
+                       arguments(call), comment(call));
   }
 
-  // What the call is for; in a loop, without the first iteration's figures.
-  std::string comment(const std::vector<std::size_t>& at) const {
-    const std::string text = text_behind_name(at[0]);
-    return at.size() == 1 ? text : text.substr(0, text.find_first_of(" ["));
-  }
-
-  std::string wait(const char* name, const std::vector<Call>& calls) {
-    return fmt::format("{}({});", name, figure(calls, 0));
-  }
-
-  std::string arguments(const std::vector<Call>& calls, const Instruction& op) {
+  static std::string arguments(const Line& call) {
     std::string text;
-    for (std::size_t f = 0; f < calls[0].fields.size(); ++f) {
-      const std::int64_t plain = defaults(op).at(calls[0].fields[f].first);
-      const bool needed = std::any_of(calls.begin(), calls.end(), [&](const Call& call) {
-        return call.fields[f].second != plain;
-      });
+    for (const auto& [name, value] : call_of(call.instruction).fields) {
+      const std::string written = figure(name, value, call.advances);
       // What C leaves out is 0.
-      if (!needed && plain == 0) continue;
-      text += fmt::format("{}.{} = {}", text.empty() ? "" : ", ", calls[0].fields[f].first,
-                          figure(calls, f));
+      if (written == "0" && defaults(call.instruction).at(name) == 0) continue;
+      text += fmt::format("{}.{} = {}", text.empty() ? "" : ", ", name, written);
     }
     return text;
   }
 
-  // Field `f` over the iterations: a figure, a line, or a table.
-  std::string figure(const std::vector<Call>& calls, std::size_t f) {
-    const auto at = [&](std::size_t t) { return calls[t].fields[f].second; };
-    if (calls.size() == 1) return std::to_string(at(0));
-    const std::int64_t step = at(1) - at(0);
-    bool linear = true;
-    for (std::size_t t = 1; t < calls.size(); ++t) linear &= at(t) - at(t - 1) == step;
-    if (linear && step == 0) return std::to_string(at(0));
-    if (linear && at(0) == 0) return fmt::format("{} * i", step);
-    if (linear) return fmt::format("{} {} {} * i", at(0), step < 0 ? "-" : "+", std::abs(step));
-    bool alternates = true;
-    for (std::size_t t = 2; t < calls.size(); ++t) alternates &= at(t) == at(t - 2);
-    if (alternates) return fmt::format("i % 2 == 0 ? {} : {}", at(0), at(1));
-    std::string values;
-    for (std::size_t t = 0; t < calls.size(); ++t) {
-      values += (t == 0 ? "" : ", ") + std::to_string(at(t));
-    }
-    std::string& name = known_tables_[values];
-    if (name.empty()) {
-      name = fmt::format("{}_{}", calls[0].fields[f].first, known_tables_.size());
-      tables_ += fmt::format("static const int {}[{}] = {{{}}};\n", name, calls.size(), values);
-    }
-    return name + "[i]";
-  }
-
-  // The instruction's text without its opcode and the layer's name.
-  std::string text_behind_name(std::size_t i) const {
-    const std::string& text = program_.info.instruction_text[i];
+  // What it is for: the instruction's text without its opcode and the layer's name.
+  std::string comment(const Line& call) const {
+    std::string text = call.text;
     const std::string& name = program_.info.layers[layer_].name;
     const std::size_t at = text.find(name);
-    if (at == std::string::npos) return text;
-    const std::string rest = text.substr(at + name.size());
-    return rest.empty() ? "layer" : rest.substr(1);
+    if (at != std::string::npos) text.erase(0, at + name.size() + 1);
+    if (text.empty()) return "layer";
+    if (depth_ > 0) std::erase_if(text, [](char c) { return c == '{' || c == '}'; });
+    return text;
   }
 
-  void line(const std::string& text) { body_ += indent_ + text + "\n"; }
+  void line(const std::string& text) { body_ += std::string(2 * (depth_ + 1), ' ') + text + "\n"; }
 
   const Program& program_;
-  std::size_t layer_;
-  Run all_;
-  std::vector<Run> rounds_;
-  std::vector<std::string> shapes_;  // per round
-  std::string tables_, body_, indent_;
-  std::map<std::string, std::string> known_tables_;  // values -> name
+  std::size_t layer_, depth_ = 0;
+  std::vector<Entry> entries_;
+  std::string body_;
 };
 
 template <typename Op>

@@ -6,6 +6,7 @@
 #include "isa/base64.h"
 #include "isa/graph_codec.h"
 #include "isa/pulp/assembly_line.h"
+#include "isa/pulp/loops.h"
 #include "isa/pulp/program.h"
 #include "isa/pulp/program_check.h"
 #include "program.pb.h"
@@ -70,6 +71,11 @@ struct ResumeLine {
   static constexpr void fields(auto& self, auto&& visit) { visit("index", self.index); }
 };
 
+struct LoopLine {
+  Loop loop;
+  static constexpr void fields(auto& self, auto&& visit) { visit("count", self.loop.count); }
+};
+
 struct Base64Line {
   std::string base64;
   static constexpr void fields(auto& self, auto&& visit) { visit("base64", self.base64); }
@@ -95,18 +101,9 @@ class Disassembler {
 
   std::string run() {
     header();
-    const auto& layers = program_.info.layers;
-    for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
-      const auto layer = static_cast<std::size_t>(program_.info.instruction_layer[i]);
-      enter(layer);
-      const Instruction& instruction = program_.instructions[i];
-      std::string line = std::string(opcode(instruction)) +
-                         std::visit([](const auto& op) { return fields_text(op); }, instruction);
-      const std::string& text = program_.info.instruction_text[i];
-      if (text != usual_text(instruction, layers[layer].name)) line += " text=" + quote(text);
-      text_ += fmt::format("{}  # {}\n", line, i);
-    }
-    while (declared_ < layers.size()) declare();
+    const std::vector<Entry> entries = rolled(program_);
+    range(entries, 0, entries.size());
+    while (declared_ < program_.info.layers.size()) declare();
     return std::move(text_);
   }
 
@@ -163,9 +160,50 @@ class Disassembler {
     current_ = layer;
   }
 
+  void range(const std::vector<Entry>& entries, std::size_t begin, std::size_t end) {
+    for (std::size_t e = begin; e < end; e = next_entry(entries, e)) {
+      if (const Line* line = std::get_if<Line>(&entries[e])) {
+        instruction(*line);
+        continue;
+      }
+      const Loop& loop = std::get<Loop>(entries[e]);
+      const std::size_t behind = next_entry(entries, e);
+      enter_layer_of(entries, e);
+      text_ += indent() + "loop" + fields_text(LoopLine{loop}) + "\n";
+      const std::int64_t first = index_.start, size = unrolled_size(entries, e + 1, behind);
+      index_.steps.push_back(size);
+      range(entries, e + 1, behind);
+      index_.steps.pop_back();
+      index_.start = first + loop.count * size;
+      text_ += indent() + "end\n";
+    }
+  }
+
+  // Of the loop's first instruction: layers begin outside of loops where they can.
+  void enter_layer_of(const std::vector<Entry>& entries, std::size_t e) {
+    while (std::holds_alternative<Loop>(entries[e])) ++e;
+    enter(static_cast<std::size_t>(std::get<Line>(entries[e]).layer));
+  }
+
+  void instruction(const Line& line) {
+    const auto layer = static_cast<std::size_t>(line.layer);
+    enter(layer);
+    text_ += indent() + std::string(opcode(line.instruction));
+    text_ += std::visit([&](const auto& op) { return fields_text(op, line.advances); },
+                        line.instruction);
+    if (line.text != usual_text(line.instruction, program_.info.layers[layer].name)) {
+      text_ += " text=" + quote(line.text);
+    }
+    text_ += fmt::format("  # {}\n", to_string(index_));
+    ++index_.start;
+  }
+
+  std::string indent() const { return std::string(2 * index_.steps.size(), ' '); }
+
   const Program& program_;
   std::string text_;
   std::size_t declared_ = 0, current_ = 0;
+  Formula index_;  // of the next instruction, over the loops around
 };
 
 class Assembler {
@@ -180,11 +218,16 @@ class Assembler {
                                            fmt::format("{}:{}", name_, number));
       if (line.word.starts_with('.')) {
         directive(line);
+      } else if (line.word == "loop") {
+        loop(line);
+      } else if (line.word == "end") {
+        end_loop(line);
       } else if (!line.word.empty()) {
         instruction(line);
       }
       begin = end + 1;
     }
+    unroll_all();
     file::Graph host;
     if (!host.ParseFromString(host_)) fail("{}: the host's part is no graph", name_);
     program_.host = decode(host, name_);
@@ -264,17 +307,43 @@ class Assembler {
     layer_ = resumed.index;
   }
 
-  void instruction(const AssemblyLine& line) {
+  void loop(const AssemblyLine& line) {
+    LoopLine opened;
+    read_fields(line, opened);
+    open_.push_back(entries_.size());
+    add(line, opened.loop);
+  }
+  void end_loop(const AssemblyLine& line) {
+    check_names(line, {});
+    if (open_.empty()) refuse(line, "ends no loop");
+    const std::size_t body = open_.back() + 1;
+    std::get<Loop>(entries_[body - 1]).length = static_cast<std::int64_t>(entries_.size() - body);
+    open_.pop_back();
+  }
+
+  void instruction(AssemblyLine line) {
     std::optional<Instruction> instruction = blank_instruction(line.word);
     if (!instruction) fail("{}: unknown opcode '{}'", line.where, line.word);
     if (layer_ < 0) refuse(line, "belongs to no layer: there is no .layer before it");
+    std::vector<Advance> advances = take_advances(line);
     std::visit([&](auto& op) { read_fields(line, op, {"text"}); }, *instruction);
     const auto texts = fields_called(line, "text");
     const std::string& layer = program_.info.layers[static_cast<std::size_t>(layer_)].name;
-    program_.info.instruction_layer.push_back(layer_);
-    program_.info.instruction_text.push_back(texts.empty() ? usual_text(*instruction, layer)
-                                                           : texts.front()->value);
-    program_.instructions.push_back(*instruction);
+    add(line, Line{.instruction = *instruction,
+                   .layer = layer_,
+                   .text = texts.empty() ? usual_text(*instruction, layer) : texts.front()->value,
+                   .advances = std::move(advances)});
+  }
+
+  void add(const AssemblyLine& line, Entry entry) {
+    entries_.push_back(std::move(entry));
+    where_.push_back(line.where);
+  }
+
+  void unroll_all() {
+    if (!open_.empty()) fail("{}: loop: has no end", where_[open_.back()]);
+    if (const auto fault = loop_fault(entries_)) fail("{}: {}", where_[fault->entry], fault->what);
+    unroll(entries_, program_);
   }
 
   static std::string bytes(const AssemblyLine& line) {
@@ -297,6 +366,9 @@ class Assembler {
   Program program_;
   std::string host_;
   std::int32_t layer_ = -1;
+  std::vector<Entry> entries_;
+  std::vector<std::string> where_;  // of each
+  std::vector<std::size_t> open_;   // loops without an end yet
 };
 
 }  // namespace

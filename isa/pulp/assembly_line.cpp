@@ -148,6 +148,13 @@ std::string value_text(std::string_view, KernelKind value) { return std::string(
 
 std::string value_text(std::string_view, Space value) { return std::string(to_string(value)); }
 
+std::string growth_text(std::string_view field, const std::vector<Advance>& advances) {
+  for (const Advance& advance : advances) {
+    if (advance.field == field) return steps_text(advance.steps, is_address(field));
+  }
+  return "";
+}
+
 void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, std::int64_t& value) {
   std::string_view digits = field.value;
   const bool negative = digits.starts_with('-');
@@ -196,6 +203,18 @@ void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, Spac
 
 void refuse(const AssemblyLine& line, const std::string& what) {
   fail("{}: {}: {}", line.where, line.word, what);
+}
+
+std::vector<Advance> take_advances(AssemblyLine& line) {
+  std::vector<Advance> advances;
+  for (AssemblyLine::Field& field : line.fields) {
+    if (field.name == "text" || field.value.find('*') == std::string::npos) continue;
+    std::optional<Formula> formula = formula_of(field.value);
+    if (!formula) refuse_value(line, field, "START+STEP*VARIABLE with the variables i to l");
+    field.value = std::to_string(formula->start);
+    advances.push_back({field.name, std::move(formula->steps)});
+  }
+  return advances;
 }
 
 std::vector<const AssemblyLine::Field*> fields_called(const AssemblyLine& line,

@@ -11,6 +11,7 @@
 #include "core/fields.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/instructions.h"
+#include "isa/pulp/loops.h"
 
 namespace workbench::pulp {
 
@@ -39,6 +40,9 @@ std::string value_text(std::string_view field, const std::string& value);
 std::string value_text(std::string_view field, KernelKind value);
 std::string value_text(std::string_view field, Space value);
 
+// What a field grows by in loops, behind its value: "+0x40*i"; nothing where it does not.
+std::string growth_text(std::string_view field, const std::vector<Advance>& advances);
+
 // As they are; out of range or no number is an Error "NAME:LINE: WORD: field ...".
 void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, std::int64_t& value);
 void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, std::int32_t& value);
@@ -50,6 +54,8 @@ void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, Spac
 
 // Throws Error "NAME:LINE: WORD: ...".
 [[noreturn]] void refuse(const AssemblyLine& line, const std::string& what);
+// Takes what fields grow by in loops off their values: "4+2*i" remains "4".
+std::vector<Advance> take_advances(AssemblyLine& line);
 // The values of all fields called so, in order.
 std::vector<const AssemblyLine::Field*> fields_called(const AssemblyLine& line,
                                                       std::string_view name);
@@ -67,14 +73,14 @@ std::vector<std::string> value_texts(const T& object) {
   return texts;
 }
 
-// " name=value" for every field that is not as declared.
+// " name=value" for every field that is not as declared, or does not stay so.
 template <HasFields T>
-std::string fields_text(const T& object) {
+std::string fields_text(const T& object, const std::vector<Advance>& advances = {}) {
   static const std::vector<std::string> declared = value_texts(T{});
   std::string text;
   std::size_t i = 0;
   for_each_field(object, [&](std::string_view name, const auto& member) {
-    const std::string value = value_text(name, member);
+    const std::string value = value_text(name, member) + growth_text(name, advances);
     if (value != declared[i++]) text.append(" ").append(name).append("=").append(value);
   });
   return text;

@@ -3,6 +3,7 @@
 #include "core/file.h"
 #include "isa/graph_codec.h"
 #include "isa/info_codec.h"
+#include "isa/pulp/loops.h"
 #include "isa/pulp/program.h"
 #include "isa/pulp/program_check.h"
 #include "isa/record_codec.h"
@@ -12,7 +13,7 @@ namespace workbench::pulp {
 
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2, kVersionWithoutLoops = 1;
 constexpr const char* kFamily = "pulp";  // an xDNN program has none
 
 template <typename T>
@@ -37,6 +38,53 @@ Instruction decode(const file::Instruction& message, const std::string& name) {
   return instruction;
 }
 
+void encode(const Line& line, file::Entry& message) {
+  file::Instruction& instruction = *message.mutable_instruction();
+  instruction.set_opcode(std::string(opcode(line.instruction)));
+  std::visit([&](const auto& op) { encode_fields(op, instruction); }, line.instruction);
+  message.set_layer(line.layer);
+  message.set_text(line.text);
+  for (const Advance& advance : line.advances) {
+    file::Advance& to = *message.add_advances();
+    to.set_field(advance.field);
+    to.mutable_steps()->Assign(advance.steps.begin(), advance.steps.end());
+  }
+}
+
+void encode(const Loop& loop, file::Entry& message) {
+  message.set_count(loop.count);
+  message.set_length(loop.length);
+}
+
+Entry decode(const file::Entry& message, const std::string& name) {
+  const bool loops = message.count() != 0 || message.length() != 0;
+  if (loops == message.has_instruction()) {
+    fail("{}: an entry has to be an instruction or a loop", name);
+  }
+  if (loops) return Loop{message.count(), message.length()};
+  Line line{.instruction = decode(message.instruction(), name),
+            .layer = message.layer(),
+            .text = message.text(),
+            .advances = {}};
+  for (const file::Advance& advance : message.advances()) {
+    line.advances.push_back({advance.field(), {advance.steps().begin(), advance.steps().end()}});
+  }
+  return line;
+}
+
+void decode_instructions(const file::PulpProgram& message, const std::string& name,
+                         Program& program) {
+  for (const file::Instruction& instruction : message.instructions()) {
+    program.instructions.push_back(decode(instruction, name));
+  }
+  std::vector<Entry> entries;
+  for (const file::Entry& entry : message.entries()) entries.push_back(decode(entry, name));
+  if (const auto fault = loop_fault(entries)) {
+    fail("{}: entry {}: {}", name, fault->entry, fault->what);
+  }
+  unroll(entries, program);
+}
+
 }  // namespace
 
 bool is_program(const std::string& bytes) {
@@ -48,11 +96,11 @@ std::string save_bytes(const Program& program) {
   file::PulpProgram message;
   message.set_version(kVersion);
   message.set_family(kFamily);
-  encode(program.info, *message.mutable_info());
-  for (const Instruction& instruction : program.instructions) {
-    file::Instruction& to = *message.add_instructions();
-    to.set_opcode(std::string(opcode(instruction)));
-    std::visit([&](const auto& op) { encode_fields(op, to); }, instruction);
+  workbench::encode(program.info, *message.mutable_info());
+  message.mutable_info()->clear_instruction_layer();
+  message.mutable_info()->clear_instruction_text();
+  for (const Entry& entry : rolled(program)) {
+    std::visit([&](const auto& e) { encode(e, *message.add_entries()); }, entry);
   }
   message.set_constants(program.constants);
   message.set_l1_bytes(program.l1_bytes);
@@ -63,7 +111,7 @@ std::string save_bytes(const Program& program) {
   encode_all(program.probes, message.mutable_probes());
   encode_all(program.memory_map, message.mutable_memory_map());
   encode_all(program.tilings, message.mutable_tilings());
-  encode(program.host, *message.mutable_host());
+  workbench::encode(program.host, *message.mutable_host());
   for (const HostStep& step : program.host_steps) {
     file::HostStep& to = *message.add_host_steps();
     to.set_before(step.before);
@@ -81,14 +129,13 @@ Program load_bytes(const std::string& bytes, const std::string& name) {
   if (!message.ParseFromString(bytes) || message.family() != kFamily) {
     fail("{}: not a PULP program (or a truncated one)", name);
   }
-  if (message.version() != kVersion) {
-    fail("{}: program version {}, this workbench reads {}", name, message.version(), kVersion);
+  if (message.version() != kVersion && message.version() != kVersionWithoutLoops) {
+    fail("{}: program version {}, this workbench reads {} and {}", name, message.version(),
+         kVersionWithoutLoops, kVersion);
   }
   Program program;
   program.info = workbench::decode(message.info());
-  for (const file::Instruction& instruction : message.instructions()) {
-    program.instructions.push_back(decode(instruction, name));
-  }
+  decode_instructions(message, name, program);
   program.constants = message.constants();
   program.l1_bytes = message.l1_bytes();
   program.l2_bytes = message.l2_bytes();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "isa/pulp/loops.h"
 #include "tests/support/random_pulp.h"
 
 namespace workbench {
@@ -33,6 +34,30 @@ std::string damaged(std::string bytes, std::mt19937_64& random) {
   return bytes;
 }
 
+bool same_instructions(const pulp::Program& a, const pulp::Program& b) {
+  return a.instructions == b.instructions && a.info.instruction_layer == b.info.instruction_layer &&
+         a.info.instruction_text == b.info.instruction_text;
+}
+
+TEST(PulpProgram, loops_unroll_to_the_program_they_were_found_in) {
+  std::mt19937_64 random(kSeed);
+  std::size_t instructions = 0, entries = 0;
+  for (int i = 0; i < 3 * kPrograms; ++i) {
+    SCOPED_TRACE(i);
+    const pulp::Program program = random_pulp_program(random);
+    const std::vector<pulp::Entry> rolled = pulp::rolled(program);
+    ASSERT_FALSE(pulp::loop_fault(rolled).has_value());
+    EXPECT_LE(rolled.size(), program.instructions.size());
+    EXPECT_EQ(pulp::unrolled_size(rolled, 0, rolled.size()), std::ssize(program.instructions));
+    pulp::Program again;
+    pulp::unroll(rolled, again);
+    EXPECT_TRUE(same_instructions(again, program));
+    instructions += program.instructions.size();
+    entries += rolled.size();
+  }
+  EXPECT_LT(2 * entries, instructions) << "loops are found";
+}
+
 TEST(PulpProgram, bytes_come_back_as_the_program_they_were) {
   std::mt19937_64 random(kSeed);
   for (int i = 0; i < kPrograms; ++i) {
@@ -40,8 +65,7 @@ TEST(PulpProgram, bytes_come_back_as_the_program_they_were) {
     const pulp::Program program = random_pulp_program(random);
     const std::string bytes = pulp::save_bytes(program);
     const pulp::Program loaded = pulp::load_bytes(bytes, "p");
-    EXPECT_TRUE(loaded.instructions == program.instructions);
-    EXPECT_EQ(loaded.info.instruction_layer, program.info.instruction_layer);
+    EXPECT_TRUE(same_instructions(loaded, program));
     EXPECT_EQ(loaded.constants, program.constants);
     EXPECT_TRUE(loaded.inputs == program.inputs && loaded.outputs == program.outputs);
     EXPECT_TRUE(loaded.probes == program.probes && loaded.memory_map == program.memory_map);

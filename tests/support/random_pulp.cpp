@@ -120,7 +120,69 @@ void fill_tables(Program& program, Draw& draw) {
   program.host_steps = {{.before = 0, .nodes = {}}, {.before = count, .nodes = {0}}};
 }
 
+class LoopDraw {
+ public:
+  LoopDraw(std::mt19937_64& random, std::int64_t layers)
+      : random_(random), draw_(random), layers_(layers) {}
+
+  std::vector<Entry> run() {
+    body(0);
+    return std::move(entries_);
+  }
+
+ private:
+  void body(std::size_t depth) {
+    for (std::int64_t n = draw_.between(1, 4); n > 0; --n) {
+      if (depth == kLoopVariables.size() || draw_.between(0, 2) != 0) {
+        entries_.push_back(line(depth));
+        continue;
+      }
+      const std::size_t at = entries_.size();
+      entries_.push_back(Loop{draw_.between(1, 5), 0});
+      body(depth + 1);
+      std::get<Loop>(entries_[at]).length = static_cast<std::int64_t>(entries_.size() - at - 1);
+    }
+  }
+
+  Line line(std::size_t depth) {
+    Line line{.instruction = random_instruction(random_),
+              .layer = static_cast<std::int32_t>(draw_.between(0, layers_ - 1)),
+              .text = draw_.between(0, 1) == 0 ? draw_.name() : "kernel 07 tile ",
+              .advances = {}};
+    std::visit(
+        [&](auto& op) {
+          for_each_field(op, [&](std::string_view name, auto& member) {
+            if constexpr (std::same_as<decltype(member), std::int64_t&>) {
+              if (draw_.between(0, 3) != 0) return;
+              member = draw_.between(-1000, 1000);
+              line.advances.push_back({std::string(name), steps(depth)});
+            }
+          });
+        },
+        line.instruction);
+    if (depth > 0) line.text += "{" + to_string(Formula{draw_.between(0, 50), steps(depth)}) + "}";
+    return line;
+  }
+
+  std::vector<std::int64_t> steps(std::size_t depth) {
+    std::vector<std::int64_t> steps;
+    for (std::size_t d = 0; d < depth; ++d) {
+      steps.push_back(draw_.between(0, 1) * draw_.between(-9, 99));
+    }
+    return steps;
+  }
+
+  std::mt19937_64& random_;
+  Draw draw_;
+  std::int64_t layers_;
+  std::vector<Entry> entries_;
+};
+
 }  // namespace
+
+std::vector<Entry> random_loops(std::mt19937_64& random, std::int64_t layers) {
+  return LoopDraw(random, layers).run();
+}
 
 Instruction random_instruction(std::mt19937_64& random) {
   static constexpr const char* kOpcodes[] = {"barrier", "dma",           "dma_wait",
@@ -136,6 +198,8 @@ Program random_pulp_program(std::mt19937_64& random) {
   Draw draw(random);
   Program program;
   fill_info(program.info, draw);
+  if (draw.between(0, 1) == 0)
+    unroll(random_loops(random, std::ssize(program.info.layers)), program);
   for (std::int64_t n = draw.between(1, 12); n > 0; --n) {
     const Instruction& instruction = program.instructions.emplace_back(random_instruction(random));
     const std::int64_t layer = draw.between(0, std::ssize(program.info.layers) - 1);
