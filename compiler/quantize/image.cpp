@@ -42,18 +42,13 @@ Tap tap(std::int64_t out, std::int64_t out_length, std::int64_t in_length) {
 }
 
 // Scales so that the short side is `short_side`, and cuts the centre.
-Plane resize_and_crop(const Plane& in, const Preprocessing::Resize& resize,
-                      const std::string& name) {
+Plane resize_and_crop(const Plane& in, const Preprocessing::Resize& resize) {
   const std::int64_t shortest = std::min(in.height, in.width);
   const auto scaled = [&](std::int64_t length) {
     return (2 * length * resize.short_side + shortest) / (2 * shortest);  // rounded
   };
   const std::int64_t height = scaled(in.height), width = scaled(in.width);
   const std::int64_t crop = resize.centre_crop;
-  if (crop > resize.short_side) {
-    fail("{}: centre_crop: expected at most short_side {}, found {}", name, resize.short_side,
-         crop);
-  }
   Plane out{.height = crop, .width = crop, .channels = in.channels};
   out.pixels.reserve(static_cast<std::size_t>(crop * crop * in.channels));
   const std::int64_t top = (height - crop) / 2, left = (width - crop) / 2;
@@ -116,16 +111,74 @@ bool is_image_name(const std::filesystem::path& path) {
          extension == ".ppm" || extension == ".pgm";
 }
 
+namespace {
+
+int length_of(const std::string& bytes) {
+  return static_cast<int>(std::min<std::size_t>(bytes.size(), std::numeric_limits<int>::max()));
+}
+
+std::string channels_text(std::int64_t channels) {
+  constexpr const char* kNames[] = {"grey", "grey and alpha", "RGB", "RGBA"};
+  return channels < 1 || channels > 4 ? fmt::format("{} channels", channels)
+                                      : fmt::format("{} channel{} ({})", channels,
+                                                    channels == 1 ? "" : "s", kNames[channels - 1]);
+}
+
+// Bytes in front of the pixels of a PPM or PGM: four words (magic, width, height, largest value),
+// between them blanks and comments, after them one blank.
+std::size_t pnm_header_bytes(const std::string& bytes) {
+  std::size_t at = 0;
+  for (int word = 0; word < 4 && at < bytes.size(); ++word) {
+    while (at < bytes.size() && (std::isspace(static_cast<unsigned char>(bytes[at])) != 0)) ++at;
+    while (at < bytes.size() && bytes[at] == '#') {
+      at = std::min(bytes.find('\n', at), bytes.size());
+      while (at < bytes.size() && (std::isspace(static_cast<unsigned char>(bytes[at])) != 0)) ++at;
+    }
+    while (at < bytes.size() && (std::isspace(static_cast<unsigned char>(bytes[at])) == 0)) ++at;
+  }
+  return at + 1;
+}
+
+// stb_image makes up what is missing at the end of a file. `samples`: pixels times channels.
+bool is_cut_short(const std::string& bytes, std::size_t samples) {
+  if (bytes.starts_with("\xff\xd8")) {
+    // Neither marker can stand inside the entropy-coded data between them.
+    const std::size_t scan = bytes.rfind("\xff\xda"), end = bytes.rfind("\xff\xd9");
+    return scan == std::string::npos || end == std::string::npos || end < scan;
+  }
+  if (bytes.starts_with("\x89PNG")) {
+    const std::size_t end = bytes.rfind("IEND");  // and its checksum
+    return end == std::string::npos || bytes.size() - end < 8;
+  }
+  return bytes.starts_with("P") && bytes.size() < pnm_header_bytes(bytes) + samples;
+}
+
+}  // namespace
+
+std::optional<Image> image_size(const std::string& bytes) {
+  int width = 0, height = 0, stored = 0;
+  if (stbi_info_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()), length_of(bytes),
+                            &width, &height, &stored) == 0) {
+    return std::nullopt;
+  }
+  return Image{.height = height, .width = width, .channels = stored};
+}
+
 Image decode_image(const std::string& bytes, std::int64_t channels, const std::string& name) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  const auto length =
-      static_cast<int>(std::min<std::size_t>(bytes.size(), std::numeric_limits<int>::max()));
+  const int length = length_of(bytes);
   int width = 0, height = 0, stored = 0;
   if (stbi_info_from_memory(data, length, &width, &height, &stored) == 0) {
     fail("{}: expected a PNG, JPEG or PPM image, found none ({})", name, stbi_failure_reason());
   }
   if (width < 1 || height < 1 || std::int64_t{width} * height > kMaxPixels) {
     fail("{}: expected an image of 1 to {} pixels, found {}x{}", name, kMaxPixels, width, height);
+  }
+  if (stored != channels) {
+    fail("{}: expected {}, found {}", name, channels_text(channels), channels_text(stored));
+  }
+  if (is_cut_short(bytes, static_cast<std::size_t>(std::int64_t{width} * height * stored))) {
+    fail("{}: image is damaged: it ends before its last pixel", name);
   }
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, length, &width, &height, &stored, static_cast<int>(channels)),
@@ -136,15 +189,24 @@ Image decode_image(const std::string& bytes, std::int64_t channels, const std::s
   return image;
 }
 
+void check_dims(const Image& image, const Preprocessing& steps, const std::string& name) {
+  if (steps.resize && steps.resize->centre_crop > steps.resize->short_side) {
+    fail("{}: centre_crop: expected at most short_side {}, found {}", name,
+         steps.resize->short_side, steps.resize->centre_crop);
+  }
+  const std::int64_t crop = steps.resize ? steps.resize->centre_crop : 0;
+  const Shape found = steps.resize ? Shape{image.channels, crop, crop}
+                                   : Shape{image.channels, image.height, image.width};
+  if (found == steps.dims) return;
+  fail("{}: expected dims {}, found {}{}", name, to_string(steps.dims), to_string(found),
+       steps.resize ? " after resize" : " (preprocessing says resize: none)");
+}
+
 Tensor preprocess(const Image& image, const Preprocessing& steps, const std::string& name) {
+  check_dims(image, steps, name);
   Plane plane{.height = image.height, .width = image.width, .channels = image.channels};
   plane.pixels.assign(image.pixels.begin(), image.pixels.end());
-  if (steps.resize) plane = resize_and_crop(plane, *steps.resize, name);
-  const Shape found = {plane.channels, plane.height, plane.width};
-  if (found != steps.dims) {
-    fail("{}: expected dims {}, found {}{}", name, to_string(steps.dims), to_string(found),
-         steps.resize ? " after resize" : " (preprocessing says resize: none)");
-  }
+  if (steps.resize) plane = resize_and_crop(plane, *steps.resize);
   return arrange(plane, steps);
 }
 

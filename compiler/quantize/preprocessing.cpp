@@ -1,10 +1,14 @@
-// MODEL.preprocess.yaml: the six steps as written beside a model.
+// MODEL.preprocess.yaml: the six steps as written beside a model, and as options say them.
+#include "compiler/quantize/preprocessing.h"
+
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <sstream>
 
-#include "compiler/quantize/calibrate.h"
+#include "core/error.h"
 #include "core/file.h"
 
 namespace workbench {
@@ -16,24 +20,26 @@ constexpr std::int64_t kMaxSide = 16384;
 // Counted from 1; an empty document has no mark, its line is the first.
 int line_of(const YAML::Mark& mark) { return std::max(mark.line, 0) + 1; }
 
+// Where a step was written and what stood there, for what is only found wrong later.
+struct Place {
+  std::string where, found;
+};
+
+std::string found_in(const YAML::Node& node) {
+  return node.IsScalar()     ? fmt::format("'{}'", node.Scalar())
+         : node.IsSequence() ? fmt::format("a list of {}", node.size())
+         : node.IsMap()      ? std::string("a map")
+                             : std::string("nothing");
+}
+
+// Steps from YAML nodes: a file's, or one option's.
 class Reader {
  public:
-  explicit Reader(std::string file) : file_(std::move(file)) {}
+  // `option`: "--dims 3,224"; empty: nodes are of `file`.
+  explicit Reader(std::string file, std::string option = {})
+      : file_(std::move(file)), option_(std::move(option)) {}
 
-  Preprocessing read(const YAML::Node& root) const {
-    if (!root.IsMap()) bad(root, "preprocessing", "a map of steps");
-    Preprocessing steps;
-    for (const auto& entry : root) set(steps, text(entry.first, "key"), entry.second);
-    if (steps.dims.empty()) fail("{}:1: dims: expected [C, H, W], found none", file_);
-    const std::int64_t channels = steps.dims[0];
-    per_channel(root["channel_swap"], "channel_swap", steps.channel_swap.size(), channels, false);
-    per_channel(root["mean_value"], "mean_value", steps.mean_value.size(), channels, true);
-    per_channel(root["input_scale"], "input_scale", steps.input_scale.size(), channels, true);
-    return steps;
-  }
-
- private:
-  void set(Preprocessing& steps, const std::string& key, const YAML::Node& node) const {
+  void set(Preprocessing& steps, const std::string& key, const YAML::Node& node) {
     if (key == "resize") {
       steps.resize = resize(node);
     } else if (key == "dims") {
@@ -59,20 +65,24 @@ class Reader {
           "input_scale or labels, found '{}'",
           file_, line_of(node.Mark()), key);
     }
-  }
-
-  [[noreturn]] void bad(const YAML::Node& node, const std::string& key,
-                        const std::string& expected) const {
-    const std::string found = node.IsScalar()     ? fmt::format("'{}'", node.Scalar())
-                              : node.IsSequence() ? fmt::format("a list of {}", node.size())
-                              : node.IsMap()      ? std::string("a map")
-                                                  : std::string("nothing");
-    fail("{}:{}: {}: expected {}, found {}", file_, line_of(node.Mark()), key, expected, found);
+    places_[key] = {where(node, key), found_in(node)};
   }
 
   std::string text(const YAML::Node& node, const std::string& key) const {
     if (!node.IsScalar()) bad(node, key, "a word");
     return node.Scalar();
+  }
+
+  [[noreturn]] void bad(const YAML::Node& node, const std::string& key,
+                        const std::string& expected) const {
+    fail("{}: expected {}, found {}", where(node, key), expected, found_in(node));
+  }
+
+  const std::map<std::string, Place>& places() const { return places_; }
+
+ private:
+  std::string where(const YAML::Node& node, const std::string& key) const {
+    return option_.empty() ? fmt::format("{}:{}: {}", file_, line_of(node.Mark()), key) : option_;
   }
 
   double number(const YAML::Node& node, const std::string& key) const {
@@ -137,26 +147,127 @@ class Reader {
     return result;
   }
 
-  // An absent step, or one entry where `one_for_all`, or one per channel.
-  void per_channel(const YAML::Node& node, const std::string& key, std::size_t count,
-                   std::int64_t channels, bool one_for_all) const {
-    if (!node.IsDefined()) return;
-    if (static_cast<std::int64_t>(count) == channels || (one_for_all && count == 1)) return;
-    bad(node, key, fmt::format("{} entries, one per channel", channels));
-  }
-
-  std::string file_;
+  std::string file_, option_;
+  std::map<std::string, Place> places_;
 };
+
+// An absent step, or one entry where `one_for_all`, or one per channel.
+void check_per_channel(const std::map<std::string, Place>& places, const std::string& key,
+                       std::size_t count, std::int64_t channels, bool one_for_all) {
+  const auto place = places.find(key);
+  if (place == places.end()) return;
+  if (static_cast<std::int64_t>(count) == channels || (one_for_all && count == 1)) return;
+  fail("{}: expected {} entries, one per channel, found {}", place->second.where, channels,
+       place->second.found);
+}
+
+void check_channels(const Preprocessing& steps, const std::map<std::string, Place>& places) {
+  const std::int64_t channels = steps.dims[0];
+  check_per_channel(places, "channel_swap", steps.channel_swap.size(), channels, false);
+  check_per_channel(places, "mean_value", steps.mean_value.size(), channels, true);
+  check_per_channel(places, "input_scale", steps.input_scale.size(), channels, true);
+}
+
+// The steps of a file; places are added to `places`.
+Preprocessing steps_of(const std::filesystem::path& path, std::map<std::string, Place>& places) {
+  const std::string text = read_file(path);
+  Reader reader(path.string());
+  Preprocessing steps;
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (!root.IsMap()) reader.bad(root, "preprocessing", "a map of steps");
+    for (const auto& entry : root) reader.set(steps, reader.text(entry.first, "key"), entry.second);
+  } catch (const YAML::Exception& error) {
+    fail("{}:{}: {}", path.string(), line_of(error.mark), error.msg);
+  }
+  if (steps.dims.empty()) fail("{}:1: dims: expected [C, H, W], found none", path.string());
+  places.insert(reader.places().begin(), reader.places().end());
+  return steps;
+}
+
+struct Option {
+  const char* key;
+  std::string text;
+  bool is_list;
+};
+
+std::vector<Option> listed(const PreprocessingOptions& options) {
+  return {{"resize", options.resize, false},         {"dims", options.dims, true},
+          {"transpose", options.transpose, true},    {"channel_swap", options.channel_swap, true},
+          {"raw_scale", options.raw_scale, false},   {"mean_value", options.mean_value, true},
+          {"input_scale", options.input_scale, true}};
+}
+
+std::string spelled(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
+}
+
+// What the option would be in a file.
+YAML::Node node_of(const Option& option) {
+  if (option.key == std::string("resize") && option.text != "none") {
+    const std::size_t comma = option.text.find(',');
+    YAML::Node node;
+    node["short_side"] = option.text.substr(0, comma);
+    node["centre_crop"] = comma == std::string::npos ? "" : option.text.substr(comma + 1);
+    return node;
+  }
+  if (!option.is_list) return YAML::Node(option.text);
+  YAML::Node node(YAML::NodeType::Sequence);
+  std::istringstream items(option.text);
+  for (std::string item; std::getline(items, item, ',');) {
+    const std::size_t begin = item.find_first_not_of(" []"), end = item.find_last_not_of(" []");
+    node.push_back(begin == std::string::npos ? "" : item.substr(begin, end - begin + 1));
+  }
+  return node;
+}
+
+// Without a file nothing is left to guess (QDOC: "do not leave any argument unspecified").
+void require_all(const std::vector<Option>& options) {
+  std::string missing;
+  for (const Option& option : options) {
+    if (!option.text.empty() || option.key == std::string("resize")) continue;
+    missing += (missing.empty() ? "" : ", ") + spelled(option.key);
+  }
+  if (missing.empty()) return;
+  fail("preprocessing: expected all steps, as there is no MODEL.preprocess.yaml; missing: {}",
+       missing);
+}
 
 }  // namespace
 
 Preprocessing read_preprocessing(const std::filesystem::path& path) {
-  const std::string text = read_file(path);
-  try {
-    return Reader(path.string()).read(YAML::Load(text));
-  } catch (const YAML::Exception& error) {
-    fail("{}:{}: {}", path.string(), line_of(error.mark), error.msg);
+  std::map<std::string, Place> places;
+  Preprocessing steps = steps_of(path, places);
+  check_channels(steps, places);
+  return steps;
+}
+
+std::optional<Preprocessing> merge_preprocessing(const std::filesystem::path& file,
+                                                 const PreprocessingOptions& options) {
+  const std::vector<Option> given = listed(options);
+  const auto is_given = [](const Option& option) { return !option.text.empty(); };
+  if (std::none_of(given.begin(), given.end(), is_given)) {
+    return file.empty() ? std::nullopt : std::optional(read_preprocessing(file));
   }
+  if (file.empty()) require_all(given);
+  std::map<std::string, Place> places;
+  Preprocessing steps = file.empty() ? Preprocessing() : steps_of(file, places);
+  for (const Option& option : given) {
+    if (!is_given(option)) continue;
+    Reader reader("", spelled(option.key) + " " + option.text);
+    reader.set(steps, option.key, node_of(option));
+    places.insert_or_assign(option.key, reader.places().at(option.key));
+  }
+  check_channels(steps, places);
+  return steps;
+}
+
+std::vector<std::int64_t> shape_after(const Preprocessing& steps) {
+  const std::int64_t from[] = {steps.dims.at(1), steps.dims.at(2), steps.dims.at(0)};
+  std::vector<std::int64_t> shape = {1};
+  for (const std::int64_t axis : steps.transpose) shape.push_back(from[axis]);
+  return shape;
 }
 
 }  // namespace workbench

@@ -10,12 +10,13 @@
 #include <random>
 
 #include "compiler/import/import.h"
+#include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/image_set.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
 #include "explore/machine_file.h"
 #include "explore/pipeline.h"
 #include "sim/xdnn/simulate.h"
-#include "tests/support/labelled_images.h"
 #include "tests/support/temporary_folder.h"
 
 namespace workbench {
@@ -67,24 +68,22 @@ std::size_t images_to_score() {
   return variable != nullptr ? std::strtoul(variable, nullptr, 10) : kSample;
 }
 
-// Some images of a set, in the order to use them.
-struct Selection {
-  LabelledImages images;
-  std::vector<std::size_t> rows;
-};
-
 // `begin` <= row < `end`, shuffled.
-Selection select(const LabelledImages& images, std::size_t begin, std::size_t end) {
+ImageSet select(const ImageSet& images, std::size_t begin, std::size_t end) {
   std::vector<std::size_t> rows(end - begin);
   std::iota(rows.begin(), rows.end(), begin);
   std::mt19937_64 random(kSeed);
   std::shuffle(rows.begin(), rows.end(), random);
-  return {images, rows};
+  return subset(images, rows);
 }
 
 struct Data {
-  Selection calibration, scored;  // no image is in both
+  ImageSet calibration, scored;  // no image is in both
 };
+
+ImageSet open(const fs::path& path, const Preprocessing& steps) {
+  return open_images({.path = path, .input_shape = shape_after(steps), .preprocessing = steps});
+}
 
 Data photos_for(const RealModel& model) {
   const fs::path images = shared() / "images";
@@ -93,32 +92,32 @@ Data photos_for(const RealModel& model) {
   switch (model.photos) {
     case Photos::Imagenet: {
       // One photo per class, so that those which calibrate are classes that are not scored.
-      const auto all = read_labelled_folder(images / "imagenet500_256", steps);
-      Selection scored = select(all, 0, all.labels.size());
-      const auto cut = scored.rows.begin() + kCalibrationImages;
-      Selection calibration{all, {scored.rows.begin(), cut}};
-      scored.rows.erase(scored.rows.begin(), cut);
-      return {std::move(calibration), std::move(scored)};
+      const ImageSet all = open(images / "imagenet500_256", steps);
+      const ImageSet shuffled = select(all, 0, all.names.size());
+      std::vector<std::size_t> rows(all.names.size());
+      std::iota(rows.begin(), rows.end(), std::size_t{0});
+      const auto cut = rows.begin() + kCalibrationImages;
+      return {subset(shuffled, {rows.begin(), cut}), subset(shuffled, {cut, rows.end()})};
     }
     case Photos::Cifar: {
       const fs::path folder = images / "cifar10_lossless";  // batch 0: training, batch 50: test
-      return {select(read_image_rows(folder / "cifar10_batch_0.png", steps), 0, 1000),
-              select(read_image_rows(folder / "cifar10_batch_50.png", steps), 0, 1000)};
+      return {select(open(folder / "cifar10_batch_0.png", steps), 0, 1000),
+              select(open(folder / "cifar10_batch_50.png", steps), 0, 1000)};
     }
     case Photos::Mnist: {
-      const auto all = read_idx(images / "mnist_t10k/t10k", steps);
-      return {select(all, 1000, all.labels.size()), select(all, 0, 1000)};
+      const ImageSet all = open(images / "mnist_t10k/t10k-images-idx3-ubyte.gz", steps);
+      return {select(all, 1000, all.names.size()), select(all, 0, 1000)};
     }
   }
   fail("no such photos");
 }
 
 // The first `count` images as one array, as a user would save them.
-fs::path write_batch(const Selection& selection, std::size_t count, const fs::path& file) {
+fs::path write_batch(const ImageSet& images, std::size_t count, const fs::path& file) {
   std::vector<float> values;
   Shape shape;
   for (std::size_t i = 0; i < count; ++i) {
-    const Tensor image = selection.images.input(selection.rows.at(i));
+    const Tensor image = images.samples.at(i).at(0);
     const auto pixels = image.values<float>();
     values.insert(values.end(), pixels.begin(), pixels.end());
     shape = image.shape();
@@ -128,7 +127,7 @@ fs::path write_batch(const Selection& selection, std::size_t count, const fs::pa
   return file;
 }
 
-Compiled compile(const fs::path& model, const Selection& calibration, const Selection& scored) {
+Compiled compile(const fs::path& model, const ImageSet& calibration, const ImageSet& scored) {
   const TemporaryFolder folder;
   return compile_network({.model = {.name = model.string()},
                           .machine = find_machine_file("v3_96"),
@@ -163,19 +162,18 @@ struct Score {
   }
 };
 
-Score score(const Graph& imported, const Compiled& compiled, const Selection& photos) {
+Score score(const Graph& imported, const Compiled& compiled, const ImageSet& photos) {
   Score score;
-  score.images = std::min(images_to_score(), photos.rows.size());
+  score.images = std::min(images_to_score(), photos.names.size());
   for (std::size_t i = 0; i < score.images; ++i) {
-    const std::size_t row = photos.rows[i];
-    const Tensor input = photos.images.input(row);
-    const auto run = xdnn::simulate(compiled.xdnn_program(), compiled.xdnn_machine(), {{input}},
-                                    {.collect = false});
-    EXPECT_EQ(run.hazards.size(), 0U) << "image " << row;
-    const std::int64_t in_float = best_class(evaluate(imported, {{input}}).at(0));
+    const std::vector<Tensor> input = photos.samples.at(i);
+    const auto run =
+        xdnn::simulate(compiled.xdnn_program(), compiled.xdnn_machine(), input, {.collect = false});
+    EXPECT_EQ(run.hazards.size(), 0U) << photos.names[i];
+    const std::int64_t in_float = best_class(evaluate(imported, input).at(0));
     const std::int64_t in_integer = best_class(run.outputs.at(0));
-    score.float_right += in_float == photos.images.labels[row];
-    score.integer_right += in_integer == photos.images.labels[row];
+    score.float_right += in_float == photos.labels[i];
+    score.integer_right += in_integer == photos.labels[i];
     score.same += in_float == in_integer;
   }
   return score;
@@ -219,11 +217,11 @@ TEST(UnlabelledModel, googlenet_runs_exactly_and_quietly) {
       shared() / "networks/models/googlenet_v1_to_4c/googlenet_v1_without_lrn_to_4c";
   const fs::path file = stem.string() + ".onnx";
   if (!fs::exists(file)) GTEST_SKIP() << "the real models are not here (WORKBENCH_SHARED)";
-  const auto photos = read_labelled_folder(shared() / "images/imagenet500_256",
-                                           read_preprocessing(stem.string() + ".preprocess.yaml"));
-  const std::size_t half = photos.labels.size() / 2;
+  const ImageSet photos = open(shared() / "images/imagenet500_256",
+                               read_preprocessing(stem.string() + ".preprocess.yaml"));
+  const std::size_t half = photos.names.size() / 2;
   const Compiled compiled =
-      compile(file, select(photos, 0, half), select(photos, half, photos.labels.size()));
+      compile(file, select(photos, 0, half), select(photos, half, photos.names.size()));
   expect_exact(compiled, kSignalToNoiseFloorDb);
 }
 

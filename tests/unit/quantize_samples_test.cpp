@@ -179,14 +179,16 @@ TEST(Samples, what_cannot_be_used_says_what_is_needed) {
                        ": expected PNG, JPEG or PPM images in the folder, found none");
   const auto image = folder.write("a.ppm", "P6\n2 1\n255\n" + std::string(6, 'a'));
   EXPECT_EQ(message(image, std::nullopt),
-            "a.ppm: an image needs preprocessing: expected MODEL.preprocess.yaml beside the model "
-            "or --preprocess FILE, found neither");
+            "a.ppm: an image needs preprocessing: expected MODEL.preprocess.yaml beside the model, "
+            "--preprocess FILE, or --dims, --transpose, --channel-swap, --raw-scale, --mean-value "
+            "and --input-scale; found none of them");
   EXPECT_EQ(message(image, steps_for(3, 1, 1)),
             "a.ppm: expected dims [3, 1, 1], found [3, 1, 2] (preprocessing says resize: none)");
   EXPECT_EQ(message(image, steps_for(3, 1, 2)),
             "a.ppm: expected input shape [1, 3, 1, 1], found [1, 3, 1, 2] after preprocessing");
   EXPECT_EQ(message(folder.write("a.txt", ""), std::nullopt),
-            "a.txt: expected .npy, .npz, .png, .jpg, .ppm or a folder of images, found '.txt'");
+            "a.txt: expected .npy, .npz, .png, .jpg, .ppm, PREFIX-images-idx3-ubyte.gz or a folder "
+            "of images, found '.txt'");
   EXPECT_EQ(message(folder.write("bad.png", "no png"), steps_for(3, 1, 1))
                 .find("bad.png: expected a PNG, JPEG or PPM image, found none"),
             0U);

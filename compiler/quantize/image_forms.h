@@ -1,0 +1,39 @@
+// The forms in which images come, each made a list of samples that are read when asked for.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "compiler/quantize/image_set.h"
+
+namespace workbench {
+
+struct ImageList {
+  std::vector<std::string> names;          // in errors; file names ascending
+  std::vector<std::int64_t> labels;        // of each, kNoLabel where it has none; or no labels
+  std::function<Tensor(std::size_t)> at;   // safe to call from several threads
+  std::function<void(std::size_t)> check;  // throws Error where at() would, and is faster
+  std::vector<std::string> strays;         // labels of images that are not there
+};
+inline constexpr std::int64_t kNoLabel = -1;
+
+// What `request.path` holds, before anything is selected or checked.
+ImageList list_images(const ImageRequest& request);
+
+// Images of one size back to back: the batches.
+struct Pile {
+  std::string name;  // of the file
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::int64_t> labels;  // none, or one per image
+};
+Pile read_image_rows(const std::filesystem::path& png, const ImageRequest& request);
+bool is_image_rows(const std::filesystem::path& png, const ImageRequest& request);
+// PREFIX-images-idx3-ubyte, compressed or not: big-endian dimensions, then bytes.
+Pile read_idx(const std::filesystem::path& images, const ImageRequest& request);
+bool is_idx_name(const std::filesystem::path& path);
+
+// .npy and .npz.
+ImageList list_arrays(const ImageRequest& request);
+
+}  // namespace workbench
