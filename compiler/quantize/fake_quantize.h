@@ -11,6 +11,15 @@ namespace workbench {
 // same shape, with a Dequantize. Biases without quantization stay real. Graph outputs keep their
 // name and are rounded, too, if annotated. Fused activations stay fused. The result runs in
 // core/eval and in the golden model, and export_onnx writes it as QDQ.
+//
+// Values keep their ids: that of an activation is the real value its node writes, or, for a graph
+// output, the rounded one, and its node writes X_unrounded; that of a constant is X_quantized. An
+// input that is an output, too, leaves as it came. Signed constants are symmetric: their lowest
+// code is not used, as in both lowerings.
 Graph fake_quantized(const Graph& annotated);
+
+// The same numbers, to be evaluated often: annotated constants are replaced by what they are
+// rounded to, under their own ids and names, and cost nothing; activations as above.
+Graph rounded(const Graph& annotated);
 
 }  // namespace workbench

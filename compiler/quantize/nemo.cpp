@@ -30,16 +30,47 @@ void drop_activation(Op& op) {
   if (auto* gemm = std::get_if<Gemm>(&op)) *gemm = Gemm{.transpose_b = gemm->transpose_b};
 }
 
+// The last Gemm of a classifier: DORY's linear layer with results of 32 bits (pulp.md 3.2).
+std::vector<bool> leave_as_accumulators(const Graph& graph,
+                                        const std::vector<std::optional<NemoRole>>& roles) {
+  const auto readers = consumers(graph);
+  std::vector<bool> result;
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    const auto* gemm = std::get_if<Gemm>(&node.op);
+    const bool linear = gemm != nullptr && gemm->activation.kind == Activation::Kind::None;
+    const auto& read_by = readers[static_cast<std::size_t>(node.outputs[0])];
+    result.push_back(roles[n] && linear &&
+                     std::none_of(read_by.begin(), read_by.end(),
+                                  [&](std::size_t reader) { return roles[reader].has_value(); }));
+  }
+  return result;
+}
+
+std::vector<CodeFormat> annotated_formats(const Graph& graph) {
+  std::vector<CodeFormat> formats(graph.values.size());
+  for (std::size_t i = 0; i < formats.size(); ++i) {
+    const Value& value = graph.values[i];
+    if (value.constant || value.type != ElementType::Float32 || !value.quantization) continue;
+    CHECK(value.quantization->thresholds.size() == 1 && value.quantization->zero_point() == 0,
+          "value '{}': codes of a tensor have one scale and no zero point", value.name);
+    formats[i] = {.threshold = value.quantization->thresholds[0],
+                  .bits = value.quantization->bits,
+                  .is_signed = value.quantization->is_signed};
+  }
+  return formats;
+}
+
 // Builds the integer graph. Each value of the source may have a real form, a code form, or both;
 // the one its producer writes comes first, the other is made once, on demand.
 class Rewriter {
  public:
-  Rewriter(const Graph& source, const NemoOptions& options, const Thresholds& calibrated)
+  Rewriter(const Graph& source, const NemoOptions& options)
       : source_(source),
         options_(options),
         roles_(nemo_roles(source, options)),
-        formats_(code_formats(source, roles_, calibrated, options)),
-        readers_(consumers(source)),
+        logits_(leave_as_accumulators(source, roles_)),
+        formats_(annotated_formats(source)),
         real_(source.values.size(), kNoValue),
         code_(source.values.size(), kNoValue) {
     for (const Value& value : source.values) {
@@ -103,7 +134,9 @@ class Rewriter {
     if (code_[at(id)] != kNoValue) return code_[at(id)];
     const Value& original = source_.value(id);
     CHECK(real_[at(id)] != kNoValue, "value '{}' is read before it is written", original.name);
+    CHECK(format(id).threshold > 0, "value '{}' has no quantization", original.name);
     code_[at(id)] = add_code(id, unique(value_names_, original.name + "_int8"), format(id));
+    graph_.value(code_[at(id)]).quantization->rounding = original.quantization->rounding;
     add_node(Quantize{}, original.name + "_quantize", real_[at(id)], code_[at(id)]);
     return code_[at(id)];
   }
@@ -154,7 +187,6 @@ class Rewriter {
     const Node& original = source_.nodes[index];
     const ValueId out = original.outputs[0];
     const NemoRole role = *roles_[index];
-    const bool logits = leaves_as_accumulator(index);
     Node node = original;
     node.inputs.clear();
     for (const ValueId id : code_operands(original, role)) {
@@ -165,7 +197,7 @@ class Rewriter {
     code_[at(out)] =
         add_code(out, is_output(out) ? unique(value_names_, name + "_int8") : name, format(out));
     node.outputs = {code_[at(out)]};
-    if (logits) {
+    if (logits_[index]) {
       add_logits(original, node);
     } else {
       add_numbers(original, role, node);
@@ -223,29 +255,26 @@ class Rewriter {
     node.inputs.push_back(id);
   }
 
-  // The last Gemm of a classifier: DORY's linear layer with results of 32 bits (pulp.md 3.2).
-  bool leaves_as_accumulator(std::size_t index) const {
-    const Node& node = source_.nodes[index];
-    const auto* gemm = std::get_if<Gemm>(&node.op);
-    if (gemm == nullptr || gemm->activation.kind != Activation::Kind::None) return false;
-    const auto& readers = readers_[at(node.outputs[0])];
-    return std::none_of(readers.begin(), readers.end(),
-                        [&](std::size_t reader) { return roles_[reader].has_value(); });
-  }
-
   void add_logits(const Node& original, Node& node) {
     NemoWeights weights = nemo_weights(source_, original, options_, false);
-    const double step = format(original.inputs[0]).step() * weights.steps[0];
+    const double in_step = format(original.inputs[0]).step();
     std::vector<std::int32_t> bias;
-    for (const double b : weights.bias) {
+    for (std::size_t c = 0; c < weights.bias.size(); ++c) {
       const double code =
-          std::clamp(b / step, static_cast<double>(kLow32) / 2, static_cast<double>(kHigh32) / 2);
+          std::clamp(weights.bias[c] / (in_step * weights.steps[c]),
+                     static_cast<double>(kLow32) / 2, static_cast<double>(kHigh32) / 2);
       bias.push_back(static_cast<std::int32_t>(std::llround(code)));
     }
     Value& out = graph_.value(node.outputs[0]);
     out.type = ElementType::Int32;
-    out.quantization =
-        Quantization{.bits = 32, .thresholds = {step * static_cast<double>(kHigh32)}};
+    out.quantization = Quantization{.bits = 32, .axis = 1};
+    // One scale, unless the weights came with one per channel.
+    const std::size_t scales = weights.quantization.thresholds.size();
+    for (std::size_t c = 0; c < scales; ++c) {
+      out.quantization->thresholds.push_back(in_step * weights.steps[c] *
+                                             static_cast<double>(kHigh32));
+    }
+    if (scales == 1) out.quantization->axis = 0;
     node.affine = AffineRequantize{.low = kLow32, .high = kHigh32};
     add_constant(original, std::move(weights), node);
     if (original.inputs.size() < 3 || original.inputs[2] == kNoValue) return;
@@ -258,8 +287,8 @@ class Rewriter {
   const Graph& source_;
   const NemoOptions& options_;
   std::vector<std::optional<NemoRole>> roles_;
+  std::vector<bool> logits_;  // per node: leaves as int32
   std::vector<CodeFormat> formats_;
-  std::vector<std::vector<std::size_t>> readers_;
   std::vector<ValueId> real_, code_;  // by source id: its forms in graph_, or kNoValue
   std::set<std::string> value_names_, node_names_;
   Graph graph_;
@@ -300,8 +329,36 @@ Graph nemo_form(Graph graph) {
 }
 
 Graph quantize_nemo(const Graph& graph, const Thresholds& thresholds, const NemoOptions& options) {
+  return lower_nemo(annotate_nemo(graph, thresholds, options), options);
+}
+
+Graph annotate_nemo(Graph graph, const Thresholds& thresholds, const NemoOptions& options) {
   check_finite_weights(graph);
-  Graph result = Rewriter(graph, options, thresholds).run();
+  const std::vector<std::optional<NemoRole>> roles = nemo_roles(graph, options);
+  CodeFormats codes = code_formats(graph, roles, thresholds, options);
+  const std::vector<bool> logits = leave_as_accumulators(graph, roles);
+  const std::vector<std::ptrdiff_t> writers = producers(graph);
+  for (std::size_t i = 0; i < graph.values.size(); ++i) {
+    Value& value = graph.values[i];
+    if (value.constant || value.type != ElementType::Float32) continue;
+    value.quantization.reset();
+    const CodeFormat& format = codes.formats[i];
+    const auto writer = static_cast<std::size_t>(std::max<std::ptrdiff_t>(writers[i], 0));
+    const bool computed = writers[i] >= 0 && roles[writer];
+    if (format.threshold == 0 || (computed && logits[writer])) continue;
+    value.quantization =
+        Quantization{.bits = format.bits,
+                     .is_signed = format.is_signed,
+                     .thresholds = {format.threshold},
+                     .rounding = computed ? Rounding::HalfUp : Rounding::HalfAwayFromZero};
+  }
+  graph.scale_groups = std::move(codes.groups);
+  return graph;
+}
+
+Graph lower_nemo(const Graph& annotated, const NemoOptions& options) {
+  check_finite_weights(annotated);
+  Graph result = Rewriter(annotated, options).run();
   const std::vector<Violation> violations = verify(result);
   CHECK(violations.empty(), "after quantize_nemo: {}", violations[0].message);
   return result;

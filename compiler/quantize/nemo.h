@@ -17,6 +17,7 @@ struct NemoOptions {
   int activation_bits = 8, weight_bits = 8;
   bool per_channel = true;             // weight scales
   std::set<std::string> non_negative;  // graph inputs that are never negative: unsigned codes
+  bool clip_per_channel = false;       // saturation may stand for Activation::bounds, too
   // Why the target cannot run this node, or nothing; such nodes stay float. Called with nemo_form.
   std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason;
 };
@@ -34,5 +35,14 @@ Graph nemo_form(Graph graph);
 // multiplier * accumulator + offset stays inside 32 bits, whatever the input, wherever that
 // precision allows. Throws Error for weights that are not finite and values without a threshold.
 Graph quantize_nemo(const Graph& graph, const Thresholds& thresholds, const NemoOptions& options);
+
+// The two halves of quantize_nemo(). First: `graph` with the codes of every value that an integer
+// node reads or writes as its `quantization` (those of other activations are dropped, those of
+// constants stay; a Gemm's int32 results have none) and the reasons for shared scales as
+// `scale_groups`. Rounding is HalfUp where an integer node writes the value, else HalfAwayFromZero.
+Graph annotate_nemo(Graph graph, const Thresholds& thresholds, const NemoOptions& options);
+// Second: the integers that `annotated` describes, its steps at their word. Weights: signed codes
+// of 2 to 8 bits, symmetric, thresholds per tensor or per channel; or as the options say.
+Graph lower_nemo(const Graph& annotated, const NemoOptions& options);
 
 }  // namespace workbench

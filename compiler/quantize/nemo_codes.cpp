@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
 #include "compiler/quantize/integer_nodes.h"
+#include "compiler/quantize/scale_classes.h"
 
 namespace workbench {
 
@@ -93,11 +93,13 @@ struct RoleOf {
   }
 };
 
-std::optional<NemoRole> role_of(const Graph& graph, const Node& node) {
+std::optional<NemoRole> role_of(const Graph& graph, const Node& node, bool clip_per_channel) {
   if (node.inputs.empty() || node.outputs.size() != 1) return std::nullopt;
   if (!is_real(graph, node.inputs[0]) || node.affine || node.requantize) return std::nullopt;
   const std::optional<NemoRole> role = std::visit(RoleOf{graph, node}, node.op);
-  if (!role || !is_saturation(applied_activation(node))) return std::nullopt;
+  const Activation& activation = applied_activation(node);
+  const bool per_channel = clip_per_channel && !activation.bounds.empty();
+  if (!role || !(per_channel || is_saturation(activation))) return std::nullopt;
   const auto operands = code_operands(node, *role);
   const bool all_real =
       std::all_of(operands.begin(), operands.end(), [&](ValueId id) { return is_real(graph, id); });
@@ -167,23 +169,18 @@ std::vector<bool> non_negative_values(const Graph& graph, const NemoOptions& opt
 // Sets of values on one scale, with what a fused Clip caps it to.
 class Ties {
  public:
-  explicit Ties(std::size_t count) : parent_(count), cap_(count, kNoCap) {
-    std::iota(parent_.begin(), parent_.end(), std::size_t{0});
-  }
-  std::size_t find(ValueId id) {
-    auto at = static_cast<std::size_t>(id);
-    while (parent_[at] != at) at = parent_[at] = parent_[parent_[at]];
-    return at;
-  }
+  explicit Ties(std::size_t count) : classes_(count), cap_(count, kNoCap) {}
+  ScaleClasses& classes() { return classes_; }
+  std::size_t find(ValueId id) { return classes_.find(id); }
   double cap(ValueId id) { return cap_[find(id)]; }
   void limit(ValueId id, double cap) { cap_[find(id)] = std::min(cap_[find(id)], cap); }
   void tie(ValueId a, ValueId b) {
     limit(b, cap(a));
-    parent_[find(a)] = find(b);
+    classes_.tie(a, b);
   }
 
  private:
-  std::vector<std::size_t> parent_;
+  ScaleClasses classes_;
   std::vector<double> cap_;  // at the root of each set
 };
 
@@ -259,7 +256,7 @@ const Activation& applied_activation(const Node& node) {
 bool is_saturation(const Activation& activation) {
   constexpr float kUnbounded = 3.0e38F;  // exporters write +-FLT_MAX or infinity for "no bound"
   if (activation.kind == Activation::Kind::Clip) {
-    if (activation.beta <= 0) return false;
+    if (activation.beta <= 0 || !activation.bounds.empty()) return false;
     return activation.alpha == 0 || activation.alpha == -activation.beta ||
            (activation.alpha <= -kUnbounded && activation.beta >= kUnbounded);
   }
@@ -274,16 +271,15 @@ std::span<const ValueId> code_operands(const Node& node, NemoRole role) {
 std::vector<std::optional<NemoRole>> nemo_roles(const Graph& graph, const NemoOptions& options) {
   std::vector<std::optional<NemoRole>> roles;
   for (const Node& node : graph.nodes) {
-    roles.push_back(role_of(graph, node));
+    roles.push_back(role_of(graph, node, options.clip_per_channel));
     if (options.host_reason && options.host_reason(graph, node)) roles.back().reset();
   }
   drop_idle_views(graph, roles);
   return roles;
 }
 
-std::vector<CodeFormat> code_formats(const Graph& graph,
-                                     const std::vector<std::optional<NemoRole>>& roles,
-                                     const Thresholds& calibrated, const NemoOptions& options) {
+CodeFormats code_formats(const Graph& graph, const std::vector<std::optional<NemoRole>>& roles,
+                         const Thresholds& calibrated, const NemoOptions& options) {
   const std::vector<bool> non_negative = non_negative_values(graph, options);
   Ties ties = tied_values(graph, roles, non_negative);
   std::vector<bool> present(graph.values.size(), false);
@@ -301,18 +297,24 @@ std::vector<CodeFormat> code_formats(const Graph& graph,
     const auto own = own_threshold(graph.values[i], calibrated);
     if (own) of_set = std::max(of_set.value_or(0), *own);
   }
-  std::vector<CodeFormat> formats(graph.values.size());
+  CodeFormats result;
+  result.formats.resize(graph.values.size());
   for (std::size_t i = 0; i < present.size(); ++i) {
     if (!present[i]) continue;
     const auto id = static_cast<ValueId>(i);
     const auto& threshold = largest[ties.find(id)];
     if (!threshold) fail("value '{}' has no threshold", graph.values[i].name);
     const double capped = std::min(*threshold, ties.cap(id));
-    formats[i] = {.threshold = capped > 0 ? capped : 1.0,
-                  .bits = options.activation_bits,
-                  .is_signed = !non_negative[i]};
+    result.formats[i] = {.threshold = capped > 0 ? capped : 1.0,
+                         .bits = options.activation_bits,
+                         .is_signed = !non_negative[i]};
   }
-  return formats;
+  std::vector<bool> moves;
+  for (const auto& role : roles) {
+    moves.push_back(role == NemoRole::Move || role == NemoRole::Concat);
+  }
+  result.groups = scale_groups(graph, ties.classes(), present, moves);
+  return result;
 }
 
 }  // namespace workbench

@@ -26,6 +26,7 @@ std::vector<std::optional<NemoRole>> nemo_roles(const Graph& graph, const NemoOp
 const Activation& applied_activation(const Node& node);
 
 // Whether saturation of codes can stand for the activation: None, Relu, Clip(0, a), Clip(-a, a).
+// A Clip with a bound per channel is no saturation.
 bool is_saturation(const Activation& activation);
 
 // The operands that carry activations.
@@ -41,11 +42,15 @@ struct CodeFormat {
   friend bool operator==(const CodeFormat&, const CodeFormat&) = default;
 };
 
-// Per ValueId. Unsigned where what wrote the value says that it cannot be negative. Values tied by
+struct CodeFormats {
+  std::vector<CodeFormat> formats;  // per ValueId
+  std::vector<ScaleGroup> groups;
+};
+
+// Unsigned where what wrote the value says that it cannot be negative. Values tied by
 // Move share the largest of their thresholds, and so do those tied by a Concat whose signs and
 // Clips agree; a Clip caps the threshold, so that saturation is the Clip.
-std::vector<CodeFormat> code_formats(const Graph& graph,
-                                     const std::vector<std::optional<NemoRole>>& roles,
-                                     const Thresholds& calibrated, const NemoOptions& options);
+CodeFormats code_formats(const Graph& graph, const std::vector<std::optional<NemoRole>>& roles,
+                         const Thresholds& calibrated, const NemoOptions& options);
 
 }  // namespace workbench

@@ -46,10 +46,10 @@ std::vector<double> thresholds_of(std::span<const float> weights, const WeightOr
 }
 
 // A quantization that came with the weights, if symmetric int8 can keep it.
-bool is_usable(const std::optional<Quantization>& hint, const Quantization& wanted) {
-  return hint && hint->bits == wanted.bits && hint->is_signed &&
+bool is_usable(const std::optional<Quantization>& hint, std::size_t channels, int axis) {
+  return hint && hint->bits >= 2 && hint->bits <= 8 && hint->is_signed &&
          (hint->thresholds.size() == 1 ||
-          (hint->thresholds.size() == wanted.thresholds.size() && hint->axis == wanted.axis)) &&
+          (hint->thresholds.size() == channels && hint->axis == axis)) &&
          std::all_of(hint->zero_points.begin(), hint->zero_points.end(),
                      [](std::int64_t zero) { return zero == 0; });
 }
@@ -125,7 +125,8 @@ NemoWeights nemo_weights(const Graph& graph, const Node& node, const NemoOptions
   Quantization quantization{.bits = options.weight_bits,
                             .thresholds = thresholds_of(weights, order, alpha, per_channel),
                             .axis = order.by_column ? 1 : 0};
-  if (alpha == 1 && is_usable(value.quantization, quantization)) {
+  if (alpha == 1 && is_usable(value.quantization, order.channels, quantization.axis)) {
+    quantization.bits = value.quantization->bits;
     quantization.thresholds = value.quantization->thresholds;
   }
   NemoWeights result{.codes = Tensor::uninitialized(ElementType::Int8, value.shape,

@@ -60,14 +60,14 @@ std::vector<double> largest_weights(const WeightView& view) {
 
 template <typename Code>
 Tensor weight_codes(const Tensor& weights, const WeightView& view,
-                    const std::vector<double>& thresholds) {
+                    const std::vector<double>& thresholds, double largest) {
   constexpr double high = std::numeric_limits<Code>::max();
   Tensor codes = Tensor::uninitialized(element_type_of<Code>(), weights.shape(), Layout::Oihw);
   const std::span<Code> out = codes.mutable_values<Code>();
   parallel_for(view.rows(), view.threads(), [&](std::int64_t i) {
     const std::span<const float> row = view.row(i);
     const std::int64_t inner = view.inner;
-    const double limit = high;
+    const double limit = largest;
     Code* target = out.data() + i * inner;
     const double threshold = thresholds[static_cast<std::size_t>(i % view.axis)];
     const double gain = threshold > 0 ? high / threshold : 0.0;
@@ -83,6 +83,8 @@ Tensor weight_codes(const Tensor& weights, const WeightView& view,
   return codes;
 }
 
+double high_code(int bits) { return std::ldexp(1.0, bits - 1) - 1; }
+
 std::span<const float> bias_values(const Graph& graph, const Node& node) {
   if (node.inputs.size() < 3 || node.inputs[2] == kNoValue) return {};
   return graph.value(node.inputs[2]).constant->values<float>();
@@ -92,14 +94,12 @@ double bias_code_limit(const QuantizeOptions& options) {
   return std::ldexp(1.0, options.limits.bias_bits - 1) - 1;
 }
 
-double high_code(const QuantizeOptions& options) { return std::ldexp(1.0, options.bits - 1) - 1; }
-
 // Hints count when they can be met: symmetric, signed, per tensor or along the axis we use.
 bool usable_hint(const Value& weights, std::size_t channels, int axis, int bits) {
   if (!weights.quantization) return false;
   const Quantization& hint = *weights.quantization;
   const auto zero = [](std::int64_t point) { return point == 0; };
-  return hint.is_signed && hint.bits == bits &&
+  return hint.is_signed && hint.bits >= 2 && hint.bits <= bits &&
          std::all_of(hint.zero_points.begin(), hint.zero_points.end(), zero) &&
          (hint.thresholds.size() == 1 || (hint.thresholds.size() == channels && hint.axis == axis));
 }
@@ -108,7 +108,7 @@ bool usable_hint(const Value& weights, std::size_t channels, int axis, int bits)
 // bias: their products lose precision they never show, the bias gains what it needs.
 void make_room_for_bias(std::vector<double>& thresholds, std::span<const float> bias,
                         double threshold_in, const QuantizeOptions& options) {
-  const double high = high_code(options);
+  const double high = high_code(options.bits);
   for (std::size_t c = 0; c < bias.size(); ++c) {
     const double unit = std::fabs(static_cast<double>(bias[c])) / bias_code_limit(options);
     double& threshold = thresholds[c % thresholds.size()];
@@ -130,26 +130,57 @@ std::vector<double> table_thresholds(const Node& node, const LayerQuantization& 
   return thresholds;
 }
 
-// One threshold per index of the weights' axis; 0 for channels that are nothing at all.
-std::vector<double> weight_thresholds(const Graph& graph, const Node& node, const WeightView& view,
-                                      const NodeScales& scales, const QuantizeOptions& options) {
+// Of weights whose codes have `bits` bits and stand in wider ones: what the widest of those is.
+struct WeightScales {
+  std::vector<double> thresholds;  // per index of the weights' axis; 0 for what is nothing at all
+  int bits = 8;
+};
+
+WeightScales weight_scales(const Graph& graph, const Node& node, const WeightView& view,
+                           const NodeScales& scales, const QuantizeOptions& options) {
   const Value& weights = graph.value(node.inputs[1]);
   const auto length = static_cast<std::size_t>(view.axis);
+  WeightScales result{.thresholds = {}, .bits = options.bits};
   if (scales.layer != nullptr && !scales.layer->threshold_params.empty()) {
     const auto channels = static_cast<std::size_t>(output_channels(graph, node));
-    return table_thresholds(node, *scales.layer, channels, length);
+    result.thresholds = table_thresholds(node, *scales.layer, channels, length);
+    return result;
   }
-  std::vector<double> thresholds;
   if (usable_hint(weights, length, is_transposed(node) ? 1 : 0, options.bits)) {
-    thresholds = weights.quantization->thresholds;
-    thresholds.resize(length, thresholds[0]);
+    result = {.thresholds = weights.quantization->thresholds, .bits = weights.quantization->bits};
+    result.thresholds.resize(length, result.thresholds[0]);
+    if (result.bits < options.bits) {
+      const double widening = high_code(options.bits) / high_code(result.bits);
+      for (double& threshold : result.thresholds) threshold *= widening;
+    }
   } else {
-    thresholds = largest_weights(view);
+    result.thresholds = largest_weights(view);
   }
   if (!options.limits.bias_after) {
-    make_room_for_bias(thresholds, bias_values(graph, node), scales.threshold_in, options);
+    make_room_for_bias(result.thresholds, bias_values(graph, node), scales.threshold_in, options);
   }
-  return thresholds;
+  return result;
+}
+
+// What the weights' codes mean, `scales` being as weight_scales() says: their own thresholds where
+// nothing has raised them, to the last bit.
+Quantization weight_quantization(const Value& weights, const WeightScales& scales, int bits,
+                                 int axis) {
+  Quantization result{.bits = scales.bits,
+                      .thresholds = scales.thresholds,
+                      .axis = axis,
+                      .rounding = Rounding::HalfAwayFromZero};
+  // A Quantization has positive thresholds; a channel without weights may have any.
+  std::replace(result.thresholds.begin(), result.thresholds.end(), 0.0, 1.0);
+  if (scales.bits == bits) return result;
+  const double widening = high_code(bits) / high_code(scales.bits);
+  const std::vector<double>& own = weights.quantization->thresholds;
+  for (std::size_t i = 0; i < result.thresholds.size(); ++i) {
+    const double threshold = own[own.size() == 1 ? 0 : i];
+    const bool raised = result.thresholds[i] != threshold * widening;
+    result.thresholds[i] = raised ? result.thresholds[i] / widening : threshold;
+  }
+  return result;
 }
 
 // Real value of one accumulator unit, per output channel.
@@ -163,7 +194,7 @@ Tensor bias_codes(std::span<const float> bias, const std::vector<double>& thresh
                   const NodeScales& scales, const QuantizeOptions& options) {
   std::vector<std::int32_t> codes;
   codes.reserve(bias.size());
-  const double high = high_code(options);
+  const double high = high_code(options.bits);
   for (std::size_t c = 0; c < bias.size(); ++c) {
     const double unit =
         options.limits.bias_after
@@ -266,7 +297,7 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
                     .bias_after = limits.bias_after};
   for (std::size_t c = 0; c < channels; ++c) {
     // In the order of the published formula, sf_in * sf_param / sf_out: ties round as there.
-    const double high = high_code(options);
+    const double high = high_code(options.bits);
     const double multiplier = scales.threshold_in / high *
                               (thresholds[c % thresholds.size()] / high) /
                               (scales.threshold_out / high);
@@ -294,22 +325,19 @@ WeightedParameters weighted_parameters(const Graph& graph, const Node& node,
                                        const NodeScales& scales, const QuantizeOptions& options) {
   const Tensor& weights = *graph.value(node.inputs[1]).constant;
   const WeightView view = view_of(weights, is_transposed(node));
-  std::vector<double> thresholds = weight_thresholds(graph, node, view, scales, options);
+  const WeightScales own = weight_scales(graph, node, view, scales, options);
   const auto channels = static_cast<std::size_t>(output_channels(graph, node));
+  const double high = high_code(own.bits);
 
   WeightedParameters result;
   result.weights = code_type(options.bits) == ElementType::Int8
-                       ? weight_codes<std::int8_t>(weights, view, thresholds)
-                       : weight_codes<std::int16_t>(weights, view, thresholds);
+                       ? weight_codes<std::int8_t>(weights, view, own.thresholds, high)
+                       : weight_codes<std::int16_t>(weights, view, own.thresholds, high);
   const std::span<const float> bias = bias_values(graph, node);
-  if (!bias.empty()) result.bias = bias_codes(bias, thresholds, scales, options);
-  result.requantize = weighted_requantize(node, scales, channels, thresholds, options);
-  // A Quantization has positive thresholds; a channel without weights may have any.
-  std::replace(thresholds.begin(), thresholds.end(), 0.0, 1.0);
-  result.quantization = {.bits = options.bits,
-                         .thresholds = std::move(thresholds),
-                         .axis = is_transposed(node) ? 1 : 0,
-                         .rounding = Rounding::HalfAwayFromZero};
+  if (!bias.empty()) result.bias = bias_codes(bias, own.thresholds, scales, options);
+  result.requantize = weighted_requantize(node, scales, channels, own.thresholds, options);
+  result.quantization = weight_quantization(graph.value(node.inputs[1]), own, options.bits,
+                                            is_transposed(node) ? 1 : 0);
   return result;
 }
 

@@ -20,12 +20,10 @@ namespace {
 class Rewriter {
  public:
   Rewriter(const Graph& source, const QuantizeOptions& options,
-           std::vector<std::optional<Role>> roles, std::vector<double> thresholds,
-           std::vector<const LayerQuantization*> layers)
+           std::vector<std::optional<Role>> roles, std::vector<const LayerQuantization*> layers)
       : source_(source),
         options_(options),
         roles_(std::move(roles)),
-        thresholds_(std::move(thresholds)),
         layers_(std::move(layers)),
         real_(source.values.size(), kNoValue),
         code_(source.values.size(), kNoValue) {
@@ -64,6 +62,18 @@ class Rewriter {
     return std::find(source_.outputs.begin(), source_.outputs.end(), id) != source_.outputs.end();
   }
 
+  double threshold(ValueId id) const {
+    const Value& value = source_.value(id);
+    CHECK(value.quantization && value.quantization->thresholds.size() == 1,
+          "value '{}' has no quantization of its own", value.name);
+    if (value.quantization->bits != options_.bits || !value.quantization->is_signed) {
+      fail("value '{}': expected signed codes of {} bits, found {}{} bits", value.name,
+           options_.bits, value.quantization->is_signed ? "" : "unsigned, ",
+           value.quantization->bits);
+    }
+    return value.quantization->thresholds[0];
+  }
+
   ValueId copy_real(ValueId id) {
     Value value = source_.value(id);
     // An import hint has done its work; a real value carries no quantization.
@@ -93,8 +103,7 @@ class Rewriter {
     const Value& original = source_.value(id);
     CHECK(real_[at(id)] != kNoValue, "value '{}' is read before it is written", original.name);
     code_[at(id)] = add_code(id, unique(value_names_, original.name + "_int8"));
-    // The host library truncates what it quantizes (xdnn.md 3.1).
-    graph_.value(code_[at(id)]).quantization->rounding = Rounding::TowardZero;
+    graph_.value(code_[at(id)]).quantization->rounding = original.quantization->rounding;
     convert(Quantize{}, original.name + "_quantize", real_[at(id)], code_[at(id)]);
     return code_[at(id)];
   }
@@ -103,7 +112,7 @@ class Rewriter {
     Value value{.name = std::move(name),
                 .shape = source_.value(id).shape,
                 .type = code_type(options_.bits)};
-    value.quantization = Quantization{.bits = options_.bits, .thresholds = {thresholds_[at(id)]}};
+    value.quantization = Quantization{.bits = options_.bits, .thresholds = {threshold(id)}};
     return graph_.add_value(std::move(value));
   }
 
@@ -125,8 +134,8 @@ class Rewriter {
     const Node& original = source_.nodes[index];
     const Role role = *roles_[index];
     const ValueId out = original.outputs[0];
-    const NodeScales scales{.threshold_in = thresholds_[at(original.inputs[0])],
-                            .threshold_out = thresholds_[at(out)],
+    const NodeScales scales{.threshold_in = threshold(original.inputs[0]),
+                            .threshold_out = threshold(out),
                             .layer = layers_[index]};
     Node node = original;
     node.inputs.clear();
@@ -166,7 +175,6 @@ class Rewriter {
   const Graph& source_;
   const QuantizeOptions& options_;
   std::vector<std::optional<Role>> roles_;
-  std::vector<double> thresholds_;
   std::vector<const LayerQuantization*> layers_;
   std::vector<ValueId> real_, code_;  // by source id: its forms in graph_, or kNoValue
   std::set<std::string> value_names_, node_names_;
@@ -190,19 +198,45 @@ void check_real(const Graph& graph) {
 
 Graph quantize(const Graph& graph, const Thresholds& thresholds, const QuantizeOptions& options,
                const QuantizerTable* table) {
+  return lower_xfdnn(annotate_xfdnn(graph, thresholds, options, table), options, table);
+}
+
+Graph annotate_xfdnn(Graph graph, const Thresholds& thresholds, const QuantizeOptions& options,
+                     const QuantizerTable* table) {
   check_real(graph);
   check_finite_weights(graph);
-  std::vector<const LayerQuantization*> layers = table_layers(graph, table);
+  const std::vector<const LayerQuantization*> layers = table_layers(graph, table);
   for (const LayerQuantization* layer : layers) {
     if (layer != nullptr && layer->bits != options.bits) {
       fail("quantizer table: layer '{}': bw_layer_out: expected {}, found {}", layer->name,
            options.bits, layer->bits);
     }
   }
-  std::vector<std::optional<Role>> roles = integer_nodes(graph, options);
-  std::vector<double> int8 = int8_thresholds(graph, roles, thresholds, layers, table);
-  Graph result =
-      Rewriter(graph, options, std::move(roles), std::move(int8), std::move(layers)).run();
+  const std::vector<std::optional<Role>> roles = integer_nodes(graph, options);
+  Int8Thresholds int8 = int8_thresholds(graph, roles, thresholds, layers, table);
+  const std::vector<std::ptrdiff_t> writers = producers(graph);
+  for (std::size_t i = 0; i < graph.values.size(); ++i) {
+    Value& value = graph.values[i];
+    if (value.constant || value.type != ElementType::Float32) continue;
+    value.quantization.reset();
+    if (int8.thresholds[i] == 0) continue;
+    const bool computed = writers[i] >= 0 && roles[static_cast<std::size_t>(writers[i])];
+    value.quantization =
+        Quantization{.bits = options.bits,
+                     .thresholds = {int8.thresholds[i]},
+                     .rounding = computed ? Rounding::HalfUp : Rounding::TowardZero};
+  }
+  graph.scale_groups = std::move(int8.groups);
+  return graph;
+}
+
+Graph lower_xfdnn(const Graph& annotated, const QuantizeOptions& options,
+                  const QuantizerTable* table) {
+  check_real(annotated);
+  check_finite_weights(annotated);
+  Graph result = Rewriter(annotated, options, integer_nodes(annotated, options),
+                          table_layers(annotated, table))
+                     .run();
   const std::vector<Violation> violations = verify(result);
   CHECK(violations.empty(), "after quantize: {}", violations[0].message);
   return result;

@@ -69,6 +69,17 @@ struct QuantizerTable {
 Graph quantize(const Graph& graph, const Thresholds& thresholds, const QuantizeOptions& options,
                const QuantizerTable* table = nullptr);
 
+// The two halves of quantize(). First: `graph` with the codes of every value that an integer node
+// reads or writes as its `quantization` (those of other activations are dropped, those of constants
+// stay) and the reasons for shared thresholds as `scale_groups`. Rounding is HalfUp where an
+// integer node writes the value, else TowardZero, as the host library truncates (xdnn.md 3.1).
+Graph annotate_xfdnn(Graph graph, const Thresholds& thresholds, const QuantizeOptions& options,
+                     const QuantizerTable* table = nullptr);
+// Second: the integers that `annotated` describes, its thresholds at their word. Weights: signed
+// codes of 2 to `bits` bits, symmetric, thresholds per tensor or per channel; or as above.
+Graph lower_xfdnn(const Graph& annotated, const QuantizeOptions& options,
+                  const QuantizerTable* table = nullptr);
+
 // m -> (prescale shift, scale, post shift), xdnn.md 3.6; the prescale is 0 where `prescale_max` is.
 // m >= 0 and finite (CHECKed).
 struct ScaleShift {

@@ -27,9 +27,13 @@ LayerQuantization layer_of(const Graph& graph, const Node& node) {
   const Requantize& requantize = *node.requantize;
   const std::size_t channels = requantize.scale.size();
   if (is_weighted(node)) {
-    const std::vector<double>& thresholds = graph.value(node.inputs[1]).quantization->thresholds;
+    // Of codes as wide as the layer's, which may hold weights of fewer bits.
+    const Quantization& weights = *graph.value(node.inputs[1]).quantization;
+    const double widening =
+        weights.bits == out.bits ? 1.0 : high_code(out.bits) / high_code(weights.bits);
     for (std::size_t c = 0; c < channels; ++c) {
-      layer.threshold_params.push_back(thresholds[c % thresholds.size()]);
+      const std::size_t i = c % weights.thresholds.size();
+      layer.threshold_params.push_back(weights.thresholds[i] * widening);
     }
   }
   layer.prescale_shift = requantize.prescale;

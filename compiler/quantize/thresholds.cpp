@@ -1,11 +1,9 @@
-// Threshold classes by union-find over the values of the graph.
 #include "compiler/quantize/thresholds.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <set>
 
 namespace workbench {
@@ -79,26 +77,9 @@ void apply_table(const Graph& graph, const std::vector<std::optional<Role>>& rol
   }
 }
 
-// Sets of values that share one threshold.
-class Classes {
- public:
-  explicit Classes(std::size_t count) : parent_(count) {
-    std::iota(parent_.begin(), parent_.end(), std::size_t{0});
-  }
-  std::size_t find(ValueId id) {
-    auto at = static_cast<std::size_t>(id);
-    while (parent_[at] != at) at = parent_[at] = parent_[parent_[at]];
-    return at;
-  }
-  void tie(ValueId a, ValueId b) { parent_[find(a)] = find(b); }
-
- private:
-  std::vector<std::size_t> parent_;
-};
-
 // What the nodes say about the values around them.
 struct Members {
-  Classes classes;
+  ScaleClasses classes;
   std::vector<bool> present;  // has an int8 form
   std::vector<bool> follows;  // its threshold is another member's: copies, concat operands
   std::vector<double> cap;    // by its producer's Clip
@@ -202,11 +183,10 @@ std::vector<const LayerQuantization*> table_layers(const Graph& graph,
   return layers;
 }
 
-std::vector<double> int8_thresholds(const Graph& graph,
-                                    const std::vector<std::optional<Role>>& roles,
-                                    const Thresholds& calibrated,
-                                    const std::vector<const LayerQuantization*>& layers,
-                                    const QuantizerTable* table) {
+Int8Thresholds int8_thresholds(const Graph& graph, const std::vector<std::optional<Role>>& roles,
+                               const Thresholds& calibrated,
+                               const std::vector<const LayerQuantization*>& layers,
+                               const QuantizerTable* table) {
   std::vector<OwnThreshold> own = own_thresholds(graph, calibrated);
   apply_table(graph, roles, layers, table, own);
   Members members = gather(graph, roles);
@@ -216,12 +196,18 @@ std::vector<double> int8_thresholds(const Graph& graph,
       classes[members.classes.find(static_cast<ValueId>(id))].push_back(id);
     }
   }
-  std::vector<double> thresholds(own.size(), 0.0);
+  Int8Thresholds result;
+  result.thresholds.assign(own.size(), 0.0);
   for (const auto& [root, ids] : classes) {
     const double threshold = class_threshold(graph, ids, members, own);
-    for (const std::size_t id : ids) thresholds[id] = threshold;
+    for (const std::size_t id : ids) result.thresholds[id] = threshold;
   }
-  return thresholds;
+  std::vector<bool> ties;
+  for (const auto& role : roles) {
+    ties.push_back(role == Role::Concat || role == Role::Move || role == Role::Sum);
+  }
+  result.groups = scale_groups(graph, members.classes, members.present, ties);
+  return result;
 }
 
 }  // namespace workbench

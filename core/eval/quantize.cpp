@@ -1,4 +1,6 @@
-// The two crossings between real numbers and codes, as the value's Quantization says.
+// The two crossings between real numbers and codes, as the value's Quantization says. A network
+// that is being calibrated crosses at every value, hundreds of times: the loops are straight lines
+// of arithmetic over elements of one step, which become vector code.
 
 #include <algorithm>
 #include <cmath>
@@ -10,22 +12,36 @@ namespace workbench::eval {
 
 namespace {
 
-double round_as(Rounding rounding, double v) {
-  const double floor = std::floor(v);
-  const double above = v - floor;  // exact: in [0, 1)
+template <Rounding kRounding>
+double rounded(double v) {
+  if constexpr (kRounding == Rounding::Floor) return std::floor(v);
+  if constexpr (kRounding == Rounding::TowardZero) return std::trunc(v);
+  if constexpr (kRounding == Rounding::HalfEven) return std::nearbyint(v);
+  if constexpr (kRounding == Rounding::HalfUp) {
+    const double floor = std::floor(v);
+    return v - floor < 0.5 ? floor : floor + 1;  // the difference is exact
+  }
+  if constexpr (kRounding == Rounding::HalfAwayFromZero) {
+    const double magnitude = std::fabs(v);
+    const double floor = std::floor(magnitude);
+    return std::copysign(magnitude - floor < 0.5 ? floor : floor + 1, v);
+  }
+}
+
+// Calls f(std::integral_constant<Rounding, ...>{}).
+template <typename F>
+void with_rounding(Rounding rounding, F&& f) {
   switch (rounding) {
     case Rounding::HalfUp:
-      return above < 0.5 ? floor : floor + 1;
-    case Rounding::HalfEven: {
-      if (above != 0.5) return above < 0.5 ? floor : floor + 1;
-      return std::fmod(floor, 2) == 0 ? floor : floor + 1;
-    }
+      return f(std::integral_constant<Rounding, Rounding::HalfUp>{});
+    case Rounding::HalfEven:
+      return f(std::integral_constant<Rounding, Rounding::HalfEven>{});
     case Rounding::HalfAwayFromZero:
-      return std::round(v);
+      return f(std::integral_constant<Rounding, Rounding::HalfAwayFromZero>{});
     case Rounding::Floor:
-      return floor;
+      return f(std::integral_constant<Rounding, Rounding::Floor>{});
     case Rounding::TowardZero:
-      return std::trunc(v);
+      return f(std::integral_constant<Rounding, Rounding::TowardZero>{});
   }
   CHECK(false, "rounding {}", static_cast<int>(rounding));
 }
@@ -36,17 +52,47 @@ struct Steps {
   std::int64_t count = 1;  // indices of the axis; 1 when per tensor
 
   Steps(const Quantization& quantization, const Shape& shape) {
-    if (quantization.thresholds.size() <= 1) return;
+    if (quantization.thresholds.size() <= 1) {
+      inner = std::max<std::int64_t>(element_count(shape), 1);
+      return;
+    }
     const auto rank = static_cast<std::int64_t>(shape.size());
     const int axis = quantization.axis;
     const auto along = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
     count = shape[along];
     for (std::size_t i = along + 1; i < shape.size(); ++i) inner *= shape[i];
   }
-  std::size_t at(std::int64_t element) const {
-    return static_cast<std::size_t>(element / inner % count);
-  }
 };
+
+// Calls body(from, to, index) for runs of elements of [begin, end) that share a step and zero
+// point.
+template <typename Body>
+void for_runs(const Steps& steps, std::int64_t begin, std::int64_t end, Body&& body) {
+  while (begin < end) {
+    const std::int64_t row = begin / steps.inner;
+    const std::int64_t stop = std::min(end, (row + 1) * steps.inner);
+    body(begin, stop, static_cast<std::size_t>(row % steps.count));
+    begin = stop;
+  }
+}
+
+struct Range {
+  double step, zero, low, high;
+};
+
+template <Rounding kRounding, typename T>
+void quantize_run(const float* from, T* to, std::int64_t count, const Range& range) {
+  // Narrow codes by way of int32, which has vector conversions from double.
+  using Wide = std::conditional_t<(sizeof(T) < 4), std::int32_t, T>;
+  const Range r = range;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double code = rounded<kRounding>(static_cast<double>(from[i]) / r.step) + r.zero;
+    const double below = code < r.high ? code : r.high;
+    // NaN, which compares false, becomes low
+    const double clamped = code >= r.low ? below : r.low;
+    to[i] = static_cast<T>(static_cast<Wide>(clamped));
+  }
+}
 
 }  // namespace
 
@@ -54,20 +100,19 @@ Tensor quantize(const Quantization& quantization, const Tensor& x, ElementType t
                 const Context& context) {
   Tensor codes = Tensor::uninitialized(type, x.shape(), x.layout());
   const Steps steps(quantization, x.shape());
-  const auto low = static_cast<double>(quantization.low());
-  const auto high = static_cast<double>(quantization.high());
   const float* from = x.values<float>().data();
   for_number_type(type, [&]<typename T>(std::type_identity<T>) {
     T* to = codes.mutable_values<T>().data();
-    for_pieces(x.size(), context, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::size_t index = steps.at(i);
-        const double scaled = static_cast<double>(from[i]) / quantization.step(index);
-        const double code = round_as(quantization.rounding, scaled) +
-                            static_cast<double>(quantization.zero_point(index));
-        // written so that NaN, which compares false, becomes low
-        to[i] = static_cast<T>(code >= low ? std::min(code, high) : low);
-      }
+    with_rounding(quantization.rounding, [&](auto rounding) {
+      for_pieces(x.size(), context, [&](std::int64_t begin, std::int64_t end) {
+        for_runs(steps, begin, end, [&](std::int64_t i, std::int64_t stop, std::size_t index) {
+          const Range range{.step = quantization.step(index),
+                            .zero = static_cast<double>(quantization.zero_point(index)),
+                            .low = static_cast<double>(quantization.low()),
+                            .high = static_cast<double>(quantization.high())};
+          quantize_run<decltype(rounding)::value>(from + i, to + i, stop - i, range);
+        });
+      });
     });
   });
   return codes;
@@ -80,12 +125,13 @@ Tensor dequantize(const Quantization& quantization, const Tensor& x, const Conte
   for_number_type(x.type(), [&]<typename T>(std::type_identity<T>) {
     const T* from = x.values<T>().data();
     for_pieces(x.size(), context, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::size_t index = steps.at(i);
-        const double code =
-            static_cast<double>(from[i]) - static_cast<double>(quantization.zero_point(index));
-        to[i] = static_cast<float>(code * quantization.step(index));
-      }
+      for_runs(steps, begin, end, [&](std::int64_t i, std::int64_t stop, std::size_t index) {
+        const double step = quantization.step(index);
+        const auto zero = static_cast<double>(quantization.zero_point(index));
+        for (; i < stop; ++i) {
+          to[i] = static_cast<float>((static_cast<double>(from[i]) - zero) * step);
+        }
+      });
     });
   });
   return reals;

@@ -20,6 +20,8 @@ auto with_code(ElementType type, Visit visit) {
   switch (type) {
     case ElementType::Uint8:
       return visit(std::uint8_t{});
+    case ElementType::Uint16:
+      return visit(std::uint16_t{});
     case ElementType::Int8:
       return visit(std::int8_t{});
     case ElementType::Int16:
@@ -61,8 +63,8 @@ Wide divide(Wide n, Wide d, Rounding rounding) {
 
 double rounded(double x, Rounding rounding) {
   switch (rounding) {
-    case Rounding::HalfUp:
-      return std::floor(x + 0.5);
+    case Rounding::HalfUp:  // x + 0.5 could itself be rounded
+      return std::floor(x) + (x - std::floor(x) >= 0.5 ? 1 : 0);
     case Rounding::HalfEven:
       return std::nearbyint(x);
     case Rounding::HalfAwayFromZero:
@@ -152,6 +154,13 @@ std::int64_t rescaled(std::int64_t in, const AffineRequantize& how, std::size_t 
 }
 
 bool is_affine_system(const Graph& graph) {
+  // Codes that nobody computes with stand in a float network, as in ONNX, which means this system.
+  const bool computes = std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+    return !std::holds_alternative<Quantize>(node.op) &&
+           graph.value(node.outputs[0]).type != ElementType::Float32 &&
+           graph.value(node.outputs[0]).quantization.has_value();
+  });
+  if (!computes) return true;
   const bool by_value =
       std::any_of(graph.values.begin(), graph.values.end(), [](const Value& value) {
         return value.quantization && !value.constant &&
@@ -165,6 +174,18 @@ bool is_affine_system(const Graph& graph) {
          });
 }
 
+namespace {
+
+// Which threshold and zero point of `quantization` element i of a tensor of `shape` has.
+std::size_t index_of(const Quantization& quantization, const Shape& shape, std::size_t i) {
+  if (quantization.thresholds.size() == 1) return 0;
+  const std::size_t axis = axis_index(quantization.axis, shape.size());
+  const auto behind = static_cast<std::size_t>(elements_between(shape, axis + 1, shape.size()));
+  return i / behind % static_cast<std::size_t>(shape[axis]);
+}
+
+}  // namespace
+
 Tensor affine_quantize(const Operation& at) {
   CHECK(at.output().quantization.has_value(), "'{}' has no quantization", at.output().name);
   const Quantization& q = *at.output().quantization;
@@ -174,8 +195,9 @@ Tensor affine_quantize(const Operation& at) {
     Tensor result = Tensor::uninitialized(element_type_of<Code>(), at.output_shape(), Layout::Nchw);
     const auto y = result.template mutable_values<Code>();
     for (std::size_t i = 0; i < x.size(); ++i) {
-      const double code = rounded(static_cast<double>(x[i]) / q.step(), q.rounding) +
-                          static_cast<double>(q.zero_point());
+      const std::size_t index = index_of(q, at.output_shape(), i);
+      const double code = rounded(static_cast<double>(x[i]) / q.step(index), q.rounding) +
+                          static_cast<double>(q.zero_point(index));
       y[i] = static_cast<Code>(std::isnan(code) ? low : std::clamp(code, low, high));
     }
     return result;
@@ -190,7 +212,8 @@ Tensor affine_dequantize(const Operation& at) {
   Tensor result = Tensor::uninitialized(ElementType::Float32, at.output_shape(), Layout::Nchw);
   const auto y = result.mutable_values<float>();
   for (std::size_t i = 0; i < y.size(); ++i) {
-    y[i] = static_cast<float>(static_cast<double>(x[i] - q.zero_point()) * q.step());
+    const std::size_t index = index_of(q, at.output_shape(), i);
+    y[i] = static_cast<float>(static_cast<double>(x[i] - q.zero_point(index)) * q.step(index));
   }
   return result;
 }

@@ -1,0 +1,102 @@
+#include "compiler/quantize/quantize_target.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "compiler/quantize/fake_quantize.h"
+#include "compiler/quantize/histogram.h"
+#include "compiler/quantize/nemo_codes.h"
+
+namespace workbench {
+
+namespace {
+
+// Steps as float32 hold them. The product with high() and the quotient are exact in double.
+Graph with_float_steps(Graph annotated) {
+  constexpr double kSmallest = std::numeric_limits<float>::min();
+  for (Value& value : annotated.values) {
+    if (value.constant || !value.quantization) continue;
+    const auto high = static_cast<double>(value.quantization->high());
+    for (double& threshold : value.quantization->thresholds) {
+      const auto step = static_cast<float>(std::max(threshold / high, kSmallest));
+      threshold = static_cast<double>(step) * high;
+    }
+  }
+  return annotated;
+}
+
+// max|w| for each index of `axis`; 1 where all is 0.
+std::vector<double> largest_per_channel(const Tensor& weights, std::size_t axis) {
+  std::int64_t inner = 1;
+  for (std::size_t d = axis + 1; d < weights.rank(); ++d) inner *= weights.dim(d);
+  const auto length = static_cast<std::size_t>(inner);
+  const auto values = weights.values<float>();
+  std::vector<double> largest(static_cast<std::size_t>(weights.dim(axis)), 0.0);
+  for (std::size_t begin = 0; begin < values.size(); begin += length) {
+    double& channel = largest[begin / length % largest.size()];
+    channel = std::max(channel, static_cast<double>(max_magnitude(values.subspan(begin, length))));
+  }
+  std::replace(largest.begin(), largest.end(), 0.0, 1.0);
+  return largest;
+}
+
+// Weights of integer nodes that nobody has annotated: 8 bits, max|w| per output channel.
+Graph with_weights(Graph annotated, const NemoOptions& options) {
+  const std::vector<std::optional<NemoRole>> roles = nemo_roles(annotated, options);
+  for (std::size_t n = 0; n < roles.size(); ++n) {
+    if (roles[n] != NemoRole::Weighted) continue;
+    const Node& node = annotated.nodes[n];
+    Value& weights = annotated.value(node.inputs[1]);
+    if (weights.quantization) continue;
+    const auto* gemm = std::get_if<Gemm>(&node.op);
+    const int axis = gemm != nullptr && !gemm->transpose_b ? 1 : 0;
+    weights.quantization = Quantization{
+        .bits = options.weight_bits,
+        .thresholds = largest_per_channel(*weights.constant, static_cast<std::size_t>(axis)),
+        .axis = axis};
+  }
+  return annotated;
+}
+
+}  // namespace
+
+QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
+  return {.name = "xdnn",
+          .accumulator_bits = options.bits == 8 ? 24 : 48,  // xdnn.md 3.3
+          .prepare = [](Graph graph) { return graph; },
+          .annotate =
+              [options](Graph graph, const Thresholds& thresholds) {
+                return with_float_steps(annotate_xfdnn(std::move(graph), thresholds, options));
+              },
+          .lower = [options](const Graph& annotated) { return lower_xfdnn(annotated, options); }};
+}
+
+QuantizeTarget pulp_quantize_target(const NemoOptions& options) {
+  return {.name = "pulp",
+          .accumulator_bits = 32,
+          .prepare = nemo_form,
+          .annotate =
+              [options](Graph graph, const Thresholds& thresholds) {
+                return with_float_steps(annotate_nemo(std::move(graph), thresholds, options));
+              },
+          .lower = [options](const Graph& annotated) { return lower_nemo(annotated, options); }};
+}
+
+QuantizeTarget free_quantize_target(int activation_bits) {
+  const NemoOptions options{.activation_bits = activation_bits, .clip_per_channel = true};
+  return {.name = "none",
+          .accumulator_bits = 32,
+          .prepare = nemo_form,
+          .annotate =
+              [options](Graph graph, const Thresholds& thresholds) {
+                return with_float_steps(annotate_nemo(std::move(graph), thresholds, options));
+              },
+          .lower =
+              [options](const Graph& annotated) {
+                return fake_quantized(with_weights(annotated, options));
+              }};
+}
+
+}  // namespace workbench
