@@ -7,6 +7,7 @@
 
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/histogram.h"
+#include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/nemo_codes.h"
 
 namespace workbench {
@@ -60,6 +61,14 @@ Graph with_weights(Graph annotated, const NemoOptions& options) {
   return annotated;
 }
 
+// Per node, whether its role is `weighted`.
+template <typename Role>
+std::vector<bool> weighted_nodes(const std::vector<std::optional<Role>>& roles, Role weighted) {
+  std::vector<bool> result;
+  for (const std::optional<Role>& role : roles) result.push_back(role == weighted);
+  return result;
+}
+
 }  // namespace
 
 QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
@@ -69,6 +78,10 @@ QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
           .annotate =
               [options](Graph graph, const Thresholds& thresholds) {
                 return with_float_steps(annotate_xfdnn(std::move(graph), thresholds, options));
+              },
+          .has_weight_codes =
+              [options](const Graph& graph) {
+                return weighted_nodes(integer_nodes(graph, options), Role::Weighted);
               },
           .lower = [options](const Graph& annotated) { return lower_xfdnn(annotated, options); }};
 }
@@ -81,6 +94,10 @@ QuantizeTarget pulp_quantize_target(const NemoOptions& options) {
               [options](Graph graph, const Thresholds& thresholds) {
                 return with_float_steps(annotate_nemo(std::move(graph), thresholds, options));
               },
+          .has_weight_codes =
+              [options](const Graph& graph) {
+                return weighted_nodes(nemo_roles(graph, options), NemoRole::Weighted);
+              },
           .lower = [options](const Graph& annotated) { return lower_nemo(annotated, options); }};
 }
 
@@ -92,6 +109,10 @@ QuantizeTarget free_quantize_target(int activation_bits) {
           .annotate =
               [options](Graph graph, const Thresholds& thresholds) {
                 return with_float_steps(annotate_nemo(std::move(graph), thresholds, options));
+              },
+          .has_weight_codes =
+              [options](const Graph& graph) {
+                return weighted_nodes(nemo_roles(graph, options), NemoRole::Weighted);
               },
           .lower =
               [options](const Graph& annotated) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/nemo.h"
@@ -21,6 +22,8 @@ struct QuantizeTarget {
   // shares scales (Graph::scale_groups says which and why), capped where saturation stands for a
   // Clip. Real steps are rounded to float32, so that a QDQ file holds them. Weights are left alone.
   std::function<Graph(Graph graph, const Thresholds& thresholds)> annotate;
+  // Per node of an annotated graph, whether its weights become codes.
+  std::function<std::vector<bool>(const Graph& annotated)> has_weight_codes;
   // An annotated graph as integers; for "none" fake_quantized(). Weights without annotation: max|w|
   // per output channel.
   std::function<Graph(const Graph& annotated)> lower;
