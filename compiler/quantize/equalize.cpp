@@ -1,0 +1,216 @@
+#include "compiler/quantize/equalize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "compiler/quantize/weighted_layers.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr int kMostSweeps = 20;
+constexpr double kSettled = 0.01;  // octaves that no factor moves by any more
+constexpr double kClipRoom = 1.25;
+constexpr float kUnbounded = 3.0e38F;  // exporters write +-FLT_MAX or infinity for "no bound"
+
+// A layer under way: its weights are multiplied by in[input] * out[output] in the end.
+struct Scaled {
+  WeightedLayer layer;
+  std::vector<double> in, out;
+};
+
+struct Pair {
+  std::size_t writer = 0;
+  std::vector<std::size_t> readers;
+  std::vector<double> lowest, highest;  // of the factor of each channel
+  std::vector<double> factor;           // s: the writer's channel is divided by it
+};
+
+bool has_bound(const Activation& activation) {
+  return activation.kind == Activation::Kind::Clip && activation.beta < kUnbounded;
+}
+
+// f(x / s) = f(x) / s, once a clip's bound has been divided, too.
+bool scales(const Activation& activation) {
+  using Kind = Activation::Kind;
+  const Kind kind = activation.kind;
+  if (kind == Kind::Clip) {
+    return activation.alpha == 0 && activation.beta > 0 && activation.bounds.empty();
+  }
+  return kind == Kind::None || kind == Kind::Relu || kind == Kind::LeakyRelu || kind == Kind::PRelu;
+}
+
+class Equalization {
+ public:
+  Equalization(Graph& graph, const Statistics& statistics, const EqualizeOptions& options)
+      : graph_(graph), statistics_(statistics), options_(options) {
+    for (const WeightedLayer& layer : weighted_layers(graph)) {
+      layers_.push_back({layer, std::vector<double>(static_cast<std::size_t>(layer.inputs), 1.0),
+                         std::vector<double>(static_cast<std::size_t>(layer.outputs), 1.0)});
+    }
+    for (std::size_t i = 0; i < layers_.size(); ++i) add_pair(i);
+  }
+
+  void run() {
+    for (int sweep = 0; sweep < kMostSweeps; ++sweep) {
+      double moved = 0;
+      for (Pair& pair : pairs_) moved = std::max(moved, balance(pair));
+      if (moved < kSettled) break;
+    }
+  }
+
+  void apply(std::vector<std::string>& notes) {
+    for (const Scaled& scaled : layers_) {
+      if (changed(scaled.in) || changed(scaled.out)) scale_constants(scaled);
+    }
+    for (const Pair& pair : pairs_) finish(pair, notes);
+  }
+
+ private:
+  static bool changed(const std::vector<double>& factors) {
+    return std::any_of(factors.begin(), factors.end(), [](double f) { return f != 1; });
+  }
+  Node& node_of(std::size_t layer) { return graph_.nodes[layers_[layer].layer.node]; }
+
+  std::size_t layer_of(std::size_t node) const {
+    const auto found = std::find_if(layers_.begin(), layers_.end(),
+                                    [&](const Scaled& s) { return s.layer.node == node; });
+    return static_cast<std::size_t>(found - layers_.begin());
+  }
+
+  void add_pair(std::size_t writer) {
+    const Node& node = node_of(writer);
+    const ChannelReaders readers = channel_readers(graph_, node.outputs[0]);
+    if (!readers.all || readers.nodes.empty() || !scales(fused(node)) ||
+        !layer_bias(graph_, layers_[writer].layer)) {
+      return;
+    }
+    const std::size_t channels = layers_[writer].out.size();
+    Pair pair;
+    pair.writer = writer;
+    for (const std::size_t reader : readers.nodes) {
+      pair.readers.push_back(layer_of(reader));
+      if (layers_[pair.readers.back()].in.size() != channels) return;
+    }
+    pair.factor.assign(channels, 1.0);
+    pair.lowest.assign(channels, 1 / options_.limit);
+    pair.highest.assign(channels, options_.limit);
+    if (has_bound(fused(node)) && !options_.across_clips) stay_off_clip(node, pair);
+    pairs_.push_back(std::move(pair));
+  }
+
+  void stay_off_clip(const Node& node, Pair& pair) const {
+    const auto found = statistics_.find(graph_.value(node.outputs[0]).name);
+    const double bound = double{fused(node).beta} / kClipRoom;
+    for (std::size_t c = 0; c < pair.factor.size(); ++c) {
+      const bool known =
+          found != statistics_.end() && found->second.channel_high.size() == pair.factor.size();
+      const double high = known ? double{found->second.channel_high[c]} : bound;
+      if (high < bound) {
+        pair.lowest[c] = std::max(pair.lowest[c], high / bound);
+      } else {
+        pair.lowest[c] = pair.highest[c] = 1;
+      }
+    }
+  }
+
+  // Largest |weight| of each output (input) channel, as scaled so far.
+  std::vector<double> ranges(const Scaled& scaled, bool outputs) const {
+    const WeightedLayer& layer = scaled.layer;
+    const auto weights = graph_.value(graph_.nodes[layer.node].inputs[1]).constant->values<float>();
+    std::vector<double> largest(outputs ? scaled.out.size() : scaled.in.size(), 0.0);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const std::size_t in = layer.input_of(i), out = layer.output_of(i);
+      double& of_channel = largest[outputs ? out : in];
+      of_channel =
+          std::max(of_channel, std::abs(double{weights[i]}) * scaled.in[in] * scaled.out[out]);
+    }
+    return largest;
+  }
+
+  // The most octaves a factor moved by.
+  double balance(Pair& pair) {
+    const std::vector<double> written = ranges(layers_[pair.writer], true);
+    std::vector<double> read(written.size(), 0.0);
+    for (const std::size_t reader : pair.readers) {
+      const std::vector<double> of_reader = ranges(layers_[reader], false);
+      for (std::size_t c = 0; c < read.size(); ++c) read[c] = std::max(read[c], of_reader[c]);
+    }
+    double moved = 0;
+    for (std::size_t c = 0; c < written.size(); ++c) {
+      if (written[c] <= 0 || read[c] <= 0) continue;
+      const double wanted = pair.factor[c] * std::sqrt(written[c] / read[c]);
+      const double factor = std::clamp(wanted, pair.lowest[c], pair.highest[c]);
+      const double ratio = factor / pair.factor[c];
+      moved = std::max(moved, std::abs(std::log2(ratio)));
+      pair.factor[c] = factor;
+      layers_[pair.writer].out[c] /= ratio;
+      for (const std::size_t reader : pair.readers) layers_[reader].in[c] *= ratio;
+    }
+    return moved;
+  }
+
+  void scale_constants(const Scaled& scaled) {
+    const WeightedLayer& layer = scaled.layer;
+    std::vector<float> weights = layer_weights(graph_, layer);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      weights[i] = static_cast<float>(double{weights[i]} * scaled.in[layer.input_of(i)] *
+                                      scaled.out[layer.output_of(i)]);
+    }
+    set_layer_weights(graph_, layer, weights);
+    if (!changed(scaled.out)) return;
+    std::vector<float> bias = *layer_bias(graph_, layer);
+    for (std::size_t c = 0; c < bias.size(); ++c) {
+      bias[c] = static_cast<float>(double{bias[c]} * scaled.out[c]);
+    }
+    set_layer_bias(graph_, layer, bias);
+  }
+
+  void finish(const Pair& pair, std::vector<std::string>& notes) {
+    Node& node = node_of(pair.writer);
+    const bool bounded = has_bound(fused(node));
+    if (bounded && options_.across_clips && changed(pair.factor)) {
+      std::vector<float> bounds;
+      for (const double factor : pair.factor) {
+        bounds.push_back(static_cast<float>(double{fused(node).beta} / factor));
+      }
+      std::visit(
+          [&](auto& op) {
+            if constexpr (requires { op.activation.bounds; }) op.activation.bounds = bounds;
+          },
+          node.op);
+    }
+    std::size_t fixed = 0;
+    for (std::size_t c = 0; c < pair.factor.size(); ++c) {
+      if (pair.lowest[c] == pair.highest[c]) ++fixed;
+    }
+    if (changed(pair.factor)) {
+      const auto [least, most] = std::minmax_element(pair.factor.begin(), pair.factor.end());
+      notes.push_back(fmt::format("{}: equalized with its readers by factors {:.2g} to {:.2g}",
+                                  node.name, *least, *most));
+    }
+    if (fixed > 0) {
+      notes.push_back(fmt::format("{}: {} of {} channels reach the clip at {}: not equalized",
+                                  node.name, fixed, pair.factor.size(), fused(node).beta));
+    }
+  }
+
+  Graph& graph_;
+  const Statistics& statistics_;
+  EqualizeOptions options_;
+  std::vector<Scaled> layers_;
+  std::vector<Pair> pairs_;
+};
+
+}  // namespace
+
+void equalize(Graph& graph, const Statistics& statistics, const EqualizeOptions& options,
+              std::vector<std::string>& notes) {
+  Equalization equalization(graph, statistics, options);
+  equalization.run();
+  equalization.apply(notes);
+}
+
+}  // namespace workbench
