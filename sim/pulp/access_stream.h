@@ -1,6 +1,5 @@
 // The words that one core asks banks for, one after the other, with the work between them. The tree
-// of loops is flattened: each access keeps its address, which the ends of the loops around it move
-// on.
+// of loops is flattened: each access keeps its address, which the loops around it move on.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +14,8 @@ namespace workbench::pulp {
 
 // Of one word; what crosses its end is two of them.
 struct WordAccess {
-  std::int64_t work = 0;  // cycles between the end of the access before (the start) and this
-  std::int64_t word = 0;  // address / 4
+  std::uint32_t work = 0;  // cycles between the end of the access before (the start) and this
+  std::uint32_t word = 0;  // address / 4
 };
 
 class AccessStream {
@@ -31,10 +30,10 @@ class AccessStream {
 
  private:
   struct Step {
-    enum class Kind : std::uint8_t { Enter, Close, Access, End };
+    enum class Kind : std::uint8_t { Enter, Close, Innermost, Access, End };
     Kind kind = Kind::End;
     std::int8_t bytes = 4;    // Access
-    std::uint32_t index = 0;  // Access: of its address; Close: of its loop
+    std::uint32_t index = 0;  // Access: of its address; Close, Innermost: of its loop
     std::int64_t work = 0;    // before it
   };
   struct Loop {
@@ -42,12 +41,26 @@ class AccessStream {
     std::size_t first_access = 0;       // the first in its body ...
     std::vector<std::int64_t> strides;  // ... and what an iteration moves that and the next ones
     std::int64_t trips = 1, counter = 0, iteration_cycles = 0;
+    // Innermost: nothing but accesses, which are no steps of the whole.
+    std::vector<Step> accesses;
+    std::size_t next = 0;  // of these
+    std::int64_t end_work = 0;
+  };
+  struct Room {
+    std::span<WordAccess> places;
+    std::size_t taken = 0;
+    bool full() const { return taken + 1 >= places.size(); }
   };
 
   void append(const CoreCode& code, std::size_t begin, std::size_t end);
   void append_loop(const CoreCode& code, std::size_t node);
   void append_step(Step step);
+  void make_innermost(Loop& loop);
+
   void close_iteration(Loop& loop);
+  bool run_innermost(Loop& loop, Room& room);
+  std::int64_t take_one(const Step& access, std::int64_t address, std::int64_t work,
+                        Room& room) const;
 
   std::int64_t misaligned_;
   std::vector<Step> steps_;

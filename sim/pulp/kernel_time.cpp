@@ -2,25 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string_view>
 
+#include "isa/pulp/cost.h"
 #include "isa/pulp/kernel_code.h"
 
 namespace workbench::pulp {
 
 namespace {
-
-std::vector<std::int64_t> key_of(Kernel kernel, const Machine& machine) {
-  for (std::int64_t* address : {&kernel.in, &kernel.in2, &kernel.weights, &kernel.bias,
-                                &kernel.kappa, &kernel.lambda, &kernel.out, &kernel.scratch}) {
-    *address %= 4 * machine.l1.banks;
-  }
-  std::vector<std::int64_t> key;
-  Kernel::fields(kernel, [&](std::string_view, const auto& value) {
-    key.push_back(static_cast<std::int64_t>(value));
-  });
-  return key;
-}
 
 KernelTime time_of(const Kernel& kernel, const Machine& machine) {
   KernelTime time;
@@ -43,7 +31,7 @@ KernelTime time_of(const Kernel& kernel, const Machine& machine) {
 }  // namespace
 
 const KernelTime& KernelTimes::undisturbed(const Kernel& kernel) {
-  const auto [entry, is_new] = known_.try_emplace(key_of(kernel, machine_));
+  const auto [entry, is_new] = known_.try_emplace(alike(kernel, machine_));
   if (is_new) entry->second = time_of(kernel, machine_);
   return entry->second;
 }
@@ -51,6 +39,7 @@ const KernelTime& KernelTimes::undisturbed(const Kernel& kernel) {
 // In steps of a quarter of a byte per cycle: calls that are alike are one for the TCDM.
 std::vector<std::int64_t> KernelTimes::disturbed(const Kernel& kernel, double bytes) {
   const std::vector<std::int64_t>& alone = undisturbed(kernel).alone;
+  if (conflict_share(kernel, machine_) == 0) return alone;
   const auto length =
       static_cast<double>(std::max<std::int64_t>(1, *std::max_element(alone.begin(), alone.end())));
   return tcdm_.core_cycles(kernel, std::round(4 * bytes / length) / 4);

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <unordered_map>
 #include <vector>
 
 #include "isa/pulp/instructions.h"
 #include "isa/pulp/machine.h"
+#include "sim/pulp/alike.h"
 #include "sim/pulp/tcdm.h"
 
 namespace workbench::pulp {
@@ -20,7 +21,7 @@ class KernelTimes {
  public:
   explicit KernelTimes(const Machine& machine) : machine_(machine), tcdm_(machine) {}
 
-  // Remembered: calls that differ only in where their buffers lie modulo the banks are one.
+  // Remembered, once for all calls that are alike.
   const KernelTime& undisturbed(const Kernel& kernel);
   // Per core, with conflicts, and a DMA that moves `bytes` meanwhile.
   std::vector<std::int64_t> disturbed(const Kernel& kernel, double bytes);
@@ -28,7 +29,7 @@ class KernelTimes {
  private:
   const Machine& machine_;
   Tcdm tcdm_;
-  std::map<std::vector<std::int64_t>, KernelTime> known_;
+  std::unordered_map<Kernel, KernelTime, KernelHash> known_;
 };
 
 }  // namespace workbench::pulp

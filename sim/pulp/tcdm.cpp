@@ -5,12 +5,13 @@
 #include <bit>
 #include <cmath>
 #include <map>
-#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
 #include "isa/pulp/cost.h"
 #include "sim/pulp/access_stream.h"
+#include "sim/pulp/alike.h"
 
 namespace workbench::pulp {
 
@@ -29,7 +30,7 @@ struct Progress {
 class Phase {
  public:
   Phase(const std::vector<CoreCode>& code, const Machine& machine, double dma_bytes_per_cycle)
-      : bank_mask_(machine.l1.banks - 1),
+      : bank_mask_(static_cast<std::uint32_t>(machine.l1.banks - 1)),
         free_(static_cast<std::size_t>(machine.l1.banks), 0),
         due_(kHorizon, 0) {
     CHECK(code.size() <= 32, "{} cores", code.size());
@@ -37,7 +38,7 @@ class Phase {
     ports_.resize(static_cast<std::size_t>(std::ceil(words)));
     if (!ports_.empty()) port_period_ = static_cast<double>(ports_.size()) / words;
     for (std::size_t port = 0; port < ports_.size(); ++port) {
-      ports_[port].word = static_cast<std::int64_t>(port);
+      ports_[port].word = static_cast<std::uint32_t>(port);
     }
     for (const CoreCode& core : code) cores_.emplace_back(core, machine);
     left_ = cores_.size();
@@ -79,15 +80,16 @@ class Phase {
 
   struct Core {
     Core(const CoreCode& code, const Machine& machine) : stream(code, machine) {}
-    std::int64_t time = 0;  // of its next access; of its end
-    std::int64_t word = 0;  // of its next access
+    std::int64_t time = 0;   // of its next access; of its end
+    std::uint32_t word = 0;  // of its next access
     std::int64_t waited = 0;
     std::size_t next = 0, known = 0;  // of `coming`
-    std::array<WordAccess, 64> coming;
+    std::array<WordAccess, 128> coming;
     AccessStream stream;
   };
   struct Port {
-    std::int64_t word = 0, time = 0, accesses = 0;
+    std::uint32_t word = 0;
+    std::int64_t time = 0, accesses = 0;
   };
 
   void put_down(std::size_t core) {
@@ -104,8 +106,8 @@ class Phase {
   }
 
   // When the bank serves whom comes now.
-  std::int64_t served(std::int64_t word) {
-    std::int64_t& free = free_[static_cast<std::size_t>(word & bank_mask_)];
+  std::int64_t served(std::uint32_t word) {
+    std::int64_t& free = free_[word & bank_mask_];
     const std::int64_t start = std::max(now_, free);
     free = start + 1;
     return start;
@@ -131,12 +133,12 @@ class Phase {
 
   void serve(Port& port) {
     const std::int64_t start = served(port.word);
-    port.word += static_cast<std::int64_t>(ports_.size());
+    port.word += static_cast<std::uint32_t>(ports_.size());
     const double due = port_period_ * static_cast<double>(++port.accesses);
     port.time = std::max(start + 1, static_cast<std::int64_t>(due));
   }
 
-  std::int64_t bank_mask_;
+  std::uint32_t bank_mask_;
   std::vector<std::int64_t> free_;  // of each bank: its first cycle without work
   std::vector<Core> cores_;
   std::vector<Port> ports_;         // of the DMA
@@ -154,20 +156,6 @@ std::int64_t waited_in_all(const Progress& half, const Progress& now, std::int64
   if (seen <= 0 || left <= 0) return now.waited;
   const double rate = static_cast<double>(now.waited - half.waited) / static_cast<double>(seen);
   return now.waited + std::llround(rate * static_cast<double>(left));
-}
-
-// Equal for calls whose banks are the same.
-std::vector<std::int64_t> key_of(Kernel kernel, const Machine& machine,
-                                 double dma_bytes_per_cycle) {
-  for (std::int64_t* address : {&kernel.in, &kernel.in2, &kernel.weights, &kernel.bias,
-                                &kernel.kappa, &kernel.lambda, &kernel.out, &kernel.scratch}) {
-    *address %= 4 * machine.l1.banks;
-  }
-  std::vector<std::int64_t> key{std::llround(dma_bytes_per_cycle * 1024)};
-  Kernel::fields(kernel, [&](std::string_view, const auto& value) {
-    key.push_back(static_cast<std::int64_t>(value));
-  });
-  return key;
 }
 
 }  // namespace
@@ -189,7 +177,8 @@ std::vector<std::int64_t> contended_cycles(const std::vector<CoreCode>& code,
 }
 
 struct Tcdm::Memo {
-  std::map<std::vector<std::int64_t>, std::vector<std::int64_t>> cycles;
+  using ByRate = std::map<double, std::vector<std::int64_t>>;  // bytes of the DMA per cycle
+  std::unordered_map<Kernel, ByRate, KernelHash> cycles;
 };
 
 Tcdm::Tcdm(const Machine& machine) : machine_(machine), memo_(std::make_unique<Memo>()) {}
@@ -198,8 +187,8 @@ Tcdm::~Tcdm() = default;
 std::vector<std::int64_t> Tcdm::core_cycles(const Kernel& kernel, double dma_bytes_per_cycle) {
   const double share = conflict_share(kernel, machine_);
   if (share == 0) return pulp::core_cycles(kernel, machine_);
-  const auto [entry, is_new] = memo_->cycles.try_emplace(
-      key_of(kernel, machine_, dma_bytes_per_cycle), std::vector<std::int64_t>{});
+  const auto [entry, is_new] =
+      memo_->cycles[alike(kernel, machine_)].try_emplace(dma_bytes_per_cycle);
   std::vector<std::int64_t>& total = entry->second;
   if (!is_new) return total;
   for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine_).phases) {

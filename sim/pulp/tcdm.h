@@ -20,8 +20,8 @@ std::vector<std::int64_t> contended_cycles(const std::vector<CoreCode>& code,
                                            const Machine& machine, double dma_bytes_per_cycle = 0);
 
 // core_cycles() (isa/pulp/cost.h) with what each core loses to the others, and to a DMA that moves
-// `dma_bytes_per_cycle` on average meanwhile. Remembers answers: calls that differ only in where
-// their buffers lie modulo the banks are one.
+// `dma_bytes_per_cycle` on average meanwhile. Remembers answers, once for all calls that are alike
+// (alike.h).
 class Tcdm {
  public:
   explicit Tcdm(const Machine& machine);

@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "isa/pulp/cost.h"
 #include "isa/pulp/kernel_code_builder.h"
+#include "sim/pulp/alike.h"
 #include "sim/pulp/tcdm.h"
 
 namespace workbench::pulp {
@@ -147,6 +149,50 @@ TEST(Tcdm, calls_whose_buffers_lie_alike_modulo_the_banks_take_the_same) {
   kernel.out += 640;
   EXPECT_EQ(tcdm.core_cycles(kernel), first);
   EXPECT_EQ(Tcdm(machine).core_cycles(kernel), first);
+}
+
+TEST(Tcdm, a_core_alone_takes_what_its_code_costs) {
+  const Machine machine;
+  Kernel kernel = small_kernel();
+  kernel.in_c = 31;  // words that cross banks, bytes that are left over
+  Kernel depthwise = kernel;
+  depthwise.kind = KernelKind::DepthwiseGeneric;
+  depthwise.kernel_w = depthwise.kernel_h = 3;
+  depthwise.out_c = depthwise.in_c;
+  depthwise.pad_top = depthwise.pad_bottom = depthwise.pad_left = depthwise.pad_right = 1;
+  for (const Kernel& call : {kernel, depthwise}) {
+    for (const std::vector<CoreCode>& phase : kernel_code(call, machine).phases) {
+      for (const CoreCode& code : phase) {
+        EXPECT_EQ(contended_cycles({code}, machine), Cores{code_cost(code, machine).cycles});
+      }
+    }
+  }
+}
+
+TEST(Tcdm, calls_that_are_alike_take_the_same) {
+  const Machine machine;
+  for (const KernelKind kind : {KernelKind::Add, KernelKind::Requantize, KernelKind::AveragePool,
+                                KernelKind::PointwiseHoWo, KernelKind::Linear}) {
+    Kernel kernel = small_kernel();
+    kernel.kind = kind;
+    if (kind == KernelKind::Linear) kernel.in_w = kernel.in_h = kernel.out_w = kernel.out_h = 1;
+    if (kind != KernelKind::PointwiseHoWo && kind != KernelKind::Linear) {
+      kernel.out_c = kernel.in_c;
+      kernel.norm = false;
+    }
+    Kernel other = kernel;
+    std::tie(kernel.multiplier, kernel.offset, kernel.shift) = std::tuple(77, -1000, 5);
+    std::tie(other.multiplier, other.offset, other.shift) = std::tuple(-3, 4, 19);
+    std::tie(kernel.multiplier2, kernel.offset1, kernel.shift2) = std::tuple(9, 1, 1);
+    std::tie(other.multiplier2, other.offset1, other.shift2) = std::tuple(8, 2, 2);
+    other.out += 1024;
+    EXPECT_EQ(alike(kernel, machine), alike(other, machine)) << to_string(kind);
+    EXPECT_EQ(core_cycles(kernel, machine), core_cycles(other, machine)) << to_string(kind);
+    EXPECT_EQ(Tcdm(machine).core_cycles(kernel), Tcdm(machine).core_cycles(other))
+        << to_string(kind);
+    other.shift = 0;
+    EXPECT_NE(alike(kernel, machine), alike(other, machine)) << to_string(kind);
+  }
 }
 
 TEST(Tcdm, without_conflicts_cores_take_what_they_take_alone) {
