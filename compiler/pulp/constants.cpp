@@ -12,51 +12,50 @@ constexpr std::int64_t kWord = 4;
 
 std::int64_t aligned(std::int64_t bytes) { return round_up(bytes, kWord); }
 
-std::string packed_weights(const Layer& layer, std::int64_t first, std::int64_t channels) {
+void append_weights(const Layer& layer, std::int64_t first, std::int64_t channels,
+                    std::string& image) {
   const std::int64_t row = weight_row_bytes(layer), bits = layer.call.weight_bits;
-  if (row == 0) return {};
+  if (row == 0) return;
   if (bits == 8) {
     const auto* begin = reinterpret_cast<const char*>(layer.weights.data()) + first * row;
-    return {begin, static_cast<std::size_t>(channels * row)};
+    image.append(begin, static_cast<std::size_t>(channels * row));
+    return;
   }
   const auto codes = static_cast<std::int64_t>(layer.weights.size()) / layer.call.out_c;
-  std::string bytes(static_cast<std::size_t>(row * channels), '\0');
+  const std::size_t begin = image.size();
+  image.resize(begin + static_cast<std::size_t>(row * channels), '\0');
   for (std::int64_t c = 0; c < channels; ++c) {
     for (std::int64_t i = 0; i < codes; ++i) {
       const auto code =
           static_cast<unsigned>(layer.weights[static_cast<std::size_t>((first + c) * codes + i)]);
-      char& byte = bytes[static_cast<std::size_t>(c * row + i * bits / 8)];
+      char& byte = image[begin + static_cast<std::size_t>(c * row + i * bits / 8)];
       const unsigned mask = (1U << bits) - 1;
       byte =
           static_cast<char>(static_cast<unsigned char>(byte) | ((code & mask) << (i * bits % 8)));
     }
   }
-  return bytes;
 }
 
 template <typename T>
-std::string little_endian(const std::vector<T>& list, std::int64_t first, std::int64_t count,
-                          std::int64_t bytes) {
-  std::string result;
-  if (list.empty()) return result;
+void append_little_endian(const std::vector<T>& list, std::int64_t first, std::int64_t count,
+                          std::int64_t bytes, std::string& image) {
+  if (list.empty()) return;
   for (std::int64_t c = first; c < first + count; ++c) {
     const auto value = static_cast<std::uint64_t>(list[static_cast<std::size_t>(c)]);
     for (std::int64_t b = 0; b < bytes; ++b) {
-      result.push_back(static_cast<char>((value >> (8 * b)) & 0xFF));
+      image.push_back(static_cast<char>((value >> (8 * b)) & 0xFF));
     }
   }
-  return result;
 }
 
-struct Bytes4 {
-  std::string weights, kappa, lambda, bias;
-};
-
-Bytes4 bytes_of(const Layer& layer, std::int64_t first, std::int64_t channels) {
-  const std::int64_t norm = layer.call.norm_bits / 8;
-  return {packed_weights(layer, first, channels), little_endian(layer.kappa, first, channels, norm),
-          little_endian(layer.lambda, first, channels, norm),
-          little_endian(layer.bias, first, channels, 4)};
+void append_kappa(const Layer& layer, std::int64_t first, std::int64_t count, std::string& image) {
+  append_little_endian(layer.kappa, first, count, layer.call.norm_bits / 8, image);
+}
+void append_lambda(const Layer& layer, std::int64_t first, std::int64_t count, std::string& image) {
+  append_little_endian(layer.lambda, first, count, layer.call.norm_bits / 8, image);
+}
+void append_bias(const Layer& layer, std::int64_t first, std::int64_t count, std::string& image) {
+  append_little_endian(layer.bias, first, count, 4, image);
 }
 
 // Offsets in L2 of a part of so many channels.
@@ -71,22 +70,25 @@ ConstantPart part_of(const Layer& layer, std::int64_t first, std::int64_t channe
   return part;
 }
 
-std::int64_t append_aligned(std::string& image, const std::string& bytes) {
+// Where the next bytes go.
+std::int64_t align(std::string& image) {
   image.resize(static_cast<std::size_t>(aligned(static_cast<std::int64_t>(image.size()))), '\0');
-  const auto address = static_cast<std::int64_t>(image.size());
-  image += bytes;
-  return address;
+  return static_cast<std::int64_t>(image.size());
 }
 
 // DORY's files: each array whole. A part is a piece of each.
 void append_by_array(const Layer& layer, std::vector<ConstantPart>& parts, std::string& image) {
-  const Bytes4 all = bytes_of(layer, 0, layer.call.out_c);
+  const std::int64_t channels = layer.call.out_c;
   const std::int64_t row = weight_row_bytes(layer);
   const std::int64_t norm = layer.kappa.empty() ? 0 : layer.call.norm_bits / 8;
-  const std::int64_t weights = append_aligned(image, all.weights);
-  const std::int64_t kappa = append_aligned(image, all.kappa);
-  const std::int64_t lambda = append_aligned(image, all.lambda);
-  const std::int64_t bias = append_aligned(image, all.bias);
+  const std::int64_t weights = align(image);
+  append_weights(layer, 0, channels, image);
+  const std::int64_t kappa = align(image);
+  append_kappa(layer, 0, channels, image);
+  const std::int64_t lambda = align(image);
+  append_lambda(layer, 0, channels, image);
+  const std::int64_t bias = align(image);
+  append_bias(layer, 0, channels, image);
   for (ConstantPart& part : parts) {
     const auto piece = [&](std::int64_t base, std::int64_t each, std::int64_t offset) {
       if (each == 0) return;
@@ -108,12 +110,12 @@ void append_by_part(const Layer& layer, std::int64_t tile_channels,
                     std::vector<ConstantPart>& parts, std::string& image) {
   const std::int64_t row = weight_row_bytes(layer);
   for (ConstantPart& part : parts) {
-    const Bytes4 bytes = bytes_of(layer, part.first, part.channels);
-    std::string all;
-    all.reserve(static_cast<std::size_t>(part.bytes));
-    all = bytes.kappa + bytes.lambda + bytes.bias + bytes.weights;
-    CHECK(static_cast<std::int64_t>(all.size()) == part.bytes, "{}", layer.name);
-    const std::int64_t l3 = append_aligned(image, all);
+    const std::int64_t l3 = align(image);
+    append_kappa(layer, part.first, part.channels, image);
+    append_lambda(layer, part.first, part.channels, image);
+    append_bias(layer, part.first, part.channels, image);
+    append_weights(layer, part.first, part.channels, image);
+    CHECK(static_cast<std::int64_t>(image.size()) == l3 + part.bytes, "{}", layer.name);
     // As many tiles' channels at a time as make a piece; 0 tiles: all at once.
     std::int64_t step = part.channels;
     if (tile_channels > 0 && row > 0) {
@@ -159,14 +161,14 @@ std::vector<ConstantPart> append_constants(const Layer& layer, const Tiling& til
 }
 
 std::int64_t weight_checksum(const Layer& layer) {
-  const Bytes4 bytes = bytes_of(layer, 0, layer.call.out_c);
-  std::int64_t sum = 0;
-  for (const std::string* list : {&bytes.weights, &bytes.kappa, &bytes.lambda}) {
-    sum = std::accumulate(list->begin(), list->end(), sum, [](std::int64_t total, char byte) {
-      return total + static_cast<unsigned char>(byte);
-    });
-  }
-  return sum;
+  std::string bytes;
+  bytes.reserve(static_cast<std::size_t>(constant_bytes(layer)));
+  append_weights(layer, 0, layer.call.out_c, bytes);
+  append_kappa(layer, 0, layer.call.out_c, bytes);
+  append_lambda(layer, 0, layer.call.out_c, bytes);
+  return std::accumulate(
+      bytes.begin(), bytes.end(), std::int64_t{0},
+      [](std::int64_t sum, char byte) { return sum + static_cast<unsigned char>(byte); });
 }
 
 }  // namespace workbench::pulp

@@ -265,6 +265,9 @@ class Planner {
   MemoryPlan sketch() const {
     MemoryPlan plan;
     plan.homes.resize(network_.activations.size());
+    std::int64_t constants = 0;
+    for (const Layer& layer : network_.layers) constants += constant_bytes(layer) + 16;  // aligned
+    plan.constants.reserve(static_cast<std::size_t>(constants));
     for (std::size_t i = 0; i < cuts_.size(); ++i) {
       LayerPlan layer;
       layer.tiling = cuts_[i];

@@ -178,11 +178,14 @@ std::int64_t weight_bits(const Value& weights) {
 
 std::vector<std::int8_t> conv_weights(const Value& weights, std::int64_t first,
                                       std::int64_t count) {
-  const std::vector<std::int8_t> source = codes(weights);
+  std::vector<std::int8_t> source = codes(weights);
   const std::int64_t in_c = weights.shape[1];
   const std::int64_t area = element_count(weights.shape) / weights.shape[0] / in_c;
-  const auto begin = source.begin() + first * in_c * area;
-  if (area == 1 || in_c == 1) return {begin, begin + count * in_c * area};
+  if (area == 1 || in_c == 1) {
+    if (count == weights.shape[0]) return source;
+    const auto begin = source.begin() + first * in_c * area;
+    return {begin, begin + count * in_c * area};
+  }
   std::vector<std::int8_t> result(static_cast<std::size_t>(count * in_c * area));
   std::size_t to = 0;
   for (std::int64_t o = first; o < first + count; ++o) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <span>
 
 namespace workbench {
 
@@ -25,12 +26,10 @@ std::int64_t at(const std::vector<std::int64_t>& list, std::size_t c) {
 }
 const Interval& at(const Intervals& list, std::size_t c) { return list[list.size() == 1 ? 0 : c]; }
 
+// visit(elements); false for a type that holds no numbers.
 template <typename Visit>
-bool all_of_values(const Tensor& tensor, Visit visit) {
-  const auto all = [&]<typename T>(T) {
-    const auto values = tensor.values<T>();
-    return std::all_of(values.begin(), values.end(), visit);
-  };
+bool visit_values(const Tensor& tensor, Visit visit) {
+  const auto all = [&]<typename T>(T) { return visit(tensor.values<T>()); };
   switch (tensor.type()) {
     case ElementType::Float32:
       return all(float{});
@@ -54,6 +53,47 @@ bool all_of_values(const Tensor& tensor, Visit visit) {
       return false;
   }
   CHECK(false, "element type {}", static_cast<int>(tensor.type()));
+}
+
+template <typename Visit>
+bool all_of_values(const Tensor& tensor, Visit visit) {
+  return visit_values(
+      tensor, [&](auto values) { return std::all_of(values.begin(), values.end(), visit); });
+}
+
+// Networks have millions of weights: block by block, without a branch per element.
+template <typename T>
+bool all_whole(std::span<const T> values, std::int64_t low, std::int64_t high) {
+  constexpr std::size_t kBlock = 4096;
+  const auto least = static_cast<double>(low), most = static_cast<double>(high);
+  for (; !values.empty(); values = values.subspan(std::min(kBlock, values.size()))) {
+    bool whole = true;
+    for (const T v : values.first(std::min(kBlock, values.size()))) {
+      if constexpr (std::is_floating_point_v<T>) {
+        const auto exact = static_cast<double>(v);
+        whole &= (std::abs(exact) < 9e18) & (exact >= least) & (exact <= most) &
+                 (exact == std::floor(exact));
+      } else {
+        whole &= (std::int64_t{v} >= low) & (std::int64_t{v} <= high);
+      }
+    }
+    if (!whole) return false;
+  }
+  return true;
+}
+
+template <typename Code>
+std::optional<std::vector<Code>> whole_numbers_as(const Tensor& tensor, std::int64_t low,
+                                                  std::int64_t high) {
+  std::vector<Code> result;
+  const bool whole = visit_values(tensor, [&](auto values) {
+    if (!all_whole(values, low, high)) return false;
+    result.resize(values.size());
+    std::transform(values.begin(), values.end(), result.begin(),
+                   [](auto v) { return static_cast<Code>(v); });
+    return true;
+  });
+  return whole ? std::optional(std::move(result)) : std::nullopt;
 }
 
 // numerator / 2^exponent of a float, in lowest terms; nothing if it does not fit.
@@ -159,18 +199,17 @@ std::optional<Fractions> exact_fractions(const Tensor& tensor) {
   return result;
 }
 
+bool are_whole_numbers(const Tensor& tensor, std::int64_t low, std::int64_t high) {
+  return visit_values(tensor, [&](auto values) { return all_whole(values, low, high); });
+}
+
 std::optional<std::vector<std::int64_t>> whole_numbers(const Tensor& tensor, std::int64_t low,
                                                        std::int64_t high) {
-  std::vector<std::int64_t> result;
-  result.reserve(static_cast<std::size_t>(tensor.size()));
-  const bool whole = all_of_values(tensor, [&](auto v) {
-    if constexpr (std::is_floating_point_v<decltype(v)>) {
-      if (!(std::abs(v) < 9e18F) || v != std::floor(v)) return false;
-    }
-    result.push_back(static_cast<std::int64_t>(v));
-    return result.back() >= low && result.back() <= high;
-  });
-  return whole ? std::optional(std::move(result)) : std::nullopt;
+  return whole_numbers_as<std::int64_t>(tensor, low, high);
+}
+
+std::optional<std::vector<std::int8_t>> whole_bytes(const Tensor& tensor) {
+  return whole_numbers_as<std::int8_t>(tensor, -128, 127);
 }
 
 std::optional<ChannelMap> times(const ChannelMap& map, const Fractions& factor) {

@@ -36,6 +36,8 @@ std::optional<Fractions> exact_fractions(const Tensor& tensor);
 // The elements of a constant if all are whole numbers within [low, high].
 std::optional<std::vector<std::int64_t>> whole_numbers(const Tensor& tensor, std::int64_t low,
                                                        std::int64_t high);
+std::optional<std::vector<std::int8_t>> whole_bytes(const Tensor& tensor);  // from -128 to 127
+bool are_whole_numbers(const Tensor& tensor, std::int64_t low, std::int64_t high);
 
 // The map and then the constant; nothing where the result does not fit 64 bits. Dividing by 0 gives
 // nothing, too.

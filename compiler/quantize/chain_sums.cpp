@@ -29,25 +29,27 @@ ValueId weights(ChainBuilder& builder, const Node& node, ValueId id, bool transp
   if (!value.constant) {
     ChainBuilder::refuse(node, "expected constant weights, found '{}'", value.name);
   }
-  const auto whole = whole_numbers(*value.constant, -128, 127);
+  auto whole = whole_bytes(*value.constant);
   if (!whole) {
     ChainBuilder::refuse(node, "weights '{}': expected whole numbers from -128 to 127", value.name);
   }
-  std::vector<std::int8_t> codes(whole->size());
+  std::vector<std::int8_t> codes = *std::move(whole);
   Shape shape = value.shape;
-  if (transposed) std::swap(shape.at(0), shape.at(1));
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    const auto columns = static_cast<std::size_t>(shape[1]), rows = codes.size() / columns;
-    const std::size_t from = transposed ? i % columns * rows + i / columns : i;
-    codes[i] = static_cast<std::int8_t>((*whole)[from]);
+  if (transposed) {
+    std::swap(shape.at(0), shape.at(1));
+    const std::vector<std::int8_t> turned = codes;
+    const auto columns = static_cast<std::size_t>(shape[1]);
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      codes[i] = turned[i % columns * (codes.size() / columns) + i / columns];
+    }
   }
   const bool hinted = value.quantization && value.quantization->bits < 8;  // Quantlab's weight_bits
   const CodeRange range{.bits = hinted ? value.quantization->bits : 8, .is_signed = true};
   const Quantization quantization = unit_quantization(range);
-  const bool fits = std::all_of(codes.begin(), codes.end(), [&](std::int8_t w) {
+  const auto fits = [&](std::int8_t w) {
     return w >= quantization.low() && w <= quantization.high();
-  });
-  if (!fits) {
+  };
+  if (hinted && !std::all_of(codes.begin(), codes.end(), fits)) {
     ChainBuilder::refuse(node, "weights '{}': expected whole numbers of {} bits", value.name,
                          range.bits);
   }

@@ -141,7 +141,7 @@ bool is_integer_network(const Graph& imported) {
     marked = marked || is_integer_mark(imported, node);
     if (!is_weighted(node)) continue;
     const auto& weights = imported.value(node.inputs[1]).constant;
-    if (weights && !whole_numbers(*weights, -128, 127)) return false;
+    if (weights && !are_whole_numbers(*weights, -128, 127)) return false;
   }
   return marked || moves;
 }
