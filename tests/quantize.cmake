@@ -6,5 +6,6 @@ workbench_test(quantize_test LABEL unit
 
 workbench_test(quantize_property_test LABEL property
   SOURCES property/quantize_conv_test.cpp property/quantize_files_test.cpp
-          property/quantize_graph_test.cpp property/quantize_threshold_test.cpp
+          property/quantize_graph_test.cpp property/quantize_threshold_choice_test.cpp
+          property/quantize_threshold_test.cpp support/plain_divergence.cpp
   LIBRARIES workbench::quantize)

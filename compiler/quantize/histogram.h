@@ -2,6 +2,7 @@
 // of several samples add up, so calibration never holds more than one sample's activations.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -23,8 +24,20 @@ struct MagnitudeHistogram {
 // Adds `values`, none larger than `histogram.max`, which must be > 0.
 void add_magnitudes(MagnitudeHistogram& histogram, std::span<const float> values);
 
-// The threshold th_i of the first minimum of the J divergence, or the histogram's max by one of the
-// two early exits (too few bins; an empty first bin).
+// The two published searches have the same candidates and the same distance.
+struct DivergenceRule {
+  // n of the search: 2^(bits - 1) at xfDNN, 2^(bits - is_signed) at Graffitist; at least 2.
+  std::size_t levels = 128;
+  // Where the first bin is empty, xfDNN gives up: the maximum. Graffitist leaves the bins before
+  // the smallest value out of the sum.
+  bool skip_empty_bins = false;
+};
+
+// The threshold th_i of the first minimum of the J divergence, the one that the published
+// O(bins^2) loop finds; or the histogram's max by one of the early exits (too few bins; an empty
+// first bin).
+double j_divergence_threshold(const MagnitudeHistogram& histogram, const DivergenceRule& rule);
+// xfDNN's, for signed codes of `bits`.
 double j_divergence_threshold(const MagnitudeHistogram& histogram, int bits);
 
 // Below this a tensor counts as zero everywhere (numpy's isclose).

@@ -3,63 +3,37 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <random>
 #include <vector>
 
 #include "compiler/quantize/calibrate.h"
+#include "tests/support/plain_divergence.h"
 
 namespace workbench {
 namespace {
 
-// numpy.linspace(0, 1, n)
-std::vector<double> linspace(std::size_t n) {
-  std::vector<double> points(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    points[i] = static_cast<double>(i) * (1.0 / static_cast<double>(n - 1));
-  }
-  points.back() = 1.0;
-  return points;
-}
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kActivations = 20, kHistograms = 200;
+#else
+constexpr int kActivations = 200, kHistograms = 4000;
+#endif
 
-// numpy.interp(x, xp, fp)
-std::vector<double> interp(const std::vector<double>& x, const std::vector<double>& xp,
-                           const std::vector<double>& fp) {
-  std::vector<double> result;
-  for (const double at : x) {
-    if (at >= xp.back()) {
-      result.push_back(fp.back());
-      continue;
-    }
-    const auto j =
-        static_cast<std::size_t>(std::upper_bound(xp.begin(), xp.end(), at) - xp.begin() - 1);
-    const double slope = (fp[j + 1] - fp[j]) / (xp[j + 1] - xp[j]);
-    result.push_back(slope * (at - xp[j]) + fp[j]);
-  }
-  return result;
-}
-
-std::vector<double> cumulative_histogram(const std::vector<float>& values, double max,
-                                         std::size_t bins) {
-  std::vector<double> cdf(bins, 0.0);
+// numpy.histogram of |x| over [0, max]
+MagnitudeHistogram numpy_histogram(const std::vector<float>& values, double max, std::size_t bins) {
+  MagnitudeHistogram histogram{.max = max, .counts = std::vector<std::int64_t>(bins)};
   for (const float value : values) {
     const double magnitude = std::fabs(static_cast<double>(value));
     auto bin = static_cast<std::size_t>(magnitude * (static_cast<double>(bins) / max));
     bin = std::min(bin, bins - 1);
-    // numpy.histogram puts right what rounding put into the bin beside.
+    // numpy puts right what rounding put into the bin beside.
     const auto edge = [&](std::size_t k) {
       return static_cast<double>(k) * (max / static_cast<double>(bins));
     };
     if (magnitude < edge(bin)) --bin;
     if (bin + 1 < bins && magnitude >= edge(bin + 1)) ++bin;
-    cdf[bin] += 1;
+    ++histogram.counts[bin];
   }
-  double sum = 0;
-  for (double& entry : cdf) {
-    sum += entry / static_cast<double>(values.size());
-    entry = sum;
-  }
-  return cdf;
+  return histogram;
 }
 
 double slow_threshold(const std::vector<float>& values) {
@@ -68,27 +42,7 @@ double slow_threshold(const std::vector<float>& values) {
   if (max < 1e-8) return 0;
   const auto bins =
       static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(values.size()))));
-  const std::size_t n = 128;
-  if (n + 1 > bins) return max;
-  const std::vector<double> cdf = cumulative_histogram(values, max, bins);
-  double smallest = std::numeric_limits<double>::infinity(), threshold = max;
-  for (std::size_t i = n + 1; i <= bins; ++i) {
-    std::vector<double> p = cdf;
-    std::fill(p.begin() + static_cast<std::ptrdiff_t>(i) - 1, p.end(), 1.0);
-    const std::vector<double> head(p.begin(), p.begin() + static_cast<std::ptrdiff_t>(i));
-    const std::vector<double> down = interp(linspace(n), linspace(i), head);
-    const std::vector<double> up = interp(linspace(i), linspace(n), down);
-    std::vector<double> q(bins, 1.0);
-    std::copy(up.begin(), up.end(), q.begin());
-    if (std::count(q.begin(), q.end(), 0.0) > 0) return max;
-    double distance = 0;
-    for (std::size_t t = 0; t < bins; ++t) distance += (cdf[t] - q[t]) * std::log2(cdf[t] / q[t]);
-    if (distance < smallest) {
-      smallest = distance;
-      threshold = (static_cast<double>(i) + 0.5) * (max / static_cast<double>(bins));
-    }
-  }
-  return threshold;
+  return plain_j_divergence_threshold(numpy_histogram(values, max, bins), {.levels = 128});
 }
 
 // Activations as networks have them: normal, rectified, sparse, skewed, with outliers.
@@ -113,7 +67,7 @@ std::vector<float> random_activations(std::mt19937_64& random) {
 TEST(JDivergenceProperty, fast_search_finds_the_literal_searchs_threshold) {
   const std::uint64_t seed = 20240611;
   std::mt19937_64 random(seed);
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < kActivations; ++i) {
     const std::vector<float> values = random_activations(random);
     // Split in two samples: histograms add up.
     const std::span<const float> all(values);
@@ -121,6 +75,64 @@ TEST(JDivergenceProperty, fast_search_finds_the_literal_searchs_threshold) {
     const std::vector<std::span<const float>> samples = {all.first(half), all.subspan(half)};
     ASSERT_DOUBLE_EQ(j_divergence_threshold(samples, 8), slow_threshold(values))
         << "seed " << seed << ", case " << i;
+  }
+}
+
+std::int64_t draw(std::mt19937_64& random, std::int64_t low, std::int64_t high) {
+  return std::uniform_int_distribution<std::int64_t>(low, high)(random);
+}
+
+// What might mislead a bound: spikes, one bin, dead first bins, two humps, plateaus, two values.
+std::int64_t adversarial_count(std::mt19937_64& random, std::int64_t kind, double x) {
+  switch (kind) {
+    case 0:  // uniform, and nothing else: almost no divergence
+      return 1000;
+    case 1:
+      return draw(random, 0, 20) == 0 ? draw(random, 1, 1000000000) : 0;
+    case 2:
+      return draw(random, 0, 3);
+    case 3:  // two humps over noise
+      return draw(random, 0, 2) +
+             static_cast<std::int64_t>(1e6 * std::exp(-x * x / 0.01) +
+                                       1e4 * std::exp(-(x - 0.7) * (x - 0.7) / 0.001));
+    case 4:  // smooth: neighbouring candidates are nearly as good
+      return static_cast<std::int64_t>(1e9 * std::exp(-8 * x));
+    case 5:  // heavy tail
+      return static_cast<std::int64_t>(1e7 / (1 + 1e4 * x * x)) + draw(random, 0, 1);
+    default:  // almost everything in few bins
+      return 0;
+  }
+}
+
+MagnitudeHistogram adversarial_histogram(std::mt19937_64& random) {
+  const std::int64_t bins = draw(random, 3, 400), kind = draw(random, 0, 8);
+  MagnitudeHistogram histogram{.max = static_cast<double>(draw(random, 1, 1000)) / 7.0};
+  for (std::int64_t t = 0; t < bins; ++t) {
+    const double x = static_cast<double>(t) / static_cast<double>(bins);
+    histogram.counts.push_back(adversarial_count(random, kind, x));
+  }
+  const std::int64_t spikes = draw(random, 0, 2);
+  for (std::int64_t i = 0; i < spikes; ++i) {
+    histogram.counts[static_cast<std::size_t>(draw(random, 0, bins - 1))] +=
+        draw(random, 1, 1000000);
+  }
+  if (draw(random, 0, 3) > 0) histogram.counts.front() += draw(random, 1, 1000);
+  histogram.counts.back() += draw(random, 1, 5);  // the maximum
+  if (draw(random, 0, 9) == 0) histogram.counts.front() = 0;
+  return histogram;
+}
+
+TEST(JDivergenceProperty, adversarial_histograms_get_the_literal_searchs_threshold) {
+  const std::uint64_t seed = 20261122;
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < kHistograms; ++i) {
+    const MagnitudeHistogram histogram = adversarial_histogram(random);
+    const DivergenceRule rule{.levels = static_cast<std::size_t>(2 << draw(random, 0, 7)),
+                              .skip_empty_bins = draw(random, 0, 1) == 1};
+    ASSERT_EQ(j_divergence_threshold(histogram, rule),
+              plain_j_divergence_threshold(histogram, rule))
+        << "seed " << seed << ", case " << i << ", " << histogram.counts.size() << " bins, "
+        << rule.levels << " levels, skip " << rule.skip_empty_bins;
   }
 }
 

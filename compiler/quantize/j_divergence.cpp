@@ -1,0 +1,349 @@
+// The published threshold search (xdnn.md 3.7, quantization.md 1.3) without its O(bins^2): J
+// divergence between a cumulative histogram and what is left of it when it is clipped at bin i and
+// resampled to a few levels. No term of the divergence is negative, and between two levels the
+// resampled curve q is a straight line, so that a few running sums over the histogram c give
+//   (c - q) ln(c / q) >= (c - q)^2 / max(c, q)
+// of a whole stretch at once. Every candidate gets that lower bound, O(levels) at most; those that
+// it does not rule out are summed up by vector arithmetic, the lowest bound first; where several
+// are within rounding errors of the smallest sum, the published loop decides.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <tuple>
+
+#include "compiler/quantize/divergence_sum.h"
+#include "compiler/quantize/histogram.h"
+#include "core/error.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// A sum with its rounding errors beside it.
+struct ExactSum {
+  double high = 0, low = 0;
+  void add(double x) {  // x >= 0
+    const double sum = high + x;
+    low += high >= x ? (high - sum) + x : (x - sum) + high;
+    high = sum;
+  }
+  double value() const { return high + low; }
+};
+
+// Per bin t, sums over the bins from t on. c is the cumulative histogram, s = 1 - c: exact where c
+// is near 1, and small where most of the divergence is. Bins with c = 0 do not count. One cache
+// line.
+struct alignas(64) Sums {
+  double w = 0, tw = 0, ttw = 0;    // of 1 / c, t / c, t^2 / c
+  double sw = 0, tsw = 0, ssw = 0;  // of s / c, t s / c, s^2 / c
+  double root = 0;                  // no sum: the square root of c at t
+  double rest = 0;                  // no sum: s at t
+};
+
+// Where the levels of a candidate lie: level k at bin k * step, the last at bin `last`.
+struct Segments {
+  double step = 0, slope = 0;  // slope: 1 / step
+  std::int32_t last = 0;
+};
+
+// What rounding may add to the squares of a group of segments that begins at `sums`: a few units in
+// the last place of all sums times their factors.
+inline double rounding_error(const Sums& sums, double a, double b) {
+  constexpr double kUnits = 64 * std::numeric_limits<double>::epsilon();
+  return kUnits * (a * (a * sums.w + 2 * (sums.sw - b * sums.tw)) +
+                   b * (b * sums.ttw - 2 * sums.tsw) + sums.ssw);
+}
+
+struct Candidate {
+  std::size_t i = 0;
+  double distance = 0;
+};
+
+// One cumulative histogram and what its candidates share.
+class DivergenceSearch {
+ public:
+  DivergenceSearch(std::vector<double> cdf, std::size_t levels);
+  // First i in [levels + 1, bins] whose divergence is smallest.
+  std::size_t best_candidate();
+
+ private:
+  static constexpr std::int32_t kGroup = 4;          // segments between two looks at the limit
+  static constexpr std::size_t kBinsPerGroup = 128;  // summed up in the time of a group's bound
+  static constexpr std::size_t kStride = 64;         // of the coarse scan
+
+  Candidate coarse_scan();
+  std::vector<Candidate> open_candidates(double limit);
+  double limit_above(double smallest) const;
+  Segments segments_of(std::size_t i) const {
+    const auto count = static_cast<double>(segments_), last = static_cast<double>(i - 1);
+    return {last / count, count / last, static_cast<std::int32_t>(i) - 1};
+  }
+  double lower_bound(std::size_t i, double limit) const;
+  double group_bound(const Segments& at, std::int32_t group) const;
+  // The sums from the first bin behind level k on, and 1 - q at the level.
+  const Sums* knot_row(const Segments& at, std::int32_t k) const {
+    return sums_.data() + std::min(static_cast<std::int32_t>(k * at.step) + 1, at.last);
+  }
+  double knot_value(const Segments& at, std::int32_t k) const {
+    const double position = k * at.step;
+    const auto j = static_cast<std::int32_t>(position);
+    const double left = j < at.last ? sums_[static_cast<std::size_t>(j)].rest : 0.0;
+    const double right = j + 1 < at.last ? sums_[static_cast<std::size_t>(j) + 1].rest : 0.0;
+    return left + (position - j) * (right - left);
+  }
+  void sort_groups(std::size_t i);
+  double vector_sum(std::size_t i, double limit);
+  void resample(std::size_t i);
+  double block_sum(std::size_t begin, std::size_t end, double ratio) const;
+  double published_sum(std::size_t i) const;
+  std::size_t published_best(std::vector<Candidate> candidates) const;
+
+  std::vector<double> cdf_, log_cdf_;
+  std::size_t first_ = 0;     // the first bin that counts
+  std::vector<double> tail_;  // sum over t >= i of (cdf - 1) * log2(cdf)
+  std::vector<Sums> sums_;
+  std::size_t segments_;              // between the levels
+  std::vector<std::int32_t> groups_;  // of segments, those that matter most first
+  std::vector<double> knots_;         // q at the levels; one more, so that knots_[j + 1] exists
+};
+
+DivergenceSearch::DivergenceSearch(std::vector<double> cdf, std::size_t levels)
+    : cdf_(std::move(cdf)),
+      log_cdf_(cdf_.size()),
+      tail_(cdf_.size() + 1, 0),
+      sums_(cdf_.size() + 1),
+      segments_(levels - 1),
+      groups_((segments_ + kGroup - 1) / kGroup),
+      knots_(levels + 1) {
+  std::iota(groups_.begin(), groups_.end(), 0);
+  while (cdf_[first_] == 0) ++first_;
+  std::array<ExactSum, 6> sums;
+  for (std::size_t t = cdf_.size(); t-- > 0;) {
+    const double c = cdf_[t], s = 1.0 - c, at = static_cast<double>(t);
+    if (t >= first_) {
+      log_cdf_[t] = std::log2(c);
+      const double w = 1.0 / c;
+      const double terms[] = {w, at * w, at * at * w, s * w, at * s * w, s * s * w};
+      for (std::size_t k = 0; k < sums.size(); ++k) sums[k].add(terms[k]);
+    }
+    tail_[t] = tail_[t + 1] + (c - 1.0) * log_cdf_[t];
+    sums_[t] = {sums[0].value(),
+                sums[1].value(),
+                sums[2].value(),
+                sums[3].value(),
+                sums[4].value(),
+                sums[5].value(),
+                std::sqrt(std::max(c, cdf_[first_])),
+                s};
+  }
+}
+
+// A divergence above this is not the smallest, whatever the rounding errors of three ways to sum
+// up: each is good for 1e-14 or so of every cdf - q, and for sqrt(bins) times that of the root of
+// the sum of squares.
+double DivergenceSearch::limit_above(double smallest) const {
+  const double noise = 1e-13 * std::sqrt(static_cast<double>(cdf_.size()));
+  const double root = std::sqrt(smallest) * (1 + 1e-7) + noise;
+  return root * root;
+}
+
+// A lower bound of the divergence; not the best one if already that is above `limit`, or if it
+// would take longer than the sum itself.
+double DivergenceSearch::lower_bound(std::size_t i, double limit) const {
+  double sum = tail_[i - 1];  // where q = 1
+  if (sum > limit) return sum;
+  const Segments at = segments_of(i);
+  const std::size_t count = std::min(groups_.size(), i / kBinsPerGroup + 1);
+  for (std::size_t k = 0; k < count && sum <= limit; ++k) sum += group_bound(at, groups_[k]);
+  return sum;
+}
+
+// Of the segments of one group. In one of them 1 - q = a + b t, and with r = c - q
+//   R = sum of r^2 / c = a^2 w + 2 a b tw + b^2 ttw - 2 a sw - 2 b tsw + ssw.
+// No |r| / c exceeds sqrt(R / c), so max(c, q) <= c (1 + sqrt(R / smallest c)).
+double DivergenceSearch::group_bound(const Segments& at, std::int32_t group) const {
+  const std::int32_t begin = group * kGroup;
+  const std::int32_t end = std::min(begin + kGroup, static_cast<std::int32_t>(segments_));
+  const Sums *const first = knot_row(at, begin), *from = first;
+  double squares = 0, y = knot_value(at, begin), largest_a = 0, smallest_b = 0;
+  for (std::int32_t k = begin; k < end; ++k) {
+    const Sums* to = knot_row(at, k + 1);
+    const double next = knot_value(at, k + 1);
+    const double b = (next - y) * at.slope;  // <= 0
+    const double a = y - b * (k * at.step);  // >= 0
+    squares += a * (a * (from->w - to->w) + 2 * (b * (from->tw - to->tw) - (from->sw - to->sw))) +
+               b * (b * (from->ttw - to->ttw) - 2 * (from->tsw - to->tsw)) + (from->ssw - to->ssw);
+    largest_a = std::max(largest_a, a);
+    smallest_b = std::min(smallest_b, b);
+    y = next;
+    from = to;
+  }
+  squares -= rounding_error(*first, largest_a, smallest_b);
+  if (squares <= 0) return 0;
+  constexpr double kLog2E = 1.4426950408889634 * (1 - 1e-12);
+  return kLog2E * squares * first->root / (first->root + std::sqrt(squares));
+}
+
+// Near i's neighbours, too, the groups of the largest sums reach a limit soonest.
+void DivergenceSearch::sort_groups(std::size_t i) {
+  std::vector<double> bounds;
+  for (std::size_t group = 0; group < groups_.size(); ++group) {
+    bounds.push_back(group_bound(segments_of(i), static_cast<std::int32_t>(group)));
+  }
+  std::stable_sort(groups_.begin(), groups_.end(), [&](std::int32_t a, std::int32_t b) {
+    return bounds[static_cast<std::size_t>(a)] > bounds[static_cast<std::size_t>(b)];
+  });
+}
+
+// sum over all bins of (cdf - q) * log2(cdf / q); infinity once it is seen to exceed `limit`.
+double DivergenceSearch::vector_sum(std::size_t i, double limit) {
+  double sum = tail_[i];
+  if (sum > limit) return kInfinity;
+  resample(i);
+  const double ratio = static_cast<double>(segments_) / static_cast<double>(i - 1);
+  for (std::size_t begin = first_; begin < i; begin += DivergenceBlock::kBins) {
+    sum += block_sum(begin, std::min(begin + DivergenceBlock::kBins, i), ratio);
+    if (sum > limit) return kInfinity;
+  }
+  return sum;
+}
+
+// The first i points of the clipped cdf, interpolated onto the levels (numpy.interp).
+void DivergenceSearch::resample(std::size_t i) {
+  const Segments at = segments_of(i);
+  const double* cdf = cdf_.data();
+  double* knots = knots_.data();
+  const auto segments = static_cast<std::int32_t>(segments_);
+  for (std::int32_t k = 0; k < segments; ++k) {
+    const double position = k * at.step;
+    const auto j = static_cast<std::int32_t>(position);
+    const double left = j < at.last ? cdf[j] : 1.0;
+    const double right = j + 1 < at.last ? cdf[j + 1] : 1.0;
+    knots[k] = left + (position - j) * (right - left);
+  }
+  knots[segments] = knots[segments + 1] = 1.0;
+}
+
+// Of a few bins. The cdf and q both rise, so their ends tell how far they can be apart.
+double DivergenceSearch::block_sum(std::size_t begin, std::size_t end, double ratio) const {
+  const DivergenceBlock block{.cdf = cdf_.data() + begin,
+                              .log_cdf = log_cdf_.data() + begin,
+                              .knots = knots_.data(),
+                              .ratio = ratio,
+                              .first = static_cast<std::int32_t>(begin),
+                              .count = static_cast<std::int32_t>(end - begin)};
+  const double high = std::max(cdf_[end - 1], level_at(block, block.count - 1));
+  const double low = std::min(cdf_[begin], level_at(block, 0));
+  return high < 1.2 * low ? near_sum(block) : far_sum(block);
+}
+
+// The published loop: clip, resample down and up by numpy's linspace and interp, add up.
+double DivergenceSearch::published_sum(std::size_t i) const {
+  const std::size_t n = segments_ + 1;
+  const auto point = [](std::size_t k, std::size_t count) {  // of linspace(0, 1, count)
+    return k + 1 == count ? 1.0 : static_cast<double>(k) * (1.0 / static_cast<double>(count - 1));
+  };
+  const auto clipped = [&](std::size_t t) { return t + 1 < i ? cdf_[t] : 1.0; };
+  const auto between = [](double x, double x0, double x1, double f0, double f1) {
+    return (f1 - f0) / (x1 - x0) * (x - x0) + f0;
+  };
+  std::vector<double> down(n, 1.0);
+  for (std::size_t k = 0, j = 0; k + 1 < n; ++k) {
+    while (point(j + 1, i) <= point(k, n)) ++j;
+    down[k] = between(point(k, n), point(j, i), point(j + 1, i), clipped(j), clipped(j + 1));
+  }
+  double distance = 0;
+  for (std::size_t t = 0, j = 0; t < cdf_.size(); ++t) {
+    double q = 1.0;
+    if (t + 1 < i) {
+      while (point(j + 1, n) <= point(t, i)) ++j;
+      q = between(point(t, i), point(j, n), point(j + 1, n), down[j], down[j + 1]);
+    }
+    if (t >= first_) distance += (cdf_[t] - q) * std::log2(cdf_[t] / q);
+  }
+  return distance;
+}
+
+// The best one of every kStride-th candidate.
+Candidate DivergenceSearch::coarse_scan() {
+  Candidate best{segments_ + 2, kInfinity};
+  for (std::size_t i = best.i; i <= cdf_.size(); i += kStride) {
+    const double sum = vector_sum(i, best.distance);
+    if (sum < best.distance) best = {i, sum};
+  }
+  return best;
+}
+
+// Those with a bound up to `limit`, the lowest first.
+std::vector<Candidate> DivergenceSearch::open_candidates(double limit) {
+  std::vector<Candidate> open;
+  for (std::size_t i = segments_ + 2; i <= cdf_.size(); ++i) {
+    const double bound = lower_bound(i, limit);
+    if (bound <= limit) open.push_back({i, bound});
+  }
+  std::sort(open.begin(), open.end(), [](const Candidate& a, const Candidate& b) {
+    return std::tie(a.distance, a.i) < std::tie(b.distance, b.i);
+  });
+  return open;
+}
+
+std::size_t DivergenceSearch::best_candidate() {
+  const Candidate start = coarse_scan();
+  sort_groups(start.i);
+  double limit = limit_above(start.distance);
+  std::vector<Candidate> summed;
+  for (const Candidate& candidate : open_candidates(limit)) {
+    if (candidate.distance > limit) break;
+    const double sum = vector_sum(candidate.i, limit);
+    if (sum > limit) continue;
+    summed.push_back({candidate.i, sum});
+    limit = std::min(limit, limit_above(sum));
+  }
+  std::erase_if(summed, [&](const Candidate& candidate) { return candidate.distance > limit; });
+  return summed.size() == 1 ? summed.front().i : published_best(std::move(summed));
+}
+
+// First of the smallest by the published sum, which is never negative.
+std::size_t DivergenceSearch::published_best(std::vector<Candidate> candidates) const {
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.i < b.i; });
+  Candidate best{0, kInfinity};
+  for (const Candidate& candidate : candidates) {
+    const double distance = published_sum(candidate.i);
+    if (distance < best.distance) best = {candidate.i, distance};
+    if (distance == 0) break;
+  }
+  return best.i;
+}
+
+}  // namespace
+
+double j_divergence_threshold(const MagnitudeHistogram& histogram, const DivergenceRule& rule) {
+  CHECK(rule.levels >= 2, "{} levels", rule.levels);
+  const std::size_t bins = histogram.counts.size();
+  if (rule.levels + 1 > bins) return histogram.max;
+  // xfDNN gives up where the resampled cdf is exactly 0. Its first point is the cdf's own and the
+  // rest are means of later ones, so that is: where the first bin is empty.
+  if (histogram.counts[0] == 0 && !rule.skip_empty_bins) return histogram.max;
+  const auto total = static_cast<double>(
+      std::accumulate(histogram.counts.begin(), histogram.counts.end(), std::int64_t{0}));
+  if (total == 0) return histogram.max;
+  std::vector<double> cdf(bins);
+  double sum = 0;
+  for (std::size_t bin = 0; bin < bins; ++bin) {
+    sum += static_cast<double>(histogram.counts[bin]) / total;
+    cdf[bin] = sum;
+  }
+  const std::size_t best = DivergenceSearch(std::move(cdf), rule.levels).best_candidate();
+  return (static_cast<double>(best) + 0.5) * (histogram.max / static_cast<double>(bins));
+}
+
+double j_divergence_threshold(const MagnitudeHistogram& histogram, int bits) {
+  return j_divergence_threshold(histogram, {.levels = std::size_t{1} << (bits - 1)});
+}
+
+}  // namespace workbench

@@ -1,0 +1,30 @@
+// Thresholds of an activation from its histogram of magnitudes, other than by J divergence
+// (histogram.h). A threshold is the real value of the highest code, as in core/quantization.h: one
+// step is threshold / high(). Histograms know no sign, so -threshold is taken as the lowest value,
+// one code less than a signed type has. A dead value (no counts) gets the histogram's max.
+#pragma once
+
+#include "compiler/quantize/histogram.h"
+
+namespace workbench {
+
+enum class ScaleKind;
+
+double max_threshold(const MagnitudeHistogram& histogram);
+
+// Smallest threshold with at least `fraction` (0 < fraction <= 1) of the values at or below it,
+// values being spread evenly over their bin. 1: the maximum.
+double percentile_threshold(const MagnitudeHistogram& histogram, double fraction);
+
+// Expected squared error of rounding to the nearest of the codes 0..high and saturating at
+// `threshold` (> 0), values being spread evenly over their bin. 0 for a dead value.
+double squared_error(const MagnitudeHistogram& histogram, int bits, bool is_signed,
+                     double threshold);
+
+// The threshold of the smallest squared error, at most the maximum where the scale is real. Real:
+// the best of 128 candidates an eighth of an octave apart, refined. Power of two: of all thresholds
+// whose step is one (the threshold may then exceed the maximum, by less than a factor of 2).
+double mse_threshold(const MagnitudeHistogram& histogram, int bits, bool is_signed,
+                     ScaleKind scale);
+
+}  // namespace workbench
