@@ -104,6 +104,8 @@ Tiling dory_tiling(const Layer& layer, const Network& network, const Machine& ma
     tiling.double_buffered = true;
     search(problem, machine, tiling);
   }
+  tiling.as_dory = true;
+  if (!really_fits(layer, tiling, machine)) tiling.as_dory = false;
   tiling.map = l1_map(layer, tiling, machine);
   return tiling;
 }

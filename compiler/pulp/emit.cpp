@@ -165,8 +165,7 @@ class Emitter {
   void add_l1_volumes(const LayerCode& code, const Span& span) {
     const Tiling& tiling = code.tiling;
     const L1Map& map = tiling.map;
-    const TileBytes bytes =
-        tile_bytes(largest_call(code.layer, tiling.kernel, tiling.tile, tiling.slice), machine_);
+    const TileBytes bytes = tile_bytes(largest_call(code.layer, tiling), machine_);
     const auto add = [&](const char* what, std::int64_t address, std::int64_t size) {
       if (size == 0) return;
       program_.memory_map.push_back({fmt::format("{} {}", code.layer.name, what), Space::L1,

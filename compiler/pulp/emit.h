@@ -57,6 +57,9 @@ class LayerCode {
   bool input_by_slice = false, second_by_slice = false, output_by_slice = false;
 
   Block input_of(const Block& out) const;  // clipped to the map; channels as the kernel reads them
+  // What is loaded of it: more, where the tiling is as DORY's.
+  Block input_of_slice(std::size_t s) const;
+  Block input_of_tile(std::size_t s, const Block& tile) const;
   bool has_constants() const { return !plan.constants.empty(); }
   bool has_norm() const { return layer.call.norm || layer.call.has_bias; }
   std::size_t part_of(const Block& slice) const;  // index of its constants
@@ -81,7 +84,7 @@ class LayerCode {
                  std::int64_t id) const;
   void store_output(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
                     std::int64_t id) const;
-  Kernel kernel(const Block& tile, const Buffers& b) const;
+  Kernel kernel(std::size_t s, const Block& tile, const Buffers& b) const;
 
  private:
   Area home_area(std::int32_t activation, std::int64_t channels, std::int64_t width,

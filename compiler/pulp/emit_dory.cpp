@@ -65,7 +65,7 @@ class SliceFunction {
     const bool more = t + 1 < tiles_.size();
     const bool norm = more && code_.tiling.double_buffered && load_next(t, next);
     to_.add(Barrier{});
-    to_.add(code_.kernel(tiles_[t], buffers_), fmt::format("tile {}", t));
+    to_.add(code_.kernel(slice_, tiles_[t], buffers_), fmt::format("tile {}", t));
     to_.add(Barrier{});
     to_.add(DmaWait{kTransfers});
     if (norm) to_.add(DmaWait{kNorm});

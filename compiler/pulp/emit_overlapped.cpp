@@ -73,7 +73,7 @@ class Overlapped {
     // L2, and not to rest for a kernel.
     if (early && crosses) next_tile(i, crosses, false);
     if (now.first) ask_for_slice_after(now.slice);
-    to_.add(code_.kernel(now.tile, with_output(buffers)), fmt::format("tile {}", i));
+    to_.add(code_.kernel(now.slice, now.tile, with_output(buffers)), fmt::format("tile {}", i));
     code_.store_output(to_, now.slice, now.tile, with_output(buffers), kStores + out_);
     storing_[out_] = true;
     out_ = double_buffered() ? 1 - out_ : 0;

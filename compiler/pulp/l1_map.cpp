@@ -113,9 +113,18 @@ Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, cons
   return call;
 }
 
+Kernel largest_call(const Layer& layer, const Tiling& tiling) {
+  Kernel call = largest_call(layer, tiling.kernel, tiling.tile, tiling.slice);
+  if (tiling.as_dory && layer.kind == LayerKind::Depthwise) {
+    const std::int64_t rows = std::min(inner_rows(layer.call, tiling.tile.out_h), layer.call.in_h);
+    call.in_h = std::max(call.in_h, rows);
+    call.pad_bottom = std::max(call.pad_bottom, layer.call.pad_top + layer.pad_bottom);
+  }
+  return call;
+}
+
 L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine) {
-  const TileBytes bytes =
-      tile_bytes(largest_call(layer, tiling.kernel, tiling.tile, tiling.slice), machine);
+  const TileBytes bytes = tile_bytes(largest_call(layer, tiling), machine);
   // DORY's solver counts no gaps: where they would not fit, they are left out.
   const L1Map spaced = placed(bytes, buffering(tiling), kGap);
   if (spaced.end <= machine.l1.buffer_bytes) return spaced;

@@ -31,5 +31,6 @@ Extent column_extent(const Layer& layer, std::int64_t tile, std::int64_t slice);
 // A call as large as the largest of the layer's tiles in every buffer that it needs; its sizes are
 // those of no tile in particular.
 Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, const Cut& slice);
+Kernel largest_call(const Layer& layer, const Tiling& tiling);
 
 }  // namespace workbench::pulp

@@ -3,6 +3,7 @@
 
 #include "compiler/pulp/constants.h"
 #include "compiler/pulp/emit.h"
+#include "compiler/pulp/l1_map.h"
 #include "core/error.h"
 #include "core/units.h"
 
@@ -80,6 +81,25 @@ Block LayerCode::input_of(const Block& out) const {
   Block in{0, layer.call.in_c, rows.begin, rows.end, columns.begin, columns.end};
   if (by_channel(layer.kind)) in.c0 = out.c0, in.c1 = out.c1;
   if (layer.kind == LayerKind::Linear) in = {0, layer.call.in_c, 0, 1, 0, 1};
+  return in;
+}
+
+// No higher than the highest slice: buffers have room for that.
+Block LayerCode::input_of_slice(std::size_t s) const {
+  Block in = input_of(slices[s]);
+  if (!tiling.as_dory || layer.kind == LayerKind::Linear) return in;
+  const std::int64_t whole = slices.size() == 1 ? in.y1 : layer.call.in_h;
+  const std::int64_t rows = row_extent(layer, tiling.slice.out_h, tiling.slice.out_h).data;
+  in.y1 = std::max(in.y1, std::min(in.y0 + rows, whole));
+  return in;
+}
+
+Block LayerCode::input_of_tile(std::size_t s, const Block& tile) const {
+  Block in = input_of(tile);
+  const bool last = tile.y1 == slices[s].y1;
+  if (!tiling.as_dory || layer.kind != LayerKind::Depthwise || last) return in;
+  const std::int64_t end = input_by_slice ? input_of_slice(s).y1 : layer.call.in_h;
+  in.y1 = std::max(in.y1, std::min(in.y0 + inner_rows(layer.call, tiling.tile.out_h), end));
   return in;
 }
 
@@ -171,7 +191,7 @@ void LayerCode::move_slice(Listing& to, const Area& home, std::int64_t address, 
 }
 
 void LayerCode::load_slice(Listing& to, std::size_t s, std::size_t b, std::int64_t id) const {
-  const Block in = input_of(slices[s]);
+  const Block in = input_of_slice(s);
   if (empty(in)) return;
   if (input_by_slice) move_slice(to, input_area(false), plan.in_l2[b], in, true, id);
   if (second_by_slice) move_slice(to, input_area(true), plan.in2_l2[b], in, true, id);
@@ -257,7 +277,7 @@ Dma LayerCode::move_run(std::int64_t l2, std::int64_t l1, std::int64_t rows, std
 
 void LayerCode::load_input(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
                            std::int64_t id) const {
-  const Block in = input_of(tile);
+  const Block in = input_of_tile(s, tile);
   if (empty(in)) return;
   for (const bool second : {false, true}) {
     if (second && layer.in2 < 0) continue;
@@ -279,9 +299,13 @@ void LayerCode::load_weights(Listing& to, std::size_t s, const Block& tile, cons
   if (row == 0) return;
   const ConstantPart& part = plan.constants[part_of(slices[s])];
   const std::int64_t from = plan.constants_l2[b.constants] + part.weights;
-  to.add(move_run(from + (tile.c0 - part.first) * row, tiling.map.weights[b.weights],
-                  tile.c1 - tile.c0, row, true, id),
-         fmt::format("weights [{}:{}]", tile.c0, tile.c1));
+  Dma dma = move_run(from + (tile.c0 - part.first) * row, tiling.map.weights[b.weights],
+                     tile.c1 - tile.c0, row, true, id);
+  if (tiling.as_dory && layer.kind == LayerKind::Depthwise) {
+    dma.length = 1, dma.lines = row;
+    dma.l2_line_stride = dma.l1_line_stride = 1;
+  }
+  to.add(dma, fmt::format("weights [{}:{}]", tile.c0, tile.c1));
 }
 
 void LayerCode::load_norm(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
@@ -309,9 +333,15 @@ void LayerCode::store_output(Listing& to, std::size_t s, const Block& tile, cons
   to.add(move_tile(area, tiling.map.out[b.out], tile, false, id), text("out", tile));
 }
 
-Kernel LayerCode::kernel(const Block& tile, const Buffers& b) const {
+Kernel LayerCode::kernel(std::size_t s, const Block& tile, const Buffers& b) const {
   const Cut cut{tile.c1 - tile.c0, tile.y1 - tile.y0, tile.x1 - tile.x0};
   Kernel call = tile_call(layer, tiling.kernel, tile.c0, tile.y0, tile.x0, cut);
+  if (tiling.as_dory && layer.kind == LayerKind::Depthwise) {
+    const Block in = input_of_tile(s, tile);
+    call.in_h = in.y1 - in.y0;
+    const bool bottom = tile.y1 == layer.call.out_h;
+    if (bottom) call.pad_bottom = std::max(call.pad_bottom, layer.pad_bottom);
+  }
   const L1Map& map = tiling.map;
   call.in = map.in[b.in];
   if (layer.in2 >= 0) call.in2 = map.in2[b.in];

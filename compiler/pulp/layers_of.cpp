@@ -165,6 +165,7 @@ class Layers {
     Kernel& call = made.call;
     if (groups > 1) made.name += fmt::format(" (group {})", g);
     set_window(call, conv.window);
+    if (!conv.window.pads_end.empty()) made.pad_bottom = conv.window.pads_end.front();
     const bool unpadded =
         call.pad_top == 0 && call.pad_bottom == 0 && call.pad_left == 0 && call.pad_right == 0;
     if (made.kind == LayerKind::Conv && unpadded && call.kernel_h * call.kernel_w == 1 &&

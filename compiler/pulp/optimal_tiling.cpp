@@ -78,6 +78,7 @@ class Cheapest {
   void look_at_dorys(const Network& network) {
     try {
       Tiling tiling = dory_tiling(layer_, network, machine_, budget_);
+      tiling.as_dory = false;
       if (l2_bytes(layer_, tiling, machine_) > budget_.bytes) return;
       look_at(tiling);
       tiling.commands_2d = true;

@@ -69,6 +69,10 @@ InputSpan input_columns(const Kernel& layer, std::int64_t out_begin, std::int64_
   return input_span(columns_of(layer), out_begin, out_end);
 }
 
+std::int64_t inner_rows(const Kernel& layer, std::int64_t out_rows) {
+  return (out_rows - 1) * layer.stride_y + layer.dilation_y * (layer.kernel_h - 1) + 1;
+}
+
 bool row_tiles_read(const Kernel& layer, std::int64_t size, std::int64_t tile) {
   return tiles_read(rows_of(layer), layer.pad_bottom, size, tile);
 }

@@ -49,6 +49,11 @@ struct Tiling {
   // How transfers are issued: as DORY's code does, one 1-D command per line; or as 2-D commands
   // where that costs less.
   bool commands_2d = false;
+  // As DORY's layer functions (sdk21, applications/MobileNetV1): the first slice is read from L3 as
+  // high as the others, and so are the first tiles of a depthwise layer, where padding takes the
+  // place of rows; the last ones have the node's padding, though no window reaches it; depthwise
+  // weights come byte by byte.
+  bool as_dory = false;
   Cycles modelled;  // what the tiler thinks it takes; 0: it does not model
 };
 
@@ -74,6 +79,9 @@ Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::in
 // Byte addresses of the buffers in L1 for tiles of that size: x, y, W, kappa, lambda (each twice
 // when double buffered), scratch. `end` is what it takes.
 L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine);
+
+// Rows of the input behind one another that `out_rows` of the output read, none of them padding.
+std::int64_t inner_rows(const Kernel& layer, std::int64_t out_rows);
 
 // What the layer may use of L2, and where its operands are to begin with.
 struct L2Budget {

@@ -1,0 +1,349 @@
+// The quantizers, node by node (quantization.md 1.4), and their groups (1.5). Each op of the fused
+// network is written out as Graffitist sees it: convolution, bias, activation, each with its own.
+#include "compiler/quantize/graffitist_form.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+#include "compiler/quantize/graffitist_writer.h"
+#include "core/error.h"
+
+namespace workbench::graffitist {
+
+namespace {
+
+using Kind = Activation::Kind;
+
+const Activation* activation_of(const Op& op) {
+  if (const auto* conv = std::get_if<Conv>(&op)) return &conv->activation;
+  if (const auto* sum = std::get_if<Binary>(&op)) return &sum->activation;
+  if (const auto* gemm = std::get_if<Gemm>(&op)) return &gemm->activation;
+  if (const auto* own = std::get_if<Activate>(&op)) return &own->activation;
+  return nullptr;
+}
+
+bool is_rectifier(const Activation& activation) {
+  return activation.kind == Kind::Relu ||
+         (activation.kind == Kind::Clip && activation.alpha == 0 && activation.bounds.empty());
+}
+
+class Builder : private FormWriter {
+ public:
+  Builder(const Graph& network, const QuantizeArguments& arguments)
+      : FormWriter(network), arguments_(arguments) {
+    find_edge_layers();
+  }
+
+  Form run() {
+    for (const ValueId id : network_.inputs) {
+      const ValueId real = copy(id, network_.value(id).name);
+      form_.graph.inputs.push_back(real);
+      const Quant quant{"inp_quant", network_.value(id).name, arguments_.activation_bits};
+      finish(id, real, quant);
+    }
+    for (const Node& node : network_.nodes) write(node);
+    for (const ValueId id : network_.outputs) form_.graph.outputs.push_back(read(id));
+    merge_as_asked(arguments_.layer_merge_list);
+    return take();
+  }
+
+ private:
+  void find_edge_layers() {
+    for (const Node& node : network_.nodes) {
+      if (!std::holds_alternative<Conv>(node.op) && !std::holds_alternative<Gemm>(node.op))
+        continue;
+      if (first_.empty()) first_ = node.name;
+      edge_last_ = node.name;
+    }
+    if (!arguments_.first_layer.empty()) first_ = arguments_.first_layer;
+    if (!arguments_.last_layer.empty()) edge_last_ = arguments_.last_layer;
+  }
+
+  int weight_bits(const Node& node) const {
+    const bool edge = node.name == first_ || node.name == edge_last_;
+    return edge && arguments_.weight_bits > -8 ? -8 : arguments_.weight_bits;
+  }
+
+  bool feeds(ValueId id, bool (*wanted)(const Node&)) const {
+    const auto& readers = readers_[at(id)];
+    return std::any_of(readers.begin(), readers.end(),
+                       [&](std::size_t n) { return wanted(network_.nodes[n]); });
+  }
+
+  // Separable: a depthwise convolution without bias that feeds a convolution directly.
+  bool is_first_of_separable(const Node& node) const {
+    const auto* conv = std::get_if<Conv>(&node.op);
+    const bool bare = conv != nullptr && conv->groups > 1 && conv->activation.kind == Kind::None &&
+                      (node.inputs.size() < 3 || node.inputs[2] == kNoValue);
+    return bare && feeds(node.outputs[0], [](const Node& reader) {
+             return std::holds_alternative<Conv>(reader.op);
+           });
+  }
+
+  void write(const Node& node) {
+    std::visit([&](const auto& op) { write(op, node); }, node.op);
+  }
+
+  void write(const Conv& op, const Node& node) {
+    Conv bare = op;
+    bare.activation = {};
+    write_weighted(bare, node);
+  }
+  void write(const Gemm& op, const Node& node) {
+    Gemm bare = op;
+    bare.activation = {};
+    if (op.alpha != 1 || op.beta != 1) {
+      fail("graffitist: layer '{}': expected alpha 1 and beta 1, found {} and {}", node.name,
+           op.alpha, op.beta);
+    }
+    write_weighted(bare, node);
+  }
+
+  // q16(sum q8(w) * q8(x)), then + q16(b), then the activation.
+  template <typename Op>
+  void write_weighted(const Op& op, const Node& node) {
+    const ValueId out = node.outputs[0];
+    const std::string& name = network_.value(out).name;
+    const Shape& shape = network_.value(out).shape;
+    const ValueId weights = copy(node.inputs[1], network_.value(node.inputs[1]).name);
+    const Quant weight_quant{.name = "weight_quant",
+                             .source = node.name,
+                             .bits = weight_bits(node),
+                             .from_weights = true};
+    const Placed w =
+        quantized(weights, weight_quant, form_.graph.value(weights).name + "_quantized");
+    form_.formats.emplace_back(node.inputs[1], w.place);
+    if (is_first_of_separable(node)) {
+      const ValueId sum = add_value(real_name(out), shape);
+      add_node(op, node.name, {read(node.inputs[0]), w.value}, sum);
+      finish(out, sum, {"layer_quant", node.name, arguments_.activation_bits});
+      return;
+    }
+    const ValueId sum = add_value(name + "_sum", shape);
+    add_node(op, node.name, {read(node.inputs[0]), w.value}, sum);
+    const Placed layer =
+        quantized(sum, {"layer_quant", node.name, arguments_.layer_bits}, name + "_sum16");
+    const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
+    const ValueId total = biased ? add_bias(node, layer) : layer.value;
+    write_activation(*activation_of(node.op), node, total);
+  }
+
+  ValueId add_bias(const Node& node, const Placed& layer) {
+    const ValueId out = node.outputs[0];
+    const std::string& name = network_.value(out).name;
+    const ValueId bias = bias_constant(node);
+    const Placed b = quantized(bias, {"bias_quant", node.name, arguments_.layer_bits},
+                               form_.graph.value(bias).name + "_quantized");
+    tie(layer.place, b.place, "bias of '" + node.name + "'");
+    const ValueId total = add_value(name + "_biased", network_.value(out).shape);
+    return add_node(Binary{.kind = Binary::Kind::Add, .activation = {}}, node.name + "_bias",
+                    {layer.value, b.value}, total);
+  }
+
+  // [C, 1, 1], so that it adds to [N, C, H, W]; as it is behind a Gemm.
+  ValueId bias_constant(const Node& node) {
+    const Value& original = network_.value(node.inputs[2]);
+    const std::size_t rank = network_.value(node.outputs[0]).shape.size();
+    Shape shape = original.shape;
+    if (std::holds_alternative<Conv>(node.op)) shape.resize(rank - 1, 1);
+    const auto values = original.constant->values<float>();
+    return add_constant(
+        original.name,
+        Tensor::from<float>(shape, std::vector<float>(values.begin(), values.end())));
+  }
+
+  void write_activation(const Activation& activation, const Node& node, ValueId total) {
+    const ValueId out = node.outputs[0];
+    const Shape& shape = network_.value(out).shape;
+    if (activation.kind == Kind::None) {
+      finish(out, total, {"biasadd_quant", node.name, arguments_.activation_bits});
+      return;
+    }
+    if (activation.kind == Kind::LeakyRelu) return write_leaky(activation, node, total);
+    if (!is_rectifier(activation)) refuse(node, op_name(Activate{activation}));
+    const ValueId real = add_value(real_name(out), shape);
+    add_node(Activate{activation}, node.name + "_activation", {total}, real);
+    finish(out, real, {"act_quant", node.name, arguments_.relu_bits});
+  }
+
+  // q8(max(q16(x), q16(q16(alpha) * q16(x)))). alpha < 1: the maximum is the activation's.
+  void write_leaky(const Activation& activation, const Node& node, ValueId total) {
+    const ValueId out = node.outputs[0];
+    const std::string& name = network_.value(out).name;
+    const Shape& shape = network_.value(out).shape;
+    const int bits = arguments_.layer_bits;
+    const Placed x = quantized(total, {"biasadd_quant", node.name, bits}, name + "_biased16");
+    const ValueId alpha =
+        add_constant(name + "_alpha", Tensor::from<float>(Shape{}, {activation.alpha}));
+    const Placed a = quantized(alpha, {"lrelu_weight_quant", node.name, bits}, name + "_alpha16");
+    const ValueId product = add_value(name + "_alpha_x", shape);
+    add_node(Binary{.kind = Binary::Kind::Mul, .activation = {}}, node.name + "_alpha_x",
+             {x.value, a.value}, product);
+    const Placed slope =
+        quantized(product, {"lrelu_alpha_x_quant", node.name, bits}, name + "_alpha_x16");
+    tie(x.place, slope.place, "leaky relu of '" + node.name + "'");
+    const ValueId real = add_value(real_name(out), shape);
+    // max(x, s) = s + relu(x - s): all three are exact on codes of one scale.
+    const ValueId above = add_value(name + "_above", shape);
+    add_node(Binary{.kind = Binary::Kind::Sub, .activation = Activation{.kind = Kind::Relu}},
+             node.name + "_above", {x.value, slope.value}, above);
+    add_node(Binary{.kind = Binary::Kind::Add, .activation = {}}, node.name + "_maximum",
+             {slope.value, above}, real);
+    finish(out, real, {"act_quant", node.name, arguments_.activation_bits});
+  }
+
+  void write(const Binary& op, const Node& node) {
+    const bool real =
+        !network_.value(node.inputs[0]).constant && !network_.value(node.inputs[1]).constant;
+    if (op.kind != Binary::Kind::Add || !real) refuse(node, op_name(op));
+    if (op.activation.kind == Kind::LeakyRelu) {
+      fail("graffitist: layer '{}': a bypass followed by leaky ReLU is not supported", node.name);
+    }
+    const std::string reason = "add '" + node.name + "'";
+    std::vector<ValueId> operands;
+    std::optional<std::size_t> first;
+    for (const ValueId id : node.inputs) {
+      const std::size_t place = branch(id, node, arguments_.activation_bits, operands);
+      if (first) tie(*first, place, reason);
+      first = place;
+    }
+    const ValueId out = node.outputs[0];
+    const ValueId sum = add_value(real_name(out), network_.value(out).shape);
+    add_node(op, node.name, operands, sum);
+    const bool rectified = is_rectifier(op.activation);
+    if (!rectified && op.activation.kind != Kind::None)
+      refuse(node, op_name(Activate{op.activation}));
+    finish(out, sum,
+           {rectified ? "act_quant" : "eltwadd_quant", node.name,
+            rectified ? arguments_.relu_bits : arguments_.activation_bits});
+  }
+
+  // One operand of an Add or a Concat: as it is where its last quantizer is its own and of the
+  // wanted kind and nobody else's business, else behind a rescale. Returns its place.
+  std::size_t branch(ValueId id, const Node& node, int bits, std::vector<ValueId>& operands) {
+    const auto found = last_.find(id);
+    const bool own = found != last_.end() && direct_.contains(id) == false &&
+                     readers_[at(id)].size() == 1 &&
+                     form_.places[found->second].quantizer.is_signed == (bits < 0) &&
+                     form_.places[found->second].quantizer.bits == std::abs(bits);
+    if (own) {
+      operands.push_back(read(id));
+      return found->second;
+    }
+    const bool is_sum = std::holds_alternative<Binary>(node.op);
+    const Placed rescaled = quantized(read(id),
+                                      {is_sum ? "eltw_rescale_quant" : "concat_rescale_quant",
+                                       node.name + "/" + network_.value(id).name, bits},
+                                      network_.value(id).name + "_rescaled");
+    operands.push_back(rescaled.value);
+    return rescaled.place;
+  }
+
+  void write(const Concat& op, const Node& node) {
+    // Signed codes where any branch can be negative: "sign copied from the sibling quantizers".
+    const bool any_signed = std::any_of(node.inputs.begin(), node.inputs.end(),
+                                        [&](ValueId id) { return is_signed_value(id); });
+    const int bits = any_signed ? arguments_.activation_bits : arguments_.relu_bits;
+    std::vector<ValueId> operands;
+    std::optional<std::size_t> first;
+    for (const ValueId id : node.inputs) {
+      const std::size_t place = branch(id, node, bits, operands);
+      if (first) tie(*first, place, "concat '" + node.name + "'");
+      first = first ? first : place;
+    }
+    inherit(op, node, operands, *first);
+  }
+
+  void write(const AveragePool& op, const Node& node) {
+    // r * sum(x): the reciprocal of the whole window, padding counted (1.6).
+    const ValueId out = node.outputs[0];
+    const Shape& in = network_.value(node.inputs[0]).shape;
+    const std::string& name = network_.value(out).name;
+    const std::int64_t channels = in[1];
+    const double cells = static_cast<double>(element_count(op.window.kernel));
+    Shape shape{channels, 1};
+    shape.insert(shape.end(), op.window.kernel.begin(), op.window.kernel.end());
+    std::vector<float> values(static_cast<std::size_t>(element_count(shape)),
+                              static_cast<float>(1 / cells));
+    const ValueId reciprocal =
+        add_constant(name + "_reciprocal", Tensor::from<float>(shape, values));
+    const Placed r = quantized(reciprocal,
+                               {.name = "weight_quant",
+                                .source = node.name,
+                                .bits = arguments_.avgpool_reciprocal_bits,
+                                .from_weights = true},
+                               name + "_reciprocal_quantized");
+    const ValueId sum = add_value(real_name(out), network_.value(out).shape);
+    Conv conv{.window = op.window, .groups = channels, .activation = {}};
+    add_node(conv, node.name, {read(node.inputs[0]), r.value}, sum);
+    finish(out, sum,
+           {.name = "avgpool_quant",
+            .source = node.name,
+            .bits = arguments_.avgpool_bits,
+            .rounding = Rounding::Floor});
+  }
+
+  void write(const Activate& op, const Node& node) {
+    write_activation(op.activation, node, read(node.inputs[0]));
+  }
+
+  // Ops that only move numbers, and what stands behind the last layer.
+  void write(const MaxPool& op, const Node& node) { move(op, node); }
+  void write(const Reshape& op, const Node& node) { move(op, node); }
+  void write(const Identity& op, const Node& node) { move(op, node); }
+  void write(const Transpose& op, const Node& node) { move(op, node); }
+  void write(const Softmax& op, const Node& node) { keep(op, node, {read(node.inputs[0])}); }
+  template <typename Op>
+  void write(const Op& op, const Node& node) {
+    refuse(node, op_name(op));
+  }
+
+  template <typename Op>
+  void move(const Op& op, const Node& node) {
+    const auto found = last_.find(node.inputs[0]);
+    const std::vector<ValueId> operands{read(node.inputs[0])};
+    if (found == last_.end()) return keep(op, node, operands);
+    inherit(op, node, operands, found->second);
+  }
+
+  // The result has its operands' scale: no quantizer.
+  void inherit(const Op& op, const Node& node, const std::vector<ValueId>& operands,
+               std::size_t place) {
+    const ValueId out = node.outputs[0];
+    keep(op, node, operands);
+    last_[out] = place;
+    direct_.insert(out);
+    form_.formats.emplace_back(out, place);
+  }
+
+  void keep(const Op& op, const Node& node, const std::vector<ValueId>& operands) {
+    const ValueId out = node.outputs[0];
+    read_[at(out)] = add_value(network_.value(out).name, network_.value(out).shape);
+    add_node(op, node.name, operands, read_[at(out)]);
+  }
+
+  bool is_signed_value(ValueId id) const {
+    const auto found = last_.find(id);
+    return found == last_.end() || form_.places[found->second].quantizer.is_signed;
+  }
+
+  [[noreturn]] static void refuse(const Node& node, const std::string& op) {
+    fail("graffitist: layer '{}': expected an operator of its static mode, found {}", node.name,
+         op);
+  }
+
+  const QuantizeArguments& arguments_;
+  std::string first_, edge_last_;  // weighted layers that keep 8 bits
+};
+
+}  // namespace
+
+Form quantized_form(const Graph& network, const QuantizeArguments& arguments) {
+  Form form = Builder(network, arguments).run();
+  const std::vector<Violation> violations = verify(form.graph);
+  CHECK(violations.empty(), "graffitist form: {}", violations[0].message);
+  return form;
+}
+
+}  // namespace workbench::graffitist

@@ -1,0 +1,193 @@
+// The list of transforms: names, arguments, the order they must be in (quantization.md 1.6).
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "compiler/quantize/graffitist.h"
+#include "core/error.h"
+
+namespace workbench::graffitist {
+
+namespace {
+
+struct Known {
+  std::string_view name;
+  std::vector<std::string_view> arguments;
+  std::vector<std::string_view> after;  // which must stand before it, if they are used at all
+};
+
+const std::vector<Known>& known_transforms() {
+  static const std::vector<Known> known = {
+      {"fix_input_shape", {}, {}},
+      {"fold_batch_norms", {"is_training"}, {"fix_input_shape"}},
+      {"fold_batch_norms_inplace", {}, {"fix_input_shape"}},
+      {"remove_training_nodes", {"protected_node_patterns"}, {"fold_batch_norms"}},
+      {"strip_unused_nodes", {}, {}},
+      {"preprocess_layers", {}, {"fix_input_shape", "remove_training_nodes"}},
+      {"quantize",
+       {"weight_bits", "activation_bits", "layer_bits", "relu_bits", "avgpool_bits",
+        "avgpool_reciprocal_bits", "first_layer", "last_layer", "layer_merge_list",
+        "calibrate_quant_layers", "dump_quant_params", "bit_accurate", "is_training"},
+       {"fold_batch_norms", "preprocess_layers"}}};
+  return known;
+}
+
+// Letters to insert, delete or replace to make one of the other.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+template <typename Names>
+std::string nearest(std::string_view name, const Names& names) {
+  const auto closest = std::min_element(names.begin(), names.end(), [&](auto a, auto b) {
+    return edit_distance(name, a) < edit_distance(name, b);
+  });
+  return std::string(*closest);
+}
+
+const Known& known_transform(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const Known& known : known_transforms()) {
+    if (known.name == name) return known;
+    names.push_back(known.name);
+  }
+  fail("transform '{}': expected a transform of Graffitist, '{}' is nearest", name,
+       nearest(name, names));
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+std::string unquoted(std::string_view text) {
+  const bool quoted = text.size() >= 2 && text.front() == text.back() &&
+                      (text.front() == '\'' || text.front() == '"');
+  return std::string(quoted ? text.substr(1, text.size() - 2) : text);
+}
+
+// The end of one argument: a comma that stands in no brackets and no quotes.
+std::size_t argument_end(std::string_view text) {
+  int depth = 0;
+  char quote = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+    } else if (c == '[' || c == '(') {
+      ++depth;
+    } else if (c == ']' || c == ')') {
+      --depth;
+    } else if (c == ',' && depth == 0) {
+      return i;
+    }
+  }
+  return text.size();
+}
+
+Transform parse(std::string_view text) {
+  text = trimmed(text);
+  const std::size_t open = text.find('(');
+  Transform transform{.name = std::string(trimmed(text.substr(0, open))), .arguments = {}};
+  const Known& known = known_transform(transform.name);
+  if (open == std::string_view::npos) return transform;
+  if (text.back() != ')') fail("transform '{}': expected ')' at its end", text);
+  std::string_view rest = trimmed(text.substr(open + 1, text.size() - open - 2));
+  while (!rest.empty()) {
+    const std::size_t end = argument_end(rest);
+    const std::string_view item = trimmed(rest.substr(0, end));
+    rest = end < rest.size() ? rest.substr(end + 1) : std::string_view();
+    const std::size_t equals = item.find('=');
+    if (equals == std::string_view::npos) {
+      fail("transform '{}': expected ARGUMENT=VALUE, found '{}'", transform.name, item);
+    }
+    const std::string_view name = trimmed(item.substr(0, equals));
+    if (known.arguments.empty()) {
+      fail("transform '{}': expected no argument, found '{}'", transform.name, name);
+    }
+    if (std::find(known.arguments.begin(), known.arguments.end(), name) == known.arguments.end()) {
+      fail("transform '{}': expected one of its arguments, '{}' is nearest, found '{}'",
+           transform.name, nearest(name, known.arguments), name);
+    }
+    transform.arguments.emplace_back(name, unquoted(trimmed(item.substr(equals + 1))));
+  }
+  return transform;
+}
+
+void check_order(const std::vector<Transform>& transforms) {
+  const auto place = [&](std::string_view name) {
+    return std::find_if(transforms.begin(), transforms.end(), [&](const Transform& transform) {
+      return transform.name == name ||
+             (name == "fold_batch_norms" && transform.name == "fold_batch_norms_inplace");
+    });
+  };
+  for (auto it = transforms.begin(); it != transforms.end(); ++it) {
+    if (place(it->name) != it) fail("transform '{}': expected once, found twice", it->name);
+    for (const std::string_view before : known_transform(it->name).after) {
+      if (place(before) != transforms.end() && place(before) > it) {
+        fail("transform '{}': expected after '{}', found before it", it->name, before);
+      }
+    }
+  }
+  if (!transforms.empty() && place("fix_input_shape") != transforms.end() &&
+      transforms.front().name != "fix_input_shape") {
+    fail("transform 'fix_input_shape': expected first, found after '{}'", transforms.front().name);
+  }
+  if (transforms.empty() || transforms.back().name != "quantize") {
+    fail("transforms: expected 'quantize' last, found {}",
+         transforms.empty() ? "none" : "'" + transforms.back().name + "'");
+  }
+  if (place("preprocess_layers") == transforms.end()) {
+    fail("transform 'quantize': expected 'preprocess_layers' before it, found none");
+  }
+}
+
+// quantization.md 1.6, last paragraph: all alike but one.
+constexpr std::array<std::string_view, 14> kNetworks = {
+    "vgg16",        "vgg19",        "resnet_v1_50", "resnet_v1_101", "resnet_v1_152",
+    "inception_v1", "inception_v2", "inception_v3", "inception_v4",  "mobilenet_v1",
+    "mobilenet_v2", "darknet19",    "yolo_v2",      "yolo_v2_tiny"};
+
+}  // namespace
+
+std::vector<Transform> parse_transforms(const std::vector<std::string>& texts) {
+  std::vector<Transform> transforms;
+  for (const std::string& text : texts) transforms.push_back(parse(text));
+  check_order(transforms);
+  return transforms;
+}
+
+std::vector<Transform> published_recipe(std::string_view network, int weight_bits) {
+  CHECK(weight_bits == -8 || weight_bits == -4, "weight_bits {}", weight_bits);
+  if (!network.empty() &&
+      std::find(kNetworks.begin(), kNetworks.end(), network) == kNetworks.end()) {
+    fail("graffitist recipe '{}': expected a published network, '{}' is nearest", network,
+         nearest(network, kNetworks));
+  }
+  // The pool of darknet19 reads signed values: its activation is leaky.
+  const std::string pool = network == "darknet19" ? "-8" : "8";
+  return parse_transforms(
+      {"fix_input_shape", "fold_batch_norms(is_training=False)", "remove_training_nodes",
+       "strip_unused_nodes", "preprocess_layers",
+       fmt::format("quantize(weight_bits={}, activation_bits=-8, layer_bits=-16, relu_bits=8, "
+                   "avgpool_bits={}, avgpool_reciprocal_bits=8)",
+                   weight_bits, pool)});
+}
+
+}  // namespace workbench::graffitist
