@@ -45,6 +45,14 @@ struct Quantization {
   friend bool operator==(const Quantization&, const Quantization&) = default;
 };
 
+// The narrowest type that holds such codes.
+inline ElementType storage_type(const Quantization& codes) {
+  if (codes.bits <= 8) return codes.is_signed ? ElementType::Int8 : ElementType::Uint8;
+  if (codes.bits <= 16) return codes.is_signed ? ElementType::Int16 : ElementType::Uint16;
+  CHECK(codes.bits <= 32 && codes.is_signed, "codes of {} bits", codes.bits);
+  return ElementType::Int32;
+}
+
 // How a node's integer accumulator becomes its output code:
 //   out = clamp(round(acc * scale[c] / 2^shift[c])), then the node's activation.
 // Bias, in accumulator units, is part of the accumulator. c = output channel. xDNN V2 shifts first

@@ -6,7 +6,7 @@ workbench_test(quantize_nemo_test LABEL unit
   SOURCES unit/quantize_nemo_test.cpp
   LIBRARIES workbench::quantize workbench::golden)
 workbench_test(quantize_nemo_property_test LABEL property
-  SOURCES property/quantize_nemo_test.cpp
+  SOURCES property/quantize_fake_test.cpp property/quantize_nemo_test.cpp
   LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::golden)
 workbench_test(golden_files_test LABEL unit
   SOURCES unit/golden_files_test.cpp

@@ -1,7 +1,8 @@
 workbench_test(quantize_test LABEL unit
   SOURCES unit/quantize_graph_test.cpp unit/quantize_parameters_test.cpp
           unit/quantize_samples_test.cpp unit/quantize_scale_test.cpp
-          unit/quantize_table_test.cpp unit/quantize_threshold_test.cpp
+          unit/quantize_statistics_test.cpp unit/quantize_table_test.cpp unit/quantize_target_test.cpp
+          unit/quantize_threshold_test.cpp
   LIBRARIES workbench::quantize)
 
 workbench_test(quantize_property_test LABEL property

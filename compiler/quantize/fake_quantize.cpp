@@ -11,19 +11,12 @@ namespace workbench {
 
 namespace {
 
-ElementType narrowest_type(const Quantization& codes) {
-  if (codes.bits <= 8) return codes.is_signed ? ElementType::Int8 : ElementType::Uint8;
-  if (codes.bits <= 16) return codes.is_signed ? ElementType::Int16 : ElementType::Uint16;
-  CHECK(codes.bits <= 32 && codes.is_signed, "codes of {} bits", codes.bits);
-  return ElementType::Int32;
-}
-
 // A graph of one constant and one node that crosses between reals and codes.
 Tensor crossed(const Tensor& x, Op op, const Quantization& codes) {
   const bool to_codes = std::holds_alternative<Quantize>(op);
   Graph graph;
   Value real{.name = "real", .shape = x.shape()};
-  Value code{.name = "code", .shape = x.shape(), .type = narrowest_type(codes)};
+  Value code{.name = "code", .shape = x.shape(), .type = storage_type(codes)};
   code.quantization = codes;
   const ValueId from = graph.add_value(to_codes ? real : code);
   const ValueId to = graph.add_value(to_codes ? code : real);
@@ -110,7 +103,7 @@ class Rounder {
   }
 
   ValueId add_codes(const std::string& name, const Shape& shape, Quantization codes) {
-    Value value{.name = unique(name + "_int8"), .shape = shape, .type = narrowest_type(codes)};
+    Value value{.name = unique(name + "_int8"), .shape = shape, .type = storage_type(codes)};
     value.quantization = std::move(codes);
     return graph_.add_value(std::move(value));
   }

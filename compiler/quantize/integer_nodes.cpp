@@ -11,40 +11,18 @@ constexpr float kUnbounded = 3.0e38F;  // exporters write +-FLT_MAX or infinity 
 
 bool representable(const Activation& activation, bool own_slopes) {
   const auto positive = [](float slope) { return slope >= 0; };
-  switch (activation.kind) {
-    case Activation::Kind::None:
-    case Activation::Kind::Relu:
-      return true;
-    case Activation::Kind::Clip:
-      if (activation.beta <= 0 || !activation.bounds.empty()) return false;
-      return activation.alpha == 0 || activation.alpha == -activation.beta ||
-             (activation.alpha <= -kUnbounded && activation.beta >= kUnbounded);
-    case Activation::Kind::LeakyRelu:
-      return own_slopes && positive(activation.alpha);
-    case Activation::Kind::PRelu:
-      return own_slopes &&
-             std::all_of(activation.slopes.begin(), activation.slopes.end(), positive);
-    case Activation::Kind::Sigmoid:
-    case Activation::Kind::Tanh:
-    case Activation::Kind::HardSigmoid:
-    case Activation::Kind::HardSwish:
-    case Activation::Kind::Exp:
-    case Activation::Kind::Floor:
-    case Activation::Kind::Truncate:
-      return false;
+  if (activation.kind == Activation::Kind::LeakyRelu) {
+    return own_slopes && positive(activation.alpha);
   }
-  CHECK(false, "activation {}", static_cast<int>(activation.kind));
+  if (activation.kind == Activation::Kind::PRelu) {
+    return own_slopes && std::all_of(activation.slopes.begin(), activation.slopes.end(), positive);
+  }
+  return is_saturation(activation);
 }
 
-bool is_float_constant(const Graph& graph, ValueId id) {
+bool is_real_constant(const Graph& graph, ValueId id) {
   return id != kNoValue && graph.value(id).constant &&
          graph.value(id).constant->type() == ElementType::Float32;
-}
-
-bool has_constant_parameters(const Graph& graph, const Node& node) {
-  const bool bias = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
-  return node.inputs.size() > 1 && is_float_constant(graph, node.inputs[1]) &&
-         (!bias || is_float_constant(graph, node.inputs[2]));
 }
 
 // What each op can be, operands and activation aside.
@@ -94,16 +72,13 @@ std::optional<Role> integer_role(const Graph& graph, const Node& node) {
   if (!role || node.outputs.size() != 1) return std::nullopt;
   if (!representable(activation_of(node), role == Role::Weighted)) return std::nullopt;
   if (role == Role::Weighted && !has_constant_parameters(graph, node)) return std::nullopt;
-  for (const ValueId id : data_operands(node, *role)) {
-    if (id == kNoValue) return std::nullopt;
-    const Value& value = graph.value(id);
-    if (value.constant || value.type != ElementType::Float32) return std::nullopt;
-  }
-  return role;
+  const auto operands = data_operands(node, *role);
+  const auto real = [&](ValueId id) { return is_real(graph, id); };
+  return std::all_of(operands.begin(), operands.end(), real) ? role : std::nullopt;
 }
 
-std::vector<std::optional<Role>> integer_nodes(const Graph& graph, const QuantizeOptions& options) {
-  std::vector<std::optional<Role>> roles;
+Roles integer_nodes(const Graph& graph, const QuantizeOptions& options) {
+  Roles roles;
   for (const Node& node : graph.nodes) {
     std::optional<Role> role = integer_role(graph, node);
     if (options.host_reason) {
@@ -122,12 +97,35 @@ std::span<const ValueId> data_operands(const Node& node, Role role) {
   return role == Role::Sum || role == Role::Concat ? all : all.first(1);
 }
 
+bool is_real(const Graph& graph, ValueId id) {
+  if (id == kNoValue) return false;
+  const Value& value = graph.value(id);
+  return !value.constant && value.type == ElementType::Float32;
+}
+
+bool has_constant_parameters(const Graph& graph, const Node& node) {
+  const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
+  return node.inputs.size() > 1 && is_real_constant(graph, node.inputs[1]) &&
+         (!biased || is_real_constant(graph, node.inputs[2]));
+}
+
 const Activation& activation_of(const Node& node) {
   static const Activation none;
+  if (const auto* gemm = std::get_if<Gemm>(&node.op)) return gemm->activation;
+  if (const auto* own = std::get_if<Activate>(&node.op)) return own->activation;
   if (const auto* conv = std::get_if<Conv>(&node.op)) return conv->activation;
   if (const auto* conv = std::get_if<ConvTranspose>(&node.op)) return conv->activation;
   if (const auto* sum = std::get_if<Binary>(&node.op)) return sum->activation;
   return none;
+}
+
+bool is_saturation(const Activation& activation) {
+  if (activation.kind == Activation::Kind::Clip) {
+    if (activation.beta <= 0 || !activation.bounds.empty()) return false;
+    return activation.alpha == 0 || activation.alpha == -activation.beta ||
+           (activation.alpha <= -kUnbounded && activation.beta >= kUnbounded);
+  }
+  return activation.kind == Activation::Kind::None || activation.kind == Activation::Kind::Relu;
 }
 
 std::optional<double> saturation_cap(const Activation& activation) {

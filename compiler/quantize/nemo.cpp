@@ -1,6 +1,4 @@
-// The rewrite from float to NEMO's integers: decide who is integer, give every value its codes,
-// then rebuild the graph node by node, with a Quantize or Dequantize wherever a value is first
-// needed in the other number system.
+// NEMO's scheme: who is integer, what codes every value has, and the integers of each node.
 #include "compiler/quantize/nemo.h"
 
 #include <algorithm>
@@ -8,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-#include "compiler/quantize/integer_nodes.h"
+#include "compiler/quantize/integer_rewriter.h"
 #include "compiler/quantize/nemo_codes.h"
 #include "compiler/quantize/nemo_numbers.h"
 #include "compiler/quantize/parameters.h"
@@ -20,10 +18,6 @@ namespace {
 constexpr std::int64_t kLow32 = std::numeric_limits<std::int32_t>::min();
 constexpr std::int64_t kHigh32 = std::numeric_limits<std::int32_t>::max();
 
-ElementType code_type_of(const CodeFormat& format) {
-  return format.is_signed ? ElementType::Int8 : ElementType::Uint8;
-}
-
 void drop_activation(Op& op) {
   if (auto* conv = std::get_if<Conv>(&op)) conv->activation = {};
   if (auto* sum = std::get_if<Binary>(&op)) sum->activation = {};
@@ -31,8 +25,7 @@ void drop_activation(Op& op) {
 }
 
 // The last Gemm of a classifier: DORY's linear layer with results of 32 bits (pulp.md 3.2).
-std::vector<bool> leave_as_accumulators(const Graph& graph,
-                                        const std::vector<std::optional<NemoRole>>& roles) {
+std::vector<bool> leave_as_accumulators(const Graph& graph, const Roles& roles) {
   const auto readers = consumers(graph);
   std::vector<bool> result;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
@@ -47,196 +40,92 @@ std::vector<bool> leave_as_accumulators(const Graph& graph,
   return result;
 }
 
-std::vector<CodeFormat> annotated_formats(const Graph& graph) {
-  std::vector<CodeFormat> formats(graph.values.size());
-  for (std::size_t i = 0; i < formats.size(); ++i) {
-    const Value& value = graph.values[i];
-    if (value.constant || value.type != ElementType::Float32 || !value.quantization) continue;
-    CHECK(value.quantization->thresholds.size() == 1 && value.quantization->zero_point() == 0,
-          "value '{}': codes of a tensor have one scale and no zero point", value.name);
-    formats[i] = {.threshold = value.quantization->thresholds[0],
-                  .bits = value.quantization->bits,
-                  .is_signed = value.quantization->is_signed};
-  }
-  return formats;
+bool same_scale(const Quantization& a, const Quantization& b) {
+  return a.thresholds == b.thresholds && a.bits == b.bits && a.is_signed == b.is_signed;
 }
 
-// Builds the integer graph. Each value of the source may have a real form, a code form, or both;
-// the one its producer writes comes first, the other is made once, on demand.
-class Rewriter {
+// Sums of `terms` codes to the codes of another scale.
+AffineRequantize rescaling(const Quantization& in, const Quantization& out, std::int64_t terms) {
+  const auto count = static_cast<double>(terms);
+  const Channel channel{.gain = in.step() / out.step() / count,
+                        .reach = static_cast<double>(std::max(in.high(), -in.low())) * count};
+  return nemo_rescaling(std::span(&channel, 1), out);
+}
+
+// The integer nodes of one network.
+class Nodes {
  public:
-  Rewriter(const Graph& source, const NemoOptions& options)
-      : source_(source),
+  Nodes(const Graph& annotated, const NemoOptions& options)
+      : source_(annotated),
         options_(options),
-        roles_(nemo_roles(source, options)),
-        logits_(leave_as_accumulators(source, roles_)),
-        formats_(annotated_formats(source)),
-        real_(source.values.size(), kNoValue),
-        code_(source.values.size(), kNoValue) {
-    for (const Value& value : source.values) {
-      if (!value.constant) value_names_.insert(value.name);
-    }
-    for (const Node& node : source.nodes) node_names_.insert(node.name);
-  }
+        roles_(nemo_roles(annotated, options)),
+        logits_(leave_as_accumulators(annotated, roles_)),
+        rewriter_(annotated) {}
 
   Graph run() {
-    graph_.name = source_.name;
-    for (const ValueId id : source_.inputs) graph_.inputs.push_back(copy_real(id));
-    for (std::size_t n = 0; n < source_.nodes.size(); ++n) {
-      if (roles_[n]) {
-        add_integer(n);
-      } else {
-        add_host(source_.nodes[n]);
-      }
-    }
-    for (const ValueId id : source_.outputs) graph_.outputs.push_back(real(id));
-    return std::move(graph_);
+    return rewriter_.run(roles_, [&](std::size_t n) { return integer_node(n); });
   }
 
  private:
-  static std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
+  const Quantization& codes(ValueId id) const { return rewriter_.codes(id); }
 
-  static std::string unique(std::set<std::string>& names, std::string base) {
-    while (!names.insert(base).second) base += '_';
-    return base;
-  }
-
-  bool is_output(ValueId id) const {
-    return std::find(source_.outputs.begin(), source_.outputs.end(), id) != source_.outputs.end();
-  }
-
-  const CodeFormat& format(ValueId id) const { return formats_[at(id)]; }
-
-  ValueId copy_real(ValueId id) {
-    Value value = source_.value(id);
-    if (value.type == ElementType::Float32) value.quantization.reset();  // a hint that was heeded
-    return real_[at(id)] = graph_.add_value(std::move(value));
-  }
-
-  ValueId real(ValueId id) {
-    if (id == kNoValue) return kNoValue;
-    if (real_[at(id)] != kNoValue) return real_[at(id)];
-    const Value& original = source_.value(id);
-    if (original.constant) {
-      const ValueId copy = copy_real(id);
-      graph_.value(copy).name = unique(value_names_, original.name);
-      return copy;
+  Node integer_node(std::size_t index) {
+    const Node& original = source_.nodes[index];
+    const Role role = *roles_[index];
+    const ValueId out = original.outputs[0];
+    Node node = original;
+    node.inputs.clear();
+    for (const ValueId id : data_operands(original, role)) {
+      node.inputs.push_back(role == Role::Concat ? code_as(id, codes(out)) : rewriter_.code(id));
     }
-    CHECK(code_[at(id)] != kNoValue, "value '{}' is read before it is written", original.name);
-    Value value{.name = original.name, .shape = original.shape};
-    if (!is_output(id)) value.name = unique(value_names_, original.name + "_float");
-    real_[at(id)] = graph_.add_value(std::move(value));
-    add_node(Dequantize{}, original.name + "_dequantize", code_[at(id)], real_[at(id)]);
-    return real_[at(id)];
-  }
-
-  ValueId code(ValueId id) {
-    if (code_[at(id)] != kNoValue) return code_[at(id)];
-    const Value& original = source_.value(id);
-    CHECK(real_[at(id)] != kNoValue, "value '{}' is read before it is written", original.name);
-    CHECK(format(id).threshold > 0, "value '{}' has no quantization", original.name);
-    code_[at(id)] = add_code(id, unique(value_names_, original.name + "_int8"), format(id));
-    graph_.value(code_[at(id)]).quantization->rounding = original.quantization->rounding;
-    add_node(Quantize{}, original.name + "_quantize", real_[at(id)], code_[at(id)]);
-    return code_[at(id)];
+    drop_activation(node.op);
+    if (logits_[index]) {
+      add_logits(original, node);
+      return node;
+    }
+    node.outputs = {rewriter_.result(out, codes(out))};
+    add_numbers(original, role, node);
+    return node;
   }
 
   // Codes of `id` as a concat wants them.
-  ValueId code_as(ValueId id, const CodeFormat& wanted) {
-    const ValueId own = code(id);
-    if (format(id) == wanted) return own;
-    const std::string& name = source_.value(id).name;
-    const ValueId other = add_code(id, unique(value_names_, name + "_rescaled"), wanted);
-    add_node(Identity{}, name + "_rescale", own, other);
-    graph_.nodes.back().affine = rescaling(format(id), wanted, 1);
-    return other;
+  ValueId code_as(ValueId id, const Quantization& wanted) {
+    if (same_scale(codes(id), wanted)) return rewriter_.code(id);
+    return rewriter_.rescaled(id, wanted, rescaling(codes(id), wanted, 1));
   }
 
-  ValueId add_code(ValueId id, std::string name, const CodeFormat& format) {
-    Value value{
-        .name = std::move(name), .shape = source_.value(id).shape, .type = code_type_of(format)};
-    value.quantization = Quantization{
-        .bits = format.bits, .is_signed = format.is_signed, .thresholds = {format.threshold}};
-    return graph_.add_value(std::move(value));
-  }
-
-  void add_node(Op op, std::string name, ValueId from, ValueId to) {
-    graph_.nodes.push_back({.name = unique(node_names_, std::move(name)),
-                            .op = std::move(op),
-                            .inputs = {from},
-                            .outputs = {to}});
-  }
-
-  void add_host(const Node& original) {
-    Node node = original;
-    for (ValueId& id : node.inputs) id = real(id);
-    for (ValueId& id : node.outputs) id = id == kNoValue ? kNoValue : copy_real(id);
-    graph_.nodes.push_back(std::move(node));
-  }
-
-  // Sums of `terms` codes to the codes of another scale.
-  static AffineRequantize rescaling(const CodeFormat& in, const CodeFormat& out,
-                                    std::int64_t terms) {
-    const auto count = static_cast<double>(terms);
-    const Channel channel{.gain = in.step() / out.step() / count,
-                          .reach = static_cast<double>(std::max(in.high(), -in.low())) * count};
-    return nemo_rescaling(std::span(&channel, 1), out);
-  }
-
-  void add_integer(std::size_t index) {
-    const Node& original = source_.nodes[index];
-    const ValueId out = original.outputs[0];
-    const NemoRole role = *roles_[index];
-    Node node = original;
-    node.inputs.clear();
-    for (const ValueId id : code_operands(original, role)) {
-      node.inputs.push_back(role == NemoRole::Concat ? code_as(id, format(out)) : code(id));
-    }
-    drop_activation(node.op);
-    const std::string name = source_.value(out).name;
-    code_[at(out)] =
-        add_code(out, is_output(out) ? unique(value_names_, name + "_int8") : name, format(out));
-    node.outputs = {code_[at(out)]};
-    if (logits_[index]) {
-      add_logits(original, node);
-    } else {
-      add_numbers(original, role, node);
-    }
-    graph_.nodes.push_back(std::move(node));
-  }
-
-  void add_numbers(const Node& original, NemoRole role, Node& node) {
-    const CodeFormat& in = format(original.inputs[0]);
-    const CodeFormat& out = format(original.outputs[0]);
+  void add_numbers(const Node& original, Role role, Node& node) {
+    const Quantization& in = codes(original.inputs[0]);
+    const Quantization& out = codes(original.outputs[0]);
     switch (role) {
-      case NemoRole::Weighted:
+      case Role::Weighted:
         return add_weights(original, node);
-      case NemoRole::Average: {
+      case Role::Average: {
         const auto& window = std::get<AveragePool>(original.op).window;
         node.affine = rescaling(in, out, element_count(window.kernel));
         return;
       }
-      case NemoRole::Sum: {
-        const std::vector<CodeFormat> operands = {in, format(original.inputs[1])};
+      case Role::Sum: {
+        const std::vector<Quantization> operands = {in, codes(original.inputs[1])};
         NemoSum numbers = nemo_sum(operands, out);
         node.operand_affine = std::move(numbers.operands);
         node.affine = std::move(numbers.sum);
         return;
       }
-      case NemoRole::Rescale:
+      case Role::Rescale:
         node.op = Identity{};
         node.affine = rescaling(in, out, 1);
         return;
-      case NemoRole::Concat:
-      case NemoRole::Move:
+      case Role::Concat:
+      case Role::Move:
         return;
     }
   }
 
   void add_weights(const Node& original, Node& node) {
     NemoWeights weights = nemo_weights(source_, original, options_, options_.per_channel);
-    const CodeFormat& in = format(original.inputs[0]);
-    const CodeFormat& out = format(original.outputs[0]);
+    const Quantization& in = codes(original.inputs[0]);
+    const Quantization& out = codes(original.outputs[0]);
     const std::vector<double> reach = reaches(original, weights.codes, weights.steps.size(), in);
     std::vector<Channel> channels;
     for (std::size_t c = 0; c < reach.size(); ++c) {
@@ -245,19 +134,13 @@ class Rewriter {
                           .reach = reach[c]});
     }
     node.affine = nemo_rescaling(channels, out);
-    add_constant(original, std::move(weights), node);
-  }
-
-  void add_constant(const Node& original, NemoWeights weights, Node& node) {
-    const std::string& name = source_.value(original.inputs[1]).name;
-    const ValueId id = graph_.add_constant(unique(value_names_, name), std::move(weights.codes));
-    graph_.value(id).quantization = std::move(weights.quantization);
-    node.inputs.push_back(id);
+    node.inputs.push_back(rewriter_.constant(original.inputs[1], std::move(weights.codes),
+                                             std::move(weights.quantization)));
   }
 
   void add_logits(const Node& original, Node& node) {
     NemoWeights weights = nemo_weights(source_, original, options_, false);
-    const double in_step = format(original.inputs[0]).step();
+    const double in_step = codes(original.inputs[0]).step();
     std::vector<std::int32_t> bias;
     for (std::size_t c = 0; c < weights.bias.size(); ++c) {
       const double code =
@@ -265,33 +148,27 @@ class Rewriter {
                      static_cast<double>(kLow32) / 2, static_cast<double>(kHigh32) / 2);
       bias.push_back(static_cast<std::int32_t>(std::llround(code)));
     }
-    Value& out = graph_.value(node.outputs[0]);
-    out.type = ElementType::Int32;
-    out.quantization = Quantization{.bits = 32, .axis = 1};
     // One scale, unless the weights came with one per channel.
     const std::size_t scales = weights.quantization.thresholds.size();
+    Quantization out{.bits = 32, .axis = scales == 1 ? 0 : 1};
     for (std::size_t c = 0; c < scales; ++c) {
-      out.quantization->thresholds.push_back(in_step * weights.steps[c] *
-                                             static_cast<double>(kHigh32));
+      out.thresholds.push_back(in_step * weights.steps[c] * static_cast<double>(kHigh32));
     }
-    if (scales == 1) out.quantization->axis = 0;
+    node.outputs = {rewriter_.result(original.outputs[0], out)};
     node.affine = AffineRequantize{.low = kLow32, .high = kHigh32};
-    add_constant(original, std::move(weights), node);
+    node.inputs.push_back(rewriter_.constant(original.inputs[1], std::move(weights.codes),
+                                             std::move(weights.quantization)));
     if (original.inputs.size() < 3 || original.inputs[2] == kNoValue) return;
-    const std::string& name = source_.value(original.inputs[2]).name;
     const Shape shape = {static_cast<std::int64_t>(bias.size())};
-    node.inputs.push_back(
-        graph_.add_constant(unique(value_names_, name), Tensor::from<std::int32_t>(shape, bias)));
+    node.inputs.push_back(rewriter_.constant(
+        original.inputs[2], Tensor::from<std::int32_t>(shape, bias), std::nullopt));
   }
 
   const Graph& source_;
   const NemoOptions& options_;
-  std::vector<std::optional<NemoRole>> roles_;
+  Roles roles_;
   std::vector<bool> logits_;  // per node: leaves as int32
-  std::vector<CodeFormat> formats_;
-  std::vector<ValueId> real_, code_;  // by source id: its forms in graph_, or kNoValue
-  std::set<std::string> value_names_, node_names_;
-  Graph graph_;
+  IntegerRewriter rewriter_;
 };
 
 Activation* fused_activation(Op& op) {
@@ -334,34 +211,18 @@ Graph quantize_nemo(const Graph& graph, const Thresholds& thresholds, const Nemo
 
 Graph annotate_nemo(Graph graph, const Thresholds& thresholds, const NemoOptions& options) {
   check_finite_weights(graph);
-  const std::vector<std::optional<NemoRole>> roles = nemo_roles(graph, options);
-  CodeFormats codes = code_formats(graph, roles, thresholds, options);
+  const Roles roles = nemo_roles(graph, options);
+  Codes codes = nemo_codes(graph, roles, thresholds, options);
   const std::vector<bool> logits = leave_as_accumulators(graph, roles);
-  const std::vector<std::ptrdiff_t> writers = producers(graph);
-  for (std::size_t i = 0; i < graph.values.size(); ++i) {
-    Value& value = graph.values[i];
-    if (value.constant || value.type != ElementType::Float32) continue;
-    value.quantization.reset();
-    const CodeFormat& format = codes.formats[i];
-    const auto writer = static_cast<std::size_t>(std::max<std::ptrdiff_t>(writers[i], 0));
-    const bool computed = writers[i] >= 0 && roles[writer];
-    if (format.threshold == 0 || (computed && logits[writer])) continue;
-    value.quantization =
-        Quantization{.bits = format.bits,
-                     .is_signed = format.is_signed,
-                     .thresholds = {format.threshold},
-                     .rounding = computed ? Rounding::HalfUp : Rounding::HalfAwayFromZero};
+  for (std::size_t n = 0; n < logits.size(); ++n) {
+    if (logits[n]) codes.thresholds[static_cast<std::size_t>(graph.nodes[n].outputs[0])] = 0;
   }
-  graph.scale_groups = std::move(codes.groups);
-  return graph;
+  return with_codes(std::move(graph), roles, std::move(codes));
 }
 
 Graph lower_nemo(const Graph& annotated, const NemoOptions& options) {
   check_finite_weights(annotated);
-  Graph result = Rewriter(annotated, options).run();
-  const std::vector<Violation> violations = verify(result);
-  CHECK(violations.empty(), "after quantize_nemo: {}", violations[0].message);
-  return result;
+  return Nodes(annotated, options).run();
 }
 
 }  // namespace workbench

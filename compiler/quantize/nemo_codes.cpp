@@ -3,31 +3,11 @@
 #include <algorithm>
 #include <limits>
 
-#include "compiler/quantize/integer_nodes.h"
-#include "compiler/quantize/scale_classes.h"
-
 namespace workbench {
 
 namespace {
 
 constexpr double kNoCap = std::numeric_limits<double>::infinity();
-
-bool is_real(const Graph& graph, ValueId id) {
-  if (id == kNoValue) return false;
-  const Value& value = graph.value(id);
-  return !value.constant && value.type == ElementType::Float32;
-}
-
-bool is_real_constant(const Graph& graph, ValueId id) {
-  return id != kNoValue && graph.value(id).constant &&
-         graph.value(id).constant->type() == ElementType::Float32;
-}
-
-bool has_constant_parameters(const Graph& graph, const Node& node) {
-  const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
-  return node.inputs.size() > 1 && is_real_constant(graph, node.inputs[1]) &&
-         (!biased || is_real_constant(graph, node.inputs[2]));
-}
 
 // Every window covers as many cells: none hangs over the edge, unless padding counts.
 bool windows_count_alike(const AveragePool& op, const Shape& in) {
@@ -50,57 +30,57 @@ bool flattens(const Shape& in, const Shape& out) {
 struct RoleOf {
   const Graph& graph;
   const Node& node;
-  using Result = std::optional<NemoRole>;
+  using Result = std::optional<Role>;
 
   const Shape& in(std::size_t i = 0) const { return graph.value(node.inputs[i]).shape; }
   const Shape& out() const { return graph.value(node.outputs[0]).shape; }
 
   Result operator()(const Conv&) const {
     const bool ok = in().size() == 4 && has_constant_parameters(graph, node);
-    return ok ? Result(NemoRole::Weighted) : std::nullopt;
+    return ok ? Result(Role::Weighted) : std::nullopt;
   }
   Result operator()(const Gemm& op) const {
     if (op.transpose_a || !has_constant_parameters(graph, node)) return std::nullopt;
     const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
     const std::int64_t count = biased ? graph.value(node.inputs[2]).constant->size() : 1;
-    return count == 1 || count == out()[1] ? Result(NemoRole::Weighted) : std::nullopt;
+    return count == 1 || count == out()[1] ? Result(Role::Weighted) : std::nullopt;
   }
   Result operator()(const AveragePool& op) const {
     const bool ok = in().size() == 4 && windows_count_alike(op, in());
-    return ok ? Result(NemoRole::Average) : std::nullopt;
+    return ok ? Result(Role::Average) : std::nullopt;
   }
   Result operator()(const Binary& op) const {
     const bool sum = op.kind == Binary::Kind::Add && is_real(graph, node.inputs[1]);
-    return sum && in(0).size() == 4 && in(0) == in(1) ? Result(NemoRole::Sum) : std::nullopt;
+    return sum && in(0).size() == 4 && in(0) == in(1) ? Result(Role::Sum) : std::nullopt;
   }
   Result operator()(const Activate& op) const {
     const bool ok = in().size() == 4 && op.activation.kind != Activation::Kind::None;
-    return ok && is_saturation(op.activation) ? Result(NemoRole::Rescale) : std::nullopt;
+    return ok && is_saturation(op.activation) ? Result(Role::Rescale) : std::nullopt;
   }
   Result operator()(const Concat& op) const {
-    return op.axis == 1 && in().size() == 4 ? Result(NemoRole::Concat) : std::nullopt;
+    return op.axis == 1 && in().size() == 4 ? Result(Role::Concat) : std::nullopt;
   }
   Result operator()(const MaxPool&) const {
-    return in().size() == 4 ? Result(NemoRole::Move) : std::nullopt;
+    return in().size() == 4 ? Result(Role::Move) : std::nullopt;
   }
   Result operator()(const Reshape&) const {
-    return flattens(in(), out()) ? Result(NemoRole::Move) : std::nullopt;
+    return flattens(in(), out()) ? Result(Role::Move) : std::nullopt;
   }
-  Result operator()(const Identity&) const { return NemoRole::Move; }
+  Result operator()(const Identity&) const { return Role::Move; }
   template <typename Op>
   Result operator()(const Op&) const {
     return std::nullopt;
   }
 };
 
-std::optional<NemoRole> role_of(const Graph& graph, const Node& node, bool clip_per_channel) {
+std::optional<Role> role_of(const Graph& graph, const Node& node, bool clip_per_channel) {
   if (node.inputs.empty() || node.outputs.size() != 1) return std::nullopt;
   if (!is_real(graph, node.inputs[0]) || node.affine || node.requantize) return std::nullopt;
-  const std::optional<NemoRole> role = std::visit(RoleOf{graph, node}, node.op);
-  const Activation& activation = applied_activation(node);
+  const std::optional<Role> role = std::visit(RoleOf{graph, node}, node.op);
+  const Activation& activation = activation_of(node);
   const bool per_channel = clip_per_channel && !activation.bounds.empty();
   if (!role || !(per_channel || is_saturation(activation))) return std::nullopt;
-  const auto operands = code_operands(node, *role);
+  const auto operands = data_operands(node, *role);
   const bool all_real =
       std::all_of(operands.begin(), operands.end(), [&](ValueId id) { return is_real(graph, id); });
   return all_real ? role : std::nullopt;
@@ -142,7 +122,7 @@ bool has_negative(const Value& value) {
 }
 
 bool cannot_be_negative(const Graph& graph, const Node& node, const std::vector<bool>& known) {
-  if (gives_no_negative(applied_activation(node))) return true;
+  if (gives_no_negative(activation_of(node))) return true;
   if (const auto* softmax = std::get_if<Softmax>(&node.op)) return !softmax->log;
   if (!std::visit(KeepsSign{}, node.op)) return false;
   return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
@@ -166,25 +146,7 @@ std::vector<bool> non_negative_values(const Graph& graph, const NemoOptions& opt
   return known;
 }
 
-// Sets of values on one scale, with what a fused Clip caps it to.
-class Ties {
- public:
-  explicit Ties(std::size_t count) : classes_(count), cap_(count, kNoCap) {}
-  ScaleClasses& classes() { return classes_; }
-  std::size_t find(ValueId id) { return classes_.find(id); }
-  double cap(ValueId id) { return cap_[find(id)]; }
-  void limit(ValueId id, double cap) { cap_[find(id)] = std::min(cap_[find(id)], cap); }
-  void tie(ValueId a, ValueId b) {
-    limit(b, cap(a));
-    classes_.tie(a, b);
-  }
-
- private:
-  ScaleClasses classes_;
-  std::vector<double> cap_;  // at the root of each set
-};
-
-void tie_concat(const Node& node, const std::vector<bool>& non_negative, Ties& ties) {
+void tie_concat(const Node& node, const std::vector<bool>& non_negative, ScaleClasses& ties) {
   const ValueId out = node.outputs[0];
   const double first = ties.cap(node.inputs[0]);
   const bool alike = std::all_of(node.inputs.begin(), node.inputs.end(),
@@ -196,35 +158,28 @@ void tie_concat(const Node& node, const std::vector<bool>& non_negative, Ties& t
   }
 }
 
-Ties tied_values(const Graph& graph, const std::vector<std::optional<NemoRole>>& roles,
-                 const std::vector<bool>& non_negative) {
-  Ties ties(graph.values.size());
+ScaleClasses tied_values(const Graph& graph, const Roles& roles,
+                         const std::vector<bool>& non_negative) {
+  ScaleClasses ties(graph.values.size());
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     if (!roles[n]) continue;
-    if (const auto cap = saturation_cap(applied_activation(node)))
-      ties.limit(node.outputs[0], *cap);
-    if (roles[n] == NemoRole::Move) ties.tie(node.inputs[0], node.outputs[0]);
-    if (roles[n] == NemoRole::Concat) tie_concat(node, non_negative, ties);
+    if (const auto cap = saturation_cap(activation_of(node))) ties.limit(node.outputs[0], *cap);
+    if (roles[n] == Role::Move) ties.tie(node.inputs[0], node.outputs[0]);
+    if (roles[n] == Role::Concat) tie_concat(node, non_negative, ties);
   }
   return ties;
 }
 
-// The largest magnitude that an imported quantization can express, or what was calibrated.
+// What an imported quantization can express, or what was calibrated.
 std::optional<double> own_threshold(const Value& value, const Thresholds& calibrated) {
-  if (value.quantization) {
-    const Quantization& hint = *value.quantization;
-    const auto zero = static_cast<double>(hint.zero_point());
-    const double above = (static_cast<double>(hint.high()) - zero) * hint.step();
-    const double below = (zero - static_cast<double>(hint.low())) * hint.step();
-    return hint.is_signed && zero == 0 ? above : std::max(above, below);
-  }
+  if (value.quantization) return magnitude(*value.quantization);
   const auto found = calibrated.find(value.name);
   return found == calibrated.end() ? std::nullopt : std::optional(found->second);
 }
 
 // Views of values that nothing integer writes or reads would be rounded for nothing.
-void drop_idle_views(const Graph& graph, std::vector<std::optional<NemoRole>>& roles) {
+void drop_idle_views(const Graph& graph, Roles& roles) {
   const auto writers = producers(graph);
   const auto readers = consumers(graph);
   const auto idle = [&](const Node& node) {
@@ -247,29 +202,8 @@ void drop_idle_views(const Graph& graph, std::vector<std::optional<NemoRole>>& r
 
 }  // namespace
 
-const Activation& applied_activation(const Node& node) {
-  if (const auto* gemm = std::get_if<Gemm>(&node.op)) return gemm->activation;
-  if (const auto* own = std::get_if<Activate>(&node.op)) return own->activation;
-  return activation_of(node);
-}
-
-bool is_saturation(const Activation& activation) {
-  constexpr float kUnbounded = 3.0e38F;  // exporters write +-FLT_MAX or infinity for "no bound"
-  if (activation.kind == Activation::Kind::Clip) {
-    if (activation.beta <= 0 || !activation.bounds.empty()) return false;
-    return activation.alpha == 0 || activation.alpha == -activation.beta ||
-           (activation.alpha <= -kUnbounded && activation.beta >= kUnbounded);
-  }
-  return activation.kind == Activation::Kind::None || activation.kind == Activation::Kind::Relu;
-}
-
-std::span<const ValueId> code_operands(const Node& node, NemoRole role) {
-  const std::span<const ValueId> all(node.inputs);
-  return role == NemoRole::Sum || role == NemoRole::Concat ? all : all.first(1);
-}
-
-std::vector<std::optional<NemoRole>> nemo_roles(const Graph& graph, const NemoOptions& options) {
-  std::vector<std::optional<NemoRole>> roles;
+Roles nemo_roles(const Graph& graph, const NemoOptions& options) {
+  Roles roles;
   for (const Node& node : graph.nodes) {
     roles.push_back(role_of(graph, node, options.clip_per_channel));
     if (options.host_reason && options.host_reason(graph, node)) roles.back().reset();
@@ -278,43 +212,32 @@ std::vector<std::optional<NemoRole>> nemo_roles(const Graph& graph, const NemoOp
   return roles;
 }
 
-CodeFormats code_formats(const Graph& graph, const std::vector<std::optional<NemoRole>>& roles,
-                         const Thresholds& calibrated, const NemoOptions& options) {
-  const std::vector<bool> non_negative = non_negative_values(graph, options);
-  Ties ties = tied_values(graph, roles, non_negative);
-  std::vector<bool> present(graph.values.size(), false);
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    if (!roles[n]) continue;
-    present[static_cast<std::size_t>(graph.nodes[n].outputs[0])] = true;
-    for (const ValueId id : code_operands(graph.nodes[n], *roles[n])) {
-      present[static_cast<std::size_t>(id)] = true;
-    }
-  }
-  std::vector<std::optional<double>> largest(graph.values.size());  // at the root of each set
+Codes nemo_codes(const Graph& graph, const Roles& roles, const Thresholds& calibrated,
+                 const NemoOptions& options) {
+  Codes codes{.thresholds = std::vector<double>(graph.values.size(), 0.0),
+              .bits = options.activation_bits,
+              .is_unsigned = non_negative_values(graph, options)};
+  ScaleClasses ties = tied_values(graph, roles, codes.is_unsigned);
+  const std::vector<bool> present = coded_values(graph, roles);
+  std::vector<std::optional<double>> largest(graph.values.size());  // by set
   for (std::size_t i = 0; i < present.size(); ++i) {
     if (!present[i]) continue;
     auto& of_set = largest[ties.find(static_cast<ValueId>(i))];
     const auto own = own_threshold(graph.values[i], calibrated);
     if (own) of_set = std::max(of_set.value_or(0), *own);
   }
-  CodeFormats result;
-  result.formats.resize(graph.values.size());
   for (std::size_t i = 0; i < present.size(); ++i) {
     if (!present[i]) continue;
     const auto id = static_cast<ValueId>(i);
     const auto& threshold = largest[ties.find(id)];
     if (!threshold) fail("value '{}' has no threshold", graph.values[i].name);
     const double capped = std::min(*threshold, ties.cap(id));
-    result.formats[i] = {.threshold = capped > 0 ? capped : 1.0,
-                         .bits = options.activation_bits,
-                         .is_signed = !non_negative[i]};
+    codes.thresholds[i] = capped > 0 ? capped : 1.0;
   }
   std::vector<bool> moves;
-  for (const auto& role : roles) {
-    moves.push_back(role == NemoRole::Move || role == NemoRole::Concat);
-  }
-  result.groups = scale_groups(graph, ties.classes(), present, moves);
-  return result;
+  for (const auto& role : roles) moves.push_back(role == Role::Move || role == Role::Concat);
+  codes.groups = scale_groups(graph, ties, present, moves);
+  return codes;
 }
 
 }  // namespace workbench

@@ -67,13 +67,13 @@ std::vector<double> bias_of(const Graph& graph, const Node& node, std::size_t ch
 
 // The largest error, in output codes, of rounding a gain to a multiple of 2^-shift: for
 // accumulators that exist and do not saturate the output.
-double rounding_error(const Channel& channel, const CodeFormat& out, int shift) {
+double rounding_error(const Channel& channel, const Quantization& out, int shift) {
   const double range = static_cast<double>(out.high() - out.low()) + std::abs(channel.offset);
   const double unsaturated = channel.gain > 0 ? range / channel.gain : channel.reach;
   return std::ldexp(0.5, -shift) * std::min(channel.reach, unsaturated);
 }
 
-double largest_error(std::span<const Channel> channels, const CodeFormat& out, int shift) {
+double largest_error(std::span<const Channel> channels, const Quantization& out, int shift) {
   double largest = 0;
   for (const Channel& c : channels) largest = std::max(largest, rounding_error(c, out, shift));
   return largest;
@@ -87,7 +87,7 @@ bool stays_in_32_bits(std::span<const Channel> channels, int shift) {
   });
 }
 
-int shift_for(std::span<const Channel> channels, const CodeFormat& out) {
+int shift_for(std::span<const Channel> channels, const Quantization& out) {
   int narrow = kLargestShift32;
   while (narrow > 0 && !stays_in_32_bits(channels, narrow)) --narrow;
   if (stays_in_32_bits(channels, narrow) && largest_error(channels, out, narrow) <= 0.125) {
@@ -98,7 +98,7 @@ int shift_for(std::span<const Channel> channels, const CodeFormat& out) {
   return wide;
 }
 
-AffineRequantize at_shift(std::span<const Channel> channels, const CodeFormat& out, int shift) {
+AffineRequantize at_shift(std::span<const Channel> channels, const Quantization& out, int shift) {
   constexpr double kFar = 16777216;  // output codes: saturated, whatever else is added
   AffineRequantize how{.multiplier = {},
                        .offset = {},
@@ -149,7 +149,7 @@ NemoWeights nemo_weights(const Graph& graph, const Node& node, const NemoOptions
 }
 
 std::vector<double> reaches(const Node& node, const Tensor& codes, std::size_t channels,
-                            const CodeFormat& in) {
+                            const Quantization& in) {
   const WeightOrder order(node, codes.shape());
   const auto values = codes.values<std::int8_t>();
   std::vector<double> result(channels, 0.0);
@@ -167,13 +167,13 @@ std::vector<double> reaches(const Node& node, const Tensor& codes, std::size_t c
   return result;
 }
 
-AffineRequantize nemo_rescaling(std::span<const Channel> channels, const CodeFormat& out) {
+AffineRequantize nemo_rescaling(std::span<const Channel> channels, const Quantization& out) {
   return at_shift(channels, out, shift_for(channels, out));
 }
 
-NemoSum nemo_sum(std::span<const CodeFormat> in, const CodeFormat& out) {
+NemoSum nemo_sum(std::span<const Quantization> in, const Quantization& out) {
   std::vector<Channel> channels;
-  for (const CodeFormat& operand : in) {
+  for (const Quantization& operand : in) {
     channels.push_back({.gain = operand.step() / out.step(),
                         .reach = static_cast<double>(std::max(operand.high(), -operand.low()))});
   }

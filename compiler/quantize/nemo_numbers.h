@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "compiler/quantize/nemo_codes.h"
+#include "compiler/quantize/nemo.h"
 
 namespace workbench {
 
@@ -17,8 +17,8 @@ struct NemoWeights {
   std::vector<double> bias;   // per output channel, real
 };
 
-// Weights of a Conv or Gemm (its alpha and beta applied), rounded half away from zero to
-// symmetric codes. Threshold of a channel: an import hint's, else max|w|, else 1.
+// Weights of a Conv or Gemm (its alpha and beta applied), rounded half away from zero to symmetric
+// codes. Threshold of a channel: an import hint's, else max|w|, else 1.
 NemoWeights nemo_weights(const Graph& graph, const Node& node, const NemoOptions& options,
                          bool per_channel);
 
@@ -32,17 +32,17 @@ struct Channel {
 // divisor: the largest that keeps gains below 2^15 and every step inside 32 bits, if that is
 // precise to an eighth of a code; else the smallest that is precise to 1/32. `span`: the codes of
 // the output that are not saturated.
-AffineRequantize nemo_rescaling(std::span<const Channel> channels, const CodeFormat& out);
+AffineRequantize nemo_rescaling(std::span<const Channel> channels, const Quantization& out);
 
 // Per output channel, from its weights' codes: the largest |acc| of inputs in `in`'s range.
 std::vector<double> reaches(const Node& node, const Tensor& codes, std::size_t channels,
-                            const CodeFormat& in);
+                            const Quantization& in);
 
 // Multipliers of both operands of a sum (range of 32 bits, nothing divided), and what divides it.
 struct NemoSum {
   std::vector<AffineRequantize> operands;
   AffineRequantize sum;
 };
-NemoSum nemo_sum(std::span<const CodeFormat> in, const CodeFormat& out);
+NemoSum nemo_sum(std::span<const Quantization> in, const Quantization& out);
 
 }  // namespace workbench

@@ -45,9 +45,9 @@ std::vector<double> largest_per_channel(const Tensor& weights, std::size_t axis)
 
 // Weights of integer nodes that nobody has annotated: 8 bits, max|w| per output channel.
 Graph with_weights(Graph annotated, const NemoOptions& options) {
-  const std::vector<std::optional<NemoRole>> roles = nemo_roles(annotated, options);
+  const Roles roles = nemo_roles(annotated, options);
   for (std::size_t n = 0; n < roles.size(); ++n) {
-    if (roles[n] != NemoRole::Weighted) continue;
+    if (roles[n] != Role::Weighted) continue;
     const Node& node = annotated.nodes[n];
     Value& weights = annotated.value(node.inputs[1]);
     if (weights.quantization) continue;
@@ -61,63 +61,57 @@ Graph with_weights(Graph annotated, const NemoOptions& options) {
   return annotated;
 }
 
-// Per node, whether its role is `weighted`.
-template <typename Role>
-std::vector<bool> weighted_nodes(const std::vector<std::optional<Role>>& roles, Role weighted) {
+std::vector<bool> weighted_nodes(const Roles& roles) {
   std::vector<bool> result;
-  for (const std::optional<Role>& role : roles) result.push_back(role == weighted);
+  for (const auto& role : roles) result.push_back(role == Role::Weighted);
   return result;
+}
+
+// What all that works with NEMO's codes has in common.
+QuantizeTarget nemo_target(const NemoOptions& options) {
+  return {.name = {},
+          .accumulator_bits = 32,
+          .prepare = nemo_form,
+          .annotate =
+              [options](Graph graph, const Thresholds& thresholds) {
+                return with_float_steps(annotate_nemo(std::move(graph), thresholds, options));
+              },
+          .has_weight_codes =
+              [options](const Graph& graph) { return weighted_nodes(nemo_roles(graph, options)); },
+          .lower = {}};
 }
 
 }  // namespace
 
 QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
-  return {.name = "xdnn",
-          .accumulator_bits = options.bits == 8 ? 24 : 48,  // xdnn.md 3.3
-          .prepare = [](Graph graph) { return graph; },
-          .annotate =
-              [options](Graph graph, const Thresholds& thresholds) {
-                return with_float_steps(annotate_xfdnn(std::move(graph), thresholds, options));
-              },
-          .has_weight_codes =
-              [options](const Graph& graph) {
-                return weighted_nodes(integer_nodes(graph, options), Role::Weighted);
-              },
-          .lower = [options](const Graph& annotated) { return lower_xfdnn(annotated, options); }};
+  return {
+      .name = "xdnn",
+      .accumulator_bits = options.bits == 8 ? 24 : 48,  // xdnn.md 3.3
+      .prepare = [](Graph graph) { return graph; },
+      .annotate =
+          [options](Graph graph, const Thresholds& thresholds) {
+            return with_float_steps(annotate_xfdnn(std::move(graph), thresholds, options));
+          },
+      .has_weight_codes =
+          [options](const Graph& graph) { return weighted_nodes(integer_nodes(graph, options)); },
+      .lower = [options](const Graph& annotated) { return lower_xfdnn(annotated, options); }};
 }
 
 QuantizeTarget pulp_quantize_target(const NemoOptions& options) {
-  return {.name = "pulp",
-          .accumulator_bits = 32,
-          .prepare = nemo_form,
-          .annotate =
-              [options](Graph graph, const Thresholds& thresholds) {
-                return with_float_steps(annotate_nemo(std::move(graph), thresholds, options));
-              },
-          .has_weight_codes =
-              [options](const Graph& graph) {
-                return weighted_nodes(nemo_roles(graph, options), NemoRole::Weighted);
-              },
-          .lower = [options](const Graph& annotated) { return lower_nemo(annotated, options); }};
+  QuantizeTarget target = nemo_target(options);
+  target.name = "pulp";
+  target.lower = [options](const Graph& annotated) { return lower_nemo(annotated, options); };
+  return target;
 }
 
 QuantizeTarget free_quantize_target(int activation_bits) {
   const NemoOptions options{.activation_bits = activation_bits, .clip_per_channel = true};
-  return {.name = "none",
-          .accumulator_bits = 32,
-          .prepare = nemo_form,
-          .annotate =
-              [options](Graph graph, const Thresholds& thresholds) {
-                return with_float_steps(annotate_nemo(std::move(graph), thresholds, options));
-              },
-          .has_weight_codes =
-              [options](const Graph& graph) {
-                return weighted_nodes(nemo_roles(graph, options), NemoRole::Weighted);
-              },
-          .lower =
-              [options](const Graph& annotated) {
-                return fake_quantized(with_weights(annotated, options));
-              }};
+  QuantizeTarget target = nemo_target(options);
+  target.name = "none";
+  target.lower = [options](const Graph& annotated) {
+    return fake_quantized(with_weights(annotated, options));
+  };
+  return target;
 }
 
 }  // namespace workbench

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <set>
 
@@ -16,20 +15,6 @@ struct OwnThreshold {
   double threshold = 0;
   Authority authority = Authority::Nobody;
 };
-
-// The largest magnitude a quantized value can have. For a zero point of 0 that is its threshold, so
-// that symmetric int8 models keep their steps exactly.
-double magnitude(const Quantization& quantization) {
-  double largest = 0;
-  for (std::size_t i = 0; i < quantization.thresholds.size(); ++i) {
-    const auto zero = static_cast<double>(quantization.zero_point(i));
-    const double step = quantization.step(i);
-    const double above = (static_cast<double>(quantization.high()) - zero) * step;
-    const double below = (zero - static_cast<double>(quantization.low())) * step;
-    largest = std::max(largest, zero == 0 ? quantization.thresholds[i] : std::max(above, below));
-  }
-  return largest;
-}
 
 std::vector<OwnThreshold> own_thresholds(const Graph& graph, const Thresholds& calibrated) {
   std::vector<OwnThreshold> own(graph.values.size());
@@ -51,15 +36,17 @@ std::vector<OwnThreshold> own_thresholds(const Graph& graph, const Thresholds& c
 // Thresholds of one number written by two layers, decimals lost on the way.
 bool agree(double a, double b) { return std::fabs(a - b) <= 1e-6 * std::max(a, b); }
 
-void apply_table(const Graph& graph, const std::vector<std::optional<Role>>& roles,
+void apply_table(const Graph& graph, const Roles& roles,
                  const std::vector<const LayerQuantization*>& layers, const QuantizerTable* table,
                  std::vector<OwnThreshold>& own) {
   if (table == nullptr) return;
   const auto set = [&](ValueId id, double threshold) {
     OwnThreshold& entry = own[static_cast<std::size_t>(id)];
     if (entry.authority == Authority::Table && !agree(entry.threshold, threshold)) {
-      fail("quantizer table: the layers around '{}' must agree on its threshold, found {} and {}",
-           graph.value(id).name, entry.threshold, threshold);
+      fail(
+          "quantizer table: the layers around '{}' must agree on its "
+          "threshold, found {} and {}",
+          graph.value(id).name, entry.threshold, threshold);
     }
     entry = {threshold, Authority::Table};
   };
@@ -82,18 +69,10 @@ struct Members {
   ScaleClasses classes;
   std::vector<bool> present;  // has an int8 form
   std::vector<bool> follows;  // its threshold is another member's: copies, concat operands
-  std::vector<double> cap;    // by its producer's Clip
-
-  explicit Members(std::size_t count)
-      : classes(count),
-        present(count, false),
-        follows(count, false),
-        cap(count, std::numeric_limits<double>::infinity()) {}
 };
 
 // A concat's result speaks for its operands, through any data movement between.
-void mark_followers(const Graph& graph, const std::vector<std::optional<Role>>& roles,
-                    Members& members) {
+void mark_followers(const Graph& graph, const Roles& roles, Members& members) {
   std::vector<bool> covered(graph.values.size(), false);
   std::vector<bool> concatenated(graph.values.size(), false);
   for (std::size_t n = graph.nodes.size(); n-- > 0;) {
@@ -112,21 +91,19 @@ void mark_followers(const Graph& graph, const std::vector<std::optional<Role>>& 
   }
 }
 
-Members gather(const Graph& graph, const std::vector<std::optional<Role>>& roles) {
-  Members members(graph.values.size());
+Members gather(const Graph& graph, const Roles& roles) {
+  const std::size_t count = graph.values.size();
+  Members members{ScaleClasses(count), coded_values(graph, roles), std::vector<bool>(count, false)};
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     if (!roles[n]) continue;
     const Node& node = graph.nodes[n];
-    const ValueId out = node.outputs[0];
     const auto operands = data_operands(node, *roles[n]);
-    members.present[static_cast<std::size_t>(out)] = true;
-    for (const ValueId id : operands) {
-      members.present[static_cast<std::size_t>(id)] = true;
-      members.classes.tie(id, operands[0]);
+    for (const ValueId id : operands) members.classes.tie(id, operands[0]);
+    if (roles[n] == Role::Concat || roles[n] == Role::Move) {
+      members.classes.tie(node.outputs[0], operands[0]);
     }
-    if (roles[n] == Role::Concat || roles[n] == Role::Move) members.classes.tie(out, operands[0]);
     if (const auto cap = saturation_cap(activation_of(node))) {
-      members.cap[static_cast<std::size_t>(out)] = *cap;
+      members.classes.limit(node.outputs[0], *cap);
     }
   }
   mark_followers(graph, roles, members);
@@ -134,27 +111,29 @@ Members gather(const Graph& graph, const std::vector<std::optional<Role>>& roles
 }
 
 // The rules of thresholds.h for one class.
-double class_threshold(const Graph& graph, const std::vector<std::size_t>& ids,
-                       const Members& members, const std::vector<OwnThreshold>& own) {
+double class_threshold(const Graph& graph, const std::vector<std::size_t>& ids, Members& members,
+                       const std::vector<OwnThreshold>& own) {
   Authority authority = Authority::Nobody;
   for (const std::size_t id : ids) authority = std::max(authority, own[id].authority);
   double threshold = 0;
-  double cap = std::numeric_limits<double>::infinity();
   std::optional<std::size_t> table_member;
   for (const std::size_t id : ids) {
-    cap = std::min(cap, members.cap[id]);
     if (authority <= Authority::Calibration && members.follows[id]) continue;
     CHECK(own[id].authority != Authority::Nobody || authority > Authority::Calibration,
           "value '{}' has no threshold", graph.values[id].name);
     if (own[id].authority != authority) continue;
     if (authority == Authority::Table && table_member && !agree(threshold, own[id].threshold)) {
-      fail("quantizer table: '{}' and '{}' must share one threshold, found {} and {}",
-           graph.values[*table_member].name, graph.values[id].name, threshold, own[id].threshold);
+      fail(
+          "quantizer table: '{}' and '{}' must share one threshold, found {} "
+          "and {}",
+          graph.values[*table_member].name, graph.values[id].name, threshold, own[id].threshold);
     }
     if (!table_member) table_member = id;
     threshold = std::max(threshold, own[id].threshold);
   }
-  if (authority != Authority::Table) threshold = std::min(threshold, cap);
+  if (authority != Authority::Table) {
+    threshold = std::min(threshold, members.classes.cap(static_cast<ValueId>(ids[0])));
+  }
   return threshold > 0 ? threshold : 1.0;
 }
 
@@ -176,17 +155,18 @@ std::vector<const LayerQuantization*> table_layers(const Graph& graph,
     if (found != nodes.end()) {
       layers[found->second] = &layer;
     } else if (!others.contains(layer.name)) {
-      fail("quantizer table: layer '{}': expected a layer of network '{}', found no such layer",
-           layer.name, graph.name);
+      fail(
+          "quantizer table: layer '{}': expected a layer of network '{}', "
+          "found no such layer",
+          layer.name, graph.name);
     }
   }
   return layers;
 }
 
-Int8Thresholds int8_thresholds(const Graph& graph, const std::vector<std::optional<Role>>& roles,
-                               const Thresholds& calibrated,
-                               const std::vector<const LayerQuantization*>& layers,
-                               const QuantizerTable* table) {
+Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& calibrated,
+                      const std::vector<const LayerQuantization*>& layers,
+                      const QuantizerTable* table) {
   std::vector<OwnThreshold> own = own_thresholds(graph, calibrated);
   apply_table(graph, roles, layers, table, own);
   Members members = gather(graph, roles);
@@ -196,18 +176,19 @@ Int8Thresholds int8_thresholds(const Graph& graph, const std::vector<std::option
       classes[members.classes.find(static_cast<ValueId>(id))].push_back(id);
     }
   }
-  Int8Thresholds result;
-  result.thresholds.assign(own.size(), 0.0);
+  // The host library truncates what it quantizes (xdnn.md 3.1).
+  Codes codes{.thresholds = std::vector<double>(own.size(), 0.0),
+              .host_rounding = Rounding::TowardZero};
   for (const auto& [root, ids] : classes) {
     const double threshold = class_threshold(graph, ids, members, own);
-    for (const std::size_t id : ids) result.thresholds[id] = threshold;
+    for (const std::size_t id : ids) codes.thresholds[id] = threshold;
   }
   std::vector<bool> ties;
   for (const auto& role : roles) {
     ties.push_back(role == Role::Concat || role == Role::Move || role == Role::Sum);
   }
-  result.groups = scale_groups(graph, members.classes, members.present, ties);
-  return result;
+  codes.groups = scale_groups(graph, members.classes, members.present, ties);
+  return codes;
 }
 
 }  // namespace workbench

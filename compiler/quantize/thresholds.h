@@ -2,10 +2,8 @@
 // before calibration), then shared by those that the hardware wants on one scale.
 #pragma once
 
-#include <optional>
 #include <vector>
 
-#include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/quantize.h"
 #include "compiler/quantize/scale_classes.h"
 
@@ -14,11 +12,6 @@ namespace workbench {
 // Per node of `graph` the table's layer of that name, or null; all null without a table. Throws
 // Error for a layer that is no node, merged node or input of the network.
 std::vector<const LayerQuantization*> table_layers(const Graph& graph, const QuantizerTable* table);
-
-struct Int8Thresholds {
-  std::vector<double> thresholds;  // per ValueId
-  std::vector<ScaleGroup> groups;
-};
 
 // Per ValueId the threshold of its int8 form, > 0; 0 for values that no integer node reads or
 // writes. Values are tied by concat (all), add (its operands) and data movement. A tied class gets
@@ -29,9 +22,8 @@ struct Int8Thresholds {
 //  - at most the smallest bound of a Clip fused into one of its producers: saturation there is that
 //    Clip, and other members of the class saturate with it. A table is taken at its word;
 //  - 1 if that is 0: a dead value, all codes 0.
-Int8Thresholds int8_thresholds(const Graph& graph, const std::vector<std::optional<Role>>& roles,
-                               const Thresholds& calibrated,
-                               const std::vector<const LayerQuantization*>& layers,
-                               const QuantizerTable* table);
+Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& calibrated,
+                      const std::vector<const LayerQuantization*>& layers,
+                      const QuantizerTable* table);
 
 }  // namespace workbench
