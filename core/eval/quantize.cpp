@@ -12,18 +12,25 @@ namespace workbench::eval {
 
 namespace {
 
+// std::floor by way of the one rounding that g++ 12 turns into vector code; exact.
+double floor_of(double v) {
+  const double nearest = std::nearbyint(v);
+  return nearest > v ? nearest - 1 : nearest;
+}
+
 template <Rounding kRounding>
 double rounded(double v) {
-  if constexpr (kRounding == Rounding::Floor) return std::floor(v);
-  if constexpr (kRounding == Rounding::TowardZero) return std::trunc(v);
   if constexpr (kRounding == Rounding::HalfEven) return std::nearbyint(v);
+  if constexpr (kRounding == Rounding::Floor) return floor_of(v);
+  if constexpr (kRounding == Rounding::TowardZero) return std::copysign(floor_of(std::fabs(v)), v);
+  // The differences below are exact.
   if constexpr (kRounding == Rounding::HalfUp) {
-    const double floor = std::floor(v);
-    return v - floor < 0.5 ? floor : floor + 1;  // the difference is exact
+    const double floor = floor_of(v);
+    return v - floor < 0.5 ? floor : floor + 1;
   }
   if constexpr (kRounding == Rounding::HalfAwayFromZero) {
     const double magnitude = std::fabs(v);
-    const double floor = std::floor(magnitude);
+    const double floor = floor_of(magnitude);
     return std::copysign(magnitude - floor < 0.5 ? floor : floor + 1, v);
   }
 }
