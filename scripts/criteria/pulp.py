@@ -163,6 +163,7 @@ def check(options):
         speed()
     zoo()
     tests("unit|property|timing", "kernels against the instruction-set simulator", "KernelTiles")
-    tests("unit|property|timing", "DMA, barrier, banks against GVSoC", "PulpDma|Tcdm")
+    tests("unit|property|timing", "DMA, barrier, latencies, banks against GVSoC",
+          "PulpDma|PulpGvsoc|Tcdm")
     tests("property", "random layers x L1 x L2 x cores, both tilers", "RandomClusters")
     tests("property", "mutants of tile programs", "PulpMutants")
