@@ -76,8 +76,18 @@ std::vector<double> computed_numbers(const std::string& name, bool as_codes, con
   std::vector<double> values = numbers(tensor);
   const auto& quantization = find_value(graph, source)->quantization;
   if (!as_codes && !is_float(tensor) && quantization) {
-    for (double& value : values) {
-      value = (value - static_cast<double>(quantization->zero_point())) * quantization->step();
+    const std::size_t scales = quantization->thresholds.size();  // per tensor or along the axis
+    std::size_t inner = values.size();
+    if (scales > 1) {
+      inner = 1;
+      for (auto d = static_cast<std::size_t>(quantization->axis) + 1; d < shape.size(); ++d) {
+        inner *= static_cast<std::size_t>(shape[d]);
+      }
+    }
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::size_t scale = i / inner % scales;
+      values[i] = (values[i] - static_cast<double>(quantization->zero_point(scale))) *
+                  quantization->step(scale);
     }
   }
   return values;

@@ -30,17 +30,6 @@ void drop_lowest(Tensor& codes, std::int64_t high) {
   for (Code& code : codes.mutable_values<Code>()) code = std::max(code, lowest);
 }
 
-// Signed codes are symmetric, as both lowerings have them.
-Tensor constant_codes(const Tensor& x, const Quantization& quantization) {
-  Tensor codes = crossed(x, Quantize{}, quantization);
-  const auto zero = [](std::int64_t point) { return point == 0; };
-  if (!std::ranges::all_of(quantization.zero_points, zero)) return codes;
-  if (codes.type() == ElementType::Int8) drop_lowest<std::int8_t>(codes, quantization.high());
-  if (codes.type() == ElementType::Int16) drop_lowest<std::int16_t>(codes, quantization.high());
-  if (codes.type() == ElementType::Int32) drop_lowest<std::int32_t>(codes, quantization.high());
-  return codes;
-}
-
 // Puts the nodes of rounding into a copy of the annotated graph, whose ids stay what they are.
 class Rounder {
  public:
@@ -124,15 +113,15 @@ class Rounder {
   void round_constant(ValueId id) {
     if (!is_annotated(id)) return;
     const Quantization codes = *std::exchange(graph_.value(id).quantization, std::nullopt);
-    Tensor tensor = constant_codes(*graph_.value(id).constant, codes);
+    const Tensor real = *graph_.value(id).constant;
     if (fold_constants_) {
-      graph_.value(id).constant = crossed(tensor, Dequantize{}, codes);
+      graph_.value(id).constant = rounded_constant(real, codes);
       return;
     }
     const std::string name = graph_.value(id).name;
     const Shape shape = graph_.value(id).shape;
     const ValueId code = add_codes(name, shape, codes);
-    graph_.value(code).constant = std::move(tensor);
+    graph_.value(code).constant = constant_codes(real, codes);
     // Nobody reads the real constant any more: its id becomes the rounded value.
     graph_.value(id).constant.reset();
     graph_.value(id).name = unique(name + "_quantized");
@@ -150,5 +139,20 @@ class Rounder {
 Graph fake_quantized(const Graph& annotated) { return Rounder(annotated, false).run(); }
 
 Graph rounded(const Graph& annotated) { return Rounder(annotated, true).run(); }
+
+// Signed codes are symmetric, as both lowerings have them.
+Tensor constant_codes(const Tensor& constant, const Quantization& quantization) {
+  Tensor codes = crossed(constant, Quantize{}, quantization);
+  const auto zero = [](std::int64_t point) { return point == 0; };
+  if (!std::ranges::all_of(quantization.zero_points, zero)) return codes;
+  if (codes.type() == ElementType::Int8) drop_lowest<std::int8_t>(codes, quantization.high());
+  if (codes.type() == ElementType::Int16) drop_lowest<std::int16_t>(codes, quantization.high());
+  if (codes.type() == ElementType::Int32) drop_lowest<std::int32_t>(codes, quantization.high());
+  return codes;
+}
+
+Tensor rounded_constant(const Tensor& constant, const Quantization& quantization) {
+  return crossed(constant_codes(constant, quantization), Dequantize{}, quantization);
+}
 
 }  // namespace workbench

@@ -22,4 +22,8 @@ Graph fake_quantized(const Graph& annotated);
 // rounded to, under their own ids and names, and cost nothing; activations as above.
 Graph rounded(const Graph& annotated);
 
+// Float32 `constant` as codes of `quantization`, and as the real numbers that those stand for.
+Tensor constant_codes(const Tensor& constant, const Quantization& quantization);
+Tensor rounded_constant(const Tensor& constant, const Quantization& quantization);
+
 }  // namespace workbench

@@ -61,6 +61,17 @@ Graph with_weights(Graph annotated, const NemoOptions& options) {
   return annotated;
 }
 
+// Lowering rounds weights half away from zero: those that round otherwise do so here.
+Graph with_rounded_weights(Graph annotated) {
+  for (Value& value : annotated.values) {
+    const auto& codes = value.quantization;
+    if (!value.constant || value.type != ElementType::Float32 || !codes) continue;
+    if (codes->rounding == Rounding::HalfAwayFromZero) continue;
+    value.constant = rounded_constant(*value.constant, *codes);
+  }
+  return annotated;
+}
+
 std::vector<bool> weighted_nodes(const Roles& roles) {
   std::vector<bool> result;
   for (const auto& role : roles) result.push_back(role == Role::Weighted);
@@ -94,13 +105,18 @@ QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
           },
       .has_weight_codes =
           [options](const Graph& graph) { return weighted_nodes(integer_nodes(graph, options)); },
-      .lower = [options](const Graph& annotated) { return lower_xfdnn(annotated, options); }};
+      .lower =
+          [options](const Graph& annotated) {
+            return lower_xfdnn(with_rounded_weights(annotated), options);
+          }};
 }
 
 QuantizeTarget pulp_quantize_target(const NemoOptions& options) {
   QuantizeTarget target = nemo_target(options);
   target.name = "pulp";
-  target.lower = [options](const Graph& annotated) { return lower_nemo(annotated, options); };
+  target.lower = [options](const Graph& annotated) {
+    return lower_nemo(with_rounded_weights(annotated), options);
+  };
   return target;
 }
 

@@ -104,6 +104,25 @@ TEST(QuantizeTarget, weights_of_four_bits_are_codes_of_smaller_range) {
   }
 }
 
+TEST(QuantizeTarget, weights_round_as_their_annotation_says) {
+  FloatGraph build("net");
+  const ValueId x = build.input("x", {1, 3, 4, 4});
+  build.output(build.conv("y", x, 1, {0.5F, -1.5F, 2.25F}));  // of steps of 1
+  for (const QuantizeTarget& target : {xdnn_quantize_target({}), pulp_quantize_target({})}) {
+    const auto codes_of = [&](Rounding rounding) {
+      Graph graph = target.annotate(build.graph(), {{"x", 4}, {"y", 8}});
+      graph.value(values_by_name(graph).at("y.w")).quantization =
+          Quantization{.thresholds = {127}, .rounding = rounding};
+      const Graph integers = target.lower(graph);
+      const auto codes = value(integers, "y.w").constant->values<std::int8_t>();
+      return std::vector<int>(codes.begin(), codes.end());
+    };
+    EXPECT_EQ(codes_of(Rounding::HalfAwayFromZero), (std::vector<int>{1, -2, 2})) << target.name;
+    EXPECT_EQ(codes_of(Rounding::HalfEven), (std::vector<int>{0, -2, 2})) << target.name;
+    EXPECT_EQ(codes_of(Rounding::TowardZero), (std::vector<int>{0, -1, 2})) << target.name;
+  }
+}
+
 TEST(QuantizeTarget, a_table_of_four_bit_weights_gives_the_same_codes_again) {
   FloatGraph build("net");
   const ValueId x = build.input("x", {1, 1, 4, 4});
