@@ -43,11 +43,13 @@ struct Advice {
 // A layer whose result is codes. Sums run over all images. Decibels are 10 log10 of signal over
 // noise, both sums of squares; infinite without noise, 0 without signal.
 struct LayerAccuracy {
-  std::string name, op;     // of the node; "Quantize" for the network's input
-  std::string value;        // name of its result in the float network
-  std::string format;       // "int8, threshold 6"
-  std::int64_t values = 0;  // compared
-  double sqnr_db = 0;       // the integers against the float network
+  std::string name, op;             // of the node; "Quantize" for the network's input
+  std::string value;                // name of its result in the float network
+  std::string format;               // "int8, threshold 6"
+  std::int64_t macs = 0;            // 0: it has no weights
+  bool weights_per_channel = true;  // their scales
+  std::int64_t values = 0;          // compared
+  double sqnr_db = 0;               // the integers against the float network
   // What the layer itself adds: against the layer computed in float on the integers' operands.
   double own_sqnr_db = 0;
   // What it would be if only this layer were exact: float layer on the integers' operands.
@@ -90,8 +92,14 @@ struct MeasureOptions {
   bool layers = true;  // false: only the classes, in a fraction of the time
 };
 
-// Throws Error for images without labels, no image, a network of several inputs or without a
-// classifier's output ([1, C] or [1, C, 1, 1], the first one counts), labels beyond its classes.
+// Classes of the network's first output. Throws Error for a network of several inputs or whose
+// first output is no classifier's: [1, C] or [1, C, 1, 1].
+std::int64_t classes_of(const Graph& graph);
+// Throws Error for a set without labels.
+void require_labels(const ImageSet& set);
+
+// Throws Error for no image, no labels or labels beyond the classes, a network that the machine
+// cannot run.
 AccuracyReport measure_accuracy(const QuantizedNetwork& network, const ImageSet& scored,
                                 const MeasureOptions& options = {}, const Progress& progress = {});
 

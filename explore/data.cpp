@@ -14,15 +14,6 @@ namespace {
 
 constexpr std::uint64_t kSyntheticSeed = 1;
 
-std::optional<Preprocessing> find_preprocessing(const std::string& model,
-                                                const DataOptions& options) {
-  if (!options.preprocessing.empty()) return read_preprocessing(options.preprocessing);
-  const fs::path beside = fs::path(model).replace_extension(".preprocess.yaml");
-  std::error_code ignored;
-  if (fs::exists(beside, ignored)) return read_preprocessing(beside);
-  return std::nullopt;
-}
-
 Tensor checked_array(const Tensor& array, const Value& input, const fs::path& path) {
   if (array.shape() != input.shape || array.type() != input.type) {
     fail("{}: input '{}': expected {} {}, found {} {}", path.string(), input.name,
@@ -79,9 +70,17 @@ std::vector<Tensor> synthetic(const Graph& graph) {
 
 }  // namespace
 
+fs::path preprocessing_file(const std::string& model, const fs::path& given) {
+  if (!given.empty()) return given;
+  const fs::path beside = fs::path(model).replace_extension(".preprocess.yaml");
+  std::error_code ignored;
+  return fs::exists(beside, ignored) ? beside : fs::path();
+}
+
 RunData read_data(const Graph& graph, const std::string& model, const DataOptions& options) {
   RunData data;
-  const auto preprocessing = find_preprocessing(model, options);
+  const auto preprocessing =
+      merge_preprocessing(preprocessing_file(model, options.preprocessing), {});
   if (!options.calibration.empty()) {
     data.calibration = read(graph, options.calibration, preprocessing, options.calibration_limit);
   }

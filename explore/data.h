@@ -16,6 +16,10 @@ struct DataOptions {
   std::size_t calibration_limit = 0;         // 0: all
 };
 
+// `given`, or else MODEL.preprocess.yaml beside the model, or nothing.
+std::filesystem::path preprocessing_file(const std::string& model,
+                                         const std::filesystem::path& given);
+
 struct RunData {
   std::vector<std::vector<Tensor>> calibration;  // samples; one tensor per graph input, each
   std::vector<Tensor> input;

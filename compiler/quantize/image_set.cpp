@@ -179,17 +179,26 @@ ImageSet subset(const ImageSet& set, const std::vector<std::size_t>& rows) {
   return chosen;
 }
 
-Split split(const ImageSet& set, std::size_t count, std::uint64_t seed) {
+Split split(const ImageSet& set, const std::vector<std::size_t>& rows) {
+  const std::size_t count = rows.size();
   if (count >= set.names.size()) {
     fail("{}: expected more than {} images, as {} are to calibrate with, found {}", set.name, count,
          count, set.names.size());
   }
+  (void)candidates({.indices = rows}, set.names.size(), set.name);
+  std::vector<std::size_t> rest;
+  for (const std::size_t row : all_rows(set.names.size())) {
+    if (std::find(rows.begin(), rows.end(), row) == rows.end()) rest.push_back(row);
+  }
+  return {subset(set, rows), subset(set, rest)};
+}
+
+Split split(const ImageSet& set, std::size_t count, std::uint64_t seed) {
   std::vector<std::size_t> rows = all_rows(set.names.size());
   shuffle(rows, seed);
-  const auto cut = rows.begin() + static_cast<std::ptrdiff_t>(count);
-  std::sort(rows.begin(), cut);
-  std::sort(cut, rows.end());
-  return {subset(set, {rows.begin(), cut}), subset(set, {cut, rows.end()})};
+  rows.resize(std::min(count, rows.size()));
+  std::sort(rows.begin(), rows.end());
+  return split(set, rows);
 }
 
 std::vector<Tensor> all_samples(const ImageSet& set) {

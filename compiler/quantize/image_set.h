@@ -66,8 +66,10 @@ struct Split {
   ImageSet chosen, rest;
 };
 Split split(const ImageSet& set, std::size_t count, std::uint64_t seed);
+// The same with these images chosen, each named once.
+Split split(const ImageSet& set, const std::vector<std::size_t>& rows);
 
-// In memory; at most `limit` (0: all).
+// In memory.
 std::vector<Tensor> all_samples(const ImageSet& set);
 
 }  // namespace workbench

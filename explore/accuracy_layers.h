@@ -1,0 +1,70 @@
+// What each layer has to do with the difference between a float network and its integers, summed
+// over images: nothing is kept of an image but sums, extremes and counts.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "explore/accuracy.h"
+#include "explore/accuracy_run.h"
+#include "explore/quantization.h"
+
+namespace workbench {
+
+class LayerMeter {
+ public:
+  // Refers to `network`.
+  explicit LayerMeter(const QuantizedNetwork& network);
+
+  // The float network that layers are compared with.
+  const Graph& floats() const { return graph_; }
+  // One image. `in_float`: by ValueId of floats(); `in_integers`: by name of network.integers.
+  void add(const std::vector<Tensor>& in_float, const NamedTensors& in_integers);
+  // In graph order, those that change anything; accumulators and advice are left to others.
+  std::vector<LayerAccuracy> layers() const;
+
+ private:
+  // A form in which the integer network has a value.
+  struct Form {
+    std::string name;
+    const Value* value = nullptr;
+  };
+  struct Extent {
+    float low = 0, high = 0;
+  };
+  struct Layer {
+    ValueId result = kNoValue;
+    std::ptrdiff_t node = -1;  // of floats(); -1: an input
+    const Quantization* codes = nullptr;
+    double signal = 0, noise = 0, own_signal = 0, own_noise = 0, inherited_noise = 0;
+    std::int64_t values = 0, clipped = 0;
+    std::vector<Extent> channels;
+    std::string before;  // layers whose results never reach memory
+  };
+  struct Image;
+
+  void find_forms();
+  void find_layers();
+  std::optional<Tensor> computed(ValueId id, const NamedTensors& tensors) const;
+  const Tensor& real(Image& image, ValueId id) const;
+  Tensor evaluated(Image& image, const Node& node) const;
+  std::string unseen(const Image& image, const Node& node) const;
+  static void measure(Layer& layer, const Tensor& expected, const Tensor& exact, const Tensor& got);
+  static void widen(Layer& layer, const Tensor& values);
+  LayerAccuracy described(const Layer& layer) const;
+  void describe_weights(const Node& node, LayerAccuracy& result) const;
+
+  const QuantizedNetwork& network_;
+  const Graph& graph_;
+  std::map<std::string, ValueId> annotated_;  // by name, of network.annotated
+  std::vector<std::ptrdiff_t> writers_;
+  std::vector<std::vector<Form>> forms_;  // by ValueId, best first
+  std::vector<Layer> layers_;
+};
+
+// Largest of the magnitudes over the median one; 0 where that says nothing.
+double range_ratio(std::vector<double> magnitudes);
+
+}  // namespace workbench

@@ -1,0 +1,62 @@
+// From a command line to the sets and the network that accuracy is measured on.
+#include <algorithm>
+
+#include "explore/accuracy_run.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr std::size_t kCalibrationImages = 32;
+constexpr std::uint64_t kSeed = 1;
+
+// Images to calibrate with and to score.
+Split open_sets(const AccuracyRequest& request, const Graph& graph) {
+  const auto preprocessing =
+      merge_preprocessing(preprocessing_file(request.network.model.name, request.preprocessing),
+                          request.preprocessing_steps);
+  ImageRequest images = request.images;
+  images.input_shape = graph.value(graph.inputs.at(0)).shape;
+  images.classes = classes_of(graph);
+  images.preprocessing = preprocessing;
+  const ImageSet all = open_images(images);
+  require_labels(all);
+  if (!request.calibration.path.empty()) {
+    ImageRequest calibration = request.calibration;
+    calibration.with_labels = false;
+    calibration.input_shape = images.input_shape;
+    calibration.preprocessing = preprocessing;
+    return {open_images(calibration), all};
+  }
+  const Selection& selection = request.calibration.selection;
+  if (!selection.indices.empty()) return split(all, selection.indices);
+  const std::size_t size = selection.size == 0 ? kCalibrationImages : selection.size;
+  return split(all, size, selection.seed.value_or(kSeed));
+}
+
+// Part of the whole that a stage takes.
+Progress within(const Progress& progress, double begin, double end) {
+  if (!progress) return {};
+  return [=](std::string_view stage, double fraction) {
+    progress(stage, begin + (end - begin) * fraction);
+  };
+}
+
+}  // namespace
+
+Accuracy run_accuracy(const AccuracyRequest& request, const Progress& progress) {
+  if (progress) progress("reading images", 0);
+  const Split sets = open_sets(request, load_model(request.network.model));
+  Accuracy result;
+  result.network = quantize_network(request.network, sets.chosen.samples, within(progress, 0, 0.3));
+  result.report =
+      measure_accuracy(result.network, sets.rest, request.measure, within(progress, 0.3, 1));
+  result.report.calibration_images = static_cast<std::int64_t>(sets.chosen.names.size());
+  for (const std::string& warning : sets.chosen.warnings) {
+    std::vector<std::string>& known = result.report.warnings;
+    if (std::find(known.begin(), known.end(), warning) == known.end()) known.push_back(warning);
+  }
+  return result;
+}
+
+}  // namespace workbench

@@ -1,0 +1,150 @@
+#include "explore/accuracy_text.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "explore/table.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr std::size_t kWidth = 118;
+constexpr std::size_t kCostly = 8;  // layers that are discussed
+
+std::string bold(const std::string& text, const TextOptions& options) {
+  return options.colour ? "\x1b[1m" + text + "\x1b[0m" : text;
+}
+
+std::string percent(double fraction) { return fmt::format("{:.1f} %", 100 * fraction); }
+
+std::string with_interval(const Proportion& p) {
+  return fmt::format("{:>7}  ({:.1f} to {:.1f})", percent(p.value), 100 * p.low, 100 * p.high);
+}
+
+std::string decibels(double value) {
+  return std::isinf(value) ? "exact" : fmt::format("{:.1f}", value);
+}
+
+std::string ratio(double value) { return value == 0 ? "-" : fmt::format("{:.1f}", value); }
+
+std::string accumulator(const LayerAccuracy& layer, int hardware) {
+  if (layer.accumulator_bits_used == 0) return "-";
+  return fmt::format("{}/{}{}", layer.accumulator_bits_used, hardware,
+                     layer.accumulator_bits_used > hardware ? " !" : "");
+}
+
+void add_heads(const AccuracyReport& report, const TextOptions& options, std::string& text) {
+  const std::string target = report.machine.empty()
+                                 ? report.target
+                                 : fmt::format("{} ({})", report.target, report.machine);
+  text += fmt::format("{}  {}: scheme {}, target {}\n", bold("network", options), report.network,
+                      report.scheme, target);
+  text += fmt::format("{}   {}: {} scored, {} classes", bold("images", options), report.image_set,
+                      thousands(report.images), thousands(report.classes));
+  if (report.calibration_images > 0) {
+    text += fmt::format("; calibrated with {}", thousands(report.calibration_images));
+  }
+  text += "\n\n";
+}
+
+void add_scores(const AccuracyReport& report, std::string& text) {
+  const auto line = [&](const char* title, const Proportion& a, const Proportion& b) {
+    text += fmt::format("{:<11}{:<28}{}\n", title, with_interval(a), with_interval(b));
+  };
+  text +=
+      fmt::format("{:<11}{:<28}{}\n", "", "  float  (95 % interval)", "integer (95 % interval)");
+  line("top-1", report.in_float.top1, report.in_integer.top1);
+  line("top-5", report.in_float.top5, report.in_integer.top5);
+  text +=
+      fmt::format("agreement  {}: the best class is the same\n", with_interval(report.agreement));
+  const PairedDifference& d = report.difference;
+  text += fmt::format(
+      "difference {:+.1f} points of top-1, {:+.1f} to {:+.1f} (paired, 95 %): {} images right only "
+      "in float,\n           {} only in integers; as uneven by chance with p = {:.2g}\n",
+      100 * d.value, 100 * d.low, 100 * d.high, d.only_float, d.only_integer, d.p_value);
+}
+
+Table layer_table(const AccuracyReport& report, std::size_t name_width) {
+  Table table{.columns = {{"layer", false, name_width},
+                          {"codes", false, 24},
+                          {"SQNR"},
+                          {"own"},
+                          {"inherited"},
+                          {"clipped"},
+                          {"weight ratio"},
+                          {"act. ratio"},
+                          {"constant"},
+                          {"acc. bits"}}};
+  for (const LayerAccuracy& layer : report.layers) {
+    const std::string constant =
+        layer.constant_channels == 0
+            ? "-"
+            : fmt::format("{}/{}", layer.constant_channels, layer.channels);
+    table.rows.push_back({layer.name, layer.format, decibels(layer.sqnr_db),
+                          decibels(layer.own_sqnr_db), decibels(layer.inherited_sqnr_db),
+                          layer.clipped == 0 ? "-" : fmt::format("{:.2f}%", 100 * layer.clipped),
+                          ratio(layer.weight_range_ratio), ratio(layer.activation_range_ratio),
+                          layer.dead ? "dead" : constant,
+                          accumulator(layer, report.accumulator_bits)});
+  }
+  return table;
+}
+
+// Names are shortened only as far as the width asks for.
+void add_layers(const AccuracyReport& report, const TextOptions& options, std::string& text) {
+  std::vector<std::string> rows;
+  for (std::size_t name_width = 40; name_width >= 14; --name_width) {
+    rows = lines(layer_table(report, name_width));
+    const auto fits = [](const std::string& line) { return columns_of(line) <= kWidth; };
+    if (std::all_of(rows.begin(), rows.end(), fits)) break;
+  }
+  text += "\n" + bold(rows.front(), options) + "\n";
+  for (std::size_t i = 1; i < rows.size(); ++i) text += rows[i] + "\n";
+  text +=
+      "SQNR in dB over all images against the float network; own: what the layer itself adds, on "
+      "the operands it got;\ninherited: what would be left if it were exact. Ratios: largest "
+      "channel over the median one.\n";
+}
+
+void add_costs(const AccuracyReport& report, const TextOptions& options, std::string& text) {
+  text += "\n" + bold("layers that add most noise, and what to try", options) + "\n";
+  std::size_t rank = 0;
+  for (const std::size_t i : report.by_cost) {
+    const LayerAccuracy& layer = report.layers[i];
+    if (++rank > kCostly) break;
+    text += fmt::format("{:>2}. {}: {} dB of its own\n", rank, shortened(layer.name, 80),
+                        decibels(layer.own_sqnr_db));
+    for (const Advice& advice : layer.advice) {
+      text += fmt::format("    {}: try {}\n", advice.cause, advice.remedy);
+    }
+  }
+}
+
+void add_verdict(const AccuracyReport& report, std::string& text) {
+  if (report.golden_images > 0) {
+    text += fmt::format("\ngolden     {}: {} values of {} image{}\n",
+                        report.golden_mismatches == 0
+                            ? "bit-exact"
+                            : fmt::format("{} DIFFERENT", thousands(report.golden_mismatches)),
+                        thousands(report.golden_values), report.golden_images,
+                        report.golden_images == 1 ? "" : "s");
+  }
+  if (report.hazards > 0) text += fmt::format("hazards    {}\n", thousands(report.hazards));
+}
+
+}  // namespace
+
+std::string accuracy_text(const AccuracyReport& report, const TextOptions& options) {
+  std::string text;
+  add_heads(report, options, text);
+  add_scores(report, text);
+  if (!report.layers.empty()) {
+    if (options.every_layer) add_layers(report, options, text);
+    add_costs(report, options, text);
+  }
+  add_verdict(report, text);
+  return text;
+}
+
+}  // namespace workbench
