@@ -1,0 +1,144 @@
+// The steps of a recipe in their order (quantization.md 5.2 "recipe that works"), and the recipes
+// that have names.
+#include "compiler/quantize/recipe.h"
+
+#include <algorithm>
+
+#include "compiler/quantize/activation_thresholds.h"
+#include "compiler/quantize/correct_bias.h"
+#include "compiler/quantize/equalize.h"
+#include "compiler/quantize/prune_constant_channels.h"
+#include "compiler/quantize/weight_thresholds.h"
+
+namespace workbench {
+
+namespace {
+
+void check_recipe(const Recipe& recipe, const SampleSource& samples, const QuantizeTarget& target) {
+  if (samples.count == 0) fail("calibration: expected at least one sample, found none");
+  for (const int bits : {recipe.weight_bits, recipe.activation_bits}) {
+    if (bits < 2 || bits > 16) {
+      fail("recipe '{}': expected 2 to 16 bits, found {}", recipe.name, bits);
+    }
+  }
+  if (recipe.equalize_limit != 0 && recipe.equalize_limit < 1) {
+    fail("recipe '{}': equalize_limit: expected 0 or at least 1, found {}", recipe.name,
+         recipe.equalize_limit);
+  }
+  if (recipe.equalize_across_clips && recipe.equalize_limit != 0 && target.name != "none") {
+    fail(
+        "recipe '{}' equalizes across clips, which then have one bound per channel; target '{}' "
+        "has one per layer: expected target none, or a recipe without",
+        recipe.name, target.name);
+  }
+}
+
+// Ours under Graffitist's restriction: one power of two per tensor.
+Recipe per_tensor_power_of_two() {
+  return {.name = "per-tensor-pow2",
+          .prune_constant_channels = true,
+          .equalize_limit = 16,
+          .equalize_across_clips = true,
+          .granularity = Granularity::PerTensor,
+          .weight_scale = ScaleKind::PowerOfTwo,
+          .activation_scale = ScaleKind::PowerOfTwo,
+          .weight_method = ThresholdMethod::Mse,
+          .activation_method = ThresholdMethod::Mse,
+          .correct_bias = true};
+}
+
+// The same where hardware has one bound per Clip and layer.
+Recipe per_tensor_power_of_two_clip_safe() {
+  Recipe recipe = per_tensor_power_of_two();
+  recipe.name = "per-tensor-pow2-clip-safe";
+  recipe.equalize_across_clips = false;
+  return recipe;
+}
+
+// One shift per channel: neither pruning nor equalization has anything left to do.
+Recipe per_channel_power_of_two() {
+  Recipe recipe = per_tensor_power_of_two();
+  recipe.name = "per-channel-pow2";
+  recipe.prune_constant_channels = false;
+  recipe.equalize_limit = 0;
+  recipe.equalize_across_clips = false;
+  recipe.granularity = Granularity::PerChannel;
+  return recipe;
+}
+
+// One multiplier per channel.
+Recipe per_channel() {
+  return {.name = "per-channel",
+          .weight_method = ThresholdMethod::Max,
+          .activation_method = ThresholdMethod::Mse,
+          .correct_bias = true};
+}
+
+// What Graffitist's static mode chooses (quantization.md 1.3), in the formats of the target.
+Recipe published_static() {
+  return {.name = "published-static",
+          .granularity = Granularity::PerTensor,
+          .weight_scale = ScaleKind::PowerOfTwo,
+          .activation_scale = ScaleKind::PowerOfTwo,
+          .weight_method = ThresholdMethod::Max,
+          .activation_method = ThresholdMethod::KlJ,
+          .outputs_at_max = false};
+}
+
+std::vector<Recipe> named_recipes() {
+  return {per_channel(), per_channel_power_of_two(), per_tensor_power_of_two(),
+          per_tensor_power_of_two_clip_safe(), published_static()};
+}
+
+}  // namespace
+
+Recipe default_recipe(std::string_view target, Effort effort) {
+  if (target != "xdnn" && target != "pulp" && target != "none") {
+    fail("target: expected xdnn, pulp or none, found '{}'", target);
+  }
+  Recipe recipe = per_channel();
+  recipe.name = "default";
+  recipe.correct_bias = effort != Effort::Fast;
+  recipe.round_weights = recipe.search_thresholds = effort == Effort::Best;
+  return recipe;
+}
+
+Recipe recipe_named(std::string_view name) {
+  for (Recipe& recipe : named_recipes()) {
+    if (recipe.name == name) return std::move(recipe);
+  }
+  fail("recipe: expected one of {}, found '{}'", fmt::join(recipe_names(), ", "), name);
+}
+
+std::vector<std::string> recipe_names() {
+  std::vector<std::string> names;
+  for (const Recipe& recipe : named_recipes()) names.push_back(recipe.name);
+  return names;
+}
+
+Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Recipe& recipe,
+                       const QuantizeTarget& target, const StageProgress& progress) {
+  check_recipe(recipe, samples, target);
+  Annotated result{.graph = graph, .statistics = {}, .notes = {}};
+  Graph& edited = result.graph;
+  result.statistics = collect_statistics(edited, samples, {}, progress);
+  if (recipe.prune_constant_channels) {
+    prune_constant_channels(edited, result.statistics, samples.count, result.notes);
+  }
+  if (recipe.equalize_limit > 1) {
+    const EqualizeOptions options{.limit = recipe.equalize_limit,
+                                  .across_clips = recipe.equalize_across_clips};
+    equalize(edited, result.statistics, options, result.notes);
+    result.statistics = collect_statistics(edited, samples, {}, progress);
+  }
+  const Graph reference = edited;
+  edited = target.annotate(std::move(edited),
+                           activation_thresholds(reference, result.statistics, recipe, target));
+  if (recipe.activation_scale == ScaleKind::PowerOfTwo) make_steps_powers_of_two(edited);
+  choose_weight_thresholds(edited, target.has_weight_codes(edited), recipe,
+                           target.accumulator_bits);
+  if (recipe.correct_bias) correct_bias(edited, reference, samples, result.notes, progress);
+  return result;
+}
+
+}  // namespace workbench

@@ -1,0 +1,7 @@
+# Recipes: the steps from a float network to an annotated one.
+workbench_test(quantize_recipe_test LABEL unit
+  SOURCES unit/quantize_recipe_test.cpp
+  LIBRARIES workbench::quantize)
+workbench_test(quantize_recipe_property_test LABEL property
+  SOURCES property/quantize_recipe_test.cpp
+  LIBRARIES workbench::quantize passes_test_support)

@@ -1,0 +1,305 @@
+// The steps of a recipe, one by one, on networks small enough to be worked out by hand.
+#include <gtest/gtest.h>
+
+#include "compiler/quantize/activation_thresholds.h"
+#include "compiler/quantize/correct_bias.h"
+#include "compiler/quantize/equalize.h"
+#include "compiler/quantize/prune_constant_channels.h"
+#include "compiler/quantize/recipe.h"
+#include "compiler/quantize/weight_thresholds.h"
+#include "core/eval/evaluate.h"
+#include "tests/support/float_graph.h"
+
+namespace workbench {
+namespace {
+
+using Floats = std::vector<float>;
+using Notes = std::vector<std::string>;
+using Samples = std::vector<std::vector<Tensor>>;
+
+constexpr Activation kRelu{.kind = Activation::Kind::Relu};
+constexpr Activation kRelu6{.kind = Activation::Kind::Clip, .alpha = 0, .beta = 6};
+
+Floats floats(const Tensor& tensor) {
+  const auto values = tensor.values<float>();
+  return {values.begin(), values.end()};
+}
+
+Floats constant(const Graph& graph, const std::string& name) {
+  return floats(*graph.value(values_by_name(graph).at(name)).constant);
+}
+
+// Each channel of a map of 16 x 16 runs from 0 to its last value.
+Samples ramps(const Floats& last) {
+  Tensor x = Tensor::uninitialized(ElementType::Float32,
+                                   {1, static_cast<std::int64_t>(last.size()), 16, 16});
+  const auto values = x.mutable_values<float>();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = last[i / 256] * static_cast<float>(i % 256) / 255;
+  }
+  return {{x}};
+}
+
+// x [1, 2, 16, 16] -> "a", 2 channels, with the bias and activation -> "b", 2 channels -> output.
+FloatGraph two_layers(const Floats& a, const Floats& bias, const Activation& activation,
+                      const Floats& b) {
+  FloatGraph build("two");
+  const ValueId x = build.input("x", {1, 2, 16, 16});
+  const ValueId y = build.conv("a", x, 2, a, activation);
+  build.graph().nodes[0].inputs.push_back(
+      build.graph().add_constant("a.b", Tensor::from<float>({2}, bias)));
+  build.output(build.conv("b", y, 2, b));
+  return build;
+}
+
+TEST(PruneConstantChannels, a_dead_channel_loses_its_weights_and_those_that_read_it) {
+  FloatGraph build = two_layers({-50, -70, 1, 2}, {-1, 0}, kRelu, {3, 4, 5, 6});
+  const Samples samples = ramps({1, 2});
+  const Graph before = build.graph();
+  Notes notes;
+  prune_constant_channels(build.graph(), collect_statistics(before, in_memory(samples)), 1, notes);
+  EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{0, 0, 1, 2}));
+  EXPECT_EQ(constant(build.graph(), "a.b"), (Floats{0, 0}));
+  EXPECT_EQ(constant(build.graph(), "b.w"), (Floats{0, 4, 0, 6}));
+  EXPECT_EQ(notes, (Notes{"a: 1 of 2 channels are constant: pruned"}));
+  EXPECT_EQ(evaluate(build.graph(), samples[0]), evaluate(before, samples[0]));
+}
+
+TEST(PruneConstantChannels, a_saturated_channel_becomes_its_bias) {
+  FloatGraph build = two_layers({50, 70, 1, 2}, {9, 0}, kRelu6, {3, 4, 5, 6});
+  const Samples samples = ramps({1, 2});
+  const Graph before = build.graph();
+  Notes notes;
+  prune_constant_channels(build.graph(), collect_statistics(before, in_memory(samples)), 1, notes);
+  EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{0, 0, 1, 2}));
+  EXPECT_EQ(constant(build.graph(), "a.b"), (Floats{6, 0}));
+  EXPECT_EQ(constant(build.graph(), "b.w"), (Floats{3, 4, 5, 6}));
+  EXPECT_EQ(evaluate(build.graph(), samples[0]), evaluate(before, samples[0]));
+}
+
+// One value of each channel was seen, and the last layer's channels are the results.
+TEST(PruneConstantChannels, little_evidence_prunes_nothing) {
+  FloatGraph build("small");
+  const ValueId x = build.input("x", {1, 2, 1, 1});
+  build.output(build.conv("b", build.conv("a", x, 2, {1, 2, 3, 4}), 1, {5, 6}));
+  const Samples samples{{Tensor::from<float>({1, 2, 1, 1}, {1, 2})}};
+  Notes notes;
+  prune_constant_channels(build.graph(), collect_statistics(build.graph(), in_memory(samples)), 1,
+                          notes);
+  EXPECT_TRUE(notes.empty());
+  EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{1, 2, 3, 4}));
+}
+
+// s = sqrt(8 / 0.5) = 4 for channel 0 and 1/4 for channel 1: all weights become 2.
+TEST(Equalize, channels_share_their_ranges_with_their_readers) {
+  FloatGraph build = two_layers({8, 0, 0, 0.5F}, {4, 4}, kRelu, {0.5F, 0, 0, 8});
+  const Samples samples = ramps({1, 2});
+  const Graph before = build.graph();
+  Notes notes;
+  equalize(build.graph(), collect_statistics(before, in_memory(samples)), {}, notes);
+  EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{2, 0, 0, 2}));
+  EXPECT_EQ(constant(build.graph(), "a.b"), (Floats{1, 16}));
+  EXPECT_EQ(constant(build.graph(), "b.w"), (Floats{2, 0, 0, 2}));
+  EXPECT_EQ(notes, (Notes{"a: equalized with its readers by factors 0.25 to 4"}));
+  EXPECT_EQ(evaluate(build.graph(), samples[0]), evaluate(before, samples[0]));
+}
+
+TEST(Equalize, factors_keep_within_the_limit) {
+  FloatGraph build = two_layers({8, 0, 0, 0.5F}, {4, 4}, kRelu, {0.5F, 0, 0, 8});
+  Notes notes;
+  equalize(build.graph(), {}, {.limit = 2}, notes);
+  EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{4, 0, 0, 1}));
+  EXPECT_EQ(constant(build.graph(), "b.w"), (Floats{1, 0, 0, 4}));
+}
+
+TEST(Equalize, across_clips_each_channel_has_its_bound) {
+  FloatGraph build = two_layers({8, 0, 0, 0.5F}, {4, 4}, kRelu6, {0.5F, 0, 0, 8});
+  const Samples samples = ramps({1, 2});
+  const Graph before = build.graph();
+  Notes notes;
+  equalize(build.graph(), {}, {.across_clips = true}, notes);
+  EXPECT_EQ(std::get<Conv>(build.graph().nodes[0].op).activation.bounds, (Floats{1.5F, 24}));
+  EXPECT_TRUE(verify(build.graph()).empty());
+  EXPECT_EQ(evaluate(build.graph(), samples[0]), evaluate(before, samples[0]));
+}
+
+// Channel 0 reaches 12; channel 1 ends at 1, 1.25 / 6 of what would reach the clip.
+TEST(Equalize, channels_stay_off_the_clip) {
+  FloatGraph build = two_layers({8, 0, 0, 0.5F}, {4, 0}, kRelu6, {0.5F, 0, 0, 800});
+  const Samples samples = ramps({1, 2});
+  const Graph before = build.graph();
+  Notes notes;
+  equalize(build.graph(), collect_statistics(before, in_memory(samples)), {}, notes);
+  const Floats a = constant(build.graph(), "a.w");
+  EXPECT_EQ(a[0], 8);
+  EXPECT_FLOAT_EQ(a[3], 0.5F * 6 / 1.25F);
+  EXPECT_EQ(notes, (Notes{"a: equalized with its readers by factors 0.21 to 1",
+                          "a: 1 of 2 channels reach the clip at 6: not equalized"}));
+  const Floats now = floats(evaluate(build.graph(), samples[0])[0]);
+  const Floats then = floats(evaluate(before, samples[0])[0]);
+  for (std::size_t i = 0; i < now.size(); ++i) EXPECT_FLOAT_EQ(now[i], then[i]);
+}
+
+TEST(Equalize, a_result_of_the_network_is_left_alone) {
+  FloatGraph build = two_layers({8, 0, 0, 0.5F}, {4, 4}, kRelu, {0.5F, 0, 0, 8});
+  build.output(build.graph().nodes[0].outputs[0]);
+  Notes notes;
+  equalize(build.graph(), {}, {}, notes);
+  EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{8, 0, 0, 0.5F}));
+}
+
+TEST(WeightThreshold, a_power_of_two_step_covers_the_maximum) {
+  const Floats weights{0.3F, -0.7F};
+  EXPECT_EQ(weight_threshold(weights, 8, ThresholdMethod::Max, ScaleKind::PowerOfTwo), 127.0 / 128);
+  EXPECT_EQ(weight_threshold(weights, 4, ThresholdMethod::Max, ScaleKind::PowerOfTwo), 7.0 / 8);
+  EXPECT_FLOAT_EQ(
+      static_cast<float>(weight_threshold(weights, 8, ThresholdMethod::Max, ScaleKind::Real)),
+      0.7F);
+  EXPECT_EQ(weight_threshold(Floats{0, 0}, 8, ThresholdMethod::Max, ScaleKind::Real), 0);
+}
+
+// 2 bits, codes -1, 0, 1. Step 1: the sixteen 0.25 are lost, 16 * 0.0625 = 1. Step 0.5: they are
+// lost or doubled, as much, and 1 is halved. Step 0.25: they are exact, 1 loses 0.75^2 = 0.5625.
+TEST(WeightThreshold, the_least_error_may_clip_the_maximum) {
+  Floats weights(16, 0.25F);
+  weights.push_back(1);
+  EXPECT_EQ(weight_threshold(weights, 2, ThresholdMethod::Mse, ScaleKind::PowerOfTwo), 0.25);
+  EXPECT_NEAR(weight_threshold(weights, 2, ThresholdMethod::Mse, ScaleKind::Real), 0.29, 0.02);
+}
+
+Graph annotated_for_weights() {
+  FloatGraph build = two_layers({8, 0, 0, 0.5F}, {0, 0}, kRelu, {0.5F, 0, 0, 4});
+  Graph graph = build.graph();
+  for (Value& value : graph.values) {
+    if (!value.constant) value.quantization = {.thresholds = {127}};
+  }
+  return graph;
+}
+
+std::vector<bool> every(const Graph& graph) { return std::vector<bool>(graph.nodes.size(), true); }
+
+const Quantization& weights_of(const Graph& graph, std::size_t node) {
+  return *graph.value(graph.nodes[node].inputs[1]).quantization;
+}
+
+TEST(ChooseWeightThresholds, one_per_channel_or_one_for_all) {
+  Graph graph = annotated_for_weights();
+  choose_weight_thresholds(graph, every(graph), {.granularity = Granularity::PerChannel}, 32);
+  EXPECT_EQ(weights_of(graph, 0).thresholds.size(), 2U);
+  EXPECT_FLOAT_EQ(static_cast<float>(weights_of(graph, 0).thresholds[1]), 0.5F);
+  EXPECT_EQ(weights_of(graph, 0).axis, 0);
+  choose_weight_thresholds(graph, every(graph), {.granularity = Granularity::PerTensor}, 32);
+  ASSERT_EQ(weights_of(graph, 0).thresholds.size(), 1U);
+  EXPECT_FLOAT_EQ(static_cast<float>(weights_of(graph, 0).thresholds[0]), 8);
+}
+
+TEST(ChooseWeightThresholds, edge_layers_keep_8_bits) {
+  FloatGraph build("three");
+  ValueId x = build.input("x", {1, 1, 1, 1});
+  for (const char* name : {"a", "b", "c"}) x = build.conv(name, x, 1, {1});
+  build.output(x);
+  for (Value& value : build.graph().values) {
+    if (!value.constant) value.quantization = {.thresholds = {127}};
+  }
+  choose_weight_thresholds(build.graph(), every(build.graph()), {.weight_bits = 4}, 32);
+  EXPECT_EQ(weights_of(build.graph(), 0).bits, 8);
+  EXPECT_EQ(weights_of(build.graph(), 1).bits, 4);
+  EXPECT_EQ(weights_of(build.graph(), 2).bits, 8);
+  choose_weight_thresholds(build.graph(), every(build.graph()),
+                           {.weight_bits = 4, .edge_layers_8_bits = false}, 32);
+  EXPECT_EQ(weights_of(build.graph(), 2).bits, 4);
+}
+
+// Operand step 1, 24 bits: a bias of 2^20 wants a weight step of 2^20 / 2^21.
+TEST(ChooseWeightThresholds, tiny_weights_leave_room_for_the_bias) {
+  FloatGraph build = two_layers({1e-9F, 0, 0, 64}, {1048576, 0}, kRelu, {1, 1, 1, 1});
+  for (Value& value : build.graph().values) {
+    if (!value.constant) value.quantization = {.thresholds = {127}};
+  }
+  choose_weight_thresholds(build.graph(), every(build.graph()),
+                           {.weight_scale = ScaleKind::PowerOfTwo}, 24);
+  EXPECT_EQ(weights_of(build.graph(), 0).step(0), 0.5);
+  EXPECT_EQ(weights_of(build.graph(), 0).step(1), 0.5);
+}
+
+TEST(ChooseWeightThresholds, methods_of_activations_are_refused) {
+  Graph graph = annotated_for_weights();
+  EXPECT_THROW(
+      choose_weight_thresholds(graph, every(graph), {.weight_method = ThresholdMethod::KlJ}, 32),
+      Error);
+}
+
+TEST(PowerOfTwoSteps, are_no_finer_than_the_threshold_asks) {
+  Graph graph;
+  graph.add_value({.name = "x", .shape = {1}});
+  graph.values[0].quantization = {.thresholds = {5}};
+  make_steps_powers_of_two(graph);
+  EXPECT_EQ(graph.values[0].quantization->step(), 8.0 / 128);
+  make_steps_powers_of_two(graph);
+  EXPECT_EQ(graph.values[0].quantization->step(), 8.0 / 128);
+  graph.values[0].quantization = {.is_signed = false, .thresholds = {4}};
+  make_steps_powers_of_two(graph);
+  EXPECT_EQ(graph.values[0].quantization->step(), 4.0 / 256);
+}
+
+// The operand 0.375 becomes 0 in steps of 1, so "a" gives 0 instead of 0.375 and 0.75. "b" then
+// reads what it should and needs no correction: x is rounded, a's result is not.
+TEST(CorrectBias, takes_off_the_mean_error_layer_by_layer) {
+  FloatGraph build = two_layers({1, 0, 0, 2}, {0, 0}, kRelu, {3, 4, 5, 6});
+  const Graph reference = build.graph();
+  Graph& annotated = build.graph();
+  annotated.value(annotated.inputs[0]).quantization = {.thresholds = {127}};
+  Tensor x = Tensor::uninitialized(ElementType::Float32, {1, 2, 16, 16});
+  for (float& v : x.mutable_values<float>()) v = 0.375F;
+  const Samples samples{{x}};
+  Notes notes;
+  correct_bias(annotated, reference, in_memory(samples), notes);
+  EXPECT_EQ(constant(annotated, "a.b"), (Floats{0.375F, 0.75F}));
+  EXPECT_EQ(constant(annotated, "b_bias"), (Floats{0, 0}));
+  EXPECT_EQ(notes, (Notes{"biases of 2 layers corrected over 1 samples"}));
+  EXPECT_TRUE(verify(annotated).empty());
+}
+
+TEST(CorrectBias, reaches_fully_connected_layers) {
+  FloatGraph build("gemm");
+  const ValueId x = build.input("x", {1, 2});
+  const ValueId w =
+      build.graph().add_constant("w", Tensor::from<float>({2, 3}, Floats{1, 2, 3, 4, 5, 6}));
+  build.output(build.add("g", Gemm{}, {x, w}));
+  const Graph reference = build.graph();
+  build.graph().value(x).quantization = {.thresholds = {127}};
+  const Samples samples{{Tensor::from<float>({1, 2}, Floats{0.25F, 1})}};
+  Notes notes;
+  correct_bias(build.graph(), reference, in_memory(samples), notes);
+  EXPECT_EQ(constant(build.graph(), "g_bias"), (Floats{0.25F, 0.5F, 0.75F}));
+}
+
+TEST(Recipes, are_known_by_their_names) {
+  for (const std::string& name : recipe_names()) EXPECT_EQ(recipe_named(name).name, name);
+  EXPECT_THROW(recipe_named("per-tensor-pow3"), Error);
+  EXPECT_THROW(default_recipe("tpu", Effort::Normal), Error);
+}
+
+TEST(ApplyRecipe, refuses_what_cannot_be_done) {
+  const FloatGraph build = two_layers({1, 0, 0, 1}, {0, 0}, kRelu6, {1, 0, 0, 1});
+  FloatGraph copy = build;
+  QuantizeTarget hardware{.name = "xdnn"};
+  const Samples none, one = ramps({1, 1});
+  const auto refusal = [&](const Recipe& recipe, const Samples& samples) {
+    try {
+      apply_recipe(copy.graph(), in_memory(samples), recipe, hardware);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refusal({}, none), "calibration: expected at least one sample, found none");
+  EXPECT_EQ(refusal({.name = "r", .weight_bits = 1}, one),
+            "recipe 'r': expected 2 to 16 bits, found 1");
+  EXPECT_EQ(refusal(recipe_named("per-tensor-pow2"), one),
+            "recipe 'per-tensor-pow2' equalizes across clips, which then have one bound per "
+            "channel; target 'xdnn' has one per layer: expected target none, or a recipe without");
+}
+
+}  // namespace
+}  // namespace workbench
