@@ -60,6 +60,10 @@ double sum_over(DivergenceBlock block, const Term& term) {
 
 }  // namespace
 
+void log2_of(std::span<const double> x, double* result) {
+  for (std::size_t i = 0; i < x.size(); ++i) result[i] = fast_log2(x[i]);
+}
+
 double level_at(DivergenceBlock block, std::int32_t t) { return level_of(block, t); }
 
 double far_sum(DivergenceBlock block) {

@@ -1,8 +1,9 @@
-// The J divergence of a few bins, as vector arithmetic: of j_divergence.cpp.
+// The J divergence of a few bins, as vector arithmetic: used by j_divergence.cpp.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace workbench {
 
@@ -15,6 +16,9 @@ struct DivergenceBlock {
   double ratio = 0;                         // levels per bin
   std::int32_t first = 0, count = 0;        // bins, `first` counted from the histogram's
 };
+
+// log2 of normal positive numbers, to about one unit in the last place.
+void log2_of(std::span<const double> x, double* result);
 
 double level_at(DivergenceBlock block, std::int32_t t);  // q at bin first + t
 

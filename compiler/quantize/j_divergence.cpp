@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 #include <tuple>
 
 #include "compiler/quantize/divergence_sum.h"
@@ -40,7 +41,7 @@ struct ExactSum {
 struct alignas(64) Sums {
   double w = 0, tw = 0, ttw = 0;    // of 1 / c, t / c, t^2 / c
   double sw = 0, tsw = 0, ssw = 0;  // of s / c, t s / c, s^2 / c
-  double root = 0;                  // no sum: the square root of c at t
+  double c = 0;                     // no sum: c at t, of the bins that count
   double rest = 0;                  // no sum: s at t
 };
 
@@ -48,6 +49,12 @@ struct alignas(64) Sums {
 struct Segments {
   double step = 0, slope = 0;  // slope: 1 / step
   std::int32_t last = 0;
+};
+
+// One level: 1 - q there, and the sums from the first bin behind it on.
+struct Knot {
+  double y = 0;
+  const Sums* sums = nullptr;
 };
 
 // What rounding may add to the squares of a group of segments that begins at `sums`: a few units in
@@ -76,25 +83,15 @@ class DivergenceSearch {
   static constexpr std::size_t kStride = 64;         // of the coarse scan
 
   Candidate coarse_scan();
-  std::vector<Candidate> open_candidates(double limit);
+  std::vector<Candidate> open_candidates(double limit) const;
   double limit_above(double smallest) const;
   Segments segments_of(std::size_t i) const {
     const auto count = static_cast<double>(segments_), last = static_cast<double>(i - 1);
-    return {last / count, count / last, static_cast<std::int32_t>(i) - 1};
+    return {last * (1 / count), count / last, static_cast<std::int32_t>(i) - 1};
   }
-  double lower_bound(std::size_t i, double limit) const;
-  double group_bound(const Segments& at, std::int32_t group) const;
-  // The sums from the first bin behind level k on, and 1 - q at the level.
-  const Sums* knot_row(const Segments& at, std::int32_t k) const {
-    return sums_.data() + std::min(static_cast<std::int32_t>(k * at.step) + 1, at.last);
-  }
-  double knot_value(const Segments& at, std::int32_t k) const {
-    const double position = k * at.step;
-    const auto j = static_cast<std::int32_t>(position);
-    const double left = j < at.last ? sums_[static_cast<std::size_t>(j)].rest : 0.0;
-    const double right = j + 1 < at.last ? sums_[static_cast<std::size_t>(j) + 1].rest : 0.0;
-    return left + (position - j) * (right - left);
-  }
+  double group_squares(const Segments& at, std::int32_t group) const;
+  double bound_per_square(std::int32_t group, double limit) const;
+  Knot knot(const Segments& at, std::int32_t k) const;
   void sort_groups(std::size_t i);
   double vector_sum(std::size_t i, double limit);
   void resample(std::size_t i);
@@ -121,24 +118,18 @@ DivergenceSearch::DivergenceSearch(std::vector<double> cdf, std::size_t levels)
       knots_(levels + 1) {
   std::iota(groups_.begin(), groups_.end(), 0);
   while (cdf_[first_] == 0) ++first_;
+  log2_of(std::span(cdf_).subspan(first_), log_cdf_.data() + first_);
   std::array<ExactSum, 6> sums;
   for (std::size_t t = cdf_.size(); t-- > 0;) {
     const double c = cdf_[t], s = 1.0 - c, at = static_cast<double>(t);
     if (t >= first_) {
-      log_cdf_[t] = std::log2(c);
       const double w = 1.0 / c;
       const double terms[] = {w, at * w, at * at * w, s * w, at * s * w, s * s * w};
       for (std::size_t k = 0; k < sums.size(); ++k) sums[k].add(terms[k]);
     }
     tail_[t] = tail_[t + 1] + (c - 1.0) * log_cdf_[t];
-    sums_[t] = {sums[0].value(),
-                sums[1].value(),
-                sums[2].value(),
-                sums[3].value(),
-                sums[4].value(),
-                sums[5].value(),
-                std::sqrt(std::max(c, cdf_[first_])),
-                s};
+    sums_[t] = {sums[0].value(), sums[1].value(), sums[2].value(),           sums[3].value(),
+                sums[4].value(), sums[5].value(), std::max(c, cdf_[first_]), s};
   }
 }
 
@@ -151,48 +142,57 @@ double DivergenceSearch::limit_above(double smallest) const {
   return root * root;
 }
 
-// A lower bound of the divergence; not the best one if already that is above `limit`, or if it
-// would take longer than the sum itself.
-double DivergenceSearch::lower_bound(std::size_t i, double limit) const {
-  double sum = tail_[i - 1];  // where q = 1
-  if (sum > limit) return sum;
-  const Segments at = segments_of(i);
-  const std::size_t count = std::min(groups_.size(), i / kBinsPerGroup + 1);
-  for (std::size_t k = 0; k < count && sum <= limit; ++k) sum += group_bound(at, groups_[k]);
-  return sum;
-}
-
-// Of the segments of one group. In one of them 1 - q = a + b t, and with r = c - q
-//   R = sum of r^2 / c = a^2 w + 2 a b tw + b^2 ttw - 2 a sw - 2 b tsw + ssw.
-// No |r| / c exceeds sqrt(R / c), so max(c, q) <= c (1 + sqrt(R / smallest c)).
-double DivergenceSearch::group_bound(const Segments& at, std::int32_t group) const {
+// A lower bound of R, the sum of (c - q)^2 / c over the segments of one group. In one of them
+// 1 - q = a + b t, hence
+//   R = a^2 w + 2 a b tw + b^2 ttw - 2 a sw - 2 b tsw + ssw.
+double DivergenceSearch::group_squares(const Segments& at, std::int32_t group) const {
   const std::int32_t begin = group * kGroup;
   const std::int32_t end = std::min(begin + kGroup, static_cast<std::int32_t>(segments_));
-  const Sums *const first = knot_row(at, begin), *from = first;
-  double squares = 0, y = knot_value(at, begin), largest_a = 0, smallest_b = 0;
+  const Knot first = knot(at, begin);
+  Knot from = first;
+  double squares = 0, largest_a = 0, smallest_b = 0;
   for (std::int32_t k = begin; k < end; ++k) {
-    const Sums* to = knot_row(at, k + 1);
-    const double next = knot_value(at, k + 1);
-    const double b = (next - y) * at.slope;  // <= 0
-    const double a = y - b * (k * at.step);  // >= 0
-    squares += a * (a * (from->w - to->w) + 2 * (b * (from->tw - to->tw) - (from->sw - to->sw))) +
-               b * (b * (from->ttw - to->ttw) - 2 * (from->tsw - to->tsw)) + (from->ssw - to->ssw);
+    const Knot to = knot(at, k + 1);
+    const double b = (to.y - from.y) * at.slope;  // <= 0
+    const double a = from.y - b * (k * at.step);  // >= 0
+    const Sums &s = *from.sums, &e = *to.sums;
+    squares += a * (a * (s.w - e.w) + 2 * (b * (s.tw - e.tw) - (s.sw - e.sw))) +
+               b * (b * (s.ttw - e.ttw) - 2 * (s.tsw - e.tsw)) + (s.ssw - e.ssw);
     largest_a = std::max(largest_a, a);
     smallest_b = std::min(smallest_b, b);
-    y = next;
     from = to;
   }
-  squares -= rounding_error(*first, largest_a, smallest_b);
-  if (squares <= 0) return 0;
+  squares -= rounding_error(*first.sums, largest_a, smallest_b);
+  return std::max(squares, 0.0);
+}
+
+// No |c - q| / c of a group exceeds sqrt(R / its smallest c). So max(c, q) <= c (1 + sqrt(R / c))
+// and the divergence is at least R log2(e) / (1 + sqrt(R / c)), which grows with R. With the R at
+// which that is `limit` under the root, the factor is too small for smaller R, and right for larger
+// ones in that they are above the limit.
+double DivergenceSearch::bound_per_square(std::int32_t group, double limit) const {
   constexpr double kLog2E = 1.4426950408889634 * (1 - 1e-12);
-  return kLog2E * squares * first->root / (first->root + std::sqrt(squares));
+  const double smallest = knot(segments_of(segments_ + 2), group * kGroup).sums->c;
+  const double half = limit / kLog2E / std::sqrt(smallest) / 2;
+  const double root = half + std::sqrt(half * half + limit / kLog2E);
+  return kLog2E / (1 + root / std::sqrt(smallest));
+}
+
+// Segments are longer than a bin, so that only the last level is at or next to the clipped bin.
+inline Knot DivergenceSearch::knot(const Segments& at, std::int32_t k) const {
+  if (k == static_cast<std::int32_t>(segments_)) return {0.0, sums_.data() + at.last};
+  const double position = k * at.step;
+  const auto j = static_cast<std::int64_t>(position);
+  const Sums* row = sums_.data() + j;
+  const double left = row->rest;
+  return {left + (position - static_cast<double>(j)) * ((row + 1)->rest - left), row + 1};
 }
 
 // Near i's neighbours, too, the groups of the largest sums reach a limit soonest.
 void DivergenceSearch::sort_groups(std::size_t i) {
   std::vector<double> bounds;
   for (std::size_t group = 0; group < groups_.size(); ++group) {
-    bounds.push_back(group_bound(segments_of(i), static_cast<std::int32_t>(group)));
+    bounds.push_back(group_squares(segments_of(i), static_cast<std::int32_t>(group)));
   }
   std::stable_sort(groups_.begin(), groups_.end(), [&](std::int32_t a, std::int32_t b) {
     return bounds[static_cast<std::size_t>(a)] > bounds[static_cast<std::size_t>(b)];
@@ -278,12 +278,25 @@ Candidate DivergenceSearch::coarse_scan() {
   return best;
 }
 
-// Those with a bound up to `limit`, the lowest first.
-std::vector<Candidate> DivergenceSearch::open_candidates(double limit) {
+// Those whose divergence may be up to `limit`, the lowest bound first. All of them together go
+// through a few groups of segments at a time: a candidate on its own would leave the processor
+// waiting for its fate. A bound that takes longer than the sum itself stops short.
+std::vector<Candidate> DivergenceSearch::open_candidates(double limit) const {
   std::vector<Candidate> open;
   for (std::size_t i = segments_ + 2; i <= cdf_.size(); ++i) {
-    const double bound = lower_bound(i, limit);
-    if (bound <= limit) open.push_back({i, bound});
+    if (tail_[i - 1] <= limit) open.push_back({i, tail_[i - 1]});
+  }
+  std::vector<double> factors;
+  for (const std::int32_t group : groups_) factors.push_back(bound_per_square(group, limit));
+  for (std::size_t begin = 0, end = 1; begin < groups_.size(); begin = end, end = 2 * end + 1) {
+    for (Candidate& candidate : open) {
+      const Segments at = segments_of(candidate.i);
+      const std::size_t stop = std::min({end, groups_.size(), candidate.i / kBinsPerGroup + 1});
+      for (std::size_t k = begin; k < stop; ++k) {
+        candidate.distance += factors[k] * group_squares(at, groups_[k]);
+      }
+    }
+    std::erase_if(open, [&](const Candidate& candidate) { return candidate.distance > limit; });
   }
   std::sort(open.begin(), open.end(), [](const Candidate& a, const Candidate& b) {
     return std::tie(a.distance, a.i) < std::tie(b.distance, b.i);

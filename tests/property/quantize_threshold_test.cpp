@@ -15,7 +15,7 @@ namespace {
 #if defined(__SANITIZE_ADDRESS__)
 constexpr int kActivations = 20, kHistograms = 200;
 #else
-constexpr int kActivations = 200, kHistograms = 4000;
+constexpr int kActivations = 200, kHistograms = 2500;
 #endif
 
 // numpy.histogram of |x| over [0, max]
