@@ -8,6 +8,7 @@
 
 #include "compiler/memory/allocate.h"
 #include "compiler/pulp/constants.h"
+#include "compiler/pulp/tile_model.h"
 #include "core/error.h"
 #include "core/units.h"
 
@@ -131,8 +132,9 @@ class Planner {
     const auto key = std::tuple(i, budget.bytes, budget.input_in_l3, budget.output_in_l3);
     if (const auto known = tilings_.find(key); known != tilings_.end()) return known->second;
     const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
-    const Tiling tiling = tiler_ == Tiler::Dory ? dory_tiling(layer, network_, machine_, budget)
-                                                : optimal_tiling(layer, network_, machine_, budget);
+    const Tiling tiling = tiler_ == Tiler::Dory
+                              ? dory_tiling(layer, network_, machine_, budget)
+                              : optimal_tiling(layer, network_, machine_, budget, costs_);
     tilings_.emplace(key, tiling);
     return tiling;
   }
@@ -382,6 +384,7 @@ class Planner {
   std::set<std::size_t> spilled_;
   std::vector<Tiling> cuts_;
   std::map<std::tuple<std::int64_t, std::int64_t, bool, bool>, Tiling> tilings_;
+  KernelCosts costs_{machine_};
   int restarts_ = 0;
 };
 

@@ -54,14 +54,15 @@ double cycles_before(const Layer& layer, const Network& network, const Machine& 
 class Cheapest {
  public:
   Cheapest(const Layer& layer, const Network& network, const Machine& machine,
-           const L2Budget& budget)
+           const L2Budget& budget, KernelCosts& costs)
       : layer_(layer),
         machine_(machine),
         budget_(budget),
+        costs_(costs),
         before_(cycles_before(layer, network, machine)) {}
 
   void look_at(Tiling tiling) {
-    tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_);
+    tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_, costs_);
     const std::int64_t cycles =
         tiling.modelled.value + elsewhere(layer_, tiling, budget_, machine_);
     if (best_ && cycles >= cycles_) return;
@@ -92,6 +93,7 @@ class Cheapest {
   const Layer& layer_;
   const Machine& machine_;
   const L2Budget& budget_;
+  KernelCosts& costs_;
   double before_;
   std::optional<Tiling> best_;
   std::int64_t cycles_ = 0;
@@ -101,12 +103,18 @@ class Cheapest {
 
 Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                       const L2Budget& budget) {
+  KernelCosts costs(machine);
+  return optimal_tiling(layer, network, machine, budget, costs);
+}
+
+Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                      const L2Budget& budget, KernelCosts& costs) {
   const std::vector<Tiling> choices = slice_choices(layer, machine, budget);
   if (choices.empty()) {
     fail("{}: does not fit L2: its smallest slices take {} bytes, {} are there for it", layer.name,
          smallest_l2(layer, machine, budget), budget.bytes);
   }
-  Cheapest cheapest(layer, network, machine, budget);
+  Cheapest cheapest(layer, network, machine, budget, costs);
   for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
   cheapest.look_at_dorys(network);
   std::optional<Tiling> best = cheapest.take();

@@ -224,8 +224,19 @@ double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles,
   return ends - hidden + std::max(compute, weights + in + out - ends + compute / slices);
 }
 
+Cycles KernelCosts::operator()(const Kernel& call) {
+  const auto [entry, is_new] = known_.try_emplace(alike(call, machine_));
+  if (is_new) entry->second = expected_kernel_cycles(call, machine_);
+  return entry->second;
+}
+
+Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine) {
+  KernelCosts costs(machine);
+  return modelled_cycles(layer, tiling, machine, 0, costs);
+}
+
 Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine,
-                       double before) {
+                       double before, KernelCosts& costs) {
   const Kernel& whole = layer.call;
   const auto rows = alike_tiles(
       whole.out_h, tiling.slice.out_h, tiling.tile.out_h,
@@ -249,7 +260,7 @@ Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& 
       for (const Alike& x : columns) {
         const Kernel call =
             tile_call(layer, tiling.kernel, c.begin, y.begin, x.begin, {c.out, y.out, x.out});
-        const auto kernel = static_cast<double>(expected_kernel_cycles(call, machine).value);
+        const auto kernel = static_cast<double>(costs(call).value);
         const TileTransfers moved = transfers(layer, call, tiling.commands_2d, machine);
         const auto count = static_cast<double>(c.count * y.count * x.count);
         sum += count * (overhead + tile_turn(kernel, moved, rates, twice, slowed));

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <unordered_map>
 
 #include "compiler/pulp/l1_map.h"
 #include "compiler/pulp/tiling.h"
+#include "isa/pulp/alike.h"
 
 namespace workbench::pulp {
 
@@ -41,9 +43,22 @@ double busy_l1(const Machine& machine);
 double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles, double before,
                    const Machine& machine);
 
+// expected_kernel_cycles() (cost.h), remembered: tilings that are weighed against each other, and
+// those of layers of one shape, have most calls in common.
+class KernelCosts {
+ public:
+  explicit KernelCosts(const Machine& machine) : machine_(machine) {}
+  Cycles operator()(const Kernel& call);
+
+ private:
+  const Machine& machine_;
+  std::unordered_map<Kernel, Cycles, KernelHash> known_;
+};
+
 // Kernel calls of every tile counted; `map` is not looked at.
 Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine,
-                       double before = 0);
+                       double before, KernelCosts& costs);
+Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine);
 
 // Pipelines that are filled and drained: one, or one per slice.
 double pipelines(const Layer& layer, const Tiling& tiling);

@@ -83,6 +83,8 @@ L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine);
 // Rows of the input behind one another that `out_rows` of the output read, none of them padding.
 std::int64_t inner_rows(const Kernel& layer, std::int64_t out_rows);
 
+class KernelCosts;
+
 // What the layer may use of L2, and where its operands are to begin with.
 struct L2Budget {
   std::int64_t bytes = 0;                          // for the layer's own input, output and weights
@@ -96,5 +98,8 @@ Tiling dory_tiling(const Layer& layer, const Network& network, const Machine& ma
 // Error naming the layer and the smallest L1 or L2 that would do, only when no legal tile exists.
 Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                       const L2Budget& budget);
+// The same, with what kernel calls cost from the layers before (tile_model.h).
+Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                      const L2Budget& budget, KernelCosts& costs);
 
 }  // namespace workbench::pulp

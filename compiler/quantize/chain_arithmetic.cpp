@@ -160,8 +160,11 @@ bool is_power_of_two(std::int64_t v) { return (v & (v - 1)) == 0; }
 
 std::int64_t common_divisor(const ChannelMap& map) {
   std::int64_t divisor = map.divisor;
-  for (const std::int64_t m : map.multiplier) divisor = std::gcd(divisor, m);
-  for (const std::int64_t a : map.offset) divisor = std::gcd(divisor, a);
+  for (const std::vector<std::int64_t>* list : {&map.multiplier, &map.offset}) {
+    for (auto n = list->begin(); n != list->end() && divisor != 1; ++n) {
+      divisor = std::gcd(divisor, *n);
+    }
+  }
   return divisor;
 }
 

@@ -5,9 +5,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "isa/pulp/alike.h"
 #include "isa/pulp/instructions.h"
 #include "isa/pulp/machine.h"
-#include "sim/pulp/alike.h"
 #include "sim/pulp/tcdm.h"
 
 namespace workbench::pulp {

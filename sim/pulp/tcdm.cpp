@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "core/error.h"
+#include "isa/pulp/alike.h"
 #include "isa/pulp/cost.h"
 #include "sim/pulp/access_stream.h"
-#include "sim/pulp/alike.h"
 
 namespace workbench::pulp {
 

@@ -1,4 +1,4 @@
-#include "sim/pulp/alike.h"
+#include "isa/pulp/alike.h"
 
 #include <cstdint>
 #include <string_view>
