@@ -1,12 +1,16 @@
-// Histogram and J divergence threshold: the early exits and the calibration driver.
+// Histogram, J divergence threshold and the other choices: early exits, small cases by hand, and
+// the calibration driver.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/histogram.h"
+#include "compiler/quantize/recipe.h"
+#include "compiler/quantize/threshold_choice.h"
 #include "core/eval/evaluate.h"
 
 namespace workbench {
@@ -68,6 +72,72 @@ TEST(JDivergence, an_outlier_is_cut_off) {
   const double threshold = threshold_of(values);
   EXPECT_GT(threshold, 0.99);
   EXPECT_LT(threshold, 1.99);
+}
+
+// Counts of `bins` bins falling off like a ramp, after `empty` empty ones.
+MagnitudeHistogram ramp(std::int64_t bins, std::int64_t empty) {
+  MagnitudeHistogram histogram{.max = 1};
+  for (std::int64_t bin = 0; bin < bins; ++bin) {
+    histogram.counts.push_back(bin < empty ? 0 : bins - bin);
+  }
+  return histogram;
+}
+
+TEST(JDivergence, the_two_rules_differ_where_the_first_bin_is_empty) {
+  const MagnitudeHistogram full = ramp(300, 0), hollow = ramp(300, 2);
+  const DivergenceRule xfdnn{.levels = 128}, graffitist{.levels = 128, .skip_empty_bins = true};
+  EXPECT_EQ(j_divergence_threshold(full, xfdnn), j_divergence_threshold(full, graffitist));
+  EXPECT_EQ(j_divergence_threshold(full, xfdnn), j_divergence_threshold(full, 8));
+  EXPECT_EQ(j_divergence_threshold(hollow, xfdnn), 1.0);
+  EXPECT_NE(j_divergence_threshold(hollow, graffitist), 1.0);
+}
+
+TEST(JDivergence, as_many_bins_as_levels_give_the_maximum) {
+  EXPECT_EQ(j_divergence_threshold(ramp(256, 0), {.levels = 256}), 1.0);
+  EXPECT_DOUBLE_EQ(j_divergence_threshold(ramp(257, 0), {.levels = 256}),
+                   257.5 / 257);  // one candidate
+}
+
+TEST(JDivergence, of_equally_good_candidates_the_first_wins) {
+  // Everything in the first bin: the cumulative histogram is 1 everywhere, and so is what is left.
+  MagnitudeHistogram histogram{.max = 1, .counts = std::vector<std::int64_t>(100)};
+  histogram.counts[0] = 7;
+  EXPECT_DOUBLE_EQ(j_divergence_threshold(histogram, {.levels = 16}), 17.5 / 100);
+}
+
+TEST(ThresholdChoice, percentiles_count_from_below_and_spread_a_bin_evenly) {
+  const MagnitudeHistogram histogram{.max = 4, .counts = {6, 0, 2, 2}};
+  EXPECT_DOUBLE_EQ(percentile_threshold(histogram, 0.3), 0.5);
+  EXPECT_DOUBLE_EQ(percentile_threshold(histogram, 0.6), 1.0);
+  EXPECT_DOUBLE_EQ(percentile_threshold(histogram, 0.7), 2.5);
+  EXPECT_DOUBLE_EQ(percentile_threshold(histogram, 1.0), 4.0);
+  EXPECT_EQ(max_threshold(histogram), 4.0);
+}
+
+TEST(ThresholdChoice, the_squared_error_of_evenly_spread_values_is_a_twelfth_of_a_step_squared) {
+  // Codes 0..3 of step 1, values in [0, 3]: nothing saturates.
+  const MagnitudeHistogram histogram{.max = 3, .counts = {10, 10, 10, 10, 10, 10}};
+  EXPECT_NEAR(squared_error(histogram, 2, false, 3.0), 1.0 / 12, 1e-12);
+  // Codes 0 and 1: 2 of 3 are beyond the last by u in [0, 2], whose mean square is 4 / 3.
+  EXPECT_NEAR(squared_error(histogram, 2, true, 1.0), (1.0 / 12 + 2 * 4.0 / 3) / 3, 1e-12);
+}
+
+TEST(ThresholdChoice, a_rare_outlier_is_clipped_for_a_finer_step) {
+  MagnitudeHistogram histogram{.max = 100, .counts = std::vector<std::int64_t>(1000)};
+  std::fill_n(histogram.counts.begin(), 10, 1000000);  // [0, 1] and one value at 100
+  histogram.counts.back() = 1;
+  const double real = mse_threshold(histogram, 4, false, ScaleKind::Real);
+  EXPECT_LT(real, 5.0);
+  EXPECT_GT(real, 0.9);
+  const double step = mse_threshold(histogram, 4, false, ScaleKind::PowerOfTwo) / 15;
+  EXPECT_EQ(std::exp2(std::round(std::log2(step))), step);
+}
+
+TEST(ThresholdChoice, a_dead_value_has_its_maximum) {
+  const MagnitudeHistogram dead;
+  EXPECT_EQ(percentile_threshold(dead, 0.5), 0.0);
+  EXPECT_EQ(mse_threshold(dead, 8, true, ScaleKind::Real), 0.0);
+  EXPECT_EQ(j_divergence_threshold(dead, 8), 0.0);
 }
 
 // input [1, 2, 160, 160] -> Relu -> output
