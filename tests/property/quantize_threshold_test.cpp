@@ -117,7 +117,7 @@ MagnitudeHistogram adversarial_histogram(std::mt19937_64& random) {
         draw(random, 1, 1000000);
   }
   if (draw(random, 0, 3) > 0) histogram.counts.front() += draw(random, 1, 1000);
-  histogram.counts.back() += draw(random, 1, 5);  // the maximum
+  if (draw(random, 0, 9) > 0) histogram.counts.back() += draw(random, 1, 5);  // else a plateau
   if (draw(random, 0, 9) == 0) histogram.counts.front() = 0;
   return histogram;
 }
