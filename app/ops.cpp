@@ -5,6 +5,7 @@
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "compiler/import/import.h"
+#include "compiler/pulp/op_units.h"
 #include "compiler/xdnn/op_units.h"
 #include "explore/machine_file.h"
 #include "explore/table.h"
@@ -13,7 +14,7 @@ namespace workbench::app {
 
 namespace {
 
-// One shipped machine of each family.
+// One shipped machine of each family; of PULP's clusters, all of which run the same kernels, one.
 struct FamilyColumn {
   const char* title;
   const char* machine;
@@ -30,12 +31,15 @@ int ops() {
     machines.push_back(xdnn::load_machine(find_machine_file(family.machine)));
     table.columns.push_back({family.title, false});
   }
+  const pulp::Machine cluster = pulp::load_machine(find_machine_file("gap8"));
+  table.columns.push_back({"PULP", false});
   table.columns.push_back({"notes", false, 100});
   for (const SupportedOp& op : importable_ops()) {
     std::vector<std::string> row = {op.name};
     for (const xdnn::Machine& machine : machines) {
       row.push_back(xdnn::where_it_runs(op.name, machine));
     }
+    row.push_back(pulp::where_it_runs(op.name, cluster));
     row.push_back(op.note);
     table.rows.push_back(std::move(row));
   }

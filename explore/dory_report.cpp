@@ -46,6 +46,11 @@ Ends ends_of(const Graph& graph, const LayerInfo& layer) {
   return ends;
 }
 
+std::string kernel_text(const pulp::LayerTiling& tiling) {
+  if (tiling.cores == 0) return tiling.kernel;
+  return fmt::format("{} on {} core{}", tiling.kernel, tiling.cores, tiling.cores == 1 ? "" : "s");
+}
+
 std::string layer_lines(const Compiled& compiled, const SimulatedNetwork& run,
                         const pulp::LayerTiling& tiling) {
   const auto index = static_cast<std::size_t>(tiling.layer);
@@ -56,7 +61,7 @@ std::string layer_lines(const Compiled& compiled, const SimulatedNetwork& run,
       "  num_cycles: {}  MACs: {}  MAC/cycle: {:.3f}\n"
       "  L2 slice  in {} out {}, {} slices, {} bytes\n"
       "  L1 tile   in {} out {}, {} tiles, {} buffered, {} bytes of {} ({:.1f} %)\n",
-      index, layer.name, tiling.kernel, cycles, layer.macs,
+      index, layer.name, kernel_text(tiling), cycles, layer.macs,
       cycles == 0 ? 0.0 : static_cast<double>(layer.macs) / static_cast<double>(cycles),
       sizes(tiling.l2_in), sizes(tiling.l2_out), tiling.l2_slices, tiling.l2_bytes,
       sizes(tiling.l1_in), sizes(tiling.l1_out), tiling.l1_tiles,

@@ -54,6 +54,7 @@ LayerTiling layer_tiling(const LayerCode& code, std::int32_t index) {
   LayerTiling tiling;
   tiling.layer = index;
   tiling.kernel = to_string(code.tiling.kernel);
+  tiling.cores = code.tiling.cores;
   const auto input = [&](const Cut& cut) -> std::array<std::int64_t, 3> {
     const auto reach = [](std::int64_t out, std::int64_t stride, std::int64_t dilation,
                           std::int64_t kernel, std::int64_t in) {

@@ -102,9 +102,9 @@ class LayerFile {
     range(0, entries_.size());
     return fmt::format(
         "// {}: {}\n// {} tiles of {}x{}x{} (channels, rows, columns), {} slices, {} bytes of L1, "
-        "{} of L2\n#include \"network.h\"\n\nvoid {}(void) {{\n{}}}\n",
+        "{} of L2\n{}#include \"network.h\"\n\nvoid {}(void) {{\n{}}}\n",
         info.name, info.op, tiling.l1_tiles, tiling.l1_out[0], tiling.l1_out[1], tiling.l1_out[2],
-        tiling.l2_slices, tiling.l1_bytes, tiling.l2_bytes, function(), body_);
+        tiling.l2_slices, tiling.l1_bytes, tiling.l2_bytes, cores_text(tiling), function(), body_);
   }
 
  private:
@@ -174,6 +174,14 @@ class LayerFile {
     return text;
   }
 
+  // Why kernels are called with `cores`.
+  static std::string cores_text(const LayerTiling& tiling) {
+    if (tiling.cores == 0) return "";
+    return fmt::format(
+        "// The im2col buffers of all cores would leave no room for better tiles: {} compute{}\n",
+        tiling.cores, tiling.cores == 1 ? "s" : "");
+  }
+
   void line(const std::string& text) { body_ += std::string(2 * (depth_ + 1), ' ') + text + "\n"; }
 
   const Program& program_;
@@ -206,7 +214,9 @@ std::string header(const Program& program, const std::vector<std::string>& funct
                            "planes x rows x lines of `length` bytes between L2 and L1; `split`: "
                            "each core issues its share");
   text += struct_text<L3Transfer>("l3_transfer", "`rows` rows of `length` bytes: L3 and L2");
-  text += struct_text<Kernel>("kernel_call", "What a kernel of PULP-NN is called with");
+  text += struct_text<Kernel>("kernel_call",
+                              "What a kernel of PULP-NN is called with; the first `cores` of the "
+                              "cores share the work, 0: all");
   text +=
       "void dma_copy(const struct dma_transfer* transfer);\nvoid dma_wait(int id);\n"
       "void l3_copy(const struct l3_transfer* transfer);\nvoid l3_wait(int id);\n"

@@ -1,6 +1,7 @@
 #include "compiler/pulp/kernel_choice.h"
 
 #include "core/error.h"
+#include "isa/pulp/kernel_groups.h"
 #include "isa/pulp/semantics.h"
 
 namespace workbench::pulp {
@@ -40,6 +41,10 @@ std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machin
 
 KernelKind dory_kernel(const Layer& layer, const Machine& machine) {
   return usable_kernels(layer, machine).front();
+}
+
+bool can_split(KernelKind kernel, std::int64_t cores) {
+  return !splits_width(kernel) || cores % 2 == 0 || cores == 1;
 }
 
 }  // namespace workbench::pulp

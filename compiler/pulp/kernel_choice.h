@@ -11,5 +11,7 @@ namespace workbench::pulp {
 // (pulp.md 2.4).
 std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machine);
 KernelKind dory_kernel(const Layer& layer, const Machine& machine);
+// Whether so many cores can share a call; kernels that split the width deal rows to pairs of them.
+bool can_split(KernelKind kernel, std::int64_t cores);
 
 }  // namespace workbench::pulp

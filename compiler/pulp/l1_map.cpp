@@ -115,6 +115,7 @@ Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, cons
 
 Kernel largest_call(const Layer& layer, const Tiling& tiling) {
   Kernel call = largest_call(layer, tiling.kernel, tiling.tile, tiling.slice);
+  call.cores = tiling.cores;
   if (tiling.as_dory && layer.kind == LayerKind::Depthwise) {
     const std::int64_t rows = std::min(inner_rows(layer.call, tiling.tile.out_h), layer.call.in_h);
     call.in_h = std::max(call.in_h, rows);

@@ -336,6 +336,7 @@ void LayerCode::store_output(Listing& to, std::size_t s, const Block& tile, cons
 Kernel LayerCode::kernel(std::size_t s, const Block& tile, const Buffers& b) const {
   const Cut cut{tile.c1 - tile.c0, tile.y1 - tile.y0, tile.x1 - tile.x0};
   Kernel call = tile_call(layer, tiling.kernel, tile.c0, tile.y0, tile.x0, cut);
+  call.cores = tiling.cores;
   if (tiling.as_dory && layer.kind == LayerKind::Depthwise) {
     const Block in = input_of_tile(s, tile);
     call.in_h = in.y1 - in.y0;

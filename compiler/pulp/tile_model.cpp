@@ -157,11 +157,11 @@ LoadRates load_rates(const Layer& layer, LoopOrder order, double channel_tiles, 
   return rates;
 }
 
-double busy_l1(const Machine& machine) {
+double busy_l1(const Machine& machine, std::int64_t cores) {
   if (machine.l1.conflicts == 0) return 1;
   // The 4x2 inner loop has 6 loads in 14 cycles (pulp.md 2.3); transfers get what banks have left.
-  const double busy = 6.0 / 14.0 * static_cast<double>(machine.cluster.cores) /
-                      static_cast<double>(machine.l1.banks);
+  const double busy =
+      6.0 / 14.0 * static_cast<double>(cores) / static_cast<double>(machine.l1.banks);
   return 1 / std::max(0.1, 1 - busy);
 }
 
@@ -252,14 +252,17 @@ Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& 
   const LoadRates rates =
       load_rates(layer, tiling.order, static_cast<double>(total(channels)) / channel_slices,
                  static_cast<double>(total(rows) * total(columns)) / map_slices);
-  const double overhead = tile_overhead(layer, machine), slowed = busy_l1(machine);
+  const double overhead = tile_overhead(layer, machine);
+  const std::int64_t all = machine.cluster.cores;
+  const double slowed = busy_l1(machine, tiling.cores == 0 ? all : tiling.cores);
   const Buffering twice = buffering(tiling);
   double sum = 0;
   for (const Alike& c : channels) {
     for (const Alike& y : rows) {
       for (const Alike& x : columns) {
-        const Kernel call =
+        Kernel call =
             tile_call(layer, tiling.kernel, c.begin, y.begin, x.begin, {c.out, y.out, x.out});
+        call.cores = tiling.cores;
         const auto kernel = static_cast<double>(costs(call).value);
         const TileTransfers moved = transfers(layer, call, tiling.commands_2d, machine);
         const auto count = static_cast<double>(c.count * y.count * x.count);

@@ -35,8 +35,8 @@ LoadRates load_rates(const Layer& layer, LoopOrder order, double channel_tiles, 
 // one's result leaves; the others come behind the kernel. `slowed`: see busy_l1().
 double tile_turn(double kernel, const TileTransfers& transfers, const LoadRates& rates,
                  const Buffering& twice, double slowed);
-// How much longer transfers take while kernels run.
-double busy_l1(const Machine& machine);
+// How much longer transfers take while kernels run on so many cores.
+double busy_l1(const Machine& machine, std::int64_t cores);
 
 // `tile_cycles`: of all tiles of all slices. With what slices wait for L3. The first slice's
 // weights come while the layer before runs: for `before` cycles.

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "compiler/pulp/kernel_choice.h"
 #include "compiler/pulp/l1_map.h"
 #include "compiler/pulp/rough_kernel.h"
+#include "compiler/pulp/tile_cuts.h"
 #include "compiler/pulp/tile_model.h"
 #include "core/units.h"
 #include "isa/pulp/cost.h"
@@ -18,79 +20,13 @@ namespace {
 
 // Widths tried of those that fit, widest first: narrower ones only add tiles.
 constexpr int kWidths = 4;
+// A larger part of L1 than one of so many for what the cores need for themselves is too much not to
+// try fewer of them.
+constexpr std::int64_t kCramped = 3;
 
 bool own_channels(LayerKind kind) {
   return kind != LayerKind::Conv && kind != LayerKind::Pointwise && kind != LayerKind::Linear;
 }
-
-// Sizes at which the number of tiles changes, and those that are whole rounds of `unit`; multiples
-// of `step`, or all of it. Descending.
-std::vector<std::int64_t> sizes(std::int64_t size, std::int64_t unit, std::int64_t step) {
-  std::vector<std::int64_t> result;
-  for (std::int64_t pieces = 1; pieces <= size;) {
-    const std::int64_t even = ceil_div(size, pieces);
-    for (const std::int64_t candidate : {round_up(even, step), round_up(even, unit)}) {
-      result.push_back(std::min(candidate, size));
-    }
-    pieces = even > 1 ? ceil_div(size, even - 1) : size + 1;
-  }
-  std::sort(result.begin(), result.end(), std::greater<>());
-  result.erase(std::unique(result.begin(), result.end()), result.end());
-  return result;
-}
-
-// One axis of the slice cut into tiles: so many full ones and the rest.
-struct AxisCut {
-  std::int64_t tile = 1, full = 1, rest = 0;
-  Extent in;
-  std::int64_t count() const { return full + (rest > 0 ? 1 : 0); }
-};
-
-AxisCut axis_cut(std::int64_t size, std::int64_t tile, const Extent& in) {
-  return {.tile = tile, .full = size / tile, .rest = size % tile, .in = in};
-}
-
-// What tiles of the same rows and columns have in common.
-struct MapCut {
-  AxisCut rows, columns;
-  double tiles = 1;
-  std::int64_t in_pixels = 0, out_pixels = 0;
-};
-
-struct ChannelCut {
-  AxisCut axis;
-  double tiles = 1;
-  TileBytes bytes;  // of one pixel in and out; constants whole
-};
-
-// Of the tiles that fit, the cheapest few.
-class Best {
- public:
-  explicit Best(std::size_t count) : count_(count) {}
-  double bound() const {
-    return found_.size() < count_ ? std::numeric_limits<double>::max() : found_.back().first;
-  }
-  void add(double cycles, const Tiling& tiling) {
-    if (cycles >= bound()) return;
-    const auto place = std::upper_bound(
-        found_.begin(), found_.end(), cycles,
-        [](double value, const std::pair<double, Tiling>& other) { return value < other.first; });
-    found_.insert(place, {cycles, tiling});
-    if (found_.size() > count_) found_.pop_back();
-  }
-  std::vector<Tiling> take() {
-    std::vector<Tiling> result;
-    for (auto& [cycles, tiling] : found_) {
-      tiling.modelled = Cycles{std::llround(cycles)};
-      result.push_back(tiling);
-    }
-    return result;
-  }
-
- private:
-  std::size_t count_;
-  std::vector<std::pair<double, Tiling>> found_;
-};
 
 class Search {
  public:
@@ -101,36 +37,81 @@ class Search {
         machine_(machine),
         count_(count),
         best_(count),
-        overhead_(tile_overhead(layer, machine)),
-        slowed_(busy_l1(machine)) {
+        overhead_(tile_overhead(layer, machine)) {
     call_.kind = dory_kernel(layer, machine);
   }
 
   std::vector<Tiling> run() {
-    list_maps();
-    list_channels();
     std::vector<Tiling> result;
-    for (const KernelKind kind : usable_kernels(layer_, machine_)) {
+    const auto add = [&](const std::vector<Tiling>& found) {
+      result.insert(result.end(), found.begin(), found.end());
+    };
+    const std::vector<KernelKind> kinds = usable_kernels(layer_, machine_);
+    deal_to(machine_.cluster.cores);
+    std::vector<KernelKind> cramped;
+    for (const KernelKind kind : kinds) {
       best_ = Best(count_);
-      scale_ = scale_of(kind);
       try_kernel(kind);
       const std::vector<Tiling> found = best_.take();
-      result.insert(result.end(), found.begin(), found.end());
-      add_untiled(kind, result);
+      if (found.empty() || is_cramped(kind)) cramped.push_back(kind);
+      add(found);
+      add_untiled(kind, 0, result);
     }
+    if (!cramped.empty()) add(with_fewer_cores(cramped));
     return result;
   }
 
  private:
+  // What does not depend on the kernel.
+  void deal_to(std::int64_t cores) {
+    if (cores == cores_) return;
+    cores_ = cores;
+    slowed_ = busy_l1(machine_, cores);
+    maps_.clear();
+    channels_.clear();
+    list_maps();
+    list_channels();
+  }
+
+  // Whether what the cores need for themselves leaves much less of L1 than there is.
+  bool is_cramped(KernelKind kind) const {
+    const Cut least{std::min(channel_step(layer_), call_.out_c), 1, 1};
+    const Kernel call = largest_call(layer_, kind, least, sliced_.slice);
+    return kCramped * scratch_bytes(call, machine_) > machine_.l1.buffer_bytes;
+  }
+
+  // Larger tiles, fewer cores (Kernel::cores).
+  std::vector<Tiling> with_fewer_cores(const std::vector<KernelKind>& kinds) {
+    std::vector<Tiling> result;
+    std::map<KernelKind, Best> best;
+    for (std::int64_t cores = machine_.cluster.cores - 1; cores > 0; --cores) {
+      deal_to(cores);
+      for (const KernelKind kind : kinds) {
+        if (!can_split(kind, cores)) continue;
+        best_ = best.try_emplace(kind, count_).first->second;
+        try_kernel(kind);
+        best.at(kind) = best_;
+        const bool has_untiled = std::any_of(result.begin(), result.end(),
+                                             [&](const Tiling& t) { return t.kernel == kind; });
+        if (!has_untiled) add_untiled(kind, cores, result);
+      }
+    }
+    for (auto& [kind, each] : best) {
+      const std::vector<Tiling> found = each.take();
+      result.insert(result.end(), found.begin(), found.end());
+    }
+    return result;
+  }
+
   void list_maps() {
     const Cut& slice = sliced_.slice;
-    const std::int64_t cores = machine_.cluster.cores;
+    const std::int64_t cores = cores_;
     std::vector<AxisCut> columns;
-    for (const std::int64_t w : sizes(slice.out_w, 2, 1)) {
+    for (const std::int64_t w : cut_sizes(slice.out_w, 2, 1)) {
       if (!column_tiles_read(call_, slice.out_w, w)) continue;
       columns.push_back(axis_cut(slice.out_w, w, column_extent(layer_, w, slice.out_w)));
     }
-    for (const std::int64_t h : sizes(slice.out_h, cores, 1)) {
+    for (const std::int64_t h : cut_sizes(slice.out_h, cores, 1)) {
       if (!row_tiles_read(call_, slice.out_h, h)) continue;
       const AxisCut rows = axis_cut(slice.out_h, h, row_extent(layer_, h, slice.out_h));
       maps_.emplace_back();
@@ -146,10 +127,10 @@ class Search {
 
   void list_channels() {
     const std::int64_t step = channel_step(layer_);
-    const std::int64_t unit =
-        std::lcm(step, own_channels(layer_.kind) ? machine_.cluster.cores : 4);
-    for (const std::int64_t n : sizes(sliced_.slice.out_c, unit, step)) {
-      ChannelCut cut{.axis = axis_cut(sliced_.slice.out_c, n, {})};
+    const std::int64_t unit = std::lcm(step, own_channels(layer_.kind) ? cores_ : 4);
+    for (const std::int64_t n : cut_sizes(sliced_.slice.out_c, unit, step)) {
+      ChannelCut cut;
+      cut.axis = axis_cut(sliced_.slice.out_c, n, {});
       cut.tiles = static_cast<double>(cut.axis.count());
       Kernel pixel = tile_call(layer_, call_.kind, 0, 0, 0, {n, 1, 1});
       cut.bytes = tile_bytes(pixel, machine_);
@@ -174,6 +155,7 @@ class Search {
     call.kind = kind;
     call.in_h = map.rows.in.padded;
     call.pad_top = call.pad_bottom = 0;
+    call.cores = cores_;
     if (own_channels(layer_.kind)) call.in_c = channels;
     return scratch_bytes(call, machine_);
   }
@@ -182,7 +164,7 @@ class Search {
     const auto add = [&](MapWork& sum, std::int64_t h, std::int64_t w, std::int64_t count) {
       if (count == 0 || h == 0 || w == 0) return;
       const std::int64_t in_rows = (h - 1) * call_.stride_y + call_.kernel_h;
-      const MapWork one = map_work(kind, call_, machine_.cluster.cores, in_rows, h, w);
+      const MapWork one = map_work(kind, call_, cores_, in_rows, h, w);
       sum += {one.pairs * static_cast<double>(count), one.singles * static_cast<double>(count)};
     };
     MapWork sum;
@@ -194,19 +176,20 @@ class Search {
   }
 
   ChannelWork work_of(KernelKind kind, const ChannelCut& channels) const {
-    const ChannelWork one = channel_work(kind, call_, machine_.cluster.cores, channels.axis.tile);
+    const ChannelWork one = channel_work(kind, call_, cores_, channels.axis.tile);
     const auto full = static_cast<double>(channels.axis.full);
     ChannelWork sum{one.per_pair * full, one.per_single * full};
     if (channels.axis.rest > 0) {
-      sum += channel_work(kind, call_, machine_.cluster.cores, channels.axis.rest);
+      sum += channel_work(kind, call_, cores_, channels.axis.rest);
     }
     return sum;
   }
 
   // The simplest of all, whatever the rough model thinks of it.
-  void add_untiled(KernelKind kind, std::vector<Tiling>& result) const {
+  void add_untiled(KernelKind kind, std::int64_t cores, std::vector<Tiling>& result) const {
     Tiling tiling = sliced_;
     tiling.kernel = kind;
+    tiling.cores = cores;
     tiling.tile = sliced_.slice;
     tiling.double_buffered = false;
     if (l1_map(layer_, tiling, machine_).end <= machine_.l1.buffer_bytes) result.push_back(tiling);
@@ -215,18 +198,18 @@ class Search {
   // What the rough model takes too little or too much, at a tile of usual size.
   double scale_of(KernelKind kind) const {
     const Cut& slice = sliced_.slice;
-    const Cut tile{std::min<std::int64_t>(slice.out_c, 32),
-                   std::min(slice.out_h, machine_.cluster.cores),
+    const Cut tile{std::min<std::int64_t>(slice.out_c, 32), std::min(slice.out_h, cores_),
                    std::min<std::int64_t>(slice.out_w, 8)};
-    const Kernel call = tile_call(layer_, kind, 0, 0, 0, tile);
-    const double rough =
-        map_work(kind, call_, machine_.cluster.cores, call.in_h + call.pad_top + call.pad_bottom,
-                 call.out_h, call.out_w) *
-        channel_work(kind, call_, machine_.cluster.cores, call.out_c);
+    Kernel call = tile_call(layer_, kind, 0, 0, 0, tile);
+    call.cores = cores_;
+    const double rough = map_work(kind, call_, cores_, call.in_h + call.pad_top + call.pad_bottom,
+                                  call.out_h, call.out_w) *
+                         channel_work(kind, call_, cores_, call.out_c);
     return static_cast<double>(expected_kernel_cycles(call, machine_).value) / rough;
   }
 
   void try_kernel(KernelKind kind) {
+    scale_ = scale_of(kind);
     std::vector<ChannelWork> channel_works;
     for (const ChannelCut& channels : channels_) channel_works.push_back(work_of(kind, channels));
     for (const std::vector<MapCut>& widths : maps_) {
@@ -321,6 +304,7 @@ class Search {
     if (twice.out) sum += transfers.in + transfers.weights + transfers.out;
     Tiling tiling = sliced_;
     tiling.kernel = kind;
+    tiling.cores = cores_ == machine_.cluster.cores ? 0 : cores_;
     tiling.tile = {channels.axis.tile, map.rows.tile, map.columns.tile};
     tiling.order = order;
     tiling.double_buffered = twice.out;
@@ -344,7 +328,9 @@ class Search {
   const Machine& machine_;
   std::size_t count_;
   Best best_;
-  double overhead_, slowed_;
+  double overhead_;
+  std::int64_t cores_ = 0;  // that take part
+  double slowed_ = 1;
   double scale_ = 1;                       // of rough kernel cycles
   std::vector<std::vector<MapCut>> maps_;  // by rows
   std::vector<ChannelCut> channels_;
@@ -368,7 +354,9 @@ std::int64_t smallest_l1(const Layer& layer, const Tiling& sliced, const Machine
   std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
   const Cut tile{std::min(channel_step(layer), layer.call.out_c), 1, 1};
   for (const KernelKind kind : usable_kernels(layer, machine)) {
-    const TileBytes bytes = tile_bytes(largest_call(layer, kind, tile, sliced.slice), machine);
+    Kernel call = largest_call(layer, kind, tile, sliced.slice);
+    call.cores = 1;
+    const TileBytes bytes = tile_bytes(call, machine);
     smallest = std::min(smallest, l1_bytes(bytes, {false, false, false}));
   }
   return smallest;

@@ -33,7 +33,8 @@ struct L1Map {
 
 struct Tiling {
   KernelKind kernel = KernelKind::ConvHo;
-  Cut tile;  // in L1
+  std::int64_t cores = 0;  // that take part (Kernel::cores); 0: all
+  Cut tile;                // in L1
   LoopOrder order = LoopOrder::ChannelsOuter;
   bool double_buffered = true;
   // An operand that stays for several tiles may do with one buffer all the same: it is loaded when

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "compiler/passes/folded_ops.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/support.h"
 
@@ -126,18 +127,10 @@ constexpr Alias kAliases[] = {
     {"Sub", "BatchNormalization"},
 };
 
-// Gone after import and passes, on every machine.
-constexpr std::string_view kFolded[] = {
-    "Cast",   "Constant", "ConstantOfShape", "DequantizeLinear", "Dropout", "Floor",
-    "Gather", "Identity", "QuantizeLinear",  "ReduceProd",       "Shape",   "Size",
-};
-
 }  // namespace
 
 std::string where_it_runs(std::string_view onnx_operator, const Machine& machine) {
-  if (std::find(std::begin(kFolded), std::end(kFolded), onnx_operator) != std::end(kFolded)) {
-    return "folded";
-  }
+  if (is_folded(onnx_operator)) return "folded";
   for (const Alias& alias : kAliases) {
     if (alias.name == onnx_operator) onnx_operator = alias.as;
   }

@@ -177,7 +177,7 @@ std::int64_t norm_bytes(const Kernel& k) { return k.norm ? k.out_c * k.norm_bits
 std::int64_t bias_bytes(const Kernel& k) { return k.has_bias ? 4 * k.out_c : 0; }
 
 std::int64_t scratch_bytes(const Kernel& k, const Machine& machine) {
-  const std::int64_t cores = machine.cluster.cores;
+  const std::int64_t cores = k.active_cores(machine.cluster.cores);
   if (is_depthwise(k.kind)) {
     // A column of the padded map and a row more; stored by words, the last of which reaches beyond
     // narrow rows (pulp.md 2.5).

@@ -150,6 +150,10 @@ constexpr KernelKind last(KernelKind) { return KernelKind::MaxPoolDirect; }  // 
 //           multiplier, offset, shift as above
 //   AveragePool: (sum * multiplier / divisor + offset) >> shift
 // clip: to out_bits, signed or not. Linear32 stores acc. Every kernel ends with a barrier.
+//
+// `cores`: so many take part, the first ones, among which the work is dealt out as among all of so
+// small a cluster; the others go to the barrier at once. 0: all. Results do not depend on it; what
+// each core needs of the scratch buffer is needed by so many only.
 struct Kernel {
   KernelKind kind = KernelKind::ConvHo;
   std::int64_t in = 0, in2 = 0, weights = 0, bias = 0, kappa = 0, lambda = 0, out = 0, scratch = 0;
@@ -166,6 +170,11 @@ struct Kernel {
   std::int64_t multiplier1 = 1, offset1 = 0, shift1 = 0;  // Add, first operand ...
   std::int64_t multiplier2 = 1, offset2 = 0, shift2 = 0;  // ... and second
   bool clip_operands = false;  // Add: operands to out_bits before the sum
+  std::int64_t cores = 0;
+
+  std::int64_t active_cores(std::int64_t of_cluster) const {
+    return cores == 0 ? of_cluster : cores;
+  }
 
   static constexpr void fields(auto& self, auto&& visit) {
     visit("kind", self.kind);
@@ -213,6 +222,7 @@ struct Kernel {
     visit("offset2", self.offset2);
     visit("shift2", self.shift2);
     visit("clip_operands", self.clip_operands);
+    visit("cores", self.cores);
   }
   friend bool operator==(const Kernel&, const Kernel&) = default;
 };

@@ -49,7 +49,7 @@ void CodeBuilder::access(const Address& address, int bytes) {
 // Rows dealt out to the cores; HoWo kernels let two cores share a row where rows do not divide
 // (pulp.md 2.4).
 Pixels pixels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
-  const std::int64_t cores = machine.cluster.cores;
+  const std::int64_t cores = kernel.active_cores(machine.cluster.cores);
   const Piece all_columns{0, kernel.out_w};
   if (kernel.kind == KernelKind::ConvCo || kernel.kind == KernelKind::PointwiseCo) {
     return {{0, kernel.out_h}, all_columns};
@@ -66,7 +66,7 @@ Pixels pixels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
 Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   if (kernel.kind == KernelKind::ConvCo || kernel.kind == KernelKind::PointwiseCo ||
       is_linear(kernel.kind) || is_depthwise(kernel.kind)) {
-    return piece(kernel.out_c, machine.cluster.cores, core);
+    return piece(kernel.out_c, kernel.active_cores(machine.cluster.cores), core);
   }
   return {0, kernel.out_c};
 }
@@ -181,8 +181,10 @@ void add_refills(CoreCode& code, std::size_t begin, std::size_t end, const Machi
 
 namespace {
 
+// None for a core that takes no part.
 CoreCode core_code(CodeOf code_of, const Kernel& kernel, const Machine& machine,
                    std::int64_t core) {
+  if (core >= kernel.active_cores(machine.cluster.cores)) return {};
   CoreCode code = code_of(kernel, machine, core);
   if (machine.icache.ideal == 0 && machine.icache.private_bytes > 0) {
     add_refills(code, 0, code.size(), machine.icache);
@@ -291,12 +293,13 @@ std::vector<std::vector<CodeCost>> core_costs(const Kernel& kernel, const Machin
   for (const CodeOf code_of : phases_of(kernel)) {
     std::vector<CodeCost>& costs = result.emplace_back();
     std::vector<std::vector<std::int64_t>> seen;
-    for (std::int64_t core = 0; core < machine.cluster.cores; ++core) {
+    for (std::int64_t core = 0; core < kernel.active_cores(machine.cluster.cores); ++core) {
       seen.push_back(likeness(kernel, machine, core));
       const auto twin = std::find(seen.begin(), seen.end() - 1, seen.back()) - seen.begin();
       costs.push_back(twin < core ? costs[static_cast<std::size_t>(twin)]
                                   : code_cost(core_code(code_of, kernel, machine, core), machine));
     }
+    costs.resize(static_cast<std::size_t>(machine.cluster.cores));
   }
   return result;
 }

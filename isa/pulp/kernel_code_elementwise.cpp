@@ -15,8 +15,7 @@ constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 // Rows of a core. With fewer rows than cores PULP-NN leaves more cores idle than it has to: its
 // chunk is then 2, except in the average pool for powers of two, where it is 1 (counted from the
 // source).
-Piece rows_of(std::int64_t rows, const Machine& machine, std::int64_t core, bool average) {
-  const std::int64_t cores = machine.cluster.cores;
+Piece rows_of(std::int64_t rows, std::int64_t cores, std::int64_t core, bool average) {
   if (rows >= cores || rows == 0) return piece(rows, cores, core);
   const bool power_of_two = (rows & (rows - 1)) == 0;
   const std::int64_t chunk = average && power_of_two ? 1 : 2;
@@ -41,7 +40,7 @@ std::int64_t multiply(std::int64_t multiplier, std::int64_t offset) {
 // 2.4), of which two narrow the sum and the result to 16 and 8 bits.
 CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = rows_of(kernel.in_h, machine, core, false);
+  const Piece rows = rows_of(kernel.in_h, kernel.active_cores(machine.cluster.cores), core, false);
   const std::int64_t row_bytes = kernel.in_w * pixel_bytes(kernel);
   const std::int64_t out_bytes = kernel.in_w * packed(kernel.out_c, kernel.out_bits);
   const std::int64_t sub_byte = kernel.in_bits < 8 ? 2 : 0;
@@ -70,7 +69,7 @@ CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t cor
 // 2.4), and divides.
 CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = rows_of(kernel.out_h, machine, core, true);
+  const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, true);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
   const std::int64_t divides = kernel.divisor != 1 ? 1 : 0;
@@ -134,7 +133,7 @@ void copy_bytes(CodeBuilder& b, const Address& to, const Address& from, std::int
 // First along x within the rows of the input, into the input ...
 CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = rows_of(kernel.in_h, machine, core, false);
+  const Piece rows = rows_of(kernel.in_h, kernel.active_cores(machine.cluster.cores), core, false);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   b.work(kPoolCall);
   b.loop(rows.size(), [&](int row) {
@@ -155,7 +154,7 @@ CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::i
 // ... then along y, whole rows of the output at a time.
 CoreCode max_pool_columns_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = rows_of(kernel.out_h, machine, core, false);
+  const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, false);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t bytes = kernel.out_w * pixel;
   b.work({.instructions = 20});
@@ -199,7 +198,7 @@ void window_maximum(CodeBuilder& b, const Kernel& kernel, const Address& to, con
 // sub-byte codes all at once.
 CoreCode max_pool_direct_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = piece(kernel.out_h, machine.cluster.cores, core);
+  const Piece rows = piece(kernel.out_h, kernel.active_cores(machine.cluster.cores), core);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t words = kernel.in_c / 4, left = kernel.in_c % 4;
   const std::int64_t word_bytes = kernel.in_bits / 2;
@@ -232,7 +231,8 @@ CoreCode max_pool_direct_code(const Kernel& kernel, const Machine& machine, std:
 // Pixels in row-major order over cores; copies by words where nothing changes.
 CoreCode requantize_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece mine = piece(kernel.in_h * kernel.in_w, machine.cluster.cores, core);
+  const Piece mine =
+      piece(kernel.in_h * kernel.in_w, kernel.active_cores(machine.cluster.cores), core);
   const std::int64_t pixel = pixel_bytes(kernel);
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
   const Address in{kernel.in + mine.begin * pixel, {}},

@@ -248,7 +248,9 @@ std::string kernel_fault(const Kernel& k, const Machine& machine) {
   if (k.kind < KernelKind::ConvHo || k.kind > last(k.kind)) {
     return fmt::format("kernel {} does not exist", static_cast<std::int64_t>(k.kind));
   }
-  std::string fault = first_of({range_fault(k), bits_fault(k)});
+  const std::int64_t cores = k.active_cores(machine.cluster.cores);
+  std::string fault = first_of(
+      {range_fault(k), bits_fault(k), outside({{"cores", k.cores}}, 0, machine.cluster.cores)});
   if (fault.empty()) {
     fault = first_of({
         stray_flag(k),
@@ -261,7 +263,6 @@ std::string kernel_fault(const Kernel& k, const Machine& machine) {
         larger_than_l1(k, machine),
     });
   }
-  const std::int64_t cores = machine.cluster.cores;
   if (fault.empty() && splits_width(k.kind) && cores % 2 != 0 && cores > 1) {
     fault = fmt::format("deals rows to pairs of cores, of {} one is left over", cores);
   }

@@ -88,6 +88,7 @@ struct HostStep {
 struct LayerTiling {
   std::int32_t layer = 0;  // index into info.layers
   std::string kernel;      // to_string(KernelKind)
+  std::int64_t cores = 0;  // that take part in it; 0: all
   // Sizes [channels, height, width] of a full tile in L1; of a slice in L2 (= the layer: one
   // slice).
   std::array<std::int64_t, 3> l1_in{}, l1_out{}, l2_in{}, l2_out{};
@@ -98,6 +99,7 @@ struct LayerTiling {
   static constexpr void fields(auto& self, auto&& visit) {
     visit("layer", self.layer);
     visit("kernel", self.kernel);
+    visit("cores", self.cores);
     visit("l1_in_c", self.l1_in[0]);
     visit("l1_in_h", self.l1_in[1]);
     visit("l1_in_w", self.l1_in[2]);

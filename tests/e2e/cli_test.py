@@ -118,8 +118,9 @@ class Cli(WorkbenchTest):
 
     def test_ops_lists_what_can_be_imported_and_which_unit_runs_it(self):
         lines = self.succeed("ops").stdout.splitlines()
-        self.assertEqual(lines[0].split()[2:6], ["V2", "V3", "Darius", "MathEngine"])
+        self.assertEqual(lines[0].split()[2:7], ["V2", "V3", "Darius", "MathEngine", "PULP"])
         units = {line.split()[0]: line.split()[1:5] for line in lines[1:]}
+        kernels = {line.split()[0]: line.split()[5] for line in lines[1:]}
         self.assertEqual(units["Conv"], ["array"] * 4)
         self.assertEqual(units["MaxPool"], ["pool"] * 4)
         self.assertEqual(units["Concat"], ["address"] * 4)
@@ -128,6 +129,13 @@ class Cli(WorkbenchTest):
         # Only V3 has a PReLU behind the array (xdnn.md 1.8).
         self.assertEqual(units["PRelu"][1], "merged")
         self.assertNotEqual(units["PRelu"][0], "merged")
+        # PULP-NN's kernels, and what is arithmetic of one of them or only an address.
+        for operator, kernel in {"Conv": "conv", "Gemm": "linear", "Add": "add",
+                                 "MaxPool": "maxpool", "GlobalAveragePool": "avgpool",
+                                 "Relu": "merged", "RequantShift": "merged", "Concat": "address",
+                                 "Flatten": "address", "Cast": "folded", "LeakyRelu": "host",
+                                 "Softmax": "host", "ConvTranspose": "host"}.items():
+            self.assertEqual(kernels[operator], kernel, operator)
 
     def report(self, *arguments):
         self.succeed(*arguments, "--json", "report.json")

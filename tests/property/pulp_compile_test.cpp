@@ -104,6 +104,27 @@ TEST(PulpCompile, random_networks_run_through_l3_as_dory_cuts_them) {
   run_random(Tiler::Dory, 20000, 16000, 8);
 }
 
+// 3x3 over 256 and 512 channels: the im2col buffers of GAP8's 8 cores take all of its L1 and twice
+// that. Fewer compute, 4 products a cycle and core at best, and the report says so.
+TEST(PulpCompile, convolutions_too_deep_for_all_cores_run_on_some) {
+  const Machine machine = load_machine("configs/gap8.yaml");
+  for (const std::int64_t channels : {256, 512}) {
+    SCOPED_TRACE(channels);
+    IntegerGraph g;
+    const ValueId x = g.input({1, channels, 8, 8}, kUnsigned8);
+    g.output(g.conv(x, 16, square_window(3, 1, 1), 1, g.random_affine(16, 900000, kUnsigned8),
+                    kUnsigned8));
+    EXPECT_EQ(fault(g, machine, {}), "");
+    const Program program = compile(g.graph(), machine, {});
+    const std::int64_t cores = program.tilings.at(0).cores;
+    EXPECT_GT(cores, 0);
+    EXPECT_LE(18 * channels * cores, machine.l1.buffer_bytes);
+    const auto cycles = simulate(program, machine, {}, {.values = false}).counters.at(0);
+    EXPECT_GT(cycles.value * 4 * cores, 64 * 16 * 9 * channels);
+    EXPECT_THROW(compile(g.graph(), machine, {.tiler = Tiler::Dory}), Error);
+  }
+}
+
 TEST(PulpCompile, weights_that_come_in_pieces_are_there_when_tiles_read_them) {
   IntegerGraph g;
   ValueId x = g.input({1, 128, 4, 4}, kUnsigned8);

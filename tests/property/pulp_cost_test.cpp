@@ -131,7 +131,8 @@ TEST(PulpCostProperty, cores_that_are_taken_for_alike_are) {
   for (int i = 0; i < kCases; ++i) {
     Machine machine;
     machine.cluster.cores = draw.coin() ? 8 : draw(1, 16);
-    const Kernel kernel = draw_kernel(draw);
+    Kernel kernel = draw_kernel(draw);
+    if (draw.coin()) kernel.cores = draw(1, machine.cluster.cores);
     SCOPED_TRACE(std::to_string(i) + " " + std::string(to_string(kernel.kind)));
     const auto costs = core_costs(kernel, machine);
     const KernelCode code = kernel_code(kernel, machine);
@@ -143,6 +144,32 @@ TEST(PulpCostProperty, cores_that_are_taken_for_alike_are) {
         EXPECT_EQ(costs[phase][core].accesses, own.accesses) << core;
       }
     }
+  }
+}
+
+// Where so many take part, it is as on a cluster of so many.
+TEST(PulpCostProperty, cores_that_take_part_are_a_smaller_cluster) {
+  Draw draw{std::mt19937_64(5)};
+  for (int i = 0; i < kCases; ++i) {
+    Machine machine, smaller;
+    machine.cluster.cores = draw(1, 16);
+    machine.icache.ideal = smaller.icache.ideal = draw(0, 1);
+    const Kernel kernel = draw_kernel(draw);
+    SCOPED_TRACE(std::to_string(i) + " " + std::string(to_string(kernel.kind)));
+    Kernel some = kernel;
+    some.cores = smaller.cluster.cores = draw(1, machine.cluster.cores);
+    std::vector<std::int64_t> alone = core_cycles(kernel, smaller);
+    EXPECT_EQ(kernel_cycles(some, machine), kernel_cycles(kernel, smaller));
+    EXPECT_EQ(expected_kernel_cycles(some, machine), expected_kernel_cycles(kernel, smaller));
+    EXPECT_EQ(cold_cycles(some, machine), cold_cycles(kernel, smaller));
+    EXPECT_EQ(scratch_bytes(some, machine), scratch_bytes(kernel, smaller));
+    std::vector<std::int64_t> found = core_cycles(some, machine);
+    ASSERT_EQ(found.size(), static_cast<std::size_t>(machine.cluster.cores));
+    found.resize(alone.size());
+    EXPECT_EQ(found, alone);
+    found = Tcdm(machine).core_cycles(some);
+    found.resize(alone.size());
+    EXPECT_EQ(found, Tcdm(smaller).core_cycles(kernel));
   }
 }
 

@@ -93,7 +93,10 @@ void expect_true_claim(const std::string& text, const Graph& graph, pulp::Machin
 // False where the machine is too small for the network, which must say so.
 bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
   std::mt19937_64 random(seed);
-  const Graph graph = random_integer_graph(random);
+  RandomIntegerOptions options;
+  // Some are deep, so that the im2col buffers of all cores do not fit.
+  if (seed % 8 == 7) options.max_channels = 400, options.max_side = 8, options.max_layers = 2;
+  const Graph graph = random_integer_graph(random, options);
   EXPECT_TRUE(verify(graph).empty()) << verify(graph).front().message;
   const pulp::Machine machine = random_cluster(random);
   const std::vector<Tensor> input = random_codes(graph, random);

@@ -108,6 +108,7 @@ void expect_runs(const Case& one, const Tiling& tiling) {
   std::int64_t outputs = 0;
   for_each_tile(layer, tiling, [&](const Cut& at, const Cut& block) {
     Kernel call = tile_call(layer, tiling.kernel, at.out_c, at.out_h, at.out_w, block);
+    call.cores = tiling.cores;
     call.kappa = tiling.map.kappa[1], call.lambda = tiling.map.lambda[1];
     call.bias = tiling.map.bias[1], call.out = tiling.map.out[1];
     EXPECT_EQ(malformed(call, one.machine), "");
@@ -128,11 +129,14 @@ void expect_runs(const Case& one, const Tiling& tiling) {
 }
 
 TEST(PulpTilingProperty, optimal_tiles_run_and_exist_where_the_smallest_tile_fits) {
+  std::uint64_t on_some_cores = 0;
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
     SCOPED_TRACE(seed);
     const Case one = random_case(seed);
     try {
-      expect_runs(one, optimal_tiling(one.layer(), one.network, one.machine, one.budget));
+      const Tiling tiling = optimal_tiling(one.layer(), one.network, one.machine, one.budget);
+      expect_runs(one, tiling);
+      on_some_cores += tiling.cores > 0 ? 1 : 0;
     } catch (const Error& error) {
       const auto choices = slice_choices(one.layer(), one.machine, one.budget);
       if (choices.empty()) {
@@ -145,6 +149,7 @@ TEST(PulpTilingProperty, optimal_tiles_run_and_exist_where_the_smallest_tile_fit
       }
     }
   }
+  EXPECT_GE(on_some_cores, kCases / 60);
 }
 
 TEST(PulpTilingProperty, dorys_tiles_run) {

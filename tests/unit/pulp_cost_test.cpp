@@ -51,6 +51,22 @@ TEST(PulpCost, cores_without_work_take_the_call_only) {
   EXPECT_EQ(cores[7], 94);
 }
 
+// Eight rows: two a core for four of them, and three for three.
+TEST(PulpCost, of_some_cores_each_has_more_to_do_and_the_others_wait) {
+  Kernel kernel = pointwise(8, 8, 64, 32);
+  const std::vector<std::int64_t> all = core_cycles(kernel, {});
+  kernel.cores = 4;
+  const std::vector<std::int64_t> four = core_cycles(kernel, {});
+  const std::int64_t row = four[0] - all[0];
+  EXPECT_EQ(four[4], 0);
+  EXPECT_EQ(four[7], 0);
+  kernel.cores = 3;
+  const std::vector<std::int64_t> three = core_cycles(kernel, {});
+  EXPECT_EQ(three[0], four[0] + row);
+  EXPECT_EQ(three[2], four[0]);
+  EXPECT_EQ(kernel_cycles(kernel, {}), Cycles{three[0] + Machine{}.cluster.barrier_cycles});
+}
+
 TEST(PulpCost, a_column_of_a_depthwise_kernel_is_built_row_by_row_and_summed_output_by_output) {
   Kernel kernel{.kind = KernelKind::DepthwiseGeneric};
   kernel.in_w = 8;

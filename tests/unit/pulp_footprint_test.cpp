@@ -1,6 +1,7 @@
 // What instructions touch, from their sizes.
 #include <gtest/gtest.h>
 
+#include "core/units.h"
 #include "isa/pulp/footprint.h"
 
 namespace workbench::pulp {
@@ -65,6 +66,17 @@ TEST(PulpFootprint, a_depthwise_kernel_keeps_one_padded_column_for_each_core) {
   Machine two;
   two.cluster.cores = 2;
   EXPECT_EQ(scratch_bytes(depthwise, two), 2 * (3 * 7 + 3));
+}
+
+TEST(PulpFootprint, cores_that_take_no_part_need_no_im2col_buffer) {
+  Kernel one = convolution();
+  one.cores = 1;
+  EXPECT_EQ(scratch_bytes(one, kMachine), round_up(2 * 27, 4));
+  EXPECT_EQ(footprint(one, kMachine).writes.back().length, 56);
+  one.kind = KernelKind::DepthwiseGeneric;
+  one.in_c = one.out_c = 8;
+  one.cores = 3;
+  EXPECT_EQ(scratch_bytes(one, kMachine), 3 * (3 * 7 + 3));
 }
 
 TEST(PulpFootprint, pointwise_kernels_unpack_only_what_is_packed) {

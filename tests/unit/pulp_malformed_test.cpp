@@ -108,6 +108,30 @@ TEST(PulpMalformed, an_odd_number_of_cores_has_no_pairs) {
   EXPECT_EQ(after([](Kernel&) {}, machine), "");
 }
 
+TEST(PulpMalformed, no_more_cores_take_part_than_there_are) {
+  EXPECT_EQ(after([](Kernel& k) { k.cores = 9; }),
+            "conv_HoWo cores must lie between 0 and 8, found 9");
+  EXPECT_EQ(after([](Kernel& k) { k.cores = -1; }),
+            "conv_HoWo cores must lie between 0 and 8, found -1");
+  EXPECT_EQ(after([](Kernel& k) { k.cores = 8; }), "");
+  EXPECT_EQ(after([](Kernel& k) { k.cores = 5; }),
+            "conv_HoWo deals rows to pairs of cores, of 5 one is left over");
+  Machine seven;
+  seven.cluster.cores = 7;
+  EXPECT_EQ(after([](Kernel& k) { k.cores = 6; }, seven), "");
+}
+
+// 3x3 over 512 channels: two columns of 4608 bytes a core.
+TEST(PulpMalformed, im2col_buffers_of_all_cores_may_not_fit_where_those_of_some_do) {
+  const auto deep = [](std::int64_t cores) {
+    return after([&](Kernel& k) {
+      k.in_c = 512, k.in_h = k.in_w = 2, k.out_h = k.out_w = 1, k.cores = cores;
+    });
+  };
+  EXPECT_EQ(deep(0), "conv_HoWo scratch takes 73728 bytes, L1 has 65536");
+  EXPECT_EQ(deep(6), "");
+}
+
 TEST(PulpMalformed, each_kernel_has_its_limits) {
   EXPECT_EQ(of(KernelKind::PointwiseHoWo, [](Kernel& k) { k.stride_x = 2, k.out_w = 2; }),
             "pointwise_HoWo has a 1x1 window, stride 1 and no padding");

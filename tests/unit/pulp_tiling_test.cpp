@@ -240,6 +240,42 @@ TEST(OptimalTiling, weights_and_rows_are_sliced_at_once_where_dory_gives_up) {
   EXPECT_TRUE(tiling.output_to_l3);
 }
 
+// im2col of 3x3 takes 18 bytes a channel and core: 36864 of 36700 for 256 channels and all 8 cores.
+TEST(OptimalTiling, fewer_cores_compute_where_the_columns_of_all_do_not_fit) {
+  for (const std::int64_t channels : {256, 300, 512, 900}) {
+    const Network network{.layers = {layer_of(LayerKind::Conv, {channels, 64, 8, 3, 1, 1})}};
+    const Machine machine = machine_with(36700);
+    const Tiling tiling = optimal_tiling(network.layers[0], network, machine, {.bytes = 380000});
+    EXPECT_GT(tiling.cores, 0) << channels;
+    EXPECT_LE(tiling.cores, 36700 / (18 * channels)) << channels;
+    EXPECT_LE(tiling.map.end, 36700) << channels;
+  }
+}
+
+TEST(OptimalTiling, says_what_one_core_would_need_where_it_does_not_fit_either) {
+  // Two columns, a window of the input, one filter, its kappa and lambda, a word of output.
+  const std::int64_t window = 9 * 1200, least = 4 * window + 3 * 4;
+  const Network network{.layers = {layer_of(LayerKind::Conv, {1200, 64, 8, 3, 1, 1})}};
+  EXPECT_EQ(error_of([&] {
+              optimal_tiling(network.layers[0], network, machine_with(36700), {.bytes = 380000});
+            }),
+            fmt::format("layer: does not fit L1: its smallest tile takes {} bytes, 36700 are there",
+                        least));
+  const Tiling tiling =
+      optimal_tiling(network.layers[0], network, machine_with(least), {.bytes = 380000});
+  EXPECT_EQ(tiling.cores, 1);
+}
+
+TEST(DoryTiling, keeps_all_cores) {
+  const Network network{.layers = {layer_of(LayerKind::Conv, {256, 64, 8, 3, 1, 1})}};
+  // Two of everything but the columns: window, filter, kappa and lambda, output.
+  EXPECT_EQ(error_of([&] { dory_tilings(network, machine_with(36700)); }),
+            fmt::format("layer: no L2-L1 tiling found: by DORY's rule that input channels are not "
+                        "tiled the smallest tile, buffered twice, takes {} bytes of L1, of which "
+                        "there are 36700",
+                        8 * 18 * 256 + 2 * (9 * 256 + 9 * 256 + 8 + 1) + 1));
+}
+
 TEST(OptimalTiling, says_how_much_the_smallest_tile_takes) {
   const Network network = mobilenet_128();
   // A pixel of 1024, weights of one channel, a word each for output, kappa and lambda.
