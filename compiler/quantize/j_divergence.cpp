@@ -80,6 +80,7 @@ class DivergenceSearch {
  private:
   static constexpr std::int32_t kGroup = 4;          // segments between two looks at the limit
   static constexpr std::size_t kBinsPerGroup = 128;  // summed up in the time of a group's bound
+  static constexpr std::int32_t kLevels = 32;        // resampled ahead of need
   static constexpr std::size_t kStride = 64;         // of the coarse scan
 
   Candidate coarse_scan();
@@ -94,7 +95,7 @@ class DivergenceSearch {
   Knot knot(const Segments& at, std::int32_t k) const;
   void sort_groups(std::size_t i);
   double vector_sum(std::size_t i, double limit);
-  void resample(std::size_t i);
+  void resample(const Segments& at, std::int32_t begin, std::int32_t end);
   double block_sum(std::size_t begin, std::size_t end, double ratio) const;
   double published_sum(std::size_t i) const;
   std::size_t published_best(std::vector<Candidate> candidates) const;
@@ -203,22 +204,27 @@ void DivergenceSearch::sort_groups(std::size_t i) {
 double DivergenceSearch::vector_sum(std::size_t i, double limit) {
   double sum = tail_[i];
   if (sum > limit) return kInfinity;
-  resample(i);
-  const double ratio = static_cast<double>(segments_) / static_cast<double>(i - 1);
+  const Segments at = segments_of(i);
+  std::int32_t known = 0;  // levels
   for (std::size_t begin = first_; begin < i; begin += DivergenceBlock::kBins) {
-    sum += block_sum(begin, std::min(begin + DivergenceBlock::kBins, i), ratio);
+    const std::size_t end = std::min(begin + DivergenceBlock::kBins, i);
+    const std::int32_t needed = static_cast<std::int32_t>(static_cast<double>(end) * at.slope) + 2;
+    if (needed > known) {
+      resample(at, known, needed + kLevels);
+      known = needed + kLevels;
+    }
+    sum += block_sum(begin, end, at.slope);
     if (sum > limit) return kInfinity;
   }
   return sum;
 }
 
-// The first i points of the clipped cdf, interpolated onto the levels (numpy.interp).
-void DivergenceSearch::resample(std::size_t i) {
-  const Segments at = segments_of(i);
+// The clipped cdf interpolated onto the levels from `begin` to at least `end` (numpy.interp).
+void DivergenceSearch::resample(const Segments& at, std::int32_t begin, std::int32_t end) {
   const double* cdf = cdf_.data();
   double* knots = knots_.data();
   const auto segments = static_cast<std::int32_t>(segments_);
-  for (std::int32_t k = 0; k < segments; ++k) {
+  for (std::int32_t k = begin; k < std::min(end, segments); ++k) {
     const double position = k * at.step;
     const auto j = static_cast<std::int32_t>(position);
     const double left = j < at.last ? cdf[j] : 1.0;
