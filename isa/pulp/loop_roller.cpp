@@ -13,7 +13,7 @@ namespace workbench::pulp {
 namespace {
 
 constexpr std::size_t kPeriodMax = 256;  // entries of a body, loops in it counting as one
-constexpr std::int64_t kStepMax = std::int64_t{1} << 40;
+constexpr std::int64_t kNumberMax = std::int64_t{1} << 40;  // as in files
 
 // An instruction or a loop. What may grow from one iteration of a loop to the next is in `numbers`;
 // all else is in the shape: equal for what can be iterations of one loop.
@@ -69,6 +69,15 @@ std::string text_with(const std::string& text, const std::vector<Formula>& formu
 
 using Steps = std::span<const std::int64_t>;
 
+// Of a list of items and a period; the sums are over all items from an index on.
+struct Likeness {
+  explicit Likeness(std::size_t size)
+      : alike(size), steady(size), lines(size), figures(size), changes(size) {}
+  std::vector<std::size_t> alike;   // so many from here on have their like one period later ...
+  std::vector<std::size_t> steady;  // ... and another after that by the same steps
+  std::vector<std::int64_t> lines, figures, changes;  // figures that differ one period later
+};
+
 class Roller {
  public:
   Roller(const Program& program, std::size_t begin, std::size_t end) : program_(program) {
@@ -107,8 +116,12 @@ class Roller {
         instruction);
     const std::string& text = program_.info.instruction_text[i];
     split_text(text, key += ' ', item.numbers);
-    // No second is like a text with braces of its own.
-    if (text.find_first_of("{}") != std::string::npos) key = '{' + std::to_string(i);
+    // No second is like a text with braces of its own, or numbers beyond all sense.
+    if (text.find_first_of("{}") != std::string::npos ||
+        std::any_of(item.numbers.begin(), item.numbers.end(),
+                    [](std::int64_t n) { return n < -kNumberMax || n > kNumberMax; })) {
+      key = '{' + std::to_string(i);
+    }
     item.shape = shape_of(key);
     item.figures = std::ssize(item.numbers) -
                    std::count(item.numbers.begin(), item.numbers.end(), std::int64_t{0});
@@ -122,65 +135,71 @@ class Roller {
   bool pass(std::size_t least) {
     bool found = false;
     for (std::size_t p = 1; p <= kPeriodMax && p * least <= items_.size(); ++p) {
-      found |= roll(p, least);
+      found |= roll(compare(p), p, least);
     }
     return found;
   }
 
-  // Makes loops of all runs of at least `least` bodies of `period` items.
-  bool roll(std::size_t period, std::size_t least) {
-    std::vector<Item> result;
-    std::size_t copied = 0;
-    for (std::size_t i = 0; i + period * least <= items_.size();) {
-      const std::size_t pairs = alike(i, period);
-      if (pairs / period + 1 < least) {
-        ++i;
-        continue;
-      }
-      const std::size_t start = i + best_start(i, pairs % period);
-      const std::size_t times = pairs / period + 1;
-      if (!worthwhile(start, period, times)) {
-        ++i;
-        continue;
-      }
-      const auto at = [&](std::size_t n) {
-        return items_.begin() + static_cast<std::ptrdiff_t>(n);
-      };
-      std::move(at(copied), at(start), std::back_inserter(result));
-      result.push_back(loop(start, period, times));
-      i = copied = start + period * times;
+  // Of each item with the one `period` later; linear, however many are alike.
+  Likeness compare(std::size_t period) const {
+    Likeness like(items_.size() + 1);
+    for (std::size_t i = items_.size(); i-- > 0;) {
+      like.lines[i] = like.lines[i + 1] + items_[i].lines;
+      like.figures[i] = like.figures[i + 1] + items_[i].figures;
+      like.changes[i] = like.changes[i + 1];
+      const std::size_t next = i + period;
+      if (next >= items_.size() || !same_shape(i, next)) continue;
+      like.alike[i] = like.alike[i + 1] + 1;
+      like.changes[i] += changes(items_[i], items_[next]);
+      if (next + period >= items_.size() || !same_shape(next, next + period)) continue;
+      if (!same_steps(items_[i], items_[next], items_[next + period])) continue;
+      like.steady[i] = like.steady[i + 1] + 1;
     }
-    if (copied == 0) return false;
-    std::move(items_.begin() + static_cast<std::ptrdiff_t>(copied), items_.end(),
-              std::back_inserter(result));
-    items_ = std::move(result);
-    return true;
+    return like;
   }
 
-  // How many items from `i` on have their like `period` items later, by always the same steps.
-  std::size_t alike(std::size_t i, std::size_t period) const {
-    std::size_t n = 0;
-    while (i + n + period < items_.size()) {
-      const Item& here = items_[i + n];
-      const Item& next = items_[i + n + period];
-      if (here.shape != next.shape) break;
-      if (n < period ? too_far(here, next) : !same_steps(items_[i + n - period], here, next)) break;
-      ++n;
-    }
-    return n;
+  bool same_shape(std::size_t a, std::size_t b) const {
+    return items_[a].shape == items_[b].shape && items_[a].depth < kLoopVariables.size();
   }
 
-  static bool too_far(const Item& a, const Item& b) {
-    for (std::size_t k = 0; k < a.numbers.size(); ++k) {
-      if (std::abs(b.numbers[k] - a.numbers[k]) > kStepMax) return true;
-    }
-    return false;
+  static std::int64_t changes(const Item& a, const Item& b) {
+    std::int64_t count = 0;
+    for (std::size_t k = 0; k < a.numbers.size(); ++k) count += a.numbers[k] != b.numbers[k];
+    return count;
   }
 
   static bool same_steps(const Item& a, const Item& b, const Item& c) {
     for (std::size_t k = 0; k < a.numbers.size(); ++k) {
       if (c.numbers[k] - b.numbers[k] != b.numbers[k] - a.numbers[k]) return false;
     }
+    return true;
+  }
+
+  // Makes loops of all runs of at least `least` bodies of `period` items.
+  bool roll(const Likeness& like, std::size_t period, std::size_t least) {
+    std::vector<Item> result;
+    std::size_t done = 0;
+    const auto keep = [&](std::size_t end) {
+      const auto begin = items_.begin();
+      std::move(begin + static_cast<std::ptrdiff_t>(done), begin + static_cast<std::ptrdiff_t>(end),
+                std::back_inserter(result));
+    };
+    for (std::size_t i = 0; i + period * least <= items_.size();) {
+      // So many have their like one period later, by always the same steps.
+      const std::size_t pairs = std::min(like.alike[i], period + like.steady[i]);
+      const std::size_t times = pairs / period + 1;
+      const std::size_t start = times < least ? i : i + best_start(i, pairs % period);
+      if (times < least || !worthwhile(like, start, period, times)) {
+        ++i;
+        continue;
+      }
+      keep(start);
+      result.push_back(loop(start, period, times));
+      i = done = start + period * times;
+    }
+    if (done == 0) return false;
+    keep(items_.size());
+    items_ = std::move(result);
     return true;
   }
 
@@ -193,18 +212,14 @@ class Roller {
     return 0;
   }
 
-  // Fewer lines, fewer figures; not deeper than files may be.
-  bool worthwhile(std::size_t start, std::size_t period, std::size_t times) const {
-    std::int64_t lines = 0, figures = 0, steps = 0;
-    for (std::size_t k = start; k < start + period; ++k) {
-      const Item& item = items_[k];
-      if (item.depth >= kLoopVariables.size()) return false;
-      lines += item.lines;
-      figures += item.figures;
-      for (std::size_t n = 0; n < item.numbers.size(); ++n) {
-        steps += items_[k + period].numbers[n] != item.numbers[n] ? 1 : 0;
-      }
-    }
+  // Fewer lines, fewer figures. Any two figures are an even step apart: two bodies are a loop only
+  // where less than two figures per line differ.
+  static bool worthwhile(const Likeness& like, std::size_t start, std::size_t period,
+                         std::size_t times) {
+    const std::int64_t lines = like.lines[start] - like.lines[start + period];
+    const std::int64_t figures = like.figures[start] - like.figures[start + period];
+    const std::int64_t steps = like.changes[start] - like.changes[start + period];
+    if (times == 2 && steps >= 2 * lines) return false;
     const auto saved = static_cast<std::int64_t>(times - 1);
     return lines * saved > 2 && (lines + figures) * saved > 2 + steps;
   }

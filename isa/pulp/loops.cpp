@@ -13,10 +13,11 @@ namespace workbench::pulp {
 namespace {
 
 constexpr std::int64_t kNumberMax = std::int64_t{1} << 40;  // as in files: products stay safe
+constexpr std::int64_t kStepMax = 2 * kNumberMax;           // between two numbers
 constexpr std::int64_t kTextMax = std::int64_t{1} << 27;    // bytes of all unrolled texts
 
-// Takes a number off the front of the text.
-std::optional<std::int64_t> take_number(std::string_view& text) {
+// Takes a number of at most `most`, either way, off the front of the text.
+std::optional<std::int64_t> take_number(std::string_view& text, std::int64_t most) {
   const bool negative = text.starts_with('-');
   if (negative) text.remove_prefix(1);
   const bool hexadecimal = text.starts_with("0x");
@@ -24,7 +25,7 @@ std::optional<std::int64_t> take_number(std::string_view& text) {
   std::uint64_t magnitude = 0;
   const auto [stop, error] =
       std::from_chars(text.data(), text.data() + text.size(), magnitude, hexadecimal ? 16 : 10);
-  if (error != std::errc{} || magnitude > static_cast<std::uint64_t>(kNumberMax)) {
+  if (error != std::errc{} || magnitude > static_cast<std::uint64_t>(most)) {
     return std::nullopt;
   }
   text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
@@ -38,7 +39,7 @@ bool take_step(std::string_view& text, std::vector<std::int64_t>& steps) {
   if (!negative && !text.starts_with('+')) return false;
   text.remove_prefix(1);
   if (text.starts_with('-')) return false;
-  const std::optional<std::int64_t> step = take_number(text);
+  const std::optional<std::int64_t> step = take_number(text, kStepMax);
   if (!step || text.size() < 2 || text[0] != '*') return false;
   const std::size_t depth = kLoopVariables.find(text[1]);
   if (depth == std::string_view::npos) return false;
@@ -183,7 +184,7 @@ class Check {
     }
     std::int64_t low = formula.start, high = formula.start;
     for (std::size_t d = 0; d < formula.steps.size(); ++d) {
-      const std::int64_t step = std::clamp(formula.steps[d], -2 * kNumberMax, 2 * kNumberMax);
+      const std::int64_t step = std::clamp(formula.steps[d], -kStepMax, kStepMax);
       (step < 0 ? low : high) += step * last_[d];
     }
     if (low < -kNumberMax || high > kNumberMax) {
@@ -265,7 +266,7 @@ std::string steps_text(const std::vector<std::int64_t>& steps, bool hexadecimal)
 }
 
 std::optional<Formula> formula_of(std::string_view text) {
-  const std::optional<std::int64_t> start = take_number(text);
+  const std::optional<std::int64_t> start = take_number(text, kNumberMax);
   if (!start) return std::nullopt;
   Formula formula{*start, {}};
   while (!text.empty()) {

@@ -10,6 +10,7 @@
 #include "explore/golden_files.h"
 #include "explore/machine_file.h"
 #include "explore/pipeline.h"
+#include "isa/pulp/loops.h"
 #include "sim/golden/golden.h"
 
 namespace workbench {
@@ -27,6 +28,15 @@ void PrintTo(const Case& c, std::ostream* out) { *out << c.network << " on " << 
 fs::path shared_folder() {
   const char* variable = std::getenv("WORKBENCH_SHARED");
   return fs::path(variable != nullptr ? variable : "../shared") / "networks" / "pulp";
+}
+
+// Files hold loops, and fewer instructions than they stand for.
+void expect_the_same_from_a_file(const pulp::Program& program) {
+  const pulp::Program again = pulp::load_bytes(pulp::save_bytes(program), "again");
+  EXPECT_TRUE(again.instructions == program.instructions);
+  EXPECT_EQ(again.info.instruction_layer, program.info.instruction_layer);
+  EXPECT_EQ(again.info.instruction_text, program.info.instruction_text);
+  EXPECT_LE(pulp::rolled(program).size(), program.instructions.size());
 }
 
 class PublishedNetworks : public testing::TestWithParam<Case> {};
@@ -52,6 +62,7 @@ TEST_P(PublishedNetworks, are_reproduced_bit_for_bit) {
     ASSERT_TRUE(std::string(GetParam().network).starts_with("Deeploy")) << text;
     GTEST_SKIP() << text;
   }
+  expect_the_same_from_a_file(compiled.pulp_program());
   const SimulatedNetwork run = run_network(compiled);
   for (const Hazard& hazard : run.result.hazards) ADD_FAILURE() << to_string(hazard);
   ASSERT_TRUE(run.result.verdict.has_value());

@@ -7,6 +7,7 @@
 
 #include "compiler/pulp/compile.h"
 #include "core/error.h"
+#include "isa/pulp/loops.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
 #include "sim/verdict.h"
@@ -90,6 +91,16 @@ void expect_true_claim(const std::string& text, const Graph& graph, pulp::Machin
   }
 }
 
+void expect_same_in_loops(const pulp::Program& program) {
+  const std::vector<pulp::Entry> rolled = pulp::rolled(program);
+  EXPECT_LE(rolled.size(), program.instructions.size());
+  pulp::Program again;
+  pulp::unroll(rolled, again);
+  EXPECT_TRUE(again.instructions == program.instructions);
+  EXPECT_EQ(again.info.instruction_layer, program.info.instruction_layer);
+  EXPECT_EQ(again.info.instruction_text, program.info.instruction_text);
+}
+
 // False where the machine is too small for the network, which must say so.
 bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
   std::mt19937_64 random(seed);
@@ -119,6 +130,7 @@ bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
   EXPECT_TRUE(problems.empty()) << problems.front();
   EXPECT_EQ(sum_of_dma(result.timeline).value, bytes_of_transfers(program));
   expect_each_result_written_once(program);
+  expect_same_in_loops(program);
   return true;
 }
 
