@@ -12,7 +12,7 @@ namespace workbench::pulp {
 
 namespace {
 
-constexpr std::int64_t kChannels = 16, kSide = 14;
+constexpr std::int64_t kChannels = 16, kSide = 14, kElements = kChannels * kSide * kSide;
 
 Window window(std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
   return {{kernel, kernel}, {stride, stride}, {1, 1}, {pad, pad}, {pad, pad}};
@@ -23,7 +23,8 @@ Tensor ones(const Shape& shape) {
   return Tensor::from<float>(shape, values);
 }
 
-// One node on codes of kChannels x kSide x kSide, and its weights if it has any.
+// One node on codes of kChannels x kSide x kSide, and its weights if it has any; those of a matrix
+// product want the map as a row.
 struct Typical {
   Op op;
   Shape out{1, kChannels, kSide, kSide};
@@ -39,6 +40,14 @@ Typical convolution(Activation activation = {}) {
   return {.op = square_conv(3, std::move(activation)), .weights = {kChannels, kChannels, 3, 3}};
 }
 
+ValueId flattened(Graph& graph, ValueId codes) {
+  const Shape row{1, kElements};
+  const ValueId flat = graph.add_value({.name = "flat", .shape = row});
+  graph.nodes.push_back(
+      {.name = "flatten", .op = Reshape{row}, .inputs = {codes}, .outputs = {flat}});
+  return flat;
+}
+
 Graph graph_of(const Typical& typical) {
   Graph graph{.name = "typical"};
   const Shape map{1, kChannels, kSide, kSide};
@@ -51,6 +60,7 @@ Graph graph_of(const Typical& typical) {
                          .outputs = {codes}});
   Node node{.name = "node", .op = typical.op};
   node.inputs.assign(static_cast<std::size_t>(typical.operands), codes);
+  if (typical.weights.size() == 2) node.inputs = {flattened(graph, codes)};
   if (!typical.weights.empty()) {
     node.inputs.push_back(graph.add_constant("w", ones(typical.weights)));
   }
@@ -110,7 +120,7 @@ const Row kRows[] = {
     {"Conv", false, [] { return convolution(); }},
     {"Gemm", false,
      [] {
-       return Typical{.op = Gemm{.transpose_b = true}, .out = {1, 10}, .weights = {10, kChannels}};
+       return Typical{.op = Gemm{.transpose_b = true}, .out = {1, 10}, .weights = {10, kElements}};
      }},
     {"GlobalAveragePool", false,
      [] {
@@ -131,8 +141,7 @@ const Row kRows[] = {
     {"Relu", true, [] { return convolution({.kind = Activation::Kind::Relu}); }},
     {"Reshape", false,
      [] {
-       const Shape flat{1, kChannels * kSide * kSide};
-       return Typical{.op = Reshape{flat}, .out = flat};
+       return Typical{.op = Reshape{{1, kElements}}, .out = {1, kElements}};
      }},
 };
 

@@ -54,6 +54,7 @@ TEST(PulpCost, cores_without_work_take_the_call_only) {
 // Eight rows: two a core for four of them, and three for three.
 TEST(PulpCost, of_some_cores_each_has_more_to_do_and_the_others_wait) {
   Kernel kernel = pointwise(8, 8, 64, 32);
+  kernel.kind = KernelKind::PointwiseHo;
   const std::vector<std::int64_t> all = core_cycles(kernel, {});
   kernel.cores = 4;
   const std::vector<std::int64_t> four = core_cycles(kernel, {});
