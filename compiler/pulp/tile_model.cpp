@@ -225,7 +225,7 @@ double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles,
 }
 
 Cycles KernelCosts::operator()(const Kernel& call) {
-  const auto [entry, is_new] = known_.try_emplace(alike(call, machine_));
+  const auto [entry, is_new] = known_.try_emplace(alike(call));
   if (is_new) entry->second = expected_kernel_cycles(call, machine_);
   return entry->second;
 }

@@ -31,7 +31,7 @@ KernelTime time_of(const Kernel& kernel, const Machine& machine) {
 }  // namespace
 
 const KernelTime& KernelTimes::undisturbed(const Kernel& kernel) {
-  const auto [entry, is_new] = known_.try_emplace(alike(kernel, machine_));
+  const auto [entry, is_new] = known_.try_emplace(alike(kernel));
   if (is_new) entry->second = time_of(kernel, machine_);
   return entry->second;
 }

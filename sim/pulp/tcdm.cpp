@@ -187,8 +187,7 @@ Tcdm::~Tcdm() = default;
 std::vector<std::int64_t> Tcdm::core_cycles(const Kernel& kernel, double dma_bytes_per_cycle) {
   const double share = conflict_share(kernel, machine_);
   if (share == 0) return pulp::core_cycles(kernel, machine_);
-  const auto [entry, is_new] =
-      memo_->cycles[alike(kernel, machine_)].try_emplace(dma_bytes_per_cycle);
+  const auto [entry, is_new] = memo_->cycles[alike(kernel)].try_emplace(dma_bytes_per_cycle);
   std::vector<std::int64_t>& total = entry->second;
   if (!is_new) return total;
   for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine_).phases) {

@@ -20,8 +20,9 @@ std::vector<std::int64_t> contended_cycles(const std::vector<CoreCode>& code,
                                            const Machine& machine, double dma_bytes_per_cycle = 0);
 
 // core_cycles() (isa/pulp/cost.h) with what each core loses to the others, and to a DMA that moves
-// `dma_bytes_per_cycle` on average meanwhile. Remembers answers, once for all calls that are alike
-// (alike.h).
+// `dma_bytes_per_cycle` on average meanwhile. Remembers answers: of calls that are alike (alike.h),
+// all take what the first does at its banks. On MobileNetV1 that moves a layer by 0.8 % at most and
+// the sum of all by 0.1 %, which is less than a longer replay does.
 class Tcdm {
  public:
   explicit Tcdm(const Machine& machine);
