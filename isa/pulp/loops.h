@@ -18,7 +18,7 @@ namespace workbench::pulp {
 inline constexpr std::string_view kLoopVariables = "ijkl";  // of the loops in each other, outermost
                                                             // first: there are no deeper ones
 // What loops may grow to (a file from outside can ask for anything): 17 times MV1-128 by DORY's
-// tiles, a quarter of a gigabyte.
+// tiles, half a gigabyte.
 inline constexpr std::int64_t kUnrolledMax = 1 << 19;
 
 // The next `length` entries, loops in them with theirs, run `count` times.

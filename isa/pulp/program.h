@@ -139,11 +139,12 @@ struct Program {
 };
 
 // Assembly: one line per instruction, "opcode field=value ...", fields at their default left out,
-// in the order of their lists; directives carry the rest, so that assemble(disassemble(p)) is p. An
-// instruction belongs to the layer of the last ".layer" (which declares one, in the order of
-// info.layers) or ".resume INDEX" before it. Addresses are hexadecimal, names with spaces are
-// quoted, constants and the host's graph are base64 lines; "#" begins a comment. Where a directive
-// names an instruction, it counts from 0. Throws Error "NAME:LINE: ..." naming opcode and field.
+// in the order of their lists; what repeats is in loops (loops.h), directives carry the rest, so
+// that assemble(disassemble(p)) is p. An instruction belongs to the layer of the last ".layer"
+// (which declares one, in the order of info.layers) or ".resume INDEX" before it. Addresses are
+// hexadecimal, names with spaces are quoted, constants and the host's graph are base64 lines; "#"
+// begins a comment. Where a directive names an instruction, it counts from 0, loops unrolled.
+// Throws Error "NAME:LINE: ..." naming opcode and field.
 std::string disassemble(const Program& program);
 Program assemble(const std::string& text, const std::string& name);
 
