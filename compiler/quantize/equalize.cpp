@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
+#include <utility>
 
+#include "compiler/passes/rewrite.h"
 #include "compiler/quantize/weighted_layers.h"
 
 namespace workbench {
@@ -29,7 +30,12 @@ struct Pair {
 };
 
 bool has_bound(const Activation& activation) {
-  return activation.kind == Activation::Kind::Clip && activation.beta < kUnbounded;
+  return activation.kind == Activation::Kind::Clip &&
+         (activation.beta < kUnbounded || !activation.bounds.empty());
+}
+
+double bound_of(const Activation& activation, std::size_t channel) {
+  return activation.bounds.empty() ? double{activation.beta} : double{activation.bounds[channel]};
 }
 
 // f(x / s) = f(x) / s, once a clip's bound has been divided, too.
@@ -37,9 +43,16 @@ bool scales(const Activation& activation) {
   using Kind = Activation::Kind;
   const Kind kind = activation.kind;
   if (kind == Kind::Clip) {
-    return activation.alpha == 0 && activation.beta > 0 && activation.bounds.empty();
+    return activation.alpha == 0 && activation.beta > 0;
   }
   return kind == Kind::None || kind == Kind::Relu || kind == Kind::LeakyRelu || kind == Kind::PRelu;
+}
+
+// The least threshold of a power-of-two step from `threshold` on: 127/128 of a power of two, which
+// signed codes reach and unsigned ones exceed.
+double end_of_codes(double threshold) {
+  constexpr double kEnd = 127.0 / 128;
+  return std::exp2(std::ceil(std::log2(threshold / kEnd))) * kEnd;
 }
 
 class Equalization {
@@ -58,6 +71,20 @@ class Equalization {
       double moved = 0;
       for (Pair& pair : pairs_) moved = std::max(moved, balance(pair));
       if (moved < kSettled) break;
+    }
+  }
+
+  // One factor for all channels of a layer whose threshold is known.
+  void align(const Thresholds& thresholds) {
+    for (Pair& pair : pairs_) {
+      const auto found = thresholds.find(graph_.value(node_of(pair.writer).outputs[0]).name);
+      if (found == thresholds.end() || found->second <= 0) continue;
+      const double factor = found->second / end_of_codes(found->second);
+      pair.factor.assign(pair.factor.size(), factor);
+      for (double& f : layers_[pair.writer].out) f /= factor;
+      for (const std::size_t reader : pair.readers) {
+        for (double& f : layers_[reader].in) f *= factor;
+      }
     }
   }
 
@@ -103,8 +130,8 @@ class Equalization {
 
   void stay_off_clip(const Node& node, Pair& pair) const {
     const auto found = statistics_.find(graph_.value(node.outputs[0]).name);
-    const double bound = double{fused(node).beta} / kClipRoom;
     for (std::size_t c = 0; c < pair.factor.size(); ++c) {
+      const double bound = bound_of(fused(node), c) / kClipRoom;
       const bool known =
           found != statistics_.end() && found->second.channel_high.size() == pair.factor.size();
       const double high = known ? double{found->second.channel_high[c]} : bound;
@@ -168,20 +195,25 @@ class Equalization {
     set_layer_bias(graph_, layer, bias);
   }
 
+  static void divide_bounds(Node& node, const std::vector<double>& factors) {
+    Activation activation = fused(node);
+    const bool same = std::all_of(factors.begin(), factors.end(),
+                                  [&](double factor) { return factor == factors[0]; });
+    if (same && activation.bounds.empty()) {
+      activation.beta = static_cast<float>(double{activation.beta} / factors[0]);
+    } else if (changed(factors)) {
+      std::vector<float> bounds;
+      for (std::size_t c = 0; c < factors.size(); ++c) {
+        bounds.push_back(static_cast<float>(bound_of(activation, c) / factors[c]));
+      }
+      activation.bounds = std::move(bounds);
+    }
+    *fused_activation(node.op) = std::move(activation);
+  }
+
   void finish(const Pair& pair, std::vector<std::string>& notes) {
     Node& node = node_of(pair.writer);
-    const bool bounded = has_bound(fused(node));
-    if (bounded && options_.across_clips && changed(pair.factor)) {
-      std::vector<float> bounds;
-      for (const double factor : pair.factor) {
-        bounds.push_back(static_cast<float>(double{fused(node).beta} / factor));
-      }
-      std::visit(
-          [&](auto& op) {
-            if constexpr (requires { op.activation.bounds; }) op.activation.bounds = bounds;
-          },
-          node.op);
-    }
+    if (has_bound(fused(node))) divide_bounds(node, pair.factor);
     std::size_t fixed = 0;
     for (std::size_t c = 0; c < pair.factor.size(); ++c) {
       if (pair.lowest[c] == pair.highest[c]) ++fixed;
@@ -210,6 +242,14 @@ void equalize(Graph& graph, const Statistics& statistics, const EqualizeOptions&
               std::vector<std::string>& notes) {
   Equalization equalization(graph, statistics, options);
   equalization.run();
+  equalization.apply(notes);
+}
+
+void align_to_powers_of_two(Graph& graph, const Thresholds& thresholds,
+                            std::vector<std::string>& notes) {
+  const Statistics none;
+  Equalization equalization(graph, none, {.across_clips = true});
+  equalization.align(thresholds);
   equalization.apply(notes);
 }
 

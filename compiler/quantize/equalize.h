@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/statistics.h"
 #include "core/graph.h"
 
@@ -24,5 +25,12 @@ struct EqualizeOptions {
 // clip forbade it.
 void equalize(Graph& graph, const Statistics& statistics, const EqualizeOptions& options,
               std::vector<std::string>& notes);
+
+// Where steps are powers of two, up to half of the codes lies above a threshold. The same pairs,
+// each with one factor in 1/2 .. 1 for all channels: what a layer gives grows until its entry in
+// `thresholds` is where the codes of such a step end. One bound per Clip stays one. The network
+// computes what it did, up to float32 rounding.
+void align_to_powers_of_two(Graph& graph, const Thresholds& thresholds,
+                            std::vector<std::string>& notes);
 
 }  // namespace workbench

@@ -8,6 +8,7 @@
 #include "compiler/quantize/correct_bias.h"
 #include "compiler/quantize/equalize.h"
 #include "compiler/quantize/prune_constant_channels.h"
+#include "compiler/quantize/round_weights.h"
 #include "compiler/quantize/weight_thresholds.h"
 
 namespace workbench {
@@ -39,6 +40,7 @@ Recipe per_tensor_power_of_two() {
           .prune_constant_channels = true,
           .equalize_limit = 16,
           .equalize_across_clips = true,
+          .align_to_powers_of_two = true,
           .granularity = Granularity::PerTensor,
           .weight_scale = ScaleKind::PowerOfTwo,
           .activation_scale = ScaleKind::PowerOfTwo,
@@ -85,8 +87,16 @@ Recipe published_static() {
           .outputs_at_max = false};
 }
 
+// The xfDNN quantizer's recalibration (xdnn.md 3.7).
+Recipe xfdnn() {
+  return {.name = "xfdnn",
+          .weight_method = ThresholdMethod::Max,
+          .activation_method = ThresholdMethod::KlJ,
+          .outputs_at_max = false};
+}
+
 std::vector<Recipe> named_recipes() {
-  return {per_channel(), per_channel_power_of_two(), per_tensor_power_of_two(),
+  return {xfdnn(), per_channel(), per_channel_power_of_two(), per_tensor_power_of_two(),
           per_tensor_power_of_two_clip_safe(), published_static()};
 }
 
@@ -131,12 +141,21 @@ Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Re
     equalize(edited, result.statistics, options, result.notes);
     result.statistics = collect_statistics(edited, samples, {}, progress);
   }
+  if (recipe.align_to_powers_of_two) {
+    Recipe real = recipe;
+    real.activation_scale = ScaleKind::Real;
+    align_to_powers_of_two(edited, activation_thresholds(edited, result.statistics, real, target),
+                           result.notes);
+    result.statistics = collect_statistics(edited, samples, {}, progress);
+  }
   const Graph reference = edited;
+  result.floats = reference;
   edited = target.annotate(std::move(edited),
                            activation_thresholds(reference, result.statistics, recipe, target));
   if (recipe.activation_scale == ScaleKind::PowerOfTwo) make_steps_powers_of_two(edited);
   choose_weight_thresholds(edited, target.has_weight_codes(edited), recipe,
                            target.accumulator_bits);
+  if (recipe.round_weights) round_weights(edited, samples, progress);
   if (recipe.correct_bias) correct_bias(edited, reference, samples, result.notes, progress);
   return result;
 }

@@ -29,6 +29,8 @@ struct Recipe {
   // Equalize across a Clip(0, a), too: its bound then is one per channel (Activation::bounds),
   // which neither family of hardware has. Else such channels are left as they are.
   bool equalize_across_clips = false;
+  // Scale layers so that their results end where the codes of a power-of-two step do.
+  bool align_to_powers_of_two = false;
   int weight_bits = 8, activation_bits = 8;
   bool edge_layers_8_bits = true;  // first and last weighted layer keep 8 bits
   Granularity granularity = Granularity::PerChannel;

@@ -13,6 +13,7 @@
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/prune_constant_channels.h"
 #include "compiler/quantize/recipe.h"
+#include "compiler/quantize/round_weights.h"
 #include "compiler/quantize/weight_thresholds.h"
 #include "compiler/quantize/weighted_layers.h"
 #include "core/eval/evaluate.h"
@@ -126,6 +127,27 @@ TEST(RecipeProperty, equalization_leaves_what_the_network_computes) {
   EXPECT_GE(bounded, kCases / 10);
 }
 
+TEST(RecipeProperty, alignment_leaves_what_the_network_computes) {
+  std::size_t moved = 0;
+  for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kCases; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Graph before = random_chain(seed);
+    const Samples samples = samples_of(before, seed);
+    Graph graph = before;
+    std::vector<std::string> notes;
+    Statistics statistics = collect_statistics(before, in_memory(samples));
+    equalize(graph, statistics, {.limit = 16, .across_clips = seed % 2 == 0}, notes);
+    statistics = collect_statistics(graph, in_memory(samples));
+    Thresholds thresholds;
+    for (const auto& [name, of_value] : statistics) thresholds[name] = of_value.histogram.max;
+    notes.clear();
+    align_to_powers_of_two(graph, thresholds, notes);
+    moved += notes.size();
+    expect_same(before, graph, samples);
+  }
+  EXPECT_GE(moved, kCases);
+}
+
 // What exporters write: residuals, concats, squeeze and excitation, classifiers.
 TEST(RecipeProperty, whole_networks_stay_what_they_are) {
   for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kCases; ++seed) {
@@ -168,6 +190,45 @@ std::map<std::string, std::vector<double>> means(const Graph& graph, const Sampl
 
 double error(const std::vector<double>& a, const std::vector<double>& b, std::size_t c) {
   return std::abs(a[c] - b[c]);
+}
+
+double squared_difference(const Graph& a, const Graph& b, const Samples& samples) {
+  double sum = 0;
+  for (const auto& sample : samples) {
+    const std::vector<Tensor> in_a = evaluate(a, sample), in_b = evaluate(b, sample);
+    const auto x = in_a[0].values<float>(), y = in_b[0].values<float>();
+    for (std::size_t i = 0; i < x.size(); ++i) sum += std::pow(double{x[i]} - double{y[i]}, 2);
+  }
+  return sum;
+}
+
+// One layer of 4 bits behind an operand that is exact: its error on the data it was rounded for.
+TEST(RecipeProperty, rounded_weights_never_do_worse_than_the_nearest) {
+  double nearest = 0, best = 0;
+  for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kCases; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    GraphBuilder build(seed);
+    const ValueId x = build.input("x", {1, 4, 8, 8});
+    const std::int64_t groups = seed % 3 == 0 ? 4 : 1;
+    build.output(build.conv("conv", x, 4, square_window(3, 1, 1), groups));
+    const Graph reference = build.graph();
+    Graph annotated = reference;
+    annotated.value(x).quantization = {.bits = 16, .thresholds = {2}};
+    choose_weight_thresholds(annotated, {true}, {.weight_bits = 4, .edge_layers_8_bits = false},
+                             32);
+    const Samples samples = samples_of(reference, seed);
+    Graph corrected = annotated, chosen = annotated;
+    std::vector<std::string> notes;
+    correct_bias(corrected, reference, in_memory(samples), notes);
+    round_weights(chosen, in_memory(samples));
+    ASSERT_TRUE(verify(chosen).empty());
+    const double then = squared_difference(reference, rounded(corrected), samples);
+    const double now = squared_difference(reference, rounded(chosen), samples);
+    EXPECT_LE(now, then * 1.001 + 1e-6);
+    nearest += then;
+    best += now;
+  }
+  EXPECT_LT(best, 0.9 * nearest);
 }
 
 TEST(RecipeProperty, bias_correction_never_raises_a_mean_error) {

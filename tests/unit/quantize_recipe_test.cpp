@@ -1,11 +1,14 @@
 // The steps of a recipe, one by one, on networks small enough to be worked out by hand.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "compiler/quantize/activation_thresholds.h"
 #include "compiler/quantize/correct_bias.h"
 #include "compiler/quantize/equalize.h"
 #include "compiler/quantize/prune_constant_channels.h"
 #include "compiler/quantize/recipe.h"
+#include "compiler/quantize/round_weights.h"
 #include "compiler/quantize/weight_thresholds.h"
 #include "core/eval/evaluate.h"
 #include "tests/support/float_graph.h"
@@ -148,6 +151,35 @@ TEST(Equalize, a_result_of_the_network_is_left_alone) {
   EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{8, 0, 0, 0.5F}));
 }
 
+// 3 grows to 4 * 127 / 128, the end of signed codes of a power-of-two step.
+TEST(AlignToPowersOfTwo, a_layer_grows_until_its_codes_are_used_up) {
+  FloatGraph build = two_layers({1, 0, 0, 1}, {0, 0.5F}, kRelu6, {1, 0, 0, 1});
+  const Samples samples = ramps({1, 2});
+  const Graph before = build.graph();
+  Notes notes;
+  align_to_powers_of_two(build.graph(), {{"a", 3.0}}, notes);
+  const float grown = 4.0F * 127 / 128 / 3;
+  EXPECT_FLOAT_EQ(constant(build.graph(), "a.w")[0], grown);
+  EXPECT_FLOAT_EQ(constant(build.graph(), "a.b")[1], 0.5F * grown);
+  EXPECT_FLOAT_EQ(constant(build.graph(), "b.w")[3], 1 / grown);
+  const Activation& clip = std::get<Conv>(build.graph().nodes[0].op).activation;
+  EXPECT_FLOAT_EQ(clip.beta, 6 * grown);
+  EXPECT_TRUE(clip.bounds.empty());
+  const Floats now = floats(evaluate(build.graph(), samples[0])[0]);
+  const Floats then = floats(evaluate(before, samples[0])[0]);
+  for (std::size_t i = 0; i < now.size(); ++i) EXPECT_FLOAT_EQ(now[i], then[i]);
+}
+
+TEST(AlignToPowersOfTwo, bounds_per_channel_grow_together) {
+  FloatGraph build = two_layers({1, 0, 0, 1}, {0, 0}, kRelu6, {1, 0, 0, 1});
+  std::get<Conv>(build.graph().nodes[0].op).activation.bounds = {6, 3};
+  Notes notes;
+  align_to_powers_of_two(build.graph(), {{"a", 2.0 * 127 / 128}}, notes);
+  EXPECT_EQ(std::get<Conv>(build.graph().nodes[0].op).activation.bounds, (Floats{6, 3}));
+  align_to_powers_of_two(build.graph(), {{"a", 127.0 / 128 * 1.5}}, notes);
+  EXPECT_FLOAT_EQ(std::get<Conv>(build.graph().nodes[0].op).activation.bounds[1], 4);
+}
+
 TEST(WeightThreshold, a_power_of_two_step_covers_the_maximum) {
   const Floats weights{0.3F, -0.7F};
   EXPECT_EQ(weight_threshold(weights, 8, ThresholdMethod::Max, ScaleKind::PowerOfTwo), 127.0 / 128);
@@ -272,6 +304,39 @@ TEST(CorrectBias, reaches_fully_connected_layers) {
   Notes notes;
   correct_bias(build.graph(), reference, in_memory(samples), notes);
   EXPECT_EQ(constant(build.graph(), "g_bias"), (Floats{0.25F, 0.5F, 0.75F}));
+}
+
+// Both channels carry the same numbers: weights of 0.4 and 0.4 steps, nearest 0 and 0, do less harm
+// as 0 and 1. The sum of their errors, 0.2 steps, times the mean of the operands leaves the bias.
+TEST(RoundWeights, errors_make_up_for_each_other) {
+  FloatGraph build("sum");
+  const ValueId x = build.input("x", {1, 2, 16, 16});
+  build.output(build.conv("a", x, 1, {0.4F, 0.4F}));
+  build.graph().value(x).quantization = {.bits = 16, .thresholds = {32767.0 / 1024}};
+  build.graph().value(build.graph().nodes[0].inputs[1]).quantization = {.thresholds = {127}};
+  Samples samples = ramps({255, 255});
+  for (float& v : samples[0][0].mutable_values<float>()) v = std::round(v) / 64;
+  round_weights(build.graph(), in_memory(samples));
+  EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{1, 0}));
+  EXPECT_NEAR(constant(build.graph(), "a_bias")[0], -0.2 * 127.5 / 64, 1e-5);
+  EXPECT_TRUE(verify(build.graph()).empty());
+  EXPECT_TRUE(build.graph().value(build.graph().nodes[0].inputs[1]).quantization.has_value());
+}
+
+TEST(RoundWeights, operands_that_do_not_go_together_keep_the_nearest_codes) {
+  FloatGraph build("apart");
+  const ValueId x = build.input("x", {1, 2, 16, 16});
+  build.output(build.conv("a", x, 1, {0.4F, 0.4F}));
+  build.graph().value(x).quantization = {.thresholds = {127}};
+  build.graph().value(build.graph().nodes[0].inputs[1]).quantization = {.thresholds = {127}};
+  Tensor data = Tensor::zeros(ElementType::Float32, {1, 2, 16, 16});
+  for (std::size_t i = 0; i < 256; ++i) {
+    data.mutable_values<float>()[i] = i % 2 == 0 ? 10 : 0;
+    data.mutable_values<float>()[256 + i] = i / 2 % 2 == 0 ? 10 : 0;
+  }
+  const Samples samples{{data}};
+  round_weights(build.graph(), in_memory(samples));
+  EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{0, 0}));
 }
 
 TEST(Recipes, are_known_by_their_names) {

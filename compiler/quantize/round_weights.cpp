@@ -1,0 +1,252 @@
+#include "compiler/quantize/round_weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/quantize/fake_quantize.h"
+#include "compiler/quantize/weighted_layers.h"
+#include "core/eval/evaluate.h"
+#include "core/parallel.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr std::int64_t kMostWeights = 2304;                   // of a channel: 256 channels of 3x3
+constexpr std::int64_t kMostPositions = 256;                  // of a result and sample
+constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;  // of moments at a time
+constexpr int kMostSweeps = 20;
+
+// First and second moments of what one group of a layer multiplies its weights with.
+struct Moments {
+  std::size_t size = 0;
+  std::vector<double> first, second;  // [size], [size, size]: the lower triangle
+  double count = 0;
+
+  void add(const std::vector<float>& x) {
+    for (std::size_t i = 0; i < size; ++i) {
+      const double xi = double{x[i]};
+      first[i] += xi;
+      if (xi == 0) continue;
+      double* row = &second[i * size];
+      for (std::size_t j = 0; j <= i; ++j) row[j] += xi * double{x[j]};
+    }
+    count += 1;
+  }
+  double mean(std::size_t i) const { return first[i] / count; }
+  double covariance(std::size_t i, std::size_t j) const {
+    return second[std::max(i, j) * size + std::min(i, j)] / count - mean(i) * mean(j);
+  }
+};
+
+struct Layer {
+  WeightedLayer weighted;
+  std::string name;
+  std::vector<Moments> groups;
+
+  std::size_t row_size() const {
+    return static_cast<std::size_t>(weighted.inputs * weighted.cells) / groups.size();
+  }
+  std::int64_t bytes() const {
+    const auto n = static_cast<std::int64_t>(row_size());
+    return static_cast<std::int64_t>(groups.size()) * n * n * 8;
+  }
+  void reset() {
+    const std::size_t n = row_size();
+    for (Moments& group : groups) {
+      group = {n, std::vector<double>(n, 0.0), std::vector<double>(n * n, 0.0), 0};
+    }
+  }
+};
+
+std::vector<Layer> layers_to_round(const Graph& annotated) {
+  std::vector<Layer> layers;
+  for (const WeightedLayer& weighted : weighted_layers(annotated)) {
+    const Node& node = annotated.nodes[weighted.node];
+    const auto* conv = std::get_if<Conv>(&node.op);
+    const bool known = (conv != nullptr && conv->window.kernel.size() == 2) ||
+                       std::holds_alternative<Gemm>(node.op);
+    if (!known || !annotated.value(node.inputs[1]).quantization ||
+        !layer_bias(annotated, weighted)) {
+      continue;
+    }
+    Layer layer{weighted, node.name, {}};
+    layer.groups.resize(conv != nullptr ? static_cast<std::size_t>(conv->groups) : 1);
+    if (static_cast<std::int64_t>(layer.row_size()) <= kMostWeights) {
+      layers.push_back(std::move(layer));
+    }
+  }
+  return layers;
+}
+
+// What the weights of group `group` meet at one position of the result, in their order.
+void gather(const Conv& conv, const Tensor& x, std::int64_t group, std::int64_t image,
+            std::int64_t row, std::int64_t column, std::vector<float>& to) {
+  const Window& window = conv.window;
+  const std::int64_t channels = x.dim(1) / conv.groups, height = x.dim(2), width = x.dim(3);
+  const float* values = x.values<float>().data();
+  std::size_t k = 0;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const float* plane = values + ((image * x.dim(1)) + group * channels + c) * height * width;
+    for (std::int64_t i = 0; i < window.kernel[0]; ++i) {
+      const std::int64_t h =
+          row * window.strides[0] - window.pads_begin[0] + i * window.dilations[0];
+      for (std::int64_t j = 0; j < window.kernel[1]; ++j) {
+        const std::int64_t w =
+            column * window.strides[1] - window.pads_begin[1] + j * window.dilations[1];
+        const bool inside = h >= 0 && h < height && w >= 0 && w < width;
+        to[k++] = inside ? plane[h * width + w] : 0;
+      }
+    }
+  }
+}
+
+// Some positions of every image of the result, evenly spread.
+void add_positions(const Conv& conv, const Tensor& x, const Shape& out, Layer& layer) {
+  const std::int64_t positions = out[0] * out[2] * out[3];
+  const std::int64_t count = std::min(positions, kMostPositions);
+  parallel_for(static_cast<std::int64_t>(layer.groups.size()), 0, [&](std::int64_t group) {
+    Moments& moments = layer.groups[static_cast<std::size_t>(group)];
+    std::vector<float> row(moments.size);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t at = i * positions / count;
+      gather(conv, x, group, at / (out[2] * out[3]), at / out[3] % out[2], at % out[3], row);
+      moments.add(row);
+    }
+  });
+}
+
+void add_rows(const Tensor& x, Layer& layer) {
+  const auto values = x.values<float>();
+  const std::size_t size = layer.groups[0].size;
+  for (std::size_t begin = 0; begin < values.size(); begin += size) {
+    layer.groups[0].add({values.begin() + static_cast<std::ptrdiff_t>(begin),
+                         values.begin() + static_cast<std::ptrdiff_t>(begin + size)});
+  }
+}
+
+void collect_moments(const Graph& rounded_graph, std::span<Layer> layers,
+                     const std::vector<Tensor>& sample) {
+  std::multimap<ValueId, std::pair<const Node*, Layer*>> readers;
+  for (const Node& node : rounded_graph.nodes) {
+    for (Layer& layer : layers) {
+      if (layer.name == node.name) readers.emplace(node.inputs[0], std::pair(&node, &layer));
+    }
+  }
+  EvaluateOptions options;
+  options.observe = [&](ValueId id, const Tensor& tensor) {
+    const auto [begin, end] = readers.equal_range(id);
+    for (auto at = begin; at != end; ++at) {
+      const auto& [node, layer] = at->second;
+      if (const auto* conv = std::get_if<Conv>(&node->op)) {
+        add_positions(*conv, tensor, rounded_graph.value(node->outputs[0]).shape, *layer);
+      } else {
+        add_rows(tensor, *layer);
+      }
+    }
+  };
+  evaluate(rounded_graph, sample, options);
+}
+
+// One output channel: weights in steps, the codes chosen for them, and their errors.
+struct Row {
+  std::vector<double> wanted, error;  // error: code - wanted
+};
+
+// Rounds single weights the other way, the best sweep after sweep, while d^T C d falls.
+void improve(Row& row, const std::vector<double>& covariance, double high) {
+  const std::size_t n = row.wanted.size();
+  std::vector<double> slope(n, 0.0);  // C d
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) slope[i] += covariance[i * n + j] * row.error[j];
+  }
+  for (int sweep = 0; sweep < kMostSweeps; ++sweep) {
+    bool changed = false;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double move = row.error[i] > 0 ? -1 : 1;  // to the code on the other side
+      const double code = row.wanted[i] + row.error[i] + move;
+      if (row.error[i] == 0 || std::abs(code) > high) continue;
+      if (2 * move * slope[i] + covariance[i * n + i] >= -1e-12 * covariance[i * n + i]) continue;
+      row.error[i] += move;
+      for (std::size_t j = 0; j < n; ++j) slope[j] += move * covariance[i * n + j];
+      changed = true;
+    }
+    if (!changed) return;
+  }
+}
+
+void round_layer(Graph& annotated, const Layer& layer) {
+  const WeightedLayer& weighted = layer.weighted;
+  const Quantization quantization =
+      *annotated.value(annotated.nodes[weighted.node].inputs[1]).quantization;
+  std::vector<float> weights = layer_weights(annotated, weighted);
+  std::vector<float> bias = *layer_bias(annotated, weighted);
+  const std::size_t n = layer.row_size();
+  // The weights of each output channel, in the order of the moments.
+  std::vector<std::vector<std::size_t>> index(static_cast<std::size_t>(weighted.outputs));
+  for (std::size_t i = 0; i < weights.size(); ++i) index[weighted.output_of(i)].push_back(i);
+  const std::size_t rows_per_group = index.size() / layer.groups.size();
+  const auto high = static_cast<double>(quantization.high());
+  parallel_for(static_cast<std::int64_t>(layer.groups.size()), 0, [&](std::int64_t g) {
+    const Moments& moments = layer.groups[static_cast<std::size_t>(g)];
+    std::vector<double> covariance(n * n);
+    for (std::size_t i = 0; i < n * n; ++i) covariance[i] = moments.covariance(i / n, i % n);
+    for (std::size_t r = 0; r < rows_per_group; ++r) {
+      const std::size_t channel = static_cast<std::size_t>(g) * rows_per_group + r;
+      const double step = quantization.step(channel);
+      Row row;
+      for (const std::size_t i : index[channel]) {
+        const double wanted = double{weights[i]} / step;
+        row.wanted.push_back(wanted);
+        row.error.push_back(std::clamp(std::round(wanted), -high, high) - wanted);
+      }
+      improve(row, covariance, high);
+      double shift = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double code = std::round(row.wanted[i] + row.error[i]);
+        weights[index[channel][i]] = static_cast<float>(code * step);
+        shift += row.error[i] * step * moments.mean(i);
+      }
+      bias[channel] = static_cast<float>(double{bias[channel]} - shift);
+    }
+  });
+  set_layer_weights(annotated, weighted, weights);
+  annotated.value(annotated.nodes[weighted.node].inputs[1]).quantization = quantization;
+  set_layer_bias(annotated, weighted, bias);
+}
+
+}  // namespace
+
+void round_weights(Graph& annotated, const SampleSource& samples, const StageProgress& progress) {
+  std::vector<Layer> layers = layers_to_round(annotated);
+  const Graph graph = rounded(annotated);
+  for (std::size_t begin = 0, end = 0; begin < layers.size(); begin = end) {
+    std::int64_t bytes = 0;
+    while (end < layers.size() && (end == begin || bytes + layers[end].bytes() <= kMostBytes)) {
+      bytes += layers[end].bytes();
+      layers[end++].reset();
+    }
+    const std::span<Layer> part(layers.begin() + static_cast<std::ptrdiff_t>(begin), end - begin);
+    for (std::size_t s = 0; s < samples.count; ++s) {
+      if (progress) {
+        const double done = static_cast<double>(s) / static_cast<double>(samples.count);
+        progress("rounding",
+                 (static_cast<double>(begin) + done * static_cast<double>(end - begin)) /
+                     static_cast<double>(layers.size()));
+      }
+      collect_moments(graph, part, samples.at(s));
+    }
+    for (Layer& layer : part) {
+      round_layer(annotated, layer);
+      layer.groups.assign(layer.groups.size(), {});
+    }
+  }
+  if (progress) progress("rounding", 1);
+}
+
+}  // namespace workbench
