@@ -18,9 +18,10 @@ struct QuantizeTarget {
   // The float graph in the form that is calibrated.
   std::function<Graph(Graph)> prepare;
   // `graph` (prepared) with `quantization` (bits, sign, one threshold, rounding) on every
-  // activation that will be codes: own thresholds by value name, then shared where the target
-  // shares scales (Graph::scale_groups says which and why), capped where saturation stands for a
-  // Clip. Real steps are rounded to float32, so that a QDQ file holds them. Weights are left alone.
+  // activation that will be codes: own thresholds by value name (a quantization that a value came
+  // with, as models in QDQ form do, counts before them), then shared where the target shares scales
+  // (Graph::scale_groups says which and why), capped where saturation stands for a Clip. Real steps
+  // are rounded to float32, so that a QDQ file holds them. Weights are left alone.
   std::function<Graph(Graph graph, const Thresholds& thresholds)> annotate;
   // Per node of an annotated graph, whether its weights become codes.
   std::function<std::vector<bool>(const Graph& annotated)> has_weight_codes;
