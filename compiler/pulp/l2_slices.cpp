@@ -1,6 +1,7 @@
 #include "compiler/pulp/l2_slices.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "compiler/pulp/kernel_choice.h"
 #include "compiler/pulp/l1_map.h"
@@ -45,21 +46,32 @@ std::vector<std::int64_t> halving(std::int64_t size, std::int64_t step, bool cut
   return result;
 }
 
+// Rows and channels that slices of one kind may have, descending.
+struct Sizes {
+  std::vector<std::int64_t> rows, channels;
+};
+Sizes sizes_of(const Layer& layer, const SliceKind& kind) {
+  const Kernel& call = layer.call;
+  const std::int64_t step = channel_step(layer);
+  const std::int64_t unit = call.out_c >= 4 ? std::max<std::int64_t>(step, 4) : step;
+  Sizes sizes{halving(call.out_h, 1, kind.input || kind.output),
+              halving(call.out_c, kind.weights ? unit : 1, kind.weights)};
+  if (kind.weights && step < sizes.channels.back()) sizes.channels.push_back(step);
+  std::erase_if(sizes.rows,
+                [&](std::int64_t rows) { return !row_tiles_read(call, call.out_h, rows); });
+  return sizes;
+}
+
 // Those of one kind that fit `bytes`.
 void append(std::vector<Tiling>& choices, const Layer& layer, const Machine& machine,
             std::int64_t bytes, const SliceKind& kind) {
   const Kernel& call = layer.call;
-  const std::int64_t step = channel_step(layer);
-  const std::int64_t unit = call.out_c >= 4 ? std::max<std::int64_t>(step, 4) : step;
-  const auto rows = halving(call.out_h, 1, kind.input || kind.output);
-  auto channels = halving(call.out_c, kind.weights ? unit : 1, kind.weights);
-  if (kind.weights && step < channels.back()) channels.push_back(step);
-  for (const std::int64_t h : rows) {
-    if (!row_tiles_read(call, call.out_h, h)) continue;
+  const Sizes sizes = sizes_of(layer, kind);
+  for (const std::int64_t h : sizes.rows) {
     std::int64_t taken = call.out_c + 1;
     int found = 0;
-    for (const std::int64_t n : channels) {
-      if (2 * n > taken && n != channels.back()) continue;
+    for (const std::int64_t n : sizes.channels) {
+      if (2 * n > taken && n != sizes.channels.back()) continue;
       const Tiling tiling = of_kind(kind, {n, h, call.out_w});
       if (l2_bytes(layer, tiling, machine) > bytes) continue;
       choices.push_back(tiling);
@@ -159,14 +171,19 @@ std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,
 }
 
 std::int64_t smallest_l2(const Layer& layer, const Machine& machine, const L2Budget& budget) {
-  const bool rows = layer.kind != LayerKind::Linear;
-  const SliceKind kind{weights_can_be_sliced(layer.kind), rows || budget.input_in_l3,
-                       rows || budget.output_in_l3, false};
-  const Kernel& call = layer.call;
-  const std::int64_t channels =
-      kind.weights ? std::min(call.out_c, channel_step(layer)) : call.out_c;
-  const Cut slice{channels, rows ? 1 : call.out_h, call.out_w};
-  return l2_bytes(layer, of_kind(kind, slice), machine);
+  auto least = std::numeric_limits<std::int64_t>::max();
+  for (const std::vector<SliceKind>& kinds : groups(layer, budget)) {
+    for (const SliceKind& kind : kinds) {
+      const Sizes sizes = sizes_of(layer, kind);
+      for (const std::int64_t h : sizes.rows) {
+        for (const std::int64_t n : sizes.channels) {
+          const Tiling tiling = of_kind(kind, {n, h, layer.call.out_w});
+          least = std::min(least, l2_bytes(layer, tiling, machine));
+        }
+      }
+    }
+  }
+  return least;
 }
 
 }  // namespace workbench::pulp

@@ -8,6 +8,7 @@
 
 #include "compiler/pulp/kernel_choice.h"
 #include "compiler/pulp/l1_map.h"
+#include "compiler/pulp/l2_slices.h"
 #include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "tests/support/pulp_layers.h"
@@ -274,6 +275,22 @@ TEST(DoryTiling, keeps_all_cores) {
                         "tiled the smallest tile, buffered twice, takes {} bytes of L1, of which "
                         "there are 36700",
                         8 * 18 * 256 + 2 * (9 * 256 + 9 * 256 + 8 + 1) + 1));
+}
+
+TEST(OptimalTiling, slices_of_l2_fit_from_the_bytes_on_that_it_asks_for) {
+  // Padding as wide as the kernel: slices of one row would be of padding alone.
+  for (const std::int64_t pad : {1, 3}) {
+    const Network network{.layers = {layer_of(LayerKind::Conv, {16, 16, 32, 3, 1, pad})}};
+    const Layer& layer = network.layers[0];
+    const Machine machine = machine_with(38000);
+    const std::int64_t least = smallest_l2(layer, machine, {});
+    EXPECT_TRUE(slice_choices(layer, machine, {.bytes = least - 1}).empty());
+    EXPECT_FALSE(slice_choices(layer, machine, {.bytes = least}).empty());
+    EXPECT_NE(error_of([&] {
+                optimal_tiling(layer, network, machine, {.bytes = least - 1});
+              }).find(fmt::format("slices take {} bytes, {} are there", least, least - 1)),
+              std::string::npos);
+  }
 }
 
 TEST(OptimalTiling, says_how_much_the_smallest_tile_takes) {
