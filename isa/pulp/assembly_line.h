@@ -73,7 +73,7 @@ std::vector<std::string> value_texts(const T& object) {
   return texts;
 }
 
-// " name=value" for every field that is not as declared, or does not stay so.
+// " name=value" for every field that is not as declared, or does not stay so; and a kernel's kind.
 template <HasFields T>
 std::string fields_text(const T& object, const std::vector<Advance>& advances = {}) {
   static const std::vector<std::string> declared = value_texts(T{});
@@ -81,7 +81,8 @@ std::string fields_text(const T& object, const std::vector<Advance>& advances = 
   std::size_t i = 0;
   for_each_field(object, [&](std::string_view name, const auto& member) {
     const std::string value = value_text(name, member) + growth_text(name, advances);
-    if (value != declared[i++]) text.append(" ").append(name).append("=").append(value);
+    const bool usual = value == declared[i++];
+    if (!usual || name == "kind") text.append(" ").append(name).append("=").append(value);
   });
   return text;
 }

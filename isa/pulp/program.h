@@ -138,13 +138,13 @@ struct Program {
   std::vector<HostStep> host_steps;
 };
 
-// Assembly: one line per instruction, "opcode field=value ...", fields at their default left out,
-// in the order of their lists; what repeats is in loops (loops.h), directives carry the rest, so
-// that assemble(disassemble(p)) is p. An instruction belongs to the layer of the last ".layer"
-// (which declares one, in the order of info.layers) or ".resume INDEX" before it. Addresses are
-// hexadecimal, names with spaces are quoted, constants and the host's graph are base64 lines; "#"
-// begins a comment. Where a directive names an instruction, it counts from 0, loops unrolled.
-// Throws Error "NAME:LINE: ..." naming opcode and field.
+// Assembly: one line per instruction, "opcode field=value ...", fields at their default left out
+// (but for a kernel's kind), in the order of their lists; what repeats is in loops (loops.h),
+// directives carry the rest, so that assemble(disassemble(p)) is p. An instruction belongs to the
+// layer of the last ".layer" (which declares one, in the order of info.layers) or ".resume INDEX"
+// before it. Addresses are hexadecimal, names with spaces are quoted, constants and the host's
+// graph are base64 lines; "#" begins a comment. Where a directive names an instruction, it counts
+// from 0, loops unrolled. Throws Error "NAME:LINE: ..." naming opcode and field.
 std::string disassemble(const Program& program);
 Program assemble(const std::string& text, const std::string& name);
 

@@ -154,6 +154,13 @@ TEST(PulpAssembly, an_instruction_is_a_line_of_what_is_not_as_declared) {
   EXPECT_EQ(text, expected);
 }
 
+TEST(PulpAssembly, a_kernel_says_which_it_is_whichever_it_is) {
+  Program program = small_program();
+  std::get<Kernel>(program.instructions[3]) = {};
+  const std::string text = disassemble(program);
+  EXPECT_NE(text.find("\nkernel kind=conv_Ho  # 3\n"), std::string::npos) << text;
+}
+
 TEST(PulpAssembly, what_a_person_writes_is_enough) {
   const Program program = assemble(
       "# by hand\n\n"
