@@ -8,3 +8,6 @@ workbench_test(image_set_property_test LABEL property
 workbench_test(real_models_test LABEL e2e SYSTEMC
   SOURCES e2e/real_models_test.cpp
   LIBRARIES workbench::pipeline)
+workbench_test(accuracy_test LABEL unit SYSTEMC
+  SOURCES unit/accuracy_test.cpp
+  LIBRARIES workbench::pipeline nlohmann_json::nlohmann_json)
