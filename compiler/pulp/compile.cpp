@@ -8,6 +8,7 @@
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
 #include "core/error.h"
+#include "isa/host_time.h"
 
 namespace workbench::pulp {
 namespace {
@@ -24,8 +25,8 @@ bool in_tail(const HostTurn& turn, const Network& network) {
 }
 
 void describe_host_steps(const Graph& graph, const Network& network,
-                         const std::vector<HostTurn>& turns, const CompileOptions& options,
-                         Program& program) {
+                         const std::vector<HostTurn>& turns, const Machine& machine,
+                         const CompileOptions& options, Program& program) {
   for (const HostTurn& turn : turns) {
     for (const std::size_t n : turn.nodes) {
       const Node& node = graph.nodes[n];
@@ -36,7 +37,8 @@ void describe_host_steps(const Graph& graph, const Network& network,
       }
       program.info.host_steps.push_back(
           {node.name, op_name(node.op),
-           fmt::format("no kernel of PULP-NN computes {}", op_name(node.op)), 0,
+           fmt::format("no kernel of PULP-NN computes {}", op_name(node.op)),
+           host_milliseconds(graph, node, machine.host.gflops, machine.host.gigabytes_per_second),
            macs(graph, node)});
     }
   }
@@ -84,7 +86,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   Program program = emit(quantized, network, plan, turns, uses, options.tiler, machine);
   if (options.tiler == Tiler::Optimal) drop_idle_barriers(program, machine);
   describe(quantized, machine, plan, program.info);
-  describe_host_steps(quantized, network, turns, options, program);
+  describe_host_steps(quantized, network, turns, machine, options, program);
   return program;
 }
 

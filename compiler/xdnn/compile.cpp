@@ -5,6 +5,7 @@
 #include "compiler/xdnn/minimum_memory.h"
 #include "compiler/xdnn/moveops.h"
 #include "compiler/xdnn/scheduled.h"
+#include "isa/host_time.h"
 
 namespace workbench::xdnn {
 
@@ -14,18 +15,6 @@ namespace {
 bool silent(const Op& op) {
   return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
          std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
-}
-
-double host_milliseconds(const Graph& graph, const Node& node, const Machine& machine) {
-  double bytes = 0;
-  for (const ValueId id : node.inputs) {
-    if (id != kNoValue) bytes += 4.0 * static_cast<double>(element_count(graph.value(id).shape));
-  }
-  const double operations =
-      std::max(2.0 * static_cast<double>(macs(graph, node)),
-               static_cast<double>(element_count(graph.value(node.outputs[0]).shape)));
-  return 1e3 * std::max(operations / (machine.host.gflops * 1e9),
-                        bytes / (machine.host.gigabytes_per_second * 1e9));
 }
 
 void describe_host_steps(const Graph& quantized, const Machine& machine,
@@ -41,9 +30,10 @@ void describe_host_steps(const Graph& quantized, const Machine& machine,
       fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", quantized.name,
            node.name, op_name(node.op), why);
     }
-    program.info.host_steps.push_back({node.name, op_name(node.op), why,
-                                       host_milliseconds(quantized, node, machine),
-                                       macs(quantized, node)});
+    program.info.host_steps.push_back(
+        {node.name, op_name(node.op), why,
+         host_milliseconds(quantized, node, machine.host.gflops, machine.host.gigabytes_per_second),
+         macs(quantized, node)});
   }
 }
 

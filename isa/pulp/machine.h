@@ -159,6 +159,15 @@ struct Machine {
       visit("depthwise_tile_instructions", self.depthwise_tile_instructions, Range{0, 100000});
     }
   };
+  // What no kernel computes is the fabric controller's, which has no floating point.
+  struct Host {
+    double gflops = 0.002;  // estimates HostStep time only; never part of cycles
+    double gigabytes_per_second = 0.2;
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("gflops", self.gflops, Range{1e-6, 1e6});
+      visit("gigabytes_per_second", self.gigabytes_per_second, Range{1e-6, 1e6});
+    }
+  };
 
   std::string name;
   std::string family_name = "pulp";
@@ -171,6 +180,7 @@ struct Machine {
   Dma dma;
   ICache icache;
   Code code;
+  Host host;
 
   static constexpr void fields(auto& self, auto&& visit) {
     visit("name", self.name);
@@ -184,6 +194,7 @@ struct Machine {
     visit("dma", self.dma);
     visit("icache", self.icache);
     visit("code", self.code);
+    visit("host", self.host);
   }
 
   // 8-bit MACs per cycle of the inner loop alone: 32 in 14 cycles per core (pulp.md 2.3) is what

@@ -85,6 +85,51 @@ TEST(PulpCompile, max_pools_are_exact_whole_and_in_tiles_and_leave_the_map_to_ot
   }
 }
 
+// pulp.md 1.1: the fabric controller of GAP8, 250 MHz without floating point.
+TEST(PulpCompile, what_the_host_does_takes_time_in_no_cycle) {
+  IntegerGraph g;
+  const ValueId x = g.input({1, 16, 8, 8}, kUnsigned8);
+  g.output(g.rescale(x, g.random_affine(16, 256, kUnsigned8), kUnsigned8));
+  const ValueId scores = g.graph().outputs[0];
+  const ValueId likely =
+      g.graph().add_value({.name = "likely", .shape = {1, 16, 8, 8}, .type = ElementType::Float32});
+  g.graph().nodes.push_back(
+      {.name = "softmax", .op = Softmax{.axis = 1}, .inputs = {scores}, .outputs = {likely}});
+  g.graph().outputs[0] = likely;
+  const Machine machine = load_machine("configs/gap8.yaml");
+  const Program program = compile(g.graph(), machine, {});
+  ASSERT_EQ(program.info.host_steps.size(), 1u);
+  EXPECT_NEAR(program.info.host_steps[0].milliseconds, 1024 / (machine.host.gflops * 1e6), 1e-6);
+}
+
+// sdk21, applications/MobileNetV1, layerConvDWBNRelu3.c and its _p_b: x_tile_size_h is that of
+// inner tiles, padding or not; p_b is the node's padding, of which stride 2 leaves nothing to be
+// read; the weights of a channel are nine transfers of a byte.
+TEST(PulpCompile, depthwise_layers_with_dorys_tiles_load_what_its_code_loads) {
+  IntegerGraph g;
+  const ValueId x = g.input({1, 16, 64, 64}, kUnsigned8);
+  const AffineRequantize affine = g.random_affine(16, 9 * 128 * 128, kUnsigned8);
+  g.output(g.conv(x, 16, square_window(3, 2, 1), 16, affine, kUnsigned8));
+  const Machine machine = machine_with(16000, 380000);
+  EXPECT_EQ(fault(g, machine, {.tiler = Tiler::Dory}), "");
+  const Program program = compile(g.graph(), machine, {.tiler = Tiler::Dory});
+  std::vector<Kernel> kernels;
+  std::int64_t single_bytes = 0;
+  for (const Instruction& instruction : program.instructions) {
+    if (const auto* kernel = std::get_if<Kernel>(&instruction)) kernels.push_back(*kernel);
+    const auto* dma = std::get_if<Dma>(&instruction);
+    if (dma != nullptr && !dma->two_d && dma->length == 1) single_bytes += dma->bytes();
+  }
+  ASSERT_GE(kernels.size(), 3u);
+  EXPECT_EQ(kernels[0].pad_top, 1);
+  EXPECT_EQ(kernels[0].in_h, kernels[1].in_h);
+  EXPECT_EQ(kernels[1].in_h, 2 * kernels[1].out_h + 1);
+  EXPECT_EQ(kernels[1].pad_bottom, 0);
+  EXPECT_EQ(kernels.back().pad_bottom, 1);
+  EXPECT_EQ(single_bytes % (16 * 9), 0);
+  EXPECT_GT(single_bytes, 0);
+}
+
 TEST(PulpCompile, random_networks_run_as_the_golden_model_with_dorys_tiles) {
   run_random(Tiler::Dory, 38000, 380000, 8);
 }
