@@ -9,6 +9,7 @@
 #include "compiler/quantize/equalize.h"
 #include "compiler/quantize/prune_constant_channels.h"
 #include "compiler/quantize/round_weights.h"
+#include "compiler/quantize/search_thresholds.h"
 #include "compiler/quantize/weight_thresholds.h"
 
 namespace workbench {
@@ -45,7 +46,8 @@ Recipe per_tensor_power_of_two() {
           .weight_scale = ScaleKind::PowerOfTwo,
           .activation_scale = ScaleKind::PowerOfTwo,
           .weight_method = ThresholdMethod::Mse,
-          .activation_method = ThresholdMethod::Mse,
+          .activation_method = ThresholdMethod::KlJ,
+          .round_weights = true,
           .correct_bias = true};
 }
 
@@ -73,6 +75,7 @@ Recipe per_channel() {
   return {.name = "per-channel",
           .weight_method = ThresholdMethod::Max,
           .activation_method = ThresholdMethod::Mse,
+          .round_weights = true,
           .correct_bias = true};
 }
 
@@ -96,8 +99,12 @@ Recipe xfdnn() {
 }
 
 std::vector<Recipe> named_recipes() {
-  return {xfdnn(), per_channel(), per_channel_power_of_two(), per_tensor_power_of_two(),
-          per_tensor_power_of_two_clip_safe(), published_static()};
+  return {xfdnn(),
+          per_channel(),
+          per_channel_power_of_two(),
+          per_tensor_power_of_two(),
+          per_tensor_power_of_two_clip_safe(),
+          published_static()};
 }
 
 }  // namespace
@@ -108,8 +115,8 @@ Recipe default_recipe(std::string_view target, Effort effort) {
   }
   Recipe recipe = per_channel();
   recipe.name = "default";
-  recipe.correct_bias = effort != Effort::Fast;
-  recipe.round_weights = recipe.search_thresholds = effort == Effort::Best;
+  recipe.round_weights = recipe.correct_bias = effort != Effort::Fast;
+  recipe.search_thresholds = effort == Effort::Best;
   return recipe;
 }
 
@@ -157,6 +164,10 @@ Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Re
                            target.accumulator_bits);
   if (recipe.round_weights) round_weights(edited, samples, progress);
   if (recipe.correct_bias) correct_bias(edited, reference, samples, result.notes, progress);
+  if (recipe.search_thresholds) {
+    search_thresholds(edited, reference, samples, target, result.notes, progress);
+    if (recipe.correct_bias) correct_bias(edited, reference, samples, result.notes, progress);
+  }
   return result;
 }
 

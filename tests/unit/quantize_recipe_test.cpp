@@ -9,6 +9,7 @@
 #include "compiler/quantize/prune_constant_channels.h"
 #include "compiler/quantize/recipe.h"
 #include "compiler/quantize/round_weights.h"
+#include "compiler/quantize/search_thresholds.h"
 #include "compiler/quantize/weight_thresholds.h"
 #include "core/eval/evaluate.h"
 #include "tests/support/float_graph.h"
@@ -337,6 +338,34 @@ TEST(RoundWeights, operands_that_do_not_go_together_keep_the_nearest_codes) {
   const Samples samples{{data}};
   round_weights(build.graph(), in_memory(samples));
   EXPECT_EQ(constant(build.graph(), "a.w"), (Floats{0, 0}));
+}
+
+// Codes up to 8 for an input up to 2: four moves of a quarter octave, each with less rounding
+// error.
+TEST(SearchThresholds, codes_that_nothing_uses_are_given_up) {
+  FloatGraph build = two_layers({1, 0.5F, -0.25F, 1}, {0, 0}, kRelu, {1, -1, 1, 0.5F});
+  const Graph reference = build.graph();
+  const QuantizeTarget target = free_quantize_target(8);
+  const Samples samples = ramps({1, 2});
+  Graph annotated = target.annotate(reference, {{"x", 8.0}, {"a", 2.5}, {"b", 4.0}});
+  Notes notes;
+  search_thresholds(annotated, reference, in_memory(samples), target, notes);
+  const double found = annotated.value(annotated.inputs[0]).quantization->thresholds[0];
+  EXPECT_NEAR(found, 4, 1e-6);
+  EXPECT_EQ(notes.size(), 1U);
+  EXPECT_TRUE(verify(annotated).empty());
+}
+
+TEST(SearchThresholds, powers_of_two_stay_powers_of_two) {
+  FloatGraph build = two_layers({1, 0.5F, -0.25F, 1}, {0, 0}, kRelu, {1, -1, 1, 0.5F});
+  const Graph reference = build.graph();
+  const QuantizeTarget target = free_quantize_target(8);
+  const Samples samples = ramps({1, 2});
+  Graph annotated = target.annotate(reference, {{"x", 8.0}, {"a", 2.5}, {"b", 4.0}});
+  make_steps_powers_of_two(annotated);
+  Notes notes;
+  search_thresholds(annotated, reference, in_memory(samples), target, notes);
+  EXPECT_EQ(annotated.value(annotated.inputs[0]).quantization->step(), 2.0 / 128);
 }
 
 TEST(Recipes, are_known_by_their_names) {
