@@ -51,6 +51,10 @@ TEST(PulpMalformed, what_kernels_can_do_is_not) {
   EXPECT_EQ(of(KernelKind::Add), "");
   EXPECT_EQ(of(KernelKind::Requantize), "");
   EXPECT_EQ(of(KernelKind::DepthwiseLess4), "");
+  // PULP-NN is told how many rows to make; DORY asks for fewer than a padded tile has.
+  EXPECT_EQ(of(KernelKind::DepthwiseLess4, [](Kernel& k) { k.out_h = 3; }), "");
+  EXPECT_EQ(of(KernelKind::PointwiseHo, [](Kernel& k) { k.out_h = 3; }).substr(0, 25),
+            "pointwise_Ho out_h must b");
   // The last row of the input is in no window.
   EXPECT_EQ(after([](Kernel& k) { k.in_h = 7; }), "");
 }
