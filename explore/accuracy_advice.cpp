@@ -42,16 +42,23 @@ std::vector<Advice> advice_for(const LayerAccuracy& layer, const AdviceContext& 
     add(fmt::format("{:.2f} % of its results are clipped", 100 * layer.clipped),
         "activation threshold max, or a larger percentile");
   }
-  if (layer.constant_channels > 0) {
-    add(fmt::format("{} of {} channels are constant", layer.constant_channels, layer.channels),
+  // With a scale of its own a constant channel costs nothing.
+  if (noisy && layer.prunable_channels > 0 && !context.weights_per_channel) {
+    add(fmt::format("{} of {} channels are constant", layer.prunable_channels, layer.channels),
         "constant-channel pruning");
   }
   if (context.is_last && layer.own_sqnr_db < kLastDb) {
     add("it is the last layer and decides between classes",
         context.has_16_bits ? "16 bits, or its threshold at max" : "its threshold at max");
   }
-  if (advice.empty() && noisy) {
-    add("8 bits are few for its range", "activation threshold mse, bias correction, rounding");
+  if (noisy && advice.empty()) {
+    const bool weights = layer.macs > 0 && layer.rounding_share < 0.5;
+    const double share = weights ? 1 - layer.rounding_share : layer.rounding_share;
+    add(fmt::format("{:.0f} % of its noise comes from {}", 100 * share,
+                    weights ? "its weights" : "rounding to its codes"),
+        !weights                       ? "a smaller activation threshold: mse, or a percentile"
+        : !context.weights_per_channel ? "weight scales per channel, or weight rounding"
+                                       : "weight rounding (--effort best), or more bits for them");
   }
   return advice;
 }

@@ -59,6 +59,8 @@ Json layer_rows(const AccuracyReport& report) {
                     {"activation_range_ratio", number(layer.activation_range_ratio)},
                     {"channels", layer.channels},
                     {"constant_channels", layer.constant_channels},
+                    {"prunable_channels", layer.prunable_channels},
+                    {"rounding_share", number(layer.rounding_share)},
                     {"dead", layer.dead},
                     {"accumulator_bits_used", layer.accumulator_bits_used},
                     {"accumulator_bits_bound", layer.accumulator_bits_bound},

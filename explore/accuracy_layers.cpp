@@ -15,7 +15,7 @@ namespace {
 // Ranges of a channel that are closer than this are one number: float noise.
 constexpr float kConstant = 1e-6F;
 
-std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
+std::size_t index(std::ptrdiff_t id) { return static_cast<std::size_t>(id); }
 
 double decibel(double signal, double noise) {
   if (noise == 0) return std::numeric_limits<double>::infinity();
@@ -91,12 +91,20 @@ void LayerMeter::find_forms() {
   }
 }
 
+const Quantization* LayerMeter::codes_of(ValueId id) const {
+  const auto found = annotated_.find(graph_.value(id).name);
+  if (found == annotated_.end()) return nullptr;
+  const std::optional<Quantization>& codes = network_.annotated.value(found->second).quantization;
+  return codes ? &*codes : nullptr;
+}
+
 void LayerMeter::find_layers() {
   const auto add = [&](ValueId id, std::ptrdiff_t node) {
-    const auto found = annotated_.find(graph_.value(id).name);
-    if (found == annotated_.end()) return;
-    const std::optional<Quantization>& codes = network_.annotated.value(found->second).quantization;
-    if (codes) layers_.push_back({.result = id, .node = node, .codes = &*codes});
+    const Quantization* codes = codes_of(id);
+    const bool weighted = node >= 0 && macs(graph_, graph_.nodes[index(node)]) > 0;
+    if (codes != nullptr || weighted) {
+      layers_.push_back({.result = id, .node = node, .codes = codes});
+    }
   };
   for (const ValueId id : graph_.inputs) add(id, -1);
   for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
@@ -139,7 +147,7 @@ const Tensor& LayerMeter::real(Image& image, ValueId id) const {
     slot = image.in_float[index(id)];
     return *slot;
   }
-  const Node& node = graph_.nodes[static_cast<std::size_t>(writer)];
+  const Node& node = graph_.nodes[index(writer)];
   CHECK(node.outputs[0] == id, "second result '{}' of a node", value.name);
   image.unseen[index(id)] = true;
   slot = evaluated(image, node);
@@ -162,10 +170,12 @@ void LayerMeter::measure(Layer& layer, const Tensor& expected, const Tensor& exa
   const auto in_float = expected.values<float>(), of_layer = exact.values<float>(),
              in_integers = got.values<float>();
   CHECK(in_float.size() == of_layer.size() && in_float.size() == in_integers.size(), "layer");
-  const Quantization& codes = *layer.codes;
-  const auto zero = static_cast<double>(codes.zero_point());
-  const double high = (static_cast<double>(codes.high()) - zero + 0.5) * codes.step();
-  const double low = (static_cast<double>(codes.low()) - zero - 0.5) * codes.step();
+  double low = -std::numeric_limits<double>::infinity(), high = -low;
+  if (const Quantization* codes = layer.codes) {
+    const auto zero = static_cast<double>(codes->zero_point());
+    high = (static_cast<double>(codes->high()) - zero + 0.5) * codes->step();
+    low = (static_cast<double>(codes->low()) - zero - 0.5) * codes->step();
+  }
   double signal = 0, noise = 0, own_signal = 0, own_noise = 0, inherited = 0;
   std::int64_t clipped = 0;
   for (std::size_t i = 0; i < in_float.size(); ++i) {
@@ -218,54 +228,68 @@ void LayerMeter::add(const std::vector<Tensor>& in_float, const NamedTensors& in
       measure(layer, expected, expected, *got);
       continue;
     }
-    const Node& node = graph_.nodes[static_cast<std::size_t>(layer.node)];
+    const Node& node = graph_.nodes[index(layer.node)];
     const Tensor exact = evaluated(image, node);
     layer.before = unseen(image, node);
     measure(layer, expected, exact, *got);
   }
 }
 
-void LayerMeter::describe_weights(const Node& node, LayerAccuracy& result) const {
+void LayerMeter::describe_weights(const Node& node, const std::vector<bool>& constant,
+                                  LayerAccuracy& result) const {
   if (node.inputs.size() < 2 || node.inputs[1] == kNoValue) return;
   const std::optional<Tensor>& weights = graph_.value(node.inputs[1]).constant;
   if (!weights || weights->type() != ElementType::Float32) return;
-  const auto annotated = annotated_.find(graph_.value(node.inputs[1]).name);
-  if (annotated != annotated_.end()) {
-    const std::optional<Quantization>& codes =
-        network_.annotated.value(annotated->second).quantization;
-    result.weights_per_channel = !codes || codes->thresholds.size() > 1;
-  }
+  const Quantization* codes = codes_of(node.inputs[1]);
+  result.weights_per_channel = codes == nullptr || codes->thresholds.size() > 1;
   const std::optional<std::size_t> axis = channel_axis(node, *weights);
-  if (axis && *axis < weights->rank()) {
-    result.weight_range_ratio = range_ratio(channel_magnitudes(*weights, *axis));
+  if (!axis || *axis >= weights->rank()) return;
+  const std::vector<double> magnitudes = channel_magnitudes(*weights, *axis);
+  result.weight_range_ratio = range_ratio(magnitudes);
+  for (std::size_t c = 0; c < std::min(constant.size(), magnitudes.size()); ++c) {
+    result.prunable_channels += constant[c] && magnitudes[c] > 0 ? 1 : 0;
   }
 }
 
-LayerAccuracy LayerMeter::described(const Layer& layer) const {
-  const Value& value = graph_.value(layer.result);
-  LayerAccuracy result{.name = value.name, .op = "Quantize", .value = value.name};
-  result.format = format_of(*layer.codes);
-  result.threshold = layer.codes->thresholds.at(0);
-  result.values = layer.values;
-  result.sqnr_db = decibel(layer.signal, layer.noise);
-  result.own_sqnr_db = decibel(layer.own_signal, layer.own_noise);
-  result.inherited_sqnr_db = decibel(layer.signal, layer.inherited_noise);
-  result.clipped = static_cast<double>(layer.clipped) / static_cast<double>(layer.values);
+// Magnitudes of the channels, and which are one number on all images.
+std::vector<bool> LayerMeter::describe_channels(const Layer& layer, LayerAccuracy& result) {
   std::vector<double> magnitudes;
+  std::vector<bool> constant;
   for (const Extent& extent : layer.channels) {
     const float magnitude = std::max(std::fabs(extent.low), std::fabs(extent.high));
-    result.constant_channels += extent.high - extent.low <= kConstant * magnitude ? 1 : 0;
+    constant.push_back(extent.high - extent.low <= kConstant * magnitude);
+    result.constant_channels += constant.back() ? 1 : 0;
     magnitudes.push_back(static_cast<double>(magnitude));
   }
   result.channels = static_cast<std::int64_t>(magnitudes.size());
   result.dead = *std::max_element(magnitudes.begin(), magnitudes.end()) < kDeadMagnitude;
   result.activation_range_ratio = range_ratio(std::move(magnitudes));
+  return constant;
+}
+
+LayerAccuracy LayerMeter::described(const Layer& layer) const {
+  const Value& value = graph_.value(layer.result);
+  LayerAccuracy result{.name = value.name, .op = "Quantize", .value = value.name};
+  if (layer.codes != nullptr) {
+    result.format = format_of(*layer.codes);
+    result.threshold = layer.codes->thresholds.at(0);
+    // A uniform error of one step has a variance of a twelfth of it squared.
+    const double rounding =
+        static_cast<double>(layer.values) * std::pow(layer.codes->step(), 2) / 12;
+    result.rounding_share = std::min(1.0, rounding / std::max(layer.own_noise, 1e-300));
+  }
+  result.values = layer.values;
+  result.sqnr_db = decibel(layer.signal, layer.noise);
+  result.own_sqnr_db = decibel(layer.own_signal, layer.own_noise);
+  result.inherited_sqnr_db = decibel(layer.signal, layer.inherited_noise);
+  result.clipped = static_cast<double>(layer.clipped) / static_cast<double>(layer.values);
+  const std::vector<bool> constant = describe_channels(layer, result);
   if (layer.node >= 0) {
-    const Node& node = graph_.nodes[static_cast<std::size_t>(layer.node)];
+    const Node& node = graph_.nodes[index(layer.node)];
     result.name = layer.before + node.name;
     result.op = op_name(node.op);
     result.macs = macs(graph_, node);
-    describe_weights(node, result);
+    describe_weights(node, constant, result);
   }
   const auto statistics = network_.statistics.find(value.name);
   if (statistics != network_.statistics.end()) result.histogram = statistics->second.histogram;
@@ -278,7 +302,8 @@ std::vector<LayerAccuracy> LayerMeter::layers() const {
     // What moves codes, or gives what another layer has given, costs nothing.
     if (layer.values == 0 || layer.channels.empty()) continue;
     LayerAccuracy one = described(layer);
-    if (layer.own_noise > 0 || layer.node < 0 || one.macs > 0) result.push_back(std::move(one));
+    const bool weighted = one.macs > 0 && layer.codes != nullptr;
+    if (layer.own_noise > 0 || layer.node < 0 || weighted) result.push_back(std::move(one));
   }
   return result;
 }

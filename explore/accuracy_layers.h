@@ -36,8 +36,8 @@ class LayerMeter {
   };
   struct Layer {
     ValueId result = kNoValue;
-    std::ptrdiff_t node = -1;  // of floats(); -1: an input
-    const Quantization* codes = nullptr;
+    std::ptrdiff_t node = -1;             // of floats(); -1: an input
+    const Quantization* codes = nullptr;  // null: weights are codes, the result is not
     double signal = 0, noise = 0, own_signal = 0, own_noise = 0, inherited_noise = 0;
     std::int64_t values = 0, clipped = 0;
     std::vector<Extent> channels;
@@ -46,6 +46,7 @@ class LayerMeter {
   struct Image;
 
   void find_forms();
+  const Quantization* codes_of(ValueId id) const;  // by annotation; null: none
   void find_layers();
   std::optional<Tensor> computed(ValueId id, const NamedTensors& tensors) const;
   const Tensor& real(Image& image, ValueId id) const;
@@ -54,7 +55,9 @@ class LayerMeter {
   static void measure(Layer& layer, const Tensor& expected, const Tensor& exact, const Tensor& got);
   static void widen(Layer& layer, const Tensor& values);
   LayerAccuracy described(const Layer& layer) const;
-  void describe_weights(const Node& node, LayerAccuracy& result) const;
+  static std::vector<bool> describe_channels(const Layer& layer, LayerAccuracy& result);
+  void describe_weights(const Node& node, const std::vector<bool>& constant,
+                        LayerAccuracy& result) const;
 
   const QuantizedNetwork& network_;
   const Graph& graph_;

@@ -40,8 +40,8 @@ struct Advice {
   std::string remedy;  // "weights per channel, or equalization"
 };
 
-// A layer whose result is codes. Sums run over all images. Decibels are 10 log10 of signal over
-// noise, both sums of squares; infinite without noise, 0 without signal.
+// A layer whose result or weights are codes. Sums run over all images. Decibels are 10 log10 of
+// signal over noise, both sums of squares; infinite without noise, 0 without signal.
 struct LayerAccuracy {
   std::string name, op;             // of the node; "Quantize" for the network's input
   std::string value;                // name of its result in the float network
@@ -59,7 +59,11 @@ struct LayerAccuracy {
   // or a median of 0.
   double weight_range_ratio = 0, activation_range_ratio = 0;
   std::int64_t channels = 0, constant_channels = 0;  // in the float network, over these images
-  bool dead = false;                                 // all zero in the float network
+  std::int64_t prunable_channels = 0;                // constant ones that have weights
+  // Of the noise it adds, what rounding to the steps of its codes explains; the rest is its weights
+  // and what it clips.
+  double rounding_share = 0;
+  bool dead = false;  // all zero in the float network
   // Signed, of the sums of products with their bias: the largest on these images, and the bound
   // over any input; 0: the layer has none, or the target no accumulator.
   int accumulator_bits_used = 0, accumulator_bits_bound = 0;

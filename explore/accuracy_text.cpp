@@ -81,12 +81,12 @@ Table layer_table(const AccuracyReport& report, std::size_t name_width) {
         layer.constant_channels == 0
             ? "-"
             : fmt::format("{}/{}", layer.constant_channels, layer.channels);
-    table.rows.push_back({layer.name, layer.format, decibels(layer.sqnr_db),
-                          decibels(layer.own_sqnr_db), decibels(layer.inherited_sqnr_db),
-                          layer.clipped == 0 ? "-" : fmt::format("{:.2f}%", 100 * layer.clipped),
-                          ratio(layer.weight_range_ratio), ratio(layer.activation_range_ratio),
-                          layer.dead ? "dead" : constant,
-                          accumulator(layer, report.accumulator_bits)});
+    table.rows.push_back(
+        {layer.name, layer.format.empty() ? "-" : layer.format, decibels(layer.sqnr_db),
+         decibels(layer.own_sqnr_db), decibels(layer.inherited_sqnr_db),
+         layer.clipped == 0 ? "-" : fmt::format("{:.2f}%", 100 * layer.clipped),
+         ratio(layer.weight_range_ratio), ratio(layer.activation_range_ratio),
+         layer.dead ? "dead" : constant, accumulator(layer, report.accumulator_bits)});
   }
   return table;
 }

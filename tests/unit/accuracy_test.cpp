@@ -244,17 +244,21 @@ TEST(Accuracy, says_what_it_cannot_measure) {
 TEST(Advice, names_a_remedy_for_each_cause) {
   LayerAccuracy layer{.name = "conv", .own_sqnr_db = 12, .clipped = 0.02};
   layer.weight_range_ratio = 120;
-  layer.constant_channels = 3;
+  layer.constant_channels = layer.prunable_channels = 3;
   layer.accumulator_bits_used = 26;
   const std::vector<Advice> advice =
       advice_for(layer, {.is_last = true, .weights_per_channel = false, .accumulator_bits = 24});
-  ASSERT_EQ(advice.size(), 5U);
+  ASSERT_EQ(advice.size(), 5U) << advice.back().cause;
   EXPECT_EQ(advice[0].cause, "its sums need 26 bits, the hardware has 24");
   EXPECT_EQ(advice[1].remedy, "weight scales per channel, or equalization");
   EXPECT_EQ(advice[2].remedy, "activation threshold max, or a larger percentile");
   EXPECT_EQ(advice[3].remedy, "constant-channel pruning");
   EXPECT_EQ(advice[4].cause, "it is the last layer and decides between classes");
   EXPECT_TRUE(advice_for({.own_sqnr_db = 45}, {}).empty());
+  EXPECT_EQ(advice_for({.macs = 9, .own_sqnr_db = 20, .rounding_share = 0.3}, {}).at(0).cause,
+            "70 % of its noise comes from its weights");
+  EXPECT_EQ(advice_for({.own_sqnr_db = 20, .rounding_share = 0.9}, {}).at(0).cause,
+            "90 % of its noise comes from rounding to its codes");
   EXPECT_EQ(advice_for({.dead = true}, {}).size(), 1U);
 }
 
