@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "compiler/pulp/compile.h"
+#include "compiler/quantize/preprocessing.h"
+#include "compiler/quantize/recipe.h"
 #include "compiler/xdnn/order.h"
 #include "explore/target.h"
 
@@ -26,6 +28,8 @@ struct NetworkOptions {
   std::optional<std::uint64_t> seed;
   std::filesystem::path calibration, input, preprocess;
   std::size_t calibration_limit = 0;
+  std::string scheme;                    // how to quantize; empty: as published for the family
+  Effort effort = Effort::Normal;
   std::filesystem::path quantizer_json;  // read
   std::filesystem::path save_quantizer;  // written
   std::filesystem::path save_program;
@@ -64,6 +68,46 @@ struct VerifyOptions {
   double absolute_tolerance = 0, relative_tolerance = 0;
 };
 
+// What quantize and accuracy have in common.
+struct QuantizationOptions {
+  std::string model;                // ONNX file or zoo:NAME
+  std::vector<std::string> shapes;  // NAME=1,3,224,224
+  std::optional<double> width;
+  std::optional<std::int64_t> resolution;
+  std::optional<std::uint64_t> seed;
+  std::string target = "xdnn";
+  std::string hw;  // empty: v3_96 or gap8
+  MachineOptions machine;
+  std::string scheme = "default";
+  Effort effort = Effort::Normal;
+  std::vector<std::string> with_passes, without_passes;
+  std::filesystem::path calibration;
+  std::size_t calibration_size = 0;
+  std::optional<std::uint64_t> calibration_seed;
+  std::string calibration_indices;
+  std::filesystem::path preprocess;
+  PreprocessingOptions steps;
+  bool skip_bad = false;
+  int threads = 0;
+};
+
+struct QuantizeCommandOptions {
+  QuantizationOptions quantization;
+  std::filesystem::path output;          // ONNX
+  std::string format = "qdq";            // or "nemo"
+  std::filesystem::path save_quantizer;  // JSON, as the xfDNN quantizer writes it
+  std::size_t compared_images = 1;       // lowered against the scheme's own arithmetic
+};
+
+struct AccuracyCommandOptions {
+  QuantizationOptions quantization;
+  std::filesystem::path images, labels;
+  std::size_t limit = 0;          // images to score; 0: all
+  std::size_t golden_images = 1;  // compared with the golden model
+  bool brief = false;             // classes only
+  std::filesystem::path json, html;
+};
+
 struct WorkloadCommandOptions {
   std::string name;
   bool list = false;
@@ -94,6 +138,8 @@ int compile(const CompileCommandOptions& options);
 int verify(const VerifyOptions& options);
 int assemble(const ListingOptions& options);
 int disasm(const ListingOptions& options);
+int quantize(const QuantizeCommandOptions& options);
+int accuracy(const AccuracyCommandOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int ops();
 int passes();

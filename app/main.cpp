@@ -78,6 +78,17 @@ void add_pulp_options(CLI::App& command, NetworkOptions& options) {
       ->option_text("auto|32|64");
 }
 
+void add_scheme_options(CLI::App& command, std::string& scheme, Effort& effort) {
+  command.add_option("--scheme", scheme,
+                     "how to quantize: default (ours for the target), xfdnn, graffitist, nemo, or "
+                     "a recipe (see docs/quantization.md)");
+  const std::map<std::string, Effort> efforts{
+      {"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}};
+  command.add_option("--effort", effort, "of the default scheme: fast, normal (default), best")
+      ->transform(CLI::CheckedTransformer(efforts))
+      ->option_text("fast|normal|best");
+}
+
 void add_network_options(CLI::App& command, NetworkOptions& options) {
   command.add_option("--hw", options.hw, "machine: a YAML file or a shipped name (v3_96)")
       ->required();
@@ -93,6 +104,7 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
                      "how images become input (default: MODEL.preprocess.yaml)");
   command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
       ->allow_extra_args(false);
+  add_scheme_options(command, options.scheme, options.effort);
   command.add_option("--quantizer-json", options.quantizer_json,
                      "thresholds and scales to use, as the xfDNN quantizer writes them");
   command.add_option("--save-quantizer", options.save_quantizer, "write thresholds and scales");
@@ -166,6 +178,79 @@ void add_verify(CLI::App& app, VerifyOptions& options) {
       ->check(CLI::NonNegativeNumber);
 }
 
+// The six steps of the xfDNN quantizer, named as its arguments are.
+void add_preprocessing_options(CLI::App& command, QuantizationOptions& options) {
+  command.add_option("--preprocess", options.preprocess,
+                     "how images become input (default: MODEL.preprocess.yaml)");
+  PreprocessingOptions& steps = options.steps;
+  command.add_option("--resize", steps.resize, "SHORT_SIDE,CENTRE_CROP or none");
+  command.add_option("--dims", steps.dims, "C,H,W of the resized image: 3,224,224");
+  command.add_option("--transpose", steps.transpose, "order of H,W,C: 2,0,1");
+  command.add_option("--channel-swap,--channel_swap", steps.channel_swap, "2,1,0 for BGR");
+  command.add_option("--raw-scale,--raw_scale", steps.raw_scale, "pixels in [0, 1] times this");
+  command.add_option("--mean-value,--mean_value", steps.mean_value, "subtracted: 104,117,123");
+  command.add_option("--input-scale,--input_scale", steps.input_scale, "factor after the mean");
+}
+
+void add_quantization_options(CLI::App& command, QuantizationOptions& options) {
+  command.add_option("model", options.model, "ONNX file, or zoo:NAME[?width=0.5&resolution=128]")
+      ->required();
+  command.add_option("--target", options.target, "xdnn (default), pulp, or none: no hardware")
+      ->check(CLI::IsMember({"xdnn", "pulp", "none"}));
+  command.add_option("--hw", options.hw, "machine of that family (default: v3_96, gap8)");
+  add_machine_options(command, options.machine);
+  add_scheme_options(command, options.scheme, options.effort);
+  command.add_option("--calibration", options.calibration,
+                     "images to calibrate with: a folder, a batch, .npy or .npz");
+  command.add_option("--calibration-size", options.calibration_size, "use that many of them");
+  command.add_option("--calibration-seed", options.calibration_seed,
+                     "choose them at random (default: the first by name)");
+  command.add_option("--calibration-indices", options.calibration_indices,
+                     "choose these of the names in ascending order: 0,4,20-29");
+  command.add_flag("--skip-bad", options.skip_bad, "leave out images that cannot be used");
+  add_preprocessing_options(command, options);
+  command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
+      ->allow_extra_args(false);
+  command.add_option("--with", options.with_passes, "passes to run too: NAME,NAME (see passes)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--without", options.without_passes, "passes not to run: NAME,NAME")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
+      ->check(CLI::PositiveNumber);
+  add_zoo_options(command, options.width, options.resolution, options.seed);
+}
+
+void add_quantize(CLI::App& app, QuantizeCommandOptions& options) {
+  CLI::App& command =
+      *app.add_subcommand("quantize", "decide the codes of every tensor, write a quantized model");
+  add_quantization_options(command, options.quantization);
+  command.get_option("--calibration")->required();
+  command.add_option("-o,--output", options.output, "ONNX file to write");
+  command.add_option("--format", options.format, "qdq (default), or nemo: --target pulp, for DORY")
+      ->check(CLI::IsMember({"qdq", "nemo"}));
+  command.add_option("--save-quantizer", options.save_quantizer,
+                     "write thresholds and scales as the scheme's own tool does (JSON)");
+  command.add_option("--compare", options.compared_images,
+                     "images on which lowering is compared with the scheme (default: 1)");
+}
+
+void add_accuracy(CLI::App& app, AccuracyCommandOptions& options) {
+  CLI::App& command = *app.add_subcommand(
+      "accuracy", "score the float and the integer network on labelled images, explain the loss");
+  add_quantization_options(command, options.quantization);
+  command.add_option("--images", options.images, "labelled images: a folder, a batch, .npz")
+      ->required();
+  command.add_option("--labels", options.labels, "FILE <tab> CLASS a line (default: labels.tsv)");
+  command.add_option("--limit", options.limit, "score at most that many images");
+  command.add_option("--golden-images", options.golden_images,
+                     "compare that many with the golden model, value by value (default: 1)");
+  command.add_flag("--brief", options.brief, "classes only, no layers");
+  command.add_option("--json", options.json, "write the report as JSON");
+  command.add_option("--html", options.html, "write the report as one self-contained page");
+}
+
 void add_workload(CLI::App& app, WorkloadCommandOptions& options) {
   CLI::App& command = *app.add_subcommand("workload", "list the zoo, or write a network as ONNX");
   command.add_option("name", options.name, "network");
@@ -204,6 +289,8 @@ struct Options {
   RunOptions run;
   CompileCommandOptions compile;
   VerifyOptions verify;
+  QuantizeCommandOptions quantize;
+  AccuracyCommandOptions accuracy;
   ListingOptions assemble, disasm;
   WorkloadCommandOptions workload;
   AllocateCommandOptions allocate;
@@ -220,6 +307,8 @@ void add_commands(CLI::App& app, Options& options) {
   compile.add_flag("--dump-schedules", options.compile.dump_schedules,
                    "rank the schedules of every sub-graph by time and space");
   add_verify(app, options.verify);
+  add_quantize(app, options.quantize);
+  add_accuracy(app, options.accuracy);
   CLI::App& assemble = *app.add_subcommand("asm", "check a program's text and write its JSON");
   options.assemble.format = "json";
   add_listing_options(assemble, options.assemble, "program as text or JSON");
@@ -236,6 +325,8 @@ int dispatch(const CLI::App& app, const Options& options) {
   if (name == "run") return run(options.run);
   if (name == "compile") return compile(options.compile);
   if (name == "verify") return verify(options.verify);
+  if (name == "quantize") return quantize(options.quantize);
+  if (name == "accuracy") return accuracy(options.accuracy);
   if (name == "asm") return assemble(options.assemble);
   if (name == "disasm") return disasm(options.disasm);
   if (name == "workload") return workload(options.workload);

@@ -21,23 +21,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Every pool of threads in the process shares the CPUs it is left with.
-void limit_threads(int threads) {
-  if (threads <= 0) return;
-  cpu_set_t allowed, limited;
-  CPU_ZERO(&allowed);
-  CPU_ZERO(&limited);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&limited) < threads; ++cpu) {
-    if (CPU_ISSET(static_cast<std::size_t>(cpu), &allowed)) {
-      CPU_SET(static_cast<std::size_t>(cpu), &limited);
-    }
-  }
-  if (sched_setaffinity(0, sizeof limited, &limited) != 0) {
-    fail("--threads {}: {}", threads, std::strerror(errno));
-  }
-}
-
 CompileRequest request_from(const NetworkOptions& options, bool keep_reference) {
   CompileRequest request;
   request.model = {.name = options.model,
@@ -56,6 +39,8 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
                   .preprocessing = options.preprocess,
                   .calibration_limit = options.calibration_limit};
   request.quantizer_table = options.quantizer_json;
+  request.scheme = options.scheme;
+  request.effort = options.effort;
   request.dump_passes = options.dump_passes;
   request.save_optimized = options.save_optimized;
   request.passes = {.with = options.with_passes, .without = options.without_passes};
@@ -104,6 +89,22 @@ void require_no_views(const NetworkOptions& options) {
 }
 
 }  // namespace
+
+void limit_threads(int threads) {
+  if (threads <= 0) return;
+  cpu_set_t allowed, limited;
+  CPU_ZERO(&allowed);
+  CPU_ZERO(&limited);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&limited) < threads; ++cpu) {
+    if (CPU_ISSET(static_cast<std::size_t>(cpu), &allowed)) {
+      CPU_SET(static_cast<std::size_t>(cpu), &limited);
+    }
+  }
+  if (sched_setaffinity(0, sizeof limited, &limited) != 0) {
+    fail("--threads {}: {}", threads, std::strerror(errno));
+  }
+}
 
 Compiled compile_from(const NetworkOptions& options, bool keep_reference, const Progress& progress,
                       const fs::path& program) {

@@ -9,6 +9,10 @@
 
 namespace workbench::app {
 
+// At most that many CPUs from now on (0: all): every pool of threads in the process shares what it
+// is left with.
+void limit_threads(int threads);
+
 // Compiles, and writes the quantizer table and the program where asked for.
 // `program`: somebody else's, to take instead of compiling; empty: none.
 Compiled compile_from(const NetworkOptions& options, bool keep_reference, const Progress& progress,

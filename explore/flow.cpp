@@ -45,6 +45,34 @@ Measured measure(const Graph& imported, const Graph& passed, const RunData& data
   return measured;
 }
 
+NamedTensors reference_values(const Graph& imported, const Graph& passed,
+                              std::span<const Tensor> input) {
+  const std::set<std::string> names = computed_names(passed);
+  NamedTensors reference;
+  evaluate(imported, input, {.observe = [&](ValueId id, const Tensor& tensor) {
+             const std::string& name = imported.value(id).name;
+             if (names.contains(name)) reference.insert_or_assign(name, tensor);
+           }});
+  return reference;
+}
+
+Graph integers_by_recipe(const Graph& imported, const Graph& prepared, const RunData& data,
+                         const CompileRequest& request, const QuantizeTarget& target,
+                         Compiled& compiled, const Progress& progress) {
+  const Recipe recipe = request.scheme == "default" ? default_recipe(target.name, request.effort)
+                                                    : recipe_named(request.scheme);
+  const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
+  if (request.keep_reference) {
+    compiled.reference = reference_values(imported, prepared, data.input);
+  }
+  Annotated annotated = apply_recipe(prepared, in_memory(data.calibration), recipe, target,
+                                     [&](std::string_view stage, double fraction) {
+                                       if (progress) progress(stage, 0.1 + 0.2 * fraction);
+                                     });
+  compiled.notes.insert(compiled.notes.end(), annotated.notes.begin(), annotated.notes.end());
+  return target.lower(annotated.graph);
+}
+
 void save_optimized(const Graph& passed, const std::filesystem::path& path,
                     std::vector<std::string>& warnings) {
   if (path.empty()) return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,13 @@ struct Measured {
 // so that no pass has touched them; only values that a pass invented are measured on `passed`.
 Measured measure(const Graph& imported, const Graph& passed, const RunData& data, int bits,
                  bool keep_reference);
+// Float values of the run's input, for the names that the passes keep.
+NamedTensors reference_values(const Graph& imported, const Graph& passed,
+                              std::span<const Tensor> input);
+// `prepared` as integers by the recipe that the request names. Sets `reference` of `compiled`.
+Graph integers_by_recipe(const Graph& imported, const Graph& prepared, const RunData& data,
+                         const CompileRequest& request, const QuantizeTarget& target,
+                         Compiled& compiled, const Progress& progress);
 // Writes what --save-optimized asks for. Thresholds that came with a quantized model are no part of
 // a float network: says so.
 void save_optimized(const Graph& passed, const std::filesystem::path& path,

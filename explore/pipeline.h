@@ -9,6 +9,7 @@
 
 #include "compiler/passes/switches.h"
 #include "compiler/pulp/compile.h"
+#include "compiler/quantize/recipe.h"
 #include "compiler/xdnn/order.h"
 #include "explore/accuracy.h"
 #include "explore/data.h"
@@ -31,6 +32,10 @@ struct CompileRequest {
   MachineOptions overrides;  // of what that file says
   DataOptions data;
   std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
+  // How a float network is quantized (explore/quantization.h); empty: as published for the family
+  // (xfDNN's thresholds; NEMO's integers with the same thresholds).
+  std::string scheme;
+  Effort effort = Effort::Normal;
   std::filesystem::path dump_passes;      // folder; empty: no dump
   std::filesystem::path save_optimized;   // ONNX file for the network after the passes; empty: none
   PassSwitches passes;                    // which of known_passes() run

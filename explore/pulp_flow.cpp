@@ -100,6 +100,10 @@ Graph pulp_integers(Graph imported, const CompileRequest& request, RunData data,
   }
   if (progress) progress("calibrating", 0.1);
   const NemoOptions options;
+  if (!request.scheme.empty()) {
+    return integers_by_recipe(imported, passed, data, request, pulp_quantize_target(options),
+                              compiled, progress);
+  }
   Measured measured;
   {
     const Stopwatch stopwatch(compiled.wall.calibrate_seconds);

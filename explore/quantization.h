@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/passes/switches.h"
+#include "compiler/quantize/image_set.h"
 #include "compiler/quantize/recipe.h"
 #include "explore/model.h"
 #include "explore/pipeline.h"
@@ -42,6 +43,12 @@ struct QuantizedNetwork {
 
 // Whether the file has codes of its own: QuantizeLinear, DequantizeLinear or what they mean.
 bool came_quantized(const Graph& imported);
+
+// The images to calibrate with, as inputs of the request's model: preprocessed as the file (empty:
+// MODEL.preprocess.yaml, if there) and the options say. Throws Error.
+ImageSet open_calibration(const QuantizationRequest& request, ImageRequest images,
+                          const std::filesystem::path& preprocessing,
+                          const PreprocessingOptions& steps);
 
 // Throws Error for whatever the user's files get wrong.
 QuantizedNetwork quantize_network(const QuantizationRequest& request,

@@ -46,21 +46,24 @@ Graph xdnn_integers(Graph imported, const CompileRequest& request, RunData data,
     save_optimized(passed, request.save_optimized, compiled.warnings);
   }
   if (progress) progress("calibrating", 0.1);
-  const auto bits = static_cast<int>(machine.array.bits);
+  const QuantizeOptions options{.bits = static_cast<int>(machine.array.bits),
+                                .limits = xdnn::requantize_limits(machine),
+                                .host_reason = xdnn::host_reasons(machine)};
+  if (!request.scheme.empty()) {
+    if (table) fail("--quantizer-json and --scheme: expected one of them");
+    return integers_by_recipe(imported, passed, data, request, xdnn_quantize_target(options),
+                              compiled, progress);
+  }
   Measured measured;
   {
     const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
-    measured = measure(imported, passed, data, bits, request.keep_reference);
+    measured = measure(imported, passed, data, options.bits, request.keep_reference);
   }
   imported = {};
   compiled.reference = std::move(measured.reference);
   if (progress) progress("quantizing", 0.3);
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
-  return quantize(passed, measured.thresholds,
-                  {.bits = bits,
-                   .limits = xdnn::requantize_limits(machine),
-                   .host_reason = xdnn::host_reasons(machine)},
-                  table ? &*table : nullptr);
+  return quantize(passed, measured.thresholds, options, table ? &*table : nullptr);
 }
 
 Simulated xdnn_simulated(const Compiled& compiled, bool values) {

@@ -1,0 +1,39 @@
+// workbench quantize: a float network with the codes of every tensor decided, as a file.
+#include "app/quantize_options.h"
+#include "app/terminal.h"
+#include "compiler/import/export.h"
+#include "core/file.h"
+#include "explore/quantization_text.h"
+#include "explore/quantized_model.h"
+
+namespace workbench::app {
+
+int quantize(const QuantizeCommandOptions& options) {
+  require_writable_file(options.output);
+  require_writable_file(options.save_quantizer);
+  limit_threads(options.quantization.threads);
+  const QuantizationRequest request = quantization_request(options.quantization);
+  const ModelFormat format = model_format(options.format);
+  require_format(format, request.target);
+  const ImageSet images =
+      open_calibration(request, calibration_request(options.quantization),
+                       options.quantization.preprocess, options.quantization.steps);
+  ProgressBar progress;
+  const QuantizedNetwork network = quantize_network(request, images.samples, progress.callback());
+  const std::vector<LoweringDifference> differences =
+      lowering_differences(network, images.samples, options.compared_images);
+  progress.clear();
+  if (!options.output.empty()) {
+    export_onnx(quantized_model(network, format), options.output);
+  }
+  if (!options.save_quantizer.empty()) {
+    write_file(options.save_quantizer, quantizer_file(network));
+  }
+  warn(images.warnings);
+  warn(network.warnings);
+  print(quantization_text(network, images, differences));
+  if (!options.output.empty()) print(fmt::format("wrote        {}\n", options.output.string()));
+  return 0;
+}
+
+}  // namespace workbench::app
