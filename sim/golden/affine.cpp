@@ -154,12 +154,17 @@ std::int64_t rescaled(std::int64_t in, const AffineRequantize& how, std::size_t 
 }
 
 bool is_affine_system(const Graph& graph) {
-  // Codes that nobody computes with stand in a float network, as in ONNX, which means this system.
-  const bool computes = std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
-    return !std::holds_alternative<Quantize>(node.op) &&
-           graph.value(node.outputs[0]).type != ElementType::Float32 &&
-           graph.value(node.outputs[0]).quantization.has_value();
-  });
+  // Codes that nobody gives, takes or computes with stand in a float network, as in ONNX, which
+  // means this system.
+  const auto is_code_value = [&](ValueId id) {
+    return graph.value(id).type != ElementType::Float32 && graph.value(id).quantization.has_value();
+  };
+  const bool computes =
+      std::any_of(graph.inputs.begin(), graph.inputs.end(), is_code_value) ||
+      std::any_of(graph.outputs.begin(), graph.outputs.end(), is_code_value) ||
+      std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+        return !std::holds_alternative<Quantize>(node.op) && is_code_value(node.outputs[0]);
+      });
   if (!computes) return true;
   const bool by_value =
       std::any_of(graph.values.begin(), graph.values.end(), [](const Value& value) {
