@@ -19,8 +19,8 @@ std::int64_t rescaled(std::int64_t in, const AffineRequantize& how, std::size_t 
 bool is_affine_system(const Graph& graph);
 
 // float32 -> codes: real / step, rounded as the output's quantization says, plus the zero point,
-// saturated at low and high; NaN becomes low. In double: a step of 1 is exact for every float. Steps
-// and zero points per tensor or along an axis.
+// saturated at low and high; NaN becomes low. In double: a step of 1 is exact for every float.
+// Steps and zero points are per tensor or along an axis.
 Tensor affine_quantize(const Operation& at);
 // codes -> float32: (code - zero point) * step in double, then the nearest float. With a step of 1
 // (32 bits: threshold 2^31 - 1) every code that a float can hold comes out as itself.
