@@ -1,0 +1,12 @@
+// `workbench accuracy --html`: what --json has, to be looked at.
+#pragma once
+
+#include <string>
+
+#include "explore/accuracy_run.h"
+
+namespace workbench {
+
+std::string accuracy_html(const AccuracyReport& report);
+
+}  // namespace workbench

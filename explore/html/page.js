@@ -1,0 +1,163 @@
+// What every report page uses: elements, number formats, charts by Vega, tables that sort, and one
+// dialog for details. Text from a report becomes text nodes only, never markup.
+"use strict";
+const page = (() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const vega = loadVega();
+  const main = document.querySelector("main");
+
+  // element("p", {class: "x", onclick: f}, "text", otherNode, [more])
+  function element(tag, attributes = {}, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === undefined || value === false) continue;
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else node.setAttribute(name, value);
+    }
+    node.append(...children.flat(Infinity));
+    return node;
+  }
+
+  function section(id, title, ...children) {
+    const node = element("section", { id }, element("h2", {}, title), ...children);
+    main.append(node);
+    return node;
+  }
+
+  const format = {
+    percent: (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)} %`,
+    signed: (value, digits = 1) =>
+      (value > 0 ? "+" : value < 0 ? "−" : "") + Math.abs(value).toFixed(digits),
+    thousands: (count) => count.toLocaleString("en-US"),
+    significant: (value, digits = 4) => String(Number(value.toPrecision(digits))),
+    count: (count, noun) => `${format.thousands(count)} ${noun}${count === 1 ? "" : "s"}`,
+  };
+
+  // Colours are variables of page.css: the charts follow light, dark and paper without a redraw.
+  const chartConfig = {
+    background: null,
+    font: "system-ui, sans-serif",
+    axis: {
+      labelColor: "var(--muted)", titleColor: "var(--muted)", gridColor: "var(--line)",
+      domainColor: "var(--line)", tickColor: "var(--line)", labelFontSize: 12, titleFontSize: 12,
+      titleFontWeight: "normal", labelFont: "system-ui, sans-serif",
+      titleFont: "system-ui, sans-serif",
+    },
+    legend: { labelColor: "var(--ink)", titleColor: "var(--muted)", labelFontSize: 12 },
+    text: { fill: "var(--ink)", fontSize: 12, font: "system-ui, sans-serif" },
+  };
+
+  // Draws `spec` (a Vega specification without its width) as wide as `container`, also after the
+  // window was resized. The spec may use the signal `available`: the container's width. onClick is
+  // given the datum that was hit.
+  function chart(container, spec, { onClick } = {}) {
+    const available = Math.max(container.clientWidth, 240);
+    const signals = [{ name: "available", value: available }, ...(spec.signals ?? [])];
+    const full = { padding: 4, autosize: { type: "fit-x", contains: "padding" }, ...spec, signals,
+                   width: available };
+    const view = new vega.View(vega.parse(full, chartConfig),
+                               { renderer: "svg", container, hover: true });
+    if (onClick) {
+      view.addEventListener("click", (event, item) => item && item.datum && onClick(item.datum));
+    }
+    view.run();
+    charts.set(view, container);
+    new ResizeObserver(() => resize(view, container, Infinity)).observe(container);
+    return view;
+  }
+
+  // On paper, letters would shrink with a chart that is wider than the sheet.
+  const charts = new Map();  // view -> container
+  const kSheetWidth = 680;
+  const drawFor = (limit) => charts.forEach((container, view) => {
+    if (!container.isConnected) charts.delete(view);
+    else if (container.clientWidth > limit || limit === Infinity) resize(view, container, limit);
+  });
+  window.addEventListener("beforeprint", () => drawFor(kSheetWidth));
+  window.addEventListener("afterprint", () => drawFor(Infinity));
+
+  function resize(view, container, limit) {
+    const width = Math.min(Math.max(container.clientWidth, 240), limit);
+    if (container.clientWidth > 0 && width !== view.signal("available")) {
+      view.signal("available", width).width(width).run();
+    }
+  }
+
+  // choice({text: action, ...}): one of them is on, the first to begin with.
+  function choice(actions) {
+    const buttons = Object.entries(actions).map(([text, action], i) => element("button", {
+      type: "button", "aria-pressed": String(i === 0), onclick: (event) => {
+        buttons.forEach((one) => one.setAttribute("aria-pressed", String(one === event.target)));
+        action();
+      } }, text));
+    return element("div", { class: "switch", role: "group" }, buttons);
+  }
+
+  // columns: {title, hint, text(row), sort(row), numeric}; `sort` gives a number or a string, null
+  // being last. A click on a head sorts, one on a row calls onClick(row); the first cell is what
+  // the keyboard reaches.
+  function table(columns, rows, onClick) {
+    const body = element("tbody");
+    const fill = (ordered) => body.replaceChildren(...ordered.map((row) => tableRow(columns, row,
+                                                                                   onClick)));
+    const heads = columns.map((column) => element("th", {
+      scope: "col", class: column.numeric ? "numeric" : undefined, title: column.hint },
+      element("button", { type: "button", onclick: () => sortBy(column) }, column.title)));
+    const sortBy = (column) => {
+      const head = heads[columns.indexOf(column)];
+      const direction = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
+      fill([...rows].sort((a, b) => compare(column.sort(a), column.sort(b), direction)));
+    };
+    fill(rows);
+    return element("div", { class: "scrolls", tabindex: "0" },
+                   element("table", {}, element("thead", {}, element("tr", {}, heads)), body));
+  }
+
+  function compare(a, b, direction) {
+    if (a === null || b === null) return (a === null) - (b === null);
+    return direction * (typeof a === "string" ? a.localeCompare(b) : a - b);
+  }
+
+  function tableRow(columns, row, onClick) {
+    return element("tr", { onclick: () => onClick(row) }, columns.map((column, i) => {
+      const text = column.text(row);
+      return i === 0 ? element("th", { scope: "row" }, element("button", { type: "button" }, text))
+                     : element("td", { class: column.numeric ? "numeric" : undefined }, text);
+    }));
+  }
+
+  // The dialog: one for all details. `anchor` goes into the address, so that a link opens it.
+  const dialog = element("dialog", { id: "detail" });
+  document.body.append(dialog);
+  dialog.addEventListener("close", () => {
+    dialog.replaceChildren();
+    history.replaceState(null, "", location.pathname + location.search);
+  });
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+
+  // `step`: called with -1 or +1 for the neighbours, by the buttons or the arrow keys.
+  let stepFrom = () => {};
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowLeft") stepFrom(-1);
+    if (event.key === "ArrowRight") stepFrom(1);
+  });
+  function openDetail(anchor, title, contents, step) {
+    stepFrom = step;
+    const focused = document.activeElement.getAttribute("aria-label");  // one of ours, or none
+    const buttons = [["‹", "previous", () => step(-1)], ["›", "next", () => step(1)],
+                     ["×", "close", () => dialog.close()]].map(([text, label, action]) => element(
+      "button", { type: "button", "aria-label": label, title: label, onclick: action }, text));
+    dialog.replaceChildren(
+      element("header", {}, element("h2", { tabindex: "-1", autofocus: "" }, title),
+              element("nav", {}, buttons)),
+      ...contents);
+    if (!dialog.open) dialog.showModal();
+    else buttons.find((button) => button.getAttribute("aria-label") === focused)?.focus();
+    dialog.scrollTop = 0;
+    history.replaceState(null, "", `#${anchor}`);
+  }
+
+  return { data, main, element, section, format, chart, choice, table, openDetail };
+})();

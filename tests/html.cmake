@@ -1,0 +1,13 @@
+# Report pages, looked at in a headless Chromium where there is one.
+add_executable(accuracy_page_sample support/accuracy_page_sample.cpp)
+target_link_libraries(accuracy_page_sample PRIVATE workbench::html)
+
+workbench_test(html_page_test LABEL unit SYSTEMC
+  SOURCES unit/html_page_test.cpp
+  LIBRARIES workbench::html)
+
+add_test(NAME e2e_accuracy_page
+  COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/accuracy_page_test.py
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(e2e_accuracy_page PROPERTIES LABELS e2e TIMEOUT 600
+  ENVIRONMENT "ACCURACY_PAGE_SAMPLE=$<TARGET_FILE:accuracy_page_sample>")
