@@ -1,5 +1,6 @@
 // From a command line to the sets and the network that accuracy is measured on.
 #include <algorithm>
+#include <set>
 
 #include "explore/accuracy_run.h"
 
@@ -34,6 +35,14 @@ Split open_sets(const AccuracyRequest& request, const Graph& graph) {
   return split(all, size, selection.seed.value_or(kSeed));
 }
 
+// Images that calibrate and are scored.
+std::size_t in_both(const Split& sets) {
+  const std::set<std::string> chosen(sets.chosen.names.begin(), sets.chosen.names.end());
+  return static_cast<std::size_t>(
+      std::count_if(sets.rest.names.begin(), sets.rest.names.end(),
+                    [&](const std::string& name) { return chosen.contains(name); }));
+}
+
 // Part of the whole that a stage takes.
 Progress within(const Progress& progress, double begin, double end) {
   if (!progress) return {};
@@ -52,6 +61,11 @@ Accuracy run_accuracy(const AccuracyRequest& request, const Progress& progress) 
   result.report =
       measure_accuracy(result.network, sets.rest, request.measure, within(progress, 0.3, 1));
   result.report.calibration_images = static_cast<std::int64_t>(sets.chosen.names.size());
+  if (const std::size_t both = in_both(sets); both > 0) {
+    result.report.warnings.push_back(
+        fmt::format("{}: {} of the images that are scored have calibrated the network, too",
+                    sets.rest.name, both));
+  }
   for (const std::string& warning : sets.chosen.warnings) {
     std::vector<std::string>& known = result.report.warnings;
     if (std::find(known.begin(), known.end(), warning) == known.end()) known.push_back(warning);

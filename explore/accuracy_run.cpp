@@ -148,6 +148,18 @@ class Measurement {
   std::int64_t hazards_ = 0;
 };
 
+// What no accuracy makes good.
+void warn_of(const LayerAccuracy& layer, AccuracyReport& report) {
+  if (layer.dead) {
+    report.warnings.push_back(fmt::format("{}: all results are 0 on these images", layer.name));
+  }
+  if (report.accumulator_bits == 0 || layer.accumulator_bits_used <= report.accumulator_bits)
+    return;
+  report.warnings.push_back(fmt::format("{}: its sums need {} bits, the hardware has {}",
+                                        layer.name, layer.accumulator_bits_used,
+                                        report.accumulator_bits));
+}
+
 void Measurement::add_layers(AccuracyReport& report) const {
   report.layers = layers_.layers();
   const std::map<std::string, AccumulatorBits> bits = accumulators_.bits();
@@ -166,6 +178,7 @@ void Measurement::add_layers(AccuracyReport& report) const {
                                       .weights_per_channel = layer.weights_per_channel,
                                       .has_16_bits = network_.target == "xdnn",
                                       .accumulator_bits = report.accumulator_bits});
+    warn_of(layer, report);
   }
   report.by_cost.resize(report.layers.size());
   std::iota(report.by_cost.begin(), report.by_cost.end(), std::size_t{0});

@@ -221,6 +221,12 @@ TEST(Accuracy, counts_both_networks_on_the_same_images) {
   EXPECT_EQ(report.by_cost, (std::vector<std::size_t>{0}));
 }
 
+TEST(Accuracy, warns_of_a_dead_network) {
+  const ImageSet set = images_of({std::vector<float>(10, 0)}, {0});
+  const AccuracyReport report = measure_accuracy(without_target(classifier()), set);
+  EXPECT_EQ(report.warnings, (std::vector<std::string>{"y: all results are 0 on these images"}));
+}
+
 TEST(Accuracy, says_what_it_cannot_measure) {
   const QuantizedNetwork network = without_target(classifier());
   const auto message = [&](const ImageSet& set, const QuantizedNetwork& of) -> std::string {
