@@ -45,7 +45,8 @@ constexpr double kSlack = 8;
 
 constexpr Case kCases[] = {
     {kMobilenet, kImagenet, "published-static", 100, 5},
-    {kMobilenet, kImagenet, "per-tensor-pow2", 3},
+    {kMobilenet, kImagenet, "per-tensor-pow2",
+     4},  // 8 asked for; 1.9 to 3 measured, by calibration set
     {kMobilenet, kImagenet, "default", 1},
     {"squeezenet1.1/squeezenet1.1_fp32_from_fp16", kImagenet, "default", 1},
     {"resnet20_cifar10/resnet20_cifar10", kCifar, "default", 0.5},
