@@ -8,10 +8,11 @@
 
   const decibels = (value) => (value === null ? "exact" : value.toFixed(1));
   const decibelsWithUnit = (value) => (value === null ? "exact" : `${value.toFixed(1)} dB`);
-  const ratio = (value) => (value === 0 ? "–" : significant(value, 3));
+  const ratio = (value) => (value === 0 ? "–" : value.toFixed(1));
   const interval = ([low, high]) => `${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)}`;
   const codes = (layer) => layer.format || "–";  // a result of float has none
-  const clipped = (layer) => (layer.clipped === 0 ? "–" : percent(layer.clipped, 2));
+  const clipped = ({ clipped: share }) =>
+    share === 0 ? "–" : share < 0.00005 ? "< 0.01 %" : percent(share, 2);
   const overflows = (layer) => hardwareBits > 0 && layer.accumulator_bits_used > hardwareBits;
 
   function constant(layer) {
