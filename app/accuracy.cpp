@@ -5,11 +5,13 @@
 #include "explore/accuracy_json.h"
 #include "explore/accuracy_run.h"
 #include "explore/accuracy_text.h"
+#include "explore/html/accuracy_page.h"
 
 namespace workbench::app {
 
 int accuracy(const AccuracyCommandOptions& options) {
   require_writable_file(options.json);
+  require_writable_file(options.html);
   limit_threads(options.quantization.threads);
   AccuracyRequest request{.network = quantization_request(options.quantization),
                           .calibration = calibration_request(options.quantization),
@@ -24,6 +26,7 @@ int accuracy(const AccuracyCommandOptions& options) {
   const Accuracy accuracy = run_accuracy(request, progress.callback());
   progress.clear();
   if (!options.json.empty()) write_file(options.json, accuracy_json(accuracy.report));
+  if (!options.html.empty()) write_file(options.html, accuracy_html(accuracy.report));
   warn(accuracy.report.warnings);
   print(accuracy_text(accuracy.report));
   return accuracy.report.passed() ? 0 : 1;

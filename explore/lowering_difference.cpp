@@ -115,9 +115,12 @@ bool is_integer_layer(const Graph& graph, const Node& node) {
 void add_differences(const Tensor& codes, const Quantization& quantization, const Tensor& wanted,
                      LoweringDifference& difference) {
   const auto reals = wanted.values<float>();
-  const double step = quantization.step();
+  // Logits alone have a scale per channel (axis 1), and no spatial dimensions.
+  const std::size_t channels = quantization.thresholds.size();
   for (std::size_t i = 0; i < reals.size(); ++i) {
-    const auto code = static_cast<double>(code_at(codes, i) - quantization.zero_point());
+    const std::size_t channel = channels == 1 ? 0 : i % channels;
+    const double step = quantization.step(channel);
+    const auto code = static_cast<double>(code_at(codes, i) - quantization.zero_point(channel));
     const double steps = std::round(std::fabs(code - static_cast<double>(reals[i]) / step));
     if (steps > 0) ++difference.differing;
     difference.largest_steps =

@@ -130,6 +130,15 @@ ImageSet open_calibration(const QuantizationRequest& request, ImageRequest image
     fail("{}: expected a network of one input to calibrate with images, found {}",
          request.model.name, graph.inputs.size());
   }
+  if (images.path.empty()) {
+    const Tensor sample = synthetic_sample(graph.value(graph.inputs[0]).shape, 1);
+    return {
+        .name = "synthetic data",
+        .names = {"synthetic"},
+        .labels = {},
+        .samples = {1, [sample](std::size_t) { return std::vector{sample}; }},
+        .warnings = {"no --calibration: calibrated on one synthetic image; accuracy is not real"}};
+  }
   images.with_labels = false;
   images.input_shape = graph.value(graph.inputs[0]).shape;
   images.preprocessing =
