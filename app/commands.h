@@ -96,6 +96,7 @@ struct QuantizeCommandOptions {
   std::filesystem::path output;          // ONNX
   std::string format = "qdq";            // or "nemo"
   std::filesystem::path save_quantizer;  // JSON, as the xfDNN quantizer writes it
+  std::filesystem::path dump_reference;  // folder
   std::size_t compared_images = 1;       // lowered against the scheme's own arithmetic
 };
 

@@ -232,6 +232,8 @@ void add_quantize(CLI::App& app, QuantizeCommandOptions& options) {
       ->check(CLI::IsMember({"qdq", "nemo"}));
   command.add_option("--save-quantizer", options.save_quantizer,
                      "write thresholds and scales as the scheme's own tool does (JSON)");
+  command.add_option("--dump-reference", options.dump_reference,
+                     "folder for every tensor of the model written, of the first image, as .npy");
   command.add_option("--compare", options.compared_images,
                      "images on which lowering is compared with the scheme (default: 1)");
 }

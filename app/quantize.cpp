@@ -1,16 +1,33 @@
 // workbench quantize: a float network with the codes of every tensor decided, as a file.
+#include "app/network.h"
 #include "app/quantize_options.h"
 #include "app/terminal.h"
 #include "compiler/import/export.h"
+#include "compiler/quantize/calibrate.h"
 #include "core/file.h"
+#include "explore/expectation.h"
 #include "explore/quantization_text.h"
 #include "explore/quantized_model.h"
 
 namespace workbench::app {
 
+namespace {
+
+void write_model(const QuantizeCommandOptions& options, const Graph& model,
+                 const SampleSource& images) {
+  if (!options.output.empty()) export_onnx(model, options.output);
+  if (options.dump_reference.empty()) return;
+  for (const auto& [name, tensor] : computed_values(model, images.at(0))) {
+    write_file(options.dump_reference / (file_name_of(name) + ".npy"), npy_bytes(tensor));
+  }
+}
+
+}  // namespace
+
 int quantize(const QuantizeCommandOptions& options) {
   require_writable_file(options.output);
   require_writable_file(options.save_quantizer);
+  create_folder(options.dump_reference);
   limit_threads(options.quantization.threads);
   const QuantizationRequest request = quantization_request(options.quantization);
   const ModelFormat format = model_format(options.format);
@@ -23,8 +40,8 @@ int quantize(const QuantizeCommandOptions& options) {
   const std::vector<LoweringDifference> differences =
       lowering_differences(network, images.samples, options.compared_images);
   progress.clear();
-  if (!options.output.empty()) {
-    export_onnx(quantized_model(network, format), options.output);
+  if (!options.output.empty() || !options.dump_reference.empty()) {
+    write_model(options, quantized_model(network, format), images.samples);
   }
   if (!options.save_quantizer.empty()) {
     write_file(options.save_quantizer, quantizer_file(network));

@@ -3,6 +3,7 @@
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/quantize.h"
 #include "core/error.h"
+#include "sim/golden/golden.h"
 
 namespace workbench {
 
@@ -15,6 +16,16 @@ void require_format(ModelFormat, std::string_view) {}
 
 Graph quantized_model(const QuantizedNetwork& network, ModelFormat) {
   return fake_quantized(network.annotated);
+}
+
+NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs) {
+  std::vector<Tensor> values = golden::run(model, inputs);
+  NamedTensors named;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Value& value = model.values[i];
+    if (!value.constant && values[i].size() > 0) named.emplace(value.name, std::move(values[i]));
+  }
+  return named;
 }
 
 std::string quantizer_file(const QuantizedNetwork& network) {

@@ -1,9 +1,11 @@
 // A quantized network as files that other tools read.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "explore/accuracy.h"
 #include "explore/quantization.h"
 
 namespace workbench {
@@ -19,6 +21,9 @@ void require_format(ModelFormat format, std::string_view target);
 
 // The network for export_onnx. Throws Error naming the first layer that the format cannot express.
 Graph quantized_model(const QuantizedNetwork& network, ModelFormat format);
+
+// Every value that `model` computes from `inputs`, and these, as the golden model has them.
+NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs);
 
 // Thresholds and scales as the scheme's own tool writes them: the xfDNN quantizer's JSON. Throws
 // Error for a target that has none.
