@@ -154,17 +154,29 @@ bool is_small_fold(const Graph& graph, std::size_t first) {
   return true;
 }
 
+const ImportRule* rule_for(const onnx::NodeProto& proto) {
+  const std::string_view reason = refusal(proto.op_type());
+  if (!reason.empty()) fail("{}: not supported: {}", describe(proto), reason);
+  const ImportRule* rule = find_rule(proto.op_type());
+  const bool standard = is_standard(proto.domain());
+  const std::string_view wanted = rule != nullptr ? rule->domain : std::string_view();
+  if (wanted == kAnyDomain) return rule;
+  if (!standard && proto.domain() != wanted) {
+    fail("{}: operator of domain '{}' is not supported", describe(proto), proto.domain());
+  }
+  if (rule == nullptr) fail("{}: operator is not supported", describe(proto));
+  if (standard && !wanted.empty()) {
+    fail("{}: expected an operator of domain '{}', found the standard's", describe(proto), wanted);
+  }
+  return rule;
+}
+
 void read_node(onnx::NodeProto& proto, ImportState& state) {
   for (const std::string& output : proto.output()) {
     if (!output.empty()) check_name(output, "output");
   }
   check_name(proto.name(), "node");
-  const bool is_extension = proto.op_type() == "RequantShift";  // in whatever domain it is written
-  if (!is_standard(proto.domain()) && !is_extension) {
-    fail("{}: operator of domain '{}' is not supported", describe(proto), proto.domain());
-  }
-  const ImportRule* rule = find_rule(proto.op_type());
-  if (rule == nullptr) fail("{}: operator is not supported", describe(proto));
+  const ImportRule* rule = rule_for(proto);
   NodeReader node(proto, state);
   if (!node.wants_output(0)) node.refuse("output 0: expected a name, found none");
   if (node.input_count() > rule->max_inputs) {

@@ -162,6 +162,20 @@ ValueId NodeReader::number_input(std::size_t i) const {
   return input(i);
 }
 
+ValueId NodeReader::with_codes(std::size_t i, const Quantization& codes) {
+  Value& value = mutable_value(i);
+  if (!value.quantization) value.quantization = codes;
+  if (*value.quantization == codes) return input(i);
+  if (!value.constant) {
+    refuse("input {} '{}': expected the scale and zero point it already has, found others", i,
+           value.name);
+  }
+  Value copy = value;
+  copy.name = unique_name(state_.value_names, value.name);
+  copy.quantization = codes;
+  return state_.graph.add_value(std::move(copy));
+}
+
 bool NodeReader::all_constant() const {
   for (std::size_t i = 0; i < input_count(); ++i) {
     if (has_input(i) && !value(i).constant) return false;
@@ -236,7 +250,8 @@ bool NodeReader::wants_output(std::size_t i) const {
 ValueId NodeReader::add_result(const Result& result, ElementType fallback) {
   std::string value_name;
   if (result.output == kIntermediate) {
-    value_name = unique_name(state_.value_names, proto_.output(0) + "_part");
+    const std::string base = result.name.empty() ? proto_.output(0) + "_part" : result.name;
+    value_name = unique_name(state_.value_names, base);
   } else {
     value_name = proto_.output(result.output);
   }

@@ -37,6 +37,7 @@ struct Result {
   int output = 0;                   // which output of the ONNX node, or kIntermediate
   std::optional<ElementType> type;  // default: that of the first operand
   std::optional<Quantization> quantization;
+  std::string name;  // of an intermediate; default: OUTPUT_part
 };
 inline constexpr int kIntermediate = -1;
 
@@ -81,6 +82,8 @@ class NodeReader {
   ValueId float_input(std::size_t i) const;   // refuses other types
   ValueId number_input(std::size_t i) const;  // float or integer
   const Value& value(std::size_t i) const { return state_.graph.value(input(i)); }
+  // Operand `i`, whose codes mean that; a copy of a constant that elsewhere means something else.
+  ValueId with_codes(std::size_t i, const Quantization& codes);
   Value& mutable_value(std::size_t i) { return state_.graph.value(input(i)); }
   const Shape& shape(std::size_t i) const { return value(i).shape; }
   bool all_constant() const;
@@ -98,6 +101,7 @@ class NodeReader {
   // Results.
   std::size_t output_count() const { return static_cast<std::size_t>(proto_.output_size()); }
   bool wants_output(std::size_t i) const;
+  const std::string& output_name(std::size_t i) const { return proto_.output(static_cast<int>(i)); }
   // Appends a graph node and returns what it writes first.
   ValueId emit(Op op, std::vector<ValueId> inputs, const std::vector<Result>& results = {{}});
   // An Identity that rescales `x`.

@@ -46,13 +46,30 @@ constexpr ImportRule kTable[] = {
     {"Mul", import_binary, 2, 1, true, "numpy broadcasting"},
     {"PRelu", import_prelu, 2, 1, false, ""},
     {"Pad", import_pad, 3, 1, false, "constant, reflect, edge"},
+    {"QGemm", import_qgemm, 9, 1, false, "becomes Gemm between codes; com.microsoft", kMicrosoft},
+    {"QLinearAdd", import_qlinear_binary, 8, 1, false, "becomes Add between codes; com.microsoft",
+     kMicrosoft},
+    {"QLinearAveragePool", import_qlinear_average_pool, 5, 1, false,
+     "becomes AveragePool between codes; com.microsoft", kMicrosoft},
+    {"QLinearConcat", import_qlinear_concat, kAnyNumber, 1, false,
+     "becomes Concat between codes; com.microsoft", kMicrosoft},
+    {"QLinearConv", import_qlinear_conv, 9, 1, false, "becomes Conv between codes"},
+    {"QLinearGlobalAveragePool", import_qlinear_global_average_pool, 5, 1, false,
+     "becomes AveragePool between codes; com.microsoft", kMicrosoft},
+    {"QLinearLeakyRelu", import_qlinear_activation, 5, 1, false,
+     "becomes LeakyRelu between codes; com.microsoft", kMicrosoft},
+    {"QLinearMatMul", import_qlinear_matmul, 8, 1, false, "becomes MatMul between codes"},
+    {"QLinearMul", import_qlinear_binary, 8, 1, false, "becomes Mul between codes; com.microsoft",
+     kMicrosoft},
+    {"QLinearSigmoid", import_qlinear_activation, 5, 1, false,
+     "becomes Sigmoid between codes; com.microsoft", kMicrosoft},
     {"QuantizeLinear", import_quantize, 3, 1, false, "constant scale, per tensor or axis"},
     {"ReduceMax", import_reduce, 1, 1, false, ""},
     {"ReduceMean", import_reduce, 1, 1, false, ""},
     {"ReduceProd", import_reduce_prod, 1, 1, false, "folded at import"},
     {"ReduceSum", import_reduce, 2, 1, false, "constant axes"},
     {"Relu", import_activation, 1, 1, false, ""},
-    {"RequantShift", import_requant_shift, 3, 1, false, "Deeploy, of any domain"},
+    {"RequantShift", import_requant_shift, 3, 1, false, "Deeploy, of any domain", kAnyDomain},
     {"Reshape", import_reshape, 2, 1, true, "constant shape"},
     {"Resize", import_resize, 4, 1, false, "nearest neighbour, constant scales or sizes"},
     {"Shape", import_shape, 1, 1, false, "folded at import"},
@@ -73,7 +90,28 @@ constexpr ImportRule kTable[] = {
 static_assert(std::is_sorted(std::begin(kTable), std::end(kTable),
                              [](const auto& a, const auto& b) { return a.name < b.name; }));
 
+struct Refusal {
+  std::string_view name, reason;
+};
+constexpr std::string_view kDynamic =
+    "its scales are known at run time only, the targets need them now: quantize statically";
+constexpr std::string_view kReal = "the targets compute it in real numbers: leave it unquantized";
+constexpr Refusal kRefusals[] = {
+    {"DynamicQuantizeLSTM", kDynamic},
+    {"DynamicQuantizeLinear", kDynamic},
+    {"DynamicQuantizeMatMul", kDynamic},
+    {"MatMulIntegerToFloat", kDynamic},
+    {"QAttention", kReal},
+    {"QLinearSoftmax", kReal},
+};
+
 }  // namespace
+
+std::string_view refusal(std::string_view name) {
+  const auto found = std::find_if(std::begin(kRefusals), std::end(kRefusals),
+                                  [&](const Refusal& known) { return known.name == name; });
+  return found != std::end(kRefusals) ? found->reason : std::string_view();
+}
 
 std::span<const ImportRule> import_table() { return kTable; }
 

@@ -17,16 +17,22 @@ struct ImportRule {
   std::size_t max_inputs, max_outputs;
   bool folds;  // evaluated at import when all operands are constant: shape arithmetic, weight views
   std::string_view note;
+  std::string_view domain = {};  // empty: the standard's; kAnyDomain
 };
+inline constexpr std::string_view kAnyDomain = "*", kMicrosoft = "com.microsoft";
 
 // Sorted by name.
 std::span<const ImportRule> import_table();
 const ImportRule* find_rule(std::string_view name);  // nullptr: unknown
+// Why a known operator cannot be imported; empty for all others.
+std::string_view refusal(std::string_view name);
 
 // ops_window.cpp
 void import_conv(NodeReader& node);
 void import_conv_transpose(NodeReader& node);
-Conv conv_op(NodeReader& node);  // window and groups of a convolution
+Conv conv_op(NodeReader& node, std::size_t weights = 1);  // window and groups of a convolution
+AveragePool average_pool_op(NodeReader& node);
+Window global_window(const NodeReader& node);  // the whole map of operand 0
 void import_max_pool(NodeReader& node);
 void import_average_pool(NodeReader& node);
 void import_global_average_pool(NodeReader& node);
@@ -68,6 +74,20 @@ void import_upsample(NodeReader& node);
 // ops_quantize.cpp
 void import_quantize(NodeReader& node);
 void import_dequantize(NodeReader& node);
+// What operand `scale` and the zero point behind it say about codes of `type` in a tensor of
+// `shape`: per tensor, or along `axis` if there is one.
+Quantization read_quantization(const NodeReader& node, std::size_t scale, ElementType type,
+                               const Shape& shape, std::optional<std::int64_t> axis);
+
+// ops_qlinear.cpp
+void import_qgemm(NodeReader& node);
+void import_qlinear_activation(NodeReader& node);  // LeakyRelu, Sigmoid
+void import_qlinear_average_pool(NodeReader& node);
+void import_qlinear_binary(NodeReader& node);  // Add, Mul
+void import_qlinear_concat(NodeReader& node);
+void import_qlinear_conv(NodeReader& node);
+void import_qlinear_global_average_pool(NodeReader& node);
+void import_qlinear_matmul(NodeReader& node);
 
 // ops_integer.cpp
 void import_conv_integer(NodeReader& node);

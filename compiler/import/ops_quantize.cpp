@@ -9,8 +9,8 @@ namespace workbench::importer {
 
 namespace {
 
-Integers zero_points(const NodeReader& node) {
-  const Tensor& tensor = node.constant(2, "zero_point");
+Integers zero_points(const NodeReader& node, std::size_t i) {
+  const Tensor& tensor = node.constant(i, "zero_point");
   Integers points;
   const auto append = [&](const auto values) { points.assign(values.begin(), values.end()); };
   if (tensor.type() == ElementType::Int8) {
@@ -20,53 +20,60 @@ Integers zero_points(const NodeReader& node) {
   } else if (tensor.type() == ElementType::Int32) {
     append(tensor.values<std::int32_t>());
   } else {
-    node.refuse("input 2 (zero_point): expected int8, uint8 or int32, found {}",
+    node.refuse("input {} (zero_point): expected int8, uint8 or int32, found {}", i,
                 to_string(tensor.type()));
   }
   return points;
 }
 
-// What the scale and zero point operands say about codes of `type` in a tensor of `shape`.
-Quantization read_quantization(NodeReader& node, ElementType type, const Shape& shape) {
+// `count` scales along `wanted` of a tensor of `shape`.
+int scale_axis(const NodeReader& node, std::size_t scale, std::size_t count,
+               std::optional<std::int64_t> wanted, const Shape& shape) {
+  if (!wanted) node.refuse("input {} (scale): expected one number, found {}", scale, count);
+  const std::size_t axis = node.axis(*wanted, shape.size());
+  if (static_cast<std::int64_t>(count) != shape[axis]) {
+    node.refuse("input {} (scale): expected 1 or {} entries, found {}", scale, shape[axis], count);
+  }
+  return static_cast<int>(axis);
+}
+
+}  // namespace
+
+Quantization read_quantization(const NodeReader& node, std::size_t scale, ElementType type,
+                               const Shape& shape, std::optional<std::int64_t> axis) {
   Quantization quantization{.bits = static_cast<int>(8 * element_bytes(type)),
                             .is_signed = type != ElementType::Uint8,
                             .rounding = Rounding::HalfEven};
-  const std::int64_t wanted_axis = node.integer("axis", 1);
-  const std::vector<float> scales = node.constant_reals(1, "scale");
-  if (node.shape(1).size() > 1 || scales.empty()) {
-    node.refuse("input 1 (scale): expected a number or a list, found shape {}",
-                to_string(node.shape(1)));
+  const std::vector<float> scales = node.constant_reals(scale, "scale");
+  if (node.shape(scale).size() > 1 || scales.empty()) {
+    node.refuse("input {} (scale): expected a number or a list, found shape {}", scale,
+                to_string(node.shape(scale)));
   }
   if (scales.size() > 1) {
-    const std::size_t axis = node.axis(wanted_axis, shape.size());
-    if (static_cast<std::int64_t>(scales.size()) != shape[axis]) {
-      node.refuse("input 1 (scale): expected 1 or {} entries, found {}", shape[axis],
-                  scales.size());
-    }
-    quantization.axis = static_cast<int>(axis);
+    quantization.axis = scale_axis(node, scale, scales.size(), axis, shape);
   }
-  for (const float scale : scales) {
-    if (!(scale > 0) || !std::isfinite(scale)) {
-      node.refuse("input 1 (scale): expected finite values above 0, found {}", scale);
+  for (const float step : scales) {
+    if (!(step > 0) || !std::isfinite(step)) {
+      node.refuse("input {} (scale): expected finite values above 0, found {}", scale, step);
     }
-    quantization.thresholds.push_back(static_cast<double>(scale) *
+    quantization.thresholds.push_back(static_cast<double>(step) *
                                       static_cast<double>(quantization.high()));
   }
-  if (!node.has_input(2)) return quantization;
-  const Integers points = zero_points(node);
+  const std::size_t zero_point = scale + 1;
+  if (!node.has_input(zero_point)) return quantization;
+  const Integers points = zero_points(node, zero_point);
   if (points.size() != scales.size()) {
-    node.refuse("input 2 (zero_point): expected {} entries, found {}", scales.size(),
+    node.refuse("input {} (zero_point): expected {} entries, found {}", zero_point, scales.size(),
                 points.size());
   }
   const bool any = std::ranges::any_of(points, [](std::int64_t p) { return p != 0; });
   if (any && type == ElementType::Int32) {
-    node.refuse("input 2 (zero_point): expected 0 for int32, found {}", to_string(points));
+    node.refuse("input {} (zero_point): expected 0 for int32, found {}", zero_point,
+                to_string(points));
   }
   if (any) quantization.zero_points = points;
   return quantization;
 }
-
-}  // namespace
 
 void import_quantize(NodeReader& node) {
   const ElementType type =
@@ -74,7 +81,8 @@ void import_quantize(NodeReader& node) {
   if (type != ElementType::Int8 && type != ElementType::Uint8) {
     node.refuse("input 2 (zero_point): expected int8 or uint8, found {}", to_string(type));
   }
-  const Quantization quantization = read_quantization(node, type, node.shape(0));
+  const std::int64_t axis = node.integer("axis", 1);
+  const Quantization quantization = read_quantization(node, 1, type, node.shape(0), axis);
   node.emit(Quantize{}, {node.float_input(0)}, {{.type = type, .quantization = quantization}});
 }
 
@@ -87,14 +95,9 @@ void import_dequantize(NodeReader& node) {
     node.refuse("input 2 (zero_point): expected {} like input 0, found {}", to_string(type),
                 to_string(node.value(2).type));
   }
-  const Quantization quantization = read_quantization(node, type, node.shape(0));
-  Value& code = node.mutable_value(0);
-  if (code.quantization && *code.quantization != quantization) {
-    node.refuse("input 0 '{}': expected the scale and zero point it already has, found others",
-                code.name);
-  }
-  code.quantization = quantization;
-  node.emit(Dequantize{}, {node.input(0)}, {{.type = ElementType::Float32}});
+  const std::int64_t axis = node.integer("axis", 1);
+  const Quantization quantization = read_quantization(node, 1, type, node.shape(0), axis);
+  node.emit(Dequantize{}, {node.with_codes(0, quantization)}, {{.type = ElementType::Float32}});
 }
 
 }  // namespace workbench::importer

@@ -106,10 +106,10 @@ void resolve_auto_pad(NodeReader& node, Window& window) {
 }
 
 // The kernel of weights [a, b, kernel...].
-Integers weight_kernel(const NodeReader& node) {
-  const Shape& w = node.shape(1);
+Integers weight_kernel(const NodeReader& node, std::size_t weights) {
+  const Shape& w = node.shape(weights);
   if (w.size() != node.shape(0).size()) {
-    node.refuse("input 1 (weights): expected rank {}, found {}", node.shape(0).size(),
+    node.refuse("input {} (weights): expected rank {}, found {}", weights, node.shape(0).size(),
                 to_string(w));
   }
   return {w.begin() + 2, w.end()};
@@ -128,16 +128,6 @@ void hint_weight_bits(NodeReader& node) {
   Quantization quantization{.bits = static_cast<int>(*bits)};
   quantization.thresholds = {static_cast<double>(quantization.high())};
   node.mutable_value(1).quantization = quantization;
-}
-
-Window global_window(const NodeReader& node) {
-  const std::size_t rank = spatial_rank(node);
-  const Shape& x = node.shape(0);
-  Window window;
-  window.kernel.assign(x.begin() + 2, x.end());
-  window.strides = window.dilations = Integers(rank, 1);
-  window.pads_begin = window.pads_end = Integers(rank, 0);
-  return window;
 }
 
 // Where the window sticks out of what `output_shape` asks for, or SAME_*: input * stride.
@@ -169,8 +159,18 @@ void resolve_output_shape(NodeReader& node, ConvTranspose& op) {
 
 }  // namespace
 
-Conv conv_op(NodeReader& node) {
-  Conv op{.window = explicit_window(node, weight_kernel(node))};
+Window global_window(const NodeReader& node) {
+  const std::size_t rank = spatial_rank(node);
+  const Shape& x = node.shape(0);
+  Window window;
+  window.kernel.assign(x.begin() + 2, x.end());
+  window.strides = window.dilations = Integers(rank, 1);
+  window.pads_begin = window.pads_end = Integers(rank, 0);
+  return window;
+}
+
+Conv conv_op(NodeReader& node, std::size_t weights) {
+  Conv op{.window = explicit_window(node, weight_kernel(node, weights))};
   op.window.dilations = entries(node, "dilations", op.window.kernel.size(), 1, 1);
   op.groups = node.integer("group", 1);
   resolve_auto_pad(node, op.window);
@@ -183,7 +183,7 @@ void import_conv(NodeReader& node) {
 }
 
 void import_conv_transpose(NodeReader& node) {
-  ConvTranspose op{.window = explicit_window(node, weight_kernel(node))};
+  ConvTranspose op{.window = explicit_window(node, weight_kernel(node, 1))};
   const std::size_t rank = op.window.kernel.size();
   op.window.dilations = entries(node, "dilations", rank, 1, 1);
   op.output_padding = entries(node, "output_padding", rank, 0, 0);
@@ -206,12 +206,16 @@ void import_max_pool(NodeReader& node) {
   node.emit(op, {is_code ? node.input(0) : node.float_input(0)}, results);
 }
 
-void import_average_pool(NodeReader& node) {
+AveragePool average_pool_op(NodeReader& node) {
   AveragePool op{.window = explicit_window(node, {})};
   op.ceil_mode = node.flag("ceil_mode", false);
   op.count_include_pad = node.flag("count_include_pad", false);
   resolve_auto_pad(node, op.window);
-  node.emit(op, {node.float_input(0)});
+  return op;
+}
+
+void import_average_pool(NodeReader& node) {
+  node.emit(average_pool_op(node), {node.float_input(0)});
 }
 
 void import_global_average_pool(NodeReader& node) {

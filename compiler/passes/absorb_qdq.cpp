@@ -1,5 +1,6 @@
 // An imported Quantize -> Dequantize pair says which range its author gave a value. The pair goes,
-// the range stays as a hint (Value::quantization of a float value) for our own quantizer.
+// the range stays as a hint (Value::quantization of a float value) for our own quantizer. Hints are
+// symmetric; what that costs says requantized_codes() (compiler/quantize/requantized_codes.h).
 #include <algorithm>
 #include <cmath>
 
@@ -27,6 +28,61 @@ Quantization symmetric_hint(const Quantization& codes) {
   return hint;
 }
 
+bool starts_at_zero(const Quantization& codes) {
+  for (std::size_t i = 0; i < codes.thresholds.size(); ++i) {
+    if (codes.zero_point(i) != codes.low()) return false;
+  }
+  return true;
+}
+
+bool cuts_negative(const Activation& activation) {
+  using Kind = Activation::Kind;
+  const Kind kind = activation.kind;
+  return kind == Kind::Relu || kind == Kind::Sigmoid || kind == Kind::HardSigmoid ||
+         kind == Kind::Exp || (kind == Kind::Clip && activation.alpha >= 0);
+}
+
+// Whether no result is negative where no operand is.
+bool keeps_sign(const Op& op) {
+  return std::holds_alternative<MaxPool>(op) || std::holds_alternative<AveragePool>(op) ||
+         std::holds_alternative<Concat>(op) || std::holds_alternative<Reshape>(op) ||
+         std::holds_alternative<Transpose>(op) || std::holds_alternative<Identity>(op) ||
+         std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op);
+}
+
+// Graph inputs are taken to be what their codes say.
+bool may_be_negative(const Graph& graph, ValueId id) {
+  const auto writer = writer_of(graph, id);
+  if (!writer) return is_constant(graph, id);
+  Node node = graph.nodes[*writer];
+  const Activation* fused = fused_activation(node.op);
+  const auto* activate = std::get_if<Activate>(&node.op);
+  if (activate != nullptr) fused = &activate->activation;
+  if (fused != nullptr && cuts_negative(*fused)) return false;
+  if (const auto* softmax = std::get_if<Softmax>(&node.op)) return softmax->log;
+  if (!keeps_sign(node.op)) return true;
+  return std::any_of(node.inputs.begin(), node.inputs.end(),
+                     [&](ValueId operand) { return may_be_negative(graph, operand); });
+}
+
+// Quantizers drop a Relu before codes that start at 0, whose saturation does the same. Symmetric
+// codes need it again: before the Quantize of node n, which reads the value's name from then on.
+void restore_relu(Graph& graph, std::size_t n) {
+  const ValueId real = graph.nodes[n].inputs[0];
+  Value cut{.name = unique_value_name(graph, graph.value(real).name + "_relu")};
+  cut.shape = graph.value(real).shape;
+  const ValueId written = graph.add_value(std::move(cut));
+  if (!is_graph_output(graph, real)) {
+    std::swap(graph.value(real).name, graph.value(written).name);
+  }
+  graph.nodes[n].inputs[0] = written;
+  insert_node(graph, n,
+              Node{.name = unique_node_name(graph, graph.nodes[n].name + "_relu"),
+                   .op = Activate{{.kind = Activation::Kind::Relu}},
+                   .inputs = {real},
+                   .outputs = {written}});
+}
+
 bool absorb(Graph& graph, std::size_t n) {
   Node& dequantize = graph.nodes[n];
   if (!std::holds_alternative<Dequantize>(dequantize.op)) return false;
@@ -35,6 +91,10 @@ bool absorb(Graph& graph, std::size_t n) {
   const ValueId real = graph.nodes[*before].inputs[0];
   const auto& codes = graph.value(dequantize.inputs[0]).quantization;
   if (!codes || codes->thresholds.empty()) return false;
+  if (starts_at_zero(*codes) && may_be_negative(graph, real)) {
+    restore_relu(graph, *before);
+    return true;
+  }
   const Quantization hint = symmetric_hint(*codes);
   if (!graph.value(real).quantization) graph.value(real).quantization = hint;
   graph.value(dequantize.outputs[0]).quantization = hint;

@@ -1,0 +1,115 @@
+// What a network that came quantized loses on a target with symmetric codes.
+#include "compiler/quantize/requantized_codes.h"
+
+#include <gtest/gtest.h>
+
+#include "compiler/passes/passes.h"
+#include "compiler/quantize/quantize_target.h"
+#include "tests/support/codes_model.h"
+
+namespace workbench::test {
+namespace {
+
+struct Codes {
+  int type = kInt8;
+  std::int32_t zero_point = 0;
+  float scale = 0.5F;
+};
+
+void rounded(OnnxModel& model, const std::string& name, const Codes& codes) {
+  add_scale(model, name, {codes.scale}, codes.type, codes.zero_point);
+  const std::vector<std::string> operands = with_scale(name);
+  model.node("QuantizeLinear", operands, {name + "_codes"});
+  model.node("DequantizeLinear", {name + "_codes", operands[1], operands[2]}, {name + "_real"});
+}
+
+// x -> codes -> 1x1 Conv by quantized weights -> (Relu ->) codes -> y
+OnnxModel network(const Codes& x, const Codes& w, const Codes& y, bool relu = true) {
+  OnnxModel model;
+  model.input("x", {1, 1, 2, 2}).output("out");
+  rounded(model, "x", x);
+  model.codes("w", {1, 1, 1, 1}, w.type, {w.zero_point + 3});
+  add_scale(model, "w", {w.scale}, w.type, w.zero_point);
+  model.node("DequantizeLinear", with_scale("w"), {"w_real"});
+  model.node("Conv", {"x_real", "w_real"}, {relu ? "sum" : "y"}).named("conv");
+  if (relu) model.node("Relu", {"sum"}, {"y"});
+  rounded(model, "y", y);
+  model.node("MaxPool", {"y_real"}, {"out"}).with("kernel_shape", std::vector<std::int64_t>{2, 2});
+  return model;
+}
+
+Graph annotated(const Graph& imported, const QuantizeTarget& target) {
+  Graph graph = target.prepare(imported);
+  run_passes(graph, float_pipeline());
+  return target.annotate(std::move(graph), {});
+}
+
+std::vector<std::string> lines_for(const OnnxModel& model,
+                                   const QuantizeTarget& target = xdnn_quantize_target({})) {
+  const Graph imported = model.import();
+  return requantized_codes(imported, annotated(imported, target));
+}
+
+TEST(RequantizedCodes, symmetric_codes_stay) {
+  EXPECT_EQ(lines_for(network({}, {}, {})), std::vector<std::string>{});
+}
+
+// uint8 around 128 is int8 under other names.
+TEST(RequantizedCodes, centred_codes_stay) {
+  EXPECT_EQ(lines_for(network({kUint8, 128}, {}, {kUint8, 128})), std::vector<std::string>{});
+}
+
+// Codes 0 to 255 in steps of 0.5 become 0 to 127 in steps of 127.5 / 127: 1 of the first, 0.5, is
+// nearest to 0 and loses its whole step.
+TEST(RequantizedCodes, unsigned_codes_widen_on_a_target_of_signed_ones) {
+  EXPECT_EQ(lines_for(network({}, {}, {kUint8, 0})),
+            std::vector<std::string>{"value 'y': came as uint8, scale 0.5; is int8, scale 1.004: "
+                                     "differs by up to 1 steps"});
+  EXPECT_EQ(lines_for(network({}, {}, {kUint8, 0}), pulp_quantize_target({})),
+            std::vector<std::string>{});
+}
+
+// -1.5 to 126 becomes +-126 in steps of 126 / 127: 63 lies between two of them, half a step of
+// 0.9921 away from each.
+TEST(RequantizedCodes, zero_points_widen_to_the_larger_side) {
+  EXPECT_EQ(lines_for(network({kUint8, 3}, {}, {})),
+            std::vector<std::string>{"value 'x': came as uint8, zero point 3, scale 0.5; is int8, "
+                                     "scale 0.9921: differs by up to 0.992 steps"});
+}
+
+TEST(RequantizedCodes, weights_with_zero_points_are_named_by_layer) {
+  EXPECT_EQ(lines_for(network({}, {kUint8, 128}, {})),
+            std::vector<std::string>{
+                "layer 'conv': weights came as uint8, zero point 128, scale 0.5; no target has "
+                "their zero points: they are rounded anew, to the largest of each output channel"});
+}
+
+TEST(RequantizedCodes, codes_inside_a_fused_layer_are_lost) {
+  OnnxModel inside;
+  inside.input("x", {1, 1, 2, 2}).output("out");
+  rounded(inside, "x", {});
+  inside.floats("w", {1, 1, 1, 1}, {1.0F});
+  inside.node("Conv", {"x_real", "w"}, {"sum"}).named("conv");
+  rounded(inside, "sum", {});
+  inside.node("Relu", {"sum_real"}, {"y"});
+  rounded(inside, "y", {});
+  inside.node("Identity", {"y_real"}, {"out"});
+  EXPECT_EQ(lines_for(inside),
+            std::vector<std::string>{"value 'sum': came as int8, scale 0.5; is not rounded"});
+}
+
+// Quantizers drop the Relu before codes that start at 0: it is there again.
+TEST(RequantizedCodes, a_relu_that_saturation_stood_for_is_restored) {
+  for (const Codes& codes : {Codes{kUint8, 0}, Codes{kInt8, -128}}) {
+    const Graph graph = annotated(network({}, {}, codes, false).import(), xdnn_quantize_target({}));
+    const auto& conv = std::get<Conv>(graph.nodes.at(0).op);
+    EXPECT_EQ(conv.activation.kind, Activation::Kind::Relu);
+    EXPECT_EQ(graph.value(graph.nodes[0].outputs[0]).name, "y");
+  }
+  const Graph plain =
+      annotated(network({}, {}, {kUint8, 5}, false).import(), xdnn_quantize_target({}));
+  EXPECT_EQ(std::get<Conv>(plain.nodes.at(0).op).activation.kind, Activation::Kind::None);
+}
+
+}  // namespace
+}  // namespace workbench::test
