@@ -226,7 +226,6 @@ void add_quantize(CLI::App& app, QuantizeCommandOptions& options) {
   CLI::App& command =
       *app.add_subcommand("quantize", "decide the codes of every tensor, write a quantized model");
   add_quantization_options(command, options.quantization);
-  command.get_option("--calibration")->required();
   command.add_option("-o,--output", options.output, "ONNX file to write");
   command.add_option("--format", options.format, "qdq (default), or nemo: --target pulp, for DORY")
       ->check(CLI::IsMember({"qdq", "nemo"}));

@@ -242,7 +242,8 @@ void correct_bias(Graph& annotated, const Graph& reference, const SampleSource& 
     if (walk.step(n)) ++corrected;
   }
   if (progress) progress("bias correction", 1);
-  notes.push_back(fmt::format("biases of {} layers corrected over {} samples", corrected, count));
+  notes.push_back(fmt::format("biases of {} layers corrected over {} sample{}", corrected, count,
+                              count == 1 ? "" : "s"));
 }
 
 }  // namespace workbench

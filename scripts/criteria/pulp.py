@@ -146,13 +146,16 @@ def speed():
     seconds = time.monotonic() - begin
     line("run of MV1-128 on one core", "< 2 s, golden included", f"{seconds:.2f} s",
          done.returncode == 0 and seconds < 2)
-    begin = time.monotonic()
-    done = call(BUILD / "workbench", "run", *command, "--timing-only")
-    seconds = time.monotonic() - begin
-    wall = re.search(r"compile ([\d.]+) s, simulate ([\d.]+) s", done.stdout)
-    inner = float(wall[1]) + float(wall[2]) if wall else float("inf")
+    # The least of five: whatever else the machine does only adds.
+    inner, whole = float("inf"), float("inf")
+    for _ in range(5):
+        begin = time.monotonic()
+        done = call(BUILD / "workbench", "run", *command, "--timing-only")
+        whole = min(whole, time.monotonic() - begin)
+        wall = re.search(r"compile ([\d.]+) s, simulate ([\d.]+) s", done.stdout)
+        inner = min(inner, float(wall[1]) + float(wall[2]) if wall else float("inf"))
     line("a point without data", "< 50 ms", f"{1000 * inner:.0f} ms to compile and simulate, "
-         f"{1000 * seconds:.0f} ms with start and import", inner < 0.05)
+         f"{1000 * whole:.0f} ms with start and import", inner < 0.05)
 
 
 def check(options):
