@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "compiler/passes/passes.h"
+#include "compiler/quantize/activation_thresholds.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/graffitist.h"
+#include "compiler/quantize/requantized_codes.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/support.h"
 #include "core/file.h"
@@ -100,8 +102,12 @@ void quantize_with_recipe(const QuantizationRequest& request, const SampleSource
   if (came_quantized(network.imported)) {
     network.scheme = "as it came";
     network.floats = network_without_codes(prepared);
-    network.annotated = target.annotate(std::move(prepared), {});
     network.statistics = statistics_of(network.floats, calibration, within(progress, 0.1, 0.9));
+    // What the file says counts; the values it leaves real are for the recipe.
+    network.annotated =
+        target.annotate(std::move(prepared),
+                        activation_thresholds(network.floats, network.statistics, recipe, target));
+    network.warnings = requantized_codes(network.imported, network.annotated);
   } else {
     Annotated annotated =
         apply_recipe(prepared, calibration, recipe, target, within(progress, 0.1, 0.9));

@@ -15,6 +15,12 @@ ModelFormat model_format(std::string_view name) {
 void require_format(ModelFormat, std::string_view) {}
 
 Graph quantized_model(const QuantizedNetwork& network, ModelFormat) {
+  for (const Value& value : network.annotated.values) {
+    const auto& codes = value.quantization;
+    if (!codes || codes->bits == 8) continue;
+    // QuantizeLinear of opset 13 saturates at the ends of its 8 bits, and has no others.
+    fail("--format qdq: value '{}': expected codes of 8 bits, found {}", value.name, codes->bits);
+  }
   return fake_quantized(network.annotated);
 }
 

@@ -96,6 +96,11 @@ bool gives_no_negative(const Activation& activation) {
 
 // Whether the op gives no negative result where no operand is negative.
 struct KeepsSign {
+  bool operator()(const Activate& op) const {
+    using Kind = Activation::Kind;
+    const Kind kind = op.activation.kind;
+    return kind == Kind::LeakyRelu || kind == Kind::HardSwish || kind == Kind::Tanh;
+  }
   bool operator()(const Binary& op) const { return op.kind != Binary::Kind::Sub; }
   bool operator()(const Pad& op) const { return op.value >= 0; }
   bool operator()(const MaxPool&) const { return true; }
@@ -171,11 +176,28 @@ ScaleClasses tied_values(const Graph& graph, const Roles& roles,
   return ties;
 }
 
-// What an imported quantization can express, or what was calibrated.
-std::optional<double> own_threshold(const Value& value, const Thresholds& calibrated) {
-  if (value.quantization) return magnitude(*value.quantization);
-  const auto found = calibrated.find(value.name);
-  return found == calibrated.end() ? std::nullopt : std::optional(found->second);
+// By set of tied values: the largest that an imported quantization can express, or, where no member
+// came with one, that was calibrated.
+std::vector<std::optional<double>> set_thresholds(const Graph& graph,
+                                                  const std::vector<bool>& present,
+                                                  const Thresholds& calibrated,
+                                                  ScaleClasses& ties) {
+  std::vector<std::optional<double>> imported(graph.values.size()), seen(graph.values.size());
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    if (!present[i]) continue;
+    const Value& value = graph.values[i];
+    const std::size_t set = ties.find(static_cast<ValueId>(i));
+    const auto found = calibrated.find(value.name);
+    if (value.quantization) {
+      imported[set] = std::max(imported[set].value_or(0), magnitude(*value.quantization));
+    } else if (found != calibrated.end()) {
+      seen[set] = std::max(seen[set].value_or(0), found->second);
+    }
+  }
+  for (std::size_t set = 0; set < seen.size(); ++set) {
+    if (imported[set]) seen[set] = imported[set];
+  }
+  return seen;
 }
 
 // Views of values that nothing integer writes or reads would be rounded for nothing.
@@ -219,13 +241,7 @@ Codes nemo_codes(const Graph& graph, const Roles& roles, const Thresholds& calib
               .is_unsigned = non_negative_values(graph, options)};
   ScaleClasses ties = tied_values(graph, roles, codes.is_unsigned);
   const std::vector<bool> present = coded_values(graph, roles);
-  std::vector<std::optional<double>> largest(graph.values.size());  // by set
-  for (std::size_t i = 0; i < present.size(); ++i) {
-    if (!present[i]) continue;
-    auto& of_set = largest[ties.find(static_cast<ValueId>(i))];
-    const auto own = own_threshold(graph.values[i], calibrated);
-    if (own) of_set = std::max(of_set.value_or(0), *own);
-  }
+  const auto largest = set_thresholds(graph, present, calibrated, ties);
   for (std::size_t i = 0; i < present.size(); ++i) {
     if (!present[i]) continue;
     const auto id = static_cast<ValueId>(i);

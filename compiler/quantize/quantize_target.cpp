@@ -92,6 +92,15 @@ QuantizeTarget nemo_target(const NemoOptions& options) {
           .lower = {}};
 }
 
+// Without hardware, codes are what ONNX Runtime makes of the QDQ file: QuantizeLinear rounds half
+// to even (platform.md 4).
+Graph with_ties_to_even(Graph annotated) {
+  for (Value& value : annotated.values) {
+    if (!value.constant && value.quantization) value.quantization->rounding = Rounding::HalfEven;
+  }
+  return annotated;
+}
+
 }  // namespace
 
 QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
@@ -124,6 +133,9 @@ QuantizeTarget free_quantize_target(int activation_bits) {
   const NemoOptions options{.activation_bits = activation_bits, .clip_per_channel = true};
   QuantizeTarget target = nemo_target(options);
   target.name = "none";
+  target.annotate = [annotate = target.annotate](Graph graph, const Thresholds& thresholds) {
+    return with_ties_to_even(annotate(std::move(graph), thresholds));
+  };
   target.lower = [options](const Graph& annotated) {
     return fake_quantized(with_weights(annotated, options));
   };

@@ -33,7 +33,7 @@ struct QuantizeTarget {
 QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options);
 QuantizeTarget pulp_quantize_target(const NemoOptions& options);
 // No hardware: unsigned codes where a value cannot be negative, scales shared by concat, pools and
-// reshapes only.
+// reshapes only; ties are rounded to even, as in ONNX.
 QuantizeTarget free_quantize_target(int activation_bits);
 
 }  // namespace workbench
