@@ -26,7 +26,8 @@ std::string describe(const Quantization& codes) {
   return text + fmt::format(", {} scales along axis {}", codes.thresholds.size(), codes.axis);
 }
 
-// The farthest that a number one of the codes `came` stands for is from its code in `is`.
+// The farthest that a number one of the codes `came` stands for is from its code in `is`. A target
+// has unsigned codes where no number is negative, so that those that came for them are idle.
 double largest_difference(const Quantization& came, const Quantization& is) {
   double largest = 0;
   for (std::size_t i = 0; i < came.thresholds.size(); ++i) {
@@ -34,6 +35,7 @@ double largest_difference(const Quantization& came, const Quantization& is) {
     const double own = is.step(is.thresholds.size() == 1 ? 0 : i);
     for (std::int64_t code = came.low(); code <= came.high(); ++code) {
       const double real = static_cast<double>(code - came.zero_point(i)) * step;
+      if (!is.is_signed && real < 0) continue;
       const double zero = static_cast<double>(is.zero_point(i));
       const double nearest =
           std::clamp(std::nearbyint(real / own) + zero, static_cast<double>(is.low()),

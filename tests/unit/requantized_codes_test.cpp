@@ -69,6 +69,17 @@ TEST(RequantizedCodes, unsigned_codes_widen_on_a_target_of_signed_ones) {
             std::vector<std::string>{});
 }
 
+// 0 to 63.5 in steps of 0.5 become 0 to 255 in steps of 63.5 / 255, in which 0.5 is 2.008 and half
+// of that or less is lost: 0.498 of a step of 0.5 at most. Codes below 0 are idle behind a Relu.
+TEST(RequantizedCodes, signed_codes_of_results_that_are_not_negative_become_finer) {
+  const std::vector<std::string> lines = lines_for(network({}, {}, {}), pulp_quantize_target({}));
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_TRUE(
+      lines[0].starts_with("value 'y': came as int8, scale 0.5; is uint8, scale 0.249: "
+                           "differs by up to 0.2"))
+      << lines[0];
+}
+
 // -1.5 to 126 becomes +-126 in steps of 126 / 127: 63 lies between two of them, half a step of
 // 0.9921 away from each.
 TEST(RequantizedCodes, zero_points_widen_to_the_larger_side) {
