@@ -1,5 +1,6 @@
 // workbench ops: the importer's own table, and which unit of each family runs an operator.
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/commands.h"
@@ -22,6 +23,13 @@ struct FamilyColumn {
 constexpr FamilyColumn kFamilies[] = {
     {"V2", "v2_28"}, {"V3", "v3_96"}, {"Darius", "darius_64"}, {"MathEngine", "math_engine"}};
 
+// Operators on codes run where the operator on real numbers does, which the importer makes of them.
+std::string_view on_reals(std::string_view name) {
+  constexpr std::string_view kPrefix = "QLinear";
+  if (name.starts_with(kPrefix)) return name.substr(kPrefix.size());
+  return name == "QGemm" ? "Gemm" : name;
+}
+
 }  // namespace
 
 int ops() {
@@ -37,9 +45,9 @@ int ops() {
   for (const SupportedOp& op : importable_ops()) {
     std::vector<std::string> row = {op.name};
     for (const xdnn::Machine& machine : machines) {
-      row.push_back(xdnn::where_it_runs(op.name, machine));
+      row.push_back(xdnn::where_it_runs(on_reals(op.name), machine));
     }
-    row.push_back(pulp::where_it_runs(op.name, cluster));
+    row.push_back(pulp::where_it_runs(on_reals(op.name), cluster));
     row.push_back(op.note);
     table.rows.push_back(std::move(row));
   }

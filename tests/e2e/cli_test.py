@@ -122,6 +122,7 @@ class Cli(WorkbenchTest):
         units = {line.split()[0]: line.split()[1:5] for line in lines[1:]}
         kernels = {line.split()[0]: line.split()[5] for line in lines[1:]}
         self.assertEqual(units["Conv"], ["array"] * 4)
+        self.assertEqual(units["QLinearConv"], ["array"] * 4)
         self.assertEqual(units["MaxPool"], ["pool"] * 4)
         self.assertEqual(units["Concat"], ["address"] * 4)
         self.assertEqual(units["QuantizeLinear"], ["folded"] * 4)
