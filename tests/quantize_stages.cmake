@@ -1,7 +1,7 @@
-# Networks that came quantized: QOperator import, and what a target cannot take of their codes.
-workbench_test(came_quantized_test LABEL unit
-  SOURCES unit/import_qlinear_test.cpp unit/requantized_codes_test.cpp
-  LIBRARIES workbench::import workbench::eval workbench::quantize onnx onnx_proto)
-workbench_test(qlinear_property_test LABEL property
-  SOURCES property/qlinear_test.cpp
-  LIBRARIES workbench::import workbench::eval workbench::golden onnx onnx_proto)
+# NEMO's stages FQ, QD, ID, and its ONNX convention there and back.
+workbench_test(quantize_nemo_stages_test LABEL unit
+  SOURCES unit/quantize_nemo_stages_test.cpp support/graph_builder.cpp
+  LIBRARIES workbench::quantize workbench::golden workbench::import)
+workbench_test(quantize_nemo_stages_property_test LABEL property
+  SOURCES property/quantize_nemo_stages_test.cpp support/graph_builder.cpp
+  LIBRARIES workbench::quantize workbench::golden workbench::import)

@@ -12,7 +12,10 @@ struct NemoStagesOptions {
   int activation_bits = 8, weight_bits = 8;
   std::int64_t requantization_factor = 32;
   bool asymmetric_weights = true;
-  int kappa_bits = 14, lambda_bits = 20;
+  // Of kappa, per layer. `lambda_bits` (20 in the published rule, with 14 of kappa; 0: none) takes
+  // bits from kappa until what a batch normalisation gives fits. The published code works that out
+  // but keeps the quantum of before: kappa has 12 bits in every published network.
+  int kappa_bits = 12, lambda_bits = 0;
 };
 
 struct NemoStages {

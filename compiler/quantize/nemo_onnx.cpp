@@ -1,0 +1,246 @@
+#include "compiler/quantize/nemo_onnx.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "compiler/quantize/nemo_stages_writer.h"
+
+namespace workbench {
+
+namespace {
+
+using Kind = Binary::Kind;
+
+constexpr std::int64_t kLow32 = std::numeric_limits<std::int32_t>::min();
+constexpr std::int64_t kHigh32 = std::numeric_limits<std::int32_t>::max();
+
+template <typename... Args>
+[[noreturn]] void refuse(const Node& node, fmt::format_string<Args...> format, Args&&... args) {
+  fail("node '{}' ({}): {}", node.name, op_name(node.op),
+       fmt::format(format, std::forward<Args>(args)...));
+}
+
+bool is_exact(std::int64_t v) {
+  constexpr std::int64_t kBeyond = std::int64_t{1} << 62;  // far from where a cast is undefined
+  return v > -kBeyond && v < kBeyond && static_cast<std::int64_t>(static_cast<float>(v)) == v;
+}
+
+std::vector<double> exact(const Node& node, const std::vector<std::int64_t>& numbers,
+                          const char* what) {
+  std::vector<double> result;
+  for (const std::int64_t v : numbers) {
+    if (!is_exact(v)) refuse(node, "{} {}: float32 does not hold it", what, v);
+    result.push_back(static_cast<double>(v));
+  }
+  return result;
+}
+
+std::int64_t floor_divide(std::int64_t n, std::int64_t d) {
+  return n / d - (n % d != 0 && (n < 0) != (d < 0) ? 1 : 0);
+}
+
+// The same rescaling, rounded down.
+AffineRequantize floored(const Node& node, AffineRequantize how) {
+  if (how.rounding == Rounding::HalfUp) {
+    for (std::int64_t& offset : how.offset) offset += how.divisor / 2;
+  } else if (how.rounding != Rounding::Floor && how.low < 0 && how.divisor != 1) {
+    refuse(node, "rounds toward zero below it: expected fractions that are floored");
+  }
+  how.rounding = Rounding::Floor;
+  return how;
+}
+
+bool is_all(const std::vector<std::int64_t>& numbers, std::int64_t v) {
+  return std::all_of(numbers.begin(), numbers.end(), [&](std::int64_t n) { return n == v; });
+}
+
+// `layer`: all links, as DORY's pattern of a layer has them.
+std::vector<StageStep> steps_of(const Node& node, const AffineRequantize& how, std::size_t rank,
+                                bool layer = false) {
+  std::vector<StageStep> steps;
+  const bool rescales = how.divisor != 1 || !is_all(how.multiplier, 1) || !is_all(how.offset, 0);
+  const bool all_links = layer && rescales;
+  const auto link = [&](Kind kind, const char* suffix, const std::vector<std::int64_t>& numbers) {
+    const std::vector<double> values = exact(node, numbers, suffix + 1);
+    steps.push_back(values.size() == 1 && !all_links ? scalar_step(kind, suffix, values[0])
+                                                     : channel_step(kind, suffix, values, rank));
+  };
+  if (all_links || !is_all(how.multiplier, 1)) link(Kind::Mul, "_kappa", how.multiplier);
+  if (all_links || !is_all(how.offset, 0)) link(Kind::Add, "_lambda", how.offset);
+  if (all_links) steps.push_back(scalar_step(Kind::Mul, "_multiplier", 1));
+  if (all_links || how.divisor != 1) {
+    const std::vector<double> divisor = exact(node, {how.divisor}, "divisor");
+    steps.push_back(scalar_step(Kind::Div, "_divisor", divisor[0]));
+    steps.push_back(floor_step());
+  }
+  if (how.low != kLow32 || how.high != kHigh32) {
+    steps.push_back(clip_step(static_cast<double>(how.low), static_cast<double>(how.high)));
+  }
+  return steps;
+}
+
+std::vector<std::int64_t> spread(std::vector<std::int64_t> numbers, std::size_t count) {
+  if (numbers.size() == 1) numbers.resize(count, numbers[0]);
+  return numbers;
+}
+
+// What of the offsets is a multiple of kappa becomes bias.
+void offsets_to_bias(AffineRequantize& how, std::vector<std::int64_t>& bias) {
+  for (std::size_t c = 0; c < bias.size(); ++c) {
+    const std::int64_t kappa = how.multiplier[c];
+    if (kappa == 0) {  // a constant: any offset that gives it will do
+      const std::int64_t result =
+          std::clamp(floor_divide(how.offset[c], how.divisor), how.low, how.high);
+      how.offset[c] = result * how.divisor;
+      continue;
+    }
+    // As near as float32 comes to it: what is left is a few kappa.
+    const std::int64_t all = bias[c] + floor_divide(how.offset[c], kappa);
+    const auto nearest = static_cast<std::int64_t>(static_cast<float>(all));
+    how.offset[c] -= (nearest - bias[c]) * kappa;
+    bias[c] = nearest;
+  }
+}
+
+class Form {
+ public:
+  explicit Form(const Graph& integers) : integers_(integers), writer_(integers) {}
+
+  Graph run() {
+    for (const ValueId id : integers_.inputs) writer_.add_input(id, {});
+    for (const Node& node : integers_.nodes) add(node);
+    Graph graph = writer_.without_host();
+    name_outputs(graph);
+    return graph;
+  }
+
+ private:
+  const Value& value(ValueId id) const { return integers_.value(id); }
+  bool is_code(ValueId id) const {
+    return id != kNoValue && !value(id).constant && value(id).quantization.has_value();
+  }
+
+  void add(const Node& node) {
+    if (node.requantize) refuse(node, "rescales as xDNN does: NEMO has no such arithmetic");
+    if (std::holds_alternative<Quantize>(node.op)) {
+      const auto& inputs = integers_.inputs;
+      if (std::find(inputs.begin(), inputs.end(), node.inputs[0]) == inputs.end()) {
+        refuse(node, "reads '{}' of the host: in this form nothing is behind it",
+               value(node.inputs[0]).name);
+      }
+      return writer_.same(node.outputs[0], node.inputs[0]);
+    }
+    if (node.inputs.empty() || !is_code(node.inputs[0]) || !is_code(node.outputs[0])) {
+      return writer_.copy(node, true);
+    }
+    if (!node.affine) return add_move(node);
+    if (std::holds_alternative<Conv>(node.op) || std::holds_alternative<Gemm>(node.op)) {
+      return add_layer(node);
+    }
+    if (std::holds_alternative<AveragePool>(node.op)) return add_pool(node);
+    if (std::holds_alternative<Binary>(node.op)) return add_sum(node);
+    if (std::holds_alternative<Identity>(node.op)) {
+      return writer_.chain(node, std::nullopt, {writer_.read(node.inputs[0])},
+                           steps_or_refuse(node));
+    }
+    refuse(node, "rescales its result: NEMO has no such layer");
+  }
+
+  std::size_t rank(const Node& node) const { return value(node.outputs[0]).shape.size(); }
+
+  // A chain of no links would be no node at all.
+  std::vector<StageStep> steps_or_refuse(const Node& node) const {
+    auto steps = steps_of(node, floored(node, *node.affine), rank(node));
+    if (steps.empty()) steps.push_back(scalar_step(Kind::Mul, "_kappa", 1));
+    return steps;
+  }
+
+  void add_move(const Node& node) {
+    std::vector<ValueId> inputs;
+    for (const ValueId id : node.inputs) inputs.push_back(writer_.read(id));
+    writer_.chain(node, node.op, std::move(inputs), {});
+  }
+
+  void add_layer(const Node& node) {
+    AffineRequantize how = floored(node, *node.affine);
+    const auto channels = static_cast<std::size_t>(value(node.outputs[0]).shape[1]);
+    std::vector<std::int64_t> bias(channels, 0);
+    const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
+    if (biased) {
+      const auto codes = value(node.inputs[2]).constant->values<std::int32_t>();
+      bias.assign(codes.begin(), codes.end());
+    }
+    if (!std::all_of(how.offset.begin(), how.offset.end(), is_exact)) {
+      how.multiplier = spread(how.multiplier, channels);
+      how.offset = spread(how.offset, channels);
+      offsets_to_bias(how, bias);
+    }
+    const Tensor& codes = *value(node.inputs[1]).constant;
+    const auto bytes = codes.values<std::int8_t>();
+    const std::vector<float> weights(bytes.begin(), bytes.end());
+    std::vector<ValueId> inputs = {
+        writer_.read(node.inputs[0]),
+        writer_.add_weights(node.inputs[1],
+                            Tensor::from<float>(codes.shape(), weights, codes.layout()))};
+    if (!is_all(bias, 0)) inputs.push_back(add_bias(node, bias));
+    writer_.chain(node, node.op, std::move(inputs), steps_of(node, how, rank(node), true));
+  }
+
+  ValueId add_bias(const Node& node, const std::vector<std::int64_t>& bias) {
+    for (const std::int64_t b : bias) {
+      if (b < kLow32 || b > kHigh32) refuse(node, "bias {} is more than 32 bits", b);
+    }
+    const std::vector<double> values = exact(node, bias, "bias");
+    const std::vector<float> narrow(values.begin(), values.end());
+    return writer_.constant(node.name + "_bias",
+                            Tensor::from<float>({static_cast<std::int64_t>(bias.size())}, narrow));
+  }
+
+  // Integer pools add; ONNX's divide by their cells, too.
+  void add_pool(const Node& node) {
+    AffineRequantize how = floored(node, *node.affine);
+    const std::int64_t cells = element_count(std::get<AveragePool>(node.op).window.kernel);
+    for (std::int64_t& m : how.multiplier) m *= cells;
+    writer_.chain(node, node.op, {writer_.read(node.inputs[0])}, steps_of(node, how, rank(node)));
+  }
+
+  void add_sum(const Node& node) {
+    std::vector<ValueId> operands;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      ValueId operand = writer_.read(node.inputs[i]);
+      if (!node.operand_affine.empty()) {
+        const auto steps = steps_of(node, floored(node, node.operand_affine[i]), rank(node));
+        operand = writer_.between(fmt::format("{}_operand{}", node.name, i), operand, steps);
+      }
+      operands.push_back(operand);
+    }
+    writer_.chain(node, node.op, std::move(operands),
+                  steps_of(node, floored(node, *node.affine), rank(node)));
+  }
+
+  // What the network gave as NAME from the codes NAME_int8 is NAME here.
+  void name_outputs(Graph& graph) const {
+    std::map<std::string, ValueId> names = values_by_name(graph);
+    for (const Node& node : integers_.nodes) {
+      if (!std::holds_alternative<Dequantize>(node.op)) continue;
+      const auto found = names.find(value(node.inputs[0]).name);
+      const std::string& name = value(node.outputs[0]).name;
+      if (found == names.end() || names.contains(name)) continue;
+      const ValueId id = found->second;
+      if (std::find(graph.outputs.begin(), graph.outputs.end(), id) == graph.outputs.end())
+        continue;
+      graph.value(id).name = name;
+      names.emplace(name, id);
+      names.erase(found);
+    }
+  }
+
+  const Graph& integers_;
+  StageWriter writer_;
+};
+
+}  // namespace
+
+Graph nemo_onnx_form(const Graph& integers) { return Form(integers).run(); }
+
+}  // namespace workbench

@@ -1,0 +1,175 @@
+#include "compiler/quantize/nemo_stages_form.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "compiler/passes/channel_affine.h"
+#include "compiler/passes/passes.h"
+#include "compiler/passes/rewrite.h"
+
+namespace workbench {
+
+namespace {
+
+constexpr double kEmpty = 1e-9;  // prune_empty_bn
+
+constexpr Pass kPasses[] = {{"drop_identities", drop_identities},
+                            {"fold_constants", fold_constants},
+                            {"matmul_to_gemm", matmul_to_gemm},
+                            {"pool_to_average", pool_to_average},
+                            {"canonicalize_padding", canonicalize_padding},
+                            {"remove_dead", remove_dead}};
+
+Tensor row(const std::vector<double>& values) {
+  const std::vector<float> narrow(values.begin(), values.end());
+  return Tensor::from<float>({static_cast<std::int64_t>(values.size())}, narrow);
+}
+
+std::vector<double> numbers(const Tensor& tensor) {
+  const auto values = tensor.values<float>();
+  return {values.begin(), values.end()};
+}
+
+std::size_t channels_of(const Graph& graph, const Node& node) {
+  return static_cast<std::size_t>(graph.value(node.outputs[0]).shape[1]);
+}
+
+// The bias of a linear node, one number per output channel; zeros without one.
+std::vector<double> bias_of(const Graph& graph, const Node& node) {
+  const std::size_t channels = channels_of(graph, node);
+  const Tensor* bias = float_constant(graph, node, 2);
+  if (bias == nullptr) return std::vector<double>(channels, 0.0);
+  std::vector<double> values = numbers(*bias);
+  if (values.size() == 1) values.resize(channels, values[0]);
+  CHECK(values.size() == channels, "bias of '{}'", node.name);
+  return values;
+}
+
+void set_bias(Graph& graph, std::size_t n, const std::vector<double>& bias) {
+  Node& node = graph.nodes[n];
+  if (node.inputs.size() > 2) node.inputs.resize(2);
+  const ValueId id = graph.add_constant(unique_value_name(graph, node.name + "_bias"), row(bias));
+  graph.nodes[n].inputs.push_back(id);
+}
+
+// Linear nodes as PyTorch has them: no factors, a bias per channel.
+void normalize(Graph& graph, std::size_t n) {
+  if (!is_nemo_linear(graph, graph.nodes[n])) return;
+  const bool biased = float_constant(graph, graph.nodes[n], 2) != nullptr;
+  std::vector<double> bias = bias_of(graph, graph.nodes[n]);
+  if (auto* gemm = std::get_if<Gemm>(&graph.nodes[n].op)) {
+    for (double& b : bias) b *= static_cast<double>(gemm->beta);
+    if (gemm->alpha != 1) {
+      Tensor weights = *graph.value(graph.nodes[n].inputs[1]).constant;
+      for (float& w : weights.mutable_values<float>()) w *= gemm->alpha;
+      set_constant(graph, n, 1, std::move(weights), graph.nodes[n].name + "_weights");
+    }
+    gemm = std::get_if<Gemm>(&graph.nodes[n].op);
+    gemm->alpha = gemm->beta = 1;
+  }
+  if (biased) set_bias(graph, n, bias);
+}
+
+// Largest weight of each output channel of a Conv or Gemm.
+std::vector<double> channel_weights(const Graph& graph, const Node& node) {
+  const auto weights = float_constant(graph, node, 1)->values<float>();
+  const auto* gemm = std::get_if<Gemm>(&node.op);
+  const bool by_column = gemm != nullptr && !gemm->transpose_b;
+  std::vector<double> largest(channels_of(graph, node), 0.0);
+  const std::size_t terms = weights.size() / largest.size();
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    double& of_channel = largest[by_column ? i % largest.size() : i / terms];
+    of_channel = std::max(of_channel, std::abs(static_cast<double>(weights[i])));
+  }
+  return largest;
+}
+
+void make_batch_norm(Graph& graph, std::size_t n, const ChannelAffine& affine) {
+  const std::string base = graph.nodes[n].name;
+  const std::vector<double> zeros(affine.scale.size(), 0), ones(affine.scale.size(), 1);
+  std::vector<ValueId> inputs = {affine.x};
+  const auto add = [&](const char* suffix, const std::vector<double>& values) {
+    inputs.push_back(graph.add_constant(unique_value_name(graph, base + suffix), row(values)));
+  };
+  add("_kappa", affine.scale);
+  add("_lambda", affine.shift);
+  add("_mean", zeros);
+  add("_variance", ones);
+  graph.nodes[n].op = BatchNorm{.epsilon = 0};
+  graph.nodes[n].inputs = std::move(inputs);
+}
+
+bool is_shift(const ChannelAffine& affine) {
+  return std::all_of(affine.scale.begin(), affine.scale.end(), [](double s) { return s == 1; });
+}
+
+// `affine`, which node n is, joins the linear node or batch normalisation `before`; true: node n
+// is gone.
+bool join(Graph& graph, std::size_t before, std::size_t n, ChannelAffine& affine) {
+  if (const auto first = channel_affine(graph, graph.nodes[before])) {  // made by us
+    for (std::size_t c = 0; c < affine.scale.size(); ++c) {
+      affine.shift[c] += affine.scale[c] * first->shift[c];
+      affine.scale[c] *= first->scale[c];
+    }
+    affine.x = first->x;
+    make_batch_norm(graph, before, affine);
+    fuse_behind(graph, before, n);
+    return true;
+  }
+  if (!is_nemo_linear(graph, graph.nodes[before])) return false;
+  const std::vector<double> bias = bias_of(graph, graph.nodes[before]);
+  const bool biased = graph.nodes[before].inputs.size() > 2;
+  if (is_shift(affine)) {
+    for (std::size_t c = 0; c < bias.size(); ++c) affine.shift[c] += bias[c];
+    set_bias(graph, before, affine.shift);
+    fuse_behind(graph, before, n);
+    return true;
+  }
+  for (std::size_t c = 0; c < bias.size(); ++c) affine.shift[c] += affine.scale[c] * bias[c];
+  graph.nodes[before].inputs.resize(2);
+  if (biased) return false;
+  const std::vector<double> largest = channel_weights(graph, graph.nodes[before]);
+  for (std::size_t c = 0; c < largest.size(); ++c) {
+    if (largest[c] < kEmpty) affine.scale[c] = 0;
+  }
+  return false;
+}
+
+// Node n, if it is an affine map, as batch normalisation or part of what is before it; true: it is
+// gone.
+bool normalize_affine(Graph& graph, std::size_t n) {
+  auto affine = channel_affine(graph, graph.nodes[n]);
+  if (!affine || affine->activation.kind != Activation::Kind::None) return false;
+  const auto writer = writer_of(graph, affine->x);
+  const bool alone = writer && sole_reader(graph, affine->x) == n;
+  if (alone && join(graph, *writer, n, *affine)) return true;
+  make_batch_norm(graph, n, *affine);
+  return false;
+}
+
+}  // namespace
+
+bool is_nemo_linear(const Graph& graph, const Node& node) {
+  const auto* gemm = std::get_if<Gemm>(&node.op);
+  if (gemm == nullptr && !std::holds_alternative<Conv>(node.op)) return false;
+  const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
+  if (biased) {
+    const Tensor* bias = float_constant(graph, node, 2);
+    const std::int64_t channels = graph.value(node.outputs[0]).shape[1];
+    if (bias == nullptr || (bias->size() != 1 && bias->size() != channels)) return false;
+  }
+  return (gemm == nullptr || !gemm->transpose_a) && float_constant(graph, node, 1) != nullptr;
+}
+
+Graph nemo_stages_form(Graph imported) {
+  run_passes(imported, kPasses);
+  for (std::size_t n = 0; n < imported.nodes.size(); ++n) {
+    normalize(imported, n);
+    if (normalize_affine(imported, n)) --n;
+  }
+  remove_dead(imported);
+  return imported;
+}
+
+}  // namespace workbench

@@ -1,0 +1,17 @@
+// A float network as NEMO's deployment wants it: every affine map of channels is a batch
+// normalisation, the bias of a layer in front of one is absorbed by it (quantization.md 2.1).
+#pragma once
+
+#include "core/graph.h"
+
+namespace workbench {
+
+// `imported`: float, before any pass. Every BatchNorm that is left has mean 0, variance 1 and
+// epsilon 0: scale is kappa, bias lambda. A pure shift behind a Conv or Gemm is its bias, [Co].
+// Gemm has alpha and beta 1. kappa is 0 where all weights of a channel are below 1e-9.
+Graph nemo_stages_form(Graph imported);
+
+// Conv or Gemm by constant float weights.
+bool is_nemo_linear(const Graph& graph, const Node& node);
+
+}  // namespace workbench
