@@ -15,7 +15,10 @@ namespace {
 
 void write_model(const QuantizeCommandOptions& options, const Graph& model,
                  const SampleSource& images) {
-  if (!options.output.empty()) export_onnx(model, options.output);
+  if (!options.output.empty()) {
+    export_onnx(model, options.output);
+    warn(rounding_notes(model));
+  }
   if (options.dump_reference.empty()) return;
   for (const auto& [name, tensor] : computed_values(model, images.at(0))) {
     write_file(options.dump_reference / (file_name_of(name) + ".npy"), npy_bytes(tensor));

@@ -24,6 +24,20 @@ Graph quantized_model(const QuantizedNetwork& network, ModelFormat) {
   return fake_quantized(network.annotated);
 }
 
+std::vector<std::string> rounding_notes(const Graph& model) {
+  std::vector<std::string> notes;
+  for (const Node& node : model.nodes) {
+    if (!std::holds_alternative<Quantize>(node.op)) continue;
+    const Rounding rounding = model.value(node.outputs[0]).quantization->rounding;
+    if (rounding != Rounding::Floor && rounding != Rounding::TowardZero) continue;
+    notes.push_back(
+        fmt::format("value '{}': the target cuts fractions off, QuantizeLinear rounds: codes that "
+                    "other tools compute from the file differ by up to 1 step",
+                    model.value(node.inputs[0]).name));
+  }
+  return notes;
+}
+
 NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs) {
   std::vector<Tensor> values = golden::run(model, inputs);
   NamedTensors named;

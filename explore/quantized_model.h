@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "explore/accuracy.h"
 #include "explore/quantization.h"
@@ -21,6 +22,10 @@ void require_format(ModelFormat format, std::string_view target);
 
 // The network for export_onnx. Throws Error naming the first layer that the format cannot express.
 Graph quantized_model(const QuantizedNetwork& network, ModelFormat format);
+
+// What another tool will compute otherwise from the file, one line per value: QuantizeLinear
+// rounds, where the target cuts fractions off.
+std::vector<std::string> rounding_notes(const Graph& model);
 
 // Every value that `model` computes from `inputs`, and these, as the golden model has them.
 NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs);

@@ -44,6 +44,14 @@ bool cuts_negative(const Activation& activation) {
 
 // Whether no result is negative where no operand is.
 bool keeps_sign(const Op& op) {
+  if (const auto* binary = std::get_if<Binary>(&op)) {
+    return binary->kind != Binary::Kind::Sub && binary->activation.kind == Activation::Kind::None;
+  }
+  if (const auto* activate = std::get_if<Activate>(&op)) {
+    const Activation::Kind kind = activate->activation.kind;
+    return kind == Activation::Kind::LeakyRelu || kind == Activation::Kind::HardSwish ||
+           kind == Activation::Kind::Tanh;
+  }
   return std::holds_alternative<MaxPool>(op) || std::holds_alternative<AveragePool>(op) ||
          std::holds_alternative<Concat>(op) || std::holds_alternative<Reshape>(op) ||
          std::holds_alternative<Transpose>(op) || std::holds_alternative<Identity>(op) ||

@@ -176,8 +176,8 @@ ScaleClasses tied_values(const Graph& graph, const Roles& roles,
   return ties;
 }
 
-// By set of tied values: the largest that an imported quantization can express, or, where no member
-// came with one, that was calibrated.
+// By set of tied values: the largest that an imported quantization can express, taken at its word;
+// or, where no member came with one, that was calibrated, at most the Clip that saturation can be.
 std::vector<std::optional<double>> set_thresholds(const Graph& graph,
                                                   const std::vector<bool>& present,
                                                   const Thresholds& calibrated,
@@ -195,6 +195,7 @@ std::vector<std::optional<double>> set_thresholds(const Graph& graph,
     }
   }
   for (std::size_t set = 0; set < seen.size(); ++set) {
+    if (seen[set]) seen[set] = std::min(*seen[set], ties.cap(static_cast<ValueId>(set)));
     if (imported[set]) seen[set] = imported[set];
   }
   return seen;
@@ -247,8 +248,7 @@ Codes nemo_codes(const Graph& graph, const Roles& roles, const Thresholds& calib
     const auto id = static_cast<ValueId>(i);
     const auto& threshold = largest[ties.find(id)];
     if (!threshold) fail("value '{}' has no threshold", graph.values[i].name);
-    const double capped = std::min(*threshold, ties.cap(id));
-    codes.thresholds[i] = capped > 0 ? capped : 1.0;
+    codes.thresholds[i] = *threshold > 0 ? *threshold : 1.0;
   }
   std::vector<bool> moves;
   for (const auto& role : roles) moves.push_back(role == Role::Move || role == Role::Concat);

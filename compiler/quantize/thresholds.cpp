@@ -131,7 +131,7 @@ double class_threshold(const Graph& graph, const std::vector<std::size_t>& ids, 
     if (!table_member) table_member = id;
     threshold = std::max(threshold, own[id].threshold);
   }
-  if (authority != Authority::Table) {
+  if (authority <= Authority::Calibration) {
     threshold = std::min(threshold, members.classes.cap(static_cast<ValueId>(ids[0])));
   }
   return threshold > 0 ? threshold : 1.0;

@@ -20,7 +20,8 @@ std::vector<const LayerQuantization*> table_layers(const Graph& graph, const Qua
 //  - else the largest own threshold of its concat results and of those members that are neither
 //    concat operands nor copies of another member (xdnn.md 3.7 "propagation");
 //  - at most the smallest bound of a Clip fused into one of its producers: saturation there is that
-//    Clip, and other members of the class saturate with it. A table is taken at its word;
+//    Clip, and other members of the class saturate with it. Tables and hints are taken at
+//    their word;
 //  - 1 if that is 0: a dead value, all codes 0.
 Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& calibrated,
                       const std::vector<const LayerQuantization*>& layers,

@@ -1,0 +1,159 @@
+// A quantized network as a QDQ file, read again and annotated for the same target: the codes of
+// every tensor are what they were, and so is every number computed with them.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "compiler/import/export.h"
+#include "compiler/import/import.h"
+#include "compiler/passes/passes.h"
+#include "compiler/quantize/fake_quantize.h"
+#include "compiler/quantize/quantize_target.h"
+#include "core/eval/evaluate.h"
+#include "sim/golden/golden.h"
+#include "tests/support/random_graph.h"
+
+namespace workbench {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kCases = 6;
+#else
+constexpr int kCases = 60;
+#endif
+
+Tensor sample(const Shape& shape, std::mt19937_64& random) {
+  std::normal_distribution<float> normal(0, 64);
+  Tensor tensor = Tensor::uninitialized(ElementType::Float32, shape, Layout::Nchw);
+  for (float& v : tensor.mutable_values<float>()) v = normal(random);
+  return tensor;
+}
+
+// A threshold per value: its largest magnitude times 0.3 to 1.2.
+Thresholds random_thresholds(const Graph& graph, const Tensor& x, std::mt19937_64& random) {
+  Thresholds thresholds;
+  evaluate(graph, {&x, 1}, {.observe = [&](ValueId id, const Tensor& tensor) {
+             double largest = 0;
+             for (const float v : tensor.values<float>()) {
+               largest = std::max(largest, std::fabs(static_cast<double>(v)));
+             }
+             thresholds[graph.value(id).name] =
+                 largest * static_cast<double>(3 + random() % 10) / 10;
+           }});
+  return thresholds;
+}
+
+// Per tensor or per channel; powers of two, which need not be those of max|w|, or any float.
+void annotate_weights(Graph& graph, const QuantizeTarget& target, std::mt19937_64& random) {
+  const std::vector<bool> has_codes = target.has_weight_codes(graph);
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (!has_codes[n]) continue;
+    const auto* gemm = std::get_if<Gemm>(&graph.nodes[n].op);
+    Value& weights = graph.value(graph.nodes[n].inputs[1]);
+    if (!weights.constant || weights.quantization) continue;
+    Quantization codes{.bits = 8, .axis = gemm != nullptr && !gemm->transpose_b ? 1 : 0};
+    const auto channels = weights.shape[static_cast<std::size_t>(codes.axis)];
+    const std::size_t count = random() % 3 == 0 ? 1 : static_cast<std::size_t>(channels);
+    for (std::size_t c = 0; c < count; ++c) {
+      const float step = random() % 2 == 0 ? 0.0078125F : 0.003F + 1e-4F * static_cast<float>(c);
+      codes.thresholds.push_back(double{step} * 127);
+    }
+    weights.quantization = codes;
+  }
+}
+
+Graph passed(Graph graph, const PassSwitches& passes) {
+  run_passes(graph, float_pipeline(passes));
+  return graph;
+}
+
+// What another program makes of the file, ready to be annotated.
+Graph read_again(const Graph& written, const QuantizeTarget& target, const PassSwitches& passes) {
+  Graph graph = import_onnx_bytes(export_onnx_bytes(written), "again");
+  return target.prepare(passed(std::move(graph), passes));
+}
+
+// Whether prepare() parted a layer from its activation: codes between the two are lost when they
+// are fused again.
+bool has_parted_activations(const Graph& prepared) {
+  return std::ranges::any_of(prepared.values,
+                             [](const Value& value) { return value.name.ends_with("_linear"); });
+}
+
+// For values that came without codes: nothing that the file says may be overruled by it.
+Thresholds elsewhere(const Graph& graph) {
+  Thresholds thresholds;
+  for (const Value& value : graph.values) thresholds[value.name] = 12345;
+  return thresholds;
+}
+
+// Weights W are W_int8 in the file and come back as the constant W_quantized.
+std::string codes_of_weights(const std::string& name) {
+  return name.substr(0, name.rfind("_int8")) + "_quantized_int8";
+}
+
+std::string description(const Value& value) {
+  if (!value.quantization) return "real";
+  return fmt::format("{}, threshold {}, rounding {}", to_string(value.type),
+                     value.quantization->thresholds[0],
+                     static_cast<int>(value.quantization->rounding));
+}
+
+// Codes of activations and weights, and the network's outputs; how many.
+int expect_same_numbers(const Graph& first, const Graph& second, const Tensor& x) {
+  const std::vector<Tensor> before = golden::run(first, {&x, 1});
+  const std::vector<Tensor> after = golden::run(second, {&x, 1});
+  const auto names = values_by_name(second);
+  int compared = 0;
+  for (std::size_t i = 0; i < first.values.size(); ++i) {
+    const Value& value = first.values[i];
+    const bool is_output =
+        std::ranges::find(first.outputs, static_cast<ValueId>(i)) != first.outputs.end();
+    if (value.type == ElementType::Float32 && !is_output) continue;
+    auto found = names.find(value.name);
+    if (found == names.end()) found = names.find(codes_of_weights(value.name));
+    if (found == names.end()) {
+      ADD_FAILURE() << value.name << " is gone";
+      continue;
+    }
+    EXPECT_TRUE(before[i] == after[static_cast<std::size_t>(found->second)])
+        << value.name << ": " << description(value)
+        << ", again: " << description(second.value(found->second));
+    ++compared;
+  }
+  return compared;
+}
+
+TEST(QuantizeQdqProperty, a_network_read_back_from_its_file_has_the_codes_it_had) {
+  const std::uint64_t seed = 20261122;
+  std::mt19937_64 random(seed);
+  int compared = 0;
+  const std::vector<QuantizeTarget> targets = {free_quantize_target(8), pulp_quantize_target({}),
+                                               xdnn_quantize_target({})};
+  for (int n = 0; n < kCases; ++n) {
+    SCOPED_TRACE(fmt::format("seed {}, case {}", seed, n));
+    const Graph source = random_graph(random, {.max_elements = 4000, .max_macs = 150'000});
+    const QuantizeTarget& target = targets[static_cast<std::size_t>(n) % targets.size()];
+    PassSwitches passes;
+    Graph prepared = target.prepare(passed(source, passes));
+    if (has_parted_activations(prepared)) {
+      passes.without = {"fuse_activation"};
+      prepared = target.prepare(passed(source, passes));
+    }
+    const Tensor x = sample(prepared.value(prepared.inputs[0]).shape, random);
+    Graph annotated = target.annotate(prepared, random_thresholds(prepared, x, random));
+    annotate_weights(annotated, target, random);
+    const Graph first = fake_quantized(annotated);
+    const Graph again = read_again(first, target, passes);
+    const Graph second = fake_quantized(target.annotate(again, elsewhere(again)));
+    compared += expect_same_numbers(first, second, x);
+  }
+  EXPECT_GT(compared, 8 * kCases);
+}
+
+}  // namespace
+}  // namespace workbench
