@@ -1,5 +1,15 @@
-# Quantized networks as QDQ files and back.
+# Networks that came quantized: QDQ files and back, QOperator import, and what a target cannot take
+# of their codes.
+workbench_test(quantize_qdq_test LABEL unit
+  SOURCES unit/quantize_qdq_test.cpp
+  LIBRARIES workbench::quantize)
 workbench_test(quantize_qdq_property_test LABEL property
   SOURCES property/quantize_qdq_test.cpp
   LIBRARIES workbench_random_graph workbench::import workbench::passes workbench::quantize
     workbench::golden)
+workbench_test(came_quantized_test LABEL unit
+  SOURCES unit/import_qlinear_test.cpp unit/requantized_codes_test.cpp
+  LIBRARIES workbench::import workbench::eval workbench::quantize onnx onnx_proto)
+workbench_test(qlinear_property_test LABEL property
+  SOURCES property/qlinear_test.cpp
+  LIBRARIES workbench::import workbench::eval workbench::golden onnx onnx_proto)
