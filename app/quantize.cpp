@@ -13,14 +13,18 @@ namespace workbench::app {
 
 namespace {
 
-void write_model(const QuantizeCommandOptions& options, const Graph& model,
+void write_model(const QuantizeCommandOptions& options, const QuantizedNetwork& network,
                  const SampleSource& images) {
+  const ModelFormat format = model_format(options.format);
+  const Graph model = quantized_model(network, format);
   if (!options.output.empty()) {
     export_onnx(model, options.output);
     warn(rounding_notes(model));
   }
   if (options.dump_reference.empty()) return;
-  for (const auto& [name, tensor] : computed_values(model, images.at(0))) {
+  // The integers that NEMO's form is in floats, which may not hold an accumulator.
+  const Graph& exact = format == ModelFormat::Nemo ? network.integers : model;
+  for (const auto& [name, tensor] : computed_values(exact, images.at(0))) {
     write_file(options.dump_reference / (file_name_of(name) + ".npy"), npy_bytes(tensor));
   }
 }
@@ -33,8 +37,7 @@ int quantize(const QuantizeCommandOptions& options) {
   create_folder(options.dump_reference);
   limit_threads(options.quantization.threads);
   const QuantizationRequest request = quantization_request(options.quantization);
-  const ModelFormat format = model_format(options.format);
-  require_format(format, request.target);
+  require_format(model_format(options.format), request.target);
   const ImageSet images =
       open_calibration(request, calibration_request(options.quantization),
                        options.quantization.preprocess, options.quantization.steps);
@@ -44,7 +47,7 @@ int quantize(const QuantizeCommandOptions& options) {
       lowering_differences(network, images.samples, options.compared_images);
   progress.clear();
   if (!options.output.empty() || !options.dump_reference.empty()) {
-    write_model(options, quantized_model(network, format), images.samples);
+    write_model(options, network, images.samples);
   }
   if (!options.save_quantizer.empty()) {
     write_file(options.save_quantizer, quantizer_file(network));

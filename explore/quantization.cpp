@@ -6,6 +6,7 @@
 #include "compiler/quantize/activation_thresholds.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/graffitist.h"
+#include "compiler/quantize/nemo_stages.h"
 #include "compiler/quantize/requantized_codes.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/support.h"
@@ -53,9 +54,18 @@ QuantizeTarget target_of(const std::optional<Machine>& machine, int activation_b
   return pulp_quantize_target({.activation_bits = activation_bits});
 }
 
+// A scheme with a flow of its own, for which there is no recipe.
+bool is_published_flow(const QuantizationRequest& request) {
+  if (request.scheme == "nemo" && request.target != "pulp") {
+    fail("--scheme nemo: expected --target pulp, found {}", request.target);
+  }
+  return request.scheme == "graffitist" || request.scheme == "nemo";
+}
+
 Recipe recipe_of(const QuantizationRequest& request) {
-  return request.scheme == "default" ? default_recipe(request.target, request.effort)
-                                     : recipe_named(request.scheme);
+  return request.scheme == "default" || is_published_flow(request)
+             ? default_recipe(request.target, request.effort)
+             : recipe_named(request.scheme);
 }
 
 // The float network as the target's compiler will see it.
@@ -93,6 +103,17 @@ void quantize_with_graffitist(const QuantizationRequest& request, const SampleSo
   network.notes = std::move(quantized.notes);
   network.statistics = statistics_of(network.floats, calibration, within(progress, 0.8, 0.95));
   network.integers = request.target == "none" ? network.reference : target.lower(network.annotated);
+}
+
+void quantize_with_nemo(const SampleSource& calibration, const Progress& progress,
+                        QuantizedNetwork& network) {
+  NemoStages stages = nemo_stages(network.imported, calibration, {}, within(progress, 0.1, 0.6));
+  network.floats = network_without_codes(stages.annotated);
+  network.annotated = std::move(stages.annotated);
+  network.reference = std::move(stages.quantized_deployable);
+  network.integers = std::move(stages.integers);
+  network.notes = std::move(stages.notes);
+  network.statistics = statistics_of(network.floats, calibration, within(progress, 0.6, 0.95));
 }
 
 void quantize_with_recipe(const QuantizationRequest& request, const SampleSource& calibration,
@@ -158,12 +179,13 @@ QuantizedNetwork quantize_network(const QuantizationRequest& request,
   QuantizedNetwork network{.target = request.target, .scheme = request.scheme};
   network.machine = machine_of(request);
   network.imported = load_model(request.model);
-  const bool graffitist = request.scheme == "graffitist";
-  const Recipe recipe = graffitist ? Recipe{} : recipe_of(request);
+  const Recipe recipe = recipe_of(request);
   const QuantizeTarget target = target_of(network.machine, recipe.activation_bits);
   network.accumulator_bits = target.accumulator_bits;
-  if (graffitist) {
+  if (request.scheme == "graffitist") {
     quantize_with_graffitist(request, calibration, target, progress, network);
+  } else if (request.scheme == "nemo" && !came_quantized(network.imported)) {
+    quantize_with_nemo(calibration, progress, network);
   } else {
     quantize_with_recipe(request, calibration, recipe, target, progress, network);
   }

@@ -1,6 +1,7 @@
 #include "explore/quantized_model.h"
 
 #include "compiler/quantize/fake_quantize.h"
+#include "compiler/quantize/nemo_onnx.h"
 #include "compiler/quantize/quantize.h"
 #include "core/error.h"
 #include "sim/golden/golden.h"
@@ -9,12 +10,18 @@ namespace workbench {
 
 ModelFormat model_format(std::string_view name) {
   if (name == "qdq") return ModelFormat::Qdq;
-  fail("--format: expected qdq, found '{}'", name);
+  if (name == "nemo") return ModelFormat::Nemo;
+  fail("--format: expected qdq or nemo, found '{}'", name);
 }
 
-void require_format(ModelFormat, std::string_view) {}
+void require_format(ModelFormat format, std::string_view target) {
+  if (format == ModelFormat::Nemo && target != "pulp") {
+    fail("--format nemo: expected --target pulp, found {}", target);
+  }
+}
 
-Graph quantized_model(const QuantizedNetwork& network, ModelFormat) {
+Graph quantized_model(const QuantizedNetwork& network, ModelFormat format) {
+  if (format == ModelFormat::Nemo) return nemo_onnx_form(network.integers);
   for (const Value& value : network.annotated.values) {
     const auto& codes = value.quantization;
     if (!codes || codes->bits == 8) continue;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "compiler/quantize/nemo_stages_writer.h"
 
@@ -54,12 +55,26 @@ bool is_all(const std::vector<std::int64_t>& numbers, std::int64_t v) {
   return std::all_of(numbers.begin(), numbers.end(), [&](std::int64_t n) { return n == v; });
 }
 
+// NEMO's m: what all its numbers share is taken out of `how`.
+std::int64_t shared_multiplier(AffineRequantize& how) {
+  std::int64_t shared = 0;
+  for (const auto* list : {&how.multiplier, &how.offset}) {
+    for (const std::int64_t v : *list) shared = std::gcd(shared, v);
+  }
+  if (shared <= 1 || !is_exact(shared)) return 1;
+  for (auto* list : {&how.multiplier, &how.offset}) {
+    for (std::int64_t& v : *list) v /= shared;
+  }
+  return shared;
+}
+
 // `layer`: all links, as DORY's pattern of a layer has them.
-std::vector<StageStep> steps_of(const Node& node, const AffineRequantize& how, std::size_t rank,
+std::vector<StageStep> steps_of(const Node& node, AffineRequantize how, std::size_t rank,
                                 bool layer = false) {
   std::vector<StageStep> steps;
   const bool rescales = how.divisor != 1 || !is_all(how.multiplier, 1) || !is_all(how.offset, 0);
   const bool all_links = layer && rescales;
+  const double multiplier = all_links ? static_cast<double>(shared_multiplier(how)) : 1;
   const auto link = [&](Kind kind, const char* suffix, const std::vector<std::int64_t>& numbers) {
     const std::vector<double> values = exact(node, numbers, suffix + 1);
     steps.push_back(values.size() == 1 && !all_links ? scalar_step(kind, suffix, values[0])
@@ -67,7 +82,7 @@ std::vector<StageStep> steps_of(const Node& node, const AffineRequantize& how, s
   };
   if (all_links || !is_all(how.multiplier, 1)) link(Kind::Mul, "_kappa", how.multiplier);
   if (all_links || !is_all(how.offset, 0)) link(Kind::Add, "_lambda", how.offset);
-  if (all_links) steps.push_back(scalar_step(Kind::Mul, "_multiplier", 1));
+  if (all_links) steps.push_back(scalar_step(Kind::Mul, "_multiplier", multiplier));
   if (all_links || how.divisor != 1) {
     const std::vector<double> divisor = exact(node, {how.divisor}, "divisor");
     steps.push_back(scalar_step(Kind::Div, "_divisor", divisor[0]));
@@ -170,7 +185,9 @@ class Form {
       const auto codes = value(node.inputs[2]).constant->values<std::int32_t>();
       bias.assign(codes.begin(), codes.end());
     }
-    if (!std::all_of(how.offset.begin(), how.offset.end(), is_exact)) {
+    AffineRequantize alone = how;
+    shared_multiplier(alone);
+    if (!std::all_of(alone.offset.begin(), alone.offset.end(), is_exact)) {
       how.multiplier = spread(how.multiplier, channels);
       how.offset = spread(how.offset, channels);
       offsets_to_bias(how, bias);

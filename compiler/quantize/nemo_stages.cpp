@@ -92,13 +92,16 @@ class Stages {
   NemoStages run() {
     for (const ValueId id : form_.inputs) add_input(id);
     for (const Node& node : form_.nodes) add(node);
-    NemoStages stages{.fake_quantized = fq_.finished(),
+    note_narrowed();
+    NemoStages stages{.annotated = {},
+                      .fake_quantized = fq_.finished(),
                       .quantized_deployable = qd_.finished(),
                       .integer_deployable = id_.without_host(),
                       .integers = {},
                       .notes = std::move(notes_)};
     stages.integers =
         with_steps(integer_network(id_.finished(), {}, {.input_signed = std::move(input_signed_)}));
+    stages.annotated = annotated(stages.integers);
     return stages;
   }
 
@@ -113,6 +116,14 @@ class Stages {
   void note(const Node& node, fmt::format_string<Args...> format, Args&&... args) {
     notes_.push_back(
         fmt::format("{}: {}", node.name, fmt::format(format, std::forward<Args>(args)...)));
+  }
+
+  void note_narrowed() {
+    if (narrowed_.empty()) return;
+    notes_.push_back(fmt::format(
+        "weights of {} layers have {} bits: alpha and beta differ, {} do not fit int8: {}",
+        narrowed_.size(), options_.weight_bits - 1, options_.weight_bits,
+        fmt::join(narrowed_, ", ")));
   }
 
   Known& known(ValueId id) { return known_.at(static_cast<std::size_t>(id)); }
@@ -168,9 +179,7 @@ class Stages {
     const Tensor& weights = *form_.value(node.inputs[1]).constant;
     const NemoGrid grid = nemo_weight_grid(weights.values<float>(), options_.weight_bits,
                                            options_.asymmetric_weights);
-    if (grid.bits != options_.weight_bits) {
-      note(node, "weights of {} bits: {} do not fit int8", grid.bits, options_.weight_bits);
-    }
+    if (grid.bits != options_.weight_bits) narrowed_.push_back(node.name);
     const double eps_out = grid.eps * known(x).eps;
     const std::string& name = form_.value(node.inputs[1]).name;
     steps_[name] = grid.eps;
@@ -287,7 +296,9 @@ class Stages {
     const NemoAddition how = nemo_addition(eps_in, options_.requantization_factor);
     const auto scaled = [&](std::size_t i) {
       const auto m = static_cast<double>(how.multipliers[i]);
-      return id_.between(fmt::format("{}_operand{}", node.name, i), id_.read(node.inputs[i]),
+      const std::string name = fmt::format("{}_operand{}", node.name, i);
+      steps_[name] = eps_in[i] / m;
+      return id_.between(name, id_.read(node.inputs[i]),
                          {scalar_step(Kind::Mul, "_multiplier", m)});
     };
     const ValueId first = scaled(0), second = scaled(1);
@@ -345,6 +356,24 @@ class Stages {
     return integers;
   }
 
+  // The form with the codes that its values have in `integers`.
+  Graph annotated(const Graph& integers) const {
+    Graph graph = form_;
+    const auto names = values_by_name(integers);
+    for (Value& value : graph.values) {
+      auto found = names.find(value.name + "_int8");
+      if (found == names.end()) found = names.find(value.name);
+      if (found == names.end()) continue;
+      const auto& codes = integers.value(found->second).quantization;
+      if (!codes || codes->bits > 8) continue;
+      value.quantization = codes;
+      if (!value.constant && value.name != integers.value(integers.inputs[0]).name) {
+        value.quantization->rounding = Rounding::Floor;
+      }
+    }
+    return graph;
+  }
+
   const Graph& form_;
   const NemoStagesOptions& options_;
   std::vector<Range> ranges_;
@@ -353,6 +382,7 @@ class Stages {
   std::map<std::string, double> steps_;  // eps by name of value
   std::vector<std::pair<std::string, bool>> input_signed_;
   std::vector<std::string> notes_;
+  std::vector<std::string> narrowed_;  // layers whose weights have a bit less than asked for
 };
 
 }  // namespace

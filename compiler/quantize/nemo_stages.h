@@ -19,6 +19,9 @@ struct NemoStagesOptions {
 };
 
 struct NemoStages {
+  // Float, affine maps as batch normalisations, with the codes of every value that has 8 bits and
+  // of weights: what the stages below are made of.
+  Graph annotated;
   Graph fake_quantized;        // FQ: floats on grids, activations floored
   Graph quantized_deployable;  // QD: eps propagated, BN and requantization in reals
   Graph integer_deployable;    // ID: integers only; integer_network.h's form of it is `integers`
