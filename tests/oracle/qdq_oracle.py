@@ -170,9 +170,12 @@ def in_codes(crossing, real):
     return real.astype(numpy.float64) / scale
 
 
-def compare(model, golden, results):
+def compare(model, golden, results, given=()):
+    """Of all codes but those that nothing has computed with: `given` ones."""
     count = Count()
     for crossing in crossings(model):
+        if crossing.codes in given:
+            continue
         ours = golden[crossing.codes].astype(numpy.int64)
         theirs = results[crossing.codes].astype(numpy.int64)
         count.tensors += 1
@@ -236,7 +239,7 @@ def again(model, golden, images, options, folder):
 
 
 def judge(name, options, folder, modules):
-    """Prints one line of the table; the codes that differ layer by layer for no good reason."""
+    """Prints one line of the table; what the file says, and the codes that differ by layers."""
     file, photos = MODELS[name]
     path = SHARED / "networks" / "models" / f"{file}.onnx"
     options = [*options, "--preprocess", str(path.with_suffix("")) + ".preprocess.yaml"]
@@ -252,10 +255,9 @@ def judge(name, options, folder, modules):
                    {**inputs, **{c + "/given": golden[c] for c in codes}})
             for name, codes in (("whole", first), ("layers", every))}
     results = run_runtime(jobs, folder, modules)
-    whole = compare(model, golden, results["whole"])
+    whole = compare(model, golden, results["whole"], first)
     layers = compare(model, golden, results["layers"])
-    behind = whole.differing - whole.rounding  # the input's own codes are not computed with
-    print(f"| {name} | {layers.tensors} | {layers.values} | {behind} | {whole.largest} | "
+    print(f"| {name} | {layers.tensors} | {layers.values} | {whole.differing} | {whole.largest} | "
           f"{layers.differing} | {layers.ties} | {layers.rounding} | {layers.others} | "
           f"{largest_real_difference(model, golden, results['layers']):.1e} | "
           f"{again(model, golden, images, options, folder / 'again')} |", flush=True)
