@@ -107,7 +107,8 @@ void quantize_with_graffitist(const QuantizationRequest& request, const SampleSo
 
 void quantize_with_nemo(const SampleSource& calibration, const Progress& progress,
                         QuantizedNetwork& network) {
-  NemoStages stages = nemo_stages(network.imported, calibration, {}, within(progress, 0.1, 0.6));
+  NemoStages stages = nemo_stages(network.imported, calibration, {.signed_activations = true},
+                                  within(progress, 0.1, 0.6));
   network.floats = network_without_codes(stages.annotated);
   network.annotated = std::move(stages.annotated);
   network.reference = std::move(stages.quantized_deployable);

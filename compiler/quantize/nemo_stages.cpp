@@ -28,6 +28,7 @@ struct Known {
 
 struct Range {
   double low = 0, high = 0;
+  double largest() const { return std::max(high, -low); }
 };
 
 std::vector<double> as_real(const std::vector<std::int64_t>& codes, double eps = 1) {
@@ -44,7 +45,8 @@ Tensor tensor_of(const std::vector<std::int64_t>& codes, double eps, const Shape
 }
 
 bool is_pact(const Activation& activation) {
-  if (activation.kind == Activation::Kind::Relu) return true;
+  const Activation::Kind kind = activation.kind;
+  if (kind == Activation::Kind::Relu || kind == Activation::Kind::None) return true;
   return activation.kind == Activation::Kind::Clip && activation.alpha == 0 &&
          activation.beta > 0 && activation.bounds.empty();
 }
@@ -139,9 +141,8 @@ class Stages {
   void add_input(ValueId id) {
     const Value& value = form_.value(id);
     const bool is_signed = range(id).low < 0;
-    const double largest = std::max(range(id).high, -range(id).low);
     const double high = is_signed ? 127 : 255, low = is_signed ? -128 : 0;
-    const double eps = (largest > 0 ? largest : high) / high;
+    const double eps = (range(id).largest() > 0 ? range(id).largest() : high) / high;
     const std::vector<StageStep> rounding = {
         scalar_step(Kind::Div, "_over", eps), scalar_step(Kind::Add, "_half", 0.5), floor_step(),
         clip_step(low, high), scalar_step(Kind::Mul, "_times", eps)};
@@ -207,10 +208,7 @@ class Stages {
     return tensor_of(codes, stage == &id_ ? 1 : eps, bias.shape(), bias.layout());
   }
 
-  double alpha_of(const Node& node) const {
-    const double high = range(node.outputs[0]).high;
-    return high > 0 ? high : 1;
-  }
+  double largest(ValueId id) const { return range(id).largest() > 0 ? range(id).largest() : 1; }
 
   // What a batch normalisation may give: by the activation behind it, or else as measured.
   double range_behind(const Node& node) const {
@@ -219,10 +217,10 @@ class Stages {
       const Node& next = form_.nodes[*reader];
       const auto* activate = std::get_if<Activate>(&next.op);
       if (activate != nullptr && is_pact(activate->activation)) {
-        return kRangeFactor * alpha_of(next);
+        return kRangeFactor * largest(next.outputs[0]);
       }
     }
-    return std::max(range(out).high, -range(out).low);
+    return largest(out);
   }
 
   void add_affine(const Node& node) {
@@ -249,11 +247,15 @@ class Stages {
     knows(node, {.is_integer = true, .is_signed = true, .eps = codes.eps_out});
   }
 
+  // Signed where the activation is no activation but the rounding of a linear result.
   void add_activation(const Node& node) {
     const ValueId x = node.inputs[0];
-    if (range(node.outputs[0]).high <= 0) note(node, "gives 0 for every sample");
+    const bool is_signed = std::get<Activate>(node.op).activation.kind == Activation::Kind::None;
+    if (!is_signed && range(node.outputs[0]).high <= 0) note(node, "gives 0 for every sample");
     const double codes = std::ldexp(1.0, options_.activation_bits) - 1;
-    const double alpha = alpha_of(node), eps_in = known(x).eps, eps = alpha / codes;
+    const double alpha = (is_signed ? 2 : 1) * largest(node.outputs[0]);
+    const double low = is_signed ? -(codes + 1) / 2 : 0, high = low + codes;
+    const double eps_in = known(x).eps, eps = alpha / codes;
     const NemoRequantization how =
         nemo_requantization(eps_in, eps, options_.requantization_factor, options_.activation_bits);
     if (how.multiplier < options_.requantization_factor / 2) {
@@ -263,15 +265,15 @@ class Stages {
     const auto m = static_cast<double>(how.multiplier), d = static_cast<double>(how.divisor);
     fq_.chain(node, std::nullopt, {fq_.read(x)},
               {scalar_step(Kind::Div, "_over", eps), floor_step(),
-               scalar_step(Kind::Mul, "_eps", eps), clip_step(0, alpha)});
+               scalar_step(Kind::Mul, "_eps", eps), clip_step(low * eps, high * eps)});
     qd_.chain(node, std::nullopt, {qd_.read(x)},
               {scalar_step(Kind::Div, "_over", eps_in), scalar_step(Kind::Mul, "_multiplier", m),
                scalar_step(Kind::Div, "_divisor", d), floor_step(),
-               scalar_step(Kind::Mul, "_eps", eps), clip_step(0, alpha)});
+               scalar_step(Kind::Mul, "_eps", eps), clip_step(low * eps, high * eps)});
     id_.chain(node, std::nullopt, {id_.read(x)},
               {scalar_step(Kind::Mul, "_multiplier", m), scalar_step(Kind::Div, "_divisor", d),
-               floor_step(), clip_step(0, codes)});
-    knows(node, {.is_integer = true, .is_codes = true, .eps = eps});
+               floor_step(), clip_step(low, high)});
+    knows(node, {.is_integer = true, .is_codes = true, .is_signed = is_signed, .eps = eps});
   }
 
   // Before ID a pool is an average of reals.
@@ -389,7 +391,7 @@ class Stages {
 
 NemoStages nemo_stages(const Graph& imported, const SampleSource& samples,
                        const NemoStagesOptions& options, const StageProgress& progress) {
-  const Graph form = nemo_stages_form(imported);
+  const Graph form = nemo_stages_form(imported, options.signed_activations);
   return Stages(form, ranges_of(form, samples, progress), options).run();
 }
 

@@ -12,6 +12,11 @@ struct NemoStagesOptions {
   int activation_bits = 8, weight_bits = 8;
   std::int64_t requantization_factor = 32;
   bool asymmetric_weights = true;
+  // Linear results that a layer or a sum reads (or the host, of a convolution) become signed codes,
+  // clip(floor(x / eps)), eps = 2 alpha / (2^bits - 1), as PACT's signed function has them. The
+  // published flow leaves them accumulators: sums add 32 bits, which no kernel of PULP's does, and
+  // layers cannot read them.
+  bool signed_activations = false;
   // Of kappa, per layer. `lambda_bits` (20 in the published rule, with 14 of kappa; 0: none) takes
   // bits from kappa until what a batch normalisation gives fits. The published code works that out
   // but keeps the quantum of before: kappa has 12 bits in every published network.

@@ -148,6 +148,48 @@ bool normalize_affine(Graph& graph, std::size_t n) {
   return false;
 }
 
+// Layers and sums want codes; so does anything but the rest of its layer of what a Gemm did not
+// give, the only layer of PULP's that leaves 32 bits.
+bool wants_codes(const Graph& graph, const Node& layer, const Node& reader) {
+  const bool rest =
+      std::holds_alternative<Activate>(reader.op) || std::holds_alternative<BatchNorm>(reader.op);
+  if (!std::holds_alternative<Gemm>(layer.op)) return !rest;
+  const auto* binary = std::get_if<Binary>(&reader.op);
+  return is_nemo_linear(graph, reader) || std::holds_alternative<AveragePool>(reader.op) ||
+         (binary != nullptr && binary->kind == Binary::Kind::Add);
+}
+
+// An activation of its own for the accumulator that node n reads in `slot`, unless it has one.
+bool add_signed_activation(Graph& graph, std::size_t n, std::size_t slot) {
+  const ValueId id = operand(graph.nodes[n], slot);
+  if (id == kNoValue || is_constant(graph, id)) return false;
+  const auto writer = writer_of(graph, id);
+  if (!writer) return false;
+  const Node& layer = graph.nodes[*writer];
+  if (!is_nemo_linear(graph, layer) && !std::holds_alternative<BatchNorm>(layer.op)) return false;
+  if (!wants_codes(graph, layer, graph.nodes[n])) return false;
+  const std::string name = unique_value_name(graph, graph.value(id).name + "_codes");
+  const ValueId codes = graph.add_value({.name = name, .shape = graph.value(id).shape});
+  Node activation{.name = unique_node_name(graph, layer.name + "_codes"),
+                  .op = Activate{},
+                  .inputs = {id},
+                  .outputs = {codes}};
+  for (std::size_t reader = n; reader < graph.nodes.size(); ++reader) {
+    if (!wants_codes(graph, layer, graph.nodes[reader])) continue;
+    std::replace(graph.nodes[reader].inputs.begin(), graph.nodes[reader].inputs.end(), id, codes);
+  }
+  insert_node(graph, n, std::move(activation));
+  return true;
+}
+
+void add_signed_activations(Graph& graph) {
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    for (const std::size_t slot : {0, 1}) {
+      if (add_signed_activation(graph, n, slot)) ++n;
+    }
+  }
+}
+
 }  // namespace
 
 bool is_nemo_linear(const Graph& graph, const Node& node) {
@@ -162,13 +204,14 @@ bool is_nemo_linear(const Graph& graph, const Node& node) {
   return (gemm == nullptr || !gemm->transpose_a) && float_constant(graph, node, 1) != nullptr;
 }
 
-Graph nemo_stages_form(Graph imported) {
+Graph nemo_stages_form(Graph imported, bool signed_activations) {
   run_passes(imported, kPasses);
   for (std::size_t n = 0; n < imported.nodes.size(); ++n) {
     normalize(imported, n);
     if (normalize_affine(imported, n)) --n;
   }
   remove_dead(imported);
+  if (signed_activations) add_signed_activations(imported);
   return imported;
 }
 

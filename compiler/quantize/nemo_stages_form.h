@@ -9,7 +9,9 @@ namespace workbench {
 // `imported`: float, before any pass. Every BatchNorm that is left has mean 0, variance 1 and
 // epsilon 0: scale is kappa, bias lambda. A pure shift behind a Conv or Gemm is its bias, [Co].
 // Gemm has alpha and beta 1. kappa is 0 where all weights of a channel are below 1e-9.
-Graph nemo_stages_form(Graph imported);
+// `signed_activations`: accumulators X that a layer, a pool or a sum reads, or, but for a Gemm's,
+// the host, are read through an Activate of kind None, X_codes.
+Graph nemo_stages_form(Graph imported, bool signed_activations = false);
 
 // Conv or Gemm by constant float weights.
 bool is_nemo_linear(const Graph& graph, const Node& node);

@@ -179,6 +179,25 @@ TEST(NemoStages, a_layer_that_reads_accumulators_is_refused_by_name) {
   }
 }
 
+TEST(NemoStages, signed_activations_give_a_layer_codes_of_two_alpha_over_255) {
+  GraphBuilder build;
+  const ValueId x = build.input("x", {1, 2, 4, 4});
+  const ValueId a = build.conv("first", x, 2, square_window(1));
+  build.output(build.relu("relu", build.conv("second", a, 2, square_window(1))));
+  const std::vector<std::vector<Tensor>> samples = {random_inputs(build.graph(), 1)};
+  float largest = 0;
+  evaluate(build.graph(), samples[0], {.observe = [&](ValueId id, const Tensor& tensor) {
+             if (id != a) return;
+             for (const float v : tensor.values<float>()) largest = std::max(largest, std::abs(v));
+           }});
+  const NemoStages stages =
+      nemo_stages(build.graph(), in_memory(samples), {.signed_activations = true});
+  const Graph& integers = stages.integers;
+  const Value& codes = integers.value(values_by_name(integers).at("first_codes"));
+  EXPECT_EQ(codes.type, ElementType::Int8);
+  EXPECT_NEAR(codes.quantization->step(), 2.0 * static_cast<double>(largest) / 255, 1e-6);
+}
+
 TEST(NemoOnnx, an_xdnn_rescaling_is_refused_by_name) {
   GraphBuilder build;
   const ValueId x = build.input("x", {1, 1, 2, 2});
