@@ -289,7 +289,7 @@ TEST(CorrectBias, takes_off_the_mean_error_layer_by_layer) {
   correct_bias(annotated, reference, in_memory(samples), notes);
   EXPECT_EQ(constant(annotated, "a.b"), (Floats{0.375F, 0.75F}));
   EXPECT_EQ(constant(annotated, "b_bias"), (Floats{0, 0}));
-  EXPECT_EQ(notes, (Notes{"biases of 2 layers corrected over 1 samples"}));
+  EXPECT_EQ(notes, (Notes{"biases of 2 layers corrected over 1 sample"}));
   EXPECT_TRUE(verify(annotated).empty());
 }
 
