@@ -13,3 +13,10 @@ workbench_test(came_quantized_test LABEL unit
 workbench_test(qlinear_property_test LABEL property
   SOURCES property/qlinear_test.cpp
   LIBRARIES workbench::import workbench::eval workbench::golden onnx onnx_proto)
+
+# The whole chain: random networks by every recipe on every target.
+workbench_test(quantize_schemes_test LABEL property SYSTEMC
+  SOURCES property/quantize_schemes_test.cpp support/activations.cpp
+  LIBRARIES workbench_random_graph workbench::passes workbench::quantize workbench::xdnn_compiler
+            workbench::pulp_compiler workbench::sim_xdnn workbench::sim_pulp workbench::golden
+            workbench::verdict workbench::eval)

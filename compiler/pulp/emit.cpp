@@ -215,26 +215,44 @@ class Emitter {
 
   // The last layer that writes channels of the activation; -1: only the host does.
   std::ptrdiff_t last_writer(std::int32_t activation) const {
-    const Activation8& a = network_.activations[static_cast<std::size_t>(activation)];
-    const std::int32_t root = root_of(network_, activation);
-    const std::int64_t first = a.whole >= 0 ? a.first_channel : 0;
     for (auto i = static_cast<std::ptrdiff_t>(network_.layers.size()); i-- > 0;) {
-      const std::int32_t out = network_.layers[static_cast<std::size_t>(i)].out;
-      if (root_of(network_, out) != root) continue;
-      const Activation8& b = network_.activations[static_cast<std::size_t>(out)];
-      const std::int64_t begin = b.whole >= 0 ? b.first_channel : 0;
-      if (begin < first + a.channels && first < begin + b.channels) return i;
+      if (overlap(network_.layers[static_cast<std::size_t>(i)].out, activation)) return i;
     }
     return -1;
   }
 
+  // Whether two activations have channels of one tensor in common.
+  bool overlap(std::int32_t one, std::int32_t other) const {
+    if (root_of(network_, one) != root_of(network_, other)) return false;
+    const Activation8& a = network_.activations[static_cast<std::size_t>(one)];
+    const Activation8& b = network_.activations[static_cast<std::size_t>(other)];
+    const std::int64_t first = a.whole >= 0 ? a.first_channel : 0;
+    const std::int64_t begin = b.whole >= 0 ? b.first_channel : 0;
+    return begin < first + a.channels && first < begin + b.channels;
+  }
+
+  // The instruction after which the activation is whole; -1: there is none. What the host writes
+  // is there when the first instruction behind its turn is done.
+  std::int32_t whole_after(std::int32_t activation) const {
+    const std::ptrdiff_t writer = last_writer(activation);
+    if (writer < 0) return -1;
+    std::int32_t after = spans_[static_cast<std::size_t>(writer)].last;
+    for (const HostUse& use : uses_.writes) {
+      const auto turn = static_cast<std::size_t>(turns_[use.turn].before);
+      if (!overlap(use.activation, activation)) continue;
+      if (turn >= spans_.size()) return -1;
+      after = std::max(after, spans_[turn].first);
+    }
+    return after;
+  }
+
   void add_probes() {
     for (const auto& [value, activation] : network_.values) {
-      const std::ptrdiff_t writer = last_writer(activation);
-      if (writer < 0) continue;
+      const std::int32_t after = whole_after(activation);
+      if (after < 0) continue;
       Probe probe;
       probe.place = place_of(value, activation);
-      probe.after = spans_[static_cast<std::size_t>(writer)].last;
+      probe.after = after;
       probe.value_height = probe.place.height;
       probe.value_channels = probe.place.channels;
       program_.probes.push_back(std::move(probe));

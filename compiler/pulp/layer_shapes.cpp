@@ -52,6 +52,9 @@ void set_window(Kernel& call, const Window& window) {
   call.stride_y = at(window.strides, 0, 1), call.stride_x = at(window.strides, 1, 1);
   if (!window.dilations.empty()) {
     call.dilation_y = at(window.dilations, 0, 1), call.dilation_x = at(window.dilations, 1, 1);
+    // One tap has nothing to be apart from.
+    if (call.kernel_h == 1) call.dilation_y = 1;
+    if (call.kernel_w == 1) call.dilation_x = 1;
   }
   call.pad_top = at(window.pads_begin, 0, 0), call.pad_left = at(window.pads_begin, 1, 0);
   // Behind, as much as the last window reaches beyond the map: less than the node has when strides

@@ -146,9 +146,9 @@ class Layers {
     const std::int64_t in_c = activation(in).channels, out_c = activation(out).channels;
     const bool depthwise = conv.groups == in_c && conv.groups == out_c && in_c > 1;
     // The library's depthwise kernels have no dilation, and the DMA turns maps around by bytes.
-    const auto& dilations = conv.window.dilations;
-    const bool dilated =
-        std::any_of(dilations.begin(), dilations.end(), [](std::int64_t d) { return d != 1; });
+    Kernel window;
+    set_window(window, conv.window);
+    const bool dilated = window.dilation_x != 1 || window.dilation_y != 1;
     if (depthwise && !dilated && activation(in).bits == 8) {
       return group(conv, layer(LayerKind::Depthwise, in, out), 0, 1);
     }
