@@ -122,7 +122,7 @@ TEST_P(Schemes, on_pulp_compute_what_golden_says) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     ran += check_pulp(random_case(GetParam(), "pulp", seed)) ? 1 : 0;
   }
-  EXPECT_GE(ran, 1U);
+  EXPECT_GE(ran, kCases / 2);
 }
 
 TEST_P(Schemes, without_hardware_are_the_same_in_golden_and_evaluator) {
