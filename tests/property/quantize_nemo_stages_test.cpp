@@ -202,7 +202,7 @@ std::vector<ValueId> all_codes(const Graph& integers) {
 
 // What is left of float noise where a fraction is next to a whole number.
 void expect_same(const Difference& difference) {
-  EXPECT_GT(difference.values, 10'000);
+  EXPECT_GT(difference.values, 5'000);
   EXPECT_LE(difference.largest, 1.01);
   EXPECT_LE(difference.differing * 1000, difference.values);
 }
