@@ -47,7 +47,7 @@ def percent(fraction):
 def points(report):
     low, high = report["difference"]["interval"]
     loss = 100 * (report["float"]["top1"] - report["int8"]["top1"])
-    return loss, (f"{percent(report['float']['top1'])} -> {percent(report['int8']['top1'])} on "
+    return round(loss, 6), (f"{percent(report['float']['top1'])} -> {percent(report['int8']['top1'])} on "
                   f"{report['images']}, {-100 * high:+.1f}..{-100 * low:+.1f} lost")
 
 
