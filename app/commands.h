@@ -28,7 +28,7 @@ struct NetworkOptions {
   std::optional<std::uint64_t> seed;
   std::filesystem::path calibration, input, preprocess;
   std::size_t calibration_limit = 0;
-  std::string scheme;                    // how to quantize; empty: as published for the family
+  std::string scheme;  // how to quantize; empty: as published for the family
   Effort effort = Effort::Normal;
   std::filesystem::path quantizer_json;  // read
   std::filesystem::path save_quantizer;  // written

@@ -36,9 +36,9 @@ struct CompileRequest {
   // (xfDNN's thresholds; NEMO's integers with the same thresholds).
   std::string scheme;
   Effort effort = Effort::Normal;
-  std::filesystem::path dump_passes;      // folder; empty: no dump
-  std::filesystem::path save_optimized;   // ONNX file for the network after the passes; empty: none
-  PassSwitches passes;                    // which of known_passes() run
+  std::filesystem::path dump_passes;     // folder; empty: no dump
+  std::filesystem::path save_optimized;  // ONNX file for the network after the passes; empty: none
+  PassSwitches passes;                   // which of known_passes() run
   std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then
                                   // the model gives the weights, or is empty: seeded ones
   bool allow_host = true;

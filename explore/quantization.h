@@ -32,7 +32,7 @@ struct QuantizedNetwork {
   std::string target, scheme;
   std::optional<Machine> machine;
   Graph imported;   // float, before any pass: what accuracy is measured against
-  Graph floats;  // after passes, pruned and equalized: what layers are measured against
+  Graph floats;     // after passes, pruned and equalized: what layers are measured against
   Graph annotated;  // float, edited, with Value::quantization (compiler/quantize/recipe.h)
   Graph reference;  // the scheme's own arithmetic, every rounding an explicit node
   Graph integers;   // what the target runs; for "none" the reference

@@ -40,7 +40,7 @@ struct Layer {
   // What every kernel call of this layer has in common: geometry of the whole layer (in_w, ...,
   // pads), bits, signs, norm, shifts. Addresses are 0, kind is not yet chosen.
   Kernel call;
-  std::int64_t pad_bottom = 0;  // as the node has it; call's is what windows reach of it
+  std::int64_t pad_bottom = 0;       // as the node has it; call's is what windows reach of it
   std::vector<std::int8_t> weights;  // in the kernel's layout, one per byte; packed at emission
   std::vector<std::int32_t> bias;    // per output channel, empty without
   std::vector<std::int64_t> kappa, lambda;  // per output channel, empty without norm
