@@ -2,7 +2,8 @@
 
 root="$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 # One compiler cache serves every clone: paths inside the tree count from its root.
-export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1
+# A precompiled header counts by what is in it.
+export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
 
 say() { echo "workbench: $*" >&2; }
 

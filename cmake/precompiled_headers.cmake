@@ -1,0 +1,20 @@
+# Headers that nearly every source file reads, parsed once. Several sets, because g++ takes a
+# precompiled header only for the flags it was made with.
+
+# add_precompiled(name header FLAGS...): a library without code whose header others reuse.
+function(add_precompiled name header)
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled/${name}.cpp CONTENT "" @ONLY)
+  add_library(${name} OBJECT ${PROJECT_BINARY_DIR}/precompiled/${name}.cpp)
+  target_link_libraries(${name} PRIVATE workbench_options fmt::fmt)
+  target_compile_options(${name} PRIVATE ${ARGN})
+  target_precompile_headers(${name} PRIVATE ${PROJECT_SOURCE_DIR}/${header})
+endfunction()
+
+add_precompiled(precompiled core/precompiled.h)
+if(BUILD_TESTING)
+  find_package(GTest REQUIRED)
+  foreach(level 0 1)  # how much tests are optimized
+    add_precompiled(precompiled_test_O${level} tests/support/precompiled.h -O${level})
+    target_link_libraries(precompiled_test_O${level} PRIVATE GTest::gtest)
+  endforeach()
+endif()
