@@ -1,0 +1,69 @@
+// Every result there is, in one SQLite file (docs/store.md has the schema for users of sqlite3 and
+// pandas): runs (a sweep, a recorded suite), points by their content address, their figures and
+// their layers'. WAL; any number of processes may read and write at once.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "explore/sweep/point.h"
+
+namespace workbench {
+
+inline constexpr int kStoreVersion = 1;
+
+// One command that asked for points.
+struct RunRecord {
+  std::int64_t id = 0;   // given by the store
+  std::string kind;      // "sweep", "track", "python"
+  std::string name;      // of the study, or of the baseline
+  std::string revision;  // git revision of the tree, empty: not known
+  std::string version;   // program_version()
+  std::string created;   // UTC, "2026-11-22T19:30:00Z"
+  std::string study;     // JSON: what was asked, as the command needs it to ask again
+};
+
+struct StoredPoint {
+  std::string key;
+  Point point;
+  PointResult result;
+};
+
+class Store {
+ public:
+  // Creates the file when there is none. Throws Error: not a database, not ours, from a newer
+  // version (says which), damaged (says how to salvage: `workbench results --salvage`), no
+  // permission, disk full.
+  explicit Store(const std::filesystem::path& path);
+  ~Store();
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+
+  // One transaction: all of it is there after a kill at any moment, or nothing. The same key again
+  // replaces the result.
+  void add(const StoredPoint& point);
+  void add(std::span<const StoredPoint> points);
+
+  std::optional<StoredPoint> find(const std::string& key, bool with_layers = true) const;
+  // Which of the keys have a result, in the order given.
+  std::vector<bool> present(std::span<const std::string> keys) const;
+
+  // A run and its points in their order; points need no result yet.
+  std::int64_t begin_run(const RunRecord& run, std::span<const std::string> keys);
+  std::vector<RunRecord> runs() const;  // oldest first
+  std::vector<std::string> run_keys(std::int64_t run) const;
+  // Of a run, in its order; those without a result are left out.
+  std::vector<StoredPoint> run_points(std::int64_t run, bool with_layers = false) const;
+
+ private:
+  struct Database;
+  std::unique_ptr<Database> database_;
+};
+
+}  // namespace workbench

@@ -1,0 +1,35 @@
+// What can vary between the points of a study: machine dimensions under their option names (dsp,
+// memory, l1, cores, clock.cluster, ...), any machine knob by its dotted name (ddr.efficiency),
+// compiler options (tiler, schedule, norm-bits), quantization (scheme, effort, calibration) and the
+// zoo's (width, resolution, seed). One table; the help, the errors and the docs print it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "explore/pipeline.h"
+#include "explore/sweep/point.h"
+
+namespace workbench {
+
+struct Parameter {
+  std::string_view name;
+  std::string_view family;   // "xdnn", "pulp", or empty: both
+  std::string_view meaning;  // one line, with unit
+  // Puts `value` into the request. Throws Error "NAME=VALUE: expected ..., found ...".
+  void (*set)(CompileRequest& request, const std::string& value);
+};
+
+// Those with a name of their own; dotted machine knobs are not in it.
+std::span<const Parameter> named_parameters();
+
+// What the command line would be for the point. Throws Error: unknown parameter of the machine's
+// family (nearest names suggested), a value it does not take.
+CompileRequest request_of(const Point& point);
+
+// Refuses `name` as request_of() would, before anything is computed. `machine`: as --hw has it.
+void check_parameter(const std::string& name, const std::string& machine);
+
+}  // namespace workbench
