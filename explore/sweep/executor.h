@@ -1,0 +1,57 @@
+// Computes many points on many processors. What is finished is in the store at once, written by
+// whoever computed it: a kill of any process at any moment loses nothing that was finished, and the
+// next call computes only what is missing.
+//
+// Local: worker processes, forked, so that each has a simulator of its own. The caller must have no
+// thread that holds a lock (a plain command line has none).
+// Slurm: array jobs of `workbench sweep-worker` (slurm.h, docs/scale-out.md).
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "explore/sweep/evaluate.h"
+#include "explore/sweep/point.h"
+
+namespace workbench {
+
+struct SlurmOptions {
+  std::filesystem::path workbench;     // executable of the tasks; empty: the running one
+  int points_per_task = 0;             // 0: as many as make four tasks per job slot
+  int resubmissions = 3;               // of a task that came back without all of its points
+  std::vector<std::string> arguments;  // of sbatch, "--partition=..." and the like
+  double poll_seconds = 1;
+};
+
+struct ExecutorOptions {
+  enum class Kind { Local, Slurm };
+  Kind kind = Kind::Local;
+  std::filesystem::path store;  // is created when there is none
+  int jobs = 1;                 // worker processes; of Slurm: tasks at once
+  EvaluateOptions evaluate;
+  SlurmOptions slurm;
+  // Asked between points: true stops as Ctrl-C does. Empty: never. Ctrl-C (SIGINT, SIGTERM) is
+  // taken notice of in any case while points are being computed.
+  std::function<bool()> interrupted;
+};
+
+struct ExecutionResult {
+  std::size_t computed = 0;           // points whose result is in the store now and was not before
+  std::size_t present = 0;            // points whose result was there already
+  bool interrupted = false;           // stopped before all were there: ask again to resume
+  std::vector<std::string> warnings;  // workers that died, tasks that were submitted again
+};
+
+// Told how many of the points of the call are done, those that were present included.
+using ExecutorProgress = std::function<void(std::size_t done, std::size_t total)>;
+
+// Results of `points` into the store; a point twice is computed once. Throws Error: a store that
+// cannot be written, a network or machine that cannot be read at all, Slurm that refuses.
+ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions& options,
+                           const ExecutorProgress& progress = {});
+
+}  // namespace workbench
