@@ -28,8 +28,9 @@ struct NetworkOptions {
   std::optional<std::uint64_t> seed;
   std::filesystem::path calibration, input, preprocess;
   std::size_t calibration_limit = 0;
-  std::string scheme;  // how to quantize; empty: as published for the family
+  std::string scheme;  // how to quantize; empty: published
   Effort effort = Effort::Normal;
+  std::string calibration_cache;         // folder, "none", or empty: the user's
   std::filesystem::path quantizer_json;  // read
   std::filesystem::path save_quantizer;  // written
   std::filesystem::path save_program;
@@ -80,6 +81,7 @@ struct QuantizationOptions {
   MachineOptions machine;
   std::string scheme = "default";
   Effort effort = Effort::Normal;
+  std::string calibration_cache;  // folder, "none", or empty: the user's
   std::vector<std::string> with_passes, without_passes;
   std::filesystem::path calibration;
   std::size_t calibration_size = 0;

@@ -1,5 +1,5 @@
-// The command line: options in, one subcommand called, errors out. The only file that includes the
-// (slow) CLI11 header.
+// The command line: options in, one subcommand called, errors out. Only this file and those that
+// subcommands.h names include the (slow) CLI11 header.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/heap.h"
+#include "app/subcommands.h"
 #include "core/error.h"
 
 namespace workbench::app {
@@ -78,15 +79,21 @@ void add_pulp_options(CLI::App& command, NetworkOptions& options) {
       ->option_text("auto|32|64");
 }
 
-void add_scheme_options(CLI::App& command, std::string& scheme, Effort& effort) {
+void add_scheme_options(CLI::App& command, std::string& scheme, Effort& effort,
+                        std::string& cache) {
   command.add_option("--scheme", scheme,
-                     "how to quantize: default (ours for the target), xfdnn, graffitist, nemo, or "
-                     "a recipe (see docs/quantization.md)");
+                     fmt::format("how to quantize: default (ours for the target), published (as "
+                                 "the family's own tools), graffitist, nemo, or a recipe (see "
+                                 "docs/quantization.md); without: {}",
+                                 scheme.empty() ? "published" : scheme));
   const std::map<std::string, Effort> efforts{
       {"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}};
   command.add_option("--effort", effort, "of the default scheme: fast, normal (default), best")
       ->transform(CLI::CheckedTransformer(efforts))
       ->option_text("fast|normal|best");
+  command.add_option("--calibration-cache", cache,
+                     "folder for what calibration measures, or none (default: $WORKBENCH_CACHE, "
+                     "else ~/.cache/workbench)");
 }
 
 void add_network_options(CLI::App& command, NetworkOptions& options) {
@@ -104,7 +111,7 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
                      "how images become input (default: MODEL.preprocess.yaml)");
   command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
       ->allow_extra_args(false);
-  add_scheme_options(command, options.scheme, options.effort);
+  add_scheme_options(command, options.scheme, options.effort, options.calibration_cache);
   command.add_option("--quantizer-json", options.quantizer_json,
                      "thresholds and scales to use, as the xfDNN quantizer writes them");
   command.add_option("--save-quantizer", options.save_quantizer, "write thresholds and scales");
@@ -199,7 +206,7 @@ void add_quantization_options(CLI::App& command, QuantizationOptions& options) {
       ->check(CLI::IsMember({"xdnn", "pulp", "none"}));
   command.add_option("--hw", options.hw, "machine of that family (default: v3_96, gap8)");
   add_machine_options(command, options.machine);
-  add_scheme_options(command, options.scheme, options.effort);
+  add_scheme_options(command, options.scheme, options.effort, options.calibration_cache);
   command.add_option("--calibration", options.calibration,
                      "images to calibrate with: a folder, a batch, .npy or .npz");
   command.add_option("--calibration-size", options.calibration_size, "use that many of them");
@@ -321,8 +328,9 @@ void add_commands(CLI::App& app, Options& options) {
   app.add_subcommand("passes", "list the passes that --with and --without switch");
 }
 
-int dispatch(const CLI::App& app, const Options& options) {
+int dispatch(const CLI::App& app, const Options& options, const Commands& commands) {
   const std::string name = app.get_subcommands().front()->get_name();
+  if (const auto found = commands.find(name); found != commands.end()) return found->second();
   if (name == "run") return run(options.run);
   if (name == "compile") return compile(options.compile);
   if (name == "verify") return verify(options.verify);
@@ -348,10 +356,11 @@ int start(int argc, char** argv) {
   CLI::App app("Compile a CNN for an integer accelerator, simulate it, prove it, profile it.",
                "workbench");
   Options options;
+  Commands commands;
   add_commands(app, options);
   try {
     app.parse(argc, argv);
-    return dispatch(app, options);
+    return dispatch(app, options, commands);
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {

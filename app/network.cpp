@@ -9,10 +9,12 @@
 #include "app/graphviz.h"
 #include "app/terminal.h"
 #include "compiler/quantize/quantize.h"
+#include "compiler/quantize/statistics_cache.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/graph_drawing.h"
 #include "explore/machine_file.h"
+#include "explore/scheme.h"
 #include "explore/xfdnn_report.h"
 
 namespace workbench::app {
@@ -40,7 +42,11 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
                   .calibration_limit = options.calibration_limit};
   request.quantizer_table = options.quantizer_json;
   request.scheme = options.scheme;
+  if (!options.scheme.empty()) (void)scheme_named(options.scheme);  // or says so before the work
   request.effort = options.effort;
+  if (!options.calibration.empty()) {
+    request.calibration_cache = cache_folder(options.calibration_cache);
+  }
   request.dump_passes = options.dump_passes;
   request.save_optimized = options.save_optimized;
   request.passes = {.with = options.with_passes, .without = options.without_passes};

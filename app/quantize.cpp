@@ -52,7 +52,9 @@ int quantize(const QuantizeCommandOptions& options) {
   if (!options.save_quantizer.empty()) {
     write_file(options.save_quantizer, quantizer_file(network));
   }
-  warn(images.warnings);
+  // That nobody gave images for calibration is no fault where none are needed.
+  const bool given = !options.quantization.calibration.empty();
+  if (given || network.calibrated) warn(images.warnings);
   warn(network.warnings);
   print(quantization_text(network, images, differences));
   if (!options.output.empty()) print(fmt::format("wrote        {}\n", options.output.string()));

@@ -1,5 +1,6 @@
 #include "app/quantize_options.h"
 
+#include "compiler/quantize/statistics_cache.h"
 #include "core/error.h"
 #include "explore/machine_file.h"
 
@@ -18,7 +19,9 @@ QuantizationRequest quantization_request(const QuantizationOptions& options) {
   if (!options.hw.empty()) request.machine = find_machine_file(options.hw);
   request.overrides = options.machine;
   request.scheme = options.scheme;
+  require_target(scheme_named(options.scheme), options.target);
   request.effort = options.effort;
+  request.calibration_cache = cache_folder(options.calibration_cache);
   request.passes = {.with = options.with_passes, .without = options.without_passes};
   return request;
 }

@@ -91,6 +91,8 @@ RunData read_data(const Graph& graph, const std::string& model, const DataOption
     data.warnings.emplace_back(
         "no --calibration and no --input: calibrated and run on one synthetic image; cycles are "
         "real, accuracy is not");
+    data.uncalibrated_warnings.emplace_back(
+        "no --input: run on one synthetic image; cycles are real, accuracy is not");
     data.input = synthetic(graph);
   } else if (options.calibration.empty()) {
     data.warnings.emplace_back("no --calibration: calibrated on the input itself");

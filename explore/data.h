@@ -24,8 +24,9 @@ struct RunData {
   std::vector<std::vector<Tensor>> calibration;  // samples; one tensor per graph input, each
   std::vector<Tensor> input;
   bool input_is_last_sample = false;  // then its float evaluation is a by-product of calibration
-  std::vector<std::string> warnings;
-  std::vector<std::string> notes;  // which array of a file went where
+  std::vector<std::string> warnings;  // of a network that is calibrated with it, ...
+  std::vector<std::string> uncalibrated_warnings;  // ... and of one with which it only runs
+  std::vector<std::string> notes;                  // which array of a file went where
 };
 
 // `model` is the path (or zoo name) that preprocessing may lie beside. Without --input the run is

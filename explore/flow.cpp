@@ -4,7 +4,10 @@
 #include <set>
 
 #include "compiler/import/export.h"
+#include "compiler/quantize/requantized_codes.h"
+#include "compiler/quantize/statistics_cache.h"
 #include "core/eval/evaluate.h"
+#include "explore/quantization.h"
 
 namespace workbench {
 
@@ -18,10 +21,20 @@ std::set<std::string> computed_names(const Graph& graph) {
   return names;
 }
 
+void append(std::vector<std::string>& lines, const std::vector<std::string>& more) {
+  lines.insert(lines.end(), more.begin(), more.end());
+}
+
 }  // namespace
 
-Measured measure(const Graph& imported, const Graph& passed, const RunData& data, int bits,
-                 bool keep_reference) {
+SampleSource calibration_samples(const RunData& data, const CompileRequest& request,
+                                 Compiled& compiled) {
+  return with_cache(in_memory(data.calibration), request.calibration_cache,
+                    [&compiled](const std::string& text) { compiled.warnings.push_back(text); });
+}
+
+Measured measure(const Graph& imported, const Graph& passed, const RunData& data,
+                 const SampleSource& samples, int bits, bool keep_reference) {
   const std::set<std::string> names = computed_names(passed);
   Measured measured;
   const auto keep = [&](ValueId id, const Tensor& tensor) {
@@ -31,7 +44,7 @@ Measured measure(const Graph& imported, const Graph& passed, const RunData& data
   const auto wanted = [&](const Value& value) { return names.contains(value.name); };
   const bool by_product = keep_reference && data.input_is_last_sample;
   measured.thresholds =
-      calibrate(imported, data.calibration, bits,
+      calibrate(imported, samples, bits,
                 by_product ? keep : std::function<void(ValueId, const Tensor&)>(), wanted);
   if (keep_reference && !by_product) evaluate(imported, data.input, {.observe = keep});
 
@@ -40,7 +53,7 @@ Measured measure(const Graph& imported, const Graph& passed, const RunData& data
            !measured.thresholds.contains(value.name);
   };
   if (std::any_of(passed.values.begin(), passed.values.end(), missing)) {
-    measured.thresholds.merge(calibrate(passed, data.calibration, bits, {}, missing));
+    measured.thresholds.merge(calibrate(passed, samples, bits, {}, missing));
   }
   return measured;
 }
@@ -56,21 +69,58 @@ NamedTensors reference_values(const Graph& imported, const Graph& passed,
   return reference;
 }
 
-Graph integers_by_recipe(const Graph& imported, const Graph& prepared, const RunData& data,
+bool wants_published(const CompileRequest& request) {
+  return request.scheme.empty() || scheme_named(request.scheme).flow == Scheme::Flow::Published;
+}
+
+Graph integers_by_scheme(Graph imported, Graph prepared, const RunData& data,
                          const CompileRequest& request, const QuantizeTarget& target,
                          Compiled& compiled, const Progress& progress) {
-  const Recipe recipe = request.scheme == "default" ? default_recipe(target.name, request.effort)
-                                                    : recipe_named(request.scheme);
   const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
+  QuantizedNetwork network{.target = target.name, .scheme = request.scheme};
+  network.imported = std::move(imported);
+  network = quantize_by_scheme(
+      std::move(network), scheme_named(request.scheme), request.effort, target,
+      [&](const Graph&) { return std::move(prepared); },
+      calibration_samples(data, request, compiled),
+      [&](std::string_view stage, double fraction) {
+        if (progress) progress(stage, 0.1 + 0.2 * fraction);
+      });
   if (request.keep_reference) {
-    compiled.reference = reference_values(imported, prepared, data.input);
+    compiled.reference = reference_values(network.imported, network.floats, data.input);
   }
-  Annotated annotated = apply_recipe(prepared, in_memory(data.calibration), recipe, target,
-                                     [&](std::string_view stage, double fraction) {
-                                       if (progress) progress(stage, 0.1 + 0.2 * fraction);
-                                     });
-  compiled.notes.insert(compiled.notes.end(), annotated.notes.begin(), annotated.notes.end());
-  return target.lower(annotated.graph);
+  append(compiled.notes, network.notes);
+  append(compiled.warnings, network.calibrated ? data.warnings : data.uncalibrated_warnings);
+  append(compiled.warnings, network.warnings);
+  return std::move(network.integers);
+}
+
+Thresholds published_thresholds(const Graph& imported, const Graph& prepared, const RunData& data,
+                                const CompileRequest& request, const QuantizeTarget& target,
+                                int bits, Compiled& compiled) {
+  const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
+  const bool came = came_quantized(imported);
+  const bool calibrates =
+      !came || !request.quantizer_table.empty() || !has_all_codes(prepared, target);
+  append(compiled.warnings, calibrates ? data.warnings : data.uncalibrated_warnings);
+  Measured measured;
+  if (calibrates) {
+    measured = measure(imported, prepared, data, calibration_samples(data, request, compiled), bits,
+                       request.keep_reference);
+  } else {
+    for (const Value& value : prepared.values) {
+      if (!value.constant) measured.thresholds[value.name] = 0;
+    }
+    if (request.keep_reference) {
+      measured.reference = reference_values(imported, prepared, data.input);
+    }
+  }
+  compiled.reference = std::move(measured.reference);
+  if (came) {
+    append(compiled.warnings,
+           requantized_codes(imported, target.annotate(prepared, measured.thresholds)));
+  }
+  return std::move(measured.thresholds);
 }
 
 void save_optimized(const Graph& passed, const std::filesystem::path& path,

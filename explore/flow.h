@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/quantize_target.h"
 #include "explore/pipeline.h"
 
 namespace workbench {
@@ -31,17 +32,30 @@ struct Measured {
   Thresholds thresholds;
   NamedTensors reference;
 };
-// Thresholds of every value of `passed`. They and the reference come from evaluating `imported`,
-// so that no pass has touched them; only values that a pass invented are measured on `passed`.
-Measured measure(const Graph& imported, const Graph& passed, const RunData& data, int bits,
-                 bool keep_reference);
+// What `data` calibrates with, and the request's cache, which warns by way of `compiled`.
+SampleSource calibration_samples(const RunData& data, const CompileRequest& request,
+                                 Compiled& compiled);
+// Thresholds of every value of `passed`, over `samples`, which are those of `data`. They and the
+// reference come from evaluating `imported`, so that no pass has touched them; only values that a
+// pass invented are measured on `passed`.
+Measured measure(const Graph& imported, const Graph& passed, const RunData& data,
+                 const SampleSource& samples, int bits, bool keep_reference);
 // Float values of the run's input, for the names that the passes keep.
 NamedTensors reference_values(const Graph& imported, const Graph& passed,
                               std::span<const Tensor> input);
-// `prepared` as integers by the recipe that the request names. Sets `reference` of `compiled`.
-Graph integers_by_recipe(const Graph& imported, const Graph& prepared, const RunData& data,
+// `imported` as integers by the scheme that the request names; `prepared`: the same after the
+// passes. Sets `reference` of `compiled`, adds notes and warnings.
+Graph integers_by_scheme(Graph imported, Graph prepared, const RunData& data,
                          const CompileRequest& request, const QuantizeTarget& target,
                          Compiled& compiled, const Progress& progress);
+// Whether the request wants integers as published for the family.
+bool wants_published(const CompileRequest& request);
+// Thresholds of `prepared` for a network quantized as published: measured, or none where all codes
+// have come with the file. Sets `reference` of `compiled`, and adds the warnings of `data`, and of
+// codes that the target changes.
+Thresholds published_thresholds(const Graph& imported, const Graph& prepared, const RunData& data,
+                                const CompileRequest& request, const QuantizeTarget& target,
+                                int bits, Compiled& compiled);
 // Writes what --save-optimized asks for. Thresholds that came with a quantized model are no part of
 // a float network: says so.
 void save_optimized(const Graph& passed, const std::filesystem::path& path,

@@ -83,7 +83,6 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
   compiled.was_integer = !on_xdnn && is_integer_network(imported);
   RunData data = compiled.was_integer ? integer_data(imported, request)
                                       : read_data(imported, request.model.name, request.data);
-  compiled.warnings = std::move(data.warnings);
   compiled.notes = std::move(data.notes);
   const NetworkNumbers numbers = numbers_of(imported);
   compiled.quantized =

@@ -32,11 +32,12 @@ struct CompileRequest {
   MachineOptions overrides;  // of what that file says
   DataOptions data;
   std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
-  // How a float network is quantized (explore/quantization.h); empty: as published for the family
-  // (xfDNN's thresholds; NEMO's integers with the same thresholds).
+  // How a float network is quantized (explore/scheme.h); empty: "published", xfDNN's thresholds, on
+  // PULP in NEMO's integers.
   std::string scheme;
   Effort effort = Effort::Normal;
-  std::filesystem::path dump_passes;     // folder; empty: no dump
+  std::filesystem::path calibration_cache;  // folder (statistics_cache.h); empty: none
+  std::filesystem::path dump_passes;        // folder; empty: no dump
   std::filesystem::path save_optimized;  // ONNX file for the network after the passes; empty: none
   PassSwitches passes;                   // which of known_passes() run
   std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then

@@ -90,7 +90,10 @@ Graph pulp_integers(Graph imported, const CompileRequest& request, RunData data,
     fail("--quantizer-json: expected an xDNN machine, found {}", name(compiled.machine));
   }
   compiled.input = data.input;
-  if (compiled.was_integer) return came_as_integers(imported, request, compiled);
+  if (compiled.was_integer) {
+    compiled.warnings = data.warnings;
+    return came_as_integers(imported, request, compiled);
+  }
   Graph passed = imported;
   {
     const Stopwatch stopwatch(compiled.wall.compile_seconds);
@@ -100,20 +103,17 @@ Graph pulp_integers(Graph imported, const CompileRequest& request, RunData data,
   }
   if (progress) progress("calibrating", 0.1);
   const NemoOptions options;
-  if (!request.scheme.empty()) {
-    return integers_by_recipe(imported, passed, data, request, pulp_quantize_target(options),
+  const QuantizeTarget target = pulp_quantize_target(options);
+  if (!wants_published(request)) {
+    return integers_by_scheme(std::move(imported), std::move(passed), data, request, target,
                               compiled, progress);
   }
-  Measured measured;
-  {
-    const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
-    measured = measure(imported, passed, data, options.activation_bits, request.keep_reference);
-  }
+  const Thresholds thresholds = published_thresholds(imported, passed, data, request, target,
+                                                     options.activation_bits, compiled);
   imported = {};
-  compiled.reference = std::move(measured.reference);
   if (progress) progress("quantizing", 0.3);
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
-  return quantize_nemo(passed, measured.thresholds, options);
+  return quantize_nemo(passed, thresholds, options);
 }
 
 Simulated pulp_simulated(const Compiled& compiled, bool values) {

@@ -8,6 +8,7 @@
 #include "compiler/quantize/graffitist.h"
 #include "compiler/quantize/nemo_stages.h"
 #include "compiler/quantize/requantized_codes.h"
+#include "compiler/quantize/statistics_cache.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/support.h"
 #include "core/file.h"
@@ -31,9 +32,6 @@ std::optional<Machine> machine_of(const QuantizationRequest& request) {
     if (!request.machine.empty()) fail("--hw: expected none with --target none");
     return std::nullopt;
   }
-  if (request.target != "xdnn" && request.target != "pulp") {
-    fail("--target: expected xdnn, pulp or none, found '{}'", request.target);
-  }
   const bool wants_xdnn = request.target == "xdnn";
   const std::filesystem::path path =
       request.machine.empty() ? find_machine_file(wants_xdnn ? "v3_96" : "gap8") : request.machine;
@@ -54,20 +52,6 @@ QuantizeTarget target_of(const std::optional<Machine>& machine, int activation_b
   return pulp_quantize_target({.activation_bits = activation_bits});
 }
 
-// A scheme with a flow of its own, for which there is no recipe.
-bool is_published_flow(const QuantizationRequest& request) {
-  if (request.scheme == "nemo" && request.target != "pulp") {
-    fail("--scheme nemo: expected --target pulp, found {}", request.target);
-  }
-  return request.scheme == "graffitist" || request.scheme == "nemo";
-}
-
-Recipe recipe_of(const QuantizationRequest& request) {
-  return request.scheme == "default" || is_published_flow(request)
-             ? default_recipe(request.target, request.effort)
-             : recipe_named(request.scheme);
-}
-
 // The float network as the target's compiler will see it.
 Graph passed_network(const Graph& imported, const QuantizationRequest& request,
                      const std::optional<Machine>& machine) {
@@ -86,61 +70,103 @@ Graph network_without_codes(Graph graph) {
   return graph;
 }
 
-// Statistics of the float network for whom no recipe gathered them.
-Statistics statistics_of(const Graph& graph, const SampleSource& calibration,
-                         const StageProgress& progress) {
-  return collect_statistics(graph, calibration, {}, progress);
-}
+// One network being quantized.
+class Quantizing {
+ public:
+  Quantizing(QuantizedNetwork network, const Scheme& scheme, Effort effort,
+             const QuantizeTarget& target, const SampleSource& calibration,
+             const Progress& progress)
+      : network_(std::move(network)),
+        scheme_(scheme),
+        recipe_(recipe_of(scheme, target.name, effort)),
+        target_(target),
+        calibration_(calibration),
+        progress_(progress) {}
 
-void quantize_with_graffitist(const QuantizationRequest& request, const SampleSource& calibration,
-                              const QuantizeTarget& target, const Progress& progress,
-                              QuantizedNetwork& network) {
-  graffitist::Network quantized = graffitist::quantize_static(
-      network.imported, calibration, graffitist::published_recipe(""), within(progress, 0.1, 0.8));
-  network.floats = target.prepare(network_without_codes(quantized.annotated));
-  network.annotated = target.annotate(target.prepare(std::move(quantized.annotated)), {});
-  network.reference = std::move(quantized.reference);
-  network.notes = std::move(quantized.notes);
-  network.statistics = statistics_of(network.floats, calibration, within(progress, 0.8, 0.95));
-  network.integers = request.target == "none" ? network.reference : target.lower(network.annotated);
-}
-
-void quantize_with_nemo(const SampleSource& calibration, const Progress& progress,
-                        QuantizedNetwork& network) {
-  NemoStages stages = nemo_stages(network.imported, calibration, {.signed_activations = true},
-                                  within(progress, 0.1, 0.6));
-  network.floats = network_without_codes(stages.annotated);
-  network.annotated = std::move(stages.annotated);
-  network.reference = std::move(stages.quantized_deployable);
-  network.integers = std::move(stages.integers);
-  network.notes = std::move(stages.notes);
-  network.statistics = statistics_of(network.floats, calibration, within(progress, 0.6, 0.95));
-}
-
-void quantize_with_recipe(const QuantizationRequest& request, const SampleSource& calibration,
-                          const Recipe& recipe, const QuantizeTarget& target,
-                          const Progress& progress, QuantizedNetwork& network) {
-  Graph prepared = target.prepare(passed_network(network.imported, request, network.machine));
-  if (came_quantized(network.imported)) {
-    network.scheme = "as it came";
-    network.floats = network_without_codes(prepared);
-    network.statistics = statistics_of(network.floats, calibration, within(progress, 0.1, 0.9));
-    // What the file says counts; the values it leaves real are for the recipe.
-    network.annotated =
-        target.annotate(std::move(prepared),
-                        activation_thresholds(network.floats, network.statistics, recipe, target));
-    network.warnings = requantized_codes(network.imported, network.annotated);
-  } else {
-    Annotated annotated =
-        apply_recipe(prepared, calibration, recipe, target, within(progress, 0.1, 0.9));
-    network.floats = std::move(annotated.floats);
-    network.annotated = std::move(annotated.graph);
-    network.statistics = std::move(annotated.statistics);
-    network.notes = std::move(annotated.notes);
+  QuantizedNetwork run(const std::function<Graph(const Graph&)>& passed) {
+    if (came_quantized(network_.imported)) {
+      as_it_came(target_.prepare(passed(network_.imported)));
+    } else if (scheme_.flow == Scheme::Flow::Graffitist) {
+      with_graffitist();
+    } else if (scheme_.flow == Scheme::Flow::Nemo) {
+      with_nemo();
+    } else {
+      with_recipe(target_.prepare(passed(network_.imported)));
+    }
+    return std::move(network_);
   }
-  network.reference = fake_quantized(network.annotated);
-  network.integers = target.lower(network.annotated);
-}
+
+ private:
+  void with_graffitist() {
+    graffitist::Network quantized = graffitist::quantize_static(
+        network_.imported, calibration_, scheme_.transforms, within(progress_, 0.1, 0.8));
+    network_.floats = target_.prepare(network_without_codes(quantized.annotated));
+    network_.annotated = target_.annotate(target_.prepare(std::move(quantized.annotated)), {});
+    network_.reference = std::move(quantized.reference);
+    network_.notes = std::move(quantized.notes);
+    gather_statistics(0.8);
+    network_.integers =
+        target_.name == "none" ? network_.reference : target_.lower(network_.annotated);
+  }
+
+  void with_nemo() {
+    NemoStages stages = nemo_stages(network_.imported, calibration_, {.signed_activations = true},
+                                    within(progress_, 0.1, 0.6));
+    network_.floats = network_without_codes(stages.annotated);
+    network_.annotated = std::move(stages.annotated);
+    network_.reference = std::move(stages.quantized_deployable);
+    network_.integers = std::move(stages.integers);
+    network_.notes = std::move(stages.notes);
+    gather_statistics(0.6);
+  }
+
+  // What the file says counts; the values it leaves real are for the recipe.
+  void as_it_came(Graph prepared) {
+    if (scheme_.name != "default") {
+      network_.warnings.push_back(fmt::format(
+          "--scheme {}: the network came quantized and keeps its own codes", scheme_.name));
+    }
+    network_.scheme = "as it came";
+    network_.calibrated = !has_all_codes(prepared, target_);
+    network_.floats = network_without_codes(prepared);
+    gather_statistics(0.1);
+    network_.annotated = target_.annotate(
+        std::move(prepared),
+        activation_thresholds(network_.floats, network_.statistics, recipe_, target_));
+    for (std::string& line : requantized_codes(network_.imported, network_.annotated)) {
+      network_.warnings.push_back(std::move(line));
+    }
+    lower();
+  }
+
+  void with_recipe(const Graph& prepared) {
+    Annotated annotated =
+        apply_recipe(prepared, calibration_, recipe_, target_, within(progress_, 0.1, 0.9));
+    network_.floats = std::move(annotated.floats);
+    network_.annotated = std::move(annotated.graph);
+    network_.statistics = std::move(annotated.statistics);
+    network_.notes = std::move(annotated.notes);
+    lower();
+  }
+
+  void lower() {
+    network_.reference = fake_quantized(network_.annotated);
+    network_.integers = target_.lower(network_.annotated);
+  }
+
+  // Of the float network, where no recipe gathered them.
+  void gather_statistics(double begin) {
+    network_.statistics =
+        collect_statistics(network_.floats, calibration_, {}, within(progress_, begin, 0.95));
+  }
+
+  QuantizedNetwork network_;
+  const Scheme& scheme_;
+  Recipe recipe_;
+  const QuantizeTarget& target_;
+  const SampleSource& calibration_;
+  const Progress& progress_;
+};
 
 }  // namespace
 
@@ -174,22 +200,35 @@ ImageSet open_calibration(const QuantizationRequest& request, ImageRequest image
   return open_images(images);
 }
 
+QuantizedNetwork quantize_by_scheme(QuantizedNetwork network, const Scheme& scheme, Effort effort,
+                                    const QuantizeTarget& target,
+                                    const std::function<Graph(const Graph&)>& passed,
+                                    const SampleSource& calibration, const Progress& progress) {
+  require_target(scheme, target.name);
+  network.accumulator_bits = target.accumulator_bits;
+  return Quantizing(std::move(network), scheme, effort, target, calibration, progress).run(passed);
+}
+
 QuantizedNetwork quantize_network(const QuantizationRequest& request,
                                   const SampleSource& calibration, const Progress& progress) {
   check(request.passes, known_passes());
+  const Scheme scheme = scheme_named(request.scheme);
+  require_target(scheme, request.target);
   QuantizedNetwork network{.target = request.target, .scheme = request.scheme};
   network.machine = machine_of(request);
   network.imported = load_model(request.model);
-  const Recipe recipe = recipe_of(request);
+  const Recipe recipe = recipe_of(scheme, request.target, request.effort);
   const QuantizeTarget target = target_of(network.machine, recipe.activation_bits);
-  network.accumulator_bits = target.accumulator_bits;
-  if (request.scheme == "graffitist") {
-    quantize_with_graffitist(request, calibration, target, progress, network);
-  } else if (request.scheme == "nemo" && !came_quantized(network.imported)) {
-    quantize_with_nemo(calibration, progress, network);
-  } else {
-    quantize_with_recipe(request, calibration, recipe, target, progress, network);
-  }
+  const auto passed = [&request, machine = network.machine](const Graph& imported) {
+    return passed_network(imported, request, machine);
+  };
+  std::vector<std::string> warnings;
+  const SampleSource samples =
+      with_cache(calibration, request.calibration_cache,
+                 [&](const std::string& text) { warnings.push_back(text); });
+  network = quantize_by_scheme(std::move(network), scheme, request.effort, target, passed, samples,
+                               progress);
+  network.warnings.insert(network.warnings.end(), warnings.begin(), warnings.end());
   return network;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "compiler/quantize/recipe.h"
 #include "explore/model.h"
 #include "explore/pipeline.h"
+#include "explore/scheme.h"
 #include "explore/target.h"
 
 namespace workbench {
@@ -21,11 +23,12 @@ struct QuantizationRequest {
   std::string target = "xdnn";    // "xdnn", "pulp", "none"
   std::filesystem::path machine;  // of that family; "none" has none
   MachineOptions overrides;
-  // "default", a published scheme ("xfdnn", "graffitist", "nemo") or a recipe by name. A network
-  // that came quantized (QDQ, QOperator) is taken as it is, whatever the scheme.
+  // One of scheme_names() (explore/scheme.h). A network that came quantized (QDQ, QOperator) is
+  // taken as it is, whatever the scheme.
   std::string scheme = "default";
   Effort effort = Effort::Normal;
   PassSwitches passes;
+  std::filesystem::path calibration_cache;  // folder (statistics_cache.h); empty: none
 };
 
 struct QuantizedNetwork {
@@ -38,6 +41,7 @@ struct QuantizedNetwork {
   Graph integers;   // what the target runs; for "none" the reference
   Statistics statistics;
   int accumulator_bits = 32;  // the target's
+  bool calibrated = true;     // false: all codes came with the file, images decided nothing
   std::vector<std::string> notes, warnings;
 };
 
@@ -49,6 +53,14 @@ bool came_quantized(const Graph& imported);
 ImageSet open_calibration(const QuantizationRequest& request, ImageRequest images,
                           const std::filesystem::path& preprocessing,
                           const PreprocessingOptions& steps);
+
+// What remains to be done where `imported`, `target`, `machine` and `scheme` of `network` are set:
+// its codes, by `scheme`. `passed` makes of the imported network what the target's passes leave,
+// if the scheme wants that. Throws Error.
+QuantizedNetwork quantize_by_scheme(QuantizedNetwork network, const Scheme& scheme, Effort effort,
+                                    const QuantizeTarget& target,
+                                    const std::function<Graph(const Graph&)>& passed,
+                                    const SampleSource& calibration, const Progress& progress = {});
 
 // Throws Error for whatever the user's files get wrong.
 QuantizedNetwork quantize_network(const QuantizationRequest& request,

@@ -100,13 +100,14 @@ std::string quantization_text(const QuantizedNetwork& network, const ImageSet& c
                               const std::vector<LoweringDifference>& differences) {
   std::string text;
   for (const std::string& line : lines(layer_table(network.annotated))) text += line + "\n";
-  text += fmt::format(
-      "\nnetwork      {}\ntarget       {}{}\nscheme       {}\ncalibrated   on {} of {}\n",
-      network.imported.name, network.target,
-      network.machine ? " (" + name(*network.machine) + ")" : "", network.scheme,
-      calibration.samples.count == 1 ? "1 image"
-                                     : fmt::format("{} images", calibration.samples.count),
-      calibration.name);
+  const std::string images = calibration.samples.count == 1
+                                 ? "1 image"
+                                 : fmt::format("{} images", calibration.samples.count);
+  text += fmt::format("\nnetwork      {}\ntarget       {}{}\nscheme       {}\ncalibrated   {}\n",
+                      network.imported.name, network.target,
+                      network.machine ? " (" + name(*network.machine) + ")" : "", network.scheme,
+                      network.calibrated ? fmt::format("on {} of {}", images, calibration.name)
+                                         : "by whoever made the file: all codes came with it");
   for (const std::string& note : network.notes) text += "             " + note + "\n";
   return text + lowering_text(differences);
 }

@@ -49,21 +49,18 @@ Graph xdnn_integers(Graph imported, const CompileRequest& request, RunData data,
   const QuantizeOptions options{.bits = static_cast<int>(machine.array.bits),
                                 .limits = xdnn::requantize_limits(machine),
                                 .host_reason = xdnn::host_reasons(machine)};
-  if (!request.scheme.empty()) {
+  const QuantizeTarget target = xdnn_quantize_target(options);
+  if (!wants_published(request)) {
     if (table) fail("--quantizer-json and --scheme: expected one of them");
-    return integers_by_recipe(imported, passed, data, request, xdnn_quantize_target(options),
+    return integers_by_scheme(std::move(imported), std::move(passed), data, request, target,
                               compiled, progress);
   }
-  Measured measured;
-  {
-    const Stopwatch stopwatch(compiled.wall.calibrate_seconds);
-    measured = measure(imported, passed, data, options.bits, request.keep_reference);
-  }
+  const Thresholds thresholds =
+      published_thresholds(imported, passed, data, request, target, options.bits, compiled);
   imported = {};
-  compiled.reference = std::move(measured.reference);
   if (progress) progress("quantizing", 0.3);
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
-  return quantize(passed, measured.thresholds, options, table ? &*table : nullptr);
+  return quantize(passed, thresholds, options, table ? &*table : nullptr);
 }
 
 Simulated xdnn_simulated(const Compiled& compiled, bool values) {

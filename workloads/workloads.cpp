@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <numeric>
 
+#include "core/nearest_name.h"
 #include "workloads/networks.h"
 
 namespace workbench {
@@ -47,22 +47,6 @@ constexpr std::array kNetworks = {
     Network{"tiny_mobile", "three inverted residuals, for tests", 32, 0, false, tiny_mobile},
 };
 
-// Insertions, deletions and replacements that turn a into b (Levenshtein).
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 // People write squeezenet1.0, SqueezeNet_v1_0 or squeezenet_v1.0: only letters and digits count,
 // and not the v of a version.
 std::string spelling(std::string_view name) {
@@ -81,11 +65,10 @@ const Network& find_network(std::string_view name) {
     return spelling(network.name) == spelling(name);
   });
   if (found != kNetworks.end()) return *found;
-  const auto nearest =
-      std::min_element(kNetworks.begin(), kNetworks.end(), [&](const Network& a, const Network& b) {
-        return edit_distance(name, a.name) < edit_distance(name, b.name);
-      });
-  fail("workload '{}': expected a network of the zoo, the nearest is '{}'", name, nearest->name);
+  std::vector<std::string> names;
+  for (const Network& network : kNetworks) names.emplace_back(network.name);
+  fail("workload '{}': expected a network of the zoo, the nearest is '{}'", name,
+       nearest_name(name, names));
 }
 
 std::int64_t checked_resolution(const Network& network, std::int64_t resolution) {

@@ -48,7 +48,7 @@ double threshold(const MagnitudeHistogram& histogram, const Recipe& recipe, Thre
       return j_divergence_threshold(
           histogram,
           DivergenceRule{.levels = std::size_t{1} << (format.bits - (format.is_signed ? 1 : 0)),
-                         .skip_empty_bins = true});
+                         .skip_empty_bins = !recipe.maximum_at_empty_bin});
   }
   CHECK(false, "method {}", static_cast<int>(method));
 }

@@ -8,12 +8,11 @@
 
 namespace workbench {
 
-Thresholds calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples, int bits,
+Thresholds calibrate(const Graph& graph, const SampleSource& samples, int bits,
                      const std::function<void(ValueId, const Tensor&)>& observe_last,
                      const std::function<bool(const Value&)>& wanted) {
-  CHECK(!samples.empty(), "calibration without a sample");
-  const Statistics statistics =
-      collect_statistics(graph, in_memory(samples), wanted, {}, observe_last);
+  CHECK(samples.count > 0, "calibration without a sample");
+  const Statistics statistics = collect_statistics(graph, samples, wanted, {}, observe_last);
   const auto is_input = [&](const std::string& name) {
     return std::any_of(graph.inputs.begin(), graph.inputs.end(),
                        [&](ValueId id) { return graph.value(id).name == name; });

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compiler/quantize/preprocessing.h"
+#include "compiler/quantize/sample_source.h"
 #include "core/graph.h"
 
 namespace workbench {
@@ -26,9 +27,15 @@ double j_divergence_threshold(std::span<const std::span<const float>> samples, i
 // graph inputs, J divergence for the rest. `observe_last` (if set) sees every value of the last
 // sample, so that the caller need not evaluate it again. `wanted` (if set) limits the thresholds
 // to the values it picks. Deterministic for any thread count.
-Thresholds calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples, int bits,
+Thresholds calibrate(const Graph& graph, const SampleSource& samples, int bits,
                      const std::function<void(ValueId, const Tensor&)>& observe_last = {},
                      const std::function<bool(const Value&)>& wanted = {});
+inline Thresholds calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
+                            int bits,
+                            const std::function<void(ValueId, const Tensor&)>& observe_last = {},
+                            const std::function<bool(const Value&)>& wanted = {}) {
+  return calibrate(graph, in_memory(samples), bits, observe_last, wanted);
+}
 
 // Calibration or input data for one graph input of the given shape: .npy or .npz (one sample, or
 // batches of them along the first dimension; archive members in name order), an image, or a folder

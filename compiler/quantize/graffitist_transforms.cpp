@@ -6,6 +6,7 @@
 
 #include "compiler/quantize/graffitist.h"
 #include "core/error.h"
+#include "core/nearest_name.h"
 
 namespace workbench::graffitist {
 
@@ -33,28 +34,9 @@ const std::vector<Known>& known_transforms() {
   return known;
 }
 
-// Letters to insert, delete or replace to make one of the other.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
-}
-
 template <typename Names>
 std::string nearest(std::string_view name, const Names& names) {
-  const auto closest = std::min_element(names.begin(), names.end(), [&](auto a, auto b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  });
-  return std::string(*closest);
+  return nearest_name(name, std::vector<std::string>(names.begin(), names.end()));
 }
 
 const Known& known_transform(std::string_view name) {

@@ -91,8 +91,11 @@ const Preprocessing& steps_of(const ImageRequest& request, const fs::path& path)
 }  // namespace
 
 bool is_image_rows(const fs::path& png, const ImageRequest& request) {
-  if (!request.preprocessing || request.preprocessing->resize) return false;
-  if (is_there(lines_beside(png))) return true;
+  if (!request.preprocessing) return false;
+  // Labels of a batch say that it is one, whatever the size of its rows.
+  const bool has_lines = request.with_labels && request.labels.extension() == ".txt";
+  if (has_lines || is_there(lines_beside(png))) return true;
+  if (request.preprocessing->resize) return false;
   const Shape& dims = request.preprocessing->dims;
   if (dims[1] == 1) return false;
   const std::optional<Image> size = image_size(read_file(png));

@@ -95,6 +95,7 @@ Recipe xfdnn() {
   return {.name = "xfdnn",
           .weight_method = ThresholdMethod::Max,
           .activation_method = ThresholdMethod::KlJ,
+          .maximum_at_empty_bin = true,
           .outputs_at_max = false};
 }
 

@@ -37,6 +37,9 @@ struct Recipe {
   ScaleKind weight_scale = ScaleKind::Real, activation_scale = ScaleKind::Real;
   ThresholdMethod weight_method = ThresholdMethod::Max;
   ThresholdMethod activation_method = ThresholdMethod::KlJ;
+  // KlJ as xfDNN has it: the maximum where the first bin of the histogram is empty. Graffitist
+  // leaves such bins out.
+  bool maximum_at_empty_bin = false;
   double percentile = 99.99;
   // Network outputs keep max|x|: what a cut-off logit loses, no later layer makes good.
   bool outputs_at_max = true;

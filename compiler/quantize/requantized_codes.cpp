@@ -175,4 +175,17 @@ std::vector<std::string> requantized_codes(const Graph& imported, const Graph& a
   return Comparison(imported, annotated).run();
 }
 
+bool has_all_codes(const Graph& prepared, const QuantizeTarget& target) {
+  // Codes that measured thresholds would change; smaller ones than any Clip caps.
+  const auto annotated = [&](double threshold) {
+    Thresholds thresholds;
+    for (const Value& value : prepared.values) {
+      if (!value.constant) thresholds[value.name] = threshold;
+    }
+    return target.annotate(prepared, thresholds);
+  };
+  return std::ranges::equal(annotated(1e-30).values, annotated(2e-30).values, {},
+                            &Value::quantization, &Value::quantization);
+}
+
 }  // namespace workbench

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/quantize/quantize_target.h"
 #include "core/graph.h"
 
 namespace workbench {
@@ -16,5 +17,9 @@ namespace workbench {
 //    1 steps"
 // in steps of what came, over all its codes. Empty: the target runs the codes that came.
 std::vector<std::string> requantized_codes(const Graph& imported, const Graph& annotated);
+
+// Whether every activation of `prepared` (after the passes and target.prepare()) that becomes codes
+// has come with its own, so that there is nothing to calibrate.
+bool has_all_codes(const Graph& prepared, const QuantizeTarget& target);
 
 }  // namespace workbench

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <functional>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,10 +13,18 @@
 
 namespace workbench {
 
+// Where statistics over some samples are kept (statistics_cache.h).
+struct SampleCache {
+  std::filesystem::path folder;
+  std::string digest;  // of all numbers of all samples
+  std::function<void(const std::string&)> warn;
+};
+
 struct SampleSource {
   std::size_t count = 0;
   // Sample i < count: one tensor per graph input. Same i, same bytes. Throws Error naming the file.
   std::function<std::vector<Tensor>(std::size_t)> at;
+  std::optional<SampleCache> cache = {};
 };
 
 // Samples that are in memory.

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/quantize/statistics_cache.h"
 #include "core/eval/evaluate.h"
 #include "core/parallel.h"
 
@@ -148,13 +149,19 @@ class Gatherer {
 
 }  // namespace
 
-Statistics collect_statistics(const Graph& graph, const SampleSource& samples,
-                              const std::function<bool(const Value&)>& wanted,
-                              const StageProgress& progress,
-                              const std::function<void(ValueId, const Tensor&)>& observe_last) {
-  CHECK(samples.count > 0, "statistics without a sample");
+namespace {
+
+std::vector<std::string> wanted_names(const Graph& graph, const Gatherer& gatherer) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < graph.values.size(); ++i) {
+    if (gatherer.is_wanted(static_cast<ValueId>(i))) names.push_back(graph.values[i].name);
+  }
+  return names;
+}
+
+Statistics gathered(const Graph& graph, const SampleSource& samples, Gatherer& gatherer,
+                    const StageProgress& progress, const TensorObserver& observe_last) {
   const std::size_t count = samples.count;
-  Gatherer gatherer(graph, static_cast<std::int64_t>(count), wanted);
   const auto tell = [&](std::size_t runs) {
     const std::size_t all = count == 1 ? 1 : 2 * count;
     if (progress) progress("calibrating", static_cast<double>(runs) / static_cast<double>(all));
@@ -180,6 +187,32 @@ Statistics collect_statistics(const Graph& graph, const SampleSource& samples,
     tell(count == 1 ? 1 : count + i + 1);
   }
   return gatherer.result();
+}
+
+// What damaged entries or other programs could have put there must not reach a quantizer.
+bool fits(const Statistics& statistics, const std::vector<std::string>& names) {
+  return statistics.size() == names.size() &&
+         std::ranges::all_of(names, [&](const std::string& n) { return statistics.contains(n); });
+}
+
+}  // namespace
+
+Statistics collect_statistics(const Graph& graph, const SampleSource& samples,
+                              const std::function<bool(const Value&)>& wanted,
+                              const StageProgress& progress, const TensorObserver& observe_last) {
+  CHECK(samples.count > 0, "statistics without a sample");
+  Gatherer gatherer(graph, static_cast<std::int64_t>(samples.count), wanted);
+  if (!samples.cache) return gathered(graph, samples, gatherer, progress, observe_last);
+  const std::vector<std::string> names = wanted_names(graph, gatherer);
+  const std::string key = cache_key(graph, names, samples);
+  if (auto known = cached_statistics(*samples.cache, key); known && fits(*known, names)) {
+    if (observe_last) evaluate(graph, samples.at(samples.count - 1), {.observe = observe_last});
+    if (progress) progress("calibrating", 1);
+    return std::move(*known);
+  }
+  Statistics statistics = gathered(graph, samples, gatherer, progress, observe_last);
+  cache_statistics(*samples.cache, key, statistics);
+  return statistics;
 }
 
 }  // namespace workbench

@@ -21,14 +21,16 @@ struct ValueStatistics {
 
 using Statistics = std::map<std::string, ValueStatistics>;  // by value name
 
+using TensorObserver = std::function<void(ValueId, const Tensor&)>;
+
 // Of every float value of `graph` that is no constant and that `wanted` (if set) picks. Two runs
 // over the samples: ranges, then histograms with ceil(sqrt(values)) bins; one run where there is
 // but one sample. Deterministic for any thread count. `observe_last` (if set) sees every value of
-// the last sample, once. Throws Error naming the first value that is NaN or infinite, and the
-// sample where there are several.
+// the last sample, once. Where `samples` have a cache, what is in it is not gathered again. Throws
+// Error naming the first value that is NaN or infinite, and the sample where there are several.
 Statistics collect_statistics(const Graph& graph, const SampleSource& samples,
                               const std::function<bool(const Value&)>& wanted = {},
                               const StageProgress& progress = {},
-                              const std::function<void(ValueId, const Tensor&)>& observe_last = {});
+                              const TensorObserver& observe_last = {});
 
 }  // namespace workbench

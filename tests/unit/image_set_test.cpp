@@ -99,6 +99,23 @@ TEST(ImageSet, rows_of_a_png_are_cut_pixel_after_pixel) {
   }
 }
 
+// A batch for another network is nothing to do with labels, whatever form these have.
+TEST(ImageSet, rows_of_another_size_are_told_before_labels) {
+  const TemporaryFolder folder;
+  const auto png = folder.write("a.png", png_bytes(2, 1, {1, 2, 3, 4, 5, 6}));
+  ImageRequest request = request_for(png, {3, 4, 4});
+  request.preprocessing->resize = Preprocessing::Resize{.short_side = 5, .centre_crop = 4};
+  const std::string message =
+      "a.png: expected rows of 16 pixels, one image of [3, 4, 4] each, found 2";
+  request.labels = folder.write("b.txt", "3\n");
+  EXPECT_EQ(message_of(request, folder), message);
+  folder.write("a.labels.txt", "3\n9\n");
+  request.labels.clear();
+  EXPECT_EQ(message_of(request, folder), message);
+  request.path = folder.path();
+  EXPECT_EQ(message_of(request, folder), message);
+}
+
 // Two images of 1x2, of classes 5 and 6.
 void write_idx(const TemporaryFolder& folder) {
   const std::string magic("\0\0\x08", 3), pixels = {1, 2, 3, 4};

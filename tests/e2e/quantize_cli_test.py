@@ -1,0 +1,126 @@
+"""quantize, and run on what it wrote: schemes by name, networks that came quantized."""
+import array
+import unittest
+
+from support import WorkbenchTest
+
+RUN = ("run", "--hw", "v3_96", "--brief")
+QUANTIZE = ("quantize", "zoo:tiny_cnn", "-o", "q.onnx")
+
+
+def verdict(done):
+    return next(line for line in done.stdout.splitlines() if line.startswith("verdict"))
+
+
+class QuantizeCli(WorkbenchTest):
+    def test_a_network_that_came_quantized_needs_no_calibration(self):
+        self.succeed(*QUANTIZE, "--target", "xdnn")
+        done = self.succeed(*RUN, "q.onnx")
+        self.assertEqual(done.stderr.splitlines(),
+                         ["warning: no --input: run on one synthetic image; cycles are real, "
+                          "accuracy is not"])
+        self.assertIn("bit-exact", verdict(done))
+        again = self.succeed("quantize", "q.onnx", "--target", "xdnn")
+        self.assertEqual(again.stderr, "")
+        self.assertIn("all codes came with it", again.stdout)
+
+    def test_run_warns_of_codes_that_the_target_changes_as_quantize_does(self):
+        # Unsigned codes of what cannot be negative, which xDNN has not.
+        self.succeed(*QUANTIZE, "--target", "none")
+        told = [line for line in self.succeed("quantize", "q.onnx", "--target",
+                                              "xdnn").stderr.splitlines() if "came as" in line]
+        self.assertTrue(any("uint8" in line and "differs by up to" in line for line in told), told)
+        for scheme in [(), ("--scheme", "published"), ("--scheme", "default")]:
+            done = self.succeed(*RUN, "q.onnx", *scheme)
+            self.assertIn("bit-exact", verdict(done))
+            for line in told:
+                self.assertIn(line, done.stderr)
+
+    def test_a_scheme_does_not_touch_what_came_quantized_and_says_so(self):
+        self.succeed(*QUANTIZE, "--target", "none")
+        for scheme in ["xfdnn", "graffitist", "per-channel"]:
+            done = self.succeed("quantize", "q.onnx", "--target", "none", "--scheme", scheme)
+            self.assertIn(f"--scheme {scheme}: the network came quantized", done.stderr)
+            self.assertIn("as it came", done.stdout)
+
+    def test_every_scheme_runs(self):
+        plain = self.succeed(*RUN, "zoo:tiny_cnn")
+        named = self.succeed(*RUN, "zoo:tiny_cnn", "--scheme", "published")
+        self.assertEqual(verdict(plain), verdict(named))
+        for scheme in ["default", "xfdnn", "graffitist", "graffitist-int4",
+                       "graffitist:mobilenet_v1"]:
+            done = self.succeed(*RUN, "zoo:tiny_cnn", "--scheme", scheme)
+            self.assertIn("bit-exact", verdict(done), scheme)
+        for scheme in ["published", "nemo", "graffitist", "default"]:
+            done = self.succeed("run", "--hw", "gap8", "--brief", "zoo:tiny_mobile", "--scheme",
+                                scheme)
+            self.assertIn("bit-exact", verdict(done), scheme)
+
+    def test_an_unknown_scheme_names_all_others_the_nearest_first(self):
+        for command in [("quantize", "zoo:tiny_cnn"), (*RUN, "zoo:tiny_cnn")]:
+            done = self.workbench(*command, "--scheme", "per-tensor-pow3")
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr,
+                             "workbench: --scheme: expected per-tensor-pow2 (the nearest), "
+                             "default, published, graffitist, graffitist-int4, nemo, xfdnn, "
+                             "per-channel, per-channel-pow2, per-tensor-pow2-clip-safe, "
+                             "published-static, found 'per-tensor-pow3'\n")
+
+    def test_a_scheme_of_another_target_is_refused(self):
+        for command in [("quantize", "zoo:tiny_cnn", "--target", "xdnn"), (*RUN, "zoo:tiny_cnn")]:
+            done = self.workbench(*command, "--scheme", "nemo")
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr,
+                             "workbench: --scheme nemo: expected target pulp, found xdnn\n")
+        done = self.workbench("quantize", "zoo:tiny_cnn", "--scheme", "graffitist:mobilenet_v3")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("mobilenet_v1", done.stderr)
+
+    def write_images(self, count=4):
+        """images.npy: so many images for tiny_cnn."""
+        shape = (count, 3, 32, 32)
+        header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+        numbers = array.array("f", ((7 * i * i) % 251 / 128 - 1 for i in range(count * 3 * 32 * 32)))
+        (self.folder / "images.npy").write_bytes(
+            b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() +
+            numbers.tobytes())
+
+    def test_the_calibration_cache_changes_no_bit(self):
+        self.write_images()
+        quantize = ("quantize", "zoo:tiny_cnn", "--target", "none", "--calibration", "images.npy",
+                    "-o")
+        cached = ("--calibration-cache", "cache")
+        self.succeed(*quantize, "plain.onnx")
+        plain = (self.folder / "plain.onnx").read_bytes()
+        self.assertFalse((self.folder / "cache").exists())
+        # All at once, then with what these left, then with a file that is no longer what it was.
+        together = [self.start(*quantize, f"{i}.onnx", *cached) for i in range(3)]
+        for i, process in enumerate(together):
+            _, errors = process.communicate()
+            self.assertEqual((process.returncode, errors), (0, ""))
+            self.assertEqual((self.folder / f"{i}.onnx").read_bytes(), plain)
+        entries = sorted((self.folder / "cache").iterdir())
+        self.assertTrue(entries)
+        self.assertTrue(all(entry.suffix == ".statistics" for entry in entries), entries)
+        done = self.succeed(*quantize, "again.onnx", *cached)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual((self.folder / "again.onnx").read_bytes(), plain)
+        for entry in entries:
+            entry.write_bytes(entry.read_bytes()[:-1])
+        done = self.succeed(*quantize, "damaged.onnx", *cached)
+        self.assertIn("the entry is damaged; calibrated anew", done.stderr)
+        self.assertEqual((self.folder / "damaged.onnx").read_bytes(), plain)
+        self.assertEqual(self.succeed(*quantize, "mended.onnx", *cached).stderr, "")
+
+    def test_run_calibrates_from_the_same_cache(self):
+        self.write_images()
+        run = (*RUN, "zoo:tiny_cnn", "--calibration", "images.npy", "--deterministic")
+        plain = self.succeed(*run)
+        for _ in range(2):
+            done = self.succeed(*run, "--calibration-cache", "cache")
+            self.assertEqual((done.stdout, done.stderr), (plain.stdout, plain.stderr))
+        self.assertTrue(list((self.folder / "cache").iterdir()))
+
+
+if __name__ == "__main__":
+    unittest.main()
