@@ -8,7 +8,7 @@ namespace workbench {
 
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -52,15 +52,15 @@ void append_slice(std::string& out, const ProgramInfo& program, const Timeline& 
                  ",\n{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"name\":{},"
                  "\"cat\":{},\"args\":{{\"begin_cycle\":{},\"cycles\":{}",
                  interval.resource + 1, microseconds(interval.begin),
-                 microseconds(interval.end - interval.begin), quoted(slice_name(program, interval)),
-                 quoted(to_string(interval.cause)), interval.begin.value,
-                 (interval.end - interval.begin).value);
+                 microseconds(interval.end - interval.begin),
+                 json_text(slice_name(program, interval)), json_text(to_string(interval.cause)),
+                 interval.begin.value, (interval.end - interval.begin).value);
   if (interval.instruction >= 0) fmt::format_to(to, ",\"instruction\":{}", interval.instruction);
-  if (layer != nullptr) fmt::format_to(to, ",\"layer\":{}", quoted(layer->name));
+  if (layer != nullptr) fmt::format_to(to, ",\"layer\":{}", json_text(layer->name));
   if (interval.bytes.value > 0) fmt::format_to(to, ",\"bytes\":{}", interval.bytes.value);
   if (interval.blocked_on >= 0) {
     fmt::format_to(to, ",\"blocked_on\":{}",
-                   quoted(timeline.resources.at(static_cast<std::size_t>(interval.blocked_on))));
+                   json_text(timeline.resources.at(static_cast<std::size_t>(interval.blocked_on))));
   }
   out += "}}";
 }
@@ -72,14 +72,14 @@ std::string trace_json(const ProgramInfo& program, const Timeline& timeline,
   std::string out = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n";
   out +=
       fmt::format("{{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{{\"name\":{}}}}}",
-                  quoted(fmt::format("{} on {}", program.network, machine.name)));
+                  json_text(fmt::format("{} on {}", program.network, machine.name)));
   for (std::size_t r = 0; r < timeline.resources.size(); ++r) {
     out += fmt::format(
         ",\n{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_name\",\"args\":{{\"name\":{1}}}"
         "}}"
         ",\n{{\"ph\":\"M\",\"pid\":1,\"tid\":{0},\"name\":\"thread_sort_index\","
         "\"args\":{{\"sort_index\":{0}}}}}",
-        r + 1, quoted(timeline.resources[r]));
+        r + 1, json_text(timeline.resources[r]));
   }
   for (const Interval& interval : timeline.intervals) {
     if (interval.cause == Cause::Idle || interval.begin == interval.end) continue;
