@@ -4,6 +4,9 @@ workbench_test(quantize_test LABEL unit
           unit/quantize_statistics_test.cpp unit/quantize_table_test.cpp unit/quantize_target_test.cpp
           unit/quantize_threshold_test.cpp
   LIBRARIES workbench::quantize)
+workbench_test(quantizer_files_test LABEL golden
+  SOURCES golden/quantizer_files_test.cpp
+  LIBRARIES workbench::import workbench::passes workbench::quantize)
 
 workbench_test(quantize_property_test LABEL property
   SOURCES property/quantize_conv_test.cpp property/quantize_files_test.cpp

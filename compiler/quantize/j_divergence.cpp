@@ -2,12 +2,11 @@
 // divergence between a cumulative histogram and what is left of it when it is clipped at bin i and
 // resampled to a few levels. No term of the divergence is negative, and between two levels the
 // resampled curve q is a straight line, so that a few running sums over the histogram c give
-//   (c - q) ln(c / q) >= (c - q)^2 / max(c, q)
+//   (c - q) ln(c / q) >= (c - q)^2 / ((c + q) / 2)
 // of a whole stretch at once. Every candidate gets that lower bound, O(levels) at most; those that
 // it does not rule out are summed up by vector arithmetic, the lowest bound first; where several
 // are within rounding errors of the smallest sum, the published loop decides.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -24,46 +23,11 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// A sum with its rounding errors beside it.
-struct ExactSum {
-  double high = 0, low = 0;
-  void add(double x) {  // x >= 0
-    const double sum = high + x;
-    low += high >= x ? (high - sum) + x : (x - sum) + high;
-    high = sum;
-  }
-  double value() const { return high + low; }
-};
-
-// Per bin t, sums over the bins from t on. c is the cumulative histogram, s = 1 - c: exact where c
-// is near 1, and small where most of the divergence is. Bins with c = 0 do not count. One cache
-// line.
-struct alignas(64) Sums {
-  double w = 0, tw = 0, ttw = 0;    // of 1 / c, t / c, t^2 / c
-  double sw = 0, tsw = 0, ssw = 0;  // of s / c, t s / c, s^2 / c
-  double c = 0;                     // no sum: c at t, of the bins that count
-  double rest = 0;                  // no sum: s at t
-};
-
 // Where the levels of a candidate lie: level k at bin k * step, the last at bin `last`.
 struct Segments {
   double step = 0, slope = 0;  // slope: 1 / step
   std::int32_t last = 0;
 };
-
-// One level: 1 - q there, and the sums from the first bin behind it on.
-struct Knot {
-  double y = 0;
-  const Sums* sums = nullptr;
-};
-
-// What rounding may add to the squares of a group of segments that begins at `sums`: a few units in
-// the last place of all sums times their factors.
-inline double rounding_error(const Sums& sums, double a, double b) {
-  constexpr double kUnits = 64 * std::numeric_limits<double>::epsilon();
-  return kUnits * (a * (a * sums.w + 2 * (sums.sw - b * sums.tw)) +
-                   b * (b * sums.ttw - 2 * sums.tsw) + sums.ssw);
-}
 
 struct Candidate {
   std::size_t i = 0;
@@ -78,10 +42,9 @@ class DivergenceSearch {
   std::size_t best_candidate();
 
  private:
-  static constexpr std::int32_t kGroup = 4;          // segments between two looks at the limit
-  static constexpr std::size_t kBinsPerGroup = 128;  // summed up in the time of a group's bound
-  static constexpr std::int32_t kLevels = 32;        // resampled ahead of need
-  static constexpr std::size_t kStride = 64;         // of the coarse scan
+  static constexpr std::int32_t kGroup = 4;    // segments between two looks at the limit
+  static constexpr std::int32_t kLevels = 32;  // resampled ahead of need
+  static constexpr std::size_t kStride = 256, kLeastStride = 16;  // of the coarse scan
 
   Candidate coarse_scan();
   std::vector<Candidate> open_candidates(double limit) const;
@@ -90,9 +53,11 @@ class DivergenceSearch {
     const auto count = static_cast<double>(segments_), last = static_cast<double>(i - 1);
     return {last * (1 / count), count / last, static_cast<std::int32_t>(i) - 1};
   }
-  double group_squares(const Segments& at, std::int32_t group) const;
+  LevelGroup group_at(std::int32_t group) const {
+    return {group * kGroup, std::min((group + 1) * kGroup, static_cast<std::int32_t>(segments_)),
+            static_cast<std::int32_t>(segments_)};
+  }
   double bound_per_square(std::int32_t group, double limit) const;
-  Knot knot(const Segments& at, std::int32_t k) const;
   void sort_groups(std::size_t i);
   double vector_sum(std::size_t i, double limit);
   void resample(const Segments& at, std::int32_t begin, std::int32_t end);
@@ -103,7 +68,7 @@ class DivergenceSearch {
   std::vector<double> cdf_, log_cdf_;
   std::size_t first_ = 0;     // the first bin that counts
   std::vector<double> tail_;  // sum over t >= i of (cdf - 1) * log2(cdf)
-  std::vector<Sums> sums_;
+  std::vector<DivergenceSums> sums_;
   std::size_t segments_;              // between the levels
   std::vector<std::int32_t> groups_;  // of segments, those that matter most first
   std::vector<double> knots_;         // q at the levels; one more, so that knots_[j + 1] exists
@@ -113,24 +78,15 @@ DivergenceSearch::DivergenceSearch(std::vector<double> cdf, std::size_t levels)
     : cdf_(std::move(cdf)),
       log_cdf_(cdf_.size()),
       tail_(cdf_.size() + 1, 0),
-      sums_(cdf_.size() + 1),
       segments_(levels - 1),
       groups_((segments_ + kGroup - 1) / kGroup),
       knots_(levels + 1) {
   std::iota(groups_.begin(), groups_.end(), 0);
   while (cdf_[first_] == 0) ++first_;
   log2_of(std::span(cdf_).subspan(first_), log_cdf_.data() + first_);
-  std::array<ExactSum, 6> sums;
+  sums_ = divergence_sums(cdf_, first_);
   for (std::size_t t = cdf_.size(); t-- > 0;) {
-    const double c = cdf_[t], s = 1.0 - c, at = static_cast<double>(t);
-    if (t >= first_) {
-      const double w = 1.0 / c;
-      const double terms[] = {w, at * w, at * at * w, s * w, at * s * w, s * s * w};
-      for (std::size_t k = 0; k < sums.size(); ++k) sums[k].add(terms[k]);
-    }
-    tail_[t] = tail_[t + 1] + (c - 1.0) * log_cdf_[t];
-    sums_[t] = {sums[0].value(), sums[1].value(), sums[2].value(),           sums[3].value(),
-                sums[4].value(), sums[5].value(), std::max(c, cdf_[first_]), s};
+    tail_[t] = tail_[t + 1] + (cdf_[t] - 1.0) * log_cdf_[t];
   }
 }
 
@@ -143,57 +99,27 @@ double DivergenceSearch::limit_above(double smallest) const {
   return root * root;
 }
 
-// A lower bound of R, the sum of (c - q)^2 / c over the segments of one group. In one of them
-// 1 - q = a + b t, hence
-//   R = a^2 w + 2 a b tw + b^2 ttw - 2 a sw - 2 b tsw + ssw.
-double DivergenceSearch::group_squares(const Segments& at, std::int32_t group) const {
-  const std::int32_t begin = group * kGroup;
-  const std::int32_t end = std::min(begin + kGroup, static_cast<std::int32_t>(segments_));
-  const Knot first = knot(at, begin);
-  Knot from = first;
-  double squares = 0, largest_a = 0, smallest_b = 0;
-  for (std::int32_t k = begin; k < end; ++k) {
-    const Knot to = knot(at, k + 1);
-    const double b = (to.y - from.y) * at.slope;  // <= 0
-    const double a = from.y - b * (k * at.step);  // >= 0
-    const Sums &s = *from.sums, &e = *to.sums;
-    squares += a * (a * (s.w - e.w) + 2 * (b * (s.tw - e.tw) - (s.sw - e.sw))) +
-               b * (b * (s.ttw - e.ttw) - 2 * (s.tsw - e.tsw)) + (s.ssw - e.ssw);
-    largest_a = std::max(largest_a, a);
-    smallest_b = std::min(smallest_b, b);
-    from = to;
-  }
-  squares -= rounding_error(*first.sums, largest_a, smallest_b);
-  return std::max(squares, 0.0);
-}
-
-// No |c - q| / c of a group exceeds sqrt(R / its smallest c). So max(c, q) <= c (1 + sqrt(R / c))
-// and the divergence is at least R log2(e) / (1 + sqrt(R / c)), which grows with R. With the R at
-// which that is `limit` under the root, the factor is too small for smaller R, and right for larger
-// ones in that they are above the limit.
+// With R the sum of (c - q)^2 / c over a group, no |c - q| / c in it exceeds sqrt(R / its smallest
+// c). So (c + q) / 2 <= c (1 + sqrt(R / c) / 2), and the divergence is at least R log2(e) /
+// (1 + sqrt(R / c) / 2), which grows with R. With the R at which that is `limit` under the root,
+// the factor is too small for smaller R, and right for larger ones in that they are above the
+// limit.
 double DivergenceSearch::bound_per_square(std::int32_t group, double limit) const {
   constexpr double kLog2E = 1.4426950408889634 * (1 - 1e-12);
-  const double smallest = knot(segments_of(segments_ + 2), group * kGroup).sums->c;
-  const double half = limit / kLog2E / std::sqrt(smallest) / 2;
-  const double root = half + std::sqrt(half * half + limit / kLog2E);
-  return kLog2E / (1 + root / std::sqrt(smallest));
-}
-
-// Segments are longer than a bin, so that only the last level is at or next to the clipped bin.
-inline Knot DivergenceSearch::knot(const Segments& at, std::int32_t k) const {
-  if (k == static_cast<std::int32_t>(segments_)) return {0.0, sums_.data() + at.last};
-  const double position = k * at.step;
-  const auto j = static_cast<std::int64_t>(position);
-  const Sums* row = sums_.data() + j;
-  const double left = row->rest;
-  return {left + (position - static_cast<double>(j)) * ((row + 1)->rest - left), row + 1};
+  // Of the first candidate the levels lie lowest.
+  const double begin = group * kGroup * segments_of(segments_ + 2).step;
+  const double smallest = sums_[static_cast<std::size_t>(begin) + 1].c;
+  const double quarter = limit / kLog2E / std::sqrt(smallest) / 4;
+  const double root = quarter + std::sqrt(quarter * quarter + limit / kLog2E);
+  return kLog2E / (1 + root / std::sqrt(smallest) / 2);
 }
 
 // Near i's neighbours, too, the groups of the largest sums reach a limit soonest.
 void DivergenceSearch::sort_groups(std::size_t i) {
   std::vector<double> bounds;
   for (std::size_t group = 0; group < groups_.size(); ++group) {
-    bounds.push_back(group_squares(segments_of(i), static_cast<std::int32_t>(group)));
+    bounds.push_back(squares(sums_.data(), group_at(static_cast<std::int32_t>(group)),
+                             static_cast<std::int32_t>(i) - 1));
   }
   std::stable_sort(groups_.begin(), groups_.end(), [&](std::int32_t a, std::int32_t b) {
     return bounds[static_cast<std::size_t>(a)] > bounds[static_cast<std::size_t>(b)];
@@ -274,35 +200,51 @@ double DivergenceSearch::published_sum(std::size_t i) const {
   return distance;
 }
 
-// The best one of every kStride-th candidate.
+// A good candidate: the best one of every kStride-th, then of some around it.
 Candidate DivergenceSearch::coarse_scan() {
   Candidate best{segments_ + 2, kInfinity};
-  for (std::size_t i = best.i; i <= cdf_.size(); i += kStride) {
+  const auto look = [&](std::size_t i) {
     const double sum = vector_sum(i, best.distance);
     if (sum < best.distance) best = {i, sum};
+  };
+  for (std::size_t i = best.i; i <= cdf_.size(); i += kStride) look(i);
+  for (std::size_t stride = kStride / 4; stride >= kLeastStride; stride /= 4) {
+    const std::size_t centre = best.i;
+    for (std::size_t k = 1; k < 4; ++k) {
+      if (centre >= segments_ + 2 + k * stride) look(centre - k * stride);
+      if (centre + k * stride <= cdf_.size()) look(centre + k * stride);
+    }
   }
   return best;
 }
 
 // Those whose divergence may be up to `limit`, the lowest bound first. All of them together go
-// through a few groups of segments at a time: a candidate on its own would leave the processor
-// waiting for its fate. A bound that takes longer than the sum itself stops short.
+// through a few groups of segments at a time, the arithmetic of several at once.
 std::vector<Candidate> DivergenceSearch::open_candidates(double limit) const {
-  std::vector<Candidate> open;
+  std::vector<std::int32_t> clipped;
+  std::vector<double> bounds;
   for (std::size_t i = segments_ + 2; i <= cdf_.size(); ++i) {
-    if (tail_[i - 1] <= limit) open.push_back({i, tail_[i - 1]});
+    if (tail_[i - 1] > limit) continue;
+    clipped.push_back(static_cast<std::int32_t>(i) - 1);
+    bounds.push_back(tail_[i - 1]);
   }
-  std::vector<double> factors;
-  for (const std::int32_t group : groups_) factors.push_back(bound_per_square(group, limit));
   for (std::size_t begin = 0, end = 1; begin < groups_.size(); begin = end, end = 2 * end + 1) {
-    for (Candidate& candidate : open) {
-      const Segments at = segments_of(candidate.i);
-      const std::size_t stop = std::min({end, groups_.size(), candidate.i / kBinsPerGroup + 1});
-      for (std::size_t k = begin; k < stop; ++k) {
-        candidate.distance += factors[k] * group_squares(at, groups_[k]);
-      }
+    for (std::size_t k = begin; k < std::min(end, groups_.size()); ++k) {
+      add_squares(sums_.data(), group_at(groups_[k]), bound_per_square(groups_[k], limit), clipped,
+                  bounds.data());
     }
-    std::erase_if(open, [&](const Candidate& candidate) { return candidate.distance > limit; });
+    std::size_t kept = 0;
+    for (std::size_t c = 0; c < clipped.size(); ++c) {
+      if (bounds[c] > limit) continue;
+      clipped[kept] = clipped[c];
+      bounds[kept++] = bounds[c];
+    }
+    clipped.resize(kept);
+    bounds.resize(kept);
+  }
+  std::vector<Candidate> open;
+  for (std::size_t c = 0; c < clipped.size(); ++c) {
+    open.push_back({static_cast<std::size_t>(clipped[c]) + 1, bounds[c]});
   }
   std::sort(open.begin(), open.end(), [](const Candidate& a, const Candidate& b) {
     return std::tie(a.distance, a.i) < std::tie(b.distance, b.i);

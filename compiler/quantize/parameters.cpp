@@ -296,11 +296,9 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
                     .bias_shift = limits.bias_shift,
                     .bias_after = limits.bias_after};
   for (std::size_t c = 0; c < channels; ++c) {
-    // In the order of the published formula, sf_in * sf_param / sf_out: ties round as there.
-    const double high = high_code(options.bits);
-    const double multiplier = scales.threshold_in / high *
-                              (thresholds[c % thresholds.size()] / high) /
-                              (scales.threshold_out / high);
+    const double multiplier =
+        scale_multiplier(scales.threshold_in, thresholds[c % thresholds.size()],
+                         scales.threshold_out, high_code(options.bits));
     if (slopes) {
       const SlopeScales found = slope_scales(multiplier, slope_of(activation, c),
                                              limits.conv_prescale_max, limits.conv_shift_max);

@@ -80,6 +80,12 @@ Graph annotate_xfdnn(Graph graph, const Thresholds& thresholds, const QuantizeOp
 Graph lower_xfdnn(const Graph& annotated, const QuantizeOptions& options,
                   const QuantizerTable* table = nullptr);
 
+// sf_in * sf_params / sf_out of thresholds whose codes end at `high` (> 0, as threshold_out is), in
+// single precision: the published files have been computed so, and in double precision 10 of their
+// 14560 scales round the other way. In double precision where a float would not be normal.
+double scale_multiplier(double threshold_in, double threshold_weights, double threshold_out,
+                        double high);
+
 // m -> (prescale shift, scale, post shift), xdnn.md 3.6; the prescale is 0 where `prescale_max` is.
 // m >= 0 and finite (CHECKed).
 struct ScaleShift {

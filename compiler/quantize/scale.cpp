@@ -1,10 +1,22 @@
 // Multiplier to (scale, shift): xdnn.md 3.6, re-derived from the published quantizer files.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "compiler/quantize/quantize.h"
 
 namespace workbench {
+
+double scale_multiplier(double threshold_in, double threshold_weights, double threshold_out,
+                        double high) {
+  const auto step = [&](double threshold) { return static_cast<float>(threshold / high); };
+  const float in = step(threshold_in), weights = step(threshold_weights), out = step(threshold_out);
+  const std::array<float, 5> terms = {in, weights, out, in * weights, in * weights / out};
+  const bool single =
+      std::all_of(terms.begin(), terms.end(), [](float term) { return std::isnormal(term); });
+  if (single) return static_cast<double>(terms.back());
+  return threshold_in / high * (threshold_weights / high) / (threshold_out / high);
+}
 
 ScaleShift scale_and_shift(double multiplier, int prescale_max, int scale_bits, int postscale_max) {
   CHECK(multiplier >= 0 && std::isfinite(multiplier), "multiplier {}", multiplier);

@@ -115,8 +115,27 @@ def klj():
                  float(ratio) >= 100 and equal == "true")
 
 
+def shipped_files():
+    done = call(BUILD / "tests" / "quantizer_files_test")
+    scales = re.search(r"quantizer_files channels (\d+) exact (\d+) ties (\d+)", done.stdout)
+    if scales:
+        channels, exact, ties = map(int, scales.groups())
+        others = channels - exact
+        line("scales of shipped quantizer files", ">= 99.9 % of channels, rest ties",
+             f"{exact} of {channels}, {others} differ ({ties} ties)",
+             exact >= 0.999 * channels and done.returncode == 0)
+    weights = re.search(r"th_params layers (\d+) of (\d+) identical, channels (\d+)", done.stdout)
+    if weights:
+        identical, layers, channels = weights.groups()
+        line("th_params of googlenet_v1_to_4c", "identical",
+             f"{identical} of {layers} layers, {channels} channels", identical == layers)
+    if not scales or not weights:
+        line("shipped quantizer files", "all", "skipped: they are not there", False)
+
+
 def check(options):
     del options
+    shipped_files()
     if not MODELS.exists():
         line("real models", "all", f"{MODELS} is not there", False)
     else:

@@ -247,9 +247,10 @@ TEST(QuantizeWide, v3_drops_16_bits_of_the_bias_and_clamps_it_to_48) {
   EXPECT_EQ(got.requantize.bias_shift, 16);
   EXPECT_EQ(got.requantize.prescaled_bits, 24);
   EXPECT_FALSE(got.requantize.bias_after);
-  // m = 1 / 32767 = 0.500015 * 2^-14: pre = 14, a = 15, s = 2^29 / 32767 = 16384.50002.
+  // m = 1 / 32767 = 0.500015 * 2^-14: pre = 14, a = 15, s = 2^29 / 32767 = 16384.50002, which is
+  // 16384.5 in single precision, where floats are 2^-9 apart: half to even.
   EXPECT_EQ(got.requantize.prescale[0], 14);
-  EXPECT_EQ(got.requantize.scale[0], 16385);
+  EXPECT_EQ(got.requantize.scale[0], 16384);
   EXPECT_EQ(got.requantize.shift[0], 15);
 }
 

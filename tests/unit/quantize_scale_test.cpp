@@ -1,13 +1,8 @@
-// scale_and_shift against the worked examples of xdnn.md 3.5 and 3.6 and against every channel of
-// the published quantizer files.
+// Scales and shifts against the worked examples of xdnn.md 3.5 and 3.6; every channel of the
+// published files: tests/golden/quantizer_files_test.cpp.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <string>
-
 #include "compiler/quantize/quantize.h"
-#include "core/file.h"
 
 namespace workbench {
 namespace {
@@ -66,46 +61,12 @@ TEST(ScaleAndShift, sixteen_bit_sums_and_averages_have_32_bits_of_shift) {
   expect_scale(scale_and_shift(0.75 * 0x1p-20, 0, 16, 32), 0, 3072, 32);
 }
 
-std::filesystem::path vendor_file(const std::string& name) {
-  const char* shared = std::getenv("WORKBENCH_SHARED");
-  return std::filesystem::path(shared != nullptr ? shared : "../shared") / "programs/xdnn" / name;
-}
-
-// Share of channels whose scale and shifts we compute exactly as the file has them.
-double exact_share(const std::string& name, int prescale_max, int scale_bits, int postscale_max) {
-  const std::filesystem::path path = vendor_file(name);
-  const QuantizerTable table = quantizer_table_from_json(read_file(path), path.string());
-  EXPECT_EQ(table.layers.size(), 57U);  // GoogLeNet's convolutions
-  double channels = 0, exact = 0;
-  for (const LayerQuantization& layer : table.layers) {
-    for (std::size_t c = 0; c < layer.scale.size(); ++c) {
-      const double multiplier = layer.threshold_in / 127 * (layer.threshold_params[c] / 127) /
-                                (layer.threshold_out / 127);
-      const ScaleShift got = scale_and_shift(multiplier, prescale_max, scale_bits, postscale_max);
-      channels += 1;
-      exact += got.scale == layer.scale[c] && got.prescale_shift == layer.prescale_shift[c] &&
-                       got.postscale_shift == layer.postscale_shift[c]
-                   ? 1
-                   : 0;
-    }
-  }
-  EXPECT_EQ(channels, 7280);
-  return exact / channels;
-}
-
-TEST(ScaleAndShift, published_v3_file_is_reproduced) {
-  if (!std::filesystem::exists(vendor_file("googlenet_v1_8b_xdnnv3.json"))) {
-    GTEST_SKIP() << "the published quantizer files are not here (WORKBENCH_SHARED)";
-  }
-  // All but rounding ties: xdnn.md 3.6 counts 10 of 7280.
-  EXPECT_GE(exact_share("googlenet_v1_8b_xdnnv3.json", 0, 16, 32), 0.998);
-}
-
-TEST(ScaleAndShift, published_v2_file_is_reproduced) {
-  if (!std::filesystem::exists(vendor_file("googlenet_v1_8b.json"))) {
-    GTEST_SKIP() << "the published quantizer files are not here (WORKBENCH_SHARED)";
-  }
-  EXPECT_EQ(exact_share("googlenet_v1_8b.json", 16, 8, 8), 1.0);
+TEST(ScaleAndShift, multipliers_are_of_single_precision_where_it_reaches) {
+  // 3 * 3 / 7 of steps that floats hold: one rounding, to the float nearest 9/7.
+  EXPECT_EQ(scale_multiplier(3 * 127.0, 3 * 127.0, 7 * 127.0, 127), double{9.0F / 7.0F});
+  // 2^-100 * 2^-100 is no float, 2^-200 / 2^-190 is a number all the same.
+  EXPECT_EQ(scale_multiplier(127 * 0x1p-100, 127 * 0x1p-100, 127 * 0x1p-190, 127), 0x1p-10);
+  EXPECT_EQ(scale_multiplier(127, 0, 127, 127), 0);
 }
 
 }  // namespace
