@@ -5,6 +5,9 @@ workbench_test(pulp_network_test LABEL property SYSTEMC
   SOURCES property/pulp_network_test.cpp
   LIBRARIES pulp_random_graphs workbench::pulp_compiler workbench::sim_pulp workbench::golden
             workbench::verdict)
+workbench_test(pulp_schedule_property_test LABEL property SYSTEMC
+  SOURCES property/pulp_schedule_test.cpp
+  LIBRARIES pulp_random_graphs workbench::pulp_compiler workbench::sim_pulp)
 workbench_test(pulp_networks_e2e_test LABEL e2e SYSTEMC
   SOURCES e2e/pulp_networks_test.cpp
   LIBRARIES workbench::pipeline)

@@ -13,13 +13,15 @@ namespace {
 // What the accesses of one core wait for those of `others`, which come at random times to random
 // banks: each finds its bank busy with probability rho and then, times being whole cycles, waits
 // half a service on average, and for those that wait before it. Loops with many accesses wait more,
-// since all cores are in them together.
-double expected_wait(const CodeCost& own, std::int64_t others, std::int64_t banks) {
-  if (own.accesses == 0 || others == 0) return 0;
+// since all cores are in them together. The DMA's words come last in a cycle: they are in the way
+// where a core has made them late.
+double expected_wait(const CodeCost& own, std::int64_t others, double dma_words, double banks) {
+  if (own.accesses == 0) return 0;
   const auto accesses = static_cast<double>(own.accesses);
   const double density = own.weighted_density / accesses;
   const double cores = static_cast<double>(others) / accesses;
-  const double rho = std::min(0.9, cores * density / static_cast<double>(banks));
+  const double served_late = (cores + 1) * density / banks;
+  const double rho = std::min(0.9, (cores * density + dma_words * served_late) / banks);
   return accesses * rho / (2 * (1 - rho));
 }
 
@@ -63,21 +65,28 @@ double conflict_share(const Kernel& kernel, const Machine& machine) {
   }
 }
 
-Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine) {
-  const double share = conflict_share(kernel, machine);
-  if (share == 0) return kernel_cycles(kernel, machine);
+std::vector<std::int64_t> expected_core_cycles(const std::vector<std::vector<CodeCost>>& phases,
+                                               double share, const Machine& machine,
+                                               double dma_bytes_per_cycle) {
   std::vector<std::int64_t> total;
-  for (const std::vector<CodeCost>& costs : core_costs(kernel, machine)) {
+  for (const std::vector<CodeCost>& costs : phases) {
     std::int64_t accesses = 0;
     for (const CodeCost& cost : costs) accesses += cost.accesses;
     std::vector<std::int64_t> cycles;
     for (const CodeCost& cost : costs) {
-      const double wait = expected_wait(cost, accesses - cost.accesses, machine.l1.banks);
+      const double wait = expected_wait(cost, accesses - cost.accesses, dma_bytes_per_cycle / 4,
+                                        static_cast<double>(machine.l1.banks));
       cycles.push_back(cost.cycles + std::llround(share * wait));
     }
     append_phase(total, cycles, machine);
   }
-  return Cycles{*std::max_element(total.begin(), total.end()) + machine.cluster.barrier_cycles};
+  return total;
+}
+
+Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine) {
+  const std::vector<std::int64_t> cores =
+      expected_core_cycles(core_costs(kernel, machine), conflict_share(kernel, machine), machine);
+  return Cycles{*std::max_element(cores.begin(), cores.end()) + machine.cluster.barrier_cycles};
 }
 
 Cycles cold_cycles(const Kernel& kernel, const Machine& machine) {
@@ -135,6 +144,12 @@ Cycles l3_cycles(const L3Transfer& transfer, const Machine& machine) {
   const double data = static_cast<double>(transfer.bytes()) / machine.l3.bytes_per_cycle;
   return Cycles{transfer.rows * machine.l3.transfer_cycles +
                 static_cast<std::int64_t>(std::ceil(data))};
+}
+
+Cycles l3_busy_cycles(const L3Transfer& transfer, const Machine& machine) {
+  const double row = static_cast<double>(transfer.length) / machine.l3.bytes_per_cycle;
+  return Cycles{transfer.rows *
+                (machine.l3.transfer_cycles + static_cast<std::int64_t>(std::ceil(row)))};
 }
 
 }  // namespace workbench::pulp

@@ -32,5 +32,7 @@ std::int64_t macs(const Kernel& kernel);
 // A transfer alone on an idle machine, from the first command to the last byte: for searches.
 Cycles dma_cycles(const Dma& transfer, const Machine& machine);
 Cycles l3_cycles(const L3Transfer& transfer, const Machine& machine);
+// How long the uDMA is busy with a transfer: rows begin at whole cycles.
+Cycles l3_busy_cycles(const L3Transfer& transfer, const Machine& machine);
 
 }  // namespace workbench::pulp

@@ -62,6 +62,12 @@ std::vector<std::vector<CodeCost>> core_costs(const Kernel& kernel, const Machin
 void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
                   const Machine& machine);
 
+// What each core of a call takes with conflicts as they are to be expected, closed form: `phases`
+// are its core_costs(), `share` its conflict_share() (cost.h), and a DMA moves so much meanwhile.
+std::vector<std::int64_t> expected_core_cycles(const std::vector<std::vector<CodeCost>>& phases,
+                                               double share, const Machine& machine,
+                                               double dma_bytes_per_cycle = 0);
+
 // Of instructions in the tree, each counted once.
 std::int64_t code_bytes(const CoreCode& code);
 

@@ -42,4 +42,25 @@ std::optional<Dma> share_of_core(const Dma& transfer, std::int64_t core, std::in
   return part.bytes() > 0 ? std::optional(part) : std::nullopt;
 }
 
+std::int64_t command_count(const Dma& transfer) {
+  return transfer.planes * transfer.rows * (transfer.two_d ? 1 : transfer.lines);
+}
+
+CommandShares::CommandShares(const Dma& transfer, std::int64_t cores) {
+  const std::int64_t all = transfer.bytes() > 0 ? command_count(transfer) : 0;
+  if (transfer.split && transfer.rows > 1) {
+    dealt_ = transfer.rows;
+  } else if (transfer.split && transfer.planes > 1) {
+    dealt_ = transfer.planes;
+  } else if (transfer.split && !transfer.two_d) {
+    dealt_ = std::max<std::int64_t>(1, transfer.lines);
+  }
+  chunk_ = ceil_div(dealt_, cores);
+  each_ = all / dealt_;
+}
+
+std::int64_t CommandShares::of(std::int64_t core) const {
+  return std::clamp<std::int64_t>(dealt_ - core * chunk_, 0, chunk_) * each_;
+}
+
 }  // namespace workbench::pulp

@@ -179,11 +179,8 @@ void Team::execute(const DmaWait& op) {
 }
 
 void Team::execute(const L3Transfer& op) {
-  const auto& l3 = cluster_.machine.l3;
-  const auto row =
-      static_cast<std::int64_t>(std::ceil(static_cast<double>(op.length) / l3.bytes_per_cycle));
   const std::int64_t begin = std::max(clocks_[0], l3_free_at_);
-  l3_free_at_ = begin + op.rows * (l3.transfer_cycles + row);
+  l3_free_at_ = begin + l3_busy_cycles(op, cluster_.machine).value;
   std::int64_t& done = l3_done_[op.id];
   done = l3_free_at_;
   cluster_.l3_requests.push_back({current_, begin, l3_free_at_, op.bytes()});
@@ -215,8 +212,8 @@ void Team::execute(const CounterStop&) {
 // each cycle, which is half the banks, halve its speed).
 void Team::execute(const Kernel& op) {
   const std::int64_t begin = latest();
-  const KernelTime& undisturbed = cluster_.kernel_times.undisturbed(op);
-  const std::int64_t alone = slowest(undisturbed.alone);
+  const KernelFigures& undisturbed = cluster_.kernel_times.undisturbed(op);
+  const std::int64_t alone = undisturbed.slowest;
   const bool conflicts = cluster_.machine.l1.conflicts != 0;
   const double dma_speed = conflicts ? std::max(0.1, 1 - undisturbed.bank_share) : 1;
   const double moving = cluster_.mchan.bytes_between(

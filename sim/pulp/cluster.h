@@ -15,7 +15,7 @@
 #include "isa/pulp/program.h"
 #include "isa/pulp/semantics.h"
 #include "sim/common/recorder.h"
-#include "sim/pulp/dma.h"
+#include "isa/pulp/mchan.h"
 #include "sim/pulp/hazards.h"
 #include "sim/pulp/host.h"
 #include "sim/pulp/kernel_time.h"

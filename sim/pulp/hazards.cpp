@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "sim/pulp/dma.h"
+#include "isa/pulp/mchan.h"
 
 namespace workbench::pulp {
 

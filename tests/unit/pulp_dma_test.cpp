@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "isa/pulp/kernel_code_builder.h"
-#include "sim/pulp/dma.h"
+#include "isa/pulp/mchan.h"
 #include "sim/pulp/tcdm.h"
 
 namespace workbench::pulp {

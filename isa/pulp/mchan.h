@@ -1,7 +1,7 @@
-// The cluster DMA (mchan, pulp.md 1.5 and 1.9) without SystemC: when each command is queued, served
-// and done. Cores queue commands of their own, two deep; a queue of eight per direction takes them
-// round robin; each direction serves one command after the other, both directions at once. Commands
-// are computed in plain loops, however many there are.
+// The cluster DMA (mchan, pulp.md 1.5 and 1.9), for simulation and analytic schedule: when each
+// command is queued, served and done. Cores queue commands of their own, two deep; a queue of eight
+// per direction takes them round robin; each direction serves one command after the other, both
+// directions at once. Commands are computed in plain loops, however many there are.
 #pragma once
 
 #include <array>
@@ -16,9 +16,6 @@
 
 namespace workbench::pulp {
 
-// Of a transfer, or of a core's share of it.
-std::int64_t command_count(const Dma& transfer);
-
 // One command of a transfer, in cycles.
 struct DmaCommand {
   std::int64_t issue = 0;      // of the core
@@ -28,8 +25,43 @@ struct DmaCommand {
 };
 DmaCommand command_of(const Dma& transfer, const Machine& machine);
 
+// pulp.md 1.5: requests to L2 that may be on their way; of L1 only one at a time.
+inline constexpr std::int64_t kOutstandingReads = 8, kOutstandingWrites = 1;
+
 enum class Direction { In, Out };  // L2 -> L1, L1 -> L2
 inline constexpr std::size_t kDirections = 2;
+inline Direction direction_of(const Dma& transfer) {
+  return transfer.to_l1 ? Direction::In : Direction::Out;
+}
+constexpr std::int64_t outstanding(Direction direction) {
+  return direction == Direction::In ? kOutstandingReads : kOutstandingWrites;
+}
+
+// The last so many of a series of times.
+class RecentTimes {
+ public:
+  explicit RecentTimes(std::int64_t keep) : times_(static_cast<std::size_t>(keep), 0) {}
+
+  // The one that was pushed `back` before the next; 0: there was none.
+  std::int64_t operator[](std::int64_t back) const {
+    const auto n = static_cast<std::int64_t>(times_.size());
+    return back <= n && back > 0 ? times_[slot(next_ + n - back)] : 0;
+  }
+  void push(std::int64_t time) {
+    times_[slot(next_)] = time;
+    next_ = static_cast<std::int64_t>(slot(next_ + 1));
+  }
+  // In no order.
+  std::vector<std::int64_t>& values() { return times_; }
+
+ private:
+  std::size_t slot(std::int64_t i) const {
+    const auto n = static_cast<std::int64_t>(times_.size());
+    return static_cast<std::size_t>(i < n ? i : i - n);
+  }
+  std::vector<std::int64_t> times_;
+  std::int64_t next_ = 0;
+};
 
 class Mchan {
  public:
@@ -61,16 +93,17 @@ class Mchan {
  private:
   struct Lane {
     std::int64_t free_at = 0;
-    std::deque<std::int64_t> leaves;    // when the last commands left the global queue
-    std::deque<std::int64_t> requests;  // when the last requests were served
+    RecentTimes leaves;    // when the last commands left the global queue
+    RecentTimes requests;  // when the last requests were served
     std::deque<Transfer> transfers;
   };
   struct Core {
-    std::deque<std::int64_t> granted;   // when the last commands left its queue
+    RecentTimes granted;                // when the last commands left its queue
     std::vector<Completion> completed;  // by transfer counter
   };
 
   Lane& lane(Direction direction) { return lanes_[static_cast<std::size_t>(direction)]; }
+  std::size_t next_to_issue(std::span<const std::int64_t> clocks) const;
   void issue_command(const DmaCommand& command, Direction direction, Core& core,
                      std::int64_t& clock, Transfer& whole, std::int64_t id);
   static std::int64_t last_request_sent(Lane& lane, const DmaCommand& command,
@@ -79,7 +112,8 @@ class Mchan {
   const Machine& machine_;
   std::array<Lane, kDirections> lanes_;
   std::vector<Core> cores_;
-  std::size_t next_core_ = 0;  // round robin
+  std::vector<std::int64_t> left_;  // commands of the transfer being issued, by core
+  std::size_t next_core_ = 0;       // round robin
 };
 
 }  // namespace workbench::pulp

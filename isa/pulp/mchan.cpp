@@ -1,4 +1,4 @@
-#include "sim/pulp/dma.h"
+#include "isa/pulp/mchan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,27 +6,6 @@
 #include "core/error.h"
 
 namespace workbench::pulp {
-
-namespace {
-
-// pulp.md 1.5: requests to L2 that may be on their way; of L1 only one at a time.
-constexpr std::int64_t kOutstandingReads = 8, kOutstandingWrites = 1;
-
-// The element that was pushed `back` before the last of what is kept; 0 where there was none.
-std::int64_t recent(const std::deque<std::int64_t>& times, std::int64_t back) {
-  const auto n = static_cast<std::int64_t>(times.size());
-  return back <= n && back > 0 ? times[static_cast<std::size_t>(n - back)] : 0;
-}
-void remember(std::deque<std::int64_t>& times, std::int64_t time, std::int64_t keep) {
-  times.push_back(time);
-  while (static_cast<std::int64_t>(times.size()) > keep) times.pop_front();
-}
-
-}  // namespace
-
-std::int64_t command_count(const Dma& transfer) {
-  return transfer.planes * transfer.rows * (transfer.two_d ? 1 : transfer.lines);
-}
 
 // pulp.md 1.9, gvsoc_micro.json: reads move a request per cycle and bytes_per_cycle, packed across
 // lines; writes cannot pack, and each burst or line costs more than its bytes. That of the first is
@@ -51,7 +30,16 @@ DmaCommand command_of(const Dma& transfer, const Machine& machine) {
 }
 
 Mchan::Mchan(const Machine& machine)
-    : machine_(machine), cores_(static_cast<std::size_t>(machine.cluster.cores)) {
+    : machine_(machine),
+      lanes_{Lane{.leaves = RecentTimes(machine.dma.global_queue),
+                  .requests = RecentTimes(kOutstandingReads),
+                  .transfers = {}},
+             Lane{.leaves = RecentTimes(machine.dma.global_queue),
+                  .requests = RecentTimes(kOutstandingWrites),
+                  .transfers = {}}},
+      cores_(static_cast<std::size_t>(machine.cluster.cores),
+             {.granted = RecentTimes(machine.dma.core_queue + 1), .completed = {}}),
+      left_(cores_.size()) {
   for (Core& core : cores_) {
     core.completed.resize(static_cast<std::size_t>(machine.dma.identifiers));
   }
@@ -60,34 +48,36 @@ Mchan::Mchan(const Machine& machine)
 std::int64_t Mchan::issue(std::int32_t instruction, const Dma& transfer,
                           std::span<std::int64_t> clocks) {
   CHECK(clocks.size() == cores_.size());
-  const auto direction = transfer.to_l1 ? Direction::In : Direction::Out;
-  const DmaCommand command = command_of(transfer, machine_);
-  const auto cores = static_cast<std::int64_t>(cores_.size());
-  std::vector<std::int64_t> left(cores_.size(), 0);
+  const Direction direction = direction_of(transfer);
   std::int64_t all = 0, unstalled = *std::max_element(clocks.begin(), clocks.end());
-  for (std::int64_t c = 0; c < cores; ++c) {
-    const auto part = share_of_core(transfer, c, cores);
-    if (!part) continue;
-    const auto core = static_cast<std::size_t>(c);
-    left[core] = command_count(*part);
-    all += left[core];
-    unstalled = std::max(unstalled, clocks[core] + left[core] * command.issue);
+  if (transfer.bytes() == 0) return unstalled;
+  const DmaCommand command = command_of(transfer, machine_);
+  const CommandShares shares(transfer, std::ssize(clocks));
+  for (std::size_t core = 0; core < cores_.size(); ++core) {
+    left_[core] = shares.of(static_cast<std::int64_t>(core));
+    all += left_[core];
+    unstalled = std::max(unstalled, clocks[core] + left_[core] * command.issue);
   }
-  if (all == 0) return unstalled;
   Transfer whole{instruction, -1, 0, transfer.bytes()};
   for (; all > 0; --all) {
-    std::size_t first = cores_.size();
-    for (std::size_t i = 0; i < cores_.size(); ++i) {
-      const std::size_t c = (next_core_ + i) % cores_.size();
-      if (left[c] == 0 || (first < cores_.size() && clocks[c] >= clocks[first])) continue;
-      first = c;
-    }
-    issue_command(command, direction, cores_[first], clocks[first], whole, transfer.id);
-    --left[first];
-    next_core_ = (first + 1) % cores_.size();
+    const std::size_t core = next_to_issue(clocks);
+    issue_command(command, direction, cores_[core], clocks[core], whole, transfer.id);
+    --left_[core];
+    next_core_ = core + 1 == cores_.size() ? 0 : core + 1;
   }
   lane(direction).transfers.push_back(whole);
   return unstalled;
+}
+
+// Of those that have commands left, the one that comes first; round robin among those that come
+// together.
+std::size_t Mchan::next_to_issue(std::span<const std::int64_t> clocks) const {
+  std::size_t first = cores_.size();
+  for (std::size_t i = 0, c = next_core_; i < cores_.size(); ++i) {
+    if (left_[c] > 0 && (first == cores_.size() || clocks[c] < clocks[first])) first = c;
+    c = c + 1 == cores_.size() ? 0 : c + 1;
+  }
+  return first;
 }
 
 void Mchan::issue_command(const DmaCommand& command, Direction direction, Core& core,
@@ -95,17 +85,14 @@ void Mchan::issue_command(const DmaCommand& command, Direction direction, Core& 
   const Machine::Dma& dma = machine_.dma;
   Lane& lane = this->lane(direction);
   // A command of the core's waits in its port while the queue is full; with the next it stalls.
-  clock = std::max(clock + command.issue, recent(core.granted, dma.core_queue + 1));
-  const std::int64_t granted =
-      std::max({clock, recent(core.granted, 1), recent(lane.leaves, dma.global_queue)});
+  clock = std::max(clock + command.issue, core.granted[dma.core_queue + 1]);
+  const std::int64_t granted = std::max({clock, core.granted[1], lane.leaves[dma.global_queue]});
   const std::int64_t begin = std::max(granted + command.lead, lane.free_at);
   const std::int64_t done = begin + command.occupancy;
   lane.free_at = done;
-  const std::int64_t outstanding =
-      direction == Direction::In ? kOutstandingReads : kOutstandingWrites;
-  const std::int64_t sent = last_request_sent(lane, command, outstanding, done);
-  remember(core.granted, granted, dma.core_queue + 1);
-  remember(lane.leaves, std::max(granted, sent), dma.global_queue);
+  const std::int64_t sent = last_request_sent(lane, command, outstanding(direction), done);
+  core.granted.push(granted);
+  lane.leaves.push(std::max(granted, sent));
   Completion& last = core.completed.at(static_cast<std::size_t>(id));
   if (done > last.time) last = {done, direction};
   if (whole.begin < 0) whole.begin = begin;
@@ -119,9 +106,9 @@ std::int64_t Mchan::last_request_sent(Lane& lane, const DmaCommand& command,
   const std::int64_t each = command.occupancy / command.requests;
   const std::int64_t sent = command.requests > outstanding
                                 ? done - outstanding * each
-                                : recent(lane.requests, outstanding - command.requests + 1);
+                                : lane.requests[outstanding - command.requests + 1];
   for (std::int64_t back = std::min(command.requests, outstanding) - 1; back >= 0; --back) {
-    remember(lane.requests, done - back * each, outstanding);
+    lane.requests.push(done - back * each);
   }
   return sent;
 }
@@ -142,12 +129,12 @@ void Mchan::slow(std::int64_t begin, std::int64_t end, double speed) {
   };
   for (Lane& lane : lanes_) {
     move(lane.free_at);
-    for (std::int64_t& time : lane.leaves) move(time);
-    for (std::int64_t& time : lane.requests) move(time);
+    for (std::int64_t& time : lane.leaves.values()) move(time);
+    for (std::int64_t& time : lane.requests.values()) move(time);
     for (Transfer& transfer : lane.transfers) move(transfer.begin), move(transfer.done);
   }
   for (Core& core : cores_) {
-    for (std::int64_t& time : core.granted) move(time);
+    for (std::int64_t& time : core.granted.values()) move(time);
     for (Completion& completion : core.completed) move(completion.time);
   }
 }

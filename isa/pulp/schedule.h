@@ -1,0 +1,35 @@
+// The analytic tier: when each instruction would start and finish if cores, both directions of the
+// DMA, the uDMA and barriers worked as they do but nobody ever waited for a bank. No SystemC, a
+// fraction of a microsecond per instruction.
+//
+// Two answers, because a bound is no estimate:
+// - at the earliest: a lower bound on the transaction tier by construction. Every time in it is a
+//   sum or maximum of times that are lower bounds; of the DMA's queues it knows only what holds in
+//   whatever order the cores get to them.
+// - expected: the transaction tier's own model of the DMA, and in kernels the conflicts at the
+// banks
+//   that accesses at random would have (closed form, kernel_code.h) in place of a replay of the
+//   accesses. Neither above nor below the transaction tier; sweeps rank by it.
+#pragma once
+
+#include <vector>
+
+#include "isa/pulp/machine.h"
+#include "isa/pulp/program.h"
+
+namespace workbench::pulp {
+
+struct ScheduleTimes {
+  std::vector<Cycles> begin, finish;  // per instruction; of a transfer: its first and last byte
+  std::vector<Cycles> layer_end;      // per layer of program.info: its last instruction's finish
+  Cycles end;                         // of the whole program, host steps excluded
+};
+
+struct AnalyticSchedule {
+  ScheduleTimes earliest, expected;
+};
+
+// The program is one for this machine: every instruction is well-formed (footprint.h).
+AnalyticSchedule analytic_schedule(const Program& program, const Machine& machine);
+
+}  // namespace workbench::pulp
