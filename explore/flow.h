@@ -27,6 +27,24 @@ class Stopwatch {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
+// The network's own numbers: the imported graph's, whatever the passes make of it.
+struct NetworkNumbers {
+  std::string name;
+  std::int64_t macs = 0, ops = 0, parameters = 0;
+};
+NetworkNumbers numbers_of(const Graph& imported);
+void describe_network(const NetworkNumbers& numbers, ProgramInfo& info);
+
+// The arrows of compile_network(), for those who share what one gives between machines. First:
+// `imported` as the integers that `compiled.machine` runs. Sets `quantized`, `input`, `reference`,
+// `was_integer` of `compiled`, adds notes and warnings. Throws Error.
+void make_integers(Graph imported, const CompileRequest& request, Compiled& compiled,
+                   const Progress& progress);
+// Second: the compiler's program. Without `constants` it is good for timing alone (of PULP it has
+// them all the same). Throws Error naming what does not fit.
+Program make_program(const Graph& quantized, const Machine& machine, const CompileRequest& request,
+                     bool constants = true);
+
 // Calibration of a float network (flow.cpp).
 struct Measured {
   Thresholds thresholds;

@@ -20,28 +20,6 @@ void tell(const Progress& progress, std::string_view stage, double fraction) {
   if (progress) progress(stage, fraction);
 }
 
-// The network's own numbers are the imported graph's, whatever the passes make of it.
-struct NetworkNumbers {
-  std::string name;
-  std::int64_t macs = 0, ops = 0, parameters = 0;
-};
-
-NetworkNumbers numbers_of(const Graph& imported) {
-  NetworkNumbers numbers{.name = imported.name, .parameters = parameters(imported)};
-  for (const Node& node : imported.nodes) {
-    numbers.macs += macs(imported, node);
-    numbers.ops += xfdnn_ops(imported, node);
-  }
-  return numbers;
-}
-
-void describe_network(const NetworkNumbers& numbers, ProgramInfo& info) {
-  info.network = numbers.name;
-  info.network_macs = numbers.macs;
-  info.network_ops = numbers.ops;
-  info.network_parameters = numbers.parameters;
-}
-
 // Somebody else's program, and the network it was made from where no model was given.
 std::optional<xdnn::Listing> listing_of(const CompileRequest& request, const Machine& machine) {
   if (request.program.empty() || std::holds_alternative<pulp::Machine>(machine)) {
@@ -61,11 +39,51 @@ Graph imported_network(const CompileRequest& request, const Compiled& compiled,
 
 }  // namespace
 
+NetworkNumbers numbers_of(const Graph& imported) {
+  NetworkNumbers numbers{.name = imported.name, .parameters = parameters(imported)};
+  for (const Node& node : imported.nodes) {
+    numbers.macs += macs(imported, node);
+    numbers.ops += xfdnn_ops(imported, node);
+  }
+  return numbers;
+}
+
+void describe_network(const NetworkNumbers& numbers, ProgramInfo& info) {
+  info.network = numbers.name;
+  info.network_macs = numbers.macs;
+  info.network_ops = numbers.ops;
+  info.network_parameters = numbers.parameters;
+}
+
 std::vector<PassDescription> known_passes() {
   std::vector<PassDescription> passes = describe_float_passes();
   const std::vector<PassDescription> rewrites = xdnn::describe_limit_rewrites();
   passes.insert(passes.end(), rewrites.begin(), rewrites.end());
   return passes;
+}
+
+void make_integers(Graph imported, const CompileRequest& request, Compiled& compiled,
+                   const Progress& progress) {
+  const bool on_xdnn = is_xdnn(compiled);
+  compiled.was_integer = !on_xdnn && is_integer_network(imported);
+  RunData data = compiled.was_integer ? integer_data(imported, request)
+                                      : read_data(imported, request.model.name, request.data);
+  compiled.notes = std::move(data.notes);
+  compiled.quantized =
+      on_xdnn ? xdnn_integers(std::move(imported), request, std::move(data), compiled, progress)
+              : pulp_integers(std::move(imported), request, std::move(data), compiled, progress);
+}
+
+Program make_program(const Graph& quantized, const Machine& machine, const CompileRequest& request,
+                     bool constants) {
+  if (const auto* xdnn = std::get_if<xdnn::Machine>(&machine)) {
+    return xdnn::compile(
+        quantized, *xdnn,
+        {.allow_host = request.allow_host, .schedule = request.schedule, .constants = constants});
+  }
+  return pulp::compile(
+      quantized, std::get<pulp::Machine>(machine),
+      {.allow_host = request.allow_host, .tiler = request.tiler, .norm_bits = request.norm_bits});
 }
 
 Compiled compile_network(const CompileRequest& request, const Progress& progress) {
@@ -79,30 +97,17 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
     const Stopwatch stopwatch(compiled.wall.import_seconds);
     imported = imported_network(request, compiled, listing);
   }
-  const bool on_xdnn = is_xdnn(compiled);
-  compiled.was_integer = !on_xdnn && is_integer_network(imported);
-  RunData data = compiled.was_integer ? integer_data(imported, request)
-                                      : read_data(imported, request.model.name, request.data);
-  compiled.notes = std::move(data.notes);
   const NetworkNumbers numbers = numbers_of(imported);
-  compiled.quantized =
-      on_xdnn ? xdnn_integers(std::move(imported), request, std::move(data), compiled, progress)
-              : pulp_integers(std::move(imported), request, std::move(data), compiled, progress);
+  make_integers(std::move(imported), request, compiled, progress);
   tell(progress, "compiling", 0.35);
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
   if (listing) {
     compiled.program =
         replayed_program(*listing, compiled.quantized, compiled.xdnn_machine(), compiled.warnings);
-  } else if (on_xdnn) {
-    compiled.program =
-        xdnn::compile(compiled.quantized, compiled.xdnn_machine(),
-                      {.allow_host = request.allow_host, .schedule = request.schedule});
   } else if (!request.program.empty()) {
     compiled.program = pulp_program(request.program, compiled.quantized);
   } else {
-    compiled.program = pulp::compile(
-        compiled.quantized, compiled.pulp_machine(),
-        {.allow_host = request.allow_host, .tiler = request.tiler, .norm_bits = request.norm_bits});
+    compiled.program = make_program(compiled.quantized, compiled.machine, request);
   }
   describe_network(numbers, info(compiled.program));
   return compiled;

@@ -43,7 +43,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   Program sketch;
   describe_host_steps(quantized, machine, options, sketch);  // refuses before any work is done
   auto [lowered, placement, time] = schedule(quantized, machine, options.schedule);
-  Program program = emit(lowered, machine);
+  Program program = emit(lowered, machine, options.constants);
   if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {
     fail("{}: {} instructions, the instruction memory of {} holds {}", quantized.name,
          program.steps.size(), machine.name, machine.control.instructions_max);

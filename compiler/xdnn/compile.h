@@ -12,6 +12,9 @@ namespace workbench::xdnn {
 struct CompileOptions {
   bool allow_host = true;  // false: host steps other than the classifier tail and LRN are an Error
   ScheduleOptions schedule;
+  // false: Program::constants stays empty, everything else is as with them. Laying out filters
+  // takes most of a compilation's time and changes no time on the machine.
+  bool constants = true;
 };
 
 // `quantized` as compiler/quantize makes it with host_reasons(machine). Throws Error naming the

@@ -340,12 +340,12 @@ Instruction instruction_of(const Lowered& lowered, const LoweredOp& op, const Ma
   return Selection(lowered, op, machine).run();
 }
 
-Program emit(Lowered& lowered, const Machine& machine) {
+Program emit(Lowered& lowered, const Machine& machine, bool constants) {
   Program program;
-  std::vector<std::int64_t> filter_addresses;
-  program.constants = pack_constants(lowered, machine, filter_addresses);
+  const std::vector<FilterPlace> filters = place_filters(lowered, machine);
+  if (constants) program.constants = pack_constants(lowered, filters, machine);
   // Tensors behind the constants, each on a burst boundary.
-  std::int64_t ddr = static_cast<std::int64_t>(program.constants.size());
+  std::int64_t ddr = filters.empty() ? 0 : filters.back().begin + filters.back().bytes;
   for (std::size_t i = 0; i < lowered.ddr_tensors.size(); ++i) {
     DdrTensor& tensor = lowered.ddr_tensors[i];
     tensor.address = round_up(ddr, 4096);
@@ -362,8 +362,9 @@ Program emit(Lowered& lowered, const Machine& machine) {
   program.ddr_tensors = lowered.ddr_tensors;
   for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
     const LoweredOp& op = lowered.ops[i];
+    const std::int64_t filter_address = op.kind == LoweredKind::Conv ? filters[i].begin : 0;
     program.steps.push_back(
-        {instruction_of(lowered, op, machine), filter_addresses[i], rescale_of(lowered, op)});
+        {instruction_of(lowered, op, machine), filter_address, rescale_of(lowered, op)});
     const std::string& layer = lowered.layers[static_cast<std::size_t>(op.layer)].name;
     program.info.instruction_layer.push_back(op.layer);
     program.info.instruction_text.push_back(

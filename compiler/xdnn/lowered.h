@@ -120,7 +120,8 @@ Placement place(Lowered& lowered, const Machine& machine);
 
 // Instruction of one op, addresses included, wait bits not.
 Instruction instruction_of(const Lowered& lowered, const LoweredOp& op, const Machine& machine);
-Program emit(Lowered& lowered, const Machine& machine);
+// `constants`: the filters go into Program::constants; else only their place is kept.
+Program emit(Lowered& lowered, const Machine& machine, bool constants = true);
 // Sets the wait bits that a dependence needs, and no other.
 void set_wait_bits(Program& program, const Machine& machine);
 

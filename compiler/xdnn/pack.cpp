@@ -92,37 +92,39 @@ std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node,
   return configs;
 }
 
-std::string pack_constants(const Lowered& lowered, const Machine& machine,
-                           std::vector<std::int64_t>& addresses) {
-  struct Part {
-    const LoweredOp* op;
-    FilterShape shape;
-    std::int64_t begin, bytes;
-  };
-  std::vector<Part> parts;
+std::vector<FilterPlace> place_filters(const Lowered& lowered, const Machine& machine) {
+  std::vector<FilterPlace> places;
   std::int64_t end = 0;
   for (const LoweredOp& op : lowered.ops) {
-    addresses.push_back(op.kind == LoweredKind::Conv ? end : 0);
+    FilterPlace& place = places.emplace_back();
+    place.begin = end;
     if (op.kind != LoweredKind::Conv) continue;
     const Instruction instruction = instruction_of(lowered, op, machine);
     const auto* fused = std::get_if<ConvPool>(&instruction);
-    const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
-    const FilterShape shape = filter_shape(conv);
+    place.shape = filter_shape(fused != nullptr ? fused->conv : std::get<Conv>(instruction));
     const MachineOfSlice own(machine, op.slice);
-    parts.push_back({&op, shape, end, filter_bytes(shape, own.get())});
-    end += parts.back().bytes;
+    place.bytes = filter_bytes(place.shape, own.get());
+    end += place.bytes;
   }
+  return places;
+}
+
+std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> places,
+                           const Machine& machine) {
+  const std::int64_t end = places.empty() ? 0 : places.back().begin + places.back().bytes;
   std::string image(static_cast<std::size_t>(end), '\0');
-  parallel_for(static_cast<std::int64_t>(parts.size()), 0, [&](std::int64_t i) {
-    const Part& part = parts[static_cast<std::size_t>(i)];
-    const MachineOfSlice own(machine, part.op->slice);
-    pack_filters(part.shape, DenseWeights(lowered, *part.op).values(),
-                 channel_configs(*lowered.graph,
-                                 lowered.graph->nodes[static_cast<std::size_t>(part.op->node)],
-                                 part.op->block.out_begin, part.op->block.out_end),
-                 own.get(),
-                 std::span(image).subspan(static_cast<std::size_t>(part.begin),
-                                          static_cast<std::size_t>(part.bytes)));
+  parallel_for(static_cast<std::int64_t>(places.size()), 0, [&](std::int64_t i) {
+    const LoweredOp& op = lowered.ops[static_cast<std::size_t>(i)];
+    const FilterPlace& place = places[static_cast<std::size_t>(i)];
+    if (op.kind != LoweredKind::Conv) return;
+    const MachineOfSlice own(machine, op.slice);
+    pack_filters(
+        place.shape, DenseWeights(lowered, op).values(),
+        channel_configs(*lowered.graph, lowered.graph->nodes[static_cast<std::size_t>(op.node)],
+                        op.block.out_begin, op.block.out_end),
+        own.get(),
+        std::span(image).subspan(static_cast<std::size_t>(place.begin),
+                                 static_cast<std::size_t>(place.bytes)));
   });
   return image;
 }

@@ -17,8 +17,16 @@ std::span<const std::int8_t> code_bytes(const Tensor& tensor);
 std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node, std::int64_t begin,
                                            std::int64_t end);
 
-// Image, and per op the byte address of its slabs (0 where it has none).
-std::string pack_constants(const Lowered& lowered, const Machine& machine,
-                           std::vector<std::int64_t>& addresses);
+// Where the filter slabs of an op lie in the image.
+struct FilterPlace {
+  FilterShape shape;
+  std::int64_t begin = 0, bytes = 0;
+};
+// Per op, one behind the other; those without filters have 0 bytes there.
+std::vector<FilterPlace> place_filters(const Lowered& lowered, const Machine& machine);
+
+// The image.
+std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> places,
+                           const Machine& machine);
 
 }  // namespace workbench::xdnn
