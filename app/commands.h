@@ -58,7 +58,7 @@ struct RunOptions {
   bool golden = true;
   bool timing_only = false;
   std::filesystem::path program;  // somebody else's, to run instead of our own
-  std::filesystem::path json, csv, trace, dump_tensors;
+  std::filesystem::path json, csv, trace, html, png, dump_tensors;
   bool deterministic = false;
   bool brief = false;
 };

@@ -168,6 +168,8 @@ void add_run(CLI::App& app, RunOptions& options) {
   command.add_option("--json", options.json, "write the report as JSON");
   command.add_option("--csv", options.csv, "write the per-layer table as CSV");
   command.add_option("--trace", options.trace, "write a timeline for ui.perfetto.dev");
+  command.add_option("--html", options.html, "write the report as one self-contained page");
+  command.add_option("--png", options.png, "write the page's roofline as a picture (by Chromium)");
   command.add_option("--dump-tensors", options.dump_tensors, "folder for every tensor, as .npy");
   command.add_flag("--deterministic", options.deterministic, "leave wall times out");
   command.add_flag("--brief", options.brief, "print totals, not every layer");
@@ -234,8 +236,10 @@ void add_quantize(CLI::App& app, QuantizeCommandOptions& options) {
       *app.add_subcommand("quantize", "decide the codes of every tensor, write a quantized model");
   add_quantization_options(command, options.quantization);
   command.add_option("-o,--output", options.output, "ONNX file to write");
-  command.add_option("--format", options.format, "qdq (default), or nemo: --target pulp, for DORY")
-      ->check(CLI::IsMember({"qdq", "nemo"}));
+  command.add_option("--format", options.format,
+                     "qdq (default), qoperator: QLinearConv and the like, or nemo: --target pulp, "
+                     "for DORY")
+      ->check(CLI::IsMember({"qdq", "qoperator", "nemo"}));
   command.add_option("--save-quantizer", options.save_quantizer,
                      "write thresholds and scales as the scheme's own tool does (JSON)");
   command.add_option("--dump-reference", options.dump_reference,

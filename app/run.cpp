@@ -1,11 +1,13 @@
 // workbench run: compile, simulate, compare, report.
 #include "app/commands.h"
 #include "app/network.h"
+#include "app/picture.h"
 #include "app/terminal.h"
 #include "compiler/quantize/calibrate.h"
 #include "core/file.h"
 #include "explore/dory_report.h"
 #include "explore/expectation.h"
+#include "explore/html/run_page.h"
 #include "explore/json.h"
 #include "explore/text.h"
 #include "explore/trace.h"
@@ -22,6 +24,11 @@ void write_outputs(const RunOptions& options, const Compiled& compiled,
     write_file(options.trace,
                trace_json(compiled.info(), run.result.timeline, run.result.report.machine));
   }
+  if (!options.html.empty() || !options.png.empty()) {
+    const std::string html = run_html(compiled, run);
+    if (!options.html.empty()) write_file(options.html, html);
+    if (!options.png.empty()) write_picture(options.png, html, "roofline");
+  }
   if (options.dump_tensors.empty()) return;
   for (const auto& [name, tensor] : run.tensors) {
     write_file(options.dump_tensors / (file_name_of(name) + ".npy"), npy_bytes(tensor));
@@ -31,9 +38,11 @@ void write_outputs(const RunOptions& options, const Compiled& compiled,
 }  // namespace
 
 int run(const RunOptions& options) {
-  for (const auto* path : {&options.json, &options.csv, &options.trace}) {
+  for (const auto* path :
+       {&options.json, &options.csv, &options.trace, &options.html, &options.png}) {
     require_writable_file(*path);
   }
+  require_picture(options.png);
   ProgressBar progress;
   const Compiled compiled =
       compile_from(options.network, true, progress.callback(), options.program);

@@ -1,7 +1,7 @@
 // The page of `workbench accuracy`: its data are those of --json (docs/report-json.md).
 "use strict";
 (() => {
-  const { data, main, element, section, format, chart, table, openDetail } = page;
+  const { data, main, element, section, format, chart, table, tile, openDetail } = page;
   const { percent, thousands, significant } = format;
   const layers = data.layers.map((layer, index) => ({ ...layer, index }));
   const hardwareBits = data.accumulator_bits;
@@ -38,12 +38,6 @@
         `${data.image_set}: ${thousands(data.images)} scored, ` +
         `${thousands(data.classes)} classes${calibrated}`),
       ...data.warnings.map((text) => element("p", { class: "warning" }, `Warning: ${text}`)));
-  }
-
-  function tile(id, title, figure, ...lines) {
-    return element("div", { class: lines.length > 1 ? "tile wide" : "tile", id },
-      element("div", { class: "muted" }, title), element("div", { class: "figure" }, figure),
-      lines.map((line) => element("div", { class: "muted" }, line)));
   }
 
   function scoreTile(key, title) {
@@ -201,8 +195,7 @@
       ["weight scales", layer.macs ? (layer.weights_per_channel ? "per channel" : "per tensor")
                                    : "–"],
       ["values compared", thousands(layer.values)], ["result", layer.value]];
-    return element("dl", {}, pairs.map(([name, value]) => element("div", {}, element("dt", {}, name),
-                                                                   element("dd", {}, value))));
+    return page.facts(pairs);
   }
 
   function openLayer(index) {
@@ -212,11 +205,6 @@
       element("p", { class: "muted" }, "|x| in the float network over the calibration images; " +
         "what lies beyond the threshold is clipped."),
       advice(layer), facts(layer)], step);
-  }
-
-  function openFromAddress() {
-    const match = /^#layer-(\d+)$/.exec(location.hash);
-    if (match && Number(match[1]) < layers.length) openLayer(Number(match[1]));
   }
 
   // --- all layers
@@ -348,6 +336,5 @@
   if (data.notes.length > 0) {
     section("notes", "Notes", element("ul", {}, data.notes.map((note) => element("li", {}, note))));
   }
-  openFromAddress();
-  window.addEventListener("hashchange", openFromAddress);
+  page.openByAddress("layer", layers.length, openLayer);
 })();

@@ -5,6 +5,9 @@ const page = (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const vega = loadVega();
   const main = document.querySelector("main");
+  // The address "#chart=ID" shows that section alone: pictures (--png) are taken of it.
+  const alone = /^#chart=(\w+)$/.exec(location.hash)?.[1];
+  document.body.classList.toggle("alone", alone !== undefined);
 
   // element("p", {class: "x", onclick: f}, "text", otherNode, [more])
   function element(tag, attributes = {}, ...children) {
@@ -19,7 +22,8 @@ const page = (() => {
   }
 
   function section(id, title, ...children) {
-    const node = element("section", { id }, element("h2", {}, title), ...children);
+    const node = element("section", { id, class: id === alone ? "shown" : undefined },
+                         element("h2", {}, title), ...children);
     main.append(node);
     return node;
   }
@@ -31,6 +35,13 @@ const page = (() => {
     thousands: (count) => count.toLocaleString("en-US"),
     significant: (value, digits = 4) => String(Number(value.toPrecision(digits))),
     count: (count, noun) => `${format.thousands(count)} ${noun}${count === 1 ? "" : "s"}`,
+    // Of 2^10 and so on, as the command line prints them.
+    bytes: (count) => {
+      const unit = [["GB", 2 ** 30], ["MB", 2 ** 20], ["KB", 2 ** 10]]
+        .find(([, size]) => count >= size);
+      return unit ? `${(count / unit[1]).toPrecision(3)} ${unit[0]}`
+                  : `${format.thousands(count)} B`;
+    },
   };
 
   // Colours are variables of page.css: the charts follow light, dark and paper without a redraw.
@@ -95,11 +106,21 @@ const page = (() => {
 
   // columns: {title, hint, text(row), sort(row), numeric}; `sort` gives a number or a string, null
   // being last. A click on a head sorts, one on a row calls onClick(row); the first cell is what
-  // the keyboard reaches.
-  function table(columns, rows, onClick) {
+  // the keyboard reaches. A table that is longer than `shown` rows says so and shows more on
+  // request. The node's own `show(rows)` puts other rows in, in the order chosen.
+  function table(columns, rows, onClick, shown = 500) {
     const body = element("tbody");
-    const fill = (ordered) => body.replaceChildren(...ordered.map((row) => tableRow(columns, row,
-                                                                                   onClick)));
+    const rest = element("p", { class: "rest" });
+    let order = (ordered) => ordered;
+    const fill = (limit = shown) => {
+      const ordered = order(rows);
+      body.replaceChildren(...ordered.slice(0, limit).map((row) => tableRow(columns, row,
+                                                                            onClick)));
+      const left = ordered.length - limit;
+      rest.replaceChildren(...(left > 0 ? [element("button", {
+        type: "button", onclick: () => fill(Infinity) },
+        `${format.count(left, "row")} more: show all`)] : []));
+    };
     const heads = columns.map((column) => element("th", {
       scope: "col", class: column.numeric ? "numeric" : undefined, title: column.hint },
       element("button", { type: "button", onclick: () => sortBy(column) }, column.title)));
@@ -108,12 +129,31 @@ const page = (() => {
       const direction = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
-      fill([...rows].sort((a, b) => compare(column.sort(a), column.sort(b), direction)));
+      order = (unordered) => [...unordered].sort((a, b) => compare(column.sort(a), column.sort(b),
+                                                                   direction));
+      fill();
     };
-    fill(rows);
-    return element("div", { class: "scrolls", tabindex: "0" },
-                   element("table", {}, element("thead", {}, element("tr", {}, heads)), body));
+    fill();
+    const node = element("div", {}, element("div", { class: "scrolls", tabindex: "0" },
+      element("table", {}, element("thead", {}, element("tr", {}, heads)), body)), rest);
+    node.show = (others) => { rows = others; fill(); };
+    return node;
   }
+
+  // A table of two columns, for facts: [[name, value], ...].
+  const facts = (pairs) => element("dl", {}, pairs.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+
+  // A figure of the top of a page: lines of text below a title and a large figure.
+  const tile = (id, title, figure, ...lines) => element("div",
+    { class: lines.length > 1 ? "tile wide" : "tile", id },
+    element("div", { class: "muted" }, title), element("div", { class: "figure" }, figure),
+    lines.map((line) => element("div", { class: "muted" }, line)));
+
+  // Names beside patches of their colours: [[text, colour], ...].
+  const legend = (entries) => element("p", { class: "muted legend" }, entries.map(
+    ([text, colour]) => element("span", {}, element("span", {
+      class: "patch", style: `background: ${colour}` }), text)));
 
   function compare(a, b, direction) {
     if (a === null || b === null) return (a === null) - (b === null);
@@ -137,17 +177,18 @@ const page = (() => {
   });
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 
-  // `step`: called with -1 or +1 for the neighbours, by the buttons or the arrow keys.
+  // `step`: called with -1 or +1 for the neighbours, by the buttons or the arrow keys; without it
+  // there are none.
   let stepFrom = () => {};
   dialog.addEventListener("keydown", (event) => {
     if (event.key === "ArrowLeft") stepFrom(-1);
     if (event.key === "ArrowRight") stepFrom(1);
   });
   function openDetail(anchor, title, contents, step) {
-    stepFrom = step;
+    stepFrom = step ?? (() => {});
     const focused = document.activeElement.getAttribute("aria-label");  // one of ours, or none
-    const buttons = [["‹", "previous", () => step(-1)], ["›", "next", () => step(1)],
-                     ["×", "close", () => dialog.close()]].map(([text, label, action]) => element(
+    const buttons = [...(step ? [["‹", "previous", () => step(-1)], ["›", "next", () => step(1)]]
+                              : []), ["×", "close", () => dialog.close()]].map(([text, label, action]) => element(
       "button", { type: "button", "aria-label": label, title: label, onclick: action }, text));
     dialog.replaceChildren(
       element("header", {}, element("h2", { tabindex: "-1", autofocus: "" }, title),
@@ -159,5 +200,16 @@ const page = (() => {
     history.replaceState(null, "", `#${anchor}`);
   }
 
-  return { data, main, element, section, format, chart, choice, table, openDetail };
+  // Details by address: "#layer-3" calls open(3), now and whenever the address changes.
+  function openByAddress(word, count, open) {
+    const follow = () => {
+      const match = new RegExp(`^#${word}-(\\d+)$`).exec(location.hash);
+      if (match && Number(match[1]) < count) open(Number(match[1]));
+    };
+    follow();
+    window.addEventListener("hashchange", follow);
+  }
+
+  return { data, main, element, section, format, chart, choice, table, facts, tile, legend,
+           openDetail, openByAddress };
 })();

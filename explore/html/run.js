@@ -1,0 +1,284 @@
+// The page of `workbench run --html`. page.data: {report: as --json (docs/report-json.md), steps:
+// [{key, label}] of the waterfall, causes: [{label, step}] of the timeline, timeline: {end, array,
+// together_below, lanes: [{name, pieces}]}, memories: [{name, capacity_bytes, volumes, occupied}],
+// rooflines: [{memory, bytes_per_cycle, bytes}], tiles: {heads, rows}}.
+"use strict";
+(() => {
+  const { data, main, element, section, format, chart, choice, table, tile, openDetail } = page;
+  const { thousands, percent, significant, bytes } = format;
+  const { report, steps, timeline, memories, rooflines, tiles } = data;
+  const { machine, network, totals } = report;
+  const layers = report.layers.map((layer, index) => ({ ...layer, index }));
+  const total = totals.cycles;
+  const shapeText = (shape) => (shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape)
+    .join(" × ");
+  const nameOf = (index) => layers[index].name;
+  const look = (cause) => ({ label: data.causes[cause].label,
+                             colour: layerCharts.colour(data.causes[cause].step) });
+  const cluster = memories.some((memory) => memory.name === "L1");
+  const rate = (value) => (cluster ? value.toFixed(2) : thousands(Math.round(value)));
+  const tilesOf = new Map(tiles.rows.map((row) => [row.layer, row.cells]));
+
+  // --- top of the page
+
+  function heads() {
+    main.append(
+      element("h1", {}, `${network.name} on ${machine.name}`),
+      element("p", { class: "muted subtitle" }, `${machine.summary} · ` +
+        `${format.count(layers.length, "layer")} on the accelerator, ` +
+        `${report.host_steps.length} on the host · ${thousands(network.macs)} MACs, ` +
+        `${thousands(network.parameters)} parameters` +
+        (machine.mode === "throughput" ? " · throughput mode, from image to image" : "")),
+      ...report.warnings.map((text) => element("p", { class: "warning" }, `Warning: ${text}`)));
+  }
+
+  function verdictTile() {
+    const { bit_exact: exact, values_compared: values, mismatches, hazards } = report.verdict;
+    if (exact === null) return tile("verdict", "golden model", "not compared", "");
+    const good = exact && hazards === 0;
+    return tile("verdict", "golden model",
+      element("span", { class: good ? "good" : "warning" },
+        exact ? "bit-exact" : `${thousands(mismatches)} different`),
+      `of ${format.count(values, "value")}` +
+        (hazards > 0 ? `; ${format.count(hazards, "hazard")}` : ""));
+  }
+
+  function figures() {
+    const { peak_bytes: peak, capacity_bytes: capacity } = report.memory;
+    const card = totals.engines > 1
+      ? `card of ${totals.engines}: ${significant(totals.card_images_per_second)} images/s` : "";
+    const noise = report.accuracy.signal_to_noise;
+    const last = noise.length > 0 ? noise[noise.length - 1].decibel : null;
+    section("totals", "Totals", element("div", { class: "tiles" },
+      tile("latency", "latency of an image", `${significant(totals.latency_milliseconds)} ms`,
+           `${thousands(total)} cycles at ${significant(machine.report_clock_mhz)} MHz`),
+      tile("pace", "images per second", significant(totals.images_per_second), card),
+      tile("efficiency", "MACs per cycle", rate(totals.mac_per_cycle),
+           `${percent(totals.array_efficiency)} of the peak ${rate(machine.peak_mac_per_cycle)}`),
+      tile("traffic", cluster ? "moved between memories" : "moved to and from DDR",
+           bytes(totals.ddr_bytes), `${significant(totals.ddr_bytes / total, 3)} bytes a cycle`),
+      tile("memory", cluster ? "most of L2 at one time" : "most of the AM at one time",
+           bytes(peak), `${percent(peak / capacity)} of ${bytes(capacity)}`),
+      verdictTile()),
+      noise.length > 0 && last !== null
+        ? element("p", { class: "muted" }, `Integers against float: ${last.toFixed(1)} dB signal ` +
+            `over noise at the end (${noise[noise.length - 1].name}).`) : []);
+  }
+
+  // --- charts
+
+  const openIndex = (datum) => openLayer(datum.index ?? datum.value);
+
+  function whereCyclesWent() {
+    const none = steps.filter(({ key }) => report.waterfall[key] === 0).map(({ label }) => label);
+    const place = element("figure", { class: "whole", "aria-label": "where the cycles went" });
+    section("waterfall", "Where the cycles went", place, none.length === 0 ? []
+      : element("p", { class: "muted" }, `None: ${none.join(", ")}.`));
+    chart(place, layerCharts.waterfall(report.waterfall, steps, total));
+  }
+
+  function roofs() {
+    const places = rooflines.map((roof, i) => element("figure", { class: "whole",
+      hidden: i > 0 ? "" : undefined, "aria-label": `roofline of ${roof.memory}` }));
+    const show = (shown) => places.forEach((place, i) => { place.hidden = i !== shown; });
+    section("roofline", "Roofline",
+      rooflines.length > 1 ? choice(Object.fromEntries(rooflines.map((roof, i) => [
+        `${roof.memory}, ${significant(roof.bytes_per_cycle, 3)} B/cycle`, () => show(i)]))) : [],
+      element("p", { class: "muted" }, "Every layer is a circle as large as its cycles, in the " +
+        "colour of what takes most of it beside the ideal. A click opens it."),
+      places, layerCharts.legend(steps.map((step, i) => (i === 0 ? { ...step, label:
+        "nothing but the ideal" } : step))));
+    places.forEach((place, i) => chart(place, layerCharts.roofline(layers, steps, rooflines[i],
+      machine.peak_mac_per_cycle, machine.images_per_run), { onClick: openIndex }));
+  }
+
+  // A chart for every 40 layers: no more than a sheet of paper holds.
+  function layerBars() {
+    const slowest = [...layers].sort((a, b) => b.cycles - a.cycles);
+    const parts = (order) => Array.from({ length: Math.ceil(order.length / 40) }, (_, i) =>
+      order.slice(40 * i, 40 * i + 40));
+    const views = [];
+    const signal = (name, valueOf) => views.forEach((view, i) =>
+      view.signal(name, valueOf(i)).run());
+    const order = (wanted) => signal("order", (i) => parts(wanted)[i].map((one) => one.index));
+    const places = parts(layers).map(() => element("figure", { class: "whole bars" }));
+    section("bars", "Cycles of each layer",
+      element("div", { class: "tools" },
+        choice({ "network order": () => order(layers), "slowest first": () => order(slowest) }),
+        choice({ cycles: () => signal("mode", () => "cycles"),
+                 share: () => signal("mode", () => "share") })),
+      layerCharts.legend(steps), places);
+    parts(layers).forEach((part, i) => views.push(chart(places[i],
+      layerCharts.bars(layers, steps, part), { onClick: openIndex })));
+  }
+
+  const span = timeCharts.sharedSpan(timeline.end);
+
+  function laneChart(place, over) {
+    return timeCharts.lanes(place, timeline, over, { look, nameOf, layerCount: layers.length,
+      onClick: openLayer, label: "time line of the engines" });
+  }
+
+  function time() {
+    const together = timeline.together_below > 0
+      ? ` Work shorter than ${thousands(timeline.together_below)} cycles is taken together; ` +
+        "--trace has all of it." : "";
+    const lanes = element("figure", { class: "whole" });
+    section("time", "Time line of the engines",
+      element("p", { class: "muted" }, "Drag to move, Ctrl and the wheel to zoom; with the " +
+        `keyboard the arrows, +, − and 0. A click opens a layer.${together}`),
+      span.tools(), lanes, layerCharts.legend(steps));
+    laneChart(lanes, span);
+    if (memories.length === 0) return;
+    const parts = memories.map((memory) => ({ memory, amount: element("figure", { class: "whole" }),
+                                              map: element("figure", { class: "whole" }) }));
+    const show = (map) => parts.forEach((part) => {
+      part.amount.hidden = map;
+      part.map.hidden = !map;
+    });
+    section("occupancy", `What ${memories.map(({ name }) => name).join(" and ")} hold over time`,
+      element("div", { class: "tools" }, choice({ "bytes taken": () => show(false),
+                                                  addresses: () => show(true) })),
+      span.tools(), parts.map(({ amount, map }) => [amount, map]),
+      element("p", { class: "muted" }, "The dashed line is what programs may use. The time is " +
+        "that of the engines above, and moves with it."));
+    parts.forEach(({ memory, amount, map }) => [amount, map].forEach((place) =>
+      timeCharts.memory(place, memory, timeline.end, span,
+                        { nameOf, onClick: openLayer, addresses: place === map })));
+    show(false);
+  }
+
+  // --- tables
+
+  const number = (title, hint, text, sort) => ({ title, hint, text, sort, numeric: true });
+  const nameColumn = { title: "layer", text: (layer) => layer.name, sort: (layer) => layer.name };
+
+  function layerTable() {
+    const share = ({ key, label }) => number(label, "share of the layer's cycles",
+      (layer) => (layer.cycles === 0 || layer.waterfall[key] === 0 ? "–"
+        : percent(layer.waterfall[key] / layer.cycles)),
+      (layer) => (layer.cycles === 0 ? null : layer.waterfall[key] / layer.cycles));
+    const used = steps.filter(({ key }) => report.waterfall[key] > 0);
+    section("layers", "Layers", table([nameColumn,
+      { title: "operation", text: (layer) => layer.op, sort: (layer) => layer.op },
+      { title: "result", hint: "channels × rows × columns",
+        text: (layer) => shapeText(layer.shape), sort: (layer) => shapeText(layer.shape) },
+      number("MACs", "of the imported network", (layer) => (layer.macs ? thousands(layer.macs)
+                                                                      : "–"), (layer) => layer.macs),
+      number("cycles", "of the total that are this layer's", (layer) => thousands(layer.cycles),
+             (layer) => layer.cycles),
+      number("of all", "share of the run", (layer) => percent(layer.cycles / total),
+             (layer) => layer.cycles),
+      number("MAC/cycle", "", (layer) => (layer.mac_per_cycle > 0 ? rate(layer.mac_per_cycle)
+                                                                  : "–"),
+             (layer) => layer.mac_per_cycle),
+      number("of peak", "", (layer) => (layer.mac_per_cycle > 0
+        ? percent(layer.percent_of_peak / 100) : "–"), (layer) => layer.percent_of_peak),
+      ...used.map(share),
+      number("moved", "bytes between memories", (layer) => (layer.ddr_bytes ? bytes(layer.ddr_bytes)
+                                                                           : "–"),
+             (layer) => layer.ddr_bytes)],
+      layers, (layer) => openLayer(layer.index)),
+      element("p", { class: "muted" }, "A click on a head sorts, one on a layer opens it."));
+  }
+
+  function tileTable() {
+    if (tiles.rows.length === 0) return;
+    const columns = tiles.heads.map(({ title, hint, numeric }, i) => ({ title, hint, numeric,
+      text: (row) => row.cells[i],
+      sort: (row) => {
+        if (!numeric) return row.cells[i];
+        const value = Number.parseFloat(row.cells[i]);
+        return Number.isNaN(value) ? null : value;
+      } }));
+    section("tiles", cluster ? "Tiles" : "Commands and tiles", table([
+      { title: "layer", text: (row) => nameOf(row.layer), sort: (row) => nameOf(row.layer) },
+      ...columns], tiles.rows, (row) => openLayer(row.layer)));
+  }
+
+  function list(id, title, items) {
+    if (items.length > 0) section(id, title, element("ul", {}, items.map((item) =>
+      element("li", {}, item))));
+  }
+
+  function lists() {
+    list("mismatches", "Differences from the golden model", (report.verdict.layers ?? []).map(
+      (layer) => `${layer.name}: ${thousands(layer.mismatches)} of ${thousands(layer.values)} ` +
+        `values, first at [${layer.coordinates.join(", ")}]: expected ${layer.expected}, got ` +
+        `${layer.got}`));
+    list("hazards", "Hazards", report.hazards.map(({ text }) => text));
+    list("host", "On the host, not in cycles or images per second", report.host_steps.map((step) =>
+      `${step.name} (${step.op}), about ${significant(step.milliseconds, 3)} ms: ${step.reason}`));
+    if (report.engines.length < 2) return;
+    list("engines", "Engines of the card", report.engines.map((engine, i) =>
+      `engine ${i}: ${thousands(engine.interval_cycles)} cycles from image to image, latency ` +
+      `${thousands(engine.latency_cycles)}, ${significant(engine.images_per_second)} images/s, ` +
+      `waited ${thousands(engine.ddr_wait_cycles)} cycles for DDR`));
+  }
+
+  // --- one layer
+
+  // The cycles in which some engine works for the layer, with a little before and behind.
+  function spanOf(index) {
+    let low = Infinity, high = 0;
+    for (const lane of timeline.lanes) {
+      for (let i = 0, at = 0; i < lane.pieces.length; i += 5) {
+        const begin = at + lane.pieces[i];
+        at = begin + lane.pieces[i + 1];
+        if (lane.pieces[i + 2] !== index) continue;
+        low = Math.min(low, begin);
+        high = Math.max(high, at);
+      }
+    }
+    return low < high ? [low - 0.04 * (high - low), high + 0.04 * (high - low)] : null;
+  }
+
+  function layerFacts(layer) {
+    const cells = tilesOf.get(layer.index);
+    return page.facts([
+      ["operation", layer.op], ["result", shapeText(layer.shape)],
+      ["MACs", layer.macs ? thousands(layer.macs) : "–"],
+      ["cycles", `${thousands(layer.cycles)} (${percent(layer.cycles / total)} of the run)`],
+      ["engines busy for", `${thousands(layer.busy_cycles)} cycles`],
+      ["MACs per cycle", layer.mac_per_cycle > 0
+        ? `${rate(layer.mac_per_cycle)} (${percent(layer.percent_of_peak / 100)} of peak)` : "–"],
+      ...rooflines.map(({ memory, bytes: moved }) => [`bytes of ${memory}`,
+                                                      bytes(moved[layer.index])]),
+      [cluster ? "bytes of its result in L2" : "words of its result in the AM",
+       thousands(layer.memory_words)],
+      ...(cells ? tiles.heads.map(({ title }, i) => [title, cells[i]]) : []),
+      ["stands for", layer.nodes.length > 0 ? layer.nodes.join(", ") : layer.name]]);
+  }
+
+  function openLayer(index) {
+    const layer = layers[index];
+    const bar = element("figure", { class: "whole", "aria-label": `cycles of ${layer.name}` });
+    const lanes = element("figure", { class: "whole" });
+    const place = spanOf(index);
+    const own = timeCharts.sharedSpan(timeline.end);
+    openDetail(`layer-${index}`, layer.name, [
+      ...(layer.cycles > 0 ? [bar, layerCharts.legend(steps)] : []),
+      ...(place ? [own.tools(), lanes] : []), layerFacts(layer)],
+      (by) => openLayer((index + by + layers.length) % layers.length));
+    if (layer.cycles > 0) {
+      chart(bar, layerCharts.waterfall(layer.waterfall, steps, layer.cycles));
+    }
+    if (place) {
+      laneChart(lanes, own);
+      own.show(...place);
+    }
+  }
+
+  heads();
+  figures();
+  if (total > 0) {
+    whereCyclesWent();
+    roofs();
+    layerBars();
+    time();
+    layerTable();
+    tileTable();
+  }
+  lists();
+  page.openByAddress("layer", layers.length, openLayer);
+})();

@@ -1,0 +1,185 @@
+#include "explore/html/run_page.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "explore/html/embedded.h"
+#include "explore/html/layer_tiles.h"
+#include "explore/html/memory_use.h"
+#include "explore/html/page.h"
+#include "explore/html/timeline_pieces.h"
+#include "explore/json.h"
+
+namespace workbench {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Step of the waterfall that shows as the same thing as a cause, for the same colour.
+Step step_of(Cause cause) {
+  switch (cause) {
+    case Cause::Work:
+      return Step::Ideal;
+    case Cause::FillDrain:
+      return Step::FillAndDrain;
+    case Cause::WeightLoad:
+      return Step::WeightLoad;
+    case Cause::DdrStall:
+      return Step::DdrStall;
+    case Cause::PortStall:
+      return Step::PortStall;
+    case Cause::WaitEngine:
+      return Step::OtherEngine;
+    case Cause::Issue:
+    case Cause::Idle:
+      return Step::Issue;
+  }
+  CHECK(false, "cause {}", static_cast<int>(cause));
+}
+
+// [{key, label}] by Step.
+Json steps(const MachineInfo& machine) {
+  Json rows = Json::array();
+  for (std::size_t s = 0; s < kSteps; ++s) {
+    std::string key(to_string(static_cast<Step>(s)));
+    std::replace(key.begin(), key.end(), ' ', '_');
+    rows.push_back({{"key", key}, {"label", label(static_cast<Step>(s), machine)}});
+  }
+  return rows;
+}
+
+// [{label, step}] by Cause.
+Json causes(const MachineInfo& machine) {
+  Json rows = Json::array();
+  for (int c = 0; c <= static_cast<int>(Cause::Idle); ++c) {
+    const auto cause = static_cast<Cause>(c);
+    const Step step = step_of(cause);
+    const bool own_name = cause == Cause::Work || cause == Cause::Idle;
+    rows.push_back({{"label", own_name ? to_string(cause) : label(step, machine)},
+                    {"step", static_cast<int>(step)}});
+  }
+  return rows;
+}
+
+// Per resource a flat list of five numbers a piece: cycles since the end of the one before, its
+// length, layer, cause, and percent of it that are busy.
+Json timeline(const Timeline& timeline, const ProgramInfo& program, const MachineInfo& machine,
+              std::size_t pieces_max) {
+  const TimelinePieces pieces = timeline_pieces(timeline, program, pieces_max);
+  Json lanes = Json::array();
+  for (std::size_t r = 0; r < timeline.resources.size(); ++r) {
+    Json numbers = Json::array();
+    Cycles at;
+    for (const TimelinePiece& piece : pieces.of_resource[r]) {
+      const Cycles length = piece.end - piece.begin;
+      numbers.insert(numbers.end(), {(piece.begin - at).value, length.value, piece.layer,
+                                     static_cast<int>(piece.cause),
+                                     ceil_div(100 * piece.busy.value, length.value)});
+      at = piece.end;
+    }
+    lanes.push_back({{"name", timeline.resources[r]}, {"pieces", std::move(numbers)}});
+  }
+  return {{"end", timeline.end.value},
+          {"array", machine.array_resource},
+          {"together_below", pieces.together_below.value},
+          {"lanes", std::move(lanes)}};
+}
+
+Json memories(const Compiled& compiled, const Timeline& timeline) {
+  Json rows = Json::array();
+  for (const MemoryUse& use : memory_use(compiled, timeline)) {
+    Json volumes = Json::array(), steps = Json::array();
+    for (const MemoryVolume& v : use.volumes) {
+      volumes.push_back({{"name", v.name},
+                         {"layer", v.layer},
+                         {"address", v.address},
+                         {"bytes", v.bytes},
+                         {"begin", v.begin.value},
+                         {"end", v.end.value}});
+    }
+    for (const Occupied& step : occupied(use)) {
+      steps.push_back({{"time", step.time.value}, {"bytes", step.bytes}});
+    }
+    rows.push_back({{"name", use.name},
+                    {"capacity_bytes", use.capacity_bytes},
+                    {"volumes", std::move(volumes)},
+                    {"occupied", std::move(steps)}});
+  }
+  return rows;
+}
+
+// A memory that a roofline is drawn of: its bytes are those of some resources of the timeline.
+struct Roof {
+  std::string name;
+  double bytes_per_cycle = 0;
+  std::vector<std::string> resources;
+};
+
+std::vector<Roof> roofs(const Machine& machine) {
+  if (const auto* xdnn = std::get_if<xdnn::Machine>(&machine)) {
+    return {{"DDR", xdnn->ddr_bytes_per_cycle(), {"ddr"}}};
+  }
+  const auto& pulp = std::get<pulp::Machine>(machine);
+  return {{"L2", static_cast<double>(pulp.dma.bytes_per_cycle), {"dma in", "dma out"}},
+          {"L3", pulp.l3.bytes_per_cycle, {"l3"}}};
+}
+
+Json rooflines(const Compiled& compiled, const Timeline& timeline) {
+  const ProgramInfo& info = compiled.info();
+  Json rows = Json::array();
+  for (const Roof& roof : roofs(compiled.machine)) {
+    std::vector<std::int64_t> bytes(info.layers.size());
+    for (const Interval& interval : timeline.intervals) {
+      const std::int32_t layer = layer_of(info, interval.instruction);
+      const std::string& name = timeline.resources[static_cast<std::size_t>(interval.resource)];
+      if (layer < 0 || interval.bytes.value == 0) continue;
+      if (std::count(roof.resources.begin(), roof.resources.end(), name) == 0) continue;
+      bytes[static_cast<std::size_t>(layer)] += interval.bytes.value;
+    }
+    rows.push_back(
+        {{"memory", roof.name}, {"bytes_per_cycle", roof.bytes_per_cycle}, {"bytes", bytes}});
+  }
+  return rows;
+}
+
+Json tiles(const Compiled& compiled) {
+  const TilesTable table = layer_tiles(compiled);
+  Json heads = Json::array(), rows = Json::array();
+  for (const TilesTable::Head& head : table.heads) {
+    heads.push_back({{"title", head.title}, {"hint", head.hint}, {"numeric", head.numeric}});
+  }
+  for (const TilesTable::Row& row : table.rows) {
+    rows.push_back({{"layer", row.layer}, {"cells", row.cells}});
+  }
+  return {{"heads", std::move(heads)}, {"rows", std::move(rows)}};
+}
+
+}  // namespace
+
+std::string run_page_json(const Compiled& compiled, const SimulatedNetwork& run,
+                          std::size_t timeline_pieces_max) {
+  const RunResult& result = run.result;
+  const Json json = {{"report", Json::parse(json_report(result))},
+                     {"steps", steps(result.report.machine)},
+                     {"causes", causes(result.report.machine)},
+                     {"timeline", timeline(result.timeline, compiled.info(), result.report.machine,
+                                           timeline_pieces_max)},
+                     {"memories", memories(compiled, result.timeline)},
+                     {"rooflines", rooflines(compiled, result.timeline)},
+                     {"tiles", tiles(compiled)}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string run_html(const Compiled& compiled, const SimulatedNetwork& run) {
+  const ProgramInfo& info = compiled.info();
+  std::string script;
+  for (const char* file : {"layer_charts.js", "time_charts.js", "run.js"}) {
+    script += embedded_file(file);
+  }
+  return html_page({.title = info.network + " on " + name(compiled.machine),
+                    .json = run_page_json(compiled, run),
+                    .script = script});
+}
+
+}  // namespace workbench
