@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "explore/sweep/point.h"
+#include "explore/sweep/point_metrics.h"
 
 namespace workbench {
 
@@ -35,12 +36,22 @@ struct StoredPoint {
   PointResult result;
 };
 
+// How far the points of a run are.
+struct RunCounts {
+  std::int64_t asked = 0;  // run_points
+  std::int64_t ok = 0, infeasible = 0, failed = 0;
+};
+
+// A connection of its own: each process opens the store after it was forked. Metrics are finite.
 class Store {
  public:
-  // Creates the file when there is none. Throws Error: not a database, not ours, from a newer
-  // version (says which), damaged (says how to salvage: `workbench results --salvage`), no
-  // permission, disk full.
-  explicit Store(const std::filesystem::path& path);
+  // Write creates the file when there is none; Read refuses that, and reads files in folders that
+  // cannot be written.
+  enum class Access { Write, Read };
+
+  // Throws Error: not a database, not ours, from a newer version (says which), damaged (says how to
+  // salvage: `workbench results --salvage`), no permission, disk full. So do all others.
+  explicit Store(const std::filesystem::path& path, Access access = Access::Write);
   ~Store();
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
@@ -53,10 +64,22 @@ class Store {
   std::optional<StoredPoint> find(const std::string& key, bool with_layers = true) const;
   // Which of the keys have a result, in the order given.
   std::vector<bool> present(std::span<const std::string> keys) const;
+  // Of all points, in order.
+  std::vector<std::string> keys() const;
+  std::vector<std::string> keys_beginning_with(const std::string& prefix) const;
 
-  // A run and its points in their order; points need no result yet.
+  // Figures' names and units for users of SQL (metric_names, point_table, layer_table); whoever
+  // begins a run says them. Costs nothing when they are as before.
+  void describe_metrics(std::span<const PointMetric> of_points,
+                        std::span<const PointMetric> of_layers);
+
+  // A run and its points in their order; points need no result yet. `created` and `version` are set
+  // here when they are empty.
   std::int64_t begin_run(const RunRecord& run, std::span<const std::string> keys);
+  // More points of it, behind those it has (a search, a refinement: who decides on the way).
+  void extend_run(std::int64_t run, std::span<const std::string> keys);
   std::vector<RunRecord> runs() const;  // oldest first
+  RunCounts counts(std::int64_t run) const;
   std::vector<std::string> run_keys(std::int64_t run) const;
   // Of a run, in its order; those without a result are left out.
   std::vector<StoredPoint> run_points(std::int64_t run, bool with_layers = false) const;

@@ -1,0 +1,155 @@
+#include "explore/store/salvage.h"
+
+#include <map>
+#include <set>
+
+#include "core/error.h"
+#include "explore/store/open.h"
+#include "explore/store/rows.h"
+#include "explore/store/schema.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+using sqlite::Connection;
+using sqlite::Statement;
+using sqlite::Transaction;
+
+namespace {
+
+// Calls row() for what the queries give until they meet a damaged page. False: they did.
+template <typename Row>
+bool read_until_damage(const Connection& connection, const char* sql, const Row& row,
+                       std::optional<std::int64_t> parameter = std::nullopt) {
+  try {
+    Statement query = connection.statement(sql);
+    if (parameter) query.bind(*parameter);
+    while (query.step()) row(query);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Whatever numbers of rows one can still learn of, from both ends of every tree that has them, and
+// those between: a damaged page hides its neighbours from a scan, but not from a search.
+std::set<std::int64_t> numbers(const Connection& connection, const fs::path& file,
+                               std::initializer_list<const char*> queries) {
+  // No row takes less than this: more rows than that are a damaged number.
+  constexpr std::int64_t kRowBytesMin = 16;
+  const auto limit = static_cast<std::int64_t>(fs::file_size(file)) / kRowBytesMin;
+  std::int64_t last = 0;
+  for (const char* query : queries) {
+    read_until_damage(connection, query, [&](const Statement& row) {
+      if (row.integer(0) <= limit) last = std::max(last, row.integer(0));
+    });
+  }
+  std::set<std::int64_t> all;
+  for (std::int64_t number = 1; number <= last; ++number) all.insert(number);
+  return all;
+}
+
+// Keys by point number, from the index: they name what the table itself has lost.
+std::map<std::int64_t, std::string> known_keys(const Connection& connection) {
+  std::map<std::int64_t, std::string> keys;
+  for (const char* sql : {"SELECT point, key FROM points ORDER BY key",
+                          "SELECT point, key FROM points ORDER BY key DESC"}) {
+    read_until_damage(connection, sql,
+                      [&](const Statement& row) { keys[row.integer(0)] = row.text(1); });
+  }
+  return keys;
+}
+
+void salvage_points(const Connection& from, const Connection& to, SalvageReport& report) {
+  const auto points = numbers(
+      from, from.path(),
+      {"SELECT point FROM points ORDER BY key", "SELECT point FROM points ORDER BY key DESC",
+       "SELECT max(point) FROM points", "SELECT max(point) FROM metrics",
+       "SELECT max(point) FROM settings", "SELECT max(point) FROM layers"});
+  const std::map<std::int64_t, std::string> keys = known_keys(from);
+  for (const std::int64_t point : points) {
+    const auto key = keys.find(point);
+    const std::string name =
+        key == keys.end() ? fmt::format("point number {}", point) : "point " + key->second;
+    try {
+      const std::optional<PointRow> row = read_point(from, point, true);
+      if (row && digest(row->stored) == row->digest) {
+        insert_point(to, *row);
+        ++report.points;
+      } else if (row) {
+        report.lost.push_back(name + ": not all of it is there");
+      } else if (key != keys.end()) {
+        report.lost.push_back(name + ": the index alone has it");
+      }
+    } catch (const Error&) {
+      report.lost.push_back(name + ": on a damaged page");
+    }
+  }
+}
+
+void salvage_runs(const Connection& from, const Connection& to, SalvageReport& report) {
+  const auto runs =
+      numbers(from, from.path(), {"SELECT max(run) FROM runs", "SELECT max(run) FROM run_points"});
+  for (const std::int64_t run : runs) {
+    std::map<std::int64_t, std::string> keys;  // by position
+    const auto keep = [&](const Statement& row) { keys[row.integer(0)] = row.text(1); };
+    const bool whole = read_until_damage(
+        from, "SELECT position, key FROM run_points WHERE run = ? ORDER BY position", keep, run);
+    if (!whole) {
+      read_until_damage(from,
+                        "SELECT position, key FROM run_points WHERE run = ? ORDER BY position DESC",
+                        keep, run);
+      report.lost.push_back(fmt::format("run {}: some of its list of points", run));
+    }
+    std::optional<RunRecord> record;
+    try {
+      record = read_run(from, run);
+    } catch (const Error&) {
+      report.lost.push_back(fmt::format("run {}: on a damaged page", run));
+    }
+    if (!record) continue;
+    to.statement(
+          "INSERT INTO runs (run, kind, name, revision, version, created, study) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?)")
+        .bind(run)
+        .bind(record->kind)
+        .bind(record->name)
+        .bind(record->revision)
+        .bind(record->version)
+        .bind(record->created)
+        .bind(record->study)
+        .run();
+    for (const auto& [position, key] : keys) insert_run_point(to, run, position, key);
+    ++report.runs;
+  }
+}
+
+// What a table is and where it begins is in the file's first pages.
+std::unique_ptr<Connection> open_damaged(const fs::path& path) {
+  try {
+    auto connection = open_unchecked(path);
+    check_version(*connection);
+    return connection;
+  } catch (const sqlite::Damaged&) {
+    fail("{}: nothing can be salvaged: its table of contents is damaged", path.string());
+  }
+}
+
+}  // namespace
+
+SalvageReport salvage(const fs::path& damaged, const fs::path& fresh) {
+  std::error_code ignored;
+  if (fs::exists(fresh, ignored)) {
+    fail("--salvage {}: expected a new file, found an existing one", fresh.string());
+  }
+  const auto from = open_damaged(damaged);
+  const auto to = open_to_write(fresh);
+  SalvageReport report;
+  Transaction transaction(*to);
+  salvage_points(*from, *to, report);
+  salvage_runs(*from, *to, report);
+  transaction.commit();
+  return report;
+}
+
+}  // namespace workbench

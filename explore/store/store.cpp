@@ -1,0 +1,158 @@
+#include "explore/store/store.h"
+
+#include <chrono>
+#include <ctime>
+#include <thread>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "explore/store/open.h"
+#include "explore/store/rows.h"
+#include "explore/store/views.h"
+
+namespace workbench {
+
+using sqlite::Statement;
+using sqlite::Transaction;
+
+namespace {
+
+std::string now_utc() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return {text.data(), size};
+}
+
+}  // namespace
+
+struct Store::Database {
+  std::unique_ptr<sqlite::Connection> connection;
+
+  const sqlite::Connection& operator*() const { return *connection; }
+
+  std::vector<std::string> texts(Statement& query) const {
+    std::vector<std::string> result;
+    while (query.step()) result.push_back(query.text(0));
+    return result;
+  }
+};
+
+Store::Store(const std::filesystem::path& path, Access access)
+    : database_(std::make_unique<Database>()) {
+  database_->connection = access == Access::Write ? open_to_write(path) : open_to_read(path);
+}
+
+Store::~Store() = default;
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+
+void Store::add(const StoredPoint& point) { add({&point, 1}); }
+
+void Store::add(std::span<const StoredPoint> points) {
+  Transaction transaction(**database_);
+  for (const StoredPoint& point : points) {
+    insert_point(**database_,
+                 {.stored = point, .created = now_utc(), .version = program_version()});
+  }
+  transaction.commit();
+}
+
+std::optional<StoredPoint> Store::find(const std::string& key, bool with_layers) const {
+  Transaction snapshot(**database_, Transaction::Kind::Read);
+  const std::optional<std::int64_t> point = point_of_key(**database_, key);
+  if (!point) return std::nullopt;
+  return read_point(**database_, *point, with_layers)->stored;
+}
+
+std::vector<bool> Store::present(std::span<const std::string> keys) const {
+  Transaction snapshot(**database_, Transaction::Kind::Read);
+  std::vector<bool> result;
+  for (const std::string& key : keys) result.push_back(point_of_key(**database_, key).has_value());
+  return result;
+}
+
+std::vector<std::string> Store::keys() const {
+  Statement query = (**database_).statement("SELECT key FROM points ORDER BY key");
+  return database_->texts(query);
+}
+
+std::vector<std::string> Store::keys_beginning_with(const std::string& prefix) const {
+  Statement query =
+      (**database_)
+          .statement("SELECT key FROM points WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key");
+  query.bind(prefix);
+  return database_->texts(query);
+}
+
+void Store::describe_metrics(std::span<const PointMetric> of_points,
+                             std::span<const PointMetric> of_layers) {
+  workbench::describe_metrics(**database_, of_points, of_layers);
+}
+
+std::int64_t Store::begin_run(const RunRecord& run, std::span<const std::string> keys) {
+  RunRecord record = run;
+  if (record.created.empty()) record.created = now_utc();
+  if (record.version.empty()) record.version = program_version();
+  Transaction transaction(**database_);
+  const std::int64_t id = insert_run(**database_, record);
+  std::int64_t position = 0;
+  for (const std::string& key : keys) insert_run_point(**database_, id, position++, key);
+  transaction.commit();
+  return id;
+}
+
+void Store::extend_run(std::int64_t run, std::span<const std::string> keys) {
+  Transaction transaction(**database_);
+  auto position = static_cast<std::int64_t>(run_keys(run).size());
+  for (const std::string& key : keys) insert_run_point(**database_, run, position++, key);
+  transaction.commit();
+}
+
+std::vector<RunRecord> Store::runs() const {
+  Transaction snapshot(**database_, Transaction::Kind::Read);
+  std::vector<std::int64_t> ids;
+  {
+    Statement query = (**database_).statement("SELECT run FROM runs ORDER BY run");
+    while (query.step()) ids.push_back(query.integer(0));
+  }
+  std::vector<RunRecord> result;
+  for (const std::int64_t id : ids) result.push_back(*read_run(**database_, id));
+  return result;
+}
+
+RunCounts Store::counts(std::int64_t run) const {
+  Statement query =
+      (**database_)
+          .statement(
+              "SELECT count(*), coalesce(sum(p.status = 'ok'), 0), "
+              "coalesce(sum(p.status = 'infeasible'), 0), coalesce(sum(p.status = 'failed'), 0) "
+              "FROM run_points r LEFT JOIN points p ON p.key = r.key WHERE r.run = ?");
+  query.bind(run);
+  CHECK(query.step());
+  return {.asked = query.integer(0),
+          .ok = query.integer(1),
+          .infeasible = query.integer(2),
+          .failed = query.integer(3)};
+}
+
+std::vector<std::string> Store::run_keys(std::int64_t run) const {
+  Statement query =
+      (**database_).statement("SELECT key FROM run_points WHERE run = ? ORDER BY position");
+  query.bind(run);
+  return database_->texts(query);
+}
+
+std::vector<StoredPoint> Store::run_points(std::int64_t run, bool with_layers) const {
+  Transaction snapshot(**database_, Transaction::Kind::Read);
+  std::vector<StoredPoint> result;
+  for (const std::string& key : run_keys(run)) {
+    const std::optional<std::int64_t> point = point_of_key(**database_, key);
+    if (point) result.push_back(read_point(**database_, *point, with_layers)->stored);
+  }
+  return result;
+}
+
+}  // namespace workbench

@@ -1,0 +1,10 @@
+# Content addresses of points, and the store of their results.
+workbench_test(point_key_test LABEL unit
+  SOURCES unit/point_key_test.cpp
+  LIBRARIES workbench::points onnx onnx_proto)
+workbench_test(store_test LABEL unit
+  SOURCES unit/store_test.cpp
+  LIBRARIES workbench::store SQLite::SQLite3)
+workbench_test(store_property_test LABEL property
+  SOURCES property/store_property_test.cpp
+  LIBRARIES workbench::store SQLite::SQLite3)
