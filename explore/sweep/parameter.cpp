@@ -1,6 +1,7 @@
 #include "explore/sweep/parameter.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 
@@ -80,8 +81,10 @@ void set_bandwidth(CompileRequest& request, const std::string& value) {
   const double bytes = static_cast<double>(machine.ddr.word_bytes) * machine.ddr.efficiency;
   const double megahertz = gigabytes * 1e3 / bytes;
   if (!(megahertz >= 1 && megahertz <= 10000)) {
-    fail("bandwidth={}: expected {:g} to {:g} GB/s, what a DDR clock of 1 to 10000 MHz gives",
-         value, bytes * 1e-3, bytes * 10);
+    fail(
+        "bandwidth={}: expected {:g} to {:g} GB/s, what a DDR clock of 1 to 10000 MHz gives, found "
+        "'{}'",
+        value, bytes * 1e-3, bytes * 10, value);
   }
   request.overrides.clocks.push_back(fmt::format("ddr={}", megahertz));
 }
@@ -281,6 +284,18 @@ void set_knob(CompileRequest& request, const Setting& setting, const Machine& ma
   request.overrides.settings.push_back(setting.name + "=" + value);
 }
 
+// As it is where no shell would read it another way.
+std::string shell_word(const std::string& word) {
+  const auto plain = [](char letter) {
+    return std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
+           std::string_view("-_=+./:,@%").find(letter) != std::string_view::npos;
+  };
+  if (!word.empty() && std::ranges::all_of(word, plain)) return word;
+  std::string quoted = "'";
+  for (const char letter : word) quoted += letter == '\'' ? "'\\''" : std::string(1, letter);
+  return quoted + "'";
+}
+
 }  // namespace
 
 std::span<const Parameter> named_parameters() { return kParameters; }
@@ -307,6 +322,31 @@ CompileRequest request_of(const Point& point) {
 
 void check_parameter(const std::string& name, const std::string& machine) {
   (void)checked(name, load_machine(find_machine_file(machine), {}));
+}
+
+void check_values(const std::string& name, std::span<const std::string> values,
+                  const std::string& machine) {
+  const std::filesystem::path file = find_machine_file(machine);
+  const Machine loaded = load_machine(file, {});
+  const Parameter* named = checked(name, loaded);
+  for (const std::string& value : values) {
+    CompileRequest scratch;
+    scratch.machine = file;
+    if (named == nullptr) {
+      set_knob(scratch, {name, value}, loaded);
+    } else {
+      named->set(scratch, value);
+    }
+  }
+}
+
+std::string sweep_command(const Point& point) {
+  std::string command = "workbench sweep --hw " + shell_word(point.machine);
+  for (const Setting& setting : point.settings) {
+    command += " --set " + shell_word(setting.name + "=" + setting.value);
+  }
+  if (point.tier != Tier::Analytic) command += fmt::format(" --tier {}", to_string(point.tier));
+  return command + " " + shell_word(point.network);
 }
 
 }  // namespace workbench

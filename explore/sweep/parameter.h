@@ -31,5 +31,11 @@ CompileRequest request_of(const Point& point);
 
 // Refuses `name` as request_of() would, before anything is computed. `machine`: as --hw has it.
 void check_parameter(const std::string& name, const std::string& machine);
+// The same for values, too: type and words, not what the machine could be built with.
+void check_values(const std::string& name, std::span<const std::string> values,
+                  const std::string& machine);
+
+// The options of `workbench sweep` that compute the point alone, for a shell.
+std::string sweep_command(const Point& point);
 
 }  // namespace workbench

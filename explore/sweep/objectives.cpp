@@ -1,0 +1,125 @@
+#include "explore/sweep/objectives.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/nearest_name.h"
+#include "explore/sweep/values.h"
+
+namespace workbench {
+
+namespace {
+
+std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> words;
+  for (std::size_t at = 0;;) {
+    at = text.find_first_not_of(" \t", at);
+    if (at == std::string_view::npos) return words;
+    const std::size_t end = std::min(text.find_first_of(" \t", at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = end;
+  }
+}
+
+const PointMetric& known_metric(std::string_view name, const std::string& where) {
+  if (const PointMetric* metric = find_point_metric(name)) return *metric;
+  std::vector<std::string> names;
+  for (const PointMetric& metric : point_metrics()) names.emplace_back(metric.name);
+  fail("{}: expected a metric, the nearest is {}; found '{}'", where, nearest_name(name, names),
+       name);
+}
+
+struct Sign {
+  std::string_view text;
+  Constraint::Comparison comparison;
+};
+
+constexpr Sign kSigns[] = {{"<=", Constraint::Comparison::LessOrEqual},  // before their beginnings
+                           {">=", Constraint::Comparison::GreaterOrEqual},
+                           {"==", Constraint::Comparison::Equal},
+                           {"<", Constraint::Comparison::Less},
+                           {">", Constraint::Comparison::Greater}};
+
+bool holds(double value, Constraint::Comparison comparison, double bound) {
+  switch (comparison) {
+    case Constraint::Comparison::Less:
+      return value < bound;
+    case Constraint::Comparison::LessOrEqual:
+      return value <= bound;
+    case Constraint::Comparison::Greater:
+      return value > bound;
+    case Constraint::Comparison::GreaterOrEqual:
+      return value >= bound;
+    case Constraint::Comparison::Equal:
+      return value == bound;
+  }
+  CHECK(false, "comparison {}", static_cast<int>(comparison));
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") + 1 - first);
+}
+
+}  // namespace
+
+SweepObjective parse_objective(std::string_view text, const std::string& where) {
+  const std::vector<std::string_view> words = words_of(text);
+  const bool directed = words.size() == 2 && (words[0] == "min" || words[0] == "max");
+  if (!directed && words.size() != 1) {
+    fail("{}: expected min METRIC or max METRIC, found '{}'", where, text);
+  }
+  const PointMetric& metric = known_metric(words.back(), where);
+  SweepObjective objective{.metric = std::string(metric.name), .better = metric.better};
+  if (directed) objective.better = words[0] == "min" ? Better::Lower : Better::Higher;
+  if (objective.better == Better::Neither) {
+    fail("{}: expected min {} or max {}, found '{}'", where, metric.name, metric.name, text);
+  }
+  return objective;
+}
+
+Constraint parse_constraint(std::string_view text, const std::string& where) {
+  for (const Sign& sign : kSigns) {
+    const std::size_t at = text.find(sign.text);
+    if (at == std::string_view::npos) continue;
+    const std::string_view name = trimmed(text.substr(0, at));
+    const std::string_view bound = trimmed(text.substr(at + sign.text.size()));
+    const std::optional<double> number = numeric_value(bound);
+    if (!number) {
+      fail("{}: expected a number behind {}, found '{}'", where, sign.text, bound);
+    }
+    return {std::string(known_metric(name, where).name), sign.comparison, *number};
+  }
+  fail("{}: expected METRIC <= NUMBER (or <, >, >=, ==), found '{}'", where, text);
+}
+
+std::string to_string(const SweepObjective& objective) {
+  return (objective.better == Better::Higher ? "max " : "min ") + objective.metric;
+}
+
+std::string to_string(const Constraint& constraint) {
+  const auto sign = std::ranges::find(kSigns, constraint.comparison, &Sign::comparison);
+  return fmt::format("{} {} {}", constraint.metric, sign->text, constraint.bound);
+}
+
+bool meets(const Metrics& metrics, std::span<const Constraint> constraints) {
+  return std::ranges::all_of(constraints, [&](const Constraint& constraint) {
+    const auto metric = metrics.find(constraint.metric);
+    return metric != metrics.end() &&
+           holds(metric->second, constraint.comparison, constraint.bound);
+  });
+}
+
+std::optional<std::vector<double>> objective_values(const Metrics& metrics,
+                                                    std::span<const SweepObjective> objectives) {
+  std::vector<double> values;
+  for (const SweepObjective& objective : objectives) {
+    const auto metric = metrics.find(objective.metric);
+    if (metric == metrics.end()) return std::nullopt;
+    values.push_back(objective.better == Better::Higher ? -metric->second : metric->second);
+  }
+  return values;
+}
+
+}  // namespace workbench
