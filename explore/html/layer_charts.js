@@ -111,6 +111,17 @@ const layerCharts = (() => {
     return best;
   }
 
+  // The largest circles whose names would not lie on one another.
+  function apart(rows) {
+    const chosen = [];
+    for (const row of [...rows].sort((a, b) => b.size - a.size)) {
+      const near = (other) => Math.abs(Math.log(row.y / other.y)) < 0.35 &&
+                              Math.abs(Math.log(row.x / other.x)) < 1.2;
+      if (!chosen.some(near)) chosen.push(row);
+    }
+    return chosen;
+  }
+
   // Work over traffic, on log scales: nothing lies above the roof. Layers without MACs are below
   // the plot, those without traffic right of it. `roof`: {memory, bytes_per_cycle, bytes}, bytes by
   // layer; `peak`: MACs a cycle; `images`: computed side by side.
@@ -147,18 +158,19 @@ const layerCharts = (() => {
                                  { x: high, y: peak }] },
         { name: "plot", values: plot }, { name: "below", values: below },
         { name: "right", values: rows.filter((row) => row.place === "right") },
-        { name: "labels", values: [...plot].sort((a, b) => b.size - a.size).slice(0, 3) }],
+        { name: "labels", values: apart(plot).slice(0, 4) }],
       scales: [
         { name: "x", type: "log", domain: [low, high],
           range: [0, { signal: `width - ${side}` }] },
         { name: "y", type: "log", domain: [floor, peak * 1.5],
           range: [{ signal: `height - ${strip}` }, 0] },
-        { name: "strip", type: "point", padding: 1, range: [0, { signal: `width - ${side}` }],
+        { name: "strip", type: "point", padding: 1,
+          range: [{ signal: "min(120, width / 3)" }, { signal: `width - ${side}` }],
           domain: below.map((row) => row.index) }],
-      axes: [{ scale: "x", orient: "bottom", format: "~s", tickCount: 6, grid: true,
+      axes: [{ scale: "x", orient: "bottom", format: "~s", tickCount: 6, grid: true, gridOpacity: 0.45,
                title: `MACs per byte of ${roof.memory}` },
              { scale: "y", orient: "left", format: "~s", tickCount: 5, grid: true,
-               title: "MACs per cycle" }],
+               gridOpacity: 0.45, title: "MACs per cycle" }],
       marks: [
         { type: "rect", encode: { update: { x: { value: 0 }, x2: { signal: "width" },
           y: { signal: `height - ${strip}` }, y2: { signal: "height" },

@@ -114,6 +114,9 @@
 
   const span = timeCharts.sharedSpan(timeline.end);
 
+  const causeLegend = () => page.legend(data.causes.filter(({ label }) => label !== "idle").map(
+    ({ label, step }) => [label, layerCharts.colour(step)]));
+
   function laneChart(place, over) {
     return timeCharts.lanes(place, timeline, over, { look, nameOf, layerCount: layers.length,
       onClick: openLayer, label: "time line of the engines" });
@@ -127,7 +130,7 @@
     section("time", "Time line of the engines",
       element("p", { class: "muted" }, "Drag to move, Ctrl and the wheel to zoom; with the " +
         `keyboard the arrows, +, − and 0. A click opens a layer.${together}`),
-      span.tools(), lanes, layerCharts.legend(steps));
+      span.tools(), lanes, causeLegend());
     laneChart(lanes, span);
     if (memories.length === 0) return;
     const parts = memories.map((memory) => ({ memory, amount: element("figure", { class: "whole" }),
@@ -136,12 +139,13 @@
       part.amount.hidden = map;
       part.map.hidden = !map;
     });
-    section("occupancy", `What ${memories.map(({ name }) => name).join(" and ")} hold over time`,
+    section("occupancy", `${memories.map(({ name }) => name).join(" and ")} over time`,
       element("div", { class: "tools" }, choice({ "bytes taken": () => show(false),
                                                   addresses: () => show(true) })),
       span.tools(), parts.map(({ amount, map }) => [amount, map]),
-      element("p", { class: "muted" }, "The dashed line is what programs may use. The time is " +
-        "that of the engines above, and moves with it."));
+      element("p", { class: "muted" }, "The dashed line is what programs may use. Buffers that " +
+        "instructions work in are included. The time is that of the engines above, and moves " +
+        "with it."));
     parts.forEach(({ memory, amount, map }) => [amount, map].forEach((place) =>
       timeCharts.memory(place, memory, timeline.end, span,
                         { nameOf, onClick: openLayer, addresses: place === map })));
@@ -258,7 +262,7 @@
     const own = timeCharts.sharedSpan(timeline.end);
     openDetail(`layer-${index}`, layer.name, [
       ...(layer.cycles > 0 ? [bar, layerCharts.legend(steps)] : []),
-      ...(place ? [own.tools(), lanes] : []), layerFacts(layer)],
+      ...(place ? [own.tools(), lanes, causeLegend()] : []), layerFacts(layer)],
       (by) => openLayer((index + by + layers.length) % layers.length));
     if (layer.cycles > 0) {
       chart(bar, layerCharts.waterfall(layer.waterfall, steps, layer.cycles));
