@@ -11,3 +11,13 @@ add_test(NAME e2e_accuracy_page
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(e2e_accuracy_page PROPERTIES LABELS e2e TIMEOUT 600
   ENVIRONMENT "ACCURACY_PAGE_SAMPLE=$<TARGET_FILE:accuracy_page_sample>")
+
+workbench_test(run_page_test LABEL unit SYSTEMC
+  SOURCES unit/run_page_test.cpp
+  LIBRARIES workbench::html)
+
+add_test(NAME e2e_run_page
+  COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/run_page_test.py
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(e2e_run_page PROPERTIES LABELS e2e TIMEOUT 600
+  ENVIRONMENT "WORKBENCH=$<TARGET_FILE:workbench>")
