@@ -1,0 +1,291 @@
+#include "explore/sweep/slurm.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/hash.h"
+#include "core/units.h"
+#include "explore/store/store.h"
+#include "explore/sweep/sharing.h"
+#include "explore/sweep/slurm_commands.h"
+#include "explore/sweep/worker.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t kTasksMax = 1000;  // Slurm's MaxArraySize is 1001 unless somebody sets it
+constexpr int kSilentPolls = 30;          // of a controller that does not answer
+
+fs::path spool_of(const fs::path& store) { return fs::absolute(store).string() + ".spool"; }
+
+// One submission's files: job.json, task.sh, jobs.txt (ids), chunk-K-of-N.jsonl, log-K.txt.
+struct Folder {
+  fs::path path;
+  fs::path job() const { return path / "job.json"; }
+  fs::path script() const { return path / "task.sh"; }
+  fs::path ids() const { return path / "jobs.txt"; }
+};
+
+std::vector<std::string> ids_in(const Folder& folder) {
+  std::error_code none;
+  std::vector<std::string> ids;
+  if (!fs::exists(folder.ids(), none)) return ids;
+  std::string id;
+  for (const char letter : read_file(folder.ids())) {
+    if (letter != '\n') {
+      id += letter;
+    } else if (!id.empty()) {
+      ids.push_back(std::exchange(id, {}));
+    }
+  }
+  return ids;
+}
+
+class SlurmSweep {
+ public:
+  SlurmSweep(std::span<const KeyedPoint> points, const ExecutorOptions& options,
+             const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result)
+      : points_(points),
+        options_(options),
+        progress_(progress),
+        stops_(stops),
+        result_(result),
+        store_(options.store) {
+    for (const KeyedPoint& keyed : points) missing_.insert(keyed.key);
+  }
+
+  void run() {
+    take_over_what_was_left();
+    if (!missing_.empty()) {
+      write_job();
+      submit_chunks(all_chunks());
+      while (!missing_.empty() && !result_.interrupted) {
+        sleep();
+        if (stops_.asked()) {
+          result_.interrupted = true;
+          break;
+        }
+        watch();
+      }
+      cancel(ids_);
+      if (result_.interrupted) collect();  // what has come until now
+    }
+    result_.computed = points_.size() - missing_.size();
+    result_.interrupted = !missing_.empty();
+    if (!result_.interrupted) fs::remove_all(folder_.path);
+  }
+
+ private:
+  // Results of a sweep on this store that was ended: its tasks may have gone on alone.
+  void take_over_what_was_left() {
+    std::error_code none;
+    std::vector<fs::path> left;
+    for (fs::directory_iterator entry(spool_of(options_.store), none), end; !none && entry != end;
+         entry.increment(none)) {
+      if (entry->is_directory()) left.push_back(entry->path());
+    }
+    std::sort(left.begin(), left.end());
+    for (const fs::path& path : left) {
+      const Folder old{path};
+      cancel(ids_in(old));
+      for (const auto& entry : fs::directory_iterator(path)) {
+        std::uint64_t offset = 0;
+        if (entry.path().extension() == ".jsonl") keep(read_finished(entry.path(), offset));
+      }
+      fs::remove_all(path);
+    }
+    tell();
+  }
+
+  void write_job() {
+    std::vector<Point> plain;
+    for (const KeyedPoint& keyed : points_) plain.push_back(keyed.point);
+    SweepJob job{.program = program_version(), .evaluate = options_.evaluate, .points = {}};
+    for (const std::size_t i : sharing_order(plain)) {
+      if (missing_.contains(points_[i].key)) job.points.push_back(points_[i]);
+    }
+    for (KeyedPoint& keyed : job.points) absolute_paths(keyed.point);
+    const std::int64_t count = static_cast<std::int64_t>(job.points.size());
+    const std::int64_t wanted = options_.slurm.points_per_task > 0
+                                    ? ceil_div(count, std::int64_t{options_.slurm.points_per_task})
+                                    : std::int64_t{4} * options_.jobs;
+    chunks_ = std::clamp<std::int64_t>(wanted, 1, std::min(count, kTasksMax));
+    const std::string text = job_json(job);
+    folder_.path = spool_of(options_.store) / sha256_hex(text).substr(0, 16);
+    fs::create_directories(folder_.path);
+    write_file(folder_.job(), text);
+    write_file(folder_.script(), script());
+    for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
+      for (const KeyedPoint& keyed : chunk_of(job, chunk, chunks_))
+        chunk_keys_[chunk].push_back(keyed.key);
+    }
+  }
+
+  // A task does not run where the sweep was started.
+  static void absolute_paths(Point& point) {
+    std::error_code none;
+    for (std::string* name : {&point.network, &point.machine}) {
+      if (fs::exists(*name, none)) *name = fs::absolute(*name).string();
+    }
+    for (Setting& setting : point.settings) {
+      if (fs::is_regular_file(setting.value, none) || fs::is_directory(setting.value, none)) {
+        setting.value = fs::absolute(setting.value).string();
+      }
+    }
+  }
+
+  std::string script() const {
+    const fs::path workbench = options_.slurm.workbench.empty()
+                                   ? fs::read_symlink("/proc/self/exe")
+                                   : fs::absolute(options_.slurm.workbench);
+    return fmt::format(
+        "#!/bin/sh\nexec {} sweep-worker {} --chunk \"$SLURM_ARRAY_TASK_ID\" --chunks {} "
+        "--output {}\n",
+        shell_quoted(workbench.string()), shell_quoted(folder_.job().string()), chunks_,
+        shell_quoted(folder_.path.string()));
+  }
+
+  std::vector<std::int64_t> all_chunks() const {
+    std::vector<std::int64_t> chunks;
+    for (const auto& [chunk, keys] : chunk_keys_) chunks.push_back(chunk);
+    return chunks;
+  }
+
+  void submit_chunks(const std::vector<std::int64_t>& chunks) {
+    const std::string id = submit({.script = folder_.script(),
+                                   .tasks = chunks,
+                                   .at_once = options_.jobs,
+                                   .log = folder_.path / "log-%a.txt",
+                                   .arguments = options_.slurm.arguments});
+    ids_.push_back(id);
+    for (const std::int64_t chunk : chunks) ++submissions_[chunk];
+    std::string text;
+    for (const std::string& known : ids_) text += known + "\n";
+    write_file(folder_.ids(), text);
+  }
+
+  void watch() {
+    ActiveTasks active;
+    try {
+      active = active_tasks(ids_);  // before the files: what is over by now has written them
+      silent_polls_ = 0;
+    } catch (const Error&) {  // controllers restart
+      if (++silent_polls_ > kSilentPolls) throw;
+      collect();
+      return;
+    }
+    collect();
+    std::vector<std::int64_t> again;
+    for (const auto& [chunk, keys] : chunk_keys_) {
+      const bool works = std::any_of(ids_.begin(), ids_.end(), [&, number = chunk](const auto& id) {
+        return active.contains({id, number});
+      });
+      const bool complete = std::none_of(
+          keys.begin(), keys.end(), [&](const std::string& key) { return missing_.contains(key); });
+      if (!works && !complete) again.push_back(chunk);
+    }
+    if (again.empty()) return;
+    std::erase_if(again, [&](std::int64_t chunk) { return fails_for_good(chunk); });
+    if (again.empty()) return;
+    result_.warnings.push_back(fmt::format(
+        "Slurm: tasks {} ended without all of their points, submitted again", task_list(again)));
+    submit_chunks(again);
+  }
+
+  // A task that keeps ending does so at the point it would have finished next. That one is Failed,
+  // unless nothing works here at all. True when nothing is left of the chunk.
+  bool fails_for_good(std::int64_t chunk) {
+    if (submissions_[chunk] <= options_.slurm.resubmissions) return false;
+    const fs::path log = folder_.path / fmt::format("log-{}.txt", chunk);
+    if (missing_.size() == points_.size()) {
+      cancel(ids_);
+      fail("--executor slurm: task {} was submitted {} times and finished nothing; its log is {}",
+           chunk, submissions_[chunk], log.string());
+    }
+    submissions_[chunk] = 0;
+    std::vector<std::string>& keys = chunk_keys_[chunk];
+    const auto next = std::find_if(keys.begin(), keys.end(),
+                                   [&](const std::string& key) { return missing_.contains(key); });
+    CHECK(next != keys.end(), "chunk {} is complete", chunk);
+    StoredPoint failed{.key = *next, .point = {}, .result = {}};
+    failed.result.status = PointResult::Status::Failed;
+    failed.result.reason = fmt::format("its Slurm task ended {} times before it was finished",
+                                       options_.slurm.resubmissions + 1);
+    keep({std::move(failed)});
+    keys.erase(next);
+    return std::none_of(keys.begin(), keys.end(),
+                        [&](const std::string& key) { return missing_.contains(key); });
+  }
+
+  // New lines of all tasks' files into the store.
+  void collect() {
+    for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
+      keep(read_finished(chunk_file(folder_.path, chunk, chunks_), read_until_[chunk]));
+    }
+    tell();
+  }
+
+  void keep(std::vector<StoredPoint> finished) {
+    std::vector<StoredPoint> wanted;
+    for (StoredPoint& point : finished) {
+      if (missing_.erase(point.key) == 0) continue;
+      point.point = asked(point.key);  // with paths as they were asked with
+      wanted.push_back(std::move(point));
+    }
+    if (!wanted.empty()) store_.add(wanted);
+  }
+
+  const Point& asked(const std::string& key) const {
+    const auto found = std::find_if(points_.begin(), points_.end(),
+                                    [&](const KeyedPoint& keyed) { return keyed.key == key; });
+    CHECK(found != points_.end(), "{}", key);
+    return found->point;
+  }
+
+  void tell() const { progress_(points_.size() - missing_.size(), points_.size()); }
+
+  // Wakes up for Ctrl-C.
+  void sleep() const {
+    using Clock = std::chrono::steady_clock;
+    const auto until =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                           std::chrono::duration<double>(options_.slurm.poll_seconds));
+    while (Clock::now() < until && !stops_.asked()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+
+  std::span<const KeyedPoint> points_;
+  const ExecutorOptions& options_;
+  const ExecutorProgress& progress_;
+  const Stops& stops_;
+  ExecutionResult& result_;
+  Store store_;
+  std::set<std::string> missing_;  // keys
+  Folder folder_;
+  std::int64_t chunks_ = 0;
+  std::map<std::int64_t, std::vector<std::string>> chunk_keys_;  // in the order of computing
+  std::map<std::int64_t, std::uint64_t> read_until_;
+  std::map<std::int64_t, int> submissions_;
+  std::vector<std::string> ids_;
+  int silent_polls_ = 0;
+};
+
+}  // namespace
+
+void run_on_slurm(std::span<const KeyedPoint> points, const ExecutorOptions& options,
+                  const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result) {
+  SlurmSweep(points, options, progress, stops, result).run();
+}
+
+}  // namespace workbench

@@ -1,0 +1,232 @@
+#include "explore/sweep/worker.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/hash.h"
+#include "explore/store/point_json.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr std::string_view kFormat = "workbench sweep job";
+constexpr std::chrono::seconds kSyncInterval{1};
+
+Point point_of(const json& object, const std::string& where) {
+  Point point{.network = object.at("network"), .machine = object.at("machine"), .settings = {}};
+  for (const auto& [name, value] : object.at("settings").items()) {
+    point.settings.push_back({name, value.get<std::string>()});
+  }
+  point.tier = tier_from(object.at("tier").get<std::string>(), where);
+  return point;
+}
+
+// Finished points, one line each. A line is in the kernel's hands once it is written, whatever
+// becomes of this process, and on disk within a second.
+class FinishedPoints {
+ public:
+  explicit FinishedPoints(const fs::path& path) : path_(path) {
+    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (file_ < 0) refuse();
+    struct stat status {};
+    char last = '\n';
+    if (::fstat(file_, &status) != 0) refuse();
+    if (status.st_size > 0 && ::pread(file_, &last, 1, status.st_size - 1) != 1) refuse();
+    if (last != '\n') write("\n");  // what was torn stays a line of its own
+  }
+  ~FinishedPoints() { ::close(file_); }
+  FinishedPoints(const FinishedPoints&) = delete;
+  FinishedPoints& operator=(const FinishedPoints&) = delete;
+
+  void add(const StoredPoint& point) {
+    write(point_json(point) + "\n");
+    const auto now = std::chrono::steady_clock::now();
+    if (now - synced_ < kSyncInterval) return;
+    sync();
+    synced_ = now;
+  }
+  void sync() const {
+    if (::fdatasync(file_) != 0) refuse();
+  }
+
+ private:
+  // In one piece where the kernel takes it so: lines of two workers do not mix.
+  void write(std::string_view text) const {
+    while (!text.empty()) {
+      const ssize_t written = ::write(file_, text.data(), text.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) refuse();
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+  [[noreturn]] void refuse() const {
+    fail("{}: cannot write: {}", path_.string(), std::strerror(errno));
+  }
+
+  fs::path path_;
+  int file_ = -1;
+  std::chrono::steady_clock::time_point synced_;
+};
+
+// One of the two places.
+class Output {
+ public:
+  explicit Output(const WorkerRequest& request) {
+    if (!request.store.empty()) {
+      store_.emplace(request.store);
+      return;
+    }
+    std::error_code error;
+    fs::create_directories(request.output, error);
+    if (error) fail("--output {}: {}", request.output.string(), error.message());
+    const fs::path path = chunk_file(request.output, request.chunk, request.chunks);
+    std::uint64_t offset = 0;
+    for (const StoredPoint& point : read_finished(path, offset)) keys_.insert(point.key);
+    file_.emplace(path);
+  }
+
+  bool has(const std::string& key) const {
+    return store_ ? store_->present(std::span(&key, 1))[0] : keys_.contains(key);
+  }
+  void add(const StoredPoint& point) {
+    if (store_) return store_->add(point);
+    file_->add(point);
+  }
+  void finish() const {
+    if (file_) file_->sync();
+  }
+
+ private:
+  std::optional<Store> store_;
+  std::optional<FinishedPoints> file_;
+  std::set<std::string> keys_;
+};
+
+}  // namespace
+
+std::string job_json(const SweepJob& job) {
+  json points = json::array();
+  for (const KeyedPoint& keyed : job.points) {
+    json settings = json::object();
+    for (const Setting& setting : keyed.point.settings) settings[setting.name] = setting.value;
+    points.push_back({{"key", keyed.key},
+                      {"network", keyed.point.network},
+                      {"machine", keyed.point.machine},
+                      {"settings", settings},
+                      {"tier", to_string(keyed.point.tier)}});
+  }
+  const json object = {{"format", kFormat},
+                       {"version", kJobVersion},
+                       {"program", job.program},
+                       {"evaluate",
+                        {{"golden", job.evaluate.golden},
+                         {"values", job.evaluate.values},
+                         {"layers", job.evaluate.layers}}},
+                       {"points", points}};
+  return object.dump(1) + "\n";
+}
+
+SweepJob read_job(const fs::path& path) {
+  const std::string where = path.string();
+  const std::string text = read_file(path);
+  SweepJob job;
+  try {
+    const json object = json::parse(text);
+    if (object.value("format", "") != kFormat) {
+      fail("{}: expected a job file of a sweep, found something else", where);
+    }
+    if (object.at("version") != kJobVersion) {
+      fail("{}: expected a job file of version {}, found {}", where, kJobVersion,
+           object.at("version").dump());
+    }
+    job.program = object.at("program");
+    const json& evaluate = object.at("evaluate");
+    job.evaluate = {.golden = evaluate.at("golden"),
+                    .values = evaluate.at("values"),
+                    .layers = evaluate.at("layers")};
+    for (const json& point : object.at("points")) {
+      job.points.push_back({point.at("key"), point_of(point, where)});
+    }
+  } catch (const json::exception& error) {
+    fail("{}: expected a job file of a sweep, found: {}", where, error.what());
+  }
+  if (job.program != program_version()) {
+    fail("{}: expected a job of this program ({}), found one of {}", where,
+         program_version().substr(0, 12), job.program.substr(0, 12));
+  }
+  return job;
+}
+
+std::span<const KeyedPoint> chunk_of(const SweepJob& job, std::int64_t chunk, std::int64_t chunks) {
+  if (chunks < 1 || chunk < 0 || chunk >= chunks) {
+    fail("--chunk {} --chunks {}: expected a chunk from 0 to one less than there are", chunk,
+         chunks);
+  }
+  const auto count = job.points.size();
+  const auto part = [&](std::int64_t k) {
+    return count * static_cast<std::size_t>(k) / static_cast<std::size_t>(chunks);
+  };
+  return std::span(job.points).subspan(part(chunk), part(chunk + 1) - part(chunk));
+}
+
+fs::path chunk_file(const fs::path& folder, std::int64_t chunk, std::int64_t chunks) {
+  return folder / fmt::format("chunk-{}-of-{}.jsonl", chunk, chunks);
+}
+
+std::vector<StoredPoint> read_finished(const fs::path& file, std::uint64_t& offset) {
+  std::vector<StoredPoint> points;
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) return points;
+  stream.seekg(static_cast<std::streamoff>(offset));
+  std::string line;
+  while (std::getline(stream, line) && !stream.eof()) {  // eof: no line break, more may come
+    offset += line.size() + 1;
+    try {
+      points.push_back(point_from_json(line, file.string()));
+    } catch (const Error&) {  // torn by whatever ended the one who wrote it
+    }
+  }
+  return points;
+}
+
+WorkerResult work_on_chunk(const WorkerRequest& request,
+                           const std::function<void(std::size_t, std::size_t)>& progress) {
+  if (request.output.empty() == request.store.empty()) {
+    fail("sweep-worker: expected one of --output and --store");
+  }
+  const SweepJob job = read_job(request.job);
+  const std::span<const KeyedPoint> points = chunk_of(job, request.chunk, request.chunks);
+  Output output(request);
+  Evaluator evaluator(job.evaluate);
+  WorkerResult result;
+  for (const KeyedPoint& keyed : points) {
+    if (output.has(keyed.key)) {
+      ++result.present;
+    } else {
+      const StoredPoint finished{keyed.key, keyed.point, evaluator.evaluate(keyed.point)};
+      output.add(finished);
+      ++result.computed;
+      if (finished.result.status == PointResult::Status::Infeasible) ++result.infeasible;
+      if (finished.result.status == PointResult::Status::Failed) ++result.failed;
+    }
+    if (progress) progress(result.computed + result.present, points.size());
+  }
+  output.finish();
+  return result;
+}
+
+}  // namespace workbench
