@@ -308,7 +308,7 @@ struct Options {
   AllocateCommandOptions allocate;
 };
 
-void add_commands(CLI::App& app, Options& options) {
+void add_commands(CLI::App& app, Options& options, Commands& commands) {
   app.require_subcommand(1);
   add_run(app, options.run);
   CLI::App& compile = *app.add_subcommand("compile", "compile and show what the machine would run");
@@ -328,6 +328,7 @@ void add_commands(CLI::App& app, Options& options) {
   add_listing_options(disasm, options.disasm, "file written by --save-program, or JSON, or text");
   add_workload(app, options.workload);
   add_allocate(app, options.allocate);
+  add_results(app, commands);
   app.add_subcommand("ops", "list the ONNX operators that can be imported");
   app.add_subcommand("passes", "list the passes that --with and --without switch");
 }
@@ -361,7 +362,7 @@ int start(int argc, char** argv) {
                "workbench");
   Options options;
   Commands commands;
-  add_commands(app, options);
+  add_commands(app, options, commands);
   try {
     app.parse(argc, argv);
     return dispatch(app, options, commands);

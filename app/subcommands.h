@@ -14,4 +14,6 @@ namespace workbench::app {
 // What runs for a subcommand's name, with exit codes and errors as in commands.h.
 using Commands = std::map<std::string, std::function<int()>>;
 
+void add_results(CLI::App& app, Commands& commands);
+
 }  // namespace workbench::app

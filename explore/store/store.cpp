@@ -1,8 +1,8 @@
 #include "explore/store/store.h"
 
-#include <chrono>
+#include <array>
 #include <ctime>
-#include <thread>
+#include <set>
 
 #include "core/error.h"
 #include "core/hash.h"
@@ -106,8 +106,12 @@ std::int64_t Store::begin_run(const RunRecord& run, std::span<const std::string>
 
 void Store::extend_run(std::int64_t run, std::span<const std::string> keys) {
   Transaction transaction(**database_);
-  auto position = static_cast<std::int64_t>(run_keys(run).size());
-  for (const std::string& key : keys) insert_run_point(**database_, run, position++, key);
+  std::set<std::string> there;
+  for (std::string& key : run_keys(run)) there.insert(std::move(key));
+  auto position = counts(run).asked;
+  for (const std::string& key : keys) {
+    if (there.insert(key).second) insert_run_point(**database_, run, position++, key);
+  }
   transaction.commit();
 }
 

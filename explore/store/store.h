@@ -76,7 +76,7 @@ class Store {
   // A run and its points in their order; points need no result yet. `created` and `version` are set
   // here when they are empty.
   std::int64_t begin_run(const RunRecord& run, std::span<const std::string> keys);
-  // More points of it, behind those it has (a search, a refinement: who decides on the way).
+  // More points of a run, behind those it has; a point it has already stays where it is.
   void extend_run(std::int64_t run, std::span<const std::string> keys);
   std::vector<RunRecord> runs() const;  // oldest first
   RunCounts counts(std::int64_t run) const;

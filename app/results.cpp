@@ -1,0 +1,159 @@
+// workbench results: what a results store has.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <memory>
+
+#include "app/subcommands.h"
+#include "app/terminal.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "explore/store/point_json.h"
+#include "explore/store/result_table.h"
+#include "explore/store/salvage.h"
+
+namespace workbench::app {
+
+namespace {
+
+struct ResultsOptions {
+  std::filesystem::path store = "workbench.db";
+  std::string run;  // number, or "last"
+  bool all = false;
+  std::string point;  // key, or what it begins with
+  ResultQuery query;
+  std::string status, network, machine, tier;
+  bool layers = false;
+  std::string csv, json;  // file, or "-"
+  std::filesystem::path salvage;
+};
+
+void write_or_print(const std::string& file, const std::string& text) {
+  if (file == "-") {
+    print(text);
+  } else {
+    write_file(file, text);
+  }
+}
+
+int salvage_store(const ResultsOptions& options) {
+  const SalvageReport report = salvage(options.store, options.salvage);
+  std::string text;
+  for (const std::string& lost : report.lost) text += "lost: " + lost + "\n";
+  print(text + fmt::format("{}: {} points and {} runs kept, {} lost\n", options.salvage.string(),
+                           report.points, report.runs, report.lost.size()));
+  return report.lost.empty() ? 0 : 1;
+}
+
+std::int64_t run_number(const Store& store, const std::string& name) {
+  const std::vector<RunRecord> runs = store.runs();
+  if (name == "last" && !runs.empty()) return runs.back().id;
+  std::int64_t id = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
+  const bool number = error == std::errc() && end == name.data() + name.size();
+  const bool known =
+      std::any_of(runs.begin(), runs.end(), [&](const RunRecord& run) { return run.id == id; });
+  if (!number || !known) {
+    fail("results {}: expected the number of a run ('results' lists them) or last, found '{}'",
+         name, name);
+  }
+  return id;
+}
+
+StoredPoint point_named(const Store& store, const std::string& name) {
+  const std::vector<std::string> keys = store.keys_beginning_with(name);
+  if (keys.size() != 1) {
+    fail("--point {}: expected the beginning of one key, found {} points with it", name,
+         keys.size());
+  }
+  return store.find(keys[0]).value();
+}
+
+// A path is named by its last part as well.
+bool is_named(const std::string& path, const std::string& name) {
+  return path == name || std::filesystem::path(path).filename() == name ||
+         std::filesystem::path(path).stem() == name;
+}
+
+std::vector<StoredPoint> chosen_points(const Store& store, const ResultsOptions& options) {
+  std::vector<StoredPoint> points;
+  if (!options.point.empty()) {
+    points.push_back(point_named(store, options.point));
+  } else if (!options.run.empty()) {
+    points = store.run_points(run_number(store, options.run), options.layers);
+  } else {
+    for (const std::string& key : store.keys()) {
+      points.push_back(store.find(key, options.layers).value());
+    }
+    sort_by_question(points);
+  }
+  std::erase_if(points, [&](const StoredPoint& stored) {
+    return (!options.status.empty() && to_string(stored.result.status) != options.status) ||
+           (!options.tier.empty() && to_string(stored.point.tier) != options.tier) ||
+           (!options.network.empty() && !is_named(stored.point.network, options.network)) ||
+           (!options.machine.empty() && !is_named(stored.point.machine, options.machine));
+  });
+  return points;
+}
+
+bool asks_for_points(const ResultsOptions& options) {
+  const std::array texts = {&options.run,     &options.point, &options.status, &options.network,
+                            &options.machine, &options.tier,  &options.csv,    &options.json};
+  return options.all || options.layers || !options.query.where.empty() ||
+         !options.query.columns.empty() || !options.query.sort.empty() ||
+         std::any_of(texts.begin(), texts.end(), [](const auto* text) { return !text->empty(); });
+}
+
+int results(const ResultsOptions& options) {
+  if (!options.salvage.empty()) return salvage_store(options);
+  const Store store(options.store, Store::Access::Read);
+  if (!asks_for_points(options)) {
+    print(runs_text(store));
+    return 0;
+  }
+  const std::vector<StoredPoint> points = chosen_points(store, options);
+  const ResultTable table =
+      options.layers ? layer_table(points, options.query) : result_table(points, options.query);
+  if (!options.csv.empty()) write_or_print(options.csv, csv(table));
+  if (!options.json.empty()) write_or_print(options.json, json(table));
+  if (options.csv.empty() && options.json.empty()) {
+    const bool whole_point = !options.point.empty() && !options.layers && !points.empty();
+    print(whole_point ? text(points.at(0)) : text(table, options.query));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_results(CLI::App& app, Commands& commands) {
+  const auto options = std::make_shared<ResultsOptions>();
+  CLI::App& command =
+      *app.add_subcommand("results", "list, filter and export what a results store has");
+  command.add_option("run", options->run, "number of a run, or last (default: list the runs)");
+  command.add_option("--store", options->store, "results store (default: workbench.db)");
+  command.add_flag("--all", options->all, "points of all runs")->excludes("run");
+  command.add_option("--point", options->point, "one point: its key, or how that begins")
+      ->excludes("run");
+  command
+      .add_option("--where", options->query.where,
+                  "NAME=VALUE, NAME<=VALUE, ...: parameter, metric or column; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--status", options->status, "ok, infeasible or failed")
+      ->check(CLI::IsMember({"ok", "infeasible", "failed"}));
+  command.add_option("--tier", options->tier, "analytic or transaction")
+      ->check(CLI::IsMember({"analytic", "transaction"}));
+  command.add_option("--network", options->network, "as it was named, or its file's name");
+  command.add_option("--machine", options->machine, "as it was named, or its file's name");
+  command.add_option("--columns", options->query.columns, "NAME,NAME,... to show")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--sort", options->query.sort, "column to sort by; -NAME: descending");
+  command.add_flag("--layers", options->layers, "a row per layer instead of per point");
+  command.add_option("--csv", options->csv, "write all columns as CSV; -: to standard output");
+  command.add_option("--json", options->json, "write all columns as JSON; -: to standard output");
+  command.add_option("--salvage", options->salvage,
+                     "keep what can be read of a damaged store in this new file");
+  commands["results"] = [options] { return results(*options); };
+}
+
+}  // namespace workbench::app
