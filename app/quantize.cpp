@@ -2,7 +2,6 @@
 #include "app/network.h"
 #include "app/quantize_options.h"
 #include "app/terminal.h"
-#include "compiler/import/export.h"
 #include "compiler/quantize/calibrate.h"
 #include "core/file.h"
 #include "explore/expectation.h"
@@ -13,20 +12,26 @@ namespace workbench::app {
 
 namespace {
 
-void write_model(const QuantizeCommandOptions& options, const QuantizedNetwork& network,
-                 const SampleSource& images) {
+// What to tell of the file.
+std::string write_model(const QuantizeCommandOptions& options, const QuantizedNetwork& network,
+                        const SampleSource& images) {
   const ModelFormat format = model_format(options.format);
   const Graph model = quantized_model(network, format);
+  std::string text;
   if (!options.output.empty()) {
-    export_onnx(model, options.output);
+    const std::vector<std::string> others = write_quantized_model(model, format, options.output);
     warn(rounding_notes(model));
+    text = fmt::format("wrote        {}\n", options.output.string());
+    if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
+    for (const std::string& line : others) text += "             " + line + "\n";
   }
-  if (options.dump_reference.empty()) return;
+  if (options.dump_reference.empty()) return text;
   // The integers that NEMO's form is in floats, which may not hold an accumulator.
   const Graph& exact = format == ModelFormat::Nemo ? network.integers : model;
   for (const auto& [name, tensor] : computed_values(exact, images.at(0))) {
     write_file(options.dump_reference / (file_name_of(name) + ".npy"), npy_bytes(tensor));
   }
+  return text;
 }
 
 }  // namespace
@@ -46,8 +51,9 @@ int quantize(const QuantizeCommandOptions& options) {
   const std::vector<LoweringDifference> differences =
       lowering_differences(network, images.samples, options.compared_images);
   progress.clear();
+  std::string written;
   if (!options.output.empty() || !options.dump_reference.empty()) {
-    write_model(options, network, images.samples);
+    written = write_model(options, network, images.samples);
   }
   if (!options.save_quantizer.empty()) {
     write_file(options.save_quantizer, quantizer_file(network));
@@ -56,8 +62,7 @@ int quantize(const QuantizeCommandOptions& options) {
   const bool given = !options.quantization.calibration.empty();
   if (given || network.calibrated) warn(images.warnings);
   warn(network.warnings);
-  print(quantization_text(network, images, differences));
-  if (!options.output.empty()) print(fmt::format("wrote        {}\n", options.output.string()));
+  print(quantization_text(network, images, differences) + written);
   return 0;
 }
 

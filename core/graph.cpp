@@ -291,14 +291,21 @@ std::int64_t xfdnn_ops(const Graph& graph, const Node& node) {
 
 std::int64_t parameters(const Graph& graph) {
   std::set<ValueId> weights;  // a shared weight counts once
+  const std::vector<std::ptrdiff_t> writers = producers(graph);
   for (const Node& node : graph.nodes) {
     const bool weighted =
         std::holds_alternative<Conv>(node.op) || std::holds_alternative<ConvTranspose>(node.op) ||
         std::holds_alternative<Gemm>(node.op) || std::holds_alternative<MatMul>(node.op) ||
         std::holds_alternative<BatchNorm>(node.op) || std::holds_alternative<PRelu>(node.op);
     if (!weighted) continue;
-    for (const ValueId id : node.inputs) {
-      if (id != kNoValue && graph.value(id).constant) weights.insert(id);
+    for (ValueId id : node.inputs) {
+      if (id == kNoValue) continue;
+      const std::ptrdiff_t writer = writers[static_cast<std::size_t>(id)];
+      if (writer >= 0) {  // codes of weights are weights
+        const Node& dequantize = graph.nodes[static_cast<std::size_t>(writer)];
+        if (std::holds_alternative<Dequantize>(dequantize.op)) id = dequantize.inputs[0];
+      }
+      if (graph.value(id).constant) weights.insert(id);
     }
   }
   std::int64_t count = 0;

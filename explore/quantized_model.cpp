@@ -1,5 +1,7 @@
 #include "explore/quantized_model.h"
 
+#include "compiler/import/export.h"
+#include "compiler/import/qoperator_form.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/nemo_onnx.h"
 #include "compiler/quantize/quantize.h"
@@ -10,8 +12,9 @@ namespace workbench {
 
 ModelFormat model_format(std::string_view name) {
   if (name == "qdq") return ModelFormat::Qdq;
+  if (name == "qoperator") return ModelFormat::QOperator;
   if (name == "nemo") return ModelFormat::Nemo;
-  fail("--format: expected qdq or nemo, found '{}'", name);
+  fail("--format: expected qdq, qoperator or nemo, found '{}'", name);
 }
 
 void require_format(ModelFormat format, std::string_view target) {
@@ -26,9 +29,18 @@ Graph quantized_model(const QuantizedNetwork& network, ModelFormat format) {
     const auto& codes = value.quantization;
     if (!codes || codes->bits == 8) continue;
     // QuantizeLinear of opset 13 saturates at the ends of its 8 bits, and has no others.
-    fail("--format qdq: value '{}': expected codes of 8 bits, found {}", value.name, codes->bits);
+    fail("--format {}: value '{}': expected codes of 8 bits, found {}",
+         format == ModelFormat::Qdq ? "qdq" : "qoperator", value.name, codes->bits);
   }
-  return fake_quantized(network.annotated);
+  Graph qdq = fake_quantized(network.annotated);
+  return format == ModelFormat::Qdq ? qdq : qoperator_form(qdq);
+}
+
+std::vector<std::string> write_quantized_model(const Graph& model, ModelFormat format,
+                                               const std::filesystem::path& path) {
+  const bool qlinear = format == ModelFormat::QOperator;
+  export_onnx(model, path, qlinear ? CodesForm::QOperator : CodesForm::Qdq);
+  return qlinear ? without_qlinear_form(model) : std::vector<std::string>();
 }
 
 std::vector<std::string> rounding_notes(const Graph& model) {

@@ -1,6 +1,7 @@
 // A quantized network as files that other tools read.
 #pragma once
 
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,16 +13,22 @@
 namespace workbench {
 
 enum class ModelFormat {
-  Qdq,   // QuantizeLinear, DequantizeLinear around float operators: what most tools exchange
-  Nemo,  // whole numbers in float tensors, Mul, Add, Div, Floor, Clip: what DORY reads
+  Qdq,        // QuantizeLinear, DequantizeLinear around float operators: what most tools exchange
+  QOperator,  // QLinearConv and the like, of ONNX and ONNX Runtime, where there is one; else Qdq
+  Nemo,       // whole numbers in float tensors, Mul, Add, Div, Floor, Clip: what DORY reads
 };
-// "qdq", "nemo". Throws Error naming the known ones.
+// "qdq", "qoperator", "nemo". Throws Error naming the known ones.
 ModelFormat model_format(std::string_view name);
 // Throws Error where the target's integers have no such form.
 void require_format(ModelFormat format, std::string_view target);
 
-// The network for export_onnx. Throws Error naming the first layer that the format cannot express.
+// The network for write_quantized_model. Throws Error naming the first layer that the format cannot
+// express.
 Graph quantized_model(const QuantizedNetwork& network, ModelFormat format);
+
+// Writes it. Returns the layers on codes that a QOperator file has in QDQ form, one line each.
+std::vector<std::string> write_quantized_model(const Graph& model, ModelFormat format,
+                                               const std::filesystem::path& path);
 
 // What another tool will compute otherwise from the file, one line per value: QuantizeLinear
 // rounds, where the target cuts fractions off.

@@ -13,6 +13,14 @@ workbench_test(came_quantized_test LABEL unit
 workbench_test(qlinear_property_test LABEL property
   SOURCES property/qlinear_test.cpp
   LIBRARIES workbench::import workbench::eval workbench::golden onnx onnx_proto)
+# Networks written in QOperator form.
+workbench_test(qoperator_test LABEL unit
+  SOURCES unit/qoperator_test.cpp
+  LIBRARIES workbench::import workbench::eval onnx onnx_proto)
+workbench_test(qoperator_property_test LABEL property
+  SOURCES property/qoperator_test.cpp
+  LIBRARIES workbench_random_graph workbench::import workbench::passes workbench::quantize
+    workbench::golden)
 
 # The whole chain: random networks by every recipe on every target.
 workbench_test(quantize_schemes_test LABEL property SYSTEMC

@@ -1,9 +1,13 @@
 #include "compiler/import/export.h"
 
+#include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "compiler/import/export_ops.h"
+#include "compiler/import/export_qlinear.h"
+#include "compiler/import/op_table.h"
 #include "compiler/import/tensor_proto.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -25,7 +29,72 @@ void write_value_info(onnx::ValueInfoProto& info, const Value& value) {
   for (const std::int64_t dim : value.shape) type.mutable_shape()->add_dim()->set_dim_value(dim);
 }
 
-onnx::ModelProto write_model(const Graph& graph) {
+void write_constants(ExportState& state, const std::vector<bool>& wanted) {
+  for (std::size_t i = 0; i < state.source.values.size(); ++i) {
+    const Value& value = state.source.values[i];
+    if (!value.constant || !wanted[i]) continue;
+    write_initializer(*state.model.mutable_graph(), value.name, *value.constant);
+  }
+}
+
+// Which nodes are written, as what, and what they read.
+struct Plan {
+  std::vector<std::optional<QLinear>> qlinear;  // by node
+  std::vector<bool> skipped;                    // by node: part of a QLinear operator
+  std::vector<bool> read;                       // by value
+};
+
+Plan qoperator_plan(const Graph& graph) {
+  const QLinearFinder finder(graph);
+  Plan plan{.qlinear = std::vector<std::optional<QLinear>>(graph.nodes.size()),
+            .skipped = std::vector<bool>(graph.nodes.size()),
+            .read = std::vector<bool>(graph.values.size())};
+  const auto read = [&](const std::vector<ValueId>& ids) {
+    for (const ValueId id : ids) {
+      if (id != kNoValue) plan.read[static_cast<std::size_t>(id)] = true;
+    }
+  };
+  read(graph.outputs);
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    QLinear form = finder.find(n, QLinearDemand::All);
+    if (!form.obstacle.empty()) continue;
+    if (form.result != kNoValue) plan.skipped[finder.quantizer(n)] = true;
+    plan.qlinear[n] = std::move(form);
+  }
+  for (std::size_t n = graph.nodes.size(); n-- > 0;) {  // readers before writers
+    const Node& node = graph.nodes[n];
+    if (plan.qlinear[n]) {
+      read(plan.qlinear[n]->operands);
+    } else if (std::holds_alternative<Dequantize>(node.op) &&
+               !plan.read[static_cast<std::size_t>(node.outputs[0])]) {
+      plan.skipped[n] = true;
+    } else if (!plan.skipped[n]) {
+      read(node.inputs);
+    }
+  }
+  return plan;
+}
+
+void write_qoperators(ExportState& state) {
+  const Plan plan = qoperator_plan(state.source);
+  write_constants(state, plan.read);
+  for (std::size_t n = 0; n < state.source.nodes.size(); ++n) {
+    const Node& node = state.source.nodes[n];
+    if (plan.qlinear[n]) {
+      write_qlinear(state, node, *plan.qlinear[n]);
+    } else if (!plan.skipped[n]) {
+      write_node(state, node);
+    }
+  }
+  const auto& nodes = state.model.graph().node();
+  if (std::ranges::any_of(nodes, [](const auto& node) { return node.domain() == kMicrosoft; })) {
+    onnx::OperatorSetIdProto& set = *state.model.add_opset_import();
+    set.set_domain(std::string(kMicrosoft));
+    set.set_version(1);
+  }
+}
+
+onnx::ModelProto write_model(const Graph& graph, CodesForm form) {
   ExportState state{.source = graph};
   state.model.set_ir_version(kIrVersion);
   state.model.set_producer_name("workbench");
@@ -36,10 +105,12 @@ onnx::ModelProto write_model(const Graph& graph) {
   for (const Node& node : graph.nodes) state.node_names.insert(node.name);
   for (const ValueId id : graph.inputs) write_value_info(*proto.add_input(), graph.value(id));
   for (const ValueId id : graph.outputs) write_value_info(*proto.add_output(), graph.value(id));
-  for (const Value& value : graph.values) {
-    if (value.constant) write_initializer(proto, value.name, *value.constant);
+  if (form == CodesForm::QOperator) {
+    write_qoperators(state);
+  } else {
+    write_constants(state, std::vector<bool>(graph.values.size(), true));
+    for (const Node& node : graph.nodes) write_node(state, node);
   }
-  for (const Node& node : graph.nodes) write_node(state, node);
   if (state.model.ByteSizeLong() > std::numeric_limits<int>::max()) {
     fail("graph '{}': expected a model below 2 GiB, the limit of ONNX files, found {} bytes",
          graph.name, state.model.ByteSizeLong());
@@ -51,12 +122,12 @@ onnx::ModelProto write_model(const Graph& graph) {
 
 }  // namespace importer
 
-std::string export_onnx_bytes(const Graph& graph) {
-  return importer::write_model(graph).SerializeAsString();
+std::string export_onnx_bytes(const Graph& graph, CodesForm form) {
+  return importer::write_model(graph, form).SerializeAsString();
 }
 
-void export_onnx(const Graph& graph, const std::filesystem::path& path) {
-  const onnx::ModelProto model = importer::write_model(graph);
+void export_onnx(const Graph& graph, const std::filesystem::path& path, CodesForm form) {
+  const onnx::ModelProto model = importer::write_model(graph, form);
   write_file(path, [&](std::ostream& out) { model.SerializeToOstream(&out); });
 }
 

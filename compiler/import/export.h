@@ -9,8 +9,16 @@
 
 namespace workbench {
 
+// How operators between codes are written.
+enum class CodesForm {
+  Qdq,        // as they are: float operators between DequantizeLinear and QuantizeLinear
+  QOperator,  // as QLinearConv and the like wherever qlinear.h finds one, else likewise; constants
+              // that nobody reads are left out
+};
+
 // Serialized ModelProto; deterministic. Fused activations are written as nodes of their own.
-std::string export_onnx_bytes(const Graph& graph);
-void export_onnx(const Graph& graph, const std::filesystem::path& path);
+std::string export_onnx_bytes(const Graph& graph, CodesForm form = CodesForm::Qdq);
+void export_onnx(const Graph& graph, const std::filesystem::path& path,
+                 CodesForm form = CodesForm::Qdq);
 
 }  // namespace workbench

@@ -15,11 +15,24 @@ void check_code(const NodeReader& node, std::size_t i, std::string_view meaning,
   }
 }
 
-Result real_result(const std::string& code_name) {
-  return {.output = kIntermediate,
-          .type = ElementType::Float32,
-          .quantization = {},
-          .name = code_name + "_float"};
+// Quantizers name the codes of X X_int8 (we) or X_quantized (ONNX Runtime's): what X was is X
+// again.
+std::string real_name(const std::string& code_name, std::string_view suffix) {
+  for (const std::string_view known : {"_int8", "_int32", "_quantized"}) {
+    if (code_name.size() <= known.size() || !code_name.ends_with(known)) continue;
+    return code_name.substr(0, code_name.size() - known.size()) + std::string(suffix);
+  }
+  return code_name + "_float";
+}
+
+Result real_result(const std::string& name) {
+  return {.output = kIntermediate, .type = ElementType::Float32, .quantization = {}, .name = name};
+}
+
+// What the codes of operand `i` stand for.
+Result real_operand_result(const NodeReader& node, std::size_t i) {
+  const Value& codes = node.value(i);
+  return real_result(real_name(codes.name, codes.constant ? "" : "_dequantized"));
 }
 
 // What the codes of operand `i` stand for; their scale and zero point are the operands behind it.
@@ -32,7 +45,7 @@ ValueId real_operand(NodeReader& node, std::size_t i, std::optional<std::int64_t
   }
   const Quantization codes = read_quantization(node, i + 1, type, node.shape(i), axis);
   const ValueId id = node.with_codes(i, codes);
-  return node.emit(Dequantize{}, {id}, {real_result(node.value(i).name)});
+  return node.emit(Dequantize{}, {id}, {real_operand_result(node, i)});
 }
 
 // int32 in accumulator units: the scales of operands 1 and 4, multiplied as float32 as whoever
@@ -62,7 +75,7 @@ ValueId real_bias(NodeReader& node, std::size_t i, float factor = 1) {
     node.refuse("input {} (bias): expected int32, found {}", i, to_string(node.value(i).type));
   }
   const ValueId id = node.with_codes(i, bias_codes(node, node.shape(i), factor));
-  return node.emit(Dequantize{}, {id}, {real_result(node.value(i).name)});
+  return node.emit(Dequantize{}, {id}, {real_operand_result(node, i)});
 }
 
 // The operator itself; output 0 are the codes of its result, whose scale is operand `scale`.
@@ -73,8 +86,8 @@ void emit_between_codes(NodeReader& node, Op op, std::vector<ValueId> inputs, st
   if (node.has_input(zero_point)) type = node.constant(zero_point, "zero_point").type();
   check_code(node, zero_point, " (zero_point)", type);
   const Quantization codes = read_quantization(node, scale, type, {}, {});
-  const ValueId real =
-      node.emit(std::move(op), std::move(inputs), {real_result(node.output_name(0))});
+  const ValueId real = node.emit(std::move(op), std::move(inputs),
+                                 {real_result(real_name(node.output_name(0), ""))});
   node.take_name();
   node.emit(Quantize{}, {real}, {{.type = type, .quantization = codes}});
 }

@@ -76,6 +76,23 @@ class QuantizeCli(WorkbenchTest):
         self.assertEqual(done.returncode, 2)
         self.assertIn("mobilenet_v1", done.stderr)
 
+    def test_the_operator_form_is_the_same_network(self):
+        for target, machine in [("none", "v3_96"), ("xdnn", "v3_96"), ("pulp", "gap8")]:
+            quantize = ("quantize", "zoo:tiny_mobile", "--target", target, "-o")
+            run = ("run", "--hw", machine, "--brief", "--deterministic", "--dump-tensors")
+            self.succeed(*quantize, "qdq.onnx")
+            done = self.succeed(*quantize, "qoperator.onnx", "--format", "qoperator")
+            self.assertIn("in QDQ form, as no QLinear operator can be:", done.stdout)
+            self.assertIn(b"QLinearConv", (self.folder / "qoperator.onnx").read_bytes())
+            results = []
+            for form in ["qdq", "qoperator"]:
+                done = self.succeed(*run, form, f"{form}.onnx")
+                self.assertIn("bit-exact", verdict(done))
+                results.append(array.array("f", (self.folder / form / "prob.npy").read_bytes()[-40:]))
+            # Biases are rounded: codes next to a tie may differ.
+            for one, other in zip(*results):
+                self.assertAlmostEqual(one, other, delta=0.03)
+
     def write_images(self, count=4):
         """images.npy: so many images for tiny_cnn."""
         shape = (count, 3, 32, 32)

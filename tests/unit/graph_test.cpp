@@ -103,6 +103,19 @@ TEST(Graph, counts_of_a_convolution) {
   EXPECT_EQ(parameters(graph), 16 * 8 * 3 * 3 + 16);
 }
 
+TEST(Graph, weights_that_came_as_codes_count) {
+  Graph graph = small_conv();
+  const ValueId real = graph.nodes[0].inputs[1];
+  Value codes{.name = "codes", .shape = graph.value(real).shape, .type = ElementType::Int8};
+  codes.constant = Tensor::uninitialized(ElementType::Int8, codes.shape);
+  codes.quantization = Quantization{.thresholds = {1}};
+  graph.value(real).constant.reset();
+  const ValueId id = graph.add_value(std::move(codes));
+  graph.nodes.insert(graph.nodes.begin(),
+                     {.name = "dequantize", .op = Dequantize{}, .inputs = {id}, .outputs = {real}});
+  EXPECT_EQ(parameters(graph), 16 * 8 * 3 * 3 + 16);
+}
+
 TEST(Graph, counts_of_a_transposed_convolution) {
   // [1, 4, 5, 5] -> [1, 6, 10, 10] with 2x2 filters at stride 2
   const Graph graph =
