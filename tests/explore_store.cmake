@@ -8,3 +8,6 @@ workbench_test(store_test LABEL unit
 workbench_test(store_property_test LABEL property
   SOURCES property/store_property_test.cpp
   LIBRARIES workbench::store SQLite::SQLite3)
+workbench_test(result_table_test LABEL unit
+  SOURCES unit/result_table_test.cpp
+  LIBRARIES workbench::store)

@@ -40,7 +40,10 @@ std::string shown(const Cell& cell, const std::string& column) {
   return column == "key" ? text->substr(0, kKeyDigitsShown) : *text;
 }
 
-bool is_metric(const std::string& column) { return find_point_metric(column) != nullptr; }
+bool is_metric(const ResultTable& table, std::size_t column) {
+  return std::any_of(table.rows.begin(), table.rows.end(),
+                     [&](const auto& row) { return std::holds_alternative<double>(row[column]); });
+}
 
 // In people's tables only what tells rows apart.
 bool is_constant(const ResultTable& table, std::size_t column) {
@@ -107,10 +110,10 @@ std::string text(const ResultTable& table, const ResultQuery& query) {
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     const std::string& column = table.columns[i];
     const bool constant = !chosen && table.rows.size() > 1 && is_constant(table, i);
-    if (constant && !is_metric(column)) {
+    if (constant) {
       const std::string value = shown(table.rows.front()[i], column);
       if (value != "-" && !value.empty()) above += fmt::format("{}: {}\n", column, value);
-    } else if (chosen || !is_metric(column) || metrics++ < kMetricsShown) {
+    } else if (chosen || !is_metric(table, i) || metrics++ < kMetricsShown) {
       columns.push_back(i);
     }
   }
