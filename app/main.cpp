@@ -329,6 +329,7 @@ void add_commands(CLI::App& app, Options& options, Commands& commands) {
   add_workload(app, options.workload);
   add_allocate(app, options.allocate);
   add_results(app, commands);
+  add_sweep_worker(app, commands);
   app.add_subcommand("ops", "list the ONNX operators that can be imported");
   app.add_subcommand("passes", "list the passes that --with and --without switch");
 }

@@ -15,5 +15,6 @@ namespace workbench::app {
 using Commands = std::map<std::string, std::function<int()>>;
 
 void add_results(CLI::App& app, Commands& commands);
+void add_sweep_worker(CLI::App& app, Commands& commands);
 
 }  // namespace workbench::app
