@@ -1,0 +1,298 @@
+// workbench sweep: many points, one report.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <memory>
+
+#include "app/network.h"
+#include "app/subcommands.h"
+#include "app/terminal.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/parallel.h"
+#include "explore/sweep/parameter.h"
+#include "explore/sweep/study_file.h"
+#include "explore/sweep/sweep_text.h"
+#include "explore/sweep/values.h"
+#include "explore/table.h"
+
+namespace workbench::app {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kFailedPoints = 1, kInterrupted = 130;  // exit codes
+
+struct Options {
+  std::vector<std::string> what;  // a study file, networks
+  std::vector<std::string> machines, settings, conditions, objectives, constraints;
+  std::string name, tier;
+  bool refine = false;
+  std::optional<std::int64_t> neighbours, sample;
+  bool search = false;
+  std::optional<std::int64_t> population, generations;
+  std::optional<std::uint64_t> seed;
+  fs::path store = "workbench.db";
+  int jobs = 0;
+  std::string executor = "local";
+  SlurmOptions slurm;
+  std::optional<std::size_t> limit;
+  bool dry_run = false, parameters = false;
+  fs::path csv;
+};
+
+bool is_study_file(const std::string& text) {
+  const fs::path extension = fs::path(text).extension();
+  return extension == ".yaml" || extension == ".yml";
+}
+
+// The study file, if there is one; what else is named are networks.
+Study study_of_words(const Options& options) {
+  Study study;
+  std::vector<std::string> networks;
+  std::string file;
+  for (const std::string& word : options.what) {
+    if (!is_study_file(word)) {
+      networks.push_back(word);
+    } else if (!file.empty()) {
+      fail("{}: expected one study, found {} before it", word, file);
+    } else {
+      study = read_study(word);
+      file = word;
+    }
+  }
+  if (!networks.empty()) study.networks = networks;
+  return study;
+}
+
+// In place of what the study says of the parameter, or behind its parameters.
+void set_parameter(Study& study, const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    fail("--set {}: expected NAME=VALUES, such as l1=16k..128k:x2", text);
+  }
+  const std::string name = text.substr(0, equals);
+  std::vector<std::string> values = parse_values(text.substr(equals + 1), "--set " + name);
+  std::erase_if(study.options, [&](const Setting& option) { return option.name == name; });
+  for (Dimension& parameter : study.parameters) {
+    if (parameter.name != name) continue;
+    parameter.values = std::move(values);
+    return;
+  }
+  study.parameters.push_back({name, std::move(values)});
+}
+
+void set_search(Study& study, const Options& options) {
+  if (options.search && !study.search) study.search.emplace();
+  if (!study.search) return;
+  study.search->population = options.population.value_or(study.search->population);
+  study.search->generations = options.generations.value_or(study.search->generations);
+  study.search->seed = options.seed.value_or(study.search->seed);
+  if (study.search->population < 8 || study.search->population % 4 != 0) {
+    fail("--population {}: expected a multiple of 4 of at least 8", study.search->population);
+  }
+  if (study.search->generations < 1) {
+    fail("--generations {}: expected at least 1", study.search->generations);
+  }
+}
+
+void set_refinement(Study& study, const Options& options) {
+  if (!options.tier.empty()) {
+    study.tier = options.tier == "analytic" ? Tier::Analytic : Tier::Transaction;
+    if (study.tier == Tier::Transaction && !options.refine) study.refine.reset();
+  }
+  if (options.refine && !study.refine) study.refine.emplace();
+  if (!study.refine) return;
+  study.refine->neighbours = options.neighbours.value_or(study.refine->neighbours);
+  study.refine->sample = options.sample.value_or(study.refine->sample);
+  study.refine->seed = options.seed.value_or(study.refine->seed);
+}
+
+Study study_of(const Options& options) {
+  Study study = study_of_words(options);
+  if (!options.machines.empty()) study.machines = options.machines;
+  std::vector<std::string> seen;
+  for (const std::string& text : options.settings) {
+    const std::string name = text.substr(0, text.find('='));
+    if (std::ranges::find(seen, name) != seen.end()) {
+      fail("--set {}: expected once, found twice", name);
+    }
+    seen.push_back(name);
+    set_parameter(study, text);
+  }
+  study.conditions.insert(study.conditions.end(), options.conditions.begin(),
+                          options.conditions.end());
+  if (!options.objectives.empty()) study.objectives.clear();
+  for (const std::string& text : options.objectives) {
+    study.objectives.push_back(parse_objective(text, "--objective"));
+  }
+  if (study.objectives.empty()) study.objectives = {{"cycles", Better::Lower}};
+  for (const std::string& text : options.constraints) {
+    study.constraints.push_back(parse_constraint(text, "--constraint"));
+  }
+  set_refinement(study, options);
+  set_search(study, options);
+  if (!options.name.empty()) study.name = options.name;
+  if (study.name.empty()) {
+    study.name =
+        fmt::format("{} on {}", fmt::join(study.networks, ", "), fmt::join(study.machines, ", "));
+  }
+  return study;
+}
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
+  return fmt::format("{}:{:02} h", whole / 3600, whole / 60 % 60);
+}
+
+// Count, rate and time left, of the stage that is running.
+SweepProgress progress_on(ProgressBar& bar) {
+  using Clock = std::chrono::steady_clock;
+  const Progress draw = bar.callback();
+  if (!draw) return {};
+  return [draw, shown = std::string(), begin = Clock::time_point(), first = std::size_t{0}](
+             std::string_view stage, std::size_t done, std::size_t total) mutable {
+    if (shown != stage) {
+      shown = stage;
+      begin = Clock::now();
+      first = done;
+    }
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    const auto computed = static_cast<double>(done - first);
+    std::string text = fmt::format("{}: {} of {}", stage, done, total);
+    if (computed > 0 && seconds > 0) {
+      const double rate = computed / seconds;
+      text += fmt::format(", {:.3g} a second, {} left", rate,
+                          duration(static_cast<double>(total - done) / rate));
+    }
+    draw(text, static_cast<double>(done) / static_cast<double>(std::max<std::size_t>(total, 1)));
+  };
+}
+
+int show_plan(const Study& study, const fs::path& store) {
+  const SweepPlan plan = workbench::plan(study, store);
+  std::string text = fmt::format("sweep    {}\nspace    {}\n", study.name, shape_text(study));
+  if (plan.search) {
+    text += fmt::format("search   at most {} points of {:.6g}\n", plan.points, choice_count(study));
+  } else {
+    text += fmt::format("points   {}: {} to compute, {} in {}", plan.points,
+                        plan.points - plan.present, plan.present, store.string());
+    if (plan.excluded > 0) text += fmt::format("; {} left out by conditions", plan.excluded);
+    text += "\n";
+  }
+  print(text);
+  return 0;
+}
+
+int show_parameters() {
+  Table table{.columns = {{.title = "parameter", .right_aligned = false},
+                          {.title = "machines", .right_aligned = false},
+                          {.title = "meaning", .right_aligned = false}}};
+  for (const Parameter& parameter : named_parameters()) {
+    const std::string family = parameter.family == "xdnn"   ? "xDNN"
+                               : parameter.family == "pulp" ? "PULP"
+                                                            : "all";
+    table.rows.push_back({std::string(parameter.name), family, std::string(parameter.meaning)});
+  }
+  table.rows.push_back({"GROUP.KNOB", "all", "any number of the machine's file: ddr.efficiency"});
+  for (const std::string& line : lines(table)) print(line + "\n");
+  return 0;
+}
+
+int sweep(const Options& options) {
+  if (options.parameters) return show_parameters();
+  require_writable_file(options.csv);
+  const Study study = study_of(options);
+  check(study);
+  if (options.dry_run) return show_plan(study, options.store);
+  require_writable_file(options.store);
+  SweepOptions request{.limit = options.limit};
+  request.executor.store = options.store;
+  request.executor.kind =
+      options.executor == "slurm" ? ExecutorOptions::Kind::Slurm : ExecutorOptions::Kind::Local;
+  request.executor.jobs = options.jobs > 0 ? options.jobs : hardware_threads();
+  request.executor.slurm = options.slurm;
+  ProgressBar bar;
+  const SweepOutcome outcome = workbench::sweep(study, request, progress_on(bar));
+  bar.clear();
+  if (!options.csv.empty()) write_file(options.csv, sweep_csv(outcome.report));
+  warn(outcome.report.warnings);
+  print(sweep_text(outcome));
+  if (outcome.interrupted) return kInterrupted;
+  const bool failed = std::ranges::any_of(outcome.report.rows, [](const SweepRow& row) {
+    return row.result.status == PointResult::Status::Failed;
+  });
+  return failed ? kFailedPoints : 0;
+}
+
+void add_study_options(CLI::App& command, Options& options) {
+  command.add_option("what", options.what,
+                     "study file (.yaml, docs/sweep.md), networks: ONNX files, zoo:NAME");
+  command
+      .add_option("--hw", options.machines, "machine: a file or a shipped name; may be repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--set", options.settings,
+                  "NAME=VALUES: 1,2,4 or 16k..128k:x2 (times 2), 2..16:2 (plus 2), 0..1:n5 (5 in "
+                  "all); options of run, or knobs of the machine; may be repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--where", options.conditions,
+                  "leave out points for which this does not hold: 'l1 * cores <= 512k'")
+      ->allow_extra_args(false);
+  command
+      .add_option("--objective", options.objectives,
+                  "'min METRIC' or 'max METRIC' (default: min cycles); may be repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--constraint", options.constraints,
+                  "'METRIC <= NUMBER': what breaks it is on no front; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--name", options.name, "of the sweep, in reports and in the store");
+}
+
+void add_execution_options(CLI::App& command, Options& options) {
+  command.add_option("--tier", options.tier, "analytic (default), or transaction: simulate all")
+      ->check(CLI::IsMember({"analytic", "transaction"}));
+  command.add_flag("--refine", options.refine,
+                   "simulate the Pareto front and its neighbours, compare with golden");
+  command.add_option("--neighbours", options.neighbours, "steps around the front (default: 1)")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--sample", options.sample, "simulate so many more, drawn at random")
+      ->check(CLI::NonNegativeNumber);
+  command.add_flag("--search", options.search,
+                   "do not compute all points: search the front (NSGA-II)");
+  command.add_option("--population", options.population, "of the search (default: 40)");
+  command.add_option("--generations", options.generations, "of the search (default: 25)");
+  command.add_option("--seed", options.seed, "of the search and of the sample (default: 1)");
+  command.add_option("--store", options.store, "results, SQLite (default: ./workbench.db)");
+  command.add_option("-j,--jobs", options.jobs, "processes, or tasks at once (default: CPUs)")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--executor", options.executor, "local (default), or slurm")
+      ->check(CLI::IsMember({"local", "slurm"}));
+  command
+      .add_option("--sbatch", options.slurm.arguments,
+                  "argument of sbatch, such as --partition=NAME; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--points-per-task", options.slurm.points_per_task, "of Slurm")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--limit", options.limit, "compute at most so many points this time");
+  command.add_flag("--dry-run", options.dry_run, "count the points, compute none");
+  command.add_flag("--parameters", options.parameters, "list what --set takes");
+  command.add_option("--csv", options.csv, "write all points as CSV");
+}
+
+}  // namespace
+
+void add_sweep(CLI::App& app, Commands& commands) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = *app.add_subcommand(
+      "sweep", "compute many machines, networks and options, and find the best");
+  add_study_options(command, *options);
+  add_execution_options(command, *options);
+  commands["sweep"] = [options] { return sweep(*options); };
+}
+
+}  // namespace workbench::app
