@@ -1,0 +1,78 @@
+// A baseline: what every case of a suite came to at one revision, with the fingerprints that tell
+// why another revision differs. A text file, one line per layer, made to be read as a diff; the
+// same text is a run of kind "track" in a store (explore/store/store.h).
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "explore/report.h"
+#include "explore/sweep/point_metrics.h"
+#include "explore/track/suite.h"
+
+namespace workbench::track {
+
+inline constexpr int kBaselineVersion = 1;
+
+struct LayerRecord {
+  std::string name, op, shape;
+  std::int64_t cycles = 0;  // of the case's cycles that are this layer's
+  Waterfall waterfall{};    // adds up to `cycles`; all 0 at the analytic tier
+  std::int64_t instructions = 0;
+  std::string tiles;  // what it is cut into, empty: it is not
+  std::string code;   // of its instructions, fields and addresses included
+};
+
+// Short hashes (16 hexadecimal digits of SHA-256), by what they are of.
+struct Fingerprints {
+  std::string network, weights;      // as imported: nodes and shapes; constants
+  std::string passes, quantization;  // as compiled: nodes and shapes; codes and scales
+  std::string program, constants;    // the program file's bytes; of those, filters and the like
+};
+
+// Wall time of the simulation, in seconds, ascending.
+struct WallRecord {
+  std::vector<double> seconds;
+};
+
+struct CaseRecord {
+  Case asked;
+  std::string verdict;                    // "bit-exact", "not compared", or what is wrong
+  std::map<std::string, double> figures;  // by names of point_metrics()
+  std::vector<std::pair<std::string, std::string>> machine;  // knobs, in the order of the file
+  Fingerprints fingerprints;
+  std::vector<LayerRecord> layers;  // in the order in which they begin: the schedule
+  std::optional<WallRecord> wall;
+  // As a sweep has it, layers included; of a case just computed alone, in no file.
+  std::optional<PointResult> answer;
+};
+
+struct Baseline {
+  std::string name;      // of the suite, unless it was given another
+  std::string revision;  // of git, "-dirty" when files differ from it; empty: not known
+  std::string date;      // of that commit, UTC, "2026-11-22T19:30:00Z"; empty: not known
+  bool golden = true;
+  std::vector<CaseRecord> cases;
+
+  const CaseRecord* find(std::string_view name) const;  // nullptr: there is none
+};
+
+// Whether a change of that figure (point_metrics()) for the worse is a regression: what users wait
+// for, not what it is made of.
+bool gates(std::string_view figure);
+
+// Deterministic; file names as a file in `folder` has to have them.
+std::string baseline_text(const Baseline& baseline, const std::filesystem::path& folder);
+// The inverse. `name` stands for the file in errors: Throws Error "NAME: ..." on anything else.
+Baseline parse_baseline(const std::string& text, const std::string& name,
+                        const std::filesystem::path& folder);
+
+void save_baseline(const Baseline& baseline, const std::filesystem::path& path);
+Baseline load_baseline(const std::filesystem::path& path);
+
+}  // namespace workbench::track

@@ -1,0 +1,29 @@
+// Why figures moved between two records of a case: what of their fingerprints differs.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "explore/track/compare.h"
+
+namespace workbench::track {
+
+// Layers by name; of several of one name the nth belongs to the nth.
+struct LayerPairs {
+  std::vector<std::pair<const LayerRecord*, const LayerRecord*>> both;  // in the order of `after`
+  std::vector<const LayerRecord*> added, gone;
+};
+LayerPairs pair_layers(const CaseRecord& before, const CaseRecord& after);
+
+// Everything that differs but figures, the earliest in the flow first: what comes after may follow
+// from it.
+std::vector<Cause> differences(const CaseRecord& before, const CaseRecord& after);
+
+// Of one layer whose cycles differ. `case_causes`: differences() of its case; `same_code`: no layer
+// has other instructions than before.
+std::vector<Cause> layer_causes(const LayerRecord& before, const LayerRecord& after,
+                                const std::vector<Cause>& case_causes, bool same_code);
+
+Cause simulator_cause();
+
+}  // namespace workbench::track
