@@ -8,9 +8,10 @@
 
 namespace workbench::xdnn {
 
-std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t budget) {
+std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t budget,
+                                      BandChoices& choices) {
   PlanStates states(model);
-  PlanMoves moves(model, budget, states);
+  PlanMoves moves(model, budget, states, choices);
   PlanState start;
   start.where.assign(states.live(0).size(), Where::Ddr);
   states.reach(0, std::move(start));

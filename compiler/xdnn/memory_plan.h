@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "compiler/xdnn/bands.h"
+#include "compiler/xdnn/plan_choices.h"
 
 namespace workbench::xdnn {
 
@@ -29,8 +29,9 @@ struct MemoryPlan {
 };
 
 // The cheapest plan whose pieces never weigh more than `budget` (MemoryModel::weight). Nothing when
-// there is none.
-std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t budget);
+// there is none. `choices` are of the model.
+std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t budget,
+                                      BandChoices& choices);
 
 // The least budget for which search_plan() finds a plan, and the op that needs it.
 struct LeastBudget {

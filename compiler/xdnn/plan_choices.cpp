@@ -70,6 +70,13 @@ std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int en
   return list;
 }
 
+const std::vector<BandChoice>& BandChoices::of(int begin, int end) {
+  const std::pair key(begin, end);
+  auto found = known_.find(key);
+  if (found == known_.end()) found = known_.emplace(key, band_choices(model_, begin, end)).first;
+  return found->second;
+}
+
 std::vector<std::int64_t> natural_weights(const MemoryModel& model) {
   std::vector<std::int64_t> weights;
   for (int i = 0; i < static_cast<int>(model.ops.size()); ++i) {

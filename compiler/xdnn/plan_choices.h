@@ -2,6 +2,8 @@
 // channel chunks to try, an operand's place to take, and the weight of an op where nothing is cut.
 #pragma once
 
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "compiler/xdnn/bands.h"
@@ -15,6 +17,18 @@ struct BandChoice {
 };
 // Of ops [begin, end), the cheapest first; empty: they cannot be cut in bands.
 std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int end);
+
+// The same, each computed once: they depend on no budget, and searches for several ask for the
+// same.
+class BandChoices {
+ public:
+  explicit BandChoices(const MemoryModel& model) : model_(model) {}
+  const std::vector<BandChoice>& of(int begin, int end);
+
+ private:
+  const MemoryModel& model_;
+  std::map<std::pair<int, int>, std::vector<BandChoice>> known_;
+};
 
 // Channels that ops [begin, end) can be done in chunks of: the chunk sizes to try, largest first;
 // empty when they cannot.

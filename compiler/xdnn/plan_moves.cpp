@@ -20,12 +20,14 @@ bool is_evicted(const PlanStep& step, int v) {
 
 }  // namespace
 
-PlanMoves::PlanMoves(const MemoryModel& model, std::int64_t budget, PlanStates& states)
+PlanMoves::PlanMoves(const MemoryModel& model, std::int64_t budget, PlanStates& states,
+                     BandChoices& choices)
     : model_(model),
       budget_(budget),
       states_(states),
       count_(static_cast<int>(model.ops.size())),
-      natural_(natural_weights(model)) {}
+      natural_(natural_weights(model)),
+      choices_(choices) {}
 
 void PlanMoves::from(int p, int s) {
   now_ = s;
@@ -259,10 +261,8 @@ void PlanMoves::segments(int p) {
 }
 
 void PlanMoves::segment(int p, int q) {
-  const auto key = std::pair(p, q);
-  auto found = choices_.find(key);
-  if (found == choices_.end()) found = choices_.emplace(key, band_choices(model_, p, q)).first;
-  if (found->second.empty()) return;
+  const std::vector<BandChoice>& choices = choices_.of(p, q);
+  if (choices.empty()) return;
   const Segment bare{p, q};
   double cycles = 0;
   Places after;
@@ -280,7 +280,7 @@ void PlanMoves::segment(int p, int q) {
     after[v] = Where::Ddr;
   }
   int tried = 0;
-  for (const BandChoice& choice : found->second) {
+  for (const BandChoice& choice : choices) {
     if (choice.cost.peak > budget_) continue;
     take(p, {PlanStep::Kind::Banded, choice.segment, {}, {}}, choice.cost.peak,
          cycles + choice.cost.cycles, after, {}, paid);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <map>
-#include <utility>
 #include <vector>
 
 #include "compiler/xdnn/plan_choices.h"
@@ -14,7 +13,8 @@ namespace workbench::xdnn {
 
 class PlanMoves {
  public:
-  PlanMoves(const MemoryModel& model, std::int64_t budget, PlanStates& states);
+  PlanMoves(const MemoryModel& model, std::int64_t budget, PlanStates& states,
+            BandChoices& choices);
 
   // Reaches what can be reached from state `s` before op `p` in one step.
   void from(int p, int s);
@@ -46,7 +46,7 @@ class PlanMoves {
   PlanStates& states_;
   int count_;  // ops
   std::vector<std::int64_t> natural_;
-  std::map<std::pair<int, int>, std::vector<BandChoice>> choices_;
+  BandChoices& choices_;
   int now_ = 0;  // the state that moves lead on from
 };
 

@@ -18,8 +18,8 @@ std::int64_t capacity(const MemoryModel& model) {
 }
 
 std::optional<Scheduled> planned(const Lowered& whole, const MemoryModel& model,
-                                 std::int64_t budget) {
-  const auto plan = search_plan(model, budget);
+                                 std::int64_t budget, BandChoices& choices) {
+  const auto plan = search_plan(model, budget, choices);
   if (!plan) return std::nullopt;
   Scheduled scheduled{.lowered = carry_out(whole, model, *plan), .placement = {}, .time = {}};
   if (static_cast<std::int64_t>(scheduled.lowered.ops.size()) >
@@ -39,12 +39,13 @@ std::optional<Scheduled> planned(const Lowered& whole, const MemoryModel& model,
 }
 
 std::optional<Scheduled> first_that_fits(const Lowered& whole, const MemoryModel& model) {
+  BandChoices choices(model);
   std::int64_t last = -1;
   for (const double share : kShares) {
     const auto budget = static_cast<std::int64_t>(share * static_cast<double>(capacity(model)));
     if (budget == last) continue;
     last = budget;
-    if (auto scheduled = planned(whole, model, budget)) return scheduled;
+    if (auto scheduled = planned(whole, model, budget, choices)) return scheduled;
   }
   return std::nullopt;
 }
