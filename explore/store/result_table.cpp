@@ -58,7 +58,7 @@ Cell own_cell(const StoredPoint& stored, std::string_view column) {
   if (column == "key") return stored.key;
   CHECK(column == "bit_exact", "column {}", column);
   if (!stored.result.bit_exact) return {};
-  return std::string(*stored.result.bit_exact ? "yes" : "no");
+  return std::string(*stored.result.bit_exact ? "true" : "false");
 }
 
 Cell cell_of(const StoredPoint& stored, const std::string& column) {
@@ -78,7 +78,7 @@ Names all_columns(std::span<const StoredPoint> points) {
   for (const StoredPoint& stored : points) {
     for (const Setting& setting : stored.point.settings) add_new(names, setting.name);
   }
-  for (const char* name : {"tier", "status", "reason", "bit_exact"}) names.emplace_back(name);
+  for (const char* name : {"tier", "status", "bit_exact", "reason"}) names.emplace_back(name);
   std::map<std::string, double> used;
   for (const StoredPoint& stored : points) {
     used.insert(stored.result.metrics.begin(), stored.result.metrics.end());

@@ -29,9 +29,10 @@ struct ResultTable {
   std::vector<std::vector<Cell>> rows;
 };
 
-// One row per point. Columns by name: network, machine, the settings, tier, status, reason,
-// bit_exact, the metrics (in the order of point_metrics(), others after them), key. Throws Error:
-// a condition that cannot be read, a column that none of the points has (the nearest is named).
+// One row per point. Columns by name: network, machine, the settings, tier, status,
+// bit_exact, reason, the metrics (in the order of point_metrics(), others after them), key. Throws
+// Error: a condition that cannot be read, a column that none of the points has (the nearest is
+// named).
 ResultTable result_table(std::span<const StoredPoint> points, const ResultQuery& query);
 
 // One row per layer of the points that `query.where` leaves: key, position, layer, op, shape, then

@@ -150,7 +150,8 @@ std::string text(const StoredPoint& stored) {
     const ResultTable layers = layer_table({&stored, 1}, {});
     std::vector<std::size_t> columns(layers.columns.size() - 1);  // all but the key
     std::iota(columns.begin(), columns.end(), std::size_t{1});
-    text += "\n" + table_text(layers, columns);
+    text += '\n';
+    text += table_text(layers, columns);
   }
   return text;
 }

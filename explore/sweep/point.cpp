@@ -113,8 +113,9 @@ json network_address(const std::string& network) {
 }
 
 // Settings whose value may name a file; then its contents are the value.
-constexpr std::array<std::string_view, 6> kFileSettings = {
-    "calibration", "input", "preprocess", "quantizer-json", "schedule-file", "scheme"};
+constexpr std::array<std::string_view, 7> kFileSettings = {
+    "calibration",   "input",  "preprocess", "quantizer-json",
+    "schedule-file", "scheme", "technology"};
 
 json value_address(const Setting& setting) {
   const bool may_be_file =
