@@ -196,10 +196,13 @@ std::string best_text(const SweepReport& report) {
   });
   const Tier tier = refined ? Tier::Transaction : Tier::Analytic;
   const Best best = best_rows(report, tier);
-  if (best.rows.empty()) return "\nno point is ok and meets the constraints\n";
   std::vector<std::string> goals;
   for (const SweepObjective& objective : report.objectives) goals.push_back(to_string(objective));
   for (const std::string& constraint : report.constraints) goals.push_back(constraint);
+  if (best.rows.empty()) {
+    return fmt::format("\nbest, {} tier: {}: no point is ok and meets the constraints\n",
+                       to_string(tier), fmt::join(goals, ", "));
+  }
   const auto shown = static_cast<std::int64_t>(best.rows.size());
   std::string text = fmt::format(
       "\n{}, {} tier: {} ({} of {})\n", report.objectives.size() == 1 ? "best" : "pareto front",
@@ -263,8 +266,12 @@ std::string verdict_text(const SweepReport& report) {
     exact += *row.result.bit_exact ? 1 : 0;
   }
   if (compared == 0) return "";
-  return fmt::format("\nverdict  {} of {} compared with the golden model are bit-exact\n",
-                     thousands(exact), count_of(compared, "point"));
+  if (exact < compared) {
+    return fmt::format("\nverdict  not bit-exact: {} of {}\n", thousands(compared - exact),
+                       count_of(compared, "simulated point"));
+  }
+  return fmt::format("\nverdict  bit-exact: {} as the golden model has it\n",
+                     count_of(compared, "simulated point"));
 }
 
 std::string store_text(const SweepOutcome& outcome) {
