@@ -21,3 +21,13 @@ add_test(NAME e2e_run_page
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(e2e_run_page PROPERTIES LABELS e2e TIMEOUT 600
   ENVIRONMENT "WORKBENCH=$<TARGET_FILE:workbench>")
+
+add_executable(explore_pages_sample support/explore_pages_sample.cpp)
+target_link_libraries(explore_pages_sample PRIVATE workbench::html workbench::track)
+foreach(page sweep track)
+  add_test(NAME e2e_${page}_page
+    COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/${page}_page_test.py
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(e2e_${page}_page PROPERTIES LABELS e2e TIMEOUT 600
+    ENVIRONMENT "EXPLORE_PAGES_SAMPLE=$<TARGET_FILE:explore_pages_sample>")
+endforeach()

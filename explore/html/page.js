@@ -35,6 +35,16 @@ const page = (() => {
     thousands: (count) => count.toLocaleString("en-US"),
     significant: (value, digits = 4) => String(Number(value.toPrecision(digits))),
     count: (count, noun) => `${format.thousands(count)} ${noun}${count === 1 ? "" : "s"}`,
+    // Three digits with a unit of thousands: 12.3k.
+    short: (value) => {
+      const size = Math.abs(value);
+      const unit = [["G", 1e9], ["M", 1e6], ["k", 1e3]].find(([, factor]) => size >= 0.9995 * factor);
+      const digits = (number) => String(Number(number.toPrecision(3)));
+      return unit ? `${digits(value / unit[1])}${unit[0]}` : digits(value);
+    },
+    // A figure that may be a count: whole ones exactly.
+    figure: (value) => (Number.isInteger(value) ? value.toLocaleString("en-US")
+                                                : String(Number(value.toPrecision(5)))),
     // Of 2^10 and so on, as the command line prints them.
     bytes: (count) => {
       const unit = [["GB", 2 ** 30], ["MB", 2 ** 20], ["KB", 2 ** 10]]
@@ -59,28 +69,41 @@ const page = (() => {
   };
 
   // Draws `spec` (a Vega specification without its width) as wide as `container`, also after the
-  // window was resized. The spec may use the signal `available`: the container's width. onClick is
-  // given the datum that was hit.
+  // window was resized; a chart that was there before is gone. The spec may use the signal
+  // `available`: the container's width. onClick is given the datum that was hit.
   function chart(container, spec, { onClick } = {}) {
     const available = Math.max(container.clientWidth, 240);
     const signals = [{ name: "available", value: available }, ...(spec.signals ?? [])];
     const full = { padding: 4, autosize: { type: "fit-x", contains: "padding" }, ...spec, signals,
                    width: available };
+    remove(container);
     const view = new vega.View(vega.parse(full, chartConfig),
                                { renderer: "svg", container, hover: true });
     if (onClick) {
       view.addEventListener("click", (event, item) => item && item.datum && onClick(item.datum));
     }
     view.run();
-    charts.set(view, container);
-    new ResizeObserver(() => resize(view, container, Infinity)).observe(container);
+    const observer = new ResizeObserver(() => resize(view, container, Infinity));
+    observer.observe(container);
+    charts.set(view, { container, observer });
     return view;
   }
 
+  // The chart that was drawn in it before.
+  function remove(container) {
+    container.replaceChildren();
+    charts.forEach((old, view) => {
+      if (old.container !== container) return;
+      old.observer.disconnect();
+      view.finalize();
+      charts.delete(view);
+    });
+  }
+
   // On paper, letters would shrink with a chart that is wider than the sheet.
-  const charts = new Map();  // view -> container
+  const charts = new Map();  // view -> {container, observer}
   const kSheetWidth = 680;
-  const drawFor = (limit) => charts.forEach((container, view) => {
+  const drawFor = (limit) => charts.forEach(({ container }, view) => {
     if (!container.isConnected) charts.delete(view);
     else if (container.clientWidth > limit || limit === Infinity) resize(view, container, limit);
   });
@@ -102,6 +125,13 @@ const page = (() => {
         action();
       } }, text));
     return element("div", { class: "switch", role: "group" }, buttons);
+  }
+
+  // One of some texts; action(index) when another is chosen.
+  function select(label, options, action, first = 0) {
+    const node = element("select", { onchange: () => action(node.selectedIndex) },
+      options.map((text, i) => element("option", { selected: i === first ? "" : undefined }, text)));
+    return element("label", {}, label, node);
   }
 
   // columns: {title, hint, text(row), sort(row), numeric}; `sort` gives a number or a string, null
@@ -210,6 +240,6 @@ const page = (() => {
     window.addEventListener("hashchange", follow);
   }
 
-  return { data, main, element, section, format, chart, choice, table, facts, tile, legend,
+  return { data, main, element, section, format, chart, choice, select, table, facts, tile, legend,
            openDetail, openByAddress };
 })();

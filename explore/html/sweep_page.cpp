@@ -1,0 +1,14 @@
+#include "explore/html/sweep_page.h"
+
+#include "explore/html/embedded.h"
+#include "explore/html/page.h"
+
+namespace workbench {
+
+std::string sweep_html(const SweepReport& report) {
+  std::string script(embedded_file("sweep_charts.js"));
+  script += embedded_file("sweep.js");
+  return html_page({.title = report.name, .json = sweep_json(report), .script = script});
+}
+
+}  // namespace workbench
