@@ -331,6 +331,7 @@ void add_commands(CLI::App& app, Options& options, Commands& commands) {
   add_results(app, commands);
   add_sweep_worker(app, commands);
   add_sweep(app, commands);
+  add_track(app, commands);
   app.add_subcommand("ops", "list the ONNX operators that can be imported");
   app.add_subcommand("passes", "list the passes that --with and --without switch");
 }

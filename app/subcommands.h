@@ -17,5 +17,6 @@ using Commands = std::map<std::string, std::function<int()>>;
 void add_results(CLI::App& app, Commands& commands);
 void add_sweep_worker(CLI::App& app, Commands& commands);
 void add_sweep(CLI::App& app, Commands& commands);
+void add_track(CLI::App& app, Commands& commands);
 
 }  // namespace workbench::app
