@@ -49,6 +49,37 @@ bool has_bias(const Node& node) {
          node.inputs.size() > 2 && node.inputs[2] != kNoValue;
 }
 
+// The constant behind a Dequantize, as its codes.
+const Value* constant_codes(const Graph& graph, const std::vector<std::ptrdiff_t>& producers,
+                            ValueId real) {
+  const std::ptrdiff_t writer = producers[static_cast<std::size_t>(real)];
+  if (writer < 0) return nullptr;
+  const Node& dequantize = graph.nodes[static_cast<std::size_t>(writer)];
+  if (!std::holds_alternative<Dequantize>(dequantize.op)) return nullptr;
+  const Value& codes = graph.value(dequantize.inputs[0]);
+  return codes.constant && codes.quantization ? &codes : nullptr;
+}
+
+std::optional<std::vector<double>> constant_numbers(const Graph& graph,
+                                                    const std::vector<std::ptrdiff_t>& producers,
+                                                    ValueId id) {
+  const Value& value = graph.value(id);
+  std::vector<double> numbers;
+  if (value.constant && value.type == ElementType::Float32) {
+    for (const float number : value.constant->values<float>()) numbers.push_back(number);
+    return numbers;
+  }
+  const Value* codes = constant_codes(graph, producers, id);
+  if (codes == nullptr || codes->type != ElementType::Int32) return std::nullopt;
+  const Quantization& meaning = *codes->quantization;
+  const bool is_last = meaning.axis + 1 == static_cast<int>(codes->shape.size());
+  if (meaning.thresholds.size() > 1 && !is_last) return std::nullopt;
+  for (const std::int32_t code : codes->constant->values<std::int32_t>()) {
+    numbers.push_back(code * meaning.step(numbers.size() % meaning.thresholds.size()));
+  }
+  return numbers;
+}
+
 // One node looked at.
 class Match {
  public:
@@ -166,20 +197,14 @@ class Match {
       match_.operands.push_back(id);
       return {};
     }
-    if (demand_ == QLinearDemand::All || !bias.constant || bias.type != ElementType::Float32) {
-      return fmt::format("bias '{}' is real", bias.name);
+    const auto numbers = constant_numbers(graph_, producers_, node_.inputs[2]);
+    if (demand_ == QLinearDemand::All || !numbers) {
+      return fmt::format("bias '{}' has no codes in steps of the operands", bias.name);
     }
-    return fits(bias, wanted);
-  }
-
-  // int32 has to hold it.
-  static std::string fits(const Value& bias, const Quantization& wanted) {
-    const auto values = bias.constant->values<float>();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const double code =
-          static_cast<double>(values[i]) / wanted.step(i % wanted.thresholds.size());
+    for (std::size_t i = 0; i < numbers->size(); ++i) {  // int32 has to hold it
+      const double code = (*numbers)[i] / wanted.step(i % wanted.thresholds.size());
       if (!(std::fabs(code) < static_cast<double>(wanted.high()))) {
-        return fmt::format("bias '{}': {} takes more than 32 bits", bias.name, values[i]);
+        return fmt::format("bias '{}': {} takes more than 32 bits", bias.name, (*numbers)[i]);
       }
     }
     return {};
@@ -208,6 +233,10 @@ QLinear QLinearFinder::find(std::size_t node, QLinearDemand demand) const {
     if (std::holds_alternative<Quantize>(reader.op)) codes = reader.outputs[0];
   }
   return Match(graph_, found, demand, producers_).run(codes);
+}
+
+std::optional<std::vector<double>> QLinearFinder::bias(std::size_t node) const {
+  return constant_numbers(graph_, producers_, graph_.nodes[node].inputs[2]);
 }
 
 std::size_t QLinearFinder::quantizer(std::size_t node) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace workbench {
 // How much of a network in QDQ form has to be as a QLinear operator wants it.
 enum class QLinearDemand {
   All,
-  // A real bias, and a Relu or Clip that is fused, are no obstacle: qoperator_form() sees to them.
+  // A bias that is real or has other codes, and a Relu or Clip that is fused, are no obstacle:
+  // qoperator_form() sees to them.
   AllButBiasAndActivation,
 };
 
@@ -33,6 +35,10 @@ class QLinearFinder {
   // ONNX Runtime wants it (platform.md 4): Conv, Gemm, MatMul, Add, Mul, Concat, AveragePool,
   // LeakyRelu, Sigmoid.
   QLinear find(std::size_t node, QLinearDemand demand) const;
+
+  // The numbers of input 2 of a node, whose codes may be others than a QLinear operator wants;
+  // nothing unless they are constant.
+  std::optional<std::vector<double>> bias(std::size_t node) const;
 
   // The node that reads the result of a QLinear operator: its Quantize.
   std::size_t quantizer(std::size_t node) const;

@@ -39,15 +39,13 @@ bool saturation_says(const Activation& activation, const Quantization& codes) {
          position(high) >= static_cast<double>(codes.high()) - reach;
 }
 
-Tensor bias_codes(const Tensor& bias, const Quantization& codes) {
+Tensor bias_codes(const std::vector<double>& bias, const Shape& shape, const Quantization& codes) {
   std::vector<std::int32_t> values;
-  const auto reals = bias.values<float>();
-  for (std::size_t i = 0; i < reals.size(); ++i) {
-    const double step = codes.step(i % codes.thresholds.size());
-    values.push_back(
-        static_cast<std::int32_t>(std::nearbyint(static_cast<double>(reals[i]) / step)));
+  for (const double number : bias) {
+    const double step = codes.step(values.size() % codes.thresholds.size());
+    values.push_back(static_cast<std::int32_t>(std::nearbyint(number / step)));
   }
-  return Tensor::from<std::int32_t>(bias.shape(), values);
+  return Tensor::from<std::int32_t>(shape, values);
 }
 
 bool has_weights(const Op& op) {
@@ -118,7 +116,7 @@ class Former {
     for (std::size_t n = 0; n < source_.nodes.size(); ++n) {
       const QLinear form = finder_.find(n, QLinearDemand::AllButBiasAndActivation);
       if (form.obstacle.empty() && can_part(source_.nodes[n], form)) {
-        add(source_.nodes[n], form);
+        add(n, form);
       } else {
         graph_.nodes.push_back(source_.nodes[n]);
       }
@@ -137,9 +135,10 @@ class Former {
     return !cuts(codes) || saturation_says(*activation, codes);
   }
 
-  void add(Node node, const QLinear& form) {
+  void add(std::size_t n, const QLinear& form) {
+    Node node = source_.nodes[n];
     if (node.inputs.size() > 2 && form.operands.size() == 2 && node.inputs[2] != kNoValue) {
-      node.inputs[2] = integer_bias(node, form);
+      node.inputs[2] = integer_bias(node, form, *finder_.bias(n));
     }
     Activation* activation = fused(node.op);
     if (activation == nullptr || activation->kind == Activation::Kind::None) {
@@ -172,7 +171,7 @@ class Former {
     add_node(Activate{activation}, node_name + "_activation", rounded, written);
   }
 
-  ValueId integer_bias(const Node& node, const QLinear& form) {
+  ValueId integer_bias(const Node& node, const QLinear& form, const std::vector<double>& numbers) {
     const Value bias = graph_.value(node.inputs[2]);
     const auto* gemm = std::get_if<Gemm>(&node.op);
     const Quantization codes = bias_quantization(*graph_.value(form.operands[0]).quantization,
@@ -180,7 +179,7 @@ class Former {
                                                  gemm != nullptr ? gemm->alpha : 1, bias.shape);
     Value code{.name = unique(names_, bias.name + "_int32"), .shape = bias.shape};
     code.type = ElementType::Int32;
-    code.constant = bias_codes(*bias.constant, codes);
+    code.constant = bias_codes(numbers, bias.shape, codes);
     code.quantization = codes;
     const ValueId from = graph_.add_value(std::move(code));
     const ValueId to =

@@ -48,7 +48,13 @@ bool keeps_sign(const Op& op) {
     return binary->kind != Binary::Kind::Sub && binary->activation.kind == Activation::Kind::None;
   }
   if (const auto* activate = std::get_if<Activate>(&op)) {
-    const Activation::Kind kind = activate->activation.kind;
+    const Activation& activation = activate->activation;
+    const Activation::Kind kind = activation.kind;
+    if (kind == Activation::Kind::Clip) {
+      const bool one = activation.bounds.empty();
+      return one ? activation.beta >= 0
+                 : std::ranges::all_of(activation.bounds, [](float bound) { return bound >= 0; });
+    }
     return kind == Activation::Kind::LeakyRelu || kind == Activation::Kind::HardSwish ||
            kind == Activation::Kind::Tanh;
   }

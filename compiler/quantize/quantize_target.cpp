@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "compiler/passes/passes.h"
+#include "compiler/passes/rewrite.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/histogram.h"
 #include "compiler/quantize/integer_nodes.h"
@@ -101,6 +103,26 @@ Graph with_ties_to_even(Graph annotated) {
   return annotated;
 }
 
+// A layer cut at 0 and, behind it, one bound per channel, as files say what equalization has made
+// (Relu and Min), as one layer again: no code lies between the two, unless the file has some there.
+bool fuse_channel_clip(Graph& graph, std::size_t n) {
+  const auto* activate = std::get_if<Activate>(&graph.nodes[n].op);
+  if (activate == nullptr || activate->activation.bounds.empty()) return false;
+  const Activation clip = activate->activation;
+  const ValueId between = graph.nodes[n].inputs[0];
+  const auto before = writer_of(graph, between);
+  if (!before || sole_reader(graph, between) != n || graph.value(between).quantization)
+    return false;
+  Activation* fused = fused_activation(graph.nodes[*before].op);
+  if (fused == nullptr) return false;
+  const bool cuts = fused->kind == Activation::Kind::Relu && clip.alpha <= 0;
+  const bool is_cut = fused->kind == Activation::Kind::None && clip.alpha == 0;
+  if (!cuts && !is_cut) return false;
+  *fused = {.kind = Activation::Kind::Clip, .alpha = 0, .bounds = clip.bounds};
+  fuse_behind(graph, *before, n);
+  return true;
+}
+
 }  // namespace
 
 QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
@@ -133,6 +155,11 @@ QuantizeTarget free_quantize_target(int activation_bits) {
   const NemoOptions options{.activation_bits = activation_bits, .clip_per_channel = true};
   QuantizeTarget target = nemo_target(options);
   target.name = "none";
+  target.prepare = [](Graph graph) {
+    graph = nemo_form(std::move(graph));
+    if (sweep(graph, fuse_channel_clip)) remove_dead(graph);
+    return graph;
+  };
   target.annotate = [annotate = target.annotate](Graph graph, const Thresholds& thresholds) {
     return with_ties_to_even(annotate(std::move(graph), thresholds));
   };

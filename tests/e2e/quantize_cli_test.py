@@ -89,6 +89,12 @@ class QuantizeCli(WorkbenchTest):
                 done = self.succeed(*run, form, f"{form}.onnx")
                 self.assertIn("bit-exact", verdict(done))
                 results.append(array.array("f", (self.folder / form / "prob.npy").read_bytes()[-40:]))
+            # What came so is written so: not a code of it changes.
+            self.succeed("quantize", "qoperator.onnx", "--target", target, "-o", "again.onnx",
+                         "--format", "qoperator")
+            self.succeed(*run, "again", "again.onnx")
+            self.assertEqual((self.folder / "qoperator" / "prob.npy").read_bytes(),
+                             (self.folder / "again" / "prob.npy").read_bytes())
             # Biases are rounded: codes next to a tie may differ.
             for one, other in zip(*results):
                 self.assertAlmostEqual(one, other, delta=0.03)

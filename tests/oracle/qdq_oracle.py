@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""ONNX Runtime against our golden model, on the QDQ files that `workbench quantize` writes.
+"""ONNX Runtime against our golden model, on the files that `workbench quantize` writes: QDQ, or
+with --format qoperator those of QLinear operators.
 
 Each real model is quantized and written as QDQ with the golden model's tensors of one image beside
 it; ONNX Runtime runs the file on the same input. Codes are compared tensor by tensor, twice:
@@ -43,7 +44,7 @@ MODELS = {  # name -> ONNX file, images
 
 @dataclass
 class Crossing:
-    """A QuantizeLinear of the file."""
+    """A QuantizeLinear of the file, or a QLinear operator, whose real result is in no file."""
     real: str
     codes: str
     scale: numpy.ndarray  # float32, one or one per index of axis
@@ -86,10 +87,29 @@ def axis_of(node):
     return next((a.i for a in node.attribute if a.name == "axis"), 1)
 
 
+# Which input is the scale of the result, and which ones are data.
+RESULT_SCALE = {"QLinearConv": 6, "QLinearMatMul": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6,
+                "QLinearConcat": 0, "QLinearAveragePool": 3, "QLinearLeakyRelu": 3,
+                "QLinearSigmoid": 3}
+
+
 def crossings(model):
     constants = initializers(model)
-    return [Crossing(node.input[0], node.output[0], constants[node.input[1]], axis_of(node))
-            for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    outputs = {value.name for value in model.graph.output}
+    found = []
+    for node in model.graph.node:
+        codes = node.output[0]
+        if node.op_type == "QuantizeLinear":
+            found.append(Crossing(node.input[0], codes, constants[node.input[1]], axis_of(node)))
+        elif node.op_type in RESULT_SCALE and len(node.input) > RESULT_SCALE[node.op_type]:
+            real = codes.removesuffix("_int8")
+            found.append(Crossing(real + "_unrounded" if real in outputs else real, codes,
+                                  constants[node.input[RESULT_SCALE[node.op_type]]], 1))
+    return found
+
+
+def values_of(model):
+    return {name for node in model.graph.node for name in [*node.input, *node.output]}
 
 
 def check_file(model):
@@ -107,7 +127,9 @@ def check_file(model):
             per_axis += 1
             codes = constants[node.input[0]]  # activations have one scale
             assert codes.shape[axis_of(node)] == scale.size, node.name
-    return f"opset {model.opset_import[0].version}, {per_axis} tensors with a scale per channel"
+    qlinear = sum(node.op_type in RESULT_SCALE for node in model.graph.node)
+    return (f"opset {model.opset_import[0].version}, {per_axis} tensors with a scale per channel "
+            f"in QDQ form, {qlinear} QLinear operators")
 
 
 def typed(name, codes):
@@ -122,9 +144,10 @@ def with_outputs(model, golden):
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     given = {value.name for value in copy.graph.input} | {v.name for v in copy.graph.output}
+    known = values_of(model)
     for crossing in crossings(model):
         for name in (crossing.codes, crossing.real):
-            if name not in given:
+            if name in known and name not in given:
                 copy.graph.output.append(typed(name, golden[name]))
                 given.add(name)
     return copy
@@ -269,6 +292,7 @@ def main():
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--targets", default="none,pulp,xdnn")
     parser.add_argument("--scheme", default="default")
+    parser.add_argument("--format", default="qdq", choices=["qdq", "qoperator"])
     parser.add_argument("--images", default="16", help="to calibrate with")
     parser.add_argument("--modules", default=str(HERE / "onnxruntime" / "node_modules"))
     parser.add_argument("--work", help="folder to keep all files in")
@@ -278,8 +302,8 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         for target in arguments.targets.split(","):
             options = ["--target", target, "--scheme", arguments.scheme,
-                       "--calibration-size", arguments.images]
-            print(f"\n{target}, scheme {arguments.scheme}\n\n| model | tensors | codes | differ end "
+                       "--calibration-size", arguments.images, "--format", arguments.format]
+            print(f"\n{target}, scheme {arguments.scheme}, {arguments.format}\n\n| model | tensors | codes | differ end "
                   "to end | by at most | differ layer by layer | ties | cut, not rounded | others | "
                   "real outputs | quantized again |\n|" + "---|" * 11)
             for name in arguments.models.split(","):

@@ -128,6 +128,24 @@ int expect_same_numbers(const Graph& first, const Graph& second, const Tensor& x
   return compared;
 }
 
+// `source`, written for `target` and read again: how many tensors of codes are what they were.
+int expect_codes_survive(const Graph& source, const QuantizeTarget& target,
+                         std::mt19937_64& random) {
+  PassSwitches passes;
+  Graph prepared = target.prepare(passed(source, passes));
+  if (has_parted_activations(prepared)) {
+    passes.without = {"fuse_activation"};
+    prepared = target.prepare(passed(source, passes));
+  }
+  const Tensor x = sample(prepared.value(prepared.inputs[0]).shape, random);
+  Graph annotated = target.annotate(prepared, random_thresholds(prepared, x, random));
+  annotate_weights(annotated, target, random);
+  const Graph first = fake_quantized(annotated);
+  const Graph again = read_again(first, target, passes);
+  const Graph second = fake_quantized(target.annotate(again, elsewhere(again)));
+  return expect_same_numbers(first, second, x);
+}
+
 TEST(QuantizeQdqProperty, a_network_read_back_from_its_file_has_the_codes_it_had) {
   const std::uint64_t seed = 20261122;
   std::mt19937_64 random(seed);
@@ -137,22 +155,42 @@ TEST(QuantizeQdqProperty, a_network_read_back_from_its_file_has_the_codes_it_had
   for (int n = 0; n < kCases; ++n) {
     SCOPED_TRACE(fmt::format("seed {}, case {}", seed, n));
     const Graph source = random_graph(random, {.max_elements = 4000, .max_macs = 150'000});
-    const QuantizeTarget& target = targets[static_cast<std::size_t>(n) % targets.size()];
-    PassSwitches passes;
-    Graph prepared = target.prepare(passed(source, passes));
-    if (has_parted_activations(prepared)) {
-      passes.without = {"fuse_activation"};
-      prepared = target.prepare(passed(source, passes));
-    }
-    const Tensor x = sample(prepared.value(prepared.inputs[0]).shape, random);
-    Graph annotated = target.annotate(prepared, random_thresholds(prepared, x, random));
-    annotate_weights(annotated, target, random);
-    const Graph first = fake_quantized(annotated);
-    const Graph again = read_again(first, target, passes);
-    const Graph second = fake_quantized(target.annotate(again, elsewhere(again)));
-    compared += expect_same_numbers(first, second, x);
+    compared +=
+        expect_codes_survive(source, targets[static_cast<std::size_t>(n) % targets.size()], random);
   }
   EXPECT_GT(compared, 8 * kCases);
+}
+
+// Convolutions that are cut at 0 get a bound per channel, as equalization gives them.
+int bound_channels(Graph& graph, std::mt19937_64& random) {
+  int bounded = 0;
+  for (Node& node : graph.nodes) {
+    auto* conv = std::get_if<Conv>(&node.op);
+    if (conv == nullptr || conv->activation.kind != Activation::Kind::Relu) continue;
+    conv->activation = {.kind = Activation::Kind::Clip};
+    for (std::int64_t c = 0; c < graph.value(node.outputs[0]).shape[1]; ++c) {
+      conv->activation.bounds.push_back(1 + static_cast<float>(random() % 50));
+    }
+    ++bounded;
+  }
+  return bounded;
+}
+
+TEST(QuantizeQdqProperty, bounds_per_channel_are_part_of_their_layer_again) {
+  const std::uint64_t seed = 20261123;
+  std::mt19937_64 random(seed);
+  int bounded = 0;
+  for (int n = 0; n < kCases; ++n) {
+    SCOPED_TRACE(fmt::format("seed {}, case {}", seed, n));
+    Graph source =
+        passed(random_graph(random, {.max_elements = 4000, .max_macs = 150'000, .host_op = 0}), {});
+    const int bounds = bound_channels(source, random);
+    const QuantizeTarget target = free_quantize_target(8);
+    if (has_parted_activations(target.prepare(source))) continue;
+    bounded += bounds;
+    expect_codes_survive(source, target, random);
+  }
+  EXPECT_GT(bounded, kCases / 10);
 }
 
 }  // namespace

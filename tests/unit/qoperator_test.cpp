@@ -129,6 +129,24 @@ TEST(QOperator, a_bias_is_rounded_to_steps_of_the_accumulator) {
   EXPECT_EQ(computed(form, {0, 0}), (std::vector<float>{0.25F, 0.25F, -0.5F, -0.5F}));
 }
 
+// Somebody else's file: 3 in steps of 0.1 and -2 in steps of 0.2 are 0.3 and -0.4.
+TEST(QOperator, a_bias_in_other_steps_gets_those_of_the_operands) {
+  Graph graph = conv_graph({}, signed_codes(0.125));
+  Value codes{.name = "c", .shape = {2}, .type = ElementType::Int32};
+  codes.constant = Tensor::from<std::int32_t>({2}, {3, -2});
+  const double high = 2147483647;
+  codes.quantization = Quantization{.bits = 32, .thresholds = {0.1 * high, 0.2 * high}};
+  const ValueId id = graph.add_value(std::move(codes));
+  const ValueId real = values_by_name(graph).at("b");
+  graph.value(real).constant.reset();
+  graph.nodes.insert(
+      graph.nodes.begin(),
+      {.name = "b_dequantize", .op = Dequantize{}, .inputs = {id}, .outputs = {real}});
+  const Graph form = qoperator_form(graph);
+  EXPECT_TRUE(without_qlinear_form(form).empty());
+  EXPECT_EQ(computed(form, {0, 0}), (std::vector<float>{0.25F, 0.25F, -0.5F, -0.5F}));
+}
+
 TEST(QOperator, a_bias_beyond_32_bits_leaves_the_layer_as_it_was) {
   const Graph graph = conv_graph({}, signed_codes(0.5), {1e9F, 1});
   const Graph form = qoperator_form(graph);
