@@ -4,11 +4,13 @@
 #include <memory>
 
 #include "app/network.h"
+#include "app/picture.h"
 #include "app/subcommands.h"
 #include "app/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
+#include "explore/html/sweep_page.h"
 #include "explore/sweep/parameter.h"
 #include "explore/sweep/study_file.h"
 #include "explore/sweep/sweep_text.h"
@@ -38,7 +40,7 @@ struct Options {
   SlurmOptions slurm;
   std::optional<std::size_t> limit;
   bool dry_run = false, parameters = false;
-  fs::path csv;
+  fs::path csv, json, html, png;
 };
 
 bool is_study_file(const std::string& text) {
@@ -201,14 +203,27 @@ int show_parameters() {
   return 0;
 }
 
+void write_reports(const Options& options, const SweepReport& report) {
+  if (!options.csv.empty()) write_file(options.csv, sweep_csv(report));
+  if (!options.json.empty()) write_file(options.json, sweep_json(report));
+  if (options.html.empty() && options.png.empty()) return;
+  const std::string html = sweep_html(report);
+  if (!options.html.empty()) write_file(options.html, html);
+  if (!options.png.empty()) write_picture(options.png, html, "front");
+}
+
 int sweep(const Options& options) {
   if (options.parameters) return show_parameters();
-  require_writable_file(options.csv);
+  for (const fs::path* path : {&options.csv, &options.json, &options.html, &options.png}) {
+    require_writable_file(*path);
+  }
+  require_picture(options.png);
   const Study study = study_of(options);
   check(study);
   if (options.dry_run) return show_plan(study, options.store);
   require_writable_file(options.store);
-  SweepOptions request{.limit = options.limit};
+  SweepOptions request{.limit = options.limit,
+                       .layers = !options.json.empty() || !options.html.empty()};
   request.executor.store = options.store;
   request.executor.kind =
       options.executor == "slurm" ? ExecutorOptions::Kind::Slurm : ExecutorOptions::Kind::Local;
@@ -217,7 +232,7 @@ int sweep(const Options& options) {
   ProgressBar bar;
   const SweepOutcome outcome = workbench::sweep(study, request, progress_on(bar));
   bar.clear();
-  if (!options.csv.empty()) write_file(options.csv, sweep_csv(outcome.report));
+  write_reports(options, outcome.report);
   warn(outcome.report.warnings);
   print(sweep_text(outcome));
   if (outcome.interrupted) return kInterrupted;
@@ -282,6 +297,9 @@ void add_execution_options(CLI::App& command, Options& options) {
   command.add_flag("--dry-run", options.dry_run, "count the points, compute none");
   command.add_flag("--parameters", options.parameters, "list what --set takes");
   command.add_option("--csv", options.csv, "write all points as CSV");
+  command.add_option("--json", options.json, "write all points with their layers as JSON");
+  command.add_option("--html", options.html, "write the report as one self-contained page");
+  command.add_option("--png", options.png, "write the front as a picture (by a browser)");
 }
 
 }  // namespace
