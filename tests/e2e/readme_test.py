@@ -60,6 +60,8 @@ def run(command, folder):
 def stage(folder):
     """A folder that looks like the repository and can be written to."""
     for entry in ROOT.iterdir():
+        if entry.name.startswith("workbench.db"):  # somebody's results
+            continue
         (Path(folder) / entry.name).symlink_to(entry)
 
 
