@@ -1,0 +1,135 @@
+"""A Slurm cluster of this machine alone: munged, slurmctld and slurmd in a folder of their own, on
+ports of their own, without systemd. For tests; as root, because slurmd wants to be."""
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol"]
+
+CONFIGURATION = """ClusterName=lab
+SlurmctldHost={host}
+SlurmUser=root
+SlurmdUser=root
+AuthInfo=socket={folder}/munge/sock
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+MpiDefault=none
+ReturnToService=2
+KillWait=2
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1,sched_interval=1
+NodeName=localhost NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} CoresPerSocket={cpus} State=UNKNOWN
+PartitionName=main Nodes=localhost Default=YES State=UP
+"""
+
+
+def missing():
+    """What cannot be done without, in words; empty: a cluster can be started."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin"
+    lacking = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+    if lacking:
+        return f"no {', '.join(lacking)} (packages slurm-wlm, munge)"
+    return "" if os.geteuid() == 0 else "not root"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class SlurmCluster:
+    """With it: `environment` is what sbatch and the like need."""
+
+    def __init__(self, cpus=2):
+        self.cpus = cpus
+        self.daemons = []
+
+    def __enter__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+        for name in ["munge", "state", "spool"]:
+            (self.folder / name).mkdir()
+        os.chmod(self.folder, 0o755)
+        os.chmod(self.folder / "munge", 0o755)
+        key = self.folder / "munge" / "key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        configuration = self.folder / "slurm.conf"
+        configuration.write_text(CONFIGURATION.format(
+            folder=self.folder, host=socket.gethostname(), cpus=self.cpus,
+            controller_port=free_port(), node_port=free_port()))
+        self.environment = {**os.environ, "SLURM_CONF": str(configuration),
+                            "PATH": os.environ.get("PATH", "") + ":/usr/sbin"}
+        try:
+            munge = self.folder / "munge"
+            self.start("munged", "--foreground", "--force", f"--key-file={key}",
+                       f"--socket={munge}/sock", f"--pid-file={munge}/pid",
+                       f"--log-file={munge}/log", f"--seed-file={munge}/seed")
+            self.until(lambda: (munge / "sock").exists(), "munged")
+            self.start("slurmctld", "-D")
+            self.until(lambda: self.ask("scontrol", "ping").returncode == 0, "slurmctld")
+            self.start("slurmd", "-D", "-N", "localhost")
+            self.until(lambda: "State=IDLE" in self.ask("scontrol", "show", "node").stdout, "slurmd")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for daemon in reversed(self.daemons):
+            daemon.terminate()
+            try:
+                daemon.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, *command):
+        self.daemons.append(subprocess.Popen(command, env=self.environment,
+                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    def ask(self, *command):
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True,
+                              timeout=60)
+
+    def until(self, holds, what):
+        for _ in range(300):
+            if holds():
+                return
+            if any(daemon.poll() is not None for daemon in self.daemons):
+                break
+            time.sleep(0.1)
+        log = self.folder / f"{what}.log"
+        end = log.read_text().splitlines()[-5:] if log.exists() else ["no log"]
+        raise RuntimeError(f"{what} did not start: " + " | ".join(end))
+
+    def tasks(self):
+        """Process ids of the array tasks' workers that run now."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                environment = (process / "environ").read_bytes()
+            except OSError:
+                continue
+            ours = f"SLURM_CONF={self.folder}/slurm.conf".encode() in environment
+            if ours and b"sweep-worker" in words and b"SLURM_ARRAY_TASK_ID=" in environment:
+                found.append(int(process.name))
+        return sorted(found)
