@@ -48,6 +48,12 @@ FpgaBlocks fpga_blocks(const xdnn::Machine& machine) {
   return result;
 }
 
+ClusterMemory cluster_memory(const pulp::Machine& machine) {
+  constexpr std::int64_t kFirstStack = 3500, kOtherStack = 3400, kCode = 132000;  // pulp.md 3.3
+  return {machine.l1.buffer_bytes + kFirstStack + (machine.cluster.cores - 1) * kOtherStack,
+          machine.l2.buffer_bytes + kCode};
+}
+
 Estimate area(const xdnn::Machine& machine, const XdnnTechnology& technology) {
   const FpgaBlocks engine = fpga_blocks(machine);
   const XdnnTechnology::Area& each = technology.area;
@@ -61,7 +67,6 @@ Estimate area(const pulp::Machine& machine, const PulpTechnology& technology) {
   constexpr std::int64_t kDmaPorts = 4;       // on the interconnect to L1 (pulp.md 1.5)
   const PulpTechnology::Area& each = technology.area;
   const std::int64_t cores = machine.cluster.cores;
-  // Without a cache of its own a core has the shared one; L1, L2 in 8-bit bytes.
   const double cache_kilobytes =
       static_cast<double>(machine.icache.shared_bytes + cores * machine.icache.private_bytes) /
       1024;
@@ -70,8 +75,8 @@ Estimate area(const pulp::Machine& machine, const PulpTechnology& technology) {
       scaled(each.crossing_kilogates, (cores + kDmaPorts) * machine.l1.banks) +
       each.icache_kilogates_per_kilobyte * cache_kilobytes;
   const Estimate logic = product(kilogates * 1000, each.gate_um2);
-  const Estimate memory =
-      scaled(each.sram_bit_um2, 8 * (machine.l1.size_bytes + machine.l2.size_bytes));
+  const ClusterMemory bytes = cluster_memory(machine);
+  const Estimate memory = scaled(each.sram_bit_um2, 8 * (bytes.l1_bytes + bytes.l2_bytes));
   return (logic + memory) * (1 / kSquareMicrometres);
 }
 

@@ -59,7 +59,8 @@ Energy energy(const PulpAccesses& accesses, Cycles cycles, const pulp::Machine& 
   const double square = volts * volts;
   const std::int64_t waiting =
       std::max<std::int64_t>(0, machine.cluster.cores * cycles.value - accesses.core_cycles);
-  const auto kilobytes = static_cast<double>(machine.l1.size_bytes + machine.l2.size_bytes) / 1024;
+  const ClusterMemory memory = cluster_memory(machine);
+  const auto kilobytes = static_cast<double>(memory.l1_bytes + memory.l2_bytes) / 1024;
   const PulpTechnology::Power& power = technology.power;
   const Estimate leakage = power.base + power.core * static_cast<double>(machine.cluster.cores) +
                            power.sram_kilobyte * kilobytes;

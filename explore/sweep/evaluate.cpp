@@ -32,14 +32,22 @@ std::string fault(const RunResult& run) {
                      run.verdict->mismatches, run.verdict->values_compared);
 }
 
-PointResult analytic(const Compiled& compiled, bool layers) {
+std::string technology_of(const Point& point) {
+  for (const Setting& setting : point.settings) {
+    if (setting.name == "technology") return setting.value;
+  }
+  return "";
+}
+
+PointResult analytic(const Compiled& compiled, bool layers, const std::string& technology) {
   PointResult result;
   add_figures(compiled.program, compiled.machine,
-              analytic_times(compiled.program, compiled.machine), layers, result);
+              analytic_times(compiled.program, compiled.machine), layers, result, technology);
   return result;
 }
 
-PointResult transaction(const Compiled& compiled, const EvaluateOptions& options) {
+PointResult transaction(const Compiled& compiled, const EvaluateOptions& options,
+                        const std::string& technology) {
   const bool values = options.values || is_xdnn(compiled);  // xDNN has no model without
   RunResult run;
   try {
@@ -54,7 +62,8 @@ PointResult transaction(const Compiled& compiled, const EvaluateOptions& options
   }
   PointResult result;
   if (run.verdict) result.bit_exact = true;
-  add_figures(compiled.program, compiled.machine, times_of(run.report), options.layers, result);
+  add_figures(compiled.program, compiled.machine, times_of(run.report), options.layers, result,
+              technology);
   return result;
 }
 
@@ -91,8 +100,9 @@ PointResult Evaluator::evaluate(const Point& point) {
     if (!answer.obstacle.empty()) {
       result = infeasible(answer.obstacle);
     } else {
-      result = runs ? transaction(answer.compiled, options_)
-                    : analytic(answer.compiled, options_.layers);
+      const std::string technology = technology_of(point);
+      result = runs ? transaction(answer.compiled, options_, technology)
+                    : analytic(answer.compiled, options_.layers, technology);
     }
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

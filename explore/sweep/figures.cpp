@@ -156,7 +156,7 @@ std::vector<LayerTraffic> traffic(const Program& program, const Machine& machine
 }
 
 void add_figures(const Program& program, const Machine& machine, const PointTimes& times,
-                 bool layers, PointResult& result) {
+                 bool layers, PointResult& result, const std::string& technology) {
   const ProgramInfo& about = info(program);
   const MachineInfo about_machine = machine_info(machine);
   const std::vector<LayerTraffic> moved = traffic(program, machine);
@@ -186,6 +186,7 @@ void add_figures(const Program& program, const Machine& machine, const PointTime
                   metrics);
   }
   if (layers) add_layers(about, about_machine, is_xdnn, times, moved, result);
+  add_energy(program, machine, times, technology_for(machine, technology), result);
 }
 
 }  // namespace workbench

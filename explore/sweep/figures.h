@@ -3,8 +3,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "explore/energy/technology.h"
 #include "explore/report.h"
 #include "explore/sweep/point.h"
 #include "explore/target.h"
@@ -42,8 +44,12 @@ struct LayerTraffic {
 std::vector<LayerTraffic> traffic(const Program& program, const Machine& machine);
 
 // Sets metrics and, if asked for, layers. The numbers of the network are those of the program's
-// info.
+// info. `technology`: as technology_for() has it, which throws Error.
 void add_figures(const Program& program, const Machine& machine, const PointTimes& times,
-                 bool layers, PointResult& result);
+                 bool layers, PointResult& result, const std::string& technology = "");
+
+// Adds energy and area to a result that has its other figures.
+void add_energy(const Program& program, const Machine& machine, const PointTimes& times,
+                const Technology& technology, PointResult& result);
 
 }  // namespace workbench

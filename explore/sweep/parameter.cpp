@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/nearest_name.h"
+#include "explore/energy/technology.h"
 #include "explore/machine_file.h"
 #include "explore/scheme.h"
 #include "isa/yaml_fields.h"
@@ -152,6 +153,8 @@ constexpr Parameter kParameters[] = {
                                              {"32", pulp::NormBits::Bits32},
                                              {"64", pulp::NormBits::Bits64}});
      }},
+    {"technology", "", "what the machine is made in, for energy and area: asic_40nm, ... or a file",
+     [](Request& r, const Text& v) { (void)technology_for(load_machine(r.machine, {}), v); }},
     {"scheme", "", "how to quantize: default, published, graffitist, nemo or a recipe",
      [](Request& r, const Text& v) {
        (void)scheme_named(v);

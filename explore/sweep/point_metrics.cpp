@@ -35,6 +35,22 @@ constexpr PointMetric kPoint[] = {
     {"program_bytes", "bytes", "filters, weights and parameters that the program brings along",
      Better::Lower},
     {"instructions", "", "of the program", Better::Lower},
+    {"energy_mj", "mJ",
+     "estimate, of one image, without the host: accesses x energy of each + power at rest x time "
+     "(docs/energy.md)",
+     Better::Lower},
+    {"energy_low_mj", "mJ", "the least that energy_mj may be", Better::Lower},
+    {"energy_high_mj", "mJ", "the most that energy_mj may be", Better::Lower},
+    {"power_mw", "mW", "energy_mj x images_per_second", Better::Lower},
+    {"area_mm2", "mm2",
+     "estimate: of the cluster with L1, L2 and fabric, or of the silicon of an FPGA that all "
+     "engines take (docs/energy.md)",
+     Better::Lower},
+    {"area_low_mm2", "mm2", "the least that area_mm2 may be", Better::Lower},
+    {"area_high_mm2", "mm2", "the most that area_mm2 may be", Better::Lower},
+    {"dsps", "", "xDNN: DSP48 of all engines", Better::Lower},
+    {"urams", "", "xDNN: UltraRAM blocks of all engines", Better::Lower},
+    {"brams", "", "xDNN: block RAMs of all engines, filter buffers alone", Better::Lower},
 };
 
 constexpr PointMetric kLayer[] = {
@@ -47,6 +63,8 @@ constexpr PointMetric kLayer[] = {
     {"l3_bytes", "bytes", "PULP: moved between L3 and L2", Better::Lower},
     {"mac_per_cycle", "MAC/cycle", "macs of all images of a run / cycles; 0 beside the array",
      Better::Higher},
+    {"energy_mj", "mJ", "estimate, of one image: the layer's share of the point's energy_mj",
+     Better::Lower},
     {"percent_of_peak", "%", "100 x mac_per_cycle / peak MAC/cycle of the array", Better::Higher},
 };
 

@@ -116,7 +116,8 @@ void expect_tiers_agree(const PointResult& analytic, const PointResult& transact
   EXPECT_LE(analytic.metrics.at("cycles_at_least"), transaction.metrics.at("cycles"));
   for (const auto& [name, value] : transaction.metrics) {
     const bool of_time = name == "cycles" || name == "latency_ms" || name == "images_per_second" ||
-                         name == "mac_per_cycle" || name == "array_efficiency";
+                         name == "mac_per_cycle" || name == "array_efficiency" ||
+                         name.starts_with("energy_") || name == "power_mw";
     if (!of_time) {
       EXPECT_EQ(analytic.metrics.at(name), value) << name;
     }
@@ -172,6 +173,7 @@ TEST(SweepEvaluate, xdnn_points_are_what_run_says_and_bounded_by_analytic) {
     const PointResult analytic = evaluator.evaluate(at(point, Tier::Analytic));
     const PointResult transaction = evaluator.evaluate(at(point, Tier::Transaction));
     EXPECT_LE(analytic.metrics.at("latency_ms"), transaction.metrics.at("latency_ms"));
+    EXPECT_LE(analytic.metrics.at("energy_mj"), transaction.metrics.at("energy_mj"));
     EXPECT_GE(analytic.metrics.at("images_per_second") * (1 + 1e-12),
               transaction.metrics.at("images_per_second"));
   }

@@ -105,8 +105,10 @@ PulpTechnology plain_pulp() {
 }
 
 TEST(Energy, of_a_cluster_is_what_its_accesses_take) {
-  pulp::Machine machine;  // 8 cores, 64 KB + 512 KB
+  pulp::Machine machine;  // 8 cores: 27 300 bytes of stacks in L1, 132 000 of code in L2
   machine.clocks.cluster = 100;
+  machine.l1.buffer_bytes = 65536 - 27300;
+  machine.l2.buffer_bytes = 524288 - 132000;
   const PulpAccesses accesses{
       .core_cycles = 6000, .macs = 8000, .l1_words = 3000, .l2_bytes = 500, .l3_bytes = 70};
   const Energy result = energy(accesses, Cycles{1000}, machine, plain_pulp());
@@ -180,9 +182,21 @@ TEST(Area, the_first_layers_block_counts_where_it_is_used) {
 TEST(Area, of_a_cluster_is_that_of_its_gates_and_bits) {
   pulp::Machine machine;
   machine.icache.private_bytes = 0;
+  machine.l1.buffer_bytes = 65536 - 27300;
+  machine.l2.buffer_bytes = 524288 - 132000;
   // (8 x 50 + 100 + 300 + 12 x 16 x 0.5 + 30 x 4) kilogates of 2 um2, 576 KB of bits of 1 um2.
   const double expected = (400 + 100 + 300 + 96 + 120) * 1000 * 2 + 576 * 8192.0;
   EXPECT_NEAR(area(machine, plain_pulp()).typical, expected * 1e-6, 1e-9);
+}
+
+// pulp.md 1.1: 64 KiB and 512 KiB; the 2 x 32 KiB of Mr. Wolf's L2 that are private are not given
+// to programs.
+TEST(Area, memory_of_the_chips_is_what_programs_and_their_stacks_and_code_take) {
+  const auto gap8 = std::get<pulp::Machine>(machine_of("gap8.yaml"));
+  EXPECT_NEAR(static_cast<double>(cluster_memory(gap8).l1_bytes), 65536, 1600);
+  EXPECT_NEAR(static_cast<double>(cluster_memory(gap8).l2_bytes), 524288, 12300);
+  const auto wolf = std::get<pulp::Machine>(machine_of("mr_wolf.yaml"));
+  EXPECT_EQ(cluster_memory(wolf).l2_bytes, 448 * 1024);
 }
 
 TEST(Area, grows_with_what_there_is_more_of) {
@@ -191,9 +205,9 @@ TEST(Area, grows_with_what_there_is_more_of) {
   const double before = area(machine, technology).typical;
   for (const auto& change : std::vector<std::function<void(pulp::Machine&)>>{
            [](pulp::Machine& m) { m.cluster.cores = 9; },
-           [](pulp::Machine& m) { m.l1.size_bytes *= 2; },
+           [](pulp::Machine& m) { m.l1.buffer_bytes *= 2; },
            [](pulp::Machine& m) { m.l1.banks *= 2; },
-           [](pulp::Machine& m) { m.l2.size_bytes *= 2; }}) {
+           [](pulp::Machine& m) { m.l2.buffer_bytes *= 2; }}) {
     Machine larger = machine;
     change(std::get<pulp::Machine>(larger));
     EXPECT_GT(area(larger, technology).typical, before);
