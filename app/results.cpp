@@ -69,12 +69,6 @@ StoredPoint point_named(const Store& store, const std::string& name) {
   return store.find(keys[0]).value();
 }
 
-// A path is named by its last part as well.
-bool is_named(const std::string& path, const std::string& name) {
-  return path == name || std::filesystem::path(path).filename() == name ||
-         std::filesystem::path(path).stem() == name;
-}
-
 std::vector<StoredPoint> chosen_points(const Store& store, const ResultsOptions& options) {
   std::vector<StoredPoint> points;
   if (!options.point.empty()) {
@@ -87,13 +81,20 @@ std::vector<StoredPoint> chosen_points(const Store& store, const ResultsOptions&
     }
     sort_by_question(points);
   }
-  std::erase_if(points, [&](const StoredPoint& stored) {
-    return (!options.status.empty() && to_string(stored.result.status) != options.status) ||
-           (!options.tier.empty() && to_string(stored.point.tier) != options.tier) ||
-           (!options.network.empty() && !is_named(stored.point.network, options.network)) ||
-           (!options.machine.empty() && !is_named(stored.point.machine, options.machine));
-  });
   return points;
+}
+
+// The short forms are conditions too.
+ResultQuery query_of(const ResultsOptions& options) {
+  ResultQuery query = options.query;
+  const auto add = [&](const char* column, const std::string& value) {
+    if (!value.empty()) query.where.push_back(fmt::format("{}={}", column, value));
+  };
+  add("status", options.status);
+  add("tier", options.tier);
+  add("network", options.network);
+  add("machine", options.machine);
+  return query;
 }
 
 bool asks_for_points(const ResultsOptions& options) {
@@ -112,13 +113,14 @@ int results(const ResultsOptions& options) {
     return 0;
   }
   const std::vector<StoredPoint> points = chosen_points(store, options);
+  const ResultQuery query = query_of(options);
   const ResultTable table =
-      options.layers ? layer_table(points, options.query) : result_table(points, options.query);
+      options.layers ? layer_table(points, query) : result_table(points, query);
   if (!options.csv.empty()) write_or_print(options.csv, csv(table));
   if (!options.json.empty()) write_or_print(options.json, json(table));
   if (options.csv.empty() && options.json.empty()) {
     const bool whole_point = !options.point.empty() && !options.layers && !points.empty();
-    print(whole_point ? text(points.at(0)) : text(table, options.query));
+    print(whole_point ? text(points.at(0)) : text(table, query));
   }
   return 0;
 }

@@ -11,3 +11,9 @@ workbench_test(store_property_test LABEL property
 workbench_test(result_table_test LABEL unit
   SOURCES unit/result_table_test.cpp
   LIBRARIES workbench::store)
+
+add_test(NAME e2e_store
+  COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/store_test.py
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(e2e_store PROPERTIES LABELS e2e TIMEOUT 600
+  ENVIRONMENT "WORKBENCH=$<TARGET_FILE:workbench>")

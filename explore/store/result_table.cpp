@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -97,6 +98,14 @@ void require_column(const std::string& column, const Names& columns, const std::
 struct Comparison {
   std::string column, op, value;
 
+  // A file is named by its last part as well.
+  bool is_named(const std::string_view text) const {
+    if (text == value) return true;
+    if (column != "network" && column != "machine") return false;
+    const std::filesystem::path path(text);
+    return path.filename() == value || path.stem() == value;
+  }
+
   bool holds(const Cell& cell) const {
     if (is_none(cell)) return false;
     const std::optional<double> left = number(cell), right = numeric_value(value);
@@ -108,8 +117,8 @@ struct Comparison {
       if (op == "<=") return a <= b;
       return op == ">" ? a > b : a >= b;
     }
-    if (op == "=") return view(cell) == value;
-    return op == "!=" && view(cell) != value;
+    const bool equal = is_named(view(cell));
+    return (op == "=" && equal) || (op == "!=" && !equal);
   }
 };
 

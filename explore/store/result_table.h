@@ -15,7 +15,8 @@ namespace workbench {
 
 struct ResultQuery {
   // "NAME OP VALUE" with =, !=, <, <=, > or >=, all of which must hold: "cycles<=1e6", "l1=64k",
-  // "tiler != dory". Numbers compare as numbers, k and M behind them are 1024 and 1024^2.
+  // "tiler != dory". Numbers compare as numbers, k and M behind them are 1024 and 1024^2;
+  // networks and machines are named by their file's name, too.
   std::vector<std::string> where;
   std::vector<std::string> columns;  // empty: all that any of the points has
   std::string sort;                  // column, "-column" for descending; empty: as they are

@@ -65,6 +65,9 @@ TEST(ResultTable, conditions_compare_numbers_as_numbers_and_words_as_words) {
   EXPECT_EQ(where({"cycles<=900"}), "k2 ") << "what has no cycles meets nothing";
   EXPECT_EQ(where({"tiler==dory", "status=ok", "cycles > 900"}), "k1 ");
   EXPECT_EQ(where({"tiler!=dory"}), "");
+  EXPECT_EQ(where({"network=tiny.onnx", "machine=gap8"}), "k1 k2 k3 ");
+  EXPECT_EQ(where({"network=tiny"}), "k1 k2 k3 ");
+  EXPECT_EQ(where({"network=nets"}), "");
 }
 
 TEST(ResultTable, refuses_conditions_it_cannot_read) {
