@@ -38,6 +38,7 @@ struct Options {
   int jobs = 0;
   std::string executor = "local";
   SlurmOptions slurm;
+  fs::path job_folder;
   std::optional<std::size_t> limit;
   bool dry_run = false, parameters = false;
   fs::path csv, json, html, png;
@@ -110,6 +111,14 @@ void set_refinement(Study& study, const Options& options) {
   study.refine->seed = options.seed.value_or(study.refine->seed);
 }
 
+// Cycles of one clock can be compared, those of several cannot.
+SweepObjective default_objective(const Study& study) {
+  const bool clocks = std::ranges::any_of(study.parameters, [](const Dimension& parameter) {
+    return parameter.name.starts_with("clock.") || parameter.name.starts_with("clocks.");
+  });
+  return {clocks || study.machines.size() > 1 ? "latency_ms" : "cycles", Better::Lower};
+}
+
 Study study_of(const Options& options) {
   Study study = study_of_words(options);
   if (!options.machines.empty()) study.machines = options.machines;
@@ -128,7 +137,6 @@ Study study_of(const Options& options) {
   for (const std::string& text : options.objectives) {
     study.objectives.push_back(parse_objective(text, "--objective"));
   }
-  if (study.objectives.empty()) study.objectives = {{"cycles", Better::Lower}};
   for (const std::string& text : options.constraints) {
     study.constraints.push_back(parse_constraint(text, "--constraint"));
   }
@@ -229,6 +237,10 @@ int sweep(const Options& options) {
       options.executor == "slurm" ? ExecutorOptions::Kind::Slurm : ExecutorOptions::Kind::Local;
   request.executor.jobs = options.jobs > 0 ? options.jobs : hardware_threads();
   request.executor.slurm = options.slurm;
+  if (!options.job_folder.empty()) {
+    request.executor.kind = ExecutorOptions::Kind::Folder;
+    request.executor.folder = options.job_folder;
+  }
   ProgressBar bar;
   const SweepOutcome outcome = workbench::sweep(study, request, progress_on(bar));
   bar.clear();
@@ -259,7 +271,9 @@ void add_study_options(CLI::App& command, Options& options) {
       ->allow_extra_args(false);
   command
       .add_option("--objective", options.objectives,
-                  "'min METRIC' or 'max METRIC' (default: min cycles); may be repeated")
+                  "'min METRIC' or 'max METRIC' (default: min cycles, between clocks min "
+                  "latency_ms); may be "
+                  "repeated")
       ->allow_extra_args(false);
   command
       .add_option("--constraint", options.constraints,
@@ -293,6 +307,11 @@ void add_execution_options(CLI::App& command, Options& options) {
       ->allow_extra_args(false);
   command.add_option("--points-per-task", options.slurm.points_per_task, "of Slurm")
       ->check(CLI::PositiveNumber);
+  command
+      .add_option("--job-folder", options.job_folder,
+                  "compute nothing here: write a job for sweep-worker into this folder, collect "
+                  "what workers have left there (docs/scale-out.md)")
+      ->excludes("--executor");
   command.add_option("--limit", options.limit, "compute at most so many points this time");
   command.add_flag("--dry-run", options.dry_run, "count the points, compute none");
   command.add_flag("--parameters", options.parameters, "list what --set takes");

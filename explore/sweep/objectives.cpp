@@ -1,6 +1,7 @@
 #include "explore/sweep/objectives.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
 #include "core/nearest_name.h"
@@ -109,6 +110,19 @@ bool meets(const Metrics& metrics, std::span<const Constraint> constraints) {
     return metric != metrics.end() &&
            holds(metric->second, constraint.comparison, constraint.bound);
   });
+}
+
+double violation(const Metrics& metrics, std::span<const Constraint> constraints) {
+  constexpr double kMissing = 1e6, kBroken = 1e-3;
+  double sum = 0;
+  for (const Constraint& constraint : constraints) {
+    if (meets(metrics, {&constraint, 1})) continue;
+    const auto metric = metrics.find(constraint.metric);
+    sum += kBroken + (metric == metrics.end() ? kMissing
+                                              : std::abs(metric->second - constraint.bound) /
+                                                    std::max(std::abs(constraint.bound), 1.0));
+  }
+  return sum;
 }
 
 std::optional<std::vector<double>> objective_values(const Metrics& metrics,

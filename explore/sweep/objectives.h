@@ -33,6 +33,10 @@ using Metrics = std::map<std::string, double>;
 // A metric that is not there meets nothing.
 bool meets(const Metrics& metrics, std::span<const Constraint> constraints);
 
+// How far the constraints are broken: the sum of |metric - bound| / max(|bound|, 1) over those that
+// are, and a little more, so that only what meets all of them is 0.
+double violation(const Metrics& metrics, std::span<const Constraint> constraints);
+
 // Per objective, less is better: what shall be large has its sign changed. None: a metric is
 // missing.
 std::optional<std::vector<double>> objective_values(const Metrics& metrics,

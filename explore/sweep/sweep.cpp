@@ -114,24 +114,23 @@ class Runner {
   std::vector<std::string> warnings_;
 };
 
-// What a search is told of a point: its objectives, or that it is worse than any that is Ok and
-// meets the constraints.
+// What a search is told of a point: its objectives; or, worse than any of those, how far it breaks
+// the constraints; or that it is of no use at all.
+constexpr double kUnusable = 1e30, kBroken = 1e15;
+
 std::vector<double> values_for_search(const Study& study, const StudyRow& row) {
-  constexpr double kUnusable = 1e30, kBroken = 1e15;  // the latter keeps the digits of cycles
   const PointResult& result = row.row.result;
   std::optional<std::vector<double>> values;
   if (result.status == PointResult::Status::Ok) {
     values = objective_values(result.metrics, study.objectives);
   }
   if (!values) return std::vector(study.objectives.size(), kUnusable);
-  if (!meets(result.metrics, study.constraints)) {
-    for (double& value : *values) value += kBroken;
-  }
+  const double broken = violation(result.metrics, study.constraints);
+  if (broken > 0) values->assign(values->size(), kBroken * (1 + broken));
   return *values;
 }
 
 std::vector<StudyRow> search_rows(const Study& study, Runner& runner) {
-  constexpr double kExcluded = 1e30;
   const auto left = left_by_conditions(study);
   std::map<Choice, StudyRow> all;
   std::vector<std::size_t> sizes = choice_sizes(study);
@@ -158,7 +157,7 @@ std::vector<StudyRow> search_rows(const Study& study, Runner& runner) {
       for (Choice choice : batch) {
         choice.front() = network;
         const auto row = all.find(choice);
-        values.push_back(row == all.end() ? std::vector(study.objectives.size(), kExcluded)
+        values.push_back(row == all.end() ? std::vector(study.objectives.size(), kUnusable)
                                           : values_for_search(study, row->second));
       }
       return values;

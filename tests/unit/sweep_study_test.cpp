@@ -318,5 +318,19 @@ TEST(SweepObjectives, constraints_compare) {
   EXPECT_FALSE(met("latency_ms < 1k"));  // there is none
 }
 
+TEST(SweepObjectives, violations_add_up) {
+  const Metrics metrics = {{"cycles", 30}, {"latency_ms", 0.5}};
+  const auto of = [&](std::initializer_list<const char*> texts) {
+    std::vector<Constraint> constraints;
+    for (const char* text : texts) constraints.push_back(parse_constraint(text, "c"));
+    return violation(metrics, constraints);
+  };
+  EXPECT_EQ(of({"cycles <= 30", "latency_ms < 1"}), 0);
+  EXPECT_DOUBLE_EQ(of({"cycles <= 20"}), 0.001 + 0.5);                            // 10 / 20
+  EXPECT_DOUBLE_EQ(of({"cycles <= 20", "latency_ms > 0.6"}), 0.002 + 0.5 + 0.1);  // 0.1 / 1
+  EXPECT_GT(of({"cycles < 30"}), 0);  // by nothing, but broken
+  EXPECT_GT(of({"macs > 1"}), of({"cycles <= 1"}));
+}
+
 }  // namespace
 }  // namespace workbench
