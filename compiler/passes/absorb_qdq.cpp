@@ -58,7 +58,11 @@ bool keeps_sign(const Op& op) {
     return kind == Activation::Kind::LeakyRelu || kind == Activation::Kind::HardSwish ||
            kind == Activation::Kind::Tanh;
   }
-  return std::holds_alternative<MaxPool>(op) || std::holds_alternative<AveragePool>(op) ||
+  if (const auto* pad = std::get_if<Pad>(&op)) return pad->value >= 0;
+  if (const auto* resize = std::get_if<Resize>(&op)) return resize->extrapolation_value >= 0;
+  return std::holds_alternative<SpaceToDepth>(op) || std::holds_alternative<DepthToSpace>(op) ||
+         std::holds_alternative<Slice>(op) || std::holds_alternative<Reduce>(op) ||
+         std::holds_alternative<MaxPool>(op) || std::holds_alternative<AveragePool>(op) ||
          std::holds_alternative<Concat>(op) || std::holds_alternative<Reshape>(op) ||
          std::holds_alternative<Transpose>(op) || std::holds_alternative<Identity>(op) ||
          std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op);

@@ -52,6 +52,12 @@ bool takes(const Op& op, Activation::Kind kind) {
          (kind == Activation::Kind::Relu || kind == Activation::Kind::Clip);
 }
 
+// Behind a Relu it is the other half of a Clip, as Min(Relu(x), 6) is.
+bool only_from_above(const Activation& activation) {
+  return activation.kind == Activation::Kind::Clip && activation.bounds.empty() &&
+         activation.alpha <= 0 && activation.beta >= 0;
+}
+
 bool fuse(Graph& graph, std::size_t n) {
   const auto activation = fusible(graph, graph.nodes[n]);
   if (!activation) return false;
@@ -59,8 +65,14 @@ bool fuse(Graph& graph, std::size_t n) {
   if (!before || sole_reader(graph, graph.nodes[n].inputs[0]) != n) return false;
   Op& op = graph.nodes[*before].op;
   Activation* fused = fused_activation(op);
-  if (!fused || fused->kind != Activation::Kind::None || !takes(op, activation->kind)) return false;
-  *fused = *activation;
+  if (!fused || !takes(op, activation->kind)) return false;
+  if (fused->kind == Activation::Kind::Relu && only_from_above(*activation)) {
+    *fused = {.kind = Activation::Kind::Clip, .alpha = 0, .beta = activation->beta};
+  } else if (fused->kind == Activation::Kind::None) {
+    *fused = *activation;
+  } else {
+    return false;
+  }
   fuse_behind(graph, *before, n);
   return true;
 }

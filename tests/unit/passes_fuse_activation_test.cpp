@@ -55,6 +55,22 @@ TEST(FuseActivation, clip_without_upper_bound_fuses_as_relu) {
   EXPECT_EQ(std::get<Conv>(b.graph().nodes[0].op).activation.kind, Activation::Kind::Relu);
 }
 
+// Min(Relu(x), 6), as some exporters write a ReLU6. A Clip that cuts more than that stays.
+TEST(FuseActivation, an_upper_bound_joins_a_relu) {
+  for (const float low : {std::numeric_limits<float>::lowest(), 0.0F, 1.0F}) {
+    GraphBuilder b;
+    const ValueId y = b.conv("conv", b.input("x", {1, 2, 4, 4}), 3, square_window(3));
+    const ValueId cut = b.relu("relu", y);
+    b.output(b.add("min", Activate{{Activation::Kind::Clip, low, 6}}, {cut}));
+    Graph graph = b.graph();
+    EXPECT_TRUE(fuse_activation(graph));
+    const Activation six{Activation::Kind::Clip, 0, 6}, relu{Activation::Kind::Relu};
+    EXPECT_EQ(graph.nodes.size(), low > 0 ? 2U : 1U);
+    EXPECT_EQ(std::get<Conv>(graph.nodes[0].op).activation, low > 0 ? relu : six);
+    EXPECT_TRUE(same_network(b.graph(), graph, random_inputs(graph, 7)));
+  }
+}
+
 TEST(FuseActivation, addition_takes_relu_and_clip_but_no_slopes) {
   const auto fuses = [](const Activation& activation, Binary::Kind kind) {
     GraphBuilder b;
@@ -88,7 +104,7 @@ TEST(FuseActivation, sigmoid_and_a_second_activation_stay) {
   EXPECT_FALSE(fuse_activation(b.graph()));
 
   std::get<Conv>(b.graph().nodes[0].op).activation.kind = Activation::Kind::Relu;
-  std::get<Activate>(b.graph().nodes[1].op).activation = {Activation::Kind::Clip, -1, 1};
+  std::get<Activate>(b.graph().nodes[1].op).activation = {Activation::Kind::Clip, 0.5F, 1};
   EXPECT_FALSE(fuse_activation(b.graph()));
 }
 
