@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "explore/store/store.h"
+#include "explore/sweep/job_folder.h"
 #include "explore/sweep/local_workers.h"
 #include "explore/sweep/slurm.h"
 
@@ -90,6 +91,9 @@ ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions&
       break;
     case ExecutorOptions::Kind::Slurm:
       run_on_slurm(missing, options, tell, stops, result);
+      break;
+    case ExecutorOptions::Kind::Folder:
+      collect_and_ask(missing, options, tell, result);
       break;
   }
   return result;

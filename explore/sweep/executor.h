@@ -5,6 +5,8 @@
 // Local: worker processes, forked, so that each has a simulator of its own. The caller must have no
 // thread that holds a lock (a plain command line has none).
 // Slurm: array jobs of `workbench sweep-worker` (slurm.h, docs/scale-out.md).
+// Folder: nothing is computed here. What workers of any other scheduler have left in the folder is
+// collected, and a job file for what is still missing is put there (job_folder.h).
 #pragma once
 
 #include <cstddef>
@@ -28,12 +30,13 @@ struct SlurmOptions {
 };
 
 struct ExecutorOptions {
-  enum class Kind { Local, Slurm };
+  enum class Kind { Local, Slurm, Folder };
   Kind kind = Kind::Local;
   std::filesystem::path store;  // is created when there is none
   int jobs = 1;                 // worker processes; of Slurm: tasks at once
   EvaluateOptions evaluate;
   SlurmOptions slurm;
+  std::filesystem::path folder;  // of Kind::Folder
   // Asked between points: true stops as Ctrl-C does. Empty: never. Ctrl-C (SIGINT, SIGTERM) is
   // taken notice of in any case while points are being computed.
   std::function<bool()> interrupted;

@@ -20,7 +20,7 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
 
 Depth depth_of(std::string_view name) {
   if (is_one_of(name, {"width", "resolution", "seed"})) return Depth::Network;
-  if (is_one_of(name, {"engines"}) || name.starts_with("board.")) return Depth::Card;
+  if (is_one_of(name, {"engines", "technology"}) || name.starts_with("board.")) return Depth::Card;
   if (is_one_of(name, {"dsp", "bits", "scheme", "effort", "calibration"})) return Depth::Integers;
   for (const std::string_view part : {"array.", "filters.", "limits.", "features."}) {
     if (name.starts_with(part)) return Depth::Integers;

@@ -13,7 +13,7 @@
 #include "core/hash.h"
 #include "core/units.h"
 #include "explore/store/store.h"
-#include "explore/sweep/sharing.h"
+#include "explore/sweep/job_folder.h"
 #include "explore/sweep/slurm_commands.h"
 #include "explore/sweep/worker.h"
 
@@ -98,23 +98,14 @@ class SlurmSweep {
     for (const fs::path& path : left) {
       const Folder old{path};
       cancel(ids_in(old));
-      for (const auto& entry : fs::directory_iterator(path)) {
-        std::uint64_t offset = 0;
-        if (entry.path().extension() == ".jsonl") keep(read_finished(entry.path(), offset));
-      }
+      keep(finished_in(path));
       fs::remove_all(path);
     }
     tell();
   }
 
   void write_job() {
-    std::vector<Point> plain;
-    for (const KeyedPoint& keyed : points_) plain.push_back(keyed.point);
-    SweepJob job{.program = program_version(), .evaluate = options_.evaluate, .points = {}};
-    for (const std::size_t i : sharing_order(plain)) {
-      if (missing_.contains(points_[i].key)) job.points.push_back(points_[i]);
-    }
-    for (KeyedPoint& keyed : job.points) absolute_paths(keyed.point);
+    const SweepJob job = job_of(points_, missing_, options_.evaluate);
     const std::int64_t count = static_cast<std::int64_t>(job.points.size());
     const std::int64_t wanted = options_.slurm.points_per_task > 0
                                     ? ceil_div(count, std::int64_t{options_.slurm.points_per_task})
@@ -128,19 +119,6 @@ class SlurmSweep {
     for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
       for (const KeyedPoint& keyed : chunk_of(job, chunk, chunks_))
         chunk_keys_[chunk].push_back(keyed.key);
-    }
-  }
-
-  // A task does not run where the sweep was started.
-  static void absolute_paths(Point& point) {
-    std::error_code none;
-    for (std::string* name : {&point.network, &point.machine}) {
-      if (fs::exists(*name, none)) *name = fs::absolute(*name).string();
-    }
-    for (Setting& setting : point.settings) {
-      if (fs::is_regular_file(setting.value, none) || fs::is_directory(setting.value, none)) {
-        setting.value = fs::absolute(setting.value).string();
-      }
     }
   }
 
@@ -236,20 +214,7 @@ class SlurmSweep {
   }
 
   void keep(std::vector<StoredPoint> finished) {
-    std::vector<StoredPoint> wanted;
-    for (StoredPoint& point : finished) {
-      if (missing_.erase(point.key) == 0) continue;
-      point.point = asked(point.key);  // with paths as they were asked with
-      wanted.push_back(std::move(point));
-    }
-    if (!wanted.empty()) store_.add(wanted);
-  }
-
-  const Point& asked(const std::string& key) const {
-    const auto found = std::find_if(points_.begin(), points_.end(),
-                                    [&](const KeyedPoint& keyed) { return keyed.key == key; });
-    CHECK(found != points_.end(), "{}", key);
-    return found->point;
+    add_wanted(std::move(finished), points_, missing_, store_);
   }
 
   void tell() const { progress_(points_.size() - missing_.size(), points_.size()); }

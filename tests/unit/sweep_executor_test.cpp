@@ -14,6 +14,7 @@
 #include "core/hash.h"
 #include "explore/store/point_json.h"
 #include "explore/sweep/executor.h"
+#include "explore/sweep/worker.h"
 #include "tests/support/temporary_folder.h"
 
 namespace workbench {
@@ -219,6 +220,38 @@ TEST(SweepExecutor, killing_all_of_it_loses_nothing_that_was_finished) {
     EXPECT_GE(resumed.present, kept);
     EXPECT_EQ(resumed.present + resumed.computed, points.size());
   }
+}
+
+TEST(SweepExecutor, any_scheduler_can_run_the_workers_of_a_job_folder) {
+  const std::vector<Point> points = some_points();
+  const TemporaryFolder folder;
+  ExecutorOptions options = options_for(folder, 1);
+  options.kind = ExecutorOptions::Kind::Folder;
+  options.folder = folder.path() / "jobs";
+  const auto job = options.folder / "job.json";
+  const auto asked = run_points(points, options);
+  EXPECT_EQ(asked.computed, 0U);
+  EXPECT_FALSE(asked.interrupted);
+  ASSERT_EQ(asked.warnings.size(), 1U);
+  EXPECT_EQ(asked.warnings[0],
+            fmt::format("16 points are to be computed by: workbench sweep-worker {0}/job.json "
+                        "--chunk K --chunks N --output {0}, for K from 0 to N-1; then give this "
+                        "command again",
+                        options.folder.string()));
+  for (const std::int64_t chunk : {2, 0}) {  // of three
+    work_on_chunk({.job = job, .chunk = chunk, .chunks = 3, .output = options.folder, .store = {}});
+  }
+  const auto some = run_points(points, options);
+  EXPECT_GT(some.computed, 0U);
+  EXPECT_EQ(some.warnings.size(), 1U);
+  const SweepJob rest = read_job(job);
+  EXPECT_EQ(rest.points.size() + some.computed, points.size());
+  work_on_chunk({.job = job, .output = options.folder, .store = {}});
+  const auto all = run_points(points, options);
+  EXPECT_EQ(all.computed, rest.points.size());
+  EXPECT_TRUE(all.warnings.empty());
+  EXPECT_FALSE(std::filesystem::exists(job));
+  EXPECT_EQ(contents(folder.path() / "store.db", points), expected());
 }
 
 std::string refusal(std::span<const Point> points, const ExecutorOptions& options) {
