@@ -140,13 +140,15 @@ Study study_of(const Options& options) {
   for (const std::string& text : options.constraints) {
     study.constraints.push_back(parse_constraint(text, "--constraint"));
   }
+  if (study.objectives.empty()) study.objectives = {default_objective(study)};
   set_refinement(study, options);
   set_search(study, options);
   if (!options.name.empty()) study.name = options.name;
-  if (study.name.empty()) {
+  if (study.name.empty() && !study.networks.empty() && !study.machines.empty()) {
     study.name =
         fmt::format("{} on {}", fmt::join(study.networks, ", "), fmt::join(study.machines, ", "));
   }
+  if (study.name.empty()) study.name = "sweep";
   return study;
 }
 
