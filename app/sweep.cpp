@@ -111,14 +111,6 @@ void set_refinement(Study& study, const Options& options) {
   study.refine->seed = options.seed.value_or(study.refine->seed);
 }
 
-// Cycles of one clock can be compared, those of several cannot.
-SweepObjective default_objective(const Study& study) {
-  const bool clocks = std::ranges::any_of(study.parameters, [](const Dimension& parameter) {
-    return parameter.name.starts_with("clock.") || parameter.name.starts_with("clocks.");
-  });
-  return {clocks || study.machines.size() > 1 ? "latency_ms" : "cycles", Better::Lower};
-}
-
 Study study_of(const Options& options) {
   Study study = study_of_words(options);
   if (!options.machines.empty()) study.machines = options.machines;

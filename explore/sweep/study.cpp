@@ -77,6 +77,13 @@ std::vector<std::vector<std::size_t>> combinations(const Study& study) {
 
 }  // namespace
 
+SweepObjective default_objective(const Study& study) {
+  const bool clocks = std::ranges::any_of(study.parameters, [](const Dimension& parameter) {
+    return parameter.name.starts_with("clock.") || parameter.name.starts_with("clocks.");
+  });
+  return {clocks || study.machines.size() > 1 ? "latency_ms" : "cycles", Better::Lower};
+}
+
 void check(const Study& study) {
   if (study.networks.empty()) fail("{}: expected a network, found none", study.name);
   if (study.machines.empty()) fail("{}: expected a machine (--hw), found none", study.name);

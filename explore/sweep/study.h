@@ -53,6 +53,10 @@ struct Study {
 // Points that are enumerated, at most; larger studies need a search.
 inline constexpr std::int64_t kPointsMax = 1000000;
 
+// Of a study that names none: cycles of one clock can be compared, those of several cannot, hence
+// min cycles or min latency_ms.
+SweepObjective default_objective(const Study& study);
+
 // Throws Error for whatever no point could be computed with: no network or machine, an unknown zoo
 // network, a parameter that one of the machines does not have, a value that is none of the
 // parameter's, a parameter twice, a condition that cannot be read.
