@@ -46,7 +46,7 @@ struct Options {
 
 bool is_study_file(const std::string& text) {
   const fs::path extension = fs::path(text).extension();
-  return extension == ".yaml" || extension == ".yml";
+  return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
 
 // The study file, if there is one; what else is named are networks.

@@ -131,6 +131,20 @@ class Sweep(WorkbenchTest):
         for study in sorted((ROOT / "configs" / "studies").iterdir()):
             self.assertIn("to compute", self.sweep(study, "--dry-run"))
 
+    def test_what_is_best_by_default(self):
+        one = self.sweep("--hw", "v3_96", "zoo:tiny_cnn")
+        self.assertIn("best, analytic tier: min cycles (1 of 1 point)", one)
+        several = self.sweep("--hw", "v3_96", "--hw", "gap8", "zoo:tiny_cnn")
+        self.assertIn("best, analytic tier: min latency_ms (2 of 2 points)", several)
+
+    def test_reports_agree(self):
+        self.sweep(*SPACE, "zoo:tiny_mobile", "--refine", "--csv", "r.csv", "--json", "r.json",
+                   "--html", "r.html")
+        rows = self.table("r.csv")
+        report = json.loads((self.folder / "r.json").read_text())
+        self.assertEqual([row["key"] for row in rows], [row["key"] for row in report["points"]])
+        self.assertIn(rows[0]["key"], (self.folder / "r.html").read_text())
+
     def test_a_study_file_and_options_that_go_over_it(self):
         (self.folder / "s.yaml").write_text(
             "networks: zoo:tiny_mobile\nmachines: gap8\nparameters: {l1: 8k, cores: '1..4'}\n"
