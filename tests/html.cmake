@@ -13,7 +13,7 @@ set_tests_properties(e2e_accuracy_page PROPERTIES LABELS e2e TIMEOUT 600
   ENVIRONMENT "ACCURACY_PAGE_SAMPLE=$<TARGET_FILE:accuracy_page_sample>")
 
 workbench_test(run_page_test LABEL unit SYSTEMC
-  SOURCES unit/run_page_test.cpp
+  SOURCES unit/run_page_test.cpp unit/sweep_report_test.cpp
   LIBRARIES workbench::html)
 
 add_test(NAME e2e_run_page

@@ -164,7 +164,8 @@ const page = (() => {
       fill();
     };
     fill();
-    const node = element("div", {}, element("div", { class: "scrolls", tabindex: "0" },
+    const wide = columns.length > 12 ? "scrolls many" : "scrolls";
+    const node = element("div", {}, element("div", { class: wide, tabindex: "0" },
       element("table", {}, element("thead", {}, element("tr", {}, heads)), body)), rest);
     node.show = (others) => { rows = others; fill(); };
     return node;

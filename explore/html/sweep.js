@@ -4,89 +4,21 @@
 (() => {
   const { data, main, element, section, format, chart, choice, select, table, tile,
           openDetail } = page;
-  const { thousands, percent, significant, figure } = format;
-  const points = data.points.map((point, index) => ({ ...point, index }));
-  const many = { network: new Set(points.map((point) => point.network)).size > 1,
-                 machine: new Set(points.map((point) => point.machine)).size > 1,
-                 tier: new Set(points.map((point) => point.tier)).size > 1 };
-  const sign = { lower: 1, higher: -1, neither: 0 };
-  const metricOf = new Map(data.metrics.map((metric) => [metric.name, metric]));
-
-  const settingsText = (point) => [...(many.network ? [point.network] : []),
-    ...(many.machine ? [point.machine] : []),
-    ...data.parameters.filter((name) => name in point.settings)
-      .map((name) => `${name}=${point.settings[name]}`)].join(", ") || point.network;
-  const valueText = (point, { name, unit }) => (name in point.metrics
-    ? `${figure(point.metrics[name])}${unit ? ` ${unit}` : ""}` : "–");
-  points.forEach((point) => {
-    point.note = `${settingsText(point)}: ` + (point.status === "ok"
-      ? data.objectives.map(({ metric }) => `${metric} ${valueText(point, metricOf.get(metric) ??
-          { name: metric })}`).join(", ") + (many.tier ? ` (${point.tier})` : "")
-      : `${point.status}: ${point.reason}`);
-  });
-  const twins = new Map();  // the same question at any tier
-  const question = (point) => JSON.stringify([point.network, point.machine, point.settings]);
-  points.forEach((point) => {
-    const key = question(point);
-    twins.set(key, [...(twins.get(key) ?? []), point]);
-  });
-
-  // "16k" as parameters read it; null: no number.
-  function numeric(text) {
-    const match = /^([-+]?[\d.]+(?:e[-+]?\d+)?)([kM]?)$/.exec(text ?? "");
-    const value = match ? Number(match[1]) * { "": 1, k: 1024, M: 1048576 }[match[2]] : NaN;
-    return Number.isNaN(value) ? null : value;
-  }
-
-  function choiceAxis(title, valueOf) {
-    const values = [...new Set(points.map(valueOf).filter((value) => value !== undefined))];
-    if (values.every((value) => numeric(value) !== null)) {
-      values.sort((a, b) => numeric(a) - numeric(b));
-    }
-    return { title, values, of: (point) => {
-      const index = values.indexOf(valueOf(point));
-      return index < 0 ? null : index;
-    } };
-  }
-  const choices = [
-    ...(many.network ? [choiceAxis("network", (point) => point.network)] : []),
-    ...(many.machine ? [choiceAxis("machine", (point) => point.machine)] : []),
-    ...data.parameters.map((name) => choiceAxis(name, (point) => point.settings[name]))];
-  const metricAxis = ({ name, unit, better }) => ({ name,
-    title: unit && unit !== name ? `${name} [${unit}]` : name,
-    sign: sign[better], of: (point) => point.metrics[name] ?? null });
-  const objectives = data.objectives.map(({ metric, better }) => ({
-    ...metricAxis(metricOf.get(metric) ?? { name: metric, unit: "" }), sign: sign[better] }));
-  const others = data.metrics.filter(({ name }) =>
-    !data.objectives.some(({ metric }) => metric === name));
-  const figures = [...objectives, ...others.map(metricAxis)];
+  const { thousands, percent, figure } = format;
+  const { points, many, metricOf, settingsText, valueText, twinsOf, choices, objectives, others,
+          figures, matches } = sweepPoints;
 
   // --- what is chosen
 
-  const chosen = { text: "", front: false, tier: "", brushes: new Map() };
+  const chosen = { text: "", front: false, tier: "", network: "", brushes: new Map() };
   const shows = [];  // called when the choice has changed
-
-  // "cores>=4 l1=16k conv": all words must hold; a comparison of a parameter or figure, or a text.
-  function matches(point, words) {
-    return words.every((word) => {
-      const match = /^([\w.-]+?)(<=|>=|!=|=|<|>)(.+)$/.exec(word);
-      if (!match) return point.note.toLowerCase().includes(word.toLowerCase());
-      const [, name, operator, wanted] = match;
-      const found = name in point.settings ? point.settings[name]
-        : point.metrics[name] ?? point[name];
-      if (found === undefined) return false;
-      const [a, b] = [numeric(String(found)), numeric(wanted)];
-      const order = a !== null && b !== null ? a - b : String(found).localeCompare(wanted);
-      return { "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0,
-               "=": order === 0, "!=": order !== 0 }[operator];
-    });
-  }
 
   // Without the brushes: what the parallel axes draw.
   function filtered() {
     const words = chosen.text.split(/\s+/).filter((word) => word !== "");
     return points.filter((point) => (!chosen.front || point.front) &&
-      (chosen.tier === "" || point.tier === chosen.tier) && matches(point, words));
+      (chosen.tier === "" || point.tier === chosen.tier) &&
+      (chosen.network === "" || point.network === chosen.network) && matches(point, words));
   }
   const inBrushes = (point) => [...chosen.brushes.values()].every(({ height, low, high }) => {
     const at = height.of(point);
@@ -146,6 +78,8 @@
     main.append(element("section", { id: "filters" }, element("div", { class: "tools" },
       element("label", {}, "filter", text),
       element("label", {}, front, "front only"),
+      many.network ? select("network", ["all", ...data.networks],
+        (i) => { chosen.network = ["", ...data.networks][i]; update(); }) : [],
       many.tier ? select("tier", ["both", "analytic", "transaction"],
         (i) => { chosen.tier = ["", "analytic", "transaction"][i]; update(); }) : [],
       element("button", { type: "button", onclick: () => {
@@ -181,9 +115,11 @@
   }
 
   function parallelChart() {
-    const axes = [...choices.filter((axis) => axis.values.length > 1), ...objectives,
-                  ...others.filter(({ better }) => better !== "neither").map(metricAxis)]
-      .filter((axis) => new Set(ok(points).map(axis.of)).size > 1).slice(0, 8);
+    const first = ({ name }) => (/^(energy_mj|area_mm2)$/.test(name) ? 0 : 1);  // what people ask
+    const wanted = [...choices.filter((axis) => axis.values.length > 1), ...objectives,
+                    ...others.filter((axis) => axis.sign !== 0).sort((a, b) => first(a) - first(b))]
+      .filter((axis) => new Set(ok(points).map(axis.of)).size > 1);
+    const axes = sweepCharts.telling(wanted, ok(points)).slice(0, 8);
     if (axes.length < 2) return;
     const heights = axes.map((axis) => sweepCharts.heightOn(axis, ok(points)));
     const place = element("figure", { class: "whole brushed", "aria-label": "parallel axes" });
@@ -287,7 +223,7 @@
       const swapped = new Set(swaps.flat());
       const rows = points.filter((point) => point.tier === "transaction" && point.status === "ok")
         .flatMap((point) => {
-          const analytic = twins.get(question(point)).find((twin) => twin.tier === "analytic");
+          const analytic = twinsOf(point).find((twin) => twin.tier === "analytic");
           if (analytic?.metrics[metric] === undefined) return [];
           return [{ index: point.index, x: analytic.metrics[metric], y: point.metrics[metric],
                     swapped: swapped.has(point.index),
@@ -362,8 +298,11 @@
     if (!point.layers) return [element("p", { class: "muted" }, "No figures per layer here: run it " +
       "alone, or see `workbench results`.")];
     const rows = data.layer_sets[point.layers.set].map((layer, index) => ({ ...layer, index }));
+    const place = element("figure", { class: "whole", "aria-label": "cycles of the layers" });
+    const { cycles } = point.layers.figures;
+    if (cycles) requestAnimationFrame(() => chart(place, sweepCharts.layers(rows, cycles)));
     const columns = data.layer_metrics.filter(({ name }) => name in point.layers.figures);
-    return [element("h3", {}, "Layers"), table([
+    return [element("h3", {}, "Layers"), place, table([
       { title: "layer", text: (layer) => layer.name, sort: (layer) => layer.name },
       { title: "operation", text: (layer) => layer.op, sort: (layer) => layer.op },
       { title: "result", text: (layer) => layer.shape, sort: (layer) => layer.shape },
@@ -380,7 +319,7 @@
     const place = list.indexOf(point);
     const step = place < 0 || list.length < 2 ? undefined
       : (by) => openPoint(list[(place + by + list.length) % list.length].index);
-    const others = twins.get(question(point)).filter((twin) => twin !== point);
+    const others = twinsOf(point).filter((twin) => twin !== point);
     openDetail(`point-${index}`, settingsText(point), [
       point.status === "ok" ? [] : element("p", { class: "warning" },
                                            `${point.status}: ${point.reason}`),
@@ -393,7 +332,7 @@
           .map((metric) => [metric.name, valueText(point, metric)])]),
       ...others.map((twin) => element("p", {}, element("button", { type: "button", class: "link",
         onclick: () => openPoint(twin.index) }, `the same at the ${twin.tier} tier`))),
-      point.command ? [element("p", { class: "muted" }, "Computed alone, with its page as FILE:"),
+      point.command ? [element("p", { class: "muted" }, "Computed alone, with a page of its own:"),
                        element("pre", {}, `${point.command} --html FILE`)] : [],
       ...layersOf(point),
       element("p", { class: "muted" }, `key ${point.key}`)].flat(), step);

@@ -43,14 +43,17 @@ const sweepCharts = (() => {
         signal: `${JSON.stringify(axis.values)}[datum.value]` } } } } }
                     : { tickCount: 6, format: "~s" }) });
 
-  // Points over two axes, and for each tier the front of these two where both have a better side.
+  // Points over two axes, and for each network and tier the front of these two where both have a
+  // better side.
   function scatter(points, x, y) {
     const rows = points.map((point) => ({ index: point.index, note: point.note, front: point.front,
-      refined: point.tier === "transaction", x: x.of(point), y: y.of(point) }))
+      network: point.network, refined: point.tier === "transaction", x: x.of(point), y: y.of(point) }))
       .filter((row) => row.x !== null && row.y !== null);
     const both = x.sign && y.sign;
-    const lines = both ? [false, true].flatMap((refined) =>
-      front(rows.filter((row) => row.refined === refined), [x.sign, y.sign])) : [];
+    const networks = [...new Set(rows.map((row) => row.network))];
+    const lines = both ? networks.flatMap((network) => [false, true].flatMap((refined) =>
+      front(rows.filter((row) => row.refined === refined && row.network === network),
+            [x.sign, y.sign]))) : [];
     const at = (field) => ({ scale: field, field });
     return {
       height: 380,
@@ -59,7 +62,8 @@ const sweepCharts = (() => {
                scaleOf("y", "height", y, rows.map((row) => row.y))],
       axes: [axisOf("x", "bottom", x), axisOf("y", "left", y)],
       marks: [
-        { type: "group", from: { facet: { name: "tier", data: "line", groupby: "refined" } }, marks: [
+        { type: "group", from: { facet: { name: "tier", data: "line",
+                                          groupby: ["network", "refined"] } }, marks: [
           { type: "line", name: "front_line", from: { data: "tier" }, encode: { update: {
             x: at("x"), y: at("y"), stroke: { value: kFront }, strokeWidth: { value: 1.5 },
             strokeDash: { signal: "datum.refined ? [1, 0] : [5, 3]" },
@@ -93,6 +97,45 @@ const sweepCharts = (() => {
           return { text: format.short(log ? Math.exp(value) : value), at };
         });
     return { of: (point) => share(axis.of(point)), ticks };
+  }
+
+  // Without the axes that put the points in the order of one before them, or in its reverse: a
+  // latency says nothing beside its cycles.
+  function telling(axes, points) {
+    const ranks = (axis) => {
+      const ordered = [...new Set(points.map(axis.of))].sort((a, b) => a - b);
+      const place = new Map(ordered.map((value, i) => [value, i]));
+      const up = points.map((point) => place.get(axis.of(point)));
+      const down = up.map((rank) => ordered.length - 1 - rank);
+      return [up.join(), down.join()];
+    };
+    const seen = new Set();
+    return axes.filter((axis) => {
+      const [up, down] = ranks(axis);
+      const told = !axis.values && (seen.has(up) || seen.has(down));
+      seen.add(up);
+      return !told;
+    });
+  }
+
+  // Cycles of one point's layers, one column each in the network's order.
+  function layers(rows, cycles) {
+    const values = rows.map(({ name, index }) => ({ index, cycles: cycles[index],
+      note: `${name}: ${format.figure(cycles[index] ?? 0)} cycles` }));
+    return {
+      height: 130,
+      data: [{ name: "rows", values }],
+      scales: [{ name: "x", type: "band", range: "width", paddingInner: 0.15,
+                 domain: rows.map(({ index }) => index) },
+               { name: "y", type: "linear", range: "height", nice: true, zero: true,
+                 domain: { data: "rows", field: "cycles" } }],
+      axes: [{ scale: "y", orient: "left", format: "~s", tickCount: 4, grid: true,
+               title: "cycles" }],
+      marks: [{ type: "rect", name: "layer_bars", from: { data: "rows" }, encode: { update: {
+        x: { scale: "x", field: "index" }, width: { scale: "x", band: 1 },
+        y: { scale: "y", field: "cycles" }, y2: { scale: "y", value: 0 },
+        fill: { value: kPoint }, tooltip: { field: "note" } } } }],
+    };
   }
 
   // Parallel coordinates: a line per point. `heights`: of heightOn(), one per axis.
@@ -213,5 +256,5 @@ const sweepCharts = (() => {
     };
   }
 
-  return { scatter, heightOn, parallel, heat, tiers, wide };
+  return { scatter, heightOn, telling, parallel, heat, tiers, layers };
 })();

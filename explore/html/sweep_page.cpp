@@ -6,8 +6,10 @@
 namespace workbench {
 
 std::string sweep_html(const SweepReport& report) {
-  std::string script(embedded_file("sweep_charts.js"));
-  script += embedded_file("sweep.js");
+  std::string script;
+  for (const char* file : {"sweep_charts.js", "sweep_points.js", "sweep.js"}) {
+    script += embedded_file(file);
+  }
   return html_page({.title = report.name, .json = sweep_json(report), .script = script});
 }
 

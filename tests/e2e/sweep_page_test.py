@@ -186,6 +186,8 @@ class SweepPage(BrowserTest):
                 self.assertEqual(layers, [
                     [layer["name"], f"{cycles:,}"] for layer, cycles in zip(
                         self.report["layer_sets"][0], point["layers"]["figures"]["cycles"])])
+                self.browser.wait("return document.querySelectorAll('dialog .layer_bars path')"
+                                  ".length === 4")
             else:
                 self.assertIn(point["reason"], self.texts("dialog .warning")[0])
             self.browser.key(RIGHT)
