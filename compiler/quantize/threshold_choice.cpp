@@ -16,6 +16,7 @@ constexpr int kCandidates = 128;
 constexpr int kPerOctave = 8;
 constexpr int kExponents = kCandidates / kPerOctave;  // the same sixteen octaves
 constexpr int kRefinements = 2;
+constexpr int kHalvings = 40;
 constexpr int kRefined = 32;  // candidates of one refinement
 
 double total_count(const MagnitudeHistogram& histogram) {
@@ -112,6 +113,35 @@ double squared_error(const MagnitudeHistogram& histogram, int bits, bool is_sign
     before = after;
   }
   return sum / width / total_count(histogram) * step * step;
+}
+
+double tail_threshold(const MagnitudeHistogram& histogram, int bits, bool is_signed) {
+  if (histogram.counts.empty() || histogram.max <= 0) return histogram.max;
+  const double width = histogram.max / static_cast<double>(histogram.counts.size());
+  // The tail: from bin `begin` on.
+  std::size_t begin = histogram.counts.size();
+  double count = 0, sum = 0;
+  while (begin > 0 && count < static_cast<double>(histogram.counts.size())) {
+    --begin;
+    const auto of_bin = static_cast<double>(histogram.counts[begin]);
+    count += of_bin;
+    sum += of_bin * (static_cast<double>(begin) + 0.5) * width;
+  }
+  const double from = static_cast<double>(begin) * width, excess = sum / count - from;
+  const double high = highest_code(bits, is_signed);
+  // Both derivatives are equal where P(x > t) = t / (12 high^2 excess); the former falls.
+  const auto clips_too_much = [&](double t) {
+    return count / total_count(histogram) * std::exp((from - t) / excess) >
+           t / (12 * high * high * excess);
+  };
+  double low = histogram.max, above = 2 * low;
+  if (!clips_too_much(low)) return low;
+  while (clips_too_much(above)) above *= 2;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + above) / 2;
+    (clips_too_much(middle) ? low : above) = middle;
+  }
+  return low;
 }
 
 double mse_threshold(const MagnitudeHistogram& histogram, int bits, bool is_signed,

@@ -21,6 +21,12 @@ double percentile_threshold(const MagnitudeHistogram& histogram, double fraction
 double squared_error(const MagnitudeHistogram& histogram, int bits, bool is_signed,
                      double threshold);
 
+// For few values, fewer bins than codes say: where the squared error is smallest if what was seen
+// of the largest values, as many as there are bins, goes on as an exponential tail, which unseen
+// values are drawn from; never below the maximum. Rounding to `high` codes costs (threshold /
+// high)^2 / 12, clipping 2 s^2 P(x > threshold), s the tail's mean excess.
+double tail_threshold(const MagnitudeHistogram& histogram, int bits, bool is_signed);
+
 // The threshold of the smallest squared error, at most the maximum where the scale is real. Real:
 // the best of 128 candidates an eighth of an octave apart, refined. Power of two: of all thresholds
 // whose step is one (the threshold may then exceed the maximum, by less than a factor of 2).

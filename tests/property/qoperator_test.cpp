@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <random>
 #include <string>
 
@@ -16,6 +15,7 @@
 #include "core/eval/evaluate.h"
 #include "sim/golden/golden.h"
 #include "tests/support/random_graph.h"
+#include "tests/support/random_thresholds.h"
 
 namespace workbench {
 namespace {
@@ -25,27 +25,6 @@ constexpr int kCases = 6;
 #else
 constexpr int kCases = 60;
 #endif
-
-Tensor sample(const Shape& shape, std::mt19937_64& random) {
-  std::normal_distribution<float> normal(0, 64);
-  Tensor tensor = Tensor::uninitialized(ElementType::Float32, shape, Layout::Nchw);
-  for (float& v : tensor.mutable_values<float>()) v = normal(random);
-  return tensor;
-}
-
-// A threshold per value: its largest magnitude times 0.3 to 1.2.
-Thresholds random_thresholds(const Graph& graph, const Tensor& x, std::mt19937_64& random) {
-  Thresholds thresholds;
-  evaluate(graph, {&x, 1}, {.observe = [&](ValueId id, const Tensor& tensor) {
-             double largest = 0;
-             for (const float v : tensor.values<float>()) {
-               largest = std::max(largest, std::fabs(static_cast<double>(v)));
-             }
-             thresholds[graph.value(id).name] =
-                 largest * static_cast<double>(3 + random() % 10) / 10;
-           }});
-  return thresholds;
-}
 
 // Per tensor or per channel.
 void annotate_weights(Graph& graph, const QuantizeTarget& target, std::mt19937_64& random) {
@@ -173,7 +152,7 @@ TEST(QOperatorProperty, the_operator_form_computes_what_the_qdq_form_does) {
     const Graph source = random_graph(random, {.max_elements = 4000, .max_macs = 150'000});
     const QuantizeTarget& target = targets[static_cast<std::size_t>(n) % targets.size()];
     const Graph prepared = target.prepare(passed(source));
-    const Tensor x = sample(prepared.value(prepared.inputs[0]).shape, random);
+    const Tensor x = normal_tensor(prepared.value(prepared.inputs[0]).shape, random);
     Graph annotated = target.annotate(prepared, random_thresholds(prepared, x, random));
     annotate_weights(annotated, target, random);
     // A file rounds half to even, whatever the target does.

@@ -2,8 +2,6 @@
 // in the golden model, and lowering keeps every threshold of the annotation.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
 #include <random>
 
 #include "compiler/passes/passes.h"
@@ -12,6 +10,7 @@
 #include "core/eval/evaluate.h"
 #include "sim/golden/golden.h"
 #include "tests/support/random_graph.h"
+#include "tests/support/random_thresholds.h"
 
 namespace workbench {
 namespace {
@@ -21,27 +20,6 @@ constexpr int kCases = 6;
 #else
 constexpr int kCases = 40;
 #endif
-
-Tensor sample(const Shape& shape, std::mt19937_64& random) {
-  std::normal_distribution<float> normal(0, 64);
-  Tensor tensor = Tensor::uninitialized(ElementType::Float32, shape, Layout::Nchw);
-  for (float& v : tensor.mutable_values<float>()) v = normal(random);
-  return tensor;
-}
-
-// A threshold per value: its largest magnitude times 0.3 to 1.2.
-Thresholds random_thresholds(const Graph& graph, const Tensor& x, std::mt19937_64& random) {
-  Thresholds thresholds;
-  evaluate(graph, {&x, 1}, {.observe = [&](ValueId id, const Tensor& tensor) {
-             double largest = 0;
-             for (const float v : tensor.values<float>()) {
-               largest = std::max(largest, std::fabs(static_cast<double>(v)));
-             }
-             const auto part = static_cast<double>(3 + random() % 10) / 10;
-             thresholds[graph.value(id).name] = largest * part;
-           }});
-  return thresholds;
-}
 
 // Weights of 2 to 8 bits, per tensor or per channel, of real or power-of-two steps.
 void annotate_weights(Graph& graph, std::mt19937_64& random) {
@@ -114,7 +92,7 @@ TEST(QuantizeFakeProperty, rounded_networks_mean_the_same_everywhere_and_are_low
     run_passes(source, float_pipeline());
     const QuantizeTarget& target = targets[static_cast<std::size_t>(n) % targets.size()];
     const Graph prepared = target.prepare(source);
-    const Tensor x = sample(prepared.value(prepared.inputs[0]).shape, random);
+    const Tensor x = normal_tensor(prepared.value(prepared.inputs[0]).shape, random);
     Graph annotated = target.annotate(prepared, random_thresholds(prepared, x, random));
     annotate_weights(annotated, random);
     for (const Value& value : annotated.values) annotated_values += value.quantization.has_value();

@@ -11,6 +11,7 @@
 #include "core/eval/evaluate.h"
 #include "sim/golden/golden.h"
 #include "tests/support/random_graph.h"
+#include "tests/support/random_thresholds.h"
 
 namespace workbench {
 namespace {
@@ -58,13 +59,6 @@ double signal_to_noise(const Tensor& expected, const Tensor& got) {
   return 10 * std::log10(signal / noise);
 }
 
-Tensor sample(const Shape& shape, std::mt19937_64& random) {
-  std::normal_distribution<float> normal(0, 64);
-  Tensor tensor = Tensor::uninitialized(ElementType::Float32, shape, Layout::Nchw);
-  for (float& v : tensor.mutable_values<float>()) v = normal(random);
-  return tensor;
-}
-
 Thresholds largest_magnitudes(const Graph& graph, const std::vector<Tensor>& values) {
   Thresholds thresholds;
   for (std::size_t i = 0; i < graph.values.size(); ++i) {
@@ -87,7 +81,7 @@ TEST(QuantizeNemoProperty, random_networks_stay_near_their_float_values) {
     run_passes(source, float_pipeline());
     const Graph form = nemo_form(source);
     ASSERT_TRUE(verify(form).empty());
-    const Tensor x = sample(form.value(form.inputs[0]).shape, random);
+    const Tensor x = normal_tensor(form.value(form.inputs[0]).shape, random);
     std::vector<Tensor> reals(form.values.size());
     evaluate(form, {&x, 1}, {.observe = [&](ValueId id, const Tensor& value) {
                reals[static_cast<std::size_t>(id)] = value;

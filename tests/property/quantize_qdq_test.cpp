@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <random>
 #include <string>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "core/eval/evaluate.h"
 #include "sim/golden/golden.h"
 #include "tests/support/random_graph.h"
+#include "tests/support/random_thresholds.h"
 
 namespace workbench {
 namespace {
@@ -25,27 +25,6 @@ constexpr int kCases = 6;
 #else
 constexpr int kCases = 60;
 #endif
-
-Tensor sample(const Shape& shape, std::mt19937_64& random) {
-  std::normal_distribution<float> normal(0, 64);
-  Tensor tensor = Tensor::uninitialized(ElementType::Float32, shape, Layout::Nchw);
-  for (float& v : tensor.mutable_values<float>()) v = normal(random);
-  return tensor;
-}
-
-// A threshold per value: its largest magnitude times 0.3 to 1.2.
-Thresholds random_thresholds(const Graph& graph, const Tensor& x, std::mt19937_64& random) {
-  Thresholds thresholds;
-  evaluate(graph, {&x, 1}, {.observe = [&](ValueId id, const Tensor& tensor) {
-             double largest = 0;
-             for (const float v : tensor.values<float>()) {
-               largest = std::max(largest, std::fabs(static_cast<double>(v)));
-             }
-             thresholds[graph.value(id).name] =
-                 largest * static_cast<double>(3 + random() % 10) / 10;
-           }});
-  return thresholds;
-}
 
 // Per tensor or per channel; powers of two, which need not be those of max|w|, or any float.
 void annotate_weights(Graph& graph, const QuantizeTarget& target, std::mt19937_64& random) {
@@ -137,7 +116,7 @@ int expect_codes_survive(const Graph& source, const QuantizeTarget& target,
     passes.without = {"fuse_activation"};
     prepared = target.prepare(passed(source, passes));
   }
-  const Tensor x = sample(prepared.value(prepared.inputs[0]).shape, random);
+  const Tensor x = normal_tensor(prepared.value(prepared.inputs[0]).shape, random);
   Graph annotated = target.annotate(prepared, random_thresholds(prepared, x, random));
   annotate_weights(annotated, target, random);
   const Graph first = fake_quantized(annotated);

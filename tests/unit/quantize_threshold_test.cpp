@@ -133,8 +133,24 @@ TEST(ThresholdChoice, a_rare_outlier_is_clipped_for_a_finer_step) {
   EXPECT_EQ(std::exp2(std::round(std::log2(step))), step);
 }
 
+TEST(ThresholdChoice, few_values_leave_room_for_the_tail_they_show) {
+  // 32 bins from 0 to 4; the 32 largest values are those from 3 on, evenly: mean excess 0.5.
+  MagnitudeHistogram histogram{.max = 4, .counts = std::vector<std::int64_t>(32, 4)};
+  histogram.counts[0] = 1000 - 31 * 4;
+  const double t = tail_threshold(histogram, 8, true);
+  EXPECT_GT(t, 4.0);
+  // As derived: as much is lost by a wider step as by clipping.
+  const double beyond = 0.032 * std::exp((3 - t) / 0.5);
+  EXPECT_NEAR(beyond, t / (12 * 127 * 127 * 0.5), 1e-9);
+  // More codes, less to lose by a wider step.
+  EXPECT_GT(tail_threshold(histogram, 8, false), t);
+  // With steps as wide as these, what is beyond the maximum is not worth one.
+  EXPECT_EQ(tail_threshold(histogram, 2, true), 4.0);
+}
+
 TEST(ThresholdChoice, a_dead_value_has_its_maximum) {
   const MagnitudeHistogram dead;
+  EXPECT_EQ(tail_threshold(dead, 8, true), 0.0);
   EXPECT_EQ(percentile_threshold(dead, 0.5), 0.0);
   EXPECT_EQ(mse_threshold(dead, 8, true, ScaleKind::Real), 0.0);
   EXPECT_EQ(j_divergence_threshold(dead, 8), 0.0);
