@@ -7,6 +7,7 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/graffitist_form.h"
+#include "compiler/quantize/graffitist_split.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
@@ -75,6 +76,8 @@ QuantizeArguments arguments_of(const Transform& transform) {
       result.last_layer = text;
     } else if (name == "layer_merge_list") {
       result.layer_merge_list = read_merge_list(text);
+    } else if (name == "conv_split_list") {
+      result.conv_split_list = read_split_list(text);
     } else if (name == "is_training" && truth(name, text)) {
       fail("transform 'quantize': is_training=True: expected False, only static mode is built");
     } else if (name == "calibrate_quant_layers" && !truth(name, text)) {
@@ -180,6 +183,9 @@ Network quantize_static(const Graph& imported, const SampleSource& samples,
   }
   Form form = quantized_form(graph, arguments);
   calibrate(form, samples, progress);
+  // As published: with thresholds that know nothing of it. Places no longer say where their nodes
+  // are.
+  split_in_depth(form, arguments.conv_split_list);
   Network network{.reference = with_constant_codes(form),
                   .annotated = annotate(std::move(graph), form),
                   .quantizers = {},

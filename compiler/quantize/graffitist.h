@@ -13,12 +13,19 @@
 
 namespace workbench::graffitist {
 
+// A convolution that the hardware computes in parts of `depth` input channels.
+struct DepthSplit {
+  std::string layer;
+  std::int64_t channels = 0, depth = 0;
+};
+
 // Arguments of quantize(...), as published: negative widths are signed (1.4).
 struct QuantizeArguments {
   int weight_bits = -8, activation_bits = -8, layer_bits = -16, relu_bits = 8, avgpool_bits = 8,
       avgpool_reciprocal_bits = 8;
   std::string first_layer, last_layer;  // keep 8 bit weights; empty: found in the graph
   std::vector<std::vector<std::string>> layer_merge_list;  // sets that share a threshold
+  std::vector<DepthSplit> conv_split_list;
 };
 
 // One `name(arg=val, ...)` of the --transforms list, in order.

@@ -29,7 +29,8 @@ const std::vector<Known>& known_transforms() {
       {"quantize",
        {"weight_bits", "activation_bits", "layer_bits", "relu_bits", "avgpool_bits",
         "avgpool_reciprocal_bits", "first_layer", "last_layer", "layer_merge_list",
-        "calibrate_quant_layers", "dump_quant_params", "bit_accurate", "is_training"},
+        "conv_split_list", "calibrate_quant_layers", "dump_quant_params", "bit_accurate",
+        "is_training"},
        {"fold_batch_norms", "preprocess_layers"}}};
   return known;
 }

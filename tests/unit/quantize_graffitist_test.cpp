@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "compiler/quantize/graffitist.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "tests/support/graph_builder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace workbench {
 namespace {
@@ -202,6 +204,86 @@ TEST(Graffitist, LeakyReluHasItsFourQuantizers) {
             quantizer(network, "conv1/lrelu_alpha_x_quant").scale);
   EXPECT_EQ(quantizer(network, "conv1/lrelu_weight_quant").bits, 16);
   EXPECT_TRUE(quantizer(network, "conv1/act_quant").is_signed);
+}
+
+// conv1 of 5 input channels on single pixels, whose layer_quant has 8 bits, so that rounding shows.
+Network split_network(const Graph& graph, const std::string& lines) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("split.txt", lines).string();
+  return graffitist::quantize_static(
+      graph, samples_of(graph, 3),
+      graffitist::parse_transforms(
+          {"preprocess_layers", "quantize(layer_bits=-8, conv_split_list='" + path + "')"}));
+}
+
+Graph five_channels() {
+  GraphBuilder builder;
+  const ValueId x = builder.input("data", {1, 5, 1, 1});
+  builder.output(builder.conv("conv1", x, 3, square_window(1)));
+  return builder.graph();
+}
+
+// What every value is, by name.
+std::map<std::string, std::vector<float>> values_of(const Graph& graph) {
+  std::map<std::string, std::vector<float>> values;
+  for (const Value& value : graph.values) {
+    if (!value.constant || value.type != ElementType::Float32) continue;
+    const auto numbers = value.constant->values<float>();
+    values[value.name] = {numbers.begin(), numbers.end()};
+  }
+  evaluate(graph, random_inputs(graph, 77), {.observe = [&](ValueId id, const Tensor& tensor) {
+             if (tensor.type() != ElementType::Float32) return;
+             const auto numbers = tensor.values<float>();
+             values[graph.value(id).name] = {numbers.begin(), numbers.end()};
+           }});
+  return values;
+}
+
+TEST(Graffitist, ConvolutionsSumInTheDepthsOfTheList) {
+  const Graph graph = five_channels();
+  const Network whole = split_network(graph, "conv1, 5, 5\n");
+  const Network split = split_network(graph, "\nconv1, 5, 2\n");
+  const double scale = quantizer(whole, "conv1/layer_quant").scale;
+  EXPECT_EQ(quantizer(split, "conv1/layer_quant").scale, scale);
+  const auto without = values_of(whole.reference);
+  const auto values = values_of(split.reference);
+  const std::vector<float>& x = values.at("data_quantized");
+  const std::vector<float>& w = values.at("conv1_w_quantized");
+  const auto rounded = [&](double sum) {
+    return scale * std::clamp(std::nearbyint(sum / scale), -128.0, 127.0);
+  };
+  bool differs = false;
+  for (std::size_t c = 0; c < 3; ++c) {
+    const auto product = [&](std::size_t i) { return double{x[i]} * double{w[5 * c + i]}; };
+    const double first = rounded(product(0) + product(1));
+    const double second = rounded(first + product(2) + product(3));
+    EXPECT_EQ(values.at("conv1_sum")[c], static_cast<float>(second + product(4))) << c;
+    differs = differs || values.at("conv1_sum")[c] != without.at("conv1_sum")[c];
+  }
+  EXPECT_TRUE(differs);
+}
+
+TEST(Graffitist, RefusesListsOfWhatItCannotSplit) {
+  const auto refused = [](const std::string& lines) -> std::string {
+    try {
+      split_network(five_channels(), lines);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(refused("conv2, 5, 2\n"),
+            "conv_split_list: expected convolutions of the network, found 'conv2'");
+  EXPECT_EQ(refused("conv1, 4, 2\n"),
+            "conv_split_list: 'conv1': expected 5 input channels, as the network has, found 4");
+  for (const std::string line : {"conv1", "conv1, 5", ", 5, 2", "conv1, 5, 0", "conv1, x, 2"}) {
+    EXPECT_TRUE(
+        refused(line + "\n")
+            .ends_with(
+                "split.txt: expected lines 'LAYER, INPUT_CHANNELS, SPLIT_CHANNELS', found '" +
+                line + "'"))
+        << refused(line + "\n");
+  }
 }
 
 TEST(Graffitist, RefusesWhatItsStaticModeDoesNotKnow) {
