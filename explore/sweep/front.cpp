@@ -14,16 +14,27 @@ namespace {
 
 bool is_ok(const StudyRow& row) { return row.row.result.status == PointResult::Status::Ok; }
 
-// Steps between two choices that differ in one parameter alone; 0: the same, or not so.
-std::size_t steps_between(const Choice& a, const Choice& b) {
-  constexpr std::size_t kFirstParameter = 2;
-  std::size_t steps = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i] == b[i]) continue;
-    if (i < kFirstParameter || steps > 0) return 0;
-    steps = a[i] > b[i] ? a[i] - b[i] : b[i] - a[i];
+constexpr std::size_t kFirstParameter = 2;  // of a Choice
+
+// Positions of the points that are up to `steps` values of one parameter away from `centre`.
+std::vector<std::size_t> neighbours_of(const Choice& centre, std::size_t steps,
+                                       const std::map<Choice, std::size_t>& positions) {
+  std::vector<std::size_t> found;
+  const auto look_up = [&](const Choice& choice) {
+    if (const auto at = positions.find(choice); at != positions.end()) found.push_back(at->second);
+  };
+  for (std::size_t i = kFirstParameter; i < centre.size(); ++i) {
+    Choice choice = centre;
+    for (std::size_t step = 1; step <= steps; ++step) {
+      if (step <= centre[i]) {
+        choice[i] = centre[i] - step;
+        look_up(choice);
+      }
+      choice[i] = centre[i] + step;
+      look_up(choice);
+    }
   }
-  return steps;
+  return found;
 }
 
 std::set<std::size_t> drawn(const Refinement& refine, const std::set<std::size_t>& taken,
@@ -73,12 +84,16 @@ std::vector<Choice> choices_to_refine(const Refinement& refine, const std::vecto
     if (refine.front && rows[i].row.on_front) front.push_back(i);
   }
   taken.insert(front.begin(), front.end());
-  for (std::size_t i = 0; i < rows.size() && refine.neighbours > 0; ++i) {
-    const bool beside = std::ranges::any_of(front, [&](std::size_t on_front) {
-      const std::size_t steps = steps_between(rows[on_front].choice, rows[i].choice);
-      return steps > 0 && steps <= static_cast<std::size_t>(refine.neighbours);
-    });
-    if (beside && is_ok(rows[i])) taken.insert(i);
+  std::map<Choice, std::size_t> positions;
+  std::size_t values_max = 0;  // no parameter has more: larger steps lead nowhere
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (is_ok(rows[i])) positions[rows[i].choice] = i;
+    values_max = std::max(values_max, *std::ranges::max_element(rows[i].choice));
+  }
+  const std::size_t steps = std::min(values_max, static_cast<std::size_t>(refine.neighbours));
+  for (const std::size_t i : front) {
+    const std::vector<std::size_t> beside = neighbours_of(rows[i].choice, steps, positions);
+    taken.insert(beside.begin(), beside.end());
   }
   taken.merge(drawn(refine, taken, rows));
   std::vector<Choice> choices;

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "core/error.h"
 #include "explore/sweep/front.h"
 #include "explore/sweep/sweep_text.h"
@@ -100,6 +103,41 @@ TEST_F(SweepFront, neighbours_differ_in_one_parameter) {
             (std::vector<Choice>{{0, 0, 0, 1}, {0, 0, 0, 2}, {0, 0, 1, 2}}));
   EXPECT_EQ(one.size(), 6u);  // the same of the other network
   EXPECT_EQ(choices_to_refine({.neighbours = 2}, rows).size(), 2 * 5u);
+}
+
+TEST_F(SweepFront, neighbours_are_as_defined_whatever_is_there) {
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 50; ++round) {
+    rows.clear();
+    for (std::size_t network = 0; network < 2; ++network) {
+      for (std::size_t l1 = 0; l1 < 5; ++l1) {
+        for (std::size_t cores = 0; cores < 3; ++cores) {
+          if (random() % 4 == 0) continue;  // left out by a condition
+          add({network, 0, l1, cores}, Tier::Analytic, static_cast<double>(random() % 9));
+          if (random() % 4 == 0) rows.back().row.result.status = PointResult::Status::Infeasible;
+        }
+      }
+    }
+    mark_fronts(study, rows);
+    const std::size_t steps = random() % 4;
+    std::vector<Choice> expected;
+    for (const StudyRow& row : rows) {
+      const bool beside = std::ranges::any_of(rows, [&](const StudyRow& other) {
+        std::size_t different = 0, distance = 0;
+        for (std::size_t i = 0; i < 4; ++i) {
+          const std::size_t a = row.choice[i], b = other.choice[i];
+          different += a != b;
+          distance += a > b ? a - b : b - a;
+        }
+        return other.row.on_front && row.choice[0] == other.choice[0] && different <= 1 &&
+               distance <= steps;
+      });
+      if (beside && row.row.result.status == PointResult::Status::Ok) {
+        expected.push_back(row.choice);
+      }
+    }
+    ASSERT_EQ(choices_to_refine({.neighbours = static_cast<std::int64_t>(steps)}, rows), expected);
+  }
 }
 
 TEST_F(SweepFront, a_sample_is_drawn_from_the_rest_with_its_seed) {
