@@ -1,15 +1,18 @@
 // workbench track record|compare|report: figures of a suite of cases at one revision, what moved
 // since, and when it did (docs/track.md).
 #include <CLI/CLI.hpp>
+#include <cctype>
 #include <memory>
 
 #include "app/network.h"
+#include "app/picture.h"
 #include "app/subcommands.h"
 #include "app/terminal.h"
 #include "app/track_options.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/nearest_name.h"
+#include "explore/html/track_page.h"
 #include "explore/table.h"
 #include "explore/track/figure_text.h"
 #include "explore/track/history.h"
@@ -116,13 +119,33 @@ std::vector<Baseline> recorded(const TrackReportOptions& options) {
 }
 
 int report(const TrackReportOptions& options) {
-  require_writable_file(options.json);
+  for (const auto* path : {&options.json, &options.html, &options.png}) {
+    require_writable_file(*path);
+  }
+  require_picture(options.png);
   std::vector<Baseline> baselines = track::oldest_first(recorded(options));
   track::History history = track::history_of(baselines);
   keep_cases(options.cases, history.cases, "the history");
-  if (!options.json.empty()) write_file(options.json, track::track_json(history));
+  const std::string json = track::track_json(history);
+  if (!options.json.empty()) write_file(options.json, json);
+  if (!options.html.empty() || !options.png.empty()) {
+    const std::string html = track_html(json);
+    if (!options.html.empty()) write_file(options.html, html);
+    if (!options.png.empty()) write_picture(options.png, html, "history");
+  }
   print(track::history_text(history));
   return 0;
+}
+
+// "2026-11-22T19:30:00Z": texts that sort as the times do.
+std::string not_a_date(const std::string& text) {
+  constexpr std::string_view kForm = "0000-00-00T00:00:00Z";
+  bool good = text.size() == kForm.size();
+  for (std::size_t i = 0; good && i < kForm.size(); ++i) {
+    good = kForm[i] == '0' ? std::isdigit(static_cast<unsigned char>(text[i])) != 0
+                           : text[i] == kForm[i];
+  }
+  return good ? "" : fmt::format("expected a date as 2026-11-22T19:30:00Z, found '{}'", text);
 }
 
 void add_record(CLI::App& track, TrackRecordOptions& options) {
@@ -135,6 +158,7 @@ void add_record(CLI::App& track, TrackRecordOptions& options) {
   command.add_option("--revision", options.revision,
                      "of what is measured (default: git's of the suite's folder)");
   command.add_option("--date", options.date, "of that revision: 2026-11-22T19:30:00Z")
+      ->check(not_a_date)
       ->needs("--revision");
   command.add_option("--case", options.cases, "that case only; may be repeated")
       ->allow_extra_args(false);
@@ -192,6 +216,8 @@ void add_report(CLI::App& track, TrackReportOptions& options) {
   command.add_option("--case", options.cases, "that case only; may be repeated")
       ->allow_extra_args(false);
   command.add_option("--json", options.json, "JSON file to write");
+  command.add_option("--html", options.html, "write the history as one self-contained page");
+  command.add_option("--png", options.png, "write its chart as a picture, by a Chromium");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "explore/sweep/parameter.h"
 #include "explore/table.h"
+#include "explore/track/attribute.h"
 #include "explore/track/compare_report.h"
 #include "explore/track/figure_text.h"
 #include "explore/track/program_run.h"
@@ -84,6 +85,19 @@ Baseline computed(const TrackCompareOptions& options, const Baseline& before) {
   return after;
 }
 
+// Cases whose machine has other constants now are computed once more with the old ones.
+void tell_machines_apart(const Baseline& before, const Baseline& after,
+                         track::Comparison& comparison) {
+  for (track::CaseChange& change : comparison.cases) {
+    const CaseRecord* was = before.find(change.name);
+    const CaseRecord* is = after.find(change.name);
+    if (is == nullptr || change.figures.empty()) continue;
+    if (const auto control = track::with_old_constants(*was, *is)) {
+      track::attribute(*was, *is, *control, change);
+    }
+  }
+}
+
 std::string range_text(const std::optional<track::Interval95>& interval) {
   if (!interval) return "(too few for an interval)";
   return fmt::format("[{:+.1f}, {:+.1f}] %", interval->low, interval->high);
@@ -135,7 +149,8 @@ int track_compare(const TrackCompareOptions& options) {
       return after.find(record.asked.name) == nullptr;
     });
   }
-  const track::Comparison comparison = track::compare(before, after, options.baseline);
+  track::Comparison comparison = track::compare(before, after, options.baseline);
+  if (options.results.empty()) tell_machines_apart(before, after, comparison);
   print(track::compare_text(comparison, options.gate,
                             {.colour = colours_wanted(), .layers = options.layers}));
   if (!options.junit.empty()) {

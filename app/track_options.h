@@ -35,7 +35,7 @@ struct TrackCompareOptions {
 
 struct TrackReportOptions {
   std::vector<std::filesystem::path> files;
-  std::filesystem::path store, json;
+  std::filesystem::path store, json, html, png;
   std::string name;
   std::vector<std::string> cases;
 };

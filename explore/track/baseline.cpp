@@ -78,7 +78,9 @@ CaseRecord case_of(const Json& json, const Reader& reader, const fs::path& folde
     record.wall.emplace();
     for (const Json& value : at.array(json, "wall_seconds")) {
       record.wall->seconds.push_back(at.as_number(value, "wall_seconds"));
+      if (!(record.wall->seconds.back() > 0)) at.refuse("times above 0 s", dumped(value));
     }
+    if (record.wall->seconds.empty()) at.refuse("times under 'wall_seconds'", "none");
   }
   for (const auto& [name, value] : at.object(json, "figures").items()) {
     record.figures[name] = at.as_number(value, name);

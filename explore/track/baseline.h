@@ -33,6 +33,7 @@ struct Fingerprints {
   std::string network, weights;      // as imported: nodes and shapes; constants
   std::string passes, quantization;  // as compiled: nodes and shapes; codes and scales
   std::string program, constants;    // the program file's bytes; of those, filters and the like
+  std::string technology;            // numbers that energy and area are estimated with
 };
 
 // Wall time of the simulation, in seconds, ascending.

@@ -145,10 +145,14 @@ std::string_view to_string(Cause::Kind kind) {
       return "program bytes";
     case Cause::Kind::Constants:
       return "program constants";
+    case Cause::Kind::Technology:
+      return "technology";
     case Cause::Kind::OtherLayers:
       return "other layers";
     case Cause::Kind::Simulator:
       return "simulator's model";
+    case Cause::Kind::Formulas:
+      return "formulas";
   }
   CHECK(false, "cause {}", static_cast<int>(kind));
 }
@@ -196,12 +200,16 @@ std::vector<Cause> differences(const CaseRecord& before, const CaseRecord& after
   const LayerPairs pairs = pair_layers(before, after);
   add_layer_lists(pairs, before, causes);
   add_program(pairs, was, is, causes);
+  add_if(causes, was.technology != is.technology, Cause::Kind::Technology,
+         "numbers that energy and area are estimated with");
   return causes;
 }
 
-Cause simulator_cause() {
+Cause remaining_cause(bool times_moved) {
   std::vector<Cause> causes;
-  add_if(causes, true, Cause::Kind::Simulator, "machine constants and program are the same");
+  add_if(causes, times_moved, Cause::Kind::Simulator, "machine constants and program are the same");
+  add_if(causes, !times_moved, Cause::Kind::Formulas,
+         "of these figures; times, constants and program are the same");
   return causes.front();
 }
 
@@ -228,7 +236,7 @@ std::vector<Cause> layer_causes(const LayerRecord& before, const LayerRecord& af
   }
   add_if(causes, causes.empty() && !same_code, Cause::Kind::OtherLayers,
          "its own instructions are the same");
-  if (causes.empty()) causes.push_back(simulator_cause());
+  if (causes.empty()) causes.push_back(remaining_cause(true));
   return causes;
 }
 

@@ -24,6 +24,7 @@ std::vector<Cause> differences(const CaseRecord& before, const CaseRecord& after
 std::vector<Cause> layer_causes(const LayerRecord& before, const LayerRecord& after,
                                 const std::vector<Cause>& case_causes, bool same_code);
 
-Cause simulator_cause();
+// When there is no difference but figures.
+Cause remaining_cause(bool times_moved);
 
 }  // namespace workbench::track

@@ -140,8 +140,15 @@ CaseChange compare(const CaseRecord& before, const CaseRecord& after) {
   change.figures = figure_changes(before, after);
   change.causes = differences(before, after);
   change.layers = layer_changes(before, after, change.causes);
-  if (change.causes.empty() && !(change.figures.empty() && change.layers.empty())) {
-    change.causes = {simulator_cause()};
+  const auto gating = [](const FigureChange& figure) { return figure.gates; };
+  const bool times_moved =
+      !change.layers.empty() || std::any_of(change.figures.begin(), change.figures.end(), gating);
+  // A table of energies is no cause of another time.
+  const bool explained = std::any_of(
+      change.causes.begin(), change.causes.end(),
+      [&](const Cause& cause) { return !times_moved || cause.kind != Cause::Kind::Technology; });
+  if (!explained && (times_moved || !change.figures.empty())) {
+    change.causes.push_back(remaining_cause(times_moved));
   }
   change.kind = kind_of(change);
   return change;

@@ -3,6 +3,7 @@
 // of layers, tiles, instructions; when all are the same, the simulator's model of them changed.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +24,10 @@ struct Cause {
     Tiles,
     Program,      // instructions
     Constants,    // filters and the like in the program, nothing else of it
+    Technology,   // numbers that energy and area are estimated with
     OtherLayers,  // the layer's own instructions are the same, others' are not
-    Simulator     // all of the above are the same
+    Simulator,    // all of the above are the same, times are not
+    Formulas      // times are the same, too
   };
   Kind kind = Kind::Simulator;
   std::string text;  // one line: what changed, old -> new
@@ -71,6 +74,9 @@ struct CaseChange {
   std::vector<FigureChange> figures;          // those that differ
   std::vector<LayerChange> layers;            // whose cycles differ, largest difference first
   std::vector<Cause> causes;                  // of the case as a whole
+  // Of the difference in cycles, what the machine's constants make; none: not told apart
+  // (attribute.h).
+  std::optional<std::int64_t> machine_cycles;
 };
 std::string_view to_string(CaseChange::Kind kind);  // "same", "worse", ...
 

@@ -88,6 +88,7 @@ Json case_json(const CaseChange& change, const Gate& gate) {
           {"verdict_after", change.verdict_after},
           {"figures", std::move(figures)},
           {"causes", causes_json(change.causes)},
+          {"machine_cycles", change.machine_cycles ? Json(*change.machine_cycles) : Json(nullptr)},
           {"layers", std::move(layers)}};
 }
 

@@ -61,6 +61,19 @@ std::string layer_table(const CaseChange& change, std::size_t shown) {
   return text;
 }
 
+// "of +35 cycles, +30 by machine constants, +5 by the rest".
+std::string machine_line(const CaseChange& change) {
+  std::int64_t all = 0;
+  for (const FigureChange& figure : change.figures) {
+    if (figure.name == "cycles") all = static_cast<std::int64_t>(figure.after - figure.before);
+  }
+  const auto with_sign = [](std::int64_t cycles) {
+    return (cycles > 0 ? "+" : "") + thousands(cycles);
+  };
+  return fmt::format("  of {} cycles, {} by machine constants, {} by the rest\n", with_sign(all),
+                     with_sign(*change.machine_cycles), with_sign(all - *change.machine_cycles));
+}
+
 std::string case_text(const CaseChange& change, const Gate& gate, const CompareText& options) {
   const std::string why = failure(change, gate);
   std::string text =
@@ -73,6 +86,7 @@ std::string case_text(const CaseChange& change, const Gate& gate, const CompareT
   }
   for (const std::string& line : figure_lines(change.figures)) text += "  " + line + "\n";
   for (const Cause& cause : change.causes) text += "  " + cause_text(cause) + "\n";
+  if (change.machine_cycles) text += machine_line(change);
   if (!change.layers.empty()) text += layer_table(change, options.layers);
   return text + "\n";
 }

@@ -1,5 +1,6 @@
 #include "explore/track/figure_text.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "explore/table.h"
@@ -29,11 +30,30 @@ std::string change_text(const FigureChange& change) {
                      figure_text(change.after), unit, percent_text(change.before, change.after));
 }
 
+namespace {
+
+// Lower or upper end of an estimate that is listed itself: "energy_low_mj" of "energy_mj".
+bool is_end_of_range(const std::string& name, const auto& listed) {
+  for (const std::string_view end : {"_low_", "_high_"}) {
+    const std::size_t at = name.find(end);
+    if (at == std::string::npos) continue;
+    if (listed(name.substr(0, at) + name.substr(at + end.size() - 1))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::vector<std::string> figure_lines(const std::vector<FigureChange>& changes) {
   constexpr double kSame = 1e-6;
   std::vector<std::string> texts, along;
+  const auto moved = [&](const std::string& name) {
+    return std::any_of(changes.begin(), changes.end(),
+                       [&](const FigureChange& change) { return change.name == name; });
+  };
   double factor = 0;  // of the cycles, which are the first figure where they moved
   for (const FigureChange& change : changes) {
+    if (is_end_of_range(change.name, moved)) continue;
     const double own = change.before == 0 ? 0 : change.after / change.before;
     if (change.name == "cycles" && own > 0) {
       factor = own;

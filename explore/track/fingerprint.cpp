@@ -145,6 +145,16 @@ std::string numbers_print(const Graph& graph) {
   return short_hash(text);
 }
 
+std::string technology_print(const Technology& technology) {
+  std::vector<std::pair<std::string, std::string>> numbers;
+  std::visit([&](const auto& t) { add_knobs(t, "", numbers); }, technology);
+  std::string text;
+  for (const auto& [name, value] : numbers) {
+    if (name != "summary") text += name + "=" + value + "\n";
+  }
+  return short_hash(text);
+}
+
 std::vector<std::pair<std::string, std::string>> machine_constants(const Machine& machine) {
   std::vector<std::pair<std::string, std::string>> knobs;
   std::visit([&](const auto& m) { add_knobs(m, "", knobs); }, machine);

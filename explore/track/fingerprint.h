@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/graph.h"
+#include "explore/energy/technology.h"
 #include "explore/target.h"
 
 namespace workbench::track {
@@ -19,6 +20,8 @@ std::string short_hash(std::string_view bytes);
 std::string structure_print(
     const Graph& graph);                        // nodes and shapes, without any number in constants
 std::string numbers_print(const Graph& graph);  // constants, codes, scales
+
+std::string technology_print(const Technology& technology);
 
 // Knobs of the machine file by their dotted names, in its order.
 std::vector<std::pair<std::string, std::string>> machine_constants(const Machine& machine);

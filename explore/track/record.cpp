@@ -49,9 +49,11 @@ CaseRecord compiled_record(const Compiled& compiled, std::vector<std::size_t>& o
 
 // Figures of the case and cycles of its layers, by what a tier says of the time.
 void add_times(const Compiled& compiled, const PointTimes& times,
-               const std::vector<std::size_t>& order, CaseRecord& record) {
+               const std::vector<std::size_t>& order, const std::string& technology,
+               CaseRecord& record) {
   PointResult result;
-  add_figures(compiled.program, compiled.machine, times, true, result);
+  add_figures(compiled.program, compiled.machine, times, true, result, technology);
+  record.fingerprints.technology = technology_print(technology_for(compiled.machine, technology));
   std::erase_if(result.metrics, [](const auto& figure) { return !std::isfinite(figure.second); });
   record.figures = result.metrics;
   record.answer = std::move(result);
@@ -62,25 +64,35 @@ void add_times(const Compiled& compiled, const PointTimes& times,
   }
 }
 
-CaseRecord computed(const CompileRequest& request, Tier tier, bool golden) {
+std::string technology_of(const Point& point) {
+  for (const Setting& setting : point.settings) {
+    if (setting.name == "technology") return setting.value;
+  }
+  return "";
+}
+
+CaseRecord computed(const CompileRequest& request, const Point& point, bool golden) {
+  const std::string technology = technology_of(point);
   const Compiled compiled = compile_network(request);
-  if (tier == Tier::Transaction) {
-    return record_of(compiled, run_network(compiled, {.golden = golden}));
+  if (point.tier == Tier::Transaction) {
+    return record_of(compiled, run_network(compiled, {.golden = golden}), technology);
   }
   std::vector<std::size_t> order;
   CaseRecord record = compiled_record(compiled, order);
-  add_times(compiled, analytic_times(compiled.program, compiled.machine), order, record);
+  add_times(compiled, analytic_times(compiled.program, compiled.machine), order, technology,
+            record);
   record.verdict = "not compared";
   return record;
 }
 
 }  // namespace
 
-CaseRecord record_of(const Compiled& compiled, const SimulatedNetwork& run) {
+CaseRecord record_of(const Compiled& compiled, const SimulatedNetwork& run,
+                     const std::string& technology) {
   std::vector<std::size_t> order;
   CaseRecord record = compiled_record(compiled, order);
   record.verdict = verdict_text(run.result);
-  add_times(compiled, times_of(run.result.report), order, record);
+  add_times(compiled, times_of(run.result.report), order, technology, record);
   for (std::size_t i = 0; i < order.size(); ++i) {
     record.layers[i].waterfall = run.result.report.layers[order[i]].waterfall;
   }
@@ -99,7 +111,7 @@ CaseRecord record_case(const Case& one, bool golden) {
   }
   CaseRecord record;
   try {
-    record = computed(request, one.point.tier, golden);
+    record = computed(request, one.point, golden);
   } catch (const Error& error) {
     record.verdict = fmt::format("{}{}", kFails, error.what());
   }

@@ -11,7 +11,9 @@ namespace workbench::track {
 
 // A run as a baseline has it. `asked`, and the fingerprints of the network as imported, are left to
 // the caller.
-CaseRecord record_of(const Compiled& compiled, const SimulatedNetwork& run);
+// `technology`: as technology_for() has it.
+CaseRecord record_of(const Compiled& compiled, const SimulatedNetwork& run,
+                     const std::string& technology = "");
 
 // Everything from scratch. Throws Error "case 'NAME': ..." for a network or machine that cannot be
 // read and a parameter there is not. A network that cannot be compiled for the machine is an

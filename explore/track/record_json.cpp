@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/error.h"
 
@@ -17,6 +18,7 @@ void each_print(auto& prints, auto&& visit) {
   visit("quantization", prints.quantization);
   visit("program", prints.program);
   visit("constants", prints.constants);
+  visit("technology", prints.technology);
 }
 
 }  // namespace
@@ -28,6 +30,8 @@ std::string dumped(const Json& json) {
 Json Reader::parse(const std::string& text) const {
   try {
     return Json::parse(text);
+  } catch (const Json::out_of_range& error) {
+    fail("{}: expected numbers within range, found {}", where_, error.what());
   } catch (const Json::parse_error& error) {
     const std::size_t end = std::min(error.byte, text.size());
     const auto line =
@@ -72,7 +76,9 @@ std::string Reader::text(const Json& object, std::string_view key) const {
 
 std::int64_t Reader::whole(const Json& object, std::string_view key) const {
   const Json& value = member(object, key);
-  if (!value.is_number_integer()) {
+  constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  const bool too_large = value.is_number_unsigned() && value.get<std::uint64_t>() > kMax;
+  if (!value.is_number_integer() || too_large) {
     refuse(fmt::format("a whole number for '{}'", key), dumped(value));
   }
   return value.get<std::int64_t>();

@@ -64,8 +64,9 @@ std::vector<std::string> run_arguments(const Point& point) {
   const CompileRequest request = request_of(point);
   std::vector<std::string> arguments{"run", point.network, "--hw", request.machine.string()};
   for (const Setting& setting : point.settings) {
-    // An option of sweeps alone: it stands for a clock.
-    if (setting.name != "bandwidth") add_setting(setting, arguments);
+    // Parameters of sweeps alone: one stands for a clock, one is nothing to a simulation.
+    if (setting.name != "bandwidth" && setting.name != "technology")
+      add_setting(setting, arguments);
   }
   for (const std::string& clock : request.overrides.clocks) {
     const bool asked = std::find(arguments.begin(), arguments.end(), clock) != arguments.end();

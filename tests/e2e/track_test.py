@@ -75,6 +75,18 @@ class Track(WorkbenchTest):
                 self.assertIn(layer["name"], text + str(worse[0]["layers"][10:]))
                 self.assertGreater(len(layer["steps"]), 0)
 
+    def test_constants_and_a_simulator_that_changed_too_are_told_apart(self):
+        self.record("--case", "v3")
+        baseline = self.text("base.json")
+        cycles = json.loads(baseline)["cases"][0]["figures"]["cycles"]
+        # What a simulator would have said that was 7 cycles faster.
+        baseline = baseline.replace(f'"cycles": {cycles}', f'"cycles": {cycles - 7}')
+        self.write("base.json", baseline)
+        text = self.compare("--set", "ddr.efficiency=0.7029", code=1)
+        self.assertIn("by machine constants, +7 by the rest", text)
+        self.assertIn("  simulator's model", text)
+        self.assertIn("  machine constants: ddr.efficiency 0.71 -> 0.7029", text)
+
     def test_the_threshold_decides(self):
         self.record()
         slower = ("--set", "ddr.efficiency=0.7029")
@@ -118,7 +130,8 @@ class Track(WorkbenchTest):
         self.write("h/notes.txt", "no baseline")
         self.record("--revision", "a1", "--date", "2026-01-02T00:00:00Z", baseline="h/one.json")
         self.record("--revision", "b2", "--date", "2026-01-01T00:00:00Z", baseline="h/two.json")
-        text = self.succeed("track", "report", "h").stdout
+        text = self.succeed("track", "report", "h", "--html", "history.html").stdout
+        self.assertIn("History of figures", self.text("history.html"))
         self.assertEqual(text.splitlines()[0], "2 runs, b2 (2026-01-01) to a1 (2026-01-02)")
 
     def test_paths_in_a_baseline_are_relative_to_it(self):
@@ -198,6 +211,9 @@ sys.exit(done.returncode)
         self.assertIn("parameter tilre", self.refused("record", "bad.yaml", "-o", "x.json"))
         self.write("bad.yaml", SUITE.replace("tiny_residual", "tiny_residul"))
         self.assertIn("case 'v3'", self.refused("record", "bad.yaml", "-o", "x.json"))
+        self.assertIn("expected a date as 2026-11-22T19:30:00Z, found 'today'",
+                      self.refused("record", "suite.yaml", "-o", "x.json", "--revision", "r",
+                                   "--date", "today"))
         self.assertIn("expected baseline files", self.refused("report"))
         self.write("empty/note.txt", "")
         self.assertIn("expected baselines (*.json), found none", self.refused("report", "empty"))

@@ -36,7 +36,7 @@ inline CaseRecord small_case(const std::string& name = "one") {
                             .tier = Tier::Transaction}};
   record.verdict = "bit-exact";
   record.machine = {{"name", "v3_96"}, {"ddr.efficiency", "0.71"}, {"clocks.report", "350"}};
-  record.fingerprints = {"n", "w", "p", "q", "b", "c"};
+  record.fingerprints = {"n", "w", "p", "q", "b", "c", "t"};
   record.layers = {small_layer("conv1", 1000), small_layer("conv2", 2000), small_layer("fc", 500)};
   set_figures(record);
   return record;

@@ -59,6 +59,13 @@ TEST(TrackBaseline, what_is_no_baseline_is_refused) {
   EXPECT_EQ(refusal(replaced(good, "\"cycles\":1000", "\"cycles\":\"many\"")),
             "b.json: case 'one': layer 'conv1': expected a whole number for 'cycles', found "
             "\"many\"");
+  EXPECT_EQ(refusal(replaced(good, "\"cycles\":1000", "\"cycles\":18446744073709551615")),
+            "b.json: case 'one': layer 'conv1': expected a whole number for 'cycles', found "
+            "18446744073709551615");
+  EXPECT_NE(refusal(replaced(good, "\"cycles\": 3500", "\"cycles\": 1e999")), "no error");
+  EXPECT_EQ(refusal(replaced(good, "\"tier\": \"transaction\",",
+                             "\"tier\": \"transaction\", \"wall_seconds\": [],")),
+            "b.json: case 'one': expected times under 'wall_seconds', found none");
   EXPECT_EQ(refusal(replaced(good, "\"ideal\"", "\"idle\"")),
             "b.json: case 'one': layer 'conv1': expected steps of the waterfall, found others");
   EXPECT_EQ(

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "explore/track/attribute.h"
 #include "explore/track/compare.h"
 #include "explore/track/compare_report.h"
 #include "tests/support/track_records.h"
@@ -85,12 +86,12 @@ TEST(TrackCompare, network_weights_passes_and_quantization_are_told_apart) {
     return kinds(compare(small_case(), after).causes);
   };
   // A later stage follows from an earlier one: only the earliest is a cause.
-  EXPECT_EQ(causes_with({"N", "W", "P", "Q", "b", "c"}), Kinds{Cause::Kind::Network});
-  EXPECT_EQ(causes_with({"n", "W", "p", "Q", "b", "C"}),
+  EXPECT_EQ(causes_with({"N", "W", "P", "Q", "b", "c", "t"}), Kinds{Cause::Kind::Network});
+  EXPECT_EQ(causes_with({"n", "W", "p", "Q", "b", "C", "t"}),
             (Kinds{Cause::Kind::Weights, Cause::Kind::Quantization, Cause::Kind::Constants}));
-  EXPECT_EQ(causes_with({"n", "w", "P", "Q", "b", "c"}), Kinds{Cause::Kind::Passes});
-  EXPECT_EQ(causes_with({"n", "w", "p", "Q", "b", "c"}), Kinds{Cause::Kind::Quantization});
-  EXPECT_EQ(causes_with({"n", "w", "p", "q", "B", "c"}), Kinds{Cause::Kind::Program});
+  EXPECT_EQ(causes_with({"n", "w", "P", "Q", "b", "c", "t"}), Kinds{Cause::Kind::Passes});
+  EXPECT_EQ(causes_with({"n", "w", "p", "Q", "b", "c", "t"}), Kinds{Cause::Kind::Quantization});
+  EXPECT_EQ(causes_with({"n", "w", "p", "q", "B", "c", "t"}), Kinds{Cause::Kind::Program});
 }
 
 TEST(TrackCompare, fingerprints_alone_never_fail) {
@@ -99,6 +100,19 @@ TEST(TrackCompare, fingerprints_alone_never_fail) {
   const CaseChange change = compare(small_case(), after);
   EXPECT_EQ(change.kind, CaseChange::Kind::Other);
   EXPECT_EQ(failure(change, {.strict = true}), "");
+}
+
+TEST(TrackCompare, energies_have_causes_of_their_own) {
+  CaseRecord before = small_case(), after = before;
+  before.figures["energy_mj"] = 1;
+  after.figures["energy_mj"] = 2;
+  EXPECT_EQ(kinds(compare(before, after).causes), Kinds{Cause::Kind::Formulas});
+  after.fingerprints.technology = "T";
+  EXPECT_EQ(kinds(compare(before, after).causes), Kinds{Cause::Kind::Technology});
+  EXPECT_EQ(failure(compare(before, after), {}), "");
+  slow_down(after, 0, 1);
+  EXPECT_EQ(kinds(compare(before, after).causes),
+            (Kinds{Cause::Kind::Technology, Cause::Kind::Simulator}));
 }
 
 TEST(TrackCompare, another_question_under_the_same_name_is_said) {
@@ -201,6 +215,28 @@ TEST(TrackCompare, text_tells_cycles_once_and_causes_once) {
             "  conv1  1,000 -> 1,035 +3.50 %  ddr stall +35  simulator's model\n"
             "\n"
             "small: 1 case beside aaa: 1 worse; 1 failed (threshold 0 %)\n");
+}
+
+// 35 cycles more in all; with the old constants 15 of them are still there, all in conv2.
+TEST(TrackCompare, an_experiment_tells_the_machine_from_the_simulator) {
+  const CaseRecord before = small_case();
+  CaseRecord after = before, control = before;
+  after.machine[1].second = "0.7";
+  slow_down(after, 0, 20);
+  slow_down(after, 1, 15);
+  slow_down(control, 1, 15);
+  control.asked.point.settings.push_back({"ddr.efficiency", "0.71"});
+  control.verdict = "not compared";
+  CaseChange change = compare(before, after);
+  attribute(before, after, control, change);
+  EXPECT_EQ(change.machine_cycles, 20);
+  EXPECT_EQ(kinds(change.causes), (Kinds{Cause::Kind::Machine, Cause::Kind::Simulator}));
+  ASSERT_EQ(change.layers.size(), 2U);
+  EXPECT_EQ(kinds(change.layers[0].causes), Kinds{Cause::Kind::Machine});
+  EXPECT_EQ(kinds(change.layers[1].causes), (Kinds{Cause::Kind::Machine, Cause::Kind::Simulator}));
+  EXPECT_NE(compare_text(comparison_of(change), {})
+                .find("  of +35 cycles, +20 by machine constants, +15 by the rest\n"),
+            std::string::npos);
 }
 
 TEST(TrackCompare, junit_is_xml_whatever_cases_are_called) {
