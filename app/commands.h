@@ -61,6 +61,7 @@ struct RunOptions {
   std::filesystem::path json, csv, trace, html, png, dump_tensors;
   bool deterministic = false;
   bool brief = false;
+  std::string technology;  // to estimate energy and area for, "default": the machine's; empty: none
 };
 
 struct VerifyOptions {

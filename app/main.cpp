@@ -173,6 +173,9 @@ void add_run(CLI::App& app, RunOptions& options) {
   command.add_option("--dump-tensors", options.dump_tensors, "folder for every tensor, as .npy");
   command.add_flag("--deterministic", options.deterministic, "leave wall times out");
   command.add_flag("--brief", options.brief, "print totals, not every layer");
+  command.add_option("--technology", options.technology,
+                     "estimate energy and area: asic_22nm, asic_28nm, asic_40nm, asic_55nm, "
+                     "fpga_16nm, a file, or default for what the machine is made in");
 }
 
 void add_verify(CLI::App& app, VerifyOptions& options) {

@@ -6,6 +6,7 @@
 #include "compiler/quantize/calibrate.h"
 #include "core/file.h"
 #include "explore/dory_report.h"
+#include "explore/energy/energy_text.h"
 #include "explore/expectation.h"
 #include "explore/html/run_page.h"
 #include "explore/json.h"
@@ -35,6 +36,14 @@ void write_outputs(const RunOptions& options, const Compiled& compiled,
   }
 }
 
+void show_energy(const Technology& technology, const Compiled& compiled, const Report& report,
+                 const std::vector<Cycles>& layer_cycles) {
+  const Energy used = energy(compiled.program, compiled.machine, technology, layer_cycles).total;
+  const double seconds =
+      static_cast<double>(report.cycles.value) / (report.machine.report_clock_mhz * 1e6);
+  print("\n" + energy_text(used, compiled.machine, technology, report.machine.images, seconds));
+}
+
 }  // namespace
 
 int run(const RunOptions& options) {
@@ -46,6 +55,10 @@ int run(const RunOptions& options) {
   ProgressBar progress;
   const Compiled compiled =
       compile_from(options.network, true, progress.callback(), options.program);
+  std::optional<Technology> technology;
+  if (!options.technology.empty()) {
+    technology = technology_for(compiled.machine, options.technology);
+  }
   create_folder(options.dump_tensors);
   SimulatedNetwork simulated = run_network(
       compiled, {.golden = options.golden, .values = !options.timing_only}, progress.callback());
@@ -58,6 +71,7 @@ int run(const RunOptions& options) {
   show_views(options.network, compiled, cycles, "of the run");
   if (options.network.report == "dory") print(dory_report(compiled, simulated));
   print(text_report(simulated.result, {.colour = colours_wanted(), .every_layer = !options.brief}));
+  if (technology) show_energy(*technology, compiled, simulated.result.report, cycles);
   return passed(simulated.result) ? 0 : 1;
 }
 

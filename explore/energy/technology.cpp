@@ -109,7 +109,7 @@ Technology default_technology(const Machine& machine) {
 }
 
 Technology technology_for(const Machine& machine, const std::string& name_or_path) {
-  if (name_or_path.empty()) return default_technology(machine);
+  if (name_or_path.empty() || name_or_path == "default") return default_technology(machine);
   Technology technology = find_technology(name_or_path);
   if (technology.index() != machine.index()) {
     const bool xdnn = std::holds_alternative<xdnn::Machine>(machine);

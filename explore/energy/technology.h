@@ -165,8 +165,8 @@ Technology parse_technology(const std::string& yaml, const std::string& name);
 // What the machine is made in, as far as it is known; else its family's most usual.
 Technology default_technology(const Machine& machine);
 
-// `name_or_path` as find_technology() does, empty: the default. Throws Error when it is one of the
-// other family's.
+// `name_or_path` as find_technology() has it; empty or "default": what default_technology() says.
+// Throws Error when it is one of the other family's.
 Technology technology_for(const Machine& machine, const std::string& name_or_path);
 
 }  // namespace workbench

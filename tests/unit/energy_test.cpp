@@ -1,12 +1,11 @@
 // Energy and area: tables as shipped and wrong ones, and sums worked out by hand.
-#include "explore/energy/energy.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "core/error.h"
 #include "explore/energy/area.h"
+#include "explore/energy/energy_text.h"
 #include "explore/energy/shipped_technologies.h"
 
 namespace workbench {
@@ -149,6 +148,22 @@ TEST(Energy, of_an_engine_is_what_its_accesses_take) {
               1e-15);
   machine.array.bits = 16;
   EXPECT_EQ(energy(accesses, Cycles{350}, machine, t).terms[0].picojoules.typical, 6000);
+}
+
+TEST(Energy, is_told_with_its_spread_and_where_most_of_it_goes) {
+  pulp::Machine machine;
+  machine.name = "m";
+  PulpTechnology technology = plain_pulp();
+  technology.name = "paper";
+  Energy used;
+  used.terms = {{"cores", 1, {1e9, 2e9, 4e9}},
+                {"L1", 1, {3e9, 6e9, 12e9}},
+                {"leakage", 1, {0, 0.01e9, 0.02e9}}};
+  const std::string text = energy_text(used, machine, technology, 2, 0.1);
+  EXPECT_EQ(text.substr(0, text.find("area")),
+            "energy     4.005 mJ (2 to 8.01) per image, an estimate for paper\n"
+            "           L1 75 %, cores 25 %\n"
+            "power      80.1 mW on average\n");
 }
 
 // xdnn.md 1.1: DSPs, and how many engines a board holds; UltraScale+ product table: DSP48E2,
