@@ -34,7 +34,7 @@ const sweepCharts = (() => {
     }
     const room = 0.06 * (high - low) || Math.abs(high) * 0.05 || 1;
     return { name, type: "linear", range, zero: false, nice: true,
-             domain: [low - room, high + room] };
+             domain: [low >= 0 ? Math.max(0, low - room) : low - room, high + room] };
   }
 
   const axisOf = (scale, orient, axis) => ({ scale, orient, title: axis.title, grid: !axis.values,
@@ -67,8 +67,7 @@ const sweepCharts = (() => {
           { type: "line", name: "front_line", from: { data: "tier" }, encode: { update: {
             x: at("x"), y: at("y"), stroke: { value: kFront }, strokeWidth: { value: 1.5 },
             strokeDash: { signal: "datum.refined ? [1, 0] : [5, 3]" },
-            interpolate: { value: x.values || y.values ? "linear"
-              : x.sign > 0 ? "step-after" : "step-before" } } } }] },
+            interpolate: { value: "step-after" } } } }] },
         { type: "symbol", name: "front_points", from: { data: "points" }, encode: { update: {
           x: at("x"), y: at("y"),
           shape: { signal: "datum.refined ? 'diamond' : 'circle'" },

@@ -88,8 +88,12 @@ class SweepPage(BrowserTest):
             (line,) = self.browser.run(
                 "return [...document.querySelectorAll('#front .front_line path')]"
                 ".map(path => path.getAttribute('d'))")
-            # A step to each point but the first: two lines.
-            self.assertEqual(line.count("L") // 2 + 1, len(best), tier)
+            corners = [tuple(map(float, pair.split(","))) for pair in line[1:].split("L")]
+            # A step to each point but the first: the better figure holds until there.
+            self.assertEqual(len(corners), 2 * len(best) - 1, tier)
+            for i in range(0, len(corners) - 2, 2):
+                self.assertEqual(corners[i][1], corners[i + 1][1])
+                self.assertEqual(corners[i + 1][0], corners[i + 2][0])
         self.select("filters", "tier", "both")
         self.assertEqual(self.count("#front .front_line path"), 2)
 
