@@ -15,6 +15,7 @@ __extension__ using Wide = __int128;
 
 constexpr int kDigitsMax = 15;  // of a number in a range; doubles hold them all
 constexpr Wide kNumberMax = 1000000000000000;
+constexpr Wide kScaledMax = kNumberMax;  // of all values of a range in units of its last digit
 
 // digits / 10^decimals, without trailing zeros behind the point.
 struct Decimal {
@@ -123,6 +124,11 @@ std::vector<std::string> linear(const Range& range, const Decimal& step) {
   const auto value = [&](Wide index) {
     return range.shown(normal({low + index * width, decimals}));
   };
+  if (std::max(high, -low) > kScaledMax) {
+    fail(
+        "{}: expected values of at most {} digits before and behind the point together, found '{}'",
+        range.where, kDigitsMax, range.text);
+  }
   const Wide steps = (high - low) / width;
   if (steps >= static_cast<Wide>(kValuesMax)) range.refuse_count();
   if (low + steps * width != high) range.refuse_arrival(value(steps), value(steps + 1));

@@ -95,6 +95,7 @@ TEST(SweepValues, too_many_are_refused_before_they_are_made) {
   EXPECT_NE(refusal("0..999999999:1").find("at most 1000000 values"), std::string::npos);
   EXPECT_NE(refusal("0..1:0.0000001").find("at most 1000000 values"), std::string::npos);
   EXPECT_NE(refusal("1..2:x1.0000000001").find("digits"), std::string::npos);
+  EXPECT_NE(refusal("0.000000000001..100000000:50000000").find("digits"), std::string::npos);
 }
 
 TEST(SweepValues, numbers_have_suffixes_and_words_none) {
