@@ -6,10 +6,9 @@
 // - at the earliest: a lower bound on the transaction tier by construction. Every time in it is a
 //   sum or maximum of times that are lower bounds; of the DMA's queues it knows only what holds in
 //   whatever order the cores get to them.
-// - expected: the transaction tier's own model of the DMA, and in kernels the conflicts at the
-// banks
-//   that accesses at random would have (closed form, kernel_code.h) in place of a replay of the
-//   accesses. Neither above nor below the transaction tier; sweeps rank by it.
+// - expected: the DMA as the transaction tier models it, and in kernels the conflicts at the banks
+//   that accesses at random would have (closed form, kernel_code.h), no replay of the accesses.
+//   Neither above nor below the transaction tier; sweeps rank by it.
 #pragma once
 
 #include <vector>
