@@ -52,6 +52,9 @@ std::vector<LayerChange> layer_changes(const CaseRecord& before, const CaseRecor
                                        const std::vector<Cause>& case_causes) {
   std::vector<LayerChange> changes;
   const LayerPairs pairs = pair_layers(before, after);
+  const std::pair<std::string, std::string> family{"family", "pulp"};
+  const bool cluster =
+      std::find(after.machine.begin(), after.machine.end(), family) != after.machine.end();
   const bool same_code = std::none_of(pairs.both.begin(), pairs.both.end(), [](const auto& pair) {
     return pair.first->code != pair.second->code;
   });
@@ -60,6 +63,7 @@ std::vector<LayerChange> layer_changes(const CaseRecord& before, const CaseRecor
     changes.push_back({.name = is->name,
                        .before = was->cycles,
                        .after = is->cycles,
+                       .cluster = cluster,
                        .steps = step_changes(*was, *is),
                        .causes = layer_causes(*was, *is, case_causes, same_code)});
   }

@@ -53,6 +53,7 @@ struct LayerChange {
   std::string name;
   bool added = false, gone = false;  // cycles before or after are 0 then
   std::int64_t before = 0, after = 0;
+  bool cluster = false;           // of cores: its steps have labels of their own (report.h)
   std::vector<StepChange> steps;  // where the difference lies, most first
   std::vector<Cause> causes;
   double worse_percent() const;

@@ -51,8 +51,7 @@ std::string summary(const CaseChange& change) {
     const LayerChange& layer = change.layers[i];
     parts.push_back(fmt::format("layer {}: {} -> {} cycles ({})", layer.name,
                                 figure_text(static_cast<double>(layer.before)),
-                                figure_text(static_cast<double>(layer.after)),
-                                steps_text(layer.steps)));
+                                figure_text(static_cast<double>(layer.after)), steps_text(layer)));
   }
   if (change.layers.size() > kLayers) {
     parts.push_back(fmt::format("{} more layers", change.layers.size() - kLayers));

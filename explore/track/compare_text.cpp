@@ -50,8 +50,7 @@ std::string layer_table(const CaseChange& change, std::size_t shown) {
     }
     table.rows.push_back({"  " + layer.name, layer.added ? "" : thousands(layer.before), "->",
                           layer.gone ? "" : thousands(layer.after), percent,
-                          " " + steps_text(layer.steps),
-                          fmt::format(" {}", fmt::join(causes, "; "))});
+                          " " + steps_text(layer), fmt::format(" {}", fmt::join(causes, "; "))});
   }
   std::string text;
   for (const std::string& line : lines(table)) text += line + "\n";

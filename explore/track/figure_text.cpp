@@ -78,13 +78,14 @@ std::string causes_text(const std::vector<Cause>& causes) {
   return fmt::format("{}", fmt::join(texts, "; "));
 }
 
-std::string steps_text(const std::vector<StepChange>& steps) {
+std::string steps_text(const LayerChange& layer) {
+  const MachineInfo machine{.cluster = layer.cluster};
   constexpr std::size_t kShown = 3;
   std::vector<std::string> texts;
-  for (const StepChange& change : steps) {
+  for (const StepChange& change : layer.steps) {
     if (texts.size() == kShown) break;
-    texts.push_back(fmt::format("{} {}{}", to_string(change.step), change.cycles > 0 ? "+" : "",
-                                thousands(change.cycles)));
+    texts.push_back(fmt::format("{} {}{}", label(change.step, machine),
+                                change.cycles > 0 ? "+" : "", thousands(change.cycles)));
   }
   return fmt::format("{}", fmt::join(texts, ", "));
 }

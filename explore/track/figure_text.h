@@ -15,8 +15,8 @@ std::string change_text(const FigureChange& change);  // "cycles 12,345 -> 12,46
 std::vector<std::string> figure_lines(const std::vector<FigureChange>& changes);
 std::string percent_text(double before, double after);  // "+1.00 %"
 std::string cause_text(const Cause& cause);             // "machine constants: ddr.efficiency ..."
-std::string causes_text(const std::vector<Cause>& causes);     // joined by "; "
-std::string steps_text(const std::vector<StepChange>& steps);  // "ddr stall +120, ideal -3"
+std::string causes_text(const std::vector<Cause>& causes);  // joined by "; "
+std::string steps_text(const LayerChange& layer);           // "ddr stall +120, ideal -3"
 std::string revision_text(const std::string& revision);  // 12 digits, "-dirty" kept; "?": not known
 
 }  // namespace workbench::track

@@ -34,7 +34,7 @@ Json step_json(const HistoryStep& step) {
     layers.push_back({{"name", layer.name},
                       {"before", layer.added ? Json(nullptr) : Json(layer.before)},
                       {"after", layer.gone ? Json(nullptr) : Json(layer.after)},
-                      {"where", steps_text(layer.steps)},
+                      {"where", steps_text(layer)},
                       {"causes", causes_json(layer.causes)}});
   }
   return {{"run", step.run},
@@ -98,7 +98,7 @@ std::string step_text(const History& history, const HistoryStep& step) {
     const LayerChange& layer = step.change.layers[i];
     text += fmt::format("    {}: {} -> {} cycles{}\n", layer.name, thousands(layer.before),
                         thousands(layer.after),
-                        layer.steps.empty() ? "" : " (" + steps_text(layer.steps) + ")");
+                        layer.steps.empty() ? "" : " (" + steps_text(layer) + ")");
   }
   if (step.change.layers.size() > kLayers) {
     text += fmt::format("    {} more layers\n", step.change.layers.size() - kLayers);

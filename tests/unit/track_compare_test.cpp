@@ -218,6 +218,15 @@ TEST(TrackCompare, text_tells_cycles_once_and_causes_once) {
 }
 
 // 35 cycles more in all; with the old constants 15 of them are still there, all in conv2.
+TEST(TrackCompare, steps_of_a_cluster_have_its_names) {
+  CaseRecord before = small_case();
+  before.machine.emplace_back("family", "pulp");
+  CaseRecord after = before;
+  slow_down(after, 0, 35);
+  EXPECT_NE(compare_text(comparison_of(compare(before, after)), {}).find(" transfers +35 "),
+            std::string::npos);
+}
+
 TEST(TrackCompare, an_experiment_tells_the_machine_from_the_simulator) {
   const CaseRecord before = small_case();
   CaseRecord after = before, control = before;
