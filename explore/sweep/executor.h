@@ -24,7 +24,7 @@ namespace workbench {
 struct SlurmOptions {
   std::filesystem::path workbench;     // executable of the tasks; empty: the running one
   int points_per_task = 0;             // 0: as many as make four tasks per job slot
-  int resubmissions = 3;               // of a task that came back without all of its points
+  int resubmissions = 3;               // of a task that finished no point since the last
   std::vector<std::string> arguments;  // of sbatch, "--partition=..." and the like
   double poll_seconds = 1;
 };

@@ -62,8 +62,8 @@ class PreparedNetworks {
   Imported& imported(const CompileRequest& request);
   Answer& integers(const CompileRequest& request, const Machine& machine);
 
-  RecentValues<Imported> imported_{2};
-  RecentValues<Answer> integers_{3}, programs_{4};
+  RecentValues<Imported> imported_{1};
+  RecentValues<Answer> integers_{2}, programs_{2};
 };
 
 // All that the integers of a network depend on: the network, how it is quantized, and of the

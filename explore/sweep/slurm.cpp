@@ -51,6 +51,12 @@ std::vector<std::string> ids_in(const Folder& folder) {
   return ids;
 }
 
+// Of a task: how often since it last finished a point, and how many it lacked then.
+struct Submissions {
+  int without_progress = 0;
+  std::ptrdiff_t left = 0;
+};
+
 class SlurmSweep {
  public:
   SlurmSweep(std::span<const KeyedPoint> points, const ExecutorOptions& options,
@@ -117,8 +123,10 @@ class SlurmSweep {
     write_file(folder_.job(), text);
     write_file(folder_.script(), script());
     for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
-      for (const KeyedPoint& keyed : chunk_of(job, chunk, chunks_))
+      for (const KeyedPoint& keyed : chunk_of(job, chunk, chunks_)) {
         chunk_keys_[chunk].push_back(keyed.key);
+      }
+      submissions_[chunk].left = std::ssize(chunk_keys_[chunk]);
     }
   }
 
@@ -146,7 +154,7 @@ class SlurmSweep {
                                    .log = folder_.path / "log-%a.txt",
                                    .arguments = options_.slurm.arguments});
     ids_.push_back(id);
-    for (const std::int64_t chunk : chunks) ++submissions_[chunk];
+    for (const std::int64_t chunk : chunks) ++submissions_[chunk].without_progress;
     std::string text;
     for (const std::string& known : ids_) text += known + "\n";
     write_file(folder_.ids(), text);
@@ -165,12 +173,16 @@ class SlurmSweep {
     collect();
     std::vector<std::int64_t> again;
     for (const auto& [chunk, keys] : chunk_keys_) {
-      const bool works = std::any_of(ids_.begin(), ids_.end(), [&, number = chunk](const auto& id) {
+      const bool works = std::ranges::any_of(ids_, [&, number = chunk](const std::string& id) {
         return active.contains({id, number});
       });
-      const bool complete = std::none_of(
-          keys.begin(), keys.end(), [&](const std::string& key) { return missing_.contains(key); });
-      if (!works && !complete) again.push_back(chunk);
+      const auto left = std::ranges::count_if(
+          keys, [&](const std::string& key) { return missing_.contains(key); });
+      if (works || left == 0) continue;
+      again.push_back(chunk);
+      Submissions& so_far = submissions_[chunk];
+      if (left < so_far.left) so_far.without_progress = 0;
+      so_far.left = left;
     }
     if (again.empty()) return;
     std::erase_if(again, [&](std::int64_t chunk) { return fails_for_good(chunk); });
@@ -183,14 +195,15 @@ class SlurmSweep {
   // A task that keeps ending does so at the point it would have finished next. That one is Failed,
   // unless nothing works here at all. True when nothing is left of the chunk.
   bool fails_for_good(std::int64_t chunk) {
-    if (submissions_[chunk] <= options_.slurm.resubmissions) return false;
+    Submissions& so_far = submissions_[chunk];
+    if (so_far.without_progress <= options_.slurm.resubmissions) return false;
     const fs::path log = folder_.path / fmt::format("log-{}.txt", chunk);
     if (missing_.size() == points_.size()) {
       cancel(ids_);
       fail("--executor slurm: task {} was submitted {} times and finished nothing; its log is {}",
-           chunk, submissions_[chunk], log.string());
+           chunk, so_far.without_progress, log.string());
     }
-    submissions_[chunk] = 0;
+    so_far.without_progress = 0;
     std::vector<std::string>& keys = chunk_keys_[chunk];
     const auto next = std::find_if(keys.begin(), keys.end(),
                                    [&](const std::string& key) { return missing_.contains(key); });
@@ -241,7 +254,7 @@ class SlurmSweep {
   std::int64_t chunks_ = 0;
   std::map<std::int64_t, std::vector<std::string>> chunk_keys_;  // in the order of computing
   std::map<std::int64_t, std::uint64_t> read_until_;
-  std::map<std::int64_t, int> submissions_;
+  std::map<std::int64_t, Submissions> submissions_;
   std::vector<std::string> ids_;
   int silent_polls_ = 0;
 };

@@ -72,7 +72,10 @@ std::string task_list(std::span<const std::int64_t> tasks) {
 }
 
 std::string submit(const ArrayJob& job) {
-  std::vector<std::string> words = {"sbatch", "--parsable", "--job-name=workbench-sweep",
+  std::vector<std::string> words = {"sbatch",
+                                    "--parsable",
+                                    "--no-requeue",
+                                    "--job-name=workbench-sweep",
                                     fmt::format("--array={}%{}", task_list(job.tasks), job.at_once),
                                     "--output=" + job.log.string()};
   words.insert(words.end(), job.arguments.begin(), job.arguments.end());

@@ -24,7 +24,8 @@ struct ArrayJob {
   std::vector<std::string> arguments;  // further ones
 };
 
-// The job's id. Throws Error with what sbatch says.
+// The job's id. Slurm is asked not to requeue what is lost, which it would do minutes later.
+// Throws Error with what sbatch says.
 std::string submit(const ArrayJob& job);
 // Of the jobs given. Throws Error with what squeue says when it fails; jobs it no longer knows are
 // over.

@@ -1,7 +1,9 @@
 """A Slurm cluster of this machine alone: munged, slurmctld and slurmd in a folder of their own, on
 ports of their own, without systemd. For tests; as root, because slurmd wants to be."""
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -31,6 +33,8 @@ JobCompType=jobcomp/none
 MpiDefault=none
 ReturnToService=2
 KillWait=2
+SlurmdTimeout=5
+JobRequeue=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1,sched_interval=1
@@ -84,8 +88,7 @@ class SlurmCluster:
             self.until(lambda: (munge / "sock").exists(), "munged")
             self.start("slurmctld", "-D")
             self.until(lambda: self.ask("scontrol", "ping").returncode == 0, "slurmctld")
-            self.start("slurmd", "-D", "-N", "localhost")
-            self.until(lambda: "State=IDLE" in self.ask("scontrol", "show", "node").stdout, "slurmd")
+            self.start_node()
         except BaseException:
             self.__exit__()
             raise
@@ -100,6 +103,23 @@ class SlurmCluster:
                 daemon.kill()
                 daemon.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_node(self):
+        self.start("slurmd", "-D", "-N", "localhost")
+        self.until(lambda: re.search(r"State=(IDLE|MIXED|ALLOCATED)\b(?!\*)", self.node()), "slurmd")
+
+    def lose_node(self):
+        """As if its power were gone: the daemon and all that it had started, at once."""
+        node = self.daemons.pop()
+        node.kill()
+        node.wait()
+        for process in self.tasks():
+            os.kill(process, signal.SIGKILL)
+        for process in self.steps():
+            os.kill(process, signal.SIGKILL)
+
+    def node(self):
+        return self.ask("scontrol", "show", "node").stdout
 
     def start(self, *command):
         self.daemons.append(subprocess.Popen(command, env=self.environment,
@@ -120,8 +140,8 @@ class SlurmCluster:
         end = log.read_text().splitlines()[-5:] if log.exists() else ["no log"]
         raise RuntimeError(f"{what} did not start: " + " | ".join(end))
 
-    def tasks(self):
-        """Process ids of the array tasks' workers that run now."""
+    def processes(self, is_wanted):
+        """Process ids of this cluster whose command line and environment are wanted."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -130,6 +150,15 @@ class SlurmCluster:
             except OSError:
                 continue
             ours = f"SLURM_CONF={self.folder}/slurm.conf".encode() in environment
-            if ours and b"sweep-worker" in words and b"SLURM_ARRAY_TASK_ID=" in environment:
+            if ours and is_wanted(words, environment):
                 found.append(int(process.name))
         return sorted(found)
+
+    def tasks(self):
+        """Of the array tasks' workers that run now."""
+        return self.processes(lambda words, environment: b"sweep-worker" in words and
+                              b"SLURM_ARRAY_TASK_ID=" in environment)
+
+    def steps(self):
+        """Of what the node's daemon keeps beside each task."""
+        return self.processes(lambda words, _: words[0].startswith(b"slurmstepd"))

@@ -79,6 +79,15 @@ class WithSlurm(WorkbenchTest):
         self.assertIn("submitted again", errors)
         self.expect_as_local(LONG_STUDY, "slurm")
 
+    def test_a_lost_node_costs_its_unfinished_points_alone(self):
+        sweep, _ = self.running_sweep()
+        self.cluster.lose_node()
+        time.sleep(1)
+        self.cluster.start_node()
+        _, errors = sweep.communicate(timeout=300)
+        self.assertEqual(sweep.returncode, 0, errors)
+        self.expect_as_local(LONG_STUDY, "slurm")
+
     def test_a_killed_sweep_goes_on_where_its_tasks_were(self):
         sweep, _ = self.running_sweep()
         sweep.kill()
@@ -94,6 +103,13 @@ class WithSlurm(WorkbenchTest):
         line = done.stderr.splitlines()[-1]
         self.assertTrue(line.startswith("workbench: --executor slurm: sbatch refuses: "), line)
         self.assertIn("partition", line)
+
+    def test_tasks_that_never_begin_end_the_sweep_in_one_clear_line(self):
+        done = self.sweep(STUDY, "slurm", "--executor", "slurm", "--points-per-task", "40",
+                          "--sbatch=--output=/nowhere/log-%a.txt")
+        self.assertEqual(done.returncode, 2, done.stdout)
+        line = done.stderr.splitlines()[-1]
+        self.assertIn("--executor slurm: task 0 was submitted 4 times and finished nothing", line)
 
 
 if __name__ == "__main__":
