@@ -93,7 +93,6 @@ CREATE TABLE metric_names (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-// Step i makes version i + 1 of version i.
 constexpr std::array<const char*, kStoreVersion> kSteps = {kVersion1};
 
 bool is_empty(const sqlite::Connection& connection) {
@@ -111,42 +110,44 @@ Columns columns(const sqlite::Connection& connection) {
   return result;
 }
 
-Columns expected_columns() {
+Columns columns_of(SchemaSteps steps) {
   const sqlite::Connection memory(
       ":memory:", ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  for (const char* step : kSteps) memory.execute(step);
+  for (const char* step : steps) memory.execute(step);
   return columns(memory);
 }
 
 }  // namespace
 
-std::string_view store_schema() { return kVersion1; }
+SchemaSteps store_schema() { return kSteps; }
 
-void check_version(const sqlite::Connection& connection) {
+void check_version(const sqlite::Connection& connection, SchemaSteps steps) {
   const std::string name = connection.path().string();
+  const auto newest = static_cast<std::int64_t>(steps.size());
   if (connection.integer("PRAGMA application_id") != kStoreApplicationId) {
     fail("{}: expected a results store, found another program's SQLite database", name);
   }
   const std::int64_t version = connection.integer("PRAGMA user_version");
-  if (version > kStoreVersion) {
+  if (version > newest) {
     fail(
         "{}: expected a store of version {} or older, found version {}: a newer workbench wrote it",
-        name, kStoreVersion, version);
+        name, newest, version);
   }
   if (version < 1) fail("{}: expected a store of version 1 or newer, found {}", name, version);
 }
 
-void check_schema(const sqlite::Connection& connection) {
-  check_version(connection);
+void check_schema(const sqlite::Connection& connection, SchemaSteps steps) {
+  check_version(connection, steps);
   const std::int64_t version = connection.integer("PRAGMA user_version");
-  if (version != kStoreVersion) {
+  const auto newest = static_cast<std::int64_t>(steps.size());
+  if (version != newest) {
     fail(
         "{}: expected a store of version {}, found version {}: opening it where it can be written "
         "brings it up to date",
-        connection.path().string(), kStoreVersion, version);
+        connection.path().string(), newest, version);
   }
   const Columns found = columns(connection);
-  for (const std::string& column : expected_columns()) {
+  for (const std::string& column : columns_of(steps)) {
     if (!found.contains(column)) {
       fail("{}: expected a store of version {}, found one without {}", connection.path().string(),
            version, column);
@@ -154,24 +155,25 @@ void check_schema(const sqlite::Connection& connection) {
   }
 }
 
-void prepare_schema(const sqlite::Connection& connection) {
+void prepare_schema(const sqlite::Connection& connection, SchemaSteps steps) {
+  const auto newest = static_cast<std::int64_t>(steps.size());
   const auto is_current = [&] {
     return !is_empty(connection) &&
            connection.integer("PRAGMA application_id") == kStoreApplicationId &&
-           connection.integer("PRAGMA user_version") == kStoreVersion;
+           connection.integer("PRAGMA user_version") == newest;
   };
   if (!is_current()) {
     sqlite::Transaction transaction(connection);  // somebody else may be doing the same
-    if (!is_empty(connection)) check_version(connection);
+    if (!is_empty(connection)) check_version(connection, steps);
     const auto version = static_cast<std::size_t>(connection.integer("PRAGMA user_version"));
-    for (std::size_t step = is_empty(connection) ? 0 : version; step < kSteps.size(); ++step) {
-      connection.execute(kSteps.at(step));
+    for (std::size_t step = is_empty(connection) ? 0 : version; step < steps.size(); ++step) {
+      connection.execute(steps[step]);
     }
     connection.execute(fmt::format("PRAGMA application_id = {}", kStoreApplicationId));
-    connection.execute(fmt::format("PRAGMA user_version = {}", kStoreVersion));
+    connection.execute(fmt::format("PRAGMA user_version = {}", newest));
     transaction.commit();
   }
-  check_schema(connection);
+  check_schema(connection, steps);
 }
 
 }  // namespace workbench

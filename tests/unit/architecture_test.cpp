@@ -50,8 +50,8 @@ std::vector<Include> includes_under(const std::string& folder) {
   return found;
 }
 
-const std::vector<std::string> kFolders = {"core",    "isa", "compiler", "sim",
-                                           "explore", "app", "workloads"};
+const std::vector<std::string> kFolders = {"core",    "isa", "compiler",  "sim",
+                                           "explore", "app", "workloads", "python"};
 
 std::string first_folder(const std::string& path) { return path.substr(0, path.find('/')); }
 
@@ -83,7 +83,8 @@ TEST(Architecture, includes_point_one_way) {
       {"sim", {"sim", "isa", "core"}},
       {"workloads", {"workloads", "core"}},
       {"explore", {"explore", "compiler", "sim", "workloads", "isa", "core"}},
-      {"app", {"app", "explore", "workloads", "compiler", "sim", "isa", "core"}}};
+      {"app", {"app", "explore", "workloads", "compiler", "sim", "isa", "core"}},
+      {"python", {"python", "explore", "core"}}};
   EXPECT_EQ(violations([&](const Include& include) {
               const std::string to = first_folder(include.target);
               const bool ours = std::find(kFolders.begin(), kFolders.end(), to) != kFolders.end();
@@ -98,6 +99,13 @@ TEST(Architecture, our_headers_are_quoted_from_the_root_and_foreign_ones_are_not
               const bool ours = std::find(kFolders.begin(), kFolders.end(), to) != kFolders.end();
               const bool generated = include.target.find(".pb.") != std::string::npos;
               return generated || ours == include.quoted;
+            }),
+            kNone);
+}
+
+TEST(Architecture, only_the_store_knows_sqlite) {
+  EXPECT_EQ(violations([](const Include& include) {
+              return include.target != "sqlite3.h" || begins_with(include.file, "explore/store/");
             }),
             kNone);
 }

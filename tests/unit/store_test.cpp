@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "explore/store/point_json.h"
+#include "explore/store/schema.h"
 #include "explore/store/sqlite.h"
 #include "tests/support/random_point.h"
 #include "tests/support/temporary_folder.h"
@@ -177,6 +178,23 @@ TEST_F(StoreTest, refuses_stores_of_other_versions_and_shapes) {
                               "version 7: a newer workbench wrote it");
   run_sql(path_, "PRAGMA user_version = 0");
   EXPECT_EQ(open_error(), path_.string() + ": expected a store of version 1 or newer, found 0");
+}
+
+TEST_F(StoreTest, an_older_store_is_brought_up_to_date_and_keeps_its_points) {
+  const StoredPoint point = test::random_point(random_, "p");
+  { Store(path_).add(point); }
+  std::vector<const char*> steps(store_schema().begin(), store_schema().end());
+  const auto prepare = [&] {
+    prepare_schema(sqlite::Connection(path_, path_.string(), SQLITE_OPEN_READWRITE), steps);
+  };
+  steps.push_back("ALTER TABLE points ADD COLUMN host TEXT; DROP TABLE none;");
+  EXPECT_DEATH(prepare(), "no such table: none") << "a bug of ours";
+  EXPECT_EQ(as_text(Store(path_).find(point.key)), point_json(point)) << "all of it or nothing";
+  steps.back() = "ALTER TABLE points ADD COLUMN host TEXT NOT NULL DEFAULT 'here';";
+  prepare();
+  prepare();
+  EXPECT_EQ(text_of(path_, "SELECT host || key FROM points"), "here" + point.key);
+  EXPECT_TRUE(open_error().ends_with("found version 2: a newer workbench wrote it"));
 }
 
 TEST_F(StoreTest, names_the_salvage_of_a_damaged_file) {
