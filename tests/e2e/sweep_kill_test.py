@@ -68,6 +68,24 @@ class KilledSweeps(WorkbenchTest):
             self.assertEqual(points_in(self.folder / f"{name}.db"), total)
         print(f"killed_sweeps moments {moments} points {total}")
 
+    def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(self):
+        store = self.folder / "stopped.db"
+        sweep = subprocess.Popen(self.sweep("stopped"), cwd=self.folder, text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 start_new_session=True)
+        while points_in(store) < 5 and sweep.poll() is None:
+            time.sleep(0.002)
+        os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does: everybody
+        output, errors = sweep.communicate(timeout=60)
+        self.assertEqual(sweep.returncode, 130, errors)
+        self.assertIn("the same command goes on", output)
+        had = points_in(store)
+        self.assertGreaterEqual(had, 5)
+        resumed = subprocess.run(self.sweep("stopped"), cwd=self.folder, capture_output=True,
+                                 text=True)
+        self.assertEqual(resumed.returncode, 0, resumed.stderr)
+        self.assertIn(f"{had} from the store", resumed.stdout)
+
     def test_two_sweeps_on_one_store_do_not_disturb_each_other(self):
         both = [subprocess.Popen([*self.sweep("both")[:-4], "--csv", f"both{i}.csv", "-j", "2"],
                                  cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
