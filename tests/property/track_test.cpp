@@ -94,29 +94,32 @@ TEST(TrackProperty, exactly_the_layers_that_moved_are_named) {
   }
 }
 
+// A few bytes changed, gone or there twice.
+std::string damaged(std::string text, Random& random) {
+  for (std::int64_t n = below(random, 3); n >= 0; --n) {
+    const auto at = static_cast<std::size_t>(below(random, static_cast<std::int64_t>(text.size())));
+    switch (below(random, 3)) {
+      case 0:
+        text[at] = static_cast<char>(below(random, 256));
+        break;
+      case 1:
+        text.erase(at, static_cast<std::size_t>(below(random, 40)));
+        break;
+      default:
+        text.insert(at, text.substr(0, static_cast<std::size_t>(below(random, 60))));
+    }
+  }
+  return text;
+}
+
 TEST(TrackProperty, a_damaged_baseline_is_read_or_refused) {
   constexpr std::uint64_t kSeed = 43;
   Random random(kSeed);
   const std::string good = baseline_text(small_baseline(), "");
   int refused = 0;
   for (int i = 0; i < 400; ++i) {
-    std::string text = good;
-    for (std::int64_t n = below(random, 3); n >= 0; --n) {
-      const auto at =
-          static_cast<std::size_t>(below(random, static_cast<std::int64_t>(text.size())));
-      switch (below(random, 3)) {
-        case 0:
-          text[at] = static_cast<char>(below(random, 256));
-          break;
-        case 1:
-          text.erase(at, static_cast<std::size_t>(below(random, 40)));
-          break;
-        default:
-          text.insert(at, text.substr(0, static_cast<std::size_t>(below(random, 60))));
-      }
-    }
     try {
-      const Baseline read = parse_baseline(text, "b", "");
+      const Baseline read = parse_baseline(damaged(good, random), "b", "");
       (void)compare(small_case(), read.cases.empty() ? small_case() : read.cases[0]);
     } catch (const Error& error) {
       ++refused;
@@ -124,6 +127,31 @@ TEST(TrackProperty, a_damaged_baseline_is_read_or_refused) {
     }
   }
   EXPECT_GT(refused, 200) << "seed " << kSeed;
+}
+
+TEST(TrackProperty, a_damaged_suite_is_read_or_refused_with_its_line) {
+  constexpr std::uint64_t kSeed = 45;
+  Random random(kSeed);
+  const std::string good =
+      "name: small\ngolden: false\ncases:\n"
+      "  - name: one\n    network: nets/a.onnx\n    machine: gap8\n    settings: {l1: 36k}\n"
+      "  - {name: two, network: \"zoo:tiny_cnn\", machine: v3_96, tier: analytic}\n";
+  int refused = 0;
+  for (int i = 0; i < 400; ++i) {
+    const std::string text = damaged(good, random);
+    SCOPED_TRACE(fmt::format("seed {}, case {}:\n{}", kSeed, i, text));
+    try {
+      const Suite suite = parse_suite(text, "s");
+      ASSERT_FALSE(suite.cases.empty());
+    } catch (const Error& error) {
+      ++refused;
+      const std::string message = error.what();
+      ASSERT_EQ(message.rfind("s:", 0), 0U) << message;
+      ASSERT_EQ(message.find('\n'), std::string::npos) << message;
+      ASSERT_NE(message[2], '0') << message;
+    }
+  }
+  EXPECT_GT(refused, 100) << "seed " << kSeed;
 }
 
 // Times as machines give them: most runs alike, some much slower, for a while.
