@@ -31,3 +31,9 @@ foreach(page sweep track)
   set_tests_properties(e2e_${page}_page PROPERTIES LABELS e2e TIMEOUT 600
     ENVIRONMENT "EXPLORE_PAGES_SAMPLE=$<TARGET_FILE:explore_pages_sample>")
 endforeach()
+
+add_test(NAME e2e_sweep_run
+  COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/sweep_run_test.py
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+set_tests_properties(e2e_sweep_run PROPERTIES LABELS e2e TIMEOUT 600
+  ENVIRONMENT "WORKBENCH=$<TARGET_FILE:workbench>")

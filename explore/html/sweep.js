@@ -332,8 +332,10 @@
           .map((metric) => [metric.name, valueText(point, metric)])]),
       ...others.map((twin) => element("p", {}, element("button", { type: "button", class: "link",
         onclick: () => openPoint(twin.index) }, `the same at the ${twin.tier} tier`))),
-      point.command ? [element("p", { class: "muted" }, "Computed alone, with a page of its own:"),
-                       element("pre", {}, `${point.command} --html FILE`)] : [],
+      point.run ? [element("p", { class: "muted" }, "Its run in full, simulated, with its page:"),
+                   element("pre", { id: "run" }, `${point.run} --html run.html`)] : [],
+      point.command ? [element("p", { class: "muted" }, "The point alone:"),
+                       element("pre", {}, point.command)] : [],
       ...layersOf(point),
       element("p", { class: "muted" }, `key ${point.key}`)].flat(), step);
   }

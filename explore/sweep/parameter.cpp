@@ -33,6 +33,17 @@ std::int64_t whole(const char* name, const std::string& value) {
   return number<std::int64_t>(name, value, "a whole number");
 }
 
+// As it is given; the machine reads the suffix.
+std::string byte_count(const char* name, const std::string& value) {
+  const std::string bytes = without_suffix(value);
+  std::int64_t parsed{};
+  const auto [stop, error] = std::from_chars(bytes.data(), bytes.data() + bytes.size(), parsed);
+  if (error != std::errc() || stop != bytes.data() + bytes.size()) {
+    fail("{}={}: expected a number of bytes such as 65536 or 64k, found '{}'", name, value, value);
+  }
+  return value;
+}
+
 double real(const char* name, const std::string& value) {
   return number<double>(name, value, "a number");
 }
@@ -130,9 +141,9 @@ constexpr Parameter kParameters[] = {
     {"quantizer-json", "xdnn", "file with thresholds and scales, as the xfDNN quantizer writes it",
      [](Request& r, const Text& v) { r.quantizer_table = v; }},
     {"l1", "pulp", "L1 buffer without stacks in bytes, or with k, M",
-     [](Request& r, const Text& v) { r.overrides.pulp.l1 = v; }},
+     [](Request& r, const Text& v) { r.overrides.pulp.l1 = byte_count("l1", v); }},
     {"l2", "pulp", "L2 buffer in bytes, or with k, M",
-     [](Request& r, const Text& v) { r.overrides.pulp.l2 = v; }},
+     [](Request& r, const Text& v) { r.overrides.pulp.l2 = byte_count("l2", v); }},
     {"cores", "pulp", "cores of the cluster, 1 to 16",
      [](Request& r, const Text& v) { r.overrides.pulp.cores = whole("cores", v); }},
     {"dma-width", "pulp", "bytes of the cluster DMA per cycle, each way",
@@ -259,18 +270,6 @@ const Parameter* checked(const std::string& name, const Machine& machine) {
   return nullptr;
 }
 
-// Knobs know no suffixes: "64k" becomes "65536".
-std::string without_suffix(const std::string& value) {
-  if (value.size() < 2 || value.size() > 10) return value;
-  const char suffix = value.back();
-  const std::string digits = value.substr(0, value.size() - 1);
-  if ((suffix != 'k' && suffix != 'K' && suffix != 'M') ||
-      digits.find_first_not_of("0123456789") != std::string::npos) {
-    return value;
-  }
-  return std::to_string(std::stoll(digits) * (suffix == 'M' ? 1048576 : 1024));
-}
-
 // A knob's type is checked here; its range is a matter of the machine, like contradictions.
 void set_knob(CompileRequest& request, const Setting& setting, const Machine& machine) {
   const std::string value = without_suffix(setting.value);
@@ -287,21 +286,20 @@ void set_knob(CompileRequest& request, const Setting& setting, const Machine& ma
   request.overrides.settings.push_back(setting.name + "=" + value);
 }
 
-// As it is where no shell would read it another way.
-std::string shell_word(const std::string& word) {
-  const auto plain = [](char letter) {
-    return std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
-           std::string_view("-_=+./:,@%").find(letter) != std::string_view::npos;
-  };
-  if (!word.empty() && std::ranges::all_of(word, plain)) return word;
-  std::string quoted = "'";
-  for (const char letter : word) quoted += letter == '\'' ? "'\\''" : std::string(1, letter);
-  return quoted + "'";
-}
-
 }  // namespace
 
 std::span<const Parameter> named_parameters() { return kParameters; }
+
+std::string without_suffix(const std::string& value) {
+  if (value.size() < 2 || value.size() > 10) return value;
+  const char suffix = value.back();
+  const std::string digits = value.substr(0, value.size() - 1);
+  if ((suffix != 'k' && suffix != 'K' && suffix != 'M') ||
+      digits.find_first_not_of("0123456789") != std::string::npos) {
+    return value;
+  }
+  return std::to_string(std::stoll(digits) * (suffix == 'M' ? 1048576 : 1024));
+}
 
 CompileRequest request_of(const Point& point) {
   CompileRequest request;
@@ -341,15 +339,6 @@ void check_values(const std::string& name, std::span<const std::string> values,
       named->set(scratch, value);
     }
   }
-}
-
-std::string sweep_command(const Point& point) {
-  std::string command = "workbench sweep --hw " + shell_word(point.machine);
-  for (const Setting& setting : point.settings) {
-    command += " --set " + shell_word(setting.name + "=" + setting.value);
-  }
-  if (point.tier != Tier::Analytic) command += fmt::format(" --tier {}", to_string(point.tier));
-  return command + " " + shell_word(point.network);
 }
 
 }  // namespace workbench

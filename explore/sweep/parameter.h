@@ -35,7 +35,12 @@ void check_parameter(const std::string& name, const std::string& machine);
 void check_values(const std::string& name, std::span<const std::string> values,
                   const std::string& machine);
 
-// The options of `workbench sweep` that compute the point alone, for a shell.
+// Machine knobs know no suffixes: "64k" becomes "65536".
+std::string without_suffix(const std::string& value);
+
+// The options of `workbench sweep` that compute the point alone, for a shell (commands.cpp).
 std::string sweep_command(const Point& point);
+// Those of `workbench run` that simulate it and report on it in full.
+std::string run_command(const Point& point);
 
 }  // namespace workbench

@@ -49,7 +49,8 @@ class Runner {
                        {.key = keys[i],
                         .point = points[i],
                         .result = std::move(stored->result),
-                        .command = sweep_command(points[i])}});
+                        .command = sweep_command(points[i]),
+                        .run_command = run_command(points[i])}});
     }
     missing_ += static_cast<std::int64_t>(points.size() - found.size());
     return found;

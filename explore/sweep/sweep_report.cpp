@@ -114,6 +114,7 @@ Json point(const SweepRow& row, bool with_layers, LayerSets& sets) {
                {"meets", row.meets},
                {"front", row.on_front},
                {"command", row.command},
+               {"run", row.run_command},
                {"metrics", std::move(figures)}};
   if (with_layers && !row.result.layers.empty()) json["layers"] = sets.columns(row.result.layers);
   return json;

@@ -21,10 +21,11 @@ struct SweepObjective {
 struct SweepRow {
   std::string key;  // content address
   Point point;
-  PointResult result;     // `layers` may be empty: then the details show none
-  bool meets = true;      // the constraints
-  bool on_front = false;  // of its own tier
-  std::string command;    // a shell line that computes it alone, for people to copy
+  PointResult result;       // `layers` may be empty: then the details show none
+  bool meets = true;        // the constraints
+  bool on_front = false;    // of its own tier
+  std::string command;      // a shell line that computes it alone, for people to copy
+  std::string run_command;  // one that simulates it and reports on it in full
 };
 
 // Both tiers on the points that have been refined.

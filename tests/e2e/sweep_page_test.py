@@ -182,7 +182,8 @@ class SweepPage(BrowserTest):
             point = self.points[index]
             settings = ", ".join(f"{name}={value}" for name, value in point["settings"].items())
             self.assertEqual(self.browser.run(OPEN), settings, selector)
-            self.assertIn(point["command"], self.texts("dialog pre")[0])
+            self.assertEqual(self.texts("dialog pre"), [point["run"] + " --html run.html",
+                                                        point["command"]])
             if point["status"] == "ok":
                 layers = [row[:2] for row in self.browser.run(
                     "return [...document.querySelectorAll('dialog tbody tr')]"

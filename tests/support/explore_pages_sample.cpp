@@ -27,6 +27,7 @@ SweepRow sweep_row(const std::string& machine, int dsp, int memory, double ddr, 
                .tier = tier};
   row.command =
       fmt::format("workbench run --hw {} --dsp {} --memory {} zoo:made_up", machine, dsp, memory);
+  row.run_command = fmt::format("workbench run --hw {} --dsp {}", machine, dsp);
   if (dsp >= 64 && memory == 1) {
     row.result = {.status = PointResult::Status::Infeasible,
                   .reason = fmt::format("layer 'conv1' needs 2 MB of 1 MB {}", kMarkup)};
