@@ -1,9 +1,13 @@
 #include "explore/store/salvage.h"
 
+#include <unistd.h>
+
 #include <map>
 #include <set>
 
 #include "core/error.h"
+#include "core/file.h"
+#include "explore/store/contents.h"
 #include "explore/store/open.h"
 #include "explore/store/rows.h"
 #include "explore/store/schema.h"
@@ -124,15 +128,65 @@ void salvage_runs(const Connection& from, const Connection& to, SalvageReport& r
   }
 }
 
-// What a table is and where it begins is in the file's first pages.
-std::unique_ptr<Connection> open_damaged(const fs::path& path) {
+// A folder for what is needed only meanwhile.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const fs::path& beside)
+      : path_(fmt::format("{}.tmp{}", beside.string(), ::getpid())) {
+    std::error_code code;
+    fs::create_directory(path_, code);
+    if (code) fail("{}: cannot write: {}", beside.string(), code.message());
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  fs::path file(const char* name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+// As it is, where SQLite can read which tables there are.
+std::unique_ptr<Connection> open_as_it_is(const fs::path& path) {
+  std::unique_ptr<Connection> connection;
   try {
-    auto connection = open_unchecked(path);
+    connection = open_unchecked(path);
     check_version(*connection);
     return connection;
   } catch (const sqlite::Damaged&) {
-    fail("{}: nothing can be salvaged: its table of contents is damaged", path.string());
+    return nullptr;
+  } catch (const Error&) {
+    if (connection) throw;  // it is another version's, or another program's
+    return nullptr;
   }
+}
+
+// With a fresh store's table of contents.
+std::unique_ptr<Connection> open_with_fresh_contents(const fs::path& path,
+                                                     const ScratchFolder& scratch,
+                                                     SalvageReport& report) {
+  open_to_write(scratch.file("fresh.db"));  // and closed again: all of it is in the file
+  write_file(scratch.file("copy.db"),
+             with_contents_of(read_file(path), read_file(scratch.file("fresh.db"))));
+  report.lost.emplace_back("the table of contents, replaced");
+  const fs::path log = path.string() + "-wal";
+  std::error_code none;
+  if (const auto size = fs::file_size(log, none); !none && size > 0) {
+    report.lost.push_back(fmt::format("what was in {} alone", log.string()));
+  }
+  return open_unchecked(scratch.file("copy.db"));
+}
+
+void salvage_all(const Connection& from, const fs::path& fresh, SalvageReport& report) {
+  const auto to = open_to_write(fresh);
+  Transaction transaction(*to);
+  salvage_points(from, *to, report);
+  salvage_runs(from, *to, report);
+  transaction.commit();
 }
 
 }  // namespace
@@ -142,13 +196,19 @@ SalvageReport salvage(const fs::path& damaged, const fs::path& fresh) {
   if (fs::exists(fresh, ignored)) {
     fail("--salvage {}: expected a new file, found an existing one", fresh.string());
   }
-  const auto from = open_damaged(damaged);
-  const auto to = open_to_write(fresh);
+  if (!fs::is_regular_file(damaged, ignored)) {
+    fail("{}: expected a results store, found no such file", damaged.string());
+  }
   SalvageReport report;
-  Transaction transaction(*to);
-  salvage_points(*from, *to, report);
-  salvage_runs(*from, *to, report);
-  transaction.commit();
+  const ScratchFolder scratch(fresh);
+  auto from = open_as_it_is(damaged);
+  const bool sound = from != nullptr;
+  if (!sound) from = open_with_fresh_contents(damaged, scratch, report);
+  salvage_all(*from, scratch.file("salvaged.db"), report);
+  if (!sound && report.points == 0 && report.runs == 0) {
+    fail("{}: expected a results store, found nothing of one", damaged.string());
+  }
+  fs::rename(scratch.file("salvaged.db"), fresh);
   return report;
 }
 

@@ -13,9 +13,9 @@ struct SalvageReport {
   std::vector<std::string> lost;      // one line each
 };
 
-// Copies into a store that must not exist yet. The damaged file is not written. Throws Error: no
-// file, nothing in it that SQLite could open, not a store, a newer one; the new file exists or
-// cannot be written.
+// Copies into a store that must not exist yet, there when all of it is. The damaged file is not
+// written. Throws Error: no file, nothing of a store in it, another program's or a newer version's;
+// the new file exists or cannot be written.
 SalvageReport salvage(const std::filesystem::path& damaged, const std::filesystem::path& fresh);
 
 }  // namespace workbench
