@@ -81,6 +81,20 @@
         (steps.has(run) ? ` – ${steps.get(run).causes.map(({ text }) => text).join("; ")}` : "") }]));
   }
 
+  // Steps whose names would not lie on one another, the largest first.
+  function named(rows) {
+    const span = Math.max(...rows.map(({ value }) => value)) - Math.min(0, ...rows.map(
+      ({ value }) => value)) || 1;
+    const chosen = [];
+    for (const row of rows.filter(({ step }) => step)
+      .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))) {
+      const near = (other) => Math.abs(row.value - other.value) < 0.06 * span &&
+        Math.abs(row.run - other.run) < 0.4 * runs.length;
+      if (!chosen.some(near)) chosen.push(row);
+    }
+    return chosen;
+  }
+
   // All cases over their first value, in percent.
   function overview(place) {
     const rows = cases.flatMap((one) => {
@@ -90,12 +104,17 @@
     });
     chart(place, {
       height: 300,
-      data: [{ name: "rows", values: rows }],
+      data: [{ name: "rows", values: rows }, { name: "names", values: named(rows) }],
       scales: [runScale, { name: "y", type: "linear", range: "height", zero: false,
                            domain: around([0, ...rows.map(({ value }) => value)]) }],
       axes: [runAxis(10), { scale: "y", orient: "left", grid: true, tickCount: 6,
                             title: "change since the first run [%]" }],
-      marks: lineMarks({ value: "pointer" }),
+      marks: [...lineMarks({ value: "pointer" }),
+        { type: "text", from: { data: "names" }, interactive: false, encode: { update: {
+          x: { scale: "x", field: "run" }, y: { scale: "y", field: "value" },
+          dx: { signal: "scale('x', datum.run) > width / 2 ? -12 : 12" }, dy: { value: -6 },
+          align: { signal: "scale('x', datum.run) > width / 2 ? 'right' : 'left'" },
+          text: { field: "name" }, limit: { signal: "width / 2 - 20" } } } }],
     }, { onClick: (datum) => openCase(datum.index) });
   }
 
@@ -174,10 +193,11 @@
         { title: "case", text: ({ one }) => one.name, sort: ({ one }) => one.name },
         { title: "run", text: ({ step }) => runText(step.run), sort: ({ step }) => step.run },
         { title: "what", text: ({ step }) => step.kind, sort: ({ step }) => step.kind },
-        { title: "figures", text: ({ one, step }) => step.figures.slice(0, 3).map((moved, i) => [
-          i > 0 ? "; " : "", `${moved.name} ${figure(moved.before)} → ${figure(moved.after)} (`,
+        { title: "figures", text: ({ one, step }) => [...step.figures.slice(0, 1).flatMap((moved) => [
+          `${moved.name} ${figure(moved.before)} → ${figure(moved.after)} (`,
           tint(one.figures.find(({ name }) => name === moved.name) ?? { better: "neither" },
-               change(moved.before, moved.after)), ")"]).flat(),
+               change(moved.before, moved.after)), ")"]),
+          step.figures.length > 1 ? `, ${step.figures.length - 1} more` : ""],
           sort: ({ step }) => (step.figures.length > 0
             ? change(step.figures[0].before, step.figures[0].after) : null) },
         { title: "cause", text: ({ step }) => step.causes.map(({ text }) => text).join("; ") || "–",
@@ -245,16 +265,17 @@
     const timed = known(one.wall.seconds).length > 0;
     const values = known(figureOf(one)?.values ?? []);
     openDetail(`case-${index}`, one.name, [
-      page.facts([["network", one.network], ["machine", one.machine],
-        ...one.figures.filter((shown) => known(shown.values).length > 0).map((shown) => {
-          const list = known(shown.values);
-          return [shown.name, `${figure(list[list.length - 1])} ${shown.unit}`];
-        })]),
+      element("p", { class: "muted" }, `${one.network} on ${one.machine}`),
       ...(values.length > 0 ? [element("h3", {}, names[shownFigure]), lines] : []),
-      ...(timed ? [element("h3", {}, "wall time of the simulator"), wall] : []),
       ...(one.steps.length === 0
         ? [element("p", { class: "muted" }, "No figure has moved in these runs.")]
-        : [...one.steps].reverse().flatMap((step) => stepDetails(one, step)))],
+        : [...one.steps].reverse().flatMap((step) => stepDetails(one, step))),
+      ...(timed ? [element("h3", {}, "wall time of the simulator"), wall] : []),
+      element("h3", {}, "figures of the last run"),
+      page.facts(one.figures.filter((shown) => known(shown.values).length > 0).map((shown) => {
+        const list = known(shown.values);
+        return [shown.name, `${figure(list[list.length - 1])} ${shown.unit}`];
+      }))],
       (by) => openCase((index + by + cases.length) % cases.length));
     if (values.length > 0) chart(lines, caseSpec(one, 180));
     if (timed) chart(wall, wallSpec(one.wall));
