@@ -2,6 +2,7 @@
 // answer, replication is given up volume by volume, then tiles shrink, then the user is told what
 // does not fit.
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "compiler/memory/allocate.h"
@@ -125,13 +126,18 @@ class Placer {
 
   // The instruction at which most is alive, and how much that is.
   static std::pair<std::int64_t, std::int64_t> worst_moment(const Problem& problem) {
+    std::int64_t end = 0;
+    for (const Buffer& b : problem.buffers) end = std::max(end, b.end);
+    std::vector<std::int64_t> live(static_cast<std::size_t>(end) + 1);  // first as differences
+    for (const Buffer& b : problem.buffers) {
+      live[static_cast<std::size_t>(b.begin)] += b.size;
+      live[static_cast<std::size_t>(b.end)] -= b.size;
+    }
+    std::partial_sum(live.begin(), live.end(), live.begin());
     std::pair<std::int64_t, std::int64_t> worst{0, 0};
     for (const Buffer& start : problem.buffers) {
-      std::int64_t live = 0;
-      for (const Buffer& b : problem.buffers) {
-        if (b.begin <= start.begin && start.begin < b.end) live += b.size;
-      }
-      if (live > worst.second) worst = {start.begin, live};
+      const std::int64_t then = live[static_cast<std::size_t>(start.begin)];
+      if (then > worst.second) worst = {start.begin, then};
     }
     return worst;
   }
