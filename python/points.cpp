@@ -106,6 +106,7 @@ std::string sweep(const std::string& study, bool is_file, const std::string& sto
     options.executor.jobs = jobs > 0 ? jobs : hardware_threads();
     options.executor.interrupted = [&] { return listener.failed(); };
     options.limit = limit;
+    options.kind = "python";
     outcome = workbench::sweep(study_from(study, is_file), options, listener.progress());
   }
   listener.rethrow();

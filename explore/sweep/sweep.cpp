@@ -75,12 +75,12 @@ class Runner {
     Store store(options_.executor.store);
     if (run_ == 0) {
       store.describe_metrics(point_metrics(), layer_metrics());
-      run_ = store.begin_run({.kind = "sweep", .name = study_.name, .study = study_json(study_)},
-                             keys);
+      run_ = store.begin_run(
+          {.kind = options_.kind, .name = study_.name, .study = study_json(study_)}, keys);
     } else {
       store.extend_run(run_, keys);
     }
-    const std::vector<bool> present = store.present(keys);
+    const std::vector<bool> present = have_answers(store, keys);
     std::vector<Point> wanted;
     for (std::size_t i = 0; i < points.size(); ++i) {
       if (!present[i]) wanted.push_back(points[i]);

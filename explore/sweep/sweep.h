@@ -18,6 +18,7 @@ struct SweepOptions {
   ExecutorOptions executor;          // its store is the sweep's
   std::optional<std::size_t> limit;  // points computed by this call, at most; more: the next time
   bool layers = false;               // figures per layer into the report
+  std::string kind = "sweep";        // of the run in the store: who asked
 };
 
 struct SweepOutcome {

@@ -214,7 +214,8 @@ class Points(PythonTest):
         self.assertEqual(points["tiler"].tolist(), ["dory", "dory"])
         self.assertTrue(np.isnan(points["cycles"][0]))
         self.assertEqual(len(wb.results("s.db", 1, where=["status=ok"])), 1)
-        self.assertEqual([run["points"] for run in wb.runs("s.db")], [2])
+        self.assertEqual([(run["kind"], run["points"]) for run in wb.runs("s.db")],
+                         [("python", 2)])
         with self.assertRaises(KeyError):
             points["cycels"]
         with self.assertRaisesRegex(wb.Error, "^none.db: expected a results store"):
