@@ -28,7 +28,8 @@ struct NetworkOptions {
   std::optional<std::uint64_t> seed;
   std::filesystem::path calibration, input, preprocess;
   std::size_t calibration_limit = 0;
-  std::string scheme;  // how to quantize; empty: published
+  std::string scheme;                   // how to quantize; empty: published
+  std::vector<std::string> transforms;  // files or texts (explore/scheme.h)
   Effort effort = Effort::Normal;
   std::string calibration_cache;         // folder, "none", or empty: the user's
   std::filesystem::path quantizer_json;  // read
@@ -81,6 +82,7 @@ struct QuantizationOptions {
   std::string hw;  // empty: v3_96 or gap8
   MachineOptions machine;
   std::string scheme = "default";
+  std::vector<std::string> transforms;  // files or texts (explore/scheme.h)
   Effort effort = Effort::Normal;
   std::string calibration_cache;  // folder, "none", or empty: the user's
   std::vector<std::string> with_passes, without_passes;

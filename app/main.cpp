@@ -79,13 +79,20 @@ void add_pulp_options(CLI::App& command, NetworkOptions& options) {
       ->option_text("auto|32|64");
 }
 
-void add_scheme_options(CLI::App& command, std::string& scheme, Effort& effort,
-                        std::string& cache) {
+void add_scheme_options(CLI::App& command, std::string& scheme,
+                        std::vector<std::string>& transforms, Effort& effort, std::string& cache) {
   command.add_option("--scheme", scheme,
                      fmt::format("how to quantize: default (ours for the target), published (as "
                                  "the family's own tools), graffitist, nemo, or a recipe (see "
                                  "docs/quantization.md); without: {}",
                                  scheme.empty() ? "published" : scheme));
+  command
+      .add_option(
+          "--transforms", transforms,
+          "with --scheme graffitist: its transforms in order, as text like 'name "
+          "quantize(weight_bits=-4)' or a file of them, in place of the published list; may "
+          "be repeated")
+      ->allow_extra_args(false);
   const std::map<std::string, Effort> efforts{
       {"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}};
   command.add_option("--effort", effort, "of the default scheme: fast, normal (default), best")
@@ -111,7 +118,8 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
                      "how images become input (default: MODEL.preprocess.yaml)");
   command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
       ->allow_extra_args(false);
-  add_scheme_options(command, options.scheme, options.effort, options.calibration_cache);
+  add_scheme_options(command, options.scheme, options.transforms, options.effort,
+                     options.calibration_cache);
   command.add_option("--quantizer-json", options.quantizer_json,
                      "thresholds and scales to use, as the xfDNN quantizer writes them");
   command.add_option("--save-quantizer", options.save_quantizer, "write thresholds and scales");
@@ -211,7 +219,8 @@ void add_quantization_options(CLI::App& command, QuantizationOptions& options) {
       ->check(CLI::IsMember({"xdnn", "pulp", "none"}));
   command.add_option("--hw", options.hw, "machine of that family (default: v3_96, gap8)");
   add_machine_options(command, options.machine);
-  add_scheme_options(command, options.scheme, options.effort, options.calibration_cache);
+  add_scheme_options(command, options.scheme, options.transforms, options.effort,
+                     options.calibration_cache);
   command.add_option("--calibration", options.calibration,
                      "images to calibrate with: a folder, a batch, .npy or .npz");
   command.add_option("--calibration-size", options.calibration_size, "use that many of them");
@@ -239,9 +248,10 @@ void add_quantize(CLI::App& app, QuantizeCommandOptions& options) {
       *app.add_subcommand("quantize", "decide the codes of every tensor, write a quantized model");
   add_quantization_options(command, options.quantization);
   command.add_option("-o,--output", options.output, "ONNX file to write");
-  command.add_option("--format", options.format,
-                     "qdq (default), qoperator: QLinearConv and the like, or nemo: --target pulp, "
-                     "for DORY")
+  command
+      .add_option("--format", options.format,
+                  "qdq (default), qoperator: QLinearConv and the like, or nemo: --target pulp, "
+                  "for DORY")
       ->check(CLI::IsMember({"qdq", "qoperator", "nemo"}));
   command.add_option("--save-quantizer", options.save_quantizer,
                      "write thresholds and scales as the scheme's own tool does (JSON)");

@@ -42,7 +42,10 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
                   .calibration_limit = options.calibration_limit};
   request.quantizer_table = options.quantizer_json;
   request.scheme = options.scheme;
-  if (!options.scheme.empty()) (void)scheme_named(options.scheme);  // or says so before the work
+  request.transforms = transform_texts(options.transforms);
+  if (!options.scheme.empty() || !request.transforms.empty()) {
+    (void)scheme_named(options.scheme, request.transforms);  // or says so before the work
+  }
   request.effort = options.effort;
   if (!options.calibration.empty()) {
     request.calibration_cache = cache_folder(options.calibration_cache);

@@ -19,7 +19,8 @@ QuantizationRequest quantization_request(const QuantizationOptions& options) {
   if (!options.hw.empty()) request.machine = find_machine_file(options.hw);
   request.overrides = options.machine;
   request.scheme = options.scheme;
-  require_target(scheme_named(options.scheme), options.target);
+  request.transforms = transform_texts(options.transforms);
+  require_target(scheme_named(options.scheme, request.transforms), options.target);
   request.effort = options.effort;
   request.calibration_cache = cache_folder(options.calibration_cache);
   request.passes = {.with = options.with_passes, .without = options.without_passes};

@@ -70,7 +70,8 @@ NamedTensors reference_values(const Graph& imported, const Graph& passed,
 }
 
 bool wants_published(const CompileRequest& request) {
-  return request.scheme.empty() || scheme_named(request.scheme).flow == Scheme::Flow::Published;
+  return request.scheme.empty() ||
+         scheme_named(request.scheme, request.transforms).flow == Scheme::Flow::Published;
 }
 
 Graph integers_by_scheme(Graph imported, Graph prepared, const RunData& data,
@@ -80,7 +81,7 @@ Graph integers_by_scheme(Graph imported, Graph prepared, const RunData& data,
   QuantizedNetwork network{.target = target.name, .scheme = request.scheme};
   network.imported = std::move(imported);
   network = quantize_by_scheme(
-      std::move(network), scheme_named(request.scheme), request.effort, target,
+      std::move(network), scheme_named(request.scheme, request.transforms), request.effort, target,
       [&](const Graph&) { return std::move(prepared); },
       calibration_samples(data, request, compiled),
       [&](std::string_view stage, double fraction) {

@@ -35,6 +35,7 @@ struct CompileRequest {
   // How a float network is quantized (explore/scheme.h); empty: "published", xfDNN's thresholds, on
   // PULP in NEMO's integers.
   std::string scheme;
+  std::vector<std::string> transforms;  // of the scheme "graffitist"; empty: the published ones
   Effort effort = Effort::Normal;
   std::filesystem::path calibration_cache;  // folder (statistics_cache.h); empty: none
   std::filesystem::path dump_passes;        // folder; empty: no dump

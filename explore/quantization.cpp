@@ -103,6 +103,7 @@ class Quantizing {
     network_.floats = target_.prepare(network_without_codes(quantized.annotated));
     network_.annotated = target_.annotate(target_.prepare(std::move(quantized.annotated)), {});
     network_.reference = std::move(quantized.reference);
+    network_.quantizer_parameters = graffitist::quantization_parameters_json(quantized);
     network_.notes = std::move(quantized.notes);
     gather_statistics(0.8);
     network_.integers =
@@ -212,7 +213,7 @@ QuantizedNetwork quantize_by_scheme(QuantizedNetwork network, const Scheme& sche
 QuantizedNetwork quantize_network(const QuantizationRequest& request,
                                   const SampleSource& calibration, const Progress& progress) {
   check(request.passes, known_passes());
-  const Scheme scheme = scheme_named(request.scheme);
+  const Scheme scheme = scheme_named(request.scheme, request.transforms);
   require_target(scheme, request.target);
   QuantizedNetwork network{.target = request.target, .scheme = request.scheme};
   network.machine = machine_of(request);

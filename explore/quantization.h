@@ -26,6 +26,7 @@ struct QuantizationRequest {
   // One of scheme_names() (explore/scheme.h). A network that came quantized (QDQ, QOperator) is
   // taken as it is, whatever the scheme.
   std::string scheme = "default";
+  std::vector<std::string> transforms;  // Graffitist's, in place of the published (scheme.h)
   Effort effort = Effort::Normal;
   PassSwitches passes;
   std::filesystem::path calibration_cache;  // folder (statistics_cache.h); empty: none
@@ -40,8 +41,9 @@ struct QuantizedNetwork {
   Graph reference;  // the scheme's own arithmetic, every rounding an explicit node
   Graph integers;   // what the target runs; for "none" the reference
   Statistics statistics;
-  int accumulator_bits = 32;  // the target's
-  bool calibrated = true;     // false: all codes came with the file, images decided nothing
+  int accumulator_bits = 32;         // the target's
+  std::string quantizer_parameters;  // Graffitist's quantization_params.json; empty: another scheme
+  bool calibrated = true;            // false: all codes came with the file, images decided nothing
   std::vector<std::string> notes, warnings;
 };
 

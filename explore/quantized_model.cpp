@@ -70,8 +70,10 @@ NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs)
 }
 
 std::string quantizer_file(const QuantizedNetwork& network) {
+  if (!network.quantizer_parameters.empty()) return network.quantizer_parameters;
   if (network.target != "xdnn") {
-    fail("--save-quantizer: expected --target xdnn, found {}", network.target);
+    fail("--save-quantizer: expected --target xdnn, or --scheme graffitist, found {}",
+         network.target);
   }
   return to_json(quantizer_table(network.integers));
 }

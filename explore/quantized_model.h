@@ -37,8 +37,9 @@ std::vector<std::string> rounding_notes(const Graph& model);
 // Every value that `model` computes from `inputs`, and these, as the golden model has them.
 NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs);
 
-// Thresholds and scales as the scheme's own tool writes them: the xfDNN quantizer's JSON. Throws
-// Error for a target that has none.
+// Thresholds and scales as the scheme's own tool writes them: Graffitist's
+// quantization_params.json, else the xfDNN quantizer's JSON. Throws Error for a target that has
+// none.
 std::string quantizer_file(const QuantizedNetwork& network);
 
 }  // namespace workbench

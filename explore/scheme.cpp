@@ -1,8 +1,10 @@
 #include "explore/scheme.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/nearest_name.h"
 
 namespace workbench {
@@ -28,8 +30,15 @@ std::vector<std::string> scheme_names() {
   return names;
 }
 
-Scheme scheme_named(std::string_view name) {
+Scheme scheme_named(std::string_view name, const std::vector<std::string>& transforms) {
   using Flow = Scheme::Flow;
+  if (!transforms.empty()) {
+    if (name != kGraffitist) {
+      fail("--transforms: expected --scheme graffitist, found {}",
+           name.empty() ? "none" : fmt::format("'{}'", name));
+    }
+    return {Flow::Graffitist, std::string(name), graffitist::parse_transforms(transforms)};
+  }
   const std::size_t colon = name.find(':');
   const std::string_view family = name.substr(0, colon);
   if (family == kGraffitist || family == kInt4) {
@@ -43,6 +52,20 @@ Scheme scheme_named(std::string_view name) {
   const std::vector<std::string> recipes = recipe_names();
   if (name != "default" && std::ranges::find(recipes, name) == recipes.end()) refuse(name);
   return {Flow::Recipe, std::string(name), {}};
+}
+
+std::vector<std::string> transform_texts(const std::vector<std::string>& given) {
+  std::vector<std::string> texts;
+  for (const std::string& one : given) {
+    std::error_code ignored;
+    const bool is_file = std::filesystem::is_regular_file(one, ignored);
+    const std::vector<std::string> found =
+        graffitist::split_transforms(is_file ? read_file(one) : one);
+    if (found.empty())
+      fail("--transforms '{}': expected transforms of Graffitist, found none", one);
+    texts.insert(texts.end(), found.begin(), found.end());
+  }
+  return texts;
 }
 
 void require_target(const Scheme& scheme, std::string_view target) {

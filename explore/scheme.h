@@ -22,10 +22,14 @@ struct Scheme {
   std::vector<graffitist::Transform> transforms;  // Graffitist's
 };
 
+// `transforms`: Graffitist's, one each, in place of the published list; with "graffitist" alone.
 // "default", "published", "graffitist", "graffitist-int4", either with ":NETWORK" for what was
 // published for that network, "nemo", or a recipe. Throws Error naming the nearest, then all
 // others.
-Scheme scheme_named(std::string_view name);
+Scheme scheme_named(std::string_view name, const std::vector<std::string>& transforms = {});
+// What --transforms was given, one each: files that list them, or texts (split_transforms()).
+// Throws Error.
+std::vector<std::string> transform_texts(const std::vector<std::string>& given);
 std::vector<std::string> scheme_names();
 
 // Throws Error where the target ("xdnn", "pulp", "none") has no such arithmetic.

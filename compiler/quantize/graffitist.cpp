@@ -78,6 +78,8 @@ QuantizeArguments arguments_of(const Transform& transform) {
       result.layer_merge_list = read_merge_list(text);
     } else if (name == "conv_split_list") {
       result.conv_split_list = read_split_list(text);
+    } else if (name == "bit_accurate" || name == "dump_quant_params") {
+      (void)truth(name, text);  // arithmetic is exact always; --save-quantizer writes parameters
     } else if (name == "is_training" && truth(name, text)) {
       fail("transform 'quantize': is_training=True: expected False, only static mode is built");
     } else if (name == "calibrate_quant_layers" && !truth(name, text)) {
@@ -94,6 +96,56 @@ void run(Graph& graph, std::initializer_list<Pass> passes) {
 bool has_batch_norm(const Graph& graph) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(),
                      [](const Node& node) { return std::holds_alternative<BatchNorm>(node.op); });
+}
+
+using OpCounts = std::map<std::string, std::ptrdiff_t>;
+OpCounts count_ops(const Graph& graph) {
+  OpCounts counts;
+  for (const Node& node : graph.nodes) ++counts[op_name(node.op)];
+  return counts;
+}
+
+// What a transform has taken away or added: "-2 BatchNorm, +1 Conv".
+std::string changes(OpCounts before, const Graph& after) {
+  for (auto& [name, count] : before) count = -count;
+  for (const auto& [name, count] : count_ops(after)) before[name] += count;
+  std::string text;
+  for (const auto& [name, count] : before) {
+    if (count != 0) text += fmt::format("{}{:+} {}", text.empty() ? "" : ", ", count, name);
+  }
+  return text.empty() ? "no node more or less" : text;
+}
+
+std::string input_shapes(const Graph& graph) {
+  std::string text;
+  for (const ValueId id : graph.inputs) {
+    const Value& value = graph.value(id);
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", value.name, to_string(value.shape));
+  }
+  return text;
+}
+
+std::string text_of(const Transform& transform) {
+  std::string arguments;
+  for (const auto& [name, value] : transform.arguments) {
+    arguments += fmt::format("{}{}={}", arguments.empty() ? "" : ", ", name, value);
+  }
+  return arguments.empty() ? transform.name : fmt::format("{}({})", transform.name, arguments);
+}
+
+// What the last transform made.
+std::string quantizers_text(const Form& form, const QuantizeArguments& arguments) {
+  const auto shared = std::ranges::count_if(
+      form.groups, [](const std::vector<std::size_t>& group) { return group.size() > 1; });
+  std::string text = fmt::format("{} quantizers, {} thresholds, {} of them shared",
+                                 form.places.size(), form.groups.size(), shared);
+  if (!arguments.layer_merge_list.empty()) {
+    text += fmt::format(", {} sets merged as asked", arguments.layer_merge_list.size());
+  }
+  if (!arguments.conv_split_list.empty()) {
+    text += fmt::format(", {} convolutions split", arguments.conv_split_list.size());
+  }
+  return text;
 }
 
 // One transform in our passes' terms. Shapes are static here from the start.
@@ -174,22 +226,30 @@ Network quantize_static(const Graph& imported, const SampleSource& samples,
                         const std::vector<Transform>& transforms, const StageProgress& progress) {
   Graph graph = imported;
   QuantizeArguments arguments;
+  std::vector<std::string> notes;
   for (const Transform& transform : transforms) {
     if (transform.name == "quantize") {
       arguments = arguments_of(transform);
-    } else {
-      apply_transform(transform, graph);
+      continue;
     }
+    OpCounts before = count_ops(graph);
+    apply_transform(transform, graph);
+    notes.push_back(fmt::format("{}: {}", text_of(transform),
+                                transform.name == "fix_input_shape"
+                                    ? input_shapes(graph)
+                                    : changes(std::move(before), graph)));
   }
   Form form = quantized_form(graph, arguments);
   calibrate(form, samples, progress);
+  notes.push_back(
+      fmt::format("{}: {}", text_of(transforms.back()), quantizers_text(form, arguments)));
   // As published: with thresholds that know nothing of it. Places no longer say where their nodes
   // are.
   split_in_depth(form, arguments.conv_split_list);
   Network network{.reference = with_constant_codes(form),
                   .annotated = annotate(std::move(graph), form),
                   .quantizers = {},
-                  .notes = {}};
+                  .notes = std::move(notes)};
   for (Place& place : form.places) network.quantizers.push_back(std::move(place.quantizer));
   const std::vector<Violation> violations = verify(network.reference);
   CHECK(violations.empty(), "graffitist reference: {}", violations[0].message);

@@ -33,6 +33,10 @@ struct Transform {
   std::string name;
   std::vector<std::pair<std::string, std::string>> arguments;
 };
+// The transforms that a text names, as Graffitist's --transforms has them: separated by blanks,
+// line ends or commas outside of brackets, each in quotes or not. A backslash ends a line that goes
+// on; a # begins a comment. Throws Error for a quote or bracket that stays open.
+std::vector<std::string> split_transforms(std::string_view text);
 // Throws Error for an unknown transform or argument (nearest named) and for a broken order rule
 // (1.6), naming the two transforms.
 std::vector<Transform> parse_transforms(const std::vector<std::string>& texts);
@@ -55,7 +59,7 @@ struct Network {
   // 16-bit accumulators and biases between are the reference's alone.
   Graph annotated;
   std::vector<Quantizer> quantizers;  // in topological order
-  std::vector<std::string> notes;
+  std::vector<std::string> notes;     // what each transform did, in order
 };
 
 // `imported`: float, before any pass.

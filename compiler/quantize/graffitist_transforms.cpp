@@ -84,6 +84,47 @@ std::size_t argument_end(std::string_view text) {
   return text.size();
 }
 
+bool is_gap(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ','; }
+
+// The end of the transform that `text` begins with, a quote or a name. Throws Error.
+std::size_t transform_end(std::string_view text) {
+  if (text.front() == '\'' || text.front() == '"') {
+    const std::size_t close = text.find(text.front(), 1);
+    if (close == std::string_view::npos)
+      fail("transforms: expected {} at the end of {}", text[0], text);
+    return close + 1;
+  }
+  int depth = 0;
+  char quote = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+    } else if (c == '(') {
+      ++depth;
+    } else if (c == ')') {
+      --depth;
+    } else if (is_gap(c) && depth <= 0) {
+      return i;
+    }
+  }
+  if (quote != 0) fail("transforms: expected {} at the end of {}", quote, text);
+  if (depth > 0) fail("transforms: expected ')' at the end of '{}'", text);
+  return text.size();
+}
+
+// Not there on purpose.
+void refuse_left_shifts(std::string_view argument) {
+  if (argument != "absorb_left_shifts" && argument != "left_shift_list") return;
+  fail(
+      "transform 'quantize': {}: not built: Graffitist moves left shifts of more than 1 into the "
+      "thresholds of weights, which changes what the network computes, for a hardware without "
+      "such shifts; no target here needs it: leave it out",
+      argument);
+}
+
 Transform parse(std::string_view text) {
   text = trimmed(text);
   const std::size_t open = text.find('(');
@@ -101,6 +142,7 @@ Transform parse(std::string_view text) {
       fail("transform '{}': expected ARGUMENT=VALUE, found '{}'", transform.name, item);
     }
     const std::string_view name = trimmed(item.substr(0, equals));
+    if (transform.name == "quantize") refuse_left_shifts(name);
     if (known.arguments.empty()) {
       fail("transform '{}': expected no argument, found '{}'", transform.name, name);
     }
@@ -148,6 +190,23 @@ constexpr std::array<std::string_view, 14> kNetworks = {
     "mobilenet_v2", "darknet19",    "yolo_v2",      "yolo_v2_tiny"};
 
 }  // namespace
+
+std::vector<std::string> split_transforms(std::string_view text) {
+  std::vector<std::string> transforms;
+  while (!text.empty()) {
+    const char c = text.front();
+    if (is_gap(c) || (c == '\\' && (text.size() == 1 || text[1] == '\n' || text[1] == '\r'))) {
+      text.remove_prefix(1);
+    } else if (c == '#') {
+      text.remove_prefix(std::min(text.find('\n'), text.size()));
+    } else {
+      const std::size_t end = transform_end(text);
+      transforms.push_back(unquoted(text.substr(0, end)));
+      text.remove_prefix(end);
+    }
+  }
+  return transforms;
+}
 
 std::vector<Transform> parse_transforms(const std::vector<std::string>& texts) {
   std::vector<Transform> transforms;

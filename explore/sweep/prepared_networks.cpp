@@ -82,11 +82,11 @@ xdnn::Machine for_program(xdnn::Machine machine) {
 
 std::string integers_key(const CompileRequest& request, const Machine& machine) {
   std::string key = model_key(request);
-  key += fmt::format("|scheme={}|effort={}|table={}|calibration={}|input={}|preprocessing={}|{}",
-                     request.scheme, static_cast<int>(request.effort),
-                     file_text(request.quantizer_table), file_text(request.data.calibration),
-                     file_text(request.data.input), file_text(request.data.preprocessing),
-                     request.data.calibration_limit);
+  key += fmt::format("|scheme={}|{}|effort={}|table={}|calibration={}|input={}|preprocessing={}|{}",
+                     request.scheme, fmt::join(request.transforms, " "),
+                     static_cast<int>(request.effort), file_text(request.quantizer_table),
+                     file_text(request.data.calibration), file_text(request.data.input),
+                     file_text(request.data.preprocessing), request.data.calibration_limit);
   key += fmt::format("|with={}|without={}", fmt::join(request.passes.with, ","),
                      fmt::join(request.passes.without, ","));
   const auto* xdnn = std::get_if<xdnn::Machine>(&machine);

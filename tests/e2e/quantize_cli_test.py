@@ -1,5 +1,6 @@
 """quantize, and run on what it wrote: schemes by name, networks that came quantized."""
 import array
+import json
 import unittest
 
 from support import WorkbenchTest
@@ -75,6 +76,64 @@ class QuantizeCli(WorkbenchTest):
         done = self.workbench("quantize", "zoo:tiny_cnn", "--scheme", "graffitist:mobilenet_v3")
         self.assertEqual(done.returncode, 2)
         self.assertIn("mobilenet_v1", done.stderr)
+
+    def test_transforms_of_graffitist_by_name_and_in_order(self):
+        plain = self.succeed(*QUANTIZE, "--target", "none", "--scheme", "graffitist",
+                             "--save-quantizer", "plain.json")
+        published = ("fix_input_shape", "fold_batch_norms(is_training=False)",
+                     "remove_training_nodes", "strip_unused_nodes", "preprocess_layers",
+                     "quantize(weight_bits=-8, activation_bits=-8, layer_bits=-16, relu_bits=8, "
+                     "avgpool_bits=8, avgpool_reciprocal_bits=8)")
+        network = (self.folder / "q.onnx").read_bytes()
+        parameters = json.loads((self.folder / "plain.json").read_text())
+        self.assertTrue(all(one["bitwidth"] in (8, 16) for one in parameters.values()))
+        notes = [line.strip().split(": ")[0] for line in plain.stdout.splitlines()
+                 if line.startswith(" " * 13)]
+        self.assertEqual(notes, list(published))
+        # As in Graffitist's own scripts, one by one, and in one text: the same network.
+        (self.folder / "list.txt").write_text(
+            "# published\n" + " \\\n".join(f"'{one}'" for one in published) + "\n")
+        for given in [("list.txt",), published, (" ".join(published),)]:
+            transforms = [part for one in given for part in ("--transforms", one)]
+            done = self.succeed(*QUANTIZE, "--target", "none", "--scheme", "graffitist",
+                                *transforms)
+            self.assertEqual(done.stdout, plain.stdout)
+            self.assertEqual((self.folder / "q.onnx").read_bytes(), network)
+        # And another one with other widths, on hardware, too.
+        other = ("--scheme", "graffitist", "--transforms",
+                 "fold_batch_norms preprocess_layers quantize(weight_bits=-4, layer_bits=-12)")
+        done = self.succeed("quantize", "zoo:tiny_cnn", "--target", "none", *other)
+        self.assertIn("int4 x", done.stdout)
+        for machine in ["v3_96", "gap8"]:
+            done = self.succeed("run", "--hw", machine, "--brief", "zoo:tiny_cnn", *other)
+            self.assertIn("bit-exact", verdict(done))
+
+    def test_transforms_that_cannot_be_are_refused_in_one_line(self):
+        graffitist = ("--scheme", "graffitist")
+        for options, message in [
+                (("--transforms", "quantize"),
+                 "--transforms: expected --scheme graffitist, found 'default'"),
+                (("--scheme", "graffitist-int4", "--transforms", "quantize"),
+                 "--transforms: expected --scheme graffitist, found 'graffitist-int4'"),
+                ((*graffitist, "--transforms", "fold_batch_norm preprocess_layers quantize"),
+                 "transform 'fold_batch_norm': expected a transform of Graffitist, "
+                 "'fold_batch_norms' is nearest"),
+                ((*graffitist, "--transforms", "preprocess_layers fold_batch_norms quantize(a"),
+                 "transforms: expected ')' at the end of 'quantize(a'"),
+                ((*graffitist, "--transforms", "quantize preprocess_layers"),
+                 "transform 'quantize': expected after 'preprocess_layers', found before it"),
+                ((*graffitist, "--transforms", " # nothing"),
+                 "--transforms ' # nothing': expected transforms of Graffitist, found none"),
+                ((*graffitist, "--transforms",
+                  "preprocess_layers quantize(absorb_left_shifts=True)"),
+                 "transform 'quantize': absorb_left_shifts: not built: ")]:
+            done = self.workbench("quantize", "zoo:tiny_cnn", "--target", "none", *options)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertTrue(done.stderr.startswith("workbench: " + message), done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
+        done = self.workbench(*RUN, "zoo:tiny_cnn", "--transforms", "quantize")
+        self.assertEqual((done.returncode, done.stderr),
+                         (2, "workbench: --transforms: expected --scheme graffitist, found none\n"))
 
     def test_the_operator_form_is_the_same_network(self):
         for target, machine in [("none", "v3_96"), ("xdnn", "v3_96"), ("pulp", "gap8")]:
