@@ -95,7 +95,10 @@ class Translation {
   [[noreturn]] void refuse_name(const std::string& found) const {
     std::vector<std::string> known;
     for (const auto& [name, meaning] : names_.meaning) known.push_back(name);
-    if (known.empty()) fail("{}: expected no names in '{}', found {}", where_, text_, found);
+    if (known.empty()) {
+      fail("{}: expected parameters that the study sets in '{}', found {}, and it sets none",
+           where_, text_, found);
+    }
     fail("{}: expected parameters and options of the study in '{}', the nearest is {}; found {}",
          where_, text_, nearest_name(found, known), found);
   }

@@ -185,6 +185,7 @@ class BadInput(WorkbenchTest):
                            ("dsp=96", "found one of xDNN machines"), ("name=x", "no such name")]:
             self.refused("--hw", "gap8", "--set", text, "zoo:tiny_cnn", says=["parameter", says])
         self.refused("--hw", "gap8", "--set", "cores=many", "zoo:tiny_cnn", says="whole number")
+        self.refused("--hw", "gap8", "--set", "l1=many", "zoo:tiny_cnn", says=["l1=many", "bytes"])
         self.refused("--hw", "gap8", "--set", "l1.banks=many", "zoo:tiny_cnn", says="whole number")
         self.refused("--hw", "gap8", "--set", "tiler=best", "zoo:tiny_cnn", says="optimal, dory")
 
@@ -203,6 +204,8 @@ class BadInput(WorkbenchTest):
     def test_conditions(self):
         space = ("--hw", "gap8", "--set", "cores=1,2", "zoo:tiny_cnn", "--where")
         self.refused(*space, "core < 2", says=["nearest is cores", "core"])
+        self.refused("--hw", "gap8", "zoo:tiny_cnn", "--where", "cores < 2",
+                     says=["cores", "sets none"])
         self.refused(*space, "cores < ", says="expected an expression")
         self.refused(*space, "cores = 1", says="expected ==")
         self.refused(*space, "cores > 2", says="leave none of 2")
