@@ -42,8 +42,7 @@ class NotedSignals {
   }, terminate_{};
 };
 
-// The points of the call, each once, that have no result yet. A result that says Failed is none: a
-// worker that died for lack of memory may live the next time.
+// The points of the call, each once, that have no answer yet.
 std::vector<KeyedPoint> missing_points(std::span<const Point> points,
                                        const std::filesystem::path& path, ExecutionResult& result) {
   std::vector<KeyedPoint> unique;
@@ -55,10 +54,10 @@ std::vector<KeyedPoint> missing_points(std::span<const Point> points,
   std::vector<std::string> keys;
   for (const KeyedPoint& keyed : unique) keys.push_back(keyed.key);
   const Store store(path);
-  const std::vector<bool> present = store.present(keys);
+  const std::vector<bool> present = have_answers(store, keys);
   std::vector<KeyedPoint> missing;
   for (std::size_t i = 0; i < unique.size(); ++i) {
-    if (present[i] && store.find(keys[i], false)->result.status != PointResult::Status::Failed) {
+    if (present[i]) {
       ++result.present;
     } else {
       missing.push_back(std::move(unique[i]));
@@ -68,6 +67,16 @@ std::vector<KeyedPoint> missing_points(std::span<const Point> points,
 }
 
 }  // namespace
+
+std::vector<bool> have_answers(const Store& store, std::span<const std::string> keys) {
+  std::vector<bool> answered = store.present(keys);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!answered[i]) continue;
+    const std::optional<StoredPoint> stored = store.find(keys[i], false);
+    answered[i] = stored && stored->result.status != PointResult::Status::Failed;
+  }
+  return answered;
+}
 
 ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions& options,
                            const ExecutorProgress& progress) {

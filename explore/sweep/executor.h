@@ -21,6 +21,8 @@
 
 namespace workbench {
 
+class Store;
+
 struct SlurmOptions {
   std::filesystem::path workbench;     // executable of the tasks; empty: the running one
   int points_per_task = 0;             // 0: as many as make four tasks per job slot
@@ -51,6 +53,10 @@ struct ExecutionResult {
 
 // Told how many of the points of the call are done, those that were present included.
 using ExecutorProgress = std::function<void(std::size_t done, std::size_t total)>;
+
+// Which of the keys need not be computed, in the order given: those with a result. One that says
+// Failed is none: a worker that died for lack of memory may live the next time.
+std::vector<bool> have_answers(const Store& store, std::span<const std::string> keys);
 
 // Results of `points` into the store; a point twice is computed once. Throws Error: a store that
 // cannot be written, a network or machine that cannot be read at all, Slurm that refuses.
