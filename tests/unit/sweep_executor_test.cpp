@@ -161,18 +161,21 @@ TEST(SweepExecutor, a_killed_worker_is_replaced) {
 TEST(SweepExecutor, a_point_that_ends_its_worker_twice_is_failed_until_asked_again) {
   const std::vector<Point> points = {some_points().back()};
   const TemporaryFolder folder;
-  // Before a worker can have finished: at each news of one, which is its start and its death.
-  std::thread killer([&, self = ::getpid()] {
+  const pid_t self = ::getpid();
+  const pid_t killer = ::fork();  // no thread: workers are forked without
+  ASSERT_GE(killer, 0);
+  if (killer == 0) {
     for (int killed = 0; killed < 2;) {
-      std::ifstream file(fmt::format("/proc/{0}/task/{0}/children", self));
-      for (pid_t child = 0; file >> child;) {
-        if (::kill(child, SIGKILL) == 0) ++killed;
-        while (::kill(child, 0) == 0) std::this_thread::yield();  // until it is buried
+      for (const pid_t worker : children_of(self)) {
+        if (worker == ::getpid()) continue;
+        if (::kill(worker, SIGKILL) == 0) ++killed;
+        while (::kill(worker, 0) == 0) std::this_thread::yield();  // until it is buried
       }
     }
-  });
+    ::_exit(0);
+  }
   const auto result = run_points(points, options_for(folder, 1));
-  killer.join();
+  ::waitpid(killer, nullptr, 0);
   EXPECT_EQ(result.computed, 1U);
   ASSERT_EQ(result.warnings.size(), 1U);
   EXPECT_NE(result.warnings[0].find("signal 9"), std::string::npos) << result.warnings[0];
