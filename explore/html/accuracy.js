@@ -182,7 +182,8 @@
         (hardwareBits ? `, of ${hardwareBits}` : "");
     const pairs = [
       ["operation", layer.op], ["codes", codes(layer)],
-      ["SQNR", decibelsWithUnit(layer.sqnr_db)], ["of its own", decibelsWithUnit(layer.own_sqnr_db)],
+      ["SQNR", decibelsWithUnit(layer.sqnr_db)],
+      ["of its own", decibelsWithUnit(layer.own_sqnr_db)],
       ["inherited", decibelsWithUnit(layer.inherited_sqnr_db)], ["clipped", clipped(layer)],
       ["weights, largest channel / median", ratio(layer.weight_range_ratio)],
       ["activations, largest channel / median", ratio(layer.activation_range_ratio)],

@@ -167,8 +167,8 @@ const layerCharts = (() => {
         { name: "strip", type: "point", padding: 1,
           range: [{ signal: "min(120, width / 3)" }, { signal: `width - ${side}` }],
           domain: below.map((row) => row.index) }],
-      axes: [{ scale: "x", orient: "bottom", format: "~s", tickCount: 6, grid: true, gridOpacity: 0.45,
-               title: `MACs per byte of ${roof.memory}` },
+      axes: [{ scale: "x", orient: "bottom", format: "~s", tickCount: 6, grid: true,
+               gridOpacity: 0.45, title: `MACs per byte of ${roof.memory}` },
              { scale: "y", orient: "left", format: "~s", tickCount: 5, grid: true,
                gridOpacity: 0.45, title: "MACs per cycle" }],
       marks: [

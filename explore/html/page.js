@@ -38,7 +38,8 @@ const page = (() => {
     // Three digits with a unit of thousands: 12.3k.
     short: (value) => {
       const size = Math.abs(value);
-      const unit = [["G", 1e9], ["M", 1e6], ["k", 1e3]].find(([, factor]) => size >= 0.9995 * factor);
+      const unit = [["G", 1e9], ["M", 1e6], ["k", 1e3]]
+        .find(([, factor]) => size >= 0.9995 * factor);
       const digits = (number) => String(Number(number.toPrecision(3)));
       return unit ? `${digits(value / unit[1])}${unit[0]}` : digits(value);
     },
@@ -130,7 +131,8 @@ const page = (() => {
   // One of some texts; action(index) when another is chosen.
   function select(label, options, action, first = 0) {
     const node = element("select", { onchange: () => action(node.selectedIndex) },
-      options.map((text, i) => element("option", { selected: i === first ? "" : undefined }, text)));
+      options.map((text, i) => element("option", { selected: i === first ? "" : undefined },
+                                       text)));
     return element("label", {}, label, node);
   }
 
@@ -218,9 +220,10 @@ const page = (() => {
   function openDetail(anchor, title, contents, step) {
     stepFrom = step ?? (() => {});
     const focused = document.activeElement.getAttribute("aria-label");  // one of ours, or none
-    const buttons = [...(step ? [["‹", "previous", () => step(-1)], ["›", "next", () => step(1)]]
-                              : []), ["×", "close", () => dialog.close()]].map(([text, label, action]) => element(
-      "button", { type: "button", "aria-label": label, title: label, onclick: action }, text));
+    const steps = step ? [["‹", "previous", () => step(-1)], ["›", "next", () => step(1)]] : [];
+    const buttons = [...steps, ["×", "close", () => dialog.close()]].map(
+      ([text, label, action]) => element("button", {
+        type: "button", "aria-label": label, title: label, onclick: action }, text));
     dialog.replaceChildren(
       element("header", {}, element("h2", { tabindex: "-1", autofocus: "" }, title),
               element("nav", {}, buttons)),

@@ -168,8 +168,8 @@
       { title: "operation", text: (layer) => layer.op, sort: (layer) => layer.op },
       { title: "result", hint: "channels × rows × columns",
         text: (layer) => shapeText(layer.shape), sort: (layer) => shapeText(layer.shape) },
-      number("MACs", "of the imported network", (layer) => (layer.macs ? thousands(layer.macs)
-                                                                      : "–"), (layer) => layer.macs),
+      number("MACs", "of the imported network",
+             (layer) => (layer.macs ? thousands(layer.macs) : "–"), (layer) => layer.macs),
       number("cycles", "of the total that are this layer's", (layer) => thousands(layer.cycles),
              (layer) => layer.cycles),
       number("of all", "share of the run", (layer) => percent(layer.cycles / total),

@@ -54,7 +54,8 @@
       tile("on_front", "on a Pareto front", thousands(points.filter((point) => point.front).length),
            `${thousands(points.filter((point) => point.status === "ok" && !point.meets).length)} ` +
            "miss a constraint"),
-      tile("infeasible", "infeasible", thousands(withStatus("infeasible")), "with their reasons below"),
+      tile("infeasible", "infeasible", thousands(withStatus("infeasible")),
+           withStatus("infeasible") > 0 ? "with their reasons below" : ""),
       tile("failed", "failed", element("span", { class: wrong > 0 ? "warning" : undefined },
                                        thousands(wrong)), ""),
       tile("exact", "golden model", compared.length === 0 ? "not compared"
@@ -133,8 +134,8 @@
       view.data("lines", lines).data("brushes", brushRows()).run();
     };
     section("parallel", "Parallel axes",
-      element("p", { class: "muted" }, "A line is a point. Drag along an axis to choose a range of " +
-        "it, click beside the range to drop it; the filter above does the same from the keyboard."),
+      element("p", { class: "muted" }, "A line is a point. Drag along an axis to choose a range " +
+        "of it, click beside the range to drop it; the filter above does the same from the keyboard."),
       element("div", { class: "scrolls", tabindex: "0" }, place));
     shows.push(draw);
 
@@ -208,8 +209,8 @@
       select("across", titles, (i) => { x = i; draw(); }, x),
       select("up", titles, (i) => { y = i; draw(); }, y),
       select("figure", figures.map(({ title }) => title), (i) => { metric = i; draw(); })), place,
-      element("p", { class: "muted" }, "The best point of each cell; darker is better, – has none. " +
-        `A click opens it.${many.tier ? " Of the analytic tier, unless one is chosen." : ""}`));
+      element("p", { class: "muted" }, "The best point of each cell; darker is better, – has " +
+        `none. A click opens it.${many.tier ? " Of the analytic tier, unless one is chosen." : ""}`));
     shows.push(draw);
   }
 
@@ -295,8 +296,10 @@
   // --- one point
 
   function layersOf(point) {
-    if (!point.layers) return [element("p", { class: "muted" }, "No figures per layer here: run it " +
-      "alone, or see `workbench results`.")];
+    if (!point.layers) {
+      return [element("p", { class: "muted" }, "No figures per layer here: run it alone, or see " +
+        "`workbench results`.")];
+    }
     const rows = data.layer_sets[point.layers.set].map((layer, index) => ({ ...layer, index }));
     const place = element("figure", { class: "whole", "aria-label": "cycles of the layers" });
     const { cycles } = point.layers.figures;

@@ -47,7 +47,8 @@ const sweepCharts = (() => {
   // better side.
   function scatter(points, x, y) {
     const rows = points.map((point) => ({ index: point.index, note: point.note, front: point.front,
-      network: point.network, refined: point.tier === "transaction", x: x.of(point), y: y.of(point) }))
+      network: point.network, refined: point.tier === "transaction",
+      x: x.of(point), y: y.of(point) }))
       .filter((row) => row.x !== null && row.y !== null);
     const both = x.sign && y.sign;
     const networks = [...new Set(rows.map((row) => row.network))];
@@ -205,8 +206,9 @@ const sweepCharts = (() => {
     const rows = cells.map((cell) => {
       const share = cell.value === null ? 0 : high > low ? (side(cell.value) - low) / (high - low)
                                                          : 1;
+      const good = metric.sign > 0 ? 1 - share : share;
       return { ...cell, text: cell.value === null ? "–" : format.short(cell.value),
-               shade: cell.value === null ? 0 : 0.08 + 0.9 * (metric.sign > 0 ? 1 - share : share) };
+               shade: cell.value === null ? 0 : 0.08 + 0.9 * good };
     });
     const choices = (name, range, axis) => ({ name, type: "band", range, paddingInner: 0.03,
                                               domain: axis.values.map((_, i) => i) });

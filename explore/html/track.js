@@ -22,6 +22,10 @@
   const worse = ({ better }, by) => Math.sign(by) * ({ lower: 1, higher: -1, neither: 0 })[better];
   const tint = (shown, by) => element("span", { class: worse(shown, by) > 0 ? "warning"
     : worse(shown, by) < 0 ? "good" : undefined }, changeText(by));
+  const movedText = (one, { name, before, after }) => [
+    `${name} ${figure(before)} → ${figure(after)} (`,
+    tint(one.figures.find((shown) => shown.name === name) ?? { better: "neither" },
+         change(before, after)), ")"];
   const stepsOf = (one) => one.steps.filter((step) =>
     step.figures.some(({ name }) => name === names[shownFigure]));
   const moved = cases.filter((one) => one.steps.length > 0);
@@ -71,6 +75,8 @@
       fill: { signal: "datum.step ? 'var(--second)' : datum.colour" },
       stroke: { value: "var(--paper)" }, tooltip: { field: "note" }, cursor } } }];
 
+  const causesText = ({ causes }) => causes.map(({ text }) => text).join("; ");
+
   function rowsOf(one, valueOf, colour) {
     const shown = figureOf(one);
     if (!shown) return [];
@@ -78,7 +84,7 @@
     return shown.values.flatMap((value, run) => (value === null ? [] : [{
       index: one.index, name: one.name, run, value: valueOf(value), colour, step: steps.has(run),
       note: `${one.name} at ${runText(run)}: ${figure(value)} ${shown.unit}` +
-        (steps.has(run) ? ` – ${steps.get(run).causes.map(({ text }) => text).join("; ")}` : "") }]));
+        (steps.has(run) ? ` – ${causesText(steps.get(run))}` : "") }]));
   }
 
   // Steps whose names would not lie on one another, the largest first.
@@ -193,15 +199,13 @@
         { title: "case", text: ({ one }) => one.name, sort: ({ one }) => one.name },
         { title: "run", text: ({ step }) => runText(step.run), sort: ({ step }) => step.run },
         { title: "what", text: ({ step }) => step.kind, sort: ({ step }) => step.kind },
-        { title: "figures", text: ({ one, step }) => [...step.figures.slice(0, 1).flatMap((moved) => [
-          `${moved.name} ${figure(moved.before)} → ${figure(moved.after)} (`,
-          tint(one.figures.find(({ name }) => name === moved.name) ?? { better: "neither" },
-               change(moved.before, moved.after)), ")"]),
+        { title: "figures", text: ({ one, step }) => [
+          step.figures.length > 0 ? movedText(one, step.figures[0]) : [],
           step.figures.length > 1 ? `, ${step.figures.length - 1} more` : ""],
           sort: ({ step }) => (step.figures.length > 0
             ? change(step.figures[0].before, step.figures[0].after) : null) },
-        { title: "cause", text: ({ step }) => step.causes.map(({ text }) => text).join("; ") || "–",
-          sort: ({ step }) => step.causes.map(({ text }) => text).join("; ") },
+        { title: "cause", text: ({ step }) => causesText(step) || "–",
+          sort: ({ step }) => causesText(step) },
         { title: "layers", numeric: true, text: ({ step }) => thousands(step.layers.length),
           sort: ({ step }) => step.layers.length }],
         rows, ({ one }) => openCase(one.index)));
@@ -235,9 +239,7 @@
     return [
       element("h3", {}, `${step.kind} at ${runText(step.run)}, after ${runText(step.previous)}`),
       element("ul", {},
-        step.figures.map((moved) => element("li", {}, `${moved.name}: ${figure(moved.before)} → ` +
-          `${figure(moved.after)} (`, tint(one.figures.find(({ name }) => name === moved.name) ??
-          { better: "neither" }, change(moved.before, moved.after)), ")")),
+        step.figures.map((moved) => element("li", {}, movedText(one, moved))),
         step.verdict ? element("li", {}, `golden model: ${step.verdict}`) : [],
         step.causes.map(({ text }) => element("li", {}, element("strong", {}, text)))),
       layers.length === 0 ? [] : table([
@@ -253,8 +255,7 @@
             : layer.after - layer.before) },
         { title: "where", hint: "cycles by cause", text: (layer) => layer.where || "–",
           sort: (layer) => layer.where },
-        { title: "cause", text: (layer) => layer.causes.map(({ text }) => text).join("; ") || "–",
-          sort: (layer) => layer.causes.map(({ text }) => text).join("; ") }],
+        { title: "cause", text: (layer) => causesText(layer) || "–", sort: causesText }],
         layers, () => {}, 200)].flat();
   }
 

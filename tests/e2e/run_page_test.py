@@ -60,8 +60,8 @@ class RunPage(BrowserTest):
             self.assertEqual(self.browser.console(), [])
             self.assertEqual(self.browser.run(
                 "return performance.getEntriesByType('resource').map(entry => entry.name)"), [])
-            self.assertEqual(self.browser.run("return document.querySelectorAll('main svg').length"),
-                             {"xdnn": 6, "pulp": 9}[name])  # PULP: two roofs, L1 and L2
+            charts = self.browser.run("return document.querySelectorAll('main svg').length")
+            self.assertEqual(charts, {"xdnn": 6, "pulp": 9}[name])  # PULP: two roofs, L1 and L2
 
     def test_the_figures_are_those_of_the_report(self):
         for name in CASES:
@@ -174,8 +174,8 @@ class RunPage(BrowserTest):
         for name in CASES:
             self.open(name)
             heights = self.browser.run("""
-                return [...document.querySelectorAll('#occupancy figure:not([hidden])')].map((figure) =>
-                  [figure.querySelector('.taken path').getBoundingClientRect(),
+                const shown = document.querySelectorAll('#occupancy figure:not([hidden])');
+                return [...shown].map((figure) => [figure.querySelector('.taken path').getBoundingClientRect(),
                    figure.querySelector('.mark-rule line').getBoundingClientRect()]
                   .map((box) => box.top));""")
             self.assertEqual(len(heights), {"xdnn": 1, "pulp": 2}[name])

@@ -128,7 +128,8 @@ class SweepPage(BrowserTest):
     def test_a_brush_chooses_a_range_and_a_click_drops_it(self):
         self.browser.run("document.querySelector('#parallel').scrollIntoView()")
         axis = self.browser.run("""
-            const rule = document.querySelector('#parallel .mark-rule line').getBoundingClientRect();
+            const rule = document.querySelector('#parallel .mark-rule line')
+                                 .getBoundingClientRect();
             return [rule.left + rule.width / 2, rule.top, rule.bottom];""")
         x, top, bottom = axis  # of the first one: dsp, 16 at the bottom
         def press(*places):

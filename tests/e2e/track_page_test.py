@@ -54,7 +54,8 @@ class TrackPage(BrowserTest):
             const ticks = [...document.querySelectorAll('#history .role-axis .role-axis-label')[0]
                              .querySelectorAll('text')];
             const middle = (box) => box.left + box.width / 2;
-            const at = ticks.map((node) => [node.textContent, middle(node.getBoundingClientRect())]);
+            const at = ticks.map((node) => [node.textContent,
+                                            middle(node.getBoundingClientRect())]);
             return steps.map((box) => at.reduce((a, b) =>
               Math.abs(b[1] - middle(box)) < Math.abs(a[1] - middle(box)) ? b : a)[0]);""")
         runs = self.history["runs"]
