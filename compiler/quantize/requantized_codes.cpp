@@ -59,6 +59,27 @@ bool only_moves(const Op& op) {
          std::holds_alternative<Reshape>(op) || std::holds_alternative<MaxPool>(op);
 }
 
+// Whether clamp(x), rounded to `is`, is what x rounded to `came`, clamped and rounded to `is` is:
+// rounding and clamping commute on the same steps, where `came` reaches as far. How ties are
+// rounded is the target's affair.
+bool clamps_alike(const Activation& clamp, const Quantization& came, const Quantization& is) {
+  if (came.thresholds.size() != 1 || is.thresholds.size() != 1) return false;
+  const double step = came.step();
+  if (std::abs(is.step() - step) > kNothing / 256 * step) return false;
+  const auto lowest = [](const Quantization& codes) {
+    return static_cast<double>(codes.low() - codes.zero_point()) * codes.step();
+  };
+  const auto highest = [](const Quantization& codes) {
+    return static_cast<double>(codes.high() - codes.zero_point()) * codes.step();
+  };
+  const bool is_clip = clamp.kind == Activation::Kind::Clip;
+  const double low = is_clip ? static_cast<double>(clamp.alpha) : 0;
+  const double high = is_clip ? static_cast<double>(clamp.beta) : highest(is);
+  const double slack = kNothing * step;
+  return std::max(low, lowest(is)) >= lowest(came) - slack &&
+         std::min(high, highest(is)) <= highest(came) + slack;
+}
+
 class Comparison {
  public:
   Comparison(const Graph& imported, const Graph& annotated)
@@ -93,14 +114,40 @@ class Comparison {
     return nullptr;
   }
 
+  const Quantization* codes_of_rounding(const Node& quantize) const {
+    const Quantization* const before = kept_codes(quantize.inputs[0]);
+    return before != nullptr ? before : kept_codes(quantize.outputs[0]);
+  }
+
+  const Node* only_reader(ValueId id) const {
+    return readers(id).size() == 1 ? &imported_.nodes[readers(id)[0]] : nullptr;
+  }
+
+  // Whether the rounding is that of a Relu or Clip behind it, which is fused to the layer before.
+  bool is_rounded_behind(const Node& quantize, const Quantization& came) const {
+    const Node* const dequantize = only_reader(quantize.outputs[0]);
+    if (dequantize == nullptr || !std::holds_alternative<Dequantize>(dequantize->op)) return false;
+    const Node* const clamp = only_reader(dequantize->outputs[0]);
+    const auto* activate = clamp == nullptr ? nullptr : std::get_if<Activate>(&clamp->op);
+    if (activate == nullptr) return false;
+    using Kind = Activation::Kind;
+    const Activation& activation = activate->activation;
+    const bool clamps = activation.kind == Kind::Relu ||
+                        (activation.kind == Kind::Clip && activation.bounds.empty());
+    const Node* const rounding = clamps ? only_reader(clamp->outputs[0]) : nullptr;
+    if (rounding == nullptr || !std::holds_alternative<Quantize>(rounding->op)) return false;
+    const Quantization* const is = codes_of_rounding(*rounding);
+    return is != nullptr && clamps_alike(activation, came, *is);
+  }
+
   void compare_activation(const Node& quantize) {
     const std::string& real = name(quantize.inputs[0]);
     const auto& came = imported_.value(quantize.outputs[0]).quantization;
     if (!came || came->thresholds.empty() || came->bits > 16) return;
     if (readers(quantize.outputs[0]).empty()) return;  // codes for the user, which stay
-    const Quantization* is = kept_codes(quantize.inputs[0]);
-    if (is == nullptr) is = kept_codes(quantize.outputs[0]);
+    const Quantization* const is = codes_of_rounding(quantize);
     if (is == nullptr) {
+      if (is_rounded_behind(quantize, *came)) return;
       lines_.push_back(
           fmt::format("value '{}': came as {}; is not rounded", real, describe(*came)));
       return;

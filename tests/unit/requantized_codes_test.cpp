@@ -95,18 +95,38 @@ TEST(RequantizedCodes, weights_with_zero_points_are_named_by_layer) {
                 "their zero points: they are rounded anew, to the largest of each output channel"});
 }
 
-TEST(RequantizedCodes, codes_inside_a_fused_layer_are_lost) {
+// x -> codes -> 1x1 Conv -> codes -> Relu -> codes -> out
+OnnxModel rounded_before_relu(const Codes& sum, const Codes& y) {
   OnnxModel inside;
   inside.input("x", {1, 1, 2, 2}).output("out");
   rounded(inside, "x", {});
   inside.floats("w", {1, 1, 1, 1}, {1.0F});
   inside.node("Conv", {"x_real", "w"}, {"sum"}).named("conv");
-  rounded(inside, "sum", {});
+  rounded(inside, "sum", sum);
   inside.node("Relu", {"sum_real"}, {"y"});
-  rounded(inside, "y", {});
+  rounded(inside, "y", y);
   inside.node("Identity", {"y_real"}, {"out"});
-  EXPECT_EQ(lines_for(inside),
-            std::vector<std::string>{"value 'sum': came as int8, scale 0.5; is not rounded"});
+  return inside;
+}
+
+// Rounded twice to different steps, or cut off first at 63.5, or at 0.5 * (255 - 200) = 27.5: not
+// what rounding once behind the Relu gives.
+TEST(RequantizedCodes, codes_inside_a_fused_layer_are_lost) {
+  const std::string sum = "value 'sum': came as ";
+  EXPECT_EQ(lines_for(rounded_before_relu({kInt8, 0, 0.25F}, {})),
+            std::vector<std::string>{sum + "int8, scale 0.25; is not rounded"});
+  EXPECT_EQ(lines_for(rounded_before_relu({kInt8, 0, 1.0F}, {})),
+            std::vector<std::string>{sum + "int8, scale 1; is not rounded"});
+  EXPECT_EQ(lines_for(rounded_before_relu({}, {kUint8, 0}), pulp_quantize_target({})),
+            std::vector<std::string>{sum + "int8, scale 0.5; is not rounded"});
+  EXPECT_EQ(lines_for(rounded_before_relu({kUint8, 200}, {})),
+            std::vector<std::string>{sum + "uint8, zero point 200, scale 0.5; is not rounded"});
+}
+
+// As a QLinearConv and a Relu on its codes are.
+TEST(RequantizedCodes, rounding_before_a_relu_is_rounding_behind_it_on_the_same_steps) {
+  EXPECT_EQ(lines_for(rounded_before_relu({}, {})), std::vector<std::string>{});
+  EXPECT_EQ(lines_for(rounded_before_relu({kUint8, 128}, {})), std::vector<std::string>{});
 }
 
 // Quantizers drop the Relu before codes that start at 0: it is there again.
