@@ -1,5 +1,6 @@
 // From a command line to the sets and the network that accuracy is measured on.
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "explore/accuracy_run.h"
@@ -11,6 +12,28 @@ namespace {
 constexpr std::size_t kCalibrationImages = 32;
 constexpr std::uint64_t kSeed = 1;
 
+// As many images to score as asked for, the first.
+void cut_to(std::size_t limit, ImageSet& scored) {
+  if (limit == 0 || scored.names.size() <= limit) return;
+  std::vector<std::size_t> rows(limit);
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  scored = subset(scored, rows);
+}
+
+// Of one set: those that calibrate are not scored, and do not count for the limit.
+Split split_one_set(ImageRequest images, const Selection& calibration) {
+  const std::size_t limit = images.selection.size;
+  const std::size_t size = calibration.size == 0 ? kCalibrationImages : calibration.size;
+  // Indices are those of the whole set.
+  if (limit != 0) images.selection.size = calibration.indices.empty() ? limit + size : 0;
+  const ImageSet all = open_images(images);
+  require_labels(all);
+  Split sets = calibration.indices.empty() ? split(all, size, calibration.seed.value_or(kSeed))
+                                           : split(all, calibration.indices);
+  cut_to(limit, sets.rest);
+  return sets;
+}
+
 // Images to calibrate with and to score.
 Split open_sets(const AccuracyRequest& request, const Graph& graph) {
   const auto preprocessing =
@@ -20,19 +43,15 @@ Split open_sets(const AccuracyRequest& request, const Graph& graph) {
   images.input_shape = graph.value(graph.inputs.at(0)).shape;
   images.classes = classes_of(graph);
   images.preprocessing = preprocessing;
+  images.selection.at_most = true;
+  if (request.calibration.path.empty()) return split_one_set(images, request.calibration.selection);
   const ImageSet all = open_images(images);
   require_labels(all);
-  if (!request.calibration.path.empty()) {
-    ImageRequest calibration = request.calibration;
-    calibration.with_labels = false;
-    calibration.input_shape = images.input_shape;
-    calibration.preprocessing = preprocessing;
-    return {open_images(calibration), all};
-  }
-  const Selection& selection = request.calibration.selection;
-  if (!selection.indices.empty()) return split(all, selection.indices);
-  const std::size_t size = selection.size == 0 ? kCalibrationImages : selection.size;
-  return split(all, size, selection.seed.value_or(kSeed));
+  ImageRequest calibration = request.calibration;
+  calibration.with_labels = false;
+  calibration.input_shape = images.input_shape;
+  calibration.preprocessing = preprocessing;
+  return {open_images(calibration), all};
 }
 
 // Images that calibrate and are scored.

@@ -110,7 +110,9 @@ AccuracyReport measure_accuracy(const QuantizedNetwork& network, const ImageSet&
 // All that `workbench accuracy` is asked.
 struct AccuracyRequest {
   QuantizationRequest network;
-  ImageRequest images;  // path, labels, preprocessing, ...; input_shape and classes are found here
+  // path, labels, preprocessing, ...; input_shape and classes are found here. `selection.size`: at
+  // most that many are scored.
+  ImageRequest images;
   // Images to calibrate with; an empty path: `calibration.selection.size` (32 if 0) seeded ones of
   // `images`, which are then not scored.
   ImageRequest calibration;

@@ -83,11 +83,6 @@ void check_count(const Pile& pile, std::size_t images, const fs::path& labels) {
        pile.labels.size());
 }
 
-const Preprocessing& steps_of(const ImageRequest& request, const fs::path& path) {
-  if (!request.preprocessing) fail("{}: images need preprocessing, found none", path.string());
-  return *request.preprocessing;
-}
-
 }  // namespace
 
 bool is_image_rows(const fs::path& png, const ImageRequest& request) {
@@ -103,7 +98,7 @@ bool is_image_rows(const fs::path& png, const ImageRequest& request) {
 }
 
 Pile read_image_rows(const fs::path& png, const ImageRequest& request) {
-  const Shape& dims = steps_of(request, png).dims;
+  const Shape& dims = steps_given(request, png).dims;
   Image rows = decode_image(read_file(png), dims[0], png.string());
   if (rows.width != dims[1] * dims[2]) {
     fail("{}: expected rows of {} pixels, one image of {} each, found {}", png.string(),
@@ -122,7 +117,7 @@ bool is_idx_name(const fs::path& path) {
 }
 
 Pile read_idx(const fs::path& images, const ImageRequest& request) {
-  const Shape& dims = steps_of(request, images).dims;
+  const Shape& dims = steps_given(request, images).dims;
   Idx pixels = read_idx_bytes(images, 3);
   const Shape found = {1, pixels.dims[1], pixels.dims[2]};
   if (found != dims) {

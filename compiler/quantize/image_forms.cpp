@@ -15,19 +15,13 @@ namespace fs = std::filesystem;
 
 // The steps, where they make inputs of the network.
 const Preprocessing& steps_of(const ImageRequest& request, const fs::path& path) {
-  if (!request.preprocessing) {
-    fail(
-        "{}: an image needs preprocessing: expected MODEL.preprocess.yaml beside the model, "
-        "--preprocess FILE, or --dims, --transpose, --channel-swap, --raw-scale, --mean-value and "
-        "--input-scale; found none of them",
-        path.string());
-  }
-  const Shape made = shape_after(*request.preprocessing);
+  const Preprocessing& steps = steps_given(request, path);
+  const Shape made = shape_after(steps);
   if (made != request.input_shape) {
     fail("{}: expected input shape {}, found {} after preprocessing", path.string(),
          to_string(request.input_shape), to_string(made));
   }
-  return *request.preprocessing;
+  return steps;
 }
 
 bool is_there(const fs::path& path) {
@@ -139,6 +133,15 @@ ImageList list_folder(const ImageRequest& request) {
 }
 
 }  // namespace
+
+const Preprocessing& steps_given(const ImageRequest& request, const fs::path& images) {
+  if (request.preprocessing) return *request.preprocessing;
+  fail(
+      "{}: an image needs preprocessing: expected MODEL.preprocess.yaml beside the model, "
+      "--preprocess FILE, or --dims, --transpose, --channel-swap, --raw-scale, --mean-value and "
+      "--input-scale; found none of them",
+      images.string());
+}
 
 ImageList list_images(const ImageRequest& request) {
   const fs::path& path = request.path;

@@ -21,6 +21,9 @@ inline constexpr std::int64_t kNoLabel = -1;
 // What `request.path` holds, before anything is selected or checked.
 ImageList list_images(const ImageRequest& request);
 
+// The request's preprocessing; an Error that says how to give some, where it has none.
+const Preprocessing& steps_given(const ImageRequest& request, const std::filesystem::path& images);
+
 // Images of one size back to back: the batches.
 struct Pile {
   std::string name;  // of the file

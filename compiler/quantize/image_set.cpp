@@ -116,6 +116,13 @@ ImageSet made_of(const ImageList& list, std::vector<std::size_t> rows, const std
   return set;
 }
 
+// Images that calibrate are not scored.
+void require_rest(const ImageSet& set, std::size_t chosen) {
+  if (chosen < set.names.size()) return;
+  fail("{}: expected more than {} images, as {} are to calibrate with, found {}", set.name, chosen,
+       chosen, set.names.size());
+}
+
 }  // namespace
 
 std::vector<std::size_t> parse_indices(const std::string& text) {
@@ -156,7 +163,7 @@ ImageSet open_images(const ImageRequest& request) {
   if (request.selection.seed) std::sort(found.good.begin(), found.good.end());
   ImageSet set = made_of(list, found.good, name);
   if (set.names.empty()) fail("{}: expected at least one sample, found none", name);
-  if (size > set.names.size()) {
+  if (size > set.names.size() && !request.selection.at_most) {
     warnings.push_back(
         fmt::format("{}: expected {} images, found {}", name, size, set.names.size()));
   }
@@ -180,11 +187,7 @@ ImageSet subset(const ImageSet& set, const std::vector<std::size_t>& rows) {
 }
 
 Split split(const ImageSet& set, const std::vector<std::size_t>& rows) {
-  const std::size_t count = rows.size();
-  if (count >= set.names.size()) {
-    fail("{}: expected more than {} images, as {} are to calibrate with, found {}", set.name, count,
-         count, set.names.size());
-  }
+  require_rest(set, rows.size());
   (void)candidates({.indices = rows}, set.names.size(), set.name);
   std::vector<std::size_t> rest;
   for (const std::size_t row : all_rows(set.names.size())) {
@@ -195,8 +198,9 @@ Split split(const ImageSet& set, const std::vector<std::size_t>& rows) {
 
 Split split(const ImageSet& set, std::size_t count, std::uint64_t seed) {
   std::vector<std::size_t> rows = all_rows(set.names.size());
+  require_rest(set, count);
   shuffle(rows, seed);
-  rows.resize(std::min(count, rows.size()));
+  rows.resize(count);
   std::sort(rows.begin(), rows.end());
   return split(set, rows);
 }

@@ -21,6 +21,7 @@ struct Selection {
   std::size_t size = 0;               // 0: all, or as many as indices
   std::optional<std::uint64_t> seed;  // that many at random; none: the first
   std::vector<std::size_t> indices;   // of the file names in ascending order, from 0
+  bool at_most = false;               // fewer than `size` are no reason to warn
 };
 // "0,4,17" and ranges "20-29". Throws Error.
 std::vector<std::size_t> parse_indices(const std::string& text);

@@ -123,7 +123,9 @@ class Reader {
     std::vector<std::int64_t> sorted = values;
     std::sort(sorted.begin(), sorted.end());
     for (std::size_t i = 0; i < sorted.size(); ++i) {
-      if (sorted[i] != static_cast<std::int64_t>(i)) bad(node, key, "each index once, from 0 on");
+      if (sorted[i] == static_cast<std::int64_t>(i)) continue;
+      fail("{}: expected each index once, from 0 on, found {}", where(node, key),
+           fmt::join(values, ","));
     }
     return values;
   }
@@ -143,7 +145,10 @@ class Reader {
     if (result.short_side == 0 || result.centre_crop == 0) {
       bad(node, "resize", "both short_side and centre_crop");
     }
-    if (result.centre_crop > result.short_side) bad(node, "resize", "centre_crop <= short_side");
+    if (result.centre_crop > result.short_side) {
+      fail("{}: expected centre_crop <= short_side, found {} > {}", where(node, "resize"),
+           result.centre_crop, result.short_side);
+    }
     return result;
   }
 

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "compiler/import/export.h"
 #include "compiler/quantize/fake_quantize.h"
+#include "compiler/quantize/npy.h"
 #include "core/eval/evaluate.h"
 #include "explore/accuracy_accumulators.h"
 #include "explore/accuracy_advice.h"
@@ -13,7 +15,9 @@
 #include "explore/accuracy_layers.h"
 #include "explore/accuracy_run.h"
 #include "explore/accuracy_text.h"
+#include "tests/support/archive.h"
 #include "tests/support/float_graph.h"
+#include "tests/support/temporary_folder.h"
 
 namespace workbench {
 namespace {
@@ -245,6 +249,49 @@ TEST(Accuracy, says_what_it_cannot_measure) {
   EXPECT_EQ(message(images_of({}, {}), network), "set: expected images to score, found none");
   EXPECT_EQ(message(images_of({image}, {1}), without_target(two_layers())),
             "accuracy: output 'b': expected the scores of classes, [1, C], found [1, 2, 1, 2]");
+}
+
+// Image i shows class i % 10; 50 of them in one set.
+AccuracyRequest request_for_fifty(const TemporaryFolder& folder) {
+  Graph graph = classifier();
+  graph.value(graph.outputs[0]).quantization.reset();
+  export_onnx(graph, folder.path() / "classes.onnx");
+  std::vector<float> pixels(500, 0);
+  std::vector<std::int64_t> labels;
+  for (std::size_t i = 0; i < 50; ++i) {
+    pixels[i * 10 + i % 10] = static_cast<float>(1 + i);
+    labels.push_back(static_cast<std::int64_t>(i % 10));
+  }
+  const std::string images = npy_bytes(Tensor::from<float>({50, 10, 1, 1}, pixels));
+  const std::string classes = npy_bytes(Tensor::from<std::int64_t>({50}, labels));
+  AccuracyRequest request;
+  request.network.model.name = (folder.path() / "classes.onnx").string();
+  request.network.target = "none";
+  request.network.effort = Effort::Fast;
+  request.images.path =
+      folder.write("set.npz", zip_bytes({{"labels.npy", classes}, {"x.npy", images}}));
+  return request;
+}
+
+// Images that calibrate are not of those asked for.
+TEST(Accuracy, scores_as_many_images_as_asked_for_beside_those_that_calibrate) {
+  const TemporaryFolder folder;
+  struct Case {
+    std::size_t limit = 0, calibration = 0;
+    std::vector<std::size_t> indices;
+    std::int64_t scored = 0, calibrated = 0;
+  };
+  for (const Case& one : {Case{0, 0, {}, 18, 32}, Case{5, 0, {}, 5, 32}, Case{40, 0, {}, 18, 32},
+                          Case{20, 4, {}, 20, 4}, Case{5, 0, {0, 49}, 5, 2}}) {
+    AccuracyRequest request = request_for_fifty(folder);
+    request.images.selection.size = one.limit;
+    request.calibration.selection = {.size = one.calibration, .indices = one.indices};
+    const Accuracy accuracy = run_accuracy(request);
+    EXPECT_EQ(accuracy.report.images, one.scored) << one.limit;
+    EXPECT_EQ(accuracy.report.calibration_images, one.calibrated) << one.limit;
+    EXPECT_EQ(accuracy.report.in_float.top1.value, 1.0);
+    EXPECT_EQ(accuracy.report.warnings, std::vector<std::string>{});
+  }
 }
 
 TEST(Advice, names_a_remedy_for_each_cause) {

@@ -116,6 +116,21 @@ TEST(ImageSet, rows_of_another_size_are_told_before_labels) {
   EXPECT_EQ(message_of(request, folder), message);
 }
 
+// Whatever form they have, the same error says how to give some.
+TEST(ImageSet, images_without_preprocessing_are_told_what_to_give) {
+  const TemporaryFolder folder;
+  folder.write("a.labels.txt", "3\n");
+  for (const std::string name : {"a.png", "b.png", "t-images-idx3-ubyte.gz"}) {
+    ImageRequest request = request_for(folder.write(name, png_bytes(1, 1, {1, 2, 3})), {3, 1, 1});
+    request.preprocessing.reset();
+    EXPECT_EQ(message_of(request, folder)
+                  .find(name + ": an image needs preprocessing: expected "
+                               "MODEL.preprocess.yaml beside the model"),
+              0U)
+        << message_of(request, folder);
+  }
+}
+
 // Two images of 1x2, of classes 5 and 6.
 void write_idx(const TemporaryFolder& folder) {
   const std::string magic("\0\0\x08", 3), pixels = {1, 2, 3, 4};
@@ -315,7 +330,17 @@ TEST(Split, is_disjoint_complete_and_seeded) {
       EXPECT_EQ(values_of(parts.rest, 0)[0], static_cast<float>('a' + parts.rest.labels[0]));
     }
   }
-  EXPECT_THROW(split(set, 10, 1), Error);
+  for (const std::size_t count : {10UL, 32UL}) {
+    try {
+      (void)split(set, count, 1);
+      ADD_FAILURE() << "no image is left";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.what(),
+                fmt::format("{}: expected more than {} images, as {} are to calibrate with, found "
+                            "10",
+                            set.name, count, count));
+    }
+  }
 }
 
 TEST(PreprocessingOptions, override_the_file_step_by_step) {

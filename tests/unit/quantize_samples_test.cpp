@@ -230,9 +230,9 @@ TEST(Preprocess, yaml_errors_name_the_line) {
             "a.yaml:3: expected resize, dims, transpose, channel_swap, raw_scale, mean_value, "
             "input_scale or labels, found 'sharpen'");
   EXPECT_EQ(message("dims: [3, 4, 4]\nresize: {short_side: 4, centre_crop: 5}\n"),
-            "a.yaml:2: resize: expected centre_crop <= short_side, found a map");
+            "a.yaml:2: resize: expected centre_crop <= short_side, found 5 > 4");
   EXPECT_EQ(message("dims: [3, 4, 4]\ntranspose: [0, 1, 1]\n"),
-            "a.yaml:2: transpose: expected each index once, from 0 on, found a list of 3");
+            "a.yaml:2: transpose: expected each index once, from 0 on, found 0,1,1");
   EXPECT_EQ(message("dims: [3, 4, 4\n").find("a.yaml:"), 0U);
   EXPECT_EQ(message(""), "a.yaml:1: preprocessing: expected a map of steps, found nothing");
 }
