@@ -75,7 +75,9 @@ const layerCharts = (() => {
     rows.push({ label: "total", colour: "var(--muted)", from: 0, to: total,
                 text: `${thousands(total)} cycles` });
     const y = { scale: "y", field: "label" };
-    const right = `datum.to < ${0.62 * total}`;  // the side that has room for the text
+    // Where there is room for the text: right of the bar, left of it, or in it.
+    const right = "scale('x', datum.to) + 118 < width";
+    const left = `!(${right}) && scale('x', datum.from) > 118`;
     return {
       height: 27 * rows.length,
       data: [{ name: "rows", values: rows }],
@@ -91,11 +93,11 @@ const layerCharts = (() => {
           height: { scale: "y", band: 1 }, fill: { field: "colour" },
           tooltip: { signal: "datum.label + ': ' + datum.text" } } } },
         { type: "text", from: { data: "rows" }, encode: { update: {
-          x: { signal: `${right} ? scale('x', datum.to) + 6 : ` +
-                       "datum.from > 0 ? scale('x', datum.from) - 6 : 8" },
-          align: { signal: `${right} || datum.from === 0 ? 'left' : 'right'` },
+          x: { signal: `${right} ? scale('x', datum.to) + 6 : ${left} ? ` +
+                       "scale('x', datum.from) - 6 : scale('x', datum.from) + 8" },
+          align: { signal: `${left} ? 'right' : 'left'` },
           y: { ...y, band: 0.5 }, baseline: { value: "middle" }, text: { field: "text" },
-          fill: { signal: `${right} || datum.from > 0 ? 'var(--ink)' : 'var(--paper)'` } } } }],
+          fill: { signal: `${right} || ${left} ? 'var(--ink)' : 'var(--paper)'` } } } }],
     };
   }
 
@@ -122,8 +124,9 @@ const layerCharts = (() => {
     return chosen;
   }
 
-  // Work over traffic, on log scales: nothing lies above the roof. Layers without MACs are below
-  // the plot, those without traffic right of it. `roof`: {memory, bytes_per_cycle, bytes}, bytes by
+  // Work over traffic, on log scales. Nothing lies above the flat of the roof; above the slope lies
+  // what had its data brought while others ran. Layers without MACs are below the plot, those
+  // without traffic right of it. `roof`: {memory, bytes_per_cycle, bytes}, bytes by
   // layer; `peak`: MACs a cycle; `images`: computed side by side.
   function roofline(layers, steps, roof, peak, images) {
     const most = Math.max(1, ...layers.map((layer) => layer.cycles));
@@ -158,14 +161,15 @@ const layerCharts = (() => {
                                  { x: high, y: peak }] },
         { name: "plot", values: plot }, { name: "below", values: below },
         { name: "right", values: rows.filter((row) => row.place === "right") },
-        { name: "labels", values: apart(plot).slice(0, 4) }],
+        { name: "labels", values: apart(plot).slice(0, 4)
+          .map((row, rank) => ({ ...row, rank })) }],
       scales: [
         { name: "x", type: "log", domain: [low, high],
           range: [0, { signal: `width - ${side}` }] },
         { name: "y", type: "log", domain: [floor, peak * 1.5],
           range: [{ signal: `height - ${strip}` }, 0] },
         { name: "strip", type: "point", padding: 1,
-          range: [{ signal: "min(120, width / 3)" }, { signal: `width - ${side}` }],
+          range: [112, { signal: `width - ${side}` }],
           domain: below.map((row) => row.index) }],
       axes: [{ scale: "x", orient: "bottom", format: "~s", tickCount: 6, grid: true,
                gridOpacity: 0.45, title: `MACs per byte of ${roof.memory}` },
@@ -196,7 +200,8 @@ const layerCharts = (() => {
           x: { scale: "x", field: "x" }, y: { scale: "y", field: "y" },
           dx: { signal: "scale('x', datum.x) > width / 2 ? -12 : 12" }, dy: { value: 4 },
           align: { signal: "scale('x', datum.x) > width / 2 ? 'right' : 'left'" },
-          text: { field: "name" }, limit: { signal: "width / 3" }, fontSize: { value: 11 } } } }],
+          text: { signal: "width < 500 && datum.rank > 1 ? '' : datum.name" },
+          limit: { signal: "width / 3" }, fontSize: { value: 11 } } } }],
     };
   }
 

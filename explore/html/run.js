@@ -86,7 +86,8 @@
       rooflines.length > 1 ? choice(Object.fromEntries(rooflines.map((roof, i) => [
         `${roof.memory}, ${significant(roof.bytes_per_cycle, 3)} B/cycle`, () => show(i)]))) : [],
       element("p", { class: "muted" }, "Every layer is a circle as large as its cycles, in the " +
-        "colour of what takes most of it beside the ideal. A click opens it."),
+        "colour of what takes most of it beside the ideal. One above the slope had data brought " +
+        "while others ran. A click opens it."),
       places, layerCharts.legend(steps.map((step, i) => (i === 0 ? { ...step, label:
         "nothing but the ideal" } : step))));
     places.forEach((place, i) => chart(place, layerCharts.roofline(layers, steps, rooflines[i],
