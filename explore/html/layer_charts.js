@@ -1,5 +1,5 @@
 // Charts of a run's layers and of where its cycles went. A step is a cause of the waterfall: its
-// colour is the page's --causeN. Used by run.js and by sweep.js.
+// colour is the page's --causeN. For run.js.
 "use strict";
 const layerCharts = (() => {
   const { format } = page;
