@@ -60,5 +60,5 @@ workbench_test(xdnn_replay_test LABEL unit SYSTEMC
   SOURCES unit/xdnn_replay_test.cpp
   LIBRARIES xdnn_test_programs workbench::sim_xdnn workbench::golden workbench::verdict)
 workbench_test(xdnn_simulate_test LABEL unit SYSTEMC
-  SOURCES unit/xdnn_hazard_test.cpp unit/xdnn_simulate_test.cpp unit/xdnn_throughput_test.cpp
+  SOURCES unit/xdnn_address_test.cpp unit/xdnn_hazard_test.cpp unit/xdnn_simulate_test.cpp unit/xdnn_throughput_test.cpp
   LIBRARIES xdnn_test_programs workbench::sim_xdnn workbench::golden workbench::verdict)
