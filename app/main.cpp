@@ -7,6 +7,7 @@
 
 #include "app/commands.h"
 #include "app/heap.h"
+#include "app/option_checks.h"
 #include "app/subcommands.h"
 #include "core/error.h"
 
@@ -55,7 +56,7 @@ void add_schedule_options(CLI::App& command, NetworkOptions& options) {
   command
       .add_option("--schedule", options.schedule,
                   "order of the layers: least time (default), least space, or as in the model")
-      ->transform(CLI::CheckedTransformer(goals))
+      ->transform(one_of(goals))
       ->option_text("time|space|natural");
   command.add_option("--schedule-file", options.schedule_file,
                      "order of the layers: their names, one per line");
@@ -67,7 +68,7 @@ void add_pulp_options(CLI::App& command, NetworkOptions& options) {
   command
       .add_option("--tiler", options.tiler,
                   "PULP: tiles by modelled cycles (default), or by DORY's published rules")
-      ->transform(CLI::CheckedTransformer(tilers))
+      ->transform(one_of(tilers))
       ->option_text("optimal|dory");
   const std::map<std::string, pulp::NormBits> bits{{"auto", pulp::NormBits::Auto},
                                                    {"32", pulp::NormBits::Bits32},
@@ -75,7 +76,7 @@ void add_pulp_options(CLI::App& command, NetworkOptions& options) {
   command
       .add_option("--norm-bits", options.norm_bits,
                   "PULP: width of batch norm: 32 where nothing can wrap (default), 32, or 64")
-      ->transform(CLI::CheckedTransformer(bits))
+      ->transform(one_of(bits))
       ->option_text("auto|32|64");
 }
 
@@ -96,7 +97,7 @@ void add_scheme_options(CLI::App& command, std::string& scheme,
   const std::map<std::string, Effort> efforts{
       {"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}};
   command.add_option("--effort", effort, "of the default scheme: fast, normal (default), best")
-      ->transform(CLI::CheckedTransformer(efforts))
+      ->transform(one_of(efforts))
       ->option_text("fast|normal|best");
   command.add_option("--calibration-cache", cache,
                      "folder for what calibration measures, or none (default: $WORKBENCH_CACHE, "
@@ -134,7 +135,7 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
   command.add_flag("--no-host", options.no_host,
                    "fail where more than classifier tail and LRN would run on the host");
   command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   add_schedule_options(command, options);
   add_pulp_options(command, options);
   add_zoo_options(command, options.width, options.resolution, options.seed);
@@ -169,7 +170,7 @@ void add_run(CLI::App& app, RunOptions& options) {
                      "with --program: the same as --quantizer-json");
   const std::map<std::string, bool> on_off{{"on", true}, {"off", false}};
   command.add_option("--golden", options.golden, "on or off: compare with the golden model")
-      ->transform(CLI::CheckedTransformer(on_off))
+      ->transform(one_of(on_off))
       ->option_text("on|off");
   command.add_flag("--timing-only", options.timing_only,
                    "PULP: cycles and hazards without computing values");
@@ -193,9 +194,9 @@ void add_verify(CLI::App& app, VerifyOptions& options) {
   command.get_option("--input")->required();
   command.add_option("--expect", options.expect, ".npy, .npz, .pb or a folder of them")->required();
   command.add_option("--atol", options.absolute_tolerance, "absolute tolerance of float tensors")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   command.add_option("--rtol", options.relative_tolerance, "relative tolerance of float tensors")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
 }
 
 // The six steps of the xfDNN quantizer, named as its arguments are.
@@ -223,7 +224,8 @@ void add_quantization_options(CLI::App& command, QuantizationOptions& options) {
                      options.calibration_cache);
   command.add_option("--calibration", options.calibration,
                      "images to calibrate with: a folder, a batch, .npy or .npz");
-  command.add_option("--calibration-size", options.calibration_size, "use that many of them");
+  command.add_option("--calibration-size", options.calibration_size, "use that many of them")
+      ->check(positive());
   command.add_option("--calibration-seed", options.calibration_seed,
                      "choose them at random (default: the first by name)");
   command.add_option("--calibration-indices", options.calibration_indices,
@@ -239,7 +241,7 @@ void add_quantization_options(CLI::App& command, QuantizationOptions& options) {
       ->delimiter(',')
       ->allow_extra_args(false);
   command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   add_zoo_options(command, options.width, options.resolution, options.seed);
 }
 
@@ -268,7 +270,7 @@ void add_accuracy(CLI::App& app, AccuracyCommandOptions& options) {
   command.add_option("--images", options.images, "labelled images: a folder, a batch, .npz")
       ->required();
   command.add_option("--labels", options.labels, "FILE <tab> CLASS a line (default: labels.tsv)");
-  command.add_option("--limit", options.limit, "score at most that many images");
+  command.add_option("--limit", options.limit, "score at most that many images")->check(positive());
   command.add_option("--golden-images", options.golden_images,
                      "compare that many with the golden model, value by value (default: 1)");
   command.add_flag("--brief", options.brief, "classes only, no layers");
@@ -306,7 +308,7 @@ void add_allocate(CLI::App& app, AllocateCommandOptions& options) {
                      "shuffle, flip");
   command.add_option("--seed", options.seed, "of the random strategies bottle, bottles, xXx");
   command.add_option("--nodes", options.node_limit, "how far to search: buffers placed")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   command.add_option("-o,--output", options.output, "CSV file to write instead of printing");
 }
 

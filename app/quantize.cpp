@@ -34,6 +34,16 @@ std::string write_model(const QuantizeCommandOptions& options, const QuantizedNe
   return text;
 }
 
+// `accuracy` calibrates with some of the images that it scores; here there are no others.
+void require_images_to_choose_from(const QuantizationOptions& options) {
+  if (!options.calibration.empty()) return;
+  const char* const option = options.calibration_size != 0          ? "--calibration-size"
+                             : options.calibration_seed             ? "--calibration-seed"
+                             : !options.calibration_indices.empty() ? "--calibration-indices"
+                                                                    : nullptr;
+  if (option != nullptr) fail("{}: expected images with --calibration, found none", option);
+}
+
 }  // namespace
 
 int quantize(const QuantizeCommandOptions& options) {
@@ -43,6 +53,8 @@ int quantize(const QuantizeCommandOptions& options) {
   limit_threads(options.quantization.threads);
   const QuantizationRequest request = quantization_request(options.quantization);
   require_format(model_format(options.format), request.target);
+  if (!options.save_quantizer.empty()) require_quantizer_file(request);
+  require_images_to_choose_from(options.quantization);
   const ImageSet images =
       open_calibration(request, calibration_request(options.quantization),
                        options.quantization.preprocess, options.quantization.steps);
@@ -52,15 +64,16 @@ int quantize(const QuantizeCommandOptions& options) {
       lowering_differences(network, images.samples, options.compared_images);
   progress.clear();
   std::string written;
+  const bool saves = !options.save_quantizer.empty();
+  const std::string quantizer = saves ? quantizer_file(network) : "";
   if (!options.output.empty() || !options.dump_reference.empty()) {
     written = write_model(options, network, images.samples);
   }
-  if (!options.save_quantizer.empty()) {
-    write_file(options.save_quantizer, quantizer_file(network));
-  }
+  if (saves) write_file(options.save_quantizer, quantizer);
   // That nobody gave images for calibration is no fault where none are needed.
   const bool given = !options.quantization.calibration.empty();
   if (given || network.calibrated) warn(images.warnings);
+  warn(dead_values(network));
   warn(network.warnings);
   print(quantization_text(network, images, differences) + written);
   return 0;

@@ -112,4 +112,22 @@ std::string quantization_text(const QuantizedNetwork& network, const ImageSet& c
   return text + lowering_text(differences);
 }
 
+std::vector<std::string> dead_values(const QuantizedNetwork& network) {
+  constexpr std::size_t kNamed = 5;
+  std::vector<std::string> names;
+  if (!network.calibrated) return {};
+  for (const Value& value : network.floats.values) {
+    const auto seen = network.statistics.find(value.name);
+    if (value.constant || seen == network.statistics.end()) continue;
+    if (seen->second.low == 0 && seen->second.high == 0) {
+      names.push_back(fmt::format("'{}'", value.name));
+    }
+  }
+  if (names.empty()) return {};
+  const std::size_t more = names.size() - std::min(names.size(), kNamed);
+  names.resize(names.size() - more);
+  return {fmt::format("calibration: expected numbers other than 0, found none in {}{}",
+                      fmt::join(names, ", "), more > 0 ? fmt::format(" and {} more", more) : "")};
+}
+
 }  // namespace workbench

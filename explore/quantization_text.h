@@ -13,4 +13,7 @@ namespace workbench {
 std::string quantization_text(const QuantizedNetwork& network, const ImageSet& calibration,
                               const std::vector<LoweringDifference>& differences);
 
+// What calibration saw nothing but zeros of, which leaves their scales to chance: a line, or none.
+std::vector<std::string> dead_values(const QuantizedNetwork& network);
+
 }  // namespace workbench

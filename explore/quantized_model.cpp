@@ -6,9 +6,19 @@
 #include "compiler/quantize/nemo_onnx.h"
 #include "compiler/quantize/quantize.h"
 #include "core/error.h"
+#include "explore/scheme.h"
 #include "sim/golden/golden.h"
 
 namespace workbench {
+
+namespace {
+
+void require_xfdnn(std::string_view target) {
+  if (target == "xdnn") return;
+  fail("--save-quantizer: expected --target xdnn, or --scheme graffitist, found {}", target);
+}
+
+}  // namespace
 
 ModelFormat model_format(std::string_view name) {
   if (name == "qdq") return ModelFormat::Qdq;
@@ -69,12 +79,14 @@ NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs)
   return named;
 }
 
+void require_quantizer_file(const QuantizationRequest& request) {
+  const Scheme scheme = scheme_named(request.scheme, request.transforms);
+  if (scheme.flow != Scheme::Flow::Graffitist) require_xfdnn(request.target);
+}
+
 std::string quantizer_file(const QuantizedNetwork& network) {
   if (!network.quantizer_parameters.empty()) return network.quantizer_parameters;
-  if (network.target != "xdnn") {
-    fail("--save-quantizer: expected --target xdnn, or --scheme graffitist, found {}",
-         network.target);
-  }
+  require_xfdnn(network.target);
   return to_json(quantizer_table(network.integers));
 }
 

@@ -41,5 +41,7 @@ NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs)
 // quantization_params.json, else the xfDNN quantizer's JSON. Throws Error for a target that has
 // none.
 std::string quantizer_file(const QuantizedNetwork& network);
+// Throws that Error before there is a network, where target and scheme tell.
+void require_quantizer_file(const QuantizationRequest& request);
 
 }  // namespace workbench

@@ -56,6 +56,29 @@ class BadInput(WorkbenchTest):
         self.refused(*RUN, "zoo:mobilenet_v1?depth=2", says="depth")
         self.refused(*RUN, "zoo:mobilenet_v1?width=wide", says="wide")
 
+    def test_what_options_take_is_told_in_the_words_of_other_errors(self):
+        self.refused(*RUN, "zoo:tiny_cnn", "--effort", "2",
+                     says="--effort: expected best, fast or normal, found '2'")
+        self.refused(*RUN, "zoo:tiny_cnn", "--threads", "0",
+                     says="--threads: expected a number above 0, found '0'")
+        self.refused(*RUN, "zoo:tiny_cnn", "--schedule", "fast",
+                     says="--schedule: expected natural, space or time, found 'fast'")
+        self.refused("verify", "--hw", "v3_96", "zoo:tiny_cnn", "--input", "x", "--expect", "y",
+                     "--atol", "-1", says="--atol: expected a number from 0 on, found '-1'")
+        self.refused("quantize", "zoo:tiny_cnn", "--calibration", ".", "--calibration-size", "0",
+                     says="--calibration-size: expected a number above 0, found '0'")
+
+    def test_quantize_refuses_before_it_writes_anything(self):
+        # What `refused` checks: the network that -o names is not there either.
+        self.refused("quantize", "zoo:tiny_mobile", "--target", "pulp", "-o", "q.onnx",
+                     "--save-quantizer", "q.json",
+                     says="--save-quantizer: expected --target xdnn, or --scheme graffitist, "
+                          "found pulp")
+        for option in [("--calibration-size", "3"), ("--calibration-seed", "3"),
+                       ("--calibration-indices", "3")]:
+            self.refused("quantize", "zoo:tiny_cnn", "-o", "q.onnx", *option,
+                         says=f"{option[0]}: expected images with --calibration, found none")
+
     def test_an_unknown_flag_is_named(self):
         self.refused(*RUN, "zoo:tiny_cnn", "--fast", says="--fast")
 

@@ -15,6 +15,7 @@
 #include "explore/accuracy_layers.h"
 #include "explore/accuracy_run.h"
 #include "explore/accuracy_text.h"
+#include "explore/quantization_text.h"
 #include "tests/support/archive.h"
 #include "tests/support/float_graph.h"
 #include "tests/support/temporary_folder.h"
@@ -229,6 +230,22 @@ TEST(Accuracy, warns_of_a_dead_network) {
   const ImageSet set = images_of({std::vector<float>(10, 0)}, {0});
   const AccuracyReport report = measure_accuracy(without_target(classifier()), set);
   EXPECT_EQ(report.warnings, (std::vector<std::string>{"y: all results are 0 on these images"}));
+}
+
+TEST(Calibration, names_the_values_of_which_it_saw_nothing_but_zeros) {
+  QuantizedNetwork network{.floats = classifier()};
+  network.statistics = {{"x", {.low = 0, .high = 0}}, {"y", {.low = -1, .high = 0}}};
+  EXPECT_EQ(
+      dead_values(network),
+      (std::vector<std::string>{"calibration: expected numbers other than 0, found none in 'x'"}));
+  network.statistics["x"].high = 1;
+  EXPECT_EQ(dead_values(network), std::vector<std::string>{});
+  for (Value& value : network.floats.values) network.statistics[value.name] = {};
+  EXPECT_EQ(dead_values(network),
+            (std::vector<std::string>{
+                "calibration: expected numbers other than 0, found none in 'x', 'y'"}));
+  network.calibrated = false;  // by nothing at all
+  EXPECT_EQ(dead_values(network), std::vector<std::string>{});
 }
 
 TEST(Accuracy, says_what_it_cannot_measure) {
