@@ -29,8 +29,9 @@ struct PointTimes {
 // What the transaction tier said.
 PointTimes times_of(const Report& report);
 
-// The analytic tier: of xDNN a lower bound on all that, of PULP what is to be expected, and the
-// bound beside it. Some microseconds; the program needs no constants.
+// The analytic tier: of xDNN a lower bound on all that, unless engines share a bank of DDR; else,
+// and of PULP, what is to be expected. The bound is beside it. Some microseconds; the program needs
+// no constants.
 PointTimes analytic_times(const Program& program, const Machine& machine);
 PointTimes analytic_times(const xdnn::Program& program, const xdnn::Machine& machine);
 PointTimes analytic_times(const pulp::Program& program, const pulp::Machine& machine);

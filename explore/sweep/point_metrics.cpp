@@ -9,16 +9,16 @@ namespace {
 constexpr PointMetric kPoint[] = {
     {"cycles", "cycles",
      "of engine 0, in the machine's report clock; throughput mode: from image to image; analytic: "
-     "with nobody waiting for a port or the DDR (xDNN), with conflicts at banks as random accesses "
-     "have them (PULP)",
+     "xDNN with nobody waiting for a port or the DDR, of which engines on one bank have equal "
+     "parts, PULP with conflicts at banks as random accesses have them",
      Better::Lower},
     {"cycles_at_least", "cycles",
-     "analytic tier: a bound that no run falls below; of xDNN these are its cycles",
+     "analytic tier: a bound that no run falls below; of xDNN its cycles, had the engine a bank of "
+     "DDR to itself",
      Better::Neither},
     {"latency_ms", "ms", "of one image on engine 0, from its start", Better::Lower},
     {"images_per_second", "images/s",
-     "of the card: engines x images/s of the slowest one; analytic: none is slower than the bytes "
-     "of all engines of a DDR bank / its bandwidth allow",
+     "of the card: engines x images/s of the slowest one; analytic: all are as fast as engine 0",
      Better::Higher},
     {"mac_per_cycle", "MAC/cycle",
      "MACs of the layers on the accelerator, of all images of a run, / cycles", Better::Higher},

@@ -1,5 +1,5 @@
 // The analytic tier of xDNN for a whole card: isa/xdnn/schedule.h for one engine, and what the
-// banks of DDR and the two slices of throughput mode add to it, each still a lower bound.
+// banks of DDR and the two slices of throughput mode add to it.
 #include <algorithm>
 
 #include "explore/sweep/figures.h"
@@ -74,22 +74,13 @@ void add_by_bytes(Cycles cycles, std::span<const LayerTraffic> traffic, std::int
   }
 }
 
-}  // namespace
-
-PointTimes analytic_times(const xdnn::Program& program, const xdnn::Machine& machine) {
+// One engine of a machine, whose DDR is all its own. Everything but images per second.
+PointTimes engine_times(const xdnn::Program& program, const xdnn::Machine& machine) {
   PointTimes times;
   times.layers.resize(program.info.layers.size());
   const SliceProgram main = steps_of(program, false);
   const Cycles main_end = add_layers(main, program, machine, times.layers);
   times.cycles = times.latency = main_end;
-  const std::vector<LayerTraffic> traffic = workbench::traffic(program, machine);
-  std::int64_t bytes = 0;
-  for (const LayerTraffic& layer : traffic) bytes += layer.ddr_bytes;
-  // Of a run of `engines` engines: all bytes pass through the bank.
-  const auto bank_cycles = [&](std::int64_t engines) {
-    return Cycles{static_cast<std::int64_t>(static_cast<double>(bytes * engines) /
-                                            machine.ddr_bytes_per_cycle())};
-  };
   if (uses_slice0(program)) {
     // A slice works on an image from start to end before it takes the next, slice 1 on what slice 0
     // has finished (xdnn.md 1.7): the slower one sets the pace.
@@ -99,19 +90,41 @@ PointTimes analytic_times(const xdnn::Program& program, const xdnn::Machine& mac
     times.cycles = std::max(main_end, slice0_end);
     const auto first = program.info.instruction_layer.front();
     times.layers[static_cast<std::size_t>(first)].cycles += times.cycles - main_end;
-  } else if (const Cycles own = bank_cycles(1); own > times.cycles) {
-    add_by_bytes(own - times.cycles, traffic, bytes, times.layers);
-    times.cycles = times.latency = own;
+    return times;
   }
+  const std::vector<LayerTraffic> moved = traffic(program, machine);
+  std::int64_t bytes = 0;
+  for (const LayerTraffic& layer : moved) bytes += layer.ddr_bytes;
+  const Cycles moving{
+      static_cast<std::int64_t>(static_cast<double>(bytes) / machine.ddr_bytes_per_cycle())};
+  if (moving > times.cycles) {
+    add_by_bytes(moving - times.cycles, moved, bytes, times.layers);
+    times.cycles = times.latency = moving;
+  }
+  return times;
+}
+
+}  // namespace
+
+PointTimes analytic_times(const xdnn::Program& program, const xdnn::Machine& machine) {
+  PointTimes times = engine_times(program, machine);
   times.at_least = times.cycles;
   const std::int64_t engines = machine.board.engines;
   const std::int64_t sharing = ceil_div(engines, std::min(engines, machine.board.ddr_banks));
-  const Cycles slowest = std::max(times.cycles, bank_cycles(sharing));
-  if (slowest.value > 0) {
+  if (sharing > 1) {
+    // They run the same program from the same moment on and want the bank at the same moments, of
+    // which each gets its part, burst by burst.
+    xdnn::Machine crowded = machine;
+    crowded.ddr.efficiency /= static_cast<double>(sharing);
+    const Cycles alone = times.cycles;
+    times = engine_times(program, crowded);
+    times.at_least = alone;
+  }
+  if (times.cycles.value > 0) {
     const double cycles_per_second = machine.clocks.report * 1e3 * 1e3;
     times.images_per_second =
         static_cast<double>(engines) * (cycles_per_second * static_cast<double>(machine.images()) /
-                                        static_cast<double>(slowest.value));
+                                        static_cast<double>(times.cycles.value));
   }
   return times;
 }
