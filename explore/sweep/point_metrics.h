@@ -11,7 +11,7 @@ namespace workbench {
 enum class Better { Lower, Higher, Neither };
 
 struct PointMetric {
-  std::string_view name;  // "cycles", "latency_ms", "images_per_second", "energy_mj", "area_mm2", ...
+  std::string_view name;  // "cycles", "latency_ms", "images_per_second", "energy_mj", ...
   std::string_view unit;
   std::string_view formula;
   Better better = Better::Neither;
