@@ -40,7 +40,7 @@ class PreparedNetworks {
  public:
   // A program for the machine, or why there is none.
   struct Answer {
-    Compiled compiled;      // all but `reference`; `machine` is as asked for
+    Compiled compiled;  // all but `reference`; `machine` is as asked for
     NetworkNumbers numbers;
     std::string obstacle;   // one line; then there is no program
     bool constants = true;  // the program has its constants
