@@ -24,6 +24,33 @@ class WithoutSlurm(WorkbenchTest):
         self.assertEqual(done.stderr.splitlines()[-1],
                          "workbench: --executor slurm: expected Slurm's sbatch in PATH, found none")
 
+    def test_workers_of_a_job_folder_give_the_same_csv(self):
+        files = ["--store", "folder.db", "--csv", "folder.csv", "--job-folder", "jobs", "--refine"]
+        stages = 0
+        while True:
+            done = self.succeed(*STUDY, *files)
+            if not (self.folder / "jobs" / "job.json").exists():
+                break
+            self.assertIn("workbench sweep-worker jobs/job.json", done.stderr)
+            for chunk in range(3):
+                self.succeed("sweep-worker", "jobs/job.json", "--chunk", chunk, "--chunks", 3,
+                             "--output", "jobs")
+            stages += 1
+        self.assertEqual(stages, 2)  # all points, and the refined ones
+        self.succeed(*STUDY, "--refine", "--store", "local.db", "--csv", "local.csv")
+        self.assertEqual((self.folder / "folder.csv").read_text(),
+                         (self.folder / "local.csv").read_text())
+
+    def test_bad_jobs_are_one_clear_line(self):
+        (self.folder / "job.json").write_text("[1, 2")
+        for arguments, expected in [(["none.json", "--output", "o"], "none.json: cannot read"),
+                                    (["job.json", "--output", "o"], "expected a job file"),
+                                    (["job.json"], "expected one of --output and --store")]:
+            done = self.workbench("sweep-worker", *arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertIn(expected, done.stderr)
+
 
 @unittest.skipIf(missing(), f"no Slurm cluster can be started: {missing()}")
 class WithSlurm(WorkbenchTest):
