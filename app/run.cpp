@@ -17,8 +17,8 @@ namespace workbench::app {
 
 namespace {
 
-void write_outputs(const RunOptions& options, const Compiled& compiled,
-                   const SimulatedNetwork& run) {
+void write_outputs(const RunOptions& options, const Compiled& compiled, const SimulatedNetwork& run,
+                   const Technology& technology) {
   if (!options.json.empty()) write_file(options.json, json_report(run.result));
   if (!options.csv.empty()) write_file(options.csv, csv_report(run.result.report));
   if (!options.trace.empty()) {
@@ -26,7 +26,7 @@ void write_outputs(const RunOptions& options, const Compiled& compiled,
                trace_json(compiled.info(), run.result.timeline, run.result.report.machine));
   }
   if (!options.html.empty() || !options.png.empty()) {
-    const std::string html = run_html(compiled, run);
+    const std::string html = run_html(compiled, run, technology);
     if (!options.html.empty()) write_file(options.html, html);
     if (!options.png.empty()) write_picture(options.png, html, "roofline");
   }
@@ -55,23 +55,22 @@ int run(const RunOptions& options) {
   ProgressBar progress;
   const Compiled compiled =
       compile_from(options.network, true, progress.callback(), options.program);
-  std::optional<Technology> technology;
-  if (!options.technology.empty()) {
-    technology = technology_for(compiled.machine, options.technology);
-  }
+  const Technology technology = technology_for(compiled.machine, options.technology);
   create_folder(options.dump_tensors);
   SimulatedNetwork simulated = run_network(
       compiled, {.golden = options.golden, .values = !options.timing_only}, progress.callback());
   progress.clear();
   if (options.deterministic) simulated.result.wall.reset();
-  write_outputs(options, compiled, simulated);
+  write_outputs(options, compiled, simulated, technology);
   warn(simulated.result.warnings);
   std::vector<Cycles> cycles;
   for (const LayerReport& layer : simulated.result.report.layers) cycles.push_back(layer.cycles);
   show_views(options.network, compiled, cycles, "of the run");
   if (options.network.report == "dory") print(dory_report(compiled, simulated));
   print(text_report(simulated.result, {.colour = colours_wanted(), .every_layer = !options.brief}));
-  if (technology) show_energy(*technology, compiled, simulated.result.report, cycles);
+  if (!options.technology.empty()) {
+    show_energy(technology, compiled, simulated.result.report, cycles);
+  }
   return passed(simulated.result) ? 0 : 1;
 }
 

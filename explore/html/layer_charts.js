@@ -205,7 +205,32 @@ const layerCharts = (() => {
     };
   }
 
+  // Estimates as bars with their spread: [{name, low, typical, high, share}].
+  function spreads(rows, title) {
+    const y = { scale: "y", field: "name" };
+    return {
+      height: 24 * rows.length,
+      data: [{ name: "rows", values: rows }],
+      scales: [{ name: "x", type: "linear", range: "width", nice: true, zero: true,
+                 domain: { data: "rows", field: "high" } },
+               { name: "y", type: "band", range: "height", padding: 0.25,
+                 domain: rows.map(({ name }) => name) }],
+      axes: [{ scale: "x", orient: "bottom", grid: true, tickCount: 6, title },
+             { scale: "y", orient: "left", ticks: false, domain: false }],
+      marks: [
+        { type: "rect", name: "spread_bars", from: { data: "rows" }, encode: { update: {
+          x: { scale: "x", value: 0 }, x2: { scale: "x", field: "typical" }, y,
+          height: { scale: "y", band: 1 }, fill: { value: colour(0) }, tooltip: {
+            signal: "datum.name + ': ' + format(datum.typical, '.3~g') + ' (' + " +
+              "format(datum.low, '.2~g') + ' to ' + format(datum.high, '.2~g') + '), ' + " +
+              "format(datum.share, '.0%')" } } } },
+        { type: "rule", from: { data: "rows" }, encode: { update: {
+          x: { scale: "x", field: "low" }, x2: { scale: "x", field: "high" }, y: { ...y, band: 0.5 },
+          stroke: { value: "var(--ink)" }, strokeWidth: { value: 1.5 } } } }],
+    };
+  }
+
   const legend = (steps) => page.legend(steps.map(({ label }, step) => [label, colour(step)]));
 
-  return { bars, waterfall, roofline, legend, colour, leading };
+  return { bars, waterfall, roofline, spreads, legend, colour, leading };
 })();

@@ -1,12 +1,14 @@
 // The page of `workbench run --html`. page.data: {report: as --json (docs/report-json.md), steps:
 // [{key, label}] of the waterfall, causes: [{label, step}] of the timeline, timeline: {end, array,
 // together_below, lanes: [{name, pieces}]}, memories: [{name, capacity_bytes, volumes, occupied}],
-// rooflines: [{memory, bytes_per_cycle, bytes}], tiles: {heads, rows}}.
+// rooflines: [{memory, bytes_per_cycle, bytes}], tiles: {heads, rows}, energy: {technology,
+// millijoules of an image, milliwatts, area_mm2, terms: [{name, count, millijoules}], layers}}; an
+// estimate is {low, typical, high}.
 "use strict";
 (() => {
   const { data, main, element, section, format, chart, choice, table, tile, openDetail } = page;
   const { thousands, percent, significant, bytes } = format;
-  const { report, steps, timeline, memories, rooflines, tiles } = data;
+  const { report, steps, timeline, memories, rooflines, tiles, energy } = data;
   const { machine, network, totals } = report;
   const layers = report.layers.map((layer, index) => ({ ...layer, index }));
   const total = totals.cycles;
@@ -43,6 +45,21 @@
         (hazards > 0 ? `; ${format.count(hazards, "hazard")}` : ""));
   }
 
+  const spread = ({ low, typical, high }, unit) => ({ figure: `${significant(typical, 3)} ${unit}`,
+    range: `${significant(low, 2)} to ${significant(high, 2)}` });
+
+  function energyTiles() {
+    const image = spread(energy.millijoules, "mJ"), area = spread(energy.area_mm2, "mm²");
+    const watts = energy.milliwatts >= 1000;
+    return [
+      tile("energy_image", "energy of an image, estimate", image.figure,
+           `${image.range}, in ${energy.technology}`),
+      tile("power", "power on average, estimate",
+           `${significant(watts ? energy.milliwatts / 1000 : energy.milliwatts, 3)} ` +
+             (watts ? "W" : "mW"), totals.engines > 1 ? "of one engine" : ""),
+      tile("area", "area, estimate", area.figure, area.range)];
+  }
+
   function figures() {
     const { peak_bytes: peak, capacity_bytes: capacity } = report.memory;
     const card = totals.engines > 1
@@ -60,7 +77,7 @@
            total > 0 ? `${significant(totals.ddr_bytes / total, 3)} bytes a cycle` : ""),
       tile("memory", cluster ? "most of L2 at one time" : "most of the AM at one time",
            bytes(peak), `${percent(peak / capacity)} of ${bytes(capacity)}`),
-      verdictTile()),
+      verdictTile(), ...energyTiles()),
       noise.length > 0 && last !== null
         ? element("p", { class: "muted" }, `Integers against float: ${last.toFixed(1)} dB signal ` +
             `over noise at the end (${noise[noise.length - 1].name}).`) : []);
@@ -152,6 +169,19 @@
       timeCharts.memory(place, memory, timeline.end, span,
                         { nameOf, onClick: openLayer, addresses: place === map })));
     show(false);
+  }
+
+  function energyChart() {
+    const all = energy.millijoules.typical;
+    const rows = energy.terms.filter(({ millijoules }) => millijoules.typical > 0.002 * all)
+      .map(({ name, millijoules }) => ({ name, ...millijoules, share: millijoules.typical / all }))
+      .sort((a, b) => b.typical - a.typical);
+    if (rows.length === 0) return;
+    const place = element("figure", { class: "whole", "aria-label": "what takes energy" });
+    section("energy", "What takes energy", place,
+      element("p", { class: "muted" }, `An estimate for ${energy.technology} (docs/energy.md); the ` +
+        "lines are its spread."));
+    chart(place, layerCharts.spreads(rows, "mJ of an image"));
   }
 
   // --- tables
@@ -253,6 +283,7 @@
       [cluster ? "bytes of its result in L2" : "words of its result in the AM",
        thousands(layer.memory_words)],
       ...(cells ? tiles.heads.map(({ title }, i) => [title, cells[i]]) : []),
+      ["energy, estimate", `${significant(energy.layers[layer.index].typical, 3)} mJ`],
       ["stands for", layer.nodes.length > 0 ? layer.nodes.join(", ") : layer.name]]);
   }
 
@@ -282,6 +313,7 @@
     roofs();
     layerBars();
     time();
+    energyChart();
     layerTable();
     tileTable();
   }

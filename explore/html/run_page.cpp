@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "explore/energy/area.h"
+#include "explore/energy/energy.h"
 #include "explore/html/embedded.h"
 #include "explore/html/layer_tiles.h"
 #include "explore/html/memory_use.h"
@@ -155,10 +157,40 @@ Json tiles(const Compiled& compiled) {
   return {{"heads", std::move(heads)}, {"rows", std::move(rows)}};
 }
 
+Json estimate(const Estimate& value) {
+  return {{"low", value.low}, {"typical", value.typical}, {"high", value.high}};
+}
+
+// Of one image; milliwatts of one engine.
+Json energy_of(const Compiled& compiled, const Report& report, const Technology& technology) {
+  std::vector<Cycles> cycles;
+  for (const LayerReport& layer : report.layers) cycles.push_back(layer.cycles);
+  const ProgramEnergy used = energy(compiled.program, compiled.machine, technology, cycles);
+  const double per_image = 1 / static_cast<double>(report.machine.images);
+  const double seconds =
+      static_cast<double>(report.cycles.value) / (report.machine.report_clock_mhz * 1e6);
+  Json terms = Json::array(), layers = Json::array();
+  for (const EnergyTerm& term : used.total.terms) {
+    terms.push_back({{"name", term.name},
+                     {"count", term.count},
+                     {"millijoules", estimate(term.picojoules * (1e-9 * per_image))}});
+  }
+  for (const Estimate& layer : used.layer_millijoules) {
+    layers.push_back(estimate(layer * per_image));
+  }
+  const Estimate run = used.total.millijoules();
+  return {{"technology", name(technology)},
+          {"millijoules", estimate(run * per_image)},
+          {"milliwatts", seconds > 0 ? run.typical / seconds : 0},
+          {"area_mm2", estimate(area(compiled.machine, technology))},
+          {"terms", std::move(terms)},
+          {"layers", std::move(layers)}};
+}
+
 }  // namespace
 
 std::string run_page_json(const Compiled& compiled, const SimulatedNetwork& run,
-                          std::size_t timeline_pieces_max) {
+                          const Technology& technology, std::size_t timeline_pieces_max) {
   const RunResult& result = run.result;
   const Json json = {{"report", Json::parse(json_report(result))},
                      {"steps", steps(result.report.machine)},
@@ -167,18 +199,20 @@ std::string run_page_json(const Compiled& compiled, const SimulatedNetwork& run,
                                            timeline_pieces_max)},
                      {"memories", memories(compiled, result.timeline)},
                      {"rooflines", rooflines(compiled, result.timeline)},
-                     {"tiles", tiles(compiled)}};
+                     {"tiles", tiles(compiled)},
+                     {"energy", energy_of(compiled, result.report, technology)}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string run_html(const Compiled& compiled, const SimulatedNetwork& run) {
+std::string run_html(const Compiled& compiled, const SimulatedNetwork& run,
+                     const Technology& technology) {
   const ProgramInfo& info = compiled.info();
   std::string script;
   for (const char* file : {"layer_charts.js", "time_charts.js", "run.js"}) {
     script += embedded_file(file);
   }
   return html_page({.title = info.network + " on " + name(compiled.machine),
-                    .json = run_page_json(compiled, run),
+                    .json = run_page_json(compiled, run, technology),
                     .script = script});
 }
 

@@ -4,15 +4,18 @@
 
 #include <string>
 
+#include "explore/energy/technology.h"
 #include "explore/pipeline.h"
 
 namespace workbench {
 
-std::string run_html(const Compiled& compiled, const SimulatedNetwork& run);
+// `technology`: of the machine's family, for estimates of energy and area.
+std::string run_html(const Compiled& compiled, const SimulatedNetwork& run,
+                     const Technology& technology);
 
 // What the page's script reads: {report: as --json, causes, steps, timeline, memories, rooflines,
-// tiles}. run.js says what each of them is.
+// tiles, energy}. run.js says what each of them is.
 std::string run_page_json(const Compiled& compiled, const SimulatedNetwork& run,
-                          std::size_t timeline_pieces_max = 40000);
+                          const Technology& technology, std::size_t timeline_pieces_max = 40000);
 
 }  // namespace workbench

@@ -61,7 +61,7 @@ class RunPage(BrowserTest):
             self.assertEqual(self.browser.run(
                 "return performance.getEntriesByType('resource').map(entry => entry.name)"), [])
             charts = self.browser.run("return document.querySelectorAll('main svg').length")
-            self.assertEqual(charts, {"xdnn": 6, "pulp": 9}[name])  # PULP: two roofs, L1 and L2
+            self.assertEqual(charts, {"xdnn": 7, "pulp": 10}[name])  # PULP: two roofs, L1 and L2
 
     def test_the_figures_are_those_of_the_report(self):
         for name in CASES:
@@ -74,6 +74,16 @@ class RunPage(BrowserTest):
             self.assertIn(f"{100 * totals['array_efficiency']:.1f} %", self.texts("#efficiency")[0])
             self.assertEqual(self.texts("#verdict .figure"), ["bit-exact"])
             self.assertIn(f"{report['verdict']['values_compared']:,}", self.texts("#verdict")[0])
+
+    def test_energy_is_what_the_run_prints_with_its_spread(self):
+        for name, arguments in CASES.items():
+            self.open(name)
+            technology = self.texts("#energy_image")[0].split(" in ")[-1]
+            printed = run("--technology", technology, *arguments, check=True).stdout
+            energy = printed[printed.index("energy     "):].split()
+            self.assertAlmostEqual(float(self.texts("#energy_image .figure")[0].split()[0]),
+                                   float(energy[1]), delta=0.006 * float(energy[1]))
+            self.assertGreater(len(self.widths("#energy .spread_bars path")), 3)
 
     def test_the_table_has_every_layer_with_its_cycles(self):
         for name in CASES:
