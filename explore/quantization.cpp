@@ -111,7 +111,8 @@ class Quantizing {
   }
 
   void with_nemo() {
-    NemoStages stages = nemo_stages(network_.imported, calibration_, {.signed_activations = true},
+    NemoStages stages = nemo_stages(network_.imported, calibration_,
+                                    {.signed_activations = true, .input_bias = scheme_.input_bias},
                                     within(progress_, 0.1, 0.6));
     network_.floats = network_without_codes(stages.annotated);
     network_.annotated = std::move(stages.annotated);

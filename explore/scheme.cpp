@@ -11,7 +11,8 @@ namespace workbench {
 
 namespace {
 
-constexpr std::string_view kGraffitist = "graffitist", kInt4 = "graffitist-int4";
+constexpr std::string_view kGraffitist = "graffitist", kInt4 = "graffitist-int4",
+                           kNemoInputBias = "nemo-input-bias";
 
 [[noreturn]] void refuse(std::string_view name) {
   std::vector<std::string> others = scheme_names();
@@ -24,8 +25,8 @@ constexpr std::string_view kGraffitist = "graffitist", kInt4 = "graffitist-int4"
 }  // namespace
 
 std::vector<std::string> scheme_names() {
-  std::vector<std::string> names = {"default", "published", std::string(kGraffitist),
-                                    std::string(kInt4), "nemo"};
+  std::vector<std::string> names = {"default",          "published", std::string(kGraffitist),
+                                    std::string(kInt4), "nemo",      std::string(kNemoInputBias)};
   for (std::string& recipe : recipe_names()) names.push_back(std::move(recipe));
   return names;
 }
@@ -47,7 +48,9 @@ Scheme scheme_named(std::string_view name, const std::vector<std::string>& trans
     return {Flow::Graffitist, std::string(name),
             graffitist::published_recipe(network, family == kInt4 ? -4 : -8)};
   }
-  if (name == "nemo") return {Flow::Nemo, std::string(name), {}};
+  if (name == "nemo" || name == kNemoInputBias) {
+    return {Flow::Nemo, std::string(name), {}, name == kNemoInputBias};
+  }
   if (name == "published") return {Flow::Published, std::string(name), {}};
   const std::vector<std::string> recipes = recipe_names();
   if (name != "default" && std::ranges::find(recipes, name) == recipes.end()) refuse(name);
@@ -73,7 +76,7 @@ void require_target(const Scheme& scheme, std::string_view target) {
     fail("--target: expected xdnn, pulp or none, found '{}'", target);
   }
   if (scheme.flow == Scheme::Flow::Nemo && target != "pulp") {
-    fail("--scheme nemo: expected target pulp, found {}", target);
+    fail("--scheme {}: expected target pulp, found {}", scheme.name, target);
   }
   if (scheme.flow == Scheme::Flow::Published && target == "none") {
     fail("--scheme published: expected target xdnn or pulp, found none");

@@ -20,12 +20,13 @@ struct Scheme {
   Flow flow = Flow::Recipe;
   std::string name;
   std::vector<graffitist::Transform> transforms;  // Graffitist's
+  bool input_bias = false;                        // Nemo's
 };
 
 // `transforms`: Graffitist's, one each, in place of the published list; with "graffitist" alone.
 // "default", "published", "graffitist", "graffitist-int4", either with ":NETWORK" for what was
-// published for that network, "nemo", or a recipe. Throws Error naming the nearest, then all
-// others.
+// published for that network, "nemo", "nemo-input-bias", or a recipe. Throws Error naming the
+// nearest, then all others.
 Scheme scheme_named(std::string_view name, const std::vector<std::string>& transforms = {});
 // What --transforms was given, one each: files that list them, or texts (split_transforms()).
 // Throws Error.

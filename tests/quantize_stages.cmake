@@ -4,4 +4,10 @@ workbench_test(quantize_nemo_stages_test LABEL unit
   LIBRARIES workbench::quantize workbench::golden workbench::import)
 workbench_test(quantize_nemo_stages_property_test LABEL property
   SOURCES property/quantize_nemo_stages_test.cpp support/graph_builder.cpp
+          support/nemo_checks.cpp
   LIBRARIES workbench::quantize workbench::golden workbench::import)
+workbench_test(quantize_nemo_scales_test LABEL property SYSTEMC
+  SOURCES property/quantize_nemo_scales_test.cpp support/graph_builder.cpp
+          support/nemo_checks.cpp
+  LIBRARIES workbench::quantize workbench::golden workbench::import workbench::pulp_compiler
+            workbench::sim_pulp workbench::verdict)

@@ -74,25 +74,6 @@ void ChainBuilder::emit(Node node, ValueId order) {
   order_.push_back(order);
 }
 
-void ChainBuilder::add_input(ValueId id, bool is_signed) {
-  Value real{.name = value(id).name, .shape = value(id).shape};
-  reals_[index(id)] = graph_.add_value(std::move(real));
-  graph_.inputs.push_back(reals_[index(id)]);
-  const CodeRange range{.bits = 8, .is_signed = is_signed};
-  Value code{.name = unique(value(id).name + "_int8"),
-             .shape = value(id).shape,
-             .type = element_type(range)};
-  code.quantization = unit_quantization(range);
-  const ValueId codes = graph_.add_value(std::move(code));
-  emit({.name = unique_node(value(id).name + "_quantize"),
-        .op = Quantize{},
-        .inputs = {reals_[index(id)]},
-        .outputs = {codes}},
-       kNoValue);
-  const Interval whole = is_signed ? Interval{-128, 127} : Interval{0, 255};
-  chains_[index(id)] = Chain{.source = add_codes(codes, id, {whole}), .last = id};
-}
-
 std::size_t ChainBuilder::add_codes(ValueId codes, ValueId id, Intervals values) {
   sources_.push_back({.kind = ChainSource::Kind::Codes,
                       .codes = codes,

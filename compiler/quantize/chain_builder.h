@@ -64,6 +64,9 @@ class ChainBuilder {
   }
 
   void add_input(ValueId id, bool is_signed);
+  bool is_input(ValueId id) const;
+  // `original` pads an input with another code than 0: the host does, before these become codes.
+  void add_bordered_input(const Node& original);
   bool is_chain(ValueId id) const { return chains_.at(index(id)).has_value(); }
   const Chain& chain(ValueId id) const { return *chains_.at(index(id)); }
   const ChainSource& source(const Chain& chain) const { return sources_.at(chain.source); }

@@ -33,8 +33,11 @@ class Step {
     return builder_.is_chain(node_.inputs[0]) && node_.outputs.size() == 1 && moved();
   }
   bool taken(const Pad& op) {
-    const bool zeros = op.mode == Pad::Mode::Constant && op.value == 0;
-    return feeds_layer() && zeros && moved();
+    if (!feeds_layer() || op.mode != Pad::Mode::Constant) return false;
+    if (op.value == 0) return moved();
+    if (!builder_.is_input(node_.inputs[0])) return false;
+    builder_.add_bordered_input(node_);
+    return true;
   }
   bool taken(const Concat&) { return feeds_layer() && moved(); }
   bool taken(const Slice&) { return feeds_layer() && moved(); }

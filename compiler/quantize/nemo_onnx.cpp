@@ -1,9 +1,12 @@
 #include "compiler/quantize/nemo_onnx.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
+#include "compiler/passes/rewrite.h"
 #include "compiler/quantize/nemo_stages_writer.h"
 
 namespace workbench {
@@ -135,11 +138,35 @@ class Form {
     return id != kNoValue && !value(id).constant && value(id).quantization.has_value();
   }
 
+  bool is_input(ValueId id) const {
+    return std::ranges::find(integers_.inputs, id) != integers_.inputs.end();
+  }
+
+  // What makes codes of an input that `node` pads, and is all that reads it then.
+  const Node* codes_of_border(const Node& node) const {
+    const auto* pad = std::get_if<Pad>(&node.op);
+    if (pad == nullptr || pad->mode != Pad::Mode::Constant || !is_input(node.inputs[0])) return {};
+    const auto reader = sole_reader(integers_, node.outputs[0]);
+    if (!reader || !std::holds_alternative<Quantize>(integers_.nodes[*reader].op)) return {};
+    return &integers_.nodes[*reader];
+  }
+
   void add(const Node& node) {
     if (node.requantize) refuse(node, "rescales as xDNN does: NEMO has no such arithmetic");
+    if (const Node* codes = codes_of_border(node)) {
+      Pad pad = std::get<Pad>(node.op);
+      const Quantization& quantization = *value(codes->outputs[0]).quantization;
+      pad.value =
+          static_cast<float>(std::llrint(static_cast<double>(pad.value) / quantization.step()) +
+                             quantization.zero_point());
+      Node border = node;
+      border.outputs = codes->outputs;
+      borders_.insert(node.outputs[0]);
+      return writer_.chain(border, pad, {writer_.read(node.inputs[0])}, {});
+    }
+    if (std::holds_alternative<Quantize>(node.op) && borders_.contains(node.inputs[0])) return;
     if (std::holds_alternative<Quantize>(node.op)) {
-      const auto& inputs = integers_.inputs;
-      if (std::find(inputs.begin(), inputs.end(), node.inputs[0]) == inputs.end()) {
+      if (!is_input(node.inputs[0])) {
         refuse(node, "reads '{}' of the host: in this form nothing is behind it",
                value(node.inputs[0]).name);
       }
@@ -254,6 +281,7 @@ class Form {
 
   const Graph& integers_;
   StageWriter writer_;
+  std::set<ValueId> borders_;  // inputs, padded
 };
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include "compiler/passes/rewrite.h"
 #include "compiler/quantize/integer_network.h"
 #include "compiler/quantize/nemo_stages_form.h"
+#include "compiler/quantize/nemo_stages_input.h"
 #include "compiler/quantize/nemo_stages_numbers.h"
+#include "compiler/quantize/nemo_stages_steps.h"
 #include "compiler/quantize/nemo_stages_writer.h"
 #include "core/eval/evaluate.h"
 
@@ -24,6 +26,7 @@ struct Known {
   bool is_integer = false, is_codes = false;  // codes: of 8 bits, what layers read
   bool is_signed = false;
   double eps = 0;
+  std::int64_t zero = 0;  // the code of the real 0
 };
 
 struct Range {
@@ -42,23 +45,6 @@ Tensor tensor_of(const std::vector<std::int64_t>& codes, double eps, const Shape
   const std::vector<double> real = as_real(codes, eps);
   const std::vector<float> narrow(real.begin(), real.end());
   return Tensor::from<float>(shape, narrow, layout);
-}
-
-bool is_pact(const Activation& activation) {
-  const Activation::Kind kind = activation.kind;
-  if (kind == Activation::Kind::Relu || kind == Activation::Kind::None) return true;
-  return activation.kind == Activation::Kind::Clip && activation.alpha == 0 &&
-         activation.beta > 0 && activation.bounds.empty();
-}
-
-bool moves(const Op& op) {
-  const auto* pad = std::get_if<Pad>(&op);
-  if (pad != nullptr) return pad->mode != Pad::Mode::Constant || pad->value == 0;
-  return std::holds_alternative<MaxPool>(op) || std::holds_alternative<Reshape>(op) ||
-         std::holds_alternative<Concat>(op) || std::holds_alternative<Transpose>(op) ||
-         std::holds_alternative<Identity>(op) || std::holds_alternative<Slice>(op) ||
-         std::holds_alternative<Resize>(op) || std::holds_alternative<SpaceToDepth>(op) ||
-         std::holds_alternative<DepthToSpace>(op);
 }
 
 std::vector<Range> ranges_of(const Graph& form, const SampleSource& samples,
@@ -102,8 +88,8 @@ class Stages {
                       .integers = {},
                       .notes = std::move(notes_)};
     stages.integers =
-        with_steps(integer_network(id_.finished(), {}, {.input_signed = std::move(input_signed_)}));
-    stages.annotated = annotated(stages.integers);
+        steps_.applied(integer_network(id_.finished(), {}, {.input_signed = input_signed_}));
+    stages.annotated = steps_.annotated(form_, stages.integers);
     return stages;
   }
 
@@ -134,23 +120,36 @@ class Stages {
 
   void knows(const Node& node, const Known& result) {
     known(node.outputs[0]) = result;
-    steps_[form_.value(node.outputs[0]).name] = result.eps;
+    steps_.set(form_.value(node.outputs[0]).name, {result.eps, result.zero});
   }
 
-  // Images are given to NEMO as codes; unsigned ones where no sample is negative.
+  // Images are given to NEMO as codes; unsigned ones where no sample is negative, or what is there
+  // is shifted until none is.
   void add_input(ValueId id) {
     const Value& value = form_.value(id);
-    const bool is_signed = range(id).low < 0;
+    const bool is_shifted =
+        options_.input_bias && range(id).low < 0 && nemo_input_may_be_shifted(form_, id);
+    const bool is_signed = range(id).low < 0 && !is_shifted;
     const double high = is_signed ? 127 : 255, low = is_signed ? -128 : 0;
-    const double eps = (range(id).largest() > 0 ? range(id).largest() : high) / high;
-    const std::vector<StageStep> rounding = {
-        scalar_step(Kind::Div, "_over", eps), scalar_step(Kind::Add, "_half", 0.5), floor_step(),
-        clip_step(low, high), scalar_step(Kind::Mul, "_times", eps)};
+    const double reach = is_shifted ? range(id).high - range(id).low : range(id).largest();
+    const double eps = (reach > 0 ? reach : high) / high;
+    const std::int64_t zero = is_shifted ? std::llrint(-range(id).low / eps) : 0;
+    std::vector<StageStep> rounding = {scalar_step(Kind::Div, "_over", eps),
+                                       scalar_step(Kind::Add, "_half", 0.5), floor_step(),
+                                       clip_step(low, high), scalar_step(Kind::Mul, "_times", eps)};
+    if (is_shifted) {
+      const double bias = static_cast<double>(zero) * eps;
+      rounding.insert(rounding.begin(), scalar_step(Kind::Add, "_biased", bias));
+      // Reals stay what they are: the shift is in the integers alone, and exact there.
+      rounding.push_back(scalar_step(Kind::Sub, "_unbiased", bias));
+      notes_.push_back(fmt::format("{}: input bias {:.6g}, code {}", value.name, bias, zero));
+    }
     fq_.add_input(id, rounding);
     qd_.add_input(id, rounding);
     id_.add_input(id, {});
-    known(id) = {.is_integer = true, .is_codes = true, .is_signed = is_signed, .eps = eps};
-    steps_[value.name] = eps;
+    known(id) = {
+        .is_integer = true, .is_codes = true, .is_signed = is_signed, .eps = eps, .zero = zero};
+    steps_.set(value.name, {eps, zero});
     input_signed_.emplace_back(value.name, is_signed);
   }
 
@@ -161,12 +160,13 @@ class Stages {
       if (std::holds_alternative<BatchNorm>(node.op)) return add_affine(node);
       if (std::holds_alternative<AveragePool>(node.op)) return add_pool(node);
       const auto* activate = std::get_if<Activate>(&node.op);
-      if (activate != nullptr && is_pact(activate->activation)) return add_activation(node);
+      if (activate != nullptr && is_nemo_activation(activate->activation))
+        return add_activation(node);
       const auto* binary = std::get_if<Binary>(&node.op);
       if (binary != nullptr && binary->kind == Kind::Add && is_integer(node.inputs[1])) {
         return add_sum(node);
       }
-      if (moves(node.op)) return add_move(node);
+      if (is_nemo_move(node.op)) return add_move(node);
     }
     for (StageWriter* stage : {&fq_, &qd_, &id_}) stage->copy(node, true);
   }
@@ -183,29 +183,54 @@ class Stages {
     if (grid.bits != options_.weight_bits) narrowed_.push_back(node.name);
     const double eps_out = grid.eps * known(x).eps;
     const std::string& name = form_.value(node.inputs[1]).name;
-    steps_[name] = grid.eps;
+    steps_.set(name, {grid.eps});
+    const std::vector<std::int64_t> shift = nemo_input_shift(form_, node, grid, known(x).zero);
+    const auto pad = nemo_input_border(node, known(x).zero);
     for (StageWriter* stage : {&fq_, &qd_, &id_}) {
       const double eps = stage == &id_ ? 1 : grid.eps;
       Tensor values = tensor_of(grid.codes, eps, weights.shape(), weights.layout());
-      std::vector<ValueId> inputs = {stage->read(x),
+      std::vector<ValueId> inputs = {pad ? bordered(node, *pad, stage) : stage->read(x),
                                      stage->add_weights(node.inputs[1], std::move(values))};
-      if (const Tensor* bias = float_constant(form_, node, 2)) {
-        inputs.push_back(stage->constant(form_.value(node.inputs[2]).name + "_on_grid",
-                                         bias_of(*bias, eps_out, stage)));
+      if (auto bias = bias_of(node, shift, eps_out, stage)) {
+        inputs.push_back(stage->constant(bias->first, std::move(bias->second)));
       }
-      stage->chain(node, node.op, std::move(inputs), {});
+      stage->chain(node, pad ? without_padding(node.op) : node.op, std::move(inputs), {});
     }
     knows(node, {.is_integer = true, .is_signed = true, .eps = eps_out});
   }
 
+  // The layer's input with its border.
+  ValueId bordered(const Node& node, Pad pad, StageWriter* stage) {
+    const Known& in = known(node.inputs[0]);
+    if (stage != &id_) pad.value = 0;
+    const ValueId id = stage->padded(node.name + "_padded", stage->read(node.inputs[0]), pad);
+    steps_.set(stage->name(id), {in.eps, in.zero});
+    return id;
+  }
+
   // A bias without a batch normalisation to absorb it is on the accumulators' grid.
-  Tensor bias_of(const Tensor& bias, double eps, const StageWriter* stage) const {
-    if (stage == &fq_) return bias;
-    std::vector<std::int64_t> codes;
-    for (const float b : bias.values<float>()) {
-      codes.push_back(static_cast<std::int64_t>(std::floor(static_cast<double>(b) / eps + 0.5)));
+  std::optional<std::pair<std::string, Tensor>> bias_of(const Node& node,
+                                                        const std::vector<std::int64_t>& shift,
+                                                        double eps, const StageWriter* stage) {
+    const Tensor* bias = float_constant(form_, node, 2);
+    const bool shifts = stage == &id_ && !shift.empty();
+    if (bias == nullptr && !shifts) return {};
+    std::vector<double> total(1, 0.0);
+    if (bias != nullptr) {
+      const auto numbers = bias->values<float>();
+      total.assign(numbers.begin(), numbers.end());
+      if (stage != &fq_) {
+        for (double& b : total) b = std::floor(b / eps + 0.5) * (stage == &id_ ? 1 : eps);
+      }
     }
-    return tensor_of(codes, stage == &id_ ? 1 : eps, bias.shape(), bias.layout());
+    if (shifts) {
+      if (total.size() == 1) total.resize(shift.size(), total[0]);
+      for (std::size_t c = 0; c < shift.size(); ++c) total[c] += static_cast<double>(shift[c]);
+    }
+    const std::vector<float> narrow(total.begin(), total.end());
+    const std::string name =
+        bias != nullptr ? form_.value(node.inputs[2]).name + "_on_grid" : node.name + "_bias";
+    return std::pair(name, Tensor::from<float>({static_cast<std::int64_t>(narrow.size())}, narrow));
   }
 
   double largest(ValueId id) const { return range(id).largest() > 0 ? range(id).largest() : 1; }
@@ -216,7 +241,7 @@ class Stages {
     if (const auto reader = sole_reader(form_, out)) {
       const Node& next = form_.nodes[*reader];
       const auto* activate = std::get_if<Activate>(&next.op);
-      if (activate != nullptr && is_pact(activate->activation)) {
+      if (activate != nullptr && is_nemo_activation(activate->activation)) {
         return kRangeFactor * largest(next.outputs[0]);
       }
     }
@@ -230,10 +255,10 @@ class Stages {
       return std::vector<double>(values.begin(), values.end());
     };
     const NemoAffine affine{.kappa = row(1), .lambda = row(2)};
-    const NemoIntegerAffine codes = nemo_integer_affine(affine, known(x).eps,
-                                                        {.kappa_bits = options_.kappa_bits,
-                                                         .lambda_bits = options_.lambda_bits,
-                                                         .range = range_behind(node)});
+    NemoIntegerAffine codes = nemo_integer_affine(affine, known(x).eps,
+                                                  {.kappa_bits = options_.kappa_bits,
+                                                   .lambda_bits = options_.lambda_bits,
+                                                   .range = range_behind(node)});
     const std::size_t rank = form_.value(x).shape.size();
     const auto write = [&](StageWriter& stage, const std::vector<double>& kappa,
                            const std::vector<double>& lambda) {
@@ -243,8 +268,22 @@ class Stages {
     };
     write(fq_, affine.kappa, affine.lambda);
     write(qd_, as_real(codes.kappa, codes.eps_kappa), as_real(codes.lambda, codes.eps_out));
+    for (std::size_t c = 0; c < codes.kappa.size(); ++c) {
+      codes.lambda[c] -= codes.kappa[c] * known(x).zero;
+    }
     write(id_, as_real(codes.kappa), as_real(codes.lambda));
     knows(node, {.is_integer = true, .is_signed = true, .eps = codes.eps_out});
+  }
+
+  // To codes of another eps, in each stage.
+  NemoRescaling rescaling(const Node& node, const Known& in, const NemoCodes& codes) {
+    const NemoRequantization how =
+        nemo_requantization(in.eps, codes.eps, options_.requantization_factor, codes.bits);
+    if (how.multiplier < options_.requantization_factor / 2) {
+      note(node, "multiplier {} over {}: the limit of 32 bits costs precision", how.multiplier,
+           how.divisor);
+    }
+    return nemo_rescaling(in.eps, codes, how);
   }
 
   // Signed where the activation is no activation but the rounding of a linear result.
@@ -255,24 +294,12 @@ class Stages {
     const double codes = std::ldexp(1.0, options_.activation_bits) - 1;
     const double alpha = (is_signed ? 2 : 1) * largest(node.outputs[0]);
     const double low = is_signed ? -(codes + 1) / 2 : 0, high = low + codes;
-    const double eps_in = known(x).eps, eps = alpha / codes;
-    const NemoRequantization how =
-        nemo_requantization(eps_in, eps, options_.requantization_factor, options_.activation_bits);
-    if (how.multiplier < options_.requantization_factor / 2) {
-      note(node, "multiplier {} over {}: the limit of 32 bits costs precision", how.multiplier,
-           how.divisor);
-    }
-    const auto m = static_cast<double>(how.multiplier), d = static_cast<double>(how.divisor);
-    fq_.chain(node, std::nullopt, {fq_.read(x)},
-              {scalar_step(Kind::Div, "_over", eps), floor_step(),
-               scalar_step(Kind::Mul, "_eps", eps), clip_step(low * eps, high * eps)});
-    qd_.chain(node, std::nullopt, {qd_.read(x)},
-              {scalar_step(Kind::Div, "_over", eps_in), scalar_step(Kind::Mul, "_multiplier", m),
-               scalar_step(Kind::Div, "_divisor", d), floor_step(),
-               scalar_step(Kind::Mul, "_eps", eps), clip_step(low * eps, high * eps)});
-    id_.chain(node, std::nullopt, {id_.read(x)},
-              {scalar_step(Kind::Mul, "_multiplier", m), scalar_step(Kind::Div, "_divisor", d),
-               floor_step(), clip_step(low, high)});
+    const double eps = alpha / codes;
+    const NemoRescaling how = rescaling(
+        node, known(x), {.bits = options_.activation_bits, .low = low, .high = high, .eps = eps});
+    fq_.chain(node, std::nullopt, {fq_.read(x)}, how.fq);
+    qd_.chain(node, std::nullopt, {qd_.read(x)}, how.qd);
+    id_.chain(node, std::nullopt, {id_.read(x)}, how.id);
     knows(node, {.is_integer = true, .is_codes = true, .is_signed = is_signed, .eps = eps});
   }
 
@@ -299,7 +326,7 @@ class Stages {
     const auto scaled = [&](std::size_t i) {
       const auto m = static_cast<double>(how.multipliers[i]);
       const std::string name = fmt::format("{}_operand{}", node.name, i);
-      steps_[name] = eps_in[i] / m;
+      steps_.set(name, {eps_in[i] / m});
       return id_.between(name, id_.read(node.inputs[i]),
                          {scalar_step(Kind::Mul, "_multiplier", m)});
     };
@@ -314,66 +341,64 @@ class Stages {
                  .eps = how.eps_out});
   }
 
+  bool are_alike(const Known& a, const Known& b) const {
+    return a.eps == b.eps && a.is_signed == b.is_signed && a.zero == b.zero;
+  }
+
   void add_move(const Node& node) {
     const Known& first = known(node.inputs[0]);
     for (const ValueId id : node.inputs) {
       if (id == kNoValue || form_.value(id).constant) continue;
-      if (!known(id).is_integer || known(id).eps != first.eps ||
-          known(id).is_signed != first.is_signed) {
-        refuse(node, "joins '{}' and '{}', of different eps: NEMO has no rescaling for that",
-               form_.value(node.inputs[0]).name, form_.value(id).name);
-      }
+      if (known(id).is_integer && are_alike(known(id), first)) continue;
+      if (std::holds_alternative<Concat>(node.op)) return add_concat(node);
+      refuse(node, "reads '{}' and '{}', of different eps", form_.value(node.inputs[0]).name,
+             form_.value(id).name);
     }
     for (StageWriter* stage : {&fq_, &qd_, &id_}) stage->copy(node, false);
     knows(node, first);
   }
 
-  std::optional<double> step_of(const std::string& name) const {
-    auto found = steps_.find(name);
-    const std::size_t suffix = name.rfind("_int8");
-    if (found == steps_.end() && suffix != std::string::npos) {
-      found = steps_.find(name.substr(0, suffix));
+  // Parts of different eps are requantized as an activation is, to the coarsest, so that nothing
+  // saturates; to signed codes if some are.
+  void add_concat(const Node& node) {
+    bool is_signed = false;
+    for (const ValueId id : node.inputs) {
+      const Known& part = known(id);
+      if (!part.is_codes || part.zero != 0) {
+        refuse(node, "joins '{}', which is {}: expected codes", form_.value(id).name,
+               part.is_codes     ? "an input with a bias"
+               : part.is_integer ? "an accumulator"
+                                 : "no integer");
+      }
+      is_signed = is_signed || part.is_signed;
     }
-    return found == steps_.end() ? std::nullopt : std::optional(found->second);
-  }
-
-  // The integers with what they stand for. Values that only import knows move codes.
-  Graph with_steps(Graph integers) const {
-    const auto set = [&](Value& value, double eps) {
-      Quantization& codes = *value.quantization;
-      codes.thresholds = {eps * static_cast<double>(codes.high())};
-    };
-    for (Value& value : integers.values) {
-      const auto eps = value.constant ? step_of(value.name) : std::nullopt;
-      if (value.quantization && eps) set(value, *eps);
+    const double low = is_signed ? -128 : 0, high = is_signed ? 127 : 255;
+    Known result{.is_integer = true, .is_codes = true, .is_signed = is_signed};
+    for (const ValueId id : node.inputs) {
+      const double reach = is_signed && !known(id).is_signed ? 255 : high;
+      result.eps = std::max(result.eps, known(id).eps * reach / high);
     }
-    for (const Node& node : integers.nodes) {
-      Value& out = integers.value(node.outputs[0]);
-      if (!out.quantization) continue;
-      const auto eps = step_of(out.name);
-      const Value& in = integers.value(node.inputs[0]);
-      CHECK(eps || in.quantization, "no eps for '{}'", out.name);
-      set(out, eps ? *eps : in.quantization->step());
-    }
-    return integers;
-  }
-
-  // The form with the codes that its values have in `integers`.
-  Graph annotated(const Graph& integers) const {
-    Graph graph = form_;
-    const auto names = values_by_name(integers);
-    for (Value& value : graph.values) {
-      auto found = names.find(value.name + "_int8");
-      if (found == names.end()) found = names.find(value.name);
-      if (found == names.end()) continue;
-      const auto& codes = integers.value(found->second).quantization;
-      if (!codes || codes->bits > 8) continue;
-      value.quantization = codes;
-      if (!value.constant && value.name != integers.value(integers.inputs[0]).name) {
-        value.quantization->rounding = Rounding::Floor;
+    std::vector<ValueId> parts[3];
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const Known& part = known(node.inputs[i]);
+      const std::string name = fmt::format("{}_part{}", node.name, i);
+      if (!are_alike(part, result)) steps_.set(name, {result.eps});
+      NemoRescaling how =
+          rescaling(node, part, {.bits = 8, .low = low, .high = high, .eps = result.eps});
+      // Codes are whole numbers, but for what reals of 32 bits make of that.
+      how.qd.insert(how.qd.begin() + 1, {scalar_step(Kind::Add, "_half", 0.5), floor_step()});
+      std::size_t at = 0;
+      for (StageWriter* stage : {&fq_, &qd_, &id_}) {
+        const ValueId id = stage->read(node.inputs[i]);
+        const auto& steps = stage == &fq_ ? how.fq : stage == &qd_ ? how.qd : how.id;
+        parts[at++].push_back(are_alike(part, result) ? id : stage->between(name, id, steps));
       }
     }
-    return graph;
+    std::size_t at = 0;
+    for (StageWriter* stage : {&fq_, &qd_, &id_}) {
+      stage->chain(node, node.op, std::move(parts[at++]), {});
+    }
+    knows(node, result);
   }
 
   const Graph& form_;
@@ -381,7 +406,7 @@ class Stages {
   std::vector<Range> ranges_;
   std::vector<Known> known_;
   StageWriter fq_, qd_, id_;
-  std::map<std::string, double> steps_;  // eps by name of value
+  NemoSteps steps_;
   std::vector<std::pair<std::string, bool>> input_signed_;
   std::vector<std::string> notes_;
   std::vector<std::string> narrowed_;  // layers whose weights have a bit less than asked for

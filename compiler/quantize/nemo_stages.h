@@ -17,6 +17,10 @@ struct NemoStagesOptions {
   // published flow leaves them accumulators: sums add 32 bits, which no kernel of PULP's does, and
   // layers cannot read them.
   bool signed_activations = false;
+  // Inputs with negative numbers become unsigned codes of x + b, b = zero * eps: in the integers,
+  // layers take b times the sum of their weights off their bias, and pad with b (add_input_bias).
+  // Inputs that more than layers, affine maps and reshapes read stay signed codes without offset.
+  bool input_bias = false;
   // Of kappa, per layer. `lambda_bits` (20 in the published rule, with 14 of kappa; 0: none) takes
   // bits from kappa until what a batch normalisation gives fits. The published code works that out
   // but keeps the quantum of before: kappa has 12 bits in every published network.

@@ -184,13 +184,30 @@ bool add_signed_activation(Graph& graph, std::size_t n, std::size_t slot) {
 
 void add_signed_activations(Graph& graph) {
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    for (const std::size_t slot : {0, 1}) {
+    for (std::size_t slot = 0; slot < graph.nodes[n].inputs.size(); ++slot) {
       if (add_signed_activation(graph, n, slot)) ++n;
     }
   }
 }
 
 }  // namespace
+
+bool is_nemo_activation(const Activation& activation) {
+  const Activation::Kind kind = activation.kind;
+  if (kind == Activation::Kind::Relu || kind == Activation::Kind::None) return true;
+  return activation.kind == Activation::Kind::Clip && activation.alpha == 0 &&
+         activation.beta > 0 && activation.bounds.empty();
+}
+
+bool is_nemo_move(const Op& op) {
+  const auto* pad = std::get_if<Pad>(&op);
+  if (pad != nullptr) return pad->mode != Pad::Mode::Constant || pad->value == 0;
+  return std::holds_alternative<MaxPool>(op) || std::holds_alternative<Reshape>(op) ||
+         std::holds_alternative<Concat>(op) || std::holds_alternative<Transpose>(op) ||
+         std::holds_alternative<Identity>(op) || std::holds_alternative<Slice>(op) ||
+         std::holds_alternative<Resize>(op) || std::holds_alternative<SpaceToDepth>(op) ||
+         std::holds_alternative<DepthToSpace>(op);
+}
 
 bool is_nemo_linear(const Graph& graph, const Node& node) {
   const auto* gemm = std::get_if<Gemm>(&node.op);

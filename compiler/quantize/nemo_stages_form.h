@@ -13,6 +13,10 @@ namespace workbench {
 // the host, are read through an Activate of kind None, X_codes.
 Graph nemo_stages_form(Graph imported, bool signed_activations = false);
 
+// PACT's functions: Relu, Clip(0, a), or none: the rounding of a linear result.
+bool is_nemo_activation(const Activation& activation);
+// Moves codes, and knows nothing of what they stand for but 0.
+bool is_nemo_move(const Op& op);
 // Conv or Gemm by constant float weights.
 bool is_nemo_linear(const Graph& graph, const Node& node);
 

@@ -45,6 +45,17 @@ StageStep clip_step(double low, double high) {
           std::nullopt};
 }
 
+NemoRescaling nemo_rescaling(double eps_in, const NemoCodes& codes, const NemoRequantization& how) {
+  const auto m = static_cast<double>(how.multiplier), d = static_cast<double>(how.divisor);
+  const StageStep floor = floor_step(), scale = scalar_step(Binary::Kind::Mul, "_eps", codes.eps);
+  const StageStep times = scalar_step(Binary::Kind::Mul, "_multiplier", m);
+  const StageStep over = scalar_step(Binary::Kind::Div, "_divisor", d);
+  const StageStep clip = clip_step(codes.low * codes.eps, codes.high * codes.eps);
+  return {.fq = {scalar_step(Binary::Kind::Div, "_over", codes.eps), floor, scale, clip},
+          .qd = {scalar_step(Binary::Kind::Div, "_over", eps_in), times, over, floor, scale, clip},
+          .id = {times, over, floor, clip_step(codes.low, codes.high)}};
+}
+
 StageWriter::StageWriter(const Graph& form)
     : form_(form), stands_for_(form.values.size(), kNoValue) {
   graph_.name = form.name;
@@ -115,6 +126,14 @@ ValueId StageWriter::add_weights(ValueId id, Tensor tensor) {
 ValueId StageWriter::between(const std::string& name, ValueId from,
                              const std::vector<StageStep>& steps) {
   return apply(steps, from, name, unique_value(name), false);
+}
+
+ValueId StageWriter::padded(const std::string& name, ValueId from, const Pad& pad) {
+  Shape shape = graph_.value(from).shape;
+  for (std::size_t i = 0; i < shape.size(); ++i) shape[i] += pad.begin[i] + pad.end[i];
+  const ValueId result = graph_.add_value({.name = unique_value(name), .shape = shape});
+  push(unique(node_names_, name), pad, {from}, {result}, false);
+  return result;
 }
 
 void StageWriter::chain(const Node& original, std::optional<Op> op, std::vector<ValueId> inputs,

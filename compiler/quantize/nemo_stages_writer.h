@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/quantize/nemo_stages_numbers.h"
 #include "core/graph.h"
 
 namespace workbench {
@@ -24,6 +25,17 @@ StageStep channel_step(Binary::Kind kind, const char* suffix, const std::vector<
 StageStep floor_step();
 StageStep clip_step(double low, double high);
 
+// What an activation gives: codes from low to high, a step of eps each.
+struct NemoCodes {
+  int bits = 8;
+  double low = 0, high = 255, eps = 1;
+};
+// To such codes from integers of another eps, in each stage.
+struct NemoRescaling {
+  std::vector<StageStep> fq, qd, id;
+};
+NemoRescaling nemo_rescaling(double eps_in, const NemoCodes& codes, const NemoRequantization& how);
+
 class StageWriter {
  public:
   // Keeps a reference to `form`.
@@ -37,6 +49,9 @@ class StageWriter {
   ValueId add_weights(ValueId id, Tensor tensor);
   // `steps` of `from`, named after `name`.
   ValueId between(const std::string& name, ValueId from, const std::vector<StageStep>& steps);
+  // `from` padded as `pad` says, under this name or one like it.
+  ValueId padded(const std::string& name, ValueId from, const Pad& pad);
+  const std::string& name(ValueId id) const { return graph_.value(id).name; }
   // What stands for `of` stands for `id`, too.
   void same(ValueId id, ValueId of) { stands_for_[at(id)] = read(of); }
   // `original` becomes `op` of `inputs` and then `steps`; without an op, the steps alone, of the

@@ -52,7 +52,7 @@ class QuantizeCli(WorkbenchTest):
                        "graffitist:mobilenet_v1"]:
             done = self.succeed(*RUN, "zoo:tiny_cnn", "--scheme", scheme)
             self.assertIn("bit-exact", verdict(done), scheme)
-        for scheme in ["published", "nemo", "graffitist", "default"]:
+        for scheme in ["published", "nemo", "nemo-input-bias", "graffitist", "default"]:
             done = self.succeed("run", "--hw", "gap8", "--brief", "zoo:tiny_mobile", "--scheme",
                                 scheme)
             self.assertIn("bit-exact", verdict(done), scheme)
@@ -63,7 +63,8 @@ class QuantizeCli(WorkbenchTest):
             self.assertEqual(done.returncode, 2)
             self.assertEqual(done.stderr,
                              "workbench: --scheme: expected per-tensor-pow2 (the nearest), "
-                             "default, published, graffitist, graffitist-int4, nemo, xfdnn, "
+                             "default, published, graffitist, graffitist-int4, nemo, "
+                             "nemo-input-bias, xfdnn, "
                              "per-channel, per-channel-pow2, per-tensor-pow2-clip-safe, "
                              "published-static, found 'per-tensor-pow3'\n")
 

@@ -3,20 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <map>
 #include <random>
 
-#include "compiler/import/export.h"
-#include "compiler/import/import.h"
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/calibrate.h"
-#include "compiler/quantize/integer_network.h"
 #include "compiler/quantize/nemo.h"
 #include "compiler/quantize/nemo_onnx.h"
 #include "compiler/quantize/nemo_stages.h"
 #include "core/eval/evaluate.h"
 #include "sim/golden/golden.h"
 #include "tests/support/graph_builder.h"
+#include "tests/support/nemo_checks.h"
 
 namespace workbench {
 namespace {
@@ -95,65 +92,6 @@ double decibels(std::span<const float> expected, std::span<const float> got) {
   return 10 * std::log10(signal / noise);
 }
 
-// The codes of the sample's input, as `integers` has them.
-Tensor input_codes(const Graph& integers, const std::vector<Tensor>& values) {
-  const Node& quantize = integers.nodes.at(0);
-  const Tensor& codes = values[static_cast<std::size_t>(quantize.outputs[0])];
-  std::vector<float> real;
-  if (codes.type() == ElementType::Uint8) {
-    for (const std::uint8_t code : codes.values<std::uint8_t>()) real.push_back(code);
-  } else {
-    for (const std::int8_t code : codes.values<std::int8_t>()) real.push_back(code);
-  }
-  return Tensor::from<float>(codes.shape(), real);
-}
-
-// Every integer value that both graphs have by name is the same; how many there were.
-int compare_integers(const Graph& a, const std::vector<Tensor>& in_a, const Graph& b,
-                     const std::vector<Tensor>& in_b) {
-  const auto names = values_by_name(b);
-  int compared = 0;
-  for (std::size_t i = 0; i < a.values.size(); ++i) {
-    const Value& value = a.values[i];
-    const auto found = names.find(value.name);
-    if (value.constant || !value.quantization || found == names.end()) continue;
-    EXPECT_EQ(in_a[i], in_b[static_cast<std::size_t>(found->second)]) << value.name;
-    ++compared;
-  }
-  return compared;
-}
-
-// Through a file of NEMO's convention and back: the same integers.
-void check_round_trip(const Graph& form, const Graph& integers, const Tensor& x) {
-  const std::vector<Tensor> values = golden::run(integers, {&x, 1});
-  const Tensor codes = input_codes(integers, values);
-  const Quantization& input = *integers.value(integers.nodes.at(0).outputs[0]).quantization;
-  const Graph imported = import_onnx_bytes(export_onnx_bytes(form), "form");
-  ASSERT_TRUE(is_integer_network(imported));
-  const std::string& name = imported.value(imported.inputs[0]).name;
-  const Graph back = integer_network(imported, {}, {.input_signed = {{name, input.is_signed}}});
-  const std::vector<Tensor> again = golden::run(back, {&codes, 1});
-  EXPECT_GT(compare_integers(back, again, integers, values), 3);
-}
-
-std::vector<double> codes_of(const Tensor& tensor) {
-  std::vector<double> codes;
-  const auto append = [&](auto values) { codes.assign(values.begin(), values.end()); };
-  if (tensor.type() == ElementType::Uint8) append(tensor.values<std::uint8_t>());
-  if (tensor.type() == ElementType::Int8) append(tensor.values<std::int8_t>());
-  return codes;
-}
-
-struct Difference {
-  std::int64_t values = 0, differing = 0;
-  double largest = 0;
-  void add(double steps) {
-    ++values;
-    if (steps > 0.5) ++differing;
-    largest = std::max(largest, steps);
-  }
-};
-
 // Values of 8 bits in `integers` that no sum or pool is before: QD leaves those unrounded.
 std::vector<ValueId> before_sums(const Graph& integers) {
   std::vector<bool> behind(integers.values.size(), false);
@@ -168,28 +106,6 @@ std::vector<ValueId> before_sums(const Graph& integers) {
     if (!is_behind && node.affine) result.push_back(node.outputs[0]);
   }
   return result;
-}
-
-// The integers against a float graph that has the same values, as `step` times their codes.
-void add_differences(const Graph& integers, const std::vector<Tensor>& values,
-                     const std::vector<ValueId>& ids, const Graph& reference, const Tensor& x,
-                     bool real, Difference& difference) {
-  std::map<std::string, Tensor> expected;
-  evaluate(reference, {&x, 1},
-           {.arithmetic = Arithmetic::Exact, .observe = [&](ValueId id, const Tensor& tensor) {
-              expected.insert_or_assign(reference.value(id).name, tensor);
-            }});
-  for (const ValueId id : ids) {
-    const Value& value = integers.value(id);
-    const auto found = expected.find(value.name);
-    if (found == expected.end()) continue;
-    const std::vector<double> codes = codes_of(values[static_cast<std::size_t>(id)]);
-    const double step = real ? value.quantization->step() : 1;
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      const double wanted = static_cast<double>(found->second.values<float>()[i]) / step;
-      difference.add(std::abs(codes[i] - wanted));
-    }
-  }
 }
 
 std::vector<ValueId> all_codes(const Graph& integers) {
@@ -220,7 +136,7 @@ TEST(NemoStagesProperty, integers_are_the_codes_of_the_stages) {
     add_differences(stages.integers, values, before_sums(stages.integers),
                     stages.quantized_deployable, x, true, to_qd);
     // ID in float32, whose accumulators lose the bits beyond 24.
-    const Tensor codes = input_codes(stages.integers, values);
+    const Tensor codes = nemo_input_codes(stages.integers, x);
     add_differences(stages.integers, values, all_codes(stages.integers), stages.integer_deployable,
                     codes, false, to_id);
   }
@@ -249,8 +165,8 @@ TEST(NemoStagesProperty, stages_stay_near_each_other_and_files_are_exact) {
     floats_to_fq.push_back(decibels(in_float.values<float>(), fq.values<float>()));
     fq_to_qd.push_back(decibels(fq.values<float>(), qd.values<float>()));
     qd_to_id.push_back(decibels(qd.values<float>(), id.values<float>()));
-    check_round_trip(stages.integer_deployable, stages.integers, x);
-    check_round_trip(nemo_onnx_form(stages.integers), stages.integers, x);
+    check_nemo_round_trip(stages.integer_deployable, stages.integers, x);
+    check_nemo_round_trip(nemo_onnx_form(stages.integers), stages.integers, x);
   }
   for (auto* list : {&floats_to_fq, &fq_to_qd, &qd_to_id}) std::sort(list->begin(), list->end());
   // Measured: 22 and 31 dB (FQ), 28 and 38 dB (QD), 8 and 31 dB (ID: sums are floored, too).
@@ -280,7 +196,7 @@ TEST(NemoStagesProperty, integers_of_our_own_quantizer_survive_the_convention) {
                }
              }});
     const Graph integers = quantize_nemo(graph, thresholds, {});
-    check_round_trip(nemo_onnx_form(integers), integers, samples[1][0]);
+    check_nemo_round_trip(nemo_onnx_form(integers), integers, samples[1][0]);
   }
 }
 
