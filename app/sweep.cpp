@@ -39,7 +39,7 @@ struct Options {
   std::string executor = "local";
   SlurmOptions slurm;
   fs::path job_folder;
-  std::optional<std::size_t> limit;
+  std::optional<std::int64_t> limit;
   bool dry_run = false, parameters = false;
   fs::path csv, json, html, png;
 };
@@ -216,7 +216,9 @@ void write_reports(const Options& options, const SweepReport& report) {
 
 int sweep(const Options& options) {
   if (options.parameters) return show_parameters();
+  if (options.store.empty()) fail("--store: expected a file, found none");
   for (const fs::path* path : {&options.csv, &options.json, &options.html, &options.png}) {
+    if (*path == "-") fail("-: expected a file; `workbench results last` prints CSV and JSON");
     require_writable_file(*path);
   }
   require_picture(options.png);
@@ -224,8 +226,8 @@ int sweep(const Options& options) {
   check(study);
   if (options.dry_run) return show_plan(study, options.store);
   require_writable_file(options.store);
-  SweepOptions request{.limit = options.limit,
-                       .layers = !options.json.empty() || !options.html.empty()};
+  SweepOptions request{.layers = !options.json.empty() || !options.html.empty()};
+  if (options.limit) request.limit = static_cast<std::size_t>(*options.limit);
   request.executor.store = options.store;
   request.executor.kind =
       options.executor == "slurm" ? ExecutorOptions::Kind::Slurm : ExecutorOptions::Kind::Local;
@@ -282,9 +284,9 @@ void add_execution_options(CLI::App& command, Options& options) {
   command.add_flag("--refine", options.refine,
                    "simulate the Pareto front and its neighbours, compare with golden");
   command.add_option("--neighbours", options.neighbours, "steps around the front (default: 1)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1'000'000'000));
   command.add_option("--sample", options.sample, "simulate so many more, drawn at random")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1'000'000'000));
   command.add_flag("--search", options.search,
                    "do not compute all points: search the front (NSGA-II)");
   command.add_option("--population", options.population, "of the search (default: 40)");
@@ -292,7 +294,7 @@ void add_execution_options(CLI::App& command, Options& options) {
   command.add_option("--seed", options.seed, "of the search and of the sample (default: 1)");
   command.add_option("--store", options.store, "results, SQLite (default: ./workbench.db)");
   command.add_option("-j,--jobs", options.jobs, "processes, or tasks at once (default: CPUs)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000));
   command.add_option("--executor", options.executor, "local (default), or slurm")
       ->check(CLI::IsMember({"local", "slurm"}));
   command
@@ -300,13 +302,14 @@ void add_execution_options(CLI::App& command, Options& options) {
                   "argument of sbatch, such as --partition=NAME; may be repeated")
       ->allow_extra_args(false);
   command.add_option("--points-per-task", options.slurm.points_per_task, "of Slurm")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000));
   command
       .add_option("--job-folder", options.job_folder,
                   "compute nothing here: write a job for sweep-worker into this folder, collect "
                   "what workers have left there (docs/scale-out.md)")
       ->excludes("--executor");
-  command.add_option("--limit", options.limit, "compute at most so many points this time");
+  command.add_option("--limit", options.limit, "compute at most so many points this time")
+      ->check(CLI::Range(0, 1'000'000'000));
   command.add_flag("--dry-run", options.dry_run, "count the points, compute none");
   command.add_flag("--parameters", options.parameters, "list what --set takes");
   command.add_option("--csv", options.csv, "write all points as CSV");

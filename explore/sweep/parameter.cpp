@@ -48,6 +48,22 @@ double real(const char* name, const std::string& value) {
   return number<double>(name, value, "a number");
 }
 
+// Points are named by what the file has, so that it has to be there.
+const std::string& existing(const char* name, const std::string& value) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(value, ignored)) {
+    fail("{}={}: expected a file or a folder, found none of that name", name, value);
+  }
+  return value;
+}
+
+// A clock in MHz, as --clock takes it; what it may be is a matter of the machine.
+void set_clock(CompileRequest& request, const char* parameter, const std::string& value) {
+  (void)real(parameter, value);
+  const std::string_view name(parameter);
+  request.overrides.clocks.push_back(fmt::format("{}={}", name.substr(name.find('.') + 1), value));
+}
+
 template <typename T>
 T one_of(const char* name, const std::string& value,
          const std::vector<std::pair<std::string, T>>& choices) {
@@ -124,11 +140,11 @@ constexpr Parameter kParameters[] = {
            one_of<Text>("mode", v, {{"latency", "latency"}, {"throughput", "throughput"}});
      }},
     {"clock.report", "xdnn", "MHz of memory and control, the clock of all cycle figures",
-     [](Request& r, const Text& v) { r.overrides.clocks.push_back("report=" + v); }},
+     [](Request& r, const Text& v) { set_clock(r, "clock.report", v); }},
     {"clock.array", "xdnn", "MHz of the array",
-     [](Request& r, const Text& v) { r.overrides.clocks.push_back("array=" + v); }},
+     [](Request& r, const Text& v) { set_clock(r, "clock.array", v); }},
     {"clock.ddr", "xdnn", "MHz of the DDR interface",
-     [](Request& r, const Text& v) { r.overrides.clocks.push_back("ddr=" + v); }},
+     [](Request& r, const Text& v) { set_clock(r, "clock.ddr", v); }},
     {"schedule", "xdnn", "order of the layers: time, space or natural",
      [](Request& r, const Text& v) {
        r.schedule.goal = one_of<xdnn::ScheduleGoal>("schedule", v,
@@ -139,7 +155,7 @@ constexpr Parameter kParameters[] = {
     {"schedule-file", "xdnn", "file with the order of the layers, one name per line",
      [](Request& r, const Text& v) { r.schedule.file = xdnn::parse_schedule(read_file(v), v); }},
     {"quantizer-json", "xdnn", "file with thresholds and scales, as the xfDNN quantizer writes it",
-     [](Request& r, const Text& v) { r.quantizer_table = v; }},
+     [](Request& r, const Text& v) { r.quantizer_table = existing("quantizer-json", v); }},
     {"l1", "pulp", "L1 buffer without stacks in bytes, or with k, M",
      [](Request& r, const Text& v) { r.overrides.pulp.l1 = byte_count("l1", v); }},
     {"l2", "pulp", "L2 buffer in bytes, or with k, M",
@@ -149,9 +165,9 @@ constexpr Parameter kParameters[] = {
     {"dma-width", "pulp", "bytes of the cluster DMA per cycle, each way",
      [](Request& r, const Text& v) { r.overrides.pulp.dma_width = whole("dma-width", v); }},
     {"clock.cluster", "pulp", "MHz of the cluster, the clock of all cycle figures",
-     [](Request& r, const Text& v) { r.overrides.clocks.push_back("cluster=" + v); }},
+     [](Request& r, const Text& v) { set_clock(r, "clock.cluster", v); }},
     {"clock.fabric", "pulp", "MHz of the fabric",
-     [](Request& r, const Text& v) { r.overrides.clocks.push_back("fabric=" + v); }},
+     [](Request& r, const Text& v) { set_clock(r, "clock.fabric", v); }},
     {"tiler", "pulp", "tiles by modelled cycles (optimal) or by DORY's rules (dory)",
      [](Request& r, const Text& v) {
        r.tiler = one_of<pulp::Tiler>(
@@ -179,7 +195,7 @@ constexpr Parameter kParameters[] = {
      }},
     {"calibration", "", "calibration data: .npy, .npz, .pb or a folder of images",
      [](Request& r, const Text& v) {
-       r.data.calibration = v;
+       r.data.calibration = existing("calibration", v);
        r.calibration_cache = cache_folder("");
      }},
     {"calibration-limit", "", "at most that many calibration samples",
@@ -188,9 +204,9 @@ constexpr Parameter kParameters[] = {
            number<std::size_t>("calibration-limit", v, "a whole number of at least 0");
      }},
     {"input", "", "what the network runs on: .npy, .npz, .pb or an image",
-     [](Request& r, const Text& v) { r.data.input = v; }},
+     [](Request& r, const Text& v) { r.data.input = existing("input", v); }},
     {"preprocess", "", "file that says how images become input",
-     [](Request& r, const Text& v) { r.data.preprocessing = v; }},
+     [](Request& r, const Text& v) { r.data.preprocessing = existing("preprocess", v); }},
     {"with", "", "passes to run too: NAME+NAME, or none",
      [](Request& r, const Text& v) { r.passes.with = passes(v); }},
     {"without", "", "passes not to run: NAME+NAME, or none",
@@ -198,7 +214,11 @@ constexpr Parameter kParameters[] = {
     {"width", "", "zoo:mobilenet: multiplier of the channel counts",
      [](Request& r, const Text& v) { r.model.width = real("width", v); }},
     {"resolution", "", "zoo: input side in pixels",
-     [](Request& r, const Text& v) { r.model.resolution = whole("resolution", v); }},
+     [](Request& r, const Text& v) {
+       const std::int64_t side = whole("resolution", v);
+       if (side < 1) fail("resolution={}: expected at least 1, found '{}'", v, v);
+       r.model.resolution = side;
+     }},
     {"seed", "", "zoo: seed of the weights",
      [](Request& r, const Text& v) {
        r.model.seed = number<std::uint64_t>("seed", v, "a whole number of at least 0");
@@ -289,6 +309,29 @@ void set_knob(CompileRequest& request, const Setting& setting, const Machine& ma
 }  // namespace
 
 std::span<const Parameter> named_parameters() { return kParameters; }
+
+std::string knob_of(std::string_view parameter) {
+  constexpr std::pair<std::string_view, std::string_view> kKnobs[] = {
+      {"dsp", "array.rows"},
+      {"bits", "array.bits"},
+      {"memory", "am.size_bytes"},
+      {"ddr", "ddr.size_bytes"},
+      {"bandwidth", "clocks.ddr"},
+      {"engines", "board.engines"},
+      {"mode", "slice0.used"},
+      {"l1", "l1.buffer_bytes"},
+      {"l2", "l2.buffer_bytes"},
+      {"cores", "cluster.cores"},
+      {"dma-width", "dma.bytes_per_cycle"}};
+  for (const auto& [name, knob] : kKnobs) {
+    if (name == parameter) return std::string(knob);
+  }
+  constexpr std::string_view kClock = "clock.";
+  if (parameter.starts_with(kClock)) {
+    return fmt::format("clocks.{}", parameter.substr(kClock.size()));
+  }
+  return parameter.find('.') == std::string_view::npos ? "" : std::string(parameter);
+}
 
 std::string without_suffix(const std::string& value) {
   if (value.size() < 2 || value.size() > 10) return value;

@@ -35,6 +35,10 @@ void check_parameter(const std::string& name, const std::string& machine);
 void check_values(const std::string& name, std::span<const std::string> values,
                   const std::string& machine);
 
+// The machine knob that a parameter sets: "cluster.cores" for "cores"; of a knob, its own name;
+// else empty. Two parameters of one knob would say two things of one number.
+std::string knob_of(std::string_view parameter);
+
 // Machine knobs know no suffixes: "64k" becomes "65536".
 std::string without_suffix(const std::string& value);
 

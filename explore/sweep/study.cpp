@@ -1,6 +1,7 @@
 #include "explore/sweep/study.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -52,6 +53,19 @@ void check_distinct(const Names& names, const char* what) {
   }
 }
 
+void check_knobs(const std::vector<std::string>& parameters) {
+  std::map<std::string, std::string> parameter_of;
+  for (const std::string& name : parameters) {
+    const std::string knob = knob_of(name);
+    if (knob.empty()) continue;
+    const auto [other, fresh] = parameter_of.emplace(knob, name);
+    if (!fresh) {
+      fail("parameter {}: expected no {} beside it, which sets the same number of the machine",
+           name, other->second);
+    }
+  }
+}
+
 // Calls visit(indices) for every combination of that many values, the last index fastest.
 void for_each_combination(std::span<const std::size_t> sizes, const auto& visit) {
   std::vector<std::size_t> indices(sizes.size());
@@ -94,6 +108,7 @@ void check(const Study& study) {
   std::vector<std::string> names;
   for (const Dimension& dimension : all) names.push_back(dimension.name);
   check_distinct(names, "parameter");
+  check_knobs(names);
   for (const std::string& machine : study.machines) {
     for (const Dimension& dimension : all) {
       check_values(dimension.name, dimension.values, machine);
@@ -101,9 +116,19 @@ void check(const Study& study) {
   }
   (void)Conditions(study.conditions, all, study.name + ": conditions");
   CHECK(!study.objectives.empty(), "a study without an objective");
+  std::vector<std::string> objectives;
+  for (const SweepObjective& objective : study.objectives) objectives.push_back(objective.metric);
+  check_distinct(objectives, "objective");
   if (study.refine && study.tier == Tier::Transaction) {
     fail("{}: expected the analytic tier where the front is refined, found transaction",
          study.name);
+  }
+  if (study.search &&
+      (study.search->population > kPointsMax || study.search->generations > kPointsMax)) {
+    fail(
+        "{}: expected a search of at most {} points in each of at most {} generations, found {}, "
+        "{}",
+        study.name, kPointsMax, kPointsMax, study.search->population, study.search->generations);
   }
 }
 

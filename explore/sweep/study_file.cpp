@@ -21,8 +21,9 @@ class Mapping {
   Mapping(const YAML::Node& node, const std::string& file, const std::string& what)
       : node_(node), file_(file) {
     if (!node.IsMap()) {
-      fail("{}: expected {} as a mapping of keys to values, found none", yaml::where(file, node),
-           what);
+      const char* found = node.IsSequence() ? "a list" : node.IsScalar() ? "a value" : "nothing";
+      fail("{}: expected {} as a mapping of keys to values, found {}",
+           node.IsNull() ? file : yaml::where(file, node), what, found);
     }
   }
 

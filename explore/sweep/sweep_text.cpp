@@ -45,6 +45,7 @@ std::string counts_text(const SweepOutcome& outcome) {
   for (const auto& [tier, count] : tiers) {
     of_tiers.push_back(thousands(count) + " " + std::string(to_string(tier)));
   }
+  if (of_tiers.empty()) of_tiers.push_back("none yet");
   std::string text = fmt::format("points   {}: {} ok", fmt::join(of_tiers, ", "),
                                  thousands(counts[PointResult::Status::Ok]));
   for (const auto status : {PointResult::Status::Infeasible, PointResult::Status::Failed}) {

@@ -231,6 +231,13 @@ class BadInput(WorkbenchTest):
         self.refused(*one, "text.db", says="text.db")
         self.refused("--hw", "gap8", "--set", "cores=1", "zoo:tiny_cnn", "--csv", "no/file.csv",
                      says="no/file.csv: cannot write")
+        self.refused(*one, "", says="--store: expected a file, found none")
+        self.refused("--hw", "gap8", "zoo:tiny_cnn", "--csv", "-", says="workbench results")
+
+    def test_counts_that_are_none(self):
+        for option in ["--limit=-1", "--jobs=0", "--neighbours=-1", "--sample=-3"]:
+            self.refused("--hw", "gap8", "zoo:tiny_cnn", option,
+                         says=[option.split("=")[0], "not in range"])
 
 
 if __name__ == "__main__":

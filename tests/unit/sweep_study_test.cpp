@@ -5,6 +5,7 @@
 #include "explore/sweep/parameter.h"
 #include "explore/sweep/study.h"
 #include "explore/sweep/study_file.h"
+#include "explore/track/fingerprint.h"
 
 namespace workbench {
 namespace {
@@ -138,6 +139,62 @@ TEST(SweepStudy, what_no_point_could_be_computed_with_is_refused) {
             "cores=many: expected a whole number, found 'many'");
   EXPECT_NE(check_error([](Study& s) { s.options[0].value = "best"; }).find("optimal, dory"),
             std::string::npos);
+  EXPECT_EQ(check_error([](Study& s) {
+              s.objectives = {{"cycles", Better::Lower}, {"cycles", Better::Higher}};
+            }),
+            "objective cycles: expected once, found twice");
+  EXPECT_NE(check_error([](Study& s) {
+              s.search.emplace();
+              s.search->population = 4'000'000'000'000;
+            }).find("at most 1000000 points"),
+            std::string::npos);
+}
+
+TEST(SweepStudy, what_is_no_number_and_files_that_are_absent_are_no_points) {
+  const auto error = [](const char* name, const char* value) {
+    return refusal([&] { check_values(name, std::vector<std::string>{value}, "gap8"); });
+  };
+  EXPECT_EQ(error("clock.cluster", "fast"), "clock.cluster=fast: expected a number, found 'fast'");
+  EXPECT_EQ(error("clock.fabric", "nan"), "clock.fabric=nan: expected a number, found 'nan'");
+  EXPECT_EQ(error("resolution", "0"), "resolution=0: expected at least 1, found '0'");
+  for (const char* name : {"input", "calibration", "preprocess"}) {
+    EXPECT_EQ(
+        error(name, "/no/such"),
+        std::string(name) + "=/no/such: expected a file or a folder, found none of that name");
+  }
+}
+
+TEST(SweepStudy, a_number_of_the_machine_has_one_name_at_a_time) {
+  EXPECT_EQ(check_error([](Study& s) {
+              s.options.push_back({"cluster.cores", "8"});
+            }),
+            "parameter cluster.cores: expected no cores beside it, which sets the same number of "
+            "the machine");
+  // What a parameter is said to set is what it sets: a value of its own moves that knob.
+  for (const auto& [machine, parameter, value] : {std::tuple("v3_96", "dsp", "64"),
+                                                  {"v3_96", "bits", "16"},
+                                                  {"v3_96", "memory", "3"},
+                                                  {"v3_96", "ddr", "100"},
+                                                  {"v3_96", "bandwidth", "1"},
+                                                  {"v3_96", "engines", "3"},
+                                                  {"v3_96", "mode", "throughput"},
+                                                  {"v3_96", "clock.array", "350"},
+                                                  {"gap8", "l1", "10k"},
+                                                  {"gap8", "l2", "100k"},
+                                                  {"gap8", "cores", "3"},
+                                                  {"gap8", "dma-width", "4"},
+                                                  {"gap8", "clock.fabric", "99"}}) {
+    const CompileRequest request = request_of(
+        {.network = "zoo:tiny_cnn", .machine = machine, .settings = {{parameter, value}}});
+    const auto base = track::machine_constants(load_machine(request.machine, {}));
+    const auto moved = track::machine_constants(load_machine(request.machine, request.overrides));
+    ASSERT_EQ(base.size(), moved.size());
+    std::vector<std::string> knobs;
+    for (std::size_t i = 0; i < base.size(); ++i) {
+      if (base[i] != moved[i]) knobs.push_back(base[i].first);
+    }
+    EXPECT_EQ(knobs, std::vector<std::string>{knob_of(parameter)});
+  }
 }
 
 TEST(SweepParameter, a_point_is_what_the_options_would_be) {
@@ -293,9 +350,10 @@ TEST(SweepStudyFile, mistakes_are_shown_with_their_line) {
   begins("search: {population: 10}\n", "s.yaml:1: population: expected a multiple of 4");
   begins("search: {method: random}\n", "s.yaml:1: method: expected nsga2");
   begins("search: genetic\n", "s.yaml:1: search: expected nsga2");
-  begins("- 1\n", "s.yaml:1: expected a study as a mapping");
+  EXPECT_EQ(error("- 1\n"),
+            "s.yaml:1: expected a study as a mapping of keys to values, found a list");
   begins("a: [1\n", "s.yaml:");
-  begins("", "s.yaml:");
+  EXPECT_EQ(error(""), "s.yaml: expected a study as a mapping of keys to values, found nothing");
 }
 
 TEST(SweepObjectives, a_metric_alone_has_its_own_direction) {
