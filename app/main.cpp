@@ -369,7 +369,9 @@ int dispatch(const CLI::App& app, const Options& options, const Commands& comman
 }
 
 int refuse(std::string message) {
-  std::replace(message.begin(), message.end(), '\n', ' ');  // libraries may say it in several lines
+  // One line of text, whatever libraries say and files hold that it quotes.
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
+  std::replace_if(message.begin(), message.end(), is_control, ' ');
   std::fprintf(stderr, "workbench: %s\n", message.c_str());
   return kUserError;
 }

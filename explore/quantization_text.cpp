@@ -116,12 +116,16 @@ std::vector<std::string> dead_values(const QuantizedNetwork& network) {
   constexpr std::size_t kNamed = 5;
   std::vector<std::string> names;
   if (!network.calibrated) return {};
-  for (const Value& value : network.floats.values) {
-    const auto seen = network.statistics.find(value.name);
-    if (value.constant || seen == network.statistics.end()) continue;
-    if (seen->second.low == 0 && seen->second.high == 0) {
-      names.push_back(fmt::format("'{}'", value.name));
-    }
+  const auto look_at = [&](ValueId id) {  // not at values that passes left without a node
+    if (id == kNoValue) return;
+    const std::string& name = network.floats.value(id).name;
+    const auto seen = network.statistics.find(name);
+    if (seen == network.statistics.end()) return;
+    if (seen->second.low == 0 && seen->second.high == 0) names.push_back("'" + name + "'");
+  };
+  for (const ValueId id : network.floats.inputs) look_at(id);
+  for (const Node& node : network.floats.nodes) {
+    for (const ValueId id : node.outputs) look_at(id);
   }
   if (names.empty()) return {};
   const std::size_t more = names.size() - std::min(names.size(), kNamed);

@@ -63,26 +63,41 @@ std::string unquoted(std::string_view text) {
   return std::string(quoted ? text.substr(1, text.size() - 2) : text);
 }
 
-// The end of one argument: a comma that stands in no brackets and no quotes.
-std::size_t argument_end(std::string_view text) {
+// Where a text ends that may hold brackets and quotes, and what is open there.
+struct Reach {
+  std::size_t end = 0;
   int depth = 0;
   char quote = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quote != 0) {
-      if (c == quote) quote = 0;
+};
+
+// Up to a character outside of them at which it stops.
+template <typename Stops>
+Reach reach(std::string_view text, Stops stops) {
+  Reach result;
+  for (; result.end < text.size(); ++result.end) {
+    const char c = text[result.end];
+    if (result.quote != 0) {
+      if (c == result.quote) result.quote = 0;
     } else if (c == '\'' || c == '"') {
-      quote = c;
+      result.quote = c;
     } else if (c == '[' || c == '(') {
-      ++depth;
+      ++result.depth;
     } else if (c == ']' || c == ')') {
-      --depth;
-    } else if (c == ',' && depth == 0) {
-      return i;
+      --result.depth;
+    } else if (result.depth <= 0 && stops(c)) {
+      break;
     }
   }
-  return text.size();
+  return result;
 }
+
+// The end of one argument.
+std::size_t argument_end(std::string_view text) {
+  return reach(text, [](char c) { return c == ','; }).end;
+}
+
+// The start of a text, which may be a whole file of anything.
+std::string_view start_of(std::string_view text) { return text.substr(0, 60); }
 
 bool is_gap(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ','; }
 
@@ -91,28 +106,14 @@ std::size_t transform_end(std::string_view text) {
   if (text.front() == '\'' || text.front() == '"') {
     const std::size_t close = text.find(text.front(), 1);
     if (close == std::string_view::npos)
-      fail("transforms: expected {} at the end of {}", text[0], text);
+      fail("transforms: expected {} at the end of {}", text[0], start_of(text));
     return close + 1;
   }
-  int depth = 0;
-  char quote = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quote != 0) {
-      if (c == quote) quote = 0;
-    } else if (c == '\'' || c == '"') {
-      quote = c;
-    } else if (c == '(') {
-      ++depth;
-    } else if (c == ')') {
-      --depth;
-    } else if (is_gap(c) && depth <= 0) {
-      return i;
-    }
-  }
-  if (quote != 0) fail("transforms: expected {} at the end of {}", quote, text);
-  if (depth > 0) fail("transforms: expected ')' at the end of '{}'", text);
-  return text.size();
+  const Reach found = reach(text, is_gap);
+  const std::string_view start = start_of(text);
+  if (found.quote != 0) fail("transforms: expected {} at the end of '{}'", found.quote, start);
+  if (found.depth > 0) fail("transforms: expected ')' at the end of '{}'", start);
+  return found.end;
 }
 
 // Not there on purpose.

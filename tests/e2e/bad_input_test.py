@@ -68,6 +68,19 @@ class BadInput(WorkbenchTest):
         self.refused("quantize", "zoo:tiny_cnn", "--calibration", ".", "--calibration-size", "0",
                      says="--calibration-size: expected a number above 0, found '0'")
 
+    def test_control_characters_of_what_is_quoted_do_not_reach_the_terminal(self):
+        (self.folder / "q.json").write_text('{"network": [{"name": "a\\n\\u001b[31mb\\r"}]}')
+        self.refused(*RUN, "zoo:tiny_cnn", "--quantizer-json", "q.json",
+                     says="layer 'a  [31mb ': expected key")
+
+    def test_a_file_that_is_no_list_of_transforms_is_not_quoted_whole(self):
+        (self.folder / "list.bin").write_bytes(b"(\0\x1b" + b"x" * 100000)
+        done = self.workbench("quantize", "zoo:tiny_cnn", "--target", "none", "--scheme",
+                              "graffitist", "--transforms", "list.bin")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("transforms: expected ')' at the end of '(", done.stderr)
+        self.assertLess(len(done.stderr), 200)
+
     def test_quantize_refuses_before_it_writes_anything(self):
         # What `refused` checks: the network that -o names is not there either.
         self.refused("quantize", "zoo:tiny_mobile", "--target", "pulp", "-o", "q.onnx",

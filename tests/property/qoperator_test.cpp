@@ -26,25 +26,6 @@ constexpr int kCases = 6;
 constexpr int kCases = 60;
 #endif
 
-// Per tensor or per channel.
-void annotate_weights(Graph& graph, const QuantizeTarget& target, std::mt19937_64& random) {
-  const std::vector<bool> has_codes = target.has_weight_codes(graph);
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    if (!has_codes[n]) continue;
-    const auto* gemm = std::get_if<Gemm>(&graph.nodes[n].op);
-    Value& weights = graph.value(graph.nodes[n].inputs[1]);
-    if (!weights.constant || weights.quantization) continue;
-    Quantization codes{.bits = 8, .axis = gemm != nullptr && !gemm->transpose_b ? 1 : 0};
-    const auto channels = weights.shape[static_cast<std::size_t>(codes.axis)];
-    const std::size_t count = random() % 3 == 0 ? 1 : static_cast<std::size_t>(channels);
-    for (std::size_t c = 0; c < count; ++c) {
-      const float step = 0.003F + 1e-4F * static_cast<float>(c % 40);
-      codes.thresholds.push_back(double{step} * 127);
-    }
-    weights.quantization = codes;
-  }
-}
-
 Graph passed(Graph graph) {
   run_passes(graph, float_pipeline({}));
   return graph;

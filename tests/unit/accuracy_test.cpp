@@ -234,7 +234,9 @@ TEST(Accuracy, warns_of_a_dead_network) {
 
 TEST(Calibration, names_the_values_of_which_it_saw_nothing_but_zeros) {
   QuantizedNetwork network{.floats = classifier()};
-  network.statistics = {{"x", {.low = 0, .high = 0}}, {"y", {.low = -1, .high = 0}}};
+  network.floats.add_value({.name = "left over"});
+  network.statistics = {
+      {"left over", {}}, {"x", {.low = 0, .high = 0}}, {"y", {.low = -1, .high = 0}}};
   EXPECT_EQ(
       dead_values(network),
       (std::vector<std::string>{"calibration: expected numbers other than 0, found none in 'x'"}));
