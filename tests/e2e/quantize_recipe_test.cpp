@@ -4,23 +4,21 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <ostream>
 
 #include "compiler/import/import.h"
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/fake_quantize.h"
-#include "compiler/quantize/image_set.h"
 #include "compiler/quantize/recipe.h"
 #include "core/eval/evaluate.h"
 #include "core/parallel.h"
+#include "tests/support/real_models.h"
 
 namespace workbench {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kCalibrationImages = 32;
 constexpr std::size_t kSample = 48;
 constexpr std::uint64_t kSeed = 1;
 
@@ -54,37 +52,13 @@ constexpr Case kCases[] = {
     {"mnist_cnn/mnist", "mnist_t10k/t10k-images-idx3-ubyte.gz", "default", 0.2},
 };
 
-fs::path shared() {
-  const char* variable = std::getenv("WORKBENCH_SHARED");
-  return variable != nullptr ? variable : "../shared";
-}
-
-std::size_t images_to_score() {
-  const char* variable = std::getenv("WORKBENCH_IMAGES");
-  return variable != nullptr ? std::strtoul(variable, nullptr, 10) : kSample;
-}
-
-struct Data {
-  ImageSet calibration, scored;  // no image is in both
-};
-
-Data photos_for(const Case& c, const Graph& graph) {
-  const fs::path model = shared() / "networks/models" / (std::string(c.model) + ".preprocess.yaml");
-  const ImageSet all = open_images({.path = shared() / "images" / c.images,
+Photos photos_for(const Case& c, const Graph& graph) {
+  const ImageSet all = open_images({.path = shared_folder() / "images" / c.images,
                                     .input_shape = graph.value(graph.inputs[0]).shape,
-                                    .preprocessing = read_preprocessing(model)});
+                                    .preprocessing = real_model_preprocessing(c.model)});
   Split parts = split(all, kCalibrationImages, kSeed);
   return {std::move(parts.chosen), std::move(parts.rest)};
 }
-
-std::int64_t best_class(const Tensor& scores) {
-  const auto values = scores.values<float>();
-  return std::max_element(values.begin(), values.end()) - values.begin();
-}
-
-struct Score {
-  double float_top1 = 0, top1 = 0, agreement = 0;  // percent
-};
 
 Score score(const Graph& original, const Graph& quantized, const ImageSet& images,
             std::size_t count) {
@@ -96,12 +70,7 @@ Score score(const Graph& original, const Graph& quantized, const ImageSet& image
     in_codes[at] = best_class(evaluate(quantized, sample, {.threads = 1})[0]);
   });
   Score score;
-  const double share = 100 / static_cast<double>(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (in_float[i] == images.labels[i]) score.float_top1 += share;
-    if (in_codes[i] == images.labels[i]) score.top1 += share;
-    if (in_float[i] == in_codes[i]) score.agreement += share;
-  }
+  for (std::size_t i = 0; i < count; ++i) score.add(in_float[i], in_codes[i], images.labels[i]);
   return score;
 }
 
@@ -109,10 +78,10 @@ class RecipeAccuracy : public testing::TestWithParam<Case> {};
 
 TEST_P(RecipeAccuracy, keeps_to_what_the_issue_asks) {
   const Case& c = GetParam();
-  const fs::path file = shared() / "networks/models" / (std::string(c.model) + ".onnx");
-  if (!fs::exists(file)) GTEST_SKIP() << "the real models are not here (WORKBENCH_SHARED)";
+  const fs::path file = real_model(c.model);
+  if (!fs::exists(file)) GTEST_SKIP() << kNoRealModels;
   const Graph original = import_onnx(file);
-  const Data data = photos_for(c, original);
+  const Photos data = photos_for(c, original);
   const Recipe recipe = std::string(c.recipe) == "default" ? default_recipe("none", Effort::Normal)
                                                            : recipe_named(c.recipe);
   const QuantizeTarget target = free_quantize_target(recipe.activation_bits);
@@ -123,14 +92,13 @@ TEST_P(RecipeAccuracy, keeps_to_what_the_issue_asks) {
                              [&](std::size_t i) { return std::vector<Tensor>{calibration.at(i)}; }};
   const Annotated annotated =
       apply_recipe(target.prepare(std::move(graph)), samples, recipe, target);
-  const std::size_t count = std::min(images_to_score(), data.scored.names.size());
+  const std::size_t count = std::min(images_to_score(kSample), data.scored.names.size());
   const Score result = score(original, rounded(annotated.graph), data.scored, count);
-  fmt::print("recipe {} model {} float.top1 {:.1f} int8.top1 {:.1f} agreement {:.1f} images {}\n",
-             c.recipe, fs::path(c.model).filename().string(), result.float_top1, result.top1,
-             result.agreement, count);
+  fmt::print("recipe {} model {} {}\n", c.recipe, fs::path(c.model).filename().string(),
+             result.text());
   const bool all = count >= std::min<std::size_t>(data.scored.names.size(), 1000);
-  EXPECT_LE(result.float_top1 - result.top1, c.max_loss + (all ? 0 : kSlack));
-  EXPECT_LE(result.top1, c.max_top1 + (all ? 0 : kSlack));
+  EXPECT_LE(result.float_top1() - result.integer_top1(), c.max_loss + (all ? 0 : kSlack));
+  EXPECT_LE(result.integer_top1(), c.max_top1 + (all ? 0 : kSlack));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RecipeAccuracy, testing::ValuesIn(kCases), [](const auto& test) {

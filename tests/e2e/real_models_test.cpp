@@ -1,17 +1,17 @@
 // Trained networks on real photos: what a user gets who calibrates on some photos and runs others.
 // Prints one line per labelled model; WORKBENCH_IMAGES=N scores N photos instead of a sample.
+#include "tests/support/real_models.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <numeric>
 #include <ostream>
 #include <random>
 
 #include "compiler/import/import.h"
 #include "compiler/quantize/calibrate.h"
-#include "compiler/quantize/image_set.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
 #include "explore/machine_file.h"
@@ -24,17 +24,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kCalibrationImages = 32;
 constexpr std::size_t kSample = 64;
 constexpr std::uint64_t kSeed = 1;
 
-enum class Photos { Imagenet, Cifar, Mnist };
+enum class PhotoSet { Imagenet, Cifar, Mnist };
 
 // Bounds in percent and points of percent, measured on all photos and rounded outwards.
 struct RealModel {
   const char* name;
   const char* path;  // under networks/models, without .onnx
-  Photos photos;
+  PhotoSet photos;
   double top1;         // float, on all photos, by another evaluator (PROVENANCE.txt); 0: not known
   double max_loss;     // of top-1, by going to int8
   double agreement;    // at least, photos whose best class is the same in both
@@ -50,23 +49,14 @@ struct RealModel {
 // here 56.6) and MobileNet 52.4 % (float 57.9, here 48.1). The low floor of MobileNet is its last
 // pointwise layer, which turns 19 dB of noise into 8 dB even when it is computed in float.
 constexpr RealModel kModels[] = {
-    {"mnist_cnn", "mnist_cnn/mnist", Photos::Mnist, 98.7, 0.5, 99, 20},
-    {"resnet8", "resnet8_cifar10/resnet8_cifar10", Photos::Cifar, 88.1, 1.5, 97, 15},
-    {"resnet20", "resnet20_cifar10/resnet20_cifar10", Photos::Cifar, 91.5, 1, 98, 15},
-    {"squeezenet1.1", "squeezenet1.1/squeezenet1.1_fp32_from_fp16", Photos::Imagenet, 0, 3, 82, 10},
-    {"mobilenet_v1_0.25", "mobilenet_v1_0.25_224/mobilenet_v1_0.25_224", Photos::Imagenet, 0, 11,
+    {"mnist_cnn", "mnist_cnn/mnist", PhotoSet::Mnist, 98.7, 0.5, 99, 20},
+    {"resnet8", "resnet8_cifar10/resnet8_cifar10", PhotoSet::Cifar, 88.1, 1.5, 97, 15},
+    {"resnet20", "resnet20_cifar10/resnet20_cifar10", PhotoSet::Cifar, 91.5, 1, 98, 15},
+    {"squeezenet1.1", "squeezenet1.1/squeezenet1.1_fp32_from_fp16", PhotoSet::Imagenet, 0, 3, 82,
+     10},
+    {"mobilenet_v1_0.25", "mobilenet_v1_0.25_224/mobilenet_v1_0.25_224", PhotoSet::Imagenet, 0, 11,
      70, 6},
 };
-
-fs::path shared() {
-  const char* variable = std::getenv("WORKBENCH_SHARED");
-  return variable != nullptr ? variable : "../shared";
-}
-
-std::size_t images_to_score() {
-  const char* variable = std::getenv("WORKBENCH_IMAGES");
-  return variable != nullptr ? std::strtoul(variable, nullptr, 10) : kSample;
-}
 
 // `begin` <= row < `end`, shuffled.
 ImageSet select(const ImageSet& images, std::size_t begin, std::size_t end) {
@@ -77,20 +67,15 @@ ImageSet select(const ImageSet& images, std::size_t begin, std::size_t end) {
   return subset(images, rows);
 }
 
-struct Data {
-  ImageSet calibration, scored;  // no image is in both
-};
-
 ImageSet open(const fs::path& path, const Preprocessing& steps) {
   return open_images({.path = path, .input_shape = shape_after(steps), .preprocessing = steps});
 }
 
-Data photos_for(const RealModel& model) {
-  const fs::path images = shared() / "images";
-  const Preprocessing steps = read_preprocessing(shared() / "networks/models" /
-                                                 (std::string(model.path) + ".preprocess.yaml"));
+Photos photos_for(const RealModel& model) {
+  const fs::path images = shared_folder() / "images";
+  const Preprocessing steps = real_model_preprocessing(model.path);
   switch (model.photos) {
-    case Photos::Imagenet: {
+    case PhotoSet::Imagenet: {
       // One photo per class, so that those which calibrate are classes that are not scored.
       const ImageSet all = open(images / "imagenet500_256", steps);
       const ImageSet shuffled = select(all, 0, all.names.size());
@@ -99,12 +84,12 @@ Data photos_for(const RealModel& model) {
       const auto cut = rows.begin() + kCalibrationImages;
       return {subset(shuffled, {rows.begin(), cut}), subset(shuffled, {cut, rows.end()})};
     }
-    case Photos::Cifar: {
+    case PhotoSet::Cifar: {
       const fs::path folder = images / "cifar10_lossless";  // batch 0: training, batch 50: test
       return {select(open(folder / "cifar10_batch_0.png", steps), 0, 1000),
               select(open(folder / "cifar10_batch_50.png", steps), 0, 1000)};
     }
-    case Photos::Mnist: {
+    case PhotoSet::Mnist: {
       const ImageSet all = open(images / "mnist_t10k/t10k-images-idx3-ubyte.gz", steps);
       return {select(all, 1000, all.names.size()), select(all, 0, 1000)};
     }
@@ -149,32 +134,16 @@ void expect_exact(const Compiled& compiled, double noise_floor) {
   }
 }
 
-std::int64_t best_class(const Tensor& scores) {
-  const auto values = scores.values<float>();
-  return std::max_element(values.begin(), values.end()) - values.begin();
-}
-
-struct Score {
-  std::size_t images = 0, float_right = 0, integer_right = 0, same = 0;
-
-  double percent(std::size_t count) const {
-    return 100.0 * static_cast<double>(count) / static_cast<double>(images);
-  }
-};
-
 Score score(const Graph& imported, const Compiled& compiled, const ImageSet& photos) {
   Score score;
-  score.images = std::min(images_to_score(), photos.names.size());
-  for (std::size_t i = 0; i < score.images; ++i) {
+  const std::size_t count = std::min(images_to_score(kSample), photos.names.size());
+  for (std::size_t i = 0; i < count; ++i) {
     const std::vector<Tensor> input = photos.samples.at(i);
     const auto run =
         xdnn::simulate(compiled.xdnn_program(), compiled.xdnn_machine(), input, {.collect = false});
     EXPECT_EQ(run.hazards.size(), 0U) << photos.names[i];
-    const std::int64_t in_float = best_class(evaluate(imported, input).at(0));
-    const std::int64_t in_integer = best_class(run.outputs.at(0));
-    score.float_right += in_float == photos.labels[i];
-    score.integer_right += in_integer == photos.labels[i];
-    score.same += in_float == in_integer;
+    score.add(best_class(evaluate(imported, input).at(0)), best_class(run.outputs.at(0)),
+              photos.labels[i]);
   }
   return score;
 }
@@ -183,18 +152,15 @@ class LabelledModel : public testing::TestWithParam<RealModel> {};
 
 TEST_P(LabelledModel, classifies_photos_in_int8_as_it_does_in_float) {
   const RealModel& model = GetParam();
-  const fs::path file = shared() / "networks/models" / (std::string(model.path) + ".onnx");
-  if (!fs::exists(file)) GTEST_SKIP() << "the real models are not here (WORKBENCH_SHARED)";
-  const Data data = photos_for(model);
+  const fs::path file = real_model(model.path);
+  if (!fs::exists(file)) GTEST_SKIP() << kNoRealModels;
+  const Photos data = photos_for(model);
   const Compiled compiled = compile(file, data.calibration, data.scored);
   expect_exact(compiled, model.noise_floor);
   const Score result = score(import_onnx(file), compiled, data.scored);
   ASSERT_GT(result.images, 0U) << "WORKBENCH_IMAGES: expected a number of photos";
-  const double in_float = result.percent(result.float_right);
-  const double in_integer = result.percent(result.integer_right);
-  const double agreement = result.percent(result.same);
-  fmt::print("model {} float.top1 {:.1f} int8.top1 {:.1f} agreement {:.1f} images {}\n", model.name,
-             in_float, in_integer, agreement, result.images);
+  const double in_float = result.float_top1(), in_integer = result.integer_top1();
+  fmt::print("model {} {}\n", model.name, result.text());
   if (model.top1 > 0 && result.images == 1000) {
     EXPECT_NEAR(in_float, model.top1, 0.11);
   }
@@ -202,7 +168,7 @@ TEST_P(LabelledModel, classifies_photos_in_int8_as_it_does_in_float) {
   // deviation.
   const double stray = 50 / std::sqrt(static_cast<double>(result.images));
   EXPECT_GE(in_integer, in_float - model.max_loss - stray);
-  EXPECT_GE(agreement, model.agreement - stray);
+  EXPECT_GE(result.agreement(), model.agreement - stray);
 }
 
 std::string test_name(const testing::TestParamInfo<RealModel>& info) {
@@ -213,12 +179,11 @@ std::string test_name(const testing::TestParamInfo<RealModel>& info) {
 INSTANTIATE_TEST_SUITE_P(Real, LabelledModel, testing::ValuesIn(kModels), test_name);
 
 TEST(UnlabelledModel, googlenet_runs_exactly_and_quietly) {
-  const fs::path stem =
-      shared() / "networks/models/googlenet_v1_to_4c/googlenet_v1_without_lrn_to_4c";
-  const fs::path file = stem.string() + ".onnx";
-  if (!fs::exists(file)) GTEST_SKIP() << "the real models are not here (WORKBENCH_SHARED)";
-  const ImageSet photos = open(shared() / "images/imagenet500_256",
-                               read_preprocessing(stem.string() + ".preprocess.yaml"));
+  const std::string path = "googlenet_v1_to_4c/googlenet_v1_without_lrn_to_4c";
+  const fs::path file = real_model(path);
+  if (!fs::exists(file)) GTEST_SKIP() << kNoRealModels;
+  const ImageSet photos =
+      open(shared_folder() / "images/imagenet500_256", real_model_preprocessing(path));
   const std::size_t half = photos.names.size() / 2;
   const Compiled compiled =
       compile(file, select(photos, 0, half), select(photos, half, photos.names.size()));
