@@ -1,6 +1,7 @@
 // The quantizer table and its JSON form (xdnn.md 3.5).
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "compiler/quantize/quantize.h"
 
@@ -222,8 +223,13 @@ QuantizerTable quantizer_table_from_json(std::string_view text, const std::strin
     fail("{}: expected an object with a list 'network', found none", file_name);
   }
   QuantizerTable table;
+  std::set<std::string> names;
   for (const Json& layer : json["network"]) {
     table.layers.push_back(LayerReader(layer, file_name).read());
+    const std::string& name = table.layers.back().name;
+    if (!names.insert(name).second) {
+      fail("{}: layer '{}': expected once, found twice", file_name, name);
+    }
   }
   return table;
 }

@@ -111,6 +111,10 @@ TEST(QuantizerTable, what_is_wrong_is_named) {
             "q.json: layer 'c': scale: expected whole numbers 0..65535, found [-1]");
   EXPECT_EQ(reading_error(R"({"network": [{"name": "c", "bw_layer_out": 7}]})"),
             "q.json: layer 'c': bw_layer_out: expected 8 or 16, found 7");
+  const std::string layer =
+      R"({"name": "c", "bw_layer_in": 8, "bw_layer_out": 8, "th_layer_in": 1, "th_layer_out": 1})";
+  EXPECT_EQ(reading_error(R"({"network": [)" + layer + ", " + layer + "]}"),
+            "q.json: layer 'c': expected once, found twice");
 }
 
 TEST(QuantizerTable, a_table_for_another_network_is_refused) {
