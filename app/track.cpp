@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/network.h"
+#include "app/option_checks.h"
 #include "app/picture.h"
 #include "app/subcommands.h"
 #include "app/terminal.h"
@@ -185,7 +186,7 @@ void add_compare(CLI::App& track, TrackCompareOptions& options) {
   command
       .add_option("--threshold", options.gate.threshold_percent,
                   "percent that a figure may get worse by (default: 0)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   command.add_flag("--per-layer", options.gate.per_layer, "each layer's cycles must hold it, too");
   command.add_flag("--strict", options.gate.strict, "any figure that differs fails");
   command.add_option("--layers", options.layers, "layers to print per case (default: 10)");
@@ -203,7 +204,7 @@ void add_compare(CLI::App& track, TrackCompareOptions& options) {
   command
       .add_option("--wall-threshold", options.wall_threshold,
                   "percent; fail when the simulator is slower than that for certain (95 %)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->needs(&against);
 }
 

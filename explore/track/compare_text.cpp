@@ -60,12 +60,13 @@ std::string layer_table(const CaseChange& change, std::size_t shown) {
   return text;
 }
 
-// "of +35 cycles, +30 by machine constants, +5 by the rest".
+// "of +35 cycles, +30 by machine constants, +5 by the rest"; nothing where cycles did not move.
 std::string machine_line(const CaseChange& change) {
   std::int64_t all = 0;
   for (const FigureChange& figure : change.figures) {
     if (figure.name == "cycles") all = static_cast<std::int64_t>(figure.after - figure.before);
   }
+  if (all == 0 && change.machine_cycles == 0) return "";
   const auto with_sign = [](std::int64_t cycles) {
     return (cycles > 0 ? "+" : "") + thousands(cycles);
   };
@@ -106,9 +107,12 @@ std::string compare_text(const Comparison& comparison, const Gate& gate,
   for (const auto& [kind, count] : counts) {
     parts.push_back(fmt::format("{} {}", count, to_string(kind)));
   }
-  text += fmt::format("{}: {} case{} beside {}: {}", comparison.name, comparison.cases.size(),
-                      comparison.cases.size() == 1 ? "" : "s",
-                      revision_text(comparison.before_revision), fmt::join(parts, ", "));
+  text +=
+      fmt::format("{}: {} case{} beside {}: {}", comparison.name, comparison.cases.size(),
+                  comparison.cases.size() == 1 ? "" : "s",
+                  comparison.before_revision.empty() ? "the baseline"
+                                                     : revision_text(comparison.before_revision),
+                  fmt::join(parts, ", "));
   if (failures > 0) {
     text += fmt::format("; {} failed (threshold {:g} %{})", failures, gate.threshold_percent,
                         gate.strict ? ", strict" : "");

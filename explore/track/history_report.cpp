@@ -78,15 +78,16 @@ Json case_json(const CaseHistory& one) {
           {"steps", std::move(steps)}, {"wall", wall_json(one)}};
 }
 
-std::string run_text(const RunLabel& run) {
-  return revision_text(run.revision) +
+// By its revision; without one, by its place.
+std::string run_text(const History& history, std::size_t index) {
+  const RunLabel& run = history.runs[index];
+  return (run.revision.empty() ? fmt::format("run {}", index + 1) : revision_text(run.revision)) +
          (run.date.empty() ? "" : " (" + run.date.substr(0, 10) + ")");
 }
 
 std::string step_text(const History& history, const HistoryStep& step) {
-  std::string text =
-      fmt::format("  {} at {}, after {}\n", to_string(step.change.kind),
-                  run_text(history.runs[step.run]), run_text(history.runs[step.previous]));
+  std::string text = fmt::format("  {} at {}, after {}\n", to_string(step.change.kind),
+                                 run_text(history, step.run), run_text(history, step.previous));
   if (!step.change.verdict_after.empty()) {
     text += fmt::format("    verdict: {} -> {}\n", step.change.verdict_before,
                         step.change.verdict_after);
@@ -109,7 +110,7 @@ std::string step_text(const History& history, const HistoryStep& step) {
 std::string wall_text(const History& history, const CaseHistory& one) {
   std::string text;
   for (const std::size_t run : one.wall_steps) {
-    text += fmt::format("  wall time moved at {}: {:.3g} s there\n", run_text(history.runs[run]),
+    text += fmt::format("  wall time moved at {}: {:.3g} s there\n", run_text(history, run),
                         one.wall[run]->median);
   }
   return text;
@@ -148,8 +149,9 @@ std::string history_text(const History& history) {
     table.rows.push_back({one.name, figure_text(*first), figure_text(*last),
                           percent_text(*first, *last), fmt::format("{}", one.steps.size())});
   }
-  std::string text = fmt::format("{} runs, {} to {}\n\n", history.runs.size(),
-                                 run_text(history.runs.front()), run_text(history.runs.back()));
+  std::string text = fmt::format("{} run{}, {} to {}\n\n", history.runs.size(),
+                                 history.runs.size() == 1 ? "" : "s", run_text(history, 0),
+                                 run_text(history, history.runs.size() - 1));
   for (const std::string& line : lines(table)) text += line + "\n";
   for (const CaseHistory& one : history.cases) {
     if (one.steps.empty() && one.wall_steps.empty()) continue;

@@ -86,6 +86,10 @@ double simulate_seconds(const fs::path& executable, const Point& point) {
     fail("{}: expected a run of {}, found exit code {}: {}", executable.string(), point.network,
          finished.exit_code, last_line(finished.errors));
   }
+  if (!fs::exists(report.path())) {
+    fail("{}: expected a workbench that writes a report of its run, found one that wrote none",
+         executable.string());
+  }
   const Reader reader(executable.string() + ": its report");
   const Json json = reader.parse(read_file(report.path()));
   const Json& wall = reader.object(json, "wall");

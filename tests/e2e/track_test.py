@@ -52,7 +52,7 @@ class Track(WorkbenchTest):
         self.record()
         for _ in range(int(os.environ.get("TRACK_REPEATS", "3"))):
             text = self.compare("suite.yaml", "--strict", "--per-layer")
-            self.assertEqual(text.splitlines(), ["small: 2 cases beside ?: 2 same"])
+            self.assertEqual(text.splitlines(), ["small: 2 cases beside the baseline: 2 same"])
 
     def test_two_recordings_are_the_same_bytes(self):
         self.record()
@@ -219,6 +219,11 @@ sys.exit(done.returncode)
         self.assertIn("expected baselines (*.json), found none", self.refused("report", "empty"))
         self.assertIn("cannot run", self.refused("compare", "base.json", "--wall", 1, "--against",
                                                  self.folder / "nothing"))
+        self.assertIn("/bin/true: expected a workbench",
+                      self.refused("compare", "base.json", "--wall", 1, "--against", "/bin/true"))
+        for threshold in ["nan", "-1"]:  # nothing is worse by more than no number
+            self.assertIn("expected a number from 0 on", self.refused(
+                "compare", "base.json", "--threshold", threshold))
         self.assertFalse((self.folder / "x.json").exists())
 
 

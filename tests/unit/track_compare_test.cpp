@@ -248,6 +248,16 @@ TEST(TrackCompare, an_experiment_tells_the_machine_from_the_simulator) {
             std::string::npos);
 }
 
+TEST(TrackCompare, a_slower_clock_moves_no_cycles_to_tell_apart) {
+  CaseChange change = compare(small_case(), small_case());
+  change.kind = CaseChange::Kind::Other;
+  change.machine_cycles = 0;
+  Comparison comparison = comparison_of(change);
+  comparison.before_revision = "";
+  EXPECT_EQ(compare_text(comparison, {}),
+            "other  one\n\nsmall: 1 case beside the baseline: 1 other\n");
+}
+
 TEST(TrackCompare, junit_is_xml_whatever_cases_are_called) {
   CaseRecord before = small_case("<a & \"b\">\x01"), after = before;
   slow_down(after, 0, 35);

@@ -74,6 +74,14 @@ TEST(TrackHistory, text_names_the_revision_of_a_step) {
   EXPECT_NE(text.find("cycles 3,500 -> 3,535 (+1.00 %)"), std::string::npos) << text;
 }
 
+TEST(TrackHistory, runs_without_a_revision_are_told_apart_by_their_place) {
+  History history = history_of(revisions({0, 35}));
+  for (RunLabel& run : history.runs) run.revision = run.date = "";
+  const std::string text = history_text(history);
+  EXPECT_EQ(text.rfind("2 runs, run 1 to run 2\n", 0), 0U) << text;
+  EXPECT_NE(text.find("worse at run 2, after run 1\n"), std::string::npos) << text;
+}
+
 TEST(TrackWall, the_interval_of_a_median_leaves_out_as_many_as_coins_allow) {
   // 2 * P(no head of 6) = 2/64 <= 0.05 < 2 * P(no head of 5); P(<= 1 of 9) = 10/512 <= 0.025.
   EXPECT_FALSE(median_interval({1, 2, 3, 4, 5}).has_value());
