@@ -60,11 +60,16 @@ std::string spelling(std::string_view name) {
   return letters;
 }
 
-const Network& find_network(std::string_view name) {
+// nullptr: there is none.
+const Network* known_network(std::string_view name) {
   const auto found = std::find_if(kNetworks.begin(), kNetworks.end(), [&](const Network& network) {
     return spelling(network.name) == spelling(name);
   });
-  if (found != kNetworks.end()) return *found;
+  return found == kNetworks.end() ? nullptr : &*found;
+}
+
+const Network& find_network(std::string_view name) {
+  if (const Network* known = known_network(name)) return *known;
   std::vector<std::string> names;
   for (const Network& network : kNetworks) names.emplace_back(network.name);
   fail("workload '{}': expected a network of the zoo, the nearest is '{}'", name,
@@ -112,6 +117,8 @@ const std::vector<WorkloadInfo>& workloads() {
   static const std::vector<WorkloadInfo> list = manifest();
   return list;
 }
+
+bool is_workload(std::string_view name) { return known_network(name) != nullptr; }
 
 Graph build_workload(std::string_view name, const WorkloadOptions& options) {
   const Network& network = find_network(name);

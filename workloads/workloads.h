@@ -25,6 +25,9 @@ struct WorkloadInfo {
 
 const std::vector<WorkloadInfo>& workloads();  // the manifest, in the order of `--list`
 
+// Whether build_workload() knows `name`: case, dots and underscores do not count.
+bool is_workload(std::string_view name);
+
 // Throws Error naming the nearest known name when `name` is unknown, or when an option does not
 // apply to that network.
 Graph build_workload(std::string_view name, const WorkloadOptions& options = {});

@@ -209,7 +209,8 @@
       select("across", titles, (i) => { x = i; draw(); }, x),
       select("up", titles, (i) => { y = i; draw(); }, y),
       select("figure", figures.map(({ title }) => title), (i) => { metric = i; draw(); })), place,
-      element("p", { class: "muted" }, "The best point of each cell; darker is better, – has " +
+      element("p", { class: "muted" },
+        "The best point of each cell; the stronger its colour the better, – has " +
         `none. A click opens it.${many.tier ? " Of the analytic tier, unless one is chosen." : ""}`));
     shows.push(draw);
   }

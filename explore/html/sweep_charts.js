@@ -197,7 +197,7 @@ const sweepCharts = (() => {
   }
 
   // The best of `cell.value` in each cell of two axes of choices; {x, y, value, index, count,
-  // infeasible} by cell. `sign`: which is best; darker is better.
+  // infeasible} by cell. `sign`: which is best; the stronger the colour the better.
   function heat(cells, x, y, metric) {
     const values = cells.map((cell) => cell.value).filter((value) => value !== null);
     const log = wide(values);

@@ -75,8 +75,8 @@ class Runner {
     Store store(options_.executor.store);
     if (run_ == 0) {
       store.describe_metrics(point_metrics(), layer_metrics());
-      run_ = store.begin_run({.kind = "sweep", .name = study_.name, .study = study_json(study_)},
-                             keys);
+      run_ = store.begin_run(
+          {.kind = options_.kind, .name = study_.name, .study = study_json(study_)}, keys);
     } else {
       store.extend_run(run_, keys);
     }

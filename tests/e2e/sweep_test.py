@@ -31,6 +31,9 @@ class Sweep(WorkbenchTest):
         self.assertEqual({row["tier"] for row in rows}, {"analytic"})
         self.assertEqual(len({row["key"] for row in rows}), len(rows))
 
+    def test_networks_of_the_zoo_are_spelled_as_run_takes_them(self):
+        self.assertIn("1 ok", self.sweep("--hw", "gap8", "zoo:TinyCNN"))
+
     def test_a_simulated_point_is_what_run_says(self):
         self.sweep("--hw", "gap8", "--set", "l1=8k", "--set", "cores=4", "--tier", "transaction",
                    "zoo:tiny_mobile", "--csv", "one.csv")
