@@ -9,9 +9,9 @@
 #include "compiler/quantize/nemo_stages_form.h"
 #include "compiler/quantize/nemo_stages_input.h"
 #include "compiler/quantize/nemo_stages_numbers.h"
+#include "compiler/quantize/nemo_stages_ranges.h"
 #include "compiler/quantize/nemo_stages_steps.h"
 #include "compiler/quantize/nemo_stages_writer.h"
-#include "core/eval/evaluate.h"
 
 namespace workbench {
 
@@ -29,11 +29,6 @@ struct Known {
   std::int64_t zero = 0;  // the code of the real 0
 };
 
-struct Range {
-  double low = 0, high = 0;
-  double largest() const { return std::max(high, -low); }
-};
-
 std::vector<double> as_real(const std::vector<std::int64_t>& codes, double eps = 1) {
   std::vector<double> result;
   for (const std::int64_t code : codes) result.push_back(static_cast<double>(code) * eps);
@@ -47,28 +42,9 @@ Tensor tensor_of(const std::vector<std::int64_t>& codes, double eps, const Shape
   return Tensor::from<float>(shape, narrow, layout);
 }
 
-std::vector<Range> ranges_of(const Graph& form, const SampleSource& samples,
-                             const StageProgress& progress) {
-  std::vector<Range> ranges(form.values.size());
-  for (std::size_t i = 0; i < samples.count; ++i) {
-    if (progress) {
-      progress("ranges", static_cast<double>(i) / static_cast<double>(samples.count));
-    }
-    evaluate(form, samples.at(i), {.observe = [&](ValueId id, const Tensor& tensor) {
-               if (tensor.type() != ElementType::Float32) return;
-               Range& range = ranges[static_cast<std::size_t>(id)];
-               for (const float v : tensor.values<float>()) {
-                 range.low = std::min(range.low, static_cast<double>(v));
-                 range.high = std::max(range.high, static_cast<double>(v));
-               }
-             }});
-  }
-  return ranges;
-}
-
 class Stages {
  public:
-  Stages(const Graph& form, std::vector<Range> ranges, const NemoStagesOptions& options)
+  Stages(const Graph& form, std::vector<NemoRange> ranges, const NemoStagesOptions& options)
       : form_(form),
         options_(options),
         ranges_(std::move(ranges)),
@@ -115,7 +91,7 @@ class Stages {
   }
 
   Known& known(ValueId id) { return known_.at(static_cast<std::size_t>(id)); }
-  const Range& range(ValueId id) const { return ranges_.at(static_cast<std::size_t>(id)); }
+  const NemoRange& range(ValueId id) const { return ranges_.at(static_cast<std::size_t>(id)); }
   bool is_integer(ValueId id) { return id != kNoValue && known(id).is_integer; }
 
   void knows(const Node& node, const Known& result) {
@@ -403,7 +379,7 @@ class Stages {
 
   const Graph& form_;
   const NemoStagesOptions& options_;
-  std::vector<Range> ranges_;
+  std::vector<NemoRange> ranges_;
   std::vector<Known> known_;
   StageWriter fq_, qd_, id_;
   NemoSteps steps_;
@@ -417,7 +393,7 @@ class Stages {
 NemoStages nemo_stages(const Graph& imported, const SampleSource& samples,
                        const NemoStagesOptions& options, const StageProgress& progress) {
   const Graph form = nemo_stages_form(imported, options.signed_activations);
-  return Stages(form, ranges_of(form, samples, progress), options).run();
+  return Stages(form, nemo_ranges(form, samples, progress), options).run();
 }
 
 }  // namespace workbench
