@@ -1,7 +1,6 @@
 // The command line: options in, one subcommand called, errors out. Only this file and those that
 // subcommands.h names include the (slow) CLI11 header.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <new>
 
@@ -9,6 +8,7 @@
 #include "app/heap.h"
 #include "app/option_checks.h"
 #include "app/subcommands.h"
+#include "app/terminal.h"
 #include "core/error.h"
 
 namespace workbench::app {
@@ -368,11 +368,8 @@ int dispatch(const CLI::App& app, const Options& options, const Commands& comman
   return ops();
 }
 
-int refuse(std::string message) {
-  // One line of text, whatever libraries say and files hold that it quotes.
-  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
-  std::replace_if(message.begin(), message.end(), is_control, ' ');
-  std::fprintf(stderr, "workbench: %s\n", message.c_str());
+int refuse(const std::string& message) {
+  std::fprintf(stderr, "workbench: %s\n", one_line(message).c_str());
   return kUserError;
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -11,8 +12,14 @@ bool colours_wanted() { return isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COL
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+std::string one_line(std::string text) {
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
+  std::replace_if(text.begin(), text.end(), is_control, ' ');
+  return text;
+}
+
 void warn(const std::vector<std::string>& warnings) {
-  for (const std::string& text : warnings) fmt::print(stderr, "warning: {}\n", text);
+  for (const std::string& text : warnings) fmt::print(stderr, "warning: {}\n", one_line(text));
 }
 
 ProgressBar::ProgressBar() : shown_(isatty(STDERR_FILENO) == 1) {}

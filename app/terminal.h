@@ -11,6 +11,9 @@ namespace workbench::app {
 bool colours_wanted();  // stdout is a terminal and NO_COLOR is not set
 
 void print(const std::string& text);  // to stdout
+// One line of text, whatever libraries say and files hold that it quotes: spaces for control
+// characters.
+std::string one_line(std::string text);
 // "warning: TEXT" lines to stderr. Called when all went well: an error is the only line then.
 void warn(const std::vector<std::string>& warnings);
 

@@ -72,6 +72,15 @@ class BadInput(WorkbenchTest):
         (self.folder / "q.json").write_text('{"network": [{"name": "a\\n\\u001b[31mb\\r"}]}')
         self.refused(*RUN, "zoo:tiny_cnn", "--quantizer-json", "q.json",
                      says="layer 'a  [31mb ': expected key")
+        photos = self.folder / "photos"
+        photos.mkdir()
+        (photos / "a\nb.ppm").write_bytes(b"P6 32 32 255\n" + bytes(range(96)) * 32)
+        (photos / "c\nd.ppm").write_bytes(b"P6")
+        done = self.succeed("quantize", "zoo:tiny_cnn", "--calibration", "photos", "--skip-bad",
+                            "--dims", "3,32,32", "--transpose", "2,0,1", "--channel-swap",
+                            "2,1,0", "--raw-scale", "255", "--mean-value", "1,2,3",
+                            "--input-scale", "1")
+        self.assertIn("photos: 1 skipped, 1 left; the first: photos/c d.ppm: ", done.stderr)
 
     def test_a_file_that_is_no_list_of_transforms_is_not_quoted_whole(self):
         (self.folder / "list.bin").write_bytes(b"(\0\x1b" + b"x" * 100000)
