@@ -87,7 +87,7 @@ CREATE TABLE metric_names (
   scope   TEXT NOT NULL,  -- point, layer
   name    TEXT NOT NULL,
   unit    TEXT NOT NULL,
-  better  TEXT NOT NULL,  -- lower, higher, or ''
+  better  TEXT NOT NULL,  -- lower, higher, neither
   formula TEXT NOT NULL,
   PRIMARY KEY (scope, name)
 ) STRICT, WITHOUT ROWID;

@@ -11,18 +11,6 @@ namespace {
 
 using Row = std::tuple<std::string, std::string, std::string, std::string, std::string>;
 
-std::string_view to_string(Better better) {
-  switch (better) {
-    case Better::Lower:
-      return "lower";
-    case Better::Higher:
-      return "higher";
-    case Better::Neither:
-      return "";
-  }
-  CHECK(false, "better {}", static_cast<int>(better));
-}
-
 void append(std::vector<Row>& rows, const char* scope, std::span<const PointMetric> metrics) {
   for (const PointMetric& metric : metrics) {
     rows.emplace_back(scope, metric.name, metric.unit, to_string(metric.better), metric.formula);

@@ -9,6 +9,9 @@
 namespace workbench {
 
 enum class Better { Lower, Higher, Neither };
+constexpr std::string_view to_string(Better better) {
+  return better == Better::Lower ? "lower" : better == Better::Higher ? "higher" : "neither";
+}
 
 struct PointMetric {
   std::string_view name;  // "cycles", "latency_ms", "images_per_second", "energy_mj", ...

@@ -92,8 +92,19 @@ std::vector<std::vector<std::size_t>> combinations(const Study& study) {
 }  // namespace
 
 SweepObjective default_objective(const Study& study) {
-  const bool clocks = std::ranges::any_of(study.parameters, [](const Dimension& parameter) {
-    return parameter.name.starts_with("clock.") || parameter.name.starts_with("clocks.");
+  const auto varies = [&](auto matches) {
+    return std::ranges::any_of(study.parameters, [&](const Dimension& parameter) {
+      return parameter.values.size() > 1 && matches(parameter.name);
+    });
+  };
+  if (varies([](const std::string& name) {
+        return name == "engines" || name == "mode" || name == knob_of("engines") ||
+               name == knob_of("mode");
+      })) {
+    return {"images_per_second", Better::Higher};
+  }
+  const bool clocks = varies([](const std::string& name) {
+    return name.starts_with("clock.") || name.starts_with("clocks.");
   });
   return {clocks || study.machines.size() > 1 ? "latency_ms" : "cycles", Better::Lower};
 }

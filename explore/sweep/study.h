@@ -53,8 +53,9 @@ struct Study {
 // Points that are enumerated, at most; larger studies need a search.
 inline constexpr std::int64_t kPointsMax = 1000000;
 
-// Of a study that names none: cycles of one clock can be compared, those of several cannot, hence
-// min cycles or min latency_ms.
+// Of a study that names none. Cycles of one clock can be compared, those of several cannot: min
+// cycles or min latency_ms. Several engines, or a throughput mode, finish no image sooner: where
+// these vary, max images_per_second.
 SweepObjective default_objective(const Study& study);
 
 // Throws Error for whatever no point could be computed with: no network or machine, an unknown zoo

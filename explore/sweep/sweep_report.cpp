@@ -23,18 +23,6 @@ Json number(double value) {
   return value;
 }
 
-const char* text(Better better) {
-  switch (better) {
-    case Better::Lower:
-      return "lower";
-    case Better::Higher:
-      return "higher";
-    case Better::Neither:
-      return "neither";
-  }
-  CHECK(false, "direction {}", static_cast<int>(better));
-}
-
 // Those of the table that some row has; names that the table lacks come last, without a unit.
 Json metrics(std::span<const PointMetric> table, std::set<std::string> names) {
   Json rows = Json::array();
@@ -43,7 +31,7 @@ Json metrics(std::span<const PointMetric> table, std::set<std::string> names) {
     rows.push_back({{"name", metric.name},
                     {"unit", metric.unit},
                     {"formula", metric.formula},
-                    {"better", text(metric.better)}});
+                    {"better", to_string(metric.better)}});
   }
   for (const std::string& name : names) {
     rows.push_back({{"name", name}, {"unit", ""}, {"formula", ""}, {"better", "neither"}});
@@ -148,7 +136,7 @@ std::string sweep_json(const SweepReport& report, std::int64_t layer_figures_max
   }
   Json objectives = Json::array(), points = Json::array();
   for (const SweepObjective& one : report.objectives) {
-    objectives.push_back({{"metric", one.metric}, {"better", text(one.better)}});
+    objectives.push_back({{"metric", one.metric}, {"better", to_string(one.better)}});
   }
   const bool all_layers = figures <= layer_figures_max;
   LayerSets sets({layer_names.begin(), layer_names.end()});

@@ -10,18 +10,6 @@ namespace workbench::track {
 
 namespace {
 
-const char* better_text(Better better) {
-  switch (better) {
-    case Better::Lower:
-      return "lower";
-    case Better::Higher:
-      return "higher";
-    case Better::Neither:
-      return "neither";
-  }
-  CHECK(false, "direction {}", static_cast<int>(better));
-}
-
 Json step_json(const HistoryStep& step) {
   Json figures = Json::array(), layers = Json::array();
   for (const FigureChange& figure : step.change.figures) {
@@ -69,7 +57,7 @@ Json case_json(const CaseHistory& one) {
     if (found == one.figures.end()) continue;
     figures.push_back({{"name", std::string(figure.name)},
                        {"unit", std::string(figure.unit)},
-                       {"better", better_text(figure.better)},
+                       {"better", to_string(figure.better)},
                        {"values", series_json(found->second)}});
   }
   for (const HistoryStep& step : one.steps) steps.push_back(step_json(step));

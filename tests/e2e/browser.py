@@ -128,6 +128,21 @@ class BrowserTest(unittest.TestCase):
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.close)
 
+    def look(self, name, show):
+        """Pictures of a page in light and dark, on laptop and phone, and on paper. `show(browser)`
+        opens it."""
+        phone = Browser(390, 844, phone=True)
+        self.addCleanup(phone.close)
+        for browser, device in [(self.browser, "laptop"), (phone, "phone")]:
+            for scheme in ["light", "dark"]:
+                browser.scheme(scheme)
+                show(browser)
+                self.keep(f"{name}_{device}_{scheme}.png", browser.screenshot(whole=True))
+        self.assertTrue(self.browser.pdf().startswith(b"%PDF"))
+        self.browser.scheme("light")
+        self.assertEqual(phone.run("return document.documentElement.scrollWidth"), 390)
+        self.assertEqual(phone.console(), [])
+
     def keep(self, name, picture):
         folder = os.environ.get("WORKBENCH_SCREENSHOTS")
         if folder:

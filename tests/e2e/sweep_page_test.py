@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from browser import Browser, BrowserTest
+from browser import BrowserTest
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = os.environ.get("EXPLORE_PAGES_SAMPLE",
@@ -205,20 +205,7 @@ class SweepPage(BrowserTest):
         self.assertEqual(self.browser.console(), [])
 
     def test_light_and_dark_are_readable_on_laptop_and_phone(self):
-        for scheme in ["light", "dark"]:
-            self.browser.scheme(scheme)
-            self.open()
-            self.keep(f"sweep_laptop_{scheme}.png", self.browser.screenshot(whole=True))
-        self.assertTrue(self.browser.pdf().startswith(b"%PDF"))
-        self.browser.scheme("light")
-        phone = Browser(390, 844, phone=True)
-        self.addCleanup(phone.close)
-        for scheme in ["light", "dark"]:
-            phone.scheme(scheme)
-            self.open(browser=phone)
-            self.assertEqual(phone.run("return document.documentElement.scrollWidth"), 390)
-            self.keep(f"sweep_phone_{scheme}.png", phone.screenshot(whole=True))
-        self.assertEqual(phone.console(), [])
+        self.look("sweep", lambda browser: self.open(browser=browser))
 
 
 if __name__ == "__main__":

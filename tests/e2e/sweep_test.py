@@ -139,6 +139,8 @@ class Sweep(WorkbenchTest):
         self.assertIn("best, analytic tier: min cycles (1 of 1 point)", one)
         several = self.sweep("--hw", "v3_96", "--hw", "gap8", "zoo:tiny_cnn")
         self.assertIn("best, analytic tier: min latency_ms (2 of 2 points)", several)
+        engines = self.sweep("--hw", "v3_96", "--set", "engines=1,2", "zoo:tiny_cnn")
+        self.assertIn("best, analytic tier: max images_per_second (2 of 2 points)", engines)
 
     def test_reports_agree(self):
         self.sweep(*SPACE, "zoo:tiny_mobile", "--refine", "--csv", "r.csv", "--json", "r.json",
@@ -240,7 +242,11 @@ class BadInput(WorkbenchTest):
     def test_counts_that_are_none(self):
         for option in ["--limit=-1", "--jobs=0", "--neighbours=-1", "--sample=-3"]:
             self.refused("--hw", "gap8", "zoo:tiny_cnn", option,
-                         says=[option.split("=")[0], "not in range"])
+                         says=[option.split("=")[0] + ": expected a whole number from ",
+                               f"found '{option.split('=')[1]}'"])
+        self.refused("--hw", "gap8", "zoo:tiny_cnn", "--limit=1.5", says="found '1.5'")
+        self.refused("--hw", "gap8", "zoo:tiny_cnn", "--tier=slow",
+                     says="--tier: expected analytic or transaction, found 'slow'")
 
 
 if __name__ == "__main__":
