@@ -129,16 +129,6 @@ struct ListingOptions {
   std::string format = "text";   // or "json"
 };
 
-struct AllocateCommandOptions {
-  std::filesystem::path problem;
-  std::string capacity, bucket;  // bytes, 4k, 4M
-  std::string strategy = "exact";
-  std::uint64_t seed = 1;
-  std::int64_t node_limit = 2000000;
-  bool minimize = false;
-  std::filesystem::path output;
-};
-
 int run(const RunOptions& options);
 int compile(const CompileCommandOptions& options);
 int verify(const VerifyOptions& options);
@@ -149,6 +139,5 @@ int accuracy(const AccuracyCommandOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int ops();
 int passes();
-int allocate(const AllocateCommandOptions& options);  // 1 when there is no placement
 
 }  // namespace workbench::app

@@ -293,25 +293,6 @@ void add_listing_options(CLI::App& command, ListingOptions& options, const std::
       ->check(CLI::IsMember({"text", "json"}));
 }
 
-void add_allocate(CLI::App& app, AllocateCommandOptions& options) {
-  CLI::App& command =
-      *app.add_subcommand("allocate", "find addresses for buffers that live at given times");
-  command.add_option("problem", options.problem, "CSV with the columns id, lower, upper, size")
-      ->required();
-  command.add_option("--capacity", options.capacity, "bytes of memory: 1048576, 1024k or 1M")
-      ->required();
-  command.add_option("--bucket", options.bucket,
-                     "the memory is in equal parts of that many bytes, one buffer in each");
-  command.add_flag("--minimize", options.minimize, "find the smallest extent there is");
-  command.add_option("--strategy", options.strategy,
-                     "exact (default), all, or bysize, bottom, top, tops, bottle, bottles, xXx, "
-                     "shuffle, flip");
-  command.add_option("--seed", options.seed, "of the random strategies bottle, bottles, xXx");
-  command.add_option("--nodes", options.node_limit, "how far to search: buffers placed")
-      ->check(positive());
-  command.add_option("-o,--output", options.output, "CSV file to write instead of printing");
-}
-
 struct Options {
   RunOptions run;
   CompileCommandOptions compile;
@@ -320,7 +301,6 @@ struct Options {
   AccuracyCommandOptions accuracy;
   ListingOptions assemble, disasm;
   WorkloadCommandOptions workload;
-  AllocateCommandOptions allocate;
 };
 
 void add_commands(CLI::App& app, Options& options, Commands& commands) {
@@ -342,7 +322,7 @@ void add_commands(CLI::App& app, Options& options, Commands& commands) {
   CLI::App& disasm = *app.add_subcommand("disasm", "print a program as text");
   add_listing_options(disasm, options.disasm, "file written by --save-program, or JSON, or text");
   add_workload(app, options.workload);
-  add_allocate(app, options.allocate);
+  add_allocate(app, commands);
   add_results(app, commands);
   add_sweep_worker(app, commands);
   add_sweep(app, commands);
@@ -363,7 +343,6 @@ int dispatch(const CLI::App& app, const Options& options, const Commands& comman
   if (name == "disasm") return disasm(options.disasm);
   if (name == "workload") return workload(options.workload);
   if (name == "passes") return passes();
-  if (name == "allocate") return allocate(options.allocate);
   CHECK(name == "ops", "subcommand {}", name);
   return ops();
 }

@@ -1,10 +1,15 @@
 // What an option takes, told in the words of every other error: what was expected, what was found.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 namespace workbench::app {
 
@@ -31,6 +36,15 @@ CLI::Validator one_of(const std::map<std::string, T>& values) {
   return {replace, names};
 }
 
+// One of these names, as it is; for CLI::Option::check.
+inline CLI::Validator one_of_names(const std::vector<std::string>& names) {
+  std::map<std::string, int> values;
+  for (const std::string& name : names) values.emplace(name, 0);
+  const CLI::Validator known = one_of(values);
+  const auto check = [known](std::string text) { return known(text); };
+  return {[check](std::string& text) { return check(text); }, ""};
+}
+
 // A number that `accepts` takes; `expected` says which those are.
 template <typename Accepts>
 CLI::Validator number_that(const std::string& expected, Accepts accepts) {
@@ -40,6 +54,13 @@ CLI::Validator number_that(const std::string& expected, Accepts accepts) {
     return "expected " + expected + ", found '" + text + "'";
   };
   return {check, ""};
+}
+
+inline CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
+  return number_that(fmt::format("a whole number from {} to {}", low, high), [=](double value) {
+    return value == std::floor(value) && value >= static_cast<double>(low) &&
+           value <= static_cast<double>(high);
+  });
 }
 
 inline CLI::Validator positive() {

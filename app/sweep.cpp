@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "app/network.h"
+#include "app/option_checks.h"
 #include "app/picture.h"
 #include "app/subcommands.h"
 #include "app/terminal.h"
@@ -280,13 +281,13 @@ void add_study_options(CLI::App& command, Options& options) {
 
 void add_execution_options(CLI::App& command, Options& options) {
   command.add_option("--tier", options.tier, "analytic (default), or transaction: simulate all")
-      ->check(CLI::IsMember({"analytic", "transaction"}));
+      ->check(one_of_names({"analytic", "transaction"}));
   command.add_flag("--refine", options.refine,
                    "simulate the Pareto front and its neighbours, compare with golden");
   command.add_option("--neighbours", options.neighbours, "steps around the front (default: 1)")
-      ->check(CLI::Range(0, 1'000'000'000));
+      ->check(whole_number(0, 1'000'000'000));
   command.add_option("--sample", options.sample, "simulate so many more, drawn at random")
-      ->check(CLI::Range(0, 1'000'000'000));
+      ->check(whole_number(0, 1'000'000'000));
   command.add_flag("--search", options.search,
                    "do not compute all points: search the front (NSGA-II)");
   command.add_option("--population", options.population, "of the search (default: 40)");
@@ -294,22 +295,22 @@ void add_execution_options(CLI::App& command, Options& options) {
   command.add_option("--seed", options.seed, "of the search and of the sample (default: 1)");
   command.add_option("--store", options.store, "results, SQLite (default: ./workbench.db)");
   command.add_option("-j,--jobs", options.jobs, "processes, or tasks at once (default: CPUs)")
-      ->check(CLI::Range(1, 1'000'000));
+      ->check(whole_number(1, 1'000'000));
   command.add_option("--executor", options.executor, "local (default), or slurm")
-      ->check(CLI::IsMember({"local", "slurm"}));
+      ->check(one_of_names({"local", "slurm"}));
   command
       .add_option("--sbatch", options.slurm.arguments,
                   "argument of sbatch, such as --partition=NAME; may be repeated")
       ->allow_extra_args(false);
   command.add_option("--points-per-task", options.slurm.points_per_task, "of Slurm")
-      ->check(CLI::Range(1, 1'000'000));
+      ->check(whole_number(1, 1'000'000));
   command
       .add_option("--job-folder", options.job_folder,
                   "compute nothing here: write a job for sweep-worker into this folder, collect "
                   "what workers have left there (docs/scale-out.md)")
       ->excludes("--executor");
   command.add_option("--limit", options.limit, "compute at most so many points this time")
-      ->check(CLI::Range(0, 1'000'000'000));
+      ->check(whole_number(0, 1'000'000'000));
   command.add_flag("--dry-run", options.dry_run, "count the points, compute none");
   command.add_flag("--parameters", options.parameters, "list what --set takes");
   command.add_option("--csv", options.csv, "write all points as CSV");

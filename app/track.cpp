@@ -165,7 +165,7 @@ void add_record(CLI::App& track, TrackRecordOptions& options) {
       ->allow_extra_args(false);
   command
       .add_option("--wall", options.wall, "time the simulator, too: runs per case, each of its own")
-      ->check(CLI::Range(1, 1000));
+      ->check(whole_number(1, 1000));
 }
 
 void add_compare(CLI::App& track, TrackCompareOptions& options) {
@@ -195,7 +195,7 @@ void add_compare(CLI::App& track, TrackCompareOptions& options) {
   command.add_option("--json", options.json, "JSON file to write");
   CLI::Option& wall =
       *command.add_option("--wall", options.wall, "time the simulator, too: runs per case")
-           ->check(CLI::Range(1, 1000));
+           ->check(whole_number(1, 1000));
   CLI::Option& against =
       *command
            .add_option("--against", options.against,

@@ -221,6 +221,8 @@ sys.exit(done.returncode)
                                                  self.folder / "nothing"))
         self.assertIn("/bin/true: expected a workbench",
                       self.refused("compare", "base.json", "--wall", 1, "--against", "/bin/true"))
+        self.assertIn("--wall: expected a whole number from 1 to 1000, found '0'",
+                      self.refused("compare", "base.json", "--wall", 0))
         for threshold in ["nan", "-1"]:  # nothing is worse by more than no number
             self.assertIn("expected a number from 0 on", self.refused(
                 "compare", "base.json", "--threshold", threshold))
