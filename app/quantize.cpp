@@ -53,6 +53,9 @@ int quantize(const QuantizeCommandOptions& options) {
   limit_threads(options.quantization.threads);
   const QuantizationRequest request = quantization_request(options.quantization);
   require_format(model_format(options.format), request.target);
+  if (!options.output.empty() || !options.dump_reference.empty()) {
+    require_code_width(model_format(options.format), request);
+  }
   if (!options.save_quantizer.empty()) require_quantizer_file(request);
   require_images_to_choose_from(options.quantization);
   const ImageSet images =

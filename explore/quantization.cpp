@@ -27,21 +27,6 @@ StageProgress within(const Progress& progress, double begin, double end) {
   };
 }
 
-std::optional<Machine> machine_of(const QuantizationRequest& request) {
-  if (request.target == "none") {
-    if (!request.machine.empty()) fail("--hw: expected none with --target none");
-    return std::nullopt;
-  }
-  const bool wants_xdnn = request.target == "xdnn";
-  const std::filesystem::path path =
-      request.machine.empty() ? find_machine_file(wants_xdnn ? "v3_96" : "gap8") : request.machine;
-  Machine machine = load_machine(path, request.overrides);
-  if (std::holds_alternative<xdnn::Machine>(machine) != wants_xdnn) {
-    fail("--target {}: expected a machine of that family, found {}", request.target, name(machine));
-  }
-  return machine;
-}
-
 QuantizeTarget target_of(const std::optional<Machine>& machine, int activation_bits) {
   if (!machine) return free_quantize_target(activation_bits);
   if (const auto* xdnn = std::get_if<xdnn::Machine>(&*machine)) {
@@ -171,6 +156,21 @@ class Quantizing {
 };
 
 }  // namespace
+
+std::optional<Machine> machine_of(const QuantizationRequest& request) {
+  if (request.target == "none") {
+    if (!request.machine.empty()) fail("--hw: expected none with --target none");
+    return std::nullopt;
+  }
+  const bool wants_xdnn = request.target == "xdnn";
+  const std::filesystem::path path =
+      request.machine.empty() ? find_machine_file(wants_xdnn ? "v3_96" : "gap8") : request.machine;
+  Machine machine = load_machine(path, request.overrides);
+  if (std::holds_alternative<xdnn::Machine>(machine) != wants_xdnn) {
+    fail("--target {}: expected a machine of that family, found {}", request.target, name(machine));
+  }
+  return machine;
+}
 
 bool came_quantized(const Graph& imported) {
   return std::any_of(imported.nodes.begin(), imported.nodes.end(), [](const Node& node) {

@@ -50,6 +50,9 @@ struct QuantizedNetwork {
 // Whether the file has codes of its own: QuantizeLinear, DequantizeLinear or what they mean.
 bool came_quantized(const Graph& imported);
 
+// The machine to quantize for; none with the target "none". Throws Error.
+std::optional<Machine> machine_of(const QuantizationRequest& request);
+
 // The images to calibrate with, as inputs of the request's model: preprocessed as the file (empty:
 // MODEL.preprocess.yaml, if there) and the options say. Throws Error.
 ImageSet open_calibration(const QuantizationRequest& request, ImageRequest images,

@@ -18,6 +18,12 @@ void require_xfdnn(std::string_view target) {
   fail("--save-quantizer: expected --target xdnn, or --scheme graffitist, found {}", target);
 }
 
+std::string_view name_of(ModelFormat format) {
+  return format == ModelFormat::Qdq         ? "qdq"
+         : format == ModelFormat::QOperator ? "qoperator"
+                                            : "nemo";
+}
+
 }  // namespace
 
 ModelFormat model_format(std::string_view name) {
@@ -33,6 +39,14 @@ void require_format(ModelFormat format, std::string_view target) {
   }
 }
 
+void require_code_width(ModelFormat format, const QuantizationRequest& request) {
+  const std::optional<Machine> machine = machine_of(request);
+  const auto* xdnn = machine ? std::get_if<xdnn::Machine>(&*machine) : nullptr;
+  if (xdnn == nullptr || xdnn->array.bits == 8) return;
+  fail("--format {}: expected a machine with codes of 8 bits, found {} with {}", name_of(format),
+       name(*machine), xdnn->array.bits);
+}
+
 Graph quantized_model(const QuantizedNetwork& network, ModelFormat format) {
   if (format == ModelFormat::Nemo) return nemo_onnx_form(network.integers);
   for (const Value& value : network.annotated.values) {
@@ -41,8 +55,8 @@ Graph quantized_model(const QuantizedNetwork& network, ModelFormat format) {
     if (value.constant && codes->bits == 32)
       continue;  // a bias that came so; DequantizeLinear has it
     // QuantizeLinear of opset 13 saturates at the ends of its 8 bits, and has no others.
-    fail("--format {}: value '{}': expected codes of 8 bits, found {}",
-         format == ModelFormat::Qdq ? "qdq" : "qoperator", value.name, codes->bits);
+    fail("--format {}: value '{}': expected codes of 8 bits, found {}", name_of(format), value.name,
+         codes->bits);
   }
   Graph qdq = fake_quantized(network.annotated);
   return format == ModelFormat::Qdq ? qdq : qoperator_form(qdq);

@@ -21,6 +21,8 @@ enum class ModelFormat {
 ModelFormat model_format(std::string_view name);
 // Throws Error where the target's integers have no such form.
 void require_format(ModelFormat format, std::string_view target);
+// Throws Error where the machine's codes are wider than the format's, before there is a network.
+void require_code_width(ModelFormat format, const QuantizationRequest& request);
 
 // The network for write_quantized_model. Throws Error naming the first layer that the format cannot
 // express.

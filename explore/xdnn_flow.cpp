@@ -60,7 +60,13 @@ Graph xdnn_integers(Graph imported, const CompileRequest& request, RunData data,
   imported = {};
   if (progress) progress("quantizing", 0.3);
   const Stopwatch stopwatch(compiled.wall.compile_seconds);
-  return quantize(passed, thresholds, options, table ? &*table : nullptr);
+  Graph integers = quantize(passed, thresholds, options, table ? &*table : nullptr);
+  if (table) {
+    if (const auto left_out = layers_left_out(*table, integers)) {
+      compiled.warnings.push_back(request.quantizer_table.string() + ": " + *left_out);
+    }
+  }
+  return integers;
 }
 
 Simulated xdnn_simulated(const Compiled& compiled, bool values) {

@@ -123,9 +123,19 @@ ImageList list_folder(const ImageRequest& request) {
     if (!is_image_name(file)) continue;
     const bool has_lines = is_there(fs::path(file).replace_extension(".labels.txt"));
     if (has_lines) piles.push_back(read_image_rows(file, request));
-    images.push_back(file);
+    if (!has_lines) images.push_back(file);
   }
-  if (!piles.empty()) return list_piles(std::move(piles), request);
+  if (!piles.empty()) {
+    const std::string batch = piles.front().name;
+    ImageList list = list_piles(std::move(piles), request);
+    if (!images.empty()) {
+      list.left_out =
+          fmt::format("{}: {} left out beside the batch {}; the first: {}", request.path.string(),
+                      images.size() == 1 ? "1 image" : fmt::format("{} images", images.size()),
+                      batch, images.front().string());
+    }
+    return list;
+  }
   if (images.empty()) {
     fail("{}: expected PNG, JPEG or PPM images in the folder, found none", request.path.string());
   }

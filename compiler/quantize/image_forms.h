@@ -15,6 +15,7 @@ struct ImageList {
   std::function<Tensor(std::size_t)> at;   // safe to call from several threads
   std::function<void(std::size_t)> check;  // throws Error where at() would, and is faster
   std::vector<std::string> strays;         // labels of images that are not there
+  std::string left_out;                    // images beside a batch, one line; or empty
 };
 inline constexpr std::int64_t kNoLabel = -1;
 

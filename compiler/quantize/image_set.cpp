@@ -159,6 +159,7 @@ ImageSet open_images(const ImageRequest& request) {
   // Labels of nothing are a fault of the whole set, whichever images are picked.
   found.problems.insert(found.problems.end(), list.strays.begin(), list.strays.end());
   std::vector<std::string> warnings;
+  if (!list.left_out.empty()) warnings.push_back(list.left_out);
   tell_problems(found.problems, request, found.good.size(), warnings);
   if (request.selection.seed) std::sort(found.good.begin(), found.good.end());
   ImageSet set = made_of(list, found.good, name);

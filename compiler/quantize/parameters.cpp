@@ -119,7 +119,7 @@ void make_room_for_bias(std::vector<double>& thresholds, std::span<const float> 
 std::vector<double> table_thresholds(const Node& node, const LayerQuantization& layer,
                                      std::size_t channels, std::size_t axis_length) {
   if (layer.threshold_params.size() != channels) {
-    fail("quantizer table: layer '{}': th_params: expected {} channels, found {}", node.name,
+    fail("{}: layer '{}': th_params: expected {} channels, found {}", layer.file, node.name,
          channels, layer.threshold_params.size());
   }
   std::vector<double> thresholds(axis_length, 0.0);
@@ -252,13 +252,13 @@ Requantize table_requantize(const LayerQuantization& layer, std::size_t channels
   const std::int32_t top = slopes ? 255 : (1 << fields.scale_bits) - 1;
   const auto check = [&](const char* key, const std::vector<std::int32_t>& list, int high) {
     if (list.size() != channels) {
-      fail("quantizer table: layer '{}': {}: expected {} channels, found {}", layer.name, key,
+      fail("{}: layer '{}': {}: expected {} channels, found {}", layer.file, layer.name, key,
            channels, list.size());
     }
     for (const std::int32_t value : list) {
       if (value < 0 || value > high) {
-        fail("quantizer table: layer '{}': {}: expected 0..{} for this target, found {}",
-             layer.name, key, high, value);
+        fail("{}: layer '{}': {}: expected 0..{} for this target, found {}", layer.file, layer.name,
+             key, high, value);
       }
     }
   };
@@ -281,7 +281,7 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
       activation.kind == Activation::Kind::LeakyRelu || activation.kind == Activation::Kind::PRelu;
   if (scales.layer != nullptr && !scales.layer->scale.empty()) {
     if (slopes != !scales.layer->positive_scale.empty()) {
-      fail("quantizer table: layer '{}': expected posscale and negscale {} PReLU", node.name,
+      fail("{}: layer '{}': expected posscale and negscale {} PReLU", scales.layer->file, node.name,
            slopes ? "for its" : "only for a");
     }
     Requantize result =

@@ -105,7 +105,7 @@ Graph annotate_xfdnn(Graph graph, const Thresholds& thresholds, const QuantizeOp
   const std::vector<const LayerQuantization*> layers = table_layers(graph, table);
   for (const LayerQuantization* layer : layers) {
     if (layer != nullptr && layer->bits != options.bits) {
-      fail("quantizer table: layer '{}': bw_layer_out: expected {}, found {}", layer->name,
+      fail("{}: layer '{}': bw_layer_out: expected {}, found {}", layer->file, layer->name,
            options.bits, layer->bits);
     }
   }

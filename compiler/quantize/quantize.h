@@ -46,6 +46,7 @@ struct LayerQuantization {
   // `scale` holds the positive scale in its low byte and the negative one in the next.
   std::vector<std::int32_t> prescale_shift, scale, postscale_shift;
   std::vector<std::int32_t> positive_scale, negative_scale;  // PReLU only
+  std::string file = "quantizer table";                      // where it stands, in errors
 };
 struct QuantizerTable {
   std::vector<LayerQuantization> layers;
@@ -97,6 +98,9 @@ ScaleShift scale_and_shift(double multiplier, int prescale_max, int scale_bits, 
 // Error naming file, layer, key.
 QuantizerTable quantizer_table(const Graph& quantized);
 std::string to_json(const QuantizerTable& table);
+// One line that counts and names layers of `quantized` whose scales `table` does not have, so that
+// they come from calibration; nothing where it has all. Data movement has no scales of its own.
+std::optional<std::string> layers_left_out(const QuantizerTable& table, const Graph& quantized);
 QuantizerTable quantizer_table_from_json(std::string_view text, const std::string& file_name);
 
 }  // namespace workbench

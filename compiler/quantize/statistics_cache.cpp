@@ -181,6 +181,11 @@ std::optional<Statistics> cached_statistics(const SampleCache& cache, const std:
   const fs::path path = entry_path(cache, key);
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return std::nullopt;
+  // To open a pipe waits for its other end, and a device may have no end.
+  if (!fs::is_regular_file(path, ignored)) {
+    cache.warn(fmt::format("{}: expected a regular file; calibrated anew", path.string()));
+    return std::nullopt;
+  }
   std::string bytes;
   try {
     bytes = read_file(path);
@@ -198,8 +203,12 @@ std::optional<Statistics> cached_statistics(const SampleCache& cache, const std:
 }
 
 void cache_statistics(const SampleCache& cache, const std::string& key, const Statistics& values) {
+  const fs::path path = entry_path(cache, key);
+  std::error_code ignored;
+  // What else is there has been told of when it was to be read.
+  if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) return;
   try {
-    write_file(entry_path(cache, key), statistics_bytes(values));
+    write_file(path, statistics_bytes(values));
   } catch (const Error& error) {
     cache.warn(fmt::format("calibration cache: {}", error.what()));
     return;

@@ -59,6 +59,7 @@ class LayerReader {
       fail("{}: network: layer without a 'name' that is a string", file);
     }
     layer_.name = name->get<std::string>();
+    layer_.file = file;
   }
 
   LayerQuantization read() {
@@ -208,6 +209,25 @@ std::string to_json(const QuantizerTable& table) {
   for (const LayerQuantization& layer : table.layers) layers.push_back(layer_json(layer));
   // Indented by one, keys sorted, as the published files are.
   return Json{{"network", layers}}.dump(1, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+std::optional<std::string> layers_left_out(const QuantizerTable& table, const Graph& quantized) {
+  constexpr std::size_t kNamed = 3;
+  std::set<std::string> present;
+  for (const LayerQuantization& layer : table.layers) present.insert(layer.name);
+  std::size_t scaled = 0;
+  std::vector<std::string> missing;
+  for (const Node& node : quantized.nodes) {
+    if (!node.requantize) continue;
+    ++scaled;
+    if (!present.contains(node.name)) missing.push_back("'" + node.name + "'");
+  }
+  if (missing.empty()) return std::nullopt;
+  const std::size_t named = std::min(kNamed, missing.size());
+  std::string names = fmt::format("{}", fmt::join(missing.begin(), missing.begin() + named, ", "));
+  if (named < missing.size()) names += ", ...";
+  return fmt::format("{} of {} layers with scales not in it, filled from calibration: {}",
+                     missing.size(), scaled, names);
 }
 
 QuantizerTable quantizer_table_from_json(std::string_view text, const std::string& file_name) {

@@ -14,6 +14,7 @@ enum class Authority { Nobody, Calibration, Hint, Table };
 struct OwnThreshold {
   double threshold = 0;
   Authority authority = Authority::Nobody;
+  const LayerQuantization* layer = nullptr;  // of the table, which says so
 };
 
 std::vector<OwnThreshold> own_thresholds(const Graph& graph, const Thresholds& calibrated) {
@@ -21,9 +22,10 @@ std::vector<OwnThreshold> own_thresholds(const Graph& graph, const Thresholds& c
   for (std::size_t i = 0; i < own.size(); ++i) {
     const Value& value = graph.values[i];
     const auto found = calibrated.find(value.name);
-    if (found != calibrated.end()) own[i] = {found->second, Authority::Calibration};
+    if (found != calibrated.end())
+      own[i] = {.threshold = found->second, .authority = Authority::Calibration};
     if (value.quantization && value.type == ElementType::Float32) {
-      own[i] = {magnitude(*value.quantization), Authority::Hint};
+      own[i] = {.threshold = magnitude(*value.quantization), .authority = Authority::Hint};
       if (!std::isfinite(own[i].threshold)) {
         fail("value '{}': expected a finite quantization scale, found {}", value.name,
              own[i].threshold);
@@ -40,27 +42,28 @@ void apply_table(const Graph& graph, const Roles& roles,
                  const std::vector<const LayerQuantization*>& layers, const QuantizerTable* table,
                  std::vector<OwnThreshold>& own) {
   if (table == nullptr) return;
-  const auto set = [&](ValueId id, double threshold) {
+  const auto set = [&](ValueId id, double threshold, const LayerQuantization& layer) {
     OwnThreshold& entry = own[static_cast<std::size_t>(id)];
     if (entry.authority == Authority::Table && !agree(entry.threshold, threshold)) {
       fail(
-          "quantizer table: the layers around '{}' must agree on its "
-          "threshold, found {} and {}",
-          graph.value(id).name, entry.threshold, threshold);
+          "{}: the layers around '{}' must agree on its "
+          "threshold, found {} by '{}' and {} by '{}'",
+          layer.file, graph.value(id).name, entry.threshold, entry.layer->name, threshold,
+          layer.name);
     }
-    entry = {threshold, Authority::Table};
+    entry = {threshold, Authority::Table, &layer};
   };
   for (const ValueId id : graph.inputs) {
     for (const LayerQuantization& layer : table->layers) {
-      if (layer.name == graph.value(id).name) set(id, layer.threshold_out);
+      if (layer.name == graph.value(id).name) set(id, layer.threshold_out, layer);
     }
   }
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     if (layers[n] == nullptr || !roles[n]) continue;
     for (const ValueId id : data_operands(graph.nodes[n], *roles[n])) {
-      set(id, layers[n]->threshold_in);
+      set(id, layers[n]->threshold_in, *layers[n]);
     }
-    set(graph.nodes[n].outputs[0], layers[n]->threshold_out);
+    set(graph.nodes[n].outputs[0], layers[n]->threshold_out, *layers[n]);
   }
 }
 
@@ -124,9 +127,10 @@ double class_threshold(const Graph& graph, const std::vector<std::size_t>& ids, 
     if (own[id].authority != authority) continue;
     if (authority == Authority::Table && table_member && !agree(threshold, own[id].threshold)) {
       fail(
-          "quantizer table: '{}' and '{}' must share one threshold, found {} "
+          "{}: '{}' and '{}' must share one threshold, found {} "
           "and {}",
-          graph.values[*table_member].name, graph.values[id].name, threshold, own[id].threshold);
+          own[id].layer->file, graph.values[*table_member].name, graph.values[id].name, threshold,
+          own[id].threshold);
     }
     if (!table_member) table_member = id;
     threshold = std::max(threshold, own[id].threshold);
@@ -156,9 +160,9 @@ std::vector<const LayerQuantization*> table_layers(const Graph& graph,
       layers[found->second] = &layer;
     } else if (!others.contains(layer.name)) {
       fail(
-          "quantizer table: layer '{}': expected a layer of network '{}', "
+          "{}: layer '{}': expected a layer of network '{}', "
           "found no such layer",
-          layer.name, graph.name);
+          layer.file, layer.name, graph.name);
     }
   }
   return layers;

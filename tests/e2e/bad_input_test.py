@@ -316,6 +316,15 @@ class BadInput(WorkbenchTest):
     def test_a_broken_quantizer_table_is_refused(self):
         (self.folder / "table.json").write_text("{]")
         self.refused(*RUN, "zoo:tiny_cnn", "--quantizer-json", "table.json", says="table.json")
+        (self.folder / "table.json").write_text(
+            '{"network": [{"name": "no", "bw_layer_in": 8, "bw_layer_out": 8, "th_layer_in": 1, '
+            '"th_layer_out": 1}]}')
+        self.refused(*RUN, "zoo:tiny_cnn", "--quantizer-json", "table.json",
+                     says="table.json: layer 'no': expected a layer of network")
+
+    def test_codes_that_a_format_cannot_hold_are_refused(self):
+        self.refused("quantize", "--hw", "v3_96", "--bits", "16", "zoo:tiny_cnn", "-o", "q.onnx",
+                     says="--format qdq: expected a machine with codes of 8 bits")
 
     def test_a_broken_program_is_refused(self):
         (self.folder / "program").write_bytes(b"\xff" * 100)

@@ -112,6 +112,13 @@ class Cli(WorkbenchTest):
         for path in (self.folder / "a").iterdir():
             self.assertEqual(path.read_bytes(), (self.folder / "b" / path.name).read_bytes(), path)
 
+    def test_layers_that_a_quantizer_table_leaves_out_are_told_in_one_line(self):
+        (self.folder / "table.json").write_text('{"network": []}')
+        done = self.succeed(*RUN, "zoo:tiny_residual", "--quantizer-json", "table.json")
+        told = [line for line in done.stderr.splitlines() if "table.json" in line]
+        self.assertEqual(len(told), 1, done.stderr)
+        self.assertRegex(told[0], r"table\.json: (\d+) of \1 layers .* calibration: '.*', \.\.\.")
+
     def test_passes_are_dumped(self):
         self.succeed(*RUN, "zoo:tiny_mobile", "--dump-passes", "passes")
         self.assertTrue(any((self.folder / "passes").iterdir()))

@@ -99,6 +99,18 @@ TEST(ImageSet, rows_of_a_png_are_cut_pixel_after_pixel) {
   }
 }
 
+TEST(ImageSet, images_beside_a_batch_are_told_of) {
+  const TemporaryFolder folder;
+  const auto batch = folder.write("b.png", png_bytes(1, 2, {1, 2, 3, 4, 5, 6}));
+  folder.write("b.labels.txt", "3\n9\n");
+  EXPECT_TRUE(open_images(request_for(folder.path(), {3, 1, 1})).warnings.empty());
+  const auto first = folder.write("a.png", png_bytes(1, 1, {1, 2, 3}));
+  folder.write("c.png", png_bytes(1, 1, {1, 2, 3}));
+  EXPECT_EQ(open_images(request_for(folder.path(), {3, 1, 1})).warnings,
+            std::vector{fmt::format("{}: 2 images left out beside the batch {}; the first: {}",
+                                    folder.path().string(), batch.string(), first.string())});
+}
+
 // A batch for another network is nothing to do with labels, whatever form these have.
 TEST(ImageSet, rows_of_another_size_are_told_before_labels) {
   const TemporaryFolder folder;

@@ -127,9 +127,9 @@ TEST(QuantizerTable, a_table_for_another_network_is_refused) {
             "layer");
   table = quantizer_table(quantize(build.graph(), kThresholds, {}));
   table.layers[0].threshold_out = 1.5;  // conv a; the add reads it at 1.7
-  EXPECT_EQ(
-      error_of(run),
-      "quantizer table: the layers around 'a' must agree on its threshold, found 1.5 and 1.7");
+  EXPECT_EQ(error_of(run),
+            "quantizer table: the layers around 'a' must agree on its threshold, found 1.5 by 'a' "
+            "and 1.7 by 's'");
   table.layers.erase(table.layers.begin() + 2);  // without the add's own entry, a and b are tied
   EXPECT_EQ(error_of(run),
             "quantizer table: 'a' and 'b' must share one threshold, found 1.5 and 1.7");
@@ -139,6 +139,37 @@ TEST(QuantizerTable, a_table_for_another_network_is_refused) {
             "quantizer table: layer 'b': prescale_shift: expected 0..0 for this target, found 3");
   table.layers[1].threshold_params = {1};
   EXPECT_EQ(error_of(run), "quantizer table: layer 'b': th_params: expected 2 channels, found 1");
+}
+
+TEST(QuantizerTable, what_does_not_fit_the_network_is_told_with_the_name_of_the_file) {
+  FloatGraph build = residual();
+  const QuantizerTable good = quantizer_table(quantize(build.graph(), kThresholds, {}));
+  const auto refusal = [&](const std::string& from, const std::string& to) {
+    std::string json = to_json(good);
+    for (std::size_t at = 0; (at = json.find(from, at)) != std::string::npos; at += to.size()) {
+      json.replace(at, from.size(), to);
+    }
+    const QuantizerTable table = quantizer_table_from_json(json, "q.json");
+    return error_of([&] { quantize(build.graph(), kThresholds, {}, &table); });
+  };
+  EXPECT_EQ(refusal("\"b\"", "\"c\""),
+            "q.json: layer 'c': expected a layer of network 'net', found no such layer");
+  EXPECT_EQ(refusal("\": 8,", "\": 16,"), "q.json: layer 'a': bw_layer_out: expected 8, found 16");
+  EXPECT_EQ(refusal("\"th_layer_out\": 1.7", "\"th_layer_out\": 1.5").substr(0, 8), "q.json: ");
+}
+
+TEST(QuantizerTable, layers_that_a_table_leaves_out_are_counted_and_named) {
+  FloatGraph build = residual();
+  const Graph got = quantize(build.graph(), kThresholds, {});
+  QuantizerTable table = quantizer_table(got);
+  EXPECT_EQ(layers_left_out(table, got), std::nullopt);
+  std::erase_if(table.layers, [](const LayerQuantization& layer) { return layer.name == "m"; });
+  EXPECT_EQ(layers_left_out(table, got), std::nullopt);  // a maximum has no scales
+  std::erase_if(table.layers, [](const LayerQuantization& layer) { return layer.name == "b"; });
+  EXPECT_EQ(layers_left_out(table, got),
+            "1 of 4 layers with scales not in it, filled from calibration: 'b'");
+  EXPECT_EQ(layers_left_out({}, got),
+            "4 of 4 layers with scales not in it, filled from calibration: 'a', 'b', 's', ...");
 }
 
 TEST(QuantizerTable, published_files_are_read_whole) {

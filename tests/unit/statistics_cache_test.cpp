@@ -2,6 +2,7 @@
 #include "compiler/quantize/statistics_cache.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <map>
@@ -95,6 +96,24 @@ TEST_F(StatisticsCache, no_byte_of_an_entry_can_change_unseen) {
   EXPECT_EQ(warnings_,
             std::vector<std::string>{path.string() + ": the entry is damaged; calibrated anew"});
   EXPECT_EQ(read_file(path), plain);
+}
+
+TEST_F(StatisticsCache, what_is_no_file_is_not_opened) {
+  const std::string plain = statistics_bytes(statistics());
+  const fs::path path = entry();
+  const std::vector<std::string> warning = {path.string() +
+                                            ": expected a regular file; calibrated anew"};
+  const std::vector<std::function<void()>> others = {
+      [&] { ASSERT_EQ(mkfifo(path.c_str(), 0600), 0); },
+      [&] { fs::create_symlink("/dev/zero", path); }, [&] { fs::create_directory(path); }};
+  for (const auto& put : others) {
+    fs::remove(path);
+    put();
+    warnings_.clear();
+    EXPECT_EQ(statistics_bytes(statistics()), plain);
+    EXPECT_EQ(warnings_, warning);
+    EXPECT_FALSE(fs::is_regular_file(path));
+  }
 }
 
 TEST_F(StatisticsCache, a_folder_that_cannot_be_written_costs_a_warning) {
