@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "isa/pulp/machine.h"
+#include "isa/pulp/mchan.h"
 #include "isa/pulp/program.h"
 #include "isa/pulp/semantics.h"
 #include "sim/common/recorder.h"
-#include "isa/pulp/mchan.h"
 #include "sim/pulp/hazards.h"
 #include "sim/pulp/host.h"
 #include "sim/pulp/kernel_time.h"
