@@ -1,10 +1,10 @@
 // workbench accuracy: what the integers cost, in classes and layer by layer.
+#include "explore/flow/accuracy.h"
+
 #include "app/quantize_options.h"
 #include "app/terminal.h"
 #include "core/file.h"
-#include "explore/accuracy_json.h"
-#include "explore/accuracy_run.h"
-#include "explore/accuracy_text.h"
+#include "explore/flow/accuracy_report.h"
 #include "explore/html/accuracy_page.h"
 
 namespace workbench::app {

@@ -13,7 +13,7 @@
 #include "compiler/quantize/preprocessing.h"
 #include "compiler/quantize/recipe.h"
 #include "compiler/xdnn/order.h"
-#include "explore/target.h"
+#include "explore/flow/machine.h"
 
 namespace workbench::app {
 

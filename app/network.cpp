@@ -12,9 +12,9 @@
 #include "compiler/quantize/statistics_cache.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/quantization.h"
 #include "explore/graph_drawing.h"
-#include "explore/machine_file.h"
-#include "explore/scheme.h"
 #include "explore/xfdnn_report.h"
 
 namespace workbench::app {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "app/commands.h"
-#include "explore/pipeline.h"
+#include "explore/flow/pipeline.h"
 
 namespace workbench::app {
 

@@ -8,7 +8,7 @@
 #include "compiler/import/import.h"
 #include "compiler/pulp/op_units.h"
 #include "compiler/xdnn/op_units.h"
-#include "explore/machine_file.h"
+#include "explore/flow/machine.h"
 #include "explore/table.h"
 
 namespace workbench::app {

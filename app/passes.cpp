@@ -1,7 +1,7 @@
 // workbench passes: the table behind --with and --without.
 #include "app/commands.h"
 #include "app/terminal.h"
-#include "explore/pipeline.h"
+#include "explore/flow/pipeline.h"
 #include "explore/table.h"
 
 namespace workbench::app {

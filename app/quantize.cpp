@@ -4,9 +4,8 @@
 #include "app/terminal.h"
 #include "compiler/quantize/calibrate.h"
 #include "core/file.h"
-#include "explore/expectation.h"
-#include "explore/quantization_text.h"
-#include "explore/quantized_model.h"
+#include "explore/flow/expectation.h"
+#include "explore/flow/quantization_report.h"
 
 namespace workbench::app {
 

@@ -2,7 +2,7 @@
 
 #include "compiler/quantize/statistics_cache.h"
 #include "core/error.h"
-#include "explore/machine_file.h"
+#include "explore/flow/machine.h"
 
 namespace workbench::app {
 

@@ -4,7 +4,7 @@
 #include "app/commands.h"
 #include "app/network.h"
 #include "compiler/quantize/image_set.h"
-#include "explore/quantization.h"
+#include "explore/flow/quantization.h"
 
 namespace workbench::app {
 

@@ -7,7 +7,7 @@
 #include "core/file.h"
 #include "explore/dory_report.h"
 #include "explore/energy/energy_text.h"
-#include "explore/expectation.h"
+#include "explore/flow/expectation.h"
 #include "explore/html/run_page.h"
 #include "explore/json.h"
 #include "explore/text.h"

@@ -4,8 +4,8 @@
 #include "app/commands.h"
 #include "app/network.h"
 #include "app/terminal.h"
-#include "explore/expectation.h"
-#include "explore/golden_files.h"
+#include "explore/flow/expectation.h"
+#include "explore/flow/golden_files.h"
 #include "explore/table.h"
 #include "sim/golden/golden.h"
 

@@ -3,7 +3,7 @@
 #include "app/network.h"
 #include "app/terminal.h"
 #include "compiler/import/export.h"
-#include "explore/model.h"
+#include "explore/flow/inputs.h"
 #include "explore/table.h"
 
 namespace workbench::app {

@@ -10,7 +10,7 @@
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/calibrate.h"
 #include "core/eval/evaluate.h"
-#include "explore/model.h"
+#include "explore/flow/inputs.h"
 
 namespace workbench {
 namespace {

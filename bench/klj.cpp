@@ -12,7 +12,7 @@
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/image_set.h"
 #include "compiler/quantize/statistics.h"
-#include "explore/model.h"
+#include "explore/flow/inputs.h"
 #include "tests/support/plain_divergence.h"
 
 namespace workbench {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/error.h"
-#include "explore/machine_file.h"
-#include "explore/pipeline.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/pipeline.h"
 #include "isa/pulp/schedule.h"
 #include "sim/pulp/simulate.h"
 

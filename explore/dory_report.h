@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "explore/pipeline.h"
+#include "explore/flow/pipeline.h"
 
 namespace workbench {
 

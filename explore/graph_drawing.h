@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/units.h"
-#include "explore/pipeline.h"
+#include "explore/flow/pipeline.h"
 
 namespace workbench {
 

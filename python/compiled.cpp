@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "explore/flow/pipeline.h"
 #include "explore/json.h"
-#include "explore/pipeline.h"
 #include "explore/sweep/parameter.h"
 #include "explore/text.h"
 #include "explore/trace.h"

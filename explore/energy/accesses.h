@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/fields.h"
-#include "explore/target.h"
+#include "explore/flow/machine.h"
 
 namespace workbench {
 

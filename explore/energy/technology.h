@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "explore/energy/estimate.h"
-#include "explore/target.h"
+#include "explore/flow/machine.h"
 
 namespace workbench {
 

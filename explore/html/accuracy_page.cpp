@@ -1,6 +1,6 @@
 #include "explore/html/accuracy_page.h"
 
-#include "explore/accuracy_json.h"
+#include "explore/flow/accuracy_report.h"
 #include "explore/html/embedded.h"
 #include "explore/html/page.h"
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "explore/accuracy_run.h"
+#include "explore/flow/accuracy.h"
 
 namespace workbench {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "explore/energy/technology.h"
-#include "explore/pipeline.h"
+#include "explore/flow/pipeline.h"
 
 namespace workbench {
 

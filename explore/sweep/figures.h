@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "explore/energy/technology.h"
+#include "explore/flow/machine.h"
 #include "explore/report.h"
 #include "explore/sweep/point.h"
-#include "explore/target.h"
 
 namespace workbench {
 

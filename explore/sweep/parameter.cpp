@@ -10,8 +10,8 @@
 #include "core/file.h"
 #include "core/nearest_name.h"
 #include "explore/energy/technology.h"
-#include "explore/machine_file.h"
-#include "explore/scheme.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/quantization.h"
 #include "isa/yaml_fields.h"
 
 namespace workbench {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "explore/pipeline.h"
+#include "explore/flow/pipeline.h"
 #include "explore/sweep/point.h"
 
 namespace workbench {

@@ -14,9 +14,8 @@
 #include "compiler/import/external_data.h"
 #include "core/error.h"
 #include "core/hash.h"
-#include "explore/data.h"
-#include "explore/machine_file.h"
-#include "explore/model.h"
+#include "explore/flow/inputs.h"
+#include "explore/flow/machine.h"
 
 namespace workbench {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "explore/flow.h"
-#include "explore/pipeline.h"
+#include "explore/flow/flow.h"
+#include "explore/flow/pipeline.h"
 
 namespace workbench {
 

@@ -7,8 +7,8 @@
 
 #include "core/error.h"
 #include "core/nearest_name.h"
-#include "explore/machine_file.h"
-#include "explore/model.h"
+#include "explore/flow/inputs.h"
+#include "explore/flow/machine.h"
 #include "explore/sweep/conditions.h"
 #include "explore/sweep/parameter.h"
 #include "workloads/workloads.h"

@@ -10,7 +10,7 @@
 
 #include "core/graph.h"
 #include "explore/energy/technology.h"
-#include "explore/target.h"
+#include "explore/flow/machine.h"
 
 namespace workbench::track {
 

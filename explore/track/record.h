@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "explore/pipeline.h"
+#include "explore/flow/pipeline.h"
 #include "explore/track/baseline.h"
 
 namespace workbench::track {

@@ -10,7 +10,7 @@
 
 #include "compiler/import/import.h"
 #include "compiler/quantize/integer_network.h"
-#include "explore/golden_files.h"
+#include "explore/flow/golden_files.h"
 #include "sim/golden/golden.h"
 
 namespace workbench {

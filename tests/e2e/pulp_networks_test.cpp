@@ -7,9 +7,9 @@
 #include <filesystem>
 
 #include "core/error.h"
-#include "explore/golden_files.h"
-#include "explore/machine_file.h"
-#include "explore/pipeline.h"
+#include "explore/flow/golden_files.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/pipeline.h"
 #include "isa/pulp/loops.h"
 #include "sim/golden/golden.h"
 

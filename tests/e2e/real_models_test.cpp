@@ -14,8 +14,8 @@
 #include "compiler/quantize/calibrate.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
-#include "explore/machine_file.h"
-#include "explore/pipeline.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/pipeline.h"
 #include "sim/xdnn/simulate.h"
 #include "tests/support/temporary_folder.h"
 

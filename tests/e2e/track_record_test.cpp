@@ -1,7 +1,7 @@
 // Cases recorded from real networks and machines, and what is said when one thing changes.
 #include <gtest/gtest.h>
 
-#include "explore/machine_file.h"
+#include "explore/flow/machine.h"
 #include "explore/track/compare.h"
 #include "explore/track/record.h"
 

@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-#include "explore/pipeline.h"
+#include "explore/flow/pipeline.h"
 
 namespace workbench {
 namespace {

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "explore/energy/accesses.h"
-#include "explore/machine_file.h"
-#include "explore/pipeline.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/pipeline.h"
 
 namespace workbench {
 namespace {

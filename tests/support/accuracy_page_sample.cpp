@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "explore/accuracy_json.h"
+#include "explore/flow/accuracy_report.h"
 #include "explore/html/accuracy_page.h"
 
 namespace workbench {

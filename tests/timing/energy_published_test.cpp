@@ -6,8 +6,8 @@
 
 #include "explore/energy/area.h"
 #include "explore/energy/energy.h"
-#include "explore/machine_file.h"
-#include "explore/pipeline.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/pipeline.h"
 #include "isa/pulp/schedule.h"
 #include "isa/xdnn/schedule.h"
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <iostream>
 
-#include "explore/machine_file.h"
-#include "explore/pipeline.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/pipeline.h"
 #include "isa/pulp/schedule.h"
 #include "sim/pulp/simulate.h"
 

@@ -1,4 +1,6 @@
 // What `workbench accuracy` measures, on networks small enough to do by hand.
+#include "explore/flow/accuracy.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -9,13 +11,9 @@
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/npy.h"
 #include "core/eval/evaluate.h"
-#include "explore/accuracy_accumulators.h"
-#include "explore/accuracy_advice.h"
-#include "explore/accuracy_json.h"
-#include "explore/accuracy_layers.h"
-#include "explore/accuracy_run.h"
-#include "explore/accuracy_text.h"
-#include "explore/quantization_text.h"
+#include "explore/flow/accuracy_layers.h"
+#include "explore/flow/accuracy_report.h"
+#include "explore/flow/quantization_report.h"
 #include "tests/support/archive.h"
 #include "tests/support/float_graph.h"
 #include "tests/support/temporary_folder.h"

@@ -1,9 +1,9 @@
 // Which layer a published golden tensor belongs to, and how its elements are read.
-#include "explore/golden_files.h"
+#include "explore/flow/golden_files.h"
 
 #include <gtest/gtest.h>
 
-#include "explore/golden_text.h"
+#include "explore/flow/golden_text.h"
 #include "sim/golden/golden.h"
 #include "tests/support/archive.h"
 #include "tests/support/temporary_folder.h"

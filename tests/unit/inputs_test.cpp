@@ -1,8 +1,8 @@
+#include "explore/flow/inputs.h"
+
 #include <gtest/gtest.h>
 
-#include "explore/data.h"
-#include "explore/machine_file.h"
-#include "explore/model.h"
+#include "explore/flow/machine.h"
 
 namespace workbench {
 namespace {

@@ -1,0 +1,143 @@
+#include "explore/flow/expectation.h"
+
+#include <algorithm>
+
+#include "compiler/import/import.h"
+#include "compiler/quantize/calibrate.h"
+#include "core/error.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kIntegerSuffix = "_int8";
+
+Tensor read_array(const fs::path& path) {
+  return path.extension() == ".pb" ? read_tensor_proto(path) : read_npy(path);
+}
+
+const Value* find_value(const Graph& graph, const std::string& name) {
+  const auto found = std::find_if(graph.values.begin(), graph.values.end(),
+                                  [&](const Value& value) { return value.name == name; });
+  return found == graph.values.end() ? nullptr : &*found;
+}
+
+// The value a file in a folder of golden tensors stands for.
+std::string value_of_file(const fs::path& file, const Graph& graph) {
+  const std::string stem = file.stem().string();
+  for (const Value& value : graph.values) {
+    if (file_name_of(value.name) == stem) return value.name;
+  }
+  for (std::size_t i = 0; i < graph.outputs.size(); ++i) {
+    if (stem == fmt::format("output_{}", i)) return graph.value(graph.outputs[i]).name;
+  }
+  fail("{}: expected the name of a value of network {}, found '{}'", file.string(), graph.name,
+       stem);
+}
+
+std::vector<Expectation> read_folder(const fs::path& folder, const Graph& graph) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const fs::path extension = entry.path().extension();
+    const bool is_input = entry.path().stem().string().starts_with("input_");  // ONNX test data
+    if ((extension == ".npy" || extension == ".pb") && !is_input) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::vector<Expectation> expectations;
+  for (const fs::path& file : files) {
+    expectations.push_back({value_of_file(file, graph), read_array(file)});
+  }
+  if (expectations.empty()) fail("{}: expected .npy or .pb files, found none", folder.string());
+  return expectations;
+}
+
+bool is_float(const Tensor& tensor) {
+  return tensor.type() == ElementType::Float32 || tensor.type() == ElementType::Float64;
+}
+
+// What was computed for `name`, as codes or as reals. The other number system of a value that is
+// both lies under the name with or without the suffix.
+std::vector<double> computed_numbers(const std::string& name, bool as_codes, const Shape& shape,
+                                     const Graph& graph, const NamedTensors& computed) {
+  const std::string integer_name = name + std::string(kIntegerSuffix);
+  const bool has_integer_twin = computed.contains(integer_name);
+  const std::string& source = as_codes && has_integer_twin ? integer_name : name;
+  const auto found = computed.find(source);
+  if (found == computed.end()) {
+    fail("value '{}' was not computed on its own: it is merged into another layer", name);
+  }
+  const Tensor& tensor = found->second;
+  if (tensor.shape() != shape) {
+    fail("value '{}': expected tensor has shape {}, the network's has {}", name, to_string(shape),
+         to_string(tensor.shape()));
+  }
+  std::vector<double> values = numbers(tensor);
+  const auto& quantization = find_value(graph, source)->quantization;
+  if (!as_codes && !is_float(tensor) && quantization) {
+    const std::size_t scales = quantization->thresholds.size();  // per tensor or along the axis
+    std::size_t inner = values.size();
+    if (scales > 1) {
+      inner = 1;
+      for (auto d = static_cast<std::size_t>(quantization->axis) + 1; d < shape.size(); ++d) {
+        inner *= static_cast<std::size_t>(shape[d]);
+      }
+    }
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::size_t scale = i / inner % scales;
+      values[i] = (values[i] - static_cast<double>(quantization->zero_point(scale))) *
+                  quantization->step(scale);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+std::string file_name_of(const std::string& value) {
+  std::string name = value;
+  for (char& c : name) {
+    if (c == '/' || c == '\0') c = '_';
+  }
+  // "." and ".." are folders, "" is nothing.
+  return name.find_first_not_of('.') == std::string::npos ? "_" + name : name;
+}
+
+std::vector<Expectation> read_expectations(const fs::path& path, const Graph& quantized) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return read_folder(path, quantized);
+  if (path.extension() == ".npz") {
+    std::vector<Expectation> expectations;
+    for (const auto& [name, tensor] : read_npz(path)) {
+      if (find_value(quantized, name) == nullptr) {
+        fail("{}: expected arrays named after values of network {}, found '{}'", path.string(),
+             quantized.name, name);
+      }
+      expectations.push_back({name, tensor});
+    }
+    return expectations;
+  }
+  Tensor tensor = read_array(path);
+  if (quantized.outputs.size() != 1) {
+    fail("{}: the network has {} outputs: expected an .npz or a folder with one tensor per name",
+         path.string(), quantized.outputs.size());
+  }
+  return {{quantized.value(quantized.outputs[0]).name, std::move(tensor)}};
+}
+
+std::vector<Difference> compare(const std::vector<Expectation>& expectations,
+                                const Graph& quantized, const NamedTensors& computed,
+                                const Tolerance& tolerance) {
+  std::vector<Difference> differences;
+  for (const Expectation& expectation : expectations) {
+    const bool as_codes = !is_float(expectation.tensor);
+    const std::vector<double> got = computed_numbers(
+        expectation.value, as_codes, expectation.tensor.shape(), quantized, computed);
+    differences.push_back(difference(expectation.value, numbers(expectation.tensor), got,
+                                     as_codes ? Tolerance{} : tolerance));
+  }
+  return differences;
+}
+
+}  // namespace workbench

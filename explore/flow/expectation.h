@@ -1,0 +1,35 @@
+// Somebody else's golden tensors: reading them and comparing a run with them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/graph.h"
+#include "explore/difference.h"
+#include "explore/flow/signal_to_noise.h"
+
+namespace workbench {
+
+struct Expectation {
+  std::string value;  // name in the quantized graph
+  Tensor tensor;
+};
+
+// One file (.npy, .pb: the network's only output; .npz: by value name), or a folder of NAME.npy,
+// NAME.pb (`/` in names written as `_`) and ONNX's output_0.pb. Throws Error when a file names no
+// value of the graph, or nothing is there.
+std::vector<Expectation> read_expectations(const std::filesystem::path& path,
+                                           const Graph& quantized);
+
+// "conv1/7x7_s2" as a file name: conv1_7x7_s2
+std::string file_name_of(const std::string& value);
+
+// Integer expectations are compared with the value's codes, exactly; float ones with its real
+// numbers, within `tolerance`. Throws Error when a value was not computed (merged into another
+// layer) or has another shape.
+std::vector<Difference> compare(const std::vector<Expectation>& expectations,
+                                const Graph& quantized, const NamedTensors& computed,
+                                const Tolerance& tolerance);
+
+}  // namespace workbench

@@ -1,0 +1,193 @@
+#include "explore/flow/inputs.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include "compiler/import/import.h"
+#include "compiler/quantize/calibrate.h"
+#include "core/error.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kZoo = "zoo:";
+
+template <typename T>
+T number(std::string_view text, std::string_view key, std::string_view model) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    fail("{}: {}: expected a number, found '{}'", model, key, text);
+  }
+  return value;
+}
+
+void set_option(WorkloadOptions& options, std::string_view item, const std::string& model) {
+  const std::size_t equals = item.find('=');
+  const std::string_view key = item.substr(0, equals);
+  const std::string_view value =
+      equals == std::string_view::npos ? std::string_view() : item.substr(equals + 1);
+  if (key == "width") {
+    options.width = number<double>(value, key, model);
+  } else if (key == "resolution") {
+    options.resolution = number<std::int64_t>(value, key, model);
+  } else if (key == "seed") {
+    options.seed = number<std::uint64_t>(value, key, model);
+  } else {
+    fail("{}: expected width, resolution or seed after '?', found '{}'", model, key);
+  }
+}
+
+Graph load_workload(const ModelSource& source) {
+  std::string_view name = std::string_view(source.name).substr(kZoo.size());
+  WorkloadOptions options;
+  const std::size_t question = name.find('?');
+  if (question != std::string_view::npos) {
+    std::string_view rest = name.substr(question + 1);
+    name = name.substr(0, question);
+    while (!rest.empty()) {
+      const std::size_t end = rest.find('&');
+      set_option(options, rest.substr(0, end), source.name);
+      rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    }
+  }
+  options.width = source.width.value_or(options.width);
+  options.resolution = source.resolution.value_or(options.resolution);
+  options.seed = source.seed.value_or(options.seed);
+  return build_workload(name, options);
+}
+
+}  // namespace
+
+std::pair<std::string, Shape> parse_input_shape(std::string_view text) {
+  const std::string where = fmt::format("--shape {}", text);
+  // Names may contain '=', dimensions may not.
+  const std::size_t equals = text.rfind('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    fail("{}: expected NAME=1,3,224,224", where);
+  }
+  Shape shape;
+  for (std::size_t at = equals + 1; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    shape.push_back(number<std::int64_t>(text.substr(at, comma - at), "dimension", where));
+    if (shape.back() < 1)
+      fail("{}: expected dimensions of at least 1, found {}", where, shape.back());
+    at = comma + 1;
+  }
+  return {std::string(text.substr(0, equals)), std::move(shape)};
+}
+
+bool is_zoo(const ModelSource& source) { return source.name.starts_with(kZoo); }
+
+Graph load_model(const ModelSource& source) {
+  if (is_zoo(source)) {
+    if (!source.import.input_shapes.empty()) {
+      fail("{}: --shape is for ONNX files; a zoo network takes ?resolution=N", source.name);
+    }
+    return load_workload(source);
+  }
+  if (source.width || source.resolution || source.seed) {
+    fail("{}: --width, --resolution and --seed are for zoo networks", source.name);
+  }
+  return import_onnx(source.name, source.import);
+}
+
+namespace {
+
+constexpr std::uint64_t kSyntheticSeed = 1;
+
+Tensor checked_array(const Tensor& array, const Value& input, const fs::path& path) {
+  if (array.shape() != input.shape || array.type() != input.type) {
+    fail("{}: input '{}': expected {} {}, found {} {}", path.string(), input.name,
+         to_string(input.type), to_string(input.shape), to_string(array.type()),
+         to_string(array.shape()));
+  }
+  return array;
+}
+
+// One sample for a network of several inputs: an array for each by name.
+std::vector<Tensor> read_named(const Graph& graph, const fs::path& path) {
+  if (path.extension() != ".npz") {
+    fail("{}: the network has {} inputs: expected an .npz with one array per input name",
+         path.string(), graph.inputs.size());
+  }
+  const std::map<std::string, Tensor> arrays = read_npz(path);
+  std::vector<Tensor> sample;
+  for (const ValueId id : graph.inputs) {
+    const Value& input = graph.value(id);
+    const auto found = arrays.find(input.name);
+    if (found == arrays.end()) {
+      fail("{}: expected an array named '{}', found none", path.string(), input.name);
+    }
+    sample.push_back(checked_array(found->second, input, path));
+  }
+  return sample;
+}
+
+std::vector<std::vector<Tensor>> read(const Graph& graph, const fs::path& path,
+                                      const std::optional<Preprocessing>& preprocessing,
+                                      std::size_t limit) {
+  if (graph.inputs.size() != 1) return {read_named(graph, path)};
+  const Value& input = graph.value(graph.inputs[0]);
+  if (path.extension() == ".pb") return {{checked_array(read_tensor_proto(path), input, path)}};
+  std::vector<std::vector<Tensor>> samples;
+  for (Tensor& sample : read_samples(path, input.shape, preprocessing, limit)) {
+    samples.push_back({std::move(sample)});
+  }
+  return samples;
+}
+
+std::vector<Tensor> synthetic(const Graph& graph) {
+  std::vector<Tensor> sample;
+  for (const ValueId id : graph.inputs) {
+    const Value& input = graph.value(id);
+    if (input.type != ElementType::Float32) {
+      fail("input '{}' is {}: expected float32, or data for it with --input", input.name,
+           to_string(input.type));
+    }
+    sample.push_back(synthetic_sample(input.shape, kSyntheticSeed + sample.size()));
+  }
+  return sample;
+}
+
+}  // namespace
+
+fs::path preprocessing_file(const std::string& model, const fs::path& given) {
+  if (!given.empty()) return given;
+  const fs::path beside = fs::path(model).replace_extension(".preprocess.yaml");
+  std::error_code ignored;
+  return fs::exists(beside, ignored) ? beside : fs::path();
+}
+
+RunData read_data(const Graph& graph, const std::string& model, const DataOptions& options) {
+  RunData data;
+  const auto preprocessing =
+      merge_preprocessing(preprocessing_file(model, options.preprocessing), {});
+  if (!options.calibration.empty()) {
+    data.calibration = read(graph, options.calibration, preprocessing, options.calibration_limit);
+  }
+  if (!options.input.empty()) {
+    data.input = read(graph, options.input, preprocessing, 1).front();
+  }
+  if (options.calibration.empty() && options.input.empty()) {
+    data.warnings.emplace_back(
+        "no --calibration and no --input: calibrated and run on one synthetic image; cycles are "
+        "real, accuracy is not");
+    data.uncalibrated_warnings.emplace_back(
+        "no --input: run on one synthetic image; cycles are real, accuracy is not");
+    data.input = synthetic(graph);
+  } else if (options.calibration.empty()) {
+    data.warnings.emplace_back("no --calibration: calibrated on the input itself");
+  }
+  data.input_is_last_sample = options.input.empty() || options.calibration.empty();
+  if (data.calibration.empty()) data.calibration = {data.input};
+  if (data.input.empty()) data.input = data.calibration.back();
+  return data;
+}
+
+}  // namespace workbench

@@ -1,0 +1,121 @@
+#include "explore/flow/machine.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Where shipped machines may be: the tree this was built from, then beside the executable
+// (build/release/workbench of a tree that was moved).
+std::vector<fs::path> config_folders() {
+  std::vector<fs::path> folders{fs::path(WORKBENCH_SOURCE_DIR) / "configs"};
+  std::error_code ignored;
+  const fs::path executable = fs::read_symlink("/proc/self/exe", ignored);
+  fs::path folder = executable.parent_path();
+  for (int up = 0; up < 3 && folder.has_relative_path(); ++up, folder = folder.parent_path()) {
+    folders.push_back(folder / "configs");
+  }
+  return folders;
+}
+
+std::vector<std::string> shipped_machines() {
+  std::vector<std::string> names;
+  for (const fs::path& folder : config_folders()) {
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+      if (entry->path().extension() == ".yaml") names.push_back(entry->path().stem().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+}  // namespace
+
+fs::path find_machine_file(const std::string& name_or_path) {
+  std::error_code ignored;
+  if (fs::exists(name_or_path, ignored)) return name_or_path;
+  if (name_or_path.find('/') == std::string::npos) {
+    for (const fs::path& folder : config_folders()) {
+      const fs::path candidate = folder / (name_or_path + ".yaml");
+      if (fs::exists(candidate, ignored)) return candidate;
+    }
+  }
+  fail("--hw {}: expected a machine file or one of: {}; found no such file", name_or_path,
+       fmt::join(shipped_machines(), ", "));
+}
+
+namespace {
+
+// Whatever is wrong with the file is told by those who read it whole.
+bool is_pulp(const std::filesystem::path& path) {
+  try {
+    const YAML::Node root = YAML::Load(read_file(path));
+    return root.IsMap() && root["family"] && root["family"].IsScalar() &&
+           root["family"].Scalar() == "pulp";
+  } catch (const YAML::Exception&) {
+    return false;
+  }
+}
+
+struct Given {
+  const char* option;
+  bool given;
+};
+
+void refuse(const std::vector<Given>& options, const std::string& machine, const char* family) {
+  for (const Given& one : options) {
+    if (one.given)
+      fail("{}: {} is {} machine, which has no such thing", one.option, machine, family);
+  }
+}
+
+}  // namespace
+
+Machine load_machine(const std::filesystem::path& path, const MachineOptions& options) {
+  if (is_pulp(path)) {
+    pulp::Machine machine = pulp::load_machine(path);
+    const xdnn::MachineOverrides& other = options.xdnn;
+    refuse({{"--dsp", other.dsp.has_value()},
+            {"--bits", other.bits.has_value()},
+            {"--memory", other.memory_mb.has_value()},
+            {"--ddr", other.ddr_mb.has_value()},
+            {"--engines", other.engines.has_value()},
+            {"--mode", !other.mode.empty()}},
+           machine.name, "a PULP");
+    pulp::MachineOverrides overrides = options.pulp;
+    overrides.clocks = options.clocks;
+    overrides.settings = options.settings;
+    return with_overrides(std::move(machine), overrides);
+  }
+  xdnn::Machine machine = xdnn::load_machine(path);
+  const pulp::MachineOverrides& other = options.pulp;
+  refuse({{"--l1", !other.l1.empty()},
+          {"--l2", !other.l2.empty()},
+          {"--cores", other.cores.has_value()},
+          {"--dma-width", other.dma_width.has_value()}},
+         machine.name, "an xDNN");
+  xdnn::MachineOverrides overrides = options.xdnn;
+  overrides.clocks = options.clocks;
+  overrides.settings = options.settings;
+  return with_overrides(std::move(machine), overrides);
+}
+
+void save(const Program& program, const std::filesystem::path& path) {
+  std::visit([&](const auto& p) { save(p, path); }, program);
+}
+
+}  // namespace workbench
