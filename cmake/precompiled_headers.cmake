@@ -1,5 +1,7 @@
 # Headers that nearly every source file reads, parsed once. Several sets, because g++ takes a
-# precompiled header only for the flags it was made with.
+# precompiled header only for the flags it was made with. Sources that use vector intrinsics skip
+# them: at -O0 fmt's headers leave __OPTIMIZE__ defined in a precompiled header (a "GCC optimize"
+# pragma that is not undone there), and g++'s intrinsics then do not compile.
 
 # add_precompiled(name header FLAGS...): a library without code whose header others reuse.
 function(add_precompiled name header)
