@@ -1,7 +1,7 @@
 # The built binary, driven as a user drives it. Debian's python3: another one may come first in PATH.
 find_program(DEBIAN_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 
-foreach(name cli bad_input determinism quantize_cli readme)
+foreach(name cli bad_input determinism quantize_cli readme citations)
   add_test(NAME e2e_${name}
     COMMAND ${DEBIAN_PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/${name}_test.py
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
