@@ -12,7 +12,6 @@
 #include "app/track_options.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/nearest_name.h"
 #include "explore/html/track_page.h"
 #include "explore/table.h"
 #include "explore/track/figure_text.h"

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/nearest_name.h"
 #include "explore/track/compare.h"
 
 namespace workbench::app {

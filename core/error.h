@@ -4,8 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace workbench {
@@ -23,6 +26,14 @@ template <typename... Args>
 
 [[noreturn]] void check_failed(const char* file, int line, const char* condition,
                                const std::string& message);
+
+// For messages about a name that is not known.
+
+// Insertions, deletions and replacements of a letter that turn a into b (Levenshtein).
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+// The first of `names` with the least distance. CHECKs that there is one.
+std::string nearest_name(std::string_view name, std::span<const std::string> names);
 
 }  // namespace workbench
 

@@ -10,7 +10,7 @@
 #include <optional>
 #include <set>
 
-#include "compiler/memory/strategies.h"
+#include "compiler/memory/allocate.h"
 #include "compiler/xdnn/minimum_memory.h"
 #include "isa/xdnn/memory.h"
 

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "core/error.h"
-#include "core/hash.h"
+#include "core/file.h"
 #include "core/parallel.h"
 #include "explore/store/point_json.h"
 #include "explore/store/result_table.h"

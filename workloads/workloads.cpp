@@ -4,7 +4,7 @@
 #include <array>
 #include <cctype>
 
-#include "core/nearest_name.h"
+#include "core/error.h"
 #include "workloads/networks.h"
 
 namespace workbench {

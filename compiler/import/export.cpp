@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "compiler/import/export_ops.h"
-#include "compiler/import/export_qlinear.h"
-#include "compiler/import/op_table.h"
+#include "compiler/import/node_reader.h"
 #include "compiler/import/tensor_proto.h"
 #include "core/error.h"
 #include "core/file.h"

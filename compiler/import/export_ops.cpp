@@ -2,10 +2,239 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "compiler/import/node_reader.h"
+#include "compiler/import/tensor_proto.h"
 #include "core/error.h"
 
 namespace workbench::importer {
+
+void write_initializer(onnx::GraphProto& graph, const std::string& name, const Tensor& tensor) {
+  onnx::TensorProto& proto = *graph.add_initializer();
+  proto.set_name(name);
+  proto.set_data_type(onnx_type(tensor.type()));
+  for (const std::int64_t dim : tensor.shape()) proto.add_dims(dim);
+  proto.set_raw_data(tensor.data(), static_cast<std::size_t>(tensor.size_bytes()));
+}
+
+void set(onnx::AttributeProto& attribute, std::int64_t value) {
+  attribute.set_type(onnx::AttributeProto::INT);
+  attribute.set_i(value);
+}
+void set(onnx::AttributeProto& attribute, float value) {
+  attribute.set_type(onnx::AttributeProto::FLOAT);
+  attribute.set_f(value);
+}
+void set(onnx::AttributeProto& attribute, const std::string& value) {
+  attribute.set_type(onnx::AttributeProto::STRING);
+  attribute.set_s(value);
+}
+void set(onnx::AttributeProto& attribute, const std::vector<std::int64_t>& values) {
+  attribute.set_type(onnx::AttributeProto::INTS);
+  attribute.mutable_ints()->Assign(values.begin(), values.end());
+}
+
+NodeWriter::NodeWriter(ExportState& export_state, const Node& source_node)
+    : state(export_state), node(source_node) {
+  for (const ValueId id : node.inputs) inputs.push_back(name_of(id));
+  for (const ValueId id : node.outputs) outputs.push_back(name_of(id));
+}
+
+std::string NodeWriter::name_of(ValueId id) const {
+  return id == kNoValue ? std::string() : state.source.value(id).name;
+}
+
+std::string NodeWriter::fresh(const std::string& suffix) const {
+  return unique_name(state.value_names, outputs[0] + suffix);
+}
+
+std::string NodeWriter::fresh_node(const std::string& name) const {
+  return unique_name(state.node_names, name);
+}
+
+onnx::NodeProto& NodeWriter::add(const std::string& op, const std::string& name,
+                                 const std::vector<std::string>& in,
+                                 const std::vector<std::string>& out) const {
+  onnx::NodeProto& proto = *state.model.mutable_graph()->add_node();
+  proto.set_op_type(op);
+  proto.set_name(name);
+  for (const std::string& input : in) proto.add_input(input);
+  for (const std::string& output : out) proto.add_output(output);
+  return proto;
+}
+
+void set_window(onnx::NodeProto& proto, const Window& window) {
+  std::vector<std::int64_t> pads = window.pads_begin;
+  pads.insert(pads.end(), window.pads_end.begin(), window.pads_end.end());
+  attribute(proto, "kernel_shape", window.kernel);
+  attribute(proto, "strides", window.strides);
+  attribute(proto, "pads", pads);
+}
+
+void set_conv(onnx::NodeProto& proto, const Conv& op) {
+  set_window(proto, op.window);
+  attribute(proto, "dilations", op.window.dilations);
+  attribute(proto, "group", op.groups);
+}
+
+void set_average_pool(onnx::NodeProto& proto, const AveragePool& op, const std::string& node_name) {
+  for (const std::int64_t d : op.window.dilations) {
+    CHECK(d == 1, "node '{}': AveragePool has no dilations in opset 13", node_name);
+  }
+  set_window(proto, op.window);
+  attribute(proto, "ceil_mode", std::int64_t{op.ceil_mode});
+  attribute(proto, "count_include_pad", std::int64_t{op.count_include_pad});
+}
+
+namespace {
+
+template <typename T>
+std::string zero_point_list(const NodeWriter& writer, const std::string& name, const Shape& shape,
+                            const Quantization& codes) {
+  std::vector<T> points;
+  for (std::size_t i = 0; i < codes.thresholds.size(); ++i) {
+    points.push_back(static_cast<T>(codes.zero_point(i)));
+  }
+  return writer.initializer<T>(name, shape, points);
+}
+
+}  // namespace
+
+LinearOperands write_scale(const NodeWriter& writer, const Value& code, const std::string& prefix) {
+  CHECK(code.quantization.has_value(), "node '{}': no quantization", writer.node.name);
+  const Quantization& codes = *code.quantization;
+  std::vector<float> scales;
+  for (std::size_t i = 0; i < codes.thresholds.size(); ++i) {
+    scales.push_back(static_cast<float>(codes.step(i)));
+  }
+  const Shape shape =
+      scales.size() == 1 ? Shape{} : Shape{static_cast<std::int64_t>(scales.size())};
+  LinearOperands operands{.scale = writer.initializer<float>(prefix + "_scale", shape, scales),
+                          .zero_point = {}};
+  if (code.type == ElementType::Int8) {
+    operands.zero_point =
+        zero_point_list<std::int8_t>(writer, prefix + "_zero_point", shape, codes);
+  } else if (code.type == ElementType::Uint8) {
+    operands.zero_point =
+        zero_point_list<std::uint8_t>(writer, prefix + "_zero_point", shape, codes);
+  } else {
+    CHECK(code.type == ElementType::Int32, "node '{}': codes of type {}", writer.node.name,
+          to_string(code.type));
+  }
+  return operands;
+}
+
+// Activations as ONNX nodes of their own, opset 13.
+
+namespace {
+
+class ActivationWriter {
+ public:
+  ActivationWriter(const NodeWriter& writer, const Activation& activation, const std::string& name,
+                   const std::string& input)
+      : writer_(writer), activation_(activation), name_(name), input_(input) {}
+
+  void run() const {
+    using Kind = Activation::Kind;
+    switch (activation_.kind) {
+      case Kind::None:
+      case Kind::Relu:
+      case Kind::Sigmoid:
+      case Kind::Tanh:
+      case Kind::Exp:
+      case Kind::Floor:
+        add_plain();
+        break;
+      case Kind::LeakyRelu:
+        attribute(add_plain(), "alpha", activation_.alpha);
+        break;
+      case Kind::HardSigmoid:
+        hard_sigmoid(add_plain(), activation_.alpha, activation_.beta);
+        break;
+      case Kind::HardSwish:
+        write_hard_swish();
+        break;
+      case Kind::Truncate:
+        write_truncate();
+        break;
+      case Kind::PRelu:
+        writer_.add("PRelu", name_, {input_, per_channel("_slope", activation_.slopes)},
+                    writer_.outputs);
+        break;
+      case Kind::Clip:
+        write_clip();
+        break;
+    }
+  }
+
+ private:
+  onnx::NodeProto& add_plain() const {
+    return writer_.add(op_name(Activate{activation_}), name_, {input_}, writer_.outputs);
+  }
+
+  static void hard_sigmoid(onnx::NodeProto& proto, float alpha, float beta) {
+    attribute(proto, "alpha", alpha);
+    attribute(proto, "beta", beta);
+  }
+
+  // x * HardSigmoid(x): HardSwish itself came with opset 14.
+  void write_hard_swish() const {
+    const std::string gate = writer_.fresh("_gate");
+    const std::string gate_node = writer_.fresh_node(name_ + "_gate");
+    hard_sigmoid(writer_.add("HardSigmoid", gate_node, {input_}, {gate}), 1.0F / 6.0F, 0.5F);
+    writer_.add("Mul", name_, {input_, gate}, writer_.outputs);
+  }
+
+  // To integers and back.
+  void write_truncate() const {
+    const std::string whole = writer_.fresh("_whole");
+    const std::string cut = writer_.fresh_node(name_ + "_cut");
+    attribute(writer_.add("Cast", cut, {input_}, {whole}), "to",
+              std::int64_t{onnx::TensorProto::INT64});
+    attribute(writer_.add("Cast", name_, {whole}, writer_.outputs), "to",
+              std::int64_t{onnx::TensorProto::FLOAT});
+  }
+
+  // ONNX's Clip has one upper bound: of several, the lower one is a Relu or Clip, these are a Min.
+  void write_clip() const {
+    if (activation_.bounds.empty()) {
+      const std::string low = writer_.initializer<float>("_min", {}, {activation_.alpha});
+      const std::string high = writer_.initializer<float>("_max", {}, {activation_.beta});
+      writer_.add("Clip", name_, {input_, low, high}, writer_.outputs);
+      return;
+    }
+    const std::string above = writer_.fresh("_above");
+    const std::string lower = writer_.fresh_node(name_ + "_lower");
+    if (activation_.alpha == 0) {
+      writer_.add("Relu", lower, {input_}, {above});
+    } else {
+      const std::string low = writer_.initializer<float>("_min", {}, {activation_.alpha});
+      writer_.add("Clip", lower, {input_, low}, {above});
+    }
+    writer_.add("Min", name_, {above, per_channel("_bound", activation_.bounds)}, writer_.outputs);
+  }
+
+  // One number, or [C, 1, ..., 1] so that channel c of [N, C, spatial] takes number c.
+  std::string per_channel(const std::string& suffix, const std::vector<float>& numbers) const {
+    Shape shape{static_cast<std::int64_t>(numbers.size())};
+    const std::size_t rank = writer_.state.source.value(writer_.node.outputs[0]).shape.size();
+    if (numbers.size() > 1) shape.resize(rank - 1, 1);
+    return writer_.initializer<float>(suffix, shape, numbers);
+  }
+
+  const NodeWriter& writer_;
+  const Activation& activation_;
+  const std::string& name_;
+  const std::string& input_;
+};
+
+}  // namespace
+
+void write_activation(const NodeWriter& writer, const Activation& activation,
+                      const std::string& name, const std::string& input) {
+  ActivationWriter(writer, activation, name, input).run();
+}
 
 namespace {
 
@@ -218,6 +447,104 @@ void write_node(ExportState& state, const Node& node) {
   CHECK(!node.requantize && !node.affine,
         "node '{}' is an integer node: only float graphs are exported", node.name);
   OpWriter(state, node).run();
+}
+
+namespace {
+
+// One node being written: one write() per operator, operands in its order.
+class QLinearWriter {
+ public:
+  QLinearWriter(ExportState& state, const Node& node, const QLinear& form)
+      : writer_(state, node), form_(form) {
+    writer_.inputs.clear();
+    if (form.result != kNoValue) writer_.outputs = {writer_.name_of(form.result)};
+  }
+
+  void run() {
+    std::visit([this](const auto& op) { write(op); }, writer_.node.op);
+  }
+
+ private:
+  void push_scale(ValueId id, const std::string& prefix) {
+    const auto [scale, zero_point] = write_scale(writer_, writer_.state.source.value(id), prefix);
+    writer_.inputs.push_back(scale);
+    writer_.inputs.push_back(zero_point);
+  }
+  void push_codes(std::size_t i, const std::string& prefix) {
+    writer_.inputs.push_back(writer_.name_of(form_.operands[i]));
+    push_scale(form_.operands[i], prefix);
+  }
+  void push_result() { push_scale(form_.result, "_y"); }
+  bool has_bias() const { return form_.operands.size() > 2; }
+  std::string bias() const { return writer_.name_of(form_.operands[2]); }
+
+  onnx::NodeProto& add_microsoft(const std::string& op) {
+    onnx::NodeProto& proto = writer_.add(op);
+    proto.set_domain(std::string(kMicrosoft));
+    return proto;
+  }
+
+  void write(const Conv& op) {
+    push_codes(0, "_x");
+    push_codes(1, "_w");
+    push_result();
+    if (has_bias()) writer_.inputs.push_back(bias());
+    set_conv(writer_.add("QLinearConv"), op);
+  }
+  void write(const MatMul&) {
+    push_codes(0, "_a");
+    push_codes(1, "_b");
+    push_result();
+    writer_.add("QLinearMatMul");
+  }
+  void write(const Gemm& op) {
+    push_codes(0, "_a");
+    push_codes(1, "_b");
+    writer_.inputs.push_back(has_bias() ? bias() : std::string());
+    if (form_.result != kNoValue) push_result();
+    onnx::NodeProto& proto = add_microsoft("QGemm");
+    attribute(proto, "alpha", op.alpha);
+    attribute(proto, "transA", std::int64_t{op.transpose_a});
+    attribute(proto, "transB", std::int64_t{op.transpose_b});
+  }
+  void write(const Binary& op) {
+    push_codes(0, "_a");
+    push_codes(1, "_b");
+    push_result();
+    add_microsoft("QLinear" + op_name(op));
+  }
+  void write(const Concat& op) {
+    push_result();
+    for (std::size_t i = 0; i < form_.operands.size(); ++i) push_codes(i, fmt::format("_x{}", i));
+    attribute(add_microsoft("QLinearConcat"), "axis", op.axis);
+  }
+  void write(const AveragePool& op) {
+    push_codes(0, "_x");
+    push_result();
+    set_average_pool(add_microsoft("QLinearAveragePool"), op, writer_.node.name);
+  }
+  void write(const Activate& op) {
+    push_codes(0, "_x");
+    push_result();
+    onnx::NodeProto& proto = add_microsoft("QLinear" + op_name(op));
+    if (op.activation.kind == Activation::Kind::LeakyRelu) {
+      attribute(proto, "alpha", op.activation.alpha);
+    }
+  }
+  template <typename T>
+  void write(const T&) {
+    CHECK(false, "node '{}': no QLinear operator", writer_.node.name);
+  }
+
+  NodeWriter writer_;
+  const QLinear& form_;
+};
+
+}  // namespace
+
+void write_qlinear(ExportState& state, const Node& node, const QLinear& form) {
+  CHECK(form.obstacle.empty(), "node '{}': {}", node.name, form.obstacle);
+  QLinearWriter(state, node, form).run();
 }
 
 }  // namespace workbench::importer

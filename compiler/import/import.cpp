@@ -1,15 +1,127 @@
+// ONNX file -> Graph: the order of the nodes, one import rule for each, checks of what the file
+// claims.
 #include "compiler/import/import.h"
 
+#include <onnx/onnx_pb.h>
+
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "compiler/import/model_file.h"
-#include "compiler/import/node_order.h"
 #include "compiler/import/node_reader.h"
-#include "compiler/import/op_table.h"
 #include "compiler/import/tensor_proto.h"
-#include "compiler/import/text.h"
+#include "core/error.h"
 #include "core/eval/evaluate.h"
+
+namespace workbench::importer {
+
+// The nodes of an ONNX graph: their names and the order in which they can be read.
+
+// Indices of the nodes, operands before their readers, otherwise as in the file. `known`: names of
+// graph inputs and initializers. Throws Error on a name written twice, a name nobody writes, and a
+// cycle.
+std::vector<int> node_order(const onnx::GraphProto& graph, const std::set<std::string>& known);
+
+// Gives every node a name of its own: the file's, with a number behind it where two nodes share
+// one, or operator and first output.
+void name_nodes(onnx::GraphProto& graph, std::set<std::string>& taken);
+
+std::string describe(const onnx::NodeProto& node);  // for errors
+
+namespace {
+
+std::map<std::string, int> writers(const onnx::GraphProto& graph,
+                                   const std::set<std::string>& known) {
+  std::map<std::string, int> writer;
+  for (int n = 0; n < graph.node_size(); ++n) {
+    const onnx::NodeProto& node = graph.node(n);
+    for (const std::string& output : node.output()) {
+      if (output.empty()) continue;
+      if (known.contains(output) || !writer.emplace(output, n).second) {
+        fail("{}: expected an output name of its own, found '{}', which is already taken",
+             describe(node), output);
+      }
+    }
+  }
+  return writer;
+}
+
+// What is left when no node can be read any more: follow operands until a node comes again.
+[[noreturn]] void fail_at_cycle(const onnx::GraphProto& graph,
+                                const std::map<std::string, int>& writer,
+                                const std::vector<int>& missing) {
+  int at = 0;
+  while (missing[static_cast<std::size_t>(at)] == 0) ++at;
+  std::set<int> seen;
+  while (seen.insert(at).second) {
+    for (const std::string& input : graph.node(at).input()) {
+      const auto found = writer.find(input);
+      if (found != writer.end() && missing[static_cast<std::size_t>(found->second)] > 0) {
+        at = found->second;
+        break;
+      }
+    }
+  }
+  fail("{}: expected a graph without cycles, found one through this node",
+       describe(graph.node(at)));
+}
+
+}  // namespace
+
+std::string describe(const onnx::NodeProto& node) {
+  return fmt::format("node '{}' ({})", node.name(), node.op_type());
+}
+
+void name_nodes(onnx::GraphProto& graph, std::set<std::string>& taken) {
+  for (const bool named : {true, false}) {  // the names in the file come first
+    for (onnx::NodeProto& node : *graph.mutable_node()) {
+      if (named == node.name().empty()) continue;
+      const std::string output = node.output_size() > 0 ? node.output(0) : "";
+      const std::string wanted = named ? node.name() : fmt::format("{}_{}", node.op_type(), output);
+      node.set_name(unique_name(taken, wanted));
+    }
+  }
+}
+
+std::vector<int> node_order(const onnx::GraphProto& graph, const std::set<std::string>& known) {
+  const std::map<std::string, int> writer = writers(graph, known);
+  const auto count = static_cast<std::size_t>(graph.node_size());
+  std::vector<int> missing(count, 0);  // operands not yet written
+  std::vector<std::vector<int>> readers(count);
+  std::set<int> ready;
+  for (int n = 0; n < graph.node_size(); ++n) {
+    const auto index = static_cast<std::size_t>(n);
+    for (const std::string& input : graph.node(n).input()) {
+      if (input.empty() || known.contains(input)) continue;
+      const auto found = writer.find(input);
+      if (found == writer.end()) {
+        fail(
+            "{}: expected an input that something writes, found '{}', which no node, graph input "
+            "or initializer provides",
+            describe(graph.node(n)), input);
+      }
+      ++missing[index];
+      readers[static_cast<std::size_t>(found->second)].push_back(n);
+    }
+    if (missing[index] == 0) ready.insert(n);
+  }
+  std::vector<int> order;
+  while (!ready.empty()) {
+    const int n = ready.extract(ready.begin()).value();
+    order.push_back(n);
+    for (const int reader : readers[static_cast<std::size_t>(n)]) {
+      if (--missing[static_cast<std::size_t>(reader)] == 0) ready.insert(reader);
+    }
+  }
+  if (order.size() != count) fail_at_cycle(graph, writer, missing);
+  return order;
+}
+
+}  // namespace workbench::importer
 
 namespace workbench {
 
@@ -295,6 +407,52 @@ Graph import_onnx_bytes(std::string_view bytes, const std::string& name,
   onnx::ModelProto model = importer::parse_model(bytes, name);
   return importer::with_context(
       name, [&] { return importer::read_graph(std::move(model), name, options); });
+}
+
+namespace {
+
+using Locations = std::set<std::string>;
+
+void collect(const onnx::TensorProto& tensor, Locations& locations) {
+  for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
+    if (entry.key() == "location") locations.insert(entry.value());
+  }
+}
+
+void collect(const onnx::SparseTensorProto& tensor, Locations& locations) {
+  collect(tensor.values(), locations);
+  collect(tensor.indices(), locations);
+}
+
+void collect(const onnx::GraphProto& graph, Locations& locations);
+
+void collect(const onnx::NodeProto& node, Locations& locations) {
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    collect(attribute.t(), locations);
+    collect(attribute.sparse_tensor(), locations);
+    for (const auto& tensor : attribute.tensors()) collect(tensor, locations);
+    for (const auto& tensor : attribute.sparse_tensors()) collect(tensor, locations);
+    if (attribute.has_g()) collect(attribute.g(), locations);
+    for (const auto& graph : attribute.graphs()) collect(graph, locations);
+  }
+}
+
+void collect(const onnx::GraphProto& graph, Locations& locations) {
+  for (const auto& tensor : graph.initializer()) collect(tensor, locations);
+  for (const auto& tensor : graph.sparse_initializer()) collect(tensor, locations);
+  for (const auto& node : graph.node()) collect(node, locations);
+}
+
+}  // namespace
+
+std::vector<std::string> external_data_locations(const std::filesystem::path& model) {
+  const onnx::ModelProto proto = importer::read_model(model);
+  Locations locations;
+  collect(proto.graph(), locations);
+  for (const auto& function : proto.functions()) {
+    for (const auto& node : function.node()) collect(node, locations);
+  }
+  return {locations.begin(), locations.end()};
 }
 
 }  // namespace workbench

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "compiler/import/tensor_proto.h"
-#include "compiler/import/text.h"
 #include "core/shapes.h"
 
 namespace workbench::importer {

@@ -1,8 +1,7 @@
-#include "compiler/import/op_table.h"
-
 #include <algorithm>
 
 #include "compiler/import/import.h"
+#include "compiler/import/node_reader.h"
 
 namespace workbench {
 namespace importer {

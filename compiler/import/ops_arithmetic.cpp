@@ -3,7 +3,7 @@
 #include <limits>
 #include <numeric>
 
-#include "compiler/import/op_table.h"
+#include "compiler/import/node_reader.h"
 
 namespace workbench::importer {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "compiler/import/op_table.h"
+#include "compiler/import/node_reader.h"
 #include "compiler/import/tensor_proto.h"
 
 namespace workbench::importer {

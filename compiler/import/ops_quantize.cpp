@@ -1,11 +1,15 @@
-// QuantizeLinear and DequantizeLinear: the integer value between them carries its Quantization.
-// ONNX rounds half to even (platform.md section 4).
+// Operators on codes: QuantizeLinear and DequantizeLinear, ONNX Runtime's QLinear operators, and
+// the integer networks of Quantlab and Deeploy.
 #include <algorithm>
 #include <cmath>
 
-#include "compiler/import/op_table.h"
+#include "compiler/import/node_reader.h"
+#include "core/shapes.h"
 
 namespace workbench::importer {
+
+// QuantizeLinear and DequantizeLinear: the integer value between them carries its Quantization.
+// ONNX rounds half to even (platform.md section 4).
 
 namespace {
 
@@ -98,6 +102,385 @@ void import_dequantize(NodeReader& node) {
   const std::int64_t axis = node.integer("axis", 1);
   const Quantization quantization = read_quantization(node, 1, type, node.shape(0), axis);
   node.emit(Dequantize{}, {node.with_codes(0, quantization)}, {{.type = ElementType::Float32}});
+}
+
+// Operators in QOperator form (quantization.md 4), ONNX's and ONNX Runtime's: each becomes the same
+// operator on real numbers between Dequantize and Quantize, so that the QDQ form is the only one
+// anybody else knows.
+
+namespace {
+
+void check_code(const NodeReader& node, std::size_t i, std::string_view meaning, ElementType type) {
+  if (type != ElementType::Int8 && type != ElementType::Uint8) {
+    node.refuse("input {}{}: expected int8 or uint8, found {}", i, meaning, to_string(type));
+  }
+}
+
+// Quantizers name the codes of X X_int8 (we) or X_quantized (ONNX Runtime's): what X was is X
+// again.
+std::string real_name(const std::string& code_name, std::string_view suffix) {
+  for (const std::string_view known : {"_int8", "_int32", "_quantized"}) {
+    if (code_name.size() <= known.size() || !code_name.ends_with(known)) continue;
+    return code_name.substr(0, code_name.size() - known.size()) + std::string(suffix);
+  }
+  return code_name + "_float";
+}
+
+Result real_result(const std::string& name) {
+  return {.output = kIntermediate, .type = ElementType::Float32, .quantization = {}, .name = name};
+}
+
+// What the codes of operand `i` stand for.
+Result real_operand_result(const NodeReader& node, std::size_t i) {
+  const Value& codes = node.value(i);
+  return real_result(real_name(codes.name, codes.constant ? "" : "_dequantized"));
+}
+
+// What the codes of operand `i` stand for; their scale and zero point are the operands behind it.
+ValueId real_operand(NodeReader& node, std::size_t i, std::optional<std::int64_t> axis = {}) {
+  const ElementType type = node.value(i).type;
+  check_code(node, i, "", type);
+  if (node.has_input(i + 2) && node.value(i + 2).type != type) {
+    node.refuse("input {} (zero_point): expected {} like input {}, found {}", i + 2,
+                to_string(type), i, to_string(node.value(i + 2).type));
+  }
+  const Quantization codes = read_quantization(node, i + 1, type, node.shape(i), axis);
+  const ValueId id = node.with_codes(i, codes);
+  return node.emit(Dequantize{}, {id}, {real_operand_result(node, i)});
+}
+
+// int32 in accumulator units: the scales of operands 1 and 4, multiplied as float32 as whoever
+// wrote the file did.
+Quantization bias_codes(const NodeReader& node, const Shape& shape, float factor) {
+  Quantization codes{.bits = 32, .thresholds = {}, .rounding = Rounding::HalfEven};
+  const float x_scale = node.constant_scalar(1, "scale");
+  for (const float w_scale : node.constant_reals(4, "scale")) {
+    const float step = x_scale * w_scale * factor;
+    if (!(step > 0) || !std::isfinite(step)) {
+      node.refuse("bias: expected a scale that is finite and above 0, found {}", step);
+    }
+    codes.thresholds.push_back(static_cast<double>(step) * static_cast<double>(codes.high()));
+  }
+  const auto count = static_cast<std::int64_t>(codes.thresholds.size());
+  if (count == 1) return codes;
+  if (shape.empty() || shape.back() != count) {
+    node.refuse("bias: expected {} entries, one per scale of the weights, found shape {}", count,
+                to_string(shape));
+  }
+  codes.axis = static_cast<int>(shape.size()) - 1;
+  return codes;
+}
+
+ValueId real_bias(NodeReader& node, std::size_t i, float factor = 1) {
+  if (node.value(i).type != ElementType::Int32) {
+    node.refuse("input {} (bias): expected int32, found {}", i, to_string(node.value(i).type));
+  }
+  const ValueId id = node.with_codes(i, bias_codes(node, node.shape(i), factor));
+  return node.emit(Dequantize{}, {id}, {real_operand_result(node, i)});
+}
+
+// The operator itself; output 0 are the codes of its result, whose scale is operand `scale`.
+// Without a zero point they are of `type`.
+void emit_between_codes(NodeReader& node, Op op, std::vector<ValueId> inputs, std::size_t scale,
+                        ElementType type) {
+  const std::size_t zero_point = scale + 1;
+  if (node.has_input(zero_point)) type = node.constant(zero_point, "zero_point").type();
+  check_code(node, zero_point, " (zero_point)", type);
+  const Quantization codes = read_quantization(node, scale, type, {}, {});
+  const ValueId real = node.emit(std::move(op), std::move(inputs),
+                                 {real_result(real_name(node.output_name(0), ""))});
+  node.take_name();
+  node.emit(Quantize{}, {real}, {{.type = type, .quantization = codes}});
+}
+
+// One operand; scale and zero point of the result are operands 3 and 4.
+void emit_unary(NodeReader& node, Op op) {
+  const ElementType type = node.value(0).type;
+  emit_between_codes(node, std::move(op), {real_operand(node, 0)}, 3, type);
+}
+
+}  // namespace
+
+void import_qlinear_conv(NodeReader& node) {
+  Conv op = conv_op(node, 3);
+  std::vector<ValueId> inputs{real_operand(node, 0), real_operand(node, 3, 0)};
+  if (node.has_input(8)) inputs.push_back(real_bias(node, 8));
+  emit_between_codes(node, std::move(op), std::move(inputs), 6, node.value(0).type);
+}
+
+// The scale of the second operand may be one per column.
+void import_qlinear_matmul(NodeReader& node) {
+  std::vector<ValueId> inputs{real_operand(node, 0), real_operand(node, 3, -1)};
+  emit_between_codes(node, MatMul{}, std::move(inputs), 6, node.value(0).type);
+}
+
+// Without a scale of the result that is real.
+void import_qgemm(NodeReader& node) {
+  Gemm op;
+  op.transpose_a = node.flag("transA", false);
+  op.transpose_b = node.flag("transB", false);
+  op.alpha = node.real("alpha", 1);
+  std::vector<ValueId> inputs{real_operand(node, 0), real_operand(node, 3, op.transpose_b ? 0 : 1)};
+  if (node.has_input(6)) inputs.push_back(real_bias(node, 6, op.alpha));
+  if (node.has_input(7)) {
+    emit_between_codes(node, op, std::move(inputs), 7, node.value(0).type);
+  } else {
+    node.emit(op, std::move(inputs), {{.type = ElementType::Float32}});
+    node.take_name();
+  }
+}
+
+void import_qlinear_binary(NodeReader& node) {
+  const bool sum = node.op() == "QLinearAdd";
+  const Binary op{.kind = sum ? Binary::Kind::Add : Binary::Kind::Mul};
+  std::vector<ValueId> inputs{real_operand(node, 0), real_operand(node, 3)};
+  emit_between_codes(node, op, std::move(inputs), 6, node.value(0).type);
+}
+
+// Operands: scale and zero point of the result, then each tensor with its own.
+void import_qlinear_concat(NodeReader& node) {
+  const std::size_t count = node.input_count();
+  if (count < 5 || count % 3 != 2) {
+    node.refuse("expected a scale, a zero point and then 3 inputs a tensor, found {} inputs",
+                count);
+  }
+  const std::size_t axis = node.axis(node.required_integer("axis"), node.shape(2).size());
+  std::vector<ValueId> inputs;
+  for (std::size_t i = 2; i < count; i += 3) inputs.push_back(real_operand(node, i));
+  emit_between_codes(node, Concat{.axis = static_cast<std::int64_t>(axis)}, std::move(inputs), 0,
+                     node.value(2).type);
+}
+
+void import_qlinear_average_pool(NodeReader& node) {
+  node.only_integer("channels_last", 0);
+  emit_unary(node, average_pool_op(node));
+}
+
+void import_qlinear_global_average_pool(NodeReader& node) {
+  node.only_integer("channels_last", 0);
+  emit_unary(node, AveragePool{.window = global_window(node)});
+}
+
+void import_qlinear_activation(NodeReader& node) {
+  Activation activation{.kind = Activation::Kind::Sigmoid};
+  if (node.op() == "QLinearLeakyRelu") {
+    activation = {.kind = Activation::Kind::LeakyRelu, .alpha = node.real("alpha", 0.01F)};
+  }
+  emit_unary(node, Activate{activation});
+}
+
+// Operators of integer networks (pulp.md 3.1): ConvInteger and MatMulInteger, Deeploy's
+// RequantShift, the attributes Quantlab puts on Add, and Floor, Cast and Gather of activations.
+
+namespace {
+
+bool is_integer(ElementType type) {
+  return type != ElementType::Float32 && type != ElementType::Float64 && type != ElementType::Bool;
+}
+
+template <typename Visit>
+void for_values(const NodeReader& node, std::size_t i, const Tensor& tensor, Visit visit) {
+  const auto all = [&]<typename T>(T) {
+    for (const T v : tensor.values<T>()) visit(v);
+  };
+  switch (tensor.type()) {
+    case ElementType::Float32:
+      return all(float{});
+    case ElementType::Int8:
+      return all(std::int8_t{});
+    case ElementType::Uint8:
+      return all(std::uint8_t{});
+    case ElementType::Int32:
+      return all(std::int32_t{});
+    case ElementType::Int64:
+      return all(std::int64_t{});
+    default:
+      node.refuse("input {}: expected whole numbers, found {}", i, to_string(tensor.type()));
+  }
+}
+
+constexpr double kMostExact = 9007199254740992;  // 2^53: a double holds every integer up to it
+
+// The whole numbers of constant operand `i`: one, or one per channel of operand 0.
+Integers channel_integers(const NodeReader& node, std::size_t i, std::string_view meaning) {
+  const Tensor& tensor = node.constant(i, meaning);
+  if (!is_per_channel(tensor.shape(), node.shape(0))) {
+    node.refuse("input {} ({}): expected one number or one per channel of {}, found shape {}", i,
+                meaning, to_string(node.shape(0)), to_string(tensor.shape()));
+  }
+  Integers result;
+  for_values(node, i, tensor, [&]<typename T>(T v) {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (!(std::abs(v) < kMostExact) || v != std::floor(v)) {
+        node.refuse("input {} ({}): expected whole numbers, found {}", i, meaning, v);
+      }
+    }
+    result.push_back(static_cast<std::int64_t>(v));
+  });
+  return result;
+}
+
+std::int64_t whole(const NodeReader& node, std::string_view attribute, double value) {
+  if (!(std::abs(value) < kMostExact) || value != std::floor(value)) {
+    node.refuse("attribute '{}': expected a whole number, found {}", attribute, value);
+  }
+  return static_cast<std::int64_t>(value);
+}
+
+std::int64_t whole_attribute(NodeReader& node, std::string_view attribute) {
+  const auto value = node.number(attribute);
+  if (!value) node.refuse("attribute '{}': expected a number, found none", attribute);
+  return whole(node, attribute, *value);
+}
+
+// Codes of `levels` values.
+void set_range(AffineRequantize& affine, std::int64_t levels, bool is_signed) {
+  affine.low = is_signed ? -(levels / 2) : 0;
+  affine.high = affine.low + levels - 1;
+}
+
+std::int64_t levels_attribute(NodeReader& node, std::string_view attribute) {
+  const std::int64_t levels = whole_attribute(node, attribute);
+  if (levels < 2 || levels > (std::int64_t{1} << 32)) {
+    node.refuse("attribute '{}': expected 2 to 2^32, found {}", attribute, levels);
+  }
+  return levels;
+}
+
+// Zero points are operands 2 and 3 of both integer products.
+void refuse_zero_points(const NodeReader& node) {
+  for (const std::size_t i : {std::size_t{2}, std::size_t{3}}) {
+    if (!node.has_input(i)) continue;
+    for_values(node, i, node.constant(i, "zero_point"), [&](auto v) {
+      if (v != 0) {
+        node.refuse("input {} (zero_point): expected 0 or none, found {}", i,
+                    static_cast<double>(v));
+      }
+    });
+  }
+}
+
+ValueId code_input(const NodeReader& node, std::size_t i) {
+  const ElementType type = node.value(i).type;
+  if (type != ElementType::Int8 && type != ElementType::Uint8) {
+    node.refuse("input {}: expected int8 or uint8, found {}", i, to_string(type));
+  }
+  return node.input(i);
+}
+
+// Quantlab: ((x * mul + add) >> shift) clipped to n_levels codes, of each operand of an Add and of
+// their sum. Where the file does not say whether codes are signed, both ranges are kept together;
+// which it is follows from the operands, and the recognition of chains finds out.
+std::optional<AffineRequantize> quantlab_step(NodeReader& node, const std::string& prefix) {
+  const auto attribute = [&](const char* name) { return prefix + name; };
+  const std::int64_t used =
+      node.has(attribute("_rq")) ? whole_attribute(node, attribute("_rq")) : 1;
+  if (!node.has(attribute("_mul"))) return std::nullopt;
+  AffineRequantize affine;
+  affine.multiplier = {whole_attribute(node, attribute("_mul"))};
+  affine.offset = {whole_attribute(node, attribute("_add"))};
+  const std::int64_t shift = whole_attribute(node, attribute("_shift"));
+  if (shift < 0 || shift > 62) {
+    node.refuse("attribute '{}': expected 0 to 62, found {}", attribute("_shift"), shift);
+  }
+  affine.divisor = std::int64_t{1} << shift;
+  const std::int64_t levels = levels_attribute(node, attribute("_n_levels"));
+  if (const auto sign = node.number(attribute("_signed"))) {
+    set_range(affine, levels, *sign != 0);
+  } else {
+    affine.low = -(levels / 2);
+    affine.high = levels - 1;
+  }
+  return used == 0 ? std::nullopt : std::optional(affine);
+}
+
+}  // namespace
+
+void import_conv_integer(NodeReader& node) {
+  refuse_zero_points(node);
+  node.emit(conv_op(node), {code_input(node, 0), code_input(node, 1)},
+            {{.type = ElementType::Int32}});
+}
+
+void import_matmul_integer(NodeReader& node) {
+  refuse_zero_points(node);
+  node.emit(MatMul{}, {code_input(node, 0), code_input(node, 1)}, {{.type = ElementType::Int32}});
+}
+
+void import_requant_shift(NodeReader& node) {
+  AffineRequantize affine{.rounding = Rounding::HalfUp};
+  affine.multiplier = channel_integers(node, 1, "mul");
+  affine.offset = channel_integers(node, 2, "add");
+  affine.divisor = whole_attribute(node, "div");
+  if (affine.divisor < 1)
+    node.refuse("attribute 'div': expected 1 or more, found {}", affine.divisor);
+  const char* levels = node.has("n_levels") ? "n_levels" : "n_levels_out";
+  const bool is_signed = whole_attribute(node, "signed") != 0;
+  set_range(affine, levels_attribute(node, levels), is_signed);
+  const ElementType type = node.value(0).type;
+  node.emit_affine(affine, node.input(0), {.type = type});
+}
+
+bool import_quantlab_add(NodeReader& node) {
+  if (!node.has("in1_mul") && !node.has("in2_mul") && !node.has("out_mul")) return false;
+  const std::optional<AffineRequantize> steps[] = {
+      quantlab_step(node, "in1"), quantlab_step(node, "in2"), quantlab_step(node, "out")};
+  std::vector<ValueId> operands{node.float_input(0), node.float_input(1)};
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (steps[i]) operands[i] = node.emit_affine(*steps[i], operands[i], {.output = kIntermediate});
+  }
+  const Binary sum{.kind = Binary::Kind::Add};
+  const int output = steps[2] ? kIntermediate : 0;
+  const ValueId total = node.emit(sum, operands, {{.output = output}});
+  node.take_name();
+  if (steps[2]) node.emit_affine(*steps[2], total, {});
+  return true;
+}
+
+void import_running_cast(NodeReader& node, ElementType type) {
+  const ElementType from = node.value(0).type;
+  if (type == ElementType::Bool || from == ElementType::Bool) {
+    node.refuse("input 0 '{}': expected a constant to become {}, found a value known at run time",
+                node.value(0).name, to_string(type));
+  }
+  if (is_integer(type) && !is_integer(from)) {
+    node.emit(Activate{{.kind = Activation::Kind::Truncate}}, {node.input(0)}, {{.type = type}});
+  } else {
+    node.emit(Identity{}, {node.input(0)}, {{.type = type}});
+  }
+}
+
+void import_running_gather(NodeReader& node) {
+  const Integers indices = node.constant_integers(1, "indices");
+  const Shape& x = node.shape(0);
+  const std::size_t axis = node.axis(node.integer("axis", 0), x.size());
+  Integers places = indices;
+  for (std::int64_t& place : places) {
+    if (place < -x[axis] || place >= x[axis]) {
+      node.refuse("input 1 (indices): expected values in [{}, {}), found {}", -x[axis], x[axis],
+                  place);
+    }
+    if (place < 0) place += x[axis];
+  }
+  for (std::size_t i = 1; i < places.size(); ++i) {
+    if (places[i] != places[i - 1] + 1) {
+      node.refuse("input 1 (indices): expected neighbours in order, found {}", to_string(indices));
+    }
+  }
+  if (places.empty() || node.shape(1).size() > 1) {
+    node.refuse("input 1 (indices): expected a number or a list, found shape {}",
+                to_string(node.shape(1)));
+  }
+  const auto along = static_cast<std::int64_t>(axis);
+  const Slice slice{{places.front()}, {places.back() + 1}, {along}, {1}};
+  if (!node.shape(1).empty()) {
+    node.emit(slice, {node.input(0)});
+    return;
+  }
+  Shape shape = x;
+  shape.erase(shape.begin() + along);
+  const ValueId part = node.emit(slice, {node.input(0)}, {{.output = kIntermediate}});
+  node.emit(Reshape{shape}, {part});
 }
 
 }  // namespace workbench::importer

@@ -1,7 +1,7 @@
 // Convolutions and pools: auto_pad is resolved here, global pools become windows of the whole map.
 #include <algorithm>
 
-#include "compiler/import/op_table.h"
+#include "compiler/import/node_reader.h"
 
 namespace workbench::importer {
 

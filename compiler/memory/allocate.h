@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace workbench {
@@ -53,5 +55,20 @@ std::optional<Problem> without_buckets(const Problem& problem);
 // Every pair of buffers that overlaps in time and space or shares a bucket, every buffer outside
 // [0, capacity), off its alignment or across a bucket's end: empty when the solution is legal.
 std::vector<std::string> validate(const Problem& problem, const Solution& solution);
+
+// The placement strategies of the xfDNN compiler (xdnn.md 4.6): buffers get addresses in the order
+// in which they begin to live, from a list of free blocks, and give them back when they end.
+struct Strategy {
+  std::string_view name;
+  std::string_view summary;
+  bool random = false;  // depends on the seed
+};
+
+// In the order in which "all" tries them: that of v1.1, then flip, which came with v1.3.
+std::span<const Strategy> strategies();
+
+// `name`: one of strategies(), or "all": the first that succeeds. Nothing when it finds no
+// placement within the capacity. `prefer_top` is not looked at. Throws Error for an unknown name.
+std::optional<Solution> place_by(std::string_view name, const Problem& problem, std::uint64_t seed);
 
 }  // namespace workbench

@@ -2,7 +2,6 @@
 // double, rounded to float32 once per fold.
 #include <cmath>
 
-#include "compiler/passes/channel_affine.h"
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
 #include "core/parallel.h"

@@ -1,7 +1,6 @@
 // Moves piecewise linear activations into the node that computes their input.
 #include <limits>
 
-#include "compiler/passes/channel_affine.h"
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
 

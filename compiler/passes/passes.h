@@ -4,6 +4,8 @@
 // in `merged`, and writes the value of its last. The pipeline is the table in passes.cpp.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <span>
@@ -11,10 +13,28 @@
 #include <string_view>
 #include <vector>
 
-#include "compiler/passes/switches.h"
 #include "core/graph.h"
 
 namespace workbench {
+
+// Which passes run: each has a name and a default, and the user's lists (--with, --without) change
+// it. The same lists switch the passes of the float pipeline and the rewrites of a target.
+
+// A row of `workbench passes`.
+struct PassDescription {
+  std::string_view name;
+  std::string_view does;  // one line
+  bool on = true;         // unless the user says otherwise
+};
+
+struct PassSwitches {
+  std::vector<std::string> with, without;  // names of passes
+
+  bool is_on(std::string_view name, bool by_default) const;
+};
+
+// Throws Error when a name is not in `known` (naming all that are), or is in both lists.
+void check(const PassSwitches& switches, std::span<const PassDescription> known);
 
 struct Pass {
   std::string_view name;
@@ -58,5 +78,14 @@ void run_passes(Graph& graph, std::span<const Pass> passes, const std::filesyste
 
 // One line per node: name, op, shapes. For --dump-passes and tests.
 std::string print_graph(const Graph& graph);
+
+// ONNX operators of which nothing is left after import and passes, on every machine.
+constexpr bool is_folded(std::string_view onnx_operator) {
+  constexpr std::array<std::string_view, 12> kFolded = {
+      "Cast",   "Constant", "ConstantOfShape", "DequantizeLinear", "Dropout", "Floor",
+      "Gather", "Identity", "QuantizeLinear",  "ReduceProd",       "Shape",   "Size",
+  };
+  return std::find(kFolded.begin(), kFolded.end(), onnx_operator) != kFolded.end();
+}
 
 }  // namespace workbench

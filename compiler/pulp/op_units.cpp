@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "compiler/passes/folded_ops.h"
+#include "compiler/passes/passes.h"
 #include "compiler/pulp/kernel_choice.h"
 #include "compiler/pulp/layer.h"
 #include "compiler/quantize/nemo.h"

@@ -6,7 +6,6 @@
 
 #include "compiler/quantize/graffitist.h"
 #include "core/error.h"
-#include "core/nearest_name.h"
 
 namespace workbench::graffitist {
 

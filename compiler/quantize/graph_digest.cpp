@@ -3,7 +3,7 @@
 #include <bit>
 #include <concepts>
 
-#include "core/hash.h"
+#include "core/file.h"
 
 namespace workbench {
 

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <optional>
 
-#include "compiler/passes/channel_affine.h"
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
 

@@ -9,7 +9,6 @@
 
 #include "compiler/quantize/graph_digest.h"
 #include "core/file.h"
-#include "core/hash.h"
 #include "core/parallel.h"
 
 namespace workbench {

@@ -1,7 +1,7 @@
 // Convolutions whose activation, dilation, stride or padding the machine does not have.
 #include <algorithm>
 
-#include "compiler/passes/channel_affine.h"
+#include "compiler/passes/rewrite.h"
 #include "compiler/xdnn/fit_rewrites.h"
 #include "core/shapes.h"
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "compiler/passes/switches.h"
+#include "compiler/passes/passes.h"
 #include "core/graph.h"
 #include "isa/xdnn/machine.h"
 

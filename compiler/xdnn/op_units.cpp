@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "compiler/passes/folded_ops.h"
+#include "compiler/passes/passes.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/support.h"
 

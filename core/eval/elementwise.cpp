@@ -1,12 +1,11 @@
-// Functions of one element and its channel: activations, batch normalisation, PRelu.
-
+// Functions of one element and its channel (activations, batch normalisation, PRelu) and of two
+// elements (Add, Sub, Mul, Div) with broadcasting.
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "core/eval/fast_math.h"
 #include "core/eval/kernels.h"
-#include "core/eval/types.h"
 #include "core/parallel.h"
 #include "core/units.h"
 
@@ -198,6 +197,202 @@ Tensor batch_norm(const BatchNorm& op, std::span<const Tensor> parameters, Tenso
     for (std::int64_t i = begin; i < end; ++i) values[i] = values[i] * factor + offset;
   });
   return x;
+}
+
+// Functions of two elements with numpy broadcasting: Add, Sub, Mul, Div, and PRelu, whose slope is
+// a tensor of its own.
+
+namespace {
+
+// Both operands walked in the row-major order of the result. Neighbouring dimensions that both
+// operands step through alike are one dimension here, so that the inner loop is long.
+class Broadcast {
+ public:
+  Broadcast(const Shape& a, const Shape& b, const Shape& out) {
+    std::int64_t step_a = 1;
+    std::int64_t step_b = 1;
+    for (std::size_t i = 0; i < out.size(); ++i) {  // from the innermost dimension outwards
+      const std::int64_t size = out[out.size() - 1 - i];
+      if (size == 1) continue;
+      const bool moves_a = i < a.size() && a[a.size() - 1 - i] != 1;
+      const bool moves_b = i < b.size() && b[b.size() - 1 - i] != 1;
+      add({size, moves_a ? step_a : 0, moves_b ? step_b : 0});
+      if (moves_a) step_a *= size;
+      if (moves_b) step_b *= size;
+    }
+    if (dims_.empty()) dims_.push_back({1, 0, 0});
+  }
+
+  // Calls row(out, a, b, count, step_a, step_b) with element indices for the runs that cover
+  // [begin, end) of the result; the steps are 0 or 1.
+  template <typename Row>
+  void rows(std::int64_t begin, std::int64_t end, Row&& row) const {
+    const Dim& inner = dims_.front();
+    while (begin < end) {
+      const std::int64_t column = begin % inner.size;
+      const std::int64_t count = std::min(end - begin, inner.size - column);
+      std::int64_t a = column * inner.a;
+      std::int64_t b = column * inner.b;
+      std::int64_t rest = begin / inner.size;
+      for (std::size_t d = 1; d < dims_.size(); ++d) {
+        a += rest % dims_[d].size * dims_[d].a;
+        b += rest % dims_[d].size * dims_[d].b;
+        rest /= dims_[d].size;
+      }
+      row(begin, a, b, count, inner.a, inner.b);
+      begin += count;
+    }
+  }
+
+ private:
+  struct Dim {
+    std::int64_t size, a, b;  // elements, steps of the operands
+  };
+  void add(Dim dim) {
+    if (!dims_.empty()) {
+      Dim& last = dims_.back();
+      if (dim.a == last.a * last.size && dim.b == last.b * last.size) {
+        last.size *= dim.size;
+        return;
+      }
+    }
+    dims_.push_back(dim);
+  }
+
+  std::vector<Dim> dims_;  // innermost first
+};
+
+template <typename T, typename F>
+void combine(const Broadcast& broadcast, const T* a, const T* b, T* out, std::int64_t begin,
+             std::int64_t end, F f) {
+  broadcast.rows(begin, end,
+                 [&](std::int64_t o, std::int64_t ia, std::int64_t ib, std::int64_t count,
+                     std::int64_t step_a, std::int64_t step_b) {
+                   const T* left = a + ia;
+                   const T* right = b + ib;
+                   T* to = out + o;
+                   if (step_a == 1 && step_b == 1) {
+                     for (std::int64_t i = 0; i < count; ++i) to[i] = f(left[i], right[i]);
+                   } else if (step_a == 1) {
+                     for (std::int64_t i = 0; i < count; ++i) to[i] = f(left[i], *right);
+                   } else {
+                     for (std::int64_t i = 0; i < count; ++i) to[i] = f(*left, right[i * step_b]);
+                   }
+                 });
+}
+
+// Integers wrap around: the unsigned type of the same width does.
+template <typename T>
+struct Ring {
+  using Type = std::make_unsigned_t<T>;
+};
+template <typename T>
+requires std::is_floating_point_v<T>
+struct Ring<T> {
+  using Type = T;
+};
+
+template <typename T>
+T divide(T x, T y) {
+  if constexpr (std::is_integral_v<T>) {
+    if (y == 0) fail("Div: expected an integer divisor other than 0, found 0");
+    if constexpr (std::is_signed_v<T>) {
+      if (y == -1)
+        return static_cast<T>(typename Ring<T>::Type{0} - static_cast<typename Ring<T>::Type>(x));
+    }
+  }
+  return static_cast<T>(x / y);
+}
+
+// Calls use(f) with f(x, y) of the operator. One rounding: for two floats the result of the float
+// operator is that of the double one, rounded.
+template <typename T, typename Use>
+void with_operator(Binary::Kind kind, Use&& use) {
+  using U = typename Ring<T>::Type;
+  switch (kind) {
+    case Binary::Kind::Add:
+      return use([](T x, T y) { return static_cast<T>(static_cast<U>(x) + static_cast<U>(y)); });
+    case Binary::Kind::Sub:
+      return use([](T x, T y) { return static_cast<T>(static_cast<U>(x) - static_cast<U>(y)); });
+    case Binary::Kind::Mul:
+      return use([](T x, T y) {
+        // 64 bits: two uint16 would be multiplied as int, which cannot hold 65535 * 65535
+        if constexpr (std::is_integral_v<T>) {
+          return static_cast<T>(static_cast<std::uint64_t>(x) * static_cast<std::uint64_t>(y));
+        } else {
+          return x * y;
+        }
+      });
+    case Binary::Kind::Div:
+      return use([](T x, T y) { return divide(x, y); });
+  }
+}
+
+// The activation is applied before the one rounding.
+void combine_exactly(const Binary& op, const Broadcast& broadcast, const float* a, const float* b,
+                     float* out, const Shape& shape, std::int64_t begin, std::int64_t end) {
+  std::int64_t inner = 1;
+  for (std::size_t i = 2; i < shape.size(); ++i) inner *= shape[i];
+  const std::int64_t channels = shape.size() > 1 ? shape[1] : 1;
+  broadcast.rows(begin, end,
+                 [&](std::int64_t o, std::int64_t ia, std::int64_t ib, std::int64_t count,
+                     std::int64_t step_a, std::int64_t step_b) {
+                   with_operator<double>(op.kind, [&](auto f) {
+                     for (std::int64_t i = 0; i < count; ++i) {
+                       const auto channel = static_cast<std::size_t>((o + i) / inner % channels);
+                       const double result = f(static_cast<double>(a[ia + i * step_a]),
+                                               static_cast<double>(b[ib + i * step_b]));
+                       out[o + i] = static_cast<float>(activate(op.activation, result, channel));
+                     }
+                   });
+                 });
+}
+
+template <typename T>
+Tensor combine_all(const Binary& op, Tensor a, const Tensor& b, const Shape& shape,
+                   const Context& context) {
+  const Broadcast broadcast(a.shape(), b.shape(), shape);
+  const bool in_place = a.shape() == shape;  // each element of a is read once, then overwritten
+  Tensor result = in_place ? std::move(a) : Tensor::uninitialized(b.type(), shape);
+  T* out = result.mutable_values<T>().data();
+  const T* left = in_place ? out : a.values<T>().data();
+  const T* right = b.values<T>().data();
+  for_pieces(result.size(), context, [&](std::int64_t begin, std::int64_t end) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (context.exact() && op.activation.kind != Activation::Kind::None) {
+        return combine_exactly(op, broadcast, left, right, out, shape, begin, end);
+      }
+    }
+    with_operator<T>(op.kind, [&](auto f) { combine(broadcast, left, right, out, begin, end, f); });
+  });
+  return result;
+}
+
+}  // namespace
+
+Tensor binary(const Binary& op, Tensor a, const Tensor& b, const Shape& out,
+              const Context& context) {
+  const ElementType type = a.type();
+  Tensor result = for_number_type(type, [&]<typename T>(std::type_identity<T>) {
+    return combine_all<T>(op, std::move(a), b, out, context);
+  });
+  const bool done = context.exact() && type == ElementType::Float32;
+  if (done || op.activation.kind == Activation::Kind::None) return result;
+  return activate(op.activation, std::move(result), context);
+}
+
+Tensor prelu(const Tensor& x, const Tensor& slope, const Context& context) {
+  const Broadcast broadcast(x.shape(), slope.shape(), x.shape());
+  Tensor y = Tensor::uninitialized(ElementType::Float32, x.shape(), x.layout());
+  const float* left = x.values<float>().data();
+  const float* right = slope.values<float>().data();
+  float* out = y.mutable_values<float>().data();
+  for_pieces(x.size(), context, [&](std::int64_t begin, std::int64_t end) {
+    // float is exact here: one product, rounded once
+    combine(broadcast, left, right, out, begin, end,
+            [](float v, float s) { return v < 0 ? s * v : v; });
+  });
+  return y;
 }
 
 }  // namespace workbench::eval

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "core/eval/kernels.h"
-#include "core/eval/types.h"
 
 namespace workbench::eval {
 

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "core/eval/kernels.h"
-#include "core/eval/types.h"
 
 namespace workbench::eval {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "compiler/passes/switches.h"
+#include "compiler/passes/passes.h"
 #include "compiler/pulp/compile.h"
 #include "compiler/quantize/recipe.h"
 #include "compiler/xdnn/order.h"

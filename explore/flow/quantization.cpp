@@ -14,7 +14,6 @@
 #include "compiler/xdnn/support.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/nearest_name.h"
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
 

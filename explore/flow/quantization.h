@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "compiler/passes/switches.h"
+#include "compiler/passes/passes.h"
 #include "compiler/quantize/graffitist.h"
 #include "compiler/quantize/image_set.h"
 #include "compiler/quantize/recipe.h"

@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "core/error.h"
-#include "core/nearest_name.h"
 #include "explore/sweep/point_metrics.h"
 #include "explore/sweep/values.h"
 

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/hash.h"
+#include "core/file.h"
 #include "explore/store/point_json.h"
 #include "explore/sweep/values.h"
 

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "core/error.h"
-#include "core/hash.h"
+#include "core/file.h"
 #include "explore/store/open.h"
 #include "explore/store/rows.h"
 #include "explore/store/views.h"

@@ -9,7 +9,6 @@
 #include <map>
 
 #include "core/error.h"
-#include "core/nearest_name.h"
 #include "explore/sweep/study.h"
 #include "explore/sweep/values.h"
 

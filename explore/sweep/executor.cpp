@@ -5,7 +5,7 @@
 #include <set>
 
 #include "core/error.h"
-#include "core/hash.h"
+#include "core/file.h"
 #include "explore/store/store.h"
 #include "explore/sweep/job_folder.h"
 #include "explore/sweep/local_workers.h"

@@ -5,7 +5,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/hash.h"
 #include "explore/sweep/sharing.h"
 
 namespace workbench {

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/nearest_name.h"
 #include "explore/sweep/values.h"
 
 namespace workbench {

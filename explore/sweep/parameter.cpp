@@ -8,7 +8,6 @@
 #include "compiler/quantize/statistics_cache.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/nearest_name.h"
 #include "explore/energy/technology.h"
 #include "explore/flow/machine.h"
 #include "explore/flow/quantization.h"

@@ -11,9 +11,9 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "compiler/import/external_data.h"
+#include "compiler/import/import.h"
 #include "core/error.h"
-#include "core/hash.h"
+#include "core/file.h"
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
 

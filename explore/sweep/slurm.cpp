@@ -10,7 +10,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/hash.h"
 #include "core/units.h"
 #include "explore/store/store.h"
 #include "explore/sweep/job_folder.h"

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "core/error.h"
-#include "core/nearest_name.h"
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
 #include "explore/sweep/conditions.h"

@@ -5,7 +5,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/nearest_name.h"
 #include "explore/sweep/values.h"
 #include "isa/yaml_fields.h"
 

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "core/error.h"
-#include "core/hash.h"
+#include "core/file.h"
 #include "explore/store/store.h"
 #include "explore/sweep/front.h"
 #include "explore/sweep/parameter.h"

@@ -13,7 +13,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/hash.h"
 #include "explore/store/point_json.h"
 
 namespace workbench {

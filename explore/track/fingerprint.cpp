@@ -3,8 +3,8 @@
 #include <concepts>
 #include <cstring>
 
-#include "core/hash.h"
-#include "isa/graph_codec.h"
+#include "core/file.h"
+#include "isa/codec.h"
 
 namespace workbench::track {
 

@@ -1,7 +1,7 @@
 #include "explore/track/suite_store.h"
 
 #include "core/error.h"
-#include "core/hash.h"
+#include "core/file.h"
 #include "explore/sweep/point_metrics.h"
 
 namespace workbench::track {

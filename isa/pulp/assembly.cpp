@@ -3,8 +3,7 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "isa/base64.h"
-#include "isa/graph_codec.h"
+#include "isa/codec.h"
 #include "isa/pulp/assembly_line.h"
 #include "isa/pulp/loops.h"
 #include "isa/pulp/program.h"

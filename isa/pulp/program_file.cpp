@@ -1,12 +1,10 @@
 // Program <-> protobuf file.
 #include "core/error.h"
 #include "core/file.h"
-#include "isa/graph_codec.h"
-#include "isa/info_codec.h"
+#include "isa/codec.h"
 #include "isa/pulp/loops.h"
 #include "isa/pulp/program.h"
 #include "isa/pulp/program_check.h"
-#include "isa/record_codec.h"
 #include "program.pb.h"
 
 namespace workbench::pulp {

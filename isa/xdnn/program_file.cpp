@@ -1,9 +1,7 @@
 // Program <-> protobuf file.
 #include "core/error.h"
 #include "core/file.h"
-#include "isa/graph_codec.h"
-#include "isa/info_codec.h"
-#include "isa/record_codec.h"
+#include "isa/codec.h"
 #include "isa/xdnn/program.h"
 #include "program.pb.h"
 

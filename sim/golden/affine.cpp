@@ -1,12 +1,11 @@
-#include "sim/golden/affine.h"
-
 #include <algorithm>
 #include <cmath>
 #include <span>
 #include <variant>
 #include <vector>
 
-#include "sim/golden/correlation.h"
+#include "sim/golden/operation.h"
+#include "sim/golden/windows.h"
 
 namespace workbench::golden {
 

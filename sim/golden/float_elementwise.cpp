@@ -2,8 +2,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "sim/golden/float_ops.h"
-#include "sim/golden/positions.h"
+#include "sim/golden/operation.h"
+#include "sim/golden/windows.h"
 
 namespace workbench::golden {
 

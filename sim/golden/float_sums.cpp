@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "sim/golden/correlation.h"
-#include "sim/golden/float_ops.h"
+#include "sim/golden/operation.h"
+#include "sim/golden/windows.h"
 
 namespace workbench::golden {
 

@@ -3,11 +3,7 @@
 #include <utility>
 #include <variant>
 
-#include "sim/golden/affine.h"
-#include "sim/golden/float_ops.h"
-#include "sim/golden/integer.h"
-#include "sim/golden/max_pool.h"
-#include "sim/golden/movement.h"
+#include "sim/golden/operation.h"
 
 namespace workbench::golden {
 

@@ -1,10 +1,9 @@
-#include "sim/golden/integer.h"
-
 #include <algorithm>
 #include <cmath>
 #include <span>
 
-#include "sim/golden/correlation.h"
+#include "sim/golden/operation.h"
+#include "sim/golden/windows.h"
 
 namespace workbench::golden {
 

@@ -11,7 +11,6 @@
 #include <set>
 
 #include "compiler/memory/exact.h"
-#include "compiler/memory/strategies.h"
 
 namespace workbench {
 namespace {

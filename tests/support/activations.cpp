@@ -5,7 +5,7 @@
 #include <set>
 
 #include "core/eval/evaluate.h"
-#include "workloads/random_weights.h"
+#include "workloads/builder.h"
 
 namespace workbench {
 

@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-#include "core/hash.h"
+#include "core/file.h"
 #include "explore/store/store.h"
 
 namespace workbench::test {

@@ -8,7 +8,6 @@
 
 #include "compiler/memory/exact.h"
 #include "compiler/memory/problem_file.h"
-#include "compiler/memory/strategies.h"
 #include "core/error.h"
 
 namespace workbench {

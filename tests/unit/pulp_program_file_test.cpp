@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "core/error.h"
-#include "isa/base64.h"
+#include "isa/codec.h"
 #include "isa/pulp/program.h"
 #include "tests/support/temporary_folder.h"
 

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "core/error.h"
-#include "core/hash.h"
+#include "core/file.h"
 #include "explore/store/point_json.h"
 #include "explore/sweep/executor.h"
 #include "explore/sweep/worker.h"

@@ -7,7 +7,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/hash.h"
 #include "explore/sweep/sharing.h"
 #include "explore/sweep/slurm_commands.h"
 #include "explore/sweep/worker.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "tests/support/activations.h"
-#include "workloads/random_weights.h"
+#include "workloads/builder.h"
 
 namespace workbench {
 namespace {

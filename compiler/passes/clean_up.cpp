@@ -1,13 +1,17 @@
-// Removes nodes that only hand their input on, and joins data movements that follow each other, so
-// that pairs which cancel disappear.
+// What becomes unnecessary is taken out: nodes that only hand their input on, nodes that read
+// nothing but constants, nodes and values without a reader.
 #include <algorithm>
 #include <limits>
+#include <vector>
 
-#include "compiler/passes/channel_affine.h"
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
+#include "core/eval/evaluate.h"
 
 namespace workbench {
+
+// Removes nodes that only hand their input on, and joins data movements that follow each other, so
+// that pairs which cancel disappear.
 
 namespace {
 
@@ -126,6 +130,110 @@ bool drop_identities(Graph& graph) {
   return sweep(graph, [](Graph& g, std::size_t n) {
     return drop(g, n) || join_movements(g, n) || transpose_to_reshape(g, n);
   });
+}
+
+// Evaluates, once and for all, nodes that read nothing but constants.
+
+namespace {
+
+bool is_foldable(const Graph& graph, const Node& node) {
+  const auto known = [&](ValueId id) { return id == kNoValue || is_constant(graph, id); };
+  const auto wanted = [&](ValueId id) { return id != kNoValue && is_graph_output(graph, id); };
+  return !node.inputs.empty() && node.inputs[0] != kNoValue &&
+         std::all_of(node.inputs.begin(), node.inputs.end(), known) &&
+         std::none_of(node.outputs.begin(), node.outputs.end(), wanted);  // a result stays computed
+}
+
+bool fold(Graph& graph, std::size_t n) {
+  const Node& node = graph.nodes[n];
+  if (!is_foldable(graph, node)) return false;
+  std::vector<Tensor> operands;
+  for (const ValueId id : node.inputs) {
+    operands.push_back(id == kNoValue ? Tensor{} : *graph.value(id).constant);
+  }
+  std::vector<Tensor> results =
+      evaluate_node(graph, node, operands, {.arithmetic = Arithmetic::Exact});
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == kNoValue) continue;
+    graph.value(node.outputs[i]).constant = std::move(results.at(i));
+  }
+  if (std::holds_alternative<Dequantize>(node.op)) {  // the codes' thresholds, for the quantizer
+    graph.value(node.outputs[0]).quantization = graph.value(node.inputs[0]).quantization;
+  }
+  erase_node(graph, n);
+  return true;
+}
+
+}  // namespace
+
+bool fold_constants(Graph& graph) { return sweep(graph, fold); }
+
+// Removes what no graph output depends on: nodes, trailing optional results, values.
+
+namespace {
+
+// Marks what each node reads, from the back; erases nodes that write nothing marked.
+bool remove_nodes(Graph& graph, std::vector<bool>& used) {
+  bool changed = false;
+  const auto is_used = [&](ValueId id) {
+    return id != kNoValue && used[static_cast<std::size_t>(id)];
+  };
+  for (std::size_t n = graph.nodes.size(); n-- > 0;) {
+    Node& node = graph.nodes[n];
+    while (!node.outputs.empty() && !is_used(node.outputs.back())) {
+      if (node.outputs.size() == 1) break;
+      node.outputs.pop_back();
+      changed = true;
+    }
+    if (node.outputs.size() == 1 && !is_used(node.outputs[0])) {
+      erase_node(graph, n);
+      changed = true;
+      continue;
+    }
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) used[static_cast<std::size_t>(id)] = true;
+    }
+    for (const ValueId id : node.inputs) {
+      if (id != kNoValue) used[static_cast<std::size_t>(id)] = true;
+    }
+  }
+  return changed;
+}
+
+void renumber(std::vector<ValueId>& ids, const std::vector<ValueId>& moved) {
+  for (ValueId& id : ids) {
+    if (id != kNoValue) id = moved[static_cast<std::size_t>(id)];
+  }
+}
+
+bool remove_values(Graph& graph, const std::vector<bool>& used) {
+  std::vector<ValueId> moved(graph.values.size(), kNoValue);
+  std::vector<Value> kept;
+  for (std::size_t i = 0; i < graph.values.size(); ++i) {
+    if (!used[i]) continue;
+    moved[i] = static_cast<ValueId>(kept.size());
+    kept.push_back(std::move(graph.values[i]));
+  }
+  const bool changed = kept.size() < graph.values.size();
+  graph.values = std::move(kept);
+  for (Node& node : graph.nodes) {
+    renumber(node.inputs, moved);
+    renumber(node.outputs, moved);
+  }
+  renumber(graph.inputs, moved);
+  renumber(graph.outputs, moved);
+  return changed;
+}
+
+}  // namespace
+
+bool remove_dead(Graph& graph) {
+  std::vector<bool> used(graph.values.size(), false);
+  for (const ValueId id : graph.outputs) used[static_cast<std::size_t>(id)] = true;
+  const bool fewer_nodes = remove_nodes(graph, used);
+  for (const ValueId id : graph.inputs) used[static_cast<std::size_t>(id)] = true;
+  const bool fewer_values = remove_values(graph, used);
+  return fewer_nodes || fewer_values;
 }
 
 }  // namespace workbench

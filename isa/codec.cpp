@@ -1,6 +1,7 @@
-#include "isa/graph_codec.h"
+#include "isa/codec.h"
 
 #include <concepts>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -331,6 +332,116 @@ Graph decode(const file::Graph& message, const std::string& name) {
   graph.inputs = ids(message.inputs(), false);
   graph.outputs = ids(message.outputs(), false);
   return graph;
+}
+
+void encode(const ProgramInfo& info, file::Info& message) {
+  message.set_network(info.network);
+  message.set_machine(info.machine);
+  for (const LayerInfo& layer : info.layers) {
+    file::Layer& to = *message.add_layers();
+    to.set_name(layer.name);
+    to.set_op(layer.op);
+    to.mutable_shape()->Assign(layer.shape.begin(), layer.shape.end());
+    for (const std::string& merged : layer.merged) to.add_merged(merged);
+    to.set_macs(layer.macs);
+    to.set_ops(layer.ops);
+    to.set_memory_words(layer.memory_words);
+  }
+  message.mutable_instruction_layer()->Assign(info.instruction_layer.begin(),
+                                              info.instruction_layer.end());
+  for (const std::string& text : info.instruction_text) message.add_instruction_text(text);
+  for (const HostStepInfo& step : info.host_steps) {
+    file::HostStepInfo& to = *message.add_host_steps();
+    to.set_name(step.name);
+    to.set_op(step.op);
+    to.set_reason(step.reason);
+    to.set_milliseconds(step.milliseconds);
+    to.set_macs(step.macs);
+  }
+  message.set_network_macs(info.network_macs);
+  message.set_network_ops(info.network_ops);
+  message.set_network_parameters(info.network_parameters);
+  message.set_peak_bytes(info.peak_bytes);
+  message.set_minimum_bytes(info.minimum_bytes);
+  message.set_extent_bytes(info.extent_bytes);
+  message.set_capacity_bytes(info.capacity_bytes);
+  message.set_moveops(info.moveops);
+  message.set_io_bytes(info.io_bytes);
+}
+
+ProgramInfo decode(const file::Info& message) {
+  ProgramInfo info;
+  info.network = message.network();
+  info.machine = message.machine();
+  for (const file::Layer& layer : message.layers()) {
+    info.layers.push_back({layer.name(),
+                           layer.op(),
+                           {layer.shape().begin(), layer.shape().end()},
+                           {layer.merged().begin(), layer.merged().end()},
+                           layer.macs(),
+                           layer.ops(),
+                           layer.memory_words()});
+  }
+  info.instruction_layer.assign(message.instruction_layer().begin(),
+                                message.instruction_layer().end());
+  info.instruction_text.assign(message.instruction_text().begin(),
+                               message.instruction_text().end());
+  for (const file::HostStepInfo& step : message.host_steps()) {
+    info.host_steps.push_back(
+        {step.name(), step.op(), step.reason(), step.milliseconds(), step.macs()});
+  }
+  info.network_macs = message.network_macs();
+  info.network_ops = message.network_ops();
+  info.network_parameters = message.network_parameters();
+  info.peak_bytes = message.peak_bytes();
+  info.minimum_bytes = message.minimum_bytes();
+  info.extent_bytes = message.extent_bytes();
+  info.capacity_bytes = message.capacity_bytes();
+  info.moveops = message.moveops();
+  info.io_bytes = message.io_bytes();
+  return info;
+}
+
+namespace {
+
+constexpr std::string_view kDigits =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+}  // namespace
+
+std::string base64(std::string_view bytes) {
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const auto byte = [&](std::size_t j) -> std::uint32_t {
+      return i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U;
+    };
+    const std::uint32_t bits = byte(0) << 16U | byte(1) << 8U | byte(2);
+    for (std::size_t digit = 0; digit < 4; ++digit) {
+      const bool padding = digit > 0 && i + digit - 1 >= bytes.size();
+      text += padding ? '=' : kDigits[bits >> (18U - 6U * static_cast<unsigned>(digit)) & 63U];
+    }
+  }
+  return text;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::size_t padding = 0;
+  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
+  std::string bytes;
+  std::uint32_t bits = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool pad = i + padding >= text.size();
+    const std::size_t digit = pad ? 0 : kDigits.find(text[i]);
+    if (digit == std::string_view::npos) return std::nullopt;
+    bits = bits << 6U | static_cast<std::uint32_t>(digit);
+    if (i % 4 != 3) continue;
+    for (const unsigned shift : {16U, 8U, 0U}) bytes += static_cast<char>(bits >> shift & 255U);
+    bits = 0;
+  }
+  bytes.resize(bytes.size() - padding);
+  return bytes;
 }
 
 }  // namespace workbench

@@ -1,16 +1,33 @@
-// Structs with field lists <-> the protobuf messages that hold them field by field under their
-// names: file::Instruction, file::Record.
+// What the program files of all targets share <-> protobuf: graphs, program info, field lists; and
+// bytes as printable text.
 #pragma once
 
 #include <concepts>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "core/graph.h"
+#include "isa/program_info.h"
 #include "program.pb.h"
 
 namespace workbench {
+
+void encode(const Graph& graph, file::Graph& message);
+// Throws Error "NAME: ..." on anything that is no graph (ids out of range, unknown op, sizes that
+// do not agree).
+Graph decode(const file::Graph& message, const std::string& name);
+
+// What programs of all targets tell about themselves <-> protobuf.
+
+void encode(const ProgramInfo& info, file::Info& message);
+ProgramInfo decode(const file::Info& message);
+
+// Structs with field lists <-> the protobuf messages that hold them field by field under their
+// names: file::Instruction, file::Record.
 
 // Numbers that are 0 are left out; so are empty names.
 template <HasFields T, typename Message>
@@ -71,5 +88,11 @@ void decode_fields(T& object, const Message& message, const std::string& name,
   if (!numbers.empty()) fail("{}: {} has no field '{}'", name, what, numbers.begin()->first);
   if (!texts.empty()) fail("{}: {} has no field '{}'", name, what, texts.begin()->first);
 }
+
+// Bytes as printable text (RFC 4648, with padding).
+
+std::string base64(std::string_view bytes);
+// None for what is no base64.
+std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace workbench
