@@ -1,6 +1,4 @@
-# Whether `import workbench` is built (python/): where Python's headers and pybind11 are found. All
-# libraries are then compiled for a shared object; calls among them stay as direct as they are in an
-# executable.
+# Whether `import workbench` is built (python/): where Python's headers and pybind11 are found.
 option(WORKBENCH_PYTHON "Python module, where Python's headers and pybind11 are found" ON)
 set(WORKBENCH_HAS_PYTHON OFF)
 if(WORKBENCH_PYTHON AND NOT WORKBENCH_SANITIZE AND NOT WORKBENCH_COVERAGE)
@@ -12,8 +10,10 @@ if(WORKBENCH_PYTHON AND NOT WORKBENCH_SANITIZE AND NOT WORKBENCH_COVERAGE)
   find_package(pybind11 CONFIG QUIET)
   if(Python_Development.Module_FOUND AND pybind11_FOUND)
     set(WORKBENCH_HAS_PYTHON ON)
-    # For executables, too (CMake's own switch gives them -fPIE): one precompiled header for all.
-    add_compile_options(-fPIC -fno-semantic-interposition)
   endif()
 endif()
+# Everything is compiled for a shared object, whether or not one is built: what is compiled for the
+# main job stays good when Python's headers come later. Calls stay as direct as in an executable. For
+# executables, too (CMake's own switch gives them -fPIE): one precompiled header for all.
+add_compile_options(-fPIC -fno-semantic-interposition)
 message(STATUS "Python module: ${WORKBENCH_HAS_PYTHON}")

@@ -7,16 +7,17 @@ export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,t
 
 say() { echo "workbench: $*" >&2; }
 
-# Debian packages of scripts/packages.txt that are not installed.
+# Debian packages of scripts/packages/NAME.txt, for each NAME, that are not installed.
 missing_packages() {
   local installed
   installed="$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii  *//p')"
-  grep -vxF -f <(echo "$installed") "$root/scripts/packages.txt" || true
+  (cd "$root/scripts/packages" && sort -u "${@/%/.txt}") | grep -vxF -f <(echo "$installed") || true
 }
 
+# install_packages NAMES...: what the lists of those names in scripts/packages/ lack here.
 install_packages() {
   local -a missing
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(missing_packages "$@")
   [[ ${#missing[@]} -eq 0 ]] && return
   say "installing: ${missing[*]}"
   local -a as_root=()
@@ -29,11 +30,15 @@ install_packages() {
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# configure PRESET, unless it has been done.
+# configure PRESET ON|OFF: with or without tests, unless that has been done. What was configured
+# with tests stays so.
 configure() {
-  [[ -f "$root/build/$1/build.ninja" ]] && return
+  local cache="$root/build/$1/CMakeCache.txt"
+  if [[ -f "$root/build/$1/build.ninja" ]]; then
+    [[ $2 == OFF ]] || ! grep -q '^BUILD_TESTING:BOOL=OFF' "$cache" && return
+  fi
   say "configuring $1"
-  (cd "$root" && cmake --preset "$1") >&2
+  (cd "$root" && cmake --preset "$1" -DBUILD_TESTING="$2") >&2
 }
 
 # build PRESET TARGETS...: says nothing when there is nothing to do. One build at a time in a
@@ -43,7 +48,10 @@ build() {
   shift
   (
     exec 9>"$root/build/$preset/.build.lock"
-    flock 9
+    if ! flock -n 9; then
+      say "waiting for another build of $preset"
+      flock 9
+    fi
     cd "$root/build/$preset"
     [[ "$(ninja -n "$@" 2>/dev/null)" == "ninja: no work to do." ]] || ninja "$@" >&2
   )

@@ -1,4 +1,4 @@
-"""What every acceptance job does: call the program, read its report, print one line per criterion."""
+"""What every acceptance test does: call the program, read its report, print one line per criterion."""
 import json
 import os
 import subprocess

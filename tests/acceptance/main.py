@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from criteria.common import (BUILD, ROOT, SHARED, call, is_exact, line, run, tests, zoo_names)
+from acceptance.common import (BUILD, ROOT, SHARED, call, is_exact, line, run, tests, zoo_names)
 
 MODELS = SHARED / "networks" / "models"
 LOSS_MAX = 2  # percentage points of top-1, int8 against float

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from criteria.common import BUILD, ROOT, SHARED, call, line, tests
+from acceptance.common import BUILD, ROOT, SHARED, call, line, tests
 
 MODELS = SHARED / "networks" / "models"
 IMAGES = SHARED / "images"

@@ -5,7 +5,7 @@ import resource
 import subprocess
 import time
 
-from criteria.common import BUILD, ROOT, SHARED, call, is_exact, line, run, tests, zoo_names
+from acceptance.common import BUILD, ROOT, SHARED, call, is_exact, line, run, tests, zoo_names
 
 PROGRAMS = SHARED / "programs" / "xdnn"
 LATENCY = {"googlenet_v1": 802.95, "resnet50": 287.04}      # xdnn.md 5.1, one engine

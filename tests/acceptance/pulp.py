@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from criteria.common import BUILD, SHARED, call, is_exact, line, run, tests, zoo_names
+from acceptance.common import BUILD, SHARED, call, is_exact, line, run, tests, zoo_names
 
 NETWORKS = SHARED / "networks" / "pulp"
 MACHINES = ["gap8", "mr_wolf", "pulp_open"]

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from criteria.common import BUILD, ROOT, call, line, tests
+from acceptance.common import BUILD, ROOT, call, line, tests
 
 E2E = ROOT / "tests" / "e2e"
 JOBS = 2

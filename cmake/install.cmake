@@ -1,0 +1,22 @@
+# `cmake --install`: the command, shipped machines, and the libraries with their headers for
+# find_package(workbench). Headers keep their folders: #include "core/graph.h" works in both trees.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS workbench RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/workbench)
+foreach(folder core isa compiler sim explore workloads)
+  install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/workbench
+          FILES_MATCHING PATTERN "*.h")
+endforeach()
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/workbench)
+install(TARGETS workbench_options EXPORT workbench)
+install(EXPORT workbench NAMESPACE workbench:: DESTINATION ${package} FILE workbenchTargets.cmake)
+configure_package_config_file(cmake/workbenchConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/workbenchConfig.cmake INSTALL_DESTINATION ${package}
+  PATH_VARS CMAKE_INSTALL_DATADIR)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/workbenchConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/workbenchConfig.cmake
+              ${PROJECT_BINARY_DIR}/workbenchConfigVersion.cmake cmake/FindSystemC.cmake
+        DESTINATION ${package})

@@ -1,0 +1,19 @@
+# The PULP target: instructions, kernels, compiler, tiling, simulator.
+set(pulp_libraries test_programs workbench::sim_pulp workbench::verdict yaml-cpp
+                   nlohmann_json::nlohmann_json)
+workbench_test(pulp_unit_test LABEL unit SYSTEMC
+  SOURCES unit/pulp_cost_test.cpp unit/pulp_dma_test.cpp unit/pulp_footprint_test.cpp
+          unit/pulp_gvsoc_test.cpp unit/pulp_kernel_tiles_test.cpp unit/pulp_kernels_test.cpp
+          unit/pulp_layers_test.cpp unit/pulp_loops_test.cpp unit/pulp_machine_test.cpp
+          unit/pulp_malformed_test.cpp unit/pulp_mutants_test.cpp unit/pulp_program_file_test.cpp
+          unit/pulp_requantize_test.cpp unit/pulp_simulate_test.cpp unit/pulp_tcdm_test.cpp
+          unit/pulp_tiling_test.cpp
+  LIBRARIES ${pulp_libraries})
+workbench_test(pulp_property_test LABEL property SYSTEMC
+  SOURCES property/pulp_compile_test.cpp property/pulp_cost_test.cpp
+          property/pulp_footprint_test.cpp property/pulp_kernels_test.cpp
+          property/pulp_mutation_test.cpp property/pulp_network_test.cpp
+          property/pulp_program_test.cpp property/pulp_race_test.cpp
+          property/pulp_requantize_test.cpp property/pulp_schedule_test.cpp
+          property/pulp_tiling_test.cpp
+  LIBRARIES ${pulp_libraries})
