@@ -1,6 +1,6 @@
 // The subcommands. Each takes what was on the command line as a plain struct, calls the functions
 // of explore/ and writes what was asked for; it returns the exit code (0, or 1 for a mismatch) and
-// throws Error for what the user got wrong. Only main.cpp knows how options are spelled.
+// throws Error for what the user got wrong. Only command_line.cpp knows how options are spelled.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,10 @@
 #include "compiler/quantize/recipe.h"
 #include "compiler/xdnn/order.h"
 #include "explore/flow/machine.h"
+#include "explore/store/result_table.h"
+#include "explore/sweep/executor.h"
+#include "explore/sweep/worker.h"
+#include "explore/track/compare.h"
 
 namespace workbench::app {
 
@@ -129,6 +133,74 @@ struct ListingOptions {
   std::string format = "text";   // or "json"
 };
 
+struct AllocateOptions {
+  std::filesystem::path problem;
+  std::string capacity, bucket;  // bytes, 4k, 4M
+  std::string strategy = "exact";
+  std::uint64_t seed = 1;
+  std::int64_t node_limit = 2000000;
+  bool minimize = false;
+  std::filesystem::path output;
+};
+
+struct ResultsOptions {
+  std::filesystem::path store = "workbench.db";
+  std::string run;  // number, or "last"
+  bool all = false;
+  std::string point;  // key, or what it begins with
+  ResultQuery query;
+  std::string status, network, machine, tier;
+  bool layers = false;
+  std::string csv, json;  // file, or "-"
+  std::filesystem::path salvage;
+};
+
+struct SweepCommandOptions {
+  std::vector<std::string> what;  // a study file, networks
+  std::vector<std::string> machines, settings, conditions, objectives, constraints;
+  std::string name, tier;
+  bool refine = false;
+  std::optional<std::int64_t> neighbours, sample;
+  bool search = false;
+  std::optional<std::int64_t> population, generations;
+  std::optional<std::uint64_t> seed;
+  std::filesystem::path store = "workbench.db";
+  int jobs = 0;
+  std::string executor = "local";
+  SlurmOptions slurm;
+  std::filesystem::path job_folder;
+  std::optional<std::int64_t> limit;
+  bool dry_run = false, parameters = false;
+  std::filesystem::path csv, json, html, png;
+};
+
+struct TrackRecordOptions {
+  std::filesystem::path suite, baseline, store;
+  std::string name, revision, date;
+  std::vector<std::string> cases;
+  int wall = 0;
+};
+
+struct TrackCompareOptions {
+  std::string baseline;
+  std::filesystem::path suite, store, results;
+  std::vector<std::string> cases, settings;
+  track::Gate gate;
+  std::size_t layers = 10;
+  std::filesystem::path junit, json;
+  bool github = false;
+  int wall = 0;
+  std::filesystem::path against;
+  std::optional<double> wall_threshold;
+};
+
+struct TrackReportOptions {
+  std::vector<std::filesystem::path> files;
+  std::filesystem::path store, json, html, png;
+  std::string name;
+  std::vector<std::string> cases;
+};
+
 int run(const RunOptions& options);
 int compile(const CompileCommandOptions& options);
 int verify(const VerifyOptions& options);
@@ -137,6 +209,13 @@ int disasm(const ListingOptions& options);
 int quantize(const QuantizeCommandOptions& options);
 int accuracy(const AccuracyCommandOptions& options);
 int workload(const WorkloadCommandOptions& options);
+int allocate(const AllocateOptions& options);
+int results(const ResultsOptions& options);
+int sweep(const SweepCommandOptions& options);
+int sweep_worker(const WorkerRequest& request);
+int track_record(const TrackRecordOptions& options);
+int track_compare(const TrackCompareOptions& options);
+int track_report(const TrackReportOptions& options);
 int ops();
 int passes();
 

@@ -1,15 +1,55 @@
-// workbench quantize: a float network with the codes of every tensor decided, as a file.
-#include "app/network.h"
-#include "app/quantize_options.h"
+// workbench quantize: a float network with the codes of every tensor decided, as a file. workbench
+// accuracy: what the integers cost, in classes and layer by layer.
+#include "app/commands.h"
 #include "app/terminal.h"
 #include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/statistics_cache.h"
+#include "core/error.h"
 #include "core/file.h"
+#include "explore/flow/accuracy.h"
+#include "explore/flow/accuracy_report.h"
 #include "explore/flow/expectation.h"
+#include "explore/flow/machine.h"
 #include "explore/flow/quantization_report.h"
+#include "explore/html/accuracy_page.h"
 
 namespace workbench::app {
 
 namespace {
+
+QuantizationRequest quantization_request(const QuantizationOptions& options) {
+  QuantizationRequest request;
+  request.model = {.name = options.model,
+                   .width = options.width,
+                   .resolution = options.resolution,
+                   .seed = options.seed};
+  for (const std::string& text : options.shapes) {
+    request.model.import.input_shapes.insert(parse_input_shape(text));
+  }
+  request.target = options.target;
+  if (!options.hw.empty()) request.machine = find_machine_file(options.hw);
+  request.overrides = options.machine;
+  request.scheme = options.scheme;
+  request.transforms = transform_texts(options.transforms);
+  require_target(scheme_named(options.scheme, request.transforms), options.target);
+  request.effort = options.effort;
+  request.calibration_cache = cache_folder(options.calibration_cache);
+  request.passes = {.with = options.with_passes, .without = options.without_passes};
+  return request;
+}
+
+ImageRequest calibration_request(const QuantizationOptions& options) {
+  ImageRequest images;
+  images.path = options.calibration;
+  images.with_labels = false;
+  images.selection = {.size = options.calibration_size, .seed = options.calibration_seed};
+  if (!options.calibration_indices.empty()) {
+    if (options.calibration_seed) fail("--calibration-indices: excludes --calibration-seed");
+    images.selection.indices = parse_indices(options.calibration_indices);
+  }
+  images.skip_bad = options.skip_bad;
+  return images;
+}
 
 // What to tell of the file.
 std::string write_model(const QuantizeCommandOptions& options, const QuantizedNetwork& network,
@@ -79,6 +119,29 @@ int quantize(const QuantizeCommandOptions& options) {
   warn(network.warnings);
   print(quantization_text(network, images, differences) + written);
   return 0;
+}
+
+int accuracy(const AccuracyCommandOptions& options) {
+  require_writable_file(options.json);
+  require_writable_file(options.html);
+  limit_threads(options.quantization.threads);
+  AccuracyRequest request{.network = quantization_request(options.quantization),
+                          .calibration = calibration_request(options.quantization),
+                          .preprocessing = options.quantization.preprocess,
+                          .preprocessing_steps = options.quantization.steps};
+  request.images.path = options.images;
+  request.images.labels = options.labels;
+  request.images.selection.size = options.limit;
+  request.images.skip_bad = options.quantization.skip_bad;
+  request.measure = {.golden_images = options.golden_images, .layers = !options.brief};
+  ProgressBar progress;
+  const Accuracy accuracy = run_accuracy(request, progress.callback());
+  progress.clear();
+  if (!options.json.empty()) write_file(options.json, accuracy_json(accuracy.report));
+  if (!options.html.empty()) write_file(options.html, accuracy_html(accuracy.report));
+  warn(accuracy.report.warnings);
+  print(accuracy_text(accuracy.report));
+  return accuracy.report.passed() ? 0 : 1;
 }
 
 }  // namespace workbench::app

@@ -1,10 +1,9 @@
 // workbench results: what a results store has.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <memory>
 
-#include "app/subcommands.h"
+#include "app/commands.h"
 #include "app/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -15,18 +14,6 @@
 namespace workbench::app {
 
 namespace {
-
-struct ResultsOptions {
-  std::filesystem::path store = "workbench.db";
-  std::string run;  // number, or "last"
-  bool all = false;
-  std::string point;  // key, or what it begins with
-  ResultQuery query;
-  std::string status, network, machine, tier;
-  bool layers = false;
-  std::string csv, json;  // file, or "-"
-  std::filesystem::path salvage;
-};
 
 void write_or_print(const std::string& file, const std::string& text) {
   if (file == "-") {
@@ -105,6 +92,8 @@ bool asks_for_points(const ResultsOptions& options) {
          std::any_of(texts.begin(), texts.end(), [](const auto* text) { return !text->empty(); });
 }
 
+}  // namespace
+
 int results(const ResultsOptions& options) {
   if (!options.salvage.empty()) return salvage_store(options);
   const Store store(options.store, Store::Access::Read);
@@ -123,39 +112,6 @@ int results(const ResultsOptions& options) {
     print(whole_point ? text(points.at(0)) : text(table, query));
   }
   return 0;
-}
-
-}  // namespace
-
-void add_results(CLI::App& app, Commands& commands) {
-  const auto options = std::make_shared<ResultsOptions>();
-  CLI::App& command =
-      *app.add_subcommand("results", "list, filter and export what a results store has");
-  command.add_option("run", options->run, "number of a run, or last (default: list the runs)");
-  command.add_option("--store", options->store, "results store (default: workbench.db)");
-  command.add_flag("--all", options->all, "points of all runs")->excludes("run");
-  command.add_option("--point", options->point, "one point: its key, or how that begins")
-      ->excludes("run");
-  command
-      .add_option("--where", options->query.where,
-                  "NAME=VALUE, NAME<=VALUE, ...: parameter, metric or column; may be repeated")
-      ->allow_extra_args(false);
-  command.add_option("--status", options->status, "ok, infeasible or failed")
-      ->check(CLI::IsMember({"ok", "infeasible", "failed"}));
-  command.add_option("--tier", options->tier, "analytic or transaction")
-      ->check(CLI::IsMember({"analytic", "transaction"}));
-  command.add_option("--network", options->network, "as it was named, or its file's name");
-  command.add_option("--machine", options->machine, "as it was named, or its file's name");
-  command.add_option("--columns", options->query.columns, "NAME,NAME,... to show")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command.add_option("--sort", options->query.sort, "column to sort by; -NAME: descending");
-  command.add_flag("--layers", options->layers, "a row per layer instead of per point");
-  command.add_option("--csv", options->csv, "write all columns as CSV; -: to standard output");
-  command.add_option("--json", options->json, "write all columns as JSON; -: to standard output");
-  command.add_option("--salvage", options->salvage,
-                     "keep what can be read of a damaged store in this new file");
-  commands["results"] = [options] { return results(*options); };
 }
 
 }  // namespace workbench::app

@@ -1,21 +1,150 @@
-// workbench run: compile, simulate, compare, report.
+// workbench compile, run and verify: what the machine would run; simulated, compared with the
+// golden model and reported; compared with golden tensors of other tools.
+#include <algorithm>
+
 #include "app/commands.h"
-#include "app/network.h"
-#include "app/picture.h"
+#include "app/pictures.h"
 #include "app/terminal.h"
 #include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/quantize.h"
+#include "compiler/quantize/statistics_cache.h"
+#include "core/error.h"
 #include "core/file.h"
 #include "explore/dory_report.h"
 #include "explore/energy/energy_text.h"
 #include "explore/flow/expectation.h"
+#include "explore/flow/golden_files.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/quantization.h"
+#include "explore/graph_drawing.h"
 #include "explore/html/run_page.h"
 #include "explore/json.h"
+#include "explore/schedule_report.h"
+#include "explore/table.h"
 #include "explore/text.h"
 #include "explore/trace.h"
+#include "explore/xfdnn_report.h"
+#include "sim/golden/golden.h"
 
 namespace workbench::app {
 
+namespace fs = std::filesystem;
+
 namespace {
+
+CompileRequest request_from(const NetworkOptions& options, bool keep_reference) {
+  CompileRequest request;
+  request.model = {.name = options.model,
+                   .width = options.width,
+                   .resolution = options.resolution,
+                   .seed = options.seed};
+  for (const std::string& text : options.shapes) {
+    request.model.import.input_shapes.insert(parse_input_shape(text));
+  }
+  request.machine = find_machine_file(options.hw);
+  request.overrides = options.machine;
+  request.tiler = options.tiler;
+  request.norm_bits = options.norm_bits;
+  request.data = {.calibration = options.calibration,
+                  .input = options.input,
+                  .preprocessing = options.preprocess,
+                  .calibration_limit = options.calibration_limit};
+  request.quantizer_table = options.quantizer_json;
+  request.scheme = options.scheme;
+  request.transforms = transform_texts(options.transforms);
+  if (!options.scheme.empty() || !request.transforms.empty()) {
+    (void)scheme_named(options.scheme, request.transforms);  // or says so before the work
+  }
+  request.effort = options.effort;
+  if (!options.calibration.empty()) {
+    request.calibration_cache = cache_folder(options.calibration_cache);
+  }
+  request.dump_passes = options.dump_passes;
+  request.save_optimized = options.save_optimized;
+  request.passes = {.with = options.with_passes, .without = options.without_passes};
+  request.allow_host = !options.no_host;
+  request.schedule.goal = options.schedule;
+  if (!options.schedule_file.empty()) {
+    request.schedule.file =
+        xdnn::parse_schedule(read_file(options.schedule_file), options.schedule_file.string());
+  }
+  request.keep_reference = keep_reference;
+  return request;
+}
+
+// What only one family has.
+void require_family(const NetworkOptions& options, const Compiled& compiled) {
+  const bool xdnn = is_xdnn(compiled);
+  for (const auto& [option, given] :
+       {std::pair("--save-quantizer", !options.save_quantizer.empty()),
+        std::pair("--report xfdnn", options.report == "xfdnn")}) {
+    if (given && !xdnn)
+      fail("{}: expected an xDNN machine, found {}", option, name(compiled.machine));
+  }
+  for (const auto& [option, given] : {std::pair("--emit-c", !options.emit_c.empty()),
+                                      std::pair("--report dory", options.report == "dory")}) {
+    if (given && xdnn)
+      fail("{}: expected a PULP machine, found {}", option, name(compiled.machine));
+  }
+}
+
+void write_c(const fs::path& folder, const Compiled& compiled) {
+  if (folder.empty()) return;
+  create_folder(folder);
+  for (const auto& [file, text] : emit_c(compiled.pulp_program(), compiled.pulp_machine())) {
+    write_file(folder / file, text);
+  }
+}
+
+// They show what our compiler did.
+void require_no_views(const NetworkOptions& options) {
+  for (const auto& [option, given] :
+       {std::pair("--report", !options.report.empty()),
+        std::pair("--graph", !options.graph.empty()),
+        std::pair("--save-optimized", !options.save_optimized.empty())}) {
+    if (given) fail("{}: expected a network to compile, found --program", option);
+  }
+}
+
+// Compiles, and writes the quantizer table and the program where asked for.
+// `program`: from another tool, to take instead of compiling; empty: none.
+Compiled compile_from(const NetworkOptions& options, bool keep_reference, const Progress& progress,
+                      const fs::path& program = {}) {
+  require_writable_file(options.save_quantizer);
+  require_writable_file(options.save_program);
+  require_writable_file(options.save_optimized);
+  require_writable_file(options.graph);
+  require_drawable(options.graph);
+  if (!program.empty()) require_no_views(options);
+  limit_threads(options.threads);
+  if (options.model.empty() && program.empty()) {
+    fail("expected a model: an ONNX file or zoo:NAME");
+  }
+  CompileRequest request = request_from(options, keep_reference);
+  request.program = program;
+  create_folder(options.dump_passes);
+  Compiled compiled = compile_network(request, progress);
+  require_family(options, compiled);
+  if (!options.save_quantizer.empty()) {
+    write_file(options.save_quantizer, to_json(quantizer_table(compiled.quantized)));
+  }
+  if (!options.save_program.empty()) save(compiled.program, options.save_program);
+  write_c(options.emit_c, compiled);
+  return compiled;
+}
+
+// What --report and --graph ask for, with the cycles of each layer of the program and what they
+// are.
+void show_views(const NetworkOptions& options, const Compiled& compiled,
+                const std::vector<Cycles>& layer_cycles, std::string_view counted_as) {
+  if (!options.graph.empty()) {
+    write_drawing(options.graph, dot_drawing(compiled, layer_cycles, counted_as));
+  }
+  if (options.report != "xfdnn") return;
+  const bool natural =
+      options.schedule == xdnn::ScheduleGoal::Natural && options.schedule_file.empty();
+  print(xfdnn_report(compiled, natural ? StepOrder::Model : StepOrder::Schedule));
+}
 
 void write_outputs(const RunOptions& options, const Compiled& compiled, const SimulatedNetwork& run,
                    const Technology& technology) {
@@ -72,6 +201,123 @@ int run(const RunOptions& options) {
     show_energy(technology, compiled, simulated.result.report, cycles);
   }
   return passed(simulated.result) ? 0 : 1;
+}
+
+namespace {
+
+std::string memories(const xdnn::Program& program) {
+  return fmt::format(
+      "AM            peak {} of {}, at least {} needed\n"
+      "DDR           {}, of which {} are constants\n",
+      byte_text(program.info.peak_bytes), byte_text(program.info.capacity_bytes),
+      byte_text(program.info.minimum_bytes), byte_text(program.ddr_bytes),
+      byte_text(static_cast<std::int64_t>(program.constants.size())));
+}
+
+std::string memories(const pulp::Program& program) {
+  return fmt::format("L1, L2        {} and {} used\nL3            {}, of which {} are constants\n",
+                     byte_text(program.l1_bytes), byte_text(program.l2_bytes),
+                     byte_text(program.l3_bytes),
+                     byte_text(static_cast<std::int64_t>(program.constants.size())));
+}
+
+std::string summary(const Compiled& compiled) {
+  const ProgramInfo& info = compiled.info();
+  std::string text = fmt::format(
+      "machine       {}\nnetwork       {}: {} MACs, {} ops, {} parameters\n"
+      "instructions  {} in {} layers\n",
+      name(compiled.machine), info.network, thousands(info.network_macs),
+      thousands(info.network_ops), thousands(info.network_parameters),
+      thousands(static_cast<std::int64_t>(info.instruction_layer.size())), info.layers.size());
+  text += std::visit([](const auto& program) { return memories(program); }, compiled.program);
+  for (const HostStepInfo& step : info.host_steps) {
+    text += fmt::format("on the host   {} ({}): {}\n", step.name, step.op, step.reason);
+  }
+  return text;
+}
+
+}  // namespace
+
+int compile(const CompileCommandOptions& options) {
+  ProgressBar progress;
+  const Compiled compiled = compile_from(options.network, false, progress.callback());
+  progress.clear();
+  warn(compiled.warnings);
+  show_views(options.network, compiled, cycles_alone(compiled), "alone");
+  print(summary(compiled));
+  if (options.dump_schedules) {
+    if (!is_xdnn(compiled)) {
+      fail("--dump-schedules: expected an xDNN machine, found {}", name(compiled.machine));
+    }
+    print(schedule_report(compiled.quantized, compiled.xdnn_machine(),
+                          {.goal = options.network.schedule}));
+  }
+  return 0;
+}
+
+namespace {
+
+std::string line(const Difference& one) {
+  std::string text =
+      fmt::format("{} {}: {} of {} values differ, largest error {:g}, {:.1f} dB",
+                  one.mismatches == 0 ? "ok  " : "FAIL", one.value, thousands(one.mismatches),
+                  thousands(one.values), one.largest_error, one.decibel);
+  if (one.mismatches > 0) {
+    text += fmt::format("; first at {}: expected {:g}, got {:g}", one.first, one.expected, one.got);
+  }
+  return text + "\n";
+}
+
+struct Checked {
+  std::vector<std::string> mapping;  // of files to layers
+  std::vector<Difference> differences;
+  std::vector<Hazard> hazards;
+};
+
+// DORY's and Deeploy's files say what a layer's codes are, and some what the accumulators behind
+// them were, which exist in the golden model alone.
+Checked check_golden_files(const VerifyOptions& options, const Compiled& compiled,
+                           const Progress& progress) {
+  Checked checked;
+  const auto files = read_golden_folder(options.expect, compiled.quantized);
+  for (const GoldenFile& file : files) checked.mapping.push_back(mapping_line(file));
+  SimulatedNetwork run = run_network(compiled, {.golden = false}, progress);
+  checked.differences = compare(files, compiled.quantized, run.tensors,
+                                golden::run(compiled.quantized, compiled.input));
+  checked.hazards = std::move(run.result.hazards);
+  return checked;
+}
+
+Checked check_tensors(const VerifyOptions& options, const Compiled& compiled,
+                      const Progress& progress) {
+  Checked checked;
+  const auto expectations = read_expectations(options.expect, compiled.quantized);
+  SimulatedNetwork run = run_network(compiled, {.golden = false}, progress);
+  checked.differences =
+      compare(expectations, compiled.quantized, run.tensors,
+              {.absolute = options.absolute_tolerance, .relative = options.relative_tolerance});
+  checked.hazards = std::move(run.result.hazards);
+  return checked;
+}
+
+}  // namespace
+
+int verify(const VerifyOptions& options) {
+  ProgressBar progress;
+  const Compiled compiled = compile_from(options.network, false, progress.callback());
+  const bool files = compiled.was_integer && is_golden_folder(options.expect);
+  const Checked checked = files ? check_golden_files(options, compiled, progress.callback())
+                                : check_tensors(options, compiled, progress.callback());
+  progress.clear();
+  warn(compiled.warnings);
+  for (const std::string& note : compiled.notes) print(note + "\n");
+  for (const std::string& mapped : checked.mapping) print(mapped + "\n");
+  const std::vector<Difference>& differences = checked.differences;
+  for (const Difference& one : differences) print(line(one));
+  for (const Hazard& hazard : checked.hazards) print("hazard: " + to_string(hazard) + "\n");
+  const bool equal = std::all_of(differences.begin(), differences.end(),
+                                 [](const Difference& one) { return one.mismatches == 0; });
+  return equal && checked.hazards.empty() ? 0 : 1;
 }
 
 }  // namespace workbench::app

@@ -1,21 +1,20 @@
 // workbench sweep: many points, one report.
-#include <CLI/CLI.hpp>
-#include <chrono>
-#include <memory>
+#include "explore/sweep/sweep.h"
 
-#include "app/network.h"
-#include "app/option_checks.h"
-#include "app/picture.h"
-#include "app/subcommands.h"
+#include <chrono>
+
+#include "app/commands.h"
+#include "app/pictures.h"
 #include "app/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
 #include "explore/html/sweep_page.h"
 #include "explore/sweep/parameter.h"
-#include "explore/sweep/study_file.h"
-#include "explore/sweep/sweep_text.h"
+#include "explore/sweep/study.h"
+#include "explore/sweep/sweep.h"
 #include "explore/sweep/values.h"
+#include "explore/sweep/worker.h"
 #include "explore/table.h"
 
 namespace workbench::app {
@@ -26,32 +25,13 @@ namespace {
 
 constexpr int kFailedPoints = 1, kInterrupted = 130;  // exit codes
 
-struct Options {
-  std::vector<std::string> what;  // a study file, networks
-  std::vector<std::string> machines, settings, conditions, objectives, constraints;
-  std::string name, tier;
-  bool refine = false;
-  std::optional<std::int64_t> neighbours, sample;
-  bool search = false;
-  std::optional<std::int64_t> population, generations;
-  std::optional<std::uint64_t> seed;
-  fs::path store = "workbench.db";
-  int jobs = 0;
-  std::string executor = "local";
-  SlurmOptions slurm;
-  fs::path job_folder;
-  std::optional<std::int64_t> limit;
-  bool dry_run = false, parameters = false;
-  fs::path csv, json, html, png;
-};
-
 bool is_study_file(const std::string& text) {
   const fs::path extension = fs::path(text).extension();
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
 
 // The study file, if there is one; what else is named are networks.
-Study study_of_words(const Options& options) {
+Study study_of_words(const SweepCommandOptions& options) {
   Study study;
   std::vector<std::string> networks;
   std::string file;
@@ -86,7 +66,7 @@ void set_parameter(Study& study, const std::string& text) {
   study.parameters.push_back({name, std::move(values)});
 }
 
-void set_search(Study& study, const Options& options) {
+void set_search(Study& study, const SweepCommandOptions& options) {
   if (options.search && !study.search) study.search.emplace();
   if (!study.search) return;
   study.search->population = options.population.value_or(study.search->population);
@@ -100,7 +80,7 @@ void set_search(Study& study, const Options& options) {
   }
 }
 
-void set_refinement(Study& study, const Options& options) {
+void set_refinement(Study& study, const SweepCommandOptions& options) {
   if (!options.tier.empty()) {
     study.tier = options.tier == "analytic" ? Tier::Analytic : Tier::Transaction;
     if (study.tier == Tier::Transaction && !options.refine) study.refine.reset();
@@ -112,7 +92,7 @@ void set_refinement(Study& study, const Options& options) {
   study.refine->seed = options.seed.value_or(study.refine->seed);
 }
 
-Study study_of(const Options& options) {
+Study study_of(const SweepCommandOptions& options) {
   Study study = study_of_words(options);
   if (!options.machines.empty()) study.machines = options.machines;
   std::vector<std::string> seen;
@@ -206,7 +186,7 @@ int show_parameters() {
   return 0;
 }
 
-void write_reports(const Options& options, const SweepReport& report) {
+void write_reports(const SweepCommandOptions& options, const SweepReport& report) {
   if (!options.csv.empty()) write_file(options.csv, sweep_csv(report));
   if (!options.json.empty()) write_file(options.json, sweep_json(report));
   if (options.html.empty() && options.png.empty()) return;
@@ -215,7 +195,9 @@ void write_reports(const Options& options, const SweepReport& report) {
   if (!options.png.empty()) write_picture(options.png, html, "front");
 }
 
-int sweep(const Options& options) {
+}  // namespace
+
+int sweep(const SweepCommandOptions& options) {
   if (options.parameters) return show_parameters();
   if (options.store.empty()) fail("--store: expected a file, found none");
   for (const fs::path* path : {&options.csv, &options.json, &options.html, &options.png}) {
@@ -251,83 +233,14 @@ int sweep(const Options& options) {
   return failed ? kFailedPoints : 0;
 }
 
-void add_study_options(CLI::App& command, Options& options) {
-  command.add_option("what", options.what,
-                     "study file (.yaml, docs/sweep.md), networks: ONNX files, zoo:NAME");
-  command
-      .add_option("--hw", options.machines, "machine: a file or a shipped name; may be repeated")
-      ->allow_extra_args(false);
-  command
-      .add_option("--set", options.settings,
-                  "NAME=VALUES: 1,2,4 or 16k..128k:x2 (times 2), 2..16:2 (plus 2), 0..1:n5 (5 in "
-                  "all); options of run, or knobs of the machine; may be repeated")
-      ->allow_extra_args(false);
-  command
-      .add_option("--where", options.conditions,
-                  "leave out points for which this does not hold: 'l1 * cores <= 512k'")
-      ->allow_extra_args(false);
-  command
-      .add_option("--objective", options.objectives,
-                  "'min METRIC' or 'max METRIC' (default: min cycles, between clocks min "
-                  "latency_ms); may be "
-                  "repeated")
-      ->allow_extra_args(false);
-  command
-      .add_option("--constraint", options.constraints,
-                  "'METRIC <= NUMBER': what breaks it is on no front; may be repeated")
-      ->allow_extra_args(false);
-  command.add_option("--name", options.name, "of the sweep, in reports and in the store");
-}
-
-void add_execution_options(CLI::App& command, Options& options) {
-  command.add_option("--tier", options.tier, "analytic (default), or transaction: simulate all")
-      ->check(one_of_names({"analytic", "transaction"}));
-  command.add_flag("--refine", options.refine,
-                   "simulate the Pareto front and its neighbours, compare with golden");
-  command.add_option("--neighbours", options.neighbours, "steps around the front (default: 1)")
-      ->check(whole_number(0, 1'000'000'000));
-  command.add_option("--sample", options.sample, "simulate so many more, drawn at random")
-      ->check(whole_number(0, 1'000'000'000));
-  command.add_flag("--search", options.search,
-                   "do not compute all points: search the front (NSGA-II)");
-  command.add_option("--population", options.population, "of the search (default: 40)");
-  command.add_option("--generations", options.generations, "of the search (default: 25)");
-  command.add_option("--seed", options.seed, "of the search and of the sample (default: 1)");
-  command.add_option("--store", options.store, "results, SQLite (default: ./workbench.db)");
-  command.add_option("-j,--jobs", options.jobs, "processes, or tasks at once (default: CPUs)")
-      ->check(whole_number(1, 1'000'000));
-  command.add_option("--executor", options.executor, "local (default), or slurm")
-      ->check(one_of_names({"local", "slurm"}));
-  command
-      .add_option("--sbatch", options.slurm.arguments,
-                  "argument of sbatch, such as --partition=NAME; may be repeated")
-      ->allow_extra_args(false);
-  command.add_option("--points-per-task", options.slurm.points_per_task, "of Slurm")
-      ->check(whole_number(1, 1'000'000));
-  command
-      .add_option("--job-folder", options.job_folder,
-                  "compute nothing here: write a job for sweep-worker into this folder, collect "
-                  "what workers have left there (docs/scale-out.md)")
-      ->excludes("--executor");
-  command.add_option("--limit", options.limit, "compute at most so many points this time")
-      ->check(whole_number(0, 1'000'000'000));
-  command.add_flag("--dry-run", options.dry_run, "count the points, compute none");
-  command.add_flag("--parameters", options.parameters, "list what --set takes");
-  command.add_option("--csv", options.csv, "write all points as CSV");
-  command.add_option("--json", options.json, "write all points with their layers as JSON");
-  command.add_option("--html", options.html, "write the report as one self-contained page");
-  command.add_option("--png", options.png, "write the front as a picture (by a browser)");
-}
-
-}  // namespace
-
-void add_sweep(CLI::App& app, Commands& commands) {
-  const auto options = std::make_shared<Options>();
-  CLI::App& command = *app.add_subcommand(
-      "sweep", "compute many machines, networks and options, and find the best");
-  add_study_options(command, *options);
-  add_execution_options(command, *options);
-  commands["sweep"] = [options] { return sweep(*options); };
+int sweep_worker(const WorkerRequest& request) {
+  const WorkerResult result = work_on_chunk(request);
+  std::string text = fmt::format("chunk {} of {}: {} points computed, {} were there", request.chunk,
+                                 request.chunks, result.computed, result.present);
+  if (result.infeasible > 0) text += fmt::format(", {} infeasible", result.infeasible);
+  if (result.failed > 0) text += fmt::format(", {} failed", result.failed);
+  print(text + "\n");
+  return result.failed > 0 ? 1 : 0;
 }
 
 }  // namespace workbench::app

@@ -1,6 +1,8 @@
-// What depends on who is looking: colours and progress on a terminal, plain text in a pipe.
+// What a command finds around it: a terminal (colours, progress) or a pipe (plain text), CPUs, and
+// files to write.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,14 @@ void print(const std::string& text);  // to stdout
 std::string one_line(std::string text);
 // "warning: TEXT" lines to stderr. Called when all went well: an error is the only line then.
 void warn(const std::vector<std::string>& warnings);
+
+// Uses at most that many CPUs from now on (0: all); all thread pools of the process share them.
+void limit_threads(int threads);
+
+// Throw Error now if a file (or, for a folder, anything in it) could not be written after the
+// simulation. Empty paths are no files.
+void require_writable_file(const std::filesystem::path& path);
+void create_folder(const std::filesystem::path& path);
 
 // A bar on stderr when that is a terminal, nothing otherwise. The line is erased at the end.
 class ProgressBar {

@@ -1,25 +1,21 @@
 // workbench track record|compare|report: figures of a suite of cases at one revision, what moved
 // since, and when it did (docs/track.md).
-#include <CLI/CLI.hpp>
-#include <cctype>
-#include <memory>
+#include <algorithm>
 
-#include "app/network.h"
-#include "app/option_checks.h"
-#include "app/picture.h"
-#include "app/subcommands.h"
+#include "app/commands.h"
+#include "app/pictures.h"
 #include "app/terminal.h"
-#include "app/track_options.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/html/track_page.h"
+#include "explore/sweep/parameter.h"
 #include "explore/table.h"
-#include "explore/track/figure_text.h"
+#include "explore/track/baseline.h"
+#include "explore/track/causes.h"
+#include "explore/track/compare_report.h"
 #include "explore/track/history.h"
-#include "explore/track/program_run.h"
 #include "explore/track/record.h"
-#include "explore/track/suite_store.h"
-#include "explore/track/wall_run.h"
+#include "explore/track/wall.h"
 
 namespace workbench::app {
 
@@ -28,7 +24,27 @@ namespace fs = std::filesystem;
 namespace {
 
 using track::Baseline;
+using track::Case;
 using track::CaseRecord;
+
+fs::path own_executable() { return fs::read_symlink("/proc/self/exe"); }
+
+// Leaves those of `cases` that are named; all when none is. Throws Error for a name there is not.
+template <typename T>
+void keep_cases(const std::vector<std::string>& names, std::vector<T>& cases,
+                const std::string& where) {
+  if (names.empty()) return;
+  std::vector<std::string> known;
+  for (const T& one : cases) known.push_back(one.name);
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    fail("--case {}: expected a case of {}, e.g. '{}'; found no such case", name, where,
+         known.empty() ? "" : nearest_name(name, known));
+  }
+  std::erase_if(cases, [&](const T& one) {
+    return std::find(names.begin(), names.end(), one.name) == names.end();
+  });
+}
 
 std::string case_table(const Baseline& baseline) {
   Table table{.columns = {{"case", false, 50},
@@ -65,33 +81,6 @@ bool all_sound(const Baseline& baseline) {
   return sound;
 }
 
-int record(const TrackRecordOptions& options) {
-  if (options.baseline.empty() && options.store.empty()) {
-    fail("track record: expected --baseline FILE or --store FILE, found neither");
-  }
-  track::Suite suite = track::load_suite(options.suite);
-  keep_cases(options.cases, suite.cases, options.suite.string());
-  require_writable_file(options.baseline);
-  ProgressBar progress;
-  Baseline baseline = track::record_suite(suite, progress.callback());
-  if (!all_sound(baseline)) return 1;
-  if (options.wall > 0) {
-    for (CaseRecord& one : baseline.cases) {
-      if (one.asked.point.tier != Tier::Transaction) continue;
-      one.wall = {track::repeated_seconds(own_executable(), one.asked.point, options.wall)};
-    }
-  }
-  progress.clear();
-  if (!options.name.empty()) baseline.name = options.name;
-  const track::Revision revision = track::revision_of(suite.file.parent_path(), options.baseline);
-  baseline.revision = options.revision.empty() ? revision.id : options.revision;
-  baseline.date = options.revision.empty() ? revision.date : options.date;
-  if (!options.baseline.empty()) track::save_baseline(baseline, options.baseline);
-  if (!options.store.empty()) track::add_to_store(baseline, options.store);
-  print(case_table(baseline));
-  return 0;
-}
-
 // Files, and those of folders by name; or a store.
 std::vector<Baseline> recorded(const TrackReportOptions& options) {
   if (options.files.empty() == options.store.empty()) {
@@ -118,7 +107,9 @@ std::vector<Baseline> recorded(const TrackReportOptions& options) {
   return baselines;
 }
 
-int report(const TrackReportOptions& options) {
+}  // namespace
+
+int track_report(const TrackReportOptions& options) {
   for (const auto* path : {&options.json, &options.html, &options.png}) {
     require_writable_file(*path);
   }
@@ -137,113 +128,178 @@ int report(const TrackReportOptions& options) {
   return 0;
 }
 
-// "2026-11-22T19:30:00Z": texts that sort as the times do.
-std::string not_a_date(const std::string& text) {
-  constexpr std::string_view kForm = "0000-00-00T00:00:00Z";
-  bool good = text.size() == kForm.size();
-  for (std::size_t i = 0; good && i < kForm.size(); ++i) {
-    good = kForm[i] == '0' ? std::isdigit(static_cast<unsigned char>(text[i])) != 0
-                           : text[i] == kForm[i];
+int track_record(const TrackRecordOptions& options) {
+  if (options.baseline.empty() && options.store.empty()) {
+    fail("track record: expected --baseline FILE or --store FILE, found neither");
   }
-  return good ? "" : fmt::format("expected a date as 2026-11-22T19:30:00Z, found '{}'", text);
+  track::Suite suite = track::load_suite(options.suite);
+  keep_cases(options.cases, suite.cases, options.suite.string());
+  require_writable_file(options.baseline);
+  ProgressBar progress;
+  Baseline baseline = track::record_suite(suite, progress.callback());
+  if (!all_sound(baseline)) return 1;
+  if (options.wall > 0) {
+    for (CaseRecord& one : baseline.cases) {
+      if (one.asked.point.tier != Tier::Transaction) continue;
+      one.wall = {track::repeated_seconds(own_executable(), one.asked.point, options.wall)};
+    }
+  }
+  progress.clear();
+  if (!options.name.empty()) baseline.name = options.name;
+  const track::Revision revision = track::revision_of(suite.file.parent_path(), options.baseline);
+  baseline.revision = options.revision.empty() ? revision.id : options.revision;
+  baseline.date = options.revision.empty() ? revision.date : options.date;
+  if (!options.baseline.empty()) track::save_baseline(baseline, options.baseline);
+  if (!options.store.empty()) track::add_to_store(baseline, options.store);
+  print(case_table(baseline));
+  return 0;
 }
 
-void add_record(CLI::App& track, TrackRecordOptions& options) {
-  CLI::App& command =
-      *track.add_subcommand("record", "compute every case, write a baseline of them");
-  command.add_option("suite", options.suite, "suite file (YAML, docs/track.md)")->required();
-  command.add_option("--baseline,-o", options.baseline, "JSON file to write");
-  command.add_option("--store", options.store, "SQLite file to add them to as a run");
-  command.add_option("--name", options.name, "of the baseline (default: the suite's)");
-  command.add_option("--revision", options.revision,
-                     "of what is measured (default: git's of the suite's folder)");
-  command.add_option("--date", options.date, "of that revision: 2026-11-22T19:30:00Z")
-      ->check(not_a_date)
-      ->needs("--revision");
-  command.add_option("--case", options.cases, "that case only; may be repeated")
-      ->allow_extra_args(false);
-  command
-      .add_option("--wall", options.wall, "time the simulator, too: runs per case, each of its own")
-      ->check(whole_number(1, 1000));
+namespace {
+
+Baseline chosen_baseline(const TrackCompareOptions& options) {
+  if (options.store.empty()) return track::load_baseline(options.baseline);
+  return track::baselines_in_store(options.store, options.baseline).back();
 }
 
-void add_compare(CLI::App& track, TrackCompareOptions& options) {
-  CLI::App& command = *track.add_subcommand(
-      "compare", "compute every case again; what changed, and why; exit code 1 for a regression");
-  command.add_option("baseline", options.baseline, "JSON file; with --store: the run's name")
-      ->required();
-  command.add_option("suite", options.suite, "suite file (default: the baseline's own cases)");
-  command.add_option("--store", options.store, "SQLite file that has the baseline: its newest");
-  command.add_option("--results", options.results,
-                     "compare with this baseline file instead of computing");
-  command.add_option("--case", options.cases, "that case only; may be repeated")
-      ->allow_extra_args(false);
-  command
-      .add_option("--set", options.settings,
-                  "PARAMETER=VALUE in every case whose machine has it: what would change?")
-      ->allow_extra_args(false);
-  command
-      .add_option("--threshold", options.gate.threshold_percent,
-                  "percent that a figure may get worse by (default: 0)")
-      ->check(not_negative());
-  command.add_flag("--per-layer", options.gate.per_layer, "each layer's cycles must hold it, too");
-  command.add_flag("--strict", options.gate.strict, "any figure that differs fails");
-  command.add_option("--layers", options.layers, "layers to print per case (default: 10)");
-  command.add_option("--junit", options.junit, "JUnit XML file to write");
-  command.add_flag("--github", options.github, "print GitHub Actions annotations");
-  command.add_option("--json", options.json, "JSON file to write");
-  CLI::Option& wall =
-      *command.add_option("--wall", options.wall, "time the simulator, too: runs per case")
-           ->check(whole_number(1, 1000));
-  CLI::Option& against =
-      *command
-           .add_option("--against", options.against,
-                       "executable that --wall is paired with, e.g. of the last release")
-           ->needs(&wall);
-  command
-      .add_option("--wall-threshold", options.wall_threshold,
-                  "percent; fail when the simulator is slower than that for certain (95 %)")
-      ->check(not_negative())
-      ->needs(&against);
+// The suite's cases; without one, those that the baseline was recorded of.
+track::Suite chosen_suite(const TrackCompareOptions& options, const Baseline& baseline) {
+  if (!options.suite.empty()) return track::load_suite(options.suite);
+  track::Suite suite{.name = baseline.name, .golden = baseline.golden, .cases = {}};
+  for (const CaseRecord& record : baseline.cases) suite.cases.push_back(record.asked);
+  return suite;
 }
 
-void add_report(CLI::App& track, TrackReportOptions& options) {
-  CLI::App& command =
-      *track.add_subcommand("report", "figures over revisions, and where they moved");
-  command.add_option("baselines", options.files, "baseline files, or folders of them");
-  command.add_option("--store", options.store, "SQLite file that has them");
-  command.add_option("--name", options.name, "of the runs in the store (default: all)");
-  command.add_option("--case", options.cases, "that case only; may be repeated")
-      ->allow_extra_args(false);
-  command.add_option("--json", options.json, "JSON file to write");
-  command.add_option("--html", options.html, "write the history as one self-contained page");
-  command.add_option("--png", options.png, "write its chart as a picture, by a Chromium");
+void put(const Setting& setting, std::vector<Setting>& settings) {
+  std::erase_if(settings, [&](const Setting& one) { return one.name == setting.name; });
+  settings.push_back(setting);
+  std::sort(settings.begin(), settings.end());
+}
+
+// Into every case whose machine has such a parameter. Throws Error when none has.
+void set_everywhere(const std::string& text, std::vector<Case>& cases) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    fail("--set {}: expected PARAMETER=VALUE, found no '='", text);
+  }
+  const Setting setting{text.substr(0, equals), text.substr(equals + 1)};
+  std::string refusal;
+  bool taken = false;
+  for (Case& one : cases) {
+    try {
+      check_parameter(setting.name, one.point.machine);
+    } catch (const Error& error) {
+      refusal = error.what();
+      continue;
+    }
+    put(setting, one.point.settings);
+    taken = true;
+  }
+  if (!taken) fail("--set {}: {}", text, refusal);
+}
+
+Baseline computed(const TrackCompareOptions& options, const Baseline& before) {
+  if (!options.results.empty()) {
+    if (!options.settings.empty() || !options.suite.empty()) {
+      fail("--results: expected no suite and no --set beside it, which say what to compute");
+    }
+    return track::load_baseline(options.results);
+  }
+  track::Suite suite = chosen_suite(options, before);
+  keep_cases(options.cases, suite.cases,
+             suite.file.empty() ? options.baseline : suite.file.string());
+  for (const Case& one : suite.cases) {
+    if (before.find(one.name) == nullptr) {  // before anything is computed
+      fail("{}: expected a case '{}', found none of that name: record the suite again",
+           options.baseline, one.name);
+    }
+  }
+  for (const std::string& setting : options.settings) set_everywhere(setting, suite.cases);
+  ProgressBar progress;
+  Baseline after = track::record_suite(suite, progress.callback());
+  after.revision = track::revision_of(suite.file.parent_path()).id;
+  return after;
+}
+
+// Cases whose machine has other constants now are computed once more with the old ones.
+void tell_machines_apart(const Baseline& before, const Baseline& after,
+                         track::Comparison& comparison) {
+  for (track::CaseChange& change : comparison.cases) {
+    const CaseRecord* was = before.find(change.name);
+    const CaseRecord* is = after.find(change.name);
+    if (is == nullptr || change.figures.empty()) continue;
+    if (const auto control = track::with_old_constants(*was, *is)) {
+      track::attribute(*was, *is, *control, change);
+    }
+  }
+}
+
+std::string range_text(const std::optional<track::Interval95>& interval) {
+  if (!interval) return "(too few for an interval)";
+  return fmt::format("[{:+.1f}, {:+.1f}] %", interval->low, interval->high);
+}
+
+// Prints what --wall asked for. Returns whether the simulator is slower than the threshold.
+bool wall_times(const TrackCompareOptions& options, const Baseline& before, const Baseline& after) {
+  bool slower = false;
+  std::string text = options.against.empty()
+                         ? "\nwall time of the simulator, not paired: it never fails\n"
+                         : "\nwall time of the simulator in pairs, 95 % interval of the median\n";
+  for (const CaseRecord& record : after.cases) {
+    const Point& point = record.asked.point;
+    if (point.tier != Tier::Transaction || record.figures.empty()) continue;
+    if (options.against.empty()) {
+      const std::vector<double> now =
+          track::repeated_seconds(own_executable(), point, options.wall);
+      const CaseRecord* old = before.find(record.asked.name);
+      text += fmt::format("  {}: {:.3g} s, {:.3g} to {:.3g}", record.asked.name, track::median(now),
+                          now.front(), now.back());
+      if (old != nullptr && old->wall) {
+        text += fmt::format("; the baseline had {:.3g} s, {:.3g} to {:.3g}",
+                            track::median(old->wall->seconds), old->wall->seconds.front(),
+                            old->wall->seconds.back());
+      }
+      text += "\n";
+      continue;
+    }
+    const track::PairedDifference difference = track::paired_difference(
+        track::paired_times(options.against, own_executable(), point, options.wall));
+    const bool fails = options.wall_threshold && difference.interval &&
+                       difference.interval->low > *options.wall_threshold;
+    slower = slower || fails;
+    text += fmt::format("  {}: {:+.1f} % {} of {} pairs{}\n", record.asked.name, difference.percent,
+                        range_text(difference.interval), difference.pairs, fails ? ": FAILED" : "");
+  }
+  print(text);
+  return slower;
 }
 
 }  // namespace
 
-fs::path own_executable() { return fs::read_symlink("/proc/self/exe"); }
-
-void add_track(CLI::App& app, Commands& commands) {
-  CLI::App& track = *app.add_subcommand(
-      "track", "record figures of a suite, compare with them, show their history");
-  track.require_subcommand(1);
-  struct Options {
-    TrackRecordOptions record;
-    TrackCompareOptions compare;
-    TrackReportOptions report;
-  };
-  const auto options = std::make_shared<Options>();
-  add_record(track, options->record);
-  add_compare(track, options->compare);
-  add_report(track, options->report);
-  commands["track"] = [options, &track] {
-    const std::string name = track.get_subcommands().front()->get_name();
-    if (name == "record") return record(options->record);
-    if (name == "compare") return track_compare(options->compare);
-    CHECK(name == "report", "track {}", name);
-    return report(options->report);
-  };
+int track_compare(const TrackCompareOptions& options) {
+  for (const auto* path : {&options.junit, &options.json}) require_writable_file(*path);
+  Baseline before = chosen_baseline(options);
+  const Baseline after = computed(options, before);
+  if (!options.cases.empty()) {
+    std::erase_if(before.cases, [&](const CaseRecord& record) {
+      return after.find(record.asked.name) == nullptr;
+    });
+  }
+  track::Comparison comparison = track::compare(before, after, options.baseline);
+  if (options.results.empty()) tell_machines_apart(before, after, comparison);
+  print(track::compare_text(comparison, options.gate,
+                            {.colour = colours_wanted(), .layers = options.layers}));
+  if (!options.junit.empty()) {
+    write_file(options.junit, track::compare_junit(comparison, options.gate, before.name));
+  }
+  if (!options.json.empty())
+    write_file(options.json, track::compare_json(comparison, options.gate));
+  if (options.github) {
+    print(track::compare_annotations(comparison, options.gate, options.suite.string()));
+  }
+  bool failed = track::failed(comparison, options.gate);
+  if (options.wall > 0) failed = wall_times(options, before, after) || failed;
+  return failed ? 1 : 0;
 }
 
 }  // namespace workbench::app

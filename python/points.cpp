@@ -10,8 +10,8 @@
 #include "explore/sweep/evaluate.h"
 #include "explore/sweep/parameter.h"
 #include "explore/sweep/point_metrics.h"
-#include "explore/sweep/study_file.h"
-#include "explore/sweep/sweep_text.h"
+#include "explore/sweep/study.h"
+#include "explore/sweep/sweep.h"
 #include "python/native.h"
 
 namespace workbench::python {

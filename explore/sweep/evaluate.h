@@ -3,8 +3,13 @@
 // the same for.
 #pragma once
 
+#include <list>
 #include <memory>
+#include <string>
+#include <utility>
 
+#include "explore/flow/flow.h"
+#include "explore/flow/pipeline.h"
 #include "explore/sweep/point.h"
 
 namespace workbench {
@@ -32,5 +37,70 @@ class Evaluator {
   EvaluateOptions options_;
   std::unique_ptr<Cache> cache_;
 };
+
+// What points share: networks imported once, made integers once for all machines that quantize them
+// alike, compiled once for all machines that the program is the same for. The last few of each are
+// kept; points that come in sharing_order() find them there.
+
+// The last `capacity` values asked for, by a text that says everything they depend on.
+template <typename Value>
+class RecentValues {
+ public:
+  explicit RecentValues(std::size_t capacity) : capacity_(capacity) {}
+
+  // Valid until the next call.
+  template <typename Make>
+  Value& get(const std::string& key, const Make& make) {
+    for (auto it = values_.begin(); it != values_.end(); ++it) {
+      if (it->first != key) continue;
+      values_.splice(values_.begin(), values_, it);
+      return values_.front().second;
+    }
+    if (values_.size() == capacity_) values_.pop_back();  // first: it may be large
+    values_.emplace_front(key, make());
+    return values_.front().second;
+  }
+
+ private:
+  std::size_t capacity_;
+  std::list<std::pair<std::string, Value>> values_;  // most recent first
+};
+
+class PreparedNetworks {
+ public:
+  // A program for the machine, or why there is none.
+  struct Answer {
+    Compiled compiled;  // all but `reference`; `machine` is as asked for
+    NetworkNumbers numbers;
+    std::string obstacle;   // one line; then there is no program
+    bool constants = true;  // the program has its constants
+  };
+
+  // `request.machine` and its overrides are `machine`. Without `constants` the program is good for
+  // timing alone. Throws Error for a network that cannot be read, unless settings of the zoo
+  // (width, resolution, seed) ask for one that there is not: that is an obstacle. Valid until the
+  // next call.
+  Answer& program(const CompileRequest& request, const Machine& machine, bool constants);
+
+ private:
+  struct Imported {
+    Graph graph;
+    NetworkNumbers numbers;
+    std::string obstacle;
+  };
+
+  Imported& imported(const CompileRequest& request);
+  Answer& integers(const CompileRequest& request, const Machine& machine);
+
+  RecentValues<Imported> imported_{1};
+  RecentValues<Answer> integers_{2}, programs_{2};
+};
+
+// All that the integers of a network depend on: the network, how it is quantized, and of the
+// machine what that looks at. Of the machine: what compiler/xdnn's support, limits and rewrites ask
+// for; PULP quantizes alike for all.
+std::string integers_key(const CompileRequest& request, const Machine& machine);
+// All that the program depends on.
+std::string program_key(const CompileRequest& request, const Machine& machine);
 
 }  // namespace workbench

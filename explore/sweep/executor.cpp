@@ -1,17 +1,285 @@
 #include "explore/sweep/executor.h"
 
+#include <poll.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/store/store.h"
-#include "explore/sweep/job_folder.h"
-#include "explore/sweep/local_workers.h"
 #include "explore/sweep/slurm.h"
+#include "explore/sweep/worker.h"
 
 namespace workbench {
+
+namespace {
+
+constexpr int kTries = 2;
+constexpr int kTickMilliseconds = 200;
+
+// What a worker answers: small enough for a pipe to take it as a whole.
+struct Reply {
+  std::uint64_t point = 0;
+  bool refused = false;  // `error` says why nobody can go on
+  std::array<char, 1000> error{};
+};
+
+// The processors of worker `number` of `workers`: an even share, so that the arithmetic of one does
+// not wait for that of another.
+void keep_to_own_processors(std::size_t number, std::size_t workers) {
+  cpu_set_t allowed, own;
+  CPU_ZERO(&allowed);
+  CPU_ZERO(&own);
+  if (workers < 2 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  std::vector<std::size_t> processors;
+  for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed)) processors.push_back(cpu);
+  }
+  const std::size_t count = processors.size();
+  const std::size_t begin = number * count / workers;
+  const std::size_t end = std::max(begin + 1, (number + 1) * count / workers);
+  for (std::size_t i = begin; i < end && i < count; ++i) CPU_SET(processors[i], &own);
+  sched_setaffinity(0, sizeof own, &own);  // where it is refused, it is slower
+}
+
+// The life of a worker: until nobody asks any more. Whoever asked may be gone by then: what was
+// computed is in the store before it is told.
+[[noreturn]] void serve(int requests, int replies, std::span<const KeyedPoint> points,
+                        const ExecutorOptions& options) {
+  Reply reply;
+  try {
+    Store store(options.store);
+    Evaluator evaluator(options.evaluate);
+    while (::read(requests, &reply.point, sizeof reply.point) == sizeof reply.point) {
+      const KeyedPoint& keyed = points[reply.point];
+      store.add(StoredPoint{keyed.key, keyed.point, evaluator.evaluate(keyed.point)});
+      if (::write(replies, &reply, sizeof reply) != sizeof reply) break;
+    }
+  } catch (const Error& error) {
+    reply.refused = true;
+    std::strncpy(reply.error.data(), error.what(), reply.error.size() - 1);
+    if (::write(replies, &reply, sizeof reply) != sizeof reply) _exit(1);
+  }
+  _exit(0);  // not exit(): buffers and handlers are the parent's
+}
+
+// A worker that died is noticed by the end of its replies, not by a signal of its pipe.
+class PipeSignalIgnored {
+ public:
+  PipeSignalIgnored() : before_(std::signal(SIGPIPE, SIG_IGN)) {}
+  ~PipeSignalIgnored() { std::signal(SIGPIPE, before_); }
+  PipeSignalIgnored(const PipeSignalIgnored&) = delete;
+  PipeSignalIgnored& operator=(const PipeSignalIgnored&) = delete;
+
+ private:
+  void (*before_)(int);
+};
+
+std::string death(int status) {
+  if (WIFSIGNALED(status)) {
+    return fmt::format("its worker ended by signal {} ({})", WTERMSIG(status),
+                       strsignal(WTERMSIG(status)));
+  }
+  return fmt::format("its worker ended with exit code {}", WEXITSTATUS(status));
+}
+
+class Workers {
+ public:
+  Workers(std::span<const KeyedPoint> points, const ExecutorOptions& options,
+          const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result)
+      : points_(points),
+        options_(options),
+        progress_(progress),
+        stops_(stops),
+        result_(result),
+        order_(order_of(points)),
+        workers_(std::min<std::size_t>(static_cast<std::size_t>(options.jobs), points.size())),
+        stretches_(points.size(), workers_.size()) {}
+  ~Workers() {
+    for (Worker& worker : workers_) {
+      if (worker.process <= 0) continue;
+      ::kill(worker.process, SIGKILL);  // only where an error left some running
+      bury(worker);
+    }
+  }
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  void run() {
+    for (std::size_t w = 0; w < workers_.size(); ++w) hire(w);
+    while (std::any_of(workers_.begin(), workers_.end(),
+                       [](const Worker& worker) { return worker.process > 0; })) {
+      if (!stopping_ && stops_.asked()) stop();
+      if (stopping_ && stops_.insisted()) {
+        for (const Worker& worker : workers_) {
+          if (worker.process > 0) ::kill(worker.process, SIGKILL);
+        }
+      }
+      wait_for_news();
+      progress_(done_, points_.size());
+    }
+    if (!refusal_.empty()) throw Error(refusal_);
+    result_.computed = done_;
+    result_.interrupted = done_ < points_.size();
+  }
+
+ private:
+  struct Worker {
+    pid_t process = 0;
+    int requests = -1, replies = -1;
+    std::optional<std::size_t> position;  // of the point it works on, in order_
+  };
+
+  static std::vector<std::size_t> order_of(std::span<const KeyedPoint> points) {
+    std::vector<Point> plain;
+    for (const KeyedPoint& keyed : points) plain.push_back(keyed.point);
+    return sharing_order(plain);
+  }
+
+  // Forks worker `w` and gives it something to do.
+  void hire(std::size_t w) {
+    std::array<int, 2> requests{}, replies{};
+    if (::pipe(requests.data()) != 0 || ::pipe(replies.data()) != 0) {
+      fail("--jobs {}: cannot open a pipe: {}", options_.jobs, std::strerror(errno));
+    }
+    const pid_t process = ::fork();
+    if (process < 0) fail("--jobs {}: cannot fork: {}", options_.jobs, std::strerror(errno));
+    if (process == 0) {
+      // Ends of other workers' pipes, left open, would keep those from seeing that all is over.
+      for (const Worker& other : workers_) {
+        if (other.process > 0) ::close(other.requests), ::close(other.replies);
+      }
+      ::close(requests[1]), ::close(replies[0]);
+      ::signal(SIGINT, SIG_IGN);  // a terminal sends Ctrl-C to all; the parent decides
+      ::signal(SIGTERM, SIG_DFL);
+      ::signal(SIGPIPE, SIG_IGN);
+      keep_to_own_processors(w, workers_.size());
+      serve(requests[0], replies[1], points_, options_);
+    }
+    ::close(requests[0]), ::close(replies[1]);
+    workers_[w] = {process, requests[1], replies[0], std::nullopt};
+    give(w);
+  }
+
+  // The next point, or the end of work.
+  void give(std::size_t w) {
+    Worker& worker = workers_[w];
+    worker.position.reset();
+    const std::size_t position = stopping_ ? points_.size() : stretches_.next(w);
+    if (position == points_.size()) return dismiss(worker);
+    worker.position = position;
+    const std::uint64_t point = order_[position];
+    // Where it fails the worker is dead; then its replies end, too.
+    (void)!::write(worker.requests, &point, sizeof point);
+  }
+
+  static void dismiss(Worker& worker) {
+    if (worker.requests >= 0) ::close(worker.requests);
+    worker.requests = -1;
+  }
+
+  void stop() {
+    stopping_ = true;
+    for (Worker& worker : workers_) {
+      if (worker.process > 0) dismiss(worker);
+    }
+  }
+
+  void wait_for_news() {
+    std::vector<pollfd> files;
+    std::vector<std::size_t> whose;
+    for (std::size_t w = 0; w < workers_.size(); ++w) {
+      if (workers_[w].process <= 0) continue;
+      files.push_back({workers_[w].replies, POLLIN, 0});
+      whose.push_back(w);
+    }
+    if (::poll(files.data(), files.size(), kTickMilliseconds) <= 0) return;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if ((files[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0) hear(whose[i]);
+    }
+  }
+
+  void hear(std::size_t w) {
+    Worker& worker = workers_[w];
+    Reply reply;
+    ssize_t got = -1;
+    do {
+      got = ::read(worker.replies, &reply, sizeof reply);
+    } while (got < 0 && errno == EINTR);
+    if (got != sizeof reply) return lose(w);
+    if (reply.refused) {
+      refusal_ = reply.error.data();
+      stop();
+      return;
+    }
+    ++done_;
+    give(w);
+  }
+
+  static int bury(Worker& worker) {
+    dismiss(worker);
+    ::close(worker.replies);
+    int status = 0;
+    while (::waitpid(worker.process, &status, 0) < 0 && errno == EINTR) {
+    }
+    worker.process = 0;
+    return status;
+  }
+
+  // The worker is gone: as it should, or with a point in its hands.
+  void lose(std::size_t w) {
+    const std::optional<std::size_t> position = workers_[w].position;
+    const int status = bury(workers_[w]);
+    const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (position && !stopping_ && !orderly) {
+      const KeyedPoint& keyed = points_[order_[*position]];
+      if (++tries_[*position] < kTries) {
+        stretches_.put_back(w, *position);
+        result_.warnings.push_back(
+            fmt::format("{}: {}, trying again", keyed.point.network, death(status)));
+      } else {
+        Store(options_.store)
+            .add(StoredPoint{keyed.key,
+                             keyed.point,
+                             {.status = PointResult::Status::Failed, .reason = death(status)}});
+        ++done_;
+      }
+    }
+    if (!stopping_ && !stretches_.empty()) hire(w);
+  }
+
+  std::span<const KeyedPoint> points_;
+  const ExecutorOptions& options_;
+  const ExecutorProgress& progress_;
+  const Stops& stops_;
+  ExecutionResult& result_;
+  std::vector<std::size_t> order_;
+  std::vector<Worker> workers_;
+  Stretches stretches_;
+  std::map<std::size_t, int> tries_;  // of positions whose worker died
+  std::size_t done_ = 0;
+  bool stopping_ = false;
+  std::string refusal_;
+};
+
+}  // namespace
+
+void run_on_workers(std::span<const KeyedPoint> points, const ExecutorOptions& options,
+                    const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result) {
+  const PipeSignalIgnored ignored;
+  Workers(points, options, progress, stops, result).run();
+}
 
 namespace {
 

@@ -6,7 +6,7 @@
 // thread that holds a lock (a plain command line has none).
 // Slurm: array jobs of `workbench sweep-worker` (slurm.h, docs/scale-out.md).
 // Folder: nothing is computed here. What workers of any other scheduler have left in the folder is
-// collected, and a job file for what is still missing is put there (job_folder.h).
+// collected, and a job file for what is still missing is put there (worker.h).
 #pragma once
 
 #include <cstddef>
@@ -62,5 +62,17 @@ std::vector<bool> have_answers(const Store& store, std::span<const std::string> 
 // cannot be written, a network or machine that cannot be read at all, Slurm that refuses.
 ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions& options,
                            const ExecutorProgress& progress = {});
+
+// Whether an end is asked for: after the points that are being computed, or at once.
+struct Stops {
+  std::function<bool()> asked, insisted;
+};
+
+// Forks worker processes, each with its own simulator, caches and connection to the store. They
+// compute `points`, none of which is in the store. A worker that dies takes its point with it,
+// which is tried once more; then its result is Failed. Throws Error with what a worker could not
+// do: write to the store, read a file.
+void run_on_workers(std::span<const KeyedPoint> points, const ExecutorOptions& options,
+                    const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result);
 
 }  // namespace workbench

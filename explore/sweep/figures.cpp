@@ -2,8 +2,12 @@
 
 #include <algorithm>
 
+#include "explore/energy/area.h"
+#include "explore/energy/energy.h"
+#include "isa/pulp/schedule.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/filters.h"
+#include "isa/xdnn/schedule.h"
 #include "isa/xdnn/slice.h"
 
 namespace workbench {
@@ -187,6 +191,197 @@ void add_figures(const Program& program, const Machine& machine, const PointTime
   }
   if (layers) add_layers(about, about_machine, is_xdnn, times, moved, result);
   add_energy(program, machine, times, technology_for(machine, technology), result);
+}
+
+// The analytic tier of xDNN for a whole card: isa/xdnn/schedule.h for one engine, and what the
+// banks of DDR and the two slices of throughput mode add to it.
+
+namespace {
+
+// The steps of one slice as a program of their own, which is all that a schedule reads.
+struct SliceProgram {
+  xdnn::Program program;
+  std::vector<std::size_t> steps;  // of the whole program
+};
+
+bool uses_slice0(const xdnn::Program& program) {
+  return std::any_of(program.steps.begin(), program.steps.end(),
+                     [](const xdnn::Step& step) { return tail(step.instruction).slice == 0; });
+}
+
+SliceProgram steps_of(const xdnn::Program& whole, bool slice0) {
+  SliceProgram part;
+  std::size_t next_host_step = 0;
+  for (std::size_t i = 0; i < whole.steps.size(); ++i) {
+    while (next_host_step < whole.host_steps.size() &&
+           whole.host_steps[next_host_step].before <= static_cast<std::int32_t>(i)) {
+      const auto before = static_cast<std::int32_t>(part.steps.size());
+      part.program.host_steps.push_back({before, {}});
+      ++next_host_step;
+    }
+    if ((tail(whole.steps[i].instruction).slice == 0) != slice0) continue;
+    part.steps.push_back(i);
+    part.program.steps.push_back(whole.steps[i]);
+  }
+  return part;
+}
+
+// By how much each instruction puts off the end of all before it, to its layer.
+Cycles add_layers(const SliceProgram& part, const xdnn::Program& whole,
+                  const xdnn::Machine& machine, std::vector<LayerTime>& layers) {
+  const xdnn::AnalyticSchedule schedule = xdnn::analytic_schedule(part.program, machine);
+  Cycles end;
+  for (std::size_t i = 0; i < part.steps.size(); ++i) {
+    const auto layer = whole.info.instruction_layer[part.steps[i]];
+    LayerTime& time = layers[static_cast<std::size_t>(layer)];
+    const Cycles finish = std::max(end, schedule.finish[i]);
+    time.cycles += finish - end;
+    end = finish;
+    const xdnn::Instruction& instruction = part.program.steps[i].instruction;
+    time.on_array = time.on_array || (xdnn::unit_of(instruction) == xdnn::Unit::Conv &&
+                                      tail(instruction).slice != 0);
+  }
+  // What was issued last may have been held up by a wait that no instruction's end shows.
+  if (!part.steps.empty()) {
+    const auto last = whole.info.instruction_layer[part.steps.back()];
+    layers[static_cast<std::size_t>(last)].cycles += schedule.end - end;
+  }
+  return schedule.end;
+}
+
+// Deals `cycles` out to the layers in proportion to their bytes, all of them.
+void add_by_bytes(Cycles cycles, std::span<const LayerTraffic> traffic, std::int64_t bytes,
+                  std::vector<LayerTime>& layers) {
+  double moved = 0;
+  std::int64_t given = 0;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    moved += static_cast<double>(traffic[i].ddr_bytes);
+    const auto due = static_cast<std::int64_t>(moved / static_cast<double>(bytes) *
+                                               static_cast<double>(cycles.value));
+    layers[i].cycles += Cycles{due - given};
+    given = due;
+  }
+}
+
+// One engine of a machine, whose DDR is all its own. Everything but images per second.
+PointTimes engine_times(const xdnn::Program& program, const xdnn::Machine& machine) {
+  PointTimes times;
+  times.layers.resize(program.info.layers.size());
+  const SliceProgram main = steps_of(program, false);
+  const Cycles main_end = add_layers(main, program, machine, times.layers);
+  times.cycles = times.latency = main_end;
+  if (uses_slice0(program)) {
+    // A slice works on an image from start to end before it takes the next, slice 1 on what slice 0
+    // has finished (xdnn.md 1.7): the slower one sets the pace.
+    std::vector<LayerTime> beside(times.layers.size());
+    const Cycles slice0_end = add_layers(steps_of(program, true), program, machine, beside);
+    times.latency += slice0_end;
+    times.cycles = std::max(main_end, slice0_end);
+    const auto first = program.info.instruction_layer.front();
+    times.layers[static_cast<std::size_t>(first)].cycles += times.cycles - main_end;
+    return times;
+  }
+  const std::vector<LayerTraffic> moved = traffic(program, machine);
+  std::int64_t bytes = 0;
+  for (const LayerTraffic& layer : moved) bytes += layer.ddr_bytes;
+  const Cycles moving{
+      static_cast<std::int64_t>(static_cast<double>(bytes) / machine.ddr_bytes_per_cycle())};
+  if (moving > times.cycles) {
+    add_by_bytes(moving - times.cycles, moved, bytes, times.layers);
+    times.cycles = times.latency = moving;
+  }
+  return times;
+}
+
+}  // namespace
+
+PointTimes analytic_times(const xdnn::Program& program, const xdnn::Machine& machine) {
+  PointTimes times = engine_times(program, machine);
+  times.at_least = times.cycles;
+  const std::int64_t engines = machine.board.engines;
+  const std::int64_t sharing = ceil_div(engines, std::min(engines, machine.board.ddr_banks));
+  if (sharing > 1) {
+    // They run the same program from the same moment on and want the bank at the same moments, of
+    // which each gets its part, burst by burst.
+    xdnn::Machine crowded = machine;
+    crowded.ddr.efficiency /= static_cast<double>(sharing);
+    const Cycles alone = times.cycles;
+    times = engine_times(program, crowded);
+    times.at_least = alone;
+  }
+  if (times.cycles.value > 0) {
+    const double cycles_per_second = machine.clocks.report * 1e3 * 1e3;
+    times.images_per_second =
+        static_cast<double>(engines) * (cycles_per_second * static_cast<double>(machine.images()) /
+                                        static_cast<double>(times.cycles.value));
+  }
+  return times;
+}
+
+// The analytic tier of PULP for a point: isa/pulp/schedule.h, its expected times.
+
+PointTimes analytic_times(const pulp::Program& program, const pulp::Machine& machine) {
+  const pulp::AnalyticSchedule schedule = pulp::analytic_schedule(program, machine);
+  PointTimes times;
+  times.cycles = times.latency = schedule.expected.end;
+  times.at_least = schedule.earliest.end;
+  times.layers.resize(program.info.layers.size());
+  Cycles end;
+  std::optional<std::size_t> last;
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    const std::int32_t index = program.info.instruction_layer[i];
+    if (index < 0) continue;
+    last = static_cast<std::size_t>(index);
+    LayerTime& layer = times.layers[*last];
+    const Cycles finish = std::max(end, schedule.expected.finish[i]);
+    layer.cycles += finish - end;
+    layer.on_array =
+        layer.on_array || std::holds_alternative<pulp::Kernel>(program.instructions[i]);
+    end = finish;
+  }
+  if (last) times.layers[*last].cycles += times.cycles - end;
+  if (times.cycles.value > 0) {
+    times.images_per_second =
+        machine.clocks.cluster * 1e3 * 1e3 / static_cast<double>(times.cycles.value);
+  }
+  return times;
+}
+
+// Energy and area of a point (docs/energy.md).
+
+namespace {
+
+void add_estimate(const std::string& name, const std::string& unit, const Estimate& estimate,
+                  std::map<std::string, double>& metrics) {
+  metrics[name + "_" + unit] = estimate.typical;
+  metrics[name + "_low_" + unit] = estimate.low;
+  metrics[name + "_high_" + unit] = estimate.high;
+}
+
+void add_blocks(const xdnn::Machine& machine, std::map<std::string, double>& metrics) {
+  const FpgaBlocks engine = fpga_blocks(machine);
+  const auto engines = static_cast<double>(machine.board.engines);
+  metrics["dsps"] = engines * static_cast<double>(engine.dsps);
+  metrics["urams"] = engines * static_cast<double>(engine.urams);
+  metrics["brams"] = engines * static_cast<double>(engine.brams);
+}
+
+}  // namespace
+
+void add_energy(const Program& program, const Machine& machine, const PointTimes& times,
+                const Technology& technology, PointResult& result) {
+  std::vector<Cycles> layer_cycles;
+  for (const LayerTime& layer : times.layers) layer_cycles.push_back(layer.cycles);
+  const ProgramEnergy used = energy(program, machine, technology, layer_cycles);
+  const double each = 1 / static_cast<double>(machine_info(machine).images);
+  const Estimate image = used.total.millijoules() * each;
+  add_estimate("energy", "mj", image, result.metrics);
+  result.metrics["power_mw"] = image.typical * times.images_per_second;
+  add_estimate("area", "mm2", area(machine, technology), result.metrics);
+  if (const auto* xdnn = std::get_if<xdnn::Machine>(&machine)) add_blocks(*xdnn, result.metrics);
+  for (std::size_t i = 0; i < result.layers.size(); ++i) {
+    result.layers[i].metrics["energy_mj"] = used.layer_millijoules.at(i).typical * each;
+  }
 }
 
 }  // namespace workbench

@@ -56,4 +56,10 @@ struct PointResult {
 };
 std::string_view to_string(PointResult::Status status);  // "ok", "infeasible", "failed"
 
+// A point under its address (point_key).
+struct KeyedPoint {
+  std::string key;
+  Point point;
+};
+
 }  // namespace workbench

@@ -1,9 +1,10 @@
 // A study: which points of a design space are computed, and what is looked for among them. Written
-// as a file (study_file.h, docs/sweep.md) or by the options of `workbench sweep`.
+// as a file (docs/sweep.md) or by the options of `workbench sweep`.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <span>
@@ -83,5 +84,16 @@ std::vector<Point> points(const Study& study);
 
 // "1 network x 1 machine x 4 l1 x 4 cores": what choice_count() counts.
 std::string shape_text(const Study& study);
+
+// Studies as YAML files (docs/sweep.md), and as the JSON that the store keeps of them.
+
+// Without check(): what the command line adds or replaces is not in yet. Throws Error
+// "FILE:LINE: ..." on unknown or repeated keys, wrong types, values that cannot be read. Objectives
+// may be none.
+Study parse_study(const std::string& yaml, const std::string& file);
+Study read_study(const std::filesystem::path& path);
+
+// The study whole, on one line, deterministic.
+std::string study_json(const Study& study);
 
 }  // namespace workbench

@@ -7,10 +7,9 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/store/store.h"
-#include "explore/sweep/front.h"
 #include "explore/sweep/parameter.h"
 #include "explore/sweep/search.h"
-#include "explore/sweep/study_file.h"
+#include "explore/sweep/study.h"
 
 namespace workbench {
 

@@ -1,11 +1,11 @@
-#include "explore/sweep/sweep_text.h"
-
 #include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "core/error.h"
+#include "explore/store/result_table.h"
 #include "explore/sweep/objectives.h"
+#include "explore/sweep/sweep.h"
 #include "explore/table.h"
 
 namespace workbench {
@@ -306,6 +306,15 @@ std::string sweep_text(const SweepOutcome& outcome) {
     text += reasons_text(report, status);
   }
   return text + best_text(report) + tiers_text(report) + verdict_text(report) + store_text(outcome);
+}
+
+std::string sweep_csv(const SweepReport& report) {
+  std::vector<StoredPoint> points;
+  for (const SweepRow& row : report.rows) {
+    points.push_back({.key = row.key, .point = row.point, .result = row.result});
+    points.back().result.layers.clear();
+  }
+  return csv(result_table(points, {}));
 }
 
 }  // namespace workbench

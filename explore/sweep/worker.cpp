@@ -4,12 +4,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
+#include <string>
+#include <tuple>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -226,6 +232,173 @@ WorkerResult work_on_chunk(const WorkerRequest& request,
   }
   output.finish();
   return result;
+}
+
+namespace {
+
+// How much has to be done again where a setting differs.
+enum class Depth { Network, Integers, Program, Card };
+constexpr std::size_t kDepths = 4;
+
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Depth depth_of(std::string_view name) {
+  if (is_one_of(name, {"width", "resolution", "seed"})) return Depth::Network;
+  if (is_one_of(name, {"engines", "technology"}) || name.starts_with("board.")) return Depth::Card;
+  if (is_one_of(name, {"dsp", "bits", "scheme", "effort", "calibration"})) return Depth::Integers;
+  for (const std::string_view part : {"array.", "filters.", "limits.", "features."}) {
+    if (name.starts_with(part)) return Depth::Integers;
+  }
+  return Depth::Program;
+}
+
+using SortingKey = std::array<std::string, kDepths>;
+
+SortingKey sorting_key(const Point& point) {
+  SortingKey key;
+  key[0] = point.network + '\n' + point.machine;
+  std::vector<Setting> settings = point.settings;
+  std::sort(settings.begin(), settings.end());
+  for (const Setting& setting : settings) {
+    key[static_cast<std::size_t>(depth_of(setting.name))] +=
+        '\n' + setting.name + '=' + setting.value;
+  }
+  key[static_cast<std::size_t>(Depth::Program)] += to_string(point.tier);
+  return key;
+}
+
+}  // namespace
+
+std::vector<std::size_t> sharing_order(std::span<const Point> points) {
+  std::vector<SortingKey> keys;
+  for (const Point& point : points) keys.push_back(sorting_key(point));
+  std::vector<std::size_t> order(points.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::tie(keys[a], a) < std::tie(keys[b], b);
+  });
+  return order;
+}
+
+Stretches::Stretches(std::size_t count, std::size_t workers) : count_(count), stretches_(workers) {
+  for (std::size_t w = 0; w < workers; ++w) {
+    stretches_[w].begin = count * w / workers;
+    stretches_[w].end = count * (w + 1) / workers;
+  }
+}
+
+std::size_t Stretches::next(std::size_t worker) {
+  Stretch& own = stretches_[worker];
+  if (!own.again.empty()) {
+    const std::size_t position = own.again.back();
+    own.again.pop_back();
+    return position;
+  }
+  if (own.left() == 0) {
+    Stretch& longest =
+        *std::max_element(stretches_.begin(), stretches_.end(),
+                          [](const Stretch& a, const Stretch& b) { return a.left() < b.left(); });
+    if (longest.left() == 0) return count_;
+    own.end = longest.end;
+    own.begin = longest.end - (longest.left() + 1) / 2;
+    longest.end = own.begin;
+  }
+  return own.begin++;
+}
+
+void Stretches::put_back(std::size_t worker, std::size_t position) {
+  stretches_[worker].again.push_back(position);
+}
+
+bool Stretches::empty() const {
+  return std::all_of(stretches_.begin(), stretches_.end(), [](const Stretch& stretch) {
+    return stretch.again.empty() && stretch.left() == 0;
+  });
+}
+
+namespace {
+
+void use_absolute_paths(Point& point) {
+  std::error_code none;
+  for (std::string* name : {&point.network, &point.machine}) {
+    if (fs::exists(*name, none)) *name = fs::absolute(*name).string();
+  }
+  for (Setting& setting : point.settings) {
+    if (fs::is_regular_file(setting.value, none) || fs::is_directory(setting.value, none)) {
+      setting.value = fs::absolute(setting.value).string();
+    }
+  }
+}
+
+}  // namespace
+
+SweepJob job_of(std::span<const KeyedPoint> points, const std::set<std::string>& missing,
+                const EvaluateOptions& evaluate) {
+  SweepJob job{.program = program_version(), .evaluate = evaluate, .points = {}};
+  std::vector<Point> plain;
+  for (const KeyedPoint& keyed : points) plain.push_back(keyed.point);
+  for (const std::size_t i : sharing_order(plain)) {
+    if (missing.contains(points[i].key)) job.points.push_back(points[i]);
+  }
+  for (KeyedPoint& keyed : job.points) use_absolute_paths(keyed.point);
+  return job;
+}
+
+std::vector<StoredPoint> finished_in(const fs::path& folder) {
+  std::error_code none;
+  std::vector<fs::path> files;
+  for (fs::directory_iterator entry(folder, none), end; !none && entry != end;
+       entry.increment(none)) {
+    if (entry->path().extension() == ".jsonl") files.push_back(entry->path());
+  }
+  std::sort(files.begin(), files.end());
+  std::vector<StoredPoint> all;
+  for (const fs::path& file : files) {
+    std::uint64_t offset = 0;
+    std::ranges::move(read_finished(file, offset), std::back_inserter(all));
+  }
+  return all;
+}
+
+void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> points,
+                std::set<std::string>& missing, Store& store) {
+  std::vector<StoredPoint> wanted;
+  for (StoredPoint& point : finished) {
+    if (missing.erase(point.key) == 0) continue;
+    const auto asked = std::ranges::find(points, point.key, &KeyedPoint::key);
+    CHECK(asked != points.end(), "{}", point.key);
+    point.point = asked->point;
+    wanted.push_back(std::move(point));
+  }
+  if (!wanted.empty()) store.add(wanted);
+}
+
+void collect_and_ask(std::span<const KeyedPoint> points, const ExecutorOptions& options,
+                     const ExecutorProgress& progress, ExecutionResult& result) {
+  std::error_code error;
+  fs::create_directories(options.folder, error);
+  if (error) fail("{}: cannot be made: {}", options.folder.string(), error.message());
+  std::set<std::string> missing;
+  for (const KeyedPoint& keyed : points) missing.insert(keyed.key);
+  {
+    Store store(options.store);
+    add_wanted(finished_in(options.folder), points, missing, store);
+  }
+  result.computed = points.size() - missing.size();
+  progress(result.computed, points.size());
+  const fs::path job = options.folder / "job.json";
+  if (missing.empty()) {
+    fs::remove(job, error);
+    return;
+  }
+  write_file(job, job_json(job_of(points, missing, options.evaluate)));
+  result.warnings.push_back(
+      fmt::format("{} points are to be computed by: workbench sweep-worker {} --chunk K --chunks N "
+                  "--output {}, "
+                  "for K from 0 to N-1; then give this command again",
+                  missing.size(), job.string(), options.folder.string()));
 }
 
 }  // namespace workbench

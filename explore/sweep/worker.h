@@ -3,10 +3,12 @@
 // its output file, or in a store.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,7 +16,8 @@
 
 #include "explore/store/store.h"
 #include "explore/sweep/evaluate.h"
-#include "explore/sweep/keyed_point.h"
+#include "explore/sweep/executor.h"
+#include "explore/sweep/point.h"
 
 namespace workbench {
 
@@ -56,5 +59,53 @@ struct WorkerResult {
 // be written or read.
 WorkerResult work_on_chunk(const WorkerRequest& request,
                            const std::function<void(std::size_t, std::size_t)>& progress = {});
+
+// The order in which points are best computed: those that share a network, then its integers, then
+// its program come one after the other (evaluate.h). Indices into `points`, each once; depends on the
+// points alone.
+std::vector<std::size_t> sharing_order(std::span<const Point> points);
+
+// Who works on which part of an order of `count` points. Workers take points one by one from a
+// stretch of their own; who has none left takes the back half of the longest of the others.
+class Stretches {
+ public:
+  Stretches(std::size_t count, std::size_t workers);
+  // The next position for the worker; `count` when nothing is left for it.
+  std::size_t next(std::size_t worker);
+  // A position that was given out must be given out again: to this worker, as its next one.
+  void put_back(std::size_t worker, std::size_t position);
+  bool empty() const;
+
+ private:
+  struct Stretch {
+    std::vector<std::size_t> again;
+    std::size_t begin = 0, end = 0;
+    std::size_t left() const { return end - begin; }
+  };
+  std::size_t count_;
+  std::vector<Stretch> stretches_;
+};
+
+// The folder that a sweep and its workers share has a job file, and what they have finished. It is
+// also the executor for schedulers that have none of their own here: the user runs the workers
+// (docs/scale-out.md).
+
+// Those of `points` whose keys are in `missing`, in sharing_order(); files by absolute paths,
+// because a task does not run where the sweep was started.
+SweepJob job_of(std::span<const KeyedPoint> points, const std::set<std::string>& missing,
+                const EvaluateOptions& evaluate);
+
+// All that workers have left in the folder, files in the order of their names.
+std::vector<StoredPoint> finished_in(const std::filesystem::path& folder);
+
+// Adds those of `finished` that are missing to the store, as they were asked for in `points`, and
+// takes their keys out of `missing`.
+void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> points,
+                std::set<std::string>& missing, Store& store);
+
+// Collects from options.folder; then FOLDER/job.json has what is still missing, and a warning says
+// how to compute it. Throws Error: a folder that cannot be written.
+void collect_and_ask(std::span<const KeyedPoint> points, const ExecutorOptions& options,
+                     const ExecutorProgress& progress, ExecutionResult& result);
 
 }  // namespace workbench

@@ -1,6 +1,5 @@
-// A baseline: what every case of a suite came to at one revision, with the fingerprints that tell
-// why another revision differs. A text file, one line per layer, made to be read as a diff; the
-// same text is a run of kind "track" in a store (explore/store/store.h).
+// What is tracked: a suite file (YAML, docs/track.md) names cases, each a network on a machine with
+// its options. Paths in it are relative to the file.
 #pragma once
 
 #include <filesystem>
@@ -12,10 +11,39 @@
 #include <vector>
 
 #include "explore/report.h"
+#include "explore/store/store.h"
+#include "explore/sweep/point.h"
 #include "explore/sweep/point_metrics.h"
-#include "explore/track/suite.h"
 
 namespace workbench::track {
+
+struct Case {
+  std::string name;  // unique in its suite
+  Point point;       // paths resolved: they work from the current folder; settings by name
+  int line = 0;      // in the suite file; 0: not from one
+};
+
+struct Suite {
+  std::string name;
+  std::filesystem::path file;
+  bool golden = true;  // cases are compared with the golden model
+  std::vector<Case> cases;
+};
+
+// Throws Error "FILE:LINE: ..." on anything that is no suite: unknown and repeated keys, a case
+// without network or machine, names that repeat, no case at all.
+Suite load_suite(const std::filesystem::path& path);
+// As load_suite(), from text; `path` is where the text would be.
+Suite parse_suite(const std::string& yaml, const std::filesystem::path& path);
+
+// A network or machine as a file in `folder` has to name it: zoo networks and shipped machines are
+// names, files are paths from there. The inverse of resolved().
+std::string named_from(const std::string& name, const std::filesystem::path& folder);
+std::string resolved(const std::string& name, const std::filesystem::path& folder);
+
+// A baseline: what every case of a suite came to at one revision, with the fingerprints that tell
+// why another revision differs. A text file, one line per layer, made to be read as a diff; the
+// same text is a run of kind "track" in a store (explore/store/store.h).
 
 inline constexpr int kBaselineVersion = 1;
 
@@ -75,5 +103,17 @@ Baseline parse_baseline(const std::string& text, const std::string& name,
 
 void save_baseline(const Baseline& baseline, const std::filesystem::path& path);
 Baseline load_baseline(const std::filesystem::path& path);
+
+// Baselines in a store: a run of kind "track" each, whose question is the baseline's text, with the
+// cases' figures as points for those who ask the store itself.
+
+// Of cases just computed (CHECKed). `store_path`: paths in the baseline are kept relative to its
+// folder.
+void add_to_store(const Baseline& baseline, const std::filesystem::path& store_path);
+
+// Oldest recorded first. `name`: those of that name alone; empty: all. Throws Error when there is
+// none, or when the store is not there.
+std::vector<Baseline> baselines_in_store(const std::filesystem::path& store_path,
+                                         const std::string& name);
 
 }  // namespace workbench::track

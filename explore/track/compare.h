@@ -76,7 +76,7 @@ struct CaseChange {
   std::vector<LayerChange> layers;            // whose cycles differ, largest difference first
   std::vector<Cause> causes;                  // of the case as a whole
   // Of the difference in cycles, what the machine's constants make; none: not told apart
-  // (attribute.h).
+  // (causes.h).
   std::optional<std::int64_t> machine_cycles;
 };
 std::string_view to_string(CaseChange::Kind kind);  // "same", "worse", ...

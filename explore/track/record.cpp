@@ -2,14 +2,197 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <cstring>
 #include <numeric>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "explore/sweep/figures.h"
 #include "explore/sweep/parameter.h"
-#include "explore/track/fingerprint.h"
+#include "isa/codec.h"
 
 namespace workbench::track {
+
+namespace {
+
+// What of a graph is no number in a constant. Tensors share their bytes: the copy is cheap.
+Graph without_constants(Graph graph) {
+  for (Value& value : graph.values) value.constant.reset();
+  return graph;
+}
+
+std::string bytes_of(const Graph& graph) {
+  file::Graph message;
+  encode(graph, message);
+  return message.SerializeAsString();
+}
+
+void add(std::string& text, const std::vector<std::int32_t>& numbers) {
+  for (const std::int32_t number : numbers) text += fmt::format(" {}", number);
+  text += ";";
+}
+
+std::string requantize_text(const Requantize& r) {
+  std::string text;
+  for (const auto* list : {&r.scale, &r.negative_scale, &r.shift, &r.prescale}) add(text, *list);
+  return text + fmt::format("{} {} {} {}\n", r.prescaled_bits, r.bias_shift, r.bias_after,
+                            static_cast<int>(r.rounding));
+}
+
+template <typename T>
+std::string knob_text(const T& value) {
+  return fmt::format("{}", value);
+}
+
+template <HasFields T>
+void add_knobs(const T& object, const std::string& prefix,
+               std::vector<std::pair<std::string, std::string>>& knobs) {
+  for_each_field(object, [&](std::string_view name, const auto& member, auto...) {
+    using Member = std::remove_cvref_t<decltype(member)>;
+    const std::string full = prefix + std::string(name);
+    if constexpr (HasFields<Member>) {
+      add_knobs(member, full + ".", knobs);
+    } else {
+      knobs.emplace_back(full, knob_text(member));
+    }
+  });
+}
+
+// Fields that are 0 are left out, as in program files.
+template <HasFields T>
+void add_fields(const T& object, std::string& text) {
+  for_each_field(object, [&](std::string_view name, const auto& member, auto...) {
+    using Member = std::remove_cvref_t<decltype(member)>;
+    if constexpr (std::same_as<Member, std::string>) {
+      if (!member.empty()) text.append(" ").append(name).append("=").append(member);
+    } else {
+      const auto value = static_cast<std::int64_t>(member);
+      if (value != 0) fmt::format_to(std::back_inserter(text), " {}={}", name, value);
+    }
+  });
+}
+
+void add_instruction(const auto& instruction, std::string& text) {
+  text += opcode(instruction);
+  std::visit([&](const auto& op) { add_fields(op, text); }, instruction);
+  text += "\n";
+}
+
+void add_tile(std::string& tiles, const std::string& tile) {
+  if (!tiles.empty()) tiles += ", ";
+  tiles += tile;
+}
+
+// Of hardware-assisted tiling: width x height of the output, once however often in a row.
+void add_tile(const xdnn::Step& step, std::string& tiles) {
+  const xdnn::Tail& tail = xdnn::tail(step.instruction);
+  if (!tail.tiling) return;
+  const std::string tile = fmt::format("{}x{}", tail.tile_width, tail.tile_height);
+  if (!tiles.ends_with(tile)) add_tile(tiles, tile);
+}
+
+std::string tiling_text(const pulp::LayerTiling& t) {
+  const auto sizes = [](const std::array<std::int64_t, 3>& chw) {
+    return fmt::format("{}", fmt::join(chw, "x"));
+  };
+  return fmt::format("{}: L1 {} -> {} times {}, L2 {} -> {} times {}, {}{} bytes", t.kernel,
+                     sizes(t.l1_in), sizes(t.l1_out), t.l1_tiles, sizes(t.l2_in), sizes(t.l2_out),
+                     t.l2_slices, t.double_buffered ? "double-buffered, " : "", t.l1_bytes);
+}
+
+void add_text(const xdnn::Program& program, std::size_t i, std::string& text) {
+  const xdnn::Step& step = program.steps[i];
+  add_instruction(step.instruction, text);
+  text += fmt::format("{} {} {}\n", step.filter_address, step.rescale.scale, step.rescale.shift);
+}
+void add_text(const pulp::Program& program, std::size_t i, std::string& text) {
+  add_instruction(program.instructions[i], text);
+}
+
+void add_tiles(const xdnn::Program& program, std::vector<CodePrint>& prints) {
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    const auto layer = static_cast<std::size_t>(program.info.instruction_layer[i]);
+    add_tile(program.steps[i], prints[layer].tiles);
+  }
+}
+void add_tiles(const pulp::Program& program, std::vector<CodePrint>& prints) {
+  for (const pulp::LayerTiling& tiling : program.tilings) {
+    add_tile(prints[static_cast<std::size_t>(tiling.layer)].tiles, tiling_text(tiling));
+  }
+}
+
+}  // namespace
+
+std::string short_hash(std::string_view bytes) { return sha256_hex(bytes).substr(0, 16); }
+
+std::string structure_print(const Graph& graph) {
+  Graph bare = without_constants(graph);
+  bare.name.clear();
+  for (Value& value : bare.values) value.quantization.reset();
+  for (Node& node : bare.nodes) {
+    node.affine.reset();
+    node.operand_affine.clear();
+  }
+  return short_hash(bytes_of(bare));
+}
+
+std::string numbers_print(const Graph& graph) {
+  std::string text = bytes_of(without_constants(graph));
+  for (const Value& value : graph.values) {
+    if (!value.constant) continue;
+    const Tensor& tensor = *value.constant;
+    const auto* bytes = reinterpret_cast<const char*>(tensor.data());
+    text += sha256_hex({bytes, static_cast<std::size_t>(tensor.size_bytes())});
+  }
+  for (const Node& node : graph.nodes) {
+    if (node.requantize) text += requantize_text(*node.requantize);
+  }
+  return short_hash(text);
+}
+
+std::string technology_print(const Technology& technology) {
+  std::vector<std::pair<std::string, std::string>> numbers;
+  std::visit([&](const auto& t) { add_knobs(t, "", numbers); }, technology);
+  std::string text;
+  for (const auto& [name, value] : numbers) {
+    if (name != "summary") text += name + "=" + value + "\n";
+  }
+  return short_hash(text);
+}
+
+std::vector<std::pair<std::string, std::string>> machine_constants(const Machine& machine) {
+  std::vector<std::pair<std::string, std::string>> knobs;
+  std::visit([&](const auto& m) { add_knobs(m, "", knobs); }, machine);
+  return knobs;
+}
+
+std::vector<CodePrint> code_prints(const Program& program) {
+  return std::visit(
+      [](const auto& p) {
+        const std::size_t count = p.info.instruction_layer.size();
+        std::vector<CodePrint> prints(p.info.layers.size(),
+                                      CodePrint{.first = static_cast<std::int64_t>(count)});
+        std::vector<std::string> texts(prints.size());
+        for (std::size_t i = 0; i < count; ++i) {
+          const auto layer = static_cast<std::size_t>(p.info.instruction_layer[i]);
+          if (prints[layer].instructions++ == 0) prints[layer].first = static_cast<std::int64_t>(i);
+          add_text(p, i, texts[layer]);
+        }
+        for (std::size_t i = 0; i < texts.size(); ++i) prints[i].code = short_hash(texts[i]);
+        add_tiles(p, prints);
+        return prints;
+      },
+      program);
+}
+
+std::string program_bytes(const Program& program) {
+  return std::visit([](const auto& p) { return save_bytes(p); }, program);
+}
+
+const std::string& constants_of(const Program& program) {
+  return std::visit([](const auto& p) -> const std::string& { return p.constants; }, program);
+}
 
 namespace {
 

@@ -5,9 +5,13 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
+
+#include "explore/sweep/point.h"
 
 namespace workbench::track {
 
@@ -37,5 +41,45 @@ PairedDifference paired_difference(const PairedTimes& times);
 // outlier is no step; p <= `significance` by his approximation. On either side it is sought again.
 // Ascending. Fewer than 11 values can show no step at 0.05.
 std::vector<std::size_t> change_points(std::span<const double> values, double significance = 0.05);
+
+// Wall times of the simulator, measured by running executables of the workbench as a user does.
+
+// `workbench run` for the point: its network, --hw and options, timing alone as far as the machine
+// allows. Throws Error for a point that cannot be asked so.
+std::vector<std::string> run_arguments(const Point& point);
+
+// Seconds that `executable` spends in simulating the point (its report's wall.simulate_seconds).
+// Throws Error when it fails, or is no workbench.
+double simulate_seconds(const std::filesystem::path& executable, const Point& point);
+
+// Ascending.
+std::vector<double> repeated_seconds(const std::filesystem::path& executable, const Point& point,
+                                     int repeats);
+
+// Pair i runs `before` first when i is even, else `after`. One run of each goes ahead uncounted:
+// it reads files that later ones find in memory.
+PairedTimes paired_times(const std::filesystem::path& before, const std::filesystem::path& after,
+                         const Point& point, int pairs);
+
+// Other programs: git, and executables of the workbench whose speed is compared.
+
+struct FinishedProgram {
+  int exit_code = 0;  // 128 + signal of one that was killed
+  std::string output, errors;
+};
+
+// Runs it to its end without a shell, found in PATH where its name has no slash. Throws Error
+// "NAME: cannot run: REASON".
+FinishedProgram run_program(const std::vector<std::string>& arguments);
+
+// What git says of the tree that `folder` lies in. All empty: no git, or no repository.
+struct Revision {
+  std::string id;    // of HEAD; "-dirty" behind it when files that git knows differ from it
+  std::string date;  // of that commit, UTC: "2026-11-22T19:30:00Z"
+};
+// `apart`: a file whose changes do not count (the baseline about to be written).
+Revision revision_of(const std::filesystem::path& folder, const std::filesystem::path& apart = {});
+
+std::string utc_text(std::int64_t seconds);  // since 1970: "2026-11-22T19:30:00Z"
 
 }  // namespace workbench::track

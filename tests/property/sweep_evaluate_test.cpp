@@ -8,10 +8,9 @@
 #include "compiler/quantize/graph_digest.h"
 #include "explore/sweep/evaluate.h"
 #include "explore/sweep/figures.h"
+#include "explore/sweep/objectives.h"
 #include "explore/sweep/parameter.h"
-#include "explore/sweep/pareto.h"
 #include "explore/sweep/point_metrics.h"
-#include "explore/sweep/prepared_networks.h"
 
 namespace workbench {
 namespace {

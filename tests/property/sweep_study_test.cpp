@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "explore/sweep/conditions.h"
-#include "explore/sweep/pareto.h"
+#include "explore/sweep/objectives.h"
 #include "explore/sweep/search.h"
 #include "explore/sweep/study.h"
 #include "explore/sweep/values.h"

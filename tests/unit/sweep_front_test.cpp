@@ -4,8 +4,8 @@
 #include <random>
 
 #include "core/error.h"
-#include "explore/sweep/front.h"
-#include "explore/sweep/sweep_text.h"
+#include "explore/sweep/search.h"
+#include "explore/sweep/sweep.h"
 
 namespace workbench {
 namespace {

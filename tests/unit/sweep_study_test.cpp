@@ -4,8 +4,7 @@
 #include "explore/sweep/conditions.h"
 #include "explore/sweep/parameter.h"
 #include "explore/sweep/study.h"
-#include "explore/sweep/study_file.h"
-#include "explore/track/fingerprint.h"
+#include "explore/track/record.h"
 
 namespace workbench {
 namespace {

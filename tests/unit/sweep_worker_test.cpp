@@ -7,8 +7,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "explore/sweep/sharing.h"
-#include "explore/sweep/slurm_commands.h"
+#include "explore/sweep/slurm.h"
 #include "explore/sweep/worker.h"
 #include "tests/support/temporary_folder.h"
 

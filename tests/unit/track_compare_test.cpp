@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "explore/track/attribute.h"
+#include "explore/track/causes.h"
 #include "explore/track/compare.h"
 #include "explore/track/compare_report.h"
 #include "tests/support/track_records.h"

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "explore/track/suite.h"
+#include "explore/track/baseline.h"
 
 namespace workbench::track {
 namespace {

@@ -1,0 +1,674 @@
+// The command line: what each subcommand takes, and which function runs it. Only this file includes
+// the (slow) CLI11 header.
+#include "app/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cctype>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <type_traits>
+
+#include "app/commands.h"
+#include "core/error.h"
+
+namespace workbench::app {
+
+namespace {
+
+// What runs for each subcommand, with options of its own.
+class Commands {
+ public:
+  template <typename Options>
+  Options& add(const CLI::App& command, int (*run)(const Options&)) {
+    const auto options = std::make_shared<Options>();
+    run_[&command] = [options, run] { return run(*options); };
+    return *options;
+  }
+  void add(const CLI::App& command, int (*run)()) { run_[&command] = run; }
+
+  // The innermost subcommand that was named.
+  std::function<int()> named(const CLI::App& app) const {
+    const CLI::App* command = &app;
+    while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+    return run_.at(command);
+  }
+
+ private:
+  std::map<const CLI::App*, std::function<int()>> run_;
+};
+
+// One of these names; for CLI::Option::transform. Unlike CLI::CheckedTransformer it does not take
+// the numbers behind them, too.
+template <typename T>
+CLI::Validator one_of(const std::map<std::string, T>& values) {
+  std::map<std::string, std::string> texts;
+  std::string names;
+  for (const auto& [name, value] : values) {
+    if constexpr (std::is_enum_v<T>) {
+      texts[name] = std::to_string(static_cast<std::underlying_type_t<T>>(value));
+    } else {
+      texts[name] = std::to_string(value);
+    }
+    names += (names.empty() ? "" : texts.size() == values.size() ? " or " : ", ") + name;
+  }
+  const auto replace = [texts, names](std::string& text) -> std::string {
+    const auto found = texts.find(text);
+    if (found == texts.end()) return "expected " + names + ", found '" + text + "'";
+    text = found->second;
+    return "";
+  };
+  return {replace, names};
+}
+
+// One of these names, as it is; for CLI::Option::check.
+CLI::Validator one_of_names(const std::vector<std::string>& names) {
+  std::map<std::string, int> values;
+  for (const std::string& name : names) values.emplace(name, 0);
+  const CLI::Validator known = one_of(values);
+  const auto check = [known](std::string text) { return known(text); };
+  return {[check](std::string& text) { return check(text); }, ""};
+}
+
+// A number that `accepts` takes; `expected` says which those are.
+template <typename Accepts>
+CLI::Validator number_that(const std::string& expected, Accepts accepts) {
+  const auto check = [expected, accepts](std::string& text) -> std::string {
+    double value = 0;
+    if (CLI::detail::lexical_cast(text, value) && accepts(value)) return "";
+    return "expected " + expected + ", found '" + text + "'";
+  };
+  return {check, ""};
+}
+
+CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
+  return number_that(fmt::format("a whole number from {} to {}", low, high), [=](double value) {
+    return value == std::floor(value) && value >= static_cast<double>(low) &&
+           value <= static_cast<double>(high);
+  });
+}
+
+CLI::Validator positive() {
+  return number_that("a number above 0", [](double value) { return value > 0; });
+}
+
+CLI::Validator not_negative() {
+  return number_that("a number from 0 on", [](double value) { return value >= 0; });
+}
+
+void add_zoo_options(CLI::App& command, std::optional<double>& width,
+                     std::optional<std::int64_t>& resolution, std::optional<std::uint64_t>& seed) {
+  command.add_option("--width", width, "zoo:mobilenet: multiplier of the channel counts");
+  command.add_option("--resolution", resolution, "zoo: input side in pixels");
+  command.add_option("--seed", seed, "zoo: seed of the weights");
+}
+
+void add_machine_options(CLI::App& command, MachineOptions& options) {
+  xdnn::MachineOverrides& machine = options.xdnn;
+  command.add_option("--dsp", machine.dsp,
+                     "width of the array: pixels (V2), channels (V3, Darius)");
+  command.add_option("--bits", machine.bits, "width of codes and weights: 8, or 16 (V2, V3)");
+  command.add_option("--memory", machine.memory_mb, "activation memory in MB of 2^20 bytes");
+  command.add_option("--ddr", machine.ddr_mb, "DDR of an engine in MB of 2^20 bytes");
+  command
+      .add_option("--clock", options.clocks,
+                  "NAME=MHz, may be repeated: report, array, ddr; PULP: cluster, fabric")
+      ->allow_extra_args(false);
+  command.add_option("--engines", machine.engines, "engines on the card, 1 to 8");
+  command.add_option("--mode", machine.mode,
+                     "latency, or throughput: the first layer on an array of its own (V3)");
+  command
+      .add_option(
+          "--set", options.settings,
+          "any knob of the machine file: KEY=VALUE, e.g. ddr.efficiency=0.7; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--l1", options.pulp.l1, "PULP: L1 buffer without stacks: 38000, 36k");
+  command.add_option("--l2", options.pulp.l2, "PULP: L2 buffer: 380000, 512k, 1M");
+  command.add_option("--cores", options.pulp.cores, "PULP: cores of the cluster, 1 to 16");
+  command.add_option("--dma-width", options.pulp.dma_width, "PULP: bytes per cycle, each way");
+}
+
+void add_schedule_options(CLI::App& command, NetworkOptions& options) {
+  const std::map<std::string, xdnn::ScheduleGoal> goals{{"time", xdnn::ScheduleGoal::Time},
+                                                        {"space", xdnn::ScheduleGoal::Space},
+                                                        {"natural", xdnn::ScheduleGoal::Natural}};
+  command
+      .add_option("--schedule", options.schedule,
+                  "order of the layers: least time (default), least space, or as in the model")
+      ->transform(one_of(goals))
+      ->option_text("time|space|natural");
+  command.add_option("--schedule-file", options.schedule_file,
+                     "order of the layers: their names, one per line");
+}
+
+void add_pulp_options(CLI::App& command, NetworkOptions& options) {
+  const std::map<std::string, pulp::Tiler> tilers{{"optimal", pulp::Tiler::Optimal},
+                                                  {"dory", pulp::Tiler::Dory}};
+  command
+      .add_option("--tiler", options.tiler,
+                  "PULP: tiles by modelled cycles (default), or by DORY's published rules")
+      ->transform(one_of(tilers))
+      ->option_text("optimal|dory");
+  const std::map<std::string, pulp::NormBits> bits{{"auto", pulp::NormBits::Auto},
+                                                   {"32", pulp::NormBits::Bits32},
+                                                   {"64", pulp::NormBits::Bits64}};
+  command
+      .add_option("--norm-bits", options.norm_bits,
+                  "PULP: width of batch norm: 32 where nothing can wrap (default), 32, or 64")
+      ->transform(one_of(bits))
+      ->option_text("auto|32|64");
+}
+
+void add_scheme_options(CLI::App& command, std::string& scheme,
+                        std::vector<std::string>& transforms, Effort& effort, std::string& cache) {
+  command.add_option("--scheme", scheme,
+                     fmt::format("how to quantize: default (ours for the target), published (as "
+                                 "the family's own tools), graffitist, nemo, or a recipe (see "
+                                 "docs/quantization.md); without: {}",
+                                 scheme.empty() ? "published" : scheme));
+  command
+      .add_option(
+          "--transforms", transforms,
+          "with --scheme graffitist: its transforms in order, as text like 'name "
+          "quantize(weight_bits=-4)' or a file of them, in place of the published list; may "
+          "be repeated")
+      ->allow_extra_args(false);
+  const std::map<std::string, Effort> efforts{
+      {"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}};
+  command.add_option("--effort", effort, "of the default scheme: fast, normal (default), best")
+      ->transform(one_of(efforts))
+      ->option_text("fast|normal|best");
+  command.add_option("--calibration-cache", cache,
+                     "folder for what calibration measures, or none (default: $WORKBENCH_CACHE, "
+                     "else ~/.cache/workbench)");
+}
+
+void add_network_options(CLI::App& command, NetworkOptions& options) {
+  command.add_option("--hw", options.hw, "machine: a YAML file or a shipped name (v3_96)")
+      ->required();
+  add_machine_options(command, options.machine);
+  command.add_option("model", options.model, "ONNX file, or zoo:NAME[?width=0.5&resolution=128]")
+      ->required();
+  command.add_option("--input", options.input, "input: .npy, .npz, .pb or an image");
+  command.add_option("--calibration", options.calibration,
+                     "calibration data: .npy, .npz, .pb or a folder of images");
+  command.add_option("--calibration-limit", options.calibration_limit,
+                     "use at most that many calibration samples");
+  command.add_option("--preprocess", options.preprocess,
+                     "how images become input (default: MODEL.preprocess.yaml)");
+  command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
+      ->allow_extra_args(false);
+  add_scheme_options(command, options.scheme, options.transforms, options.effort,
+                     options.calibration_cache);
+  command.add_option("--quantizer-json", options.quantizer_json,
+                     "thresholds and scales to use, as the xfDNN quantizer writes them");
+  command.add_option("--save-quantizer", options.save_quantizer, "write thresholds and scales");
+  command.add_option("--save-program", options.save_program, "write the compiled program");
+  command.add_option("--dump-passes", options.dump_passes, "folder for the graph after each pass");
+  command.add_option("--with", options.with_passes, "passes to run too: NAME,NAME (see passes)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--without", options.without_passes, "passes not to run: NAME,NAME")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_flag("--no-host", options.no_host,
+                   "fail where more than classifier tail and LRN would run on the host");
+  command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
+      ->check(positive());
+  add_schedule_options(command, options);
+  add_pulp_options(command, options);
+  add_zoo_options(command, options.width, options.resolution, options.seed);
+}
+
+// What compile and run can show beside what they print anyway.
+void add_view_options(CLI::App& command, NetworkOptions& options) {
+  command
+      .add_option(
+          "--report", options.report,
+          "xfdnn: schedule, minimum memory and placement as the xfDNN compiler prints them; "
+          "dory: counters, tiles and check sums as DORY does")
+      ->check(CLI::IsMember({"xfdnn", "dory"}));
+  command.add_option("--emit-c", options.emit_c, "PULP: folder for the program as C");
+  command.add_option("--graph", options.graph, "draw the compiled network: FILE.dot or FILE.svg");
+  command.add_option("--save-optimized", options.save_optimized,
+                     "write the network after all passes as an ONNX file");
+}
+
+void add_run(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand("run", "compile, simulate, compare with golden, report");
+  RunOptions& options = commands.add(command, run);
+  add_network_options(command, options.network);
+  add_view_options(command, options.network);
+  command.get_option("model")->required(false);  // a program alone runs with seeded weights
+  command
+      .add_option("--program", options.program,
+                  "run somebody else's program, text or JSON, instead of compiling")
+      ->excludes("--schedule")
+      ->excludes("--schedule-file");
+  command.add_option("--weights", options.network.model, "with --program: the same as the model");
+  command.add_option("--quantization", options.network.quantizer_json,
+                     "with --program: the same as --quantizer-json");
+  const std::map<std::string, bool> on_off{{"on", true}, {"off", false}};
+  command.add_option("--golden", options.golden, "on or off: compare with the golden model")
+      ->transform(one_of(on_off))
+      ->option_text("on|off");
+  command.add_flag("--timing-only", options.timing_only,
+                   "PULP: cycles and hazards without computing values");
+  command.add_option("--json", options.json, "write the report as JSON");
+  command.add_option("--csv", options.csv, "write the per-layer table as CSV");
+  command.add_option("--trace", options.trace, "write a timeline for ui.perfetto.dev");
+  command.add_option("--html", options.html, "write the report as one self-contained page");
+  command.add_option("--png", options.png, "write the page's roofline as a picture (by Chromium)");
+  command.add_option("--dump-tensors", options.dump_tensors, "folder for every tensor, as .npy");
+  command.add_flag("--deterministic", options.deterministic, "leave wall times out");
+  command.add_flag("--brief", options.brief, "print totals, not every layer");
+  command.add_option("--technology", options.technology,
+                     "estimate energy and area: asic_22nm, asic_28nm, asic_40nm, asic_55nm, "
+                     "fpga_16nm, a file, or default for what the machine is made in");
+}
+
+void add_compile(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand("compile", "compile and show what the machine would run");
+  CompileCommandOptions& options = commands.add(command, compile);
+  add_network_options(command, options.network);
+  add_view_options(command, options.network);
+  command.add_option("-o,--output", options.network.save_program, "the same as --save-program");
+  command.add_flag("--dump-schedules", options.dump_schedules,
+                   "rank the schedules of every sub-graph by time and space");
+}
+
+void add_verify(CLI::App& app, Commands& commands) {
+  CLI::App& command =
+      *app.add_subcommand("verify", "compare a simulation with somebody else's golden tensors");
+  VerifyOptions& options = commands.add(command, verify);
+  add_network_options(command, options.network);
+  command.get_option("--input")->required();
+  command.add_option("--expect", options.expect, ".npy, .npz, .pb or a folder of them")->required();
+  command.add_option("--atol", options.absolute_tolerance, "absolute tolerance of float tensors")
+      ->check(not_negative());
+  command.add_option("--rtol", options.relative_tolerance, "relative tolerance of float tensors")
+      ->check(not_negative());
+}
+
+// The six steps of the xfDNN quantizer, named as its arguments are.
+void add_preprocessing_options(CLI::App& command, QuantizationOptions& options) {
+  command.add_option("--preprocess", options.preprocess,
+                     "how images become input (default: MODEL.preprocess.yaml)");
+  PreprocessingOptions& steps = options.steps;
+  command.add_option("--resize", steps.resize, "SHORT_SIDE,CENTRE_CROP or none");
+  command.add_option("--dims", steps.dims, "C,H,W of the resized image: 3,224,224");
+  command.add_option("--transpose", steps.transpose, "order of H,W,C: 2,0,1");
+  command.add_option("--channel-swap,--channel_swap", steps.channel_swap, "2,1,0 for BGR");
+  command.add_option("--raw-scale,--raw_scale", steps.raw_scale, "pixels in [0, 1] times this");
+  command.add_option("--mean-value,--mean_value", steps.mean_value, "subtracted: 104,117,123");
+  command.add_option("--input-scale,--input_scale", steps.input_scale, "factor after the mean");
+}
+
+void add_quantization_options(CLI::App& command, QuantizationOptions& options) {
+  command.add_option("model", options.model, "ONNX file, or zoo:NAME[?width=0.5&resolution=128]")
+      ->required();
+  command.add_option("--target", options.target, "xdnn (default), pulp, or none: no hardware")
+      ->check(CLI::IsMember({"xdnn", "pulp", "none"}));
+  command.add_option("--hw", options.hw, "machine of that family (default: v3_96, gap8)");
+  add_machine_options(command, options.machine);
+  add_scheme_options(command, options.scheme, options.transforms, options.effort,
+                     options.calibration_cache);
+  command.add_option("--calibration", options.calibration,
+                     "images to calibrate with: a folder, a batch, .npy or .npz");
+  command.add_option("--calibration-size", options.calibration_size, "use that many of them")
+      ->check(positive());
+  command.add_option("--calibration-seed", options.calibration_seed,
+                     "choose them at random (default: the first by name)");
+  command.add_option("--calibration-indices", options.calibration_indices,
+                     "choose these of the names in ascending order: 0,4,20-29");
+  command.add_flag("--skip-bad", options.skip_bad, "leave out images that cannot be used");
+  add_preprocessing_options(command, options);
+  command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
+      ->allow_extra_args(false);
+  command.add_option("--with", options.with_passes, "passes to run too: NAME,NAME (see passes)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--without", options.without_passes, "passes not to run: NAME,NAME")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
+      ->check(positive());
+  add_zoo_options(command, options.width, options.resolution, options.seed);
+}
+
+void add_quantize(CLI::App& app, Commands& commands) {
+  CLI::App& command =
+      *app.add_subcommand("quantize", "decide the codes of every tensor, write a quantized model");
+  QuantizeCommandOptions& options = commands.add(command, quantize);
+  add_quantization_options(command, options.quantization);
+  command.add_option("-o,--output", options.output, "ONNX file to write");
+  command
+      .add_option("--format", options.format,
+                  "qdq (default), qoperator: QLinearConv and the like, or nemo: --target pulp, "
+                  "for DORY")
+      ->check(CLI::IsMember({"qdq", "qoperator", "nemo"}));
+  command.add_option("--save-quantizer", options.save_quantizer,
+                     "write thresholds and scales as the scheme's own tool does (JSON)");
+  command.add_option("--dump-reference", options.dump_reference,
+                     "folder for every tensor of the model written, of the first image, as .npy");
+  command.add_option("--compare", options.compared_images,
+                     "images on which lowering is compared with the scheme (default: 1)");
+}
+
+void add_accuracy(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "accuracy", "score the float and the integer network on labelled images, explain the loss");
+  AccuracyCommandOptions& options = commands.add(command, accuracy);
+  add_quantization_options(command, options.quantization);
+  command.add_option("--images", options.images, "labelled images: a folder, a batch, .npz")
+      ->required();
+  command.add_option("--labels", options.labels, "FILE <tab> CLASS a line (default: labels.tsv)");
+  command.add_option("--limit", options.limit, "score at most that many images")->check(positive());
+  command.add_option("--golden-images", options.golden_images,
+                     "compare that many with the golden model, value by value (default: 1)");
+  command.add_flag("--brief", options.brief, "classes only, no layers");
+  command.add_option("--json", options.json, "write the report as JSON");
+  command.add_option("--html", options.html, "write the report as one self-contained page");
+}
+
+void add_workload(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand("workload", "list the zoo, or write a network as ONNX");
+  WorkloadCommandOptions& options = commands.add(command, workload);
+  command.add_option("name", options.name, "network");
+  command.add_flag("--list", options.list, "list all networks");
+  command.add_option("-o,--output", options.output, "ONNX file to write");
+  add_zoo_options(command, options.width, options.resolution, options.seed);
+}
+
+void add_listing_options(CLI::App& command, ListingOptions& options, const std::string& what) {
+  command.add_option("file", options.file, what)->required();
+  command.add_option("-o,--output", options.output, "file to write (default: standard output)");
+  command.add_option("--format", options.format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
+void add_asm(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand("asm", "check a program's text and write its JSON");
+  ListingOptions& options = commands.add(command, assemble);
+  options.format = "json";
+  add_listing_options(command, options, "program as text or JSON");
+}
+
+void add_disasm(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand("disasm", "print a program as text");
+  add_listing_options(command, commands.add(command, disasm),
+                      "file written by --save-program, or JSON, or text");
+}
+
+void add_allocate(CLI::App& app, Commands& commands) {
+  CLI::App& command =
+      *app.add_subcommand("allocate", "find addresses for buffers that live at given times");
+  AllocateOptions& options = commands.add(command, allocate);
+  command.add_option("problem", options.problem, "CSV with the columns id, lower, upper, size")
+      ->required();
+  command.add_option("--capacity", options.capacity, "bytes of memory: 1048576, 1024k or 1M")
+      ->required();
+  command.add_option("--bucket", options.bucket,
+                     "the memory is in equal parts of that many bytes, one buffer in each");
+  command.add_flag("--minimize", options.minimize, "find the smallest extent there is");
+  command.add_option("--strategy", options.strategy,
+                     "exact (default), all, or bysize, bottom, top, tops, bottle, bottles, xXx, "
+                     "shuffle, flip");
+  command.add_option("--seed", options.seed, "of the random strategies bottle, bottles, xXx");
+  command.add_option("--nodes", options.node_limit, "how far to search: buffers placed")
+      ->check(positive());
+  command.add_option("-o,--output", options.output, "CSV file to write instead of printing");
+}
+
+void add_results(CLI::App& app, Commands& commands) {
+  CLI::App& command =
+      *app.add_subcommand("results", "list, filter and export what a results store has");
+  ResultsOptions& options = commands.add(command, results);
+  command.add_option("run", options.run, "number of a run, or last (default: list the runs)");
+  command.add_option("--store", options.store, "results store (default: workbench.db)");
+  command.add_flag("--all", options.all, "points of all runs")->excludes("run");
+  command.add_option("--point", options.point, "one point: its key, or how that begins")
+      ->excludes("run");
+  command
+      .add_option("--where", options.query.where,
+                  "NAME=VALUE, NAME<=VALUE, ...: parameter, metric or column; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--status", options.status, "ok, infeasible or failed")
+      ->check(CLI::IsMember({"ok", "infeasible", "failed"}));
+  command.add_option("--tier", options.tier, "analytic or transaction")
+      ->check(CLI::IsMember({"analytic", "transaction"}));
+  command.add_option("--network", options.network, "as it was named, or its file's name");
+  command.add_option("--machine", options.machine, "as it was named, or its file's name");
+  command.add_option("--columns", options.query.columns, "NAME,NAME,... to show")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--sort", options.query.sort, "column to sort by; -NAME: descending");
+  command.add_flag("--layers", options.layers, "a row per layer instead of per point");
+  command.add_option("--csv", options.csv, "write all columns as CSV; -: to standard output");
+  command.add_option("--json", options.json, "write all columns as JSON; -: to standard output");
+  command.add_option("--salvage", options.salvage,
+                     "keep what can be read of a damaged store in this new file");
+}
+
+void add_study_options(CLI::App& command, SweepCommandOptions& options) {
+  command.add_option("what", options.what,
+                     "study file (.yaml, docs/sweep.md), networks: ONNX files, zoo:NAME");
+  command
+      .add_option("--hw", options.machines, "machine: a file or a shipped name; may be repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--set", options.settings,
+                  "NAME=VALUES: 1,2,4 or 16k..128k:x2 (times 2), 2..16:2 (plus 2), 0..1:n5 (5 in "
+                  "all); options of run, or knobs of the machine; may be repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--where", options.conditions,
+                  "leave out points for which this does not hold: 'l1 * cores <= 512k'")
+      ->allow_extra_args(false);
+  command
+      .add_option("--objective", options.objectives,
+                  "'min METRIC' or 'max METRIC' (default: min cycles, between clocks min "
+                  "latency_ms); may be "
+                  "repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--constraint", options.constraints,
+                  "'METRIC <= NUMBER': what breaks it is on no front; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--name", options.name, "of the sweep, in reports and in the store");
+}
+
+void add_execution_options(CLI::App& command, SweepCommandOptions& options) {
+  command.add_option("--tier", options.tier, "analytic (default), or transaction: simulate all")
+      ->check(one_of_names({"analytic", "transaction"}));
+  command.add_flag("--refine", options.refine,
+                   "simulate the Pareto front and its neighbours, compare with golden");
+  command.add_option("--neighbours", options.neighbours, "steps around the front (default: 1)")
+      ->check(whole_number(0, 1'000'000'000));
+  command.add_option("--sample", options.sample, "simulate so many more, drawn at random")
+      ->check(whole_number(0, 1'000'000'000));
+  command.add_flag("--search", options.search,
+                   "do not compute all points: search the front (NSGA-II)");
+  command.add_option("--population", options.population, "of the search (default: 40)");
+  command.add_option("--generations", options.generations, "of the search (default: 25)");
+  command.add_option("--seed", options.seed, "of the search and of the sample (default: 1)");
+  command.add_option("--store", options.store, "results, SQLite (default: ./workbench.db)");
+  command.add_option("-j,--jobs", options.jobs, "processes, or tasks at once (default: CPUs)")
+      ->check(whole_number(1, 1'000'000));
+  command.add_option("--executor", options.executor, "local (default), or slurm")
+      ->check(one_of_names({"local", "slurm"}));
+  command
+      .add_option("--sbatch", options.slurm.arguments,
+                  "argument of sbatch, such as --partition=NAME; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--points-per-task", options.slurm.points_per_task, "of Slurm")
+      ->check(whole_number(1, 1'000'000));
+  command
+      .add_option("--job-folder", options.job_folder,
+                  "compute nothing here: write a job for sweep-worker into this folder, collect "
+                  "what workers have left there (docs/scale-out.md)")
+      ->excludes("--executor");
+  command.add_option("--limit", options.limit, "compute at most so many points this time")
+      ->check(whole_number(0, 1'000'000'000));
+  command.add_flag("--dry-run", options.dry_run, "count the points, compute none");
+  command.add_flag("--parameters", options.parameters, "list what --set takes");
+  command.add_option("--csv", options.csv, "write all points as CSV");
+  command.add_option("--json", options.json, "write all points with their layers as JSON");
+  command.add_option("--html", options.html, "write the report as one self-contained page");
+  command.add_option("--png", options.png, "write the front as a picture (by a browser)");
+}
+
+void add_sweep(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "sweep", "compute many machines, networks and options, and find the best");
+  SweepCommandOptions& options = commands.add(command, sweep);
+  add_study_options(command, options);
+  add_execution_options(command, options);
+}
+
+void add_sweep_worker(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "sweep-worker", "compute a part of a sweep's job file, as a task of any scheduler");
+  WorkerRequest& request = commands.add(command, sweep_worker);
+  command.add_option("job", request.job, "job file, as sweep writes it")->required();
+  command.add_option("--chunk", request.chunk, "number of the part, from 0");
+  command.add_option("--chunks", request.chunks, "how many parts there are");
+  command.add_option("--output", request.output,
+                     "folder for finished points: chunk-K-of-N.jsonl, one line each");
+  command.add_option("--store", request.store, "store for finished points, instead of --output");
+}
+
+// "2026-11-22T19:30:00Z": texts that sort as the times do.
+std::string not_a_date(const std::string& text) {
+  constexpr std::string_view kForm = "0000-00-00T00:00:00Z";
+  bool good = text.size() == kForm.size();
+  for (std::size_t i = 0; good && i < kForm.size(); ++i) {
+    good = kForm[i] == '0' ? std::isdigit(static_cast<unsigned char>(text[i])) != 0
+                           : text[i] == kForm[i];
+  }
+  return good ? "" : fmt::format("expected a date as 2026-11-22T19:30:00Z, found '{}'", text);
+}
+
+void add_record(CLI::App& track, Commands& commands) {
+  CLI::App& command =
+      *track.add_subcommand("record", "compute every case, write a baseline of them");
+  TrackRecordOptions& options = commands.add(command, track_record);
+  command.add_option("suite", options.suite, "suite file (YAML, docs/track.md)")->required();
+  command.add_option("--baseline,-o", options.baseline, "JSON file to write");
+  command.add_option("--store", options.store, "SQLite file to add them to as a run");
+  command.add_option("--name", options.name, "of the baseline (default: the suite's)");
+  command.add_option("--revision", options.revision,
+                     "of what is measured (default: git's of the suite's folder)");
+  command.add_option("--date", options.date, "of that revision: 2026-11-22T19:30:00Z")
+      ->check(not_a_date)
+      ->needs("--revision");
+  command.add_option("--case", options.cases, "that case only; may be repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--wall", options.wall, "time the simulator, too: runs per case, each of its own")
+      ->check(whole_number(1, 1000));
+}
+
+void add_compare(CLI::App& track, Commands& commands) {
+  CLI::App& command = *track.add_subcommand(
+      "compare", "compute every case again; what changed, and why; exit code 1 for a regression");
+  TrackCompareOptions& options = commands.add(command, track_compare);
+  command.add_option("baseline", options.baseline, "JSON file; with --store: the run's name")
+      ->required();
+  command.add_option("suite", options.suite, "suite file (default: the baseline's own cases)");
+  command.add_option("--store", options.store, "SQLite file that has the baseline: its newest");
+  command.add_option("--results", options.results,
+                     "compare with this baseline file instead of computing");
+  command.add_option("--case", options.cases, "that case only; may be repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--set", options.settings,
+                  "PARAMETER=VALUE in every case whose machine has it: what would change?")
+      ->allow_extra_args(false);
+  command
+      .add_option("--threshold", options.gate.threshold_percent,
+                  "percent that a figure may get worse by (default: 0)")
+      ->check(not_negative());
+  command.add_flag("--per-layer", options.gate.per_layer, "each layer's cycles must hold it, too");
+  command.add_flag("--strict", options.gate.strict, "any figure that differs fails");
+  command.add_option("--layers", options.layers, "layers to print per case (default: 10)");
+  command.add_option("--junit", options.junit, "JUnit XML file to write");
+  command.add_flag("--github", options.github, "print GitHub Actions annotations");
+  command.add_option("--json", options.json, "JSON file to write");
+  CLI::Option& wall =
+      *command.add_option("--wall", options.wall, "time the simulator, too: runs per case")
+           ->check(whole_number(1, 1000));
+  CLI::Option& against =
+      *command
+           .add_option("--against", options.against,
+                       "executable that --wall is paired with, e.g. of the last release")
+           ->needs(&wall);
+  command
+      .add_option("--wall-threshold", options.wall_threshold,
+                  "percent; fail when the simulator is slower than that for certain (95 %)")
+      ->check(not_negative())
+      ->needs(&against);
+}
+
+void add_report(CLI::App& track, Commands& commands) {
+  CLI::App& command =
+      *track.add_subcommand("report", "figures over revisions, and where they moved");
+  TrackReportOptions& options = commands.add(command, track_report);
+  command.add_option("baselines", options.files, "baseline files, or folders of them");
+  command.add_option("--store", options.store, "SQLite file that has them");
+  command.add_option("--name", options.name, "of the runs in the store (default: all)");
+  command.add_option("--case", options.cases, "that case only; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--json", options.json, "JSON file to write");
+  command.add_option("--html", options.html, "write the history as one self-contained page");
+  command.add_option("--png", options.png, "write its chart as a picture, by a Chromium");
+}
+
+void add_track(CLI::App& app, Commands& commands) {
+  CLI::App& track = *app.add_subcommand(
+      "track", "record figures of a suite, compare with them, show their history");
+  track.require_subcommand(1);
+  add_record(track, commands);
+  add_compare(track, commands);
+  add_report(track, commands);
+}
+
+void add_commands(CLI::App& app, Commands& commands) {
+  app.require_subcommand(1);
+  add_run(app, commands);
+  add_compile(app, commands);
+  add_verify(app, commands);
+  add_quantize(app, commands);
+  add_accuracy(app, commands);
+  add_asm(app, commands);
+  add_disasm(app, commands);
+  add_workload(app, commands);
+  add_allocate(app, commands);
+  add_results(app, commands);
+  add_sweep_worker(app, commands);
+  add_sweep(app, commands);
+  add_track(app, commands);
+  commands.add(*app.add_subcommand("ops", "list the ONNX operators that can be imported"), ops);
+  commands.add(*app.add_subcommand("passes", "list the passes that --with and --without switch"),
+               passes);
+}
+
+}  // namespace
+
+std::function<int()> command_of(int argc, char** argv) {
+  CLI::App app("Compile a CNN for an integer accelerator, simulate it, prove it, profile it.",
+               "workbench");
+  Commands commands;
+  add_commands(app, commands);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    const int code = app.exit(help);
+    return [code] { return code; };
+  } catch (const CLI::ParseError& error) {
+    fail("{}", error.what());
+  }
+  return commands.named(app);
+}
+
+}  // namespace workbench::app
