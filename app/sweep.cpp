@@ -1,6 +1,7 @@
 // workbench sweep: many points, one report.
 #include "explore/sweep/sweep.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "app/commands.h"
