@@ -11,7 +11,7 @@
 #include "explore/flow/expectation.h"
 #include "explore/flow/machine.h"
 #include "explore/flow/quantization_report.h"
-#include "explore/html/accuracy_page.h"
+#include "explore/html/page.h"
 
 namespace workbench::app {
 

@@ -7,9 +7,9 @@
 #include "app/terminal.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "explore/store/point_json.h"
 #include "explore/store/result_table.h"
 #include "explore/store/salvage.h"
+#include "explore/store/store.h"
 
 namespace workbench::app {
 

@@ -10,13 +10,12 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
-#include "explore/html/sweep_page.h"
+#include "explore/html/page.h"
+#include "explore/report/text.h"
 #include "explore/sweep/parameter.h"
 #include "explore/sweep/study.h"
-#include "explore/sweep/sweep.h"
 #include "explore/sweep/values.h"
 #include "explore/sweep/worker.h"
-#include "explore/table.h"
 
 namespace workbench::app {
 

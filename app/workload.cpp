@@ -15,7 +15,7 @@
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
 #include "explore/flow/pipeline.h"
-#include "explore/table.h"
+#include "explore/report/text.h"
 
 namespace workbench::app {
 

@@ -3,11 +3,10 @@
 
 #include "core/error.h"
 #include "explore/flow/pipeline.h"
-#include "explore/json.h"
+#include "explore/report/compiler_reports.h"
+#include "explore/report/export.h"
+#include "explore/report/text.h"
 #include "explore/sweep/parameter.h"
-#include "explore/text.h"
-#include "explore/trace.h"
-#include "explore/xfdnn_report.h"
 #include "python/native.h"
 
 namespace workbench::python {

@@ -1,12 +1,95 @@
 #include "explore/energy/energy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
 #include "core/error.h"
-#include "explore/energy/area.h"
+#include "core/units.h"
 
 namespace workbench {
+
+namespace {
+
+constexpr std::int64_t kBlockBits = 72;  // of a word, of either kind of RAM
+constexpr std::int64_t kUramWords = 4096, kBramWords = 512;
+
+std::int64_t blocks(std::int64_t bits, std::int64_t words, std::int64_t block_words) {
+  return ceil_div(bits, kBlockBits) * ceil_div(words, block_words);
+}
+
+// The dimensions of a block that is read a whole step at a time.
+std::int64_t filter_blocks(std::int64_t rows, std::int64_t columns, const xdnn::Machine& machine) {
+  const std::int64_t bits = rows * columns * machine.weights_per_dsp() * machine.array.bits;
+  return blocks(bits, machine.filters.buffers * machine.filters.buffer_steps, kBramWords);
+}
+
+Estimate scaled(const Estimate& each, std::int64_t count) {
+  return each * static_cast<double>(count);
+}
+
+// Both ends of each are products of ends.
+Estimate product(const Estimate& a, const Estimate& b) {
+  return {a.low * b.low, a.typical * b.typical, a.high * b.high};
+}
+
+}  // namespace
+
+FpgaBlocks fpga_blocks(const xdnn::Machine& machine) {
+  constexpr std::int64_t kByteBits = 8;
+  // Width-aligned arrays have a pixel per row, and the weights of one input channel at a time.
+  const std::int64_t weight_rows = machine.width_aligned() ? 1 : machine.array.rows;
+  FpgaBlocks result{
+      .dsps = machine.array.rows * machine.array.columns,
+      .urams = blocks(machine.word_bytes() * kByteBits, machine.am_words(), kUramWords),
+      .brams = filter_blocks(weight_rows, machine.array.columns, machine)};
+  if (machine.slice0.used == 0) return result;
+  const xdnn::Machine::Slice0& first = machine.slice0;
+  result.dsps += first.rows * first.columns;
+  result.urams += blocks(first.rows * kByteBits, ceil_div(first.am_bytes, first.rows), kUramWords);
+  result.brams += filter_blocks(first.rows, first.columns, machine);
+  return result;
+}
+
+ClusterMemory cluster_memory(const pulp::Machine& machine) {
+  constexpr std::int64_t kFirstStack = 3500, kOtherStack = 3400, kCode = 132000;  // pulp.md 3.3
+  return {machine.l1.buffer_bytes + kFirstStack + (machine.cluster.cores - 1) * kOtherStack,
+          machine.l2.buffer_bytes + kCode};
+}
+
+Estimate area(const xdnn::Machine& machine, const XdnnTechnology& technology) {
+  const FpgaBlocks engine = fpga_blocks(machine);
+  const XdnnTechnology::Area& each = technology.area;
+  const Estimate one = each.engine + scaled(each.dsp, engine.dsps) +
+                       scaled(each.uram, engine.urams) + scaled(each.bram, engine.brams);
+  return scaled(one, machine.board.engines);
+}
+
+Estimate area(const pulp::Machine& machine, const PulpTechnology& technology) {
+  constexpr double kSquareMicrometres = 1e6;  // of a mm2
+  constexpr std::int64_t kDmaPorts = 4;       // on the interconnect to L1 (pulp.md 1.5)
+  const PulpTechnology::Area& each = technology.area;
+  const std::int64_t cores = machine.cluster.cores;
+  const double cache_kilobytes =
+      static_cast<double>(machine.icache.shared_bytes + cores * machine.icache.private_bytes) /
+      1024;
+  const Estimate kilogates =
+      scaled(each.core_kilogates, cores) + each.dma_kilogates + each.base_kilogates +
+      scaled(each.crossing_kilogates, (cores + kDmaPorts) * machine.l1.banks) +
+      each.icache_kilogates_per_kilobyte * cache_kilobytes;
+  const Estimate logic = product(kilogates * 1000, each.gate_um2);
+  const ClusterMemory bytes = cluster_memory(machine);
+  const Estimate memory = scaled(each.sram_bit_um2, 8 * (bytes.l1_bytes + bytes.l2_bytes));
+  return (logic + memory) * (1 / kSquareMicrometres);
+}
+
+Estimate area(const Machine& machine, const Technology& technology) {
+  if (const auto* xdnn = std::get_if<xdnn::Machine>(&machine)) {
+    return area(*xdnn, std::get<XdnnTechnology>(technology));
+  }
+  return area(std::get<pulp::Machine>(machine), std::get<PulpTechnology>(technology));
+}
 
 namespace {
 
@@ -105,6 +188,56 @@ ProgramEnergy energy(const Program& program, const Machine& machine, const Techn
   }
   return program_energy(std::get<pulp::Program>(program), std::get<pulp::Machine>(machine),
                         std::get<PulpTechnology>(technology), layer_cycles);
+}
+
+namespace {
+
+std::string spread(const Estimate& estimate, std::string_view unit) {
+  return fmt::format("{:.4g} {} ({:.3g} to {:.3g})", estimate.typical, unit, estimate.low,
+                     estimate.high);
+}
+
+// Largest first; what is below half a percent is left out.
+std::string shares(const Energy& energy) {
+  double all = 0;
+  std::vector<EnergyTerm> terms = energy.terms;
+  for (const EnergyTerm& term : terms) all += term.picojoules.typical;
+  std::stable_sort(terms.begin(), terms.end(), [](const EnergyTerm& a, const EnergyTerm& b) {
+    return a.picojoules.typical > b.picojoules.typical;
+  });
+  std::string text;
+  for (const EnergyTerm& term : terms) {
+    const double percent = all > 0 ? 100 * term.picojoules.typical / all : 0;
+    if (percent < 0.5) continue;
+    text += fmt::format("{}{} {:.0f} %", text.empty() ? "" : ", ", term.name, percent);
+  }
+  return text;
+}
+
+std::string blocks(const Machine& machine) {
+  const auto* xdnn = std::get_if<xdnn::Machine>(&machine);
+  if (xdnn == nullptr) return "";
+  const FpgaBlocks engine = fpga_blocks(*xdnn);
+  const std::int64_t engines = xdnn->board.engines;
+  return fmt::format(": {} DSPs, {} UltraRAMs, {} block RAMs", engines * engine.dsps,
+                     engines * engine.urams, engines * engine.brams);
+}
+
+}  // namespace
+
+std::string energy_text(const Energy& energy, const Machine& machine, const Technology& technology,
+                        std::int64_t images, double seconds) {
+  const Estimate run = energy.millijoules();
+  const double milliwatts = seconds > 0 ? run.typical / seconds : 0;
+  const bool large = milliwatts >= 1000;
+  return fmt::format(
+      "energy     {} per image, an estimate for {}\n"
+      "           {}\n"
+      "power      {:.4g} {} on average\n"
+      "area       {}{}\n",
+      spread(run * (1 / static_cast<double>(images)), "mJ"), name(technology), shares(energy),
+      large ? milliwatts / 1000 : milliwatts, large ? "W of an engine" : "mW",
+      spread(area(machine, technology), "mm2"), blocks(machine));
 }
 
 }  // namespace workbench

@@ -5,7 +5,6 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "explore/energy/shipped_technologies.h"
 #include "isa/yaml_fields.h"
 
 namespace workbench {

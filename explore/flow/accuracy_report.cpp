@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "explore/table.h"
+#include "explore/report/text.h"
 
 namespace workbench {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "explore/flow/accuracy.h"
-#include "explore/text.h"
+#include "explore/report/text.h"
 
 namespace workbench {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/graph.h"
-#include "explore/difference.h"
 #include "explore/flow/signal_to_noise.h"
+#include "explore/report/difference.h"
 
 namespace workbench {
 

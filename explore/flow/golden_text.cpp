@@ -8,7 +8,7 @@
 #include "compiler/quantize/calibrate.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "explore/difference.h"
+#include "explore/report/difference.h"
 
 namespace workbench {
 

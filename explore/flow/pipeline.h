@@ -14,7 +14,7 @@
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
 #include "explore/flow/signal_to_noise.h"
-#include "explore/result.h"
+#include "explore/report/report.h"
 
 namespace workbench {
 

@@ -13,7 +13,7 @@
 #include "core/eval/evaluate.h"
 #include "core/parallel.h"
 #include "explore/flow/quantization.h"
-#include "explore/table.h"
+#include "explore/report/text.h"
 #include "sim/golden/golden.h"
 
 namespace workbench {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "explore/result.h"
+#include "explore/report/report.h"
 
 namespace workbench {
 

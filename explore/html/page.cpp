@@ -5,7 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "explore/html/embedded.h"
+#include "explore/flow/accuracy_report.h"
+#include "explore/sweep/sweep_report.h"
 
 namespace workbench {
 
@@ -101,6 +102,25 @@ std::string html_page(const Page& page) {
   html += "<footer>workbench. Charts by Vega, whose licence is in this file.</footer>\n";
   html += "</body>\n</html>\n";
   return html;
+}
+
+std::string accuracy_html(const AccuracyReport& report) {
+  return html_page({.title = "Accuracy of " + report.network,
+                    .json = accuracy_json(report),
+                    .script = embedded_file("accuracy.js")});
+}
+
+std::string sweep_html(const SweepReport& report) {
+  std::string script;
+  for (const char* file : {"sweep_charts.js", "sweep_points.js", "sweep.js"}) {
+    script += embedded_file(file);
+  }
+  return html_page({.title = report.name, .json = sweep_json(report), .script = script});
+}
+
+std::string track_html(const std::string& json) {
+  return html_page(
+      {.title = "History of figures", .json = json, .script = embedded_file("track.js")});
 }
 
 }  // namespace workbench

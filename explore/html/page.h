@@ -1,12 +1,17 @@
 // Report pages: one self-contained HTML file that asks the network for nothing, follows the
 // reader's light or dark and prints well. A page is its data as JSON and a script that shows them
-// with what page.js offers (elements, tables, charts by Vega, a dialog for details).
+// with what page.js offers (elements, tables, charts by Vega, a dialog for details). The pages that
+// show their command's --json and nothing else are here; that of a run is in run_page.h.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace workbench {
+
+struct AccuracyReport;
+struct SweepReport;
 
 struct Page {
   std::string title;        // plain text
@@ -21,5 +26,21 @@ std::string escaped_for_html(std::string_view text);
 // The same JSON without white space, so written that no "<" is left in it: nothing in it can end
 // the script element that holds it, or begin a comment.
 std::string json_for_script(std::string_view json);
+
+struct EmbeddedFile {
+  std::string_view name, contents;
+};
+
+// In the order they are to be loaded, named as `require` asks for them ("vega-util").
+std::span<const EmbeddedFile> vega_modules();
+std::string_view embedded_file(std::string_view name);  // "page.js"; it must be there
+
+std::string accuracy_html(const AccuracyReport& report);
+
+// Its main chart, for --png, is the section "front".
+std::string sweep_html(const SweepReport& report);
+
+// `json`: of track_json(). The main chart, for --png, is the section "history".
+std::string track_html(const std::string& json);
 
 }  // namespace workbench

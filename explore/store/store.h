@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "explore/sweep/point.h"
@@ -88,5 +89,21 @@ class Store {
   struct Database;
   std::unique_ptr<Database> database_;
 };
+
+// A point and its answer as one line of JSON: the form in which points travel between processes
+// and to other programs.
+
+// {"key", "network", "machine", "settings": {NAME: VALUE, ...} in their order, "tier", "status",
+// "reason", "bit_exact": true, false or null, "seconds", "metrics": {...}, "layers": [{"name",
+// "op", "shape", "metrics"}, ...]}. Doubles are the shortest text that reads back the same. Throws
+// Error: names that are no UTF-8.
+std::string point_json(const StoredPoint& point);
+
+// The other way. Throws Error "WHERE: expected ..., found ..." for anything else.
+StoredPoint point_from_json(std::string_view text, const std::string& where);
+
+// "analytic", "transaction"; "ok", "infeasible", "failed". Throw Error "WHERE: expected ...".
+Tier tier_from(std::string_view text, const std::string& where);
+PointResult::Status status_from(std::string_view text, const std::string& where);
 
 }  // namespace workbench

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "explore/energy/area.h"
 #include "explore/energy/energy.h"
 #include "isa/pulp/schedule.h"
 #include "isa/xdnn/cost.h"

@@ -8,7 +8,7 @@
 
 #include "explore/energy/technology.h"
 #include "explore/flow/machine.h"
-#include "explore/report.h"
+#include "explore/report/report.h"
 #include "explore/sweep/point.h"
 
 namespace workbench {

@@ -32,7 +32,7 @@ struct Point {
 
 // Content address: SHA-256 over the network's bytes (files it refers to included; of the zoo its
 // name), the machine file's bytes, the settings in order of their names, the tier and the program
-// that computes (core/hash.h). `version`: of that program; empty in tests that compare programs.
+// that computes (core/file.h). `version`: of that program; empty in tests that compare programs.
 // Throws Error for a file that cannot be read.
 std::string point_key(const Point& point, std::string_view version);
 

@@ -1,6 +1,6 @@
 // Everything a sweep has to show: its points in study order, which of them are on the Pareto front,
 // and how far the tiers agree. The sweep fills it; text, JSON and the page (explore/html/
-// sweep_page.h) show it.
+// page.h) show it.
 #pragma once
 
 #include <cstdint>

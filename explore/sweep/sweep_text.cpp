@@ -3,10 +3,10 @@
 #include <map>
 
 #include "core/error.h"
+#include "explore/report/text.h"
 #include "explore/store/result_table.h"
 #include "explore/sweep/objectives.h"
 #include "explore/sweep/sweep.h"
-#include "explore/table.h"
 
 namespace workbench {
 

@@ -19,7 +19,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "explore/store/point_json.h"
+#include "explore/store/store.h"
 
 namespace workbench {
 

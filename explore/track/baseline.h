@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "explore/report.h"
+#include "explore/report/report.h"
 #include "explore/store/store.h"
 #include "explore/sweep/point.h"
 #include "explore/sweep/point_metrics.h"

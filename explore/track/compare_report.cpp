@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "explore/table.h"
+#include "explore/report/text.h"
 #include "explore/track/record_json.h"
 
 namespace workbench::track {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "explore/table.h"
+#include "explore/report/text.h"
 #include "explore/track/compare_report.h"
 #include "explore/track/record_json.h"
 

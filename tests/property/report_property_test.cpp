@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "explore/report.h"
+#include "explore/report/report.h"
 #include "tests/support/small_report.h"
 
 namespace workbench {

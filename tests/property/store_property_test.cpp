@@ -8,7 +8,6 @@
 #include <fstream>
 #include <set>
 
-#include "explore/store/point_json.h"
 #include "explore/store/salvage.h"
 #include "explore/store/sqlite.h"
 #include "explore/store/store.h"

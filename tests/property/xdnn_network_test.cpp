@@ -10,7 +10,7 @@
 #include "compiler/xdnn/compile.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "core/eval/evaluate.h"
-#include "explore/report.h"
+#include "explore/report/report.h"
 #include "isa/xdnn/schedule.h"
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"

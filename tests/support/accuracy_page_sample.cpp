@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/flow/accuracy_report.h"
-#include "explore/html/accuracy_page.h"
+#include "explore/html/page.h"
 
 namespace workbench {
 namespace {

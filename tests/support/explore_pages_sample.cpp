@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "core/file.h"
-#include "explore/html/sweep_page.h"
-#include "explore/html/track_page.h"
+#include "explore/html/page.h"
+#include "explore/sweep/sweep_report.h"
 #include "explore/track/history.h"
 
 namespace workbench {

@@ -1,7 +1,7 @@
 // A machine of round numbers and a two-layer program, for tests of reports.
 #pragma once
 
-#include "explore/report.h"
+#include "explore/report/report.h"
 
 namespace workbench {
 

@@ -4,7 +4,6 @@
 
 #include <iostream>
 
-#include "explore/energy/area.h"
 #include "explore/energy/energy.h"
 #include "explore/flow/machine.h"
 #include "explore/flow/pipeline.h"

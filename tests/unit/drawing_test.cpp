@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "compiler/xdnn/compile.h"
-#include "explore/graph_drawing.h"
+#include "explore/report/graph_drawing.h"
 #include "tests/support/graph_builder.h"
 #include "tests/support/xdnn_program.h"
 

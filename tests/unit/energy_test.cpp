@@ -1,12 +1,12 @@
 // Energy and area: tables as shipped and wrong ones, and sums worked out by hand.
+#include "explore/energy/energy.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "core/error.h"
-#include "explore/energy/area.h"
-#include "explore/energy/energy_text.h"
-#include "explore/energy/shipped_technologies.h"
+#include "explore/energy/technology.h"
 
 namespace workbench {
 namespace {

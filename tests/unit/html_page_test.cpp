@@ -2,7 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "explore/html/embedded.h"
 #include "explore/html/page.h"
 
 namespace workbench {

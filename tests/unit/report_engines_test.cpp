@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "explore/json.h"
-#include "explore/text.h"
+#include "explore/report/export.h"
+#include "explore/report/text.h"
 #include "tests/support/small_report.h"
 
 namespace workbench {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "explore/table.h"
+#include "explore/report/text.h"
 
 namespace workbench {
 namespace {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "explore/report.h"
+#include "explore/report/report.h"
 #include "tests/support/small_report.h"
 
 namespace workbench {

@@ -3,9 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "explore/json.h"
-#include "explore/text.h"
-#include "explore/trace.h"
+#include "explore/report/export.h"
+#include "explore/report/text.h"
 #include "tests/support/small_report.h"
 
 namespace workbench {

@@ -4,8 +4,7 @@
 #include <map>
 #include <random>
 
-#include "explore/html/memory_use.h"
-#include "explore/html/timeline_pieces.h"
+#include "explore/html/run_timeline.h"
 
 namespace workbench {
 namespace {

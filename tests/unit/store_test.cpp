@@ -11,9 +11,8 @@
 #include <csignal>
 
 #include "core/error.h"
-#include "explore/store/point_json.h"
-#include "explore/store/schema.h"
 #include "explore/store/sqlite.h"
+#include "explore/store/tables.h"
 #include "tests/support/random_point.h"
 #include "tests/support/temporary_folder.h"
 

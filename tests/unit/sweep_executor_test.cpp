@@ -12,7 +12,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "explore/store/point_json.h"
+#include "explore/store/store.h"
 #include "explore/sweep/executor.h"
 #include "explore/sweep/worker.h"
 #include "tests/support/temporary_folder.h"

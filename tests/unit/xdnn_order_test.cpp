@@ -8,7 +8,7 @@
 #include "compiler/xdnn/lowered.h"
 #include "compiler/xdnn/regions.h"
 #include "compiler/xdnn/scheduled.h"
-#include "explore/schedule_report.h"
+#include "explore/report/compiler_reports.h"
 #include "tests/support/graph_builder.h"
 #include "tests/support/xdnn_program.h"
 #include "workloads/workloads.h"

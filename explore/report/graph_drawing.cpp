@@ -1,4 +1,4 @@
-#include "explore/graph_drawing.h"
+#include "explore/report/graph_drawing.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <set>
 
 #include "compiler/xdnn/lowered.h"
-#include "explore/table.h"
+#include "explore/report/text.h"
 #include "isa/pulp/cost.h"
 #include "isa/xdnn/cost.h"
 

@@ -1,4 +1,4 @@
-#include "explore/metrics.h"
+#include "explore/report/metrics.h"
 
 namespace workbench {
 

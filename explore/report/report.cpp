@@ -1,6 +1,4 @@
-// The waterfall by one sweep over the timeline: at every moment the array's own interval explains
-// the cycle if there is one, else whatever instruction holds the array up does.
-#include "explore/report.h"
+#include "explore/report/report.h"
 
 #include <fmt/format.h>
 
@@ -392,6 +390,19 @@ Report make_report(const ProgramInfo& program, const Timeline& timeline, const M
   add_totals(report);
   add_engines(report, std::move(engines));
   return report;
+}
+
+std::vector<LayerSignalToNoise> failures(const RunResult& result) {
+  std::vector<LayerSignalToNoise> failures;
+  for (const LayerSignalToNoise& layer : result.signal_to_noise) {
+    // Negated so that NaN fails too.
+    if (!(layer.decibel >= kSignalToNoiseFloorDb)) failures.push_back(layer);
+  }
+  return failures;
+}
+
+bool passed(const RunResult& result) {
+  return (!result.verdict || result.verdict->bit_exact()) && result.hazards.empty();
 }
 
 }  // namespace workbench

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <variant>
 
-#include "explore/report.h"
+#include "explore/report/report.h"
 
 namespace workbench {
 

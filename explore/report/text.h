@@ -1,4 +1,5 @@
-// Plain text tables and numbers for people: aligned columns, thousands separated, units scaled.
+// Text for people: the report in 118 columns at most, units everywhere, and what every table on a
+// terminal is made of: aligned columns, thousands separated, units scaled.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,17 @@
 #include <string_view>
 #include <vector>
 
+#include "explore/report/report.h"
+
 namespace workbench {
+
+struct TextOptions {
+  bool colour = false;      // ANSI colours, block characters for bars
+  bool every_layer = true;  // false: only the totals
+};
+
+// Machine, network, per-layer table, waterfall, totals, host steps, accuracy, hazards, verdict.
+std::string text_report(const RunResult& result, const TextOptions& options);
 
 struct Column {
   std::string title;

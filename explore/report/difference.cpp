@@ -1,4 +1,4 @@
-#include "explore/difference.h"
+#include "explore/report/difference.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,0 +1,32 @@
+// The report for programs: JSON (versioned, documented in docs/report-json.md), CSV, and the
+// timeline as Chrome trace-event JSON.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "explore/report/report.h"
+#include "isa/program_info.h"
+#include "isa/timeline.h"
+
+namespace workbench {
+
+inline constexpr int kReportSchemaVersion = 1;
+
+// Deterministic: keys in documented order, doubles shortest round-trip, infinite as null. `wall`
+// is there when result.wall is.
+std::string json_report(const RunResult& result);
+
+// One line per layer after a header line.
+std::string csv_report(const Report& report);
+
+// A cell of a CSV file: quoted where RFC 4180 asks for it.
+std::string csv_cell(std::string_view text);
+
+// A timeline as Chrome trace-event JSON, which https://ui.perfetto.dev opens: one track per
+// engine, one slice per interval that is not idle, named after instruction and layer. Times in
+// microseconds of the machine's report clock. Deterministic.
+std::string trace_json(const ProgramInfo& program, const Timeline& timeline,
+                       const MachineInfo& machine);
+
+}  // namespace workbench
