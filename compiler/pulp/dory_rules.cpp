@@ -1,8 +1,7 @@
-#include "compiler/pulp/dory_rules.h"
-
 #include <algorithm>
 #include <limits>
 
+#include "compiler/pulp/dory_tiling.h"
 #include "core/error.h"
 
 namespace workbench::pulp {

@@ -1,13 +1,17 @@
 // DORY's choice of tiles: its constraint programme by exhaustive search, ties to the
 // lexicographically smallest tile as its solver does (pulp.md 3.3).
-#include <algorithm>
+#include "compiler/pulp/dory_tiling.h"
 
-#include "compiler/pulp/dory_rules.h"
-#include "compiler/pulp/kernel_choice.h"
-#include "compiler/pulp/l1_map.h"
+#include <algorithm>
+#include <optional>
+
+#include "compiler/pulp/kernel_rules.h"
+#include "compiler/pulp/tiling.h"
 #include "core/error.h"
+#include "isa/pulp/footprint.h"
 
 namespace workbench::pulp {
+
 namespace {
 
 // Extra bits of the constraint C + 20 <= 32 * 8 * L1 are less than one bit of memory.
@@ -89,6 +93,192 @@ void search(const DoryProblem& problem, const Machine& machine, Tiling& tiling) 
     }
   }
   if (best < 0) fail_no_tile(problem, rows, columns, machine);
+}
+
+// DORY's L3-L2 tiler (pulp.md 3.4): whole layer, else slices of the weights, else of the rows.
+
+// The layer's calls, its tensors whole.
+Kernel whole_call(const Layer& layer, const Machine& machine) {
+  Kernel call = layer.call;
+  call.kind = dory_kernel(layer, machine);
+  return call;
+}
+
+std::int64_t constant_bytes(const Kernel& call) {
+  return weight_bytes(call) + 2 * norm_bytes(call) + bias_bytes(call);
+}
+
+bool weights_can_be_sliced(LayerKind kind) {
+  return kind == LayerKind::Conv || kind == LayerKind::Pointwise || kind == LayerKind::Linear;
+}
+
+struct L2Rules {
+  std::int64_t bytes = 0;         // for the layer
+  std::int64_t weight_bytes = 0;  // of those, for its weights
+};
+
+// What the next layer's prefetched weights leave; weights of more than half of L2 are not
+// prefetched whole.
+L2Rules rules_of(const Layer& layer, const Network& network, const Machine& machine,
+                 const L2Budget& budget) {
+  const std::int64_t l2 = machine.l2.buffer_bytes;
+  const auto here = std::find_if(network.layers.begin(), network.layers.end(),
+                                 [&](const Layer& other) { return other.name == layer.name; });
+  L2Rules rules{.bytes = std::min(budget.bytes, l2), .weight_bytes = l2};
+  if (here == network.layers.end()) return rules;
+  if (here != network.layers.begin() && constant_bytes(whole_call(layer, machine)) > l2 / 2) {
+    rules.weight_bytes = l2 / 2;
+  }
+  const auto next = here + 1;
+  if (next != network.layers.end()) {
+    const std::int64_t prefetched = std::min(constant_bytes(whole_call(*next, machine)), l2 / 2);
+    rules.bytes = std::min(rules.bytes, l2 - prefetched);
+  }
+  return rules;
+}
+
+Cut whole_cut(const Layer& layer) { return {layer.call.out_c, layer.call.out_h, layer.call.out_w}; }
+
+std::int64_t preferences(const Layer& layer, const Cut& slice, bool fits_l1) {
+  const Kernel& call = layer.call;
+  return (fits_l1 ? 20'000'000 : 0) + 100'000 * ((slice.out_h - 1) % 8) +
+         (slice.out_c % 4 == 0 ? 100'000 : 0) + (call.out_c % slice.out_c == 0 ? 1'000'000 : 0) +
+         (call.out_h % slice.out_h == 0 ? 1'000'000 : 0) +
+         (slice.out_h == call.out_h ? 100'000 : 0) + (slice.out_c == call.out_c ? 10'000 : 0);
+}
+
+// What passes through L2 at a time: a slice, the tensors that are not sliced whole.
+struct Candidate {
+  Cut slice;
+  std::int64_t l2_bytes = 0;
+  DoryTile passing;
+};
+
+// Of all candidates that fit, the one preferred; bits of L2 count, too.
+std::optional<Cut> best_slice(const Layer& layer, const Machine& machine, std::int64_t limit,
+                              const std::vector<Candidate>& candidates) {
+  const DoryProblem problem = dory_problem(layer, whole_cut(layer));
+  std::optional<Cut> best;
+  std::int64_t best_value = -1;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.l2_bytes > limit) continue;
+    const bool fits_l1 = fits_untiled(problem, candidate.passing, machine);
+    const std::int64_t value =
+        8 * candidate.l2_bytes + preferences(layer, candidate.slice, fits_l1);
+    if (value <= best_value) continue;
+    best_value = value;
+    best = candidate.slice;
+  }
+  return best;
+}
+
+std::optional<Tiling> weight_slices(const Layer& layer, const Machine& machine,
+                                    const L2Rules& rules) {
+  const Kernel call = whole_call(layer, machine);
+  const std::int64_t activations =
+      input_bytes(call) + second_input_bytes(call) + output_bytes(call);
+  const std::int64_t limit = std::min(rules.weight_bytes, rules.bytes - activations);
+  const DoryProblem problem = dory_problem(layer, whole_cut(layer));
+  std::vector<Candidate> candidates;
+  const std::int64_t step = 8 / problem.narrowest_bits();
+  for (std::int64_t n = step; n < call.out_c; n += step) {
+    Kernel part = call;
+    part.out_c = n;
+    DoryTile passing = whole(problem);
+    passing.n = n;
+    candidates.push_back({{n, call.out_h, call.out_w}, 2 * constant_bytes(part), passing});
+  }
+  const auto slice = best_slice(layer, machine, limit, candidates);
+  if (!slice) return std::nullopt;
+  Tiling tiling;
+  tiling.slice = *slice;
+  tiling.weights_from_l3_by_slice = true;
+  return tiling;
+}
+
+struct RowSlicing {
+  bool input = false, output = false;
+};
+
+std::optional<Tiling> row_slices(const Layer& layer, const Machine& machine, const L2Rules& rules,
+                                 const RowSlicing& sliced, std::int64_t pieces) {
+  const Kernel call = whole_call(layer, machine);
+  if (constant_bytes(call) > rules.weight_bytes) return std::nullopt;
+  const DoryProblem problem = dory_problem(layer, whole_cut(layer));
+  const std::int64_t forced = pieces > 0 ? ceil_div(call.out_h, pieces) : 0;
+  std::vector<Candidate> candidates;
+  for (std::int64_t rows = 1; rows < call.out_h; ++rows) {
+    if (forced > 0 && rows != forced) continue;
+    const Cut cut{call.out_c, rows, call.out_w};
+    Kernel part = call;
+    if (sliced.input) part.in_h = std::min(dory_problem(layer, cut).in_h, call.in_h);
+    if (sliced.output) part.out_h = rows;
+    DoryTile passing = whole(problem);
+    passing.h_in = part.in_h;
+    passing.h_out = part.out_h;
+    const std::int64_t bytes =
+        (sliced.input ? 2 : 1) * (input_bytes(part) + second_input_bytes(part)) +
+        (sliced.output ? 2 : 1) * output_bytes(part) + constant_bytes(call);
+    candidates.push_back({cut, bytes, passing});
+  }
+  const auto slice = best_slice(layer, machine, rules.bytes, candidates);
+  if (!slice) return std::nullopt;
+  Tiling tiling;
+  tiling.slice = *slice;
+  tiling.input_from_l3 = sliced.input;
+  tiling.output_to_l3 = sliced.output;
+  tiling.slice_order = LoopOrder::RowsOuter;
+  return tiling;
+}
+
+// Into how many slices of rows the layer before cut what this one reads; 0: into none.
+std::int64_t pieces_of_input(const Layer& layer, const Network& network, const Machine& machine) {
+  for (const Layer& other : network.layers) {
+    if (other.out != layer.in || other.name == layer.name) continue;
+    const L2Rules rules = rules_of(other, network, machine, {.bytes = machine.l2.buffer_bytes});
+    for (const bool input : {false, true}) {
+      const auto tiling = row_slices(other, machine, rules, {.input = input, .output = true}, 0);
+      if (tiling) return ceil_div(other.call.out_h, tiling->slice.out_h);
+    }
+  }
+  return 0;
+}
+
+std::optional<Tiling> any_slices(const Layer& layer, const Network& network, const Machine& machine,
+                                 const L2Budget& budget, const L2Rules& rules) {
+  if (!budget.input_in_l3 && !budget.output_in_l3 && weights_can_be_sliced(layer.kind)) {
+    if (auto tiling = weight_slices(layer, machine, rules)) return tiling;
+  }
+  if (layer.kind == LayerKind::Linear) return std::nullopt;
+  const std::int64_t pieces = budget.input_in_l3 ? pieces_of_input(layer, network, machine) : 0;
+  for (const RowSlicing sliced : {RowSlicing{true, false}, {false, true}, {true, true}}) {
+    if (sliced.input < budget.input_in_l3 || sliced.output < budget.output_in_l3) continue;
+    // Rows of an input that lies in L2 whole are sliced only together with the output's.
+    if (sliced.input && !sliced.output && !budget.input_in_l3) continue;
+    if (auto tiling = row_slices(layer, machine, rules, sliced, pieces)) return tiling;
+  }
+  return std::nullopt;
+}
+
+Tiling dory_slices(const Layer& layer, const Network& network, const Machine& machine,
+                   const L2Budget& budget) {
+  const Kernel call = whole_call(layer, machine);
+  const L2Rules rules = rules_of(layer, network, machine, budget);
+  const std::int64_t constants = constant_bytes(call);
+  const std::int64_t bytes =
+      input_bytes(call) + second_input_bytes(call) + output_bytes(call) + constants;
+  Tiling tiling;
+  tiling.slice = whole_cut(layer);
+  tiling.l2_double_buffered = false;
+  if (!budget.input_in_l3 && !budget.output_in_l3 && bytes <= rules.bytes &&
+      constants <= rules.weight_bytes) {
+    return tiling;
+  }
+  if (const auto sliced = any_slices(layer, network, machine, budget, rules)) return *sliced;
+  fail(
+      "{}: no L3-L2 tiling found: the layer takes {} bytes of L2, {} are there, and DORY slices "
+      "weights or activations, not both at once (pulp.md 3.4)",
+      layer.name, bytes, rules.bytes);
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
-// Everything a Program has beside the layers' bodies: prefetches and counters around them, places,
-// probes, the memory map, the host's part and what reports say.
 #include "compiler/pulp/emit.h"
 
 #include <algorithm>
 
 #include "compiler/pulp/constants.h"
-#include "compiler/pulp/l1_map.h"
+#include "compiler/pulp/emit_orders.h"
+#include "compiler/pulp/layer_code.h"
+#include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "core/units.h"
 

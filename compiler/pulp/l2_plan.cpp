@@ -8,6 +8,8 @@
 
 #include "compiler/memory/allocate.h"
 #include "compiler/pulp/constants.h"
+#include "compiler/pulp/dory_tiling.h"
+#include "compiler/pulp/optimal_tiling.h"
 #include "compiler/pulp/tile_model.h"
 #include "core/error.h"
 #include "core/units.h"

@@ -8,9 +8,7 @@
 #include <vector>
 
 #include "compiler/pulp/compile.h"
-#include "compiler/pulp/host.h"
 #include "compiler/pulp/layer.h"
-#include "compiler/pulp/layer_shapes.h"
 #include "compiler/pulp/tiling.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/machine.h"

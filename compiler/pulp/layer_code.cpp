@@ -1,9 +1,9 @@
-// The pieces that layer programs are made of: transfers of slices and tiles, kernel calls.
+#include "compiler/pulp/layer_code.h"
+
 #include <algorithm>
 
 #include "compiler/pulp/constants.h"
-#include "compiler/pulp/emit.h"
-#include "compiler/pulp/l1_map.h"
+#include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "core/units.h"
 

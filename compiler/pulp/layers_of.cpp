@@ -2,8 +2,8 @@
 // views, grouped convolutions as one layer per group.
 #include <algorithm>
 
+#include "compiler/pulp/layer.h"
 #include "compiler/pulp/layer_parts.h"
-#include "compiler/pulp/layer_shapes.h"
 #include "core/error.h"
 
 namespace workbench::pulp {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "compiler/passes/passes.h"
-#include "compiler/pulp/kernel_choice.h"
+#include "compiler/pulp/kernel_rules.h"
 #include "compiler/pulp/layer.h"
 #include "compiler/quantize/nemo.h"
 

@@ -1,19 +1,22 @@
 // The fastest tiling by the model: every way through L2 that fits, the best tiles of each by the
 // rough model, the best of those by the exact one.
+#include "compiler/pulp/optimal_tiling.h"
+
 #include <algorithm>
+#include <limits>
 #include <optional>
 
-#include "compiler/pulp/kernel_choice.h"
-#include "compiler/pulp/l1_map.h"
-#include "compiler/pulp/l2_slices.h"
-#include "compiler/pulp/rough_kernel.h"
+#include "compiler/pulp/dory_tiling.h"
+#include "compiler/pulp/kernel_rules.h"
 #include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tile_search.h"
+#include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "core/units.h"
 #include "isa/pulp/footprint.h"
 
 namespace workbench::pulp {
+
 namespace {
 
 // Of the tiles that the rough model likes best, so many of each kernel are modelled call by call.
@@ -126,6 +129,182 @@ Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine&
   CHECK(best->map.end <= machine.l1.buffer_bytes, "{}: tile of {} bytes", layer.name,
         best->map.end);
   return *best;
+}
+
+namespace {
+
+constexpr std::int64_t kAlignment = 4;
+// Sizes tried of one kind of slice, each with about twice as many slices as the one before.
+constexpr int kSizes = 5;
+
+struct SliceKind {
+  bool weights = false, input = false, output = false, twice = true;
+};
+
+bool weights_can_be_sliced(LayerKind kind) {
+  return kind == LayerKind::Conv || kind == LayerKind::Pointwise || kind == LayerKind::Linear;
+}
+
+Tiling of_kind(const SliceKind& kind, const Cut& slice) {
+  Tiling tiling;
+  tiling.slice = slice;
+  tiling.weights_from_l3_by_slice = kind.weights;
+  tiling.input_from_l3 = kind.input;
+  tiling.output_to_l3 = kind.output;
+  tiling.l2_double_buffered = kind.twice;
+  tiling.slice_order = kind.weights ? LoopOrder::ChannelsOuter : LoopOrder::RowsOuter;
+  return tiling;
+}
+
+// Rows first as many as fit, then about half as many, and so on; channels likewise.
+std::vector<std::int64_t> halving(std::int64_t size, std::int64_t step, bool cut) {
+  if (!cut) return {size};
+  std::vector<std::int64_t> result;
+  for (std::int64_t pieces = 1; pieces <= size; ++pieces) {
+    const std::int64_t even = std::min(size, round_up(ceil_div(size, pieces), step));
+    if (result.empty() || even < result.back()) result.push_back(even);
+  }
+  return result;
+}
+
+// Rows and channels that slices of one kind may have, descending.
+struct Sizes {
+  std::vector<std::int64_t> rows, channels;
+};
+Sizes sizes_of(const Layer& layer, const SliceKind& kind) {
+  const Kernel& call = layer.call;
+  const std::int64_t step = channel_step(layer);
+  const std::int64_t unit = call.out_c >= 4 ? std::max<std::int64_t>(step, 4) : step;
+  Sizes sizes{halving(call.out_h, 1, kind.input || kind.output),
+              halving(call.out_c, kind.weights ? unit : 1, kind.weights)};
+  if (kind.weights && step < sizes.channels.back()) sizes.channels.push_back(step);
+  std::erase_if(sizes.rows,
+                [&](std::int64_t rows) { return !row_tiles_read(call, call.out_h, rows); });
+  return sizes;
+}
+
+// Those of one kind that fit `bytes`.
+void append(std::vector<Tiling>& choices, const Layer& layer, const Machine& machine,
+            std::int64_t bytes, const SliceKind& kind) {
+  const Kernel& call = layer.call;
+  const Sizes sizes = sizes_of(layer, kind);
+  for (const std::int64_t h : sizes.rows) {
+    std::int64_t taken = call.out_c + 1;
+    int found = 0;
+    for (const std::int64_t n : sizes.channels) {
+      if (2 * n > taken && n != sizes.channels.back()) continue;
+      const Tiling tiling = of_kind(kind, {n, h, call.out_w});
+      if (l2_bytes(layer, tiling, machine) > bytes) continue;
+      choices.push_back(tiling);
+      taken = n;
+      if (++found == kSizes) break;
+    }
+  }
+}
+
+// Rows: as many as fit, and fewer.
+void thin_out(std::vector<Tiling>& choices) {
+  std::vector<Tiling> kept;
+  std::int64_t rows = 0;
+  int found = 0;
+  for (const Tiling& tiling : choices) {
+    const bool new_rows = tiling.slice.out_h != rows;
+    if (new_rows && found > 0 && 2 * tiling.slice.out_h > rows) continue;
+    if (new_rows && ++found > kSizes) break;
+    rows = tiling.slice.out_h;
+    kept.push_back(tiling);
+  }
+  choices = kept;
+}
+
+std::vector<Tiling> choices_of(const Layer& layer, const Machine& machine, std::int64_t bytes,
+                               const std::vector<SliceKind>& kinds) {
+  std::vector<Tiling> result;
+  for (const SliceKind& kind : kinds) {
+    std::vector<Tiling> choices;
+    append(choices, layer, machine, bytes, kind);
+    thin_out(choices);
+    result.insert(result.end(), choices.begin(), choices.end());
+  }
+  return result;
+}
+
+// Kinds of slices, least intrusive first; those of one group are weighed against each other.
+std::vector<std::vector<SliceKind>> groups(const Layer& layer, const L2Budget& budget) {
+  const bool in = budget.input_in_l3, out = budget.output_in_l3;
+  const bool weights = weights_can_be_sliced(layer.kind);
+  const bool rows = layer.kind != LayerKind::Linear;
+  std::vector<std::vector<SliceKind>> result;
+  for (const bool twice : {true, false}) {
+    if (!rows) {  // of a fully connected layer only the weights can be cut
+      result.push_back({{true, in, out, twice}, {false, in, out, twice}});
+      continue;
+    }
+    std::vector<SliceKind> one;
+    if (weights && !in && !out) one.push_back({true, false, false, twice});
+    if (!out) one.push_back({false, true, false, twice});
+    if (!in) one.push_back({false, false, true, twice});
+    result.push_back(one);
+    result.push_back({{false, true, true, twice}});
+    std::vector<SliceKind> both;
+    if (weights && !out) both.push_back({true, true, false, twice});
+    if (weights && !in) both.push_back({true, false, true, twice});
+    result.push_back(both);
+    if (weights) result.push_back({{true, true, true, twice}});
+  }
+  return result;
+}
+
+}  // namespace
+
+std::int64_t l2_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine) {
+  const KernelKind kernel = dory_kernel(layer, machine);
+  Kernel whole = layer.call;
+  whole.kind = kernel;
+  const Kernel slice = largest_call(layer, kernel, tiling.slice, tiling.slice);
+  const std::int64_t copies = tiling.l2_double_buffered ? 2 : 1;
+  const auto aligned = [](std::int64_t bytes) { return round_up(bytes, kAlignment); };
+  const Kernel& in = tiling.input_from_l3 ? slice : whole;
+  const Kernel& out = tiling.output_to_l3 ? slice : whole;
+  const Kernel& constants = tiling.weights_from_l3_by_slice ? slice : whole;
+  return (tiling.input_from_l3 ? copies : 1) *
+             (aligned(input_bytes(in)) + aligned(second_input_bytes(in))) +
+         (tiling.output_to_l3 ? copies : 1) * aligned(output_bytes(out)) +
+         (tiling.weights_from_l3_by_slice ? copies : 1) *
+             (aligned(weight_bytes(constants)) + 2 * aligned(norm_bytes(constants)) +
+              aligned(bias_bytes(constants)));
+}
+
+std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,
+                                  const L2Budget& budget) {
+  const Cut whole{layer.call.out_c, layer.call.out_h, layer.call.out_w};
+  Tiling one = of_kind({.twice = false}, whole);
+  one.slice_order = LoopOrder::ChannelsOuter;
+  if (!budget.input_in_l3 && !budget.output_in_l3 &&
+      l2_bytes(layer, one, machine) <= budget.bytes) {
+    return {one};
+  }
+  for (const std::vector<SliceKind>& kinds : groups(layer, budget)) {
+    const auto choices = choices_of(layer, machine, budget.bytes, kinds);
+    if (!choices.empty()) return choices;
+  }
+  return {};
+}
+
+std::int64_t smallest_l2(const Layer& layer, const Machine& machine, const L2Budget& budget) {
+  auto least = std::numeric_limits<std::int64_t>::max();
+  for (const std::vector<SliceKind>& kinds : groups(layer, budget)) {
+    for (const SliceKind& kind : kinds) {
+      const Sizes sizes = sizes_of(layer, kind);
+      for (const std::int64_t h : sizes.rows) {
+        for (const std::int64_t n : sizes.channels) {
+          const Tiling tiling = of_kind(kind, {n, h, layer.call.out_w});
+          least = std::min(least, l2_bytes(layer, tiling, machine));
+        }
+      }
+    }
+  }
+  return least;
 }
 
 }  // namespace workbench::pulp

@@ -4,16 +4,14 @@
 #include <cmath>
 #include <vector>
 
-#include "compiler/pulp/kernel_choice.h"
+#include "compiler/pulp/kernel_rules.h"
 #include "core/units.h"
 #include "isa/pulp/cost.h"
 #include "isa/pulp/footprint.h"
-#include "isa/pulp/kernel_groups.h"
+#include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
 namespace {
-
-std::int64_t code_bytes(std::int64_t codes, std::int64_t bits) { return ceil_div(codes * bits, 8); }
 
 // `lines` of `length` bytes a row of the map, or one per row or map where they touch.
 Dma map_transfer(std::int64_t length, std::int64_t columns, std::int64_t rows, bool whole_channels,

@@ -5,9 +5,8 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "compiler/pulp/l1_map.h"
 #include "compiler/pulp/tiling.h"
-#include "isa/pulp/alike.h"
+#include "isa/pulp/cost.h"
 
 namespace workbench::pulp {
 

@@ -2,21 +2,93 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <numeric>
+#include <utility>
+#include <vector>
 
-#include "compiler/pulp/kernel_choice.h"
-#include "compiler/pulp/l1_map.h"
-#include "compiler/pulp/rough_kernel.h"
-#include "compiler/pulp/tile_cuts.h"
+#include "compiler/pulp/kernel_rules.h"
 #include "compiler/pulp/tile_model.h"
+#include "compiler/pulp/tiling.h"
 #include "core/units.h"
 #include "isa/pulp/cost.h"
 #include "isa/pulp/footprint.h"
 
 namespace workbench::pulp {
+
 namespace {
+
+// One axis of the slice cut into tiles: so many full ones and the rest.
+struct AxisCut {
+  std::int64_t tile = 1, full = 1, rest = 0;
+  Extent in;
+  std::int64_t count() const { return full + (rest > 0 ? 1 : 0); }
+};
+
+AxisCut axis_cut(std::int64_t size, std::int64_t tile, const Extent& in) {
+  return {.tile = tile, .full = size / tile, .rest = size % tile, .in = in};
+}
+
+// What tiles of the same rows and columns have in common.
+struct MapCut {
+  AxisCut rows, columns;
+  double tiles = 1;
+  std::int64_t in_pixels = 0, out_pixels = 0;
+};
+
+struct ChannelCut {
+  AxisCut axis;
+  double tiles = 1;
+  TileBytes bytes;  // of one pixel in and out; constants whole
+};
+
+// Of the tiles that fit, the cheapest few.
+class Best {
+ public:
+  explicit Best(std::size_t count) : count_(count) {}
+  double bound() const {
+    return found_.size() < count_ ? std::numeric_limits<double>::max() : found_.back().first;
+  }
+  void add(double cycles, const Tiling& tiling) {
+    if (cycles >= bound()) return;
+    const auto place = std::upper_bound(
+        found_.begin(), found_.end(), cycles,
+        [](double value, const std::pair<double, Tiling>& other) { return value < other.first; });
+    found_.insert(place, {cycles, tiling});
+    if (found_.size() > count_) found_.pop_back();
+  }
+  std::vector<Tiling> take() {
+    std::vector<Tiling> result;
+    for (auto& [cycles, tiling] : found_) {
+      tiling.modelled = Cycles{std::llround(cycles)};
+      result.push_back(tiling);
+    }
+    return result;
+  }
+
+ private:
+  std::size_t count_;
+  std::vector<std::pair<double, Tiling>> found_;
+};
+
+// Sizes at which the number of tiles changes, and those that are whole rounds of `unit`; multiples
+// of `step`, or all of it. Descending.
+std::vector<std::int64_t> cut_sizes(std::int64_t size, std::int64_t unit, std::int64_t step) {
+  std::vector<std::int64_t> result;
+  for (std::int64_t pieces = 1; pieces <= size;) {
+    const std::int64_t even = ceil_div(size, pieces);
+    for (const std::int64_t candidate : {round_up(even, step), round_up(even, unit)}) {
+      result.push_back(std::min(candidate, size));
+    }
+    pieces = even > 1 ? ceil_div(size, even - 1) : size + 1;
+  }
+  std::sort(result.begin(), result.end(), std::greater<>());
+  result.erase(std::unique(result.begin(), result.end()), result.end());
+  return result;
+}
 
 // Widths tried of those that fit, widest first: narrower ones only add tiles.
 constexpr int kWidths = 4;

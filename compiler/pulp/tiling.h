@@ -84,7 +84,14 @@ L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine);
 // Rows of the input behind one another that `out_rows` of the output read, none of them padding.
 std::int64_t inner_rows(const Kernel& layer, std::int64_t out_rows);
 
-class KernelCosts;
+// Bytes of the widest slice's input and output; rows and columns as input_rows() has them.
+struct SliceBytes {
+  std::int64_t in = 0, out = 0;
+};
+SliceBytes slice_bytes(const Layer& layer, const Cut& slice);
+
+bool by_channel(LayerKind kind);  // every output channel reads its own input channel
+std::int64_t code_bytes(std::int64_t channels, std::int64_t bits);  // of a pixel
 
 // What the layer may use of L2, and where its operands are to begin with.
 struct L2Budget {
@@ -92,15 +99,32 @@ struct L2Budget {
   bool input_in_l3 = false, output_in_l3 = false;  // forced: somebody else's decision
 };
 
-// DORY's tiles. Throws Error "LAYER: ..." naming the rule when its solver finds none.
-Tiling dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                   const L2Budget& budget);
-// The fastest by the model, over kernels, tile sizes, loop orders, buffering, L2 slices. Throws
-// Error naming the layer and the smallest L1 or L2 that would do, only when no legal tile exists.
-Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                      const L2Budget& budget);
-// The same, with what kernel calls cost from the layers before (tile_model.h).
-Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                      const L2Budget& budget, KernelCosts& costs);
+// What a tile takes of L1.
+
+struct TileBytes {
+  std::int64_t in = 0, in2 = 0, out = 0, weights = 0, norm = 0, bias = 0, scratch = 0;
+};
+TileBytes tile_bytes(const Kernel& largest_call, const Machine& machine);
+// Which operands have two buffers; constants go with the weights.
+struct Buffering {
+  bool in = true, weights = true, out = true;
+  bool all() const { return in && weights && out; }
+};
+Buffering buffering(const Tiling& tiling);
+// Of all buffers at the closest they can be packed.
+std::int64_t l1_bytes(const TileBytes& bytes, const Buffering& twice);
+
+// Most rows or columns of the input that a tile of that many of the output needs, and with padding.
+// Tiles begin anew in each slice.
+struct Extent {
+  std::int64_t data = 0, padded = 0;
+};
+Extent row_extent(const Layer& layer, std::int64_t tile, std::int64_t slice);
+Extent column_extent(const Layer& layer, std::int64_t tile, std::int64_t slice);
+
+// A call as large as the largest of the layer's tiles in every buffer that it needs; its sizes are
+// those of no tile in particular.
+Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, const Cut& slice);
+Kernel largest_call(const Layer& layer, const Tiling& tiling);
 
 }  // namespace workbench::pulp

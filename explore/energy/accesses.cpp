@@ -5,7 +5,6 @@
 
 #include "core/units.h"
 #include "isa/pulp/cost.h"
-#include "isa/pulp/kernel_figures.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/slice.h"
 

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "isa/pulp/machine.h"
-#include "isa/pulp/overrides.h"
 #include "isa/pulp/program.h"
 #include "isa/xdnn/machine.h"
 #include "isa/xdnn/overrides.h"

@@ -5,9 +5,9 @@
 #include "core/error.h"
 #include "isa/codec.h"
 #include "isa/pulp/assembly_line.h"
+#include "isa/pulp/check.h"
 #include "isa/pulp/loops.h"
 #include "isa/pulp/program.h"
-#include "isa/pulp/program_check.h"
 #include "program.pb.h"
 
 namespace workbench::pulp {

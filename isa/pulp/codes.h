@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "isa/int8_matrix.h"
+#include "isa/pulp/instructions.h"
+
 namespace workbench::pulp {
 
 using Bytes8 = std::vector<std::uint8_t>;
@@ -55,5 +58,38 @@ std::vector<std::int32_t> words_at(const Bytes8& l1, std::int64_t address, std::
                                    std::int64_t padded);
 std::vector<std::int64_t> double_words_at(const Bytes8& l1, std::int64_t address,
                                           std::int64_t count, std::int64_t padded);
+
+// From accumulators to codes (pulp.md 2.2), a block of channels at a time: what conv, linear,
+// depthwise and requantize have in common.
+
+// Bounds of a result's codes.
+struct CodeRange {
+  std::int32_t low = 0, high = 255;
+};
+CodeRange result_range(const Kernel& kernel);
+
+// Constants of a kernel's output channels, padded to whole blocks of kTileColumns.
+class ChannelArithmetic {
+ public:
+  ChannelArithmetic(const Kernel& kernel, const Bytes8& l1);
+  // Where accumulators start: the bias, or 0.
+  const std::vector<std::int32_t>& starts() const { return starts_; }
+  // Codes of channels [kTileColumns * block, + kTileColumns) from their accumulators.
+  void finish(const TileRow& sums, std::int64_t block, std::uint8_t* codes) const;
+
+ private:
+  bool wide_;
+  int shift_;
+  CodeRange range_;
+  std::vector<std::int32_t> starts_;
+  std::vector<std::int32_t> kappa_, lambda_;
+  std::vector<std::int64_t> wide_kappa_, wide_lambda_;
+};
+
+// Accumulator -> code, the arithmetic of one element (pulp.md 2.2): kappa * accumulator + lambda
+// and the shift in 64 bits where kernel.norm and kernel.norm_bits is 64, of which the lower 32 are
+// clipped; else all in 32. Without norm, kappa and lambda stand for multiplier and offset.
+std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64_t lambda,
+                        const Kernel& kernel);
 
 }  // namespace workbench::pulp

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <string_view>
 
 #include "isa/pulp/kernel_code.h"
-#include "isa/pulp/kernel_groups.h"
+#include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
 
@@ -150,6 +152,68 @@ Cycles l3_busy_cycles(const L3Transfer& transfer, const Machine& machine) {
   const double row = static_cast<double>(transfer.length) / machine.l3.bytes_per_cycle;
   return Cycles{transfer.rows *
                 (machine.l3.transfer_cycles + static_cast<std::int64_t>(std::ceil(row)))};
+}
+
+Kernel alike(Kernel kernel) {
+  for (std::int64_t* address : {&kernel.in, &kernel.in2, &kernel.weights, &kernel.bias,
+                                &kernel.kappa, &kernel.lambda, &kernel.out, &kernel.scratch}) {
+    *address &= 3;
+  }
+  for (std::int64_t* factor :
+       {&kernel.multiplier, &kernel.multiplier1, &kernel.multiplier2, &kernel.divisor}) {
+    *factor = *factor == 1 ? 1 : 2;
+  }
+  for (std::int64_t* term : {&kernel.offset, &kernel.offset1, &kernel.offset2, &kernel.shift,
+                             &kernel.shift1, &kernel.shift2}) {
+    *term = *term == 0 ? 0 : 1;
+  }
+  return kernel;
+}
+
+std::size_t KernelHash::operator()(const Kernel& kernel) const {
+  std::uint64_t hash = 0;
+  Kernel::fields(kernel, [&](std::string_view, const auto& value) {
+    hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9e3779b97f4a7c15U;
+    hash ^= hash >> 32;
+  });
+  return hash;
+}
+
+KernelFigures& KernelTable::of(const Kernel& kernel) {
+  const auto [entry, is_new] = known_.try_emplace(alike(kernel));
+  KernelFigures& figures = entry->second;
+  if (!is_new) return figures;
+  figures.phases = core_costs(kernel, machine_);
+  figures.conflict_share = conflict_share(kernel, machine_);
+  std::int64_t accesses = 0;
+  for (const std::vector<CodeCost>& phase : figures.phases) {
+    std::vector<std::int64_t> cycles;
+    for (const CodeCost& cost : phase) {
+      cycles.push_back(cost.cycles);
+      accesses += cost.accesses;
+    }
+    append_phase(figures.alone, cycles, machine_);
+  }
+  const auto [least, most] = std::minmax_element(figures.alone.begin(), figures.alone.end());
+  figures.fastest = *least;
+  figures.slowest = *most;
+  const std::int64_t slots = std::max<std::int64_t>(1, figures.slowest * machine_.l1.banks);
+  figures.bank_share = static_cast<double>(accesses) / static_cast<double>(slots);
+  return figures;
+}
+
+std::int64_t KernelTable::expected(KernelFigures& figures, double bytes) const {
+  if (figures.conflict_share == 0) return figures.slowest;
+  const auto length = static_cast<double>(std::max<std::int64_t>(1, figures.slowest));
+  const std::int64_t quarters = std::llround(4 * bytes / length);  // of a byte per cycle
+  for (const auto& [rate, cycles] : figures.expected) {
+    if (rate == quarters) return cycles;
+  }
+  const std::vector<std::int64_t> cores = expected_core_cycles(
+      figures.phases, figures.conflict_share, machine_, static_cast<double>(quarters) / 4);
+  const std::int64_t cycles = *std::max_element(cores.begin(), cores.end());
+  figures.expected.emplace_back(quarters, cycles);
+  return cycles;
 }
 
 }  // namespace workbench::pulp

@@ -4,10 +4,14 @@
 // expectation of it, for compilers that search.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "isa/pulp/instructions.h"
+#include "isa/pulp/kernel_code.h"
 #include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
@@ -23,6 +27,16 @@ Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine);
 Cycles cold_cycles(const Kernel& kernel, const Machine& machine);
 // What of the conflicts that a replay of the accesses finds the machine shows, 0 to 1.
 double conflict_share(const Kernel& kernel, const Machine& machine);
+// Adds a phase, of which `phase` says what each core takes, to `total`: cores meet in between.
+void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
+                  const Machine& machine);
+
+// What each core of a call takes with conflicts as they are to be expected, closed form: `phases`
+// are its core_costs(), `share` its conflict_share() (cost.h), and a DMA moves so much meanwhile.
+std::vector<std::int64_t> expected_core_cycles(const std::vector<std::vector<CodeCost>>& phases,
+                                               double share, const Machine& machine,
+                                               double dma_bytes_per_cycle = 0);
+
 // Of a core that runs `code`.
 Cycles code_cycles(const Code& code, const Machine& machine);
 
@@ -34,5 +48,41 @@ Cycles dma_cycles(const Dma& transfer, const Machine& machine);
 Cycles l3_cycles(const L3Transfer& transfer, const Machine& machine);
 // How long the uDMA is busy with a transfer: rows begin at whole cycles.
 Cycles l3_busy_cycles(const L3Transfer& transfer, const Machine& machine);
+
+// Kernel calls that take the same cycles, so that each is looked at once.
+
+// One call for all that differ only in where their buffers lie beyond a word, and in numbers of
+// which the code (kernel_code.h) asks only whether they do anything. Alone they take the same.
+// Conflicts depend on the banks of the buffers, too, but as on chance.
+Kernel alike(Kernel kernel);
+
+struct KernelHash {
+  std::size_t operator()(const Kernel& kernel) const;
+};
+
+// What the analytic tier asks of kernel calls, once for all that are alike.
+
+struct KernelFigures {
+  std::vector<std::int64_t> alone;        // per core, with every bank to itself
+  std::int64_t slowest = 0, fastest = 0;  // of these
+  double bank_share = 0;                  // of the time of all banks, what the cores take
+  double conflict_share = 0;              // cost.h
+  std::vector<std::vector<CodeCost>> phases;
+  std::vector<std::pair<std::int64_t, std::int64_t>> expected;  // KernelTable::expected()'s answers
+};
+
+class KernelTable {
+ public:
+  explicit KernelTable(const Machine& machine) : machine_(machine) {}
+
+  KernelFigures& of(const Kernel& kernel);
+  // The slowest core with conflicts as they are to be expected, those with a DMA that moves `bytes`
+  // meanwhile included.
+  std::int64_t expected(KernelFigures& figures, double bytes) const;
+
+ private:
+  const Machine& machine_;
+  std::unordered_map<Kernel, KernelFigures, KernelHash> known_;
+};
 
 }  // namespace workbench::pulp

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "core/units.h"
-#include "isa/pulp/kernel_groups.h"
+#include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
 

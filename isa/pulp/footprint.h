@@ -40,8 +40,4 @@ std::int64_t bias_bytes(const Kernel& kernel);
 // im2col buffers of all cores that take part (pulp.md 2.4, 2.5), alignment included.
 std::int64_t scratch_bytes(const Kernel& kernel, const Machine& machine);
 
-// Why the kernel cannot run as it is (sizes that contradict, a split that these cores cannot do, a
-// shift out of range, misaligned addresses); empty when it can.
-std::string malformed(const Instruction& instruction, const Machine& machine);
-
 }  // namespace workbench::pulp

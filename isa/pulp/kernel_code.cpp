@@ -1,7 +1,5 @@
 #include "isa/pulp/kernel_code.h"
 
-#include "isa/pulp/kernel_code_builder.h"
-
 namespace workbench::pulp {
 
 void CodeBuilder::work(const Straight& straight) {
@@ -69,6 +67,14 @@ Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core) 
     return piece(kernel.out_c, kernel.active_cores(machine.cluster.cores), core);
   }
   return {0, kernel.out_c};
+}
+
+Piece rows_of(std::int64_t rows, std::int64_t cores, std::int64_t core, bool average) {
+  if (rows >= cores || rows == 0) return piece(rows, cores, core);
+  const bool power_of_two = (rows & (rows - 1)) == 0;
+  const std::int64_t chunk = average && power_of_two ? 1 : 2;
+  const std::int64_t begin = std::min(chunk * core, rows);
+  return {begin, std::min(begin + chunk, rows)};
 }
 
 // Rows that read padding are no other core's.

@@ -6,11 +6,15 @@
 // kernel_cycles.json, measured on the compiled library, unless its comment says otherwise.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
 
+#include "core/error.h"
+#include "core/units.h"
 #include "isa/pulp/instructions.h"
+#include "isa/pulp/kernels.h"
 #include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
@@ -58,17 +62,151 @@ CodeCost code_cost(const CoreCode& code, const Machine& machine);
 // Of each core in each phase of a call; cores that do the same are looked at once.
 std::vector<std::vector<CodeCost>> core_costs(const Kernel& kernel, const Machine& machine);
 
-// Adds a phase, of which `phase` says what each core takes, to `total`: cores meet in between.
-void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
-                  const Machine& machine);
-
-// What each core of a call takes with conflicts as they are to be expected, closed form: `phases`
-// are its core_costs(), `share` its conflict_share() (cost.h), and a DMA moves so much meanwhile.
-std::vector<std::int64_t> expected_core_cycles(const std::vector<std::vector<CodeCost>>& phases,
-                                               double share, const Machine& machine,
-                                               double dma_bytes_per_cycle = 0);
-
 // Of instructions in the tree, each counted once.
 std::int64_t code_bytes(const CoreCode& code);
+
+// How the trees are put together; for the kernels' own files only.
+
+// Instructions, and what some of them cost beyond their cycle.
+struct Straight {
+  std::int64_t instructions = 0;
+  // Of these, loads and stores of the core's stack: registers saved and arguments passed, counted
+  // for calls (40 of 120 for the matrix product); elsewhere variables without a register, with the
+  // same share. Only conflicts at the banks depend on it.
+  std::int64_t stack = 0;
+  std::int64_t load_uses = 0, taken_branches = 0, jumps = 0;
+  std::int64_t multiply_highs = 0, divisions = 0;
+  std::int64_t multiplies = 0, multiply_uses = 0;  // of the multiplies, wanted at once
+};
+
+inline Address operator+(Address address, std::int64_t bytes) {
+  address.base += bytes;
+  return address;
+}
+inline Address stepped(Address address, int depth, std::int64_t bytes) {
+  address.step[static_cast<std::size_t>(depth)] += static_cast<std::int32_t>(bytes);
+  return address;
+}
+
+class CodeBuilder {
+ public:
+  explicit CodeBuilder(const Machine& machine) : core_(machine.core) { code_.reserve(256); }
+
+  void work(const Straight& straight);
+  void load(const Address& address, int bytes = 4) { access(address, bytes); }
+  void store(const Address& address, int bytes = 4) { access(address, bytes); }
+  // body(depth): with that, addresses step per iteration. Hardware loops need no instructions
+  // (pulp.md 1.2); for others the body ends with its branch.
+  template <typename Body>
+  void loop(std::int64_t trips, Body&& body) {
+    if (trips <= 0) return;
+    const int depth = depth_++;
+    CHECK(depth < kLoopDepth, "loops nested {} deep", depth);
+    const std::size_t begin = code_.size();
+    if (trips > 1) {
+      CodeNode node;
+      node.kind = CodeNode::Kind::Loop;
+      node.depth = static_cast<std::int8_t>(depth);
+      node.trips = static_cast<std::int32_t>(trips);
+      code_.push_back(node);
+    }
+    merge_ = false;
+    body(depth);
+    merge_ = false;
+    if (trips > 1) code_[begin].end = static_cast<std::int32_t>(code_.size());
+    --depth_;
+  }
+  // What emit() emits is in the code already: takes no further bytes.
+  template <typename Emit>
+  void again(bool copy, Emit&& emit) {
+    const bool before = copy_;
+    copy_ = copy_ || copy;
+    emit();
+    copy_ = before;
+  }
+
+  CoreCode take() { return std::move(code_); }
+
+ private:
+  static constexpr std::int64_t kStack = 1 << 24;
+
+  void access(const Address& address, int bytes);
+  void plain(std::int64_t cycles, std::int64_t instructions);
+  void loads_of_stack(std::int64_t count, std::int64_t cycles);
+
+  const Machine::Core& core_;
+  CoreCode code_;
+  int depth_ = 0;
+  bool merge_ = false, copy_ = false;
+};
+
+// Work of a core: [begin, end) of n in contiguous pieces of ceil(n / cores).
+struct Piece {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t size() const { return end - begin; }
+};
+inline Piece piece(std::int64_t n, std::int64_t cores, std::int64_t core) {
+  const std::int64_t chunk = ceil_div(n, cores);
+  const std::int64_t begin = std::min(chunk * core, n);
+  return {begin, std::min(begin + chunk, n)};
+}
+
+// Output pixels of a core: rows, and columns of them.
+struct Pixels {
+  Piece rows, columns;
+  bool halves = false;  // pairs of cores share rows
+};
+Pixels pixels(const Kernel& kernel, const Machine& machine, std::int64_t core);
+// Output channels of a core: a piece for the kernels that deal them out, else all.
+Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core);
+
+// Rows of a core. With fewer rows than cores PULP-NN leaves more cores idle than it has to: its
+// chunk is then 2, except in the average pool for powers of two, where it is 1 (counted from the
+// source).
+Piece rows_of(std::int64_t rows, std::int64_t cores, std::int64_t core, bool average);
+
+// Equal for cores whose code takes the same: as much work, at addresses that are alike modulo a
+// word.
+std::vector<std::int64_t> likeness(const Kernel& kernel, const Machine& machine, std::int64_t core);
+
+inline std::int64_t packed(std::int64_t codes, std::int64_t bits) {
+  return ceil_div(codes * bits, 8);
+}
+inline std::int64_t pixel_bytes(const Kernel& kernel) {
+  return packed(kernel.in_c, kernel.in_bits);
+}
+// Extraction and packing of sub-byte codes into a word of four: a p.extract each, two pv.pack
+// (counted from the loop as written in PULP-NN, pulp_nn_*_to_*).
+inline constexpr std::int64_t kUnpackFour = 6;
+
+// Accumulator -> code in memory: kappa and lambda loaded for every element, since the store before
+// may have changed them as far as the compiler knows. `position` within the codes of a byte.
+struct Norms {
+  Address kappa, lambda;
+};
+void requantize(CodeBuilder& builder, const Kernel& kernel, const Norms& norms, const Address& out,
+                std::int64_t position);
+
+// Two pixels (one: `single`) x all channels of `piece`, columns of `columns` bytes at `in` and
+// `in2`; results at `out` and one pixel on.
+struct Matrix {
+  Address in, in2, out;
+  std::int64_t columns = 0;
+  Piece piece;
+};
+void matmul(CodeBuilder& builder, const Kernel& kernel, const Matrix& matrix);
+void single_pixel(CodeBuilder& builder, const Kernel& kernel, const Matrix& matrix);
+
+CoreCode pointwise_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode conv_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode depthwise_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode depthwise_3x3_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode max_pool_columns_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode max_pool_direct_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
+CoreCode requantize_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
 
 }  // namespace workbench::pulp

@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "isa/pulp/channel_arithmetic.h"
-#include "isa/pulp/kernel_semantics.h"
-#include "isa/pulp/semantics.h"
+#include "isa/pulp/codes.h"
+#include "isa/pulp/kernel_code.h"
+#include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
 
@@ -206,6 +206,180 @@ void max_pool_direct(const Kernel& kernel, Bytes8& l1) {
 bool pools_exactly(const Kernel& kernel) {
   return kernel.kind == KernelKind::MaxPoolDirect || kernel.out_w == 1 ||
          kernel.pad_left < kernel.stride_x;
+}
+
+// Their code (pulp.md 2.4) is not among the tiles measured: instructions are counted from the loops
+// as written in PULP-NN; max_pool_direct_code is our own, not measured either.
+
+namespace {
+
+constexpr Straight kPoolCall{.instructions = 70};
+constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
+constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
+
+}  // namespace
+
+// Output rows over cores; each channel of a pixel sums its taps, about 6 instructions each (pulp.md
+// 2.4), and divides.
+CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, true);
+  const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
+  const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
+  const std::int64_t divides = kernel.divisor != 1 ? 1 : 0;
+  b.work(kPoolCall);
+  b.loop(rows.size(), [&](int row) {
+    const Address in =
+        stepped({kernel.in + rows.begin * kernel.stride_y * line, {}}, row, kernel.stride_y * line);
+    const Address out = stepped({kernel.out + rows.begin * kernel.out_w * out_pixel, {}}, row,
+                                kernel.out_w * out_pixel);
+    b.work(kPoolRow);
+    b.loop(kernel.out_w, [&](int column) {
+      b.work(kPoolPixel);
+      b.loop(kernel.in_c, [&](int channel) {
+        const Address from =
+            stepped(stepped(in, column, kernel.stride_x * pixel), channel, kernel.in_bits / 8);
+        b.work({.instructions = 8});
+        b.loop(std::min(kernel.kernel_h, kernel.in_h), [&](int y) {
+          b.work({.instructions = 4});
+          b.loop(std::min(kernel.kernel_w, kernel.in_w), [&](int x) {
+            b.load(stepped(stepped(from, y, line), x, pixel), 1);
+            b.work({.instructions = 4, .load_uses = 1});
+          });
+        });
+        b.work({.instructions = 6 + divides, .taken_branches = 1, .divisions = divides});
+        b.store(stepped(stepped(out, column, out_pixel), channel, kernel.out_bits / 8), 1);
+      });
+    });
+  });
+  return b.take();
+}
+
+namespace {
+
+// bytes at `to` = max(to, from), four at a time.
+void compare(CodeBuilder& b, const Address& to, const Address& from, std::int64_t bytes) {
+  b.work({.instructions = 11, .jumps = 2});
+  b.loop(bytes / 4, [&](int word) {
+    b.load(stepped(to, word, 4));
+    b.load(stepped(from, word, 4));
+    b.work({.instructions = 1, .load_uses = 1});
+    b.store(stepped(to, word, 4));
+  });
+  b.loop(bytes % 4, [&](int byte) {
+    b.load(stepped(to + bytes / 4 * 4, byte, 1), 1);
+    b.load(stepped(from + bytes / 4 * 4, byte, 1), 1);
+    b.work({.instructions = 3, .load_uses = 1, .taken_branches = 1});
+    b.store(stepped(to + bytes / 4 * 4, byte, 1), 1);
+  });
+}
+
+void copy_bytes(CodeBuilder& b, const Address& to, const Address& from, std::int64_t bytes) {
+  b.loop(bytes, [&](int byte) {
+    b.load(stepped(from, byte, 1), 1);
+    b.work({.load_uses = 1});
+    b.store(stepped(to, byte, 1), 1);
+  });
+}
+
+}  // namespace
+
+// First along x within the rows of the input, into the input ...
+CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Piece rows = rows_of(kernel.in_h, kernel.active_cores(machine.cluster.cores), core, false);
+  const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
+  b.work(kPoolCall);
+  b.loop(rows.size(), [&](int row) {
+    const Address in = stepped({kernel.in + rows.begin * line, {}}, row, line);
+    b.work(kPoolRow);
+    b.loop(kernel.out_w, [&](int column) {
+      const Address to = stepped(in, column, pixel);
+      const Address from = stepped(in, column, kernel.stride_x * pixel);
+      b.work(kPoolPixel);
+      copy_bytes(b, to, from, pixel);
+      b.loop(std::min(kernel.kernel_w, kernel.in_w) - 1,
+             [&](int tap) { compare(b, to, stepped(from + pixel, tap, pixel), pixel); });
+    });
+  });
+  return b.take();
+}
+
+// ... then along y, whole rows of the output at a time.
+CoreCode max_pool_columns_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, false);
+  const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
+  const std::int64_t bytes = kernel.out_w * pixel;
+  b.work({.instructions = 20});
+  b.loop(rows.size(), [&](int row) {
+    const Address to = stepped({kernel.out + rows.begin * bytes, {}}, row, bytes);
+    const Address from =
+        stepped({kernel.in + rows.begin * kernel.stride_y * line, {}}, row, kernel.stride_y * line);
+    b.work(kPoolPixel);
+    copy_bytes(b, to, from, bytes);
+    b.loop(std::min(kernel.kernel_h, kernel.in_h) - 1,
+           [&](int tap) { compare(b, to, stepped(from + line, tap, line), bytes); });
+  });
+  return b.take();
+}
+
+namespace {
+
+// The maximum of `codes` neighbouring channels over a window at `from`, which is taken to lie all
+// inside the map: a load and a comparison for each tap, a hardware loop over the taps of a row.
+// Sub-byte codes are unpacked at each tap; their maxima are packed by a p.insert each.
+void window_maximum(CodeBuilder& b, const Kernel& kernel, const Address& to, const Address& from,
+                    std::int64_t codes) {
+  const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
+  const bool sub_byte = kernel.in_bits < 8;
+  const auto bytes = static_cast<int>(packed(codes, kernel.in_bits));
+  b.work({.instructions = 4});  // the least code, pointer, counter of rows
+  b.loop(std::min(kernel.kernel_h, kernel.in_h), [&](int y) {
+    b.work({.instructions = 3, .taken_branches = 1});
+    b.loop(std::min(kernel.kernel_w, kernel.in_w), [&](int x) {
+      b.load(stepped(stepped(from, y, line), x, pixel), bytes);
+      b.work({.instructions = 1 + (sub_byte ? kUnpackFour : 0), .load_uses = 1});
+    });
+  });
+  if (sub_byte) b.work({.instructions = codes - 1});
+  b.store(to, bytes);
+}
+
+}  // namespace
+
+// Output rows over cores; of each pixel four channels at a time, then what is left: byte by byte,
+// sub-byte codes all at once.
+CoreCode max_pool_direct_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Piece rows = piece(kernel.out_h, kernel.active_cores(machine.cluster.cores), core);
+  const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
+  const std::int64_t words = kernel.in_c / 4, left = kernel.in_c % 4;
+  const std::int64_t word_bytes = kernel.in_bits / 2;
+  b.work(kPoolCall);
+  b.loop(rows.size(), [&](int row) {
+    const Address out =
+        stepped({kernel.out + rows.begin * kernel.out_w * pixel, {}}, row, kernel.out_w * pixel);
+    const Address in =
+        stepped({kernel.in + rows.begin * kernel.stride_y * line, {}}, row, kernel.stride_y * line);
+    b.work(kPoolRow);
+    b.loop(kernel.out_w, [&](int column) {
+      const Address to = stepped(out, column, pixel);
+      const Address from = stepped(in, column, kernel.stride_x * pixel);
+      b.work(kPoolPixel);
+      b.loop(words, [&](int word) {
+        window_maximum(b, kernel, stepped(to, word, word_bytes), stepped(from, word, word_bytes),
+                       4);
+      });
+      const Address to_left = to + words * word_bytes, from_left = from + words * word_bytes;
+      const bool bytewise = kernel.in_bits == 8;
+      b.loop(bytewise ? left : std::min<std::int64_t>(left, 1), [&](int byte) {
+        window_maximum(b, kernel, stepped(to_left, byte, 1), stepped(from_left, byte, 1),
+                       bytewise ? 1 : left);
+      });
+    });
+  });
+  return b.take();
 }
 
 }  // namespace workbench::pulp

@@ -1,20 +1,38 @@
-// The cluster DMA (mchan, pulp.md 1.5 and 1.9), for simulation and analytic schedule: when each
-// command is queued, served and done. Cores queue commands of their own, two deep; a queue of eight
-// per direction takes them round robin; each direction serves one command after the other, both
-// directions at once. Commands are computed in plain loops, however many there are.
+// How the cores divide a transfer among themselves.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "isa/pulp/instructions.h"
 #include "isa/pulp/machine.h"
-#include "isa/pulp/shares.h"
 
 namespace workbench::pulp {
+
+// What `core` of `cores` issues of a transfer; empty: nothing.
+std::optional<Dma> share_of_core(const Dma& transfer, std::int64_t core, std::int64_t cores);
+
+// Of a transfer, or of a core's share of it.
+std::int64_t command_count(const Dma& transfer);
+
+// How many commands each of `cores` issues: command_count(share_of_core()), without the share.
+class CommandShares {
+ public:
+  CommandShares(const Dma& transfer, std::int64_t cores);
+  std::int64_t of(std::int64_t core) const;
+
+ private:
+  std::int64_t dealt_ = 1, chunk_ = 1, each_ = 0;  // runs of chunk_ of dealt_, commands of each
+};
+
+// The cluster DMA (mchan, pulp.md 1.5 and 1.9), for simulation and analytic schedule: when each
+// command is queued, served and done. Cores queue commands of their own, two deep; a queue of eight
+// per direction takes them round robin; each direction serves one command after the other, both
+// directions at once. Commands are computed in plain loops, however many there are.
 
 // One command of a transfer, in cycles.
 struct DmaCommand {

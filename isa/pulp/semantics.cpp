@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "isa/pulp/kernel_semantics.h"
+#include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
 

@@ -21,18 +21,4 @@ void execute(const Kernel& kernel, Memory& memory, int threads = 0);
 void execute(const Dma& transfer, Memory& memory);
 void execute(const L3Transfer& transfer, Memory& memory);
 
-// Accumulator -> code, the arithmetic of one element (pulp.md 2.2): kappa * accumulator + lambda
-// and the shift in 64 bits where kernel.norm and kernel.norm_bits is 64, of which the lower 32 are
-// clipped; else all in 32. Without norm, kappa and lambda stand for multiplier and offset.
-std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64_t lambda,
-                        const Kernel& kernel);
-
-// Whether the results of a max pool are the maxima of its windows whatever the input. Those of
-// MaxPoolDirect always are, those of MaxPool where out_w is 1 or pad_left < stride_x. Beyond that
-// they are only by luck. The library writes the maximum of a row's window x over column x, its
-// first column before it compares the others (pulp.md 2.4): a window that begins left of x loses
-// what was at x and sees maxima of others, and one that begins in the padding begins at x instead
-// of at 0.
-bool pools_exactly(const Kernel& max_pool);
-
 }  // namespace workbench::pulp

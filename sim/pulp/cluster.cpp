@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "isa/pulp/cost.h"
 #include "sim/common/clock.h"
-#include "sim/pulp/places.h"
+#include "sim/pulp/host.h"
 
 namespace workbench::pulp {
 

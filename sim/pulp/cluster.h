@@ -18,8 +18,8 @@
 #include "sim/common/recorder.h"
 #include "sim/pulp/hazards.h"
 #include "sim/pulp/host.h"
-#include "sim/pulp/kernel_time.h"
 #include "sim/pulp/simulate.h"
+#include "sim/pulp/tcdm.h"
 
 namespace workbench::pulp {
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "isa/pulp/check.h"
 #include "isa/pulp/footprint.h"
 #include "sim/common/clock.h"
 #include "sim/common/fresh_kernel.h"

@@ -1,21 +1,224 @@
+// The words that one core asks banks for, one after the other, with the work between them. The tree
+// of loops is flattened: each access keeps its address, which the loops around it move on.
 #include "sim/pulp/tcdm.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <span>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
-#include "isa/pulp/alike.h"
 #include "isa/pulp/cost.h"
-#include "sim/pulp/access_stream.h"
+#include "isa/pulp/kernel_code.h"
+#include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
 
 namespace {
+
+// Of one word; what crosses its end is two of them.
+struct WordAccess {
+  std::uint32_t work = 0;  // cycles between the end of the access before (the start) and this
+  std::uint32_t word = 0;  // address / 4
+};
+
+class AccessStream {
+ public:
+  AccessStream(const CoreCode& code, const Machine& machine);
+
+  // The next ones, as many as there is room for or one fewer; none: that was all. `room`: at least
+  // two.
+  std::size_t take(std::span<WordAccess> room);
+  // Cycles behind the last access, when there are no more.
+  std::int64_t work_left() const { return work_ + steps_.back().work; }
+
+ private:
+  struct Step {
+    enum class Kind : std::uint8_t { Enter, Close, Innermost, Access, End };
+    Kind kind = Kind::End;
+    std::int8_t bytes = 4;    // Access
+    std::uint32_t index = 0;  // Access: of its address; Close, Innermost: of its loop
+    std::int64_t work = 0;    // before it
+  };
+  struct Loop {
+    std::size_t body = 0;               // its first step
+    std::size_t first_access = 0;       // the first in its body ...
+    std::vector<std::int64_t> strides;  // ... and what an iteration moves that and the next ones
+    std::int64_t trips = 1, counter = 0, iteration_cycles = 0;
+    // Innermost: nothing but accesses, which are no steps of the whole.
+    std::vector<Step> accesses;
+    std::size_t next = 0;  // of these
+    std::int64_t end_work = 0;
+  };
+  struct Room {
+    std::span<WordAccess> places;
+    std::size_t taken = 0;
+    bool full() const { return taken + 1 >= places.size(); }
+  };
+
+  void append(const CoreCode& code, std::size_t begin, std::size_t end);
+  void append_loop(const CoreCode& code, std::size_t node);
+  void append_step(Step step);
+  void make_innermost(Loop& loop);
+
+  void close_iteration(Loop& loop);
+  bool run_innermost(Loop& loop, Room& room);
+  std::int64_t take_one(const Step& access, std::int64_t address, std::int64_t work,
+                        Room& room) const;
+
+  std::int64_t misaligned_;
+  std::vector<Step> steps_;
+  std::vector<Loop> loops_;
+  std::vector<std::int64_t> addresses_;    // of each access, in the iteration that its loops are in
+  std::vector<const CodeNode*> accesses_;  // while the steps are put together
+  std::size_t at_ = 0;
+  std::int64_t work_ = 0;  // since the last access
+};
+
+AccessStream::AccessStream(const CoreCode& code, const Machine& machine)
+    : misaligned_(machine.core.misaligned) {
+  append(code, 0, code.size());
+  append_step({.kind = Step::Kind::End});
+  accesses_ = {};
+}
+
+// `work_` gathers what comes between two steps.
+void AccessStream::append_step(Step step) {
+  step.work = std::exchange(work_, 0);
+  steps_.push_back(step);
+}
+
+void AccessStream::append(const CoreCode& code, std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < end; ++i) {
+    const CodeNode& node = code[i];
+    switch (node.kind) {
+      case CodeNode::Kind::Work:
+        work_ += node.cycles;
+        break;
+      case CodeNode::Kind::Access:
+        append_step({.kind = Step::Kind::Access,
+                     .bytes = node.access_bytes,
+                     .index = static_cast<std::uint32_t>(addresses_.size())});
+        addresses_.push_back(node.address.base);
+        accesses_.push_back(&node);
+        break;
+      case CodeNode::Kind::Loop:
+        append_loop(code, i);
+        i = static_cast<std::size_t>(node.end) - 1;
+        break;
+    }
+  }
+}
+
+void AccessStream::append_loop(const CoreCode& code, std::size_t node) {
+  const CodeNode& head = code[node];
+  work_ += head.entry_cycles + head.iteration_cycles;
+  append_step({.kind = Step::Kind::Enter});
+  Loop loop;
+  loop.body = steps_.size();
+  loop.first_access = addresses_.size();
+  loop.trips = head.trips;
+  loop.iteration_cycles = head.iteration_cycles;
+  append(code, node + 1, static_cast<std::size_t>(head.end));
+  for (std::size_t a = loop.first_access; a < accesses_.size(); ++a) {
+    loop.strides.push_back(accesses_[a]->address.step[static_cast<std::size_t>(head.depth)]);
+  }
+  const auto body = steps_.begin() + static_cast<std::ptrdiff_t>(loop.body);
+  const bool innermost = std::all_of(
+      body, steps_.end(), [](const Step& step) { return step.kind == Step::Kind::Access; });
+  if (innermost) make_innermost(loop);
+  append_step({.kind = innermost ? Step::Kind::Innermost : Step::Kind::Close,
+               .index = static_cast<std::uint32_t>(loops_.size())});
+  loops_.push_back(std::move(loop));
+}
+
+void AccessStream::make_innermost(Loop& loop) {
+  const auto body = steps_.begin() + static_cast<std::ptrdiff_t>(loop.body);
+  loop.accesses.assign(body, steps_.end());
+  loop.end_work = std::exchange(work_, 0);
+  steps_.erase(body, steps_.end());
+}
+
+void AccessStream::close_iteration(Loop& loop) {
+  std::int64_t iterations = 1;
+  if (++loop.counter < loop.trips) {
+    at_ = loop.body;
+    work_ += loop.iteration_cycles;
+  } else {
+    loop.counter = 0;
+    iterations = 1 - loop.trips;
+  }
+  std::int64_t* const moved = addresses_.data() + loop.first_access;
+  for (std::size_t i = 0; i < loop.strides.size(); ++i) moved[i] += iterations * loop.strides[i];
+}
+
+// Takes an access at `address`, `work` after the one before; gives the work that it leaves behind.
+inline std::int64_t AccessStream::take_one(const Step& access, std::int64_t address,
+                                           std::int64_t work, Room& room) const {
+  const auto word = static_cast<std::uint32_t>(address >> 2);
+  room.places[room.taken++] = {static_cast<std::uint32_t>(work + access.work), word};
+  if (misaligned_ == 0 || (address & 3) + access.bytes <= 4) return 0;
+  room.places[room.taken++] = {0, word + 1};
+  return misaligned_ - 1;  // what a crossing costs beyond its second access
+}
+
+// To its end, or as far as there is room.
+bool AccessStream::run_innermost(Loop& loop, Room& room) {
+  std::int64_t* const addresses = addresses_.data() + loop.first_access;
+  const std::size_t count = loop.accesses.size();
+  std::size_t next = loop.next;
+  std::int64_t work = work_, counter = loop.counter;
+  for (; counter < loop.trips; ++counter, next = 0) {
+    for (; next < count && !room.full(); ++next) {
+      work = take_one(loop.accesses[next], addresses[next], work, room);
+      addresses[next] += loop.strides[next];
+    }
+    if (next < count) break;
+    work += loop.end_work + (counter + 1 < loop.trips ? loop.iteration_cycles : 0);
+  }
+  const bool ended = counter == loop.trips;
+  for (std::size_t i = 0; i < count && ended; ++i) addresses[i] -= loop.trips * loop.strides[i];
+  work_ = work;
+  loop.next = next;
+  loop.counter = ended ? 0 : counter;
+  return ended;
+}
+
+std::size_t AccessStream::take(std::span<WordAccess> places) {
+  Room room{places};
+  while (!room.full()) {
+    const Step& step = steps_[at_];
+    switch (step.kind) {
+      case Step::Kind::Innermost:
+        if (!run_innermost(loops_[step.index], room)) return room.taken;
+        ++at_;
+        break;
+      case Step::Kind::Access:
+        ++at_;
+        work_ = take_one(step, addresses_[step.index], work_, room);
+        break;
+      case Step::Kind::Enter:
+        ++at_;
+        work_ += step.work;
+        break;
+      case Step::Kind::Close:
+        ++at_;
+        work_ += step.work;
+        close_iteration(loops_[step.index]);
+        break;
+      case Step::Kind::End:
+        return room.taken;
+    }
+  }
+  return room.taken;
+}
 
 // Accesses of all cores that are simulated; of a longer kernel, the second half of them says how
 // the rest goes on. With all of them no published tile takes more than 1.6 % more or less.
@@ -199,6 +402,14 @@ std::vector<std::int64_t> Tcdm::core_cycles(const Kernel& kernel, double dma_byt
     append_phase(total, cycles, machine_);
   }
   return total;
+}
+
+// In steps of a quarter of a byte per cycle: calls that are alike are one for the TCDM.
+std::vector<std::int64_t> KernelTimes::disturbed(const Kernel& kernel, double bytes) {
+  const KernelFigures& figures = undisturbed(kernel);
+  if (figures.conflict_share == 0) return figures.alone;
+  const auto length = static_cast<double>(std::max<std::int64_t>(1, figures.slowest));
+  return tcdm_.core_cycles(kernel, std::round(4 * bytes / length) / 4);
 }
 
 }  // namespace workbench::pulp

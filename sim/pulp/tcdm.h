@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "isa/pulp/cost.h"
 #include "isa/pulp/instructions.h"
 #include "isa/pulp/kernel_code.h"
 #include "isa/pulp/machine.h"
@@ -33,6 +34,23 @@ class Tcdm {
   struct Memo;
   const Machine& machine_;
   std::unique_ptr<Memo> memo_;
+};
+
+// What a kernel call takes of the cores and of the banks.
+
+class KernelTimes {
+ public:
+  explicit KernelTimes(const Machine& machine)
+      : machine_(machine), tcdm_(machine), table_(machine) {}
+
+  const KernelFigures& undisturbed(const Kernel& kernel) { return table_.of(kernel); }
+  // Per core, with conflicts, and a DMA that moves `bytes` meanwhile.
+  std::vector<std::int64_t> disturbed(const Kernel& kernel, double bytes);
+
+ private:
+  const Machine& machine_;
+  Tcdm tcdm_;
+  KernelTable table_;
 };
 
 }  // namespace workbench::pulp

@@ -6,7 +6,7 @@
 
 #include "isa/pulp/cost.h"
 #include "isa/pulp/footprint.h"
-#include "isa/pulp/kernel_groups.h"
+#include "isa/pulp/kernels.h"
 #include "sim/pulp/tcdm.h"
 
 namespace workbench::pulp {

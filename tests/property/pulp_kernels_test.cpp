@@ -8,6 +8,9 @@
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/semantics.h"
 #include "tests/support/naive_pulp.h"
+#include "isa/pulp/check.h"
+#include "isa/pulp/kernels.h"
+#include "isa/pulp/codes.h"
 
 namespace workbench::pulp {
 namespace {
@@ -84,14 +87,6 @@ void set_map(Random& random, Kernel& k) {
   }
   if (k.kind == KernelKind::AveragePool) k.divisor = between(random, 1, 20);
 }
-
-bool is_depthwise(KernelKind kind) {
-  return kind >= KernelKind::Depthwise3x3s1 && kind <= KernelKind::DepthwiseLess4;
-}
-bool is_max_pool(KernelKind kind) {
-  return kind == KernelKind::MaxPool || kind == KernelKind::MaxPoolDirect;
-}
-bool has_weights(KernelKind kind) { return kind <= KernelKind::Linear32; }
 
 Kernel random_kernel(Random& random, KernelKind kind) {
   Kernel k{.kind = kind};

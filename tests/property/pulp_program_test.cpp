@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "isa/pulp/loops.h"
 #include "tests/support/random_pulp.h"
+#include "isa/pulp/check.h"
 
 namespace workbench {
 namespace {

@@ -10,6 +10,7 @@
 #include "isa/pulp/schedule.h"
 #include "sim/pulp/simulate.h"
 #include "tests/support/random_integer_graph.h"
+#include "isa/pulp/check.h"
 
 namespace workbench::pulp {
 namespace {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "isa/pulp/kernel_code_builder.h"
+#include "isa/pulp/kernel_code.h"
 #include "isa/pulp/mchan.h"
 #include "sim/pulp/tcdm.h"
 

@@ -12,7 +12,7 @@
 #include <map>
 #include <optional>
 
-#include "isa/pulp/kernel_code_builder.h"
+#include "isa/pulp/kernel_code.h"
 #include "sim/pulp/simulate.h"
 #include "sim/pulp/tcdm.h"
 

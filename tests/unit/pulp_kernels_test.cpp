@@ -4,6 +4,8 @@
 #include <initializer_list>
 
 #include "isa/pulp/semantics.h"
+#include "isa/pulp/kernels.h"
+#include "isa/pulp/codes.h"
 
 namespace workbench::pulp {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
-#include "isa/pulp/overrides.h"
+#include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
 namespace {

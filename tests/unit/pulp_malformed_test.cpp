@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "isa/pulp/footprint.h"
+#include "isa/pulp/check.h"
 
 namespace workbench::pulp {
 namespace {

@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
-#include "isa/pulp/alike.h"
 #include "isa/pulp/cost.h"
-#include "isa/pulp/kernel_code_builder.h"
+#include "isa/pulp/kernel_code.h"
 #include "sim/pulp/tcdm.h"
 
 namespace workbench::pulp {

@@ -6,12 +6,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "compiler/pulp/kernel_choice.h"
-#include "compiler/pulp/l1_map.h"
-#include "compiler/pulp/l2_slices.h"
+#include "compiler/pulp/kernel_rules.h"
 #include "compiler/pulp/tiling.h"
+#include "compiler/pulp/optimal_tiling.h"
 #include "core/error.h"
 #include "tests/support/pulp_layers.h"
+#include "compiler/pulp/dory_tiling.h"
 
 namespace workbench::pulp {
 namespace {

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tiling.h"
 
 namespace workbench::pulp {
@@ -18,5 +19,13 @@ std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,
 
 // Bytes of L2 that the smallest slices take.
 std::int64_t smallest_l2(const Layer& layer, const Machine& machine, const L2Budget& budget);
+
+// The fastest by the model, over kernels, tile sizes, loop orders, buffering, L2 slices. Throws
+// Error naming the layer and the smallest L1 or L2 that would do, only when no legal tile exists.
+Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                      const L2Budget& budget);
+// The same, with what kernel calls cost from the layers before (tile_model.h).
+Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                      const L2Budget& budget, KernelCosts& costs);
 
 }  // namespace workbench::pulp

@@ -1,10 +1,11 @@
 // Program <-> protobuf file.
+#include "isa/pulp/program.h"
+
 #include "core/error.h"
 #include "core/file.h"
 #include "isa/codec.h"
+#include "isa/pulp/check.h"
 #include "isa/pulp/loops.h"
-#include "isa/pulp/program.h"
-#include "isa/pulp/program_check.h"
 #include "program.pb.h"
 
 namespace workbench::pulp {

@@ -1,6 +1,6 @@
 // Convolution by im2col (pulp.md 2.4): each core copies the window of a pixel into one of its two
 // columns, and after every second pixel multiplies both with all weights.
-#include "isa/pulp/kernel_code_builder.h"
+#include "isa/pulp/kernel_code.h"
 
 namespace workbench::pulp {
 

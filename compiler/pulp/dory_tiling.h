@@ -46,8 +46,8 @@ std::int64_t objective(const DoryProblem& problem, const DoryTile& tile);
 std::int64_t objective_bound(const DoryProblem& problem, std::int64_t n, const DoryExtent& row,
                              std::int64_t l1_bytes);
 
-// How the L3-L2 tiler cuts the layer; tile, map and kernel are not set.
-Tiling dory_slices(const Layer& layer, const Network& network, const Machine& machine,
+// DORY's tiles. Throws Error "LAYER: ..." naming the rule when its solver finds none.
+Tiling dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
                    const L2Budget& budget);
 
 }  // namespace workbench::pulp

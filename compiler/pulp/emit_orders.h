@@ -1,0 +1,20 @@
+// The two orders of a layer's transfers and kernel calls: DORY's own (pulp.md 3.6), and one that
+// waits as little as it can.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "compiler/pulp/layer_code.h"
+
+namespace workbench::pulp {
+
+// The layer's body, between the counters: all it wrote is known to all cores behind it.
+void emit_dory(const LayerCode& code, Listing& to);
+// `prefetch`: the next layer's first constants, asked for as soon as the layer itself asks no more
+// of L3.
+// `pieces`: counter of the layer's own first constants, of which the first piece is there.
+void emit_overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch,
+                     std::int64_t pieces);
+
+}  // namespace workbench::pulp
