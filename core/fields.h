@@ -33,6 +33,19 @@ constexpr void for_each_field(T& object, Visit&& visit) {
   std::remove_cvref_t<T>::fields(object, std::forward<Visit>(visit));
 }
 
+// The same with nested structs that have field lists replaced by their fields.
+template <typename T, typename Visit>
+requires HasFields<T>
+constexpr void for_each_leaf_field(T& object, Visit&& visit) {
+  for_each_field(object, [&](std::string_view name, auto& member, const auto&... meta) {
+    if constexpr (HasFields<decltype(member)>) {
+      for_each_leaf_field(member, visit);
+    } else {
+      visit(name, member, meta...);
+    }
+  });
+}
+
 // Field-wise equality; nested structs with field lists compare field-wise too.
 template <typename T>
 requires HasFields<T>

@@ -1,6 +1,7 @@
 #include "core/graph.h"
 
 #include <algorithm>
+#include <concepts>
 #include <set>
 #include <utility>
 
@@ -8,92 +9,129 @@
 
 namespace workbench {
 
-namespace {
-
-std::string_view activation_name(Activation::Kind kind) {
+std::string_view Activation::name() const {
   switch (kind) {
-    case Activation::Kind::None:
+    case Kind::None:
       return "Identity";
-    case Activation::Kind::Relu:
+    case Kind::Relu:
       return "Relu";
-    case Activation::Kind::Clip:
+    case Kind::Clip:
       return "Clip";
-    case Activation::Kind::LeakyRelu:
+    case Kind::LeakyRelu:
       return "LeakyRelu";
-    case Activation::Kind::PRelu:
+    case Kind::PRelu:
       return "PRelu";
-    case Activation::Kind::Sigmoid:
+    case Kind::Sigmoid:
       return "Sigmoid";
-    case Activation::Kind::Tanh:
+    case Kind::Tanh:
       return "Tanh";
-    case Activation::Kind::HardSigmoid:
+    case Kind::HardSigmoid:
       return "HardSigmoid";
-    case Activation::Kind::HardSwish:
+    case Kind::HardSwish:
       return "HardSwish";
-    case Activation::Kind::Exp:
+    case Kind::Exp:
       return "Exp";
-    case Activation::Kind::Floor:
+    case Kind::Floor:
       return "Floor";
-    case Activation::Kind::Truncate:
+    case Kind::Truncate:
       return "Truncate";
   }
   CHECK(false, "activation {}", static_cast<int>(kind));
 }
 
-struct OpName {
-  std::string operator()(const Conv&) const { return "Conv"; }
-  std::string operator()(const ConvTranspose&) const { return "ConvTranspose"; }
-  std::string operator()(const BatchNorm&) const { return "BatchNorm"; }
-  std::string operator()(const Activate& op) const {
-    return std::string(activation_name(op.activation.kind));
+std::string_view Binary::name() const {
+  switch (kind) {
+    case Kind::Add:
+      return "Add";
+    case Kind::Sub:
+      return "Sub";
+    case Kind::Mul:
+      return "Mul";
+    case Kind::Div:
+      return "Div";
   }
-  std::string operator()(const PRelu&) const { return "PRelu"; }
-  std::string operator()(const MaxPool&) const { return "MaxPool"; }
-  std::string operator()(const AveragePool&) const { return "AveragePool"; }
-  std::string operator()(const Binary& op) const {
-    switch (op.kind) {
-      case Binary::Kind::Add:
-        return "Add";
-      case Binary::Kind::Sub:
-        return "Sub";
-      case Binary::Kind::Mul:
-        return "Mul";
-      case Binary::Kind::Div:
-        return "Div";
-    }
-    CHECK(false, "binary {}", static_cast<int>(op.kind));
-  }
-  std::string operator()(const Concat&) const { return "Concat"; }
-  std::string operator()(const Gemm&) const { return "Gemm"; }
-  std::string operator()(const MatMul&) const { return "MatMul"; }
-  std::string operator()(const Reshape&) const { return "Reshape"; }
-  std::string operator()(const Transpose&) const { return "Transpose"; }
-  std::string operator()(const Pad&) const { return "Pad"; }
-  std::string operator()(const Identity&) const { return "Identity"; }
-  std::string operator()(const Softmax& op) const { return op.log ? "LogSoftmax" : "Softmax"; }
-  std::string operator()(const Lrn&) const { return "LRN"; }
-  std::string operator()(const Resize&) const { return "Resize"; }
-  std::string operator()(const SpaceToDepth&) const { return "SpaceToDepth"; }
-  std::string operator()(const DepthToSpace&) const { return "DepthToSpace"; }
-  std::string operator()(const Slice&) const { return "Slice"; }
-  std::string operator()(const Reduce& op) const {
-    switch (op.kind) {
-      case Reduce::Kind::Mean:
-        return "ReduceMean";
-      case Reduce::Kind::Sum:
-        return "ReduceSum";
-      case Reduce::Kind::Max:
-        return "ReduceMax";
-    }
-    CHECK(false, "reduce {}", static_cast<int>(op.kind));
-  }
-  std::string operator()(const Quantize&) const { return "Quantize"; }
-  std::string operator()(const Dequantize&) const { return "Dequantize"; }
-};
+  CHECK(false, "binary {}", static_cast<int>(kind));
+}
 
-}  // namespace
+std::string_view Reduce::name() const {
+  switch (kind) {
+    case Kind::Mean:
+      return "ReduceMean";
+    case Kind::Sum:
+      return "ReduceSum";
+    case Kind::Max:
+      return "ReduceMax";
+  }
+  CHECK(false, "reduce {}", static_cast<int>(kind));
+}
 
-std::string op_name(const Op& op) { return std::visit(OpName{}, op); }
+std::string op_name(const Op& op) {
+  return std::visit(
+      []<typename T>(const T& known) {
+        if constexpr (requires { known.name(); }) {
+          return std::string(known.name());
+        } else {
+          return std::string(T::kName);
+        }
+      },
+      op);
+}
+
+const OpTraits& traits(const Op& op) {
+  return std::visit([]<typename T>(const T&) -> const OpTraits& { return T::kTraits; }, op);
+}
+
+const Activation& activation_of(const Op& op) {
+  static const Activation none;
+  return std::visit(
+      [](const auto& known) -> const Activation& {
+        if constexpr (requires { known.activation; }) {
+          return known.activation;
+        } else {
+          return none;
+        }
+      },
+      op);
+}
+
+const Activation* fused_activation(const Op& op) {
+  return std::visit(
+      []<typename T>(const T& known) -> const Activation* {
+        if constexpr (requires { known.activation; } && !std::same_as<T, Activate>) {
+          return &known.activation;
+        } else {
+          return nullptr;
+        }
+      },
+      op);
+}
+
+Activation* fused_activation(Op& op) {
+  return const_cast<Activation*>(fused_activation(std::as_const(op)));
+}
+
+Window* window_of(Op& op) {
+  return std::visit(
+      [](auto& known) -> Window* {
+        if constexpr (requires { known.window; }) {
+          return &known.window;
+        } else {
+          return nullptr;
+        }
+      },
+      op);
+}
+
+std::optional<float> fill_value(const Op& op) {
+  if (const auto* pad = std::get_if<Pad>(&op)) {
+    return pad->mode == Pad::Mode::Constant ? std::optional(pad->value) : std::nullopt;
+  }
+  if (const auto* resize = std::get_if<Resize>(&op)) {
+    const bool crops = resize->coordinates == Resize::Coordinates::TfCropAndResize;
+    return crops ? std::optional(resize->extrapolation_value) : std::nullopt;
+  }
+  return std::nullopt;
+}
 
 ValueId Graph::add_value(Value value) {
   values.push_back(std::move(value));
@@ -268,7 +306,7 @@ std::int64_t macs(const Graph& graph, const Node& node) {
   return 0;
 }
 
-std::int64_t xfdnn_ops(const Graph& graph, const Node& node) {
+std::int64_t layer_ops(const Graph& graph, const Node& node) {
   const Shape& out = graph.value(node.outputs[0]).shape;
   if (std::holds_alternative<Conv>(node.op)) return 2 * macs(graph, node);
   if (std::holds_alternative<ConvTranspose>(node.op)) {  // counted on the output side, as a conv
@@ -293,11 +331,7 @@ std::int64_t parameters(const Graph& graph) {
   std::set<ValueId> weights;  // a shared weight counts once
   const std::vector<std::ptrdiff_t> writers = producers(graph);
   for (const Node& node : graph.nodes) {
-    const bool weighted =
-        std::holds_alternative<Conv>(node.op) || std::holds_alternative<ConvTranspose>(node.op) ||
-        std::holds_alternative<Gemm>(node.op) || std::holds_alternative<MatMul>(node.op) ||
-        std::holds_alternative<BatchNorm>(node.op) || std::holds_alternative<PRelu>(node.op);
-    if (!weighted) continue;
+    if (!traits(node.op).has_weights) continue;
     for (ValueId id : node.inputs) {
       if (id == kNoValue) continue;
       const std::ptrdiff_t writer = writers[static_cast<std::size_t>(id)];

@@ -1,6 +1,9 @@
 // The network as the compiler sees it: nodes in topological order, values (edges and constants).
 // Ops are plain structs in a variant; operands beyond the first data input that are constants
-// (weights, bias, slopes) are ordinary values whose `constant` is set.
+// (weights, bias, slopes) are ordinary values whose `constant` is set. Each op says once what it is
+// called in files (kName), what is generally true of it (kTraits) and which attributes it has
+// (fields(): name, member, for an enumeration its last value); files, digests, listings and the
+// questions of the compiler read these.
 //
 // Life of a Graph: imported (float) -> passes -> quantized (integer nodes carry `requantize`,
 // int8 values carry `quantization`; Quantize/Dequantize nodes stand where the number system
@@ -11,9 +14,11 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "core/fields.h"
 #include "core/quantization.h"
 #include "core/tensor.h"
 
@@ -21,6 +26,32 @@ namespace workbench {
 
 using ValueId = std::int32_t;            // index into Graph::values
 inline constexpr ValueId kNoValue = -1;  // an absent optional input
+
+// What is true of an op whatever its attributes and operands.
+struct OpTraits {
+  // Each element of the result is one of an operand, or a fill value: nothing is computed.
+  bool moves_data = false;
+  // The same, but which element depends on the values: a maximum.
+  bool selects = false;
+  // Element i of the result depends on element i of operand 0, and on other operands by
+  // broadcasting or per channel.
+  bool elementwise = false;
+  // Sums of products of two operands: what macs() counts.
+  bool multiplies = false;
+  // Constants among the operands are weights: what parameters() counts.
+  bool has_weights = false;
+  // No result is negative where no operand is; fused activations and fill values aside.
+  bool keeps_sign = false;
+  // A result of the network that passes through it still is one: neither weights nor sums follow.
+  bool hands_on = false;
+  // Converts or renames only: not worth a line in reports and drawings.
+  bool silent = false;
+};
+inline constexpr OpTraits kMovesData{.moves_data = true, .keeps_sign = true, .hands_on = true};
+inline constexpr OpTraits kRenames{
+    .moves_data = true, .keeps_sign = true, .hands_on = true, .silent = true};
+inline constexpr OpTraits kConverts{.hands_on = true, .silent = true};
+inline constexpr OpTraits kLinear{.multiplies = true, .has_weights = true};
 
 // What is applied to each element of a result. `alpha`, `beta` as in ONNX unless said.
 struct Activation {
@@ -43,6 +74,16 @@ struct Activation {
   float beta = 0;
   std::vector<float> slopes;  // PRelu fused into a node: one, or one per channel (axis 1)
   std::vector<float> bounds;  // Clip: one upper bound per channel (axis 1) in place of beta
+
+  std::string_view name() const;  // "Relu"; "Identity" for None
+
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("activation", self.kind, Kind::Truncate);
+    visit("alpha", self.alpha);
+    visit("beta", self.beta);
+    visit("slopes", self.slopes);
+    visit("bounds", self.bounds);
+  }
   friend bool operator==(const Activation&, const Activation&) = default;
 };
 
@@ -50,79 +91,189 @@ struct Activation {
 // rank. Padding is always explicit: auto_pad is resolved at import.
 struct Window {
   std::vector<std::int64_t> kernel, strides, dilations, pads_begin, pads_end;
+
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("kernel", self.kernel);
+    visit("strides", self.strides);
+    visit("dilations", self.dilations);
+    visit("pads_begin", self.pads_begin);
+    visit("pads_end", self.pads_end);
+  }
   friend bool operator==(const Window&, const Window&) = default;
 };
 
 // inputs x [N,Ci,spatial], w [Co,Ci/groups,kernel], optional bias [Co]
 struct Conv {
+  static constexpr std::string_view kName = "Conv";
+  static constexpr OpTraits kTraits = kLinear;
   Window window;
   std::int64_t groups = 1;
   Activation activation;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("window", self.window);
+    visit("groups", self.groups);
+    visit("activation", self.activation);
+  }
 };
 // inputs x [N,Ci,spatial], w [Ci,Co/groups,kernel], optional bias [Co]
 struct ConvTranspose {
+  static constexpr std::string_view kName = "ConvTranspose";
+  static constexpr OpTraits kTraits = kLinear;
   Window window;
   std::int64_t groups = 1;
   std::vector<std::int64_t> output_padding;
   Activation activation;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("window", self.window);
+    visit("groups", self.groups);
+    visit("output_padding", self.output_padding);
+    visit("activation", self.activation);
+  }
 };
 // inputs x, scale, bias, mean, variance: each [C]
 struct BatchNorm {
+  static constexpr std::string_view kName = "BatchNorm";
+  static constexpr OpTraits kTraits{.elementwise = true, .has_weights = true};
   float epsilon = 1e-5F;
+  static constexpr void fields(auto& self, auto&& visit) { visit("epsilon", self.epsilon); }
 };
 struct Activate {
+  static constexpr std::string_view kName = "Activate";
+  static constexpr OpTraits kTraits{.elementwise = true, .hands_on = true};
   Activation activation;
+  std::string_view name() const { return activation.name(); }
+  static constexpr void fields(auto& self, auto&& visit) { visit("activation", self.activation); }
 };
-struct PRelu {};  // inputs x, slope (unidirectional broadcast to x)
+// inputs x, slope (unidirectional broadcast to x)
+struct PRelu {
+  static constexpr std::string_view kName = "PRelu";
+  static constexpr OpTraits kTraits{.elementwise = true, .has_weights = true, .hands_on = true};
+  static constexpr void fields(auto&, auto&&) {}
+};
 // Padding cells never win. outputs y, and optionally int64 indices (ONNX, storage_order 0/1).
 struct MaxPool {
+  static constexpr std::string_view kName = "MaxPool";
+  static constexpr OpTraits kTraits{.selects = true, .keeps_sign = true, .hands_on = true};
   Window window;
   bool ceil_mode = false;
   std::int64_t storage_order = 0;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("window", self.window);
+    visit("ceil_mode", self.ceil_mode);
+    visit("storage_order", self.storage_order);
+  }
 };
 struct AveragePool {
+  static constexpr std::string_view kName = "AveragePool";
+  static constexpr OpTraits kTraits{.keeps_sign = true, .hands_on = true};
   Window window;
   bool ceil_mode = false;
   bool count_include_pad = false;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("window", self.window);
+    visit("ceil_mode", self.ceil_mode);
+    visit("count_include_pad", self.count_include_pad);
+  }
 };
 // Two inputs with numpy broadcasting.
 struct Binary {
+  static constexpr std::string_view kName = "Binary";
+  static constexpr OpTraits kTraits{.elementwise = true};
   enum class Kind { Add, Sub, Mul, Div };  // of integers: Div with a fused Truncate
   Kind kind = Kind::Add;
   Activation activation;
+  std::string_view name() const;  // "Add"
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("kind", self.kind, Kind::Div);
+    visit("activation", self.activation);
+  }
 };
 struct Concat {
+  static constexpr std::string_view kName = "Concat";
+  static constexpr OpTraits kTraits = kMovesData;
   std::int64_t axis = 1;
+  static constexpr void fields(auto& self, auto&& visit) { visit("axis", self.axis); }
 };
-struct Gemm {  // inputs a, b, optional c (broadcast to [M,N])
+// inputs a, b, optional c (broadcast to [M,N])
+struct Gemm {
+  static constexpr std::string_view kName = "Gemm";
+  static constexpr OpTraits kTraits = kLinear;
   bool transpose_a = false, transpose_b = false;
   float alpha = 1, beta = 1;
   Activation activation;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("transpose_a", self.transpose_a);
+    visit("transpose_b", self.transpose_b);
+    visit("gemm_alpha", self.alpha);
+    visit("gemm_beta", self.beta);
+    visit("activation", self.activation);
+  }
 };
-struct MatMul {};  // numpy matmul of two inputs
+// numpy matmul of two inputs
+struct MatMul {
+  static constexpr std::string_view kName = "MatMul";
+  static constexpr OpTraits kTraits = kLinear;
+  static constexpr void fields(auto&, auto&&) {}
+};
 struct Reshape {
-  Shape shape;
-};  // resolved: no 0 or -1
+  static constexpr std::string_view kName = "Reshape";
+  static constexpr OpTraits kTraits = kRenames;
+  Shape shape;  // resolved: no 0 or -1
+  static constexpr void fields(auto& self, auto&& visit) { visit("shape", self.shape); }
+};
 struct Transpose {
+  static constexpr std::string_view kName = "Transpose";
+  static constexpr OpTraits kTraits = kMovesData;
   std::vector<std::int64_t> permutation;
+  static constexpr void fields(auto& self, auto&& visit) { visit("permutation", self.permutation); }
 };
 struct Pad {
+  static constexpr std::string_view kName = "Pad";
+  static constexpr OpTraits kTraits = kMovesData;
   enum class Mode { Constant, Reflect, Edge };
   Mode mode = Mode::Constant;
   std::vector<std::int64_t> begin, end;
   float value = 0;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("mode", self.mode, Mode::Edge);
+    visit("begin", self.begin);
+    visit("end", self.end);
+    visit("value", self.value);
+  }
 };
-struct Identity {};
+struct Identity {
+  static constexpr std::string_view kName = "Identity";
+  static constexpr OpTraits kTraits = kRenames;
+  static constexpr void fields(auto&, auto&&) {}
+};
 struct Softmax {
+  static constexpr std::string_view kName = "Softmax";
+  static constexpr OpTraits kTraits{.hands_on = true};
   std::int64_t axis = -1;
   bool log = false;
+  std::string_view name() const { return log ? "LogSoftmax" : "Softmax"; }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("axis", self.axis);
+    visit("log", self.log);
+  }
 };
 struct Lrn {
+  static constexpr std::string_view kName = "Lrn";
+  static constexpr OpTraits kTraits{};
   std::int64_t size = 1;
   float alpha = 1e-4F, beta = 0.75F, bias = 1;
+  std::string_view name() const { return "LRN"; }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("size", self.size);
+    visit("alpha", self.alpha);
+    visit("beta", self.beta);
+    visit("bias", self.bias);
+  }
 };
 // Nearest neighbour only; `scales` per dimension. Modes as named in ONNX Resize-13.
 struct Resize {
+  static constexpr std::string_view kName = "Resize";
+  static constexpr OpTraits kTraits = kMovesData;
   enum class Coordinates { HalfPixel, Asymmetric, AlignCorners, PytorchHalfPixel, TfCropAndResize };
   enum class Nearest { RoundPreferFloor, RoundPreferCeil, Floor, Ceil };
   std::vector<float> scales;
@@ -131,28 +282,69 @@ struct Resize {
   Nearest nearest = Nearest::Floor;
   std::vector<float> roi;
   float extrapolation_value = 0;  // TfCropAndResize only
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("scales", self.scales);
+    visit("sizes", self.sizes);
+    visit("coordinates", self.coordinates, Coordinates::TfCropAndResize);
+    visit("nearest", self.nearest, Nearest::Ceil);
+    visit("roi", self.roi);
+    visit("extrapolation_value", self.extrapolation_value);
+  }
 };
 struct SpaceToDepth {
+  static constexpr std::string_view kName = "SpaceToDepth";
+  static constexpr OpTraits kTraits = kMovesData;
   std::int64_t block = 1;
+  static constexpr void fields(auto& self, auto&& visit) { visit("block", self.block); }
 };
 struct DepthToSpace {
+  static constexpr std::string_view kName = "DepthToSpace";
+  static constexpr OpTraits kTraits = kMovesData;
   std::int64_t block = 1;
   bool column_row_depth = false; /* mode CRD */
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("block", self.block);
+    visit("column_row_depth", self.column_row_depth);
+  }
 };
+// Normalised, non-negative except ends of steps < 0.
 struct Slice {
+  static constexpr std::string_view kName = "Slice";
+  static constexpr OpTraits kTraits = kMovesData;
   std::vector<std::int64_t> starts, ends, axes, steps;
-};  // normalised, non-negative
-    // except ends of steps < 0
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("starts", self.starts);
+    visit("ends", self.ends);
+    visit("axes", self.axes);
+    visit("steps", self.steps);
+  }
+};
 struct Reduce {
+  static constexpr std::string_view kName = "Reduce";
+  static constexpr OpTraits kTraits{.keeps_sign = true, .hands_on = true};
   enum class Kind { Mean, Sum, Max };
   Kind kind = Kind::Mean;
   std::vector<std::int64_t> axes;
   bool keep_dims = true;
+  std::string_view name() const;  // "ReduceMean"
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("kind", self.kind, Kind::Max);
+    visit("axes", self.axes);
+    visit("keep_dims", self.keep_dims);
+  }
 };
 // Real -> code as the output value's `quantization` says.
-struct Quantize {};
+struct Quantize {
+  static constexpr std::string_view kName = "Quantize";
+  static constexpr OpTraits kTraits = kConverts;
+  static constexpr void fields(auto&, auto&&) {}
+};
 // Code -> real as the input value's `quantization` says.
-struct Dequantize {};
+struct Dequantize {
+  static constexpr std::string_view kName = "Dequantize";
+  static constexpr OpTraits kTraits = kConverts;
+  static constexpr void fields(auto&, auto&&) {}
+};
 
 using Op =
     std::variant<Conv, ConvTranspose, BatchNorm, Activate, PRelu, MaxPool, AveragePool, Binary,
@@ -160,6 +352,18 @@ using Op =
                  SpaceToDepth, DepthToSpace, Slice, Reduce, Quantize, Dequantize>;
 
 std::string op_name(const Op& op);  // "Conv", "MaxPool", "Relu" (Activate by its kind), "Add", ...
+const OpTraits& traits(const Op& op);
+
+// What the op applies to each element of its result: its own purpose or fused; none of ops that
+// cannot.
+const Activation& activation_of(const Op& op);
+// The fused activation of ops that can have one (Activate's is its own purpose), else nullptr.
+Activation* fused_activation(Op& op);
+const Activation* fused_activation(const Op& op);
+// The window of convolutions and pools, else nullptr.
+Window* window_of(Op& op);
+// What a data movement puts where no element of its operand goes; nothing if each place has one.
+std::optional<float> fill_value(const Op& op);
 
 struct Value {
   std::string name;  // unique in the graph; passes keep the name of what a user can see
@@ -172,12 +376,13 @@ struct Value {
 struct Node {
   std::string name;  // the ONNX node's name, or a derived one; unique, never empty
   Op op;
-  std::vector<ValueId> inputs;           // kNoValue for an absent optional input
-  std::vector<ValueId> outputs;          // at least one
-  std::vector<std::string> merged;       // names of source nodes folded into this one
-  std::optional<Requantize> requantize;  // set on integer nodes that rescale as xDNN does
-  // Set on integer nodes that rescale as PULP does: of the result (an Identity with one is a
-  // rescaling of its own), and, in an Add, of each operand before it; empty: operands as they are.
+  std::vector<ValueId> inputs;      // kNoValue for an absent optional input
+  std::vector<ValueId> outputs;     // at least one
+  std::vector<std::string> merged;  // names of source nodes folded into this one
+  // Integer nodes have one of two forms of rescaling (core/quantization.h): this one, ...
+  std::optional<Requantize> requantize;
+  // ... or this: of the result (an Identity with one is a rescaling of its own), and, in an Add, of
+  // each operand before it; empty: operands as they are.
   std::optional<AffineRequantize> affine;
   std::vector<AffineRequantize> operand_affine;
 };
@@ -217,10 +422,11 @@ std::vector<Violation> verify(const Graph& graph);
 
 // Multiply-accumulates of one node: Conv, ConvTranspose, Gemm, MatMul; 0 otherwise. Padding counts.
 std::int64_t macs(const Graph& graph, const Node& node);
-// Operations as xfDNN counts them (xdnn.md section 0, fact 2): 2*Wo*Ho*Co*Ci*Kw*Kh for conv and
-// deconv (Ci of the whole tensor: grouped convolutions run dense there; here Ci/groups is used),
-// Wo*Ho*C*Kw*Kh for max and average pool, W*H*C for eltwise; 0 for FC, softmax, concat, input.
-std::int64_t xfdnn_ops(const Graph& graph, const Node& node);
+// Operations as reports count them, which is how xfDNN does (xdnn.md section 0, fact 2):
+// 2*Wo*Ho*Co*Ci*Kw*Kh for conv and deconv (Ci of the whole tensor: grouped convolutions run dense
+// there; here Ci/groups is used), Wo*Ho*C*Kw*Kh for max and average pool, W*H*C for eltwise; 0 for
+// FC, softmax, concat, input.
+std::int64_t layer_ops(const Graph& graph, const Node& node);
 // Elements of all weights (constants read by Conv, ConvTranspose, Gemm, MatMul, BatchNorm, PRelu).
 std::int64_t parameters(const Graph& graph);
 

@@ -42,6 +42,14 @@ struct Quantization {
     if (zero_points.empty()) return 0;
     return zero_points[zero_points.size() == 1 ? 0 : index];
   }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("bits", self.bits);
+    visit("is_signed", self.is_signed);
+    visit("thresholds", self.thresholds);
+    visit("zero_points", self.zero_points);
+    visit("axis", self.axis);
+    visit("rounding", self.rounding, Rounding::TowardZero);
+  }
   friend bool operator==(const Quantization&, const Quantization&) = default;
 };
 
@@ -69,6 +77,17 @@ struct Requantize {
   int bias_shift = 0;                    // not with bias_after
   bool bias_after = false;               // bias is in output codes, added after rescaling
   Rounding rounding = Rounding::HalfUp;  // xdnn.md 3.1: rr rounds half toward +infinity
+
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("scale", self.scale);
+    visit("negative_scale", self.negative_scale);
+    visit("shift", self.shift);
+    visit("prescale", self.prescale);
+    visit("prescaled_bits", self.prescaled_bits);
+    visit("bias_shift", self.bias_shift);
+    visit("bias_after", self.bias_after);
+    visit("rounding", self.rounding, Rounding::TowardZero);
+  }
   friend bool operator==(const Requantize&, const Requantize&) = default;
 };
 
@@ -81,6 +100,15 @@ struct AffineRequantize {
   std::int64_t divisor = 1;                            // > 0
   Rounding rounding = Rounding::Floor;                 // Floor, TowardZero or HalfUp
   std::int64_t low = 0, high = 255;
+
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("multiplier", self.multiplier);
+    visit("offset", self.offset);
+    visit("divisor", self.divisor);
+    visit("rounding", self.rounding, Rounding::TowardZero);
+    visit("low", self.low);
+    visit("high", self.high);
+  }
   friend bool operator==(const AffineRequantize&, const AffineRequantize&) = default;
 };
 

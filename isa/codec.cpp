@@ -12,102 +12,6 @@ namespace workbench {
 
 namespace {
 
-// --- field lists of the ops ---------------------------------------------------------------------
-
-void window_fields(auto& window, auto&& visit) {
-  visit("kernel", window.kernel);
-  visit("strides", window.strides);
-  visit("dilations", window.dilations);
-  visit("pads_begin", window.pads_begin);
-  visit("pads_end", window.pads_end);
-}
-void activation_fields(auto& activation, auto&& visit) {
-  visit("activation", activation.kind);
-  visit("alpha", activation.alpha);
-  visit("beta", activation.beta);
-  visit("slopes", activation.slopes);
-  visit("bounds", activation.bounds);
-}
-
-template <typename T, typename U>
-concept Is = std::same_as<std::remove_cvref_t<T>, U>;
-
-// One branch per op with attributes; `op` may be const or not.
-template <typename T>
-void op_fields(T& op, auto&& visit) {
-  if constexpr (Is<T, Conv> || Is<T, ConvTranspose>) {
-    window_fields(op.window, visit);
-    visit("groups", op.groups);
-    if constexpr (Is<T, ConvTranspose>) visit("output_padding", op.output_padding);
-    activation_fields(op.activation, visit);
-  } else if constexpr (Is<T, BatchNorm>) {
-    visit("epsilon", op.epsilon);
-  } else if constexpr (Is<T, Activate>) {
-    activation_fields(op.activation, visit);
-  } else if constexpr (Is<T, MaxPool> || Is<T, AveragePool>) {
-    window_fields(op.window, visit);
-    visit("ceil_mode", op.ceil_mode);
-    if constexpr (Is<T, MaxPool>) visit("storage_order", op.storage_order);
-    if constexpr (Is<T, AveragePool>) visit("count_include_pad", op.count_include_pad);
-  } else if constexpr (Is<T, Binary>) {
-    visit("kind", op.kind);
-    activation_fields(op.activation, visit);
-  } else if constexpr (Is<T, Concat>) {
-    visit("axis", op.axis);
-  } else if constexpr (Is<T, Gemm>) {
-    visit("transpose_a", op.transpose_a);
-    visit("transpose_b", op.transpose_b);
-    visit("gemm_alpha", op.alpha);
-    visit("gemm_beta", op.beta);
-    activation_fields(op.activation, visit);
-  } else if constexpr (Is<T, Reshape>) {
-    visit("shape", op.shape);
-  } else if constexpr (Is<T, Transpose>) {
-    visit("permutation", op.permutation);
-  } else if constexpr (Is<T, Pad>) {
-    visit("mode", op.mode);
-    visit("begin", op.begin);
-    visit("end", op.end);
-    visit("value", op.value);
-  } else if constexpr (Is<T, Softmax>) {
-    visit("axis", op.axis);
-    visit("log", op.log);
-  } else if constexpr (Is<T, Lrn>) {
-    visit("size", op.size);
-    visit("alpha", op.alpha);
-    visit("beta", op.beta);
-    visit("bias", op.bias);
-  } else if constexpr (Is<T, Resize>) {
-    visit("scales", op.scales);
-    visit("sizes", op.sizes);
-    visit("coordinates", op.coordinates);
-    visit("nearest", op.nearest);
-    visit("roi", op.roi);
-    visit("extrapolation_value", op.extrapolation_value);
-  } else if constexpr (Is<T, SpaceToDepth>) {
-    visit("block", op.block);
-  } else if constexpr (Is<T, DepthToSpace>) {
-    visit("block", op.block);
-    visit("column_row_depth", op.column_row_depth);
-  } else if constexpr (Is<T, Slice>) {
-    visit("starts", op.starts);
-    visit("ends", op.ends);
-    visit("axes", op.axes);
-    visit("steps", op.steps);
-  } else if constexpr (Is<T, Reduce>) {
-    visit("kind", op.kind);
-    visit("axes", op.axes);
-    visit("keep_dims", op.keep_dims);
-  }
-}
-
-template <typename T>
-constexpr std::string_view type_name() {
-  const std::string_view name = __PRETTY_FUNCTION__;  // "... [with T = workbench::Conv; ...]"
-  const std::size_t begin = name.find("T = workbench::") + 15;
-  return name.substr(begin, name.find_first_of(";]", begin) - begin);
-}
-
 void put(file::Attribute& to, const std::vector<std::int64_t>& from) {
   to.mutable_ints()->Assign(from.begin(), from.end());
 }
@@ -119,26 +23,21 @@ template <typename T>
 requires std::integral<T> || std::is_enum_v<T>
 void put(file::Attribute& to, T from) { to.add_ints(static_cast<std::int64_t>(from)); }
 
-// The last enumerator of each enumeration in a file: all are dense from 0.
-constexpr auto last(Activation::Kind) { return Activation::Kind::Truncate; }
-constexpr auto last(Binary::Kind) { return Binary::Kind::Div; }
-constexpr auto last(Pad::Mode) { return Pad::Mode::Edge; }
-constexpr auto last(Resize::Coordinates) { return Resize::Coordinates::TfCropAndResize; }
-constexpr auto last(Resize::Nearest) { return Resize::Nearest::Ceil; }
-constexpr auto last(Reduce::Kind) { return Reduce::Kind::Max; }
+// Enumerations outside field lists; all are dense from 0.
 constexpr auto last(Rounding) { return Rounding::TowardZero; }
 constexpr auto last(Layout) { return Layout::Oihw; }
 constexpr auto last(ElementType) { return ElementType::Bool; }
 
 template <typename T>
-T decode_enumerator(std::int64_t code, const std::string& name, std::string_view what) {
-  if (code < 0 || code > static_cast<std::int64_t>(last(T{}))) {
+T decode_enumerator(std::int64_t code, const std::string& name, std::string_view what, T greatest) {
+  if (code < 0 || code > static_cast<std::int64_t>(greatest)) {
     fail("{}: not a program: {} {}", name, what, code);
   }
   return static_cast<T>(code);
 }
 
-// An attribute into a member; one of another kind than the member leaves it as it is.
+// An attribute into a member; one of another kind than the member leaves it as it is. `greatest`:
+// the last value of an enumeration.
 void get(const file::Attribute& from, std::vector<std::int64_t>& to, const std::string&) {
   to.assign(from.ints().begin(), from.ints().end());
 }
@@ -148,22 +47,21 @@ void get(const file::Attribute& from, std::vector<float>& to, const std::string&
 void get(const file::Attribute& from, float& to, const std::string&) {
   if (from.floats_size() == 1) to = from.floats(0);
 }
+template <std::integral T>
+void get(const file::Attribute& from, T& to, const std::string&) {
+  if (from.ints_size() == 1) to = static_cast<T>(from.ints(0));
+}
 template <typename T>
-requires std::integral<T> || std::is_enum_v<T>
-void get(const file::Attribute& from, T& to, const std::string& name) {
-  if (from.ints_size() != 1) return;
-  if constexpr (std::is_enum_v<T>) {
-    to = decode_enumerator<T>(from.ints(0), name, from.name());
-  } else {
-    to = static_cast<T>(from.ints(0));
-  }
+requires std::is_enum_v<T>
+void get(const file::Attribute& from, T& to, const std::string& name, T greatest) {
+  if (from.ints_size() == 1) to = decode_enumerator(from.ints(0), name, from.name(), greatest);
 }
 
 template <std::size_t I = 0>
 bool make_op(std::string_view name, Op& op) {
   if constexpr (I < std::variant_size_v<Op>) {
     using T = std::variant_alternative_t<I, Op>;
-    if (type_name<T>() == name) {
+    if (T::kName == name) {
       op = T{};
       return true;
     }
@@ -193,14 +91,15 @@ Shape decode_shape(const auto& dims, const std::string& name) {
 
 Tensor decode(const file::Tensor& message, const std::string& name) {
   const Shape shape = decode_shape(message.shape(), name);
-  const ElementType type = decode_enumerator<ElementType>(message.type(), name, "element type");
+  const ElementType type =
+      decode_enumerator(message.type(), name, "element type", last(ElementType{}));
   const std::int64_t bytes = element_count(shape) * element_bytes(type);
   if (bytes != static_cast<std::int64_t>(message.data().size())) {
     fail("{}: not a program: tensor of shape {} with {} bytes", name, to_string(shape),
          message.data().size());
   }
   Tensor tensor = Tensor::uninitialized(
-      type, shape, decode_enumerator<Layout>(message.layout(), name, "layout"));
+      type, shape, decode_enumerator(message.layout(), name, "layout", last(Layout{})));
   std::memcpy(tensor.mutable_data(), message.data().data(), message.data().size());
   return tensor;
 }
@@ -219,7 +118,7 @@ AffineRequantize decode(const file::Affine& message, const std::string& name) {
       .multiplier = {message.multiplier().begin(), message.multiplier().end()},
       .offset = {message.offset().begin(), message.offset().end()},
       .divisor = message.divisor(),
-      .rounding = decode_enumerator<Rounding>(message.rounding(), name, "rounding"),
+      .rounding = decode_enumerator(message.rounding(), name, "rounding", last(Rounding{})),
       .low = message.low(),
       .high = message.high()};
   if (affine.multiplier.empty() || affine.offset.empty() || affine.divisor < 1 ||
@@ -259,11 +158,11 @@ void encode(const Graph& graph, file::Graph& message) {
     if (node.affine) encode(*node.affine, *n.mutable_affine());
     for (const auto& affine : node.operand_affine) encode(affine, *n.add_operand_affine());
     std::visit(
-        [&](const auto& op) {
-          n.set_op(std::string(type_name<std::remove_cvref_t<decltype(op)>>()));
-          op_fields(op, [&](const char* field, const auto& member) {
+        [&]<typename T>(const T& op) {
+          n.set_op(std::string(T::kName));
+          for_each_leaf_field(op, [&](std::string_view field, const auto& member, auto...) {
             file::Attribute& attribute = *n.add_attributes();
-            attribute.set_name(field);
+            attribute.set_name(std::string(field));
             put(attribute, member);
           });
         },
@@ -277,7 +176,7 @@ namespace {
 
 Value decode_value(const file::Value& v, const std::string& name) {
   Value value{.name = v.name(), .shape = decode_shape(v.shape(), name)};
-  value.type = decode_enumerator<ElementType>(v.type(), name, "element type");
+  value.type = decode_enumerator(v.type(), name, "element type", last(ElementType{}));
   if (v.has_constant()) value.constant = decode(v.constant(), name);
   if (!v.has_quantization()) return value;
   const file::Quantization& q = v.quantization();
@@ -290,7 +189,7 @@ Value decode_value(const file::Value& v, const std::string& name) {
                    .thresholds = {q.thresholds().begin(), q.thresholds().end()},
                    .zero_points = {q.zero_points().begin(), q.zero_points().end()},
                    .axis = q.axis(),
-                   .rounding = decode_enumerator<Rounding>(q.rounding(), name, "rounding")};
+                   .rounding = decode_enumerator(q.rounding(), name, "rounding", last(Rounding{}))};
   return value;
 }
 
@@ -314,9 +213,9 @@ Graph decode(const file::Graph& message, const std::string& name) {
     if (!make_op(n.op(), node.op)) fail("{}: not a program: host op '{}'", name, n.op());
     std::visit(
         [&](auto& op) {
-          op_fields(op, [&](const char* field, auto& member) {
+          for_each_leaf_field(op, [&](std::string_view field, auto& member, auto... greatest) {
             for (const file::Attribute& attribute : n.attributes()) {
-              if (attribute.name() == field) get(attribute, member, name);
+              if (attribute.name() == field) get(attribute, member, name, greatest...);
             }
           });
         },

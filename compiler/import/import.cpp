@@ -455,4 +455,12 @@ std::vector<std::string> external_data_locations(const std::filesystem::path& mo
   return {locations.begin(), locations.end()};
 }
 
+std::vector<SupportedOp> importable_ops() {
+  std::vector<SupportedOp> ops;
+  for (const importer::ImportRule& rule : importer::import_table()) {
+    ops.push_back({std::string(rule.name), std::string(rule.note)});
+  }
+  return ops;
+}
+
 }  // namespace workbench

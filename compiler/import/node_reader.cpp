@@ -314,4 +314,50 @@ void NodeReader::bind_alias(std::size_t i, ValueId id) {
   state_.values.emplace(proto_.output(static_cast<int>(i)), id);
 }
 
+namespace {
+
+std::vector<ImportRule> all_rules() {
+  std::vector<ImportRule> rules;
+  for (const auto family :
+       {arithmetic_rules(), code_rules(), constant_rules(), movement_rules(), window_rules()}) {
+    rules.insert(rules.end(), family.begin(), family.end());
+  }
+  std::ranges::sort(rules, {}, &ImportRule::name);
+  return rules;
+}
+
+struct Refusal {
+  std::string_view name, reason;
+};
+constexpr std::string_view kDynamic =
+    "its scales are known at run time only, the targets need them now: quantize statically";
+constexpr std::string_view kReal = "the targets compute it in real numbers: leave it unquantized";
+constexpr Refusal kRefusals[] = {
+    {"DynamicQuantizeLSTM", kDynamic},
+    {"DynamicQuantizeLinear", kDynamic},
+    {"DynamicQuantizeMatMul", kDynamic},
+    {"MatMulIntegerToFloat", kDynamic},
+    {"QAttention", kReal},
+    {"QLinearSoftmax", kReal},
+};
+
+}  // namespace
+
+std::string_view refusal(std::string_view name) {
+  const auto found = std::find_if(std::begin(kRefusals), std::end(kRefusals),
+                                  [&](const Refusal& known) { return known.name == name; });
+  return found != std::end(kRefusals) ? found->reason : std::string_view();
+}
+
+std::span<const ImportRule> import_table() {
+  static const std::vector<ImportRule> rules = all_rules();
+  return rules;
+}
+
+const ImportRule* find_rule(std::string_view name) {
+  const auto rules = import_table();
+  const auto found = std::ranges::lower_bound(rules, name, {}, &ImportRule::name);
+  return found != rules.end() && found->name == name ? &*found : nullptr;
+}
+
 }  // namespace workbench::importer

@@ -59,8 +59,6 @@ float clip_bound(const NodeReader& node, std::size_t i, std::string_view meaning
   }
 }
 
-}  // namespace
-
 void import_batch_normalization(NodeReader& node) {
   BatchNorm op{.epsilon = node.real("epsilon", 1e-5F)};
   node.real("momentum", 0.9F);  // of the training form, which is refused below
@@ -224,5 +222,37 @@ void import_reduce(NodeReader& node) {
     node.emit(op, {node.number_input(0)});
   }
 }
+
+// name, function, inputs, outputs, folds, note
+constexpr ImportRule kRules[] = {
+    {"Add", import_binary, 2, 1, true, "numpy broadcasting"},
+    {"BatchNormalization", import_batch_normalization, 5, 5, false, "inference form"},
+    {"Clip", import_clip, 3, 1, false, "constant bounds"},
+    {"Div", import_binary, 2, 1, true, "numpy broadcasting"},
+    {"Exp", import_activation, 1, 1, false, ""},
+    {"Gemm", import_gemm, 3, 1, false, ""},
+    {"HardSigmoid", import_activation, 1, 1, false, ""},
+    {"HardSwish", import_activation, 1, 1, false, ""},
+    {"LRN", import_lrn, 1, 1, false, "across channels"},
+    {"LeakyRelu", import_activation, 1, 1, false, ""},
+    {"LogSoftmax", import_softmax, 1, 1, false, ""},
+    {"MatMul", import_matmul, 2, 1, false, "numpy matmul"},
+    {"Min", import_min, 2, 1, false, "with a constant, one per channel"},
+    {"Mul", import_binary, 2, 1, true, "numpy broadcasting"},
+    {"PRelu", import_prelu, 2, 1, false, ""},
+    {"ReduceMax", import_reduce, 1, 1, false, ""},
+    {"ReduceMean", import_reduce, 1, 1, false, ""},
+    {"ReduceSum", import_reduce, 2, 1, false, "constant axes"},
+    {"Relu", import_activation, 1, 1, false, ""},
+    {"Sigmoid", import_activation, 1, 1, false, ""},
+    {"Softmax", import_softmax, 1, 1, false, ""},
+    {"Sub", import_binary, 2, 1, true, "numpy broadcasting"},
+    {"Sum", import_sum, kAnyNumber, 1, false, "becomes a chain of Add"},
+    {"Tanh", import_activation, 1, 1, false, ""},
+};
+
+}  // namespace
+
+std::span<const ImportRule> arithmetic_rules() { return kRules; }
 
 }  // namespace workbench::importer

@@ -188,6 +188,8 @@ void fold_integer_binary(NodeReader& node, Binary::Kind kind) {
   node.bind_constant(0, result);
 }
 
+namespace {
+
 void import_cast(NodeReader& node) {
   const std::int64_t to = node.required_integer("to");
   if (to < 0 || to > kMaxParameter) node.refuse("attribute 'to': expected a type, found {}", to);
@@ -323,5 +325,21 @@ void import_shape(NodeReader& node) {
 void import_size(NodeReader& node) {
   node.bind_constant(0, Tensor::scalar(element_count(node.shape(0))));
 }
+
+// name, function, inputs, outputs, folds, note
+constexpr ImportRule kRules[] = {
+    {"Cast", import_cast, 1, 1, false, "between numbers"},
+    {"Constant", import_constant, 0, 1, false, "dense numbers"},
+    {"ConstantOfShape", import_constant_of_shape, 1, 1, false, "folded at import"},
+    {"Floor", import_floor, 1, 1, false, ""},
+    {"Gather", import_gather, 2, 1, false, "constant indices; of activations neighbours"},
+    {"ReduceProd", import_reduce_prod, 1, 1, false, "folded at import"},
+    {"Shape", import_shape, 1, 1, false, "folded at import"},
+    {"Size", import_size, 1, 1, false, "folded at import"},
+};
+
+}  // namespace
+
+std::span<const ImportRule> constant_rules() { return kRules; }
 
 }  // namespace workbench::importer

@@ -92,8 +92,6 @@ Pad::Mode pad_mode(NodeReader& node) {
   node.refuse("attribute 'mode': expected constant, reflect or edge, found '{}'", mode);
 }
 
-}  // namespace
-
 void import_concat(NodeReader& node) {
   const std::size_t rank = node.shape(0).size();
   const std::size_t axis = node.axis(node.required_integer("axis"), rank);
@@ -272,8 +270,6 @@ void import_depth_to_space(NodeReader& node) {
 // Resize and Upsample, nearest neighbour only. The rules changed in opset 10 (scales as operand, a
 // fixed asymmetric floor), 11 (sizes, coordinate modes) and 13 (no roi unless cropping).
 
-namespace {
-
 Resize::Coordinates coordinates(NodeReader& node) {
   using Mode = Resize::Coordinates;
   constexpr std::pair<std::string_view, Mode> kModes[] = {
@@ -361,8 +357,6 @@ bool has_elements(const NodeReader& node, std::size_t i) {
   return node.has_input(i) && element_count(node.shape(i)) > 0;
 }
 
-}  // namespace
-
 void import_resize(NodeReader& node) {
   only_nearest(node);
   Resize op;
@@ -401,5 +395,28 @@ void import_upsample(NodeReader& node) {
   }
   node.emit(op, {node.float_input(0)});
 }
+
+// name, function, inputs, outputs, folds, note
+constexpr ImportRule kRules[] = {
+    {"Concat", import_concat, kAnyNumber, 1, true, ""},
+    {"DepthToSpace", import_depth_to_space, 1, 1, false, "DCR and CRD"},
+    {"Dropout", import_dropout, 3, 2, false, "inference form"},
+    {"Flatten", import_flatten, 1, 1, true, "becomes Reshape"},
+    {"Identity", import_identity, 1, 1, false, "of a constant: another name for it"},
+    {"Pad", import_pad, 3, 1, false, "constant, reflect, edge"},
+    {"Reshape", import_reshape, 2, 1, true, "constant shape"},
+    {"Resize", import_resize, 4, 1, false, "nearest neighbour, constant scales or sizes"},
+    {"Slice", import_slice, 5, 1, true, "constant bounds"},
+    {"SpaceToDepth", import_space_to_depth, 1, 1, false, ""},
+    {"Split", import_split, 2, kAnyNumber, true, "becomes Slices"},
+    {"Squeeze", import_squeeze, 2, 1, true, "becomes Reshape"},
+    {"Transpose", import_transpose, 1, 1, true, ""},
+    {"Unsqueeze", import_unsqueeze, 2, 1, true, "becomes Reshape"},
+    {"Upsample", import_upsample, 2, 1, false, "nearest neighbour, constant scales"},
+};
+
+}  // namespace
+
+std::span<const ImportRule> movement_rules() { return kRules; }
 
 }  // namespace workbench::importer

@@ -8,10 +8,10 @@
 
 namespace workbench::importer {
 
+namespace {
+
 // QuantizeLinear and DequantizeLinear: the integer value between them carries its Quantization.
 // ONNX rounds half to even (platform.md section 4).
-
-namespace {
 
 Integers zero_points(const NodeReader& node, std::size_t i) {
   const Tensor& tensor = node.constant(i, "zero_point");
@@ -79,6 +79,8 @@ Quantization read_quantization(const NodeReader& node, std::size_t scale, Elemen
   return quantization;
 }
 
+namespace {
+
 void import_quantize(NodeReader& node) {
   const ElementType type =
       node.has_input(2) ? node.constant(2, "zero_point").type() : ElementType::Uint8;
@@ -107,8 +109,6 @@ void import_dequantize(NodeReader& node) {
 // Operators in QOperator form (quantization.md 4), ONNX's and ONNX Runtime's: each becomes the same
 // operator on real numbers between Dequantize and Quantize, so that the QDQ form is the only one
 // anybody else knows.
-
-namespace {
 
 void check_code(const NodeReader& node, std::size_t i, std::string_view meaning, ElementType type) {
   if (type != ElementType::Int8 && type != ElementType::Uint8) {
@@ -199,8 +199,6 @@ void emit_unary(NodeReader& node, Op op) {
   emit_between_codes(node, std::move(op), {real_operand(node, 0)}, 3, type);
 }
 
-}  // namespace
-
 void import_qlinear_conv(NodeReader& node) {
   Conv op = conv_op(node, 3);
   std::vector<ValueId> inputs{real_operand(node, 0), real_operand(node, 3, 0)};
@@ -271,8 +269,6 @@ void import_qlinear_activation(NodeReader& node) {
 
 // Operators of integer networks (pulp.md 3.1): ConvInteger and MatMulInteger, Deeploy's
 // RequantShift, the attributes Quantlab puts on Add, and Floor, Cast and Gather of activations.
-
-namespace {
 
 bool is_integer(ElementType type) {
   return type != ElementType::Float32 && type != ElementType::Float64 && type != ElementType::Bool;
@@ -394,8 +390,6 @@ std::optional<AffineRequantize> quantlab_step(NodeReader& node, const std::strin
   return used == 0 ? std::nullopt : std::optional(affine);
 }
 
-}  // namespace
-
 void import_conv_integer(NodeReader& node) {
   refuse_zero_points(node);
   node.emit(conv_op(node), {code_input(node, 0), code_input(node, 1)},
@@ -420,6 +414,8 @@ void import_requant_shift(NodeReader& node) {
   const ElementType type = node.value(0).type;
   node.emit_affine(affine, node.input(0), {.type = type});
 }
+
+}  // namespace
 
 bool import_quantlab_add(NodeReader& node) {
   if (!node.has("in1_mul") && !node.has("in2_mul") && !node.has("out_mul")) return false;
@@ -482,5 +478,37 @@ void import_running_gather(NodeReader& node) {
   const ValueId part = node.emit(slice, {node.input(0)}, {{.output = kIntermediate}});
   node.emit(Reshape{shape}, {part});
 }
+
+namespace {
+
+// name, function, inputs, outputs, folds, note
+constexpr ImportRule kRules[] = {
+    {"ConvInteger", import_conv_integer, 4, 1, false, "zero points 0; becomes Conv"},
+    {"DequantizeLinear", import_dequantize, 3, 1, false, "constant scale, per tensor or axis"},
+    {"MatMulInteger", import_matmul_integer, 4, 1, false, "zero points 0; becomes MatMul"},
+    {"QGemm", import_qgemm, 9, 1, false, "becomes Gemm between codes; com.microsoft", kMicrosoft},
+    {"QLinearAdd", import_qlinear_binary, 8, 1, false, "becomes Add between codes; com.microsoft",
+     kMicrosoft},
+    {"QLinearAveragePool", import_qlinear_average_pool, 5, 1, false,
+     "becomes AveragePool between codes; com.microsoft", kMicrosoft},
+    {"QLinearConcat", import_qlinear_concat, kAnyNumber, 1, false,
+     "becomes Concat between codes; com.microsoft", kMicrosoft},
+    {"QLinearConv", import_qlinear_conv, 9, 1, false, "becomes Conv between codes"},
+    {"QLinearGlobalAveragePool", import_qlinear_global_average_pool, 5, 1, false,
+     "becomes AveragePool between codes; com.microsoft", kMicrosoft},
+    {"QLinearLeakyRelu", import_qlinear_activation, 5, 1, false,
+     "becomes LeakyRelu between codes; com.microsoft", kMicrosoft},
+    {"QLinearMatMul", import_qlinear_matmul, 8, 1, false, "becomes MatMul between codes"},
+    {"QLinearMul", import_qlinear_binary, 8, 1, false, "becomes Mul between codes; com.microsoft",
+     kMicrosoft},
+    {"QLinearSigmoid", import_qlinear_activation, 5, 1, false,
+     "becomes Sigmoid between codes; com.microsoft", kMicrosoft},
+    {"QuantizeLinear", import_quantize, 3, 1, false, "constant scale, per tensor or axis"},
+    {"RequantShift", import_requant_shift, 3, 1, false, "Deeploy, of any domain", kAnyDomain},
+};
+
+}  // namespace
+
+std::span<const ImportRule> code_rules() { return kRules; }
 
 }  // namespace workbench::importer

@@ -177,6 +177,8 @@ Conv conv_op(NodeReader& node, std::size_t weights) {
   return op;
 }
 
+namespace {
+
 void import_conv(NodeReader& node) {
   hint_weight_bits(node);
   node.emit(conv_op(node), operands_with_bias(node));
@@ -206,6 +208,8 @@ void import_max_pool(NodeReader& node) {
   node.emit(op, {is_code ? node.input(0) : node.float_input(0)}, results);
 }
 
+}  // namespace
+
 AveragePool average_pool_op(NodeReader& node) {
   AveragePool op{.window = explicit_window(node, {})};
   op.ceil_mode = node.flag("ceil_mode", false);
@@ -213,6 +217,8 @@ AveragePool average_pool_op(NodeReader& node) {
   resolve_auto_pad(node, op.window);
   return op;
 }
+
+namespace {
 
 void import_average_pool(NodeReader& node) {
   node.emit(average_pool_op(node), {node.float_input(0)});
@@ -225,5 +231,19 @@ void import_global_average_pool(NodeReader& node) {
 void import_global_max_pool(NodeReader& node) {
   node.emit(MaxPool{.window = global_window(node)}, {node.float_input(0)});
 }
+
+// name, function, inputs, outputs, folds, note
+constexpr ImportRule kRules[] = {
+    {"AveragePool", import_average_pool, 1, 1, false, "1 to 3 spatial dimensions"},
+    {"Conv", import_conv, 3, 1, false, "groups, dilations, any padding, any spatial rank"},
+    {"ConvTranspose", import_conv_transpose, 3, 1, false, "groups, output_padding, output_shape"},
+    {"GlobalAveragePool", import_global_average_pool, 1, 1, false, "becomes AveragePool"},
+    {"GlobalMaxPool", import_global_max_pool, 1, 1, false, "becomes MaxPool"},
+    {"MaxPool", import_max_pool, 1, 2, false, "with dilations, ceil_mode and indices"},
+};
+
+}  // namespace
+
+std::span<const ImportRule> window_rules() { return kRules; }
 
 }  // namespace workbench::importer

@@ -19,13 +19,6 @@ bool is_clamp(const Activation& activation) {
          (activation.kind == Kind::Clip && activation.bounds.empty());
 }
 
-const Activation* fused(const Op& op) {
-  if (const auto* conv = std::get_if<Conv>(&op)) return &conv->activation;
-  if (const auto* gemm = std::get_if<Gemm>(&op)) return &gemm->activation;
-  if (const auto* binary = std::get_if<Binary>(&op)) return &binary->activation;
-  return nullptr;
-}
-
 bool has_form(const Op& op) {
   if (const auto* binary = std::get_if<Binary>(&op)) {
     return binary->kind == Binary::Kind::Add || binary->kind == Binary::Kind::Mul;
@@ -94,10 +87,10 @@ class Match {
 
   QLinear run(std::optional<ValueId> codes_of_result) {
     if (!has_form(node_.op)) return obstacle("no QLinear operator does this");
-    const Activation* activation = fused(node_.op);
+    const Activation* activation = fused_activation(node_.op);
     if (activation != nullptr && activation->kind != Activation::Kind::None &&
         (demand_ == QLinearDemand::All || !is_clamp(*activation))) {
-      return obstacle(op_name(Activate{*activation}) + " on the real result");
+      return obstacle(std::string(activation->name()) + " on the real result");
     }
     const std::size_t count = has_bias(node_) ? 2 : node_.inputs.size();
     for (std::size_t i = 0; i < count; ++i) {
@@ -281,13 +274,6 @@ Quantization bias_quantization(const Quantization& x, const Quantization& weight
 
 namespace {
 
-Activation* fused(Op& op) {
-  if (auto* conv = std::get_if<Conv>(&op)) return &conv->activation;
-  if (auto* gemm = std::get_if<Gemm>(&op)) return &gemm->activation;
-  if (auto* binary = std::get_if<Binary>(&op)) return &binary->activation;
-  return nullptr;
-}
-
 bool cuts(const Quantization& codes) {
   return codes.rounding == Rounding::Floor || codes.rounding == Rounding::TowardZero;
 }
@@ -398,7 +384,7 @@ class Former {
  private:
   // Rounded once more, codes that cut off fractions might lose one.
   bool can_part(Node node, const QLinear& form) const {
-    const Activation* activation = fused(node.op);
+    const Activation* activation = fused_activation(node.op);
     if (activation == nullptr || activation->kind == Activation::Kind::None) return true;
     const Quantization& codes = *graph_.value(form.result).quantization;
     return !cuts(codes) || saturation_says(*activation, codes);
@@ -409,7 +395,7 @@ class Former {
     if (node.inputs.size() > 2 && form.operands.size() == 2 && node.inputs[2] != kNoValue) {
       node.inputs[2] = integer_bias(node, form, *finder_.bias(n));
     }
-    Activation* activation = fused(node.op);
+    Activation* activation = fused_activation(node.op);
     if (activation == nullptr || activation->kind == Activation::Kind::None) {
       graph_.nodes.push_back(std::move(node));
       return;

@@ -58,25 +58,17 @@ bool keeps_sign(const Op& op) {
     return kind == Activation::Kind::LeakyRelu || kind == Activation::Kind::HardSwish ||
            kind == Activation::Kind::Tanh;
   }
-  if (const auto* pad = std::get_if<Pad>(&op)) return pad->value >= 0;
-  if (const auto* resize = std::get_if<Resize>(&op)) return resize->extrapolation_value >= 0;
-  return std::holds_alternative<SpaceToDepth>(op) || std::holds_alternative<DepthToSpace>(op) ||
-         std::holds_alternative<Slice>(op) || std::holds_alternative<Reduce>(op) ||
-         std::holds_alternative<MaxPool>(op) || std::holds_alternative<AveragePool>(op) ||
-         std::holds_alternative<Concat>(op) || std::holds_alternative<Reshape>(op) ||
-         std::holds_alternative<Transpose>(op) || std::holds_alternative<Identity>(op) ||
-         std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op);
+  if (const std::optional<float> fill = fill_value(op); fill && *fill < 0) return false;
+  return traits(op).keeps_sign || std::holds_alternative<Quantize>(op) ||
+         std::holds_alternative<Dequantize>(op);
 }
 
 // Graph inputs are taken to be what their codes say.
 bool may_be_negative(const Graph& graph, ValueId id) {
   const auto writer = writer_of(graph, id);
   if (!writer) return is_constant(graph, id);
-  Node node = graph.nodes[*writer];
-  const Activation* fused = fused_activation(node.op);
-  const auto* activate = std::get_if<Activate>(&node.op);
-  if (activate != nullptr) fused = &activate->activation;
-  if (fused != nullptr && cuts_negative(*fused)) return false;
+  const Node& node = graph.nodes[*writer];
+  if (cuts_negative(activation_of(node.op))) return false;
   if (const auto* softmax = std::get_if<Softmax>(&node.op)) return softmax->log;
   if (!keeps_sign(node.op)) return true;
   return std::any_of(node.inputs.begin(), node.inputs.end(),

@@ -29,11 +29,9 @@ bool is_rectified(const Graph& graph, ValueId id) {
   if (graph.value(id).type == ElementType::Uint8) return true;
   const auto writer = writer_of(graph, id);
   if (!writer) return false;
-  Op op = graph.nodes[*writer].op;
-  const auto* activate = std::get_if<Activate>(&op);
-  const Activation* activation = activate ? &activate->activation : fused_activation(op);
-  return activation && (activation->kind == Activation::Kind::Relu ||
-                        (activation->kind == Activation::Kind::Clip && activation->alpha >= 0));
+  const Activation& activation = activation_of(graph.nodes[*writer].op);
+  return activation.kind == Activation::Kind::Relu ||
+         (activation.kind == Activation::Kind::Clip && activation.alpha >= 0);
 }
 
 // Padding cells never win in a MaxPool. Cells of the lowest value never do either, nor do zeros

@@ -101,11 +101,8 @@ void lift_result(Graph& graph, std::size_t n) {
 }
 
 bool is_liftable_elementwise(const Graph& graph, const Node& node) {
-  const bool kind =
-      std::holds_alternative<Activate>(node.op) || std::holds_alternative<PRelu>(node.op) ||
-      std::holds_alternative<Binary>(node.op) || std::holds_alternative<BatchNorm>(node.op) ||
-      std::holds_alternative<Concat>(node.op) ||
-      (std::holds_alternative<Identity>(node.op) && node.affine);
+  const bool kind = traits(node.op).elementwise || std::holds_alternative<Concat>(node.op) ||
+                    (std::holds_alternative<Identity>(node.op) && node.affine);
   if (!kind) return false;
   const std::size_t rank = graph.value(node.outputs[0]).shape.size();
   if (rank != 2 && rank != 3) return false;

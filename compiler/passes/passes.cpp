@@ -126,18 +126,11 @@ std::string describe(const Graph& graph, const std::vector<ValueId>& ids) {
 }
 
 // " + Relu" for ops with a fused activation.
-struct FusedSuffix {
-  std::string operator()(const auto& op) const {
-    if constexpr (requires { op.activation; }) {
-      if constexpr (!std::same_as<std::remove_cvref_t<decltype(op)>, Activate>) {
-        if (op.activation.kind != Activation::Kind::None) {
-          return " + " + op_name(Activate{op.activation});
-        }
-      }
-    }
-    return "";
-  }
-};
+std::string fused_suffix(const Op& op) {
+  const Activation* fused = fused_activation(op);
+  if (fused == nullptr || fused->kind == Activation::Kind::None) return "";
+  return fmt::format(" + {}", fused->name());
+}
 
 std::string describe(const std::vector<std::int64_t>& per_channel) {
   if (per_channel.size() == 1) return fmt::format("{}", per_channel[0]);
@@ -170,7 +163,7 @@ std::string describe(const AffineRequantize& affine) {
 std::string describe(const Graph& graph, const Node& node) {
   std::string line =
       fmt::format("{}: {} = {}{}({})", node.name, describe(graph, node.outputs), op_name(node.op),
-                  std::visit(FusedSuffix{}, node.op), describe(graph, node.inputs));
+                  fused_suffix(node.op), describe(graph, node.inputs));
   for (std::size_t i = 0; i < node.operand_affine.size(); ++i) {
     line += fmt::format("  operand {}: {}", i, describe(node.operand_affine[i]));
   }

@@ -131,22 +131,6 @@ void erase_node(Graph& graph, std::size_t n) {
   graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(n));
 }
 
-Activation* fused_activation(Op& op) {
-  if (auto* conv = std::get_if<Conv>(&op)) return &conv->activation;
-  if (auto* conv = std::get_if<ConvTranspose>(&op)) return &conv->activation;
-  if (auto* binary = std::get_if<Binary>(&op)) return &binary->activation;
-  if (auto* gemm = std::get_if<Gemm>(&op)) return &gemm->activation;
-  return nullptr;
-}
-
-Window* window_of(Op& op) {
-  if (auto* conv = std::get_if<Conv>(&op)) return &conv->window;
-  if (auto* conv = std::get_if<ConvTranspose>(&op)) return &conv->window;
-  if (auto* pool = std::get_if<MaxPool>(&op)) return &pool->window;
-  if (auto* pool = std::get_if<AveragePool>(&op)) return &pool->window;
-  return nullptr;
-}
-
 std::int64_t normalized_axis(std::int64_t axis, std::size_t rank) {
   return axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis;
 }

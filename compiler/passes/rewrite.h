@@ -40,11 +40,6 @@ bool bypass(Graph& graph, std::size_t n);
 void insert_node(Graph& graph, std::size_t before, Node node);
 void erase_node(Graph& graph, std::size_t n);
 
-// The fused activation of ops that have one, else nullptr.
-Activation* fused_activation(Op& op);
-// The window of convolutions and pools, else nullptr.
-Window* window_of(Op& op);
-
 // `axis` counted from the front.
 std::int64_t normalized_axis(std::int64_t axis, std::size_t rank);
 

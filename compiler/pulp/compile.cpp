@@ -176,12 +176,6 @@ void drop_idle_barriers(Program& program, const Machine& machine) {
   }
 }
 
-// Nodes that only convert or rename: not worth a line in the report.
-bool silent(const Op& op) {
-  return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
-         std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
-}
-
 // Behind the last layer: what classifiers end with is the host's by design.
 bool in_tail(const HostTurn& turn, const Network& network) {
   return turn.before == static_cast<std::int32_t>(network.layers.size());
@@ -193,7 +187,7 @@ void describe_host_steps(const Graph& graph, const Network& network,
   for (const HostTurn& turn : turns) {
     for (const std::size_t n : turn.nodes) {
       const Node& node = graph.nodes[n];
-      if (silent(node.op)) continue;
+      if (traits(node.op).silent) continue;
       if (!options.allow_host && !in_tail(turn, network)) {
         fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: no kernel",
              graph.name, node.name, op_name(node.op));
@@ -227,7 +221,7 @@ void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan
   info.machine = machine.name;
   for (const Node& node : graph.nodes) {
     info.network_macs += macs(graph, node);
-    info.network_ops += xfdnn_ops(graph, node);
+    info.network_ops += layer_ops(graph, node);
   }
   info.network_parameters = parameters(graph);
   for (const LayerPlan& layer : plan.layers) {

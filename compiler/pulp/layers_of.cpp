@@ -124,7 +124,7 @@ class Layers {
 
   void finish(Layer made, std::int64_t parts = 1) {
     made.macs = macs(graph_, *node_) / parts;
-    made.ops = xfdnn_ops(graph_, *node_) / parts;
+    made.ops = layer_ops(graph_, *node_) / parts;
     network_.layers.push_back(std::move(made));
   }
 

@@ -171,13 +171,6 @@ class Nodes {
   IntegerRewriter rewriter_;
 };
 
-Activation* fused_activation(Op& op) {
-  if (auto* conv = std::get_if<Conv>(&op)) return &conv->activation;
-  if (auto* sum = std::get_if<Binary>(&op)) return &sum->activation;
-  if (auto* gemm = std::get_if<Gemm>(&op)) return &gemm->activation;
-  return nullptr;
-}
-
 }  // namespace
 
 Graph nemo_form(Graph graph) {
@@ -190,7 +183,8 @@ Graph nemo_form(Graph graph) {
   };
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     Activation* fused = fused_activation(graph.nodes[n].op);
-    if (fused == nullptr || is_saturation(*fused)) continue;
+    const bool transposed = std::holds_alternative<ConvTranspose>(graph.nodes[n].op);
+    if (fused == nullptr || transposed || is_saturation(*fused)) continue;
     const Activation activation = std::exchange(*fused, {});
     const ValueId out = graph.nodes[n].outputs[0];
     const ValueId linear = graph.add_value(

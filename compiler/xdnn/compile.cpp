@@ -11,19 +11,13 @@ namespace workbench::xdnn {
 
 namespace {
 
-// Nodes that only convert or rename: not worth a line in the report.
-bool silent(const Op& op) {
-  return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
-         std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
-}
-
 void describe_host_steps(const Graph& quantized, const Machine& machine,
                          const CompileOptions& options, Program& program) {
   const auto reason = host_reasons(machine);
   for (const Node& node : quantized.nodes) {
     const bool real = quantized.value(node.outputs[0]).type == ElementType::Float32 ||
                       quantized.value(node.inputs[0]).type == ElementType::Float32;
-    if (!real || silent(node.op)) continue;
+    if (!real || traits(node.op).silent) continue;
     const std::string why =
         reason(quantized, node).value_or("its operands are on the host already");
     if (!options.allow_host && !host_by_design(node.op)) {
@@ -65,7 +59,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   program.info.capacity_bytes = machine.am.size_bytes;
   for (const Node& node : quantized.nodes) {
     program.info.network_macs += macs(quantized, node);
-    program.info.network_ops += xfdnn_ops(quantized, node);
+    program.info.network_ops += layer_ops(quantized, node);
   }
   program.info.network_parameters = parameters(quantized);
   return program;

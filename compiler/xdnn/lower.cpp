@@ -181,7 +181,7 @@ class Lowering {
       layer.merged.push_back(node->name);
       layer.merged.insert(layer.merged.end(), node->merged.begin(), node->merged.end());
       layer.macs += macs(graph_, *node);
-      layer.ops += xfdnn_ops(graph_, *node);
+      layer.ops += layer_ops(graph_, *node);
     }
     layer.memory_words = machine_.geometry().words(m.channels, m.height, m.width,
                                                    plain_layout(m.channels, machine_.geometry()));

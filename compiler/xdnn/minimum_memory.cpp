@@ -10,12 +10,6 @@ namespace workbench::xdnn {
 
 namespace {
 
-// Nodes that are no steps: they convert or rename.
-bool silent(const Op& op) {
-  return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
-         std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
-}
-
 class Counting {
  public:
   Counting(const Graph& graph, const Machine& machine, std::span<const std::size_t> order)
@@ -77,7 +71,7 @@ class Counting {
   }
 
   void compute(std::size_t n, const Node& node) {
-    const bool renames = silent(node.op);
+    const bool renames = traits(node.op).silent;
     const int step = renames ? last_step() : add_step(n, node, false);
     Joint joint{.step = step, .result = -1, .operands = {}, .whole = {}};
     for (const ValueId id : node.inputs) {
@@ -107,16 +101,16 @@ class Counting {
   // Out of the memory, or on the host altogether.
   void leave(std::size_t n, const Node& node) {
     const bool leaves = std::holds_alternative<Dequantize>(node.op);
-    if (!silent(node.op)) add_step(n, node, true);
+    if (!traits(node.op).silent) add_step(n, node, true);
     for (const ValueId id : node.inputs) {
       if (id == kNoValue || tensor_of(id) < 0) continue;
       const int source = tensor_of(id);
       if (leaves) {
         tensor(source).last = std::max(tensor(source).last, last_step());
-      } else if (!silent(node.op)) {
+      } else if (!traits(node.op).silent) {
         tensor(source).readers.push_back(last_step());  // of its copy on the host
       }
-      if (silent(node.op)) tensor_of(node.outputs[0]) = source;
+      if (traits(node.op).silent) tensor_of(node.outputs[0]) = source;
     }
   }
 

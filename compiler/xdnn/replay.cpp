@@ -94,9 +94,9 @@ class Replaying {
       layer.macs += macs(graph_, node(n));
       const bool pooled_part = std::holds_alternative<MaxPool>(node(n).op) && target.part;
       if (!pooled_part) {
-        layer.ops += xfdnn_ops(graph_, node(n));
+        layer.ops += layer_ops(graph_, node(n));
       } else {  // of the pool, the channels that are here
-        layer.ops += xfdnn_ops(graph_, node(n)) / shape(node(n).outputs[0])[1] * result.channels;
+        layer.ops += layer_ops(graph_, node(n)) / shape(node(n).outputs[0])[1] * result.channels;
       }
     }
     program_.info.instruction_layer.push_back(

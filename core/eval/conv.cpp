@@ -191,8 +191,8 @@ void conv_exact(const ConvProblem& p, const Context& context) {
   });
 }
 
-}  // namespace
-
+// Exact: sum over (input channel of the group, kernel indices in order), cells in the padding left
+// out, then + bias, then the activation. `bias` is null or [Co].
 Tensor conv(const Conv& op, const Tensor& x, const Tensor& w, const Tensor* bias, const Shape& out,
             const Context& context) {
   Tensor y = Tensor::uninitialized(ElementType::Float32, out,
@@ -215,6 +215,14 @@ Tensor conv(const Conv& op, const Tensor& x, const Tensor& w, const Tensor* bias
     conv_by_panels(p, context);
   }
   return y;
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const Conv& op, Evaluation& at) {
+  at.expect_floats();
+  return one(conv(op, at.x(), at.operands[1], at.optional(2), at.out(), at.context));
 }
 
 // Transposed convolution. Fast: each input pixel is multiplied by all filters at once, and the
@@ -323,8 +331,7 @@ void exact(const Problem& p, const Context& context) {
   });
 }
 
-}  // namespace
-
+// Exact: the same order, over the (input channel, kernel index) pairs that reach the output cell.
 Tensor conv_transpose(const ConvTranspose& op, const Tensor& x, const Tensor& w, const Tensor* bias,
                       const Shape& out, const Context& context) {
   Tensor y = Tensor::uninitialized(ElementType::Float32, out,
@@ -345,6 +352,14 @@ Tensor conv_transpose(const ConvTranspose& op, const Tensor& x, const Tensor& w,
     fast(p, context);
   }
   return y;
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const ConvTranspose& op, Evaluation& at) {
+  at.expect_floats();
+  return one(conv_transpose(op, at.x(), at.operands[1], at.optional(2), at.out(), at.context));
 }
 
 }  // namespace workbench::eval

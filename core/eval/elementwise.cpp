@@ -152,7 +152,9 @@ void activate_in_place(const Activation& activation, std::span<float> values, st
   }
 }
 
-Tensor activate(const Activation& activation, Tensor x, const Context& context) {
+namespace {
+
+Tensor activated(const Activation& activation, Tensor x, const Context& context) {
   if (x.type() != ElementType::Float32) {
     return for_number_type(x.type(), [&]<typename T>(std::type_identity<T>) {
       return activate_numbers<T>(activation, std::move(x), context);
@@ -174,6 +176,16 @@ Tensor activate(const Activation& activation, Tensor x, const Context& context) 
   return x;
 }
 
+}  // namespace
+
+template <>
+Tensors result_of(const Activate& op, Evaluation& at) {
+  return one(activated(op.activation, std::move(at.operands[0]), at.context));
+}
+
+namespace {
+
+// Exact: (x - mean) / sqrt(variance + epsilon) * scale + bias.
 Tensor batch_norm(const BatchNorm& op, std::span<const Tensor> parameters, Tensor x,
                   const Context& context) {
   const auto parameter = [&](std::size_t i, std::int64_t channel) {
@@ -197,6 +209,15 @@ Tensor batch_norm(const BatchNorm& op, std::span<const Tensor> parameters, Tenso
     for (std::int64_t i = begin; i < end; ++i) values[i] = values[i] * factor + offset;
   });
   return x;
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const BatchNorm& op, Evaluation& at) {
+  at.expect_floats();
+  Tensor data = std::move(at.operands[0]);
+  return one(batch_norm(op, at.operands, std::move(data), at.context));
 }
 
 // Functions of two elements with numpy broadcasting: Add, Sub, Mul, Div, and PRelu, whose slope is
@@ -368,8 +389,7 @@ Tensor combine_all(const Binary& op, Tensor a, const Tensor& b, const Shape& sha
   return result;
 }
 
-}  // namespace
-
+// Any number type, both the same; integers wrap around, division by zero throws Error.
 Tensor binary(const Binary& op, Tensor a, const Tensor& b, const Shape& out,
               const Context& context) {
   const ElementType type = a.type();
@@ -378,8 +398,18 @@ Tensor binary(const Binary& op, Tensor a, const Tensor& b, const Shape& out,
   });
   const bool done = context.exact() && type == ElementType::Float32;
   if (done || op.activation.kind == Activation::Kind::None) return result;
-  return activate(op.activation, std::move(result), context);
+  return activated(op.activation, std::move(result), context);
 }
+
+}  // namespace
+
+template <>
+Tensors result_of(const Binary& op, Evaluation& at) {
+  at.expect_type(1, at.x().type());
+  return one(binary(op, std::move(at.operands[0]), at.operands[1], at.out(), at.context));
+}
+
+namespace {
 
 Tensor prelu(const Tensor& x, const Tensor& slope, const Context& context) {
   const Broadcast broadcast(x.shape(), slope.shape(), x.shape());
@@ -393,6 +423,14 @@ Tensor prelu(const Tensor& x, const Tensor& slope, const Context& context) {
             [](float v, float s) { return v < 0 ? s * v : v; });
   });
   return y;
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const PRelu&, Evaluation& at) {
+  at.expect_floats();
+  return one(prelu(at.x(), at.operands[1], at.context));
 }
 
 }  // namespace workbench::eval

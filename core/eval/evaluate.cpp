@@ -6,152 +6,32 @@
 
 namespace workbench {
 
+void eval::Evaluation::expect_type(std::size_t i, ElementType type) const {
+  if (operands[i].type() == type) return;
+  fail("node '{}' ({}): operand {}: expected elements of type {}, found {}", node.name,
+       op_name(node.op), i, to_string(type), to_string(operands[i].type()));
+}
+
+void eval::Evaluation::expect_floats() const {
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    if (has(i)) expect_type(i, ElementType::Float32);
+  }
+}
+
 namespace {
 
-// One node with its operands at hand; one overload per op.
-class NodeEvaluation {
- public:
-  NodeEvaluation(const Graph& graph, const Node& node, std::vector<Tensor> operands,
-                 const EvaluateOptions& options)
-      : graph_(graph),
-        node_(node),
-        operands_(std::move(operands)),
-        context_{options.arithmetic, options.threads} {
-    CHECK(operands_.size() == node.inputs.size(), "node '{}'", node.name);
-    for (std::size_t i = 0; i < operands_.size(); ++i) {
-      CHECK(!has(i) || operands_[i].shape() == graph.value(node.inputs[i]).shape,
-            "node '{}' operand {} has shape {}", node.name, i, to_string(operands_[i].shape()));
-    }
+eval::Tensors run(const Graph& graph, const Node& node, eval::Tensors operands,
+                  const EvaluateOptions& options) {
+  CHECK(operands.size() == node.inputs.size(), "node '{}'", node.name);
+  eval::Evaluation at{.graph = graph,
+                      .node = node,
+                      .operands = std::move(operands),
+                      .context = {options.arithmetic, options.threads}};
+  for (std::size_t i = 0; i < at.operands.size(); ++i) {
+    CHECK(!at.has(i) || at.operands[i].shape() == graph.value(node.inputs[i]).shape,
+          "node '{}' operand {} has shape {}", node.name, i, to_string(at.operands[i].shape()));
   }
-
-  std::vector<Tensor> operator()(const Conv& op) {
-    floats();
-    return one(eval::conv(op, x(), operands_[1], optional(2), out(), context_));
-  }
-  std::vector<Tensor> operator()(const ConvTranspose& op) {
-    floats();
-    return one(eval::conv_transpose(op, x(), operands_[1], optional(2), out(), context_));
-  }
-  std::vector<Tensor> operator()(const BatchNorm& op) {
-    floats();
-    Tensor data = std::move(operands_[0]);
-    return one(eval::batch_norm(op, operands_, std::move(data), context_));
-  }
-  std::vector<Tensor> operator()(const Activate& op) {
-    return one(eval::activate(op.activation, std::move(operands_[0]), context_));
-  }
-  std::vector<Tensor> operator()(const PRelu&) {
-    floats();
-    return one(eval::prelu(x(), operands_[1], context_));
-  }
-  std::vector<Tensor> operator()(const MaxPool& op) {
-    return eval::max_pool(op, x(), out(), node_.outputs.size() > 1, context_);
-  }
-  std::vector<Tensor> operator()(const AveragePool& op) {
-    floats();
-    return one(eval::average_pool(op, x(), out(), context_));
-  }
-  std::vector<Tensor> operator()(const Binary& op) {
-    if (x().type() != operands_[1].type()) wrong_type(1, to_string(x().type()));
-    return one(eval::binary(op, std::move(operands_[0]), operands_[1], out(), context_));
-  }
-  std::vector<Tensor> operator()(const Concat& op) {
-    for (std::size_t i = 1; i < operands_.size(); ++i) {
-      if (operands_[i].type() != x().type()) wrong_type(i, to_string(x().type()));
-    }
-    return one(eval::concat(operands_, axis(op.axis), out()));
-  }
-  std::vector<Tensor> operator()(const Gemm& op) {
-    floats();
-    return one(eval::gemm(op, x(), operands_[1], optional(2), context_));
-  }
-  std::vector<Tensor> operator()(const MatMul&) {
-    floats();
-    return one(eval::matmul(x(), operands_[1], out(), context_));
-  }
-  std::vector<Tensor> operator()(const Reshape& op) {
-    const bool image = op.shape.size() == 4;
-    return one(x().reshaped(op.shape, image ? Layout::Nchw : Layout::RowMajor));
-  }
-  std::vector<Tensor> operator()(const Transpose& op) {
-    return one(eval::transpose(x(), op.permutation, context_));
-  }
-  std::vector<Tensor> operator()(const Pad& op) { return one(eval::pad(op, x(), out(), context_)); }
-  std::vector<Tensor> operator()(const Identity&) {
-    if (node_.affine) {
-      fail(
-          "node '{}': expected arithmetic of real numbers, found a RequantShift, which rescales "
-          "integers",
-          node_.name);
-    }
-    return one(std::move(operands_[0]));
-  }
-  std::vector<Tensor> operator()(const Softmax& op) {
-    floats();
-    return one(eval::softmax(op, x(), context_));
-  }
-  std::vector<Tensor> operator()(const Lrn& op) {
-    floats();
-    return one(eval::lrn(op, x(), context_));
-  }
-  std::vector<Tensor> operator()(const Resize& op) { return one(eval::resize(op, x(), context_)); }
-  std::vector<Tensor> operator()(const SpaceToDepth& op) {
-    return one(eval::space_to_depth(op, x(), context_));
-  }
-  std::vector<Tensor> operator()(const DepthToSpace& op) {
-    return one(eval::depth_to_space(op, x(), context_));
-  }
-  std::vector<Tensor> operator()(const Slice& op) {
-    return one(eval::slice(op, x(), out(), context_));
-  }
-  std::vector<Tensor> operator()(const Reduce& op) {
-    return one(eval::reduce(op, x(), out(), context_));
-  }
-  std::vector<Tensor> operator()(const Quantize&) {
-    floats();
-    const Value& value = graph_.value(node_.outputs[0]);
-    CHECK(value.quantization, "value '{}'", value.name);
-    return one(eval::quantize(*value.quantization, x(), value.type, context_));
-  }
-  std::vector<Tensor> operator()(const Dequantize&) {
-    const Value& value = graph_.value(node_.inputs[0]);
-    CHECK(value.quantization, "value '{}'", value.name);
-    return one(eval::dequantize(*value.quantization, x(), context_));
-  }
-
- private:
-  bool has(std::size_t i) const { return i < node_.inputs.size() && node_.inputs[i] != kNoValue; }
-  const Tensor& x() const { return operands_[0]; }
-  const Tensor* optional(std::size_t i) const { return has(i) ? &operands_[i] : nullptr; }
-  const Shape& out() const { return graph_.value(node_.outputs[0]).shape; }
-  std::size_t axis(std::int64_t a) const {
-    return static_cast<std::size_t>(a < 0 ? a + static_cast<std::int64_t>(x().rank()) : a);
-  }
-  static std::vector<Tensor> one(Tensor tensor) {
-    std::vector<Tensor> result;
-    result.push_back(std::move(tensor));
-    return result;
-  }
-  [[noreturn]] void wrong_type(std::size_t i, std::string_view expected) const {
-    fail("node '{}' ({}): operand {}: expected elements of type {}, found {}", node_.name,
-         op_name(node_.op), i, expected, to_string(operands_[i].type()));
-  }
-  void floats() const {
-    for (std::size_t i = 0; i < operands_.size(); ++i) {
-      if (has(i) && operands_[i].type() != ElementType::Float32) wrong_type(i, "float32");
-    }
-  }
-
-  const Graph& graph_;
-  const Node& node_;
-  std::vector<Tensor> operands_;
-  eval::Context context_;
-};
-
-std::vector<Tensor> run(const Graph& graph, const Node& node, std::vector<Tensor> operands,
-                        const EvaluateOptions& options) {
-  NodeEvaluation evaluation(graph, node, std::move(operands), options);
-  return std::visit(evaluation, node.op);
+  return std::visit([&](const auto& op) { return eval::result_of(op, at); }, node.op);
 }
 
 // The values of one evaluation, each kept until its last reader has taken it.

@@ -95,8 +95,7 @@ class Addend {
   std::int64_t step_row_ = 0, step_column_ = 0;
 };
 
-}  // namespace
-
+// Exact: alpha * (sum over k) + beta * c, then the activation (channel = column).
 Tensor gemm(const Gemm& op, const Tensor& a, const Tensor& b, const Tensor* c,
             const Context& context) {
   const Product p{.m = a.dim(op.transpose_a ? 1 : 0),
@@ -127,6 +126,17 @@ Tensor gemm(const Gemm& op, const Tensor& a, const Tensor& b, const Tensor* c,
   return result;
 }
 
+}  // namespace
+
+template <>
+Tensors result_of(const Gemm& op, Evaluation& at) {
+  at.expect_floats();
+  return one(gemm(op, at.x(), at.operands[1], at.optional(2), at.context));
+}
+
+namespace {
+
+// Exact: sum over k.
 Tensor matmul(const Tensor& a, const Tensor& b, const Shape& out, const Context& context) {
   const bool row = a.rank() == 1;
   const bool column = b.rank() == 1;
@@ -155,6 +165,14 @@ Tensor matmul(const Tensor& a, const Tensor& b, const Shape& out, const Context&
              b.values<float>().data() + matrix_of(b, i) * p.k * p.n, y + i * p.m * p.n, context);
   }
   return result;
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const MatMul&, Evaluation& at) {
+  at.expect_floats();
+  return one(matmul(at.x(), at.operands[1], at.out(), at.context));
 }
 
 }  // namespace workbench::eval

@@ -141,8 +141,6 @@ std::int64_t padded_source(Pad::Mode mode, std::int64_t i, std::int64_t size) {
   CHECK(false, "pad mode {}", static_cast<int>(mode));
 }
 
-}  // namespace
-
 Tensor concat(std::span<const Tensor> parts, std::size_t axis, const Shape& out) {
   Tensor y = Tensor::uninitialized(parts[0].type(), out, parts[0].layout());
   std::int64_t inner = element_bytes(y.type());
@@ -160,6 +158,16 @@ Tensor concat(std::span<const Tensor> parts, std::size_t axis, const Shape& out)
   return y;
 }
 
+}  // namespace
+
+template <>
+Tensors result_of(const Concat& op, Evaluation& at) {
+  for (std::size_t i = 1; i < at.operands.size(); ++i) at.expect_type(i, at.x().type());
+  return one(concat(at.operands, at.axis(op.axis), at.out()));
+}
+
+namespace {
+
 Tensor transpose(const Tensor& x, const std::vector<std::int64_t>& permutation,
                  const Context& context) {
   std::vector<std::size_t> order;
@@ -168,6 +176,15 @@ Tensor transpose(const Tensor& x, const std::vector<std::int64_t>& permutation,
   }
   return permute(x, x.shape(), order, context);
 }
+
+}  // namespace
+
+template <>
+Tensors result_of(const Transpose& op, Evaluation& at) {
+  return one(transpose(at.x(), op.permutation, at.context));
+}
+
+namespace {
 
 Tensor pad(const Pad& op, const Tensor& x, const Shape& out, const Context& context) {
   std::vector<AxisMap> maps;
@@ -180,6 +197,15 @@ Tensor pad(const Pad& op, const Tensor& x, const Shape& out, const Context& cont
   }
   return gather(x, maps, op.value, context);
 }
+
+}  // namespace
+
+template <>
+Tensors result_of(const Pad& op, Evaluation& at) {
+  return one(pad(op, at.x(), at.out(), at.context));
+}
+
+namespace {
 
 Tensor slice(const Slice& op, const Tensor& x, const Shape& out, const Context& context) {
   std::vector<AxisMap> maps;
@@ -195,12 +221,30 @@ Tensor slice(const Slice& op, const Tensor& x, const Shape& out, const Context& 
   return gather(x, maps, 0, context);
 }
 
+}  // namespace
+
+template <>
+Tensors result_of(const Slice& op, Evaluation& at) {
+  return one(slice(op, at.x(), at.out(), at.context));
+}
+
+namespace {
+
 Tensor space_to_depth(const SpaceToDepth& op, const Tensor& x, const Context& context) {
   const std::int64_t b = op.block;
   const Shape blocks{x.dim(0), x.dim(1), x.dim(2) / b, b, x.dim(3) / b, b};
   const Shape out{x.dim(0), x.dim(1) * b * b, x.dim(2) / b, x.dim(3) / b};
   return permute(x, blocks, {0, 3, 5, 1, 2, 4}, context).reshaped(out, Layout::Nchw);
 }
+
+}  // namespace
+
+template <>
+Tensors result_of(const SpaceToDepth& op, Evaluation& at) {
+  return one(space_to_depth(op, at.x(), at.context));
+}
+
+namespace {
 
 Tensor depth_to_space(const DepthToSpace& op, const Tensor& x, const Context& context) {
   const std::int64_t b = op.block;
@@ -212,6 +256,13 @@ Tensor depth_to_space(const DepthToSpace& op, const Tensor& x, const Context& co
   }
   const Shape blocks{x.dim(0), b, b, depth, x.dim(2), x.dim(3)};
   return permute(x, blocks, {0, 3, 4, 1, 5, 2}, context).reshaped(out, Layout::Nchw);
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const DepthToSpace& op, Evaluation& at) {
+  return one(depth_to_space(op, at.x(), at.context));
 }
 
 namespace {
@@ -257,8 +308,6 @@ double nearest(Resize::Nearest mode, double position) {
   CHECK(false, "nearest {}", static_cast<int>(mode));
 }
 
-}  // namespace
-
 Tensor resize(const Resize& op, const Tensor& x, const Context& context) {
   std::vector<AxisMap> maps;
   for (std::size_t d = 0; d < x.rank(); ++d) {
@@ -274,6 +323,30 @@ Tensor resize(const Resize& op, const Tensor& x, const Context& context) {
     maps.push_back(std::move(map));
   }
   return gather(x, maps, op.extrapolation_value, context);
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const Resize& op, Evaluation& at) {
+  return one(resize(op, at.x(), at.context));
+}
+
+template <>
+Tensors result_of(const Reshape& op, Evaluation& at) {
+  const bool image = op.shape.size() == 4;
+  return one(at.x().reshaped(op.shape, image ? Layout::Nchw : Layout::RowMajor));
+}
+
+template <>
+Tensors result_of(const Identity&, Evaluation& at) {
+  if (at.node.affine) {
+    fail(
+        "node '{}': expected arithmetic of real numbers, found a RequantShift, which rescales "
+        "integers",
+        at.node.name);
+  }
+  return one(std::move(at.operands[0]));
 }
 
 }  // namespace workbench::eval

@@ -100,8 +100,8 @@ void quantize_run(const float* from, T* to, std::int64_t count, const Range& ran
   }
 }
 
-}  // namespace
-
+// As ONNX means them (the published xfDNN arithmetic is in isa/xdnn/semantics):
+// code = clamp(round(x / step) + zero_point), all in double; stored as `type`. NaN becomes low().
 Tensor quantize(const Quantization& quantization, const Tensor& x, ElementType type,
                 const Context& context) {
   Tensor codes = Tensor::uninitialized(type, x.shape(), x.layout());
@@ -124,6 +124,16 @@ Tensor quantize(const Quantization& quantization, const Tensor& x, ElementType t
   return codes;
 }
 
+}  // namespace
+
+template <>
+Tensors result_of(const Quantize&, Evaluation& at) {
+  at.expect_floats();
+  const Value& value = at.graph.value(at.node.outputs[0]);
+  CHECK(value.quantization, "value '{}'", value.name);
+  return one(quantize(*value.quantization, at.x(), value.type, at.context));
+}
+
 Tensor dequantize(const Quantization& quantization, const Tensor& x, const Context& context) {
   Tensor reals = Tensor::uninitialized(ElementType::Float32, x.shape(), x.layout());
   const Steps steps(quantization, x.shape());
@@ -141,6 +151,13 @@ Tensor dequantize(const Quantization& quantization, const Tensor& x, const Conte
     });
   });
   return reals;
+}
+
+template <>
+Tensors result_of(const Dequantize&, Evaluation& at) {
+  const Value& value = at.graph.value(at.node.inputs[0]);
+  CHECK(value.quantization, "value '{}'", value.name);
+  return one(dequantize(*value.quantization, at.x(), at.context));
 }
 
 }  // namespace workbench::eval

@@ -113,8 +113,7 @@ void average(const Window3& w, const std::vector<std::int64_t>& counts, const fl
   }
 }
 
-}  // namespace
-
+// Any number type; of equal elements the first one's index counts. `with_indices`: second result.
 std::vector<Tensor> max_pool(const MaxPool& op, const Tensor& x, const Shape& out,
                              bool with_indices, const Context& context) {
   return for_number_type(x.type(), [&]<typename T>(std::type_identity<T>) {
@@ -122,6 +121,17 @@ std::vector<Tensor> max_pool(const MaxPool& op, const Tensor& x, const Shape& ou
   });
 }
 
+}  // namespace
+
+template <>
+Tensors result_of(const MaxPool& op, Evaluation& at) {
+  return max_pool(op, at.x(), at.out(), at.node.outputs.size() > 1, at.context);
+}
+
+namespace {
+
+// Exact: sum over the window's cells inside the input in row-major order, divided by their number
+// (count_include_pad: by the number of cells inside the padded input).
 Tensor average_pool(const AveragePool& op, const Tensor& x, const Shape& out,
                     const Context& context) {
   const Window3 w = window3(op.window, x.shape(), out);
@@ -138,6 +148,14 @@ Tensor average_pool(const AveragePool& op, const Tensor& x, const Shape& out,
     }
   });
   return y;
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const AveragePool& op, Evaluation& at) {
+  at.expect_floats();
+  return one(average_pool(op, at.x(), at.out(), at.context));
 }
 
 // Functions of many elements along some axes: reductions, softmax, local response normalisation.
@@ -218,8 +236,7 @@ void softmax_line(const float* x, float* y, std::int64_t count, std::int64_t ste
   }
 }
 
-}  // namespace
-
+// Mean, Sum: terms in row-major order, Mean divides the sum by their number. Any number type.
 Tensor reduce(const Reduce& op, const Tensor& x, const Shape& out, const Context& context) {
   const ReducedOffsets cells = split(op, x.shape());
   Tensor y = Tensor::uninitialized(x.type(), out);
@@ -239,6 +256,16 @@ Tensor reduce(const Reduce& op, const Tensor& x, const Shape& out, const Context
   return y;
 }
 
+}  // namespace
+
+template <>
+Tensors result_of(const Reduce& op, Evaluation& at) {
+  return one(reduce(op, at.x(), at.out(), at.context));
+}
+
+namespace {
+
+// m = max, e = exp(x - m), s = sum of e in order: e / s, or (x - m) - log(s).
 Tensor softmax(const Softmax& op, const Tensor& x, const Context& context) {
   const auto rank = static_cast<std::int64_t>(x.rank());
   const auto axis = static_cast<std::size_t>(op.axis < 0 ? op.axis + rank : op.axis);
@@ -260,6 +287,18 @@ Tensor softmax(const Softmax& op, const Tensor& x, const Context& context) {
   return y;
 }
 
+}  // namespace
+
+template <>
+Tensors result_of(const Softmax& op, Evaluation& at) {
+  at.expect_floats();
+  return one(softmax(op, at.x(), at.context));
+}
+
+namespace {
+
+// x / pow(bias + alpha / size * s, beta), s = sum of squares over channels
+// [c - (size-1)/2, c + size/2], ascending, those that exist.
 Tensor lrn(const Lrn& op, const Tensor& x, const Context& context) {
   Tensor y = Tensor::uninitialized(ElementType::Float32, x.shape(), x.layout());
   const std::int64_t channels = x.dim(1);
@@ -286,6 +325,14 @@ Tensor lrn(const Lrn& op, const Tensor& x, const Context& context) {
     }
   });
   return y;
+}
+
+}  // namespace
+
+template <>
+Tensors result_of(const Lrn& op, Evaluation& at) {
+  at.expect_floats();
+  return one(lrn(op, at.x(), at.context));
 }
 
 }  // namespace workbench::eval

@@ -49,7 +49,7 @@ NetworkNumbers numbers_of(const Graph& imported) {
   NetworkNumbers numbers{.name = imported.name, .parameters = parameters(imported)};
   for (const Node& node : imported.nodes) {
     numbers.macs += macs(imported, node);
-    numbers.ops += xfdnn_ops(imported, node);
+    numbers.ops += layer_ops(imported, node);
   }
   return numbers;
 }

@@ -112,11 +112,6 @@ Cycles alone(const pulp::Instruction& instruction, const pulp::Machine& machine)
   return std::visit(Alone{machine}, instruction);
 }
 
-bool silent(const Op& op) {
-  return std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
-         std::holds_alternative<Reshape>(op) || std::holds_alternative<Identity>(op);
-}
-
 std::string sides(const Shape& shape) {
   return fmt::format("{}",
                      fmt::join(shape.begin() + (shape.size() == 4 ? 1 : 0), shape.end(), "x"));
@@ -180,7 +175,7 @@ class Drawing {
   }
 
   void visit(const Node& node) {
-    if (silent(node.op)) {
+    if (traits(node.op).silent) {
       const auto from = source_.find(node.inputs[0]);
       if (from != source_.end()) source_[node.outputs[0]] = from->second;
       return;

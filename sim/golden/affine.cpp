@@ -107,26 +107,6 @@ Tensor widened(const Tensor& x) {
   return Tensor::from<std::int64_t>(x.shape(), integers(x), x.layout());
 }
 
-// Exact: a product of two codes of 8 bits is below 2^16, so 2^15 of them fit in 32 bits.
-std::int64_t dot(std::span<const std::int16_t> a, std::span<const std::int16_t> b) {
-  constexpr std::size_t kTerms = std::size_t{1} << 15;
-  std::int64_t sum = 0;
-  for (std::size_t begin = 0; begin < a.size(); begin += kTerms) {
-    const std::size_t end = std::min(begin + kTerms, a.size());
-    std::int32_t part = 0;
-    for (std::size_t i = begin; i < end; ++i) part += a[i] * b[i];
-    sum += part;
-  }
-  return sum;
-}
-
-// Exact for codes of 32 bits and weights of 8.
-std::int64_t wide_dot(std::span<const std::int64_t> a, std::span<const std::int64_t> b) {
-  std::int64_t sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
-
 // Code: of the activations; Element: what products are taken of.
 template <typename Code, typename Weight, typename Element, typename Dot>
 Tensor convolved(const Conv& op, const Operation& at, Dot dot) {
@@ -232,7 +212,7 @@ Tensor accumulator(const Conv& op, const Operation& at) {
     case ElementType::Int8:
       return convolved<std::int8_t, std::int8_t, std::int16_t>(op, at, dot);
     case ElementType::Int32:
-      return convolved<std::int32_t, std::int8_t, std::int64_t>(op, at, wide_dot);
+      return convolved<std::int32_t, std::int8_t, std::int64_t>(op, at, wide_dot<std::int64_t>);
     default:
       CHECK(false, "node '{}' convolves {}", at.node.name, to_string(at.operand(0).type()));
   }

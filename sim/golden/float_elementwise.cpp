@@ -72,7 +72,8 @@ Tensor float_activate(const Activate& op, const Operation& at) {
   return result;
 }
 
-Tensor prelu(const Operation& at) {
+template <>
+Tensor result_of(const PRelu&, const Operation& at) {
   const auto x = at.operand(0).values<float>();
   const auto slope = at.operand(1).values<float>();
   const auto slope_offsets = broadcast_offsets(at.operand(1).shape(), at.output_shape());
@@ -101,7 +102,9 @@ Tensor float_binary(const Binary& op, const Operation& at) {
   return result;
 }
 
-Tensor batch_norm(const BatchNorm& op, const Operation& at) {
+// (x - mean) / sqrt(variance + epsilon) * scale + bias
+template <>
+Tensor result_of(const BatchNorm& op, const Operation& at) {
   const auto x = at.operand(0).values<float>();
   const auto scale = at.operand(1).values<float>(), bias = at.operand(2).values<float>();
   const auto mean = at.operand(3).values<float>(), variance = at.operand(4).values<float>();

@@ -65,7 +65,9 @@ Tensor float_average_pool(const AveragePool& op, const Operation& at) {
   return result;
 }
 
-Tensor gemm(const Gemm& op, const Operation& at) {
+// alpha * sum over k + beta * c
+template <>
+Tensor result_of(const Gemm& op, const Operation& at) {
   const Tensor& a = at.operand(0);
   const Tensor& b = at.operand(1);
   const Shape& out = at.output_shape();
@@ -95,7 +97,8 @@ Tensor gemm(const Gemm& op, const Operation& at) {
   return result;
 }
 
-Tensor mat_mul(const Operation& at) {
+template <>
+Tensor result_of(const MatMul&, const Operation& at) {
   Shape a = at.operand(0).shape(), b = at.operand(1).shape(), batch = at.output_shape();
   // numpy: a vector is a row on the left, a column on the right, and absent from the result.
   if (a.size() == 1)
@@ -128,7 +131,9 @@ Tensor mat_mul(const Operation& at) {
   return result;
 }
 
-Tensor softmax(const Softmax& op, const Operation& at) {
+// exp(x - max) / sum, or x - max - log(sum); the sum in axis order.
+template <>
+Tensor result_of(const Softmax& op, const Operation& at) {
   const Shape& shape = at.output_shape();
   const std::size_t axis = axis_index(op.axis, shape.size());
   const std::int64_t size = shape[axis];
@@ -155,7 +160,9 @@ Tensor softmax(const Softmax& op, const Operation& at) {
   return result;
 }
 
-Tensor lrn(const Lrn& op, const Operation& at) {
+// x / (bias + alpha / size * sum of squares over the channel window, ascending)^beta
+template <>
+Tensor result_of(const Lrn& op, const Operation& at) {
   const Shape& shape = at.output_shape();
   const std::int64_t channels = shape[1];
   const std::int64_t plane = elements_between(shape, 2, shape.size());
@@ -178,7 +185,9 @@ Tensor lrn(const Lrn& op, const Operation& at) {
   return result;
 }
 
-Tensor reduce(const Reduce& op, const Operation& at) {
+// Row-major over the reduced axes.
+template <>
+Tensor result_of(const Reduce& op, const Operation& at) {
   const Shape& in = at.operand(0).shape();
   Shape kept = in;  // the output's shape with its reduced dimensions left as 1
   for (const std::int64_t axis : op.axes) kept[axis_index(axis, in.size())] = 1;

@@ -55,26 +55,6 @@ void check_requantize(const Node& node, const Activation& activation, std::int64
         node.name, how.negative_scale.size());
 }
 
-// Exact: a product of two codes is at most 2^14, so 2^16 of them fit in 32 bits.
-std::int64_t dot(std::span<const std::int16_t> a, std::span<const std::int16_t> b) {
-  constexpr std::size_t kTerms = std::size_t{1} << 16;
-  std::int64_t sum = 0;
-  for (std::size_t begin = 0; begin < a.size(); begin += kTerms) {
-    const std::size_t end = std::min(begin + kTerms, a.size());
-    std::int32_t part = 0;
-    for (std::size_t i = begin; i < end; ++i) part += a[i] * b[i];
-    sum += part;
-  }
-  return sum;
-}
-
-// Exact: 2^30 at most per product.
-std::int64_t wide_dot(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
-  std::int64_t sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += std::int64_t{a[i]} * b[i];
-  return sum;
-}
-
 // Element: what the codes are widened to, so that `dot` is exact.
 template <typename Code, typename Element, typename ConvOp, typename Dot>
 Tensor conv(const ConvOp& op, const Operation& at, Dot dot) {
@@ -95,8 +75,9 @@ Tensor conv(const ConvOp& op, const Operation& at, Dot dot) {
 
 template <typename ConvOp>
 Tensor conv(const ConvOp& op, const Operation& at) {
-  return at.output().type == ElementType::Int16 ? conv<std::int16_t, std::int32_t>(op, at, wide_dot)
-                                                : conv<std::int8_t, std::int16_t>(op, at, dot);
+  return at.output().type == ElementType::Int16
+             ? conv<std::int16_t, std::int32_t>(op, at, wide_dot<std::int32_t>)
+             : conv<std::int8_t, std::int16_t>(op, at, dot);
 }
 
 void check_symmetric(const Value& value) {

@@ -208,7 +208,8 @@ std::int64_t resized_source(const Resize& op, std::size_t d, std::int64_t index,
 
 }  // namespace
 
-Tensor concat(const Concat& op, const Operation& at) {
+template <>
+Tensor result_of(const Concat& op, const Operation& at) {
   const Shape& out = at.output_shape();
   const std::size_t axis = axis_index(op.axis, out.size());
   const std::int64_t outer = elements_between(out, 0, axis);
@@ -225,11 +226,15 @@ Tensor concat(const Concat& op, const Operation& at) {
   return result;
 }
 
-Tensor reshape(const Operation& at) {
+// Ops that move elements and compute none, on tensors of any element type. Definitions: the ONNX
+// operator of the same name.
+template <>
+Tensor result_of(const Reshape&, const Operation& at) {
   return at.operand(0).reshaped(at.output_shape(), at.operand(0).layout());
 }
 
-Tensor transpose(const Transpose& op, const Operation& at) {
+template <>
+Tensor result_of(const Transpose& op, const Operation& at) {
   Position from(op.permutation.size());
   return gather(at, [&](const Position& to) {
     for (std::size_t d = 0; d < to.size(); ++d) {
@@ -239,7 +244,9 @@ Tensor transpose(const Transpose& op, const Operation& at) {
   });
 }
 
-Tensor pad(const Pad& op, const Operation& at) {
+// Negative pads crop. The constant is quantized where the output is.
+template <>
+Tensor result_of(const Pad& op, const Operation& at) {
   std::vector<std::vector<std::int64_t>> sources;
   for (std::size_t d = 0; d < at.output_shape().size(); ++d) {
     sources.emplace_back();
@@ -250,7 +257,8 @@ Tensor pad(const Pad& op, const Operation& at) {
   return gather_by_axis(at, sources, op.value);
 }
 
-Tensor resize(const Resize& op, const Operation& at) {
+template <>
+Tensor result_of(const Resize& op, const Operation& at) {
   const Shape& out = at.output_shape();
   std::vector<std::vector<std::int64_t>> sources(out.size());
   for (std::size_t d = 0; d < out.size(); ++d) {
@@ -261,7 +269,8 @@ Tensor resize(const Resize& op, const Operation& at) {
   return gather_by_axis(at, sources, op.extrapolation_value);
 }
 
-Tensor slice(const Slice& op, const Operation& at) {
+template <>
+Tensor result_of(const Slice& op, const Operation& at) {
   Position from;
   return gather(at, [&](const Position& to) {
     from = to;
@@ -273,7 +282,8 @@ Tensor slice(const Slice& op, const Operation& at) {
   });
 }
 
-Tensor space_to_depth(const SpaceToDepth& op, const Operation& at) {
+template <>
+Tensor result_of(const SpaceToDepth& op, const Operation& at) {
   const std::int64_t channels = at.operand(0).dim(1), block = op.block;
   return gather(at, [&](const Position& to) {
     const std::int64_t cell = to[1] / channels;  // row-major in the block
@@ -282,7 +292,8 @@ Tensor space_to_depth(const SpaceToDepth& op, const Operation& at) {
   });
 }
 
-Tensor depth_to_space(const DepthToSpace& op, const Operation& at) {
+template <>
+Tensor result_of(const DepthToSpace& op, const Operation& at) {
   const std::int64_t channels = at.output_shape()[1], block = op.block;
   return gather(at, [&](const Position& to) {
     const std::int64_t cell = to[2] % block * block + to[3] % block;  // row-major in the block
@@ -290,6 +301,11 @@ Tensor depth_to_space(const DepthToSpace& op, const Operation& at) {
         op.column_row_depth ? to[1] * block * block + cell : cell * channels + to[1];
     return Position{to[0], channel, to[2] / block, to[3] / block};
   });
+}
+
+template <>
+Tensor result_of(const Identity&, const Operation& at) {
+  return at.operand(0);
 }
 
 }  // namespace workbench::golden

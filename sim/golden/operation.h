@@ -15,6 +15,7 @@ struct Operation {
   const Graph& graph;
   const Node& node;
   std::span<const Tensor> values;  // by ValueId; those the node reads are known
+  bool affine_system = false;      // the codes are PULP's, not xDNN's
 
   bool has(std::size_t i) const { return i < node.inputs.size() && node.inputs[i] != kNoValue; }
   const Tensor& operand(std::size_t i) const {
@@ -25,6 +26,11 @@ struct Operation {
   const Value& output() const { return graph.value(node.outputs.at(0)); }
   const Shape& output_shape() const { return output().shape; }
 };
+
+// The result of a node with operator `op`: a specialisation per op in the file of its family; a
+// missing one does not link. MaxPool, which may have two results, has max_pool() instead.
+template <typename T>
+Tensor result_of(const T& op, const Operation& at);
 
 // What the integer networks of NEMO, DORY and Deeploy mean (pulp.md 3.1): an accumulator, exact,
 // then one rescaling per channel. Nodes with Node::affine are these; each has a function that gives
@@ -78,22 +84,9 @@ Tensor float_conv(const ConvTranspose& op, const Operation& at);
 // Row-major sum / count; padding counts where count_include_pad says so, what ceil mode adds
 // beyond it never does.
 Tensor float_average_pool(const AveragePool& op, const Operation& at);
-// alpha * sum over k + beta * c
-Tensor gemm(const Gemm& op, const Operation& at);
-Tensor mat_mul(const Operation& at);
 
-// (x - mean) / sqrt(variance + epsilon) * scale + bias
-Tensor batch_norm(const BatchNorm& op, const Operation& at);
 Tensor float_activate(const Activate& op, const Operation& at);
-Tensor prelu(const Operation& at);
 Tensor float_binary(const Binary& op, const Operation& at);
-
-// exp(x - max) / sum, or x - max - log(sum); the sum in axis order.
-Tensor softmax(const Softmax& op, const Operation& at);
-// x / (bias + alpha / size * sum of squares over the channel window, ascending)^beta
-Tensor lrn(const Lrn& op, const Operation& at);
-// Row-major over the reduced axes.
-Tensor reduce(const Reduce& op, const Operation& at);
 
 // `channel` selects a PRelu slope or a Clip's bound.
 double activated(const Activation& activation, double x, std::size_t channel);
@@ -126,17 +119,5 @@ Tensor integer_activate(const Activate& op, const Operation& at);
 // Codes or float32 [N,C,spatial]; outputs y and, when the node has a second one, int64 indices as
 // ONNX counts them (of the first largest; storage_order 1 counts each plane column by column).
 std::vector<Tensor> max_pool(const MaxPool& op, const Operation& at);
-
-// Ops that move elements and compute none, on tensors of any element type. Definitions: the ONNX
-// operator of the same name.
-Tensor concat(const Concat& op, const Operation& at);
-Tensor reshape(const Operation& at);
-Tensor transpose(const Transpose& op, const Operation& at);
-// Negative pads crop. The constant is quantized where the output is.
-Tensor pad(const Pad& op, const Operation& at);
-Tensor resize(const Resize& op, const Operation& at);
-Tensor space_to_depth(const SpaceToDepth& op, const Operation& at);
-Tensor depth_to_space(const DepthToSpace& op, const Operation& at);
-Tensor slice(const Slice& op, const Operation& at);
 
 }  // namespace workbench::golden

@@ -154,4 +154,25 @@ void correlate(const Correlation<Element>& c, std::span<const Stored> x, Dot dot
   });
 }
 
+// Exact for codes of 8 bits: a product is below 2^16, so 2^15 of them fit in 32 bits.
+inline std::int64_t dot(std::span<const std::int16_t> a, std::span<const std::int16_t> b) {
+  constexpr std::size_t kTerms = std::size_t{1} << 15;
+  std::int64_t sum = 0;
+  for (std::size_t begin = 0; begin < a.size(); begin += kTerms) {
+    const std::size_t end = std::min(begin + kTerms, a.size());
+    std::int32_t part = 0;
+    for (std::size_t i = begin; i < end; ++i) part += a[i] * b[i];
+    sum += part;
+  }
+  return sum;
+}
+
+// Exact for codes of 16 bits, and for codes of 32 bits with weights of 8.
+template <typename Element>
+std::int64_t wide_dot(std::span<const Element> a, std::span<const Element> b) {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::int64_t{a[i]} * b[i];
+  return sum;
+}
+
 }  // namespace workbench::golden

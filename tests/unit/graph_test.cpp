@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <utility>
+
 #include "tests/support/evaluate_one.h"
 
 namespace workbench {
@@ -99,7 +103,7 @@ TEST(Graph, counts_of_a_convolution) {
   const Graph graph = small_conv();
   // 16*10*10 outputs of 8*3*3 products each
   EXPECT_EQ(macs(graph, graph.nodes[0]), 16 * 10 * 10 * 8 * 3 * 3);
-  EXPECT_EQ(xfdnn_ops(graph, graph.nodes[0]), 2 * 16 * 10 * 10 * 8 * 3 * 3);
+  EXPECT_EQ(layer_ops(graph, graph.nodes[0]), 2 * 16 * 10 * 10 * 8 * 3 * 3);
   EXPECT_EQ(parameters(graph), 16 * 8 * 3 * 3 + 16);
 }
 
@@ -123,7 +127,7 @@ TEST(Graph, counts_of_a_transposed_convolution) {
                 .operands = {Tensor::zeros(ElementType::Float32, {1, 4, 5, 5}),
                              Tensor::zeros(ElementType::Float32, {4, 6, 2, 2})}});
   EXPECT_EQ(macs(graph, graph.nodes[0]), 4 * 5 * 5 * 6 * 2 * 2);
-  EXPECT_EQ(xfdnn_ops(graph, graph.nodes[0]), 2 * 10 * 10 * 6 * 4 * 2 * 2);
+  EXPECT_EQ(layer_ops(graph, graph.nodes[0]), 2 * 10 * 10 * 6 * 4 * 2 * 2);
 }
 
 TEST(Graph, counts_of_a_matrix_product) {
@@ -131,16 +135,16 @@ TEST(Graph, counts_of_a_matrix_product) {
                                 .operands = {Tensor::zeros(ElementType::Float32, {2, 30}),
                                              Tensor::zeros(ElementType::Float32, {7, 30})}});
   EXPECT_EQ(macs(graph, graph.nodes[0]), 2 * 7 * 30);
-  EXPECT_EQ(xfdnn_ops(graph, graph.nodes[0]), 0);  // xfDNN leaves FC out
+  EXPECT_EQ(layer_ops(graph, graph.nodes[0]), 0);  // xfDNN leaves FC out
 }
 
 TEST(Graph, counts_of_pooling_and_eltwise) {
   const Tensor x = Tensor::zeros(ElementType::Float32, {1, 4, 8, 8});
   const Graph pool = graph_of({.op = MaxPool{.window = square(2, 2)}, .operands = {x}});
   EXPECT_EQ(macs(pool, pool.nodes[0]), 0);
-  EXPECT_EQ(xfdnn_ops(pool, pool.nodes[0]), 4 * 4 * 4 * 2 * 2);
+  EXPECT_EQ(layer_ops(pool, pool.nodes[0]), 4 * 4 * 4 * 2 * 2);
   const Graph add = graph_of({.op = Binary{}, .operands = {x, x}});
-  EXPECT_EQ(xfdnn_ops(add, add.nodes[0]), 4 * 8 * 8);
+  EXPECT_EQ(layer_ops(add, add.nodes[0]), 4 * 8 * 8);
 }
 
 TEST(Graph, op_names_are_those_of_onnx) {
@@ -148,6 +152,74 @@ TEST(Graph, op_names_are_those_of_onnx) {
   EXPECT_EQ(op_name(Binary{.kind = Binary::Kind::Mul}), "Mul");
   EXPECT_EQ(op_name(Softmax{.log = true}), "LogSoftmax");
   EXPECT_EQ(op_name(Reduce{.kind = Reduce::Kind::Max}), "ReduceMax");
+  EXPECT_EQ(op_name(Lrn{}), "LRN");
+}
+
+// Converts to whatever a member is, so that T can be made of as many of them as it has members.
+struct Anything {
+  template <typename T>
+  operator T() const;
+};
+
+template <typename T, typename... Found>
+consteval std::size_t members() {
+  if constexpr (requires { T{Found{}..., Anything{}}; }) {
+    return members<T, Found..., Anything>();
+  } else {
+    return sizeof...(Found);
+  }
+}
+
+template <typename T>
+std::size_t listed_fields() {
+  std::size_t count = 0;
+  T object{};
+  for_each_field(object, [&](std::string_view, auto&&...) { ++count; });
+  return count;
+}
+
+template <std::size_t... I>
+std::map<std::string, std::pair<std::size_t, std::size_t>> members_and_fields(
+    std::index_sequence<I...>) {
+  return {{std::string(std::variant_alternative_t<I, Op>::kName),
+           {members<std::variant_alternative_t<I, Op>>(),
+            listed_fields<std::variant_alternative_t<I, Op>>()}}...};
+}
+
+TEST(Graph, every_member_of_an_operator_is_in_its_field_list) {
+  const auto counts = members_and_fields(std::make_index_sequence<std::variant_size_v<Op>>());
+  EXPECT_EQ(counts.size(), std::variant_size_v<Op>) << "two operators share a name";
+  for (const auto& [name, count] : counts) EXPECT_EQ(count.first, count.second) << name;
+  EXPECT_EQ(counts.at("Conv").first, 3U);
+  EXPECT_EQ(members<Activation>(), listed_fields<Activation>());
+  EXPECT_EQ(members<Window>(), listed_fields<Window>());
+  EXPECT_EQ(members<Quantization>(), listed_fields<Quantization>());
+  EXPECT_EQ(members<Requantize>(), listed_fields<Requantize>());
+  EXPECT_EQ(members<AffineRequantize>(), listed_fields<AffineRequantize>());
+}
+
+TEST(Graph, traits_and_parts_of_an_operator_are_found_in_any_of_them) {
+  EXPECT_TRUE(traits(Reshape{}).moves_data && traits(Reshape{}).silent);
+  EXPECT_TRUE(traits(Conv{}).multiplies && traits(Conv{}).has_weights);
+  EXPECT_FALSE(traits(MaxPool{}).moves_data);
+
+  const Activation relu{.kind = Activation::Kind::Relu};
+  Op conv = Conv{.activation = relu};
+  Op activate = Activate{relu};
+  EXPECT_EQ(activation_of(conv), relu);
+  EXPECT_EQ(activation_of(activate), relu);
+  EXPECT_EQ(activation_of(Op(Concat{})), Activation{});
+  EXPECT_EQ(fused_activation(conv), &std::get<Conv>(conv).activation);
+  EXPECT_EQ(fused_activation(activate), nullptr);  // its own purpose
+  EXPECT_EQ(window_of(conv), &std::get<Conv>(conv).window);
+  EXPECT_EQ(window_of(activate), nullptr);
+
+  EXPECT_EQ(fill_value(Pad{.value = 3}), 3);
+  EXPECT_EQ(fill_value(Pad{.mode = Pad::Mode::Edge, .value = 3}), std::nullopt);
+  EXPECT_EQ(fill_value(Resize{.coordinates = Resize::Coordinates::TfCropAndResize,
+                              .extrapolation_value = 2}),
+            2);
+  EXPECT_EQ(fill_value(Resize{.extrapolation_value = 2}), std::nullopt);
 }
 
 }  // namespace

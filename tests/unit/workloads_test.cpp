@@ -14,7 +14,7 @@ namespace {
 std::int64_t total_ops(const Graph& graph) {
   return std::accumulate(
       graph.nodes.begin(), graph.nodes.end(), std::int64_t{0},
-      [&](std::int64_t sum, const Node& node) { return sum + xfdnn_ops(graph, node); });
+      [&](std::int64_t sum, const Node& node) { return sum + layer_ops(graph, node); });
 }
 
 std::int64_t total_macs(const Graph& graph) {
