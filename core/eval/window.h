@@ -43,9 +43,6 @@ struct Window3 {
   }
 };
 
-// `x`, `y`: shapes [N, C, spatial] with at most three spatial dimensions; more throws Error.
-Window3 window3(const Window& window, const Shape& x, const Shape& y);
-
 // Calls visit(source cell, kernel cell) for each cell of output position o's window that lies
 // inside the operand, in row-major order of the kernel.
 template <typename Visit>
@@ -76,7 +73,8 @@ void for_each_position(const Index3& out, Visit&& visit) {
   }
 }
 
-Window3 window3(const Window& window, const Shape& x, const Shape& y) {
+// `x`, `y`: shapes [N, C, spatial] with at most three spatial dimensions; more throws Error.
+inline Window3 window3(const Window& window, const Shape& x, const Shape& y) {
   const std::size_t rank = window.kernel.size();
   if (rank > 3) fail("sliding window: expected at most 3 spatial dimensions, found {}", rank);
   CHECK(x.size() == rank + 2 && y.size() == rank + 2, "{} to {}", to_string(x), to_string(y));
