@@ -13,6 +13,7 @@
 #include "app/command_line.h"
 #include "app/terminal.h"
 #include "core/error.h"
+#include "core/vectors.h"
 
 namespace workbench::app {
 
@@ -47,6 +48,7 @@ int refuse(const std::string& message) {
 int start(int argc, char** argv) {
   use_huge_pages();
   try {
+    (void)vectors();  // a wrong WORKBENCH_VECTORS is told before anything else
     return command_of(argc, argv)();
   } catch (const Error& error) {
     return refuse(error.what());

@@ -9,6 +9,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "core/math.h"
+
 namespace workbench {
 
 namespace {
@@ -197,7 +199,7 @@ double signal_to_noise_db(const Tensor& reference, const Tensor& value,
   if (noise == 0) return std::numeric_limits<double>::infinity();
   // Nothing can be said of a zero reference, nor of sums that are not finite: 0, which fails.
   if (signal == 0 || !std::isfinite(signal) || !std::isfinite(noise)) return 0;
-  return 10 * std::log10(signal / noise);
+  return 10 * math::log10(signal / noise);
 }
 
 }  // namespace workbench

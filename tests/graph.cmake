@@ -8,7 +8,7 @@ workbench_test(graph_unit_test LABEL unit
           unit/evaluate_quantize_test.cpp unit/evaluate_sums_test.cpp unit/fields_test.cpp
           unit/file_test.cpp unit/golden_affine_test.cpp unit/golden_float_test.cpp
           unit/golden_integer_test.cpp unit/golden_movement_test.cpp unit/graph_test.cpp
-          unit/parallel_test.cpp unit/shapes_test.cpp unit/tensor_test.cpp unit/units_test.cpp
+          unit/math_test.cpp unit/parallel_test.cpp unit/shapes_test.cpp unit/tensor_test.cpp unit/units_test.cpp
           unit/verdict_test.cpp unit/workloads_test.cpp
   LIBRARIES ${graph_libraries})
 workbench_test(compiler_unit_test LABEL unit
@@ -29,7 +29,7 @@ workbench_test(graph_property_test LABEL property
           property/import_fuzz_test.cpp property/import_round_trip_test.cpp
           property/integer_chain_test.cpp property/optimized_export_test.cpp
           property/passes_test.cpp property/qlinear_test.cpp property/qoperator_test.cpp
-          property/random_graph_test.cpp property/rewrite_passes_test.cpp
+          property/random_graph_test.cpp property/rewrite_passes_test.cpp property/vectors_test.cpp
   LIBRARIES ${graph_libraries} workbench::isa workbench::xdnn_compiler)
 
 # The standard's node tests are written at build time where Debian's python3-onnx is.

@@ -8,6 +8,7 @@
 
 #include "compiler/quantize/histogram.h"
 #include "compiler/quantize/threshold_choice.h"
+#include "core/math.h"
 #include "core/parallel.h"
 
 namespace workbench {
@@ -96,7 +97,7 @@ void make_steps_powers_of_two(Graph& annotated) {
     Quantization& quantization = *value.quantization;
     const int exponent = quantization.bits - (quantization.is_signed ? 1 : 0);
     for (double& t : quantization.thresholds) {
-      const double octave = std::ceil(std::log2(t));
+      const double octave = std::ceil(math::log2(t));
       t = std::ldexp(static_cast<double>(quantization.high()), static_cast<int>(octave) - exponent);
     }
   }

@@ -6,6 +6,7 @@
 
 #include "compiler/passes/rewrite.h"
 #include "compiler/quantize/weighted_layers.h"
+#include "core/math.h"
 
 namespace workbench {
 
@@ -52,7 +53,7 @@ bool scales(const Activation& activation) {
 // signed codes reach and unsigned ones exceed.
 double end_of_codes(double threshold) {
   constexpr double kEnd = 127.0 / 128;
-  return std::exp2(std::ceil(std::log2(threshold / kEnd))) * kEnd;
+  return std::ldexp(kEnd, static_cast<int>(std::ceil(math::log2(threshold / kEnd))));
 }
 
 class Equalization {
@@ -171,7 +172,7 @@ class Equalization {
       const double wanted = pair.factor[c] * std::sqrt(written[c] / read[c]);
       const double factor = std::clamp(wanted, pair.lowest[c], pair.highest[c]);
       const double ratio = factor / pair.factor[c];
-      moved = std::max(moved, std::abs(std::log2(ratio)));
+      moved = std::max(moved, std::abs(math::log2(ratio)));
       pair.factor[c] = factor;
       layers_[pair.writer].out[c] /= ratio;
       for (const std::size_t reader : pair.readers) layers_[reader].in[c] *= ratio;

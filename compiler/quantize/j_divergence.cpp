@@ -16,6 +16,7 @@
 #include "compiler/quantize/divergence_sum.h"
 #include "compiler/quantize/histogram.h"
 #include "core/error.h"
+#include "core/math.h"
 
 namespace workbench {
 
@@ -195,7 +196,7 @@ double DivergenceSearch::published_sum(std::size_t i) const {
       while (point(j + 1, n) <= point(t, i)) ++j;
       q = between(point(t, i), point(j, n), point(j + 1, n), down[j], down[j + 1]);
     }
-    if (t >= first_) distance += (cdf_[t] - q) * std::log2(cdf_[t] / q);
+    if (t >= first_) distance += (cdf_[t] - q) * math::log2(cdf_[t] / q);
   }
   return distance;
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/math.h"
+
 namespace workbench {
 
 namespace {
@@ -22,7 +24,7 @@ double largest_magnitude(std::span<const double> values) {
 }
 
 std::int64_t power_of_two_at_least(double v) {
-  return std::int64_t{1} << std::clamp(static_cast<int>(std::ceil(std::log2(v))), 0, 62);
+  return std::int64_t{1} << std::clamp(static_cast<int>(std::ceil(math::log2(v))), 0, 62);
 }
 
 NemoGrid grid_of(std::span<const float> weights, double alpha, double beta, int bits) {
@@ -67,7 +69,7 @@ NemoIntegerAffine nemo_integer_affine(const NemoAffine& affine, double eps_in,
   if (kappa_max > 0 && reach > 0 && limits.lambda_bits > 0) {
     const int lambda_bits = std::min(limits.lambda_bits, kLargestPrecision);
     const double eps_limit = reach / (std::ldexp(1.0, lambda_bits - 1) - 1);
-    const double fits = std::floor(std::log2(1 + 2 * kappa_max / (eps_limit / eps_in)));
+    const double fits = std::floor(math::log2(1 + 2 * kappa_max / (eps_limit / eps_in)));
     // Two bits are the fewest that tell signs apart; the published code would divide by zero.
     bits = std::clamp(static_cast<int>(std::min(fits, 64.0)), 2, bits);
   }

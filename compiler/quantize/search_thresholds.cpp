@@ -8,6 +8,7 @@
 #include "compiler/quantize/activation_thresholds.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "core/eval/evaluate.h"
+#include "core/math.h"
 #include "core/parallel.h"
 
 namespace workbench {
@@ -78,7 +79,7 @@ class Search {
 
   // Whether the threshold moved.
   bool improve(const std::vector<ValueId>& members) {
-    const double step = octaves_ ? 2 : std::exp2(0.25);
+    const double step = octaves_ ? 2 : math::pow(2, 0.25);
     for (const double factor : {1 / step, step}) {
       int moves = 0;
       while (moves < kMostMoves && accept(members, factor)) ++moves;
@@ -161,7 +162,7 @@ void search_thresholds(Graph& annotated, const Graph& reference, const SampleSou
       fmt::format("thresholds of {} of {} scales moved: error of the results {:.1f} dB "
                   "less",
                   moved, all.size(),
-                  10 * std::log10(std::max(before, 1e-300) / std::max(search.error(), 1e-300))));
+                  10 * math::log10(std::max(before, 1e-300) / std::max(search.error(), 1e-300))));
 }
 
 }  // namespace workbench

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "compiler/quantize/recipe.h"
+#include "core/math.h"
 
 namespace workbench {
 
@@ -56,24 +57,24 @@ Choice choice_of(const MagnitudeHistogram& histogram, int bits, bool is_signed, 
 
 double real_threshold(const MagnitudeHistogram& histogram, int bits, bool is_signed) {
   Choice best = choice_of(histogram, bits, is_signed, histogram.max);
-  double spacing = std::exp2(1.0 / kPerOctave);  // to the candidates beside, as a factor
+  double spacing = math::pow(2, 1.0 / kPerOctave);  // to the candidates beside, as a factor
   for (int i = 1; i < kCandidates; ++i) {
-    improve(best, histogram, bits, is_signed, histogram.max / std::pow(spacing, i));
+    improve(best, histogram, bits, is_signed, histogram.max / math::pow(spacing, i));
   }
   for (int pass = 0; pass < kRefinements; ++pass) {
     const double centre = best.threshold;
     for (int i = 1; i < kRefined; ++i) {
-      const double factor = std::pow(spacing, 2.0 * i / kRefined - 1.0);
+      const double factor = math::pow(spacing, 2.0 * i / kRefined - 1.0);
       improve(best, histogram, bits, is_signed, std::min(centre * factor, histogram.max));
     }
-    spacing = std::pow(spacing, 2.0 / kRefined);
+    spacing = math::pow(spacing, 2.0 / kRefined);
   }
   return best.threshold;
 }
 
 double power_of_two_threshold(const MagnitudeHistogram& histogram, int bits, bool is_signed) {
   const double high = highest_code(bits, is_signed);
-  const auto top = static_cast<int>(std::ceil(std::log2(histogram.max / high)));
+  const auto top = static_cast<int>(std::ceil(math::log2(histogram.max / high)));
   Choice best = choice_of(histogram, bits, is_signed, std::ldexp(high, top));
   for (int i = 1; i <= kExponents; ++i) {
     improve(best, histogram, bits, is_signed, std::ldexp(high, top - i));
@@ -131,7 +132,7 @@ double tail_threshold(const MagnitudeHistogram& histogram, int bits, bool is_sig
   const double high = highest_code(bits, is_signed);
   // Both derivatives are equal where P(x > t) = t / (12 high^2 excess); the former falls.
   const auto clips_too_much = [&](double t) {
-    return count / total_count(histogram) * std::exp((from - t) / excess) >
+    return count / total_count(histogram) * math::exp((from - t) / excess) >
            t / (12 * high * high * excess);
   };
   double low = histogram.max, above = 2 * low;

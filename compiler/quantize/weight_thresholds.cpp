@@ -8,6 +8,7 @@
 #include "compiler/passes/rewrite.h"
 #include "compiler/quantize/histogram.h"
 #include "compiler/quantize/weighted_layers.h"
+#include "core/math.h"
 #include "core/parallel.h"
 
 namespace workbench {
@@ -53,7 +54,7 @@ double raised(double threshold, double least, int bits, ScaleKind scale) {
   const double high = high_code(bits);
   const double step = least / high;
   if (scale == ScaleKind::Real) return float_step(step) * high;
-  return std::exp2(std::ceil(std::log2(step))) * high;
+  return std::ldexp(high, static_cast<int>(std::ceil(math::log2(step))));
 }
 
 // The weights behind each index of the quantized axis; all of them per tensor.
@@ -115,7 +116,7 @@ double weight_threshold(std::span<const float> weights, int bits, ThresholdMetho
   const bool search = method == ThresholdMethod::Mse;
   std::vector<double> steps;
   if (scale == ScaleKind::PowerOfTwo) {
-    const int octave = static_cast<int>(std::ceil(std::log2(largest)));
+    const int octave = static_cast<int>(std::ceil(math::log2(largest)));
     for (int below = 0; below < (search ? kOctaves : 1); ++below) {
       steps.push_back(std::ldexp(1.0, octave - below - (bits - 1)));
     }

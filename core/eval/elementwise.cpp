@@ -6,6 +6,7 @@
 
 #include "core/eval/fast_math.h"
 #include "core/eval/kernels.h"
+#include "core/math.h"
 #include "core/parallel.h"
 #include "core/units.h"
 
@@ -91,15 +92,15 @@ double activate(const Activation& activation, double x, std::size_t channel) {
     case Activation::Kind::PRelu:
       return x < 0 ? static_cast<double>(slope_of(activation, channel)) * x : x;
     case Activation::Kind::Sigmoid:
-      return 1 / (1 + std::exp(-x));
+      return 1 / (1 + math::exp(-x));
     case Activation::Kind::Tanh:
-      return std::tanh(x);
+      return math::tanh(x);
     case Activation::Kind::HardSigmoid:
       return std::max(0.0, std::min(1.0, alpha * x + beta));
     case Activation::Kind::HardSwish:
       return x * std::max(0.0, std::min(1.0, x / 6 + 0.5));
     case Activation::Kind::Exp:
-      return std::exp(x);
+      return math::exp(x);
     case Activation::Kind::Floor:
       return std::floor(x);
     case Activation::Kind::Truncate:

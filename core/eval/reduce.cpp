@@ -6,6 +6,7 @@
 
 #include "core/eval/kernels.h"
 #include "core/eval/window.h"
+#include "core/math.h"
 #include "core/parallel.h"
 #include "core/units.h"
 
@@ -226,10 +227,10 @@ void softmax_line(const float* x, float* y, std::int64_t count, std::int64_t ste
   double sum = 0;
   for (std::int64_t i = 0; i < count; ++i) {
     double& term = terms[static_cast<std::size_t>(i)];
-    term = std::exp(static_cast<double>(x[i * step]) - max);
+    term = math::exp(static_cast<double>(x[i * step]) - max);
     sum += term;
   }
-  const double log_sum = std::log(sum);
+  const double log_sum = math::log(sum);
   for (std::int64_t i = 0; i < count; ++i) {
     y[i * step] = static_cast<float>(log ? static_cast<double>(x[i * step]) - max - log_sum
                                          : terms[static_cast<std::size_t>(i)] / sum);
@@ -321,7 +322,7 @@ Tensor lrn(const Lrn& op, const Tensor& x, const Context& context) {
       const double base = static_cast<double>(op.bias) + factor * sums[i];
       const std::size_t at = static_cast<std::size_t>(plane * step) + i;
       to[at] = static_cast<float>(static_cast<double>(from[at]) /
-                                  std::pow(base, static_cast<double>(op.beta)));
+                                  math::pow(base, static_cast<double>(op.beta)));
     }
   });
   return y;

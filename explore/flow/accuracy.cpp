@@ -12,6 +12,7 @@
 #include "compiler/xdnn/compile.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
+#include "core/math.h"
 #include "explore/flow/accuracy_layers.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
@@ -23,18 +24,6 @@ namespace workbench {
 namespace {
 
 constexpr double kDeviations = 1.959963984540054;  // of a normal distribution: 95 % lie within
-
-// Probability of at most `successes` out of `trials` fair ones.
-double binomial_tail(std::int64_t successes, std::int64_t trials) {
-  double sum = 0;
-  const auto n = static_cast<double>(trials);
-  for (std::int64_t k = 0; k <= successes; ++k) {
-    const auto i = static_cast<double>(k);
-    sum += std::exp(std::lgamma(n + 1) - std::lgamma(i + 1) - std::lgamma(n - i + 1) -
-                    n * std::log(2.0));
-  }
-  return sum;
-}
 
 }  // namespace
 
@@ -61,7 +50,7 @@ PairedDifference paired_difference(std::int64_t only_float, std::int64_t only_in
   difference.high = std::min(1.0, moved / n + reach);
   const std::int64_t discordant = only_float + only_integer;
   difference.p_value =
-      std::min(1.0, 2 * binomial_tail(std::min(only_float, only_integer), discordant));
+      std::min(1.0, 2 * math::fair_coins_at_most(std::min(only_float, only_integer), discordant));
   return difference;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/eval/evaluate.h"
 #include "core/eval/kernels.h"
+#include "core/math.h"
 
 namespace workbench {
 
@@ -20,7 +21,7 @@ std::size_t index(std::ptrdiff_t id) { return static_cast<std::size_t>(id); }
 
 double decibel(double signal, double noise) {
   if (noise == 0) return std::numeric_limits<double>::infinity();
-  return signal == 0 ? 0 : 10 * std::log10(signal / noise);
+  return signal == 0 ? 0 : 10 * math::log10(signal / noise);
 }
 
 std::string format_of(const Quantization& codes) {
@@ -276,7 +277,7 @@ LayerAccuracy LayerMeter::described(const Layer& layer) const {
     result.threshold = layer.codes->thresholds.at(0);
     // A uniform error of one step has a variance of a twelfth of it squared.
     const double rounding =
-        static_cast<double>(layer.values) * std::pow(layer.codes->step(), 2) / 12;
+        static_cast<double>(layer.values) * layer.codes->step() * layer.codes->step() / 12;
     result.rounding_share = std::min(1.0, rounding / std::max(layer.own_noise, 1e-300));
   }
   result.values = layer.values;

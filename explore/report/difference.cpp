@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/math.h"
+
 namespace workbench {
 
 namespace {
@@ -83,7 +85,7 @@ Difference difference(const std::string& value, const std::vector<double>& expec
     result.got = got[i];
   }
   result.decibel =
-      noise > 0 ? 10 * std::log10(signal / noise) : std::numeric_limits<double>::infinity();
+      noise > 0 ? 10 * math::log10(signal / noise) : std::numeric_limits<double>::infinity();
   return result;
 }
 

@@ -16,6 +16,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/math.h"
 #include "explore/sweep/parameter.h"
 #include "explore/track/record_json.h"
 
@@ -147,19 +148,6 @@ Revision revision_of(const fs::path& folder, const fs::path& apart) {
 
 namespace {
 
-// Of n fair coins, at most k heads.
-double coins_at_most(std::size_t k, std::size_t n) {
-  // In logarithms: 2^-n alone leaves the range of double from n = 1075 on.
-  double sum = 0, log_choose = 0;
-  for (std::size_t i = 0; i <= k; ++i) {
-    if (i > 0) {
-      log_choose += std::log(static_cast<double>(n - i + 1)) - std::log(static_cast<double>(i));
-    }
-    sum += std::exp(log_choose - static_cast<double>(n) * std::log(2.0));
-  }
-  return sum;
-}
-
 int sign(double value) { return value > 0 ? 1 : value < 0 ? -1 : 0; }
 
 struct Split {
@@ -181,7 +169,7 @@ Split best_split(std::span<const double> values) {
     }
   }
   const auto size = static_cast<double>(n);
-  split.significance = 2 * std::exp(-6 * largest * largest / (size * size * size + size * size));
+  split.significance = 2 * math::exp(-6 * largest * largest / (size * size * size + size * size));
   return split;
 }
 
@@ -208,7 +196,10 @@ std::optional<Interval95> median_interval(std::vector<double> values) {
   constexpr double kOutside = 0.05;
   const std::size_t n = values.size();
   std::size_t below = 0;  // values left out at either end
-  while (below < n / 2 && 2 * coins_at_most(below, n) <= kOutside) ++below;
+  while (below < n / 2 && 2 * math::fair_coins_at_most(static_cast<std::int64_t>(below),
+                                                       static_cast<std::int64_t>(n)) <=
+                              kOutside)
+    ++below;
   if (below == 0) return std::nullopt;
   std::sort(values.begin(), values.end());
   return Interval95{values[below - 1], values[n - below]};

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "core/math.h"
 #include "sim/golden/operation.h"
 #include "sim/golden/windows.h"
 
@@ -44,15 +45,15 @@ double activated(const Activation& activation, double x, std::size_t channel) {
       return x < 0 ? slope * x : x;
     }
     case Activation::Kind::Sigmoid:
-      return 1 / (1 + std::exp(-x));
+      return 1 / (1 + math::exp(-x));
     case Activation::Kind::Tanh:
-      return std::tanh(x);
+      return math::tanh(x);
     case Activation::Kind::HardSigmoid:
       return std::min(std::max(alpha * x + beta, 0.0), 1.0);
     case Activation::Kind::HardSwish:
       return x * std::min(std::max(x / 6 + 0.5, 0.0), 1.0);
     case Activation::Kind::Exp:
-      return std::exp(x);
+      return math::exp(x);
     case Activation::Kind::Floor:
       return std::floor(x);
     case Activation::Kind::Truncate:

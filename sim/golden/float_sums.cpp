@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "core/math.h"
 #include "sim/golden/operation.h"
 #include "sim/golden/windows.h"
 
@@ -150,10 +151,10 @@ Tensor result_of(const Softmax& op, const Operation& at) {
     double max = x[at_index(0)];
     for (std::int64_t i = 1; i < size; ++i) max = std::max(max, double{x[at_index(i)]});
     double sum = 0;
-    for (std::int64_t i = 0; i < size; ++i) sum += std::exp(x[at_index(i)] - max);
+    for (std::int64_t i = 0; i < size; ++i) sum += math::exp(x[at_index(i)] - max);
     for (std::int64_t i = 0; i < size; ++i) {
       const double shifted = x[at_index(i)] - max;
-      const double value = op.log ? shifted - std::log(sum) : std::exp(shifted) / sum;
+      const double value = op.log ? shifted - math::log(sum) : math::exp(shifted) / sum;
       y[at_index(i)] = static_cast<float>(value);
     }
   }
@@ -180,7 +181,7 @@ Tensor result_of(const Lrn& op, const Operation& at) {
     }
     const double base = op.bias + double{op.alpha} / static_cast<double>(op.size) * squares;
     y[static_cast<std::size_t>(i)] =
-        static_cast<float>(x[static_cast<std::size_t>(i)] / std::pow(base, double{op.beta}));
+        static_cast<float>(x[static_cast<std::size_t>(i)] / math::pow(base, double{op.beta}));
   }
   return result;
 }

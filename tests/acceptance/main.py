@@ -68,8 +68,8 @@ def speed():
     done = call(ROOT / "bench" / "run_speed.py", "zoo:resnet50", BUILD)
     figures = dict(entry.split() for entry in done.stdout.splitlines())
     share = float(figures["percent_of_gemm"])
-    line("speed reference", ">= 40 % of the Eigen GEMM rate",
-         f"{figures['forward_gflops']} of {figures['eigen_gemm_gflops']} GFLOP/s, {share:.0f} %",
+    line("speed reference", ">= 40 % of a bare GEMM's rate",
+         f"{figures['forward_gflops']} of {figures['gemm_gflops']} GFLOP/s, {share:.0f} %",
          share >= 40)
     for golden, limit in [("off", 3), ("on", 8)]:
         ratio = float(figures[f"ratio_golden_{golden}"])
