@@ -15,14 +15,6 @@ namespace {
 
 using Kind = Activation::Kind;
 
-const Activation* activation_of(const Op& op) {
-  if (const auto* conv = std::get_if<Conv>(&op)) return &conv->activation;
-  if (const auto* sum = std::get_if<Binary>(&op)) return &sum->activation;
-  if (const auto* gemm = std::get_if<Gemm>(&op)) return &gemm->activation;
-  if (const auto* own = std::get_if<Activate>(&op)) return &own->activation;
-  return nullptr;
-}
-
 bool is_rectifier(const Activation& activation) {
   return activation.kind == Kind::Relu ||
          (activation.kind == Kind::Clip && activation.alpha == 0 && activation.bounds.empty());
@@ -126,7 +118,7 @@ class Builder : private FormWriter {
         quantized(sum, {"layer_quant", node.name, arguments_.layer_bits}, name + "_sum16");
     const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
     const ValueId total = biased ? add_bias(node, layer) : layer.value;
-    write_activation(*activation_of(node.op), node, total);
+    write_activation(activation_of(node.op), node, total);
   }
 
   ValueId add_bias(const Node& node, const Placed& layer) {
