@@ -129,9 +129,9 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
 }
 
 void add_schedule_options(CLI::App& command, NetworkOptions& options) {
-  const std::map<std::string, xdnn::ScheduleGoal> goals{{"time", xdnn::ScheduleGoal::Time},
-                                                        {"space", xdnn::ScheduleGoal::Space},
-                                                        {"natural", xdnn::ScheduleGoal::Natural}};
+  const std::map<std::string, xdnn::OrderGoal> goals{{"time", xdnn::OrderGoal::Time},
+                                                     {"space", xdnn::OrderGoal::Space},
+                                                     {"natural", xdnn::OrderGoal::Natural}};
   command
       .add_option("--schedule", options.schedule,
                   "order of the layers: least time (default), least space, or as in the model")

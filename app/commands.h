@@ -42,7 +42,7 @@ struct NetworkOptions {
   std::filesystem::path dump_passes;
   std::vector<std::string> with_passes, without_passes;
   bool no_host = false;
-  xdnn::ScheduleGoal schedule = xdnn::ScheduleGoal::Time;
+  xdnn::OrderGoal schedule = xdnn::OrderGoal::Time;
   std::filesystem::path schedule_file;
   pulp::Tiler tiler = pulp::Tiler::Optimal;
   pulp::NormBits norm_bits = pulp::NormBits::Auto;

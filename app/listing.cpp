@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "isa/pulp/program.h"
 #include "isa/xdnn/assembly.h"
+#include "isa/xdnn/listing_text.h"
 
 namespace workbench::app {
 

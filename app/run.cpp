@@ -62,7 +62,7 @@ CompileRequest request_from(const NetworkOptions& options, bool keep_reference) 
   request.schedule.goal = options.schedule;
   if (!options.schedule_file.empty()) {
     request.schedule.file =
-        xdnn::parse_schedule(read_file(options.schedule_file), options.schedule_file.string());
+        xdnn::parse_order_file(read_file(options.schedule_file), options.schedule_file.string());
   }
   request.keep_reference = keep_reference;
   return request;
@@ -138,7 +138,7 @@ void show_views(const NetworkOptions& options, const Compiled& compiled,
   }
   if (options.report != "xfdnn") return;
   const bool natural =
-      options.schedule == xdnn::ScheduleGoal::Natural && options.schedule_file.empty();
+      options.schedule == xdnn::OrderGoal::Natural && options.schedule_file.empty();
   print(xfdnn_report(compiled, natural ? StepOrder::Model : StepOrder::Schedule));
 }
 

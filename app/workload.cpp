@@ -11,7 +11,7 @@
 #include "compiler/import/export.h"
 #include "compiler/import/import.h"
 #include "compiler/pulp/op_units.h"
-#include "compiler/xdnn/op_units.h"
+#include "compiler/xdnn/support.h"
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
 #include "explore/flow/pipeline.h"

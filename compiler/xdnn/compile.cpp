@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/minimum_memory.h"
-#include "compiler/xdnn/moveops.h"
-#include "compiler/xdnn/scheduled.h"
+#include "compiler/xdnn/placed.h"
 #include "isa/host_time.h"
 
 namespace workbench::xdnn {
@@ -36,7 +36,7 @@ void describe_host_steps(const Graph& quantized, const Machine& machine,
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   Program sketch;
   describe_host_steps(quantized, machine, options, sketch);  // refuses before any work is done
-  auto [lowered, placement, time] = schedule(quantized, machine, options.schedule);
+  auto [lowered, placement, time] = place_fastest_order(quantized, machine, options.order);
   Program program = emit(lowered, machine, options.constants);
   if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {
     fail("{}: {} instructions, the instruction memory of {} holds {}", quantized.name,

@@ -1,4 +1,5 @@
-// Quantized graph -> xDNN V3 program: schedule, layouts, allocation, instructions, wait bits.
+// Quantized graph -> xDNN program of any family: order, layouts, allocation, instructions, wait
+// bits.
 #pragma once
 
 #include "compiler/xdnn/order.h"
@@ -11,7 +12,7 @@ namespace workbench::xdnn {
 
 struct CompileOptions {
   bool allow_host = true;  // false: host steps other than the classifier tail and LRN are an Error
-  ScheduleOptions schedule;
+  OrderOptions order;
   // false: Program::constants stays empty, everything else is as with them. Laying out filters
   // takes most of a compilation's time and changes no time on the machine.
   bool constants = true;

@@ -1,12 +1,144 @@
-// LoweredOps with addresses -> instructions, filters in DDR, probes, memory map.
-#include <algorithm>
+#include "compiler/xdnn/emit.h"
 
-#include "compiler/xdnn/lowered.h"
-#include "compiler/xdnn/pack.h"
+#include <algorithm>
+#include <array>
+#include <set>
+#include <span>
+
+#include "compiler/xdnn/lower.h"
+#include "core/parallel.h"
 #include "isa/xdnn/filters.h"
+#include "isa/xdnn/footprint.h"
 #include "isa/xdnn/memory.h"
+#include "isa/xdnn/well_formed.h"
 
 namespace workbench::xdnn {
+
+// --- the DDR image -------------------------------------------------------------------------------
+
+namespace {
+
+// Bytes of the weights [out][in][kh][kw] of one instruction: those of the node, or for a block of a
+// grouped (or transposed) convolution a dense copy with zeros where groups do not meet.
+class DenseWeights {
+ public:
+  DenseWeights(const Lowered& lowered, const LoweredOp& op) {
+    const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
+    const Tensor& tensor = *lowered.graph->value(node.inputs[1]).constant;
+    const auto* forward = std::get_if<workbench::Conv>(&node.op);
+    const std::int64_t groups =
+        forward != nullptr ? forward->groups : std::get<ConvTranspose>(node.op).groups;
+    const std::int64_t out_all = lowered.graph->value(node.outputs[0]).shape[1];
+    const std::int64_t in_all = lowered.graph->value(node.inputs[0]).shape[1];
+    if (forward != nullptr && groups == 1) {  // the block's filters lie together
+      const std::int64_t filter = tensor.size() / out_all;
+      const std::int64_t bytes = filter * element_bytes(tensor.type());
+      values_ = code_bytes(tensor).subspan(
+          static_cast<std::size_t>(op.block.out_begin * bytes),
+          static_cast<std::size_t>((op.block.out_end - op.block.out_begin) * bytes));
+    } else {
+      copy(tensor, forward == nullptr, in_all / groups, out_all / groups, op.block);
+    }
+  }
+  std::span<const std::int8_t> values() const { return values_; }
+
+ private:
+  void copy(const Tensor& tensor, bool transposed, std::int64_t in_group, std::int64_t out_group,
+            const GroupBlock& b) {
+    const std::span<const std::int8_t> w = code_bytes(tensor);
+    // Bytes of a filter's kernel for one input channel.
+    const std::int64_t area = tensor.dim(2) * tensor.dim(3) * element_bytes(tensor.type());
+    const std::int64_t ins = b.in_end - b.in_begin;
+    dense_.resize(static_cast<std::size_t>((b.out_end - b.out_begin) * ins * area));
+    for (std::int64_t o = b.out_begin; o < b.out_end; ++o) {
+      const std::int64_t first_in = o / out_group * in_group;
+      const auto to = dense_.begin() + ((o - b.out_begin) * ins + first_in - b.in_begin) * area;
+      if (!transposed) {
+        std::copy_n(w.begin() + o * in_group * area, in_group * area, to);
+        continue;
+      }
+      for (std::int64_t i = 0; i < in_group; ++i) {
+        const std::int64_t from = (first_in + i) * out_group + o % out_group;
+        std::copy_n(w.begin() + from * area, area, to + i * area);
+      }
+    }
+    values_ = dense_;
+  }
+
+  std::vector<std::int8_t> dense_;
+  std::span<const std::int8_t> values_;
+};
+
+}  // namespace
+
+std::span<const std::int8_t> code_bytes(const Tensor& tensor) {
+  CHECK(is_code(tensor.type()), "{} are no codes", workbench::to_string(tensor.type()));
+  return {reinterpret_cast<const std::int8_t*>(tensor.data()),
+          static_cast<std::size_t>(tensor.size_bytes())};
+}
+
+std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node, std::int64_t begin,
+                                           std::int64_t end) {
+  CHECK(node.requantize.has_value(), "'{}' has no scale", node.name);
+  const Requantize& r = *node.requantize;
+  const auto at = [](const std::vector<std::int32_t>& list, std::int64_t channel) {
+    return std::int64_t{list[list.size() == 1 ? 0 : static_cast<std::size_t>(channel)]};
+  };
+  const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
+  std::vector<ChannelConfig> configs;
+  for (std::int64_t c = begin; c < end; ++c) {
+    ChannelConfig config{.enable = true, .scale = at(r.scale, c), .postshift = at(r.shift, c)};
+    if (!r.negative_scale.empty()) config.scale |= at(r.negative_scale, c) << 8;
+    if (!r.prescale.empty()) config.preshift = at(r.prescale, c);
+    if (biased) {
+      const Tensor& bias = *graph.value(node.inputs[2]).constant;
+      config.bias = bias.values<std::int32_t>()[static_cast<std::size_t>(c)];
+    }
+    configs.push_back(config);
+  }
+  return configs;
+}
+
+std::vector<FilterPlace> place_filters(const Lowered& lowered, const Machine& machine) {
+  std::vector<FilterPlace> places;
+  std::int64_t end = 0;
+  for (const LoweredOp& op : lowered.ops) {
+    FilterPlace& place = places.emplace_back();
+    place.begin = end;
+    if (op.kind != LoweredKind::Conv) continue;
+    const Instruction instruction = instruction_of(lowered, op, machine);
+    const auto* fused = std::get_if<ConvPool>(&instruction);
+    place.shape = filter_shape(fused != nullptr ? fused->conv : std::get<Conv>(instruction));
+    const MachineOfSlice own(machine, op.slice);
+    place.bytes = filter_bytes(place.shape, own.get());
+    end += place.bytes;
+  }
+  return places;
+}
+
+std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> places,
+                           const Machine& machine) {
+  const std::int64_t end = places.empty() ? 0 : places.back().begin + places.back().bytes;
+  std::string image(static_cast<std::size_t>(end), '\0');
+  parallel_for(static_cast<std::int64_t>(places.size()), 0, [&](std::int64_t i) {
+    const LoweredOp& op = lowered.ops[static_cast<std::size_t>(i)];
+    const FilterPlace& place = places[static_cast<std::size_t>(i)];
+    if (op.kind != LoweredKind::Conv) return;
+    const MachineOfSlice own(machine, op.slice);
+    pack_filters(
+        place.shape, DenseWeights(lowered, op).values(),
+        channel_configs(*lowered.graph, lowered.graph->nodes[static_cast<std::size_t>(op.node)],
+                        op.block.out_begin, op.block.out_end),
+        own.get(),
+        std::span(image).subspan(static_cast<std::size_t>(place.begin),
+                                 static_cast<std::size_t>(place.bytes)));
+  });
+  return image;
+}
+
+// --- instructions --------------------------------------------------------------------------------
+
+// LoweredOps with addresses -> instructions, filters in DDR, probes, memory map.
 
 namespace {
 
@@ -387,6 +519,129 @@ Program emit(Lowered& lowered, const Machine& machine, bool constants) {
   program.host = std::move(lowered.host);
   program.host_steps = lowered.host_steps;
   return program;
+}
+
+// --- wait bits -----------------------------------------------------------------------------------
+
+// Wait bits. The dispatcher issues in order and holds an instruction until every unit it waits for
+// is idle; so once an instruction has waited for a unit, all that unit was given before is known to
+// be finished, for it and for everything behind it. A bit is set only where a dependence on
+// something not known to be finished remains.
+
+void set_wait_bits(Program& program, const Machine& machine) {
+  std::vector<Footprint> footprints;
+  std::array<std::vector<std::size_t>, kUnits> open;  // per unit: instructions maybe unfinished
+  std::size_t next_host_step = 0;
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    Instruction& instruction = program.steps[i].instruction;
+    if (machine.serial()) {  // has no wait bits: an instruction waits for all before it
+      for (int u = 0; u < kUnits; ++u) set_wait(tail(instruction), static_cast<Unit>(u), true);
+      continue;
+    }
+    footprints.push_back(footprint(program.steps[i], machine));
+    while (next_host_step < program.host_steps.size() &&
+           program.host_steps[next_host_step].before <= static_cast<std::int32_t>(i)) {
+      for (auto& unit : open) unit.clear();  // the host runs when all engines are idle
+      ++next_host_step;
+    }
+    for (int u = 0; u < kUnits; ++u) {
+      const Unit unit = static_cast<Unit>(u);
+      auto& unfinished = open[static_cast<std::size_t>(u)];
+      const bool wait = std::any_of(unfinished.begin(), unfinished.end(), [&](std::size_t earlier) {
+        return must_wait(footprints[earlier], unit, footprints[i], instruction);
+      });
+      set_wait(tail(instruction), unit, wait);
+      if (wait) unfinished.clear();
+    }
+    open[static_cast<std::size_t>(unit_of(instruction))].push_back(i);
+  }
+}
+
+// --- moved bytes ---------------------------------------------------------------------------------
+
+namespace {
+
+// Host values that depend on `start`, itself included.
+std::set<ValueId> reached_from(const Graph& host, std::set<ValueId> values) {
+  for (const Node& node : host.nodes) {  // topological order: one sweep is enough
+    const bool reads = std::any_of(node.inputs.begin(), node.inputs.end(),
+                                   [&](ValueId id) { return values.contains(id); });
+    if (reads) values.insert(node.outputs.begin(), node.outputs.end());
+  }
+  return values;
+}
+
+// DDR addresses of tensors inside the network: uploaded and, after host steps, read again; or read
+// and themselves made of uploaded ones.
+std::set<std::int64_t> inner_tensors(const Program& program) {
+  std::set<std::int64_t> uploaded, inner;
+  for (const Step& step : program.steps) {
+    if (const auto* scatter = std::get_if<Scatter>(&step.instruction)) {
+      uploaded.insert(scatter->ddr_address);
+    }
+  }
+  const auto ids = values_by_name(program.host);
+  for (const DdrTensor& from : program.ddr_tensors) {
+    if (!uploaded.contains(from.address) || !ids.contains(from.value)) continue;
+    const auto reached = reached_from(program.host, {ids.at(from.value)});
+    for (const DdrTensor& to : program.ddr_tensors) {
+      const auto id = ids.find(to.value);  // none: a tensor that the host never sees
+      if (id == ids.end() || to.address == from.address || !reached.contains(id->second)) continue;
+      inner.insert(from.address);
+      inner.insert(to.address);
+    }
+  }
+  return inner;
+}
+
+// The tensor of the program that an address lies in; null: none.
+const DdrTensor* tensor_at(const Program& program, std::int64_t address, const Machine& machine) {
+  for (const DdrTensor& t : program.ddr_tensors) {
+    const std::int64_t bytes = ddr_tensor_bytes(t.channels, t.height, t.width, machine.geometry());
+    if (t.address <= address && address < t.address + bytes) return &t;
+  }
+  return nullptr;
+}
+
+std::int64_t am_bytes(const AmTensor& tensor, const Machine& machine) {
+  if (machine.width_aligned()) {  // a volume of its own: channels rounded up to even
+    return machine.geometry().words(tensor.channels, tensor.height, tensor.width, {}) *
+           machine.word_bytes();
+  }
+  return am_words(tensor, machine.geometry()) * machine.word_bytes();
+}
+
+}  // namespace
+
+MovedBytes moved_bytes(const Program& program, const Machine& machine) {
+  const std::set<std::int64_t> inner = inner_tensors(program);
+  const auto ids = values_by_name(program.host);
+  MovedBytes moved;
+  // What the host never sees was spilled; what it sees once is input or output of the network.
+  const auto add = [&](std::int64_t address, std::int64_t bytes) {
+    const DdrTensor* tensor = tensor_at(program, address, machine);
+    const bool spilled = tensor != nullptr && !ids.contains(tensor->value);
+    const bool inside = spilled || (tensor != nullptr && inner.contains(tensor->address));
+    (inside ? moved.inside : moved.input_output) += bytes;
+  };
+  for (const Step& step : program.steps) {
+    const Operands operands = am_operands(step, machine);
+    if (const auto* gather = std::get_if<Gather>(&step.instruction)) {
+      add(gather->ddr_address, am_bytes(operands.results[0], machine));
+    } else if (const auto* scatter = std::get_if<Scatter>(&step.instruction)) {
+      const std::int64_t rows = scatter->end_row - scatter->start_row + 1;
+      add(scatter->ddr_address,
+          machine.width_aligned()
+              ? am_bytes(operands.sources[0], machine)
+              : ddr_tensor_bytes(scatter->channels, rows, scatter->width, machine.geometry()));
+    } else if (tail(step.instruction).source_in_ddr && !operands.results.empty()) {
+      const auto* fused = std::get_if<ConvPool>(&step.instruction);
+      const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(step.instruction);
+      const AmTensor source{0, conv.in_ch, conv.in_h, conv.in_w, conv.tail.source};
+      add(conv.inaddr, (am_bytes(source, machine) + am_bytes(operands.results[0], machine)) / 2);
+    }
+  }
+  return moved;
 }
 
 }  // namespace workbench::xdnn

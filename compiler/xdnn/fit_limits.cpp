@@ -5,7 +5,8 @@
 #include <utility>
 
 #include "compiler/passes/passes.h"
-#include "compiler/xdnn/fit_rewrites.h"
+#include "compiler/xdnn/fit_conv.h"
+#include "compiler/xdnn/fit_ops.h"
 #include "compiler/xdnn/support.h"
 
 namespace workbench::xdnn {

@@ -111,4 +111,13 @@ void finish_sum(Parts& parts, const std::vector<ValueId>& terms, const Activatio
   parts.finish(Binary{.kind = Binary::Kind::Add, .activation = activation}, {sum, terms.back()});
 }
 
+Tensor picking_weights(std::int64_t channels, std::int64_t begin, std::int64_t end) {
+  Tensor weights = zeros({end - begin, channels, 1, 1});
+  const std::span<float> values = weights.mutable_values<float>();
+  for (std::int64_t c = begin; c < end; ++c) {
+    values[static_cast<std::size_t>((c - begin) * channels + c)] = 1;
+  }
+  return weights;
+}
+
 }  // namespace workbench::xdnn

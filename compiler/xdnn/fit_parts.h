@@ -69,7 +69,7 @@ Window unit_window();  // 1x1, stride 1, no padding, 2-D
 Tensor one_tap(std::int64_t channels, std::int64_t rows, std::int64_t columns, std::int64_t y,
                std::int64_t x, float value = 1);
 Tensor zeros(const Shape& shape);
-// Weights of a dense 1x1 convolution that picks channels [begin, end) (fit_filters.cpp).
+// Weights of a dense 1x1 convolution that picks channels [begin, end).
 Tensor picking_weights(std::int64_t channels, std::int64_t begin, std::int64_t end);
 
 // `x` without its first `begin` and last `end` rows and columns, by depthwise convolutions that

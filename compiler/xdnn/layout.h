@@ -1,11 +1,21 @@
-// Channel replication: how the channels of a volume are laid out so that the array's rows are full
-// (xdnn.md 1.5).
+// How channels and volumes are laid out before anything has an address: replication, so that the
+// array's rows are full (xdnn.md 1.5); grouped and depthwise convolutions, bundled for an array
+// that only knows dense ones; operands whose volume a result can take.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
+#include "compiler/xdnn/lower.h"
 #include "isa/xdnn/instructions.h"
 #include "isa/xdnn/machine.h"
 
 namespace workbench::xdnn {
+
+// --- replication ---------------------------------------------------------------------------------
+
+// Channel replication: how the channels of a volume are laid out so that the array's rows are full
+// (xdnn.md 1.5).
 
 // What a convolution wants of a volume in the AM: copies 1 (plain), 2 or 3, the fewest array steps;
 // ties to the fewest copies. Plain on machines without replication.
@@ -14,5 +24,26 @@ ChannelLayout am_source_layout(std::int64_t channels, std::int64_t kernel_h, std
 // The same for tiles that hardware-assisted tiling brings from DDR, where 12 copies exist too.
 ChannelLayout ddr_source_layout(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                                 const Machine& machine);
+
+// --- grouped convolutions ------------------------------------------------------------------------
+
+// Grouped and depthwise convolutions on an array that only knows dense ones: consecutive groups are
+// bundled into blocks, each block one instruction, dense over the AM words its groups touch, with
+// zero weights where groups do not meet. The bundle size is chosen by modelled cost.
+
+struct GroupedShape {
+  std::int64_t in_channels, out_channels, groups, kernel_h, kernel_w, in_h, in_w, out_h, out_w;
+};
+
+// Blocks in order, together all output channels; one block when a dense instruction is best. Empty
+// when no split fits the filter buffers.
+std::vector<GroupBlock> split_groups(const GroupedShape& shape, const Machine& machine);
+
+// --- volumes -------------------------------------------------------------------------------------
+
+// Replication: gives each volume the layout all its readers want, else the plain one.
+void choose_layouts(Lowered& lowered, const Machine& machine);
+// An eltwise writes over an operand that is dead afterwards.
+void reuse_operands(Lowered& lowered);
 
 }  // namespace workbench::xdnn

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/layout.h"
+#include "compiler/xdnn/place.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
@@ -20,17 +22,6 @@ RowWindow row_window(const Window& window) {
 Span channels_of(const Map& map) { return {map.start, map.start + map.channels}; }
 
 }  // namespace
-
-bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machine& machine) {
-  const Graph& graph = *lowered.graph;
-  const Node& node = graph.nodes[static_cast<std::size_t>(op.node)];
-  const Shape& weights = graph.value(node.inputs[1]).shape;
-  const std::int64_t in = op.block.in_end - op.block.in_begin;
-  const std::int64_t out = op.block.out_end - op.block.out_begin;
-  const FilterShape shape{
-      plain_layout(in, machine.geometry()), in, out, weights[2], weights[3], false};
-  return filter_mode(shape, machine).possible;
-}
 
 MemoryModel::MemoryModel(Lowered& lowered, const Machine& m) : machine(m), geometry(m.geometry()) {
   if (machine.am.buffers > 0) bucket_words = machine.am_words() / machine.am.buffers;

@@ -6,9 +6,12 @@
 #include <optional>
 #include <vector>
 
-#include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/lower.h"
 
 namespace workbench::xdnn {
+
+// Ops, volumes, pieces and states are numbered by int.
+inline std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 // [begin, end) of rows or channels.
 struct Span {

@@ -3,10 +3,439 @@
 // least in the AM, from which every op can go on by itself.
 #include "compiler/xdnn/memory_plan.h"
 
-#include "compiler/xdnn/plan_moves.h"
-#include "compiler/xdnn/plan_states.h"
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <vector>
+
+#include "compiler/xdnn/plan_cuts.h"
 
 namespace workbench::xdnn {
+
+namespace {
+
+// --- states --------------------------------------------------------------------------------------
+
+// The states of the search for a memory plan: where each volume that is alive before an op is, the
+// cheapest way there, and which of them are worth going on from.
+
+inline bool in_am(Where w) { return w == Where::Am || w == Where::Both; }
+
+struct PlanState {
+  std::vector<Where> where;  // of the volumes alive, in order
+  double cost = 0;
+  std::int64_t weight = 0;  // in the AM
+  int parent = -1;
+  PlanStep step;  // that led here
+};
+
+// Ops are positions `p` in MemoryModel::ops; states are numbers `s`, in the order they were
+// reached.
+class PlanStates {
+ public:
+  explicit PlanStates(const MemoryModel& model);
+
+  const std::vector<int>& live(int p) const { return live_[static_cast<std::size_t>(p)]; }
+  const PlanState& operator[](int s) const { return states_[static_cast<std::size_t>(s)]; }
+  std::size_t size() const { return states_.size(); }
+  // Of a volume, in state `s` before op `p`. Here to be inlined: the search asks all the time.
+  Where where(int s, int p, int volume) const {
+    const auto& list = live(p);
+    const auto found = std::lower_bound(list.begin(), list.end(), volume);
+    if (found == list.end() || *found != volume) return Where::Nowhere;
+    return (*this)[s].where[static_cast<std::size_t>(found - list.begin())];
+  }
+
+  // Forgotten when one that is the same costs no more.
+  void reach(int p, PlanState next);
+  // The cheapest states before op `p`, the best first, and the one with least in the AM.
+  std::vector<int> kept(int p) const;
+  MemoryPlan plan_to(int s) const;
+
+ private:
+  std::vector<std::vector<int>> live_;  // before each op
+  std::vector<PlanState> states_;
+  std::vector<std::map<std::vector<Where>, int>> at_;  // per op: states before it
+};
+
+// States reached, compared and traced back to the start.
+
+constexpr std::size_t kStatesKept = 24;
+
+PlanStates::PlanStates(const MemoryModel& model) {
+  const int count = static_cast<int>(model.ops.size());
+  for (int p = 0; p <= count; ++p) {
+    live_.emplace_back();
+    for (std::size_t v = 0; v < model.volumes.size(); ++v) {
+      if (model.volumes[v].last >= p && model.volumes[v].first < p) {
+        live_.back().push_back(static_cast<int>(v));
+      }
+    }
+  }
+  at_.resize(at(count) + 1);
+}
+
+void PlanStates::reach(int p, PlanState next) {
+  auto& known = at_[at(p)];
+  const auto found = known.find(next.where);
+  if (found != known.end() && states_[at(found->second)].cost <= next.cost) return;
+  states_.push_back(std::move(next));
+  known[states_.back().where] = static_cast<int>(states_.size()) - 1;
+}
+
+std::vector<int> PlanStates::kept(int p) const {
+  std::vector<int> list;
+  for (const auto& [where, index] : at_[at(p)]) list.push_back(index);
+  std::sort(list.begin(), list.end(), [&](int a, int b) {
+    const PlanState &x = states_[at(a)], &y = states_[at(b)];
+    if (x.cost != y.cost) return x.cost < y.cost;
+    return x.weight != y.weight ? x.weight < y.weight : x.where < y.where;
+  });
+  if (list.size() <= kStatesKept) return list;
+  const auto smallest = *std::min_element(list.begin(), list.end(), [&](int a, int b) {
+    return states_[at(a)].weight < states_[at(b)].weight;
+  });
+  list.resize(kStatesKept);
+  if (std::find(list.begin(), list.end(), smallest) == list.end()) list.push_back(smallest);
+  return list;
+}
+
+MemoryPlan PlanStates::plan_to(int s) const {
+  MemoryPlan plan{.steps = {}, .cycles = states_[at(s)].cost};
+  for (; states_[at(s)].parent >= 0; s = states_[at(s)].parent) {
+    plan.steps.push_back(states_[at(s)].step);
+  }
+  std::reverse(plan.steps.begin(), plan.steps.end());
+  return plan;
+}
+
+// --- moves ---------------------------------------------------------------------------------------
+
+// The steps that lead on from a state of the search for a memory plan: the next op whole, some ops
+// in channel chunks, or some in row bands, each with every sensible set of volumes that leave
+// before it.
+
+class PlanMoves {
+ public:
+  PlanMoves(const MemoryModel& model, std::int64_t budget, PlanStates& states,
+            BandChoices& choices);
+
+  // Reaches what can be reached from state `s` before op `p` in one step.
+  void from(int p, int s);
+
+ private:
+  using Places = std::map<int, Where>;  // of volumes, after a step
+
+  const PlanState& state() const { return states_[now_]; }
+  Where where(int p, int volume) const { return states_.where(now_, p, volume); }
+
+  // Takes the step from `p`, evicting what is needed so that `extra` weight fits beside the rest.
+  // `busy`: volumes that must stay; `paid`: those whose copy in DDR is paid for already.
+  void take(int p, PlanStep step, std::int64_t extra, double cycles, const Places& after,
+            const std::vector<int>& busy, const std::vector<int>& paid = {});
+  void go(int p, const PlanStep& step, double cycles, const Places& after);
+  // Something about these ops does not fit or lies in DDR: cutting them may help.
+  bool hot(int begin, int end) const;
+
+  void whole(int p);
+  void download(int p, PlanStep step);
+  void groups(int p);
+  void group(int p, Segment segment, const std::vector<int>& outputs,
+             const std::vector<int>& to_ddr);
+  void segments(int p);
+  void segment(int p, int q);
+
+  const MemoryModel& model_;
+  std::int64_t budget_;
+  PlanStates& states_;
+  int count_;  // ops
+  std::vector<std::int64_t> natural_;
+  BandChoices& choices_;
+  int now_ = 0;  // the state that moves lead on from
+};
+
+// Moves of the search, by the kinds of PlanStep, and what is evicted for them.
+
+constexpr int kGroupOps = 4;     // ops of a channel-chunk group, at most
+constexpr int kSegmentOps = 10;  // ops of a row-band segment, at most
+constexpr std::size_t kEvictable = 8;
+
+bool is_evicted(const PlanStep& step, int v) {
+  return std::find(step.evict.begin(), step.evict.end(), v) != step.evict.end();
+}
+
+PlanMoves::PlanMoves(const MemoryModel& model, std::int64_t budget, PlanStates& states,
+                     BandChoices& choices)
+    : model_(model),
+      budget_(budget),
+      states_(states),
+      count_(static_cast<int>(model.ops.size())),
+      natural_(natural_weights(model)),
+      choices_(choices) {}
+
+void PlanMoves::from(int p, int s) {
+  now_ = s;
+  whole(p);
+  groups(p);
+  segments(p);
+}
+
+// --- taking a step -------------------------------------------------------------------------------
+
+void PlanMoves::take(int p, PlanStep step, std::int64_t extra, double cycles, const Places& after,
+                     const std::vector<int>& busy, const std::vector<int>& paid) {
+  const auto is_in = [](const std::vector<int>& list, int v) {
+    return std::find(list.begin(), list.end(), v) != list.end();
+  };
+  std::int64_t resident = 0;
+  std::vector<int> candidates;
+  for (const int v : states_.live(p)) {
+    if (!in_am(where(p, v))) continue;
+    resident += model_.weight(model_.volumes[at(v)].words);
+    const bool stays = is_in(busy, v) || (where(p, v) == Where::Am && !model_.storable(v, p));
+    if (!stays) candidates.push_back(v);
+  }
+  const std::int64_t excess = resident + extra - budget_;
+  if (excess <= 0) return go(p, step, cycles, after);
+  std::stable_sort(candidates.begin(), candidates.end(), [&](int a, int b) {
+    return model_.volumes[at(a)].words > model_.volumes[at(b)].words;
+  });
+  const auto weight = [&](int v) { return model_.weight(model_.volumes[at(v)].words); };
+  const auto cost = [&](int v) {
+    const PlanVolume& volume = model_.volumes[at(v)];
+    if (where(p, v) == Where::Both || is_in(paid, v)) return 0.0;
+    return model_.ddr_cost(v, {0, volume.channels}, volume.height);
+  };
+  const std::int64_t all = std::accumulate(candidates.begin(), candidates.end(), std::int64_t{0},
+                                           [&](auto sum, int v) { return sum + weight(v); });
+  if (all < excess) return;
+  std::vector<int> forced;  // beyond what is enumerated: all of the small ones leave
+  if (candidates.size() > kEvictable) {
+    forced.assign(candidates.begin() + kEvictable, candidates.end());
+    candidates.resize(kEvictable);
+  }
+  std::int64_t forced_weight = 0;
+  double forced_cost = 0;
+  for (const int v : forced) forced_weight += weight(v), forced_cost += cost(v);
+  for (std::uint32_t mask = 0; mask < (1U << candidates.size()); ++mask) {
+    std::int64_t freed = forced_weight, least = 0;
+    double paying = forced_cost;
+    PlanStep chosen = step;
+    chosen.evict = forced;
+    for (std::size_t c = 0; c < candidates.size(); ++c) {
+      if ((mask >> c & 1U) == 0) continue;
+      const std::int64_t w = weight(candidates[c]);
+      freed += w;
+      least = least == 0 ? w : std::min(least, w);
+      paying += cost(candidates[c]);
+      chosen.evict.push_back(candidates[c]);
+    }
+    const bool minimal = mask == 0 || freed - least < excess;
+    if (freed >= excess && minimal) go(p, chosen, cycles + paying, after);
+  }
+}
+
+void PlanMoves::go(int p, const PlanStep& step, double cycles, const Places& after) {
+  const int q = step.segment.end;
+  PlanState next{.where = {}, .cost = state().cost + cycles, .parent = now_, .step = step};
+  for (const int v : states_.live(q)) {
+    Where w = where(p, v);
+    if (is_evicted(step, v)) w = Where::Ddr;
+    if (const auto found = after.find(v);
+        found != after.end() &&
+        !(w == Where::Ddr && found->second == Where::Both && is_evicted(step, v))) {
+      w = found->second;
+    }
+    next.where.push_back(w);
+    if (in_am(w)) next.weight += model_.weight(model_.volumes[at(v)].words);
+  }
+  states_.reach(q, std::move(next));
+}
+
+bool PlanMoves::hot(int begin, int end) const {
+  for (int i = begin; i < end; ++i) {
+    if (natural_[at(i)] > budget_) return true;
+    for (const Access& read : model_.ops[at(i)].reads) {
+      if (where(begin, read.volume) == Where::Ddr) return true;
+    }
+    const int written = model_.ops[at(i)].write.volume;
+    if (written >= 0 && where(begin, written) == Where::Ddr) return true;
+    const PlanVolume* v = written >= 0 ? &model_.volumes[at(written)] : nullptr;
+    if (v != nullptr && !model_.fits_alone(v->words)) return true;
+  }
+  return false;
+}
+
+// --- one op, whole -------------------------------------------------------------------------------
+
+void PlanMoves::whole(int p) {
+  const PlanOp& op = model_.ops[at(p)];
+  const PlanStep step{PlanStep::Kind::Whole, {p, p + 1}, {}, {}};
+  if (op.download) return download(p, step);
+  std::int64_t extra = op.scratch_words > 0 ? model_.weight(op.scratch_words) : 0;
+  double cycles = 0;
+  Places after;
+  std::vector<int> busy;
+  bool possible = true;
+  for (const Access& read : op.reads) {
+    const PlanVolume& v = model_.volumes[at(read.volume)];
+    const Where w = where(p, read.volume);
+    if (op.tiled) continue;
+    if (op.upload && v.host_storage && w != Where::Am) continue;  // it is there
+    if (in_am(w)) {
+      busy.push_back(read.volume);
+      continue;
+    }
+    if (after.contains(read.volume)) continue;
+    const bool all = read.channels == Span{0, v.channels} || v.read_whole();
+    const Span channels = all ? Span{0, v.channels} : read.channels;
+    const std::int64_t words = model_.words(read.volume, channels, v.height);
+    possible = possible && model_.fits_alone(words);
+    extra += model_.weight(words);
+    cycles += model_.ddr_cost(read.volume, channels, v.height);
+    if (all) after[read.volume] = Where::Both;
+  }
+  if (!possible) return;
+  if (op.upload) {
+    const Access& read = op.reads[0];
+    const PlanVolume& v = model_.volumes[at(read.volume)];
+    const Where w = where(p, read.volume);
+    if (!(v.host_storage && w != Where::Am)) {
+      cycles += model_.ddr_cost(read.volume, read.channels, v.height);
+      if (v.host_storage) after[read.volume] = Where::Both;
+    }
+    return take(p, step, extra, cycles, after, busy);
+  }
+  const int written = op.write.volume;
+  const PlanVolume& out = model_.volumes[at(written)];
+  const Where before = where(p, written);
+  if (before != Where::Ddr && model_.fits_alone(out.words)) {  // the result stays in the AM
+    std::int64_t weight = in_am(before) ? 0 : model_.weight(out.words);
+    const int replaced = operand_to_replace(model_, step.segment, p);
+    if (replaced >= 0 && (in_am(where(p, replaced)) || after.contains(replaced))) weight = 0;
+    Places result = after;
+    result[written] = Where::Am;
+    std::vector<int> staying = busy;
+    staying.push_back(written);
+    take(p, step, extra + weight, cycles, result, staying);
+  }
+  const bool part = op.write.channels != Span{0, out.channels};
+  if (part && !in_am(before) && !out.atomic) {  // a part goes to DDR by itself
+    const std::int64_t words = model_.words(written, op.write.channels, out.height);
+    if (!model_.fits_alone(words)) return;
+    PlanStep alone = step;
+    alone.to_ddr.push_back(written);
+    Places result = after;
+    result[written] = Where::Ddr;
+    take(p, alone, extra + model_.weight(words),
+         cycles + model_.ddr_cost(written, op.write.channels, out.height), result, busy);
+  }
+}
+
+void PlanMoves::download(int p, PlanStep step) {
+  const PlanOp& op = model_.ops[at(p)];
+  const int v = op.write.volume;
+  const PlanVolume& volume = model_.volumes[at(v)];
+  const Where before = where(p, v);
+  if (!in_am(before)) {
+    PlanStep later = step;
+    later.to_ddr.push_back(v);
+    take(p, later, 0, 0, {{v, Where::Ddr}}, {});
+  }
+  if (before == Where::Ddr || !model_.fits_alone(volume.words)) return;
+  const std::int64_t extra = in_am(before) ? 0 : model_.weight(volume.words);
+  const bool both = before == Where::Nowhere && op.write.channels == Span{0, volume.channels};
+  take(p, step, extra, model_.ddr_cost(v, op.write.channels, volume.height),
+       {{v, both ? Where::Both : Where::Am}}, {v});
+}
+
+// --- channel chunks ------------------------------------------------------------------------------
+
+void PlanMoves::groups(int p) {
+  for (int q = p + 1; q <= std::min(count_, p + kGroupOps); ++q) {
+    const Segment segment{p, q};
+    const PlanOp& last = model_.ops[at(q - 1)];
+    if (last.write.volume < 0 || last.download || !can_chunk(model_, segment)) return;
+    if (!hot(p, q)) continue;
+    std::vector<int> outputs;
+    for (int i = p; i < q; ++i) {
+      const int v = model_.ops[at(i)].write.volume;
+      if (model_.volumes[at(v)].last >= q) outputs.push_back(v);
+    }
+    // Of a single op that is worth it where its operand comes from DDR chunk by chunk.
+    if (q > p + 1 || last.channelwise) group(p, segment, outputs, {});
+    group(p, segment, outputs, outputs);
+  }
+}
+
+void PlanMoves::group(int p, Segment segment, const std::vector<int>& outputs,
+                      const std::vector<int>& to_ddr) {
+  const auto place = [&](int v) { return where(p, v); };
+  const PlanOp& first = model_.ops[at(p)];
+  int tried = 0;
+  for (const std::int64_t chunk : chunk_sizes(model_, first.write.channels.size())) {
+    segment.chunk = chunk;
+    const auto cost = group_cost(model_, segment, to_ddr, place);
+    if (!cost) continue;
+    const std::size_t before = states_.size();
+    Places after;
+    std::vector<int> busy;
+    for (int i = segment.begin; i < segment.end; ++i) {
+      for (const Access& read : model_.ops[at(i)].reads) {
+        if (in_am(where(p, read.volume))) busy.push_back(read.volume);
+      }
+    }
+    for (const int v : cost->gathered) after[v] = Where::Both;
+    for (const int v : outputs) {
+      after[v] = to_ddr.empty() ? Where::Am : Where::Ddr;
+      if (to_ddr.empty()) busy.push_back(v);
+    }
+    take(p, {PlanStep::Kind::Chunked, segment, {}, to_ddr}, cost->extra, cost->cycles, after, busy);
+    if (states_.size() > before && ++tried == 2) return;  // smaller chunks only cost more
+  }
+}
+
+// --- row bands -----------------------------------------------------------------------------------
+
+void PlanMoves::segments(int p) {
+  for (int q = p + 1; q <= std::min(count_, p + kSegmentOps); ++q) {
+    if (model_.host_step_between(p, q)) return;
+    if (hot(p, q)) segment(p, q);
+  }
+}
+
+void PlanMoves::segment(int p, int q) {
+  const std::vector<BandChoice>& choices = choices_.of(p, q);
+  if (choices.empty()) return;
+  const Segment bare{p, q};
+  double cycles = 0;
+  Places after;
+  std::vector<int> paid;
+  for (const int v : segment_inputs(model_, bare)) {
+    const PlanVolume& volume = model_.volumes[at(v)];
+    if (where(p, v) == Where::Am && !model_.storable(v, p)) return;
+    if (where(p, v) == Where::Am) cycles += model_.ddr_cost(v, {0, volume.channels}, volume.height);
+    if (in_am(where(p, v))) after[v] = Where::Both, paid.push_back(v);
+  }
+  for (int i = p; i < q; ++i) {
+    const int v = model_.ops[at(i)].write.volume;
+    if (v < 0) continue;
+    if (in_am(where(p, v))) return;
+    after[v] = Where::Ddr;
+  }
+  int tried = 0;
+  for (const BandChoice& choice : choices) {
+    if (choice.cost.peak > budget_) continue;
+    take(p, {PlanStep::Kind::Banded, choice.segment, {}, {}}, choice.cost.peak,
+         cycles + choice.cost.cycles, after, {}, paid);
+    if (++tried == 3) return;
+  }
+}
+
+}  // namespace
+
+// --- the search ----------------------------------------------------------------------------------
 
 std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t budget,
                                       BandChoices& choices) {
@@ -22,6 +451,62 @@ std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t bud
   const auto last = states.kept(count);
   if (last.empty()) return std::nullopt;
   return states.plan_to(last[0]);
+}
+
+// --- the least budget ----------------------------------------------------------------------------
+
+// The budget below which no search can succeed: what the most demanding op needs at least.
+
+namespace {
+
+// Weight of op `i` when its operands come from DDR chunk by chunk and its result stays in the AM.
+std::int64_t least_in_chunks(const MemoryModel& model, int i) {
+  const PlanOp& op = model.ops[at(i)];
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  Segment segment{i, i + 1};
+  if (!op.channelwise || !can_chunk(model, segment)) return least;
+  const auto place = [&](int v) { return v == op.write.volume ? Where::Nowhere : Where::Ddr; };
+  for (const std::int64_t chunk : chunk_sizes(model, op.write.channels.size())) {
+    segment.chunk = chunk;
+    if (const auto cost = group_cost(model, segment, {}, place)) {
+      least = std::min(least, cost->extra);
+    }
+  }
+  return least;
+}
+
+}  // namespace
+
+LeastBudget least_budget(const MemoryModel& model) {
+  LeastBudget worst;
+  for (int i = 0; i < static_cast<int>(model.ops.size()); ++i) {
+    const PlanOp& op = model.ops[at(i)];
+    if (op.download) continue;
+    std::int64_t least = model.weight(op.scratch_words);  // the op whole
+    bool possible = true;
+    for (const Access& read : op.reads) {
+      if (op.tiled) continue;
+      const PlanVolume& v = model.volumes[at(read.volume)];
+      const std::int64_t words =
+          model.words(read.volume, v.read_whole() ? Span{0, v.channels} : read.channels, v.height);
+      least += model.weight(words);
+      possible = possible && model.fits_alone(words);
+    }
+    if (op.write.volume >= 0) {
+      const PlanVolume& v = model.volumes[at(op.write.volume)];
+      const std::int64_t words = model.words(
+          op.write.volume, v.atomic ? Span{0, v.channels} : op.write.channels, v.height);
+      least += model.weight(words);
+      possible = possible && model.fits_alone(words);
+    }
+    if (!possible) least = std::numeric_limits<std::int64_t>::max();
+    for (const BandChoice& choice : band_choices(model, i, i + 1)) {
+      least = std::min(least, choice.cost.peak);
+    }
+    least = std::min(least, least_in_chunks(model, i));
+    if (least > worst.budget) worst = {least, i};
+  }
+  return worst;
 }
 
 }  // namespace workbench::xdnn

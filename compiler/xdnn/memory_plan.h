@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "compiler/xdnn/plan_choices.h"
+#include "compiler/xdnn/plan_cuts.h"
 
 namespace workbench::xdnn {
 

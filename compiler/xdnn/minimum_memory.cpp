@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/lower.h"
 #include "isa/xdnn/memory.h"
 
 namespace workbench::xdnn {

@@ -16,7 +16,7 @@
 
 namespace workbench::xdnn {
 
-// A step of the schedule: an input of the network, or a node of the model. Nodes that were folded
+// A step of the order: an input of the network, or a node of the model. Nodes that were folded
 // into another one (BatchNorm, ReLU) are steps behind it, done in place.
 struct MemoryStep {
   std::string name;

@@ -12,8 +12,8 @@
 
 namespace workbench::xdnn {
 
-// A schedule as the user wrote it: names of nodes, one per line.
-struct ScheduleFile {
+// An order as the user wrote it: names of nodes, one per line.
+struct OrderFile {
   struct Entry {
     std::string node;
     int line = 0;
@@ -23,29 +23,29 @@ struct ScheduleFile {
 };
 // One name per line; '#' starts a comment, blanks around a name do not count. Throws Error
 // "FILE:LINE: ..." when a name comes twice.
-ScheduleFile parse_schedule(const std::string& text, const std::string& path);
+OrderFile parse_order_file(const std::string& text, const std::string& path);
 
-enum class ScheduleGoal { Time, Space, Natural };
+enum class OrderGoal { Time, Space, Natural };
 
-struct ScheduleOptions {
-  ScheduleGoal goal = ScheduleGoal::Time;
-  std::optional<ScheduleFile> file;  // takes precedence
+struct OrderOptions {
+  OrderGoal goal = OrderGoal::Time;
+  std::optional<OrderFile> file;  // takes precedence
 };
 
 // Graph order, but a pool comes as soon as its operand is there: the pool engine then works beside
 // the convolutions that read the same tensor.
 std::vector<std::size_t> natural_order(const Graph& quantized);
 
-// The best schedules of all sub-graphs (regions.h), stitched together. Every node once, operands
+// The best orders of all sub-graphs (network_tasks.h), stitched together. Every node once, operands
 // before their readers.
 std::vector<std::size_t> order_nodes(const Graph& quantized, const Machine& machine,
-                                     ScheduleGoal goal);
+                                     OrderGoal goal);
 
 // The order of the file. Nodes it does not name come as late as the named ones allow; pools, joins
 // and the host's part as early. Throws Error "FILE:LINE: ..." for a name that is no node, and where
 // a node comes before one of its operands. A node may also be called by the name of one that was
 // merged into it.
-std::vector<std::size_t> order_nodes(const Graph& quantized, const ScheduleFile& file);
+std::vector<std::size_t> order_nodes(const Graph& quantized, const OrderFile& file);
 
 struct CandidateOrder {
   std::string name;  // "time", "natural", "space", or the file's path
@@ -54,6 +54,6 @@ struct CandidateOrder {
 // What the options leave to choose from. With goal Time (which is modelled without addresses) three
 // orders at most, each once: that of least time first, that of least space last. Else one.
 std::vector<CandidateOrder> candidate_orders(const Graph& quantized, const Machine& machine,
-                                             const ScheduleOptions& options);
+                                             const OrderOptions& options);
 
 }  // namespace workbench::xdnn

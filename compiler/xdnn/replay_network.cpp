@@ -9,8 +9,8 @@
 #include "core/error.h"
 #include "core/shapes.h"
 #include "isa/xdnn/assembly.h"
-#include "isa/xdnn/crossbar.h"
 #include "isa/xdnn/footprint.h"
+#include "isa/xdnn/listing.h"
 #include "isa/xdnn/memory.h"
 
 namespace workbench::xdnn {

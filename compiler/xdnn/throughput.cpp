@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include "compiler/xdnn/emit.h"
+#include "compiler/xdnn/layout.h"
+#include "compiler/xdnn/place.h"
 #include "isa/xdnn/filters.h"
-#include "isa/xdnn/slice.h"
+#include "isa/xdnn/well_formed.h"
 
 namespace workbench::xdnn {
 

@@ -2,7 +2,7 @@
 // 0 and leaves its result in DDR, where slice 1 fetches it while slice 0 works on the next image.
 #pragma once
 
-#include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/lower.h"
 
 namespace workbench::xdnn {
 

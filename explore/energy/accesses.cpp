@@ -6,7 +6,7 @@
 #include "core/units.h"
 #include "isa/pulp/cost.h"
 #include "isa/xdnn/cost.h"
-#include "isa/xdnn/slice.h"
+#include "isa/xdnn/well_formed.h"
 
 namespace workbench {
 

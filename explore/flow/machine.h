@@ -10,7 +10,6 @@
 #include "isa/pulp/machine.h"
 #include "isa/pulp/program.h"
 #include "isa/xdnn/machine.h"
-#include "isa/xdnn/overrides.h"
 #include "isa/xdnn/program.h"
 
 namespace workbench {

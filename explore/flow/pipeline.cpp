@@ -85,7 +85,7 @@ Program make_program(const Graph& quantized, const Machine& machine, const Compi
   if (const auto* xdnn = std::get_if<xdnn::Machine>(&machine)) {
     return xdnn::compile(
         quantized, *xdnn,
-        {.allow_host = request.allow_host, .schedule = request.schedule, .constants = constants});
+        {.allow_host = request.allow_host, .order = request.schedule, .constants = constants});
   }
   return pulp::compile(
       quantized, std::get<pulp::Machine>(machine),

@@ -45,7 +45,7 @@ struct CompileRequest {
   std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then
                                   // the model gives the weights, or is empty: seeded ones
   bool allow_host = true;
-  xdnn::ScheduleOptions schedule;  // xDNN
+  xdnn::OrderOptions schedule;  // xDNN
   pulp::Tiler tiler = pulp::Tiler::Optimal;
   pulp::NormBits norm_bits = pulp::NormBits::Auto;
   bool keep_reference = true;  // float values of the run's input, for accuracy figures

@@ -8,6 +8,7 @@
 #include "compiler/xdnn/support.h"
 #include "core/file.h"
 #include "explore/flow/flow.h"
+#include "isa/xdnn/listing_text.h"
 #include "sim/xdnn/simulate.h"
 
 namespace workbench {

@@ -12,7 +12,7 @@
 #include "explore/html/run_timeline.h"
 #include "explore/report/export.h"
 #include "isa/xdnn/cost.h"
-#include "isa/xdnn/slice.h"
+#include "isa/xdnn/machine.h"
 
 namespace workbench {
 

@@ -12,8 +12,8 @@
 
 #include "compiler/memory/allocate.h"
 #include "compiler/xdnn/minimum_memory.h"
-#include "compiler/xdnn/regions.h"
-#include "compiler/xdnn/scheduled.h"
+#include "compiler/xdnn/network_tasks.h"
+#include "compiler/xdnn/placed.h"
 #include "explore/report/text.h"
 #include "isa/xdnn/memory.h"
 
@@ -33,7 +33,7 @@ std::vector<std::size_t> program_order(const Compiled& compiled) {
   std::set<std::string> names;
   for (const Node& node : compiled.quantized.nodes) names.insert(node.name);
   const ProgramInfo& info = compiled.xdnn_program().info;
-  xdnn::ScheduleFile file{.path = "the program", .entries = {}};
+  xdnn::OrderFile file{.path = "the program", .entries = {}};
   std::set<std::string> done;
   for (const std::int32_t layer : info.instruction_layer) {
     for (const std::string& name : info.layers[static_cast<std::size_t>(layer)].merged) {
@@ -365,7 +365,7 @@ std::string dory_report(const Compiled& compiled, const SimulatedNetwork& run) {
 namespace {
 
 using xdnn::Goal;
-using xdnn::SchedulingProblem;
+using xdnn::OrderProblem;
 using xdnn::Score;
 using xdnn::TaskOrder;
 
@@ -389,7 +389,7 @@ std::string common_folder(const std::vector<xdnn::Task>& tasks) {
   return slash == std::string::npos ? "" : prefix.substr(0, slash + 1);
 }
 
-std::string steps_text(const SchedulingProblem& problem, const TaskOrder& order,
+std::string steps_text(const OrderProblem& problem, const TaskOrder& order,
                        const std::string& folder) {
   std::string text;
   for (const int task : order) {
@@ -401,7 +401,7 @@ std::string steps_text(const SchedulingProblem& problem, const TaskOrder& order,
 
 // Largest tensor of each way into the last task: from it backwards as long as every task reads one
 // tensor of the sub-graph and is read by one task.
-std::vector<std::int64_t> path_bytes(const SchedulingProblem& problem) {
+std::vector<std::int64_t> path_bytes(const OrderProblem& problem) {
   std::vector<int> readers(problem.tasks.size(), 0);
   for (const xdnn::Task& task : problem.tasks) {
     for (const int operand : task.after) ++readers[static_cast<std::size_t>(operand)];
@@ -424,8 +424,8 @@ std::vector<std::int64_t> path_bytes(const SchedulingProblem& problem) {
 }
 
 // All valid schedules, best first; or the best found, and the natural one, where they are too many.
-std::vector<Ranked> ranking(const SchedulingProblem& compiled, const SchedulingProblem& published,
-                            Goal goal, bool enumerable) {
+std::vector<Ranked> ranking(const OrderProblem& compiled, const OrderProblem& published, Goal goal,
+                            bool enumerable) {
   std::vector<Ranked> list;
   const auto add = [&](TaskOrder order, std::string note) {
     list.push_back({std::move(order), {}, {}, std::move(note)});
@@ -458,7 +458,7 @@ std::string join(const std::vector<std::int64_t>& numbers) {
   return text;
 }
 
-std::string ranking_table(const std::vector<Ranked>& list, const SchedulingProblem& problem,
+std::string ranking_table(const std::vector<Ranked>& list, const OrderProblem& problem,
                           const std::string& folder) {
   Table table{.columns = {{"rank"},
                           {"cycles"},
@@ -484,8 +484,8 @@ std::string ranking_table(const std::vector<Ranked>& list, const SchedulingProbl
 constexpr std::int64_t kEnumerated = 5000;  // as SearchLimits: beyond, the best found are shown
 
 std::string region_text(const xdnn::NetworkTasks& network, const xdnn::Region& region, Goal goal) {
-  const SchedulingProblem compiled = part_of(network.compiled, region);
-  const SchedulingProblem published = part_of(network.published, region);
+  const OrderProblem compiled = part_of(network.compiled, region);
+  const OrderProblem published = part_of(network.published, region);
   const auto count = count_orders(compiled);
   if (count == 1) return "";
   const bool enumerable = count && *count <= kEnumerated;
@@ -508,11 +508,11 @@ std::string region_text(const xdnn::NetworkTasks& network, const xdnn::Region& r
 }
 
 std::string orders_text(const Graph& quantized, const xdnn::Machine& machine,
-                        const xdnn::ScheduleOptions& options) {
+                        const xdnn::OrderOptions& options) {
   Table table{.columns = {{"order", false}, {"cycles"}, {"AM peak"}, {"AM extent"}}, .rows = {}};
   for (const xdnn::CandidateOrder& candidate : candidate_orders(quantized, machine, options)) {
     try {
-      const xdnn::Scheduled placed = xdnn::schedule_in_order(quantized, machine, candidate.nodes);
+      const xdnn::Placed placed = xdnn::place_in_order(quantized, machine, candidate.nodes);
       const std::int64_t word = machine.word_bytes();
       table.rows.push_back({candidate.name, std::to_string(placed.time.value),
                             std::to_string(placed.placement.peak_words * word),
@@ -529,8 +529,8 @@ std::string orders_text(const Graph& quantized, const xdnn::Machine& machine,
 }  // namespace
 
 std::string schedule_report(const Graph& quantized, const xdnn::Machine& machine,
-                            const xdnn::ScheduleOptions& options) {
-  const Goal goal = options.goal == xdnn::ScheduleGoal::Space ? Goal::Space : Goal::Time;
+                            const xdnn::OrderOptions& options) {
+  const Goal goal = options.goal == xdnn::OrderGoal::Space ? Goal::Space : Goal::Time;
   const auto plain = network_tasks(quantized, machine, xdnn::Grouping::Nodes);
   const auto merged = network_tasks(quantized, machine, xdnn::Grouping::MergedReduces);
   std::string text = fmt::format(

@@ -27,6 +27,6 @@ std::string dory_report(const Compiled& compiled, const SimulatedNetwork& run);
 // Bytes are given in the published model (2 per pixel and channel, a concat copies its parts) and
 // as this compiler allocates the AM.
 std::string schedule_report(const Graph& quantized, const xdnn::Machine& machine,
-                            const xdnn::ScheduleOptions& options);
+                            const xdnn::OrderOptions& options);
 
 }  // namespace workbench

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/lower.h"
 #include "explore/report/text.h"
 #include "isa/pulp/cost.h"
 #include "isa/xdnn/cost.h"

@@ -6,8 +6,7 @@
 #include "isa/pulp/schedule.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/filters.h"
-#include "isa/xdnn/schedule.h"
-#include "isa/xdnn/slice.h"
+#include "isa/xdnn/machine.h"
 
 namespace workbench {
 
@@ -192,7 +191,7 @@ void add_figures(const Program& program, const Machine& machine, const PointTime
   add_energy(program, machine, times, technology_for(machine, technology), result);
 }
 
-// The analytic tier of xDNN for a whole card: isa/xdnn/schedule.h for one engine, and what the
+// The analytic tier of xDNN for a whole card: isa/xdnn/cost.h for one engine, and what the
 // banks of DDR and the two slices of throughput mode add to it.
 
 namespace {
@@ -228,7 +227,7 @@ SliceProgram steps_of(const xdnn::Program& whole, bool slice0) {
 // By how much each instruction puts off the end of all before it, to its layer.
 Cycles add_layers(const SliceProgram& part, const xdnn::Program& whole,
                   const xdnn::Machine& machine, std::vector<LayerTime>& layers) {
-  const xdnn::AnalyticSchedule schedule = xdnn::analytic_schedule(part.program, machine);
+  const xdnn::EarliestTimes schedule = xdnn::earliest_times(part.program, machine);
   Cycles end;
   for (std::size_t i = 0; i < part.steps.size(); ++i) {
     const auto layer = whole.info.instruction_layer[part.steps[i]];

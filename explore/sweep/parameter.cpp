@@ -148,13 +148,13 @@ constexpr Parameter kParameters[] = {
      [](Request& r, const Text& v) { set_clock(r, "clock.ddr", v); }},
     {"schedule", "xdnn", "order of the layers: time, space or natural",
      [](Request& r, const Text& v) {
-       r.schedule.goal = one_of<xdnn::ScheduleGoal>("schedule", v,
-                                                    {{"time", xdnn::ScheduleGoal::Time},
-                                                     {"space", xdnn::ScheduleGoal::Space},
-                                                     {"natural", xdnn::ScheduleGoal::Natural}});
+       r.schedule.goal = one_of<xdnn::OrderGoal>("schedule", v,
+                                                 {{"time", xdnn::OrderGoal::Time},
+                                                  {"space", xdnn::OrderGoal::Space},
+                                                  {"natural", xdnn::OrderGoal::Natural}});
      }},
     {"schedule-file", "xdnn", "file with the order of the layers, one name per line",
-     [](Request& r, const Text& v) { r.schedule.file = xdnn::parse_schedule(read_file(v), v); }},
+     [](Request& r, const Text& v) { r.schedule.file = xdnn::parse_order_file(read_file(v), v); }},
     {"quantizer-json", "xdnn", "file with thresholds and scales, as the xfDNN quantizer writes it",
      [](Request& r, const Text& v) { r.quantizer_table = existing("quantizer-json", v); }},
     {"l1", "pulp", "L1 buffer without stacks in bytes, or with k, M",

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "isa/xdnn/listing_text.h"
 
 namespace workbench::xdnn {
 

@@ -2,6 +2,8 @@
 // compiler's choices and the simulator's engines all start. Cycles are of the report clock.
 #pragma once
 
+#include <vector>
+
 #include "isa/xdnn/machine.h"
 #include "isa/xdnn/program.h"
 
@@ -61,5 +63,18 @@ Cycles ddr_cycles(Bytes bytes, const Machine& machine);
 
 // Lower bound on the duration from start to completion, memory and ports to itself.
 Cycles duration(const Step& step, const Machine& machine);
+
+// --- whole programs ------------------------------------------------------------------------------
+
+// The analytic tier: when each instruction would start and finish if engines and dispatcher worked
+// as they do but nobody ever waited for a port or for the DDR. No SystemC, microseconds per
+// program; by construction a lower bound on what the transaction tier says.
+
+struct EarliestTimes {
+  std::vector<Cycles> finish;  // per instruction: results in memory at the earliest
+  Cycles end;                  // of the whole program, host steps excluded
+};
+
+EarliestTimes earliest_times(const Program& program, const Machine& machine);
 
 }  // namespace workbench::xdnn

@@ -1,10 +1,10 @@
 // How a convolution's weights and per-channel parameters lie in DDR, pass by pass (xdnn.md 1.5 and
-// 1.6). What follows is true of channel-aligned machines; for the others see line_filters.h, which
-// the functions below that take a FilterShape turn to. One slab feeds one pass of output channels:
-// first a 64-bit configuration word per channel, then for each column of the array, for each step,
-// for each row, the weights of the column's channels. A step is what the array multiplies in one
-// report cycle: one AM word of one kernel tap, or for replicated sections as many (section, tap)
-// pairs as there are copies.
+// 1.6). What follows is true of channel-aligned machines; for the others see the end of this
+// file, which the functions below that take a FilterShape turn to. One slab feeds one pass of
+// output channels: first a 64-bit configuration word per channel, then for each column of the
+// array, for each step, for each row, the weights of the column's channels. A step is what the
+// array multiplies in one report cycle: one AM word of one kernel tap, or for replicated sections
+// as many (section, tap) pairs as there are copies.
 #pragma once
 
 #include <cstdint>
@@ -103,5 +103,20 @@ UnpackedFilters empty_filters(std::span<const Tap> taps, std::int64_t out_channe
 std::int64_t padded_depth(std::span<const Tap> taps);
 UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::int8_t> image,
                                const Machine& machine);
+
+// --- width-aligned machines ----------------------------------------------------------------------
+
+// Filters of width-aligned machines (xdnn.md 1.6, V2), behind filters.h. One slab feeds one pass:
+// four vectors of shorts, an entry for each output channel of the pass: bias, prescale, scale,
+// postscale; then the weights, of the machine's width, [in channel, padded to
+// even][kernel_y][kernel_x][output channel]. That the slab of a pass lies together is assumed.
+
+std::int64_t line_slab_bytes(const FilterShape& shape, const Machine& machine);
+// As pack_filters() and unpack_filters().
+void pack_line_filters(const FilterShape& shape, std::span<const std::int8_t> weights,
+                       std::span<const ChannelConfig> configs, const Machine& machine,
+                       std::span<char> image);
+UnpackedFilters unpack_line_filters(const FilterShape& shape, std::span<const std::int8_t> image,
+                                    const Machine& machine);
 
 }  // namespace workbench::xdnn

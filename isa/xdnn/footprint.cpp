@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "isa/xdnn/filters.h"
-#include "isa/xdnn/slice.h"
+#include "isa/xdnn/well_formed.h"
 
 namespace workbench::xdnn {
 

@@ -1,5 +1,5 @@
 // A program as its text or JSON file holds it (xdnn.md 2.2, 2.4, 2.5): entries with named fields as
-// text, nothing interpreted, nothing lost. What dialects differ in is tables in templates.cpp.
+// text, nothing interpreted, nothing lost. What dialects differ in is tables in listing.cpp.
 //
 // Text: the vendor's lines, `id opcode fields # comment`, and comment lines. What has no place in a
 // vendor line stands in comments that only we read:
@@ -94,15 +94,14 @@ std::int64_t number(const Entry& entry, const Field& field);
 // required field that is missing, a value of the wrong kind or out of range.
 void check(const Entry& entry, Dialect dialect);
 
-// Reads text or JSON, whichever it is. `name` stands for the file in errors. Throws Error.
-Listing parse_listing(const std::string& contents, const std::string& name);
-Listing parse_text(const std::string& text, const std::string& name);
-Listing parse_json(const std::string& json, const std::string& name);
+// --- the crossbar table --------------------------------------------------------------------------
 
-std::string print_text(const Listing& listing);
-// A name as text has it: blanks, control characters, '%' and a leading '#' as %XX.
-std::string one_token(std::string_view text);
-// Values are written as strings, as the vendor does. Throws Error for a name that is not UTF-8.
-std::string print_json(const Listing& listing);
+// The crossbar table of hand-tuned V3 programs (xdnn.md 2.5, 2.7): which output channels go to
+// which bytes of an AM word. Where an instruction names entries of it, they say where in the first
+// word its result begins, whatever its concat fields say.
+
+// First byte of the AM word that the entry's first channels are written to; none where the entry
+// names no table entry or the listing has no table. Throws Error for a table that cannot be read.
+std::optional<std::int64_t> crossbar_start(const Listing& listing, const Entry& entry);
 
 }  // namespace workbench::xdnn

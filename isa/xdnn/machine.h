@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/units.h"
 #include "isa/program_info.h"
-#include "isa/xdnn/geometry.h"
+#include "isa/xdnn/memory.h"
 
 namespace workbench::xdnn {
 
@@ -193,7 +195,7 @@ struct Machine {
   Slice0 slice0;
   Board board;
   Host host;
-  int slice = 1;  // which of its slices this describes: 0 only in a MachineOfSlice (slice.h)
+  int slice = 1;  // which of its slices this describes: 0 only in a MachineOfSlice (below)
 
   static constexpr void fields(auto& self, auto&& visit) {
     visit("name", self.name);
@@ -262,5 +264,45 @@ Machine parse_machine(const std::string& yaml, const std::string& name);
 std::string contradiction(const Machine& machine);
 
 MachineInfo info(const Machine& machine);
+
+// --- slice 0 -------------------------------------------------------------------------------------
+
+// The dedicated block for the first layer (xdnn.md 1.1, 1.7), seen as a machine of its own: a
+// smaller array with a memory of its own, beside the same DDR and with the same clocks. Costs and
+// semantics of its instructions follow from that machine by the rules of the main array.
+inline bool has_slice0(const Machine& machine) { return machine.slice0.rows > 0; }
+
+// The machine that an instruction of `slice` runs on: `machine` itself, or its slice 0. Refers to
+// `machine`.
+class MachineOfSlice {
+ public:
+  MachineOfSlice(const Machine& machine, std::int64_t slice);
+  const Machine& get() const { return slice0_ ? *slice0_ : *machine_; }
+
+ private:
+  const Machine* machine_;
+  std::optional<Machine> slice0_;
+};
+
+// --- overrides -----------------------------------------------------------------------------------
+
+// A machine other than its file says: the dimensions of xfDNN's options -i, -m and -d, clocks,
+// engines, and any knob by its dotted name, so that a sweep needs no YAML files.
+
+struct MachineOverrides {
+  // array.rows: pixels (V2, 8 to 128), channels (V3, 16 to 256, and Darius, 16 to 128, both in
+  // steps of 16). Word, line, peak and replication follow.
+  std::optional<std::int64_t> dsp;
+  std::optional<std::int64_t> bits;         // array.bits: 8 or 16
+  std::optional<double> memory_mb, ddr_mb;  // AM and DDR of an engine in MB of 2^20 bytes
+  std::vector<std::string> clocks;          // "NAME=MHz": report, array, ddr
+  std::optional<std::int64_t> engines;
+  std::string mode;                   // "latency", "throughput", or empty: as the file says
+  std::vector<std::string> settings;  // "KEY=VALUE", e.g. "ddr.efficiency=0.7"
+};
+
+// In the order of the members: settings have the last word. Throws Error "--OPTION VALUE: ..." as
+// load_machine() does for the file, contradictions included.
+Machine with_overrides(Machine machine, const MachineOverrides& overrides);
 
 }  // namespace workbench::xdnn

@@ -26,8 +26,8 @@ struct Step {
   Rescale rescale;                  // average pool and eltwise only
 };
 
-// An int8 tensor in DDR, in the runtime's format (ddr_layout.h): network input as the host wrote
-// it, results for the host, tensors between host steps.
+// An int8 tensor in DDR, in the runtime's format (memory.h: write_ddr): network input as the host
+// wrote it, results for the host, tensors between host steps.
 struct DdrTensor {
   std::string value;  // name in the quantized graph
   std::int64_t address = 0, channels = 0, height = 0, width = 0;

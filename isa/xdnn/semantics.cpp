@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "isa/xdnn/conv_semantics.h"
 #include "isa/xdnn/footprint.h"
-#include "isa/xdnn/slice.h"
+#include "isa/xdnn/well_formed.h"
 
 namespace workbench::xdnn {
 

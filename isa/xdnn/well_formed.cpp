@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "core/error.h"
+#include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
-#include "isa/xdnn/slice.h"
 
 namespace workbench::xdnn {
 
@@ -76,6 +77,28 @@ std::string malformed(const Step& step, const Machine& card) {
     if (!fault.empty()) return fault;
   }
   return tail_fault(step, machine);
+}
+
+std::string slice0_obstacle(const Instruction& instruction, const Machine& machine) {
+  if (!has_slice0(machine)) return fmt::format("{} has no slice 0", machine.name);
+  const auto* fused = std::get_if<ConvPool>(&instruction);
+  const Conv* conv = fused != nullptr ? &fused->conv : std::get_if<Conv>(&instruction);
+  if (conv == nullptr || conv->transposed) {
+    return fmt::format("{} is no convolution", opcode(instruction));
+  }
+  if (!conv->tail.source_in_ddr) return "its input does not come from DDR";
+  if (!conv->tail.destination_in_ddr) return "its result does not go to DDR";
+  if (conv->in_ch > machine.slice0.rows) {
+    return fmt::format("it has {} input channels, slice 0 has {} rows", conv->in_ch,
+                       machine.slice0.rows);
+  }
+  const MachineOfSlice block(machine, 0);
+  const std::int64_t steps = array_steps(conv->tail.source, conv->kernel_h, conv->kernel_w);
+  if (!filter_mode(steps, block.get()).possible) {
+    return fmt::format("its filters need {} array steps, at most {} are possible", steps,
+                       machine.filters.steps_max);
+  }
+  return "";
 }
 
 }  // namespace workbench::xdnn

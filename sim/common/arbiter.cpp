@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include "core/error.h"
-#include "sim/common/clock.h"
+#include "sim/common/kernel.h"
 
 namespace workbench::sim {
 

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "isa/pulp/cost.h"
-#include "sim/common/clock.h"
+#include "sim/common/kernel.h"
 #include "sim/pulp/host.h"
 
 namespace workbench::pulp {

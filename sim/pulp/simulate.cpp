@@ -6,9 +6,7 @@
 #include "core/error.h"
 #include "isa/pulp/check.h"
 #include "isa/pulp/footprint.h"
-#include "sim/common/clock.h"
-#include "sim/common/fresh_kernel.h"
-#include "sim/common/stack_bounds.h"
+#include "sim/common/kernel.h"
 #include "sim/pulp/cluster.h"
 
 namespace workbench::pulp {

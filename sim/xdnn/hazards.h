@@ -1,6 +1,6 @@
 // Watches the memories while instructions run: reads of what nobody wrote, addresses outside, two
 // instructions in flight that get in each other's way, those that would if timing had not kept them
-// apart (races.h), and whatever is not as the program's memory map says. Never looks at values.
+// apart, and whatever is not as the program's memory map says. Never looks at values.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,31 @@
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/machine.h"
 #include "isa/xdnn/program.h"
-#include "isa/xdnn/slice.h"
-#include "sim/xdnn/races.h"
+#include "isa/xdnn/well_formed.h"
 
 namespace workbench::xdnn {
+
+// --- races ---------------------------------------------------------------------------------------
+
+// Instructions that get in each other's way unless timing happens to keep them apart: told from
+// the order of dispatch and the wait bits alone, whatever the machine's memories and clocks make of
+// them. The dispatcher issues in order and holds an instruction until each unit it waits for is
+// idle, so all that such a unit was given before is finished for it and for everything behind it; a
+// host step waits for all units.
+
+// `instruction` must not start before `other` has finished, and nothing makes it wait.
+struct Race {
+  std::int32_t instruction = -1, other = -1;
+  const char* space = "AM";  // or "DDR"
+  std::int64_t address = 0;  // first they share: AM word or DDR byte
+};
+
+// By instruction, ascending; of each unit's instructions that one races with, the first. None on a
+// machine without wait bits. The slices are told apart: what one hands to the other is synchronised
+// image by image.
+std::vector<Race> races(const Program& program, const Machine& machine);
+
+// --- hazards -------------------------------------------------------------------------------------
 
 class HazardMonitor {
  public:

@@ -9,14 +9,10 @@
 
 #include "core/error.h"
 #include "isa/xdnn/well_formed.h"
-#include "sim/common/clock.h"
-#include "sim/common/fresh_kernel.h"
-#include "sim/common/stack_bounds.h"
-#include "sim/xdnn/conv_unit.h"
-#include "sim/xdnn/engine.h"
+#include "sim/common/kernel.h"
 #include "sim/xdnn/host.h"
 #include "sim/xdnn/overlay.h"
-#include "sim/xdnn/stream_unit.h"
+#include "sim/xdnn/units.h"
 
 namespace workbench::xdnn {
 

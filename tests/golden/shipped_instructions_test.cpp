@@ -9,6 +9,7 @@
 #include "compiler/xdnn/compile.h"
 #include "core/file.h"
 #include "isa/xdnn/assembly.h"
+#include "isa/xdnn/listing_text.h"
 #include "tests/support/xdnn_program.h"
 #include "workloads/workloads.h"
 

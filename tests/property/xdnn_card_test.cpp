@@ -6,7 +6,7 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/compile.h"
-#include "isa/xdnn/schedule.h"
+#include "isa/xdnn/cost.h"
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"
@@ -59,7 +59,7 @@ bool check_case(std::uint64_t seed, bool throughput) {
   for (const std::string& violation : verify(result.timeline)) ADD_FAILURE() << violation;
   EXPECT_EQ(compare(quantized, golden::run(quantized, input), result.tensors).mismatches, 0);
   EXPECT_EQ(static_cast<std::int64_t>(result.engines.size()), machine.board.engines);
-  const Cycles least = xdnn::analytic_schedule(program, machine).end;
+  const Cycles least = xdnn::earliest_times(program, machine).end;
   for (const xdnn::EngineTimes& engine : result.engines) EXPECT_GE(engine.latency, least);
   EXPECT_EQ(result.timeline.end, result.engines[0].interval);
 

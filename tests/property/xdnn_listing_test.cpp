@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "isa/xdnn/assembly.h"
+#include "isa/xdnn/listing_text.h"
 #include "tests/support/random_xdnn.h"
 #include "tests/support/xdnn_program.h"
 

@@ -11,7 +11,7 @@
 #include "compiler/xdnn/fit_limits.h"
 #include "core/eval/evaluate.h"
 #include "explore/report/report.h"
-#include "isa/xdnn/schedule.h"
+#include "isa/xdnn/cost.h"
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"
@@ -88,7 +88,7 @@ bool check_case(const Case& c) {
   }
   // Outputs are compared too: they are Dequantize nodes or host steps, all in `tensors`.
   EXPECT_EQ(result.outputs.size(), c.quantized.outputs.size());
-  EXPECT_LE(xdnn::analytic_schedule(program, c.machine).end, result.timeline.end);
+  EXPECT_LE(xdnn::earliest_times(program, c.machine).end, result.timeline.end);
   // Every cycle has one layer and one cause.
   const Report report = make_report(program.info, result.timeline, xdnn::info(c.machine));
   Cycles sum;

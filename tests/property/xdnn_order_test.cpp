@@ -7,7 +7,7 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/compile.h"
-#include "compiler/xdnn/regions.h"
+#include "compiler/xdnn/network_tasks.h"
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"
@@ -48,9 +48,9 @@ Case make_case(std::uint64_t seed) {
 }
 
 // Every node by name, each after its operands, otherwise at random.
-xdnn::ScheduleFile random_schedule(const Graph& graph, std::mt19937_64& random) {
+xdnn::OrderFile random_schedule(const Graph& graph, std::mt19937_64& random) {
   const auto writer = producers(graph);
-  xdnn::ScheduleFile file{.path = "random", .entries = {}};
+  xdnn::OrderFile file{.path = "random", .entries = {}};
   std::vector<bool> done(graph.nodes.size(), false);
   while (file.entries.size() < graph.nodes.size()) {
     std::vector<std::size_t> ready;
@@ -84,8 +84,8 @@ void expect_order_of(const Graph& graph, const std::vector<std::size_t>& order) 
   EXPECT_EQ(order.size(), done.size());
 }
 
-void check_case(const Case& c, const xdnn::ScheduleOptions& schedule) {
-  const xdnn::Program program = xdnn::compile(c.quantized, c.machine, {.schedule = schedule});
+void check_case(const Case& c, const xdnn::OrderOptions& schedule) {
+  const xdnn::Program program = xdnn::compile(c.quantized, c.machine, {.order = schedule});
   const auto result = xdnn::simulate(program, c.machine, c.input);
   for (const Hazard& hazard : result.hazards) ADD_FAILURE() << to_string(hazard);
   const Verdict verdict = compare(c.quantized, golden::run(c.quantized, c.input), result.tensors);
@@ -101,7 +101,7 @@ TEST_P(RandomOrders, run_bit_exactly) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Case c = make_case(seed);
     std::mt19937_64 random(seed);
-    const xdnn::ScheduleFile file = random_schedule(c.quantized, random);
+    const xdnn::OrderFile file = random_schedule(c.quantized, random);
     const auto order = xdnn::order_nodes(c.quantized, file);
     for (std::size_t n = 0; n < order.size(); ++n) {  // a full list is taken as it is
       EXPECT_EQ(c.quantized.nodes[order[n]].name, file.entries[n].node);
@@ -117,7 +117,7 @@ TEST(ChosenOrders, are_valid_and_run_bit_exactly) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Case c = make_case(seed);
     for (const auto goal :
-         {xdnn::ScheduleGoal::Time, xdnn::ScheduleGoal::Space, xdnn::ScheduleGoal::Natural}) {
+         {xdnn::OrderGoal::Time, xdnn::OrderGoal::Space, xdnn::OrderGoal::Natural}) {
       expect_order_of(c.quantized, xdnn::order_nodes(c.quantized, c.machine, goal));
       check_case(c, {.goal = goal});
     }
@@ -135,7 +135,7 @@ TEST(ChosenOrders, of_least_space_have_no_higher_peak_than_others) {
     for (const xdnn::Region& region : network.regions) {
       EXPECT_EQ(region.begin, next);
       next = region.end;
-      const xdnn::SchedulingProblem part = part_of(network.compiled, region);
+      const xdnn::OrderProblem part = part_of(network.compiled, region);
       xdnn::TaskOrder natural(part.tasks.size());
       for (std::size_t t = 0; t < natural.size(); ++t) natural[t] = static_cast<int>(t);
       EXPECT_LE(best_order(part, xdnn::Goal::Space).score.peak, score(part, natural).peak);

@@ -7,7 +7,7 @@
 #include <random>
 #include <set>
 
-#include "compiler/xdnn/schedule_search.h"
+#include "compiler/xdnn/order_search.h"
 
 namespace workbench::xdnn {
 namespace {
@@ -32,8 +32,8 @@ Work random_work(std::mt19937_64& random) {
 }
 
 // Each task writes one space, reads those of its operands.
-SchedulingProblem random_problem(std::mt19937_64& random, int tasks) {
-  SchedulingProblem p{.serial = random() % 5 == 0, .issue_cycles = below(random, 20)};
+OrderProblem random_problem(std::mt19937_64& random, int tasks) {
+  OrderProblem p{.serial = random() % 5 == 0, .issue_cycles = below(random, 20)};
   for (int t = 0; t < tasks; ++t) {
     p.spaces.push_back({.bytes = 1 + below(random, 100), .behind = random() % 8 == 0});
     Task task{.name = "t" + std::to_string(t), .writes = {t}};
@@ -54,7 +54,7 @@ SchedulingProblem random_problem(std::mt19937_64& random, int tasks) {
   return p;
 }
 
-std::vector<TaskOrder> valid_permutations(const SchedulingProblem& p) {
+std::vector<TaskOrder> valid_permutations(const OrderProblem& p) {
   std::vector<TaskOrder> orders;
   TaskOrder order(p.tasks.size());
   std::iota(order.begin(), order.end(), 0);
@@ -72,7 +72,7 @@ std::vector<TaskOrder> valid_permutations(const SchedulingProblem& p) {
 }
 
 // Most bytes alive at a step, from the first and last step that touches each space.
-std::int64_t peak_by_lifetimes(const SchedulingProblem& p, const TaskOrder& order) {
+std::int64_t peak_by_lifetimes(const OrderProblem& p, const TaskOrder& order) {
   std::vector<std::int64_t> alive(order.size(), 0);
   for (std::size_t s = 0; s < p.spaces.size(); ++s) {
     std::vector<std::size_t> steps;
@@ -95,7 +95,7 @@ TEST(ScheduleSearch, counts_and_enumerates_what_brute_force_finds) {
   std::mt19937_64 random(1);
   for (int i = 0; i < kCases; ++i) {
     SCOPED_TRACE(i);
-    const SchedulingProblem p = random_problem(random, static_cast<int>(1 + below(random, 7)));
+    const OrderProblem p = random_problem(random, static_cast<int>(1 + below(random, 7)));
     const std::vector<TaskOrder> expected = valid_permutations(p);
     EXPECT_EQ(all_orders(p), expected);  // both are in lexicographic order
     EXPECT_EQ(count_orders(p), static_cast<std::int64_t>(expected.size()));
@@ -106,7 +106,7 @@ TEST(ScheduleSearch, counts_and_enumerates_what_brute_force_finds) {
 TEST(ScheduleSearch, an_order_with_a_reader_before_its_operand_is_not_valid) {
   std::mt19937_64 random(2);
   for (int i = 0; i < kCases; ++i) {
-    const SchedulingProblem p = random_problem(random, 6);
+    const OrderProblem p = random_problem(random, 6);
     const std::vector<TaskOrder> orders = valid_permutations(p);
     TaskOrder order(6);
     std::iota(order.begin(), order.end(), 0);
@@ -121,7 +121,7 @@ TEST(ScheduleSearch, peaks_are_those_of_the_lifetimes) {
   std::mt19937_64 random(3);
   for (int i = 0; i < kCases; ++i) {
     SCOPED_TRACE(i);
-    const SchedulingProblem p = random_problem(random, static_cast<int>(1 + below(random, 6)));
+    const OrderProblem p = random_problem(random, static_cast<int>(1 + below(random, 6)));
     for (const TaskOrder& order : valid_permutations(p)) {
       EXPECT_EQ(score(p, order).peak, peak_by_lifetimes(p, order));
     }
@@ -132,7 +132,7 @@ TEST(ScheduleSearch, dynamic_programming_finds_the_least_peak) {
   std::mt19937_64 random(4);
   for (int i = 0; i < kCases; ++i) {
     SCOPED_TRACE(i);
-    const SchedulingProblem p = random_problem(random, static_cast<int>(1 + below(random, 7)));
+    const OrderProblem p = random_problem(random, static_cast<int>(1 + below(random, 7)));
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     for (const TaskOrder& order : valid_permutations(p)) {
       least = std::min(least, peak_by_lifetimes(p, order));
@@ -151,7 +151,7 @@ TEST(ScheduleSearch, the_least_time_is_that_of_all_orders) {
   int missed = 0;
   for (int i = 0; i < kCases; ++i) {
     SCOPED_TRACE(i);
-    const SchedulingProblem p = random_problem(random, static_cast<int>(1 + below(random, 7)));
+    const OrderProblem p = random_problem(random, static_cast<int>(1 + below(random, 7)));
     Cycles least{std::numeric_limits<std::int64_t>::max()};
     for (const TaskOrder& order : valid_permutations(p)) {
       least = std::min(least, score(p, order).time);
@@ -171,7 +171,7 @@ TEST(ScheduleSearch, the_least_time_is_that_of_all_orders) {
 TEST(ScheduleSearch, serial_machines_take_the_same_time_in_every_order) {
   std::mt19937_64 random(6);
   for (int i = 0; i < kCases; ++i) {
-    SchedulingProblem p = random_problem(random, 5);
+    OrderProblem p = random_problem(random, 5);
     p.serial = true;
     p.issue_cycles = 0;           // the dispatcher prepares the next instruction meanwhile,
     for (Task& task : p.tasks) {  // and the filter loader runs ahead
@@ -186,7 +186,7 @@ TEST(ScheduleSearch, serial_machines_take_the_same_time_in_every_order) {
 
 TEST(ScheduleSearch, a_narrow_search_still_answers) {
   std::mt19937_64 random(7);
-  const SchedulingProblem p = random_problem(random, 60);
+  const OrderProblem p = random_problem(random, 60);
   for (const Goal goal : {Goal::Time, Goal::Space}) {
     const SearchResult found =
         best_order(p, goal, {.enumerate = 100, .states = 60, .states_per_set = 2});
@@ -196,7 +196,7 @@ TEST(ScheduleSearch, a_narrow_search_still_answers) {
 }
 
 TEST(ScheduleSearch, a_result_in_place_takes_no_room_when_its_operand_dies) {
-  SchedulingProblem p;
+  OrderProblem p;
   p.spaces = {{.bytes = 10}, {.bytes = 10}, {.bytes = 10}};
   p.tasks = {{.name = "a", .writes = {0}},
              {.name = "b", .writes = {1}},
@@ -211,7 +211,7 @@ TEST(ScheduleSearch, a_result_in_place_takes_no_room_when_its_operand_dies) {
 }
 
 TEST(ScheduleSearch, a_pool_runs_beside_a_convolution_unless_the_machine_is_serial) {
-  SchedulingProblem p;
+  OrderProblem p;
   p.tasks = {{.name = "conv", .works = {{.unit = Unit::Conv, .conv = {.compute = {100}}}}},
              {.name = "pool", .works = {{.unit = Unit::Pool, .busy = {80}}}}};
   EXPECT_EQ(score(p, {0, 1}).time, Cycles{100});

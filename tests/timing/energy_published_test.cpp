@@ -8,7 +8,7 @@
 #include "explore/flow/machine.h"
 #include "explore/flow/pipeline.h"
 #include "isa/pulp/schedule.h"
-#include "isa/xdnn/schedule.h"
+#include "isa/xdnn/cost.h"
 
 namespace workbench {
 namespace {
@@ -125,7 +125,7 @@ TEST(PublishedEnergy, vega_is_as_efficient_as_published) {
 TEST(PublishedEnergy, four_engines_on_an_alveo_board_stay_within_its_power) {
   const Compiled network = compiled("zoo:googlenet_v1", "v3_96");
   const xdnn::Machine& machine = network.xdnn_machine();
-  const Cycles cycles = xdnn::analytic_schedule(network.xdnn_program(), machine).end;
+  const Cycles cycles = xdnn::earliest_times(network.xdnn_program(), machine).end;
   const auto technology = std::get<XdnnTechnology>(default_technology(machine));
   const Energy used =
       energy(sum(accesses(network.xdnn_program(), machine)), cycles, machine, technology);

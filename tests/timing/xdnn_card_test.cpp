@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/memory.h"
-#include "isa/xdnn/slice.h"
+#include "isa/xdnn/well_formed.h"
 #include "sim/xdnn/simulate.h"
 
 namespace workbench::xdnn {

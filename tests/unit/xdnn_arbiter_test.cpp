@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "sim/common/arbiter.h"
-#include "sim/common/clock.h"
+#include "sim/common/kernel.h"
 #include "tests/support/fresh_kernel.h"
 
 namespace workbench::sim {

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "isa/xdnn/assembly.h"
+#include "isa/xdnn/listing_text.h"
 #include "tests/support/xdnn_program.h"
 
 namespace workbench::xdnn {

@@ -5,9 +5,9 @@
 #include <set>
 
 #include "compiler/xdnn/compile.h"
-#include "compiler/xdnn/lowered.h"
-#include "compiler/xdnn/regions.h"
-#include "compiler/xdnn/scheduled.h"
+#include "compiler/xdnn/lower.h"
+#include "compiler/xdnn/network_tasks.h"
+#include "compiler/xdnn/placed.h"
 #include "explore/report/compiler_reports.h"
 #include "tests/support/graph_builder.h"
 #include "tests/support/xdnn_program.h"
@@ -68,7 +68,7 @@ TEST(XdnnOrder, inception_3b_has_the_published_schedules_and_space) {
   const xdnn::Region* region = region_called(network, "inception_3b/output");
   ASSERT_NE(region, nullptr);
   EXPECT_EQ(region->entry, "before");
-  const xdnn::SchedulingProblem problem = part_of(network.published, *region);
+  const xdnn::OrderProblem problem = part_of(network.published, *region);
   EXPECT_EQ(count_orders(problem), 120);
   std::int64_t best = std::numeric_limits<std::int64_t>::max();
   for (const xdnn::TaskOrder& order : all_orders(problem)) {
@@ -91,7 +91,7 @@ TEST(XdnnOrder, unmerged_the_same_sub_graph_has_630) {
 
 TEST(XdnnOrder, the_dump_shows_counts_paths_and_best_space) {
   const std::string text =
-      schedule_report(quantized_for(inception_3b(), v3()), v3(), xdnn::ScheduleOptions{});
+      schedule_report(quantized_for(inception_3b(), v3()), v3(), xdnn::OrderOptions{});
   EXPECT_NE(text.find("630 valid schedules"), std::string::npos) << text;
   EXPECT_NE(text.find("120 valid schedules"), std::string::npos) << text;
   EXPECT_NE(text.find("path memories 150528, 200704, 301056, 401408; best space 1505280"),
@@ -134,7 +134,7 @@ TEST(XdnnOrder, every_goal_gives_an_order_of_all_nodes) {
   for (const char* name : {"tiny_cnn", "tiny_residual", "tiny_inception", "tiny_mobile"}) {
     const Graph graph = quantized_for(build_workload(name), v3());
     for (const auto goal :
-         {xdnn::ScheduleGoal::Time, xdnn::ScheduleGoal::Space, xdnn::ScheduleGoal::Natural}) {
+         {xdnn::OrderGoal::Time, xdnn::OrderGoal::Space, xdnn::OrderGoal::Natural}) {
       EXPECT_TRUE(is_order(graph, xdnn::order_nodes(graph, v3(), goal))) << name;
     }
   }
@@ -143,9 +143,9 @@ TEST(XdnnOrder, every_goal_gives_an_order_of_all_nodes) {
 TEST(XdnnOrder, the_default_is_never_slower_than_the_alternatives) {
   for (const char* name : {"tiny_residual", "tiny_inception"}) {
     const Graph graph = quantized_for(build_workload(name), v3());
-    const Cycles chosen = xdnn::schedule(graph, v3()).time;
-    for (const auto goal : {xdnn::ScheduleGoal::Space, xdnn::ScheduleGoal::Natural}) {
-      EXPECT_LE(chosen, xdnn::schedule(graph, v3(), {.goal = goal}).time) << name;
+    const Cycles chosen = xdnn::place_fastest_order(graph, v3()).time;
+    for (const auto goal : {xdnn::OrderGoal::Space, xdnn::OrderGoal::Natural}) {
+      EXPECT_LE(chosen, xdnn::place_fastest_order(graph, v3(), {.goal = goal}).time) << name;
     }
   }
 }
@@ -153,7 +153,7 @@ TEST(XdnnOrder, the_default_is_never_slower_than_the_alternatives) {
 std::string file_error(const std::string& text) {
   const Graph graph = quantized_for(inception_3b(), v3());
   try {
-    xdnn::order_nodes(graph, xdnn::parse_schedule(text, "s.txt"));
+    xdnn::order_nodes(graph, xdnn::parse_order_file(text, "s.txt"));
   } catch (const Error& error) {
     return error.what();
   }
@@ -163,9 +163,9 @@ std::string file_error(const std::string& text) {
 TEST(XdnnScheduleFile, names_of_layers_make_an_order) {
   const Graph graph = quantized_for(inception_3b(), v3());
   const auto order = xdnn::order_nodes(
-      graph, xdnn::parse_schedule("# mine\n\n  inception_3b/5x5 # late\r\ninception_3b/3x3\n"
-                                  "inception_3b/1x1",
-                                  "s.txt"));
+      graph, xdnn::parse_order_file("# mine\n\n  inception_3b/5x5 # late\r\ninception_3b/3x3\n"
+                                    "inception_3b/1x1",
+                                    "s.txt"));
   EXPECT_TRUE(is_order(graph, order));
   const auto at = [&](const std::string& name) {
     return std::find_if(order.begin(), order.end(),

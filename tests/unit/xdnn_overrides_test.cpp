@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
-#include "isa/xdnn/overrides.h"
+#include "isa/xdnn/machine.h"
 
 namespace workbench::xdnn {
 namespace {

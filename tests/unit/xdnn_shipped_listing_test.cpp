@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "isa/xdnn/assembly.h"
+#include "isa/xdnn/listing_text.h"
 
 namespace workbench::xdnn {
 namespace {

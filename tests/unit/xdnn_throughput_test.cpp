@@ -8,7 +8,7 @@
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/memory.h"
-#include "isa/xdnn/slice.h"
+#include "isa/xdnn/well_formed.h"
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"

@@ -1,7 +1,8 @@
 // Wait bits of hand-made programs: exactly the units that a dependence needs, no other.
 #include <gtest/gtest.h>
 
-#include "compiler/xdnn/lowered.h"
+#include "compiler/xdnn/emit.h"
+#include "compiler/xdnn/lower.h"
 #include "isa/xdnn/memory.h"
 
 namespace workbench::xdnn {

@@ -1,0 +1,453 @@
+#include "compiler/xdnn/order_search.h"
+
+#include <algorithm>
+#include <map>
+
+namespace workbench::xdnn {
+
+// --- states --------------------------------------------------------------------------------------
+
+bool TaskSet::meets(const TaskSet& other) const {
+  for (std::size_t i = 0; i < words_.size(); ++i) {
+    if ((words_[i] & other.words_[i]) != 0) return true;
+  }
+  return false;
+}
+
+bool TaskSet::within(const TaskSet& other) const {
+  for (std::size_t i = 0; i < words_.size(); ++i) {
+    if ((words_[i] & ~other.words_[i]) != 0) return false;
+  }
+  return true;
+}
+
+void TaskSet::add(const TaskSet& other) {
+  for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
+}
+
+void TaskSet::subtract(const TaskSet& other) {
+  for (std::size_t i = 0; i < words_.size(); ++i) words_[i] &= ~other.words_[i];
+}
+
+std::vector<unsigned> result_units(const std::vector<Task>& tasks) {
+  std::vector<unsigned> units;
+  for (const Task& task : tasks) {
+    unsigned result = task.units_before;
+    for (const int operand : task.after) result |= units[static_cast<std::size_t>(operand)];
+    if (!task.works.empty()) result = 1U << static_cast<unsigned>(task.works.back().unit);
+    units.push_back(result);
+  }
+  return units;
+}
+
+Cycles now(const EngineClock& clock) {
+  return std::max(clock.dispatch, *std::max_element(clock.finished.begin(), clock.finished.end()));
+}
+
+namespace {
+
+// What a conv keeps the array busy with when nothing else delays it.
+Cycles conv_busy(const ConvWork& work) {
+  const Cycles loading = work.later_loads + work.last_pass;
+  return work.overlapped ? std::max(work.compute, loading) : work.compute + work.later_loads;
+}
+
+}  // namespace
+
+Lattice::Lattice(const OrderProblem& problem)
+    : problem_(problem), units_(result_units(problem.tasks)) {
+  const std::size_t count = problem.tasks.size();
+  of_unit_.fill(TaskSet(count));
+  for (std::size_t t = 0; t < count; ++t) {
+    const Task& task = problem.tasks[t];
+    operands_.emplace_back(count);
+    for (const int operand : task.after) {
+      CHECK(operand >= 0 && static_cast<std::size_t>(operand) < t, "task '{}' is out of order",
+            task.name);
+      operands_.back().insert(operand);
+    }
+    busy_.emplace_back();
+    for (const Work& work : task.works) {
+      busy_.back()[static_cast<std::size_t>(work.unit)] +=
+          work.unit == Unit::Conv ? conv_busy(work.conv) : work.busy;
+    }
+    for (unsigned u = 0; u < kUnits; ++u) {
+      if ((units_[t] >> u & 1U) != 0) of_unit_[u].insert(static_cast<int>(t));
+    }
+  }
+  touching_.assign(problem.spaces.size(), TaskSet(count));
+  for (std::size_t t = 0; t < count; ++t) {
+    for (const auto* list : {&problem.tasks[t].reads, &problem.tasks[t].writes}) {
+      for (const int space : *list) {
+        touching_[static_cast<std::size_t>(space)].insert(static_cast<int>(t));
+      }
+    }
+  }
+}
+
+OrderState Lattice::start() const {
+  OrderState state{empty_set(), empty_set(), (1U << kUnits) - 1, problem_.start, 0, 0};
+  state.peak = alive(state.done);
+  return state;
+}
+
+std::vector<int> Lattice::ready(const TaskSet& done) const {
+  std::vector<int> tasks;
+  for (std::size_t t = 0; t < operands_.size(); ++t) {
+    const int task = static_cast<int>(t);
+    if (!done.contains(task) && operands_[t].within(done)) tasks.push_back(task);
+  }
+  return tasks;
+}
+
+std::int64_t Lattice::alive(const TaskSet& done) const {
+  std::int64_t bytes = problem_.resident_bytes;
+  for (std::size_t s = 0; s < touching_.size(); ++s) {
+    const Space& space = problem_.spaces[s];
+    const bool begun = space.before || touching_[s].meets(done);
+    const bool over = !space.behind && touching_[s].within(done);
+    if (begun && !over) bytes += space.bytes;
+  }
+  return bytes;
+}
+
+bool Lattice::takes_an_operand(const TaskSet& done, int task, std::size_t written) const {
+  const Task& t = problem_.tasks[static_cast<std::size_t>(task)];
+  if (!t.in_place || t.writes.empty() || static_cast<std::size_t>(t.writes[0]) != written) {
+    return false;
+  }
+  if (problem_.spaces[written].before || touching_[written].meets(done)) return false;
+  TaskSet after = done;
+  after.insert(task);
+  return std::any_of(t.reads.begin(), t.reads.end(), [&](int read) {
+    const Space& space = problem_.spaces[static_cast<std::size_t>(read)];
+    return space.reusable && !space.behind &&
+           touching_[static_cast<std::size_t>(read)].within(after);
+  });
+}
+
+std::int64_t Lattice::alive_during(const TaskSet& done, int task) const {
+  std::int64_t bytes = problem_.resident_bytes;
+  for (std::size_t s = 0; s < touching_.size(); ++s) {
+    const Space& space = problem_.spaces[s];
+    const bool touched = touching_[s].contains(task);
+    const bool begun = space.before || touched || touching_[s].meets(done);
+    const bool over = !space.behind && touching_[s].within(done);
+    if (begun && !over && !(touched && takes_an_operand(done, task, s))) bytes += space.bytes;
+  }
+  return bytes;
+}
+
+void Lattice::wait_for(OrderState& state, int unit) const {
+  const auto u = static_cast<std::size_t>(unit);
+  state.clock.dispatch = std::max(state.clock.dispatch, state.clock.finished[u]);
+  state.unfinished.subtract(of_unit_[u]);
+  state.unfinished_before &= ~(1U << u);
+}
+
+void Lattice::wait_for_operands(OrderState& state, int task) const {
+  const auto t = static_cast<std::size_t>(task);
+  const Task& described = problem_.tasks[t];
+  const unsigned before = described.units_before & state.unfinished_before;
+  // Engines other than the conv unit run one command after the other: nothing to wait for there.
+  const bool in_turn = !described.works.empty() && described.works.front().unit != Unit::Conv;
+  for (int u = 0; u < kUnits; ++u) {
+    if (in_turn && described.works.front().unit == static_cast<Unit>(u)) continue;
+    bool wait = (before >> u & 1U) != 0;
+    for (const int operand : described.after) {
+      wait = wait || (state.unfinished.contains(operand) &&
+                      (units_[static_cast<std::size_t>(operand)] >> u & 1U) != 0);
+    }
+    if (wait) wait_for(state, u);
+  }
+}
+
+void Lattice::issue(OrderState& state, const Work& work) const {
+  EngineClock& clock = state.clock;
+  const auto u = static_cast<std::size_t>(work.unit);
+  if (problem_.queue_depth == 1) {  // the queue has room once the one before has left it
+    clock.dispatch = std::max(clock.dispatch, clock.taken[u]);
+  }
+  const Cycles start = std::max(clock.dispatch, clock.free[u]);
+  clock.taken[u] = start;
+  if (work.unit != Unit::Conv) {
+    clock.free[u] = clock.finished[u] = start + work.busy;
+    return;
+  }
+  // As in cost.cpp: the loader runs ahead of the array, into the next command.
+  const Cycles first_slab = std::max(clock.dispatch, clock.loader) + work.conv.first_load;
+  const Cycles begin = std::max(start, first_slab);
+  const Cycles loaded = first_slab + work.conv.later_loads + work.conv.last_pass;
+  Cycles end = std::max(begin + conv_busy(work.conv), loaded);
+  if (!work.conv.overlapped) end = begin + conv_busy(work.conv);
+  end = std::max(end, clock.dispatch + work.conv.inputs);
+  clock.loader = first_slab + work.conv.later_loads;
+  clock.free[u] = end;
+  clock.finished[u] = std::max(clock.finished[u], end + work.drain);
+}
+
+void Lattice::append(OrderState& state, int task) const {
+  const Task& described = problem_.tasks[static_cast<std::size_t>(task)];
+  const std::int64_t during = alive_during(state.done, task);
+  state.peak = std::max(state.peak, during);
+  state.area += during;
+  for (std::size_t i = 0; i < described.works.size(); ++i) {
+    state.clock.dispatch += Cycles{problem_.issue_cycles};
+    if (problem_.serial) {
+      state.clock.dispatch = std::max(state.clock.dispatch, now(state.clock));
+    } else if (i == 0) {
+      wait_for_operands(state, task);
+    } else if (described.works[i].unit != described.works[i - 1].unit) {
+      wait_for(state, static_cast<int>(described.works[i - 1].unit));
+    }
+    issue(state, described.works[i]);
+  }
+  if (!described.works.empty()) {
+    state.unfinished.insert(task);
+    state.done.insert(task);
+    return;
+  }
+  const auto& after = described.after;
+  const bool open = described.units_before & state.unfinished_before ||
+                    std::any_of(after.begin(), after.end(),
+                                [&](int operand) { return state.unfinished.contains(operand); });
+  if (open) state.unfinished.insert(task);
+  state.done.insert(task);
+}
+
+Score Lattice::score(const OrderState& state) const {
+  return {now(state.clock) - problem_.start.dispatch, state.peak, state.area, state.clock};
+}
+
+Cycles Lattice::time_bound(const OrderState& state) const {
+  std::array<Cycles, kUnits> left{};
+  for (std::size_t t = 0; t < busy_.size(); ++t) {
+    if (state.done.contains(static_cast<int>(t))) continue;
+    for (std::size_t u = 0; u < kUnits; ++u) left[u] += busy_[t][u];
+  }
+  Cycles bound = now(state.clock);
+  Cycles all{};
+  for (std::size_t u = 0; u < kUnits; ++u) {
+    all += left[u];
+    if (left[u].value == 0) continue;
+    bound = std::max(bound, std::max(state.clock.dispatch, state.clock.free[u]) + left[u]);
+  }
+  return problem_.serial ? now(state.clock) + all : bound;
+}
+
+bool Lattice::no_later(const OrderState& a, const OrderState& b) const {
+  if (a.clock.dispatch > b.clock.dispatch || a.clock.loader > b.clock.loader) return false;
+  for (std::size_t u = 0; u < kUnits; ++u) {
+    if (a.clock.free[u] > b.clock.free[u] || a.clock.finished[u] > b.clock.finished[u] ||
+        a.clock.taken[u] > b.clock.taken[u]) {
+      return false;
+    }
+  }
+  return a.unfinished.within(b.unfinished) && (a.unfinished_before & ~b.unfinished_before) == 0;
+}
+
+// --- search --------------------------------------------------------------------------------------
+
+Score score(const OrderProblem& problem, const TaskOrder& order) {
+  const Lattice lattice(problem);
+  OrderState state = lattice.start();
+  for (const int task : order) lattice.append(state, task);
+  return lattice.score(state);
+}
+
+bool is_valid(const OrderProblem& problem, const TaskOrder& order) {
+  if (order.size() != problem.tasks.size()) return false;
+  std::vector<bool> done(problem.tasks.size(), false);
+  for (const int task : order) {
+    if (task < 0 || static_cast<std::size_t>(task) >= done.size()) return false;
+    if (done[static_cast<std::size_t>(task)]) return false;
+    for (const int operand : problem.tasks[static_cast<std::size_t>(task)].after) {
+      if (!done[static_cast<std::size_t>(operand)]) return false;
+    }
+    done[static_cast<std::size_t>(task)] = true;
+  }
+  return true;
+}
+
+std::optional<std::int64_t> count_orders(const OrderProblem& problem) {
+  constexpr std::int64_t kCountMax = std::int64_t{1} << 62;
+  constexpr std::size_t kSetsMax = 500'000;
+  const Lattice lattice(problem);
+  std::map<TaskSet, std::int64_t> level{{lattice.empty_set(), 1}};
+  std::size_t sets = 0;
+  for (std::size_t size = 0; size < problem.tasks.size(); ++size) {
+    std::map<TaskSet, std::int64_t> next;
+    for (const auto& [done, ways] : level) {
+      for (const int task : lattice.ready(done)) {
+        TaskSet larger = done;
+        larger.insert(task);
+        std::int64_t& count = next[larger];
+        if (count > kCountMax - ways) return std::nullopt;
+        count += ways;
+      }
+    }
+    sets += next.size();
+    if (sets > kSetsMax) return std::nullopt;
+    level = std::move(next);
+  }
+  return level.begin()->second;
+}
+
+std::vector<TaskOrder> all_orders(const OrderProblem& problem) {
+  const Lattice lattice(problem);
+  std::vector<TaskOrder> orders;
+  TaskOrder prefix;
+  const auto extend = [&](const TaskSet& done, const auto& self) -> void {
+    if (prefix.size() == problem.tasks.size()) orders.push_back(prefix);
+    for (const int task : lattice.ready(done)) {
+      TaskSet larger = done;
+      larger.insert(task);
+      prefix.push_back(task);
+      self(larger, self);
+      prefix.pop_back();
+    }
+  };
+  extend(lattice.empty_set(), extend);
+  return orders;
+}
+
+bool better(const Score& a, const Score& b, Goal goal) {
+  if (goal == Goal::Time && a.time != b.time) return a.time < b.time;
+  if (a.peak != b.peak) return a.peak < b.peak;
+  if (a.time != b.time) return a.time < b.time;
+  return a.area < b.area;
+}
+
+namespace {
+
+SearchResult best_of_all(const OrderProblem& problem, Goal goal) {
+  SearchResult best{.exact = true};
+  for (TaskOrder& order : all_orders(problem)) {
+    const Score candidate = score(problem, order);
+    if (best.order.empty() || better(candidate, best.score, goal)) {
+      best.order = std::move(order);
+      best.score = candidate;
+    }
+  }
+  return best;
+}
+
+// Level by level through the downsets, the best states of each kept.
+class Search {
+ public:
+  Search(const OrderProblem& problem, Goal goal, const SearchLimits& limits)
+      : lattice_(problem), tasks_(problem.tasks.size()), goal_(goal), limits_(limits) {}
+
+  SearchResult run() {
+    std::map<TaskSet, std::vector<std::size_t>> level;  // finished tasks -> labels_
+    labels_.push_back({lattice_.start(), 0, -1, {}});
+    level[lattice_.empty_set()] = {0};
+    for (std::size_t size = 0; size < tasks_; ++size) {
+      std::map<TaskSet, std::vector<std::size_t>> next;
+      for (const auto& [done, indices] : level) {
+        for (const int task : lattice_.ready(done)) {
+          for (const std::size_t parent : indices) extend(parent, task, next);
+        }
+      }
+      keep_best_sets(next);
+      level = std::move(next);
+    }
+    return result(level.begin()->second);
+  }
+
+ private:
+  // Smaller is better.
+  using Key = std::array<std::int64_t, 4>;
+  struct Label {
+    OrderState state;
+    std::size_t parent;
+    int task;
+    Key key;
+  };
+
+  Key key_of(const OrderState& state) const {
+    const std::int64_t time = lattice_.time_bound(state).value;
+    if (goal_ == Goal::Time) return {time, state.peak, state.area, 0};
+    return {state.peak, lattice_.alive(state.done), time, state.area};
+  }
+
+  void extend(std::size_t parent, int task, std::map<TaskSet, std::vector<std::size_t>>& next) {
+    Label label{labels_[parent].state, parent, task, {}};
+    lattice_.append(label.state, task);
+    label.key = key_of(label.state);
+    std::vector<std::size_t>& front = next[label.state.done];
+    const auto dominates = [&](const OrderState& a, const OrderState& b) {
+      return a.peak <= b.peak && lattice_.no_later(a, b);
+    };
+    for (const std::size_t other : front) {
+      if (dominates(labels_[other].state, label.state)) return;
+    }
+    std::erase_if(front,
+                  [&](std::size_t other) { return dominates(label.state, labels_[other].state); });
+    const auto place = std::upper_bound(
+        front.begin(), front.end(), label.key,
+        [&](const Key& key, std::size_t other) { return key < labels_[other].key; });
+    if (front.size() >= static_cast<std::size_t>(limits_.states_per_set)) {
+      exact_time_ = false;
+      if (place == front.end()) return;
+    }
+    front.insert(place, labels_.size());
+    labels_.push_back(std::move(label));
+    if (front.size() > static_cast<std::size_t>(limits_.states_per_set)) front.pop_back();
+  }
+
+  // At most states / tasks labels survive a level, those of the best sets.
+  void keep_best_sets(std::map<TaskSet, std::vector<std::size_t>>& level) {
+    const std::int64_t width =
+        std::max<std::int64_t>(32, limits_.states / static_cast<std::int64_t>(tasks_));
+    std::vector<std::map<TaskSet, std::vector<std::size_t>>::iterator> sets;
+    for (auto it = level.begin(); it != level.end(); ++it) sets.push_back(it);
+    const auto best_key = [&](auto it) -> const Key& { return labels_[it->second.front()].key; };
+    std::stable_sort(sets.begin(), sets.end(),
+                     [&](auto a, auto b) { return best_key(a) < best_key(b); });
+    std::int64_t kept = 0;
+    for (const auto it : sets) {
+      if (kept >= width) {
+        level.erase(it);
+        exact_time_ = exact_peak_ = false;
+        continue;
+      }
+      kept += static_cast<std::int64_t>(it->second.size());
+    }
+  }
+
+  SearchResult result(const std::vector<std::size_t>& complete) const {
+    SearchResult best;
+    std::size_t winner = complete.front();
+    for (const std::size_t index : complete) {
+      if (better(lattice_.score(labels_[index].state), lattice_.score(labels_[winner].state),
+                 goal_)) {
+        winner = index;
+      }
+    }
+    best.score = lattice_.score(labels_[winner].state);
+    for (std::size_t at = winner; labels_[at].task >= 0; at = labels_[at].parent) {
+      best.order.push_back(labels_[at].task);
+    }
+    std::reverse(best.order.begin(), best.order.end());
+    best.exact = goal_ == Goal::Time ? exact_time_ : exact_peak_;
+    return best;
+  }
+
+  Lattice lattice_;
+  std::size_t tasks_;
+  Goal goal_;
+  SearchLimits limits_;
+  std::vector<Label> labels_;
+  bool exact_time_ = true, exact_peak_ = true;
+};
+
+}  // namespace
+
+SearchResult best_order(const OrderProblem& problem, Goal goal, const SearchLimits& limits) {
+  const auto count = count_orders(problem);
+  if (count && *count <= limits.enumerate) return best_of_all(problem, goal);
+  return Search(problem, goal, limits).run();
+}
+
+}  // namespace workbench::xdnn

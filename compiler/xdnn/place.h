@@ -1,0 +1,21 @@
+// Sizes of input tiles, and addresses in the activation memory.
+#pragma once
+
+#include "compiler/xdnn/lower.h"
+
+namespace workbench::xdnn {
+
+// Tile sizes of DDR-sourced convolutions by modelled cost; both buffers within `words_limit`.
+void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit);
+// The same for one op, on whichever slice.
+void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t words_limit);
+// The filters of a Conv fit the array without any copies of channels.
+bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machine& machine);
+
+struct Placement {
+  std::int64_t peak_words = 0, extent_words = 0;
+};
+// Addresses for all volumes and tile buffers. Throws Error naming the layer when they do not fit.
+Placement place(Lowered& lowered, const Machine& machine);
+
+}  // namespace workbench::xdnn

@@ -1,0 +1,30 @@
+// From a graph to instructions with addresses: of the orders that the options allow, the one that
+// is fastest once everything has its place.
+#pragma once
+
+#include "compiler/xdnn/lower.h"
+#include "compiler/xdnn/order.h"
+#include "compiler/xdnn/place.h"
+
+namespace workbench::xdnn {
+
+struct Placed {
+  Lowered lowered;
+  Placement placement;
+  Cycles time;  // modelled_time()
+};
+
+// Lowers, lays out and places one order. Throws Error when it does not fit the memory.
+Placed place_in_order(const Graph& quantized, const Machine& machine,
+                      const std::vector<std::size_t>& order);
+
+// Lowers, lays out and places each of candidate_orders() and takes the one of least modelled time,
+// of equals the one of least peak. Orders that do not fit the memory as they are count only when
+// none does: such a network gets a memory plan (memory_plan.h).
+Placed place_fastest_order(const Graph& quantized, const Machine& machine,
+                           const OrderOptions& options = {});
+
+// End of the placed program in the analytic tier (isa/xdnn/cost.h), wait bits included.
+Cycles modelled_time(const Lowered& placed, const Machine& machine);
+
+}  // namespace workbench::xdnn
