@@ -86,6 +86,22 @@ void read_fields(const Json& kv, const std::string& where, Entry& entry) {
   if (entry.opcode.empty()) fail("{}: xdnn_kv: field XNOp: expected an opcode, found none", where);
 }
 
+std::string json_string(const std::string& text, const std::string& where) {
+  try {
+    return Json(text).dump();
+  } catch (const Json::exception&) {
+    fail("{}: '{}' is not UTF-8, which JSON needs", where, text);
+  }
+}
+
+std::string json_text(const std::vector<Attribute>& attributes, const std::string& where) {
+  std::string text;
+  for (const Attribute& a : attributes) {
+    text += fmt::format("{}{}:{}", text.empty() ? "" : ",", json_string(a.key, where), a.json);
+  }
+  return "{" + text + "}";
+}
+
 std::string kv_text(const Entry& entry) {
   std::vector<Attribute> object{{"XNOp", json_string(entry.opcode, entry.where)}};
   for (const Field& field : entry.fields) {
@@ -121,22 +137,6 @@ std::vector<Attribute> json_object(std::string_view text, const std::string& whe
   const Json root = parse(text, where);
   if (!root.is_object()) fail("{}: expected a JSON object, found {}", where, root.type_name());
   return attributes_of(root);
-}
-
-std::string json_string(const std::string& text, const std::string& where) {
-  try {
-    return Json(text).dump();
-  } catch (const Json::exception&) {
-    fail("{}: '{}' is not UTF-8, which JSON needs", where, text);
-  }
-}
-
-std::string json_text(const std::vector<Attribute>& attributes, const std::string& where) {
-  std::string text;
-  for (const Attribute& a : attributes) {
-    text += fmt::format("{}{}:{}", text.empty() ? "" : ",", json_string(a.key, where), a.json);
-  }
-  return "{" + text + "}";
 }
 
 // The inverse of json_entry(): every key is kept.
