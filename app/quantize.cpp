@@ -17,8 +17,8 @@ namespace workbench::app {
 
 namespace {
 
-QuantizationRequest quantization_request(const QuantizationOptions& options) {
-  QuantizationRequest request;
+CompileRequest quantization_request(const QuantizationOptions& options) {
+  CompileRequest request;
   request.model = {.name = options.model,
                    .width = options.width,
                    .resolution = options.resolution,
@@ -52,7 +52,7 @@ ImageRequest calibration_request(const QuantizationOptions& options) {
 }
 
 // What to tell of the file.
-std::string write_model(const QuantizeCommandOptions& options, const QuantizedNetwork& network,
+std::string write_model(const QuantizeCommandOptions& options, const Quantized& network,
                         const SampleSource& images) {
   const ModelFormat format = model_format(options.format);
   const Graph model = quantized_model(network, format);
@@ -90,7 +90,7 @@ int quantize(const QuantizeCommandOptions& options) {
   require_writable_file(options.save_quantizer);
   create_folder(options.dump_reference);
   limit_threads(options.quantization.threads);
-  const QuantizationRequest request = quantization_request(options.quantization);
+  const CompileRequest request = quantization_request(options.quantization);
   require_format(model_format(options.format), request.target);
   if (!options.output.empty() || !options.dump_reference.empty()) {
     require_code_width(model_format(options.format), request);
@@ -101,7 +101,7 @@ int quantize(const QuantizeCommandOptions& options) {
       open_calibration(request, calibration_request(options.quantization),
                        options.quantization.preprocess, options.quantization.steps);
   ProgressBar progress;
-  const QuantizedNetwork network = quantize_network(request, images.samples, progress.callback());
+  const Quantized network = quantize_network(request, images.samples, progress.callback());
   const std::vector<LoweringDifference> differences =
       lowering_differences(network, images.samples, options.compared_images);
   progress.clear();

@@ -3,21 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <future>
-#include <memory>
 #include <numeric>
 #include <set>
 #include <utility>
 
-#include "compiler/pulp/compile.h"
-#include "compiler/xdnn/compile.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "core/math.h"
 #include "explore/flow/accuracy_layers.h"
 #include "sim/golden/golden.h"
-#include "sim/pulp/simulate.h"
 #include "sim/verdict.h"
-#include "sim/xdnn/simulate.h"
 
 namespace workbench {
 
@@ -66,6 +61,15 @@ NamedTensors evaluated(const Graph& graph, std::span<const Tensor> inputs, Arith
   return tensors;
 }
 
+struct IntegerRun {
+  std::vector<Tensor> outputs;
+  NamedTensors tensors;  // by value name of the integers, as far as they can be read
+  std::int64_t hazards = 0;
+};
+// Never called twice at once. `keep_tensors`: false saves their copies.
+using IntegerRunner = std::function<IntegerRun(std::span<const Tensor> inputs, bool keep_tensors)>;
+
+// In float arithmetic. Refers to `integers`.
 IntegerRunner float_runner(const Graph& integers) {
   return [&integers](std::span<const Tensor> inputs, bool keep_tensors) {
     IntegerRun run;
@@ -78,36 +82,35 @@ IntegerRunner float_runner(const Graph& integers) {
   };
 }
 
-IntegerRunner runner_on(const xdnn::Machine& machine, const Graph& integers) {
-  auto program = std::make_shared<const xdnn::Program>(xdnn::compile(integers, machine));
-  xdnn::Machine card = machine;
-  card.board.engines = 1;  // the others compute no values
-  return [program, card](std::span<const Tensor> inputs, bool keep_tensors) {
-    xdnn::SimulationResult run = xdnn::simulate(*program, card, inputs, {.collect = keep_tensors});
+// The machine with one engine: others of a card run images of their own.
+Machine one_engine(Machine machine) {
+  if (auto* card = std::get_if<xdnn::Machine>(&machine)) card->board.engines = 1;
+  return machine;
+}
+
+// On the simulator of the machine, compiled as `request` says.
+IntegerRunner simulator(const Graph& integers, const Machine& machine,
+                        const CompileRequest& request) {
+  return [program = target_for(machine).compile(integers, request, true),
+          simulate = target_for(one_engine(machine)).simulate](std::span<const Tensor> inputs,
+                                                               bool keep_tensors) {
+    Simulated run = simulate(program, inputs, {.collect = keep_tensors});
     return IntegerRun{std::move(run.outputs), std::move(run.tensors),
                       static_cast<std::int64_t>(run.hazards.size())};
   };
 }
 
-IntegerRunner runner_on(const pulp::Machine& machine, const Graph& integers) {
-  auto program = std::make_shared<const pulp::Program>(pulp::compile(integers, machine));
-  return [program, &machine](std::span<const Tensor> inputs, bool keep_tensors) {
-    pulp::SimulationResult run =
-        pulp::simulate(*program, machine, inputs, {.collect = keep_tensors});
-    return IntegerRun{std::move(run.outputs), std::move(run.tensors),
-                      static_cast<std::int64_t>(run.hazards.size())};
-  };
+IntegerRunner runner_of(const Quantized& network, const CompileRequest& request) {
+  return network.machine ? simulator(network.integers, *network.machine, request)
+                         : float_runner(network.integers);
 }
 
-}  // namespace
-
-IntegerRunner integer_runner(const QuantizedNetwork& network) {
-  if (!network.machine) return float_runner(network.integers);
-  return std::visit([&](const auto& machine) { return runner_on(machine, network.integers); },
-                    *network.machine);
-}
-
-GoldenDifference golden_difference(const QuantizedNetwork& network, std::span<const Tensor> inputs,
+struct GoldenDifference {
+  std::int64_t values = 0, mismatches = 0;
+};
+// The run against the golden model; a network without a target runs again in the arithmetic that
+// the golden model promises bits of.
+GoldenDifference golden_difference(const Quantized& network, std::span<const Tensor> inputs,
                                    const NamedTensors& computed) {
   const std::vector<Tensor> expected = golden::run(network.integers, inputs);
   std::vector<Tensor> outputs;
@@ -117,8 +120,6 @@ GoldenDifference golden_difference(const QuantizedNetwork& network, std::span<co
                                 evaluated(network.integers, inputs, Arithmetic::Exact, outputs));
   return {verdict.values_compared, verdict.mismatches};
 }
-
-namespace {
 
 void check_labels(const ImageSet& set, std::int64_t classes) {
   if (set.names.empty()) fail("{}: expected images to score, found none", set.name);
@@ -173,7 +174,7 @@ struct Prepared {
   std::vector<Tensor> input, outputs, values;  // values: by ValueId of the layers' float network
 };
 
-Prepared prepared(const QuantizedNetwork& network, const ImageSet& images, std::size_t i,
+Prepared prepared(const Quantized& network, const ImageSet& images, std::size_t i,
                   const Graph* layers) {
   Prepared image{.input = images.samples.at(i), .outputs = {}, .values = {}};
   image.outputs = evaluate(network.imported, image.input);
@@ -187,12 +188,12 @@ Prepared prepared(const QuantizedNetwork& network, const ImageSet& images, std::
 
 class Measurement {
  public:
-  Measurement(const QuantizedNetwork& network, const ImageSet& images,
-              const MeasureOptions& options)
+  Measurement(const Quantized& network, const ImageSet& images, const MeasureOptions& options,
+              const CompileRequest& request)
       : network_(network),
         images_(images),
         options_(options),
-        runner_(integer_runner(network)),
+        runner_(runner_of(network, request)),
         layers_(network),
         accumulators_(network.integers) {}
 
@@ -242,7 +243,7 @@ class Measurement {
 
   void add_layers(AccuracyReport& report) const;
 
-  const QuantizedNetwork& network_;
+  const Quantized& network_;
   const ImageSet& images_;
   MeasureOptions options_;
   IntegerRunner runner_;
@@ -338,10 +339,11 @@ void require_labels(const ImageSet& set) {
   fail("{}: expected labels (labels.tsv in the folder, or --labels FILE), found none", set.name);
 }
 
-AccuracyReport measure_accuracy(const QuantizedNetwork& network, const ImageSet& scored,
-                                const MeasureOptions& options, const Progress& progress) {
+AccuracyReport measure_accuracy(const Quantized& network, const ImageSet& scored,
+                                const MeasureOptions& options, const CompileRequest& request,
+                                const Progress& progress) {
   check_labels(scored, classes_of(network.imported));
-  Measurement measurement(network, scored, options);
+  Measurement measurement(network, scored, options, request);
   measurement.run(progress);
   return measurement.report();
 }
@@ -408,8 +410,8 @@ Accuracy run_accuracy(const AccuracyRequest& request, const Progress& progress) 
   const Split sets = open_sets(request, load_model(request.network.model));
   Accuracy result;
   result.network = quantize_network(request.network, sets.chosen.samples, within(progress, 0, 0.3));
-  result.report =
-      measure_accuracy(result.network, sets.rest, request.measure, within(progress, 0.3, 1));
+  result.report = measure_accuracy(result.network, sets.rest, request.measure, request.network,
+                                   within(progress, 0.3, 1));
   result.report.calibration_images = static_cast<std::int64_t>(sets.chosen.names.size());
   if (const std::size_t both = in_both(sets); both > 0) {
     result.report.warnings.push_back(

@@ -105,14 +105,15 @@ std::int64_t classes_of(const Graph& graph);
 // Throws Error for a set without labels.
 void require_labels(const ImageSet& set);
 
-// Throws Error for no image, no labels or labels beyond the classes, a network that the machine
-// cannot run.
-AccuracyReport measure_accuracy(const QuantizedNetwork& network, const ImageSet& scored,
-                                const MeasureOptions& options = {}, const Progress& progress = {});
+// `network` with everything kept, compiled as `request` says. Throws Error for no image, no labels
+// or labels beyond the classes, a network that the machine cannot run.
+AccuracyReport measure_accuracy(const Quantized& network, const ImageSet& scored,
+                                const MeasureOptions& options = {},
+                                const CompileRequest& request = {}, const Progress& progress = {});
 
 // All that `workbench accuracy` is asked.
 struct AccuracyRequest {
-  QuantizationRequest network;
+  CompileRequest network;
   // path, labels, preprocessing, ...; input_shape and classes are found here. `selection.size`: at
   // most that many are scored.
   ImageRequest images;
@@ -125,29 +126,9 @@ struct AccuracyRequest {
 };
 
 struct Accuracy {
-  QuantizedNetwork network;
+  Quantized network;
   AccuracyReport report;
 };
 Accuracy run_accuracy(const AccuracyRequest& request, const Progress& progress = {});
-
-struct IntegerRun {
-  std::vector<Tensor> outputs;
-  NamedTensors tensors;  // by value name of network.integers, as far as they can be read
-  std::int64_t hazards = 0;
-};
-// On the simulator of the target, or in float arithmetic for "none". Never called twice at once.
-// `keep_tensors`: false saves their copies.
-using IntegerRunner = std::function<IntegerRun(std::span<const Tensor> inputs, bool keep_tensors)>;
-
-// Compiles. Throws Error for a network that the machine cannot run. Refers to `network`.
-IntegerRunner integer_runner(const QuantizedNetwork& network);
-
-struct GoldenDifference {
-  std::int64_t values = 0, mismatches = 0;
-};
-// The run against the golden model; a network without a target runs again in the arithmetic that
-// the golden model promises bits of.
-GoldenDifference golden_difference(const QuantizedNetwork& network, std::span<const Tensor> inputs,
-                                   const NamedTensors& computed);
 
 }  // namespace workbench

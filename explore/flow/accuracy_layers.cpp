@@ -70,7 +70,7 @@ struct LayerMeter::Image {
   std::vector<bool> unseen;                 // not in any memory, so computed from what is
 };
 
-LayerMeter::LayerMeter(const QuantizedNetwork& network)
+LayerMeter::LayerMeter(const Quantized& network)
     : network_(network),
       graph_(network.floats.nodes.empty() ? network.annotated : network.floats),
       annotated_(values_by_name(network.annotated)),

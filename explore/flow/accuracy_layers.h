@@ -19,7 +19,7 @@ namespace workbench {
 class LayerMeter {
  public:
   // Refers to `network`.
-  explicit LayerMeter(const QuantizedNetwork& network);
+  explicit LayerMeter(const Quantized& network);
 
   // The float network that layers are compared with.
   const Graph& floats() const { return graph_; }
@@ -62,7 +62,7 @@ class LayerMeter {
   void describe_weights(const Node& node, const std::vector<bool>& constant,
                         LayerAccuracy& result) const;
 
-  const QuantizedNetwork& network_;
+  const Quantized& network_;
   const Graph& graph_;
   std::map<std::string, ValueId> annotated_;  // by name, of network.annotated
   std::vector<std::ptrdiff_t> writers_;

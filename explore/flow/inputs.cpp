@@ -168,8 +168,9 @@ RunData read_data(const Graph& graph, const std::string& model, const DataOption
   RunData data;
   const auto preprocessing =
       merge_preprocessing(preprocessing_file(model, options.preprocessing), {});
+  std::vector<std::vector<Tensor>> calibration;
   if (!options.calibration.empty()) {
-    data.calibration = read(graph, options.calibration, preprocessing, options.calibration_limit);
+    calibration = read(graph, options.calibration, preprocessing, options.calibration_limit);
   }
   if (!options.input.empty()) {
     data.input = read(graph, options.input, preprocessing, 1).front();
@@ -185,8 +186,10 @@ RunData read_data(const Graph& graph, const std::string& model, const DataOption
     data.warnings.emplace_back("no --calibration: calibrated on the input itself");
   }
   data.input_is_last_sample = options.input.empty() || options.calibration.empty();
-  if (data.calibration.empty()) data.calibration = {data.input};
-  if (data.input.empty()) data.input = data.calibration.back();
+  if (calibration.empty()) calibration = {data.input};
+  if (data.input.empty()) data.input = calibration.back();
+  data.calibration.count = calibration.size();
+  data.calibration.at = [samples = std::move(calibration)](std::size_t i) { return samples.at(i); };
   return data;
 }
 

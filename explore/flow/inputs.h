@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "compiler/import/import.h"
+#include "compiler/quantize/sample_source.h"
 #include "core/graph.h"
 #include "core/tensor.h"
 #include "workloads/workloads.h"
@@ -43,7 +44,7 @@ std::filesystem::path preprocessing_file(const std::string& model,
                                          const std::filesystem::path& given);
 
 struct RunData {
-  std::vector<std::vector<Tensor>> calibration;  // samples; one tensor per graph input, each
+  SampleSource calibration;
   std::vector<Tensor> input;
   bool input_is_last_sample = false;  // then its float evaluation is a by-product of calibration
   std::vector<std::string> warnings;  // of a network that is calibrated with it, ...

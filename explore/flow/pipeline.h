@@ -1,56 +1,19 @@
-// `workbench run` as functions: model -> Graph -> integer Graph -> Program -> simulation beside the
-// golden model -> result. Each arrow is a function of another folder; here they are joined.
+// `workbench run` as values, each returned by one function from those before it: Imported
+// (target.h) -> Quantized (quantization.h) -> Compiled -> Simulated, beside the golden model ->
+// SimulatedNetwork, the result. What families do differently is a Target's.
 #pragma once
 
-#include <filesystem>
-#include <functional>
-#include <string_view>
 #include <vector>
 
-#include "compiler/passes/passes.h"
-#include "compiler/pulp/compile.h"
-#include "compiler/quantize/recipe.h"
-#include "compiler/xdnn/order.h"
-#include "explore/flow/inputs.h"
-#include "explore/flow/machine.h"
+#include "explore/flow/quantization.h"
+#include "explore/flow/request.h"
 #include "explore/flow/signal_to_noise.h"
+#include "explore/flow/target.h"
 #include "explore/report/report.h"
 
 namespace workbench {
 
-// Told what is about to be done, and how much of the whole lies behind (0 to 1).
-using Progress = std::function<void(std::string_view stage, double fraction)>;
-// Of a stage that takes that part of the whole.
-Progress within(const Progress& whole, double begin, double end);
-
-// Every pass that can be switched: those of the float pipeline in the order they run, then the
-// rewrites that fit a network into a machine's limits.
-std::vector<PassDescription> known_passes();
-
-struct CompileRequest {
-  ModelSource model;
-  std::filesystem::path machine;
-  MachineOptions overrides;  // of what that file says
-  DataOptions data;
-  std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
-  // How a float network is quantized (explore/scheme.h); empty: "published", xfDNN's thresholds, on
-  // PULP in NEMO's integers.
-  std::string scheme;
-  std::vector<std::string> transforms;  // of the scheme "graffitist"; empty: the published ones
-  Effort effort = Effort::Normal;
-  std::filesystem::path calibration_cache;  // folder (statistics_cache.h); empty: none
-  std::filesystem::path dump_passes;        // folder; empty: no dump
-  std::filesystem::path save_optimized;  // ONNX file for the network after the passes; empty: none
-  PassSwitches passes;                   // which of known_passes() run
-  std::filesystem::path program;  // somebody else's, to run instead of compiling; empty: none. Then
-                                  // the model gives the weights, or is empty: seeded ones
-  bool allow_host = true;
-  xdnn::OrderOptions schedule;  // xDNN
-  pulp::Tiler tiler = pulp::Tiler::Optimal;
-  pulp::NormBits norm_bits = pulp::NormBits::Auto;
-  bool keep_reference = true;  // float values of the run's input, for accuracy figures
-};
-
+// A program, and all that is needed to simulate it and to judge the result.
 struct Compiled {
   Machine machine;
   Graph quantized;
@@ -74,7 +37,11 @@ inline bool is_xdnn(const Compiled& compiled) {
   return std::holds_alternative<xdnn::Machine>(compiled.machine);
 }
 
-// Throws Error for whatever the user's files get wrong.
+// The third stage; `target` has a machine. Without `constants` the program is good for timing
+// alone. Throws Error naming what does not fit.
+Compiled compile_network(const Imported& imported, const Quantized& quantized, const Target& target,
+                         const CompileRequest& request, bool constants = true);
+// The three stages. Throws Error for whatever the user's files get wrong.
 Compiled compile_network(const CompileRequest& request, const Progress& progress = {});
 
 struct SimulatedNetwork {

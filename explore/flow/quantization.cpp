@@ -2,20 +2,24 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
+#include <set>
+#include <span>
 
+#include "compiler/import/export.h"
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/activation_thresholds.h"
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/fake_quantize.h"
-#include "compiler/quantize/graffitist.h"
+#include "compiler/quantize/integer_network.h"
 #include "compiler/quantize/nemo_stages.h"
 #include "compiler/quantize/requantized_codes.h"
 #include "compiler/quantize/statistics_cache.h"
-#include "compiler/xdnn/fit_limits.h"
-#include "compiler/xdnn/support.h"
+#include "compiler/quantize/weight_thresholds.h"
 #include "core/error.h"
+#include "core/eval/evaluate.h"
 #include "core/file.h"
-#include "explore/flow/inputs.h"
-#include "explore/flow/machine.h"
+#include "explore/flow/golden_text.h"
 
 namespace workbench {
 
@@ -61,7 +65,7 @@ Scheme scheme_named(std::string_view name, const std::vector<std::string>& trans
   if (name == "nemo" || name == kNemoInputBias) {
     return {Flow::Nemo, std::string(name), {}, name == kNemoInputBias};
   }
-  if (name == "published") return {Flow::Published, std::string(name), {}};
+  if (name.empty() || name == "published") return {Flow::Published, "published", {}};
   const std::vector<std::string> recipes = recipe_names();
   if (name != "default" && std::ranges::find(recipes, name) == recipes.end()) refuse(name);
   return {Flow::Recipe, std::string(name), {}};
@@ -101,26 +105,8 @@ Recipe recipe_of(const Scheme& scheme, std::string_view target, Effort effort) {
 
 namespace {
 
-QuantizeTarget target_of(const std::optional<Machine>& machine, int activation_bits) {
-  if (!machine) return free_quantize_target(activation_bits);
-  if (const auto* xdnn = std::get_if<xdnn::Machine>(&*machine)) {
-    return xdnn_quantize_target({.bits = static_cast<int>(xdnn->array.bits),
-                                 .limits = xdnn::requantize_limits(*xdnn),
-                                 .host_reason = xdnn::host_reasons(*xdnn)});
-  }
-  return pulp_quantize_target({.activation_bits = activation_bits});
-}
-
-// The float network as the target's compiler will see it.
-Graph passed_network(const Graph& imported, const QuantizationRequest& request,
-                     const std::optional<Machine>& machine) {
-  Graph passed = imported;
-  run_passes(passed, float_pipeline(request.passes));
-  if (machine) {
-    const auto* xdnn = std::get_if<xdnn::Machine>(&*machine);
-    if (xdnn != nullptr) xdnn::fit_limits(passed, *xdnn, request.passes);
-  }
-  return passed;
+void append(std::vector<std::string>& lines, const std::vector<std::string>& more) {
+  lines.insert(lines.end(), more.begin(), more.end());
 }
 
 Graph network_without_codes(Graph graph) {
@@ -129,122 +115,350 @@ Graph network_without_codes(Graph graph) {
   return graph;
 }
 
+std::set<std::string> computed_names(const Graph& graph) {
+  std::set<std::string> names;
+  for (const Value& value : graph.values) {
+    if (!value.constant) names.insert(value.name);
+  }
+  return names;
+}
+
+// Float values of the run's input, for the names that `passed` keeps.
+NamedTensors values_of(const Graph& imported, const Graph& passed, std::span<const Tensor> input) {
+  const std::set<std::string> names = computed_names(passed);
+  NamedTensors found;
+  evaluate(imported, input, {.observe = [&](ValueId id, const Tensor& tensor) {
+             const std::string& name = imported.value(id).name;
+             if (names.contains(name)) found.insert_or_assign(name, tensor);
+           }});
+  return found;
+}
+
+struct Measured {
+  Thresholds thresholds;
+  NamedTensors values;  // of the run's input, as values_of() has them; empty: not asked for
+};
+
+// Thresholds of every value of `passed`. They and the values come from evaluating `imported`, so
+// that no pass has touched them; only values that a pass invented are measured on `passed`.
+Measured measure(const Graph& imported, const Graph& passed, const RunData& data,
+                 const SampleSource& samples, int bits, bool keep_values) {
+  const std::set<std::string> names = computed_names(passed);
+  Measured measured;
+  const auto keep = [&](ValueId id, const Tensor& tensor) {
+    const std::string& name = imported.value(id).name;
+    if (names.contains(name)) measured.values.insert_or_assign(name, tensor);
+  };
+  const auto wanted = [&](const Value& value) { return names.contains(value.name); };
+  const bool by_product = keep_values && data.input_is_last_sample;
+  measured.thresholds =
+      calibrate(imported, samples, bits,
+                by_product ? keep : std::function<void(ValueId, const Tensor&)>(), wanted);
+  if (keep_values && !by_product) measured.values = values_of(imported, passed, data.input);
+
+  const auto missing = [&](const Value& value) {
+    return value.type == ElementType::Float32 && !value.constant &&
+           !measured.thresholds.contains(value.name);
+  };
+  if (std::any_of(passed.values.begin(), passed.values.end(), missing)) {
+    measured.thresholds.merge(calibrate(passed, samples, bits, {}, missing));
+  }
+  return measured;
+}
+
+// Writes what --save-optimized asks for. Thresholds that came with a quantized model are no part of
+// a float network: says so.
+void save_optimized(const Graph& passed, const std::filesystem::path& path,
+                    std::vector<std::string>& warnings) {
+  if (path.empty()) return;
+  export_onnx(passed, path);
+  const bool quantized =
+      std::any_of(passed.values.begin(), passed.values.end(),
+                  [](const Value& value) { return value.quantization.has_value(); });
+  if (quantized) {
+    warnings.push_back(fmt::format("{}: has no thresholds, --save-quantizer writes those of '{}'",
+                                   path.string(), passed.name));
+  }
+}
+
+void require_tables(const CompileRequest& request, const Target& target) {
+  if (request.quantizer_table.empty() || target.takes_tables) return;
+  fail("--quantizer-json: expected an xDNN machine, found {}",
+       target.machine ? name(*target.machine) : target.quantize.name);
+}
+
+std::optional<QuantizerTable> read_table(const CompileRequest& request, const Scheme& scheme) {
+  if (request.quantizer_table.empty()) return std::nullopt;
+  if (scheme.flow != Scheme::Flow::Published) {
+    fail("--quantizer-json and --scheme: expected one of them");
+  }
+  return quantizer_table_from_json(read_file(request.quantizer_table),
+                                   request.quantizer_table.string());
+}
+
 // One network being quantized.
 class Quantizing {
  public:
-  Quantizing(QuantizedNetwork network, const Scheme& scheme, Effort effort,
-             const QuantizeTarget& target, const SampleSource& calibration,
-             const Progress& progress)
-      : network_(std::move(network)),
-        scheme_(scheme),
-        recipe_(recipe_of(scheme, target.name, effort)),
+  Quantizing(const Imported& imported, const Target& target, const RunData& data,
+             const CompileRequest& request, bool keeps_floats, const Progress& progress)
+      : imported_(imported.graph),
         target_(target),
-        calibration_(calibration),
-        progress_(progress) {}
+        data_(data),
+        request_(request),
+        progress_(progress),
+        scheme_(scheme_named(request.scheme, request.transforms)),
+        keeps_floats_(keeps_floats),
+        samples_(with_cache(data.calibration, request.calibration_cache,
+                            [this](const std::string& text) { cache_warnings_.push_back(text); })) {
+    require_target(scheme_, target.quantize.name);
+    table_ = read_table(request, scheme_);
+    recipe_ = recipe_of(scheme_, target.quantize.name, request.effort);
+    result_.target = target.quantize.name;
+    result_.scheme = scheme_.name;
+    result_.machine = target.machine;
+    result_.accumulator_bits = target.quantize.accumulator_bits;
+    result_.input = data.input;
+    result_.notes = data.notes;
+  }
+  Quantizing(const Quantizing&) = delete;
+  Quantizing& operator=(const Quantizing&) = delete;
 
-  QuantizedNetwork run(const std::function<Graph(const Graph&)>& passed) {
-    if (came_quantized(network_.imported)) {
-      as_it_came(target_.prepare(passed(network_.imported)));
-    } else if (scheme_.flow == Scheme::Flow::Graffitist) {
-      with_graffitist();
-    } else if (scheme_.flow == Scheme::Flow::Nemo) {
-      with_nemo();
+  Quantized run() {
+    using Flow = Scheme::Flow;
+    const bool came = came_quantized(imported_);
+    const bool wants_passes =
+        came || scheme_.flow == Flow::Published || scheme_.flow == Flow::Recipe;
+    Graph prepared =
+        wants_passes || !request_.save_optimized.empty() || !request_.dump_passes.empty()
+            ? after_passes()
+            : Graph();
+    if (progress_) progress_("calibrating", 0.3);
+    const Stopwatch stopwatch;
+    if (scheme_.flow == Flow::Published) {
+      as_published(std::move(prepared));
     } else {
-      with_recipe(target_.prepare(passed(network_.imported)));
+      if (came) {
+        as_it_came(std::move(prepared));
+      } else if (scheme_.flow == Flow::Graffitist) {
+        with_graffitist();
+      } else if (scheme_.flow == Flow::Nemo) {
+        with_nemo();
+      } else {
+        with_recipe(prepared);
+      }
+      if (wants_values()) result_.float_values = values_of(imported_, result_.floats, data_.input);
     }
-    return std::move(network_);
+    result_.calibrate_seconds += stopwatch.seconds() - lower_seconds_;
+    result_.compile_seconds += lower_seconds_;
+    return finished();
   }
 
  private:
+  bool wants_values() const { return request_.keep_reference && !data_.input.empty(); }
+
+  // The float network as the target's compiler will see it.
+  Graph after_passes() {
+    const Stopwatch stopwatch;
+    Graph passed = imported_;
+    run_passes(passed, float_pipeline(request_.passes), request_.dump_passes);
+    // A third-party program was made for the network as it is.
+    if (target_.fit && request_.program.empty() && target_.fit(passed, request_.passes) &&
+        !request_.dump_passes.empty()) {
+      write_file(request_.dump_passes / "fit_limits.txt", print_graph(passed));
+    }
+    save_optimized(passed, request_.save_optimized, pass_warnings_);
+    passed = target_.quantize.prepare(std::move(passed));
+    result_.compile_seconds += stopwatch.seconds();
+    return passed;
+  }
+
+  void as_published(Graph prepared) {
+    const bool came = came_quantized(imported_);
+    result_.calibrated = !came || table_ || !has_all_codes(prepared, target_.quantize);
+    Measured measured;
+    if (result_.calibrated) {
+      measured =
+          measure(imported_, prepared, data_, samples_, target_.published_bits, wants_values());
+    } else {
+      for (const Value& value : prepared.values) {
+        if (!value.constant) measured.thresholds[value.name] = 0;
+      }
+      if (wants_values()) measured.values = values_of(imported_, prepared, data_.input);
+    }
+    result_.float_values = std::move(measured.values);
+    if (came || keeps_floats_) {
+      result_.annotated = target_.quantize.annotate(prepared, measured.thresholds);
+    }
+    if (came) append(result_.warnings, requantized_codes(imported_, result_.annotated));
+    if (progress_) progress_("quantizing", 0.9);
+    const Stopwatch stopwatch;
+    result_.integers =
+        target_.published(prepared, measured.thresholds, table_ ? &*table_ : nullptr);
+    lower_seconds_ = stopwatch.seconds();
+    if (table_) {
+      if (const auto left_out = layers_left_out(*table_, result_.integers)) {
+        result_.warnings.push_back(request_.quantizer_table.string() + ": " + *left_out);
+      }
+    }
+    if (!keeps_floats_) return;
+    choose_weight_thresholds(result_.annotated,
+                             target_.quantize.has_weight_codes(result_.annotated), recipe_,
+                             target_.quantize.accumulator_bits);
+    result_.floats = network_without_codes(std::move(prepared));
+    result_.reference = fake_quantized(result_.annotated);
+    gather_statistics(0.9);
+  }
+
   void with_graffitist() {
     graffitist::Network quantized = graffitist::quantize_static(
-        network_.imported, calibration_, scheme_.transforms, within(progress_, 0.1, 0.8));
-    network_.floats = target_.prepare(network_without_codes(quantized.annotated));
-    network_.annotated = target_.annotate(target_.prepare(std::move(quantized.annotated)), {});
-    network_.reference = std::move(quantized.reference);
-    network_.quantizer_parameters = graffitist::quantization_parameters_json(quantized);
-    network_.notes = std::move(quantized.notes);
-    gather_statistics(0.8);
-    network_.integers =
-        target_.name == "none" ? network_.reference : target_.lower(network_.annotated);
+        imported_, samples_, scheme_.transforms, within(progress_, 0.3, 0.8));
+    const QuantizeTarget& target = target_.quantize;
+    result_.floats = target.prepare(network_without_codes(quantized.annotated));
+    result_.annotated = target.annotate(target.prepare(std::move(quantized.annotated)), {});
+    result_.reference = std::move(quantized.reference);
+    result_.quantizer_parameters = graffitist::quantization_parameters_json(quantized);
+    append(result_.notes, quantized.notes);
+    if (keeps_floats_) gather_statistics(0.8);
+    result_.integers = target_.machine ? target.lower(result_.annotated) : result_.reference;
   }
 
   void with_nemo() {
-    NemoStages stages = nemo_stages(network_.imported, calibration_,
+    NemoStages stages = nemo_stages(imported_, samples_,
                                     {.signed_activations = true, .input_bias = scheme_.input_bias},
-                                    within(progress_, 0.1, 0.6));
-    network_.floats = network_without_codes(stages.annotated);
-    network_.annotated = std::move(stages.annotated);
-    network_.reference = std::move(stages.quantized_deployable);
-    network_.integers = std::move(stages.integers);
-    network_.notes = std::move(stages.notes);
-    gather_statistics(0.6);
+                                    within(progress_, 0.3, 0.6));
+    result_.floats = network_without_codes(stages.annotated);
+    result_.annotated = std::move(stages.annotated);
+    result_.reference = std::move(stages.quantized_deployable);
+    result_.integers = std::move(stages.integers);
+    append(result_.notes, stages.notes);
+    if (keeps_floats_) gather_statistics(0.6);
   }
 
   // What the file says counts; the values it leaves real are for the recipe.
   void as_it_came(Graph prepared) {
     if (scheme_.name != "default") {
-      network_.warnings.push_back(fmt::format(
+      result_.warnings.push_back(fmt::format(
           "--scheme {}: the network came quantized and keeps its own codes", scheme_.name));
     }
-    network_.scheme = "as it came";
-    network_.calibrated = !has_all_codes(prepared, target_);
-    network_.floats = network_without_codes(prepared);
-    gather_statistics(0.1);
-    network_.annotated = target_.annotate(
+    result_.scheme = "as it came";
+    result_.calibrated = !has_all_codes(prepared, target_.quantize);
+    result_.floats = network_without_codes(prepared);
+    gather_statistics(0.3);
+    result_.annotated = target_.quantize.annotate(
         std::move(prepared),
-        activation_thresholds(network_.floats, network_.statistics, recipe_, target_));
-    for (std::string& line : requantized_codes(network_.imported, network_.annotated)) {
-      network_.warnings.push_back(std::move(line));
-    }
+        activation_thresholds(result_.floats, result_.statistics, recipe_, target_.quantize));
+    append(result_.warnings, requantized_codes(imported_, result_.annotated));
     lower();
   }
 
   void with_recipe(const Graph& prepared) {
     Annotated annotated =
-        apply_recipe(prepared, calibration_, recipe_, target_, within(progress_, 0.1, 0.9));
-    network_.floats = std::move(annotated.floats);
-    network_.annotated = std::move(annotated.graph);
-    network_.statistics = std::move(annotated.statistics);
-    network_.notes = std::move(annotated.notes);
+        apply_recipe(prepared, samples_, recipe_, target_.quantize, within(progress_, 0.3, 0.9));
+    result_.floats = std::move(annotated.floats);
+    result_.annotated = std::move(annotated.graph);
+    result_.statistics = std::move(annotated.statistics);
+    append(result_.notes, annotated.notes);
     lower();
   }
 
   void lower() {
-    network_.reference = fake_quantized(network_.annotated);
-    network_.integers = target_.lower(network_.annotated);
+    if (keeps_floats_) result_.reference = fake_quantized(result_.annotated);
+    result_.integers = target_.quantize.lower(result_.annotated);
   }
 
   // Of the float network, where no recipe gathered them.
   void gather_statistics(double begin) {
-    network_.statistics =
-        collect_statistics(network_.floats, calibration_, {}, within(progress_, begin, 0.95));
+    result_.statistics =
+        collect_statistics(result_.floats, samples_, {}, within(progress_, begin, 0.95));
   }
 
-  QuantizedNetwork network_;
-  const Scheme& scheme_;
-  Recipe recipe_;
-  const QuantizeTarget& target_;
-  const SampleSource& calibration_;
+  Quantized finished() {
+    std::vector<std::string> warnings = std::move(pass_warnings_);
+    append(warnings, result_.calibrated ? data_.warnings : data_.uncalibrated_warnings);
+    append(warnings, result_.warnings);
+    append(warnings, cache_warnings_);
+    result_.warnings = std::move(warnings);
+    if (keeps_floats_) {
+      result_.imported = imported_;
+    } else {
+      result_.floats = result_.annotated = result_.reference = {};
+      result_.statistics = {};
+    }
+    return std::move(result_);
+  }
+
+  const Graph& imported_;
+  const Target& target_;
+  const RunData& data_;
+  const CompileRequest& request_;
   const Progress& progress_;
+  const Scheme scheme_;
+  const bool keeps_floats_;
+  std::vector<std::string> pass_warnings_, cache_warnings_;
+  const SampleSource samples_;
+  std::optional<QuantizerTable> table_;
+  Recipe recipe_;
+  double lower_seconds_ = 0;
+  Quantized result_;
 };
 
-}  // namespace
-
-std::optional<Machine> machine_of(const QuantizationRequest& request) {
-  if (request.target == "none") {
-    if (!request.machine.empty()) fail("--hw: expected none with --target none");
-    return std::nullopt;
+// Codes for a network that came as integers and was given no input: each as likely, unsigned
+// where the file does not say.
+std::vector<Tensor> seeded_codes(const Graph& graph) {
+  std::mt19937_64 random(1);
+  std::vector<Tensor> inputs;
+  for (const ValueId id : graph.inputs) {
+    const Value& value = graph.value(id);
+    Tensor tensor = Tensor::uninitialized(ElementType::Float32, value.shape, Layout::Nchw);
+    const int lowest = value.type == ElementType::Int8 ? -128 : 0;
+    for (float& v : tensor.mutable_values<float>()) {
+      v = static_cast<float>(static_cast<int>(random() % 256) + lowest);
+    }
+    inputs.push_back(std::move(tensor));
   }
-  const bool wants_xdnn = request.target == "xdnn";
-  const std::filesystem::path path =
-      request.machine.empty() ? find_machine_file(wants_xdnn ? "v3_96" : "gap8") : request.machine;
-  Machine machine = load_machine(path, request.overrides);
-  if (std::holds_alternative<xdnn::Machine>(machine) != wants_xdnn) {
-    fail("--target {}: expected a machine of that family, found {}", request.target, name(machine));
-  }
-  return machine;
+  return inputs;
 }
+
+// What the request's input file holds for an integer network; without one, seeded codes.
+RunData integer_data(const Graph& imported, const CompileRequest& request) {
+  const std::filesystem::path& path = request.data.input;
+  RunData data;
+  if (path.empty()) {
+    data.input = seeded_codes(imported);
+    data.warnings = {"no --input: running on seeded codes"};
+  } else if (path.extension() == ".txt" || path.extension() == ".npz") {
+    IntegerInput input = read_integer_input(path, imported);
+    data.input = std::move(input.tensors);
+    data.notes = std::move(input.notes);
+  } else {
+    DataOptions options = request.data;
+    options.calibration = path;  // there is nothing to calibrate
+    data = read_data(imported, request.model.name, options);
+  }
+  return data;
+}
+
+Quantized as_integers(const Graph& imported, const Target& target, const CompileRequest& request) {
+  RunData data = integer_data(imported, request);
+  const Stopwatch stopwatch;
+  Graph integers = integer_network(imported, data.input);
+  if (!request.dump_passes.empty()) {
+    write_file(request.dump_passes / "integer_network.txt", print_graph(integers));
+  }
+  return {.target = target.quantize.name,
+          .scheme = "as it came",
+          .machine = target.machine,
+          .integers = std::move(integers),
+          .came_as_integers = true,
+          .calibrated = false,
+          .accumulator_bits = target.quantize.accumulator_bits,
+          .notes = std::move(data.notes),
+          .warnings = std::move(data.warnings),
+          .input = std::move(data.input),
+          .compile_seconds = stopwatch.seconds()};
+}
+
+}  // namespace
 
 bool came_quantized(const Graph& imported) {
   return std::any_of(imported.nodes.begin(), imported.nodes.end(), [](const Node& node) {
@@ -252,7 +466,7 @@ bool came_quantized(const Graph& imported) {
   });
 }
 
-ImageSet open_calibration(const QuantizationRequest& request, ImageRequest images,
+ImageSet open_calibration(const CompileRequest& request, ImageRequest images,
                           const std::filesystem::path& preprocessing,
                           const PreprocessingOptions& steps) {
   const Graph graph = load_model(request.model);
@@ -276,36 +490,26 @@ ImageSet open_calibration(const QuantizationRequest& request, ImageRequest image
   return open_images(images);
 }
 
-QuantizedNetwork quantize_by_scheme(QuantizedNetwork network, const Scheme& scheme, Effort effort,
-                                    const QuantizeTarget& target,
-                                    const std::function<Graph(const Graph&)>& passed,
-                                    const SampleSource& calibration, const Progress& progress) {
-  require_target(scheme, target.name);
-  network.accumulator_bits = target.accumulator_bits;
-  return Quantizing(std::move(network), scheme, effort, target, calibration, progress).run(passed);
+Quantized quantize_network(const Imported& imported, const Target& target,
+                           const CompileRequest& request, const Progress& progress) {
+  check(request.passes, known_passes());
+  require_tables(request, target);
+  if (target.takes_integer_networks && is_integer_network(imported.graph)) {
+    return as_integers(imported.graph, target, request);
+  }
+  const RunData data = read_data(imported.graph, request.model.name, request.data);
+  return Quantizing(imported, target, data, request, false, progress).run();
 }
 
-QuantizedNetwork quantize_network(const QuantizationRequest& request,
-                                  const SampleSource& calibration, const Progress& progress) {
+Quantized quantize_network(const CompileRequest& request, const SampleSource& calibration,
+                           const Progress& progress) {
   check(request.passes, known_passes());
-  const Scheme scheme = scheme_named(request.scheme, request.transforms);
-  require_target(scheme, request.target);
-  QuantizedNetwork network{.target = request.target, .scheme = request.scheme};
-  network.machine = machine_of(request);
-  network.imported = load_model(request.model);
-  const Recipe recipe = recipe_of(scheme, request.target, request.effort);
-  const QuantizeTarget target = target_of(network.machine, recipe.activation_bits);
-  const auto passed = [&request, machine = network.machine](const Graph& imported) {
-    return passed_network(imported, request, machine);
-  };
-  std::vector<std::string> warnings;
-  const SampleSource samples =
-      with_cache(calibration, request.calibration_cache,
-                 [&](const std::string& text) { warnings.push_back(text); });
-  network = quantize_by_scheme(std::move(network), scheme, request.effort, target, passed, samples,
-                               progress);
-  network.warnings.insert(network.warnings.end(), warnings.begin(), warnings.end());
-  return network;
+  require_target(scheme_named(request.scheme, request.transforms), request.target);
+  const Target target = target_for(machine_of(request));
+  require_tables(request, target);
+  const Imported imported = target.import(request);
+  const RunData data{.calibration = calibration};
+  return Quantizing(imported, target, data, request, true, progress).run();
 }
 
 }  // namespace workbench

@@ -14,9 +14,7 @@
 #include "compiler/quantize/graffitist.h"
 #include "compiler/quantize/image_set.h"
 #include "compiler/quantize/recipe.h"
-#include "explore/flow/inputs.h"
-#include "explore/flow/machine.h"
-#include "explore/flow/pipeline.h"
+#include "explore/flow/target.h"
 
 namespace workbench {
 
@@ -50,58 +48,45 @@ void require_target(const Scheme& scheme, std::string_view target);
 // all about a Recipe.
 Recipe recipe_of(const Scheme& scheme, std::string_view target, Effort effort);
 
-struct QuantizationRequest {
-  ModelSource model;
-  std::string target = "xdnn";    // "xdnn", "pulp", "none"
-  std::filesystem::path machine;  // of that family; "none" has none
-  MachineOptions overrides;
-  // One of scheme_names() (explore/scheme.h). A network that came quantized (QDQ, QOperator) is
-  // taken as it is, whatever the scheme.
-  std::string scheme = "default";
-  std::vector<std::string> transforms;  // Graffitist's, in place of the published (scheme.h)
-  Effort effort = Effort::Normal;
-  PassSwitches passes;
-  std::filesystem::path calibration_cache;  // folder (statistics_cache.h); empty: none
-};
-
-struct QuantizedNetwork {
-  std::string target, scheme;
+// A network as integers, and how they were found.
+struct Quantized {
+  std::string target, scheme;  // names; of a network that kept its own codes: "as it came"
   std::optional<Machine> machine;
-  Graph imported;   // float, before any pass: what accuracy is measured against
-  Graph floats;     // after passes, pruned and equalized: what layers are measured against
-  Graph annotated;  // float, edited, with Value::quantization (compiler/quantize/recipe.h)
-  Graph reference;  // the scheme's own arithmetic, every rounding an explicit node
-  Graph integers;   // what the target runs; for "none" the reference
-  Statistics statistics;
+  Graph integers;                    // what the target runs; for "none" `reference`
+  bool came_as_integers = false;     // there is no float network to compare with
+  bool calibrated = true;            // false: all codes came with the file, no image decided any
   int accumulator_bits = 32;         // the target's
   std::string quantizer_parameters;  // Graffitist's quantization_params.json; empty: another scheme
-  bool calibrated = true;            // false: all codes came with the file, images decided nothing
   std::vector<std::string> notes, warnings;
+  std::vector<Tensor> input;  // of the run; empty: there is none
+  NamedTensors float_values;  // of that input, for each name that the passes keep; may not be kept
+  double calibrate_seconds = 0, compile_seconds = 0;
+
+  // Kept where they are to be explained, not for a run: they take several times the memory.
+  Graph imported;         // float, before any pass: what accuracy is measured against
+  Graph floats;           // after passes, pruned and equalized: what layers are measured against
+  Graph annotated;        // float, edited, with Value::quantization (compiler/quantize/recipe.h)
+  Graph reference;        // the scheme's own arithmetic, every rounding an explicit node
+  Statistics statistics;  // of `floats`
 };
 
 // Whether the file has codes of its own: QuantizeLinear, DequantizeLinear or what they mean.
 bool came_quantized(const Graph& imported);
 
-// The machine to quantize for; none with the target "none". Throws Error.
-std::optional<Machine> machine_of(const QuantizationRequest& request);
-
 // The images to calibrate with, as inputs of the request's model: preprocessed as the file (empty:
 // MODEL.preprocess.yaml, if there) and the options say. Throws Error.
-ImageSet open_calibration(const QuantizationRequest& request, ImageRequest images,
+ImageSet open_calibration(const CompileRequest& request, ImageRequest images,
                           const std::filesystem::path& preprocessing,
                           const PreprocessingOptions& steps);
 
-// What remains to be done where `imported`, `target`, `machine` and `scheme` of `network` are set:
-// its codes, by `scheme`. `passed` makes of the imported network what the target's passes leave,
-// if the scheme wants that. Throws Error.
-QuantizedNetwork quantize_by_scheme(QuantizedNetwork network, const Scheme& scheme, Effort effort,
-                                    const QuantizeTarget& target,
-                                    const std::function<Graph(const Graph&)>& passed,
-                                    const SampleSource& calibration, const Progress& progress = {});
-
-// Throws Error for whatever the user's files get wrong.
-QuantizedNetwork quantize_network(const QuantizationRequest& request,
-                                  const SampleSource& calibration, const Progress& progress = {});
+// The second stage of a run: `imported` as integers for the target, by the request's scheme,
+// calibrated with and run on the request's data. Throws Error for whatever the user's files get
+// wrong.
+Quantized quantize_network(const Imported& imported, const Target& target,
+                           const CompileRequest& request, const Progress& progress = {});
+// The same of the request's network, calibrated with `calibration`, and kept to be explained.
+Quantized quantize_network(const CompileRequest& request, const SampleSource& calibration,
+                           const Progress& progress = {});
 
 // How far the integers of one layer are from the scheme's own codes, each layer given the scheme's
 // codes as operands: what lowering changed, and nothing inherited.
@@ -112,7 +97,7 @@ struct LoweringDifference {
 };
 // Of every integer layer, in graph order, over the first `count` samples. Throws Error as
 // SampleSource does.
-std::vector<LoweringDifference> lowering_differences(const QuantizedNetwork& network,
+std::vector<LoweringDifference> lowering_differences(const Quantized& network,
                                                      const SampleSource& samples,
                                                      std::size_t count);
 

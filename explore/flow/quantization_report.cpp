@@ -158,7 +158,7 @@ void measure_layer(const Graph& integers, const Node& node, const RealValues& va
 
 }  // namespace
 
-std::vector<LoweringDifference> lowering_differences(const QuantizedNetwork& network,
+std::vector<LoweringDifference> lowering_differences(const Quantized& network,
                                                      const SampleSource& samples,
                                                      std::size_t count) {
   std::vector<const Node*> layers;
@@ -267,7 +267,7 @@ std::string lowering_text(const std::vector<LoweringDifference>& differences) {
 
 }  // namespace
 
-std::string quantization_text(const QuantizedNetwork& network, const ImageSet& calibration,
+std::string quantization_text(const Quantized& network, const ImageSet& calibration,
                               const std::vector<LoweringDifference>& differences) {
   std::string text;
   for (const std::string& line : lines(layer_table(network.annotated))) text += line + "\n";
@@ -283,7 +283,7 @@ std::string quantization_text(const QuantizedNetwork& network, const ImageSet& c
   return text + lowering_text(differences);
 }
 
-std::vector<std::string> dead_values(const QuantizedNetwork& network) {
+std::vector<std::string> dead_values(const Quantized& network) {
   constexpr std::size_t kNamed = 5;
   std::vector<std::string> names;
   if (!network.calibrated) return {};
@@ -333,7 +333,7 @@ void require_format(ModelFormat format, std::string_view target) {
   }
 }
 
-void require_code_width(ModelFormat format, const QuantizationRequest& request) {
+void require_code_width(ModelFormat format, const CompileRequest& request) {
   const std::optional<Machine> machine = machine_of(request);
   const auto* xdnn = machine ? std::get_if<xdnn::Machine>(&*machine) : nullptr;
   if (xdnn == nullptr || xdnn->array.bits == 8) return;
@@ -341,7 +341,7 @@ void require_code_width(ModelFormat format, const QuantizationRequest& request) 
        name(*machine), xdnn->array.bits);
 }
 
-Graph quantized_model(const QuantizedNetwork& network, ModelFormat format) {
+Graph quantized_model(const Quantized& network, ModelFormat format) {
   if (format == ModelFormat::Nemo) return nemo_onnx_form(network.integers);
   for (const Value& value : network.annotated.values) {
     const auto& codes = value.quantization;
@@ -387,12 +387,12 @@ NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs)
   return named;
 }
 
-void require_quantizer_file(const QuantizationRequest& request) {
+void require_quantizer_file(const CompileRequest& request) {
   const Scheme scheme = scheme_named(request.scheme, request.transforms);
   if (scheme.flow != Scheme::Flow::Graffitist) require_xfdnn(request.target);
 }
 
-std::string quantizer_file(const QuantizedNetwork& network) {
+std::string quantizer_file(const Quantized& network) {
   if (!network.quantizer_parameters.empty()) return network.quantizer_parameters;
   require_xfdnn(network.target);
   return to_json(quantizer_table(network.integers));

@@ -15,11 +15,11 @@
 
 namespace workbench {
 
-std::string quantization_text(const QuantizedNetwork& network, const ImageSet& calibration,
+std::string quantization_text(const Quantized& network, const ImageSet& calibration,
                               const std::vector<LoweringDifference>& differences);
 
 // What calibration saw nothing but zeros of, which leaves their scales to chance: a line, or none.
-std::vector<std::string> dead_values(const QuantizedNetwork& network);
+std::vector<std::string> dead_values(const Quantized& network);
 
 enum class ModelFormat {
   Qdq,        // QuantizeLinear, DequantizeLinear around float operators: what most tools exchange
@@ -31,11 +31,11 @@ ModelFormat model_format(std::string_view name);
 // Throws Error where the target's integers have no such form.
 void require_format(ModelFormat format, std::string_view target);
 // Throws Error where the machine's codes are wider than the format's, before there is a network.
-void require_code_width(ModelFormat format, const QuantizationRequest& request);
+void require_code_width(ModelFormat format, const CompileRequest& request);
 
 // The network for write_quantized_model. Throws Error naming the first layer that the format cannot
 // express.
-Graph quantized_model(const QuantizedNetwork& network, ModelFormat format);
+Graph quantized_model(const Quantized& network, ModelFormat format);
 
 // Writes it. Returns the layers on codes that a QOperator file has in QDQ form, one line each.
 std::vector<std::string> write_quantized_model(const Graph& model, ModelFormat format,
@@ -51,8 +51,8 @@ NamedTensors computed_values(const Graph& model, std::span<const Tensor> inputs)
 // Thresholds and scales as the scheme's own tool writes them: Graffitist's
 // quantization_params.json, else the xfDNN quantizer's JSON. Throws Error for a target that has
 // none.
-std::string quantizer_file(const QuantizedNetwork& network);
+std::string quantizer_file(const Quantized& network);
 // Throws that Error before there is a network, where target and scheme tell.
-void require_quantizer_file(const QuantizationRequest& request);
+void require_quantizer_file(const CompileRequest& request);
 
 }  // namespace workbench

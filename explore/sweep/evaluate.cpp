@@ -42,6 +42,10 @@ std::string text_of(const Machine& machine) {
   return fields.text;
 }
 
+std::string all_fields(const Machine& machine) {
+  return std::visit([](const auto& one) { return text_of(one); }, machine);
+}
+
 // Content that a file's name stands for may change while a process lives.
 std::string file_text(const fs::path& path) {
   if (path.empty()) return "-";
@@ -113,59 +117,57 @@ std::string program_key(const CompileRequest& request, const Machine& machine) {
   return key + text_of(std::get<pulp::Machine>(machine));
 }
 
-PreparedNetworks::Imported& PreparedNetworks::imported(const CompileRequest& request) {
-  return imported_.get(model_key(request), [&] {
+const PreparedNetworks::Stage<Imported>& PreparedNetworks::imported(const CompileRequest& request,
+                                                                    const Target& target) {
+  return imported_.get(model_key(request), [&]() -> Stage<Imported> {
     const ModelSource& model = request.model;
-    Imported imported;
     try {
-      imported.graph = load_model(model);
+      return {target.import(request), ""};
     } catch (const Error& error) {
       if (!model.width && !model.resolution && !model.seed) throw;
-      imported.obstacle = one_line(error.what());
-      return imported;
+      return {{}, one_line(error.what())};
     }
-    imported.numbers = numbers_of(imported.graph);
-    return imported;
   });
 }
 
-PreparedNetworks::Answer& PreparedNetworks::integers(const CompileRequest& request,
-                                                     const Machine& machine) {
-  return integers_.get(integers_key(request, machine), [&] {
-    const Imported& source = imported(request);
-    Answer answer{.compiled = {}, .numbers = source.numbers, .obstacle = source.obstacle};
-    if (!answer.obstacle.empty()) return answer;
-    answer.compiled.machine = machine;
+const PreparedNetworks::Stage<Quantized>& PreparedNetworks::integers(const CompileRequest& request,
+                                                                     const Target& target) {
+  return integers_.get(integers_key(request, *target.machine), [&]() -> Stage<Quantized> {
+    const Stage<Imported>& source = imported(request, target);
+    if (!source.obstacle.empty()) return {{}, source.obstacle};
     try {
-      make_integers(source.graph, request, answer.compiled, {});
+      return {quantize_network(source.value, target, request), ""};
     } catch (const Error& error) {
-      answer.obstacle = one_line(error.what());
+      return {{}, one_line(error.what())};
     }
-    return answer;
   });
 }
 
-PreparedNetworks::Answer& PreparedNetworks::program(const CompileRequest& request,
-                                                    const Machine& machine, bool constants) {
+const PreparedNetworks::Answer& PreparedNetworks::program(const CompileRequest& request,
+                                                          const Machine& machine, bool constants) {
   check(request.passes, known_passes());
   std::string key = program_key(request, machine);
   key += constants ? "|constants" : "";
-  Answer& answer = programs_.get(key, [&] {
-    Answer made = integers(request, machine);
-    made.constants = constants;
-    if (!made.obstacle.empty()) return made;
-    made.compiled.machine = machine;
-    try {
-      made.compiled.program = make_program(made.compiled.quantized, machine, request, constants);
-    } catch (const Error& error) {
-      made.obstacle = one_line(error.what());
-      return made;
+  const Answer& answer = programs_.get(key, [&]() -> Answer {
+    const Target target = target_for(machine);
+    const Stage<Quantized>& quantized = integers(request, target);
+    if (!quantized.obstacle.empty()) {
+      return {.obstacle = quantized.obstacle, .constants = constants};
     }
-    describe_network(made.numbers, info(made.compiled.program));
-    return made;
+    try {
+      return {.compiled = compile_network(imported(request, target).value, quantized.value, target,
+                                          request, constants),
+              .constants = constants};
+    } catch (const Error& error) {
+      return {.obstacle = one_line(error.what()), .constants = constants};
+    }
   });
-  answer.compiled.machine = machine;
-  return answer;
+  if (!answer.obstacle.empty() || all_fields(answer.compiled.machine) == all_fields(machine)) {
+    return answer;
+  }
+  other_card_ = answer;  // one engine's program, on a card of others
+  other_card_.compiled.machine = machine;
+  return other_card_;
 }
 
 struct Evaluator::Cache {

@@ -8,7 +8,6 @@
 #include <string>
 #include <utility>
 
-#include "explore/flow/flow.h"
 #include "explore/flow/pipeline.h"
 #include "explore/sweep/point.h"
 
@@ -50,7 +49,7 @@ class RecentValues {
 
   // Valid until the next call.
   template <typename Make>
-  Value& get(const std::string& key, const Make& make) {
+  const Value& get(const std::string& key, const Make& make) {
     for (auto it = values_.begin(); it != values_.end(); ++it) {
       if (it->first != key) continue;
       values_.splice(values_.begin(), values_, it);
@@ -70,8 +69,7 @@ class PreparedNetworks {
  public:
   // A program for the machine, or why there is none.
   struct Answer {
-    Compiled compiled;  // all but `reference`; `machine` is as asked for
-    NetworkNumbers numbers;
+    Compiled compiled;      // `machine` is as asked for
     std::string obstacle;   // one line; then there is no program
     bool constants = true;  // the program has its constants
   };
@@ -80,20 +78,23 @@ class PreparedNetworks {
   // timing alone. Throws Error for a network that cannot be read, unless settings of the zoo
   // (width, resolution, seed) ask for one that there is not: that is an obstacle. Valid until the
   // next call.
-  Answer& program(const CompileRequest& request, const Machine& machine, bool constants);
+  const Answer& program(const CompileRequest& request, const Machine& machine, bool constants);
 
  private:
-  struct Imported {
-    Graph graph;
-    NetworkNumbers numbers;
-    std::string obstacle;
+  // What a stage returned, or why it could not.
+  template <typename Value>
+  struct Stage {
+    Value value;
+    std::string obstacle;  // one line
   };
 
-  Imported& imported(const CompileRequest& request);
-  Answer& integers(const CompileRequest& request, const Machine& machine);
+  const Stage<Imported>& imported(const CompileRequest& request, const Target& target);
+  const Stage<Quantized>& integers(const CompileRequest& request, const Target& target);
 
-  RecentValues<Imported> imported_{1};
-  RecentValues<Answer> integers_{2}, programs_{2};
+  RecentValues<Stage<Imported>> imported_{1};
+  RecentValues<Stage<Quantized>> integers_{2};
+  RecentValues<Answer> programs_{2};
+  Answer other_card_;
 };
 
 // All that the integers of a network depend on: the network, how it is quantized, and of the

@@ -254,11 +254,11 @@ TEST(SweepEvaluate, machines_with_the_same_key_quantize_alike) {
       CompileRequest request = request_of(point);
       request.keep_reference = false;
       try {
-        Compiled compiled;
-        compiled.machine = load_machine(request.machine, request.overrides);
-        keys.push_back(integers_key(request, compiled.machine));
-        make_integers(load_model(request.model), request, compiled, {});
-        graphs.push_back(graph_digest(compiled.quantized));
+        const Machine machine = load_machine(request.machine, request.overrides);
+        keys.push_back(integers_key(request, machine));
+        const Target target = target_for(machine);
+        graphs.push_back(
+            graph_digest(quantize_network(target.import(request), target, request).integers));
       } catch (const Error&) {
         break;  // a machine that cannot be
       }

@@ -105,8 +105,8 @@ TEST(Accumulators, are_the_largest_sums_seen_and_possible) {
   EXPECT_EQ(meter.bits().at("y").bound, 16);
 }
 
-QuantizedNetwork without_target(Graph annotated) {
-  QuantizedNetwork network;
+Quantized without_target(Graph annotated) {
+  Quantized network;
   network.target = "none";
   network.scheme = "test";
   network.imported = network.floats = annotated;
@@ -135,7 +135,7 @@ Graph two_layers() {
   return graph;
 }
 
-LayerMeter measured(const QuantizedNetwork& network, const std::vector<float>& image) {
+LayerMeter measured(const Quantized& network, const std::vector<float>& image) {
   LayerMeter meter(network);
   const std::vector<Tensor> input = {Tensor::from<float>({1, 2, 1, 2}, image, Layout::Nchw)};
   std::vector<Tensor> floats(network.floats.values.size());
@@ -151,7 +151,7 @@ LayerMeter measured(const QuantizedNetwork& network, const std::vector<float>& i
 }
 
 TEST(LayerMeter, tells_what_a_layer_adds_from_what_it_inherits) {
-  const QuantizedNetwork network = without_target(two_layers());
+  const Quantized network = without_target(two_layers());
   // a: 10.25 and 7 become 10 and 7; b: 20 and 14, of 20.5 and 14, become 20 and 16 (tie to even 4).
   const std::vector<LayerAccuracy> layers = measured(network, {10.25, 7, 10.25, 7}).layers();
   ASSERT_EQ(layers.size(), 2U);
@@ -168,7 +168,7 @@ TEST(LayerMeter, tells_what_a_layer_adds_from_what_it_inherits) {
 }
 
 TEST(LayerMeter, counts_what_lies_beyond_the_codes_and_channels_that_are_constant) {
-  const QuantizedNetwork network = without_target(two_layers());
+  const Quantized network = without_target(two_layers());
   const std::vector<LayerAccuracy> layers = measured(network, {300, 255.25, 7, 7}).layers();
   EXPECT_DOUBLE_EQ(layers[0].clipped, 0.25);  // 300; 255.25 is rounded, not clipped
   EXPECT_EQ(layers[0].channels, 2);
@@ -202,7 +202,7 @@ ImageSet images_of(const std::vector<std::vector<float>>& images,
 }
 
 TEST(Accuracy, counts_both_networks_on_the_same_images) {
-  const QuantizedNetwork network = without_target(classifier());
+  const Quantized network = without_target(classifier());
   const ImageSet set = images_of({{9, 1, 0, 0, 0, 0, 0, 0, 0, 0},        // 0 in both
                                   {7.1F, 7.4F, 0, 0, 0, 0, 0, 0, 0, 0},  // 1 in float, tie: 0
                                   {7.4F, 7.1F, 0, 0, 0, 0, 0, 0, 0, 0},  // 0 in both
@@ -231,7 +231,7 @@ TEST(Accuracy, warns_of_a_dead_network) {
 }
 
 TEST(Calibration, names_the_values_of_which_it_saw_nothing_but_zeros) {
-  QuantizedNetwork network{.floats = classifier()};
+  Quantized network{.floats = classifier()};
   network.floats.add_value({.name = "left over"});
   network.statistics = {
       {"left over", {}}, {"x", {.low = 0, .high = 0}}, {"y", {.low = -1, .high = 0}}};
@@ -249,8 +249,8 @@ TEST(Calibration, names_the_values_of_which_it_saw_nothing_but_zeros) {
 }
 
 TEST(Accuracy, says_what_it_cannot_measure) {
-  const QuantizedNetwork network = without_target(classifier());
-  const auto message = [&](const ImageSet& set, const QuantizedNetwork& of) -> std::string {
+  const Quantized network = without_target(classifier());
+  const auto message = [&](const ImageSet& set, const Quantized& of) -> std::string {
     try {
       (void)measure_accuracy(of, set);
     } catch (const Error& error) {
@@ -333,7 +333,7 @@ TEST(Advice, names_a_remedy_for_each_cause) {
 }
 
 TEST(AccuracyReports, give_the_same_numbers_in_both_forms) {
-  const QuantizedNetwork network = without_target(classifier());
+  const Quantized network = without_target(classifier());
   const std::vector<float> first = {9, 1, 0, 0, 0, 0, 0, 0, 0, 0};
   const std::vector<float> second = {7.1F, 7.4F, 0, 0, 0, 0, 0, 0, 0, 0};
   const AccuracyReport report = measure_accuracy(network, images_of({first, second}, {0, 1}));

@@ -70,8 +70,8 @@ TEST(Data, without_files_one_synthetic_sample_calibrates_and_runs) {
   const Graph graph = load_model({.name = "zoo:tiny_cnn"});
   const RunData data = read_data(graph, "zoo:tiny_cnn", {});
   EXPECT_TRUE(data.input_is_last_sample);
-  ASSERT_EQ(data.calibration.size(), 1U);
-  EXPECT_EQ(data.calibration[0], data.input);
+  ASSERT_EQ(data.calibration.count, 1U);
+  EXPECT_EQ(data.calibration.at(0), data.input);
   EXPECT_EQ(data.warnings.size(), 1U);
 }
 

@@ -1,0 +1,216 @@
+#include "explore/flow/target.h"
+
+#include "compiler/pulp/compile.h"
+#include "compiler/quantize/nemo.h"
+#include "compiler/quantize/quantize.h"
+#include "compiler/xdnn/compile.h"
+#include "compiler/xdnn/fit_limits.h"
+#include "compiler/xdnn/replay.h"
+#include "compiler/xdnn/replay_network.h"
+#include "compiler/xdnn/support.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "sim/pulp/simulate.h"
+#include "sim/xdnn/simulate.h"
+
+namespace workbench {
+
+namespace {
+
+Graph network_behind(const xdnn::Listing& listing, const CompileRequest& request,
+                     const xdnn::Machine& machine) {
+  if (!request.model.name.empty()) return load_model(request.model);
+  return xdnn::network_of(listing, machine, request.model.seed.value_or(1));
+}
+
+Imported import_for(const xdnn::Machine& machine, const CompileRequest& request) {
+  const Stopwatch stopwatch;
+  std::optional<xdnn::Listing> listing;
+  if (!request.program.empty()) {
+    listing = xdnn::parse_listing(read_file(request.program), request.program.string());
+  }
+  Imported result =
+      imported(listing ? network_behind(*listing, request, machine) : load_model(request.model));
+  result.listing = std::move(listing);
+  result.seconds = stopwatch.seconds();
+  return result;
+}
+
+std::string wait_bits_text(const xdnn::Program& program, const xdnn::Machine& machine) {
+  const xdnn::WaitBits bits = xdnn::count_wait_bits(program, machine);
+  std::string text =
+      fmt::format("replay: {} of {} wait bits are redundant", bits.redundant, bits.set);
+  if (bits.missing > 0) text += fmt::format(", {} are missing", bits.missing);
+  return text;
+}
+
+// The listing as a program, with what it leaves open, and how many of its wait bits nothing depends
+// on.
+LoadedProgram replayed(const xdnn::Listing& listing, const Graph& integers,
+                       const xdnn::Machine& machine) {
+  xdnn::Replay replay = xdnn::replay(listing, integers, machine);
+  LoadedProgram loaded;
+  for (const std::string& note : replay.notes) loaded.remarks.push_back("replay: " + note);
+  if (!machine.serial()) loaded.remarks.push_back(wait_bits_text(replay.program, machine));
+  loaded.program = std::move(replay.program);
+  return loaded;
+}
+
+Simulated simulated(const xdnn::Program& program, const xdnn::Machine& machine,
+                    std::span<const Tensor> input, const SimulateOptions& options) {
+  if (!options.values) fail("--timing-only: {} has no model without data", machine.name);
+  const Stopwatch stopwatch;
+  xdnn::SimulationResult run =
+      xdnn::simulate(program, machine, input, {.collect = options.collect});
+  Simulated result{.outputs = std::move(run.outputs),
+                   .tensors = std::move(run.tensors),
+                   .timeline = std::move(run.timeline),
+                   .hazards = std::move(run.hazards),
+                   .seconds = stopwatch.seconds()};
+  for (const xdnn::EngineTimes& times : run.engines) {
+    result.engines.push_back({times.latency, times.interval, times.ddr_waited});
+  }
+  for (const auto& [layer, sums] : run.wide_accumulators) {
+    result.warnings.push_back(fmt::format(
+        "{}: {} sums exceed 24 bits; what the hardware does then is not published", layer, sums));
+  }
+  return result;
+}
+
+Target xdnn_target(const xdnn::Machine& machine) {
+  const QuantizeOptions codes{.bits = static_cast<int>(machine.array.bits),
+                              .limits = xdnn::requantize_limits(machine),
+                              .host_reason = xdnn::host_reasons(machine)};
+  return {
+      .machine = machine,
+      .quantize = xdnn_quantize_target(codes),
+      .takes_tables = true,
+      .published_bits = codes.bits,
+      .import = [machine](const CompileRequest& request) { return import_for(machine, request); },
+      .fit = [machine](
+                 Graph& passed,
+                 const PassSwitches& passes) { return xdnn::fit_limits(passed, machine, passes); },
+      .published =
+          [codes](const Graph& prepared, const Thresholds& thresholds,
+                  const QuantizerTable* table) {
+            return quantize(prepared, thresholds, codes, table);
+          },
+      .compile = [machine](const Graph& integers, const CompileRequest& request,
+                           bool constants) -> Program {
+        return xdnn::compile(integers, machine,
+                             {.allow_host = request.allow_host,
+                              .order = request.schedule,
+                              .constants = constants});
+      },
+      .load = [machine](
+                  const CompileRequest&, const Imported& network,
+                  const Graph& integers) { return replayed(*network.listing, integers, machine); },
+      .simulate =
+          [machine](const Program& program, std::span<const Tensor> input,
+                    const SimulateOptions& options) {
+            return simulated(std::get<xdnn::Program>(program), machine, input, options);
+          }};
+}
+
+Imported import_model(const CompileRequest& request) {
+  if (request.model.name.empty()) {
+    fail("--program: a PULP program needs the model it was made from");
+  }
+  const Stopwatch stopwatch;
+  Imported result = imported(load_model(request.model));
+  result.seconds = stopwatch.seconds();
+  return result;
+}
+
+// "tiny_cnn: data [1, 3, 32, 32] -> prob [1, 10]"
+std::string edges_of(const std::string& network, const Graph& graph) {
+  const auto list = [&](const std::vector<ValueId>& ids) {
+    std::string text;
+    for (const ValueId id : ids) {
+      const Value& value = graph.value(id);
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", value.name, to_string(value.shape));
+    }
+    return text;
+  };
+  return network + ": " + list(graph.inputs) + " -> " + list(graph.outputs);
+}
+
+// A program that was saved, or its assembly.
+pulp::Program saved_program(const std::filesystem::path& path, const Graph& integers) {
+  const std::string contents = read_file(path);
+  pulp::Program program = pulp::is_assembly(contents) ? pulp::assemble(contents, path.string())
+                                                      : pulp::load_bytes(contents, path.string());
+  const std::string made_from = edges_of(program.info.network, program.host);
+  const std::string found = edges_of(integers.name, integers);
+  if (made_from != found) {
+    fail("{}: was made from another network: expected {}, found {}", path.string(), made_from,
+         found);
+  }
+  return program;
+}
+
+Simulated simulated(const pulp::Program& program, const pulp::Machine& machine,
+                    std::span<const Tensor> input, const SimulateOptions& options) {
+  const Stopwatch stopwatch;
+  pulp::SimulationResult run = pulp::simulate(
+      program, machine, input, {.collect = options.collect, .values = options.values});
+  return {.outputs = std::move(run.outputs),
+          .tensors = std::move(run.tensors),
+          .timeline = std::move(run.timeline),
+          .hazards = std::move(run.hazards),
+          .counters = std::move(run.counters),
+          .seconds = stopwatch.seconds()};
+}
+
+Target pulp_target(const pulp::Machine& machine) {
+  const NemoOptions codes;
+  return {
+      .machine = machine,
+      .quantize = pulp_quantize_target(codes),
+      .published_bits = codes.activation_bits,
+      .takes_integer_networks = true,
+      .import = import_model,
+      .published =
+          [codes](const Graph& prepared, const Thresholds& thresholds, const QuantizerTable*) {
+            return quantize_nemo(prepared, thresholds, codes);
+          },
+      .compile = [machine](const Graph& integers, const CompileRequest& request, bool) -> Program {
+        return pulp::compile(integers, machine,
+                             {.allow_host = request.allow_host,
+                              .tiler = request.tiler,
+                              .norm_bits = request.norm_bits});
+      },
+      .load = [](const CompileRequest& request, const Imported&, const Graph& integers)
+          -> LoadedProgram { return {.program = saved_program(request.program, integers)}; },
+      .simulate =
+          [machine](const Program& program, std::span<const Tensor> input,
+                    const SimulateOptions& options) {
+            return simulated(std::get<pulp::Program>(program), machine, input, options);
+          }};
+}
+
+constexpr int kFreeActivationBits = 8;
+
+}  // namespace
+
+Imported imported(Graph graph) {
+  Imported result{.graph = std::move(graph)};
+  for (const Node& node : result.graph.nodes) {
+    result.macs += macs(result.graph, node);
+    result.ops += layer_ops(result.graph, node);
+  }
+  result.parameters = parameters(result.graph);
+  return result;
+}
+
+Target target_for(const Machine& machine) {
+  if (const auto* xdnn = std::get_if<xdnn::Machine>(&machine)) return xdnn_target(*xdnn);
+  return pulp_target(std::get<pulp::Machine>(machine));
+}
+
+Target target_for(const std::optional<Machine>& machine) {
+  if (machine) return target_for(*machine);
+  return {.quantize = free_quantize_target(kFreeActivationBits), .import = import_model};
+}
+
+}  // namespace workbench
