@@ -219,11 +219,6 @@ void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan
               ProgramInfo& info) {
   info.network = graph.name;
   info.machine = machine.name;
-  for (const Node& node : graph.nodes) {
-    info.network_macs += macs(graph, node);
-    info.network_ops += layer_ops(graph, node);
-  }
-  info.network_parameters = parameters(graph);
   for (const LayerPlan& layer : plan.layers) {
     info.peak_bytes = std::max(info.peak_bytes, layer.l2_bytes);
   }

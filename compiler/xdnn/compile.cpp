@@ -11,8 +11,9 @@ namespace workbench::xdnn {
 
 namespace {
 
-void describe_host_steps(const Graph& quantized, const Machine& machine,
-                         const CompileOptions& options, Program& program) {
+std::vector<HostStepInfo> host_steps(const Graph& quantized, const Machine& machine,
+                                     const CompileOptions& options) {
+  std::vector<HostStepInfo> steps;
   const auto reason = host_reasons(machine);
   for (const Node& node : quantized.nodes) {
     const bool real = quantized.value(node.outputs[0]).type == ElementType::Float32 ||
@@ -24,18 +25,18 @@ void describe_host_steps(const Graph& quantized, const Machine& machine,
       fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", quantized.name,
            node.name, op_name(node.op), why);
     }
-    program.info.host_steps.push_back(
+    steps.push_back(
         {node.name, op_name(node.op), why,
          host_milliseconds(quantized, node, machine.host.gflops, machine.host.gigabytes_per_second),
          macs(quantized, node)});
   }
+  return steps;
 }
 
 }  // namespace
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
-  Program sketch;
-  describe_host_steps(quantized, machine, options, sketch);  // refuses before any work is done
+  std::vector<HostStepInfo> on_host = host_steps(quantized, machine, options);  // or refuses
   auto [lowered, placement, time] = place_fastest_order(quantized, machine, options.order);
   Program program = emit(lowered, machine, options.constants);
   if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {
@@ -48,7 +49,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   program.info.io_bytes = moved.input_output;
   program.info.network = quantized.name;
   program.info.machine = machine.name;
-  program.info.host_steps = std::move(sketch.info.host_steps);
+  program.info.host_steps = std::move(on_host);
   const std::int64_t word = machine.word_bytes();
   program.info.peak_bytes = placement.peak_words * word;
   const MinimumMemory before = minimum_memory(quantized, machine, model_order(quantized));
@@ -57,11 +58,6 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   }
   program.info.extent_bytes = placement.extent_words * word;
   program.info.capacity_bytes = machine.am.size_bytes;
-  for (const Node& node : quantized.nodes) {
-    program.info.network_macs += macs(quantized, node);
-    program.info.network_ops += layer_ops(quantized, node);
-  }
-  program.info.network_parameters = parameters(quantized);
   return program;
 }
 

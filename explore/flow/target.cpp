@@ -10,6 +10,7 @@
 #include "compiler/xdnn/support.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "isa/xdnn/listing_text.h"
 #include "sim/pulp/simulate.h"
 #include "sim/xdnn/simulate.h"
 

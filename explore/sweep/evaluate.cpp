@@ -204,7 +204,7 @@ PointResult analytic(const Compiled& compiled, bool layers, const std::string& t
   return result;
 }
 
-PointResult transaction(const Compiled& compiled, const EvaluateOptions& options,
+PointResult transaction(const Compiled& compiled, const EvaluatorOptions& options,
                         const std::string& technology) {
   const bool values = options.values || is_xdnn(compiled);  // xDNN has no model without
   RunResult run;
@@ -227,7 +227,7 @@ PointResult transaction(const Compiled& compiled, const EvaluateOptions& options
 
 }  // namespace
 
-Evaluator::Evaluator(const EvaluateOptions& options)
+Evaluator::Evaluator(const EvaluatorOptions& options)
     : options_(options), cache_(std::make_unique<Cache>()) {}
 Evaluator::~Evaluator() = default;
 Evaluator::Evaluator(Evaluator&&) noexcept = default;

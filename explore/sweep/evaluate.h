@@ -13,7 +13,7 @@
 
 namespace workbench {
 
-struct EvaluateOptions {
+struct EvaluatorOptions {
   bool golden = true;  // transaction tier: compare with the golden model (the verdict)
   bool values = true;  // transaction tier, PULP: move data; false: timing alone, then no golden
   bool layers = true;  // figures per layer too
@@ -21,7 +21,7 @@ struct EvaluateOptions {
 
 class Evaluator {
  public:
-  explicit Evaluator(const EvaluateOptions& options = {});
+  explicit Evaluator(const EvaluatorOptions& options = {});
   ~Evaluator();
   Evaluator(Evaluator&&) noexcept;
   Evaluator& operator=(Evaluator&&) noexcept;
@@ -33,7 +33,7 @@ class Evaluator {
 
  private:
   struct Cache;
-  EvaluateOptions options_;
+  EvaluatorOptions options_;
   std::unique_ptr<Cache> cache_;
 };
 

@@ -36,7 +36,7 @@ struct ExecutorOptions {
   Kind kind = Kind::Local;
   std::filesystem::path store;  // is created when there is none
   int jobs = 1;                 // worker processes; of Slurm: tasks at once
-  EvaluateOptions evaluate;
+  EvaluatorOptions evaluate;
   SlurmOptions slurm;
   std::filesystem::path folder;  // of Kind::Folder
   // Asked between points: true stops as Ctrl-C does. Empty: never. Ctrl-C (SIGINT, SIGTERM) is

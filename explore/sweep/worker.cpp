@@ -335,7 +335,7 @@ void use_absolute_paths(Point& point) {
 }  // namespace
 
 SweepJob job_of(std::span<const KeyedPoint> points, const std::set<std::string>& missing,
-                const EvaluateOptions& evaluate) {
+                const EvaluatorOptions& evaluate) {
   SweepJob job{.program = program_version(), .evaluate = evaluate, .points = {}};
   std::vector<Point> plain;
   for (const KeyedPoint& keyed : points) plain.push_back(keyed.point);

@@ -25,7 +25,7 @@ inline constexpr int kJobVersion = 1;
 
 struct SweepJob {
   std::string program;  // program_version() of who wrote it
-  EvaluateOptions evaluate;
+  EvaluatorOptions evaluate;
   std::vector<KeyedPoint> points;  // those that share work one after the other
 };
 
@@ -61,8 +61,8 @@ WorkerResult work_on_chunk(const WorkerRequest& request,
                            const std::function<void(std::size_t, std::size_t)>& progress = {});
 
 // The order in which points are best computed: those that share a network, then its integers, then
-// its program come one after the other (evaluate.h). Indices into `points`, each once; depends on the
-// points alone.
+// its program come one after the other (evaluate.h). Indices into `points`, each once; depends on
+// the points alone.
 std::vector<std::size_t> sharing_order(std::span<const Point> points);
 
 // Who works on which part of an order of `count` points. Workers take points one by one from a
@@ -93,7 +93,7 @@ class Stretches {
 // Those of `points` whose keys are in `missing`, in sharing_order(); files by absolute paths,
 // because a task does not run where the sweep was started.
 SweepJob job_of(std::span<const KeyedPoint> points, const std::set<std::string>& missing,
-                const EvaluateOptions& evaluate);
+                const EvaluatorOptions& evaluate);
 
 // All that workers have left in the folder, files in the order of their names.
 std::vector<StoredPoint> finished_in(const std::filesystem::path& folder);

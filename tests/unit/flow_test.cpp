@@ -1,0 +1,107 @@
+// The stages of a run: each value follows from those before it, whatever command asks.
+#include <gtest/gtest.h>
+
+#include "compiler/quantize/graph_digest.h"
+#include "core/error.h"
+#include "explore/flow/accuracy.h"
+#include "explore/flow/pipeline.h"
+
+namespace workbench {
+namespace {
+
+CompileRequest request_for(const std::string& network, const std::string& machine,
+                           const std::string& scheme = "") {
+  return {.model = {.name = network}, .machine = find_machine_file(machine), .scheme = scheme};
+}
+
+TEST(Flow, every_command_quantizes_alike) {
+  for (const char* scheme : {"published", "default", "xfdnn", "graffitist"}) {
+    for (const char* machine : {"v3_96", "gap8"}) {
+      SCOPED_TRACE(std::string(scheme) + " on " + machine);
+      CompileRequest request = request_for("zoo:tiny_mobile", machine, scheme);
+      const Compiled run = compile_network(request);
+      request.target = is_xdnn(run) ? "xdnn" : "pulp";
+      const ImageSet images = open_calibration(request, {}, "", {});
+      const Quantized quantized = quantize_network(request, images.samples);
+      EXPECT_EQ(graph_digest(quantized.integers), graph_digest(run.quantized));
+      EXPECT_EQ(quantized.scheme, scheme);
+      EXPECT_FALSE(quantized.floats.nodes.empty());
+      EXPECT_FALSE(quantized.annotated.nodes.empty());
+      EXPECT_FALSE(quantized.statistics.empty());
+    }
+  }
+}
+
+TEST(Flow, a_stage_leaves_the_values_before_it_as_they_were) {
+  const CompileRequest request = request_for("zoo:tiny_cnn", "v3_96");
+  const Target target = target_for(machine_of(request));
+  const Imported network = target.import(request);
+  const std::string imported_as = graph_digest(network.graph);
+  const Quantized quantized = quantize_network(network, target, request);
+  const std::string quantized_as = graph_digest(quantized.integers);
+  const Compiled once = compile_network(network, quantized, target, request);
+  const Compiled again = compile_network(network, quantized, target, request);
+  (void)run_network(once);
+  EXPECT_EQ(graph_digest(network.graph), imported_as);
+  EXPECT_EQ(graph_digest(quantized.integers), quantized_as);
+  EXPECT_EQ(xdnn::save_bytes(once.xdnn_program()), xdnn::save_bytes(again.xdnn_program()));
+  EXPECT_EQ(xdnn::save_bytes(once.xdnn_program()),
+            xdnn::save_bytes(compile_network(request).xdnn_program()));
+}
+
+TEST(Flow, a_program_has_the_sums_of_the_imported_network) {
+  const Imported network = imported(load_model({.name = "zoo:tiny_cnn"}));
+  EXPECT_GT(network.macs, 0);
+  for (const char* machine : {"v3_96", "gap8"}) {
+    const Compiled compiled = compile_network(request_for("zoo:tiny_cnn", machine));
+    EXPECT_EQ(compiled.info().network, "tiny_cnn");
+    EXPECT_EQ(compiled.info().network_macs, network.macs);
+    EXPECT_EQ(compiled.info().network_ops, network.ops);
+    EXPECT_EQ(compiled.info().network_parameters, network.parameters);
+  }
+}
+
+// DORY's rules find no tile in 900 bytes of L1, the search does.
+TEST(Flow, accuracy_compiles_as_the_request_says) {
+  CompileRequest request{.model = {.name = "zoo:tiny_cnn"}, .target = "pulp", .scheme = "default"};
+  request.effort = Effort::Fast;
+  request.overrides.pulp.l1 = "900";
+  ImageSet images = open_calibration(request, {}, "", {});
+  images.labels = {3};
+  const Quantized network = quantize_network(request, images.samples);
+  const AccuracyReport report = measure_accuracy(network, images, {.layers = false}, request);
+  EXPECT_EQ(report.images, 1);
+  EXPECT_TRUE(report.passed());
+  request.tiler = pulp::Tiler::Dory;
+  try {
+    (void)measure_accuracy(network, images, {.layers = false}, request);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string_view(error.what()).find("DORY's"), std::string_view::npos)
+        << error.what();
+  }
+}
+
+TEST(Flow, what_a_family_has_not_is_refused) {
+  const auto message = [](const CompileRequest& request) -> std::string {
+    try {
+      (void)compile_network(request);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  CompileRequest request = request_for("zoo:tiny_cnn", "gap8");
+  request.quantizer_table = "thresholds.json";
+  EXPECT_EQ(message(request), "--quantizer-json: expected an xDNN machine, found gap8");
+  request = request_for("zoo:tiny_cnn", "v3_96", "nemo");
+  EXPECT_EQ(message(request), "--scheme nemo: expected target pulp, found xdnn");
+  request = request_for("zoo:tiny_cnn", "v3_96");
+  request.target = "pulp";
+  EXPECT_EQ(message(request), "--target pulp: expected a machine of that family, found v3_96");
+  request = {.model = {.name = "zoo:tiny_cnn"}, .target = "none"};
+  EXPECT_EQ(message(request), "--target none: expected a machine to compile for");
+}
+
+}  // namespace
+}  // namespace workbench
