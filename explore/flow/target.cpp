@@ -98,10 +98,9 @@ Target xdnn_target(const xdnn::Machine& machine) {
           },
       .compile = [machine](const Graph& integers, const CompileRequest& request,
                            bool constants) -> Program {
-        return xdnn::compile(integers, machine,
-                             {.allow_host = request.allow_host,
-                              .order = request.schedule,
-                              .constants = constants});
+        return xdnn::compile(
+            integers, machine,
+            {.allow_host = request.allow_host, .order = request.schedule, .constants = constants});
       },
       .load = [machine](
                   const CompileRequest&, const Imported& network,
