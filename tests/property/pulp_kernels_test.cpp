@@ -113,7 +113,8 @@ Kernel random_kernel(Random& random, KernelKind kind) {
 
 // Such as malformed() lets pass: the library has windows that only some of its kernels can do.
 Kernel random_call(Random& random, const Machine& machine) {
-  const auto kind = static_cast<KernelKind>(between(random, 0, 15));
+  const auto kind =
+      static_cast<KernelKind>(between(random, 0, static_cast<std::int64_t>(last(KernelKind{}))));
   while (true) {
     const Kernel kernel = random_kernel(random, kind);
     if (malformed(kernel, machine).empty()) return kernel;
