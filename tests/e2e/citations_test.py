@@ -1,4 +1,4 @@
-"""Every citation of docs/facts has its section, and every link of the documentation its file.
+"""Citations of docs/facts have their sections, and links and paths of the documentation their files.
 
 `docs/facts/xdnn.md 2.3` cites section 2.3; lists and ranges (`1.4, 1.5 and 1.6`, `2.3 to 2.6`) count
 as their numbers.
@@ -25,10 +25,14 @@ def sources():
                 yield path
 
 
+def documentation():
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
 def citations(text):
     """(page, number) of every citation in `text`; the number is "" where the page is cited."""
     text = BREAK.sub(" ", text)
-    for cited in re.finditer(rf"docs/facts/([\w-]+)\.md(?:,? {NUMBERS})?", text):
+    for cited in re.finditer(rf"(?:docs/)?facts/([\w-]+)\.md(?:,? {NUMBERS})?", text):
         numbers = re.findall(r"\d(?:\.\d)?", cited[2] or "")
         yield from ((cited[1], number) for number in numbers or [""])
 
@@ -48,11 +52,21 @@ class Citations(unittest.TestCase):
                     self.assertTrue(number == "" or number in known[page], "no such section")
 
     def test_every_link_of_the_documentation_leads_to_a_file(self):
-        for source in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-            for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", source.read_text()):
+        for source in documentation():
+            prose = re.sub(r"```.*?```", "", source.read_text(), flags=re.DOTALL)
+            for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
                 if not re.match(r"https?:", target):
                     with self.subTest(f"{source.relative_to(ROOT)}: {target}"):
                         self.assertTrue((source.parent / target).exists())
+
+    def test_every_path_of_the_documentation_exists(self):
+        folders = "|".join(FOLDERS)
+        for source in documentation():
+            if FACTS in source.parents:  # paths of other repositories
+                continue
+            for path in re.findall(rf"`((?:{folders})/[a-z0-9_./*-]*)`", source.read_text()):
+                with self.subTest(f"{source.relative_to(ROOT)}: {path}"):
+                    self.assertTrue(list(ROOT.glob(path.rstrip("/"))) or list(ROOT.glob(path + ".*")))
 
     def test_lists_and_ranges_are_their_numbers(self):
         text = "a (docs/facts/xdnn.md 1.4,\n  // 1.5 and 1.6), docs/facts/pulp.md 2, docs/facts/pulp.md"

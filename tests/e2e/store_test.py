@@ -11,14 +11,11 @@ import shutil
 import sys
 import tempfile
 import unittest
-from pathlib import Path
 
-import readme_test
-from support import ROOT, WORKBENCH, WorkbenchTest
+import pages_test
+from support import ROOT, WorkbenchTest
 
 PAGE = ROOT / "docs" / "store.md"
-readme_test.README = PAGE
-os.environ["PATH"] = f"{Path(WORKBENCH).parent}:/usr/bin:{os.environ['PATH']}"
 
 
 def python_blocks(text):
@@ -29,11 +26,11 @@ class Page(unittest.TestCase):
     @unittest.skipUnless(shutil.which("sqlite3"), "no sqlite3 command")
     def test_every_example_does_what_the_page_says(self):
         with tempfile.TemporaryDirectory() as folder:
-            for block in readme_test.blocks(PAGE.read_text()):
+            for block in pages_test.blocks(PAGE.read_text()):
                 for command, shown in block.commands:
                     with self.subTest(command):
-                        real = readme_test.run(command, folder)
-                        self.assertEqual(shown, readme_test.shown_part(shown, real))
+                        real = pages_test.run(command, folder)
+                        self.assertEqual(shown, pages_test.shown_part(shown, real))
             before = os.getcwd()
             os.chdir(folder)
             try:
@@ -136,7 +133,6 @@ class Results(WorkbenchTest):
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--rebase"]:
-        readme_test.stage = lambda folder: None
-        readme_test.rebase()
+        pages_test.rebase("docs/store.md")
     else:
         unittest.main()
