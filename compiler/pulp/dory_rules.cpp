@@ -11,10 +11,6 @@ namespace {
 // this size along channels alone.
 constexpr std::int64_t kWholeDepthwiseMap = 32;
 
-bool elementwise(const DoryProblem& problem) {
-  return problem.layer->kind == LayerKind::Add || problem.layer->kind == LayerKind::Requantize;
-}
-
 // A last tile that is cut short must still hold a filter (border rule).
 bool border_holds_filter(std::int64_t tile, std::int64_t size, std::int64_t filter,
                          std::int64_t pad_before, std::int64_t pad_after) {
@@ -93,46 +89,39 @@ DoryTile whole(const DoryProblem& problem) {
   return {problem.out_c, problem.in_h, problem.out_h, problem.in_w, problem.out_w};
 }
 
+bool elementwise(const Layer& layer) {
+  const KernelTraits& kernels = traits(layer.family);
+  return !kernels.weights && !kernels.window;
+}
+
+bool pools(const Layer& layer) {
+  const KernelTraits& kernels = traits(layer.family);
+  return !kernels.weights && kernels.window;
+}
+
 std::int64_t buffer_bits(const DoryProblem& problem, const DoryTile& tile) {
   const Kernel& call = problem.layer->call;
+  const KernelTraits& kernels = traits(problem.layer->family);
   const std::int64_t out = call.out_bits * tile.n * tile.h_out * tile.w_out;
   const std::int64_t norm =
       tile.n * (call.norm ? 2 * call.norm_bits : 0) + tile.n * (call.has_bias ? 32 : 0);
   const std::int64_t pixel_bits = call.in_bits * tile.h_in * tile.w_in;
   const std::int64_t taps = call.weight_bits * call.kernel_h * call.kernel_w;
-  switch (problem.layer->kind) {
-    case LayerKind::Conv:
-    case LayerKind::Pointwise:
-    case LayerKind::Linear:
-      return pixel_bits * problem.in_c + out + taps * problem.in_c * tile.n + norm;
-    case LayerKind::Depthwise:
-      return pixel_bits * tile.n + out + taps * tile.n + norm;
-    case LayerKind::Add:
-      return 2 * pixel_bits * tile.n + out + norm;
-    case LayerKind::AveragePool:
-    case LayerKind::MaxPool:
-    case LayerKind::Requantize:
-      return pixel_bits * tile.n + out + norm;
-  }
-  CHECK(false, "kind {}", static_cast<int>(problem.layer->kind));
+  const std::int64_t in_c = kernels.by_channel ? tile.n : problem.in_c;
+  const std::int64_t weights =
+      kernels.weights ? taps * tile.n * (kernels.by_channel ? 1 : problem.in_c) : 0;
+  return kernels.operands * pixel_bits * in_c + out + weights + norm;
 }
 
 std::int64_t im2col_bits(const DoryProblem& problem, const DoryTile& tile) {
   const Kernel& call = problem.layer->call;
-  switch (problem.layer->kind) {
-    case LayerKind::Conv:
-    case LayerKind::Pointwise:  // needs none, but is given one
-      return 8 * 2 * 8 * call.kernel_h * call.kernel_w * problem.in_c;
-    case LayerKind::Depthwise:
-      return 8 * 8 * (call.kernel_w * tile.h_in + 3) * (8 / problem.narrowest_bits());
-    case LayerKind::Linear:
-    case LayerKind::Add:
-    case LayerKind::AveragePool:
-    case LayerKind::MaxPool:
-    case LayerKind::Requantize:
-      return 0;
+  const KernelTraits& kernels = traits(problem.layer->family);
+  if (kernels.planes) {
+    return 8 * 8 * (call.kernel_w * tile.h_in + 3) * (8 / problem.narrowest_bits());
   }
-  CHECK(false, "kind {}", static_cast<int>(problem.layer->kind));
+  // Pointwise kernels need none, but are given one.
+  const bool columns = kernels.weights && !kernels.vector;
+  return columns ? 8 * 2 * 8 * call.kernel_h * call.kernel_w * problem.in_c : 0;
 }
 
 bool fits_untiled(const DoryProblem& problem, const DoryTile& tile, const Machine& machine) {
@@ -143,29 +132,15 @@ std::vector<DoryExtent> row_extents(const DoryProblem& problem) {
   const DoryAxis axis{problem.in_h,     problem.out_h,
                       problem.kernel_h, problem.layer->call.stride_y,
                       problem.pad_top,  problem.pad_bottom};
-  switch (problem.layer->kind) {
-    case LayerKind::Linear:
-      return {{problem.in_h, problem.out_h}};
-    case LayerKind::Depthwise:
-      if (problem.in_h <= kWholeDepthwiseMap && problem.in_w <= kWholeDepthwiseMap) {
-        return {{problem.in_h, problem.out_h}};
-      }
-      return extents(axis, true);
-    case LayerKind::Conv:
-    case LayerKind::Pointwise:
-    case LayerKind::Add:
-    case LayerKind::AveragePool:
-    case LayerKind::MaxPool:
-    case LayerKind::Requantize:
-      return extents(axis, false);
-  }
-  CHECK(false, "kind {}", static_cast<int>(problem.layer->kind));
+  const KernelTraits& kernels = traits(problem.layer->family);
+  const bool small = problem.in_h <= kWholeDepthwiseMap && problem.in_w <= kWholeDepthwiseMap;
+  if (kernels.vector || (kernels.planes && small)) return {{problem.in_h, problem.out_h}};
+  return extents(axis, kernels.planes);
 }
 
 std::vector<DoryExtent> column_extents(const DoryProblem& problem) {
-  if (problem.layer->kind == LayerKind::Linear || problem.layer->kind == LayerKind::Depthwise) {
-    return {{problem.in_w, problem.out_w}};
-  }
+  const KernelTraits& kernels = traits(problem.layer->family);
+  if (kernels.vector || kernels.planes) return {{problem.in_w, problem.out_w}};
   return extents({problem.in_w, problem.out_w, problem.kernel_w, problem.layer->call.stride_x,
                   problem.pad_left, problem.pad_right},
                  false);
@@ -173,32 +148,26 @@ std::vector<DoryExtent> column_extents(const DoryProblem& problem) {
 
 std::int64_t objective(const DoryProblem& problem, const DoryTile& tile) {
   const std::int64_t bits = 2 * buffer_bits(problem, tile) + im2col_bits(problem, tile);
-  if (elementwise(problem)) {
+  if (elementwise(*problem.layer)) {
     return 1'000'000 * bits + 10 * tile.w_out + tile.h_out + 1'000 * tile.n;
   }
-  switch (problem.layer->kind) {
-    case LayerKind::AveragePool:
-    case LayerKind::MaxPool:
-      return 10'000 * bits + 100 * tile.w_out + tile.h_out + 1'000'000 * tile.n;
-    case LayerKind::Depthwise:
-      return 32 * bits + 20 + 32 * depthwise_preferences(problem, tile);
-    default:
-      return 32 * bits + 20 + 64 * conv_preferences(problem, tile);
+  if (pools(*problem.layer)) {
+    return 10'000 * bits + 100 * tile.w_out + tile.h_out + 1'000'000 * tile.n;
   }
+  if (traits(problem.layer->family).planes) {
+    return 32 * bits + 20 + 32 * depthwise_preferences(problem, tile);
+  }
+  return 32 * bits + 20 + 64 * conv_preferences(problem, tile);
 }
 
 std::int64_t objective_bound(const DoryProblem& problem, std::int64_t n, const DoryExtent& row,
                              std::int64_t l1_bytes) {
-  switch (problem.layer->kind) {
-    case LayerKind::Conv:
-    case LayerKind::Pointwise: {
-      // One column gets nothing, or what the bound then counts twice.
-      const DoryTile narrow{n, row.in, row.out, 1, 1};
-      return 32 * 8 * l1_bytes + 20 + 64 * (conv_preferences(problem, narrow) + kColumnPreferences);
-    }
-    default:
-      return std::numeric_limits<std::int64_t>::max();
+  if (!channels_can_be_sliced(*problem.layer) || traits(problem.layer->family).vector) {
+    return std::numeric_limits<std::int64_t>::max();
   }
+  // One column gets nothing, or what the bound then counts twice.
+  const DoryTile narrow{n, row.in, row.out, 1, 1};
+  return 32 * 8 * l1_bytes + 20 + 64 * (conv_preferences(problem, narrow) + kColumnPreferences);
 }
 
 }  // namespace workbench::pulp

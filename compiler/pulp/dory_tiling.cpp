@@ -36,9 +36,8 @@ bool really_fits(const Layer& layer, const Tiling& tiling, const Machine& machin
 std::int64_t channel_step(const DoryProblem& problem) { return 8 / problem.narrowest_bits(); }
 
 std::int64_t smallest_channels(const DoryProblem& problem) {
-  const bool whole_channels =
-      problem.layer->kind == LayerKind::Add || problem.layer->kind == LayerKind::Requantize;
-  return whole_channels ? problem.out_c : std::min(problem.out_c, channel_step(problem));
+  return elementwise(*problem.layer) ? problem.out_c
+                                     : std::min(problem.out_c, channel_step(problem));
 }
 
 [[noreturn]] void fail_no_tile(const DoryProblem& problem, const std::vector<DoryExtent>& rows,
@@ -55,10 +54,9 @@ std::int64_t smallest_channels(const DoryProblem& problem) {
   const std::int64_t bytes =
       (2 * buffer_bits(problem, least) + im2col_bits(problem, least)) / 8 + 1;
   const char* rule = "DORY's memory rule";
-  if (problem.layer->kind == LayerKind::Depthwise) {
+  if (traits(problem.layer->family).planes) {
     rule = "DORY's rule that a depthwise tile covers a map up to 32x32, and else its width,";
-  } else if (problem.layer->kind != LayerKind::MaxPool &&
-             problem.layer->kind != LayerKind::AveragePool) {
+  } else if (!pools(*problem.layer)) {
     rule = "DORY's rule that input channels are not tiled";
   }
   fail(
@@ -106,10 +104,6 @@ Kernel whole_call(const Layer& layer, const Machine& machine) {
 
 std::int64_t constant_bytes(const Kernel& call) {
   return weight_bytes(call) + 2 * norm_bytes(call) + bias_bytes(call);
-}
-
-bool weights_can_be_sliced(LayerKind kind) {
-  return kind == LayerKind::Conv || kind == LayerKind::Pointwise || kind == LayerKind::Linear;
 }
 
 struct L2Rules {
@@ -246,10 +240,10 @@ std::int64_t pieces_of_input(const Layer& layer, const Network& network, const M
 
 std::optional<Tiling> any_slices(const Layer& layer, const Network& network, const Machine& machine,
                                  const L2Budget& budget, const L2Rules& rules) {
-  if (!budget.input_in_l3 && !budget.output_in_l3 && weights_can_be_sliced(layer.kind)) {
+  if (!budget.input_in_l3 && !budget.output_in_l3 && channels_can_be_sliced(layer)) {
     if (auto tiling = weight_slices(layer, machine, rules)) return tiling;
   }
-  if (layer.kind == LayerKind::Linear) return std::nullopt;
+  if (traits(layer.family).vector) return std::nullopt;
   const std::int64_t pieces = budget.input_in_l3 ? pieces_of_input(layer, network, machine) : 0;
   for (const RowSlicing sliced : {RowSlicing{true, false}, {false, true}, {true, true}}) {
     if (sliced.input < budget.input_in_l3 || sliced.output < budget.output_in_l3) continue;

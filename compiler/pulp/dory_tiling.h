@@ -21,6 +21,9 @@ struct DoryProblem {
 };
 DoryProblem dory_problem(const Layer& layer, const Cut& slice);
 
+bool elementwise(const Layer& layer);  // additions, requantizations
+bool pools(const Layer& layer);
+
 struct DoryTile {
   std::int64_t n = 1, h_in = 1, h_out = 1, w_in = 1, w_out = 1;
 };

@@ -27,16 +27,15 @@ std::string window_text(const Kernel& call) {
 }
 
 std::string layer_text(const Layer& layer) {
-  std::string text(to_string(layer.kind));
-  const bool windowed = layer.kind == LayerKind::Conv || layer.kind == LayerKind::Depthwise ||
-                        layer.kind == LayerKind::MaxPool || layer.kind == LayerKind::AveragePool;
+  std::string text(to_string(layer.family));
+  const bool windowed = traits(layer.family).window;
   if (windowed) text += window_text(layer.call);
   if (layer.call.norm) text += fmt::format(" +BN{}", layer.call.norm_bits);
   return text;
 }
 
 LayerInfo layer_info(const Network& network, const Layer& layer) {
-  const Activation8& out = network.activations[static_cast<std::size_t>(layer.out)];
+  const FeatureMap& out = network.activations[static_cast<std::size_t>(layer.out)];
   LayerInfo info;
   info.name = layer.name;
   info.op = layer_text(layer);
@@ -60,7 +59,7 @@ LayerTiling layer_tiling(const LayerCode& code, std::int32_t index) {
                           std::int64_t kernel, std::int64_t in) {
       return std::min((out - 1) * stride + dilation * (kernel - 1) + 1, in);
     };
-    return {by_channel(code.layer.kind) ? cut.out_c : call.in_c,
+    return {traits(code.layer.family).by_channel ? cut.out_c : call.in_c,
             reach(cut.out_h, call.stride_y, call.dilation_y, call.kernel_h, call.in_h),
             reach(cut.out_w, call.stride_x, call.dilation_x, call.kernel_w, call.in_w)};
   };
@@ -187,8 +186,8 @@ class Emitter {
   }
 
   TensorPlace place_of(ValueId value, std::int32_t activation) const {
-    const Activation8& a = network_.activations[static_cast<std::size_t>(activation)];
-    const Activation8& root =
+    const FeatureMap& a = network_.activations[static_cast<std::size_t>(activation)];
+    const FeatureMap& root =
         network_.activations[static_cast<std::size_t>(root_of(network_, activation))];
     const Home& home = plan_.homes[static_cast<std::size_t>(activation)];
     TensorPlace place;
@@ -224,8 +223,8 @@ class Emitter {
   // Whether two activations have channels of one tensor in common.
   bool overlap(std::int32_t one, std::int32_t other) const {
     if (root_of(network_, one) != root_of(network_, other)) return false;
-    const Activation8& a = network_.activations[static_cast<std::size_t>(one)];
-    const Activation8& b = network_.activations[static_cast<std::size_t>(other)];
+    const FeatureMap& a = network_.activations[static_cast<std::size_t>(one)];
+    const FeatureMap& b = network_.activations[static_cast<std::size_t>(other)];
     const std::int64_t first = a.whole >= 0 ? a.first_channel : 0;
     const std::int64_t begin = b.whole >= 0 ? b.first_channel : 0;
     return begin < first + a.channels && first < begin + b.channels;

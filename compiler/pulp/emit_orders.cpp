@@ -15,9 +15,8 @@ constexpr std::int64_t kTransfers = 0, kNorm = 1;  // DMA counters: all cores', 
 
 Code tile_code(const LayerCode& code) {
   const Machine::Code& costs = code.machine.code;
-  return {.instructions = code.layer.kind == LayerKind::Depthwise
-                              ? costs.depthwise_tile_instructions
-                              : costs.tile_instructions,
+  return {.instructions = traits(code.layer.family).planes ? costs.depthwise_tile_instructions
+                                                           : costs.tile_instructions,
           .divisions = costs.tile_divisions,
           .l2_loads = costs.tile_l2_loads};
 }
@@ -45,7 +44,7 @@ class SliceFunction {
 
  private:
   bool has_norm() const { return code_.layer.call.norm || code_.layer.call.has_bias; }
-  bool blocking() const { return code_.layer.kind == LayerKind::Depthwise; }
+  bool blocking() const { return traits(code_.layer.family).planes; }
   std::size_t other(std::size_t buffer) const {
     return code_.tiling.double_buffered ? 1 - buffer : buffer;
   }
@@ -213,12 +212,12 @@ class Overlapped {
   void step(std::size_t i) {
     const Step& now = steps_[i];
     const Machine::Code& costs = code_.machine.code;
-    to_.add(Code{.instructions = code_.layer.kind == LayerKind::Depthwise
-                                     ? costs.depthwise_tile_instructions
-                                     : costs.tile_instructions,
-                 .divisions = costs.tile_divisions,
-                 .l2_loads = costs.tile_l2_loads},
-            fmt::format("tile {}", i));
+    to_.add(
+        Code{.instructions = traits(code_.layer.family).planes ? costs.depthwise_tile_instructions
+                                                               : costs.tile_instructions,
+             .divisions = costs.tile_divisions,
+             .l2_loads = costs.tile_l2_loads},
+        fmt::format("tile {}", i));
     const LayerCode::Buffers buffers = loaded_;
     const bool more = i + 1 < steps_.size();
     const bool crosses = more && steps_[i + 1].slice != now.slice;
@@ -276,8 +275,7 @@ class Overlapped {
       loading_ = id;
     }
     const Block in = code_.input_of(step.tile);
-    // MaxPool leaves its input in pieces.
-    const bool destroyed = code_.layer.kind == LayerKind::MaxPool && in_of_ != i;
+    const bool destroyed = traits(code_.layer.family).destroys_input && in_of_ != i;
     if ((behind_kernel || twice_.in) && (!in_ || *in_ != in || destroyed)) {
       if (in_ && twice_.in) loaded_.in = 1 - loaded_.in;
       in_of_ = i;

@@ -10,36 +10,12 @@
 namespace workbench::pulp {
 
 std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machine) {
-  const Kernel& call = layer.call;
-  // Kernels that split the width deal rows to pairs of cores.
-  const bool pairs = machine.cluster.cores % 2 == 0;
-  switch (layer.kind) {
-    case LayerKind::Conv:
-      if (!pairs) return {KernelKind::ConvHo, KernelKind::ConvCo};
-      return {KernelKind::ConvHo, KernelKind::ConvHoWo, KernelKind::ConvCo};
-    case LayerKind::Pointwise:
-      if (!pairs) return {KernelKind::PointwiseHo, KernelKind::PointwiseCo};
-      return {KernelKind::PointwiseHoWo, KernelKind::PointwiseHo, KernelKind::PointwiseCo};
-    case LayerKind::Depthwise:
-      if (call.kernel_h * call.kernel_w < 4) return {KernelKind::DepthwiseLess4};
-      if (call.kernel_h == 3 && call.kernel_w == 3 && call.stride_x == 1 && call.stride_y == 1 &&
-          call.dilation_x == 1 && call.dilation_y == 1) {
-        return {KernelKind::DepthwiseGeneric, KernelKind::Depthwise3x3s1};
-      }
-      return {KernelKind::DepthwiseGeneric};
-    case LayerKind::Linear:
-      return {call.out_bits == 32 ? KernelKind::Linear32 : KernelKind::Linear};
-    case LayerKind::Add:
-      return {KernelKind::Add};
-    case LayerKind::AveragePool:
-      return {KernelKind::AveragePool};
-    case LayerKind::MaxPool:
-      // No tile has more left padding or columns than the layer: where that is exact, tiles are.
-      return {pools_exactly(call) ? KernelKind::MaxPool : KernelKind::MaxPoolDirect};
-    case LayerKind::Requantize:
-      return {KernelKind::Requantize};
+  std::vector<KernelKind> usable;
+  for (const KernelTraits& row : kernels_of(layer.family)) {
+    if (!can_split(row.kind, machine.cluster.cores)) continue;
+    if (row.serves == nullptr || row.serves(layer.call)) usable.push_back(row.kind);
   }
-  CHECK(false, "kind {}", static_cast<int>(layer.kind));
+  return usable;
 }
 
 KernelKind dory_kernel(const Layer& layer, const Machine& machine) {
@@ -47,26 +23,29 @@ KernelKind dory_kernel(const Layer& layer, const Machine& machine) {
 }
 
 bool can_split(KernelKind kernel, std::int64_t cores) {
-  return !splits_width(kernel) || cores % 2 == 0 || cores == 1;
+  return traits(kernel).split != Split::HalfRows || cores % 2 == 0 || cores == 1;
 }
 
 namespace {
 
-bool channels_over_cores(KernelKind kind) {
-  return kind == KernelKind::ConvCo || kind == KernelKind::PointwiseCo || is_depthwise(kind) ||
-         is_linear(kind);
-}
+bool channels_over_cores(KernelKind kind) { return traits(kind).split == Split::Channels; }
 
-MapWork matrix_map(KernelKind kind, std::int64_t cores, std::int64_t rows, std::int64_t columns) {
+// What a tile is to the rough model.
+struct MapSize {
+  std::int64_t cores, in_rows, rows, columns;
+};
+
+MapWork matrix_map(KernelKind kind, const Kernel&, const MapSize& size) {
+  const auto [cores, in_rows, rows, columns] = size;
   std::int64_t own_rows = rows, own_columns = columns;
   if (!channels_over_cores(kind)) {
     own_rows = ceil_div(rows, cores);
-    if (splits_width(kind) && rows % cores != 0 && columns > 1 && cores > 1) {
+    if (traits(kind).split == Split::HalfRows && rows % cores != 0 && columns > 1 && cores > 1) {
       own_rows = ceil_div(rows, cores / 2);
       own_columns = columns - columns / 2;
     }
   }
-  if (is_im2col(kind)) {  // pairs go on across the ends of rows
+  if (traits(kind).family == Family::Conv) {  // pairs go on across the ends of rows
     const std::int64_t pixels = own_rows * own_columns;
     return {static_cast<double>(pixels / 2), static_cast<double>(pixels % 2)};
   }
@@ -84,7 +63,8 @@ ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t c
   work.per_pair = 40 + blocks * (14 * words + 17 * rest + epilogue) +
                   left * (5 * words + 8 * rest + epilogue / 2);
   work.per_single = 40 + static_cast<double>(channels) * (3 * words + 5 * rest + epilogue / 4);
-  if (is_im2col(kind)) {  // pulp.md 2.6, the branches at borders spread over the window's rows
+  if (traits(kind).family ==
+      Family::Conv) {  // pulp.md 2.6, the branches at borders spread over the window's rows
     const double columns =
         0.75 * static_cast<double>(depth) + 108.0 * static_cast<double>(layer.kernel_h);
     work.per_pair += 2 * columns;
@@ -93,51 +73,95 @@ ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t c
   return work;
 }
 
-// Cycles per channel as pairs, per pixel as singles; as cost.h has them for 4 to 64 channels.
-MapWork pixel_map(KernelKind kind, const Kernel& layer, double own_pixels) {
+MapWork linear_map(KernelKind, const Kernel&, const MapSize&) { return {1, 0}; }
+
+ChannelWork linear_channels(KernelKind, const Kernel& layer, std::int64_t channels) {
+  return {static_cast<double>(channels) * (30 + static_cast<double>(layer.in_c)), 0};
+}
+
+// pulp.md 2.5: 35 + 5.2 rows in + 18.8 rows out at 3x3
+MapWork depthwise_map(KernelKind, const Kernel& layer, const MapSize& size) {
+  const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
+  return {static_cast<double>(size.columns) *
+              (35 + 1.73 * static_cast<double>(layer.kernel_w * size.in_rows) +
+               (6 + 1.42 * taps) * static_cast<double>(size.rows)),
+          0};
+}
+
+// The others: cycles per channel as pairs, per pixel as singles; as cost.h has them for 4 to 64
+// channels.
+ChannelWork pixel_channels(KernelKind, const Kernel&, std::int64_t channels) {
+  return {static_cast<double>(channels), 1};
+}
+
+double own_pixels(const MapSize& size) {
+  return static_cast<double>(ceil_div(size.rows, size.cores)) * static_cast<double>(size.columns);
+}
+
+MapWork add_map(KernelKind, const Kernel&, const MapSize& size) {
+  return {own_pixels(size) * 8.3, own_pixels(size) * 1.7};
+}
+
+MapWork requantize_map(KernelKind, const Kernel&, const MapSize& size) {
+  return {own_pixels(size) * 1.7, own_pixels(size) * 1.7};
+}
+
+MapWork average_pool_map(KernelKind, const Kernel& layer, const MapSize& size) {
+  const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
+  return {own_pixels(size) * (6 * taps + 26), own_pixels(size) * 40};
+}
+
+MapWork max_pool_map(KernelKind kind, const Kernel& layer, const MapSize& size) {
+  const double pixels = own_pixels(size);
   const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
   const auto height = static_cast<double>(layer.kernel_h);
-  switch (kind) {
-    case KernelKind::AveragePool:
-      return {own_pixels * (6 * taps + 26), own_pixels * 40};
-    case KernelKind::MaxPool: {  // along all rows of the input, then along columns
-      const auto in_rows = static_cast<double>(layer.stride_y);
-      const double in_pixels = in_rows * static_cast<double>(layer.stride_x);
-      return {own_pixels * (3.2 * in_rows * static_cast<double>(layer.kernel_w) + 0.8 * height),
-              own_pixels * (8 + 25 * in_pixels)};
-    }
-    case KernelKind::MaxPoolDirect:  // 4 channels at a time, 3 a tap, 5 a row of the window
-      return {own_pixels * (3 * taps + 5 * (height + 1)) / 4, 0};
-    case KernelKind::Requantize:
-      return {own_pixels * 1.7, own_pixels * 1.7};
-    default:
-      return {own_pixels * 8.3, own_pixels * 1.7};
+  if (kind == KernelKind::MaxPoolDirect) {  // 4 channels at a time, 3 a tap, 5 a row of the window
+    return {pixels * (3 * taps + 5 * (height + 1)) / 4, 0};
   }
+  // Along all rows of the input, then along columns.
+  const auto in_rows = static_cast<double>(layer.stride_y);
+  const double in_pixels = in_rows * static_cast<double>(layer.stride_x);
+  return {pixels * (3.2 * in_rows * static_cast<double>(layer.kernel_w) + 0.8 * height),
+          pixels * (8 + 25 * in_pixels)};
+}
+
+struct RoughCost {
+  MapWork (*map)(KernelKind, const Kernel& layer, const MapSize&);
+  ChannelWork (*channels)(KernelKind, const Kernel& layer, std::int64_t of_a_core);
+};
+
+RoughCost rough_cost(Family family) {
+  switch (family) {
+    case Family::Conv:
+    case Family::Pointwise:
+      return {matrix_map, matrix_channels};
+    case Family::Depthwise:
+      return {depthwise_map, pixel_channels};
+    case Family::Linear:
+      return {linear_map, linear_channels};
+    case Family::Add:
+      return {add_map, pixel_channels};
+    case Family::AveragePool:
+      return {average_pool_map, pixel_channels};
+    case Family::MaxPool:
+      return {max_pool_map, pixel_channels};
+    case Family::Requantize:
+      return {requantize_map, pixel_channels};
+  }
+  CHECK(false, "family {}", static_cast<int>(family));
 }
 
 }  // namespace
 
 MapWork map_work(KernelKind kind, const Kernel& layer, std::int64_t cores, std::int64_t in_rows,
                  std::int64_t rows, std::int64_t columns) {
-  if (is_im2col(kind) || is_pointwise(kind)) return matrix_map(kind, cores, rows, columns);
-  if (is_linear(kind)) return {1, 0};
-  const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
-  const auto width = static_cast<double>(columns);
-  if (is_depthwise(kind)) {  // pulp.md 2.5: 35 + 5.2 rows in + 18.8 rows out at 3x3
-    return {width * (35 + 1.73 * static_cast<double>(layer.kernel_w * in_rows) +
-                     (6 + 1.42 * taps) * static_cast<double>(rows)),
-            0};
-  }
-  return pixel_map(kind, layer, static_cast<double>(ceil_div(rows, cores)) * width);
+  return rough_cost(traits(kind).family).map(kind, layer, {cores, in_rows, rows, columns});
 }
 
 ChannelWork channel_work(KernelKind kind, const Kernel& layer, std::int64_t cores,
                          std::int64_t channels) {
   const std::int64_t own = channels_over_cores(kind) ? ceil_div(channels, cores) : channels;
-  if (is_im2col(kind) || is_pointwise(kind)) return matrix_channels(kind, layer, own);
-  const auto count = static_cast<double>(own);
-  if (is_linear(kind)) return {count * (30 + static_cast<double>(layer.in_c)), 0};
-  return {count, 1};
+  return rough_cost(traits(kind).family).channels(kind, layer, own);
 }
 
 }  // namespace workbench::pulp

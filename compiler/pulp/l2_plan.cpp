@@ -198,7 +198,7 @@ class Planner {
 
   void want_activations(std::vector<Wanted>& l2, std::vector<Wanted>& l3, MemoryPlan& plan) const {
     for (std::size_t r = 0; r < lives_.size(); ++r) {
-      const Activation8& a = network_.activations[r];
+      const FeatureMap& a = network_.activations[r];
       if (a.whole >= 0 || lives_[r].begin < 0) continue;
       Home& home = plan.homes[r];
       home.space = spilled_.contains(r) ? Space::L3 : Space::L2;

@@ -8,28 +8,6 @@
 
 namespace workbench::pulp {
 
-std::string_view to_string(LayerKind kind) {
-  switch (kind) {
-    case LayerKind::Conv:
-      return "Conv";
-    case LayerKind::Pointwise:
-      return "Pointwise";
-    case LayerKind::Depthwise:
-      return "Depthwise";
-    case LayerKind::Linear:
-      return "Linear";
-    case LayerKind::Add:
-      return "Add";
-    case LayerKind::AveragePool:
-      return "AveragePool";
-    case LayerKind::MaxPool:
-      return "MaxPool";
-    case LayerKind::Requantize:
-      return "Requantize";
-  }
-  CHECK(false, "kind {}", static_cast<int>(kind));
-}
-
 namespace {
 
 std::int64_t along(const std::vector<std::int64_t>& list, std::size_t axis, std::int64_t absent) {
@@ -46,8 +24,8 @@ bool is_integer(const Value& value) {
 }
 
 // Channels, height and width of a value in memory (layer.h).
-Activation8 activation_like(const Value& value, const std::string& where) {
-  Activation8 a;
+FeatureMap activation_like(const Value& value, const std::string& where) {
+  FeatureMap a;
   a.value = value.name;
   Shape shape = value.shape;
   if (shape.size() == 2 && shape[0] > 1) {

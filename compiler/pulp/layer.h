@@ -10,6 +10,7 @@
 
 #include "core/graph.h"
 #include "isa/pulp/instructions.h"
+#include "isa/pulp/kernels.h"
 #include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
@@ -18,7 +19,7 @@ namespace workbench::pulp {
 // at channel `first_channel` of its `whole`, which is no part itself; so are the channels that a
 // group of a convolution reads and writes. Tensors of rank 2 with several rows [M, K] are one
 // channel high and wide as the matrix.
-struct Activation8 {
+struct FeatureMap {
   std::string value;  // name in the quantized graph
   std::int64_t channels = 1, height = 1, width = 1;
   std::int64_t bits = 8;  // 8, 4, 2, or 32
@@ -28,14 +29,11 @@ struct Activation8 {
   std::int64_t bytes() const { return (channels * bits + 7) / 8 * height * width; }
 };
 
-enum class LayerKind { Conv, Pointwise, Depthwise, Linear, Add, AveragePool, MaxPool, Requantize };
-std::string_view to_string(LayerKind kind);
-
 struct Layer {
   std::string name;  // of the graph node
   std::vector<std::string> merged;
   std::size_t node = 0;  // index in the quantized graph
-  LayerKind kind = LayerKind::Conv;
+  Family family = Family::Conv;
   std::int32_t in = -1, in2 = -1, out = -1;  // indices into Network::activations
   // What every kernel call of this layer has in common: geometry of the whole layer (in_w, ...,
   // pads), bits, signs, norm, shifts. Addresses are 0, kind is not yet chosen.
@@ -48,7 +46,7 @@ struct Layer {
 };
 
 struct Network {
-  std::vector<Activation8> activations;
+  std::vector<FeatureMap> activations;
   std::vector<Layer> layers;
   std::vector<std::size_t> host_nodes;  // nodes of the graph that stay with the host
   // Every integer value of the graph and the activation that it is, or is another view of (Reshape:
@@ -63,7 +61,7 @@ std::int32_t activation_of(const Network& network, ValueId value);
 bool is_integer(const Value& value);
 // An activation of the value's shape and codes (layer.h). Throws Error "WHERE: ..." when it has
 // none.
-Activation8 activation_like(const Value& value, const std::string& where);
+FeatureMap activation_like(const Value& value, const std::string& where);
 // Kernel, strides, dilations and padding of a call whose maps are set.
 void set_window(Kernel& call, const Window& window);
 

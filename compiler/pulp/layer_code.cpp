@@ -79,15 +79,15 @@ Block LayerCode::input_of(const Block& out) const {
   const InputSpan rows = input_rows(layer.call, out.y0, out.y1);
   const InputSpan columns = input_columns(layer.call, out.x0, out.x1);
   Block in{0, layer.call.in_c, rows.begin, rows.end, columns.begin, columns.end};
-  if (by_channel(layer.kind)) in.c0 = out.c0, in.c1 = out.c1;
-  if (layer.kind == LayerKind::Linear) in = {0, layer.call.in_c, 0, 1, 0, 1};
+  if (traits(layer.family).by_channel) in.c0 = out.c0, in.c1 = out.c1;
+  if (traits(layer.family).vector) in = {0, layer.call.in_c, 0, 1, 0, 1};
   return in;
 }
 
 // No higher than the highest slice: buffers have room for that.
 Block LayerCode::input_of_slice(std::size_t s) const {
   Block in = input_of(slices[s]);
-  if (!tiling.as_dory || layer.kind == LayerKind::Linear) return in;
+  if (!tiling.as_dory || traits(layer.family).vector) return in;
   const std::int64_t whole = slices.size() == 1 ? in.y1 : layer.call.in_h;
   const std::int64_t rows = row_extent(layer, tiling.slice.out_h, tiling.slice.out_h).data;
   in.y1 = std::max(in.y1, std::min(in.y0 + rows, whole));
@@ -97,7 +97,7 @@ Block LayerCode::input_of_slice(std::size_t s) const {
 Block LayerCode::input_of_tile(std::size_t s, const Block& tile) const {
   Block in = input_of(tile);
   const bool last = tile.y1 == slices[s].y1;
-  if (!tiling.as_dory || layer.kind != LayerKind::Depthwise || last) return in;
+  if (!tiling.as_dory || !traits(layer.family).planes || last) return in;
   const std::int64_t end = input_by_slice ? input_of_slice(s).y1 : layer.call.in_h;
   in.y1 = std::max(in.y1, std::min(in.y0 + inner_rows(layer.call, tiling.tile.out_h), end));
   return in;
@@ -115,12 +115,12 @@ std::size_t LayerCode::part_of(const Block& slice) const {
 
 Area LayerCode::home_area(std::int32_t activation, std::int64_t channels, std::int64_t width,
                           std::int64_t bits) const {
-  const Activation8& a = network_.activations[static_cast<std::size_t>(activation)];
+  const FeatureMap& a = network_.activations[static_cast<std::size_t>(activation)];
   const Home& home = homes_[static_cast<std::size_t>(activation)];
   Area area{.space = home.space, .base = home.address, .bits = bits};
   area.pixel_stride = code_bytes(channels, bits);
   if (a.whole >= 0) {
-    const Activation8& whole = network_.activations[static_cast<std::size_t>(a.whole)];
+    const FeatureMap& whole = network_.activations[static_cast<std::size_t>(a.whole)];
     area.pixel_stride = code_bytes(whole.channels, bits);
     area.base += a.first_channel * bits / 8;
   }
@@ -287,8 +287,8 @@ void LayerCode::load_input(Listing& to, std::size_t s, const Block& tile, const 
       area = slice_area(area, address, input_of(slices[s]));
     }
     const std::int64_t l1 = (second ? tiling.map.in2 : tiling.map.in)[b.in];
-    const Dma dma = layer.kind == LayerKind::Depthwise ? turn_tile(area, l1, in, id)
-                                                       : move_tile(area, l1, in, true, id);
+    const Dma dma = traits(layer.family).planes ? turn_tile(area, l1, in, id)
+                                                : move_tile(area, l1, in, true, id);
     to.add(dma, text(second ? "in 2" : "in", in));
   }
 }
@@ -301,7 +301,7 @@ void LayerCode::load_weights(Listing& to, std::size_t s, const Block& tile, cons
   const std::int64_t from = plan.constants_l2[b.constants] + part.weights;
   Dma dma = move_run(from + (tile.c0 - part.first) * row, tiling.map.weights[b.weights],
                      tile.c1 - tile.c0, row, true, id);
-  if (tiling.as_dory && layer.kind == LayerKind::Depthwise) {
+  if (tiling.as_dory && traits(layer.family).planes) {
     dma.length = 1, dma.lines = row;
     dma.l2_line_stride = dma.l1_line_stride = 1;
   }
@@ -337,7 +337,7 @@ Kernel LayerCode::kernel(std::size_t s, const Block& tile, const Buffers& b) con
   const Cut cut{tile.c1 - tile.c0, tile.y1 - tile.y0, tile.x1 - tile.x0};
   Kernel call = tile_call(layer, tiling.kernel, tile.c0, tile.y0, tile.x0, cut);
   call.cores = tiling.cores;
-  if (tiling.as_dory && layer.kind == LayerKind::Depthwise) {
+  if (tiling.as_dory && traits(layer.family).planes) {
     const Block in = input_of_tile(s, tile);
     call.in_h = in.y1 - in.y0;
     const bool bottom = tile.y1 == layer.call.out_h;

@@ -118,7 +118,7 @@ AffineRequantize with_bias(const AffineRequantize& affine, const std::vector<std
 // Accumulators as they are, for the fully connected layer of 32 bits.
 void set_raw(Layer& layer, const AffineRequantize& affine, const std::string& where) {
   const bool as_is = affine.divisor == 1 && affine.low <= kInt32.low && affine.high >= kInt32.high;
-  if (layer.kind != LayerKind::Linear || !as_is) {
+  if (!traits(layer.family).vector || !as_is) {
     fail("{}: a result of 32 bits is what only a fully connected layer leaves, and unscaled",
          where);
   }
@@ -199,7 +199,7 @@ std::vector<std::int8_t> conv_weights(const Value& weights, std::int64_t first,
 }
 
 std::vector<std::int8_t> linear_weights(const Value& matrix, bool transposed,
-                                        const Activation8& input) {
+                                        const FeatureMap& input) {
   const std::vector<std::int8_t> source = codes(matrix);
   const std::int64_t outs = matrix.shape[transposed ? 0 : 1];
   const std::int64_t ins = matrix.shape[transposed ? 1 : 0];
@@ -220,7 +220,7 @@ std::vector<std::int8_t> linear_weights(const Value& matrix, bool transposed,
   return result;
 }
 
-Values code_range(const Activation8& activation) {
+Values code_range(const FeatureMap& activation) {
   const std::int64_t span = std::int64_t{1} << activation.bits;
   if (activation.is_signed) return {-span / 2, span / 2 - 1};
   return {0, span - 1};

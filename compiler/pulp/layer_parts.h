@@ -24,11 +24,11 @@ std::vector<std::int8_t> conv_weights(const Value& weights, std::int64_t first, 
 // [No][Ni] of a matrix [Ni, No] (`transposed`: [No, Ni]), Ni in the order of an activation
 // [height][width][channels] whose elements the matrix knows channel by channel.
 std::vector<std::int8_t> linear_weights(const Value& matrix, bool transposed,
-                                        const Activation8& input);
+                                        const FeatureMap& input);
 std::int64_t weight_bits(const Value& weights);
 
 // Codes of an activation; int32 where it has 32 bits.
-Values code_range(const Activation8& activation);
+Values code_range(const FeatureMap& activation);
 // Of the accumulator of each output channel, bias not included.
 std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
                                        std::int64_t channels, const Values& input);

@@ -37,11 +37,11 @@ class Layers {
  private:
   std::string here() const { return where(graph_, *node_); }
   const Value& value(ValueId id) const { return graph_.value(id); }
-  Activation8 like(ValueId id) const { return activation_like(value(id), here()); }
-  Activation8& activation(std::int32_t a) {
+  FeatureMap like(ValueId id) const { return activation_like(value(id), here()); }
+  FeatureMap& activation(std::int32_t a) {
     return network_.activations[static_cast<std::size_t>(a)];
   }
-  std::int32_t add(Activation8 a) {
+  std::int32_t add(FeatureMap a) {
     network_.activations.push_back(std::move(a));
     return static_cast<std::int32_t>(network_.activations.size()) - 1;
   }
@@ -56,7 +56,7 @@ class Layers {
   }
   // Channels [first, first + channels) of an activation.
   std::int32_t view(std::int32_t whole, std::int64_t first, std::int64_t channels) {
-    Activation8 a = activation(whole);
+    FeatureMap a = activation(whole);
     a.value.clear();
     a.channels = channels, a.whole = whole, a.first_channel = first;
     return add(std::move(a));
@@ -93,13 +93,13 @@ class Layers {
     return *node_->affine;
   }
 
-  Layer layer(LayerKind kind, std::int32_t in, std::int32_t out) {
+  Layer layer(Family kind, std::int32_t in, std::int32_t out) {
     Layer made;
     made.name = node_->name, made.merged = node_->merged;
-    made.node = index_, made.kind = kind;
+    made.node = index_, made.family = kind;
     made.in = in, made.out = out;
-    const Activation8& from = activation(in);
-    const Activation8& to = activation(out);
+    const FeatureMap& from = activation(in);
+    const FeatureMap& to = activation(out);
     if (from.bits == 32) {
       fail("{}: reads '{}', which has 32 bits: kernels read 8, 4 or 2", here(), from.value);
     }
@@ -114,8 +114,8 @@ class Layers {
   // The layer's map has the shape that the graph says: views of another are for layers that take
   // every element alike.
   void check_map(std::int32_t a, ValueId id) {
-    const Activation8 shape = like(id);
-    const Activation8& map = activation(a);
+    const FeatureMap shape = like(id);
+    const FeatureMap& map = activation(a);
     if (map.channels != shape.channels || map.height != shape.height || map.width != shape.width) {
       fail("{}: '{}' is a view of '{}' in another order of channels", here(), value(id).name,
            map.value);
@@ -150,14 +150,14 @@ class Layers {
     set_window(window, conv.window);
     const bool dilated = window.dilation_x != 1 || window.dilation_y != 1;
     if (depthwise && !dilated && activation(in).bits == 8) {
-      return group(conv, layer(LayerKind::Depthwise, in, out), 0, 1);
+      return group(conv, layer(Family::Depthwise, in, out), 0, 1);
     }
-    if (depthwise) return dense(conv, layer(LayerKind::Conv, in, out));
+    if (depthwise) return dense(conv, layer(Family::Conv, in, out));
     for (std::int64_t g = 0; g < conv.groups; ++g) {
       const std::int64_t ins = in_c / conv.groups, outs = out_c / conv.groups;
       const std::int32_t from = conv.groups == 1 ? in : view(in, g * ins, ins);
       const std::int32_t to = conv.groups == 1 ? out : view(out, g * outs, outs);
-      group(conv, layer(LayerKind::Conv, from, to), g, conv.groups);
+      group(conv, layer(Family::Conv, from, to), g, conv.groups);
     }
   }
 
@@ -168,9 +168,9 @@ class Layers {
     if (!conv.window.pads_end.empty()) made.pad_bottom = conv.window.pads_end.front();
     const bool unpadded =
         call.pad_top == 0 && call.pad_bottom == 0 && call.pad_left == 0 && call.pad_right == 0;
-    if (made.kind == LayerKind::Conv && unpadded && call.kernel_h * call.kernel_w == 1 &&
+    if (made.family == Family::Conv && unpadded && call.kernel_h * call.kernel_w == 1 &&
         call.stride_x * call.stride_y == 1) {
-      made.kind = LayerKind::Pointwise;
+      made.family = Family::Pointwise;
     }
     const Value& weights = value(node_->inputs.at(1));
     call.weight_bits = weight_bits(weights);
@@ -217,12 +217,12 @@ class Layers {
     const std::int32_t in = operand(0), out = result();
     const std::int64_t ins = weights.shape[transposed ? 1 : 0];
     const std::int64_t rows = element_count(value(node_->inputs[0]).shape) / ins;
-    Layer made = layer(rows == 1 ? LayerKind::Linear : LayerKind::Pointwise, in, out);
+    Layer made = layer(rows == 1 ? Family::Linear : Family::Pointwise, in, out);
     Kernel& call = made.call;
     call.in_c = ins, call.in_h = rows, call.in_w = 1;
     call.out_c = weights.shape[transposed ? 0 : 1], call.out_h = rows, call.out_w = 1;
     call.weight_bits = weight_bits(weights);
-    Activation8 order = activation(in);
+    FeatureMap order = activation(in);
     if (rows > 1) {
       if (order.channels != 1 || order.bits != 8 || activation(out).bits != 8) {
         fail("{}: a matrix of {} rows must be of 8-bit codes, row by row", here(), rows);
@@ -248,7 +248,7 @@ class Layers {
     check_pool(window);
     check_map(operand(0), node_->inputs[0]);
     const std::int32_t in = operand(0);
-    Layer made = layer(LayerKind::MaxPool, in, result());
+    Layer made = layer(Family::MaxPool, in, result());
     set_window(made.call, window);
     finish(std::move(made));
   }
@@ -257,7 +257,7 @@ class Layers {
     check_pool(window);
     check_map(operand(0), node_->inputs[0]);
     const std::int32_t in = operand(0);
-    Layer made = layer(LayerKind::AveragePool, in, result());
+    Layer made = layer(Family::AveragePool, in, result());
     set_window(made.call, window);
     set_average(made, affine(), code_range(activation(in)), here());
     finish(std::move(made));
@@ -265,9 +265,9 @@ class Layers {
 
   // Layers that take every element alike: the result lies as its operand does, and a matrix of
   // several rows is as many pixels.
-  Layer elementwise(LayerKind kind, std::int32_t in) {
-    Activation8 shape = activation(in);
-    const Activation8 own = like(node_->outputs[0]);
+  Layer elementwise(Family kind, std::int32_t in) {
+    FeatureMap shape = activation(in);
+    const FeatureMap own = like(node_->outputs[0]);
     shape.value = own.value, shape.bits = own.bits, shape.is_signed = own.is_signed;
     shape.whole = -1, shape.first_channel = 0;
     const std::int32_t out = add(std::move(shape));
@@ -277,13 +277,13 @@ class Layers {
 
   void addition(const Binary& sum) {
     const std::int32_t in = operand(0), in2 = operand(1);
-    const Activation8 &a = activation(in), &b = activation(in2);
+    const FeatureMap &a = activation(in), &b = activation(in2);
     if (sum.kind != Binary::Kind::Add) fail("{}: kernels add codes, nothing else", here());
     if (a.channels != b.channels || a.height != b.height || a.width != b.width ||
         a.bits != b.bits) {
       fail("{}: operands '{}' and '{}' are not of one shape and width", here(), a.value, b.value);
     }
-    Layer made = elementwise(LayerKind::Add, in);
+    Layer made = elementwise(Family::Add, in);
     made.in2 = in2;
     made.call.in2_signed = activation(in2).is_signed;
     affine();  // must be there
@@ -293,8 +293,8 @@ class Layers {
 
   void rescaling() {
     const std::int32_t in = operand(0);
-    Layer made = elementwise(LayerKind::Requantize, in);
-    const Activation8 shape = like(node_->inputs[0]);
+    Layer made = elementwise(Family::Requantize, in);
+    const FeatureMap shape = like(node_->inputs[0]);
     const bool by_channel = affine().multiplier.size() > 1 || affine().offset.size() > 1;
     if (by_channel && activation(in).height * activation(in).width > 1) {
       check_map(in, node_->inputs[0]);
@@ -310,7 +310,7 @@ class Layers {
 
   // A copy of an activation's codes, for places that want one of their own.
   Layer copy_layer(std::int32_t in, std::int32_t out, const std::string& name) {
-    Layer made = layer(LayerKind::Requantize, in, out);
+    Layer made = layer(Family::Requantize, in, out);
     made.name = name;
     made.merged.clear();
     return made;
@@ -344,9 +344,9 @@ class Layers {
 
   // Parts of parts become parts of the outermost.
   void resolve_parts() {
-    for (Activation8& a : network_.activations) {
+    for (FeatureMap& a : network_.activations) {
       while (a.whole >= 0 && activation(a.whole).whole >= 0) {
-        const Activation8& outer = activation(a.whole);
+        const FeatureMap& outer = activation(a.whole);
         a.first_channel += outer.first_channel;
         a.whole = outer.whole;
       }
@@ -357,10 +357,10 @@ class Layers {
   void separate_flattened_parts() {
     std::vector<Layer> layers;
     for (Layer& made : network_.layers) {
-      const Activation8 in = activation(made.in);
-      if (made.kind == LayerKind::Linear && in.whole >= 0 && in.height * in.width > 1) {
+      const FeatureMap in = activation(made.in);
+      if (traits(made.family).vector && in.whole >= 0 && in.height * in.width > 1) {
         node_ = &graph_.nodes[made.node];
-        Activation8 own = in;
+        FeatureMap own = in;
         own.value.clear();
         own.whole = -1, own.first_channel = 0;
         const std::int32_t copy = add(own);
@@ -374,7 +374,7 @@ class Layers {
   }
 
   void check_parts() const {
-    for (const Activation8& a : network_.activations) {
+    for (const FeatureMap& a : network_.activations) {
       if (a.whole < 0) continue;
       const auto& whole = network_.activations[static_cast<std::size_t>(a.whole)];
       if (a.first_channel * a.bits % 8 == 0 && a.channels * a.bits % 8 == 0) continue;

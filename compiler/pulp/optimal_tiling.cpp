@@ -141,10 +141,6 @@ struct SliceKind {
   bool weights = false, input = false, output = false, twice = true;
 };
 
-bool weights_can_be_sliced(LayerKind kind) {
-  return kind == LayerKind::Conv || kind == LayerKind::Pointwise || kind == LayerKind::Linear;
-}
-
 Tiling of_kind(const SliceKind& kind, const Cut& slice) {
   Tiling tiling;
   tiling.slice = slice;
@@ -232,8 +228,8 @@ std::vector<Tiling> choices_of(const Layer& layer, const Machine& machine, std::
 // Kinds of slices, least intrusive first; those of one group are weighed against each other.
 std::vector<std::vector<SliceKind>> groups(const Layer& layer, const L2Budget& budget) {
   const bool in = budget.input_in_l3, out = budget.output_in_l3;
-  const bool weights = weights_can_be_sliced(layer.kind);
-  const bool rows = layer.kind != LayerKind::Linear;
+  const bool weights = channels_can_be_sliced(layer);
+  const bool rows = !traits(layer.family).vector;
   std::vector<std::vector<SliceKind>> result;
   for (const bool twice : {true, false}) {
     if (!rows) {  // of a fully connected layer only the weights can be cut

@@ -41,7 +41,7 @@ double cycles(const Dma& dma, const Machine& machine) {
 
 Dma input_transfer(const Layer& layer, const Kernel& call, bool commands_2d) {
   const bool whole_width = call.in_w == layer.call.in_w;
-  if (is_depthwise(call.kind)) {  // [H][W][C] -> [C][H][W]: lines of one code (pulp.md 3.6)
+  if (traits(call.kind).planes) {  // [H][W][C] -> [C][H][W]: lines of one code (pulp.md 3.6)
     Dma dma{.length = 1, .two_d = true};
     (whole_width ? dma.rows : dma.planes) = call.in_c;
     dma.lines = whole_width ? call.in_h * call.in_w : call.in_w;
@@ -121,13 +121,13 @@ double stalled_part(double commands, const Machine& machine) {
 
 TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d,
                         const Machine& machine) {
-  const std::int64_t bits = call.kind == KernelKind::Linear32 ? 32 : call.out_bits;
+  const std::int64_t bits = traits(call.kind).words ? 32 : call.out_bits;
   Dma out =
       map_transfer(code_bytes(call.out_c, bits), call.out_w, call.out_h,
                    call.out_c == layer.call.out_c, call.out_w == layer.call.out_w, commands_2d);
   out.to_l1 = false;
   const Dma in = input_transfer(layer, call, commands_2d);
-  const double operands = call.kind == KernelKind::Add ? 2 : 1;
+  const auto operands = static_cast<double>(traits(call.kind).operands);
   return {.in = operands * cycles(in, machine),
           .weights = constants_cycles(call, machine),
           .out = cycles(out, machine),
@@ -138,7 +138,7 @@ TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d
 double tile_overhead(const Layer& layer, const Machine& machine) {
   Code code{machine.code.tile_instructions, machine.code.tile_divisions,
             machine.code.tile_l2_loads};
-  if (layer.kind == LayerKind::Depthwise) {
+  if (traits(layer.family).planes) {
     code.instructions = machine.code.depthwise_tile_instructions;
   }
   return static_cast<double>(code_cycles(code, machine).value + 2 * machine.cluster.barrier_cycles +
@@ -146,8 +146,7 @@ double tile_overhead(const Layer& layer, const Machine& machine) {
 }
 
 LoadRates load_rates(const Layer& layer, LoopOrder order, double channel_tiles, double map_tiles) {
-  const bool own_channels = layer.kind != LayerKind::Conv && layer.kind != LayerKind::Pointwise &&
-                            layer.kind != LayerKind::Linear;
+  const bool own_channels = traits(layer.family).by_channel;
   const bool rows_outer = order == LoopOrder::RowsOuter;
   LoadRates rates;
   if (!own_channels && (rows_outer || map_tiles == 1)) rates.in = 1 / channel_tiles;

@@ -96,9 +96,7 @@ constexpr int kWidths = 4;
 // try fewer of them.
 constexpr std::int64_t kCramped = 3;
 
-bool own_channels(LayerKind kind) {
-  return kind != LayerKind::Conv && kind != LayerKind::Pointwise && kind != LayerKind::Linear;
-}
+bool own_channels(Family family) { return traits(family).by_channel; }
 
 class Search {
  public:
@@ -199,7 +197,7 @@ class Search {
 
   void list_channels() {
     const std::int64_t step = channel_step(layer_);
-    const std::int64_t unit = std::lcm(step, own_channels(layer_.kind) ? cores_ : 4);
+    const std::int64_t unit = std::lcm(step, own_channels(layer_.family) ? cores_ : 4);
     for (const std::int64_t n : cut_sizes(sliced_.slice.out_c, unit, step)) {
       ChannelCut cut;
       cut.axis = axis_cut(sliced_.slice.out_c, n, {});
@@ -228,7 +226,7 @@ class Search {
     call.in_h = map.rows.in.padded;
     call.pad_top = call.pad_bottom = 0;
     call.cores = cores_;
-    if (own_channels(layer_.kind)) call.in_c = channels;
+    if (own_channels(layer_.family)) call.in_c = channels;
     return scratch_bytes(call, machine_);
   }
 
@@ -300,7 +298,7 @@ class Search {
   // One buffer for one operand only where another is loaded more often.
   std::vector<Buffering> bufferings() const {
     std::vector<Buffering> result{{}, {.in = false, .weights = false, .out = false}};
-    if (own_channels(layer_.kind)) return result;
+    if (own_channels(layer_.family)) return result;
     result.push_back({.in = false});
     result.push_back({.weights = false});
     return result;
@@ -318,7 +316,8 @@ class Search {
       const double kernel = scale_ * (map_works[w] * channel_work);
       for (const LoopOrder order : {LoopOrder::ChannelsOuter, LoopOrder::RowsOuter}) {
         // Rows outermost are for inputs that stay; with one tile of either it is the same order.
-        const bool stays = channels.tiles > 1 && widths[w].tiles > 1 && !own_channels(layer_.kind);
+        const bool stays =
+            channels.tiles > 1 && widths[w].tiles > 1 && !own_channels(layer_.family);
         if (!stays && order == LoopOrder::RowsOuter) continue;
         weigh(kind, channels, widths[w], bytes, kernel, order, twice);
       }
@@ -341,10 +340,10 @@ class Search {
     const bool whole_rows = map.columns.count() == 1 && sliced_.slice.out_w == call_.out_w;
     TileTransfers result;
     double in_commands = 1, out_commands = 1;
-    if (layer_.kind == LayerKind::Depthwise) {
+    if (traits(layer_.family).planes) {
       result.in = latency + static_cast<double>(bytes.in);
       in_commands = static_cast<double>(channels.axis.tile * (whole_rows ? 1 : map.rows.in.data));
-    } else if (own_channels(layer_.kind) && !whole) {
+    } else if (own_channels(layer_.family) && !whole) {
       result.in = lines(map.in_pixels * (bytes.in2 > 0 ? 2 : 1), channels.bytes.in, 0);
       if (!whole_rows) in_commands = static_cast<double>(map.rows.in.data);
     } else {
@@ -412,7 +411,7 @@ class Search {
 
 std::int64_t channel_step(const Layer& layer) {
   const Kernel& call = layer.call;
-  return 8 / std::min<std::int64_t>(8, own_channels(layer.kind)
+  return 8 / std::min<std::int64_t>(8, own_channels(layer.family)
                                            ? std::min(call.in_bits, call.out_bits)
                                            : call.out_bits);
 }

@@ -75,8 +75,8 @@ Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::in
         layer.name, c0, y0, x0);
   call.kind = kernel;
   call.out_c = std::min(block.out_c, layer.call.out_c - c0);
-  if (by_channel(layer.kind)) call.in_c = call.out_c;
-  if (layer.kind == LayerKind::Linear) return call;
+  if (traits(layer.family).by_channel) call.in_c = call.out_c;
+  if (traits(layer.family).vector) return call;
   call.out_h = std::min(block.out_h, layer.call.out_h - y0);
   call.out_w = std::min(block.out_w, layer.call.out_w - x0);
   const InputSpan rows = input_rows(layer.call, y0, y0 + call.out_h);
@@ -183,7 +183,7 @@ Extent column_extent(const Layer& layer, std::int64_t tile, std::int64_t slice) 
 
 Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, const Cut& slice) {
   Kernel call = tile_call(layer, kernel, 0, 0, 0, tile);
-  if (layer.kind == LayerKind::Linear) return call;
+  if (traits(layer.family).vector) return call;
   CHECK(tile.out_h <= slice.out_h && tile.out_w <= slice.out_w, "{}: tile larger than slice",
         layer.name);
   const Extent rows = row_extent(layer, tile.out_h, slice.out_h);
@@ -200,7 +200,7 @@ Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, cons
 Kernel largest_call(const Layer& layer, const Tiling& tiling) {
   Kernel call = largest_call(layer, tiling.kernel, tiling.tile, tiling.slice);
   call.cores = tiling.cores;
-  if (tiling.as_dory && layer.kind == LayerKind::Depthwise) {
+  if (tiling.as_dory && traits(layer.family).planes) {
     const std::int64_t rows = std::min(inner_rows(layer.call, tiling.tile.out_h), layer.call.in_h);
     call.in_h = std::max(call.in_h, rows);
     call.pad_bottom = std::max(call.pad_bottom, layer.call.pad_top + layer.pad_bottom);
@@ -216,8 +216,9 @@ L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine) {
   return placed(bytes, buffering(tiling), 0);
 }
 
-bool by_channel(LayerKind kind) {
-  return kind != LayerKind::Conv && kind != LayerKind::Pointwise && kind != LayerKind::Linear;
+bool channels_can_be_sliced(const Layer& layer) {
+  const KernelTraits& kernels = traits(layer.family);
+  return kernels.weights && !kernels.by_channel;
 }
 
 std::int64_t code_bytes(std::int64_t channels, std::int64_t bits) {
@@ -226,7 +227,7 @@ std::int64_t code_bytes(std::int64_t channels, std::int64_t bits) {
 
 SliceBytes slice_bytes(const Layer& layer, const Cut& slice) {
   const Kernel& call = layer.call;
-  const std::int64_t channels = by_channel(layer.kind) ? slice.out_c : call.in_c;
+  const std::int64_t channels = traits(layer.family).by_channel ? slice.out_c : call.in_c;
   SliceBytes bytes;
   std::int64_t rows = 0, columns = 0;
   for (std::int64_t y = 0; y < call.out_h; y += slice.out_h) {

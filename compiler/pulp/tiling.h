@@ -90,7 +90,8 @@ struct SliceBytes {
 };
 SliceBytes slice_bytes(const Layer& layer, const Cut& slice);
 
-bool by_channel(LayerKind kind);  // every output channel reads its own input channel
+// Its output channels have weights of their own and read all of the input.
+bool channels_can_be_sliced(const Layer& layer);
 std::int64_t code_bytes(std::int64_t channels, std::int64_t bits);  // of a pixel
 
 // What the layer may use of L2, and where its operands are to begin with.

@@ -249,8 +249,8 @@ std::string l3_fault(const L3Transfer& op, const Machine& machine) {
   });
 }
 
-std::string bits_fault(const Kernel& k) {
-  const bool words = k.kind == KernelKind::Linear32 && k.out_bits == 32;
+std::string bits_fault(const Kernel& k, const KernelTraits& row) {
+  const bool words = row.words && k.out_bits == 32;
   for (const auto& [name, bits] : {Named{"in_bits", k.in_bits}, Named{"weight_bits", k.weight_bits},
                                    Named{"out_bits", words ? 8 : k.out_bits}}) {
     if (bits == 8 || bits == 4 || bits == 2) continue;
@@ -329,59 +329,26 @@ bool unit_window(const Kernel& k) {
 }
 
 // What this kernel of the library cannot do though another could (pulp.md 2.4).
-std::string kernel_limit(const Kernel& k) {
-  const std::int64_t taps = k.kernel_w * k.kernel_h;
-  const bool dilated = k.dilation_x != 1 || k.dilation_y != 1;
-  if (!is_im2col(k.kind) && dilated) return "has no dilation";
-  const bool one_to_one = is_pointwise(k.kind) || is_linear(k.kind) || k.kind == KernelKind::Add ||
-                          k.kind == KernelKind::Requantize;
-  if (one_to_one && !unit_window(k)) return "has a 1x1 window, stride 1 and no padding";
-  if (is_linear(k.kind) && (k.in_w != 1 || k.in_h != 1)) {
-    return fmt::format("takes a vector: in_w and in_h must be 1, found {} and {}", k.in_w, k.in_h);
-  }
-  if (k.kind == KernelKind::Depthwise3x3s1 &&
-      (k.kernel_w != 3 || k.kernel_h != 3 || k.stride_x != 1 || k.stride_y != 1)) {
-    return "has a 3x3 window and stride 1";
-  }
-  if (k.kind == KernelKind::DepthwiseGeneric && taps < 4) return "needs 4 weights per channel";
-  if (k.kind == KernelKind::DepthwiseLess4 && taps >= 4) return "has at most 3 weights per channel";
-  const bool per_channel = !has_weights(k.kind) || is_depthwise(k.kind);
-  if (per_channel && k.in_c != k.out_c) {
-    return fmt::format("out_c must be in_c ({}), found {}", k.in_c, k.out_c);
-  }
-  if (is_max_pool(k.kind) && (std::max(k.pad_left, k.pad_right) >= k.kernel_w ||
-                              std::max(k.pad_top, k.pad_bottom) >= k.kernel_h)) {
-    return fmt::format("has a {}x{} window, some of it over nothing but padding", k.kernel_w,
-                       k.kernel_h);
-  }
-  if (is_max_pool(k.kind) && (k.in_bits != k.out_bits || k.in_signed != k.out_signed)) {
-    return "keeps codes as they are: in and out must be of one type";
-  }
-  if (k.kind == KernelKind::MaxPool && k.out_w > k.in_w) {
-    return fmt::format("puts its row maxima over the input: out_w must be at most {}, found {}",
-                       k.in_w, k.out_w);
-  }
-  return "";
+std::string kernel_limit(const Kernel& k, const KernelTraits& row) {
+  if (!row.dilation && (k.dilation_x != 1 || k.dilation_y != 1)) return "has no dilation";
+  if (!row.window && !unit_window(k)) return "has a 1x1 window, stride 1 and no padding";
+  return row.limit == nullptr ? "" : row.limit(k);
 }
 
 // Flags that mean nothing to this kernel.
-std::string stray_flag(const Kernel& k) {
-  const bool add = k.kind == KernelKind::Add, average = k.kind == KernelKind::AveragePool;
-  const bool norm_possible =
-      (has_weights(k.kind) && k.kind != KernelKind::Linear32) || k.kind == KernelKind::Requantize;
-  if (k.norm && !norm_possible) return "has no kappa and lambda";
-  if (k.has_bias && !has_weights(k.kind)) return "has no bias";
-  if (k.clip_operands && !add) return "has no operands to clip";
-  if (k.divisor != 1 && !average) return fmt::format("has no divisor, found {}", k.divisor);
+std::string stray_flag(const Kernel& k, const KernelTraits& row) {
+  if (k.norm && !row.norm) return "has no kappa and lambda";
+  if (k.has_bias && !row.weights) return "has no bias";
+  if (k.clip_operands && row.operands < 2) return "has no operands to clip";
+  if (k.divisor != 1 && !row.divides) return fmt::format("has no divisor, found {}", k.divisor);
   return "";
 }
 
-std::string misaligned(const Kernel& k) {
-  const std::tuple<const char*, std::int64_t, bool> words[] = {
-      {"bias", k.bias, k.has_bias},
-      {"kappa", k.kappa, k.norm},
-      {"lambda", k.lambda, k.norm},
-      {"out", k.out, k.kind == KernelKind::Linear32}};
+std::string misaligned(const Kernel& k, const KernelTraits& row) {
+  const std::tuple<const char*, std::int64_t, bool> words[] = {{"bias", k.bias, k.has_bias},
+                                                               {"kappa", k.kappa, k.norm},
+                                                               {"lambda", k.lambda, k.norm},
+                                                               {"out", k.out, row.words}};
   for (const auto& [name, address, used] : words) {
     if (used && address % 4 != 0) {
       return fmt::format("{} at {}: words lie at multiples of 4", name, address);
@@ -406,25 +373,26 @@ std::string kernel_fault(const Kernel& k, const Machine& machine) {
   if (k.kind < KernelKind::ConvHo || k.kind > last(k.kind)) {
     return fmt::format("kernel {} does not exist", static_cast<std::int64_t>(k.kind));
   }
+  const KernelTraits& row = traits(k.kind);
   const std::int64_t cores = k.active_cores(machine.cluster.cores);
-  std::string fault = first_of(
-      {range_fault(k), bits_fault(k), outside({{"cores", k.cores}}, 0, machine.cluster.cores)});
+  std::string fault = first_of({range_fault(k), bits_fault(k, row),
+                                outside({{"cores", k.cores}}, 0, machine.cluster.cores)});
   if (fault.empty()) {
     fault = first_of({
-        stray_flag(k),
-        kernel_limit(k),
+        stray_flag(k, row),
+        kernel_limit(k, row),
         window_fault('w', k.in_w, k.out_w, k.kernel_w, k.stride_x, k.dilation_x, k.pad_left,
                      k.pad_right),
         window_fault('h', k.in_h, k.out_h, k.kernel_h, k.stride_y, k.dilation_y, k.pad_top,
-                     k.pad_bottom, is_depthwise(k.kind) && k.kind != KernelKind::Depthwise3x3s1),
-        misaligned(k),
+                     k.pad_bottom, row.fewer_rows),
+        misaligned(k, row),
         larger_than_l1(k, machine),
     });
   }
-  if (fault.empty() && splits_width(k.kind) && cores % 2 != 0 && cores > 1) {
+  if (fault.empty() && row.split == Split::HalfRows && cores % 2 != 0 && cores > 1) {
     fault = fmt::format("deals rows to pairs of cores, of {} one is left over", cores);
   }
-  return fault.empty() ? "" : fmt::format("{} {}", to_string(k.kind), fault);
+  return fault.empty() ? "" : fmt::format("{} {}", row.name, fault);
 }
 
 struct FaultOf {

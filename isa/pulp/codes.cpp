@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
 
@@ -127,7 +128,7 @@ bool computes_wide(const Kernel& kernel) {
 }  // namespace
 
 CodeRange result_range(const Kernel& kernel) {
-  if (kernel.kind == KernelKind::Linear32) return {INT32_MIN, INT32_MAX};
+  if (traits(kernel.kind).words) return {INT32_MIN, INT32_MAX};
   const std::int32_t codes = 1 << kernel.out_bits;
   return kernel.out_signed ? CodeRange{-codes / 2, codes / 2 - 1} : CodeRange{0, codes - 1};
 }

@@ -57,14 +57,8 @@ Cycles kernel_cycles(const Kernel& kernel, const Machine& machine) {
 
 double conflict_share(const Kernel& kernel, const Machine& machine) {
   if (machine.l1.conflicts == 0) return 0;
-  switch (kernel.kind) {
-    case KernelKind::Depthwise3x3s1:
-    case KernelKind::DepthwiseGeneric:
-    case KernelKind::DepthwiseLess4:
-      return machine.l1.depthwise_conflicts;
-    default:
-      return 1;
-  }
+  const auto share = traits(kernel.kind).conflict_share;
+  return share == nullptr ? 1 : share(machine);
 }
 
 std::vector<std::int64_t> expected_core_cycles(const std::vector<std::vector<CodeCost>>& phases,
@@ -108,10 +102,10 @@ Cycles code_cycles(const Code& code, const Machine& machine) {
 }
 
 std::int64_t macs(const Kernel& kernel) {
-  const std::int64_t outputs = kernel.out_h * kernel.out_w * kernel.out_c;
-  if (is_depthwise(kernel.kind)) return outputs * kernel.kernel_h * kernel.kernel_w;
-  if (!has_weights(kernel.kind)) return 0;
-  return outputs * kernel.kernel_h * kernel.kernel_w * kernel.in_c;
+  const KernelTraits& row = traits(kernel.kind);
+  if (!row.weights) return 0;
+  return kernel.out_h * kernel.out_w * kernel.out_c * kernel.kernel_h * kernel.kernel_w *
+         (row.by_channel ? 1 : kernel.in_c);
 }
 
 // Commands of one kind, one after the other in their direction, while the cores go on issuing

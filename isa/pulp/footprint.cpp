@@ -136,7 +136,7 @@ struct FootprintOf {
     add_run(result.reads, op.kappa, norm_bytes(op));
     add_run(result.reads, op.lambda, norm_bytes(op));
     add_run(result.writes, op.out, output_bytes(op));
-    if (op.kind == KernelKind::MaxPool) add_run(result.writes, op.in, input_bytes(op));
+    if (traits(op.kind).destroys_input) add_run(result.writes, op.in, input_bytes(op));
     add_run(result.writes, op.scratch, scratch_bytes(op, machine));
     return result;
   }
@@ -153,22 +153,23 @@ Footprint footprint(const Instruction& instruction, const Machine& machine) {
 }
 
 std::int64_t input_bytes(const Kernel& k) {
-  if (is_depthwise(k.kind)) return k.in_c * packed_bytes(k.in_h * k.in_w, k.in_bits);
+  if (traits(k.kind).planes) return k.in_c * packed_bytes(k.in_h * k.in_w, k.in_bits);
   return k.in_h * k.in_w * packed_bytes(k.in_c, k.in_bits);
 }
 
 std::int64_t second_input_bytes(const Kernel& k) {
-  return k.kind == KernelKind::Add ? input_bytes(k) : 0;
+  return traits(k.kind).operands > 1 ? input_bytes(k) : 0;
 }
 
 std::int64_t weight_bytes(const Kernel& k) {
-  if (!has_weights(k.kind)) return 0;
-  const std::int64_t in_c = is_depthwise(k.kind) ? 1 : k.in_c;
+  const KernelTraits& row = traits(k.kind);
+  if (!row.weights) return 0;
+  const std::int64_t in_c = row.by_channel ? 1 : k.in_c;
   return k.out_c * packed_bytes(k.kernel_h * k.kernel_w * in_c, k.weight_bits);
 }
 
 std::int64_t output_bytes(const Kernel& k) {
-  const std::int64_t bits = k.kind == KernelKind::Linear32 ? 32 : k.out_bits;
+  const std::int64_t bits = traits(k.kind).words ? 32 : k.out_bits;
   return k.out_h * k.out_w * packed_bytes(k.out_c, bits);
 }
 
@@ -177,18 +178,8 @@ std::int64_t norm_bytes(const Kernel& k) { return k.norm ? k.out_c * k.norm_bits
 std::int64_t bias_bytes(const Kernel& k) { return k.has_bias ? 4 * k.out_c : 0; }
 
 std::int64_t scratch_bytes(const Kernel& k, const Machine& machine) {
-  const std::int64_t cores = k.active_cores(machine.cluster.cores);
-  if (is_depthwise(k.kind)) {
-    // A column of the padded map and a row more; stored by words, the last of which reaches beyond
-    // narrow rows (pulp.md 2.5).
-    const std::int64_t beyond = round_up(k.kernel_w, 4) - k.kernel_w;
-    const std::int64_t column = k.kernel_w * (k.in_h + k.pad_top + k.pad_bottom);
-    return round_up(cores * (column + std::max(k.kernel_w, beyond)), 4);
-  }
-  // Two pixels a core, a byte for each code (pulp.md 2.4). Pointwise kernels read their input where
-  // it is, unless it has to be unpacked.
-  const bool columns = is_im2col(k.kind) || (is_pointwise(k.kind) && k.in_bits < 8);
-  return columns ? round_up(2 * cores * k.kernel_h * k.kernel_w * k.in_c, 4) : 0;
+  const auto bytes = traits(k.kind).scratch_bytes;
+  return bytes == nullptr ? 0 : bytes(k, k.active_cores(machine.cluster.cores));
 }
 
 }  // namespace workbench::pulp

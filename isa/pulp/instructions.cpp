@@ -1,46 +1,10 @@
 #include "isa/pulp/instructions.h"
 
-#include "core/error.h"
+#include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
 
-std::string_view to_string(KernelKind kind) {
-  switch (kind) {
-    case KernelKind::ConvHo:
-      return "conv_Ho";
-    case KernelKind::ConvHoWo:
-      return "conv_HoWo";
-    case KernelKind::ConvCo:
-      return "conv_Co";
-    case KernelKind::PointwiseHo:
-      return "pointwise_Ho";
-    case KernelKind::PointwiseHoWo:
-      return "pointwise_HoWo";
-    case KernelKind::PointwiseCo:
-      return "pointwise_Co";
-    case KernelKind::Depthwise3x3s1:
-      return "depthwise_3x3_s1";
-    case KernelKind::DepthwiseGeneric:
-      return "depthwise_generic";
-    case KernelKind::DepthwiseLess4:
-      return "depthwise_generic_less_4_weights";
-    case KernelKind::Linear:
-      return "linear";
-    case KernelKind::Linear32:
-      return "linear_out_32";
-    case KernelKind::Add:
-      return "add";
-    case KernelKind::AveragePool:
-      return "avgpool";
-    case KernelKind::MaxPool:
-      return "maxpool";
-    case KernelKind::Requantize:
-      return "requantize";
-    case KernelKind::MaxPoolDirect:
-      return "maxpool_direct";
-  }
-  CHECK(false, "kernel {}", static_cast<int>(kind));
-}
+std::string_view to_string(KernelKind kind) { return traits(kind).name; }
 
 std::string_view opcode(const Instruction& instruction) {
   struct Name {

@@ -1,5 +1,7 @@
 #include "isa/pulp/kernel_code.h"
 
+#include "isa/pulp/kernels.h"
+
 namespace workbench::pulp {
 
 void CodeBuilder::work(const Straight& straight) {
@@ -49,11 +51,9 @@ void CodeBuilder::access(const Address& address, int bytes) {
 Pixels pixels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   const std::int64_t cores = kernel.active_cores(machine.cluster.cores);
   const Piece all_columns{0, kernel.out_w};
-  if (kernel.kind == KernelKind::ConvCo || kernel.kind == KernelKind::PointwiseCo) {
-    return {{0, kernel.out_h}, all_columns};
-  }
-  const bool howo = kernel.kind == KernelKind::ConvHoWo || kernel.kind == KernelKind::PointwiseHoWo;
-  if (!howo || kernel.out_h % cores == 0 || kernel.out_w <= 1 || cores < 2) {
+  const Split split = traits(kernel.kind).split;
+  if (split == Split::Channels) return {{0, kernel.out_h}, all_columns};
+  if (split == Split::Rows || kernel.out_h % cores == 0 || kernel.out_w <= 1 || cores < 2) {
     return {piece(kernel.out_h, cores, core), all_columns};
   }
   const std::int64_t half = kernel.out_w / 2;
@@ -62,11 +62,8 @@ Pixels pixels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
 }
 
 Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
-  if (kernel.kind == KernelKind::ConvCo || kernel.kind == KernelKind::PointwiseCo ||
-      is_linear(kernel.kind) || is_depthwise(kernel.kind)) {
-    return piece(kernel.out_c, kernel.active_cores(machine.cluster.cores), core);
-  }
-  return {0, kernel.out_c};
+  if (traits(kernel.kind).split != Split::Channels) return {0, kernel.out_c};
+  return piece(kernel.out_c, kernel.active_cores(machine.cluster.cores), core);
 }
 
 Piece rows_of(std::int64_t rows, std::int64_t cores, std::int64_t core, bool average) {
@@ -77,76 +74,7 @@ Piece rows_of(std::int64_t rows, std::int64_t cores, std::int64_t core, bool ave
   return {begin, std::min(begin + chunk, rows)};
 }
 
-// Rows that read padding are no other core's.
-std::vector<std::int64_t> likeness(const Kernel& kernel, const Machine& machine,
-                                   std::int64_t core) {
-  const Piece co = channels(kernel, machine, core);
-  const auto remainder = [](std::int64_t address) { return address & 3; };
-  const std::int64_t filter = kernel.kernel_h * kernel.kernel_w;
-  if (is_linear(kernel.kind)) {
-    return {co.size(), remainder(co.begin),
-            remainder(co.begin * packed(kernel.in_c, kernel.weight_bits))};
-  }
-  if (is_depthwise(kernel.kind)) {
-    const std::int64_t column =
-        kernel.kernel_w * (kernel.in_h + kernel.pad_top + kernel.pad_bottom + 1);
-    const std::int64_t plane = packed(kernel.in_h * kernel.in_w, kernel.in_bits);
-    return {co.size(), remainder(co.begin), remainder(co.begin * plane), remainder(core * column),
-            remainder(co.begin * packed(filter, kernel.weight_bits))};
-  }
-  if (!has_weights(kernel.kind)) return {core};
-  const Pixels mine = pixels(kernel, machine, core);
-  const std::int64_t first = mine.rows.begin * kernel.stride_y - kernel.pad_top;
-  const std::int64_t reach = (kernel.kernel_h - 1) * kernel.dilation_y + 1;
-  const std::int64_t end = first + (mine.rows.size() - 1) * kernel.stride_y + reach;
-  const bool padded = mine.rows.size() > 0 && (first < 0 || end > kernel.in_h);
-  const std::int64_t pixel = packed(kernel.in_c, kernel.in_bits);
-  return {padded ? core : -1,
-          mine.rows.size(),
-          mine.columns.begin,
-          mine.columns.end,
-          co.size(),
-          remainder(co.begin),
-          remainder(mine.rows.begin * kernel.stride_y * kernel.in_w * pixel),
-          remainder(co.begin * packed(filter * kernel.in_c, kernel.weight_bits)),
-          remainder(2 * core * filter * kernel.in_c)};
-}
-
 namespace {
-
-using CodeOf = CoreCode (*)(const Kernel&, const Machine&, std::int64_t);
-
-std::vector<CodeOf> phases_of(const Kernel& kernel) {
-  switch (kernel.kind) {
-    case KernelKind::ConvHo:
-    case KernelKind::ConvHoWo:
-    case KernelKind::ConvCo:
-      return {conv_code};
-    case KernelKind::PointwiseHo:
-    case KernelKind::PointwiseHoWo:
-    case KernelKind::PointwiseCo:
-      return {kernel.in_bits < 8 ? conv_code : pointwise_code};
-    case KernelKind::Depthwise3x3s1:
-      return {depthwise_3x3_code};
-    case KernelKind::DepthwiseGeneric:
-    case KernelKind::DepthwiseLess4:
-      return {depthwise_code};
-    case KernelKind::Linear:
-    case KernelKind::Linear32:
-      return {linear_code};
-    case KernelKind::Add:
-      return {add_code};
-    case KernelKind::AveragePool:
-      return {average_pool_code};
-    case KernelKind::MaxPool:
-      return {max_pool_rows_code, max_pool_columns_code};
-    case KernelKind::Requantize:
-      return {requantize_code};
-    case KernelKind::MaxPoolDirect:
-      return {max_pool_direct_code};
-  }
-  CHECK(false, "kernel kind {}", static_cast<int>(kernel.kind));
-}
 
 std::int64_t bytes_of(const CoreCode& code, std::size_t begin, std::size_t end) {
   std::int64_t instructions = 0;
@@ -187,7 +115,7 @@ void add_refills(CoreCode& code, std::size_t begin, std::size_t end, const Machi
 
 namespace {
 
-// None for a core that takes no part.
+// Of one phase; none for a core that takes no part.
 CoreCode core_code(CodeOf code_of, const Kernel& kernel, const Machine& machine,
                    std::int64_t core) {
   if (core >= kernel.active_cores(machine.cluster.cores)) return {};
@@ -202,7 +130,8 @@ CoreCode core_code(CodeOf code_of, const Kernel& kernel, const Machine& machine,
 
 KernelCode kernel_code(const Kernel& kernel, const Machine& machine) {
   KernelCode result;
-  for (const CodeOf code_of : phases_of(kernel)) {
+  for (const CodeOf code_of : traits(kernel.kind).code) {
+    if (code_of == nullptr) continue;
     std::vector<CoreCode>& cores = result.phases.emplace_back();
     for (std::int64_t core = 0; core < machine.cluster.cores; ++core) {
       cores.push_back(core_code(code_of, kernel, machine, core));
@@ -295,12 +224,17 @@ CodeCost code_cost(const CoreCode& code, const Machine& machine) {
 }
 
 std::vector<std::vector<CodeCost>> core_costs(const Kernel& kernel, const Machine& machine) {
+  const KernelTraits& row = traits(kernel.kind);
+  const auto likeness = [&](std::int64_t core) {
+    return row.likeness == nullptr ? std::vector{core} : row.likeness(kernel, machine, core);
+  };
   std::vector<std::vector<CodeCost>> result;
-  for (const CodeOf code_of : phases_of(kernel)) {
+  for (const CodeOf code_of : row.code) {
+    if (code_of == nullptr) continue;
     std::vector<CodeCost>& costs = result.emplace_back();
     std::vector<std::vector<std::int64_t>> seen;
     for (std::int64_t core = 0; core < kernel.active_cores(machine.cluster.cores); ++core) {
-      seen.push_back(likeness(kernel, machine, core));
+      seen.push_back(likeness(core));
       const auto twin = std::find(seen.begin(), seen.end() - 1, seen.back()) - seen.begin();
       costs.push_back(twin < core ? costs[static_cast<std::size_t>(twin)]
                                   : code_cost(core_code(code_of, kernel, machine, core), machine));

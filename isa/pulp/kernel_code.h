@@ -14,7 +14,6 @@
 #include "core/error.h"
 #include "core/units.h"
 #include "isa/pulp/instructions.h"
-#include "isa/pulp/kernels.h"
 #include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
@@ -165,9 +164,8 @@ Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core);
 // source).
 Piece rows_of(std::int64_t rows, std::int64_t cores, std::int64_t core, bool average);
 
-// Equal for cores whose code takes the same: as much work, at addresses that are alike modulo a
-// word.
-std::vector<std::int64_t> likeness(const Kernel& kernel, const Machine& machine, std::int64_t core);
+// Of an address, from the word before.
+inline std::int64_t word_remainder(std::int64_t address) { return address & 3; }
 
 inline std::int64_t packed(std::int64_t codes, std::int64_t bits) {
   return ceil_div(codes * bits, 8);
@@ -196,17 +194,5 @@ struct Matrix {
 };
 void matmul(CodeBuilder& builder, const Kernel& kernel, const Matrix& matrix);
 void single_pixel(CodeBuilder& builder, const Kernel& kernel, const Matrix& matrix);
-
-CoreCode pointwise_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode conv_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode depthwise_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode depthwise_3x3_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode max_pool_columns_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode max_pool_direct_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
-CoreCode requantize_code(const Kernel& kernel, const Machine& machine, std::int64_t core);
 
 }  // namespace workbench::pulp

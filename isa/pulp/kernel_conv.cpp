@@ -1,6 +1,6 @@
 // Convolution by im2col (pulp.md 2.4): each core copies the window of a pixel into one of its two
 // columns, and after every second pixel multiplies both with all weights.
-#include "isa/pulp/kernel_code.h"
+#include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
 
@@ -190,8 +190,7 @@ struct Convolution {
   // pixels one is left in its column for the next row, so that rows go by two; HoWo kernels finish
   // each row.
   std::int64_t rows(std::int64_t begin, std::int64_t count, std::int64_t column) {
-    const bool finish =
-        kernel.kind == KernelKind::ConvHoWo || kernel.kind == KernelKind::PointwiseHoWo;
+    const bool finish = traits(kernel.kind).split == Split::HalfRows;
     const bool by_two = !finish && mine.columns.size() % 2 != 0;
     const std::int64_t together = by_two ? 2 : 1;
     const std::int64_t out_row = kernel.out_w * packed(kernel.out_c, kernel.out_bits);
@@ -235,5 +234,34 @@ CoreCode conv_code(const Kernel& kernel, const Machine& machine, std::int64_t co
   if (column == 1) conv.rest({kernel.out, {}});
   return b.take();
 }
+
+namespace {
+
+constexpr KernelTraits conv(KernelKind kind, std::string_view name, Split split) {
+  return {.kind = kind,
+          .name = name,
+          .family = Family::Conv,
+          .split = split,
+          .weights = true,
+          .norm = true,
+          .by_channel = false,
+          .dilation = true,
+          .scratch_bytes = columns_bytes,
+          .execute = multiply,
+          .code = {conv_code},
+          .likeness = matrix_likeness};
+}
+
+constexpr std::array kKernels{conv(KernelKind::ConvHo, "conv_Ho", Split::Rows),
+                              conv(KernelKind::ConvHoWo, "conv_HoWo", Split::HalfRows),
+                              conv(KernelKind::ConvCo, "conv_Co", Split::Channels)};
+
+}  // namespace
+
+std::int64_t columns_bytes(const Kernel& call, std::int64_t cores) {
+  return round_up(2 * cores * call.kernel_h * call.kernel_w * call.in_c, 4);
+}
+
+std::span<const KernelTraits> conv_kernels() { return kKernels; }
 
 }  // namespace workbench::pulp

@@ -58,9 +58,7 @@ struct Window {
   }
 };
 
-}  // namespace
-
-void depthwise(const Kernel& kernel, Bytes8& l1) {
+void depthwise(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   CHECK(kernel.in_c == kernel.out_c, "{} of {} channels", kernel.out_c, kernel.in_c);
   const std::int64_t area = kernel.in_h * kernel.in_w, taps = kernel.kernel_h * kernel.kernel_w;
   const SourceCodes in(l1, kernel.in, {kernel.in_c, area, kernel.in_bits, kernel.in_signed});
@@ -91,8 +89,6 @@ void depthwise(const Kernel& kernel, Bytes8& l1) {
 // Depthwise convolutions, channels over cores (pulp.md 2.5). The numbers give the cycles of all 36
 // depthwise tiles of kernel_cycles.json exactly, with words that cross the banks' counted from
 // their addresses.
-
-namespace {
 
 constexpr Straight kDepthwiseCall{.instructions = 132, .stack = 50};
 constexpr Straight kChannel{.instructions = 37, .stack = 12, .taken_branches = 1};
@@ -241,8 +237,6 @@ struct Depthwise {
   }
 };
 
-}  // namespace
-
 CoreCode depthwise_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
   Depthwise depthwise{b, kernel, channels(kernel, machine, core)};
@@ -296,5 +290,74 @@ CoreCode depthwise_3x3_code(const Kernel& kernel, const Machine& machine, std::i
   });
   return b.take();
 }
+
+std::vector<std::int64_t> likeness(const Kernel& call, const Machine& machine, std::int64_t core) {
+  const Piece co = channels(call, machine, core);
+  const std::int64_t filter = call.kernel_h * call.kernel_w;
+  const std::int64_t column = call.kernel_w * (call.in_h + call.pad_top + call.pad_bottom + 1);
+  const std::int64_t plane = packed(call.in_h * call.in_w, call.in_bits);
+  return {co.size(), word_remainder(co.begin), word_remainder(co.begin * plane),
+          word_remainder(core * column),
+          word_remainder(co.begin * packed(filter, call.weight_bits))};
+}
+
+// A column of the padded map and a row more; stored by words, the last of which reaches beyond
+// narrow rows (pulp.md 2.5).
+std::int64_t column_bytes(const Kernel& call, std::int64_t cores) {
+  const std::int64_t beyond = round_up(call.kernel_w, 4) - call.kernel_w;
+  const std::int64_t column = call.kernel_w * (call.in_h + call.pad_top + call.pad_bottom);
+  return round_up(cores * (column + std::max(call.kernel_w, beyond)), 4);
+}
+
+std::int64_t taps(const Kernel& call) { return call.kernel_w * call.kernel_h; }
+
+std::string generic_limit(const Kernel& call) {
+  return taps(call) < 4 ? "needs 4 weights per channel" : channels_limit(call);
+}
+
+std::string less_4_limit(const Kernel& call) {
+  return taps(call) >= 4 ? "has at most 3 weights per channel" : channels_limit(call);
+}
+
+bool is_3x3s1(const Kernel& call) {
+  return call.kernel_w == 3 && call.kernel_h == 3 && call.stride_x == 1 && call.stride_y == 1;
+}
+
+std::string limit_3x3s1(const Kernel& call) {
+  return is_3x3s1(call) ? channels_limit(call) : "has a 3x3 window and stride 1";
+}
+
+constexpr KernelTraits row(KernelKind kind, std::string_view name, CodeOf code,
+                           std::string (*limit)(const Kernel&), bool (*serves)(const Kernel&)) {
+  return {.kind = kind,
+          .name = name,
+          .family = Family::Depthwise,
+          .split = Split::Channels,
+          .weights = true,
+          .norm = true,
+          .planes = true,
+          .fewer_rows = kind != KernelKind::Depthwise3x3s1,
+          .limit = limit,
+          .serves = serves,
+          .scratch_bytes = column_bytes,
+          .execute = depthwise,
+          .code = {code},
+          .likeness = likeness,
+          .conflict_share = [](const Machine& machine) { return machine.l1.depthwise_conflicts; }};
+}
+
+constexpr std::array kKernels{
+    row(KernelKind::DepthwiseGeneric, "depthwise_generic", depthwise_code, generic_limit,
+        [](const Kernel& layer) { return taps(layer) >= 4; }),
+    row(KernelKind::Depthwise3x3s1, "depthwise_3x3_s1", depthwise_3x3_code, limit_3x3s1,
+        [](const Kernel& layer) {
+          return is_3x3s1(layer) && layer.dilation_x == 1 && layer.dilation_y == 1;
+        }),
+    row(KernelKind::DepthwiseLess4, "depthwise_generic_less_4_weights", depthwise_code,
+        less_4_limit, [](const Kernel& layer) { return taps(layer) < 4; })};
+
+}  // namespace
+
+std::span<const KernelTraits> depthwise_kernels() { return kKernels; }
 
 }  // namespace workbench::pulp

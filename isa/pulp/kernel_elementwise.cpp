@@ -46,9 +46,7 @@ CodeLayout activations(const Kernel& kernel, std::int64_t bits, bool is_signed) 
   return {kernel.out_h * kernel.out_w, kernel.out_c, bits, is_signed};
 }
 
-}  // namespace
-
-void add(const Kernel& kernel, Bytes8& l1) {
+void add(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   const CodeLayout result = activations(kernel, kernel.out_bits, kernel.out_signed);
   const SourceCodes first(l1, kernel.in, activations(kernel, kernel.in_bits, kernel.in_signed));
   const SourceCodes second(l1, kernel.in2, activations(kernel, kernel.in_bits, kernel.in2_signed));
@@ -69,7 +67,7 @@ void add(const Kernel& kernel, Bytes8& l1) {
   out.store();
 }
 
-void requantize(const Kernel& kernel, Bytes8& l1) {
+void requantize_codes(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   const CodeLayout result = activations(kernel, kernel.out_bits, kernel.out_signed);
   const SourceCodes in(l1, kernel.in, activations(kernel, kernel.in_bits, kernel.in_signed));
   const ChannelArithmetic arithmetic(kernel, l1);
@@ -93,8 +91,6 @@ void requantize(const Kernel& kernel, Bytes8& l1) {
 // Their code (pulp.md 2.4) is not among the tiles measured: instructions are counted from the loops
 // as written in PULP-NN.
 
-namespace {
-
 constexpr Straight kAddCall{.instructions = 50};
 // multiply-add, shift, clip, as far as they do anything.
 std::int64_t affine(std::int64_t multiplier, std::int64_t offset, std::int64_t shift) {
@@ -104,8 +100,6 @@ std::int64_t affine(std::int64_t multiplier, std::int64_t offset, std::int64_t s
 std::int64_t multiply(std::int64_t multiplier, std::int64_t offset) {
   return multiplier != 1 && offset == 0 ? 1 : 0;
 }
-
-}  // namespace
 
 // Rows over cores, one element at a time: about 11 instructions in the library's own form (pulp.md
 // 2.4), of which two narrow the sum and the result to 16 and 8 bits.
@@ -172,5 +166,30 @@ CoreCode requantize_code(const Kernel& kernel, const Machine& machine, std::int6
   });
   return b.take();
 }
+
+constexpr std::array kAdd{KernelTraits{.kind = KernelKind::Add,
+                                       .name = "add",
+                                       .family = Family::Add,
+                                       .operands = 2,
+                                       .window = false,
+                                       .in_place = true,
+                                       .limit = channels_limit,
+                                       .execute = add,
+                                       .code = {add_code}}};
+
+constexpr std::array kRequantize{KernelTraits{.kind = KernelKind::Requantize,
+                                              .name = "requantize",
+                                              .family = Family::Requantize,
+                                              .norm = true,
+                                              .window = false,
+                                              .in_place = true,
+                                              .limit = channels_limit,
+                                              .execute = requantize_codes,
+                                              .code = {requantize_code}}};
+
+}  // namespace
+
+std::span<const KernelTraits> add_kernels() { return kAdd; }
+std::span<const KernelTraits> requantize_kernels() { return kRequantize; }
 
 }  // namespace workbench::pulp

@@ -1,6 +1,8 @@
 // Convolution as matrix products: im2col columns are gathered pixel by pixel (padding is 0) and
 // multiplied by the weights, 7 pixels by 32 channels at a time. Signed activations are gathered
 // plus 128, as the product wants them, and start 128 times the sum of their weights lower.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -24,7 +26,7 @@ std::int64_t depth(const Kernel& kernel) { return kernel.kernel_h * kernel.kerne
 // Linear kernels see the whole input as one pixel.
 Kernel as_convolution(const Kernel& kernel) {
   Kernel conv = kernel;
-  if (kernel.kind != KernelKind::Linear && kernel.kind != KernelKind::Linear32) return conv;
+  if (traits(kernel.kind).family != Family::Linear) return conv;
   CHECK(kernel.out_w == 1 && kernel.out_h == 1 && kernel.kernel_w == 1 && kernel.kernel_h == 1);
   conv.in_c = kernel.in_c * kernel.in_h * kernel.in_w;
   conv.in_h = conv.in_w = 1;
@@ -117,7 +119,7 @@ class Convolution {
   void write(std::int64_t pixel, std::int64_t block, const TileRow& sums, std::uint8_t* out) const {
     const std::int64_t at = pixel * kernel_.out_c + block * kTileColumns;
     const std::int64_t count = std::min(kTileColumns, kernel_.out_c - block * kTileColumns);
-    if (kernel_.kind == KernelKind::Linear32) {
+    if (traits(kernel_.kind).words) {
       std::memcpy(out + at * 4, sums.data(), static_cast<std::size_t>(count * 4));
       return;
     }
@@ -137,7 +139,7 @@ class Convolution {
 
 void multiply(const Kernel& kernel, Bytes8& l1, int threads) {
   const Convolution convolution(kernel, l1);
-  if (kernel.kind == KernelKind::Linear32) {
+  if (traits(kernel.kind).words) {
     convolution.run(bytes_at(l1, kernel.out, kernel.out_c * 4), threads);
     return;
   }
@@ -331,7 +333,10 @@ void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   });
 }
 
+namespace {
+
 CoreCode pointwise_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  if (kernel.in_bits < 8) return conv_code(kernel, machine, core);
   CodeBuilder b(machine);
   const Pixels mine = pixels(kernel, machine, core);
   const Piece co = channels(kernel, machine, core);
@@ -369,7 +374,7 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
   const Piece co = channels(kernel, machine, core);
   const Address in = constant(kernel.in);
   b.work(kLinearCall);
-  if (kernel.kind == KernelKind::Linear) {
+  if (!traits(kernel.kind).words) {
     single_pixel(b, kernel, {in, in, constant(kernel.out), kernel.in_c, co});
     return b.take();
   }
@@ -388,5 +393,94 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
   });
   return b.take();
 }
+
+std::vector<std::int64_t> linear_likeness(const Kernel& call, const Machine& machine,
+                                          std::int64_t core) {
+  const Piece co = channels(call, machine, core);
+  return {co.size(), word_remainder(co.begin),
+          word_remainder(co.begin * packed(call.in_c, call.weight_bits))};
+}
+
+std::string vector_limit(const Kernel& call) {
+  if (call.in_w == 1 && call.in_h == 1) return "";
+  return fmt::format("takes a vector: in_w and in_h must be 1, found {} and {}", call.in_w,
+                     call.in_h);
+}
+
+// They read their input where it is, unless it has to be unpacked.
+std::int64_t unpacked_bytes(const Kernel& call, std::int64_t cores) {
+  return call.in_bits < 8 ? columns_bytes(call, cores) : 0;
+}
+
+constexpr KernelTraits pointwise(KernelKind kind, std::string_view name, Split split) {
+  return {.kind = kind,
+          .name = name,
+          .family = Family::Pointwise,
+          .split = split,
+          .weights = true,
+          .norm = true,
+          .by_channel = false,
+          .window = false,
+          .scratch_bytes = unpacked_bytes,
+          .execute = multiply,
+          .code = {pointwise_code},
+          .likeness = matrix_likeness};
+}
+
+constexpr std::array kPointwise{
+    pointwise(KernelKind::PointwiseHoWo, "pointwise_HoWo", Split::HalfRows),
+    pointwise(KernelKind::PointwiseHo, "pointwise_Ho", Split::Rows),
+    pointwise(KernelKind::PointwiseCo, "pointwise_Co", Split::Channels)};
+
+constexpr KernelTraits linear(KernelKind kind, std::string_view name, bool words,
+                              bool (*serves)(const Kernel&)) {
+  return {.kind = kind,
+          .name = name,
+          .family = Family::Linear,
+          .split = Split::Channels,
+          .weights = true,
+          .norm = !words,
+          .by_channel = false,
+          .words = words,
+          .vector = true,
+          .window = false,
+          .limit = vector_limit,
+          .serves = serves,
+          .execute = multiply,
+          .code = {linear_code},
+          .likeness = linear_likeness};
+}
+
+constexpr std::array kLinear{linear(KernelKind::Linear, "linear", false,
+                                    [](const Kernel& layer) { return layer.out_bits != 32; }),
+                             linear(KernelKind::Linear32, "linear_out_32", true,
+                                    [](const Kernel& layer) { return layer.out_bits == 32; })};
+
+}  // namespace
+
+// Rows that read padding are no other core's.
+std::vector<std::int64_t> matrix_likeness(const Kernel& call, const Machine& machine,
+                                          std::int64_t core) {
+  const Piece co = channels(call, machine, core);
+  const std::int64_t filter = call.kernel_h * call.kernel_w;
+  const Pixels mine = pixels(call, machine, core);
+  const std::int64_t first = mine.rows.begin * call.stride_y - call.pad_top;
+  const std::int64_t reach = (call.kernel_h - 1) * call.dilation_y + 1;
+  const std::int64_t end = first + (mine.rows.size() - 1) * call.stride_y + reach;
+  const bool padded = mine.rows.size() > 0 && (first < 0 || end > call.in_h);
+  const std::int64_t pixel = packed(call.in_c, call.in_bits);
+  return {padded ? core : -1,
+          mine.rows.size(),
+          mine.columns.begin,
+          mine.columns.end,
+          co.size(),
+          word_remainder(co.begin),
+          word_remainder(mine.rows.begin * call.stride_y * call.in_w * pixel),
+          word_remainder(co.begin * packed(filter * call.in_c, call.weight_bits)),
+          word_remainder(2 * core * filter * call.in_c)};
+}
+
+std::span<const KernelTraits> pointwise_kernels() { return kPointwise; }
+std::span<const KernelTraits> linear_kernels() { return kLinear; }
 
 }  // namespace workbench::pulp

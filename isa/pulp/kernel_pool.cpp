@@ -1,5 +1,7 @@
 // Pooling over [row][column][channel] codes, in the library's order of operations
 // (pulp.md 2.2, 2.4); MaxPoolDirect, which is not the library's, in none that shows.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -141,9 +143,7 @@ void window_maxima(const Kernel& kernel, const std::uint8_t* in, std::uint8_t* o
   }
 }
 
-}  // namespace
-
-void average_pool(const Kernel& kernel, Bytes8& l1) {
+void average_pool(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   check_channels(kernel);
   CHECK(kernel.divisor > 0 && kernel.divisor <= INT32_MAX, "divisor {}", kernel.divisor);
   CHECK(kernel.shift >= 0 && kernel.shift < 32, "shift {}", kernel.shift);
@@ -169,7 +169,7 @@ void average_pool(const Kernel& kernel, Bytes8& l1) {
   out.store();
 }
 
-void max_pool(const Kernel& kernel, Bytes8& l1) {
+void max_pool(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   check_channels(kernel);
   CHECK(kernel.in_bits == kernel.out_bits, "{} bits of {}", kernel.out_bits, kernel.in_bits);
   CHECK(kernel.out_w <= kernel.in_w, "maxima of {} columns in {}", kernel.out_w, kernel.in_w);
@@ -189,7 +189,7 @@ void max_pool(const Kernel& kernel, Bytes8& l1) {
   out.store();
 }
 
-void max_pool_direct(const Kernel& kernel, Bytes8& l1) {
+void max_pool_direct(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   check_channels(kernel);
   CHECK(kernel.in_bits == kernel.out_bits, "{} bits of {}", kernel.out_bits, kernel.in_bits);
   const SourceCodes in(l1, kernel.in,
@@ -203,21 +203,12 @@ void max_pool_direct(const Kernel& kernel, Bytes8& l1) {
   out.store();
 }
 
-bool pools_exactly(const Kernel& kernel) {
-  return kernel.kind == KernelKind::MaxPoolDirect || kernel.out_w == 1 ||
-         kernel.pad_left < kernel.stride_x;
-}
-
 // Their code (pulp.md 2.4) is not among the tiles measured: instructions are counted from the loops
 // as written in PULP-NN; max_pool_direct_code is our own, not measured either.
-
-namespace {
 
 constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
-
-}  // namespace
 
 // Output rows over cores; each channel of a pixel sums its taps, about 6 instructions each (pulp.md
 // 2.4), and divides.
@@ -255,8 +246,6 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
   return b.take();
 }
 
-namespace {
-
 // bytes at `to` = max(to, from), four at a time.
 void compare(CodeBuilder& b, const Address& to, const Address& from, std::int64_t bytes) {
   b.work({.instructions = 11, .jumps = 2});
@@ -281,8 +270,6 @@ void copy_bytes(CodeBuilder& b, const Address& to, const Address& from, std::int
     b.store(stepped(to, byte, 1), 1);
   });
 }
-
-}  // namespace
 
 // First along x within the rows of the input, into the input ...
 CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
@@ -324,8 +311,6 @@ CoreCode max_pool_columns_code(const Kernel& kernel, const Machine& machine, std
   return b.take();
 }
 
-namespace {
-
 // The maximum of `codes` neighbouring channels over a window at `from`, which is taken to lie all
 // inside the map: a load and a comparison for each tap, a hardware loop over the taps of a row.
 // Sub-byte codes are unpacked at each tap; their maxima are packed by a p.insert each.
@@ -345,8 +330,6 @@ void window_maximum(CodeBuilder& b, const Kernel& kernel, const Address& to, con
   if (sub_byte) b.work({.instructions = codes - 1});
   b.store(to, bytes);
 }
-
-}  // namespace
 
 // Output rows over cores; of each pixel four channels at a time, then what is left: byte by byte,
 // sub-byte codes all at once.
@@ -381,5 +364,64 @@ CoreCode max_pool_direct_code(const Kernel& kernel, const Machine& machine, std:
   });
   return b.take();
 }
+
+// Windows of nothing but padding have no maximum; codes stay as they are.
+std::string max_pool_limit(const Kernel& k) {
+  if (const std::string fault = channels_limit(k); !fault.empty()) return fault;
+  if (std::max(k.pad_left, k.pad_right) >= k.kernel_w ||
+      std::max(k.pad_top, k.pad_bottom) >= k.kernel_h) {
+    return fmt::format("has a {}x{} window, some of it over nothing but padding", k.kernel_w,
+                       k.kernel_h);
+  }
+  if (k.in_bits != k.out_bits || k.in_signed != k.out_signed) {
+    return "keeps codes as they are: in and out must be of one type";
+  }
+  return "";
+}
+
+std::string library_limit(const Kernel& k) {
+  if (const std::string fault = max_pool_limit(k); !fault.empty()) return fault;
+  if (k.out_w <= k.in_w) return "";
+  return fmt::format("puts its row maxima over the input: out_w must be at most {}, found {}",
+                     k.in_w, k.out_w);
+}
+
+constexpr std::array kAveragePool{KernelTraits{.kind = KernelKind::AveragePool,
+                                               .name = "avgpool",
+                                               .family = Family::AveragePool,
+                                               .divides = true,
+                                               .limit = channels_limit,
+                                               .execute = average_pool,
+                                               .code = {average_pool_code}}};
+
+// No tile has more left padding or columns than the layer: where the library's is exact for that,
+// it is for tiles.
+constexpr std::array kMaxPool{
+    KernelTraits{.kind = KernelKind::MaxPool,
+                 .name = "maxpool",
+                 .family = Family::MaxPool,
+                 .in_place = true,
+                 .destroys_input = true,
+                 .limit = library_limit,
+                 .serves = pools_exactly,
+                 .execute = max_pool,
+                 .code = {max_pool_rows_code, max_pool_columns_code}},
+    KernelTraits{.kind = KernelKind::MaxPoolDirect,
+                 .name = "maxpool_direct",
+                 .family = Family::MaxPool,
+                 .limit = max_pool_limit,
+                 .serves = [](const Kernel& layer) { return !pools_exactly(layer); },
+                 .execute = max_pool_direct,
+                 .code = {max_pool_direct_code}}};
+
+}  // namespace
+
+bool pools_exactly(const Kernel& kernel) {
+  return kernel.kind == KernelKind::MaxPoolDirect || kernel.out_w == 1 ||
+         kernel.pad_left < kernel.stride_x;
+}
+
+std::span<const KernelTraits> average_pool_kernels() { return kAveragePool; }
+std::span<const KernelTraits> max_pool_kernels() { return kMaxPool; }
 
 }  // namespace workbench::pulp

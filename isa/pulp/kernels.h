@@ -1,49 +1,82 @@
-// Which kernels have what in common.
+// The kernels: a row each with what sets it apart, by families that compute the same. The file of a
+// family (kernel_*.cpp) has its rows, what the kernels compute and the code that the cores run;
+// whatever depends on the kernel elsewhere asks the row.
 #pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "isa/pulp/codes.h"
 #include "isa/pulp/instructions.h"
+#include "isa/pulp/kernel_code.h"
+#include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
 
-constexpr bool is_im2col(KernelKind kind) {
-  return kind == KernelKind::ConvHo || kind == KernelKind::ConvHoWo || kind == KernelKind::ConvCo;
-}
-constexpr bool is_pointwise(KernelKind kind) {
-  return kind == KernelKind::PointwiseHo || kind == KernelKind::PointwiseHoWo ||
-         kind == KernelKind::PointwiseCo;
-}
-constexpr bool is_depthwise(KernelKind kind) {
-  return kind == KernelKind::Depthwise3x3s1 || kind == KernelKind::DepthwiseGeneric ||
-         kind == KernelKind::DepthwiseLess4;
-}
-constexpr bool is_linear(KernelKind kind) {
-  return kind == KernelKind::Linear || kind == KernelKind::Linear32;
-}
-constexpr bool is_max_pool(KernelKind kind) {
-  return kind == KernelKind::MaxPool || kind == KernelKind::MaxPoolDirect;
-}
-constexpr bool is_pool(KernelKind kind) {
-  return kind == KernelKind::AveragePool || is_max_pool(kind);
-}
-constexpr bool has_weights(KernelKind kind) {
-  return is_im2col(kind) || is_pointwise(kind) || is_depthwise(kind) || is_linear(kind);
-}
-// Rows and halves of rows: two cores share each group of rows.
-constexpr bool splits_width(KernelKind kind) {
-  return kind == KernelKind::ConvHoWo || kind == KernelKind::PointwiseHoWo;
-}
+enum class Family { Conv, Pointwise, Depthwise, Linear, Add, AveragePool, MaxPool, Requantize };
+std::string_view to_string(Family family);
+constexpr Family last(Family) { return Family::Requantize; }  // all dense from 0
 
-// The kernels one by one, for semantics.cpp to choose from.
+// How the work of a call is dealt out to the cores.
+enum class Split {
+  Rows,      // of the result
+  HalfRows,  // rows and halves of rows: two cores share each group of rows
+  Channels,  // of the result
+};
 
-// Convolution, pointwise and linear kernels: all that is a matrix product.
-void multiply(const Kernel& kernel, Bytes8& l1, int threads);
-void depthwise(const Kernel& kernel, Bytes8& l1);
-void add(const Kernel& kernel, Bytes8& l1);
-void average_pool(const Kernel& kernel, Bytes8& l1);
-void max_pool(const Kernel& kernel, Bytes8& l1);
-void max_pool_direct(const Kernel& kernel, Bytes8& l1);
-void requantize(const Kernel& kernel, Bytes8& l1);
+using CodeOf = CoreCode (*)(const Kernel&, const Machine&, std::int64_t core);
+
+struct KernelTraits {
+  KernelKind kind = KernelKind::ConvHo;
+  std::string_view name;  // in files and listings
+  Family family = Family::Conv;
+  Split split = Split::Rows;
+
+  // Operands.
+  std::int64_t operands = 1;  // activations read: in, and in2
+  bool weights = false;       // and a bias where has_bias
+  bool norm = false;          // may have kappa and lambda
+  bool by_channel = true;     // every output channel reads its own input channel only
+  bool planes = false;        // input [C][H][W]
+  bool words = false;         // result: int32 accumulators
+  bool divides = false;       // by Kernel::divisor
+  bool vector = false;        // one pixel of all input channels
+  bool window = true;         // false: 1x1, stride 1, no padding
+  bool dilation = false;
+  bool fewer_rows = false;      // makes as many rows as it is told, not all that there could be
+  bool in_place = false;        // the result may lie where an operand does
+  bool destroys_input = false;  // leaves intermediate results in it
+
+  // What the kernel cannot do though the row allows it; empty: the call is fine. Null: nothing.
+  std::string (*limit)(const Kernel& call) = nullptr;
+  // Whether it is the one of its family for a layer of this shape; null: always. Of several that
+  // are, the first is the library's choice (pulp.md 2.4, 3.3).
+  bool (*serves)(const Kernel& layer) = nullptr;
+  // Bytes of the scratch buffer for so many cores; null: none.
+  std::int64_t (*scratch_bytes)(const Kernel& call, std::int64_t cores) = nullptr;
+
+  // What a call does to L1, bit for bit (semantics.h).
+  void (*execute)(const Kernel& call, Bytes8& l1, int threads) = nullptr;
+  // What each core runs, phase by phase with a barrier between; null: one phase less.
+  std::array<CodeOf, 2> code{};
+  // Equal for cores whose code takes the same: as much work, at addresses that are alike modulo a
+  // word. Null: no two cores are known to.
+  std::vector<std::int64_t> (*likeness)(const Kernel& call, const Machine&,
+                                        std::int64_t core) = nullptr;
+  // Of the conflicts that a replay of the accesses finds, the share that the machine shows (0 to
+  // 1); null: all.
+  double (*conflict_share)(const Machine&) = nullptr;
+};
+
+const KernelTraits& traits(KernelKind kind);
+// In the order in which the library prefers them.
+std::span<const KernelTraits> kernels_of(Family family);
+// What all kernels of the family have in common.
+inline const KernelTraits& traits(Family family) { return kernels_of(family).front(); }
 
 // Whether the results of a max pool are the maxima of its windows whatever the input. Those of
 // MaxPoolDirect always are, those of MaxPool where out_w is 1 or pad_left < stride_x. Beyond that
@@ -52,5 +85,27 @@ void requantize(const Kernel& kernel, Bytes8& l1);
 // what was at x and sees maxima of others, and one that begins in the padding begins at x instead
 // of at 0.
 bool pools_exactly(const Kernel& max_pool);
+
+// --- for the families' own files
+
+std::span<const KernelTraits> conv_kernels();
+std::span<const KernelTraits> pointwise_kernels();
+std::span<const KernelTraits> depthwise_kernels();
+std::span<const KernelTraits> linear_kernels();
+std::span<const KernelTraits> add_kernels();
+std::span<const KernelTraits> average_pool_kernels();
+std::span<const KernelTraits> max_pool_kernels();
+std::span<const KernelTraits> requantize_kernels();
+
+// KernelTraits::limit of what keeps its channels.
+std::string channels_limit(const Kernel& call);
+// Convolution, pointwise and linear kernels are one matrix product.
+void multiply(const Kernel& call, Bytes8& l1, int threads);
+std::vector<std::int64_t> matrix_likeness(const Kernel& call, const Machine& machine,
+                                          std::int64_t core);
+// Columns of im2col, two pixels a core, a byte for each code (pulp.md 2.4).
+std::int64_t columns_bytes(const Kernel& call, std::int64_t cores);
+// Also of pointwise kernels whose input has to be unpacked.
+CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core);
 
 }  // namespace workbench::pulp

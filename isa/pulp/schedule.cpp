@@ -1,5 +1,5 @@
-// Lower bounds on when a cluster does what a program says (schedule.h): a time per core, and one
-// that the last of them has reached for certain, whichever it is.
+// One walk through the program for each answer. The cores, barriers, code and L3 are the same in
+// both; what the DMA and conflicts at the banks cost comes from EarliestCosts or ExpectedCosts.
 #include "isa/pulp/schedule.h"
 
 #include <algorithm>
@@ -25,131 +25,89 @@ struct Occupied {
   std::int64_t begin = 0, end = 0;
 };
 
-class EarliestTimes {
+// A time per core, and one that the last of them has reached for certain, whichever it is: in lower
+// bounds that is later than any core's own.
+struct Team {
+  std::vector<std::int64_t> cores;
+  std::int64_t latest = 0;
+
+  void meet_at(std::int64_t time) {
+    std::fill(cores.begin(), cores.end(), time);
+    latest = time;
+  }
+  void advance(std::int64_t cycles) {
+    for (std::int64_t& core : cores) core += cycles;
+    latest += cycles;
+  }
+};
+
+// Lower bounds: of the DMA's queues only what holds in whatever order the cores get to them, of
+// kernels what they take with every bank to themselves.
+class EarliestCosts {
  public:
-  explicit EarliestTimes(const Machine& machine);
+  EarliestCosts(const Machine& machine, KernelTable&, std::span<Occupied> occupied)
+      : machine_(machine),
+        occupied_(occupied),
+        counters_(static_cast<std::size_t>(machine.dma.identifiers),
+                  {.all = 0,
+                   .cores = std::vector<std::int64_t>(
+                       static_cast<std::size_t>(machine.cluster.cores), 0)}) {}
 
-  Occupied execute(const Barrier&);
-  Occupied execute(const Dma& op);
-  Occupied execute(const DmaWait& op);
-  Occupied execute(const L3Transfer& op);
-  Occupied execute(const L3Wait& op);
-  Occupied execute(const Code& op);
-  Occupied execute(const Kernel& op, const KernelFigures& figures);
-
-  // Everything before is over, transfers that nobody has waited for, too.
-  std::int64_t quiesce();
-  std::int64_t latest() const { return latest_; }
+  void issue(std::size_t instruction, const Dma& op, Team& team);
+  // When the transfers under a counter are done: all, and those of one core.
+  std::int64_t done(std::int64_t id) const { return counter(id).all; }
+  std::int64_t done(std::int64_t id, std::size_t core) const { return counter(id).cores[core]; }
+  std::int64_t all_done() const { return std::max(lane_free_[0], lane_free_[1]); }
+  // What a kernel call that begins then takes longer than alone.
+  std::int64_t conflicts(std::int64_t, KernelFigures&) { return 0; }
+  void kernel_ran(std::int64_t, std::int64_t) {}
+  void retire(std::int64_t) {}
 
  private:
   struct Counter {
     std::int64_t all = 0;             // the last of all commands under it is done
     std::vector<std::int64_t> cores;  // the last of each core's
   };
-
-  void meet_at(std::int64_t time);
-  void advance(std::int64_t cycles);
+  const Counter& counter(std::int64_t id) const {
+    return counters_.at(static_cast<std::size_t>(id));
+  }
 
   const Machine& machine_;
-  std::vector<std::int64_t> cores_;
-  std::int64_t latest_ = 0;
+  std::span<Occupied> occupied_;
   std::array<std::int64_t, kDirections> lane_free_{};
   std::vector<Counter> counters_;
-  std::int64_t l3_free_ = 0;
-  std::unordered_map<std::int64_t, std::int64_t> l3_done_;  // by counter
 };
-
-// When a cluster is expected to do what a program says (schedule.h): the transaction tier's team of
-// cores and its DMA (mchan.h), kernels with conflicts in closed form.
-
-class ExpectedTimes {
- public:
-  // `transfers`: where [begin, end) of Dma instructions go, by instruction, once they are known:
-  // kernels put off what has been issued.
-  ExpectedTimes(const Machine& machine, KernelTable& kernels, std::span<Occupied> transfers);
-
-  Occupied execute(const Barrier&);
-  void issue(std::int32_t instruction, const Dma& op);
-  Occupied execute(const DmaWait& op);
-  Occupied execute(const L3Transfer& op);
-  Occupied execute(const L3Wait& op);
-  Occupied execute(const Code& op);
-  Occupied execute(const Kernel& op, KernelFigures& figures);
-
-  // Everything before is over, transfers that nobody has waited for, too.
-  std::int64_t quiesce();
-  std::int64_t latest() const;
-
- private:
-  void meet_at(std::int64_t time);
-  // Transfers that are done are no more the DMA's.
-  void retire(std::int64_t time);
-
-  const Machine& machine_;
-  KernelTable& kernels_;
-  std::span<Occupied> transfers_;
-  Mchan mchan_;
-  std::vector<std::int64_t> clocks_;  // per core
-  std::int64_t l3_free_ = 0;
-  std::unordered_map<std::int64_t, std::int64_t> l3_done_;  // by counter
-};
-
-EarliestTimes::EarliestTimes(const Machine& machine)
-    : machine_(machine),
-      cores_(static_cast<std::size_t>(machine.cluster.cores), 0),
-      counters_(static_cast<std::size_t>(machine.dma.identifiers),
-                {.all = 0, .cores = std::vector<std::int64_t>(cores_.size(), 0)}) {}
-
-void EarliestTimes::meet_at(std::int64_t time) {
-  std::fill(cores_.begin(), cores_.end(), time);
-  latest_ = time;
-}
-
-void EarliestTimes::advance(std::int64_t cycles) {
-  for (std::int64_t& core : cores_) core += cycles;
-  latest_ += cycles;
-}
-
-Occupied EarliestTimes::execute(const Barrier&) {
-  const std::int64_t begin = latest_;
-  meet_at(begin + machine_.cluster.barrier_cycles);
-  return {begin, latest_};
-}
-
-Occupied EarliestTimes::execute(const Code& op) {
-  const std::int64_t begin = latest_;
-  advance(code_cycles(op, machine_).value);
-  return {begin, latest_};
-}
 
 // A direction serves command after command: from the first that is queued on it has all of them to
 // do, and after the last the last. Who comes when among the cores is open.
-Occupied EarliestTimes::execute(const Dma& op) {
-  if (op.bytes() == 0) return {latest_, latest_};
+void EarliestCosts::issue(std::size_t instruction, const Dma& op, Team& team) {
+  occupied_[instruction] = {team.latest, team.latest};
+  if (op.bytes() == 0) return;
+  std::vector<std::int64_t>& cores = team.cores;
   const Direction direction = direction_of(op);
   const DmaCommand command = command_of(op, machine_);
-  const CommandShares shares(op, std::ssize(cores_));
+  const CommandShares shares(op, std::ssize(cores));
   std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = 0, all = 0, issuing = 0;
-  for (std::size_t c = 0; c < cores_.size(); ++c) {
+  for (std::size_t c = 0; c < cores.size(); ++c) {
     const std::int64_t own = shares.of(static_cast<std::int64_t>(c));
     if (own == 0) continue;
     all += own;
     ++issuing;
-    first = std::min(first, cores_[c] + command.issue + command.lead);
-    cores_[c] += own * command.issue;
-    last = std::max(last, cores_[c] + command.lead);
-    latest_ = std::max(latest_, cores_[c]);
+    first = std::min(first, cores[c] + command.issue + command.lead);
+    cores[c] += own * command.issue;
+    last = std::max(last, cores[c] + command.lead);
+    team.latest = std::max(team.latest, cores[c]);
   }
   std::int64_t& free = lane_free_[static_cast<std::size_t>(direction)];
   const std::int64_t begin = std::max(free, first);
   free = std::max(begin + all * command.occupancy, last + command.occupancy);
   Counter& counter = counters_.at(static_cast<std::size_t>(op.id));
   counter.all = std::max(counter.all, free);
-  for (std::size_t c = 0; c < cores_.size(); ++c) {
+  for (std::size_t c = 0; c < cores.size(); ++c) {
     const std::int64_t own = shares.of(static_cast<std::int64_t>(c));
     if (own == 0) continue;
     const std::int64_t done =
-        std::max(begin + own * command.occupancy, cores_[c] + command.lead + command.occupancy);
+        std::max(begin + own * command.occupancy, cores[c] + command.lead + command.occupancy);
     counter.cores[c] = std::max(counter.cores[c], done);
   }
   // When the last core goes on, all commands but those that fit the queues have left them, i.e. of
@@ -158,207 +116,165 @@ Occupied EarliestTimes::execute(const Dma& op) {
       all - issuing * (machine_.dma.core_queue + 1) - machine_.dma.global_queue;
   const std::int64_t served =
       left > 0 ? (left * command.requests - outstanding(direction)) / command.requests : 0;
-  if (served > 0) latest_ = std::max(latest_, begin + served * command.occupancy);
-  return {begin, free};
+  if (served > 0) team.latest = std::max(team.latest, begin + served * command.occupancy);
+  occupied_[instruction] = {begin, free};
 }
 
-Occupied EarliestTimes::execute(const DmaWait& op) {
-  const std::int64_t begin = latest_;
-  const Counter& counter = counters_.at(static_cast<std::size_t>(op.id));
-  const std::int64_t poll = machine_.dma.poll_cycles;
-  latest_ = std::max(latest_ + poll, counter.all);
-  for (std::size_t c = 0; c < cores_.size(); ++c) {
-    cores_[c] = std::max(cores_[c] + poll, counter.cores[c]);
-  }
-  return {begin, latest_};
-}
-
-Occupied EarliestTimes::execute(const L3Transfer& op) {
-  const std::int64_t begin = std::max(cores_[0], l3_free_);
-  l3_free_ = begin + l3_busy_cycles(op, machine_).value;
-  l3_done_[op.id] = l3_free_;
-  return {begin, l3_free_};
-}
-
-Occupied EarliestTimes::execute(const L3Wait& op) {
-  const std::int64_t begin = cores_[0];
-  const auto done = l3_done_.find(op.id);
-  if (done != l3_done_.end()) cores_[0] = std::max(cores_[0], done->second);
-  latest_ = std::max(latest_, cores_[0]);
-  return {begin, cores_[0]};
-}
-
-// The last core may be the fastest of the call.
-Occupied EarliestTimes::execute(const Kernel&, const KernelFigures& figures) {
-  const std::int64_t begin = latest_;
-  std::int64_t end = begin + figures.fastest;
-  for (std::size_t c = 0; c < cores_.size(); ++c) {
-    end = std::max(end, cores_[c] + figures.alone[c]);
-  }
-  meet_at(end + machine_.cluster.barrier_cycles);
-  return {begin, latest_};
-}
-
-std::int64_t EarliestTimes::quiesce() {
-  meet_at(std::max({latest_, l3_free_, lane_free_[0], lane_free_[1]}));
-  return latest_;
-}
-
-ExpectedTimes::ExpectedTimes(const Machine& machine, KernelTable& kernels,
-                             std::span<Occupied> transfers)
-    : machine_(machine),
-      kernels_(kernels),
-      transfers_(transfers),
-      mchan_(machine),
-      clocks_(static_cast<std::size_t>(machine.cluster.cores), 0) {}
-
-std::int64_t ExpectedTimes::latest() const {
-  return *std::max_element(clocks_.begin(), clocks_.end());
-}
-
-void ExpectedTimes::meet_at(std::int64_t time) { std::fill(clocks_.begin(), clocks_.end(), time); }
-
-void ExpectedTimes::retire(std::int64_t time) {
-  for (const Direction direction : {Direction::In, Direction::Out}) {
-    auto& under_way = mchan_.transfers(direction);
-    for (; !under_way.empty() && under_way.front().done <= time; under_way.pop_front()) {
-      const Mchan::Transfer& done = under_way.front();
-      transfers_[static_cast<std::size_t>(done.instruction)] = {done.begin, done.done};
-    }
-  }
-}
-
-Occupied ExpectedTimes::execute(const Barrier&) {
-  const std::int64_t begin = latest();
-  meet_at(begin + machine_.cluster.barrier_cycles);
-  return {begin, clocks_[0]};
-}
-
-Occupied ExpectedTimes::execute(const Code& op) {
-  const std::int64_t begin = latest(), cycles = code_cycles(op, machine_).value;
-  for (std::int64_t& clock : clocks_) clock += cycles;
-  return {begin, begin + cycles};
-}
-
-void ExpectedTimes::issue(std::int32_t instruction, const Dma& op) {
-  const std::int64_t now = latest();
-  transfers_[static_cast<std::size_t>(instruction)] = {now, now};  // of no bytes: that is all
-  mchan_.issue(instruction, op, clocks_);
-}
-
-Occupied ExpectedTimes::execute(const DmaWait& op) {
-  const std::int64_t begin = latest();
-  for (std::size_t c = 0; c < clocks_.size(); ++c) {
-    clocks_[c] = std::max(clocks_[c] + machine_.dma.poll_cycles,
-                          mchan_.completion(op.id, static_cast<std::int64_t>(c)).time);
-  }
-  return {begin, latest()};
-}
-
-Occupied ExpectedTimes::execute(const L3Transfer& op) {
-  const std::int64_t begin = std::max(clocks_[0], l3_free_);
-  l3_free_ = begin + l3_busy_cycles(op, machine_).value;
-  l3_done_[op.id] = l3_free_;
-  return {begin, l3_free_};
-}
-
-Occupied ExpectedTimes::execute(const L3Wait& op) {
-  const std::int64_t begin = clocks_[0];
-  const auto done = l3_done_.find(op.id);
-  if (done != l3_done_.end()) clocks_[0] = std::max(clocks_[0], done->second);
-  return {begin, clocks_[0]};
-}
-
-// As the transaction tier does it: cores that take banks slow the DMA down, and it them.
-Occupied ExpectedTimes::execute(const Kernel&, KernelFigures& figures) {
-  const std::int64_t begin = latest();
-  retire(begin);
-  const double speed = machine_.l1.conflicts != 0 ? std::max(0.1, 1 - figures.bank_share) : 1;
-  const auto undisturbed = static_cast<std::int64_t>(static_cast<double>(figures.slowest) * speed);
-  const double moving = mchan_.bytes_between(begin, begin + undisturbed);
-  const std::int64_t expected = kernels_.expected(figures, moving);
-  std::int64_t end = begin;
-  for (std::size_t c = 0; c < clocks_.size(); ++c) {
-    end = std::max(end, clocks_[c] + figures.alone[c] + (expected - figures.slowest));
-  }
-  mchan_.slow(begin, end, speed);
-  meet_at(end + machine_.cluster.barrier_cycles);
-  return {begin, clocks_[0]};
-}
-
-std::int64_t ExpectedTimes::quiesce() {
-  std::int64_t end = std::max(latest(), l3_free_);
-  for (const Direction direction : {Direction::In, Direction::Out}) {
-    const auto& under_way = mchan_.transfers(direction);
-    if (!under_way.empty()) end = std::max(end, under_way.back().done);
-  }
-  meet_at(end);
-  retire(end);
-  return end;
-}
-
-class Scheduler {
+// The transaction tier's DMA (mchan.h), and kernels with conflicts in closed form.
+class ExpectedCosts {
  public:
-  Scheduler(const Program& program, const Machine& machine)
-      : program_(program),
-        kernels_(machine),
-        expected_(program.instructions.size()),
-        earliest_times_(machine),
-        expected_times_(machine, kernels_, expected_) {}
+  ExpectedCosts(const Machine& machine, KernelTable& kernels, std::span<Occupied> occupied)
+      : machine_(machine), kernels_(kernels), occupied_(occupied), mchan_(machine) {}
 
-  AnalyticSchedule run() {
-    const auto count = static_cast<std::int32_t>(program_.instructions.size());
-    earliest_.reserve(program_.instructions.size());
-    for (std::int32_t i = 0; i < count; ++i) {
-      host_steps_before(i);
-      std::visit([&](const auto& op) { execute(i, op); },
-                 program_.instructions[static_cast<std::size_t>(i)]);
+  // Where the transfer goes is known once it is retired: kernels put off what has been issued.
+  void issue(std::size_t instruction, const Dma& op, Team& team) {
+    occupied_[instruction] = {team.latest, team.latest};  // of no bytes: that is all
+    mchan_.issue(static_cast<std::int32_t>(instruction), op, team.cores);
+    team.latest = *std::max_element(team.cores.begin(), team.cores.end());
+  }
+  std::int64_t done(std::int64_t id) const {
+    std::int64_t last = 0;
+    for (std::int64_t c = 0; c < machine_.cluster.cores; ++c) {
+      last = std::max(last, mchan_.completion(id, c).time);
     }
-    const std::int64_t earliest_end = earliest_times_.quiesce();
-    const std::int64_t expected_end = expected_times_.quiesce();
-    return {.earliest = times(earliest_, earliest_end), .expected = times(expected_, expected_end)};
+    return last;
+  }
+  std::int64_t done(std::int64_t id, std::size_t core) const {
+    return mchan_.completion(id, static_cast<std::int64_t>(core)).time;
+  }
+  std::int64_t all_done() {
+    std::int64_t end = 0;
+    for (const Direction direction : {Direction::In, Direction::Out}) {
+      const auto& under_way = mchan_.transfers(direction);
+      if (!under_way.empty()) end = std::max(end, under_way.back().done);
+    }
+    return end;
+  }
+  // As the transaction tier does it: cores that take banks slow the DMA down, and it them.
+  std::int64_t conflicts(std::int64_t begin, KernelFigures& figures) {
+    retire(begin);
+    speed_ = machine_.l1.conflicts != 0 ? std::max(0.1, 1 - figures.bank_share) : 1;
+    const auto undisturbed =
+        static_cast<std::int64_t>(static_cast<double>(figures.slowest) * speed_);
+    const double moving = mchan_.bytes_between(begin, begin + undisturbed);
+    return kernels_.expected(figures, moving) - figures.slowest;
+  }
+  void kernel_ran(std::int64_t begin, std::int64_t end) { mchan_.slow(begin, end, speed_); }
+  // Transfers that are done are no more the DMA's.
+  void retire(std::int64_t time) {
+    for (const Direction direction : {Direction::In, Direction::Out}) {
+      auto& under_way = mchan_.transfers(direction);
+      for (; !under_way.empty() && under_way.front().done <= time; under_way.pop_front()) {
+        const Mchan::Transfer& done = under_way.front();
+        occupied_[static_cast<std::size_t>(done.instruction)] = {done.begin, done.done};
+      }
+    }
   }
 
  private:
-  // The host runs while all is at rest.
-  void host_steps_before(std::int32_t instruction) {
-    const auto& steps = program_.host_steps;
-    for (; next_host_step_ < steps.size() && steps[next_host_step_].before <= instruction;
-         ++next_host_step_) {
-      earliest_times_.quiesce();
-      expected_times_.quiesce();
+  const Machine& machine_;
+  KernelTable& kernels_;
+  std::span<Occupied> occupied_;
+  Mchan mchan_;
+  double speed_ = 1;  // of the DMA beside the last kernel
+};
+
+template <typename Costs>
+class Walk {
+ public:
+  Walk(const Program& program, const Machine& machine, KernelTable& kernels)
+      : program_(program),
+        machine_(machine),
+        kernels_(kernels),
+        occupied_(program.instructions.size()),
+        costs_(machine, kernels, occupied_),
+        team_{std::vector<std::int64_t>(static_cast<std::size_t>(machine.cluster.cores), 0), 0} {}
+
+  ScheduleTimes run() {
+    std::size_t step = 0;
+    for (std::size_t i = 0; i < occupied_.size(); ++i) {
+      const auto& steps = program_.host_steps;
+      for (; step < steps.size() && steps[step].before <= static_cast<std::int32_t>(i); ++step) {
+        quiesce();  // the host runs while all is at rest
+      }
+      std::visit([&](const auto& op) { execute(i, op); }, program_.instructions[i]);
     }
+    quiesce();
+    return times();
   }
 
-  template <typename Op>
-  void execute(std::int32_t instruction, const Op& op) {
-    Occupied& expected = expected_[static_cast<std::size_t>(instruction)];
-    if constexpr (std::same_as<Op, Kernel>) {
-      KernelFigures& figures = kernels_.of(op);
-      earliest_.push_back(earliest_times_.execute(op, figures));
-      expected = expected_times_.execute(op, figures);
-    } else if constexpr (std::same_as<Op, Dma>) {
-      earliest_.push_back(earliest_times_.execute(op));
-      expected_times_.issue(instruction, op);
-    } else if constexpr (std::same_as<Op, CounterStart> || std::same_as<Op, CounterStop>) {
-      earliest_.push_back({earliest_times_.latest(), earliest_times_.latest()});
-      expected = {expected_times_.latest(), expected_times_.latest()};
-    } else {
-      earliest_.push_back(earliest_times_.execute(op));
-      expected = expected_times_.execute(op);
-    }
+ private:
+  void execute(std::size_t i, const Barrier&) {
+    const std::int64_t begin = team_.latest;
+    team_.meet_at(begin + machine_.cluster.barrier_cycles);
+    occupied_[i] = {begin, team_.latest};
   }
 
-  ScheduleTimes times(const std::vector<Occupied>& occupied, std::int64_t end) const {
+  void execute(std::size_t i, const Code& op) {
+    const std::int64_t begin = team_.latest;
+    team_.advance(code_cycles(op, machine_).value);
+    occupied_[i] = {begin, team_.latest};
+  }
+
+  void execute(std::size_t i, const Dma& op) { costs_.issue(i, op, team_); }
+
+  void execute(std::size_t i, const DmaWait& op) {
+    const std::int64_t begin = team_.latest, poll = machine_.dma.poll_cycles;
+    team_.latest = std::max(team_.latest + poll, costs_.done(op.id));
+    for (std::size_t c = 0; c < team_.cores.size(); ++c) {
+      team_.cores[c] = std::max(team_.cores[c] + poll, costs_.done(op.id, c));
+    }
+    occupied_[i] = {begin, team_.latest};
+  }
+
+  void execute(std::size_t i, const L3Transfer& op) {
+    const std::int64_t begin = std::max(team_.cores[0], l3_free_);
+    l3_free_ = begin + l3_busy_cycles(op, machine_).value;
+    l3_done_[op.id] = l3_free_;
+    occupied_[i] = {begin, l3_free_};
+  }
+
+  void execute(std::size_t i, const L3Wait& op) {
+    std::int64_t& core = team_.cores[0];
+    const std::int64_t begin = core;
+    const auto done = l3_done_.find(op.id);
+    if (done != l3_done_.end()) core = std::max(core, done->second);
+    team_.latest = std::max(team_.latest, core);
+    occupied_[i] = {begin, core};
+  }
+
+  void execute(std::size_t i, const CounterStart&) { occupied_[i] = {team_.latest, team_.latest}; }
+  void execute(std::size_t i, const CounterStop&) { occupied_[i] = {team_.latest, team_.latest}; }
+
+  // The last core may be the fastest of the call.
+  void execute(std::size_t i, const Kernel& op) {
+    KernelFigures& figures = kernels_.of(op);
+    const std::int64_t begin = team_.latest, longer = costs_.conflicts(begin, figures);
+    std::int64_t end = begin + figures.fastest + longer;
+    for (std::size_t c = 0; c < team_.cores.size(); ++c) {
+      end = std::max(end, team_.cores[c] + figures.alone[c] + longer);
+    }
+    costs_.kernel_ran(begin, end);
+    team_.meet_at(end + machine_.cluster.barrier_cycles);
+    occupied_[i] = {begin, team_.latest};
+  }
+
+  // Everything before is over, transfers that no core has waited for, too.
+  void quiesce() {
+    team_.meet_at(std::max({team_.latest, l3_free_, costs_.all_done()}));
+    costs_.retire(team_.latest);
+  }
+
+  ScheduleTimes times() const {
     ScheduleTimes result;
-    result.end = Cycles{end};
-    result.begin.reserve(occupied.size());
-    result.finish.reserve(occupied.size());
+    result.end = Cycles{team_.latest};
+    result.begin.reserve(occupied_.size());
+    result.finish.reserve(occupied_.size());
     result.layer_end.resize(program_.info.layers.size());
     const std::vector<std::int32_t>& layers = program_.info.instruction_layer;
-    for (std::size_t i = 0; i < occupied.size(); ++i) {
-      result.begin.push_back(Cycles{occupied[i].begin});
-      result.finish.push_back(Cycles{occupied[i].end});
+    for (std::size_t i = 0; i < occupied_.size(); ++i) {
+      result.begin.push_back(Cycles{occupied_[i].begin});
+      result.finish.push_back(Cycles{occupied_[i].end});
       const auto layer =
           i < layers.size() ? static_cast<std::size_t>(layers[i]) : result.layer_end.size();
       if (layer >= result.layer_end.size()) continue;
@@ -368,17 +284,21 @@ class Scheduler {
   }
 
   const Program& program_;
-  KernelTable kernels_;
-  std::vector<Occupied> earliest_, expected_;
-  EarliestTimes earliest_times_;
-  ExpectedTimes expected_times_;
-  std::size_t next_host_step_ = 0;
+  const Machine& machine_;
+  KernelTable& kernels_;
+  std::vector<Occupied> occupied_;
+  Costs costs_;
+  Team team_;
+  std::int64_t l3_free_ = 0;
+  std::unordered_map<std::int64_t, std::int64_t> l3_done_;  // by counter
 };
 
 }  // namespace
 
 AnalyticSchedule analytic_schedule(const Program& program, const Machine& machine) {
-  return Scheduler(program, machine).run();
+  KernelTable kernels(machine);
+  return {.earliest = Walk<EarliestCosts>(program, machine, kernels).run(),
+          .expected = Walk<ExpectedCosts>(program, machine, kernels).run()};
 }
 
 }  // namespace workbench::pulp

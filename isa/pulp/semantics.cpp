@@ -56,32 +56,7 @@ void copy(const Dma& dma, const std::vector<std::uint8_t>& from, const Blocks& s
 }  // namespace
 
 void execute(const Kernel& kernel, Memory& memory, int threads) {
-  switch (kernel.kind) {
-    case KernelKind::ConvHo:
-    case KernelKind::ConvHoWo:
-    case KernelKind::ConvCo:
-    case KernelKind::PointwiseHo:
-    case KernelKind::PointwiseHoWo:
-    case KernelKind::PointwiseCo:
-    case KernelKind::Linear:
-    case KernelKind::Linear32:
-      return multiply(kernel, memory.l1, threads);
-    case KernelKind::Depthwise3x3s1:
-    case KernelKind::DepthwiseGeneric:
-    case KernelKind::DepthwiseLess4:
-      return depthwise(kernel, memory.l1);
-    case KernelKind::Add:
-      return add(kernel, memory.l1);
-    case KernelKind::AveragePool:
-      return average_pool(kernel, memory.l1);
-    case KernelKind::MaxPool:
-      return max_pool(kernel, memory.l1);
-    case KernelKind::Requantize:
-      return requantize(kernel, memory.l1);
-    case KernelKind::MaxPoolDirect:
-      return max_pool_direct(kernel, memory.l1);
-  }
-  CHECK(false, "kernel {}", static_cast<int>(kernel.kind));
+  traits(kernel.kind).execute(kernel, memory.l1, threads);
 }
 
 void execute(const Dma& transfer, Memory& memory) {

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "isa/pulp/kernels.h"
 #include "isa/pulp/mchan.h"
 
 namespace workbench::pulp {
@@ -33,8 +34,7 @@ const Region* first_met(const std::vector<Region>& earlier, const std::vector<Re
 // What of a kernel's results lies over its own operands. Element-wise kernels may work in place,
 // MaxPool does (pulp.md 2.4).
 const Region* self_overlap(const Kernel& kernel, const Footprint& touched) {
-  const bool in_place = kernel.kind == KernelKind::Requantize || kernel.kind == KernelKind::Add ||
-                        kernel.kind == KernelKind::MaxPool;
+  const bool in_place = traits(kernel.kind).in_place;
   for (const Region& write : touched.writes) {
     for (const Region& read : touched.reads) {
       if (overlap(write, read) && !(in_place && write == read)) return &write;

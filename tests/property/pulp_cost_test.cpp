@@ -28,7 +28,9 @@ struct Draw {
 };
 
 void draw_window(Kernel& k, Draw& draw) {
-  const bool free = is_im2col(k.kind) || is_pool(k.kind) || k.kind == KernelKind::DepthwiseGeneric;
+  const bool free = traits(k.kind).family == Family::Conv ||
+                    (traits(k.kind).window && !traits(k.kind).weights) ||
+                    k.kind == KernelKind::DepthwiseGeneric;
   if (free) {
     k.kernel_w = draw(1, 5);
     k.kernel_h = draw(1, 5);
@@ -37,7 +39,7 @@ void draw_window(Kernel& k, Draw& draw) {
   }
   if (k.kind == KernelKind::Depthwise3x3s1) k.kernel_w = k.kernel_h = 3;
   if (k.kind == KernelKind::DepthwiseLess4) k.kernel_w = draw(1, 3);
-  if (is_im2col(k.kind) || k.kind == KernelKind::DepthwiseGeneric) {
+  if (traits(k.kind).family == Family::Conv || k.kind == KernelKind::DepthwiseGeneric) {
     k.pad_left = draw(0, k.kernel_w - 1);
     k.pad_right = draw(0, k.kernel_w - 1);
     k.pad_top = draw(0, k.kernel_h - 1);
@@ -55,15 +57,15 @@ Kernel draw_kernel(Draw& draw) {
   Kernel k{.kind = static_cast<KernelKind>(draw(0, static_cast<std::int64_t>(last(KernelKind{}))))};
   draw_window(k, draw);
   k.in_c = draw(1, 40);
-  k.out_c = has_weights(k.kind) && !is_depthwise(k.kind) ? draw(1, 40) : k.in_c;
-  if (is_linear(k.kind)) k.in_w = k.in_h = k.out_w = k.out_h = 1;
+  k.out_c = traits(k.kind).weights && !traits(k.kind).planes ? draw(1, 40) : k.in_c;
+  if (traits(k.kind).vector) k.in_w = k.in_h = k.out_w = k.out_h = 1;
   if (draw.coin()) {
     k.weight_bits = draw.bits();
     k.in_bits = draw.bits();
     k.out_bits = draw.bits();
   }
-  k.has_bias = has_weights(k.kind) && draw.coin();
-  k.norm = has_weights(k.kind) && draw.coin();
+  k.has_bias = traits(k.kind).weights && draw.coin();
+  k.norm = traits(k.kind).weights && draw.coin();
   k.norm_bits = draw.coin() ? 32 : 64;
   k.shift = draw(0, 20);
   k.divisor = draw(1, 4);
@@ -181,13 +183,13 @@ TEST(PulpCostProperty, more_work_takes_longer) {
     SCOPED_TRACE(std::to_string(i) + " " + std::string(to_string(kernel.kind)));
     kernel.in_c = round_up(kernel.in_c, 16);  // no left-over to get rid of by growing
     kernel.out_c = round_up(kernel.out_c, 32);
-    if (!has_weights(kernel.kind) || is_depthwise(kernel.kind)) kernel.out_c = kernel.in_c;
+    if (!traits(kernel.kind).weights || traits(kernel.kind).planes) kernel.out_c = kernel.in_c;
     const std::int64_t before = slowest(kernel, machine);
     Kernel more = kernel;
     more.in_c *= 2;
     more.out_c *= 2;
     EXPECT_GT(slowest(more, machine), before);
-    if (is_linear(kernel.kind) || kernel.kind == KernelKind::MaxPool) continue;
+    if (traits(kernel.kind).vector || kernel.kind == KernelKind::MaxPool) continue;
     more = kernel;
     more.in_h += more.stride_y * 16;  // two more rows of the output for each core, whole or halved
     more.out_h += 16;

@@ -5,12 +5,12 @@
 #include <functional>
 #include <random>
 
+#include "isa/pulp/check.h"
+#include "isa/pulp/codes.h"
 #include "isa/pulp/footprint.h"
+#include "isa/pulp/kernels.h"
 #include "isa/pulp/semantics.h"
 #include "tests/support/naive_pulp.h"
-#include "isa/pulp/check.h"
-#include "isa/pulp/kernels.h"
-#include "isa/pulp/codes.h"
 
 namespace workbench::pulp {
 namespace {
@@ -91,29 +91,30 @@ void set_map(Random& random, Kernel& k) {
 Kernel random_kernel(Random& random, KernelKind kind) {
   Kernel k{.kind = kind};
   const bool linear = k.kind == KernelKind::Linear || k.kind == KernelKind::Linear32;
-  const bool pool = k.kind == KernelKind::AveragePool || is_max_pool(k.kind);
+  const bool pool = k.kind == KernelKind::AveragePool || traits(k.kind).family == Family::MaxPool;
   k.in_bits = any_bits(random), k.weight_bits = any_bits(random), k.out_bits = any_bits(random);
   k.in_signed = coin(random);
-  if (k.kind <= KernelKind::ConvCo || is_depthwise(k.kind) || pool) {
+  if (k.kind <= KernelKind::ConvCo || traits(k.kind).planes || pool) {
     set_window(random, k);
   } else {
     set_area(random, k, linear);
   }
   k.in_c = between(random, 1, coin(random) ? 5 : 40);
-  k.out_c = has_weights(k.kind) && !is_depthwise(k.kind) ? between(random, 1, 40) : k.in_c;
+  k.out_c = traits(k.kind).weights && !traits(k.kind).planes ? between(random, 1, 40) : k.in_c;
   set_map(random, k);
-  k.has_bias = has_weights(k.kind) && coin(random);
-  const bool normable = has_weights(k.kind) || k.kind == KernelKind::Requantize;
+  k.has_bias = traits(k.kind).weights && coin(random);
+  const bool normable = traits(k.kind).weights || k.kind == KernelKind::Requantize;
   k.norm = normable && k.kind != KernelKind::Linear32 && coin(random);
   k.norm_bits = coin(random) ? 32 : 64;
   if (k.norm && k.norm_bits == 64) k.shift = between(random, 0, 63);
-  if (is_max_pool(k.kind)) k.out_bits = k.in_bits, k.out_signed = k.in_signed;
+  if (traits(k.kind).family == Family::MaxPool) k.out_bits = k.in_bits, k.out_signed = k.in_signed;
   return k;
 }
 
 // Such as malformed() lets pass: the library has windows that only some of its kernels can do.
 Kernel random_call(Random& random, const Machine& machine) {
-  const auto kind = static_cast<KernelKind>(between(random, 0, 15));
+  const auto kind =
+      static_cast<KernelKind>(between(random, 0, static_cast<std::int64_t>(last(KernelKind{}))));
   while (true) {
     const Kernel kernel = random_kernel(random, kind);
     if (malformed(kernel, machine).empty()) return kernel;

@@ -20,17 +20,17 @@ void set_output(Kernel& call) {
       out(call.in_w, call.pad_left + call.pad_right, call.dilation_x, call.kernel_w, call.stride_x);
 }
 
-bool has_window(LayerKind kind) {
-  return kind == LayerKind::Conv || kind == LayerKind::Depthwise ||
-         kind == LayerKind::AveragePool || kind == LayerKind::MaxPool;
+bool has_window(Family kind) {
+  return kind == Family::Conv || kind == Family::Depthwise ||
+         kind == Family::AveragePool || kind == Family::MaxPool;
 }
 
-void draw_window(std::mt19937_64& random, LayerKind kind, Kernel& call) {
+void draw_window(std::mt19937_64& random, Family kind, Kernel& call) {
   call.kernel_h = pick(random, 1, 5);
   call.kernel_w = pick(random, 1, 5);
   call.stride_y = pick(random, 1, 3);
   call.stride_x = pick(random, 1, 3);
-  if (kind == LayerKind::Conv) {
+  if (kind == Family::Conv) {
     call.dilation_y = pick(random, 1, 2);
     call.dilation_x = pick(random, 1, 2);
   }
@@ -44,10 +44,10 @@ void draw_window(std::mt19937_64& random, LayerKind kind, Kernel& call) {
 
 }  // namespace
 
-Layer layer_of(LayerKind kind, const LayerSize& size) {
+Layer layer_of(Family kind, const LayerSize& size) {
   Layer layer;
   layer.name = "layer";
-  layer.kind = kind;
+  layer.family = kind;
   Kernel& call = layer.call;
   call.in_c = size.in_c;
   call.out_c = size.out_c;
@@ -56,29 +56,29 @@ Layer layer_of(LayerKind kind, const LayerSize& size) {
   call.stride_y = call.stride_x = size.stride;
   call.pad_top = call.pad_bottom = call.pad_left = call.pad_right = size.pad;
   set_output(call);
-  call.norm = kind == LayerKind::Conv || kind == LayerKind::Pointwise ||
-              kind == LayerKind::Depthwise || kind == LayerKind::Linear;
+  call.norm = kind == Family::Conv || kind == Family::Pointwise ||
+              kind == Family::Depthwise || kind == Family::Linear;
   return layer;
 }
 
 Layer random_layer(std::mt19937_64& random) {
   Layer layer;
   layer.name = "layer";
-  layer.kind = static_cast<LayerKind>(pick(random, 0, 7));
+  layer.family = static_cast<Family>(pick(random, 0, 7));
   Kernel& call = layer.call;
   call.in_c = pick(random, 1, pick(random, 1, 4) == 1 ? 300 : 40);
-  call.out_c = layer.kind <= LayerKind::Pointwise || layer.kind == LayerKind::Linear
+  call.out_c = layer.family <= Family::Pointwise || layer.family == Family::Linear
                    ? pick(random, 1, pick(random, 1, 4) == 1 ? 300 : 40)
                    : call.in_c;
-  if (layer.kind != LayerKind::Linear) {
+  if (layer.family != Family::Linear) {
     call.in_h = pick(random, 1, 40);
     call.in_w = pick(random, 1, 40);
   }
-  if (has_window(layer.kind)) draw_window(random, layer.kind, call);
+  if (has_window(layer.family)) draw_window(random, layer.family, call);
   set_output(call);
   const std::int64_t bits[] = {8, 8, 8, 4, 2};
-  if (layer.kind != LayerKind::MaxPool) call.out_bits = bits[pick(random, 0, 4)];
-  if (layer.kind <= LayerKind::Linear) {
+  if (layer.family != Family::MaxPool) call.out_bits = bits[pick(random, 0, 4)];
+  if (layer.family <= Family::Linear) {
     call.weight_bits = bits[pick(random, 0, 4)];
     call.norm = pick(random, 0, 1) == 1;
     call.norm_bits = pick(random, 0, 1) == 1 ? 64 : 32;
@@ -89,7 +89,7 @@ Layer random_layer(std::mt19937_64& random) {
 
 Network mobilenet_128() {
   Network network;
-  const auto add = [&](LayerKind kind, const LayerSize& size) {
+  const auto add = [&](Family kind, const LayerSize& size) {
     Layer layer = layer_of(kind, size);
     layer.name = "layer" + std::to_string(network.layers.size());
     layer.in = static_cast<std::int32_t>(network.layers.size());
@@ -97,17 +97,17 @@ Network mobilenet_128() {
     network.layers.push_back(layer);
   };
   std::int64_t channels = 32, size = 64;
-  add(LayerKind::Conv, {.in_c = 3, .out_c = 32, .size = 128, .kernel = 3, .stride = 2, .pad = 1});
+  add(Family::Conv, {.in_c = 3, .out_c = 32, .size = 128, .kernel = 3, .stride = 2, .pad = 1});
   for (const std::int64_t out :
        {64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024}) {
     const std::int64_t stride = out > channels && channels != 32 ? 2 : 1;
-    add(LayerKind::Depthwise, {channels, channels, size, 3, stride, 1});
+    add(Family::Depthwise, {channels, channels, size, 3, stride, 1});
     size /= stride;
-    add(LayerKind::Pointwise, {.in_c = channels, .out_c = out, .size = size});
+    add(Family::Pointwise, {.in_c = channels, .out_c = out, .size = size});
     channels = out;
   }
-  add(LayerKind::AveragePool, {.in_c = 1024, .out_c = 1024, .size = 4, .kernel = 4});
-  add(LayerKind::Linear, {.in_c = 1024, .out_c = 1000});
+  add(Family::AveragePool, {.in_c = 1024, .out_c = 1024, .size = 4, .kernel = 4});
+  add(Family::Linear, {.in_c = 1024, .out_c = 1000});
   network.layers.back().call.norm = false;
   network.layers.back().call.out_bits = 32;
   return network;

@@ -12,7 +12,7 @@ namespace workbench::pulp {
 struct LayerSize {
   std::int64_t in_c = 1, out_c = 1, size = 1, kernel = 1, stride = 1, pad = 0;
 };
-Layer layer_of(LayerKind kind, const LayerSize& size);
+Layer layer_of(Family kind, const LayerSize& size);
 // Sizes, windows, strides, padding, bits at random; of every kind.
 Layer random_layer(std::mt19937_64& random);
 

@@ -39,13 +39,13 @@ TEST(PulpLayers, kinds_follow_from_window_and_groups) {
   x = g.conv(x, 8, square_window(3, 1, 1), 2, affine(3, 1024), kUnsigned8);
   g.output(g.gemm(g.flatten(x), 5, raw_accumulators(), kInt32));
   const Network network = layers(g);
-  std::vector<LayerKind> kinds;
-  for (const Layer& layer : network.layers) kinds.push_back(layer.kind);
-  EXPECT_EQ(kinds, (std::vector<LayerKind>{LayerKind::Conv, LayerKind::Depthwise,
-                                           LayerKind::Pointwise, LayerKind::Conv, LayerKind::Conv,
-                                           LayerKind::Conv, LayerKind::Linear}));
+  std::vector<Family> kinds;
+  for (const Layer& layer : network.layers) kinds.push_back(layer.family);
+  EXPECT_EQ(kinds, (std::vector<Family>{Family::Conv, Family::Depthwise,
+                                           Family::Pointwise, Family::Conv, Family::Conv,
+                                           Family::Conv, Family::Linear}));
   // The second of two groups reads and writes the upper half of the channels.
-  const Activation8& in = network.activations[static_cast<std::size_t>(network.layers[5].in)];
+  const FeatureMap& in = network.activations[static_cast<std::size_t>(network.layers[5].in)];
   EXPECT_EQ(in.first_channel, 6);
   EXPECT_EQ(in.channels, 6);
   EXPECT_EQ(network.layers[5].macs * 2, network.layers[4].macs + network.layers[5].macs);
@@ -86,7 +86,7 @@ TEST(PulpLayers, concat_parts_lie_in_their_whole_and_copies_are_made_for_the_sec
   g.output(g.concat({y, x, y}));
   const Network network = layers(g);
   ASSERT_EQ(network.layers.size(), 2U);
-  EXPECT_EQ(network.layers[1].kind, LayerKind::Requantize);
+  EXPECT_EQ(network.layers[1].family, Family::Requantize);
   const auto first = [&](std::int32_t a) {
     return network.activations[static_cast<std::size_t>(a)].first_channel;
   };

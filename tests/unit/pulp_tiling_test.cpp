@@ -58,7 +58,7 @@ std::int64_t tiles(const Layer& layer, const Tiling& tiling) {
 }
 
 TEST(PulpTileGeometry, padding_is_left_over_at_the_borders_of_the_map_only) {
-  Layer layer = layer_of(LayerKind::Conv, {3, 32, 128, 3, 2, 1});  // 128x128 -> 64x64
+  Layer layer = layer_of(Family::Conv, {3, 32, 128, 3, 2, 1});  // 128x128 -> 64x64
   const Kernel top = tile_call(layer, KernelKind::ConvHo, 0, 0, 0, {32, 48, 8});
   EXPECT_EQ(top.in_h, 96);  // rows -1 to 95
   EXPECT_EQ(top.pad_top, 1);
@@ -75,7 +75,7 @@ TEST(PulpTileGeometry, padding_is_left_over_at_the_borders_of_the_map_only) {
 }
 
 TEST(PulpTileGeometry, a_block_of_depthwise_channels_reads_as_many_channels) {
-  const Layer layer = layer_of(LayerKind::Depthwise, {20, 20, 8, 3, 1, 1});
+  const Layer layer = layer_of(Family::Depthwise, {20, 20, 8, 3, 1, 1});
   const Kernel call = tile_call(layer, KernelKind::DepthwiseGeneric, 16, 0, 0, {16, 8, 8});
   EXPECT_EQ(call.out_c, 4);
   EXPECT_EQ(call.in_c, 4);
@@ -83,14 +83,14 @@ TEST(PulpTileGeometry, a_block_of_depthwise_channels_reads_as_many_channels) {
 }
 
 TEST(PulpTileGeometry, a_linear_tile_reads_the_whole_vector) {
-  const Layer layer = layer_of(LayerKind::Linear, {.in_c = 1024, .out_c = 10});
+  const Layer layer = layer_of(Family::Linear, {.in_c = 1024, .out_c = 10});
   const Kernel call = tile_call(layer, KernelKind::Linear, 8, 0, 0, {8, 1, 1});
   EXPECT_EQ(call.in_c, 1024);
   EXPECT_EQ(call.out_c, 2);
 }
 
 TEST(PulpL1Map, buffers_follow_each_other_as_in_dory) {
-  const Layer layer = layer_of(LayerKind::Conv, {3, 32, 128, 3, 2, 1});
+  const Layer layer = layer_of(Family::Conv, {3, 32, 128, 3, 2, 1});
   Tiling tiling{.kernel = KernelKind::ConvHo, .tile = {32, 48, 8}, .slice = {32, 64, 64}};
   const L1Map map = l1_map(layer, tiling, machine_with(38000));
   EXPECT_EQ(map.in[0], 0);
@@ -171,7 +171,7 @@ TEST(DoryTiling, mobilenet_tiles_at_30000_bytes_are_those_of_the_published_run) 
 // what later windows read, unless there is but one in a row.
 TEST(PulpKernelChoice, pools_that_the_library_gets_wrong_are_ours) {
   const auto chosen = [](const LayerSize& size) {
-    return usable_kernels(layer_of(LayerKind::MaxPool, size), Machine{});
+    return usable_kernels(layer_of(Family::MaxPool, size), Machine{});
   };
   using Kinds = std::vector<KernelKind>;
   EXPECT_EQ(chosen({64, 64, 112, 3, 2, 1}), (Kinds{KernelKind::MaxPool}));
@@ -181,7 +181,7 @@ TEST(PulpKernelChoice, pools_that_the_library_gets_wrong_are_ours) {
 }
 
 TEST(DoryTiling, what_fits_is_neither_tiled_nor_buffered_twice) {
-  const Network network{.layers = {layer_of(LayerKind::Conv, {8, 16, 8, 3, 1, 1})}};
+  const Network network{.layers = {layer_of(Family::Conv, {8, 16, 8, 3, 1, 1})}};
   const Tiling tiling = dory_tilings(network, machine_with(38000)).front();
   EXPECT_EQ(sizes(tiling), (Sizes{16, 8, 8, 16, 8, 8}));
   EXPECT_FALSE(tiling.double_buffered);
@@ -206,7 +206,7 @@ TEST(DoryTiling, says_which_rule_leaves_no_tile) {
 
 TEST(DoryTiling, does_not_slice_weights_and_activations_at_once) {
   const Network network{
-      .layers = {layer_of(LayerKind::Pointwise, {.in_c = 1024, .out_c = 1024, .size = 32})}};
+      .layers = {layer_of(Family::Pointwise, {.in_c = 1024, .out_c = 1024, .size = 32})}};
   const std::string message = error_of([&] { dory_tilings(network, machine_with(38000)); });
   EXPECT_EQ(message,
             "layer: no L3-L2 tiling found: the layer takes 3153920 bytes of L2, 380000 are there, "
@@ -233,7 +233,7 @@ TEST(OptimalTiling, weights_that_l2_cannot_hold_come_in_slices) {
 
 TEST(OptimalTiling, weights_and_rows_are_sliced_at_once_where_dory_gives_up) {
   const Network network{
-      .layers = {layer_of(LayerKind::Pointwise, {.in_c = 1024, .out_c = 1024, .size = 32})}};
+      .layers = {layer_of(Family::Pointwise, {.in_c = 1024, .out_c = 1024, .size = 32})}};
   const Tiling tiling =
       optimal_tiling(network.layers[0], network, machine_with(38000), {.bytes = 380000});
   EXPECT_TRUE(tiling.weights_from_l3_by_slice);
@@ -244,7 +244,7 @@ TEST(OptimalTiling, weights_and_rows_are_sliced_at_once_where_dory_gives_up) {
 // im2col of 3x3 takes 18 bytes a channel and core: 36864 of 36700 for 256 channels and all 8 cores.
 TEST(OptimalTiling, fewer_cores_compute_where_the_columns_of_all_do_not_fit) {
   for (const std::int64_t channels : {256, 300, 512, 900}) {
-    const Network network{.layers = {layer_of(LayerKind::Conv, {channels, 64, 8, 3, 1, 1})}};
+    const Network network{.layers = {layer_of(Family::Conv, {channels, 64, 8, 3, 1, 1})}};
     const Machine machine = machine_with(36700);
     const Tiling tiling = optimal_tiling(network.layers[0], network, machine, {.bytes = 380000});
     EXPECT_GT(tiling.cores, 0) << channels;
@@ -256,7 +256,7 @@ TEST(OptimalTiling, fewer_cores_compute_where_the_columns_of_all_do_not_fit) {
 TEST(OptimalTiling, says_what_one_core_would_need_where_it_does_not_fit_either) {
   // Two columns, a window of the input, one filter, its kappa and lambda, a word of output.
   const std::int64_t window = 9 * 1200, least = 4 * window + 3 * 4;
-  const Network network{.layers = {layer_of(LayerKind::Conv, {1200, 64, 8, 3, 1, 1})}};
+  const Network network{.layers = {layer_of(Family::Conv, {1200, 64, 8, 3, 1, 1})}};
   EXPECT_EQ(error_of([&] {
               optimal_tiling(network.layers[0], network, machine_with(36700), {.bytes = 380000});
             }),
@@ -268,7 +268,7 @@ TEST(OptimalTiling, says_what_one_core_would_need_where_it_does_not_fit_either) 
 }
 
 TEST(DoryTiling, keeps_all_cores) {
-  const Network network{.layers = {layer_of(LayerKind::Conv, {256, 64, 8, 3, 1, 1})}};
+  const Network network{.layers = {layer_of(Family::Conv, {256, 64, 8, 3, 1, 1})}};
   // Two of everything but the columns: window, filter, kappa and lambda, output.
   EXPECT_EQ(error_of([&] { dory_tilings(network, machine_with(36700)); }),
             fmt::format("layer: no L2-L1 tiling found: by DORY's rule that input channels are not "
@@ -280,7 +280,7 @@ TEST(DoryTiling, keeps_all_cores) {
 TEST(OptimalTiling, slices_of_l2_fit_from_the_bytes_on_that_it_asks_for) {
   // Padding as wide as the kernel: slices of one row would be of padding alone.
   for (const std::int64_t pad : {1, 3}) {
-    const Network network{.layers = {layer_of(LayerKind::Conv, {16, 16, 32, 3, 1, pad})}};
+    const Network network{.layers = {layer_of(Family::Conv, {16, 16, 32, 3, 1, pad})}};
     const Layer& layer = network.layers[0];
     const Machine machine = machine_with(38000);
     const std::int64_t least = smallest_l2(layer, machine, {});
