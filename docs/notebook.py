@@ -60,8 +60,8 @@ shared = [name for name in run.tensors if name in reference]
 print(f"{len(shared)} values known to both, such as {shared[0]} {reference[shared[0]].shape}")
 
 # %% Speed: the whole network, then its five slowest layers
-print(f"{run.totals['latency_milliseconds']:.3f} ms, "
-      f"{run.totals['images_per_second']:.1f} images/s, "
+print(f"{run.totals['latency_ms']:.3f} ms, "
+      f"{run.totals['engine_images_per_second']:.1f} images/s, "
       f"{run.totals['array_efficiency']:.1%} of the array")
 layers = run.frame()
 print(layers.nlargest(5, "cycles")[["name", "op", "cycles", "percent_of_peak"]])
@@ -83,7 +83,7 @@ for index, engine in enumerate(timeline["resources"]):
 # %% Many machines: both widths, four memories. What is in the store is not computed again
 machines = ["v2_28", "v2_56"]
 sweep = wb.sweep("zoo:googlenet_v1", hw=machines, store="notebook.db", memory=[2, 3, 4, 5],
-                 objectives=["max images_per_second", "min ddr_bytes"])
+                 objectives=["max images_per_second", "min external_bytes"])
 print(sweep.text)
 
 # %% As a frame: images per second by width and memory. The wide array wins where it has the memory
@@ -94,7 +94,7 @@ assert (table.loc["v2_56", 3:] > table.loc["v2_28", 3:]).all()
 # %% As arrays: more memory never needs more transfers
 for machine in machines:
     of_machine = sweep["machine"] == machine
-    transfers = sweep["ddr_bytes"][of_machine][np.argsort(sweep["memory"][of_machine])]
+    transfers = sweep["external_bytes"][of_machine][np.argsort(sweep["memory"][of_machine])]
     assert (np.diff(transfers) <= 0).all(), transfers
 again = wb.sweep("zoo:googlenet_v1", hw=machines, store="notebook.db", memory=[2, 3, 4, 5])
 assert (again.computed, again.reused) == (0, 8)

@@ -244,7 +244,7 @@ void encode(const ProgramInfo& info, file::Info& message) {
     for (const std::string& merged : layer.merged) to.add_merged(merged);
     to.set_macs(layer.macs);
     to.set_ops(layer.ops);
-    to.set_memory_words(layer.memory_words);
+    to.set_result_words(layer.result_words);
   }
   message.mutable_instruction_layer()->Assign(info.instruction_layer.begin(),
                                               info.instruction_layer.end());
@@ -279,7 +279,7 @@ ProgramInfo decode(const file::Info& message) {
                            {layer.merged().begin(), layer.merged().end()},
                            layer.macs(),
                            layer.ops(),
-                           layer.memory_words()});
+                           layer.result_words()});
   }
   info.instruction_layer.assign(message.instruction_layer().begin(),
                                 message.instruction_layer().end());

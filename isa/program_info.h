@@ -18,7 +18,7 @@ struct LayerInfo {
   std::vector<std::string> merged;  // all ONNX nodes it stands for
   std::int64_t macs = 0;            // of the imported network, never padded
   std::int64_t ops = 0;             // as xfDNN counts
-  std::int64_t memory_words = 0;    // activation-memory words of the result
+  std::int64_t result_words = 0;    // of memory that the result takes: MachineInfo::word_bytes
 };
 
 struct HostStepInfo {
@@ -46,9 +46,10 @@ struct MachineInfo {
   double report_clock_mhz = 0;          // clock of all Cycles
   double peak_macs_per_cycle = 0;       // of the array, in the report clock
   std::string array_resource = "conv";  // the resource whose time the waterfall explains
-  bool throughput = false;    // the first layer has an array of its own: cycles are an interval
-  std::int64_t images = 1;    // computed side by side in one run; peak_macs_per_cycle counts all
-  bool extrapolated = false;  // a width of array that was never built
+  bool throughput = false;      // the first layer has an array of its own: cycles are an interval
+  std::int64_t word_bytes = 1;  // of the memory that holds activations: AM word; byte of L2
+  std::int64_t images = 1;      // computed side by side in one run; peak_macs_per_cycle counts all
+  bool extrapolated = false;    // a width of array that was never built
   // The array is a team of cores: it explains all of its time itself, waits and tile code included.
   bool cluster = false;
 };

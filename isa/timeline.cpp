@@ -14,8 +14,8 @@ std::string_view to_string(Cause cause) {
       return "fill/drain";
     case Cause::WeightLoad:
       return "weight load";
-    case Cause::DdrStall:
-      return "ddr stall";
+    case Cause::MemoryWait:
+      return "ddr stall";  // what traces have always called it, in both families
     case Cause::PortStall:
       return "port stall";
     case Cause::WaitEngine:

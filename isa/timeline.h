@@ -16,7 +16,7 @@ enum class Cause {
   Work,        // doing what it is for (for an array: MAC slots, useful or not)
   FillDrain,   // array pipeline filling or draining
   WeightLoad,  // weights not there: the loader has the memory to itself
-  DdrStall,    // data not there: the memory serves somebody else or is slower than needed
+  MemoryWait,  // data not there: the memory serves another engine or is slower than needed
   PortStall,   // activation-memory port taken by another engine
   WaitEngine,  // a wait bit or a full queue: another engine must finish first
   Issue,       // fetching and issuing instructions

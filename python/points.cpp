@@ -9,7 +9,7 @@
 #include "explore/store/store.h"
 #include "explore/sweep/evaluate.h"
 #include "explore/sweep/parameter.h"
-#include "explore/sweep/point_metrics.h"
+#include "explore/report/metrics.h"
 #include "explore/sweep/study.h"
 #include "explore/sweep/sweep.h"
 #include "python/native.h"

@@ -44,7 +44,7 @@ LayerInfo layer_info(const Network& network, const Layer& layer) {
   info.merged.insert(info.merged.end(), layer.merged.begin(), layer.merged.end());
   info.macs = layer.macs;
   info.ops = layer.ops;
-  info.memory_words = out.bytes();
+  info.result_words = out.bytes();
   return info;
 }
 

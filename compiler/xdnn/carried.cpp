@@ -302,7 +302,7 @@ std::int32_t VolumePlaces::move_layer(int v, bool gather) {
   LayerInfo info{.name = from.name + (gather ? " (from DDR)" : " (to DDR)"),
                  .op = gather ? "Gather" : "Scatter",
                  .shape = {1, from.channels, from.height, from.width}};
-  info.memory_words = net_.volume(v).words;
+  info.result_words = net_.volume(v).words;
   net_.out.layers.push_back(std::move(info));
   return layer = static_cast<std::int32_t>(net_.out.layers.size()) - 1;
 }

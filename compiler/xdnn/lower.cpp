@@ -358,7 +358,7 @@ class Lowering {
       layer.macs += macs(graph_, *node);
       layer.ops += layer_ops(graph_, *node);
     }
-    layer.memory_words = machine_.geometry().words(m.channels, m.height, m.width,
+    layer.result_words = machine_.geometry().words(m.channels, m.height, m.width,
                                                    plain_layout(m.channels, machine_.geometry()));
     result_.layers.push_back(std::move(layer));
     return static_cast<std::int32_t>(result_.layers.size()) - 1;

@@ -263,7 +263,7 @@ class Replaying {
     const AmTensor& result =
         operands.results.empty() ? operands.sources.at(0) : operands.results[0];
     layer.shape = {1, result.channels, result.height, result.width};
-    layer.memory_words = am_words(result, geometry_);
+    layer.result_words = am_words(result, geometry_);
     for (const std::size_t n : target.nodes) {
       layer.merged.push_back(node(n).name);
       layer.macs += macs(graph_, node(n));

@@ -133,7 +133,7 @@ class FirstLayer {
     lowered_.layers.push_back({.name = result().name + " (download)",
                                .op = "Download",
                                .shape = producer.shape,
-                               .memory_words = producer.memory_words});
+                               .result_words = producer.result_words});
     lowered_.ops.insert(lowered_.ops.begin() + 1, gather);
     for (HostStep& step : lowered_.host_steps) {
       if (step.before >= 1) ++step.before;

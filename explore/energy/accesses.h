@@ -1,5 +1,5 @@
 // What a program does that takes energy, counted from its instructions alone: the same in every
-// tier, whatever waits for what.
+// tier, since waiting costs nothing here.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,7 @@ namespace workbench {
 
 namespace {
 
-// The browser itself refuses whatever would need a network. Vega compiles its expressions.
+// The browser itself refuses every request. Vega compiles its expressions: unsafe-eval.
 constexpr std::string_view kHead = R"(<!doctype html>
 <html lang="en">
 <head>

@@ -27,6 +27,8 @@ std::string escaped_for_html(std::string_view text);
 // the script element that holds it, or begin a comment.
 std::string json_for_script(std::string_view json);
 
+// Scripts and styles of the pages, part of the program: CMakeLists.txt lists them, the assembler
+// includes them as they are.
 struct EmbeddedFile {
   std::string_view name, contents;
 };
@@ -35,6 +37,7 @@ struct EmbeddedFile {
 std::span<const EmbeddedFile> vega_modules();
 std::string_view embedded_file(std::string_view name);  // "page.js"; it must be there
 
+// The pages of `workbench accuracy`, `sweep` and `track report --html`: what their JSON has.
 std::string accuracy_html(const AccuracyReport& report);
 
 // Its main chart, for --png, is the section "front".

@@ -1,9 +1,9 @@
-// The page of `workbench run --html`. page.data: {report: as --json (docs/report-json.md), steps:
-// [{key, label}] of the waterfall, causes: [{label, step}] of the timeline, timeline: {end, array,
-// together_below, lanes: [{name, pieces}]}, memories: [{name, capacity_bytes, volumes, occupied}],
-// rooflines: [{memory, bytes_per_cycle, bytes}], tiles: {heads, rows}, energy: {technology,
-// millijoules of an image, milliwatts, area_mm2, terms: [{name, count, millijoules}], layers}}; an
-// estimate is {low, typical, high}.
+// The page of `workbench run --html`. page.data: {report: as --json (docs/report-json.md), metrics:
+// [{name, unit, total, layer}] and what they mean, steps: [{key, label}] of the waterfall, causes:
+// [{label, step}] of the timeline, timeline: {end, array, together_below, lanes: [{name, pieces}]},
+// memories: [{name, capacity_bytes, volumes, occupied}], rooflines: [{memory, bytes_per_cycle,
+// bytes}], tiles: {heads, rows}, energy: {technology, millijoules of an image, milliwatts, area_mm2,
+// terms: [{name, count, millijoules}], layers}}; an estimate is {low, typical, high}.
 "use strict";
 (() => {
   const { data, main, element, section, format, chart, choice, table, tile, openDetail } = page;
@@ -17,6 +17,7 @@
   const nameOf = (index) => layers[index].name;
   const look = (cause) => ({ label: data.causes[cause].label,
                              colour: layerCharts.colour(data.causes[cause].step) });
+  const meaningOf = Object.fromEntries(data.metrics.map(({ name, layer }) => [name, layer]));
   const cluster = memories.some((memory) => memory.name === "L1");
   const rate = (value) => (cluster ? value.toFixed(2) : thousands(Math.round(value)));
   const tilesOf = new Map(tiles.rows.map((row) => [row.layer, row.cells]));
@@ -63,18 +64,18 @@
   function figures() {
     const { peak_bytes: peak, capacity_bytes: capacity } = report.memory;
     const card = totals.engines > 1
-      ? `card of ${totals.engines}: ${significant(totals.card_images_per_second)} images/s` : "";
+      ? `card of ${totals.engines}: ${significant(totals.images_per_second)} images/s` : "";
     const noise = report.accuracy.signal_to_noise;
     const last = noise.length > 0 ? noise[noise.length - 1].decibel : null;
     section("totals", "Totals", element("div", { class: "tiles" },
-      tile("latency", "latency of an image", `${significant(totals.latency_milliseconds)} ms`,
+      tile("latency", "latency of an image", `${significant(totals.latency_ms)} ms`,
            `${thousands(total)} cycles at ${significant(machine.report_clock_mhz)} MHz`),
-      tile("pace", "images per second", significant(totals.images_per_second), card),
+      tile("pace", "images per second", significant(totals.engine_images_per_second), card),
       tile("efficiency", "MACs per cycle", rate(totals.mac_per_cycle),
            `${percent(totals.array_efficiency)} of the peak ${rate(machine.peak_mac_per_cycle)}`),
       tile("traffic", cluster ? "moved between memories" : "moved to and from DDR",
-           bytes(totals.ddr_bytes),
-           total > 0 ? `${significant(totals.ddr_bytes / total, 3)} bytes a cycle` : ""),
+           bytes(totals.external_bytes),
+           total > 0 ? `${significant(totals.external_bytes / total, 3)} bytes a cycle` : ""),
       tile("memory", cluster ? "most of L2 at one time" : "most of the AM at one time",
            bytes(peak), `${percent(peak / capacity)} of ${bytes(capacity)}`),
       verdictTile(), ...energyTiles()),
@@ -199,23 +200,33 @@
       { title: "operation", text: (layer) => layer.op, sort: (layer) => layer.op },
       { title: "result", hint: "channels × rows × columns",
         text: (layer) => shapeText(layer.shape), sort: (layer) => shapeText(layer.shape) },
-      number("MACs", "of the imported network",
+      number("MACs", meaningOf.macs,
              (layer) => (layer.macs ? thousands(layer.macs) : "–"), (layer) => layer.macs),
-      number("cycles", "of the total that are this layer's", (layer) => thousands(layer.cycles),
+      number("cycles", meaningOf.cycles, (layer) => thousands(layer.cycles),
              (layer) => layer.cycles),
       number("of all", "share of the run", (layer) => percent(layer.cycles / total),
              (layer) => layer.cycles),
-      number("MAC/cycle", "", (layer) => (layer.mac_per_cycle > 0 ? rate(layer.mac_per_cycle)
-                                                                  : "–"),
+      number("MAC/cycle", meaningOf.mac_per_cycle,
+             (layer) => (layer.mac_per_cycle > 0 ? rate(layer.mac_per_cycle) : "–"),
              (layer) => layer.mac_per_cycle),
-      number("of peak", "", (layer) => (layer.mac_per_cycle > 0
+      number("of peak", meaningOf.percent_of_peak, (layer) => (layer.mac_per_cycle > 0
         ? percent(layer.percent_of_peak / 100) : "–"), (layer) => layer.percent_of_peak),
       ...used.map(share),
-      number("moved", "bytes between memories", (layer) => (layer.ddr_bytes ? bytes(layer.ddr_bytes)
-                                                                           : "–"),
-             (layer) => layer.ddr_bytes)],
+      number("moved", meaningOf.external_bytes,
+             (layer) => (layer.external_bytes ? bytes(layer.external_bytes) : "–"),
+             (layer) => layer.external_bytes)],
       layers, (layer) => openLayer(layer.index)),
       element("p", { class: "muted" }, "A click on a head sorts, one on a layer opens it."));
+  }
+
+  // Every row of the metric table that the report has a value for.
+  function allFigures() {
+    const values = { ...totals, ...report.memory };
+    const shown = (value) => (value === null ? "–"
+      : Number.isInteger(value) ? thousands(value) : significant(value, 6));
+    section("figures", "All figures", page.facts(data.metrics.filter(({ name }) => name in values)
+      .map(({ name, unit, total: meaning }) => [name,
+        `${shown(values[name])} ${unit === "fraction" ? "" : unit} · ${meaning}`])));
   }
 
   function tileTable() {
@@ -248,7 +259,7 @@
     if (report.engines.length < 2) return;
     list("engines", "Engines of the card", report.engines.map((engine, i) =>
       `engine ${i}: ${thousands(engine.interval_cycles)} cycles from image to image, latency ` +
-      `${thousands(engine.latency_cycles)}, ${significant(engine.images_per_second)} images/s, ` +
+      `${thousands(engine.latency_cycles)}, ${significant(engine.engine_images_per_second)} images/s, ` +
       `waited ${thousands(engine.ddr_wait_cycles)} cycles for DDR`));
   }
 
@@ -280,8 +291,8 @@
         ? `${rate(layer.mac_per_cycle)} (${percent(layer.percent_of_peak / 100)} of peak)` : "–"],
       ...rooflines.map(({ memory, bytes: moved }) => [`bytes of ${memory}`,
                                                       bytes(moved[layer.index])]),
-      [cluster ? "bytes of its result in L2" : "words of its result in the AM",
-       thousands(layer.memory_words)],
+      [cluster ? "bytes of its result in L2" : "bytes of its result in the AM",
+       thousands(layer.result_bytes)],
       ...(cells ? tiles.heads.map(({ title }, i) => [title, cells[i]]) : []),
       ["energy, estimate", `${significant(energy.layers[layer.index].typical, 3)} mJ`],
       ["stands for", layer.nodes.length > 0 ? layer.nodes.join(", ") : layer.name]]);
@@ -317,6 +328,7 @@
     layerTable();
     tileTable();
   }
+  allFigures();
   lists();
   page.openByAddress("layer", layers.length, openLayer);
 })();

@@ -11,6 +11,7 @@
 #include "explore/html/page.h"
 #include "explore/html/run_timeline.h"
 #include "explore/report/export.h"
+#include "explore/report/metrics.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/machine.h"
 
@@ -137,35 +138,24 @@ TilesTable layer_tiles(const Compiled& compiled) {
 
 using Json = nlohmann::ordered_json;
 
-// Step of the waterfall that shows as the same thing as a cause, for the same colour.
-Step step_of(Cause cause) {
-  switch (cause) {
-    case Cause::Work:
-      return Step::Ideal;
-    case Cause::FillDrain:
-      return Step::FillAndDrain;
-    case Cause::WeightLoad:
-      return Step::WeightLoad;
-    case Cause::DdrStall:
-      return Step::DdrStall;
-    case Cause::PortStall:
-      return Step::PortStall;
-    case Cause::WaitEngine:
-      return Step::OtherEngine;
-    case Cause::Issue:
-    case Cause::Idle:
-      return Step::Issue;
-  }
-  CHECK(false, "cause {}", static_cast<int>(cause));
-}
-
 // [{key, label}] by Step.
 Json steps(const MachineInfo& machine) {
   Json rows = Json::array();
   for (std::size_t s = 0; s < kSteps; ++s) {
-    std::string key(to_string(static_cast<Step>(s)));
-    std::replace(key.begin(), key.end(), ' ', '_');
-    rows.push_back({{"key", key}, {"label", label(static_cast<Step>(s), machine)}});
+    const auto step = static_cast<Step>(s);
+    rows.push_back({{"key", step_key(step)}, {"label", label(step, machine)}});
+  }
+  return rows;
+}
+
+// [{name, unit, total, layer}]: what the figures of the report mean.
+Json meanings() {
+  Json rows = Json::array();
+  for (const Metric& metric : metrics()) {
+    rows.push_back({{"name", metric.name},
+                    {"unit", metric.unit},
+                    {"total", metric.run.meaning},
+                    {"layer", metric.layer.meaning}});
   }
   return rows;
 }
@@ -312,6 +302,7 @@ std::string run_page_json(const Compiled& compiled, const SimulatedNetwork& run,
                           const Technology& technology, std::size_t timeline_pieces_max) {
   const RunResult& result = run.result;
   const Json json = {{"report", Json::parse(json_report(result))},
+                     {"metrics", meanings()},
                      {"steps", steps(result.report.machine)},
                      {"causes", causes(result.report.machine)},
                      {"timeline", timeline(result.timeline, compiled.info(), result.report.machine,

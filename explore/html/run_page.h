@@ -13,8 +13,8 @@ namespace workbench {
 std::string run_html(const Compiled& compiled, const SimulatedNetwork& run,
                      const Technology& technology);
 
-// What the page's script reads: {report: as --json, causes, steps, timeline, memories, rooflines,
-// tiles, energy}. run.js says what each of them is.
+// What the page's script reads: {report: as --json, metrics, causes, steps, timeline, memories,
+// rooflines, tiles, energy}. run.js says what each of them is.
 std::string run_page_json(const Compiled& compiled, const SimulatedNetwork& run,
                           const Technology& technology, std::size_t timeline_pieces_max = 40000);
 

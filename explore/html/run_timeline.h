@@ -12,11 +12,9 @@
 
 namespace workbench {
 
-// Per engine what it does when, short intervals taken together until no more than a given number
-// are left. A page of a megabyte opens at once; the whole timeline of a large network is for
-// Perfetto (trace_json()).
-
-// Time in which an engine is not idle all along.
+// Time in which an engine is not idle all along. Short intervals are taken together until no more
+// than a given number are left: a page of a megabyte opens at once; the whole timeline of a large
+// network is for Perfetto (trace_json()).
 struct TimelinePiece {
   Cycles begin, end;
   std::int32_t layer = -1;    // index into ProgramInfo::layers; -1: of none
@@ -36,10 +34,8 @@ TimelinePieces timeline_pieces(const Timeline& timeline, const ProgramInfo& prog
 // Layer of an instruction; -1: of none.
 std::int32_t layer_of(const ProgramInfo& program, std::int32_t instruction);
 
-// What lies where in a machine's memories, and when: a program's memory map, its instructions put
-// on the time line of a run.
-
-// Bytes [address, address + bytes) are taken during [begin, end).
+// Of a program's memory map, its instructions put on the time line of a run: bytes [address,
+// address + bytes) are taken during [begin, end).
 struct MemoryVolume {
   std::string name;
   std::int32_t layer = -1;  // that writes it first; -1: of none

@@ -14,33 +14,48 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// "edge and padding" -> edge_and_padding
-std::string key(Step step) {
-  std::string text(to_string(step));
-  for (char& c : text) {
-    if (c == ' ') c = '_';
-  }
-  return text;
+template <typename Part>
+bool is_shown(const Part& row) {
+  return row.value != nullptr && row.shown != Shown::Points;
+}
+
+bool is_known(const MetricValue& value) { return !std::holds_alternative<std::monostate>(value); }
+
+std::string csv_number(const MetricValue& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *integer);
+  const auto* real = std::get_if<double>(&value);
+  return real == nullptr ? "" : fmt::format("{}", *real);
 }
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-Json metrics(std::span<const Metric> table, const Report& report) {
+Json number(const MetricValue& value) {
+  const auto* integer = std::get_if<std::int64_t>(&value);
+  return integer != nullptr ? Json(*integer) : number(std::get<double>(value));
+}
+
+// Rows of the metric table that the report has, as members of an object.
+Json totals(const Report& report, bool memory) {
   Json object = Json::object();
-  for (const Metric& metric : table) {
-    const MetricValue value = metric.value(report);
-    if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-      object[std::string(metric.name)] = *integer;
-    } else {
-      object[std::string(metric.name)] = number(std::get<double>(value));
-    }
+  for (const Metric& metric : metrics()) {
+    if (!is_shown(metric.run) || metric.run.memory != memory) continue;
+    const MetricValue value = metric.run.value(report);
+    if (is_known(value)) object[std::string(metric.name)] = number(value);
   }
   return object;
 }
 
+void add_metrics(const LayerReport& layer, Json& object) {
+  for (const Metric& metric : metrics()) {
+    if (!is_shown(metric.layer)) continue;
+    const MetricValue value = metric.layer.value(layer);
+    if (is_known(value)) object[std::string(metric.name)] = number(value);
+  }
+}
+
 Json waterfall(const Waterfall& cycles) {
   Json object = Json::object();
-  for (std::size_t s = 0; s < kSteps; ++s) object[key(static_cast<Step>(s))] = cycles[s].value;
+  for (std::size_t s = 0; s < kSteps; ++s) object[step_key(static_cast<Step>(s))] = cycles[s].value;
   return object;
 }
 
@@ -48,8 +63,8 @@ Json waterfall(const Waterfall& cycles) {
 Json waits(const Waterfall& cycles) {
   Json object = Json::object();
   for (const Step step :
-       {Step::WeightLoad, Step::DdrStall, Step::PortStall, Step::OtherEngine, Step::Issue}) {
-    object[key(step)] = cycles[static_cast<std::size_t>(step)].value;
+       {Step::WeightLoad, Step::MemoryWait, Step::PortStall, Step::OtherEngine, Step::Issue}) {
+    object[step_key(step)] = cycles[static_cast<std::size_t>(step)].value;
   }
   return object;
 }
@@ -59,20 +74,12 @@ Json layer_rows(const Report& report) {
   for (std::size_t i = 0; i < report.layers.size(); ++i) {
     const LayerReport& layer = report.layers[i];
     const LayerInfo& info = report.program.layers[i];
-    rows.push_back({{"name", layer.name},
-                    {"op", layer.op},
-                    {"shape", info.shape},
-                    {"nodes", info.merged},
-                    {"macs", layer.macs},
-                    {"ops", layer.ops},
-                    {"cycles", layer.cycles.value},
-                    {"busy_cycles", layer.busy.value},
-                    {"mac_per_cycle", number(layer.mac_per_cycle)},
-                    {"percent_of_peak", number(layer.percent_of_peak)},
-                    {"waits", waits(layer.waterfall)},
-                    {"waterfall", waterfall(layer.waterfall)},
-                    {"ddr_bytes", layer.ddr_bytes},
-                    {"memory_words", layer.memory_words}});
+    Json row = {
+        {"name", layer.name}, {"op", layer.op}, {"shape", info.shape}, {"nodes", info.merged}};
+    add_metrics(layer, row);
+    row["waits"] = waits(layer.waterfall);
+    row["waterfall"] = waterfall(layer.waterfall);
+    rows.push_back(std::move(row));
   }
   return rows;
 }
@@ -82,7 +89,7 @@ Json engines(const Report& report) {
   for (const EngineReport& engine : report.engines) {
     rows.push_back({{"interval_cycles", engine.interval.value},
                     {"latency_cycles", engine.latency.value},
-                    {"images_per_second", number(engine.images_per_second)},
+                    {"engine_images_per_second", number(engine.images_per_second)},
                     {"ddr_wait_cycles", engine.ddr_waited.value}});
   }
   return rows;
@@ -178,9 +185,9 @@ std::string json_report(const RunResult& result) {
                  {"macs", program.network_macs},
                  {"ops", program.network_ops},
                  {"parameters", program.network_parameters}}}};
-  json["totals"] = metrics(total_metrics(), report);
+  json["totals"] = totals(report, false);
   json["waterfall"] = waterfall(report.waterfall);
-  json["memory"] = metrics(memory_metrics(), report);
+  json["memory"] = totals(report, true);
   json["engines"] = engines(report);
   json["verdict"] = verdict(result);
   json["accuracy"] = accuracy(result);
@@ -210,15 +217,21 @@ std::string csv_cell(std::string_view text) {
 }
 
 std::string csv_report(const Report& report) {
-  std::string text = "layer,op,shape,macs,ops,cycles,busy_cycles,mac_per_cycle,percent_of_peak";
-  for (std::size_t s = 0; s < kSteps; ++s) text += "," + key(static_cast<Step>(s)) + "_cycles";
-  text += ",ddr_bytes,memory_words\n";
+  std::string text = "layer,op,shape";
+  for (const Metric& metric : metrics()) {
+    if (is_shown(metric.layer)) text += fmt::format(",{}", metric.name);
+  }
+  for (std::size_t s = 0; s < kSteps; ++s) {
+    text += fmt::format(",{}_cycles", step_key(static_cast<Step>(s)));
+  }
+  text += "\n";
   for (const LayerReport& layer : report.layers) {
-    text += fmt::format("{},{},{},{},{},{},{},{},{}", csv_cell(layer.name), csv_cell(layer.op),
-                        layer.shape, layer.macs, layer.ops, layer.cycles.value, layer.busy.value,
-                        layer.mac_per_cycle, layer.percent_of_peak);
+    text += fmt::format("{},{},{}", csv_cell(layer.name), csv_cell(layer.op), layer.shape);
+    for (const Metric& metric : metrics()) {
+      if (is_shown(metric.layer)) text += "," + csv_number(metric.layer.value(layer));
+    }
     for (const Cycles cycles : layer.waterfall) text += fmt::format(",{}", cycles.value);
-    text += fmt::format(",{},{}\n", layer.ddr_bytes, layer.memory_words);
+    text += "\n";
   }
   return text;
 }

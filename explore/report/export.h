@@ -11,7 +11,7 @@
 
 namespace workbench {
 
-inline constexpr int kReportSchemaVersion = 1;
+inline constexpr int kReportSchemaVersion = 2;
 
 // Deterministic: keys in documented order, doubles shortest round-trip, infinite as null. `wall`
 // is there when result.wall is.

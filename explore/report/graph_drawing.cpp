@@ -59,7 +59,7 @@ std::vector<Look> looks_of(const xdnn::Program& program, const xdnn::Machine& ma
   for (const LayerInfo& layer : program.info.layers) {
     looks.push_back({.unit = {},
                      .colour = {},
-                     .memory = "AM " + byte_text(layer.memory_words * machine.word_bytes())});
+                     .memory = "AM " + byte_text(layer.result_words * machine.word_bytes())});
   }
   for (std::size_t i = program.info.instruction_layer.size(); i-- > 0;) {
     Look& look = looks[static_cast<std::size_t>(program.info.instruction_layer[i])];

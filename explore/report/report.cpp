@@ -25,7 +25,7 @@ bool is_busy(Cause cause, bool explains = false) {
     case Cause::Work:
     case Cause::FillDrain:
     case Cause::WeightLoad:
-    case Cause::DdrStall:
+    case Cause::MemoryWait:
     case Cause::PortStall:
       return true;
     case Cause::WaitEngine:
@@ -39,25 +39,8 @@ bool is_busy(Cause cause, bool explains = false) {
 
 // Work counts as EdgeAndPadding until the layer's MACs are known to be a part of it.
 Step array_step(Cause cause) {
-  switch (cause) {
-    case Cause::Work:
-      return Step::EdgeAndPadding;
-    case Cause::FillDrain:
-      return Step::FillAndDrain;
-    case Cause::WeightLoad:
-      return Step::WeightLoad;
-    case Cause::DdrStall:
-      return Step::DdrStall;
-    case Cause::PortStall:
-      return Step::PortStall;
-    case Cause::WaitEngine:
-      return Step::OtherEngine;
-    case Cause::Issue:
-      return Step::Issue;
-    case Cause::Idle:
-      break;
-  }
-  CHECK(false, "the array is not busy with {}", to_string(cause));
+  CHECK(cause != Cause::Idle, "the array is not busy with {}", to_string(cause));
+  return cause == Cause::Work ? Step::EdgeAndPadding : step_of(cause);
 }
 
 std::optional<std::size_t> layer_of(const ProgramInfo& program, std::int32_t instruction) {
@@ -149,20 +132,20 @@ class Sweep {
   // or one in the background.
   std::optional<std::pair<std::size_t, Step>> explain_by(Cycles now, bool background) const {
     const Busy* first = nullptr;
-    bool ddr_stall = false;
+    bool memory_wait = false;
     for (std::size_t r = 0; r < busy_.size(); ++r) {
       const Busy* busy = current(r, now);
       if (busy == nullptr || background_[r] != background) continue;
-      const bool stalled = busy->cause == Cause::DdrStall;
+      const bool stalled = busy->cause == Cause::MemoryWait;
       if (first == nullptr || busy->instruction < first->instruction) {
         first = busy;
-        ddr_stall = stalled;
+        memory_wait = stalled;
       } else if (busy->instruction == first->instruction) {
-        ddr_stall = ddr_stall || stalled;
+        memory_wait = memory_wait || stalled;
       }
     }
     if (first == nullptr) return std::nullopt;
-    return std::pair{first->layer, ddr_stall ? Step::DdrStall : Step::OtherEngine};
+    return std::pair{first->layer, memory_wait ? Step::MemoryWait : Step::OtherEngine};
   }
 
   // Layer of the next instruction to start; of the last one when none is left.
@@ -209,7 +192,7 @@ std::string_view wait_name(Step step, bool cluster) {
   switch (step) {
     case Step::WeightLoad:
       return "weights";
-    case Step::DdrStall:
+    case Step::MemoryWait:
       return cluster ? "transfers" : "ddr";
     case Step::PortStall:
       return cluster ? "banks" : "port";
@@ -244,7 +227,7 @@ std::string waits_text(const LayerReport& layer, bool cluster) {
   return text;
 }
 
-std::vector<LayerReport> empty_layers(const ProgramInfo& program) {
+std::vector<LayerReport> empty_layers(const ProgramInfo& program, const MachineInfo& machine) {
   std::vector<LayerReport> layers;
   for (const LayerInfo& info : program.layers) {
     layers.push_back({.name = info.name,
@@ -252,9 +235,18 @@ std::vector<LayerReport> empty_layers(const ProgramInfo& program) {
                       .shape = shape_text(info.shape),
                       .macs = info.macs,
                       .ops = info.ops,
-                      .memory_words = info.memory_words});
+                      .result_bytes = info.result_words * machine.word_bytes});
   }
   return layers;
+}
+
+// A layer without work on this array has run on another one: its share says nothing of this one.
+void add_rate(LayerReport& layer, const MachineInfo& machine) {
+  if (layer.cycles.value > 0 && layer.on_array) {
+    layer.mac_per_cycle =
+        static_cast<double>(layer.macs * machine.images) / static_cast<double>(layer.cycles.value);
+  }
+  layer.percent_of_peak = 100 * layer.mac_per_cycle / machine.peak_macs_per_cycle;
 }
 
 void finish_layer(LayerReport& layer, const MachineInfo& machine) {
@@ -263,11 +255,8 @@ void finish_layer(LayerReport& layer, const MachineInfo& machine) {
   const auto ideal = static_cast<std::int64_t>(std::llround(macs / machine.peak_macs_per_cycle));
   at(layer.waterfall, Step::Ideal) = std::min(work, Cycles{ideal});
   at(layer.waterfall, Step::EdgeAndPadding) = work - at(layer.waterfall, Step::Ideal);
-  // A layer without work on this array has run on another one: its share says nothing of this one.
-  if (layer.cycles.value > 0 && work.value > 0) {
-    layer.mac_per_cycle = macs / static_cast<double>(layer.cycles.value);
-  }
-  layer.percent_of_peak = 100 * layer.mac_per_cycle / machine.peak_macs_per_cycle;
+  layer.on_array = work.value > 0;
+  add_rate(layer, machine);
   layer.waits = waits_text(layer, machine.cluster);
 }
 
@@ -277,29 +266,28 @@ void add_spans_and_bytes(std::vector<LayerReport>& layers, const ProgramInfo& pr
   for (const Interval& interval : timeline.intervals) {
     const auto layer = layer_of(program, interval.instruction);
     if (!layer) continue;
-    layers[*layer].ddr_bytes += interval.bytes.value;
+    layers[*layer].external_bytes += interval.bytes.value;
     if (!is_busy(interval.cause)) continue;
     first[*layer] = std::min(first[*layer], interval.begin);
     last[*layer] = std::max(last[*layer], interval.end);
   }
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (last[i] > first[i]) layers[i].busy = last[i] - first[i];
+    if (last[i] > first[i]) layers[i].busy_cycles = last[i] - first[i];
   }
 }
 
 void add_totals(Report& report) {
   for (const LayerReport& layer : report.layers) {
     for (std::size_t s = 0; s < kSteps; ++s) report.waterfall[s] += layer.waterfall[s];
-    report.ddr_bytes += layer.ddr_bytes;
+    report.external_bytes += layer.external_bytes;
   }
   for (const HostStepInfo& step : report.program.host_steps) {
-    report.host_milliseconds += step.milliseconds;
+    report.host_ms += step.milliseconds;
   }
   if (report.cycles.value == 0) return;  // nothing ran on the accelerator
   const auto cycles = static_cast<double>(report.cycles.value);
-  report.milliseconds = cycles / (report.machine.report_clock_mhz * 1e3);
+  report.run_ms = cycles / (report.machine.report_clock_mhz * 1e3);
   const std::int64_t images = report.machine.images;
-  report.images_per_second = static_cast<double>(images) * 1e3 / report.milliseconds;
   std::int64_t macs = 0;  // of the accelerator: what the host computes is not the array's merit
   for (const LayerReport& layer : report.layers) macs += layer.macs;
   report.mac_per_cycle = static_cast<double>(macs * images) / cycles;
@@ -309,7 +297,7 @@ void add_totals(Report& report) {
 void add_engines(Report& report, std::vector<EngineReport> engines) {
   if (engines.empty()) engines.push_back({.latency = report.cycles, .interval = report.cycles});
   const double cycles_per_ms = report.machine.report_clock_mhz * 1e3;
-  report.latency_milliseconds = static_cast<double>(engines[0].latency.value) / cycles_per_ms;
+  report.latency_ms = static_cast<double>(engines[0].latency.value) / cycles_per_ms;
   const auto images = static_cast<double>(report.machine.images);
   for (EngineReport& engine : engines) {
     if (engine.interval.value == 0) continue;  // nothing ran on the accelerator
@@ -320,7 +308,8 @@ void add_engines(Report& report, std::vector<EngineReport> engines) {
                                         [](const EngineReport& a, const EngineReport& b) {
                                           return a.images_per_second < b.images_per_second;
                                         });
-  report.card_images_per_second = static_cast<double>(engines.size()) * slowest->images_per_second;
+  report.images_per_second = static_cast<double>(engines.size()) * slowest->images_per_second;
+  report.engine_images_per_second = engines[0].images_per_second;
   report.engines = std::move(engines);
 }
 
@@ -336,8 +325,8 @@ std::string_view to_string(Step step) {
       return "fill and drain";
     case Step::WeightLoad:
       return "weight load";
-    case Step::DdrStall:
-      return "ddr stall";
+    case Step::MemoryWait:
+      return "memory wait";
     case Step::PortStall:
       return "port stall";
     case Step::OtherEngine:
@@ -348,8 +337,35 @@ std::string_view to_string(Step step) {
   CHECK(false, "step {}", static_cast<int>(step));
 }
 
+Step step_of(Cause cause) {
+  switch (cause) {
+    case Cause::Work:
+      return Step::Ideal;
+    case Cause::FillDrain:
+      return Step::FillAndDrain;
+    case Cause::WeightLoad:
+      return Step::WeightLoad;
+    case Cause::MemoryWait:
+      return Step::MemoryWait;
+    case Cause::PortStall:
+      return Step::PortStall;
+    case Cause::WaitEngine:
+      return Step::OtherEngine;
+    case Cause::Issue:
+    case Cause::Idle:
+      return Step::Issue;
+  }
+  CHECK(false, "cause {}", static_cast<int>(cause));
+}
+
+std::string step_key(Step step) {
+  std::string text(to_string(step));
+  std::replace(text.begin(), text.end(), ' ', '_');
+  return text;
+}
+
 std::string_view label(Step step, const MachineInfo& machine) {
-  if (!machine.cluster) return to_string(step);
+  if (!machine.cluster) return step == Step::MemoryWait ? "ddr stall" : to_string(step);
   switch (step) {
     case Step::Ideal:
       return "ideal";
@@ -358,7 +374,7 @@ std::string_view label(Step step, const MachineInfo& machine) {
     case Step::FillAndDrain:
     case Step::WeightLoad:
       return to_string(step);
-    case Step::DdrStall:
+    case Step::MemoryWait:
       return "transfers";
     case Step::PortStall:
       return "bank conflicts";
@@ -375,7 +391,7 @@ Report make_report(const ProgramInfo& program, const Timeline& timeline, const M
   CHECK(!program.layers.empty() || timeline.end == Cycles{}, "cycles but no layer");
   CHECK(machine.peak_macs_per_cycle > 0 && machine.report_clock_mhz > 0, "machine {}",
         machine.name);
-  Report report{.machine = machine, .program = program, .layers = empty_layers(program)};
+  Report report{.machine = machine, .program = program, .layers = empty_layers(program, machine)};
   report.cycles = timeline.end;
   if (timeline.end > Cycles{}) {
     Sweep sweep(busy_by_resource(program, timeline, machine), array_index(timeline, machine),
@@ -387,6 +403,38 @@ Report make_report(const ProgramInfo& program, const Timeline& timeline, const M
   }
   for (LayerReport& layer : report.layers) finish_layer(layer, machine);
   add_spans_and_bytes(report.layers, program, timeline);
+  add_totals(report);
+  add_engines(report, std::move(engines));
+  return report;
+}
+
+Report make_report(const ProgramInfo& program, const std::vector<LayerTime>& layers,
+                   const MachineInfo& machine, std::vector<EngineReport> engines) {
+  CHECK(layers.size() == program.layers.size(), "times of {} layers of {}", layers.size(),
+        program.layers.size());
+  // Nothing of single instructions is asked of a report without a timeline.
+  ProgramInfo about{.network = program.network,
+                    .machine = program.machine,
+                    .layers = program.layers,
+                    .host_steps = program.host_steps,
+                    .network_macs = program.network_macs,
+                    .network_ops = program.network_ops,
+                    .network_parameters = program.network_parameters,
+                    .peak_bytes = program.peak_bytes,
+                    .minimum_bytes = program.minimum_bytes,
+                    .extent_bytes = program.extent_bytes,
+                    .capacity_bytes = program.capacity_bytes,
+                    .moveops = program.moveops,
+                    .io_bytes = program.io_bytes};
+  Report report{.machine = machine,
+                .program = std::move(about),
+                .layers = empty_layers(program, machine),
+                .cycles = engines.at(0).interval};
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    report.layers[i].cycles = layers[i].cycles;
+    report.layers[i].on_array = layers[i].on_array;
+    add_rate(report.layers[i], machine);
+  }
   add_totals(report);
   add_engines(report, std::move(engines));
   return report;

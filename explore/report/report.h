@@ -1,6 +1,7 @@
-// Report: a pure function of (program info, timeline, machine info). Metrics with unit and formula,
-// per layer and in total; the waterfall gives every cycle of [0, timeline.end) exactly one layer
-// and one cause. RunResult: all that one run produced, as the writers (text.h, export.h) show it.
+// Report: a pure function of (program info, timeline, machine info), or of a tier's times of
+// layers. A member that metrics.cpp has a row for is called as the row. The waterfall gives every
+// cycle of [0, timeline.end) exactly one layer and one cause. RunResult: all that one run produced,
+// as the writers (text.h, export.h) show it.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "explore/energy/estimate.h"
 #include "isa/program_info.h"
 #include "isa/timeline.h"
 #include "sim/verdict.h"
@@ -21,27 +23,46 @@ enum class Step {
   EdgeAndPadding,
   FillAndDrain,
   WeightLoad,
-  DdrStall,
+  MemoryWait,
   PortStall,
   OtherEngine,
   Issue
 };
 inline constexpr std::size_t kSteps = 8;
 std::string_view to_string(Step step);
-// What people call it: on a cluster of cores, "bank conflicts" for what is PortStall, and so on.
+// What a cause of a resource's time shows as: work as Ideal, idling as Issue.
+Step step_of(Cause cause);
+std::string step_key(Step step);  // in JSON and CSV: "memory_wait"
+// The family's own word for it: "ddr stall", or "transfers" of a cluster, for MemoryWait.
 std::string_view label(Step step, const MachineInfo& machine);
 
 using Waterfall = std::array<Cycles, kSteps>;
+
+// What a program takes of its machine whatever the time it takes, with estimates of energy and
+// area: add_costs() of metrics.h.
+struct Costs {
+  std::int64_t program_bytes = 0, instructions = 0;
+  std::optional<std::int64_t> l1_bytes, l2_bytes, dma_bytes, l3_bytes;  // PULP
+  std::optional<std::int64_t> dsps, urams, brams;                       // xDNN, of all engines
+  Estimate energy_mj, area_mm2;                                         // of one image; of the card
+  double power_mw = 0;
+};
+struct LayerCosts {
+  std::optional<std::int64_t> dma_bytes, l3_bytes;  // PULP
+  double energy_mj = 0;                             // of one image
+};
 
 struct LayerReport {
   std::string name, op, shape;
   std::int64_t macs = 0, ops = 0;
   Cycles cycles;          // of the total that are this layer's: the sum over layers is the total
-  Cycles busy;            // first instruction's begin to last one's end, overlap included
-  Waterfall waterfall{};  // adds up to `cycles`
+  Cycles busy_cycles;     // first instruction's begin to last one's end, overlap included
+  bool on_array = false;  // has work there: cycles say something of the array
+  Waterfall waterfall{};  // adds up to `cycles`; all 0 in a tier that does not know it
   std::string waits;      // what it waited for, most first: "weights 31%, ddr 4%"
-  std::int64_t ddr_bytes = 0, memory_words = 0;
+  std::int64_t external_bytes = 0, result_bytes = 0;
   double mac_per_cycle = 0, percent_of_peak = 0;
+  std::optional<LayerCosts> costs;
 };
 
 // One engine of the card, all of which run the same program on images of their own.
@@ -57,19 +78,30 @@ struct Report {
   ProgramInfo program;
   std::vector<LayerReport> layers;
   Cycles cycles;  // of engine 0: of a run; in throughput mode from image to image
+  std::optional<Cycles> cycles_at_least;  // analytic tier: a bound on `cycles` of the others
   Waterfall waterfall{};
   std::vector<EngineReport> engines;
-  double latency_milliseconds = 0;    // of one image on engine 0
-  double card_images_per_second = 0;  // all engines, at the pace of the slowest
-  double milliseconds = 0, images_per_second = 0, mac_per_cycle = 0, array_efficiency = 0;
-  std::int64_t ddr_bytes = 0;
-  double host_milliseconds = 0;
+  double run_ms = 0, latency_ms = 0;  // of `cycles`; of one image on engine 0
+  double images_per_second = 0;       // of the card: all engines at the pace of the slowest
+  double engine_images_per_second = 0;
+  double mac_per_cycle = 0, array_efficiency = 0, host_ms = 0;
+  std::int64_t external_bytes = 0;
+  std::optional<Costs> costs;
 };
 
 // `engines`: one per engine of the card, the first with `timeline` as its interval; none: just that
 // one, its latency the timeline's.
 Report make_report(const ProgramInfo& program, const Timeline& timeline, const MachineInfo& machine,
                    std::vector<EngineReport> engines = {});
+
+// Of a tier without a timeline. `cycles` is the first engine's interval, to which those of the
+// layers, one per layer of the program, add up.
+struct LayerTime {
+  Cycles cycles;
+  bool on_array = false;
+};
+Report make_report(const ProgramInfo& program, const std::vector<LayerTime>& layers,
+                   const MachineInfo& machine, std::vector<EngineReport> engines);
 
 // A layer whose signal-to-noise against the float network is below this is a failure: its import,
 // fold, rewrite or quantization is wrong, however bit-exact the simulation.

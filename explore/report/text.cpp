@@ -163,7 +163,7 @@ Table layer_table(const Report& report, std::size_t name_width) {
                           {"peak%"},
                           {"waited for", false, kWaitsWidth},
                           {report.machine.cluster ? "moved" : "DDR"},
-                          {report.machine.cluster ? "L2 bytes" : "AM words"}}};
+                          {report.machine.cluster ? "L2 bytes" : "AM bytes"}}};
   for (const LayerReport& layer : report.layers) {
     table.rows.push_back({layer.name, layer.op, layer.shape,
                           layer.macs == 0 ? "-" : scaled(static_cast<double>(layer.macs)),
@@ -171,8 +171,8 @@ Table layer_table(const Report& report, std::size_t name_width) {
                           layer.macs == 0 ? "-" : mac_rate(layer.mac_per_cycle, report.machine),
                           layer.macs == 0 ? "-" : fmt::format("{:.1f}", layer.percent_of_peak),
                           leading_waits(layer.waits, kWaitsWidth),
-                          layer.ddr_bytes == 0 ? "-" : byte_text(layer.ddr_bytes),
-                          thousands(layer.memory_words)});
+                          layer.external_bytes == 0 ? "-" : byte_text(layer.external_bytes),
+                          thousands(layer.result_bytes)});
   }
   return table;
 }
@@ -209,8 +209,7 @@ void write_waterfall(Writer& out, const Report& report) {
   }
 }
 
-std::string metric_text(const Metric& metric, const Report& report) {
-  const MetricValue value = metric.value(report);
+std::string metric_text(const Metric& metric, const MetricValue& value) {
   if (const auto* integer = std::get_if<std::int64_t>(&value)) {
     if (metric.unit.empty()) return thousands(*integer);
     const std::string plain = fmt::format("{} {}", thousands(*integer), metric.unit);
@@ -237,15 +236,21 @@ void write_engines(Writer& out, const Report& report) {
   for (const std::string& line : lines(table)) out.line(line);
 }
 
+void write_metrics(Writer& out, const Report& report, bool memory) {
+  for (const Metric& metric : metrics()) {
+    const Metric::OfRun& row = metric.run;
+    if (row.value == nullptr || row.shown == Shown::Points || row.memory != memory) continue;
+    const MetricValue value = row.value(report);
+    if (std::holds_alternative<std::monostate>(value)) continue;
+    out.line(fmt::format("{:<26}{}", metric.name, metric_text(metric, value)));
+  }
+}
+
 void write_totals(Writer& out, const Report& report) {
   out.heading("totals");
-  for (const Metric& metric : total_metrics()) {
-    out.line(fmt::format("{:<24}{}", metric.name, metric_text(metric, report)));
-  }
+  write_metrics(out, report, false);
   out.heading(report.machine.cluster ? "L2" : "activation memory");
-  for (const Metric& metric : memory_metrics()) {
-    out.line(fmt::format("{:<24}{}", metric.name, metric_text(metric, report)));
-  }
+  write_metrics(out, report, true);
 }
 
 void write_host_steps(Writer& out, const Report& report) {

@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "explore/report/export.h"
 #include "explore/report/text.h"
-#include "explore/sweep/point_metrics.h"
+#include "explore/report/metrics.h"
 #include "explore/sweep/values.h"
 
 namespace workbench {
@@ -302,7 +302,7 @@ bool is_metric(const ResultTable& table, std::size_t column) {
                      [&](const auto& row) { return std::holds_alternative<double>(row[column]); });
 }
 
-// In people's tables only what tells rows apart.
+// A printed table has only the columns that tell rows apart.
 bool is_constant(const ResultTable& table, std::size_t column) {
   return std::all_of(table.rows.begin(), table.rows.end(),
                      [&](const auto& row) { return row[column] == table.rows.front()[column]; });

@@ -1,5 +1,5 @@
-// Stored points as a table: which of them, which columns, in which order; for people, as CSV and as
-// JSON. The same points give the same bytes.
+// Stored points as a table: which of them, which columns, in which order; as text, CSV and JSON.
+// The same points give the same bytes.
 #pragma once
 
 #include <cstddef>

@@ -96,7 +96,7 @@ bool read_until_damage(const Connection& connection, const char* sql, const Row&
   }
 }
 
-// Whatever numbers of rows one can still learn of, from both ends of every tree that has them, and
+// All row numbers that can still be read, from both ends of every tree that has them, and
 // those between: a damaged page hides its neighbours from a scan, but not from a search.
 std::set<std::int64_t> numbers(const Connection& connection, const fs::path& file,
                                std::initializer_list<const char*> queries) {

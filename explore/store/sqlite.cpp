@@ -124,7 +124,7 @@ Connection::Connection(const std::filesystem::path& path, const std::string& nam
   }
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, 60'000);
-  // Somebody else's file may bring a schema with functions in it: nothing in it is trusted.
+  // A foreign file's schema may contain functions: it is not trusted.
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
 }

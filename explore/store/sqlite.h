@@ -1,6 +1,5 @@
-// SQLite as the rest of us expect a library to be: handles that close themselves, errors that are
-// thrown in one clear line. Whatever goes wrong with the file is the user's to know (Error); a
-// statement that SQLite does not understand is a bug (CHECK).
+// SQLite with handles that close themselves and errors that are thrown, in one line. Faults of the
+// file are for the user (Error); a statement that SQLite does not understand is a bug (CHECK).
 #pragma once
 
 #include <sqlite3.h>
@@ -78,7 +77,7 @@ class Connection {
   mutable std::map<std::string, sqlite3_stmt*, std::less<>> prepared_;
 };
 
-// Rolls back unless committed. Immediate: it waits here for other writers, and for nobody later.
+// Rolls back unless committed. Immediate: it waits for other writers here and not later.
 class Transaction {
  public:
   enum class Kind { Read, Write };

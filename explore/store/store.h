@@ -1,4 +1,4 @@
-// Every result there is, in one SQLite file (docs/store.md has the schema for users of sqlite3 and
+// All results, in one SQLite file (docs/store.md has the schema for users of sqlite3 and
 // pandas): runs (a sweep, a recorded suite), points by their content address, their figures and
 // their layers'. WAL; any number of processes may read and write at once.
 #pragma once
@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "explore/report/metrics.h"
 #include "explore/sweep/point.h"
-#include "explore/sweep/point_metrics.h"
 
 namespace workbench {
 
@@ -69,8 +69,8 @@ class Store {
   std::vector<std::string> keys() const;
   std::vector<std::string> keys_beginning_with(const std::string& prefix) const;
 
-  // Figures' names and units for users of SQL (metric_names, point_table, layer_table); whoever
-  // begins a run says them. Costs nothing when they are as before.
+  // Figures' names and units for users of SQL (metric_names, point_table, layer_table), set
+  // before a run begins. Costs nothing when they are as before.
   void describe_metrics(std::span<const PointMetric> of_points,
                         std::span<const PointMetric> of_layers);
 
@@ -91,12 +91,10 @@ class Store {
 };
 
 // A point and its answer as one line of JSON: the form in which points travel between processes
-// and to other programs.
-
-// {"key", "network", "machine", "settings": {NAME: VALUE, ...} in their order, "tier", "status",
-// "reason", "bit_exact": true, false or null, "seconds", "metrics": {...}, "layers": [{"name",
-// "op", "shape", "metrics"}, ...]}. Doubles are the shortest text that reads back the same. Throws
-// Error: names that are no UTF-8.
+// and to other programs. {"key", "network", "machine", "settings": {NAME: VALUE, ...} in their
+// order, "tier", "status", "reason", "bit_exact": true, false or null, "seconds", "metrics": {...},
+// "layers": [{"name", "op", "shape", "metrics"}, ...]}. Doubles are the shortest text that reads
+// back the same. Throws Error: names that are no UTF-8.
 std::string point_json(const StoredPoint& point);
 
 // The other way. Throws Error "WHERE: expected ..., found ..." for anything else.

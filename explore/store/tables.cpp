@@ -18,7 +18,9 @@ namespace workbench {
 
 namespace {
 
-constexpr const char* kVersion1 = R"sql(
+constexpr std::int64_t kApplicationId = 0x57425253;  // in the file's header: "WBRS"
+
+constexpr const char* kSchema = R"sql(
 -- One command that asked for points.
 CREATE TABLE runs (
   run      INTEGER PRIMARY KEY,  -- counts up
@@ -101,8 +103,6 @@ CREATE TABLE metric_names (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array<const char*, kStoreVersion> kSteps = {kVersion1};
-
 bool is_empty(const sqlite::Connection& connection) {
   return connection.integer("SELECT count(*) FROM sqlite_master") == 0;
 }
@@ -118,70 +118,49 @@ Columns columns(const sqlite::Connection& connection) {
   return result;
 }
 
-Columns columns_of(SchemaSteps steps) {
+Columns expected_columns() {
   const sqlite::Connection memory(
       ":memory:", ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  for (const char* step : steps) memory.execute(step);
+  memory.execute(kSchema);
   return columns(memory);
 }
 
 }  // namespace
 
-SchemaSteps store_schema() { return kSteps; }
-
-void check_version(const sqlite::Connection& connection, SchemaSteps steps) {
+void check_version(const sqlite::Connection& connection) {
   const std::string name = connection.path().string();
-  const auto newest = static_cast<std::int64_t>(steps.size());
-  if (connection.integer("PRAGMA application_id") != kStoreApplicationId) {
+  if (connection.integer("PRAGMA application_id") != kApplicationId) {
     fail("{}: expected a results store, found another program's SQLite database", name);
   }
   const std::int64_t version = connection.integer("PRAGMA user_version");
-  if (version > newest) {
-    fail(
-        "{}: expected a store of version {} or older, found version {}: a newer workbench wrote it",
-        name, newest, version);
+  if (version != kStoreVersion) {
+    fail("{}: expected a store of version {}, found version {}{}", name, kStoreVersion, version,
+         version > kStoreVersion ? ": a newer workbench wrote it" : "");
   }
-  if (version < 1) fail("{}: expected a store of version 1 or newer, found {}", name, version);
 }
 
-void check_schema(const sqlite::Connection& connection, SchemaSteps steps) {
-  check_version(connection, steps);
-  const std::int64_t version = connection.integer("PRAGMA user_version");
-  const auto newest = static_cast<std::int64_t>(steps.size());
-  if (version != newest) {
-    fail(
-        "{}: expected a store of version {}, found version {}: opening it where it can be written "
-        "brings it up to date",
-        connection.path().string(), newest, version);
-  }
+void check_schema(const sqlite::Connection& connection) {
+  check_version(connection);
   const Columns found = columns(connection);
-  for (const std::string& column : columns_of(steps)) {
+  for (const std::string& column : expected_columns()) {
     if (!found.contains(column)) {
       fail("{}: expected a store of version {}, found one without {}", connection.path().string(),
-           version, column);
+           kStoreVersion, column);
     }
   }
 }
 
-void prepare_schema(const sqlite::Connection& connection, SchemaSteps steps) {
-  const auto newest = static_cast<std::int64_t>(steps.size());
-  const auto is_current = [&] {
-    return !is_empty(connection) &&
-           connection.integer("PRAGMA application_id") == kStoreApplicationId &&
-           connection.integer("PRAGMA user_version") == newest;
-  };
-  if (!is_current()) {
-    sqlite::Transaction transaction(connection);  // somebody else may be doing the same
-    if (!is_empty(connection)) check_version(connection, steps);
-    const auto version = static_cast<std::size_t>(connection.integer("PRAGMA user_version"));
-    for (std::size_t step = is_empty(connection) ? 0 : version; step < steps.size(); ++step) {
-      connection.execute(steps[step]);
+void prepare_schema(const sqlite::Connection& connection) {
+  if (is_empty(connection)) {
+    sqlite::Transaction transaction(connection);
+    if (is_empty(connection)) {  // still: another process may have made the tables meanwhile
+      connection.execute(kSchema);
+      connection.execute(fmt::format("PRAGMA application_id = {}", kApplicationId));
+      connection.execute(fmt::format("PRAGMA user_version = {}", kStoreVersion));
     }
-    connection.execute(fmt::format("PRAGMA application_id = {}", kStoreApplicationId));
-    connection.execute(fmt::format("PRAGMA user_version = {}", newest));
     transaction.commit();
   }
-  check_schema(connection, steps);
+  check_schema(connection);
 }
 
 namespace {

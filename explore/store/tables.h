@@ -10,50 +10,37 @@
 #include <string>
 #include <vector>
 
+#include "explore/report/metrics.h"
 #include "explore/store/sqlite.h"
 #include "explore/store/store.h"
-#include "explore/sweep/point_metrics.h"
 
 namespace workbench {
 
-// In the file's header: SQLite files that are stores, "WBRS".
-inline constexpr std::int64_t kStoreApplicationId = 0x57425253;
+// Makes the tables of an empty database, all of them or none, and refuses anything but a store of
+// this version: throws Error. Several processes may do so at once.
+void prepare_schema(const sqlite::Connection& connection);
 
-// SQL texts: the first makes version 1 of an empty database, each one after it the next version of
-// the one before.
-using SchemaSteps = std::span<const char* const>;
-SchemaSteps store_schema();
+// Throws Error unless the database is a store of this version.
+void check_version(const sqlite::Connection& connection);
 
-// Makes a store of an empty database, brings an older store up to date, all of it or nothing, and
-// refuses anything else: throws Error. Several processes may do so at once.
-void prepare_schema(const sqlite::Connection& connection, SchemaSteps steps = store_schema());
-
-// Throws Error unless the database is a store, of this version or an older one.
-void check_version(const sqlite::Connection& connection, SchemaSteps steps = store_schema());
-
-// Throws Error unless the database is a store of this version with all of its tables.
-void check_schema(const sqlite::Connection& connection, SchemaSteps steps = store_schema());
+// Throws Error unless it also has all of its tables.
+void check_schema(const sqlite::Connection& connection);
 
 // Writes metric_names, point_table and layer_table unless they say so already; names that other
 // versions of the program have stored stay. In a transaction of its own.
 void describe_metrics(const sqlite::Connection& connection, std::span<const PointMetric> of_points,
                       std::span<const PointMetric> of_layers);
 
-// Connections to store files.
-
-// Creates the file when there is none, brings an older store up to date. Throws Error as Store
-// does.
+// Creates the file when there is none. Throws Error as Store does.
 std::unique_ptr<sqlite::Connection> open_to_write(const std::filesystem::path& path);
 
 // Throws Error where there is no file, or it is no store of this version.
 std::unique_ptr<sqlite::Connection> open_to_read(const std::filesystem::path& path);
 
-// Whatever the file holds, as long as SQLite opens it: nothing is checked, nothing written.
+// Any file that SQLite opens: nothing is checked, nothing written. For salvage.
 std::unique_ptr<sqlite::Connection> open_unchecked(const std::filesystem::path& path);
 
-// Points between their tables and the structs. No function opens a transaction.
-
-// A row of `points` with what StoredPoint does not have.
+// A row of `points` with what StoredPoint does not have. No function below opens a transaction.
 struct PointRow {
   std::int64_t point = 0;  // its number
   StoredPoint stored;

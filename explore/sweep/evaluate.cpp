@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "explore/report/metrics.h"
 #include "explore/sweep/figures.h"
 #include "explore/sweep/parameter.h"
 
@@ -199,8 +200,10 @@ std::string technology_of(const Point& point) {
 
 PointResult analytic(const Compiled& compiled, bool layers, const std::string& technology) {
   PointResult result;
-  add_figures(compiled.program, compiled.machine,
-              analytic_times(compiled.program, compiled.machine), layers, result, technology);
+  Report report = analytic_report(compiled.program, compiled.machine);
+  add_costs(compiled.program, compiled.machine, technology_for(compiled.machine, technology),
+            report);
+  add_figures(report, layers, result);
   return result;
 }
 
@@ -220,8 +223,9 @@ PointResult transaction(const Compiled& compiled, const EvaluatorOptions& option
   }
   PointResult result;
   if (run.verdict) result.bit_exact = true;
-  add_figures(compiled.program, compiled.machine, times_of(run.report), options.layers, result,
-              technology);
+  add_costs(compiled.program, compiled.machine, technology_for(compiled.machine, technology),
+            run.report);
+  add_figures(run.report, options.layers, result);
   return result;
 }
 

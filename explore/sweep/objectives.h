@@ -23,7 +23,7 @@ struct Constraint {
 // "min cycles", "max images_per_second", or the metric alone where it has a better direction.
 // Throws Error "WHERE: ..." (unknown metrics with the nearest names).
 SweepObjective parse_objective(std::string_view text, const std::string& where);
-// "am_peak_bytes <= 4M", with <, <=, >, >= or ==.
+// "peak_bytes <= 4M", with <, <=, >, >= or ==.
 Constraint parse_constraint(std::string_view text, const std::string& where);
 
 std::string to_string(const SweepObjective& objective);

@@ -38,7 +38,7 @@ std::string point_key(const Point& point, std::string_view version);
 
 struct LayerFigures {
   std::string name, op, shape;
-  std::map<std::string, double> metrics;  // by names of layer_metrics() (point_metrics.h)
+  std::map<std::string, double> metrics;  // by names of layer_metrics()
 };
 
 struct PointResult {

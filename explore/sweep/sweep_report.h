@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "explore/report/metrics.h"
 #include "explore/sweep/point.h"
-#include "explore/sweep/point_metrics.h"
 
 namespace workbench {
 

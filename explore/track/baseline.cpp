@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "explore/sweep/point_metrics.h"
+#include "explore/report/metrics.h"
 #include "explore/track/record_json.h"
 #include "isa/yaml_fields.h"
 
@@ -227,7 +227,7 @@ CaseRecord case_of(const Json& json, const Reader& reader, const fs::path& folde
     if (record.wall->seconds.empty()) at.refuse("times under 'wall_seconds'", "none");
   }
   for (const auto& [name, value] : at.object(json, "figures").items()) {
-    record.figures[name] = at.as_number(value, name);
+    record.figures[std::string(present_name(name))] = at.as_number(value, name);
   }
   if (!record.figures.contains("cycles")) at.refuse("a figure 'cycles'", "none");
   record.fingerprints = read_fingerprints(at.object(json, "fingerprints"), at);

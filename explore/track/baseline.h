@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "explore/report/metrics.h"
 #include "explore/report/report.h"
 #include "explore/store/store.h"
 #include "explore/sweep/point.h"
-#include "explore/sweep/point_metrics.h"
 
 namespace workbench::track {
 

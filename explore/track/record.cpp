@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/report/metrics.h"
 #include "explore/sweep/figures.h"
 #include "explore/sweep/parameter.h"
 #include "isa/codec.h"
@@ -231,19 +232,21 @@ CaseRecord compiled_record(const Compiled& compiled, std::vector<std::size_t>& o
 }
 
 // Figures of the case and cycles of its layers, by what a tier says of the time.
-void add_times(const Compiled& compiled, const PointTimes& times,
-               const std::vector<std::size_t>& order, const std::string& technology,
-               CaseRecord& record) {
+void add_times(const Compiled& compiled, Report report, const std::vector<std::size_t>& order,
+               const std::string& technology, CaseRecord& record) {
   PointResult result;
-  add_figures(compiled.program, compiled.machine, times, true, result, technology);
-  record.fingerprints.technology = technology_print(technology_for(compiled.machine, technology));
+  const Technology made_in = technology_for(compiled.machine, technology);
+  add_costs(compiled.program, compiled.machine, made_in, report);
+  add_figures(report, true, result);
+  record.fingerprints.technology = technology_print(made_in);
   std::erase_if(result.metrics, [](const auto& figure) { return !std::isfinite(figure.second); });
   record.figures = result.metrics;
   record.answer = std::move(result);
-  CHECK(times.layers.size() == order.size(), "times of {} layers, the program has {}",
-        times.layers.size(), order.size());
+  CHECK(report.layers.size() == order.size(), "times of {} layers, the program has {}",
+        report.layers.size(), order.size());
   for (std::size_t i = 0; i < order.size(); ++i) {
-    record.layers[i].cycles = times.layers[order[i]].cycles.value;
+    record.layers[i].cycles = report.layers[order[i]].cycles.value;
+    record.layers[i].waterfall = report.layers[order[i]].waterfall;
   }
 }
 
@@ -262,7 +265,7 @@ CaseRecord computed(const CompileRequest& request, const Point& point, bool gold
   }
   std::vector<std::size_t> order;
   CaseRecord record = compiled_record(compiled, order);
-  add_times(compiled, analytic_times(compiled.program, compiled.machine), order, technology,
+  add_times(compiled, analytic_report(compiled.program, compiled.machine), order, technology,
             record);
   record.verdict = "not compared";
   return record;
@@ -275,10 +278,7 @@ CaseRecord record_of(const Compiled& compiled, const SimulatedNetwork& run,
   std::vector<std::size_t> order;
   CaseRecord record = compiled_record(compiled, order);
   record.verdict = verdict_text(run.result);
-  add_times(compiled, times_of(run.result.report), order, technology, record);
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    record.layers[i].waterfall = run.result.report.layers[order[i]].waterfall;
-  }
+  add_times(compiled, run.result.report, order, technology, record);
   return record;
 }
 

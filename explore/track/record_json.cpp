@@ -102,12 +102,6 @@ const Json& Reader::object(const Json& object, std::string_view key) const {
   return value;
 }
 
-std::string step_key(Step step) {
-  std::string text(to_string(step));
-  std::replace(text.begin(), text.end(), ' ', '_');
-  return text;
-}
-
 Json number_json(double value) {
   constexpr double kExact = 9007199254740992.0;  // 2^53
   if (std::abs(value) < kExact && value == std::floor(value)) {
@@ -171,14 +165,12 @@ LayerRecord read_layer(const Json& json, const Reader& reader) {
   layer.shape = at.text(json, "shape");
   layer.cycles = at.whole(json, "cycles");
   const Json& waterfall = at.object(json, "waterfall");
-  std::size_t known = 0;
-  for (std::size_t s = 0; s < kSteps; ++s) {
-    const std::string key = step_key(static_cast<Step>(s));
-    if (!waterfall.contains(key)) continue;
-    layer.waterfall[s] = Cycles{at.whole(waterfall, key)};
-    ++known;
+  for (const auto& [key, cycles] : waterfall.items()) {
+    std::size_t step = 0;
+    while (step < kSteps && step_key(static_cast<Step>(step)) != present_name(key)) ++step;
+    if (step == kSteps) at.refuse("steps of the waterfall", "'" + key + "'");
+    layer.waterfall[step] = Cycles{at.whole(waterfall, key)};
   }
-  if (known != waterfall.size()) at.refuse("steps of the waterfall", "others");
   layer.instructions = at.whole(json, "instructions");
   layer.tiles = at.text(json, "tiles");
   layer.code = at.text(json, "code");

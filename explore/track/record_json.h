@@ -42,8 +42,6 @@ class Reader {
   std::string where_;
 };
 
-// "edge_and_padding": how a step is called in JSON.
-std::string step_key(Step step);
 // A whole number as such, so that no ".0" is written.
 Json number_json(double value);
 Json figures_json(const std::map<std::string, double>& figures);  // in the order of point_metrics()

@@ -45,7 +45,7 @@ struct LayerLine {
     visit("op", self.layer.op);
     visit("macs", self.layer.macs);
     visit("ops", self.layer.ops);
-    visit("memory_words", self.layer.memory_words);
+    visit("memory_words", self.layer.result_words);
   }
 };
 

@@ -257,6 +257,7 @@ MachineInfo info(const Machine& machine) {
       .peak_macs_per_cycle = machine.peak_macs_per_cycle(),
       .array_resource = "conv",
       .throughput = machine.slice0.used == 1,
+      .word_bytes = machine.word_bytes(),
       .images = machine.images(),
       .extrapolated = extrapolated,
   };

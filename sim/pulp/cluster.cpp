@@ -174,7 +174,7 @@ void Team::execute(const DmaWait& op) {
     account(latest(), Cause::Issue);
     return;
   }
-  account(latest(), Cause::DdrStall,
+  account(latest(), Cause::MemoryWait,
           cluster_.dma_resource[static_cast<std::size_t>(last.direction)]);
 }
 
@@ -189,7 +189,7 @@ void Team::execute(const L3Transfer& op) {
 
 void Team::execute(const L3Wait& op) {
   clocks_[0] = std::max(clocks_[0], l3_done_[op.id]);
-  account(latest(), Cause::DdrStall, cluster_.l3_resource);
+  account(latest(), Cause::MemoryWait, cluster_.l3_resource);
 }
 
 void Team::execute(const Code& op) {
@@ -281,7 +281,7 @@ void Team::quiesce() {
     if (!transfers.empty()) end = std::max(end, transfers.back().done);
   }
   all_at(end);
-  account(end, Cause::DdrStall);
+  account(end, Cause::MemoryWait);
   catch_up(end);
 }
 

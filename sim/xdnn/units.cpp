@@ -119,7 +119,7 @@ void ConvUnit::wait_for_tile(Command& command, std::int64_t tile) {
   const std::int64_t begin = now();
   while (command.tiles_loaded <= tile) wait(tile_event_);
   overlay_.recorder.record(overlay_.resources.conv, command.instruction, begin, begin, now(),
-                           Cause::DdrStall, 0, overlay_.resources.tiles);
+                           Cause::MemoryWait, 0, overlay_.resources.tiles);
 }
 
 // A stall for filters is a weight load, except for the part of it in which the loader itself had to
@@ -135,7 +135,7 @@ void ConvUnit::wait_for_slab(Command& command, std::int64_t slab) {
                              0, on);
   };
   record(begin, now() - contended, Cause::WeightLoad, overlay_.resources.filters);
-  record(now() - contended, now(), Cause::DdrStall, overlay_.resources.ddr);
+  record(now() - contended, now(), Cause::MemoryWait, overlay_.resources.ddr);
 }
 
 void ConvUnit::stream_row(const Command& command, const TileCost& tile) {
@@ -207,7 +207,7 @@ void ConvUnit::hand_to_ddr(const Command& command, std::size_t tile) {
   const std::int64_t begin = now();
   while (streaming_.size() >= kResultTiles) wait(written_event_);
   overlay_.recorder.record(overlay_.resources.conv, command.instruction, begin, begin, now(),
-                           Cause::DdrStall, 0, overlay_.resources.results);
+                           Cause::MemoryWait, 0, overlay_.resources.results);
   streaming_.push_back({command.instruction, bytes.value, tile == 0});
   streaming_event_.notify(SC_ZERO_TIME);
 }
@@ -222,7 +222,7 @@ void ConvUnit::write_results() {
       const std::int64_t begin = now();
       sim::wait_until(begin + overlay_.machine.ddr.latency_cycles);
       overlay_.recorder.record(overlay_.resources.results, tile.instruction, begin, begin, now(),
-                               Cause::DdrStall, 0, overlay_.resources.ddr);
+                               Cause::MemoryWait, 0, overlay_.resources.ddr);
     }
     const std::int64_t begin = now();
     overlay_.transfer(tile.instruction, Client::ConvResults, tile.bytes, moved);
@@ -273,7 +273,7 @@ void StreamUnit::run() {
     if (cost.ddr.value > 0) {
       const std::int64_t begin = now();
       sim::wait_until(begin + overlay_.machine.ddr.latency_cycles);
-      overlay_.recorder.record(resource_, instruction, begin, begin, now(), Cause::DdrStall, 0,
+      overlay_.recorder.record(resource_, instruction, begin, begin, now(), Cause::MemoryWait, 0,
                                overlay_.resources.ddr);
     }
     std::int64_t moved = 0;

@@ -22,7 +22,7 @@ def published_networks():
         line(f"{name} verdict and ops", f"bit-exact, {ops}",
              f"{'bit-exact' if is_exact(report) else 'MISMATCH'}, {found}",
              is_exact(report) and found == ops)
-        images = report["totals"]["images_per_second"]
+        images = report["totals"]["engine_images_per_second"]
         line(f"{name} images/s", f"{rate} within 15 %", f"{images:.2f} ({images / rate - 1:+.1%})",
              abs(images / rate - 1) <= 0.15)
 

@@ -87,7 +87,7 @@ def replay():
                        f"{report['verdict']['hazards']} hazards", exact)
         if report is None or machine != "v3_96":
             continue
-        rates[name] = report["totals"]["images_per_second"]
+        rates[name] = report["totals"]["engine_images_per_second"]
         asked = LATENCY[name]
         line(f"replay {name} images/s", f"{asked} within 5 %",
              f"{rates[name]:.2f} ({rates[name] / asked - 1:+.1%})",
@@ -98,11 +98,11 @@ def replay():
 def own_programs(shipped):
     for name in LATENCY:
         report, _ = run(f"zoo:{name}", "--golden", "off")
-        ratio = report["totals"]["images_per_second"] / shipped.get(name, float("inf"))
+        ratio = report["totals"]["engine_images_per_second"] / shipped.get(name, float("inf"))
         line(f"our {name} / the shipped one", ">= 1.0 (aim 1.15)", f"{ratio:.3f}", ratio >= 1.0)
     for name, asked in THROUGHPUT.items():
         report, reason = run(f"zoo:{name}", "--mode", "throughput")
-        rate = 0 if report is None else report["totals"]["images_per_second"]
+        rate = 0 if report is None else report["totals"]["engine_images_per_second"]
         line(f"{name}, throughput mode", f">= 0.95x of {asked}, bit-exact",
              reason or f"{rate:.2f} ({rate / asked:.3f}x)",
              report is not None and rate >= 0.95 * asked and is_exact(report))

@@ -9,7 +9,7 @@ namespace workbench {
 namespace {
 
 constexpr Cause kCauses[] = {Cause::Work,     Cause::FillDrain, Cause::WeightLoad,
-                             Cause::DdrStall, Cause::PortStall, Cause::WaitEngine,
+                             Cause::MemoryWait, Cause::PortStall, Cause::WaitEngine,
                              Cause::Issue,    Cause::Idle};
 
 std::int64_t draw(std::mt19937_64& random, std::int64_t low, std::int64_t high) {

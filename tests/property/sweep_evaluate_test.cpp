@@ -6,11 +6,11 @@
 #include <random>
 
 #include "compiler/quantize/graph_digest.h"
+#include "explore/report/metrics.h"
 #include "explore/sweep/evaluate.h"
 #include "explore/sweep/figures.h"
 #include "explore/sweep/objectives.h"
 #include "explore/sweep/parameter.h"
-#include "explore/sweep/point_metrics.h"
 
 namespace workbench {
 namespace {
@@ -79,19 +79,17 @@ void expect_as_run(const Point& point, const PointResult& result) {
   const Report report = run_network(compiled).result.report;
   const auto& metrics = result.metrics;
   EXPECT_EQ(metrics.at("cycles"), static_cast<double>(report.cycles.value));
-  EXPECT_EQ(metrics.at("latency_ms"), report.latency_milliseconds);
-  EXPECT_EQ(metrics.at("images_per_second"), report.card_images_per_second);
+  EXPECT_EQ(metrics.at("latency_ms"), report.latency_ms);
+  EXPECT_EQ(metrics.at("images_per_second"), report.images_per_second);
   EXPECT_EQ(metrics.at("mac_per_cycle"), report.mac_per_cycle);
   EXPECT_EQ(metrics.at("array_efficiency"), report.array_efficiency);
-  EXPECT_EQ(metrics.at("host_ms"), report.host_milliseconds);
+  EXPECT_EQ(metrics.at("host_ms"), report.host_ms);
   EXPECT_EQ(metrics.at("macs"), static_cast<double>(report.program.network_macs));
-  const double bytes = is_xdnn(compiled) ? metrics.at("ddr_bytes")
-                                         : metrics.at("dma_bytes") + metrics.at("l3_bytes");
   if (!report.machine.throughput) {
-    EXPECT_EQ(bytes, static_cast<double>(report.ddr_bytes));
+    EXPECT_EQ(metrics.at("external_bytes"), static_cast<double>(report.external_bytes));
   }
+  EXPECT_EQ(metrics.at("peak_bytes"), static_cast<double>(report.program.peak_bytes));
   if (is_xdnn(compiled)) {
-    EXPECT_EQ(metrics.at("am_peak_bytes"), static_cast<double>(report.program.peak_bytes));
     EXPECT_EQ(metrics.at("program_bytes"),
               static_cast<double>(compiled.xdnn_program().constants.size()));
   }
@@ -104,10 +102,12 @@ void expect_as_run(const Point& point, const PointResult& result) {
     EXPECT_EQ(figures.at("cycles"), static_cast<double>(layer.cycles.value)) << layer.name;
     EXPECT_EQ(figures.at("mac_per_cycle"), layer.mac_per_cycle) << layer.name;
     EXPECT_EQ(figures.at("percent_of_peak"), layer.percent_of_peak) << layer.name;
-    const double moved = is_xdnn(compiled) ? figures.at("ddr_bytes")
-                                           : figures.at("dma_bytes") + figures.at("l3_bytes");
     if (!report.machine.throughput) {
-      EXPECT_EQ(moved, static_cast<double>(layer.ddr_bytes)) << layer.name;
+      EXPECT_EQ(figures.at("external_bytes"), static_cast<double>(layer.external_bytes))
+          << layer.name;
+    }
+    if (!is_xdnn(compiled)) {
+      EXPECT_EQ(figures.at("external_bytes"), figures.at("dma_bytes") + figures.at("l3_bytes"));
     }
   }
 }

@@ -38,7 +38,7 @@ SweepRow sweep_row(const std::string& machine, int dsp, int memory, double ddr, 
   const double cycles = std::round(4e7 / dsp * (1 + 0.5 / memory) / std::sqrt(ddr) * contention);
   row.result.metrics = {{"cycles", cycles},
                         {"latency_ms", cycles / 350e3},
-                        {"am_peak_bytes", 1048576.0 * memory},
+                        {"peak_bytes", 1048576.0 * memory},
                         {"area_mm2", 0.31 * dsp + 1.7 * memory + 2 * ddr}};
   if (tier == Tier::Transaction) row.result.bit_exact = true;
   for (int layer = 0; layer < 4; ++layer) {
@@ -73,7 +73,7 @@ SweepReport sweep_report() {
                      .machines = {"v3_96"},
                      .parameters = {"dsp", "memory", "ddr.efficiency"},
                      .objectives = {{"cycles", Better::Lower}, {"area_mm2", Better::Lower}},
-                     .constraints = {"am_peak_bytes <= 16M"},
+                     .constraints = {"peak_bytes <= 16M"},
                      .store = "workbench.db",
                      .warnings = {"one warning"}};
   for (const int dsp : {16, 32, 64, 96}) {
@@ -112,7 +112,7 @@ track::CaseChange change(const std::string& name, double before, double after,
   made.layers = {{.name = "conv2" + std::string(kMarkup),
                   .before = static_cast<std::int64_t>(before / 4),
                   .after = static_cast<std::int64_t>(before / 4 + after - before),
-                  .steps = {{Step::DdrStall, static_cast<std::int64_t>(after - before)}},
+                  .steps = {{Step::MemoryWait, static_cast<std::int64_t>(after - before)}},
                   .causes = made.causes},
                  {.name = "conv9", .added = true, .after = 120}};
   return made;

@@ -88,7 +88,7 @@ void fill_info(ProgramInfo& info, Draw& draw) {
                            .merged = {draw.name(), draw.name()},
                            .macs = draw.between(0, 1 << 30),
                            .ops = draw.between(0, 1 << 30),
-                           .memory_words = draw.between(0, 99)});
+                           .result_words = draw.between(0, 99)});
   }
   info.host_steps = {{.name = draw.name(),
                       .op = "Softmax",

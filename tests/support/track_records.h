@@ -15,7 +15,7 @@ inline LayerRecord small_layer(const std::string& name, std::int64_t cycles) {
                     .tiles = "8x4",
                     .code = "c0de" + name};
   layer.waterfall[static_cast<std::size_t>(Step::Ideal)] = Cycles{cycles / 4};
-  layer.waterfall[static_cast<std::size_t>(Step::DdrStall)] = Cycles{cycles - cycles / 4};
+  layer.waterfall[static_cast<std::size_t>(Step::MemoryWait)] = Cycles{cycles - cycles / 4};
   return layer;
 }
 
@@ -51,7 +51,7 @@ inline Baseline small_baseline() {
 
 inline void slow_down(CaseRecord& record, std::size_t layer, std::int64_t cycles) {
   record.layers[layer].cycles += cycles;
-  record.layers[layer].waterfall[static_cast<std::size_t>(Step::DdrStall)] += Cycles{cycles};
+  record.layers[layer].waterfall[static_cast<std::size_t>(Step::MemoryWait)] += Cycles{cycles};
   set_figures(record);
 }
 

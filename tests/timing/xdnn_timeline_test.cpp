@@ -140,7 +140,7 @@ TEST(XdnnTimeline, conv_waits_for_the_conv_it_reads_from) {
   EXPECT_TRUE(result.hazards.empty());
   // issue gather [0,2); download: latency [2,12), rows [12,16) [16,20).
   EXPECT_EQ(busy(result.timeline, "download"),
-            (std::vector<Row>{{0, 2, 12, Cause::DdrStall}, {0, 12, 20, Cause::Work}}));
+            (std::vector<Row>{{0, 2, 12, Cause::MemoryWait}, {0, 12, 20, Cause::Work}}));
   // conv a is issued at 20 (its issue cycles passed while it waited). Filters: 4 channels x (8 + 16
   // x 1 step) = 96 bytes = 2 cycles after the latency: [20,32). The array streams 2 rows x 4 pixels
   // x 1 step [32,40) and drains [40,60). conv b is held until 60, then the same: filters until 72,
@@ -213,7 +213,7 @@ TEST(XdnnTimeline, two_readers_have_a_port_each) {
   // conv a ends at 60 as above. Upload: latency [60,70), rows of 4 words [70,74) [74,78) (their 64
   // bytes take the DDR 1 cycle). conv b, issued [60,62): filters [62,72) + [72,74), array [74,82).
   EXPECT_EQ(busy(result.timeline, "upload"),
-            (std::vector<Row>{{2, 60, 70, Cause::DdrStall}, {2, 70, 78, Cause::Work}}));
+            (std::vector<Row>{{2, 60, 70, Cause::MemoryWait}, {2, 70, 78, Cause::Work}}));
   EXPECT_EQ(busy(result.timeline, "conv").back(), (Row{3, 82, 102, Cause::FillDrain}));
 }
 
@@ -223,7 +223,7 @@ TEST(XdnnTimeline, one_port_is_shared_row_by_row) {
   // At 74 the upload's second row and conv b's first ask for the only port: at the same moment the
   // conv goes first, [74,78). Its second row asks at 78, after the upload (since 74): the upload
   // reads [78,82) while the array stalls, then [82,86).
-  EXPECT_EQ(busy(result.timeline, "upload"), (std::vector<Row>{{2, 60, 70, Cause::DdrStall},
+  EXPECT_EQ(busy(result.timeline, "upload"), (std::vector<Row>{{2, 60, 70, Cause::MemoryWait},
                                                                {2, 70, 74, Cause::Work},
                                                                {2, 74, 78, Cause::PortStall},
                                                                {2, 78, 82, Cause::Work}}));

@@ -103,7 +103,7 @@ TEST(PulpSimulate, a_wait_ends_when_the_last_byte_is_there_and_not_before) {
     const Program program = program_of({to_l1(0, 0, 800), code(busy), DmaWait{}, code(1)});
     const SimulationResult result = timed(program);
     EXPECT_EQ(result.timeline.end.value, std::max<std::int64_t>(115, 8 + busy + 6) + 1) << busy;
-    EXPECT_EQ(cycles_of(result.timeline, "cores", Cause::DdrStall), busy <= 100 ? 107 - busy : 0);
+    EXPECT_EQ(cycles_of(result.timeline, "cores", Cause::MemoryWait), busy <= 100 ? 107 - busy : 0);
     EXPECT_EQ(verify(result.timeline), std::vector<std::string>{});
   }
 }

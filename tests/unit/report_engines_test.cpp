@@ -18,18 +18,18 @@ Timeline busy_until(std::int64_t end) {
 TEST(ReportEngines, without_any_the_run_is_the_only_one) {
   const Report report = make_report(two_layers(), busy_until(1000), round_machine());
   ASSERT_EQ(report.engines.size(), 1U);
+  EXPECT_DOUBLE_EQ(report.engine_images_per_second, 100'000);
   EXPECT_DOUBLE_EQ(report.images_per_second, 100'000);
-  EXPECT_DOUBLE_EQ(report.card_images_per_second, 100'000);
-  EXPECT_DOUBLE_EQ(report.latency_milliseconds, 0.01);
+  EXPECT_DOUBLE_EQ(report.latency_ms, 0.01);
 }
 
 TEST(ReportEngines, the_slowest_sets_the_pace_of_the_card) {
   const Report report =
       make_report(two_layers(), busy_until(1000), round_machine(),
                   {{{1000}, {1000}, {5}, 0}, {{2000}, {2000}, {7}, 0}, {{1000}, {1000}, {0}, 0}});
-  EXPECT_DOUBLE_EQ(report.images_per_second, 100'000);
+  EXPECT_DOUBLE_EQ(report.engine_images_per_second, 100'000);
   EXPECT_DOUBLE_EQ(report.engines[1].images_per_second, 50'000);
-  EXPECT_DOUBLE_EQ(report.card_images_per_second, 3 * 50'000.0);
+  EXPECT_DOUBLE_EQ(report.images_per_second, 3 * 50'000.0);
 }
 
 TEST(ReportEngines, latency_and_interval_are_different_things_in_throughput_mode) {
@@ -37,9 +37,9 @@ TEST(ReportEngines, latency_and_interval_are_different_things_in_throughput_mode
   machine.throughput = true;
   const Report report =
       make_report(two_layers(), busy_until(1000), machine, {{{1700}, {1000}, {0}, 0}});
-  EXPECT_DOUBLE_EQ(report.latency_milliseconds, 0.017);
-  EXPECT_DOUBLE_EQ(report.milliseconds, 0.01);
-  EXPECT_DOUBLE_EQ(report.images_per_second, 100'000);
+  EXPECT_DOUBLE_EQ(report.latency_ms, 0.017);
+  EXPECT_DOUBLE_EQ(report.run_ms, 0.01);
+  EXPECT_DOUBLE_EQ(report.engine_images_per_second, 100'000);
 }
 
 TEST(ReportEngines, a_slice_that_is_an_image_ahead_explains_only_what_nothing_else_does) {
@@ -62,8 +62,8 @@ TEST(ReportEngines, images_of_one_run_all_count) {
   machine.images = 2;
   const Report report = make_report(two_layers(), busy_until(1000), machine,
                                     {{{1000}, {1000}, {0}, 0}, {{1000}, {1000}, {0}, 0}});
-  EXPECT_DOUBLE_EQ(report.images_per_second, 200'000);
-  EXPECT_DOUBLE_EQ(report.card_images_per_second, 400'000);
+  EXPECT_DOUBLE_EQ(report.engine_images_per_second, 200'000);
+  EXPECT_DOUBLE_EQ(report.images_per_second, 400'000);
 }
 
 TEST(ReportEngines, both_writers_show_each_engine) {
@@ -76,7 +76,7 @@ TEST(ReportEngines, both_writers_show_each_engine) {
   EXPECT_EQ(json["engines"][1]["latency_cycles"], 2000);
   EXPECT_EQ(json["engines"][1]["ddr_wait_cycles"], 7);
   EXPECT_EQ(json["totals"]["engines"], 2);
-  EXPECT_EQ(json["totals"]["card_images_per_second"], 100'000);
+  EXPECT_EQ(json["totals"]["images_per_second"], 100'000);
   EXPECT_EQ(json["machine"]["mode"], "latency");
   EXPECT_EQ(json["machine"]["extrapolated"], false);
   const std::string text = text_report(result, {});

@@ -18,7 +18,7 @@ Timeline small_timeline() {
   return {
       .resources = {"download", "conv", "pool"},
       .intervals = {interval(0, -1, 0, 2, Cause::Idle), interval(0, 0, 2, 4, Cause::Work, 64),
-                    interval(0, 0, 4, 6, Cause::DdrStall), interval(0, 0, 6, 8, Cause::Work, 64),
+                    interval(0, 0, 4, 6, Cause::MemoryWait), interval(0, 0, 6, 8, Cause::Work, 64),
                     interval(0, -1, 8, 33, Cause::Idle), interval(1, 1, 0, 8, Cause::WaitEngine),
                     interval(1, 1, 8, 20, Cause::Work), interval(1, 1, 20, 22, Cause::FillDrain),
                     interval(1, 1, 22, 25, Cause::WeightLoad), interval(1, -1, 25, 33, Cause::Idle),
@@ -34,7 +34,7 @@ TEST(Waterfall, every_cycle_has_one_layer_and_one_cause) {
   const LayerReport& conv = report.layers[0];
   EXPECT_EQ(cycles(conv.waterfall, Step::Issue), 2);
   EXPECT_EQ(cycles(conv.waterfall, Step::OtherEngine), 4);
-  EXPECT_EQ(cycles(conv.waterfall, Step::DdrStall), 2);
+  EXPECT_EQ(cycles(conv.waterfall, Step::MemoryWait), 2);
   EXPECT_EQ(cycles(conv.waterfall, Step::Ideal), 10);
   EXPECT_EQ(cycles(conv.waterfall, Step::EdgeAndPadding), 2);
   EXPECT_EQ(cycles(conv.waterfall, Step::FillAndDrain), 2);
@@ -50,17 +50,17 @@ TEST(Waterfall, every_cycle_has_one_layer_and_one_cause) {
 TEST(Waterfall, totals_follow_from_cycles_and_clock) {
   const Report report = make_report(two_layers(), small_timeline(), round_machine());
   EXPECT_EQ(report.cycles.value, 33);
-  EXPECT_DOUBLE_EQ(report.milliseconds, 33 * 10e-6);  // 10 ns each
-  EXPECT_DOUBLE_EQ(report.images_per_second, 1e9 / 330);
+  EXPECT_DOUBLE_EQ(report.run_ms, 33 * 10e-6);  // 10 ns each
+  EXPECT_DOUBLE_EQ(report.engine_images_per_second, 1e9 / 330);
   EXPECT_DOUBLE_EQ(report.mac_per_cycle, 100.0 / 33);
   EXPECT_DOUBLE_EQ(report.array_efficiency, 10.0 / 33);
-  EXPECT_EQ(report.ddr_bytes, 128);
+  EXPECT_EQ(report.external_bytes, 128);
 }
 
 TEST(Waterfall, busy_spans_include_overlap) {
   const Report report = make_report(two_layers(), small_timeline(), round_machine());
-  EXPECT_EQ(report.layers[0].busy.value, 23);  // load begins at 2, weights come until 25
-  EXPECT_EQ(report.layers[1].busy.value, 6);
+  EXPECT_EQ(report.layers[0].busy_cycles.value, 23);  // load begins at 2, weights come until 25
+  EXPECT_EQ(report.layers[1].busy_cycles.value, 6);
 }
 
 TEST(Waterfall, ideal_is_never_more_than_the_work) {
@@ -94,8 +94,8 @@ TEST(Waterfall, a_network_that_runs_on_the_host_alone_has_no_cycles) {
   program.host_steps = {{.name = "fc", .op = "Gemm", .reason = "no engine", .milliseconds = 1.5}};
   const Report report = make_report(program, Timeline{.resources = {"conv"}}, round_machine());
   EXPECT_EQ(report.cycles.value, 0);
-  EXPECT_EQ(report.images_per_second, 0);
-  EXPECT_EQ(report.host_milliseconds, 1.5);
+  EXPECT_EQ(report.engine_images_per_second, 0);
+  EXPECT_EQ(report.host_ms, 1.5);
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ RunResult wrong_result() {
 
 TEST(Json, has_every_documented_key) {
   const auto json = nlohmann::json::parse(json_report(small_result()));
-  EXPECT_EQ(json["schema_version"], 1);
+  EXPECT_EQ(json["schema_version"], 2);
   EXPECT_EQ(json["machine"]["name"], "round");
   EXPECT_EQ(json["network"]["macs"], 100);
   EXPECT_EQ(json["totals"]["cycles"], 14);
@@ -72,7 +72,7 @@ TEST(Json, infinite_signal_to_noise_is_null) {
 TEST(Csv, has_one_line_per_layer) {
   const std::string csv = csv_report(small_result().report);
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
-  EXPECT_NE(csv.find("\nconv1,Conv 3x3,8x4x4,100,200,10,10,10,100,"), std::string::npos) << csv;
+  EXPECT_NE(csv.find("\nconv1,Conv 3x3,8x4x4,10,10,10,100,100,200,"), std::string::npos) << csv;
 }
 
 TEST(Csv, quotes_a_name_with_a_comma) {
@@ -116,8 +116,8 @@ TEST(Text, fits_the_terminal_and_has_no_colour_when_piped) {
   result.report.layers[0].percent_of_peak = 100;
   result.report.layers[0].shape = "1024x112x112";
   result.report.layers[0].waits = "engine 16%, weights 12%, fill 8%, ddr 8%";
-  result.report.layers[0].ddr_bytes = 123456789;
-  result.report.layers[0].memory_words = 98304;
+  result.report.layers[0].external_bytes = 123456789;
+  result.report.layers[0].result_bytes = 98304;
   const std::string text = text_report(result, {});
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
   for (std::size_t at = 0; at < text.size();) {

@@ -53,7 +53,7 @@ TEST(TimelinePieces, few_intervals_stay_as_they_are_and_touching_equals_join) {
           {{.resource = 0, .instruction = 0, .begin = {0}, .end = {4}, .cause = Cause::Work},
            {.resource = 0, .instruction = 0, .begin = {4}, .end = {6}, .cause = Cause::Work},
            {.resource = 0, .begin = {6}, .end = {8}, .cause = Cause::Idle},
-           {.resource = 0, .instruction = 1, .begin = {8}, .end = {9}, .cause = Cause::DdrStall}},
+           {.resource = 0, .instruction = 1, .begin = {8}, .end = {9}, .cause = Cause::MemoryWait}},
       .end = {9}};
   const TimelinePieces pieces = timeline_pieces(timeline, program_of(2, 2), 10);
   EXPECT_EQ(pieces.together_below, Cycles{0});
@@ -63,7 +63,7 @@ TEST(TimelinePieces, few_intervals_stay_as_they_are_and_touching_equals_join) {
   EXPECT_EQ(work.end, Cycles{6});
   EXPECT_EQ(work.busy, Cycles{6});
   EXPECT_EQ(work.layer, 0);
-  EXPECT_EQ(pieces.of_resource[0][1].cause, Cause::DdrStall);
+  EXPECT_EQ(pieces.of_resource[0][1].cause, Cause::MemoryWait);
   EXPECT_EQ(pieces.of_resource[0][1].layer, 1);
 }
 

@@ -36,7 +36,7 @@ TEST(TrackCompare, with_all_fingerprints_alike_it_is_the_simulators_model) {
   EXPECT_EQ(change.layers[0].name, "conv2");
   EXPECT_EQ(change.layers[0].worse_percent(), 1);  // 20 of 2000
   ASSERT_EQ(change.layers[0].steps.size(), 1U);
-  EXPECT_EQ(change.layers[0].steps[0].step, Step::DdrStall);
+  EXPECT_EQ(change.layers[0].steps[0].step, Step::MemoryWait);
   EXPECT_EQ(change.layers[0].steps[0].cycles, 20);
   EXPECT_EQ(kinds(change.layers[0].causes), Kinds{Cause::Kind::Simulator});
 }

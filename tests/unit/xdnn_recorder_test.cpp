@@ -70,9 +70,9 @@ TEST(Recorder, another_cause_instruction_or_culprit_is_another_interval) {
   Recorder recorder;
   const int conv = recorder.add_resource("conv");
   recorder.record(conv, 4, 0, 0, 1, Cause::Work);
-  recorder.record(conv, 4, 0, 1, 2, Cause::DdrStall, 0, 5);
-  recorder.record(conv, 4, 0, 2, 3, Cause::DdrStall, 0, 6);
-  recorder.record(conv, 5, 0, 3, 4, Cause::DdrStall, 0, 6);
+  recorder.record(conv, 4, 0, 1, 2, Cause::MemoryWait, 0, 5);
+  recorder.record(conv, 4, 0, 2, 3, Cause::MemoryWait, 0, 6);
+  recorder.record(conv, 5, 0, 3, 4, Cause::MemoryWait, 0, 6);
   EXPECT_EQ(told(recorder, 4).size(), 4u);
 }
 
