@@ -5,6 +5,7 @@
 #include <set>
 
 #include "compiler/pulp/emit.h"
+#include "compiler/pulp/find_loops.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
 #include "core/error.h"
@@ -168,6 +169,7 @@ void drop_idle_barriers(Program& program, const Machine& machine) {
   keep(program.instructions, numbers);
   keep(program.info.instruction_layer, numbers);
   keep(program.info.instruction_text, numbers);
+  keep(program.text_numbers, numbers);
   for (Probe& probe : program.probes) numbers.up_to(probe.after);
   for (HostStep& step : program.host_steps) numbers.from(step.before);
   for (Volume& volume : program.memory_map) {
@@ -237,6 +239,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   const MemoryPlan plan = plan_memory(network, machine, options.tiler, turns, uses);
   Program program = emit(quantized, network, plan, turns, uses, options.tiler, machine);
   if (options.tiler == Tiler::Optimal) drop_idle_barriers(program, machine);
+  find_loops(program);
   describe(quantized, machine, plan, program.info);
   describe_host_steps(quantized, network, turns, machine, options, program);
   return program;

@@ -88,8 +88,8 @@ class LayerFile {
     const auto first = std::find(layers.begin(), layers.end(), static_cast<std::int32_t>(layer));
     auto last = first;
     while (last != layers.end() && *last == static_cast<std::int32_t>(layer)) ++last;
-    entries_ = rolled(program, static_cast<std::size_t>(first - layers.begin()),
-                      static_cast<std::size_t>(last - layers.begin()));
+    entries_ = in_loops(program, static_cast<std::size_t>(first - layers.begin()),
+                        static_cast<std::size_t>(last - layers.begin()));
   }
 
   std::string function() const {

@@ -64,12 +64,12 @@ class SliceFunction {
   }
 
   void iteration(std::size_t t) {
-    to_.add(tile_code(code_), fmt::format("tile {}", t));
+    to_.add(tile_code(code_), fmt::format("tile {{{}}}", t));
     LayerCode::Buffers next = buffers_;
     const bool more = t + 1 < tiles_.size();
     const bool norm = more && code_.tiling.double_buffered && load_next(t, next);
     to_.add(Barrier{});
-    to_.add(code_.kernel(slice_, tiles_[t], buffers_), fmt::format("tile {}", t));
+    to_.add(code_.kernel(slice_, tiles_[t], buffers_), fmt::format("tile {{{}}}", t));
     to_.add(Barrier{});
     to_.add(DmaWait{kTransfers});
     if (norm) to_.add(DmaWait{kNorm});
@@ -217,7 +217,7 @@ class Overlapped {
                                                                : costs.tile_instructions,
              .divisions = costs.tile_divisions,
              .l2_loads = costs.tile_l2_loads},
-        fmt::format("tile {}", i));
+        fmt::format("tile {{{}}}", i));
     const LayerCode::Buffers buffers = loaded_;
     const bool more = i + 1 < steps_.size();
     const bool crosses = more && steps_[i + 1].slice != now.slice;
@@ -229,7 +229,7 @@ class Overlapped {
     // L2, and not to rest for a kernel.
     if (early && crosses) next_tile(i, crosses, false);
     if (now.first) ask_for_slice_after(now.slice);
-    to_.add(code_.kernel(now.slice, now.tile, with_output(buffers)), fmt::format("tile {}", i));
+    to_.add(code_.kernel(now.slice, now.tile, with_output(buffers)), fmt::format("tile {{{}}}", i));
     code_.store_output(to_, now.slice, now.tile, with_output(buffers), kStores + out_);
     storing_[out_] = true;
     out_ = double_buffered() ? 1 - out_ : 0;

@@ -21,7 +21,8 @@ std::vector<std::pair<std::int64_t, std::int64_t>> runs(std::int64_t begin, std:
 bool empty(const Block& b) { return b.c0 >= b.c1 || b.y0 >= b.y1 || b.x0 >= b.x1; }
 
 std::string text(const char* what, const Block& b) {
-  return fmt::format("{} [{}:{}, {}:{}, {}:{}]", what, b.c0, b.c1, b.y0, b.y1, b.x0, b.x1);
+  return fmt::format("{} [{{{}}}:{{{}}}, {{{}}}:{{{}}}, {{{}}}:{{{}}}]", what, b.c0, b.c1, b.y0,
+                     b.y1, b.x0, b.x1);
 }
 
 }  // namespace
@@ -50,10 +51,21 @@ std::vector<Block> blocks(const Block& all, const Cut& cut, LoopOrder order) {
 }
 
 void Listing::add(const Instruction& instruction, const std::string& what) {
+  std::string text = fmt::format("{} {}{}", opcode(instruction), name, what.empty() ? "" : " ");
+  std::vector<TextNumber> numbers;
+  for (const char c : what) {
+    if (c == '{') {
+      numbers.push_back({text.size(), 0});
+    } else if (c == '}') {
+      numbers.back().end = text.size();
+    } else {
+      text += c;
+    }
+  }
   program.instructions.push_back(instruction);
   program.info.instruction_layer.push_back(layer);
-  program.info.instruction_text.push_back(
-      fmt::format("{} {}{}{}", opcode(instruction), name, what.empty() ? "" : " ", what));
+  program.info.instruction_text.push_back(std::move(text));
+  program.text_numbers.push_back(std::move(numbers));
 }
 
 LayerCode::LayerCode(const Network& network, const Layer& of, const LayerPlan& its_plan,
@@ -156,7 +168,7 @@ void LayerCode::load_constants(Listing& to, std::size_t part, std::size_t b, std
                       .l2 = plan.constants_l2[b] + piece.offset,
                       .length = piece.bytes,
                       .id = id},
-           fmt::format("constants {}", part));
+           fmt::format("constants {{{}}}", part));
     id += id_step;
   }
 }
@@ -305,7 +317,7 @@ void LayerCode::load_weights(Listing& to, std::size_t s, const Block& tile, cons
     dma.length = 1, dma.lines = row;
     dma.l2_line_stride = dma.l1_line_stride = 1;
   }
-  to.add(dma, fmt::format("weights [{}:{}]", tile.c0, tile.c1));
+  to.add(dma, fmt::format("weights [{{{}}}:{{{}}}]", tile.c0, tile.c1));
 }
 
 void LayerCode::load_norm(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
@@ -317,7 +329,7 @@ void LayerCode::load_norm(Listing& to, std::size_t s, const Block& tile, const B
     const std::int64_t from = plan.constants_l2[b.constants] + offset;
     to.add(move_run(from + (tile.c0 - part.first) * each, l1[b.weights], tile.c1 - tile.c0, each,
                     false, id),
-           fmt::format("{} [{}:{}]", what, tile.c0, tile.c1));
+           fmt::format("{} [{{{}}}:{{{}}}]", what, tile.c0, tile.c1));
   };
   if (layer.call.norm) {
     load("kappa", part.kappa, layer.call.norm_bits / 8, tiling.map.kappa);

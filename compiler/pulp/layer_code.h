@@ -33,7 +33,8 @@ struct Area {
   }
 };
 
-// Appends instructions with their layer and text.
+// Appends instructions with their layer and text: opcode, layer and `what`, in which numbers that
+// may grow from tile to tile stand in braces.
 struct Listing {
   Program& program;
   std::int32_t layer = 0;

@@ -100,7 +100,7 @@ class Disassembler {
 
   std::string run() {
     header();
-    const std::vector<Entry> entries = rolled(program_);
+    const std::vector<Entry> entries = in_loops(program_);
     range(entries, 0, entries.size());
     while (declared_ < program_.info.layers.size()) declare();
     return std::move(text_);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <limits>
 
 #include "core/error.h"
 
@@ -210,15 +211,31 @@ class Unroller {
         continue;
       }
       const std::int64_t count = std::get<Loop>(entries_[e]).count;
+      const std::size_t known = count > 1 ? note_loop(count) : kNoLoop;
       iterations_.push_back(0);
       for (; iterations_.back() < count; ++iterations_.back()) {
         range(e + 1, next_entry(entries_, e));
+        if (known != kNoLoop && iterations_.back() == 0) {
+          LoopRange& loop = program_.loops[known];
+          loop.length = std::ssize(program_.instructions) - loop.first;
+        }
       }
       iterations_.pop_back();
     }
   }
 
  private:
+  static constexpr std::size_t kNoLoop = std::numeric_limits<std::size_t>::max();
+
+  // Its place in program.loops; one in later iterations of a loop around it is there already.
+  std::size_t note_loop(std::int64_t count) {
+    const bool again = std::any_of(iterations_.begin(), iterations_.end(),
+                                   [](std::int64_t iteration) { return iteration > 0; });
+    if (again) return kNoLoop;
+    program_.loops.push_back({std::ssize(program_.instructions), 0, count});
+    return program_.loops.size() - 1;
+  }
+
   void add(const Line& line) {
     Instruction& instruction = program_.instructions.emplace_back(line.instruction);
     for (const Advance& advance : line.advances) {
@@ -230,13 +247,17 @@ class Unroller {
     program_.info.instruction_text.push_back(text(line));
   }
 
-  std::string text(const Line& line) const {
+  std::string text(const Line& line) {
     if (iterations_.empty()) return line.text;
     const Pattern pattern = pattern_of(line.text).value();
     std::string text(pattern.pieces[0]);
     for (std::size_t f = 0; f < pattern.formulas.size(); ++f) {
       const Formula& formula = pattern.formulas[f];
+      TextNumber number{text.size(), 0};
       text += std::to_string(value_at(formula.start, formula.steps, iterations_));
+      number.end = text.size();
+      program_.text_numbers.resize(program_.instructions.size());
+      program_.text_numbers.back().push_back(number);
       text += pattern.pieces[f + 1];
     }
     return text;
@@ -246,6 +267,130 @@ class Unroller {
   Program& program_;
   std::vector<std::int64_t> iterations_;
 };
+
+// A program's instructions in its loops, their steps from the first two iterations of each.
+class Folding {
+ public:
+  explicit Folding(const Program& program) : program_(program) {}
+
+  std::vector<Entry> run(std::size_t begin, std::size_t end) {
+    range(begin, end);
+    return std::move(entries_);
+  }
+
+ private:
+  void range(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end;) {
+      const LoopRange* loop = loop_at(i, end);
+      if (loop == nullptr) {
+        entries_.emplace_back(line(i++));
+        continue;
+      }
+      const std::size_t at = entries_.size();
+      const auto length = static_cast<std::size_t>(loop->length);
+      entries_.emplace_back(Loop{loop->count, 0});
+      around_.push_back(length);
+      range(i, i + length);
+      around_.pop_back();
+      std::get<Loop>(entries_[at]).length =
+          std::ssize(entries_) - static_cast<std::int64_t>(at) - 1;
+      i += length * static_cast<std::size_t>(loop->count);
+    }
+  }
+
+  // The outermost loop that is not begun yet, begins there and ends by `end`.
+  const LoopRange* loop_at(std::size_t i, std::size_t end) {
+    for (; next_ < program_.loops.size(); ++next_) {
+      const LoopRange& loop = program_.loops[next_];
+      if (loop.first > static_cast<std::int64_t>(i)) return nullptr;
+      const auto room = static_cast<std::int64_t>(end - i);
+      const bool fits = loop.length > 0 && loop.count > 1 && loop.count <= room / loop.length;
+      if (loop.first == static_cast<std::int64_t>(i) && fits) return &program_.loops[next_++];
+    }
+    return nullptr;
+  }
+
+  Line line(std::size_t i) const {
+    Line line{.instruction = program_.instructions[i],
+              .layer = program_.info.instruction_layer[i],
+              .text = program_.info.instruction_text[i],
+              .advances = {}};
+    if (around_.empty()) return line;
+    const std::vector<Formula> formulas = formulas_of(i);
+    std::size_t n = 0;
+    std::visit(
+        [&](const auto& op) {
+          for_each_field(op, [&](std::string_view name, const auto& member) {
+            if constexpr (std::same_as<decltype(member), const std::int64_t&>) {
+              const std::vector<std::int64_t>& steps = formulas[n++].steps;
+              if (!steps.empty()) line.advances.push_back({std::string(name), steps});
+            }
+          });
+        },
+        line.instruction);
+    line.text = text(i, std::span(formulas).subspan(n));
+    return line;
+  }
+
+  std::vector<Formula> formulas_of(std::size_t i) const {
+    std::vector<Formula> formulas;
+    for (const std::int64_t number : numbers_of(program_, i)) formulas.push_back({number, {}});
+    for (std::size_t d = 0; d < around_.size(); ++d) {
+      const std::vector<std::int64_t> next = numbers_of(program_, i + around_[d]);
+      for (std::size_t n = 0; n < formulas.size() && next.size() == formulas.size(); ++n) {
+        const std::int64_t step = next[n] - formulas[n].start;
+        if (step == 0) continue;
+        formulas[n].steps.resize(d + 1);
+        formulas[n].steps[d] = step;
+      }
+    }
+    return formulas;
+  }
+
+  std::string text(std::size_t i, std::span<const Formula> formulas) const {
+    const std::string& whole = program_.info.instruction_text[i];
+    std::string text;
+    std::size_t done = 0, n = 0;
+    for (const TextNumber& number : text_numbers(program_, i)) {
+      const Formula& formula = formulas[n++];
+      if (formula.steps.empty()) continue;
+      text += whole.substr(done, number.begin - done) + "{" + to_string(formula) + "}";
+      done = number.end;
+    }
+    return text + whole.substr(done);
+  }
+
+  const Program& program_;
+  std::vector<Entry> entries_;
+  std::vector<std::size_t> around_;  // lengths of the loops around, outermost first
+  std::size_t next_ = 0;             // of program.loops
+};
+
+std::vector<Entry> without_loops(const Program& program, std::size_t begin, std::size_t end) {
+  std::vector<Entry> entries;
+  for (std::size_t i = begin; i < end; ++i) {
+    entries.push_back(Line{.instruction = program.instructions[i],
+                           .layer = program.info.instruction_layer[i],
+                           .text = program.info.instruction_text[i],
+                           .advances = {}});
+  }
+  return entries;
+}
+
+// Whether they unroll to [begin, end) of the program.
+bool say_the_same(const std::vector<Entry>& entries, const Program& program, std::size_t begin,
+                  std::size_t end) {
+  if (loop_fault(entries)) return false;
+  Program again;
+  unroll(entries, again);
+  const auto same = [&](const auto& list, const auto& whole) {
+    return list.size() == end - begin &&
+           std::equal(list.begin(), list.end(), whole.begin() + static_cast<std::ptrdiff_t>(begin));
+  };
+  return same(again.instructions, program.instructions) &&
+         same(again.info.instruction_layer, program.info.instruction_layer) &&
+         same(again.info.instruction_text, program.info.instruction_text);
+}
 
 }  // namespace
 
@@ -273,6 +418,43 @@ std::optional<Formula> formula_of(std::string_view text) {
     if (!take_step(text, formula.steps)) return std::nullopt;
   }
   return formula;
+}
+
+std::span<const TextNumber> text_numbers(const Program& program, std::size_t instruction) {
+  if (instruction >= program.text_numbers.size()) return {};
+  return program.text_numbers[instruction];
+}
+
+std::vector<std::int64_t> numbers_of(const Program& program, std::size_t instruction) {
+  std::vector<std::int64_t> numbers;
+  std::visit(
+      [&](const auto& op) {
+        for_each_field(op, [&](std::string_view, const auto& member) {
+          if constexpr (std::same_as<decltype(member), const std::int64_t&>) {
+            numbers.push_back(member);
+          }
+        });
+      },
+      program.instructions[instruction]);
+  const std::string& text = program.info.instruction_text[instruction];
+  for (const TextNumber& number : text_numbers(program, instruction)) {
+    numbers.push_back(std::stoll(text.substr(number.begin, number.end - number.begin)));
+  }
+  return numbers;
+}
+
+std::vector<Entry> in_loops(const Program& program) {
+  return in_loops(program, 0, program.instructions.size());
+}
+
+std::vector<Entry> in_loops(const Program& program, std::size_t begin, std::size_t end) {
+  CHECK(program.info.instruction_layer.size() == program.instructions.size() &&
+            program.info.instruction_text.size() == program.instructions.size(),
+        "{} instructions", program.instructions.size());
+  std::vector<Entry> entries = Folding(program).run(begin, end);
+  const bool plain = entries.size() == end - begin && program.loops.empty();
+  if (plain || say_the_same(entries, program, begin, end)) return entries;
+  return without_loops(program, begin, end);
 }
 
 std::optional<LoopFault> loop_fault(const std::vector<Entry>& entries) {

@@ -1,6 +1,6 @@
-// Loops in programs: what repeats with figures that grow by constant steps, tiles above all, is
-// written once. Files, assembly and C hold programs so; whoever runs, checks or counts one has it
-// unrolled, as a Program is in memory.
+// Programs with their loops (Program::loops) as files, assembly and C hold them: iterations that
+// differ by constant steps, tiles above all, are written once. What runs, checks or counts a
+// program has its instructions unrolled.
 #pragma once
 
 #include <cstdint>
@@ -46,10 +46,16 @@ struct Line {
 
 using Entry = std::variant<Loop, Line>;
 
-// The program's instructions, or those of [begin, end), with what repeats in loops. Never more
-// entries than instructions; unrolled they are what they were.
-std::vector<Entry> rolled(const Program& program);
-std::vector<Entry> rolled(const Program& program, std::size_t begin, std::size_t end);
+// The program's instructions, or those of [begin, end), in its loops. Without loops where they say
+// something else than the instructions do, or more than loops may grow to. Never more entries than
+// instructions; unrolled they are what they were.
+std::vector<Entry> in_loops(const Program& program);
+std::vector<Entry> in_loops(const Program& program, std::size_t begin, std::size_t end);
+
+// What may grow from one iteration of a loop to the next: the instruction's integers, field by
+// field, then the numbers of its text.
+std::vector<std::int64_t> numbers_of(const Program& program, std::size_t instruction);
+std::span<const TextNumber> text_numbers(const Program& program, std::size_t instruction);
 
 // What is wrong with loops from outside: a body past the end, no iteration, too deep, too much of
 // it, a field that no step can be added to. None: they can be unrolled.
@@ -65,7 +71,7 @@ std::size_t next_entry(const std::vector<Entry>& entries, std::size_t e);
 // How many instructions the entries [begin, end) stand for.
 std::int64_t unrolled_size(const std::vector<Entry>& entries, std::size_t begin, std::size_t end);
 
-// Appends to program.instructions, and to the layers and texts of its info.
+// Appends to program.instructions, to the layers and texts of its info, and to its loops.
 void unroll(const std::vector<Entry>& entries, Program& program);
 
 // A figure in loops, as text "START+STEP*i-STEP*j"; steps of 0 are left out.

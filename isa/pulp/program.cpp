@@ -98,7 +98,7 @@ std::string save_bytes(const Program& program) {
   workbench::encode(program.info, *message.mutable_info());
   message.mutable_info()->clear_instruction_layer();
   message.mutable_info()->clear_instruction_text();
-  for (const Entry& entry : rolled(program)) {
+  for (const Entry& entry : in_loops(program)) {
     std::visit([&](const auto& e) { encode(e, *message.add_entries()); }, entry);
   }
   message.set_constants(program.constants);

@@ -77,6 +77,20 @@ struct Volume {
   friend bool operator==(const Volume&, const Volume&) = default;
 };
 
+// Instructions [first, first + count * length) are `count` iterations of `length`, which differ in
+// nothing but numbers that grow by constant steps.
+struct LoopRange {
+  std::int64_t first = 0, length = 0, count = 0;
+  friend bool operator==(const LoopRange&, const LoopRange&) = default;
+};
+
+// A number in an instruction's text that may grow from one iteration to the next: [begin, end) of
+// the text.
+struct TextNumber {
+  std::size_t begin = 0, end = 0;
+  friend bool operator==(const TextNumber&, const TextNumber&) = default;
+};
+
 // Nodes of `Program::host` that run, all engines idle, before instruction `before` (or at the end).
 struct HostStep {
   std::int32_t before = 0;
@@ -124,7 +138,11 @@ struct LayerTiling {
 
 struct Program {
   ProgramInfo info;
-  std::vector<Instruction> instructions;
+  std::vector<Instruction> instructions;  // as they are executed: loops unrolled
+  // What of them files, assembly and C write as loops: by `first`, outer ones before those in them,
+  // which are given as they are in the first iteration.
+  std::vector<LoopRange> loops;
+  std::vector<std::vector<TextNumber>> text_numbers;  // per instruction; missing: none
   std::string constants;  // L3 image [0, size): weights, kappa, lambda of all layers
   std::int64_t l1_bytes = 0, l2_bytes = 0, l3_bytes = 0;  // extents
   std::vector<TensorPlace> inputs;   // written before the program starts, by the host
@@ -139,7 +157,7 @@ struct Program {
 };
 
 // Assembly: one line per instruction, "opcode field=value ...", fields at their default left out
-// (but for a kernel's kind), in the order of their lists; what repeats is in loops (loops.h),
+// (but for a kernel's kind), in the order of their lists; loops are written as such (loops.h),
 // directives carry the rest, so that assemble(disassemble(p)) is p. An instruction belongs to the
 // layer of the last ".layer" (which declares one, in the order of info.layers) or ".resume INDEX"
 // before it. Addresses are hexadecimal, names with spaces are quoted, constants and the host's

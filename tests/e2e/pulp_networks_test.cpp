@@ -36,7 +36,7 @@ void expect_the_same_from_a_file(const pulp::Program& program) {
   EXPECT_TRUE(again.instructions == program.instructions);
   EXPECT_EQ(again.info.instruction_layer, program.info.instruction_layer);
   EXPECT_EQ(again.info.instruction_text, program.info.instruction_text);
-  EXPECT_LE(pulp::rolled(program).size(), program.instructions.size());
+  EXPECT_LE(pulp::in_loops(program).size(), program.instructions.size());
 }
 
 class PublishedNetworks : public testing::TestWithParam<Case> {};

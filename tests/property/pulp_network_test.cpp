@@ -92,7 +92,7 @@ void expect_true_claim(const std::string& text, const Graph& graph, pulp::Machin
 }
 
 void expect_same_in_loops(const pulp::Program& program) {
-  const std::vector<pulp::Entry> rolled = pulp::rolled(program);
+  const std::vector<pulp::Entry> rolled = pulp::in_loops(program);
   EXPECT_LE(rolled.size(), program.instructions.size());
   pulp::Program again;
   pulp::unroll(rolled, again);

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "isa/pulp/check.h"
 #include "isa/pulp/loops.h"
 #include "tests/support/random_pulp.h"
-#include "isa/pulp/check.h"
 
 namespace workbench {
 namespace {
@@ -40,13 +40,13 @@ bool same_instructions(const pulp::Program& a, const pulp::Program& b) {
          a.info.instruction_text == b.info.instruction_text;
 }
 
-TEST(PulpProgram, loops_unroll_to_the_program_they_were_found_in) {
+TEST(PulpProgram, loops_unroll_to_the_program_that_keeps_them) {
   std::mt19937_64 random(kSeed);
   std::size_t instructions = 0, entries = 0;
   for (int i = 0; i < 3 * kPrograms; ++i) {
     SCOPED_TRACE(i);
     const pulp::Program program = random_pulp_program(random);
-    const std::vector<pulp::Entry> rolled = pulp::rolled(program);
+    const std::vector<pulp::Entry> rolled = pulp::in_loops(program);
     ASSERT_FALSE(pulp::loop_fault(rolled).has_value());
     EXPECT_LE(rolled.size(), program.instructions.size());
     EXPECT_EQ(pulp::unrolled_size(rolled, 0, rolled.size()), std::ssize(program.instructions));
@@ -56,7 +56,7 @@ TEST(PulpProgram, loops_unroll_to_the_program_they_were_found_in) {
     instructions += program.instructions.size();
     entries += rolled.size();
   }
-  EXPECT_LT(2 * entries, instructions) << "loops are found";
+  EXPECT_LT(2 * entries, instructions) << "loops are kept";
 }
 
 TEST(PulpProgram, bytes_come_back_as_the_program_they_were) {

@@ -6,11 +6,11 @@
 
 #include "compiler/pulp/compile.h"
 #include "core/error.h"
+#include "isa/pulp/check.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/schedule.h"
 #include "sim/pulp/simulate.h"
 #include "tests/support/random_integer_graph.h"
-#include "isa/pulp/check.h"
 
 namespace workbench::pulp {
 namespace {

@@ -5,16 +5,16 @@
 #include <cmath>
 #include <functional>
 
+#include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/kernel_rules.h"
-#include "compiler/pulp/tiling.h"
 #include "compiler/pulp/optimal_tiling.h"
 #include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tile_search.h"
+#include "compiler/pulp/tiling.h"
 #include "core/error.h"
+#include "isa/pulp/check.h"
 #include "isa/pulp/footprint.h"
 #include "tests/support/pulp_layers.h"
-#include "isa/pulp/check.h"
-#include "compiler/pulp/dory_tiling.h"
 
 namespace workbench::pulp {
 namespace {

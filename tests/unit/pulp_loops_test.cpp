@@ -1,6 +1,7 @@
-// Loops in PULP programs: what is found, how it is written, what is refused.
+// Loops in PULP programs: what is found, what is kept, how it is written, what is refused.
 #include <gtest/gtest.h>
 
+#include "compiler/pulp/find_loops.h"
 #include "core/error.h"
 #include "isa/pulp/loops.h"
 #include "program.pb.h"
@@ -10,6 +11,19 @@ namespace {
 
 // A program of one layer from its lines, as a person would write it.
 Program program_of(const std::string& lines) { return assemble(".layer name=a\n" + lines, "a.s"); }
+
+// As the compiler makes it of emitted instructions: what follows "tile " in a text is a number.
+Program with_loops_found(Program program) {
+  const std::string mark = "tile ";
+  program.text_numbers.resize(program.instructions.size());
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    const std::string& text = program.info.instruction_text[i];
+    const std::size_t at = text.find(mark);
+    if (at != std::string::npos) program.text_numbers[i] = {{at + mark.size(), text.size()}};
+  }
+  find_loops(program);
+  return program;
+}
 
 // Its instructions as they are written.
 std::string written(const Program& program) {
@@ -37,7 +51,7 @@ TEST(PulpLoops, tiles_in_two_buffers_are_a_loop_over_pairs_of_tiles) {
     lines += fmt::format("dma l2={:#x} l1={:#x} length=64\n", 4096 + 64 * tile, 64 * (tile % 2));
     lines += "barrier\n";
   }
-  EXPECT_EQ(written(program_of(lines)),
+  EXPECT_EQ(written(with_loops_found(program_of(lines))),
             "loop count=4\n"
             "  code instructions=300 text=\"code a tile {0+2*i}\"  # 0+6*i\n"
             "  dma l2=0x1000+0x80*i length=64  # 1+6*i\n"
@@ -56,7 +70,7 @@ TEST(PulpLoops, loops_that_advance_together_are_a_loop_of_loops) {
     }
     lines += "counter_stop\n";
   }
-  EXPECT_EQ(written(program_of(lines)),
+  EXPECT_EQ(written(with_loops_found(program_of(lines))),
             "loop count=3\n"
             "  loop count=5\n"
             "    dma l2=0x60+0x3e8*i-0x8*j length=8  # 0+11*i+2*j\n"
@@ -69,7 +83,7 @@ TEST(PulpLoops, loops_that_advance_together_are_a_loop_of_loops) {
 TEST(PulpLoops, a_body_begins_with_the_bookkeeping_of_a_tile_where_it_can) {
   std::string lines = "barrier\n";
   for (int tile = 0; tile < 4; ++tile) lines += "code instructions=5\ndma_wait\nbarrier\n";
-  EXPECT_EQ(written(program_of(lines)),
+  EXPECT_EQ(written(with_loops_found(program_of(lines))),
             "barrier  # 0\n"
             "loop count=4\n"
             "  code instructions=5  # 1+3*i\n"
@@ -79,7 +93,7 @@ TEST(PulpLoops, a_body_begins_with_the_bookkeeping_of_a_tile_where_it_can) {
 }
 
 TEST(PulpLoops, what_does_not_advance_steadily_stays_as_it_is) {
-  EXPECT_EQ(written(program_of("dma l2=0\ndma l2=8\ndma l2=24\ndma l2=25\n")),
+  EXPECT_EQ(written(with_loops_found(program_of("dma l2=0\ndma l2=8\ndma l2=24\ndma l2=25\n"))),
             "dma  # 0\ndma l2=0x8  # 1\ndma l2=0x18  # 2\ndma l2=0x19  # 3\n");
 }
 
@@ -94,10 +108,34 @@ TEST(PulpLoops, texts_that_look_like_formulas_stay_as_they_are) {
       program.info.instruction_text.push_back(text);
     }
   }
+  find_loops(program);
   const Program again = load_bytes(save_bytes(program), "p");
   EXPECT_EQ(again.info.instruction_text, program.info.instruction_text);
   EXPECT_EQ(assemble(disassemble(program), "p").info.instruction_text,
             program.info.instruction_text);
+}
+
+TEST(PulpLoops, programs_keep_the_loops_they_have_and_no_others) {
+  const std::string in_loop =
+      "loop count=2\n"
+      "  barrier text=\"a {3+1*i}\"  # 0+1*i\n"
+      "end\n";
+  const Program program = program_of(in_loop);
+  EXPECT_EQ(program.loops, (std::vector<LoopRange>{{.first = 0, .length = 1, .count = 2}}));
+  EXPECT_EQ(written(program), in_loop);
+  EXPECT_EQ(written(load_bytes(save_bytes(program), "a.pulp")), in_loop);
+  const std::string unrolled = "barrier  # 0\nbarrier  # 1\nbarrier  # 2\nbarrier  # 3\n";
+  EXPECT_EQ(written(program_of(unrolled)), unrolled);
+}
+
+TEST(PulpLoops, instructions_that_are_no_iterations_are_written_one_by_one) {
+  Program program = program_of("loop count=3\ndma l2=0+64*i\nend\n");
+  program.instructions[1] = Dma{.l2 = 65};
+  EXPECT_EQ(written(program), "dma  # 0\ndma l2=0x41  # 1\ndma l2=0x80  # 2\n");
+  program.instructions[1] = Barrier{};
+  EXPECT_EQ(written(program), "dma  # 0\nbarrier text=\"dma a\"  # 1\ndma l2=0x80  # 2\n");
+  program.loops[0].count = 4;
+  EXPECT_EQ(assemble(disassemble(program), "a").instructions, program.instructions);
 }
 
 TEST(PulpLoops, a_person_may_write_them) {

@@ -1,9 +1,9 @@
-// Finds the loops of a program: greedily, short bodies first, so that those of loops around them
-// have become short.
+// Greedily, short bodies first, so that those of loops around them have become short.
+#include "compiler/pulp/find_loops.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
-#include <span>
 
 #include "core/error.h"
 #include "isa/pulp/loops.h"
@@ -24,50 +24,22 @@ struct Item {
   std::int64_t count = 0;             // of iterations; 0: an instruction
   std::vector<std::int64_t> steps;    // of `numbers` from one iteration to the next
   std::vector<Item> body;
+  std::int64_t length = 1;  // instructions of an iteration
   std::size_t depth = 0;
   std::int64_t lines = 1, figures = 0;  // of text; figures that are not 0
 };
 
-// The text's numbers, and the text with a mark for each. Braces are the marks of formulas, leading
-// zeros would be lost, and 13 digits are beyond what files may hold.
-void split_text(const std::string& text, std::string& shape, std::vector<std::int64_t>& numbers) {
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  for (std::size_t i = 0; i < text.size();) {
-    std::size_t end = i;
-    while (end < text.size() && is_digit(text[end])) ++end;
-    const std::string digits = text.substr(i, end - i);
-    if (digits.empty()) {
-      shape += text[i++];
-    } else if (digits.size() > 12 || (digits.size() > 1 && digits[0] == '0')) {
-      shape += digits;
-    } else {
-      shape += '{';
-      numbers.push_back(std::stoll(digits));
-    }
-    i = std::max(i, end);
+// The text with a mark for each of its numbers.
+std::string shape_of_text(const Program& program, std::size_t instruction) {
+  const std::string& text = program.info.instruction_text[instruction];
+  std::string shape;
+  std::size_t done = 0;
+  for (const TextNumber& number : text_numbers(program, instruction)) {
+    shape += text.substr(done, number.begin - done) + '{';
+    done = number.end;
   }
+  return shape + text.substr(done);
 }
-
-// The text again, with formulas for what grows.
-std::string text_with(const std::string& text, const std::vector<Formula>& formulas) {
-  std::string shape, result;
-  std::vector<std::int64_t> numbers;
-  split_text(text, shape, numbers);
-  std::size_t next = 0;
-  for (const char c : shape) {
-    if (c != '{') {
-      result += c;
-      continue;
-    }
-    const Formula& formula = formulas[next++];
-    const std::string figure = to_string(formula);
-    const bool grows = figure.find('*') != std::string::npos;
-    result += grows ? "{" + figure + "}" : figure;
-  }
-  return result;
-}
-
-using Steps = std::span<const std::int64_t>;
 
 // Of a list of items and a period; the sums are over all items from an index on.
 struct Likeness {
@@ -78,46 +50,44 @@ struct Likeness {
   std::vector<std::int64_t> lines, figures, changes;  // figures that differ one period later
 };
 
-class Roller {
+class LoopSearch {
  public:
-  Roller(const Program& program, std::size_t begin, std::size_t end) : program_(program) {
+  explicit LoopSearch(const Program& program) : program_(program) {
     CHECK(program.info.instruction_layer.size() == program.instructions.size() &&
               program.info.instruction_text.size() == program.instructions.size(),
           "{} instructions", program.instructions.size());
-    for (std::size_t i = begin; i < end; ++i) items_.push_back(leaf(i));
+    for (std::size_t i = 0; i < program.instructions.size(); ++i) items_.push_back(leaf(i));
   }
 
-  std::vector<Entry> run() {
+  std::vector<LoopRange> run() {
     while (pass(3)) {
     }
     while (pass(2)) {
     }
-    for (const Item& item : items_) emit(item, {});
-    return std::move(entries_);
+    for (const Item& item : items_) note(item);
+    return std::move(loops_);
   }
 
  private:
   Item leaf(std::size_t i) {
     Item item;
     item.instruction = i;
+    item.numbers = numbers_of(program_, i);
     const Instruction& instruction = program_.instructions[i];
     std::string key =
         std::string(opcode(instruction)) + ' ' + std::to_string(program_.info.instruction_layer[i]);
     std::visit(
         [&](const auto& op) {
           for_each_field(op, [&](std::string_view, const auto& member) {
-            if constexpr (std::same_as<decltype(member), const std::int64_t&>) {
-              item.numbers.push_back(member);
-            } else {
+            if constexpr (!std::same_as<decltype(member), const std::int64_t&>) {
               key += ' ' + std::to_string(static_cast<std::int64_t>(member));
             }
           });
         },
         instruction);
-    const std::string& text = program_.info.instruction_text[i];
-    split_text(text, key += ' ', item.numbers);
+    key += ' ' + shape_of_text(program_, i);
     // No second is like a text with braces of its own, or numbers beyond all sense.
-    if (text.find_first_of("{}") != std::string::npos ||
+    if (program_.info.instruction_text[i].find_first_of("{}") != std::string::npos ||
         std::any_of(item.numbers.begin(), item.numbers.end(),
                     [](std::int64_t n) { return n < -kNumberMax || n > kNumberMax; })) {
       key = '{' + std::to_string(i);
@@ -134,10 +104,34 @@ class Roller {
 
   bool pass(std::size_t least) {
     bool found = false;
+    std::vector<int> shapes = shapes_of_items();
     for (std::size_t p = 1; p <= kPeriodMax && p * least <= items_.size(); ++p) {
-      found |= roll(compare(p), p, least);
+      if (longest_repeat(shapes, p) < p * (least - 1) || !roll(compare(p), p, least)) continue;
+      found = true;
+      shapes = shapes_of_items();
     }
     return found;
+  }
+
+  // Unlike all others where no loop may be around them.
+  std::vector<int> shapes_of_items() const {
+    std::vector<int> shapes;
+    for (const Item& item : items_) {
+      const bool deepest = item.depth >= kLoopVariables.size();
+      shapes.push_back(deepest ? -1 - static_cast<int>(shapes.size()) : item.shape);
+    }
+    return shapes;
+  }
+
+  // How many in a row have their like one period later, at most: most periods are none of any loop,
+  // which is seen without a look at the numbers.
+  static std::size_t longest_repeat(const std::vector<int>& shapes, std::size_t period) {
+    std::size_t longest = 0, run = 0;
+    for (std::size_t i = 0; i + period < shapes.size(); ++i) {
+      run = shapes[i] == shapes[i + period] ? run + 1 : 0;
+      longest = std::max(longest, run);
+    }
+    return longest;
   }
 
   // Of each item with the one `period` later; linear, however many are alike.
@@ -229,6 +223,7 @@ class Roller {
     result.instruction = items_[start].instruction;
     result.count = static_cast<std::int64_t>(times);
     result.lines = 2;
+    result.length = 0;
     std::string key = "loop " + std::to_string(times);
     for (std::size_t k = start; k < start + period; ++k) {
       Item& item = items_[k];
@@ -239,6 +234,7 @@ class Roller {
       result.numbers.insert(result.numbers.end(), item.numbers.begin(), item.numbers.end());
       result.depth = std::max(result.depth, item.depth + 1);
       result.lines += item.lines;
+      result.length += std::max<std::int64_t>(1, item.count) * item.length;
       result.figures += item.figures;
       key += ' ' + std::to_string(item.shape);
     }
@@ -253,83 +249,20 @@ class Roller {
     return result;
   }
 
-  // `around`: what its numbers grow by in each loop around it, outermost first.
-  void emit(const Item& item, const std::vector<Steps>& around) {
-    if (item.count == 0) {
-      entries_.emplace_back(line(item, around));
-      return;
-    }
-    const std::size_t at = entries_.size();
-    entries_.emplace_back(Loop{item.count, 0});
-    std::size_t first = 0;
-    for (const Item& inner : item.body) {
-      const std::size_t size = inner.numbers.size();
-      std::vector<Steps> steps;
-      for (const Steps& outer : around) steps.push_back(outer.subspan(first, size));
-      steps.push_back(Steps(item.steps).subspan(first, size));
-      emit(inner, steps);
-      first += size;
-    }
-    std::get<Loop>(entries_[at]).length = std::ssize(entries_) - static_cast<std::int64_t>(at) - 1;
-  }
-
-  Line line(const Item& item, const std::vector<Steps>& around) const {
-    Line line{.instruction = program_.instructions[item.instruction],
-              .layer = program_.info.instruction_layer[item.instruction],
-              .text = program_.info.instruction_text[item.instruction],
-              .advances = {}};
-    std::size_t n = 0;
-    const auto next = [&] {
-      Formula formula{item.numbers[n], {}};
-      for (const Steps& steps : around) formula.steps.push_back(steps[n]);
-      while (!formula.steps.empty() && formula.steps.back() == 0) formula.steps.pop_back();
-      ++n;
-      return formula;
-    };
-    std::visit(
-        [&](const auto& op) {
-          for_each_field(op, [&](std::string_view name, const auto& member) {
-            if constexpr (std::same_as<decltype(member), const std::int64_t&>) {
-              Formula formula = next();
-              if (formula.steps.empty()) return;
-              line.advances.push_back({std::string(name), std::move(formula.steps)});
-            }
-          });
-        },
-        line.instruction);
-    std::vector<Formula> figures;
-    while (n < item.numbers.size()) figures.push_back(next());
-    if (!around.empty()) line.text = text_with(line.text, figures);
-    return line;
+  void note(const Item& item) {
+    if (item.count == 0) return;
+    loops_.push_back({static_cast<std::int64_t>(item.instruction), item.length, item.count});
+    for (const Item& inner : item.body) note(inner);
   }
 
   const Program& program_;
   std::vector<Item> items_;
   std::map<std::string, int> shapes_;
-  std::vector<Entry> entries_;
+  std::vector<LoopRange> loops_;
 };
-
-std::vector<Entry> plain(const Program& program, std::size_t begin, std::size_t end) {
-  std::vector<Entry> entries;
-  for (std::size_t i = begin; i < end; ++i) {
-    entries.push_back(Line{.instruction = program.instructions[i],
-                           .layer = program.info.instruction_layer[i],
-                           .text = program.info.instruction_text[i],
-                           .advances = {}});
-  }
-  return entries;
-}
 
 }  // namespace
 
-std::vector<Entry> rolled(const Program& program) {
-  return rolled(program, 0, program.instructions.size());
-}
-
-std::vector<Entry> rolled(const Program& program, std::size_t begin, std::size_t end) {
-  std::vector<Entry> entries = Roller(program, begin, end).run();
-  // A program beyond what loops may grow to has to do without.
-  return loop_fault(entries) ? plain(program, begin, end) : entries;
-}
+void find_loops(Program& program) { program.loops = LoopSearch(program).run(); }
 
 }  // namespace workbench::pulp
