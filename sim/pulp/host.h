@@ -4,11 +4,11 @@
 #include <map>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "core/tensor.h"
 #include "isa/pulp/program.h"
 #include "isa/pulp/semantics.h"
+#include "sim/common/host_values.h"
 #include "sim/pulp/hazards.h"
 
 namespace workbench::pulp {
@@ -24,21 +24,17 @@ class Host {
   // What a step reads of the memories, for programs that are only timed.
   void check(const HostStep& step, std::int64_t time);
 
-  std::vector<Tensor> outputs() const;
-  // Every value the host computed, by name.
-  std::map<std::string, Tensor> values() const;
+  const sim::HostValues& values() const { return values_; }
 
  private:
   const TensorPlace* place_of(ValueId id) const;
-  Tensor operand(ValueId id);
 
   const Program& program_;
   Memory& memory_;
   HazardMonitor& hazards_;
   int threads_;
   std::map<std::string, const TensorPlace*> places_;
-  std::vector<Tensor> values_;  // by ValueId of program.host
-  std::vector<bool> known_, computed_;
+  sim::HostValues values_;
 };
 
 // Tensors of the network in the modelled memories: codes [height][width][channels], packed where

@@ -51,10 +51,10 @@ SimulationResult simulate(const Program& program, const Machine& machine,
   result.timeline = cluster.recorder.timeline(sim::now());
   result.counters = team.counters();
   if (!options.values || !team.complete()) return result;
-  result.outputs = host.outputs();
+  result.outputs = host.values().outputs();
   if (!options.collect) return result;
   result.tensors = team.tensors();
-  result.tensors.merge(host.values());
+  result.tensors.merge(host.values().by_name());
   return result;
 }
 

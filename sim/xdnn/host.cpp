@@ -117,41 +117,23 @@ Host::Host(const Program& program, Memory& memory, HazardMonitor& hazards,
       memory_(memory),
       hazards_(hazards),
       threads_(threads),
-      values_(program.host.values.size()),
-      known_(program.host.values.size(), false),
-      computed_(program.host.values.size(), false) {
-  for (const DdrTensor& tensor : program.ddr_tensors) in_ddr_[tensor.value] = &tensor;
+      values_(program.host, inputs) {
   CHECK(inputs.size() == program.host.inputs.size(), "{} inputs for {}", inputs.size(),
         program.host.inputs.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto id = static_cast<std::size_t>(program.host.inputs[i]);
-    CHECK(inputs[i].shape() == program.host.values[id].shape, "input {}", i);
-    values_[id] = inputs[i];
-    known_[id] = true;
-  }
-}
-
-Tensor Host::operand(ValueId id) {
-  if (id == kNoValue) return {};
-  const auto index = static_cast<std::size_t>(id);
-  const Value& value = program_.host.values[index];
-  if (value.constant) return *value.constant;
-  if (!known_[index]) {  // computed by the overlay, uploaded to DDR
-    const auto found = in_ddr_.find(value.name);
-    CHECK(found != in_ddr_.end(), "host value '{}' comes from nowhere", value.name);
-    const DdrTensor& t = *found->second;
-    values_[index] = nchw_from_pixels(read_ddr(memory_, t.address, t.channels, t.height, t.width),
-                                      t.channels, t.height, t.width);
-    known_[index] = true;
-  }
-  return values_[index];
+  for (const DdrTensor& tensor : program.ddr_tensors) in_ddr_[tensor.value] = &tensor;
 }
 
 void Host::run(const HostStep& step) {
+  const auto uploaded = [&](const Value& value) {
+    const auto found = in_ddr_.find(value.name);
+    CHECK(found != in_ddr_.end(), "host value '{}' comes from nowhere", value.name);
+    const DdrTensor& t = *found->second;
+    return nchw_from_pixels(read_ddr(memory_, t.address, t.channels, t.height, t.width), t.channels,
+                            t.height, t.width);
+  };
   for (const std::size_t n : step.nodes) {
     const Node& node = program_.host.nodes.at(n);
-    std::vector<Tensor> operands;
-    for (const ValueId id : node.inputs) operands.push_back(operand(id));
+    const std::vector<Tensor> operands = values_.operands(node, uploaded);
     std::vector<Tensor> results;
     if (std::holds_alternative<Quantize>(node.op)) {
       results.push_back(
@@ -164,35 +146,17 @@ void Host::run(const HostStep& step) {
                               {.arithmetic = Arithmetic::Exact, .threads = threads_});
     }
     for (std::size_t i = 0; i < node.outputs.size() && i < results.size(); ++i) {
-      if (node.outputs[i] == kNoValue) continue;
-      const auto index = static_cast<std::size_t>(node.outputs[i]);
-      values_[index] = std::move(results[i]);
-      known_[index] = computed_[index] = true;
-      const auto found = in_ddr_.find(program_.host.values[index].name);
+      const ValueId id = node.outputs[i];
+      if (id == kNoValue) continue;
+      const Tensor& result = values_.computed(id, std::move(results[i]));
+      const auto found = in_ddr_.find(program_.host.value(id).name);
       if (found == in_ddr_.end()) continue;
       const DdrTensor& t = *found->second;
-      write_ddr(memory_, t.address, t.channels, t.height, t.width,
-                pixels_from_nchw(values_[index]));
+      write_ddr(memory_, t.address, t.channels, t.height, t.width, pixels_from_nchw(result));
       hazards_.host_wrote(
           t.address, t.address + ddr_tensor_bytes(t.channels, t.height, t.width, memory_.geometry));
     }
   }
-}
-
-std::vector<Tensor> Host::outputs() const {
-  std::vector<Tensor> result;
-  for (const ValueId id : program_.host.outputs) {
-    result.push_back(values_[static_cast<std::size_t>(id)]);
-  }
-  return result;
-}
-
-std::map<std::string, Tensor> Host::values() const {
-  std::map<std::string, Tensor> result;
-  for (std::size_t i = 0; i < values_.size(); ++i) {
-    if (computed_[i]) result[program_.host.values[i].name] = values_[i];
-  }
-  return result;
 }
 
 }  // namespace workbench::xdnn

@@ -9,6 +9,7 @@
 #include "core/tensor.h"
 #include "isa/xdnn/memory.h"
 #include "isa/xdnn/program.h"
+#include "sim/common/host_values.h"
 #include "sim/xdnn/hazards.h"
 
 namespace workbench::xdnn {
@@ -21,20 +22,15 @@ class Host {
   // Runs the nodes of one step: operands that are codes come from DDR, results go there.
   void run(const HostStep& step);
 
-  std::vector<Tensor> outputs() const;
-  // Every value the host computed, by name.
-  std::map<std::string, Tensor> values() const;
+  const sim::HostValues& values() const { return values_; }
 
  private:
-  Tensor operand(ValueId id);
-
   const Program& program_;
   Memory& memory_;
   HazardMonitor& hazards_;
   int threads_;
   std::map<std::string, const DdrTensor*> in_ddr_;
-  std::vector<Tensor> values_;  // by ValueId of program.host
-  std::vector<bool> known_, computed_;
+  sim::HostValues values_;
 };
 
 // Codes [height][width][channels], their width told by the number of bytes, as a [1, C, H, W]

@@ -314,9 +314,9 @@ SimulationResult simulate(const Program& program, const Machine& machine,
   const auto& ends = engine.finished[1];
   const Cycles end{ends.back()}, begin = end - result.engines[0].interval;
   result.timeline = window(engine.recorder.timeline(end.value), begin, end);
-  result.outputs = card.host().outputs();
+  result.outputs = card.host().values().outputs();
   result.tensors = std::move(engine.tensors);
-  if (options.collect) result.tensors.merge(card.host().values());
+  if (options.collect) result.tensors.merge(card.host().values().by_name());
   return result;
 }
 
