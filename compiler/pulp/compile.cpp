@@ -121,10 +121,10 @@ class IdleBarriers {
 
   const Program& program_;
   const Machine& machine_;
-  std::vector<std::optional<Footprint>> touched_;  // where somebody has asked
+  std::vector<std::optional<Footprint>> touched_;  // computed on first use
   std::set<std::int32_t> quiet_;
   std::size_t at_ = 0;
-  std::vector<std::size_t> asked_;   // transfers that nobody has waited for
+  std::vector<std::size_t> asked_;   // transfers without a wait so far
   std::vector<std::size_t> waited_;  // known to be done to those who asked alone
   std::vector<std::size_t> idle_;
 };

@@ -40,7 +40,7 @@ Call call_of(const Instruction& instruction) {
   return call;
 }
 
-// Values that fields have when nobody says otherwise.
+// Values of fields that are not written.
 const std::map<std::string_view, std::int64_t>& defaults(const Instruction& instruction) {
   static const auto of = [](const Instruction& plain) {
     std::map<std::string_view, std::int64_t> values;

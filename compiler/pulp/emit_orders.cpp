@@ -393,7 +393,7 @@ class Overlapped {
   std::optional<std::pair<std::int64_t, std::int64_t>> channels_;  // and its weights
   std::int64_t loading_ = -1;        // counter of its transfers; -1: there were none
   std::size_t out_ = 0;              // output buffer of the next kernel
-  bool storing_[2]{};                // output transfers nobody has waited for
+  bool storing_[2]{};                // output transfers without a wait so far
   std::size_t asked_ = 0;            // slice asked for last
   std::optional<std::size_t> part_;  // constants asked for last, ...
   std::size_t constants_next_ = 0, constants_buffer_ = 0;  // ... where, and those in use

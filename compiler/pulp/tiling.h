@@ -97,7 +97,7 @@ std::int64_t code_bytes(std::int64_t channels, std::int64_t bits);  // of a pixe
 // What the layer may use of L2, and where its operands are to begin with.
 struct L2Budget {
   std::int64_t bytes = 0;                          // for the layer's own input, output and weights
-  bool input_in_l3 = false, output_in_l3 = false;  // forced: somebody else's decision
+  bool input_in_l3 = false, output_in_l3 = false;  // forced from outside
 };
 
 // What a tile takes of L1.

@@ -80,7 +80,7 @@ struct Base64Line {
   static constexpr void fields(auto& self, auto&& visit) { visit("base64", self.base64); }
 };
 
-// Of an instruction, where nobody says anything else.
+// Of an instruction that has no other.
 std::string usual_text(const Instruction& instruction, const std::string& layer) {
   return fmt::format("{} {}", opcode(instruction), layer);
 }

@@ -87,7 +87,7 @@ std::string fields_text(const T& object, const std::vector<Advance>& advances = 
   return text;
 }
 
-// Reads the fields of T into `object`; `repeated` are names that somebody else reads.
+// Reads the fields of T into `object`; `repeated` are names that are read elsewhere.
 template <HasFields T>
 void read_fields(const AssemblyLine& line, T& object,
                  const std::vector<std::string_view>& repeated = {}) {

@@ -1,4 +1,4 @@
-// What instructions cost when nobody is in the way: cycles from the structure of the code, i.e. its
+// What instructions cost without contention: cycles from the structure of the code, i.e. its
 // loops, their instruction mix, left-overs, load-use stalls, im2col, epilogue and split over cores
 // (pulp.md 2.3 to 2.6). Contention for banks is the simulator's (sim/pulp/tcdm.h); here is only an
 // expectation of it, for compilers that search.

@@ -50,7 +50,7 @@ struct KernelCode {
 // The call is well-formed (footprint.h).
 KernelCode kernel_code(const Kernel& kernel, const Machine& machine);
 
-// Loads that wait for nobody: cycles and accesses of a piece of code. A word that crosses the end
+// Without bank conflicts: cycles and accesses of a piece of code. A word that crosses the end
 // of its bank's word takes a second access.
 struct CodeCost {
   std::int64_t cycles = 0, accesses = 0;

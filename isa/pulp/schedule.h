@@ -1,5 +1,5 @@
 // The analytic tier: when each instruction would start and finish if cores, both directions of the
-// DMA, the uDMA and barriers worked as they do but nobody ever waited for a bank. No SystemC, a
+// DMA, the uDMA and barriers worked as they do but no access ever waited for a bank. No SystemC, a
 // fraction of a microsecond per instruction.
 //
 // Two answers, because a bound is no estimate:

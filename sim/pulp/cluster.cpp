@@ -207,7 +207,7 @@ void Team::execute(const CounterStop&) {
   counters_.at(static_cast<std::size_t>(layers[number])) += Cycles{clocks_[0] - counter_begin_};
 }
 
-// Operands are read, and results are there, when it ends: anybody who gets in its way is told of by
+// Operands are read, and results are there, when it ends: accesses in conflict with it are told of by
 // the hazards. A bank that a core takes does not serve the DMA (pulp.md 1.9: loads of all cores in
 // each cycle, which is half the banks, halve its speed).
 void Team::execute(const Kernel& op) {

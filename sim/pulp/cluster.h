@@ -32,7 +32,7 @@ struct Cluster {
 
   Cluster(const Program& program, const Machine& machine, const SimulateOptions& options);
 
-  // Moves the bytes of a transfer, where anybody looks at values.
+  // Moves the bytes of a transfer, where values are wanted.
   template <typename Op>
   void carry_out(std::int32_t instruction) {
     if (!options.values) return;
@@ -106,7 +106,7 @@ class Team : public sc_core::sc_module {
   void all_at(std::int64_t time);
   // Until everything that happens up to `time` has happened.
   void catch_up(std::int64_t time);
-  // Everything before is over, transfers that nobody has waited for, too.
+  // Everything before is over, transfers without a wait, too.
   void quiesce();
   // What the slowest core did until `time`, since it was last told.
   void account(std::int64_t time, Cause cause, int blocked_on = -1);

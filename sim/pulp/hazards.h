@@ -1,5 +1,5 @@
 // Watches the memories while a program runs, in program order: transfers that something gets in the
-// way of because nothing has waited for them, reads of what nobody wrote, addresses outside, and
+// way of because nothing has waited for them, reads of what was never written, addresses outside, and
 // whatever is not as the program's memory map says. What is ordered follows from the program alone
 // (waits, barriers), never from the timing. Never looks at values.
 #pragma once
@@ -34,7 +34,7 @@ class HazardMonitor {
   // The instruction is issued at `time`. False when an address is outside the memories: it must not
   // be executed. Barriers and waits are told here, too.
   bool issue(std::int32_t instruction, std::int64_t time);
-  // Somebody outside looks at a tensor after `instruction`: somebody must have waited for it.
+  // A tensor is read from outside after `instruction`: a core must have waited for it.
   void result_read(const TensorPlace& place, std::int32_t instruction, std::int64_t time);
   void host_wrote(const TensorPlace& place);
 
