@@ -131,4 +131,20 @@ void set_yaml_field(T& object, const std::string& name, const std::string& value
   }
 }
 
+// Sets the field that an option's "KEY=VALUE" says, KEY after `prefix`; `seen` are the keys before.
+// A machine keeps its family.
+template <HasFields T>
+void set_yaml_pair(T& machine, const std::string& option, const std::string& prefix,
+                   const std::string& text, std::set<std::string>& seen) {
+  const std::string where = option + " " + text;
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    fail("{}: expected {}", where, prefix.empty() ? "KEY=VALUE" : "NAME=MHz");
+  }
+  const std::string key = prefix + text.substr(0, equals);
+  if (key == "family") fail("{}: a machine keeps its family; give another --hw", where);
+  if (!seen.insert(key).second) fail("{}: key '{}' appears twice", where, key);
+  set_yaml_field(machine, key, text.substr(equals + 1), where);
+}
+
 }  // namespace workbench

@@ -115,19 +115,6 @@ std::string byte_count(const std::string& text) {
   return std::to_string(std::stoll(text.substr(0, digits)) * unit);
 }
 
-void set_pair(Machine& machine, const std::string& option, const std::string& prefix,
-              const std::string& text, std::set<std::string>& seen) {
-  const std::string where = fmt::format("{} {}", option, text);
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
-    fail("{}: expected {}", where, prefix.empty() ? "KEY=VALUE" : "NAME=MHz");
-  }
-  const std::string key = prefix + text.substr(0, equals);
-  if (key == "family") fail("{}: a machine keeps its family; give another --hw", where);
-  if (!seen.insert(key).second) fail("{}: key '{}' appears twice", where, key);
-  set_yaml_field(machine, key, text.substr(equals + 1), where);
-}
-
 // Everything but the settings. Returns the options that were given.
 std::string set_options(Machine& machine, const MachineOverrides& overrides) {
   std::string changed;
@@ -156,7 +143,7 @@ std::string set_options(Machine& machine, const MachineOverrides& overrides) {
   std::set<std::string> seen;
   for (const std::string& text : overrides.clocks) {
     changed += (changed.empty() ? "--clock " : " --clock ") + text;
-    set_pair(machine, "--clock", "clocks.", text, seen);
+    set_yaml_pair(machine, "--clock", "clocks.", text, seen);
   }
   return changed;
 }
@@ -168,7 +155,7 @@ Machine with_overrides(Machine machine, const MachineOverrides& overrides) {
   std::set<std::string> seen;
   for (const std::string& text : overrides.settings) {
     changed += (changed.empty() ? "--set " : " --set ") + text;
-    set_pair(machine, "--set", "", text, seen);
+    set_yaml_pair(machine, "--set", "", text, seen);
   }
   if (changed.empty()) return machine;
   if (const std::string what = contradiction(machine); !what.empty()) fail("{}: {}", changed, what);

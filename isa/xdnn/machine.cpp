@@ -306,19 +306,6 @@ std::string byte_count(double megabytes) {
              : fmt::format("{}", bytes);
 }
 
-void set_pair(Machine& machine, const std::string& option, const std::string& prefix,
-              const std::string& text, std::set<std::string>& seen) {
-  const std::string where = fmt::format("{} {}", option, text);
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
-    fail("{}: expected {}", where, prefix.empty() ? "KEY=VALUE" : "NAME=MHz");
-  }
-  const std::string key = prefix + text.substr(0, equals);
-  if (key == "family") fail("{}: a machine keeps its family; give another --hw", where);
-  if (!seen.insert(key).second) fail("{}: key '{}' appears twice", where, key);
-  set_yaml_field(machine, key, text.substr(equals + 1), where);
-}
-
 }  // namespace
 
 Machine with_overrides(Machine machine, const MachineOverrides& overrides) {
@@ -348,7 +335,7 @@ Machine with_overrides(Machine machine, const MachineOverrides& overrides) {
   std::set<std::string> clocks, settings;
   for (const std::string& text : overrides.clocks) {
     note("--clock " + text);
-    set_pair(machine, "--clock", "clocks.", text, clocks);
+    set_yaml_pair(machine, "--clock", "clocks.", text, clocks);
   }
   if (overrides.engines) {
     set(note(fmt::format("--engines {}", *overrides.engines)), "board.engines",
@@ -360,7 +347,7 @@ Machine with_overrides(Machine machine, const MachineOverrides& overrides) {
   }
   for (const std::string& text : overrides.settings) {
     note("--set " + text);
-    set_pair(machine, "--set", "", text, settings);
+    set_yaml_pair(machine, "--set", "", text, settings);
   }
   if (changed.empty()) return machine;
   if (const std::string what = contradiction(machine); !what.empty()) fail("{}: {}", changed, what);

@@ -1,7 +1,7 @@
 // Watches the memories while a program runs, in program order: transfers that something gets in the
-// way of because nothing has waited for them, reads of what was never written, addresses outside, and
-// whatever is not as the program's memory map says. What is ordered follows from the program alone
-// (waits, barriers), never from the timing. Never looks at values.
+// way of because nothing has waited for them, reads of what was never written, addresses outside,
+// and whatever is not as the program's memory map says. What is ordered follows from the program
+// alone (waits, barriers), never from the timing. Never looks at values.
 #pragma once
 
 #include <array>
