@@ -58,7 +58,7 @@ bool keeps_sign(const Op& op) {
     return kind == Activation::Kind::LeakyRelu || kind == Activation::Kind::HardSwish ||
            kind == Activation::Kind::Tanh;
   }
-  if (const std::optional<float> fill = fill_value(op); fill && *fill < 0) return false;
+  if (!(fill_value(op).value_or(0) >= 0)) return false;
   return traits(op).keeps_sign || std::holds_alternative<Quantize>(op) ||
          std::holds_alternative<Dequantize>(op);
 }

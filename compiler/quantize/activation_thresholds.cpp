@@ -15,20 +15,12 @@ namespace workbench {
 
 namespace {
 
-// Ops behind which a value is still a result: neither weights nor sums follow.
-bool hands_on(const Op& op) {
-  return !std::holds_alternative<Conv>(op) && !std::holds_alternative<ConvTranspose>(op) &&
-         !std::holds_alternative<Gemm>(op) && !std::holds_alternative<MatMul>(op) &&
-         !std::holds_alternative<Binary>(op) && !std::holds_alternative<BatchNorm>(op) &&
-         !std::holds_alternative<Lrn>(op);
-}
-
 std::vector<bool> results(const Graph& graph) {
   std::vector<bool> result(graph.values.size(), false);
   for (const ValueId id : graph.outputs) result[static_cast<std::size_t>(id)] = true;
   for (std::size_t n = graph.nodes.size(); n-- > 0;) {
     const Node& node = graph.nodes[n];
-    if (!hands_on(node.op) || !result[static_cast<std::size_t>(node.outputs[0])]) continue;
+    if (!traits(node.op).hands_on || !result[static_cast<std::size_t>(node.outputs[0])]) continue;
     for (const ValueId id : node.inputs) {
       if (id != kNoValue) result[static_cast<std::size_t>(id)] = true;
     }

@@ -18,14 +18,7 @@ bool reads_codes(const Graph& graph, const Node& node) {
          std::holds_alternative<AveragePool>(node.op);
 }
 
-bool moves(const Node& node) {
-  return (std::holds_alternative<Identity>(node.op) && !node.affine) ||
-         std::holds_alternative<Reshape>(node.op) || std::holds_alternative<Slice>(node.op) ||
-         std::holds_alternative<Concat>(node.op) || std::holds_alternative<Transpose>(node.op) ||
-         std::holds_alternative<Pad>(node.op) || std::holds_alternative<Resize>(node.op) ||
-         std::holds_alternative<SpaceToDepth>(node.op) ||
-         std::holds_alternative<DepthToSpace>(node.op);
-}
+bool moves(const Node& node) { return traits(node.op).moves_data && !node.affine; }
 
 // Integers stay integers, or fractions of integers that a layer behind may cut.
 bool is_arithmetic(const Node& node) {

@@ -39,15 +39,9 @@ class Step {
     builder_.add_bordered_input(node_);
     return true;
   }
-  bool taken(const Concat&) { return feeds_layer() && moved(); }
-  bool taken(const Slice&) { return feeds_layer() && moved(); }
-  bool taken(const Transpose&) { return feeds_layer() && moved(); }
-  bool taken(const Resize&) { return feeds_layer() && moved(); }
-  bool taken(const SpaceToDepth&) { return feeds_layer() && moved(); }
-  bool taken(const DepthToSpace&) { return feeds_layer() && moved(); }
   template <typename Other>
   bool taken(const Other&) {
-    return false;
+    return Other::kTraits.moves_data && feeds_layer() && moved();
   }
 
   bool feeds_layer() const { return builder_.feeds_layer(node_.outputs[0]); }
@@ -104,17 +98,13 @@ void add_inputs(ChainBuilder& builder, const std::vector<Tensor>& inputs,
   }
 }
 
-bool is_weighted(const Node& node) {
-  return std::holds_alternative<Conv>(node.op) || std::holds_alternative<Gemm>(node.op) ||
-         std::holds_alternative<MatMul>(node.op) || std::holds_alternative<ConvTranspose>(node.op);
-}
-
-// Ops that give codes for codes and know no numbers of their own.
+// Ops that give codes for codes and know no numbers of their own. Networks of nothing but Resize or
+// of moves between space and depth are of real numbers.
 bool only_moves(const Node& node) {
-  return std::holds_alternative<MaxPool>(node.op) || std::holds_alternative<Reshape>(node.op) ||
-         std::holds_alternative<Concat>(node.op) || std::holds_alternative<Slice>(node.op) ||
-         std::holds_alternative<Transpose>(node.op) || std::holds_alternative<Pad>(node.op) ||
-         (std::holds_alternative<Identity>(node.op) && !node.affine);
+  const bool rearranges = std::holds_alternative<Resize>(node.op) ||
+                          std::holds_alternative<SpaceToDepth>(node.op) ||
+                          std::holds_alternative<DepthToSpace>(node.op);
+  return (traits(node.op).moves_data || traits(node.op).selects) && !rearranges && !node.affine;
 }
 
 // What only integer networks have: integer types, cuts of fractions, rescalings, clips to codes.
@@ -128,7 +118,7 @@ bool is_integer_mark(const Graph& graph, const Node& node) {
     return (low == 0 && (high == 255 || high == 15)) || (low == -128 && high == 127) ||
            (low == -8 && high == 7);
   }
-  return is_layer(graph, node) && !is_weighted(node) && !only_moves(node) &&
+  return is_layer(graph, node) && !traits(node.op).multiplies && !only_moves(node) &&
          !std::holds_alternative<AveragePool>(node.op);
 }
 
@@ -142,7 +132,7 @@ bool is_integer_network(const Graph& imported) {
     }
     moves = moves && only_moves(node);
     marked = marked || is_integer_mark(imported, node);
-    if (!is_weighted(node)) continue;
+    if (!traits(node.op).multiplies) continue;
     const auto& weights = imported.value(node.inputs[1]).constant;
     if (weights && !are_whole_numbers(*weights, -128, 127)) return false;
   }

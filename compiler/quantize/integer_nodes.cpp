@@ -35,34 +35,17 @@ struct RoleOf {
   Result operator()(const Binary& op) const {
     return op.kind == Binary::Kind::Add ? Result(Role::Sum) : std::nullopt;
   }
-  Result operator()(const MaxPool&) const { return Role::Move; }
-  Result operator()(const Reshape&) const { return Role::Move; }
-  Result operator()(const Transpose&) const { return Role::Move; }
-  Result operator()(const Identity&) const { return Role::Move; }
-  Result operator()(const SpaceToDepth&) const { return Role::Move; }
-  Result operator()(const DepthToSpace&) const { return Role::Move; }
-  Result operator()(const Slice&) const { return Role::Move; }
-  Result operator()(const Resize& op) const {
-    const bool crops = op.coordinates == Resize::Coordinates::TfCropAndResize;
-    return !crops || op.extrapolation_value == 0 ? Result(Role::Move) : std::nullopt;
-  }
-  Result operator()(const Pad& op) const {
-    return op.mode != Pad::Mode::Constant || op.value == 0 ? Result(Role::Move) : std::nullopt;
-  }
   Result operator()(const Reduce& op) const {
     return op.kind == Reduce::Kind::Max ? Result(Role::Move) : std::nullopt;
   }
   Result operator()(const Activate& op) const {
     return op.activation.kind == Activation::Kind::Relu ? Result(Role::Move) : std::nullopt;
   }
-  Result operator()(const BatchNorm&) const { return std::nullopt; }
-  Result operator()(const PRelu&) const { return std::nullopt; }
-  Result operator()(const Gemm&) const { return std::nullopt; }
-  Result operator()(const MatMul&) const { return std::nullopt; }
-  Result operator()(const Softmax&) const { return std::nullopt; }
-  Result operator()(const Lrn&) const { return std::nullopt; }
-  Result operator()(const Quantize&) const { return std::nullopt; }
-  Result operator()(const Dequantize&) const { return std::nullopt; }
+  template <typename T>
+  Result operator()(const T& op) const {
+    const bool moves = T::kTraits.moves_data || T::kTraits.selects;
+    return moves && fill_value(op).value_or(0) == 0 ? Result(Role::Move) : std::nullopt;
+  }
 };
 
 }  // namespace
@@ -70,7 +53,7 @@ struct RoleOf {
 std::optional<Role> integer_role(const Graph& graph, const Node& node) {
   const std::optional<Role> role = std::visit(RoleOf{}, node.op);
   if (!role || node.outputs.size() != 1) return std::nullopt;
-  if (!representable(activation_of(node), role == Role::Weighted)) return std::nullopt;
+  if (!representable(activation_of(node.op), role == Role::Weighted)) return std::nullopt;
   if (role == Role::Weighted && !has_constant_parameters(graph, node)) return std::nullopt;
   const auto operands = data_operands(node, *role);
   const auto real = [&](ValueId id) { return is_real(graph, id); };
@@ -107,16 +90,6 @@ bool has_constant_parameters(const Graph& graph, const Node& node) {
   const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
   return node.inputs.size() > 1 && is_real_constant(graph, node.inputs[1]) &&
          (!biased || is_real_constant(graph, node.inputs[2]));
-}
-
-const Activation& activation_of(const Node& node) {
-  static const Activation none;
-  if (const auto* gemm = std::get_if<Gemm>(&node.op)) return gemm->activation;
-  if (const auto* own = std::get_if<Activate>(&node.op)) return own->activation;
-  if (const auto* conv = std::get_if<Conv>(&node.op)) return conv->activation;
-  if (const auto* conv = std::get_if<ConvTranspose>(&node.op)) return conv->activation;
-  if (const auto* sum = std::get_if<Binary>(&node.op)) return sum->activation;
-  return none;
 }
 
 bool is_saturation(const Activation& activation) {

@@ -37,9 +37,6 @@ bool is_real(const Graph& graph, ValueId id);
 // Whether weights and bias are constants of real numbers.
 bool has_constant_parameters(const Graph& graph, const Node& node);
 
-// What `node` applies to its result: fused or, of an Activate, its own; else None.
-const Activation& activation_of(const Node& node);
-
 // Whether saturation of codes can stand for the activation: None, Relu, Clip(0, a), Clip(-a, a). A
 // Clip with a bound per channel is no saturation.
 bool is_saturation(const Activation& activation);

@@ -77,7 +77,7 @@ std::optional<Role> role_of(const Graph& graph, const Node& node, bool clip_per_
   if (node.inputs.empty() || node.outputs.size() != 1) return std::nullopt;
   if (!is_real(graph, node.inputs[0]) || node.affine || node.requantize) return std::nullopt;
   const std::optional<Role> role = std::visit(RoleOf{graph, node}, node.op);
-  const Activation& activation = activation_of(node);
+  const Activation& activation = activation_of(node.op);
   const bool per_channel = clip_per_channel && !activation.bounds.empty();
   if (!role || !(per_channel || is_saturation(activation))) return std::nullopt;
   const auto operands = data_operands(node, *role);
@@ -102,21 +102,9 @@ struct KeepsSign {
     return kind == Kind::LeakyRelu || kind == Kind::HardSwish || kind == Kind::Tanh;
   }
   bool operator()(const Binary& op) const { return op.kind != Binary::Kind::Sub; }
-  bool operator()(const Pad& op) const { return op.value >= 0; }
-  bool operator()(const MaxPool&) const { return true; }
-  bool operator()(const AveragePool&) const { return true; }
-  bool operator()(const Concat&) const { return true; }
-  bool operator()(const Reshape&) const { return true; }
-  bool operator()(const Transpose&) const { return true; }
-  bool operator()(const Identity&) const { return true; }
-  bool operator()(const SpaceToDepth&) const { return true; }
-  bool operator()(const DepthToSpace&) const { return true; }
-  bool operator()(const Slice&) const { return true; }
-  bool operator()(const Reduce&) const { return true; }
-  bool operator()(const Resize& op) const { return op.extrapolation_value >= 0; }
-  template <typename Op>
-  bool operator()(const Op&) const {
-    return false;
+  template <typename T>
+  bool operator()(const T& op) const {
+    return T::kTraits.keeps_sign && fill_value(op).value_or(0) >= 0;
   }
 };
 
@@ -127,7 +115,7 @@ bool has_negative(const Value& value) {
 }
 
 bool cannot_be_negative(const Graph& graph, const Node& node, const std::vector<bool>& known) {
-  if (gives_no_negative(activation_of(node))) return true;
+  if (gives_no_negative(activation_of(node.op))) return true;
   if (const auto* softmax = std::get_if<Softmax>(&node.op)) return !softmax->log;
   if (!std::visit(KeepsSign{}, node.op)) return false;
   return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
@@ -169,7 +157,7 @@ ScaleClasses tied_values(const Graph& graph, const Roles& roles,
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     if (!roles[n]) continue;
-    if (const auto cap = saturation_cap(activation_of(node))) ties.limit(node.outputs[0], *cap);
+    if (const auto cap = saturation_cap(activation_of(node.op))) ties.limit(node.outputs[0], *cap);
     if (roles[n] == Role::Move) ties.tie(node.inputs[0], node.outputs[0]);
     if (roles[n] == Role::Concat) tie_concat(node, non_negative, ties);
   }

@@ -199,13 +199,7 @@ bool is_nemo_activation(const Activation& activation) {
 }
 
 bool is_nemo_move(const Op& op) {
-  const auto* pad = std::get_if<Pad>(&op);
-  if (pad != nullptr) return pad->mode != Pad::Mode::Constant || pad->value == 0;
-  return std::holds_alternative<MaxPool>(op) || std::holds_alternative<Reshape>(op) ||
-         std::holds_alternative<Concat>(op) || std::holds_alternative<Transpose>(op) ||
-         std::holds_alternative<Identity>(op) || std::holds_alternative<Slice>(op) ||
-         std::holds_alternative<Resize>(op) || std::holds_alternative<SpaceToDepth>(op) ||
-         std::holds_alternative<DepthToSpace>(op);
+  return (traits(op).moves_data || traits(op).selects) && fill_value(op).value_or(0) == 0;
 }
 
 bool is_nemo_linear(const Graph& graph, const Node& node) {

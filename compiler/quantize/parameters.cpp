@@ -276,7 +276,7 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
                                const std::vector<double>& thresholds,
                                const QuantizeOptions& options) {
   const RequantizeLimits& limits = options.limits;
-  const Activation activation = activation_of(node);
+  const Activation activation = activation_of(node.op);
   const bool slopes =
       activation.kind == Activation::Kind::LeakyRelu || activation.kind == Activation::Kind::PRelu;
   if (scales.layer != nullptr && !scales.layer->scale.empty()) {
@@ -362,12 +362,8 @@ Requantize plain_requantize(const Node& node, const NodeScales& scales,
 
 void check_finite_weights(const Graph& graph) {
   for (const Node& node : graph.nodes) {
-    const bool weighted =
-        std::holds_alternative<Conv>(node.op) || std::holds_alternative<ConvTranspose>(node.op) ||
-        std::holds_alternative<Gemm>(node.op) || std::holds_alternative<MatMul>(node.op) ||
-        std::holds_alternative<BatchNorm>(node.op) || std::holds_alternative<PRelu>(node.op);
-    if (!weighted) continue;
-    if (!std::isfinite(max_magnitude(activation_of(node).slopes))) {
+    if (!traits(node.op).has_weights) continue;
+    if (!std::isfinite(max_magnitude(activation_of(node.op).slopes))) {
       fail("node '{}': expected finite PRelu slopes, found NaN or infinity", node.name);
     }
     for (const ValueId id : node.inputs) {

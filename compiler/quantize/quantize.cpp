@@ -59,7 +59,7 @@ class Nodes {
     if (role == Role::Average || role == Role::Sum) {
       node.requantize = plain_requantize(original, scales, options_);
     }
-    if (role != Role::Move) set_activation(node.op, integer_activation(activation_of(original)));
+    if (role != Role::Move) set_activation(node.op, integer_activation(activation_of(original.op)));
     node.outputs = {rewriter_.result(out, codes(out))};
     return node;
   }

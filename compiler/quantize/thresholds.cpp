@@ -105,7 +105,7 @@ Members gather(const Graph& graph, const Roles& roles) {
     if (roles[n] == Role::Concat || roles[n] == Role::Move) {
       members.classes.tie(node.outputs[0], operands[0]);
     }
-    if (const auto cap = saturation_cap(activation_of(node))) {
+    if (const auto cap = saturation_cap(activation_of(node.op))) {
       members.classes.limit(node.outputs[0], *cap);
     }
   }
