@@ -345,11 +345,19 @@ struct Dequantize {
   static constexpr OpTraits kTraits = kConverts;
   static constexpr void fields(auto&, auto&&) {}
 };
+// inputs x [N,C,spatial], scale [C], bias [C]. Each map is brought to mean 0 and variance 1, over
+// its own positions, then scaled and shifted.
+struct InstanceNorm {
+  static constexpr std::string_view kName = "InstanceNorm";
+  static constexpr OpTraits kTraits{.has_weights = true};
+  float epsilon = 1e-5F;
+  static constexpr void fields(auto& self, auto&& visit) { visit("epsilon", self.epsilon); }
+};
 
 using Op =
     std::variant<Conv, ConvTranspose, BatchNorm, Activate, PRelu, MaxPool, AveragePool, Binary,
                  Concat, Gemm, MatMul, Reshape, Transpose, Pad, Identity, Softmax, Lrn, Resize,
-                 SpaceToDepth, DepthToSpace, Slice, Reduce, Quantize, Dequantize>;
+                 SpaceToDepth, DepthToSpace, Slice, Reduce, Quantize, Dequantize, InstanceNorm>;
 
 std::string op_name(const Op& op);  // "Conv", "MaxPool", "Relu" (Activate by its kind), "Add", ...
 const OpTraits& traits(const Op& op);

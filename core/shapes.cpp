@@ -377,6 +377,13 @@ class Rules : private ShapeChecks {
     return {data(2)};
   }
 
+  std::vector<Shape> rule(const InstanceNorm&) const {
+    const Shape& x = data(3);
+    expect(1, "scale", {x[1]});
+    expect(2, "bias", {x[1]});
+    return {x};
+  }
+
   std::vector<Shape> rule(const Resize& op) const {
     const Shape& x = data(1);
     expect_length("sizes", op.sizes.size(), x.size());

@@ -364,6 +364,9 @@ class OpWriter {
     attribute(proto, "beta", op.beta);
     attribute(proto, "bias", op.bias);
   }
+  void write(const InstanceNorm& op) {
+    attribute(writer_.add("InstanceNormalization"), "epsilon", op.epsilon);
+  }
   void write(const Resize& op) {
     writer_.inputs.push_back(op.roi.empty() ? std::string() : writer_.list("_roi", op.roi));
     if (scales_say_sizes(op)) {

@@ -200,6 +200,11 @@ void import_lrn(NodeReader& node) {
   node.emit(op, {node.float_input(0)});
 }
 
+void import_instance_normalization(NodeReader& node) {
+  const InstanceNorm op{.epsilon = node.real("epsilon", 1e-5F)};
+  node.emit(op, {node.float_input(0), node.float_input(1), node.float_input(2)});
+}
+
 void import_reduce(NodeReader& node) {
   Reduce op{.kind = Reduce::Kind::Mean};
   if (node.op() == "ReduceSum") op.kind = Reduce::Kind::Sum;
@@ -233,6 +238,7 @@ constexpr ImportRule kRules[] = {
     {"Gemm", import_gemm, 3, 1, false, ""},
     {"HardSigmoid", import_activation, 1, 1, false, ""},
     {"HardSwish", import_activation, 1, 1, false, ""},
+    {"InstanceNormalization", import_instance_normalization, 3, 1, false, ""},
     {"LRN", import_lrn, 1, 1, false, "across channels"},
     {"LeakyRelu", import_activation, 1, 1, false, ""},
     {"LogSoftmax", import_softmax, 1, 1, false, ""},

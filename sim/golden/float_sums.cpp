@@ -186,6 +186,34 @@ Tensor result_of(const Lrn& op, const Operation& at) {
   return result;
 }
 
+// Per map, over its elements in order: mean = sum x / n; variance = sum (x - mean)^2 / n; then
+// (x - mean) / sqrt(variance + epsilon) * scale + bias
+template <>
+Tensor result_of(const InstanceNorm& op, const Operation& at) {
+  const Shape& shape = at.output_shape();
+  const std::int64_t size = elements_between(shape, 2, shape.size());
+  const auto x = at.operand(0).values<float>();
+  const auto scale = at.operand(1).values<float>();
+  const auto bias = at.operand(2).values<float>();
+  Tensor result = Tensor::uninitialized(ElementType::Float32, shape);
+  const auto y = result.mutable_values<float>();
+  for (std::int64_t begin = 0; begin < result.size(); begin += size) {
+    const std::size_t channel = channel_of(shape, begin);
+    const auto map = x.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
+    double sum = 0;
+    for (const float v : map) sum += double{v};
+    const double mean = sum / static_cast<double>(size);
+    double squares = 0;
+    for (const float v : map) squares += (v - mean) * (v - mean);
+    const double spread = std::sqrt(squares / static_cast<double>(size) + double{op.epsilon});
+    for (std::size_t i = 0; i < map.size(); ++i) {
+      y[static_cast<std::size_t>(begin) + i] =
+          static_cast<float>((map[i] - mean) / spread * scale[channel] + bias[channel]);
+    }
+  }
+  return result;
+}
+
 // Row-major over the reduced axes.
 template <>
 Tensor result_of(const Reduce& op, const Operation& at) {

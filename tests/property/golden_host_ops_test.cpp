@@ -195,6 +195,12 @@ const std::vector<std::pair<const char*, std::function<OneNode(Random&)>>> kMake
                                 .bias = r.real(0.5F, 2)},
                       .operands = {r.reals(r.shape(4, 7))}};
      }},
+    {"instance_norm",
+     [](Random& r) {
+       const Shape shape = r.shape(static_cast<std::size_t>(r.in(3, 5)));
+       return OneNode{.op = InstanceNorm{.epsilon = r.real(1e-5F, 1)},
+                      .operands = {r.reals(shape), r.reals({shape[1]}), r.reals({shape[1]})}};
+     }},
     {"reduce",
      [](Random& r) {
        const std::int64_t rank = r.in(1, 4);

@@ -105,5 +105,16 @@ TEST(EvaluateLrn, sums_squares_over_neighbouring_channels) {
   EXPECT_FLOAT_EQ(y[2], 3.0F / 10);
 }
 
+TEST(EvaluateInstanceNorm, normalises_by_mean_and_variance_of_each_map) {
+  const OneNode one{.op = InstanceNorm{.epsilon = 1},
+                    .operands = {Tensor::from<float>({1, 1, 2, 2}, {1, 4, 7, 4}),
+                                 Tensor::from<float>({1}, {4}), Tensor::from<float>({1}, {1})}};
+  // mean 4; squared distances 9 + 0 + 9 + 0, a variance of 4.5; 4 / sqrt(5.5) = 1.70561
+  const auto y = elements<float>(evaluate_one(one));
+  EXPECT_FLOAT_EQ(y[0], 1 - 3 * 1.7056058F);
+  EXPECT_FLOAT_EQ(y[1], 1);
+  EXPECT_FLOAT_EQ(y[2], 1 + 3 * 1.7056058F);
+}
+
 }  // namespace
 }  // namespace workbench

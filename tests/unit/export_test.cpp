@@ -121,6 +121,9 @@ TEST(Export, movement_and_reduction_survive) {
   expect_round_trip(graph_of(Reduce{.kind = Reduce::Kind::Mean, .axes = {2, 3}}, {1, 2, 1, 1}));
   expect_round_trip(graph_of(Softmax{.axis = 1, .log = true}, {1, 2, 1, 2}));
   expect_round_trip(graph_of(Lrn{.size = 3}, {1, 2, 1, 2}));
+  expect_round_trip(
+      graph_of(InstanceNorm{.epsilon = 0.5F}, {1, 2, 1, 2},
+               {Tensor::from<float>({2}, {2, 3}), Tensor::from<float>({2}, {-1, 1})}));
   expect_round_trip(graph_of(DepthToSpace{.block = 1}, {1, 2, 1, 2}));
 }
 

@@ -172,6 +172,19 @@ TEST(GoldenFloat, lrn_window_is_one_longer_after_its_channel_when_even) {
             (Floats{static_cast<float>(1.0 / 6), static_cast<float>(2.0 / 14), 0.3F}));
 }
 
+TEST(GoldenFloat, instance_norm_takes_each_map_on_its_own) {
+  // Maps {1, 3} and {5, 9}: means 2 and 7, variances 1 and 4; epsilon 0. Channel 0 has scale 1 and
+  // bias 0, channel 1 has scale 3 and bias 10: -1, 1, then 10 - 3, 10 + 3.
+  EXPECT_EQ(results({.op = InstanceNorm{.epsilon = 0},
+                     .operands = {reals({1, 2, 1, 2}, {1, 3, 5, 9}), reals({2}, {1, 3}),
+                                  reals({2}, {0, 10})}}),
+            (Floats{-1, 1, 7, 13}));
+  // One position: nothing to spread, the bias is left; epsilon keeps 0 / 0 away.
+  EXPECT_EQ(results({.op = InstanceNorm{},
+                     .operands = {reals({2, 1, 1, 1}, {4, -4}), reals({1}, {2}), reals({1}, {5})}}),
+            (Floats{5, 5}));
+}
+
 TEST(GoldenFloat, reduce_keeps_or_drops_its_axes) {
   const Tensor x = reals({1, 2, 2}, {1, 2, 3, 5});
   const auto reduced = [&](Reduce::Kind kind, std::vector<std::int64_t> axes) {
