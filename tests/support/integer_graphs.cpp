@@ -24,14 +24,6 @@ Quantization quantization_of(CodeType codes) {
 
 }  // namespace
 
-Window square_window(std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
-  return {.kernel = {kernel, kernel},
-          .strides = {stride, stride},
-          .dilations = {1, 1},
-          .pads_begin = {pad, pad},
-          .pads_end = {pad, pad}};
-}
-
 AffineRequantize raw_accumulators() {
   AffineRequantize affine;
   affine.low = std::numeric_limits<std::int32_t>::min();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/graph.h"
+#include "workloads/builder.h"
 
 namespace workbench {
 
@@ -60,7 +61,6 @@ class IntegerGraph {
   std::mt19937_64 random_;
 };
 
-Window square_window(std::int64_t kernel, std::int64_t stride = 1, std::int64_t pad = 0);
 // Accumulators as they are.
 AffineRequantize raw_accumulators();
 
