@@ -1,4 +1,4 @@
-// Who reads what as integers in an imported network.
+// Which nodes of an imported network read which values as integers.
 #pragma once
 
 #include <vector>

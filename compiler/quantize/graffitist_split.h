@@ -1,4 +1,5 @@
-// conv_split_list (quantization.md 1.7): what a convolution loses where the hardware sums in parts.
+// conv_split_list (docs/facts/quantization.md 1.7): the loss where hardware rounds partial sums of
+// a convolution.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The tables that say which class an image is of.
+// Tables of the images' classes.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What one step of each integer of NEMO's stands for, by name of value.
+// The step of each of NEMO's integers, by value name.
 #pragma once
 
 #include <cstdint>
