@@ -220,7 +220,7 @@ void add_network_options(CLI::App& command, NetworkOptions& options) {
   add_zoo_options(command, options.width, options.resolution, options.seed);
 }
 
-// Optional outputs of compile and run.
+// What compile and run can show beside what they print anyway.
 void add_view_options(CLI::App& command, NetworkOptions& options) {
   command
       .add_option(
@@ -242,7 +242,7 @@ void add_run(CLI::App& app, Commands& commands) {
   command.get_option("model")->required(false);  // a program alone runs with seeded weights
   command
       .add_option("--program", options.program,
-                  "replay a third-party program, text or JSON, instead of compiling")
+                  "run somebody else's program, text or JSON, instead of compiling")
       ->excludes("--schedule")
       ->excludes("--schedule-file");
   command.add_option("--weights", options.network.model, "with --program: the same as the model");
@@ -279,7 +279,7 @@ void add_compile(CLI::App& app, Commands& commands) {
 
 void add_verify(CLI::App& app, Commands& commands) {
   CLI::App& command =
-      *app.add_subcommand("verify", "compare a simulation with external golden tensors");
+      *app.add_subcommand("verify", "compare a simulation with somebody else's golden tensors");
   VerifyOptions& options = commands.add(command, verify);
   add_network_options(command, options.network);
   command.get_option("--input")->required();

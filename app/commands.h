@@ -1,6 +1,6 @@
 // The subcommands. Each takes what was on the command line as a plain struct, calls the functions
 // of explore/ and writes what was asked for; it returns the exit code (0, or 1 for a mismatch) and
-// throws Error for bad input. Only command_line.cpp knows how options are spelled.
+// throws Error for what the user got wrong. Only command_line.cpp knows how options are spelled.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +62,7 @@ struct RunOptions {
   NetworkOptions network;
   bool golden = true;
   bool timing_only = false;
-  std::filesystem::path program;  // a third-party program, replayed instead of compiling
+  std::filesystem::path program;  // somebody else's, to run instead of our own
   std::filesystem::path json, csv, trace, html, png, dump_tensors;
   bool deterministic = false;
   bool brief = false;
@@ -147,7 +147,7 @@ struct ResultsOptions {
   std::filesystem::path store = "workbench.db";
   std::string run;  // number, or "last"
   bool all = false;
-  std::string point;  // key, or a prefix of it
+  std::string point;  // key, or what it begins with
   ResultQuery query;
   std::string status, network, machine, tier;
   bool layers = false;

@@ -47,7 +47,7 @@ int assemble(const ListingOptions& options) {
   return 0;
 }
 
-// workbench disasm: a saved program, or a third-party JSON program, as text.
+// workbench disasm: a saved program, or somebody else's JSON, as text.
 
 namespace {
 

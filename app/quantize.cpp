@@ -1,5 +1,5 @@
 // workbench quantize: a float network with the codes of every tensor decided, as a file. workbench
-// accuracy: the loss of quantization, in classes and layer by layer.
+// accuracy: what the integers cost, in classes and layer by layer.
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "compiler/quantize/calibrate.h"
@@ -112,7 +112,7 @@ int quantize(const QuantizeCommandOptions& options) {
     written = write_model(options, network, images.samples);
   }
   if (saves) write_file(options.save_quantizer, quantizer);
-  // The warning of missing calibration images does not apply where none are needed.
+  // That nobody gave images for calibration is no fault where none are needed.
   const bool given = !options.quantization.calibration.empty();
   if (given || network.calibrated) warn(images.warnings);
   warn(dead_values(network));

@@ -1,4 +1,4 @@
-// workbench results: the contents of a results store.
+// workbench results: what a results store has.
 #include <algorithm>
 #include <charconv>
 #include <memory>

@@ -1,4 +1,4 @@
-// Files read whole with a clear error and written atomically.
+// Files as a user expects them: read whole with a clear error, written whole or not at all.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Estimated time of a node on the host; in no cycle count.
+// What a node takes on the host, roughly: never part of any cycle.
 #pragma once
 
 #include <algorithm>

@@ -77,6 +77,5 @@ PYBIND11_MODULE(_native, module) {
   workbench::python::add_points(module);
 }
 
-// libsystemc has a main() that calls this one, and is not loaded without it; main() itself is never
-// called.
+// libsystemc has a main() that calls this one, and is not loaded without it; nobody calls that.
 extern "C" __attribute__((visibility("default"))) int sc_main(int, char**) { return 0; }

@@ -15,8 +15,7 @@ Thresholds activation_thresholds(const Graph& graph, const Statistics& statistic
                                  const Recipe& recipe, const QuantizeTarget& target);
 
 // Widens the steps of all annotated activations to powers of two: a threshold t becomes that of the
-// step 2^ceil(log2 t) / 2^(bits - sign) (docs/facts/quantization.md 1.1); one that is of such a
-// step stays.
+// step 2^ceil(log2 t) / 2^(bits - sign) (quantization.md 1.1); one that is of such a step stays.
 void make_steps_powers_of_two(Graph& annotated);
 
 }  // namespace workbench

@@ -1,5 +1,4 @@
-// Thresholds of the published quantizer (docs/facts/xdnn.md 3.7) from what calibration keeps of
-// each value.
+// Thresholds of the published quantizer (xdnn.md 3.7) from what calibration keeps of each value.
 #include "compiler/quantize/calibrate.h"
 
 #include <algorithm>

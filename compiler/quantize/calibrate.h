@@ -1,5 +1,4 @@
-// Activation thresholds from calibration data (docs/facts/xdnn.md 3.7), and where that data comes
-// from.
+// Activation thresholds from calibration data (xdnn.md 3.7), and where that data comes from.
 #pragma once
 
 #include <filesystem>
@@ -20,9 +19,8 @@ namespace workbench {
 // Value name -> threshold; 0 for a value that is always 0 (quantize() then picks one).
 using Thresholds = std::map<std::string, double>;
 
-// Threshold of one value from all its calibration samples by J divergence (docs/facts/xdnn.md 3.7),
-// exactly as published, including the early exits. 0 when max|x| is ~0. Samples must be finite
-// (CHECKed).
+// Threshold of one value from all its calibration samples by J divergence (xdnn.md 3.7), exactly
+// as published, including the early exits. 0 when max|x| is ~0. Samples must be finite (CHECKed).
 double j_divergence_threshold(std::span<const std::span<const float>> samples, int bits);
 
 // Runs the float network on each sample; thresholds for every float value of `graph`: max|x| for

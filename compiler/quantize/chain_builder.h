@@ -30,7 +30,7 @@ struct Chain {
   bool is_integer() const { return cut.has_value() || is_whole(map); }
 };
 
-// The start of a chain.
+// What a chain begins with.
 struct ChainSource {
   enum class Kind {
     Accumulator,  // `node`, not yet in the graph: the chain may become its rescaling
@@ -45,8 +45,7 @@ struct ChainSource {
   ValueId imported = kNoValue;  // the imported value it is
   Shape shape;                  // of what `node` writes
   Intervals values;
-  bool saturates =
-      false;  // 8 bits hold a sum or an average without Clip, too (docs/facts/pulp.md 2.2)
+  bool saturates = false;  // 8 bits hold a sum or an average without Clip, too (pulp.md 2.2)
 };
 
 class ChainBuilder {
@@ -71,7 +70,7 @@ class ChainBuilder {
   bool is_chain(ValueId id) const { return chains_.at(index(id)).has_value(); }
   const Chain& chain(ValueId id) const { return *chains_.at(index(id)); }
   const ChainSource& source(const Chain& chain) const { return sources_.at(chain.source); }
-  // The chain's result.
+  // What the chain gives.
   Intervals values(const Chain& chain) const;
   // Whether something that computes with integers depends on the value.
   bool feeds_layer(ValueId id) const { return layers_.feeds_layer.at(index(id)); }

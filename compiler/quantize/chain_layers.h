@@ -1,4 +1,4 @@
-// Which nodes of an imported network read which values as integers.
+// Who reads what as integers in an imported network.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,5 @@
-// Empirical bias correction (docs/facts/quantization.md 5.2): rounding shifts the mean of a layer's
-// results, channel by channel, and the shifts accumulate over layers. They are measured and
-// subtracted.
+// Empirical bias correction (quantization.md 5.2): rounding shifts the mean of a layer's results,
+// channel by channel, and layers behind add such shifts up. The shift is measured and taken off.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
-// Cross-layer equalization (docs/facts/quantization.md 5.1, "CLE"): where a layer's channels are
-// read by weighted layers alone, channel c can be made s times smaller by the one and larger by the
-// others, so that the channels of both use a scale per tensor alike.
+// Cross-layer equalization (quantization.md 5.1, "CLE"): where a layer's channels are read by
+// weighted layers alone, channel c can be made s times smaller by the one and larger by the others,
+// so that the channels of both use a scale per tensor alike.
 #pragma once
 
 #include <string>

@@ -105,7 +105,7 @@ OpCounts count_ops(const Graph& graph) {
   return counts;
 }
 
-// The effect of a transform: "-2 BatchNorm, +1 Conv".
+// What a transform has taken away or added: "-2 BatchNorm, +1 Conv".
 std::string changes(OpCounts before, const Graph& after) {
   for (auto& [name, count] : before) count = -count;
   for (const auto& [name, count] : count_ops(after)) before[name] += count;

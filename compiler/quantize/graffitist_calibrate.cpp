@@ -1,5 +1,5 @@
-// Thresholds in topological order (docs/facts/quantization.md 1.3): node after node, all samples at
-// each, so that a quantizer sees operands that are already quantized.
+// Thresholds in topological order (quantization.md 1.3): node after node, every sample at each, so
+// that a quantizer sees what the ones before it have really made of the data.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -80,7 +80,7 @@ class Walk {
 
   bool is_constant(ValueId id) const { return graph_.value(id).constant.has_value(); }
 
-  // Constants are unchanged, or rounded by their own quantizer.
+  // Constants stay what they are, or what their own quantizer makes of them.
   Tensor operand(ValueId id, std::size_t sample) const {
     if (id == kNoValue) return {};
     if (is_constant(id)) return *graph_.value(id).constant;

@@ -39,7 +39,7 @@ class Splitter {
     codes_ = graph_.value(quantize.outputs[0]);
   }
 
-  // The nodes that replace the convolution.
+  // What stands in the place of the convolution.
   std::vector<Node> run() {
     const std::int64_t channels = graph_.value(conv_.inputs[0]).shape[1];
     ValueId sum = kNoValue;

@@ -1,5 +1,4 @@
-// conv_split_list (docs/facts/quantization.md 1.7): the loss where hardware rounds partial sums of
-// a convolution.
+// conv_split_list (quantization.md 1.7): what a convolution loses where the hardware sums in parts.
 #pragma once
 
 #include <string>

@@ -1,5 +1,4 @@
-// The list of transforms: names, arguments, the order they must be in
-// (docs/facts/quantization.md 1.6).
+// The list of transforms: names, arguments, the order they must be in (quantization.md 1.6).
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -184,7 +183,7 @@ void check_order(const std::vector<Transform>& transforms) {
   }
 }
 
-// docs/facts/quantization.md 1.6: all alike but one.
+// quantization.md 1.6, last paragraph: all alike but one.
 constexpr std::array<std::string_view, 14> kNetworks = {
     "vgg16",        "vgg19",        "resnet_v1_50", "resnet_v1_101", "resnet_v1_152",
     "inception_v1", "inception_v2", "inception_v3", "inception_v4",  "mobilenet_v1",

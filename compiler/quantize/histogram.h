@@ -1,6 +1,5 @@
-// Histograms of |x| and the threshold search over their cumulative sums (docs/facts/xdnn.md 3.7).
-// Histograms of several samples add up, so calibration never holds more than one sample's
-// activations.
+// Histograms of |x| and the threshold search over their cumulative sums (xdnn.md 3.7). Histograms
+// of several samples add up, so calibration never holds more than one sample's activations.
 #pragma once
 
 #include <cstddef>

@@ -139,7 +139,7 @@ std::size_t pnm_header_bytes(const std::string& bytes) {
   return at + 1;
 }
 
-// stb_image invents pixels that are missing at the end of a file. `samples`: pixels times channels.
+// stb_image makes up what is missing at the end of a file. `samples`: pixels times channels.
 bool is_cut_short(const std::string& bytes, std::size_t samples) {
   if (bytes.starts_with("\xff\xd8")) {
     // Neither marker can stand inside the entropy-coded data between them.

@@ -1,4 +1,4 @@
-// Tables of the images' classes.
+// The tables that say which class an image is of.
 #pragma once
 
 #include <cstdint>

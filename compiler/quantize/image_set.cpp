@@ -61,7 +61,7 @@ std::string problem_of(const ImageList& list, std::size_t row) {
   return "";
 }
 
-// Tries candidates until enough are usable.
+// Looks at candidates until enough are found usable.
 struct Checked {
   std::vector<std::size_t> good;
   std::vector<std::string> problems;

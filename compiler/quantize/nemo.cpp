@@ -1,4 +1,4 @@
-// NEMO's scheme: which nodes are integer, the codes of every value, and the integers of each node.
+// NEMO's scheme: who is integer, what codes every value has, and the integers of each node.
 #include "compiler/quantize/nemo.h"
 
 #include <algorithm>
@@ -24,8 +24,7 @@ void drop_activation(Op& op) {
   if (auto* gemm = std::get_if<Gemm>(&op)) *gemm = Gemm{.transpose_b = gemm->transpose_b};
 }
 
-// The last Gemm of a classifier: DORY's linear layer with results of 32 bits
-// (docs/facts/pulp.md 3.2).
+// The last Gemm of a classifier: DORY's linear layer with results of 32 bits (pulp.md 3.2).
 std::vector<bool> leave_as_accumulators(const Graph& graph, const Roles& roles) {
   const auto readers = consumers(graph);
   std::vector<bool> result;
@@ -89,7 +88,7 @@ class Nodes {
     return node;
   }
 
-  // Codes of `id` as a concat requires them.
+  // Codes of `id` as a concat wants them.
   ValueId code_as(ValueId id, const Quantization& wanted) {
     if (same_scale(codes(id), wanted)) return rewriter_.code(id);
     return rewriter_.rescaled(id, wanted, rescaling(codes(id), wanted, 1));

@@ -28,10 +28,10 @@ struct Channel {
   double reach = 0;  // the largest |acc| that any input gives
 };
 
-// Power-of-two divisor, rounded half up by an offset of half of it
-// (docs/facts/quantization.md 2.2). The divisor: the largest that keeps gains below 2^15 and every
-// step inside 32 bits, if that is precise to an eighth of a code; else the smallest that is precise
-// to 1/32. `span`: the codes of the output that are not saturated.
+// Power-of-two divisor, rounded half up by an offset of half of it (quantization.md 2.2). The
+// divisor: the largest that keeps gains below 2^15 and every step inside 32 bits, if that is
+// precise to an eighth of a code; else the smallest that is precise to 1/32. `span`: the codes of
+// the output that are not saturated.
 AffineRequantize nemo_rescaling(std::span<const Channel> channels, const Quantization& out);
 
 // Per output channel, from its weights' codes: the largest |acc| of inputs in `in`'s range.

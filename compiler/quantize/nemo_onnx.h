@@ -1,6 +1,5 @@
-// Integer networks in NEMO's ONNX convention, which DORY reads (docs/facts/quantization.md 2.2):
-// whole numbers in float32 tensors, Conv -> Mul kappa -> Add lambda -> Mul m -> Div D -> Floor ->
-// Clip.
+// Integer networks in NEMO's ONNX convention, which DORY reads (quantization.md 2.2): whole numbers
+// in float32 tensors, Conv -> Mul kappa -> Add lambda -> Mul m -> Div D -> Floor -> Clip.
 #pragma once
 
 #include "core/graph.h"

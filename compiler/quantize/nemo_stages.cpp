@@ -21,7 +21,7 @@ using Kind = Binary::Kind;
 
 constexpr double kRangeFactor = 8;  // of an activation's alpha: what the BN before it may give
 
-// NEMO's annotation of a value.
+// What NEMO's graph knows of a value.
 struct Known {
   bool is_integer = false, is_codes = false;  // codes: of 8 bits, what layers read
   bool is_signed = false;
@@ -99,7 +99,8 @@ class Stages {
     steps_.set(form_.value(node.outputs[0]).name, {result.eps, result.zero});
   }
 
-  // NEMO gets images as codes: unsigned where no sample is negative, or after a shift.
+  // Images are given to NEMO as codes; unsigned ones where no sample is negative, or what is there
+  // is shifted until none is.
   void add_input(ValueId id) {
     const Value& value = form_.value(id);
     const bool is_shifted =
@@ -115,7 +116,7 @@ class Stages {
     if (is_shifted) {
       const double bias = static_cast<double>(zero) * eps;
       rounding.insert(rounding.begin(), scalar_step(Kind::Add, "_biased", bias));
-      // Real values are unchanged: the shift is in the integers alone, and exact.
+      // Reals stay what they are: the shift is in the integers alone, and exact there.
       rounding.push_back(scalar_step(Kind::Sub, "_unbiased", bias));
       notes_.push_back(fmt::format("{}: input bias {:.6g}, code {}", value.name, bias, zero));
     }

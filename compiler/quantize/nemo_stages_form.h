@@ -1,6 +1,5 @@
 // A float network as NEMO's deployment wants it: every affine map of channels is a batch
-// normalisation, the bias of a layer in front of one is absorbed by it
-// (docs/facts/quantization.md 2.1).
+// normalisation, the bias of a layer in front of one is absorbed by it (quantization.md 2.1).
 #pragma once
 
 #include "core/graph.h"

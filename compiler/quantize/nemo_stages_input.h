@@ -1,5 +1,5 @@
-// Inputs that NEMO shifts until no code is negative (add_input_bias,
-// docs/facts/quantization.md 2.1), and the exact compensation in their readers.
+// Inputs that NEMO shifts until no code is negative (add_input_bias, quantization.md 2.1): what the
+// layers that read them do instead, exactly.
 #pragma once
 
 #include <cstdint>

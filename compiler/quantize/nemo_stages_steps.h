@@ -1,4 +1,4 @@
-// The step of each of NEMO's integers, by value name.
+// What one step of each integer of NEMO's stands for, by name of value.
 #pragma once
 
 #include <cstdint>

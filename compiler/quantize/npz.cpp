@@ -1,5 +1,5 @@
 // .npz: a ZIP archive of .npy members, stored or deflated (PKWARE APPNOTE 4.3). The central
-// directory is authoritative; local headers only locate the data.
+// directory is what is believed; local headers only tell where the data starts.
 #include <zlib.h>
 
 #include <string>

@@ -20,7 +20,7 @@ constexpr std::int64_t kMaxSide = 16384;
 // Counted from 1; an empty document has no mark, its line is the first.
 int line_of(const YAML::Mark& mark) { return std::max(mark.line, 0) + 1; }
 
-// Source position and text of a step, for later errors.
+// Where a step was written and what stood there, for what is only found wrong later.
 struct Place {
   std::string where, found;
 };
@@ -227,8 +227,7 @@ YAML::Node node_of(const Option& option) {
   return node;
 }
 
-// Without a file all arguments are required, as xfDNN's quantizer has it
-// (docs/facts/quantization.md 3).
+// Without a file nothing is left to guess (QDOC: "do not leave any argument unspecified").
 void require_all(const std::vector<Option>& options) {
   std::string missing;
   for (const Option& option : options) {

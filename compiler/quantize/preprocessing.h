@@ -1,5 +1,4 @@
-// The six steps of the xfDNN quantizer (docs/facts/quantization.md 3), and where they are written
-// down.
+// The six steps of the xfDNN quantizer (QDOC; quantization.md 3), and where they are written down.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The published xfDNN scheme: which nodes are integer, the codes of every value, and the integers
-// of each node.
+// The published xfDNN scheme: who is integer, what codes every value has, and the integers of each
+// node.
 #include "compiler/quantize/quantize.h"
 
 #include <utility>
@@ -82,7 +82,7 @@ class Nodes {
   IntegerRewriter rewriter_;
 };
 
-// A network that came as integers is not quantized again.
+// A network that came as integers is nobody's to quantize.
 void check_real(const Graph& graph) {
   for (const Node& node : graph.nodes) {
     if (node.affine) {

@@ -1,5 +1,5 @@
-// What a network that came quantized (QDQ, QOperator) loses on a target with symmetric codes: the
-// values whose codes change, and by how much.
+// What a network that came quantized (QDQ, QOperator) loses on the way to a target whose codes are
+// symmetric: which of its codes are not the ones it runs with, and how far they are apart.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ namespace workbench {
 std::vector<std::string> requantized_codes(const Graph& imported, const Graph& annotated);
 
 // Whether every activation of `prepared` (after the passes and target.prepare()) that becomes codes
-// has come with its own, so that no calibration is needed.
+// has come with its own, so that there is nothing to calibrate.
 bool has_all_codes(const Graph& prepared, const QuantizeTarget& target);
 
 }  // namespace workbench

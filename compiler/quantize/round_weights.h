@@ -1,5 +1,5 @@
-// Rounding of weights against the covariance of their operands (docs/facts/quantization.md 5.3,
-// item 6): errors of weights with correlated operands can cancel.
+// Rounding of weights that knows what they are multiplied by (quantization.md 5.3, item 6): errors
+// of weights whose operands go together can make up for each other.
 #pragma once
 
 #include "compiler/quantize/sample_source.h"

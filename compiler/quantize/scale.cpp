@@ -1,5 +1,4 @@
-// Multiplier to (scale, shift): docs/facts/xdnn.md 3.6, re-derived from the published quantizer
-// files.
+// Multiplier to (scale, shift): xdnn.md 3.6, re-derived from the published quantizer files.
 #include <algorithm>
 #include <array>
 #include <cmath>

@@ -1,5 +1,5 @@
-// Classes of values that a target requires on one scale, the nodes that tie them, and the effect on
-// a float graph.
+// Values whose codes a target wants on one scale: which ones, because of which nodes, and what that
+// makes of a float graph.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ std::vector<ScaleGroup> scale_groups(const Graph& graph, ScaleClasses& classes,
 // that is its threshold, so that symmetric int8 models keep their steps exactly.
 double magnitude(const Quantization& quantization);
 
-// A scheme's choices for the codes of a float graph.
+// What a scheme decides about the codes of a float graph.
 struct Codes {
   std::vector<double> thresholds;  // per ValueId; 0: no codes
   std::vector<ScaleGroup> groups;

@@ -32,7 +32,7 @@ bool has_power_of_two_steps(const Graph& annotated) {
   });
 }
 
-// Logits in place of a softmax's results, which are too similar to compare.
+// What enters a softmax in its place: its results are too much alike to compare.
 Graph with_logits(Graph graph) {
   for (ValueId& id : graph.outputs) {
     for (const Node& node : graph.nodes) {

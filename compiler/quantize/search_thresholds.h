@@ -1,5 +1,5 @@
-// Thresholds by their effect on the network's results (docs/facts/quantization.md 5.3, item 5): a
-// few candidates around those from each activation's own statistics.
+// Thresholds by what they do to the network's results (quantization.md 5.3, item 5): the few
+// candidates around those that each activation's own statistics gave.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Synthetic calibration data: value noise, six octaves, channels that mostly agree, as a
+// Calibration data for who has none: value noise, six octaves, channels that mostly agree, as a
 // photo minus its mean. Only + - * / and sqrt are used, so that every machine computes the same.
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
-// Percentile and least squared error from bins (docs/facts/quantization.md 4.2, 5.3): as from a
-// sort, or a pass over all samples per candidate, up to the width of a bin.
+// Percentile and least squared error from bins (quantization.md 4.2, 5.3): what a sort, or a pass
+// over all samples per candidate, would give, but for the width of a bin.
 #include "compiler/quantize/threshold_choice.h"
 
 #include <algorithm>

@@ -9,11 +9,11 @@ namespace workbench {
 
 namespace {
 
-enum class Authority { None, Calibration, Hint, Table };
+enum class Authority { Nobody, Calibration, Hint, Table };
 
 struct OwnThreshold {
   double threshold = 0;
-  Authority authority = Authority::None;
+  Authority authority = Authority::Nobody;
   const LayerQuantization* layer = nullptr;  // of the table, which says so
 };
 
@@ -67,7 +67,7 @@ void apply_table(const Graph& graph, const Roles& roles,
   }
 }
 
-// Constraints of nodes on the values around them.
+// What the nodes say about the values around them.
 struct Members {
   ScaleClasses classes;
   std::vector<bool> present;  // has an int8 form
@@ -116,13 +116,13 @@ Members gather(const Graph& graph, const Roles& roles) {
 // The rules of thresholds.h for one class.
 double class_threshold(const Graph& graph, const std::vector<std::size_t>& ids, Members& members,
                        const std::vector<OwnThreshold>& own) {
-  Authority authority = Authority::None;
+  Authority authority = Authority::Nobody;
   for (const std::size_t id : ids) authority = std::max(authority, own[id].authority);
   double threshold = 0;
   std::optional<std::size_t> table_member;
   for (const std::size_t id : ids) {
     if (authority <= Authority::Calibration && members.follows[id]) continue;
-    CHECK(own[id].authority != Authority::None || authority > Authority::Calibration,
+    CHECK(own[id].authority != Authority::Nobody || authority > Authority::Calibration,
           "value '{}' has no threshold", graph.values[id].name);
     if (own[id].authority != authority) continue;
     if (authority == Authority::Table && table_member && !agree(threshold, own[id].threshold)) {
@@ -180,7 +180,7 @@ Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& 
       classes[members.classes.find(static_cast<ValueId>(id))].push_back(id);
     }
   }
-  // The host library truncates what it quantizes (docs/facts/xdnn.md 3.1).
+  // The host library truncates what it quantizes (xdnn.md 3.1).
   Codes codes{.thresholds = std::vector<double>(own.size(), 0.0),
               .host_rounding = Rounding::TowardZero};
   for (const auto& [root, ids] : classes) {

@@ -1,5 +1,5 @@
 // The threshold of every int8 value: each value's own one (quantizer table before import hint
-// before calibration), then shared by those that the hardware requires on one scale.
+// before calibration), then shared by those that the hardware wants on one scale.
 #pragma once
 
 #include <vector>
@@ -18,9 +18,10 @@ std::vector<const LayerQuantization*> table_layers(const Graph& graph, const Qua
 //  - what the table, else an import hint, says of any member (Error if the table contradicts
 //    itself);
 //  - else the largest own threshold of its concat results and of those members that are neither
-//    concat operands nor copies of another member (docs/facts/xdnn.md 3.7 "propagation");
+//    concat operands nor copies of another member (xdnn.md 3.7 "propagation");
 //  - at most the smallest bound of a Clip fused into one of its producers: saturation there is that
-//    Clip, and other members of the class saturate with it. Tables and hints are not changed;
+//    Clip, and other members of the class saturate with it. Tables and hints are taken at
+//    their word;
 //  - 1 if that is 0: a dead value, all codes 0.
 Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& calibrated,
                       const std::vector<const LayerQuantization*>& layers,

@@ -177,8 +177,7 @@ void Carried::add_probe(const Event& e, int m, Span channels,
 
 // --- where volumes are ---------------------------------------------------------------------------
 
-// Tensors in DDR that pieces are scattered to and gathered from, and the part of each volume they
-// hold.
+// Tensors in DDR that pieces are scattered to and gathered from, and what of each volume they hold.
 
 VolumePlaces::VolumePlaces(Carried& net, Cuts& cuts, bool first_pass)
     : net_(net), cuts_(cuts), first_pass_(first_pass) {
@@ -388,7 +387,7 @@ void VolumePlaces::gather(int v, const AmPiece& piece, Span channels, std::ptrdi
     op.ddr_row = piece.rows.begin;
     op.layer = move_layer(v, true);
     net_.push(op);
-    if (from_host_.contains(from->tensor)) {  // not observable before
+    if (from_host_.contains(from->tensor)) {  // seen by nobody before
       net_.note_computed(v, taken, piece, op.result);
     }
     c = taken.end;

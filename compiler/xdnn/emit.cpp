@@ -192,8 +192,7 @@ class Selection {
     return map.whole ? volume(map).layout : plain(map.channels);
   }
 
-  // Padding above a row band (docs/facts/xdnn.md 2.3): zero rows that the band's input does not
-  // contain.
+  // Padding above a piece (xdnn.md 2.3): what of it the piece's own rows do not stand for.
   static std::int64_t top_padding(const Window& window, const Map& from, std::int64_t row) {
     return window.pads_begin[0] + from.first_row - row * window.strides[0];
   }
@@ -265,7 +264,7 @@ class Selection {
     conv.tail.slice = op_.slice;
     if (op_.destination_in_ddr) {
       conv.tail.destination_in_ddr = true;
-      conv.tail.destination_offset = -1;  // streams on (docs/facts/xdnn.md 2.4)
+      conv.tail.destination_offset = -1;  // streams on (xdnn.md 2.4)
       conv.outaddr = lowered_.ddr_tensors[static_cast<std::size_t>(result().ddr)].address;
     } else {
       conv.outaddr = write_to(conv.tail, op_.block.out_begin - result().first_channel, conv.out_ch);
@@ -618,8 +617,7 @@ MovedBytes moved_bytes(const Program& program, const Machine& machine) {
   const std::set<std::int64_t> inner = inner_tensors(program);
   const auto ids = values_by_name(program.host);
   MovedBytes moved;
-  // Tensors that the host does not know are spills; the others are inputs and outputs of the
-  // network.
+  // What the host never sees was spilled; what it sees once is input or output of the network.
   const auto add = [&](std::int64_t address, std::int64_t bytes) {
     const DdrTensor* tensor = tensor_at(program, address, machine);
     const bool spilled = tensor != nullptr && !ids.contains(tensor->value);

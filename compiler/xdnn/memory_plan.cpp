@@ -1,6 +1,6 @@
-// A beam search: a state is the place of each live volume (AM, DDR, both) before an op; a step
-// leads to a state some ops later. At each op the cheapest states are kept, and the one with least
-// in the AM, from which every op is feasible.
+// The search: states are where each live volume is (AM, DDR, both) before an op; a step leads from
+// one state to another some ops later. At each op the cheapest states are kept, and the one with
+// least in the AM, from which every op can go on by itself.
 #include "compiler/xdnn/memory_plan.h"
 
 #include <algorithm>
@@ -47,7 +47,7 @@ class PlanStates {
     return (*this)[s].where[static_cast<std::size_t>(found - list.begin())];
   }
 
-  // Dropped when an equal state costs no more.
+  // Forgotten when one that is the same costs no more.
   void reach(int p, PlanState next);
   // The cheapest states before op `p`, the best first, and the one with least in the AM.
   std::vector<int> kept(int p) const;
@@ -155,7 +155,7 @@ class PlanMoves {
   int now_ = 0;  // the state that moves lead on from
 };
 
-// Moves of the search, by the kinds of PlanStep, with their evictions.
+// Moves of the search, by the kinds of PlanStep, and what is evicted for them.
 
 constexpr int kGroupOps = 4;     // ops of a channel-chunk group, at most
 constexpr int kSegmentOps = 10;  // ops of a row-band segment, at most
@@ -210,7 +210,7 @@ void PlanMoves::take(int p, PlanStep step, std::int64_t extra, double cycles, co
   const std::int64_t all = std::accumulate(candidates.begin(), candidates.end(), std::int64_t{0},
                                            [&](auto sum, int v) { return sum + weight(v); });
   if (all < excess) return;
-  std::vector<int> forced;  // beyond the enumerated ones: all small ones are evicted
+  std::vector<int> forced;  // beyond what is enumerated: all of the small ones leave
   if (candidates.size() > kEvictable) {
     forced.assign(candidates.begin() + kEvictable, candidates.end());
     candidates.resize(kEvictable);

@@ -168,7 +168,7 @@ Placed place_fastest_order(const Graph& quantized, const Machine& machine,
     } catch (const Error&) {  // this order does not fit; another one may
     }
   }
-  if (!best && machine.slice0.used == 1) {  // memory plans do not use slice 0: report the shortage
+  if (!best && machine.slice0.used == 1) {  // pieces know nothing of slice 0: say what is missing
     return place_in_order(quantized, machine, candidates.back().nodes);
   }
   if (!best) {

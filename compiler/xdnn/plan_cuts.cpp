@@ -9,7 +9,7 @@ namespace workbench::xdnn {
 
 namespace {
 
-// Rows of each volume of the segment, per band; begin < 0: not asked for yet.
+// Rows of each volume of the segment, per band; begin < 0: nobody has asked yet.
 class Cutter {
  public:
   Cutter(const MemoryModel& model, const Segment& segment)
@@ -283,7 +283,7 @@ double band_cycles(const MemoryModel& model, const Segment& segment,
   return cycles;
 }
 
-// A scatter begins at a word of the piece; all it writes must belong to the segment.
+// A scatter begins at a word of the piece; what it takes along must be the segment's own.
 bool can_store(const MemoryModel& model, const Segment& segment) {
   const std::int64_t granule = model.geometry.channel_granule();
   for (const int v : segment_outputs(model, segment)) {

@@ -27,7 +27,7 @@ namespace {
 
 // --- around the instructions ---------------------------------------------------------------------
 
-// A replayed program's surroundings: filters, DDR addresses, the host's part.
+// What a replayed program needs around its instructions: filters, DDR addresses, the host's part.
 
 struct ReplayFilters {
   std::int32_t step = 0;  // a convolution

@@ -1,4 +1,4 @@
-// A third-party program as one of ours: the listing's instructions with their schedule,
+// Somebody else's program as one of ours: the listing's instructions with their schedule,
 // addresses, layouts, tiles and wait bits as they are, and around them what a program needs to run
 // with real data: filters packed as each instruction wants them, rescaling, DDR tensors for the
 // image queue, the host's part, the memory map that the network asks for, and probes for every
@@ -17,7 +17,7 @@ namespace workbench::xdnn {
 
 struct Replay {
   Program program;
-  std::vector<std::string> notes;  // gaps and errors of the listing, one line each
+  std::vector<std::string> notes;  // what the listing leaves open or gets wrong, one line each
 };
 
 // `quantized`: the network whose layers the instructions are, matched by name. Inactive entries and

@@ -18,8 +18,7 @@ namespace workbench::xdnn {
 
 // --- layers --------------------------------------------------------------------------------------
 
-// Which layers of a network the instructions of a replayed third-party program are: matched by
-// name.
+// Which layers of a network the instructions of somebody else's program are: matched by name.
 
 // What an instruction computes: `value`, which may lie in channels [start, ...) of `whole`, the
 // result of a concat (or of a pool behind one: vendors pool each branch before the concat, and then
@@ -63,7 +62,7 @@ class NetworkLayers {
 // --- values --------------------------------------------------------------------------------------
 
 // Where a replayed program keeps the network's values: every read and write of an instruction is
-// checked against the network.
+// held against what the network says it must be.
 
 // Throws Error "WHERE: OPCODE 'name': ...".
 [[noreturn]] void refuse(const Entry& entry, const std::string& what);

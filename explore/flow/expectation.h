@@ -1,4 +1,4 @@
-// External golden tensors: reading them and comparing a run with them.
+// Somebody else's golden tensors: reading them and comparing a run with them.
 #pragma once
 
 #include <filesystem>

@@ -88,8 +88,8 @@ Quantized quantize_network(const Imported& imported, const Target& target,
 Quantized quantize_network(const CompileRequest& request, const SampleSource& calibration,
                            const Progress& progress = {});
 
-// Distance of one layer's integers from the scheme's own codes, on the scheme's codes as operands:
-// the effect of lowering alone.
+// How far the integers of one layer are from the scheme's own codes, each layer given the scheme's
+// codes as operands: what lowering changed, and nothing inherited.
 struct LoweringDifference {
   std::string layer;
   std::int64_t values = 0, differing = 0;

@@ -67,8 +67,8 @@ std::string model_key(const CompileRequest& request) {
   return key;
 }
 
-// Knobs without influence on quantization: memories, transfers, control, the card.
-// (tests/property/sweep_evaluate_test.cpp changes each and compares.)
+// What has no say in what is an integer and with which scale: memories, transfers, control, the
+// card. (tests/property/sweep_evaluate_test.cpp changes each and compares.)
 xdnn::Machine for_integers(xdnn::Machine machine) {
   const xdnn::Machine plain;
   machine.name.clear();

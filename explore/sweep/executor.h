@@ -1,6 +1,6 @@
-// Computes many points on many processors. Each worker writes its finished points to the store at
-// once: a kill of any process at any moment loses nothing that was finished, and the next call
-// computes only what is missing.
+// Computes many points on many processors. What is finished is in the store at once, written by
+// whoever computed it: a kill of any process at any moment loses nothing that was finished, and the
+// next call computes only what is missing.
 //
 // Local: worker processes, forked, so that each has a simulator of its own. The caller must have no
 // thread that holds a lock (a plain command line has none).
@@ -51,7 +51,7 @@ struct ExecutionResult {
   std::vector<std::string> warnings;  // workers that died, tasks that were submitted again
 };
 
-// Called with the number of points done, stored ones included.
+// Told how many of the points of the call are done, those that were present included.
 using ExecutorProgress = std::function<void(std::size_t done, std::size_t total)>;
 
 // Which of the keys need not be computed, in the order given: those with a result. One that says

@@ -1,4 +1,4 @@
-// Objectives and constraints: metrics to minimise or maximise, and bounds on others.
+// What is looked for among points: metrics that shall be small or large, and bounds on others.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,7 @@ std::string to_string(const Constraint& constraint);
 
 using Metrics = std::map<std::string, double>;
 
-// A missing metric meets no constraint.
+// A metric that is not there meets nothing.
 bool meets(const Metrics& metrics, std::span<const Constraint> constraints);
 
 // How far the constraints are broken: the sum of |metric - bound| / max(|bound|, 1) over those that

@@ -25,7 +25,7 @@ struct Parameter {
 // Those with a name of their own; dotted machine knobs are not in it.
 std::span<const Parameter> named_parameters();
 
-// The equivalent command line of the point. Throws Error: unknown parameter of the machine's
+// What the command line would be for the point. Throws Error: unknown parameter of the machine's
 // family (nearest names suggested), a value it does not take.
 CompileRequest request_of(const Point& point);
 

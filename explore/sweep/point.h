@@ -1,5 +1,5 @@
 // A point: one question that a sweep, a regression suite or a notebook asks, and its answer. A
-// question is named by its content, so that no answer is computed twice.
+// question is named by its content, so that nobody computes an answer twice.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace workbench {
 
-// How exactly a point is computed (docs/architecture.md, fidelity tiers). A refined point is the
-// same question at the transaction tier.
+// How exactly a point is computed (architecture.md, fidelity tiers). A refined point is the same
+// question at the transaction tier.
 enum class Tier { Analytic, Transaction };
 std::string_view to_string(Tier tier);  // "analytic", "transaction"
 

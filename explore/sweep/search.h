@@ -1,4 +1,4 @@
-// Analysis of a sweep's rows: fronts, the points to refine, and the agreement of the tiers.
+// What a sweep makes of its rows: fronts, the points to refine, and how far the tiers agree.
 #pragma once
 
 #include <cstddef>

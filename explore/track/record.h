@@ -1,4 +1,4 @@
-// Records a case: compiled, simulated, described by its figures and fingerprints.
+// What a case comes to: compiled, simulated, described by its figures and fingerprints.
 #pragma once
 
 #include <string>
@@ -26,7 +26,7 @@ CaseRecord record_of(const Compiled& compiled, const SimulatedNetwork& run,
 inline constexpr std::string_view kFails = "fails: ";
 CaseRecord record_case(const Case& one, bool golden);
 
-// Called with the name of the next case and the fraction done.
+// Told the name of the case that is about to be computed, and how much of the whole lies behind.
 Baseline record_suite(const Suite& suite, const Progress& progress = {});
 
 // Short hashes and lists that tell what differs between two revisions of the workbench: the

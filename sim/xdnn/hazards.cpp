@@ -179,7 +179,7 @@ void HazardMonitor::check_written(std::int32_t instruction, const Footprint& f, 
       const std::uint8_t* written = am_written_.data() + word * word_bytes + r.byte_begin;
       if (std::memchr(written, 0, bytes) == nullptr) continue;
       raise(Hazard::Kind::UninitializedRead, instruction, -1, "AM", word, time);
-      return;  // one report per instruction
+      return;  // one report per instruction says enough
     }
   }
   for (const DdrRegion& r : f.ddr_reads) {
@@ -248,7 +248,7 @@ void HazardMonitor::check_flights(const Flight& later, std::int64_t time) {
   }
 }
 
-// Actual overlaps have been reported in more detail.
+// What really overlapped has been told already, and better.
 void HazardMonitor::check_races(std::int32_t instruction, std::int64_t time) {
   const auto first = std::lower_bound(
       races_.begin(), races_.end(), instruction,
@@ -268,7 +268,7 @@ void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
   // The two buffers are the last regions written (footprint.cpp); they are filled from here on.
   Flight flight{instruction, false, true, {}, {f.am_writes.end() - 2, f.am_writes.end()}, {}, {}};
   for (const AmRegion& r : flight.am_writes) {
-    if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) return;  // reported by begin()
+    if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) return;  // begin() tells
   }
   check_live(instruction, flight.am_writes, true, time);
   check_buffers(instruction, flight.am_writes, time);
@@ -309,7 +309,7 @@ void HazardMonitor::end(std::int32_t instruction) {
   for (const Flight& flight : flights_) {
     if (flight.instruction != instruction) continue;
     for (const AmRegion& r : flight.am_writes) {
-      if (r.slice == 0) continue;  // tiles, which only their own instruction reads
+      if (r.slice == 0) continue;  // tiles, which nobody but their own instruction reads
       mark_written(instruction, r);
     }
     for (const DdrRegion& r : flight.ddr_writes) host_wrote(r.begin, r.end);
@@ -332,7 +332,7 @@ void HazardMonitor::deadlock(std::int32_t instruction, std::int64_t time) {
 
 // --- the memory map ------------------------------------------------------------------------------
 
-// HazardMonitor's checks against the memory map: which tensor each word is meant for, and which one
+// What HazardMonitor knows from the memory map: which tensor each word is meant for, and which one
 // it holds. Programs without a map (made by hand) are not checked here.
 
 namespace {
@@ -346,8 +346,8 @@ bool alive(const Volume& v, std::int32_t instruction) {
 
 }  // namespace
 
-// A result belongs inside one volume of the memory map; scratch (tile buffers) inside none. Any
-// other volume alive at that instruction must not be touched.
+// A result belongs inside one volume of the memory map; scratch (tile buffers) inside none. What it
+// touches of any other volume alive at that instruction is somebody else's.
 bool HazardMonitor::check_live(std::int32_t instruction, const std::vector<AmRegion>& writes,
                                bool scratch, std::int64_t time) {
   for (const AmRegion& r : writes) {
@@ -383,8 +383,8 @@ bool HazardMonitor::holds(std::int32_t volume, const AmRegion& r) const {
                      [&](std::int32_t held) { return held == volume; });
 }
 
-// An operand is (part of) one tensor alive, and the words hold that one: it has not been
-// overwritten, and its predecessor has.
+// An operand is (part of) one tensor alive, and the words hold that one: nobody has written over
+// it, and what was there before has been.
 void HazardMonitor::check_reads(std::int32_t instruction, const Footprint& f, std::int64_t time) {
   if (program_.memory_map.empty()) return;
   for (const AmRegion& r : f.am_reads) {
@@ -409,8 +409,8 @@ void HazardMonitor::check_results(std::int32_t instruction, const std::vector<Am
   }
 }
 
-// docs/facts/xdnn.md 1.4: channel s of a concat volume lies in its section s / word_bytes. All that
-// write to a volume, parts or not, agree on how many channels it has.
+// xdnn.md 1.4: channel s of a concat volume lies in its section s / word_bytes. All that write to a
+// volume, parts or not, agree on how many channels it has.
 void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
   const Tail& t = tail(step.instruction);
@@ -421,7 +421,7 @@ void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
   const std::int64_t words = am_words(result, machine_.geometry());
   const std::int32_t number =
       volume_of(instruction, {result.address, result.address + words, 0, 1, 1});
-  if (number < 0) return;  // reported already
+  if (number < 0) return;  // told already
   const Volume& volume = program_.memory_map[static_cast<std::size_t>(number)];
   std::int64_t& known = volume_channels_[static_cast<std::size_t>(number)];
   const std::int64_t channels = t.concat_part ? t.concat_channels : result.channels;
@@ -478,8 +478,8 @@ void HazardMonitor::check_buffers(std::int32_t instruction, const std::vector<Am
   }
 }
 
-// A write by a new tensor clears the word's old owner. A write outside every tensor is reported
-// once, and its readers are not.
+// A word that a new tensor writes forgets what the one before left there. What is written outside
+// every tensor has been told once; its readers need not tell it again.
 void HazardMonitor::mark_written(std::int32_t instruction, const AmRegion& r) {
   const std::int32_t volume = volume_of(instruction, r);
   for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {

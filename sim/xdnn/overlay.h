@@ -1,6 +1,6 @@
 // One engine of the card: what its two slices share. Slice 1 is the main array with all its units;
-// slice 0, if the program uses it, the dedicated block for the first layer
-// (docs/facts/xdnn.md 1.7), which works on the next image meanwhile. Each slice is an Overlay.
+// slice 0, if the program uses it, the dedicated block for the first layer (xdnn.md 1.7), which
+// works on the next image meanwhile. Each slice is an Overlay.
 #pragma once
 
 #include <array>
@@ -27,8 +27,7 @@ namespace workbench::xdnn {
 
 // --- engine --------------------------------------------------------------------------------------
 
-// Buffers between slice 0 and slice 1: one is filled while the other is read
-// (docs/facts/xdnn.md 1.7).
+// Buffers between slice 0 and slice 1: one is filled while the other is read (xdnn.md 1.7).
 inline constexpr std::int64_t kSliceBuffers = 2;
 
 struct Engine {
@@ -49,7 +48,7 @@ struct Engine {
 
   std::map<std::string, Tensor> tensors;                  // collected
   std::map<std::string, std::int64_t> wide_accumulators;  // by layer
-  bool broken = false;          // an address was out of range: values are undefined from here on
+  bool broken = false;          // an address was out of range: values mean nothing any more
   std::int64_t ddr_waited = 0;  // cycles its requests waited for the bank
 
   bool has_slice0 = false;
@@ -70,7 +69,7 @@ struct Engine {
 // One slice of an engine: an array with its ports, the commands in flight, and access to what the
 // engine shares.
 
-// Clients of ports and DDR; also their priority among simultaneous requests.
+// Who asks for ports and DDR; also the order of service among requests of the same moment.
 enum class Client {
   ConvFilters,
   ConvArray,
@@ -107,8 +106,8 @@ struct Overlay {
   const Step& step(std::int32_t instruction) const {
     return program.steps[static_cast<std::size_t>(instruction)];
   }
-  // Whether values are computed and accesses checked: for the first image on the first engine. The
-  // others are timed only.
+  // Whether values are computed and accesses checked: for the first image on the first engine. All
+  // others take the same kind of time and nothing else.
   bool computing() const { return engine.number == 0 && image == 0; }
   // The unit takes its oldest waiting command: there is room in its queue again.
   void take(Unit unit);
@@ -118,8 +117,7 @@ struct Overlay {
   Result start(std::int32_t instruction);
   // It has read its last operand.
   void reads_done(std::int32_t instruction);
-  // Writes the result, collects the tensors that are complete now, and notifies all waiting
-  // engines.
+  // Writes the result, collects the tensors that are complete now, and tells everybody.
   void finish(std::int32_t instruction, const Result& result);
   // Moves `bytes` between DDR and the chip in bursts; blocks until done. `moved` counts bytes of
   // the stream so far, so that bursts do not each round up. Returns the cycles spent waiting for

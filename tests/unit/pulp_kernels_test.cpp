@@ -1,12 +1,11 @@
-// What PULP kernels and transfers compute, with numbers worked out by hand from
-// docs/facts/pulp.md 2.2.
+// What PULP kernels and transfers compute, with numbers worked out by hand from pulp.md 2.2.
 #include <gtest/gtest.h>
 
 #include <initializer_list>
 
-#include "isa/pulp/codes.h"
-#include "isa/pulp/kernels.h"
 #include "isa/pulp/semantics.h"
+#include "isa/pulp/kernels.h"
+#include "isa/pulp/codes.h"
 
 namespace workbench::pulp {
 namespace {

@@ -1,5 +1,4 @@
-// Points computed by worker processes: nothing that was finished is lost, whichever process is
-// killed when.
+// Points computed by worker processes: nothing that was finished is lost, whoever is killed when.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
