@@ -301,9 +301,11 @@ class Quantizing {
       }
     }
     if (!keeps_floats_) return;
-    choose_weight_thresholds(result_.annotated,
-                             target_.quantize.has_weight_codes(result_.annotated), recipe_,
-                             target_.quantize.accumulator_bits);
+    if (!came) {
+      choose_weight_thresholds(result_.annotated,
+                               target_.quantize.has_weight_codes(result_.annotated), recipe_,
+                               target_.quantize.accumulator_bits);
+    }
     result_.floats = network_without_codes(std::move(prepared));
     result_.reference = fake_quantized(result_.annotated);
     gather_statistics(0.9);
