@@ -45,7 +45,7 @@ struct Team {
 // kernels what they take with every bank to themselves.
 class EarliestCosts {
  public:
-  EarliestCosts(const Machine& machine, KernelTable&, std::span<Occupied> occupied)
+  EarliestCosts(const Machine& machine, const KernelTable&, std::span<Occupied> occupied)
       : machine_(machine),
         occupied_(occupied),
         counters_(static_cast<std::size_t>(machine.dma.identifiers),
@@ -123,7 +123,7 @@ void EarliestCosts::issue(std::size_t instruction, const Dma& op, Team& team) {
 // The transaction tier's DMA (mchan.h), and kernels with conflicts in closed form.
 class ExpectedCosts {
  public:
-  ExpectedCosts(const Machine& machine, KernelTable& kernels, std::span<Occupied> occupied)
+  ExpectedCosts(const Machine& machine, const KernelTable& kernels, std::span<Occupied> occupied)
       : machine_(machine), kernels_(kernels), occupied_(occupied), mchan_(machine) {}
 
   // Where the transfer goes is known once it is retired: kernels put off what has been issued.
@@ -173,21 +173,34 @@ class ExpectedCosts {
 
  private:
   const Machine& machine_;
-  KernelTable& kernels_;
+  const KernelTable& kernels_;
   std::span<Occupied> occupied_;
   Mchan mchan_;
   double speed_ = 1;  // of the DMA beside the last kernel
 };
 
+// A program's kernel calls, each looked up once.
+struct Calls {
+  KernelTable table;
+  std::vector<KernelFigures*> figures;  // per instruction; null: no kernel call
+
+  Calls(const Program& program, const Machine& machine) : table(machine) {
+    for (const Instruction& instruction : program.instructions) {
+      const auto* kernel = std::get_if<Kernel>(&instruction);
+      figures.push_back(kernel == nullptr ? nullptr : &table.of(*kernel));
+    }
+  }
+};
+
 template <typename Costs>
 class Walk {
  public:
-  Walk(const Program& program, const Machine& machine, KernelTable& kernels)
+  Walk(const Program& program, const Machine& machine, const Calls& calls)
       : program_(program),
         machine_(machine),
-        kernels_(kernels),
+        calls_(calls),
         occupied_(program.instructions.size()),
-        costs_(machine, kernels, occupied_),
+        costs_(machine, calls.table, occupied_),
         team_{std::vector<std::int64_t>(static_cast<std::size_t>(machine.cluster.cores), 0), 0} {}
 
   ScheduleTimes run() {
@@ -247,8 +260,8 @@ class Walk {
   void execute(std::size_t i, const CounterStop&) { occupied_[i] = {team_.latest, team_.latest}; }
 
   // The last core may be the fastest of the call.
-  void execute(std::size_t i, const Kernel& op) {
-    KernelFigures& figures = kernels_.of(op);
+  void execute(std::size_t i, const Kernel&) {
+    KernelFigures& figures = *calls_.figures[i];
     const std::int64_t begin = team_.latest, longer = costs_.conflicts(begin, figures);
     std::int64_t end = begin + figures.fastest + longer;
     for (std::size_t c = 0; c < team_.cores.size(); ++c) {
@@ -285,7 +298,7 @@ class Walk {
 
   const Program& program_;
   const Machine& machine_;
-  KernelTable& kernels_;
+  const Calls& calls_;
   std::vector<Occupied> occupied_;
   Costs costs_;
   Team team_;
@@ -296,9 +309,9 @@ class Walk {
 }  // namespace
 
 AnalyticSchedule analytic_schedule(const Program& program, const Machine& machine) {
-  KernelTable kernels(machine);
-  return {.earliest = Walk<EarliestCosts>(program, machine, kernels).run(),
-          .expected = Walk<ExpectedCosts>(program, machine, kernels).run()};
+  const Calls calls(program, machine);
+  return {.earliest = Walk<EarliestCosts>(program, machine, calls).run(),
+          .expected = Walk<ExpectedCosts>(program, machine, calls).run()};
 }
 
 }  // namespace workbench::pulp

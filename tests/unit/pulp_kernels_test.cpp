@@ -3,9 +3,9 @@
 
 #include <initializer_list>
 
-#include "isa/pulp/semantics.h"
-#include "isa/pulp/kernels.h"
 #include "isa/pulp/codes.h"
+#include "isa/pulp/kernels.h"
+#include "isa/pulp/semantics.h"
 
 namespace workbench::pulp {
 namespace {
@@ -343,6 +343,23 @@ TEST(PulpRequantize, channels_are_scaled_one_by_one) {
   kernel.in_w = kernel.out_w = 2, kernel.in_c = kernel.out_c = 2, kernel.norm = true;
   kernel.shift = 2, kernel.out_bits = 4;
   EXPECT_EQ(cluster.run(kernel, 2), (Codes{0x62, 0xb5}));  // 2, 6; 5, 11
+}
+
+TEST(PulpKernel, each_has_a_row_in_its_family) {
+  for (int kind = 0; kind <= static_cast<int>(last(KernelKind{})); ++kind) {
+    const KernelTraits& row = traits(static_cast<KernelKind>(kind));
+    SCOPED_TRACE(std::string(row.name));
+    EXPECT_EQ(static_cast<int>(row.kind), kind);
+    EXPECT_EQ(to_string(row.kind), row.name);
+    const auto family = kernels_of(row.family);
+    EXPECT_TRUE(&row >= family.data() && &row < family.data() + family.size());
+    // What tiling rules ask of a family is the same for all its kernels.
+    const KernelTraits& first = traits(row.family);
+    EXPECT_TRUE(row.weights == first.weights && row.by_channel == first.by_channel &&
+                row.planes == first.planes && row.vector == first.vector &&
+                row.window == first.window && row.operands == first.operands);
+    EXPECT_TRUE(row.execute != nullptr && row.code[0] != nullptr);
+  }
 }
 
 TEST(PulpKernel, values_do_not_depend_on_threads) {
