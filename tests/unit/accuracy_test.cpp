@@ -284,6 +284,7 @@ AccuracyRequest request_for_fifty(const TemporaryFolder& folder) {
   AccuracyRequest request;
   request.network.model.name = (folder.path() / "classes.onnx").string();
   request.network.target = "none";
+  request.network.scheme = "default";
   request.network.effort = Effort::Fast;
   request.images.path =
       folder.write("set.npz", zip_bytes({{"labels.npy", classes}, {"x.npy", images}}));
@@ -308,6 +309,53 @@ TEST(Accuracy, scores_as_many_images_as_asked_for_beside_those_that_calibrate) {
     EXPECT_EQ(accuracy.report.calibration_images, one.calibrated) << one.limit;
     EXPECT_EQ(accuracy.report.in_float.top1.value, 1.0);
     EXPECT_EQ(accuracy.report.warnings, std::vector<std::string>{});
+  }
+}
+
+// 3x3 over 512 channels: the im2col buffers of GAP8's 8 cores take twice its L1. The search for
+// tiles gives the layer fewer cores, DORY's rules have no tile for it.
+Graph too_deep_for_all_cores() {
+  FloatGraph build("deep");
+  const ValueId x = build.input("x", {1, 512, 8, 8});
+  const auto weights = [&](const std::string& name, const Shape& shape) {
+    std::vector<float> values(static_cast<std::size_t>(element_count(shape)));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<float>(i % 7) / 100 - 0.02F;
+    }
+    return build.graph().add_constant(name, Tensor::from<float>(shape, values, Layout::Oihw));
+  };
+  Window padded = FloatGraph::window(3);
+  padded.pads_begin = padded.pads_end = {1, 1};
+  const ValueId hidden =
+      build.add("hidden", Conv{.window = padded, .activation = {.kind = Activation::Kind::Relu}},
+                {x, weights("hidden.w", {16, 512, 3, 3})});
+  build.output(build.add("y", Conv{.window = FloatGraph::window(8)},
+                         {hidden, weights("y.w", {10, 16, 8, 8})}));
+  return build.graph();
+}
+
+TEST(Accuracy, compiles_as_run_does_with_the_tiler_asked_for) {
+  const TemporaryFolder folder;
+  export_onnx(too_deep_for_all_cores(), folder.path() / "deep.onnx");
+  CompileRequest request{.model = {.name = (folder.path() / "deep.onnx").string()},
+                         .target = "pulp",
+                         .scheme = "default",
+                         .effort = Effort::Fast};
+  ImageSet set{.name = "set", .names = {"image 0"}, .labels = {3}};
+  std::vector<float> pixels(std::size_t{512} * 64);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 11) / 11;
+  set.samples = {1, [pixels](std::size_t) {
+                   return std::vector{Tensor::from<float>({1, 512, 8, 8}, pixels, Layout::Nchw)};
+                 }};
+  const Quantized network = quantize_network(request, set.samples);
+  EXPECT_TRUE(measure_accuracy(network, set, {.layers = false}, request).passed());
+  request.tiler = pulp::Tiler::Dory;
+  try {
+    (void)measure_accuracy(network, set, {.layers = false}, request);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string_view(error.what()).find("no L2-L1 tiling found"), std::string_view::npos)
+        << error.what();
   }
 }
 

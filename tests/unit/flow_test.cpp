@@ -3,7 +3,6 @@
 
 #include "compiler/quantize/graph_digest.h"
 #include "core/error.h"
-#include "explore/flow/accuracy.h"
 #include "explore/flow/pipeline.h"
 
 namespace workbench {
@@ -58,27 +57,6 @@ TEST(Flow, a_program_has_the_sums_of_the_imported_network) {
     EXPECT_EQ(compiled.info().network_macs, network.macs);
     EXPECT_EQ(compiled.info().network_ops, network.ops);
     EXPECT_EQ(compiled.info().network_parameters, network.parameters);
-  }
-}
-
-// DORY's rules find no tile in 900 bytes of L1, the search does.
-TEST(Flow, accuracy_compiles_as_the_request_says) {
-  CompileRequest request{.model = {.name = "zoo:tiny_cnn"}, .target = "pulp", .scheme = "default"};
-  request.effort = Effort::Fast;
-  request.overrides.pulp.l1 = "900";
-  ImageSet images = open_calibration(request, {}, "", {});
-  images.labels = {3};
-  const Quantized network = quantize_network(request, images.samples);
-  const AccuracyReport report = measure_accuracy(network, images, {.layers = false}, request);
-  EXPECT_EQ(report.images, 1);
-  EXPECT_TRUE(report.passed());
-  request.tiler = pulp::Tiler::Dory;
-  try {
-    (void)measure_accuracy(network, images, {.layers = false}, request);
-    FAIL() << "expected an error";
-  } catch (const Error& error) {
-    EXPECT_NE(std::string_view(error.what()).find("DORY's"), std::string_view::npos)
-        << error.what();
   }
 }
 
