@@ -242,7 +242,7 @@ Json rooflines(const Compiled& compiled, const Timeline& timeline) {
   for (const Roof& roof : roofs(compiled.machine)) {
     std::vector<std::int64_t> bytes(info.layers.size());
     for (const Interval& interval : timeline.intervals) {
-      const std::int32_t layer = layer_of(info, interval.instruction);
+      const std::int32_t layer = layer_number(info, interval.instruction);
       const std::string& name = timeline.resources[static_cast<std::size_t>(interval.resource)];
       if (layer < 0 || interval.bytes.value == 0) continue;
       if (std::count(roof.resources.begin(), roof.resources.end(), name) == 0) continue;

@@ -18,7 +18,7 @@ std::vector<TimelinePiece> exact_pieces(const Timeline& timeline, const ProgramI
     if (interval.begin == interval.end) continue;
     const TimelinePiece piece{.begin = interval.begin,
                               .end = interval.end,
-                              .layer = layer_of(program, interval.instruction),
+                              .layer = layer_number(program, interval.instruction),
                               .cause = interval.cause,
                               .busy = interval.end - interval.begin};
     if (!pieces.empty() && pieces.back().end == piece.begin && pieces.back().layer == piece.layer &&
@@ -80,8 +80,9 @@ std::size_t count(const TimelinePieces& pieces) {
 
 }  // namespace
 
-std::int32_t layer_of(const ProgramInfo& program, std::int32_t instruction) {
-  return instruction < 0 ? -1 : program.instruction_layer.at(static_cast<std::size_t>(instruction));
+std::int32_t layer_number(const ProgramInfo& program, std::int32_t instruction) {
+  const auto layer = layer_of(program, instruction);
+  return layer ? static_cast<std::int32_t>(*layer) : -1;
 }
 
 TimelinePieces timeline_pieces(const Timeline& timeline, const ProgramInfo& program,
@@ -139,7 +140,7 @@ MemoryVolume placed(const Volume& volume, std::int64_t address, std::int64_t byt
   const bool known =
       volume.first >= 0 && static_cast<std::size_t>(volume.first) < info.instruction_layer.size();
   return {.name = volume.name,
-          .layer = known ? layer_of(info, volume.first) : -1,
+          .layer = known ? layer_number(info, volume.first) : -1,
           .address = address,
           .bytes = bytes,
           .begin = times.begin(volume.first),

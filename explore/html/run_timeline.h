@@ -31,8 +31,8 @@ struct TimelinePieces {
 TimelinePieces timeline_pieces(const Timeline& timeline, const ProgramInfo& program,
                                std::size_t pieces_max);
 
-// Layer of an instruction; -1: of none.
-std::int32_t layer_of(const ProgramInfo& program, std::int32_t instruction);
+// layer_of() as the page has it; -1: of none.
+std::int32_t layer_number(const ProgramInfo& program, std::int32_t instruction);
 
 // Of a program's memory map, its instructions put on the time line of a run: bytes [address,
 // address + bytes) are taken during [begin, end).

@@ -253,15 +253,14 @@ std::string json_text(std::string_view text) {
   return result + "\"";
 }
 
-const LayerInfo* layer_of(const ProgramInfo& program, std::int32_t instruction) {
-  if (instruction < 0) return nullptr;
-  const std::int32_t layer = program.instruction_layer.at(static_cast<std::size_t>(instruction));
-  return layer < 0 ? nullptr : &program.layers.at(static_cast<std::size_t>(layer));
+const LayerInfo* layer_info(const ProgramInfo& program, const Interval& interval) {
+  const auto layer = layer_of(program, interval.instruction);
+  return layer ? &program.layers[*layer] : nullptr;
 }
 
 // What an engine is seen doing: its instruction while it works, the cause and the layer otherwise.
 std::string slice_name(const ProgramInfo& program, const Interval& interval) {
-  const LayerInfo* layer = layer_of(program, interval.instruction);
+  const LayerInfo* layer = layer_info(program, interval);
   const bool works = interval.cause == Cause::Work;
   if (works && interval.instruction >= 0) {
     const auto index = static_cast<std::size_t>(interval.instruction);
@@ -276,7 +275,7 @@ void append_slice(std::string& out, const ProgramInfo& program, const Timeline& 
   const auto microseconds = [clock_mhz](Cycles cycles) {
     return static_cast<double>(cycles.value) / clock_mhz;
   };
-  const LayerInfo* layer = layer_of(program, interval.instruction);
+  const LayerInfo* layer = layer_info(program, interval);
   auto to = std::back_inserter(out);
   fmt::format_to(to,
                  ",\n{{\"ph\":\"X\",\"pid\":1,\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"name\":{},"

@@ -43,17 +43,6 @@ Step array_step(Cause cause) {
   return cause == Cause::Work ? Step::EdgeAndPadding : step_of(cause);
 }
 
-std::optional<std::size_t> layer_of(const ProgramInfo& program, std::int32_t instruction) {
-  if (instruction < 0) return std::nullopt;
-  const auto index = static_cast<std::size_t>(instruction);
-  CHECK(index < program.instruction_layer.size(), "instruction {} of {}", index,
-        program.instruction_layer.size());
-  const std::int32_t layer = program.instruction_layer[index];
-  if (layer < 0) return std::nullopt;
-  CHECK(static_cast<std::size_t>(layer) < program.layers.size(), "layer {}", layer);
-  return static_cast<std::size_t>(layer);
-}
-
 // Busy intervals of each resource, in order of time.
 std::vector<std::vector<Busy>> busy_by_resource(const ProgramInfo& program,
                                                 const Timeline& timeline,
@@ -384,6 +373,17 @@ std::string_view label(Step step, const MachineInfo& machine) {
       return "tile code";
   }
   CHECK(false, "step {}", static_cast<int>(step));
+}
+
+std::optional<std::size_t> layer_of(const ProgramInfo& program, std::int32_t instruction) {
+  if (instruction < 0) return std::nullopt;
+  const auto index = static_cast<std::size_t>(instruction);
+  CHECK(index < program.instruction_layer.size(), "instruction {} of {}", index,
+        program.instruction_layer.size());
+  const std::int32_t layer = program.instruction_layer[index];
+  if (layer < 0) return std::nullopt;
+  CHECK(static_cast<std::size_t>(layer) < program.layers.size(), "layer {}", layer);
+  return static_cast<std::size_t>(layer);
 }
 
 Report make_report(const ProgramInfo& program, const Timeline& timeline, const MachineInfo& machine,

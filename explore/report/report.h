@@ -89,6 +89,9 @@ struct Report {
   std::optional<Costs> costs;
 };
 
+// Of an instruction, as an index into `layers`; none: it belongs to no layer.
+std::optional<std::size_t> layer_of(const ProgramInfo& program, std::int32_t instruction);
+
 // `engines`: one per engine of the card, the first with `timeline` as its interval; none: just that
 // one, its latency the timeline's.
 Report make_report(const ProgramInfo& program, const Timeline& timeline, const MachineInfo& machine,

@@ -11,8 +11,8 @@
 
 #include "core/error.h"
 #include "explore/report/export.h"
-#include "explore/report/text.h"
 #include "explore/report/metrics.h"
+#include "explore/report/text.h"
 #include "explore/sweep/values.h"
 
 namespace workbench {

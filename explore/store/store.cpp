@@ -183,7 +183,7 @@ json layers(const std::vector<LayerFigures>& layers) {
   return list;
 }
 
-json settings(const std::vector<Setting>& settings) {
+json settings_object(const std::vector<Setting>& settings) {
   json object = json::object();
   for (const Setting& setting : settings) object[setting.name] = setting.value;
   return object;
@@ -195,6 +195,10 @@ std::map<std::string, double> figures_from(const json& object) {
 
 }  // namespace
 
+std::string settings_json(const std::vector<Setting>& settings) {
+  return settings_object(settings).dump();
+}
+
 std::string point_json(const StoredPoint& stored) {
   const Point& point = stored.point;
   const PointResult& result = stored.result;
@@ -202,7 +206,7 @@ std::string point_json(const StoredPoint& stored) {
   const json object = {{"key", stored.key},
                        {"network", point.network},
                        {"machine", point.machine},
-                       {"settings", settings(point.settings)},
+                       {"settings", settings_object(point.settings)},
                        {"tier", to_string(point.tier)},
                        {"status", to_string(result.status)},
                        {"reason", result.reason},

@@ -97,6 +97,9 @@ class Store {
 // back the same. Throws Error: names that are no UTF-8.
 std::string point_json(const StoredPoint& point);
 
+// The member "settings" alone.
+std::string settings_json(const std::vector<Setting>& settings);
+
 // The other way. Throws Error "WHERE: expected ..., found ..." for anything else.
 StoredPoint point_from_json(std::string_view text, const std::string& where);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <thread>
@@ -360,12 +359,6 @@ namespace {
 
 using sqlite::Connection;
 using sqlite::Statement;
-
-std::string settings_json(const std::vector<Setting>& settings) {
-  nlohmann::ordered_json object = nlohmann::ordered_json::object();
-  for (const Setting& setting : settings) object[setting.name] = setting.value;
-  return object.dump();
-}
 
 void insert_settings(const Connection& connection, std::int64_t point,
                      const std::vector<Setting>& settings) {
