@@ -182,7 +182,7 @@ Tensor checked(const NamedArray& array, const Value& input, const std::string& f
   return as_float(numbers(array.second), input.shape);
 }
 
-// Which array each input gets: its namesake, else the next one that is nobody's namesake.
+// Which array each input gets: the one of its name, else the next whose name is no input's.
 std::vector<std::optional<std::size_t>> assigned(const Graph& graph,
                                                  const std::vector<NamedArray>& arrays) {
   std::vector<std::optional<std::size_t>> of_input(graph.inputs.size());
