@@ -3,6 +3,7 @@
 #include "app/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <map>
@@ -11,6 +12,8 @@
 
 #include "app/commands.h"
 #include "core/error.h"
+#include "core/file.h"
+#include "explore/options.h"
 
 namespace workbench::app {
 
@@ -96,132 +99,92 @@ CLI::Validator not_negative() {
   return number_that("a number from 0 on", [](double value) { return value >= 0; });
 }
 
-void add_zoo_options(CLI::App& command, std::optional<double>& width,
-                     std::optional<std::int64_t>& resolution, std::optional<std::uint64_t>& seed) {
-  command.add_option("--width", width, "zoo:mobilenet: multiplier of the channel counts");
-  command.add_option("--resolution", resolution, "zoo: input side in pixels");
-  command.add_option("--seed", seed, "zoo: seed of the weights");
+// Adds the options of a request (options.h), each as its member has it.
+class RequestOptions {
+ public:
+  explicit RequestOptions(CLI::App& command) : command_(command) {}
+
+  void operator()(const Option& option, std::map<std::string, Shape>& shapes) const {
+    const auto insert = [&shapes](const std::vector<std::string>& texts) {
+      for (const std::string& text : texts) shapes.insert(parse_input_shape(text));
+    };
+    command_
+        .add_option_function<std::vector<std::string>>(spelling(option), insert,
+                                                       help(option, shapes))
+        ->allow_extra_args(false);
+  }
+  void operator()(const Option& option, std::optional<xdnn::OrderFile>& file) const {
+    const auto read = [&file](const std::string& path) {
+      file = xdnn::parse_order_file(read_file(path), path);
+    };
+    command_.add_option_function<std::string>(spelling(option), read, help(option, file));
+  }
+  void operator()(const Option& option, std::vector<std::string>& texts) const {
+    CLI::Option& added = *command_.add_option(spelling(option), texts, help(option, texts));
+    added.allow_extra_args(false);
+    if (option.takes == Takes::Names) added.delimiter(',');
+  }
+  // The option turns the default around.
+  void operator()(const Option& option, bool& flag) const {
+    command_.add_flag_callback(
+        spelling(option), [&flag] { flag = !flag; }, help(option, flag));
+  }
+  template <typename T>
+  void operator()(const Option& option, T& member) const {
+    CLI::Option& added = *command_.add_option(spelling(option), member, help(option, member));
+    if constexpr (std::is_enum_v<T>) {
+      std::map<std::string, T> values;
+      std::string words;
+      for (const auto& [word, value] : Words<T>::all()) {
+        values[word] = value;
+        words += (words.empty() ? "" : "|") + word;
+      }
+      added.transform(one_of(values))->option_text(words);
+    }
+  }
+
+ private:
+  static std::string spelling(const Option& option) {
+    const bool positional = option.name == "model";
+    return (positional ? "" : "--") + std::string(option.name);
+  }
+  template <typename T>
+  static std::string help(const Option& option, const T& member) {
+    const std::string without = default_text(option, member);
+    return (option.family == "pulp" ? "PULP: " : "") + std::string(option.meaning) +
+           (without.empty() ? "" : " (default: " + without + ")");
+  }
+
+  CLI::App& command_;
+};
+
+// All options of the request but those named.
+template <typename Request>
+void add_request_options(CLI::App& command, Request& request,
+                         const std::vector<std::string_view>& but) {
+  const RequestOptions add(command);
+  for_each_option(request, [&](const Option& option, auto& member) {
+    if (std::find(but.begin(), but.end(), option.name) == but.end()) add(option, member);
+  });
 }
 
-void add_machine_options(CLI::App& command, MachineOptions& options) {
-  xdnn::MachineOverrides& machine = options.xdnn;
-  command.add_option("--dsp", machine.dsp,
-                     "width of the array: pixels (V2), channels (V3, Darius)");
-  command.add_option("--bits", machine.bits, "width of codes and weights: 8, or 16 (V2, V3)");
-  command.add_option("--memory", machine.memory_mb, "activation memory in MB of 2^20 bytes");
-  command.add_option("--ddr", machine.ddr_mb, "DDR of an engine in MB of 2^20 bytes");
-  command
-      .add_option("--clock", options.clocks,
-                  "NAME=MHz, may be repeated: report, array, ddr; PULP: cluster, fabric")
-      ->allow_extra_args(false);
-  command.add_option("--engines", machine.engines, "engines on the card, 1 to 8");
-  command.add_option("--mode", machine.mode,
-                     "latency, or throughput: the first layer on an array of its own (V3)");
-  command
-      .add_option(
-          "--set", options.settings,
-          "any knob of the machine file: KEY=VALUE, e.g. ddr.efficiency=0.7; may be repeated")
-      ->allow_extra_args(false);
-  command.add_option("--l1", options.pulp.l1, "PULP: L1 buffer without stacks: 38000, 36k");
-  command.add_option("--l2", options.pulp.l2, "PULP: L2 buffer: 380000, 512k, 1M");
-  command.add_option("--cores", options.pulp.cores, "PULP: cores of the cluster, 1 to 16");
-  command.add_option("--dma-width", options.pulp.dma_width, "PULP: bytes per cycle, each way");
-}
-
-void add_schedule_options(CLI::App& command, NetworkOptions& options) {
-  const std::map<std::string, xdnn::OrderGoal> goals{{"time", xdnn::OrderGoal::Time},
-                                                     {"space", xdnn::OrderGoal::Space},
-                                                     {"natural", xdnn::OrderGoal::Natural}};
-  command
-      .add_option("--schedule", options.schedule,
-                  "order of the layers: least time (default), least space, or as in the model")
-      ->transform(one_of(goals))
-      ->option_text("time|space|natural");
-  command.add_option("--schedule-file", options.schedule_file,
-                     "order of the layers: their names, one per line");
-}
-
-void add_pulp_options(CLI::App& command, NetworkOptions& options) {
-  const std::map<std::string, pulp::Tiler> tilers{{"optimal", pulp::Tiler::Optimal},
-                                                  {"dory", pulp::Tiler::Dory}};
-  command
-      .add_option("--tiler", options.tiler,
-                  "PULP: tiles by modelled cycles (default), or by DORY's published rules")
-      ->transform(one_of(tilers))
-      ->option_text("optimal|dory");
-  const std::map<std::string, pulp::NormBits> bits{{"auto", pulp::NormBits::Auto},
-                                                   {"32", pulp::NormBits::Bits32},
-                                                   {"64", pulp::NormBits::Bits64}};
-  command
-      .add_option("--norm-bits", options.norm_bits,
-                  "PULP: width of batch norm: 32 where nothing can wrap (default), 32, or 64")
-      ->transform(one_of(bits))
-      ->option_text("auto|32|64");
-}
-
-void add_scheme_options(CLI::App& command, std::string& scheme,
-                        std::vector<std::string>& transforms, Effort& effort, std::string& cache) {
-  command.add_option("--scheme", scheme,
-                     fmt::format("how to quantize: default (ours for the target), published (as "
-                                 "the family's own tools), graffitist, nemo, or a recipe (see "
-                                 "docs/quantization.md); without: {}",
-                                 scheme.empty() ? "published" : scheme));
-  command
-      .add_option(
-          "--transforms", transforms,
-          "with --scheme graffitist: its transforms in order, as text like 'name "
-          "quantize(weight_bits=-4)' or a file of them, in place of the published list; may "
-          "be repeated")
-      ->allow_extra_args(false);
-  const std::map<std::string, Effort> efforts{
-      {"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}};
-  command.add_option("--effort", effort, "of the default scheme: fast, normal (default), best")
-      ->transform(one_of(efforts))
-      ->option_text("fast|normal|best");
-  command.add_option("--calibration-cache", cache,
-                     "folder for what calibration measures, or none (default: $WORKBENCH_CACHE, "
-                     "else ~/.cache/workbench)");
-}
-
-void add_network_options(CLI::App& command, NetworkOptions& options) {
-  command.add_option("--hw", options.hw, "machine: a YAML file or a shipped name (v3_96)")
-      ->required();
-  add_machine_options(command, options.machine);
-  command.add_option("model", options.model, "ONNX file, or zoo:NAME[?width=0.5&resolution=128]")
-      ->required();
-  command.add_option("--input", options.input, "input: .npy, .npz, .pb or an image");
-  command.add_option("--calibration", options.calibration,
-                     "calibration data: .npy, .npz, .pb or a folder of images");
-  command.add_option("--calibration-limit", options.calibration_limit,
-                     "use at most that many calibration samples");
-  command.add_option("--preprocess", options.preprocess,
-                     "how images become input (default: MODEL.preprocess.yaml)");
-  command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
-      ->allow_extra_args(false);
-  add_scheme_options(command, options.scheme, options.transforms, options.effort,
-                     options.calibration_cache);
-  command.add_option("--quantizer-json", options.quantizer_json,
-                     "thresholds and scales to use, as the xfDNN quantizer writes them");
-  command.add_option("--save-quantizer", options.save_quantizer, "write thresholds and scales");
-  command.add_option("--save-program", options.save_program, "write the compiled program");
-  command.add_option("--dump-passes", options.dump_passes, "folder for the graph after each pass");
-  command.add_option("--with", options.with_passes, "passes to run too: NAME,NAME (see passes)")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command.add_option("--without", options.without_passes, "passes not to run: NAME,NAME")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command.add_flag("--no-host", options.no_host,
-                   "fail where more than classifier tail and LRN would run on the host");
-  command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
+void add_thread_option(CLI::App& command, int& threads) {
+  command.add_option("--threads", threads, "use at most that many CPUs (default: all)")
       ->check(positive());
-  add_schedule_options(command, options);
-  add_pulp_options(command, options);
-  add_zoo_options(command, options.width, options.resolution, options.seed);
+}
+
+void add_network_options(CLI::App& command, CompileRequest& request, ViewOptions& views,
+                         const std::vector<std::string_view>& but) {
+  add_request_options(command, request, but);
+  command.get_option("--hw")->required();
+  command.get_option("model")->required();
+  command.add_option("--save-quantizer", views.save_quantizer, "write thresholds and scales");
+  command.add_option("--save-program", views.save_program, "write the compiled program");
+  add_thread_option(command, views.threads);
 }
 
 // What compile and run can show beside what they print anyway.
-void add_view_options(CLI::App& command, NetworkOptions& options) {
+void add_view_options(CLI::App& command, ViewOptions& options) {
   command
       .add_option(
           "--report", options.report,
@@ -230,23 +193,18 @@ void add_view_options(CLI::App& command, NetworkOptions& options) {
       ->check(CLI::IsMember({"xfdnn", "dory"}));
   command.add_option("--emit-c", options.emit_c, "PULP: folder for the program as C");
   command.add_option("--graph", options.graph, "draw the compiled network: FILE.dot or FILE.svg");
-  command.add_option("--save-optimized", options.save_optimized,
-                     "write the network after all passes as an ONNX file");
 }
 
 void add_run(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand("run", "compile, simulate, compare with golden, report");
   RunOptions& options = commands.add(command, run);
-  add_network_options(command, options.network);
-  add_view_options(command, options.network);
+  add_network_options(command, options.request, options.views, {"target"});
+  add_view_options(command, options.views);
   command.get_option("model")->required(false);  // a program alone runs with seeded weights
-  command
-      .add_option("--program", options.program,
-                  "run somebody else's program, text or JSON, instead of compiling")
-      ->excludes("--schedule")
-      ->excludes("--schedule-file");
-  command.add_option("--weights", options.network.model, "with --program: the same as the model");
-  command.add_option("--quantization", options.network.quantizer_json,
+  command.get_option("--program")->excludes("--schedule")->excludes("--schedule-file");
+  command.add_option("--weights", options.request.model.name,
+                     "with --program: the same as the model");
+  command.add_option("--quantization", options.request.quantizer_table,
                      "with --program: the same as --quantizer-json");
   const std::map<std::string, bool> on_off{{"on", true}, {"off", false}};
   command.add_option("--golden", options.golden, "on or off: compare with the golden model")
@@ -262,17 +220,14 @@ void add_run(CLI::App& app, Commands& commands) {
   command.add_option("--dump-tensors", options.dump_tensors, "folder for every tensor, as .npy");
   command.add_flag("--deterministic", options.deterministic, "leave wall times out");
   command.add_flag("--brief", options.brief, "print totals, not every layer");
-  command.add_option("--technology", options.technology,
-                     "estimate energy and area: asic_22nm, asic_28nm, asic_40nm, asic_55nm, "
-                     "fpga_16nm, a file, or default for what the machine is made in");
 }
 
 void add_compile(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand("compile", "compile and show what the machine would run");
   CompileCommandOptions& options = commands.add(command, compile);
-  add_network_options(command, options.network);
-  add_view_options(command, options.network);
-  command.add_option("-o,--output", options.network.save_program, "the same as --save-program");
+  add_network_options(command, options.request, options.views, {"target", "program", "technology"});
+  add_view_options(command, options.views);
+  command.add_option("-o,--output", options.views.save_program, "the same as --save-program");
   command.add_flag("--dump-schedules", options.dump_schedules,
                    "rank the schedules of every sub-graph by time and space");
 }
@@ -281,7 +236,8 @@ void add_verify(CLI::App& app, Commands& commands) {
   CLI::App& command =
       *app.add_subcommand("verify", "compare a simulation with somebody else's golden tensors");
   VerifyOptions& options = commands.add(command, verify);
-  add_network_options(command, options.network);
+  add_network_options(command, options.request, options.views,
+                      {"target", "program", "technology", "save-optimized"});
   command.get_option("--input")->required();
   command.add_option("--expect", options.expect, ".npy, .npz, .pb or a folder of them")->required();
   command.add_option("--atol", options.absolute_tolerance, "absolute tolerance of float tensors")
@@ -304,43 +260,36 @@ void add_preprocessing_options(CLI::App& command, QuantizationOptions& options) 
   command.add_option("--input-scale,--input_scale", steps.input_scale, "factor after the mean");
 }
 
-void add_quantization_options(CLI::App& command, QuantizationOptions& options) {
-  command.add_option("model", options.model, "ONNX file, or zoo:NAME[?width=0.5&resolution=128]")
-      ->required();
-  command.add_option("--target", options.target, "xdnn (default), pulp, or none: no hardware")
-      ->check(CLI::IsMember({"xdnn", "pulp", "none"}));
-  command.add_option("--hw", options.hw, "machine of that family (default: v3_96, gap8)");
-  add_machine_options(command, options.machine);
-  add_scheme_options(command, options.scheme, options.transforms, options.effort,
-                     options.calibration_cache);
-  command.add_option("--calibration", options.calibration,
+// Neither runs a network on an input, nor a program that was compiled before.
+void add_quantization_options(CLI::App& command, QuantizationOptions& options,
+                              std::vector<std::string_view> but) {
+  but.insert(but.end(),
+             {"calibration", "calibration-limit", "input", "preprocess", "quantizer-json",
+              "program", "technology", "dump-passes", "save-optimized"});
+  add_request_options(command, options.request, but);
+  command.get_option("model")->required();
+  command.get_option("--hw")->description("machine of that family (default: v3_96, gap8)");
+  command.get_option("--target")->check(CLI::IsMember({"xdnn", "pulp", "none"}));
+  ImageRequest& images = options.images;
+  command.add_option("--calibration", images.path,
                      "images to calibrate with: a folder, a batch, .npy or .npz");
-  command.add_option("--calibration-size", options.calibration_size, "use that many of them")
+  command.add_option("--calibration-size", images.selection.size, "use that many of them")
       ->check(positive());
-  command.add_option("--calibration-seed", options.calibration_seed,
+  command.add_option("--calibration-seed", images.selection.seed,
                      "choose them at random (default: the first by name)");
-  command.add_option("--calibration-indices", options.calibration_indices,
+  command.add_option("--calibration-indices", options.indices,
                      "choose these of the names in ascending order: 0,4,20-29");
-  command.add_flag("--skip-bad", options.skip_bad, "leave out images that cannot be used");
+  command.add_flag("--skip-bad", images.skip_bad, "leave out images that cannot be used");
   add_preprocessing_options(command, options);
-  command.add_option("--shape", options.shapes, "fix an input's shape: NAME=1,3,224,224")
-      ->allow_extra_args(false);
-  command.add_option("--with", options.with_passes, "passes to run too: NAME,NAME (see passes)")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command.add_option("--without", options.without_passes, "passes not to run: NAME,NAME")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command.add_option("--threads", options.threads, "use at most that many CPUs (default: all)")
-      ->check(positive());
-  add_zoo_options(command, options.width, options.resolution, options.seed);
+  add_thread_option(command, options.threads);
 }
 
 void add_quantize(CLI::App& app, Commands& commands) {
   CLI::App& command =
       *app.add_subcommand("quantize", "decide the codes of every tensor, write a quantized model");
   QuantizeCommandOptions& options = commands.add(command, quantize);
-  add_quantization_options(command, options.quantization);
+  add_quantization_options(command, options.quantization,
+                           {"no-host", "schedule", "schedule-file", "tiler", "norm-bits"});
   command.add_option("-o,--output", options.output, "ONNX file to write");
   command
       .add_option("--format", options.format,
@@ -359,7 +308,7 @@ void add_accuracy(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand(
       "accuracy", "score the float and the integer network on labelled images, explain the loss");
   AccuracyCommandOptions& options = commands.add(command, accuracy);
-  add_quantization_options(command, options.quantization);
+  add_quantization_options(command, options.quantization, {});
   command.add_option("--images", options.images, "labelled images: a folder, a batch, .npz")
       ->required();
   command.add_option("--labels", options.labels, "FILE <tab> CLASS a line (default: labels.tsv)");
@@ -374,10 +323,10 @@ void add_accuracy(CLI::App& app, Commands& commands) {
 void add_workload(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand("workload", "list the zoo, or write a network as ONNX");
   WorkloadCommandOptions& options = commands.add(command, workload);
-  command.add_option("name", options.name, "network");
+  command.add_option("name", options.model.name, "network");
   command.add_flag("--list", options.list, "list all networks");
   command.add_option("-o,--output", options.output, "ONNX file to write");
-  add_zoo_options(command, options.width, options.resolution, options.seed);
+  add_request_options(command, options.model, {"model", "shape"});
 }
 
 void add_listing_options(CLI::App& command, ListingOptions& options, const std::string& what) {

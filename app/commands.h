@@ -9,11 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "compiler/pulp/compile.h"
+#include "compiler/quantize/image_set.h"
 #include "compiler/quantize/preprocessing.h"
-#include "compiler/quantize/recipe.h"
-#include "compiler/xdnn/order.h"
-#include "explore/flow/machine.h"
+#include "explore/flow/pipeline.h"
 #include "explore/store/result_table.h"
 #include "explore/sweep/executor.h"
 #include "explore/sweep/worker.h"
@@ -21,82 +19,46 @@
 
 namespace workbench::app {
 
-// What names a network, its data and the machine: common to compile, run and verify.
-struct NetworkOptions {
-  std::string hw;                   // file, or name of a shipped machine
-  MachineOptions machine;           // what is different from it
-  std::string model;                // ONNX file or zoo:NAME
-  std::vector<std::string> shapes;  // NAME=1,3,224,224
-  std::optional<double> width;
-  std::optional<std::int64_t> resolution;
-  std::optional<std::uint64_t> seed;
-  std::filesystem::path calibration, input, preprocess;
-  std::size_t calibration_limit = 0;
-  std::string scheme;                   // how to quantize; empty: published
-  std::vector<std::string> transforms;  // files or texts (explore/scheme.h)
-  Effort effort = Effort::Normal;
-  std::string calibration_cache;         // folder, "none", or empty: the user's
-  std::filesystem::path quantizer_json;  // read
-  std::filesystem::path save_quantizer;  // written
-  std::filesystem::path save_program;
-  std::filesystem::path dump_passes;
-  std::vector<std::string> with_passes, without_passes;
-  bool no_host = false;
-  xdnn::OrderGoal schedule = xdnn::OrderGoal::Time;
-  std::filesystem::path schedule_file;
-  pulp::Tiler tiler = pulp::Tiler::Optimal;
-  pulp::NormBits norm_bits = pulp::NormBits::Auto;
-  std::filesystem::path emit_c;          // folder
-  std::string report;                    // "xfdnn", "dory", or empty: neither
-  std::filesystem::path graph;           // .dot or .svg
-  std::filesystem::path save_optimized;  // ONNX, written
+// What compile, run and verify write of a compiled network, and how they work.
+struct ViewOptions {
+  std::filesystem::path save_quantizer, save_program;
+  std::filesystem::path emit_c;  // folder
+  std::string report;            // "xfdnn", "dory", or empty: neither
+  std::filesystem::path graph;   // .dot or .svg
   int threads = 0;
 };
 
 struct CompileCommandOptions {
-  NetworkOptions network;
+  CompileRequest request;  // as the command line has it: names, not files
+  ViewOptions views;
   bool dump_schedules = false;
 };
 
 struct RunOptions {
-  NetworkOptions network;
+  CompileRequest request;  // as the command line has it: names, not files
+  ViewOptions views;
   bool golden = true;
   bool timing_only = false;
-  std::filesystem::path program;  // somebody else's, to run instead of our own
   std::filesystem::path json, csv, trace, html, png, dump_tensors;
   bool deterministic = false;
   bool brief = false;
-  std::string technology;  // to estimate energy and area for, "default": the machine's; empty: none
 };
 
 struct VerifyOptions {
-  NetworkOptions network;
+  CompileRequest request;  // as the command line has it: names, not files
+  ViewOptions views;
   std::filesystem::path expect;
   double absolute_tolerance = 0, relative_tolerance = 0;
 };
 
 // What quantize and accuracy have in common.
 struct QuantizationOptions {
-  std::string model;                // ONNX file or zoo:NAME
-  std::vector<std::string> shapes;  // NAME=1,3,224,224
-  std::optional<double> width;
-  std::optional<std::int64_t> resolution;
-  std::optional<std::uint64_t> seed;
-  std::string target = "xdnn";
-  std::string hw;  // empty: v3_96 or gap8
-  MachineOptions machine;
-  std::string scheme = "default";
-  std::vector<std::string> transforms;  // files or texts (explore/scheme.h)
-  Effort effort = Effort::Normal;
-  std::string calibration_cache;  // folder, "none", or empty: the user's
-  std::vector<std::string> with_passes, without_passes;
-  std::filesystem::path calibration;
-  std::size_t calibration_size = 0;
-  std::optional<std::uint64_t> calibration_seed;
-  std::string calibration_indices;
+  // As the command line has it: names, not files.
+  CompileRequest request{.target = "xdnn", .scheme = "default"};
+  ImageRequest images{.with_labels = false};  // to calibrate with
+  std::string indices;                        // of those
   std::filesystem::path preprocess;
   PreprocessingOptions steps;
-  bool skip_bad = false;
   int threads = 0;
 };
 
@@ -119,12 +81,9 @@ struct AccuracyCommandOptions {
 };
 
 struct WorkloadCommandOptions {
-  std::string name;
+  ModelSource model;  // without zoo:
   bool list = false;
   std::filesystem::path output;
-  std::optional<double> width;
-  std::optional<std::int64_t> resolution;
-  std::optional<std::uint64_t> seed;
 };
 
 struct ListingOptions {

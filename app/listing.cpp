@@ -47,8 +47,6 @@ int assemble(const ListingOptions& options) {
   return 0;
 }
 
-// workbench disasm: a saved program, or somebody else's JSON, as text.
-
 namespace {
 
 // Saved programs begin with the number of their first field, which no text does.

@@ -18,36 +18,20 @@ namespace workbench::app {
 namespace {
 
 CompileRequest quantization_request(const QuantizationOptions& options) {
-  CompileRequest request;
-  request.model = {.name = options.model,
-                   .width = options.width,
-                   .resolution = options.resolution,
-                   .seed = options.seed};
-  for (const std::string& text : options.shapes) {
-    request.model.import.input_shapes.insert(parse_input_shape(text));
-  }
-  request.target = options.target;
-  if (!options.hw.empty()) request.machine = find_machine_file(options.hw);
-  request.overrides = options.machine;
-  request.scheme = options.scheme;
-  request.transforms = transform_texts(options.transforms);
-  require_target(scheme_named(options.scheme, request.transforms), options.target);
-  request.effort = options.effort;
-  request.calibration_cache = cache_folder(options.calibration_cache);
-  request.passes = {.with = options.with_passes, .without = options.without_passes};
+  CompileRequest request = options.request;
+  if (!request.machine.empty()) request.machine = find_machine_file(request.machine.string());
+  request.transforms = transform_texts(request.transforms);
+  require_target(scheme_named(request.scheme, request.transforms), request.target);
+  request.calibration_cache = cache_folder(request.calibration_cache.string());
   return request;
 }
 
 ImageRequest calibration_request(const QuantizationOptions& options) {
-  ImageRequest images;
-  images.path = options.calibration;
-  images.with_labels = false;
-  images.selection = {.size = options.calibration_size, .seed = options.calibration_seed};
-  if (!options.calibration_indices.empty()) {
-    if (options.calibration_seed) fail("--calibration-indices: excludes --calibration-seed");
-    images.selection.indices = parse_indices(options.calibration_indices);
+  ImageRequest images = options.images;
+  if (!options.indices.empty()) {
+    if (images.selection.seed) fail("--calibration-indices: excludes --calibration-seed");
+    images.selection.indices = parse_indices(options.indices);
   }
-  images.skip_bad = options.skip_bad;
   return images;
 }
 
@@ -75,11 +59,12 @@ std::string write_model(const QuantizeCommandOptions& options, const Quantized& 
 
 // `accuracy` calibrates with some of the images that it scores; here there are no others.
 void require_images_to_choose_from(const QuantizationOptions& options) {
-  if (!options.calibration.empty()) return;
-  const char* const option = options.calibration_size != 0          ? "--calibration-size"
-                             : options.calibration_seed             ? "--calibration-seed"
-                             : !options.calibration_indices.empty() ? "--calibration-indices"
-                                                                    : nullptr;
+  const ImageRequest& images = options.images;
+  if (!images.path.empty()) return;
+  const char* const option = images.selection.size != 0 ? "--calibration-size"
+                             : images.selection.seed    ? "--calibration-seed"
+                             : !options.indices.empty() ? "--calibration-indices"
+                                                        : nullptr;
   if (option != nullptr) fail("{}: expected images with --calibration, found none", option);
 }
 
@@ -112,8 +97,8 @@ int quantize(const QuantizeCommandOptions& options) {
     written = write_model(options, network, images.samples);
   }
   if (saves) write_file(options.save_quantizer, quantizer);
-  // That nobody gave images for calibration is no fault where none are needed.
-  const bool given = !options.quantization.calibration.empty();
+  // No images for calibration are no fault where none are needed.
+  const bool given = !options.quantization.images.path.empty();
   if (given || network.calibrated) warn(images.warnings);
   warn(dead_values(network));
   warn(network.warnings);
@@ -132,7 +117,7 @@ int accuracy(const AccuracyCommandOptions& options) {
   request.images.path = options.images;
   request.images.labels = options.labels;
   request.images.selection.size = options.limit;
-  request.images.skip_bad = options.quantization.skip_bad;
+  request.images.skip_bad = options.quantization.images.skip_bad;
   request.measure = {.golden_images = options.golden_images, .layers = !options.brief};
   ProgressBar progress;
   const Accuracy accuracy = run_accuracy(request, progress.callback());

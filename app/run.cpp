@@ -28,48 +28,20 @@ namespace fs = std::filesystem;
 
 namespace {
 
-CompileRequest request_from(const NetworkOptions& options, bool keep_reference) {
-  CompileRequest request;
-  request.model = {.name = options.model,
-                   .width = options.width,
-                   .resolution = options.resolution,
-                   .seed = options.seed};
-  for (const std::string& text : options.shapes) {
-    request.model.import.input_shapes.insert(parse_input_shape(text));
+// Names of the command line as the files and texts that they stand for.
+CompileRequest resolved(CompileRequest request) {
+  request.machine = find_machine_file(request.machine.string());
+  request.transforms = transform_texts(request.transforms);
+  if (!request.scheme.empty() || !request.transforms.empty()) {
+    (void)scheme_named(request.scheme, request.transforms);  // or says so before the work
   }
-  request.machine = find_machine_file(options.hw);
-  request.overrides = options.machine;
-  request.tiler = options.tiler;
-  request.norm_bits = options.norm_bits;
-  request.data = {.calibration = options.calibration,
-                  .input = options.input,
-                  .preprocessing = options.preprocess,
-                  .calibration_limit = options.calibration_limit};
-  request.quantizer_table = options.quantizer_json;
-  request.scheme = options.scheme;
-  request.transforms = transform_texts(options.transforms);
-  if (!options.scheme.empty() || !request.transforms.empty()) {
-    (void)scheme_named(options.scheme, request.transforms);  // or says so before the work
-  }
-  request.effort = options.effort;
-  if (!options.calibration.empty()) {
-    request.calibration_cache = cache_folder(options.calibration_cache);
-  }
-  request.dump_passes = options.dump_passes;
-  request.save_optimized = options.save_optimized;
-  request.passes = {.with = options.with_passes, .without = options.without_passes};
-  request.allow_host = !options.no_host;
-  request.schedule.goal = options.schedule;
-  if (!options.schedule_file.empty()) {
-    request.schedule.file =
-        xdnn::parse_order_file(read_file(options.schedule_file), options.schedule_file.string());
-  }
-  request.keep_reference = keep_reference;
+  const std::string cache = request.calibration_cache.string();
+  request.calibration_cache = request.data.calibration.empty() ? fs::path() : cache_folder(cache);
   return request;
 }
 
 // What only one family has.
-void require_family(const NetworkOptions& options, const Compiled& compiled) {
+void require_family(const ViewOptions& options, const Compiled& compiled) {
   const bool xdnn = is_xdnn(compiled);
   for (const auto& [option, given] :
        {std::pair("--save-quantizer", !options.save_quantizer.empty()),
@@ -93,52 +65,48 @@ void write_c(const fs::path& folder, const Compiled& compiled) {
 }
 
 // They show what our compiler did.
-void require_no_views(const NetworkOptions& options) {
+void require_no_views(const ViewOptions& views, const CompileRequest& request) {
   for (const auto& [option, given] :
-       {std::pair("--report", !options.report.empty()),
-        std::pair("--graph", !options.graph.empty()),
-        std::pair("--save-optimized", !options.save_optimized.empty())}) {
+       {std::pair("--report", !views.report.empty()), std::pair("--graph", !views.graph.empty()),
+        std::pair("--save-optimized", !request.save_optimized.empty())}) {
     if (given) fail("{}: expected a network to compile, found --program", option);
   }
 }
 
 // Compiles, and writes the quantizer table and the program where asked for.
-// `program`: from another tool, to take instead of compiling; empty: none.
-Compiled compile_from(const NetworkOptions& options, bool keep_reference, const Progress& progress,
-                      const fs::path& program = {}) {
-  require_writable_file(options.save_quantizer);
-  require_writable_file(options.save_program);
-  require_writable_file(options.save_optimized);
-  require_writable_file(options.graph);
-  require_drawable(options.graph);
-  if (!program.empty()) require_no_views(options);
-  limit_threads(options.threads);
-  if (options.model.empty() && program.empty()) {
+Compiled compile_from(const CompileRequest& asked, const ViewOptions& views,
+                      const Progress& progress) {
+  require_writable_file(views.save_quantizer);
+  require_writable_file(views.save_program);
+  require_writable_file(asked.save_optimized);
+  require_writable_file(views.graph);
+  require_drawable(views.graph);
+  if (!asked.program.empty()) require_no_views(views, asked);
+  limit_threads(views.threads);
+  if (asked.model.name.empty() && asked.program.empty()) {
     fail("expected a model: an ONNX file or zoo:NAME");
   }
-  CompileRequest request = request_from(options, keep_reference);
-  request.program = program;
-  create_folder(options.dump_passes);
+  const CompileRequest request = resolved(asked);
+  create_folder(request.dump_passes);
   Compiled compiled = compile_network(request, progress);
-  require_family(options, compiled);
-  if (!options.save_quantizer.empty()) {
-    write_file(options.save_quantizer, to_json(quantizer_table(compiled.quantized)));
+  require_family(views, compiled);
+  if (!views.save_quantizer.empty()) {
+    write_file(views.save_quantizer, to_json(quantizer_table(compiled.quantized)));
   }
-  if (!options.save_program.empty()) save(compiled.program, options.save_program);
-  write_c(options.emit_c, compiled);
+  if (!views.save_program.empty()) save(compiled.program, views.save_program);
+  write_c(views.emit_c, compiled);
   return compiled;
 }
 
 // What --report and --graph ask for, with the cycles of each layer of the program and what they
 // are.
-void show_views(const NetworkOptions& options, const Compiled& compiled,
+void show_views(const CompileRequest& request, const ViewOptions& views, const Compiled& compiled,
                 const std::vector<Cycles>& layer_cycles, std::string_view counted_as) {
-  if (!options.graph.empty()) {
-    write_drawing(options.graph, dot_drawing(compiled, layer_cycles, counted_as));
+  if (!views.graph.empty()) {
+    write_drawing(views.graph, dot_drawing(compiled, layer_cycles, counted_as));
   }
-  if (options.report != "xfdnn") return;
-  const bool natural =
-      options.schedule == xdnn::OrderGoal::Natural && options.schedule_file.empty();
+  if (views.report != "xfdnn") return;
+  const bool natural = request.schedule.goal == xdnn::OrderGoal::Natural && !request.schedule.file;
   print(xfdnn_report(compiled, natural ? StepOrder::Model : StepOrder::Schedule));
 }
 
@@ -178,9 +146,8 @@ int run(const RunOptions& options) {
   }
   require_picture(options.png);
   ProgressBar progress;
-  const Compiled compiled =
-      compile_from(options.network, true, progress.callback(), options.program);
-  const Technology technology = technology_for(compiled.machine, options.technology);
+  const Compiled compiled = compile_from(options.request, options.views, progress.callback());
+  const Technology technology = technology_for(compiled.machine, options.request.technology);
   create_folder(options.dump_tensors);
   SimulatedNetwork simulated = run_network(
       compiled, {.golden = options.golden, .values = !options.timing_only}, progress.callback());
@@ -190,10 +157,10 @@ int run(const RunOptions& options) {
   warn(simulated.result.warnings);
   std::vector<Cycles> cycles;
   for (const LayerReport& layer : simulated.result.report.layers) cycles.push_back(layer.cycles);
-  show_views(options.network, compiled, cycles, "of the run");
-  if (options.network.report == "dory") print(dory_report(compiled, simulated));
+  show_views(options.request, options.views, compiled, cycles, "of the run");
+  if (options.views.report == "dory") print(dory_report(compiled, simulated));
   print(text_report(simulated.result, {.colour = colours_wanted(), .every_layer = !options.brief}));
-  if (!options.technology.empty()) {
+  if (!options.request.technology.empty()) {
     show_energy(technology, compiled, simulated.result.report, cycles);
   }
   return passed(simulated.result) ? 0 : 1;
@@ -236,17 +203,19 @@ std::string summary(const Compiled& compiled) {
 
 int compile(const CompileCommandOptions& options) {
   ProgressBar progress;
-  const Compiled compiled = compile_from(options.network, false, progress.callback());
+  CompileRequest request = options.request;
+  request.keep_reference = false;
+  const Compiled compiled = compile_from(request, options.views, progress.callback());
   progress.clear();
   warn(compiled.warnings);
-  show_views(options.network, compiled, cycles_alone(compiled), "alone");
+  show_views(options.request, options.views, compiled, cycles_alone(compiled), "alone");
   print(summary(compiled));
   if (options.dump_schedules) {
     if (!is_xdnn(compiled)) {
       fail("--dump-schedules: expected an xDNN machine, found {}", name(compiled.machine));
     }
     print(schedule_report(compiled.quantized, compiled.xdnn_machine(),
-                          {.goal = options.network.schedule}));
+                          {.goal = options.request.schedule.goal}));
   }
   return 0;
 }
@@ -300,7 +269,9 @@ Checked check_tensors(const VerifyOptions& options, const Compiled& compiled,
 
 int verify(const VerifyOptions& options) {
   ProgressBar progress;
-  const Compiled compiled = compile_from(options.network, false, progress.callback());
+  CompileRequest request = options.request;
+  request.keep_reference = false;
+  const Compiled compiled = compile_from(request, options.views, progress.callback());
   const bool files = compiled.was_integer && is_golden_folder(options.expect);
   const Checked checked = files ? check_golden_files(options, compiled, progress.callback())
                                 : check_tensors(options, compiled, progress.callback());

@@ -171,17 +171,38 @@ int show_plan(const Study& study, const fs::path& store) {
   return 0;
 }
 
+const char* what_it_decides(const Parameter& parameter) {
+  switch (parameter.stage) {
+    case Stage::Hardware:
+      return "machine";
+    case Stage::Imported:
+      return "network";
+    case Stage::Quantized:
+      return "integers";
+    case Stage::Compiled:
+      return "program";
+    case Stage::Reported:
+    case Stage::Shown:
+      return "report";
+  }
+  CHECK(false, "parameter {}", parameter.name);
+}
+
 int show_parameters() {
   Table table{.columns = {{.title = "parameter", .right_aligned = false},
                           {.title = "machines", .right_aligned = false},
+                          {.title = "decides", .right_aligned = false},
+                          {.title = "without", .right_aligned = false},
                           {.title = "meaning", .right_aligned = false}}};
   for (const Parameter& parameter : named_parameters()) {
     const std::string family = parameter.family == "xdnn"   ? "xDNN"
                                : parameter.family == "pulp" ? "PULP"
                                                             : "all";
-    table.rows.push_back({std::string(parameter.name), family, std::string(parameter.meaning)});
+    table.rows.push_back({parameter.name, family, what_it_decides(parameter), parameter.without,
+                          std::string(parameter.meaning)});
   }
-  table.rows.push_back({"GROUP.KNOB", "all", "any number of the machine's file: ddr.efficiency"});
+  table.rows.push_back(
+      {"GROUP.KNOB", "all", "machine", "", "any number of the machine's file: ddr.efficiency"});
   for (const std::string& line : lines(table)) print(line + "\n");
   return 0;
 }

@@ -48,13 +48,12 @@ int workload(const WorkloadCommandOptions& options) {
     print(zoo_table());
     return 0;
   }
-  if (options.name.empty()) fail("workload: expected --list or the name of a network");
-  if (options.output.empty()) fail("workload {}: expected -o FILE.onnx", options.name);
+  ModelSource model = options.model;
+  if (model.name.empty()) fail("workload: expected --list or the name of a network");
+  if (options.output.empty()) fail("workload {}: expected -o FILE.onnx", model.name);
   require_writable_file(options.output);
-  const Graph graph = load_model({.name = "zoo:" + options.name,
-                                  .width = options.width,
-                                  .resolution = options.resolution,
-                                  .seed = options.seed});
+  model.name = "zoo:" + model.name;
+  const Graph graph = load_model(model);
   export_onnx(graph, options.output);
   print(fmt::format("{}: {} MACs, {} parameters\n", options.output.string(),
                     thousands(total_macs(graph)), thousands(parameters(graph))));

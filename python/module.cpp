@@ -77,5 +77,5 @@ PYBIND11_MODULE(_native, module) {
   workbench::python::add_points(module);
 }
 
-// libsystemc has a main() that calls this one, and is not loaded without it; nobody calls that.
+// libsystemc has a main() that calls this one, and is not loaded without it; neither is called.
 extern "C" __attribute__((visibility("default"))) int sc_main(int, char**) { return 0; }

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/options.h"
 
 namespace workbench {
 
@@ -71,16 +72,21 @@ bool is_pulp(const std::filesystem::path& path) {
   }
 }
 
-struct Given {
-  const char* option;
-  bool given;
-};
+template <typename T>
+bool is_given(const T& member) {
+  if constexpr (requires { member.has_value(); })
+    return member.has_value();
+  else
+    return !member.empty();
+}
 
-void refuse(const std::vector<Given>& options, const std::string& machine, const char* family) {
-  for (const Given& one : options) {
-    if (one.given)
-      fail("{}: {} is {} machine, which has no such thing", one.option, machine, family);
-  }
+void refuse_other_family(const MachineOptions& options, std::string_view family,
+                         const std::string& machine) {
+  for_each_option(options, [&](const Option& option, const auto& member) {
+    if (option.family.empty() || option.family == family || !is_given(member)) return;
+    fail("--{}: {} is {} machine, which has no such thing", option.name, machine,
+         family == "pulp" ? "a PULP" : "an xDNN");
+  });
 }
 
 }  // namespace
@@ -88,26 +94,14 @@ void refuse(const std::vector<Given>& options, const std::string& machine, const
 Machine load_machine(const std::filesystem::path& path, const MachineOptions& options) {
   if (is_pulp(path)) {
     pulp::Machine machine = pulp::load_machine(path);
-    const xdnn::MachineOverrides& other = options.xdnn;
-    refuse({{"--dsp", other.dsp.has_value()},
-            {"--bits", other.bits.has_value()},
-            {"--memory", other.memory_mb.has_value()},
-            {"--ddr", other.ddr_mb.has_value()},
-            {"--engines", other.engines.has_value()},
-            {"--mode", !other.mode.empty()}},
-           machine.name, "a PULP");
+    refuse_other_family(options, "pulp", machine.name);
     pulp::MachineOverrides overrides = options.pulp;
     overrides.clocks = options.clocks;
     overrides.settings = options.settings;
     return with_overrides(std::move(machine), overrides);
   }
   xdnn::Machine machine = xdnn::load_machine(path);
-  const pulp::MachineOverrides& other = options.pulp;
-  refuse({{"--l1", !other.l1.empty()},
-          {"--l2", !other.l2.empty()},
-          {"--cores", other.cores.has_value()},
-          {"--dma-width", other.dma_width.has_value()}},
-         machine.name, "an xDNN");
+  refuse_other_family(options, "xdnn", machine.name);
   xdnn::MachineOverrides overrides = options.xdnn;
   overrides.clocks = options.clocks;
   overrides.settings = options.settings;

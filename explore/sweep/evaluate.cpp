@@ -47,24 +47,65 @@ std::string all_fields(const Machine& machine) {
   return std::visit([](const auto& one) { return text_of(one); }, machine);
 }
 
-// Content that a file's name stands for may change while a process lives.
-std::string file_text(const fs::path& path) {
-  if (path.empty()) return "-";
-  std::error_code none;
-  const auto time = fs::last_write_time(path, none).time_since_epoch().count();
-  return fmt::format("{}@{}", path.string(), time);
-}
+// Texts of any content, so that no two lists of them read alike.
+std::string counted(std::string_view text) { return fmt::format("{}:{}", text.size(), text); }
 
-std::string model_key(const CompileRequest& request) {
-  const ModelSource& model = request.model;
-  std::string key = is_zoo(model) ? model.name : file_text(model.name);
-  for (const auto& [name, shape] : model.import.input_shapes) {
-    key += fmt::format("|{}={}", name, to_string(shape));
+// An option's value as text; of files and networks what they contain, which may change while a
+// process lives. What is not there is told by the stage that reads it.
+struct ValueText {
+  std::string operator()(const Option& option, const std::string& value) const {
+    std::error_code none;
+    if (option.name == "model") {
+      const bool there = is_zoo({.name = value}) || fs::is_regular_file(value, none);
+      return counted(there ? network_content(value) : value);
+    }
+    if (may_name_file(option, value) && fs::exists(value, none)) return file_content(value);
+    return counted(value);
   }
-  if (model.width) key += fmt::format("|width={}", *model.width);
-  if (model.resolution) key += fmt::format("|resolution={}", *model.resolution);
-  if (model.seed) key += fmt::format("|seed={}", *model.seed);
-  return key;
+  std::string operator()(const Option&, const fs::path& value) const {
+    std::error_code none;
+    return fs::exists(value, none) ? file_content(value) : counted(value.string());
+  }
+  std::string operator()(const Option&, const std::vector<std::string>& values) const {
+    std::string text;
+    for (const std::string& value : values) text += counted(value);
+    return text;
+  }
+  std::string operator()(const Option&, const std::map<std::string, Shape>& shapes) const {
+    std::string text;
+    for (const auto& [name, shape] : shapes) text += counted(name) + to_string(shape);
+    return text;
+  }
+  std::string operator()(const Option&, const std::optional<xdnn::OrderFile>& file) const {
+    std::string text = file ? "file " : "";
+    for (std::size_t i = 0; file && i < file->entries.size(); ++i) {
+      text += counted(file->entries[i].node);
+    }
+    return text;
+  }
+  template <typename T>
+  std::string operator()(const Option&, const std::optional<T>& value) const {
+    return value ? fmt::format("{}", *value) : "";
+  }
+  template <typename T>
+  requires std::is_enum_v<T> || std::integral<T> std::string operator()(const Option&,
+                                                                        const T& value) const {
+    return fmt::format("{}", static_cast<std::size_t>(value));
+  }
+};
+
+// Whether what the stage makes depends on an option of `read`, but for the machine, which has a
+// text of its own.
+bool depends(Stage stage, Stage read) { return read > Stage::Hardware && read <= stage; }
+
+std::string options_text(const CompileRequest& request, Stage stage) {
+  std::string text;
+  for_each_option(request, [&](const Option& option, const auto& member) {
+    if (depends(stage, option.stage)) {
+      text += fmt::format("{}={};", option.name, ValueText()(option, member));
+    }
+  });
+  return text;
 }
 
 // What has no say in what is an integer and with which scale: memories, transfers, control, the
@@ -90,40 +131,38 @@ xdnn::Machine for_program(xdnn::Machine machine) {
 
 }  // namespace
 
+CompileRequest read_by(Stage stage, CompileRequest request) {
+  static const CompileRequest plain;
+  for_each_option(request, [&]<typename T>(const Option& option, T& member) {
+    if (depends(stage, option.stage) || option.stage == Stage::Shown) return;
+    for_each_option(plain, [&]<typename U>(const Option& other, const U& value) {
+      if constexpr (std::same_as<T, U>) {
+        if (other.name == option.name) member = value;
+      }
+    });
+  });
+  return request;
+}
+
 std::string integers_key(const CompileRequest& request, const Machine& machine) {
-  std::string key = model_key(request);
-  key += fmt::format("|scheme={}|{}|effort={}|table={}|calibration={}|input={}|preprocessing={}|{}",
-                     request.scheme, fmt::join(request.transforms, " "),
-                     static_cast<int>(request.effort), file_text(request.quantizer_table),
-                     file_text(request.data.calibration), file_text(request.data.input),
-                     file_text(request.data.preprocessing), request.data.calibration_limit);
-  key += fmt::format("|with={}|without={}", fmt::join(request.passes.with, ","),
-                     fmt::join(request.passes.without, ","));
   const auto* xdnn = std::get_if<xdnn::Machine>(&machine);
-  return key + (xdnn != nullptr ? "|xdnn|" + text_of(for_integers(*xdnn)) : "|pulp");
+  return options_text(request, Stage::Quantized) +
+         (xdnn != nullptr ? "xdnn;" + text_of(for_integers(*xdnn)) : "pulp");
 }
 
 std::string program_key(const CompileRequest& request, const Machine& machine) {
-  std::string key = integers_key(request, machine);
-  key +=
-      fmt::format("|host={}|goal={}", request.allow_host, static_cast<int>(request.schedule.goal));
-  if (request.schedule.file) {
-    for (const auto& entry : request.schedule.file->entries) key += "|" + entry.node;
-  }
-  key += fmt::format("|tiler={}|norm={}|", static_cast<int>(request.tiler),
-                     static_cast<int>(request.norm_bits));
-  if (const auto* xdnn = std::get_if<xdnn::Machine>(&machine)) {
-    return key + text_of(for_program(*xdnn));
-  }
-  return key + text_of(std::get<pulp::Machine>(machine));
+  const auto* xdnn = std::get_if<xdnn::Machine>(&machine);
+  return options_text(request, Stage::Compiled) +
+         (xdnn != nullptr ? "xdnn;" + text_of(for_program(*xdnn))
+                          : "pulp;" + text_of(std::get<pulp::Machine>(machine)));
 }
 
-const PreparedNetworks::Stage<Imported>& PreparedNetworks::imported(const CompileRequest& request,
-                                                                    const Target& target) {
-  return imported_.get(model_key(request), [&]() -> Stage<Imported> {
+const PreparedNetworks::Kept<Imported>& PreparedNetworks::imported(const CompileRequest& request,
+                                                                   const Target& target) {
+  return imported_.get(options_text(request, Stage::Imported), [&]() -> Kept<Imported> {
     const ModelSource& model = request.model;
     try {
-      return {target.import(request), ""};
+      return {target.import(read_by(Stage::Imported, request)), ""};
     } catch (const Error& error) {
       if (!model.width && !model.resolution && !model.seed) throw;
       return {{}, one_line(error.what())};
@@ -131,13 +170,13 @@ const PreparedNetworks::Stage<Imported>& PreparedNetworks::imported(const Compil
   });
 }
 
-const PreparedNetworks::Stage<Quantized>& PreparedNetworks::integers(const CompileRequest& request,
-                                                                     const Target& target) {
-  return integers_.get(integers_key(request, *target.machine), [&]() -> Stage<Quantized> {
-    const Stage<Imported>& source = imported(request, target);
+const PreparedNetworks::Kept<Quantized>& PreparedNetworks::integers(const CompileRequest& request,
+                                                                    const Target& target) {
+  return integers_.get(integers_key(request, *target.machine), [&]() -> Kept<Quantized> {
+    const Kept<Imported>& source = imported(request, target);
     if (!source.obstacle.empty()) return {{}, source.obstacle};
     try {
-      return {quantize_network(source.value, target, request), ""};
+      return {quantize_network(source.value, target, read_by(Stage::Quantized, request)), ""};
     } catch (const Error& error) {
       return {{}, one_line(error.what())};
     }
@@ -151,13 +190,13 @@ const PreparedNetworks::Answer& PreparedNetworks::program(const CompileRequest& 
   key += constants ? "|constants" : "";
   const Answer& answer = programs_.get(key, [&]() -> Answer {
     const Target target = target_for(machine);
-    const Stage<Quantized>& quantized = integers(request, target);
+    const Kept<Quantized>& quantized = integers(request, target);
     if (!quantized.obstacle.empty()) {
       return {.obstacle = quantized.obstacle, .constants = constants};
     }
     try {
       return {.compiled = compile_network(imported(request, target).value, quantized.value, target,
-                                          request, constants),
+                                          read_by(Stage::Compiled, request), constants),
               .constants = constants};
     } catch (const Error& error) {
       return {.obstacle = one_line(error.what()), .constants = constants};
@@ -189,13 +228,6 @@ std::string fault(const RunResult& run) {
   if (!run.verdict || run.verdict->bit_exact()) return "";
   return fmt::format("not bit-exact: {} of {} values differ from the golden model's",
                      run.verdict->mismatches, run.verdict->values_compared);
-}
-
-std::string technology_of(const Point& point) {
-  for (const Setting& setting : point.settings) {
-    if (setting.name == "technology") return setting.value;
-  }
-  return "";
 }
 
 PointResult analytic(const Compiled& compiled, bool layers, const std::string& technology) {
@@ -262,7 +294,7 @@ PointResult Evaluator::evaluate(const Point& point) {
     if (!answer.obstacle.empty()) {
       result = infeasible(answer.obstacle);
     } else {
-      const std::string technology = technology_of(point);
+      const std::string& technology = request.technology;
       result = runs ? transaction(answer.compiled, options_, technology)
                     : analytic(answer.compiled, options_.layers, technology);
     }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "explore/flow/pipeline.h"
+#include "explore/options.h"
 #include "explore/sweep/point.h"
 
 namespace workbench {
@@ -83,23 +84,26 @@ class PreparedNetworks {
  private:
   // What a stage returned, or why it could not.
   template <typename Value>
-  struct Stage {
+  struct Kept {
     Value value;
     std::string obstacle;  // one line
   };
 
-  const Stage<Imported>& imported(const CompileRequest& request, const Target& target);
-  const Stage<Quantized>& integers(const CompileRequest& request, const Target& target);
+  const Kept<Imported>& imported(const CompileRequest& request, const Target& target);
+  const Kept<Quantized>& integers(const CompileRequest& request, const Target& target);
 
-  RecentValues<Stage<Imported>> imported_{1};
-  RecentValues<Stage<Quantized>> integers_{2};
+  RecentValues<Kept<Imported>> imported_{1};
+  RecentValues<Kept<Quantized>> integers_{2};
   RecentValues<Answer> programs_{2};
   Answer other_card_;
 };
 
-// All that the integers of a network depend on: the network, how it is quantized, and of the
-// machine what that looks at. Of the machine: what compiler/xdnn's support, limits and rewrites ask
-// for; PULP quantizes alike for all.
+// The request with what the stage may read, as its options say, and the defaults of all others: no
+// stage sees what its key has not. What is `Shown` stays.
+CompileRequest read_by(Stage stage, CompileRequest request);
+// All that the integers of a network depend on: options by value, files by content, and of the
+// machine what quantization looks at. Of the machine: what compiler/xdnn's support, limits and
+// rewrites ask for; PULP quantizes alike for all.
 std::string integers_key(const CompileRequest& request, const Machine& machine);
 // All that the program depends on.
 std::string program_key(const CompileRequest& request, const Machine& machine);

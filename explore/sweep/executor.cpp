@@ -31,7 +31,7 @@ constexpr int kTickMilliseconds = 200;
 // What a worker answers: small enough for a pipe to take it as a whole.
 struct Reply {
   std::uint64_t point = 0;
-  bool refused = false;  // `error` says why nobody can go on
+  bool refused = false;  // `error` says why no worker can go on
   std::array<char, 1000> error{};
 };
 
@@ -53,8 +53,8 @@ void keep_to_own_processors(std::size_t number, std::size_t workers) {
   sched_setaffinity(0, sizeof own, &own);  // where it is refused, it is slower
 }
 
-// The life of a worker: until nobody asks any more. Whoever asked may be gone by then: what was
-// computed is in the store before it is told.
+// The life of a worker: until no more points come. The process that sent them may have ended by
+// then: what was computed is in the store before it is told.
 [[noreturn]] void serve(int requests, int replies, std::span<const KeyedPoint> points,
                         const ExecutorOptions& options) {
   Reply reply;

@@ -1,5 +1,5 @@
 // Computes many points on many processors. What is finished is in the store at once, written by
-// whoever computed it: a kill of any process at any moment loses nothing that was finished, and the
+// the process that computed it: a kill of any process at any moment loses nothing finished, and the
 // next call computes only what is missing.
 //
 // Local: worker processes, forked, so that each has a simulator of its own. The caller must have no

@@ -20,7 +20,7 @@ namespace workbench {
 namespace {
 
 template <typename T>
-T number(const char* name, const std::string& value, const char* expected) {
+T number(std::string_view name, const std::string& value, const char* expected) {
   T parsed{};
   const char* const end = value.data() + value.size();
   const auto [stop, error] = std::from_chars(value.data(), end, parsed);
@@ -30,48 +30,26 @@ T number(const char* name, const std::string& value, const char* expected) {
   return parsed;
 }
 
-std::int64_t whole(const char* name, const std::string& value) {
-  return number<std::int64_t>(name, value, "a whole number");
-}
-
-// As it is given; the machine reads the suffix.
-std::string byte_count(const char* name, const std::string& value) {
+// The machine reads the suffix.
+void check_bytes(std::string_view name, const std::string& value) {
   const std::string bytes = without_suffix(value);
   std::int64_t parsed{};
   const auto [stop, error] = std::from_chars(bytes.data(), bytes.data() + bytes.size(), parsed);
   if (error != std::errc() || stop != bytes.data() + bytes.size()) {
     fail("{}={}: expected a number of bytes such as 65536 or 64k, found '{}'", name, value, value);
   }
-  return value;
 }
 
-double real(const char* name, const std::string& value) {
+double real(std::string_view name, const std::string& value) {
   return number<double>(name, value, "a number");
 }
 
-// Points are named by what the file has, so that it has to be there.
-const std::string& existing(const char* name, const std::string& value) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(value, ignored)) {
-    fail("{}={}: expected a file or a folder, found none of that name", name, value);
-  }
-  return value;
-}
-
-// A clock in MHz, as --clock takes it; what it may be is a matter of the machine.
-void set_clock(CompileRequest& request, const char* parameter, const std::string& value) {
-  (void)real(parameter, value);
-  const std::string_view name(parameter);
-  request.overrides.clocks.push_back(fmt::format("{}={}", name.substr(name.find('.') + 1), value));
-}
-
 template <typename T>
-T one_of(const char* name, const std::string& value,
-         const std::vector<std::pair<std::string, T>>& choices) {
+T one_of(std::string_view name, const std::string& value, const WordList<T>& words) {
   std::string names;
-  for (const auto& [choice, meaning] : choices) {
-    if (choice == value) return meaning;
-    names += (names.empty() ? "" : ", ") + choice;
+  for (const auto& [word, meaning] : words) {
+    if (word == value) return meaning;
+    names += (names.empty() ? "" : ", ") + word;
   }
   fail("{}={}: expected one of {}, found '{}'", name, value, names, value);
 }
@@ -118,117 +96,137 @@ void set_bandwidth(CompileRequest& request, const std::string& value) {
   request.overrides.clocks.push_back(fmt::format("ddr={}", megahertz));
 }
 
-using Request = CompileRequest;
-using Text = std::string;
+// A point's text into the member of an option.
+class Put {
+ public:
+  Put(std::string_view name, const std::string& value, const CompileRequest& request)
+      : name_(name), value_(value), request_(request) {}
 
-constexpr Parameter kParameters[] = {
-    {"dsp", "xdnn", "width of the array: pixels (V2), channels (V3, Darius)",
-     [](Request& r, const Text& v) { r.overrides.xdnn.dsp = whole("dsp", v); }},
-    {"bits", "xdnn", "width of codes and weights: 8, or 16 (V2, V3)",
-     [](Request& r, const Text& v) { r.overrides.xdnn.bits = whole("bits", v); }},
-    {"memory", "xdnn", "activation memory in MB of 2^20 bytes",
-     [](Request& r, const Text& v) { r.overrides.xdnn.memory_mb = real("memory", v); }},
-    {"ddr", "xdnn", "DDR of an engine in MB of 2^20 bytes",
-     [](Request& r, const Text& v) { r.overrides.xdnn.ddr_mb = real("ddr", v); }},
-    {"bandwidth", "xdnn",
-     "what DDR delivers in GB/s of 10^9 bytes: its clock becomes that over word_bytes * efficiency",
-     set_bandwidth},
-    {"engines", "xdnn", "engines on the card, 1 to 8",
-     [](Request& r, const Text& v) { r.overrides.xdnn.engines = whole("engines", v); }},
-    {"mode", "xdnn", "latency, or throughput: the first layer on an array of its own (V3)",
-     [](Request& r, const Text& v) {
-       r.overrides.xdnn.mode =
-           one_of<Text>("mode", v, {{"latency", "latency"}, {"throughput", "throughput"}});
-     }},
-    {"clock.report", "xdnn", "MHz of memory and control, the clock of all cycle figures",
-     [](Request& r, const Text& v) { set_clock(r, "clock.report", v); }},
-    {"clock.array", "xdnn", "MHz of the array",
-     [](Request& r, const Text& v) { set_clock(r, "clock.array", v); }},
-    {"clock.ddr", "xdnn", "MHz of the DDR interface",
-     [](Request& r, const Text& v) { set_clock(r, "clock.ddr", v); }},
-    {"schedule", "xdnn", "order of the layers: time, space or natural",
-     [](Request& r, const Text& v) {
-       r.schedule.goal = one_of<xdnn::OrderGoal>("schedule", v,
-                                                 {{"time", xdnn::OrderGoal::Time},
-                                                  {"space", xdnn::OrderGoal::Space},
-                                                  {"natural", xdnn::OrderGoal::Natural}});
-     }},
-    {"schedule-file", "xdnn", "file with the order of the layers, one name per line",
-     [](Request& r, const Text& v) { r.schedule.file = xdnn::parse_order_file(read_file(v), v); }},
-    {"quantizer-json", "xdnn", "file with thresholds and scales, as the xfDNN quantizer writes it",
-     [](Request& r, const Text& v) { r.quantizer_table = existing("quantizer-json", v); }},
-    {"l1", "pulp", "L1 buffer without stacks in bytes, or with k, M",
-     [](Request& r, const Text& v) { r.overrides.pulp.l1 = byte_count("l1", v); }},
-    {"l2", "pulp", "L2 buffer in bytes, or with k, M",
-     [](Request& r, const Text& v) { r.overrides.pulp.l2 = byte_count("l2", v); }},
-    {"cores", "pulp", "cores of the cluster, 1 to 16",
-     [](Request& r, const Text& v) { r.overrides.pulp.cores = whole("cores", v); }},
-    {"dma-width", "pulp", "bytes of the cluster DMA per cycle, each way",
-     [](Request& r, const Text& v) { r.overrides.pulp.dma_width = whole("dma-width", v); }},
-    {"clock.cluster", "pulp", "MHz of the cluster, the clock of all cycle figures",
-     [](Request& r, const Text& v) { set_clock(r, "clock.cluster", v); }},
-    {"clock.fabric", "pulp", "MHz of the fabric",
-     [](Request& r, const Text& v) { set_clock(r, "clock.fabric", v); }},
-    {"tiler", "pulp", "tiles by modelled cycles (optimal) or by DORY's rules (dory)",
-     [](Request& r, const Text& v) {
-       r.tiler = one_of<pulp::Tiler>(
-           "tiler", v, {{"optimal", pulp::Tiler::Optimal}, {"dory", pulp::Tiler::Dory}});
-     }},
-    {"norm-bits", "pulp", "width of batch norm: auto, 32 or 64",
-     [](Request& r, const Text& v) {
-       r.norm_bits = one_of<pulp::NormBits>("norm-bits", v,
-                                            {{"auto", pulp::NormBits::Auto},
-                                             {"32", pulp::NormBits::Bits32},
-                                             {"64", pulp::NormBits::Bits64}});
-     }},
-    {"technology", "", "what the machine is made in, for energy and area: asic_40nm, ... or a file",
-     [](Request& r, const Text& v) { (void)technology_for(load_machine(r.machine, {}), v); }},
-    {"scheme", "", "how to quantize: default, published, graffitist, nemo or a recipe",
-     [](Request& r, const Text& v) {
-       (void)scheme_named(v);
-       r.scheme = v;
-     }},
-    {"effort", "", "of the default scheme: fast, normal or best",
-     [](Request& r, const Text& v) {
-       r.effort = one_of<Effort>(
-           "effort", v,
-           {{"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}});
-     }},
-    {"calibration", "", "calibration data: .npy, .npz, .pb or a folder of images",
-     [](Request& r, const Text& v) {
-       r.data.calibration = existing("calibration", v);
-       r.calibration_cache = cache_folder("");
-     }},
-    {"calibration-limit", "", "at most that many calibration samples",
-     [](Request& r, const Text& v) {
-       r.data.calibration_limit =
-           number<std::size_t>("calibration-limit", v, "a whole number of at least 0");
-     }},
-    {"input", "", "what the network runs on: .npy, .npz, .pb or an image",
-     [](Request& r, const Text& v) { r.data.input = existing("input", v); }},
-    {"preprocess", "", "file that says how images become input",
-     [](Request& r, const Text& v) { r.data.preprocessing = existing("preprocess", v); }},
-    {"with", "", "passes to run too: NAME+NAME, or none",
-     [](Request& r, const Text& v) { r.passes.with = passes(v); }},
-    {"without", "", "passes not to run: NAME+NAME, or none",
-     [](Request& r, const Text& v) { r.passes.without = passes(v); }},
-    {"width", "", "zoo:mobilenet: multiplier of the channel counts",
-     [](Request& r, const Text& v) { r.model.width = real("width", v); }},
-    {"resolution", "", "zoo: input side in pixels",
-     [](Request& r, const Text& v) {
-       const std::int64_t side = whole("resolution", v);
-       if (side < 1) fail("resolution={}: expected at least 1, found '{}'", v, v);
-       r.model.resolution = side;
-     }},
-    {"seed", "", "zoo: seed of the weights",
-     [](Request& r, const Text& v) {
-       r.model.seed = number<std::uint64_t>("seed", v, "a whole number of at least 0");
-     }},
+  void operator()(const Option& option, std::optional<std::int64_t>& member) const {
+    member = number<std::int64_t>(name_, value_, "a whole number");
+    if (option.takes == Takes::Side && *member < 1) {
+      fail("{}={}: expected at least 1, found '{}'", name_, value_, value_);
+    }
+  }
+  void operator()(const Option&, std::optional<double>& member) const {
+    member = real(name_, value_);
+  }
+  void operator()(const Option&, std::optional<std::uint64_t>& member) const { member = count(); }
+  void operator()(const Option&, std::size_t& member) const { member = count(); }
+  void operator()(const Option& option, std::string& member) const {
+    switch (option.takes) {
+      case Takes::ByteCount:
+        check_bytes(name_, value_);
+        break;
+      case Takes::Mode:
+        (void)one_of<int>(name_, value_, {{"latency", 0}, {"throughput", 1}});
+        break;
+      case Takes::SchemeName:
+        (void)scheme_named(value_);
+        break;
+      case Takes::TechnologyName:
+        (void)technology_for(load_machine(request_.machine, {}), value_);
+        break;
+      case Takes::Value:
+      case Takes::Side:
+      case Takes::Names:
+      case Takes::Repeated:
+        break;
+    }
+    member = value_;
+  }
+  // Points are named by what the file has, so that it has to be there.
+  void operator()(const Option&, std::filesystem::path& member) const {
+    std::error_code ignored;
+    if (!std::filesystem::exists(value_, ignored)) {
+      fail("{}={}: expected a file or a folder, found none of that name", name_, value_);
+    }
+    member = value_;
+  }
+  void operator()(const Option&, std::optional<xdnn::OrderFile>& member) const {
+    member = xdnn::parse_order_file(read_file(value_), value_);
+  }
+  void operator()(const Option&, std::vector<std::string>& member) const {
+    member = passes(value_);
+  }
+  template <typename T>
+  requires std::is_enum_v<T>
+  void operator()(const Option&, T& member) const {
+    member = one_of(name_, value_, Words<T>::all());
+  }
+
+ private:
+  std::size_t count() const {
+    return number<std::size_t>(name_, value_, "a whole number of at least 0");
+  }
+
+  std::string_view name_;
+  const std::string& value_;
+  const CompileRequest& request_;
 };
 
+constexpr std::string_view kBandwidth = "bandwidth", kClock = "clock.";
+
+bool is_parameter(const Option& option) { return option.varies && option.takes != Takes::Repeated; }
+
+void put(CompileRequest& request, const Parameter& parameter, const std::string& value) {
+  if (parameter.name == kBandwidth) {
+    set_bandwidth(request, value);
+    return;
+  }
+  if (parameter.name.starts_with(kClock)) {  // what a clock may be is a matter of the machine
+    (void)real(parameter.name, value);
+    request.overrides.clocks.push_back(parameter.name.substr(kClock.size()) + "=" + value);
+    return;
+  }
+  const Put text(parameter.name, value, request);
+  for_each_option(request, [&](const Option& option, auto& member) {
+    if constexpr (std::invocable<const Put&, const Option&, decltype(member)>) {
+      if (option.name == parameter.name) text(option, member);
+    }
+  });
+}
+
+std::vector<Parameter> all_parameters() {
+  std::vector<Parameter> all;
+  CompileRequest request;
+  for_each_option(request, [&](const Option& option, const auto& member) {
+    if (!is_parameter(option)) return;
+    all.push_back({.name = std::string(option.name),
+                   .stage = option.stage,
+                   .family = option.family,
+                   .meaning = option.meaning,
+                   .without = default_text(option, member),
+                   .knob = std::string(option.knob),
+                   .is_list = option.takes == Takes::Names});
+  });
+  // One each of what `clock` takes, and what follows from clocks.
+  const auto add = [&](std::string_view name, std::string_view family, std::string_view meaning,
+                       std::string_view knob) {
+    all.push_back({.name = std::string(name),
+                   .stage = Stage::Hardware,
+                   .family = family,
+                   .meaning = meaning,
+                   .knob = std::string(knob)});
+  };
+  add("clock.report", "xdnn", "MHz of memory and control, the clock of all cycle figures",
+      "clocks.report");
+  add("clock.array", "xdnn", "MHz of the array", "clocks.array");
+  add("clock.ddr", "xdnn", "MHz of the DDR interface", "clocks.ddr");
+  add(kBandwidth, "xdnn",
+      "what DDR delivers in GB/s of 10^9 bytes: its clock becomes that over word_bytes * "
+      "efficiency",
+      "clocks.ddr");
+  add("clock.cluster", "pulp", "MHz of the cluster, the clock of all cycle figures",
+      "clocks.cluster");
+  add("clock.fabric", "pulp", "MHz of the fabric", "clocks.fabric");
+  return all;
+}
+
 const Parameter* find_named(std::string_view name) {
-  const auto found = std::ranges::find(kParameters, name, &Parameter::name);
-  return found == std::end(kParameters) ? nullptr : found;
+  const std::vector<Parameter>& all = named_parameters();
+  const auto found = std::ranges::find(all, name, &Parameter::name);
+  return found == all.end() ? nullptr : &*found;
 }
 
 const char* family_of(const Machine& machine) {
@@ -263,9 +261,9 @@ std::vector<std::string> knobs(const Machine& machine) {
 
 [[noreturn]] void refuse_unknown(const std::string& name, const Machine& machine) {
   std::vector<std::string> known = knobs(machine);
-  for (const Parameter& parameter : kParameters) {
+  for (const Parameter& parameter : named_parameters()) {
     if (parameter.family.empty() || parameter.family == family_of(machine)) {
-      known.insert(known.begin(), std::string(parameter.name));
+      known.insert(known.begin(), parameter.name);
     }
   }
   const auto distance = [&](const std::string& other) { return edit_distance(name, other); };
@@ -309,29 +307,19 @@ void set_knob(CompileRequest& request, const Setting& setting, const Machine& ma
 
 }  // namespace
 
-std::span<const Parameter> named_parameters() { return kParameters; }
+const std::vector<Parameter>& named_parameters() {
+  static const std::vector<Parameter> all = all_parameters();
+  return all;
+}
 
 std::string knob_of(std::string_view parameter) {
-  constexpr std::pair<std::string_view, std::string_view> kKnobs[] = {
-      {"dsp", "array.rows"},
-      {"bits", "array.bits"},
-      {"memory", "am.size_bytes"},
-      {"ddr", "ddr.size_bytes"},
-      {"bandwidth", "clocks.ddr"},
-      {"engines", "board.engines"},
-      {"mode", "slice0.used"},
-      {"l1", "l1.buffer_bytes"},
-      {"l2", "l2.buffer_bytes"},
-      {"cores", "cluster.cores"},
-      {"dma-width", "dma.bytes_per_cycle"}};
-  for (const auto& [name, knob] : kKnobs) {
-    if (name == parameter) return std::string(knob);
-  }
-  constexpr std::string_view kClock = "clock.";
-  if (parameter.starts_with(kClock)) {
-    return fmt::format("clocks.{}", parameter.substr(kClock.size()));
-  }
+  if (const Parameter* named = find_named(parameter)) return named->knob;
   return parameter.find('.') == std::string_view::npos ? "" : std::string(parameter);
+}
+
+Stage stage_of(std::string_view parameter) {
+  const Parameter* named = find_named(parameter);
+  return named == nullptr ? Stage::Hardware : named->stage;
 }
 
 std::string without_suffix(const std::string& value) {
@@ -350,18 +338,19 @@ CompileRequest request_of(const Point& point) {
   request.model.name = point.network;
   request.machine = find_machine_file(point.machine);
   const Machine machine = load_machine(request.machine, {});
-  std::vector<const Setting*> last;  // wants to know the others
+  std::vector<std::string> bandwidths;  // last: they want to know the other settings
   for (const Setting& setting : point.settings) {
     const Parameter* named = checked(setting.name, machine);
     if (named == nullptr) {
       set_knob(request, setting, machine);
-    } else if (named->set == set_bandwidth) {
-      last.push_back(&setting);
+    } else if (named->name == kBandwidth) {
+      bandwidths.push_back(setting.value);
     } else {
-      named->set(request, setting.value);
+      put(request, *named, setting.value);
     }
   }
-  for (const Setting* setting : last) set_bandwidth(request, setting->value);
+  for (const std::string& value : bandwidths) set_bandwidth(request, value);
+  if (!request.data.calibration.empty()) request.calibration_cache = cache_folder("");
   return request;
 }
 
@@ -380,7 +369,7 @@ void check_values(const std::string& name, std::span<const std::string> values,
     if (named == nullptr) {
       set_knob(scratch, {name, value}, loaded);
     } else {
-      named->set(scratch, value);
+      put(scratch, *named, value);
     }
   }
 }
@@ -401,26 +390,6 @@ std::string shell_word(const std::string& word) {
   return quoted + "'";
 }
 
-// Options of `workbench run`; empty: the setting is none of its business.
-std::string run_option(const Setting& setting) {
-  const auto& [name, value] = setting;
-  constexpr std::string_view kClock = "clock.";
-  if (name == "technology") return "";  // of energy and area alone
-  if (name.starts_with(kClock)) {
-    return "--clock " + shell_word(name.substr(kClock.size()) + "=" + value);
-  }
-  if (name == "with" || name == "without") {
-    std::string names = value;
-    std::ranges::replace(names, '+', ',');
-    return value == "none" ? "" : "--" + name + " " + shell_word(names);
-  }
-  const auto named = named_parameters();
-  if (std::ranges::find(named, name, &Parameter::name) == named.end()) {
-    return "--set " + shell_word(name + "=" + without_suffix(value));
-  }
-  return "--" + name + " " + shell_word(value);
-}
-
 }  // namespace
 
 std::string sweep_command(const Point& point) {
@@ -432,17 +401,36 @@ std::string sweep_command(const Point& point) {
   return command + " " + shell_word(point.network);
 }
 
+std::vector<std::string> run_options(const Point& point) {
+  std::vector<std::string> words;
+  const auto add = [&](const std::string& option, const std::string& value) {
+    words.insert(words.end(), {"--" + option, value});
+  };
+  bool bandwidth = false;
+  for (const auto& [name, value] : point.settings) {
+    const Parameter* named = find_named(name);
+    if (name == kBandwidth) {
+      bandwidth = true;
+    } else if (name.starts_with(kClock)) {
+      add("clock", name.substr(kClock.size()) + "=" + value);
+    } else if (named == nullptr) {
+      add("set", name + "=" + without_suffix(value));
+    } else if (named->is_list) {
+      std::string names = value;
+      std::ranges::replace(names, '+', ',');
+      if (value != "none") add(name, names);
+    } else if (named->stage != Stage::Reported) {  // which changes no simulation
+      add(name, value);
+    }
+  }
+  // A clock, depending on the machine and on other settings.
+  if (bandwidth) add("clock", request_of(point).overrides.clocks.back());
+  return words;
+}
+
 std::string run_command(const Point& point) {
   std::string command = "workbench run --hw " + shell_word(point.machine);
-  for (const Setting& setting : point.settings) {
-    if (setting.name == "bandwidth") continue;
-    const std::string option = run_option(setting);
-    if (!option.empty()) command += " " + option;
-  }
-  const bool bandwidth = std::ranges::count(point.settings, "bandwidth", &Setting::name) > 0;
-  if (bandwidth) {  // which is a clock, depending on the machine and on other settings
-    command += " --clock " + shell_word(request_of(point).overrides.clocks.back());
-  }
+  for (const std::string& word : run_options(point)) command += " " + shell_word(word);
   return command + " " + shell_word(point.network);
 }
 

@@ -1,7 +1,7 @@
-// What can vary between the points of a study: machine dimensions under their option names (dsp,
-// memory, l1, cores, clock.cluster, ...), any machine knob by its dotted name (ddr.efficiency),
-// compiler options (tiler, schedule, norm-bits), quantization (scheme, effort, calibration) and the
-// zoo's (width, resolution, seed). One table; the help, the errors and the docs print it.
+// What can vary between the points of a study: the options of a request that have one value (dsp,
+// memory, l1, cores, tiler, scheme, calibration, width, ...), each clock (clock.cluster), and any
+// machine knob by its dotted name (ddr.efficiency). Made from the list of options (options.h); the
+// help, the errors and the docs print it.
 #pragma once
 
 #include <span>
@@ -9,21 +9,24 @@
 #include <string_view>
 #include <vector>
 
-#include "explore/flow/pipeline.h"
+#include "explore/options.h"
 #include "explore/sweep/point.h"
 
 namespace workbench {
 
 struct Parameter {
-  std::string_view name;
+  std::string name;
+  Stage stage;
   std::string_view family;   // "xdnn", "pulp", or empty: both
   std::string_view meaning;  // one line, with unit
-  // Puts `value` into the request. Throws Error "NAME=VALUE: expected ..., found ...".
-  void (*set)(CompileRequest& request, const std::string& value);
+  std::string without;       // what is without it; empty: as the machine's file says
+  std::string knob;          // of the machine, that it sets; empty: none
+  bool is_list = false;      // of names, with + between them
 };
 
 // Those with a name of their own; dotted machine knobs are not in it.
-std::span<const Parameter> named_parameters();
+const std::vector<Parameter>& named_parameters();
+Stage stage_of(std::string_view parameter);  // knobs are the machine's
 
 // What the command line would be for the point. Throws Error: unknown parameter of the machine's
 // family (nearest names suggested), a value it does not take.
@@ -42,9 +45,11 @@ std::string knob_of(std::string_view parameter);
 // Machine knobs know no suffixes: "64k" becomes "65536".
 std::string without_suffix(const std::string& value);
 
-// The options of `workbench sweep` that compute the point alone, for a shell (commands.cpp).
+// The command of `workbench sweep` that computes the point alone, for a shell.
 std::string sweep_command(const Point& point);
-// Those of `workbench run` that simulate it and report on it in full.
+// That of `workbench run` that simulates it and reports on it in full, and its options that stand
+// for the point's settings. Throws Error as request_of() does.
 std::string run_command(const Point& point);
+std::vector<std::string> run_options(const Point& point);
 
 }  // namespace workbench

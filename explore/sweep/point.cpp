@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "core/file.h"
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
+#include "explore/options.h"
 
 namespace workbench {
 
@@ -96,31 +96,34 @@ json address(const fs::path& path) {
 }
 
 json network_address(const std::string& network) {
-  if (is_zoo({.name = network})) return network;
+  const fs::path beside = preprocessing_file(network, {});
+  json parts = json::object();
+  if (!beside.empty()) parts["preprocessing"] = file_address(beside);
+  if (is_zoo({.name = network})) {
+    if (beside.empty()) return network;
+    parts["zoo"] = network;
+    return parts;
+  }
   static Remembered locations;
   const fs::path path = network;
-  json parts = {{"file", file_address(path)}};
+  parts["file"] = file_address(path);
   const json external = locations.of(path, [&] { return json(external_data_locations(path)); });
   for (const json& location : external) {
     const auto name = location.get<std::string>();
     parts["external"].push_back({name, file_address(path.parent_path() / name)});
   }
-  if (const fs::path beside = preprocessing_file(network, {}); !beside.empty()) {
-    parts["preprocessing"] = file_address(beside);
-  }
   return parts;
 }
 
-// Settings whose value may name a file; then its contents are the value.
-constexpr std::array<std::string_view, 7> kFileSettings = {
-    "calibration",   "input",  "preprocess", "quantizer-json",
-    "schedule-file", "scheme", "technology"};
-
 json value_address(const Setting& setting) {
-  const bool may_be_file =
-      std::find(kFileSettings.begin(), kFileSettings.end(), setting.name) != kFileSettings.end();
   std::error_code not_there;
-  if (!may_be_file || !fs::exists(setting.value, not_there)) return setting.value;
+  if (!fs::exists(setting.value, not_there)) return setting.value;
+  bool may_be_file = false;
+  static const CompileRequest request;
+  for_each_option(request, [&](const Option& option, const auto& member) {
+    may_be_file = may_be_file || (option.name == setting.name && may_name_file(option, member));
+  });
+  if (!may_be_file) return setting.value;
   return {{"file", address(setting.value)}};
 }
 
@@ -147,6 +150,10 @@ std::string_view to_string(PointResult::Status status) {
   }
   CHECK(false, "status {}", static_cast<int>(status));
 }
+
+std::string file_content(const fs::path& path) { return text(address(path)); }
+
+std::string network_content(const std::string& network) { return text(network_address(network)); }
 
 std::string point_key(const Point& point, std::string_view version) {
   json settings = json::object();  // in order of the names

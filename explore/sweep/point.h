@@ -1,8 +1,9 @@
 // A point: one question that a sweep, a regression suite or a notebook asks, and its answer. A
-// question is named by its content, so that nobody computes an answer twice.
+// question is named by its content, so that no answer is computed twice.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -35,6 +36,12 @@ struct Point {
 // that computes (core/file.h). `version`: of that program; empty in tests that compare programs.
 // Throws Error for a file that cannot be read.
 std::string point_key(const Point& point, std::string_view version);
+
+// What the address holds of a file or a folder: its bytes, or those of every file in it; and of a
+// network: the files it refers to and the preprocessing beside it included, of the zoo its name.
+// Computed once while the files stay the same. Throw Error for what cannot be read.
+std::string file_content(const std::filesystem::path& path);
+std::string network_content(const std::string& network);
 
 struct LayerFigures {
   std::string name, op, shape;

@@ -203,7 +203,7 @@ struct Batch {
   pagmo::vector_double operator()(const pagmo::problem& problem,
                                   const pagmo::vector_double& genes) const {
     const auto* ours = problem.extract<Problem>();
-    CHECK(ours != nullptr, "a batch of somebody else's problem");
+    CHECK(ours != nullptr, "a batch of another problem");
     const std::size_t width = ours->space->free.size();
     std::vector<Choice> batch;
     for (std::size_t at = 0; at < genes.size(); at += width) {

@@ -125,7 +125,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::int64_t kTasksMax = 1000;  // Slurm's MaxArraySize is 1001 unless somebody sets it
+constexpr std::int64_t kTasksMax = 1000;  // Slurm's MaxArraySize is 1001 by default
 constexpr int kSilentPolls = 30;          // of a controller that does not answer
 
 fs::path spool_of(const fs::path& store) { return fs::absolute(store).string() + ".spool"; }

@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/store/store.h"
+#include "explore/sweep/parameter.h"
 
 namespace workbench {
 
@@ -240,16 +241,25 @@ namespace {
 enum class Depth { Network, Integers, Program, Card };
 constexpr std::size_t kDepths = 4;
 
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
+// What the machine's integers and its program depend on is a matter of its knobs.
 Depth depth_of(std::string_view name) {
-  if (is_one_of(name, {"width", "resolution", "seed"})) return Depth::Network;
-  if (is_one_of(name, {"engines", "technology"}) || name.starts_with("board.")) return Depth::Card;
-  if (is_one_of(name, {"dsp", "bits", "scheme", "effort", "calibration"})) return Depth::Integers;
+  switch (stage_of(name)) {
+    case Stage::Imported:
+      return Depth::Network;
+    case Stage::Quantized:
+      return Depth::Integers;
+    case Stage::Compiled:
+      return Depth::Program;
+    case Stage::Reported:
+    case Stage::Shown:
+      return Depth::Card;
+    case Stage::Hardware:
+      break;
+  }
+  const std::string knob = knob_of(name);
+  if (knob.starts_with("board.")) return Depth::Card;
   for (const std::string_view part : {"array.", "filters.", "limits.", "features."}) {
-    if (name.starts_with(part)) return Depth::Integers;
+    if (knob.starts_with(part)) return Depth::Integers;
   }
   return Depth::Program;
 }

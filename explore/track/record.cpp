@@ -250,15 +250,8 @@ void add_times(const Compiled& compiled, Report report, const std::vector<std::s
   }
 }
 
-std::string technology_of(const Point& point) {
-  for (const Setting& setting : point.settings) {
-    if (setting.name == "technology") return setting.value;
-  }
-  return "";
-}
-
 CaseRecord computed(const CompileRequest& request, const Point& point, bool golden) {
-  const std::string technology = technology_of(point);
+  const std::string& technology = request.technology;
   const Compiled compiled = compile_network(request);
   if (point.tier == Tier::Transaction) {
     return record_of(compiled, run_network(compiled, {.golden = golden}), technology);

@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 // On one line. Names that are not UTF-8 are replaced, not refused.
 std::string dumped(const Json& json);
 
-// Members of JSON that somebody else may have written. Every function throws Error
+// Members of JSON that another program may have written. Every function throws Error
 // "WHERE: expected X, found Y".
 class Reader {
  public:

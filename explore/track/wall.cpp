@@ -242,24 +242,6 @@ class TemporaryFile {
   fs::path path_;
 };
 
-std::string with_commas(std::string passes) {
-  std::replace(passes.begin(), passes.end(), '+', ',');
-  return passes;
-}
-
-void add_setting(const Setting& setting, std::vector<std::string>& arguments) {
-  const auto& [name, value] = setting;
-  if (name.starts_with("clock.")) {
-    arguments.insert(arguments.end(), {"--clock", name.substr(6) + "=" + value});
-  } else if (name.find('.') != std::string::npos) {
-    arguments.insert(arguments.end(), {"--set", name + "=" + value});
-  } else if (name == "with" || name == "without") {
-    if (value != "none") arguments.insert(arguments.end(), {"--" + name, with_commas(value)});
-  } else {
-    arguments.insert(arguments.end(), {"--" + name, value});
-  }
-}
-
 std::string last_line(const std::string& text) {
   const std::size_t end = text.find_last_not_of('\n');
   if (end == std::string::npos) return "nothing said";
@@ -272,15 +254,7 @@ std::string last_line(const std::string& text) {
 std::vector<std::string> run_arguments(const Point& point) {
   const CompileRequest request = request_of(point);
   std::vector<std::string> arguments{"run", point.network, "--hw", request.machine.string()};
-  for (const Setting& setting : point.settings) {
-    // Parameters of sweeps alone: one stands for a clock, one is nothing to a simulation.
-    if (setting.name != "bandwidth" && setting.name != "technology")
-      add_setting(setting, arguments);
-  }
-  for (const std::string& clock : request.overrides.clocks) {
-    const bool asked = std::find(arguments.begin(), arguments.end(), clock) != arguments.end();
-    if (!asked) arguments.insert(arguments.end(), {"--clock", clock});
-  }
+  for (std::string& word : run_options(point)) arguments.push_back(std::move(word));
   arguments.insert(arguments.end(), {"--golden", "off", "--brief"});
   return arguments;
 }

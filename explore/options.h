@@ -1,0 +1,404 @@
+// Every option that a result can depend on, described once. The command line, sweeps, tracking,
+// Python, the keys of all that is kept (sweep/point.h, sweep/evaluate.h) and docs/options.md are
+// loops over these lists. A new option is a member of the request and its row here: a member that
+// no list binds is an error of compilation, and tests/unit/options_test.cpp holds each row to its
+// stage.
+#pragma once
+
+#include <concepts>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "compiler/passes/passes.h"
+#include "compiler/pulp/compile.h"
+#include "compiler/quantize/recipe.h"
+#include "compiler/xdnn/order.h"
+#include "explore/flow/inputs.h"
+#include "explore/flow/machine.h"
+
+namespace workbench {
+
+// The first stage that reads an option. Its value, and those of all later stages but the last,
+// depend on it.
+enum class Stage {
+  Hardware,  // later stages depend on the machine that it leads to
+  Imported,
+  Quantized,
+  Compiled,
+  Reported,  // figures of a simulation, which itself has no options
+  Shown,     // what is kept or written beside a result
+};
+
+// How text becomes a value where the type of the member does not say.
+enum class Takes {
+  Value,
+  ByteCount,       // a whole number that may have k or M behind it
+  Mode,            // "latency" or "throughput"
+  Side,            // of an image: at least 1
+  SchemeName,      // as scheme_named() knows it, a file included
+  TechnologyName,  // as technology_for() knows it, a file included
+  Names,           // a list: NAME,NAME on a command line, NAME+NAME or none in a point
+  Repeated,        // given once for each text
+};
+
+struct Option {
+  std::string_view name;  // as the command line has it, without dashes
+  Stage stage;
+  std::string_view meaning;       // one line, with unit
+  std::string_view family = "";   // "xdnn", "pulp", or empty: both
+  std::string_view without = "";  // what happens without, where the member's default does not say
+  std::string_view knob = "";     // of the machine's file that it sets
+  Takes takes = Takes::Value;
+  bool varies = true;  // may differ between the points of a sweep
+};
+
+// The words of an option with a closed set of values.
+template <typename T>
+struct Words;
+template <typename T>
+using WordList = std::vector<std::pair<std::string, T>>;
+template <>
+struct Words<Effort> {
+  static WordList<Effort> all() {
+    return {{"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}};
+  }
+};
+template <>
+struct Words<xdnn::OrderGoal> {
+  static WordList<xdnn::OrderGoal> all() {
+    return {{"time", xdnn::OrderGoal::Time},
+            {"space", xdnn::OrderGoal::Space},
+            {"natural", xdnn::OrderGoal::Natural}};
+  }
+};
+template <>
+struct Words<pulp::Tiler> {
+  static WordList<pulp::Tiler> all() {
+    return {{"optimal", pulp::Tiler::Optimal}, {"dory", pulp::Tiler::Dory}};
+  }
+};
+template <>
+struct Words<pulp::NormBits> {
+  static WordList<pulp::NormBits> all() {
+    return {{"auto", pulp::NormBits::Auto},
+            {"32", pulp::NormBits::Bits32},
+            {"64", pulp::NormBits::Bits64}};
+  }
+};
+
+template <typename T, typename Request>
+concept RequestOf = std::same_as<std::remove_const_t<T>, Request>;
+
+// for_each_option(request, visit) calls visit(option, member) for every option of a request, in the
+// order of the documentation.
+
+template <RequestOf<ModelSource> Source>
+void for_each_option(Source& source, auto&& visit) {
+  auto& [name, import, width, resolution, seed] = source;
+  auto& [input_shapes] = import;
+  visit(Option{.name = "model",
+               .stage = Stage::Imported,
+               .meaning = "ONNX file, or zoo:NAME[?width=0.5&resolution=128]",
+               .varies = false},
+        name);
+  visit(Option{.name = "shape",
+               .stage = Stage::Imported,
+               .meaning = "fix an input's shape: NAME=1,3,224,224",
+               .takes = Takes::Repeated},
+        input_shapes);
+  visit(Option{.name = "width",
+               .stage = Stage::Imported,
+               .meaning = "zoo:mobilenet: multiplier of the channel counts",
+               .without = "1"},
+        width);
+  visit(Option{.name = "resolution",
+               .stage = Stage::Imported,
+               .meaning = "zoo: input side in pixels",
+               .without = "as published",
+               .takes = Takes::Side},
+        resolution);
+  visit(Option{.name = "seed",
+               .stage = Stage::Imported,
+               .meaning = "zoo: seed of the weights",
+               .without = "1"},
+        seed);
+}
+
+template <RequestOf<MachineOptions> Overrides>
+void for_each_option(Overrides& overrides, auto&& visit) {
+  auto& [on_xdnn, on_pulp, clocks, settings] = overrides;
+  // Clocks and settings of the families are copies of those above.
+  auto& [dsp, bits, memory_mb, ddr_mb, xdnn_clocks, engines, mode, xdnn_settings] = on_xdnn;
+  auto& [l1, l2, cores, dma_width, pulp_clocks, pulp_settings] = on_pulp;
+  visit(Option{.name = "dsp",
+               .stage = Stage::Hardware,
+               .meaning = "width of the array: pixels (V2), channels (V3, Darius)",
+               .family = "xdnn",
+               .knob = "array.rows"},
+        dsp);
+  visit(Option{.name = "bits",
+               .stage = Stage::Hardware,
+               .meaning = "width of codes and weights: 8, or 16 (V2, V3)",
+               .family = "xdnn",
+               .knob = "array.bits"},
+        bits);
+  visit(Option{.name = "memory",
+               .stage = Stage::Hardware,
+               .meaning = "activation memory in MB of 2^20 bytes",
+               .family = "xdnn",
+               .knob = "am.size_bytes"},
+        memory_mb);
+  visit(Option{.name = "ddr",
+               .stage = Stage::Hardware,
+               .meaning = "DDR of an engine in MB of 2^20 bytes",
+               .family = "xdnn",
+               .knob = "ddr.size_bytes"},
+        ddr_mb);
+  visit(Option{.name = "engines",
+               .stage = Stage::Hardware,
+               .meaning = "engines on the card, 1 to 8",
+               .family = "xdnn",
+               .knob = "board.engines"},
+        engines);
+  visit(Option{.name = "mode",
+               .stage = Stage::Hardware,
+               .meaning = "latency, or throughput: the first layer on an array of its own (V3)",
+               .family = "xdnn",
+               .knob = "slice0.used",
+               .takes = Takes::Mode},
+        mode);
+  visit(Option{.name = "l1",
+               .stage = Stage::Hardware,
+               .meaning = "L1 buffer without stacks in bytes, or with k, M",
+               .family = "pulp",
+               .knob = "l1.buffer_bytes",
+               .takes = Takes::ByteCount},
+        l1);
+  visit(Option{.name = "l2",
+               .stage = Stage::Hardware,
+               .meaning = "L2 buffer in bytes, or with k, M",
+               .family = "pulp",
+               .knob = "l2.buffer_bytes",
+               .takes = Takes::ByteCount},
+        l2);
+  visit(Option{.name = "cores",
+               .stage = Stage::Hardware,
+               .meaning = "cores of the cluster, 1 to 16",
+               .family = "pulp",
+               .knob = "cluster.cores"},
+        cores);
+  visit(Option{.name = "dma-width",
+               .stage = Stage::Hardware,
+               .meaning = "bytes of the cluster DMA per cycle, each way",
+               .family = "pulp",
+               .knob = "dma.bytes_per_cycle"},
+        dma_width);
+  visit(Option{.name = "clock",
+               .stage = Stage::Hardware,
+               .meaning = "NAME=MHz, may be repeated: report, array, ddr; PULP: cluster, fabric",
+               .takes = Takes::Repeated},
+        clocks);
+  visit(
+      Option{.name = "set",
+             .stage = Stage::Hardware,
+             .meaning = "any knob of the machine file: KEY=VALUE, e.g. ddr.efficiency=0.7; may be "
+                        "repeated",
+             .takes = Takes::Repeated},
+      settings);
+}
+
+template <RequestOf<DataOptions> Data>
+void for_each_option(Data& data, auto&& visit) {
+  auto& [calibration, input, preprocessing, calibration_limit] = data;
+  visit(Option{.name = "calibration",
+               .stage = Stage::Quantized,
+               .meaning = "calibration data: .npy, .npz, .pb or a folder of images",
+               .without = "the input"},
+        calibration);
+  visit(Option{.name = "calibration-limit",
+               .stage = Stage::Quantized,
+               .meaning = "at most that many calibration samples",
+               .without = "all"},
+        calibration_limit);
+  visit(Option{.name = "input",
+               .stage = Stage::Quantized,
+               .meaning = "what the network runs on: .npy, .npz, .pb or an image",
+               .without = "the last calibration sample, else a synthetic one"},
+        input);
+  visit(Option{.name = "preprocess",
+               .stage = Stage::Quantized,
+               .meaning = "file that says how images become input",
+               .without = "MODEL.preprocess.yaml"},
+        preprocessing);
+}
+
+// All that may be asked of a network and a machine: every stage (flow/pipeline.h) reads its part.
+struct CompileRequest {
+  ModelSource model;
+  // "xdnn", "pulp": the machine is of that family, v3_96 or gap8 if none is named; "none": no
+  // machine, to quantize and to measure accuracy alone; empty: whatever the machine is of.
+  std::string target;
+  std::filesystem::path machine;
+  MachineOptions overrides;  // of what that file says
+  DataOptions data;
+  std::filesystem::path quantizer_table;  // quantizer JSON to use; empty: none
+  // One of scheme_names() (quantization.h); empty: "published". All but that leave a network that
+  // came quantized (QDQ, QOperator) its own codes, and so does that where the target has them.
+  std::string scheme;
+  std::vector<std::string> transforms;  // of the scheme "graffitist"; empty: the published ones
+  Effort effort = Effort::Normal;
+  std::filesystem::path calibration_cache;  // folder (statistics_cache.h); empty: none
+  std::filesystem::path dump_passes;        // folder; empty: no dump
+  std::filesystem::path save_optimized;  // ONNX file for the network after the passes; empty: none
+  PassSwitches passes;                   // which of known_passes() run
+  // A saved or third-party program to run instead of compiling; empty: none. With one, the model
+  // gives the weights; an xDNN program without a model gets seeded ones.
+  std::filesystem::path program;
+  bool allow_host = true;
+  xdnn::OrderOptions schedule;  // xDNN
+  pulp::Tiler tiler = pulp::Tiler::Optimal;
+  pulp::NormBits norm_bits = pulp::NormBits::Auto;
+  std::string technology;      // for energy and area, "default": the machine's; empty: none
+  bool keep_reference = true;  // float values of the run's input, for accuracy figures
+};
+
+template <RequestOf<CompileRequest> Request>
+void for_each_option(Request& request, auto&& visit) {
+  auto& [model, target, machine, overrides, data, quantizer_table, scheme, transforms, effort,
+         calibration_cache, dump_passes, save_optimized, passes, program, allow_host, schedule,
+         tiler, norm_bits, technology, keep_reference] = request;
+  auto& [goal, schedule_file] = schedule;
+  auto& [with, without] = passes;
+  visit(Option{.name = "hw",
+               .stage = Stage::Hardware,
+               .meaning = "machine: a YAML file or a shipped name (v3_96)",
+               .varies = false},
+        machine);
+  visit(Option{.name = "target",
+               .stage = Stage::Quantized,
+               .meaning = "xdnn, pulp, or none: no hardware",
+               .without = "the machine's family",
+               .varies = false},
+        target);
+  for_each_option(overrides, visit);
+  for_each_option(model, visit);
+  for_each_option(data, visit);
+  visit(Option{.name = "scheme",
+               .stage = Stage::Quantized,
+               .meaning = "how to quantize: default (ours for the target), published (as the "
+                          "family's own tools), graffitist, nemo, or a recipe "
+                          "(docs/quantization.md)",
+               .without = "published",
+               .takes = Takes::SchemeName},
+        scheme);
+  visit(Option{.name = "transforms",
+               .stage = Stage::Quantized,
+               .meaning = "with --scheme graffitist: its transforms in order, as text like 'name "
+                          "quantize(weight_bits=-4)' or a file of them; may be repeated",
+               .without = "the published list",
+               .takes = Takes::Repeated},
+        transforms);
+  visit(Option{.name = "effort",
+               .stage = Stage::Quantized,
+               .meaning = "of the default scheme: fast, normal or best"},
+        effort);
+  visit(Option{.name = "with",
+               .stage = Stage::Quantized,
+               .meaning = "passes to run too (see passes)",
+               .takes = Takes::Names},
+        with);
+  visit(Option{.name = "without",
+               .stage = Stage::Quantized,
+               .meaning = "passes not to run",
+               .takes = Takes::Names},
+        without);
+  visit(Option{.name = "calibration-cache",
+               .stage = Stage::Shown,
+               .meaning = "folder for what calibration measures, or none",
+               .without = "$WORKBENCH_CACHE, else ~/.cache/workbench",
+               .varies = false},
+        calibration_cache);
+  visit(Option{.name = "quantizer-json",
+               .stage = Stage::Quantized,
+               .meaning = "file with thresholds and scales, as the xfDNN quantizer writes it",
+               .family = "xdnn"},
+        quantizer_table);
+  visit(Option{.name = "no-host",
+               .stage = Stage::Compiled,
+               .meaning = "fail where more than classifier tail and LRN would run on the host",
+               .varies = false},
+        allow_host);
+  visit(
+      Option{.name = "schedule",
+             .stage = Stage::Compiled,
+             .meaning = "order of the layers: least time, least space, or natural: as in the model",
+             .family = "xdnn"},
+      goal);
+  visit(Option{.name = "schedule-file",
+               .stage = Stage::Compiled,
+               .meaning = "file with the order of the layers, one name per line",
+               .family = "xdnn"},
+        schedule_file);
+  visit(Option{.name = "tiler",
+               .stage = Stage::Compiled,
+               .meaning = "tiles by modelled cycles (optimal) or by DORY's published rules (dory)",
+               .family = "pulp"},
+        tiler);
+  visit(Option{.name = "norm-bits",
+               .stage = Stage::Compiled,
+               .meaning = "width of batch norm: 32, 64, or auto: 32 where nothing can wrap",
+               .family = "pulp"},
+        norm_bits);
+  visit(Option{.name = "program",
+               .stage = Stage::Imported,
+               .meaning = "program of another tool, text or JSON, to run instead of compiling",
+               .varies = false},
+        program);
+  visit(Option{.name = "technology",
+               .stage = Stage::Reported,
+               .meaning = "what the machine is made in, for energy and area: asic_22nm, asic_28nm, "
+                          "asic_40nm, asic_55nm, fpga_16nm, a file, or default",
+               .takes = Takes::TechnologyName},
+        technology);
+  visit(Option{.name = "dump-passes",
+               .stage = Stage::Shown,
+               .meaning = "folder for the graph after each pass",
+               .varies = false},
+        dump_passes);
+  visit(Option{.name = "save-optimized",
+               .stage = Stage::Shown,
+               .meaning = "write the network after all passes as an ONNX file",
+               .varies = false},
+        save_optimized);
+  (void)keep_reference;  // a command's own choice
+}
+
+// Whether its value may name a file or a folder, whose contents are then what counts.
+template <typename T>
+constexpr bool may_name_file(const Option& option, const T&) {
+  return std::same_as<T, std::filesystem::path> ||
+         std::same_as<T, std::optional<xdnn::OrderFile>> || option.takes == Takes::SchemeName ||
+         option.takes == Takes::TechnologyName;
+}
+
+// What is without the option, whose member has its default value.
+template <typename T>
+std::string default_text(const Option& option, const T& member) {
+  if constexpr (std::is_enum_v<T>) {
+    for (const auto& [word, value] : Words<T>::all()) {
+      if (value == member) return word;
+    }
+  }
+  if constexpr (std::same_as<T, std::string>) {
+    if (!member.empty()) return member;
+  }
+  return std::string(option.without);
+}
+
+}  // namespace workbench
