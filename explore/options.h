@@ -229,7 +229,7 @@ void for_each_option(Data& data, auto&& visit) {
   visit(Option{.name = "input",
                .stage = Stage::Quantized,
                .meaning = "what the network runs on: .npy, .npz, .pb or an image",
-               .without = "the last calibration sample, else a synthetic one"},
+               .without = "the last calibration one"},
         input);
   visit(Option{.name = "preprocess",
                .stage = Stage::Quantized,
