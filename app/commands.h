@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "compiler/quantize/image_set.h"
-#include "compiler/quantize/preprocessing.h"
+#include "data/image.h"
+#include "data/image_set.h"
 #include "explore/flow/pipeline.h"
 #include "explore/store/result_table.h"
 #include "explore/sweep/executor.h"

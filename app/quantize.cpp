@@ -2,10 +2,12 @@
 // accuracy: what the integers cost, in classes and layer by layer.
 #include "app/commands.h"
 #include "app/terminal.h"
-#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/statistics_cache.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "data/arrays.h"
+#include "data/image_set.h"
+#include "data/samples.h"
 #include "explore/flow/accuracy.h"
 #include "explore/flow/accuracy_report.h"
 #include "explore/flow/expectation.h"

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "compiler/passes/passes.h"
-#include "compiler/quantize/calibrate.h"
 #include "core/eval/evaluate.h"
 #include "core/eval/fast_math.h"
+#include "data/samples.h"
 #include "explore/flow/inputs.h"
 
 namespace workbench {

@@ -10,8 +10,9 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/calibrate.h"
-#include "compiler/quantize/image_set.h"
-#include "compiler/quantize/statistics.h"
+#include "compiler/quantize/histogram.h"
+#include "compiler/quantize/j_divergence.h"
+#include "data/image_set.h"
 #include "explore/flow/inputs.h"
 #include "tests/support/plain_divergence.h"
 

@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS workbench RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/workbench)
-foreach(folder core isa compiler sim explore workloads)
+foreach(folder core data isa compiler sim explore workloads)
   install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/workbench
           FILES_MATCHING PATTERN "*.h")
 endforeach()

@@ -1,6 +1,7 @@
 #include "compiler/quantize/chain_builder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace workbench {
@@ -365,6 +366,118 @@ Graph ChainBuilder::finished() {
   for (const std::size_t n : sorted) nodes.push_back(std::move(graph_.nodes[n]));
   graph_.nodes = std::move(nodes);
   return std::move(graph_);
+}
+
+// Where integer networks begin: real numbers that the host makes codes of.
+
+void ChainBuilder::add_input(ValueId id, bool is_signed) {
+  Value real{.name = value(id).name, .shape = value(id).shape};
+  reals_[index(id)] = graph_.add_value(std::move(real));
+  graph_.inputs.push_back(reals_[index(id)]);
+  const CodeRange range{.bits = 8, .is_signed = is_signed};
+  Value code{.name = unique(value(id).name + "_int8"),
+             .shape = value(id).shape,
+             .type = element_type(range)};
+  code.quantization = unit_quantization(range);
+  const ValueId codes = graph_.add_value(std::move(code));
+  emit({.name = unique_node(value(id).name + "_quantize"),
+        .op = Quantize{},
+        .inputs = {reals_[index(id)]},
+        .outputs = {codes}},
+       kNoValue);
+  const Interval whole = is_signed ? Interval{-128, 127} : Interval{0, 255};
+  chains_[index(id)] = Chain{.source = add_codes(codes, id, {whole}), .last = id};
+}
+
+bool ChainBuilder::is_input(ValueId id) const {
+  return std::ranges::find(imported_.inputs, id) != imported_.inputs.end();
+}
+
+void ChainBuilder::add_bordered_input(const Node& original) {
+  const ValueId x = original.inputs[0], out = original.outputs[0];
+  const Value codes = graph_.value(source(chain(x)).codes);
+  const Quantization& range = *codes.quantization;
+  const auto fill = static_cast<double>(std::get<Pad>(original.op).value);
+  const auto low = static_cast<double>(range.low()), high = static_cast<double>(range.high());
+  if (fill < low || fill > high || fill != std::floor(fill)) {
+    refuse(original, "pads with {}: expected a code, a whole number from {} to {}", fill, low,
+           high);
+  }
+  const std::string& name = value(out).name;
+  reals_[index(out)] =
+      graph_.add_value({.name = unique(name + "_float"), .shape = value(out).shape});
+  emit({.name = original.name,
+        .op = original.op,
+        .inputs = {reals_[index(x)]},
+        .outputs = {reals_[index(out)]}},
+       writer_order(out));
+  Value result{.name = is_output(out) ? unique(name + "_int8") : name,
+               .shape = value(out).shape,
+               .type = codes.type};
+  result.quantization = codes.quantization;
+  const ValueId written = graph_.add_value(std::move(result));
+  emit({.name = unique_node(original.name + "_quantize"),
+        .op = Quantize{},
+        .inputs = {reals_[index(out)]},
+        .outputs = {written}},
+       writer_order(out));
+  set_chain(out, Chain{.source = add_codes(written, out, {Interval{range.low(), range.high()}}),
+                       .last = out});
+}
+
+namespace {
+
+bool is_cut(const Activation& activation) {
+  return activation.kind == Activation::Kind::Floor ||
+         activation.kind == Activation::Kind::Truncate;
+}
+
+// Weights, or a window over codes.
+bool reads_codes(const Graph& graph, const Node& node) {
+  const bool product =
+      std::holds_alternative<Gemm>(node.op) || std::holds_alternative<MatMul>(node.op);
+  if (product) return graph.value(node.inputs[1]).constant.has_value();
+  return std::holds_alternative<Conv>(node.op) || std::holds_alternative<MaxPool>(node.op) ||
+         std::holds_alternative<AveragePool>(node.op);
+}
+
+bool moves(const Node& node) { return traits(node.op).moves_data && !node.affine; }
+
+// Integers stay integers, or fractions of integers that a layer behind may cut.
+bool is_arithmetic(const Node& node) {
+  if (const auto* activate = std::get_if<Activate>(&node.op)) {
+    return activate->activation.kind == Activation::Kind::Relu ||
+           (activate->activation.kind == Activation::Kind::Clip &&
+            activate->activation.bounds.empty());
+  }
+  return std::holds_alternative<Binary>(node.op);
+}
+
+}  // namespace
+
+bool is_layer(const Graph& graph, const Node& node) {
+  if (node.affine) return true;
+  if (const auto* activate = std::get_if<Activate>(&node.op)) return is_cut(activate->activation);
+  if (const auto* binary = std::get_if<Binary>(&node.op)) return is_cut(binary->activation);
+  return reads_codes(graph, node);
+}
+
+LayerReaders layer_readers(const Graph& graph) {
+  LayerReaders readers{std::vector<bool>(graph.values.size()),
+                       std::vector<bool>(graph.values.size())};
+  for (std::size_t n = graph.nodes.size(); n-- > 0;) {
+    const Node& node = graph.nodes[n];
+    const auto out = static_cast<std::size_t>(node.outputs[0]);
+    const bool passes_on = moves(node) || is_arithmetic(node);
+    const bool feeds = is_layer(graph, node) || (passes_on && readers.feeds_layer[out]);
+    const bool codes = reads_codes(graph, node) || (moves(node) && readers.read_as_codes[out]);
+    for (const ValueId id : node.inputs) {
+      if (id == kNoValue) continue;
+      if (feeds) readers.feeds_layer[static_cast<std::size_t>(id)] = true;
+      if (codes) readers.read_as_codes[static_cast<std::size_t>(id)] = true;
+    }
+  }
+  return readers;
 }
 
 }  // namespace workbench

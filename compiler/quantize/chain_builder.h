@@ -11,10 +11,18 @@
 #include <vector>
 
 #include "compiler/quantize/chain_arithmetic.h"
-#include "compiler/quantize/chain_layers.h"
 #include "core/graph.h"
 
 namespace workbench {
+
+// Whether a node computes with integers: weights, pools, cuts of fractions, rescalings.
+bool is_layer(const Graph& graph, const Node& node);
+
+struct LayerReaders {
+  std::vector<bool> feeds_layer;    // by value: some layer depends on it
+  std::vector<bool> read_as_codes;  // a convolution, product or pool reads it as it is
+};
+LayerReaders layer_readers(const Graph& graph);
 
 // clip(round(map(source)), low, high); not rounded without `cut`.
 struct Chain {

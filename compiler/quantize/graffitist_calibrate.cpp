@@ -1,17 +1,131 @@
 // Thresholds in topological order (quantization.md 1.3): node after node, every sample at each, so
 // that a quantizer sees what the ones before it have really made of the data.
-#include <algorithm>
-#include <cmath>
-#include <limits>
-#include <set>
+#include "compiler/quantize/graffitist_calibrate.h"
 
-#include "compiler/quantize/activation_store.h"
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/graffitist_form.h"
 #include "compiler/quantize/histogram.h"
+#include "compiler/quantize/j_divergence.h"
+#include "core/error.h"
 #include "core/eval/evaluate.h"
+#include "core/graph.h"
 #include "core/parallel.h"
+#include "data/samples.h"
 
 namespace workbench::graffitist {
+
+namespace {
+
+// Values of a network for many samples at once, on disk: calibration in lockstep visits every
+// sample before it goes on to the next node, and memory must not grow with the number of samples.
+
+// Float32 tensors by value and sample, in a temporary file without a name (the page cache keeps
+// what fits). Different samples may be written and read at the same time; not release().
+class ActivationStore {
+ public:
+  // Throws Error when no temporary file can be made.
+  ActivationStore(const Graph& graph, std::size_t samples);
+
+  bool has(ValueId id) const { return slots_.contains(id); }
+  // Makes room for every sample of the value. Before put(), and not while samples are in use.
+  void reserve(ValueId id);
+  // Throws Error when the disk is full.
+  void put(ValueId id, std::size_t sample, const Tensor& tensor);
+  Tensor get(ValueId id, std::size_t sample) const;
+  void release(ValueId id);
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::int64_t bytes(ValueId id) const;
+
+  const Graph& graph_;
+  std::size_t samples_;
+  std::unique_ptr<std::FILE, Close> file_;
+  std::int64_t end_ = 0;
+  std::map<ValueId, std::int64_t> slots_;           // where the first sample lies
+  std::multimap<std::int64_t, std::int64_t> free_;  // bytes of a slot -> where
+};
+
+ActivationStore::ActivationStore(const Graph& graph, std::size_t samples)
+    : graph_(graph), samples_(samples), file_(std::tmpfile()) {
+  if (!file_) fail("calibration: cannot make a temporary file: {}", std::strerror(errno));
+}
+
+std::int64_t ActivationStore::bytes(ValueId id) const {
+  return element_count(graph_.value(id).shape) * static_cast<std::int64_t>(sizeof(float));
+}
+
+void ActivationStore::reserve(ValueId id) {
+  if (has(id)) return;
+  const std::int64_t wanted = bytes(id) * static_cast<std::int64_t>(samples_);
+  const auto found = free_.find(wanted);
+  if (found != free_.end()) {
+    slots_[id] = found->second;
+    free_.erase(found);
+    return;
+  }
+  slots_[id] = end_;
+  end_ += wanted;
+}
+
+void ActivationStore::put(ValueId id, std::size_t sample, const Tensor& tensor) {
+  const std::span<const float> values = tensor.values<float>();
+  const auto* from = reinterpret_cast<const char*>(values.data());
+  auto left = static_cast<std::size_t>(bytes(id));
+  CHECK(values.size_bytes() == left, "'{}' has other bytes", graph_.value(id).name);
+  auto at = slots_.at(id) + bytes(id) * static_cast<std::int64_t>(sample);
+  while (left > 0) {
+    const ssize_t written = pwrite(fileno(file_.get()), from, left, at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) fail("calibration: cannot write a temporary file: {}", std::strerror(errno));
+    from += written;
+    at += written;
+    left -= static_cast<std::size_t>(written);
+  }
+}
+
+Tensor ActivationStore::get(ValueId id, std::size_t sample) const {
+  const Shape& shape = graph_.value(id).shape;
+  const Layout layout = shape.size() >= 3 ? Layout::Nchw : Layout::RowMajor;
+  Tensor tensor = Tensor::uninitialized(ElementType::Float32, shape, layout);
+  auto* to = reinterpret_cast<char*>(tensor.mutable_values<float>().data());
+  auto left = static_cast<std::size_t>(bytes(id));
+  auto at = slots_.at(id) + bytes(id) * static_cast<std::int64_t>(sample);
+  while (left > 0) {
+    const ssize_t got = pread(fileno(file_.get()), to, left, at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) fail("calibration: cannot read a temporary file: {}", std::strerror(errno));
+    to += got;
+    at += got;
+    left -= static_cast<std::size_t>(got);
+  }
+  return tensor;
+}
+
+void ActivationStore::release(ValueId id) {
+  const auto found = slots_.find(id);
+  if (found == slots_.end()) return;
+  free_.emplace(bytes(id) * static_cast<std::int64_t>(samples_), found->second);
+  slots_.erase(found);
+}
+
+}  // namespace
 
 namespace {
 

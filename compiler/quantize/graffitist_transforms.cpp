@@ -1,4 +1,6 @@
 // The list of transforms: names, arguments, the order they must be in (quantization.md 1.6).
+#include "compiler/quantize/graffitist_transforms.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>

@@ -2,6 +2,7 @@
 #include "compiler/quantize/integer_nodes.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace workbench {
 
@@ -130,6 +131,138 @@ Activation integer_activation(const Activation& activation) {
       break;
   }
   CHECK(false, "activation {} in an integer node", static_cast<int>(activation.kind));
+}
+
+namespace {
+
+std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
+
+// `base` with as many '_' appended as it takes to be the only one of its name.
+std::string unique(std::set<std::string>& names, std::string base) {
+  while (!names.insert(base).second) base += '_';
+  return base;
+}
+
+}  // namespace
+
+IntegerRewriter::IntegerRewriter(const Graph& annotated)
+    : source_(annotated),
+      real_(annotated.values.size(), kNoValue),
+      code_(annotated.values.size(), kNoValue) {
+  for (const Value& value : annotated.values) {
+    if (!value.constant) value_names_.insert(value.name);
+  }
+  for (const Node& node : annotated.nodes) node_names_.insert(node.name);
+}
+
+Graph IntegerRewriter::run(const Roles& roles,
+                           const std::function<Node(std::size_t)>& integer_node) {
+  graph_.name = source_.name;
+  for (const ValueId id : source_.inputs) graph_.inputs.push_back(copy_real(id));
+  for (std::size_t n = 0; n < source_.nodes.size(); ++n) {
+    if (roles[n]) {
+      Node node = integer_node(n);
+      graph_.nodes.push_back(std::move(node));
+    } else {
+      add_host(source_.nodes[n]);
+    }
+  }
+  for (const ValueId id : source_.outputs) graph_.outputs.push_back(real(id));
+  const std::vector<Violation> violations = verify(graph_);
+  CHECK(violations.empty(), "after quantization: {}", violations[0].message);
+  return std::move(graph_);
+}
+
+const Quantization& IntegerRewriter::codes(ValueId id) const {
+  const Value& value = source_.value(id);
+  CHECK(value.quantization && value.quantization->thresholds.size() == 1 &&
+            value.quantization->zero_point() == 0,
+        "value '{}': expected codes of one scale and no zero point", value.name);
+  return *value.quantization;
+}
+
+ValueId IntegerRewriter::code(ValueId id) {
+  if (code_[at(id)] != kNoValue) return code_[at(id)];
+  const std::string& name = source_.value(id).name;
+  CHECK(real_[at(id)] != kNoValue, "value '{}' is read before it is written", name);
+  code_[at(id)] = add_codes(id, unique(value_names_, name + "_int8"), codes(id));
+  graph_.value(code_[at(id)]).quantization->rounding = codes(id).rounding;
+  convert(Quantize{}, name + "_quantize", real_[at(id)], code_[at(id)]);
+  return code_[at(id)];
+}
+
+ValueId IntegerRewriter::result(ValueId id, const Quantization& codes) {
+  const std::string& name = source_.value(id).name;
+  const bool keeps_name = !is_output(id);  // else the real form does
+  code_[at(id)] = add_codes(id, keeps_name ? name : unique(value_names_, name + "_int8"), codes);
+  return code_[at(id)];
+}
+
+ValueId IntegerRewriter::constant(ValueId id, Tensor tensor, std::optional<Quantization> codes) {
+  const ValueId made =
+      graph_.add_constant(unique(value_names_, source_.value(id).name), std::move(tensor));
+  graph_.value(made).quantization = std::move(codes);
+  return made;
+}
+
+ValueId IntegerRewriter::rescaled(ValueId id, const Quantization& codes, AffineRequantize how) {
+  const ValueId own = code(id);
+  const std::string& name = source_.value(id).name;
+  const ValueId other = add_codes(id, unique(value_names_, name + "_rescaled"), codes);
+  convert(Identity{}, name + "_rescale", own, other).affine = std::move(how);
+  return other;
+}
+
+ValueId IntegerRewriter::copy_real(ValueId id) {
+  Value value = source_.value(id);
+  // An annotation has done its work; a real value carries no quantization.
+  if (value.type == ElementType::Float32) value.quantization.reset();
+  return real_[at(id)] = graph_.add_value(std::move(value));
+}
+
+ValueId IntegerRewriter::real(ValueId id) {
+  if (id == kNoValue) return kNoValue;
+  if (real_[at(id)] != kNoValue) return real_[at(id)];
+  const Value& original = source_.value(id);
+  if (original.constant) {
+    const ValueId copy = copy_real(id);
+    graph_.value(copy).name = unique(value_names_, original.name);
+    return copy;
+  }
+  CHECK(code_[at(id)] != kNoValue, "value '{}' is read before it is written", original.name);
+  Value value{.name = original.name, .shape = original.shape};
+  if (!is_output(id)) value.name = unique(value_names_, original.name + "_float");
+  real_[at(id)] = graph_.add_value(std::move(value));
+  convert(Dequantize{}, original.name + "_dequantize", code_[at(id)], real_[at(id)]);
+  return real_[at(id)];
+}
+
+void IntegerRewriter::add_host(const Node& original) {
+  Node node = original;
+  for (ValueId& id : node.inputs) id = real(id);
+  for (ValueId& id : node.outputs) id = id == kNoValue ? kNoValue : copy_real(id);
+  graph_.nodes.push_back(std::move(node));
+}
+
+ValueId IntegerRewriter::add_codes(ValueId id, std::string name, const Quantization& codes) {
+  Value value{
+      .name = std::move(name), .shape = source_.value(id).shape, .type = storage_type(codes)};
+  value.quantization = codes;
+  // How a node rounds to codes is its own to say; a Quantize reads it here.
+  value.quantization->rounding = Quantization{}.rounding;
+  return graph_.add_value(std::move(value));
+}
+
+Node& IntegerRewriter::convert(Op op, std::string name, ValueId from, ValueId to) {
+  graph_.nodes.push_back({.name = unique(node_names_, std::move(name)),
+                          .op = std::move(op),
+                          .inputs = {from},
+                          .outputs = {to}});
+  return graph_.nodes.back();
+}
+
+bool IntegerRewriter::is_output(ValueId id) const {
+  return std::find(source_.outputs.begin(), source_.outputs.end(), id) != source_.outputs.end();
 }
 
 }  // namespace workbench

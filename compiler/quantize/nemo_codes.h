@@ -5,7 +5,7 @@
 
 #include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/nemo.h"
-#include "compiler/quantize/scale_classes.h"
+#include "compiler/quantize/thresholds.h"
 
 namespace workbench {
 

@@ -3,8 +3,8 @@
 // same number system: symmetric weights, rounded multipliers.)
 #pragma once
 
-#include "compiler/quantize/sample_source.h"
 #include "core/graph.h"
+#include "data/samples.h"
 
 namespace workbench {
 

@@ -2,6 +2,11 @@
 // normalisation, the bias of a layer in front of one is absorbed by it (quantization.md 2.1).
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
 #include "core/graph.h"
 
 namespace workbench {
@@ -19,5 +24,29 @@ bool is_nemo_activation(const Activation& activation);
 bool is_nemo_move(const Op& op);
 // Conv or Gemm by constant float weights.
 bool is_nemo_linear(const Graph& graph, const Node& node);
+
+// What one step of each integer of NEMO's stands for, by name of value.
+
+struct NemoStep {
+  double eps = 0;
+  std::int64_t zero = 0;  // the code of the real 0
+};
+
+class NemoSteps {
+ public:
+  void set(const std::string& name, const NemoStep& step) { steps_[name] = step; }
+
+  // integer_network()'s result with what its codes stand for instead of a step of 1. Values that
+  // are not known here move codes. Borders of inputs become those of real numbers, 0.
+  Graph applied(Graph integers) const;
+  // The form with the codes of at most 8 bits that its values have in
+  // applied()'s result; activations are floored.
+  Graph annotated(Graph form, const Graph& integers) const;
+
+ private:
+  std::optional<NemoStep> of(const std::string& name) const;
+
+  std::map<std::string, NemoStep> steps_;
+};
 
 }  // namespace workbench

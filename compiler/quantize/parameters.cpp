@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "compiler/quantize/histogram.h"
+#include "compiler/quantize/table.h"
 #include "core/parallel.h"
 
 namespace workbench {

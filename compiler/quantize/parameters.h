@@ -5,6 +5,7 @@
 
 #include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/quantize.h"
+#include "compiler/quantize/table.h"
 
 namespace workbench {
 

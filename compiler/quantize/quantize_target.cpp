@@ -7,6 +7,7 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/histogram.h"
 #include "compiler/quantize/integer_nodes.h"
@@ -167,6 +168,236 @@ QuantizeTarget free_quantize_target(int activation_bits) {
     return fake_quantized(with_weights(annotated, options));
   };
   return target;
+}
+
+namespace {
+
+// Steps are float32 in files and double here: differences below that are none.
+constexpr double kNothing = 1e-3;
+
+std::string type_name(const Quantization& codes) {
+  return fmt::format("{}{}", codes.is_signed ? "int" : "uint", codes.bits);
+}
+
+std::string describe(const Quantization& codes) {
+  std::string text = type_name(codes);
+  const auto shifted = [](std::int64_t point) { return point != 0; };
+  if (std::ranges::any_of(codes.zero_points, shifted)) {
+    const auto [low, high] = std::ranges::minmax(codes.zero_points);
+    text += low == high ? fmt::format(", zero point {}", low)
+                        : fmt::format(", zero points {} to {}", low, high);
+  }
+  if (codes.thresholds.size() == 1) return text + fmt::format(", scale {:.4g}", codes.step());
+  return text + fmt::format(", {} scales along axis {}", codes.thresholds.size(), codes.axis);
+}
+
+// The farthest that a number one of the codes `came` stands for is from its code in `is`. A target
+// has unsigned codes where no number is negative, so that those that came for them are idle.
+double largest_difference(const Quantization& came, const Quantization& is) {
+  double largest = 0;
+  for (std::size_t i = 0; i < came.thresholds.size(); ++i) {
+    const double step = came.step(i);
+    const double own = is.step(is.thresholds.size() == 1 ? 0 : i);
+    for (std::int64_t code = came.low(); code <= came.high(); ++code) {
+      const double real = static_cast<double>(code - came.zero_point(i)) * step;
+      if (!is.is_signed && real < 0) continue;
+      const double zero = static_cast<double>(is.zero_point(i));
+      const double nearest =
+          std::clamp(std::nearbyint(real / own) + zero, static_cast<double>(is.low()),
+                     static_cast<double>(is.high()));
+      largest = std::max(largest, std::abs(real - (nearest - zero) * own) / step);
+    }
+  }
+  return largest;
+}
+
+const Quantization* codes_of(const Graph& annotated, const std::map<std::string, ValueId>& by_name,
+                             const std::string& name) {
+  const auto found = by_name.find(name);
+  if (found == by_name.end()) return nullptr;
+  const auto& codes = annotated.value(found->second).quantization;
+  return codes ? &*codes : nullptr;
+}
+
+bool only_moves(const Op& op) {
+  return std::holds_alternative<Dequantize>(op) || std::holds_alternative<Identity>(op) ||
+         std::holds_alternative<Reshape>(op) || std::holds_alternative<MaxPool>(op);
+}
+
+// Whether clamp(x), rounded to `is`, is what x rounded to `came`, clamped and rounded to `is` is:
+// rounding and clamping commute on the same steps, where `came` reaches as far. How ties are
+// rounded is the target's affair.
+bool clamps_alike(const Activation& clamp, const Quantization& came, const Quantization& is) {
+  if (came.thresholds.size() != 1 || is.thresholds.size() != 1) return false;
+  const double step = came.step();
+  if (std::abs(is.step() - step) > kNothing / 256 * step) return false;
+  const auto lowest = [](const Quantization& codes) {
+    return static_cast<double>(codes.low() - codes.zero_point()) * codes.step();
+  };
+  const auto highest = [](const Quantization& codes) {
+    return static_cast<double>(codes.high() - codes.zero_point()) * codes.step();
+  };
+  const bool is_clip = clamp.kind == Activation::Kind::Clip;
+  const double low = is_clip ? static_cast<double>(clamp.alpha) : 0;
+  const double high = is_clip ? static_cast<double>(clamp.beta) : highest(is);
+  const double slack = kNothing * step;
+  return std::max(low, lowest(is)) >= lowest(came) - slack &&
+         std::min(high, highest(is)) <= highest(came) + slack;
+}
+
+class Comparison {
+ public:
+  Comparison(const Graph& imported, const Graph& annotated)
+      : imported_(imported),
+        annotated_(annotated),
+        by_name_(values_by_name(annotated)),
+        readers_(consumers(imported)) {}
+
+  std::vector<std::string> run() {
+    for (const Node& node : imported_.nodes) {
+      if (std::holds_alternative<Quantize>(node.op)) compare_activation(node);
+    }
+    for (const Node& node : imported_.nodes) {
+      if (std::holds_alternative<Dequantize>(node.op)) compare_weights(node);
+    }
+    return std::move(lines_);
+  }
+
+ private:
+  const std::vector<std::size_t>& readers(ValueId id) const {
+    return readers_[static_cast<std::size_t>(id)];
+  }
+
+  // Of the value or, where passes have dropped its name, of what only moves it.
+  const Quantization* kept_codes(ValueId id) const {
+    if (const auto* codes = codes_of(annotated_, by_name_, name(id))) return codes;
+    for (const std::size_t n : readers(id)) {
+      const Node& reader = imported_.nodes[n];
+      if (!only_moves(reader.op)) continue;
+      if (const auto* codes = kept_codes(reader.outputs[0])) return codes;
+    }
+    return nullptr;
+  }
+
+  const Quantization* codes_of_rounding(const Node& quantize) const {
+    const Quantization* const before = kept_codes(quantize.inputs[0]);
+    return before != nullptr ? before : kept_codes(quantize.outputs[0]);
+  }
+
+  const Node* only_reader(ValueId id) const {
+    return readers(id).size() == 1 ? &imported_.nodes[readers(id)[0]] : nullptr;
+  }
+
+  // Whether the rounding is that of a Relu or Clip behind it, which is fused to the layer before.
+  bool is_rounded_behind(const Node& quantize, const Quantization& came) const {
+    const Node* const dequantize = only_reader(quantize.outputs[0]);
+    if (dequantize == nullptr || !std::holds_alternative<Dequantize>(dequantize->op)) return false;
+    const Node* const clamp = only_reader(dequantize->outputs[0]);
+    const auto* activate = clamp == nullptr ? nullptr : std::get_if<Activate>(&clamp->op);
+    if (activate == nullptr) return false;
+    using Kind = Activation::Kind;
+    const Activation& activation = activate->activation;
+    const bool clamps = activation.kind == Kind::Relu ||
+                        (activation.kind == Kind::Clip && activation.bounds.empty());
+    const Node* const rounding = clamps ? only_reader(clamp->outputs[0]) : nullptr;
+    if (rounding == nullptr || !std::holds_alternative<Quantize>(rounding->op)) return false;
+    const Quantization* const is = codes_of_rounding(*rounding);
+    return is != nullptr && clamps_alike(activation, came, *is);
+  }
+
+  void compare_activation(const Node& quantize) {
+    const std::string& real = name(quantize.inputs[0]);
+    const auto& came = imported_.value(quantize.outputs[0]).quantization;
+    if (!came || came->thresholds.empty() || came->bits > 16) return;
+    if (readers(quantize.outputs[0]).empty()) return;  // codes for the user, which stay
+    const Quantization* const is = codes_of_rounding(quantize);
+    if (is == nullptr) {
+      if (is_rounded_behind(quantize, *came)) return;
+      lines_.push_back(
+          fmt::format("value '{}': came as {}; is not rounded", real, describe(*came)));
+      return;
+    }
+    const double steps = largest_difference(*came, *is);
+    if (steps < kNothing) return;
+    lines_.push_back(fmt::format("value '{}': came as {}; is {}: differs by up to {:.3g} steps",
+                                 real, describe(*came), describe(*is), steps));
+  }
+
+  void compare_weights(const Node& dequantize) {
+    const Value& codes = imported_.value(dequantize.inputs[0]);
+    if (!codes.constant || !codes.quantization || codes.quantization->bits > 16) return;
+    for (const std::size_t n : readers(dequantize.outputs[0])) {
+      const Node& layer = imported_.nodes[n];
+      if (layer.inputs.size() < 2 || layer.inputs[1] != dequantize.outputs[0]) continue;
+      if (stays_real(name(dequantize.outputs[0]))) continue;
+      const std::string reason = why_anew(layer, *codes.quantization, name(dequantize.outputs[0]));
+      if (reason.empty()) continue;
+      lines_.push_back(
+          fmt::format("layer '{}': weights came as {}; {}: they are rounded anew, to the largest "
+                      "of each output channel",
+                      layer.name, describe(*codes.quantization), reason));
+    }
+  }
+
+  // Whether the layer that reads those weights has no codes to write.
+  bool stays_real(const std::string& weights) const {
+    const auto found = by_name_.find(weights);
+    if (found == by_name_.end()) return false;
+    return std::ranges::any_of(annotated_.nodes, [&](const Node& layer) {
+      return layer.inputs.size() > 1 && layer.inputs[1] == found->second &&
+             !annotated_.value(layer.outputs[0]).quantization;
+    });
+  }
+
+  // Why the weights' own scales are not used; empty where they are.
+  std::string why_anew(const Node& layer, const Quantization& came,
+                       const std::string& weights) const {
+    const auto shifted = [](std::int64_t point) { return point != 0; };
+    if (std::ranges::any_of(came.zero_points, shifted)) return "no target has their zero points";
+    if (!came.is_signed) return "no target has unsigned ones";
+    const int axis = output_axis(layer);
+    if (came.thresholds.size() > 1 && came.axis != axis) {
+      return fmt::format("output channels are along axis {}", axis);
+    }
+    const bool kept = codes_of(annotated_, by_name_, weights) != nullptr;
+    return kept ? "" : "a pass changed them";
+  }
+
+  int output_axis(const Node& layer) const {
+    if (std::holds_alternative<ConvTranspose>(layer.op)) return 1;
+    if (const auto* gemm = std::get_if<Gemm>(&layer.op)) return gemm->transpose_b ? 0 : 1;
+    if (std::holds_alternative<MatMul>(layer.op)) {
+      return static_cast<int>(imported_.value(layer.inputs[1]).shape.size()) - 1;
+    }
+    return 0;
+  }
+
+  const std::string& name(ValueId id) const { return imported_.value(id).name; }
+
+  const Graph& imported_;
+  const Graph& annotated_;
+  std::map<std::string, ValueId> by_name_;
+  std::vector<std::vector<std::size_t>> readers_;
+  std::vector<std::string> lines_;
+};
+
+}  // namespace
+
+std::vector<std::string> requantized_codes(const Graph& imported, const Graph& annotated) {
+  return Comparison(imported, annotated).run();
+}
+
+bool has_all_codes(const Graph& prepared, const QuantizeTarget& target) {
+  // Codes that measured thresholds would change; smaller ones than any Clip caps.
+  const auto annotated = [&](double threshold) {
+    Thresholds thresholds;
+    for (const Value& value : prepared.values) {
+      if (!value.constant) thresholds[value.name] = threshold;
+    }
+    return target.annotate(prepared, thresholds);
+  };
+  return std::ranges::equal(annotated(1e-30).values, annotated(2e-30).values, {},
+                            &Value::quantization, &Value::quantization);
 }
 
 }  // namespace workbench

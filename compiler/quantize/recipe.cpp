@@ -4,13 +4,9 @@
 
 #include <algorithm>
 
-#include "compiler/quantize/activation_thresholds.h"
-#include "compiler/quantize/correct_bias.h"
+#include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/equalize.h"
-#include "compiler/quantize/prune_constant_channels.h"
-#include "compiler/quantize/round_weights.h"
-#include "compiler/quantize/search_thresholds.h"
-#include "compiler/quantize/weight_thresholds.h"
+#include "compiler/quantize/recipe_thresholds.h"
 
 namespace workbench {
 

@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize_target.h"
-#include "compiler/quantize/sample_source.h"
-#include "compiler/quantize/statistics.h"
 #include "core/graph.h"
+#include "data/samples.h"
 
 namespace workbench {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "compiler/quantize/sample_source.h"
-#include "compiler/quantize/statistics.h"
+#include "compiler/quantize/calibrate.h"
+#include "data/samples.h"
 
 namespace workbench {
 

@@ -1,4 +1,6 @@
 // The quantizer table and its JSON form (xdnn.md 3.5).
+#include "compiler/quantize/table.h"
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>

@@ -1,13 +1,62 @@
-// The threshold of every int8 value: each value's own one (quantizer table before import hint
-// before calibration), then shared by those that the hardware wants on one scale.
+// Values whose codes a target wants on one scale: which ones, because of which nodes, and what that
+// makes of a float graph.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
+#include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/quantize.h"
-#include "compiler/quantize/scale_classes.h"
+#include "compiler/quantize/table.h"
+#include "core/graph.h"
 
 namespace workbench {
+
+// Sets of values, by ValueId, each with what fused Clips cap its threshold to.
+class ScaleClasses {
+ public:
+  explicit ScaleClasses(std::size_t values);
+  // The set of `id`: the same number for all its members.
+  std::size_t find(ValueId id);
+  void tie(ValueId a, ValueId b);
+  // The smallest limit() of the members; infinity without any.
+  double cap(ValueId id) { return cap_[find(id)]; }
+  void limit(ValueId id, double cap);
+
+ private:
+  std::vector<std::size_t> parent_;
+  std::vector<double> cap_;  // at the root of each set
+};
+
+// Per ValueId: whether an integer node reads or writes it.
+std::vector<bool> coded_values(const Graph& graph, const Roles& roles);
+
+// The sets of more than one value, each with the nodes that tied them: "concat 'inception/out',
+// maxpool 'pool'". `present`: per ValueId, whether it has codes; `ties`: per node.
+std::vector<ScaleGroup> scale_groups(const Graph& graph, ScaleClasses& classes,
+                                     const std::vector<bool>& present,
+                                     const std::vector<bool>& ties);
+
+// The largest magnitude that codes of an imported quantization can stand for. For a zero point of 0
+// that is its threshold, so that symmetric int8 models keep their steps exactly.
+double magnitude(const Quantization& quantization);
+
+// What a scheme decides about the codes of a float graph.
+struct Codes {
+  std::vector<double> thresholds;  // per ValueId; 0: no codes
+  std::vector<ScaleGroup> groups;
+  int bits = 8;
+  std::vector<bool> is_unsigned;                        // per ValueId; empty: none is
+  Rounding host_rounding = Rounding::HalfAwayFromZero;  // of what a host node or the user gives
+};
+
+// `graph` with `codes` as the quantization of its activations, instead of any they had; rounding is
+// HalfUp where a node with a role writes the value.
+Graph with_codes(Graph graph, const Roles& roles, Codes codes);
+
+// The threshold of every int8 value: each value's own one (quantizer table before import hint
+// before calibration), then shared by those that the hardware wants on one scale.
 
 // Per node of `graph` the table's layer of that name, or null; all null without a table. Throws
 // Error for a layer that is no node, merged node or input of the network.

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "compiler/quantize/image_set.h"
+#include "data/image_set.h"
 #include "explore/flow/quantization.h"
 #include "explore/flow/signal_to_noise.h"
 

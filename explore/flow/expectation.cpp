@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "compiler/import/import.h"
-#include "compiler/quantize/calibrate.h"
 #include "core/error.h"
+#include "data/arrays.h"
 
 namespace workbench {
 

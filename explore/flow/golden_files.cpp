@@ -6,8 +6,8 @@
 #include <map>
 #include <optional>
 
-#include "compiler/quantize/calibrate.h"
 #include "core/error.h"
+#include "data/arrays.h"
 #include "explore/flow/golden_text.h"
 #include "sim/golden/golden.h"
 

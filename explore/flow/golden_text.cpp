@@ -5,9 +5,9 @@
 #include <optional>
 #include <string_view>
 
-#include "compiler/quantize/calibrate.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "data/arrays.h"
 #include "explore/report/difference.h"
 
 namespace workbench {

@@ -6,8 +6,11 @@
 #include <string_view>
 
 #include "compiler/import/import.h"
-#include "compiler/quantize/calibrate.h"
 #include "core/error.h"
+#include "data/arrays.h"
+#include "data/image.h"
+#include "data/image_set.h"
+#include "data/samples.h"
 
 namespace workbench {
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "compiler/import/import.h"
-#include "compiler/quantize/sample_source.h"
 #include "core/graph.h"
 #include "core/tensor.h"
+#include "data/samples.h"
 #include "workloads/workloads.h"
 
 namespace workbench {

@@ -8,17 +8,20 @@
 
 #include "compiler/import/export.h"
 #include "compiler/passes/passes.h"
-#include "compiler/quantize/activation_thresholds.h"
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/integer_network.h"
 #include "compiler/quantize/nemo_stages.h"
-#include "compiler/quantize/requantized_codes.h"
+#include "compiler/quantize/quantize_target.h"
+#include "compiler/quantize/recipe_thresholds.h"
 #include "compiler/quantize/statistics_cache.h"
-#include "compiler/quantize/weight_thresholds.h"
+#include "compiler/quantize/table.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
+#include "data/image.h"
+#include "data/image_set.h"
+#include "data/samples.h"
 #include "explore/flow/golden_text.h"
 
 namespace workbench {

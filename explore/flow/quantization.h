@@ -12,8 +12,8 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/graffitist.h"
-#include "compiler/quantize/image_set.h"
 #include "compiler/quantize/recipe.h"
+#include "data/image_set.h"
 #include "explore/flow/target.h"
 
 namespace workbench {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "compiler/quantize/image_set.h"
+#include "data/image_set.h"
 #include "explore/flow/quantization.h"
 #include "explore/flow/signal_to_noise.h"
 

@@ -1,8 +1,10 @@
 #include "explore/flow/target.h"
 
 #include "compiler/pulp/compile.h"
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/nemo.h"
 #include "compiler/quantize/quantize.h"
+#include "compiler/quantize/table.h"
 #include "compiler/xdnn/compile.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/replay.h"

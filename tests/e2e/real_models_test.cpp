@@ -11,9 +11,11 @@
 #include <random>
 
 #include "compiler/import/import.h"
-#include "compiler/quantize/calibrate.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
+#include "data/arrays.h"
+#include "data/image.h"
+#include "data/image_set.h"
 #include "explore/flow/machine.h"
 #include "explore/flow/pipeline.h"
 #include "sim/xdnn/simulate.h"

@@ -13,7 +13,9 @@
 
 #include "compiler/import/import.h"
 #include "compiler/passes/passes.h"
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize.h"
+#include "compiler/quantize/table.h"
 #include "core/file.h"
 
 namespace workbench {

@@ -1,12 +1,13 @@
 // Image sets whose files are damaged: whatever the bytes, a set comes out or an Error of one line,
 // and every cut is found.
-#include "compiler/quantize/image_set.h"
+#include "data/image_set.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "compiler/quantize/calibrate.h"
+#include "data/arrays.h"
+#include "data/image.h"
 #include "tests/support/archive.h"
 #include "tests/support/temporary_folder.h"
 

@@ -3,9 +3,12 @@
 
 #include <random>
 
-#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize.h"
+#include "compiler/quantize/table.h"
 #include "core/file.h"
+#include "data/arrays.h"
+#include "data/image.h"
+#include "data/image_set.h"
 #include "tests/support/archive.h"
 #include "tests/support/temporary_folder.h"
 

@@ -5,12 +5,12 @@
 #include <random>
 
 #include "compiler/pulp/compile.h"
-#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/integer_network.h"
 #include "compiler/quantize/nemo_onnx.h"
 #include "compiler/quantize/nemo_stages.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
+#include "data/samples.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
 #include "sim/verdict.h"

@@ -11,6 +11,7 @@
 #include "compiler/quantize/nemo_onnx.h"
 #include "compiler/quantize/nemo_stages.h"
 #include "core/eval/evaluate.h"
+#include "data/samples.h"
 #include "sim/golden/golden.h"
 #include "tests/support/graph_builder.h"
 #include "tests/support/nemo_checks.h"

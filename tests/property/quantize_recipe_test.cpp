@@ -8,13 +8,11 @@
 #include <random>
 
 #include "compiler/passes/passes.h"
-#include "compiler/quantize/correct_bias.h"
+#include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/equalize.h"
 #include "compiler/quantize/fake_quantize.h"
-#include "compiler/quantize/prune_constant_channels.h"
 #include "compiler/quantize/recipe.h"
-#include "compiler/quantize/round_weights.h"
-#include "compiler/quantize/weight_thresholds.h"
+#include "compiler/quantize/recipe_thresholds.h"
 #include "compiler/quantize/weighted_layers.h"
 #include "core/eval/evaluate.h"
 #include "tests/support/graph_builder.h"

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "compiler/quantize/histogram.h"
 #include "compiler/quantize/recipe.h"
-#include "compiler/quantize/threshold_choice.h"
 
 namespace workbench {
 namespace {

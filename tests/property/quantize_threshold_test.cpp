@@ -6,7 +6,8 @@
 #include <random>
 #include <vector>
 
-#include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/histogram.h"
+#include "compiler/quantize/j_divergence.h"
 #include "tests/support/plain_divergence.h"
 
 namespace workbench {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "compiler/passes/passes.h"
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize.h"
 #include "compiler/xdnn/compile.h"
 #include "core/error.h"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/quantize/histogram.h"
+#include "compiler/quantize/j_divergence.h"
 
 namespace workbench {
 

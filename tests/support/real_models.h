@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <string>
 
-#include "compiler/quantize/image_set.h"
-#include "compiler/quantize/preprocessing.h"
+#include "data/image.h"
+#include "data/image_set.h"
 
 namespace workbench {
 

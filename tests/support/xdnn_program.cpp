@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/passes/passes.h"
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize.h"
 #include "compiler/xdnn/compile.h"
 #include "tests/support/graph_builder.h"

@@ -9,8 +9,8 @@
 
 #include "compiler/import/export.h"
 #include "compiler/quantize/fake_quantize.h"
-#include "compiler/quantize/npy.h"
 #include "core/eval/evaluate.h"
+#include "data/arrays.h"
 #include "explore/flow/accuracy_layers.h"
 #include "explore/flow/accuracy_report.h"
 #include "explore/flow/quantization_report.h"

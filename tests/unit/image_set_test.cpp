@@ -1,5 +1,5 @@
 // Image sets in the forms they come in, what is picked of them, and what is wrong with them.
-#include "compiler/quantize/image_set.h"
+#include "data/image_set.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,8 @@
 #include <set>
 
 #include "compiler/quantize/calibrate.h"
+#include "data/arrays.h"
+#include "data/image.h"
 #include "tests/support/archive.h"
 #include "tests/support/temporary_folder.h"
 

@@ -3,7 +3,9 @@
 
 #include <limits>
 
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize.h"
+#include "compiler/quantize/table.h"
 #include "tests/support/float_graph.h"
 
 namespace workbench {

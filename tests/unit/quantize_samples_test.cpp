@@ -4,7 +4,10 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "compiler/quantize/calibrate.h"
+#include "data/arrays.h"
+#include "data/image.h"
+#include "data/image_set.h"
+#include "data/samples.h"
 #include "tests/support/archive.h"
 #include "tests/support/temporary_folder.h"
 

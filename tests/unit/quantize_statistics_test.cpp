@@ -3,7 +3,8 @@
 
 #include <cmath>
 
-#include "compiler/quantize/statistics.h"
+#include "compiler/quantize/calibrate.h"
+#include "data/samples.h"
 #include "tests/support/float_graph.h"
 
 namespace workbench {

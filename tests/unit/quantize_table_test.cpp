@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize.h"
+#include "compiler/quantize/table.h"
 #include "core/file.h"
 #include "tests/support/float_graph.h"
 

@@ -9,9 +9,10 @@
 
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/histogram.h"
+#include "compiler/quantize/j_divergence.h"
 #include "compiler/quantize/recipe.h"
-#include "compiler/quantize/threshold_choice.h"
 #include "core/eval/evaluate.h"
+#include "data/samples.h"
 
 namespace workbench {
 namespace {

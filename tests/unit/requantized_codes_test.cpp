@@ -1,6 +1,4 @@
 // What a network that came quantized loses on a target with symmetric codes.
-#include "compiler/quantize/requantized_codes.h"
-
 #include <gtest/gtest.h>
 
 #include "compiler/passes/passes.h"
