@@ -517,7 +517,7 @@ Lowered lower(const Graph& quantized, const Machine& machine, std::span<const st
   auto lowered = Lowering(quantized, machine, order, true).run();
   if (!lowered) lowered = Lowering(quantized, machine, order, false).run();
   CHECK(lowered.has_value(), "a concat cannot be laid out");
-  if (machine.slice0.used == 1) use_slice0(*lowered, machine);
+  if (machine.slice0.used == 1) lowered->obstacle = use_slice0(*lowered, machine);
   return std::move(*lowered);
 }
 

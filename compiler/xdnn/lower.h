@@ -92,6 +92,9 @@ struct Lowered {
   std::vector<HostStep> host_steps;  // `before` counts ops
   std::vector<int> value_map;        // graph value -> map, -1: none
   std::vector<MapProbe> probes;      // empty: one per map, see emit()
+  // Why there is no program for this order: slice 0 is to be used, and the first layer cannot run
+  // there. Empty otherwise; nothing else is of use when it is not.
+  std::string obstacle;
 };
 
 // The overlay computes it: int8 in, int8 out, and no conversion.

@@ -276,6 +276,7 @@ std::vector<Region> regions_of(const std::vector<Task>& tasks) {
 NetworkTasks network_tasks(const Graph& quantized, const Machine& machine, Grouping grouping) {
   const std::vector<std::size_t> order = natural_order(quantized);
   Lowered lowered = lower(quantized, machine, order);
+  if (!lowered.obstacle.empty()) fail("{}", lowered.obstacle);
   choose_layouts(lowered, machine);
   choose_tiles(lowered, machine, machine.am_words() / 3);  // as place() does at first
   NetworkTasks network{.groups = group_nodes(quantized, lowered, order, grouping)};

@@ -92,8 +92,7 @@ bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machin
 // --- addresses -----------------------------------------------------------------------------------
 
 // Addresses: lifetimes of volumes and tile buffers become an allocation problem; when it has no
-// answer, replication is given up volume by volume, then tiles shrink, then the user is told what
-// does not fit.
+// answer, replication is given up volume by volume, then tiles shrink.
 
 namespace {
 
@@ -103,7 +102,7 @@ class Placer {
     set_lifetimes();
   }
 
-  Placement run() {
+  std::optional<Placement> run() {
     std::int64_t limit = std::max<std::int64_t>(1, machine_.am_words() / 3);  // xdnn.md 4.7
     choose_tiles(lowered_, machine_, limit);
     while (true) {
@@ -111,16 +110,33 @@ class Placer {
       if (const auto solution = allocate(problem)) {
         const auto violations = validate(problem, *solution);
         CHECK(violations.empty(), "illegal allocation: {}", violations[0]);
-        return {peak_demand(problem), lowest(problem, *solution)};
+        return Placement{peak_demand(problem), lowest(problem, *solution)};
       }
       if (give_up_replication(problem)) continue;
       if (limit <= 1 || !has_tiles()) {
-        if (!give_up_tile_replication()) does_not_fit(problem);
+        if (!give_up_tile_replication()) return std::nullopt;
         continue;
       }
       limit /= 2;
       choose_tiles(lowered_, machine_, limit);
     }
+  }
+
+  std::string shortage() const {
+    const Problem problem = build();
+    const auto [moment, words] = worst_moment(problem);
+    const LoweredOp& op = lowered_.ops[static_cast<std::size_t>(moment)];
+    const std::string& layer = lowered_.layers[static_cast<std::size_t>(op.layer)].name;
+    const std::int64_t word = machine_.word_bytes();
+    if (words <= problem.capacity) {
+      return fmt::format(
+          "{}: the activation memory is too fragmented: layer '{}' has {} bytes alive of the {} "
+          "there are, but no placement was found",
+          lowered_.graph->name, layer, words * word, problem.capacity * word);
+    }
+    return fmt::format("{}: layer '{}' needs {} bytes of activation memory, {} has {}",
+                       lowered_.graph->name, layer, words * word, machine_.name,
+                       problem.capacity * word);
   }
 
  private:
@@ -257,27 +273,18 @@ class Placer {
     return changed;
   }
 
-  [[noreturn]] void does_not_fit(const Problem& problem) const {
-    const auto [moment, words] = worst_moment(problem);
-    const LoweredOp& op = lowered_.ops[static_cast<std::size_t>(moment)];
-    const std::string& layer = lowered_.layers[static_cast<std::size_t>(op.layer)].name;
-    const std::int64_t word = machine_.word_bytes();
-    if (words <= problem.capacity) {
-      fail(
-          "{}: the activation memory is too fragmented: layer '{}' has {} bytes alive of the {} "
-          "there are, but no placement was found",
-          lowered_.graph->name, layer, words * word, problem.capacity * word);
-    }
-    fail("{}: layer '{}' needs {} bytes of activation memory, {} has {}", lowered_.graph->name,
-         layer, words * word, machine_.name, problem.capacity * word);
-  }
-
   Lowered& lowered_;
   const Machine& machine_;
 };
 
 }  // namespace
 
-Placement place(Lowered& lowered, const Machine& machine) { return Placer(lowered, machine).run(); }
+std::optional<Placement> place(Lowered& lowered, const Machine& machine) {
+  return Placer(lowered, machine).run();
+}
+
+std::string shortage(Lowered& lowered, const Machine& machine) {
+  return Placer(lowered, machine).shortage();
+}
 
 }  // namespace workbench::xdnn

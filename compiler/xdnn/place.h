@@ -1,6 +1,9 @@
 // Sizes of input tiles, and addresses in the activation memory.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "compiler/xdnn/lower.h"
 
 namespace workbench::xdnn {
@@ -15,7 +18,9 @@ bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machin
 struct Placement {
   std::int64_t peak_words = 0, extent_words = 0;
 };
-// Addresses for all volumes and tile buffers. Throws Error naming the layer when they do not fit.
-Placement place(Lowered& lowered, const Machine& machine);
+// Addresses for all volumes and tile buffers; nothing when they do not fit.
+std::optional<Placement> place(Lowered& lowered, const Machine& machine);
+// What place() found missing, naming the layer: of a network for which it has just found nothing.
+std::string shortage(Lowered& lowered, const Machine& machine);
 
 }  // namespace workbench::xdnn

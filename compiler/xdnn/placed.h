@@ -2,6 +2,8 @@
 // is fastest once everything has its place.
 #pragma once
 
+#include <optional>
+
 #include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/order.h"
 #include "compiler/xdnn/place.h"
@@ -14,13 +16,15 @@ struct Placed {
   Cycles time;  // modelled_time()
 };
 
-// Lowers, lays out and places one order. Throws Error when it does not fit the memory.
-Placed place_in_order(const Graph& quantized, const Machine& machine,
-                      const std::vector<std::size_t>& order);
+// Lowers, lays out and places one order; nothing when it does not fit the memory, or the first
+// layer slice 0.
+std::optional<Placed> place_in_order(const Graph& quantized, const Machine& machine,
+                                     const std::vector<std::size_t>& order);
 
 // Lowers, lays out and places each of candidate_orders() and takes the one of least modelled time,
-// of equals the one of least peak. Orders that do not fit the memory as they are count only when
-// none does: such a network gets a memory plan (memory_plan.h).
+// of equals the one of least peak. When none fits, the fastest of the memory plans for them
+// (memory_plan.h). Throws Error naming the layer and the smallest memory that would do when there
+// is none either, or what is in the way of slice 0.
 Placed place_fastest_order(const Graph& quantized, const Machine& machine,
                            const OrderOptions& options = {});
 

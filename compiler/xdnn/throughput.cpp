@@ -32,17 +32,23 @@ class FirstLayer {
   FirstLayer(Lowered& lowered, const Machine& machine)
       : lowered_(lowered), machine_(machine), block_(machine, 0) {}
 
-  void run() {
-    if (lowered_.ops.empty()) {
-      fail("{}: throughput mode: no layer runs on {}", lowered_.graph->name, machine_.name);
+  std::string run() {
+    const std::string where = lowered_.graph->name + ": throughput mode: ";
+    if (lowered_.ops.empty()) return fmt::format("{}no layer runs on {}", where, machine_.name);
+    std::string obstacle = unsuitable();
+    if (obstacle.empty()) obstacle = too_many_steps();
+    if (obstacle.empty()) {
+      move();
+      obstacle = too_large_tiles();
     }
-    check();
-    first().slice = 0;
-    first().destination_in_ddr = true;
-    stream_result();
-    choose_layout();
-    place_tiles();
+    if (!obstacle.empty()) {
+      const auto layer = static_cast<std::size_t>(first().layer);
+      return fmt::format("{}the first layer '{}' ({}) cannot run on slice 0 of {}: {}", where,
+                         lowered_.layers[layer].name, lowered_.layers[layer].op, machine_.name,
+                         obstacle);
+    }
     obey_readers();
+    return "";
   }
 
  private:
@@ -52,44 +58,45 @@ class FirstLayer {
   }
   Map& result() { return lowered_.maps[static_cast<std::size_t>(lowered_.ops.front().result)]; }
 
-  [[noreturn]] void refuse(const std::string& why) {
-    const auto layer = static_cast<std::size_t>(first().layer);
-    fail("{}: throughput mode: the first layer '{}' ({}) cannot run on slice 0 of {}: {}",
-         lowered_.graph->name, lowered_.layers[layer].name, lowered_.layers[layer].op,
-         machine_.name, why);
+  // Each says what is in the way, or nothing.
+  std::string unsuitable() {
+    if (first().kind != LoweredKind::Conv) return "it is no convolution";
+    if (first().blocked) return "it is a grouped convolution";
+    if (!first().source_in_ddr) return "its input does not come from DDR tile by tile";
+    if (result().ddr >= 0) return "the host reads its result";
+    return "";
   }
 
-  void check() {
-    if (first().kind != LoweredKind::Conv) refuse("it is no convolution");
-    if (first().blocked) refuse("it is a grouped convolution");
-    if (!first().source_in_ddr) refuse("its input does not come from DDR tile by tile");
-    if (result().ddr >= 0) refuse("the host reads its result");
-  }
-
-  void choose_layout() {
+  std::string too_many_steps() {
     const Node& node = lowered_.graph->nodes[static_cast<std::size_t>(first().node)];
     const Window& window = std::get<workbench::Conv>(node.op).window;
     if (source().channels > machine_.slice0.rows) {
-      refuse(fmt::format("it has {} input channels, slice 0 has {} rows", source().channels,
-                         machine_.slice0.rows));
+      return fmt::format("it has {} input channels, slice 0 has {} rows", source().channels,
+                         machine_.slice0.rows);
     }
     first().ddr_layout = source_layout(source().channels, window, block_.get());
     const std::int64_t steps = array_steps(first().ddr_layout, window.kernel[0], window.kernel[1]);
-    if (!filter_mode(steps, block_.get()).possible) {
-      refuse(fmt::format("its filters need {} array steps, at most {} are possible", steps,
-                         machine_.filters.steps_max));
-    }
+    if (filter_mode(steps, block_.get()).possible) return "";
+    return fmt::format("its filters need {} array steps, at most {} are possible", steps,
+                       machine_.filters.steps_max);
   }
 
-  void place_tiles() {
+  std::string too_large_tiles() {
     LoweredOp& op = first();
     const std::int64_t words = block_.get().am_words();
     choose_tile(lowered_, op, machine_, words);
     if (2 * op.buffer_words > words) {
-      refuse(fmt::format("two buffers of its smallest tile need {} words of {} bytes, there are {}",
-                         2 * op.buffer_words, block_.get().word_bytes(), words));
+      return fmt::format("two buffers of its smallest tile need {} words of {} bytes, there are {}",
+                         2 * op.buffer_words, block_.get().word_bytes(), words);
     }
     op.buffer_0 = 0, op.buffer_1 = op.buffer_words;
+    return "";
+  }
+
+  void move() {
+    first().slice = 0;
+    first().destination_in_ddr = true;
+    stream_result();
   }
 
   void stream_result() {
@@ -147,6 +154,8 @@ class FirstLayer {
 
 }  // namespace
 
-void use_slice0(Lowered& lowered, const Machine& machine) { FirstLayer(lowered, machine).run(); }
+std::string use_slice0(Lowered& lowered, const Machine& machine) {
+  return FirstLayer(lowered, machine).run();
+}
 
 }  // namespace workbench::xdnn

@@ -6,8 +6,8 @@
 
 namespace workbench::xdnn {
 
-// Changes what lower() made, before layouts and addresses. Throws Error naming the layer when the
-// first instruction cannot run on slice 0.
-void use_slice0(Lowered& lowered, const Machine& machine);
+// Changes what lower() made, before layouts and addresses. Returns why the first instruction cannot
+// run on slice 0, naming the layer: empty when it does. `lowered` is of no use otherwise.
+std::string use_slice0(Lowered& lowered, const Machine& machine);
 
 }  // namespace workbench::xdnn

@@ -511,15 +511,15 @@ std::string orders_text(const Graph& quantized, const xdnn::Machine& machine,
                         const xdnn::OrderOptions& options) {
   Table table{.columns = {{"order", false}, {"cycles"}, {"AM peak"}, {"AM extent"}}, .rows = {}};
   for (const xdnn::CandidateOrder& candidate : candidate_orders(quantized, machine, options)) {
-    try {
-      const xdnn::Placed placed = xdnn::place_in_order(quantized, machine, candidate.nodes);
-      const std::int64_t word = machine.word_bytes();
-      table.rows.push_back({candidate.name, std::to_string(placed.time.value),
-                            std::to_string(placed.placement.peak_words * word),
-                            std::to_string(placed.placement.extent_words * word)});
-    } catch (const Error&) {
+    const auto placed = xdnn::place_in_order(quantized, machine, candidate.nodes);
+    if (!placed) {
       table.rows.push_back({candidate.name, "does not fit", "", ""});
+      continue;
     }
+    const std::int64_t word = machine.word_bytes();
+    table.rows.push_back({candidate.name, std::to_string(placed->time.value),
+                          std::to_string(placed->placement.peak_words * word),
+                          std::to_string(placed->placement.extent_words * word)});
   }
   std::string text = "orders of the whole network, placed\n";
   for (const std::string& line : lines(table)) text += "  " + line + "\n";

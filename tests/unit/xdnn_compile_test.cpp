@@ -245,6 +245,15 @@ TEST(XdnnCompile, a_network_too_large_for_the_memory_is_told_what_it_needs) {
   EXPECT_EQ(message(two_convolutions(), machine), "compiled");
 }
 
+TEST(XdnnCompile, a_memory_that_no_size_mends_is_given_no_size) {
+  // An instruction reads one buffer and writes another: there is but one, however large.
+  xdnn::Machine machine = xdnn::load_machine("configs/math_engine.yaml");
+  machine.am.buffers = 1;
+  const std::string text = message(two_convolutions(), machine);
+  EXPECT_NE(text.find("cannot be cut small enough"), std::string::npos) << text;
+  EXPECT_EQ(text.find("smallest memory"), std::string::npos) << text;
+}
+
 TEST(XdnnCompile, replication_is_given_up_before_the_network) {
   // 64 channels are read best as 2 sections in 3 copies; plain they take half the words.
   GraphBuilder b;

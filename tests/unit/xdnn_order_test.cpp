@@ -150,6 +150,15 @@ TEST(XdnnOrder, the_default_is_never_slower_than_the_alternatives) {
   }
 }
 
+TEST(XdnnOrder, an_order_that_does_not_fit_has_no_placement) {
+  xdnn::Machine machine = v3();
+  const Graph graph = quantized_for(build_workload("tiny_residual"), machine);
+  const auto order = xdnn::natural_order(graph);
+  EXPECT_TRUE(xdnn::place_in_order(graph, machine, order));
+  machine.am.size_bytes = 64 * machine.word_bytes();
+  EXPECT_FALSE(xdnn::place_in_order(graph, machine, order));
+}
+
 std::string file_error(const std::string& text) {
   const Graph graph = quantized_for(inception_3b(), v3());
   try {
