@@ -6,6 +6,7 @@
 #include <span>
 
 #include "compiler/xdnn/lower.h"
+#include "compiler/xdnn/mapping.h"
 #include "core/parallel.h"
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
@@ -142,34 +143,24 @@ std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> 
 
 namespace {
 
-// Builds the instruction of one op.
+// Builds the instruction of one op: what the node says (mapping.h), cut to the piece of it that the
+// op is, with addresses and layouts.
 class Selection {
  public:
   Selection(const Lowered& lowered, const LoweredOp& op, const Machine& machine)
       : lowered_(lowered), op_(op), machine_(machine), geometry_(machine.geometry()) {}
 
   Instruction run() const {
-    switch (op_.kind) {
-      case LoweredKind::Conv:
-        return convolution();
-      case LoweredKind::MaxPool:
-      case LoweredKind::AveragePool:
-        return pool();
-      case LoweredKind::Eltwise:
-        return eltwise();
-      case LoweredKind::Upsample:
-        return upsample();
-      case LoweredKind::Gather:
-        return gather();
-      case LoweredKind::Scatter:
-        return scatter();
-    }
-    CHECK(false, "kind {}", static_cast<int>(op_.kind));
+    if (op_.kind == LoweredKind::Gather) return gather();
+    if (op_.kind == LoweredKind::Scatter) return scatter();
+    Instruction instruction = instruction_for(layer());
+    std::visit([&](auto& op) { place(op); }, instruction);
+    return instruction;
   }
 
  private:
-  const Node* node() const {
-    return op_.node < 0 ? nullptr : &lowered_.graph->nodes[static_cast<std::size_t>(op_.node)];
+  const Node* node(std::ptrdiff_t n) const {
+    return n < 0 ? nullptr : &lowered_.graph->nodes[static_cast<std::size_t>(n)];
   }
   const Map& source(std::size_t i = 0) const {
     return lowered_.maps[static_cast<std::size_t>(op_.sources[i])];
@@ -192,9 +183,31 @@ class Selection {
     return map.whole ? volume(map).layout : plain(map.channels);
   }
 
-  // Padding above a piece (xdnn.md 2.3): what of it the piece's own rows do not stand for.
-  static std::int64_t top_padding(const Window& window, const Map& from, std::int64_t row) {
-    return window.pads_begin[0] + from.first_row - row * window.strides[0];
+  // --- the layer, or the piece of it ----------------------------------------------------------
+
+  Layer layer() const {
+    const Extent in{source().channels, source().height, source().width};
+    if (op_.node < 0) return copy_of(in);  // as many rows go out as come in
+    const Node* pool = node(op_.fused_pool);
+    Layer layer = layer_of(*lowered_.graph, *node(op_.node), pool, machine_);
+    const Rows middle = rows_before_pool();
+    if (op_.kind == LoweredKind::Conv) {
+      layer.middle.channels = layer.out.channels = op_.block.out_end - op_.block.out_begin;
+      layer.middle.height = middle.count;
+    }
+    layer.in = in;
+    if (op_.kind == LoweredKind::Conv) layer.in.channels = op_.block.in_end - op_.block.in_begin;
+    layer.out.height = result().height, layer.out.width = result().width;
+    // Rows of padding that the piece has above it (xdnn.md 2.3).
+    std::int64_t& above = layer.window.pads_begin[0];
+    const std::int64_t stride = layer.window.strides[0];
+    above += std::holds_alternative<ConvTranspose>(node(op_.node)->op)
+                 ? middle.begin - source().first_row * stride
+                 : source().first_row - middle.begin * stride;
+    if (pool != nullptr) {
+      layer.pool.pads_begin[0] += middle.begin - result().first_row * layer.pool.strides[0];
+    }
+    return layer;
   }
 
   // Rows of the convolution's own result that this instruction computes: those of the op's result,
@@ -205,15 +218,17 @@ class Selection {
   Rows rows_before_pool() const {
     const Rows rows{result().first_row, result().height};
     if (op_.fused_pool < 0) return rows;
-    const Node& pool = lowered_.graph->nodes[static_cast<std::size_t>(op_.fused_pool)];
+    const Node& pool = *node(op_.fused_pool);
     const Window& window = std::get<MaxPool>(pool.op).window;
-    const std::int64_t all = lowered_.graph->value(node()->outputs[0]).shape[2];
+    const std::int64_t all = lowered_.graph->value(node(op_.node)->outputs[0]).shape[2];
     if (rows.count == lowered_.graph->value(pool.outputs[0]).shape[2]) return {0, all};
     const std::int64_t first = rows.begin * window.strides[0] - window.pads_begin[0];
     const std::int64_t end =
         std::min(all, first + (rows.count - 1) * window.strides[0] + window.kernel[0]);
     return {std::max<std::int64_t>(0, first), end - std::max<std::int64_t>(0, first)};
   }
+
+  // --- addresses and layouts ------------------------------------------------------------------
 
   // Where channels [first, first + count) of the result go.
   std::int64_t write_to(Tail& tail, std::int64_t first, std::int64_t count) const {
@@ -232,32 +247,13 @@ class Selection {
     return address(map, first);
   }
 
-  Instruction convolution() const {
-    const auto* forward = std::get_if<workbench::Conv>(&node()->op);
-    const auto* transpose = std::get_if<ConvTranspose>(&node()->op);
-    const Window& window = forward != nullptr ? forward->window : transpose->window;
-    const Activation& activation = forward != nullptr ? forward->activation : transpose->activation;
-    const Shape& out = lowered_.graph->value(node()->outputs[0]).shape;
-    const Rows middle = rows_before_pool();
-    Conv conv;
-    conv.transposed = transpose != nullptr;
-    conv.kernel_h = window.kernel[0], conv.kernel_w = window.kernel[1];
-    conv.stride_h = window.strides[0], conv.stride_w = window.strides[1];
-    conv.pad_h = conv.transposed
-                     ? window.pads_begin[0] + middle.begin - source().first_row * conv.stride_h
-                     : top_padding(window, source(), middle.begin);
-    conv.pad_w = window.pads_begin[1];
-    conv.dilation_h = window.dilations[0], conv.dilation_w = window.dilations[1];
-    conv.relu = activation.kind == Activation::Kind::Relu;
-    conv.prelu = !node()->requantize->negative_scale.empty();
-    conv.bias = node()->inputs.size() > 2 && node()->inputs[2] != kNoValue;
-    conv.in_h = source().height, conv.in_w = source().width;
-    conv.in_ch = op_.block.in_end - op_.block.in_begin;
-    conv.out_h = middle.count, conv.out_w = out[3];
-    conv.out_ch = op_.block.out_end - op_.block.out_begin;
+  void place(Conv& conv) const {
+    const Node& from = *node(op_.node);
+    conv.prelu = !from.requantize->negative_scale.empty();
+    conv.bias = from.inputs.size() > 2 && from.inputs[2] != kNoValue;
     set_source(conv);
     const FilterMode mode = filter_mode(filter_shape(conv), machine_);
-    CHECK(mode.possible, "'{}' does not fit the filter buffers", node()->name);
+    CHECK(mode.possible, "'{}' does not fit the filter buffers", from.name);
     // Width-aligned machines have no bit for it: they alternate where they can (cost.h).
     conv.tail.pingpong_weight = mode.pingpong && !geometry_.width_aligned();
     conv.tail.half_rate = mode.half_rate;
@@ -269,8 +265,11 @@ class Selection {
     } else {
       conv.outaddr = write_to(conv.tail, op_.block.out_begin - result().first_channel, conv.out_ch);
     }
-    if (op_.fused_pool < 0) return conv;
-    return with_pool(conv);
+  }
+
+  void place(ConvPool& fused) const {
+    place(fused.conv);
+    fused.conv.tail.inline_maxpool = true;
   }
 
   void set_source(Conv& conv) const {
@@ -287,44 +286,15 @@ class Selection {
     conv.tail.source_buffer_1 = op_.buffer_1 * machine_.word_addresses();
   }
 
-  Instruction with_pool(const Conv& conv) const {
-    const Node& pool = lowered_.graph->nodes[static_cast<std::size_t>(op_.fused_pool)];
-    const Window& window = std::get<MaxPool>(pool.op).window;
-    ConvPool fused{.conv = conv};
-    fused.kernel_h = window.kernel[0], fused.kernel_w = window.kernel[1];
-    fused.stride_h = window.strides[0], fused.stride_w = window.strides[1];
-    fused.pad_h =
-        window.pads_begin[0] + rows_before_pool().begin - result().first_row * window.strides[0];
-    fused.pad_w = window.pads_begin[1];
-    fused.out_h = result().height, fused.out_w = fused.conv_outsize_w = result().width;
-    fused.conv.tail.inline_maxpool = true;
-    return fused;
-  }
-
-  Instruction pool() const {
-    Pool pool;
-    const Window* window = nullptr;
-    if (node() != nullptr) {  // a copy or a lone ReLU keeps the 1x1 window
-      if (const auto* max = std::get_if<MaxPool>(&node()->op)) window = &max->window;
-      if (const auto* average = std::get_if<AveragePool>(&node()->op)) window = &average->window;
-    }
-    if (window != nullptr) {
-      pool.kernel_h = window->kernel[0], pool.kernel_w = window->kernel[1];
-      pool.stride_h = window->strides[0], pool.stride_w = window->strides[1];
-      pool.pad_h = top_padding(*window, source(), result().first_row);
-      pool.pad_w = window->pads_begin[1];
-    }
-    pool.average = op_.kind == LoweredKind::AveragePool;
+  // One map in, one map out.
+  void place(auto& stream) const {
+    stream.inaddr = address(source());
+    stream.tail.source = layout(source());
+    stream.outaddr = write_to(stream.tail, 0, stream.channels);
     // As the shipped programs have it: 1 on V2, 0 on V3.
-    if (pool.average && geometry_.width_aligned()) pool.fcmode = 1;
-    pool.tail.pre_relu = op_.pre_relu;
-    pool.channels = source().channels;
-    pool.in_h = source().height, pool.in_w = source().width;
-    pool.out_h = result().height, pool.out_w = result().width;
-    pool.inaddr = address(source());
-    pool.tail.source = layout(source());
-    pool.outaddr = write_to(pool.tail, 0, pool.channels);
-    return pool;
+    if constexpr (requires { stream.fcmode; }) {
+      if (stream.average && geometry_.width_aligned()) stream.fcmode = 1;
+    }
   }
 
   // Words a and b of every step of the way lie in different partitions of the AM.
@@ -338,11 +308,7 @@ class Selection {
     return machine_.am.read_ports >= 2;
   }
 
-  Instruction eltwise() const {
-    Eltwise add;
-    const auto* sum = std::get_if<Binary>(&node()->op);  // else a lone ReLU
-    add.relu = sum == nullptr || sum->activation.kind == Activation::Kind::Relu;
-    add.width = source().width, add.height = source().height, add.channels = source().channels;
+  void place(Eltwise& add) const {
     add.inaddr_a = address(source(0));
     add.inaddr_b = address(source(1));
     add.tail.source = plain(add.channels);
@@ -350,19 +316,12 @@ class Selection {
         geometry_.words(add.channels, add.height, add.width, add.tail.source);
     add.tail.parallel_read = read_in_parallel(word(source(0)), word(source(1)), words);
     add.outaddr = write_to(add.tail, 0, add.channels);
-    return add;
   }
 
-  Instruction upsample() const {
-    Upsample up;
-    up.in_h = source().height, up.in_w = source().width, up.channels = source().channels;
-    up.out_h = result().height, up.out_w = result().width;
-    up.factor_h = up.out_h / up.in_h, up.factor_w = up.out_w / up.in_w;
-    up.inaddr = address(source());
-    up.tail.source = layout(source());
-    up.outaddr = write_to(up.tail, 0, up.channels);
-    return up;
-  }
+  void place(Gather&) const { CHECK(false, "a gather computes no node"); }
+  void place(Scatter&) const { CHECK(false, "a scatter computes no node"); }
+
+  // --- transfers ------------------------------------------------------------------------------
 
   // DDR address of channel `op_.ddr_channel` of a tensor, on which only channels that are grouped
   // by 8 have one of their own (memory.h).
@@ -406,15 +365,6 @@ class Selection {
   const Machine& machine_;
   Geometry geometry_;
 };
-
-Rescale rescale_of(const Lowered& lowered, const LoweredOp& op) {
-  if (op.kind != LoweredKind::AveragePool && op.kind != LoweredKind::Eltwise) return {};
-  const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
-  if (std::holds_alternative<Activate>(node.op)) return {128, 8};  // half of x + x
-  const auto& requantize = node.requantize;
-  CHECK(requantize && requantize->scale.size() == 1);
-  return {requantize->scale[0], requantize->shift[0]};
-}
 
 // Writers of a map: ops whose result shares channels of its volume with it.
 std::vector<std::int32_t> writers(const Lowered& lowered, int id) {
@@ -495,8 +445,12 @@ Program emit(Lowered& lowered, const Machine& machine, bool constants) {
   for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
     const LoweredOp& op = lowered.ops[i];
     const std::int64_t filter_address = op.kind == LoweredKind::Conv ? filters[i].begin : 0;
-    program.steps.push_back(
-        {instruction_of(lowered, op, machine), filter_address, rescale_of(lowered, op)});
+    Instruction instruction = instruction_of(lowered, op, machine);
+    Rescale rescale;
+    if (op.node >= 0) {
+      rescale = rescale_of(instruction, lowered.graph->nodes[static_cast<std::size_t>(op.node)]);
+    }
+    program.steps.push_back({std::move(instruction), filter_address, rescale});
     const std::string& layer = lowered.layers[static_cast<std::size_t>(op.layer)].name;
     program.info.instruction_layer.push_back(op.layer);
     program.info.instruction_text.push_back(

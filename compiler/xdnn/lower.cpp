@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/xdnn/layout.h"
+#include "compiler/xdnn/mapping.h"
 #include "compiler/xdnn/support.h"
 #include "compiler/xdnn/throughput.h"
 #include "isa/xdnn/memory.h"
@@ -163,7 +164,7 @@ class Join {
     m.whole = false;
     m.ddr = -1;
     lowered_.maps.push_back(m);
-    LoweredOp op{.kind = LoweredKind::MaxPool, .sources = {part}};
+    LoweredOp op{.kind = LoweredKind::Stream, .sources = {part}};
     op.result = static_cast<int>(lowered_.maps.size()) - 1;
     lowered_.ops.push_back(op);
   }
@@ -384,9 +385,8 @@ class Lowering {
     std::vector<const Node*> nodes = {&node};
     ValueId out = node.outputs[0];
     std::string text = layer_text(node);
-    const bool convolution = std::holds_alternative<workbench::Conv>(node.op) ||
-                             std::holds_alternative<ConvTranspose>(node.op);
-    if (convolution) {
+    op.kind = kind_of(node);
+    if (op.kind == LoweredKind::Conv) {
       op.fused_pool = pool_behind(node);
       if (op.fused_pool >= 0) {
         const Node& pool = graph_.nodes[static_cast<std::size_t>(op.fused_pool)];
@@ -395,20 +395,6 @@ class Lowering {
         out = pool.outputs[0];
         text += " +" + layer_text(pool);
       }
-    } else if (std::holds_alternative<MaxPool>(node.op)) {
-      op.kind = LoweredKind::MaxPool;
-    } else if (std::holds_alternative<AveragePool>(node.op)) {
-      op.kind = LoweredKind::AveragePool;
-    } else if (std::holds_alternative<Binary>(node.op)) {
-      op.kind = LoweredKind::Eltwise;
-    } else if (std::holds_alternative<Resize>(node.op)) {
-      op.kind = LoweredKind::Upsample;
-    } else if (std::holds_alternative<Activate>(node.op)) {
-      lone_relu(op);
-    } else {
-      CHECK(false, "no instruction for {} '{}'", op_name(node.op), node.name);
-    }
-    if (convolution) {
       convolve(op, node, nodes, out, text);
       return;
     }
@@ -421,10 +407,11 @@ class Lowering {
     result_.ops.push_back(op);
   }
 
-  // A 1x1 pool that clamps what it reads; where pools cannot, half of x + x, clamped (emit.cpp).
-  void lone_relu(LoweredOp& op) const {
-    op.kind = machine_.width_aligned() ? LoweredKind::Eltwise : LoweredKind::MaxPool;
-    op.pre_relu = !machine_.width_aligned();
+  LoweredKind kind_of(const Node& node) const {
+    const Instruction instruction = instruction_for(layer_of(graph_, node, nullptr, machine_));
+    if (std::holds_alternative<xdnn::Conv>(instruction)) return LoweredKind::Conv;
+    return std::holds_alternative<Eltwise>(instruction) ? LoweredKind::Eltwise
+                                                        : LoweredKind::Stream;
   }
 
   // Channels of a map are a map: they lie where they lay.

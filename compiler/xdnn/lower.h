@@ -54,7 +54,9 @@ struct GroupBlock {
   std::int64_t in_begin = 0, in_end = 0, out_begin = 0, out_end = 0;
 };
 
-enum class LoweredKind { Conv, MaxPool, AveragePool, Eltwise, Upsample, Gather, Scatter };
+// How data flows through an instruction: a convolution; one map channel by channel (pools,
+// upsampling, copies); two maps; DDR to AM and AM to DDR.
+enum class LoweredKind { Conv, Stream, Eltwise, Gather, Scatter };
 
 struct LoweredOp {
   LoweredKind kind = LoweredKind::Conv;
@@ -69,9 +71,8 @@ struct LoweredOp {
   bool source_in_ddr = false;       // Conv by hardware-assisted tiling
   bool destination_in_ddr = false;  // Conv whose result streams to DDR
   std::int64_t slice = 1;           // 0: the dedicated first-layer block (throughput.h)
-  bool pre_relu = false;
-  std::int32_t layer = -1;  // row of the report
-  std::string tile;         // "#2": behind the layer's name, for one of several pieces
+  std::int32_t layer = -1;          // row of the report
+  std::string tile;                 // "#2": behind the layer's name, for one of several pieces
   // Gather and Scatter of a piece: the tensor (-1: the map's own) and where in it.
   int ddr = -1;
   std::int64_t ddr_channel = 0, ddr_row = 0;

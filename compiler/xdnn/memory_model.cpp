@@ -86,10 +86,10 @@ void MemoryModel::set_rows(const Lowered& lowered, const LoweredOp& op, PlanOp& 
   plan.in_rows = lowered.maps[static_cast<std::size_t>(op.sources[0])].height;
   if (op.result < 0) plan.out_rows = plan.in_rows;
   plan.middle_rows = plan.out_rows;
-  if (op.kind == LoweredKind::Upsample) plan.upsample = plan.out_rows / plan.in_rows;
   if (op.node < 0) return;
   const Graph& graph = *lowered.graph;
   const Node& node = graph.nodes[static_cast<std::size_t>(op.node)];
+  if (std::holds_alternative<Resize>(node.op)) plan.upsample = plan.out_rows / plan.in_rows;
   if (const auto* conv = std::get_if<workbench::Conv>(&node.op)) {
     plan.window = row_window(conv->window);
   } else if (const auto* transpose = std::get_if<ConvTranspose>(&node.op)) {

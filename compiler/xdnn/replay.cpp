@@ -7,6 +7,7 @@
 
 #include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/lower.h"
+#include "compiler/xdnn/mapping.h"
 #include "compiler/xdnn/replay_values.h"
 #include "compiler/xdnn/support.h"
 #include "core/error.h"
@@ -280,27 +281,19 @@ class Replaying {
     program_.info.layers.push_back(std::move(layer));
   }
 
-  // Fields of the convolution against node `n`; where its input lies.
+  // Every number of the instruction that node `n` decides.
+  void hold(const Entry& entry, std::size_t n, const Instruction& instruction) const {
+    compare(layer_of(graph_, node(n), nullptr, machine_), instruction,
+            [&](const char* field, std::int64_t network, std::int64_t found) {
+              agree(entry, field, network, found);
+            });
+  }
+
+  // The convolution against node `n`; where its input lies.
   void convolution(const Entry& entry, Conv& conv, std::size_t n) {
     const auto& op = std::get<workbench::Conv>(node(n).op);
-    const Shape& in = shape(node(n).inputs[0]);
-    const Shape& out = shape(node(n).outputs[0]);
     if (op.groups != 1) refuse(entry, fmt::format("{} groups are not replayed", op.groups));
-    agree(entry, "kernel_w", op.window.kernel[1], conv.kernel_w);
-    agree(entry, "kernel_h", op.window.kernel[0], conv.kernel_h);
-    agree(entry, "strides_w", op.window.strides[1], conv.stride_w);
-    agree(entry, "strides_h", op.window.strides[0], conv.stride_h);
-    agree(entry, "padding_w", op.window.pads_begin[1], conv.pad_w);
-    agree(entry, "padding_h", op.window.pads_begin[0], conv.pad_h);
-    agree(entry, "dilation_w", op.window.dilations[1], conv.dilation_w);
-    agree(entry, "dilation_h", op.window.dilations[0], conv.dilation_h);
-    agree(entry, "inchan", in[1], conv.in_ch);
-    agree(entry, "insize_h", in[2], conv.in_h);
-    agree(entry, "insize_w", in[3], conv.in_w);
-    agree(entry, "outchan", out[1], conv.out_ch);
-    agree(entry, "outsize_h", out[2], conv.out_h);
-    agree(entry, "outsize_w", out[3], conv.out_w);
-    agree(entry, "relu", op.activation.kind == Activation::Kind::Relu ? 1 : 0, conv.relu ? 1 : 0);
+    hold(entry, n, conv);
     const bool biased = node(n).inputs.size() > 2 && node(n).inputs[2] != kNoValue;
     if (biased) agree(entry, "bias", 1, conv.bias ? 1 : 0);
     check_replay_filters(entry, conv, machine_);
@@ -314,92 +307,41 @@ class Replaying {
 
   void accept(const Entry& entry, Conv& op) {
     if (op.transposed) refuse(entry, "deconvolutions are not replayed");
-    const std::size_t n = layers_.convolution(entry);
+    const std::size_t n = layers_.node_of(entry, op);
     convolution(entry, op, n);
     const ReplayTarget target = layers_.target(n);
     values_.writes(entry, target, op.outaddr, op.out_ch, op.tail);
-    push(entry, op, target, {}, conv_text(op));
+    push(entry, op, target, {}, text_of(layer_of(op)));
   }
 
   void accept(const Entry& entry, ConvPool& op) {
-    const std::size_t n = layers_.convolution(entry);
+    const std::size_t n = layers_.node_of(entry, op);
     convolution(entry, op.conv, n);
     const ReplayTarget target = layers_.target(n, op, entry);
     agree(entry, "outsize_h", shape(target.whole)[2], op.out_h);
     agree(entry, "outsize_w", shape(target.whole)[3], op.out_w);
     values_.writes(entry, target, op.conv.outaddr, op.conv.out_ch, op.conv.tail);
-    push(entry, op, target, {},
-         conv_text(op.conv) +
-             fmt::format(" +MaxPool {}x{}/{}", op.kernel_w, op.kernel_h, op.stride_w));
+    push(entry, op, target, {}, text_of(layer_of(op)));
   }
 
-  static std::string conv_text(const Conv& conv) {
-    return fmt::format("Conv {}x{}{}{}", conv.kernel_w, conv.kernel_h,
-                       conv.stride_w > 1 ? fmt::format("/{}", conv.stride_w) : "",
-                       conv.relu ? " +Relu" : "");
-  }
-
-  void accept(const Entry& entry, Pool& op) {
-    const std::size_t n = layers_.pool(entry, op.average);
-    const auto* average = std::get_if<AveragePool>(&node(n).op);
-    const Window& window =
-        average != nullptr ? average->window : std::get<MaxPool>(node(n).op).window;
-    const Shape& in = shape(node(n).inputs[0]);
-    const Shape& out = shape(node(n).outputs[0]);
-    agree(entry, "kernel_w", window.kernel[1], op.kernel_w);
-    agree(entry, "kernel_h", window.kernel[0], op.kernel_h);
-    agree(entry, "strides_w", window.strides[1], op.stride_w);
-    agree(entry, "strides_h", window.strides[0], op.stride_h);
-    agree(entry, "paddings_w", window.pads_begin[1], op.pad_w);
-    agree(entry, "paddings_h", window.pads_begin[0], op.pad_h);
-    agree(entry, "inchan", in[1], op.channels);
-    agree(entry, "insize_h", in[2], op.in_h);
-    agree(entry, "insize_w", in[3], op.in_w);
-    agree(entry, "outsize_h", out[2], op.out_h);
-    agree(entry, "outsize_w", out[3], op.out_w);
-    values_.reads(entry, node(n).inputs[0], op.inaddr, op.tail.source);
-    const ReplayTarget target = layers_.target(n);
-    values_.writes(entry, target, op.outaddr, op.channels, op.tail);
-    push(entry, op, target, rescale_of(node(n)),
-         fmt::format("{} {}x{}/{}", op.average ? "AvgPool" : "MaxPool", op.kernel_w, op.kernel_h,
-                     op.stride_w));
-  }
-
-  void accept(const Entry& entry, Eltwise& op) {
-    const std::size_t n = layers_.sum(entry);
-    const auto& sum = std::get<Binary>(node(n).op);
-    const Shape& in = shape(node(n).inputs[0]);
-    agree(entry, "relu", sum.activation.kind == Activation::Kind::Relu ? 1 : 0, op.relu ? 1 : 0);
-    agree(entry, "inchan", in[1], op.channels);
-    agree(entry, "insize_h", in[2], op.height);
-    agree(entry, "insize_w", in[3], op.width);
-    if (op.tail.source_in_ddr) refuse(entry, "a sum of operands in DDR is not replayed");
+  // Maps of the AM in, a map of the AM out.
+  void accept(const Entry& entry, auto& op) {
+    const std::size_t n = layers_.node_of(entry, op);
+    hold(entry, n, op);
+    const Operands at = operands(op);
+    const std::vector<ValueId>& inputs = node(n).inputs;
+    const bool sum = at.sources.size() == 2;
+    if (sum && op.tail.source_in_ddr) refuse(entry, "a sum of operands in DDR is not replayed");
     // A sum does not care which operand is called A.
-    const bool swapped =
-        op.inaddr_a != op.inaddr_b && values_.is_at(node(n).inputs[0], op.inaddr_b);
-    values_.reads(entry, node(n).inputs[swapped ? 1 : 0], op.inaddr_a, op.tail.source);
-    values_.reads(entry, node(n).inputs[swapped ? 0 : 1], op.inaddr_b, op.tail.source);
+    const bool swapped = sum && at.sources[0].address != at.sources[1].address &&
+                         values_.is_at(inputs[0], at.sources[1].address);
+    for (std::size_t i = 0; i < at.sources.size(); ++i) {
+      values_.reads(entry, inputs[swapped ? 1 - i : i], at.sources[i].address,
+                    at.sources[i].layout);
+    }
     const ReplayTarget target = layers_.target(n);
-    values_.writes(entry, target, op.outaddr, op.channels, op.tail);
-    push(entry, op, target, rescale_of(node(n)), op.relu ? "Add +Relu" : "Add");
-  }
-
-  void accept(const Entry& entry, Upsample& op) {
-    const std::size_t n = layers_.upsampling(entry);
-    const Shape& out = shape(node(n).outputs[0]);
-    agree(entry, "inchan", out[1], op.channels);
-    agree(entry, "outsize_h", out[2], op.out_h);
-    agree(entry, "outsize_w", out[3], op.out_w);
-    values_.reads(entry, node(n).inputs[0], op.inaddr, op.tail.source);
-    const ReplayTarget target = layers_.target(n);
-    values_.writes(entry, target, op.outaddr, op.channels, op.tail);
-    push(entry, op, target, {}, "Upsample");
-  }
-
-  static Rescale rescale_of(const Node& node) {
-    if (!node.requantize) return {};
-    CHECK(node.requantize->scale.size() == 1);
-    return {node.requantize->scale[0], node.requantize->shift[0]};
+    values_.writes(entry, target, at.results[0].address, at.results[0].channels, op.tail);
+    push(entry, op, target, rescale_of(op, node(n)), text_of(layer_of(op)));
   }
 
   // --- DDR ------------------------------------------------------------------------------------

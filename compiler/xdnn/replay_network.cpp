@@ -6,6 +6,7 @@
 #include <random>
 #include <set>
 
+#include "compiler/xdnn/mapping.h"
 #include "core/error.h"
 #include "core/shapes.h"
 #include "isa/xdnn/assembly.h"
@@ -158,27 +159,6 @@ class Rebuilding {
     return graph_.add_constant(name + "/bias", std::move(tensor));
   }
 
-  static std::int64_t end_padding(std::int64_t in, std::int64_t out, std::int64_t kernel,
-                                  std::int64_t stride, std::int64_t dilation, std::int64_t begin) {
-    return std::max<std::int64_t>(0, (out - 1) * stride + (kernel - 1) * dilation + 1 - in - begin);
-  }
-
-  static Window window_of(const auto& op, std::int64_t dilation_h, std::int64_t dilation_w,
-                          std::int64_t in_h, std::int64_t in_w) {
-    return {
-        .kernel = {op.kernel_h, op.kernel_w},
-        .strides = {op.stride_h, op.stride_w},
-        .dilations = {dilation_h, dilation_w},
-        .pads_begin = {op.pad_h, op.pad_w},
-        .pads_end = {end_padding(in_h, op.out_h, op.kernel_h, op.stride_h, dilation_h, op.pad_h),
-                     end_padding(in_w, op.out_w, op.kernel_w, op.stride_w, dilation_w, op.pad_w)}};
-  }
-
-  AmTensor in_words(AmTensor tensor) const {
-    tensor.address /= machine_.word_addresses();
-    return tensor;
-  }
-
   // Where the entry's result begins in its first word, and where it lies.
   void result(ValueId value, const Instruction& instruction) {
     AmTensor tensor = am_operands({.instruction = instruction}, machine_).results.at(0);
@@ -203,13 +183,12 @@ class Rebuilding {
     return graph_.inputs[0];
   }
 
+  // The node of a convolution, without the pool that may be behind it.
   ValueId convolution(const Conv& op, const std::string& name, const Instruction& whole) {
     if (op.transposed) refuse("deconvolutions are not rebuilt");
     const ValueId x = op.tail.source_in_ddr ? input(op.in_ch, op.in_h, op.in_w) : source(whole);
-    workbench::Conv conv{.window = window_of(op, op.dilation_h, op.dilation_w, op.in_h, op.in_w)};
-    if (op.relu) conv.activation.kind = Activation::Kind::Relu;
     const ValueId y = node(
-        name, conv,
+        name, op_of(layer_of(op)),
         {x, weights(name, {op.out_ch, op.in_ch, op.kernel_h, op.kernel_w}), bias(name, op.out_ch)});
     expect(y, op.out_ch, op.out_h, op.out_w);
     return y;
@@ -222,32 +201,20 @@ class Rebuilding {
     const std::string own = name_of(*entry_);
     const std::string name = conv_name != nullptr ? conv_name->value : own;
     const ValueId x = convolution(op.conv, name, op);
-    const MaxPool pool{.window = window_of(op, 1, 1, op.conv.out_h, op.conv.out_w)};
-    const ValueId y = node(own == name ? name + "/pool" : own, pool, {x});
+    const ValueId y = node(own == name ? name + "/pool" : own, pool_of(layer_of(op)), {x});
     expect(y, op.conv.out_ch, op.out_h, op.out_w);
     result(y, op);
   }
 
-  void add(const Pool& op) {
-    const Window window = window_of(op, 1, 1, op.in_h, op.in_w);
-    const Op pool = op.average ? Op(AveragePool{.window = window}) : Op(MaxPool{.window = window});
-    const ValueId y = node(name_of(*entry_), pool, {source(op)});
-    expect(y, op.channels, op.out_h, op.out_w);
+  // Maps of the AM in, a map of the AM out.
+  void add(const auto& op) {
+    std::vector<ValueId> inputs;
+    const std::size_t count = operands(op).sources.size();
+    for (std::size_t i = 0; i < count; ++i) inputs.push_back(source(op, i));
+    const Layer layer = layer_of(op);
+    const ValueId y = node(name_of(*entry_), op_of(layer), inputs);
+    expect(y, layer.out.channels, layer.out.height, layer.out.width);
     result(y, op);
-  }
-
-  void add(const Eltwise& op) {
-    Binary sum;
-    if (op.relu) sum.activation.kind = Activation::Kind::Relu;
-    const ValueId a = source(op, 0), b = source(op, 1);
-    result(node(name_of(*entry_), sum, {a, b}), op);
-  }
-
-  void add(const Upsample& op) {
-    const auto factor = [](std::int64_t f) { return static_cast<float>(f); };
-    const Resize resize{.scales = {1, 1, factor(op.factor_h), factor(op.factor_w)},
-                        .sizes = {1, op.channels, op.out_h, op.out_w}};
-    result(node(name_of(*entry_), resize, {source(op)}), op);
   }
 
   void add(const Gather& op) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/xdnn/lower.h"
+#include "compiler/xdnn/mapping.h"
 #include "core/error.h"
 #include "isa/xdnn/listing.h"
 #include "isa/xdnn/memory.h"
@@ -41,43 +42,16 @@ NetworkLayers::NetworkLayers(const Graph& graph) : graph_(graph), readers_(consu
   }
 }
 
-template <typename Fits>
-std::size_t NetworkLayers::find(const Entry& entry, const Fits& fits, const char* kind) const {
+std::size_t NetworkLayers::node_of(const Entry& entry, const Instruction& instruction) const {
   for (const std::string& name : names_of(entry)) {
     const auto [begin, end] = by_name_.equal_range(name);
     for (auto at = begin; at != end; ++at) {
       const Node& node = graph_.nodes[at->second];
-      if (on_accelerator(graph_, node) && fits(node.op)) return at->second;
+      if (on_accelerator(graph_, node) && computes(instruction, node.op)) return at->second;
     }
   }
   fail("{}: {} '{}': the network {} has no {} of that name on the accelerator", entry.where,
-       entry.opcode, name_of(entry), graph_.name, kind);
-}
-
-std::size_t NetworkLayers::convolution(const Entry& entry) const {
-  return find(
-      entry, [](const Op& op) { return std::holds_alternative<workbench::Conv>(op); },
-      "convolution");
-}
-
-std::size_t NetworkLayers::pool(const Entry& entry, bool average) const {
-  return find(
-      entry,
-      [&](const Op& op) {
-        return average ? std::holds_alternative<AveragePool>(op)
-                       : std::holds_alternative<MaxPool>(op);
-      },
-      average ? "average pool" : "max pool");
-}
-
-std::size_t NetworkLayers::sum(const Entry& entry) const {
-  return find(
-      entry, [](const Op& op) { return std::holds_alternative<Binary>(op); }, "sum");
-}
-
-std::size_t NetworkLayers::upsampling(const Entry& entry) const {
-  return find(
-      entry, [](const Op& op) { return std::holds_alternative<Resize>(op); }, "resize");
+       entry.opcode, name_of(entry), graph_.name, kind_of_node(instruction));
 }
 
 std::optional<std::size_t> NetworkLayers::reading_pool(ValueId value, const ConvPool& fused) const {

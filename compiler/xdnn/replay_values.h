@@ -35,21 +35,16 @@ class NetworkLayers {
  public:
   explicit NetworkLayers(const Graph& graph);
 
-  // The node of that layer: by conv_name, name, or the text of the entry's layer key, each compared
-  // with node names, names of merged nodes and value names. Throws Error when there is none of a
-  // fitting kind.
-  std::size_t convolution(const Entry& entry) const;
-  std::size_t pool(const Entry& entry, bool average) const;
-  std::size_t sum(const Entry& entry) const;
-  std::size_t upsampling(const Entry& entry) const;
+  // The node that the entry's instruction computes: by conv_name, name, or the text of the entry's
+  // layer key, each compared with node names, names of merged nodes and value names. Throws Error
+  // when there is none of a fitting kind.
+  std::size_t node_of(const Entry& entry, const Instruction& instruction) const;
 
   ReplayTarget target(std::size_t node) const;
   // With the pool that `fused` has behind the convolution. Throws Error when the network has none.
   ReplayTarget target(std::size_t node, const ConvPool& fused, const Entry& entry) const;
 
  private:
-  template <typename Fits>
-  std::size_t find(const Entry& entry, const Fits& fits, const char* kind) const;
   std::optional<std::size_t> reading_pool(ValueId value, const ConvPool& fused) const;
   std::optional<std::size_t> reading_concat(ValueId value) const;
   std::int64_t channels_before(const Node& concat, ValueId value) const;

@@ -36,7 +36,8 @@ struct OperandsOf {
     operands.results[0].width = op.out_w;
     return operands;
   }
-  Operands operator()(const Pool& op) const {
+  // One map in, one map out.
+  Operands operator()(const auto& op) const {
     return {{{op.inaddr, op.channels, op.in_h, op.in_w, op.tail.source, 0}},
             {result_of(op.tail, op.outaddr, op.channels, op.out_h, op.out_w)}};
   }
@@ -44,10 +45,6 @@ struct OperandsOf {
     return {{{op.inaddr_a, op.channels, op.height, op.width, op.tail.source, 0},
              {op.inaddr_b, op.channels, op.height, op.width, op.tail.source, 0}},
             {result_of(op.tail, op.outaddr, op.channels, op.height, op.width)}};
-  }
-  Operands operator()(const Upsample& op) const {
-    return {{{op.inaddr, op.channels, op.in_h, op.in_w, op.tail.source, 0}},
-            {result_of(op.tail, op.outaddr, op.channels, op.out_h, op.out_w)}};
   }
   Operands operator()(const Gather& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
@@ -95,8 +92,10 @@ void add_tiled_source(const Conv& conv, std::int64_t buffer_words, const Machine
 
 }  // namespace
 
+Operands operands(const Instruction& instruction) { return std::visit(OperandsOf{}, instruction); }
+
 Operands am_operands(const Step& step, const Machine& machine) {
-  Operands operands = std::visit(OperandsOf{}, step.instruction);
+  Operands operands = xdnn::operands(step.instruction);
   for (auto* list : {&operands.sources, &operands.results}) {
     for (AmTensor& tensor : *list) tensor.address /= machine.word_addresses();
   }
@@ -104,7 +103,7 @@ Operands am_operands(const Step& step, const Machine& machine) {
 }
 
 std::optional<std::int64_t> misaligned_address(const Step& step, const Machine& machine) {
-  const Operands operands = std::visit(OperandsOf{}, step.instruction);
+  const Operands operands = xdnn::operands(step.instruction);
   for (const auto* list : {&operands.sources, &operands.results}) {
     for (const AmTensor& tensor : *list) {
       if (tensor.address % machine.word_addresses() != 0) return tensor.address;

@@ -36,6 +36,8 @@ struct Operands {
   std::vector<AmTensor> results;  // at most one
 };
 Operands am_operands(const Step& step, const Machine& machine);
+// The same with the addresses as the instruction has them.
+Operands operands(const Instruction& instruction);
 
 // The first AM address of the instruction that does not begin a word, as the instruction has it.
 std::optional<std::int64_t> misaligned_address(const Step& step, const Machine& machine);

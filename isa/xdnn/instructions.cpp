@@ -25,21 +25,22 @@ auto& wait_bit(auto& tail, Unit unit) {
   CHECK(false, "unit {}", static_cast<int>(unit));
 }
 
-struct UnitOf {
-  Unit operator()(const Conv&) const { return Unit::Conv; }
-  Unit operator()(const Pool&) const { return Unit::Pool; }
-  Unit operator()(const ConvPool&) const { return Unit::Conv; }
-  Unit operator()(const Eltwise&) const { return Unit::Eltwise; }
-  Unit operator()(const Upsample&) const { return Unit::Upsample; }
-  Unit operator()(const Gather&) const { return Unit::Download; }
-  Unit operator()(const Scatter&) const { return Unit::Upload; }
-};
-
 struct TailOf {
   auto& operator()(auto& instruction) const { return instruction.tail; }
   const Tail& operator()(const ConvPool& instruction) const { return instruction.conv.tail; }
   Tail& operator()(ConvPool& instruction) const { return instruction.conv.tail; }
 };
+
+// The alternative from the `index`-th on whose opcode that is.
+template <std::size_t index>
+std::optional<Instruction> blank_of(std::string_view opcode) {
+  if constexpr (index == std::variant_size_v<Instruction>) {
+    return std::nullopt;
+  } else {
+    using Op = std::variant_alternative_t<index, Instruction>;
+    return opcode == Op::kOpcode ? Op{} : blank_of<index + 1>(opcode);
+  }
+}
 
 }  // namespace
 
@@ -61,7 +62,9 @@ std::string_view to_string(Unit unit) {
   CHECK(false, "unit {}", static_cast<int>(unit));
 }
 
-Unit unit_of(const Instruction& instruction) { return std::visit(UnitOf{}, instruction); }
+Unit unit_of(const Instruction& instruction) {
+  return std::visit([](const auto& op) { return op.kUnit; }, instruction);
+}
 
 std::string_view opcode(const Instruction& instruction) {
   if (const auto* conv = std::get_if<Conv>(&instruction)) {
@@ -74,16 +77,9 @@ std::string_view opcode(const Instruction& instruction) {
 }
 
 std::optional<Instruction> blank_instruction(std::string_view opcode) {
-  if (opcode == Conv::kOpcode) return Conv{};
   if (opcode == "XNDeconv") return Conv{.transposed = true};
-  if (opcode == Pool::kOpcode) return Pool{};
   if (opcode == "XNAvgPool") return Pool{.average = true};
-  if (opcode == ConvPool::kOpcode) return ConvPool{};
-  if (opcode == Eltwise::kOpcode) return Eltwise{};
-  if (opcode == Upsample::kOpcode) return Upsample{};
-  if (opcode == Gather::kOpcode) return Gather{};
-  if (opcode == Scatter::kOpcode) return Scatter{};
-  return std::nullopt;
+  return blank_of<0>(opcode);
 }
 
 const Tail& tail(const Instruction& instruction) {

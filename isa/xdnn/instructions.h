@@ -83,10 +83,15 @@ struct Tail {
   }
 };
 
+// The engines an instruction can run on, in the order of the wait bits (xdnn.md 2.7).
+enum class Unit { Download, Upload, Conv, Pool, Eltwise, Upsample };
+inline constexpr int kUnits = 6;
+
 // XNConv; XNDeconv when `transposed` (same fields). Zero outside the input; the padding at the far
 // sides follows from the output size.
 struct Conv {
   static constexpr std::string_view kOpcode = "XNConv";
+  static constexpr Unit kUnit = Unit::Conv;
   bool transposed = false;
   std::int64_t kernel_w = 1, kernel_h = 1, stride_w = 1, stride_h = 1, pad_w = 0, pad_h = 0,
                dilation_w = 1, dilation_h = 1;
@@ -130,6 +135,7 @@ struct Conv {
 // XNMaxPool, or XNAvgPool when `average`. Padding cells never win and add nothing to a sum.
 struct Pool {
   static constexpr std::string_view kOpcode = "XNMaxPool";
+  static constexpr Unit kUnit = Unit::Pool;
   bool average = false;
   std::int64_t kernel_w = 1, kernel_h = 1, stride_w = 1, stride_h = 1, pad_w = 0, pad_h = 0;
   std::int64_t fcmode = 0;  // average pool only; changes nothing here (xdnn.md 2.2)
@@ -163,6 +169,7 @@ struct Pool {
 // keeps the addresses, sizes and tail; its out_w x out_h is what enters the pool.
 struct ConvPool {
   static constexpr std::string_view kOpcode = "XNMaxPoolPipelined";
+  static constexpr Unit kUnit = Unit::Conv;
   std::int64_t kernel_w = 1, kernel_h = 1, stride_w = 1, stride_h = 1, pad_w = 0, pad_h = 0;
   std::int64_t out_w = 0, out_h = 0;  // after the pool; written to conv.outaddr
   std::int64_t conv_outsize_w = 0;    // out_w once more, for the vendor's runtime
@@ -204,6 +211,7 @@ struct ConvPool {
 // XNEltwise: out = relu(clamp(rr((a + b) * scale, postshift))).
 struct Eltwise {
   static constexpr std::string_view kOpcode = "XNEltwise";
+  static constexpr Unit kUnit = Unit::Eltwise;
   bool add = true, bn = false, relu = false, prelu = false;
   std::int64_t inaddr_a = 0, inaddr_b = 0, width = 0, height = 0, channels = 0, outaddr = 0;
   std::int64_t bypass = 0;  // V2 only
@@ -231,6 +239,7 @@ struct Eltwise {
 // XNUpsample, nearest neighbour by whole factors.
 struct Upsample {
   static constexpr std::string_view kOpcode = "XNUpsample";
+  static constexpr Unit kUnit = Unit::Upsample;
   std::int64_t factor_h = 1, factor_w = 1;
   std::int64_t inaddr = 0, in_h = 0, in_w = 0, channels = 0;
   std::int64_t outaddr = 0, out_w = 0, out_h = 0;
@@ -256,6 +265,7 @@ struct Upsample {
 // XNGather (download): rows [start_row, end_row], both included, of a DDR tensor into the AM.
 struct Gather {
   static constexpr std::string_view kOpcode = "XNGather";
+  static constexpr Unit kUnit = Unit::Download;
   std::int64_t am_address = 0, ddr_address = 0, width = 0, height = 0, channels = 0;
   std::int64_t a0 = 0, b1 = 1, c1 = 1;  // always 0 1 1, meaning unknown (xdnn.md 2.2)
   std::int64_t start_row = 0, end_row = 0;
@@ -278,6 +288,7 @@ struct Gather {
 // XNScatter (upload): rows of an AM volume into a DDR tensor.
 struct Scatter {
   static constexpr std::string_view kOpcode = "XNScatter";
+  static constexpr Unit kUnit = Unit::Upload;
   std::int64_t am_address = 0, ddr_address = 0, width = 0, height = 0, channels = 0;
   std::int64_t a0 = 0, b1 = 1, c1 = 1;
   std::int64_t start_row = 0, end_row = 0;
@@ -299,9 +310,6 @@ struct Scatter {
 
 using Instruction = std::variant<Conv, Pool, ConvPool, Eltwise, Upsample, Gather, Scatter>;
 
-// The engines an instruction can run on, in the order of the wait bits (xdnn.md 2.7).
-enum class Unit { Download, Upload, Conv, Pool, Eltwise, Upsample };
-inline constexpr int kUnits = 6;
 std::string_view to_string(Unit unit);
 Unit unit_of(const Instruction& instruction);
 
