@@ -387,7 +387,7 @@ void VolumePlaces::gather(int v, const AmPiece& piece, Span channels, std::ptrdi
     op.ddr_row = piece.rows.begin;
     op.layer = move_layer(v, true);
     net_.push(op);
-    if (from_host_.contains(from->tensor)) {  // seen by nobody before
+    if (from_host_.contains(from->tensor)) {  // looked at for the first time
       net_.note_computed(v, taken, piece, op.result);
     }
     c = taken.end;

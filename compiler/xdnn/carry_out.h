@@ -10,7 +10,7 @@ namespace workbench::xdnn {
 Lowered carry_out(const Lowered& whole, const MemoryModel& model, const MemoryPlan& plan);
 
 // Eltwises that together write a whole volume, chunk by chunk over the same chunks of an operand
-// that nobody reads afterwards, get that operand's volume for their result. Complements
+// that is dead afterwards, get that operand's volume for their result. Complements
 // reuse_operands().
 void reuse_chunks(Lowered& lowered);
 

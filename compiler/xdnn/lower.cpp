@@ -20,8 +20,8 @@ namespace {
 // --- concat --------------------------------------------------------------------------------------
 
 // Concat is address arithmetic: the result is one volume, its parts are written into their channels
-// of it by whoever computes them. Where a part cannot be there (it already sits in another concat,
-// or somebody reads it alone and its first channel would fall inside a word) a copy is made.
+// of it by the ops that compute them. Where a part cannot be there (it already sits in another concat,
+// or it has a reader of its own and its first channel would fall inside a word) a copy is made.
 
 // A concat already laid out: its result and the maps it was made of.
 struct ConcatRecord {
@@ -112,7 +112,7 @@ class Join {
            lowered_.volumes[static_cast<std::size_t>(m.volume)].channels == m.channels;
   }
 
-  // Somebody other than this concat reads the map by itself. A later concat that begins with all
+  // The map has a reader other than this concat. A later concat that begins with all
   // of this one's operands will take this one's result instead and does not count.
   bool read_alone(const Map& m) const {
     if (m.value == kNoValue) return false;

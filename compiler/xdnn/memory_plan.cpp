@@ -127,19 +127,42 @@ class PlanMoves {
  private:
   using Places = std::map<int, Where>;  // of volumes, after a step
 
+  // A step as it would be with room for it.
+  struct Move {
+    PlanStep step;
+    std::int64_t extra = 0;  // weight beside what is in the AM already
+    double cycles = 0;       // without those of evictions
+    Places after = {};
+    std::vector<int> busy = {};  // volumes that must stay in the AM
+    std::vector<int> paid = {};  // those whose copy in DDR is in `cycles`
+  };
+
   const PlanState& state() const { return states_[now_]; }
   Where where(int p, int volume) const { return states_.where(now_, p, volume); }
+  std::int64_t weight(int volume) const { return model_.weight(model_.volumes[at(volume)].words); }
+  double ddr_cost(int volume) const {  // of all of it, one way
+    const PlanVolume& v = model_.volumes[at(volume)];
+    return model_.ddr_cost(volume, {0, v.channels}, v.height);
+  }
 
-  // Takes the step from `p`, evicting what is needed so that `extra` weight fits beside the rest.
-  // `busy`: volumes that must stay; `paid`: those whose copy in DDR is paid for already.
-  void take(int p, PlanStep step, std::int64_t extra, double cycles, const Places& after,
-            const std::vector<int>& busy, const std::vector<int>& paid = {});
-  void go(int p, const PlanStep& step, double cycles, const Places& after);
+  // Goes on from op `p` with every minimal set of volumes evicted that makes room for the move.
+  void take(int p, const Move& move);
+  // Volumes that could leave the AM, the largest first.
+  std::vector<int> evictable(int p, const Move& move) const;
+  double eviction_cost(int p, int volume, const Move& move) const;
+  void evict(int p, const Move& move, std::vector<int> candidates, std::int64_t excess);
+  // The state behind the step, with these volumes evicted before it.
+  void go(int p, const Move& move, std::vector<int> evicted, double cycles);
   // Something about these ops does not fit or lies in DDR: cutting them may help.
   bool hot(int begin, int end) const;
 
   void whole(int p);
-  void download(int p, PlanStep step);
+  // Adds what it takes to have the operands in the AM; false: one is larger than a buffer.
+  bool bring_operands(int p, Move& move) const;
+  void upload(int p, Move move);
+  void download(int p, Move move);
+  void result_stays(int p, Move move);
+  void part_goes_to_ddr(int p, Move move);
   void groups(int p);
   void group(int p, Segment segment, const std::vector<int>& outputs,
              const std::vector<int>& to_ddr);
@@ -161,8 +184,8 @@ constexpr int kGroupOps = 4;     // ops of a channel-chunk group, at most
 constexpr int kSegmentOps = 10;  // ops of a row-band segment, at most
 constexpr std::size_t kEvictable = 8;
 
-bool is_evicted(const PlanStep& step, int v) {
-  return std::find(step.evict.begin(), step.evict.end(), v) != step.evict.end();
+bool contains(const std::vector<int>& list, int v) {
+  return std::find(list.begin(), list.end(), v) != list.end();
 }
 
 PlanMoves::PlanMoves(const MemoryModel& model, std::int64_t budget, PlanStates& states,
@@ -183,33 +206,36 @@ void PlanMoves::from(int p, int s) {
 
 // --- taking a step -------------------------------------------------------------------------------
 
-void PlanMoves::take(int p, PlanStep step, std::int64_t extra, double cycles, const Places& after,
-                     const std::vector<int>& busy, const std::vector<int>& paid) {
-  const auto is_in = [](const std::vector<int>& list, int v) {
-    return std::find(list.begin(), list.end(), v) != list.end();
-  };
+void PlanMoves::take(int p, const Move& move) {
   std::int64_t resident = 0;
-  std::vector<int> candidates;
-  for (const int v : states_.live(p)) {
-    if (!in_am(where(p, v))) continue;
-    resident += model_.weight(model_.volumes[at(v)].words);
-    const bool stays = is_in(busy, v) || (where(p, v) == Where::Am && !model_.storable(v, p));
-    if (!stays) candidates.push_back(v);
-  }
-  const std::int64_t excess = resident + extra - budget_;
-  if (excess <= 0) return go(p, step, cycles, after);
-  std::stable_sort(candidates.begin(), candidates.end(), [&](int a, int b) {
-    return model_.volumes[at(a)].words > model_.volumes[at(b)].words;
-  });
-  const auto weight = [&](int v) { return model_.weight(model_.volumes[at(v)].words); };
-  const auto cost = [&](int v) {
-    const PlanVolume& volume = model_.volumes[at(v)];
-    if (where(p, v) == Where::Both || is_in(paid, v)) return 0.0;
-    return model_.ddr_cost(v, {0, volume.channels}, volume.height);
-  };
+  for (const int v : states_.live(p)) resident += in_am(where(p, v)) ? weight(v) : 0;
+  const std::int64_t excess = resident + move.extra - budget_;
+  if (excess <= 0) return go(p, move, {}, move.cycles);
+  std::vector<int> candidates = evictable(p, move);
   const std::int64_t all = std::accumulate(candidates.begin(), candidates.end(), std::int64_t{0},
                                            [&](auto sum, int v) { return sum + weight(v); });
-  if (all < excess) return;
+  if (all >= excess) evict(p, move, std::move(candidates), excess);
+}
+
+std::vector<int> PlanMoves::evictable(int p, const Move& move) const {
+  std::vector<int> list;
+  for (const int v : states_.live(p)) {
+    const bool stays = contains(move.busy, v) || !in_am(where(p, v)) ||
+                       (where(p, v) == Where::Am && !model_.storable(v, p));
+    if (!stays) list.push_back(v);
+  }
+  std::stable_sort(list.begin(), list.end(), [&](int a, int b) {
+    return model_.volumes[at(a)].words > model_.volumes[at(b)].words;
+  });
+  return list;
+}
+
+double PlanMoves::eviction_cost(int p, int volume, const Move& move) const {
+  const bool stored = where(p, volume) == Where::Both || contains(move.paid, volume);
+  return stored ? 0 : ddr_cost(volume);
+}
+
+void PlanMoves::evict(int p, const Move& move, std::vector<int> candidates, std::int64_t excess) {
   std::vector<int> forced;  // beyond what is enumerated: all of the small ones leave
   if (candidates.size() > kEvictable) {
     forced.assign(candidates.begin() + kEvictable, candidates.end());
@@ -217,38 +243,36 @@ void PlanMoves::take(int p, PlanStep step, std::int64_t extra, double cycles, co
   }
   std::int64_t forced_weight = 0;
   double forced_cost = 0;
-  for (const int v : forced) forced_weight += weight(v), forced_cost += cost(v);
+  for (const int v : forced) forced_weight += weight(v), forced_cost += eviction_cost(p, v, move);
   for (std::uint32_t mask = 0; mask < (1U << candidates.size()); ++mask) {
     std::int64_t freed = forced_weight, least = 0;
     double paying = forced_cost;
-    PlanStep chosen = step;
-    chosen.evict = forced;
+    std::vector<int> evicted = forced;
     for (std::size_t c = 0; c < candidates.size(); ++c) {
       if ((mask >> c & 1U) == 0) continue;
       const std::int64_t w = weight(candidates[c]);
       freed += w;
       least = least == 0 ? w : std::min(least, w);
-      paying += cost(candidates[c]);
-      chosen.evict.push_back(candidates[c]);
+      paying += eviction_cost(p, candidates[c], move);
+      evicted.push_back(candidates[c]);
     }
     const bool minimal = mask == 0 || freed - least < excess;
-    if (freed >= excess && minimal) go(p, chosen, cycles + paying, after);
+    if (freed >= excess && minimal) go(p, move, std::move(evicted), move.cycles + paying);
   }
 }
 
-void PlanMoves::go(int p, const PlanStep& step, double cycles, const Places& after) {
-  const int q = step.segment.end;
-  PlanState next{.where = {}, .cost = state().cost + cycles, .parent = now_, .step = step};
+void PlanMoves::go(int p, const Move& move, std::vector<int> evicted, double cycles) {
+  const int q = move.step.segment.end;
+  PlanState next{.where = {}, .cost = state().cost + cycles, .parent = now_, .step = move.step};
+  next.step.evict = std::move(evicted);
   for (const int v : states_.live(q)) {
-    Where w = where(p, v);
-    if (is_evicted(step, v)) w = Where::Ddr;
-    if (const auto found = after.find(v);
-        found != after.end() &&
-        !(w == Where::Ddr && found->second == Where::Both && is_evicted(step, v))) {
-      w = found->second;
-    }
+    const bool leaves = contains(next.step.evict, v);
+    Where w = leaves ? Where::Ddr : where(p, v);
+    const auto found = move.after.find(v);
+    const bool stays_out = leaves && found != move.after.end() && found->second == Where::Both;
+    if (found != move.after.end() && !stays_out) w = found->second;
     next.where.push_back(w);
-    if (in_am(w)) next.weight += model_.weight(model_.volumes[at(v)].words);
+    if (in_am(w)) next.weight += weight(v);
   }
   states_.reach(q, std::move(next));
 }
@@ -271,12 +295,17 @@ bool PlanMoves::hot(int begin, int end) const {
 
 void PlanMoves::whole(int p) {
   const PlanOp& op = model_.ops[at(p)];
-  const PlanStep step{PlanStep::Kind::Whole, {p, p + 1}, {}, {}};
-  if (op.download) return download(p, step);
-  std::int64_t extra = op.scratch_words > 0 ? model_.weight(op.scratch_words) : 0;
-  double cycles = 0;
-  Places after;
-  std::vector<int> busy;
+  Move move{.step = {PlanStep::Kind::Whole, {p, p + 1}, {}, {}}};
+  if (op.download) return download(p, move);
+  if (op.scratch_words > 0) move.extra = model_.weight(op.scratch_words);
+  if (!bring_operands(p, move)) return;
+  if (op.upload) return upload(p, move);
+  result_stays(p, move);
+  part_goes_to_ddr(p, move);
+}
+
+bool PlanMoves::bring_operands(int p, Move& move) const {
+  const PlanOp& op = model_.ops[at(p)];
   bool possible = true;
   for (const Access& read : op.reads) {
     const PlanVolume& v = model_.volumes[at(read.volume)];
@@ -284,70 +313,76 @@ void PlanMoves::whole(int p) {
     if (op.tiled) continue;
     if (op.upload && v.host_storage && w != Where::Am) continue;  // it is there
     if (in_am(w)) {
-      busy.push_back(read.volume);
+      move.busy.push_back(read.volume);
       continue;
     }
-    if (after.contains(read.volume)) continue;
+    if (move.after.contains(read.volume)) continue;
     const bool all = read.channels == Span{0, v.channels} || v.read_whole();
     const Span channels = all ? Span{0, v.channels} : read.channels;
     const std::int64_t words = model_.words(read.volume, channels, v.height);
     possible = possible && model_.fits_alone(words);
-    extra += model_.weight(words);
-    cycles += model_.ddr_cost(read.volume, channels, v.height);
-    if (all) after[read.volume] = Where::Both;
+    move.extra += model_.weight(words);
+    move.cycles += model_.ddr_cost(read.volume, channels, v.height);
+    if (all) move.after[read.volume] = Where::Both;
   }
-  if (!possible) return;
-  if (op.upload) {
-    const Access& read = op.reads[0];
-    const PlanVolume& v = model_.volumes[at(read.volume)];
-    const Where w = where(p, read.volume);
-    if (!(v.host_storage && w != Where::Am)) {
-      cycles += model_.ddr_cost(read.volume, read.channels, v.height);
-      if (v.host_storage) after[read.volume] = Where::Both;
-    }
-    return take(p, step, extra, cycles, after, busy);
-  }
-  const int written = op.write.volume;
-  const PlanVolume& out = model_.volumes[at(written)];
-  const Where before = where(p, written);
-  if (before != Where::Ddr && model_.fits_alone(out.words)) {  // the result stays in the AM
-    std::int64_t weight = in_am(before) ? 0 : model_.weight(out.words);
-    const int replaced = operand_to_replace(model_, step.segment, p);
-    if (replaced >= 0 && (in_am(where(p, replaced)) || after.contains(replaced))) weight = 0;
-    Places result = after;
-    result[written] = Where::Am;
-    std::vector<int> staying = busy;
-    staying.push_back(written);
-    take(p, step, extra + weight, cycles, result, staying);
-  }
-  const bool part = op.write.channels != Span{0, out.channels};
-  if (part && !in_am(before) && !out.atomic) {  // a part goes to DDR by itself
-    const std::int64_t words = model_.words(written, op.write.channels, out.height);
-    if (!model_.fits_alone(words)) return;
-    PlanStep alone = step;
-    alone.to_ddr.push_back(written);
-    Places result = after;
-    result[written] = Where::Ddr;
-    take(p, alone, extra + model_.weight(words),
-         cycles + model_.ddr_cost(written, op.write.channels, out.height), result, busy);
-  }
+  return possible;
 }
 
-void PlanMoves::download(int p, PlanStep step) {
+void PlanMoves::upload(int p, Move move) {
+  const Access& read = model_.ops[at(p)].reads[0];
+  const PlanVolume& v = model_.volumes[at(read.volume)];
+  const bool there = v.host_storage && where(p, read.volume) != Where::Am;
+  if (!there) {
+    move.cycles += model_.ddr_cost(read.volume, read.channels, v.height);
+    if (v.host_storage) move.after[read.volume] = Where::Both;
+  }
+  take(p, move);
+}
+
+void PlanMoves::result_stays(int p, Move move) {
+  const int written = model_.ops[at(p)].write.volume;
+  const Where before = where(p, written);
+  if (before == Where::Ddr || !model_.fits_alone(model_.volumes[at(written)].words)) return;
+  const int replaced = operand_to_replace(model_, move.step.segment, p);
+  const bool reuses = replaced >= 0 && (in_am(where(p, replaced)) || move.after.contains(replaced));
+  if (!in_am(before) && !reuses) move.extra += weight(written);
+  move.after[written] = Where::Am;
+  move.busy.push_back(written);
+  take(p, move);
+}
+
+void PlanMoves::part_goes_to_ddr(int p, Move move) {
+  const Access& write = model_.ops[at(p)].write;
+  const PlanVolume& out = model_.volumes[at(write.volume)];
+  const bool part = write.channels != Span{0, out.channels};
+  if (!part || in_am(where(p, write.volume)) || out.atomic) return;
+  const std::int64_t words = model_.words(write.volume, write.channels, out.height);
+  if (!model_.fits_alone(words)) return;
+  move.step.to_ddr.push_back(write.volume);
+  move.after[write.volume] = Where::Ddr;
+  move.extra += model_.weight(words);
+  move.cycles += model_.ddr_cost(write.volume, write.channels, out.height);
+  take(p, move);
+}
+
+void PlanMoves::download(int p, Move move) {
   const PlanOp& op = model_.ops[at(p)];
   const int v = op.write.volume;
   const PlanVolume& volume = model_.volumes[at(v)];
   const Where before = where(p, v);
   if (!in_am(before)) {
-    PlanStep later = step;
-    later.to_ddr.push_back(v);
-    take(p, later, 0, 0, {{v, Where::Ddr}}, {});
+    Move later = move;
+    later.step.to_ddr.push_back(v);
+    later.after = {{v, Where::Ddr}};
+    take(p, later);
   }
   if (before == Where::Ddr || !model_.fits_alone(volume.words)) return;
-  const std::int64_t extra = in_am(before) ? 0 : model_.weight(volume.words);
   const bool both = before == Where::Nowhere && op.write.channels == Span{0, volume.channels};
-  take(p, step, extra, model_.ddr_cost(v, op.write.channels, volume.height),
-       {{v, both ? Where::Both : Where::Am}}, {v});
+  move.extra = in_am(before) ? 0 : weight(v);
+  move.cycles = model_.ddr_cost(v, op.write.channels, volume.height);
+  move.after = {{v, both ? Where::Both : Where::Am}};
+  move.busy = {v};
+  take(p, move);
 }
 
 // --- channel chunks ------------------------------------------------------------------------------
@@ -379,19 +414,20 @@ void PlanMoves::group(int p, Segment segment, const std::vector<int>& outputs,
     const auto cost = group_cost(model_, segment, to_ddr, place);
     if (!cost) continue;
     const std::size_t before = states_.size();
-    Places after;
-    std::vector<int> busy;
+    Move move{.step = {PlanStep::Kind::Chunked, segment, {}, to_ddr},
+              .extra = cost->extra,
+              .cycles = cost->cycles};
     for (int i = segment.begin; i < segment.end; ++i) {
       for (const Access& read : model_.ops[at(i)].reads) {
-        if (in_am(where(p, read.volume))) busy.push_back(read.volume);
+        if (in_am(where(p, read.volume))) move.busy.push_back(read.volume);
       }
     }
-    for (const int v : cost->gathered) after[v] = Where::Both;
+    for (const int v : cost->gathered) move.after[v] = Where::Both;
     for (const int v : outputs) {
-      after[v] = to_ddr.empty() ? Where::Am : Where::Ddr;
-      if (to_ddr.empty()) busy.push_back(v);
+      move.after[v] = to_ddr.empty() ? Where::Am : Where::Ddr;
+      if (to_ddr.empty()) move.busy.push_back(v);
     }
-    take(p, {PlanStep::Kind::Chunked, segment, {}, to_ddr}, cost->extra, cost->cycles, after, busy);
+    take(p, move);
     if (states_.size() > before && ++tried == 2) return;  // smaller chunks only cost more
   }
 }
@@ -409,26 +445,26 @@ void PlanMoves::segment(int p, int q) {
   const std::vector<BandChoice>& choices = choices_.of(p, q);
   if (choices.empty()) return;
   const Segment bare{p, q};
-  double cycles = 0;
-  Places after;
-  std::vector<int> paid;
+  Move move{.step = {PlanStep::Kind::Banded, bare, {}, {}}};
   for (const int v : segment_inputs(model_, bare)) {
-    const PlanVolume& volume = model_.volumes[at(v)];
     if (where(p, v) == Where::Am && !model_.storable(v, p)) return;
-    if (where(p, v) == Where::Am) cycles += model_.ddr_cost(v, {0, volume.channels}, volume.height);
-    if (in_am(where(p, v))) after[v] = Where::Both, paid.push_back(v);
+    if (where(p, v) == Where::Am) move.cycles += ddr_cost(v);
+    if (in_am(where(p, v))) move.after[v] = Where::Both, move.paid.push_back(v);
   }
   for (int i = p; i < q; ++i) {
     const int v = model_.ops[at(i)].write.volume;
     if (v < 0) continue;
     if (in_am(where(p, v))) return;
-    after[v] = Where::Ddr;
+    move.after[v] = Where::Ddr;
   }
   int tried = 0;
   for (const BandChoice& choice : choices) {
     if (choice.cost.peak > budget_) continue;
-    take(p, {PlanStep::Kind::Banded, choice.segment, {}, {}}, choice.cost.peak,
-         cycles + choice.cost.cycles, after, {}, paid);
+    Move cut = move;
+    cut.step.segment = choice.segment;
+    cut.extra = choice.cost.peak;
+    cut.cycles += choice.cost.cycles;
+    take(p, cut);
     if (++tried == 3) return;
   }
 }

@@ -123,7 +123,7 @@ std::vector<unsigned> result_units(const std::vector<Task>& tasks);
 
 struct OrderState {
   TaskSet done;
-  TaskSet unfinished;          // done ones whose end nobody has waited for yet
+  TaskSet unfinished;          // done ones that no task has waited for yet
   unsigned unfinished_before;  // bit u: the same for what Unit u was given before the problem
   EngineClock clock;
   std::int64_t peak = 0, area = 0;

@@ -9,7 +9,7 @@ namespace workbench::xdnn {
 
 namespace {
 
-// Rows of each volume of the segment, per band; begin < 0: nobody has asked yet.
+// Rows of each volume of the segment, per band; begin < 0: not asked for yet.
 class Cutter {
  public:
   Cutter(const MemoryModel& model, const Segment& segment)

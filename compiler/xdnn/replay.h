@@ -1,4 +1,4 @@
-// Somebody else's program as one of ours: the listing's instructions with their schedule,
+// A replayed third-party program as one of ours: the listing's instructions with their schedule,
 // addresses, layouts, tiles and wait bits as they are, and around them what a program needs to run
 // with real data: filters packed as each instruction wants them, rescaling, DDR tensors for the
 // image queue, the host's part, the memory map that the network asks for, and probes for every

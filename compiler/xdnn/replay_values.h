@@ -18,7 +18,7 @@ namespace workbench::xdnn {
 
 // --- layers --------------------------------------------------------------------------------------
 
-// Which layers of a network the instructions of somebody else's program are: matched by name.
+// Which layers of a network the instructions of a replayed program are: matched by name.
 
 // What an instruction computes: `value`, which may lie in channels [start, ...) of `whole`, the
 // result of a concat (or of a pool behind one: vendors pool each branch before the concat, and then

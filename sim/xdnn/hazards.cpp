@@ -5,12 +5,23 @@
 #include <cstring>
 #include <optional>
 
+#include "core/error.h"
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/memory.h"
 
 namespace workbench::xdnn {
 
 // --- races ---------------------------------------------------------------------------------------
+
+std::string_view to_string(Space space) {
+  switch (space) {
+    case Space::Am:
+      return "AM";
+    case Space::Ddr:
+      return "DDR";
+  }
+  CHECK(false, "space {}", static_cast<int>(space));
+}
 
 namespace {
 
@@ -37,14 +48,14 @@ Race race_at(std::int32_t instruction, const Footprint& later, std::int32_t othe
   for (const auto& word :
        {shared(earlier.am_writes, later.am_reads), shared(earlier.am_reads, later.am_writes),
         shared(earlier.am_writes, later.am_writes)}) {
-    if (word) return {instruction, other, "AM", *word};
+    if (word) return {instruction, other, Space::Am, *word};
   }
   for (const auto& byte :
        {shared(earlier.ddr_writes, later.ddr_reads), shared(earlier.ddr_reads, later.ddr_writes),
         shared(earlier.ddr_writes, later.ddr_writes)}) {
-    if (byte) return {instruction, other, "DDR", *byte};
+    if (byte) return {instruction, other, Space::Ddr, *byte};
   }
-  return {instruction, other, "AM", 0};
+  return {instruction, other, Space::Am, 0};
 }
 
 // What one dispatcher has handed out.
@@ -120,13 +131,13 @@ const std::string& HazardMonitor::layer(std::int32_t instruction) const {
 }
 
 void HazardMonitor::raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other,
-                          const char* space, std::int64_t address, std::int64_t time) {
+                          Space space, std::int64_t address, std::int64_t time) {
   Hazard hazard{.kind = kind,
                 .instruction = instruction,
                 .other_instruction = other,
                 .layer = layer(instruction),
                 .address = address,
-                .space = space,
+                .space = std::string(to_string(space)),
                 .time = {time}};
   if (other >= 0) hazard.other_layer = layer(other);
   hazards_.push_back(std::move(hazard));
@@ -153,7 +164,7 @@ bool HazardMonitor::in_range(std::int32_t instruction, const Footprint& f, std::
   for (const auto* list : {&f.am_reads, &f.am_writes}) {
     for (const AmRegion& r : *list) {
       if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) {
-        raise(Hazard::Kind::OutOfRange, instruction, -1, "AM",
+        raise(Hazard::Kind::OutOfRange, instruction, -1, Space::Am,
               r.word_begin < 0 ? r.word_begin : r.word_end - 1, time);
         return false;
       }
@@ -162,8 +173,8 @@ bool HazardMonitor::in_range(std::int32_t instruction, const Footprint& f, std::
   for (const auto* list : {&f.ddr_reads, &f.ddr_writes}) {
     for (const DdrRegion& r : *list) {
       if (r.begin < 0 || r.begin > r.end || r.end > ddr) {
-        raise(Hazard::Kind::OutOfRange, instruction, -1, "DDR", r.begin < 0 ? r.begin : r.end - 1,
-              time);
+        raise(Hazard::Kind::OutOfRange, instruction, -1, Space::Ddr,
+              r.begin < 0 ? r.begin : r.end - 1, time);
         return false;
       }
     }
@@ -178,7 +189,7 @@ void HazardMonitor::check_written(std::int32_t instruction, const Footprint& f, 
     for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {
       const std::uint8_t* written = am_written_.data() + word * word_bytes + r.byte_begin;
       if (std::memchr(written, 0, bytes) == nullptr) continue;
-      raise(Hazard::Kind::UninitializedRead, instruction, -1, "AM", word, time);
+      raise(Hazard::Kind::UninitializedRead, instruction, -1, Space::Am, word, time);
       return;  // one report per instruction says enough
     }
   }
@@ -187,7 +198,7 @@ void HazardMonitor::check_written(std::int32_t instruction, const Footprint& f, 
         ddr_written_.begin(), ddr_written_.end(),
         [&](const DdrRegion& known) { return known.begin <= r.begin && r.end <= known.end; });
     if (!written) {
-      raise(Hazard::Kind::UninitializedRead, instruction, -1, "DDR", r.begin, time);
+      raise(Hazard::Kind::UninitializedRead, instruction, -1, Space::Ddr, r.begin, time);
       return;
     }
   }
@@ -201,8 +212,8 @@ std::int64_t first_address(const AmRegion& a, const AmRegion& b) {
 std::int64_t first_address(const DdrRegion& a, const DdrRegion& b) {
   return std::max(a.begin, b.begin);
 }
-const char* space_of(const AmRegion&) { return "AM"; }
-const char* space_of(const DdrRegion&) { return "DDR"; }
+Space space_of(const AmRegion&) { return Space::Am; }
+Space space_of(const DdrRegion&) { return Space::Ddr; }
 
 }  // namespace
 
@@ -279,7 +290,7 @@ void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
 bool HazardMonitor::begin(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
   if (const auto address = misaligned_address(step, machine_)) {
-    raise(Hazard::Kind::OutOfRange, instruction, -1, "AM", *address, time);
+    raise(Hazard::Kind::OutOfRange, instruction, -1, Space::Am, *address, time);
     return false;
   }
   const Footprint f = footprint(step, machine_);
@@ -309,7 +320,7 @@ void HazardMonitor::end(std::int32_t instruction) {
   for (const Flight& flight : flights_) {
     if (flight.instruction != instruction) continue;
     for (const AmRegion& r : flight.am_writes) {
-      if (r.slice == 0) continue;  // tiles, which nobody but their own instruction reads
+      if (r.slice == 0) continue;  // tiles, which only their own instruction reads
       mark_written(instruction, r);
     }
     for (const DdrRegion& r : flight.ddr_writes) host_wrote(r.begin, r.end);
@@ -323,11 +334,11 @@ void HazardMonitor::host_wrote(std::int64_t begin, std::int64_t end) {
 
 void HazardMonitor::channel_off(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
-  raise(Hazard::Kind::ChannelOff, instruction, -1, "DDR", step.filter_address, time);
+  raise(Hazard::Kind::ChannelOff, instruction, -1, Space::Ddr, step.filter_address, time);
 }
 
 void HazardMonitor::deadlock(std::int32_t instruction, std::int64_t time) {
-  raise(Hazard::Kind::Deadlock, instruction, -1, "AM", 0, time);
+  raise(Hazard::Kind::Deadlock, instruction, -1, Space::Am, 0, time);
 }
 
 // --- the memory map ------------------------------------------------------------------------------
@@ -347,7 +358,7 @@ bool alive(const Volume& v, std::int32_t instruction) {
 }  // namespace
 
 // A result belongs inside one volume of the memory map; scratch (tile buffers) inside none. What it
-// touches of any other volume alive at that instruction is somebody else's.
+// touches of any other volume alive at that instruction belongs to another instruction.
 bool HazardMonitor::check_live(std::int32_t instruction, const std::vector<AmRegion>& writes,
                                bool scratch, std::int64_t time) {
   for (const AmRegion& r : writes) {
@@ -356,8 +367,8 @@ bool HazardMonitor::check_live(std::int32_t instruction, const std::vector<AmReg
       if (!alive(v, instruction)) continue;
       const bool touches = r.word_begin < v.address + v.words && v.address < r.word_end;
       if (!touches || (inside(r, v) && !scratch)) continue;
-      raise(Hazard::Kind::LiveOverwrite, instruction, -1, "AM", std::max(r.word_begin, v.address),
-            time);
+      raise(Hazard::Kind::LiveOverwrite, instruction, -1, Space::Am,
+            std::max(r.word_begin, v.address), time);
       return false;
     }
   }
@@ -383,7 +394,7 @@ bool HazardMonitor::holds(std::int32_t volume, const AmRegion& r) const {
                      [&](std::int32_t held) { return held == volume; });
 }
 
-// An operand is (part of) one tensor alive, and the words hold that one: nobody has written over
+// An operand is (part of) one tensor alive, and the words hold that one: none has written over
 // it, and what was there before has been.
 void HazardMonitor::check_reads(std::int32_t instruction, const Footprint& f, std::int64_t time) {
   if (program_.memory_map.empty()) return;
@@ -394,7 +405,7 @@ void HazardMonitor::check_reads(std::int32_t instruction, const Footprint& f, st
         held >= 0 && alive(program_.memory_map[static_cast<std::size_t>(held)], instruction) &&
         inside(r, program_.memory_map[static_cast<std::size_t>(held)]) && holds(held, r);
     if (good) continue;
-    raise(Hazard::Kind::Stray, instruction, -1, "AM", r.word_begin, time);
+    raise(Hazard::Kind::Stray, instruction, -1, Space::Am, r.word_begin, time);
     return;
   }
 }
@@ -404,7 +415,7 @@ void HazardMonitor::check_results(std::int32_t instruction, const std::vector<Am
   if (program_.memory_map.empty()) return;
   for (const AmRegion& r : writes) {
     if (r.slice == 0 || r.word_begin >= r.word_end || volume_of(instruction, r) >= 0) continue;
-    raise(Hazard::Kind::Stray, instruction, -1, "AM", r.word_begin, time);
+    raise(Hazard::Kind::Stray, instruction, -1, Space::Am, r.word_begin, time);
     return;
   }
 }
@@ -433,7 +444,7 @@ void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
   }
   known = channels;
   if (agrees) return;
-  raise(Hazard::Kind::Inconsistent, instruction, -1, "AM", result.address, time);
+  raise(Hazard::Kind::Inconsistent, instruction, -1, Space::Am, result.address, time);
 }
 
 // Filters come from the constants, every other access is within one tensor.
@@ -454,7 +465,7 @@ void HazardMonitor::check_ddr(std::int32_t instruction, const Footprint& f, std:
       // footprint.cpp: a convolution's filters are the first that it reads.
       const bool filters = unit_of(op) == Unit::Conv && list == &f.ddr_reads && &r == list->data();
       if (filters ? r.end <= constants : in_tensor(r)) continue;
-      raise(Hazard::Kind::Stray, instruction, -1, "DDR", r.begin, time);
+      raise(Hazard::Kind::Stray, instruction, -1, Space::Ddr, r.begin, time);
       return;
     }
   }
@@ -473,7 +484,7 @@ void HazardMonitor::check_buffers(std::int32_t instruction, const std::vector<Am
     const bool fits = i < room.size() && room[i]->address == r.word_begin &&
                       room[i]->words == r.word_end - r.word_begin;
     if (fits) continue;
-    raise(Hazard::Kind::Stray, instruction, -1, "AM", r.word_begin, time);
+    raise(Hazard::Kind::Stray, instruction, -1, Space::Am, r.word_begin, time);
     return;
   }
 }

@@ -1,9 +1,10 @@
-// Watches the memories while instructions run: reads of what nobody wrote, addresses outside, two
+// Watches the memories while instructions run: reads of what was never written, addresses outside, two
 // instructions in flight that get in each other's way, those that would if timing had not kept them
 // apart, and whatever is not as the program's memory map says. Never looks at values.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "isa/program_info.h"
@@ -22,11 +23,14 @@ namespace workbench::xdnn {
 // idle, so all that such a unit was given before is finished for it and for everything behind it; a
 // host step waits for all units.
 
+enum class Space { Am, Ddr };             // an address is an AM word or a DDR byte
+std::string_view to_string(Space space);  // "AM"
+
 // `instruction` must not start before `other` has finished, and nothing makes it wait.
 struct Race {
   std::int32_t instruction = -1, other = -1;
-  const char* space = "AM";  // or "DDR"
-  std::int64_t address = 0;  // first they share: AM word or DDR byte
+  Space space = Space::Am;
+  std::int64_t address = 0;  // first they share
 };
 
 // By instruction, ascending; of each unit's instructions that one races with, the first. None on a
@@ -86,7 +90,7 @@ class HazardMonitor {
   void mark_written(std::int32_t instruction, const AmRegion& region);
 
   void check_races(std::int32_t instruction, std::int64_t time);
-  void raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other, const char* space,
+  void raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other, Space space,
              std::int64_t address, std::int64_t time);
   const std::string& layer(std::int32_t instruction) const;
 

@@ -117,7 +117,7 @@ struct Overlay {
   Result start(std::int32_t instruction);
   // It has read its last operand.
   void reads_done(std::int32_t instruction);
-  // Writes the result, collects the tensors that are complete now, and tells everybody.
+  // Writes the result, collects the tensors that are complete now, and notifies all that wait.
   void finish(std::int32_t instruction, const Result& result);
   // Moves `bytes` between DDR and the chip in bursts; blocks until done. `moved` counts bytes of
   // the stream so far, so that bursts do not each round up. Returns the cycles spent waiting for
