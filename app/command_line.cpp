@@ -183,7 +183,7 @@ void add_network_options(CLI::App& command, CompileRequest& request, ViewOptions
   add_thread_option(command, views.threads);
 }
 
-// What compile and run can show beside what they print anyway.
+// Optional outputs of compile and run.
 void add_view_options(CLI::App& command, ViewOptions& options) {
   command
       .add_option(
@@ -234,7 +234,7 @@ void add_compile(CLI::App& app, Commands& commands) {
 
 void add_verify(CLI::App& app, Commands& commands) {
   CLI::App& command =
-      *app.add_subcommand("verify", "compare a simulation with somebody else's golden tensors");
+      *app.add_subcommand("verify", "compare a simulation with external golden tensors");
   VerifyOptions& options = commands.add(command, verify);
   add_network_options(command, options.request, options.views,
                       {"target", "program", "technology", "save-optimized"});

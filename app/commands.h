@@ -1,6 +1,6 @@
 // The subcommands. Each takes what was on the command line as a plain struct, calls the functions
 // of explore/ and writes what was asked for; it returns the exit code (0, or 1 for a mismatch) and
-// throws Error for what the user got wrong. Only command_line.cpp knows how options are spelled.
+// throws Error for bad input. Only command_line.cpp knows how options are spelled.
 #pragma once
 
 #include <cstdint>
@@ -106,7 +106,7 @@ struct ResultsOptions {
   std::filesystem::path store = "workbench.db";
   std::string run;  // number, or "last"
   bool all = false;
-  std::string point;  // key, or what it begins with
+  std::string point;  // key, or a prefix of it
   ResultQuery query;
   std::string status, network, machine, tier;
   bool layers = false;

@@ -26,7 +26,7 @@ constexpr int kLargestThreshold = 32 << 20;  // glibc accepts no larger one for 
 
 // Lets the heap grow in huge pages and keep what it has grown to. A run allocates and frees some
 // hundred megabytes of tensors; faulting them in 4 KB at a time took a third of its time. Called
-// once, before anything is allocated; where the kernel refuses, everything works as before.
+// once, before anything is allocated; without effect where the kernel refuses.
 void use_huge_pages() {
   mallopt(M_ARENA_MAX, 1);  // all threads share the heap below
   mallopt(M_MMAP_THRESHOLD, kLargestThreshold);

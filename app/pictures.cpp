@@ -52,8 +52,8 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-// Runs it to its end, what it says on stdout and stderr going to `log`. How it ended, as wait()
-// says. Throws Error when it cannot be started.
+// Runs it to its end with stdout and stderr redirected to `log`. Returns its wait() status. Throws
+// Error when it cannot be started.
 int run_program(const std::vector<std::string>& command, const fs::path& log) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

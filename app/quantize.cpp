@@ -1,5 +1,5 @@
 // workbench quantize: a float network with the codes of every tensor decided, as a file. workbench
-// accuracy: what the integers cost, in classes and layer by layer.
+// accuracy: the loss of quantization, in classes and layer by layer.
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "compiler/quantize/statistics_cache.h"

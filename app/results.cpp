@@ -1,4 +1,4 @@
-// workbench results: what a results store has.
+// workbench results: the contents of a results store.
 #include <algorithm>
 #include <charconv>
 #include <memory>

@@ -240,8 +240,8 @@ struct Checked {
   std::vector<Hazard> hazards;
 };
 
-// DORY's and Deeploy's files say what a layer's codes are, and some what the accumulators behind
-// them were, which exist in the golden model alone.
+// DORY's and Deeploy's files hold a layer's codes, and some its accumulators, which exist in the
+// golden model alone.
 Checked check_golden_files(const VerifyOptions& options, const Compiled& compiled,
                            const Progress& progress) {
   Checked checked;

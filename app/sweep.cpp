@@ -30,7 +30,7 @@ bool is_study_file(const std::string& text) {
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
 
-// The study file, if there is one; what else is named are networks.
+// The study file, if there is one; all other names are networks.
 Study study_of_words(const SweepCommandOptions& options) {
   Study study;
   std::vector<std::string> networks;
@@ -49,7 +49,7 @@ Study study_of_words(const SweepCommandOptions& options) {
   return study;
 }
 
-// In place of what the study says of the parameter, or behind its parameters.
+// Replaces the study's values of the parameter, or appends a parameter.
 void set_parameter(Study& study, const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {

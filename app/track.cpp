@@ -66,7 +66,7 @@ std::string case_table(const Baseline& baseline) {
   return text;
 }
 
-// A baseline of what is wrong would be compared with for ever. Returns whether all cases are right.
+// A wrong baseline would persist. Returns whether all cases are sound.
 bool all_sound(const Baseline& baseline) {
   bool sound = true;
   for (const CaseRecord& record : baseline.cases) {

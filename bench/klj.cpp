@@ -1,7 +1,8 @@
 // The search for J divergence thresholds against the published loop, on the histograms of a network
 // calibrated on photos, in one run on one core. Usage: klj MODEL.onnx IMAGES [COUNT], with
-// MODEL.preprocess.yaml beside the model, as in ../shared/networks/models. A line per rule: klj is
-// xfDNN's for 8 bit codes, klj_256 Graffitist's for unsigned ones. Exit 1 if a threshold differs.
+// MODEL.preprocess.yaml beside the model, as in networks/models of WORKBENCH_SHARED. A line per
+// rule: klj is xfDNN's for 8 bit codes, klj_256 Graffitist's for unsigned ones. Exit 1 if a
+// threshold differs.
 #include <algorithm>
 #include <cstdio>
 #include <ctime>

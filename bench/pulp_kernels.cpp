@@ -1,6 +1,6 @@
 // How fast the arithmetic of PULP kernels runs on this machine: all kernel calls of MobileNetV1-128
 // with DORY's tiles, without transfers and timing. Usage: pulp_kernels TILES.json, as in
-// ../shared/networks/pulp/MV1-128/tiles_L1_38000.json.
+// networks/pulp/MV1-128/tiles_L1_38000.json of WORKBENCH_SHARED.
 #include <algorithm>
 #include <array>
 #include <chrono>

@@ -1,4 +1,4 @@
-// The two ways a function can refuse: fail() for what a user's file or command line caused (caught
+// The two ways to fail: fail() for errors of a user's file or command line (caught
 // once, in main: one line on stderr, exit 2), CHECK for our own bugs (always on, aborts).
 #pragma once
 

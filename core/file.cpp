@@ -53,7 +53,7 @@ void write_file(const fs::path& path, const std::function<void(std::ostream&)>& 
     std::error_code code;
     fs::rename(temporary, path, code);
     if (code) fail("{}: cannot write: {}", path.string(), code.message());
-  } catch (...) {  // leave nothing behind, whatever went wrong
+  } catch (...) {  // no partial file after any error
     std::error_code ignored;
     fs::remove(temporary, ignored);
     throw;

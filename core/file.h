@@ -1,4 +1,4 @@
-// Files as a user expects them: read whole with a clear error, written whole or not at all.
+// Files read whole with a clear error and written atomically.
 #pragma once
 
 #include <filesystem>

@@ -430,7 +430,7 @@ std::vector<Violation> verify(const Graph& graph);
 
 // Multiply-accumulates of one node: Conv, ConvTranspose, Gemm, MatMul; 0 otherwise. Padding counts.
 std::int64_t macs(const Graph& graph, const Node& node);
-// Operations as reports count them, which is how xfDNN does (xdnn.md section 0, fact 2):
+// Operations as reports count them, which is how xfDNN does (docs/facts/xdnn.md 0):
 // 2*Wo*Ho*Co*Ci*Kw*Kh for conv and deconv (Ci of the whole tensor: grouped convolutions run dense
 // there; here Ci/groups is used), Wo*Ho*C*Kw*Kh for max and average pool, W*H*C for eltwise; 0 for
 // FC, softmax, concat, input.

@@ -1,5 +1,5 @@
-// What nearly every source file reads, parsed once (cmake/precompiled_headers.cmake). Nothing may
-// rely on it: each file includes what it uses.
+// Headers of nearly every source file, parsed once (cmake/precompiled_headers.cmake). No file
+// relies on it: each includes what it uses.
 #pragma once
 
 #include <fmt/format.h>

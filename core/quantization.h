@@ -23,7 +23,7 @@ constexpr bool is_code(ElementType type) {
 }
 
 // real = (code - zero_point) * threshold / high(). Thresholds rather than steps are stored because
-// the xfDNN quantizer publishes thresholds (xdnn.md 3.1: "th maps to hi").
+// the xfDNN quantizer publishes thresholds (docs/facts/xdnn.md 3.1: "th maps to hi").
 struct Quantization {
   int bits = 8;
   bool is_signed = true;
@@ -64,10 +64,10 @@ inline ElementType storage_type(const Quantization& codes) {
 // How a node's integer accumulator becomes its output code:
 //   out = clamp(round(acc * scale[c] / 2^shift[c])), then the node's activation.
 // Bias, in accumulator units, is part of the accumulator. c = output channel. xDNN V2 shifts first
-// and adds the bias last (xdnn.md 3.2):
+// and adds the bias last (docs/facts/xdnn.md 3.2):
 //   out = clamp(clamp(round(clamp(round(acc / 2^prescale[c])) * scale[c] / 2^shift[c])) + bias[c]).
 // At 16 bits V3 shifts first, too, clamps that to prescaled_bits, and its bias is part of the
-// accumulator, in units of 2^bias_shift (xdnn.md 3.3).
+// accumulator, in units of 2^bias_shift (docs/facts/xdnn.md 3.3).
 struct Requantize {
   std::vector<std::int32_t> scale;           // one, or one per output channel; 0..65535
   std::vector<std::int32_t> negative_scale;  // used where acc < 0 (PReLU); empty: same as scale
@@ -76,7 +76,7 @@ struct Requantize {
   int prescaled_bits = 8;                // of what the prescale leaves: width of the first clamp
   int bias_shift = 0;                    // not with bias_after
   bool bias_after = false;               // bias is in output codes, added after rescaling
-  Rounding rounding = Rounding::HalfUp;  // xdnn.md 3.1: rr rounds half toward +infinity
+  Rounding rounding = Rounding::HalfUp;  // docs/facts/xdnn.md 3.1: rr rounds half toward +infinity
 
   static constexpr void fields(auto& self, auto&& visit) {
     visit("scale", self.scale);
@@ -91,7 +91,8 @@ struct Requantize {
   friend bool operator==(const Requantize&, const Requantize&) = default;
 };
 
-// How the integer networks of NEMO, DORY and Deeploy turn an accumulator into a code (pulp.md 3.1):
+// How the integer networks of NEMO, DORY and Deeploy turn an accumulator into a code
+// (docs/facts/pulp.md 3.1):
 //   out = clamp(round((in * multiplier[c] + offset[c]) / divisor), low, high),
 // exactly, whatever the size of what lies between. c = channel (axis 1). PULP's counterpart of
 // Requantize; a node has one or the other.

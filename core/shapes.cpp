@@ -1,4 +1,4 @@
-// What the shape rules ask of a node's operands and attributes. Every refusal is an Error that
+// Checks of a node's operands and attributes by the shape rules. Every refusal is an Error that
 // starts with the node: "node 'NAME' (Op): where: expected ..., found ...".
 #include "core/shapes.h"
 

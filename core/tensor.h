@@ -97,7 +97,7 @@ class Tensor {
  public:
   Tensor() = default;  // float32 of shape [0]: no element
 
-  // Contents undefined: whoever creates it writes every element.
+  // Contents undefined: the caller writes every element.
   static Tensor uninitialized(ElementType type, Shape shape, Layout layout = Layout::RowMajor);
   static Tensor zeros(ElementType type, Shape shape, Layout layout = Layout::RowMajor);
   // `values.size()` must be element_count(shape).

@@ -244,7 +244,7 @@ std::string npy_bytes(const Tensor& tensor) {
 }
 
 // .npz: a ZIP archive of .npy members, stored or deflated (PKWARE APPNOTE 4.3). The central
-// directory is what is believed; local headers only tell where the data starts.
+// directory is authoritative; local headers only locate the data.
 
 namespace {
 

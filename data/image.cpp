@@ -146,7 +146,7 @@ std::size_t pnm_header_bytes(const std::string& bytes) {
   return at + 1;
 }
 
-// stb_image makes up what is missing at the end of a file. `samples`: pixels times channels.
+// stb_image invents pixels that are missing at the end of a file. `samples`: pixels times channels.
 bool is_cut_short(const std::string& bytes, std::size_t samples) {
   if (bytes.starts_with("\xff\xd8")) {
     // Neither marker can stand inside the entropy-coded data between them.
@@ -224,7 +224,7 @@ constexpr std::int64_t kMaxSide = 16384;
 // Counted from 1; an empty document has no mark, its line is the first.
 int line_of(const YAML::Mark& mark) { return std::max(mark.line, 0) + 1; }
 
-// Where a step was written and what stood there, for what is only found wrong later.
+// Source position and text of a step, for later errors.
 struct Place {
   std::string where, found;
 };
@@ -431,7 +431,8 @@ YAML::Node node_of(const Option& option) {
   return node;
 }
 
-// Without a file nothing is left to guess (QDOC: "do not leave any argument unspecified").
+// Without a file all arguments are required, as xfDNN's quantizer has it
+// (docs/facts/quantization.md 3).
 void require_all(const std::vector<Option>& options) {
   std::string missing;
   for (const Option& option : options) {

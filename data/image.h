@@ -1,5 +1,5 @@
 // Photos from PNG, JPEG and PPM/PGM files, the six steps by which the xfDNN quantizer makes inputs
-// of them (QDOC; quantization.md 3), and where the steps are written down.
+// of them (docs/facts/quantization.md 3), and where the steps are written down.
 #pragma once
 
 #include <cstdint>

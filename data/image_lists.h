@@ -43,7 +43,7 @@ bool is_idx_name(const std::filesystem::path& path);
 // .npy and .npz.
 ImageList list_arrays(const ImageRequest& request);
 
-// The tables that say which class an image is of.
+// Tables of the images' classes.
 
 // A class and the line that says so.
 struct Label {

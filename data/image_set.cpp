@@ -63,7 +63,7 @@ std::string problem_of(const ImageList& list, std::size_t row) {
   return "";
 }
 
-// Looks at candidates until enough are found usable.
+// Tries candidates until enough are usable.
 struct Checked {
   std::vector<std::size_t> good;
   std::vector<std::string> problems;

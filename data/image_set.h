@@ -16,7 +16,7 @@
 namespace workbench {
 
 // Which images of a set: the quantizer's calibration_size, calibration_seed, calibration_indices
-// (quantization.md 3).
+// (docs/facts/quantization.md 3).
 struct Selection {
   std::size_t size = 0;               // 0: all, or as many as indices
   std::optional<std::uint64_t> seed;  // that many at random; none: the first

@@ -1,4 +1,4 @@
-// Calibration data for who has none: value noise, six octaves, channels that mostly agree, as a
+// Synthetic calibration data: value noise, six octaves, channels that mostly agree, as a
 // photo minus its mean. Only + - * / and sqrt are used, so that every machine computes the same.
 #include "data/samples.h"
 

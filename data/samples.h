@@ -32,7 +32,7 @@ inline SampleSource in_memory(const std::vector<std::vector<Tensor>>& samples) {
   return {samples.size(), [&samples](std::size_t i) { return samples.at(i); }};
 }
 
-// Told how much of a stage is done, 0 to 1.
+// Called with the fraction of a stage that is done, 0 to 1.
 using StageProgress = std::function<void(std::string_view stage, double fraction)>;
 
 // Seeded image-like data: smooth, channels correlated, zero mean, standard deviation 60 and within

@@ -21,7 +21,7 @@ void encode(const Graph& graph, file::Graph& message);
 // do not agree).
 Graph decode(const file::Graph& message, const std::string& name);
 
-// What programs of all targets tell about themselves <-> protobuf.
+// ProgramInfo <-> protobuf.
 
 void encode(const ProgramInfo& info, file::Info& message);
 ProgramInfo decode(const file::Info& message);

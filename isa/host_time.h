@@ -1,4 +1,4 @@
-// What a node takes on the host, roughly: never part of any cycle.
+// Estimated time of a node on the host; in no cycle count.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// What every target's program tells reports about itself: layers (the rows of the per-layer table)
-// and, per instruction, which layer it belongs to. Target programs contain one of these.
+// Description of a program for reports, common to all targets: layers (the rows of the per-layer
+// table) and, per instruction, which layer it belongs to. Target programs contain one of these.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct ProgramInfo {
   std::int64_t io_bytes = 0;  // the same of the network's input and output
 };
 
-// What a report needs of a machine.
+// Description of a machine for reports.
 struct MachineInfo {
   std::string name;
   std::string summary;                  // "96x16 array, 9 MB AM, DDR 19.2 GB/s x 0.65"

@@ -1,6 +1,6 @@
-// The compiled part of the Python package: values in, values out. What is structured crosses as
-// JSON, tensors as NumPy arrays; the package's Python files make classes of it. Long calls run
-// without the interpreter's lock, one after the other.
+// The compiled part of the Python package. Structured values cross as JSON, tensors as NumPy
+// arrays; the package's Python files wrap them in classes. Long calls run without the interpreter's
+// lock, one after the other.
 #pragma once
 
 #include <pybind11/numpy.h>

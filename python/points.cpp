@@ -5,11 +5,11 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/parallel.h"
+#include "explore/report/metrics.h"
 #include "explore/store/result_table.h"
 #include "explore/store/store.h"
 #include "explore/sweep/evaluate.h"
 #include "explore/sweep/parameter.h"
-#include "explore/report/metrics.h"
 #include "explore/sweep/study.h"
 #include "explore/sweep/sweep.h"
 #include "python/native.h"
@@ -30,7 +30,7 @@ std::string evaluate(const std::string& network, const std::string& machine,
   return point_json(stored);
 }
 
-// What the caller gets to see of a sweep while it runs; what that throws ends the sweep.
+// Progress of a sweep for the caller; an exception from it ends the sweep.
 class Listener {
  public:
   explicit Listener(py::object call) : call_(std::move(call)) {}

@@ -197,7 +197,7 @@ double signal_to_noise_db(const Tensor& reference, const Tensor& value,
         to_string(value.shape()));
   const auto [signal, noise] = power_of(reference, value, quantization);
   if (noise == 0) return std::numeric_limits<double>::infinity();
-  // Nothing can be said of a zero reference, nor of sums that are not finite: 0, which fails.
+  // Undefined for a zero reference and for sums that are not finite: 0, which fails.
   if (signal == 0 || !std::isfinite(signal) || !std::isfinite(noise)) return 0;
   return 10 * math::log10(signal / noise);
 }

@@ -181,7 +181,7 @@ ValueId NetworkBuilder::global_average_pool(const std::string& layer, ValueId x)
 
 ValueId NetworkBuilder::add(const std::string& layer, ValueId a, ValueId b) {
   const ValueId y = node(layer, Binary{.kind = Binary::Kind::Add}, {a, b});
-  // On top of what is positive anyway, about half of the other's negative share stays above zero.
+  // About half of the negative share stays above zero in addition to the positive one.
   const auto lifted = [](const Spread& base, const Spread& other) {
     return base.positive == base.square ? (other.square - other.positive) / 2 : 0;
   };

@@ -28,7 +28,7 @@ class Darknet {
   void pool() { x = b.max_pool(fmt::format("pool{}", convs_), x, square_window(2, 2)); }
 
   NetworkBuilder b;
-  ValueId x = kNoValue;  // what the last layer wrote
+  ValueId x = kNoValue;  // the last layer's result
 
  private:
   int convs_ = 0;

@@ -1,4 +1,4 @@
-// The networks of the zoo, one function each, and what they have in common. Their inputs are
+// The networks of the zoo, one function each, and their common parts. Their inputs are
 // pixels of zero mean on the scale of a byte, as the Caffe models take them.
 #pragma once
 

@@ -36,7 +36,7 @@ void write_constants(ExportState& state, const std::vector<bool>& wanted) {
   }
 }
 
-// Which nodes are written, as what, and what they read.
+// Which nodes are written, in which form, with which operands.
 struct Plan {
   std::vector<std::optional<QLinear>> qlinear;  // by node
   std::vector<bool> skipped;                    // by node: part of a QLinear operator

@@ -12,8 +12,8 @@ namespace workbench {
 // How operators between codes are written.
 enum class CodesForm {
   Qdq,        // as they are: float operators between DequantizeLinear and QuantizeLinear
-  QOperator,  // as QLinearConv and the like wherever qlinear.h finds one, else likewise; constants
-              // that nobody reads are left out
+  QOperator,  // as QLinearConv and the like wherever qlinear.h finds one, else likewise; dead
+              // constants are left out
 };
 
 // Serialized ModelProto; deterministic. Fused activations are written as nodes of their own.

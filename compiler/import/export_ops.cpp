@@ -298,7 +298,7 @@ class OpWriter {
   }
 
  private:
-  // The operator itself and, behind it, what is fused into it.
+  // The operator itself, followed by what is fused into it.
   onnx::NodeProto& add_fused(const std::string& op, const Activation& activation) {
     if (activation.kind == Activation::Kind::None) return writer_.add(op);
     const std::string between = writer_.fresh("_linear");

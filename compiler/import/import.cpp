@@ -22,7 +22,7 @@ namespace workbench::importer {
 // The nodes of an ONNX graph: their names and the order in which they can be read.
 
 // Indices of the nodes, operands before their readers, otherwise as in the file. `known`: names of
-// graph inputs and initializers. Throws Error on a name written twice, a name nobody writes, and a
+// graph inputs and initializers. Throws Error on a name written twice, a name never written, and a
 // cycle.
 std::vector<int> node_order(const onnx::GraphProto& graph, const std::set<std::string>& known);
 
@@ -50,7 +50,7 @@ std::map<std::string, int> writers(const onnx::GraphProto& graph,
   return writer;
 }
 
-// What is left when no node can be read any more: follow operands until a node comes again.
+// Names a cycle among the remaining nodes: follows operands until a node repeats.
 [[noreturn]] void fail_at_cycle(const onnx::GraphProto& graph,
                                 const std::map<std::string, int>& writer,
                                 const std::vector<int>& missing) {
@@ -326,7 +326,7 @@ void read_outputs(const onnx::GraphProto& proto, ImportState& state) {
   }
 }
 
-// Shape arithmetic leaves constants behind that nothing reads any more.
+// Shape arithmetic leaves dead constants behind.
 void drop_unused_values(Graph& graph) {
   std::vector<ValueId> renamed(graph.values.size(), kNoValue);
   const auto keep = [&](std::vector<ValueId>& ids) {

@@ -52,7 +52,7 @@ onnx::ModelProto parse_model(std::string_view bytes, std::string_view name) {
   if (bytes.size() > std::numeric_limits<int>::max()) {  // protobuf counts in int
     fail("{}: expected an ONNX model below 2 GiB, found {} bytes", name, bytes.size());
   }
-  const google::protobuf::LogSilencer silence;  // errors are ours to word
+  const google::protobuf::LogSilencer silence;  // errors are worded here
   onnx::ModelProto model;
   if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     fail("{}: expected an ONNX model, found {} bytes that are none, or part of one", name,

@@ -1,4 +1,4 @@
-// Bytes to ModelProto. Nothing of what the bytes claim is believed here; see import.cpp.
+// Bytes to ModelProto, unvalidated; see import.cpp.
 #pragma once
 
 #include <onnx/onnx_pb.h>

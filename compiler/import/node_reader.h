@@ -70,9 +70,9 @@ class NodeReader {
   std::optional<Tensor> tensor(std::string_view attribute);
   // A number, however it is written: an integer, a float, or a tensor of one element.
   std::optional<double> number(std::string_view attribute);
-  // Refuses an attribute that is there with another value than `only`.
+  // Refuses an attribute with a value other than `only`.
   void only_integer(std::string_view attribute, std::int64_t only);
-  // Refuses the attributes nobody asked for; NAME_bits are remarks of quantizers on a node.
+  // Refuses attributes that were not read; NAME_bits are a quantizer's annotations.
   void finish() const;
 
   // Operands.
@@ -83,7 +83,7 @@ class NodeReader {
   ValueId float_input(std::size_t i) const;   // refuses other types
   ValueId number_input(std::size_t i) const;  // float or integer
   const Value& value(std::size_t i) const { return state_.graph.value(input(i)); }
-  // Operand `i`, whose codes mean that; a copy of a constant that elsewhere means something else.
+  // Operand `i` with that quantization; a constant with another one elsewhere is copied.
   ValueId with_codes(std::size_t i, const Quantization& codes);
   Value& mutable_value(std::size_t i) { return state_.graph.value(input(i)); }
   const Shape& shape(std::size_t i) const { return value(i).shape; }

@@ -36,8 +36,8 @@ Binary::Kind binary_kind(const NodeReader& node) {
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 constexpr float kHighest = std::numeric_limits<float>::max();
 
-// A bound of the type of what it bounds. All integers that are codes are exact as float; the ends
-// of the wide types become numbers that bound nothing.
+// A bound of the type of what it bounds. All integers that are codes are exact as float; the limits
+// of the wide types become bounds without effect.
 float clip_bound(const NodeReader& node, std::size_t i, std::string_view meaning) {
   const Tensor& bound = node.constant(i, meaning);
   const ElementType type = node.value(0).type;

@@ -11,7 +11,7 @@ namespace workbench::importer {
 namespace {
 
 // QuantizeLinear and DequantizeLinear: the integer value between them carries its Quantization.
-// ONNX rounds half to even (platform.md section 4).
+// ONNX rounds half to even (docs/facts/platform.md 4).
 
 Integers zero_points(const NodeReader& node, std::size_t i) {
   const Tensor& tensor = node.constant(i, "zero_point");
@@ -106,9 +106,9 @@ void import_dequantize(NodeReader& node) {
   node.emit(Dequantize{}, {node.with_codes(0, quantization)}, {{.type = ElementType::Float32}});
 }
 
-// Operators in QOperator form (quantization.md 4), ONNX's and ONNX Runtime's: each becomes the same
-// operator on real numbers between Dequantize and Quantize, so that the QDQ form is the only one
-// anybody else knows.
+// Operators in QOperator form (docs/facts/quantization.md 4), ONNX's and ONNX Runtime's: each
+// becomes the same operator on real numbers between Dequantize and Quantize, so that the rest of
+// the compiler knows the QDQ form alone.
 
 void check_code(const NodeReader& node, std::size_t i, std::string_view meaning, ElementType type) {
   if (type != ElementType::Int8 && type != ElementType::Uint8) {
@@ -130,13 +130,13 @@ Result real_result(const std::string& name) {
   return {.output = kIntermediate, .type = ElementType::Float32, .quantization = {}, .name = name};
 }
 
-// What the codes of operand `i` stand for.
+// The quantization of operand `i`.
 Result real_operand_result(const NodeReader& node, std::size_t i) {
   const Value& codes = node.value(i);
   return real_result(real_name(codes.name, codes.constant ? "" : "_dequantized"));
 }
 
-// What the codes of operand `i` stand for; their scale and zero point are the operands behind it.
+// The quantization of operand `i`; its scale and zero point are the operands after it.
 ValueId real_operand(NodeReader& node, std::size_t i, std::optional<std::int64_t> axis = {}) {
   const ElementType type = node.value(i).type;
   check_code(node, i, "", type);
@@ -149,8 +149,8 @@ ValueId real_operand(NodeReader& node, std::size_t i, std::optional<std::int64_t
   return node.emit(Dequantize{}, {id}, {real_operand_result(node, i)});
 }
 
-// int32 in accumulator units: the scales of operands 1 and 4, multiplied as float32 as whoever
-// wrote the file did.
+// int32 in accumulator units: the scales of operands 1 and 4, multiplied in float32 as the file's
+// producer did.
 Quantization bias_codes(const NodeReader& node, const Shape& shape, float factor) {
   Quantization codes{.bits = 32, .thresholds = {}, .rounding = Rounding::HalfEven};
   const float x_scale = node.constant_scalar(1, "scale");
@@ -267,7 +267,7 @@ void import_qlinear_activation(NodeReader& node) {
   emit_unary(node, Activate{activation});
 }
 
-// Operators of integer networks (pulp.md 3.1): ConvInteger and MatMulInteger, Deeploy's
+// Operators of integer networks (docs/facts/pulp.md 3.1): ConvInteger and MatMulInteger, Deeploy's
 // RequantShift, the attributes Quantlab puts on Add, and Floor, Cast and Gather of activations.
 
 bool is_integer(ElementType type) {

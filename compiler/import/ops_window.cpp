@@ -121,7 +121,7 @@ std::vector<ValueId> operands_with_bias(const NodeReader& node) {
   return inputs;
 }
 
-// Quantlab says how many bits the weights have: they are stored as whole numbers of that many.
+// Quantlab gives the width of the weights: they are stored as whole numbers of that width.
 void hint_weight_bits(NodeReader& node) {
   const auto bits = node.number("weight_bits");
   if (!bits || (*bits != 2 && *bits != 4)) return;

@@ -278,8 +278,7 @@ bool cuts(const Quantization& codes) {
   return codes.rounding == Rounding::Floor || codes.rounding == Rounding::TowardZero;
 }
 
-// Whether codes end where the activation does: nothing below `low` and nothing above `high` has a
-// code of its own.
+// Whether saturation implements the activation: no code lies below `low` or above `high`.
 bool saturation_says(const Activation& activation, const Quantization& codes) {
   const bool is_clip = activation.kind == Activation::Kind::Clip;
   const double low = is_clip ? static_cast<double>(activation.alpha) : 0;
@@ -308,7 +307,7 @@ bool has_weights(const Op& op) {
          std::holds_alternative<MatMul>(op);
 }
 
-// Codes that stand for the same numbers, 128 above what they were.
+// The same numbers as codes with a zero point 128 higher.
 void make_unsigned(Value& value) {
   const double step = value.quantization->step();
   value.quantization->is_signed = false;
@@ -476,7 +475,7 @@ std::vector<std::string> without_qlinear_form(const Graph& form) {
     if (!finder.touches_codes(n)) continue;
     const QLinear found = finder.find(n, QLinearDemand::All);
     if (found.obstacle.empty()) continue;
-    // What nothing could be done about, rather than what was left undone for it.
+    // The structural obstacle if there is one, else the missing bias or activation form.
     const QLinear cause = finder.find(n, QLinearDemand::AllButBiasAndActivation);
     const Node& node = form.nodes[n];
     lines.push_back(fmt::format("{} ({}): {}", node.name, op_name(node.op),

@@ -15,15 +15,15 @@ namespace workbench {
 // they were, and stand for the same numbers. And, wherever a QLinear operator can take the node:
 // its bias as int32 codes, in steps of its operands multiplied, rounded half to even; its Relu or
 // Clip left out where codes saturate there anyway, else, on the same codes, a node of its own
-// between Dequantize and Quantize, which computes the same codes. All else stays as it was.
+// between Dequantize and Quantize, which computes the same codes. Everything else is unchanged.
 Graph qoperator_form(const Graph& graph);
 
 // The nodes of qoperator_form() that read or write codes and yet are no QLinear operators: each as
 // "NAME (OP): why".
 std::vector<std::string> without_qlinear_form(const Graph& form);
 
-// QOperator form (quantization.md 4): an operator, the Dequantize nodes before it and the Quantize
-// behind it as one node on codes.
+// QOperator form (docs/facts/quantization.md 4): an operator, the Dequantize nodes before it and
+// the Quantize behind it as one node on codes.
 
 // How much of a network in QDQ form has to be as a QLinear operator wants it.
 enum class QLinearDemand {
@@ -46,8 +46,8 @@ class QLinearFinder {
   explicit QLinearFinder(const Graph& graph);
 
   // Operators that ONNX or ONNX Runtime has in this form and whose activations have one type, as
-  // ONNX Runtime wants it (platform.md 4): Conv, Gemm, MatMul, Add, Mul, Concat, AveragePool,
-  // LeakyRelu, Sigmoid.
+  // ONNX Runtime wants it (docs/facts/platform.md 4): Conv, Gemm, MatMul, Add, Mul, Concat,
+  // AveragePool, LeakyRelu, Sigmoid.
   QLinear find(std::size_t node, QLinearDemand demand) const;
 
   // The numbers of input 2 of a node, whose codes may be others than a QLinear operator wants;
@@ -65,8 +65,8 @@ class QLinearFinder {
   std::vector<std::vector<std::size_t>> consumers_;
 };
 
-// What the codes of a bias stand for: steps of the operands, multiplied in float32 as whoever runs
-// the file does. `factor`: Gemm's alpha.
+// The scale of a bias: the operands' scales, multiplied in float32 as an ONNX runtime does.
+// `factor`: Gemm's alpha.
 Quantization bias_quantization(const Quantization& x, const Quantization& weights, float factor,
                                const Shape& bias);
 

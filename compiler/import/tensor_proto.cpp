@@ -326,7 +326,7 @@ namespace workbench {
 
 Tensor read_tensor_proto(const std::filesystem::path& path) {
   const std::string bytes = read_file(path);
-  const google::protobuf::LogSilencer silence;  // errors are ours to word
+  const google::protobuf::LogSilencer silence;  // errors are worded here
   onnx::TensorProto proto;
   if (!proto.ParseFromString(bytes)) {
     fail("{}: expected an ONNX TensorProto, found other bytes", path.string());

@@ -1,5 +1,5 @@
-// ONNX element types and tensors as ours. Everything is checked against the bytes that are really
-// there before anything is allocated.
+// ONNX element types and tensors as ours. All sizes are checked against the bytes present before
+// any allocation.
 #pragma once
 
 #include <onnx/onnx_pb.h>

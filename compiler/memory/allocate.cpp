@@ -116,7 +116,7 @@ std::optional<Solution> allocate(const Problem& problem, const AllocateOptions& 
   std::optional<Problem> plain = without_buckets(problem);
   if (!plain || peak_demand(*plain) > plain->capacity) return std::nullopt;
   if (auto solution = place_greedily(*plain)) return solution;
-  // Without the wish to sit at the top there is more freedom.
+  // Without the preference for the top there is more freedom.
   for (Buffer& buffer : plain->buffers) buffer.prefer_top = false;
   if (auto solution = place_greedily(*plain)) return solution;
   return place_exactly(*plain, options.node_limit).solution;

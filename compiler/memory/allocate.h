@@ -23,8 +23,9 @@ struct Buffer {
 struct Problem {
   std::vector<Buffer> buffers;
   std::int64_t capacity = 0;
-  // Memory in equal parts, one buffer in each at a time (MathEngine, xdnn.md 5.3): every buffer
-  // lies in one part [k * bucket, (k + 1) * bucket) and begins where it begins. 0: no such parts.
+  // Memory in equal parts, one buffer in each at a time (MathEngine, docs/facts/xdnn.md 5.3): every
+  // buffer lies in one part [k * bucket, (k + 1) * bucket) and begins where it begins. 0: no such
+  // parts.
   std::int64_t bucket = 0;
 };
 
@@ -56,8 +57,9 @@ std::optional<Problem> without_buckets(const Problem& problem);
 // [0, capacity), off its alignment or across a bucket's end: empty when the solution is legal.
 std::vector<std::string> validate(const Problem& problem, const Solution& solution);
 
-// The placement strategies of the xfDNN compiler (xdnn.md 4.6): buffers get addresses in the order
-// in which they begin to live, from a list of free blocks, and give them back when they end.
+// The placement strategies of the xfDNN compiler (docs/facts/xdnn.md 4.6): buffers get addresses in
+// the order in which they begin to live, from a list of free blocks, and give them back when they
+// end.
 struct Strategy {
   std::string_view name;
   std::string_view summary;
@@ -68,7 +70,7 @@ struct Strategy {
 std::span<const Strategy> strategies();
 
 // `name`: one of strategies(), or "all": the first that succeeds. Nothing when it finds no
-// placement within the capacity. `prefer_top` is not looked at. Throws Error for an unknown name.
+// placement within the capacity. `prefer_top` is ignored. Throws Error for an unknown name.
 std::optional<Solution> place_by(std::string_view name, const Problem& problem, std::uint64_t seed);
 
 }  // namespace workbench

@@ -18,7 +18,7 @@ struct ExactResult {
   std::int64_t nodes = 0;        // buffers placed by the search
 };
 
-// Any placement within problem.capacity. `prefer_top` is not looked at. Problems of more than
+// Any placement within problem.capacity. `prefer_top` is ignored. Problems of more than
 // PlacementSearch::kMostBuffers buffers are not searched.
 ExactResult place_exactly(const Problem& problem, std::int64_t node_limit);
 

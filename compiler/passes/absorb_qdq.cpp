@@ -1,6 +1,7 @@
-// An imported Quantize -> Dequantize pair says which range its author gave a value. The pair goes,
-// the range stays as a hint (Value::quantization of a float value) for our own quantizer. Hints are
-// symmetric; what that costs says requantized_codes() (compiler/quantize/requantized_codes.h).
+// An imported Quantize -> Dequantize pair gives the range its author chose for a value. The pair is
+// removed, the range stays as a hint (Value::quantization of a float value) for our own quantizer.
+// Hints are symmetric; requantized_codes() (compiler/quantize/requantized_codes.h) reports what
+// that costs.
 #include <algorithm>
 #include <cmath>
 

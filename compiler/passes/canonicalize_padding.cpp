@@ -48,7 +48,7 @@ bool is_exact_for_max(const Graph& graph, const MaxPool& pool, const Pad& pad, V
   return is_lowest || (pad.value == 0 && is_rectified(graph, x));
 }
 
-// Whether `node`, reading `x` instead of x padded, may pad for itself; adjusts what else changes.
+// Whether `node`, reading `x` instead of x padded, can absorb the padding; adjusts its attributes.
 bool accepts(const Graph& graph, Node& node, const Pad& pad, ValueId x) {
   if (std::holds_alternative<Conv>(node.op)) return pad.value == 0;
   if (const auto* pool = std::get_if<MaxPool>(&node.op)) {

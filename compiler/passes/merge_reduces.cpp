@@ -114,7 +114,7 @@ bool merge(Graph& graph, std::size_t n) {
   joint.outputs = {graph.add_value(std::move(result))};
   for (const Node& node : nodes) record_merged(joint, node);
   for (auto i = indices.rbegin(); i != indices.rend(); ++i) erase_node(graph, *i);
-  // All read what was there before node n, so all of them can stand where it stood.
+  // Their operands are defined before node n, so all of them can move there.
   std::int64_t begin = 0;
   std::size_t at = n;
   insert_node(graph, at++, joint);

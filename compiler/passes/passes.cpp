@@ -84,7 +84,7 @@ constexpr Pass kFloatPasses[] = {
      false},
     {"bridge_concat", bridge_concat, "an identity scale between a concat and a concat", false},
     {"flatten_concat", flatten_concat, "a Concat that only feeds a Concat joins it"},
-    {"remove_dead", remove_dead, "nodes and values that nobody reads go"},
+    {"remove_dead", remove_dead, "dead nodes and values go"},
 };
 
 std::vector<Pass> selected(const PassSwitches& switches) {

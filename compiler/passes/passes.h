@@ -55,7 +55,7 @@ bool flatten_concat(Graph& graph);   // concat of concat
 bool matmul_to_gemm(Graph& graph);   // [M, K] times a constant
 bool pool_to_average(Graph& graph);  // Reduce mean (max) over space -> pool of the whole map
 bool gemm_to_conv(Graph& graph);     // Gemm on 1x1 maps whose result feeds convolutions
-bool widen_1d(Graph& graph);         // 1-D convolutions, pools and what is between them -> 2-D
+bool widen_1d(Graph& graph);         // 1-D convolutions, pools and the nodes between them -> 2-D
 // Off unless asked for, but for merge_average_scale:
 bool merge_average_scale(Graph& graph);      // constant scale behind an average pool -> before it
 bool merge_parallel_reduces(Graph& graph);   // 1x1 convs of one tensor -> one conv and slices
@@ -64,7 +64,7 @@ bool pool_around_concat(Graph& graph);       // max pool behind a concat into it
 bool bridge_concat(Graph& graph);            // identity scale between concat and concat
 bool deconv_to_upsample(Graph& graph);       // where the kernel is a box times another
 bool deconv_to_subpixel(Graph& graph);       // conv of all phases, then DepthToSpace
-bool remove_dead(Graph& graph);              // nodes and values nobody reads
+bool remove_dead(Graph& graph);              // dead nodes and values
 
 std::span<const Pass> all_float_passes();  // in the order they run, those that are off included
 std::span<const Pass> float_pipeline();    // those that are on by default
@@ -79,7 +79,7 @@ void run_passes(Graph& graph, std::span<const Pass> passes, const std::filesyste
 // One line per node: name, op, shapes. For --dump-passes and tests.
 std::string print_graph(const Graph& graph);
 
-// ONNX operators of which nothing is left after import and passes, on every machine.
+// ONNX operators that import and passes eliminate on every machine.
 constexpr bool is_folded(std::string_view onnx_operator) {
   constexpr std::array<std::string_view, 12> kFolded = {
       "Cast",   "Constant", "ConstantOfShape", "DequantizeLinear", "Dropout", "Floor",

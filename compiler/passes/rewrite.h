@@ -1,5 +1,5 @@
-// Graph surgery shared by the passes. A rewrite may leave values nobody reads behind (remove_dead
-// collects them), never a node that reads what is not written.
+// Graph surgery shared by the passes. A rewrite may leave dead values behind (remove_dead collects
+// them), never a node that reads what is not written.
 #pragma once
 
 #include <optional>
@@ -25,8 +25,8 @@ std::string unique_node_name(const Graph& graph, const std::string& base);
 ValueId operand(const Node& node, std::size_t slot);
 // The float32 constant at `slot`; nullptr if absent, not constant or of another type.
 const Tensor* float_constant(const Graph& graph, const Node& node, std::size_t slot);
-// Makes operand `slot` of node `n` the constant `tensor`: in place where nobody else reads the
-// constant that is there, else as a new value named after `base`.
+// Makes operand `slot` of node `n` the constant `tensor`: in place where the constant that is there
+// has no other reader, else as a new value named after `base`.
 void set_constant(Graph& graph, std::size_t n, std::size_t slot, Tensor tensor,
                   const std::string& base);
 
@@ -34,8 +34,8 @@ void set_constant(Graph& graph, std::size_t n, std::size_t slot, Tensor tensor,
 void record_merged(Node& into, const Node& from);
 // Node `first` writes what `second`, the only reader of its result, wrote; `second` is erased.
 void fuse_behind(Graph& graph, std::size_t first, std::size_t second);
-// Erases node `n`, whose result equals its first operand. The graph outputs keep their names, so
-// this fails (false, nothing changed) when both ends are names the user knows.
+// Erases node `n`, whose result equals its first operand. Graph outputs keep their names: false,
+// without a change, when both values are visible to the user.
 bool bypass(Graph& graph, std::size_t n);
 void insert_node(Graph& graph, std::size_t before, Node node);
 void erase_node(Graph& graph, std::size_t n);
@@ -61,8 +61,8 @@ bool sweep(Graph& graph, Rewrite&& rewrite) {
   return changed;
 }
 
-// Nodes that multiply and shift each channel by constants (BatchNorm, Mul, Add, Sub, Div), seen as
-// one thing: what the scale passes fold into convolutions.
+// Nodes that multiply and shift each channel by constants (BatchNorm, Mul, Add, Sub, Div), as one
+// affine map per channel, which the scale passes fold into convolutions.
 
 // The float constant `id` as one number per channel (axis 1) of a tensor of `shape`. Nothing if it
 // is no float constant, varies along another axis, or would broadcast `shape` to a larger one.

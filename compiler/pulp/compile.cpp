@@ -30,8 +30,8 @@ bool conflict(const Footprint& a, const Footprint& b) {
   return meet(a.writes, b.reads) || meet(a.reads, b.writes) || meet(a.writes, b.writes);
 }
 
-// Barriers that make no difference: emitters put one wherever a core may have waited for what
-// others go on with; who goes on with what depends on how the cores divide each transfer.
+// Redundant barriers: emitters put one wherever a core may wait for data that other cores read;
+// which core reads what depends on how the cores share each transfer.
 class IdleBarriers {
  public:
   IdleBarriers(const Program& program, const Machine& machine)
@@ -125,7 +125,7 @@ class IdleBarriers {
   std::set<std::int32_t> quiet_;
   std::size_t at_ = 0;
   std::vector<std::size_t> asked_;   // transfers without a wait so far
-  std::vector<std::size_t> waited_;  // known to be done to those who asked alone
+  std::vector<std::size_t> waited_;  // known to be done to the issuing cores alone
   std::vector<std::size_t> idle_;
 };
 
@@ -163,7 +163,7 @@ void keep(std::vector<T>& list, const Renumbering& numbers) {
 }
 
 // Takes out each barrier before which no core has waited for anything that another core could touch
-// before the next one. Barriers in front of counters stay: they begin and end what is measured.
+// before the next one. Barriers in front of counters stay: they delimit a measurement.
 void drop_idle_barriers(Program& program, const Machine& machine) {
   const Renumbering numbers(IdleBarriers(program, machine).run(), program.instructions.size());
   keep(program.instructions, numbers);
@@ -203,7 +203,7 @@ void describe_host_steps(const Graph& graph, const Network& network,
   }
 }
 
-// Before anything is cut: a network whose weights L3 cannot hold wants no tiles.
+// Checked before tiling: L3 must hold the weights.
 void require_room_for_weights(const Network& network, const Machine& machine) {
   std::int64_t bytes = 0;
   for (const Layer& layer : network.layers) {

@@ -165,7 +165,7 @@ std::int64_t objective_bound(const DoryProblem& problem, std::int64_t n, const D
   if (!channels_can_be_sliced(*problem.layer) || traits(problem.layer->family).vector) {
     return std::numeric_limits<std::int64_t>::max();
   }
-  // One column gets nothing, or what the bound then counts twice.
+  // With one column the column terms are 0: the bound must not count them twice.
   const DoryTile narrow{n, row.in, row.out, 1, 1};
   return 32 * 8 * l1_bytes + 20 + 64 * (conv_preferences(problem, narrow) + kColumnPreferences);
 }

@@ -1,5 +1,5 @@
 // DORY's choice of tiles: its constraint programme by exhaustive search, ties to the
-// lexicographically smallest tile as its solver does (pulp.md 3.3).
+// lexicographically smallest tile as its solver does (docs/facts/pulp.md 3.3).
 #include "compiler/pulp/dory_tiling.h"
 
 #include <algorithm>
@@ -46,7 +46,7 @@ std::int64_t smallest_channels(const DoryProblem& problem) {
   if (rows.empty() || columns.empty()) {
     fail(
         "{}: no L2-L1 tiling found: DORY's border rule leaves no tile of a {}x{} map under a "
-        "{}x{} filter (pulp.md 3.3)",
+        "{}x{} filter (docs/facts/pulp.md 3.3)",
         name, problem.in_h, problem.in_w, problem.kernel_h, problem.kernel_w);
   }
   const DoryTile least{smallest_channels(problem), rows.front().in, rows.front().out,
@@ -93,7 +93,8 @@ void search(const DoryProblem& problem, const Machine& machine, Tiling& tiling) 
   if (best < 0) fail_no_tile(problem, rows, columns, machine);
 }
 
-// DORY's L3-L2 tiler (pulp.md 3.4): whole layer, else slices of the weights, else of the rows.
+// DORY's L3-L2 tiler (docs/facts/pulp.md 3.4): whole layer, else slices of the weights, else of the
+// rows.
 
 // The layer's calls, its tensors whole.
 Kernel whole_call(const Layer& layer, const Machine& machine) {
@@ -271,7 +272,7 @@ Tiling dory_slices(const Layer& layer, const Network& network, const Machine& ma
   if (const auto sliced = any_slices(layer, network, machine, budget, rules)) return *sliced;
   fail(
       "{}: no L3-L2 tiling found: the layer takes {} bytes of L2, {} are there, and DORY slices "
-      "weights or activations, not both at once (pulp.md 3.4)",
+      "weights or activations, not both at once (docs/facts/pulp.md 3.4)",
       layer.name, bytes, rules.bytes);
 }
 

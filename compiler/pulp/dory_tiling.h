@@ -1,5 +1,5 @@
 // DORY's rules of 2021-03 (dory-f8), as published: what its two tilers may choose from and what
-// they prefer (pulp.md 3.3, 3.4). Sizes are in bits, as there.
+// they prefer (docs/facts/pulp.md 3.3, 3.4). Sizes are in bits, as there.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ DoryTile whole(const DoryProblem& problem);
 // Bits in L1 of one set of buffers, and of the im2col buffer beside them.
 std::int64_t buffer_bits(const DoryProblem& problem, const DoryTile& tile);
 std::int64_t im2col_bits(const DoryProblem& problem, const DoryTile& tile);
-// Whether it fits L1 with nothing buffered twice, as what need not be tiled may.
+// Whether it fits L1 single-buffered, which suffices where nothing is tiled.
 bool fits_untiled(const DoryProblem& problem, const DoryTile& tile, const Machine& machine);
 
 // Extents of the input, ascending, that tiles may have along an axis.

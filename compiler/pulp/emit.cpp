@@ -139,7 +139,7 @@ class Emitter {
     const LayerCode code = code_of(i);
     Listing to{program_, static_cast<std::int32_t>(i), layer.name};
     const std::int32_t first = to.next();
-    // Parts of constants that come slice by slice are the body's own business.
+    // Constants that come slice by slice are loaded in the body.
     if (plan.constants.size() == 1 && !plan.prefetched) {
       code.load_constants(to, 0, 0, first_piece(i), id_step());
     }
@@ -147,7 +147,8 @@ class Emitter {
     const std::vector<Instruction> prefetch = prefetch_behind(i);
     if (tiler_ == Tiler::Dory) {
       for (const Instruction& instruction : prefetch) to.add(instruction, "next layer");
-      // Its own slices come from L3, too: DORY waits for one thing at a time (pulp.md 3.6).
+      // Its own slices come from L3, too: DORY waits for one thing at a time
+      // (docs/facts/pulp.md 3.6).
       if (!prefetch.empty() && code.slices.size() > 1) to.add(L3Wait{first_piece(i + 1)});
     }
     to.add(Barrier{});

@@ -1,5 +1,6 @@
-// A Program as C in the structure of DORY's generated code (pulp.md 3.6): network.c forks once and
-// calls one function per layer, each in a file of its own. The program's loops are loops in C.
+// A Program as C in the structure of DORY's generated code (docs/facts/pulp.md 3.6): network.c
+// forks once and calls one function per layer, each in a file of its own. The program's loops are
+// loops in C.
 #include <algorithm>
 #include <map>
 #include <set>

@@ -1,5 +1,6 @@
-// A layer as DORY's generated code runs it (pulp.md 3.6): k and lambda, the first tile, then per
-// iteration the next tile's transfers, a barrier, the kernel, a barrier, all waits, the output.
+// A layer as DORY's generated code runs it (docs/facts/pulp.md 3.6): k and lambda, the first tile,
+// then per iteration the next tile's transfers, a barrier, the kernel, a barrier, all waits, the
+// output.
 #include "compiler/pulp/emit_orders.h"
 
 #include <optional>
@@ -160,14 +161,14 @@ void emit_dory(const LayerCode& code, Listing& to) {
   to.add(Barrier{});
 }
 
-// A layer with as much under way at a time as its buffers allow, and no wait or barrier that a
-// hazard does not ask for: one stream of tiles through all slices; the next tile's operands are
-// asked for before the kernel of this one, outputs leave behind it, the next slice's operands are
-// on their way from L3 while this one is computed.
+// A software pipeline over all tiles and slices of a layer, as deep as its buffers allow and with
+// only the waits and barriers that hazards require: the next tile's operands are requested before
+// the kernel of this one, outputs are stored behind it, and the next slice is fetched from L3
+// meanwhile.
 //
-// Why it is safe, per buffer: a load overwrites what a kernel read that has ended (kernels end with
-// a barrier); a kernel overwrites an output buffer whose transfer its issuers have waited for,
-// before the barrier in front of the kernel; so for slices in L2 with the L3's transfers.
+// Safety, per buffer: a load overwrites operands of a kernel that has ended (kernels end with a
+// barrier); a kernel overwrites an output buffer whose transfer has been waited for before the
+// barrier in front of the kernel. The same holds for slices in L2 and transfers of L3.
 
 namespace {
 

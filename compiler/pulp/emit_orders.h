@@ -1,5 +1,5 @@
-// The two orders of a layer's transfers and kernel calls: DORY's own (pulp.md 3.6), and one that
-// waits as little as it can.
+// The two orders of a layer's transfers and kernel calls: DORY's own (docs/facts/pulp.md 3.6), and
+// one that waits as little as it can.
 #pragma once
 
 #include <cstdint>

@@ -53,7 +53,7 @@ MapWork matrix_map(KernelKind kind, const Kernel&, const MapSize& size) {
           static_cast<double>(own_rows * (own_columns % 2))};
 }
 
-// pulp.md 2.3: blocks of 4 channels x 2 pixels, channels left over, pixels left over.
+// docs/facts/pulp.md 2.3: blocks of 4 channels x 2 pixels, channels left over, pixels left over.
 ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t channels) {
   const std::int64_t depth = layer.in_c * layer.kernel_h * layer.kernel_w;
   const auto words = static_cast<double>(depth / 4), rest = static_cast<double>(depth % 4);
@@ -63,8 +63,8 @@ ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t c
   work.per_pair = 40 + blocks * (14 * words + 17 * rest + epilogue) +
                   left * (5 * words + 8 * rest + epilogue / 2);
   work.per_single = 40 + static_cast<double>(channels) * (3 * words + 5 * rest + epilogue / 4);
-  if (traits(kind).family ==
-      Family::Conv) {  // pulp.md 2.6, the branches at borders spread over the window's rows
+  if (traits(kind).family == Family::Conv) {  // docs/facts/pulp.md 2.6, the branches at borders
+                                              // spread over the window's rows
     const double columns =
         0.75 * static_cast<double>(depth) + 108.0 * static_cast<double>(layer.kernel_h);
     work.per_pair += 2 * columns;
@@ -79,7 +79,7 @@ ChannelWork linear_channels(KernelKind, const Kernel& layer, std::int64_t channe
   return {static_cast<double>(channels) * (30 + static_cast<double>(layer.in_c)), 0};
 }
 
-// pulp.md 2.5: 35 + 5.2 rows in + 18.8 rows out at 3x3
+// docs/facts/pulp.md 2.5: 35 + 5.2 rows in + 18.8 rows out at 3x3
 MapWork depthwise_map(KernelKind, const Kernel& layer, const MapSize& size) {
   const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
   return {static_cast<double>(size.columns) *

@@ -1,4 +1,4 @@
-// Which of the library's kernels can run a layer, or, where none of them is right, which of ours.
+// Which of the library's kernels runs a layer, or which of ours where none of them is correct.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +10,16 @@
 namespace workbench::pulp {
 
 // All that these cores can split the layer with, the one that DORY's code calls first
-// (pulp.md 2.4).
+// (docs/facts/pulp.md 2.4).
 std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machine);
 KernelKind dory_kernel(const Layer& layer, const Machine& machine);
 // Whether so many cores can share a call; kernels that split the width deal rows to pairs of them.
 bool can_split(KernelKind kernel, std::int64_t cores);
 
 // Kernel cycles to within a tenth or two in a few operations, for searches that weigh thousands of
-// tiles: the block formulas of pulp.md 2.3 to 2.6 (cost.h has the structure behind them). What
-// separates is separated: cycles of a tile = its map's pairs and singles times its channels' cost.
+// tiles: the block formulas of docs/facts/pulp.md 2.3 to 2.6 (cost.h has the structure behind
+// them). What separates is separated: cycles of a tile = its map's pairs and singles times its
+// channels' cost.
 
 // Of the slowest core: pairs of pixels and pixels left alone, or whatever the kernel counts.
 struct MapWork {

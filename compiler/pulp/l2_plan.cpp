@@ -118,7 +118,7 @@ class Planner {
     if (layer.in2 >= 0 && in_l3(layer.in) != in_l3(layer.in2)) {
       budget.bytes -= bytes(root(in_l3(layer.in) ? layer.in2 : layer.in));
     }
-    // DORY's tiler leaves room for the next layer's weights by itself (pulp.md 3.4).
+    // DORY's tiler itself leaves room for the next layer's weights (docs/facts/pulp.md 3.4).
     if (tiler_ == Tiler::Optimal && i + 1 < layer_count()) {
       const std::int64_t next = constant_bytes(network_.layers[static_cast<std::size_t>(i) + 1]);
       const SliceBytes whole =
@@ -276,7 +276,7 @@ class Planner {
       LayerPlan layer;
       layer.tiling = cuts_[i];
       layer.constants = append_constants(network_.layers[i], layer.tiling, tiler_, plan.constants);
-      // DORY's layers that take their weights slice by slice manage them by themselves.
+      // DORY's layers with sliced weights load them themselves.
       const bool alone = layer.constants.size() == 1 || tiler_ == Tiler::Optimal;
       layer.prefetched = i > 0 && !layer.constants.empty() && alone;
       plan.layers.push_back(std::move(layer));

@@ -1,6 +1,6 @@
-// Where everything lies in L2 and L3 over the network's life: activations, the layers' constants
-// (prefetched during the layer before where L2 allows it, pulp.md 3.5), buffers of L3 slices. And
-// how each layer is cut, which depends on what is left for it.
+// The memory map of L2 and L3 over the network's run: activations, the layers' constants
+// (prefetched during the layer before where L2 allows it, docs/facts/pulp.md 3.5), buffers of L3
+// slices. And the tiling of each layer, which depends on the memory left for it.
 #pragma once
 
 #include <cstdint>

@@ -82,7 +82,7 @@ struct HostTurn {
   std::int32_t before = 0;
   std::vector<std::size_t> nodes;  // of the quantized graph, in order
 };
-// As late as possible: a node runs when a layer wants what it makes, or at the end.
+// As late as possible: a node runs when a layer reads its result, or at the end.
 std::vector<HostTurn> host_turns(const Graph& graph, const Network& network);
 
 // Activations that host nodes write, and those they read (the network's outputs among them), with

@@ -252,8 +252,8 @@ Dma LayerCode::move_tile(const Area& l2, std::int64_t l1, const Block& block, bo
 }
 
 // A tile [channels][rows][columns] of a map that lies pixel by pixel: lines of one byte, one
-// command per channel (pulp.md 3.6), or per channel and row where the tile is narrower than the
-// map.
+// command per channel (docs/facts/pulp.md 3.6), or per channel and row where the tile is narrower
+// than the map.
 Dma LayerCode::turn_tile(const Area& l2, std::int64_t l1, const Block& block,
                          std::int64_t id) const {
   const std::int64_t rows = block.y1 - block.y0, columns = block.x1 - block.x0;

@@ -263,8 +263,8 @@ class Layers {
     finish(std::move(made));
   }
 
-  // Layers that take every element alike: the result lies as its operand does, and a matrix of
-  // several rows is as many pixels.
+  // Elementwise layers: the result has its operand's layout, and a matrix of several rows is as
+  // many pixels.
   Layer elementwise(Family kind, std::int32_t in) {
     FeatureMap shape = activation(in);
     const FeatureMap own = like(node_->outputs[0]);

@@ -22,7 +22,8 @@ namespace {
 // Of the tiles that the rough model likes best, so many of each kernel are modelled call by call.
 constexpr std::size_t kModelled = 5;
 
-// What the layers before and after spend on moving what this one wants in L3.
+// Cycles its neighbours spend on transfers when this layer takes operands from or leaves results in
+// L3.
 std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget& budget,
                        const Machine& machine) {
   Kernel whole = layer.call;

@@ -11,7 +11,7 @@ namespace workbench::pulp {
 // Bytes of L2 that the layer's operands take, sliced as `tiling` says.
 std::int64_t l2_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine);
 
-// Ways that fit, all of the least intrusive kind that there is: whole; slices of weights or of
+// Slicings that fit, all of the least intrusive kind: whole; slices of weights or of
 // rows; slices of rows of input and output; of both weights and rows; the same with single buffers.
 // Only what says how slices are cut is set. Empty: nothing fits.
 std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,

@@ -124,8 +124,8 @@ Offsets offsets_for(const Staircase& stairs, const Channel& channel, const Codes
   return offsets;
 }
 
-// Whether no product, sum or result leaves what `bits` hold, so that nothing wraps. The wide
-// arithmetic hands 32 bits to the clip (pulp.md 2.2).
+// Whether all products, sums and results fit `bits`, so that nothing wraps. The wide
+// arithmetic hands 32 bits to the clip (docs/facts/pulp.md 2.2).
 bool holds(std::int64_t slope, Wide offset, Values range, std::int64_t shift, std::int64_t bits) {
   for (const std::int64_t x : {range.low, range.high}) {
     const Wide product = Wide{slope} * x, sum = product + offset;
@@ -275,7 +275,8 @@ std::optional<Lines> lines_of(const AffineRequantize& affine, std::span<const Va
 
 namespace {
 
-// Kernels divide as C does; the sums of unsigned codes are unsigned 32-bit numbers (pulp.md 2.2).
+// Kernels divide as C does; the sums of unsigned codes are unsigned 32-bit numbers
+// (docs/facts/pulp.md 2.2).
 bool pools_alike(const PoolLine& line, const Channel& channel, const Codes& codes) {
   const auto at = [&](std::int64_t sum) -> std::optional<std::int64_t> {
     const Wide product = Wide{sum} * line.multiplier;

@@ -19,7 +19,7 @@ struct Values {
   std::int64_t low = 0, high = 0;
 };
 
-// What the kernel does to a result behind the shift: saturates it to codes, or nothing.
+// Saturation behind the shift, if any.
 struct Codes {
   bool clipped = true;
   std::int64_t low = 0, high = 255;

@@ -41,7 +41,8 @@ double cycles(const Dma& dma, const Machine& machine) {
 
 Dma input_transfer(const Layer& layer, const Kernel& call, bool commands_2d) {
   const bool whole_width = call.in_w == layer.call.in_w;
-  if (traits(call.kind).planes) {  // [H][W][C] -> [C][H][W]: lines of one code (pulp.md 3.6)
+  if (traits(call.kind)
+          .planes) {  // [H][W][C] -> [C][H][W]: lines of one code (docs/facts/pulp.md 3.6)
     Dma dma{.length = 1, .two_d = true};
     (whole_width ? dma.rows : dma.planes) = call.in_c;
     dma.lines = whole_width ? call.in_h * call.in_w : call.in_w;
@@ -105,7 +106,7 @@ double slices_of(std::int64_t size, std::int64_t slice) {
   return static_cast<double>(ceil_div(size, slice));
 }
 
-// One request per transfer that is contiguous on both sides (pulp.md 1.7).
+// One request per transfer that is contiguous on both sides (docs/facts/pulp.md 1.7).
 double l3_turn(double bytes, double requests, const Machine& machine) {
   return bytes / machine.l3.bytes_per_cycle +
          requests * static_cast<double>(machine.l3.transfer_cycles);
@@ -156,7 +157,8 @@ LoadRates load_rates(const Layer& layer, LoopOrder order, double channel_tiles, 
 
 double busy_l1(const Machine& machine, std::int64_t cores) {
   if (machine.l1.conflicts == 0) return 1;
-  // The 4x2 inner loop has 6 loads in 14 cycles (pulp.md 2.3); transfers get what banks have left.
+  // The 4x2 inner loop has 6 loads in 14 cycles (docs/facts/pulp.md 2.3); transfers get what banks
+  // have left.
   const double busy =
       6.0 / 14.0 * static_cast<double>(cores) / static_cast<double>(machine.l1.banks);
   return 1 / std::max(0.1, 1 - busy);

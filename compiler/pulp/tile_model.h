@@ -1,5 +1,5 @@
-// What a tiling takes, by a model: kernels as cost.h expects them, transfers beside them, filling
-// and draining of the pipeline, slices between L3 and L2. What the optimal tiler goes by.
+// Modelled cycles of a tiling: kernels as cost.h expects them, overlapping transfers, prologue and
+// epilogue of the pipeline, slices between L3 and L2. The objective of the optimal tiler.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct LoadRates {
 };
 LoadRates load_rates(const Layer& layer, LoopOrder order, double channel_tiles, double map_tiles);
 
-// A tile's turn: its kernel while operands with two buffers come for the next one and the last
-// one's result leaves; the others come behind the kernel. `slowed`: see busy_l1().
+// One tile of the steady state: its kernel overlaps the loads of double-buffered operands of the
+// next tile and the store of the last one; other loads follow the kernel. `slowed`: see busy_l1().
 double tile_turn(double kernel, const TileTransfers& transfers, const LoadRates& rates,
                  const Buffering& twice, double slowed);
 // How much longer transfers take while kernels run on so many cores.

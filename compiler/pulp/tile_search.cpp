@@ -92,8 +92,7 @@ std::vector<std::int64_t> cut_sizes(std::int64_t size, std::int64_t unit, std::i
 
 // Widths tried of those that fit, widest first: narrower ones only add tiles.
 constexpr int kWidths = 4;
-// A larger part of L1 than one of so many for what the cores need for themselves is too much not to
-// try fewer of them.
+// With a larger share of L1 in the cores' private buffers, fewer cores are tried, too.
 constexpr std::int64_t kCramped = 3;
 
 bool own_channels(Family family) { return traits(family).by_channel; }
@@ -143,7 +142,7 @@ class Search {
     list_channels();
   }
 
-  // Whether what the cores need for themselves leaves much less of L1 than there is.
+  // Whether the cores' private buffers take a large share of L1.
   bool is_cramped(KernelKind kind) const {
     const Cut least{std::min(channel_step(layer_), call_.out_c), 1, 1};
     const Kernel call = largest_call(layer_, kind, least, sliced_.slice);
@@ -265,7 +264,7 @@ class Search {
     if (l1_map(layer_, tiling, machine_).end <= machine_.l1.buffer_bytes) result.push_back(tiling);
   }
 
-  // What the rough model takes too little or too much, at a tile of usual size.
+  // Correction of the rough model, from a tile of usual size.
   double scale_of(KernelKind kind) const {
     const Cut& slice = sliced_.slice;
     const Cut tile{std::min<std::int64_t>(slice.out_c, 32), std::min(slice.out_h, cores_),

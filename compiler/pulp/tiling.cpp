@@ -90,13 +90,13 @@ Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::in
   return call;
 }
 
-// Where the buffers of a tiling lie in L1 (pulp.md 3.3: x, y, W, kappa, lambda, each twice when
-// double buffered, 4 bytes between them; the im2col buffer last).
+// Where the buffers of a tiling lie in L1 (docs/facts/pulp.md 3.3: x, y, W, kappa, lambda, each
+// twice when double buffered, 4 bytes between them; the im2col buffer last).
 
 namespace {
 
 constexpr std::int64_t kAlignment = 4;              // of everything that kernels load words of
-constexpr std::int64_t kGap = 4, kScratchGap = 24;  // pulp.md 3.3
+constexpr std::int64_t kGap = 4, kScratchGap = 24;  // docs/facts/pulp.md 3.3
 
 // Tiles begin anew in each slice.
 template <typename Span>

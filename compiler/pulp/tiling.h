@@ -1,6 +1,6 @@
 // How a layer is cut: slices of it pass through L2 (from and to L3), tiles of a slice through L1.
-// Two tilers: DORY's published constraints and objective (pulp.md 3.3, 3.4), and a search by
-// modelled cycles.
+// Two tilers: DORY's published constraints and objective (docs/facts/pulp.md 3.3, 3.4), and a
+// search by modelled cycles.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,7 @@ struct Tiling {
   // place of rows; the last ones have the node's padding, though no window reaches it; depthwise
   // weights come byte by byte.
   bool as_dory = false;
-  Cycles modelled;  // what the tiler thinks it takes; 0: it does not model
+  Cycles modelled;  // modelled cycles; 0: not modelled
 };
 
 // Rows [begin, end) of the input that rows [out_begin, out_end) of the output need, clipped to the
@@ -94,13 +94,13 @@ SliceBytes slice_bytes(const Layer& layer, const Cut& slice);
 bool channels_can_be_sliced(const Layer& layer);
 std::int64_t code_bytes(std::int64_t channels, std::int64_t bits);  // of a pixel
 
-// What the layer may use of L2, and where its operands are to begin with.
+// The layer's share of L2, and where its operands lie at its start.
 struct L2Budget {
   std::int64_t bytes = 0;                          // for the layer's own input, output and weights
   bool input_in_l3 = false, output_in_l3 = false;  // forced from outside
 };
 
-// What a tile takes of L1.
+// L1 that a tile takes.
 
 struct TileBytes {
   std::int64_t in = 0, in2 = 0, out = 0, weights = 0, norm = 0, bias = 0, scratch = 0;

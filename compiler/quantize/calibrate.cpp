@@ -57,7 +57,7 @@ Range range_of(std::span<const float> values) {
   return result;
 }
 
-// What is gathered of each value of one graph, by ValueId.
+// Statistics of each value of one graph, by ValueId.
 class Gatherer {
  public:
   Gatherer(const Graph& graph, std::int64_t samples,

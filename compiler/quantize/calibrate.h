@@ -1,5 +1,5 @@
-// Activation thresholds from calibration data (xdnn.md 3.7), and what calibration keeps of each
-// value of a float network: ranges and histograms, never the values.
+// Activation thresholds from calibration data (docs/facts/xdnn.md 3.7), and what calibration keeps
+// of each value of a float network: ranges and histograms, never the values.
 #pragma once
 
 #include <filesystem>

@@ -1,6 +1,6 @@
 // Exact arithmetic on chains of rescalings: x -> (x * m[c] + a[c]) / D with whole m, a, D, what
-// constants of a file do to it, and the numbers it can give. Everything is 64-bit integers; what
-// does not fit is told, never wrapped.
+// constants of a file do to it, and the numbers it can give. All in 64-bit integers; overflow is
+// detected, never wrapped.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ std::optional<std::vector<std::int64_t>> whole_numbers(const Tensor& tensor, std
 std::optional<std::vector<std::int8_t>> whole_bytes(const Tensor& tensor);  // from -128 to 127
 bool are_whole_numbers(const Tensor& tensor, std::int64_t low, std::int64_t high);
 
-// The map and then the constant; nothing where the result does not fit 64 bits. Dividing by 0 gives
-// nothing, too.
+// The map followed by the constant; empty where the result does not fit 64 bits, or for a division
+// by 0.
 std::optional<ChannelMap> times(const ChannelMap& map, const Fractions& factor);
 std::optional<ChannelMap> plus(const ChannelMap& map, const Fractions& term);
 std::optional<ChannelMap> over(const ChannelMap& map, const Fractions& divisor);
@@ -53,7 +53,7 @@ ChannelMap reduced(ChannelMap map);
 bool is_whole(const ChannelMap& map);     // gives whole numbers for whole numbers
 bool is_identity(const ChannelMap& map);  // reduced
 
-// What the map gives, rounded, for numbers of these intervals.
+// The image of these intervals under the map, rounded.
 Intervals image(const ChannelMap& map, Rounding rounding, const Intervals& of);
 Intervals clamped(Intervals intervals, std::int64_t low, std::int64_t high);
 Interval hull(const Intervals& intervals);

@@ -118,8 +118,8 @@ void ChainBuilder::accumulate(ValueId id, Node node, Intervals values,
   set_chain(id, std::move(chain));
 }
 
-// Where nothing has been done since, the chain before goes on, with what was clipped of it; unless
-// two clips, of signed and unsigned codes say, leave no range of codes.
+// Without steps in between, the chain before continues with its clips; unless two clips, of signed
+// and unsigned codes say, leave no range of codes.
 std::optional<Chain> ChainBuilder::joined_with_before(const Chain& chain) const {
   if (source(chain).kind != ChainSource::Kind::Chain || !is_identity(chain.map)) return {};
   Chain joined = source(chain).before;

@@ -38,7 +38,7 @@ struct Chain {
   bool is_integer() const { return cut.has_value() || is_whole(map); }
 };
 
-// What a chain begins with.
+// The start of a chain.
 struct ChainSource {
   enum class Kind {
     Accumulator,  // `node`, not yet in the graph: the chain may become its rescaling
@@ -53,7 +53,8 @@ struct ChainSource {
   ValueId imported = kNoValue;  // the imported value it is
   Shape shape;                  // of what `node` writes
   Intervals values;
-  bool saturates = false;  // 8 bits hold a sum or an average without Clip, too (pulp.md 2.2)
+  bool saturates =
+      false;  // 8 bits hold a sum or an average without Clip, too (docs/facts/pulp.md 2.2)
 };
 
 class ChainBuilder {
@@ -78,7 +79,7 @@ class ChainBuilder {
   bool is_chain(ValueId id) const { return chains_.at(index(id)).has_value(); }
   const Chain& chain(ValueId id) const { return *chains_.at(index(id)); }
   const ChainSource& source(const Chain& chain) const { return sources_.at(chain.source); }
-  // What the chain gives.
+  // The chain's result.
   Intervals values(const Chain& chain) const;
   // Whether something that computes with integers depends on the value.
   bool feeds_layer(ValueId id) const { return layers_.feeds_layer.at(index(id)); }

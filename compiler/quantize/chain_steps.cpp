@@ -437,7 +437,7 @@ AffineRequantize wide(const ChannelMap& map) {
           .high = kInt32High};
 }
 
-// Terms over a common divisor, which is left to the sum.
+// Terms over a common divisor, which the sum applies.
 std::int64_t without_divisors(ChainBuilder& builder, const Node& node, Term (&terms)[2]) {
   std::int64_t divisor = 1;
   for (const Term& t : terms) {

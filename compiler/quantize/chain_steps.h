@@ -1,5 +1,5 @@
-// What each node of an imported integer network does to the chains it reads. False: the node does
-// not read integers, or nothing that computes with integers depends on it, so it is the host's.
+// The effect of each node of an imported integer network on the chains it reads. False: a host
+// node, which reads no integers or feeds no integer node.
 #pragma once
 
 #include "compiler/quantize/chain_builder.h"

@@ -317,7 +317,7 @@ std::vector<Layer> layers_to_round(const Graph& annotated) {
   return layers;
 }
 
-// What the weights of group `group` meet at one position of the result, in their order.
+// Operands of the weights of group `group` at one position of the result, in their order.
 void gather(const Conv& conv, const Tensor& x, std::int64_t group, std::int64_t image,
             std::int64_t row, std::int64_t column, std::vector<float>& to) {
   const Window& window = conv.window;

@@ -1,5 +1,6 @@
-// Empirical bias correction (quantization.md 5.2): rounding shifts the mean of a layer's results,
-// channel by channel, and layers behind add such shifts up. The shift is measured and taken off.
+// Empirical bias correction (docs/facts/quantization.md 5.2): rounding shifts the mean of a layer's
+// results, channel by channel, and the shifts accumulate over layers. They are measured and
+// subtracted.
 #pragma once
 
 #include <string>
@@ -18,8 +19,8 @@ namespace workbench {
 void correct_bias(Graph& annotated, const Graph& reference, const SampleSource& samples,
                   std::vector<std::string>& notes, const StageProgress& progress = {});
 
-// Rounding of weights that knows what they are multiplied by (quantization.md 5.3, item 6): errors
-// of weights whose operands go together can make up for each other.
+// Rounding of weights against the covariance of their operands (docs/facts/quantization.md 5.3,
+// item 6): errors of weights with correlated operands can cancel.
 
 // Every annotated weight of a Conv or Gemm becomes one of the two codes around it. Per output
 // channel, starting from the nearest codes, single weights are rounded the other way while that

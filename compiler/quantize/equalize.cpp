@@ -279,7 +279,7 @@ std::optional<float> bias_for(const Activation& activation, float result, std::s
   return std::nullopt;
 }
 
-// Per channel the bias that says it all; nothing where the channel changes.
+// Per channel the bias that replaces it; none where the channel varies.
 std::vector<std::optional<float>> constant_channels(const Node& node,
                                                     const ValueStatistics& statistics) {
   const double tolerance =

@@ -1,6 +1,6 @@
-// Cross-layer equalization (quantization.md 5.1, "CLE"): where a layer's channels are read by
-// weighted layers alone, channel c can be made s times smaller by the one and larger by the others,
-// so that the channels of both use a scale per tensor alike.
+// Cross-layer equalization (docs/facts/quantization.md 5.1, "CLE"): where a layer's channels are
+// read by weighted layers alone, channel c can be made s times smaller by the one and larger by the
+// others, so that the channels of both use a scale per tensor alike.
 #pragma once
 
 #include <cstddef>
@@ -33,15 +33,15 @@ void equalize(Graph& graph, const Statistics& statistics, const EqualizeOptions&
 void align_to_powers_of_two(Graph& graph, const Thresholds& thresholds,
                             std::vector<std::string>& notes);
 
-// Constant-channel pruning (quantization.md 5.2): folding a batch norm divides by the variance, so
-// that channels which never change carry the largest weights of their layer, and a scale per tensor
-// is spent on them.
+// Constant-channel pruning (docs/facts/quantization.md 5.2): folding a batch norm divides by the
+// variance, so that channels which never change carry the largest weights of their layer, and a
+// scale per tensor is spent on them.
 
 // Channels of weighted layers whose result (after the fused activation) was the same number
 // wherever `statistics` of `samples` samples saw it: weights 0, the bias what the activation makes
-// that number of. Where the number is 0, the weights that read the channel become 0, too. The
-// network computes what it did on the data of `statistics`. Fewer than 256 values of a channel
-// prove nothing; results of the network are left alone. One note per layer.
+// that number of. Where the number is 0, the weights that read the channel become 0, too. Results
+// on the data of `statistics` are unchanged. Fewer than 256 values of a channel prove nothing;
+// results of the network are left alone. One note per layer.
 void prune_constant_channels(Graph& graph, const Statistics& statistics, std::size_t samples,
                              std::vector<std::string>& notes);
 

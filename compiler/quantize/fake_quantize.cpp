@@ -80,7 +80,7 @@ class Rounder {
     return name;
   }
 
-  // What a node writes in place of an output that others are to see rounded.
+  // A node's own result where readers get the rounded value.
   ValueId unrounded(ValueId id) {
     const std::string name = unique(graph_.value(id).name + "_unrounded");
     return graph_.add_value({.name = name, .shape = graph_.value(id).shape});
@@ -122,7 +122,7 @@ class Rounder {
     const Shape shape = graph_.value(id).shape;
     const ValueId code = add_codes(name, shape, codes);
     graph_.value(code).constant = constant_codes(real, codes);
-    // Nobody reads the real constant any more: its id becomes the rounded value.
+    // The real constant is dead: its id becomes the rounded value.
     graph_.value(id).constant.reset();
     graph_.value(id).name = unique(name + "_quantized");
     add_node(Dequantize{}, name + "_dequantize", code, id);

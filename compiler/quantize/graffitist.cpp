@@ -21,7 +21,8 @@ namespace workbench::graffitist {
 
 namespace {
 
-// conv_split_list (quantization.md 1.7): what a convolution loses where the hardware sums in parts.
+// conv_split_list (docs/facts/quantization.md 1.7): the loss where hardware rounds partial sums of
+// a convolution.
 
 // Lines "LAYER, INPUT_CHANNELS, SPLIT_CHANNELS". Throws Error naming the line that is none.
 std::vector<DepthSplit> read_split_list(const std::string& path);
@@ -58,7 +59,7 @@ class Splitter {
     codes_ = graph_.value(quantize.outputs[0]);
   }
 
-  // What stands in the place of the convolution.
+  // The nodes that replace the convolution.
   std::vector<Node> run() {
     const std::int64_t channels = graph_.value(conv_.inputs[0]).shape[1];
     ValueId sum = kNoValue;
@@ -268,7 +269,7 @@ OpCounts count_ops(const Graph& graph) {
   return counts;
 }
 
-// What a transform has taken away or added: "-2 BatchNorm, +1 Conv".
+// The effect of a transform: "-2 BatchNorm, +1 Conv".
 std::string changes(OpCounts before, const Graph& after) {
   for (auto& [name, count] : before) count = -count;
   for (const auto& [name, count] : count_ops(after)) before[name] += count;

@@ -1,5 +1,5 @@
-// Graffitist's static mode (quantization.md 1): the published transforms, quantizers node by node,
-// shared thresholds, calibration in topological order on quantized inputs.
+// Graffitist's static mode (docs/facts/quantization.md 1): the published transforms, quantizers
+// node by node, shared thresholds, calibration in topological order on quantized inputs.
 #pragma once
 
 #include <cstdint>

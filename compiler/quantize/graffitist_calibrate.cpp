@@ -1,5 +1,5 @@
-// Thresholds in topological order (quantization.md 1.3): node after node, every sample at each, so
-// that a quantizer sees what the ones before it have really made of the data.
+// Thresholds in topological order (docs/facts/quantization.md 1.3): node after node, all samples at
+// each, so that a quantizer sees operands that are already quantized.
 #include "compiler/quantize/graffitist_calibrate.h"
 
 #include <unistd.h>
@@ -194,7 +194,7 @@ class Walk {
 
   bool is_constant(ValueId id) const { return graph_.value(id).constant.has_value(); }
 
-  // Constants stay what they are, or what their own quantizer makes of them.
+  // Constants are unchanged, or rounded by their own quantizer.
   Tensor operand(ValueId id, std::size_t sample) const {
     if (id == kNoValue) return {};
     if (is_constant(id)) return *graph_.value(id).constant;

@@ -1,5 +1,5 @@
-// Thresholds in topological order (quantization.md 1.3): node after node, every sample at each, so
-// that a quantizer sees what the ones before it have really made of the data.
+// Thresholds in topological order (docs/facts/quantization.md 1.3): node after node, all samples at
+// each, so that a quantizer sees operands that are already quantized.
 #pragma once
 
 #include "compiler/quantize/graffitist_form.h"

@@ -414,8 +414,8 @@ class Builder : private FormWriter {
             rectified ? arguments_.relu_bits : arguments_.activation_bits});
   }
 
-  // One operand of an Add or a Concat: as it is where its last quantizer is its own and of the
-  // wanted kind and nobody else's business, else behind a rescale. Returns its place.
+  // One operand of an Add or a Concat: as it is where its last quantizer is its own, of the wanted
+  // kind and has no other reader, else behind a rescale. Returns its place.
   std::size_t branch(ValueId id, const Node& node, int bits, std::vector<ValueId>& operands) {
     const auto found = last_.find(id);
     const bool own = found != last_.end() && direct_.contains(id) == false &&

@@ -1,5 +1,6 @@
-// Where Graffitist puts its quantizers (quantization.md 1.4) and which of them share a threshold
-// (1.5): the network with a Quantize and a Dequantize at each place, thresholds still unknown.
+// Where Graffitist puts its quantizers (docs/facts/quantization.md 1.4) and which of them share a
+// threshold (1.5): the network with a Quantize and a Dequantize at each place, thresholds still
+// unknown.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// The list of transforms: names, arguments, the order they must be in (quantization.md 1.6).
+// The list of transforms: names, arguments, the order they must be in
+// (docs/facts/quantization.md 1.6).
 #include "compiler/quantize/graffitist_transforms.h"
 
 #include <algorithm>
@@ -185,7 +186,7 @@ void check_order(const std::vector<Transform>& transforms) {
   }
 }
 
-// quantization.md 1.6, last paragraph: all alike but one.
+// docs/facts/quantization.md 1.6: all alike but one.
 constexpr std::array<std::string_view, 14> kNetworks = {
     "vgg16",        "vgg19",        "resnet_v1_50", "resnet_v1_101", "resnet_v1_152",
     "inception_v1", "inception_v2", "inception_v3", "inception_v4",  "mobilenet_v1",

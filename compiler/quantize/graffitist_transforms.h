@@ -1,5 +1,5 @@
-// The transforms of Graffitist (quantization.md 1.6): read from text, checked, and the published
-// lists.
+// The transforms of Graffitist (docs/facts/quantization.md 1.6): read from text, checked, and the
+// published lists.
 #pragma once
 
 #include <string>

@@ -9,8 +9,8 @@ namespace workbench {
 
 namespace {
 
-// A text that two networks share if they are alike. Every number and string ends in a mark of its
-// own, every list says its length.
+// A text that is equal for equal networks. Every number and string ends in a delimiter, every list
+// begins with its length.
 class Text {
  public:
   template <std::integral T>

@@ -83,8 +83,8 @@ void add_magnitudes(MagnitudeHistogram& histogram, std::span<const float> values
   }
 }
 
-// Percentile and least squared error from bins (quantization.md 4.2, 5.3): what a sort, or a pass
-// over all samples per candidate, would give, but for the width of a bin.
+// Percentile and least squared error from bins (docs/facts/quantization.md 4.2, 5.3): as from a
+// sort, or a pass over all samples per candidate, up to the width of a bin.
 
 namespace {
 

@@ -10,7 +10,7 @@ namespace workbench {
 
 namespace {
 
-// One node of the imported network; one overload per op that integers know.
+// One node of the imported network; one overload per integer op.
 class Step {
  public:
   Step(ChainBuilder& builder, const Node& node) : builder_(builder), node_(node) {}
@@ -98,7 +98,7 @@ void add_inputs(ChainBuilder& builder, const std::vector<Tensor>& inputs,
   }
 }
 
-// Ops that give codes for codes and know no numbers of their own. Networks of nothing but Resize or
+// Ops that only move codes. Networks of nothing but Resize or
 // of moves between space and depth are of real numbers.
 bool only_moves(const Node& node) {
   const bool rearranges = std::holds_alternative<Resize>(node.op) ||

@@ -1,7 +1,8 @@
-// Networks that come as integers: NEMO's, Quantlab's and Deeploy's ONNX conventions (pulp.md 3.1),
-// recognised by what the arithmetic means. Chains of Mul, Add, Sub, Div, Floor, Cast, Clip by
-// constants become one AffineRequantize, whatever their order and spelling; Pad goes into the
-// window behind it; the result is the integer Graph that golden model and PULP compiler read.
+// Networks that come as integers: NEMO's, Quantlab's and Deeploy's ONNX conventions
+// (docs/facts/pulp.md 3.1), recognised by their arithmetic. Chains of Mul, Add, Sub, Div, Floor,
+// Cast, Clip by constants become one AffineRequantize, whatever their order and spelling; Pad goes
+// into the window behind it; the result is the integer Graph that golden model and PULP compiler
+// read.
 #pragma once
 
 #include <string>
@@ -19,8 +20,8 @@ namespace workbench {
 bool is_integer_network(const Graph& imported);
 
 struct IntegerNetworkOptions {
-  // Codes of each graph input, signed or not, by name; what is absent is told by the type in the
-  // file, or else by `inputs`.
+  // Codes of each graph input, signed or not, by name; else by the type in the file, or by
+  // `inputs`.
   std::vector<std::pair<std::string, bool>> input_signed;
 };
 
@@ -36,7 +37,8 @@ struct IntegerNetworkOptions {
 // node the layer. 1-D networks come out 2-D, of height 1.
 //
 // An Add or AveragePool without a Clip that a layer reads saturates at 8 bits, as the kernels of
-// this flow do (pulp.md 2.2); anything else that is read as codes needs a Clip or must fit.
+// this flow do (docs/facts/pulp.md 2.2); anything else that is read as codes needs a Clip or must
+// fit.
 //
 // `imported` is as import_onnx() gives it. Throws Error "node 'NAME' (OP): ..." for a chain that is
 // no rescaling of integers (a fraction that is never cut, a Clip range that is no range of codes,

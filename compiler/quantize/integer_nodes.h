@@ -23,8 +23,7 @@ enum class Role {
 };
 using Roles = std::vector<std::optional<Role>>;  // per node; nothing where it stays float
 
-// The role `node` can play as an integer node of xDNN; nothing if integers cannot express it at
-// all, whatever the target.
+// The role of `node` as an integer node of xDNN; none if integers cannot express it on any target.
 std::optional<Role> integer_role(const Graph& graph, const Node& node);
 
 // Roles on xDNN. What `options.host_reason` lets through must be expressible (CHECKed); without a
@@ -40,12 +39,12 @@ bool is_real(const Graph& graph, ValueId id);
 // Whether weights and bias are constants of real numbers.
 bool has_constant_parameters(const Graph& graph, const Node& node);
 
-// Whether saturation of codes can stand for the activation: None, Relu, Clip(0, a), Clip(-a, a). A
+// Whether saturation of codes implements the activation: None, Relu, Clip(0, a), Clip(-a, a). A
 // Clip with a bound per channel is no saturation.
 bool is_saturation(const Activation& activation);
 
-// For a Clip that saturation at the largest code can stand for: the real value which that code must
-// not exceed. Nothing for other activations and for unbounded clips.
+// For a Clip that saturation at the largest code implements: the real bound of that code. None for
+// other activations and for unbounded clips.
 std::optional<double> saturation_cap(const Activation& activation);
 
 // `activation` as an integer node performs it: None, Relu or PRelu. Clip(0, a) becomes Relu and

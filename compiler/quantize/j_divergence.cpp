@@ -1,7 +1,8 @@
-// The published threshold search (xdnn.md 3.7, quantization.md 1.3) without its O(bins^2): J
-// divergence between a cumulative histogram and what is left of it when it is clipped at bin i and
-// resampled to a few levels. No term of the divergence is negative, and between two levels the
-// resampled curve q is a straight line, so that a few running sums over the histogram c give
+// The published threshold search (docs/facts/xdnn.md 3.7, docs/facts/quantization.md 1.3) without
+// its O(bins^2): J divergence between a cumulative histogram and what is left of it when it is
+// clipped at bin i and resampled to a few levels. No term of the divergence is negative, and
+// between two levels the resampled curve q is a straight line, so that a few running sums over the
+// histogram c give
 //   (c - q) ln(c / q) >= (c - q)^2 / ((c + q) / 2)
 // of a whole stretch at once. Every candidate gets that lower bound, O(levels) at most; those that
 // it does not rule out are summed up by vector arithmetic, the lowest bound first; where several

@@ -1,4 +1,4 @@
-// Thresholds by the J divergence over cumulative histograms of |x| (xdnn.md 3.7).
+// Thresholds by the J divergence over cumulative histograms of |x| (docs/facts/xdnn.md 3.7).
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,9 @@ double j_divergence_threshold(const MagnitudeHistogram& histogram, const Diverge
 // xfDNN's, for signed codes of `bits`.
 double j_divergence_threshold(const MagnitudeHistogram& histogram, int bits);
 
-// Threshold of one value from all its calibration samples by J divergence (xdnn.md 3.7), exactly
-// as published, including the early exits. 0 when max|x| is ~0. Samples must be finite (CHECKed).
+// Threshold of one value from all its calibration samples by J divergence (docs/facts/xdnn.md 3.7),
+// exactly as published, including the early exits. 0 when max|x| is ~0. Samples must be finite
+// (CHECKed).
 double j_divergence_threshold(std::span<const std::span<const float>> samples, int bits);
 
 }  // namespace workbench

@@ -1,4 +1,4 @@
-// NEMO's scheme: who is integer, what codes every value has, and the integers of each node.
+// NEMO's scheme: which nodes are integer, the codes of every value, and the integers of each node.
 #include "compiler/quantize/nemo.h"
 
 #include <algorithm>
@@ -38,10 +38,10 @@ struct Channel {
   double reach = 0;  // the largest |acc| that any input gives
 };
 
-// Power-of-two divisor, rounded half up by an offset of half of it (quantization.md 2.2). The
-// divisor: the largest that keeps gains below 2^15 and every step inside 32 bits, if that is
-// precise to an eighth of a code; else the smallest that is precise to 1/32. `span`: the codes of
-// the output that are not saturated.
+// Power-of-two divisor, rounded half up by an offset of half of it
+// (docs/facts/quantization.md 2.2). The divisor: the largest that keeps gains below 2^15 and every
+// step inside 32 bits, if that is precise to an eighth of a code; else the smallest that is precise
+// to 1/32. `span`: the codes of the output that are not saturated.
 AffineRequantize nemo_rescaling(std::span<const Channel> channels, const Quantization& out);
 
 // Per output channel, from its weights' codes: the largest |acc| of inputs in `in`'s range.
@@ -251,7 +251,8 @@ void drop_activation(Op& op) {
   if (auto* gemm = std::get_if<Gemm>(&op)) *gemm = Gemm{.transpose_b = gemm->transpose_b};
 }
 
-// The last Gemm of a classifier: DORY's linear layer with results of 32 bits (pulp.md 3.2).
+// The last Gemm of a classifier: DORY's linear layer with results of 32 bits
+// (docs/facts/pulp.md 3.2).
 std::vector<bool> leave_as_accumulators(const Graph& graph, const Roles& roles) {
   const auto readers = consumers(graph);
   std::vector<bool> result;
@@ -315,7 +316,7 @@ class Nodes {
     return node;
   }
 
-  // Codes of `id` as a concat wants them.
+  // Codes of `id` as a concat requires them.
   ValueId code_as(ValueId id, const Quantization& wanted) {
     if (same_scale(codes(id), wanted)) return rewriter_.code(id);
     return rewriter_.rescaled(id, wanted, rescaling(codes(id), wanted, 1));

@@ -1,6 +1,6 @@
-// A float network made integer as NEMO does after training (quantization.md 2, pulp.md 3.1): uint8
-// activations (int8 where a value can be negative: linear bottlenecks, inputs), int8 weights,
-// multiplier, offset and shift per channel.
+// A float network made integer as NEMO does after training (docs/facts/quantization.md 2,
+// docs/facts/pulp.md 3.1): uint8 activations (int8 where a value can be negative: linear
+// bottlenecks, inputs), int8 weights, multiplier, offset and shift per channel.
 #pragma once
 
 #include <functional>
@@ -22,9 +22,9 @@ struct NemoOptions {
   std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason;
 };
 
-// `graph` (float, after the passes) with every fused activation that saturation cannot stand for
-// (leaky, sigmoid, Clip(-1, 6), ...) as a node of its own again. What such a node reads is a new
-// value, NAME_linear, which wants a threshold: calibrate this form.
+// `graph` (float, after the passes) with every fused activation that saturation cannot implement
+// (leaky, sigmoid, Clip(-1, 6), ...) as a node of its own again. Such a node reads a new value,
+// NAME_linear, which needs a threshold: calibrate this form.
 Graph nemo_form(Graph graph);
 
 // `graph` in nemo_form; `thresholds` per value name. Integer nodes as in integer_network.h, with
@@ -41,7 +41,7 @@ Graph quantize_nemo(const Graph& graph, const Thresholds& thresholds, const Nemo
 // constants stay; a Gemm's int32 results have none) and the reasons for shared scales as
 // `scale_groups`. Rounding is HalfUp where an integer node writes the value, else HalfAwayFromZero.
 Graph annotate_nemo(Graph graph, const Thresholds& thresholds, const NemoOptions& options);
-// Second: the integers that `annotated` describes, its steps at their word. Weights: signed codes
+// Second: the integers that `annotated` describes, with its steps unchanged. Weights: signed codes
 // of 2 to 8 bits, symmetric, thresholds per tensor or per channel; or as the options say.
 Graph lower_nemo(const Graph& annotated, const NemoOptions& options);
 

@@ -86,7 +86,7 @@ std::optional<Role> role_of(const Graph& graph, const Node& node, bool clip_per_
   return all_real ? role : std::nullopt;
 }
 
-// What an activation says of the sign of its results, whatever it is given.
+// The sign of an activation's results for any operand.
 bool gives_no_negative(const Activation& activation) {
   using Kind = Activation::Kind;
   const Kind kind = activation.kind;
@@ -189,7 +189,7 @@ std::vector<std::optional<double>> set_thresholds(const Graph& graph,
   return seen;
 }
 
-// Views of values that nothing integer writes or reads would be rounded for nothing.
+// Views between float nodes alone are not rounded.
 void drop_idle_views(const Graph& graph, Roles& roles) {
   const auto writers = producers(graph);
   const auto readers = consumers(graph);

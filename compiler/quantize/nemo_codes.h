@@ -14,7 +14,7 @@ namespace workbench {
 // Concat; MaxPool and flattening Move.
 Roles nemo_roles(const Graph& graph, const NemoOptions& options);
 
-// Unsigned where what wrote the value says that it cannot be negative. Values tied by Move share
+// Unsigned where the value's producer excludes negative numbers. Values tied by Move share
 // the largest of their thresholds (of those that came with the file, if any did), and so do those
 // tied by a Concat whose signs and Clips agree; a Clip caps a calibrated threshold, so that
 // saturation is the Clip. Throws Error for a value without a threshold.

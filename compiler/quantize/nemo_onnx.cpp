@@ -294,7 +294,7 @@ std::vector<std::int64_t> spread(std::vector<std::int64_t> numbers, std::size_t 
   return numbers;
 }
 
-// What of the offsets is a multiple of kappa becomes bias.
+// The part of the offsets that is a multiple of kappa becomes bias.
 void offsets_to_bias(AffineRequantize& how, std::vector<std::int64_t>& bias) {
   for (std::size_t c = 0; c < bias.size(); ++c) {
     const std::int64_t kappa = how.multiplier[c];
@@ -304,7 +304,7 @@ void offsets_to_bias(AffineRequantize& how, std::vector<std::int64_t>& bias) {
       how.offset[c] = result * how.divisor;
       continue;
     }
-    // As near as float32 comes to it: what is left is a few kappa.
+    // As near as float32 allows: the remainder is a few kappa.
     const std::int64_t all = bias[c] + floor_divide(how.offset[c], kappa);
     const auto nearest = static_cast<std::int64_t>(static_cast<float>(all));
     how.offset[c] -= (nearest - bias[c]) * kappa;
@@ -382,7 +382,7 @@ class Form {
 
   std::size_t rank(const Node& node) const { return value(node.outputs[0]).shape.size(); }
 
-  // A chain of no links would be no node at all.
+  // An empty chain would leave no node.
   std::vector<StageStep> steps_or_refuse(const Node& node) const {
     auto steps = steps_of(node, floored(node, *node.affine), rank(node));
     if (steps.empty()) steps.push_back(scalar_step(Kind::Mul, "_kappa", 1));
@@ -454,7 +454,7 @@ class Form {
                   steps_of(node, floored(node, *node.affine), rank(node)));
   }
 
-  // What the network gave as NAME from the codes NAME_int8 is NAME here.
+  // NAME, which the network dequantized from NAME_int8, is NAME here.
   void name_outputs(Graph& graph) const {
     std::map<std::string, ValueId> names = values_by_name(graph);
     for (const Node& node : integers_.nodes) {

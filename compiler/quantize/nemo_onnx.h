@@ -81,8 +81,9 @@ class StageWriter {
   std::set<ValueId> weights_;  // of the form: whose name is taken
 };
 
-// Integer networks in NEMO's ONNX convention, which DORY reads (quantization.md 2.2): whole numbers
-// in float32 tensors, Conv -> Mul kappa -> Add lambda -> Mul m -> Div D -> Floor -> Clip.
+// Integer networks in NEMO's ONNX convention, which DORY reads (docs/facts/quantization.md 2.2):
+// whole numbers in float32 tensors, Conv -> Mul kappa -> Add lambda -> Mul m -> Div D -> Floor ->
+// Clip.
 
 // `integers`: as integer_network.h and nemo.h give it. The result is a float graph for export_onnx:
 // its inputs are codes, what leaves are the integers that the host reads; what the host does behind

@@ -54,8 +54,8 @@ std::vector<NemoRange> nemo_ranges(const Graph& form, const SampleSource& sample
 
 namespace {
 
-// Inputs that NEMO shifts until no code is negative (add_input_bias, quantization.md 2.1): what the
-// layers that read them do instead, exactly.
+// Inputs that NEMO shifts until no code is negative (add_input_bias,
+// docs/facts/quantization.md 2.1), and the exact compensation in their readers.
 
 // Whether all that reads input `id` of the form (nemo_stages_form.h) can do with codes of which
 // `zero` stands for 0: layers (padding ones of four dimensions), affine maps, and reshapes before
@@ -127,7 +127,7 @@ using Kind = Binary::Kind;
 
 constexpr double kRangeFactor = 8;  // of an activation's alpha: what the BN before it may give
 
-// What NEMO's graph knows of a value.
+// NEMO's annotation of a value.
 struct Known {
   bool is_integer = false, is_codes = false;  // codes: of 8 bits, what layers read
   bool is_signed = false;
@@ -205,8 +205,7 @@ class Stages {
     steps_.set(form_.value(node.outputs[0]).name, {result.eps, result.zero});
   }
 
-  // Images are given to NEMO as codes; unsigned ones where no sample is negative, or what is there
-  // is shifted until none is.
+  // NEMO gets images as codes: unsigned where no sample is negative, or after a shift.
   void add_input(ValueId id) {
     const Value& value = form_.value(id);
     const bool is_shifted =
@@ -222,7 +221,7 @@ class Stages {
     if (is_shifted) {
       const double bias = static_cast<double>(zero) * eps;
       rounding.insert(rounding.begin(), scalar_step(Kind::Add, "_biased", bias));
-      // Reals stay what they are: the shift is in the integers alone, and exact there.
+      // Real values are unchanged: the shift is in the integers alone, and exact.
       rounding.push_back(scalar_step(Kind::Sub, "_unbiased", bias));
       notes_.push_back(fmt::format("{}: input bias {:.6g}, code {}", value.name, bias, zero));
     }

@@ -1,6 +1,6 @@
-// NEMO's own arithmetic, stage by stage (quantization.md 2.1): FakeQuantized, QuantizedDeployable,
-// IntegerDeployable, exact to the published code. (quantize_nemo in nemo.h is our quantizer in the
-// same number system: symmetric weights, rounded multipliers.)
+// NEMO's own arithmetic, stage by stage (docs/facts/quantization.md 2.1): FakeQuantized,
+// QuantizedDeployable, IntegerDeployable, exact to the published code. (quantize_nemo in nemo.h is
+// our quantizer in the same number system: symmetric weights, rounded multipliers.)
 #pragma once
 
 #include "core/graph.h"

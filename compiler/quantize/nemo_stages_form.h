@@ -1,5 +1,6 @@
 // A float network as NEMO's deployment wants it: every affine map of channels is a batch
-// normalisation, the bias of a layer in front of one is absorbed by it (quantization.md 2.1).
+// normalisation, the bias of a layer in front of one is absorbed by it
+// (docs/facts/quantization.md 2.1).
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,7 @@ bool is_nemo_move(const Op& op);
 // Conv or Gemm by constant float weights.
 bool is_nemo_linear(const Graph& graph, const Node& node);
 
-// What one step of each integer of NEMO's stands for, by name of value.
+// The step of each of NEMO's integers, by value name.
 
 struct NemoStep {
   double eps = 0;

@@ -1,5 +1,5 @@
-// The formulas of NEMO's deployment (quantization.md 2.1): every tensor is integers times one real
-// quantum, eps.
+// The formulas of NEMO's deployment (docs/facts/quantization.md 2.1): every tensor is integers
+// times one real quantum, eps.
 #pragma once
 
 #include <cstdint>

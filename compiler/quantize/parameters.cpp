@@ -1,5 +1,5 @@
-// Integer parameters of integer nodes: xdnn.md 3.2 and 3.3 (bias, PReLU), 3.6 (scale), 3.7
-// (weights).
+// Integer parameters of integer nodes: docs/facts/xdnn.md 3.2 and 3.3 (bias, PReLU), 3.6
+// (scale), 3.7 (weights).
 #include "compiler/quantize/parameters.h"
 
 #include <algorithm>
@@ -211,7 +211,8 @@ Tensor bias_codes(std::span<const float> bias, const std::vector<double>& thresh
   return Tensor::from<std::int32_t>({static_cast<std::int64_t>(codes.size())}, codes);
 }
 
-// Two 8-bit scales that share a shift (xdnn.md 3.3): the larger one is normalised to 128..255.
+// Two 8-bit scales that share a shift (docs/facts/xdnn.md 3.3): the larger one is normalised to
+// 128..255.
 struct SlopeScales {
   std::int32_t positive = 0, negative = 0, shift = 0;
   std::int32_t prescale = 0;  // as much of the shift as the target can do first

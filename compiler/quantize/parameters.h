@@ -9,7 +9,7 @@
 
 namespace workbench {
 
-// What surrounds an integer node: thresholds of its operands and result, what a table says of it.
+// The context of an integer node: thresholds of its operands and result, its table entry.
 struct NodeScales {
   double threshold_in = 0, threshold_out = 0;  // > 0
   const LayerQuantization* layer = nullptr;
@@ -25,10 +25,10 @@ struct WeightedParameters {
 // Weights and bias: round half away from zero, weights clamped to +-127 (16 bits: +-32767), bias to
 // `bias_bits`. Threshold of a channel: the table's, else an import hint's, else max|w| (published)
 // or, where a bias in accumulator units would be clamped for smallness of the weights, what makes
-// the bias fit. Bias in output codes is round(b * high / threshold_out) (xdnn.md 3.2). A channel
-// without weights and bias gets scale 0. ConvTranspose has one threshold per index of its weights'
-// axis 1, shared by the groups. Throws Error for NaN or infinite weights and for an unusable table
-// entry.
+// the bias fit. Bias in output codes is round(b * high / threshold_out) (docs/facts/xdnn.md 3.2). A
+// channel without weights and bias gets scale 0. ConvTranspose has one threshold per index of its
+// weights' axis 1, shared by the groups. Throws Error for NaN or infinite weights and for an
+// unusable table entry.
 WeightedParameters weighted_parameters(const Graph& graph, const Node& node,
                                        const NodeScales& scales, const QuantizeOptions& options);
 

@@ -1,5 +1,5 @@
-// The published xfDNN scheme: who is integer, what codes every value has, and the integers of each
-// node.
+// The published xfDNN scheme: which nodes are integer, the codes of every value, and the integers
+// of each node.
 #include "compiler/quantize/quantize.h"
 
 #include <algorithm>
@@ -86,7 +86,7 @@ class Nodes {
   IntegerRewriter rewriter_;
 };
 
-// A network that came as integers is nobody's to quantize.
+// A network that came as integers is not quantized again.
 void check_real(const Graph& graph) {
   for (const Node& node : graph.nodes) {
     if (node.affine) {
@@ -125,7 +125,8 @@ Graph lower_xfdnn(const Graph& annotated, const QuantizeOptions& options,
   return Nodes(annotated, options, table).run();
 }
 
-// Multiplier to (scale, shift): xdnn.md 3.6, re-derived from the published quantizer files.
+// Multiplier to (scale, shift): docs/facts/xdnn.md 3.6, re-derived from the published quantizer
+// files.
 
 double scale_multiplier(double threshold_in, double threshold_weights, double threshold_out,
                         double high) {

@@ -1,6 +1,7 @@
-// From a float Graph to an integer one, with the published xfDNN recalibration (xdnn.md 3.5 to
-// 3.7): per-channel weight thresholds, activation thresholds by J divergence over the cumulative
-// histogram, thresholds shared across concat and eltwise, scale and shift from thresholds.
+// From a float Graph to an integer one, with the published xfDNN recalibration
+// (docs/facts/xdnn.md 3.5 to 3.7): per-channel weight thresholds, activation thresholds by J
+// divergence over the cumulative histogram, thresholds shared across concat and eltwise, scale and
+// shift from thresholds.
 #pragma once
 
 #include <functional>
@@ -15,7 +16,7 @@
 
 namespace workbench {
 
-// What one target's requantization stage can express (xdnn.md 3.6 table).
+// What one target's requantization stage can express (docs/facts/xdnn.md 3.6 table).
 struct RequantizeLimits {
   int scale_bits = 16;        // of convolutions and adds
   int conv_prescale_max = 0;  // PREMAX of convolutions; 0: they have no prescale
@@ -26,7 +27,7 @@ struct RequantizeLimits {
   int average_shift_max = 40;  // POSTMAX of average pools
   int bias_bits = 24;          // bias is added to the accumulator in this width, ...
   int bias_shift = 0;          // ... stored without this many low bits; ...
-  bool bias_after = false;     // or, as output codes, to what the convolution gives (3.2)
+  bool bias_after = false;     // or, in output codes, to the convolution's result (3.2)
 };
 
 struct QuantizeOptions {
@@ -38,7 +39,8 @@ struct QuantizeOptions {
 };
 
 // `graph` is float, after the passes; `thresholds` are per value name (calibrate.h). Result:
-//  - every graph input stays float and is followed by a Quantize node (TowardZero, xdnn.md 3.1);
+//  - every graph input stays float and is followed by a Quantize node (TowardZero,
+//  docs/facts/xdnn.md 3.1);
 //  - integer nodes (Conv, ConvTranspose, AveragePool, Binary add, MaxPool, Concat, Resize, Reshape
 //    that keeps N,C,H,W meaning, ...) have int8 (bits 16: int16) values with `quantization`,
 //    weights of that type (Oihw, per-channel thresholds), int32 bias in accumulator units
@@ -58,10 +60,11 @@ Graph quantize(const Graph& graph, const Thresholds& thresholds, const QuantizeO
 // The two halves of quantize(). First: `graph` with the codes of every value that an integer node
 // reads or writes as its `quantization` (those of other activations are dropped, those of constants
 // stay) and the reasons for shared thresholds as `scale_groups`. Rounding is HalfUp where an
-// integer node writes the value, else TowardZero, as the host library truncates (xdnn.md 3.1).
+// integer node writes the value, else TowardZero, as the host library truncates
+// (docs/facts/xdnn.md 3.1).
 Graph annotate_xfdnn(Graph graph, const Thresholds& thresholds, const QuantizeOptions& options,
                      const QuantizerTable* table = nullptr);
-// Second: the integers that `annotated` describes, its thresholds at their word. Weights: signed
+// Second: the integers that `annotated` describes, with its thresholds unchanged. Weights: signed
 // codes of 2 to `bits` bits, symmetric, thresholds per tensor or per channel; or as above.
 Graph lower_xfdnn(const Graph& annotated, const QuantizeOptions& options,
                   const QuantizerTable* table = nullptr);
@@ -72,8 +75,8 @@ Graph lower_xfdnn(const Graph& annotated, const QuantizeOptions& options,
 double scale_multiplier(double threshold_in, double threshold_weights, double threshold_out,
                         double high);
 
-// m -> (prescale shift, scale, post shift), xdnn.md 3.6; the prescale is 0 where `prescale_max` is.
-// m >= 0 and finite (CHECKed).
+// m -> (prescale shift, scale, post shift), docs/facts/xdnn.md 3.6; the prescale is 0 where
+// `prescale_max` is. m >= 0 and finite (CHECKed).
 struct ScaleShift {
   std::int32_t prescale_shift = 0, scale = 0, postscale_shift = 0;
 };

@@ -46,7 +46,7 @@ std::vector<double> largest_per_channel(const Tensor& weights, std::size_t axis)
   return largest;
 }
 
-// Weights of integer nodes that nobody has annotated: 8 bits, max|w| per output channel.
+// Weights of integer nodes without annotation: 8 bits, max|w| per output channel.
 Graph with_weights(Graph annotated, const NemoOptions& options) {
   const Roles roles = nemo_roles(annotated, options);
   for (std::size_t n = 0; n < roles.size(); ++n) {
@@ -96,7 +96,7 @@ QuantizeTarget nemo_target(const NemoOptions& options) {
 }
 
 // Without hardware, codes are what ONNX Runtime makes of the QDQ file: QuantizeLinear rounds half
-// to even (platform.md 4).
+// to even (docs/facts/platform.md 4).
 Graph with_ties_to_even(Graph annotated) {
   for (Value& value : annotated.values) {
     if (!value.constant && value.quantization) value.quantization->rounding = Rounding::HalfEven;
@@ -129,7 +129,7 @@ bool fuse_channel_clip(Graph& graph, std::size_t n) {
 QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
   return {
       .name = "xdnn",
-      .accumulator_bits = options.bits == 8 ? 24 : 48,  // xdnn.md 3.3
+      .accumulator_bits = options.bits == 8 ? 24 : 48,  // docs/facts/xdnn.md 3.3
       .prepare = [](Graph graph) { return graph; },
       .annotate =
           [options](Graph graph, const Thresholds& thresholds) {

@@ -36,8 +36,8 @@ QuantizeTarget pulp_quantize_target(const NemoOptions& options);
 // reshapes only; ties are rounded to even, as in ONNX.
 QuantizeTarget free_quantize_target(int activation_bits);
 
-// What a network that came quantized (QDQ, QOperator) loses on the way to a target whose codes are
-// symmetric: which of its codes are not the ones it runs with, and how far they are apart.
+// What a network that came quantized (QDQ, QOperator) loses on a target with symmetric codes: the
+// values whose codes change, and by how much.
 
 // One line per activation, then per layer with weights, whose codes in `imported` (between Quantize
 // and Dequantize, constant before Dequantize) are not those of `annotated`, the same network after
@@ -48,7 +48,7 @@ QuantizeTarget free_quantize_target(int activation_bits);
 std::vector<std::string> requantized_codes(const Graph& imported, const Graph& annotated);
 
 // Whether every activation of `prepared` (after the passes and target.prepare()) that becomes codes
-// has come with its own, so that there is nothing to calibrate.
+// has come with its own, so that no calibration is needed.
 bool has_all_codes(const Graph& prepared, const QuantizeTarget& target);
 
 }  // namespace workbench

@@ -1,5 +1,5 @@
-// The steps of a recipe in their order (quantization.md 5.2 "recipe that works"), and the recipes
-// that have names.
+// The steps of a recipe in their order (docs/facts/quantization.md 5.2 "recipe that works"), and
+// the recipes that have names.
 #include "compiler/quantize/recipe.h"
 
 #include <algorithm>
@@ -75,7 +75,8 @@ Recipe per_channel() {
           .correct_bias = true};
 }
 
-// What Graffitist's static mode chooses (quantization.md 1.3), in the formats of the target.
+// What Graffitist's static mode chooses (docs/facts/quantization.md 1.3), in the formats of the
+// target.
 Recipe published_static() {
   return {.name = "published-static",
           .granularity = Granularity::PerTensor,
@@ -86,7 +87,7 @@ Recipe published_static() {
           .outputs_at_max = false};
 }
 
-// The xfDNN quantizer's recalibration (xdnn.md 3.7).
+// The xfDNN quantizer's recalibration (docs/facts/xdnn.md 3.7).
 Recipe xfdnn() {
   return {.name = "xfdnn",
           .weight_method = ThresholdMethod::Max,

@@ -19,7 +19,7 @@ enum class ScaleKind { Real, PowerOfTwo };
 enum class Granularity { PerTensor, PerChannel };  // of weight scales; activations are per tensor
 enum class ThresholdMethod { Max, Percentile, Mse, KlJ };
 
-// What is done, in the order of the fields (quantization.md 5.2 "recipe that works").
+// What is done, in the order of the fields (docs/facts/quantization.md 5.2 "recipe that works").
 struct Recipe {
   std::string name;
   // Channels whose output is constant over the calibration set: weights 0, the constant as bias.
@@ -41,11 +41,11 @@ struct Recipe {
   // leaves such bins out.
   bool maximum_at_empty_bin = false;
   double percentile = 99.99;
-  // Network outputs keep max|x|: what a cut-off logit loses, no later layer makes good.
+  // Network outputs keep max|x|: no later layer compensates a clipped logit.
   bool outputs_at_max = true;
   // Closed-form rounding of weights against the Gram matrix of their layer's inputs.
   bool round_weights = false;
-  // Per channel, the mean error of each weighted layer on quantized inputs, taken off its bias.
+  // Subtracts, per channel, each weighted layer's mean error on quantized inputs from its bias.
   bool correct_bias = false;
   // The few candidate thresholds (octaves, or parts of one) by the error of the network's outputs.
   bool search_thresholds = false;
@@ -53,7 +53,7 @@ struct Recipe {
 
 enum class Effort { Fast, Normal, Best };
 
-// Ours for a target ("xdnn", "pulp", "none"); Fast is within a pass or two over the samples.
+// The default for a target ("xdnn", "pulp", "none"); Fast needs a pass or two over the samples.
 Recipe default_recipe(std::string_view target, Effort effort);
 // "per-tensor-pow2": ours under Graffitist's restriction, and what else is of use, by name. Throws
 // Error naming the known ones.

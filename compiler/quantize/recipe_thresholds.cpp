@@ -43,7 +43,8 @@ double threshold(const MagnitudeHistogram& histogram, const Recipe& recipe, Thre
     case ThresholdMethod::Percentile:
       return percentile_threshold(histogram, recipe.percentile / 100);
     case ThresholdMethod::Mse:
-      // As in the search by J divergence (xdnn.md 3.7), few values have a rule of their own.
+      // As in the search by J divergence (docs/facts/xdnn.md 3.7), few values have a rule of their
+      // own.
       if (recipe.activation_scale == ScaleKind::Real &&
           histogram.counts.size() <= static_cast<std::size_t>(format.high())) {
         return tail_threshold(histogram, format.bits, format.is_signed);
@@ -260,7 +261,7 @@ bool has_power_of_two_steps(const Graph& annotated) {
   });
 }
 
-// What enters a softmax in its place: its results are too much alike to compare.
+// Logits in place of a softmax's results, which are too similar to compare.
 Graph with_logits(Graph graph) {
   for (ValueId& id : graph.outputs) {
     for (const Node& node : graph.nodes) {

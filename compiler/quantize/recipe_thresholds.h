@@ -20,7 +20,8 @@ Thresholds activation_thresholds(const Graph& graph, const Statistics& statistic
                                  const Recipe& recipe, const QuantizeTarget& target);
 
 // Widens the steps of all annotated activations to powers of two: a threshold t becomes that of the
-// step 2^ceil(log2 t) / 2^(bits - sign) (quantization.md 1.1); one that is of such a step stays.
+// step 2^ceil(log2 t) / 2^(bits - sign) (docs/facts/quantization.md 1.1); one that is of such a
+// step stays.
 void make_steps_powers_of_two(Graph& annotated);
 
 // Scales of weights: Value::quantization of the weight constants of an annotated graph.
@@ -28,7 +29,7 @@ void make_steps_powers_of_two(Graph& annotated);
 // Threshold of `weights` for signed codes of `bits`; 0 for zeros alone. Max: max|w|. Mse: the
 // least sum of squared errors of the codes, of the octaves below the maximum (power of two) or of a
 // hundred parts of it (real). A power-of-two step is 2^ceil(log2 max|w|) / 2^(bits - 1) or a part
-// of it (quantization.md 1.1). Real steps are float32 numbers.
+// of it (docs/facts/quantization.md 1.1). Real steps are float32 numbers.
 double weight_threshold(std::span<const float> weights, int bits, ThresholdMethod method,
                         ScaleKind scale);
 
@@ -36,12 +37,12 @@ double weight_threshold(std::span<const float> weights, int bits, ThresholdMetho
 // annotated, by the recipe's weight_* and granularity fields. The first and last of them keep 8
 // bits if edge_layers_8_bits. Thresholds of channels with tiny weights are raised so far that the
 // bias keeps within a quarter of an accumulator of `accumulator_bits`. Throws Error for weights
-// that are not finite and for methods that make no sense of weights.
+// that are not finite and for methods that do not apply to weights.
 void choose_weight_thresholds(Graph& annotated, const std::vector<bool>& wanted,
                               const Recipe& recipe, int accumulator_bits);
 
-// Thresholds by what they do to the network's results (quantization.md 5.3, item 5): the few
-// candidates around those that each activation's own statistics gave.
+// Thresholds by their effect on the network's results (docs/facts/quantization.md 5.3, item 5): a
+// few candidates around those from each activation's own statistics.
 
 // Coordinate descent over the activations' scales in graph order, those that share one together: a
 // quarter of an octave at a time, an octave where all steps are powers of two, as long as the

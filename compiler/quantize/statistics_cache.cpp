@@ -89,7 +89,7 @@ fs::path entry_path(const SampleCache& cache, const std::string& key) {
 }
 
 std::optional<std::string> environment(const char* name) {
-  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets any
+  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): none is ever set
   if (value == nullptr || *value == '\0') return std::nullopt;
   return value;
 }
@@ -204,7 +204,7 @@ std::optional<Statistics> cached_statistics(const SampleCache& cache, const std:
 void cache_statistics(const SampleCache& cache, const std::string& key, const Statistics& values) {
   const fs::path path = entry_path(cache, key);
   std::error_code ignored;
-  // What else is there has been told of when it was to be read.
+  // Other errors were reported when it was read.
   if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) return;
   try {
     write_file(path, statistics_bytes(values));

@@ -1,6 +1,6 @@
 // Statistics kept from one run to the next. An entry is a file whose name is the SHA-256 of all
 // that its contents depend on: the network, the values asked for, every sample's every number, this
-// program. Nothing is ever out of date, and results are the same bits with and without.
+// program. Entries are never stale, and results are the same bits with and without.
 #pragma once
 
 #include <filesystem>

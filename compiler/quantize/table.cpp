@@ -1,4 +1,4 @@
-// The quantizer table and its JSON form (xdnn.md 3.5).
+// The quantizer table and its JSON form (docs/facts/xdnn.md 3.5).
 #include "compiler/quantize/table.h"
 
 #include <cmath>

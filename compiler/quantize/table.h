@@ -1,4 +1,4 @@
-// Thresholds and scales by layer, as in the xfDNN quantizer JSON (schema: xdnn.md 3.5).
+// Thresholds and scales by layer, as in the xfDNN quantizer JSON (schema: docs/facts/xdnn.md 3.5).
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct QuantizerTable {
   std::vector<LayerQuantization> layers;
 };
 
-// The quantizer table of an integer graph, and its JSON form (schema: xdnn.md 3.5). Reading throws
-// Error naming file, layer, key.
+// The quantizer table of an integer graph, and its JSON form (schema: docs/facts/xdnn.md 3.5).
+// Reading throws Error naming file, layer, key.
 QuantizerTable quantizer_table(const Graph& quantized);
 std::string to_json(const QuantizerTable& table);
 // One line that counts and names layers of `quantized` whose scales `table` does not have, so that

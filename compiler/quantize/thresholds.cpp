@@ -132,11 +132,11 @@ Graph with_codes(Graph graph, const Roles& roles, Codes codes) {
 
 namespace {
 
-enum class Authority { Nobody, Calibration, Hint, Table };
+enum class Authority { None, Calibration, Hint, Table };
 
 struct OwnThreshold {
   double threshold = 0;
-  Authority authority = Authority::Nobody;
+  Authority authority = Authority::None;
   const LayerQuantization* layer = nullptr;  // of the table, which says so
 };
 
@@ -190,7 +190,7 @@ void apply_table(const Graph& graph, const Roles& roles,
   }
 }
 
-// What the nodes say about the values around them.
+// Constraints of nodes on the values around them.
 struct Members {
   ScaleClasses classes;
   std::vector<bool> present;  // has an int8 form
@@ -239,13 +239,13 @@ Members gather(const Graph& graph, const Roles& roles) {
 // The rules of thresholds.h for one class.
 double class_threshold(const Graph& graph, const std::vector<std::size_t>& ids, Members& members,
                        const std::vector<OwnThreshold>& own) {
-  Authority authority = Authority::Nobody;
+  Authority authority = Authority::None;
   for (const std::size_t id : ids) authority = std::max(authority, own[id].authority);
   double threshold = 0;
   std::optional<std::size_t> table_member;
   for (const std::size_t id : ids) {
     if (authority <= Authority::Calibration && members.follows[id]) continue;
-    CHECK(own[id].authority != Authority::Nobody || authority > Authority::Calibration,
+    CHECK(own[id].authority != Authority::None || authority > Authority::Calibration,
           "value '{}' has no threshold", graph.values[id].name);
     if (own[id].authority != authority) continue;
     if (authority == Authority::Table && table_member && !agree(threshold, own[id].threshold)) {
@@ -303,7 +303,7 @@ Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& 
       classes[members.classes.find(static_cast<ValueId>(id))].push_back(id);
     }
   }
-  // The host library truncates what it quantizes (xdnn.md 3.1).
+  // The host library truncates what it quantizes (docs/facts/xdnn.md 3.1).
   Codes codes{.thresholds = std::vector<double>(own.size(), 0.0),
               .host_rounding = Rounding::TowardZero};
   for (const auto& [root, ids] : classes) {

@@ -1,5 +1,5 @@
-// Values whose codes a target wants on one scale: which ones, because of which nodes, and what that
-// makes of a float graph.
+// Classes of values that a target requires on one scale, the nodes that tie them, and the effect on
+// a float graph.
 #pragma once
 
 #include <cstddef>
@@ -42,7 +42,7 @@ std::vector<ScaleGroup> scale_groups(const Graph& graph, ScaleClasses& classes,
 // that is its threshold, so that symmetric int8 models keep their steps exactly.
 double magnitude(const Quantization& quantization);
 
-// What a scheme decides about the codes of a float graph.
+// A scheme's choices for the codes of a float graph.
 struct Codes {
   std::vector<double> thresholds;  // per ValueId; 0: no codes
   std::vector<ScaleGroup> groups;
@@ -56,7 +56,7 @@ struct Codes {
 Graph with_codes(Graph graph, const Roles& roles, Codes codes);
 
 // The threshold of every int8 value: each value's own one (quantizer table before import hint
-// before calibration), then shared by those that the hardware wants on one scale.
+// before calibration), then shared by those that the hardware requires on one scale.
 
 // Per node of `graph` the table's layer of that name, or null; all null without a table. Throws
 // Error for a layer that is no node, merged node or input of the network.
@@ -67,10 +67,9 @@ std::vector<const LayerQuantization*> table_layers(const Graph& graph, const Qua
 //  - what the table, else an import hint, says of any member (Error if the table contradicts
 //    itself);
 //  - else the largest own threshold of its concat results and of those members that are neither
-//    concat operands nor copies of another member (xdnn.md 3.7 "propagation");
+//    concat operands nor copies of another member (docs/facts/xdnn.md 3.7 "propagation");
 //  - at most the smallest bound of a Clip fused into one of its producers: saturation there is that
-//    Clip, and other members of the class saturate with it. Tables and hints are taken at
-//    their word;
+//    Clip, and other members of the class saturate with it. Tables and hints are not changed;
 //  - 1 if that is 0: a dead value, all codes 0.
 Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& calibrated,
                       const std::vector<const LayerQuantization*>& layers,

@@ -177,7 +177,8 @@ void Carried::add_probe(const Event& e, int m, Span channels,
 
 // --- where volumes are ---------------------------------------------------------------------------
 
-// Tensors in DDR that pieces are scattered to and gathered from, and what of each volume they hold.
+// Tensors in DDR that pieces are scattered to and gathered from, and the part of each volume they
+// hold.
 
 VolumePlaces::VolumePlaces(Carried& net, Cuts& cuts, bool first_pass)
     : net_(net), cuts_(cuts), first_pass_(first_pass) {

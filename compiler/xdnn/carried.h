@@ -1,4 +1,4 @@
-// What a carried-out memory plan consists of so far: the new Lowered network, which grows op by op,
+// A memory plan being carried out: the new Lowered network, which grows op by op,
 // and the pieces of memory it computes on: a volume of it for channels and rows of a volume of the
 // network it is made from. Where pieces come from and go to: VolumePlaces.
 #pragma once
@@ -75,8 +75,9 @@ struct Carried {
 
 // --- where volumes are ---------------------------------------------------------------------------
 
-// Where the volumes of a network are while a memory plan is carried out (xdnn.md 2.3, 4.6): whole
-// in the AM, in tensors in DDR, or both; with the gathers and scatters that move them.
+// Where the volumes of a network are while a memory plan is carried out
+// (docs/facts/xdnn.md 2.3, 4.6): whole in the AM, in tensors in DDR, or both; with the gathers and
+// scatters that move them.
 
 // Volume -> channels at which its place in DDR is cut in tensors.
 using Cuts = std::map<int, std::set<std::int64_t>>;

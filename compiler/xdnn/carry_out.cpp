@@ -28,8 +28,8 @@ bool goes_to_ddr(const PlanStep& step, int v);
 
 // --- one op, whole -------------------------------------------------------------------------------
 
-// Steps of one op, its operands and its result whole in the AM or parts that go to DDR at once; and
-// what the host gives and takes.
+// Steps of one op, with operands and result whole in the AM or in parts that are spilled at once;
+// and the host's inputs and outputs.
 
 AmPiece result_piece(Carried& net, VolumePlaces& places, const PlanStep& step, int i) {
   const Access& write = net.plan_op(i).write;

@@ -1,5 +1,5 @@
 // A memory plan carried out: the ops of a Lowered network again, on pieces of its volumes, with the
-// gathers and scatters between AM and DDR that the plan asks for (xdnn.md 2.3, 4.6).
+// gathers and scatters between AM and DDR that the plan asks for (docs/facts/xdnn.md 2.3, 4.6).
 #pragma once
 
 #include "compiler/xdnn/memory_plan.h"

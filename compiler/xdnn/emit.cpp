@@ -198,7 +198,7 @@ class Selection {
     layer.in = in;
     if (op_.kind == LoweredKind::Conv) layer.in.channels = op_.block.in_end - op_.block.in_begin;
     layer.out.height = result().height, layer.out.width = result().width;
-    // Rows of padding that the piece has above it (xdnn.md 2.3).
+    // Rows of padding that the piece has above it (docs/facts/xdnn.md 2.3).
     std::int64_t& above = layer.window.pads_begin[0];
     const std::int64_t stride = layer.window.strides[0];
     above += std::holds_alternative<ConvTranspose>(node(op_.node)->op)
@@ -260,7 +260,7 @@ class Selection {
     conv.tail.slice = op_.slice;
     if (op_.destination_in_ddr) {
       conv.tail.destination_in_ddr = true;
-      conv.tail.destination_offset = -1;  // streams on (xdnn.md 2.4)
+      conv.tail.destination_offset = -1;  // streams on (docs/facts/xdnn.md 2.4)
       conv.outaddr = lowered_.ddr_tensors[static_cast<std::size_t>(result().ddr)].address;
     } else {
       conv.outaddr = write_to(conv.tail, op_.block.out_begin - result().first_channel, conv.out_ch);
@@ -571,7 +571,8 @@ MovedBytes moved_bytes(const Program& program, const Machine& machine) {
   const std::set<std::int64_t> inner = inner_tensors(program);
   const auto ids = values_by_name(program.host);
   MovedBytes moved;
-  // What the host never sees was spilled; what it sees once is input or output of the network.
+  // Tensors that the host does not know are spills; the others are inputs and outputs of the
+  // network.
   const auto add = [&](std::int64_t address, std::int64_t bytes) {
     const DdrTensor* tensor = tensor_at(program, address, machine);
     const bool spilled = tensor != nullptr && !ids.contains(tensor->value);

@@ -49,7 +49,7 @@ void set_wait_bits(Program& program, const Machine& machine);
 // --- moved bytes ---------------------------------------------------------------------------------
 
 // The report's `moveops`: bytes that instructions move between DDR and AM for tensors inside the
-// network (xdnn.md 4.5). The network's own input and results are counted apart.
+// network (docs/facts/xdnn.md 4.5). The network's own input and results are counted apart.
 
 // Gather: AM bytes of the destination; Scatter: DDR-format bytes, on width-aligned machines the AM
 // bytes of the source; a convolution that reads DDR tile by tile: half of the AM bytes of source

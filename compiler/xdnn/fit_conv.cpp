@@ -500,7 +500,7 @@ bool split_taps_in_two(Fitting& fitting, std::size_t n) {
   return split_taps(fitting, n, rows, ceil_div(columns, 2));
 }
 
-// Nothing but the size of the filters is in the way: with one channel in and out it would run.
+// Only the size of the filters prevents it: with one channel in and out it would run.
 bool only_filters_refused(const Fitting& fitting, const Node& node) {
   Op op = node.op;
   const auto shape = linear(op);

@@ -18,8 +18,8 @@ struct NamedRewrite {
   LimitRewrite run;
 };
 
-// Tried in this order on what the machine refuses: activations first, because sums have none of
-// their own; the window before the channels, because parts with smaller windows need fewer splits.
+// Tried in this order on nodes that the machine refuses: activations first, because sums have none;
+// the window before the channels, because parts with smaller windows need fewer splits.
 constexpr NamedRewrite kRewrites[] = {
     {{"leaky_to_sum", "no PReLU: (1 - a) relu(z) + a z, two convolutions and an eltwise"},
      leaky_to_sum},
@@ -121,8 +121,8 @@ bool rewrite_one(Fitting& fitting, const std::vector<NamedRewrite>& rewrites) {
   return false;
 }
 
-// Whether what became of the node is worth it: all on the machine; or, of a convolution, all but
-// what is no convolution.
+// Whether the rewrite pays: all parts run on the machine; of a convolution, all its convolutions
+// do.
 bool is_better(const Fitting& fitting, const Node& original) {
   const bool convolution = macs(fitting.graph, original) > 0;
   return std::none_of(
@@ -187,7 +187,7 @@ bool fit_limits(Graph& graph, const Machine& machine, const PassSwitches& switch
     const std::size_t before = graph.nodes.size();
     if (!fit_node(graph, n, machine, reason, rewrites)) continue;
     changed = true;
-    n += graph.nodes.size() - before;  // what it became is as good as it gets
+    n += graph.nodes.size() - before;  // the parts are not rewritten again
   }
   if (changed) remove_dead(graph);  // the weights that are now in parts
   const std::vector<Violation> violations = verify(graph);

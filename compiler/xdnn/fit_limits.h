@@ -14,9 +14,9 @@
 namespace workbench::xdnn {
 
 // Replaces each node that host_reasons() (support.h) refuses by nodes it accepts, where the
-// rewrites can; the others stay as they are. What is computed stays, up to the rounding of sums in
-// another order. The value a node wrote keeps its name; values that are new are called NODE_part0,
-// NODE_part1 ... True if anything changed.
+// rewrites can; the others stay as they are. Results are unchanged up to the order of sums. The
+// value a node wrote keeps its name; values that are new are called NODE_part0, NODE_part1 ... True
+// if anything changed.
 bool fit_limits(Graph& graph, const Machine& machine, const PassSwitches& switches = {});
 
 std::vector<PassDescription> describe_limit_rewrites();

@@ -26,9 +26,9 @@ Dimension dimension(const Window& window, const Shape& in, const Shape& out, std
   return {window.kernel[i], window.strides[i], window.pads_begin[i], in[i + 2], out[i + 2]};
 }
 
-// Completes k1, s1, k2, s2: windows of the first stage that would only see padding are padding of
-// the second; what is read beyond the map is padding of one of them, whatever ceil_mode was. False
-// when the sizes do not come out.
+// Completes k1, s1, k2, s2: windows of the first stage that lie in the padding become padding of
+// the second; reads beyond the map are padding of one of them for any ceil_mode. False when the
+// sizes do not come out.
 bool pad_stages(const Dimension& d, Stages& stages) {
   Stages& s = stages;
   s.pad_begin2 = d.pad > s.k1 - 1 ? ceil_div(d.pad - (s.k1 - 1), s.s1) : 0;

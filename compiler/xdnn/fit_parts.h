@@ -1,5 +1,5 @@
-// What the rewrites of fit_limits.h share: one node on its own, as a graph of its own, that is
-// taken apart until the machine accepts the parts.
+// Common to the rewrites of fit_limits.h: one node as a graph of its own, split until the machine
+// accepts the parts.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // How channels and volumes are laid out before anything has an address: replication, so that the
-// array's rows are full (xdnn.md 1.5); grouped and depthwise convolutions, bundled for an array
-// that only knows dense ones; operands whose volume a result can take.
+// array's rows are full (docs/facts/xdnn.md 1.5); grouped and depthwise convolutions, bundled for
+// an array that only knows dense ones; operands whose volume a result can take.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ namespace workbench::xdnn {
 // --- replication ---------------------------------------------------------------------------------
 
 // Channel replication: how the channels of a volume are laid out so that the array's rows are full
-// (xdnn.md 1.5).
+// (docs/facts/xdnn.md 1.5).
 
-// What a convolution wants of a volume in the AM: copies 1 (plain), 2 or 3, the fewest array steps;
-// ties to the fewest copies. Plain on machines without replication.
+// The replication a convolution prefers for a volume in the AM: copies 1 (plain), 2 or 3, the
+// fewest array steps; ties to the fewest copies. Plain on machines without replication.
 ChannelLayout am_source_layout(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                                const Machine& machine);
 // The same for tiles that hardware-assisted tiling brings from DDR, where 12 copies exist too.
@@ -27,7 +27,7 @@ ChannelLayout ddr_source_layout(std::int64_t channels, std::int64_t kernel_h, st
 
 // --- grouped convolutions ------------------------------------------------------------------------
 
-// Grouped and depthwise convolutions on an array that only knows dense ones: consecutive groups are
+// Grouped and depthwise convolutions on an array for dense ones: consecutive groups are
 // bundled into blocks, each block one instruction, dense over the AM words its groups touch, with
 // zero weights where groups do not meet. The bundle size is chosen by modelled cost.
 

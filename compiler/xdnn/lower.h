@@ -29,8 +29,7 @@ struct LoweredVolume {
 };
 
 // A feature map of the quantized graph (or a copy of one): channels [start, start + channels) of
-// its volume, or a tensor in DDR. Maps may share channels: a slice is a view of what it is cut
-// from.
+// its volume, or a tensor in DDR. Maps may alias: a slice is a view of its source.
 struct Map {
   ValueId value = kNoValue;  // kNoValue: a copy that exists only here
   std::string name;
@@ -43,7 +42,7 @@ struct Map {
   std::int64_t first_channel = 0, first_row = 0;
 };
 
-// A piece of a value that the simulator can look at: once the ops `after` are done.
+// A piece of a value that the simulator can read once the ops `after` are done.
 struct MapProbe {
   int map = -1;
   std::vector<std::int32_t> after;

@@ -1,6 +1,6 @@
-// What the memory planner knows of a Lowered network: which op touches which channels of which
-// volume, which rows of its operands a range of rows of its result needs, and what moving and
-// computing costs. A volume counts as one piece of memory however many maps lie in it.
+// The memory planner's view of a Lowered network: which op touches which channels of which volume,
+// which rows of its operands a range of rows of its result needs, and what moving and computing
+// costs. A volume counts as one piece of memory however many maps lie in it.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
-// The search: states are where each live volume is (AM, DDR, both) before an op; a step leads from
-// one state to another some ops later. At each op the cheapest states are kept, and the one with
-// least in the AM, from which every op can go on by itself.
+// A beam search: a state is the place of each live volume (AM, DDR, both) before an op; a step
+// leads to a state some ops later. At each op the cheapest states are kept, and the one with least
+// in the AM, from which every op is feasible.
 #include "compiler/xdnn/memory_plan.h"
 
 #include <algorithm>
@@ -47,7 +47,7 @@ class PlanStates {
     return (*this)[s].where[static_cast<std::size_t>(found - list.begin())];
   }
 
-  // Forgotten when one that is the same costs no more.
+  // Dropped when an equal state costs no more.
   void reach(int p, PlanState next);
   // The cheapest states before op `p`, the best first, and the one with least in the AM.
   std::vector<int> kept(int p) const;
@@ -178,7 +178,7 @@ class PlanMoves {
   int now_ = 0;  // the state that moves lead on from
 };
 
-// Moves of the search, by the kinds of PlanStep, and what is evicted for them.
+// Moves of the search, by the kinds of PlanStep, with their evictions.
 
 constexpr int kGroupOps = 4;     // ops of a channel-chunk group, at most
 constexpr int kSegmentOps = 10;  // ops of a row-band segment, at most
@@ -236,7 +236,7 @@ double PlanMoves::eviction_cost(int p, int volume, const Move& move) const {
 }
 
 void PlanMoves::evict(int p, const Move& move, std::vector<int> candidates, std::int64_t excess) {
-  std::vector<int> forced;  // beyond what is enumerated: all of the small ones leave
+  std::vector<int> forced;  // beyond the enumerated ones: all small ones are evicted
   if (candidates.size() > kEvictable) {
     forced.assign(candidates.begin() + kEvictable, candidates.end());
     candidates.resize(kEvictable);

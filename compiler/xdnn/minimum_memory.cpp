@@ -29,7 +29,7 @@ class Counting {
   }
 
  private:
-  // What a node with a result of its own does to the lifetimes of others.
+  // The effect of a node with a volume of its own on other live ranges.
   struct Joint {
     int step = 0, result = 0;
     std::vector<int> operands;

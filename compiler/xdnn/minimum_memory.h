@@ -1,8 +1,9 @@
 // What a network needs of activation memory before anything has an address: the "Minimum Memory"
-// of the xfDNN compiler's console (xdnn.md 4.3, 4.6). It counts as xfDNN did, not as this compiler
-// allocates: each tensor is a volume of its own from the step that writes it to the last that reads
-// it, convolution and pool are two steps, parts of a concat are volumes until the concat, which
-// then takes their place, and an eltwise writes over an operand that is dead afterwards.
+// of the xfDNN compiler's console (docs/facts/xdnn.md 4.3, 4.6). It counts as xfDNN did, not as
+// this compiler allocates: each tensor is a volume of its own from the step that writes it to the
+// last that reads it, convolution and pool are two steps, parts of a concat are volumes until the
+// concat, which then takes their place, and an eltwise writes over an operand that is dead
+// afterwards.
 #pragma once
 
 #include <cstddef>

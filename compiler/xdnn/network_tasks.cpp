@@ -184,7 +184,7 @@ void add_compiled_spaces(const Lowered& lowered, const Machine& machine,
 
 void add_published_spaces(const Graph& graph, const std::vector<int>& task_of,
                           OrderProblem& problem) {
-  constexpr std::int64_t kBytesPerPixel = 2;  // xdnn.md 4.2, option -b
+  constexpr std::int64_t kBytesPerPixel = 2;  // docs/facts/xdnn.md 4.2, option -b
   const auto readers = consumers(graph);
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];

@@ -128,7 +128,7 @@ class Completion {
     return true;
   }
 
-  // Pools, joins and what the host does need not wait to be asked for.
+  // Pools, joins and host steps are issued as soon as possible.
   bool eager(std::size_t n) const {
     const Node& node = graph_.nodes[n];
     return !on_accelerator(graph_, node) || std::holds_alternative<Concat>(node.op) ||

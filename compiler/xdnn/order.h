@@ -51,8 +51,8 @@ struct CandidateOrder {
   std::string name;  // "time", "natural", "space", or the file's path
   std::vector<std::size_t> nodes;
 };
-// What the options leave to choose from. With goal Time (which is modelled without addresses) three
-// orders at most, each once: that of least time first, that of least space last. Else one.
+// The candidate orders under the options. With goal Time (which is modelled without addresses)
+// three orders at most, each once: that of least time first, that of least space last. Else one.
 std::vector<CandidateOrder> candidate_orders(const Graph& quantized, const Machine& machine,
                                              const OrderOptions& options);
 

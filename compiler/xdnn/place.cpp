@@ -16,9 +16,9 @@ namespace workbench::xdnn {
 
 // --- tiles ---------------------------------------------------------------------------------------
 
-// Tile sizes of hardware-assisted tiling (xdnn.md 4.7), chosen by modelled cost: while one tile is
-// computed the next one is brought from DDR, so wide low tiles that re-read little win until their
-// buffers no longer fit.
+// Tile sizes of hardware-assisted tiling (docs/facts/xdnn.md 4.7), chosen by modelled cost: while
+// one tile is computed the next one is brought from DDR, so wide low tiles that re-read little win
+// until their buffers no longer fit.
 
 namespace {
 
@@ -64,7 +64,7 @@ void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::i
       if (!best || cost < best->cost) best = Choice{cost, width, height, words};
     }
   }
-  if (!best) {  // not even the smallest: place() will say what is missing
+  if (!best) {  // not even the smallest: place() reports the shortage
     op.tile_width = std::min<std::int64_t>(8, result.width), op.tile_height = 1;
     op.buffer_words = smallest;
     return;
@@ -103,7 +103,8 @@ class Placer {
   }
 
   std::optional<Placement> run() {
-    std::int64_t limit = std::max<std::int64_t>(1, machine_.am_words() / 3);  // xdnn.md 4.7
+    std::int64_t limit =
+        std::max<std::int64_t>(1, machine_.am_words() / 3);  // docs/facts/xdnn.md 4.7
     choose_tiles(lowered_, machine_, limit);
     while (true) {
       const Problem problem = build();

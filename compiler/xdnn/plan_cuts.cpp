@@ -283,7 +283,7 @@ double band_cycles(const MemoryModel& model, const Segment& segment,
   return cycles;
 }
 
-// A scatter begins at a word of the piece; what it takes along must be the segment's own.
+// A scatter begins at a word of the piece; all it writes must belong to the segment.
 bool can_store(const MemoryModel& model, const Segment& segment) {
   const std::int64_t granule = model.geometry.channel_granule();
   for (const int v : segment_outputs(model, segment)) {

@@ -1,5 +1,5 @@
-// How ops can be cut so that they need less memory, and what that costs: row bands (xdnn.md 2.3,
-// 4.6) and channel chunks.
+// How ops can be cut so that they need less memory, and what that costs: row bands
+// (docs/facts/xdnn.md 2.3, 4.6) and channel chunks.
 #pragma once
 
 #include <functional>
@@ -14,9 +14,9 @@ namespace workbench::xdnn {
 
 // --- row bands -----------------------------------------------------------------------------------
 
-// Row bands (xdnn.md 2.3, 4.6): ops [begin, end) are done for some rows of their results at a time.
-// What they read of others comes from DDR, what others read of them goes there; what lies between
-// them exists only as a band.
+// Row bands (docs/facts/xdnn.md 2.3, 4.6): ops [begin, end) are done for some rows of their results
+// at a time. Their live-ins come from DDR and their live-outs go there; values in between exist
+// only as a band.
 
 struct Segment {
   int begin = 0, end = 0;  // ops
@@ -56,7 +56,7 @@ Span written_channels(const MemoryModel& model, const Segment& segment, int volu
 // Channels that the piece of `volume` has: all that the segment reads or writes of it.
 Span piece_channels(const MemoryModel& model, const Segment& segment, int volume);
 
-// What is brought from DDR for an op that reads `read`: those channels, or all there are.
+// Channels fetched from DDR for an op that reads `read`: those, or all that exist.
 Span gathered_channels(const MemoryModel& model, const Access& read);
 
 // Channel ranges of `chunk` of [0, channels), the last one smaller.
@@ -88,10 +88,10 @@ bool gathered_in_chunks(const MemoryModel& model, const PlanOp& op, const Access
 
 // --- what to try ---------------------------------------------------------------------------------
 
-// What a memory plan could do with some ops, whatever is in the memory before them: row bands and
+// Choices of a memory plan for some ops, independent of the memory's contents: row bands and
 // channel chunks to try, an operand's place to take, and the weight of an op where nothing is cut.
 
-// What a segment costs with each number of bands that helps: peaks descend.
+// Cost of a segment for each useful number of bands, by descending peak.
 struct BandChoice {
   Segment segment;
   SegmentCost cost;

@@ -28,7 +28,7 @@ namespace {
 
 // --- around the instructions ---------------------------------------------------------------------
 
-// What a replayed program needs around its instructions: filters, DDR addresses, the host's part.
+// A replayed program's surroundings: filters, DDR addresses, the host's part.
 
 struct ReplayFilters {
   std::int32_t step = 0;  // a convolution

@@ -17,7 +17,7 @@ namespace workbench::xdnn {
 
 struct Replay {
   Program program;
-  std::vector<std::string> notes;  // what the listing leaves open or gets wrong, one line each
+  std::vector<std::string> notes;  // gaps and errors of the listing, one line each
 };
 
 // `quantized`: the network whose layers the instructions are, matched by name. Inactive entries and

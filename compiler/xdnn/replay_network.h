@@ -1,5 +1,5 @@
-// The network behind a program that came without one: who reads what follows from the addresses,
-// the weights are seeded random numbers.
+// The network of a program that came without one: reads and writes are matched by address, weights
+// are seeded random numbers.
 #pragma once
 
 #include <cstdint>

@@ -57,7 +57,7 @@ class NetworkLayers {
 // --- values --------------------------------------------------------------------------------------
 
 // Where a replayed program keeps the network's values: every read and write of an instruction is
-// held against what the network says it must be.
+// checked against the network.
 
 // Throws Error "WHERE: OPCODE 'name': ...".
 [[noreturn]] void refuse(const Entry& entry, const std::string& what);

@@ -284,10 +284,10 @@ std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason
   };
 }
 
-// The table of xdnn.md 3.6; what a prescale leaves and the bias: 3.2 and 3.3. It has no row for
-// V2's average pools. The shipped V2 programs run them on the overlay and the shipped quantizer
-// file has no entry for them, so what the hardware is given is the runtime's 1338 >> 16 (3.4): a
-// scale of more than 8 bits, a shift of up to 16.
+// The table of docs/facts/xdnn.md 3.6; what a prescale leaves and the bias: 3.2 and 3.3. It has no
+// row for V2's average pools. The shipped V2 programs run them on the overlay and the shipped
+// quantizer file has no entry for them, so what the hardware is given is the runtime's 1338 >> 16
+// (3.4): a scale of more than 8 bits, a shift of up to 16.
 RequantizeLimits requantize_limits(const Machine& machine) {
   const int bits = static_cast<int>(machine.array.bits);
   if (!machine.prescales()) {

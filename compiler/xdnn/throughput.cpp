@@ -12,7 +12,8 @@ namespace workbench::xdnn {
 
 namespace {
 
-// The block is made for images: units of 3 channels, one per kernel tap (xdnn.md 1.5: 7 x 3).
+// The block is made for images: units of 3 channels, one per kernel tap (docs/facts/xdnn.md 1.5: 7
+// x 3).
 constexpr std::int64_t kUnitChannels = 3;
 
 // The layout of fewest array steps in the words of slice 0.

@@ -1,5 +1,6 @@
-// Throughput mode (xdnn.md 1.7): the first convolution, and a pool fused behind it, moves to slice
-// 0 and leaves its result in DDR, where slice 1 fetches it while slice 0 works on the next image.
+// Throughput mode (docs/facts/xdnn.md 1.7): the first convolution, and a pool fused behind it,
+// moves to slice 0 and leaves its result in DDR, where slice 1 fetches it while slice 0 works on
+// the next image.
 #pragma once
 
 #include "compiler/xdnn/lower.h"

@@ -53,7 +53,8 @@ FpgaBlocks fpga_blocks(const xdnn::Machine& machine) {
 }
 
 ClusterMemory cluster_memory(const pulp::Machine& machine) {
-  constexpr std::int64_t kFirstStack = 3500, kOtherStack = 3400, kCode = 132000;  // pulp.md 3.3
+  constexpr std::int64_t kFirstStack = 3500, kOtherStack = 3400,
+                         kCode = 132000;  // docs/facts/pulp.md 3.3
   return {machine.l1.buffer_bytes + kFirstStack + (machine.cluster.cores - 1) * kOtherStack,
           machine.l2.buffer_bytes + kCode};
 }
@@ -68,7 +69,7 @@ Estimate area(const xdnn::Machine& machine, const XdnnTechnology& technology) {
 
 Estimate area(const pulp::Machine& machine, const PulpTechnology& technology) {
   constexpr double kSquareMicrometres = 1e6;  // of a mm2
-  constexpr std::int64_t kDmaPorts = 4;       // on the interconnect to L1 (pulp.md 1.5)
+  constexpr std::int64_t kDmaPorts = 4;       // on the interconnect to L1 (docs/facts/pulp.md 1.5)
   const PulpTechnology::Area& each = technology.area;
   const std::int64_t cores = machine.cluster.cores;
   const double cache_kilobytes =

@@ -25,8 +25,8 @@ struct FpgaBlocks {
 FpgaBlocks fpga_blocks(const xdnn::Machine& machine);
 
 // Memory that a cluster needs for what its file gives to programs: buffers, a stack per core in L1,
-// code in L2 (pulp.md 3.3). That is all the memory of the chips that were built, but follows the
-// buffers where they are varied.
+// code in L2 (docs/facts/pulp.md 3.3). That is all the memory of the chips that were built, but
+// follows the buffers where they are varied.
 struct ClusterMemory {
   std::int64_t l1_bytes = 0, l2_bytes = 0;
 };

@@ -1,6 +1,5 @@
-// A number that is not known exactly: what it may be at least, is most likely and may be at most.
-// Sums and products keep the ends apart as if all errors had one cause, which is the widest that
-// they can be.
+// An uncertain number: lower bound, most likely value, upper bound. Sums and products treat all
+// errors as fully correlated, the widest case.
 #pragma once
 
 #include <limits>

@@ -97,7 +97,7 @@ Technology default_technology(const Machine& machine) {
   struct MadeIn {
     std::string_view machine, technology;
   };
-  // pulp.md 1.1: processes of the two that are chips.
+  // docs/facts/pulp.md 1.1: processes of the two that are chips.
   constexpr MadeIn kMadeIn[] = {{"gap8", "asic_55nm"}, {"mr_wolf", "asic_40nm"}};
   const bool xdnn = std::holds_alternative<xdnn::Machine>(machine);
   std::string_view technology = xdnn ? "fpga_16nm" : "asic_40nm";

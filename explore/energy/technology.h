@@ -1,4 +1,4 @@
-// What a technology makes of a machine: energy of each access, power at rest, area of each block.
+// A technology: energy of each access, power at rest, area of each block.
 // One YAML file per technology in configs/technology, which are part of the program, each number
 // with its source or marked as assumed, and with its spread. The two families are made of different
 // things: xDNN of the blocks of an FPGA, PULP of gates and memory cells. docs/energy.md explains.
@@ -171,7 +171,7 @@ std::vector<std::string> technology_names();
 Technology find_technology(const std::string& name_or_path);
 Technology parse_technology(const std::string& yaml, const std::string& name);
 
-// What the machine is made in, as far as it is known; else its family's most usual.
+// The technology of the machine's chip if known, else its family's usual one.
 Technology default_technology(const Machine& machine);
 
 // `name_or_path` as find_technology() has it; empty or "default": what default_technology() says.

@@ -151,7 +151,7 @@ Ranking ranking(const Tensor& scores, std::int64_t label, const std::string& net
   return result;
 }
 
-// Images counted by what the two networks make of them.
+// Images counted by the answers of the two networks.
 struct Counts {
   std::int64_t images = 0, agree = 0, only_float = 0, only_integer = 0;
   std::int64_t float1 = 0, float5 = 0, integer1 = 0, integer5 = 0;

@@ -53,9 +53,9 @@ struct LayerAccuracy {
   bool weights_per_channel = true;  // their scales
   std::int64_t values = 0;          // compared
   double sqnr_db = 0;               // the integers against the float network
-  // What the layer itself adds: against the layer computed in float on the integers' operands.
+  // The layer's own noise: against the layer computed in float on the integers' operands.
   double own_sqnr_db = 0;
-  // What it would be if only this layer were exact: float layer on the integers' operands.
+  // Inherited noise: the float layer on the integers' operands, as if only this layer were exact.
   double inherited_sqnr_db = 0;
   double clipped = 0;  // fraction of the values that lie beyond the last code
   // Largest magnitude of a channel over the median one; 0: has no weights, fewer than two channels,

@@ -67,7 +67,7 @@ struct LayerMeter::Image {
   const std::vector<Tensor>& in_float;
   const NamedTensors& in_integers;
   std::vector<std::optional<Tensor>> real;  // by ValueId
-  std::vector<bool> unseen;                 // not in any memory, so computed from what is
+  std::vector<bool> unseen;                 // not in any memory: computed from values that are
 };
 
 LayerMeter::LayerMeter(const Quantized& network)
@@ -301,7 +301,7 @@ LayerAccuracy LayerMeter::described(const Layer& layer) const {
 std::vector<LayerAccuracy> LayerMeter::layers() const {
   std::vector<LayerAccuracy> result;
   for (const Layer& layer : layers_) {
-    // What moves codes, or gives what another layer has given, costs nothing.
+    // Nodes that move codes, or repeat another layer's result, cost nothing.
     if (layer.values == 0 || layer.channels.empty()) continue;
     LayerAccuracy one = described(layer);
     const bool weighted = one.macs > 0 && layer.codes != nullptr;
@@ -357,7 +357,8 @@ std::size_t product(const Shape& shape, std::size_t from) {
   return count;
 }
 
-// What accumulators begin or end with. Biases in output codes are added later (xdnn.md 3.2).
+// What accumulators begin or end with. Biases in output codes are added later
+// (docs/facts/xdnn.md 3.2).
 std::vector<double> biases_of(const Graph& integers, const Node& node, std::size_t channels) {
   std::vector<double> biases(channels, 0);
   if (node.inputs.size() < 3 || node.inputs[2] == kNoValue) return biases;

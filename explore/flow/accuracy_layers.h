@@ -1,6 +1,5 @@
-// What each layer has to do with the difference between a float network and its integers, summed
-// over images: nothing is kept of an image but sums, extremes and counts. How many bits its sums of
-// products need, and what to try for it.
+// Each layer's share of the difference between a float network and its integers, accumulated over
+// images as sums, extremes and counts; the bits its sums of products need, and advice.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Somebody else's golden tensors: reading them and comparing a run with them.
+// External golden tensors: reading them and comparing a run with them.
 #pragma once
 
 #include <filesystem>

@@ -1,6 +1,7 @@
-// Published golden tensors of integer networks, and which layer each belongs to (pulp.md section
-// 5): DORY's input.txt and out_layer<i>.txt, Deeploy's inputs.npz, outputs.npz and activations.npz.
-// Files go to layers by name where names match, else by order and shape, never by value.
+// Published golden tensors of integer networks, and which layer each belongs to (docs/facts/pulp.md
+// section 5): DORY's input.txt and out_layer<i>.txt, Deeploy's inputs.npz, outputs.npz and
+// activations.npz. Files go to layers by name where names match, else by order and shape, never by
+// value.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,7 @@ struct GoldenFile {
   Kind kind = Kind::Memory;
   std::size_t operand = 0;
   Tensor tensor;    // int64, shape of the network's value, channels first
-  std::string how;  // "by name" or "by order", and what was done with the elements
+  std::string how;  // "by name" or "by order", and how the elements were reordered
 };
 
 // Whether `path` is a folder with such files.
@@ -63,8 +64,8 @@ struct GoldenStage {
   std::optional<std::int64_t> number;  // the exporter's number of the node it comes from
 };
 
-// DORY's layers (pulp.md 3.2): one per convolution, pool, sum and matrix product, its result after
-// the rescaling behind it.
+// DORY's layers (docs/facts/pulp.md 3.2): one per convolution, pool, sum and matrix product, its
+// result after the rescaling behind it.
 std::vector<GoldenStage> dory_layers(const Graph& quantized);
 
 // What Deeploy's exporter records: convolutions and matrix products before they are rescaled,

@@ -437,7 +437,7 @@ RunData integer_data(const Graph& imported, const CompileRequest& request) {
     data.notes = std::move(input.notes);
   } else {
     DataOptions options = request.data;
-    options.calibration = path;  // there is nothing to calibrate
+    options.calibration = path;  // no calibration is needed
     data = read_data(imported, request.model.name, options);
   }
   return data;

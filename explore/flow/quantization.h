@@ -88,8 +88,8 @@ Quantized quantize_network(const Imported& imported, const Target& target,
 Quantized quantize_network(const CompileRequest& request, const SampleSource& calibration,
                            const Progress& progress = {});
 
-// How far the integers of one layer are from the scheme's own codes, each layer given the scheme's
-// codes as operands: what lowering changed, and nothing inherited.
+// Distance of one layer's integers from the scheme's own codes, on the scheme's codes as operands:
+// the effect of lowering alone.
 struct LoweringDifference {
   std::string layer;
   std::int64_t values = 0, differing = 0;

@@ -281,7 +281,7 @@ std::string quantization_text(const Quantized& network, const ImageSet& calibrat
                       network.imported.name, network.target,
                       network.machine ? " (" + name(*network.machine) + ")" : "", network.scheme,
                       network.calibrated ? fmt::format("on {} of {}", images, calibration.name)
-                                         : "by whoever made the file: all codes came with it");
+                                         : "by the file's producer: all codes came with it");
   for (const std::string& note : network.notes) text += "             " + note + "\n";
   return text + lowering_text(differences);
 }

@@ -18,7 +18,7 @@ namespace workbench {
 std::string quantization_text(const Quantized& network, const ImageSet& calibration,
                               const std::vector<LoweringDifference>& differences);
 
-// What calibration saw nothing but zeros of, which leaves their scales to chance: a line, or none.
+// Values that were zero on all calibration data, whose scales are undetermined: a line, or none.
 std::vector<std::string> dead_values(const Quantized& network);
 
 enum class ModelFormat {

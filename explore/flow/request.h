@@ -24,7 +24,7 @@ class Stopwatch {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-// Told what is about to be done, and how much of the whole lies behind (0 to 1).
+// Called with the next step and the fraction done (0 to 1).
 using Progress = std::function<void(std::string_view stage, double fraction)>;
 // Of a stage that takes that part of the whole.
 Progress within(const Progress& whole, double begin, double end);

@@ -68,7 +68,7 @@ TilesTable tiles_of(const pulp::Program& program, const pulp::Machine& machine) 
   return table;
 }
 
-// What the instructions of one xDNN layer come to.
+// Summary of one xDNN layer's instructions.
 struct LayerCommands {
   std::map<std::string, int> opcodes;
   std::int64_t passes = 0, steps = 0, tiles = 0;

@@ -6,7 +6,7 @@ const sweepCharts = (() => {
   const cursor = { value: "pointer" };
   const kFront = "var(--second)", kPoint = "var(--first)";
 
-  // What the better ones of two axes leave: nobody is as good in both and better in one. In order
+  // The Pareto front of two axes: no point is as good in both and better in one. In order
   // of x; `signs`: 1 where less is better, -1 where more is.
   function front(rows, [signX, signY]) {
     const ordered = [...rows].sort((a, b) => signX * (a.x - b.x) || signY * (a.y - b.y));

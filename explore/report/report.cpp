@@ -229,7 +229,7 @@ std::vector<LayerReport> empty_layers(const ProgramInfo& program, const MachineI
   return layers;
 }
 
-// A layer without work on this array has run on another one: its share says nothing of this one.
+// A layer without work on this array has run on another engine, whose share does not count here.
 void add_rate(LayerReport& layer, const MachineInfo& machine) {
   if (layer.cycles.value > 0 && layer.on_array) {
     layer.mac_per_cycle =
@@ -277,7 +277,7 @@ void add_totals(Report& report) {
   const auto cycles = static_cast<double>(report.cycles.value);
   report.run_ms = cycles / (report.machine.report_clock_mhz * 1e3);
   const std::int64_t images = report.machine.images;
-  std::int64_t macs = 0;  // of the accelerator: what the host computes is not the array's merit
+  std::int64_t macs = 0;  // of the accelerator: host steps do not count
   for (const LayerReport& layer : report.layers) macs += layer.macs;
   report.mac_per_cycle = static_cast<double>(macs * images) / cycles;
   report.array_efficiency = report.mac_per_cycle / report.machine.peak_macs_per_cycle;

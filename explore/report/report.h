@@ -59,7 +59,7 @@ struct LayerReport {
   Cycles busy_cycles;     // first instruction's begin to last one's end, overlap included
   bool on_array = false;  // has work there: cycles say something of the array
   Waterfall waterfall{};  // adds up to `cycles`; all 0 in a tier that does not know it
-  std::string waits;      // what it waited for, most first: "weights 31%, ddr 4%"
+  std::string waits;      // causes of waiting, largest first: "weights 31%, ddr 4%"
   std::int64_t external_bytes = 0, result_bytes = 0;
   double mac_per_cycle = 0, percent_of_peak = 0;
   std::optional<LayerCosts> costs;

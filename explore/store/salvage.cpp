@@ -189,7 +189,7 @@ void salvage_runs(const Connection& from, const Connection& to, SalvageReport& r
   }
 }
 
-// A folder for what is needed only meanwhile.
+// A temporary folder.
 class ScratchFolder {
  public:
   explicit ScratchFolder(const fs::path& beside)

@@ -292,7 +292,7 @@ void use_write_ahead_log(const Connection& connection) {
   connection.execute("PRAGMA synchronous = NORMAL");
 }
 
-// Letters that mean something in a URI are spelled out.
+// Letters that are special in a URI are escaped.
 std::string uri(const fs::path& path, const char* query) {
   std::string text = "file:";
   for (const char letter : fs::absolute(path).string()) {

@@ -34,7 +34,7 @@ bool is_letter(char letter) {
 bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
 bool is_name_part(char letter) { return is_letter(letter) || is_digit(letter); }
 
-// What names mean: variables by position, words by the number that stands for them.
+// The meaning of names: variables by position, words by the number that represents them.
 struct Names {
   std::map<std::string, std::string, std::greater<>> meaning;  // what the parser is given
 };

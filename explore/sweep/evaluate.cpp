@@ -108,8 +108,8 @@ std::string options_text(const CompileRequest& request, Stage stage) {
   return text;
 }
 
-// What has no say in what is an integer and with which scale: memories, transfers, control, the
-// card. (tests/property/sweep_evaluate_test.cpp changes each and compares.)
+// Knobs without influence on quantization: memories, transfers, control, the card.
+// (tests/property/sweep_evaluate_test.cpp changes each and compares.)
 xdnn::Machine for_integers(xdnn::Machine machine) {
   const xdnn::Machine plain;
   machine.name.clear();

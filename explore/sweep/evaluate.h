@@ -1,4 +1,4 @@
-// A point's answer. What points share is computed once: networks are imported and quantized once
+// Evaluates a point. Work that points share is done once: networks are imported and quantized once
 // for all machines that quantize them alike, programs compiled once for all machines that they are
 // the same for.
 #pragma once
@@ -38,9 +38,9 @@ class Evaluator {
   std::unique_ptr<Cache> cache_;
 };
 
-// What points share: networks imported once, made integers once for all machines that quantize them
-// alike, compiled once for all machines that the program is the same for. The last few of each are
-// kept; points that come in sharing_order() find them there.
+// Work that points share: networks imported once, made integers once for all machines that quantize
+// them alike, compiled once for all machines that the program is the same for. The last few of each
+// are kept; points that come in sharing_order() find them there.
 
 // The last `capacity` values asked for, by a text that says everything they depend on.
 template <typename Value>

@@ -28,7 +28,7 @@ namespace {
 constexpr int kTries = 2;
 constexpr int kTickMilliseconds = 200;
 
-// What a worker answers: small enough for a pipe to take it as a whole.
+// A worker's answer: small enough for one atomic write to a pipe.
 struct Reply {
   std::uint64_t point = 0;
   bool refused = false;  // `error` says why no worker can go on

@@ -51,7 +51,7 @@ struct ExecutionResult {
   std::vector<std::string> warnings;  // workers that died, tasks that were submitted again
 };
 
-// Told how many of the points of the call are done, those that were present included.
+// Called with the number of points done, stored ones included.
 using ExecutorProgress = std::function<void(std::size_t done, std::size_t total)>;
 
 // Which of the keys need not be computed, in the order given: those with a result. One that says

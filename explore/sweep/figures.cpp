@@ -127,7 +127,7 @@ EngineTimes engine_times(const xdnn::Program& program, const xdnn::Machine& mach
   times.cycles = times.latency = main_end;
   if (uses_slice0(program)) {
     // A slice works on an image from start to end before it takes the next, slice 1 on what slice 0
-    // has finished (xdnn.md 1.7): the slower one sets the pace.
+    // has finished (docs/facts/xdnn.md 1.7): the slower one sets the pace.
     std::vector<LayerTime> beside(times.layers.size());
     const Cycles slice0_end = add_layers(steps_of(program, true), program, machine, beside);
     times.latency += slice0_end;

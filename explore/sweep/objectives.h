@@ -1,4 +1,4 @@
-// What is looked for among points: metrics that shall be small or large, and bounds on others.
+// Objectives and constraints: metrics to minimise or maximise, and bounds on others.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,7 @@ std::string to_string(const Constraint& constraint);
 
 using Metrics = std::map<std::string, double>;
 
-// A metric that is not there meets nothing.
+// A missing metric meets no constraint.
 bool meets(const Metrics& metrics, std::span<const Constraint> constraints);
 
 // How far the constraints are broken: the sum of |metric - bound| / max(|bound|, 1) over those that

@@ -28,7 +28,7 @@ struct Parameter {
 const std::vector<Parameter>& named_parameters();
 Stage stage_of(std::string_view parameter);  // knobs are the machine's
 
-// What the command line would be for the point. Throws Error: unknown parameter of the machine's
+// The equivalent command line of the point. Throws Error: unknown parameter of the machine's
 // family (nearest names suggested), a value it does not take.
 CompileRequest request_of(const Point& point);
 

@@ -29,7 +29,7 @@ std::string text(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-// What says that a file is still the one that was read.
+// Evidence that a file has not changed since it was read.
 struct FileState {
   dev_t device = 0;
   ino_t inode = 0;
@@ -50,7 +50,7 @@ FileState state_of(const fs::path& path) {
   return {status.st_dev, status.st_ino, status.st_size, ns(status.st_mtim), ns(status.st_ctim)};
 }
 
-// What a file's contents come to, computed once while the file stays the same: a sweep names
+// Digest of a file's contents, computed once while the file is unchanged: a sweep names
 // thousands of points that share a network of 100 MB.
 class Remembered {
  public:

@@ -12,8 +12,8 @@
 
 namespace workbench {
 
-// How exactly a point is computed (architecture.md, fidelity tiers). A refined point is the same
-// question at the transaction tier.
+// How exactly a point is computed (docs/architecture.md, fidelity tiers). A refined point is the
+// same question at the transaction tier.
 enum class Tier { Analytic, Transaction };
 std::string_view to_string(Tier tier);  // "analytic", "transaction"
 

@@ -1,4 +1,4 @@
-// What a sweep makes of its rows: fronts, the points to refine, and how far the tiers agree.
+// Analysis of a sweep's rows: fronts, the points to refine, and the agreement of the tiers.
 #pragma once
 
 #include <cstddef>

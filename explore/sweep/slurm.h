@@ -21,7 +21,7 @@ namespace workbench {
 void run_on_slurm(std::span<const KeyedPoint> points, const ExecutorOptions& options,
                   const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result);
 
-// What a sweep asks of Slurm, by its command line.
+// Slurm by its command line.
 
 // A word as the shell takes it literally.
 std::string shell_quoted(const std::string& word);

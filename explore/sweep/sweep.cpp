@@ -114,8 +114,8 @@ class Runner {
   std::vector<std::string> warnings_;
 };
 
-// What a search is told of a point: its objectives; or, worse than any of those, how far it breaks
-// the constraints; or that it is of no use at all.
+// The fitness of a point in a search: its objectives; or, worse than any of those, its violation of
+// constraints; or infeasible, the worst.
 constexpr double kUnusable = 1e30, kBroken = 1e15;
 
 std::vector<double> values_for_search(const Study& study, const StudyRow& row) {

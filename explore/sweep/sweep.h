@@ -1,6 +1,6 @@
-// A study from its points to a report: what the store has not yet is computed (executor.h), the
-// front is found, refined where the study says so, and the tiers are compared. Interrupted at any
-// moment, the same call goes on where it was.
+// A study from its points to a report: missing points are computed (executor.h), the front is found
+// and, if asked for, refined, and the tiers are compared. After an interruption the same call
+// resumes.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +51,8 @@ struct SweepPlan {
 };
 SweepPlan plan(const Study& study, const std::filesystem::path& store);
 
-// A sweep for people: what was computed, what is best, what could not be built and why, how far the
-// tiers agree. And for programs: CSV.
+// A sweep as text: the points computed, the best, the infeasible with reasons, the agreement of the
+// tiers; and as CSV.
 
 std::string sweep_text(const SweepOutcome& outcome);
 

@@ -203,7 +203,7 @@ std::vector<StoredPoint> read_finished(const fs::path& file, std::uint64_t& offs
     offset += line.size() + 1;
     try {
       points.push_back(point_from_json(line, file.string()));
-    } catch (const Error&) {  // torn by whatever ended the one who wrote it
+    } catch (const Error&) {  // torn when its writer was killed
     }
   }
   return points;

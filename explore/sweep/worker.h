@@ -1,6 +1,6 @@
 // A part of a sweep as one command for any scheduler: a job file names all points, a worker
-// computes one chunk of them and leaves each finished point where nothing can undo it: as a line of
-// its output file, or in a store.
+// computes one chunk of them and commits each finished point: as a line of its output file, or in a
+// store.
 #pragma once
 
 #include <cstddef>
@@ -65,8 +65,8 @@ WorkerResult work_on_chunk(const WorkerRequest& request,
 // the points alone.
 std::vector<std::size_t> sharing_order(std::span<const Point> points);
 
-// Who works on which part of an order of `count` points. Workers take points one by one from a
-// stretch of their own; who has none left takes the back half of the longest of the others.
+// Work stealing over an order of `count` points. Workers take points one by one from a range of
+// their own; an idle worker steals the back half of the longest other range.
 class Stretches {
  public:
   Stretches(std::size_t count, std::size_t workers);

@@ -41,9 +41,9 @@ Suite parse_suite(const std::string& yaml, const std::filesystem::path& path);
 std::string named_from(const std::string& name, const std::filesystem::path& folder);
 std::string resolved(const std::string& name, const std::filesystem::path& folder);
 
-// A baseline: what every case of a suite came to at one revision, with the fingerprints that tell
-// why another revision differs. A text file, one line per layer, made to be read as a diff; the
-// same text is a run of kind "track" in a store (explore/store/store.h).
+// A baseline: figures of every case of a suite at one revision, with fingerprints to explain later
+// differences. A text file, one line per layer, made to be read as a diff; the same text is a run
+// of kind "track" in a store (explore/store/store.h).
 
 inline constexpr int kBaselineVersion = 1;
 
@@ -91,8 +91,8 @@ struct Baseline {
   const CaseRecord* find(std::string_view name) const;  // nullptr: there is none
 };
 
-// Whether a change of that figure (point_metrics()) for the worse is a regression: what users wait
-// for, not what it is made of.
+// Whether a worse value of that figure (point_metrics()) is a regression: figures that users wait
+// for, not their components.
 bool gates(std::string_view figure);
 
 // Deterministic; file names as a file in `folder` has to have them.

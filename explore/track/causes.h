@@ -1,4 +1,4 @@
-// Why figures moved between two records of a case: what of their fingerprints differs.
+// Why figures moved between two records of a case, by their fingerprints.
 #pragma once
 
 #include <optional>
@@ -29,9 +29,8 @@ std::vector<Cause> layer_causes(const LayerRecord& before, const LayerRecord& af
 // When there is no difference but figures.
 Cause remaining_cause(bool times_moved);
 
-// When machine constants changed, what else did? Fingerprints alone cannot tell whether the
-// simulator changed, too. An experiment can: the case once more, today, with the constants of the
-// baseline.
+// Separates changed machine constants from other causes. Fingerprints cannot show whether the
+// simulator changed, too; computing the case once more with the baseline's constants can.
 
 // The case of `after` with every knob that differs set back to what `before` has. None: no knob
 // differs, or it cannot be computed so (then fingerprints have the last word).

@@ -133,7 +133,7 @@ std::string layer_table(const CaseChange& change, std::size_t shown) {
                                 : layer.gone ? "gone"
                                              : percent_text(static_cast<double>(layer.before),
                                                             static_cast<double>(layer.after));
-    // What the case has said already needs no second telling.
+    // Causes that the case has named are not repeated.
     std::vector<std::string> causes;
     for (const Cause& cause : layer.causes) {
       const bool told = std::any_of(

@@ -1,6 +1,5 @@
-// The same suite over revisions, and where a number moved. Cycle counts are deterministic: any
-// change from one revision to the next is a step, and compare() says why. Wall times are not: a
-// step there is a change point of the medians (wall.h).
+// A suite over revisions. Cycle counts are deterministic: any change is a step, which compare()
+// explains. Steps of wall times are change points of the medians (wall.h).
 #pragma once
 
 #include <map>

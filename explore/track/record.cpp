@@ -17,7 +17,7 @@ namespace workbench::track {
 
 namespace {
 
-// What of a graph is no number in a constant. Tensors share their bytes: the copy is cheap.
+// A graph without the numbers in its constants. Tensors share their bytes: the copy is cheap.
 Graph without_constants(Graph graph) {
   for (Value& value : graph.values) value.constant.reset();
   return graph;

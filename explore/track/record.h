@@ -1,4 +1,4 @@
-// What a case comes to: compiled, simulated, described by its figures and fingerprints.
+// Records a case: compiled, simulated, described by its figures and fingerprints.
 #pragma once
 
 #include <string>
@@ -26,7 +26,7 @@ CaseRecord record_of(const Compiled& compiled, const SimulatedNetwork& run,
 inline constexpr std::string_view kFails = "fails: ";
 CaseRecord record_case(const Case& one, bool golden);
 
-// Told the name of the case that is about to be computed, and how much of the whole lies behind.
+// Called with the name of the next case and the fraction done.
 Baseline record_suite(const Suite& suite, const Progress& progress = {});
 
 // Short hashes and lists that tell what differs between two revisions of the workbench: the

@@ -1,4 +1,4 @@
-// Wall time of the simulator: the one number here that noise is part of. Two executables are
+// Wall time of the simulator, the only noisy figure. Two executables are
 // compared in pairs, run one after the other in changing order, so that what slows the machine down
 // for a while slows down both of a pair; nothing is assumed of the noise but that pairs are
 // independent.

@@ -176,7 +176,7 @@ namespace {
 constexpr std::int64_t kAddressMax = std::int64_t{1} << 40;
 constexpr std::int64_t kKernelMax = 1024;         // so that no product of sizes overflows
 constexpr std::int64_t kCodeMax = 1'000'000'000;  // instructions of one piece of code
-// Requests to the fabric controller that can be told apart: a field of a structure in software,
+// Identifiers of requests to the fabric controller: a field of a structure in software,
 // not of a register (assumed).
 constexpr std::int64_t kL3Identifiers = 256;
 
@@ -328,14 +328,14 @@ bool unit_window(const Kernel& k) {
   return true;
 }
 
-// What this kernel of the library cannot do though another could (pulp.md 2.4).
+// What this kernel of the library cannot do though another could (docs/facts/pulp.md 2.4).
 std::string kernel_limit(const Kernel& k, const KernelTraits& row) {
   if (!row.dilation && (k.dilation_x != 1 || k.dilation_y != 1)) return "has no dilation";
   if (!row.window && !unit_window(k)) return "has a 1x1 window, stride 1 and no padding";
   return row.limit == nullptr ? "" : row.limit(k);
 }
 
-// Flags that mean nothing to this kernel.
+// Flags that do not apply to this kernel.
 std::string stray_flag(const Kernel& k, const KernelTraits& row) {
   if (k.norm && !row.norm) return "has no kappa and lambda";
   if (k.has_bias && !row.weights) return "has no bias";

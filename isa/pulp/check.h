@@ -14,7 +14,7 @@ namespace workbench::pulp {
 std::string malformed(const Instruction& instruction, const Machine& machine);
 
 // Indices between the tables of a program, places inside its memories. Throws Error "NAME: not a
-// program: ...". What instructions touch is the simulator's business (footprint.h).
+// program: ...". The simulator checks what instructions touch (footprint.h).
 void check_program(const Program& program, const std::string& name);
 
 }  // namespace workbench::pulp

@@ -106,7 +106,7 @@ std::int32_t scaled(std::int32_t accumulator, std::int32_t kappa, std::int32_t l
   return static_cast<std::int32_t>(product + static_cast<std::uint32_t>(lambda)) >> shift;
 }
 
-// As the 64-bit library: only what is clipped has 32 bits again.
+// As the 64-bit library: cut to 32 bits before the clip.
 std::int32_t wide_scaled(std::int32_t accumulator, std::int64_t kappa, std::int64_t lambda,
                          int shift) {
   const std::uint64_t product =

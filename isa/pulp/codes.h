@@ -59,8 +59,8 @@ std::vector<std::int32_t> words_at(const Bytes8& l1, std::int64_t address, std::
 std::vector<std::int64_t> double_words_at(const Bytes8& l1, std::int64_t address,
                                           std::int64_t count, std::int64_t padded);
 
-// From accumulators to codes (pulp.md 2.2), a block of channels at a time: what conv, linear,
-// depthwise and requantize have in common.
+// From accumulators to codes (docs/facts/pulp.md 2.2), a block of channels at a time: what conv,
+// linear, depthwise and requantize have in common.
 
 // Bounds of a result's codes.
 struct CodeRange {
@@ -86,9 +86,10 @@ class ChannelArithmetic {
   std::vector<std::int64_t> wide_kappa_, wide_lambda_;
 };
 
-// Accumulator -> code, the arithmetic of one element (pulp.md 2.2): kappa * accumulator + lambda
-// and the shift in 64 bits where kernel.norm and kernel.norm_bits is 64, of which the lower 32 are
-// clipped; else all in 32. Without norm, kappa and lambda stand for multiplier and offset.
+// Accumulator -> code, the arithmetic of one element (docs/facts/pulp.md 2.2): kappa * accumulator
+// + lambda and the shift in 64 bits where kernel.norm and kernel.norm_bits is 64, of which the
+// lower 32 are clipped; else all in 32. Without norm, kappa and lambda stand for multiplier and
+// offset.
 std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64_t lambda,
                         const Kernel& kernel);
 

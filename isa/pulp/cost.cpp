@@ -12,11 +12,11 @@ namespace workbench::pulp {
 
 namespace {
 
-// What the accesses of one core wait for those of `others`, which come at random times to random
-// banks: each finds its bank busy with probability rho and then, times being whole cycles, waits
-// half a service on average, and for those that wait before it. Loops with many accesses wait more,
-// since all cores are in them together. The DMA's words come last in a cycle: they are in the way
-// where a core has made them late.
+// Expected wait of one core's accesses for those of `others`, at random times and banks: each finds
+// its bank busy with probability rho and then, in whole cycles, waits half a service on average and
+// for the queue before it. Loops with many accesses wait more, since all cores are in them
+// together. The DMA's words come last in a cycle: they are in the way where a core has made them
+// late.
 double expected_wait(const CodeCost& own, std::int64_t others, double dma_words, double banks) {
   if (own.accesses == 0) return 0;
   const auto accesses = static_cast<double>(own.accesses);
@@ -109,8 +109,8 @@ std::int64_t macs(const Kernel& kernel) {
 }
 
 // Commands of one kind, one after the other in their direction, while the cores go on issuing
-// (pulp.md 1.9): reads move a burst or line per cycle at most, and are packed; each burst or line
-// of a write takes a cycle more, the first of which hides in the latency.
+// (docs/facts/pulp.md 1.9): reads move a burst or line per cycle at most, and are packed; each
+// burst or line of a write takes a cycle more, the first of which hides in the latency.
 Cycles dma_cycles(const Dma& transfer, const Machine& machine) {
   const Machine::Dma& dma = machine.dma;
   const std::int64_t blocks = transfer.planes * transfer.rows;
@@ -132,7 +132,7 @@ Cycles dma_cycles(const Dma& transfer, const Machine& machine) {
   const std::int64_t cores = transfer.split ? machine.cluster.cores : 1;
   const std::int64_t share = ceil_div(dealt, cores) * (commands / dealt);
   const std::int64_t issue = transfer.two_d ? dma.issue_cycles_2d : dma.issue_cycles_1d;
-  // What is slower is seen whole, of the other one command.
+  // The slower one counts in full, the other with one command.
   return Cycles{latency + std::max(issue + commands * data, share * issue + data)};
 }
 

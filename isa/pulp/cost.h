@@ -1,7 +1,7 @@
 // What instructions cost without contention: cycles from the structure of the code, i.e. its
 // loops, their instruction mix, left-overs, load-use stalls, im2col, epilogue and split over cores
-// (pulp.md 2.3 to 2.6). Contention for banks is the simulator's (sim/pulp/tcdm.h); here is only an
-// expectation of it, for compilers that search.
+// (docs/facts/pulp.md 2.3 to 2.6). Contention for banks is the simulator's (sim/pulp/tcdm.h); here
+// is only an expectation of it, for compilers that search.
 #pragma once
 
 #include <cstddef>
@@ -22,10 +22,10 @@ std::vector<std::int64_t> core_cycles(const Kernel& kernel, const Machine& machi
 Cycles kernel_cycles(const Kernel& kernel, const Machine& machine);
 // kernel_cycles with conflicts as they are to be expected (closed form, no simulation).
 Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine);
-// What a call takes longer when its code is not in the shared instruction cache, i.e. after another
-// kernel's; 0 with an ideal one.
+// Extra cycles of a call with a cold shared instruction cache, i.e. after another kernel; 0 with an
+// ideal one.
 Cycles cold_cycles(const Kernel& kernel, const Machine& machine);
-// What of the conflicts that a replay of the accesses finds the machine shows, 0 to 1.
+// Share of the replayed bank conflicts that cost a stall, 0 to 1.
 double conflict_share(const Kernel& kernel, const Machine& machine);
 // Adds a phase, of which `phase` says what each core takes, to `total`: cores meet in between.
 void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,
@@ -60,12 +60,12 @@ struct KernelHash {
   std::size_t operator()(const Kernel& kernel) const;
 };
 
-// What the analytic tier asks of kernel calls, once for all that are alike.
+// Kernel figures for the analytic tier, cached per class of equal calls.
 
 struct KernelFigures {
   std::vector<std::int64_t> alone;        // per core, with every bank to itself
   std::int64_t slowest = 0, fastest = 0;  // of these
-  double bank_share = 0;                  // of the time of all banks, what the cores take
+  double bank_share = 0;                  // share of the banks' time that the cores take
   double conflict_share = 0;              // cost.h
   std::vector<std::vector<CodeCost>> phases;
   std::vector<std::pair<std::int64_t, std::int64_t>> expected;  // KernelTable::expected()'s answers

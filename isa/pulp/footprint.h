@@ -37,7 +37,7 @@ std::int64_t weight_bytes(const Kernel& kernel);
 std::int64_t output_bytes(const Kernel& kernel);
 std::int64_t norm_bytes(const Kernel& kernel);  // of kappa, as many again of lambda; 0 without norm
 std::int64_t bias_bytes(const Kernel& kernel);
-// im2col buffers of all cores that take part (pulp.md 2.4, 2.5), alignment included.
+// im2col buffers of all cores that take part (docs/facts/pulp.md 2.4, 2.5), alignment included.
 std::int64_t scratch_bytes(const Kernel& kernel, const Machine& machine);
 
 }  // namespace workbench::pulp

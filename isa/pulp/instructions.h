@@ -1,6 +1,6 @@
-// What a tile program consists of: the calls that a generated layer function makes (pulp.md 3.6),
-// with every address and size resolved and tile loops unrolled. All cores run the program; where
-// one core does something for all, the instruction says so.
+// What a tile program consists of: the calls that a generated layer function makes
+// (docs/facts/pulp.md 3.6), with every address and size resolved and tile loops unrolled. All cores
+// run the program; where one core does something for all, the instruction says so.
 #pragma once
 
 #include <array>
@@ -113,7 +113,7 @@ struct CounterStop {
   friend bool operator==(const CounterStop&, const CounterStop&) = default;
 };
 
-// The library's kernels by their split over cores (pulp.md 2.4), and one of our own.
+// The library's kernels by their split over cores (docs/facts/pulp.md 2.4), and one of our own.
 enum class KernelKind : std::int64_t {
   ConvHo,       // im2col, rows over cores
   ConvHoWo,     // im2col, rows and halves of rows
@@ -143,7 +143,7 @@ constexpr KernelKind last(KernelKind) { return KernelKind::MaxPoolDirect; }  // 
 // linear [No][Ni]) of weight_bits, signed. Sub-byte codes are packed, first in the low bits; every
 // pixel, every plane of a depthwise input and all weights of one output channel begin at a byte.
 //
-// Result of an accumulator acc (int32, wraps), c = output channel (pulp.md 2.2):
+// Result of an accumulator acc (int32, wraps), c = output channel (docs/facts/pulp.md 2.2):
 //   norm:   clip((kappa[c] * acc + lambda[c]) >> shift), product and sum wrap at norm_bits (32, 64)
 //   else:   clip((multiplier * acc + offset) >> shift), in 32 bits
 //   Add:    per operand a: clip?((a * multiplier_a + offset_a) >> shift_a), then their sum with

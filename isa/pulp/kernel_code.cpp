@@ -47,7 +47,7 @@ void CodeBuilder::access(const Address& address, int bytes) {
 }
 
 // Rows dealt out to the cores; HoWo kernels let two cores share a row where rows do not divide
-// (pulp.md 2.4).
+// (docs/facts/pulp.md 2.4).
 Pixels pixels(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   const std::int64_t cores = kernel.active_cores(machine.cluster.cores);
   const Piece all_columns{0, kernel.out_w};
@@ -84,7 +84,7 @@ std::int64_t bytes_of(const CoreCode& code, std::size_t begin, std::size_t end) 
 
 // A loop whose body fits the core's own cache loads it when it is entered; a larger one loads the
 // lines outside its inner loops in every iteration, since least-recently-used replacement has
-// thrown them out by then (pulp.md 1.3, 1.9).
+// thrown them out by then (docs/facts/pulp.md 1.3, 1.9).
 void add_refills(CoreCode& code, std::size_t begin, std::size_t end, const Machine::ICache& cache) {
   for (std::size_t i = begin; i < end; ++i) {
     if (code[i].kind != CodeNode::Kind::Loop) continue;

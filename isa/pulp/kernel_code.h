@@ -1,9 +1,9 @@
 // What each core executes in a kernel call, as a tree of loops: straight runs of instructions,
 // loads and stores with an address that depends on the loop counters, loops with their trips. One
 // description for the closed-form cost (cost.h) and for the conflicts at the banks (sim/pulp).
-// Structure from the loops as written in PULP-NN (pulp.md 2.3 to 2.6). What a compiler makes of
-// them (set-up code, calls) is a constant, each solved from the differences of two tiles of
-// kernel_cycles.json, measured on the compiled library, unless its comment says otherwise.
+// Structure from the loops as written in PULP-NN (docs/facts/pulp.md 2.3 to 2.6). Compiler overhead
+// (set-up code, calls) is constant, solved from the differences of two tiles of kernel_cycles.json,
+// measured on the compiled library, unless its comment says otherwise.
 #pragma once
 
 #include <algorithm>
@@ -95,7 +95,7 @@ class CodeBuilder {
   void load(const Address& address, int bytes = 4) { access(address, bytes); }
   void store(const Address& address, int bytes = 4) { access(address, bytes); }
   // body(depth): with that, addresses step per iteration. Hardware loops need no instructions
-  // (pulp.md 1.2); for others the body ends with its branch.
+  // (docs/facts/pulp.md 1.2); for others the body ends with its branch.
   template <typename Body>
   void loop(std::int64_t trips, Body&& body) {
     if (trips <= 0) return;

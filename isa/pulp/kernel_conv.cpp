@@ -1,5 +1,5 @@
-// Convolution by im2col (pulp.md 2.4): each core copies the window of a pixel into one of its two
-// columns, and after every second pixel multiplies both with all weights.
+// Convolution by im2col (docs/facts/pulp.md 2.4): each core copies the window of a pixel into one
+// of its two columns, and after every second pixel multiplies both with all weights.
 #include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
@@ -99,7 +99,7 @@ struct Convolution {
   }
 
   // One pixel into column 0 or 1. `from`: its window's first tap. PULP-NN decides by the pads it is
-  // told (pulp.md 2.4), which here are those that the pixel needs.
+  // told (docs/facts/pulp.md 2.4), which here are those that the pixel needs.
   void pixel(std::int64_t y, std::int64_t x, const Address& from, std::int64_t column) {
     const Piece rows =
         inside(y, kernel.stride_y, kernel.pad_top, kernel.dilation_y, kernel.kernel_h, kernel.in_h);
@@ -129,7 +129,7 @@ struct Convolution {
     single_pixel(b, kernel, {{scratch, {}}, {}, out, columns(), co});
   }
 
-  // `count` pixels from x on that differ in nothing but where they lie; `column` is the next one's,
+  // `count` pixels from x on that differ in their addresses alone; `column` is the next one's,
   // the result the one after. `from`, `out`: of x.
   std::int64_t run(std::int64_t y, std::int64_t x, std::int64_t count, Address from, Address out,
                    std::int64_t column) {
@@ -186,7 +186,7 @@ struct Convolution {
     return column;
   }
 
-  // Rows [begin, begin + count) that differ in nothing but where they lie. Of an odd number of
+  // Rows [begin, begin + count) that differ in their addresses alone. Of an odd number of
   // pixels one is left in its column for the next row, so that rows go by two; HoWo kernels finish
   // each row.
   std::int64_t rows(std::int64_t begin, std::int64_t count, std::int64_t column) {

@@ -86,9 +86,9 @@ void depthwise(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   out.store();
 }
 
-// Depthwise convolutions, channels over cores (pulp.md 2.5). The numbers give the cycles of all 36
-// depthwise tiles of kernel_cycles.json exactly, with words that cross the banks' counted from
-// their addresses.
+// Depthwise convolutions, channels over cores (docs/facts/pulp.md 2.5). The numbers give the cycles
+// of all 36 depthwise tiles of kernel_cycles.json exactly, with words that cross the banks' counted
+// from their addresses.
 
 constexpr Straight kDepthwiseCall{.instructions = 132, .stack = 50};
 constexpr Straight kChannel{.instructions = 37, .stack = 12, .taken_branches = 1};
@@ -302,7 +302,7 @@ std::vector<std::int64_t> likeness(const Kernel& call, const Machine& machine, s
 }
 
 // A column of the padded map and a row more; stored by words, the last of which reaches beyond
-// narrow rows (pulp.md 2.5).
+// narrow rows (docs/facts/pulp.md 2.5).
 std::int64_t column_bytes(const Kernel& call, std::int64_t cores) {
   const std::int64_t beyond = round_up(call.kernel_w, 4) - call.kernel_w;
   const std::int64_t column = call.kernel_w * (call.in_h + call.pad_top + call.pad_bottom);

@@ -88,8 +88,8 @@ void requantize_codes(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   out.store();
 }
 
-// Their code (pulp.md 2.4) is not among the tiles measured: instructions are counted from the loops
-// as written in PULP-NN.
+// Their code (docs/facts/pulp.md 2.4) is not among the tiles measured: instructions are counted
+// from the loops as written in PULP-NN.
 
 constexpr Straight kAddCall{.instructions = 50};
 // multiply-add, shift, clip, as far as they do anything.
@@ -101,8 +101,8 @@ std::int64_t multiply(std::int64_t multiplier, std::int64_t offset) {
   return multiplier != 1 && offset == 0 ? 1 : 0;
 }
 
-// Rows over cores, one element at a time: about 11 instructions in the library's own form (pulp.md
-// 2.4), of which two narrow the sum and the result to 16 and 8 bits.
+// Rows over cores, one element at a time: about 11 instructions in the library's own form
+// (docs/facts/pulp.md 2.4), of which two narrow the sum and the result to 16 and 8 bits.
 CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
   const Piece rows = rows_of(kernel.in_h, kernel.active_cores(machine.cluster.cores), core, false);

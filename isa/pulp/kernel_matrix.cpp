@@ -149,7 +149,7 @@ void multiply(const Kernel& kernel, Bytes8& l1, int threads) {
 }
 
 // The matrix product of PULP-NN, 4 channels x 2 pixels at a time, and the kernels that are little
-// else (pulp.md 2.3, 2.4).
+// else (docs/facts/pulp.md 2.3, 2.4).
 
 namespace {
 
@@ -160,7 +160,7 @@ constexpr Straight kMatmulCall{.instructions = 114, .stack = 40, .taken_branches
 // pointers to rows and columns, 8 accumulators, tests for bias, left-over and flags.
 constexpr Straight kBlockBegin{.instructions = 45, .stack = 15};
 constexpr Straight kBlockEnd{.instructions = 6, .stack = 2, .taken_branches = 1};
-// A left-over channel x 2 pixels: 30 with both outputs (pulp.md 2.3).
+// A left-over channel x 2 pixels: 30 with both outputs (docs/facts/pulp.md 2.3).
 constexpr Straight kChannelBegin{.instructions = 10, .stack = 3};
 constexpr Straight kChannelEnd{.instructions = 4, .taken_branches = 1};
 // A single pixel: 13 and 27 for each channel ([1,4,1024,2]: the two not separable, split as
@@ -214,7 +214,7 @@ void products(CodeBuilder& b, const Kernel& kernel, const Operands& op, const St
 }
 
 // Left-over values of the columns, one at a time: loads, p.mac, counter and branch back (18 for
-// 4 x 2, as DORY's own estimate has it, pulp.md 2.3).
+// 4 x 2, as DORY's own estimate has it, docs/facts/pulp.md 2.3).
 void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
   const std::int64_t done = step.trips * step.columns;
   const std::int64_t extract = kernel.weight_bits < 8 ? op.rows : 0;
@@ -277,8 +277,8 @@ void requantize(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const 
     b.work({.instructions = 3 + insert, .load_uses = 1});
   } else {
     // mul, mulhu and two p.mac for the product, sign of the accumulator, four for the sum, three
-    // and a test for the shift, clip (counted from the loop as written in PULP-NN; pulp.md 2.3 has
-    // 27 to 135 more than with 32 bits for 8 outputs).
+    // and a test for the shift, clip (counted from the loop as written in PULP-NN;
+    // docs/facts/pulp.md 2.3 has 27 to 135 more than with 32 bits for 8 outputs).
     for (int half = 0; half < 2; ++half) b.load(norms.kappa + 4 * half);
     for (int half = 0; half < 2; ++half) b.load(norms.lambda + 4 * half);
     b.work({.instructions = 14 + insert, .multiply_highs = 1, .multiplies = 1});
@@ -368,7 +368,7 @@ CoreCode pointwise_code(const Kernel& kernel, const Machine& machine, std::int64
   return b.take();
 }
 
-// One output at a time, as a pixel of the matrix product (pulp.md 2.4).
+// One output at a time, as a pixel of the matrix product (docs/facts/pulp.md 2.4).
 CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
   const Piece co = channels(kernel, machine, core);

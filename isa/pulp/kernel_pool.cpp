@@ -1,5 +1,5 @@
 // Pooling over [row][column][channel] codes, in the library's order of operations
-// (pulp.md 2.2, 2.4); MaxPoolDirect, which is not the library's, in none that shows.
+// (docs/facts/pulp.md 2.2, 2.4); MaxPoolDirect, which is not the library's, in none that shows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,7 +21,7 @@ struct Span {
 
 // Positions of one axis that window `out` covers; may be empty. The library takes the bottom
 // padding for where the first row begins and the right one for where the last column ends, which is
-// the same only where paddings are symmetric; what is meant is computed here.
+// the same only where paddings are symmetric; this computes the intended span.
 Span covered(std::int64_t out, std::int64_t stride, std::int64_t pad, std::int64_t size,
              std::int64_t in) {
   const std::int64_t begin = out * stride - pad;
@@ -203,15 +203,15 @@ void max_pool_direct(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   out.store();
 }
 
-// Their code (pulp.md 2.4) is not among the tiles measured: instructions are counted from the loops
-// as written in PULP-NN; max_pool_direct_code is our own, not measured either.
+// Their code (docs/facts/pulp.md 2.4) is not among the tiles measured: instructions are counted
+// from the loops as written in PULP-NN; max_pool_direct_code is our own, not measured either.
 
 constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 
-// Output rows over cores; each channel of a pixel sums its taps, about 6 instructions each (pulp.md
-// 2.4), and divides.
+// Output rows over cores; each channel of a pixel sums its taps, about 6 instructions each
+// (docs/facts/pulp.md 2.4), and divides.
 CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
   const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, true);

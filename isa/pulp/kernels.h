@@ -54,7 +54,7 @@ struct KernelTraits {
   // What the kernel cannot do though the row allows it; empty: the call is fine. Null: nothing.
   std::string (*limit)(const Kernel& call) = nullptr;
   // Whether it is the one of its family for a layer of this shape; null: always. Of several that
-  // are, the first is the library's choice (pulp.md 2.4, 3.3).
+  // are, the first is the library's choice (docs/facts/pulp.md 2.4, 3.3).
   bool (*serves)(const Kernel& layer) = nullptr;
   // Bytes of the scratch buffer for so many cores; null: none.
   std::int64_t (*scratch_bytes)(const Kernel& call, std::int64_t cores) = nullptr;
@@ -81,9 +81,9 @@ inline const KernelTraits& traits(Family family) { return kernels_of(family).fro
 // Whether the results of a max pool are the maxima of its windows whatever the input. Those of
 // MaxPoolDirect always are, those of MaxPool where out_w is 1 or pad_left < stride_x. Beyond that
 // they are only by luck. The library writes the maximum of a row's window x over column x, its
-// first column before it compares the others (pulp.md 2.4): a window that begins left of x loses
-// what was at x and sees maxima of others, and one that begins in the padding begins at x instead
-// of at 0.
+// first column before it compares the others (docs/facts/pulp.md 2.4): a window that begins left of
+// x loses what was at x and sees maxima of others, and one that begins in the padding begins at x
+// instead of at 0.
 bool pools_exactly(const Kernel& max_pool);
 
 // --- for the families' own files
@@ -103,7 +103,7 @@ std::string channels_limit(const Kernel& call);
 void multiply(const Kernel& call, Bytes8& l1, int threads);
 std::vector<std::int64_t> matrix_likeness(const Kernel& call, const Machine& machine,
                                           std::int64_t core);
-// Columns of im2col, two pixels a core, a byte for each code (pulp.md 2.4).
+// Columns of im2col, two pixels a core, a byte for each code (docs/facts/pulp.md 2.4).
 std::int64_t columns_bytes(const Kernel& call, std::int64_t cores);
 // Also of pointwise kernels whose input has to be unpacked.
 CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core);

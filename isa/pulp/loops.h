@@ -57,7 +57,7 @@ std::vector<Entry> in_loops(const Program& program, std::size_t begin, std::size
 std::vector<std::int64_t> numbers_of(const Program& program, std::size_t instruction);
 std::span<const TextNumber> text_numbers(const Program& program, std::size_t instruction);
 
-// What is wrong with loops from outside: a body past the end, no iteration, too deep, too much of
+// Errors of loops from a file: a body past the end, no iteration, too deep, too much of
 // it, a field that no step can be added to. None: they can be unrolled.
 struct LoopFault {
   std::size_t entry = 0;

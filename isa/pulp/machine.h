@@ -1,7 +1,7 @@
 // A PULP cluster as numbers: 8 RISC-V cores (Xpulpv2) around a banked L1 (TCDM), a cluster DMA to
 // L2, a uDMA to L3 (HyperRAM). One YAML file per machine in configs/, each number with its source
-// (pulp.md) or marked assumed or calibrated. Rules for the folder are those of isa/xdnn: an
-// instruction is one struct (instructions.h), what it does is semantics.h, what it touches is
+// (docs/facts/pulp.md) or marked assumed or calibrated. Rules for the folder are those of isa/xdnn:
+// an instruction is one struct (instructions.h), what it does is semantics.h, what it touches is
 // footprint.h, what it costs with no contention is cost.h.
 //
 // Cycles are of the cluster clock. Byte addresses of L1, L2 and L3 all begin at 0: offsets into the
@@ -41,7 +41,7 @@ struct Machine {
       visit("barrier_cycles", self.barrier_cycles, Range{1, 1000});
     }
   };
-  // Cycles of an instruction beyond the one that each takes (pulp.md 1.2).
+  // Cycles of an instruction beyond the one that each takes (docs/facts/pulp.md 1.2).
   struct Core {
     std::int64_t load_use = 1, misaligned = 1, taken_branch = 2, jump = 1;
     std::int64_t division = 31;
@@ -63,9 +63,9 @@ struct Machine {
     std::int64_t size_bytes = 65536;
     std::int64_t buffer_bytes = 38000;  // what stacks and runtime leave: DORY's l1_buffer_size
     std::int64_t banks = 16;            // 32 bits wide, words interleaved
-    std::int64_t conflicts = 1;         // 0: a bank serves everybody at once
+    std::int64_t conflicts = 1;         // 0: a bank serves all requests at once
     // Share of the conflicts in depthwise kernels that the machine shows: those of an
-    // instruction-set simulator are 1, others show less (pulp.md 1.3, 4.3).
+    // instruction-set simulator are 1, others show less (docs/facts/pulp.md 1.3, 4.3).
     double depthwise_conflicts = 1;
     static constexpr void fields(auto& self, auto&& visit) {
       visit("size_bytes", self.size_bytes, Range{1024, 1 << 26});
@@ -96,21 +96,22 @@ struct Machine {
       visit("transfer_cycles", self.transfer_cycles, Range{0, 1e6});
     }
   };
-  // Cluster DMA (mchan, pulp.md 1.5 and 1.9). One command alone, from the core's first store to the
-  // core that waited for it: issue + latency + bytes / 8 cycles; L1 -> L2 one more for each burst
-  // and each line but the first.
+  // Cluster DMA (mchan, docs/facts/pulp.md 1.5 and 1.9). One command alone, from the core's first
+  // store to the core that waited for it: issue + latency + bytes / 8 cycles; L1 -> L2 one more for
+  // each burst and each line but the first.
   struct Dma {
     std::int64_t bytes_per_cycle = 8;  // each direction
     std::int64_t issue_cycles_1d = 8;  // a core's, per command, with its loop; then it is queued
     std::int64_t issue_cycles_2d = 10;
-    std::int64_t latency_cycles = 7;  // queued -> first data; 8 + 7 = the 15 of pulp.md 1.9
+    std::int64_t latency_cycles =
+        7;  // queued -> first data; 8 + 7 = the 15 of docs/facts/pulp.md 1.9
     std::int64_t burst_bytes = 256;
     std::int64_t write_burst_cycles = 1;  // L1 -> L2: per further burst beyond its bytes
     std::int64_t write_line_cycles = 1;   // L1 -> L2: per further line of a 2-D transfer
     std::int64_t poll_cycles = 6;         // a wait reads the status register at least once
     std::int64_t core_queue = 2;          // commands a core may have waiting
     std::int64_t global_queue = 8;        // per direction
-    std::int64_t identifiers = 16;        // transfers that can be told apart
+    std::int64_t identifiers = 16;        // transfer identifiers
     std::int64_t length_max = 65535;      // bytes of one command
     static constexpr void fields(auto& self, auto&& visit) {
       visit("bytes_per_cycle", self.bytes_per_cycle, Range{1, 1024});
@@ -127,7 +128,7 @@ struct Machine {
       visit("length_max", self.length_max, Range{4, 1 << 24});
     }
   };
-  // Instruction cache (pulp.md 1.3, 1.9).
+  // Instruction cache (docs/facts/pulp.md 1.3, 1.9).
   struct ICache {
     std::int64_t ideal = 1;  // 1: every fetch hits (the 2021 simulator, nearly)
     std::int64_t line_bytes = 16;
@@ -144,9 +145,9 @@ struct Machine {
       visit("shared_miss_cycles", self.shared_miss_cycles, Range{0, 1000});
     }
   };
-  // What the generated layer functions (DORY's, pulp.md 3.6) spend beside kernels and transfers,
-  // on every core. Calibrated is tile_instructions alone, and
-  // L1::depthwise_conflicts above.
+  // Overhead of the generated layer functions (DORY's, docs/facts/pulp.md 3.6) beside kernels and
+  // transfers, on every core. Calibrated is tile_instructions alone, and L1::depthwise_conflicts
+  // above.
   struct Code {
     std::int64_t tile_instructions = 300;            // [calibrated] of one tile's bookkeeping
     std::int64_t tile_divisions = 2;                 // of one tile
@@ -199,8 +200,8 @@ struct Machine {
     visit("host", self.host);
   }
 
-  // 8-bit MACs per cycle of the inner loop alone: 32 in 14 cycles per core (pulp.md 2.3) is what
-  // kernels reach; 4 per sdotp is the peak.
+  // 8-bit MACs per cycle of the inner loop alone: 32 in 14 cycles per core (docs/facts/pulp.md 2.3)
+  // is what kernels reach; 4 per sdotp is the peak.
   double peak_macs_per_cycle() const { return 4.0 * static_cast<double>(cluster.cores); }
 };
 

@@ -8,9 +8,9 @@
 
 namespace workbench::pulp {
 
-// pulp.md 1.9, gvsoc_micro.json: reads move a request per cycle and bytes_per_cycle, packed across
-// lines; writes cannot pack, and each burst or line costs more than its bytes. That of the first is
-// hidden in the latency of a write on its own.
+// docs/facts/pulp.md 1.9, gvsoc_micro.json: reads move a request per cycle and bytes_per_cycle,
+// packed across lines; writes cannot pack, and each burst or line costs more than its bytes. That
+// of the first is hidden in the latency of a write on its own.
 DmaCommand command_of(const Dma& transfer, const Machine& machine) {
   const Machine::Dma& dma = machine.dma;
   const std::int64_t lines = transfer.two_d ? transfer.lines : 1;

@@ -29,10 +29,10 @@ class CommandShares {
   std::int64_t dealt_ = 1, chunk_ = 1, each_ = 0;  // runs of chunk_ of dealt_, commands of each
 };
 
-// The cluster DMA (mchan, pulp.md 1.5 and 1.9), for simulation and analytic schedule: when each
-// command is queued, served and done. Cores queue commands of their own, two deep; a queue of eight
-// per direction takes them round robin; each direction serves one command after the other, both
-// directions at once. Commands are computed in plain loops, however many there are.
+// The cluster DMA (mchan, docs/facts/pulp.md 1.5 and 1.9), for simulation and analytic schedule:
+// when each command is queued, served and done. Cores queue commands of their own, two deep; a
+// queue of eight per direction takes them round robin; each direction serves one command after the
+// other, both directions at once. Commands are computed in plain loops, however many there are.
 
 // One command of a transfer, in cycles.
 struct DmaCommand {
@@ -43,7 +43,7 @@ struct DmaCommand {
 };
 DmaCommand command_of(const Dma& transfer, const Machine& machine);
 
-// pulp.md 1.5: requests to L2 that may be on their way; of L1 only one at a time.
+// docs/facts/pulp.md 1.5: requests to L2 that may be on their way; of L1 only one at a time.
 inline constexpr std::int64_t kOutstandingReads = 8, kOutstandingWrites = 1;
 
 enum class Direction { In, Out };  // L2 -> L1, L1 -> L2
@@ -100,12 +100,12 @@ class Mchan {
   std::int64_t issue(std::int32_t instruction, const Dma& transfer, std::span<std::int64_t> clocks);
   // When the last of the commands that `core` issued under `id` is done.
   Completion completion(std::int64_t id, std::int64_t core) const;
-  // In [begin, end) transfers go at `speed` (0 to 1) only: what is known of them moves.
+  // In [begin, end) transfers run at `speed` (0 to 1): their completion times move.
   void slow(std::int64_t begin, std::int64_t end, double speed);
   // How much of what is issued so far moves in [begin, end), both directions.
   double bytes_between(std::int64_t begin, std::int64_t end) const;
 
-  // Issued and not yet taken away by who carries them out; in order of `done`.
+  // Issued and not yet executed; in order of `done`.
   std::deque<Transfer>& transfers(Direction direction) { return lane(direction).transfers; }
 
  private:

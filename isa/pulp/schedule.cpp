@@ -78,8 +78,8 @@ class EarliestCosts {
   std::vector<Counter> counters_;
 };
 
-// A direction serves command after command: from the first that is queued on it has all of them to
-// do, and after the last the last. Who comes when among the cores is open.
+// A direction serves one command at a time: after the first is queued all are pending, after the
+// last is queued the last is. The order of the cores is open.
 void EarliestCosts::issue(std::size_t instruction, const Dma& op, Team& team) {
   occupied_[instruction] = {team.latest, team.latest};
   if (op.bytes() == 0) return;

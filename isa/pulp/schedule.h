@@ -2,8 +2,8 @@
 // DMA, the uDMA and barriers worked as they do but no access ever waited for a bank. No SystemC, a
 // fraction of a microsecond per instruction.
 //
-// Two answers, because a bound is no estimate:
-// - at the earliest: a lower bound on the transaction tier by construction. Every time in it is a
+// Two answers, because a bound is no estimate: - earliest: a lower bound on the transaction tier by
+// construction. Every time in it is a
 //   sum or maximum of times that are lower bounds; of the DMA's queues it knows only what holds in
 //   whatever order the cores get to them.
 // - expected: the DMA as the transaction tier models it, and in kernels the conflicts at the banks

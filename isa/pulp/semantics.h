@@ -1,6 +1,6 @@
-// What each instruction does to the memories, bit for bit (pulp.md 2.2), wraps and truncations
-// included. The same in every tier; timing is elsewhere. Written for speed: the golden model says
-// what the network means slowly, in other words, and shares nothing with it.
+// What each instruction does to the memories, bit for bit (docs/facts/pulp.md 2.2), wraps and
+// truncations included. The same in every tier; timing is elsewhere. Written for speed; the golden
+// model states the network's meaning independently.
 #pragma once
 
 #include <cstdint>

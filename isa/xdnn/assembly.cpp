@@ -89,7 +89,8 @@ Instruction instruction_from(const Entry& entry) {
           using Member = std::remove_cvref_t<decltype(member)>;
           if (given == nullptr) {
             if (field.starts_with("wait_")) member = Member{1};
-          } else if (field == "method") {  // xdnn.md 2.4: nearest is all that is documented
+          } else if (field ==
+                     "method") {  // docs/facts/xdnn.md 2.4: nearest is all that is documented
             if (given->value != "0" && given->value != "nearest" && given->value != "NN") {
               contradict(entry, "field method: expected nearest (or 0), found " + given->value);
             }

@@ -132,8 +132,8 @@ double clamped_code(double value) {
   return above < 127.0 ? above : 127.0;
 }
 
-// xdnn.md 3.2, each rr() as floor(x / 2^n + 1/2) like above: 31 and 16 bits, exact in double. That
-// the sum with the bias saturates is assumed (xdnn.md 3.2).
+// docs/facts/xdnn.md 3.2, each rr() as floor(x / 2^n + 1/2) like above: 31 and 16 bits, exact in
+// double. That the sum with the bias saturates is assumed (docs/facts/xdnn.md 3.2).
 std::int64_t finish_prescaled(const TileRow& sums, const ChannelArithmetic& channels,
                               std::int64_t block, double low,
                               std::array<std::int8_t, kTileColumns>& codes) {
@@ -154,9 +154,9 @@ std::int64_t finish_prescaled(const TileRow& sums, const ChannelArithmetic& chan
   return wide;
 }
 
-// The same two for one sum of 16-bit products, in integers (xdnn.md 3.2, 3.3: the bias counts units
-// of 65536, and what the prescale leaves is clamped to 24 bits). Adds to `wide` for sums beyond 48
-// bits, as which the bias is limited (3.3).
+// The same two for one sum of 16-bit products, in integers (docs/facts/xdnn.md 3.2, 3.3: the bias
+// counts units of 65536, and what the prescale leaves is clamped to 24 bits). Adds to `wide` for
+// sums beyond 48 bits, as which the bias is limited (3.3).
 std::int16_t finish_wide(std::int64_t sum, const Conv& conv, const ChannelConfig& config,
                          bool prescales, std::int64_t& wide) {
   const auto clamped = [](std::int64_t value, std::int64_t bits) {

@@ -19,9 +19,9 @@ struct ConvResult {
 };
 
 // Conv (or deconv) with the filters at DDR byte `filter_address`: exact integer sums, then bias,
-// scale, shift, clamp, ReLU or PReLU (xdnn.md 3.3); on machines that prescale: prescale, clamp,
-// scale, postscale, clamp, bias, clamp, ReLU (xdnn.md 3.2). Codes of 16 bits are two bytes of
-// pixels each, their sums wide beyond 48 bits.
+// scale, shift, clamp, ReLU or PReLU (docs/facts/xdnn.md 3.3); on machines that prescale: prescale,
+// clamp, scale, postscale, clamp, bias, clamp, ReLU (docs/facts/xdnn.md 3.2). Codes of 16 bits are
+// two bytes of pixels each, their sums wide beyond 48 bits.
 ConvResult convolve(const Conv& conv, std::int64_t filter_address, const Machine& machine,
                     const Memory& memory, int threads);
 

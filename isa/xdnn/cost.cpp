@@ -128,21 +128,23 @@ struct StreamCostOf {
 
   StreamCost operator()(const Pool& op) const {
     if (machine.family() == Family::V2) {
-      // Through the array's pipeline (xdnn.md 1.3), so at its rate: for each line of the result one
-      // line of the source per kernel position and cycle (assumed, after xdnn.md 5.2).
+      // Through the array's pipeline (docs/facts/xdnn.md 1.3), so at its rate: for each line of the
+      // result one line of the source per kernel position and cycle (assumed, after
+      // docs/facts/xdnn.md 5.2).
       const std::int64_t lines = machine.geometry().row_words(op.out_w) * op.channels;
       return {op.out_h, {lines * op.kernel_w * op.kernel_h}, 1, 1, {}};
     }
     // Line buffers in front of the pool engine: each input word is read once (assumed; the in-line
-    // pool of the conv pipeline works at that rate too, xdnn.md 5.2 "a fused pool adds nothing").
+    // pool of the conv pipeline works at that rate too, docs/facts/xdnn.md 5.2 "a fused pool adds
+    // nothing").
     const std::int64_t words = std::max(op.in_h * row(op.in_w), op.out_h * row(op.out_w));
     const std::int64_t row_words = ceil_div(words, op.in_h);
     return {op.in_h, {row_words * planes(op.channels, op.tail.source)}, 1, 1, {}};
   }
   StreamCost operator()(const Eltwise& op) const {
-    // xdnn.md 5.2: W*H*ceil(C/96) cycles; two reads one after the other without parallel_read.
-    // Width-aligned machines have no such bit: they read two lines at once if they have the ports
-    // (assumed).
+    // docs/facts/xdnn.md 5.2: W*H*ceil(C/96) cycles; two reads one after the other without
+    // parallel_read. Width-aligned machines have no such bit: they read two lines at once if they
+    // have the ports (assumed).
     const bool parallel =
         (op.tail.parallel_read || machine.width_aligned()) && machine.am.read_ports >= 2;
     const std::int64_t words = row(op.width) * planes(op.channels, op.tail.source);

@@ -9,8 +9,8 @@
 
 namespace workbench::xdnn {
 
-// The array's side of a convolution (xdnn.md 1.5, 5.2). One pass: one slab of filters, one sweep
-// over the output pixels, `steps` cycles each.
+// The array's side of a convolution (docs/facts/xdnn.md 1.5, 5.2). One pass: one slab of filters,
+// one sweep over the output pixels, `steps` cycles each.
 struct ConvCost {
   std::int64_t steps = 0, passes = 0;
   std::int64_t step_pixels = 1;   // pixels of a row computed side by side
@@ -67,7 +67,7 @@ Cycles duration(const Step& step, const Machine& machine);
 // --- whole programs ------------------------------------------------------------------------------
 
 // The analytic tier: when each instruction would start and finish if engines and dispatcher worked
-// as they do but nobody ever waited for a port or for the DDR. No SystemC, microseconds per
+// as they do, without contention for ports and DDR. No SystemC, microseconds per
 // program; by construction a lower bound on what the transaction tier says.
 
 struct EarliestTimes {

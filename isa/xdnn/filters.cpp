@@ -55,7 +55,8 @@ FilterMode filter_mode(std::int64_t steps, const Machine& machine) {
 namespace {
 
 // Slice 0 gets its filters in whole 512-bit words: a column's 21 rows x 32 bit of a step fill two
-// (xdnn.md 1.6), and the configuration takes 8 as on the main array (xdnn.md 5.2, 8 + 16 cnt).
+// (docs/facts/xdnn.md 1.6), and the configuration takes 8 as on the main array
+// (docs/facts/xdnn.md 5.2, 8 + 16 cnt).
 constexpr std::int64_t kFilterWordBytes = 64, kConfigWords = 8;
 
 std::int64_t column_step_bytes(std::int64_t lanes, const Machine& machine) {

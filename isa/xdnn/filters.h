@@ -1,10 +1,10 @@
-// How a convolution's weights and per-channel parameters lie in DDR, pass by pass (xdnn.md 1.5 and
-// 1.6). What follows is true of channel-aligned machines; for the others see the end of this
-// file, which the functions below that take a FilterShape turn to. One slab feeds one pass of
-// output channels: first a 64-bit configuration word per channel, then for each column of the
-// array, for each step, for each row, the weights of the column's channels. A step is what the
-// array multiplies in one report cycle: one AM word of one kernel tap, or for replicated sections
-// as many (section, tap) pairs as there are copies.
+// How a convolution's weights and per-channel parameters lie in DDR, pass by pass
+// (docs/facts/xdnn.md 1.5 and 1.6). What follows is true of channel-aligned machines; for the
+// others see the end of this file, which the functions below that take a FilterShape turn to. One
+// slab feeds one pass of output channels: first a 64-bit configuration word per channel, then for
+// each column of the array, for each step, for each row, the weights of the column's channels. A
+// step is what the array multiplies in one report cycle: one AM word of one kernel tap, or for
+// replicated sections as many (section, tap) pairs as there are copies.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ std::vector<Tap> array_taps(const ChannelLayout& source, std::int64_t channels,
 // Array steps per output pixel, the "DSP data count": full*K*K + ceil(K*K*repl_sect/repl_units).
 std::int64_t array_steps(const ChannelLayout& source, std::int64_t kernel_h, std::int64_t kernel_w);
 
-// xdnn.md 1.5: up to one buffer ping-pong, up to both buffers single, beyond half rate.
+// docs/facts/xdnn.md 1.5: up to one buffer ping-pong, up to both buffers single, beyond half rate.
 struct FilterMode {
   bool pingpong = true, half_rate = false, possible = true;
 };
@@ -66,8 +66,8 @@ struct FilterShape {
 FilterShape filter_shape(const Conv& conv);
 
 // The same for any family. Width-aligned: a line of pixels takes one step for each input channel
-// and kernel position (xdnn.md 5.2), and a tap is all channels of a position, read from pixels
-// [in_channels]; it has no step of its own. The buffers hold an even number of channels.
+// and kernel position (docs/facts/xdnn.md 5.2), and a tap is all channels of a position, read from
+// pixels [in_channels]; it has no step of its own. The buffers hold an even number of channels.
 std::vector<Tap> array_taps(const FilterShape& shape, const Machine& machine);
 std::int64_t array_steps(const FilterShape& shape, const Machine& machine);
 FilterMode filter_mode(const FilterShape& shape, const Machine& machine);
@@ -106,9 +106,9 @@ UnpackedFilters unpack_filters(const FilterShape& shape, std::span<const std::in
 
 // --- width-aligned machines ----------------------------------------------------------------------
 
-// Filters of width-aligned machines (xdnn.md 1.6, V2), behind filters.h. One slab feeds one pass:
-// four vectors of shorts, an entry for each output channel of the pass: bias, prescale, scale,
-// postscale; then the weights, of the machine's width, [in channel, padded to
+// Filters of width-aligned machines (docs/facts/xdnn.md 1.6, V2), behind filters.h. One slab feeds
+// one pass: four vectors of shorts, an entry for each output channel of the pass: bias, prescale,
+// scale, postscale; then the weights, of the machine's width, [in channel, padded to
 // even][kernel_y][kernel_x][output channel]. That the slab of a pass lies together is assumed.
 
 std::int64_t line_slab_bytes(const FilterShape& shape, const Machine& machine);

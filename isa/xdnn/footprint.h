@@ -57,7 +57,7 @@ bool depends(const Footprint& earlier, const Footprint& later);
 bool must_wait(const Footprint& earlier, Unit unit, const Footprint& touched,
                const Instruction& later);
 
-// AM words of one input tile buffer of hardware-assisted tiling (xdnn.md 4.7).
+// AM words of one input tile buffer of hardware-assisted tiling (docs/facts/xdnn.md 4.7).
 std::int64_t tile_buffer_words(const Conv& conv, std::int64_t pool_kernel_w,
                                std::int64_t pool_kernel_h, std::int64_t pool_stride_w,
                                std::int64_t pool_stride_h, std::int64_t tile_w,

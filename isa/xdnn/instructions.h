@@ -1,5 +1,5 @@
-// The xDNN V3 instruction set (xdnn.md section 2.4): one struct per instruction, fields under the
-// vendor's template names and in the vendor's order, so that assembly, JSON and equality follow
+// The xDNN V3 instruction set (docs/facts/xdnn.md 2.4): one struct per instruction, fields under
+// the vendor's template names and in the vendor's order, so that assembly, JSON and equality follow
 // from the field lists. Addresses are AM words unless an srcAddDDR/dstAddDDR flag says DDR bytes.
 #pragma once
 
@@ -12,8 +12,9 @@
 
 namespace workbench::xdnn {
 
-// How C channels of a pixel lie in AM words (xdnn.md 1.5): `full` words of one channel per byte,
-// then `repl_sections` words each holding `repl_width` channels, `repl_units` copies of them.
+// How C channels of a pixel lie in AM words (docs/facts/xdnn.md 1.5): `full` words of one channel
+// per byte, then `repl_sections` words each holding `repl_width` channels, `repl_units` copies of
+// them.
 struct ChannelLayout {
   std::int64_t full = 0, repl_sections = 0, repl_units = 0, repl_width = 0;
   std::int64_t sections() const { return full + repl_sections; }  // words per pixel
@@ -21,7 +22,7 @@ struct ChannelLayout {
   friend bool operator==(const ChannelLayout&, const ChannelLayout&) = default;
 };
 
-// The control tail that every compute instruction carries (REPL in xdnn.md 2.4).
+// The control tail that every compute instruction carries (REPL in docs/facts/xdnn.md 2.4).
 struct Tail {
   std::int64_t slice = 1;
   ChannelLayout source, destination;
@@ -83,7 +84,7 @@ struct Tail {
   }
 };
 
-// The engines an instruction can run on, in the order of the wait bits (xdnn.md 2.7).
+// The engines an instruction can run on, in the order of the wait bits (docs/facts/xdnn.md 2.7).
 enum class Unit { Download, Upload, Conv, Pool, Eltwise, Upsample };
 inline constexpr int kUnits = 6;
 
@@ -95,12 +96,12 @@ struct Conv {
   bool transposed = false;
   std::int64_t kernel_w = 1, kernel_h = 1, stride_w = 1, stride_h = 1, pad_w = 0, pad_h = 0,
                dilation_w = 1, dilation_h = 1;
-  std::int64_t preshift = 16, scale = 26, postshift = 2;  // placeholders, xdnn.md 2.2: the real
-                                                          // ones are per channel, in DDR
+  std::int64_t preshift = 16, scale = 26, postshift = 2;  // placeholders, docs/facts/xdnn.md 2.2:
+                                                          // the real ones are per channel, in DDR
   bool relu = false, prelu = false, bias = false;
   std::int64_t inaddr = 0, in_w = 0, in_h = 0, in_ch = 0;
   std::int64_t outaddr = 0, out_w = 0, out_h = 0, out_ch = 0;
-  std::int64_t bypass = 0;  // V2 only; always 0, meaning unknown (xdnn.md 2.2)
+  std::int64_t bypass = 0;  // V2 only; always 0, meaning unknown (docs/facts/xdnn.md 2.2)
   std::int64_t weights_bit = 1;
   Tail tail;
   static constexpr void fields(auto& self, auto&& visit) {
@@ -138,7 +139,7 @@ struct Pool {
   static constexpr Unit kUnit = Unit::Pool;
   bool average = false;
   std::int64_t kernel_w = 1, kernel_h = 1, stride_w = 1, stride_h = 1, pad_w = 0, pad_h = 0;
-  std::int64_t fcmode = 0;  // average pool only; changes nothing here (xdnn.md 2.2)
+  std::int64_t fcmode = 0;  // average pool only; changes nothing here (docs/facts/xdnn.md 2.2)
   std::int64_t inaddr = 0, in_w = 0, in_h = 0, channels = 0;
   std::int64_t outaddr = 0, out_w = 0, out_h = 0;
   std::int64_t bypass = 0;  // V2 only
@@ -267,7 +268,7 @@ struct Gather {
   static constexpr std::string_view kOpcode = "XNGather";
   static constexpr Unit kUnit = Unit::Download;
   std::int64_t am_address = 0, ddr_address = 0, width = 0, height = 0, channels = 0;
-  std::int64_t a0 = 0, b1 = 1, c1 = 1;  // always 0 1 1, meaning unknown (xdnn.md 2.2)
+  std::int64_t a0 = 0, b1 = 1, c1 = 1;  // always 0 1 1, meaning unknown (docs/facts/xdnn.md 2.2)
   std::int64_t start_row = 0, end_row = 0;
   Tail tail;
   static constexpr void fields(auto& self, auto&& visit) {

@@ -13,7 +13,7 @@ namespace workbench::xdnn {
 
 // --- templates -----------------------------------------------------------------------------------
 
-// The fields of every opcode in every dialect (xdnn.md 2.2, 2.4, 2.5), as tables.
+// The fields of every opcode in every dialect (docs/facts/xdnn.md 2.2, 2.4, 2.5), as tables.
 
 namespace {
 

@@ -1,8 +1,9 @@
-// A program as its text or JSON file holds it (xdnn.md 2.2, 2.4, 2.5): entries with named fields as
-// text, nothing interpreted, nothing lost. What dialects differ in is tables in listing.cpp.
+// A program as its text or JSON file holds it (docs/facts/xdnn.md 2.2, 2.4, 2.5): entries with
+// named fields as text, nothing interpreted, nothing lost. What dialects differ in is tables in
+// listing.cpp.
 //
-// Text: the vendor's lines, `id opcode fields # comment`, and comment lines. What has no place in a
-// vendor line stands in comments that only we read:
+// Text: the vendor's lines, `id opcode fields # comment`, and comment lines. Information that a
+// vendor line cannot hold is in comments of our own:
 //   # dialect NAME                 which templates the lines follow; guessed when absent
 //   # template id OPCODE FIELDS    the fields of this opcode's lines from here on
 //   ... #+ key=value key=value     further fields of the instruction on this line
@@ -43,7 +44,7 @@ bool known_opcode(std::string_view opcode);
 // Fields of `opcode` that every dialect of the same family has.
 std::vector<std::string_view> required_fields(Dialect dialect, std::string_view opcode);
 
-// What a value of that field must be; none for fields no template knows.
+// The rule for values of that field; none for unknown fields.
 struct FieldRule {
   bool text = false;  // any text; else a whole number in [low, high]
   std::int64_t low = 0, high = 0;
@@ -96,9 +97,9 @@ void check(const Entry& entry, Dialect dialect);
 
 // --- the crossbar table --------------------------------------------------------------------------
 
-// The crossbar table of hand-tuned V3 programs (xdnn.md 2.5, 2.7): which output channels go to
-// which bytes of an AM word. Where an instruction names entries of it, they say where in the first
-// word its result begins, whatever its concat fields say.
+// The crossbar table of hand-tuned V3 programs (docs/facts/xdnn.md 2.5, 2.7): which output channels
+// go to which bytes of an AM word. Where an instruction names entries of it, they say where in the
+// first word its result begins, whatever its concat fields say.
 
 // First byte of the AM word that the entry's first channels are written to; none where the entry
 // names no table entry or the listing has no table. Throws Error for a table that cannot be read.

@@ -16,8 +16,8 @@ namespace workbench::xdnn {
 
 // --- JSON ----------------------------------------------------------------------------------------
 
-// Listings as JSON (xdnn.md 2.5). Values other than xdnn_kv stay compact JSON text: what is not
-// understood is kept.
+// Listings as JSON (docs/facts/xdnn.md 2.5). Values other than xdnn_kv stay compact JSON text: what
+// is not understood is kept.
 
 namespace {
 
@@ -214,7 +214,8 @@ std::string print_json(const Listing& listing) {
 
 // --- text ----------------------------------------------------------------------------------------
 
-// Listings as text (xdnn.md 2.2, 2.4); the comments that only we read are described in listing.h.
+// Listings as text (docs/facts/xdnn.md 2.2, 2.4); the comments that only we read are described in
+// listing.h.
 
 namespace {
 
@@ -349,7 +350,7 @@ Template standard_template(Dialect dialect, std::string_view opcode) {
   return {fields.begin(), fields.end()};
 }
 
-// The vendor's template of XNAvgPool leaves fcmode out, its lines do not (xdnn.md 2.4).
+// The vendor's template of XNAvgPool leaves fcmode out, its lines do not (docs/facts/xdnn.md 2.4).
 void add_fcmode(const Parts& parts, Template& fields) {
   if (!parts.words[1].starts_with("XNAvgPool") || parts.words.size() != fields.size() + 3) return;
   const auto at = std::find(fields.begin(), fields.end(), "paddings_h");

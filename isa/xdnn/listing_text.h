@@ -1,4 +1,5 @@
-// Listings as files: the vendor's lines (xdnn.md 2.2, 2.4) and JSON (xdnn.md 2.5).
+// Listings as files: the vendor's lines (docs/facts/xdnn.md 2.2, 2.4) and JSON
+// (docs/facts/xdnn.md 2.5).
 #pragma once
 
 #include <string>

@@ -53,8 +53,8 @@ std::int64_t Machine::word_bytes() const {
 
 namespace {
 
-// Widths that the layout rules of xdnn.md 1.4 and 1.5 can describe: lines of up to 256 bytes, words
-// in steps of 16 bytes; and those that were built (xdnn.md 1.1, 5.3).
+// Widths that the layout rules of docs/facts/xdnn.md 1.4 and 1.5 can describe: lines of up to 256
+// bytes, words in steps of 16 bytes; and those that were built (docs/facts/xdnn.md 1.1, 5.3).
 struct Widths {
   std::int64_t low, high, step;
   std::array<std::int64_t, 2> built;
@@ -74,7 +74,7 @@ Widths widths(Family family) {
   CHECK(false, "family {}", static_cast<int>(family));
 }
 
-// Only V2 and V3 were described at 16 bits (xdnn.md 1.1).
+// Only V2 and V3 were described at 16 bits (docs/facts/xdnn.md 1.1).
 std::string bad_bits(const Machine& machine) {
   const bool both = machine.family() == Family::V2 || machine.family() == Family::V3;
   if (machine.array.bits == 8 || (machine.array.bits == 16 && both)) return "";
@@ -95,8 +95,8 @@ std::string bad_width(const Machine& machine) {
                      machine.family_name, rows);
 }
 
-// Instructions of width-aligned machines have no field for any of V3's extras (xdnn.md 2.2), and
-// Darius has neither replication nor tiling (xdnn.md 5.3).
+// Instructions of width-aligned machines have no field for any of V3's extras
+// (docs/facts/xdnn.md 2.2), and Darius has neither replication nor tiling (docs/facts/xdnn.md 5.3).
 std::string feature_without_field(const Machine& machine) {
   const Machine::Features& f = machine.features;
   const bool v3 = machine.family() == Family::V3, words = !machine.width_aligned();
@@ -192,8 +192,8 @@ std::string contradiction(const Machine& machine) {
 
 namespace {
 
-// What a file that says no more than its family stands for: V3's figures, except for what the
-// family cannot have. The filter size is V2's (xdnn.md 1.1).
+// Defaults of a file with a family alone: V3's figures, except for features that the family lacks.
+// The filter size is V2's (docs/facts/xdnn.md 1.1).
 Machine plainest(Family family) {
   Machine machine;
   if (family == Family::V3) return machine;

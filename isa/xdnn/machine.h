@@ -1,8 +1,8 @@
 // An xDNN overlay as numbers: every dimension, clock and constant a model or compiler uses.
-// Read from one YAML file per machine in configs/, where each number names its source (xdnn.md) or
-// is marked assumed or calibrated. Rules for the folder: an instruction is one struct
-// (instructions.h), what it does is semantics.h, what it touches is footprint.h, what it costs with
-// no contention is cost.h; compiler and simulator share nothing else.
+// Read from one YAML file per machine in configs/, where each number names its source
+// (docs/facts/xdnn.md) or is marked assumed or calibrated. Rules for the folder: an instruction is
+// one struct (instructions.h), what it does is semantics.h, what it touches is footprint.h, what it
+// costs with no contention is cost.h; compiler and simulator share nothing else.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +23,13 @@ struct Range {
   double low = 0, high = 0;
 };
 
-// Which overlay a machine belongs to. What differs is asked by the predicates of Machine, so that
-// few places know the families by name.
+// The overlay of a machine. Code asks for differences by the predicates of Machine; few places name
+// a family.
 enum class Family {
-  V2,          // rows of an image x output channels, width-aligned memory (xdnn.md 1.3)
-  V3,          // input channels x output channels, replication, tiling (xdnn.md 1.2)
-  Darius,      // V3's channel-aligned memory, 32 or 64 wide (xdnn.md 5.3)
-  MathEngine,  // buffers instead of one memory, a pool beside each conv (xdnn.md 5.3)
+  V2,          // rows of an image x output channels, width-aligned memory (docs/facts/xdnn.md 1.3)
+  V3,          // input channels x output channels, replication, tiling (docs/facts/xdnn.md 1.2)
+  Darius,      // V3's channel-aligned memory, 32 or 64 wide (docs/facts/xdnn.md 5.3)
+  MathEngine,  // buffers instead of one memory, a pool beside each conv (docs/facts/xdnn.md 5.3)
 };
 
 struct Machine {
@@ -45,7 +45,7 @@ struct Machine {
   };
   struct Array {
     // Width of codes and weights, 8 or 16. At 16 a DSP multiplies one weight, V2 computes one
-    // image, and everything that is a code takes two bytes (xdnn.md 1.1, 1.4).
+    // image, and everything that is a code takes two bytes (docs/facts/xdnn.md 1.1, 1.4).
     std::int64_t bits = 8;
     // Channel-aligned machines: input channels fed per step = codes of an AM word. Width-aligned
     // ones: pixels of one image row that are computed side by side ("DSP" 28 or 56).
@@ -136,10 +136,10 @@ struct Machine {
       visit("powers_of_two", self.powers_of_two, Range{0, 1});
     }
   };
-  // What the overlay has beside the array: 1 or 0.
+  // Optional features of the overlay: 1 or 0.
   struct Features {
-    std::int64_t replication = 1;  // channels are copied to fill a word (xdnn.md 1.5)
-    std::int64_t tiling = 1;       // hardware-assisted tiling from and to DDR (xdnn.md 4.7)
+    std::int64_t replication = 1;  // channels are copied to fill a word (docs/facts/xdnn.md 1.5)
+    std::int64_t tiling = 1;  // hardware-assisted tiling from and to DDR (docs/facts/xdnn.md 4.7)
     std::int64_t inline_pool = 1;  // a max pool in the conv pipeline
     std::int64_t prelu = 1;
     std::int64_t deconv = 1;
@@ -153,7 +153,8 @@ struct Machine {
       visit("upsample", self.upsample, Range{0, 1});
     }
   };
-  // The dedicated first-layer block of throughput mode (xdnn.md 1.7); rows 0: there is none.
+  // The dedicated first-layer block of throughput mode (docs/facts/xdnn.md 1.7); rows 0: there is
+  // none.
   struct Slice0 {
     std::int64_t rows = 0, columns = 0;
     std::int64_t am_bytes = 0;
@@ -214,15 +215,17 @@ struct Machine {
   }
 
   Family family() const;
-  // AM words hold pixels of one row and channel (xdnn.md 1.4 V2), not channels of one pixel (V3).
+  // AM words hold pixels of one row and channel (docs/facts/xdnn.md 1.4 V2), not channels of one
+  // pixel (V3).
   bool width_aligned() const;
   // Every instruction waits for all before it: the instruction set has no wait bits.
   bool serial() const;
-  // Requantization by prescale, clamp, scale, clamp, bias (xdnn.md 3.2), not by xdnn.md 3.3.
+  // Requantization by prescale, clamp, scale, clamp, bias (docs/facts/xdnn.md 3.2), not by
+  // docs/facts/xdnn.md 3.3.
   bool prescales() const { return width_aligned(); }
 
   std::int64_t code_bytes() const { return array.bits / 8; }
-  // What the knobs of these names come to at the machine's width of codes.
+  // Knobs of these names at the machine's width of codes.
   std::int64_t weights_per_dsp() const { return array.bits == 8 ? array.weights_per_dsp : 1; }
   std::int64_t images() const { return array.bits == 8 ? array.images : 1; }
 
@@ -267,9 +270,9 @@ MachineInfo info(const Machine& machine);
 
 // --- slice 0 -------------------------------------------------------------------------------------
 
-// The dedicated block for the first layer (xdnn.md 1.1, 1.7), seen as a machine of its own: a
-// smaller array with a memory of its own, beside the same DDR and with the same clocks. Costs and
-// semantics of its instructions follow from that machine by the rules of the main array.
+// The dedicated block for the first layer (docs/facts/xdnn.md 1.1, 1.7), seen as a machine of its
+// own: a smaller array with a memory of its own, beside the same DDR and with the same clocks.
+// Costs and semantics of its instructions follow from that machine by the rules of the main array.
 inline bool has_slice0(const Machine& machine) { return machine.slice0.rows > 0; }
 
 // The machine that an instruction of `slice` runs on: `machine` itself, or its slice 0. Refers to

@@ -95,8 +95,8 @@ LineCutter am_lines(const Geometry& geometry, std::int64_t width) {
           geometry.row_words(width) * geometry.word_bytes, geometry.code_bytes};
 }
 
-// xdnn.md 1.6: 64 bytes for each line, 128 when it has more than 64; lines of one pixel would be
-// almost all padding, so a row of them is taken as one line.
+// docs/facts/xdnn.md 1.6: 64 bytes for each line, 128 when it has more than 64; lines of one pixel
+// would be almost all padding, so a row of them is taken as one line.
 LineCutter ddr_lines(const Geometry& geometry, std::int64_t width) {
   const std::int64_t pixels = geometry.line_pixels > 1 ? geometry.line_pixels : width;
   const std::int64_t bytes = round_up(2 * std::min(pixels, width), 64);

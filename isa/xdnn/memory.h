@@ -1,5 +1,5 @@
-// The two memories of the overlay as bytes, and how tensors lie in them. Moving bytes is all that
-// happens here: when an access is legal is the simulator's business.
+// The two memories of the overlay as bytes, and how tensors lie in them. They only move bytes; the
+// simulator checks whether an access is legal.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace workbench::xdnn {
 
 // How the bytes of an activation memory are cut in words, and how a tensor fills them: the one
-// thing about memory that differs between the families (xdnn.md 1.4).
+// thing about memory that differs between the families (docs/facts/xdnn.md 1.4).
 
 struct Geometry {
   std::int64_t word_bytes = 96;
@@ -61,7 +61,7 @@ ChannelLayout plain_layout(std::int64_t channels, std::int64_t word_channels);
 // The same on any machine: all zeros where words hold pixels, not channels.
 ChannelLayout plain_layout(std::int64_t channels, const Geometry& geometry);
 
-// A tensor of `channels` channels in the AM, from AM word `address` on (xdnn.md 1.4).
+// A tensor of `channels` channels in the AM, from AM word `address` on (docs/facts/xdnn.md 1.4).
 // Channel-aligned: the word of (section s, row y, column x) is address + (s * height + y) * width +
 // x; `start_channel` shifts channel 0 into the first word: a part of a concat volume.
 // Width-aligned: the line of (channel c, row y, column x) is address + (c * height + y) * row_words
@@ -94,7 +94,7 @@ std::int64_t am_words(const AmTensor& tensor, const Geometry& geometry);
 std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor);
 void write_am(Memory& memory, const AmTensor& tensor, std::span<const std::int8_t> pixels);
 
-// DDR tensor format (xdnn.md 1.6). Channel-aligned: groups of 8 channels,
+// DDR tensor format (docs/facts/xdnn.md 1.6). Channel-aligned: groups of 8 channels,
 // [group][row][column][8 codes], each row padded to 64 bytes. Width-aligned: [row][channel][line],
 // two bytes per pixel as in the AM, each line padded to 64 bytes and no further, lines of a single
 // pixel packed; that a row comes before a channel is assumed: gathers and scatters move rows.

@@ -37,7 +37,7 @@ Instruction decode(const file::Instruction& message, const std::string& name) {
   return instruction;
 }
 
-// Indices between the tables of a program; addresses are the simulator's business.
+// Indices between the tables of a program; the simulator checks addresses.
 void check_indices(const Program& program, const std::string& name) {
   const auto steps = static_cast<std::int64_t>(program.steps.size());
   const auto layers = static_cast<std::int64_t>(program.info.layers.size());

@@ -79,8 +79,8 @@ struct Program {
   std::vector<HostStep> host_steps;
 };
 
-// One line per instruction: id, opcode, layer, then fields in the vendor's order (xdnn.md 2.4),
-// after a header of comments with memory map and bindings.
+// One line per instruction: id, opcode, layer, then fields in the vendor's order
+// (docs/facts/xdnn.md 2.4), after a header of comments with memory map and bindings.
 std::string disassemble(const Program& program);
 
 // Protobuf. load() throws Error naming the file and what is wrong with it.

@@ -95,14 +95,15 @@ struct Execute {
     return result;
   }
 
-  // Padding adds nothing to the sum; the scale holds 1/(kw*kh) (xdnn.md 3.4).
+  // Padding adds nothing to the sum; the scale holds 1/(kw*kh) (docs/facts/xdnn.md 3.4).
   std::vector<std::int8_t> average_pool(const PoolShape& s,
                                         const std::vector<std::int8_t>& in) const {
     std::vector<std::int8_t> out(static_cast<std::size_t>(s.out_h * s.out_w * s.channels) *
                                  sizeof(Code));
     const std::span<const Code> sources = codes<Code>(in);
     std::vector<std::int32_t> sum(static_cast<std::size_t>(s.channels));
-    const Rescale rescale = step.rescale;  // own copy: bytes written could be anybody's
+    const Rescale rescale =
+        step.rescale;  // a copy: the written bytes may alias the operand's table
     for (std::int64_t p = 0; p < s.out_h * s.out_w; ++p) {
       std::fill(sum.begin(), sum.end(), 0);
       for_each_in_window(s, p, [&](std::int64_t pixel) {
@@ -121,7 +122,8 @@ struct Execute {
     const Operands operands = am_operands(step, machine);
     Result result{.am = operands.results[0], .pixels = read(operands.sources[0], op.tail.pre_relu)};
     const std::vector<std::int8_t> other = read(operands.sources[1], op.tail.pre_relu);
-    const Rescale rescale = step.rescale;  // own copy: bytes written could be anybody's
+    const Rescale rescale =
+        step.rescale;  // a copy: the written bytes may alias the operand's table
     Code* const sums = codes<Code>(result.pixels).data();
     const std::span<const Code> addends = codes<Code>(other);
     const std::size_t count = addends.size();

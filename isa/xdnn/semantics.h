@@ -1,6 +1,5 @@
-// What each instruction does to the memories, bit for bit (xdnn.md section 3). The same in every
-// tier; timing is elsewhere. Written for speed: the golden model says the same thing slowly, in
-// other words, and shares nothing with it.
+// What each instruction does to the memories, bit for bit (docs/facts/xdnn.md 3). The same in every
+// tier; timing is elsewhere. Written for speed; the golden model states the same independently.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +29,10 @@ struct Result {
 Result execute(const Step& step, const Machine& machine, const Memory& memory, int threads = 0);
 void commit(const Result& result, Memory& memory);
 
-// rr(v, n): arithmetic right shift rounding half toward +infinity (xdnn.md 3.1).
+// rr(v, n): arithmetic right shift rounding half toward +infinity (docs/facts/xdnn.md 3.1).
 std::int64_t round_shift(std::int64_t value, std::int64_t shift);
 
-// The runtime's conversions at the network's edge (xdnn.md 3.1), [1, C, H, W].
+// The runtime's conversions at the network's edge (docs/facts/xdnn.md 3.1), [1, C, H, W].
 Tensor quantize_input(const Tensor& real, const Quantization& quantization);
 Tensor dequantize_output(const Tensor& codes, const Quantization& quantization);
 

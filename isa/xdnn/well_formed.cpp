@@ -10,8 +10,8 @@ namespace workbench::xdnn {
 
 namespace {
 
-// Arrays whose rows are no multiple of the copies leave the last rows empty (assumed: xdnn.md 1.5
-// knows 96 rows, 3 x 32 and 2 x 48 only).
+// Arrays whose rows are no multiple of the copies leave the last rows empty (assumed:
+// docs/facts/xdnn.md 1.5 knows 96 rows, 3 x 32 and 2 x 48 only).
 std::string layout_fault(const char* field, const ChannelLayout& l, std::int64_t channels,
                          std::int64_t word_channels) {
   const auto fault = [&](const char* why) {

@@ -11,8 +11,8 @@
 namespace workbench::xdnn {
 
 // Empty when the instruction is well formed, else the field and what is wrong with it. Costs and
-// footprints of others are not defined. Rules: xdnn.md 1.5 (units x width fill the word, no section
-// is empty) and 2.4 (concat_starting_ch, concat_channels, tile_width, tile_height).
+// footprints of others are not defined. Rules: docs/facts/xdnn.md 1.5 (units x width fill the word,
+// no section is empty) and 2.4 (concat_starting_ch, concat_channels, tile_width, tile_height).
 std::string malformed(const Step& step, const Machine& machine);
 
 // Why slice 0 of `machine` cannot run `instruction`; empty when it can. It takes its input from DDR

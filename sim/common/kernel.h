@@ -33,7 +33,8 @@ inline void wait_until(std::int64_t cycle) {
 
 // SystemC simulations one after the other in one process.
 
-// A fresh kernel for each simulation: no module can be built once another has run (platform.md 1).
+// A fresh kernel for each simulation: no module can be built once another has run
+// (docs/facts/platform.md 1).
 class FreshKernel {
  public:
   FreshKernel() : context_(std::make_unique<sc_core::sc_simcontext>()) {
@@ -55,7 +56,7 @@ class FreshKernel {
 
 // AddressSanitizer and SystemC's coroutines.
 
-// Tells AddressSanitizer, when it goes out of scope, that this thread runs on its own stack again.
+// On leaving its scope, tells AddressSanitizer that this thread runs on its own stack again.
 // SystemC 2.3.4 announces every switch to a process, but returns from sc_start() with the bounds of
 // the last process in force; the next exception would then be taken for a stack overflow. Put it
 // around sc_start(). Without AddressSanitizer it does nothing.

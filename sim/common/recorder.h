@@ -11,7 +11,7 @@ namespace workbench::sim {
 
 class Recorder {
  public:
-  // Not `kept`: nothing is remembered, for engines that nobody looks at.
+  // Not `kept`: nothing is recorded, for engines whose timeline is not reported.
   explicit Recorder(bool kept = true) : kept_(kept) {}
 
   // Index of a new resource.
@@ -21,8 +21,8 @@ class Recorder {
   // and must not overlap. One that continues the last one is merged with it.
   void record(int resource, std::int32_t instruction, std::int64_t ready, std::int64_t begin,
               std::int64_t end, Cause cause, std::int64_t bytes = 0, int blocked_on = -1);
-  // Like record(), but filled in later where the resource turns out to have done nothing else: the
-  // tail of a pipeline behind which the next work may already start.
+  // Like record(), but filled in later where the resource was otherwise idle: the epilogue of a
+  // pipeline, under which the next work may already start.
   void record_tail(int resource, std::int32_t instruction, std::int64_t begin, std::int64_t end,
                    Cause cause);
 

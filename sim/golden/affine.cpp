@@ -133,8 +133,8 @@ std::int64_t rescaled(std::int64_t in, const AffineRequantize& how, std::size_t 
 }
 
 bool is_affine_system(const Graph& graph) {
-  // Codes that nobody gives, takes or computes with stand in a float network, as in ONNX, which
-  // means this system.
+  // Codes that are no input or output and enter no computation belong to a float network, as in
+  // ONNX, which means this system.
   const auto is_code_value = [&](ValueId id) {
     return graph.value(id).type != ElementType::Float32 && graph.value(id).quantization.has_value();
   };

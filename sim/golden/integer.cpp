@@ -9,18 +9,19 @@ namespace workbench::golden {
 
 namespace {
 
-// xdnn.md 3.1: v / 2^n, halves toward +infinity.
+// docs/facts/xdnn.md 3.1: v / 2^n, halves toward +infinity.
 std::int64_t rr(std::int64_t v, std::int32_t n) { return n == 0 ? v : ((v >> (n - 1)) + 1) >> 1; }
 
-// xdnn.md 3.1. Asymmetric: -128 is allowed.
+// docs/facts/xdnn.md 3.1. Asymmetric: -128 is allowed.
 std::int64_t clamp_b(std::int64_t v, int bits) {
   const std::int64_t limit = std::int64_t{1} << (bits - 1);
   return std::clamp(v, -limit, limit - 1);
 }
 
-// xdnn.md 3.3: accumulator and bias -> scale, rr, clamp, Relu. PRelu is two scales. xdnn.md 3.2: rr
-// and clamp before the scale, too; the bias after it, and a clamp behind that. With 16 bits V3 has
-// that first clamp, at 24 bits, and a bias that counts 65536 units (xdnn.md 3.3).
+// docs/facts/xdnn.md 3.3: accumulator and bias -> scale, rr, clamp, Relu. PRelu is two scales.
+// docs/facts/xdnn.md 3.2: rr and clamp before the scale, too; the bias after it, and a clamp behind
+// that. With 16 bits V3 has that first clamp, at 24 bits, and a bias that counts 65536 units
+// (docs/facts/xdnn.md 3.3).
 std::int64_t requantize(std::int64_t sum, std::int64_t bias, const Operation& at,
                         const Activation& activation, std::int64_t channel) {
   const Node& node = at.node;

@@ -32,17 +32,17 @@ struct Operation {
 template <typename T>
 Tensor result_of(const T& op, const Operation& at);
 
-// What the integer networks of NEMO, DORY and Deeploy mean (pulp.md 3.1): an accumulator, exact,
-// then one rescaling per channel. Nodes with Node::affine are these; each has a function that gives
-// its accumulator, and all share the rescaling. Whether 32 bits would have wrapped on a cluster is
-// the compiler's business.
+// What the integer networks of NEMO, DORY and Deeploy mean (docs/facts/pulp.md 3.1): an
+// accumulator, exact, then one rescaling per channel. Nodes with Node::affine are these; each has a
+// function that gives its accumulator, and all share the rescaling. The compiler ensures that 32
+// bits do not wrap on a cluster.
 
 // clamp(round((in * multiplier[c] + offset[c]) / divisor), low, high), exactly.
 std::int64_t rescaled(std::int64_t in, const AffineRequantize& how, std::size_t channel);
 
 // Whether the graph's codes are of this number system: it has nodes with `affine`, unsigned or
-// 32 bit codes, or codes that were not truncated as xDNN's host does (xdnn.md 3.1); or it is a
-// float network whose codes stand between QuantizeLinear and DequantizeLinear alone.
+// 32 bit codes, or codes that were not truncated as xDNN's host does (docs/facts/xdnn.md 3.1); or
+// it is a float network whose codes stand between QuantizeLinear and DequantizeLinear alone.
 bool is_affine_system(const Graph& graph);
 
 // float32 -> codes: real / step, rounded as the output's quantization says, plus the zero point,
@@ -92,9 +92,9 @@ Tensor float_binary(const Binary& op, const Operation& at);
 double activated(const Activation& activation, double x, std::size_t channel);
 
 // The arithmetic of xDNN on codes of 8 or 16 bits (int8 or int16, as the values say), one function
-// per op, from xdnn.md 3.1 to 3.4: V3's, and V2's where a node's requantization has a prescale and
-// adds the bias last. Whether the real accumulator wraps or saturates beyond 24 bits is unknown
-// (3.3): here it is exact.
+// per op, from docs/facts/xdnn.md 3.1 to 3.4: V3's, and V2's where a node's requantization has a
+// prescale and adds the bias last. Whether the real accumulator wraps or saturates beyond 24 bits
+// is unknown (3.3): here it is exact.
 
 // float32 -> codes as the output's quantization says (3.1): clamp to [-threshold, threshold],
 // multiply by high/threshold, both in float32, then round as it says. NaN becomes 0.

@@ -16,7 +16,7 @@ using sim::now;
 
 namespace {
 
-// As much of L3 as the program knows of: HyperRAM is large.
+// Only the part of L3 that the program uses: HyperRAM is large.
 std::int64_t l3_bytes_of(const Program& program, const Machine& machine) {
   std::int64_t end =
       std::max(program.l3_bytes, static_cast<std::int64_t>(program.constants.size()));
@@ -207,9 +207,9 @@ void Team::execute(const CounterStop&) {
   counters_.at(static_cast<std::size_t>(layers[number])) += Cycles{clocks_[0] - counter_begin_};
 }
 
-// Operands are read, and results are there, when it ends: accesses in conflict with it are told of by
-// the hazards. A bank that a core takes does not serve the DMA (pulp.md 1.9: loads of all cores in
-// each cycle, which is half the banks, halve its speed).
+// Operands are read, and results are there, when it ends: accesses in conflict with it are told of
+// by the hazards. A bank that a core takes does not serve the DMA (docs/facts/pulp.md 1.9: loads of
+// all cores in each cycle, which is half the banks, halve its speed).
 void Team::execute(const Kernel& op) {
   const std::int64_t begin = latest();
   const KernelFigures& undisturbed = cluster_.kernel_times.undisturbed(op);
@@ -236,14 +236,14 @@ void Team::execute(const Kernel& op) {
   catch_up(latest());
 }
 
-// Who keeps something where the columns were gets to see it.
+// Poisons the scratch columns, so that data left there is lost.
 void Team::leave_scratch(const Kernel& op) {
   constexpr std::uint8_t kColumns = 0xa5;
   std::fill_n(cluster_.memory.l1.begin() + op.scratch, scratch_bytes(op, cluster_.machine),
               kColumns);
 }
 
-// As long as all cores work on average; what they lose to each other; and until the last is done.
+// Average work of the cores; contention among them; imbalance until the last is done.
 void Team::account_kernel(std::int64_t begin, std::int64_t end,
                           const std::vector<std::int64_t>& alone, std::int64_t conflicts) {
   const std::int64_t mean = std::accumulate(alone.begin(), alone.end(), std::int64_t{0}) /

@@ -23,7 +23,7 @@
 
 namespace workbench::pulp {
 
-// What the processes share.
+// State shared by the processes.
 struct Cluster {
   struct L3Request {
     std::int32_t instruction = -1;
@@ -108,7 +108,7 @@ class Team : public sc_core::sc_module {
   void catch_up(std::int64_t time);
   // Everything before is over, transfers without a wait, too.
   void quiesce();
-  // What the slowest core did until `time`, since it was last told.
+  // Activity of the slowest core since the last call, until `time`.
   void account(std::int64_t time, Cause cause, int blocked_on = -1);
   void account_kernel(std::int64_t begin, std::int64_t end, const std::vector<std::int64_t>& alone,
                       std::int64_t conflicts);

@@ -31,8 +31,8 @@ const Region* first_met(const std::vector<Region>& earlier, const std::vector<Re
   return nullptr;
 }
 
-// What of a kernel's results lies over its own operands. Element-wise kernels may work in place,
-// MaxPool does (pulp.md 2.4).
+// Where a kernel's results alias its operands. Element-wise kernels may work in place,
+// MaxPool does (docs/facts/pulp.md 2.4).
 const Region* self_overlap(const Kernel& kernel, const Footprint& touched) {
   const bool in_place = traits(kernel.kind).in_place;
   for (const Region& write : touched.writes) {
@@ -172,7 +172,7 @@ void HazardMonitor::check_pair(const Open& earlier, const Open& later, std::int6
   raise(kind, later.instruction, earlier.instruction, met->space, met->address, time);
 }
 
-// What one core has waited for needs no barrier before what the same core does next.
+// A core's own wait orders its own later accesses without a barrier.
 bool HazardMonitor::kept_apart_by_core(std::int32_t earlier, std::int32_t later) const {
   const Instruction& first = program_.instructions[static_cast<std::size_t>(earlier)];
   const Instruction& second = program_.instructions[static_cast<std::size_t>(later)];
@@ -243,7 +243,7 @@ void HazardMonitor::check_map(std::int32_t instruction, const Footprint& touched
   }
 }
 
-// Inside a volume alive; what is written touches no other that is.
+// Inside a live volume; writes touch no other live one.
 bool HazardMonitor::mapped(std::int32_t instruction, const Region& region, bool write,
                            std::int64_t time) {
   if (!has_map_[index(region.space)]) return true;

@@ -32,7 +32,7 @@ class HazardMonitor {
                 const std::array<std::int64_t, kSpaces>& sizes);
 
   // The instruction is issued at `time`. False when an address is outside the memories: it must not
-  // be executed. Barriers and waits are told here, too.
+  // be executed. Barriers and waits go through here, too.
   bool issue(std::int32_t instruction, std::int64_t time);
   // A tensor is read from outside after `instruction`: a core must have waited for it.
   void result_read(const TensorPlace& place, std::int32_t instruction, std::int64_t time);

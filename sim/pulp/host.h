@@ -21,7 +21,7 @@ class Host {
   // Runs the nodes of one step at `time`: operands that are codes come from the memories, results
   // go there.
   void run(const HostStep& step, std::int64_t time);
-  // What a step reads of the memories, for programs that are only timed.
+  // A host step's reads of the memories, for timing-only runs.
   void check(const HostStep& step, std::int64_t time);
 
   const sim::HostValues& values() const { return values_; }

@@ -229,7 +229,7 @@ struct Progress {
 };
 
 // One phase of a kernel call: all cores begin together. Accesses come in order of time, then of
-// cores; those of the DMA last (pulp.md 1.3).
+// cores; those of the DMA last (docs/facts/pulp.md 1.3).
 class Phase {
  public:
   Phase(const std::vector<CoreCode>& code, const Machine& machine, double dma_bytes_per_cycle)
@@ -349,7 +349,7 @@ class Phase {
   std::size_t left_ = 0;            // cores that are not done
   std::vector<std::uint32_t> due_;  // by cycle modulo the horizon
   std::int64_t now_ = 0;
-  std::uint32_t now_due_ = 0;  // of those that come now, who has not been served
+  std::uint32_t now_due_ = 0;  // of those that arrive now, the ones not served
 };
 
 // What core waits in all, having waited `half` after a half of the accesses, `now` by their end:

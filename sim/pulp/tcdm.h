@@ -1,6 +1,6 @@
 // Conflicts at the banks of the TCDM, found by letting the cores of a kernel call issue their loads
 // and stores, address by address and cycle by cycle, against banks that serve one access per cycle
-// in order of arrival (pulp.md 1.3).
+// in order of arrival (docs/facts/pulp.md 1.3).
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ class Tcdm {
   std::unique_ptr<Memo> memo_;
 };
 
-// What a kernel call takes of the cores and of the banks.
+// Time of a kernel call on the cores and the banks.
 
 class KernelTimes {
  public:

@@ -190,7 +190,7 @@ void HazardMonitor::check_written(std::int32_t instruction, const Footprint& f, 
       const std::uint8_t* written = am_written_.data() + word * word_bytes + r.byte_begin;
       if (std::memchr(written, 0, bytes) == nullptr) continue;
       raise(Hazard::Kind::UninitializedRead, instruction, -1, Space::Am, word, time);
-      return;  // one report per instruction says enough
+      return;  // one report per instruction
     }
   }
   for (const DdrRegion& r : f.ddr_reads) {
@@ -259,7 +259,7 @@ void HazardMonitor::check_flights(const Flight& later, std::int64_t time) {
   }
 }
 
-// What really overlapped has been told already, and better.
+// Actual overlaps have been reported in more detail.
 void HazardMonitor::check_races(std::int32_t instruction, std::int64_t time) {
   const auto first = std::lower_bound(
       races_.begin(), races_.end(), instruction,
@@ -279,7 +279,7 @@ void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
   // The two buffers are the last regions written (footprint.cpp); they are filled from here on.
   Flight flight{instruction, false, true, {}, {f.am_writes.end() - 2, f.am_writes.end()}, {}, {}};
   for (const AmRegion& r : flight.am_writes) {
-    if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) return;  // begin() tells
+    if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) return;  // reported by begin()
   }
   check_live(instruction, flight.am_writes, true, time);
   check_buffers(instruction, flight.am_writes, time);
@@ -343,7 +343,7 @@ void HazardMonitor::deadlock(std::int32_t instruction, std::int64_t time) {
 
 // --- the memory map ------------------------------------------------------------------------------
 
-// What HazardMonitor knows from the memory map: which tensor each word is meant for, and which one
+// HazardMonitor's checks against the memory map: which tensor each word is meant for, and which one
 // it holds. Programs without a map (made by hand) are not checked here.
 
 namespace {
@@ -420,8 +420,8 @@ void HazardMonitor::check_results(std::int32_t instruction, const std::vector<Am
   }
 }
 
-// xdnn.md 1.4: channel s of a concat volume lies in its section s / word_bytes. All that write to a
-// volume, parts or not, agree on how many channels it has.
+// docs/facts/xdnn.md 1.4: channel s of a concat volume lies in its section s / word_bytes. All that
+// write to a volume, parts or not, agree on how many channels it has.
 void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
   const Tail& t = tail(step.instruction);
@@ -432,7 +432,7 @@ void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
   const std::int64_t words = am_words(result, machine_.geometry());
   const std::int32_t number =
       volume_of(instruction, {result.address, result.address + words, 0, 1, 1});
-  if (number < 0) return;  // told already
+  if (number < 0) return;  // reported already
   const Volume& volume = program_.memory_map[static_cast<std::size_t>(number)];
   std::int64_t& known = volume_channels_[static_cast<std::size_t>(number)];
   const std::int64_t channels = t.concat_part ? t.concat_channels : result.channels;
@@ -489,8 +489,8 @@ void HazardMonitor::check_buffers(std::int32_t instruction, const std::vector<Am
   }
 }
 
-// A word that a new tensor writes forgets what the one before left there. What is written outside
-// every tensor has been told once; its readers need not tell it again.
+// A write by a new tensor clears the word's old owner. A write outside every tensor is reported
+// once, and its readers are not.
 void HazardMonitor::mark_written(std::int32_t instruction, const AmRegion& r) {
   const std::int32_t volume = volume_of(instruction, r);
   for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {

@@ -1,6 +1,6 @@
-// Watches the memories while instructions run: reads of what was never written, addresses outside, two
-// instructions in flight that get in each other's way, those that would if timing had not kept them
-// apart, and whatever is not as the program's memory map says. Never looks at values.
+// Watches the memories while instructions run: reads of what was never written, addresses outside,
+// two instructions in flight that get in each other's way, those that would if timing had not kept
+// them apart, and whatever is not as the program's memory map says. Never looks at values.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,10 @@ namespace workbench::xdnn {
 
 // --- races ---------------------------------------------------------------------------------------
 
-// Instructions that get in each other's way unless timing happens to keep them apart: told from
-// the order of dispatch and the wait bits alone, whatever the machine's memories and clocks make of
-// them. The dispatcher issues in order and holds an instruction until each unit it waits for is
-// idle, so all that such a unit was given before is finished for it and for everything behind it; a
-// host step waits for all units.
+// Races between instructions that only timing avoids, found from the order of dispatch and the wait
+// bits alone, for any memories and clocks. The dispatcher issues in order and holds an instruction
+// until each unit it waits for is idle, so all earlier work of that unit is finished for it and for
+// everything after it; a host step waits for all units.
 
 enum class Space { Am, Ddr };             // an address is an AM word or a DDR byte
 std::string_view to_string(Space space);  // "AM"
@@ -55,7 +54,8 @@ class HazardMonitor {
   void end(std::int32_t instruction);
   // The host wrote DDR bytes [begin, end).
   void host_wrote(std::int64_t begin, std::int64_t end);
-  // Its filters say that one of its channels is off (xdnn.md 1.6): nothing would leave the array.
+  // Its filters say that one of its channels is off (docs/facts/xdnn.md 1.6): nothing would leave
+  // the array.
   void channel_off(std::int32_t instruction, std::int64_t time);
   void deadlock(std::int32_t instruction, std::int64_t time);
 

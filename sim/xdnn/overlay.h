@@ -1,6 +1,6 @@
 // One engine of the card: what its two slices share. Slice 1 is the main array with all its units;
-// slice 0, if the program uses it, the dedicated block for the first layer (xdnn.md 1.7), which
-// works on the next image meanwhile. Each slice is an Overlay.
+// slice 0, if the program uses it, the dedicated block for the first layer
+// (docs/facts/xdnn.md 1.7), which works on the next image meanwhile. Each slice is an Overlay.
 #pragma once
 
 #include <array>
@@ -27,7 +27,8 @@ namespace workbench::xdnn {
 
 // --- engine --------------------------------------------------------------------------------------
 
-// Buffers between slice 0 and slice 1: one is filled while the other is read (xdnn.md 1.7).
+// Buffers between slice 0 and slice 1: one is filled while the other is read
+// (docs/facts/xdnn.md 1.7).
 inline constexpr std::int64_t kSliceBuffers = 2;
 
 struct Engine {
@@ -48,7 +49,7 @@ struct Engine {
 
   std::map<std::string, Tensor> tensors;                  // collected
   std::map<std::string, std::int64_t> wide_accumulators;  // by layer
-  bool broken = false;          // an address was out of range: values mean nothing any more
+  bool broken = false;          // an address was out of range: values are undefined from here on
   std::int64_t ddr_waited = 0;  // cycles its requests waited for the bank
 
   bool has_slice0 = false;
@@ -69,7 +70,7 @@ struct Engine {
 // One slice of an engine: an array with its ports, the commands in flight, and access to what the
 // engine shares.
 
-// Who asks for ports and DDR; also the order of service among requests of the same moment.
+// Clients of ports and DDR; also their priority among simultaneous requests.
 enum class Client {
   ConvFilters,
   ConvArray,
@@ -106,8 +107,8 @@ struct Overlay {
   const Step& step(std::int32_t instruction) const {
     return program.steps[static_cast<std::size_t>(instruction)];
   }
-  // Whether values are computed and accesses checked: for the first image on the first engine. All
-  // others take the same kind of time and nothing else.
+  // Whether values are computed and accesses checked: for the first image on the first engine. The
+  // others are timed only.
   bool computing() const { return engine.number == 0 && image == 0; }
   // The unit takes its oldest waiting command: there is room in its queue again.
   void take(Unit unit);

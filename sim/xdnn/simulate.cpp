@@ -47,7 +47,7 @@ class Dispatcher : public sc_core::sc_module {
       engine.finished[slice].push_back(now());
       engine.image_done[slice].notify(sc_core::SC_ZERO_TIME);
     }
-    finished_ = true;  // nothing is left to happen: the kernel returns by itself
+    finished_ = true;  // no event is pending: the kernel returns
     engine.image_done[slice].notify(sc_core::SC_ZERO_TIME);
   }
 
@@ -203,7 +203,7 @@ class Card {
   Engine& first_engine() { return *engines_.front(); }
   const Host& host() const { return *host_; }
 
-  // The dispatcher of engine 0 that still waits when nothing happens any more; null: none.
+  // The dispatcher of engine 0 that still waits at the end of the simulation; null: none.
   const Dispatcher* stuck() const {
     const std::size_t own = engines_.front()->has_slice0 ? 2 : 1;
     for (std::size_t i = 0; i < own; ++i) {
@@ -251,7 +251,7 @@ Timeline window(const Timeline& timeline, Cycles begin, Cycles end) {
   return result;
 }
 
-// What a program wants of a slice 0, checked before anything is built on it.
+// A program's demands on slice 0, checked first.
 void check_slices(const Program& program, const Machine& machine) {
   bool main_slice = false;
   for (std::size_t i = 0; i < program.steps.size(); ++i) {

@@ -1,6 +1,7 @@
 // The transaction tier of xDNN in SystemC: one process per unit, one event per row, burst or filter
 // slab, contention at AM ports and DDR banks, real data moved. As many engines run side by side as
-// the board has (xdnn.md 1.1), each with its own image; engine e uses bank e % ddr_banks.
+// the board has (docs/facts/xdnn.md 1.1), each with its own image; engine e uses bank e %
+// ddr_banks.
 #pragma once
 
 #include <map>
@@ -15,9 +16,9 @@
 
 namespace workbench::xdnn {
 
-// Images that slice 1 of an engine works on when its program uses slice 0 (throughput mode, xdnn.md
-// 1.7): the first two fill the buffers between the slices, the last one tells the steady interval,
-// in which slice 0 works on one more.
+// Images that slice 1 of an engine works on when its program uses slice 0 (throughput mode,
+// docs/facts/xdnn.md 1.7): the first two fill the buffers between the slices, the last one tells
+// the steady interval, in which slice 0 works on one more.
 inline constexpr std::int64_t kThroughputImages = 3;
 
 struct SimulateOptions {

@@ -11,7 +11,7 @@ from acceptance.common import BUILD, SHARED, call, is_exact, line, run, tests, z
 NETWORKS = SHARED / "networks" / "pulp"
 MACHINES = ["gap8", "mr_wolf", "pulp_open"]
 MV1 = NETWORKS / "MV1-128"
-LAYERS = {3: 814176, 4: 757333, 5: 643655, 6: 1263171, 7: 328293}  # pulp.md 4.1
+LAYERS = {3: 814176, 4: 757333, 5: 643655, 6: 1263171, 7: 328293}  # docs/facts/pulp.md 4.1
 TOTALS = {38000: 20541790, 30000: 25922049}
 MACS = 186400768
 

@@ -8,12 +8,12 @@ import time
 from acceptance.common import BUILD, ROOT, SHARED, call, is_exact, line, run, tests, zoo_names
 
 PROGRAMS = SHARED / "programs" / "xdnn"
-LATENCY = {"googlenet_v1": 802.95, "resnet50": 287.04}      # xdnn.md 5.1, one engine
+LATENCY = {"googlenet_v1": 802.95, "resnet50": 287.04}      # docs/facts/xdnn.md 5.1, one engine
 THROUGHPUT = {"googlenet_v1": 962.28, "resnet50": 306.57}
 OPS = {"googlenet_v1": 3176103168, "resnet50": 7719276544, "resnet101": 15147130880,
        "resnet152": 22575788032, "vgg16": 30699382784, "squeezenet_v1.0": 1727976840,
-       "inception_v3": 11446866624}                         # xdnn.md 4.4
-VENDOR_MOVES = [                                            # xdnn.md 4.6
+       "inception_v3": 11446866624}                         # docs/facts/xdnn.md 4.4
+VENDOR_MOVES = [                                            # docs/facts/xdnn.md 4.6
     ("googlenet_v1", "v2_56", 5, 0), ("googlenet_v1", "v2_28", 4, 0),
     ("googlenet_v1", "v2_28", 2, 10029632), ("resnet50", "v2_28", 4, 9175040),
     ("resnet50", "v2_28", 3, 33030144), ("resnet50", "v2_28", 2, 73534016),

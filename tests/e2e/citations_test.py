@@ -5,6 +5,7 @@ as their numbers.
 """
 import re
 import unittest
+from pathlib import Path
 
 from support import ROOT
 
@@ -50,6 +51,13 @@ class Citations(unittest.TestCase):
                 with self.subTest(f"{source.relative_to(ROOT)}: docs/facts/{page}.md {number}"):
                     self.assertIn(page, known)
                     self.assertTrue(number == "" or number in known[page], "no such section")
+
+    def test_no_citation_leaves_the_folder_out(self):
+        pages = "|".join(page.stem for page in FACTS.glob("*.md"))
+        for source in sources():
+            bare = re.findall(rf"(?<![\w/-])(?:{pages})\.md \d\S*", source.read_text())
+            if source.parent != FACTS and source.name != Path(__file__).name:
+                self.assertEqual(bare, [], source.relative_to(ROOT))
 
     def test_every_link_of_the_documentation_leads_to_a_file(self):
         for source in documentation():

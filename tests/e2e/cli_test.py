@@ -134,7 +134,7 @@ class Cli(WorkbenchTest):
         self.assertEqual(units["Concat"], ["address"] * 4)
         self.assertEqual(units["QuantizeLinear"], ["folded"] * 4)
         self.assertEqual(units["Softmax"], ["host"] * 4)
-        # Only V3 has a PReLU behind the array (xdnn.md 1.8).
+        # Only V3 has a PReLU behind the array (docs/facts/xdnn.md 1.8).
         self.assertEqual(units["PRelu"][1], "merged")
         self.assertNotEqual(units["PRelu"][0], "merged")
         # PULP-NN's kernels, and what is arithmetic of one of them or only an address.
@@ -224,7 +224,7 @@ class Cli(WorkbenchTest):
             self.assertIs(report["verdict"]["bit_exact"], True)
 
     def test_the_xfdnn_report_has_the_published_minimum_memory(self):
-        """xdnn.md 4.6; the layout is what scripts for the notebook's output look for."""
+        """docs/facts/xdnn.md 4.6; the layout is what scripts for the notebook's output look for."""
         for network, machine, megabytes, layer, asked in [
                 ("googlenet_v1", "v2_56", 5, "inception_3b/pool", 3325952),
                 ("resnet50", "v2_28", 3, "res2a_branch2c", 4128768)]:

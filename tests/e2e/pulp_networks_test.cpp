@@ -1,6 +1,6 @@
-// Every published network in ../shared/networks/pulp on every PULP machine, with both tilers: all
-// golden tensors bit for bit. They stay outside the repository (WORKBENCH_SHARED); skipped where
-// they are not.
+// Every published network in networks/pulp of WORKBENCH_SHARED on every PULP machine, with both
+// tilers: all golden tensors bit for bit. They stay outside the repository (WORKBENCH_SHARED);
+// skipped where they are not.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -23,7 +23,7 @@ constexpr std::size_t kSample = 48;
 constexpr std::uint64_t kSeed = 1;
 
 // Points of top-1 lost on all photos (500 of ImageNet but those that calibrate, 1000 of the
-// others): what issue 5 asks for. A sample of photos is held to what `kSlack` more allows.
+// others): acceptance limits. A sample of photos is held to what `kSlack` more allows.
 struct Case {
   const char* model;   // under networks/models, without .onnx
   const char* images;  // under images

@@ -26,7 +26,7 @@ class KilledSweeps(WorkbenchTest):
     def sweep(self, name):
         return [WORKBENCH, *STUDY, "--store", f"{name}.db", "--csv", f"{name}.csv", "-j", "2"]
 
-    def killed_at(self, name, points, everybody):
+    def killed_at(self, name, points, whole_group):
         """Points that were finished when it was killed, once `points` were."""
         store = self.folder / f"{name}.db"
         sweep = subprocess.Popen(self.sweep(name), cwd=self.folder, stdout=subprocess.DEVNULL,
@@ -34,7 +34,7 @@ class KilledSweeps(WorkbenchTest):
         while points_in(store) < points and sweep.poll() is None:
             time.sleep(0.002)
         self.assertIsNone(sweep.poll(), f"over before {points} points")
-        if everybody:
+        if whole_group:
             os.killpg(sweep.pid, signal.SIGKILL)
         else:
             sweep.kill()  # the workers end by themselves, after their point
@@ -59,7 +59,7 @@ class KilledSweeps(WorkbenchTest):
         for i in range(moments):
             share = 0.05 + 0.9 * i / (moments - 1)
             name = f"killed{i}"
-            had = self.killed_at(name, max(1, round(share * total)), everybody=i % 2 == 0)
+            had = self.killed_at(name, max(1, round(share * total)), whole_group=i % 2 == 0)
             resumed = subprocess.run(self.sweep(name), cwd=self.folder, capture_output=True,
                                      text=True)
             self.assertEqual(resumed.returncode, 0, resumed.stderr)
@@ -75,7 +75,7 @@ class KilledSweeps(WorkbenchTest):
                                  start_new_session=True)
         while points_in(store) < 5 and sweep.poll() is None:
             time.sleep(0.002)
-        os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does: everybody
+        os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does: the whole group
         output, errors = sweep.communicate(timeout=60)
         self.assertEqual(sweep.returncode, 130, errors)
         self.assertIn("the same command goes on", output)

@@ -57,7 +57,7 @@ TEST(TrackRecord, the_analytic_tier_has_the_same_program) {
   EXPECT_TRUE(has(change.causes, Cause::Kind::Asked));
 }
 
-// One engine 1 % slower in the simulator, and nobody said so: neither the machine file nor the
+// One engine 1 % slower in the simulator, undeclared: neither the machine file nor the
 // program has changed.
 TEST(TrackRecord, an_engine_one_percent_slower_is_found_and_its_layers_are_named) {
   const auto slower = [](const std::string& machine, const auto& change) {

@@ -30,7 +30,7 @@ fs::path shared(const char* name) {
   return fs::path(folder != nullptr ? folder : "../shared") / name;
 }
 
-// One file and the widths of the family it was written for (xdnn.md 3.6).
+// One file and the widths of the family it was written for (docs/facts/xdnn.md 3.6).
 struct Shipped {
   const char* file;
   int prescale_max, scale_bits, shift_max;

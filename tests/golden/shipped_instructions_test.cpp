@@ -1,6 +1,6 @@
-// Our V2 programs against the vendor's for the same networks (../shared/programs/xdnn): every
-// convolution, pool and sum has the vendor's fields, addresses aside. Skipped where the files are
-// absent.
+// Our V2 programs against the vendor's for the same networks (programs/xdnn of WORKBENCH_SHARED):
+// every convolution, pool and sum has the vendor's fields, addresses aside. Skipped where the files
+// are absent.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

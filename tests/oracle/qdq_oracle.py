@@ -154,7 +154,7 @@ def with_outputs(model, golden):
 
 
 def with_given_codes(model, golden, codes):
-    """with_outputs(), and whoever reads codes X of that set reads the input X/given instead."""
+    """with_outputs(), and every reader of codes X of that set reads the input X/given instead."""
     copy = with_outputs(model, golden)
     for node in copy.graph.node:
         for i, name in enumerate(node.input):

@@ -230,7 +230,7 @@ class Draw {
     add("Cast", x, {x.name}, true, [](Fraction v, std::size_t) { return truncated(v); });
     clip(Live(pool_.back()));
     const Live y = pool_.back();
-    pool_.resize(pool_.size() - 2);  // an output is read by nobody else
+    pool_.resize(pool_.size() - 2);  // an output has no other reader
     model_.output(y.name);
     std::vector<float> numbers;
     for (const Fraction v : y.values) numbers.push_back(static_cast<float>(v.n));

@@ -85,7 +85,7 @@ TEST(PulpCompile, max_pools_are_exact_whole_and_in_tiles_and_leave_the_map_to_ot
   }
 }
 
-// pulp.md 1.1: the fabric controller of GAP8, 250 MHz without floating point.
+// docs/facts/pulp.md 1.1: the fabric controller of GAP8, 250 MHz without floating point.
 TEST(PulpCompile, what_the_host_does_takes_time_in_no_cycle) {
   IntegerGraph g;
   const ValueId x = g.input({1, 16, 8, 8}, kUnsigned8);

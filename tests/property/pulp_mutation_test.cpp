@@ -168,7 +168,7 @@ Tally judged(const std::vector<Candidate>& drawn) {
     tally.error += outcome.error ? 1 : 0;
     if (outcome.noticed()) continue;
     EXPECT_NE(equivalent(c->program, m, c->machine), "")
-        << c->name << ": nobody notices that "
+        << c->name << ": undetected: "
         << (m.field.empty() ? "there is no" : fmt::format("{} is {} in", m.field, m.value))
         << " instruction " << m.instruction << " ("
         << c->program.info.instruction_text[m.instruction] << ")";
@@ -177,8 +177,9 @@ Tally judged(const std::vector<Candidate>& drawn) {
   return tally;
 }
 
-// DORY's code waits for more than it needs (pulp.md 5), and measuring needs barriers that data do
-// not: what is gone of them is proved to make no difference, but it is more than a few.
+// DORY's code waits for more than it needs (docs/facts/pulp.md 5), and measuring needs barriers
+// that data do not: what is gone of them is proved to make no difference, but it is more than a
+// few.
 bool synchronises_no_more_than_needed(pulp::Tiler tiler, PulpMutantKind kind) {
   if (kind == PulpMutantKind::CounterBarrier) return false;
   const bool order = kind == PulpMutantKind::Wait || kind == PulpMutantKind::Barrier;

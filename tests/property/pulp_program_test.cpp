@@ -1,5 +1,5 @@
-// PULP programs as bytes and as text: any comes back as it was, damaged ones are refused and harm
-// nobody.
+// PULP programs as bytes and as text: any comes back as it was, damaged ones are refused without a
+// crash.
 #include <gtest/gtest.h>
 
 #include "core/error.h"

@@ -36,7 +36,7 @@ Dma tile_transfer(bool in, std::int64_t tile, std::int64_t id, bool split) {
           .id = id};
 }
 
-// DORY's double buffering (pulp.md 3.6), tiles copied by a kernel.
+// DORY's double buffering (docs/facts/pulp.md 3.6), tiles copied by a kernel.
 std::vector<Instruction> tile_loop(std::mt19937_64& random) {
   std::vector<Instruction> program;
   const bool split = random() % 2 == 0;

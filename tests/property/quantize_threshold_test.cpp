@@ -1,4 +1,4 @@
-// The threshold search against a literal transcription of xdnn.md 3.7.
+// The threshold search against a literal transcription of docs/facts/xdnn.md 3.7.
 #include <gtest/gtest.h>
 
 #include <algorithm>

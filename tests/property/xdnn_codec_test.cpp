@@ -34,7 +34,7 @@ TEST(XdnnCodec, channel_configurations_survive) {
 }
 
 TEST(XdnnCodec, configuration_words_survive_but_for_the_unused_bits) {
-  // xdnn.md 1.6 defines bits 0-5, 7-55 and 56-61.
+  // docs/facts/xdnn.md 1.6 defines bits 0-5, 7-55 and 56-61.
   constexpr std::uint64_t kUsed = 0x3fffffffffffffbfull;
   forall([](std::mt19937_64& random) {
     const std::uint64_t word = random();

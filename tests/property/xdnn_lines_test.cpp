@@ -1,5 +1,6 @@
 // Machines whose memory words are lines of pixels (V2, MathEngine): tensors byte by byte where
-// xdnn.md 1.4 and 1.6 put them, filters weight by weight, instructions against naive loops.
+// docs/facts/xdnn.md 1.4 and 1.6 put them, filters weight by weight, instructions against naive
+// loops.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -47,7 +48,8 @@ std::int64_t lanes(const Machine& machine) {
   return lanes;
 }
 
-// xdnn.md 1.4: two bytes for each pixel, ceil(W / DSP) lines of the next power of two in a row.
+// docs/facts/xdnn.md 1.4: two bytes for each pixel, ceil(W / DSP) lines of the next power of two in
+// a row.
 std::int64_t byte_of(const Machine& machine, const AmTensor& t, std::int64_t c, std::int64_t y,
                      std::int64_t x) {
   const std::int64_t dsp = machine.array.rows, lines = (t.width + dsp - 1) / dsp;
@@ -124,7 +126,7 @@ TEST(XdnnLines, ddr_volumes_have_the_published_size_and_survive) {
     machine.family_name = "xdnn_v2";
     machine.array.rows = between(random, 8, 64);  // beyond, the formula's lines lose pixels
     const AmTensor t = random_tensor(random);
-    // xdnn.md 1.6: H * C * 64 * num.
+    // docs/facts/xdnn.md 1.6: H * C * 64 * num.
     const std::int64_t dsp = machine.array.rows, w = t.width;
     const std::int64_t twice = std::min(2 * dsp, 2 * w) > 64 && w != 1 ? 2 : 1;
     const std::int64_t bytes = t.height * t.channels * 64 * ((w + dsp - 1) / dsp) * twice;
@@ -140,7 +142,7 @@ TEST(XdnnLines, ddr_volumes_have_the_published_size_and_survive) {
   });
 }
 
-// Configurations that the fields of V2 can hold (xdnn.md 3.2).
+// Configurations that the fields of V2 can hold (docs/facts/xdnn.md 3.2).
 std::vector<ChannelConfig> random_configs(std::mt19937_64& random, std::int64_t count) {
   std::vector<ChannelConfig> configs;
   for (std::int64_t c = 0; c < count; ++c) {
@@ -189,7 +191,8 @@ TEST(XdnnLines, slabs_are_vectors_of_shorts_and_weights_by_input_channel) {
     const auto configs = random_configs(random, conv.out_ch);
     std::string image;
     pack_filters(shape, weights, configs, machine, image);
-    // xdnn.md 1.6: vectors padded to the channels of a pass, input channels padded to even.
+    // docs/facts/xdnn.md 1.6: vectors padded to the channels of a pass, input channels padded to
+    // even.
     const std::int64_t pass = machine.pass_channels(false), area = conv.kernel_h * conv.kernel_w;
     const std::int64_t even = conv.in_ch + conv.in_ch % 2, slab = 8 * pass + even * area * pass;
     EXPECT_EQ(slab_bytes(shape, machine), slab);
@@ -332,7 +335,7 @@ TEST(XdnnLines, an_address_inside_a_line_is_found) {
   });
 }
 
-// xdnn.md 5.2.
+// docs/facts/xdnn.md 5.2.
 TEST(XdnnLines, a_convolution_computes_as_long_as_the_formula_says) {
   forall([](std::mt19937_64& random) {
     const Machine machine = random_lines(random);

@@ -195,8 +195,8 @@ TEST(XdnnMutants, are_all_noticed) {
       if (outcome.noticed()) continue;
       const std::string reason = equivalent(c.program, m, c.machine);
       EXPECT_FALSE(reason.empty())
-          << c.name << ": nobody notices that " << m.field << " of instruction " << m.instruction
-          << " (" << c.program.info.instruction_text[m.instruction] << ") is " << m.value;
+          << c.name << ": undetected: " << m.field << " of instruction " << m.instruction << " ("
+          << c.program.info.instruction_text[m.instruction] << ") is " << m.value;
       ++tally.equivalent;
     }
     fmt::print("{:14} {} mutants: {} wrong values, {} hazards, {} refused, {} survivors\n",

@@ -148,7 +148,8 @@ TEST(SixteenBits, come_closer_to_the_real_network_than_eight) {
         std::any_of(c.quantized.nodes.begin(), c.quantized.nodes.end(), [](const Node& node) {
           return node.requantize && !node.requantize->negative_scale.empty();
         });
-    // Eight bits more are 48 dB more; the scales of a PReLU keep their 8 bits (xdnn.md 3.3).
+    // Eight bits more are 48 dB more; the scales of a PReLU keep their 8 bits
+    // (docs/facts/xdnn.md 3.3).
     EXPECT_GE(output_snr(c), output_snr(make_case(seed, xdnn::Family::V3, 8)) + (slopes ? 10 : 40));
   }
 }

@@ -1,5 +1,5 @@
-// Codes of 16 bits: tensors byte by byte where xdnn.md 1.4 and 1.6 put them, and random
-// instructions of V2 and V3 against naive integer loops (xdnn.md 3.1 to 3.4).
+// Codes of 16 bits: tensors byte by byte where docs/facts/xdnn.md 1.4 and 1.6 put them, and random
+// instructions of V2 and V3 against naive integer loops (docs/facts/xdnn.md 3.1 to 3.4).
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -85,7 +85,7 @@ TEST(XdnnWideCodes, a_word_is_96_channels_of_192_bytes) {
     Machine machine;
     machine.array.bits = 16;
     ASSERT_EQ(machine.word_bytes(), 192);
-    ASSERT_EQ(machine.am_words(), 49152);  // xdnn.md 1.1: half of 98304
+    ASSERT_EQ(machine.am_words(), 49152);  // docs/facts/xdnn.md 1.1: half of 98304
     Memory memory = random_memory(random, machine);
     AmTensor t{between(random, 0, 9), between(random, 1, 250), between(random, 1, 3),
                between(random, 1, 4)};
@@ -130,7 +130,8 @@ TEST(XdnnWideCodes, tensors_in_ddr_take_two_bytes_per_code) {
     machine.array.bits = 16;
     const std::int64_t channels = between(random, 1, 30), height = between(random, 1, 4);
     const std::int64_t width = between(random, 1, 20);
-    const std::int64_t row = (width * 16 + 63) / 64 * 64;  // xdnn.md 1.6: padded to 64 bytes
+    const std::int64_t row =
+        (width * 16 + 63) / 64 * 64;  // docs/facts/xdnn.md 1.6: padded to 64 bytes
     const std::int64_t bytes = (channels + 7) / 8 * height * row;
     ASSERT_EQ(ddr_tensor_bytes(channels, height, width, machine.geometry()), bytes);
     Memory memory{.geometry = machine.geometry(), .ddr = random_codes(random, 64 + bytes)};
@@ -174,7 +175,7 @@ Conv random_conv(std::mt19937_64& random, const Machine& machine) {
   return conv;
 }
 
-// The fields of xdnn.md 3.6 at 16 bits, mostly such that results are no mere clamps.
+// The fields of docs/facts/xdnn.md 3.6 at 16 bits, mostly such that results are no mere clamps.
 std::vector<ChannelConfig> random_configs(std::mt19937_64& random, const Machine& machine,
                                           std::int64_t count) {
   std::vector<ChannelConfig> configs;
@@ -190,7 +191,7 @@ std::vector<ChannelConfig> random_configs(std::mt19937_64& random, const Machine
   return configs;
 }
 
-// xdnn.md 3.2 and 3.3 with bw = 16, line by line.
+// docs/facts/xdnn.md 3.2 and 3.3 with bw = 16, line by line.
 std::int64_t after_sum(const Conv& conv, const Machine& machine, std::int64_t acc,
                        const ChannelConfig& c) {
   const std::int64_t bias = conv.bias ? c.bias : 0;
@@ -257,8 +258,8 @@ TEST(XdnnWideCodes, convolutions_are_exact) {
 }
 
 TEST(XdnnWideCodes, filters_take_twice_the_bytes_in_twice_the_passes) {
-  // xdnn.md 1.6: 8 AXI words of configuration for 64 channels and 16 columns x 6 words per step,
-  // 32 bits for each row: four weights of 8 bits or two of 16.
+  // docs/facts/xdnn.md 1.6: 8 AXI words of configuration for 64 channels and 16 columns x 6 words
+  // per step, 32 bits for each row: four weights of 8 bits or two of 16.
   Machine machine;
   const FilterShape shape{.source = {.full = 2}, .in_channels = 192, .out_channels = 128};
   EXPECT_EQ(filter_bytes(shape, machine), 2 * (8 + 16 * 6 * 2) * 64);

@@ -135,7 +135,8 @@ std::int64_t result(const L1Bytes& l1, const Kernel& k, Position out, std::int64
   }
 }
 
-// The library's two passes over one channel (pulp.md 2.4): along x into the input, then along y.
+// The library's two passes over one channel (docs/facts/pulp.md 2.4): along x into the input, then
+// along y.
 void maxima_along_x(const Kernel& k, L1Bytes& l1, std::int64_t y, std::int64_t c) {
   const PackedCodes in = pixels_in(k);
   for (std::int64_t x = 0; x < k.out_w; ++x) {

@@ -1,5 +1,5 @@
-// PULP kernels and transfers once more (pulp.md 2.2), code by code on the bytes themselves: what
-// the matrix-speed semantics are compared with.
+// PULP kernels and transfers once more (docs/facts/pulp.md 2.2), code by code on the bytes
+// themselves: what the matrix-speed semantics are compared with.
 #pragma once
 
 #include <cstdint>

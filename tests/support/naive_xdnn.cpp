@@ -57,7 +57,7 @@ std::int8_t requantize(const xdnn::Conv& conv, std::int64_t sum, const xdnn::Cha
   return relu(conv.relu, clamp(naive_round_shift(acc * scale, c.postshift)));
 }
 
-// xdnn.md 3.2, step by step.
+// docs/facts/xdnn.md 3.2, step by step.
 std::int8_t requantize_prescaled(const xdnn::Conv& conv, std::int64_t sum,
                                  const xdnn::ChannelConfig& c) {
   std::int64_t v = naive_round_shift(sum, c.preshift);

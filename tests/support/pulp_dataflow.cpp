@@ -120,7 +120,7 @@ class Timing {
       if (!known && conflict(open.touched, touched)) found(open.instruction);
     }
   }
-  // By somebody outside, once it has been waited for.
+  // From outside the program, once it has been waited for.
   void looked_at(const TensorPlace& place) {
     for (const Open& open : open_) {
       if (!open.waited && meet(open.touched.writes, regions_of(place))) found(open.instruction);

@@ -16,7 +16,7 @@ Layer layer_of(Family kind, const LayerSize& size);
 // Sizes, windows, strides, padding, bits at random; of every kind.
 Layer random_layer(std::mt19937_64& random);
 
-// Layers 0 to 28 of MobileNetV1 1.0 at 128x128 (pulp.md 4.2), chained.
+// Layers 0 to 28 of MobileNetV1 1.0 at 128x128 (docs/facts/pulp.md 4.2), chained.
 Network mobilenet_128();
 
 }  // namespace workbench::pulp

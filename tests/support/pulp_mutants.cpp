@@ -101,7 +101,7 @@ class Enumeration {
   std::mt19937_64& random_;
   std::vector<PulpMutant> mutants_;
   std::size_t at_ = 0;
-  std::set<Counter> asked_;  // that nobody has waited for
+  std::set<Counter> asked_;  // without a wait so far
   bool waited_ = false;      // since the last barrier
 };
 

@@ -43,7 +43,7 @@ pulp::Program mutated(const pulp::Program& program, const PulpMutant& mutant);
 
 // Why the mutant does what the program does, whatever the host computes; empty when that is not
 // known. From footprints, not from what kernels compute: nothing depends on timing, and every byte
-// that somebody looks at comes from the same instructions in the same way (pulp_dataflow.h).
+// that is observed comes from the same instructions in the same way (pulp_dataflow.h).
 std::string equivalent(const pulp::Program& program, const PulpMutant& mutant,
                        const pulp::Machine& machine);
 

@@ -16,7 +16,7 @@ namespace {
 
 using namespace xdnn;  // NOLINT(google-build-using-namespace)
 
-constexpr std::int64_t kDdrStep = 64;  // a word of the DDR interface (xdnn.md 1.6)
+constexpr std::int64_t kDdrStep = 64;  // a word of the DDR interface (docs/facts/xdnn.md 1.6)
 
 template <typename Visit>
 void for_each_member(Instruction& instruction, Visit&& visit) {

@@ -38,7 +38,7 @@ TEST(PublishedEnergy, mobilenet_on_gap8_takes_what_dory_measured) {
   const pulp::Program& program = network.pulp_program();
   const Cycles cycles = pulp::analytic_schedule(program, machine).expected.end;
   machine.clocks.cluster = 4.3 * static_cast<double>(cycles.value) * 1e-6;
-  EXPECT_NEAR(machine.clocks.cluster, 100, 15) << "DORY's clock (pulp.md 1.1)";
+  EXPECT_NEAR(machine.clocks.cluster, 100, 15) << "DORY's clock (docs/facts/pulp.md 1.1)";
   const auto technology = std::get<PulpTechnology>(default_technology(machine));
   const Energy used = energy(sum(accesses(program, machine)), cycles, machine, technology);
   const auto macs = static_cast<double>(program.info.network_macs);

@@ -1,4 +1,4 @@
-// Issue 6: the analytic tier ranks machines as the transaction tier does, Kendall tau 0.9 at least.
+// The analytic tier ranks machines as the transaction tier does, Kendall tau 0.9 at least.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -166,7 +166,7 @@ TEST(XdnnCard, slice_0_alone_sets_the_pace_when_slice_1_is_faster) {
   EXPECT_TRUE(result.hazards.empty());
   // Slice 1: issue 2 and latency 10; at T + 12 slice 0 asks for the filters and the tile of the
   // next image too and goes first, 10 + 2 cycles; the first row, one word, arrives at T + 25, the
-  // second takes the AM 4 cycles: T + 29. Nobody disturbs the first image's rows in slice 0.
+  // second takes the AM 4 cycles: T + 29. The first image's rows in slice 0 meet no contention.
   ASSERT_EQ(result.engines.size(), 1U);
   EXPECT_EQ(result.engines[0].images, kThroughputImages);
   EXPECT_EQ(result.engines[0].latency, Cycles{kSlice0 + 29});

@@ -168,7 +168,7 @@ TEST(XdnnTimeline, conv_without_its_wait_bit_starts_early_and_is_a_hazard) {
                                                              {1, 52, 60, Cause::FillDrain},
                                                              {2, 60, 72, Cause::FillDrain}}));
   ASSERT_FALSE(result.hazards.empty());
-  // Nobody had written conv a's result yet, and conv a was about to.
+  // Conv a's result was not written yet, and conv a was about to.
   EXPECT_EQ(result.hazards[0].kind, Hazard::Kind::UninitializedRead);
   EXPECT_EQ(to_string(result.hazards.back()),
             "instruction 2 (layer2) reads what is still being written: AM 0x8 at cycle 44, with "

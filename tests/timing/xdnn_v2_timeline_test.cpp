@@ -1,7 +1,7 @@
 // V2 by hand, cycle by cycle: every instruction waits for all before it, whatever its wait bits
 // say; a convolution takes a cycle for each line of pixels, input channel and kernel position
-// (xdnn.md 5.2); pools run at that rate too (assumed). And MathEngine, whose pool runs beside a
-// convolution (xdnn.md 5.3).
+// (docs/facts/xdnn.md 5.2); pools run at that rate too (assumed). And MathEngine, whose pool runs
+// beside a convolution (docs/facts/xdnn.md 5.3).
 //
 // Unit machine: lines of 8 pixels (16 bytes), passes of 4 output channels; DDR moves 64 bytes per
 // cycle after a latency of 10; drain = 8 + 4 = 12 cycles; issuing an instruction takes 2.
@@ -113,7 +113,7 @@ TEST(XdnnV2Timeline, gather_conv_and_pool_run_one_after_the_other) {
   // Waits for the drain, 71. One row of one line x 6 channels x 4 kernel positions.
   EXPECT_EQ(working(timeline, "pool"), (std::vector<Row>{{2, 71, 95}}));
   EXPECT_EQ(timeline.end, Cycles{95});
-  // Nobody had to wait for a port.
+  // There was no wait for a port.
   EXPECT_EQ(earliest_times(builder.program(), unit_machine()).end, Cycles{95});
 }
 
@@ -124,7 +124,8 @@ TEST(XdnnV2Timeline, a_gather_that_nothing_depends_on_stalls_the_array_all_the_s
   builder.add_gather(0x2000);
   builder.add_conv(0, 0x1000);
   const Timeline timeline = builder.run().timeline;
-  // ml-suite issue #62 (xdnn.md 1.3): from 71 on 10 + 12 cycles; then the filters, 11, and 24.
+  // ml-suite issue #62 (docs/facts/xdnn.md 1.3): from 71 on 10 + 12 cycles; then the filters, 11,
+  // and 24.
   EXPECT_EQ(working(timeline, "download"), (std::vector<Row>{{0, 12, 24}, {2, 81, 93}}));
   EXPECT_EQ(working(timeline, "conv"), (std::vector<Row>{{1, 35, 59}, {3, 104, 128}}));
   EXPECT_EQ(earliest_times(builder.program(), unit_machine()).end, timeline.end);

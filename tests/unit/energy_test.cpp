@@ -166,8 +166,8 @@ TEST(Energy, is_told_with_its_spread_and_where_most_of_it_goes) {
             "power      80.1 mW on average\n");
 }
 
-// xdnn.md 1.1: DSPs, and how many engines a board holds; UltraScale+ product table: DSP48E2,
-// UltraRAM and block RAM of VU13P (U250) and VU9P (U200).
+// docs/facts/xdnn.md 1.1: DSPs, and how many engines a board holds; UltraScale+ product table:
+// DSP48E2, UltraRAM and block RAM of VU13P (U250) and VU9P (U200).
 TEST(Area, engines_fit_the_boards_that_they_ran_on) {
   struct Case {
     const char* machine;
@@ -191,7 +191,7 @@ TEST(Area, the_first_layers_block_counts_where_it_is_used) {
   auto machine = std::get<xdnn::Machine>(machine_of("v3_96.yaml"));
   const std::int64_t without = fpga_blocks(machine).dsps;
   machine.slice0.used = 1;
-  EXPECT_EQ(fpga_blocks(machine).dsps, without + 168);  // xdnn.md 1.1
+  EXPECT_EQ(fpga_blocks(machine).dsps, without + 168);  // docs/facts/xdnn.md 1.1
 }
 
 TEST(Area, of_a_cluster_is_that_of_its_gates_and_bits) {
@@ -204,8 +204,8 @@ TEST(Area, of_a_cluster_is_that_of_its_gates_and_bits) {
   EXPECT_NEAR(area(machine, plain_pulp()).typical, expected * 1e-6, 1e-9);
 }
 
-// pulp.md 1.1: 64 KiB and 512 KiB; the 2 x 32 KiB of Mr. Wolf's L2 that are private are not given
-// to programs.
+// docs/facts/pulp.md 1.1: 64 KiB and 512 KiB; the 2 x 32 KiB of Mr. Wolf's L2 that are private are
+// not given to programs.
 TEST(Area, memory_of_the_chips_is_what_programs_and_their_stacks_and_code_take) {
   const auto gap8 = std::get<pulp::Machine>(machine_of("gap8.yaml"));
   EXPECT_NEAR(static_cast<double>(cluster_memory(gap8).l1_bytes), 65536, 1600);

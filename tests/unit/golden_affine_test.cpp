@@ -1,5 +1,5 @@
-// The meaning of PULP's integer nodes; every expected number follows from pulp.md 3.1, by hand in
-// the comment beside it.
+// The meaning of PULP's integer nodes; every expected number follows from docs/facts/pulp.md 3.1,
+// by hand in the comment beside it.
 #include <gtest/gtest.h>
 
 #include <cstdint>

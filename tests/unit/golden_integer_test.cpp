@@ -1,4 +1,5 @@
-// Every expected number follows from xdnn.md 3.1, 3.3 and 3.4, by hand in the comment beside it.
+// Every expected number follows from docs/facts/xdnn.md 3.1, 3.3 and 3.4, by hand in the comment
+// beside it.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -115,7 +116,7 @@ TEST(GoldenInteger, prelu_scales_negative_accumulators_by_the_other_scale) {
   EXPECT_EQ(rescaled({-3}, 5, how, prelu), (Codes{2}));
 }
 
-// xdnn.md 3.2.
+// docs/facts/xdnn.md 3.2.
 Requantize v2(std::int32_t prescale, std::int32_t scale, std::int32_t shift) {
   return {.scale = {scale}, .shift = {shift}, .prescale = {prescale}, .bias_after = true};
 }
@@ -221,7 +222,7 @@ TEST(GoldenInteger, transposed_conv_weights_are_input_channel_first) {
 }
 
 TEST(GoldenInteger, average_pool_scales_the_window_sum) {
-  // ResNet pool5 (xdnn.md 3.4): 49 * 10 * 21400 / 2^20 = 10.0002 -> 10
+  // ResNet pool5 (docs/facts/xdnn.md 3.4): 49 * 10 * 21400 / 2^20 = 10.0002 -> 10
   EXPECT_EQ(result_codes({.op = AveragePool{.window = window(7)},
                           .operands = {codes({1, 1, 7, 7}, Codes(49, 10))},
                           .result = ElementType::Int8,

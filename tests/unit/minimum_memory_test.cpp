@@ -1,5 +1,5 @@
-// Minimum memory before placement, held against the published figures (xdnn.md 4.3, 4.6) and
-// against lifetimes worked out by hand.
+// Minimum memory before placement, held against the published figures (docs/facts/xdnn.md 4.3, 4.6)
+// and against lifetimes worked out by hand.
 #include "compiler/xdnn/minimum_memory.h"
 
 #include <gtest/gtest.h>

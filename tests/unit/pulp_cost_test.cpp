@@ -1,5 +1,5 @@
 // Cycles of PULP kernels, transfers and code without conflicts, against numbers derived by hand
-// from pulp.md 2.3 to 2.6.
+// from docs/facts/pulp.md 2.3 to 2.6.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -113,7 +113,7 @@ TEST(PulpCost, sub_byte_weights_are_unpacked_and_64_bit_norms_take_longer) {
   kernel.weight_bits = 8;
   kernel.norm_bits = 64;
   const std::int64_t wide = slowest(kernel) - plain;
-  EXPECT_GE(wide, 27);  // pulp.md 2.3
+  EXPECT_GE(wide, 27);  // docs/facts/pulp.md 2.3
   EXPECT_LE(wide, 135);
 }
 
@@ -213,7 +213,7 @@ TEST(PulpCost, products_are_counted_with_padding) {
   EXPECT_EQ(macs(kernel), 0);
 }
 
-// GVSoC's figures (pulp.md 1.9), which end within a few cycles of the last byte.
+// GVSoC's figures (docs/facts/pulp.md 1.9), which end within a few cycles of the last byte.
 TEST(PulpCost, transfers_alone_take_as_long_as_measured) {
   const Machine machine;
   const auto cycles = [&](const Dma& transfer) {

@@ -1,5 +1,5 @@
-// The cluster DMA against what GVSoC measured (networks/pulp/gvsoc_micro.json, pulp.md 1.9) and, on
-// its own, the rules of its queues.
+// The cluster DMA against what GVSoC measured (networks/pulp/gvsoc_micro.json,
+// docs/facts/pulp.md 1.9) and, on its own, the rules of its queues.
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 

@@ -39,7 +39,7 @@ TEST(PulpFootprint, a_convolution_reads_its_operands_and_writes_result_and_im2co
                                      {Space::L1, 200, 8 * 27, 1, 0},
                                      {Space::L1, 500, 8 * 4, 1, 0},
                                      {Space::L1, 600, 8 * 4, 1, 0}};
-  // pulp.md 2.4: two columns of 27 bytes for each of 8 cores.
+  // docs/facts/pulp.md 2.4: two columns of 27 bytes for each of 8 cores.
   const std::vector<Region> writes = {{Space::L1, 700, 5 * 4 * 8, 1, 0},
                                       {Space::L1, 1000, 2 * 8 * 27, 1, 0}};
   EXPECT_EQ(touched.reads, reads);
@@ -56,7 +56,7 @@ TEST(PulpFootprint, wide_factors_take_twice_the_bytes) {
   EXPECT_EQ(norm_bytes(wide), 0);
 }
 
-// pulp.md 2.5: Kw x (rows with padding) + Kw bytes for each core.
+// docs/facts/pulp.md 2.5: Kw x (rows with padding) + Kw bytes for each core.
 TEST(PulpFootprint, a_depthwise_kernel_keeps_one_padded_column_for_each_core) {
   Kernel depthwise = convolution();
   depthwise.kind = KernelKind::DepthwiseGeneric;

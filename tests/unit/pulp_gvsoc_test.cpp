@@ -1,7 +1,7 @@
 // The cluster against the micro-benchmarks that the GVSoC of 2026 ran (networks/pulp/
-// gvsoc_micro.json, pulp.md 1.9), all but the DMA's (pulp_dma_test.cpp): the same loops on the
-// modelled machine, cycles per iteration exact. What an iteration consists of follows from the
-// records' names, their counts of instructions and pulp.md 1.9.
+// gvsoc_micro.json, docs/facts/pulp.md 1.9), all but the DMA's (pulp_dma_test.cpp): the same loops
+// on the modelled machine, cycles per iteration exact. What an iteration consists of follows from
+// the records' names, their counts of instructions and docs/facts/pulp.md 1.9.
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 

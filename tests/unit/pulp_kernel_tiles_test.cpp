@@ -1,5 +1,5 @@
 // The cost of kernels against 70 tiles of MobileNetV1, the compiled PULP-NN library measured on an
-// instruction-set simulator with and without conflicts at the banks (pulp.md 2.6).
+// instruction-set simulator with and without conflicts at the banks (docs/facts/pulp.md 2.6).
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
@@ -54,7 +54,7 @@ Kernel kernel_of(const std::string& kind, const std::vector<std::int64_t>& a) {
   return k;
 }
 
-// Where DORY puts the buffers of a tile: two each, 4 bytes apart (pulp.md 3.3).
+// Where DORY puts the buffers of a tile: two each, 4 bytes apart (docs/facts/pulp.md 3.3).
 void place(Kernel& k) {
   std::int64_t next = 0;
   const auto put = [&](std::int64_t& address, std::int64_t bytes) {

@@ -1,4 +1,5 @@
-// What PULP kernels and transfers compute, with numbers worked out by hand from pulp.md 2.2.
+// What PULP kernels and transfers compute, with numbers worked out by hand from
+// docs/facts/pulp.md 2.2.
 #include <gtest/gtest.h>
 
 #include <initializer_list>

@@ -1,5 +1,5 @@
-// PULP machine files as published (pulp.md 1), machines changed on the command line, and what is
-// wrong with wrong ones.
+// PULP machine files as published (docs/facts/pulp.md 1), machines changed on the command line, and
+// what is wrong with wrong ones.
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -37,24 +37,24 @@ TEST(PulpMachine, the_machine_of_the_slides_is_the_default_one) {
   plain.name = "pulp_open";
   plain.l1.depthwise_conflicts = machine.l1.depthwise_conflicts;  // calibrated
   EXPECT_TRUE(fields_equal(machine, plain));
-  // pulp.md 1.6: DORY's hardware description says 32 MAC/cycle at the peak.
+  // docs/facts/pulp.md 1.6: DORY's hardware description says 32 MAC/cycle at the peak.
   EXPECT_EQ(machine.peak_macs_per_cycle(), 32);
-  // pulp.md 3.7: --l1_buffer_size 38000 --l2_buffer_size 380000.
+  // docs/facts/pulp.md 3.7: --l1_buffer_size 38000 --l2_buffer_size 380000.
   EXPECT_EQ(machine.l1.buffer_bytes, 38000);
   EXPECT_EQ(machine.l2.buffer_bytes, 380000);
 }
 
 TEST(PulpMachine, gap8_leaves_of_l1_what_its_stacks_do_not_take) {
   const Machine machine = load_machine("configs/gap8.yaml");
-  EXPECT_EQ(machine.l1.buffer_bytes, 64000 - 3500 - 7 * 3400);  // pulp.md 3.3
-  EXPECT_EQ(machine.clocks.cluster, 175);                       // pulp.md 1.1
-  // pulp.md 1.7: 0.65 B/cycle at 100 MHz.
+  EXPECT_EQ(machine.l1.buffer_bytes, 64000 - 3500 - 7 * 3400);  // docs/facts/pulp.md 3.3
+  EXPECT_EQ(machine.clocks.cluster, 175);                       // docs/facts/pulp.md 1.1
+  // docs/facts/pulp.md 1.7: 0.65 B/cycle at 100 MHz.
   EXPECT_NEAR(machine.l3.bytes_per_cycle * machine.clocks.cluster, 65, 0.1);
 }
 
 TEST(PulpMachine, mr_wolf_has_the_memory_of_gap8_at_its_own_clock) {
   const Machine machine = load_machine("configs/mr_wolf.yaml");
-  EXPECT_EQ(machine.clocks.cluster, 350);  // pulp.md 1.1
+  EXPECT_EQ(machine.clocks.cluster, 350);  // docs/facts/pulp.md 1.1
   EXPECT_NEAR(machine.l3.bytes_per_cycle * machine.clocks.cluster, 65, 0.2);
   EXPECT_EQ(machine.l2.buffer_bytes, 448 * 1024 - 132000);
 }
@@ -98,7 +98,8 @@ TEST(PulpMachine, knobs_that_contradict_each_other_are_refused) {
   EXPECT_EQ(message_of("icache:\n  ideal: 0\n  shared_bytes: 1000\n"),
             "m.yaml:1: icache.private_bytes (512) and shared_bytes (1000) must be multiples of "
             "icache.line_bytes (16)");
-  EXPECT_EQ(message_of("icache:\n  shared_bytes: 1000\n"), "accepted");  // nobody asks an ideal one
+  EXPECT_EQ(message_of("icache:\n  shared_bytes: 1000\n"),
+            "accepted");  // an ideal cache has no size
 }
 
 TEST(PulpOverrides, none_leaves_the_machine_as_it_is) {

@@ -103,7 +103,7 @@ TEST(PulpMutantJudge, barriers_that_do_nothing_are_no_mutants) {
     return std::count_if(mutants.begin(), mutants.end(),
                          [](const PulpMutant& m) { return m.kind == PulpMutantKind::Barrier; });
   };
-  program.instructions[9] = Barrier{};  // nobody comes behind it
+  program.instructions[9] = Barrier{};  // no barrier follows
   EXPECT_EQ(barriers(), 2);
   program.instructions[7] = Barrier{};  // behind a kernel
   EXPECT_EQ(barriers(), 2);

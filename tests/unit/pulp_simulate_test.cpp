@@ -115,8 +115,9 @@ TEST(PulpSimulate, directions_overlap_and_each_serves_in_turn) {
   EXPECT_EQ(end_of({to_l1(0, 0, 800), to_l2(800, 0, 800), DmaWait{}}), 16 + 6 + 104);
 }
 
-// pulp.md 1.9. A core goes on with a command when the one 3 before it has left the core's queue of
-// 2, for which the one 8 before that has to leave the global queue, by being served.
+// docs/facts/pulp.md 1.9. A core goes on with a command when the one 3 before it has left the
+// core's queue of 2, for which the one 8 before that has to leave the global queue, by being
+// served.
 TEST(PulpSimulate, a_full_queue_stalls_the_core_that_issues) {
   Dma many = to_l1(0, 0, 16);
   many.lines = 64, many.length = 32, many.l2_line_stride = 32, many.l1_line_stride = 32;
@@ -222,13 +223,13 @@ TEST(PulpSimulate, the_host_writes_inputs_before_and_reads_outputs_after) {
   EXPECT_TRUE(result.hazards.empty());
   const auto out = result.outputs.at(0).values<float>();
   EXPECT_EQ(std::vector<float>(out.begin(), out.end()), reals);
-  program.instructions.pop_back();  // nobody waits for the output
+  program.instructions.pop_back();  // the output has no wait
   program.host_steps[1].before = 3;
   ASSERT_EQ(timed(program).hazards.size(), 1U);
   EXPECT_EQ(timed(program).hazards[0].kind, Hazard::Kind::ReadAfterWrite);
 }
 
-// Whoever reads a result at a probe must know that it is there.
+// A result must have been waited for when a probe reads it.
 TEST(PulpSimulate, a_probe_of_what_is_on_its_way_is_a_hazard) {
   Program program = program_of({kLoad, Barrier{}});
   program.probes.push_back({.place = {.value = "y",

@@ -1,4 +1,5 @@
-// Conflicts at the banks: patterns with answers known by hand or measured (pulp.md 1.3, 1.9).
+// Conflicts at the banks: patterns with answers known by hand or measured
+// (docs/facts/pulp.md 1.3, 1.9).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -87,8 +88,8 @@ TEST(Tcdm, the_dma_goes_after_cores_but_keeps_its_turn) {
   // the core, is next, and holds up the core for one cycle in 17.
   const auto one = loads(1, 1600, 0, machine, [](std::int64_t) { return 0; });
   EXPECT_NEAR(static_cast<double>(last(contended_cycles(one, machine, 4))), 1700, 1);
-  // GVSoC, 8 cores with 4000 loads each beside 8 bytes per cycle (pulp.md 1.9): sequential not
-  // slowed, fixed banks by 9 %.
+  // GVSoC, 8 cores with 4000 loads each beside 8 bytes per cycle (docs/facts/pulp.md 1.9):
+  // sequential not slowed, fixed banks by 9 %.
   const auto sequential = loads(8, 4000, 4, machine, [](std::int64_t core) { return 1024 * core; });
   EXPECT_EQ(last(contended_cycles(sequential, machine, 8)), 4007);
   const auto own = loads(8, 4000, 0, machine, [](std::int64_t core) { return 4 * core; });
@@ -112,7 +113,7 @@ TEST(Tcdm, the_inner_loop_of_the_matrix_product_takes_as_long_as_measured) {
       code.push_back(b.take());
     }
     EXPECT_EQ(contended_cycles({code[0]}, machine), Cores{64 * 14});
-    // pulp.md 1.9: 15.5 to 15.9 without the refills of the instruction cache, 16.5 with.
+    // docs/facts/pulp.md 1.9: 15.5 to 15.9 without the refills of the instruction cache, 16.5 with.
     const double each = static_cast<double>(last(contended_cycles(code, machine))) / 64;
     EXPECT_GE(each, 15.5);
     EXPECT_LE(each, 16.5);

@@ -6,12 +6,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/kernel_rules.h"
-#include "compiler/pulp/tiling.h"
 #include "compiler/pulp/optimal_tiling.h"
+#include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "tests/support/pulp_layers.h"
-#include "compiler/pulp/dory_tiling.h"
 
 namespace workbench::pulp {
 namespace {
@@ -114,7 +114,7 @@ Sizes sizes(const Tiling& tiling) {
 TEST(DoryTiling, mobilenet_passes_through_l2_as_published) {
   const Network network = mobilenet_128();
   const auto tilings = dory_tilings(network, machine_with(38000));
-  // pulp.md 3.4: what is sliced, and into what.
+  // docs/facts/pulp.md 3.4: what is sliced, and into what.
   const std::map<std::size_t, Cut> published = {
       {2, {64, 16, 64}}, {3, {64, 8, 32}},  {14, {128, 8, 8}}, {16, {128, 8, 8}}, {18, {128, 8, 8}},
       {20, {128, 8, 8}}, {22, {128, 8, 8}}, {24, {32, 4, 4}},  {26, {4, 4, 4}},   {28, {20, 1, 1}}};
@@ -210,7 +210,7 @@ TEST(DoryTiling, does_not_slice_weights_and_activations_at_once) {
   const std::string message = error_of([&] { dory_tilings(network, machine_with(38000)); });
   EXPECT_EQ(message,
             "layer: no L3-L2 tiling found: the layer takes 3153920 bytes of L2, 380000 are there, "
-            "and DORY slices weights or activations, not both at once (pulp.md 3.4)");
+            "and DORY slices weights or activations, not both at once (docs/facts/pulp.md 3.4)");
 }
 
 TEST(OptimalTiling, mobilenet_has_tiles_where_dory_finds_none) {

@@ -104,7 +104,7 @@ TEST(QOperator, a_layer_is_one_node_from_codes_to_codes) {
              "conv_int8_w_zero_point", "conv_int8_y_scale", "conv_int8_y_zero_point", "b_int32"}));
   EXPECT_EQ(node.output(0), "conv_int8");
   EXPECT_EQ(node.name(), "conv");
-  // Nobody reads the real bias: it is not in the file.
+  // The real bias is dead: it is not in the file.
   for (const auto& constant : graph.initializer()) EXPECT_NE(constant.name(), "b");
 }
 
@@ -129,7 +129,7 @@ TEST(QOperator, a_bias_is_rounded_to_steps_of_the_accumulator) {
   EXPECT_EQ(computed(form, {0, 0}), (std::vector<float>{0.25F, 0.25F, -0.5F, -0.5F}));
 }
 
-// Somebody else's file: 3 in steps of 0.1 and -2 in steps of 0.2 are 0.3 and -0.4.
+// A file from another producer: 3 in steps of 0.1 and -2 in steps of 0.2 are 0.3 and -0.4.
 TEST(QOperator, a_bias_in_other_steps_gets_those_of_the_operands) {
   Graph graph = conv_graph({}, signed_codes(0.125));
   Value codes{.name = "c", .shape = {2}, .type = ElementType::Int32};
@@ -211,7 +211,7 @@ TEST(QOperator, activations_get_one_type) {
   }
 }
 
-// The result is the network's own: nobody may change it.
+// The result is the network's own and must not change.
 TEST(QOperator, types_that_differ_are_named) {
   Graph graph = conv_graph({}, unsigned_codes(0.5));
   graph.outputs.push_back(values_by_name(graph).at("x_int8"));

@@ -1,4 +1,5 @@
-// NEMO's formulas (quantization.md 2.1) by hand, and its stages on networks small enough to follow.
+// NEMO's formulas (docs/facts/quantization.md 2.1) by hand, and its stages on networks small enough
+// to follow.
 #include <gtest/gtest.h>
 
 #include <cmath>

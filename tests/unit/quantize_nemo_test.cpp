@@ -1,5 +1,5 @@
-// What becomes of a float network in NEMO's integers; numbers follow from quantization.md 2 and the
-// rules of nemo.h, by hand in the comment beside them.
+// What becomes of a float network in NEMO's integers; numbers follow from
+// docs/facts/quantization.md 2 and the rules of nemo.h, by hand in the comment beside them.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -148,7 +148,7 @@ TEST(QuantizeWeights, grouped_transposed_convolutions_share_thresholds_between_g
   EXPECT_EQ(got.bias->size(), 2);
 }
 
-// xdnn.md 3.6, 8-bit rows of V2.
+// docs/facts/xdnn.md 3.6, 8-bit rows of V2.
 QuantizeOptions v2() {
   return {.limits = {.scale_bits = 8,
                      .conv_prescale_max = 16,
@@ -160,7 +160,7 @@ QuantizeOptions v2() {
 }
 
 TEST(QuantizeV2, scales_are_those_of_the_worked_example) {
-  // xdnn.md 3.6, channel 0 of conv1: thresholds of 3.5; sf_p = 0.394206 / 127.
+  // docs/facts/xdnn.md 3.6, channel 0 of conv1: thresholds of 3.5; sf_p = 0.394206 / 127.
   const Graph graph = conv_graph({.weight_shape = {1, 1, 1, 1}, .weights = {0.394206F}});
   const Requantize got =
       weighted_parameters(graph, graph.nodes[0],
@@ -190,7 +190,7 @@ TEST(QuantizeV2, adds_have_eight_bit_scales_and_average_pools_wider_ones) {
   EXPECT_EQ(add.scale, (std::vector<std::int32_t>{128}));
   EXPECT_EQ(add.shift, (std::vector<std::int32_t>{7}));
   EXPECT_TRUE(add.prescale.empty());
-  // 2^16 / 49 = 1337.5; the runtime's own default is 1338 (xdnn.md 3.4).
+  // 2^16 / 49 = 1337.5; the runtime's own default is 1338 (docs/facts/xdnn.md 3.4).
   node.op = AveragePool{.window = {.kernel = {7, 7}}};
   const Requantize average = plain_requantize(node, {.threshold_in = 3, .threshold_out = 3}, v2());
   EXPECT_EQ(average.scale, (std::vector<std::int32_t>{1337}));
@@ -214,7 +214,7 @@ TEST(QuantizeV2, a_table_may_have_prescales) {
   EXPECT_THROW(weighted_parameters(graph, graph.nodes[0], scales, v2()), Error);
 }
 
-// xdnn.md 3.6, 16-bit rows of V3; 3.3.
+// docs/facts/xdnn.md 3.6, 16-bit rows of V3; 3.3.
 QuantizeOptions v3_wide() {
   return {.bits = 16,
           .limits = {.conv_prescale_max = 24,
@@ -272,7 +272,7 @@ TEST(QuantizeWide, slopes_prescale_as_far_as_they_can) {
 TEST(QuantizePlain, average_pool_divides_by_its_window) {
   Node node{.name = "pool", .op = AveragePool{.window = {.kernel = {7, 7}}}};
   const Requantize got = plain_requantize(node, {.threshold_in = 3, .threshold_out = 3}, {});
-  EXPECT_EQ(got.scale, (std::vector<std::int32_t>{21400}));  // xdnn.md 3.4
+  EXPECT_EQ(got.scale, (std::vector<std::int32_t>{21400}));  // docs/facts/xdnn.md 3.4
   EXPECT_EQ(got.shift, (std::vector<std::int32_t>{20}));
 }
 

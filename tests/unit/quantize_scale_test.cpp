@@ -1,5 +1,5 @@
-// Scales and shifts against the worked examples of xdnn.md 3.5 and 3.6; every channel of the
-// published files: tests/golden/quantizer_files_test.cpp.
+// Scales and shifts against the worked examples of docs/facts/xdnn.md 3.5 and 3.6; every channel of
+// the published files: tests/golden/quantizer_files_test.cpp.
 #include <gtest/gtest.h>
 
 #include "compiler/quantize/quantize.h"
@@ -14,7 +14,8 @@ void expect_scale(const ScaleShift& got, int pre, int scale, int post) {
 }
 
 TEST(ScaleAndShift, a_multiplier_of_one_is_half_the_scale_range) {
-  // c = 0, f = 1, s = 1; a = floor(log2(32768 / 1)) = 15: 32768 / 2^15 (res2a in xdnn.md 3.5).
+  // c = 0, f = 1, s = 1; a = floor(log2(32768 / 1)) = 15: 32768 / 2^15 (res2a in
+  // docs/facts/xdnn.md 3.5).
   expect_scale(scale_and_shift(1.0, 0, 16, 40), 0, 32768, 15);
 }
 
@@ -27,7 +28,7 @@ TEST(ScaleAndShift, an_average_of_49_is_what_the_published_resnet_has) {
 }
 
 TEST(ScaleAndShift, the_v2_example_uses_its_prescale) {
-  // xdnn.md 3.6: m = 8.1424e-4, c = -10, f = .83378, pre = 10, a = 7, s = 106.7 -> 107.
+  // docs/facts/xdnn.md 3.6: m = 8.1424e-4, c = -10, f = .83378, pre = 10, a = 7, s = 106.7 -> 107.
   expect_scale(scale_and_shift(1.18668 * 0.003103985 / 4.523844, 16, 8, 8), 10, 107, 7);
 }
 
@@ -44,7 +45,7 @@ TEST(ScaleAndShift, multipliers_above_one_lose_shift_instead) {
 }
 
 TEST(ScaleAndShift, sixteen_bit_convolutions_prescale_on_both_families) {
-  // xdnn.md 3.6, V3 16-bit conv (24, 16, 24). 0.75 * 2^-20: pre = 20, s = 0.75, a = 15.
+  // docs/facts/xdnn.md 3.6, V3 16-bit conv (24, 16, 24). 0.75 * 2^-20: pre = 20, s = 0.75, a = 15.
   expect_scale(scale_and_shift(0.75 * 0x1p-20, 24, 16, 24), 20, 24576, 15);
   // 0.75 * 2^-30: pre = 24, post = 6, a = min(15, 24 - 6) = 15.
   expect_scale(scale_and_shift(0.75 * 0x1p-30, 24, 16, 24), 24, 24576, 21);

@@ -79,7 +79,7 @@ TEST(QuantizeTarget, a_clip_caps_the_threshold_and_lowering_keeps_it) {
   Graph graph = target.annotate(build.graph(), {{"x", 4}, {"y", 8}});
   EXPECT_NEAR(threshold(graph, "y"), 6, 1e-6);
   EXPECT_EQ(threshold(target.lower(graph), "y_int8"), threshold(graph, "y"));
-  // Whoever edits an annotation is taken at their word.
+  // An edited annotation is taken as it is.
   graph.value(values_by_name(graph).at("y")).quantization->thresholds = {8};
   EXPECT_EQ(threshold(target.lower(graph), "y_int8"), 8);
 }

@@ -29,7 +29,7 @@ Timeline small_timeline() {
 
 TEST(Waterfall, every_cycle_has_one_layer_and_one_cause) {
   const Report report = make_report(two_layers(), small_timeline(), round_machine());
-  // conv1: [0,2) nobody works, conv1's load is next: issue 2. [2,4)+[6,8) another engine: 4.
+  // conv1: [0,2) all engines idle, conv1's load is next: issue 2. [2,4)+[6,8) another engine: 4.
   // [4,6) the loader waits for memory: ddr stall 2. Work 12 of which 100 MACs / 10 = 10 ideal.
   const LayerReport& conv = report.layers[0];
   EXPECT_EQ(cycles(conv.waterfall, Step::Issue), 2);

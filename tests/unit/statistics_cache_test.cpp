@@ -70,7 +70,7 @@ TEST_F(StatisticsCache, what_is_read_is_what_was_measured) {
   EXPECT_EQ(warnings_, std::vector<std::string>());
 }
 
-// Numbers that nobody measures can only come from the file.
+// Numbers that no calibration yields can only come from the file.
 TEST_F(StatisticsCache, what_is_known_is_not_measured_again) {
   Statistics other = statistics();
   other.at("y").high = 12345;

@@ -1,4 +1,5 @@
-// Points computed by worker processes: nothing that was finished is lost, whoever is killed when.
+// Points computed by worker processes: nothing that was finished is lost, whichever process is
+// killed when.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -63,7 +63,7 @@ std::string error_of(std::string_view name, const WorkloadOptions& options) {
 // The fully connected layers of VGG count as nothing, as in all of these.
 TEST(workloads, have_the_operations_that_the_vendor_compiler_reports) {
   const std::vector<std::pair<std::string, std::int64_t>> published = {
-      // xdnn.md 4.4
+      // docs/facts/xdnn.md 4.4
       {"googlenet_v1", 3176103168}, {"resnet50", 7719276544}, {"resnet101", 15147130880},
       {"resnet152", 22575788032},   {"vgg16", 30699382784},   {"squeezenet_v1.0", 1727976840},
       {"inception_v3", 11446866624}};

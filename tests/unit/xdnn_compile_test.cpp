@@ -68,8 +68,8 @@ TEST(XdnnCompile, two_convolutions_become_two_instructions_and_an_upload) {
 }
 
 TEST(XdnnCompile, the_producer_writes_the_layout_its_readers_want) {
-  // xdnn.md 1.5: dst quadruple of the producer = src quadruple of the consumer; readers that
-  // disagree leave the tensor plain.
+  // docs/facts/xdnn.md 1.5: dst quadruple of the producer = src quadruple of the consumer; readers
+  // that disagree leave the tensor plain.
   GraphBuilder b;
   const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 64, square_window(3, 1, 1));
   const ValueId y = b.conv("conv2", x, 64, square_window(3, 1, 1));
@@ -102,7 +102,7 @@ TEST(XdnnCompile, a_concat_is_address_arithmetic) {
   EXPECT_EQ(first.tail.concat_start, 0);
   EXPECT_EQ(first.tail.concat_channels, 124);
   EXPECT_EQ(second.tail.concat_start, 100);
-  // xdnn.md 1.4: the part from channel s on begins at base + (s div 96) * H * W words.
+  // docs/facts/xdnn.md 1.4: the part from channel s on begins at base + (s div 96) * H * W words.
   EXPECT_EQ(second.outaddr, first.outaddr + 8 * 8);
   EXPECT_EQ(reader.inaddr, first.outaddr);
   EXPECT_FALSE(second.tail.wait_conv) << "its operand was waited for, the parts do not touch";
@@ -136,8 +136,8 @@ TEST(XdnnCompile, a_slice_of_channels_is_a_view) {
 }
 
 TEST(XdnnCompile, v2_counts_bytes_and_any_channel_has_an_address) {
-  // xdnn.md 1.4: a row of 40 pixels is ceil(40 / 28) = 2 lines of 64 bytes, so a channel of 8 rows
-  // is 1024 bytes; the volume of 7 + 4 channels is one of 12.
+  // docs/facts/xdnn.md 1.4: a row of 40 pixels is ceil(40 / 28) = 2 lines of 64 bytes, so a channel
+  // of 8 rows is 1024 bytes; the volume of 7 + 4 channels is one of 12.
   const xdnn::Machine machine = xdnn::load_machine("configs/v2_28.yaml");
   GraphBuilder b;
   const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 40}), 16, square_window(3, 1, 1));
@@ -183,7 +183,7 @@ TEST(XdnnCompile, the_sum_overwrites_an_operand_that_dies) {
 }
 
 TEST(XdnnCompile, operands_in_different_thirds_of_the_memory_are_read_in_parallel) {
-  // xdnn.md 2.4: partition boundaries at thirds of the AM.
+  // docs/facts/xdnn.md 2.4: partition boundaries at thirds of the AM.
   const xdnn::Machine machine = v3();
   const std::int64_t third = machine.am_words() / 3;
   int sums = 0;

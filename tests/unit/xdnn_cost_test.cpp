@@ -1,5 +1,5 @@
-// Contention-free costs against the formulas of xdnn.md 1.5 and 5.2, on layers of GoogLeNet and
-// ResNet-50.
+// Contention-free costs against the formulas of docs/facts/xdnn.md 1.5 and 5.2, on layers of
+// GoogLeNet and ResNet-50.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ Conv convolution(const ChannelLayout& source, std::int64_t in_ch, std::int64_t o
   return conv;
 }
 
-// GoogLeNet conv1: 7x7/2, 224x224x3 from DDR, 112x112x64; xdnn.md 2.6 example 11.
+// GoogLeNet conv1: 7x7/2, 224x224x3 from DDR, 112x112x64; docs/facts/xdnn.md 2.6 example 11.
 Conv googlenet_conv1() {
   Conv conv = convolution({0, 1, 12, 8}, 3, 64, 7, 112);
   conv.stride_w = conv.stride_h = 2, conv.in_w = conv.in_h = 224;
@@ -75,7 +75,7 @@ TEST(XdnnCost, a_fused_pool_adds_no_array_time_and_writes_less) {
 }
 
 TEST(XdnnCost, an_eltwise_reads_both_operands_at_once_only_in_different_partitions) {
-  // res2a: 56x56x256, 3 words per pixel (xdnn.md 5.2: W * H * ceil(C / 96)).
+  // res2a: 56x56x256, 3 words per pixel (docs/facts/xdnn.md 5.2: W * H * ceil(C / 96)).
   Eltwise add{.width = 56, .height = 56, .channels = 256};
   add.tail.source = add.tail.destination = {3, 0, 0, 0};
   add.tail.parallel_read = true;
@@ -137,8 +137,9 @@ double load_cycles(std::int64_t steps) {
 }
 
 TEST(XdnnCost, passes_overlap_with_the_loads_of_the_next) {
-  // xdnn.md 5.2: time = load + (P - 1) * max(compute, load) + compute, here with the latency of the
-  // first load and the drain of the array; compute-bound on 28x28, load-bound on 7x7.
+  // docs/facts/xdnn.md 5.2: time = load + (P - 1) * max(compute, load) + compute, here with the
+  // latency of the first load and the drain of the array; compute-bound on 28x28, load-bound on
+  // 7x7.
   for (const std::int64_t side : {7, 28}) {
     for (std::int64_t passes = 1; passes <= 4; ++passes) {
       const Conv conv = convolution({1, 0, 0, 0}, 96, 64 * passes, 3, side);

@@ -16,7 +16,7 @@ double peak(const Machine& machine) {
 }
 
 TEST(XdnnFamilies, v2_peaks_are_the_published_ones) {
-  // xdnn.md 1.1: 896 and 1792 DSPs x 2 images x 2 operations x 500 MHz.
+  // docs/facts/xdnn.md 1.1: 896 and 1792 DSPs x 2 images x 2 operations x 500 MHz.
   EXPECT_DOUBLE_EQ(peak(config("v2_28")), 1792);
   EXPECT_DOUBLE_EQ(peak(config("v2_56")), 3584);
   EXPECT_DOUBLE_EQ(peak(config("v3_96")), 4300.8);
@@ -31,11 +31,12 @@ Machine wide(const std::string& name) {
 }
 
 TEST(XdnnFamilies, peaks_at_16_bits_are_the_published_ones) {
-  // xdnn.md 1.1: 896, 1792, 2150 (half of 4300.8).
+  // docs/facts/xdnn.md 1.1: 896, 1792, 2150 (half of 4300.8).
   EXPECT_DOUBLE_EQ(peak(wide("v2_28")), 896);
   EXPECT_DOUBLE_EQ(peak(wide("v2_56")), 1792);
   EXPECT_DOUBLE_EQ(peak(wide("v3_96")), 2150.4);
-  // What reports say, from the same source: xdnn.md 1.1, 8-bit batch = 2 images, 16-bit = 1.
+  // What reports say, from the same source: docs/facts/xdnn.md 1.1, 8-bit batch = 2 images, 16-bit
+  // = 1.
   const MachineInfo v2 = info(wide("v2_28")), v3 = info(wide("v3_96"));
   EXPECT_DOUBLE_EQ(2e-3 * v2.peak_macs_per_cycle * v2.report_clock_mhz, 896);
   EXPECT_DOUBLE_EQ(2e-3 * v3.peak_macs_per_cycle * v3.report_clock_mhz, 2150.4);
@@ -46,7 +47,7 @@ TEST(XdnnFamilies, peaks_at_16_bits_are_the_published_ones) {
 }
 
 TEST(XdnnFamilies, words_at_16_bits_are_twice_as_long_on_v3_and_as_long_on_v2) {
-  // xdnn.md 1.4: 192 bytes; V2 always has 2 bytes per pixel.
+  // docs/facts/xdnn.md 1.4: 192 bytes; V2 always has 2 bytes per pixel.
   EXPECT_EQ(wide("v3_96").word_bytes(), 192);
   EXPECT_EQ(wide("v3_96").am_words(), 98304 / 2);
   EXPECT_EQ(wide("v3_96").geometry().channel_granule(), 96);
@@ -64,7 +65,7 @@ TEST(XdnnFamilies, only_v2_and_v3_have_16_bits) {
 }
 
 TEST(XdnnFamilies, v2_lines_hold_two_bytes_for_each_pixel_of_a_power_of_two) {
-  // xdnn.md 1.4: 28 -> 64, 56 -> 128.
+  // docs/facts/xdnn.md 1.4: 28 -> 64, 56 -> 128.
   EXPECT_EQ(config("v2_28").word_bytes(), 64);
   EXPECT_EQ(config("v2_56").word_bytes(), 128);
   EXPECT_EQ(config("v2_28").geometry(), (Geometry{64, 28}));
@@ -85,11 +86,11 @@ TEST(XdnnFamilies, each_machine_knows_its_place_in_the_family) {
 
 TEST(XdnnFamilies, limits_of_v2_are_the_published_ones) {
   const Machine::Limits limits = config("v2_56").limits;
-  EXPECT_EQ(limits.filter_max, 9792);  // xdnn.md 1.1
+  EXPECT_EQ(limits.filter_max, 9792);  // docs/facts/xdnn.md 1.1
   EXPECT_EQ(config("v2_28").limits.filter_max, 4608);
   EXPECT_EQ(limits.side_max, 1023);
   EXPECT_EQ(limits.channels_max, 4095);
-  // xdnn.md 1.8: strides 1, 2, 4, 8, dilations 1, 2, 4.
+  // docs/facts/xdnn.md 1.8: strides 1, 2, 4, 8, dilations 1, 2, 4.
   for (const std::int64_t step : {1, 2, 4, 8}) EXPECT_TRUE(limits.stride_ok(step)) << step;
   for (const std::int64_t step : {0, 3, 5, 6, 7, 16}) EXPECT_FALSE(limits.stride_ok(step)) << step;
   EXPECT_TRUE(limits.dilation_ok(4));
@@ -99,7 +100,7 @@ TEST(XdnnFamilies, limits_of_v2_are_the_published_ones) {
 }
 
 TEST(XdnnFamilies, slice_0_has_168_dsps_and_172_kilobytes) {
-  const Machine::Slice0 slice0 = config("v3_96").slice0;  // xdnn.md 1.1
+  const Machine::Slice0 slice0 = config("v3_96").slice0;  // docs/facts/xdnn.md 1.1
   EXPECT_EQ(slice0.rows * slice0.columns, 168);
   EXPECT_EQ(slice0.am_bytes, 172 * 1024);
 }

@@ -79,7 +79,7 @@ TEST(XdnnFootprint, a_tiled_convolution_reads_ddr_and_fills_two_buffers) {
   const Footprint f = footprint({conv}, kV3);
   EXPECT_TRUE(f.am_reads.empty());
   ASSERT_EQ(f.am_writes.size(), 3u);  // result and two buffers
-  // xdnn.md 4.7: (K + S*m) x (K + S*n) pixels: (3 + 8) * (3 + 4) = 77 words.
+  // docs/facts/xdnn.md 4.7: (K + S*m) x (K + S*n) pixels: (3 + 8) * (3 + 4) = 77 words.
   EXPECT_EQ(f.am_writes[1].word_begin, 1000);
   EXPECT_EQ(f.am_writes[1].word_end, 1077);
   EXPECT_EQ(f.am_writes[2].word_begin, 2000);
@@ -89,8 +89,9 @@ TEST(XdnnFootprint, a_tiled_convolution_reads_ddr_and_fills_two_buffers) {
 }
 
 TEST(XdnnFootprint, the_tile_of_a_fused_pool_follows_the_joint_kernel) {
-  // (K + S*m) x (K + S*n) as in xdnn.md 4.7, K being the input that one pool window reaches: conv
-  // 7x7/2, pool 3x3/2: K = 7 + 2 * (3 - 1) = 11, S = 2 * 2 = 4; tile 8x2: (11 + 32) * (11 + 8).
+  // (K + S*m) x (K + S*n) as in docs/facts/xdnn.md 4.7, K being the input that one pool window
+  // reaches: conv 7x7/2, pool 3x3/2: K = 7 + 2 * (3 - 1) = 11, S = 2 * 2 = 4; tile 8x2: (11 + 32) *
+  // (11 + 8).
   ConvPool fused{.kernel_w = 3, .kernel_h = 3, .stride_w = 2, .stride_h = 2};
   fused.conv.kernel_w = fused.conv.kernel_h = 7, fused.conv.stride_w = fused.conv.stride_h = 2;
   fused.conv.tail.source = {0, 1, 12, 8};

@@ -1,4 +1,5 @@
-// Channel layouts, array steps and filter slabs against the figures of xdnn.md 1.5 and 1.6.
+// Channel layouts, array steps and filter slabs against the figures of docs/facts/xdnn.md 1.5
+// and 1.6.
 #include <gtest/gtest.h>
 
 #include "compiler/xdnn/layout.h"
@@ -25,19 +26,20 @@ ChannelLayout from_ddr(std::int64_t channels, std::int64_t kernel) {
 }
 
 TEST(XdnnLayout, channels_beyond_whole_words_are_replicated_where_it_saves_steps) {
-  // xdnn.md 1.5: "1x1 kernels with C=64 are therefore not replicated ((1,0,0,0)), 3x3 with C=64 are
-  // (0,2,3,32): 6 instead of 9 cycles".
+  // docs/facts/xdnn.md 1.5: 64 channels stay plain under a 1x1 kernel, and take 6 steps instead of
+  // 9 under 3x3.
   EXPECT_EQ(from_am(64, 1), (ChannelLayout{1, 0, 0, 0}));
   EXPECT_EQ(from_am(64, 3), (ChannelLayout{0, 2, 3, 32}));
   EXPECT_EQ(array_steps({0, 2, 3, 32}, 3, 3), 6);
   EXPECT_EQ(array_steps({1, 0, 0, 0}, 3, 3), 9);
-  // "C=3 as (0,1,3,32) = 1 word"
+  // 3 channels are (0,1,3,32), one word.
   EXPECT_EQ(from_am(3, 3), (ChannelLayout{0, 1, 3, 32}));
   EXPECT_EQ(from_am(3, 3).sections(), 1);
 }
 
 TEST(XdnnLayout, twelve_copies_exist_only_for_what_comes_from_ddr) {
-  // xdnn.md 2.6 example 11: conv1 7x7 of 3 channels from DDR is 0 1 12 8; ceil(49 / 12) = 5 steps.
+  // docs/facts/xdnn.md 2.6 example 11: conv1 7x7 of 3 channels from DDR is 0 1 12 8; ceil(49 / 12)
+  // = 5 steps.
   EXPECT_EQ(from_ddr(3, 7), (ChannelLayout{0, 1, 12, 8}));
   EXPECT_EQ(array_steps({0, 1, 12, 8}, 7, 7), 5);
   // In the AM the best is 3 copies: ceil(49 / 3) = 17.
@@ -69,20 +71,20 @@ TEST(XdnnLayout, a_plain_layout_has_one_word_per_96_channels) {
   EXPECT_EQ(plain_layout(1, 96), (ChannelLayout{1, 0, 0, 0}));
   EXPECT_EQ(plain_layout(96, 96), (ChannelLayout{1, 0, 0, 0}));
   EXPECT_EQ(plain_layout(97, 96), (ChannelLayout{2, 0, 0, 0}));
-  EXPECT_EQ(plain_layout(2048, 96).full, 22);  // xdnn.md 2.6 example 8
+  EXPECT_EQ(plain_layout(2048, 96).full, 22);  // docs/facts/xdnn.md 2.6 example 8
 }
 
 TEST(XdnnLayout, array_steps_follow_the_published_formula) {
-  // xdnn.md 1.5: cnt = full*Kw*Kh + ceil(Kw*Kh*repl_sect / repl_unit_num)
+  // docs/facts/xdnn.md 1.5: cnt = full*Kw*Kh + ceil(Kw*Kh*repl_sect / repl_unit_num)
   EXPECT_EQ(array_steps({5, 0, 0, 0}, 1, 1), 5);
   EXPECT_EQ(array_steps({2, 1, 3, 32}, 1, 7), 2 * 7 + 3);
   EXPECT_EQ(array_steps({0, 2, 3, 32}, 5, 5), 17);  // ceil(50 / 3)
-  // xdnn.md 1.7: slice 0, 7 units of 3 channels, 7x7: 7
+  // docs/facts/xdnn.md 1.7: slice 0, 7 units of 3 channels, 7x7: 7
   EXPECT_EQ(array_steps({0, 1, 7, 3}, 7, 7), 7);
 }
 
-// xdnn.md 1.5: "cnt <= 32: en_pingpong_weight=1, en_halfrate_mode=0; 33..64: 0,0; 65..128: 0,1;
-// >128: unsupported".
+// docs/facts/xdnn.md 1.5: cnt up to 32 alternates, up to 64 fills both buffers, up to 128 runs at
+// half rate.
 TEST(XdnnFilters, up_to_32_steps_alternate_between_the_buffers) {
   for (const std::int64_t steps : {1, 32}) {
     EXPECT_TRUE(filter_mode(steps, kV3).pingpong) << steps;
@@ -119,20 +121,21 @@ TEST(XdnnFilters, one_buffer_never_alternates) {
 }
 
 TEST(XdnnFilters, a_slab_is_8_plus_96_words_per_step_of_64_bytes) {
-  // xdnn.md 1.6 and 5.2: (8 + 96 * cnt) AXI words, half of it for 32 channels.
+  // docs/facts/xdnn.md 1.6 and 5.2: (8 + 96 * cnt) AXI words, half of it for 32 channels.
   EXPECT_EQ(slab_bytes(5, false, kV3), (8 + 96 * 5) * 64);
   EXPECT_EQ(slab_bytes(128, true, kV3), (8 + 96 * 128) * 64 / 2);
 }
 
 TEST(XdnnFilters, the_channel_configuration_has_the_published_bits) {
-  // xdnn.md 1.6: bits 0-5 preshift, 7 enable, 8-23 scale, 24-55 bias (signed), 56-61 postshift.
+  // docs/facts/xdnn.md 1.6: bits 0-5 preshift, 7 enable, 8-23 scale, 24-55 bias (signed), 56-61
+  // postshift.
   EXPECT_EQ(encode({.preshift = 0x3f}), 0x3fu);
   EXPECT_EQ(encode({.enable = true}), 0x80u);
   EXPECT_EQ(encode({.scale = 0xffff}), 0xffff00u);
   EXPECT_EQ(encode({.bias = 1}), 0x1000000u);
   EXPECT_EQ(encode({.bias = -1}), 0xffffffffull << 24);
   EXPECT_EQ(encode({.postshift = 0x3f}), 0x3full << 56);
-  // xdnn.md 3.5: ResNet-50 conv1, scale 32768, postshift 23.
+  // docs/facts/xdnn.md 3.5: ResNet-50 conv1, scale 32768, postshift 23.
   EXPECT_EQ(encode({.enable = true, .scale = 32768, .postshift = 23}),
             1ull << 7 | 1ull << 23 | 23ull << 56);
 }

@@ -1,4 +1,5 @@
-// Listings: the documented lines (xdnn.md 2.6) field by field, what is kept, what is refused.
+// Listings: the documented lines (docs/facts/xdnn.md 2.6) field by field, what is kept, what is
+// refused.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -35,7 +36,7 @@ std::string message_of(const std::string& contents) {
   return message([&] { parse_listing(contents, "net"); });
 }
 
-// xdnn.md 2.6, examples 3, 8, 10, 13 and 14.
+// docs/facts/xdnn.md 2.6, examples 3, 8, 10, 13 and 14.
 constexpr const char* kV2Conv =
     "2 XNConv conv1/7x7_s2 7 7 2 2 3 3 1 1 16 26 2 1 1 0x0 224 224 3 0x70000 112 112 64 0";
 constexpr const char* kAveragePool =

@@ -1,4 +1,5 @@
-// Machine files: the shipped one as published (xdnn.md 1.1), and what is wrong with wrong ones.
+// Machine files: the shipped one as published (docs/facts/xdnn.md 1.1), and what is wrong with
+// wrong ones.
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -25,21 +26,23 @@ std::string message_of(const std::string& lines) { return message(kMinimal + lin
 TEST(XdnnMachine, the_shipped_machine_has_the_published_figures) {
   const Machine machine = load_machine("configs/v3_96.yaml");
   EXPECT_EQ(machine.name, "v3_96");
-  // xdnn.md 1.1: 1536 DSPs x 2 MAC at 700 MHz = 96 x 16 x 2 x 2 = 6144 per 350 MHz cycle, 4300.8
-  // Gop/s.
+  // docs/facts/xdnn.md 1.1: 1536 DSPs x 2 MAC at 700 MHz = 96 x 16 x 2 x 2 = 6144 per 350 MHz
+  // cycle, 4300.8 Gop/s.
   EXPECT_EQ(machine.peak_macs_per_cycle(), 6144);
   EXPECT_DOUBLE_EQ(2e-3 * machine.peak_macs_per_cycle() * machine.clocks.report, 4300.8);
-  // xdnn.md 1.1: 9 MB = 98304 words of 96 bytes.
+  // docs/facts/xdnn.md 1.1: 9 MB = 98304 words of 96 bytes.
   EXPECT_EQ(machine.am_words(), 98304);
   EXPECT_EQ(machine.word_bytes(), 96);
-  // xdnn.md 5.2: 64-byte words at 300 MHz x 0.71, in 350 MHz cycles: 64 * 300 / 350 * 0.71
+  // docs/facts/xdnn.md 5.2: 64-byte words at 300 MHz x 0.71, in 350 MHz cycles: 64 * 300 / 350 *
+  // 0.71
   EXPECT_NEAR(machine.ddr_bytes_per_cycle(), 38.949, 0.001);
-  // xdnn.md 1.1: 64 output channels per pass = 16 columns x 2 (simd) x 2 (clk2x); 32 in half rate.
+  // docs/facts/xdnn.md 1.1: 64 output channels per pass = 16 columns x 2 (simd) x 2 (clk2x); 32 in
+  // half rate.
   EXPECT_EQ(machine.pass_channels(false), 64);
   EXPECT_EQ(machine.pass_channels(true), 32);
   // The skew of the array: 96 + 16 cycles of the doubled clock.
   EXPECT_EQ(machine.drain_cycles(), Cycles{56});
-  // xdnn.md 1.2
+  // docs/facts/xdnn.md 1.2
   EXPECT_EQ(machine.control.instructions_max, 1536);
 }
 

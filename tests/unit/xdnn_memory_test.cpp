@@ -1,5 +1,5 @@
-// Where bytes lie in the activation memory (xdnn.md 1.4, 1.5) and in DDR (1.6), and what an
-// instruction touches.
+// Where bytes lie in the activation memory (docs/facts/xdnn.md 1.4, 1.5) and in DDR (1.6), and what
+// an instruction touches.
 #include <gtest/gtest.h>
 
 #include "isa/xdnn/memory.h"
@@ -44,8 +44,9 @@ TEST(XdnnMemory, every_copy_of_replicated_channels_is_written) {
 }
 
 TEST(XdnnMemory, a_concat_part_begins_inside_its_word) {
-  // xdnn.md 1.4: GoogLeNet inception_3a, 28x28, volume at 0x176d0: the part from channel 192 on
-  // begins at 0x17cf0 = 0x176d0 + 2 * 784, at byte 0; the one from channel 224 on at byte 32.
+  // docs/facts/xdnn.md 1.4: GoogLeNet inception_3a, 28x28, volume at 0x176d0: the part from channel
+  // 192 on begins at 0x17cf0 = 0x176d0 + 2 * 784, at byte 0; the one from channel 224 on at
+  // byte 32.
   EXPECT_EQ(0x176d0 + 192 / 96 * 28 * 28, 0x17cf0);
   const auto at_192 = section_slices({0x17cf0, 32, 28, 28, {3, 0, 0, 0}, 192}, {kWord});
   ASSERT_EQ(at_192.size(), 1u);
@@ -76,7 +77,7 @@ TEST(XdnnMemory, parts_written_one_by_one_read_back_as_one_volume) {
 }
 
 TEST(XdnnMemory, a_ddr_tensor_is_rows_of_groups_of_8_channels) {
-  // xdnn.md 1.6: H * ceil(W / 8) * ceil(C / 8) * 64 bytes.
+  // docs/facts/xdnn.md 1.6: H * ceil(W / 8) * ceil(C / 8) * 64 bytes.
   EXPECT_EQ(ddr_tensor_bytes(3, 224, 224, {kWord}), 401408);
   EXPECT_EQ(ddr_tensor_bytes(64, 56, 56, {kWord}), 200704);
   EXPECT_EQ(ddr_tensor_bytes(64, 112, 112, {kWord}), 802816);

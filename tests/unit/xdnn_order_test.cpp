@@ -60,9 +60,10 @@ bool is_order(const Graph& graph, const std::vector<std::size_t>& order) {
 }
 
 TEST(XdnnOrder, inception_3b_has_the_published_schedules_and_space) {
-  // SLIDES: with both reduces merged, six layers of which 3x3 and 5x5 follow the reduce and
-  // pool_proj the pool: 6! / (3 * 2) = 120 orders. The concat needs its parts and its output: 784
-  // pixels of 480 + 480 channels, 2 bytes each.
+  // The slides of docs/facts/xdnn.md, GoogLeNet's inception_3b: with both reduces merged, six
+  // layers of which 3x3 and 5x5 follow the reduce and pool_proj the pool: 6! / (3 * 2) = 120
+  // orders. The concat needs its parts and its output: 784 pixels of 480 + 480 channels, 2 bytes
+  // each.
   const Graph graph = quantized_for(inception_3b(), v3());
   const auto network = network_tasks(graph, v3(), xdnn::Grouping::MergedReduces);
   const xdnn::Region* region = region_called(network, "inception_3b/output");

@@ -26,7 +26,8 @@ TEST(XdnnOverrides, none_leaves_the_machine_as_it_is) {
   EXPECT_TRUE(fields_equal(with_overrides(machine_of("xdnn_v3"), {}), machine_of("xdnn_v3")));
 }
 
-// xdnn.md 1.1, 1.4: a word is one byte for each of the rows; a pass has 16 x 2 x 2 channels.
+// docs/facts/xdnn.md 1.1, 1.4: a word is one byte for each of the rows; a pass has 16 x 2 x 2
+// channels.
 TEST(XdnnOverrides, the_width_of_a_v3_decides_word_and_peak) {
   const Machine machine = with_overrides(machine_of("xdnn_v3"), {.dsp = 48});
   EXPECT_EQ(machine.word_bytes(), 48);
@@ -34,7 +35,8 @@ TEST(XdnnOverrides, the_width_of_a_v3_decides_word_and_peak) {
   EXPECT_EQ(machine.peak_macs_per_cycle(), 48 * 64);
 }
 
-// xdnn.md 1.4: a V2 line is 2 bytes for each pixel, the pixels rounded up to a power of two.
+// docs/facts/xdnn.md 1.4: a V2 line is 2 bytes for each pixel, the pixels rounded up to a power of
+// two.
 TEST(XdnnOverrides, the_width_of_a_v2_decides_the_line) {
   EXPECT_EQ(with_overrides(machine_of("xdnn_v2"), {.dsp = 28}).word_bytes(), 64);
   EXPECT_EQ(with_overrides(machine_of("xdnn_v2"), {.dsp = 33}).word_bytes(), 128);

@@ -1,4 +1,4 @@
-// What each instruction computes (xdnn.md section 3), by hand and, where sums are long, against
+// What each instruction computes (docs/facts/xdnn.md 3), by hand and, where sums are long, against
 // naive 64-bit loops.
 #include <gtest/gtest.h>
 
@@ -113,7 +113,8 @@ TEST(XdnnSemantics, stride_and_dilation_pick_every_other_pixel) {
 }
 
 TEST(XdnnSemantics, prelu_scales_negative_sums_with_the_second_byte) {
-  // xdnn.md 1.6: positive scale in the low byte, negative in the next: 64 / 2^7 and 16 / 2^7.
+  // docs/facts/xdnn.md 1.6: positive scale in the low byte, negative in the next: 64 / 2^7 and 16 /
+  // 2^7.
   Conv conv = convolution(1, 2, 1, 1);
   conv.prelu = true;
   const ChannelConfig config{.scale = 64 | 16 << 8, .postshift = 7};
@@ -168,8 +169,8 @@ TEST(XdnnSemantics, sums_that_no_float_holds_are_exact) {
 }
 
 TEST(XdnnSemantics, sums_beyond_24_bits_are_counted) {
-  // xdnn.md 3.3: hardware may overflow. 2^23 = 8388608; 517 products of 16256 = 8404352 exceed it,
-  // 516 = 8388096 do not.
+  // docs/facts/xdnn.md 3.3: hardware may overflow. 2^23 = 8388608; 517 products of 16256 = 8404352
+  // exceed it, 516 = 8388096 do not.
   Conv conv = convolution(517, 2, 1, 1);
   Pixels weights(2 * 517, -128);
   weights[517] = 0;
@@ -196,7 +197,7 @@ TEST(XdnnSemantics, average_pool_scales_the_sum) {
   Memory memory = blank();
   write_am(memory, {0, 1, 3, 3, {1, 0, 0, 0}}, Pixels{1, 2, 3, 4, 5, 6, 7, 8, 9});
   EXPECT_EQ(run({pool, 0, {7282, 16}}, memory), Pixels{5});
-  // xdnn.md 3.4: scale 21400, post 20 is 1/49: 4900 -> 100.002 -> 100
+  // docs/facts/xdnn.md 3.4: scale 21400, post 20 is 1/49: 4900 -> 100.002 -> 100
   Pool whole = pool3x3(7, 1, true);
   whole.kernel_w = whole.kernel_h = 7;
   write_am(memory, {0, 1, 7, 7, {1, 0, 0, 0}}, Pixels(49, 100));
@@ -209,7 +210,7 @@ TEST(XdnnSemantics, eltwise_adds_scales_saturates_and_clamps) {
   Memory memory = blank();
   write_am(memory, {0, 4, 1, 1, {1, 0, 0, 0}}, Pixels{100, -100, 3, -3});
   write_am(memory, {8, 4, 1, 1, {1, 0, 0, 0}}, Pixels{100, -100, 4, -4});
-  // xdnn.md 3.4: 32768, 15 is 1.0; 16384, 15 is 1/2: 3.5 -> 4, -3.5 -> -3.
+  // docs/facts/xdnn.md 3.4: 32768, 15 is 1.0; 16384, 15 is 1/2: 3.5 -> 4, -3.5 -> -3.
   EXPECT_EQ(run({add, 0, {32768, 15}}, memory), (Pixels{127, -128, 7, -7}));
   EXPECT_EQ(run({add, 0, {16384, 15}}, memory), (Pixels{100, -100, 4, -3}));
   add.relu = true;
@@ -244,7 +245,7 @@ TEST(XdnnSemantics, an_upload_of_some_rows_keeps_the_others) {
 }
 
 TEST(XdnnSemantics, inputs_are_clamped_scaled_in_float_and_truncated) {
-  // xdnn.md 3.1, threshold 63.5: two codes per unit.
+  // docs/facts/xdnn.md 3.1, threshold 63.5: two codes per unit.
   const Quantization q{.thresholds = {63.5}};
   const Tensor real = Tensor::from<float>(
       {1, 1, 1, 7}, std::vector<float>{0.0F, 0.9F, -0.9F, 1.0F, 63.5F, 100.0F, -100.0F});

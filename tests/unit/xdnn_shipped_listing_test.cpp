@@ -1,4 +1,4 @@
-// The vendor's shipped programs (../shared/programs/xdnn, never in the repository): every field of
+// The vendor's shipped programs (programs/xdnn of WORKBENCH_SHARED): every field of
 // every entry survives text and JSON. Skipped where they are absent.
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Every reason for which a node stays on the host, with its sentence, and that nothing within the
-// limits (xdnn.md 1.8) is refused.
+// limits (docs/facts/xdnn.md 1.8) is refused.
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -268,7 +268,7 @@ TEST(XdnnSupport, maps_the_memory_cannot_hold_do_not_run) {
   EXPECT_EQ(reason(b), "operand is not float32");
 }
 
-// xdnn.md 1.8 and 2.2: what V2 has not.
+// docs/facts/xdnn.md 1.8 and 2.2: what V2 has not.
 xdnn::Machine v2() {
   xdnn::Machine machine;
   machine.family_name = "xdnn_v2";
@@ -344,7 +344,7 @@ TEST(XdnnSupport, channels_are_sliced_where_they_have_an_address) {
 }
 
 TEST(XdnnSupport, requantization_is_the_familys) {
-  // xdnn.md 3.6.
+  // docs/facts/xdnn.md 3.6.
   const RequantizeLimits v3 = xdnn::requantize_limits(kV3);
   EXPECT_EQ(v3.scale_bits, 16);
   EXPECT_EQ(v3.conv_prescale_max, 0);
@@ -361,7 +361,7 @@ TEST(XdnnSupport, requantization_is_the_familys) {
 }
 
 TEST(XdnnSupport, requantization_follows_the_width_of_codes) {
-  // xdnn.md 3.6; the clamp behind the prescale and the bias: 3.2 and 3.3.
+  // docs/facts/xdnn.md 3.6; the clamp behind the prescale and the bias: 3.2 and 3.3.
   xdnn::Machine machine = kV3;
   machine.array.bits = 16;
   const RequantizeLimits v3 = xdnn::requantize_limits(machine);

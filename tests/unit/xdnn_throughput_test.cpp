@@ -18,7 +18,7 @@
 namespace workbench::xdnn {
 namespace {
 
-// xdnn.md 1.1: 21 x 8, 172 KB.
+// docs/facts/xdnn.md 1.1: 21 x 8, 172 KB.
 Machine machine() {
   Machine machine;
   machine.name = "v3";
@@ -55,7 +55,7 @@ TEST(XdnnThroughput, the_first_conv_and_its_pool_run_on_slice_0_from_ddr_to_ddr)
   EXPECT_EQ(t.slice, 0);
   EXPECT_TRUE(t.source_in_ddr && t.tiling && t.destination_in_ddr);
   EXPECT_EQ(t.destination_offset, -1);
-  // xdnn.md 1.7: 7 units of 3 channels, ceil(49 / 7) = 7 steps.
+  // docs/facts/xdnn.md 1.7: 7 units of 3 channels, ceil(49 / 7) = 7 steps.
   EXPECT_EQ(t.source, (ChannelLayout{0, 1, 7, 3}));
   EXPECT_EQ(array_steps(t.source, 7, 7), 7);
   for (std::size_t i = 1; i < program.steps.size(); ++i) {
@@ -64,8 +64,8 @@ TEST(XdnnThroughput, the_first_conv_and_its_pool_run_on_slice_0_from_ddr_to_ddr)
 }
 
 TEST(XdnnThroughput, a_slab_of_slice_0_fills_whole_words) {
-  // xdnn.md 5.2: 8 words of configuration, 16 for each step: 8 columns x 2 words of 64 bytes for 21
-  // rows x 4 weights (1.6). Passes of 8 columns x 2 x 2 = 32 channels.
+  // docs/facts/xdnn.md 5.2: 8 words of configuration, 16 for each step: 8 columns x 2 words of 64
+  // bytes for 21 rows x 4 weights (1.6). Passes of 8 columns x 2 x 2 = 32 channels.
   const MachineOfSlice block(machine(), 0);
   EXPECT_EQ(block.get().pass_channels(false), 32);
   EXPECT_EQ(slab_bytes(7, false, block.get()), 64 * (8 + 16 * 7));

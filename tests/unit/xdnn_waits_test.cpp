@@ -88,7 +88,7 @@ TEST(XdnnWaits, a_reader_waits_for_its_writer) {
 }
 
 TEST(XdnnWaits, independent_branches_run_side_by_side) {
-  // xdnn.md 2.4: GoogLeNet's pools run beside the 1x1 convolutions of their module.
+  // docs/facts/xdnn.md 2.4: GoogLeNet's pools run beside the 1x1 convolutions of their module.
   EXPECT_EQ(waits({conv(0, 100), pool(0, 200)}), "");
   EXPECT_EQ(waits({conv(0, 100), pool(300, 200)}), "");
   EXPECT_EQ(waits({conv(0, 100), add(300, 400, 500)}), "");

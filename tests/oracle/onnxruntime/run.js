@@ -2,7 +2,7 @@
 //
 // JOBS.json is a list of {model, inputs: {name: FILE.npy}, output: FOLDER}. Every graph output n
 // of a job becomes FOLDER/n.npy, numbered in the order of the model's outputs, so that names may
-// have any characters. Operators as written, one thread (platform.md section 4).
+// have any characters. Operators as written, one thread (docs/facts/platform.md 4).
 'use strict';
 
 const fs = require('fs');
