@@ -35,6 +35,7 @@ foreach(name sweep_page track_page)
   workbench_script_test(${name} ${DEBIAN_PYTHON3}
     "EXPLORE_PAGES_SAMPLE=$<TARGET_FILE:explore_pages_sample>")
 endforeach()
+workbench_script_test(install ${DEBIAN_PYTHON3} "WORKBENCH_BUILD=${PROJECT_BINARY_DIR}")
 if(WORKBENCH_HAS_PYTHON)
   workbench_script_test(python ${Python_EXECUTABLE} "WORKBENCH=$<TARGET_FILE:workbench>"
     "WORKBENCH_PYTHON=${PROJECT_BINARY_DIR}/python")
