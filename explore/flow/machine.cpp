@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Where shipped machines may be: the tree this was built from, then beside the executable
-// (build/release/workbench of a tree that was moved).
+// Where shipped machines may be: the tree this was built from, beside the executable
+// (build/release/workbench of a tree that was moved), PREFIX/share for PREFIX/bin/workbench.
 std::vector<fs::path> config_folders() {
   std::vector<fs::path> folders{fs::path(WORKBENCH_SOURCE_DIR) / "configs"};
   std::error_code ignored;
@@ -26,6 +26,7 @@ std::vector<fs::path> config_folders() {
   fs::path folder = executable.parent_path();
   for (int up = 0; up < 3 && folder.has_relative_path(); ++up, folder = folder.parent_path()) {
     folders.push_back(folder / "configs");
+    folders.push_back(folder / "share" / "workbench" / "configs");
   }
   return folders;
 }
