@@ -24,7 +24,9 @@ std::optional<std::int64_t> narrow(Wide v) {
 std::int64_t at(const std::vector<std::int64_t>& list, std::size_t c) {
   return list[list.size() == 1 ? 0 : c];
 }
-const Interval& at(const Intervals& list, std::size_t c) { return list[list.size() == 1 ? 0 : c]; }
+const ValueRange& at(const ValueRanges& list, std::size_t c) {
+  return list[list.size() == 1 ? 0 : c];
+}
 
 // visit(elements); false for a type that holds no numbers.
 template <typename Visit>
@@ -168,7 +170,7 @@ std::int64_t common_divisor(const ChannelMap& map) {
   return divisor;
 }
 
-bool bounds(const Interval& values, std::int64_t low, std::int64_t high, std::int64_t code_low,
+bool bounds(const ValueRange& values, std::int64_t low, std::int64_t high, std::int64_t code_low,
             std::int64_t code_high) {
   const bool below = low <= values.low ? code_low <= values.low : code_low == low;
   const bool above = high >= values.high ? code_high >= values.high : code_high == high;
@@ -269,8 +271,8 @@ bool is_identity(const ChannelMap& map) {
          std::all_of(map.offset.begin(), map.offset.end(), is(0));
 }
 
-Intervals image(const ChannelMap& map, Rounding rounding, const Intervals& of) {
-  Intervals result;
+ValueRanges image(const ChannelMap& map, Rounding rounding, const ValueRanges& of) {
+  ValueRanges result;
   const std::size_t channels = std::max({map.multiplier.size(), map.offset.size(), of.size()});
   for (std::size_t c = 0; c < channels; ++c) {
     const auto value = [&](std::int64_t x) {
@@ -283,23 +285,23 @@ Intervals image(const ChannelMap& map, Rounding rounding, const Intervals& of) {
   return result;
 }
 
-Intervals clamped(Intervals intervals, std::int64_t low, std::int64_t high) {
-  for (Interval& i : intervals) {
+ValueRanges clamped(ValueRanges intervals, std::int64_t low, std::int64_t high) {
+  for (ValueRange& i : intervals) {
     i = {std::clamp(i.low, low, high), std::clamp(i.high, low, high)};
   }
   return intervals;
 }
 
-Interval hull(const Intervals& intervals) {
-  Interval result = intervals.at(0);
-  for (const Interval& i : intervals) {
+ValueRange hull(const ValueRanges& intervals) {
+  ValueRange result = intervals.at(0);
+  for (const ValueRange& i : intervals) {
     result = {std::min(result.low, i.low), std::max(result.high, i.high)};
   }
   return result;
 }
 
-Intervals sum(const Intervals& a, const Intervals& b) {
-  Intervals result;
+ValueRanges sum(const ValueRanges& a, const ValueRanges& b) {
+  ValueRanges result;
   for (std::size_t c = 0; c < std::max(a.size(), b.size()); ++c) {
     result.push_back({saturated(Wide{at(a, c).low} + at(b, c).low),
                       saturated(Wide{at(a, c).high} + at(b, c).high)});
@@ -307,7 +309,7 @@ Intervals sum(const Intervals& a, const Intervals& b) {
   return result;
 }
 
-std::optional<CodeRange> code_range(const Interval& values, std::int64_t low, std::int64_t high) {
+std::optional<CodeRange> code_range(const ValueRange& values, std::int64_t low, std::int64_t high) {
   constexpr CodeRange kNarrow[] = {
       {2, false, 0, 3}, {4, false, 0, 15}, {2, true, -2, 1}, {4, true, -8, 7}};
   for (const CodeRange& range : kNarrow) {  // only if the file says so

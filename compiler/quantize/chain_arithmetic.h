@@ -14,10 +14,10 @@
 namespace workbench {
 
 // Smallest and largest of what a channel holds. Saturated: the ends stand for "that or beyond".
-struct Interval {
+struct ValueRange {
   std::int64_t low = 0, high = 0;
 };
-using Intervals = std::vector<Interval>;  // one, or one per channel
+using ValueRanges = std::vector<ValueRange>;  // one, or one per channel
 
 // x -> (x * multiplier[c] + offset[c]) / divisor. Vectors: one, or one per channel; divisor > 0.
 struct ChannelMap {
@@ -54,11 +54,11 @@ bool is_whole(const ChannelMap& map);     // gives whole numbers for whole numbe
 bool is_identity(const ChannelMap& map);  // reduced
 
 // The image of these intervals under the map, rounded.
-Intervals image(const ChannelMap& map, Rounding rounding, const Intervals& of);
-Intervals clamped(Intervals intervals, std::int64_t low, std::int64_t high);
-Interval hull(const Intervals& intervals);
+ValueRanges image(const ChannelMap& map, Rounding rounding, const ValueRanges& of);
+ValueRanges clamped(ValueRanges intervals, std::int64_t low, std::int64_t high);
+ValueRange hull(const ValueRanges& intervals);
 // a + b, channel by channel, saturated.
-Intervals sum(const Intervals& a, const Intervals& b);
+ValueRanges sum(const ValueRanges& a, const ValueRanges& b);
 
 inline constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
 inline constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
@@ -72,7 +72,7 @@ struct CodeRange {
 // The codes that clip(x, low, high) of numbers within `values` are exactly: kLeast and kMost say
 // that there is no such bound. Bounds that change nothing count as absent. Nothing if the bounds
 // are no range of codes.
-std::optional<CodeRange> code_range(const Interval& values, std::int64_t low, std::int64_t high);
+std::optional<CodeRange> code_range(const ValueRange& values, std::int64_t low, std::int64_t high);
 ElementType element_type(const CodeRange& range);
 Quantization unit_quantization(const CodeRange& range);  // one step is 1
 

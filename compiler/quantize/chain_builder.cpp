@@ -75,7 +75,7 @@ void ChainBuilder::emit(Node node, ValueId order) {
   order_.push_back(order);
 }
 
-std::size_t ChainBuilder::add_codes(ValueId codes, ValueId id, Intervals values) {
+std::size_t ChainBuilder::add_codes(ValueId codes, ValueId id, ValueRanges values) {
   sources_.push_back({.kind = ChainSource::Kind::Codes,
                       .codes = codes,
                       .imported = id,
@@ -84,8 +84,8 @@ std::size_t ChainBuilder::add_codes(ValueId codes, ValueId id, Intervals values)
   return sources_.size() - 1;
 }
 
-Intervals ChainBuilder::values(const Chain& chain) const {
-  const Intervals given =
+ValueRanges ChainBuilder::values(const Chain& chain) const {
+  const ValueRanges given =
       image(chain.map, chain.cut.value_or(Rounding::Floor), source(chain).values);
   return clamped(given, chain.low, chain.high);
 }
@@ -105,7 +105,7 @@ void ChainBuilder::set_chain(ValueId id, Chain chain) {
   chains_[index(id)] = std::move(chain);
 }
 
-void ChainBuilder::accumulate(ValueId id, Node node, Intervals values,
+void ChainBuilder::accumulate(ValueId id, Node node, ValueRanges values,
                               const std::optional<Sum>& sum) {
   sources_.push_back({.kind = ChainSource::Kind::Accumulator,
                       .node = std::move(node),
@@ -126,7 +126,7 @@ std::optional<Chain> ChainBuilder::joined_with_before(const Chain& chain) const 
   joined.low = std::clamp(joined.low, chain.low, chain.high);
   joined.high = std::clamp(joined.high, chain.low, chain.high);
   const Rounding rounding = joined.cut.value_or(Rounding::Floor);
-  const Interval given = hull(image(joined.map, rounding, source(joined).values));
+  const ValueRange given = hull(image(joined.map, rounding, source(joined).values));
   const bool twice = chain.has_clip() && source(chain).before.has_clip();
   if (twice && !code_range(given, joined.low, joined.high)) return {};
   joined.nodes.insert(joined.nodes.end(), chain.nodes.begin(), chain.nodes.end());
@@ -159,7 +159,7 @@ Chain ChainBuilder::on_codes(Chain chain) {
 
 CodeRange ChainBuilder::range_of(const Chain& chain) const {
   const ChainSource& from = source(chain);
-  const Interval given = hull(image(chain.map, chain.cut.value_or(Rounding::Floor), from.values));
+  const ValueRange given = hull(image(chain.map, chain.cut.value_or(Rounding::Floor), from.values));
   const auto range = code_range(given, chain.low, chain.high);
   if (!range) {
     refuse(writer(chain.last), "clips to [{}, {}], which is no range of codes", chain.low,
@@ -169,7 +169,7 @@ CodeRange ChainBuilder::range_of(const Chain& chain) const {
     const bool is_signed = given.low < 0 && chain.low < 0;
     return {8, is_signed, is_signed ? -128 : 0, is_signed ? 127 : 255};
   }
-  const Interval found = hull(values(chain));
+  const ValueRange found = hull(values(chain));
   if (range->bits == 32 && (found.low < kInt32Low || found.high > kInt32High)) {
     refuse(writer(chain.last), "its result '{}' is from {} to {}, more than 32 bits: no Clip",
            value(chain.last).name, found.low, found.high);
@@ -202,7 +202,7 @@ AffineRequantize ChainBuilder::affine(const Chain& chain) const {
 bool ChainBuilder::is_alias(const Chain& chain) const {
   const ChainSource& from = source(chain);
   if (from.kind != ChainSource::Kind::Codes || !is_identity(chain.map)) return false;
-  const Interval given = hull(from.values);
+  const ValueRange given = hull(from.values);
   return from.shape == value(chain.last).shape && chain.low <= given.low &&
          chain.high >= given.high;
 }
@@ -262,7 +262,7 @@ ValueId ChainBuilder::write(Chain& chain) {
   node.affine = how;
   const ValueId result = add_result(chain, range);
   emit_to(result, std::move(node), from.shape, writer_order(chain.last));
-  const Intervals given = clamped(values(chain), range.low, range.high);
+  const ValueRanges given = clamped(values(chain), range.low, range.high);
   chain = {.source = add_codes(result, chain.last, given), .last = chain.last};
   return result;
 }
@@ -270,10 +270,10 @@ ValueId ChainBuilder::write(Chain& chain) {
 void ChainBuilder::move(const Node& original, const std::vector<ValueId>& like) {
   Node node = original;
   node.inputs.clear();
-  Intervals given;
+  ValueRanges given;
   for (const ValueId id : like) {
     node.inputs.push_back(codes(id));
-    const Interval part = hull(values(chain(id)));
+    const ValueRange part = hull(values(chain(id)));
     given = {given.empty() ? part : hull({given[0], part})};
   }
   const ValueId out = original.outputs[0];
@@ -298,7 +298,7 @@ void ChainBuilder::move(const Node& original, const std::vector<ValueId>& like) 
 // Whether the chain is for the host to compute, from what it begins with.
 bool ChainBuilder::replays(const Chain& chain) const {
   if (chain.is_integer()) {
-    const Interval given = hull(values(chain));
+    const ValueRange given = hull(values(chain));
     return !chain.is_closed() && !is_identity(chain.map) &&
            (given.low < kInt32Low || given.high > kInt32High);
   }
@@ -385,7 +385,7 @@ void ChainBuilder::add_input(ValueId id, bool is_signed) {
         .inputs = {reals_[index(id)]},
         .outputs = {codes}},
        kNoValue);
-  const Interval whole = is_signed ? Interval{-128, 127} : Interval{0, 255};
+  const ValueRange whole = is_signed ? ValueRange{-128, 127} : ValueRange{0, 255};
   chains_[index(id)] = Chain{.source = add_codes(codes, id, {whole}), .last = id};
 }
 
@@ -421,7 +421,7 @@ void ChainBuilder::add_bordered_input(const Node& original) {
         .inputs = {reals_[index(out)]},
         .outputs = {written}},
        writer_order(out));
-  set_chain(out, Chain{.source = add_codes(written, out, {Interval{range.low(), range.high()}}),
+  set_chain(out, Chain{.source = add_codes(written, out, {ValueRange{range.low(), range.high()}}),
                        .last = out});
 }
 

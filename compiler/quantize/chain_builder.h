@@ -52,7 +52,7 @@ struct ChainSource {
   Chain before;
   ValueId imported = kNoValue;  // the imported value it is
   Shape shape;                  // of what `node` writes
-  Intervals values;
+  ValueRanges values;
   bool saturates =
       false;  // 8 bits hold a sum or an average without Clip, too (docs/facts/pulp.md 2.2)
 };
@@ -80,7 +80,7 @@ class ChainBuilder {
   const Chain& chain(ValueId id) const { return *chains_.at(index(id)); }
   const ChainSource& source(const Chain& chain) const { return sources_.at(chain.source); }
   // The chain's result.
-  Intervals values(const Chain& chain) const;
+  ValueRanges values(const Chain& chain) const;
   // Whether something that computes with integers depends on the value.
   bool feeds_layer(ValueId id) const { return layers_.feeds_layer.at(index(id)); }
 
@@ -92,7 +92,7 @@ class ChainBuilder {
     std::int64_t divisor = 1;
     Shape shape;
   };
-  void accumulate(ValueId id, Node node, Intervals values, const std::optional<Sum>& sum = {});
+  void accumulate(ValueId id, Node node, ValueRanges values, const std::optional<Sum>& sum = {});
   // A chain that begins where `chain`, closed, ends.
   Chain chained(const Chain& chain);
   // The same chain on codes in the graph instead of on an accumulator or another chain.
@@ -125,7 +125,7 @@ class ChainBuilder {
   void emit(Node node, ValueId order);
   void emit_to(ValueId result, Node node, const Shape& shape, ValueId order);
   const Node& writer(ValueId id) const;
-  std::size_t add_codes(ValueId codes, ValueId id, Intervals values);
+  std::size_t add_codes(ValueId codes, ValueId id, ValueRanges values);
   std::optional<Chain> joined_with_before(const Chain& chain) const;
   CodeRange range_of(const Chain& chain) const;
   bool is_alias(const Chain& chain) const;

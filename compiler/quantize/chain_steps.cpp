@@ -19,12 +19,12 @@ Chain open_chain(ChainBuilder& builder, ValueId id) {
 // Codes of fewer than 32 bits hold what was cast to their type.
 void check_type(const ChainBuilder& builder, const Node& node, const Chain& chain) {
   const ElementType type = builder.value(node.outputs[0]).type;
-  Interval fits{kLeast, kMost};
+  ValueRange fits{kLeast, kMost};
   if (type == ElementType::Uint8) fits = {0, 255};
   if (type == ElementType::Int8) fits = {-128, 127};
   if (type == ElementType::Uint16) fits = {0, 65535};
   if (type == ElementType::Int16) fits = {-32768, 32767};
-  const Interval found = hull(builder.values(chain));
+  const ValueRange found = hull(builder.values(chain));
   if (found.low >= fits.low && found.high <= fits.high) return;
   ChainBuilder::refuse(node, "values from {} to {} do not fit {}: expected a Clip before it",
                        found.low, found.high, to_string(type));
@@ -280,13 +280,13 @@ std::vector<std::int32_t> bias_numbers(const ChainBuilder& builder, const Node& 
 
 // What `filters` of weights, [out, ...], and the bias can sum up for codes of that range, where a
 // code of padding, 0, may stand for any of them.
-Intervals accumulated(const Tensor& filters, const std::vector<std::int32_t>& bias,
-                      Interval codes) {
+ValueRanges accumulated(const Tensor& filters, const std::vector<std::int32_t>& bias,
+                        ValueRange codes) {
   codes = {std::min<std::int64_t>(codes.low, 0), std::max<std::int64_t>(codes.high, 0)};
   const auto values = filters.values<std::int8_t>();
   const auto channels = static_cast<std::size_t>(filters.dim(0));
   const std::size_t terms = values.size() / channels;
-  Intervals result;
+  ValueRanges result;
   for (std::size_t c = 0; c < channels; ++c) {
     std::int64_t positive = 0, negative = 0;
     for (std::size_t i = 0; i < terms; ++i) {
@@ -309,8 +309,8 @@ void accumulate(ChainBuilder& builder, const Node& original, Node node, ValueId 
     const Tensor tensor = Tensor::from<std::int32_t>({channels}, numbers);
     node.inputs.push_back(builder.constant(bias, tensor));
   }
-  const Interval codes = hull(builder.values(builder.chain(original.inputs[0])));
-  Intervals values = accumulated(builder.constant_tensor(node.inputs[1]), numbers, codes);
+  const ValueRange codes = hull(builder.values(builder.chain(original.inputs[0])));
+  ValueRanges values = accumulated(builder.constant_tensor(node.inputs[1]), numbers, codes);
   builder.accumulate(original.outputs[0], std::move(node), std::move(values));
 }
 
@@ -319,11 +319,11 @@ void accumulate_window(ChainBuilder& builder, const Node& original, AveragePool 
                        std::int64_t divisor) {
   const ValueId x = original.inputs[0], out = original.outputs[0];
   const ValueId codes = layer_codes(builder, original, x);
-  const Interval range = hull(builder.values(builder.chain(x)));
+  const ValueRange range = hull(builder.values(builder.chain(x)));
   std::int64_t count = 1;
   for (const std::int64_t k : op.window.kernel) count *= k;
-  const Interval sums{count * std::min<std::int64_t>(range.low, 0),
-                      count * std::max<std::int64_t>(range.high, 0)};
+  const ValueRange sums{count * std::min<std::int64_t>(range.low, 0),
+                        count * std::max<std::int64_t>(range.high, 0)};
   Shape shape = builder.value(x).shape;
   for (std::size_t i = 2; i < shape.size(); ++i) shape[i] = 1;
   const bool global = std::holds_alternative<Reduce>(original.op);
@@ -478,12 +478,12 @@ void add_sum(ChainBuilder& builder, const Node& node) {
   const std::int64_t divisor = without_divisors(builder, node, terms);
   Node sum = node;
   sum.op = Binary{.kind = Binary::Kind::Add};
-  Intervals values{{0, 0}};
+  ValueRanges values{{0, 0}};
   bool rescales = false;
   for (std::size_t i = 0; i < 2; ++i) {
     const Chain& chain = terms[i].chain;
     sum.inputs[i] = builder.source(chain).codes;
-    const Intervals given = builder.values(chain);
+    const ValueRanges given = builder.values(chain);
     if (terms[i].is_open() && (hull(given).low < kInt32Low || hull(given).high > kInt32High)) {
       ChainBuilder::refuse(node, "operand {}: numbers from {} to {} do not fit 32 bits", i,
                            hull(given).low, hull(given).high);

@@ -13,11 +13,11 @@ namespace workbench::xdnn {
 
 // --- races ---------------------------------------------------------------------------------------
 
-std::string_view to_string(Space space) {
+std::string_view to_string(MemorySpace space) {
   switch (space) {
-    case Space::Am:
+    case MemorySpace::Am:
       return "AM";
-    case Space::Ddr:
+    case MemorySpace::Ddr:
       return "DDR";
   }
   CHECK(false, "space {}", static_cast<int>(space));
@@ -48,14 +48,14 @@ Race race_at(std::int32_t instruction, const Footprint& later, std::int32_t othe
   for (const auto& word :
        {shared(earlier.am_writes, later.am_reads), shared(earlier.am_reads, later.am_writes),
         shared(earlier.am_writes, later.am_writes)}) {
-    if (word) return {instruction, other, Space::Am, *word};
+    if (word) return {instruction, other, MemorySpace::Am, *word};
   }
   for (const auto& byte :
        {shared(earlier.ddr_writes, later.ddr_reads), shared(earlier.ddr_reads, later.ddr_writes),
         shared(earlier.ddr_writes, later.ddr_writes)}) {
-    if (byte) return {instruction, other, Space::Ddr, *byte};
+    if (byte) return {instruction, other, MemorySpace::Ddr, *byte};
   }
-  return {instruction, other, Space::Am, 0};
+  return {instruction, other, MemorySpace::Am, 0};
 }
 
 // What one dispatcher has handed out.
@@ -131,7 +131,7 @@ const std::string& HazardMonitor::layer(std::int32_t instruction) const {
 }
 
 void HazardMonitor::raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other,
-                          Space space, std::int64_t address, std::int64_t time) {
+                          MemorySpace space, std::int64_t address, std::int64_t time) {
   Hazard hazard{.kind = kind,
                 .instruction = instruction,
                 .other_instruction = other,
@@ -164,7 +164,7 @@ bool HazardMonitor::in_range(std::int32_t instruction, const Footprint& f, std::
   for (const auto* list : {&f.am_reads, &f.am_writes}) {
     for (const AmRegion& r : *list) {
       if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) {
-        raise(Hazard::Kind::OutOfRange, instruction, -1, Space::Am,
+        raise(Hazard::Kind::OutOfRange, instruction, -1, MemorySpace::Am,
               r.word_begin < 0 ? r.word_begin : r.word_end - 1, time);
         return false;
       }
@@ -173,7 +173,7 @@ bool HazardMonitor::in_range(std::int32_t instruction, const Footprint& f, std::
   for (const auto* list : {&f.ddr_reads, &f.ddr_writes}) {
     for (const DdrRegion& r : *list) {
       if (r.begin < 0 || r.begin > r.end || r.end > ddr) {
-        raise(Hazard::Kind::OutOfRange, instruction, -1, Space::Ddr,
+        raise(Hazard::Kind::OutOfRange, instruction, -1, MemorySpace::Ddr,
               r.begin < 0 ? r.begin : r.end - 1, time);
         return false;
       }
@@ -189,7 +189,7 @@ void HazardMonitor::check_written(std::int32_t instruction, const Footprint& f, 
     for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {
       const std::uint8_t* written = am_written_.data() + word * word_bytes + r.byte_begin;
       if (std::memchr(written, 0, bytes) == nullptr) continue;
-      raise(Hazard::Kind::UninitializedRead, instruction, -1, Space::Am, word, time);
+      raise(Hazard::Kind::UninitializedRead, instruction, -1, MemorySpace::Am, word, time);
       return;  // one report per instruction
     }
   }
@@ -198,7 +198,7 @@ void HazardMonitor::check_written(std::int32_t instruction, const Footprint& f, 
         ddr_written_.begin(), ddr_written_.end(),
         [&](const DdrRegion& known) { return known.begin <= r.begin && r.end <= known.end; });
     if (!written) {
-      raise(Hazard::Kind::UninitializedRead, instruction, -1, Space::Ddr, r.begin, time);
+      raise(Hazard::Kind::UninitializedRead, instruction, -1, MemorySpace::Ddr, r.begin, time);
       return;
     }
   }
@@ -212,8 +212,8 @@ std::int64_t first_address(const AmRegion& a, const AmRegion& b) {
 std::int64_t first_address(const DdrRegion& a, const DdrRegion& b) {
   return std::max(a.begin, b.begin);
 }
-Space space_of(const AmRegion&) { return Space::Am; }
-Space space_of(const DdrRegion&) { return Space::Ddr; }
+MemorySpace space_of(const AmRegion&) { return MemorySpace::Am; }
+MemorySpace space_of(const DdrRegion&) { return MemorySpace::Ddr; }
 
 }  // namespace
 
@@ -290,7 +290,7 @@ void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
 bool HazardMonitor::begin(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
   if (const auto address = misaligned_address(step, machine_)) {
-    raise(Hazard::Kind::OutOfRange, instruction, -1, Space::Am, *address, time);
+    raise(Hazard::Kind::OutOfRange, instruction, -1, MemorySpace::Am, *address, time);
     return false;
   }
   const Footprint f = footprint(step, machine_);
@@ -334,11 +334,11 @@ void HazardMonitor::host_wrote(std::int64_t begin, std::int64_t end) {
 
 void HazardMonitor::channel_off(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
-  raise(Hazard::Kind::ChannelOff, instruction, -1, Space::Ddr, step.filter_address, time);
+  raise(Hazard::Kind::ChannelOff, instruction, -1, MemorySpace::Ddr, step.filter_address, time);
 }
 
 void HazardMonitor::deadlock(std::int32_t instruction, std::int64_t time) {
-  raise(Hazard::Kind::Deadlock, instruction, -1, Space::Am, 0, time);
+  raise(Hazard::Kind::Deadlock, instruction, -1, MemorySpace::Am, 0, time);
 }
 
 // --- the memory map ------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ bool HazardMonitor::check_live(std::int32_t instruction, const std::vector<AmReg
       if (!alive(v, instruction)) continue;
       const bool touches = r.word_begin < v.address + v.words && v.address < r.word_end;
       if (!touches || (inside(r, v) && !scratch)) continue;
-      raise(Hazard::Kind::LiveOverwrite, instruction, -1, Space::Am,
+      raise(Hazard::Kind::LiveOverwrite, instruction, -1, MemorySpace::Am,
             std::max(r.word_begin, v.address), time);
       return false;
     }
@@ -405,7 +405,7 @@ void HazardMonitor::check_reads(std::int32_t instruction, const Footprint& f, st
         held >= 0 && alive(program_.memory_map[static_cast<std::size_t>(held)], instruction) &&
         inside(r, program_.memory_map[static_cast<std::size_t>(held)]) && holds(held, r);
     if (good) continue;
-    raise(Hazard::Kind::Stray, instruction, -1, Space::Am, r.word_begin, time);
+    raise(Hazard::Kind::Stray, instruction, -1, MemorySpace::Am, r.word_begin, time);
     return;
   }
 }
@@ -415,7 +415,7 @@ void HazardMonitor::check_results(std::int32_t instruction, const std::vector<Am
   if (program_.memory_map.empty()) return;
   for (const AmRegion& r : writes) {
     if (r.slice == 0 || r.word_begin >= r.word_end || volume_of(instruction, r) >= 0) continue;
-    raise(Hazard::Kind::Stray, instruction, -1, Space::Am, r.word_begin, time);
+    raise(Hazard::Kind::Stray, instruction, -1, MemorySpace::Am, r.word_begin, time);
     return;
   }
 }
@@ -444,7 +444,7 @@ void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
   }
   known = channels;
   if (agrees) return;
-  raise(Hazard::Kind::Inconsistent, instruction, -1, Space::Am, result.address, time);
+  raise(Hazard::Kind::Inconsistent, instruction, -1, MemorySpace::Am, result.address, time);
 }
 
 // Filters come from the constants, every other access is within one tensor.
@@ -465,7 +465,7 @@ void HazardMonitor::check_ddr(std::int32_t instruction, const Footprint& f, std:
       // footprint.cpp: a convolution's filters are the first that it reads.
       const bool filters = unit_of(op) == Unit::Conv && list == &f.ddr_reads && &r == list->data();
       if (filters ? r.end <= constants : in_tensor(r)) continue;
-      raise(Hazard::Kind::Stray, instruction, -1, Space::Ddr, r.begin, time);
+      raise(Hazard::Kind::Stray, instruction, -1, MemorySpace::Ddr, r.begin, time);
       return;
     }
   }
@@ -484,7 +484,7 @@ void HazardMonitor::check_buffers(std::int32_t instruction, const std::vector<Am
     const bool fits = i < room.size() && room[i]->address == r.word_begin &&
                       room[i]->words == r.word_end - r.word_begin;
     if (fits) continue;
-    raise(Hazard::Kind::Stray, instruction, -1, Space::Am, r.word_begin, time);
+    raise(Hazard::Kind::Stray, instruction, -1, MemorySpace::Am, r.word_begin, time);
     return;
   }
 }

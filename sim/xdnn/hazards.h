@@ -22,13 +22,13 @@ namespace workbench::xdnn {
 // until each unit it waits for is idle, so all earlier work of that unit is finished for it and for
 // everything after it; a host step waits for all units.
 
-enum class Space { Am, Ddr };             // an address is an AM word or a DDR byte
-std::string_view to_string(Space space);  // "AM"
+enum class MemorySpace { Am, Ddr };             // an address is an AM word or a DDR byte
+std::string_view to_string(MemorySpace space);  // "AM"
 
 // `instruction` must not start before `other` has finished, and nothing makes it wait.
 struct Race {
   std::int32_t instruction = -1, other = -1;
-  Space space = Space::Am;
+  MemorySpace space = MemorySpace::Am;
   std::int64_t address = 0;  // first they share
 };
 
@@ -90,7 +90,7 @@ class HazardMonitor {
   void mark_written(std::int32_t instruction, const AmRegion& region);
 
   void check_races(std::int32_t instruction, std::int64_t time);
-  void raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other, Space space,
+  void raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other, MemorySpace space,
              std::int64_t address, std::int64_t time);
   const std::string& layer(std::int32_t instruction) const;
 

@@ -90,7 +90,7 @@ std::vector<ValueId> rescaled(const Graph& integers) {
 class NemoScales : public testing::TestWithParam<bool> {};
 
 TEST_P(NemoScales, integers_are_the_codes_of_the_stage_of_reals) {
-  Difference difference;
+  CodeDifference difference;
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
     SCOPED_TRACE(seed);
     const Case one = random_case(seed, GetParam());

@@ -118,14 +118,14 @@ std::vector<ValueId> all_codes(const Graph& integers) {
 }
 
 // What is left of float noise where a fraction is next to a whole number.
-void expect_same(const Difference& difference) {
+void expect_same(const CodeDifference& difference) {
   EXPECT_GT(difference.values, 5'000);
   EXPECT_LE(difference.largest, 1.01);
   EXPECT_LE(difference.differing * 1000, difference.values);
 }
 
 TEST(NemoStagesProperty, integers_are_the_codes_of_the_stages) {
-  Difference to_qd, to_id;
+  CodeDifference to_qd, to_id;
   for (std::uint64_t seed = 1; seed <= kCases / 2; ++seed) {
     SCOPED_TRACE(seed);
     const Graph graph = random_network(seed, seed % 3 == 0);

@@ -75,7 +75,7 @@ void check_nemo_round_trip(const Graph& form, const Graph& integers, const Tenso
 // The integers against a float graph that has the same values, as `step` times their codes.
 void add_differences(const Graph& integers, const std::vector<Tensor>& values,
                      const std::vector<ValueId>& ids, const Graph& reference, const Tensor& x,
-                     bool real, Difference& difference) {
+                     bool real, CodeDifference& difference) {
   std::map<std::string, Tensor> expected;
   evaluate(reference, {&x, 1},
            {.arithmetic = Arithmetic::Exact, .observe = [&](ValueId id, const Tensor& tensor) {

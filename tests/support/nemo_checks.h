@@ -15,7 +15,7 @@ Tensor nemo_input_codes(const Graph& integers, const Tensor& x);
 // written; `x`: one sample.
 void check_nemo_round_trip(const Graph& form, const Graph& integers, const Tensor& x);
 
-struct Difference {
+struct CodeDifference {
   std::int64_t values = 0, differing = 0;
   double largest = 0;
   void add(double steps) {
@@ -29,6 +29,6 @@ struct Difference {
 // names, given x. `real`: those are `step` times the codes; else the codes.
 void add_differences(const Graph& integers, const std::vector<Tensor>& values,
                      const std::vector<ValueId>& ids, const Graph& reference, const Tensor& x,
-                     bool real, Difference& difference);
+                     bool real, CodeDifference& difference);
 
 }  // namespace workbench

@@ -196,7 +196,7 @@ TEST_F(XdnnHazards, a_stream_unit_keeps_its_own_order_and_the_array_does_not) {
 TEST_F(XdnnHazards, downloads_race_with_uploads_in_ddr) {
   const std::vector<Race> found = races(program_of({upload(0, 0), download(0, 200)}), machine_);
   ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].space, Space::Ddr);
+  EXPECT_EQ(found[0].space, MemorySpace::Ddr);
 }
 
 TEST_F(XdnnHazards, a_machine_without_wait_bits_has_no_races) {
