@@ -4,6 +4,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <concepts>
 #include <set>
 #include <string>
@@ -34,7 +35,9 @@ void read_scalar(const YAML::Node& node, T& member, const std::string& place,
     try {
       member = node.as<T>();
     } catch (const YAML::Exception&) {
-      fail("{}: {} must be {}, found '{}'", place, key, expected, node.Scalar());
+      std::string found = node.Scalar();
+      std::ranges::replace(found, '\n', ' ');  // an error is one line
+      fail("{}: {} must be {}, found '{}'", place, key, expected, found);
     }
   }
 }

@@ -272,9 +272,9 @@ double source_position(const Resize& op, std::size_t d, std::int64_t i, std::int
   const auto size = static_cast<double>(in);
   const auto out = static_cast<double>(op.sizes[d]);
   const auto x = static_cast<double>(i);
-  const auto unscale = [&](double v) {
-    return op.scales.empty() ? v * size / out : v / static_cast<double>(op.scales[d]);
-  };
+  const double scale =
+      op.scales.empty() ? out / size : static_cast<double>(op.scales[d]);  // as ONNX divides
+  const auto unscale = [&](double v) { return v / scale; };
   switch (op.coordinates) {
     case Resize::Coordinates::HalfPixel:
       return unscale(x + 0.5) - 0.5;

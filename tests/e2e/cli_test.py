@@ -17,7 +17,7 @@ class Cli(WorkbenchTest):
         for model in ["zoo:tiny_cnn", "zoo:tiny_residual", "zoo:tiny_inception", "zoo:tiny_mobile"]:
             self.succeed(*RUN, model, "--json", "report.json")
             report = json.loads((self.folder / "report.json").read_text())
-            self.assertEqual(report["schema_version"], 1)
+            self.assertEqual(report["schema_version"], 2)
             self.assertIs(report["verdict"]["bit_exact"], True)
             self.assertEqual(report["verdict"]["hazards"], 0)
             self.assertGreater(report["verdict"]["values_compared"], 0)

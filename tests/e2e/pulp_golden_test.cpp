@@ -11,6 +11,7 @@
 #include "compiler/import/import.h"
 #include "compiler/quantize/integer_network.h"
 #include "explore/flow/golden_files.h"
+#include "explore/flow/golden_text.h"
 #include "sim/golden/golden.h"
 
 namespace workbench {

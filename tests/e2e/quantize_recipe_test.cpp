@@ -76,7 +76,7 @@ Score score(const Graph& original, const Graph& quantized, const ImageSet& image
 
 class RecipeAccuracy : public testing::TestWithParam<Case> {};
 
-TEST_P(RecipeAccuracy, keeps_to_what_the_issue_asks) {
+TEST_P(RecipeAccuracy, stays_within_its_limit) {
   const Case& c = GetParam();
   const fs::path file = real_model(c.model);
   if (!fs::exists(file)) GTEST_SKIP() << kNoRealModels;
