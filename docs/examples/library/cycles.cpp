@@ -19,7 +19,7 @@ int sc_main(int argc, char** argv) {  // SystemC owns main()
     request.model.name = argv[2];
     const workbench::Compiled compiled = workbench::compile_network(request);
     const workbench::RunResult result = workbench::run_network(compiled).result;
-    std::printf("%lld cycles\n", static_cast<long long>(result.report.cycles.count));
+    std::printf("%lld cycles\n", static_cast<long long>(result.report.cycles.value));
     return workbench::passed(result) ? 0 : 1;
   } catch (const workbench::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
