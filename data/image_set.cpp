@@ -7,7 +7,6 @@
 #include <set>
 #include <sstream>
 
-#include "compiler/quantize/calibrate.h"
 #include "core/parallel.h"
 #include "data/image.h"
 #include "data/image_lists.h"

@@ -67,7 +67,7 @@ TEST(TrackBaseline, what_is_no_baseline_is_refused) {
                              "\"tier\": \"transaction\", \"wall_seconds\": [],")),
             "b.json: case 'one': expected times under 'wall_seconds', found none");
   EXPECT_EQ(refusal(replaced(good, "\"ideal\"", "\"idle\"")),
-            "b.json: case 'one': layer 'conv1': expected steps of the waterfall, found others");
+            "b.json: case 'one': layer 'conv1': expected steps of the waterfall, found 'idle'");
   EXPECT_EQ(
       refusal(replaced(good, "\"verdict\"", "\"opinion\"")).rfind("b.json: expected one of", 0),
       0U);
