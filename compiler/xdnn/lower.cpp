@@ -20,8 +20,9 @@ namespace {
 // --- concat --------------------------------------------------------------------------------------
 
 // Concat is address arithmetic: the result is one volume, its parts are written into their channels
-// of it by the ops that compute them. Where a part cannot be there (it already sits in another concat,
-// or it has a reader of its own and its first channel would fall inside a word) a copy is made.
+// of it by the ops that compute them. Where a part cannot be there (it already sits in another
+// concat, or it has a reader of its own and its first channel would fall inside a word) a copy is
+// made.
 
 // A concat already laid out: its result and the maps it was made of.
 struct ConcatRecord {

@@ -8,9 +8,9 @@
 namespace workbench {
 namespace {
 
-constexpr Cause kCauses[] = {Cause::Work,     Cause::FillDrain, Cause::WeightLoad,
+constexpr Cause kCauses[] = {Cause::Work,       Cause::FillDrain, Cause::WeightLoad,
                              Cause::MemoryWait, Cause::PortStall, Cause::WaitEngine,
-                             Cause::Issue,    Cause::Idle};
+                             Cause::Issue,      Cause::Idle};
 
 std::int64_t draw(std::mt19937_64& random, std::int64_t low, std::int64_t high) {
   return low + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(high - low + 1));

@@ -21,8 +21,8 @@ void set_output(Kernel& call) {
 }
 
 bool has_window(Family kind) {
-  return kind == Family::Conv || kind == Family::Depthwise ||
-         kind == Family::AveragePool || kind == Family::MaxPool;
+  return kind == Family::Conv || kind == Family::Depthwise || kind == Family::AveragePool ||
+         kind == Family::MaxPool;
 }
 
 void draw_window(std::mt19937_64& random, Family kind, Kernel& call) {
@@ -56,8 +56,8 @@ Layer layer_of(Family kind, const LayerSize& size) {
   call.stride_y = call.stride_x = size.stride;
   call.pad_top = call.pad_bottom = call.pad_left = call.pad_right = size.pad;
   set_output(call);
-  call.norm = kind == Family::Conv || kind == Family::Pointwise ||
-              kind == Family::Depthwise || kind == Family::Linear;
+  call.norm = kind == Family::Conv || kind == Family::Pointwise || kind == Family::Depthwise ||
+              kind == Family::Linear;
   return layer;
 }
 

@@ -52,9 +52,9 @@ TEST(Metrics, have_one_row_for_a_name_and_a_meaning_for_each_value) {
 }
 
 TEST(Metrics, of_a_card_and_of_an_engine_have_two_names) {
-  const Report report = make_report(two_layers(), {{{400}, true}, {{600}, false}}, round_machine(),
-                                    {{.latency = {1000}, .interval = {1000}},
-                                     {.latency = {2000}, .interval = {2000}}});
+  const Report report = make_report(
+      two_layers(), {{{400}, true}, {{600}, false}}, round_machine(),
+      {{.latency = {1000}, .interval = {1000}}, {.latency = {2000}, .interval = {2000}}});
   const auto value = [&](std::string_view name) {
     for (const Metric& metric : metrics()) {
       if (metric.name == name) return std::get<double>(metric.run.value(report));

@@ -41,9 +41,8 @@ TEST(PulpLayers, kinds_follow_from_window_and_groups) {
   const Network network = layers(g);
   std::vector<Family> kinds;
   for (const Layer& layer : network.layers) kinds.push_back(layer.family);
-  EXPECT_EQ(kinds, (std::vector<Family>{Family::Conv, Family::Depthwise,
-                                           Family::Pointwise, Family::Conv, Family::Conv,
-                                           Family::Conv, Family::Linear}));
+  EXPECT_EQ(kinds, (std::vector<Family>{Family::Conv, Family::Depthwise, Family::Pointwise,
+                                        Family::Conv, Family::Conv, Family::Conv, Family::Linear}));
   // The second of two groups reads and writes the upper half of the channels.
   const FeatureMap& in = network.activations[static_cast<std::size_t>(network.layers[5].in)];
   EXPECT_EQ(in.first_channel, 6);

@@ -3,8 +3,8 @@
 
 #include <functional>
 
-#include "isa/pulp/footprint.h"
 #include "isa/pulp/check.h"
+#include "isa/pulp/footprint.h"
 
 namespace workbench::pulp {
 namespace {

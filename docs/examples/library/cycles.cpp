@@ -1,8 +1,7 @@
 // cycles MACHINE MODEL: compiles a network for a machine, simulates it beside the golden model and
 // prints its cycles. Exit code 0: every value equals the golden model's.
-#include <systemc>
-
 #include <cstdio>
+#include <systemc>
 
 #include "core/error.h"
 #include "explore/flow/machine.h"
