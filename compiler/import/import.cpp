@@ -1,4 +1,4 @@
-// ONNX file -> Graph: the order of the nodes, one import rule for each, checks of what the file
+// Model -> Graph: the order of the nodes, one import rule for each, checks of what the file
 // claims.
 #include "compiler/import/import.h"
 
@@ -395,8 +395,8 @@ Graph with_context(const std::string& where, const Read& read) {
 
 }  // namespace importer
 
-Graph import_onnx(const std::filesystem::path& path, const ImportOptions& options) {
-  onnx::ModelProto model = importer::read_model(path);
+Graph import_model(const std::filesystem::path& path, const ImportOptions& options) {
+  onnx::ModelProto model = importer::read_model(path, options);
   return importer::with_context(path.string(), [&] {
     return importer::read_graph(std::move(model), path.stem().string(), options);
   });

@@ -18,7 +18,7 @@ struct ImportOptions {
   std::map<std::string, Shape> input_shapes;
 };
 
-Graph import_onnx(const std::filesystem::path& path, const ImportOptions& options = {});
+Graph import_model(const std::filesystem::path& path, const ImportOptions& options = {});
 // `name` is used in errors and as the graph's fallback name.
 Graph import_onnx_bytes(std::string_view bytes, const std::string& name,
                         const ImportOptions& options = {});
@@ -37,7 +37,7 @@ Tensor read_tensor_proto(const std::filesystem::path& path);
 // TensorProto.external_data).
 
 // Locations as the model has them, relative to its folder; sorted, each once; empty for a model
-// that is whole. Throws Error as import_onnx() does for a file that is no model.
+// that is whole. Throws Error as import_model() does for a file that is no model.
 std::vector<std::string> external_data_locations(const std::filesystem::path& model);
 
 }  // namespace workbench

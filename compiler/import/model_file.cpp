@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
 
+#include "compiler/import/front_end.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -62,8 +64,28 @@ onnx::ModelProto parse_model(std::string_view bytes, std::string_view name) {
   return model;
 }
 
-onnx::ModelProto read_model(const std::filesystem::path& path) {
-  return parse_model(MappedFile(path).bytes(), path.string());
+namespace {
+
+constexpr FrontEnd kOnnx{
+    .format = "ONNX",
+    .recognises = [](std::string_view) { return true; },
+    .read = [](const std::filesystem::path& path, std::string_view bytes,
+               const ImportOptions&) { return parse_model(bytes, path.string()); }};
+
+}  // namespace
+
+std::span<const FrontEnd> front_ends() {
+  static const std::vector<FrontEnd> all{kOnnx};
+  return all;
+}
+
+onnx::ModelProto read_model(const std::filesystem::path& path, const ImportOptions& options) {
+  const MappedFile file(path);
+  const std::string_view bytes = file.bytes();
+  const auto found = std::ranges::find_if(
+      front_ends(), [&](const FrontEnd& candidate) { return candidate.recognises(bytes); });
+  CHECK(found != front_ends().end(), "ONNX takes every file");
+  return found->read(path, bytes, options);
 }
 
 }  // namespace workbench::importer

@@ -1,4 +1,4 @@
-// Bytes to ModelProto, unvalidated; see import.cpp.
+// A file of any format (front_end.h) to ModelProto, unvalidated; see import.cpp.
 #pragma once
 
 #include <onnx/onnx_pb.h>
@@ -6,11 +6,14 @@
 #include <filesystem>
 #include <string_view>
 
+#include "compiler/import/import.h"
+
 namespace workbench::importer {
 
 // Throws Error "PATH: cannot read: REASON" or "PATH: expected an ONNX model, found ...". The file
 // is mapped, so that a large one is in memory once, as messages.
-onnx::ModelProto read_model(const std::filesystem::path& path);
+onnx::ModelProto read_model(const std::filesystem::path& path, const ImportOptions& options = {});
+// Of ONNX bytes.
 onnx::ModelProto parse_model(std::string_view bytes, std::string_view name);
 
 }  // namespace workbench::importer

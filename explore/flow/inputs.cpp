@@ -97,7 +97,7 @@ Graph load_model(const ModelSource& source) {
   if (source.width || source.resolution || source.seed) {
     fail("{}: --width, --resolution and --seed are for zoo networks", source.name);
   }
-  return import_onnx(source.name, source.import);
+  return import_model(source.name, source.import);
 }
 
 namespace {

@@ -114,7 +114,7 @@ Target xdnn_target(const xdnn::Machine& machine) {
           }};
 }
 
-Imported import_model(const CompileRequest& request) {
+Imported import_network(const CompileRequest& request) {
   if (request.model.name.empty()) {
     fail("--program: a PULP program needs the model it was made from");
   }
@@ -171,7 +171,7 @@ Target pulp_target(const pulp::Machine& machine) {
       .quantize = pulp_quantize_target(codes),
       .published_bits = codes.activation_bits,
       .takes_integer_networks = true,
-      .import = import_model,
+      .import = import_network,
       .published =
           [codes](const Graph& prepared, const Thresholds& thresholds, const QuantizerTable*) {
             return quantize_nemo(prepared, thresholds, codes);
@@ -212,7 +212,7 @@ Target target_for(const Machine& machine) {
 
 Target target_for(const std::optional<Machine>& machine) {
   if (machine) return target_for(*machine);
-  return {.quantize = free_quantize_target(kFreeActivationBits), .import = import_model};
+  return {.quantize = free_quantize_target(kFreeActivationBits), .import = import_network};
 }
 
 }  // namespace workbench

@@ -43,7 +43,7 @@ fs::path either(const fs::path& folder, const char* one, const char* other) {
 }
 
 Published load(const fs::path& folder) {
-  const Graph imported = import_onnx(either(folder, "model_int.onnx", "network.onnx"));
+  const Graph imported = import_model(either(folder, "model_int.onnx", "network.onnx"));
   const IntegerInput input =
       read_integer_input(either(folder, "input.txt", "inputs.npz"), imported);
   for (const std::string& note : input.notes) std::cout << note << "\n";

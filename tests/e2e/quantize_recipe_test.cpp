@@ -80,7 +80,7 @@ TEST_P(RecipeAccuracy, stays_within_its_limit) {
   const Case& c = GetParam();
   const fs::path file = real_model(c.model);
   if (!fs::exists(file)) GTEST_SKIP() << kNoRealModels;
-  const Graph original = import_onnx(file);
+  const Graph original = import_model(file);
   const Photos data = photos_for(c, original);
   const Recipe recipe = std::string(c.recipe) == "default" ? default_recipe("none", Effort::Normal)
                                                            : recipe_named(c.recipe);

@@ -159,7 +159,7 @@ TEST_P(LabelledModel, classifies_photos_in_int8_as_it_does_in_float) {
   const Photos data = photos_for(model);
   const Compiled compiled = compile(file, data.calibration, data.scored);
   expect_exact(compiled, model.noise_floor);
-  const Score result = score(import_onnx(file), compiled, data.scored);
+  const Score result = score(import_model(file), compiled, data.scored);
   ASSERT_GT(result.images, 0U) << "WORKBENCH_IMAGES: expected a number of photos";
   const double in_float = result.float_top1(), in_integer = result.integer_top1();
   fmt::print("model {} {}\n", model.name, result.text());

@@ -120,7 +120,7 @@ std::string difference(const Tensor& found, const Tensor& expected) {
 std::string run_model(const fs::path& model, const std::vector<Tensor>& inputs,
                       const std::vector<Tensor>& expected, Arithmetic arithmetic) {
   try {
-    const Graph graph = import_onnx(model);
+    const Graph graph = import_model(model);
     const std::vector<Tensor> found = evaluate(graph, inputs, {.arithmetic = arithmetic});
     if (found.size() != expected.size()) return fmt::format("found {} outputs", found.size());
     for (std::size_t i = 0; i < found.size(); ++i) {

@@ -120,7 +120,7 @@ TEST(QuantizerFiles, th_params_of_googlenet_are_those_of_its_real_weights) {
       shared("networks/models/googlenet_v1_to_4c/googlenet_v1_without_lrn_to_4c.onnx");
   if (!fs::exists(model)) GTEST_SKIP() << model << " is not there";
   const QuantizerTable published = table_of(kShipped[1].path());
-  Graph graph = import_onnx(model);
+  Graph graph = import_model(model);
   run_passes(graph, float_pipeline());
   const QuantizerTable ours =
       quantizer_table(quantize(graph, thresholds_around(graph, published), {}));

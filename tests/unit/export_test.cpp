@@ -160,8 +160,8 @@ TEST(Export, two_exports_are_the_same_bytes_and_the_file_is_them) {
   EXPECT_EQ(export_onnx_bytes(graph), export_onnx_bytes(graph));
   const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "export_test.onnx";
   export_onnx(graph, path);
-  EXPECT_EQ(import_onnx(path).nodes.size(), 1U);
-  EXPECT_EQ(import_onnx(path).name, "g");
+  EXPECT_EQ(import_model(path).nodes.size(), 1U);
+  EXPECT_EQ(import_model(path).name, "g");
   std::filesystem::remove(path);
 }
 

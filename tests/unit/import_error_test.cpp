@@ -36,14 +36,14 @@ TEST(ImportError, truncated_file) {
 
 TEST(ImportError, missing_file_is_named) {
   try {
-    import_onnx("/nonexistent/model.onnx");
+    import_model("/nonexistent/model.onnx");
     FAIL();
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "/nonexistent/model.onnx: cannot read: No such file or directory");
   }
 }
 
-TEST(ImportError, directory_is_no_file) { EXPECT_THROW(import_onnx("/tmp"), Error); }
+TEST(ImportError, directory_is_no_file) { EXPECT_THROW(import_model("/tmp"), Error); }
 
 TEST(ImportError, cycle_names_a_node_in_it) {
   OnnxModel model;

@@ -32,7 +32,7 @@ TEST(ImportNetworks, every_shared_model_imports_and_evaluates) {
   if (files.empty()) GTEST_SKIP() << "no models under WORKBENCH_SHARED or ../shared";
   for (const fs::path& file : files) {
     SCOPED_TRACE(file);
-    const Graph graph = import_onnx(file);
+    const Graph graph = import_model(file);
     std::mt19937_64 random(1);
     std::uniform_real_distribution<float> uniform(-1, 1);
     std::vector<Tensor> inputs;

@@ -47,7 +47,7 @@ TEST(IntegerNetworkFiles, each_has_its_layers) {
     SCOPED_TRACE(name);
     const char* file =
         fs::exists(folder / name / "network.onnx") ? "network.onnx" : "model_int.onnx";
-    const Graph imported = import_onnx(folder / name / file);
+    const Graph imported = import_model(folder / name / file);
     ASSERT_TRUE(is_integer_network(imported));
     const Graph graph = integer_network(imported, {});
     std::size_t found = 0;

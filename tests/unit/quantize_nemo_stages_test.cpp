@@ -224,7 +224,7 @@ TEST_P(Published, requantizations_are_powers_of_two_or_one_less) {
   const std::filesystem::path file = std::filesystem::path(shared ? shared : "../shared") /
                                      "networks/pulp" / GetParam() / "model_int.onnx";
   if (!std::filesystem::exists(file)) GTEST_SKIP() << file << " is not there (WORKBENCH_SHARED)";
-  const Graph imported = import_onnx(file);
+  const Graph imported = import_model(file);
   int activations = 0;
   const auto is_power = [](std::int64_t v) { return v > 0 && (v & (v - 1)) == 0; };
   const auto scalar = [&](ValueId id) { return imported.value(id).constant; };
@@ -260,7 +260,7 @@ TEST_P(Published, kappa_uses_the_whole_of_its_bits) {
   const std::filesystem::path file = std::filesystem::path(shared ? shared : "../shared") /
                                      "networks/pulp" / GetParam() / "model_int.onnx";
   if (!std::filesystem::exists(file)) GTEST_SKIP() << file << " is not there (WORKBENCH_SHARED)";
-  const Graph imported = import_onnx(file);
+  const Graph imported = import_model(file);
   int layers = 0;
   for (const Value& value : imported.values) {
     if (!value.constant || value.name.find("kappa") == std::string::npos) continue;
