@@ -329,6 +329,23 @@ void add_workload(CLI::App& app, Commands& commands) {
   add_request_options(command, options.model, {"model", "shape"});
 }
 
+void add_inspect(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "inspect", "what a model file is, what it needs, where each operator would run");
+  InspectOptions& options = commands.add(command, inspect);
+  add_request_options(command, options.request,
+                      {"program", "technology", "dump-passes", "save-optimized"});
+  command.get_option("model")->required();
+}
+
+void add_convert(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand("convert", "write a model of any format as ONNX");
+  ConvertOptions& options = commands.add(command, convert);
+  add_request_options(command, options.model, {"width", "resolution", "seed"});
+  command.get_option("model")->required();
+  command.add_option("-o,--output", options.output, "ONNX file to write")->required();
+}
+
 void add_listing_options(CLI::App& command, ListingOptions& options, const std::string& what) {
   command.add_option("file", options.file, what)->required();
   command.add_option("-o,--output", options.output, "file to write (default: standard output)");
@@ -592,6 +609,8 @@ void add_commands(CLI::App& app, Commands& commands) {
   add_asm(app, commands);
   add_disasm(app, commands);
   add_workload(app, commands);
+  add_inspect(app, commands);
+  add_convert(app, commands);
   add_allocate(app, commands);
   add_results(app, commands);
   add_sweep_worker(app, commands);

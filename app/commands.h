@@ -86,6 +86,15 @@ struct WorkloadCommandOptions {
   std::filesystem::path output;
 };
 
+struct InspectOptions {
+  CompileRequest request;  // as the command line has it: names, not files
+};
+
+struct ConvertOptions {
+  ModelSource model;
+  std::filesystem::path output;  // ONNX
+};
+
 struct ListingOptions {
   std::filesystem::path file;    // program, or listing as text or JSON
   std::filesystem::path output;  // empty: stdout
@@ -168,6 +177,8 @@ int disasm(const ListingOptions& options);
 int quantize(const QuantizeCommandOptions& options);
 int accuracy(const AccuracyCommandOptions& options);
 int workload(const WorkloadCommandOptions& options);
+int inspect(const InspectOptions& options);
+int convert(const ConvertOptions& options);
 int allocate(const AllocateOptions& options);
 int results(const ResultsOptions& options);
 int sweep(const SweepCommandOptions& options);

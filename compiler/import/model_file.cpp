@@ -79,13 +79,17 @@ std::span<const FrontEnd> front_ends() {
   return all;
 }
 
-onnx::ModelProto read_model(const std::filesystem::path& path, const ImportOptions& options) {
+AnyModel read_any(const std::filesystem::path& path, const ImportOptions& options) {
   const MappedFile file(path);
   const std::string_view bytes = file.bytes();
   const auto found = std::ranges::find_if(
       front_ends(), [&](const FrontEnd& candidate) { return candidate.recognises(bytes); });
   CHECK(found != front_ends().end(), "ONNX takes every file");
-  return found->read(path, bytes, options);
+  return {.format = found->format, .proto = found->read(path, bytes, options)};
+}
+
+onnx::ModelProto read_model(const std::filesystem::path& path, const ImportOptions& options) {
+  return read_any(path, options).proto;
 }
 
 }  // namespace workbench::importer

@@ -13,6 +13,12 @@ namespace workbench::importer {
 // Throws Error "PATH: cannot read: REASON" or "PATH: expected an ONNX model, found ...". The file
 // is mapped, so that a large one is in memory once, as messages.
 onnx::ModelProto read_model(const std::filesystem::path& path, const ImportOptions& options = {});
+// The same, and what it was.
+struct AnyModel {
+  std::string_view format;  // FrontEnd::format
+  onnx::ModelProto proto;
+};
+AnyModel read_any(const std::filesystem::path& path, const ImportOptions& options);
 // Of ONNX bytes.
 onnx::ModelProto parse_model(std::string_view bytes, std::string_view name);
 

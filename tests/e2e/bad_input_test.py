@@ -48,9 +48,12 @@ class BadInput(WorkbenchTest):
     def test_text_is_not_a_model(self):
         (self.folder / "text.onnx").write_text("hello")
         self.refused(*RUN, "text.onnx", says="text.onnx")
+        self.refused("inspect", "text.onnx", says="text.onnx")
+        self.refused("convert", "text.onnx", "-o", "out.onnx", says="text.onnx")
 
     def test_an_unknown_zoo_network_gets_a_suggestion(self):
         self.refused(*RUN, "zoo:resnet51", says=["resnet51", "resnet50"])
+        self.refused("inspect", "zoo:resnet51", says=["resnet51", "resnet50"])
 
     def test_an_unknown_zoo_option_is_named(self):
         self.refused(*RUN, "zoo:mobilenet_v1?depth=2", says="depth")

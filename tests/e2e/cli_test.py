@@ -52,6 +52,22 @@ class Cli(WorkbenchTest):
         self.assertIn("conv", tracks)
         self.assertTrue(any(event["ph"] == "X" for event in events))
 
+    def test_inspect_says_what_a_file_is_and_where_it_would_run(self):
+        self.succeed("workload", "tiny_residual", "-o", "tiny.onnx")
+        facts = self.succeed("inspect", "tiny.onnx").stdout
+        self.assertRegex(facts, r"format +ONNX, IR \d+, opset \d+, by workbench\n")
+        self.assertRegex(facts, r"operators +.*\d+ Conv")
+        self.assertNotIn("on the host", facts)
+        placed = self.succeed("inspect", "--hw", "v3_96", "tiny.onnx").stdout
+        self.assertTrue(placed.startswith(facts))
+        self.assertRegex(placed, r"\nConv +\d+\n")
+        self.assertRegex(placed, r"on the host +\d+ steps?: fully connected layers run on the host")
+
+    def test_convert_writes_what_run_reads(self):
+        self.succeed("workload", "tiny_residual", "-o", "tiny.onnx")
+        self.succeed("convert", "tiny.onnx", "-o", "copy.onnx")
+        self.succeed(*RUN, "copy.onnx", "--brief")
+
     def test_an_exported_network_runs_as_the_zoo_network_does(self):
         self.succeed("workload", "tiny_residual", "-o", "tiny.onnx")
         self.succeed(*RUN, "tiny.onnx", "--json", "file.json", "--deterministic")
