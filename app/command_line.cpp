@@ -346,6 +346,22 @@ void add_convert(CLI::App& app, Commands& commands) {
   command.add_option("-o,--output", options.output, "ONNX file to write")->required();
 }
 
+void add_evaluate(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "evaluate", "the network in floating point, compared with arrays of other tools");
+  EvaluateCommandOptions& options = commands.add(command, evaluate);
+  EvaluationRequest& request = options.request;
+  add_request_options(command, request.model, {});
+  command.get_option("model")->required();
+  command.add_option(
+      "--input", request.inputs,
+      "arrays in the order of the inputs, .npy or .pb, or one .npz (default: seeded)");
+  command.add_option("--expect", request.expected, "the same of the outputs");
+  command.add_flag("--optimized", request.passes, "evaluate what the float passes make of it");
+  command.add_option("-o,--output", options.output, "folder for the outputs as .npy");
+  add_thread_option(command, options.threads);
+}
+
 void add_listing_options(CLI::App& command, ListingOptions& options, const std::string& what) {
   command.add_option("file", options.file, what)->required();
   command.add_option("-o,--output", options.output, "file to write (default: standard output)");
@@ -611,6 +627,7 @@ void add_commands(CLI::App& app, Commands& commands) {
   add_workload(app, commands);
   add_inspect(app, commands);
   add_convert(app, commands);
+  add_evaluate(app, commands);
   add_allocate(app, commands);
   add_results(app, commands);
   add_sweep_worker(app, commands);

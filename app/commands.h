@@ -11,6 +11,7 @@
 
 #include "data/image.h"
 #include "data/image_set.h"
+#include "explore/flow/float_evaluation.h"
 #include "explore/flow/pipeline.h"
 #include "explore/store/result_table.h"
 #include "explore/sweep/executor.h"
@@ -93,6 +94,12 @@ struct InspectOptions {
 struct ConvertOptions {
   ModelSource model;
   std::filesystem::path output;  // ONNX
+};
+
+struct EvaluateCommandOptions {
+  EvaluationRequest request;
+  std::filesystem::path output;  // folder
+  int threads = 0;
 };
 
 struct ListingOptions {
@@ -179,6 +186,7 @@ int accuracy(const AccuracyCommandOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int inspect(const InspectOptions& options);
 int convert(const ConvertOptions& options);
+int evaluate(const EvaluateCommandOptions& options);
 int allocate(const AllocateOptions& options);
 int results(const ResultsOptions& options);
 int sweep(const SweepCommandOptions& options);

@@ -1,8 +1,14 @@
-// workbench inspect: what a model file is and where it would run; convert: any format as ONNX.
+// workbench inspect: what a model file is and where it would run; convert: any format as ONNX;
+// evaluate: the network in floating point.
+#include <algorithm>
+
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "compiler/import/describe.h"
 #include "core/file.h"
+#include "data/arrays.h"
+#include "explore/flow/expectation.h"
+#include "explore/flow/float_evaluation.h"
 #include "explore/flow/inspect.h"
 #include "explore/flow/machine.h"
 
@@ -26,6 +32,21 @@ int convert(const ConvertOptions& options) {
   require_writable_file(options.output);
   write_file(options.output, converted_onnx_bytes(options.model.name, options.model.import));
   return 0;
+}
+
+int evaluate(const EvaluateCommandOptions& options) {
+  limit_threads(options.threads);
+  if (!options.output.empty()) create_folder(options.output);
+  const Evaluation evaluation = evaluate_network(options.request);
+  for (const auto& [name, tensor] : evaluation.outputs) {
+    if (options.output.empty()) break;
+    write_file(options.output / (file_name_of(name) + ".npy"), npy_bytes(tensor));
+  }
+  print(to_text(evaluation));
+  return std::ranges::all_of(evaluation.differences,
+                             [](const Difference& one) { return one.mismatches == 0; })
+             ? 0
+             : 1;
 }
 
 }  // namespace workbench::app

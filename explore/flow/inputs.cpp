@@ -145,17 +145,50 @@ std::vector<std::vector<Tensor>> read(const Graph& graph, const fs::path& path,
   return samples;
 }
 
-std::vector<Tensor> synthetic(const Graph& graph) {
-  std::vector<Tensor> sample;
-  for (const ValueId id : graph.inputs) {
-    const Value& input = graph.value(id);
-    if (input.type != ElementType::Float32) {
-      fail("input '{}' is {}: expected float32, or data for it with --input", input.name,
-           to_string(input.type));
-    }
-    sample.push_back(synthetic_sample(input.shape, kSyntheticSeed + sample.size()));
+// Any code of a narrow type; of a wide one, which holds indices, few: whatever is looked up has
+// them.
+template <typename T>
+Tensor synthetic_integers(const Shape& shape, std::uint64_t seed) {
+  constexpr std::uint64_t kIndices = 10;
+  std::mt19937_64 random(seed);
+  std::vector<T> values;
+  for (std::int64_t i = 0; i < element_count(shape); ++i) {
+    values.push_back(static_cast<T>(sizeof(T) <= 2 ? random() : random() % kIndices));
   }
-  return sample;
+  return Tensor::from<T>(shape, values);
+}
+
+Tensor synthetic_booleans(const Shape& shape, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Tensor tensor = Tensor::zeros(ElementType::Bool, shape);
+  for (bool& value : tensor.mutable_values<bool>()) value = (random() & 1U) != 0;
+  return tensor;
+}
+
+Tensor synthetic(const Value& input, std::uint64_t seed) {
+  switch (input.type) {
+    case ElementType::Float32:
+      return synthetic_sample(input.shape, seed);
+    case ElementType::Int8:
+      return synthetic_integers<std::int8_t>(input.shape, seed);
+    case ElementType::Uint8:
+      return synthetic_integers<std::uint8_t>(input.shape, seed);
+    case ElementType::Int16:
+      return synthetic_integers<std::int16_t>(input.shape, seed);
+    case ElementType::Uint16:
+      return synthetic_integers<std::uint16_t>(input.shape, seed);
+    case ElementType::Int32:
+      return synthetic_integers<std::int32_t>(input.shape, seed);
+    case ElementType::Int64:
+      return synthetic_integers<std::int64_t>(input.shape, seed);
+    case ElementType::Bool:
+      return synthetic_booleans(input.shape, seed);
+    default:
+      fail(
+          "input '{}' is {}: expected float32 or an integer of up to 64 bits, or data for it with "
+          "--input",
+          input.name, to_string(input.type));
+  }
 }
 
 }  // namespace
@@ -165,6 +198,14 @@ fs::path preprocessing_file(const std::string& model, const fs::path& given) {
   const fs::path beside = fs::path(model).replace_extension(".preprocess.yaml");
   std::error_code ignored;
   return fs::exists(beside, ignored) ? beside : fs::path();
+}
+
+std::vector<Tensor> synthetic_inputs(const Graph& graph) {
+  std::vector<Tensor> sample;
+  for (const ValueId id : graph.inputs) {
+    sample.push_back(synthetic(graph.value(id), kSyntheticSeed + sample.size()));
+  }
+  return sample;
 }
 
 RunData read_data(const Graph& graph, const std::string& model, const DataOptions& options) {
@@ -184,7 +225,7 @@ RunData read_data(const Graph& graph, const std::string& model, const DataOption
         "real, accuracy is not");
     data.uncalibrated_warnings.emplace_back(
         "no --input: run on one synthetic image; cycles are real, accuracy is not");
-    data.input = synthetic(graph);
+    data.input = synthetic_inputs(graph);
   } else if (options.calibration.empty()) {
     data.warnings.emplace_back("no --calibration: calibrated on the input itself");
   }

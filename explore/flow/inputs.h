@@ -52,6 +52,9 @@ struct RunData {
   std::vector<std::string> notes;                  // which array of a file went where
 };
 
+// One seeded sample for each input: image-like floats, codes of all values, small indices.
+std::vector<Tensor> synthetic_inputs(const Graph& graph);
+
 // `model` is the path (or zoo name) that preprocessing may lie beside. Without --input the run is
 // on the last calibration sample; without --calibration, the input calibrates itself; with neither,
 // both are one seeded synthetic sample. The latter two warn. A network of several inputs takes .npz

@@ -1,0 +1,147 @@
+#include "explore/flow/float_evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include "core/error.h"
+#include "core/eval/evaluate.h"
+#include "data/arrays.h"
+#include "explore/report/text.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Arrays of integers stand for floats and wider integers, and doubles for floats: exporters and
+// array files disagree about them.
+bool converts(ElementType from, ElementType to) {
+  if (from == to) return true;
+  if (to == ElementType::Float32) return from != ElementType::Bool;
+  return (to == ElementType::Int32 || to == ElementType::Int64) &&
+         (from == ElementType::Int32 || from == ElementType::Int64);
+}
+
+Tensor converted(const Tensor& array, ElementType type) {
+  if (array.type() == type) return array;
+  const std::vector<double> values = numbers(array);
+  const auto convert = [&]<typename T>(T) {
+    std::vector<T> results;
+    for (const double value : values) results.push_back(static_cast<T>(value));
+    return Tensor::from<T>(array.shape(), results);
+  };
+  if (type == ElementType::Int32) return convert(std::int32_t{});
+  if (type == ElementType::Int64) return convert(std::int64_t{});
+  return convert(float{});
+}
+
+Shape without_ones(Shape shape) {
+  std::erase(shape, 1);
+  return shape;
+}
+
+Tensor fitted(const Tensor& array, const Value& input, const std::string& file) {
+  if (!converts(array.type(), input.type) ||
+      without_ones(array.shape()) != without_ones(input.shape)) {
+    fail("{}: input '{}': expected {} {}, found {} {}", file, input.name, to_string(input.type),
+         to_string(input.shape), to_string(array.type()), to_string(array.shape()));
+  }
+  return converted(array, input.type).reshaped(input.shape);
+}
+
+// The array of each value of `ids`, from files in their order or by name; nothing where there is
+// none.
+std::vector<std::optional<Tensor>> arrays_of(const Graph& graph, const std::vector<ValueId>& ids,
+                                             const std::vector<fs::path>& files) {
+  std::vector<std::optional<Tensor>> arrays(ids.size());
+  if (files.size() == 1 && files[0].extension() == ".npz") {
+    const std::map<std::string, Tensor> members = read_npz(files[0]);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const auto found = members.find(graph.value(ids[i]).name);
+      if (found != members.end()) arrays[i] = found->second;
+    }
+    if (ids.size() == 1 && members.size() == 1) arrays[0] = members.begin()->second;
+    return arrays;
+  }
+  if (files.size() > ids.size()) {
+    fail("{}: expected at most {} arrays, one for each in the network, found {}",
+         files.back().string(), ids.size(), files.size());
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    arrays[i] = files[i].extension() == ".pb" ? read_tensor_proto(files[i]) : read_npy(files[i]);
+  }
+  return arrays;
+}
+
+std::vector<Tensor> inputs_of(const Graph& graph, const std::vector<fs::path>& files) {
+  if (files.empty()) return synthetic_inputs(graph);
+  const auto arrays = arrays_of(graph, graph.inputs, files);
+  std::vector<Tensor> inputs;
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const Value& input = graph.value(graph.inputs[i]);
+    if (!arrays[i]) fail("{}: expected an array for input '{}'", files[0].string(), input.name);
+    inputs.push_back(fitted(*arrays[i], input, files[std::min(i, files.size() - 1)].string()));
+  }
+  return inputs;
+}
+
+Difference against(const Tensor& expected, const std::string& name, const Tensor& got) {
+  if (without_ones(expected.shape()) != without_ones(got.shape())) {
+    fail("output '{}': expected {}, as the file has it, found {}", name,
+         to_string(expected.shape()), to_string(got.shape()));
+  }
+  const std::vector<double> values = numbers(expected);
+  double largest = 0;
+  for (const double value : values) {
+    if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
+  }
+  return difference(name, values, numbers(got), {.absolute = Evaluation::kTolerance * largest});
+}
+
+}  // namespace
+
+Evaluation evaluate_network(const EvaluationRequest& request) {
+  Graph graph = load_model(request.model);
+  const std::vector<Tensor> inputs = inputs_of(graph, request.inputs);
+  if (request.passes) run_passes(graph, float_pipeline(request.switches));
+  const std::vector<Tensor> results = evaluate(graph, inputs);
+  Evaluation evaluation;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    evaluation.outputs.emplace_back(graph.value(graph.outputs[i]).name, results[i]);
+  }
+  if (request.expected.empty()) return evaluation;
+  const auto expected = arrays_of(graph, graph.outputs, request.expected);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto& [name, got] = evaluation.outputs[i];
+    if (expected[i]) evaluation.differences.push_back(against(*expected[i], name, got));
+  }
+  if (evaluation.differences.empty()) {
+    fail("{}: expected arrays named after outputs of the network, found none",
+         request.expected[0].string());
+  }
+  return evaluation;
+}
+
+std::string to_text(const Evaluation& evaluation) {
+  std::string text;
+  for (const auto& [name, tensor] : evaluation.outputs) {
+    const std::vector<double> values = numbers(tensor);
+    double sum = 0;
+    for (const double value : values) sum += value;
+    const auto [low, high] = std::ranges::minmax_element(values);
+    text += fmt::format("output {} {} {}: {:g} to {:g}, mean {:g}\n", name,
+                        to_string(tensor.type()), to_string(tensor.shape()), *low, *high,
+                        sum / static_cast<double>(values.size()));
+  }
+  for (const Difference& one : evaluation.differences) {
+    text += fmt::format("{} {}: {} of {} values differ, largest error {:g}, {:.1f} dB\n",
+                        one.mismatches == 0 ? "ok  " : "FAIL", one.value, thousands(one.mismatches),
+                        thousands(one.values), one.largest_error, one.decibel);
+  }
+  return text;
+}
+
+}  // namespace workbench

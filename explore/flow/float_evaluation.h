@@ -1,0 +1,38 @@
+// workbench evaluate: the network in floating point, as imported or after the passes, against
+// arrays that another tool computed. How an import is held to its source.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/passes/passes.h"
+#include "explore/flow/inputs.h"
+#include "explore/report/difference.h"
+
+namespace workbench {
+
+struct EvaluationRequest {
+  ModelSource model;
+  // Files of arrays: .npy or .pb for the inputs (results) in their order, or one .npz with an array
+  // for each by name. No inputs: seeded samples.
+  std::vector<std::filesystem::path> inputs, expected;
+  bool passes = false;  // evaluate what the float passes make of the network
+  PassSwitches switches;
+};
+
+struct Evaluation {
+  std::vector<std::pair<std::string, Tensor>> outputs;
+  // One for each expected array, in the order of the outputs; a mismatch is a value that is off by
+  // more than kTolerance times the largest magnitude that is expected.
+  std::vector<Difference> differences;
+  static constexpr double kTolerance = 1e-4;
+};
+
+// Throws Error for files that cannot be read and arrays that do not fit.
+Evaluation evaluate_network(const EvaluationRequest& request);
+
+std::string to_text(const Evaluation& evaluation);
+
+}  // namespace workbench
