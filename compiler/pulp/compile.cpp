@@ -183,20 +183,25 @@ bool in_tail(const HostTurn& turn, const Network& network) {
   return turn.before == static_cast<std::int32_t>(network.layers.size());
 }
 
+std::string host_reason(const Node& node, bool moves) {
+  return moves ? "the codes lie in another order than its reader takes them in"
+               : fmt::format("no kernel of PULP-NN computes {}", op_name(node.op));
+}
+
 void describe_host_steps(const Graph& graph, const Network& network,
                          const std::vector<HostTurn>& turns, const Machine& machine,
                          const CompileOptions& options, Program& program) {
   for (const HostTurn& turn : turns) {
     for (const std::size_t n : turn.nodes) {
       const Node& node = graph.nodes[n];
-      if (traits(node.op).silent) continue;
+      const bool moves = on_cluster(graph, node);
+      if (traits(node.op).silent && !moves) continue;
       if (!options.allow_host && !in_tail(turn, network)) {
-        fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: no kernel",
-             graph.name, node.name, op_name(node.op));
+        fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", graph.name,
+             node.name, op_name(node.op), host_reason(node, moves));
       }
       program.info.host_steps.push_back(
-          {node.name, op_name(node.op),
-           fmt::format("no kernel of PULP-NN computes {}", op_name(node.op)),
+          {node.name, op_name(node.op), host_reason(node, moves),
            host_milliseconds(graph, node, machine.host.gflops, machine.host.gigabytes_per_second),
            macs(graph, node)});
     }

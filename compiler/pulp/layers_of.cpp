@@ -4,6 +4,7 @@
 
 #include "compiler/pulp/layer.h"
 #include "compiler/pulp/layer_parts.h"
+#include "compiler/pulp/row_order.h"
 #include "core/error.h"
 
 namespace workbench::pulp {
@@ -12,21 +13,18 @@ namespace {
 class Layers {
  public:
   Layers(const Graph& graph, NormBits norm_bits)
-      : graph_(graph), norm_bits_(norm_bits), of_(graph.values.size(), -1) {}
+      : graph_(graph),
+        norm_bits_(norm_bits),
+        of_(graph.values.size(), -1),
+        row_orders_(rows_as_maps(graph)),
+        readers_(consumers(graph)) {}
 
   Network run() {
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       const Node& node = graph_.nodes[n];
       node_ = &node;
       index_ = n;
-      if (on_cluster(graph_, node)) {
-        cluster_node(node);
-      } else {
-        network_.host_nodes.push_back(n);
-        for (const ValueId id : node.outputs) {
-          if (id != kNoValue && is_integer(graph_.value(id))) set(id, add(like(id)));
-        }
-      }
+      on_cluster(graph_, node) ? cluster_node(node) : host_node(node);
     }
     resolve_parts();
     separate_flattened_parts();
@@ -61,10 +59,24 @@ class Layers {
     a.channels = channels, a.whole = whole, a.first_channel = first;
     return add(std::move(a));
   }
+  // A value in the order in memory that its readers want.
+  FeatureMap ordered(ValueId id) const {
+    FeatureMap a = like(id);
+    const auto& order = row_orders_[static_cast<std::size_t>(id)];
+    if (order) a.channels = order->channels, a.height = order->height, a.width = order->width;
+    return a;
+  }
   std::int32_t result() {
     const std::int32_t a = add(like(node_->outputs[0]));
     set(node_->outputs[0], a);
     return a;
+  }
+
+  void host_node(const Node& node) {
+    network_.host_nodes.push_back(index_);
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue && is_integer(value(id))) set(id, add(ordered(id)));
+    }
   }
 
   void cluster_node(const Node& node) {
@@ -83,9 +95,30 @@ class Layers {
     if (std::holds_alternative<Concat>(node.op)) return concat(std::get<Concat>(node.op));
     if (std::holds_alternative<Identity>(node.op) && node.affine) return rescaling();
     if (std::holds_alternative<Identity>(node.op) || std::holds_alternative<Reshape>(node.op)) {
-      return set(node.outputs[0], operand(0));
+      return rename();
     }
     fail("{}: no kernel of the cluster computes it, and the host has no codes to work on", here());
+  }
+
+  // The same elements, as a value of another shape.
+  void rename() {
+    const ValueId out = node_->outputs[0];
+    const FeatureMap from = activation(operand(0)), to = like(out);
+    const bool is_row = value(out).shape.size() == 2 && to.channels > 1;
+    const bool same =
+        from.channels == to.channels && from.height == to.height && from.width == to.width;
+    if (is_row || same || !read_as_map(out)) return set(out, operand(0));
+    if (from.channels != to.channels) return host_node(*node_);
+    const std::int32_t lines = view(operand(0), 0, from.channels);
+    activation(lines).height = to.height, activation(lines).width = to.width;
+    set(out, lines);
+  }
+
+  // By a layer: the host reads elements one by one.
+  bool read_as_map(ValueId id) const {
+    const auto& read_by = readers_[static_cast<std::size_t>(id)];
+    return std::any_of(read_by.begin(), read_by.end(),
+                       [&](std::size_t n) { return on_cluster(graph_, graph_.nodes[n]); });
   }
 
   const AffineRequantize& affine() const {
@@ -209,12 +242,14 @@ class Layers {
     std::vector<Values> ranges =
         accumulator_ranges(made.weights, made.call.out_c, code_range(activation(made.in)));
     set_rescaling(made, own, std::move(ranges), norm_bits_, here());
+    if (made.family == Family::Linear) write_in_order_of(activation(made.out), made);
     finish(std::move(made), groups);
   }
 
   void matrix(bool transposed) {
     const Value& weights = value(node_->inputs.at(1));
-    const std::int32_t in = operand(0), out = result();
+    const std::int32_t in = operand(0), out = add(ordered(node_->outputs[0]));
+    set(node_->outputs[0], out);
     const std::int64_t ins = weights.shape[transposed ? 1 : 0];
     const std::int64_t rows = element_count(value(node_->inputs[0]).shape) / ins;
     Layer made = layer(rows == 1 ? Family::Linear : Family::Pointwise, in, out);
@@ -316,6 +351,15 @@ class Layers {
     return made;
   }
 
+  // A fully connected layer writes its result as one run of bytes.
+  bool is_closely_packed(std::int32_t a) {
+    if (activation(a).height * activation(a).width == 1) return false;
+    return std::any_of(network_.layers.begin(), network_.layers.end(), [&](const Layer& layer) {
+      return layer.out == a && traits(layer.family).vector;
+    });
+  }
+
+  // Parts of which another place has been found already are copied.
   void concat(const Concat& op) {
     const std::int64_t rank = static_cast<std::int64_t>(value(node_->outputs[0]).shape.size());
     if (op.axis != 1 && op.axis != 1 - rank) {
@@ -330,7 +374,7 @@ class Layers {
           activation(part).is_signed != activation(whole).is_signed) {
         fail("{}: '{}' and the result are of different codes", here(), activation(part).value);
       }
-      if (activation(part).whole >= 0) {  // it lies in another place already
+      if (activation(part).whole >= 0 || is_closely_packed(part)) {
         const std::int32_t copy = view(part, 0, activation(part).channels);
         network_.layers.push_back(
             copy_layer(part, copy, fmt::format("{} (copy {})", node_->name, i)));
@@ -387,7 +431,9 @@ class Layers {
   NormBits norm_bits_;
   Network network_;
   std::vector<std::int32_t> of_;  // graph value -> activation
-  const Node* node_ = nullptr;    // the one being looked at
+  std::vector<std::optional<FeatureMap>> row_orders_;
+  std::vector<std::vector<std::size_t>> readers_;  // per value of the graph
+  const Node* node_ = nullptr;                     // the one being looked at
   std::size_t index_ = 0;
 };
 

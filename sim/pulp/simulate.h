@@ -24,7 +24,8 @@ struct SimulateOptions {
 
 struct SimulationResult {
   std::vector<Tensor> outputs;            // one per network output
-  std::map<std::string, Tensor> tensors;  // by value name of the quantized graph, [1, C, H, W]
+  std::map<std::string, Tensor> tensors;  // by value name of the quantized graph, [1, C, H, W];
+  // what the host reads or writes has the shape that the graph says
   // Resources "cores" (the slowest core of each stretch), "dma in", "dma out", "l3".
   Timeline timeline;
   std::vector<Cycles>

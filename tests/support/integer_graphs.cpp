@@ -282,10 +282,42 @@ ValueId random_host_step(Draw& d) {
   return g.node(Quantize{}, {real(relu, real(Dequantize{}, d.x))}, codes);
 }
 
+ValueId reshape(IntegerGraph& g, ValueId x, Shape shape) {
+  return g.node(Reshape{std::move(shape)}, {x}, g.codes(x));
+}
+
+// Between fully connected layers and maps: a row written by a layer, by the host or flattened from
+// a map, rescaled or not, and reshaped once, or twice to maps of different order.
+ValueId random_reshape(Draw& d) {
+  IntegerGraph& g = d.g;
+  const std::int64_t c = g.between(1, 8), h = g.between(1, 4), w = g.between(1, 4);
+  ValueId row = g.flatten(d.x);
+  if (g.between(0, 3) > 0 || g.codes(d.x).bits < 8) {
+    const std::int64_t outs = c * h * w;
+    row = g.gemm(row, outs, g.random_affine(outs, 40 * 127, kUnsigned8), kUnsigned8);
+  }
+  if (g.between(0, 4) == 0) {
+    Draw own{g, row, g.graph().value(row).shape};
+    row = random_host_step(own);
+  }
+  const std::int64_t elements = element_count(g.graph().value(row).shape);
+  if (g.between(0, 2) == 0) {
+    const std::int64_t multipliers = g.between(0, 1) == 0 ? 1 : elements;
+    row = g.rescale(row, g.random_affine(multipliers, 128, g.codes(row)), g.codes(row));
+  }
+  const Shape map = elements == c * h * w ? Shape{1, c, h, w} : d.shape;
+  const ValueId whole = reshape(g, row, map);
+  if (g.between(0, 2) > 0) return whole;
+  if (g.between(0, 1) == 0) return reshape(g, reshape(g, row, {1, elements}), map);
+  const Shape flat{1, map[1], 1, map[2] * map[3]}, other{1, map[2], map[1], map[3]};
+  g.output(g.max_pool(reshape(g, row, g.between(0, 1) == 0 ? flat : other), square_window(1)));
+  return whole;
+}
+
 // A random layer on `x`, of a kind that keeps the map, or shrinks it.
 ValueId random_layer(IntegerGraph& g, ValueId x, std::int64_t most) {
   Draw d = draw(g, x, most);
-  switch (g.between(0, 10)) {
+  switch (g.between(0, 12)) {
     case 0:
     case 1:
       return random_conv(d);
@@ -304,6 +336,9 @@ ValueId random_layer(IntegerGraph& g, ValueId x, std::int64_t most) {
       return g.rescale(x, g.random_affine(d.shape[1], 128, g.codes(x)), g.codes(x));
     case 9:
       return g.between(0, 2) == 0 ? random_host_step(d) : random_pointwise(d);
+    case 10:
+    case 11:
+      return random_reshape(d);
     default:
       return random_concat(d);
   }

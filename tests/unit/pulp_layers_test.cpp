@@ -78,6 +78,38 @@ TEST(PulpLayers, fully_connected_weights_take_pixels_as_they_lie) {
             (std::vector<std::int8_t>{w[0], w[3], w[1], w[4], w[2], w[5]}));
 }
 
+TEST(PulpLayers, fully_connected_layers_write_a_row_as_the_map_that_it_becomes) {
+  IntegerGraph g;
+  const ValueId row = g.flatten(g.input({1, 1, 1, 1}, kUnsigned8));
+  const ValueId map =
+      g.node(Reshape{{1, 3, 1, 2}},
+             {g.gemm(row, 6, g.random_affine(6, 500, kUnsigned8), kUnsigned8)}, kUnsigned8);
+  g.output(g.conv(map, 8, square_window(1), 1, affine(3, 4096), kUnsigned8));
+  const Network network = layers(g);
+  ASSERT_EQ(network.layers.size(), 2U);
+  // The first pixel's three channels are elements 0, 2 and 4 of the row, the second's 1, 3 and 5.
+  const auto w = g.graph().value(g.graph().nodes[2].inputs[1]).constant->values<std::int8_t>();
+  EXPECT_EQ(network.layers[0].weights,
+            (std::vector<std::int8_t>{w[0], w[2], w[4], w[1], w[3], w[5]}));
+  EXPECT_EQ(network.layers[0].out, network.layers[1].in);
+}
+
+TEST(PulpLayers, a_row_read_as_two_maps_of_different_order_is_turned_around_by_the_host) {
+  IntegerGraph g;
+  const ValueId row = g.gemm(g.flatten(g.input({1, 1, 1, 1}, kUnsigned8)), 12,
+                             g.random_affine(12, 500, kUnsigned8), kUnsigned8);
+  for (const Shape& shape : {Shape{1, 3, 2, 2}, Shape{1, 2, 2, 3}}) {
+    const ValueId map = g.node(Reshape{shape}, {row}, kUnsigned8);
+    g.output(g.conv(map, 8, square_window(1), 1, affine(3, 4096), kUnsigned8));
+  }
+  std::vector<std::string> turned;
+  for (const std::size_t n : layers(g).host_nodes) {
+    const Node& node = g.graph().nodes[n];
+    if (std::holds_alternative<Reshape>(node.op)) turned.push_back(node.name);
+  }
+  EXPECT_EQ(turned.size(), 1U);
+}
+
 TEST(PulpLayers, concat_parts_lie_in_their_whole_and_copies_are_made_for_the_second_place) {
   IntegerGraph g;
   const ValueId x = g.input({1, 4, 4, 4}, kUnsigned8);
