@@ -7,7 +7,6 @@
 #include "compiler/import/describe.h"
 #include "core/file.h"
 #include "data/arrays.h"
-#include "explore/flow/expectation.h"
 #include "explore/flow/float_evaluation.h"
 #include "explore/flow/inspect.h"
 #include "explore/flow/machine.h"
@@ -34,17 +33,29 @@ int convert(const ConvertOptions& options) {
   return 0;
 }
 
+namespace {
+
+// Numbered as in ONNX's test data: names may have any characters.
+void write_arrays(const std::filesystem::path& folder, std::string_view what,
+                  const std::vector<std::pair<std::string, Tensor>>& arrays) {
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    write_file(folder / fmt::format("{}_{}.npy", what, i), npy_bytes(arrays[i].second));
+  }
+}
+
+}  // namespace
+
 int evaluate(const EvaluateCommandOptions& options) {
   limit_threads(options.threads);
   if (!options.output.empty()) create_folder(options.output);
   const Evaluation evaluation = evaluate_network(options.request);
-  for (const auto& [name, tensor] : evaluation.outputs) {
-    if (options.output.empty()) break;
-    write_file(options.output / (file_name_of(name) + ".npy"), npy_bytes(tensor));
+  if (!options.output.empty()) {
+    write_arrays(options.output, "input", evaluation.inputs);
+    write_arrays(options.output, "output", evaluation.outputs);
   }
   print(to_text(evaluation));
-  return std::ranges::all_of(evaluation.differences,
-                             [](const Difference& one) { return one.mismatches == 0; })
+  return std::ranges::all_of(evaluation.comparisons,
+                             [](const auto& one) { return one.difference.mismatches == 0; })
              ? 0
              : 1;
 }

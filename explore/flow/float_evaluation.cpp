@@ -88,7 +88,7 @@ std::vector<Tensor> inputs_of(const Graph& graph, const std::vector<fs::path>& f
   return inputs;
 }
 
-Difference against(const Tensor& expected, const std::string& name, const Tensor& got) {
+Evaluation::Comparison against(const Tensor& expected, const std::string& name, const Tensor& got) {
   if (without_ones(expected.shape()) != without_ones(got.shape())) {
     fail("output '{}': expected {}, as the file has it, found {}", name,
          to_string(expected.shape()), to_string(got.shape()));
@@ -98,7 +98,9 @@ Difference against(const Tensor& expected, const std::string& name, const Tensor
   for (const double value : values) {
     if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
   }
-  return difference(name, values, numbers(got), {.absolute = Evaluation::kTolerance * largest});
+  const Difference found =
+      difference(name, values, numbers(got), {.absolute = Evaluation::kTolerance * largest});
+  return {found, largest > 0 ? found.largest_error / largest : found.largest_error};
 }
 
 }  // namespace
@@ -109,6 +111,9 @@ Evaluation evaluate_network(const EvaluationRequest& request) {
   if (request.passes) run_passes(graph, float_pipeline(request.switches));
   const std::vector<Tensor> results = evaluate(graph, inputs);
   Evaluation evaluation;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    evaluation.inputs.emplace_back(graph.value(graph.inputs[i]).name, inputs[i]);
+  }
   for (std::size_t i = 0; i < results.size(); ++i) {
     evaluation.outputs.emplace_back(graph.value(graph.outputs[i]).name, results[i]);
   }
@@ -116,9 +121,9 @@ Evaluation evaluate_network(const EvaluationRequest& request) {
   const auto expected = arrays_of(graph, graph.outputs, request.expected);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& [name, got] = evaluation.outputs[i];
-    if (expected[i]) evaluation.differences.push_back(against(*expected[i], name, got));
+    if (expected[i]) evaluation.comparisons.push_back(against(*expected[i], name, got));
   }
-  if (evaluation.differences.empty()) {
+  if (evaluation.comparisons.empty()) {
     fail("{}: expected arrays named after outputs of the network, found none",
          request.expected[0].string());
   }
@@ -136,10 +141,11 @@ std::string to_text(const Evaluation& evaluation) {
                         to_string(tensor.type()), to_string(tensor.shape()), *low, *high,
                         sum / static_cast<double>(values.size()));
   }
-  for (const Difference& one : evaluation.differences) {
-    text += fmt::format("{} {}: {} of {} values differ, largest error {:g}, {:.1f} dB\n",
-                        one.mismatches == 0 ? "ok  " : "FAIL", one.value, thousands(one.mismatches),
-                        thousands(one.values), one.largest_error, one.decibel);
+  for (const auto& [one, relative_error] : evaluation.comparisons) {
+    text += fmt::format(
+        "{} {}: {} of {} values differ, largest error {:g}, relative {:.1e}, {:.1f} dB\n",
+        one.mismatches == 0 ? "ok  " : "FAIL", one.value, thousands(one.mismatches),
+        thousands(one.values), one.largest_error, relative_error, one.decibel);
   }
   return text;
 }

@@ -23,10 +23,14 @@ struct EvaluationRequest {
 };
 
 struct Evaluation {
-  std::vector<std::pair<std::string, Tensor>> outputs;
-  // One for each expected array, in the order of the outputs; a mismatch is a value that is off by
-  // more than kTolerance times the largest magnitude that is expected.
-  std::vector<Difference> differences;
+  std::vector<std::pair<std::string, Tensor>> inputs, outputs;  // by name, in the network's order
+  // Of each expected array, in the order of the outputs. Errors are relative to the largest
+  // magnitude that is expected; a mismatch is a value that is off by more than kTolerance.
+  struct Comparison {
+    Difference difference;
+    double relative_error = 0;
+  };
+  std::vector<Comparison> comparisons;
   static constexpr double kTolerance = 1e-4;
 };
 

@@ -3,9 +3,10 @@
 
 For every model of FOLDER (its INDEX.tsv lists the files): the network in floating point, as
 imported and after the passes, is compared with the reference arrays beside the model (relative
-error 1e-4, `workbench evaluate`), and the network runs on each machine of --hw (`workbench run`).
---write PAGE puts the table into docs/networks.md. Needs the standard library alone. See
-docs/oracle.md.
+error 1e-4, `workbench evaluate`); with --runtime, ONNX files that have none are held to ONNX
+Runtime on seeded inputs. The network runs on each machine of --hw (`workbench run`).
+--write PAGE puts the table into docs/networks.md. Needs the standard library, and for --runtime
+node with onnxruntime-node (onnxruntime/package.json). See docs/oracle.md.
 """
 import argparse
 import csv
@@ -19,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 SHARED = Path(os.environ.get("WORKBENCH_SHARED", ROOT.parent / "shared"))
 WORKBENCH = os.environ.get("WORKBENCH", str(ROOT / "build" / "release" / "workbench"))
 KINDS = {"onnx": "ONNX", "caffe": "Caffe", "tf": "TensorFlow", "tflite": "TensorFlow Lite"}
@@ -80,13 +82,43 @@ def arrays(folder):
     return [], []
 
 
+def ask_runtime(runtime, model, folder, seconds):
+    """ONNX Runtime's outputs on seeded inputs: files for --input and --expect, or what it says."""
+    code, _, errors = call(["evaluate", model.path, "-o", folder / "ours"], seconds)
+    if code != 0:
+        return [], [], last_line(errors, model)
+    given = sorted((folder / "ours").glob("input_*.npy"), key=number)
+    jobs = folder / "jobs.json"
+    jobs.write_text(json.dumps([{"model": str(model.path), "inputs": list(map(str, given)),
+                                 "output": str(folder / "theirs")}]))
+    done = subprocess.run(["node", HERE / "onnxruntime" / "run.js", jobs], capture_output=True,
+                          text=True, env={**os.environ, "NODE_PATH": str(runtime / "node_modules")})
+    expected = sorted((folder / "theirs").glob("*.npy"), key=number)
+    return given, expected, "" if done.returncode == 0 else done.stderr.strip()
+
+
+def number(path):
+    return int(re.search(r"\d+$", path.stem).group())
+
+
 def last_line(errors, model):
     lines = [line for line in errors.splitlines() if line.strip()] or ["no output"]
     return lines[-1].removeprefix("workbench: ").replace(f"{model.path}: ", "")
 
 
-def compare_with_reference(model, outcome, seconds):
+def compare_with_reference(model, outcome, seconds, runtime):
     given, expected = arrays(model.path.parent)
+    if runtime is None or expected or model.kind != "onnx":
+        compare_with(given, expected, model, outcome, seconds)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        given, expected, trouble = ask_runtime(runtime, model, Path(folder), seconds)
+        compare_with(given, expected, model, outcome, seconds)
+        if trouble and outcome.imported:
+            outcome.oracle = "none: " + trouble
+
+
+def compare_with(given, expected, model, outcome, seconds):
     data = [part for path in given for part in ("--input", path)]
     data += [part for path in expected for part in ("--expect", path)]
     worst = []
@@ -101,7 +133,7 @@ def compare_with_reference(model, outcome, seconds):
             wrong = next(line for line in output.splitlines() if line.startswith("FAIL"))
             outcome.oracle = ("optimized: " if optimized else "") + wrong.removeprefix("FAIL ")
             return
-        worst += [float(error) for error in re.findall(r"largest error ([^,]+),", output)]
+        worst += [float(error) for error in re.findall(r"relative ([^,]+),", output)]
     outcome.oracle = f"{max(worst):.1e}" if expected else "none"
 
 
@@ -123,9 +155,9 @@ def run_on(machine, model, outcome, seconds):
     outcome.runs[machine] = (exact, f"{share}, {cycles}" if exact else f"MISMATCH, {share}, {cycles}")
 
 
-def examine(model, machines, seconds):
+def examine(model, machines, seconds, runtime):
     outcome = Outcome()
-    compare_with_reference(model, outcome, seconds)
+    compare_with_reference(model, outcome, seconds, runtime)
     for machine in machines:
         run_on(machine, model, outcome, seconds)
     print(f"{model.name}: {outcome.oracle or outcome.obstacle}; "
@@ -163,7 +195,7 @@ def table(results, machines):
 
 
 def is_good(oracle):
-    return oracle == "none" or re.fullmatch(r"[0-9.e+-]+", oracle) is not None
+    return oracle.startswith("none") or re.fullmatch(r"[0-9.e+-]+", oracle) is not None
 
 
 def write_page(page, results, machines):
@@ -180,11 +212,13 @@ def main():
     parser.add_argument("--only", default="", help="files whose path contains this")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=300, help="at most, for each command")
+    parser.add_argument("--runtime", type=Path, help="folder with onnxruntime's node_modules")
     parser.add_argument("--write", type=Path, help="page to write the table into")
     options = parser.parse_args()
     chosen = [model for model in models(options.folder) if options.only in str(model.path)]
     with ThreadPoolExecutor(options.jobs) as pool:
-        outcomes = list(pool.map(lambda model: examine(model, options.hw, options.seconds), chosen))
+        outcomes = list(pool.map(lambda model: examine(model, options.hw, options.seconds,
+                                                           options.runtime), chosen))
     results = list(zip(chosen, outcomes))
     if options.write:
         write_page(options.write, results, options.hw)

@@ -1,6 +1,7 @@
 // Runs ONNX models in ONNX Runtime: node run.js JOBS.json
 //
-// JOBS.json is a list of {model, inputs: {name: FILE.npy}, output: FOLDER}. Every graph output n
+// JOBS.json is a list of {model, inputs, output: FOLDER}; inputs is {name: FILE.npy}, or a list of
+// files in the order of the model's inputs. Every graph output n
 // of a job becomes FOLDER/n.npy, numbered in the order of the model's outputs, so that names may
 // have any characters. Operators as written, one thread (docs/facts/platform.md 4).
 'use strict';
@@ -15,6 +16,9 @@ const TYPES = [
   ['|i1', 'int8', Int8Array],
   ['|u1', 'uint8', Uint8Array],
   ['<i4', 'int32', Int32Array],
+  ['<i2', 'int16', Int16Array],
+  ['<f8', 'float64', Float64Array],
+  ['|b1', 'bool', Uint8Array],
   ['<i8', 'int64', BigInt64Array],
 ];
 
@@ -51,7 +55,10 @@ async function run(job) {
     interOpNumThreads: 1,
   });
   const feeds = {};
-  for (const [name, file] of Object.entries(job.inputs)) feeds[name] = readNpy(file);
+  const inputs = Array.isArray(job.inputs)
+      ? job.inputs.map((file, i) => [session.inputNames[i], file])
+      : Object.entries(job.inputs);
+  for (const [name, file] of inputs) feeds[name] = readNpy(file);
   const results = await session.run(feeds);
   fs.mkdirSync(job.output, { recursive: true });
   session.outputNames.forEach((name, i) => {
