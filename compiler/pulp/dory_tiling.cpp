@@ -40,11 +40,12 @@ std::int64_t smallest_channels(const DoryProblem& problem) {
                                      : std::min(problem.out_c, channel_step(problem));
 }
 
-[[noreturn]] void fail_no_tile(const DoryProblem& problem, const std::vector<DoryExtent>& rows,
-                               const std::vector<DoryExtent>& columns, const Machine& machine) {
+// Why there is no tile of the problem.
+std::string no_tile(const DoryProblem& problem, const Machine& machine) {
   const std::string& name = problem.layer->name;
+  const std::vector<DoryExtent> rows = row_extents(problem), columns = column_extents(problem);
   if (rows.empty() || columns.empty()) {
-    fail(
+    return fmt::format(
         "{}: no L2-L1 tiling found: DORY's border rule leaves no tile of a {}x{} map under a "
         "{}x{} filter (docs/facts/pulp.md 3.3)",
         name, problem.in_h, problem.in_w, problem.kernel_h, problem.kernel_w);
@@ -59,15 +60,17 @@ std::int64_t smallest_channels(const DoryProblem& problem) {
   } else if (!pools(*problem.layer)) {
     rule = "DORY's rule that input channels are not tiled";
   }
-  fail(
+  return fmt::format(
       "{}: no L2-L1 tiling found: by {} the smallest tile, buffered twice, takes {} bytes of L1, "
       "of which there are {}",
       name, rule, bytes, machine.l1.buffer_bytes);
 }
 
-// The best tile by DORY's objective, in `tiling`.
-void search(const DoryProblem& problem, const Machine& machine, Tiling& tiling) {
+// `tiling` with the best tile by DORY's objective; nothing: no tile fits.
+std::optional<Tiling> search(const DoryProblem& problem, const Machine& machine,
+                             const Tiling& tiling) {
   const std::vector<DoryExtent> rows = row_extents(problem), columns = column_extents(problem);
+  std::optional<Tiling> found;
   std::int64_t best = -1;
   const std::int64_t step = channel_step(problem);
   for (std::int64_t n = smallest_channels(problem); n <= problem.out_c; n += step) {
@@ -86,11 +89,11 @@ void search(const DoryProblem& problem, const Machine& machine, Tiling& tiling) 
           continue;
         }
         best = value;
-        tiling = candidate;
+        found = candidate;
       }
     }
   }
-  if (best < 0) fail_no_tile(problem, rows, columns, machine);
+  return found;
 }
 
 // DORY's L3-L2 tiler (docs/facts/pulp.md 3.4): whole layer, else slices of the weights, else of the
@@ -255,44 +258,53 @@ std::optional<Tiling> any_slices(const Layer& layer, const Network& network, con
   return std::nullopt;
 }
 
-Tiling dory_slices(const Layer& layer, const Network& network, const Machine& machine,
-                   const L2Budget& budget) {
+std::int64_t whole_bytes(const Kernel& call) {
+  return input_bytes(call) + second_input_bytes(call) + output_bytes(call) + constant_bytes(call);
+}
+
+std::optional<Tiling> dory_slices(const Layer& layer, const Network& network,
+                                  const Machine& machine, const L2Budget& budget) {
   const Kernel call = whole_call(layer, machine);
   const L2Rules rules = rules_of(layer, network, machine, budget);
-  const std::int64_t constants = constant_bytes(call);
-  const std::int64_t bytes =
-      input_bytes(call) + second_input_bytes(call) + output_bytes(call) + constants;
   Tiling tiling;
   tiling.slice = whole_cut(layer);
   tiling.l2_double_buffered = false;
-  if (!budget.input_in_l3 && !budget.output_in_l3 && bytes <= rules.bytes &&
-      constants <= rules.weight_bytes) {
+  if (!budget.input_in_l3 && !budget.output_in_l3 && whole_bytes(call) <= rules.bytes &&
+      constant_bytes(call) <= rules.weight_bytes) {
     return tiling;
   }
-  if (const auto sliced = any_slices(layer, network, machine, budget, rules)) return *sliced;
-  fail(
+  return any_slices(layer, network, machine, budget, rules);
+}
+
+// Why there are no slices of the layer.
+std::string no_slices(const Layer& layer, const Network& network, const Machine& machine,
+                      const L2Budget& budget) {
+  return fmt::format(
       "{}: no L3-L2 tiling found: the layer takes {} bytes of L2, {} are there, and DORY slices "
       "weights or activations, not both at once (docs/facts/pulp.md 3.4)",
-      layer.name, bytes, rules.bytes);
+      layer.name, whole_bytes(whole_call(layer, machine)),
+      rules_of(layer, network, machine, budget).bytes);
 }
 
 }  // namespace
 
-Tiling dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                   const L2Budget& budget) {
-  Tiling tiling = dory_slices(layer, network, machine, budget);
-  tiling.kernel = dory_kernel(layer, machine);
-  const DoryProblem problem = dory_problem(layer, tiling.slice);
-  tiling.tile = tiling.slice;
-  tiling.double_buffered = false;
-  if (!fits_untiled(problem, whole(problem), machine) || !really_fits(layer, tiling, machine)) {
-    tiling.double_buffered = true;
-    search(problem, machine, tiling);
+TilingResult dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                         const L2Budget& budget) {
+  std::optional<Tiling> tiling = dory_slices(layer, network, machine, budget);
+  if (!tiling) return {std::nullopt, no_slices(layer, network, machine, budget)};
+  tiling->kernel = dory_kernel(layer, machine);
+  const DoryProblem problem = dory_problem(layer, tiling->slice);
+  tiling->tile = tiling->slice;
+  tiling->double_buffered = false;
+  if (!fits_untiled(problem, whole(problem), machine) || !really_fits(layer, *tiling, machine)) {
+    tiling->double_buffered = true;
+    tiling = search(problem, machine, *tiling);
+    if (!tiling) return {std::nullopt, no_tile(problem, machine)};
   }
-  tiling.as_dory = true;
-  if (!really_fits(layer, tiling, machine)) tiling.as_dory = false;
-  tiling.map = l1_map(layer, tiling, machine);
-  return tiling;
+  tiling->as_dory = true;
+  if (!really_fits(layer, *tiling, machine)) tiling->as_dory = false;
+  tiling->map = l1_map(layer, *tiling, machine);
+  return {tiling, ""};
 }
 
 }  // namespace workbench::pulp

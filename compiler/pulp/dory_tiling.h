@@ -49,8 +49,8 @@ std::int64_t objective(const DoryProblem& problem, const DoryTile& tile);
 std::int64_t objective_bound(const DoryProblem& problem, std::int64_t n, const DoryExtent& row,
                              std::int64_t l1_bytes);
 
-// DORY's tiles. Throws Error "LAYER: ..." naming the rule when its solver finds none.
-Tiling dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                   const L2Budget& budget);
+// DORY's tiles, or the rule by which its solver finds none.
+TilingResult dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                         const L2Budget& budget);
 
 }  // namespace workbench::pulp

@@ -130,15 +130,15 @@ class Planner {
     return budget;
   }
 
-  Tiling tiling_of(std::int64_t i, const L2Budget& budget) {
+  const TilingResult& tiling_of(std::int64_t i, const L2Budget& budget) {
     const auto key = std::tuple(i, budget.bytes, budget.input_in_l3, budget.output_in_l3);
     if (const auto known = tilings_.find(key); known != tilings_.end()) return known->second;
     const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
-    const Tiling tiling = tiler_ == Tiler::Dory
-                              ? dory_tiling(layer, network_, machine_, budget)
-                              : optimal_tiling(layer, network_, machine_, budget, costs_);
-    tilings_.emplace(key, tiling);
-    return tiling;
+    return tilings_
+        .emplace(key, tiler_ == Tiler::Dory
+                          ? dory_tiling(layer, network_, machine_, budget)
+                          : optimal_tiling(layer, network_, machine_, budget, costs_))
+        .first->second;
   }
 
   // From then on in L3. Layers that were cut before have to be cut anew.
@@ -161,11 +161,9 @@ class Planner {
     for (std::int64_t i = 0; i < layer_count(); ++i) {
       const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
       const L2Budget budget = budget_of(i);
-      std::optional<Tiling> tiling;
-      try {
-        tiling = tiling_of(i, budget);
-      } catch (const Error&) {
-        if (!spill_largest(in_the_way(i))) throw;
+      const auto& [tiling, obstacle] = tiling_of(i, budget);
+      if (!tiling) {
+        if (!spill_largest(in_the_way(i))) fail("{}", obstacle);
         return false;
       }
       if (tiling->input_from_l3 && !budget.input_in_l3) {
@@ -385,7 +383,7 @@ class Planner {
   std::vector<Life> lives_;  // per activation; only of roots
   std::set<std::size_t> spilled_;
   std::vector<Tiling> cuts_;
-  std::map<std::tuple<std::int64_t, std::int64_t, bool, bool>, Tiling> tilings_;
+  std::map<std::tuple<std::int64_t, std::int64_t, bool, bool>, TilingResult> tilings_;
   KernelCosts costs_{machine_};
   int restarts_ = 0;
 };

@@ -81,15 +81,12 @@ class Cheapest {
   }
   // So as never to be slower than DORY.
   void look_at_dorys(const Network& network) {
-    try {
-      Tiling tiling = dory_tiling(layer_, network, machine_, budget_);
-      tiling.as_dory = false;
-      if (l2_bytes(layer_, tiling, machine_) > budget_.bytes) return;
-      look_at(tiling);
-      tiling.commands_2d = true;
-      look_at(tiling);
-    } catch (const Error&) {  // DORY has none
-    }
+    std::optional<Tiling> tiling = dory_tiling(layer_, network, machine_, budget_).tiling;
+    if (!tiling || l2_bytes(layer_, *tiling, machine_) > budget_.bytes) return;
+    tiling->as_dory = false;
+    look_at(*tiling);
+    tiling->commands_2d = true;
+    look_at(*tiling);
   }
   std::optional<Tiling> take() const { return best_; }
 
@@ -105,31 +102,35 @@ class Cheapest {
 
 }  // namespace
 
-Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                      const L2Budget& budget) {
+TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                            const L2Budget& budget) {
   KernelCosts costs(machine);
   return optimal_tiling(layer, network, machine, budget, costs);
 }
 
-Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                      const L2Budget& budget, KernelCosts& costs) {
+TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                            const L2Budget& budget, KernelCosts& costs) {
   const std::vector<Tiling> choices = slice_choices(layer, machine, budget);
   if (choices.empty()) {
-    fail("{}: does not fit L2: its smallest slices take {} bytes, {} are there for it", layer.name,
-         smallest_l2(layer, machine, budget), budget.bytes);
+    return {std::nullopt,
+            fmt::format("{}: does not fit L2: its smallest slices take {} bytes, {} are there for "
+                        "it",
+                        layer.name, smallest_l2(layer, machine, budget), budget.bytes)};
   }
   Cheapest cheapest(layer, network, machine, budget, costs);
   for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
   cheapest.look_at_dorys(network);
   std::optional<Tiling> best = cheapest.take();
   if (!best) {
-    fail("{}: does not fit L1: its smallest tile takes {} bytes, {} are there", layer.name,
-         smallest_l1(layer, choices.front(), machine), machine.l1.buffer_bytes);
+    return {std::nullopt,
+            fmt::format("{}: does not fit L1: its smallest tile takes {} bytes, {} are there",
+                        layer.name, smallest_l1(layer, choices.front(), machine),
+                        machine.l1.buffer_bytes)};
   }
   best->map = l1_map(layer, *best, machine);
   CHECK(best->map.end <= machine.l1.buffer_bytes, "{}: tile of {} bytes", layer.name,
         best->map.end);
-  return *best;
+  return {best, ""};
 }
 
 namespace {

@@ -20,12 +20,12 @@ std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,
 // Bytes of L2 that the smallest slices take.
 std::int64_t smallest_l2(const Layer& layer, const Machine& machine, const L2Budget& budget);
 
-// The fastest by the model, over kernels, tile sizes, loop orders, buffering, L2 slices. Throws
-// Error naming the layer and the smallest L1 or L2 that would do, only when no legal tile exists.
-Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                      const L2Budget& budget);
+// The fastest by the model, over kernels, tile sizes, loop orders, buffering, L2 slices. None only
+// when no legal tile exists: then the smallest L1 or L2 that would do is named.
+TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                            const L2Budget& budget);
 // The same, with what kernel calls cost from the layers before (tile_model.h).
-Tiling optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                      const L2Budget& budget, KernelCosts& costs);
+TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                            const L2Budget& budget, KernelCosts& costs);
 
 }  // namespace workbench::pulp

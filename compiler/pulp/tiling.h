@@ -58,6 +58,12 @@ struct Tiling {
   Cycles modelled;  // modelled cycles; 0: not modelled
 };
 
+// What a tiler finds for a layer.
+struct TilingResult {
+  std::optional<Tiling> tiling;
+  std::string obstacle;  // where there is none: one line, "LAYER: " and what does not fit
+};
+
 // Rows [begin, end) of the input that rows [out_begin, out_end) of the output need, clipped to the
 // map, and the padding left over at either side. The same for columns.
 struct InputSpan {

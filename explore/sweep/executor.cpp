@@ -8,12 +8,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -310,6 +314,16 @@ class NotedSignals {
   }, terminate_{};
 };
 
+constexpr const char* kSignalVariable = "WORKBENCH_SIGNAL_AFTER";
+
+int signal_named(std::string_view name) {
+  constexpr std::array<std::pair<std::string_view, int>, 4> kSignals{
+      {{"INT", SIGINT}, {"KILL", SIGKILL}, {"STOP", SIGSTOP}, {"TERM", SIGTERM}}};
+  const auto* const found =
+      std::ranges::find(kSignals, name, &std::pair<std::string_view, int>::first);
+  return found == kSignals.end() ? 0 : found->second;
+}
+
 // The points of the call, each once, that have no answer yet.
 std::vector<KeyedPoint> missing_points(std::span<const Point> points,
                                        const std::filesystem::path& path, ExecutionResult& result) {
@@ -335,6 +349,29 @@ std::vector<KeyedPoint> missing_points(std::span<const Point> points,
 }
 
 }  // namespace
+
+PlannedSignal::PlannedSignal() {
+  const char* const value = std::getenv(kSignalVariable);  // NOLINT(concurrency-mt-unsafe)
+  if (value == nullptr || *value == '\0') return;
+  std::string_view rest = value;
+  constexpr std::string_view kGroup = ":group";
+  to_group_ = rest.ends_with(kGroup);
+  if (to_group_) rest.remove_suffix(kGroup.size());
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), count_);
+  const bool is_number = error == std::errc() && count_ > 0;
+  rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+  signal_ = rest.starts_with(':') ? signal_named(rest.substr(1)) : 0;
+  if (!is_number || signal_ == 0) {
+    fail(
+        "{}: expected COUNT:SIGNAL or COUNT:SIGNAL:group with a count from 1 and INT, KILL, STOP "
+        "or TERM, found '{}'",
+        kSignalVariable, value);
+  }
+}
+
+void PlannedSignal::pass(std::size_t before, std::size_t now) const {
+  if (before < count_ && count_ <= now) ::kill(to_group_ ? 0 : ::getpid(), signal_);
+}
 
 std::vector<bool> have_answers(const Store& store, std::span<const std::string> keys) {
   std::vector<bool> answered = store.present(keys);

@@ -51,6 +51,24 @@ struct ExecutionResult {
   std::vector<std::string> warnings;  // workers that died, tasks that were submitted again
 };
 
+// WORKBENCH_SIGNAL_AFTER=COUNT:SIGNAL[:group] in the environment of a sweep or of one of its
+// workers, with SIGNAL one of INT, KILL, STOP and TERM: a test's way of interrupting it at a given
+// point of its work instead of at some time. It signals itself, or its whole process group, when
+// the COUNTth of the points that it was asked for is persistent. One that was there when it began
+// is counted, too: where it begins beyond COUNT, nothing is sent.
+class PlannedSignal {
+ public:
+  PlannedSignal();  // throws Error: a value of another form
+
+  // There are `now` persistent points, and there were `before` of them.
+  void pass(std::size_t before, std::size_t now) const;
+
+ private:
+  std::size_t count_ = 0;  // 0: none is planned
+  int signal_ = 0;
+  bool to_group_ = false;
+};
+
 // Called with the number of points done, stored ones included.
 using ExecutorProgress = std::function<void(std::size_t done, std::size_t total)>;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <utility>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -96,9 +97,12 @@ class Runner {
       wanted.resize(std::min(wanted.size(), *options_.limit - std::min(*options_.limit, so_far)));
     }
     if (wanted.empty()) return;
+    const auto there = static_cast<std::size_t>(computed_ + reused_);
+    std::size_t before = there;
     const ExecutionResult done =
         run_points(wanted, options_.executor, [&](std::size_t finished, std::size_t total) {
           if (progress_) progress_(stage, finished, total);
+          signal_.pass(std::exchange(before, there + finished), there + finished);
         });
     computed_ += static_cast<std::int64_t>(done.computed);
     reused_ += static_cast<std::int64_t>(done.present);  // another sweep was faster
@@ -112,6 +116,7 @@ class Runner {
   std::int64_t run_ = 0, computed_ = 0, reused_ = 0, missing_ = 0;
   bool interrupted_ = false;
   std::vector<std::string> warnings_;
+  PlannedSignal signal_;
 };
 
 // The fitness of a point in a search: its objectives; or, worse than any of those, its violation of

@@ -218,6 +218,7 @@ WorkerResult work_on_chunk(const WorkerRequest& request,
   const std::span<const KeyedPoint> points = chunk_of(job, request.chunk, request.chunks);
   Output output(request);
   Evaluator evaluator(job.evaluate);
+  const PlannedSignal signal;
   WorkerResult result;
   for (const KeyedPoint& keyed : points) {
     if (output.has(keyed.key)) {
@@ -228,6 +229,8 @@ WorkerResult work_on_chunk(const WorkerRequest& request,
       ++result.computed;
       if (finished.result.status == PointResult::Status::Infeasible) ++result.infeasible;
       if (finished.result.status == PointResult::Status::Failed) ++result.failed;
+      const std::size_t there = result.computed + result.present;
+      signal.pass(there - 1, there);
     }
     if (progress) progress(result.computed + result.present, points.size());
   }

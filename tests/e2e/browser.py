@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 import unittest
 import urllib.error
 import urllib.request
@@ -84,13 +83,15 @@ class Browser:
                                 {"script": script, "args": list(arguments)})
 
     def wait(self, script, seconds=20):
-        """Until the script returns something true, which is returned."""
-        end = time.monotonic() + seconds
-        while not (value := self.run(script)):
-            if time.monotonic() > end:
-                raise AssertionError(f"waited for {script}")
-            time.sleep(0.05)
-        return value
+        """Until the script returns something true, which is returned: asked before each frame."""
+        self._of_session("POST", "/timeouts", {"script": 1000 * seconds})
+        return self._of_session("POST", "/execute/async", {"args": [], "script": f"""
+            const tell = arguments[arguments.length - 1];
+            const ask = () => {{ {script} }};
+            (function look() {{
+              const value = ask();
+              if (value) tell(value); else requestAnimationFrame(look);
+            }})();"""})
 
     def click(self, selector):
         """As a user does, where the element is: another one that covers it is an error."""

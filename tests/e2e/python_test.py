@@ -5,12 +5,12 @@ Environment: WORKBENCH_PYTHON, the folder that has the package.
 import csv
 import json
 import os
+import queue
 import re
 import signal
 import subprocess
 import sys
 import threading
-import time
 import unittest
 
 sys.path.insert(0, os.environ["WORKBENCH_PYTHON"])
@@ -116,28 +116,55 @@ class Runs(PythonTest):
         with self.assertRaisesRegex(wb.Error, "^none.onnx: "):
             wb.compile("none.onnx", hw="v3_96")
 
-    def test_other_threads_run_meanwhile_and_simulations_wait_for_each_other(self):
-        cycles, ticks, done = [], [], threading.Event()
+    def test_other_threads_run_while_a_network_is_read(self):
+        self.succeed("workload", "tiny_cnn", "-o", "model.onnx")
+        os.mkfifo("pipe.onnx")
+        compiled = []
+        reader = threading.Thread(
+            target=lambda: compiled.append(wb.compile("pipe.onnx", hw="v3_96")), daemon=True)
+        reader.start()
+        # Only another thread than the one that waits for the network can send it.
+        (self.folder / "pipe.onnx").write_bytes((self.folder / "model.onnx").read_bytes())
+        reader.join(timeout=60)
+        expected = wb.compile("model.onnx", hw="v3_96")
+        self.assertEqual(compiled[0].layers, expected.layers)
 
-        def tick():
-            while not done.is_set():
-                ticks.append(None)
-                time.sleep(0.001)
-
-        ticking = threading.Thread(target=tick)
-        ticking.start()
+    def test_other_threads_run_during_a_simulation(self):
+        # From here on no thread has to let another one run: it does so where it waits, or where
+        # native code says that it may.
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(1000)
         program = wb.compile("zoo:tiny_residual", hw="v3_96")
-        before = len(ticks)
+        asked, seen = queue.SimpleQueue(), []
+        simulating = False
+
+        def look():
+            while asked.get():
+                seen.append(simulating)
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        for _ in range(1000):  # until the other thread was given a processor meanwhile
+            asked.put(True)
+            simulating = True
+            program.run()
+            simulating = False
+            if True in seen:
+                break
+        asked.put(False)
+        looking.join()
+        self.assertIn(True, seen)
+
+    def test_simulations_wait_for_each_other(self):
+        program = wb.compile("zoo:tiny_residual", hw="v3_96")
+        cycles = []
         threads = [threading.Thread(target=lambda: cycles.append(program.run().cycles))
                    for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        done.set()
-        ticking.join()
         self.assertEqual(cycles, [program.run().cycles] * 3)
-        self.assertGreater(len(ticks), before + 3)
 
     @unittest.skipUnless(pandas, "no pandas")
     def test_frames_have_a_row_per_layer(self):

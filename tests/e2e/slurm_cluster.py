@@ -1,16 +1,14 @@
 """A Slurm cluster of this machine alone: munged, slurmctld and slurmd in a folder of their own, on
 ports of their own, without systemd. For tests; as root, because slurmd wants to be."""
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
-PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol"]
+PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "srun"]
 
 CONFIGURATION = """ClusterName=lab
 SlurmctldHost={host}
@@ -82,12 +80,10 @@ class SlurmCluster:
                             "PATH": os.environ.get("PATH", "") + ":/usr/sbin"}
         try:
             munge = self.folder / "munge"
-            self.start("munged", "--foreground", "--force", f"--key-file={key}",
-                       f"--socket={munge}/sock", f"--pid-file={munge}/pid",
-                       f"--log-file={munge}/log", f"--seed-file={munge}/seed")
-            self.until(lambda: (munge / "sock").exists(), "munged")
+            self.succeed("munged", "--force", f"--key-file={key}", f"--socket={munge}/sock",
+                         f"--pid-file={munge}/pid", f"--log-file={munge}/log",
+                         f"--seed-file={munge}/seed")  # returns when it serves its socket
             self.start("slurmctld", "-D")
-            self.until(lambda: self.ask("scontrol", "ping").returncode == 0, "slurmctld")
             self.start_node()
         except BaseException:
             self.__exit__()
@@ -102,11 +98,13 @@ class SlurmCluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        self.ask("munged", "--stop", f"--socket={self.folder}/munge/sock")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_node(self):
+        """Returns when the node has done a job: srun waits for the controller, then for a node."""
         self.start("slurmd", "-D", "-N", "localhost")
-        self.until(lambda: re.search(r"State=(IDLE|MIXED|ALLOCATED)\b(?!\*)", self.node()), "slurmd")
+        self.succeed("srun", "--quiet", "true")
 
     def lose_node(self):
         """As if its power were gone: the daemon and all that it had started, at once."""
@@ -118,9 +116,6 @@ class SlurmCluster:
         for process in self.steps():
             os.kill(process, signal.SIGKILL)
 
-    def node(self):
-        return self.ask("scontrol", "show", "node").stdout
-
     def start(self, *command):
         self.daemons.append(subprocess.Popen(command, env=self.environment,
                                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
@@ -129,16 +124,14 @@ class SlurmCluster:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True,
                               timeout=60)
 
-    def until(self, holds, what):
-        for _ in range(300):
-            if holds():
-                return
-            if any(daemon.poll() is not None for daemon in self.daemons):
-                break
-            time.sleep(0.1)
-        log = self.folder / f"{what}.log"
-        end = log.read_text().splitlines()[-5:] if log.exists() else ["no log"]
-        raise RuntimeError(f"{what} did not start: " + " | ".join(end))
+    def succeed(self, *command):
+        done = self.ask(*command)
+        if done.returncode == 0:
+            return
+        ends = []
+        for log in [*self.folder.glob("*.log"), self.folder / "munge" / "log"]:
+            ends += log.read_text().splitlines()[-5:] if log.exists() else []
+        raise RuntimeError(f"{command[0]}: {done.stdout}{done.stderr} | " + " | ".join(ends))
 
     def processes(self, is_wanted):
         """Process ids of this cluster whose command line and environment are wanted."""

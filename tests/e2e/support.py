@@ -12,6 +12,13 @@ WORKBENCH = os.environ.get("WORKBENCH", str(ROOT / "build" / "release" / "workbe
 os.environ["WORKBENCH_CACHE"] = "none"
 
 
+def signal_after(count, signal, group=False):
+    """The environment of a sweep that signals itself once it has stored `count` points, or of a
+    worker once that many are in its file: the same moment each time."""
+    plan = f"{count}:{signal}{':group' if group else ''}"
+    return {**os.environ, "WORKBENCH_SIGNAL_AFTER": plan}
+
+
 class WorkbenchTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -22,10 +29,10 @@ class WorkbenchTest(unittest.TestCase):
         return subprocess.run([WORKBENCH, *map(str, arguments)], cwd=self.folder,
                               capture_output=True, text=True, timeout=300, env=environment)
 
-    def start(self, *arguments):
-        """The running process: communicate() ends it."""
+    def start(self, *arguments, **options):
+        """The running process: communicate() ends it. Options are subprocess.Popen's."""
         return subprocess.Popen([WORKBENCH, *map(str, arguments)], cwd=self.folder, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
     def succeed(self, *arguments):
         """The finished process; fails the test with its output unless the exit code is 0."""

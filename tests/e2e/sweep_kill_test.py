@@ -4,22 +4,18 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 import unittest
 
-from support import WORKBENCH, WorkbenchTest
+from support import WORKBENCH, WorkbenchTest, signal_after
 
 STUDY = ["sweep", "--hw", "gap8", "--set", "cores=1..8", "--set", "l1=1k,8k,12k,16k,24k,32k,48k,64k",
          "--refine", "zoo:tiny_mobile"]
 
 
 def points_in(store):
-    """Finished points; none while the store is being made."""
-    try:
-        with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=5) as database:
-            return database.execute("SELECT count(*) FROM points").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0
+    """Finished points."""
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=5) as database:
+        return database.execute("SELECT count(*) FROM points").fetchone()[0]
 
 
 class KilledSweeps(WorkbenchTest):
@@ -27,27 +23,14 @@ class KilledSweeps(WorkbenchTest):
         return [WORKBENCH, *STUDY, "--store", f"{name}.db", "--csv", f"{name}.csv", "-j", "2"]
 
     def killed_at(self, name, points, whole_group):
-        """Points that were finished when it was killed, once `points` were."""
-        store = self.folder / f"{name}.db"
-        sweep = subprocess.Popen(self.sweep(name), cwd=self.folder, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL, start_new_session=True)
-        while points_in(store) < points and sweep.poll() is None:
-            time.sleep(0.002)
-        self.assertIsNone(sweep.poll(), f"over before {points} points")
-        if whole_group:
-            os.killpg(sweep.pid, signal.SIGKILL)
-        else:
-            sweep.kill()  # the workers end by themselves, after their point
-        sweep.wait()
-        self.addCleanup(self.end_group, sweep.pid)
-        return points_in(store)
-
-    @staticmethod
-    def end_group(leader):
-        try:
-            os.killpg(leader, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        """Points that are there after a sweep that was killed once it had stored so many."""
+        killed = subprocess.run(self.sweep(name), cwd=self.folder, capture_output=True,
+                                start_new_session=True,
+                                env=signal_after(points, "KILL", whole_group))
+        self.assertEqual(killed.returncode, -signal.SIGKILL, f"over before {points} points")
+        had = points_in(self.folder / f"{name}.db")
+        self.assertGreaterEqual(had, points)
+        return had
 
     def test_a_killed_sweep_is_resumed_as_if_nothing_had_been(self):
         whole = subprocess.run(self.sweep("whole"), cwd=self.folder, capture_output=True, text=True)
@@ -69,17 +52,13 @@ class KilledSweeps(WorkbenchTest):
         print(f"killed_sweeps moments {moments} points {total}")
 
     def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(self):
-        store = self.folder / "stopped.db"
-        sweep = subprocess.Popen(self.sweep("stopped"), cwd=self.folder, text=True,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 start_new_session=True)
-        while points_in(store) < 5 and sweep.poll() is None:
-            time.sleep(0.002)
-        os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does: the whole group
-        output, errors = sweep.communicate(timeout=60)
-        self.assertEqual(sweep.returncode, 130, errors)
-        self.assertIn("the same command goes on", output)
-        had = points_in(store)
+        # As a terminal does: to the whole group.
+        stopped = subprocess.run(self.sweep("stopped"), cwd=self.folder, capture_output=True,
+                                 text=True, timeout=60, start_new_session=True,
+                                 env=signal_after(5, "INT", group=True))
+        self.assertEqual(stopped.returncode, 130, stopped.stderr)
+        self.assertIn("the same command goes on", stopped.stdout)
+        had = points_in(self.folder / "stopped.db")
         self.assertGreaterEqual(had, 5)
         resumed = subprocess.run(self.sweep("stopped"), cwd=self.folder, capture_output=True,
                                  text=True)

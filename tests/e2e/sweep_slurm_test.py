@@ -2,18 +2,17 @@
 middle, after the sweep itself was killed, and one clear line where Slurm is missing or refuses."""
 import os
 import signal
-import subprocess
-import time
 import unittest
 
 from slurm_cluster import SlurmCluster, missing
-from support import WORKBENCH, WorkbenchTest
+from support import WorkbenchTest
 
 STUDY = ["sweep", "--hw", "gap8", "--set", "cores=1,2,4,8", "--set", "l1=1k,8k,16k,32k",
          "--set", "tiler=optimal,dory", "zoo:tiny_mobile"]
-# Long enough to be killed on the way.
-LONG_STUDY = ["sweep", "--hw", "gap8", "--tier", "transaction", "--set", "cores=1,2,4,8",
-              "--set", "l1=16k,32k,64k", "zoo:mobilenet_v1?resolution=128"]
+# Interrupted on the way: two tasks of six points each.
+CUT_STUDY = ["sweep", "--hw", "gap8", "--tier", "transaction", "--set", "cores=1,2,4,8",
+             "--set", "l1=16k,32k,64k", "zoo:tiny_mobile"]
+ON_TWO_TASKS = ["--executor", "slurm", "-j", "2", "--points-per-task", "6"]
 
 
 class WithoutSlurm(WorkbenchTest):
@@ -80,48 +79,44 @@ class WithSlurm(WorkbenchTest):
         again = self.sweep(STUDY, "slurm", "--executor", "slurm")
         self.assertEqual(again.returncode, 0, again.stderr)
 
-    def running_sweep(self):
-        sweep = subprocess.Popen(
-            [WORKBENCH, *LONG_STUDY, "--store", "slurm.db", "--csv", "slurm.csv", "--executor",
-             "slurm", "-j", "2", "--points-per-task", "3"],
-            cwd=self.folder, env=self.cluster.environment, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
+    def cut_sweep(self, plan, plan_of_tasks):
+        """A sweep that signals itself as `plan` says (COUNT:SIGNAL), and so does each of its tasks.
+        One that was begun anew counts what it finds, and is not signalled again."""
+        sweep = self.start(*CUT_STUDY, "--store", "slurm.db", "--csv", "slurm.csv", *ON_TWO_TASKS,
+                           f"--sbatch=--export=ALL,WORKBENCH_SIGNAL_AFTER={plan_of_tasks}",
+                           env={**self.cluster.environment, "WORKBENCH_SIGNAL_AFTER": plan})
         self.addCleanup(sweep.communicate)
         self.addCleanup(sweep.kill)
-        for _ in range(600):
-            finished = sum(path.read_text().count("\n")
-                           for path in self.folder.glob("slurm.db.spool/*/chunk-*.jsonl"))
-            tasks = self.cluster.tasks()
-            if finished >= 1 and tasks:
-                return sweep, tasks
-            self.assertIsNone(sweep.poll(), "the sweep ended before a task could be killed")
-            time.sleep(0.02)
-        self.fail("no task began")
+        return sweep
 
     def test_a_killed_task_is_submitted_again(self):
-        sweep, tasks = self.running_sweep()
-        os.kill(tasks[0], signal.SIGKILL)
+        sweep = self.cut_sweep("", "1:KILL")
         _, errors = sweep.communicate(timeout=300)
         self.assertEqual(sweep.returncode, 0, errors)
         self.assertIn("submitted again", errors)
-        self.expect_as_local(LONG_STUDY, "slurm")
+        self.expect_as_local(CUT_STUDY, "slurm")
 
     def test_a_lost_node_costs_its_unfinished_points_alone(self):
-        sweep, _ = self.running_sweep()
+        # Both tasks stop after their first point, and the sweep once it has the two.
+        sweep = self.cut_sweep("2:STOP", "1:STOP")
+        stopped = os.waitid(os.P_PID, sweep.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        self.assertEqual(stopped.si_code, os.CLD_STOPPED)
+        self.assertEqual(len(self.cluster.tasks()), 2)
         self.cluster.lose_node()
-        time.sleep(1)
         self.cluster.start_node()
+        sweep.send_signal(signal.SIGCONT)
         _, errors = sweep.communicate(timeout=300)
         self.assertEqual(sweep.returncode, 0, errors)
-        self.expect_as_local(LONG_STUDY, "slurm")
+        self.assertIn("submitted again", errors)
+        self.expect_as_local(CUT_STUDY, "slurm")
 
     def test_a_killed_sweep_goes_on_where_its_tasks_were(self):
-        sweep, _ = self.running_sweep()
-        sweep.kill()
-        sweep.communicate()
-        done = self.sweep(LONG_STUDY, "slurm", "--executor", "slurm", "-j", "2")
+        sweep = self.cut_sweep("1:KILL", "")
+        sweep.communicate(timeout=300)
+        self.assertEqual(sweep.returncode, -signal.SIGKILL)
+        done = self.sweep(CUT_STUDY, "slurm", "--executor", "slurm", "-j", "2")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.expect_as_local(LONG_STUDY, "slurm")
+        self.expect_as_local(CUT_STUDY, "slurm")
         self.assertEqual([str(path) for path in (self.folder / "slurm.db.spool").glob("*")], [])
 
     def test_a_refused_submission_is_one_clear_line(self):

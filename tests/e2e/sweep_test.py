@@ -4,12 +4,10 @@ import csv
 import itertools
 import json
 import os
-import signal
 import subprocess
-import time
 import unittest
 
-from support import ROOT, WORKBENCH, WorkbenchTest
+from support import ROOT, WORKBENCH, WorkbenchTest, signal_after
 
 SPACE = ("--hw", "gap8", "--set", "l1=4k..32k:x2", "--set", "cores=1,2,4,8")
 
@@ -83,19 +81,21 @@ class Sweep(WorkbenchTest):
 
     def test_ctrl_c_says_how_to_go_on(self):
         space = ("--hw", "v3_96", "--set", "dsp=16..256:16", "--set", "bandwidth=1..40", "-j", "2")
-        sweep = subprocess.Popen([WORKBENCH, "sweep", *space, "zoo:tiny_residual", "--csv", "c.csv"],
-                                 cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 text=True)
-        while sweep.poll() is None and not (self.folder / "workbench.db").exists():
-            time.sleep(0.01)
-        time.sleep(0.3)
-        sweep.send_signal(signal.SIGINT)
-        out, error = sweep.communicate(timeout=60)
-        if sweep.returncode == 0:
-            self.skipTest("it was faster than the signal")
-        self.assertEqual(sweep.returncode, 130, out + error)
-        self.assertIn("interrupted; the same command goes on", out)
-        self.assertLess(len(self.table("c.csv")), 16 * 40)
+        stopped = self.workbench("sweep", *space, "zoo:tiny_residual", "--csv", "c.csv",
+                                 environment=signal_after(3, "INT"))
+        self.assertEqual(stopped.returncode, 130, stopped.stdout + stopped.stderr)
+        self.assertIn("interrupted; the same command goes on", stopped.stdout)
+        points = len(self.table("c.csv"))
+        self.assertGreaterEqual(points, 3)
+        self.assertLess(points, 16 * 40)
+
+    def test_a_plan_to_interrupt_that_is_none_is_one_clear_line(self):
+        done = self.workbench("sweep", "--hw", "gap8", "zoo:tiny_cnn",
+                              environment=signal_after(3, "STOPP"))
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stderr, "workbench: WORKBENCH_SIGNAL_AFTER: expected COUNT:SIGNAL or "
+                         "COUNT:SIGNAL:group with a count from 1 and INT, KILL, STOP or TERM, found "
+                         "'3:STOPP'\n")
 
     def test_infeasible_points_are_results_with_their_reason(self):
         text = self.sweep("--hw", "gap8", "--set", "l1=500,32k", "--set", "cores=8,99",

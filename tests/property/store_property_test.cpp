@@ -25,57 +25,70 @@ StoredPoint point_of(std::uint64_t index) {
   return test::random_point(random, std::to_string(index));
 }
 
-// Adds points until it is killed; tells of each that is finished.
-[[noreturn]] void write_points(const std::filesystem::path& path, std::uint64_t first, int told) {
+// Writes and removals of files that SQLite still makes in this process; the one that brings it to
+// zero is torn: half of its bytes are written, then the process is killed.
+int changes_left = 0;
+
+ssize_t write_or_die(int file, const void* bytes, std::size_t size, off_t offset) {
+  if (--changes_left > 0) return ::pwrite(file, bytes, size, offset);
+  (void)!::pwrite(file, bytes, size / 2, offset);
+  ::raise(SIGKILL);
+  return -1;
+}
+
+int unlink_or_die(const char* path) {
+  if (--changes_left > 0) return ::unlink(path);
+  ::raise(SIGKILL);
+  return -1;
+}
+
+// SQLite's own hooks for tests of this kind: the system calls of its Unix files.
+void die_at_change(int count) {
+  changes_left = count;
+  sqlite3_vfs& files = *sqlite3_vfs_find(nullptr);
+  for (const char* name : {"pwrite", "pwrite64"}) {
+    files.xSetSystemCall(&files, name, reinterpret_cast<sqlite3_syscall_ptr>(&write_or_die));
+  }
+  files.xSetSystemCall(&files, "unlink", reinterpret_cast<sqlite3_syscall_ptr>(&unlink_or_die));
+}
+
+// Forks a writer that adds `count` points from `first` on, is killed at that change of a file, and
+// says of each point that it is finished.
+pid_t start_writer(const std::filesystem::path& path, std::uint64_t first, std::uint64_t count,
+                   int change, int told) {
+  const pid_t child = fork();
+  if (child != 0) return child;
+  die_at_change(change);
   Store store(path);
-  for (std::uint64_t index = first;; ++index) {
+  for (std::uint64_t index = first; index < first + count; ++index) {
     store.add(point_of(index));
     if (write(told, &index, sizeof index) != sizeof index) _exit(1);
   }
+  _exit(0);
 }
 
-TEST(StoreUnderKills, nothing_that_was_finished_is_lost_and_nothing_is_torn) {
-  std::mt19937_64 random(kSeed);
-  const TemporaryFolder folder;
-  const std::filesystem::path path = folder.path() / "results.db";
-  std::set<std::uint64_t> finished, starts;
-  // More where processes are slow to start. Every other round waits for a point: the rest is as
-  // likely to be killed while it opens the store.
-  for (int round = 0; round < 8 || (finished.size() <= 10 && round < 100); ++round) {
-    std::array<int, 2> ends{};
-    ASSERT_EQ(pipe(ends.data()), 0);
-    std::vector<pid_t> writers;
-    for (std::uint64_t writer = 0; writer < 3; ++writer) {
-      // Two of the three write the same points.
-      const std::uint64_t first = finished.size() + writer / 2 * 1'000'000;
-      starts.insert(first);
-      const pid_t child = fork();
-      if (child == 0) write_points(path, first, ends[1]);
-      writers.push_back(child);
-    }
-    close(ends[1]);
-    std::uint64_t index = 0;
-    if (round % 2 == 1 && read(ends[0], &index, sizeof index) == sizeof index) {
-      finished.insert(index);
-    }
-    usleep(static_cast<useconds_t>(20'000 + random() % 60'000));
-    for (const pid_t writer : writers) kill(writer, SIGKILL);
-    for (const pid_t writer : writers) waitpid(writer, nullptr, 0);
-    while (read(ends[0], &index, sizeof index) == sizeof index) finished.insert(index);
-    close(ends[0]);
+// What the writers said, whose ends of the pipe are closed.
+std::set<std::uint64_t> heard(int pipe_end) {
+  std::set<std::uint64_t> finished;
+  for (std::uint64_t index = 0; read(pipe_end, &index, sizeof index) == sizeof index;) {
+    finished.insert(index);
   }
-  ASSERT_GT(finished.size(), 10U);
+  close(pipe_end);
+  return finished;
+}
+
+// All of `finished` is there as it was added, and nothing but that and some of `begun`.
+void expect_whole(const std::filesystem::path& path, const std::set<std::uint64_t>& finished,
+                  const std::set<std::uint64_t>& begun) {
   const Store store(path);
-  std::map<std::string, std::string> possible;  // finished, or written and not told of any more
+  std::map<std::string, std::string> possible;
+  for (const std::uint64_t index : begun) {
+    possible[point_of(index).key] = point_json(point_of(index));
+  }
   for (const std::uint64_t index : finished) {
     const StoredPoint expected = point_of(index);
-    const std::optional<StoredPoint> found = store.find(expected.key);
-    ASSERT_TRUE(found) << "seed " << kSeed << " point " << index;
+    EXPECT_TRUE(store.find(expected.key)) << "seed " << kSeed << " point " << index;
     possible[expected.key] = point_json(expected);
-    possible[point_of(index + 1).key] = point_json(point_of(index + 1));
-  }
-  for (const std::uint64_t index : starts) {
-    possible[point_of(index).key] = point_json(point_of(index));
   }
   for (const std::string& key : store.keys()) {
     ASSERT_TRUE(possible.contains(key)) << "seed " << kSeed;
@@ -85,6 +98,55 @@ TEST(StoreUnderKills, nothing_that_was_finished_is_lost_and_nothing_is_torn) {
   sqlite::Statement check = connection.statement("PRAGMA integrity_check");
   ASSERT_TRUE(check.step());
   EXPECT_EQ(check.text(0), "ok");
+}
+
+TEST(StoreUnderKills, at_any_write_nothing_that_was_finished_is_lost_and_nothing_is_torn) {
+  constexpr std::uint64_t kPoints = 2;
+  bool killed = true;
+  int change = 0;
+  while (killed) {
+    SCOPED_TRACE(testing::Message() << "killed at change " << ++change);
+    const TemporaryFolder folder;
+    const std::filesystem::path path = folder.path() / "results.db";
+    std::array<int, 2> ends{};
+    ASSERT_EQ(pipe(ends.data()), 0);
+    const pid_t writer = start_writer(path, 0, kPoints, change, ends[1]);
+    close(ends[1]);
+    const std::set<std::uint64_t> finished = heard(ends[0]);
+    int status = 0;
+    ASSERT_EQ(waitpid(writer, &status, 0), writer);
+    killed = WIFSIGNALED(status);
+    if (!killed) {
+      EXPECT_EQ(finished.size(), kPoints);
+    }
+    expect_whole(path, finished, {0, 1});
+  }
+  EXPECT_GT(change, 20);  // tables, views and points are more than a few writes
+}
+
+TEST(StoreUnderKills, of_several_writers_none_loses_or_tears_anything) {
+  std::mt19937_64 random(kSeed);
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "results.db";
+  std::set<std::uint64_t> finished, begun;
+  for (int round = 0; round < 8; ++round) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(pipe(ends.data()), 0);
+    std::vector<pid_t> writers;
+    for (std::uint64_t writer = 0; writer < 3; ++writer) {
+      constexpr std::uint64_t kPoints = 20;
+      // Two of the three write the same points.
+      const std::uint64_t first = finished.size() + writer / 2 * 1'000'000;
+      for (std::uint64_t index = first; index < first + kPoints; ++index) begun.insert(index);
+      const auto change = static_cast<int>(1 + random() % 150);
+      writers.push_back(start_writer(path, first, kPoints, change, ends[1]));
+    }
+    close(ends[1]);
+    finished.merge(heard(ends[0]));
+    for (const pid_t writer : writers) waitpid(writer, nullptr, 0);
+  }
+  ASSERT_GT(finished.size(), 10U);
+  expect_whole(path, finished, begun);
 }
 
 class Salvage : public testing::Test {

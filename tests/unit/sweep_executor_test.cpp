@@ -1,15 +1,15 @@
 // Points computed by worker processes: nothing that was finished is lost, whichever process is
 // killed when.
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <sstream>
-#include <thread>
+#include <tuple>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -77,6 +77,19 @@ std::vector<pid_t> children_of(pid_t process) {
   std::vector<pid_t> children;
   for (pid_t child = 0; file >> child;) children.push_back(child);
   return children;
+}
+
+int doomed_children = 0;
+
+// So many of the processes that this one forks next are killed before they do anything.
+void kill_next_children(int count) {
+  static const int registered = ::pthread_atfork(
+      nullptr, [] { doomed_children = std::max(doomed_children - 1, 0); },
+      [] {
+        if (doomed_children > 0) ::raise(SIGKILL);
+      });
+  ASSERT_EQ(registered, 0);
+  doomed_children = count;
 }
 
 ExecutorOptions options_for(const TemporaryFolder& folder, int jobs) {
@@ -162,21 +175,8 @@ TEST(SweepExecutor, a_killed_worker_is_replaced) {
 TEST(SweepExecutor, a_point_that_ends_its_worker_twice_is_failed_until_asked_again) {
   const std::vector<Point> points = {some_points().back()};
   const TemporaryFolder folder;
-  const pid_t self = ::getpid();
-  const pid_t killer = ::fork();  // no thread: workers are forked without
-  ASSERT_GE(killer, 0);
-  if (killer == 0) {
-    for (int killed = 0; killed < 2;) {
-      for (const pid_t worker : children_of(self)) {
-        if (worker == ::getpid()) continue;
-        if (::kill(worker, SIGKILL) == 0) ++killed;
-        while (::kill(worker, 0) == 0) std::this_thread::yield();  // until it is buried
-      }
-    }
-    ::_exit(0);
-  }
+  kill_next_children(2);
   const auto result = run_points(points, options_for(folder, 1));
-  ::waitpid(killer, nullptr, 0);
   EXPECT_EQ(result.computed, 1U);
   ASSERT_EQ(result.warnings.size(), 1U);
   EXPECT_NE(result.warnings[0].find("signal 9"), std::string::npos) << result.warnings[0];
@@ -192,25 +192,23 @@ TEST(SweepExecutor, a_point_that_ends_its_worker_twice_is_failed_until_asked_aga
 TEST(SweepExecutor, killing_all_of_it_loses_nothing_that_was_finished) {
   const std::vector<Point> points = some_points();
   expected();  // before any fork: it costs time
-  for (const int milliseconds : {1, 15, 40, 80, 150}) {
-    SCOPED_TRACE(milliseconds);
+  for (const std::size_t finished : {0U, 1U, 4U, 9U, 15U}) {
+    SCOPED_TRACE(finished);
     const TemporaryFolder folder;
+    const bool with_workers = finished % 2 == 0;  // else they end by themselves, after their point
     const pid_t sweep = ::fork();
     ASSERT_GE(sweep, 0);
     if (sweep == 0) {
-      run_points(points, options_for(folder, 2));
+      ::setpgid(0, 0);
+      run_points(points, options_for(folder, 2), [&](std::size_t done, std::size_t) {
+        if (done >= finished) ::kill(with_workers ? 0 : ::getpid(), SIGKILL);
+      });
       ::_exit(0);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-    const std::vector<pid_t> workers = children_of(sweep);
-    ::kill(sweep, SIGKILL);
-    if (milliseconds % 2 == 0) {  // else they end by themselves, after their point
-      for (const pid_t worker : workers) ::kill(worker, SIGKILL);
-    }
-    ::waitpid(sweep, nullptr, 0);
-    const std::string before = std::filesystem::exists(folder.path() / "store.db")
-                                   ? contents(folder.path() / "store.db", points)
-                                   : "";
+    int status = 0;
+    ::waitpid(sweep, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    const std::string before = contents(folder.path() / "store.db", points);
     const auto resumed = run_points(points, options_for(folder, 2));
     const std::string after = contents(folder.path() / "store.db", points);
     EXPECT_EQ(after, expected());
@@ -221,8 +219,52 @@ TEST(SweepExecutor, killing_all_of_it_loses_nothing_that_was_finished) {
       EXPECT_EQ(line, now);
       ++kept;
     }
+    EXPECT_GE(kept, finished);
     EXPECT_GE(resumed.present, kept);
     EXPECT_EQ(resumed.present + resumed.computed, points.size());
+  }
+}
+
+// What a planned signal of this text says of itself; empty: it is understood.
+std::string refused_plan(const char* text) {
+  ::setenv("WORKBENCH_SIGNAL_AFTER", text, 1);
+  std::string refused;
+  try {
+    const PlannedSignal signal;
+  } catch (const Error& error) {
+    refused = error.what();
+  }
+  ::unsetenv("WORKBENCH_SIGNAL_AFTER");
+  return refused;
+}
+
+TEST(SweepExecutor, a_planned_signal_is_a_count_and_a_name) {
+  for (const char* good : {"", "1:INT", "20:KILL:group", "3:STOP", "3:TERM:group"}) {
+    EXPECT_EQ(refused_plan(good), "") << good;
+  }
+  for (const char* bad : {"x", "1", "1:", "0:INT", "-1:INT", "1:HUP", "1:INT:all",
+                          "1:INT:group:group", "99999999999999999999:INT", ":INT", "1INT"}) {
+    EXPECT_EQ(refused_plan(bad),
+              fmt::format("WORKBENCH_SIGNAL_AFTER: expected COUNT:SIGNAL or COUNT:SIGNAL:group "
+                          "with a count from 1 and INT, KILL, STOP or TERM, found '{}'",
+                          bad));
+  }
+}
+
+TEST(SweepExecutor, a_planned_signal_is_sent_where_its_count_is_passed_and_nowhere_else) {
+  for (const auto& [before, now, sent] :
+       {std::tuple(0, 1, false), {2, 2, false}, {3, 4, false}, {1, 3, true}, {2, 3, true}}) {
+    SCOPED_TRACE(fmt::format("{} to {}", before, now));
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      ::setenv("WORKBENCH_SIGNAL_AFTER", "3:KILL", 1);
+      PlannedSignal().pass(static_cast<std::size_t>(before), static_cast<std::size_t>(now));
+      ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(WIFSIGNALED(status), sent);
   }
 }
 
