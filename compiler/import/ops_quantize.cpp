@@ -435,10 +435,6 @@ bool import_quantlab_add(NodeReader& node) {
 
 void import_running_cast(NodeReader& node, ElementType type) {
   const ElementType from = node.value(0).type;
-  if (type == ElementType::Bool || from == ElementType::Bool) {
-    node.refuse("input 0 '{}': expected a constant to become {}, found a value known at run time",
-                node.value(0).name, to_string(type));
-  }
   if (is_integer(type) && !is_integer(from)) {
     node.emit(Activate{{.kind = Activation::Kind::Truncate}}, {node.input(0)}, {{.type = type}});
   } else {
@@ -447,25 +443,26 @@ void import_running_cast(NodeReader& node, ElementType type) {
 }
 
 void import_running_gather(NodeReader& node) {
-  const Integers indices = node.constant_integers(1, "indices");
   const Shape& x = node.shape(0);
   const std::size_t axis = node.axis(node.integer("axis", 0), x.size());
-  Integers places = indices;
-  for (std::int64_t& place : places) {
-    if (place < -x[axis] || place >= x[axis]) {
+  const ElementType type = node.value(1).type;
+  if (type != ElementType::Int64 && type != ElementType::Int32) {
+    node.refuse("input 1 (indices): expected int64 or int32, found {}", to_string(type));
+  }
+  Integers places;
+  if (node.value(1).constant) places = node.constant_integers(1, "indices");
+  bool neighbours = !places.empty() && node.shape(1).size() <= 1;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (places[i] < -x[axis] || places[i] >= x[axis]) {
       node.refuse("input 1 (indices): expected values in [{}, {}), found {}", -x[axis], x[axis],
-                  place);
+                  places[i]);
     }
-    if (place < 0) place += x[axis];
+    if (places[i] < 0) places[i] += x[axis];
+    neighbours = neighbours && (i == 0 || places[i] == places[i - 1] + 1);
   }
-  for (std::size_t i = 1; i < places.size(); ++i) {
-    if (places[i] != places[i - 1] + 1) {
-      node.refuse("input 1 (indices): expected neighbours in order, found {}", to_string(indices));
-    }
-  }
-  if (places.empty() || node.shape(1).size() > 1) {
-    node.refuse("input 1 (indices): expected a number or a list, found shape {}",
-                to_string(node.shape(1)));
+  if (!neighbours) {
+    node.emit(Gather{.axis = static_cast<std::int64_t>(axis)}, {node.input(0), node.input(1)});
+    return;
   }
   const auto along = static_cast<std::int64_t>(axis);
   const Slice slice{{places.front()}, {places.back() + 1}, {along}, {1}};
