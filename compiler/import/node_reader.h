@@ -162,6 +162,7 @@ std::span<const ImportRule> elementary_rules();
 std::span<const ImportRule> index_rules();
 std::span<const ImportRule> movement_rules();
 std::span<const ImportRule> normalize_rules();
+std::span<const ImportRule> qonnx_rules();
 std::span<const ImportRule> sequence_rules();
 std::span<const ImportRule> window_rules();
 

@@ -54,11 +54,23 @@ void import_reduce(NodeReader& node) {
   }
 }
 
-// Mean and deviation are wanted by training alone.
-void only_first_output(const NodeReader& node, std::size_t last = kAnyNumber) {
-  for (std::size_t i = 1; i < std::min(node.output_count(), last); ++i) {
-    if (node.wants_output(i)) node.refuse("output {}: expected the first output alone", i);
+// Outputs 1 and 2 of a normalisation of `x`, which training wants: the mean, and 1 / deviation.
+void emit_moments(NodeReader& node, const LayerNorm& op, ValueId x) {
+  const bool wants_mean = node.wants_output(1), wants_deviation = node.wants_output(2);
+  if (!wants_mean && !wants_deviation) return;
+  if (op.rms) node.refuse("output 1: expected the first output alone");
+  Reduce average{.kind = Reduce::Kind::Mean};
+  for (std::size_t d = node.axis(op.axis, node.shape(0).size()); d < node.shape(0).size(); ++d) {
+    average.axes.push_back(static_cast<std::int64_t>(d));
   }
+  const ValueId mean = node.emit(average, {x}, {wants_mean ? Result{.output = 1} : kPart});
+  if (!wants_deviation) return;
+  const ValueId centred = binary(node, Binary::Kind::Sub, x, mean, kPart);
+  const ValueId squares = binary(node, Binary::Kind::Mul, centred, centred, kPart);
+  const ValueId variance = node.emit(average, {squares}, {kPart});
+  const ValueId sum = binary(node, Binary::Kind::Add, variance, number(node, op.epsilon), kPart);
+  const ValueId root = node.emit(Activate{{.kind = Activation::Kind::Sqrt}}, {sum}, {kPart});
+  node.emit(Activate{{.kind = Activation::Kind::Reciprocal}}, {root}, {{.output = 2}});
 }
 
 void import_layer_normalization(NodeReader& node) {
@@ -66,10 +78,10 @@ void import_layer_normalization(NodeReader& node) {
   op.rms = node.op() == "RMSNormalization" || node.op() == "SimplifiedLayerNormalization";
   op.axis = static_cast<std::int64_t>(node.axis(node.integer("axis", -1), node.shape(0).size()));
   node.only_integer("stash_type", 1);
-  only_first_output(node);
   std::vector<ValueId> inputs{node.float_input(0), node.float_input(1)};
   if (node.has_input(2)) inputs.push_back(node.float_input(2));
   node.emit(op, inputs);
+  emit_moments(node, op, inputs[0]);
 }
 
 // inputs x, skip, gamma, beta, bias (Microsoft's): the sum of x, skip and bias, normalised; output
@@ -78,7 +90,6 @@ void import_skip_layer_normalization(NodeReader& node) {
   LayerNorm op{.epsilon = node.real("epsilon", 1e-12F)};
   op.rms = node.op() == "SkipSimplifiedLayerNormalization";
   const std::size_t bias = op.rms ? 3 : 4;
-  only_first_output(node, 3);
   const bool wants_sum = node.output_count() > 3 && node.wants_output(3);
   const Result of_sum = wants_sum ? Result{.output = 3} : kPart;
   const bool biased = node.has_input(bias);
@@ -89,6 +100,7 @@ void import_skip_layer_normalization(NodeReader& node) {
   if (!op.rms && node.has_input(3)) inputs.push_back(node.float_input(3));
   node.emit(op, inputs);
   node.take_name();
+  emit_moments(node, op, sum);
 }
 
 // A vector over channels as it multiplies [N, C, spatial].
@@ -243,7 +255,7 @@ constexpr ImportRule kRules[] = {
     {"GroupNormalization", import_group_normalization, 3, 1, false,
      "becomes InstanceNormalization, Mul and Add"},
     {"Hardmax", import_hardmax, 1, 1, true, "becomes ArgMax and Equal"},
-    {"LayerNormalization", import_layer_normalization, 3, 3, false, "one output"},
+    {"LayerNormalization", import_layer_normalization, 3, 3, false, ""},
     {"LpNormalization", import_lp_normalization, 1, 1, true, "becomes ReduceL1 or L2 and Div"},
     {"LpPool", import_lp_pool, 1, 1, false, "becomes powers, AveragePool and the root"},
     {"MeanVarianceNormalization", import_mean_variance_normalization, 1, 1, true,

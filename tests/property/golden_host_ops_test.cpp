@@ -507,8 +507,8 @@ TEST(GoldenHostOps, equal_the_exact_evaluator_bit_for_bit) {
       const std::vector<Tensor> values = golden::run(graph, {&one.operands[0], 1});
       const std::vector<Tensor> evaluated = evaluate_node(
           graph, graph.nodes[0], one.operands, {.arithmetic = Arithmetic::Exact, .threads = 1});
-      ASSERT_EQ(evaluated.size(), graph.outputs.size());
-      for (std::size_t o = 0; o < evaluated.size(); ++o) {
+      ASSERT_GE(evaluated.size(), graph.outputs.size());  // some ops have more than is read
+      for (std::size_t o = 0; o < graph.outputs.size(); ++o) {
         expect_same_bits(values[static_cast<std::size_t>(graph.outputs[o])], evaluated[o]);
       }
       if (::testing::Test::HasFatalFailure()) return;
