@@ -35,6 +35,70 @@ std::string_view Activation::name() const {
       return "Floor";
     case Kind::Truncate:
       return "Truncate";
+    case Kind::Abs:
+      return "Abs";
+    case Kind::Neg:
+      return "Neg";
+    case Kind::Sign:
+      return "Sign";
+    case Kind::Ceil:
+      return "Ceil";
+    case Kind::Round:
+      return "Round";
+    case Kind::Sqrt:
+      return "Sqrt";
+    case Kind::Reciprocal:
+      return "Reciprocal";
+    case Kind::Log:
+      return "Log";
+    case Kind::Erf:
+      return "Erf";
+    case Kind::Sin:
+      return "Sin";
+    case Kind::Cos:
+      return "Cos";
+    case Kind::Tan:
+      return "Tan";
+    case Kind::Asin:
+      return "Asin";
+    case Kind::Acos:
+      return "Acos";
+    case Kind::Atan:
+      return "Atan";
+    case Kind::Sinh:
+      return "Sinh";
+    case Kind::Cosh:
+      return "Cosh";
+    case Kind::Asinh:
+      return "Asinh";
+    case Kind::Acosh:
+      return "Acosh";
+    case Kind::Atanh:
+      return "Atanh";
+    case Kind::Softplus:
+      return "Softplus";
+    case Kind::Softsign:
+      return "Softsign";
+    case Kind::Elu:
+      return "Elu";
+    case Kind::Selu:
+      return "Selu";
+    case Kind::Celu:
+      return "Celu";
+    case Kind::ThresholdedRelu:
+      return "ThresholdedRelu";
+    case Kind::Shrink:
+      return "Shrink";
+    case Kind::Gelu:
+      return "Gelu";
+    case Kind::GeluTanh:
+      return "Gelu";
+    case Kind::Mish:
+      return "Mish";
+    case Kind::Not:
+      return "Not";
+    case Kind::IsNaN:
+      return "IsNaN";
   }
   CHECK(false, "activation {}", static_cast<int>(kind));
 }
@@ -49,6 +113,32 @@ std::string_view Binary::name() const {
       return "Mul";
     case Kind::Div:
       return "Div";
+    case Kind::Max:
+      return "Max";
+    case Kind::Min:
+      return "Min";
+    case Kind::Pow:
+      return "Pow";
+    case Kind::Mod:
+      return "Mod";
+    case Kind::Fmod:
+      return "Mod";
+    case Kind::Equal:
+      return "Equal";
+    case Kind::Less:
+      return "Less";
+    case Kind::LessOrEqual:
+      return "LessOrEqual";
+    case Kind::Greater:
+      return "Greater";
+    case Kind::GreaterOrEqual:
+      return "GreaterOrEqual";
+    case Kind::And:
+      return "And";
+    case Kind::Or:
+      return "Or";
+    case Kind::Xor:
+      return "Xor";
   }
   CHECK(false, "binary {}", static_cast<int>(kind));
 }
@@ -61,8 +151,28 @@ std::string_view Reduce::name() const {
       return "ReduceSum";
     case Kind::Max:
       return "ReduceMax";
+    case Kind::Min:
+      return "ReduceMin";
+    case Kind::Prod:
+      return "ReduceProd";
+    case Kind::L1:
+      return "ReduceL1";
+    case Kind::L2:
+      return "ReduceL2";
+    case Kind::LogSum:
+      return "ReduceLogSum";
+    case Kind::LogSumExp:
+      return "ReduceLogSumExp";
+    case Kind::SumSquare:
+      return "ReduceSumSquare";
   }
   CHECK(false, "reduce {}", static_cast<int>(kind));
+}
+
+bool gives_truth(Binary::Kind kind) { return kind >= Binary::Kind::Equal; }
+
+bool gives_truth(Activation::Kind kind) {
+  return kind == Activation::Kind::Not || kind == Activation::Kind::IsNaN;
 }
 
 std::string op_name(const Op& op) {
@@ -303,6 +413,9 @@ std::int64_t macs(const Graph& graph, const Node& node) {
     return element_count(out) * shape(0)[gemm->transpose_a ? 0 : 1];
   }
   if (std::holds_alternative<MatMul>(node.op)) return element_count(out) * shape(0).back();
+  if (std::holds_alternative<Recurrent>(node.op)) {  // each step and image: all of both matrices
+    return shape(0)[0] * shape(0)[1] * (element_count(shape(1)) + element_count(shape(2)));
+  }
   return 0;
 }
 
@@ -320,7 +433,8 @@ std::int64_t layer_ops(const Graph& graph, const Node& node) {
   if (const auto* reduce = std::get_if<Reduce>(&node.op)) {  // global pool in other words
     const Shape& in = graph.value(node.inputs[0]).shape;
     const bool over_space = in.size() == 4 && reduce->axes == std::vector<std::int64_t>{2, 3};
-    return over_space && reduce->kind != Reduce::Kind::Sum ? element_count(in) : 0;
+    const bool pools = reduce->kind == Reduce::Kind::Mean || reduce->kind == Reduce::Kind::Max;
+    return over_space && pools ? element_count(in) : 0;
   }
   const bool eltwise = std::holds_alternative<Binary>(node.op) && out.size() == 4 &&
                        graph.value(node.inputs[0]).shape == graph.value(node.inputs[1]).shape;

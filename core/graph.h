@@ -68,6 +68,38 @@ struct Activation {
     Exp,
     Floor,
     Truncate, /* fractions go, toward zero: what a Cast to integers does */
+    Abs,
+    Neg,
+    Sign,
+    Ceil,
+    Round, /* ties to even */
+    Sqrt,
+    Reciprocal,
+    Log,
+    Erf,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Asinh,
+    Acosh,
+    Atanh,
+    Softplus,
+    Softsign,
+    Elu /* alpha */,
+    Selu /* alpha, beta = gamma */,
+    Celu /* alpha */,
+    ThresholdedRelu /* alpha */,
+    Shrink /* alpha = lambd, beta = bias */,
+    Gelu,     /* by erf */
+    GeluTanh, /* Gelu with approximate="tanh" */
+    Mish,
+    Not,
+    IsNaN,
   };
   Kind kind = Kind::None;
   float alpha = 0;
@@ -78,7 +110,7 @@ struct Activation {
   std::string_view name() const;  // "Relu"; "Identity" for None
 
   static constexpr void fields(auto& self, auto&& visit) {
-    visit("activation", self.kind, Kind::Truncate);
+    visit("activation", self.kind, Kind::IsNaN);
     visit("alpha", self.alpha);
     visit("beta", self.beta);
     visit("slopes", self.slopes);
@@ -175,16 +207,34 @@ struct AveragePool {
     visit("count_include_pad", self.count_include_pad);
   }
 };
-// Two inputs with numpy broadcasting.
+// Two inputs with numpy broadcasting. Comparisons give Bool; And, Or and Xor take it.
 struct Binary {
   static constexpr std::string_view kName = "Binary";
   static constexpr OpTraits kTraits{.elementwise = true};
-  enum class Kind { Add, Sub, Mul, Div };  // of integers: Div with a fused Truncate
+  enum class Kind {
+    Add,
+    Sub,
+    Mul,
+    Div /* of integers: with a fused Truncate */,
+    Max,
+    Min,
+    Pow,
+    Mod /* the sign of the divisor */,
+    Fmod /* the sign of the dividend */,
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    And,
+    Or,
+    Xor,
+  };
   Kind kind = Kind::Add;
   Activation activation;
   std::string_view name() const;  // "Add"
   static constexpr void fields(auto& self, auto&& visit) {
-    visit("kind", self.kind, Kind::Div);
+    visit("kind", self.kind, Kind::Xor);
     visit("activation", self.activation);
   }
 };
@@ -230,17 +280,18 @@ struct Transpose {
 struct Pad {
   static constexpr std::string_view kName = "Pad";
   static constexpr OpTraits kTraits = kMovesData;
-  enum class Mode { Constant, Reflect, Edge };
+  enum class Mode { Constant, Reflect, Edge, Wrap };
   Mode mode = Mode::Constant;
   std::vector<std::int64_t> begin, end;
   float value = 0;
   static constexpr void fields(auto& self, auto&& visit) {
-    visit("mode", self.mode, Mode::Edge);
+    visit("mode", self.mode, Mode::Wrap);
     visit("begin", self.begin);
     visit("end", self.end);
     visit("value", self.value);
   }
 };
+// Where the result has another element type, a Cast: fractions go, what is not 0 is true.
 struct Identity {
   static constexpr std::string_view kName = "Identity";
   static constexpr OpTraits kTraits = kRenames;
@@ -270,11 +321,19 @@ struct Lrn {
     visit("bias", self.bias);
   }
 };
-// Nearest neighbour only; `scales` per dimension. Modes as named in ONNX Resize-13.
+// Nearest neighbour; `scales` per dimension. Modes as named in ONNX Resize-19.
 struct Resize {
   static constexpr std::string_view kName = "Resize";
   static constexpr OpTraits kTraits = kMovesData;
-  enum class Coordinates { HalfPixel, Asymmetric, AlignCorners, PytorchHalfPixel, TfCropAndResize };
+  enum class Coordinates {
+    HalfPixel,
+    Asymmetric,
+    AlignCorners,
+    PytorchHalfPixel,
+    TfCropAndResize,
+    HalfPixelSymmetric,
+    TfHalfPixelForNn,
+  };
   enum class Nearest { RoundPreferFloor, RoundPreferCeil, Floor, Ceil };
   std::vector<float> scales;
   std::vector<std::int64_t> sizes;  // output sizes, always set
@@ -285,7 +344,7 @@ struct Resize {
   static constexpr void fields(auto& self, auto&& visit) {
     visit("scales", self.scales);
     visit("sizes", self.sizes);
-    visit("coordinates", self.coordinates, Coordinates::TfCropAndResize);
+    visit("coordinates", self.coordinates, Coordinates::TfHalfPixelForNn);
     visit("nearest", self.nearest, Nearest::Ceil);
     visit("roi", self.roi);
     visit("extrapolation_value", self.extrapolation_value);
@@ -322,13 +381,13 @@ struct Slice {
 struct Reduce {
   static constexpr std::string_view kName = "Reduce";
   static constexpr OpTraits kTraits{.keeps_sign = true, .hands_on = true};
-  enum class Kind { Mean, Sum, Max };
+  enum class Kind { Mean, Sum, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare };
   Kind kind = Kind::Mean;
   std::vector<std::int64_t> axes;
   bool keep_dims = true;
   std::string_view name() const;  // "ReduceMean"
   static constexpr void fields(auto& self, auto&& visit) {
-    visit("kind", self.kind, Kind::Max);
+    visit("kind", self.kind, Kind::SumSquare);
     visit("axes", self.axes);
     visit("keep_dims", self.keep_dims);
   }
@@ -354,10 +413,197 @@ struct InstanceNorm {
   static constexpr void fields(auto& self, auto&& visit) { visit("epsilon", self.epsilon); }
 };
 
+// A Resize whose results are weighted means of 2 (linear) or 4 (cubic) elements along each
+// dimension that it changes; the rest as in Resize.
+struct Interpolate {
+  static constexpr std::string_view kName = "Interpolate";
+  static constexpr OpTraits kTraits{.hands_on = true};
+  Resize resize;
+  bool cubic = false;
+  float cubic_coefficient = -0.75F;
+  bool exclude_outside = false;  // weights of elements outside are 0, the others add up to 1
+  std::string_view name() const { return cubic ? "ResizeCubic" : "ResizeLinear"; }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("resize", self.resize);
+    visit("cubic", self.cubic);
+    visit("cubic_coefficient", self.cubic_coefficient);
+    visit("exclude_outside", self.exclude_outside);
+  }
+};
+// inputs x [N,C,H,W], grid [N,Ho,Wo,2] of positions (x, y) in [-1, 1].
+struct GridSample {
+  static constexpr std::string_view kName = "GridSample";
+  static constexpr OpTraits kTraits{.hands_on = true};
+  enum class Mode { Linear, Nearest, Cubic };
+  enum class Outside { Zeros, Border, Reflection };
+  Mode mode = Mode::Linear;
+  Outside outside = Outside::Zeros;
+  bool align_corners = false;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("mode", self.mode, Mode::Cubic);
+    visit("outside", self.outside, Outside::Reflection);
+    visit("align_corners", self.align_corners);
+  }
+};
+// inputs condition (Bool), a, b: a where the condition is true, else b; numpy broadcasting.
+struct Where {
+  static constexpr std::string_view kName = "Where";
+  static constexpr OpTraits kTraits{.keeps_sign = true, .hands_on = true};
+  static constexpr void fields(auto&, auto&&) {}
+};
+// y[i] = x[i mod its size] in every dimension, aligned at the last: Tile, and Expand from size 1.
+struct Repeat {
+  static constexpr std::string_view kName = "Repeat";
+  static constexpr OpTraits kTraits = kMovesData;
+  Shape shape;  // of the result: multiples of x's dimensions
+  std::string_view name() const { return "Tile"; }
+  static constexpr void fields(auto& self, auto&& visit) { visit("shape", self.shape); }
+};
+// inputs x, indices (int32 or int64; negative: from the back). Indices known only when it runs are
+// checked then.
+struct Gather {
+  static constexpr std::string_view kName = "Gather";
+  static constexpr OpTraits kTraits{.keeps_sign = true, .hands_on = true};
+  std::int64_t axis = 0;
+  static constexpr void fields(auto& self, auto&& visit) { visit("axis", self.axis); }
+};
+struct GatherElements {
+  static constexpr std::string_view kName = "GatherElements";
+  static constexpr OpTraits kTraits{.keeps_sign = true, .hands_on = true};
+  std::int64_t axis = 0;
+  static constexpr void fields(auto& self, auto&& visit) { visit("axis", self.axis); }
+};
+struct GatherNd {
+  static constexpr std::string_view kName = "GatherNd";
+  static constexpr OpTraits kTraits{.keeps_sign = true, .hands_on = true};
+  std::int64_t batch_dims = 0;
+  std::string_view name() const { return "GatherND"; }
+  static constexpr void fields(auto& self, auto&& visit) { visit("batch_dims", self.batch_dims); }
+};
+// inputs x, indices, updates: x with the updates at the indices, in order.
+enum class ScatterReduction { None, Add, Mul, Max, Min };
+struct ScatterElements {
+  static constexpr std::string_view kName = "ScatterElements";
+  static constexpr OpTraits kTraits{.hands_on = true};
+  std::int64_t axis = 0;
+  ScatterReduction reduction = ScatterReduction::None;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("axis", self.axis);
+    visit("reduction", self.reduction, ScatterReduction::Min);
+  }
+};
+struct ScatterNd {
+  static constexpr std::string_view kName = "ScatterNd";
+  static constexpr OpTraits kTraits{.hands_on = true};
+  ScatterReduction reduction = ScatterReduction::None;
+  std::string_view name() const { return "ScatterND"; }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("reduction", self.reduction, ScatterReduction::Min);
+  }
+};
+// int64 index of the greatest or least element along an axis.
+struct ArgReduce {
+  static constexpr std::string_view kName = "ArgReduce";
+  static constexpr OpTraits kTraits{};
+  bool least = false;
+  std::int64_t axis = 0;
+  bool keep_dims = true;
+  bool last = false;  // of equal ones the last
+  std::string_view name() const { return least ? "ArgMin" : "ArgMax"; }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("least", self.least);
+    visit("axis", self.axis);
+    visit("keep_dims", self.keep_dims);
+    visit("last", self.last);
+  }
+};
+// outputs the `count` greatest or least elements along an axis, best first, and their int64
+// indices; of equal ones the lower index comes first.
+struct TopK {
+  static constexpr std::string_view kName = "TopK";
+  static constexpr OpTraits kTraits{.keeps_sign = true};
+  std::int64_t axis = -1;
+  std::int64_t count = 1;
+  bool least = false;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("axis", self.axis);
+    visit("count", self.count);
+    visit("least", self.least);
+  }
+};
+struct CumSum {
+  static constexpr std::string_view kName = "CumSum";
+  static constexpr OpTraits kTraits{.keeps_sign = true};
+  std::int64_t axis = 0;
+  bool exclusive = false;
+  bool reverse = false;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("axis", self.axis);
+    visit("exclusive", self.exclusive);
+    visit("reverse", self.reverse);
+  }
+};
+// inputs x, scale, optional bias, which broadcast to x. The elements of the dimensions from `axis`
+// on are brought to mean 0 and variance 1 together (RMS: divided by the root of their mean square).
+struct LayerNorm {
+  static constexpr std::string_view kName = "LayerNorm";
+  static constexpr OpTraits kTraits{.has_weights = true};
+  std::int64_t axis = -1;
+  float epsilon = 1e-5F;
+  bool rms = false;
+  std::string_view name() const { return rms ? "RMSNormalization" : "LayerNormalization"; }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("axis", self.axis);
+    visit("epsilon", self.epsilon);
+    visit("rms", self.rms);
+  }
+};
+// RNN, GRU, LSTM of ONNX with layout 0. D directions, G gates (1, 3, 4) of H cells, in ONNX's
+// order: inputs x [T,N,I], w [D,G*H,I], r [D,G*H,H], optional b [D,2*G*H], initial h [D,N,H],
+// initial c [D,N,H], peepholes p [D,3*H]; outputs y [T,D,N,H], h [D,N,H], of an LSTM c [D,N,H].
+struct Recurrent {
+  static constexpr std::string_view kName = "Recurrent";
+  static constexpr OpTraits kTraits{.multiplies = true, .has_weights = true};
+  enum class Kind { Rnn, Gru, Lstm };
+  enum class Direction { Forward, Reverse, Bidirectional };
+  Kind kind = Kind::Lstm;
+  Direction direction = Direction::Forward;
+  std::int64_t hidden = 1;
+  // f, g, h of ONNX: of gates (an RNN has only this one), of the cell, of the result.
+  Activation::Kind gate = Activation::Kind::Sigmoid, cell = Activation::Kind::Tanh,
+                   result = Activation::Kind::Tanh;
+  float clip = 0;  // of what activations are given; 0: none
+  bool linear_before_reset = false, input_forget = false;
+  std::int64_t gates() const { return kind == Kind::Lstm ? 4 : kind == Kind::Gru ? 3 : 1; }
+  std::int64_t directions() const { return direction == Direction::Bidirectional ? 2 : 1; }
+  std::string_view name() const {
+    return kind == Kind::Lstm ? "LSTM" : kind == Kind::Gru ? "GRU" : "RNN";
+  }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("kind", self.kind, Kind::Lstm);
+    visit("direction", self.direction, Direction::Bidirectional);
+    visit("hidden", self.hidden);
+    visit("gate", self.gate, Activation::Kind::IsNaN);
+    visit("cell", self.cell, Activation::Kind::IsNaN);
+    visit("result", self.result, Activation::Kind::IsNaN);
+    visit("clip", self.clip);
+    visit("linear_before_reset", self.linear_before_reset);
+    visit("input_forget", self.input_forget);
+  }
+};
+
 using Op =
     std::variant<Conv, ConvTranspose, BatchNorm, Activate, PRelu, MaxPool, AveragePool, Binary,
                  Concat, Gemm, MatMul, Reshape, Transpose, Pad, Identity, Softmax, Lrn, Resize,
-                 SpaceToDepth, DepthToSpace, Slice, Reduce, Quantize, Dequantize, InstanceNorm>;
+                 SpaceToDepth, DepthToSpace, Slice, Reduce, Quantize, Dequantize, InstanceNorm,
+                 Interpolate, GridSample, Where, Repeat, Gather, GatherElements, GatherNd,
+                 ScatterElements, ScatterNd, ArgReduce, TopK, CumSum, LayerNorm, Recurrent>;
+
+// Add, Sub, Mul, Div: with a constant, an affine map of the other operand (k / x aside).
+constexpr bool is_affine(Binary::Kind kind) { return kind <= Binary::Kind::Div; }
+// Whether the results are Bool.
+bool gives_truth(Binary::Kind kind);
+bool gives_truth(Activation::Kind kind);
 
 std::string op_name(const Op& op);  // "Conv", "MaxPool", "Relu" (Activate by its kind), "Add", ...
 const OpTraits& traits(const Op& op);
@@ -428,7 +674,8 @@ struct Violation {
 // output shapes equal shapes.h's rule). Empty means well-formed.
 std::vector<Violation> verify(const Graph& graph);
 
-// Multiply-accumulates of one node: Conv, ConvTranspose, Gemm, MatMul; 0 otherwise. Padding counts.
+// Multiply-accumulates of one node: Conv, ConvTranspose, Gemm, MatMul, Recurrent; 0 otherwise.
+// Padding counts.
 std::int64_t macs(const Graph& graph, const Node& node);
 // Operations as reports count them, which is how xfDNN does (docs/facts/xdnn.md 0):
 // 2*Wo*Ho*Co*Ci*Kw*Kh for conv and deconv (Ci of the whole tensor: grouped convolutions run dense

@@ -164,6 +164,197 @@ inline double tanh(double x) {
   return x < 0 ? -result : result;
 }
 
+namespace detail {
+
+// Rational approximations of W. J. Cody, Rational Chebyshev Approximations for the Error Function,
+// Mathematics of Computation 23 (1969): erf(x) for |x| <= 0.46875, erfc(x) above.
+inline double small_erf(double x) {
+  constexpr double kA[] = {3.16112374387056560e00, 1.13864154151050156e02, 3.77485237685302021e02,
+                           3.20937758913846947e03, 1.85777706184603153e-1};
+  constexpr double kB[] = {2.36012909523441209e01, 2.44024637934444173e02, 1.28261652607737228e03,
+                           2.84423683343917062e03};
+  const double z = x * x;
+  double top = kA[4] * z, bottom = z;
+  for (int i = 0; i < 3; ++i) {
+    top = (top + kA[i]) * z;
+    bottom = (bottom + kB[i]) * z;
+  }
+  return x * (top + kA[3]) / (bottom + kB[3]);
+}
+inline double middle_erfc(double y) {  // without the factor exp(-y * y), y <= 4
+  constexpr double kC[] = {5.64188496988670089e-1, 8.88314979438837594e0,  6.61191906371416295e01,
+                           2.98635138197400131e02, 8.81952221241769090e02, 1.71204761263407058e03,
+                           2.05107837782607147e03, 1.23033935479799725e03, 2.15311535474403846e-8};
+  constexpr double kD[] = {1.57449261107098347e01, 1.17693950891312499e02, 5.37181101862009858e02,
+                           1.62138957456669019e03, 3.29079923573345963e03, 4.36261909014324716e03,
+                           3.43936767414372164e03, 1.23033935480374942e03};
+  double top = kC[8] * y, bottom = y;
+  for (int i = 0; i < 7; ++i) {
+    top = (top + kC[i]) * y;
+    bottom = (bottom + kD[i]) * y;
+  }
+  return (top + kC[7]) / (bottom + kD[7]);
+}
+inline double large_erfc(double y) {  // the same, y > 4
+  constexpr double kP[] = {3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
+                           1.60837851487422766e-2, 6.58749161529837803e-4, 1.63153871373020978e-2};
+  constexpr double kQ[] = {2.56852019228982242e00, 1.87295284992346725e00, 5.27905102951428412e-1,
+                           6.05183413124413191e-2, 2.33520497626869185e-3};
+  constexpr double kPerRootPi = 5.6418958354775628695e-1;
+  const double z = 1 / (y * y);
+  double top = kP[5] * z, bottom = z;
+  for (int i = 0; i < 4; ++i) {
+    top = (top + kP[i]) * z;
+    bottom = (bottom + kQ[i]) * z;
+  }
+  return (kPerRootPi - z * (top + kP[4]) / (bottom + kQ[4])) / y;
+}
+
+// x = quadrant * pi / 2 + rest, |rest| <= pi / 4 (1 + 2^-40). Of |x| below 2^45 to the last digits;
+// larger ones, which a float has no fraction of, are first brought below it by the double next to
+// 2 pi.
+struct Angle {
+  int quadrant = 0;
+  Pair rest;
+};
+inline Angle reduced_angle(double x) {
+  constexpr double kPerHalfPi = 0.63661977236758134308;
+  constexpr double kHigh = 1.57079632679489655800, kLow = 6.12323399573676603587e-17;
+  constexpr double kTwoPi = 6.28318530717958623200;
+  if (x > 0x1p45 || x < -0x1p45) x -= kTwoPi * __builtin_floor(x / kTwoPi);
+  const double n = (x * kPerHalfPi + kRound) - kRound;
+  const Pair high = product(n, kHigh), low = product(n, kLow);
+  const Pair first = sum(x, -high.high);
+  const Pair rest = sum(first.high, first.low - high.low - low.high);
+  return {static_cast<int>(static_cast<std::int64_t>(n) & 3), rest};
+}
+
+// Taylor's series for |x| <= pi / 4: the next terms are below 2^-57.
+inline double sine_series(const Pair& x) {
+  const double z = x.high * x.high;
+  double series = 1.0 / 355687428096000.0;
+  series = 1.0 / 1307674368000.0 - series * z;
+  series = 1.0 / 6227020800.0 - series * z;
+  series = 1.0 / 39916800.0 - series * z;
+  series = 1.0 / 362880.0 - series * z;
+  series = 1.0 / 5040.0 - series * z;
+  series = 1.0 / 120.0 - series * z;
+  series = 1.0 / 6.0 - series * z;
+  return x.high + (x.low - x.high * z * series);
+}
+inline double cosine_series(const Pair& x) {
+  const double z = x.high * x.high;
+  double series = 1.0 / 6402373705728000.0;
+  series = 1.0 / 20922789888000.0 - series * z;
+  series = 1.0 / 87178291200.0 - series * z;
+  series = 1.0 / 479001600.0 - series * z;
+  series = 1.0 / 3628800.0 - series * z;
+  series = 1.0 / 40320.0 - series * z;
+  series = 1.0 / 720.0 - series * z;
+  series = 1.0 / 24.0 - series * z;
+  return 1.0 - (0.5 * z + (x.high * x.low - z * z * series));
+}
+
+inline bool is_finite(double x) { return x - x == 0; }
+
+}  // namespace detail
+
+inline double erf(double x) {
+  const double y = x < 0 ? -x : x;
+  if (!(y > 0.46875)) return detail::small_erf(x);
+  const double scaled = y <= 4 ? detail::middle_erfc(y) : detail::large_erfc(y);
+  const double result = y > 6 ? 1 : 1 - exp(-y * y) * scaled;
+  return x < 0 ? -result : result;
+}
+
+// Not a number for infinite x.
+inline double sin(double x) {
+  if (!detail::is_finite(x)) return detail::kNan;
+  const detail::Angle angle = detail::reduced_angle(x);
+  const double result = (angle.quadrant & 1) == 0 ? detail::sine_series(angle.rest)
+                                                  : detail::cosine_series(angle.rest);
+  return (angle.quadrant & 2) == 0 ? result : -result;
+}
+inline double cos(double x) {
+  if (!detail::is_finite(x)) return detail::kNan;
+  const detail::Angle angle = detail::reduced_angle(x);
+  const double result = (angle.quadrant & 1) == 0 ? detail::cosine_series(angle.rest)
+                                                  : detail::sine_series(angle.rest);
+  return angle.quadrant == 0 || angle.quadrant == 3 ? result : -result;
+}
+inline double tan(double x) { return sin(x) / cos(x); }
+
+// ln(1 + x), also where 1 + x loses x's digits.
+inline double log1p(double x) {
+  const double u = 1 + x;
+  if (u == 1 || u == detail::kInfinity) return x;
+  return log(u) * (x / (u - 1));
+}
+// e^x - 1, also where e^x is near 1.
+inline double expm1(double x) {
+  if (x < 0.3 && x > -0.3) {  // e^(x/2) sinh(x/2) * 2, by tanh: no difference of near numbers
+    const double t = tanh(x / 2);
+    return 2 * t / (1 - t);
+  }
+  return exp(x) - 1;
+}
+
+inline double atan(double x) {
+  const double a = x < 0 ? -x : x;
+  if (!(a == a)) return x;
+  // Of 1 / a above 1; then three times the half angle, atan(t) = 2 atan(t / (1 + sqrt(1 + t^2))).
+  double t = a > 1 ? 1 / a : a;
+  for (int i = 0; i < 3; ++i) t = t / (1 + __builtin_sqrt(1 + t * t));
+  const double z = t * t;  // t <= 0.0985
+  double series = 1.0 / 21.0;
+  for (double odd = 19; odd >= 1; odd -= 2) series = 1.0 / odd - z * series;
+  double result = 8 * t * series;
+  constexpr double kHalfPi = 1.57079632679489655800;
+  if (a > 1) result = kHalfPi - result;
+  return x < 0 ? -result : result;
+}
+// Not a number beyond [-1, 1].
+inline double asin(double x) {
+  if (x == 1 || x == -1) return x * 1.57079632679489655800;
+  return atan(x / __builtin_sqrt((1 - x) * (1 + x)));
+}
+inline double acos(double x) {
+  return 2 * atan(__builtin_sqrt((1 - x) / (1 + x)));  // atan(infinity) at -1
+}
+
+inline double sinh(double x) {
+  const double a = x < 0 ? -x : x;
+  const double e = expm1(a);
+  const double result = a > 40 ? 0.5 * exp(a / 2) * exp(a / 2) : 0.5 * (e + e / (1 + e));
+  return x < 0 ? -result : result;
+}
+inline double cosh(double x) {
+  const double a = x < 0 ? -x : x;
+  return a > 40 ? 0.5 * exp(a / 2) * exp(a / 2) : 0.5 * (exp(a) + exp(-a));
+}
+inline double asinh(double x) {
+  const double a = x < 0 ? -x : x;
+  const double result =
+      a > 1e9 ? log(a) + 0.6931471805599453 : log1p(a + a * a / (1 + __builtin_sqrt(1 + a * a)));
+  return x < 0 ? -result : result;
+}
+// Not a number below 1.
+inline double acosh(double x) {
+  if (x > 1e9) return log(x) + 0.6931471805599453;
+  return log1p((x - 1) + __builtin_sqrt((x - 1) * (x + 1)));
+}
+// Infinite at -1 and 1, not a number beyond.
+inline double atanh(double x) { return 0.5 * (log1p(x) - log1p(-x)); }
+
+// x^y of any sign: of a negative x for whole y alone, as IEEE 754's.
+inline double signed_pow(double x, double y) {
+  if (x >= 0 || x != x) return y == 0 ? 1 : pow(x, y);
+  const bool whole = __builtin_floor(y) == y;
+  if (!whole) return x == -detail::kInfinity ? pow(-x, y) : detail::kNan;
+  const bool odd = __builtin_fabs(y) < 0x1p53 && __builtin_fmod(y, 2) != 0;
+  return odd ? -pow(-x, y) : pow(-x, y);
+}
+
 // Probability of at most `heads` among n fair coins, in logarithms: 2^-n alone leaves the range of
 // double from n = 1075 on.
 inline double fair_coins_at_most(std::int64_t heads, std::int64_t n) {

@@ -357,7 +357,8 @@ class Rules : private ShapeChecks {
       if (op.mode == Pad::Mode::Reflect && widest >= std::max<std::int64_t>(out[i], 1)) {
         refuse("pads: expected less than the dimension {} to reflect, found {}", out[i], widest);
       }
-      if (op.mode == Pad::Mode::Edge && widest > 0 && out[i] == 0) {
+      const bool repeats = op.mode == Pad::Mode::Edge || op.mode == Pad::Mode::Wrap;
+      if (repeats && widest > 0 && out[i] == 0) {
         refuse("pads: expected elements to repeat in axis {}, found none", i);
       }
       out[i] += op.begin[i] + op.end[i];
@@ -384,8 +385,9 @@ class Rules : private ShapeChecks {
     return {x};
   }
 
-  std::vector<Shape> rule(const Resize& op) const {
-    const Shape& x = data(1);
+  std::vector<Shape> rule(const Resize& op) const { return resized(op, data(1)); }
+  std::vector<Shape> rule(const Interpolate& op) const { return resized(op.resize, data(1)); }
+  std::vector<Shape> resized(const Resize& op, const Shape& x) const {
     expect_length("sizes", op.sizes.size(), x.size());
     if (!op.scales.empty()) expect_length("scales", op.scales.size(), x.size());
     if (op.coordinates == Resize::Coordinates::TfCropAndResize) {
@@ -456,6 +458,152 @@ class Rules : private ShapeChecks {
       if (reduced[i] && op.keep_dims) out.push_back(1);
     }
     return {out};
+  }
+
+  std::vector<Shape> rule(const GridSample&) const {
+    const Shape& x = data();
+    const Shape& grid = operand(1, "grid");
+    if (x.size() != 4 || element_count(x) == 0) {
+      refuse("operand 0 (x): expected a filled [N,C,H,W], found {}", to_string(x));
+    }
+    if (grid.size() != 4 || grid[0] != x[0] || grid[3] != 2) {
+      refuse("operand 1 (grid): expected [{},H,W,2], found {}", x[0], to_string(grid));
+    }
+    return {{x[0], x[1], grid[1], grid[2]}};
+  }
+
+  std::vector<Shape> rule(const Where&) const {
+    return {broadcast(broadcast(operand(0, "condition"), operand(1, "a")), operand(2, "b"))};
+  }
+
+  std::vector<Shape> rule(const Repeat& op) const {
+    const Shape& x = data();
+    check_size(op.shape);
+    bool fits = op.shape.size() >= x.size();
+    for (std::size_t i = 0; fits && i < x.size(); ++i) {
+      const std::int64_t from = x[x.size() - 1 - i], to = op.shape[op.shape.size() - 1 - i];
+      fits = from == 0 ? to == 0 : to % from == 0;
+    }
+    if (!fits) {
+      refuse("shape: expected multiples of the dimensions {}, found {}", to_string(x),
+             to_string(op.shape));
+    }
+    return {op.shape};
+  }
+
+  std::vector<Shape> rule(const Gather& op) const {
+    const Shape& x = data(1);
+    const Shape& indices = operand(1, "indices");
+    const auto at = x.begin() + static_cast<std::ptrdiff_t>(axis(op.axis, x.size()));
+    Shape out(x.begin(), at);
+    out.insert(out.end(), indices.begin(), indices.end());
+    out.insert(out.end(), at + 1, x.end());
+    return {out};
+  }
+
+  // Indices that have x's rank and, except along `axis`, at most its dimensions.
+  const Shape& elementwise_indices(std::int64_t along) const {
+    const Shape& x = data(1);
+    const Shape& indices = operand(1, "indices");
+    const std::size_t free = axis(along, x.size());
+    bool fits = indices.size() == x.size();
+    for (std::size_t i = 0; fits && i < x.size(); ++i) fits = i == free || indices[i] <= x[i];
+    if (!fits) {
+      refuse("operand 1 (indices): expected at most {} except along axis {}, found {}",
+             to_string(x), free, to_string(indices));
+    }
+    return indices;
+  }
+  std::vector<Shape> rule(const GatherElements& op) const { return {elementwise_indices(op.axis)}; }
+  std::vector<Shape> rule(const ScatterElements& op) const {
+    expect(2, "updates", elementwise_indices(op.axis));
+    return {data()};
+  }
+
+  // Indices [..., depth], each of which names x[batch..., i0, i1, ...]: the dimensions of a result.
+  Shape pointed(std::int64_t batch_dims) const {
+    const Shape& x = data(1);
+    const Shape& indices = operand(1, "indices");
+    const auto rank = static_cast<std::int64_t>(x.size());
+    const auto index_rank = static_cast<std::int64_t>(indices.size());
+    if (batch_dims < 0 || batch_dims >= std::min(rank, index_rank)) {
+      refuse("batch_dims: expected a value in [0, {}), found {}", std::min(rank, index_rank),
+             batch_dims);
+    }
+    if (indices.back() < 1 || indices.back() > rank - batch_dims) {
+      refuse("operand 1 (indices): expected 1 to {} indices in a row, found {}", rank - batch_dims,
+             to_string(indices));
+    }
+    if (!std::equal(x.begin(), x.begin() + batch_dims, indices.begin())) {
+      refuse("operand 1 (indices): expected the first {} dimensions of {}, found {}", batch_dims,
+             to_string(x), to_string(indices));
+    }
+    Shape out(indices.begin(), indices.end() - 1);
+    out.insert(out.end(), x.begin() + batch_dims + indices.back(), x.end());
+    return out;
+  }
+  std::vector<Shape> rule(const GatherNd& op) const { return {pointed(op.batch_dims)}; }
+  std::vector<Shape> rule(const ScatterNd&) const {
+    expect(2, "updates", pointed(0));
+    return {data()};
+  }
+
+  std::vector<Shape> rule(const ArgReduce& op) const {
+    Shape out = data(1);
+    const std::size_t along = axis(op.axis, out.size());
+    if (out[along] == 0) refuse("operand 0 (x): nothing to compare in {}", to_string(out));
+    if (op.keep_dims) {
+      out[along] = 1;
+    } else {
+      out.erase(out.begin() + static_cast<std::ptrdiff_t>(along));
+    }
+    return {out};
+  }
+
+  std::vector<Shape> rule(const TopK& op) const {
+    Shape out = data(1);
+    const std::size_t along = axis(op.axis, out.size());
+    if (op.count < 0 || op.count > out[along]) {
+      refuse("k: expected a value in [0, {}], found {}", out[along], op.count);
+    }
+    out[along] = op.count;
+    return {out, out};
+  }
+
+  std::vector<Shape> rule(const CumSum& op) const {
+    axis(op.axis, data(1).size());
+    return {data()};
+  }
+
+  std::vector<Shape> rule(const LayerNorm& op) const {
+    const Shape& x = data(1);
+    axis(op.axis, x.size());
+    for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
+      if ((i == 1 || has(i)) && broadcast(x, operand(i, "scale, bias")) != x) {
+        refuse("operand {}: expected a shape that broadcasts to {}, found {}", i, to_string(x),
+               to_string(operand(i, "scale, bias")));
+      }
+    }
+    return {x};
+  }
+
+  std::vector<Shape> rule(const Recurrent& op) const {
+    const Shape& x = data();
+    if (x.size() != 3) refuse("operand 0 (x): expected rank 3, found {}", to_string(x));
+    if (op.hidden < 1 || op.hidden > kMaxParameter) {
+      refuse("hidden_size: expected a value in [1, {}], found {}", kMaxParameter, op.hidden);
+    }
+    const std::int64_t d = op.directions(), h = op.hidden, rows = op.gates() * h;
+    const Shape state{d, x[1], h};
+    expect(1, "w", {d, rows, x[2]});
+    expect(2, "r", {d, rows, h});
+    if (has(3)) expect(3, "b", {d, 2 * rows});
+    if (has(4)) expect(4, "initial h", state);
+    const bool lstm = op.kind == Recurrent::Kind::Lstm;
+    if (!lstm && (has(5) || has(6))) refuse("operand 5 and 6: expected none, found one");
+    if (has(5)) expect(5, "initial c", state);
+    if (has(6)) expect(6, "p", {d, 3 * h});
+    return {{x[0], d, x[1], h}, state, state};
   }
 
   std::vector<Shape> coded(ValueId id, std::string_view meaning) const {

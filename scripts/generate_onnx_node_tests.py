@@ -29,10 +29,12 @@ from onnx.backend.test import cmd_tools  # noqa: E402
 
 # Operands (by position) that must be known at import.
 PARAMETERS = {
-    "Clip": (1, 2), "DequantizeLinear": (1, 2), "Dropout": (1, 2), "Pad": (1, 2),
+    "Clip": (1, 2), "CumSum": (1,), "DequantizeLinear": (1, 2), "Dropout": (1, 2), "Expand": (1,),
+    "OneHot": (1,), "Pad": (1, 2),
     "QLinearConv": (1, 2, 4, 5, 6, 7), "QLinearMatMul": (1, 2, 4, 5, 6, 7),
     "QuantizeLinear": (1, 2), "ReduceSum": (1,), "Reshape": (1,), "Resize": (1, 2, 3),
-    "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "Unsqueeze": (1,), "Upsample": (1,),
+    "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "Tile": (1,), "TopK": (1,),
+    "Trilu": (1,), "Unsqueeze": (1,), "Upsample": (1,),
 }
 
 

@@ -17,8 +17,13 @@ namespace importer {
 
 namespace {
 
-constexpr int kOpset = 13;
-constexpr int kIrVersion = 7;  // the first that knows opset 13
+// The first IR version that knows the opset.
+int ir_version(std::int64_t opset) {
+  if (opset >= 23) return 11;
+  if (opset >= 21) return 10;
+  if (opset >= 19) return 9;
+  return opset >= 15 ? 8 : 7;
+}
 
 void write_value_info(onnx::ValueInfoProto& info, const Value& value) {
   info.set_name(value.name);
@@ -94,10 +99,10 @@ void write_qoperators(ExportState& state) {
 }
 
 onnx::ModelProto write_model(const Graph& graph, CodesForm form) {
-  ExportState state{.source = graph};
-  state.model.set_ir_version(kIrVersion);
+  ExportState state{.source = graph, .opset = export_opset(graph)};
+  state.model.set_ir_version(ir_version(state.opset));
   state.model.set_producer_name("workbench");
-  state.model.add_opset_import()->set_version(kOpset);
+  state.model.add_opset_import()->set_version(state.opset);
   onnx::GraphProto& proto = *state.model.mutable_graph();
   proto.set_name(graph.name.empty() ? "graph" : graph.name);
   for (const Value& value : graph.values) state.value_names.insert(value.name);

@@ -1,5 +1,6 @@
 #include "compiler/import/export_ops.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -144,7 +145,57 @@ class ActivationWriter {
       case Kind::Tanh:
       case Kind::Exp:
       case Kind::Floor:
+      case Kind::Abs:
+      case Kind::Neg:
+      case Kind::Sign:
+      case Kind::Ceil:
+      case Kind::Round:
+      case Kind::Sqrt:
+      case Kind::Reciprocal:
+      case Kind::Log:
+      case Kind::Erf:
+      case Kind::Sin:
+      case Kind::Cos:
+      case Kind::Tan:
+      case Kind::Asin:
+      case Kind::Acos:
+      case Kind::Atan:
+      case Kind::Sinh:
+      case Kind::Cosh:
+      case Kind::Asinh:
+      case Kind::Acosh:
+      case Kind::Atanh:
+      case Kind::Softplus:
+      case Kind::Softsign:
+      case Kind::Not:
+      case Kind::IsNaN:
         add_plain();
+        break;
+      case Kind::Elu:
+      case Kind::Celu:
+      case Kind::ThresholdedRelu:
+        attribute(add_plain(), "alpha", activation_.alpha);
+        break;
+      case Kind::Selu: {
+        onnx::NodeProto& proto = add_plain();
+        attribute(proto, "alpha", activation_.alpha);
+        attribute(proto, "gamma", activation_.beta);
+        break;
+      }
+      case Kind::Shrink: {
+        onnx::NodeProto& proto = add_plain();
+        attribute(proto, "lambd", activation_.alpha);
+        attribute(proto, "bias", activation_.beta);
+        break;
+      }
+      case Kind::Gelu:
+        write_gelu();
+        break;
+      case Kind::GeluTanh:
+        write_gelu_by_tanh();
+        break;
+      case Kind::Mish:
+        write_mish();
         break;
       case Kind::LeakyRelu:
         attribute(add_plain(), "alpha", activation_.alpha);
@@ -186,8 +237,49 @@ class ActivationWriter {
     writer_.add("Mul", name_, {input_, gate}, writer_.outputs);
   }
 
-  // To integers and back.
+  std::string scalar(const std::string& suffix, float value) const {
+    return writer_.initializer<float>(suffix, {}, {value});
+  }
+  // A node of the definition, under a name of its own.
+  std::string step(const std::string& op, const std::vector<std::string>& in,
+                   const std::string& suffix) const {
+    const std::string result = writer_.fresh(suffix);
+    writer_.add(op, writer_.fresh_node(name_ + suffix), in, {result});
+    return result;
+  }
+  // x / 2 * (1 + f), f in [-1, 1]: Gelu came with opset 20.
+  void write_half_of(const std::string& f) const {
+    const std::string above = step("Add", {f, scalar("_one", 1)}, "_above");
+    const std::string half = step("Mul", {input_, scalar("_half", 0.5F)}, "_halved");
+    writer_.add("Mul", name_, {half, above}, writer_.outputs);
+  }
+  void write_gelu() const {
+    const std::string inner =
+        step("Mul", {input_, scalar("_root_of_half", 0.70710678118654752440F)}, "_inner");
+    write_half_of(step("Erf", {inner}, "_erf"));
+  }
+  void write_gelu_by_tanh() const {
+    const std::string cube = step("Pow", {input_, scalar("_three", 3)}, "_cube");
+    const std::string small = step("Mul", {cube, scalar("_coefficient", 0.044715F)}, "_small");
+    const std::string sum = step("Add", {input_, small}, "_sum");
+    const std::string inner =
+        step("Mul", {sum, scalar("_root_of_two_per_pi", 0.79788456080286535588F)}, "_inner");
+    write_half_of(step("Tanh", {inner}, "_tanh"));
+  }
+  // x * tanh(softplus(x)): Mish came with opset 18.
+  void write_mish() const {
+    const std::string gate = step("Tanh", {step("Softplus", {input_}, "_softplus")}, "_gate");
+    writer_.add("Mul", name_, {input_, gate}, writer_.outputs);
+  }
+
+  // To integers, which may be the result's type, and back.
   void write_truncate() const {
+    const ElementType type = writer_.state.source.value(writer_.node.outputs[0]).type;
+    if (type != ElementType::Float32) {
+      attribute(writer_.add("Cast", name_, {input_}, writer_.outputs), "to",
+                std::int64_t{onnx_type(type)});
+      return;
+    }
     const std::string whole = writer_.fresh("_whole");
     const std::string cut = writer_.fresh_node(name_ + "_cut");
     attribute(writer_.add("Cast", cut, {input_}, {whole}), "to",
@@ -258,6 +350,10 @@ std::string text(Resize::Coordinates mode) {
       return "pytorch_half_pixel";
     case Resize::Coordinates::TfCropAndResize:
       return "tf_crop_and_resize";
+    case Resize::Coordinates::HalfPixelSymmetric:
+      return "half_pixel_symmetric";
+    case Resize::Coordinates::TfHalfPixelForNn:
+      return "tf_half_pixel_for_nn";
   }
   CHECK(false, "coordinates {}", static_cast<int>(mode));
 }
@@ -284,6 +380,8 @@ std::string text(Pad::Mode mode) {
       return "reflect";
     case Pad::Mode::Edge:
       return "edge";
+    case Pad::Mode::Wrap:
+      return "wrap";
   }
   CHECK(false, "pad {}", static_cast<int>(mode));
 }
@@ -334,7 +432,13 @@ class OpWriter {
   void write(const AveragePool& op) {
     set_average_pool(writer_.add("AveragePool"), op, writer_.node.name);
   }
-  void write(const Binary& op) { add_fused(op_name(op), op.activation); }
+  void write(const Binary& op) {
+    const bool whole = writer_.state.source.value(writer_.node.inputs[0]).type !=
+                       ElementType::Float32;  // whose division truncates
+    const bool cuts = whole && op.activation.kind == Activation::Kind::Truncate;
+    onnx::NodeProto& proto = add_fused(op_name(op), cuts ? Activation{} : op.activation);
+    if (op.kind == Binary::Kind::Fmod) attribute(proto, "fmod", std::int64_t{1});
+  }
   void write(const Concat& op) { attribute(writer_.add("Concat"), "axis", op.axis); }
   void write(const Gemm& op) {
     onnx::NodeProto& proto = add_fused("Gemm", op.activation);
@@ -353,7 +457,15 @@ class OpWriter {
     }
     attribute(writer_.add("Pad"), "mode", text(op.mode));
   }
-  void write(const Identity&) { writer_.add("Identity"); }
+  void write(const Identity&) {
+    const ElementType from = writer_.state.source.value(writer_.node.inputs[0]).type;
+    const ElementType to = writer_.state.source.value(writer_.node.outputs[0]).type;
+    if (from == to) {
+      writer_.add("Identity");
+    } else {
+      attribute(writer_.add("Cast"), "to", std::int64_t{onnx_type(to)});
+    }
+  }
   void write(const Softmax& op) {
     attribute(writer_.add(op.log ? "LogSoftmax" : "Softmax"), "axis", op.axis);
   }
@@ -368,6 +480,17 @@ class OpWriter {
     attribute(writer_.add("InstanceNormalization"), "epsilon", op.epsilon);
   }
   void write(const Resize& op) {
+    onnx::NodeProto& proto = add_resize(op);
+    attribute(proto, "mode", std::string("nearest"));
+    attribute(proto, "nearest_mode", text(op.nearest));
+  }
+  void write(const Interpolate& op) {
+    onnx::NodeProto& proto = add_resize(op.resize);
+    attribute(proto, "mode", std::string(op.cubic ? "cubic" : "linear"));
+    if (op.cubic) attribute(proto, "cubic_coeff_a", op.cubic_coefficient);
+    attribute(proto, "exclude_outside", std::int64_t{op.exclude_outside});
+  }
+  onnx::NodeProto& add_resize(const Resize& op) {
     writer_.inputs.push_back(op.roi.empty() ? std::string() : writer_.list("_roi", op.roi));
     if (scales_say_sizes(op)) {
       writer_.inputs.push_back(writer_.list("_scales", op.scales));
@@ -376,10 +499,9 @@ class OpWriter {
       writer_.inputs.push_back(writer_.list("_sizes", op.sizes));
     }
     onnx::NodeProto& proto = writer_.add("Resize");
-    attribute(proto, "mode", std::string("nearest"));
     attribute(proto, "coordinate_transformation_mode", text(op.coordinates));
-    attribute(proto, "nearest_mode", text(op.nearest));
     attribute(proto, "extrapolation_value", op.extrapolation_value);
+    return proto;
   }
   // ONNX takes scales or sizes, and coordinates follow the exact scales; cropping scales its roi.
   bool scales_say_sizes(const Resize& op) const {
@@ -412,14 +534,108 @@ class OpWriter {
     writer_.add("Slice", writer_.list("_steps", op.steps));
   }
   void write(const Reduce& op) {
-    if (op.axes.empty()) {  // nothing is reduced; in ONNX no axes mean all of them
+    if (op.axes.empty() &&
+        op.kind <= Reduce::Kind::Prod) {  // nothing is reduced; in ONNX no axes mean all of them
       writer_.add("Identity");
       return;
     }
-    if (op.kind == Reduce::Kind::Sum) writer_.inputs.push_back(writer_.list("_axes", op.axes));
+    const bool as_input = op.kind == Reduce::Kind::Sum || writer_.state.opset >= 18;
+    if (as_input) writer_.inputs.push_back(writer_.list("_axes", op.axes));
     onnx::NodeProto& proto = writer_.add(op_name(op));
-    if (op.kind != Reduce::Kind::Sum) attribute(proto, "axes", op.axes);
+    if (!as_input) attribute(proto, "axes", op.axes);
     attribute(proto, "keepdims", std::int64_t{op.keep_dims});
+  }
+  void write(const GridSample& op) {
+    constexpr const char* kModes[] = {"bilinear", "nearest", "bicubic"};  // opset 20: linear, cubic
+    constexpr const char* kOutside[] = {"zeros", "border", "reflection"};
+    onnx::NodeProto& proto = writer_.add("GridSample");
+    attribute(proto, "mode", std::string(kModes[static_cast<std::size_t>(op.mode)]));
+    attribute(proto, "padding_mode", std::string(kOutside[static_cast<std::size_t>(op.outside)]));
+    attribute(proto, "align_corners", std::int64_t{op.align_corners});
+  }
+  void write(const Where&) { writer_.add("Where"); }
+  void write(const Repeat& op) {
+    const Shape& x = writer_.shape(0);
+    Integers repeats;
+    bool stretches = true;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::int64_t size = op.shape[op.shape.size() - x.size() + i];
+      repeats.push_back(x[i] == 0 ? 1 : size / x[i]);
+      stretches = stretches && (x[i] == 1 || size == x[i]);
+    }
+    CHECK(stretches || x.size() == op.shape.size(), "node '{}'", writer_.node.name);
+    if (stretches) {
+      writer_.add("Expand", writer_.list("_shape", op.shape));
+    } else {
+      writer_.add("Tile", writer_.list("_repeats", repeats));
+    }
+  }
+  void write(const Gather& op) { attribute(writer_.add("Gather"), "axis", op.axis); }
+  void write(const GatherElements& op) {
+    attribute(writer_.add("GatherElements"), "axis", op.axis);
+  }
+  void write(const GatherNd& op) {
+    attribute(writer_.add("GatherND"), "batch_dims", op.batch_dims);
+  }
+  static void set_reduction(onnx::NodeProto& proto, ScatterReduction reduction) {
+    constexpr const char* kNames[] = {"none", "add", "mul", "max", "min"};
+    if (reduction == ScatterReduction::None) return;  // an attribute since opset 16
+    attribute(proto, "reduction", std::string(kNames[static_cast<std::size_t>(reduction)]));
+  }
+  void write(const ScatterElements& op) {
+    onnx::NodeProto& proto = writer_.add("ScatterElements");
+    attribute(proto, "axis", op.axis);
+    set_reduction(proto, op.reduction);
+  }
+  void write(const ScatterNd& op) { set_reduction(writer_.add("ScatterND"), op.reduction); }
+  void write(const ArgReduce& op) {
+    onnx::NodeProto& proto = writer_.add(op_name(op));
+    attribute(proto, "axis", op.axis);
+    attribute(proto, "keepdims", std::int64_t{op.keep_dims});
+    attribute(proto, "select_last_index", std::int64_t{op.last});
+  }
+  void write(const TopK& op) {
+    if (writer_.outputs.size() < 2) writer_.outputs.push_back(writer_.fresh("_indices"));
+    onnx::NodeProto& proto = writer_.add("TopK", writer_.list("_k", Integers{op.count}));
+    attribute(proto, "axis", op.axis);
+    attribute(proto, "largest", std::int64_t{!op.least});
+  }
+  void write(const CumSum& op) {
+    onnx::NodeProto& proto =
+        writer_.add("CumSum", writer_.initializer<std::int64_t>("_axis", {}, {op.axis}));
+    attribute(proto, "exclusive", std::int64_t{op.exclusive});
+    attribute(proto, "reverse", std::int64_t{op.reverse});
+  }
+  void write(const LayerNorm& op) {
+    onnx::NodeProto& proto = writer_.add(op_name(op));
+    attribute(proto, "axis", op.axis);
+    attribute(proto, "epsilon", op.epsilon);
+  }
+  void write(const Recurrent& op) {
+    auto& in = writer_.inputs;
+    if (in.size() > 4) in.insert(in.begin() + 4, std::string());  // the lengths of the sequences
+    onnx::NodeProto& proto = writer_.add(op_name(op));
+    constexpr const char* kDirections[] = {"forward", "reverse", "bidirectional"};
+    attribute(proto, "direction", std::string(kDirections[static_cast<std::size_t>(op.direction)]));
+    attribute(proto, "hidden_size", op.hidden);
+    onnx::AttributeProto& functions = *proto.add_attribute();
+    functions.set_name("activations");
+    functions.set_type(onnx::AttributeProto::STRINGS);
+    const auto add_function = [&](Activation::Kind kind) {
+      functions.add_strings(std::string(Activation{.kind = kind}.name()));
+    };
+    for (std::int64_t d = 0; d < op.directions(); ++d) {
+      add_function(op.gate);
+      if (op.kind != Recurrent::Kind::Rnn) add_function(op.cell);
+      if (op.kind == Recurrent::Kind::Lstm) add_function(op.result);
+    }
+    if (op.clip > 0) attribute(proto, "clip", op.clip);
+    if (op.kind == Recurrent::Kind::Gru) {
+      attribute(proto, "linear_before_reset", std::int64_t{op.linear_before_reset});
+    }
+    if (op.kind == Recurrent::Kind::Lstm) {
+      attribute(proto, "input_forget", std::int64_t{op.input_forget});
+    }
   }
   void write(const Quantize&) {
     const Value& code = writer_.state.source.value(writer_.node.outputs[0]);
@@ -445,6 +661,40 @@ class OpWriter {
 };
 
 }  // namespace
+
+namespace {
+
+// When the operator, or the form of it that is written, came.
+struct Since {
+  std::int64_t operator()(const Pad& op) const { return op.mode == Pad::Mode::Wrap ? 19 : 13; }
+  std::int64_t operator()(const Resize& op) const {
+    return op.coordinates == Resize::Coordinates::HalfPixelSymmetric ? 19 : 13;
+  }
+  std::int64_t operator()(const Interpolate& op) const { return (*this)(op.resize); }
+  std::int64_t operator()(const GridSample&) const { return 16; }
+  std::int64_t operator()(const ScatterElements& op) const { return of(op.reduction); }
+  std::int64_t operator()(const ScatterNd& op) const { return of(op.reduction); }
+  std::int64_t operator()(const LayerNorm& op) const { return op.rms ? 23 : 17; }
+  template <typename Other>
+  std::int64_t operator()(const Other&) const {
+    return 13;
+  }
+
+ private:
+  static std::int64_t of(ScatterReduction reduction) {
+    if (reduction == ScatterReduction::None) return 13;
+    const bool extreme = reduction == ScatterReduction::Max || reduction == ScatterReduction::Min;
+    return extreme ? 18 : 16;
+  }
+};
+
+}  // namespace
+
+std::int64_t export_opset(const Graph& graph) {
+  std::int64_t opset = 13;
+  for (const Node& node : graph.nodes) opset = std::max(opset, std::visit(Since{}, node.op));
+  return opset;
+}
 
 void write_node(ExportState& state, const Node& node) {
   CHECK(!node.requantize && !node.affine,

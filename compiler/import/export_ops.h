@@ -1,4 +1,4 @@
-// The ONNX nodes of one graph node, opset 13: writers of names, initializers and attributes.
+// The ONNX nodes of one graph node, opset 13 or what they need: writers of names, initializers and attributes.
 #pragma once
 
 #include <onnx/onnx_pb.h>
@@ -17,6 +17,7 @@ namespace workbench::importer {
 // The model being written and the names taken in it.
 struct ExportState {
   const Graph& source;
+  std::int64_t opset = 13;
   onnx::ModelProto model = {};
   std::set<std::string> value_names = {}, node_names = {};
 };
@@ -96,8 +97,11 @@ LinearOperands write_scale(const NodeWriter& writer, const Value& code,
 // Appends `node` as the operator on codes that `form` (without an obstacle) says it is.
 void write_qlinear(ExportState& state, const Node& node, const QLinear& form);
 
-// Appends the ONNX nodes that compute `node`: one, or two when an activation is fused or the
-// operator is younger than opset 13. CHECKs that the node is a float one.
+// The oldest opset from 13 on that has all operators of the graph.
+std::int64_t export_opset(const Graph& graph);
+
+// Appends the ONNX nodes that compute `node`: one, or several when an activation is fused or a
+// function is younger than opset 13. CHECKs that the node is a float one.
 void write_node(ExportState& state, const Node& node);
 
 }  // namespace workbench::importer

@@ -81,6 +81,12 @@ std::string NodeReader::text(std::string_view attribute, const std::string& fall
   return found != nullptr ? found->s() : fallback;
 }
 
+std::optional<std::vector<std::string>> NodeReader::texts(std::string_view attribute) {
+  const auto* found = find(attribute, Type::STRINGS);
+  if (found == nullptr) return std::nullopt;
+  return std::vector<std::string>(found->strings().begin(), found->strings().end());
+}
+
 std::optional<Integers> NodeReader::integers(std::string_view attribute) {
   const auto* found = find(attribute, Type::INTS);
   if (found == nullptr) return std::nullopt;
@@ -291,6 +297,18 @@ ValueId NodeReader::emit(Op op, std::vector<ValueId> inputs, const std::vector<R
   return written;
 }
 
+std::vector<ValueId> NodeReader::emit_all(Op op, std::vector<ValueId> inputs,
+                                          const std::vector<Result>& results) {
+  emit(std::move(op), std::move(inputs), results);
+  return state_.graph.nodes.back().outputs;
+}
+
+ValueId NodeReader::add_constant(Tensor tensor) {
+  const std::string base = proto_.output_size() > 0 ? proto_.output(0) : name_;
+  return state_.graph.add_constant(unique_name(state_.value_names, base + "_constant"),
+                                   std::move(tensor));
+}
+
 ValueId NodeReader::emit_affine(const AffineRequantize& affine, ValueId x, const Result& result) {
   const ValueId written = emit(Identity{}, {x}, {result});
   state_.graph.nodes.back().affine = affine;
@@ -318,8 +336,9 @@ namespace {
 
 std::vector<ImportRule> all_rules() {
   std::vector<ImportRule> rules;
-  for (const auto family :
-       {arithmetic_rules(), code_rules(), constant_rules(), movement_rules(), window_rules()}) {
+  for (const auto family : {arithmetic_rules(), code_rules(), compare_rules(), constant_rules(),
+                            elementary_rules(), index_rules(), movement_rules(), normalize_rules(),
+                            qonnx_rules(), sequence_rules(), window_rules()}) {
     rules.insert(rules.end(), family.begin(), family.end());
   }
   std::ranges::sort(rules, {}, &ImportRule::name);
@@ -334,9 +353,6 @@ constexpr std::string_view kDynamic =
 constexpr std::string_view kReal = "the targets compute it in real numbers: leave it unquantized";
 constexpr Refusal kRefusals[] = {
     {"DynamicQuantizeLSTM", kDynamic},
-    {"DynamicQuantizeLinear", kDynamic},
-    {"DynamicQuantizeMatMul", kDynamic},
-    {"MatMulIntegerToFloat", kDynamic},
     {"QAttention", kReal},
     {"QLinearSoftmax", kReal},
 };

@@ -65,6 +65,7 @@ class NodeReader {
   bool flag(std::string_view attribute, bool fallback);  // 0 or 1
   float real(std::string_view attribute, float fallback);
   std::string text(std::string_view attribute, const std::string& fallback);
+  std::optional<std::vector<std::string>> texts(std::string_view attribute);
   std::optional<Integers> integers(std::string_view attribute);
   std::optional<std::vector<float>> reals(std::string_view attribute);
   std::optional<Tensor> tensor(std::string_view attribute);
@@ -87,6 +88,7 @@ class NodeReader {
   ValueId with_codes(std::size_t i, const Quantization& codes);
   Value& mutable_value(std::size_t i) { return state_.graph.value(input(i)); }
   const Shape& shape(std::size_t i) const { return value(i).shape; }
+  const Shape& shape_of(ValueId id) const { return state_.graph.value(id).shape; }
   bool all_constant() const;
   // Operands that must be known now; `meaning` is for the error.
   const Tensor& constant(std::size_t i, std::string_view meaning) const;
@@ -105,6 +107,11 @@ class NodeReader {
   const std::string& output_name(std::size_t i) const { return proto_.output(static_cast<int>(i)); }
   // Appends a graph node and returns what it writes first.
   ValueId emit(Op op, std::vector<ValueId> inputs, const std::vector<Result>& results = {{}});
+  // The same; returns all that it writes.
+  std::vector<ValueId> emit_all(Op op, std::vector<ValueId> inputs,
+                                const std::vector<Result>& results);
+  // A constant that the file does not have.
+  ValueId add_constant(Tensor tensor);
   // An Identity that rescales `x`.
   ValueId emit_affine(const AffineRequantize& affine, ValueId x, const Result& result);
   // The graph node emitted last is the one that has the ONNX node's name.
@@ -149,8 +156,14 @@ std::string_view refusal(std::string_view name);
 // The rows of each family, ops_*.cpp.
 std::span<const ImportRule> arithmetic_rules();
 std::span<const ImportRule> code_rules();
+std::span<const ImportRule> compare_rules();
 std::span<const ImportRule> constant_rules();
+std::span<const ImportRule> elementary_rules();
+std::span<const ImportRule> index_rules();
 std::span<const ImportRule> movement_rules();
+std::span<const ImportRule> normalize_rules();
+std::span<const ImportRule> qonnx_rules();
+std::span<const ImportRule> sequence_rules();
 std::span<const ImportRule> window_rules();
 
 // What one family has for another.
@@ -162,6 +175,8 @@ Window global_window(const NodeReader& node);  // the whole map of operand 0
 Quantization read_quantization(const NodeReader& node, std::size_t scale, ElementType type,
                                const Shape& shape, std::optional<std::int64_t> axis);
 bool import_quantlab_add(NodeReader& node);  // false: an Add without Quantlab's attributes
+// The elements of a constant as another type, as ONNX's Cast.
+Tensor cast_constant(const Tensor& tensor, ElementType type);
 void import_running_cast(NodeReader& node, ElementType type);
 void import_running_gather(NodeReader& node);
 // a OP b of two constants of one integer type; binds output 0.

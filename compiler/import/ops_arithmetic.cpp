@@ -100,29 +100,6 @@ void import_clip(NodeReader& node) {
   node.emit(Activate{activation}, {node.number_input(0)});
 }
 
-// One number for all, or one per index of axis 1: a Clip without a lower bound.
-void import_min(NodeReader& node) {
-  const Shape& shape = node.shape(0);
-  const std::vector<float> bounds = node.constant_reals(1, "bounds");
-  Shape per_channel(shape.size(), 1);
-  if (shape.size() > 1) per_channel[1] = shape[1];
-  Shape found = node.shape(1);
-  if (found.size() < shape.size()) found.insert(found.begin(), shape.size() - found.size(), 1);
-  for (const float bound : bounds) {
-    if (std::isnan(bound)) node.refuse("input 1 (bounds): expected numbers, found nan");
-  }
-  Activation activation{.kind = Activation::Kind::Clip, .alpha = kLowest, .beta = kHighest};
-  if (bounds.size() == 1 && found.size() <= shape.size()) {
-    activation.beta = bounds[0];
-  } else if (found == per_channel) {
-    activation.bounds = bounds;
-  } else {
-    node.refuse("input 1 '{}': expected one number, or one per channel of {}, found shape {}",
-                node.value(1).name, to_string(shape), to_string(node.shape(1)));
-  }
-  node.emit(Activate{activation}, {node.float_input(0)});
-}
-
 void import_prelu(NodeReader& node) {
   node.emit(PRelu{}, {node.float_input(0), node.float_input(1)});
 }
@@ -205,29 +182,6 @@ void import_instance_normalization(NodeReader& node) {
   node.emit(op, {node.float_input(0), node.float_input(1), node.float_input(2)});
 }
 
-void import_reduce(NodeReader& node) {
-  Reduce op{.kind = Reduce::Kind::Mean};
-  if (node.op() == "ReduceSum") op.kind = Reduce::Kind::Sum;
-  if (node.op() == "ReduceMax") op.kind = Reduce::Kind::Max;
-  op.keep_dims = node.flag("keepdims", true);
-  const bool noop_when_empty = node.flag("noop_with_empty_axes", false);
-  const bool axes_are_input = op.kind == Reduce::Kind::Sum;  // the others change in opset 18
-  const Integers axes = node.list("axes", 1, axes_are_input ? 13 : 18).value_or(Integers());
-  const std::size_t rank = node.shape(0).size();
-  std::set<std::size_t> reduced;
-  for (const std::int64_t axis : axes) reduced.insert(node.axis(axis, rank));
-  op.axes.assign(reduced.begin(), reduced.end());
-  if (axes.empty() && !noop_when_empty) {
-    op.axes.resize(rank);
-    std::iota(op.axes.begin(), op.axes.end(), 0);
-  }
-  if (op.axes.empty()) {
-    node.emit(Identity{}, {node.number_input(0)});
-  } else {
-    node.emit(op, {node.number_input(0)});
-  }
-}
-
 // name, function, inputs, outputs, folds, note
 constexpr ImportRule kRules[] = {
     {"Add", import_binary, 2, 1, true, "numpy broadcasting"},
@@ -243,12 +197,8 @@ constexpr ImportRule kRules[] = {
     {"LeakyRelu", import_activation, 1, 1, false, ""},
     {"LogSoftmax", import_softmax, 1, 1, false, ""},
     {"MatMul", import_matmul, 2, 1, false, "numpy matmul"},
-    {"Min", import_min, 2, 1, false, "with a constant, one per channel"},
     {"Mul", import_binary, 2, 1, true, "numpy broadcasting"},
     {"PRelu", import_prelu, 2, 1, false, ""},
-    {"ReduceMax", import_reduce, 1, 1, false, ""},
-    {"ReduceMean", import_reduce, 1, 1, false, ""},
-    {"ReduceSum", import_reduce, 2, 1, false, "constant axes"},
     {"Relu", import_activation, 1, 1, false, ""},
     {"Sigmoid", import_activation, 1, 1, false, ""},
     {"Softmax", import_softmax, 1, 1, false, ""},

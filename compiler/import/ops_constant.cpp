@@ -78,7 +78,9 @@ Tensor cast_to(const Tensor& tensor) {
   return result;
 }
 
-Tensor cast(const Tensor& tensor, ElementType type) {
+}  // namespace
+
+Tensor cast_constant(const Tensor& tensor, ElementType type) {
   switch (type) {
     case ElementType::Float32:
       return cast_to<float>(tensor);
@@ -105,6 +107,8 @@ Tensor cast(const Tensor& tensor, ElementType type) {
   }
   CHECK(false, "element type {}", static_cast<int>(type));
 }
+
+namespace {
 
 Shape broadcast(const NodeReader& node, const Shape& a, const Shape& b) {
   Shape out(std::max(a.size(), b.size()));
@@ -153,6 +157,8 @@ T combine(const NodeReader& node, Binary::Kind kind, T a, T b) {
       overflow = std::is_signed_v<T> && a == std::numeric_limits<T>::min() && b == T(-1);
       if (!overflow) result = static_cast<T>(a / b);
       break;
+    default:
+      CHECK(false, "binary {} is folded elsewhere", static_cast<int>(kind));
   }
   if (overflow) {
     node.refuse("expected a result that fits {}, found operands {} and {}",
@@ -196,7 +202,7 @@ void import_cast(NodeReader& node) {
   const std::string where = fmt::format("node '{}' (Cast): attribute 'to'", node.name());
   const ElementType type = element_type(static_cast<std::int32_t>(to), where);
   if (node.value(0).constant) {
-    node.bind_constant(0, cast(node.constant(0, "x"), type));
+    node.bind_constant(0, cast_constant(node.constant(0, "x"), type));
   } else {
     import_running_cast(node, type);
   }
@@ -250,7 +256,7 @@ void import_floor(NodeReader& node) {
 }
 
 void import_gather(NodeReader& node) {
-  if (!node.value(0).constant) return import_running_gather(node);
+  if (!node.value(0).constant || !node.value(1).constant) return import_running_gather(node);
   const Tensor data = node.constant(0, "data");
   const Integers indices = node.constant_integers(1, "indices");
   const Shape& x = data.shape();
@@ -278,38 +284,6 @@ void import_gather(NodeReader& node) {
   node.bind_constant(0, result);
 }
 
-void import_reduce_prod(NodeReader& node) {
-  const Tensor& x = node.constant(0, "x");
-  const bool keep_dims = node.flag("keepdims", true);
-  const Integers axes = node.integers("axes").value_or(Integers());
-  std::set<std::size_t> reduced;
-  for (const std::int64_t axis : axes) reduced.insert(node.axis(axis, x.rank()));
-  const auto is_reduced = [&](std::size_t i) { return axes.empty() || reduced.contains(i); };
-  Shape kept = x.shape();  // with the reduced dimensions as 1, so that it broadcasts to x
-  Shape shape;
-  for (std::size_t i = 0; i < kept.size(); ++i) {
-    if (is_reduced(i)) kept[i] = 1;
-    if (!is_reduced(i) || keep_dims) shape.push_back(kept[i]);
-  }
-  check_foldable(node, kept);
-  Tensor result = Tensor::uninitialized(x.type(), shape);
-  with_values(x, [&](const auto values) {
-    using T = typename decltype(values)::value_type;
-    auto out = result.mutable_values<T>();
-    std::ranges::fill(out, T{1});
-    for (std::int64_t i = 0; i < x.size(); ++i) {
-      T& product = out[broadcast_index(i, x.shape(), kept)];
-      const T factor = values[static_cast<std::size_t>(i)];
-      if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-        product = combine<T>(node, Binary::Kind::Mul, product, factor);
-      } else {
-        product = static_cast<T>(product * factor);
-      }
-    }
-  });
-  node.bind_constant(0, result);
-}
-
 void import_shape(NodeReader& node) {
   const Shape& x = node.shape(0);
   const auto rank = static_cast<std::int64_t>(x.size());
@@ -332,8 +306,7 @@ constexpr ImportRule kRules[] = {
     {"Constant", import_constant, 0, 1, false, "dense numbers"},
     {"ConstantOfShape", import_constant_of_shape, 1, 1, false, "folded at import"},
     {"Floor", import_floor, 1, 1, false, ""},
-    {"Gather", import_gather, 2, 1, false, "constant indices; of activations neighbours"},
-    {"ReduceProd", import_reduce_prod, 1, 1, false, "folded at import"},
+    {"Gather", import_gather, 2, 1, false, "of neighbours: Slice"},
     {"Shape", import_shape, 1, 1, false, "folded at import"},
     {"Size", import_size, 1, 1, false, "folded at import"},
 };

@@ -89,7 +89,8 @@ Pad::Mode pad_mode(NodeReader& node) {
   if (mode == "constant") return Pad::Mode::Constant;
   if (mode == "reflect") return Pad::Mode::Reflect;
   if (mode == "edge") return Pad::Mode::Edge;
-  node.refuse("attribute 'mode': expected constant, reflect or edge, found '{}'", mode);
+  if (mode == "wrap") return Pad::Mode::Wrap;
+  node.refuse("attribute 'mode': expected constant, reflect, edge or wrap, found '{}'", mode);
 }
 
 void import_concat(NodeReader& node) {
@@ -267,7 +268,7 @@ void import_depth_to_space(NodeReader& node) {
       {node.float_input(0)});
 }
 
-// Resize and Upsample, nearest neighbour only. The rules changed in opset 10 (scales as operand, a
+// Resize and Upsample. The rules changed in opset 10 (scales as operand, a
 // fixed asymmetric floor), 11 (sizes, coordinate modes) and 13 (no roi unless cropping).
 
 Resize::Coordinates coordinates(NodeReader& node) {
@@ -276,7 +277,9 @@ Resize::Coordinates coordinates(NodeReader& node) {
       {"half_pixel", Mode::HalfPixel},
       {"asymmetric", Mode::Asymmetric},
       {"align_corners", Mode::AlignCorners},
+      {"half_pixel_symmetric", Mode::HalfPixelSymmetric},
       {"pytorch_half_pixel", Mode::PytorchHalfPixel},
+      {"tf_half_pixel_for_nn", Mode::TfHalfPixelForNn},
       {"tf_crop_and_resize", Mode::TfCropAndResize}};
   const std::string text = node.text("coordinate_transformation_mode", "half_pixel");
   for (const auto& [name, mode] : kModes) {
@@ -299,10 +302,22 @@ Resize::Nearest nearest_mode(NodeReader& node) {
   node.refuse("attribute 'nearest_mode' = '{}' is not supported", text);
 }
 
-void only_nearest(NodeReader& node) {
+// Everything but the mode is in `op`.
+void emit_resize(NodeReader& node, const Resize& op) {
   const std::string mode = node.text("mode", "nearest");
-  if (mode != "nearest") {
-    node.refuse("attribute 'mode': only nearest is supported, found '{}'", mode);
+  const float coefficient = node.real("cubic_coeff_a", -0.75F);
+  const bool exclude_outside = node.flag("exclude_outside", false);
+  if (mode == "nearest") {
+    node.emit(op, {node.float_input(0)});
+  } else if (mode == "linear" || mode == "bilinear" || mode == "cubic") {
+    const bool cubic = mode == "cubic";
+    node.emit(Interpolate{.resize = op,
+                          .cubic = cubic,
+                          .cubic_coefficient = cubic ? coefficient : -0.75F,
+                          .exclude_outside = exclude_outside},
+              {node.float_input(0)});
+  } else {
+    node.refuse("attribute 'mode': expected nearest, linear or cubic, found '{}'", mode);
   }
 }
 
@@ -358,18 +373,15 @@ bool has_elements(const NodeReader& node, std::size_t i) {
 }
 
 void import_resize(NodeReader& node) {
-  only_nearest(node);
   Resize op;
   if (node.opset() < 11) {  // Resize-10: asymmetric, floor
     set_scales(node, op, node.constant_reals(1, "scales"));
-    node.emit(op, {node.float_input(0)});
+    emit_resize(node, op);
     return;
   }
   op.coordinates = coordinates(node);
   op.nearest = nearest_mode(node);
   op.extrapolation_value = node.real("extrapolation_value", 0);
-  node.real("cubic_coeff_a", -0.75F);  // says nothing about nearest neighbour
-  node.integer("exclude_outside", 0);  // neither
   if (is_crop(op)) read_roi(node, op);
   const bool has_scales = has_elements(node, 2);
   if (has_scales == has_elements(node, 3)) {
@@ -380,11 +392,10 @@ void import_resize(NodeReader& node) {
   } else {
     set_sizes(node, op, node.constant_integers(3, "sizes"));
   }
-  node.emit(op, {node.float_input(0)});
+  emit_resize(node, op);
 }
 
 void import_upsample(NodeReader& node) {
-  only_nearest(node);
   Resize op;
   if (node.opset() < 9) {
     const auto scales = node.reals("scales");
@@ -393,7 +404,7 @@ void import_upsample(NodeReader& node) {
   } else {
     set_scales(node, op, node.constant_reals(1, "scales"));
   }
-  node.emit(op, {node.float_input(0)});
+  emit_resize(node, op);
 }
 
 // name, function, inputs, outputs, folds, note
@@ -403,16 +414,16 @@ constexpr ImportRule kRules[] = {
     {"Dropout", import_dropout, 3, 2, false, "inference form"},
     {"Flatten", import_flatten, 1, 1, true, "becomes Reshape"},
     {"Identity", import_identity, 1, 1, false, "of a constant: another name for it"},
-    {"Pad", import_pad, 3, 1, false, "constant, reflect, edge"},
+    {"Pad", import_pad, 3, 1, false, "constant, reflect, edge, wrap"},
     {"Reshape", import_reshape, 2, 1, true, "constant shape"},
-    {"Resize", import_resize, 4, 1, false, "nearest neighbour, constant scales or sizes"},
+    {"Resize", import_resize, 4, 1, false, "nearest, linear, cubic; constant scales or sizes"},
     {"Slice", import_slice, 5, 1, true, "constant bounds"},
     {"SpaceToDepth", import_space_to_depth, 1, 1, false, ""},
     {"Split", import_split, 2, kAnyNumber, true, "becomes Slices"},
     {"Squeeze", import_squeeze, 2, 1, true, "becomes Reshape"},
     {"Transpose", import_transpose, 1, 1, true, ""},
     {"Unsqueeze", import_unsqueeze, 2, 1, true, "becomes Reshape"},
-    {"Upsample", import_upsample, 2, 1, false, "nearest neighbour, constant scales"},
+    {"Upsample", import_upsample, 2, 1, false, "nearest and linear, constant scales"},
 };
 
 }  // namespace

@@ -94,6 +94,11 @@ void import_quantize(NodeReader& node) {
 
 void import_dequantize(NodeReader& node) {
   const ElementType type = node.value(0).type;
+  if (type == ElementType::Float32 && node.constant_scalar(1, "scale") == 1) {
+    node.integer("axis", 1);
+    node.emit(Identity{}, {node.input(0)});  // dynamic quantization made static
+    return;
+  }
   if (type != ElementType::Int8 && type != ElementType::Uint8 && type != ElementType::Int32) {
     node.refuse("input 0: expected int8, uint8 or int32, found {}", to_string(type));
   }
@@ -390,13 +395,89 @@ std::optional<AffineRequantize> quantlab_step(NodeReader& node, const std::strin
   return used == 0 ? std::nullopt : std::optional(affine);
 }
 
+// Dynamic quantization made static: what DynamicQuantizeLinear gives is its operand itself, with a
+// scale of 1 and a zero point of 0, so that the network is one of real numbers with the file's
+// weights, and is calibrated as any other. Its readers find real numbers where codes would be.
+void import_dynamic_quantize(NodeReader& node) {
+  node.emit(Identity{}, {node.float_input(0)});
+  if (node.wants_output(1)) node.bind_constant(1, Tensor::scalar(1.0F));
+  if (node.wants_output(2)) node.bind_constant(2, Tensor::scalar(std::uint8_t{0}));
+}
+
+bool is_real_operand(const NodeReader& node, std::size_t i) {
+  return node.value(i).type == ElementType::Float32;
+}
+
+// Constant weights, (code - zero point) * scale; one of each, or one per index of `axis`.
+ValueId real_weights(NodeReader& node, std::size_t i, std::size_t zero_point, std::size_t axis,
+                     const std::vector<float>& scales = {1}) {
+  const Tensor& codes = node.constant(i, "weights");
+  check_code(node, i, " (weights)", codes.type());
+  Integers points{0};
+  if (node.has_input(zero_point)) points = zero_points(node, zero_point);
+  const std::int64_t count = codes.dim(axis);
+  for (const std::size_t size : {points.size(), scales.size()}) {
+    if (size != 1 && static_cast<std::int64_t>(size) != count) {
+      node.refuse("input {} (weights): expected 1 or {} scales and zero points, found {}", i, count,
+                  size);
+    }
+  }
+  const Tensor reals = cast_constant(codes, ElementType::Float32);
+  Tensor weights = Tensor::uninitialized(ElementType::Float32, codes.shape());
+  const auto from = reals.values<float>();
+  const auto to = weights.mutable_values<float>();
+  std::size_t inner = 1;
+  for (std::size_t d = axis + 1; d < codes.rank(); ++d) {
+    inner *= static_cast<std::size_t>(codes.dim(d));
+  }
+  for (std::size_t k = 0; k < from.size(); ++k) {
+    const std::size_t index = k / inner % static_cast<std::size_t>(count);
+    const auto point = static_cast<float>(points[points.size() == 1 ? 0 : index]);
+    to[k] = (from[k] - point) * scales[scales.size() == 1 ? 0 : index];
+  }
+  return node.add_constant(std::move(weights));
+}
+
+std::size_t last_axis(const NodeReader& node, std::size_t i) {
+  const std::size_t rank = node.shape(i).size();
+  if (rank < 2) node.refuse("input {}: expected rank 2 or more, found {}", i, rank);
+  return rank - 1;
+}
+
+// Microsoft's products of dynamically quantized data: a, b, scale of a (if its codes are given),
+// scale of b, zero points, bias.
+void import_dynamic_product(NodeReader& node) {
+  const bool codes_given = node.op() == "MatMulIntegerToFloat";
+  const std::size_t scale = codes_given ? 3 : 2, zero_point = codes_given ? 5 : 3;
+  if (!is_real_operand(node, 0)) {
+    node.refuse("input 0: expected the result of a DynamicQuantizeLinear, found {}",
+                to_string(node.value(0).type));
+  }
+  const ValueId weights =
+      real_weights(node, 1, zero_point, last_axis(node, 1), node.constant_reals(scale, "scale"));
+  const std::size_t bias = zero_point + 1;
+  const Result product{.output = node.has_input(bias) ? kIntermediate : 0};
+  const ValueId sum = node.emit(MatMul{}, {node.input(0), weights}, {product});
+  if (node.has_input(bias)) {
+    node.emit(Binary{.kind = Binary::Kind::Add}, {sum, node.float_input(bias)});
+  }
+}
+
 void import_conv_integer(NodeReader& node) {
+  if (is_real_operand(node, 0)) {
+    node.emit(conv_op(node), {node.input(0), real_weights(node, 1, 3, 0)});
+    return;
+  }
   refuse_zero_points(node);
   node.emit(conv_op(node), {code_input(node, 0), code_input(node, 1)},
             {{.type = ElementType::Int32}});
 }
 
 void import_matmul_integer(NodeReader& node) {
+  if (is_real_operand(node, 0)) {
+    node.emit(MatMul{}, {node.input(0), real_weights(node, 1, 3, last_axis(node, 1))});
+    return;
+  }
   refuse_zero_points(node);
   node.emit(MatMul{}, {code_input(node, 0), code_input(node, 1)}, {{.type = ElementType::Int32}});
 }
@@ -435,10 +516,6 @@ bool import_quantlab_add(NodeReader& node) {
 
 void import_running_cast(NodeReader& node, ElementType type) {
   const ElementType from = node.value(0).type;
-  if (type == ElementType::Bool || from == ElementType::Bool) {
-    node.refuse("input 0 '{}': expected a constant to become {}, found a value known at run time",
-                node.value(0).name, to_string(type));
-  }
   if (is_integer(type) && !is_integer(from)) {
     node.emit(Activate{{.kind = Activation::Kind::Truncate}}, {node.input(0)}, {{.type = type}});
   } else {
@@ -447,25 +524,26 @@ void import_running_cast(NodeReader& node, ElementType type) {
 }
 
 void import_running_gather(NodeReader& node) {
-  const Integers indices = node.constant_integers(1, "indices");
   const Shape& x = node.shape(0);
   const std::size_t axis = node.axis(node.integer("axis", 0), x.size());
-  Integers places = indices;
-  for (std::int64_t& place : places) {
-    if (place < -x[axis] || place >= x[axis]) {
+  const ElementType type = node.value(1).type;
+  if (type != ElementType::Int64 && type != ElementType::Int32) {
+    node.refuse("input 1 (indices): expected int64 or int32, found {}", to_string(type));
+  }
+  Integers places;
+  if (node.value(1).constant) places = node.constant_integers(1, "indices");
+  bool neighbours = !places.empty() && node.shape(1).size() <= 1;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (places[i] < -x[axis] || places[i] >= x[axis]) {
       node.refuse("input 1 (indices): expected values in [{}, {}), found {}", -x[axis], x[axis],
-                  place);
+                  places[i]);
     }
-    if (place < 0) place += x[axis];
+    if (places[i] < 0) places[i] += x[axis];
+    neighbours = neighbours && (i == 0 || places[i] == places[i - 1] + 1);
   }
-  for (std::size_t i = 1; i < places.size(); ++i) {
-    if (places[i] != places[i - 1] + 1) {
-      node.refuse("input 1 (indices): expected neighbours in order, found {}", to_string(indices));
-    }
-  }
-  if (places.empty() || node.shape(1).size() > 1) {
-    node.refuse("input 1 (indices): expected a number or a list, found shape {}",
-                to_string(node.shape(1)));
+  if (!neighbours) {
+    node.emit(Gather{.axis = static_cast<std::int64_t>(axis)}, {node.input(0), node.input(1)});
+    return;
   }
   const auto along = static_cast<std::int64_t>(axis);
   const Slice slice{{places.front()}, {places.back() + 1}, {along}, {1}};
@@ -483,9 +561,17 @@ namespace {
 
 // name, function, inputs, outputs, folds, note
 constexpr ImportRule kRules[] = {
-    {"ConvInteger", import_conv_integer, 4, 1, false, "zero points 0; becomes Conv"},
+    {"ConvInteger", import_conv_integer, 4, 1, false,
+     "zero points 0, or dynamic made static; becomes Conv"},
+    {"DynamicQuantizeLinear", import_dynamic_quantize, 1, 3, false,
+     "made static: its operand itself, to be calibrated"},
+    {"DynamicQuantizeMatMul", import_dynamic_product, 5, 1, false,
+     "made static: MatMul and Add; com.microsoft", kMicrosoft},
+    {"MatMulIntegerToFloat", import_dynamic_product, 7, 1, false,
+     "made static: MatMul and Add; com.microsoft", kMicrosoft},
     {"DequantizeLinear", import_dequantize, 3, 1, false, "constant scale, per tensor or axis"},
-    {"MatMulInteger", import_matmul_integer, 4, 1, false, "zero points 0; becomes MatMul"},
+    {"MatMulInteger", import_matmul_integer, 4, 1, false,
+     "zero points 0, or dynamic made static; becomes MatMul"},
     {"QGemm", import_qgemm, 9, 1, false, "becomes Gemm between codes; com.microsoft", kMicrosoft},
     {"QLinearAdd", import_qlinear_binary, 8, 1, false, "becomes Add between codes; com.microsoft",
      kMicrosoft},

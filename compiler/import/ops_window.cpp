@@ -232,13 +232,61 @@ void import_global_max_pool(NodeReader& node) {
   node.emit(MaxPool{.window = global_window(node)}, {node.float_input(0)});
 }
 
+void import_grid_sample(NodeReader& node) {
+  GridSample op;
+  const std::string mode = node.text("mode", "linear");
+  if (mode == "nearest") {
+    op.mode = GridSample::Mode::Nearest;
+  } else if (mode == "cubic" || mode == "bicubic") {
+    op.mode = GridSample::Mode::Cubic;
+  } else if (mode != "linear" && mode != "bilinear") {
+    node.refuse("attribute 'mode': expected linear, nearest or cubic, found '{}'", mode);
+  }
+  const std::string outside = node.text("padding_mode", "zeros");
+  if (outside == "border") {
+    op.outside = GridSample::Outside::Border;
+  } else if (outside == "reflection") {
+    op.outside = GridSample::Outside::Reflection;
+  } else if (outside != "zeros") {
+    node.refuse("attribute 'padding_mode': expected zeros, border or reflection, found '{}'",
+                outside);
+  }
+  op.align_corners = node.flag("align_corners", false);
+  node.emit(op, {node.float_input(0), node.float_input(1)});
+}
+
+// Of old drafts: a border on each side, or one before and the size of the rest.
+void import_crop(NodeReader& node) {
+  const Shape& x = node.shape(0);
+  const Integers border = node.integers("border").value_or(Integers{0, 0, 0, 0});
+  const Integers size = node.integers("scale").value_or(Integers());
+  if (x.size() != 4 || border.size() != 4 || (!size.empty() && size.size() != 2)) {
+    node.refuse("expected [N,C,H,W], 4 borders and no or 2 sizes, found {}, {} and {}",
+                to_string(x), border.size(), size.size());
+  }
+  Slice op{.axes = {2, 3}, .steps = {1, 1}};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::int64_t before = border[1 - i], after = border[3 - i], all = x[i + 2];
+    const bool sane = before >= 0 && after >= 0 && before <= all && after <= all &&
+                      (size.empty() || (size[i] >= 0 && size[i] <= all - before));
+    if (!sane)
+      node.refuse("attribute 'border': expected less than {}, found {}", to_string(x),
+                  to_string(border));
+    op.starts.push_back(before);
+    op.ends.push_back(std::max(before, size.empty() ? all - after : before + size[i]));
+  }
+  node.emit(op, {node.float_input(0)});
+}
+
 // name, function, inputs, outputs, folds, note
 constexpr ImportRule kRules[] = {
     {"AveragePool", import_average_pool, 1, 1, false, "1 to 3 spatial dimensions"},
     {"Conv", import_conv, 3, 1, false, "groups, dilations, any padding, any spatial rank"},
     {"ConvTranspose", import_conv_transpose, 3, 1, false, "groups, output_padding, output_shape"},
+    {"Crop", import_crop, 1, 1, false, "of old drafts; becomes Slice"},
     {"GlobalAveragePool", import_global_average_pool, 1, 1, false, "becomes AveragePool"},
     {"GlobalMaxPool", import_global_max_pool, 1, 1, false, "becomes MaxPool"},
+    {"GridSample", import_grid_sample, 2, 1, false, "of [N,C,H,W]"},
     {"MaxPool", import_max_pool, 1, 2, false, "with dilations, ceil_mode and indices"},
 };
 

@@ -44,7 +44,9 @@ struct GivesInput {
   bool operator()(const Concat&) const { return node.inputs.size() == 1; }
   bool operator()(const SpaceToDepth& op) const { return op.block == 1; }
   bool operator()(const DepthToSpace& op) const { return op.block == 1; }
-  bool operator()(const Reduce& op) const { return op.axes.empty(); }
+  bool operator()(const Reduce& op) const {
+    return op.axes.empty() && op.kind <= Reduce::Kind::Prod;  // others are functions of one element
+  }
   bool operator()(const MaxPool& op) const {
     return is_point(op.window) && node.outputs.size() == 1;
   }

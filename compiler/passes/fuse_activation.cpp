@@ -31,17 +31,9 @@ std::optional<Activation> fusible(const Graph& graph, const Node& node) {
         return Activation{.kind = Activation::Kind::Relu};
       }
       return activation;
-    case Activation::Kind::None:
-    case Activation::Kind::Sigmoid:
-    case Activation::Kind::Tanh:
-    case Activation::Kind::HardSigmoid:
-    case Activation::Kind::HardSwish:
-    case Activation::Kind::Exp:
-    case Activation::Kind::Floor:
-    case Activation::Kind::Truncate:
+    default:
       return std::nullopt;
   }
-  CHECK(false, "activation {}", static_cast<int>(activation.kind));
 }
 
 bool takes(const Op& op, Activation::Kind kind) {

@@ -103,8 +103,9 @@ void lift_result(Graph& graph, std::size_t n) {
 bool is_liftable_elementwise(const Graph& graph, const Node& node) {
   const bool kind = traits(node.op).elementwise || std::holds_alternative<Concat>(node.op) ||
                     (std::holds_alternative<Identity>(node.op) && node.affine);
-  if (!kind) return false;
-  const std::size_t rank = graph.value(node.outputs[0]).shape.size();
+  const Value& result = graph.value(node.outputs[0]);
+  if (!kind || result.type != ElementType::Float32) return false;
+  const std::size_t rank = result.shape.size();
   if (rank != 2 && rank != 3) return false;
   const bool joins = std::holds_alternative<Concat>(node.op);
   const auto fits = [&](ValueId id) {

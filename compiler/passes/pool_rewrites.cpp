@@ -205,7 +205,8 @@ std::optional<Window> whole_map(const Shape& shape, const std::vector<std::int64
 
 bool become_pool(Graph& graph, std::size_t n) {
   const auto* reduce = std::get_if<Reduce>(&graph.nodes[n].op);
-  if (!reduce || reduce->kind == Reduce::Kind::Sum) return false;
+  if (!reduce) return false;
+  if (reduce->kind != Reduce::Kind::Mean && reduce->kind != Reduce::Kind::Max) return false;
   const Shape shape = graph.value(graph.nodes[n].inputs[0]).shape;
   const auto window = whole_map(shape, reduce->axes);
   if (!window) return false;

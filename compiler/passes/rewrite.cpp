@@ -161,7 +161,8 @@ std::optional<ChannelAffine> from_binary(const Graph& graph, const Node& node, c
   const Shape& shape = graph.value(x).shape;
   if (graph.value(node.outputs[0]).shape != shape) return std::nullopt;
   const auto constant = per_channel(graph, node.inputs[constant_first ? 0 : 1], shape);
-  if (!constant || (op.kind == Binary::Kind::Div && constant_first)) return std::nullopt;
+  if (!constant || !is_affine(op.kind)) return std::nullopt;
+  if (op.kind == Binary::Kind::Div && constant_first) return std::nullopt;
   ChannelAffine affine{.x = x, .activation = op.activation};
   for (const double k : *constant) {
     switch (op.kind) {
@@ -181,6 +182,8 @@ std::optional<ChannelAffine> from_binary(const Graph& graph, const Node& node, c
         affine.scale.push_back(1 / k);
         affine.shift.push_back(0);
         break;
+      default:
+        CHECK(false, "{} is not affine", op.name());
     }
   }
   return affine;

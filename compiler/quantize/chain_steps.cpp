@@ -74,8 +74,9 @@ std::optional<ChannelMap> applied(Binary::Kind kind, bool constant_first, const 
       return times(map, constant);
     case Binary::Kind::Div:
       return constant_first ? std::nullopt : over(map, constant);
+    default:  // is_affine() says which others there are
+      CHECK(false, "binary {}", static_cast<int>(kind));
   }
-  CHECK(false, "binary {}", static_cast<int>(kind));
 }
 
 bool add_constant_step(ChainBuilder& builder, const Node& node, ValueId x, ValueId constant) {
@@ -109,6 +110,8 @@ bool add_constant_step(ChainBuilder& builder, const Node& node, ValueId x, Value
 }  // namespace
 
 bool add_binary(ChainBuilder& builder, const Node& node) {
+  const auto kind = std::get<Binary>(node.op).kind;
+  if (!is_affine(kind)) return false;
   const ValueId a = node.inputs[0], b = node.inputs[1];
   if (builder.is_chain(a) && builder.value(b).constant) {
     return add_constant_step(builder, node, a, b);
@@ -117,7 +120,6 @@ bool add_binary(ChainBuilder& builder, const Node& node) {
     return add_constant_step(builder, node, b, a);
   }
   if (!builder.is_chain(a) || !builder.is_chain(b)) return false;
-  const auto kind = std::get<Binary>(node.op).kind;
   if (kind == Binary::Kind::Add || kind == Binary::Kind::Sub) {
     add_sum(builder, node);
     return true;
@@ -145,14 +147,7 @@ bool add_activation(ChainBuilder& builder, const Node& node) {
       if (chain.has_clip()) chain = builder.chained(chain);
       clip(node, activation, chain);
       break;
-    case Activation::Kind::None:
-    case Activation::Kind::LeakyRelu:
-    case Activation::Kind::PRelu:
-    case Activation::Kind::Sigmoid:
-    case Activation::Kind::Tanh:
-    case Activation::Kind::HardSigmoid:
-    case Activation::Kind::HardSwish:
-    case Activation::Kind::Exp:
+    default:
       return false;
   }
   chain.nodes.push_back(node.name);
@@ -397,7 +392,7 @@ bool add_reduce(ChainBuilder& builder, const Node& node) {
   std::vector<std::int64_t> space(shape.size() > 2 ? shape.size() - 2 : 0);
   std::iota(space.begin(), space.end(), 2);
   if (!builder.is_chain(node.inputs[0]) || space.empty() || op.axes != space ||
-      op.kind == Reduce::Kind::Max) {
+      (op.kind != Reduce::Kind::Mean && op.kind != Reduce::Kind::Sum)) {
     return false;
   }
   AveragePool pool;

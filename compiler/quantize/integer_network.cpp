@@ -110,7 +110,9 @@ bool only_moves(const Node& node) {
 // What only integer networks have: integer types, cuts of fractions, rescalings, clips to codes.
 bool is_integer_mark(const Graph& graph, const Node& node) {
   const ElementType type = graph.value(node.outputs[0]).type;
-  if (type != ElementType::Float32 && type != ElementType::Float64) return true;
+  const bool counts = type == ElementType::Bool || std::holds_alternative<ArgReduce>(node.op) ||
+                      std::holds_alternative<TopK>(node.op);  // of real numbers, too
+  if (type != ElementType::Float32 && type != ElementType::Float64 && !counts) return true;
   const auto* activate = std::get_if<Activate>(&node.op);
   if (activate != nullptr && activate->activation.kind == Activation::Kind::Clip) {
     const auto low = static_cast<double>(activate->activation.alpha);

@@ -58,7 +58,9 @@ std::optional<Role> integer_role(const Graph& graph, const Node& node) {
   if (role == Role::Weighted && !has_constant_parameters(graph, node)) return std::nullopt;
   const auto operands = data_operands(node, *role);
   const auto real = [&](ValueId id) { return is_real(graph, id); };
-  return std::all_of(operands.begin(), operands.end(), real) ? role : std::nullopt;
+  const bool all_real =
+      real(node.outputs[0]) && std::all_of(operands.begin(), operands.end(), real);
+  return all_real ? role : std::nullopt;
 }
 
 Roles integer_nodes(const Graph& graph, const QuantizeOptions& options) {
@@ -121,16 +123,9 @@ Activation integer_activation(const Activation& activation) {
     case Activation::Kind::Relu:
     case Activation::Kind::PRelu:
       return activation;
-    case Activation::Kind::Sigmoid:
-    case Activation::Kind::Tanh:
-    case Activation::Kind::HardSigmoid:
-    case Activation::Kind::HardSwish:
-    case Activation::Kind::Exp:
-    case Activation::Kind::Floor:
-    case Activation::Kind::Truncate:
-      break;
+    default:
+      CHECK(false, "activation {} in an integer node", static_cast<int>(activation.kind));
   }
-  CHECK(false, "activation {} in an integer node", static_cast<int>(activation.kind));
 }
 
 namespace {

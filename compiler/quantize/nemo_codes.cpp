@@ -82,6 +82,7 @@ std::optional<Role> role_of(const Graph& graph, const Node& node, bool clip_per_
   if (!role || !(per_channel || is_saturation(activation))) return std::nullopt;
   const auto operands = data_operands(node, *role);
   const bool all_real =
+      is_real(graph, node.outputs[0]) &&
       std::all_of(operands.begin(), operands.end(), [&](ValueId id) { return is_real(graph, id); });
   return all_real ? role : std::nullopt;
 }

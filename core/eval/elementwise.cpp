@@ -1,7 +1,9 @@
 // Functions of one element and its channel (activations, batch normalisation, PRelu) and of two
-// elements (Add, Sub, Mul, Div) with broadcasting.
+// elements (Binary) with broadcasting.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <vector>
 
 #include "core/eval/fast_math.h"
@@ -13,6 +15,9 @@
 namespace workbench::eval {
 
 namespace {
+
+constexpr double kRootOfHalf = 0.70710678118654752440;
+constexpr double kRootOfTwoPerPi = 0.79788456080286535588;
 
 float slope_of(const Activation& activation, std::size_t channel) {
   return activation.slopes.size() == 1 ? activation.slopes[0] : activation.slopes.at(channel);
@@ -77,6 +82,83 @@ void for_pieces(std::int64_t count, const Context& context,
   });
 }
 
+namespace {
+
+double softplus(double x) { return std::max(x, 0.0) + math::log1p(math::exp(-std::abs(x))); }
+
+// The functions of ONNX that no hardware here fuses.
+double elementary(const Activation& activation, double x) {
+  const auto alpha = static_cast<double>(activation.alpha);
+  const auto beta = static_cast<double>(activation.beta);
+  using Kind = Activation::Kind;
+  switch (activation.kind) {
+    case Kind::Abs:
+      return std::abs(x);
+    case Kind::Neg:
+      return -x;
+    case Kind::Sign:
+      return x > 0 ? 1 : x < 0 ? -1 : x;
+    case Kind::Ceil:
+      return std::ceil(x);
+    case Kind::Round:
+      return std::nearbyint(x);
+    case Kind::Sqrt:
+      return std::sqrt(x);
+    case Kind::Reciprocal:
+      return 1 / x;
+    case Kind::Log:
+      return math::log(x);
+    case Kind::Erf:
+      return math::erf(x);
+    case Kind::Sin:
+      return math::sin(x);
+    case Kind::Cos:
+      return math::cos(x);
+    case Kind::Tan:
+      return math::tan(x);
+    case Kind::Asin:
+      return math::asin(x);
+    case Kind::Acos:
+      return math::acos(x);
+    case Kind::Atan:
+      return math::atan(x);
+    case Kind::Sinh:
+      return math::sinh(x);
+    case Kind::Cosh:
+      return math::cosh(x);
+    case Kind::Asinh:
+      return math::asinh(x);
+    case Kind::Acosh:
+      return math::acosh(x);
+    case Kind::Atanh:
+      return math::atanh(x);
+    case Kind::Softplus:
+      return softplus(x);
+    case Kind::Softsign:
+      return x / (1 + std::abs(x));
+    case Kind::Elu:
+      return x < 0 ? alpha * math::expm1(x) : x;
+    case Kind::Selu:
+      return beta * (x > 0 ? x : alpha * math::expm1(x));
+    case Kind::Celu:
+      return x < 0 ? alpha * math::expm1(x / alpha) : x;
+    case Kind::ThresholdedRelu:
+      return x > alpha ? x : 0;
+    case Kind::Shrink:
+      return x < -alpha ? x + beta : x > alpha ? x - beta : 0;
+    case Kind::Gelu:
+      return 0.5 * x * (1 + math::erf(x * kRootOfHalf));
+    case Kind::GeluTanh:
+      return 0.5 * x * (1 + math::tanh(kRootOfTwoPerPi * (x + 0.044715 * x * x * x)));
+    case Kind::Mish:
+      return x * math::tanh(softplus(x));
+    default:
+      CHECK(false, "activation {} of a number", activation.name());
+  }
+}
+
+}  // namespace
+
 double activate(const Activation& activation, double x, std::size_t channel) {
   const auto alpha = static_cast<double>(activation.alpha);
   const auto beta = static_cast<double>(activation.beta);
@@ -105,8 +187,9 @@ double activate(const Activation& activation, double x, std::size_t channel) {
       return std::floor(x);
     case Activation::Kind::Truncate:
       return std::trunc(x);
+    default:
+      return elementary(activation, x);
   }
-  CHECK(false, "activation {}", static_cast<int>(activation.kind));
 }
 
 void activate_in_place(const Activation& activation, std::span<float> values, std::size_t channel,
@@ -150,6 +233,21 @@ void activate_in_place(const Activation& activation, std::span<float> values, st
     case Activation::Kind::Truncate:
       for (float& v : values) v = std::trunc(v);
       return;
+    case Activation::Kind::Abs:
+      for (float& v : values) v = std::abs(v);
+      return;
+    case Activation::Kind::Neg:
+      for (float& v : values) v = -v;
+      return;
+    case Activation::Kind::Sqrt:
+      for (float& v : values) v = std::sqrt(v);
+      return;
+    case Activation::Kind::Reciprocal:
+      for (float& v : values) v = 1 / v;
+      return;
+    default:
+      for (float& v : values) v = apply(activation, v, channel);
+      return;
   }
 }
 
@@ -177,11 +275,67 @@ Tensor activated(const Activation& activation, Tensor x, const Context& context)
   return x;
 }
 
+// Truth of each element.
+Tensor tested(Activation::Kind kind, const Tensor& x) {
+  Tensor y = Tensor::uninitialized(ElementType::Bool, x.shape());
+  const std::span<bool> to = y.mutable_values<bool>();
+  if (kind == Activation::Kind::Not) {
+    std::ranges::transform(x.values<bool>(), to.begin(), std::logical_not<>());
+  } else {
+    std::ranges::transform(x.values<float>(), to.begin(), [](float v) { return std::isnan(v); });
+  }
+  return y;
+}
+
+// Fractions go, what does not fit is the nearest that does, NaN is 0; integers lose high bits.
+template <typename To, typename From>
+To cast(From from) {
+  if constexpr (std::is_same_v<To, bool>) {
+    return from != From{};
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    constexpr auto kLow = static_cast<double>(std::numeric_limits<To>::min());
+    constexpr auto kHigh = static_cast<double>(std::numeric_limits<To>::max());
+    const auto x = static_cast<double>(from);
+    if (std::isnan(x)) return To{};
+    if (x <= kLow) return std::numeric_limits<To>::min();
+    return x >= kHigh ? std::numeric_limits<To>::max() : static_cast<To>(x);
+  } else {
+    return static_cast<To>(from);
+  }
+}
+
+template <typename From>
+Tensor cast_from(const Tensor& x, ElementType type) {
+  Tensor y = Tensor::uninitialized(type, x.shape(), x.layout());
+  const auto to = [&]<typename To>(std::type_identity<To>) {
+    std::ranges::transform(x.values<From>(), y.mutable_values<To>().begin(), cast<To, From>);
+  };
+  if (type == ElementType::Bool) {
+    to(std::type_identity<bool>{});
+  } else {
+    for_number_type(type, to);
+  }
+  return y;
+}
+
 }  // namespace
+
+Tensor as_type(Tensor x, ElementType type) {
+  if (x.type() == type) return x;
+  if (x.type() == ElementType::Bool) return cast_from<bool>(x, type);
+  return for_number_type(x.type(),
+                         [&]<typename T>(std::type_identity<T>) { return cast_from<T>(x, type); });
+}
 
 template <>
 Tensors result_of(const Activate& op, Evaluation& at) {
-  return one(activated(op.activation, std::move(at.operands[0]), at.context));
+  const ElementType type = at.graph.value(at.node.outputs[0]).type;
+  if (gives_truth(op.activation.kind)) {
+    at.expect_type(
+        0, op.activation.kind == Activation::Kind::Not ? ElementType::Bool : ElementType::Float32);
+    return one(tested(op.activation.kind, at.x()));
+  }
+  return one(as_type(activated(op.activation, std::move(at.operands[0]), at.context), type));
 }
 
 namespace {
@@ -221,8 +375,8 @@ Tensors result_of(const BatchNorm& op, Evaluation& at) {
   return one(batch_norm(op, at.operands, std::move(data), at.context));
 }
 
-// Functions of two elements with numpy broadcasting: Add, Sub, Mul, Div, and PRelu, whose slope is
-// a tensor of its own.
+// Functions of two elements with numpy broadcasting: those of Binary, and PRelu, whose slope is a
+// tensor of its own.
 
 namespace {
 
@@ -284,15 +438,15 @@ class Broadcast {
   std::vector<Dim> dims_;  // innermost first
 };
 
-template <typename T, typename F>
-void combine(const Broadcast& broadcast, const T* a, const T* b, T* out, std::int64_t begin,
+template <typename T, typename R, typename F>
+void combine(const Broadcast& broadcast, const T* a, const T* b, R* out, std::int64_t begin,
              std::int64_t end, F f) {
   broadcast.rows(begin, end,
                  [&](std::int64_t o, std::int64_t ia, std::int64_t ib, std::int64_t count,
                      std::int64_t step_a, std::int64_t step_b) {
                    const T* left = a + ia;
                    const T* right = b + ib;
-                   T* to = out + o;
+                   R* to = out + o;
                    if (step_a == 1 && step_b == 1) {
                      for (std::int64_t i = 0; i < count; ++i) to[i] = f(left[i], right[i]);
                    } else if (step_a == 1) {
@@ -326,6 +480,43 @@ T divide(T x, T y) {
   return static_cast<T>(x / y);
 }
 
+// NaN of either is the result.
+template <typename T>
+T greater_of(T x, T y) {
+  return x > y || x != x ? x : y;
+}
+template <typename T>
+T lesser_of(T x, T y) {
+  return x < y || x != x ? x : y;
+}
+
+template <typename T>
+T power(T x, T y) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return static_cast<T>(math::signed_pow(static_cast<double>(x), static_cast<double>(y)));
+  } else {
+    if (y < 0) return x == 1 ? T{1} : x == T(-1) ? static_cast<T>(y % 2 == 0 ? 1 : -1) : T{0};
+    std::uint64_t result = 1, square = static_cast<std::uint64_t>(x);
+    for (auto rest = static_cast<std::uint64_t>(y); rest > 0; rest >>= 1, square *= square) {
+      if ((rest & 1) != 0) result *= square;
+    }
+    return static_cast<T>(result);
+  }
+}
+
+// The remainder with the sign of the dividend, or (floored) of the divisor.
+template <typename T>
+T remainder(T x, T y, bool floored) {
+  T rest = 0;
+  if constexpr (std::is_floating_point_v<T>) {
+    rest = std::fmod(x, y);
+  } else {
+    if (y == 0) fail("Mod: expected an integer divisor other than 0, found 0");
+    if (y != T(-1) || !std::is_signed_v<T>) rest = static_cast<T>(x % y);
+  }
+  return floored && rest != 0 && (rest < 0) != (y < 0) ? static_cast<T>(rest + y) : rest;
+}
+
 // Calls use(f) with f(x, y) of the operator. One rounding: for two floats the result of the float
 // operator is that of the double one, rounded.
 template <typename T, typename Use>
@@ -347,7 +538,66 @@ void with_operator(Binary::Kind kind, Use&& use) {
       });
     case Binary::Kind::Div:
       return use([](T x, T y) { return divide(x, y); });
+    case Binary::Kind::Max:
+      return use([](T x, T y) { return greater_of(x, y); });
+    case Binary::Kind::Min:
+      return use([](T x, T y) { return lesser_of(x, y); });
+    case Binary::Kind::Pow:
+      return use([](T x, T y) { return power(x, y); });
+    case Binary::Kind::Mod:
+      return use([](T x, T y) { return remainder(x, y, true); });
+    case Binary::Kind::Fmod:
+      return use([](T x, T y) { return remainder(x, y, false); });
+    default:
+      CHECK(false, "binary {} of numbers", static_cast<int>(kind));
   }
+}
+
+// The same for what has a truth: comparisons of any type, And, Or, Xor of truths.
+template <typename T, typename Use>
+void with_test(Binary::Kind kind, Use&& use) {
+  switch (kind) {
+    case Binary::Kind::Equal:
+      return use([](T x, T y) { return x == y; });
+    case Binary::Kind::Less:
+      return use([](T x, T y) { return x < y; });
+    case Binary::Kind::LessOrEqual:
+      return use([](T x, T y) { return x <= y; });
+    case Binary::Kind::Greater:
+      return use([](T x, T y) { return x > y; });
+    case Binary::Kind::GreaterOrEqual:
+      return use([](T x, T y) { return x >= y; });
+    case Binary::Kind::And:
+      return use([](T x, T y) { return x != T{} && y != T{}; });
+    case Binary::Kind::Or:
+      return use([](T x, T y) { return x != T{} || y != T{}; });
+    case Binary::Kind::Xor:
+      return use([](T x, T y) { return (x != T{}) != (y != T{}); });
+    default:
+      CHECK(false, "binary {} has no truth", static_cast<int>(kind));
+  }
+}
+
+template <typename T>
+Tensor test_all(Binary::Kind kind, const Tensor& a, const Tensor& b, const Shape& shape,
+                const Context& context) {
+  const Broadcast broadcast(a.shape(), b.shape(), shape);
+  Tensor result = Tensor::uninitialized(ElementType::Bool, shape);
+  bool* out = result.mutable_values<bool>().data();
+  const T* left = a.values<T>().data();
+  const T* right = b.values<T>().data();
+  for_pieces(result.size(), context, [&](std::int64_t begin, std::int64_t end) {
+    with_test<T>(kind, [&](auto f) { combine(broadcast, left, right, out, begin, end, f); });
+  });
+  return result;
+}
+
+Tensor tested(Binary::Kind kind, const Tensor& a, const Tensor& b, const Shape& shape,
+              const Context& context) {
+  if (a.type() == ElementType::Bool) return test_all<bool>(kind, a, b, shape, context);
+  return for_number_type(a.type(), [&]<typename T>(std::type_identity<T>) {
+    return test_all<T>(kind, a, b, shape, context);
+  });
 }
 
 // The activation is applied before the one rounding.
@@ -407,6 +657,9 @@ Tensor binary(const Binary& op, Tensor a, const Tensor& b, const Shape& out,
 template <>
 Tensors result_of(const Binary& op, Evaluation& at) {
   at.expect_type(1, at.x().type());
+  if (gives_truth(op.kind)) {
+    return one(tested(op.kind, at.x(), at.operands[1], at.out(), at.context));
+  }
   return one(binary(op, std::move(at.operands[0]), at.operands[1], at.out(), at.context));
 }
 

@@ -63,16 +63,22 @@ void for_pieces(std::int64_t count, const Context& context,
 //   Relu: x < 0 ? 0 : x           Clip: min(max(x, alpha), beta)   LeakyRelu: x < 0 ? alpha*x : x
 //   PRelu: x < 0 ? slope*x : x    Sigmoid: 1 / (1 + exp(-x))       Tanh, Exp: as in <cmath>
 //   HardSigmoid: max(0, min(1, alpha*x + beta))   HardSwish: x * max(0, min(1, x/6 + 0.5))
+//   Softplus: max(x, 0) + log1p(exp(-|x|))   Mish: x * tanh(softplus(x))
+//   Elu, Celu: x < 0 ? alpha * expm1(x or x / alpha) : x
+//   Gelu: x/2 * (1 + erf(x * sqrt(1/2)))   GeluTanh: x/2 * (1 + tanh(sqrt(2/pi) * (x + c*x*x*x)))
 double activate(const Activation& activation, double x, std::size_t channel);
 // Float32 in, float32 out, in place, over elements that share one channel.
 void activate_in_place(const Activation& activation, std::span<float> values, std::size_t channel,
                        Arithmetic arithmetic);
 
+// The elements as another type: to integers fractions go, what does not fit is the nearest that
+// does, NaN is 0; integers lose high bits; what is not 0 is true.
+Tensor as_type(Tensor x, ElementType type);
+
 // (code - zero_point) * step in double, rounded to float32.
 Tensor dequantize(const Quantization& quantization, const Tensor& x, const Context& context);
 
-// Calls f(std::type_identity<T>{}) with the C++ type of `type`. Throws Error for Bool: no op of
-// ours computes with truth values.
+// Calls f(std::type_identity<T>{}) with the C++ type of `type`. Throws Error for Bool.
 template <typename F>
 decltype(auto) for_number_type(ElementType type, F&& f) {
   switch (type) {
@@ -100,6 +106,22 @@ decltype(auto) for_number_type(ElementType type, F&& f) {
       fail("element type: expected a number, found bool");
   }
   CHECK(false, "element type {}", static_cast<int>(type));
+}
+
+// Calls f(std::type_identity<U>{}) with an unsigned type as wide as the elements.
+template <typename F>
+void for_width(ElementType type, F&& f) {
+  switch (element_bytes(type)) {
+    case 1:
+      return f(std::type_identity<std::uint8_t>{});
+    case 2:
+      return f(std::type_identity<std::uint16_t>{});
+    case 4:
+      return f(std::type_identity<std::uint32_t>{});
+    case 8:
+      return f(std::type_identity<std::uint64_t>{});
+  }
+  CHECK(false, "{} bytes", element_bytes(type));
 }
 
 }  // namespace workbench::eval

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/eval/kernels.h"
+#include "core/eval/resize.h"
 
 namespace workbench::eval {
 
@@ -16,22 +17,6 @@ namespace {
 constexpr std::int64_t kFill = -1;  // a source index: no element, the fill value
 
 using AxisMap = std::vector<std::int64_t>;  // result index -> source index or kFill
-
-// Calls f(std::type_identity<U>{}) with an unsigned type as wide as the elements.
-template <typename F>
-void for_width(ElementType type, F&& f) {
-  switch (element_bytes(type)) {
-    case 1:
-      return f(std::type_identity<std::uint8_t>{});
-    case 2:
-      return f(std::type_identity<std::uint16_t>{});
-    case 4:
-      return f(std::type_identity<std::uint32_t>{});
-    case 8:
-      return f(std::type_identity<std::uint64_t>{});
-  }
-  CHECK(false, "{} bytes", element_bytes(type));
-}
 
 template <typename U>
 U fill_bits(ElementType type, float fill) {
@@ -137,6 +122,8 @@ std::int64_t padded_source(Pad::Mode mode, std::int64_t i, std::int64_t size) {
       return std::clamp<std::int64_t>(i, 0, size - 1);
     case Pad::Mode::Reflect:
       return i < 0 ? -i : 2 * (size - 1) - i;
+    case Pad::Mode::Wrap:
+      return (i % size + size) % size;
   }
   CHECK(false, "pad mode {}", static_cast<int>(mode));
 }
@@ -265,9 +252,7 @@ Tensors result_of(const DepthToSpace& op, Evaluation& at) {
   return one(depth_to_space(op, at.x(), at.context));
 }
 
-namespace {
-
-// Position in the source that index i of the result stands for, along dimension d (ONNX Resize-13).
+// ONNX Resize-19.
 double source_position(const Resize& op, std::size_t d, std::int64_t i, std::int64_t in) {
   const auto size = static_cast<double>(in);
   const auto out = static_cast<double>(op.sizes[d]);
@@ -284,6 +269,12 @@ double source_position(const Resize& op, std::size_t d, std::int64_t i, std::int
       return op.sizes[d] == 1 ? 0 : x * (size - 1) / (out - 1);
     case Resize::Coordinates::PytorchHalfPixel:
       return op.sizes[d] == 1 ? 0 : unscale(x + 0.5) - 0.5;
+    case Resize::Coordinates::TfHalfPixelForNn:
+      return unscale(x + 0.5);
+    case Resize::Coordinates::HalfPixelSymmetric: {
+      const double adjustment = out / (scale * size);
+      return size / 2 * (1 - adjustment) + unscale(x + 0.5) - 0.5;
+    }
     case Resize::Coordinates::TfCropAndResize: {
       const auto start = static_cast<double>(op.roi[d]);
       const auto end = static_cast<double>(op.roi[d + op.sizes.size()]);
@@ -293,6 +284,8 @@ double source_position(const Resize& op, std::size_t d, std::int64_t i, std::int
   }
   CHECK(false, "coordinates {}", static_cast<int>(op.coordinates));
 }
+
+namespace {
 
 double nearest(Resize::Nearest mode, double position) {
   switch (mode) {
@@ -346,7 +339,7 @@ Tensors result_of(const Identity&, Evaluation& at) {
         "integers",
         at.node.name);
   }
-  return one(std::move(at.operands[0]));
+  return one(as_type(std::move(at.operands[0]), at.graph.value(at.node.outputs[0]).type));
 }
 
 }  // namespace workbench::eval

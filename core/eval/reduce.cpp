@@ -198,18 +198,57 @@ ReducedOffsets split(const Reduce& op, const Shape& shape) {
   return {offsets(kept_sizes, kept_steps), offsets(reduced_sizes, reduced_steps)};
 }
 
+template <typename Sum>
+Sum times(Sum a, Sum b) {
+  if constexpr (std::is_floating_point_v<Sum>) return a * b;
+  return static_cast<Sum>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));  // wraps
+}
+
+// Of any number type, in double.
+template <typename T>
+double reduce_reals(Reduce::Kind kind, const T* x, const std::vector<std::int64_t>& cells) {
+  const auto at = [&](std::int64_t cell) { return static_cast<double>(x[cell]); };
+  double sum = 0;
+  if (kind == Reduce::Kind::LogSumExp) {
+    double max = at(0);
+    for (const std::int64_t cell : cells) max = std::max(max, at(cell));
+    if (std::isinf(max)) return max;
+    for (const std::int64_t cell : cells) sum += math::exp(at(cell) - max);
+    return max + math::log(sum);
+  }
+  for (const std::int64_t cell : cells) {
+    const double v = at(cell);
+    if (kind == Reduce::Kind::L1) sum += std::abs(v);
+    if (kind == Reduce::Kind::LogSum) sum += v;
+    if (kind == Reduce::Kind::L2 || kind == Reduce::Kind::SumSquare) sum += v * v;
+  }
+  if (kind == Reduce::Kind::LogSum) return math::log(sum);
+  return kind == Reduce::Kind::L2 ? std::sqrt(sum) : sum;
+}
+
 template <typename T>
 T reduce_one(Reduce::Kind kind, const T* x, const std::vector<std::int64_t>& cells) {
-  if (kind == Reduce::Kind::Max) {
-    T best = x[0];
-    for (const std::int64_t cell : cells) best = x[cell] > best ? x[cell] : best;
-    return best;
-  }
   using Sum = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
-  Sum sum = 0;
-  for (const std::int64_t cell : cells) sum += static_cast<Sum>(x[cell]);
-  if (kind == Reduce::Kind::Mean) sum /= static_cast<Sum>(cells.size());
-  return static_cast<T>(sum);
+  T best = x[0];
+  Sum sum = 0, product = 1;
+  switch (kind) {
+    case Reduce::Kind::Max:
+      for (const std::int64_t cell : cells) best = x[cell] > best ? x[cell] : best;
+      return best;
+    case Reduce::Kind::Min:
+      for (const std::int64_t cell : cells) best = x[cell] < best ? x[cell] : best;
+      return best;
+    case Reduce::Kind::Prod:
+      for (const std::int64_t cell : cells) product = times(product, static_cast<Sum>(x[cell]));
+      return static_cast<T>(product);
+    case Reduce::Kind::Mean:
+    case Reduce::Kind::Sum:
+      for (const std::int64_t cell : cells) sum += static_cast<Sum>(x[cell]);
+      if (kind == Reduce::Kind::Mean) sum /= static_cast<Sum>(cells.size());
+      return static_cast<T>(sum);
+    default:
+      return static_cast<T>(reduce_reals(kind, x, cells));
+  }
 }
 
 // Elements behind each index of `axis`.

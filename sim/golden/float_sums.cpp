@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "core/math.h"
+#include "sim/golden/numbers.h"
 #include "sim/golden/operation.h"
 #include "sim/golden/windows.h"
 
@@ -214,26 +215,128 @@ Tensor result_of(const InstanceNorm& op, const Operation& at) {
   return result;
 }
 
+// Over the elements of the dimensions from `axis` on, in order: as InstanceNorm; RMS: x / sqrt(mean
+// of x * x + epsilon) * scale. Scale and bias broadcast to x.
+template <>
+Tensor result_of(const LayerNorm& op, const Operation& at) {
+  const Shape& shape = at.output_shape();
+  const std::int64_t size =
+      elements_between(shape, axis_index(op.axis, shape.size()), shape.size());
+  const auto x = at.operand(0).values<float>();
+  const auto scale = at.operand(1).values<float>();
+  const auto bias = at.has(2) ? at.operand(2).values<float>() : std::span<const float>();
+  const auto scale_at = broadcast_offsets(at.operand(1).shape(), shape);
+  const auto bias_at =
+      at.has(2) ? broadcast_offsets(at.operand(2).shape(), shape) : std::vector<std::int64_t>();
+  Tensor result = Tensor::uninitialized(ElementType::Float32, shape);
+  const auto y = result.mutable_values<float>();
+  const auto count = static_cast<double>(size);
+  for (std::size_t begin = 0; begin < x.size(); begin += static_cast<std::size_t>(size)) {
+    const auto group = x.subspan(begin, static_cast<std::size_t>(size));
+    double sum = 0;
+    for (const float v : group) sum += double{v};
+    const double mean = op.rms ? 0 : sum / count;
+    double squares = 0;
+    for (const float v : group) squares += (v - mean) * (v - mean);
+    const double spread = std::sqrt(squares / count + double{op.epsilon});
+    for (std::size_t i = begin; i < begin + group.size(); ++i) {
+      const double scaled = (x[i] - mean) / spread * scale[static_cast<std::size_t>(scale_at[i])];
+      y[i] = static_cast<float>(bias.empty() ? scaled
+                                             : scaled + bias[static_cast<std::size_t>(bias_at[i])]);
+    }
+  }
+  return result;
+}
+
+namespace {
+
+// One kind of reduction over numbers in their order.
+double reduced(Reduce::Kind kind, std::span<const double> x) {
+  const double greatest = *std::ranges::max_element(x);
+  double sum = 0, magnitudes = 0, squares = 0, product = 1, powers = 0;
+  for (const double v : x) {
+    sum += v;
+    magnitudes += std::fabs(v);
+    squares += v * v;
+    product *= v;
+  }
+  switch (kind) {
+    case Reduce::Kind::Mean:
+      return sum / static_cast<double>(x.size());
+    case Reduce::Kind::Sum:
+      return sum;
+    case Reduce::Kind::Max:
+      return greatest;
+    case Reduce::Kind::Min:
+      return *std::ranges::min_element(x);
+    case Reduce::Kind::Prod:
+      return product;
+    case Reduce::Kind::L1:
+      return magnitudes;
+    case Reduce::Kind::L2:
+      return std::sqrt(squares);
+    case Reduce::Kind::SumSquare:
+      return squares;
+    case Reduce::Kind::LogSum:
+      return math::log(sum);
+    case Reduce::Kind::LogSumExp:
+      if (std::isinf(greatest)) return greatest;
+      for (const double v : x) powers += math::exp(v - greatest);
+      return greatest + math::log(powers);
+  }
+  CHECK(false, "reduce {}", static_cast<int>(kind));
+}
+
+// Whole numbers stay whole in what has no root or logarithm, modulo 2^64.
+std::optional<std::int64_t> reduced_whole(Reduce::Kind kind, std::span<const std::int64_t> x) {
+  std::uint64_t sum = 0, product = 1;
+  for (const std::int64_t v : x) {
+    sum += static_cast<std::uint64_t>(v);
+    product *= static_cast<std::uint64_t>(v);
+  }
+  switch (kind) {
+    case Reduce::Kind::Mean:
+      return static_cast<std::int64_t>(sum) / static_cast<std::int64_t>(x.size());
+    case Reduce::Kind::Sum:
+      return static_cast<std::int64_t>(sum);
+    case Reduce::Kind::Max:
+      return *std::ranges::max_element(x);
+    case Reduce::Kind::Min:
+      return *std::ranges::min_element(x);
+    case Reduce::Kind::Prod:
+      return static_cast<std::int64_t>(product);
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
 // Row-major over the reduced axes.
 template <>
 Tensor result_of(const Reduce& op, const Operation& at) {
   const Shape& in = at.operand(0).shape();
   Shape kept = in;  // the output's shape with its reduced dimensions left as 1
   for (const std::int64_t axis : op.axes) kept[axis_index(axis, in.size())] = 1;
-  const bool max = op.kind == Reduce::Kind::Max;
-  std::vector<double> results(static_cast<std::size_t>(element_count(kept)),
-                              max ? -std::numeric_limits<double>::infinity() : 0);
-  const auto x = at.operand(0).values<float>();
+  const Tensor& x = at.operand(0);
   const auto to = broadcast_offsets(kept, in);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    double& y = results[static_cast<std::size_t>(to[i])];
-    y = max ? std::max(y, double{x[i]}) : y + x[i];
+  std::vector<std::vector<double>> reals(static_cast<std::size_t>(element_count(kept)));
+  std::vector<std::vector<std::int64_t>> wholes(reals.size());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(x.size()); ++i) {
+    const auto group = static_cast<std::size_t>(to[i]);
+    reals[group].push_back(real_at(x, i));
+    if (is_whole(x.type())) wholes[group].push_back(whole_at(x, i));
   }
-  const auto count = static_cast<double>(x.size() / std::max<std::size_t>(results.size(), 1));
-  if (op.kind == Reduce::Kind::Mean) {
-    for (double& y : results) y /= count;
+  Tensor result = Tensor::uninitialized(x.type(), at.output_shape());
+  for (std::size_t i = 0; i < reals.size(); ++i) {
+    const auto whole = is_whole(x.type()) ? reduced_whole(op.kind, wholes[i]) : std::nullopt;
+    if (whole) {
+      put_whole(result, i, *whole);
+    } else {
+      put_real(result, i, reduced(op.kind, reals[i]));
+    }
   }
-  return Tensor::from<float>(at.output_shape(), std::vector<float>(results.begin(), results.end()));
+  return result;
 }
 
 }  // namespace workbench::golden

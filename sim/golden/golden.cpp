@@ -11,7 +11,9 @@ namespace workbench::golden {
 
 namespace {
 
-bool on_codes(const Operation& at) { return is_code(at.output().type); }
+bool on_codes(const Operation& at) {
+  return is_code(at.output().type) && at.output().quantization.has_value();
+}
 
 }  // namespace
 
@@ -50,6 +52,8 @@ struct ResultsOf {
   const Operation& at;
 
   std::vector<Tensor> operator()(const MaxPool& op) const { return max_pool(op, at); }
+  std::vector<Tensor> operator()(const TopK& op) const { return top_k(op, at); }
+  std::vector<Tensor> operator()(const Recurrent& op) const { return recurrent(op, at); }
   std::vector<Tensor> operator()(const auto& op) const { return {result_of(op, at)}; }
 };
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "sim/golden/numbers.h"
 #include "sim/golden/operation.h"
 #include "sim/golden/windows.h"
 
@@ -152,12 +153,16 @@ std::int64_t padded_source(Pad::Mode mode, std::int64_t index, std::int64_t size
     case Pad::Mode::Reflect:
       if (inside) return index;
       return index < 0 ? -index : 2 * (size - 1) - index;
+    case Pad::Mode::Wrap: {
+      const std::int64_t rest = index % size;
+      return rest < 0 ? rest + size : rest;
+    }
   }
   CHECK(false, "pad mode {}", static_cast<int>(mode));
 }
 
-// Where output `index` of dimension d lies between the input's elements (ONNX Resize-13, in
-// double).
+}  // namespace
+
 double resized_coordinate(const Resize& op, std::size_t d, std::int64_t index, std::int64_t in,
                           std::int64_t out) {
   const auto i = static_cast<double>(index);
@@ -174,6 +179,14 @@ double resized_coordinate(const Resize& op, std::size_t d, std::int64_t index, s
       return i / scale;
     case Resize::Coordinates::AlignCorners:
       return out > 1 ? i * last / last_out : 0;
+    case Resize::Coordinates::HalfPixelSymmetric: {
+      const double exact_out = scale * static_cast<double>(in);
+      const double offset =
+          static_cast<double>(in) / 2 * (1 - static_cast<double>(out) / exact_out);
+      return offset + (i + 0.5) / scale - 0.5;
+    }
+    case Resize::Coordinates::TfHalfPixelForNn:
+      return (i + 0.5) / scale;
     case Resize::Coordinates::TfCropAndResize: {
       const double start = op.roi[d], end = op.roi[op.sizes.size() + d];
       return out > 1 ? start * last + i * (end - start) * last / last_out
@@ -182,6 +195,8 @@ double resized_coordinate(const Resize& op, std::size_t d, std::int64_t index, s
   }
   CHECK(false, "coordinate mode {}", static_cast<int>(op.coordinates));
 }
+
+namespace {
 
 double nearest(Resize::Nearest mode, double coordinate) {
   switch (mode) {
@@ -305,7 +320,17 @@ Tensor result_of(const DepthToSpace& op, const Operation& at) {
 
 template <>
 Tensor result_of(const Identity&, const Operation& at) {
-  return at.operand(0);
+  return cast(at.operand(0), at.output().type);
+}
+
+template <>
+Tensor result_of(const Repeat&, const Operation& at) {
+  const Shape& in = at.operand(0).shape();
+  return gather(at, [&](const Position& to) {
+    Position from(to.end() - static_cast<std::ptrdiff_t>(in.size()), to.end());
+    for (std::size_t d = 0; d < in.size(); ++d) from[d] %= in[d];
+    return from;
+  });
 }
 
 }  // namespace workbench::golden

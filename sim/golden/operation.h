@@ -28,7 +28,8 @@ struct Operation {
 };
 
 // The result of a node with operator `op`: a specialisation per op in the file of its family; a
-// missing one does not link. MaxPool, which may have two results, has max_pool() instead.
+// missing one does not link. Ops with several results have functions of their own: max_pool(),
+// top_k(), recurrent().
 template <typename T>
 Tensor result_of(const T& op, const Operation& at);
 
@@ -119,5 +120,16 @@ Tensor integer_activate(const Activate& op, const Operation& at);
 // Codes or float32 [N,C,spatial]; outputs y and, when the node has a second one, int64 indices as
 // ONNX counts them (of the first largest; storage_order 1 counts each plane column by column).
 std::vector<Tensor> max_pool(const MaxPool& op, const Operation& at);
+
+// The greatest or least elements along an axis, best first, and their int64 indices; of equal ones
+// the lower index first.
+std::vector<Tensor> top_k(const TopK& op, const Operation& at);
+
+// y, last h, last c of ONNX's RNN, GRU and LSTM: all states in double, each result rounded once.
+std::vector<Tensor> recurrent(const Recurrent& op, const Operation& at);
+
+// Position in the input of element `index` of a resized dimension d (ONNX Resize-19, in double).
+double resized_coordinate(const Resize& op, std::size_t d, std::int64_t index, std::int64_t in,
+                          std::int64_t out);
 
 }  // namespace workbench::golden

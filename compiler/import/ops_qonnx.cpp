@@ -1,0 +1,185 @@
+// QONNX: quantization of any width as an operator on real numbers (Pappalardo et al., QONNX:
+// Representing Arbitrary-Precision Quantized Neural Networks, arXiv 2206.07527), and FINN's
+// thresholds. Of weights the result is a constant; of activations codes of up to 8 bits are those
+// of QuantizeLinear and DequantizeLinear, others are what defines them.
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "compiler/import/node_reader.h"
+
+namespace workbench::importer {
+
+namespace {
+
+constexpr Result kPart{.output = kIntermediate};
+
+struct QuantParameters {
+  std::int64_t bits = 8;
+  bool is_signed = true, narrow = false;
+  Activation::Kind rounding = Activation::Kind::Round;
+
+  double high() const {
+    const int magnitude_bits = static_cast<int>(bits) - (is_signed ? 1 : 0);
+    return std::ldexp(1.0, magnitude_bits) - (narrow && !is_signed ? 2 : 1);
+  }
+  double low() const {
+    if (!is_signed) return 0;
+    return -std::ldexp(1.0, static_cast<int>(bits) - 1) + (narrow ? 1 : 0);
+  }
+};
+
+Activation::Kind rounding(NodeReader& node) {
+  const std::string mode = node.text("rounding_mode", "ROUND");
+  if (mode == "ROUND" || mode == "HALF_EVEN") return Activation::Kind::Round;
+  if (mode == "FLOOR") return Activation::Kind::Floor;
+  if (mode == "CEIL") return Activation::Kind::Ceil;
+  if (mode == "ROUND_TO_ZERO" || mode == "DOWN") return Activation::Kind::Truncate;
+  node.refuse("attribute 'rounding_mode': expected ROUND, FLOOR, CEIL or ROUND_TO_ZERO, found '{}'",
+              mode);
+}
+
+std::int64_t bit_width(const NodeReader& node, std::size_t i) {
+  const float bits = node.constant_scalar(i, "bit_width");
+  if (!(bits >= 1 && bits <= 32) || bits != std::floor(bits)) {
+    node.refuse("input {} (bit_width): expected a whole number in [1, 32], found {}", i, bits);
+  }
+  return static_cast<std::int64_t>(bits);
+}
+
+ValueId binary(NodeReader& node, Binary::Kind kind, ValueId a, ValueId b, const Result& result) {
+  return node.emit(Binary{.kind = kind}, {a, b}, {result});
+}
+
+// (clip(round(x / scale + zero_point)) - zero_point) * scale
+void emit_definition(NodeReader& node, const QuantParameters& codes) {
+  const ValueId scale = node.float_input(1), zero_point = node.float_input(2);
+  ValueId x = binary(node, Binary::Kind::Div, node.float_input(0), scale, kPart);
+  x = binary(node, Binary::Kind::Add, x, zero_point, kPart);
+  x = node.emit(Activate{{.kind = codes.rounding}}, {x}, {kPart});
+  const Activation clip{.kind = Activation::Kind::Clip,
+                        .alpha = static_cast<float>(codes.low()),
+                        .beta = static_cast<float>(codes.high())};
+  x = node.emit(Activate{clip}, {x}, {kPart});
+  x = binary(node, Binary::Kind::Sub, x, zero_point, kPart);
+  binary(node, Binary::Kind::Mul, x, scale, {});
+}
+
+// What QuantizeLinear says of such codes, if it can: one positive scale, a whole zero point, full
+// range, up to 8 bits.
+std::optional<Quantization> linear_codes(const NodeReader& node, const QuantParameters& codes) {
+  const std::vector<float> scale = node.constant_reals(1, "scale");
+  const std::vector<float> zero_point = node.constant_reals(2, "zero_point");
+  const bool fits = codes.bits >= 2 && codes.bits <= 8 && !codes.narrow && scale.size() == 1 &&
+                    zero_point.size() == 1 && codes.rounding == Activation::Kind::Round;
+  if (!fits || !(scale[0] > 0) || !std::isfinite(scale[0])) return std::nullopt;
+  const float point = zero_point[0];
+  const bool is_code = point == std::floor(point) && static_cast<double>(point) >= codes.low() &&
+                       static_cast<double>(point) <= codes.high();
+  if (!is_code) return std::nullopt;
+  Quantization result{.bits = static_cast<int>(codes.bits),
+                      .is_signed = codes.is_signed,
+                      .thresholds = {static_cast<double>(scale[0]) * codes.high()},
+                      .rounding = Rounding::HalfEven};
+  if (point != 0) result.zero_points = {static_cast<std::int64_t>(point)};
+  return result;
+}
+
+void import_quant(NodeReader& node) {
+  QuantParameters codes{.bits = bit_width(node, 3)};
+  codes.is_signed = node.flag("signed", true);
+  codes.narrow = node.flag("narrow", false);
+  codes.rounding = rounding(node);
+  if (node.value(0).constant) {
+    emit_definition(node, codes);
+    return;
+  }
+  const auto linear = linear_codes(node, codes);
+  if (!linear) {
+    emit_definition(node, codes);
+    return;
+  }
+  const ValueId code =
+      node.emit(Quantize{}, {node.float_input(0)},
+                {{.output = kIntermediate, .type = storage_type(*linear), .quantization = linear}});
+  node.emit(Dequantize{}, {code}, {{.type = ElementType::Float32}});
+}
+
+// scale where x >= 0, else -scale
+void import_bipolar_quant(NodeReader& node) {
+  const ValueId x = node.float_input(0), scale = node.float_input(1);
+  const ValueId zero = node.add_constant(Tensor::scalar(0.0F));
+  const ValueId positive = node.emit(Binary{.kind = Binary::Kind::GreaterOrEqual}, {x, zero},
+                                     {{.output = kIntermediate, .type = ElementType::Bool}});
+  const ValueId negated = node.emit(Activate{{.kind = Activation::Kind::Neg}}, {scale}, {kPart});
+  node.emit(Where{}, {positive, scale, negated}, {{.type = ElementType::Float32}});
+}
+
+// out_bias + out_scale * (how many of the channel's thresholds x reaches)
+void import_multi_threshold(NodeReader& node) {
+  const Shape x = node.shape(0);
+  const Shape& thresholds = node.shape(1);
+  const std::string layout = node.text("data_layout", "NCHW");
+  const float scale = node.real("out_scale", 1), bias = node.real("out_bias", 0);
+  node.text("out_dtype", "");  // what the results are called
+  const std::size_t channel = layout == "NHWC" ? x.size() - 1 : 1;
+  const bool fits = thresholds.size() == 2 && x.size() > channel &&
+                    (thresholds[0] == 1 || thresholds[0] == x[channel]);
+  if (!fits) {
+    node.refuse("input 1 (thresholds): expected [1 or channels, steps] for {}, found {}",
+                to_string(x), to_string(thresholds));
+  }
+  Shape column = x, steps(x.size() + 1, 1);
+  column.push_back(1);
+  steps[channel] = thresholds[0];
+  steps.back() = thresholds[1];
+  const ValueId wide = node.emit(Reshape{column}, {node.float_input(0)}, {kPart});
+  const Tensor& list = node.constant(1, "thresholds");
+  node.float_input(1);
+  const ValueId levels = node.add_constant(list.reshaped(steps));
+  const ValueId reached = node.emit(Binary{.kind = Binary::Kind::GreaterOrEqual}, {wide, levels},
+                                    {{.output = kIntermediate, .type = ElementType::Bool}});
+  const ValueId ones =
+      node.emit(Identity{}, {reached}, {{.output = kIntermediate, .type = ElementType::Float32}});
+  const Reduce sum{
+      .kind = Reduce::Kind::Sum, .axes = {static_cast<std::int64_t>(x.size())}, .keep_dims = false};
+  const ValueId count = node.emit(sum, {ones}, {kPart});
+  const ValueId scaled =
+      binary(node, Binary::Kind::Mul, count, node.add_constant(Tensor::scalar(scale)), kPart);
+  binary(node, Binary::Kind::Add, scaled, node.add_constant(Tensor::scalar(bias)), {});
+}
+
+// Right shift of codes: x / scale of `in_bits`, rounded to `out_bits`, in units of the input's
+// scale.
+void import_trunc(NodeReader& node) {
+  const std::int64_t in_bits = bit_width(node, 3), out_bits = bit_width(node, 4);
+  const Activation::Kind how = rounding(node);
+  if (out_bits > in_bits) {
+    node.refuse("input 4 (out_bit_width): expected at most {}, found {}", in_bits, out_bits);
+  }
+  const auto step = static_cast<float>(std::ldexp(1.0, static_cast<int>(in_bits - out_bits)));
+  const ValueId scale = node.float_input(1), zero_point = node.float_input(2);
+  const ValueId steps = node.add_constant(Tensor::scalar(step));
+  ValueId x = binary(node, Binary::Kind::Div, node.float_input(0), scale, kPart);
+  x = binary(node, Binary::Kind::Add, x, zero_point, kPart);
+  x = node.emit(Activate{{.kind = Activation::Kind::Round}}, {x}, {kPart});
+  x = binary(node, Binary::Kind::Div, x, steps, kPart);
+  x = node.emit(Activate{{.kind = how}}, {x}, {kPart});
+  x = binary(node, Binary::Kind::Sub, x, zero_point, kPart);
+  binary(node, Binary::Kind::Mul, x, scale, {});
+}
+
+// name, function, inputs, outputs, folds, note
+constexpr ImportRule kRules[] = {
+    {"BipolarQuant", import_bipolar_quant, 2, 1, true, "QONNX, of any domain", kAnyDomain},
+    {"MultiThreshold", import_multi_threshold, 2, 1, true,
+     "FINN, of any domain; becomes comparisons and ReduceSum", kAnyDomain},
+    {"Quant", import_quant, 4, 1, true, "QONNX, of any domain; constant width", kAnyDomain},
+    {"Trunc", import_trunc, 5, 1, true, "QONNX, of any domain; constant widths", kAnyDomain},
+};
+
+}  // namespace
+
+std::span<const ImportRule> qonnx_rules() { return kRules; }
+
+}  // namespace workbench::importer
