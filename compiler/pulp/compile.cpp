@@ -5,9 +5,9 @@
 #include <set>
 
 #include "compiler/pulp/emit.h"
-#include "compiler/pulp/find_loops.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
 #include "isa/host_time.h"
 #include "isa/pulp/footprint.h"
@@ -164,12 +164,16 @@ void keep(std::vector<T>& list, const Renumbering& numbers) {
 
 // Takes out each barrier before which no core has waited for anything that another core could touch
 // before the next one. Barriers in front of counters stay: they delimit a measurement.
-void drop_idle_barriers(Program& program, const Machine& machine) {
+void drop_idle_barriers(LoopedProgram& looped, const Machine& machine) {
+  Program& program = looped.program;
   const Renumbering numbers(IdleBarriers(program, machine).run(), program.instructions.size());
   keep(program.instructions, numbers);
   keep(program.info.instruction_layer, numbers);
   keep(program.info.instruction_text, numbers);
   keep(program.text_numbers, numbers);
+  for (TileLoop& loop : looped.loops) {
+    for (std::int32_t& at : loop.at) numbers.from(at);
+  }
   for (Probe& probe : program.probes) numbers.up_to(probe.after);
   for (HostStep& step : program.host_steps) numbers.from(step.before);
   for (Volume& volume : program.memory_map) {
@@ -242,9 +246,9 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   const std::vector<HostTurn> turns = host_turns(quantized, network);
   const HostUses uses = host_uses(quantized, network, turns);
   const MemoryPlan plan = plan_memory(network, machine, options.tiler, turns, uses);
-  Program program = emit(quantized, network, plan, turns, uses, options.tiler, machine);
-  if (options.tiler == Tiler::Optimal) drop_idle_barriers(program, machine);
-  find_loops(program);
+  LoopedProgram looped = emit(quantized, network, plan, turns, uses, options.tiler, machine);
+  if (options.tiler == Tiler::Optimal) drop_idle_barriers(looped, machine);
+  Program program = in_tile_loops(std::move(looped));
   describe(quantized, machine, plan, program.info);
   describe_host_steps(quantized, network, turns, machine, options, program);
   return program;

@@ -69,7 +69,7 @@ LayerTiling layer_tiling(const LayerCode& code, std::int32_t index) {
   tiling.l1_in = input(code.tiling.tile), tiling.l1_out = output(code.tiling.tile);
   tiling.l2_in = input(code.tiling.slice), tiling.l2_out = output(code.tiling.slice);
   tiling.l1_tiles = 0;
-  for (const auto& tiles : code.tiles) tiling.l1_tiles += static_cast<std::int64_t>(tiles.size());
+  for (const Nest& tiles : code.tiles) tiling.l1_tiles += static_cast<std::int64_t>(tiles.size());
   tiling.l2_slices = static_cast<std::int64_t>(code.slices.size());
   tiling.l1_bytes = code.tiling.map.end;
   tiling.l2_bytes = code.plan.l2_bytes;
@@ -91,7 +91,7 @@ class Emitter {
         tiler_(tiler),
         machine_(machine) {}
 
-  Program run() {
+  LoopedProgram run() {
     program_.constants = plan_.constants;
     program_.l2_bytes = plan_.l2_bytes;
     program_.l3_bytes = plan_.l3_bytes;
@@ -105,7 +105,7 @@ class Emitter {
     add_places();
     add_probes();
     add_volumes();
-    return std::move(program_);
+    return std::move(emitted_);
   }
 
  private:
@@ -127,17 +127,17 @@ class Emitter {
   // The next layer's first constants, where they are to come during this one.
   std::vector<Instruction> prefetch_behind(std::size_t i) const {
     if (i + 1 >= network_.layers.size() || !plan_.layers[i + 1].prefetched) return {};
-    Program scratch;
+    LoopedProgram scratch;
     Listing listing{scratch, 0, {}};
     code_of(i + 1).load_constants(listing, 0, 0, first_piece(i + 1), id_step());
-    return scratch.instructions;
+    return std::move(scratch.program.instructions);
   }
 
   void add_layer(std::size_t i) {
     const Layer& layer = network_.layers[i];
     const LayerPlan& plan = plan_.layers[i];
     const LayerCode code = code_of(i);
-    Listing to{program_, static_cast<std::int32_t>(i), layer.name};
+    Listing to{emitted_, static_cast<std::int32_t>(i), layer.name};
     const std::int32_t first = to.next();
     // Constants that come slice by slice are loaded in the body.
     if (plan.constants.size() == 1 && !plan.prefetched) {
@@ -146,7 +146,7 @@ class Emitter {
     if (plan.prefetched || plan.constants.size() == 1) to.add(L3Wait{first_piece(i)});
     const std::vector<Instruction> prefetch = prefetch_behind(i);
     if (tiler_ == Tiler::Dory) {
-      for (const Instruction& instruction : prefetch) to.add(instruction, "next layer");
+      add_prefetch(to, prefetch);
       // Its own slices come from L3, too: DORY waits for one thing at a time
       // (docs/facts/pulp.md 3.6).
       if (!prefetch.empty() && code.slices.size() > 1) to.add(L3Wait{first_piece(i + 1)});
@@ -280,15 +280,16 @@ class Emitter {
   const HostUses& uses_;
   Tiler tiler_;
   const Machine& machine_;
-  Program program_;
+  LoopedProgram emitted_;
+  Program& program_ = emitted_.program;
   std::vector<Span> spans_;
 };
 
 }  // namespace
 
-Program emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
-             const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
-             const Machine& machine) {
+LoopedProgram emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
+                   const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
+                   const Machine& machine) {
   return Emitter(quantized, network, plan, turns, uses, tiler, machine).run();
 }
 

@@ -1,5 +1,5 @@
-// Placed layers -> program: layers' bodies in order, prefetches and counters around them, places,
-// probes, the memory map, the host's part and what reports say.
+// Placed layers -> program in the tilers' loops: layers' bodies in order, prefetches and counters
+// around them, places, probes, the memory map, the host's part and what reports say.
 #pragma once
 
 #include <vector>
@@ -7,13 +7,13 @@
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/tile_loops.h"
 #include "isa/pulp/machine.h"
-#include "isa/pulp/program.h"
 
 namespace workbench::pulp {
 
-Program emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
-             const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
-             const Machine& machine);
+LoopedProgram emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
+                   const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
+                   const Machine& machine);
 
 }  // namespace workbench::pulp

@@ -10,6 +10,12 @@
 
 namespace workbench::pulp {
 
+void add_prefetch(Listing& to, const std::vector<Instruction>& prefetch) {
+  to.loop(std::ssize(prefetch), [&](std::int64_t piece) {
+    to.add(prefetch[static_cast<std::size_t>(piece)], "next layer");
+  });
+}
+
 namespace {
 
 constexpr std::int64_t kTransfers = 0, kNorm = 1;  // DMA counters: all cores', and core 0's
@@ -39,7 +45,7 @@ class SliceFunction {
     code_.load_weights(to_, slice_, tiles_[0], buffers_, kTransfers);
     to_.add(DmaWait{kTransfers});
     to_.add(Barrier{});
-    for (std::size_t t = 0; t < tiles_.size(); ++t) iteration(t);
+    to_.over(tiles_, [&](std::size_t t) { iteration(t); });
     to_.add(DmaWait{kTransfers});
   }
 
@@ -65,10 +71,11 @@ class SliceFunction {
   }
 
   void iteration(std::size_t t) {
+    const bool ahead = code_.tiling.double_buffered;
+    if (t > 0 && !ahead) load_at_once(t);
     to_.add(tile_code(code_), fmt::format("tile {{{}}}", t));
     LayerCode::Buffers next = buffers_;
-    const bool more = t + 1 < tiles_.size();
-    const bool norm = more && code_.tiling.double_buffered && load_next(t, next);
+    const bool norm = t + 1 < tiles_.size() && ahead && load_next(t, next);
     to_.add(Barrier{});
     to_.add(code_.kernel(slice_, tiles_[t], buffers_), fmt::format("tile {{{}}}", t));
     to_.add(Barrier{});
@@ -77,19 +84,21 @@ class SliceFunction {
     code_.store_output(to_, slice_, tiles_[t], buffers_, kTransfers);
     if (blocking()) to_.add(DmaWait{kTransfers});
     to_.add(Barrier{});
-    if (more && !code_.tiling.double_buffered) {
-      if (load_next(t, next)) to_.add(DmaWait{kNorm});
-      to_.add(DmaWait{kTransfers});
-      to_.add(Barrier{});
-    }
     buffers_ = next;
+  }
+
+  // Into the buffers of the tile before.
+  void load_at_once(std::size_t t) {
+    if (load_next(t - 1, buffers_)) to_.add(DmaWait{kNorm});
+    to_.add(DmaWait{kTransfers});
+    to_.add(Barrier{});
   }
 
   const LayerCode& code_;
   Listing& to_;
   std::size_t slice_;
   LayerCode::Buffers buffers_;
-  const std::vector<Block>& tiles_;
+  const Nest& tiles_;
 };
 
 // Slices through L2: the first blocking, each next one asked for while the one before is computed.
@@ -98,26 +107,27 @@ class SlicedLayer {
   SlicedLayer(const LayerCode& code, Listing& to) : code_(code), to_(to) {}
 
   void run() {
-    const std::size_t count = code_.slices.size();
     load(0, buffers_);
     arrive();
-    for (std::size_t s = 0; s < count; ++s) {
-      LayerCode::Buffers next = buffers_;
-      const bool ahead = code_.tiling.l2_double_buffered;
-      if (s + 1 < count) {
-        if (ahead) next.slice = 1 - next.slice;
-        if (ahead) load(s + 1, next);
-      }
-      SliceFunction(code_, to_, s, buffers_).run();
-      to_.add(Barrier{});
-      leave(s);
-      if (s + 1 < count && !ahead) load(s + 1, next);
-      arrive();
-      buffers_ = next;
-    }
+    to_.over(code_.slices, [&](std::size_t s) { iteration(s); });
   }
 
  private:
+  void iteration(std::size_t s) {
+    LayerCode::Buffers next = buffers_;
+    const bool ahead = code_.tiling.l2_double_buffered, more = s + 1 < code_.slices.size();
+    if (more && ahead) {
+      next.slice = 1 - next.slice;
+      load(s + 1, next);
+    }
+    SliceFunction(code_, to_, s, buffers_).run();
+    to_.add(Barrier{});
+    leave(s);
+    if (more && !ahead) load(s + 1, next);
+    arrive();
+    buffers_ = next;
+  }
+
   // What slice s reads of L3 and is not there yet.
   void load(std::size_t s, LayerCode::Buffers& buffers) {
     code_.load_slice(to_, s, buffers.slice, kSliceLoads);
@@ -186,7 +196,7 @@ class Overlapped {
              std::int64_t pieces)
       : code_(code), to_(to), prefetch_(prefetch), pieces_(pieces), twice_(buffering(code.tiling)) {
     for (std::size_t s = 0; s < code.slices.size(); ++s) {
-      const std::vector<Block>& tiles = code.tiles[s];
+      const Nest& tiles = code.tiles[s];
       for (std::size_t t = 0; t < tiles.size(); ++t) {
         steps_.push_back({s, tiles[t], t == 0, t + 1 == tiles.size()});
       }
@@ -198,7 +208,9 @@ class Overlapped {
     load_slice(0);
     arrive();
     load(0, true);
-    for (std::size_t i = 0; i < steps_.size(); ++i) step(i);
+    std::size_t i = 0;
+    to_.over(code_.slices,
+             [&](std::size_t s) { to_.over(code_.tiles[s], [&](std::size_t) { step(i++); }); });
     finish();
   }
 
@@ -212,6 +224,7 @@ class Overlapped {
 
   void step(std::size_t i) {
     const Step& now = steps_[i];
+    if (i > 0) load_rest(i);
     const Machine::Code& costs = code_.machine.code;
     to_.add(
         Code{.instructions = traits(code_.layer.family).planes ? costs.depthwise_tile_instructions
@@ -235,8 +248,17 @@ class Overlapped {
     storing_[out_] = true;
     out_ = double_buffered() ? 1 - out_ : 0;
     if (now.last) unsaved_ = now.slice;
-    if (more && !early) next_tile(i, crosses, true);
-    if (early) load(i + 1, true);
+    early_ = early;
+  }
+
+  // Of tile i, what could not be loaded before the kernel of the tile before: all, or operands with
+  // one buffer.
+  void load_rest(std::size_t i) {
+    if (early_) {
+      load(i, true);
+    } else {
+      next_tile(i - 1, steps_[i].slice != steps_[i - 1].slice, true);
+    }
   }
 
   LayerCode::Buffers with_output(LayerCode::Buffers buffers) const {
@@ -355,7 +377,7 @@ class Overlapped {
     const bool last = s + 1 >= code_.slices.size();
     if (!last && ahead()) load_slice(s + 1);
     if (last) {
-      for (const Instruction& instruction : prefetch_) to_.add(instruction, "next layer");
+      add_prefetch(to_, prefetch_);
     }
   }
 
@@ -392,6 +414,7 @@ class Overlapped {
   std::optional<Block> in_;                                        // what its input buffer holds
   std::size_t in_of_ = 0;                                          // and for which step
   std::optional<std::pair<std::int64_t, std::int64_t>> channels_;  // and its weights
+  bool early_ = false;               // whether the tile before has asked for this one
   std::int64_t loading_ = -1;        // counter of its transfers; -1: there were none
   std::size_t out_ = 0;              // output buffer of the next kernel
   bool storing_[2]{};                // output transfers without a wait so far

@@ -11,6 +11,8 @@ namespace workbench::pulp {
 
 // The layer's body, between the counters: all it wrote is known to all cores behind it.
 void emit_dory(const LayerCode& code, Listing& to);
+// The next layer's first constants, piece by piece.
+void add_prefetch(Listing& to, const std::vector<Instruction>& prefetch);
 // `prefetch`: the next layer's first constants, asked for as soon as the layer itself asks no more
 // of L3.
 // `pieces`: counter of the layer's own first constants, of which the first piece is there.

@@ -10,14 +10,6 @@
 namespace workbench::pulp {
 namespace {
 
-std::vector<std::pair<std::int64_t, std::int64_t>> runs(std::int64_t begin, std::int64_t end,
-                                                        std::int64_t step) {
-  std::vector<std::pair<std::int64_t, std::int64_t>> list;
-  for (std::int64_t at = begin; at < end; at += step)
-    list.emplace_back(at, std::min(at + step, end));
-  return list;
-}
-
 bool empty(const Block& b) { return b.c0 >= b.c1 || b.y0 >= b.y1 || b.x0 >= b.x1; }
 
 std::string text(const char* what, const Block& b) {
@@ -27,27 +19,32 @@ std::string text(const char* what, const Block& b) {
 
 }  // namespace
 
-std::vector<Block> blocks(const Block& all, const Cut& cut, LoopOrder order) {
-  const auto channels = runs(all.c0, all.c1, cut.out_c);
-  std::vector<Block> maps, list;
-  for (const auto& [y0, y1] : runs(all.y0, all.y1, cut.out_h)) {
-    for (const auto& [x0, x1] : runs(all.x0, all.x1, cut.out_w))
-      maps.push_back({0, 0, y0, y1, x0, x1});
-  }
-  const auto add = [&](const auto& channel, Block map) {
-    map.c0 = channel.first, map.c1 = channel.second;
-    list.push_back(map);
-  };
-  if (order == LoopOrder::ChannelsOuter) {
-    for (const auto& channel : channels) {
-      for (const Block& map : maps) add(channel, map);
-    }
-  } else {
-    for (const Block& map : maps) {
-      for (const auto& channel : channels) add(channel, map);
-    }
-  }
-  return list;
+Nest::Nest(const Block& all, const Cut& cut, LoopOrder order)
+    : all_(all), cut_(cut), order_(order) {
+  const std::int64_t channels = ceil_div(all.c1 - all.c0, cut.out_c),
+                     rows = ceil_div(all.y1 - all.y0, cut.out_h),
+                     columns = ceil_div(all.x1 - all.x0, cut.out_w);
+  trips_ = order == LoopOrder::ChannelsOuter ? std::array{channels, rows, columns}
+                                             : std::array{rows, columns, channels};
+}
+
+std::size_t Nest::size() const {
+  return static_cast<std::size_t>(trips_[0] * trips_[1] * trips_[2]);
+}
+
+Block Nest::operator[](std::size_t i) const {
+  const auto at = static_cast<std::int64_t>(i);
+  const std::int64_t outer = at / (trips_[1] * trips_[2]), middle = at / trips_[2] % trips_[1],
+                     inner = at % trips_[2];
+  const bool channels_outer = order_ == LoopOrder::ChannelsOuter;
+  Block block;
+  block.c0 = all_.c0 + (channels_outer ? outer : inner) * cut_.out_c;
+  block.y0 = all_.y0 + (channels_outer ? middle : outer) * cut_.out_h;
+  block.x0 = all_.x0 + (channels_outer ? inner : middle) * cut_.out_w;
+  block.c1 = std::min(block.c0 + cut_.out_c, all_.c1);
+  block.y1 = std::min(block.y0 + cut_.out_h, all_.y1);
+  block.x1 = std::min(block.x0 + cut_.out_w, all_.x1);
+  return block;
 }
 
 void Listing::add(const Instruction& instruction, const std::string& what) {
@@ -62,6 +59,7 @@ void Listing::add(const Instruction& instruction, const std::string& what) {
       text += c;
     }
   }
+  Program& program = to.program;
   program.instructions.push_back(instruction);
   program.info.instruction_layer.push_back(layer);
   program.info.instruction_text.push_back(std::move(text));
@@ -74,6 +72,8 @@ LayerCode::LayerCode(const Network& network, const Layer& of, const LayerPlan& i
       plan(its_plan),
       tiling(its_plan.tiling),
       machine(its_machine),
+      slices({0, of.call.out_c, 0, of.call.out_h, 0, of.call.out_w}, its_plan.tiling.slice,
+             its_plan.tiling.slice_order),
       network_(network),
       homes_(homes) {
   const auto passes = [&](std::int32_t a) {
@@ -82,9 +82,9 @@ LayerCode::LayerCode(const Network& network, const Layer& of, const LayerPlan& i
   input_by_slice = passes(layer.in);
   second_by_slice = passes(layer.in2);
   output_by_slice = passes(layer.out);
-  const Block all{0, layer.call.out_c, 0, layer.call.out_h, 0, layer.call.out_w};
-  slices = blocks(all, tiling.slice, tiling.slice_order);
-  for (const Block& slice : slices) tiles.push_back(blocks(slice, tiling.tile, tiling.order));
+  for (std::size_t s = 0; s < slices.size(); ++s) {
+    tiles.emplace_back(slices[s], tiling.tile, tiling.order);
+  }
 }
 
 Block LayerCode::input_of(const Block& out) const {
@@ -162,15 +162,16 @@ Area LayerCode::slice_area(const Area& home, std::int64_t address, const Block& 
 
 void LayerCode::load_constants(Listing& to, std::size_t part, std::size_t b, std::int64_t id,
                                std::int64_t id_step) const {
-  for (const ConstantPart::Piece& piece : plan.constants.at(part).pieces) {
+  const std::vector<ConstantPart::Piece>& pieces = plan.constants.at(part).pieces;
+  to.loop(std::ssize(pieces), [&](std::int64_t p) {
+    const ConstantPart::Piece& piece = pieces[static_cast<std::size_t>(p)];
     to.add(L3Transfer{.to_l2 = true,
                       .l3 = piece.l3,
                       .l2 = plan.constants_l2[b] + piece.offset,
                       .length = piece.bytes,
-                      .id = id},
+                      .id = id + p * id_step},
            fmt::format("constants {{{}}}", part));
-    id += id_step;
-  }
+  });
 }
 
 // Runs as long as both sides allow.
@@ -199,7 +200,7 @@ void LayerCode::move_slice(Listing& to, const Area& home, std::int64_t address, 
   transfer.l3_stride = home.pixel_stride, transfer.l2_stride = pixel;
   transfer.rows = whole_rows ? rows * columns : columns;
   if (whole_rows) return at(block.y0);
-  for (std::int64_t y = block.y0; y < block.y1; ++y) at(y);
+  to.loop(rows, [&](std::int64_t y) { at(block.y0 + y); });
 }
 
 void LayerCode::load_slice(Listing& to, std::size_t s, std::size_t b, std::int64_t id) const {

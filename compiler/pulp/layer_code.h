@@ -1,14 +1,18 @@
 // Tilings with addresses -> instructions. A LayerCode knows one layer's slices, tiles and buffers
-// and makes the transfers and kernel calls of each; emit_orders.h puts them in order.
+// and makes the transfers and kernel calls of each; emit_orders.h puts them in order, in the loops
+// over slices and tiles, which the listing keeps.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/tile_loops.h"
 #include "isa/pulp/machine.h"
 #include "isa/pulp/program.h"
 
@@ -20,8 +24,20 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
-// The blocks of `all` of at most `cut`, in that order.
-std::vector<Block> blocks(const Block& all, const Cut& cut, LoopOrder order);
+// A tiler's loops: over the blocks of `all` of at most `cut`, in that order.
+class Nest {
+ public:
+  Nest(const Block& all, const Cut& cut, LoopOrder order);
+  const std::array<std::int64_t, 3>& trips() const { return trips_; }  // outermost first
+  std::size_t size() const;
+  Block operator[](std::size_t i) const;  // as the loops come to them
+
+ private:
+  Block all_;
+  Cut cut_;
+  LoopOrder order_;
+  std::array<std::int64_t, 3> trips_{};
+};
 
 // A map in memory: address of the element at channel c0, row y0, column x0.
 struct Area {
@@ -34,13 +50,39 @@ struct Area {
 };
 
 // Appends instructions with their layer and text: opcode, layer and `what`, in which numbers that
-// may grow from tile to tile stand in braces.
+// may grow from tile to tile stand in braces; and keeps the loops that they are added in.
 struct Listing {
-  Program& program;
+  LoopedProgram& to;
   std::int32_t layer = 0;
   std::string name;  // of the layer
   void add(const Instruction& instruction, const std::string& what = {});
-  std::int32_t next() const { return static_cast<std::int32_t>(program.instructions.size()); }
+  std::int32_t next() const { return static_cast<std::int32_t>(to.program.instructions.size()); }
+
+  // body(i) for each i of [0, count), as iterations of a loop.
+  template <typename Body>
+  void loop(std::int64_t count, const Body& body) {
+    const std::size_t mine = to.loops.size();
+    to.loops.emplace_back();
+    for (std::int64_t i = 0; i < count; ++i) {
+      to.loops[mine].at.push_back(next());
+      body(i);
+    }
+    to.loops[mine].at.push_back(next());
+  }
+
+  // body(i) for block i of the nest, in its loops.
+  template <typename Body>
+  void over(const Nest& nest, const Body& body) {
+    std::size_t block = 0;
+    over(nest.trips(), [&] { body(block++); });
+  }
+
+ private:
+  template <typename Body>
+  void over(std::span<const std::int64_t> trips, const Body& body) {
+    if (trips.empty()) return body();
+    loop(trips.front(), [&](std::int64_t) { over(trips.subspan(1), body); });
+  }
 };
 
 class LayerCode {
@@ -52,8 +94,8 @@ class LayerCode {
   const LayerPlan& plan;
   const Tiling& tiling;
   const Machine& machine;
-  std::vector<Block> slices;              // output blocks
-  std::vector<std::vector<Block>> tiles;  // of each slice
+  Nest slices;              // of the output
+  std::vector<Nest> tiles;  // of each slice
   bool input_by_slice = false, second_by_slice = false, output_by_slice = false;
 
   Block input_of(const Block& out) const;  // clipped to the map; channels as the kernel reads them

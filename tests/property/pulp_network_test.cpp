@@ -94,6 +94,11 @@ void expect_true_claim(const std::string& text, const Graph& graph, pulp::Machin
 void expect_same_in_loops(const pulp::Program& program) {
   const std::vector<pulp::Entry> rolled = pulp::in_loops(program);
   EXPECT_LE(rolled.size(), program.instructions.size());
+  // Loops that say something else than the instructions would have been left out.
+  EXPECT_EQ(std::count_if(
+                rolled.begin(), rolled.end(),
+                [](const pulp::Entry& entry) { return std::holds_alternative<pulp::Loop>(entry); }),
+            std::ssize(program.loops));
   pulp::Program again;
   pulp::unroll(rolled, again);
   EXPECT_TRUE(again.instructions == program.instructions);

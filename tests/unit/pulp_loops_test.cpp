@@ -1,7 +1,9 @@
-// Loops in PULP programs: what is found, what is kept, how it is written, what is refused.
+// Loops in PULP programs: what the compiler makes of a tiler's, what is kept, how it is written,
+// what is refused.
 #include <gtest/gtest.h>
 
-#include "compiler/pulp/find_loops.h"
+#include "compiler/pulp/layer_code.h"
+#include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
 #include "isa/pulp/loops.h"
 #include "program.pb.h"
@@ -12,8 +14,9 @@ namespace {
 // A program of one layer from its lines, as a person would write it.
 Program program_of(const std::string& lines) { return assemble(".layer name=a\n" + lines, "a.s"); }
 
-// As the compiler makes it of emitted instructions: what follows "tile " in a text is a number.
-Program with_loops_found(Program program) {
+// As emission hands it on, with the loops that it noted: what follows "tile " in a text is a
+// number.
+Program in_loops_of(Program program, std::vector<TileLoop> loops) {
   const std::string mark = "tile ";
   program.text_numbers.resize(program.instructions.size());
   for (std::size_t i = 0; i < program.instructions.size(); ++i) {
@@ -21,8 +24,7 @@ Program with_loops_found(Program program) {
     const std::size_t at = text.find(mark);
     if (at != std::string::npos) program.text_numbers[i] = {{at + mark.size(), text.size()}};
   }
-  find_loops(program);
-  return program;
+  return in_tile_loops({std::move(program), std::move(loops)});
 }
 
 // Its instructions as they are written.
@@ -44,6 +46,35 @@ std::string assembling(const std::string& lines) {
   return message([&] { program_of(lines); });
 }
 
+TEST(PulpLoops, a_nest_comes_to_its_blocks_in_the_order_of_the_tiler) {
+  const Block all{0, 5, 1, 8, 0, 4};  // blocks of 3, 2 channels; of 4, 3 rows
+  const Cut cut{.out_c = 3, .out_h = 4, .out_w = 4};
+  const Nest channels(all, cut, LoopOrder::ChannelsOuter), rows(all, cut, LoopOrder::RowsOuter);
+  EXPECT_EQ(channels.trips(), (std::array<std::int64_t, 3>{2, 2, 1}));
+  EXPECT_EQ(rows.trips(), (std::array<std::int64_t, 3>{2, 1, 2}));
+  const std::vector<Block> expected{
+      {0, 3, 1, 5, 0, 4}, {0, 3, 5, 8, 0, 4}, {3, 5, 1, 5, 0, 4}, {3, 5, 5, 8, 0, 4}};
+  ASSERT_EQ(channels.size(), 4u);
+  ASSERT_EQ(rows.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(channels[i], expected[i]) << i;
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(rows[i], expected[i / 2 + i % 2 * 2]) << i;
+}
+
+TEST(PulpLoops, a_listing_notes_the_loops_it_is_written_in) {
+  LoopedProgram looped;
+  Listing to{looped, 0, "a"};
+  to.add(Code{});
+  to.over(Nest({0, 2, 0, 3, 0, 1}, {}, LoopOrder::ChannelsOuter), [&](std::size_t tile) {
+    to.add(Barrier{});
+    if (tile == 4) to.add(DmaWait{});
+  });
+  std::vector<std::vector<std::int32_t>> at;
+  for (const TileLoop& loop : looped.loops) at.push_back(loop.at);
+  const std::vector<std::vector<std::int32_t>> expected{
+      {1, 4, 8}, {1, 2, 3, 4}, {1, 2}, {2, 3}, {3, 4}, {4, 5, 7, 8}, {4, 5}, {5, 7}, {7, 8}};
+  EXPECT_EQ(at, expected);
+}
+
 TEST(PulpLoops, tiles_in_two_buffers_are_a_loop_over_pairs_of_tiles) {
   std::string lines;
   for (int tile = 0; tile < 8; ++tile) {
@@ -51,7 +82,7 @@ TEST(PulpLoops, tiles_in_two_buffers_are_a_loop_over_pairs_of_tiles) {
     lines += fmt::format("dma l2={:#x} l1={:#x} length=64\n", 4096 + 64 * tile, 64 * (tile % 2));
     lines += "barrier\n";
   }
-  EXPECT_EQ(written(with_loops_found(program_of(lines))),
+  EXPECT_EQ(written(in_loops_of(program_of(lines), {{{0, 3, 6, 9, 12, 15, 18, 21, 24}}})),
             "loop count=4\n"
             "  code instructions=300 text=\"code a tile {0+2*i}\"  # 0+6*i\n"
             "  dma l2=0x1000+0x80*i length=64  # 1+6*i\n"
@@ -62,7 +93,7 @@ TEST(PulpLoops, tiles_in_two_buffers_are_a_loop_over_pairs_of_tiles) {
             "end\n");
 }
 
-TEST(PulpLoops, loops_that_advance_together_are_a_loop_of_loops) {
+TEST(PulpLoops, loops_in_a_loop_advance_together) {
   std::string lines;
   for (int row = 0; row < 3; ++row) {
     for (int column = 0; column < 5; ++column) {
@@ -70,7 +101,11 @@ TEST(PulpLoops, loops_that_advance_together_are_a_loop_of_loops) {
     }
     lines += "counter_stop\n";
   }
-  EXPECT_EQ(written(with_loops_found(program_of(lines))),
+  const std::vector<TileLoop> loops{{{0, 11, 22, 33}},
+                                    {{0, 2, 4, 6, 8, 10}},
+                                    {{11, 13, 15, 17, 19, 21}},
+                                    {{22, 24, 26, 28, 30, 32}}};
+  EXPECT_EQ(written(in_loops_of(program_of(lines), loops)),
             "loop count=3\n"
             "  loop count=5\n"
             "    dma l2=0x60+0x3e8*i-0x8*j length=8  # 0+11*i+2*j\n"
@@ -80,21 +115,74 @@ TEST(PulpLoops, loops_that_advance_together_are_a_loop_of_loops) {
             "end\n");
 }
 
-TEST(PulpLoops, a_body_begins_with_the_bookkeeping_of_a_tile_where_it_can) {
-  std::string lines = "barrier\n";
-  for (int tile = 0; tile < 4; ++tile) lines += "code instructions=5\ndma_wait\nbarrier\n";
-  EXPECT_EQ(written(with_loops_found(program_of(lines))),
-            "barrier  # 0\n"
+// No output is under way before the first tile, and no tile follows the last.
+TEST(PulpLoops, prologue_and_epilogue_of_a_pipeline_are_peeled) {
+  std::string lines;
+  TileLoop loop;
+  int count = 0;
+  const auto add = [&](const std::string& line) { lines += line + "\n", ++count; };
+  for (int tile = 0; tile < 6; ++tile) {
+    loop.at.push_back(count);
+    add(fmt::format("code text=\"code a tile {}\"", tile));
+    if (tile < 5) add(fmt::format("dma l2={}", 64 * (tile + 1)));
+    if (tile > 0) add("dma_wait id=2");
+  }
+  loop.at.push_back(count);
+  EXPECT_EQ(written(in_loops_of(program_of(lines), {loop})),
+            "code text=\"code a tile 0\"  # 0\n"
+            "dma l2=0x40  # 1\n"
             "loop count=4\n"
-            "  code instructions=5  # 1+3*i\n"
-            "  dma_wait  # 2+3*i\n"
-            "  barrier  # 3+3*i\n"
-            "end\n");
+            "  code text=\"code a tile {1+1*i}\"  # 2+3*i\n"
+            "  dma l2=0x80+0x40*i  # 3+3*i\n"
+            "  dma_wait id=2  # 4+3*i\n"
+            "end\n"
+            "code text=\"code a tile 5\"  # 14\n"
+            "dma_wait id=2  # 15\n");
 }
 
-TEST(PulpLoops, what_does_not_advance_steadily_stays_as_it_is) {
-  EXPECT_EQ(written(with_loops_found(program_of("dma l2=0\ndma l2=8\ndma l2=24\ndma l2=25\n"))),
+// Any two iterations are a step apart; the first here only looks like the others.
+TEST(PulpLoops, an_iteration_between_two_steps_goes_with_the_longer_run) {
+  const Program program = in_loops_of(
+      program_of("dma l2=5\nbarrier\ndma l2=8\nbarrier\ndma l2=16\nbarrier\ndma l2=24\nbarrier\n"),
+      {{{0, 2, 4, 6, 8}}});
+  EXPECT_EQ(program.loops, (std::vector<LoopRange>{{.first = 2, .length = 2, .count = 3}}));
+}
+
+TEST(PulpLoops, iterations_that_do_not_advance_steadily_stay_as_they_are) {
+  EXPECT_EQ(written(in_loops_of(program_of("dma l2=0\ndma l2=8\ndma l2=24\ndma l2=25\n"),
+                                {{{0, 1, 2, 3, 4}}})),
             "dma  # 0\ndma l2=0x8  # 1\ndma l2=0x18  # 2\ndma l2=0x19  # 3\n");
+}
+
+TEST(PulpLoops, what_no_loop_of_the_tiler_emitted_is_none) {
+  std::string lines, expected;
+  for (int i = 0; i < 6; ++i) lines += "barrier\n", expected += fmt::format("barrier  # {}\n", i);
+  EXPECT_EQ(written(in_loops_of(program_of(lines), {})), expected);
+  EXPECT_EQ(written(in_loops_of(program_of(lines), {{{2, 2, 2}}, {{2, 3}}})), expected);
+}
+
+// Loops have variables for four in each other: the outermost of five is written out.
+TEST(PulpLoops, the_innermost_four_of_five_loops_are_kept) {
+  LoopedProgram looped;
+  looped.program.info.layers = {{.name = "a", .op = "", .shape = {}, .merged = {}}};
+  Listing to{looped, 0, "a"};
+  const auto nested = [&](const auto& self, int depth) -> void {
+    to.loop(3, [&](std::int64_t) {
+      to.add(Barrier{});
+      depth > 1 ? self(self, depth - 1) : to.add(DmaWait{});
+    });
+  };
+  nested(nested, 5);
+  // An iteration of the innermost loop is 2 instructions, of those around it 1 + 3 * 2 = 7,
+  // 1 + 3 * 7 = 22, 67 and 202.
+  const Program program = in_tile_loops(looped);
+  ASSERT_EQ(program.instructions.size(), 3u * 202);
+  ASSERT_EQ(program.loops.size(), 3u * 4);
+  for (const std::int64_t k : {0, 1, 2}) {
+    EXPECT_EQ(program.loops[static_cast<std::size_t>(4 * k)],
+              (LoopRange{.first = 1 + 202 * k, .length = 67, .count = 3}));
+  }
+  EXPECT_EQ(in_loops(program).size(), 3u * (4 + 6));
 }
 
 // Braces are the marks of formulas only in loops, and figures with leading zeros are words.
@@ -108,7 +196,10 @@ TEST(PulpLoops, texts_that_look_like_formulas_stay_as_they_are) {
       program.info.instruction_text.push_back(text);
     }
   }
-  find_loops(program);
+  program =
+      in_tile_loops({std::move(program),
+                     {{{0, 1, 2, 3, 4, 5}}, {{5, 6, 7, 8, 9, 10}}, {{10, 11, 12, 13, 14, 15}}}});
+  EXPECT_EQ(program.loops.size(), 2u);  // all but those with braces
   const Program again = load_bytes(save_bytes(program), "p");
   EXPECT_EQ(again.info.instruction_text, program.info.instruction_text);
   EXPECT_EQ(assemble(disassemble(program), "p").info.instruction_text,
