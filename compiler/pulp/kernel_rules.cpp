@@ -30,6 +30,55 @@ namespace {
 
 bool channels_over_cores(KernelKind kind) { return traits(kind).split == Split::Channels; }
 
+// The rough model's figures, in cycles. They are no knobs of a machine: a search only ranks tiles
+// by them, and scales them to the exact cost of one tile, so that what counts is how they grow.
+// docs/facts/pulp.md 4.4 has the source of each and how far they are from the exact cost.
+
+// Blocks of 4 channels x 2 pixels, channels left over, pixels left over: per word of K, per code
+// left of it, and behind it.
+struct MatrixFigures {
+  double block_word = 14, block_rest = 17;    // 2.3.1, 2.3.2
+  double channel_word = 5, channel_rest = 8;  // 2.3.2, of two pixels
+  double pixel_word = 3, pixel_rest = 5;      // 2.3.2, of one
+  double epilogue = 112, epilogue_64 = 159;  // 2.3.2, of a block; of a channel half, of one pixel a
+                                             // quarter of it
+  double pixels = 40;                        // fitted: pointers of a pair or of a pixel
+};
+// A column: 3 instructions per 4 bytes, and per row of the window the branches at borders.
+struct ColumnFigures {
+  double byte = 0.75, window_row = 108;  // 2.6.2
+};
+struct LinearFigures {
+  double neuron = 30, input = 1;  // 2.4.5, fitted
+};
+// Of a channel and output column.
+struct DepthwiseFigures {
+  double column = 35;                      // 2.5.2
+  double in_row_tap = 1.73;                // 2.5.2: 5.2 per row of 3
+  double out_row = 6, out_row_tap = 1.42;  // 2.5.2: 18.8 per row of 9 taps
+};
+// Of a pixel, all its channels or each.
+struct ElementwiseFigures {
+  double add_channel = 8.3, add_pixel = 1.7;                // fitted
+  double requantize_channel = 1.7, requantize_pixel = 1.7;  // fitted
+};
+struct AveragePoolFigures {
+  double tap = 6, channel = 26, pixel = 40;  // 2.4.5; fitted
+};
+struct MaxPoolFigures {
+  double direct_tap = 3, direct_row = 5;  // fitted, of 4 channels
+  double along_x = 3.2, along_y = 0.8;    // fitted, of a channel
+  double pixel = 8, in_pixel = 25;        // fitted
+};
+
+constexpr MatrixFigures kMatrix;
+constexpr ColumnFigures kColumn;
+constexpr LinearFigures kLinear;
+constexpr DepthwiseFigures kDepthwise;
+constexpr ElementwiseFigures kElementwise;
+constexpr AveragePoolFigures kAveragePool;
+constexpr MaxPoolFigures kMaxPool;
+
 // What a tile is to the rough model.
 struct MapSize {
   std::int64_t cores, in_rows, rows, columns;
@@ -53,20 +102,23 @@ MapWork matrix_map(KernelKind kind, const Kernel&, const MapSize& size) {
           static_cast<double>(own_rows * (own_columns % 2))};
 }
 
-// docs/facts/pulp.md 2.3: blocks of 4 channels x 2 pixels, channels left over, pixels left over.
 ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t channels) {
   const std::int64_t depth = layer.in_c * layer.kernel_h * layer.kernel_w;
   const auto words = static_cast<double>(depth / 4), rest = static_cast<double>(depth % 4);
-  const double epilogue = layer.norm && layer.norm_bits == 64 ? 159 : 112;
+  const double epilogue =
+      layer.norm && layer.norm_bits == 64 ? kMatrix.epilogue_64 : kMatrix.epilogue;
   const auto blocks = static_cast<double>(channels / 4), left = static_cast<double>(channels % 4);
   ChannelWork work;
-  work.per_pair = 40 + blocks * (14 * words + 17 * rest + epilogue) +
-                  left * (5 * words + 8 * rest + epilogue / 2);
-  work.per_single = 40 + static_cast<double>(channels) * (3 * words + 5 * rest + epilogue / 4);
-  if (traits(kind).family == Family::Conv) {  // docs/facts/pulp.md 2.6, the branches at borders
-                                              // spread over the window's rows
-    const double columns =
-        0.75 * static_cast<double>(depth) + 108.0 * static_cast<double>(layer.kernel_h);
+  work.per_pair =
+      kMatrix.pixels +
+      blocks * (kMatrix.block_word * words + kMatrix.block_rest * rest + epilogue) +
+      left * (kMatrix.channel_word * words + kMatrix.channel_rest * rest + epilogue / 2);
+  work.per_single =
+      kMatrix.pixels + static_cast<double>(channels) *
+                           (kMatrix.pixel_word * words + kMatrix.pixel_rest * rest + epilogue / 4);
+  if (traits(kind).family == Family::Conv) {
+    const double columns = kColumn.byte * static_cast<double>(depth) +
+                           kColumn.window_row * static_cast<double>(layer.kernel_h);
     work.per_pair += 2 * columns;
     work.per_single += columns;
   }
@@ -76,20 +128,22 @@ ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t c
 MapWork linear_map(KernelKind, const Kernel&, const MapSize&) { return {1, 0}; }
 
 ChannelWork linear_channels(KernelKind, const Kernel& layer, std::int64_t channels) {
-  return {static_cast<double>(channels) * (30 + static_cast<double>(layer.in_c)), 0};
-}
-
-// docs/facts/pulp.md 2.5: 35 + 5.2 rows in + 18.8 rows out at 3x3
-MapWork depthwise_map(KernelKind, const Kernel& layer, const MapSize& size) {
-  const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
-  return {static_cast<double>(size.columns) *
-              (35 + 1.73 * static_cast<double>(layer.kernel_w * size.in_rows) +
-               (6 + 1.42 * taps) * static_cast<double>(size.rows)),
+  return {static_cast<double>(channels) *
+              (kLinear.neuron + kLinear.input * static_cast<double>(layer.in_c)),
           0};
 }
 
-// The others: cycles per channel as pairs, per pixel as singles; as cost.h has them for 4 to 64
-// channels.
+MapWork depthwise_map(KernelKind, const Kernel& layer, const MapSize& size) {
+  const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
+  return {
+      static_cast<double>(size.columns) *
+          (kDepthwise.column +
+           kDepthwise.in_row_tap * static_cast<double>(layer.kernel_w * size.in_rows) +
+           (kDepthwise.out_row + kDepthwise.out_row_tap * taps) * static_cast<double>(size.rows)),
+      0};
+}
+
+// The others: cycles per channel as pairs, per pixel as singles.
 ChannelWork pixel_channels(KernelKind, const Kernel&, std::int64_t channels) {
   return {static_cast<double>(channels), 1};
 }
@@ -99,30 +153,33 @@ double own_pixels(const MapSize& size) {
 }
 
 MapWork add_map(KernelKind, const Kernel&, const MapSize& size) {
-  return {own_pixels(size) * 8.3, own_pixels(size) * 1.7};
+  return {own_pixels(size) * kElementwise.add_channel, own_pixels(size) * kElementwise.add_pixel};
 }
 
 MapWork requantize_map(KernelKind, const Kernel&, const MapSize& size) {
-  return {own_pixels(size) * 1.7, own_pixels(size) * 1.7};
+  return {own_pixels(size) * kElementwise.requantize_channel,
+          own_pixels(size) * kElementwise.requantize_pixel};
 }
 
 MapWork average_pool_map(KernelKind, const Kernel& layer, const MapSize& size) {
   const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
-  return {own_pixels(size) * (6 * taps + 26), own_pixels(size) * 40};
+  return {own_pixels(size) * (kAveragePool.tap * taps + kAveragePool.channel),
+          own_pixels(size) * kAveragePool.pixel};
 }
 
 MapWork max_pool_map(KernelKind kind, const Kernel& layer, const MapSize& size) {
   const double pixels = own_pixels(size);
   const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
   const auto height = static_cast<double>(layer.kernel_h);
-  if (kind == KernelKind::MaxPoolDirect) {  // 4 channels at a time, 3 a tap, 5 a row of the window
-    return {pixels * (3 * taps + 5 * (height + 1)) / 4, 0};
+  if (kind == KernelKind::MaxPoolDirect) {  // 4 channels at a time
+    return {pixels * (kMaxPool.direct_tap * taps + kMaxPool.direct_row * (height + 1)) / 4, 0};
   }
   // Along all rows of the input, then along columns.
   const auto in_rows = static_cast<double>(layer.stride_y);
   const double in_pixels = in_rows * static_cast<double>(layer.stride_x);
-  return {pixels * (3.2 * in_rows * static_cast<double>(layer.kernel_w) + 0.8 * height),
-          pixels * (8 + 25 * in_pixels)};
+  return {pixels * (kMaxPool.along_x * in_rows * static_cast<double>(layer.kernel_w) +
+                    kMaxPool.along_y * height),
+          pixels * (kMaxPool.pixel + kMaxPool.in_pixel * in_pixels)};
 }
 
 struct RoughCost {

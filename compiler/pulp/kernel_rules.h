@@ -16,9 +16,9 @@ KernelKind dory_kernel(const Layer& layer, const Machine& machine);
 // Whether so many cores can share a call; kernels that split the width deal rows to pairs of them.
 bool can_split(KernelKind kernel, std::int64_t cores);
 
-// Kernel cycles to within a tenth or two in a few operations, for searches that weigh thousands of
-// tiles: the block formulas of docs/facts/pulp.md 2.3 to 2.6 (cost.h has the structure behind
-// them). What separates is separated: cycles of a tile = its map's pairs and singles times its
+// Roughly the cycles of a kernel in a few operations, for searches that weigh thousands of tiles
+// and scale the figure to the exact cost of one (docs/facts/pulp.md 4.4; cost.h has the structure
+// behind it). What separates is separated: cycles of a tile = its map's pairs and singles times its
 // channels' cost.
 
 // Of the slowest core: pairs of pixels and pixels left alone, or whatever the kernel counts.

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
+#include <optional>
+#include <random>
 
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/kernel_rules.h"
@@ -13,6 +16,7 @@
 #include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "isa/pulp/check.h"
+#include "isa/pulp/cost.h"
 #include "isa/pulp/footprint.h"
 #include "tests/support/pulp_layers.h"
 
@@ -177,6 +181,65 @@ TEST(PulpTilingProperty, optimal_tiles_are_never_slower_than_dorys_by_the_model)
     const auto tiling = optimal_tiling(one.layer(), one.network, one.machine, one.budget).tiling;
     ASSERT_TRUE(tiling);
     EXPECT_LE(tiling->modelled.value, modelled_cycles(one.layer(), *dory, one.machine).value);
+  }
+}
+
+// Exact and rough cycles of a layer's first tile.
+struct TileCost {
+  double exact = 0, rough = 0;
+};
+
+TileCost tile_cost(const Layer& layer, KernelKind kind, const Cut& tile, const Machine& machine) {
+  const Kernel call = tile_call(layer, kind, 0, 0, 0, tile);
+  const std::vector<std::int64_t> cores = core_cycles(call, machine);
+  const std::int64_t in_rows = call.in_h + call.pad_top + call.pad_bottom;
+  return {static_cast<double>(*std::max_element(cores.begin(), cores.end())),
+          map_work(kind, layer.call, std::ssize(cores), in_rows, call.out_h, call.out_w) *
+              channel_work(kind, layer.call, std::ssize(cores), call.out_c)};
+}
+
+// Rough growth over exact growth, from the tile that the search scales by to another; none where
+// that is no tile, or so small that entry and exit of the kernel prevail.
+std::optional<double> relative_growth(const Layer& layer, KernelKind kind, const Cut& tile,
+                                      const Machine& machine) {
+  const Kernel& whole = layer.call;
+  if (!row_tiles_read(whole, whole.out_h, tile.out_h)) return std::nullopt;
+  if (!column_tiles_read(whole, whole.out_w, tile.out_w)) return std::nullopt;
+  const Cut usual{std::min<std::int64_t>(whole.out_c, 32), std::min<std::int64_t>(whole.out_h, 8),
+                  std::min<std::int64_t>(whole.out_w, 8)};
+  const TileCost from = tile_cost(layer, kind, usual, machine);
+  const TileCost to = tile_cost(layer, kind, tile, machine);
+  if (to.exact < 2000) return std::nullopt;
+  return to.rough / from.rough * from.exact / to.exact;
+}
+
+// docs/facts/pulp.md 4.4
+TEST(KernelRules, rough_cycles_grow_as_the_exact_ones_do) {
+  std::mt19937_64 random(1);
+  const Machine machine;
+  std::map<KernelKind, std::vector<double>> growth;
+  for (int i = 0; i < 4000; ++i) {
+    const Layer layer = random_layer(random);
+    const Kernel& whole = layer.call;
+    const auto up_to = [&](std::int64_t most) {
+      return 1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most));
+    };
+    const Cut tile{up_to(whole.out_c), up_to(whole.out_h), up_to(whole.out_w)};
+    if (whole.in_bits != 8 || whole.out_bits != 8 || whole.weight_bits != 8) continue;
+    for (const KernelKind kind : usable_kernels(layer, machine)) {
+      if (const auto one = relative_growth(layer, kind, tile, machine))
+        growth[kind].push_back(*one);
+    }
+  }
+  EXPECT_GT(growth.size(), 10u);
+  for (auto& [kind, values] : growth) {
+    std::sort(values.begin(), values.end());
+    const double median = values[values.size() / 2];
+    EXPECT_GT(median, 0.75) << to_string(kind) << ", " << values.size() << " tiles";
+    EXPECT_LT(median, 1.15) << to_string(kind) << ", " << values.size() << " tiles";
+    if (!traits(kind).weights || values.size() < 100) continue;
+    EXPECT_GT(values[values.size() / 20], 0.6) << to_string(kind);
+    EXPECT_LT(values[values.size() * 19 / 20], 1.4) << to_string(kind);
   }
 }
 
