@@ -115,8 +115,10 @@ class LayerFile {
         line(statement(*call));
         continue;
       }
-      line(fmt::format("for (int {0} = 0; {0} < {1}; ++{0}) {{", kLoopVariables[depth_],
-                       std::get<Loop>(entries_[e]).count));
+      const Loop& loop = std::get<Loop>(entries_[e]);
+      line(fmt::format("for (int {0} = 0; {0} < {1}; ++{0}) {{{2}{3}", kLoopVariables[depth_],
+                       loop.count, loop.over == LoopOver::Nothing ? "" : "  // ",
+                       loop.over == LoopOver::Nothing ? "" : to_string(loop.over)));
       ++depth_;
       range(e + 1, next_entry(entries_, e));
       --depth_;

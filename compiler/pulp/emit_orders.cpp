@@ -11,7 +11,7 @@
 namespace workbench::pulp {
 
 void add_prefetch(Listing& to, const std::vector<Instruction>& prefetch) {
-  to.loop(std::ssize(prefetch), [&](std::int64_t piece) {
+  to.loop(LoopOver::Pieces, std::ssize(prefetch), [&](std::int64_t piece) {
     to.add(prefetch[static_cast<std::size_t>(piece)], "next layer");
   });
 }

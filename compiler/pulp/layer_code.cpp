@@ -19,13 +19,18 @@ std::string text(const char* what, const Block& b) {
 
 }  // namespace
 
-Nest::Nest(const Block& all, const Cut& cut, LoopOrder order)
+Nest::Nest(const Block& all, const Cut& cut, LoopOrder order, const NestLoops& loops)
     : all_(all), cut_(cut), order_(order) {
   const std::int64_t channels = ceil_div(all.c1 - all.c0, cut.out_c),
                      rows = ceil_div(all.y1 - all.y0, cut.out_h),
                      columns = ceil_div(all.x1 - all.x0, cut.out_w);
-  trips_ = order == LoopOrder::ChannelsOuter ? std::array{channels, rows, columns}
-                                             : std::array{rows, columns, channels};
+  if (order == LoopOrder::ChannelsOuter) {
+    trips_ = {channels, rows, columns};
+    over_ = {loops.channels, loops.rows, loops.columns};
+  } else {
+    trips_ = {rows, columns, channels};
+    over_ = {loops.rows, loops.columns, loops.channels};
+  }
 }
 
 std::size_t Nest::size() const {
@@ -73,7 +78,7 @@ LayerCode::LayerCode(const Network& network, const Layer& of, const LayerPlan& i
       tiling(its_plan.tiling),
       machine(its_machine),
       slices({0, of.call.out_c, 0, of.call.out_h, 0, of.call.out_w}, its_plan.tiling.slice,
-             its_plan.tiling.slice_order),
+             its_plan.tiling.slice_order, kSliceLoops),
       network_(network),
       homes_(homes) {
   const auto passes = [&](std::int32_t a) {
@@ -83,7 +88,7 @@ LayerCode::LayerCode(const Network& network, const Layer& of, const LayerPlan& i
   second_by_slice = passes(layer.in2);
   output_by_slice = passes(layer.out);
   for (std::size_t s = 0; s < slices.size(); ++s) {
-    tiles.emplace_back(slices[s], tiling.tile, tiling.order);
+    tiles.emplace_back(slices[s], tiling.tile, tiling.order, kTileLoops);
   }
 }
 
@@ -163,7 +168,7 @@ Area LayerCode::slice_area(const Area& home, std::int64_t address, const Block& 
 void LayerCode::load_constants(Listing& to, std::size_t part, std::size_t b, std::int64_t id,
                                std::int64_t id_step) const {
   const std::vector<ConstantPart::Piece>& pieces = plan.constants.at(part).pieces;
-  to.loop(std::ssize(pieces), [&](std::int64_t p) {
+  to.loop(LoopOver::Pieces, std::ssize(pieces), [&](std::int64_t p) {
     const ConstantPart::Piece& piece = pieces[static_cast<std::size_t>(p)];
     to.add(L3Transfer{.to_l2 = true,
                       .l3 = piece.l3,
@@ -200,7 +205,7 @@ void LayerCode::move_slice(Listing& to, const Area& home, std::int64_t address, 
   transfer.l3_stride = home.pixel_stride, transfer.l2_stride = pixel;
   transfer.rows = whole_rows ? rows * columns : columns;
   if (whole_rows) return at(block.y0);
-  to.loop(rows, [&](std::int64_t y) { at(block.y0 + y); });
+  to.loop(LoopOver::Lines, rows, [&](std::int64_t y) { at(block.y0 + y); });
 }
 
 void LayerCode::load_slice(Listing& to, std::size_t s, std::size_t b, std::int64_t id) const {

@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -24,11 +23,20 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
+// What a nest's three loops pass over, of slices and of tiles.
+struct NestLoops {
+  LoopOver channels, rows, columns;
+};
+inline constexpr NestLoops kSliceLoops{LoopOver::SliceChannels, LoopOver::SliceRows,
+                                       LoopOver::SliceColumns};
+inline constexpr NestLoops kTileLoops{LoopOver::Channels, LoopOver::Rows, LoopOver::Columns};
+
 // A tiler's loops: over the blocks of `all` of at most `cut`, in that order.
 class Nest {
  public:
-  Nest(const Block& all, const Cut& cut, LoopOrder order);
+  Nest(const Block& all, const Cut& cut, LoopOrder order, const NestLoops& loops);
   const std::array<std::int64_t, 3>& trips() const { return trips_; }  // outermost first
+  const std::array<LoopOver, 3>& over() const { return over_; }
   std::size_t size() const;
   Block operator[](std::size_t i) const;  // as the loops come to them
 
@@ -37,6 +45,7 @@ class Nest {
   Cut cut_;
   LoopOrder order_;
   std::array<std::int64_t, 3> trips_{};
+  std::array<LoopOver, 3> over_{};
 };
 
 // A map in memory: address of the element at channel c0, row y0, column x0.
@@ -60,9 +69,9 @@ struct Listing {
 
   // body(i) for each i of [0, count), as iterations of a loop.
   template <typename Body>
-  void loop(std::int64_t count, const Body& body) {
+  void loop(LoopOver over, std::int64_t count, const Body& body) {
     const std::size_t mine = to.loops.size();
-    to.loops.emplace_back();
+    to.loops.push_back({{}, over});
     for (std::int64_t i = 0; i < count; ++i) {
       to.loops[mine].at.push_back(next());
       body(i);
@@ -74,14 +83,15 @@ struct Listing {
   template <typename Body>
   void over(const Nest& nest, const Body& body) {
     std::size_t block = 0;
-    over(nest.trips(), [&] { body(block++); });
+    levels(nest, 0, [&] { body(block++); });
   }
 
  private:
   template <typename Body>
-  void over(std::span<const std::int64_t> trips, const Body& body) {
-    if (trips.empty()) return body();
-    loop(trips.front(), [&](std::int64_t) { over(trips.subspan(1), body); });
+  void levels(const Nest& nest, std::size_t level, const Body& body) {
+    if (level == nest.trips().size()) return body();
+    loop(nest.over()[level], nest.trips()[level],
+         [&](std::int64_t) { levels(nest, level + 1, body); });
   }
 };
 

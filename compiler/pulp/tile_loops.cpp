@@ -145,9 +145,9 @@ class Folding {
     std::vector<Piece> pieces;
     for (std::int32_t i = begin; i < end;) {
       if (next_ < noted_.size() && noted_[next_].at.front() == i) {
-        const std::vector<std::int32_t>& at = noted_[next_++].at;
-        pieces.push_back(iterations(at));
-        i = at.back();
+        const TileLoop& noted = noted_[next_++];
+        pieces.push_back(iterations(noted));
+        i = noted.at.back();
       } else {
         pieces.push_back(single(static_cast<std::size_t>(i++)));
       }
@@ -155,7 +155,8 @@ class Folding {
     return joined(std::move(pieces));
   }
 
-  Piece iterations(const std::vector<std::int32_t>& at) {
+  Piece iterations(const TileLoop& noted) {
+    const std::vector<std::int32_t>& at = noted.at;
     std::vector<Piece> all, pieces;
     for (std::size_t k = 0; k + 1 < at.size(); ++k) all.push_back(range(at[k], at[k + 1]));
     const std::vector<Run> runs = runs_of(all);
@@ -163,7 +164,7 @@ class Folding {
       // Two runs by different steps may share an iteration.
       const bool next_is_better = k + 1 < all.size() && runs[k + 1].better_than(runs[k]);
       if (runs[k].bodies > 1 && !next_is_better) {
-        pieces.push_back(loop(std::span(all).subspan(k), runs[k], at[k]));
+        pieces.push_back(loop(std::span(all).subspan(k), runs[k], {at[k], 0, 0, noted.over}));
         k += runs[k].covered();
       } else {
         pieces.push_back(std::move(all[k++]));
@@ -201,7 +202,8 @@ class Folding {
     return all;
   }
 
-  Piece loop(std::span<Piece> iterations, const Run& run, std::int64_t first) {
+  // `range` has the first instruction and what the loop is over.
+  Piece loop(std::span<Piece> iterations, const Run& run, LoopRange range) {
     std::string shape = "loop " + std::to_string(run.bodies);
     std::int64_t figures = 0;
     for (std::size_t k = 0; k < run.period; ++k) {
@@ -214,8 +216,9 @@ class Folding {
     const auto body = iterations.first(run.period);
     Piece piece =
         joined({std::make_move_iterator(body.begin()), std::make_move_iterator(body.end())});
-    piece.loops.insert(piece.loops.begin(),
-                       {first, piece.length, static_cast<std::int64_t>(run.bodies)});
+    range.length = piece.length;
+    range.count = static_cast<std::int64_t>(run.bodies);
+    piece.loops.insert(piece.loops.begin(), range);
     piece.length *= static_cast<std::int64_t>(run.bodies);
     piece.depth += 1, piece.lines += 2, piece.figures += figures;
     piece.shape = number_of(shape + " of " + std::to_string(piece.shape));

@@ -14,6 +14,7 @@ namespace workbench::pulp {
 // Iteration k is the instructions [at[k], at[k + 1]).
 struct TileLoop {
   std::vector<std::int32_t> at;
+  LoopOver over = LoopOver::Nothing;
 };
 
 struct LoopedProgram {

@@ -72,7 +72,10 @@ struct ResumeLine {
 
 struct LoopLine {
   Loop loop;
-  static constexpr void fields(auto& self, auto&& visit) { visit("count", self.loop.count); }
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("count", self.loop.count);
+    visit("over", self.loop.over);
+  }
 };
 
 struct Base64Line {

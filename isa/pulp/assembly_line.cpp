@@ -148,6 +148,8 @@ std::string value_text(std::string_view, KernelKind value) { return std::string(
 
 std::string value_text(std::string_view, Space value) { return std::string(to_string(value)); }
 
+std::string value_text(std::string_view, LoopOver value) { return std::string(to_string(value)); }
+
 std::string growth_text(std::string_view field, const std::vector<Advance>& advances) {
   for (const Advance& advance : advances) {
     if (advance.field == field) return steps_text(advance.steps, is_address(field));
@@ -198,6 +200,10 @@ void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, Kern
 }
 
 void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, Space& value) {
+  read_enumerator(line, field, value);
+}
+
+void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, LoopOver& value) {
   read_enumerator(line, field, value);
 }
 

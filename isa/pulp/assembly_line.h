@@ -39,6 +39,7 @@ std::string value_text(std::string_view field, T value) {
 std::string value_text(std::string_view field, const std::string& value);
 std::string value_text(std::string_view field, KernelKind value);
 std::string value_text(std::string_view field, Space value);
+std::string value_text(std::string_view field, LoopOver value);
 
 // What a field grows by in loops, behind its value: "+0x40*i"; nothing where it does not.
 std::string growth_text(std::string_view field, const std::vector<Advance>& advances);
@@ -51,6 +52,7 @@ void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, doub
 void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, std::string& value);
 void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, KernelKind& value);
 void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, Space& value);
+void read_value(const AssemblyLine& line, const AssemblyLine::Field& field, LoopOver& value);
 
 // Throws Error "NAME:LINE: WORD: ...".
 [[noreturn]] void refuse(const AssemblyLine& line, const std::string& what);

@@ -210,8 +210,9 @@ class Unroller {
         add(*line);
         continue;
       }
-      const std::int64_t count = std::get<Loop>(entries_[e]).count;
-      const std::size_t known = count > 1 ? note_loop(count) : kNoLoop;
+      const Loop& entered = std::get<Loop>(entries_[e]);
+      const std::int64_t count = entered.count;
+      const std::size_t known = count > 1 ? note_loop(entered) : kNoLoop;
       iterations_.push_back(0);
       for (; iterations_.back() < count; ++iterations_.back()) {
         range(e + 1, next_entry(entries_, e));
@@ -228,11 +229,11 @@ class Unroller {
   static constexpr std::size_t kNoLoop = std::numeric_limits<std::size_t>::max();
 
   // Its place in program.loops; one in later iterations of a loop around it is there already.
-  std::size_t note_loop(std::int64_t count) {
+  std::size_t note_loop(const Loop& loop) {
     const bool again = std::any_of(iterations_.begin(), iterations_.end(),
                                    [](std::int64_t iteration) { return iteration > 0; });
     if (again) return kNoLoop;
-    program_.loops.push_back({std::ssize(program_.instructions), 0, count});
+    program_.loops.push_back({std::ssize(program_.instructions), 0, loop.count, loop.over});
     return program_.loops.size() - 1;
   }
 
@@ -288,7 +289,7 @@ class Folding {
       }
       const std::size_t at = entries_.size();
       const auto length = static_cast<std::size_t>(loop->length);
-      entries_.emplace_back(Loop{loop->count, 0});
+      entries_.emplace_back(Loop{loop->count, 0, loop->over});
       around_.push_back(length);
       range(i, i + length);
       around_.pop_back();
@@ -393,6 +394,30 @@ bool say_the_same(const std::vector<Entry>& entries, const Program& program, std
 }
 
 }  // namespace
+
+std::string_view to_string(LoopOver over) {
+  switch (over) {
+    case LoopOver::Nothing:
+      return "nothing";
+    case LoopOver::SliceChannels:
+      return "slice_channels";
+    case LoopOver::SliceRows:
+      return "slice_rows";
+    case LoopOver::SliceColumns:
+      return "slice_columns";
+    case LoopOver::Channels:
+      return "channels";
+    case LoopOver::Rows:
+      return "rows";
+    case LoopOver::Columns:
+      return "columns";
+    case LoopOver::Lines:
+      return "lines";
+    case LoopOver::Pieces:
+      return "pieces";
+  }
+  CHECK(false, "loop over {}", static_cast<int>(over));
+}
 
 std::string to_string(const Formula& formula) {
   return std::to_string(formula.start) + steps_text(formula.steps, false);

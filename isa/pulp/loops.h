@@ -24,6 +24,7 @@ inline constexpr std::int64_t kUnrolledMax = 1 << 19;
 // The next `length` entries, loops in them with theirs, run `count` times.
 struct Loop {
   std::int64_t count = 0, length = 0;
+  LoopOver over = LoopOver::Nothing;
   friend bool operator==(const Loop&, const Loop&) = default;
 };
 

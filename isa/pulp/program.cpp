@@ -53,6 +53,7 @@ void encode(const Line& line, file::Entry& message) {
 void encode(const Loop& loop, file::Entry& message) {
   message.set_count(loop.count);
   message.set_length(loop.length);
+  message.set_over(static_cast<std::int32_t>(loop.over));
 }
 
 Entry decode(const file::Entry& message, const std::string& name) {
@@ -60,7 +61,14 @@ Entry decode(const file::Entry& message, const std::string& name) {
   if (loops == message.has_instruction()) {
     fail("{}: an entry has to be an instruction or a loop", name);
   }
-  if (loops) return Loop{message.count(), message.length()};
+  if (loops) {
+    const int over = message.over();
+    if (over < 0 || over > static_cast<int>(last(LoopOver{}))) {
+      fail("{}: a loop passes over one of {} things, found number {}", name,
+           static_cast<int>(last(LoopOver{})) + 1, over);
+    }
+    return Loop{message.count(), message.length(), static_cast<LoopOver>(over)};
+  }
   Line line{.instruction = decode(message.instruction(), name),
             .layer = message.layer(),
             .text = message.text(),

@@ -77,10 +77,27 @@ struct Volume {
   friend bool operator==(const Volume&, const Volume&) = default;
 };
 
+// What the compiler's loops pass over: slices of L2, tiles, lines of a transfer, pieces of
+// constants. Nothing: a loop that was written by hand.
+enum class LoopOver {
+  Nothing,
+  SliceChannels,
+  SliceRows,
+  SliceColumns,
+  Channels,
+  Rows,
+  Columns,
+  Lines,
+  Pieces
+};
+std::string_view to_string(LoopOver over);
+constexpr LoopOver last(LoopOver) { return LoopOver::Pieces; }  // all dense from 0; files hold them
+
 // Instructions [first, first + count * length) are `count` iterations of `length`, which differ in
 // nothing but numbers that grow by constant steps.
 struct LoopRange {
   std::int64_t first = 0, length = 0, count = 0;
+  LoopOver over = LoopOver::Nothing;
   friend bool operator==(const LoopRange&, const LoopRange&) = default;
 };
 

@@ -138,7 +138,8 @@ class LoopDraw {
         continue;
       }
       const std::size_t at = entries_.size();
-      entries_.push_back(Loop{draw_.between(1, 5), 0});
+      const auto over = draw_.between(0, static_cast<std::int64_t>(last(LoopOver{})));
+      entries_.push_back(Loop{draw_.between(1, 5), 0, static_cast<LoopOver>(over)});
       body(depth + 1);
       std::get<Loop>(entries_[at]).length = static_cast<std::int64_t>(entries_.size() - at - 1);
     }

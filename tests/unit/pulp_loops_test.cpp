@@ -49,9 +49,13 @@ std::string assembling(const std::string& lines) {
 TEST(PulpLoops, a_nest_comes_to_its_blocks_in_the_order_of_the_tiler) {
   const Block all{0, 5, 1, 8, 0, 4};  // blocks of 3, 2 channels; of 4, 3 rows
   const Cut cut{.out_c = 3, .out_h = 4, .out_w = 4};
-  const Nest channels(all, cut, LoopOrder::ChannelsOuter), rows(all, cut, LoopOrder::RowsOuter);
+  const Nest channels(all, cut, LoopOrder::ChannelsOuter, kSliceLoops);
+  const Nest rows(all, cut, LoopOrder::RowsOuter, kTileLoops);
   EXPECT_EQ(channels.trips(), (std::array<std::int64_t, 3>{2, 2, 1}));
   EXPECT_EQ(rows.trips(), (std::array<std::int64_t, 3>{2, 1, 2}));
+  EXPECT_EQ(channels.over(),
+            (std::array{LoopOver::SliceChannels, LoopOver::SliceRows, LoopOver::SliceColumns}));
+  EXPECT_EQ(rows.over(), (std::array{LoopOver::Rows, LoopOver::Columns, LoopOver::Channels}));
   const std::vector<Block> expected{
       {0, 3, 1, 5, 0, 4}, {0, 3, 5, 8, 0, 4}, {3, 5, 1, 5, 0, 4}, {3, 5, 5, 8, 0, 4}};
   ASSERT_EQ(channels.size(), 4u);
@@ -64,10 +68,11 @@ TEST(PulpLoops, a_listing_notes_the_loops_it_is_written_in) {
   LoopedProgram looped;
   Listing to{looped, 0, "a"};
   to.add(Code{});
-  to.over(Nest({0, 2, 0, 3, 0, 1}, {}, LoopOrder::ChannelsOuter), [&](std::size_t tile) {
-    to.add(Barrier{});
-    if (tile == 4) to.add(DmaWait{});
-  });
+  to.over(Nest({0, 2, 0, 3, 0, 1}, {}, LoopOrder::ChannelsOuter, kTileLoops),
+          [&](std::size_t tile) {
+            to.add(Barrier{});
+            if (tile == 4) to.add(DmaWait{});
+          });
   std::vector<std::vector<std::int32_t>> at;
   for (const TileLoop& loop : looped.loops) at.push_back(loop.at);
   const std::vector<std::vector<std::int32_t>> expected{
@@ -82,8 +87,9 @@ TEST(PulpLoops, tiles_in_two_buffers_are_a_loop_over_pairs_of_tiles) {
     lines += fmt::format("dma l2={:#x} l1={:#x} length=64\n", 4096 + 64 * tile, 64 * (tile % 2));
     lines += "barrier\n";
   }
-  EXPECT_EQ(written(in_loops_of(program_of(lines), {{{0, 3, 6, 9, 12, 15, 18, 21, 24}}})),
-            "loop count=4\n"
+  EXPECT_EQ(written(in_loops_of(program_of(lines),
+                                {{{0, 3, 6, 9, 12, 15, 18, 21, 24}, LoopOver::Columns}})),
+            "loop count=4 over=columns\n"
             "  code instructions=300 text=\"code a tile {0+2*i}\"  # 0+6*i\n"
             "  dma l2=0x1000+0x80*i length=64  # 1+6*i\n"
             "  barrier  # 2+6*i\n"
@@ -167,7 +173,7 @@ TEST(PulpLoops, the_innermost_four_of_five_loops_are_kept) {
   looped.program.info.layers = {{.name = "a", .op = "", .shape = {}, .merged = {}}};
   Listing to{looped, 0, "a"};
   const auto nested = [&](const auto& self, int depth) -> void {
-    to.loop(3, [&](std::int64_t) {
+    to.loop(LoopOver::Lines, 3, [&](std::int64_t) {
       to.add(Barrier{});
       depth > 1 ? self(self, depth - 1) : to.add(DmaWait{});
     });
@@ -180,7 +186,7 @@ TEST(PulpLoops, the_innermost_four_of_five_loops_are_kept) {
   ASSERT_EQ(program.loops.size(), 3u * 4);
   for (const std::int64_t k : {0, 1, 2}) {
     EXPECT_EQ(program.loops[static_cast<std::size_t>(4 * k)],
-              (LoopRange{.first = 1 + 202 * k, .length = 67, .count = 3}));
+              (LoopRange{.first = 1 + 202 * k, .length = 67, .count = 3, .over = LoopOver::Lines}));
   }
   EXPECT_EQ(in_loops(program).size(), 3u * (4 + 6));
 }
@@ -208,11 +214,13 @@ TEST(PulpLoops, texts_that_look_like_formulas_stay_as_they_are) {
 
 TEST(PulpLoops, programs_keep_the_loops_they_have_and_no_others) {
   const std::string in_loop =
-      "loop count=2\n"
+      "loop count=2 over=slice_rows\n"
       "  barrier text=\"a {3+1*i}\"  # 0+1*i\n"
       "end\n";
   const Program program = program_of(in_loop);
-  EXPECT_EQ(program.loops, (std::vector<LoopRange>{{.first = 0, .length = 1, .count = 2}}));
+  EXPECT_EQ(
+      program.loops,
+      (std::vector<LoopRange>{{.first = 0, .length = 1, .count = 2, .over = LoopOver::SliceRows}}));
   EXPECT_EQ(written(program), in_loop);
   EXPECT_EQ(written(load_bytes(save_bytes(program), "a.pulp")), in_loop);
   const std::string unrolled = "barrier  # 0\nbarrier  # 1\nbarrier  # 2\nbarrier  # 3\n";
@@ -249,6 +257,9 @@ TEST(PulpLoops, wrong_loops_are_refused_with_their_line) {
   EXPECT_EQ(assembling("loop count=2\nend\n"), "a.s:2: loop: there is nothing in it");
   EXPECT_EQ(assembling("barrier\nloop\nbarrier\nend\n"),
             "a.s:3: loop: count must lie between 1 and 524288, found 0");
+  EXPECT_EQ(assembling("loop count=2 over=fields\nend\n"),
+            "a.s:2: loop: field over: expected one of nothing, slice_channels, slice_rows, "
+            "slice_columns, channels, rows, columns, lines, pieces, found \"fields\"");
   EXPECT_EQ(assembling("loop count=2 step=4\nend\n"), "a.s:2: loop: no field 'step'");
   const std::string loop = "loop count=2\n";
   EXPECT_EQ(assembling(loop + loop + loop + loop + loop + "barrier\nend\nend\nend\nend\nend\n"),
@@ -324,6 +335,9 @@ TEST(PulpLoops, wrong_loops_in_files_are_refused_with_their_entry) {
     return file;
   };
   EXPECT_EQ(loading(with(7, 1)), "accepted");
+  file::PulpProgram over = with(7, 1);
+  over.mutable_entries(1)->set_over(9);
+  EXPECT_EQ(loading(over), "a.pulp: a loop passes over one of 9 things, found number 9");
   EXPECT_EQ(loading(with(7, 2)), "a.pulp: entry 1: loop: 2 entries are in it, 1 follow");
   EXPECT_EQ(loading(with(7, INT64_MAX)).substr(0, 23), "a.pulp: entry 1: loop: ");
   EXPECT_EQ(loading(with(7, -1)), "a.pulp: entry 1: loop: there is nothing in it");
