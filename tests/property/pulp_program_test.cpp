@@ -2,6 +2,8 @@
 // crash.
 #include <gtest/gtest.h>
 
+#include "compiler/pulp/layer_code.h"
+#include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
 #include "isa/pulp/check.h"
 #include "isa/pulp/loops.h"
@@ -53,6 +55,67 @@ TEST(PulpProgram, loops_unroll_to_the_program_that_keeps_them) {
     pulp::Program again;
     pulp::unroll(rolled, again);
     EXPECT_TRUE(same_instructions(again, program));
+    instructions += program.instructions.size();
+    entries += rolled.size();
+  }
+  EXPECT_LT(2 * entries, instructions) << "loops are kept";
+}
+
+// Loops in each other as an emitter runs through them, with what makes iterations differ:
+// prologues, epilogues, buffers that take turns, sizes at the border, and steps by chance.
+class RandomNest {
+ public:
+  explicit RandomNest(std::mt19937_64& random) : random_(random) {}
+
+  pulp::LoopedProgram run() {
+    looped_.program.info.layers = {{.name = "a", .op = "", .shape = {}, .merged = {}}};
+    for (int i = 0; i < 3; ++i) loop(static_cast<int>(draw(1, 5)));
+    return std::move(looped_);
+  }
+
+ private:
+  std::int64_t draw(std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
+  }
+
+  void loop(int depth) {
+    const std::int64_t trips = draw(1, depth > 3 ? 3 : 7), step = draw(-9, 9), buffers = draw(1, 2);
+    const bool prologue = draw(0, 3) == 0, epilogue = draw(0, 3) == 0, border = draw(0, 3) == 0;
+    const std::int64_t odd = draw(0, 9);
+    to_.loop(pulp::LoopOver::Rows, trips, [&](std::int64_t i) {
+      const bool last = i + 1 == trips;
+      if (!prologue || i > 0) to_.add(pulp::DmaWait{i % buffers});
+      at_ += step + (i == odd ? 1 : 0);
+      to_.add(pulp::Dma{.l2 = at_, .l1 = 64 * (i % buffers), .length = border && last ? 3 : 8},
+              fmt::format("tile {{{}}}", tile_++));
+      if (depth > 1) loop(depth - 1);
+      if (!epilogue || !last) to_.add(pulp::Barrier{});
+    });
+  }
+
+  std::mt19937_64& random_;
+  pulp::LoopedProgram looped_;
+  pulp::Listing to_{looped_, 0, "a"};
+  std::int64_t at_ = 0, tile_ = 0;
+};
+
+TEST(PulpProgram, loops_of_an_emitter_stand_for_what_it_emitted) {
+  std::mt19937_64 random(kSeed);
+  std::size_t instructions = 0, entries = 0;
+  for (int i = 0; i < kPrograms; ++i) {
+    SCOPED_TRACE(i);
+    const pulp::Program program = pulp::in_tile_loops(RandomNest(random).run());
+    const std::vector<pulp::Entry> rolled = pulp::in_loops(program);
+    // Loops that say something else than the instructions would have been left out.
+    EXPECT_EQ(std::count_if(rolled.begin(), rolled.end(),
+                            [](const pulp::Entry& entry) {
+                              return std::holds_alternative<pulp::Loop>(entry);
+                            }),
+              std::ssize(program.loops));
+    pulp::Program again;
+    pulp::unroll(rolled, again);
+    EXPECT_TRUE(same_instructions(again, program));
+    EXPECT_TRUE(again.loops == program.loops);
     instructions += program.instructions.size();
     entries += rolled.size();
   }
