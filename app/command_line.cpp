@@ -146,7 +146,8 @@ class RequestOptions {
  private:
   static std::string spelling(const Option& option) {
     const bool positional = option.name == "model";
-    return (positional ? "" : "--") + std::string(option.name);
+    const std::string alias = option.alias.empty() ? "" : ",--" + std::string(option.alias);
+    return (positional ? "" : "--") + std::string(option.name) + alias;
   }
   template <typename T>
   static std::string help(const Option& option, const T& member) {
@@ -161,7 +162,7 @@ class RequestOptions {
 // All options of the request but those named.
 template <typename Request>
 void add_request_options(CLI::App& command, Request& request,
-                         const std::vector<std::string_view>& but) {
+                         const std::vector<std::string_view>& but = {}) {
   const RequestOptions add(command);
   for_each_option(request, [&](const Option& option, auto& member) {
     if (std::find(but.begin(), but.end(), option.name) == but.end()) add(option, member);
@@ -173,32 +174,27 @@ void add_thread_option(CLI::App& command, int& threads) {
       ->check(positive());
 }
 
-void add_network_options(CLI::App& command, CompileRequest& request, ViewOptions& views,
+// Of compile, run and verify.
+template <typename Options>
+void add_network_options(CLI::App& command, Options& options,
                          const std::vector<std::string_view>& but) {
-  add_request_options(command, request, but);
+  add_request_options(command, options.request, but);
   command.get_option("--hw")->required();
   command.get_option("model")->required();
-  command.add_option("--save-quantizer", views.save_quantizer, "write thresholds and scales");
-  command.add_option("--save-program", views.save_program, "write the compiled program");
-  add_thread_option(command, views.threads);
+  add_request_options(command, options.views, {"report", "emit-c", "graph"});
+  add_thread_option(command, options.threads);
 }
 
-// Optional outputs of compile and run.
-void add_view_options(CLI::App& command, ViewOptions& options) {
-  command
-      .add_option(
-          "--report", options.report,
-          "xfdnn: schedule, minimum memory and placement as the xfDNN compiler prints them; "
-          "dory: counters, tiles and check sums as DORY does")
-      ->check(CLI::IsMember({"xfdnn", "dory"}));
-  command.add_option("--emit-c", options.emit_c, "PULP: folder for the program as C");
-  command.add_option("--graph", options.graph, "draw the compiled network: FILE.dot or FILE.svg");
+// What only compile and run show.
+void add_view_options(CLI::App& command, ViewOptions& views) {
+  add_request_options(command, views, {"save-quantizer", "save-program"});
+  command.get_option("--report")->check(CLI::IsMember({"xfdnn", "dory"}));
 }
 
 void add_run(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand("run", "compile, simulate, compare with golden, report");
   RunOptions& options = commands.add(command, run);
-  add_network_options(command, options.request, options.views, {"target"});
+  add_network_options(command, options, {"target"});
   add_view_options(command, options.views);
   command.get_option("model")->required(false);  // a program alone runs with seeded weights
   command.get_option("--program")->excludes("--schedule")->excludes("--schedule-file");
@@ -212,12 +208,7 @@ void add_run(CLI::App& app, Commands& commands) {
       ->option_text("on|off");
   command.add_flag("--timing-only", options.timing_only,
                    "PULP: cycles and hazards without computing values");
-  command.add_option("--json", options.json, "write the report as JSON");
-  command.add_option("--csv", options.csv, "write the per-layer table as CSV");
-  command.add_option("--trace", options.trace, "write a timeline for ui.perfetto.dev");
-  command.add_option("--html", options.html, "write the report as one self-contained page");
-  command.add_option("--png", options.png, "write the page's roofline as a picture (by Chromium)");
-  command.add_option("--dump-tensors", options.dump_tensors, "folder for every tensor, as .npy");
+  add_request_options(command, options.files);
   command.add_flag("--deterministic", options.deterministic, "leave wall times out");
   command.add_flag("--brief", options.brief, "print totals, not every layer");
 }
@@ -225,7 +216,7 @@ void add_run(CLI::App& app, Commands& commands) {
 void add_compile(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand("compile", "compile and show what the machine would run");
   CompileCommandOptions& options = commands.add(command, compile);
-  add_network_options(command, options.request, options.views, {"target", "program", "technology"});
+  add_network_options(command, options, {"target", "program", "technology"});
   add_view_options(command, options.views);
   command.add_option("-o,--output", options.views.save_program, "the same as --save-program");
   command.add_flag("--dump-schedules", options.dump_schedules,
@@ -236,28 +227,13 @@ void add_verify(CLI::App& app, Commands& commands) {
   CLI::App& command =
       *app.add_subcommand("verify", "compare a simulation with external golden tensors");
   VerifyOptions& options = commands.add(command, verify);
-  add_network_options(command, options.request, options.views,
-                      {"target", "program", "technology", "save-optimized"});
+  add_network_options(command, options, {"target", "program", "technology", "save-optimized"});
   command.get_option("--input")->required();
   command.add_option("--expect", options.expect, ".npy, .npz, .pb or a folder of them")->required();
   command.add_option("--atol", options.absolute_tolerance, "absolute tolerance of float tensors")
       ->check(not_negative());
   command.add_option("--rtol", options.relative_tolerance, "relative tolerance of float tensors")
       ->check(not_negative());
-}
-
-// The six steps of the xfDNN quantizer, named as its arguments are.
-void add_preprocessing_options(CLI::App& command, QuantizationOptions& options) {
-  command.add_option("--preprocess", options.preprocess,
-                     "how images become input (default: MODEL.preprocess.yaml)");
-  PreprocessingOptions& steps = options.steps;
-  command.add_option("--resize", steps.resize, "SHORT_SIDE,CENTRE_CROP or none");
-  command.add_option("--dims", steps.dims, "C,H,W of the resized image: 3,224,224");
-  command.add_option("--transpose", steps.transpose, "order of H,W,C: 2,0,1");
-  command.add_option("--channel-swap,--channel_swap", steps.channel_swap, "2,1,0 for BGR");
-  command.add_option("--raw-scale,--raw_scale", steps.raw_scale, "pixels in [0, 1] times this");
-  command.add_option("--mean-value,--mean_value", steps.mean_value, "subtracted: 104,117,123");
-  command.add_option("--input-scale,--input_scale", steps.input_scale, "factor after the mean");
 }
 
 // Neither runs a network on an input, nor a program that was compiled before.
@@ -270,17 +246,8 @@ void add_quantization_options(CLI::App& command, QuantizationOptions& options,
   command.get_option("model")->required();
   command.get_option("--hw")->description("machine of that family (default: v3_96, gap8)");
   command.get_option("--target")->check(CLI::IsMember({"xdnn", "pulp", "none"}));
-  ImageRequest& images = options.images;
-  command.add_option("--calibration", images.path,
-                     "images to calibrate with: a folder, a batch, .npy or .npz");
-  command.add_option("--calibration-size", images.selection.size, "use that many of them")
-      ->check(positive());
-  command.add_option("--calibration-seed", images.selection.seed,
-                     "choose them at random (default: the first by name)");
-  command.add_option("--calibration-indices", options.indices,
-                     "choose these of the names in ascending order: 0,4,20-29");
-  command.add_flag("--skip-bad", images.skip_bad, "leave out images that cannot be used");
-  add_preprocessing_options(command, options);
+  add_request_options(command, options.calibration);
+  command.get_option("--calibration-size")->check(positive());
   add_thread_option(command, options.threads);
 }
 

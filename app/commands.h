@@ -20,27 +20,20 @@
 
 namespace workbench::app {
 
-// What compile, run and verify write of a compiled network, and how they work.
-struct ViewOptions {
-  std::filesystem::path save_quantizer, save_program;
-  std::filesystem::path emit_c;  // folder
-  std::string report;            // "xfdnn", "dory", or empty: neither
-  std::filesystem::path graph;   // .dot or .svg
-  int threads = 0;
-};
-
 struct CompileCommandOptions {
   CompileRequest request;  // as the command line has it: names, not files
   ViewOptions views;
+  int threads = 0;
   bool dump_schedules = false;
 };
 
 struct RunOptions {
   CompileRequest request;  // as the command line has it: names, not files
   ViewOptions views;
+  int threads = 0;
   bool golden = true;
   bool timing_only = false;
-  std::filesystem::path json, csv, trace, html, png, dump_tensors;
+  RunFiles files;
   bool deterministic = false;
   bool brief = false;
 };
@@ -48,6 +41,7 @@ struct RunOptions {
 struct VerifyOptions {
   CompileRequest request;  // as the command line has it: names, not files
   ViewOptions views;
+  int threads = 0;
   std::filesystem::path expect;
   double absolute_tolerance = 0, relative_tolerance = 0;
 };
@@ -56,10 +50,7 @@ struct VerifyOptions {
 struct QuantizationOptions {
   // As the command line has it: names, not files.
   CompileRequest request{.target = "xdnn", .scheme = "default"};
-  ImageRequest images{.with_labels = false};  // to calibrate with
-  std::string indices;                        // of those
-  std::filesystem::path preprocess;
-  PreprocessingOptions steps;
+  CalibrationOptions calibration;
   int threads = 0;
 };
 

@@ -29,10 +29,14 @@ CompileRequest quantization_request(const QuantizationOptions& options) {
 }
 
 ImageRequest calibration_request(const QuantizationOptions& options) {
-  ImageRequest images = options.images;
-  if (!options.indices.empty()) {
-    if (images.selection.seed) fail("--calibration-indices: excludes --calibration-seed");
-    images.selection.indices = parse_indices(options.indices);
+  const CalibrationOptions& asked = options.calibration;
+  ImageRequest images{.path = asked.images,
+                      .with_labels = false,
+                      .selection = {.size = asked.size, .seed = asked.seed},
+                      .skip_bad = asked.skip_bad};
+  if (!asked.indices.empty()) {
+    if (asked.seed) fail("--calibration-indices: excludes --calibration-seed");
+    images.selection.indices = parse_indices(asked.indices);
   }
   return images;
 }
@@ -61,12 +65,12 @@ std::string write_model(const QuantizeCommandOptions& options, const Quantized& 
 
 // `accuracy` calibrates with some of the images that it scores; here there are no others.
 void require_images_to_choose_from(const QuantizationOptions& options) {
-  const ImageRequest& images = options.images;
-  if (!images.path.empty()) return;
-  const char* const option = images.selection.size != 0 ? "--calibration-size"
-                             : images.selection.seed    ? "--calibration-seed"
-                             : !options.indices.empty() ? "--calibration-indices"
-                                                        : nullptr;
+  const CalibrationOptions& asked = options.calibration;
+  if (!asked.images.empty()) return;
+  const char* const option = asked.size != 0          ? "--calibration-size"
+                             : asked.seed             ? "--calibration-seed"
+                             : !asked.indices.empty() ? "--calibration-indices"
+                                                      : nullptr;
   if (option != nullptr) fail("{}: expected images with --calibration, found none", option);
 }
 
@@ -84,9 +88,9 @@ int quantize(const QuantizeCommandOptions& options) {
   }
   if (!options.save_quantizer.empty()) require_quantizer_file(request);
   require_images_to_choose_from(options.quantization);
-  const ImageSet images =
-      open_calibration(request, calibration_request(options.quantization),
-                       options.quantization.preprocess, options.quantization.steps);
+  const ImageSet images = open_calibration(request, calibration_request(options.quantization),
+                                           options.quantization.calibration.preprocess,
+                                           options.quantization.calibration.steps);
   ProgressBar progress;
   const Quantized network = quantize_network(request, images.samples, progress.callback());
   const std::vector<LoweringDifference> differences =
@@ -100,7 +104,7 @@ int quantize(const QuantizeCommandOptions& options) {
   }
   if (saves) write_file(options.save_quantizer, quantizer);
   // No images for calibration are no fault where none are needed.
-  const bool given = !options.quantization.images.path.empty();
+  const bool given = !options.quantization.calibration.images.empty();
   if (given || network.calibrated) warn(images.warnings);
   warn(dead_values(network));
   warn(network.warnings);
@@ -114,12 +118,12 @@ int accuracy(const AccuracyCommandOptions& options) {
   limit_threads(options.quantization.threads);
   AccuracyRequest request{.network = quantization_request(options.quantization),
                           .calibration = calibration_request(options.quantization),
-                          .preprocessing = options.quantization.preprocess,
-                          .preprocessing_steps = options.quantization.steps};
+                          .preprocessing = options.quantization.calibration.preprocess,
+                          .preprocessing_steps = options.quantization.calibration.steps};
   request.images.path = options.images;
   request.images.labels = options.labels;
   request.images.selection.size = options.limit;
-  request.images.skip_bad = options.quantization.images.skip_bad;
+  request.images.skip_bad = options.quantization.calibration.skip_bad;
   request.measure = {.golden_images = options.golden_images, .layers = !options.brief};
   ProgressBar progress;
   const Accuracy accuracy = run_accuracy(request, progress.callback());

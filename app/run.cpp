@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "app/commands.h"
-#include "app/pictures.h"
 #include "app/terminal.h"
 #include "compiler/quantize/quantize.h"
 #include "compiler/quantize/statistics_cache.h"
@@ -75,7 +74,7 @@ void require_no_views(const ViewOptions& views, const CompileRequest& request) {
 }
 
 // Compiles, and writes the quantizer table and the program where asked for.
-Compiled compile_from(const CompileRequest& asked, const ViewOptions& views,
+Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int threads,
                       const Progress& progress) {
   require_writable_file(views.save_quantizer);
   require_writable_file(views.save_program);
@@ -83,7 +82,7 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views,
   require_writable_file(views.graph);
   require_drawable(views.graph);
   if (!asked.program.empty()) require_no_views(views, asked);
-  limit_threads(views.threads);
+  limit_threads(threads);
   if (asked.model.name.empty() && asked.program.empty()) {
     fail("expected a model: an ONNX file or zoo:NAME");
   }
@@ -111,22 +110,22 @@ void show_views(const CompileRequest& request, const ViewOptions& views, const C
   print(xfdnn_report(compiled, natural ? StepOrder::Model : StepOrder::Schedule));
 }
 
-void write_outputs(const RunOptions& options, const Compiled& compiled, const SimulatedNetwork& run,
+void write_outputs(const RunFiles& files, const Compiled& compiled, const SimulatedNetwork& run,
                    const Technology& technology) {
-  if (!options.json.empty()) write_file(options.json, json_report(run.result));
-  if (!options.csv.empty()) write_file(options.csv, csv_report(run.result.report));
-  if (!options.trace.empty()) {
-    write_file(options.trace,
+  if (!files.json.empty()) write_file(files.json, json_report(run.result));
+  if (!files.csv.empty()) write_file(files.csv, csv_report(run.result.report));
+  if (!files.trace.empty()) {
+    write_file(files.trace,
                trace_json(compiled.info(), run.result.timeline, run.result.report.machine));
   }
-  if (!options.html.empty() || !options.png.empty()) {
+  if (!files.html.empty() || !files.png.empty()) {
     const std::string html = run_html(compiled, run, technology);
-    if (!options.html.empty()) write_file(options.html, html);
-    if (!options.png.empty()) write_picture(options.png, html, "roofline");
+    if (!files.html.empty()) write_file(files.html, html);
+    if (!files.png.empty()) write_picture(files.png, html, "roofline");
   }
-  if (options.dump_tensors.empty()) return;
+  if (files.dump_tensors.empty()) return;
   for (const auto& [name, tensor] : run.tensors) {
-    write_file(options.dump_tensors / (file_name_of(name) + ".npy"), npy_bytes(tensor));
+    write_file(files.dump_tensors / (file_name_of(name) + ".npy"), npy_bytes(tensor));
   }
 }
 
@@ -141,20 +140,21 @@ void show_energy(const Technology& technology, const Compiled& compiled, const R
 }  // namespace
 
 int run(const RunOptions& options) {
-  for (const auto* path :
-       {&options.json, &options.csv, &options.trace, &options.html, &options.png}) {
+  const RunFiles& files = options.files;
+  for (const auto* path : {&files.json, &files.csv, &files.trace, &files.html, &files.png}) {
     require_writable_file(*path);
   }
-  require_picture(options.png);
+  require_picture(files.png);
   ProgressBar progress;
-  const Compiled compiled = compile_from(options.request, options.views, progress.callback());
+  const Compiled compiled =
+      compile_from(options.request, options.views, options.threads, progress.callback());
   const Technology technology = technology_for(compiled.machine, options.request.technology);
-  create_folder(options.dump_tensors);
+  create_folder(files.dump_tensors);
   SimulatedNetwork simulated = run_network(
       compiled, {.golden = options.golden, .values = !options.timing_only}, progress.callback());
   progress.clear();
   if (options.deterministic) simulated.result.wall.reset();
-  write_outputs(options, compiled, simulated, technology);
+  write_outputs(files, compiled, simulated, technology);
   warn(simulated.result.warnings);
   std::vector<Cycles> cycles;
   for (const LayerReport& layer : simulated.result.report.layers) cycles.push_back(layer.cycles);
@@ -206,7 +206,8 @@ int compile(const CompileCommandOptions& options) {
   ProgressBar progress;
   CompileRequest request = options.request;
   request.keep_reference = false;
-  const Compiled compiled = compile_from(request, options.views, progress.callback());
+  const Compiled compiled =
+      compile_from(request, options.views, options.threads, progress.callback());
   progress.clear();
   warn(compiled.warnings);
   show_views(options.request, options.views, compiled, cycles_alone(compiled), "alone");
@@ -272,7 +273,8 @@ int verify(const VerifyOptions& options) {
   ProgressBar progress;
   CompileRequest request = options.request;
   request.keep_reference = false;
-  const Compiled compiled = compile_from(request, options.views, progress.callback());
+  const Compiled compiled =
+      compile_from(request, options.views, options.threads, progress.callback());
   const bool files = compiled.was_integer && is_golden_folder(options.expect);
   const Checked checked = files ? check_golden_files(options, compiled, progress.callback())
                                 : check_tensors(options, compiled, progress.callback());

@@ -5,7 +5,6 @@
 #include <chrono>
 
 #include "app/commands.h"
-#include "app/pictures.h"
 #include "app/terminal.h"
 #include "core/error.h"
 #include "core/file.h"

@@ -1,6 +1,9 @@
 #include "app/terminal.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,8 +11,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <sstream>
 
 #include "core/error.h"
+#include "core/file.h"
+
+extern char** environ;
 
 namespace workbench::app {
 
@@ -87,6 +95,140 @@ void create_folder(const fs::path& path) {
   if (access(path.c_str(), W_OK) != 0) {
     fail("{}: cannot write: {}", path.string(), std::strerror(errno));
   }
+}
+
+namespace {
+
+bool is_installed(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (access((fs::path(folder) / program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+// For what goes to a program and comes from it; gone with its contents in the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() : path_(fs::temp_directory_path() / "workbench-XXXXXX") {
+    std::string name = path_.string();
+    if (mkdtemp(name.data()) == nullptr) fail("{}: {}", name, std::strerror(errno));
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  fs::path file(const char* name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+// Runs it to its end with stdout and stderr redirected to `log`. Returns its wait() status. Throws
+// Error when it cannot be started.
+int run_program(const std::vector<std::string>& command, const fs::path& log) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
+                                   O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  std::vector<std::string> arguments = command;
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  const int error = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) fail("{}: {}", command[0], std::strerror(error));
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) fail("{}: {}", command[0], std::strerror(errno));
+  }
+  return status;
+}
+
+constexpr const char* kGraphviz = "dot";
+
+std::optional<std::string> browser() {
+  for (const char* name : {"chromium", "chromium-browser", "google-chrome"}) {
+    if (is_installed(name)) return name;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void require_drawable(const fs::path& path) {
+  if (path.empty() || path.extension() == ".dot") return;
+  if (path.extension() != ".svg") {
+    fail("--graph: expected FILE.dot or FILE.svg, found '{}'", path.string());
+  }
+  if (is_installed(kGraphviz)) return;
+  fail(
+      "--graph {}: SVG is drawn by Graphviz's `dot`, which is not installed (Debian: apt install "
+      "graphviz); FILE.dot needs nothing",
+      path.string());
+}
+
+void write_drawing(const fs::path& path, const std::string& dot) {
+  if (path.extension() == ".dot") {
+    write_file(path, dot);
+    return;
+  }
+  const TemporaryFolder folder;
+  const fs::path in = folder.file("graph.dot"), out = folder.file("graph.svg");
+  write_file(in, dot);
+  const int status =
+      run_program({kGraphviz, "-Tsvg", in.string(), "-o", out.string()}, folder.file("log"));
+  if (status != 0) {
+    const std::string log = read_file(folder.file("log"));
+    fail("{}: `dot` failed: {}", path.string(), log.substr(0, log.find('\n')));
+  }
+  write_file(path, read_file(out));
+}
+
+void require_picture(const fs::path& path) {
+  if (path.empty()) return;
+  if (path.extension() != ".png") {
+    fail("--png: expected FILE.png, found '{}'", path.string());
+  }
+  if (browser()) return;
+  fail(
+      "--png {}: the picture is taken by Chromium, which is not installed (Debian: apt install "
+      "chromium); --html FILE needs nothing",
+      path.string());
+}
+
+void write_picture(const fs::path& path, const std::string& html, const std::string& chart) {
+  const TemporaryFolder folder;
+  const fs::path page = folder.file("page.html"), picture = folder.file("picture.png");
+  write_file(page, html);
+  std::vector<std::string> command = {browser().value_or("chromium"),
+                                      "--headless=new",
+                                      "--disable-gpu",
+                                      "--disable-dev-shm-usage",
+                                      "--hide-scrollbars",
+                                      "--no-first-run",
+                                      "--disable-background-networking",
+                                      "--disable-component-update",
+                                      "--disable-sync",
+                                      "--force-device-scale-factor=2",
+                                      "--window-size=1280,800",
+                                      "--virtual-time-budget=4000",
+                                      "--user-data-dir=" + folder.file("profile").string(),
+                                      "--screenshot=" + picture.string()};
+  if (geteuid() == 0) command.push_back("--no-sandbox");  // root has no sandbox to give
+  command.push_back("file://" + page.string() + "#chart=" + chart);
+  run_program(command, folder.file("log"));
+  if (!fs::exists(picture)) {
+    const std::string log = read_file(folder.file("log"));
+    fail("{}: {} took no picture: {}", path.string(), command[0], log.substr(0, log.find('\n')));
+  }
+  write_file(path, read_file(picture));
 }
 
 }  // namespace workbench::app

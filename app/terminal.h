@@ -1,5 +1,5 @@
-// What a command finds around it: a terminal (colours, progress) or a pipe (plain text), CPUs, and
-// files to write.
+// What a command finds around it: a terminal (colours, progress) or a pipe (plain text), CPUs,
+// files to write, and programs that draw.
 #pragma once
 
 #include <filesystem>
@@ -42,5 +42,23 @@ class ProgressBar {
   bool shown_;
   bool drawn_ = false;
 };
+
+// Pictures are made by other programs, run without a shell, which only these options need. --png: a
+// chart of a report page, taken by a browser without a window. --graph FILE.svg: laid out by
+// Graphviz's `dot`.
+
+// Throws Error unless `path` is empty, or a .png file and there is a browser to make it.
+void require_picture(const std::filesystem::path& path);
+
+// Writes the section `chart` of a report page (explore/html/page.h), in light colours, twice 1280 x
+// 800 pixels. Throws Error when the browser fails.
+void write_picture(const std::filesystem::path& path, const std::string& html,
+                   const std::string& chart);
+
+// Throws Error unless `path` is empty, a .dot file, or a .svg file and there is a `dot` to make it.
+void require_drawable(const std::filesystem::path& path);
+
+// Writes the drawing: .dot as it is, .svg as `dot` lays it out. Throws Error when `dot` fails.
+void write_drawing(const std::filesystem::path& path, const std::string& dot);
 
 }  // namespace workbench::app

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "app/commands.h"
-#include "app/pictures.h"
 #include "app/terminal.h"
 #include "core/error.h"
 #include "core/file.h"

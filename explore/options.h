@@ -2,10 +2,13 @@
 // Python, the keys of all that is kept (sweep/point.h, sweep/evaluate.h) and docs/options.md are
 // loops over these lists. A new option is a member of the request and its row here: a member that
 // no list binds is an error of compilation, and tests/unit/options_test.cpp holds each row to its
-// stage.
+// stage. Behind the request: images to calibrate with, and files that commands write, which only
+// the command line and docs/options.md have.
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -19,6 +22,7 @@
 #include "compiler/pulp/compile.h"
 #include "compiler/quantize/recipe.h"
 #include "compiler/xdnn/order.h"
+#include "data/image.h"
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
 
@@ -56,6 +60,7 @@ struct Option {
   std::string_view knob = "";     // of the machine's file that it sets
   Takes takes = Takes::Value;
   bool varies = true;  // may differ between the points of a sweep
+  std::string_view alias = "";
 };
 
 // The words of an option with a closed set of values.
@@ -377,6 +382,135 @@ void for_each_option(Request& request, auto&& visit) {
                .varies = false},
         save_optimized);
   (void)keep_reference;  // a command's own choice
+}
+
+template <RequestOf<PreprocessingOptions> Steps>
+void for_each_option(Steps& steps, auto&& visit) {
+  auto& [resize, dims, transpose, channel_swap, raw_scale, mean_value, input_scale] = steps;
+  const auto step = [&](std::string_view name, std::string_view alias, std::string_view meaning,
+                        auto& member) {
+    visit(Option{.name = name,
+                 .stage = Stage::Quantized,
+                 .meaning = meaning,
+                 .varies = false,
+                 .alias = alias},
+          member);
+  };
+  step("resize", "", "SHORT_SIDE,CENTRE_CROP or none", resize);
+  step("dims", "", "C,H,W of the resized image: 3,224,224", dims);
+  step("transpose", "", "order of H,W,C: 2,0,1", transpose);
+  step("channel-swap", "channel_swap", "2,1,0 for BGR", channel_swap);
+  step("raw-scale", "raw_scale", "pixels in [0, 1] times this", raw_scale);
+  step("mean-value", "mean_value", "subtracted: 104,117,123", mean_value);
+  step("input-scale", "input_scale", "factor after the mean", input_scale);
+}
+
+// Images that quantize and accuracy calibrate with, and how they become input.
+struct CalibrationOptions {
+  std::filesystem::path images;
+  std::size_t size = 0;               // 0: all
+  std::optional<std::uint64_t> seed;  // none: the first
+  std::string indices;                // parse_indices() of data/image_set.h
+  bool skip_bad = false;
+  std::filesystem::path preprocess;
+  PreprocessingOptions steps;  // the six of the xfDNN quantizer, named as its arguments are
+};
+
+template <RequestOf<CalibrationOptions> Calibration>
+void for_each_option(Calibration& calibration, auto&& visit) {
+  auto& [images, size, seed, indices, skip_bad, preprocess, steps] = calibration;
+  visit(Option{.name = "calibration",
+               .stage = Stage::Quantized,
+               .meaning = "images to calibrate with: a folder, a batch, .npy or .npz",
+               .varies = false},
+        images);
+  visit(Option{.name = "calibration-size",
+               .stage = Stage::Quantized,
+               .meaning = "use that many of them",
+               .varies = false},
+        size);
+  visit(Option{.name = "calibration-seed",
+               .stage = Stage::Quantized,
+               .meaning = "choose them at random",
+               .without = "the first by name",
+               .varies = false},
+        seed);
+  visit(Option{.name = "calibration-indices",
+               .stage = Stage::Quantized,
+               .meaning = "choose these of the names in ascending order: 0,4,20-29",
+               .varies = false},
+        indices);
+  visit(Option{.name = "skip-bad",
+               .stage = Stage::Quantized,
+               .meaning = "leave out images that cannot be used",
+               .varies = false},
+        skip_bad);
+  visit(Option{.name = "preprocess",
+               .stage = Stage::Quantized,
+               .meaning = "how images become input",
+               .without = "MODEL.preprocess.yaml",
+               .varies = false},
+        preprocess);
+  for_each_option(steps, visit);
+}
+
+// What compile, run and verify write and print of a compiled network.
+struct ViewOptions {
+  std::filesystem::path save_quantizer, save_program;
+  std::string report;            // "xfdnn", "dory", or empty: neither
+  std::filesystem::path emit_c;  // folder
+  std::filesystem::path graph;   // .dot or .svg
+};
+
+template <RequestOf<ViewOptions> Views>
+void for_each_option(Views& views, auto&& visit) {
+  auto& [save_quantizer, save_program, report, emit_c, graph] = views;
+  visit(Option{.name = "save-quantizer",
+               .stage = Stage::Shown,
+               .meaning = "write thresholds and scales",
+               .varies = false},
+        save_quantizer);
+  visit(Option{.name = "save-program",
+               .stage = Stage::Shown,
+               .meaning = "write the compiled program",
+               .varies = false},
+        save_program);
+  visit(Option{.name = "report",
+               .stage = Stage::Shown,
+               .meaning = "xfdnn: schedule, minimum memory and placement as the xfDNN compiler "
+                          "prints them; dory: counters, tiles and check sums as DORY does",
+               .varies = false},
+        report);
+  visit(Option{.name = "emit-c",
+               .stage = Stage::Shown,
+               .meaning = "folder for the program as C",
+               .family = "pulp",
+               .varies = false},
+        emit_c);
+  visit(Option{.name = "graph",
+               .stage = Stage::Shown,
+               .meaning = "draw the compiled network: FILE.dot or FILE.svg",
+               .varies = false},
+        graph);
+}
+
+// What run writes of a simulation.
+struct RunFiles {
+  std::filesystem::path json, csv, trace, html, png, dump_tensors;
+};
+
+template <RequestOf<RunFiles> Files>
+void for_each_option(Files& files, auto&& visit) {
+  auto& [json, csv, trace, html, png, dump_tensors] = files;
+  const auto file = [&](std::string_view name, std::string_view meaning, auto& member) {
+    visit(Option{.name = name, .stage = Stage::Shown, .meaning = meaning, .varies = false}, member);
+  };
+  file("json", "write the report as JSON", json);
+  file("csv", "write the per-layer table as CSV", csv);
+  file("trace", "write a timeline for ui.perfetto.dev", trace);
+  file("html", "write the report as one self-contained page", html);
+  file("png", "write the page's roofline as a picture (by Chromium)", png);
+  file("dump-tensors", "folder for every tensor, as .npy", dump_tensors);
 }
 
 // Whether its value may name a file or a folder, whose contents are then what counts.

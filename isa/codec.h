@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -87,6 +88,41 @@ void decode_fields(T& object, const Message& message, const std::string& name,
   });
   if (!numbers.empty()) fail("{}: {} has no field '{}'", name, what, numbers.begin()->first);
   if (!texts.empty()) fail("{}: {} has no field '{}'", name, what, texts.begin()->first);
+}
+
+// An instruction (a variant of structs with field lists) under its opcode.
+template <typename Instruction>
+void encode_instruction(const Instruction& instruction, file::Instruction& message) {
+  message.set_opcode(std::string(opcode(instruction)));
+  std::visit([&](const auto& op) { encode_fields(op, message); }, instruction);
+}
+
+// `blank`: the family's instruction of an opcode, nothing where it has none.
+template <typename Instruction>
+Instruction decode_instruction(std::optional<Instruction> (*blank)(std::string_view),
+                               const file::Instruction& message, const std::string& name) {
+  std::optional<Instruction> instruction = blank(message.opcode());
+  if (!instruction) fail("{}: unknown opcode '{}'", name, message.opcode());
+  std::visit([&](auto& op) { decode_fields(op, message, name, message.opcode()); }, *instruction);
+  return *instruction;
+}
+
+// The part of a program that the host runs.
+template <typename Program, typename Message>
+void encode_host(const Program& program, Message& message) {
+  encode(program.host, *message.mutable_host());
+  for (const auto& step : program.host_steps) {
+    file::HostStep& to = *message.add_host_steps();
+    to.set_before(step.before);
+    to.mutable_nodes()->Assign(step.nodes.begin(), step.nodes.end());
+  }
+}
+template <typename Program, typename Message>
+void decode_host(const Message& message, const std::string& name, Program& program) {
+  program.host = decode(message.host(), name);
+  for (const file::HostStep& step : message.host_steps()) {
+    program.host_steps.push_back({step.before(), {step.nodes().begin(), step.nodes().end()}});
+  }
 }
 
 // Bytes as printable text (RFC 4648, with padding).

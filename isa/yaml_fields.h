@@ -62,6 +62,19 @@ void read_field(const YAML::Node& node, T& member, const std::string& place, con
 
 }  // namespace yaml
 
+// What a machine file says, for the families to read. Throws Error where that is not YAML, or
+// nothing.
+inline YAML::Node machine_root(const std::string& text, const std::string& name) {
+  YAML::Node root;
+  try {
+    root = YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
+  }
+  if (!root.IsDefined() || root.IsNull()) fail("{}:1: the machine file is empty", name);
+  return root;
+}
+
 // `prefix` names the enclosing key in messages ("ddr."). Keys that are absent keep their default;
 // keys listed in `required` must be there.
 template <HasFields T>

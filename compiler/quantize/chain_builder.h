@@ -147,4 +147,23 @@ class ChainBuilder {
   std::set<std::string> value_names_, node_names_, emitted_;
 };
 
+// The effect of each node of an imported integer network on the chains it reads (chain_steps.cpp).
+// False: a host node, which reads no integers or feeds no integer node.
+
+// Weights: Conv, and Gemm and MatMul, which become Gemm with the weights as [out, in]. Refuses
+// operands that are no codes of 8 bits.
+bool add_convolution(ChainBuilder& builder, const Node& node);
+bool add_product(ChainBuilder& builder, const Node& node);
+// AveragePool, and Reduce over all of space: sums; the division joins the chain.
+bool add_average(ChainBuilder& builder, const Node& node);
+bool add_reduce(ChainBuilder& builder, const Node& node);
+
+// Links of chains: Binary with a constant, Floor, Truncate, Clip, Relu, rescalings, Identity.
+bool add_binary(ChainBuilder& builder, const Node& node);
+bool add_activation(ChainBuilder& builder, const Node& node);
+bool add_identity(ChainBuilder& builder, const Node& node);
+bool add_reshape(ChainBuilder& builder, const Node& node);
+// Binary of two chains.
+void add_sum(ChainBuilder& builder, const Node& node);
+
 }  // namespace workbench

@@ -1,9 +1,8 @@
-#include "compiler/quantize/chain_steps.h"
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "compiler/quantize/chain_builder.h"
 #include "core/shapes.h"
 
 namespace workbench {

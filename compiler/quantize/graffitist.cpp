@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "compiler/passes/passes.h"
-#include "compiler/quantize/graffitist_calibrate.h"
 #include "compiler/quantize/graffitist_form.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"

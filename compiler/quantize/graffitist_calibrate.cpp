@@ -1,6 +1,5 @@
 // Thresholds in topological order (docs/facts/quantization.md 1.3): node after node, all samples at
 // each, so that a quantizer sees operands that are already quantized.
-#include "compiler/quantize/graffitist_calibrate.h"
 
 #include <unistd.h>
 

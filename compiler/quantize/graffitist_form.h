@@ -34,4 +34,7 @@ struct Form {
 // operator Graffitist does not know and for members of a group that differ in width or sign.
 Form quantized_form(const Graph& network, const QuantizeArguments& arguments);
 
+// Gives every place its threshold, in topological order on quantized inputs (1.3).
+void calibrate(Form& form, const SampleSource& samples, const StageProgress& progress);
+
 }  // namespace workbench::graffitist

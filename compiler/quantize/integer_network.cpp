@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "compiler/passes/passes.h"
-#include "compiler/quantize/chain_steps.h"
+#include "compiler/quantize/chain_builder.h"
 
 namespace workbench {
 

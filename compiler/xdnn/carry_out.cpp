@@ -1,5 +1,4 @@
-#include "compiler/xdnn/carry_out.h"
-
+// Carries out the memory plan that memory_plan.cpp found.
 #include <algorithm>
 #include <map>
 

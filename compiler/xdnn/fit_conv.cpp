@@ -1,8 +1,7 @@
-#include "compiler/xdnn/fit_conv.h"
-
 #include <algorithm>
 
 #include "compiler/passes/rewrite.h"
+#include "compiler/xdnn/fit_parts.h"
 #include "core/shapes.h"
 
 namespace workbench::xdnn {

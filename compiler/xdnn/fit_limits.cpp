@@ -5,8 +5,7 @@
 #include <utility>
 
 #include "compiler/passes/passes.h"
-#include "compiler/xdnn/fit_conv.h"
-#include "compiler/xdnn/fit_ops.h"
+#include "compiler/xdnn/fit_parts.h"
 #include "compiler/xdnn/support.h"
 
 namespace workbench::xdnn {

@@ -1,7 +1,6 @@
-#include "compiler/xdnn/fit_ops.h"
-
 #include <algorithm>
 
+#include "compiler/xdnn/fit_parts.h"
 #include "core/shapes.h"
 
 namespace workbench::xdnn {

@@ -83,4 +83,30 @@ ValueId crop(Parts& parts, ValueId x, const Crop& crop, std::int64_t kernel_max)
 // Sum of `terms` (at least 2), the last Add with `activation`.
 void finish_sum(Parts& parts, const std::vector<ValueId>& terms, const Activation& activation);
 
+// Rewrites of fit_limits.h; see the table in fit_limits.cpp. Of convolutions (fit_conv.cpp):
+
+// Activation, dilation, stride or padding that the machine does not have.
+bool leaky_to_sum(Fitting& fitting, std::size_t n);
+bool unfuse_activation(Fitting& fitting, std::size_t n);
+bool embed_dilation(Fitting& fitting, std::size_t n);
+bool split_stride(Fitting& fitting, std::size_t n);
+bool split_padding(Fitting& fitting, std::size_t n);
+// Filters that are too large.
+bool split_kernel(Fitting& fitting, std::size_t n);
+bool split_groups_of(Fitting& fitting, std::size_t n);
+bool split_channels(Fitting& fitting, std::size_t n);
+
+// Of everything else (fit_ops.cpp):
+
+// Pools beyond the machine's limits.
+bool split_pool(Fitting& fitting, std::size_t n);
+bool average_to_conv(Fitting& fitting, std::size_t n);
+// Ops that the overlay only has under another name.
+bool activation_to_conv(Fitting& fitting, std::size_t n);
+bool subtract_to_add(Fitting& fitting, std::size_t n);
+bool pad_to_conv(Fitting& fitting, std::size_t n);
+bool slice_to_conv(Fitting& fitting, std::size_t n);
+bool reorganize_to_conv(Fitting& fitting, std::size_t n);
+bool split_upsample(Fitting& fitting, std::size_t n);
+
 }  // namespace workbench::xdnn

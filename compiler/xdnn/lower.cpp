@@ -10,7 +10,6 @@
 #include "compiler/xdnn/layout.h"
 #include "compiler/xdnn/mapping.h"
 #include "compiler/xdnn/support.h"
-#include "compiler/xdnn/throughput.h"
 #include "isa/xdnn/memory.h"
 
 namespace workbench::xdnn {

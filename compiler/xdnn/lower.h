@@ -38,7 +38,8 @@ struct Map {
   std::int64_t start = 0;
   int ddr = -1;       // index into Lowered::ddr_tensors
   bool whole = true;  // the volume is just this map
-  // A piece of the value (carry_out.h): its first channel and row. The sizes above are the piece's.
+  // A piece of the value (carry_out.cpp): its first channel and row. The sizes above are the
+  // piece's.
   std::int64_t first_channel = 0, first_row = 0;
 };
 
@@ -69,7 +70,7 @@ struct LoweredOp {
   bool blocked = false;             // one of several instructions of a grouped convolution
   bool source_in_ddr = false;       // Conv by hardware-assisted tiling
   bool destination_in_ddr = false;  // Conv whose result streams to DDR
-  std::int64_t slice = 1;           // 0: the dedicated first-layer block (throughput.h)
+  std::int64_t slice = 1;           // 0: the dedicated first-layer block (throughput.cpp)
   std::int32_t layer = -1;          // row of the report
   std::string tile;                 // "#2": behind the layer's name, for one of several pieces
   // Gather and Scatter of a piece: the tensor (-1: the map's own) and where in it.
@@ -109,5 +110,13 @@ int volume_written(const Lowered& lowered, const LoweredOp& op);  // -1: none
 
 // It has two tile buffers in the AM.
 inline bool has_tile_buffers(const LoweredOp& op) { return op.source_in_ddr && op.slice != 0; }
+
+// Throughput mode (docs/facts/xdnn.md 1.7): the first convolution, and a pool fused behind it,
+// moves to slice 0 and leaves its result in DDR, where slice 1 fetches it while slice 0 works on
+// the next image (throughput.cpp).
+
+// Changes what lower() made, before layouts and addresses. Returns why the first instruction cannot
+// run on slice 0, naming the layer: empty when it does. `lowered` is of no use otherwise.
+std::string use_slice0(Lowered& lowered, const Machine& machine);
 
 }  // namespace workbench::xdnn

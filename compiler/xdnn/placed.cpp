@@ -5,7 +5,6 @@
 #include <optional>
 #include <vector>
 
-#include "compiler/xdnn/carry_out.h"
 #include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/layout.h"
 #include "compiler/xdnn/memory_plan.h"

@@ -1,9 +1,8 @@
-#include "compiler/xdnn/throughput.h"
-
 #include <algorithm>
 
 #include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/layout.h"
+#include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/place.h"
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/well_formed.h"

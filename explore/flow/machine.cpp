@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/options.h"
+#include "isa/yaml_fields.h"
 
 namespace workbench {
 
@@ -62,10 +63,9 @@ fs::path find_machine_file(const std::string& name_or_path) {
 
 namespace {
 
-// Whatever is wrong with the file is told by those who read it whole.
-bool is_pulp(const std::filesystem::path& path) {
+// Whatever is wrong with the file is told by the family's own reader.
+bool is_pulp(const YAML::Node& root) {
   try {
-    const YAML::Node root = YAML::Load(read_file(path));
     return root.IsMap() && root["family"] && root["family"].IsScalar() &&
            root["family"].Scalar() == "pulp";
   } catch (const YAML::Exception&) {
@@ -93,15 +93,16 @@ void refuse_other_family(const MachineOptions& options, std::string_view family,
 }  // namespace
 
 Machine load_machine(const std::filesystem::path& path, const MachineOptions& options) {
-  if (is_pulp(path)) {
-    pulp::Machine machine = pulp::load_machine(path);
+  const YAML::Node root = machine_root(read_file(path), path.string());
+  if (is_pulp(root)) {
+    pulp::Machine machine = pulp::read_machine(root, path.string());
     refuse_other_family(options, "pulp", machine.name);
     pulp::MachineOverrides overrides = options.pulp;
     overrides.clocks = options.clocks;
     overrides.settings = options.settings;
     return with_overrides(std::move(machine), overrides);
   }
-  xdnn::Machine machine = xdnn::load_machine(path);
+  xdnn::Machine machine = xdnn::read_machine(root, path.string());
   refuse_other_family(options, "xdnn", machine.name);
   xdnn::MachineOverrides overrides = options.xdnn;
   overrides.clocks = options.clocks;

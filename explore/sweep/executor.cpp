@@ -100,16 +100,12 @@ std::string death(int status) {
 
 class Workers {
  public:
-  Workers(std::span<const KeyedPoint> points, const ExecutorOptions& options,
-          const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result)
-      : points_(points),
-        options_(options),
-        progress_(progress),
-        stops_(stops),
-        result_(result),
-        order_(order_of(points)),
-        workers_(std::min<std::size_t>(static_cast<std::size_t>(options.jobs), points.size())),
-        stretches_(points.size(), workers_.size()) {}
+  explicit Workers(const Execution& execution)
+      : sweep_(execution),
+        order_(order_of(execution.points)),
+        workers_(std::min<std::size_t>(static_cast<std::size_t>(execution.options.jobs),
+                                       execution.points.size())),
+        stretches_(execution.points.size(), workers_.size()) {}
   ~Workers() {
     for (Worker& worker : workers_) {
       if (worker.process <= 0) continue;
@@ -124,18 +120,18 @@ class Workers {
     for (std::size_t w = 0; w < workers_.size(); ++w) hire(w);
     while (std::any_of(workers_.begin(), workers_.end(),
                        [](const Worker& worker) { return worker.process > 0; })) {
-      if (!stopping_ && stops_.asked()) stop();
-      if (stopping_ && stops_.insisted()) {
+      if (!stopping_ && sweep_.stops.asked()) stop();
+      if (stopping_ && sweep_.stops.insisted()) {
         for (const Worker& worker : workers_) {
           if (worker.process > 0) ::kill(worker.process, SIGKILL);
         }
       }
       wait_for_news();
-      progress_(done_, points_.size());
+      sweep_.progress(done_, sweep_.points.size());
     }
     if (!refusal_.empty()) throw Error(refusal_);
-    result_.computed = done_;
-    result_.interrupted = done_ < points_.size();
+    sweep_.result.computed = done_;
+    sweep_.result.interrupted = done_ < sweep_.points.size();
   }
 
  private:
@@ -155,10 +151,10 @@ class Workers {
   void hire(std::size_t w) {
     std::array<int, 2> requests{}, replies{};
     if (::pipe(requests.data()) != 0 || ::pipe(replies.data()) != 0) {
-      fail("--jobs {}: cannot open a pipe: {}", options_.jobs, std::strerror(errno));
+      fail("--jobs {}: cannot open a pipe: {}", sweep_.options.jobs, std::strerror(errno));
     }
     const pid_t process = ::fork();
-    if (process < 0) fail("--jobs {}: cannot fork: {}", options_.jobs, std::strerror(errno));
+    if (process < 0) fail("--jobs {}: cannot fork: {}", sweep_.options.jobs, std::strerror(errno));
     if (process == 0) {
       // Ends of other workers' pipes, left open, would keep those from seeing that all is over.
       for (const Worker& other : workers_) {
@@ -169,7 +165,7 @@ class Workers {
       ::signal(SIGTERM, SIG_DFL);
       ::signal(SIGPIPE, SIG_IGN);
       keep_to_own_processors(w, workers_.size());
-      serve(requests[0], replies[1], points_, options_);
+      serve(requests[0], replies[1], sweep_.points, sweep_.options);
     }
     ::close(requests[0]), ::close(replies[1]);
     workers_[w] = {process, requests[1], replies[0], std::nullopt};
@@ -180,8 +176,8 @@ class Workers {
   void give(std::size_t w) {
     Worker& worker = workers_[w];
     worker.position.reset();
-    const std::size_t position = stopping_ ? points_.size() : stretches_.next(w);
-    if (position == points_.size()) return dismiss(worker);
+    const std::size_t position = stopping_ ? sweep_.points.size() : stretches_.next(w);
+    if (position == sweep_.points.size()) return dismiss(worker);
     worker.position = position;
     const std::uint64_t point = order_[position];
     // Where it fails the worker is dead; then its replies end, too.
@@ -247,13 +243,13 @@ class Workers {
     const int status = bury(workers_[w]);
     const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (position && !stopping_ && !orderly) {
-      const KeyedPoint& keyed = points_[order_[*position]];
+      const KeyedPoint& keyed = sweep_.points[order_[*position]];
       if (++tries_[*position] < kTries) {
         stretches_.put_back(w, *position);
-        result_.warnings.push_back(
+        sweep_.result.warnings.push_back(
             fmt::format("{}: {}, trying again", keyed.point.network, death(status)));
       } else {
-        Store(options_.store)
+        Store(sweep_.options.store)
             .add(StoredPoint{keyed.key,
                              keyed.point,
                              {.status = PointResult::Status::Failed, .reason = death(status)}});
@@ -263,11 +259,7 @@ class Workers {
     if (!stopping_ && !stretches_.empty()) hire(w);
   }
 
-  std::span<const KeyedPoint> points_;
-  const ExecutorOptions& options_;
-  const ExecutorProgress& progress_;
-  const Stops& stops_;
-  ExecutionResult& result_;
+  const Execution& sweep_;
   std::vector<std::size_t> order_;
   std::vector<Worker> workers_;
   Stretches stretches_;
@@ -279,10 +271,9 @@ class Workers {
 
 }  // namespace
 
-void run_on_workers(std::span<const KeyedPoint> points, const ExecutorOptions& options,
-                    const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result) {
+void run_on_workers(const Execution& execution) {
   const PipeSignalIgnored ignored;
-  Workers(points, options, progress, stops, result).run();
+  Workers(execution).run();
 }
 
 namespace {
@@ -399,15 +390,16 @@ ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions&
   const Stops stops{
       .asked = [&] { return signals_taken > 0 || (options.interrupted && options.interrupted()); },
       .insisted = [] { return signals_taken > 1; }};
+  const Execution execution{missing, options, tell, stops, result};
   switch (options.kind) {
     case ExecutorOptions::Kind::Local:
-      run_on_workers(missing, options, tell, stops, result);
+      run_on_workers(execution);
       break;
     case ExecutorOptions::Kind::Slurm:
-      run_on_slurm(missing, options, tell, stops, result);
+      run_on_slurm(execution);
       break;
     case ExecutorOptions::Kind::Folder:
-      collect_and_ask(missing, options, tell, result);
+      collect_and_ask(execution);
       break;
   }
   return result;

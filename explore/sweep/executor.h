@@ -86,11 +86,18 @@ struct Stops {
   std::function<bool()> asked, insisted;
 };
 
-// Forks worker processes, each with its own simulator, caches and connection to the store. They
-// compute `points`, none of which is in the store. A worker that dies takes its point with it,
-// which is tried once more; then its result is Failed. Throws Error with what a worker could not
-// do: write to the store, read a file.
-void run_on_workers(std::span<const KeyedPoint> points, const ExecutorOptions& options,
-                    const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result);
+// Points to compute, none of which is in the store, and whom to tell.
+struct Execution {
+  std::span<const KeyedPoint> points;
+  const ExecutorOptions& options;
+  const ExecutorProgress& progress;
+  const Stops& stops;
+  ExecutionResult& result;
+};
+
+// Forks worker processes, each with its own simulator, caches and connection to the store. A worker
+// that dies takes its point with it, which is tried once more; then its result is Failed. Throws
+// Error with what a worker could not do: write to the store, read a file.
+void run_on_workers(const Execution& execution);
 
 }  // namespace workbench

@@ -161,15 +161,9 @@ struct Submissions {
 
 class SlurmSweep {
  public:
-  SlurmSweep(std::span<const KeyedPoint> points, const ExecutorOptions& options,
-             const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result)
-      : points_(points),
-        options_(options),
-        progress_(progress),
-        stops_(stops),
-        result_(result),
-        store_(options.store) {
-    for (const KeyedPoint& keyed : points) missing_.insert(keyed.key);
+  explicit SlurmSweep(const Execution& execution)
+      : sweep_(execution), store_(execution.options.store) {
+    for (const KeyedPoint& keyed : execution.points) missing_.insert(keyed.key);
   }
 
   void run() {
@@ -177,20 +171,20 @@ class SlurmSweep {
     if (!missing_.empty()) {
       write_job();
       submit_chunks(all_chunks());
-      while (!missing_.empty() && !result_.interrupted) {
+      while (!missing_.empty() && !sweep_.result.interrupted) {
         sleep();
-        if (stops_.asked()) {
-          result_.interrupted = true;
+        if (sweep_.stops.asked()) {
+          sweep_.result.interrupted = true;
           break;
         }
         watch();
       }
       cancel(ids_);
-      if (result_.interrupted) collect();  // what has come until now
+      if (sweep_.result.interrupted) collect();  // what has come until now
     }
-    result_.computed = points_.size() - missing_.size();
-    result_.interrupted = !missing_.empty();
-    if (!result_.interrupted) fs::remove_all(folder_.path);
+    sweep_.result.computed = sweep_.points.size() - missing_.size();
+    sweep_.result.interrupted = !missing_.empty();
+    if (!sweep_.result.interrupted) fs::remove_all(folder_.path);
   }
 
  private:
@@ -198,8 +192,8 @@ class SlurmSweep {
   void take_over_what_was_left() {
     std::error_code none;
     std::vector<fs::path> left;
-    for (fs::directory_iterator entry(spool_of(options_.store), none), end; !none && entry != end;
-         entry.increment(none)) {
+    for (fs::directory_iterator entry(spool_of(sweep_.options.store), none), end;
+         !none && entry != end; entry.increment(none)) {
       if (entry->is_directory()) left.push_back(entry->path());
     }
     std::sort(left.begin(), left.end());
@@ -213,14 +207,15 @@ class SlurmSweep {
   }
 
   void write_job() {
-    const SweepJob job = job_of(points_, missing_, options_.evaluate);
+    const SweepJob job = job_of(sweep_.points, missing_, sweep_.options.evaluate);
     const std::int64_t count = static_cast<std::int64_t>(job.points.size());
-    const std::int64_t wanted = options_.slurm.points_per_task > 0
-                                    ? ceil_div(count, std::int64_t{options_.slurm.points_per_task})
-                                    : std::int64_t{4} * options_.jobs;
+    const std::int64_t wanted =
+        sweep_.options.slurm.points_per_task > 0
+            ? ceil_div(count, std::int64_t{sweep_.options.slurm.points_per_task})
+            : std::int64_t{4} * sweep_.options.jobs;
     chunks_ = std::clamp<std::int64_t>(wanted, 1, std::min(count, kTasksMax));
     const std::string text = job_json(job);
-    folder_.path = spool_of(options_.store) / sha256_hex(text).substr(0, 16);
+    folder_.path = spool_of(sweep_.options.store) / sha256_hex(text).substr(0, 16);
     fs::create_directories(folder_.path);
     write_file(folder_.job(), text);
     write_file(folder_.script(), script());
@@ -233,9 +228,9 @@ class SlurmSweep {
   }
 
   std::string script() const {
-    const fs::path workbench = options_.slurm.workbench.empty()
+    const fs::path workbench = sweep_.options.slurm.workbench.empty()
                                    ? fs::read_symlink("/proc/self/exe")
-                                   : fs::absolute(options_.slurm.workbench);
+                                   : fs::absolute(sweep_.options.slurm.workbench);
     return fmt::format(
         "#!/bin/sh\nexec {} sweep-worker {} --chunk \"$SLURM_ARRAY_TASK_ID\" --chunks {} "
         "--output {}\n",
@@ -252,9 +247,9 @@ class SlurmSweep {
   void submit_chunks(const std::vector<std::int64_t>& chunks) {
     const std::string id = submit({.script = folder_.script(),
                                    .tasks = chunks,
-                                   .at_once = options_.jobs,
+                                   .at_once = sweep_.options.jobs,
                                    .log = folder_.path / "log-%a.txt",
-                                   .arguments = options_.slurm.arguments});
+                                   .arguments = sweep_.options.slurm.arguments});
     ids_.push_back(id);
     for (const std::int64_t chunk : chunks) ++submissions_[chunk].without_progress;
     std::string text;
@@ -289,7 +284,7 @@ class SlurmSweep {
     if (again.empty()) return;
     std::erase_if(again, [&](std::int64_t chunk) { return fails_for_good(chunk); });
     if (again.empty()) return;
-    result_.warnings.push_back(fmt::format(
+    sweep_.result.warnings.push_back(fmt::format(
         "Slurm: tasks {} ended without all of their points, submitted again", task_list(again)));
     submit_chunks(again);
   }
@@ -298,9 +293,9 @@ class SlurmSweep {
   // unless nothing works here at all. True when nothing is left of the chunk.
   bool fails_for_good(std::int64_t chunk) {
     Submissions& so_far = submissions_[chunk];
-    if (so_far.without_progress <= options_.slurm.resubmissions) return false;
+    if (so_far.without_progress <= sweep_.options.slurm.resubmissions) return false;
     const fs::path log = folder_.path / fmt::format("log-{}.txt", chunk);
-    if (missing_.size() == points_.size()) {
+    if (missing_.size() == sweep_.points.size()) {
       cancel(ids_);
       fail("--executor slurm: task {} was submitted {} times and finished nothing; its log is {}",
            chunk, so_far.without_progress, log.string());
@@ -313,7 +308,7 @@ class SlurmSweep {
     StoredPoint failed{.key = *next, .point = {}, .result = {}};
     failed.result.status = PointResult::Status::Failed;
     failed.result.reason = fmt::format("its Slurm task ended {} times before it was finished",
-                                       options_.slurm.resubmissions + 1);
+                                       sweep_.options.slurm.resubmissions + 1);
     keep({std::move(failed)});
     keys.erase(next);
     return std::none_of(keys.begin(), keys.end(),
@@ -329,27 +324,25 @@ class SlurmSweep {
   }
 
   void keep(std::vector<StoredPoint> finished) {
-    add_wanted(std::move(finished), points_, missing_, store_);
+    add_wanted(std::move(finished), sweep_.points, missing_, store_);
   }
 
-  void tell() const { progress_(points_.size() - missing_.size(), points_.size()); }
+  void tell() const {
+    sweep_.progress(sweep_.points.size() - missing_.size(), sweep_.points.size());
+  }
 
   // Wakes up for Ctrl-C.
   void sleep() const {
     using Clock = std::chrono::steady_clock;
     const auto until =
         Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                           std::chrono::duration<double>(options_.slurm.poll_seconds));
-    while (Clock::now() < until && !stops_.asked()) {
+                           std::chrono::duration<double>(sweep_.options.slurm.poll_seconds));
+    while (Clock::now() < until && !sweep_.stops.asked()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
   }
 
-  std::span<const KeyedPoint> points_;
-  const ExecutorOptions& options_;
-  const ExecutorProgress& progress_;
-  const Stops& stops_;
-  ExecutionResult& result_;
+  const Execution& sweep_;
   Store store_;
   std::set<std::string> missing_;  // keys
   Folder folder_;
@@ -363,9 +356,6 @@ class SlurmSweep {
 
 }  // namespace
 
-void run_on_slurm(std::span<const KeyedPoint> points, const ExecutorOptions& options,
-                  const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result) {
-  SlurmSweep(points, options, progress, stops, result).run();
-}
+void run_on_slurm(const Execution& execution) { SlurmSweep(execution).run(); }
 
 }  // namespace workbench

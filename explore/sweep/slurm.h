@@ -18,8 +18,7 @@ namespace workbench {
 
 // Computes `points`, none of which is in the store. Throws Error: no Slurm, a submission it
 // refuses, a task that failed too often (naming its log).
-void run_on_slurm(std::span<const KeyedPoint> points, const ExecutorOptions& options,
-                  const ExecutorProgress& progress, const Stops& stops, ExecutionResult& result);
+void run_on_slurm(const Execution& execution);
 
 // Slurm by its command line.
 

@@ -388,8 +388,8 @@ void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> p
   if (!wanted.empty()) store.add(wanted);
 }
 
-void collect_and_ask(std::span<const KeyedPoint> points, const ExecutorOptions& options,
-                     const ExecutorProgress& progress, ExecutionResult& result) {
+void collect_and_ask(const Execution& execution) {
+  const auto& [points, options, progress, stops, result] = execution;
   std::error_code error;
   fs::create_directories(options.folder, error);
   if (error) fail("{}: cannot be made: {}", options.folder.string(), error.message());

@@ -105,7 +105,6 @@ void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> p
 
 // Collects from options.folder; then FOLDER/job.json has what is still missing, and a warning says
 // how to compute it. Throws Error: a folder that cannot be written.
-void collect_and_ask(std::span<const KeyedPoint> points, const ExecutorOptions& options,
-                     const ExecutorProgress& progress, ExecutionResult& result);
+void collect_and_ask(const Execution& execution);
 
 }  // namespace workbench

@@ -250,9 +250,16 @@ void add_times(const Compiled& compiled, Report report, const std::vector<std::s
   }
 }
 
-CaseRecord computed(const CompileRequest& request, const Point& point, bool golden) {
+Compiled compiled_case(const Imported& network, const CompileRequest& request) {
+  check(request.passes, known_passes());
+  const Target target = target_for(machine_of(request));
+  return compile_network(network, quantize_network(network, target, request), target, request);
+}
+
+CaseRecord computed(const Imported& network, const CompileRequest& request, const Point& point,
+                    bool golden) {
   const std::string& technology = request.technology;
-  const Compiled compiled = compile_network(request);
+  const Compiled compiled = compiled_case(network, request);
   if (point.tier == Tier::Transaction) {
     return record_of(compiled, run_network(compiled, {.golden = golden}), technology);
   }
@@ -277,22 +284,22 @@ CaseRecord record_of(const Compiled& compiled, const SimulatedNetwork& run,
 
 CaseRecord record_case(const Case& one, bool golden) {
   CompileRequest request;
-  Graph imported;
+  Imported network;
   try {
     request = request_of(one.point);
     request.keep_reference = false;
-    imported = load_model(request.model);
+    network = imported(load_model(request.model));
   } catch (const Error& error) {
     fail("case '{}': {}", one.name, error.what());
   }
   CaseRecord record;
   try {
-    record = computed(request, one.point, golden);
+    record = computed(network, request, one.point, golden);
   } catch (const Error& error) {
     record.verdict = fmt::format("{}{}", kFails, error.what());
   }
-  record.fingerprints.network = structure_print(imported);
-  record.fingerprints.weights = numbers_print(imported);
+  record.fingerprints.network = structure_print(network.graph);
+  record.fingerprints.weights = numbers_print(network.graph);
   record.asked = one;
   return record;
 }

@@ -63,12 +63,9 @@ std::string contradiction(const Machine& machine) {
   return "";
 }
 
-Machine parse_machine(const std::string& yaml, const std::string& name) {
-  YAML::Node root;
+Machine read_machine(const YAML::Node& root, const std::string& name) {
   Machine machine;
   try {
-    root = YAML::Load(yaml);
-    if (!root.IsDefined() || root.IsNull()) fail("{}:1: the machine file is empty", name);
     read_yaml_fields(root, machine, name, "", {"name", "family"});
   } catch (const YAML::Exception& error) {
     fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
@@ -79,6 +76,10 @@ Machine parse_machine(const std::string& yaml, const std::string& name) {
   }
   if (const std::string what = contradiction(machine); !what.empty()) fail("{}:1: {}", name, what);
   return machine;
+}
+
+Machine parse_machine(const std::string& yaml, const std::string& name) {
+  return read_machine(machine_root(yaml, name), name);
 }
 
 Machine load_machine(const std::filesystem::path& path) {

@@ -17,6 +17,10 @@
 #include "core/units.h"
 #include "isa/program_info.h"
 
+namespace YAML {
+class Node;
+}
+
 namespace workbench::pulp {
 
 // Accepted range of a knob, ends included.
@@ -210,6 +214,8 @@ struct Machine {
 Machine load_machine(const std::filesystem::path& path);
 // As load_machine, from text; `name` stands for the file in errors.
 Machine parse_machine(const std::string& yaml, const std::string& name);
+// The same of a file that was parsed (machine_root() of yaml_fields.h).
+Machine read_machine(const YAML::Node& root, const std::string& name);
 // What contradicts what, empty when the machine could be built. Used by load_machine.
 std::string contradiction(const Machine& machine);
 

@@ -29,18 +29,8 @@ std::vector<T> decode_all(const auto& records, const std::string& name, const st
   return objects;
 }
 
-Instruction decode(const file::Instruction& message, const std::string& name) {
-  const std::optional<Instruction> blank = blank_instruction(message.opcode());
-  if (!blank) fail("{}: unknown opcode '{}'", name, message.opcode());
-  Instruction instruction = *blank;
-  std::visit([&](auto& op) { decode_fields(op, message, name, message.opcode()); }, instruction);
-  return instruction;
-}
-
 void encode(const Line& line, file::Entry& message) {
-  file::Instruction& instruction = *message.mutable_instruction();
-  instruction.set_opcode(std::string(opcode(line.instruction)));
-  std::visit([&](const auto& op) { encode_fields(op, instruction); }, line.instruction);
+  encode_instruction(line.instruction, *message.mutable_instruction());
   message.set_layer(line.layer);
   message.set_text(line.text);
   for (const Advance& advance : line.advances) {
@@ -69,7 +59,7 @@ Entry decode(const file::Entry& message, const std::string& name) {
     }
     return Loop{message.count(), message.length(), static_cast<LoopOver>(over)};
   }
-  Line line{.instruction = decode(message.instruction(), name),
+  Line line{.instruction = decode_instruction(blank_instruction, message.instruction(), name),
             .layer = message.layer(),
             .text = message.text(),
             .advances = {}};
@@ -82,7 +72,7 @@ Entry decode(const file::Entry& message, const std::string& name) {
 void decode_instructions(const file::PulpProgram& message, const std::string& name,
                          Program& program) {
   for (const file::Instruction& instruction : message.instructions()) {
-    program.instructions.push_back(decode(instruction, name));
+    program.instructions.push_back(decode_instruction(blank_instruction, instruction, name));
   }
   std::vector<Entry> entries;
   for (const file::Entry& entry : message.entries()) entries.push_back(decode(entry, name));
@@ -118,12 +108,7 @@ std::string save_bytes(const Program& program) {
   encode_all(program.probes, message.mutable_probes());
   encode_all(program.memory_map, message.mutable_memory_map());
   encode_all(program.tilings, message.mutable_tilings());
-  workbench::encode(program.host, *message.mutable_host());
-  for (const HostStep& step : program.host_steps) {
-    file::HostStep& to = *message.add_host_steps();
-    to.set_before(step.before);
-    to.mutable_nodes()->Assign(step.nodes.begin(), step.nodes.end());
-  }
+  encode_host(program, message);
   return message.SerializeAsString();
 }
 
@@ -152,10 +137,7 @@ Program load_bytes(const std::string& bytes, const std::string& name) {
   program.probes = decode_all<Probe>(message.probes(), name, "probe");
   program.memory_map = decode_all<Volume>(message.memory_map(), name, "volume");
   program.tilings = decode_all<LayerTiling>(message.tilings(), name, "tiling");
-  program.host = workbench::decode(message.host(), name);
-  for (const file::HostStep& step : message.host_steps()) {
-    program.host_steps.push_back({step.before(), {step.nodes().begin(), step.nodes().end()}});
-  }
+  decode_host(message, name, program);
   check_program(program, name);
   return program;
 }

@@ -205,14 +205,7 @@ Machine plainest(Family family) {
 
 }  // namespace
 
-Machine parse_machine(const std::string& yaml, const std::string& name) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(yaml);
-  } catch (const YAML::Exception& error) {
-    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
-  }
-  if (!root.IsDefined() || root.IsNull()) fail("{}:1: the machine file is empty", name);
+Machine read_machine(const YAML::Node& root, const std::string& name) {
   Machine machine;
   try {
     if (root.IsMap() && root["family"].IsDefined() && root["family"].IsScalar()) {
@@ -229,6 +222,10 @@ Machine parse_machine(const std::string& yaml, const std::string& name) {
   }
   if (const std::string what = contradiction(machine); !what.empty()) fail("{}:1: {}", name, what);
   return machine;
+}
+
+Machine parse_machine(const std::string& yaml, const std::string& name) {
+  return read_machine(machine_root(yaml, name), name);
 }
 
 Machine load_machine(const std::filesystem::path& path) {

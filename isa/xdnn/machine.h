@@ -16,6 +16,10 @@
 #include "isa/program_info.h"
 #include "isa/xdnn/memory.h"
 
+namespace YAML {
+class Node;
+}
+
 namespace workbench::xdnn {
 
 // Accepted range of a knob, ends included.
@@ -263,6 +267,8 @@ struct Machine {
 Machine load_machine(const std::filesystem::path& path);
 // As load_machine, from text; `name` stands for the file in errors.
 Machine parse_machine(const std::string& yaml, const std::string& name);
+// The same of a file that was parsed (machine_root() of yaml_fields.h).
+Machine read_machine(const YAML::Node& root, const std::string& name);
 // What contradicts what, empty when the machine could be built. Used by load_machine.
 std::string contradiction(const Machine& machine);
 

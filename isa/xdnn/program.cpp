@@ -12,11 +12,6 @@ namespace {
 
 constexpr int kVersion = 1;
 
-void encode(const Instruction& instruction, file::Instruction& message) {
-  message.set_opcode(std::string(opcode(instruction)));
-  std::visit([&](const auto& op) { encode_fields(op, message); }, instruction);
-}
-
 void encode(const Volume& v, file::Volume& message) {
   message.set_name(v.name);
   message.set_address(v.address);
@@ -27,14 +22,6 @@ void encode(const Volume& v, file::Volume& message) {
 
 Volume decode(const file::Volume& v) {
   return {v.name(), v.address(), v.words(), v.first(), v.last()};
-}
-
-Instruction decode(const file::Instruction& message, const std::string& name) {
-  const std::optional<Instruction> blank = blank_instruction(message.opcode());
-  if (!blank) fail("{}: unknown opcode '{}'", name, message.opcode());
-  Instruction instruction = *blank;
-  std::visit([&](auto& op) { decode_fields(op, message, name, message.opcode()); }, instruction);
-  return instruction;
 }
 
 // Indices between the tables of a program; the simulator checks addresses.
@@ -83,7 +70,7 @@ std::string save_bytes(const Program& program) {
   workbench::encode(program.info, *message.mutable_info());
   for (const Step& step : program.steps) {
     file::Step& to = *message.add_steps();
-    encode(step.instruction, *to.mutable_instruction());
+    encode_instruction(step.instruction, *to.mutable_instruction());
     to.set_filter_address(step.filter_address);
     to.set_rescale_scale(step.rescale.scale);
     to.set_rescale_shift(step.rescale.shift);
@@ -118,12 +105,7 @@ std::string save_bytes(const Program& program) {
   }
   for (const Volume& v : program.memory_map) encode(v, *message.add_memory_map());
   for (const Volume& v : program.scratch) encode(v, *message.add_scratch());
-  workbench::encode(program.host, *message.mutable_host());
-  for (const HostStep& step : program.host_steps) {
-    file::HostStep& to = *message.add_host_steps();
-    to.set_before(step.before);
-    to.mutable_nodes()->Assign(step.nodes.begin(), step.nodes.end());
-  }
+  encode_host(program, message);
   return message.SerializeAsString();
 }
 
@@ -140,7 +122,7 @@ Program load_bytes(const std::string& bytes, const std::string& name) {
   Program program;
   program.info = workbench::decode(message.info());
   for (const file::Step& step : message.steps()) {
-    program.steps.push_back({decode(step.instruction(), name),
+    program.steps.push_back({decode_instruction(blank_instruction, step.instruction(), name),
                              step.filter_address(),
                              {step.rescale_scale(), step.rescale_shift()}});
   }
@@ -170,10 +152,7 @@ Program load_bytes(const std::string& bytes, const std::string& name) {
   }
   for (const file::Volume& v : message.memory_map()) program.memory_map.push_back(decode(v));
   for (const file::Volume& v : message.scratch()) program.scratch.push_back(decode(v));
-  program.host = workbench::decode(message.host(), name);
-  for (const file::HostStep& step : message.host_steps()) {
-    program.host_steps.push_back({step.before(), {step.nodes().begin(), step.nodes().end()}});
-  }
+  decode_host(message, name, program);
   check_indices(program, name);
   return program;
 }

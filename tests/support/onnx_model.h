@@ -141,6 +141,17 @@ class OnnxModel {
   onnx::ModelProto proto_;
 };
 
+// A network, as bytes, whose weights lie beside it.
+inline std::string model_with_external_data(const std::string& location) {
+  onnx::ModelProto model;
+  onnx::TensorProto& weights = *model.mutable_graph()->add_initializer();
+  weights.set_data_location(onnx::TensorProto::EXTERNAL);
+  onnx::StringStringEntryProto& entry = *weights.add_external_data();
+  entry.set_key("location");
+  entry.set_value(location);
+  return model.SerializeAsString();
+}
+
 inline std::vector<float> floats_of(const Tensor& tensor) {
   const auto values = tensor.values<float>();
   return {values.begin(), values.end()};

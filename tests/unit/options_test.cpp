@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "core/file.h"
 #include "explore/sweep/evaluate.h"
 #include "explore/sweep/parameter.h"
 #include "tests/support/onnx_model.h"
@@ -106,23 +107,14 @@ TEST(Options, cover_every_member_of_a_request) {
   EXPECT_LT(reinterpret_cast<const char*>(&request + 1) - end, 8);
 }
 
-std::string model_with_external_data(const std::string& location) {
-  onnx::ModelProto model;
-  onnx::TensorProto& weights = *model.mutable_graph()->add_initializer();
-  weights.set_data_location(onnx::TensorProto::EXTERNAL);
-  onnx::StringStringEntryProto& entry = *weights.add_external_data();
-  entry.set_key("location");
-  entry.set_value(location);
-  return model.SerializeAsString();
-}
-
 // A worker lives as long as a sweep, and files change meanwhile: results of what they were are no
 // answers.
 TEST(Options, change_keys_by_the_contents_of_their_files) {
   const TemporaryFolder folder;
   const Machine machine = xdnn::Machine{};
   CompileRequest request;
-  request.model.name = folder.write("net.onnx", model_with_external_data("weights.bin")).string();
+  request.model.name =
+      folder.write("net.onnx", test::model_with_external_data("weights.bin")).string();
   folder.write("weights.bin", "weights");
   std::filesystem::create_directory(folder.path() / "images");
   folder.write("images/one.png", "1");
@@ -142,8 +134,31 @@ TEST(Options, change_keys_by_the_contents_of_their_files) {
   folder.write("images/one.png", "another image");
   EXPECT_TRUE(all_are_new()) << "an image of the folder";
   folder.write("more.bin", "more");
-  folder.write("net.onnx", model_with_external_data("more.bin"));
+  folder.write("net.onnx", test::model_with_external_data("more.bin"));
   EXPECT_TRUE(all_are_new()) << "network file";
+}
+
+// Rows of the tables in docs/options.md.
+template <typename Request>
+std::string rows_of(const Request& request) {
+  std::string rows;
+  for_each_option(request, [&](const Option& option, const auto& member) {
+    EXPECT_FALSE(option.varies) << option.name << ": only options of CompileRequest are parameters";
+    const std::string without = default_text(option, member);
+    rows +=
+        fmt::format("| `--{}` | {}{}{} |\n", option.name, option.family == "pulp" ? "PULP: " : "",
+                    option.meaning, without.empty() ? "" : " (default: " + without + ")");
+  });
+  return rows;
+}
+
+TEST(Options, of_images_and_of_files_to_write_are_in_the_documentation) {
+  const std::string text = read_file("docs/options.md") + "\n";
+  for (const std::string& rows :
+       {rows_of(CalibrationOptions()), rows_of(ViewOptions()), rows_of(RunFiles())}) {
+    const std::string table = "|---|---|\n" + rows + "\n";
+    EXPECT_NE(text.find(table), std::string::npos) << "docs/options.md: expected\n" << table;
+  }
 }
 
 TEST(Parameters, are_the_options_that_may_differ_between_points) {

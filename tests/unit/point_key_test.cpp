@@ -8,22 +8,11 @@
 namespace workbench {
 namespace {
 
-// A network whose weights lie beside it.
-std::string model_with_external_data(const std::string& location) {
-  onnx::ModelProto model;
-  onnx::TensorProto& weights = *model.mutable_graph()->add_initializer();
-  weights.set_data_location(onnx::TensorProto::EXTERNAL);
-  onnx::StringStringEntryProto& entry = *weights.add_external_data();
-  entry.set_key("location");
-  entry.set_value(location);
-  return model.SerializeAsString();
-}
-
 class PointKey : public testing::Test {
  protected:
   PointKey() {
     folder_.write("machine.yaml", "family: xdnn\n");
-    folder_.write("net.onnx", model_with_external_data("weights.bin"));
+    folder_.write("net.onnx", test::model_with_external_data("weights.bin"));
     folder_.write("weights.bin", "weights");
     point_ = {.network = path("net.onnx"),
               .machine = path("machine.yaml"),
@@ -77,7 +66,7 @@ TEST_F(PointKey, differs_with_everything_that_the_answer_depends_on) {
   folder_.write("weights.bin", "WEIGHTS");
   EXPECT_TRUE(is_new()) << "external data";
   folder_.write("more.bin", "more");
-  folder_.write("net.onnx", model_with_external_data("more.bin"));
+  folder_.write("net.onnx", test::model_with_external_data("more.bin"));
   EXPECT_TRUE(is_new()) << "network file";
   point_.network = "zoo:mobilenet_v1";
   EXPECT_TRUE(is_new());
