@@ -196,6 +196,10 @@ class Conversion {
 
   onnx::ModelProto run() {
     check_types(net_);
+    for (const caffe::Layer& layer : net_.layer()) {
+      state_.names.insert(layer.name());
+      state_.names.insert(layer.top().begin(), layer.top().end());
+    }
     add_inputs();
     for (const caffe::Layer& layer : net_.layer()) add(layer);
     add_outputs();
@@ -312,7 +316,8 @@ class Conversion {
     for (const std::string& bottom : layer.bottom()) {
       const auto found = state_.current.find(bottom);
       if (found == state_.current.end() || state_.blobs[found->second].is_constant) continue;
-      const Blob& blob = state_.blobs[found->second];
+      Blob& blob = state_.blobs[found->second];
+      blob.is_result = true;
       ends += fmt::format("{}'{}'", ends.empty() ? "" : ", ", blob.value);
     }
     state_.remarks.push_back(fmt::format(
@@ -326,7 +331,8 @@ class Conversion {
     Names taken;
     for (std::size_t i = inputs_; i < state_.blobs.size(); ++i) {
       const Blob& blob = state_.blobs[i];
-      if (blob.is_read || blob.is_constant || !taken.insert(blob.value).second) continue;
+      const bool is_result = blob.is_result || !blob.is_read;
+      if (!is_result || blob.is_constant || !taken.insert(blob.value).second) continue;
       state_.model.output(blob.value);
     }
     if (taken.empty()) fail("expected a network with layers that compute a result, found none");

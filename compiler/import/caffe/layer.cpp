@@ -50,8 +50,15 @@ Tensor LayerReader::blob(std::size_t index, const Shape& shape, Weights::Fill fi
   }
 }
 
+// The name of a part of the layer that is no name of the file.
+std::string LayerReader::derived(const std::string& suffix) const {
+  std::string name = name_ + "_" + suffix;
+  while (state_.names.contains(name)) name += "_";
+  return name;
+}
+
 std::string LayerReader::constant(const std::string& suffix, const Tensor& tensor) {
-  return state_.model.constant(name_ + "_" + suffix, tensor);
+  return state_.model.constant(derived(suffix), tensor);
 }
 
 std::string LayerReader::scalar(const std::string& suffix, float number) {
@@ -59,12 +66,12 @@ std::string LayerReader::scalar(const std::string& suffix, float number) {
 }
 
 std::string LayerReader::list(const std::string& suffix, const Integers& numbers) {
-  return state_.model.list(name_ + "_" + suffix, numbers);
+  return state_.model.list(derived(suffix), numbers);
 }
 
 std::string LayerReader::step(const std::string& suffix, const std::string& op,
                               const std::vector<std::string>& inputs) {
-  return state_.model.value(op, name_ + "_" + suffix, inputs);
+  return state_.model.value(op, derived(suffix), inputs);
 }
 
 std::string LayerReader::declare(std::size_t top, Shape shape, bool is_constant) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,13 +29,15 @@ struct Blob {
   Shape shape;
   bool is_constant = false;  // follows from sizes alone
   bool is_read = false;
+  bool is_result = false;  // all the same
 };
 
 struct NetState {
   ModelBuilder model;
   Weights& weights;
-  std::int64_t batch = 1;        // that the file asks for, of which one image is imported
-  std::vector<Blob> blobs = {};  // in order of their writing
+  std::set<std::string> names = {};  // of layers and tensors of the file, which keep them
+  std::int64_t batch = 1;            // that the file asks for, of which one image is imported
+  std::vector<Blob> blobs = {};      // in order of their writing
   std::map<std::string, std::size_t> current = {};  // name -> the blob that it stands for now
   std::vector<std::string> remarks = {};
 };
@@ -90,6 +93,7 @@ class LayerReader {
   void alias(std::size_t top, std::size_t bottom);
 
  private:
+  std::string derived(const std::string& suffix) const;
   std::string declare(std::size_t top, Shape shape, bool is_constant);
 
   const caffe::Layer& layer_;
