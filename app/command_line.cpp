@@ -198,8 +198,9 @@ void add_run(CLI::App& app, Commands& commands) {
   add_view_options(command, options.views);
   command.get_option("model")->required(false);  // a program alone runs with seeded weights
   command.get_option("--program")->excludes("--schedule")->excludes("--schedule-file");
-  command.add_option("--weights", options.request.model.name,
-                     "with --program: the same as the model");
+  command.get_option("--weights")
+      ->description(command.get_option("--weights")->get_description() +
+                    "; with --program alone: the same as the model");
   command.add_option("--quantization", options.request.quantizer_table,
                      "with --program: the same as --quantizer-json");
   const std::map<std::string, bool> on_off{{"on", true}, {"off", false}};
@@ -293,7 +294,7 @@ void add_workload(CLI::App& app, Commands& commands) {
   command.add_option("name", options.model.name, "network");
   command.add_flag("--list", options.list, "list all networks");
   command.add_option("-o,--output", options.output, "ONNX file to write");
-  add_request_options(command, options.model, {"model", "shape"});
+  add_request_options(command, options.model, {"model", "shape", "weights"});
 }
 
 void add_inspect(CLI::App& app, Commands& commands) {

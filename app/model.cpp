@@ -53,6 +53,7 @@ int evaluate(const EvaluateCommandOptions& options) {
     write_arrays(options.output, "input", evaluation.inputs);
     write_arrays(options.output, "output", evaluation.outputs);
   }
+  warn(evaluation.warnings);
   print(to_text(evaluation));
   return std::ranges::all_of(evaluation.comparisons,
                              [](const auto& one) { return one.difference.mismatches == 0; })

@@ -84,7 +84,7 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
   if (!asked.program.empty()) require_no_views(views, asked);
   limit_threads(threads);
   if (asked.model.name.empty() && asked.program.empty()) {
-    fail("expected a model: an ONNX file or zoo:NAME");
+    fail("expected a model: an ONNX or Caffe file, or zoo:NAME");
   }
   const CompileRequest request = resolved(asked);
   create_folder(request.dump_passes);
@@ -146,9 +146,13 @@ int run(const RunOptions& options) {
   }
   require_picture(files.png);
   ProgressBar progress;
+  CompileRequest request = options.request;
+  if (!request.program.empty() && request.model.name.empty()) {  // weights are the model then
+    request.model.name = std::exchange(request.model.import.weights, {}).string();
+  }
   const Compiled compiled =
-      compile_from(options.request, options.views, options.threads, progress.callback());
-  const Technology technology = technology_for(compiled.machine, options.request.technology);
+      compile_from(request, options.views, options.threads, progress.callback());
+  const Technology technology = technology_for(compiled.machine, request.technology);
   create_folder(files.dump_tensors);
   SimulatedNetwork simulated = run_network(
       compiled, {.golden = options.golden, .values = !options.timing_only}, progress.callback());

@@ -106,10 +106,10 @@ concept RequestOf = std::same_as<std::remove_const_t<T>, Request>;
 template <RequestOf<ModelSource> Source>
 void for_each_option(Source& source, auto&& visit) {
   auto& [name, import, width, resolution, seed] = source;
-  auto& [input_shapes] = import;
+  auto& [input_shapes, weights] = import;
   visit(Option{.name = "model",
                .stage = Stage::Imported,
-               .meaning = "ONNX file, or zoo:NAME[?width=0.5&resolution=128]",
+               .meaning = "ONNX or Caffe file, or zoo:NAME[?width=0.5&resolution=128]",
                .varies = false},
         name);
   visit(Option{.name = "shape",
@@ -117,6 +117,11 @@ void for_each_option(Source& source, auto&& visit) {
                .meaning = "fix an input's shape: NAME=1,3,224,224",
                .takes = Takes::Repeated},
         input_shapes);
+  visit(Option{.name = "weights",
+               .stage = Stage::Imported,
+               .meaning = "of a Caffe network: its .caffemodel",
+               .without = "the one beside it, else seeded random numbers"},
+        weights);
   visit(Option{.name = "width",
                .stage = Stage::Imported,
                .meaning = "zoo:mobilenet: multiplier of the channel counts",

@@ -4,6 +4,12 @@ workbench_test(golden_text_test LABEL golden
   SOURCES golden/disassembly_test.cpp golden/host_steps_test.cpp
           golden/quantizer_files_test.cpp golden/shipped_instructions_test.cpp
   LIBRARIES test_programs)
+workbench_test(caffe_corpus_test LABEL golden
+  SOURCES golden/caffe_corpus_test.cpp
+  LIBRARIES workbench::import workbench::eval workbench::data nlohmann_json::nlohmann_json)
+workbench_test(caffe_property_test LABEL property SYSTEMC
+  SOURCES property/caffe_test.cpp
+  LIBRARIES workbench::pipeline)
 workbench_test(timing_test LABEL timing SYSTEMC
   SOURCES timing/energy_published_test.cpp timing/pulp_tiers_test.cpp timing/xdnn_card_test.cpp
           timing/xdnn_timeline_test.cpp timing/xdnn_v2_timeline_test.cpp

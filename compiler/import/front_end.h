@@ -21,6 +21,7 @@ struct FrontEnd {
   // `path` is for errors and for files beside it.
   onnx::ModelProto (*read)(const std::filesystem::path& path, std::string_view bytes,
                            const ImportOptions& options);
+  bool takes_weights = false;  // whether there may be ImportOptions::weights
 };
 
 // In the order in which they are asked; the last one, ONNX, takes what no other recognises.

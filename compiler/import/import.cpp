@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/import/model_builder.h"
 #include "compiler/import/model_file.h"
 #include "compiler/import/node_reader.h"
 #include "compiler/import/tensor_proto.h"
@@ -395,8 +396,10 @@ Graph with_context(const std::string& where, const Read& read) {
 
 }  // namespace importer
 
-Graph import_model(const std::filesystem::path& path, const ImportOptions& options) {
+Graph import_model(const std::filesystem::path& path, const ImportOptions& options,
+                   std::vector<std::string>* remarks) {
   onnx::ModelProto model = importer::read_model(path, options);
+  if (remarks != nullptr) *remarks = importer::remarks(model);
   return importer::with_context(path.string(), [&] {
     return importer::read_graph(std::move(model), path.stem().string(), options);
   });
@@ -446,10 +449,11 @@ void collect(const onnx::GraphProto& graph, Locations& locations) {
 }  // namespace
 
 std::vector<std::string> external_data_locations(const std::filesystem::path& model) {
-  const onnx::ModelProto proto = importer::read_model(model);
+  const std::optional<onnx::ModelProto> proto = importer::read_onnx(model);
+  if (!proto) return {};  // no other format names files
   Locations locations;
-  collect(proto.graph(), locations);
-  for (const auto& function : proto.functions()) {
+  collect(proto->graph(), locations);
+  for (const auto& function : proto->functions()) {
     for (const auto& node : function.node()) collect(node, locations);
   }
   return {locations.begin(), locations.end()};

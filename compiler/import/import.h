@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +17,13 @@ struct ImportOptions {
   // --shape NAME=1,3,224,224 : fixes the dynamic dimensions of a graph input. A symbolic or absent
   // first (batch) dimension of a graph input becomes 1 by itself; any other needs its --shape.
   std::map<std::string, Shape> input_shapes;
+  // --weights NET.caffemodel: of a network whose file holds none. Without, those that lie beside it.
+  std::filesystem::path weights;
 };
 
-Graph import_model(const std::filesystem::path& path, const ImportOptions& options = {});
+// `remarks`, where given: what the user should know of how the file was read, a line each.
+Graph import_model(const std::filesystem::path& path, const ImportOptions& options = {},
+                   std::vector<std::string>* remarks = nullptr);
 // `name` is used in errors and as the graph's fallback name.
 Graph import_onnx_bytes(std::string_view bytes, const std::string& name,
                         const ImportOptions& options = {});
@@ -39,5 +44,9 @@ Tensor read_tensor_proto(const std::filesystem::path& path);
 // Locations as the model has them, relative to its folder; sorted, each once; empty for a model
 // that is whole. Throws Error as import_model() does for a file that is no model.
 std::vector<std::string> external_data_locations(const std::filesystem::path& model);
+
+// The other file that is read with this one where no --weights names it: of a Caffe network as text
+// its weights, of weights the network. By names alone; none for files of other formats.
+std::optional<std::filesystem::path> companion_file(const std::filesystem::path& model);
 
 }  // namespace workbench

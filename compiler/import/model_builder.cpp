@@ -4,6 +4,26 @@
 
 namespace workbench::importer {
 
+namespace {
+
+constexpr std::string_view kRemark = "remark";
+
+}  // namespace
+
+void add_remark(onnx::ModelProto& model, const std::string& text) {
+  auto& entry = *model.add_metadata_props();  // keys are to be unique
+  entry.set_key(fmt::format("{}_{}", kRemark, model.metadata_props_size()));
+  entry.set_value(text);
+}
+
+std::vector<std::string> remarks(const onnx::ModelProto& model) {
+  std::vector<std::string> all;
+  for (const auto& entry : model.metadata_props()) {
+    if (entry.key().starts_with(kRemark)) all.push_back(one_line(entry.value()));
+  }
+  return all;
+}
+
 ModelBuilder::ModelBuilder(const std::string& graph_name, const std::string& producer) {
   constexpr int kIrVersion = 8;  // the first that knows opset 17
   model_.set_ir_version(kIrVersion);

@@ -14,6 +14,10 @@
 
 namespace workbench::importer {
 
+// Remarks travel as metadata_props, too.
+void add_remark(onnx::ModelProto& model, const std::string& text);
+std::vector<std::string> remarks(const onnx::ModelProto& model);
+
 class ModelBuilder {
  public:
   // `producer`: the source's format, for inspect.
@@ -45,6 +49,8 @@ class ModelBuilder {
 
   // A fact that travels with the model, as metadata_props: "preprocess.mean_value".
   void note(const std::string& key, const std::string& text);
+  // What the user should be told whenever the model is read; a line.
+  void remark(const std::string& text) { add_remark(model_, text); }
 
   static constexpr int kOpset = 17;
   onnx::ModelProto finish() { return std::move(model_); }

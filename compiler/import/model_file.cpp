@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 
+#include "compiler/import/caffe/caffe.h"
 #include "compiler/import/front_end.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -79,17 +80,36 @@ constexpr FrontEnd kOnnx{
 }  // namespace
 
 std::span<const FrontEnd> front_ends() {
-  static const std::vector<FrontEnd> all{kOnnx};
+  static const std::vector<FrontEnd> all{kCaffe, kOnnx};
   return all;
 }
+
+namespace {
+
+const FrontEnd& front_end_of(std::string_view bytes) {
+  const auto found = std::ranges::find_if(
+      front_ends(), [&](const FrontEnd& candidate) { return candidate.recognises(bytes); });
+  CHECK(found != front_ends().end(), "ONNX takes every file");
+  return *found;
+}
+
+}  // namespace
 
 AnyModel read_any(const std::filesystem::path& path, const ImportOptions& options) {
   const MappedFile file(path);
   const std::string_view bytes = file.bytes();
-  const auto found = std::ranges::find_if(
-      front_ends(), [&](const FrontEnd& candidate) { return candidate.recognises(bytes); });
-  CHECK(found != front_ends().end(), "ONNX takes every file");
-  return {.format = found->format, .proto = found->read(path, bytes, options)};
+  const FrontEnd& found = front_end_of(bytes);
+  if (!options.weights.empty() && !found.takes_weights) {
+    fail("--weights {}: expected a Caffe network, which has them in another file; {} is {}",
+         options.weights.string(), path.string(), found.format);
+  }
+  return {.format = found.format, .proto = found.read(path, bytes, options)};
+}
+
+std::optional<onnx::ModelProto> read_onnx(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  if (front_end_of(file.bytes()).format != kOnnx.format) return std::nullopt;
+  return parse_model(file.bytes(), path.string());
 }
 
 onnx::ModelProto read_model(const std::filesystem::path& path, const ImportOptions& options) {

@@ -4,6 +4,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 #include "compiler/import/import.h"
@@ -19,6 +20,8 @@ struct AnyModel {
   onnx::ModelProto proto;
 };
 AnyModel read_any(const std::filesystem::path& path, const ImportOptions& options);
+// The same of ONNX alone; none for a file of another format.
+std::optional<onnx::ModelProto> read_onnx(const std::filesystem::path& path);
 // Of ONNX bytes.
 onnx::ModelProto parse_model(std::string_view bytes, std::string_view name);
 

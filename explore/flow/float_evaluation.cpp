@@ -106,11 +106,11 @@ Evaluation::Comparison against(const Tensor& expected, const std::string& name, 
 }  // namespace
 
 Evaluation evaluate_network(const EvaluationRequest& request) {
-  Graph graph = load_model(request.model);
+  Evaluation evaluation;
+  Graph graph = load_model(request.model, &evaluation.warnings);
   const std::vector<Tensor> inputs = inputs_of(graph, request.inputs);
   if (request.passes) run_passes(graph, float_pipeline(request.switches));
   const std::vector<Tensor> results = evaluate(graph, inputs);
-  Evaluation evaluation;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     evaluation.inputs.emplace_back(graph.value(graph.inputs[i]).name, inputs[i]);
   }

@@ -31,6 +31,7 @@ struct Evaluation {
     double relative_error = 0;
   };
   std::vector<Comparison> comparisons;
+  std::vector<std::string> warnings;  // on how the network's file was read
   static constexpr double kTolerance = 1e-4;
 };
 

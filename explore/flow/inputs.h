@@ -1,4 +1,4 @@
-// What a command line names: the network (an ONNX file, or
+// What a command line names: the network (a file, or
 // zoo:NAME[?width=0.5&resolution=128&seed=2]), and the data it is calibrated with and run on.
 #pragma once
 
@@ -19,7 +19,7 @@ namespace workbench {
 
 struct ModelSource {
   std::string name;             // path or zoo:NAME
-  ImportOptions import;         // ONNX only
+  ImportOptions import;         // files only
   std::optional<double> width;  // zoo only, as are the next two; override what the name says
   std::optional<std::int64_t> resolution;
   std::optional<std::uint64_t> seed;
@@ -31,7 +31,8 @@ std::pair<std::string, Shape> parse_input_shape(std::string_view text);
 bool is_zoo(const ModelSource& source);
 
 // Throws Error: an unknown network or option, an option of the other kind, whatever import says.
-Graph load_model(const ModelSource& source);
+// `remarks`: as import_model() has them.
+Graph load_model(const ModelSource& source, std::vector<std::string>* remarks = nullptr);
 
 struct DataOptions {
   std::filesystem::path calibration, input;  // empty: not given

@@ -207,6 +207,7 @@ class Quantizing {
       : imported_(imported.graph),
         target_(target),
         data_(data),
+        remarks_(imported.remarks),
         request_(request),
         progress_(progress),
         scheme_(scheme_named(request.scheme, request.transforms)),
@@ -378,7 +379,8 @@ class Quantizing {
   }
 
   Quantized finished() {
-    std::vector<std::string> warnings = std::move(pass_warnings_);
+    std::vector<std::string> warnings = remarks_;
+    append(warnings, std::move(pass_warnings_));
     append(warnings, result_.calibrated ? data_.warnings : data_.uncalibrated_warnings);
     append(warnings, result_.warnings);
     append(warnings, cache_warnings_);
@@ -395,6 +397,7 @@ class Quantizing {
   const Graph& imported_;
   const Target& target_;
   const RunData& data_;
+  const std::vector<std::string>& remarks_;  // on how the network's file was read
   const CompileRequest& request_;
   const Progress& progress_;
   const Scheme scheme_;

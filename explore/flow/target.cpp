@@ -21,8 +21,8 @@ namespace workbench {
 namespace {
 
 Graph network_behind(const xdnn::Listing& listing, const CompileRequest& request,
-                     const xdnn::Machine& machine) {
-  if (!request.model.name.empty()) return load_model(request.model);
+                     const xdnn::Machine& machine, std::vector<std::string>* remarks) {
+  if (!request.model.name.empty()) return load_model(request.model, remarks);
   return xdnn::network_of(listing, machine, request.model.seed.value_or(1));
 }
 
@@ -32,9 +32,11 @@ Imported import_for(const xdnn::Machine& machine, const CompileRequest& request)
   if (!request.program.empty()) {
     listing = xdnn::parse_listing(read_file(request.program), request.program.string());
   }
-  Imported result =
-      imported(listing ? network_behind(*listing, request, machine) : load_model(request.model));
+  std::vector<std::string> remarks;
+  Imported result = imported(listing ? network_behind(*listing, request, machine, &remarks)
+                                     : load_model(request.model, &remarks));
   result.listing = std::move(listing);
+  result.remarks = std::move(remarks);
   result.seconds = stopwatch.seconds();
   return result;
 }
@@ -119,7 +121,9 @@ Imported import_network(const CompileRequest& request) {
     fail("--program: a PULP program needs the model it was made from");
   }
   const Stopwatch stopwatch;
-  Imported result = imported(load_model(request.model));
+  std::vector<std::string> remarks;
+  Imported result = imported(load_model(request.model, &remarks));
+  result.remarks = std::move(remarks);
   result.seconds = stopwatch.seconds();
   return result;
 }

@@ -22,6 +22,7 @@ struct Imported {
   Graph graph;
   std::int64_t macs = 0, ops = 0, parameters = 0;
   std::optional<xdnn::Listing> listing;  // the third-party program to run instead of compiling
+  std::vector<std::string> remarks;      // on how its file was read
   double seconds = 0;
 };
 Imported imported(Graph graph);  // with its sums

@@ -107,6 +107,9 @@ json network_address(const std::string& network) {
   static Remembered locations;
   const fs::path path = network;
   parts["file"] = file_address(path);
+  if (const auto companion = companion_file(path)) {
+    parts["companion"] = {companion->filename().string(), file_address(*companion)};
+  }
   const json external = locations.of(path, [&] { return json(external_data_locations(path)); });
   for (const json& location : external) {
     const auto name = location.get<std::string>();
