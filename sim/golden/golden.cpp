@@ -33,7 +33,8 @@ Tensor result_of(const Binary& op, const Operation& at) {
 }
 template <>
 Tensor result_of(const Activate& op, const Operation& at) {
-  const bool of_codes = on_codes(at) && is_code(at.operand(0).type());  // else a Cast
+  const bool of_codes =
+      on_codes(at) && is_code(at.operand(0).type()) && op.activation.kind == Activation::Kind::Relu;
   return of_codes ? integer_activate(op, at) : float_activate(op, at);
 }
 template <>
