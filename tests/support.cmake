@@ -10,7 +10,7 @@ target_link_libraries(test_graphs
 
 # On machines, programs and compiled networks of both families.
 add_library(test_programs STATIC
-  support/naive_pulp.cpp support/naive_xdnn.cpp support/nemo_checks.cpp support/pulp_dataflow.cpp
+  support/host_ops.cpp support/naive_pulp.cpp support/naive_xdnn.cpp support/nemo_checks.cpp support/pulp_dataflow.cpp
   support/pulp_layers.cpp support/pulp_mutants.cpp support/random_machine.cpp
   support/random_pulp.cpp support/xdnn_mutants.cpp support/xdnn_program.cpp)
 target_link_libraries(test_programs

@@ -51,6 +51,7 @@ class NodeReader {
   const std::string& name() const { return name_; }
   std::int64_t opset() const { return state_.opset; }
   const std::string& op() const { return proto_.op_type(); }
+  const std::string& domain() const { return proto_.domain(); }
 
   // Throws Error "node 'NAME' (OP): ...".
   template <typename... Args>
@@ -155,6 +156,7 @@ std::string_view refusal(std::string_view name);
 
 // The rows of each family, ops_*.cpp.
 std::span<const ImportRule> arithmetic_rules();
+std::span<const ImportRule> attention_rules();
 std::span<const ImportRule> code_rules();
 std::span<const ImportRule> compare_rules();
 std::span<const ImportRule> constant_rules();

@@ -130,9 +130,9 @@ void import_tile(NodeReader& node) {
   }
   Shape shape = x;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (repeats[i] < 0 || repeats[i] > kMaxParameter) {
-      node.refuse("input 1 (repeats): expected values in [0, {}], found {}", kMaxParameter,
-                  repeats[i]);
+    const std::int64_t most = (std::int64_t{1} << 40) / std::max<std::int64_t>(x[i], 1);
+    if (repeats[i] < 0 || repeats[i] > most) {
+      node.refuse("input 1 (repeats): expected values in [0, {}], found {}", most, repeats[i]);
     }
     shape[i] *= repeats[i];
   }
@@ -211,12 +211,11 @@ void import_trilu(NodeReader& node) {
 void import_one_hot(NodeReader& node) {
   const Shape x = node.shape(0);
   const std::size_t axis = node.axis(node.integer("axis", -1), x.size() + 1);
-  const Tensor& depth_tensor = node.constant(1, "depth");
-  const std::int64_t depth = depth_tensor.type() == ElementType::Float32
-                                 ? static_cast<std::int64_t>(node.constant_scalar(1, "depth"))
-                                 : node.constant_integers(1, "depth").at(0);
-  if (depth_tensor.size() != 1 || depth < 1 || depth > kMaxMade) {
-    node.refuse("input 1 (depth): expected one number in [1, {}], found {}", kMaxMade, depth);
+  const Tensor depths = cast_constant(node.constant(1, "depth"), ElementType::Int64);
+  const std::int64_t depth = depths.size() == 1 ? depths.values<std::int64_t>()[0] : 0;
+  if (depth < 1 || depth > kMaxMade) {
+    node.refuse("input 1 (depth): expected one number in [1, {}], found {}", kMaxMade,
+                depths.size() == 1 ? fmt::format("{}", depth) : to_string(depths.shape()));
   }
   if (node.shape(2) != Shape{2}) {
     node.refuse("input 2 (values): expected two, found shape {}", to_string(node.shape(2)));
@@ -271,7 +270,12 @@ void bind_range(NodeReader& node) {
   }
   std::vector<T> values;
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(count); ++i) {
-    values.push_back(static_cast<T>(start + static_cast<T>(i) * delta));
+    if constexpr (std::is_floating_point_v<T>) {
+      values.push_back(start + static_cast<T>(i) * delta);
+    } else {  // no value within the limits overflows, one beyond them may on the way
+      const auto step = static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(delta);
+      values.push_back(static_cast<T>(static_cast<std::uint64_t>(start) + step));
+    }
   }
   node.bind_constant(0, Tensor::from<T>({static_cast<std::int64_t>(values.size())}, values));
 }

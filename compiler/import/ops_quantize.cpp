@@ -516,7 +516,7 @@ bool import_quantlab_add(NodeReader& node) {
 
 void import_running_cast(NodeReader& node, ElementType type) {
   const ElementType from = node.value(0).type;
-  if (is_integer(type) && !is_integer(from)) {
+  if (is_integer(type) && from != ElementType::Bool && !is_integer(from)) {
     node.emit(Activate{{.kind = Activation::Kind::Truncate}}, {node.input(0)}, {{.type = type}});
   } else {
     node.emit(Identity{}, {node.input(0)}, {{.type = type}});

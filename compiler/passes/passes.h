@@ -81,9 +81,21 @@ std::string print_graph(const Graph& graph);
 
 // ONNX operators that import and passes eliminate on every machine.
 constexpr bool is_folded(std::string_view onnx_operator) {
-  constexpr std::array<std::string_view, 12> kFolded = {
-      "Cast",   "Constant", "ConstantOfShape", "DequantizeLinear", "Dropout", "Floor",
-      "Gather", "Identity", "QuantizeLinear",  "ReduceProd",       "Shape",   "Size",
+  constexpr std::array<std::string_view, 14> kFolded = {
+      "Cast",
+      "Constant",
+      "ConstantOfShape",
+      "DequantizeLinear",
+      "Dropout",
+      "DynamicQuantizeLinear",
+      "EyeLike",
+      "Floor",
+      "Identity",
+      "NonZero",
+      "QuantizeLinear",
+      "Range",
+      "Shape",
+      "Size",
   };
   return std::find(kFolded.begin(), kFolded.end(), onnx_operator) != kFolded.end();
 }

@@ -161,7 +161,9 @@ constexpr Alias kAliases[] = {
     {"Sum", "Add"},
     {"Unsqueeze", "Reshape"},
     // Of a constant: part of the layer before, as a BatchNormalization is.
+    {"Affine", "BatchNormalization"},
     {"Div", "BatchNormalization"},
+    {"ImageScaler", "BatchNormalization"},
     {"Mul", "BatchNormalization"},
     {"Sub", "BatchNormalization"},
 };

@@ -435,11 +435,15 @@ struct Alias {
   std::string_view name, as;
 };
 constexpr Alias kAliases[] = {
+    {"Crop", "Slice"},
+    {"Gather", "Slice"},  // of neighbours
     {"Split", "Slice"},
     {"Sum", "Add"},
     {"Upsample", "Resize"},
     // Of a constant: part of the convolution, as a BatchNormalization is.
+    {"Affine", "BatchNormalization"},
     {"Div", "BatchNormalization"},
+    {"ImageScaler", "BatchNormalization"},
     {"Mul", "BatchNormalization"},
     {"Sub", "BatchNormalization"},
 };

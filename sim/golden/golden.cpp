@@ -11,9 +11,7 @@ namespace workbench::golden {
 
 namespace {
 
-bool on_codes(const Operation& at) {
-  return is_code(at.output().type) && at.output().quantization.has_value();
-}
+bool on_codes(const Operation& at) { return is_code(at.output().type); }
 
 }  // namespace
 
@@ -31,11 +29,13 @@ Tensor result_of(const AveragePool& op, const Operation& at) {
 }
 template <>
 Tensor result_of(const Binary& op, const Operation& at) {
-  return on_codes(at) ? integer_add(op, at) : float_binary(op, at);
+  return at.node.requantize ? integer_add(op, at) : float_binary(op, at);
 }
 template <>
 Tensor result_of(const Activate& op, const Operation& at) {
-  return on_codes(at) ? integer_activate(op, at) : float_activate(op, at);
+  const bool of_codes =
+      on_codes(at) && is_code(at.operand(0).type()) && op.activation.kind == Activation::Kind::Relu;
+  return of_codes ? integer_activate(op, at) : float_activate(op, at);
 }
 template <>
 Tensor result_of(const Quantize&, const Operation& at) {

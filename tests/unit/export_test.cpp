@@ -96,6 +96,66 @@ TEST(Export, every_activation_survives) {
   }
 }
 
+TEST(Export, elementary_functions_survive) {
+  using Kind = Activation::Kind;
+  for (auto kind = Kind::Abs; kind <= Kind::Shrink;
+       kind = static_cast<Kind>(static_cast<int>(kind) + 1)) {
+    SCOPED_TRACE(Activation{.kind = kind}.name());
+    const Activation activation{.kind = kind, .alpha = 0.25F, .beta = 0.5F};
+    const std::vector<float> x{-1.5F, 0.5F, 2, -0.25F};
+    const Graph graph = graph_of(Activate{activation}, {1, 2, 1, 2});
+    EXPECT_NO_THROW(onnx::checker::check_model(parsed(graph)));
+    const Graph back = import_onnx_bytes(export_onnx_bytes(graph), "back");
+    const auto found = floats_of(evaluate_one(back, x)), wanted = floats_of(evaluate_one(graph, x));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      EXPECT_TRUE(found[i] == wanted[i] || (std::isnan(found[i]) && std::isnan(wanted[i])));
+    }
+  }
+}
+
+// Gelu and Mish are younger than opset 13: their definitions, which round between steps.
+TEST(Export, young_functions_are_written_as_their_definitions) {
+  using Kind = Activation::Kind;
+  for (const Kind kind : {Kind::Gelu, Kind::GeluTanh, Kind::Mish}) {
+    const std::vector<float> x{-1.5F, 0.5F, 2, -0.25F};
+    const Graph graph = graph_of(Activate{{.kind = kind}}, {1, 2, 1, 2});
+    EXPECT_NO_THROW(onnx::checker::check_model(parsed(graph)));
+    const Graph back = import_onnx_bytes(export_onnx_bytes(graph), "back");
+    const auto found = floats_of(evaluate_one(back, x)), wanted = floats_of(evaluate_one(graph, x));
+    for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(found[i], wanted[i], 1e-6);
+  }
+}
+
+TEST(Export, operators_of_the_host_survive) {
+  const Tensor two = Tensor::from<float>({2}, {2, -1});
+  for (auto kind = Reduce::Kind::Min; kind <= Reduce::Kind::SumSquare;
+       kind = static_cast<Reduce::Kind>(static_cast<int>(kind) + 1)) {
+    if (kind == Reduce::Kind::LogSum) continue;  // of negative sums: not a number
+    expect_round_trip(graph_of(Reduce{.kind = kind, .axes = {1}}, {1, 1, 1, 2}));
+  }
+  expect_round_trip(graph_of(Binary{.kind = Binary::Kind::Max}, {1, 2, 1, 2}, {two}));
+  expect_round_trip(graph_of(Binary{.kind = Binary::Kind::Fmod}, {1, 2, 1, 2}, {two}));
+  expect_round_trip(graph_of(Repeat{{1, 2, 3, 2}}, {1, 2, 3, 2}));  // Expand
+  expect_round_trip(graph_of(Repeat{{1, 2, 1, 6}}, {1, 2, 1, 6}));  // Tile
+  const Tensor indices = Tensor::from<std::int64_t>({2}, {1, -2});
+  expect_round_trip(graph_of(Gather{.axis = 1}, {1, 2, 1, 2}, {indices}));
+  expect_round_trip(graph_of(TopK{.axis = 3, .least = true}, {1, 2, 1, 1}));
+  expect_round_trip(graph_of(CumSum{.axis = 3, .reverse = true}, {1, 2, 1, 2}));
+  const Resize resize{.scales = {1, 1, 2, 2}, .sizes = {1, 2, 2, 4}};
+  expect_round_trip(graph_of(Interpolate{.resize = resize}, {1, 2, 2, 4}));
+  expect_round_trip(graph_of(Interpolate{.resize = resize, .cubic = true}, {1, 2, 2, 4}));
+}
+
+TEST(Export, the_opset_is_the_oldest_that_has_all_operators) {
+  const Tensor two = Tensor::from<float>({2}, {2, -1});
+  const auto opset = [](const Graph& graph) { return parsed(graph).opset_import(0).version(); };
+  EXPECT_EQ(opset(graph_of(Identity{}, {1, 2, 1, 2})), 13);
+  const Graph norm = graph_of(LayerNorm{}, {1, 2, 1, 2}, {two, two});
+  EXPECT_EQ(opset(norm), 17);
+  expect_round_trip(norm);
+  EXPECT_EQ(opset(graph_of(LayerNorm{.rms = true}, {1, 2, 1, 2}, {two})), 23);
+}
+
 // HardSwish is younger than opset 13. x * max(0, min(1, x/6 + 1/2)) at -1.5: -1.5 * 0.25.
 TEST(Export, hard_swish_becomes_hard_sigmoid_and_mul) {
   const Graph graph = graph_of(Activate{{.kind = Activation::Kind::HardSwish}}, {1, 2, 1, 2});

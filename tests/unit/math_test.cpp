@@ -104,6 +104,60 @@ TEST_F(MathTest, tanh_is_that_of_the_library) {
   EXPECT_TRUE(std::isnan(math::tanh(std::nan(""))));
 }
 
+TEST_F(MathTest, other_elementary_functions_are_those_of_the_library) {
+  struct Function {
+    const char* name;
+    double (*found)(double);
+    double (*wanted)(double);
+    double low, high;
+  };
+  const Function functions[] = {
+      {"erf", math::erf, std::erf, -7, 7},         {"sin", math::sin, std::sin, -1e6, 1e6},
+      {"sin", math::sin, std::sin, -1, 1},         {"cos", math::cos, std::cos, -1e6, 1e6},
+      {"tan", math::tan, std::tan, -10, 10},       {"asin", math::asin, std::asin, -1, 1},
+      {"acos", math::acos, std::acos, -1, 1},      {"atan", math::atan, std::atan, -3, 3},
+      {"atan", math::atan, std::atan, -1e5, 1e5},  {"sinh", math::sinh, std::sinh, -50, 50},
+      {"cosh", math::cosh, std::cosh, -50, 50},    {"asinh", math::asinh, std::asinh, -1e3, 1e3},
+      {"acosh", math::acosh, std::acosh, 1, 100},  {"atanh", math::atanh, std::atanh, -1, 1},
+      {"log1p", math::log1p, std::log1p, -0.9, 5}, {"log1p", math::log1p, std::log1p, -1e-8, 1e-8},
+      {"expm1", math::expm1, std::expm1, -3, 3},   {"expm1", math::expm1, std::expm1, -1e-6, 1e-6}};
+  for (const Function& f : functions) {
+    SCOPED_TRACE(f.name);
+    for (int i = 0; i < kCases / 10; ++i) {
+      const double x = between(f.low, f.high), wanted = f.wanted(x);
+      ASSERT_NEAR(f.found(x), wanted, 2e-15 * std::abs(wanted)) << "at " << x;
+    }
+  }
+}
+
+TEST_F(MathTest, other_elementary_functions_end_where_they_should) {
+  const double nan = std::nan("");
+  for (const auto function :
+       {math::erf, math::sin, math::cos, math::tan, math::asin, math::acos, math::atan, math::sinh,
+        math::cosh, math::asinh, math::acosh, math::atanh, math::log1p, math::expm1}) {
+    EXPECT_TRUE(std::isnan(function(nan)));
+  }
+  EXPECT_EQ(math::erf(kInfinity), 1);
+  EXPECT_TRUE(std::isnan(math::sin(kInfinity)));
+  EXPECT_EQ(math::atan(kInfinity), std::atan(kInfinity));
+  EXPECT_EQ(math::asin(1), std::asin(1));
+  EXPECT_EQ(math::acos(-1), std::acos(-1));
+  EXPECT_TRUE(std::isnan(math::asin(1.5)));
+  EXPECT_EQ(math::sinh(-800), -kInfinity);
+  EXPECT_EQ(math::atanh(1), kInfinity);
+  EXPECT_EQ(math::log1p(-1), -kInfinity);
+  // floats this large have no digit behind the point; the sine still is one
+  EXPECT_LE(std::abs(math::sin(3e38)), 1);
+}
+
+TEST_F(MathTest, powers_of_negative_numbers) {
+  EXPECT_EQ(math::signed_pow(-2, 3), -8);
+  EXPECT_EQ(math::signed_pow(-2, -2), 0.25);
+  EXPECT_EQ(math::signed_pow(-2, 0), 1);
+  EXPECT_TRUE(std::isnan(math::signed_pow(-2, 0.5)));
+  EXPECT_EQ(math::signed_pow(-kInfinity, 3), -kInfinity);
+}
+
 TEST_F(MathTest, fair_coins_add_up) {
   EXPECT_NEAR(math::fair_coins_at_most(1, 3), 4.0 / 8, 1e-15);
   EXPECT_NEAR(math::fair_coins_at_most(3, 10), 176.0 / 1024, 1e-15);
