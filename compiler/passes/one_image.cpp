@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/passes/rewrite.h"
 #include "core/error.h"
 #include "core/shapes.h"
 

@@ -527,7 +527,7 @@ bool came_quantized(const Graph& imported) {
 ImageSet open_calibration(const CompileRequest& request, ImageRequest images,
                           const std::filesystem::path& preprocessing,
                           const PreprocessingOptions& steps) {
-  const Graph graph = load_model(request.model);
+  const Graph graph = imported(load_model(request.model)).graph;
   if (graph.inputs.size() != 1) {
     fail("{}: expected a network of one input to calibrate with images, found {}",
          request.model.name, graph.inputs.size());

@@ -23,8 +23,11 @@ struct Imported {
   std::int64_t macs = 0, ops = 0, parameters = 0;
   std::optional<xdnn::Listing> listing;  // the third-party program to run instead of compiling
   double seconds = 0;
+  std::vector<std::string> warnings;
 };
-Imported imported(Graph graph);  // with its sums
+// With its sums. A network of a fixed batch becomes that of one image, by which it is computed;
+// throws Error where its images meet.
+Imported imported(Graph graph);
 
 struct LoadedProgram {
   Program program;
