@@ -99,7 +99,7 @@ std::int64_t batch_of(const Graph& graph) {
   std::int64_t batch = 0;
   for (const ValueId id : graph.inputs) {
     const Shape& shape = graph.value(id).shape;
-    if (shape.size() < 2 || (batch != 0 && shape[0] != batch)) return 1;
+    if (shape.size() < 3 || (batch != 0 && shape[0] != batch)) return 1;
     batch = shape[0];
   }
   return std::max<std::int64_t>(batch, 1);

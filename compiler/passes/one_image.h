@@ -13,8 +13,9 @@ struct OneImage {
   std::string obstacle;    // why it stays as it is: the node that sees more than one image
 };
 
-// The batch is the first dimension that all inputs of the network have in common, if above 1. Each
-// node must compute its result's image i from image i of its operands and from constants alone.
+// The batch is the first dimension that all inputs of the network, maps or sequences, have in
+// common (of a matrix it may be anything), if above 1. Each node must compute its result's image i
+// from image i of its operands and from constants alone.
 OneImage one_image(Graph graph);
 
 }  // namespace workbench

@@ -199,18 +199,15 @@ constexpr int kFreeActivationBits = 8;
 
 Imported imported(Graph graph) {
   OneImage one = one_image(std::move(graph));
-  if (!one.obstacle.empty()) {
-    fail(
-        "{}: expected a batch of 1, or images that can be computed one by one, found a batch of "
-        "{}: {}",
-        one.graph.name, one.batch, one.obstacle);
-  }
   Imported result{.graph = std::move(one.graph)};
-  if (one.batch > 1) {
+  if (!one.obstacle.empty()) {
+    result.warnings.push_back(fmt::format(
+        "a batch of {} goes to the host: {}; with a batch of 1 layers are computed by the machine",
+        one.batch, one.obstacle));
+  } else if (one.batch > 1) {
     result.warnings.push_back(
         fmt::format("the file has a batch of {0}: computed image by image; inputs, cycles and "
-                    "energy are those of "
-                    "one image, a batch takes {0} runs",
+                    "energy are those of one image, a batch takes {0} runs",
                     one.batch));
   }
   for (const Node& node : result.graph.nodes) {

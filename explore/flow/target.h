@@ -25,8 +25,7 @@ struct Imported {
   double seconds = 0;
   std::vector<std::string> warnings;
 };
-// With its sums. A network of a fixed batch becomes that of one image, by which it is computed;
-// throws Error where its images meet.
+// With its sums. A network of a fixed batch becomes that of one image, unless its images meet.
 Imported imported(Graph graph);
 
 struct LoadedProgram {
