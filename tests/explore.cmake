@@ -5,7 +5,7 @@ set(explore_libraries test_programs workbench::energy workbench::executor workbe
                       nlohmann_json::nlohmann_json SQLite::SQLite3 ZLIB::ZLIB)
 workbench_test(explore_unit_test LABEL unit SYSTEMC
   SOURCES unit/accuracy_test.cpp unit/drawing_test.cpp unit/energy_test.cpp unit/flow_test.cpp
-          unit/golden_files_test.cpp unit/html_page_test.cpp unit/inputs_test.cpp
+          unit/expectation_test.cpp unit/golden_files_test.cpp unit/html_page_test.cpp unit/inputs_test.cpp
           unit/metrics_test.cpp
           unit/options_test.cpp unit/point_key_test.cpp unit/report_engines_test.cpp unit/report_table_test.cpp
           unit/report_waterfall_test.cpp unit/report_writers_test.cpp unit/result_table_test.cpp

@@ -19,7 +19,7 @@ workbench_test(compiler_unit_test LABEL unit
           unit/integer_network_test.cpp unit/passes_data_movement_test.cpp
           unit/passes_driver_test.cpp unit/passes_fold_constants_test.cpp
           unit/passes_fold_scale_test.cpp unit/passes_fuse_activation_test.cpp
-          unit/passes_gemm_test.cpp unit/passes_padding_test.cpp unit/passes_pool_test.cpp
+          unit/passes_gemm_test.cpp unit/passes_one_image_test.cpp unit/passes_padding_test.cpp unit/passes_pool_test.cpp
           unit/passes_qdq_test.cpp unit/passes_widen_test.cpp unit/qoperator_test.cpp
           unit/requantized_codes_test.cpp
   LIBRARIES ${graph_libraries} workbench::isa)

@@ -7,6 +7,7 @@
 #include "compiler/pulp/emit.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/support.h"
 #include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
 #include "isa/host_time.h"
@@ -187,9 +188,11 @@ bool in_tail(const HostTurn& turn, const Network& network) {
   return turn.before == static_cast<std::int32_t>(network.layers.size());
 }
 
-std::string host_reason(const Node& node, bool moves) {
-  return moves ? "the codes lie in another order than its reader takes them in"
-               : fmt::format("no kernel of PULP-NN computes {}", op_name(node.op));
+// `moves`: codes to codes, which the cluster would have as they are.
+std::string host_reason(const Graph& graph, const Node& node, const Machine& machine, bool moves) {
+  if (moves) return "the codes lie in another order than its reader takes them in";
+  const auto too_large = host_reasons(machine)(graph, node);
+  return too_large ? *too_large : fmt::format("no kernel of PULP-NN computes {}", op_name(node.op));
 }
 
 void describe_host_steps(const Graph& graph, const Network& network,
@@ -202,10 +205,10 @@ void describe_host_steps(const Graph& graph, const Network& network,
       if (traits(node.op).silent && !moves) continue;
       if (!options.allow_host && !in_tail(turn, network)) {
         fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", graph.name,
-             node.name, op_name(node.op), host_reason(node, moves));
+             node.name, op_name(node.op), host_reason(graph, node, machine, moves));
       }
       program.info.host_steps.push_back(
-          {node.name, op_name(node.op), host_reason(node, moves),
+          {node.name, op_name(node.op), host_reason(graph, node, machine, moves),
            host_milliseconds(graph, node, machine.host.gflops, machine.host.gigabytes_per_second),
            macs(graph, node)});
     }

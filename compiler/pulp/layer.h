@@ -70,6 +70,10 @@ bool on_cluster(const Graph& graph, const Node& node);
 
 enum class NormBits { Auto, Bits32, Bits64 };  // Auto: 32 where no wrap is possible, else 64
 
+// Pools whose window of all channels is larger than L1 become a layer per so many channels, or a
+// multiple.
+inline constexpr std::int64_t kChannelStep = 4;
+
 // Throws Error naming the layer and what cannot be expressed exactly: a divisor that is no power of
 // two and has no exact multiplier and shift over the range of the accumulator, and so on.
 Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits);

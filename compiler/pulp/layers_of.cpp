@@ -1,19 +1,22 @@
 // Integer graph -> Network: one Layer per kernel-shaped node, concat as placement, reshapes as
 // views, grouped convolutions as one layer per group.
 #include <algorithm>
+#include <functional>
 
 #include "compiler/pulp/layer.h"
 #include "compiler/pulp/layer_parts.h"
 #include "compiler/pulp/row_order.h"
 #include "core/error.h"
+#include "core/units.h"
 
 namespace workbench::pulp {
 namespace {
 
 class Layers {
  public:
-  Layers(const Graph& graph, NormBits norm_bits)
+  Layers(const Graph& graph, const Machine& machine, NormBits norm_bits)
       : graph_(graph),
+        machine_(machine),
         norm_bits_(norm_bits),
         of_(graph.values.size(), -1),
         row_orders_(rows_as_maps(graph)),
@@ -279,23 +282,42 @@ class Layers {
     }
   }
 
-  void max_pool(const Window& window) {
+  // Channels of a pool that is computed in several layers, as a window of all is larger than L1;
+  // both buffers of it and of the results fit then. All channels where that is not needed.
+  std::int64_t channels_at_once(std::int32_t in, const Window& window) {
+    const FeatureMap& map = activation(in);
+    const std::int64_t each = element_count(window.kernel) + 1;
+    if (map.channels * each <= machine_.l1.buffer_bytes) return map.channels;
+    const std::int64_t fitting = machine_.l1.buffer_bytes / (2 * each);
+    return std::min(map.channels, std::max(kChannelStep, fitting / kChannelStep * kChannelStep));
+  }
+
+  void pool(Family family, const Window& window, const std::function<void(Layer&)>& set_numbers) {
     check_pool(window);
     check_map(operand(0), node_->inputs[0]);
-    const std::int32_t in = operand(0);
-    Layer made = layer(Family::MaxPool, in, result());
-    set_window(made.call, window);
-    finish(std::move(made));
+    const std::int32_t in = operand(0), out = result();
+    const std::int64_t channels = activation(in).channels, step = channels_at_once(in, window);
+    const std::int64_t parts = ceil_div(channels, step);
+    for (std::int64_t first = 0; first < channels; first += step) {
+      const std::int64_t count = std::min(step, channels - first);
+      const std::int32_t from = parts == 1 ? in : view(in, first, count);
+      const std::int32_t to = parts == 1 ? out : view(out, first, count);
+      Layer made = layer(family, from, to);
+      if (parts > 1) made.name += fmt::format(" (channels {} to {})", first, first + count - 1);
+      set_window(made.call, window);
+      set_numbers(made);
+      finish(std::move(made), parts);
+    }
+  }
+
+  void max_pool(const Window& window) {
+    pool(Family::MaxPool, window, [](Layer&) {});
   }
 
   void average_pool(const Window& window) {
-    check_pool(window);
-    check_map(operand(0), node_->inputs[0]);
-    const std::int32_t in = operand(0);
-    Layer made = layer(Family::AveragePool, in, result());
-    set_window(made.call, window);
-    set_average(made, affine(), code_range(activation(in)), here());
-    finish(std::move(made));
+    pool(Family::AveragePool, window, [this](Layer& made) {
+      set_average(made, affine(), code_range(activation(made.in)), here());
+    });
   }
 
   // Elementwise layers: the result has its operand's layout, and a matrix of several rows is as
@@ -428,6 +450,7 @@ class Layers {
   }
 
   const Graph& graph_;
+  const Machine& machine_;
   NormBits norm_bits_;
   Network network_;
   std::vector<std::int32_t> of_;  // graph value -> activation
@@ -439,8 +462,8 @@ class Layers {
 
 }  // namespace
 
-Network layers_of(const Graph& quantized, const Machine&, NormBits norm_bits) {
-  return Layers(quantized, norm_bits).run();
+Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits) {
+  return Layers(quantized, machine, norm_bits).run();
 }
 
 }  // namespace workbench::pulp

@@ -112,6 +112,111 @@ std::optional<double> saturation_cap(const Activation& activation) {
   return activation.beta;
 }
 
+namespace {
+
+// By node: no layer reads its codes, be it through joins and movement.
+std::vector<bool> ends_on_host(const Graph& graph, const Roles& roles) {
+  const auto readers = consumers(graph);
+  std::vector<bool> result(roles.size(), false);
+  for (std::size_t n = roles.size(); n-- > 0;) {
+    const auto& read_by = readers[static_cast<std::size_t>(graph.nodes[n].outputs[0])];
+    result[n] = std::all_of(read_by.begin(), read_by.end(), [&](std::size_t reader) {
+      const auto& role = roles[reader];
+      return !role || ((role == Role::Concat || role == Role::Move) && result[reader]);
+    });
+  }
+  return result;
+}
+
+// The smallest and the largest threshold of the operands; 0 where none is known.
+std::pair<double, double> extremes(const Graph& graph, const Node& node,
+                                   const std::map<std::string, double>& thresholds) {
+  double smallest = 0, largest = 0;
+  for (const ValueId id : node.inputs) {
+    if (id == kNoValue) continue;
+    const Value& value = graph.value(id);
+    const auto found = thresholds.find(value.name);
+    const double own = value.quantization && !value.quantization->thresholds.empty()
+                           ? value.quantization->thresholds[0]
+                       : found != thresholds.end() ? found->second
+                                                   : 0;
+    if (!(own > 0)) continue;
+    smallest = smallest == 0 ? own : std::min(smallest, own);
+    largest = std::max(largest, own);
+  }
+  return {smallest, largest};
+}
+
+// The operand of a sum whose threshold that is, or what it is a view of, has another reader.
+bool is_read_elsewhere(const Graph& graph, const Node& sum, double threshold, const Roles& roles,
+                       const std::map<std::string, double>& thresholds) {
+  const auto readers = consumers(graph);
+  const auto writers = producers(graph);
+  for (ValueId id : sum.inputs) {
+    const auto found = thresholds.find(graph.value(id).name);
+    const auto& hint = graph.value(id).quantization;
+    const double own = hint && !hint->thresholds.empty() ? hint->thresholds[0]
+                       : found != thresholds.end()       ? found->second
+                                                         : 0;
+    if (own != threshold) continue;
+    while (true) {
+      if (readers[static_cast<std::size_t>(id)].size() > 1) return true;
+      const std::ptrdiff_t writer = writers[static_cast<std::size_t>(id)];
+      if (writer < 0 || roles[static_cast<std::size_t>(writer)] != Role::Move) break;
+      id = graph.nodes[static_cast<std::size_t>(writer)].inputs[0];
+    }
+  }
+  return false;
+}
+
+bool is_of_one_scale(const Graph& annotated, const std::vector<ValueId>& ids) {
+  const auto same = [&](ValueId a, ValueId b) {
+    const auto &one = annotated.value(a).quantization, &other = annotated.value(b).quantization;
+    return one && other && one->thresholds == other->thresholds;
+  };
+  return std::all_of(ids.begin(), ids.end(), [&](ValueId id) { return same(ids[0], id); });
+}
+
+}  // namespace
+
+void leave_unlike_scales(const Graph& graph, const std::map<std::string, double>& thresholds,
+                         bool sums, Roles& roles) {
+  const std::vector<bool> ends = ends_on_host(graph, roles);
+  std::vector<bool> left(graph.values.size(), false);  // written by the host for that reason
+  for (std::size_t n = 0; n < roles.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    const bool joins = roles[n] == Role::Concat, moves = roles[n] == Role::Move;
+    if (!joins && !moves && !(sums && roles[n] == Role::Sum)) continue;
+    const auto [smallest, largest] = extremes(graph, node, thresholds);
+    const bool behind =
+        ends[n] && std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
+          return id != kNoValue && left[static_cast<std::size_t>(id)];
+        });
+    const bool apart = joins && ends[n] && largest > kJoinedRatio * smallest;
+    const bool drowns = !joins && !moves && largest > kSummedRatio * smallest &&
+                        is_read_elsewhere(graph, node, smallest, roles, thresholds);
+    if (!apart && !drowns && !((joins || moves) && behind)) continue;
+    roles[n].reset();
+    if (!drowns) left[static_cast<std::size_t>(node.outputs[0])] = true;
+  }
+}
+
+void drop_unlike_scales(const Graph& annotated, bool sums, Roles& roles) {
+  for (std::size_t n = 0; n < roles.size(); ++n) {
+    const Node& node = annotated.nodes[n];
+    const bool has_codes = annotated.value(node.outputs[0]).quantization.has_value();
+    if (roles[n] == Role::Concat) {
+      std::vector<ValueId> all = node.inputs;
+      all.push_back(node.outputs[0]);
+      if (!has_codes || (sums && !is_of_one_scale(annotated, all))) roles[n].reset();
+    } else if (roles[n] == Role::Move) {
+      if (!has_codes) roles[n].reset();
+    } else if (sums && roles[n] == Role::Sum) {
+      if (!is_of_one_scale(annotated, node.inputs)) roles[n].reset();
+    }
+  }
+}
+
 Activation integer_activation(const Activation& activation) {
   switch (activation.kind) {
     case Activation::Kind::Clip:

@@ -6,6 +6,7 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/fit_parts.h"
+#include "compiler/xdnn/fit_shuffle.h"
 #include "compiler/xdnn/support.h"
 
 namespace workbench::xdnn {
@@ -48,6 +49,10 @@ constexpr NamedRewrite kRewrites[] = {
     {{"split_upsample", "factor beyond the limit: two upsamplings, or a transposed convolution"},
      split_upsample},
 };
+
+// Of several nodes at once.
+constexpr PassDescription kShuffle = {
+    "shuffle_to_conv", "Reshape, Transpose, Reshape that reorder channels: a 1x1 convolution"};
 
 constexpr int kMostRewrites = 4000;  // of one node; each makes something smaller, so few happen
 
@@ -182,6 +187,7 @@ bool fit_limits(Graph& graph, const Machine& machine, const PassSwitches& switch
   const bool lacks_deconv = machine.features.deconv == 0;
   bool changed =
       lacks_deconv && switches.is_on("deconv_to_upsample", true) && deconv_to_upsample(graph);
+  if (switches.is_on(kShuffle.name, kShuffle.on)) changed = shuffle_to_conv(graph) || changed;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const std::size_t before = graph.nodes.size();
     if (!fit_node(graph, n, machine, reason, rewrites)) continue;
@@ -197,6 +203,7 @@ bool fit_limits(Graph& graph, const Machine& machine, const PassSwitches& switch
 std::vector<PassDescription> describe_limit_rewrites() {
   std::vector<PassDescription> rows;
   for (const NamedRewrite& rewrite : kRewrites) rows.push_back(rewrite.description);
+  rows.push_back(kShuffle);
   return rows;
 }
 

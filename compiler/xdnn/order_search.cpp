@@ -269,9 +269,11 @@ bool is_valid(const OrderProblem& problem, const TaskOrder& order) {
   return true;
 }
 
-std::optional<std::int64_t> count_orders(const OrderProblem& problem) {
-  constexpr std::int64_t kCountMax = std::int64_t{1} << 62;
-  constexpr std::size_t kSetsMax = 500'000;
+namespace {
+
+// Nothing when there are more than `count_max`, or more downsets than `sets_max`.
+std::optional<std::int64_t> count_up_to(const OrderProblem& problem, std::int64_t count_max,
+                                        std::size_t sets_max) {
   const Lattice lattice(problem);
   std::map<TaskSet, std::int64_t> level{{lattice.empty_set(), 1}};
   std::size_t sets = 0;
@@ -282,15 +284,22 @@ std::optional<std::int64_t> count_orders(const OrderProblem& problem) {
         TaskSet larger = done;
         larger.insert(task);
         std::int64_t& count = next[larger];
-        if (count > kCountMax - ways) return std::nullopt;
+        if (count > count_max - ways) return std::nullopt;
         count += ways;
       }
     }
     sets += next.size();
-    if (sets > kSetsMax) return std::nullopt;
+    // Each set begins an order of its own.
+    if (sets > sets_max || static_cast<std::int64_t>(next.size()) > count_max) return std::nullopt;
     level = std::move(next);
   }
   return level.begin()->second;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> count_orders(const OrderProblem& problem) {
+  return count_up_to(problem, std::int64_t{1} << 62, 500'000);
 }
 
 std::vector<TaskOrder> all_orders(const OrderProblem& problem) {
@@ -339,14 +348,14 @@ class Search {
       : lattice_(problem), tasks_(problem.tasks.size()), goal_(goal), limits_(limits) {}
 
   SearchResult run() {
-    std::map<TaskSet, std::vector<std::size_t>> level;  // finished tasks -> labels_
-    labels_.push_back({lattice_.start(), 0, -1, {}});
-    level[lattice_.empty_set()] = {0};
+    Level level;
+    steps_.push_back({0, -1});
+    level[lattice_.empty_set()].push_back({lattice_.start(), 0, {}});
     for (std::size_t size = 0; size < tasks_; ++size) {
-      std::map<TaskSet, std::vector<std::size_t>> next;
-      for (const auto& [done, indices] : level) {
+      Level next;
+      for (const auto& [done, labels] : level) {
         for (const int task : lattice_.ready(done)) {
-          for (const std::size_t parent : indices) extend(parent, task, next);
+          for (const Label& parent : labels) extend(parent, task, next);
         }
       }
       keep_best_sets(next);
@@ -358,12 +367,17 @@ class Search {
  private:
   // Smaller is better.
   using Key = std::array<std::int64_t, 4>;
-  struct Label {
-    OrderState state;
+  // How a state was reached, kept for all; the states only of the level that is searched.
+  struct Step {
     std::size_t parent;
     int task;
+  };
+  struct Label {
+    OrderState state;
+    std::size_t step;
     Key key;
   };
+  using Level = std::map<TaskSet, std::vector<Label>>;  // by finished tasks
 
   Key key_of(const OrderState& state) const {
     const std::int64_t time = lattice_.time_bound(state).value;
@@ -371,40 +385,39 @@ class Search {
     return {state.peak, lattice_.alive(state.done), time, state.area};
   }
 
-  void extend(std::size_t parent, int task, std::map<TaskSet, std::vector<std::size_t>>& next) {
-    Label label{labels_[parent].state, parent, task, {}};
+  void extend(const Label& parent, int task, Level& next) {
+    Label label{parent.state, 0, {}};
     lattice_.append(label.state, task);
     label.key = key_of(label.state);
-    std::vector<std::size_t>& front = next[label.state.done];
+    std::vector<Label>& front = next[label.state.done];
     const auto dominates = [&](const OrderState& a, const OrderState& b) {
       return a.peak <= b.peak && lattice_.no_later(a, b);
     };
-    for (const std::size_t other : front) {
-      if (dominates(labels_[other].state, label.state)) return;
+    for (const Label& other : front) {
+      if (dominates(other.state, label.state)) return;
     }
-    std::erase_if(front,
-                  [&](std::size_t other) { return dominates(label.state, labels_[other].state); });
-    const auto place = std::upper_bound(
-        front.begin(), front.end(), label.key,
-        [&](const Key& key, std::size_t other) { return key < labels_[other].key; });
+    std::erase_if(front, [&](const Label& other) { return dominates(label.state, other.state); });
+    const auto place =
+        std::upper_bound(front.begin(), front.end(), label.key,
+                         [](const Key& key, const Label& other) { return key < other.key; });
     if (front.size() >= static_cast<std::size_t>(limits_.states_per_set)) {
       exact_time_ = false;
       if (place == front.end()) return;
     }
-    front.insert(place, labels_.size());
-    labels_.push_back(std::move(label));
+    label.step = steps_.size();
+    steps_.push_back({parent.step, task});
+    front.insert(place, std::move(label));
     if (front.size() > static_cast<std::size_t>(limits_.states_per_set)) front.pop_back();
   }
 
   // At most states / tasks labels survive a level, those of the best sets.
-  void keep_best_sets(std::map<TaskSet, std::vector<std::size_t>>& level) {
+  void keep_best_sets(Level& level) {
     const std::int64_t width =
         std::max<std::int64_t>(32, limits_.states / static_cast<std::int64_t>(tasks_));
-    std::vector<std::map<TaskSet, std::vector<std::size_t>>::iterator> sets;
+    std::vector<Level::iterator> sets;
     for (auto it = level.begin(); it != level.end(); ++it) sets.push_back(it);
-    const auto best_key = [&](auto it) -> const Key& { return labels_[it->second.front()].key; };
     std::stable_sort(sets.begin(), sets.end(),
-                     [&](auto a, auto b) { return best_key(a) < best_key(b); });
+                     [](auto a, auto b) { return a->second.front().key < b->second.front().key; });
     std::int64_t kept = 0;
     for (const auto it : sets) {
       if (kept >= width) {
@@ -416,18 +429,17 @@ class Search {
     }
   }
 
-  SearchResult result(const std::vector<std::size_t>& complete) const {
+  SearchResult result(const std::vector<Label>& complete) const {
     SearchResult best;
-    std::size_t winner = complete.front();
-    for (const std::size_t index : complete) {
-      if (better(lattice_.score(labels_[index].state), lattice_.score(labels_[winner].state),
-                 goal_)) {
-        winner = index;
+    const Label* winner = &complete.front();
+    for (const Label& label : complete) {
+      if (better(lattice_.score(label.state), lattice_.score(winner->state), goal_)) {
+        winner = &label;
       }
     }
-    best.score = lattice_.score(labels_[winner].state);
-    for (std::size_t at = winner; labels_[at].task >= 0; at = labels_[at].parent) {
-      best.order.push_back(labels_[at].task);
+    best.score = lattice_.score(winner->state);
+    for (std::size_t at = winner->step; steps_[at].task >= 0; at = steps_[at].parent) {
+      best.order.push_back(steps_[at].task);
     }
     std::reverse(best.order.begin(), best.order.end());
     best.exact = goal_ == Goal::Time ? exact_time_ : exact_peak_;
@@ -438,15 +450,14 @@ class Search {
   std::size_t tasks_;
   Goal goal_;
   SearchLimits limits_;
-  std::vector<Label> labels_;
+  std::vector<Step> steps_;
   bool exact_time_ = true, exact_peak_ = true;
 };
 
 }  // namespace
 
 SearchResult best_order(const OrderProblem& problem, Goal goal, const SearchLimits& limits) {
-  const auto count = count_orders(problem);
-  if (count && *count <= limits.enumerate) return best_of_all(problem, goal);
+  if (count_up_to(problem, limits.enumerate, 500'000)) return best_of_all(problem, goal);
   return Search(problem, goal, limits).run();
 }
 

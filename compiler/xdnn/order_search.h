@@ -80,7 +80,7 @@ bool better(const Score& a, const Score& b, Goal goal);
 
 struct SearchLimits {
   std::int64_t enumerate = 5000;     // up to so many orders all are scored
-  std::int64_t states = 400'000;     // beyond: search with at most so many states kept in all
+  std::int64_t states = 20'000;      // beyond: search with at most so many states kept in all
   std::int64_t states_per_set = 16;  // of the same finished tasks
 };
 struct SearchResult {

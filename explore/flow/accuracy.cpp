@@ -407,7 +407,7 @@ std::size_t in_both(const Split& sets) {
 
 Accuracy run_accuracy(const AccuracyRequest& request, const Progress& progress) {
   if (progress) progress("reading images", 0);
-  const Split sets = open_sets(request, load_model(request.network.model));
+  const Split sets = open_sets(request, imported(load_model(request.network.model)).graph);
   Accuracy result;
   result.network = quantize_network(request.network, sets.chosen.samples, within(progress, 0, 0.3));
   result.report = measure_accuracy(result.network, sets.rest, request.measure, request.network,

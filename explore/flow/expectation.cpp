@@ -24,17 +24,27 @@ const Value* find_value(const Graph& graph, const std::string& name) {
   return found == graph.values.end() ? nullptr : &*found;
 }
 
-// The value a file in a folder of golden tensors stands for.
-std::string value_of_file(const fs::path& file, const Graph& graph) {
-  const std::string stem = file.stem().string();
+// The value that an array of this name stands for: one of the network's, or its output I as
+// "output_I". Empty: none.
+std::string value_of_array(const std::string& name, const Graph& graph) {
   for (const Value& value : graph.values) {
-    if (file_name_of(value.name) == stem) return value.name;
+    if (value.name == name) return value.name;
+  }
+  for (const Value& value : graph.values) {
+    if (file_name_of(value.name) == name) return value.name;
   }
   for (std::size_t i = 0; i < graph.outputs.size(); ++i) {
-    if (stem == fmt::format("output_{}", i)) return graph.value(graph.outputs[i]).name;
+    if (name == fmt::format("output_{}", i)) return graph.value(graph.outputs[i]).name;
   }
-  fail("{}: expected the name of a value of network {}, found '{}'", file.string(), graph.name,
-       stem);
+  return {};
+}
+
+std::string value_of_file(const fs::path& file, const Graph& graph) {
+  const std::string stem = file.stem().string();
+  std::string value = value_of_array(stem, graph);
+  if (!value.empty()) return value;
+  fail("{}: expected the name of a value of network {} or output_0 to output_{}, found '{}'",
+       file.string(), graph.name, graph.outputs.size() - 1, stem);
 }
 
 std::vector<Expectation> read_folder(const fs::path& folder, const Graph& graph) {
@@ -53,6 +63,13 @@ std::vector<Expectation> read_folder(const fs::path& folder, const Graph& graph)
   return expectations;
 }
 
+// Dimensions of 1 change neither elements nor their order: [1, 10] is [1, 10, 1, 1].
+bool same_but_for_ones(Shape a, Shape b) {
+  std::erase(a, 1);
+  std::erase(b, 1);
+  return a == b;
+}
+
 bool is_float(const Tensor& tensor) {
   return tensor.type() == ElementType::Float32 || tensor.type() == ElementType::Float64;
 }
@@ -69,7 +86,7 @@ std::vector<double> computed_numbers(const std::string& name, bool as_codes, con
     fail("value '{}' was not computed on its own: it is merged into another layer", name);
   }
   const Tensor& tensor = found->second;
-  if (tensor.shape() != shape) {
+  if (!same_but_for_ones(tensor.shape(), shape)) {
     fail("value '{}': expected tensor has shape {}, the network's has {}", name, to_string(shape),
          to_string(tensor.shape()));
   }
@@ -80,8 +97,8 @@ std::vector<double> computed_numbers(const std::string& name, bool as_codes, con
     std::size_t inner = values.size();
     if (scales > 1) {
       inner = 1;
-      for (auto d = static_cast<std::size_t>(quantization->axis) + 1; d < shape.size(); ++d) {
-        inner *= static_cast<std::size_t>(shape[d]);
+      for (auto d = static_cast<std::size_t>(quantization->axis) + 1; d < tensor.rank(); ++d) {
+        inner *= static_cast<std::size_t>(tensor.dim(d));
       }
     }
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -110,11 +127,14 @@ std::vector<Expectation> read_expectations(const fs::path& path, const Graph& qu
   if (path.extension() == ".npz") {
     std::vector<Expectation> expectations;
     for (const auto& [name, tensor] : read_npz(path)) {
-      if (find_value(quantized, name) == nullptr) {
-        fail("{}: expected arrays named after values of network {}, found '{}'", path.string(),
-             quantized.name, name);
+      std::string value = value_of_array(name, quantized);
+      if (value.empty()) {
+        fail(
+            "{}: expected arrays named after values of network {} or output_0 to output_{}, found "
+            "'{}'",
+            path.string(), quantized.name, quantized.outputs.size() - 1, name);
       }
-      expectations.push_back({name, tensor});
+      expectations.push_back({std::move(value), tensor});
     }
     return expectations;
   }

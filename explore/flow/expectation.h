@@ -17,7 +17,8 @@ struct Expectation {
 };
 
 // One file (.npy, .pb: the network's only output; .npz: by value name), or a folder of NAME.npy,
-// NAME.pb (`/` in names written as `_`) and ONNX's output_0.pb. Throws Error when a file names no
+// NAME.pb (`/` in names written as `_`). Output I may be called output_I, as ONNX's test data and
+// many tools have it. Throws Error when a name stands for no
 // value of the graph, or nothing is there.
 std::vector<Expectation> read_expectations(const std::filesystem::path& path,
                                            const Graph& quantized);
@@ -27,7 +28,7 @@ std::string file_name_of(const std::string& value);
 
 // Integer expectations are compared with the value's codes, exactly; float ones with its real
 // numbers, within `tolerance`. Throws Error when a value was not computed (merged into another
-// layer) or has another shape.
+// layer) or has another shape, dimensions of 1 aside.
 std::vector<Difference> compare(const std::vector<Expectation>& expectations,
                                 const Graph& quantized, const NamedTensors& computed,
                                 const Tolerance& tolerance);

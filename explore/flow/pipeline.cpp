@@ -49,7 +49,8 @@ Compiled compile_network(const Imported& imported, const Quantized& quantized, c
                          const CompileRequest& request, bool constants) {
   const Stopwatch stopwatch;
   LoadedProgram loaded = program_for(imported, quantized, target, request, constants);
-  std::vector<std::string> warnings = quantized.warnings;
+  std::vector<std::string> warnings = imported.warnings;
+  warnings.insert(warnings.end(), quantized.warnings.begin(), quantized.warnings.end());
   warnings.insert(warnings.end(), loaded.remarks.begin(), loaded.remarks.end());
   return {.machine = target.machine.value(),
           .quantized = quantized.integers,

@@ -14,6 +14,7 @@
 #include "compiler/quantize/nemo_stages.h"
 #include "compiler/quantize/quantize_target.h"
 #include "compiler/quantize/recipe_thresholds.h"
+#include "compiler/quantize/saturation.h"
 #include "compiler/quantize/statistics_cache.h"
 #include "compiler/quantize/table.h"
 #include "core/error.h"
@@ -126,15 +127,37 @@ std::set<std::string> computed_names(const Graph& graph) {
   return names;
 }
 
+// Keeps the values of `imported` whose names `passed` has. What an imported pair of QuantizeLinear
+// and DequantizeLinear reads is kept as far as its codes reach: that is what `passed` says, where
+// the pair has become a threshold.
+class ReferenceValues {
+ public:
+  ReferenceValues(const Graph& imported, const Graph& passed)
+      : imported_(imported), names_(computed_names(passed)), ranges_(ranges_of_pairs(imported)) {}
+
+  bool wants(const std::string& name) const { return names_.contains(name); }
+  void keep(ValueId id, const Tensor& tensor) {
+    const std::string& name = imported_.value(id).name;
+    if (!wants(name)) return;
+    Tensor& kept = values_.insert_or_assign(name, tensor).first->second;
+    const auto range = ranges_.find(name);
+    if (range != ranges_.end()) saturate(kept, range->second);
+  }
+  NamedTensors take() { return std::move(values_); }
+
+ private:
+  const Graph& imported_;
+  const std::set<std::string> names_;
+  const RealRanges ranges_;
+  NamedTensors values_;
+};
+
 // Float values of the run's input, for the names that `passed` keeps.
 NamedTensors values_of(const Graph& imported, const Graph& passed, std::span<const Tensor> input) {
-  const std::set<std::string> names = computed_names(passed);
-  NamedTensors found;
-  evaluate(imported, input, {.observe = [&](ValueId id, const Tensor& tensor) {
-             const std::string& name = imported.value(id).name;
-             if (names.contains(name)) found.insert_or_assign(name, tensor);
-           }});
-  return found;
+  ReferenceValues values(imported, passed);
+  evaluate(imported, input,
+           {.observe = [&](ValueId id, const Tensor& tensor) { values.keep(id, tensor); }});
+  return values.take();
 }
 
 struct Measured {
@@ -146,17 +169,15 @@ struct Measured {
 // that no pass has touched them; only values that a pass invented are measured on `passed`.
 Measured measure(const Graph& imported, const Graph& passed, const RunData& data,
                  const SampleSource& samples, int bits, bool keep_values) {
-  const std::set<std::string> names = computed_names(passed);
+  ReferenceValues values(imported, passed);
   Measured measured;
-  const auto keep = [&](ValueId id, const Tensor& tensor) {
-    const std::string& name = imported.value(id).name;
-    if (names.contains(name)) measured.values.insert_or_assign(name, tensor);
-  };
-  const auto wanted = [&](const Value& value) { return names.contains(value.name); };
+  const auto keep = [&](ValueId id, const Tensor& tensor) { values.keep(id, tensor); };
+  const auto wanted = [&](const Value& value) { return values.wants(value.name); };
   const bool by_product = keep_values && data.input_is_last_sample;
   measured.thresholds =
       calibrate(imported, samples, bits,
                 by_product ? keep : std::function<void(ValueId, const Tensor&)>(), wanted);
+  measured.values = values.take();
   if (keep_values && !by_product) measured.values = values_of(imported, passed, data.input);
 
   const auto missing = [&](const Value& value) {
@@ -171,10 +192,10 @@ Measured measure(const Graph& imported, const Graph& passed, const RunData& data
 
 // Writes what --save-optimized asks for. Thresholds that came with a quantized model are no part of
 // a float network: says so.
-void save_optimized(const Graph& passed, const std::filesystem::path& path,
+void save_optimized(const Graph& imported, const Graph& passed, const std::filesystem::path& path,
                     std::vector<std::string>& warnings) {
   if (path.empty()) return;
-  export_onnx(passed, path);
+  export_onnx(with_saturation(passed, ranges_of_pairs(imported)), path);
   const bool quantized =
       std::any_of(passed.values.begin(), passed.values.end(),
                   [](const Value& value) { return value.quantization.has_value(); });
@@ -270,10 +291,24 @@ class Quantizing {
         !request_.dump_passes.empty()) {
       write_file(request_.dump_passes / "fit_limits.txt", print_graph(passed));
     }
-    save_optimized(passed, request_.save_optimized, pass_warnings_);
+    save_optimized(imported_, passed, request_.save_optimized, pass_warnings_);
     passed = target_.quantize.prepare(std::move(passed));
+    if (came_quantized(imported_)) passed = saturated_on_host(std::move(passed));
     result_.compile_seconds += stopwatch.seconds();
     return passed;
+  }
+
+  // Where a layer of a network that came quantized stays real, nothing else cuts its result.
+  Graph saturated_on_host(Graph prepared) const {
+    const QuantizeTarget& target = target_.quantize;
+    Thresholds any;
+    for (const Value& value : prepared.values) {
+      if (!value.constant) any[value.name] = 1;
+    }
+    const Graph annotated = target.annotate(prepared, any);
+    const RealRanges open = ranges_without_codes(ranges_of_pairs(imported_), annotated,
+                                                 target.has_weight_codes(annotated));
+    return with_saturation(std::move(prepared), open);
   }
 
   void as_published(Graph prepared) {
@@ -466,6 +501,24 @@ Quantized as_integers(const Graph& imported, const Target& target, const Compile
           .compile_seconds = stopwatch.seconds()};
 }
 
+// Integer networks of PULP's tools mix number types, and their rescalings are no thresholds.
+void require_real_numbers(const Graph& imported, const Target& target) {
+  if (target.takes_integer_networks || !is_integer_network(imported)) return;
+  for (const Node& node : imported.nodes) {
+    for (const ValueId id : node.inputs) {
+      if (id == kNoValue || !std::holds_alternative<Binary>(node.op)) continue;
+      const ElementType type = imported.value(id).type;
+      if (type == ElementType::Float32) continue;
+      fail(
+          "{}: came as integers, as NEMO, Quantlab and Deeploy write them (node '{}' computes with "
+          "{}), and {} has no such rescalings: expected the network before its quantization, or a "
+          "PULP machine (--hw gap8)",
+          imported.name, node.name, to_string(type),
+          target.machine ? name(*target.machine) : "target " + target.quantize.name);
+    }
+  }
+}
+
 }  // namespace
 
 bool came_quantized(const Graph& imported) {
@@ -477,7 +530,7 @@ bool came_quantized(const Graph& imported) {
 ImageSet open_calibration(const CompileRequest& request, ImageRequest images,
                           const std::filesystem::path& preprocessing,
                           const PreprocessingOptions& steps) {
-  const Graph graph = load_model(request.model);
+  const Graph graph = imported(load_model(request.model)).graph;
   if (graph.inputs.size() != 1) {
     fail("{}: expected a network of one input to calibrate with images, found {}",
          request.model.name, graph.inputs.size());
@@ -505,6 +558,7 @@ Quantized quantize_network(const Imported& imported, const Target& target,
   if (target.takes_integer_networks && is_integer_network(imported.graph)) {
     return as_integers(imported.graph, target, request);
   }
+  require_real_numbers(imported.graph, target);
   const RunData data = read_data(imported.graph, request.model.name, request.data);
   return Quantizing(imported, target, data, request, false, progress).run();
 }
@@ -516,6 +570,7 @@ Quantized quantize_network(const CompileRequest& request, const SampleSource& ca
   const Target target = target_for(machine_of(request));
   require_tables(request, target);
   const Imported imported = target.import(request);
+  require_real_numbers(imported.graph, target);
   const RunData data{.calibration = calibration};
   return Quantizing(imported, target, data, request, true, progress).run();
 }

@@ -1,6 +1,7 @@
 #include "explore/flow/signal_to_noise.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "core/parallel.h"
@@ -56,6 +57,29 @@ std::vector<ClassScore> best_five(const Tensor& scores) {
   return best;
 }
 
+template <typename T>
+bool all_equal_as(const Tensor& tensor) {
+  const auto values = tensor.values<T>();
+  return std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
+}
+
+bool all_equal(const Tensor& tensor) {
+  switch (tensor.type()) {
+    case ElementType::Float32:
+      return all_equal_as<float>(tensor);
+    case ElementType::Int8:
+      return all_equal_as<std::int8_t>(tensor);
+    case ElementType::Uint8:
+      return all_equal_as<std::uint8_t>(tensor);
+    case ElementType::Int16:
+      return all_equal_as<std::int16_t>(tensor);
+    case ElementType::Int32:
+      return all_equal_as<std::int32_t>(tensor);
+    default:
+      return false;
+  }
+}
+
 bool has_nan(const Tensor& tensor) {
   const auto values = tensor.values<float>();
   return std::any_of(values.begin(), values.end(), [](float x) { return x != x; });
@@ -82,8 +106,10 @@ std::vector<LayerSignalToNoise> signal_to_noise(const Graph& quantized,
     const auto& [value, expected, got] = pairs[static_cast<std::size_t>(i)];
     const auto quantization =
         got->type() == ElementType::Float32 ? std::nullopt : value->quantization;
-    result[static_cast<std::size_t>(i)] = {value->name,
-                                           signal_to_noise_db(*expected, *got, quantization)};
+    result[static_cast<std::size_t>(i)] = {
+        .name = value->name,
+        .decibel = signal_to_noise_db(*expected, *got, quantization),
+        .one_code = quantization && all_equal(*got) && !all_equal(*expected)};
   });
   return result;
 }

@@ -1,6 +1,8 @@
 #include "explore/flow/target.h"
 
+#include "compiler/passes/one_image.h"
 #include "compiler/pulp/compile.h"
+#include "compiler/pulp/support.h"
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/nemo.h"
 #include "compiler/quantize/quantize.h"
@@ -169,7 +171,7 @@ Simulated simulated(const pulp::Program& program, const pulp::Machine& machine,
 }
 
 Target pulp_target(const pulp::Machine& machine) {
-  const NemoOptions codes;
+  const NemoOptions codes{.host_reason = pulp::host_reasons(machine)};
   return {
       .machine = machine,
       .quantize = pulp_quantize_target(codes),
@@ -200,7 +202,18 @@ constexpr int kFreeActivationBits = 8;
 }  // namespace
 
 Imported imported(Graph graph) {
-  Imported result{.graph = std::move(graph)};
+  OneImage one = one_image(std::move(graph));
+  Imported result{.graph = std::move(one.graph)};
+  if (!one.obstacle.empty()) {
+    result.warnings.push_back(fmt::format(
+        "a batch of {} goes to the host: {}; with a batch of 1 layers are computed by the machine",
+        one.batch, one.obstacle));
+  } else if (one.batch > 1) {
+    result.warnings.push_back(
+        fmt::format("the file has a batch of {0}: computed image by image; inputs, cycles and "
+                    "energy are those of one image, a batch takes {0} runs",
+                    one.batch));
+  }
   for (const Node& node : result.graph.nodes) {
     result.macs += macs(result.graph, node);
     result.ops += layer_ops(result.graph, node);

@@ -24,8 +24,10 @@ struct Imported {
   std::optional<xdnn::Listing> listing;  // the third-party program to run instead of compiling
   std::vector<std::string> remarks;      // on how its file was read
   double seconds = 0;
+  std::vector<std::string> warnings;
 };
-Imported imported(Graph graph);  // with its sums
+// With its sums. A network of a fixed batch becomes that of one image, unless its images meet.
+Imported imported(Graph graph);
 
 struct LoadedProgram {
   Program program;

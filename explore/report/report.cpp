@@ -449,6 +449,14 @@ std::vector<LayerSignalToNoise> failures(const RunResult& result) {
   return failures;
 }
 
+std::vector<LayerSignalToNoise> useless(const RunResult& result) {
+  std::vector<LayerSignalToNoise> found;
+  for (const LayerSignalToNoise& layer : result.signal_to_noise) {
+    if (layer.one_code || !(layer.decibel >= kSignalToNoiseFloorDb)) found.push_back(layer);
+  }
+  return found;
+}
+
 bool passed(const RunResult& result) {
   return (!result.verdict || result.verdict->bit_exact()) && result.hazards.empty();
 }

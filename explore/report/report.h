@@ -113,6 +113,7 @@ inline constexpr double kSignalToNoiseFloorDb = 10;
 struct LayerSignalToNoise {
   std::string name;  // of the value
   double decibel = 0;
+  bool one_code = false;  // all codes are equal, and the float network's values are not
 };
 
 struct ClassScore {
@@ -144,6 +145,8 @@ struct RunResult {
 
 // Values whose signal-to-noise is below the floor.
 std::vector<LayerSignalToNoise> failures(const RunResult& result);
+// Those, and values that have one code throughout: bit-exact and of no use.
+std::vector<LayerSignalToNoise> useless(const RunResult& result);
 
 // Bit-exact as far as it was compared, and without hazard: the exit code. A layer drowned in noise
 // is printed as a failure, but how good 8 bits are is another question than whether they are right.

@@ -315,6 +315,21 @@ void write_mismatches(Writer& out, const Verdict& verdict) {
   }
 }
 
+// Bit-exact says that the machine computes what it was given, not that this is of use.
+void write_useless(Writer& out, const RunResult& result) {
+  const auto found = useless(result);
+  if (found.empty()) return;
+  std::string text;
+  for (const LayerSignalToNoise& layer : found) {
+    text +=
+        fmt::format("{}{} ({})", text.empty() ? "" : ", ", layer.name,
+                    layer.one_code ? "all codes equal" : fmt::format("{:.1f} dB", layer.decibel));
+  }
+  out.line(out.tinted(
+      Tint::Red, fmt::format("useless  {} tensor{} of one code or below {} dB: {}", found.size(),
+                             found.size() == 1 ? "" : "s", kSignalToNoiseFloorDb, text)));
+}
+
 void write_verdict(Writer& out, const RunResult& result) {
   out.line();
   for (const Hazard& hazard : result.hazards) {
@@ -336,6 +351,7 @@ void write_verdict(Writer& out, const RunResult& result) {
                                     thousands(result.verdict->values_compared))));
     write_mismatches(out, *result.verdict);
   }
+  write_useless(out, result);
 }
 
 void write_wall(Writer& out, const RunResult& result) {

@@ -112,6 +112,40 @@ TEST(FitLimitsProperty, without_any_one_rewrite_the_network_still_stays) {
   }
 }
 
+// Groups of channels, of three kinds of spelling: with rows and columns, as one run of pixels, and
+// with the batch left out.
+TEST(FitLimits, a_channel_shuffle_is_a_convolution_of_zeros_and_ones) {
+  struct Spelling {
+    Shape shape;
+    std::vector<std::int64_t> permutation;
+  };
+  for (const auto& [shape, permutation] :
+       {Spelling{{1, 3, 4, 5, 6}, {0, 2, 1, 3, 4}}, Spelling{{1, 3, 4, 30}, {0, 2, 1, 3}},
+        Spelling{{2, 3, 2, 5, 6}, {2, 0, 1, 3, 4}}}) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", {1, 12, 5, 6});
+    const ValueId split = b.add("split", Reshape{shape}, {x});
+    const ValueId moved = b.add("moved", Transpose{permutation}, {split});
+    b.output(b.add("shuffled", Reshape{{1, 12, 5, 6}}, {moved}));
+    xdnn::Machine machine;
+    Graph graph = b.graph();
+    EXPECT_TRUE(xdnn::fit_limits(graph, machine));
+    ASSERT_EQ(graph.nodes.size(), 1U);
+    EXPECT_TRUE(std::holds_alternative<Conv>(graph.nodes[0].op));
+    EXPECT_TRUE(same_network(b.graph(), graph, random_inputs(graph, 1), 0));
+  }
+}
+
+TEST(FitLimits, what_moves_more_than_channels_stays) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 12, 5, 6});
+  const ValueId split = b.add("split", Reshape{{1, 3, 4, 5, 6}}, {x});
+  const ValueId moved = b.add("moved", Transpose{{0, 2, 1, 4, 3}}, {split});
+  b.output(b.add("shuffled", Reshape{{1, 12, 5, 6}}, {moved}));
+  Graph graph = b.graph();
+  EXPECT_FALSE(xdnn::fit_limits(graph, xdnn::Machine{}));
+}
+
 TEST(FitLimits, a_rewrite_that_is_off_leaves_the_convolution_to_the_host) {
   GraphBuilder b;
   b.output(b.conv("conv", b.input("x", {1, 3, 12, 12}), 4, square_window(5, 1, 2)));

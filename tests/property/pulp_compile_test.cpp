@@ -100,6 +100,24 @@ TEST(PulpCompile, max_pools_are_exact_whole_and_in_tiles_and_leave_the_map_to_ot
   }
 }
 
+// 64 channels of 30 x 30: 57600 bytes, and L1 holds 38000. Each layer has as many channels as fit
+// twice, windows and results: 38000 / 1802 = 21, in steps of 4.
+TEST(PulpCompile, pools_of_a_map_larger_than_l1_are_cut_by_channels) {
+  for (const bool average : {false, true}) {
+    IntegerGraph g;
+    const ValueId x = g.input({1, 64, 30, 30}, kUnsigned8);
+    AffineRequantize mean;
+    mean.divisor = 900;
+    g.output(average ? g.average_pool(x, square_window(30), mean)
+                     : g.max_pool(x, square_window(30)));
+    const Machine machine = machine_with(38000, 380000);
+    EXPECT_EQ(fault(g, machine, {}), "");
+    const Program program = compile(g.graph(), machine, {});
+    ASSERT_EQ(program.info.layers.size(), 4U);
+    EXPECT_EQ(program.info.layers[3].shape, (Shape{1, 4, 1, 1}));
+  }
+}
+
 // docs/facts/pulp.md 1.1: the fabric controller of GAP8, 250 MHz without floating point.
 TEST(PulpCompile, what_the_host_does_takes_time_in_no_cycle) {
   IntegerGraph g;
