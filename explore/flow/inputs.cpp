@@ -87,18 +87,20 @@ std::pair<std::string, Shape> parse_input_shape(std::string_view text) {
 
 bool is_zoo(const ModelSource& source) { return source.name.starts_with(kZoo); }
 
-Graph load_model(const ModelSource& source) {
+ModelImport load_with_notes(const ModelSource& source) {
   if (is_zoo(source)) {
     if (!source.import.input_shapes.empty()) {
       fail("{}: --shape is for ONNX files; a zoo network takes ?resolution=N", source.name);
     }
-    return load_workload(source);
+    return {load_workload(source), {}};
   }
   if (source.width || source.resolution || source.seed) {
     fail("{}: --width, --resolution and --seed are for zoo networks", source.name);
   }
-  return import_model(source.name, source.import);
+  return import_with_notes(source.name, source.import);
 }
+
+Graph load_model(const ModelSource& source) { return load_with_notes(source).graph; }
 
 namespace {
 

@@ -31,6 +31,7 @@ std::pair<std::string, Shape> parse_input_shape(std::string_view text);
 bool is_zoo(const ModelSource& source);
 
 // Throws Error: an unknown network or option, an option of the other kind, whatever import says.
+ModelImport load_with_notes(const ModelSource& source);
 Graph load_model(const ModelSource& source);
 
 struct DataOptions {

@@ -463,6 +463,13 @@ Quantized as_integers(const Graph& imported, const Target& target, const Compile
           .compile_seconds = stopwatch.seconds()};
 }
 
+// What the import chose for the user comes before what was found since.
+Quantized with_notes_of(const Imported& imported, Quantized quantized) {
+  quantized.warnings.insert(quantized.warnings.begin(), imported.notes.begin(),
+                            imported.notes.end());
+  return quantized;
+}
+
 }  // namespace
 
 bool came_quantized(const Graph& imported) {
@@ -500,10 +507,11 @@ Quantized quantize_network(const Imported& imported, const Target& target,
   check(request.passes, known_passes());
   require_tables(request, target);
   if (target.takes_integer_networks && is_integer_network(imported.graph)) {
-    return as_integers(imported.graph, target, request);
+    return with_notes_of(imported, as_integers(imported.graph, target, request));
   }
   const RunData data = read_data(imported.graph, request.model.name, request.data);
-  return Quantizing(imported, target, data, request, false, progress).run();
+  return with_notes_of(imported,
+                       Quantizing(imported, target, data, request, false, progress).run());
 }
 
 Quantized quantize_network(const CompileRequest& request, const SampleSource& calibration,
@@ -514,7 +522,7 @@ Quantized quantize_network(const CompileRequest& request, const SampleSource& ca
   require_tables(request, target);
   const Imported imported = target.import(request);
   const RunData data{.calibration = calibration};
-  return Quantizing(imported, target, data, request, true, progress).run();
+  return with_notes_of(imported, Quantizing(imported, target, data, request, true, progress).run());
 }
 
 }  // namespace workbench

@@ -20,10 +20,10 @@ namespace workbench {
 
 namespace {
 
-Graph network_behind(const xdnn::Listing& listing, const CompileRequest& request,
-                     const xdnn::Machine& machine) {
-  if (!request.model.name.empty()) return load_model(request.model);
-  return xdnn::network_of(listing, machine, request.model.seed.value_or(1));
+ModelImport network_behind(const xdnn::Listing& listing, const CompileRequest& request,
+                           const xdnn::Machine& machine) {
+  if (!request.model.name.empty()) return load_with_notes(request.model);
+  return {xdnn::network_of(listing, machine, request.model.seed.value_or(1)), {}};
 }
 
 Imported import_for(const xdnn::Machine& machine, const CompileRequest& request) {
@@ -32,8 +32,9 @@ Imported import_for(const xdnn::Machine& machine, const CompileRequest& request)
   if (!request.program.empty()) {
     listing = xdnn::parse_listing(read_file(request.program), request.program.string());
   }
-  Imported result =
-      imported(listing ? network_behind(*listing, request, machine) : load_model(request.model));
+  ModelImport network =
+      listing ? network_behind(*listing, request, machine) : load_with_notes(request.model);
+  Imported result = imported(std::move(network.graph), std::move(network.notes));
   result.listing = std::move(listing);
   result.seconds = stopwatch.seconds();
   return result;
@@ -119,7 +120,8 @@ Imported import_network(const CompileRequest& request) {
     fail("--program: a PULP program needs the model it was made from");
   }
   const Stopwatch stopwatch;
-  Imported result = imported(load_model(request.model));
+  ModelImport network = load_with_notes(request.model);
+  Imported result = imported(std::move(network.graph), std::move(network.notes));
   result.seconds = stopwatch.seconds();
   return result;
 }
@@ -195,8 +197,8 @@ constexpr int kFreeActivationBits = 8;
 
 }  // namespace
 
-Imported imported(Graph graph) {
-  Imported result{.graph = std::move(graph)};
+Imported imported(Graph graph, std::vector<std::string> notes) {
+  Imported result{.graph = std::move(graph), .notes = std::move(notes)};
   for (const Node& node : result.graph.nodes) {
     result.macs += macs(result.graph, node);
     result.ops += layer_ops(result.graph, node);

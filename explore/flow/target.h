@@ -22,9 +22,10 @@ struct Imported {
   Graph graph;
   std::int64_t macs = 0, ops = 0, parameters = 0;
   std::optional<xdnn::Listing> listing;  // the third-party program to run instead of compiling
+  std::vector<std::string> notes;        // what was chosen for the user, one line each
   double seconds = 0;
 };
-Imported imported(Graph graph);  // with its sums
+Imported imported(Graph graph, std::vector<std::string> notes = {});  // with its sums
 
 struct LoadedProgram {
   Program program;
