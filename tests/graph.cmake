@@ -27,7 +27,8 @@ workbench_test(compiler_unit_test LABEL unit
 workbench_test(graph_property_test LABEL property
   SOURCES property/allocate_test.cpp property/evaluate_test.cpp property/fit_limits_test.cpp
           property/golden_conv_test.cpp property/golden_host_ops_test.cpp
-          property/import_fuzz_test.cpp property/import_round_trip_test.cpp
+          property/import_external_test.cpp property/import_fuzz_test.cpp
+          property/import_round_trip_test.cpp
           property/integer_chain_test.cpp property/optimized_export_test.cpp
           property/passes_test.cpp property/qlinear_test.cpp property/qoperator_test.cpp
           property/random_graph_test.cpp property/rewrite_passes_test.cpp property/vectors_test.cpp

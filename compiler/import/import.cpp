@@ -369,7 +369,10 @@ std::vector<std::string> external_data_locations(const std::filesystem::path& mo
 std::vector<SupportedOp> importable_ops() {
   std::vector<SupportedOp> ops;
   for (const importer::ImportRule& rule : importer::import_table()) {
-    ops.push_back({std::string(rule.name), std::string(rule.note)});
+    const bool nested =
+        std::ranges::find(importer::nested_rules(), rule.name, &importer::ImportRule::name) !=
+        importer::nested_rules().end();
+    ops.push_back({std::string(rule.name), std::string(rule.note), nested});
   }
   return ops;
 }

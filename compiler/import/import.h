@@ -37,6 +37,7 @@ Graph import_onnx_bytes(std::string_view bytes, const std::string& name,
 struct SupportedOp {
   std::string name;
   std::string note;
+  bool disappears = false;  // at import: a branch, a sequence
 };
 std::vector<SupportedOp> importable_ops();
 

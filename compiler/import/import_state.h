@@ -67,6 +67,7 @@ struct ImportState {
   std::map<ValueId, int> narrow = {};       // values whose codes have fewer bits than their type
   Obstacles obstacles = {};
   std::int64_t patience = 0;  // nodes are read until more than so many were refused
+  bool may_be_empty = false;  // what the node at hand moves is folded, be it no element
   int depth = 0;              // of branches and function bodies around
   std::int64_t nodes_read = 0;
   std::int64_t inner_nodes = 0;            // those of branches and function bodies among them

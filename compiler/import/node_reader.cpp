@@ -359,7 +359,7 @@ ValueId NodeReader::add_result(const Result& result, ElementType fallback) {
 
 ValueId NodeReader::emit(Op op, std::vector<ValueId> inputs, const std::vector<Result>& results) {
   for (const ValueId id : inputs) {
-    if (id == kNoValue) continue;
+    if (id == kNoValue || state_.may_be_empty) continue;
     const Value& operand = state_.graph.value(id);
     if (element_count(operand.shape) == 0) {
       refuse("'{}': expected elements, found none (shape {})", operand.name,
@@ -377,7 +377,7 @@ ValueId NodeReader::emit(Op op, std::vector<ValueId> inputs, const std::vector<R
     value.shape = shapes.at(i);
     check_shape(value.shape,
                 fmt::format("node '{}' ({}): output '{}'", name_, this->op(), value.name));
-    if (element_count(value.shape) == 0) {
+    if (element_count(value.shape) == 0 && !state_.may_be_empty) {
       refuse("output '{}': expected elements, found none (shape {})", value.name,
              to_string(value.shape));
     }

@@ -21,6 +21,12 @@ void fold_nodes(Graph& graph, std::size_t first) {
     for (const ValueId id : node.inputs) {
       operands.push_back(id != kNoValue ? *graph.value(id).constant : Tensor());
     }
+    const Value& first_result = graph.value(node.outputs[0]);
+    if (element_count(first_result.shape) == 0) {
+      const Tensor nothing = Tensor::zeros(first_result.type, first_result.shape);
+      graph.value(node.outputs[0]).constant = nothing;
+      continue;
+    }
     std::vector<Tensor> results =
         evaluate_node(graph, node, operands, {.arithmetic = Arithmetic::Exact, .threads = 1});
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
@@ -74,6 +80,13 @@ const ImportRule* rule_for(const onnx::NodeProto& proto) {
   node.refuse("operator is not supported");
 }
 
+// Shape arithmetic has lists without elements: parts of a shape that are none. No activation has.
+bool may_be_empty(const ImportRule& rule, const NodeReader& node) {
+  constexpr std::string_view kMoves[] = {"Concat",  "Flatten",   "Reshape",  "Slice",
+                                         "Squeeze", "Transpose", "Unsqueeze"};
+  return std::ranges::find(kMoves, rule.name) != std::end(kMoves) && node.all_constant();
+}
+
 void apply(const ImportRule& rule, NodeReader& node, ImportState& state) {
   if (node.input_count() > rule.max_inputs) {
     node.refuse("expected at most {} inputs, found {}", rule.max_inputs, node.input_count());
@@ -82,6 +95,7 @@ void apply(const ImportRule& rule, NodeReader& node, ImportState& state) {
     node.refuse("expected at most {} outputs, found {}", rule.max_outputs, node.output_count());
   }
   const std::size_t first = state.graph.nodes.size();
+  state.may_be_empty = may_be_empty(rule, node);
   rule.import(node);
   node.finish();
   if (rule.folds && node.all_constant() && is_small_fold(state, first)) {
@@ -102,6 +116,7 @@ void import_node(onnx::NodeProto& proto, const std::string& name, ImportState& s
 }
 
 void read_node(onnx::NodeProto& proto, ImportState& state) {
+  state.may_be_empty = false;
   const std::string name = state.scope->prefix.empty() && state.depth == 1
                                ? proto.name()
                                : state.node_names.take(state.scope->prefix + title(proto));

@@ -106,6 +106,12 @@ void import_concat(NodeReader& node) {
                   to_string(node.value(i).type));
     }
   }
+  if (!node.all_constant()) {  // exporters leave constants without elements among activations
+    std::erase_if(inputs, [&](ValueId id) {
+      const Shape& shape = node.shape_of(id);
+      return shape.size() == rank && shape[axis] == 0;
+    });
+  }
   node.emit(Concat{.axis = static_cast<std::int64_t>(axis)}, inputs);
 }
 

@@ -167,5 +167,20 @@ TEST(ImportFold, constant_node_forms) {
   EXPECT_EQ(*graph.value(graph.outputs[2]).constant, Tensor::from<std::int64_t>({2}, {4, 5}));
 }
 
+// The dimensions of [2, 3] before the first: none; then 6 behind them.
+TEST(ImportFold, parts_of_shapes_may_be_empty) {
+  OnnxModel model;
+  model.input("x", {2, 3}).output("y");
+  model.integers("zero", {0});
+  model.integers("six", {6});
+  model.node("Shape", {"x"}, {"s"});
+  model.node("Slice", {"s", "zero", "zero"}, {"none"});
+  model.node("Concat", {"none", "six"}, {"to"}).with("axis", 0);
+  model.node("Reshape", {"x", "to"}, {"y"});
+  const Graph graph = model.import();
+  ASSERT_EQ(graph.nodes.size(), 1U);
+  EXPECT_EQ(graph.value(graph.outputs[0]).shape, (Shape{6}));
+}
+
 }  // namespace
 }  // namespace workbench::test
