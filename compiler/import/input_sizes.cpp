@@ -22,20 +22,6 @@ struct Reader {
   Shape weights;  // of its operand 1, where that is an initializer
 };
 
-std::optional<Reader> reader_of(const onnx::GraphProto& graph, const std::string& input) {
-  for (const onnx::NodeProto& node : graph.node()) {
-    if (node.input_size() == 0 || node.input(0) != input) continue;
-    Reader reader{.op = node.op_type(), .weights = {}};
-    if (node.input_size() < 2) return reader;
-    const auto weights = std::ranges::find(graph.initializer(), node.input(1),
-                                           [](const auto& tensor) { return tensor.name(); });
-    if (weights == graph.initializer().end()) return reader;
-    reader.weights.assign(weights->dims().begin(), weights->dims().end());
-    return reader;
-  }
-  return std::nullopt;
-}
-
 bool is_number_of_channels(const std::optional<std::int64_t>& size) {
   return size && *size >= 1 && *size <= 4;
 }
@@ -123,17 +109,42 @@ std::string print(const Shape& shape) { return fmt::format("{}", fmt::join(shape
 
 }  // namespace
 
-std::size_t InputSizes::open(const std::string& name, SizeKind kind, std::int64_t size) {
-  const auto same = std::ranges::find(open_, name, &Open::name);
-  if (!name.empty() && same != open_.end()) {
-    return static_cast<std::size_t>(same - open_.begin());
+// The first node that has a value as its operand 0, by the value's name.
+class FirstReaders {
+ public:
+  explicit FirstReaders(const onnx::GraphProto& graph) {
+    for (const auto& tensor : graph.initializer()) initializers_.emplace(tensor.name(), &tensor);
+    for (const onnx::NodeProto& node : graph.node()) {
+      if (node.input_size() > 0) nodes_.emplace(node.input(0), &node);
+    }
   }
+
+  std::optional<Reader> of(const std::string& input) const {
+    const auto found = nodes_.find(input);
+    if (found == nodes_.end()) return std::nullopt;
+    const onnx::NodeProto& node = *found->second;
+    Reader reader{.op = node.op_type(), .weights = {}};
+    if (node.input_size() < 2) return reader;
+    const auto weights = initializers_.find(node.input(1));
+    if (weights == initializers_.end()) return reader;
+    reader.weights.assign(weights->second->dims().begin(), weights->second->dims().end());
+    return reader;
+  }
+
+ private:
+  std::unordered_map<std::string_view, const onnx::TensorProto*> initializers_;
+  std::unordered_map<std::string_view, const onnx::NodeProto*> nodes_;
+};
+
+std::size_t InputSizes::open(const std::string& name, SizeKind kind, std::int64_t size) {
+  if (const auto same = by_name_.find(name); same != by_name_.end()) return same->second;
+  if (!name.empty()) by_name_[name] = open_.size();
   open_.push_back({.name = name, .kind = kind, .size = size});
   return open_.size() - 1;
 }
 
 InputSizes::Input InputSizes::declared(const onnx::ValueInfoProto& input,
-                                       const onnx::GraphProto& graph) {
+                                       const FirstReaders& readers) {
   const onnx::TypeProto_Tensor& tensor = input.type().tensor_type();
   const bool is_real = tensor.elem_type() == onnx::TensorProto::FLOAT ||
                        tensor.elem_type() == onnx::TensorProto::FLOAT16 ||
@@ -146,7 +157,7 @@ InputSizes::Input InputSizes::declared(const onnx::ValueInfoProto& input,
   std::optional<Reader> reader;
   const bool is_whole =
       std::ranges::all_of(dims, [](const auto& size) { return size.has_value(); });
-  if (!is_whole || !tensor.has_shape()) reader = reader_of(graph, input.name());
+  if (!is_whole || !tensor.has_shape()) reader = readers.of(input.name());
   if (!tensor.has_shape()) dims = rank_of(reader);
   Input result{.name = input.name(), .dimensions = {}};
   for (std::size_t i = 0; i < dims.size(); ++i) {
@@ -185,10 +196,11 @@ InputSizes::InputSizes(const onnx::GraphProto& graph, const ImportOptions& optio
   }
   for (const auto& tensor : graph.sparse_initializer()) initialized.insert(tensor.values().name());
   std::string names;
+  const FirstReaders readers(graph);
   for (const onnx::ValueInfoProto& input : graph.input()) {
     if (initialized.contains(input.name())) continue;
     names += fmt::format("{}'{}'", names.empty() ? "" : ", ", input.name());
-    inputs_.push_back(declared(input, graph));
+    inputs_.push_back(declared(input, readers));
   }
   for (const auto& [name, shape] : options.input_shapes) {
     const auto input = std::ranges::find(inputs_, name, &Input::name);
@@ -304,16 +316,24 @@ std::string InputSizes::line(const Input& input) const {
 }
 
 std::vector<std::string> InputSizes::notes() const {
+  constexpr std::size_t kMost = 20;
   std::vector<std::string> notes;
   for (const Input& input : inputs_) {
-    if (std::string text = line(input); !text.empty()) notes.push_back(std::move(text));
+    std::string text = line(input);
+    if (!text.empty()) notes.push_back(std::move(text));
+    if (notes.size() == kMost) {
+      notes.push_back("sizes of more inputs were chosen, too");
+      break;
+    }
   }
   return notes;
 }
 
 std::string InputSizes::hint() const {
+  constexpr std::size_t kMost = 3;
+  const std::vector<std::string> all = notes();
   std::string hint;
-  for (const std::string& note : notes()) hint += "; with " + note;
+  for (std::size_t i = 0; i < std::min(kMost, all.size()); ++i) hint += "; with " + all[i];
   return hint;
 }
 

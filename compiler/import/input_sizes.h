@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "compiler/import/import.h"
@@ -18,6 +20,8 @@ using InputShapes = std::map<std::string, Shape>;
 
 // What a size counts, as far as rank, position, type and name tell.
 enum class SizeKind { Batch, Channels, Image, Volume, Sequence, Samples };
+
+class FirstReaders;
 
 class InputSizes {
  public:
@@ -54,12 +58,13 @@ class InputSizes {
     std::vector<Dimension> dimensions;
   };
 
-  Input declared(const onnx::ValueInfoProto& input, const onnx::GraphProto& graph);
+  Input declared(const onnx::ValueInfoProto& input, const FirstReaders& readers);
   std::size_t open(const std::string& name, SizeKind kind, std::int64_t size);
   void fix(Input& input, const Shape& shape);
   std::string line(const Input& input) const;
 
   std::vector<Open> open_;
+  std::unordered_map<std::string, std::size_t> by_name_;
   std::vector<Input> inputs_;
   std::vector<std::int64_t> weight_sizes_;  // likely channels and features, from the first weights
 };
