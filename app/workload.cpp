@@ -92,9 +92,9 @@ int ops() {
   for (const SupportedOp& op : importable_ops()) {
     std::vector<std::string> row = {op.name};
     for (const xdnn::Machine& machine : machines) {
-      row.push_back(xdnn::where_it_runs(on_reals(op.name), machine));
+      row.push_back(op.disappears ? "folded" : xdnn::where_it_runs(on_reals(op.name), machine));
     }
-    row.push_back(pulp::where_it_runs(on_reals(op.name), cluster));
+    row.push_back(op.disappears ? "folded" : pulp::where_it_runs(on_reals(op.name), cluster));
     row.push_back(op.note);
     table.rows.push_back(std::move(row));
   }

@@ -12,8 +12,9 @@ workbench_test(graph_unit_test LABEL unit
           unit/verdict_test.cpp unit/workloads_test.cpp
   LIBRARIES ${graph_libraries} workbench::isa)
 workbench_test(compiler_unit_test LABEL unit
-  SOURCES unit/export_test.cpp unit/import_caffe_test.cpp unit/import_error_test.cpp unit/import_fold_test.cpp
-          unit/import_networks_test.cpp unit/import_qlinear_test.cpp unit/import_tensor_test.cpp
+  SOURCES unit/export_test.cpp unit/import_caffe_test.cpp unit/import_container_test.cpp
+          unit/import_error_test.cpp unit/import_fold_test.cpp
+          unit/import_networks_test.cpp unit/import_qlinear_test.cpp unit/import_sizes_test.cpp unit/import_tensor_test.cpp
           unit/import_version_test.cpp unit/import_window_test.cpp
           unit/integer_network_error_test.cpp unit/integer_network_files_test.cpp
           unit/integer_network_test.cpp unit/passes_data_movement_test.cpp
@@ -26,7 +27,8 @@ workbench_test(compiler_unit_test LABEL unit
 workbench_test(graph_property_test LABEL property
   SOURCES property/allocate_test.cpp property/evaluate_test.cpp property/fit_limits_test.cpp
           property/golden_conv_test.cpp property/golden_host_ops_test.cpp
-          property/import_fuzz_test.cpp property/import_round_trip_test.cpp
+          property/import_external_test.cpp property/import_fuzz_test.cpp
+          property/import_round_trip_test.cpp
           property/integer_chain_test.cpp property/optimized_export_test.cpp
           property/passes_test.cpp property/qlinear_test.cpp property/qoperator_test.cpp
           property/random_graph_test.cpp property/rewrite_passes_test.cpp property/vectors_test.cpp

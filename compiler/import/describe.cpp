@@ -4,8 +4,9 @@
 #include <map>
 #include <set>
 
+#include "compiler/import/external_data.h"
 #include "compiler/import/model_file.h"
-#include "compiler/import/tensor_proto.h"
+#include "compiler/import/names.h"
 #include "core/error.h"
 
 namespace workbench {
@@ -89,7 +90,9 @@ ModelFacts describe_model(const std::filesystem::path& path, const ImportOptions
 }
 
 std::string converted_onnx_bytes(const std::filesystem::path& path, const ImportOptions& options) {
-  return importer::read_model(path, options).SerializeAsString();
+  onnx::ModelProto model = importer::read_model(path, options);
+  importer::embed_external_data(model, path);
+  return model.SerializeAsString();
 }
 
 }  // namespace workbench

@@ -105,8 +105,8 @@ onnx::ModelProto write_model(const Graph& graph, CodesForm form) {
   state.model.add_opset_import()->set_version(state.opset);
   onnx::GraphProto& proto = *state.model.mutable_graph();
   proto.set_name(graph.name.empty() ? "graph" : graph.name);
-  for (const Value& value : graph.values) state.value_names.insert(value.name);
-  for (const Node& node : graph.nodes) state.node_names.insert(node.name);
+  for (const Value& value : graph.values) state.value_names.reserve(value.name);
+  for (const Node& node : graph.nodes) state.node_names.reserve(node.name);
   for (const ValueId id : graph.inputs) write_value_info(*proto.add_input(), graph.value(id));
   for (const ValueId id : graph.outputs) write_value_info(*proto.add_output(), graph.value(id));
   if (form == CodesForm::QOperator) {

@@ -47,11 +47,11 @@ std::string NodeWriter::name_of(ValueId id) const {
 }
 
 std::string NodeWriter::fresh(const std::string& suffix) const {
-  return unique_name(state.value_names, outputs[0] + suffix);
+  return state.value_names.take(outputs[0] + suffix);
 }
 
 std::string NodeWriter::fresh_node(const std::string& name) const {
-  return unique_name(state.node_names, name);
+  return state.node_names.take(name);
 }
 
 onnx::NodeProto& NodeWriter::add(const std::string& op, const std::string& name,

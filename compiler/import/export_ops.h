@@ -1,12 +1,13 @@
-// The ONNX nodes of one graph node, opset 13 or what they need: writers of names, initializers and attributes.
+// The ONNX nodes of one graph node, opset 13 or what they need: writers of names, initializers and
+// attributes.
 #pragma once
 
 #include <onnx/onnx_pb.h>
 
-#include <set>
 #include <string>
 #include <vector>
 
+#include "compiler/import/names.h"
 #include "compiler/import/qoperator_form.h"
 #include "core/graph.h"
 
@@ -19,7 +20,7 @@ struct ExportState {
   const Graph& source;
   std::int64_t opset = 13;
   onnx::ModelProto model = {};
-  std::set<std::string> value_names = {}, node_names = {};
+  Names value_names = {}, node_names = {};
 };
 
 // Appends `tensor` as an initializer named `name`.

@@ -1,330 +1,218 @@
-// Model -> Graph: the order of the nodes, one import rule for each, checks of what the file
-// claims.
+// A model of any format, which a front end made an ONNX model -> Graph: its initializers and
+// inputs, its nodes (nodes.cpp), its outputs, and checks of what the file claims.
 #include "compiler/import/import.h"
 
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
-#include <map>
+#include <new>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "compiler/import/function_call.h"
+#include "compiler/import/import_state.h"
+#include "compiler/import/input_sizes.h"
 #include "compiler/import/model_builder.h"
 #include "compiler/import/model_file.h"
+#include "compiler/import/node_order.h"
 #include "compiler/import/node_reader.h"
 #include "compiler/import/tensor_proto.h"
 #include "core/error.h"
-#include "core/eval/evaluate.h"
 
 namespace workbench::importer {
 
-// The nodes of an ONNX graph: their names and the order in which they can be read.
+bool is_standard(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
 
-// Indices of the nodes, operands before their readers, otherwise as in the file. `known`: names of
-// graph inputs and initializers. Throws Error on a name written twice, a name never written, and a
-// cycle.
-std::vector<int> node_order(const onnx::GraphProto& graph, const std::set<std::string>& known);
+std::int64_t standard_opset(
+    const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>& imports,
+    std::int64_t fallback) {
+  for (const onnx::OperatorSetIdProto& set : imports) {
+    if (is_standard(set.domain())) return set.version();
+  }
+  return fallback;
+}
 
-// Gives every node a name of its own: the file's, with a number behind it where two nodes share
-// one, or operator and first output.
-void name_nodes(onnx::GraphProto& graph, std::set<std::string>& taken);
+const Binding* Scope::find(const std::string& name) const {
+  for (const Scope* scope = this; scope != nullptr; scope = scope->around) {
+    if (const auto found = scope->names.find(name); found != scope->names.end()) {
+      return &found->second;
+    }
+  }
+  return nullptr;
+}
 
-std::string describe(const onnx::NodeProto& node);  // for errors
+std::string ImportState::graph_name(const std::string& name) {
+  if (const auto found = scope->visible.find(name); found != scope->visible.end()) {
+    return found->second;
+  }
+  std::string text = text_name(name);
+  if (scope->around == nullptr && scope->prefix.empty() && text == name) return text;
+  return value_names.take(scope->prefix + text);
+}
+
+void ImportState::bind(const std::string& name, Binding binding) {
+  if (!name.empty()) scope->names[name] = std::move(binding);
+}
 
 namespace {
 
-std::map<std::string, int> writers(const onnx::GraphProto& graph,
-                                   const std::set<std::string>& known) {
-  std::map<std::string, int> writer;
-  for (int n = 0; n < graph.node_size(); ++n) {
-    const onnx::NodeProto& node = graph.node(n);
-    for (const std::string& output : node.output()) {
-      if (output.empty()) continue;
-      if (known.contains(output) || !writer.emplace(output, n).second) {
-        fail("{}: expected an output name of its own, found '{}', which is already taken",
-             describe(node), output);
-      }
-    }
-  }
-  return writer;
+// Beyond it, attributes that a new version adds are refused as all that are not known; that a known
+// one means something else cannot be seen.
+constexpr std::int64_t kNewestOpset = 24;
+
+std::int64_t read_opset(const onnx::ModelProto& model) {
+  constexpr std::int64_t kImportsSinceIr = 3;
+  const std::int64_t opset =
+      standard_opset(model.opset_import(), model.ir_version() < kImportsSinceIr ? 1 : 0);
+  if (opset < 1) fail("opset_import: expected a version of ONNX's operators, found {}", opset);
+  return opset;
 }
 
-// Names a cycle among the remaining nodes: follows operands until a node repeats.
-[[noreturn]] void fail_at_cycle(const onnx::GraphProto& graph,
-                                const std::map<std::string, int>& writer,
-                                const std::vector<int>& missing) {
-  int at = 0;
-  while (missing[static_cast<std::size_t>(at)] == 0) ++at;
-  std::set<int> seen;
-  while (seen.insert(at).second) {
-    for (const std::string& input : graph.node(at).input()) {
-      const auto found = writer.find(input);
-      if (found != writer.end() && missing[static_cast<std::size_t>(found->second)] > 0) {
-        at = found->second;
-        break;
-      }
-    }
+// Initializers before inputs: older files list them among the inputs too.
+void add_initializer(const std::string& name, const Tensor& tensor, int narrow,
+                     ImportState& state) {
+  const ValueId id = state.graph.add_constant(state.graph_name(name), tensor);
+  if (narrow != 0) state.narrow[id] = narrow;
+  if (state.scope->names.contains(name)) {
+    fail("initializer '{}': expected one initializer of this name, found two", name);
   }
-  fail("{}: expected a graph without cycles, found one through this node",
-       describe(graph.node(at)));
+  state.bind(name, id);
 }
 
 }  // namespace
 
-std::string describe(const onnx::NodeProto& node) {
-  return fmt::format("node '{}' ({})", node.name(), node.op_type());
-}
-
-void name_nodes(onnx::GraphProto& graph, std::set<std::string>& taken) {
-  for (const bool named : {true, false}) {  // the names in the file come first
-    for (onnx::NodeProto& node : *graph.mutable_node()) {
-      if (named == node.name().empty()) continue;
-      const std::string output = node.output_size() > 0 ? node.output(0) : "";
-      const std::string wanted = named ? node.name() : fmt::format("{}_{}", node.op_type(), output);
-      node.set_name(unique_name(taken, wanted));
-    }
+void read_initializers(onnx::GraphProto& proto, ImportState& state) {
+  for (onnx::TensorProto& initializer : *proto.mutable_initializer()) {
+    const std::string where = fmt::format("initializer '{}'", initializer.name());
+    if (initializer.name().empty()) fail("initializer: expected a name, found none");
+    const Tensor tensor = state.source.tensors.take(initializer, where);
+    state.source.tensors.expect_finite(tensor, where);
+    add_initializer(initializer.name(), tensor, narrow_bits(initializer.data_type()), state);
+  }
+  for (onnx::SparseTensorProto& initializer : *proto.mutable_sparse_initializer()) {
+    const std::string& name = initializer.values().name();
+    const std::string where = fmt::format("sparse initializer '{}'", name);
+    if (name.empty()) fail("sparse initializer: expected a name, found none");
+    const Tensor tensor = state.source.tensors.take(initializer, where);
+    state.source.tensors.expect_finite(tensor, where);
+    add_initializer(name, tensor, 0, state);
   }
 }
-
-std::vector<int> node_order(const onnx::GraphProto& graph, const std::set<std::string>& known) {
-  const std::map<std::string, int> writer = writers(graph, known);
-  const auto count = static_cast<std::size_t>(graph.node_size());
-  std::vector<int> missing(count, 0);  // operands not yet written
-  std::vector<std::vector<int>> readers(count);
-  std::set<int> ready;
-  for (int n = 0; n < graph.node_size(); ++n) {
-    const auto index = static_cast<std::size_t>(n);
-    for (const std::string& input : graph.node(n).input()) {
-      if (input.empty() || known.contains(input)) continue;
-      const auto found = writer.find(input);
-      if (found == writer.end()) {
-        fail(
-            "{}: expected an input that something writes, found '{}', which no node, graph input "
-            "or initializer provides",
-            describe(graph.node(n)), input);
-      }
-      ++missing[index];
-      readers[static_cast<std::size_t>(found->second)].push_back(n);
-    }
-    if (missing[index] == 0) ready.insert(n);
-  }
-  std::vector<int> order;
-  while (!ready.empty()) {
-    const int n = ready.extract(ready.begin()).value();
-    order.push_back(n);
-    for (const int reader : readers[static_cast<std::size_t>(n)]) {
-      if (--missing[static_cast<std::size_t>(reader)] == 0) ready.insert(reader);
-    }
-  }
-  if (order.size() != count) fail_at_cycle(graph, writer, missing);
-  return order;
-}
-
-}  // namespace workbench::importer
-
-namespace workbench {
-
-namespace importer {
 
 namespace {
 
-constexpr std::int64_t kMinOpset = 7, kMaxOpset = 17;
-
-bool is_standard(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
-
-std::int64_t read_opset(const onnx::ModelProto& model) {
-  for (const onnx::OperatorSetIdProto& set : model.opset_import()) {
-    if (!is_standard(set.domain())) continue;
-    if (set.version() < kMinOpset || set.version() > kMaxOpset) {
-      fail("opset_import: expected opset {} to {}, found {}", kMinOpset, kMaxOpset, set.version());
-    }
-    return set.version();
-  }
-  fail("opset_import: expected opset {} to {}, found none", kMinOpset, kMaxOpset);
-}
-
-std::string shape_hint(const onnx::TensorShapeProto& shape) {
-  std::string hint;
-  for (int i = 0; i < shape.dim_size(); ++i) {
-    const std::int64_t value = shape.dim(i).dim_value();
-    const std::int64_t shown = value > 0 ? value : (i == 0 ? 1 : 224);
-    hint += fmt::format("{}{}", i > 0 ? "," : "", shown);
-  }
-  return hint;
-}
-
-// The shape of a graph input: what the model fixes, then what --shape says, then batch 1.
-Shape input_shape(const onnx::ValueInfoProto& input, const ImportOptions& options) {
-  const std::string& name = input.name();
-  const auto given = options.input_shapes.find(name);
-  const bool has_given = given != options.input_shapes.end();
-  if (!input.type().tensor_type().has_shape()) {
-    if (has_given) return given->second;
-    fail("input '{}' has no shape: fix it with --shape {}=1,3,224,224", name, name);
-  }
-  const onnx::TensorShapeProto& declared = input.type().tensor_type().shape();
-  Shape shape;
-  for (int i = 0; i < declared.dim_size(); ++i) {
-    const auto& dim = declared.dim(i);
-    const bool dynamic = !dim.has_dim_value() || dim.dim_value() < 0;
-    if (has_given && given->second.size() == static_cast<std::size_t>(declared.dim_size())) {
-      shape.push_back(given->second[static_cast<std::size_t>(i)]);
-      if (!dynamic && shape.back() != dim.dim_value()) {
-        fail("--shape {}: expected {} for dimension {}, as the model says, found {}", name,
-             dim.dim_value(), i, shape.back());
-      }
-    } else if (has_given) {
-      fail("--shape {}: expected {} dimensions, found {}", name, declared.dim_size(),
-           given->second.size());
-    } else if (dynamic && i > 0) {
-      fail("input '{}' has dynamic dimension {} ('{}'): fix it with --shape {}={}", name, i,
-           dim.dim_param(), name, shape_hint(declared));
-    } else {
-      shape.push_back(dynamic ? 1 : dim.dim_value());
-    }
-  }
-  return shape;
-}
-
-void read_input(const onnx::ValueInfoProto& input, const ImportOptions& options,
-                ImportState& state) {
+void read_input(const onnx::ValueInfoProto& input, const Shape& shape, ImportState& state) {
   const std::string where = fmt::format("input '{}'", input.name());
-  check_name(input.name(), "graph input");
+  if (input.name().empty()) fail("graph input: expected a name, found none");
   if (!input.type().has_tensor_type()) fail("{}: expected a tensor, found another type", where);
-  Value value{.name = input.name(), .shape = input_shape(input, options)};
+  Value value{.name = state.graph_name(input.name()), .shape = shape};
   value.type = element_type(input.type().tensor_type().elem_type(), where);
   check_shape(value.shape, where);
   if (element_count(value.shape) == 0) {
     fail("{}: expected elements, found none (shape {})", where, to_string(value.shape));
   }
-  const ValueId id = state.graph.add_value(std::move(value));
-  state.graph.inputs.push_back(id);
-  if (!state.values.emplace(input.name(), id).second) {
+  if (state.scope->names.contains(input.name())) {
     fail("{}: expected one input of this name, found two", where);
   }
+  const ValueId id = state.graph.add_value(std::move(value));
+  const int narrow = narrow_bits(input.type().tensor_type().elem_type());
+  if (narrow != 0) state.narrow[id] = narrow;
+  state.graph.inputs.push_back(id);
+  state.bind(input.name(), id);
 }
 
-// Initializers before inputs: older files list them among the inputs too.
-void read_initializers(onnx::GraphProto& proto, ImportState& state) {
-  if (proto.sparse_initializer_size() > 0) {
-    fail("sparse_initializer: expected dense initializers, found sparse ones");
-  }
-  for (onnx::TensorProto& initializer : *proto.mutable_initializer()) {
-    const std::string where = fmt::format("initializer '{}'", initializer.name());
-    check_name(initializer.name(), "initializer");
-    Tensor tensor = take_tensor(initializer, where);
-    check_finite(tensor, where);
-    const ValueId id = state.graph.add_constant(initializer.name(), std::move(tensor));
-    if (!state.values.emplace(initializer.name(), id).second) {
-      fail("{}: expected one initializer of this name, found two", where);
-    }
-  }
-}
-
-void read_inputs(const onnx::GraphProto& proto, const ImportOptions& options, ImportState& state) {
-  std::string names;
-  std::set<std::string> known;
+void read_inputs(const onnx::GraphProto& proto, const InputShapes& shapes, ImportState& state) {
   for (const onnx::ValueInfoProto& input : proto.input()) {
-    const auto found = state.values.find(input.name());
-    const bool initialized =
-        found != state.values.end() && state.graph.value(found->second).constant.has_value();
-    if (initialized) continue;
-    known.insert(input.name());
-    names += fmt::format("{}'{}'", names.empty() ? "" : ", ", input.name());
-    read_input(input, options, state);
-  }
-  for (const auto& [name, shape] : options.input_shapes) {
-    if (!known.contains(name)) fail("--shape {}: expected one of the inputs {}", name, names);
-  }
-}
-
-// Replaces graph nodes [first, end) by their results; all their operands are constants.
-void fold_nodes(Graph& graph, std::size_t first) {
-  for (std::size_t n = first; n < graph.nodes.size(); ++n) {
-    const Node& node = graph.nodes[n];
-    std::vector<Tensor> operands;
-    for (const ValueId id : node.inputs) operands.push_back(*graph.value(id).constant);
-    std::vector<Tensor> results =
-        evaluate_node(graph, node, operands, {.arithmetic = Arithmetic::Exact, .threads = 1});
-    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
-      graph.value(node.outputs[i]).constant = std::move(results.at(i));
+    const Binding* found = state.scope->find(input.name());
+    if (found != nullptr && state.graph.value(found->id).constant) continue;  // an initializer
+    const auto shape = shapes.find(input.name());
+    try {
+      read_input(input, shape != shapes.end() ? shape->second : Shape(), state);
+    } catch (const Error& error) {
+      state.obstacles.add(error.what());
+      state.bind(input.name(), {.kind = Binding::Kind::Unknown});
     }
   }
-  graph.nodes.resize(first);
 }
 
-// A hostile file must not make us fill memory: a fold may not grow much beyond its operands.
-bool is_small_fold(const Graph& graph, std::size_t first) {
-  constexpr std::int64_t kSmall = std::int64_t{1} << 22;
-  for (std::size_t n = first; n < graph.nodes.size(); ++n) {
-    std::int64_t operands = 0;
-    for (const ValueId id : graph.nodes[n].inputs) operands += element_count(graph.value(id).shape);
-    const std::int64_t result = element_count(graph.value(graph.nodes[n].outputs[0]).shape);
-    if (result > std::max(kSmall, operands)) return false;
+// `id` under a name of its own.
+ValueId renamed(ValueId id, const std::string& name, ImportState& state) {
+  if (state.graph.value(id).constant) {
+    const Tensor tensor = *state.graph.value(id).constant;
+    return state.graph.add_constant(name, tensor);
   }
+  Value copy = state.graph.value(id);
+  copy.name = name;
+  const ValueId output = state.graph.add_value(std::move(copy));
+  Node node{.name = state.node_names.take("Identity_" + name), .op = Identity{}};
+  node.inputs = {id};
+  node.outputs = {output};
+  state.graph.nodes.push_back(std::move(node));
+  return output;
+}
+
+// False: something was refused that it depends on.
+bool read_output(const std::string& name, ImportState& state) {
+  const Binding* found = state.scope->find(name);
+  if (found == nullptr) {
+    fail("output '{}': expected a value that something writes, found none", name);
+  }
+  if (found->kind == Binding::Kind::Unknown) return false;
+  if (found->kind != Binding::Kind::Value) {
+    fail("output '{}': expected a tensor, found a sequence", name);
+  }
+  const std::string wanted = text_name(name);
+  ValueId id = found->id;
+  // Results of nodes and constants that are called otherwise, or are another output already.
+  const bool has_name = state.graph.value(id).name == wanted || wanted != name;
+  if (!has_name) id = renamed(id, wanted, state);
+  state.graph.outputs.push_back(id);
   return true;
 }
 
-const ImportRule* rule_for(const onnx::NodeProto& proto) {
-  const std::string_view reason = refusal(proto.op_type());
-  if (!reason.empty()) fail("{}: not supported: {}", describe(proto), reason);
-  const ImportRule* rule = find_rule(proto.op_type());
-  const bool standard = is_standard(proto.domain());
-  const std::string_view wanted = rule != nullptr ? rule->domain : std::string_view();
-  if (wanted == kAnyDomain) return rule;
-  if (!standard && proto.domain() != wanted) {
-    fail("{}: operator of domain '{}' is not supported", describe(proto), proto.domain());
-  }
-  if (rule == nullptr) fail("{}: operator is not supported", describe(proto));
-  if (standard && !wanted.empty()) {
-    fail("{}: expected an operator of domain '{}', found the standard's", describe(proto), wanted);
-  }
-  return rule;
-}
-
-void read_node(onnx::NodeProto& proto, ImportState& state) {
-  for (const std::string& output : proto.output()) {
-    if (!output.empty()) check_name(output, "output");
-  }
-  check_name(proto.name(), "node");
-  const ImportRule* rule = rule_for(proto);
-  NodeReader node(proto, state);
-  if (!node.wants_output(0)) node.refuse("output 0: expected a name, found none");
-  if (node.input_count() > rule->max_inputs) {
-    node.refuse("expected at most {} inputs, found {}", rule->max_inputs, node.input_count());
-  }
-  if (node.output_count() > rule->max_outputs) {
-    node.refuse("expected at most {} outputs, found {}", rule->max_outputs, node.output_count());
-  }
-  const std::size_t first = state.graph.nodes.size();
-  rule->import(node);
-  node.finish();
-  if (rule->folds && node.all_constant() && is_small_fold(state.graph, first)) {
-    fold_nodes(state.graph, first);
-  }
-}
-
-void read_outputs(const onnx::GraphProto& proto, ImportState& state) {
+// Whether all of them are known.
+bool read_outputs(const onnx::GraphProto& proto, ImportState& state) {
   if (proto.output_size() == 0) fail("expected a graph with outputs, found none");
   std::set<std::string> seen;
+  bool all_known = true;
   for (const onnx::ValueInfoProto& output : proto.output()) {
-    const std::string& name = output.name();
-    const auto found = state.values.find(name);
-    if (found == state.values.end()) {
-      fail("output '{}': expected a value that something writes, found none", name);
+    if (!seen.insert(output.name()).second) {
+      state.notes.push_back(fmt::format(
+          "output '{}' is listed more than once: it is one output here", text_name(output.name())));
+      continue;
     }
-    if (!seen.insert(name).second) {
-      fail("output '{}': expected one output of this name, found two", name);
+    try {
+      all_known = read_output(output.name(), state) && all_known;
+    } catch (const Error& error) {
+      state.obstacles.add(error.what());
+      all_known = false;
     }
-    ValueId id = found->second;
-    if (state.graph.value(id).name != name) {  // another name of a constant
-      const Tensor tensor = *state.graph.value(id).constant;
-      id = state.graph.add_constant(name, tensor);
-    }
-    state.graph.outputs.push_back(id);
   }
+  return all_known;
+}
+
+// Nodes that no output depends on: what only the branch not taken reads, parts of folded shapes.
+void drop_unused_nodes(Graph& graph) {
+  std::vector<bool> is_read(graph.values.size(), false);
+  const auto mark = [&](const std::vector<ValueId>& ids) {
+    for (const ValueId id : ids) {
+      if (id != kNoValue) is_read[static_cast<std::size_t>(id)] = true;
+    }
+  };
+  mark(graph.outputs);
+  for (std::size_t n = graph.nodes.size(); n-- > 0;) {
+    Node& node = graph.nodes[n];
+    const bool any = std::ranges::any_of(
+        node.outputs, [&](ValueId id) { return is_read[static_cast<std::size_t>(id)]; });
+    if (any) {
+      mark(node.inputs);
+    } else {
+      node.outputs.clear();
+    }
+  }
+  std::erase_if(graph.nodes, [](const Node& node) { return node.outputs.empty(); });
 }
 
 // Shape arithmetic leaves dead constants behind.
@@ -359,110 +247,136 @@ void drop_unused_values(Graph& graph) {
   for_all_lists(rename);
 }
 
-Graph read_graph(onnx::ModelProto model, const std::string& name, const ImportOptions& options) {
-  ImportState state{.opset = read_opset(model)};
-  onnx::GraphProto& proto = *model.mutable_graph();
-  state.graph.name = proto.name().empty() ? name : proto.name();
-  check_name(state.graph.name, "graph");
+std::vector<std::string> wanted_names(const onnx::GraphProto& proto) {
+  std::vector<std::string> names;
+  for (const onnx::ValueInfoProto& output : proto.output()) names.push_back(output.name());
+  return names;
+}
+
+// Computing so many bytes takes about as long as reading a node.
+constexpr std::int64_t kBytesLikeANode = 4096;
+
+// The graph with inputs of these sizes; without them where there are obstacles.
+Attempt read_graph(Source& source, const std::string& name, const InputShapes& shapes,
+                   std::int64_t patience) {
+  ImportState state{.source = source, .patience = patience};
+  onnx::GraphProto& proto = *source.model.mutable_graph();
+  Scope scope{.opset = read_opset(source.model)};
+  state.scope = &scope;
+  state.graph.name = text_name(proto.name().empty() ? name : proto.name());
   read_initializers(proto, state);
-  read_inputs(proto, options, state);
-  name_nodes(proto, state.node_names);
-  std::set<std::string> known;
-  for (const auto& [value, id] : state.values) known.insert(value);
-  const std::vector<int> order = node_order(proto, known);
-  state.value_names = known;
+  read_inputs(proto, shapes, state);
   for (const onnx::NodeProto& node : proto.node()) {
-    state.value_names.insert(node.output().begin(), node.output().end());
+    state.node_names.reserve(node.name());
+    for (const std::string& output : node.output()) state.value_names.reserve(output);
   }
-  for (const int n : order) read_node(*proto.mutable_node(n), state);
-  read_outputs(proto, state);
+  for (const auto& [taken, binding] : scope.names) state.value_names.reserve(taken);
+  read_nodes(*proto.mutable_node(), wanted_names(proto), scope, state);
+  state.scope = &scope;
+  const bool all_known = read_outputs(proto, state);
+  if (all_known && state.obstacles.count() > 0) {  // before the branch that is not taken
+    state.notes.push_back("no output depends on what is refused: " + state.obstacles.text());
+    state.obstacles = {};
+  }
+  if (scope.opset > kNewestOpset) {
+    state.notes.push_back(
+        fmt::format("opset {}: operators are known as of {}, what came later is "
+                    "refused where it is an operator or an attribute",
+                    scope.opset, kNewestOpset));
+  }
+  Attempt attempt{.obstacles = std::move(state.obstacles),
+                  .work = state.nodes_read + state.computed_bytes / kBytesLikeANode,
+                  .progress = state.nodes_before_obstacle,
+                  .notes = std::move(state.notes)};
+  if (attempt.obstacles.count() > 0) return attempt;
+  drop_unused_nodes(state.graph);
   drop_unused_values(state.graph);
   const std::vector<Violation> violations = verify(state.graph);
   if (!violations.empty()) fail("{}", violations.front().message);
-  return std::move(state.graph);
+  attempt.graph = std::move(state.graph);
+  return attempt;
+}
+
+ModelImport read_source(Source& source, const std::string& name, const ImportOptions& options) {
+  onnx::GraphProto& proto = *source.model.mutable_graph();
+  Names node_names;
+  name_nodes(*proto.mutable_node(), node_names);
+  index_functions(source);
+  InputSizes sizes(proto, options);
+  Attempt attempt = fitting_sizes(sizes, proto.node_size(),
+                                  [&](const InputShapes& shapes, std::int64_t patience) {
+                                    return read_graph(source, name, shapes, patience);
+                                  });
+  if (attempt.obstacles.count() > 0) {
+    fail("{}{}", attempt.obstacles.text(), sizes.hint());
+  }
+  std::vector<std::string> notes = remarks(source.model);
+  const std::vector<std::string> chosen = sizes.notes();
+  notes.insert(notes.end(), chosen.begin(), chosen.end());
+  notes.insert(notes.end(), attempt.notes.begin(), attempt.notes.end());
+  return {std::move(attempt.graph), std::move(notes)};
 }
 
 // Every error of an import begins with the file and is one line, whatever the names in the file.
 template <typename Read>
-Graph with_context(const std::string& where, const Read& read) {
+ModelImport with_context(const std::string& where, const Read& read) {
   try {
     return read();
   } catch (const Error& error) {
     fail("{}: {}", where, one_line(error.what()));
+  } catch (const std::bad_alloc&) {
+    fail("{}: expected a network that fits into memory, found one that does not", where);
   }
 }
 
 }  // namespace
 
-}  // namespace importer
+}  // namespace workbench::importer
 
-Graph import_model(const std::filesystem::path& path, const ImportOptions& options,
-                   std::vector<std::string>* remarks) {
-  onnx::ModelProto model = importer::read_model(path, options);
-  if (remarks != nullptr) *remarks = importer::remarks(model);
-  return importer::with_context(path.string(), [&] {
-    return importer::read_graph(std::move(model), path.stem().string(), options);
-  });
+namespace workbench {
+
+ModelImport import_with_notes(const std::filesystem::path& path, const ImportOptions& options) {
+  importer::Source source{.model = importer::read_model(path, options),
+                          .tensors = importer::TensorSource(path.parent_path())};
+  return importer::with_context(
+      path.string(), [&] { return importer::read_source(source, path.stem().string(), options); });
+}
+
+Graph import_model(const std::filesystem::path& path, const ImportOptions& options) {
+  return import_with_notes(path, options).graph;
+}
+
+ModelImport import_onnx_with_notes(std::string_view bytes, const std::string& name,
+                                   const ImportOptions& options) {
+  importer::Source source{.model = importer::parse_model(bytes, name),
+                          .tensors = importer::TensorSource(std::nullopt)};
+  return importer::with_context(name, [&] { return importer::read_source(source, name, options); });
 }
 
 Graph import_onnx_bytes(std::string_view bytes, const std::string& name,
                         const ImportOptions& options) {
-  onnx::ModelProto model = importer::parse_model(bytes, name);
-  return importer::with_context(
-      name, [&] { return importer::read_graph(std::move(model), name, options); });
+  return import_onnx_with_notes(bytes, name, options).graph;
 }
-
-namespace {
-
-using Locations = std::set<std::string>;
-
-void collect(const onnx::TensorProto& tensor, Locations& locations) {
-  for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
-    if (entry.key() == "location") locations.insert(entry.value());
-  }
-}
-
-void collect(const onnx::SparseTensorProto& tensor, Locations& locations) {
-  collect(tensor.values(), locations);
-  collect(tensor.indices(), locations);
-}
-
-void collect(const onnx::GraphProto& graph, Locations& locations);
-
-void collect(const onnx::NodeProto& node, Locations& locations) {
-  for (const onnx::AttributeProto& attribute : node.attribute()) {
-    collect(attribute.t(), locations);
-    collect(attribute.sparse_tensor(), locations);
-    for (const auto& tensor : attribute.tensors()) collect(tensor, locations);
-    for (const auto& tensor : attribute.sparse_tensors()) collect(tensor, locations);
-    if (attribute.has_g()) collect(attribute.g(), locations);
-    for (const auto& graph : attribute.graphs()) collect(graph, locations);
-  }
-}
-
-void collect(const onnx::GraphProto& graph, Locations& locations) {
-  for (const auto& tensor : graph.initializer()) collect(tensor, locations);
-  for (const auto& tensor : graph.sparse_initializer()) collect(tensor, locations);
-  for (const auto& node : graph.node()) collect(node, locations);
-}
-
-}  // namespace
 
 std::vector<std::string> external_data_locations(const std::filesystem::path& model) {
-  const std::optional<onnx::ModelProto> proto = importer::read_onnx(model);
+  std::optional<onnx::ModelProto> proto = importer::read_onnx(model);
   if (!proto) return {};  // no other format names files
-  Locations locations;
-  collect(proto->graph(), locations);
-  for (const auto& function : proto->functions()) {
-    for (const auto& node : function.node()) collect(node, locations);
-  }
+  std::set<std::string> locations;
+  importer::for_each_tensor(*proto, [&](const onnx::TensorProto& tensor) {
+    for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
+      if (entry.key() == "location") locations.insert(entry.value());
+    }
+  });
   return {locations.begin(), locations.end()};
 }
 
 std::vector<SupportedOp> importable_ops() {
   std::vector<SupportedOp> ops;
   for (const importer::ImportRule& rule : importer::import_table()) {
-    ops.push_back({std::string(rule.name), std::string(rule.note)});
+    const bool nested =
+        std::ranges::find(importer::nested_rules(), rule.name, &importer::ImportRule::name) !=
+        importer::nested_rules().end();
+    ops.push_back({std::string(rule.name), std::string(rule.note), nested});
   }
   return ops;
 }

@@ -1,5 +1,6 @@
-// ONNX in: file or bytes to Graph, opsets 7 to 17. A parser is a trust boundary: whatever the
-// bytes, the result is a verified Graph or an Error of one line naming node, op, attribute, value.
+// Networks in: file or bytes to Graph (docs/onnx.md: which ONNX is read). A parser is a trust
+// boundary: whatever the bytes, the result is a verified Graph or an Error of one line that names
+// everything in the way: node, op, attribute, value.
 #pragma once
 
 #include <filesystem>
@@ -14,17 +15,24 @@
 namespace workbench {
 
 struct ImportOptions {
-  // --shape NAME=1,3,224,224 : fixes the dynamic dimensions of a graph input. A symbolic or absent
-  // first (batch) dimension of a graph input becomes 1 by itself; any other needs its --shape.
+  // --shape NAME=1,3,224,224 : the sizes of a graph input, whatever the model says. Sizes that the
+  // model leaves open and this does not fix are chosen: 1 for a batch, else a typical size that the
+  // graph accepts.
   std::map<std::string, Shape> input_shapes;
   // --weights NET.caffemodel: of a network whose file holds none. Without, those that lie beside it.
   std::filesystem::path weights;
 };
 
-// `remarks`, where given: what the user should know of how the file was read, a line each.
-Graph import_model(const std::filesystem::path& path, const ImportOptions& options = {},
-                   std::vector<std::string>* remarks = nullptr);
-// `name` is used in errors and as the graph's fallback name.
+struct ModelImport {
+  Graph graph;
+  std::vector<std::string> notes;  // what was chosen for the user, one line each
+};
+
+ModelImport import_with_notes(const std::filesystem::path& path, const ImportOptions& options = {});
+Graph import_model(const std::filesystem::path& path, const ImportOptions& options = {});
+// Of ONNX bytes; `name` is used in errors and as the graph's fallback name.
+ModelImport import_onnx_with_notes(std::string_view bytes, const std::string& name,
+                                   const ImportOptions& options = {});
 Graph import_onnx_bytes(std::string_view bytes, const std::string& name,
                         const ImportOptions& options = {});
 
@@ -32,6 +40,7 @@ Graph import_onnx_bytes(std::string_view bytes, const std::string& name,
 struct SupportedOp {
   std::string name;
   std::string note;
+  bool disappears = false;  // at import: a branch, a sequence
 };
 std::vector<SupportedOp> importable_ops();
 

@@ -42,16 +42,14 @@ void ModelBuilder::input(const std::string& name, ElementType type, const Shape&
     auto* dimension = tensor.mutable_shape()->add_dim();
     if (size >= 0) dimension->set_dim_value(size);
   }
-  values_.insert(name);
+  values_.reserve(name);
 }
 
 void ModelBuilder::output(const std::string& name) {
   model_.mutable_graph()->add_output()->set_name(name);
 }
 
-std::string ModelBuilder::value_name(const std::string& wanted) {
-  return unique_name(values_, wanted);
-}
+std::string ModelBuilder::value_name(const std::string& wanted) { return values_.take(wanted); }
 
 std::string ModelBuilder::constant(const std::string& wanted, const Tensor& tensor) {
   std::string name = value_name(wanted);
@@ -64,11 +62,11 @@ onnx::NodeProto& ModelBuilder::node(const std::string& op, const std::string& na
                                     const std::vector<std::string>& outputs) {
   onnx::NodeProto& proto = *model_.mutable_graph()->add_node();
   proto.set_op_type(op);
-  proto.set_name(unique_name(nodes_, name));
+  proto.set_name(nodes_.take(name));
   for (const std::string& input : inputs) proto.add_input(input);
   for (const std::string& output : outputs) {
     proto.add_output(output);
-    values_.insert(output);
+    values_.reserve(output);
   }
   return proto;
 }

@@ -5,11 +5,11 @@
 #include <onnx/onnx_pb.h>
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "compiler/import/export_ops.h"
+#include "compiler/import/names.h"
 #include "core/tensor.h"
 
 namespace workbench::importer {
@@ -57,7 +57,7 @@ class ModelBuilder {
 
  private:
   onnx::ModelProto model_;
-  std::set<std::string> values_, nodes_;
+  Names values_, nodes_;
 };
 
 }  // namespace workbench::importer

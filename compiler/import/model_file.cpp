@@ -1,59 +1,16 @@
 #include "compiler/import/model_file.h"
 
-#include <fcntl.h>
 #include <google/protobuf/stubs/logging.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 
 #include "compiler/import/caffe/caffe.h"
 #include "compiler/import/front_end.h"
+#include "compiler/import/mapped_file.h"
 #include "core/error.h"
-#include "core/file.h"
 
 namespace workbench::importer {
-
-namespace {
-
-class MappedFile {
- public:
-  explicit MappedFile(const std::filesystem::path& path) {
-    std::error_code none;
-    if (std::filesystem::is_regular_file(path, none)) map(path);
-    // Nothing to map, or a pipe, which can be opened only once.
-    if (bytes_.data() == nullptr) fallback_ = read_file(path);
-  }
-  ~MappedFile() {
-    if (bytes_.data() != nullptr) ::munmap(const_cast<char*>(bytes_.data()), bytes_.size());
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  std::string_view bytes() const { return bytes_.data() != nullptr ? bytes_ : fallback_; }
-
- private:
-  void map(const std::filesystem::path& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) fail("{}: cannot read: {}", path.string(), std::strerror(errno));
-    struct stat status {};
-    if (::fstat(descriptor, &status) == 0 && status.st_size > 0) {
-      const auto size = static_cast<std::size_t>(status.st_size);
-      void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, 0);
-      if (address != MAP_FAILED) bytes_ = {static_cast<const char*>(address), size};
-    }
-    ::close(descriptor);
-  }
-
-  std::string_view bytes_;
-  std::string fallback_;
-};
-
-}  // namespace
 
 onnx::ModelProto parse_model(std::string_view bytes, std::string_view name) {
   if (bytes.size() > std::numeric_limits<int>::max()) {  // protobuf counts in int

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/import/node_order.h"
 #include "compiler/import/tensor_proto.h"
 #include "core/shapes.h"
 
@@ -30,16 +31,39 @@ std::string print(const onnx::AttributeProto& attribute) {
 
 }  // namespace
 
-NodeReader::NodeReader(onnx::NodeProto& proto, ImportState& state)
-    : proto_(proto), state_(state), name_(proto.name()) {
+namespace {
+
+// Before IR 2 an attribute does not say its type; the field that is set does.
+void set_type(onnx::AttributeProto& attribute) {
+  if (attribute.has_f()) attribute.set_type(Type::FLOAT);
+  if (attribute.has_i()) attribute.set_type(Type::INT);
+  if (attribute.has_s()) attribute.set_type(Type::STRING);
+  if (attribute.has_t()) attribute.set_type(Type::TENSOR);
+  if (attribute.has_g()) attribute.set_type(Type::GRAPH);
+  if (attribute.floats_size() > 0) attribute.set_type(Type::FLOATS);
+  if (attribute.ints_size() > 0) attribute.set_type(Type::INTS);
+  if (attribute.strings_size() > 0) attribute.set_type(Type::STRINGS);
+}
+
+}  // namespace
+
+NodeReader::NodeReader(onnx::NodeProto& proto, std::string name, ImportState& state)
+    : proto_(proto), state_(state), name_(std::move(name)) {
   for (onnx::AttributeProto& attribute : *proto.mutable_attribute()) {
-    if (!attributes_.emplace(attribute.name(), &attribute).second) {
+    if (attribute.type() == Type::UNDEFINED) set_type(attribute);
+    onnx::AttributeProto* meant = &attribute;
+    if (!attribute.ref_attr_name().empty()) {  // of the function around
+      const auto found = state.scope->attributes.find(attribute.ref_attr_name());
+      if (found == state.scope->attributes.end()) continue;
+      meant = found->second;
+    }
+    if (!attributes_.emplace(attribute.name(), meant).second) {
       refuse("attribute '{}': expected once, found twice", attribute.name());
     }
   }
 }
 
-const onnx::AttributeProto* NodeReader::find(std::string_view attribute, Type::AttributeType type) {
+onnx::AttributeProto* NodeReader::find(std::string_view attribute, Type::AttributeType type) {
   const auto found = attributes_.find(attribute);
   if (found == attributes_.end()) return nullptr;
   asked_.emplace(attribute);
@@ -100,9 +124,22 @@ std::optional<std::vector<float>> NodeReader::reals(std::string_view attribute) 
 }
 
 std::optional<Tensor> NodeReader::tensor(std::string_view attribute) {
-  if (find(attribute, Type::TENSOR) == nullptr) return std::nullopt;
+  onnx::AttributeProto* found = find(attribute, Type::TENSOR);
+  if (found == nullptr) return std::nullopt;
   const std::string where = fmt::format("node '{}' ({}): attribute '{}'", name_, op(), attribute);
-  return take_tensor(*attributes_.find(attribute)->second->mutable_t(), where);
+  return state_.source.tensors.take(*found->mutable_t(), where);
+}
+
+std::optional<Tensor> NodeReader::sparse_tensor(std::string_view attribute) {
+  onnx::AttributeProto* found = find(attribute, Type::SPARSE_TENSOR);
+  if (found == nullptr) return std::nullopt;
+  const std::string where = fmt::format("node '{}' ({}): attribute '{}'", name_, op(), attribute);
+  return state_.source.tensors.take(*found->mutable_sparse_tensor(), where);
+}
+
+onnx::GraphProto* NodeReader::graph(std::string_view attribute) {
+  onnx::AttributeProto* found = find(attribute, Type::GRAPH);
+  return found != nullptr ? found->mutable_g() : nullptr;
 }
 
 std::optional<double> NodeReader::number(std::string_view attribute) {
@@ -137,19 +174,55 @@ void NodeReader::only_integer(std::string_view attribute, std::int64_t only) {
 
 void NodeReader::finish() const {
   for (const auto& [name, attribute] : attributes_) {
+    if (name == "consumed_inputs" && opset() < 6) continue;  // a memory hint of the first versions
     if (!asked_.contains(name) && !name.ends_with("_bits")) {
       refuse("attribute '{}' = {} is not supported", name, print(*attribute));
     }
   }
 }
 
+const Binding& NodeReader::binding(std::size_t i) const {
+  const Binding* found = state_.scope->find(proto_.input(static_cast<int>(i)));
+  CHECK(found != nullptr, "'{}' is read before it is there", proto_.input(static_cast<int>(i)));
+  return *found;
+}
+
 bool NodeReader::has_input(std::size_t i) const {
-  return i < input_count() && !proto_.input(static_cast<int>(i)).empty();
+  return i < input_count() && !proto_.input(static_cast<int>(i)).empty() &&
+         binding(i).kind != Binding::Kind::Absent;
 }
 
 ValueId NodeReader::input(std::size_t i) const {
   if (!has_input(i)) refuse("input {}: expected a value, found none", i);
-  return state_.values.at(proto_.input(static_cast<int>(i)));
+  const Binding& found = binding(i);
+  if (found.kind != Binding::Kind::Value) {
+    refuse("input {} '{}': expected a tensor, found a sequence", i,
+           proto_.input(static_cast<int>(i)));
+  }
+  return found.id;
+}
+
+bool NodeReader::is_sequence(std::size_t i) const {
+  return has_input(i) && binding(i).kind == Binding::Kind::Sequence;
+}
+
+const std::vector<ValueId>& NodeReader::sequence(std::size_t i) const {
+  if (!has_input(i)) refuse("input {}: expected a sequence, found none", i);
+  const Binding& found = binding(i);
+  if (found.kind != Binding::Kind::Sequence) {
+    refuse("input {} '{}': expected a sequence, found a tensor", i,
+           proto_.input(static_cast<int>(i)));
+  }
+  return found.elements;
+}
+
+bool NodeReader::any_unknown() const {
+  bool any = false;
+  for_each_operand(proto_, [&](const std::string& name) {
+    const Binding* found = state_.scope->find(name);
+    any = any || (found != nullptr && found->kind == Binding::Kind::Unknown);
+  });
+  return any;
 }
 
 ValueId NodeReader::float_input(std::size_t i) const {
@@ -176,14 +249,22 @@ ValueId NodeReader::with_codes(std::size_t i, const Quantization& codes) {
            value.name);
   }
   Value copy = value;
-  copy.name = unique_name(state_.value_names, value.name);
+  copy.name = state_.value_names.take(value.name);
   copy.quantization = codes;
   return state_.graph.add_value(std::move(copy));
 }
 
+int NodeReader::code_bits(std::size_t i) const {
+  const auto found = state_.narrow.find(input(i));
+  if (value(i).quantization) return value(i).quantization->bits;
+  return found != state_.narrow.end() ? found->second
+                                      : static_cast<int>(8 * element_bytes(value(i).type));
+}
+
 bool NodeReader::all_constant() const {
   for (std::size_t i = 0; i < input_count(); ++i) {
-    if (has_input(i) && !value(i).constant) return false;
+    if (!has_input(i)) continue;
+    if (binding(i).kind != Binding::Kind::Value || !value(i).constant) return false;
   }
   return true;
 }
@@ -249,27 +330,36 @@ std::size_t NodeReader::axis(std::int64_t axis, std::size_t rank) const {
 }
 
 bool NodeReader::wants_output(std::size_t i) const {
-  return i < output_count() && !proto_.output(static_cast<int>(i)).empty();
+  if (i >= output_count()) return false;
+  const std::string& output = proto_.output(static_cast<int>(i));
+  return !output.empty() && state_.scope->read.contains(output);
 }
 
 ValueId NodeReader::add_result(const Result& result, ElementType fallback) {
+  const bool is_output = result.output != kIntermediate &&
+                         static_cast<std::size_t>(result.output) < output_count() &&
+                         !proto_.output(result.output).empty();
   std::string value_name;
-  if (result.output == kIntermediate) {
-    const std::string base = result.name.empty() ? proto_.output(0) + "_part" : result.name;
-    value_name = unique_name(state_.value_names, base);
+  if (is_output) {
+    value_name = state_.graph_name(proto_.output(result.output));
+  } else if (result.name.empty()) {
+    const auto named = std::ranges::find_if(
+        proto_.output(), [](const std::string& output) { return !output.empty(); });
+    const std::string base = named != proto_.output().end() ? text_name(*named) : name_;
+    value_name = state_.value_names.take(state_.scope->prefix + base + "_part");
   } else {
-    value_name = proto_.output(result.output);
+    value_name = state_.value_names.take(result.name);
   }
   Value value{.name = value_name, .shape = {}, .type = result.type.value_or(fallback)};
   value.quantization = result.quantization;
   const ValueId id = state_.graph.add_value(std::move(value));
-  state_.values.emplace(value_name, id);
+  if (is_output) state_.bind(proto_.output(result.output), id);
   return id;
 }
 
 ValueId NodeReader::emit(Op op, std::vector<ValueId> inputs, const std::vector<Result>& results) {
   for (const ValueId id : inputs) {
-    if (id == kNoValue) continue;
+    if (id == kNoValue || state_.may_be_empty) continue;
     const Value& operand = state_.graph.value(id);
     if (element_count(operand.shape) == 0) {
       refuse("'{}': expected elements, found none (shape {})", operand.name,
@@ -277,7 +367,7 @@ ValueId NodeReader::emit(Op op, std::vector<ValueId> inputs, const std::vector<R
     }
   }
   Node node{.name = name_, .op = std::move(op), .inputs = std::move(inputs)};
-  if (emitted_) node.name = unique_name(state_.node_names, name_ + "_part");
+  if (emitted_) node.name = state_.node_names.take(name_ + "_part");
   emitted_ = true;
   const ElementType type = state_.graph.value(node.inputs.at(0)).type;
   for (const Result& result : results) node.outputs.push_back(add_result(result, type));
@@ -287,7 +377,7 @@ ValueId NodeReader::emit(Op op, std::vector<ValueId> inputs, const std::vector<R
     value.shape = shapes.at(i);
     check_shape(value.shape,
                 fmt::format("node '{}' ({}): output '{}'", name_, this->op(), value.name));
-    if (element_count(value.shape) == 0) {
+    if (element_count(value.shape) == 0 && !state_.may_be_empty) {
       refuse("output '{}': expected elements, found none (shape {})", value.name,
              to_string(value.shape));
     }
@@ -304,9 +394,18 @@ std::vector<ValueId> NodeReader::emit_all(Op op, std::vector<ValueId> inputs,
 }
 
 ValueId NodeReader::add_constant(Tensor tensor) {
-  const std::string base = proto_.output_size() > 0 ? proto_.output(0) : name_;
-  return state_.graph.add_constant(unique_name(state_.value_names, base + "_constant"),
-                                   std::move(tensor));
+  const std::string base = proto_.output_size() > 0 ? text_name(proto_.output(0)) : name_;
+  return state_.graph.add_constant(
+      state_.value_names.take(state_.scope->prefix + base + "_constant"), std::move(tensor));
+}
+
+ValueId NodeReader::reshaped(ValueId id, Shape shape) {
+  const Value& value = state_.graph.value(id);
+  if (!value.constant || element_count(shape) != value.constant->size()) {
+    return emit(Reshape{std::move(shape)}, {id}, {{.output = kIntermediate}});
+  }
+  const Tensor tensor = value.constant->reshaped(std::move(shape));
+  return state_.graph.add_constant(state_.value_names.take(value.name + "_reshaped"), tensor);
 }
 
 ValueId NodeReader::emit_affine(const AffineRequantize& affine, ValueId x, const Result& result) {
@@ -324,12 +423,26 @@ void NodeReader::take_name() {
 }
 
 void NodeReader::bind_constant(std::size_t i, Tensor tensor) {
+  state_.computed_bytes += tensor.size_bytes();
+  if (state_.computed_bytes > kMaxComputedBytes) {
+    refuse("output {}: expected at most {} bytes of constants computed at import, found more", i,
+           kMaxComputedBytes);
+  }
+  bind_stored(i, std::move(tensor));
+}
+
+void NodeReader::bind_stored(std::size_t i, Tensor tensor) {
   const std::string& output = proto_.output(static_cast<int>(i));
-  state_.values.emplace(output, state_.graph.add_constant(output, std::move(tensor)));
+  state_.bind(output, state_.graph.add_constant(state_.graph_name(output), std::move(tensor)));
 }
 
 void NodeReader::bind_alias(std::size_t i, ValueId id) {
-  state_.values.emplace(proto_.output(static_cast<int>(i)), id);
+  state_.bind(proto_.output(static_cast<int>(i)), id);
+}
+
+void NodeReader::bind_sequence(std::size_t i, std::vector<ValueId> elements) {
+  state_.bind(proto_.output(static_cast<int>(i)),
+              {.kind = Binding::Kind::Sequence, .elements = std::move(elements)});
 }
 
 namespace {
@@ -338,6 +451,7 @@ std::vector<ImportRule> all_rules() {
   std::vector<ImportRule> rules;
   for (const auto family : {arithmetic_rules(), attention_rules(), code_rules(), compare_rules(),
                             constant_rules(), elementary_rules(), index_rules(), movement_rules(),
+                            nested_rules(),
                             normalize_rules(), qonnx_rules(), sequence_rules(), window_rules()}) {
     rules.insert(rules.end(), family.begin(), family.end());
   }
@@ -363,6 +477,10 @@ std::string_view refusal(std::string_view name) {
   const auto found = std::find_if(std::begin(kRefusals), std::end(kRefusals),
                                   [&](const Refusal& known) { return known.name == name; });
   return found != std::end(kRefusals) ? found->reason : std::string_view();
+}
+
+bool is_microsoft_copy(const ImportRule& rule, std::string_view domain) {
+  return domain == kMicrosoft && (rule.name == "QuantizeLinear" || rule.name == "DequantizeLinear");
 }
 
 std::span<const ImportRule> import_table() {

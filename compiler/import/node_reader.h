@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/import/import_state.h"
 #include "core/error.h"
 #include "core/graph.h"
 
@@ -24,14 +25,6 @@ using Integers = std::vector<std::int64_t>;
 
 // No window, stride, axis or block of a network is larger; keeps sums and products in 64 bits.
 inline constexpr std::int64_t kMaxParameter = std::int64_t{1} << 30;
-
-// The graph being built. `values` maps every ONNX name read so far; two names may be one value.
-struct ImportState {
-  Graph graph;
-  std::int64_t opset = 0;
-  std::map<std::string, ValueId> values;
-  std::set<std::string> value_names, node_names;  // taken, now or later in the file
-};
 
 // What a graph node writes.
 struct Result {
@@ -44,14 +37,17 @@ inline constexpr int kIntermediate = -1;
 
 class NodeReader {
  public:
-  // `proto` has a name. Throws Error on a malformed attribute list. `proto` and `state` outlive the
-  // reader.
-  NodeReader(onnx::NodeProto& proto, ImportState& state);
+  // `name`: what the node is called in errors and the Graph. Throws Error on a malformed attribute
+  // list. `proto` and `state` outlive the reader.
+  NodeReader(onnx::NodeProto& proto, std::string name, ImportState& state);
 
   const std::string& name() const { return name_; }
-  std::int64_t opset() const { return state_.opset; }
+  std::int64_t opset() const { return state_.scope->opset; }
   const std::string& op() const { return proto_.op_type(); }
   const std::string& domain() const { return proto_.domain(); }
+  const onnx::NodeProto& proto() const { return proto_; }
+  ImportState& state() { return state_; }
+  const Scope& scope() const { return *state_.scope; }
 
   // Throws Error "node 'NAME' (OP): ...".
   template <typename... Args>
@@ -70,10 +66,16 @@ class NodeReader {
   std::optional<Integers> integers(std::string_view attribute);
   std::optional<std::vector<float>> reals(std::string_view attribute);
   std::optional<Tensor> tensor(std::string_view attribute);
+  std::optional<Tensor> sparse_tensor(std::string_view attribute);
+  onnx::GraphProto* graph(std::string_view attribute);  // nullptr: none
   // A number, however it is written: an integer, a float, or a tensor of one element.
   std::optional<double> number(std::string_view attribute);
   // Refuses an attribute with a value other than `only`.
   void only_integer(std::string_view attribute, std::int64_t only);
+  // Counts one as read that says nothing here.
+  void ignore(std::string_view attribute) { asked_.emplace(attribute); }
+  // All attributes, by name.
+  const auto& attributes() const { return attributes_; }
   // Refuses attributes that were not read; NAME_bits are a quantizer's annotations.
   void finish() const;
 
@@ -90,7 +92,13 @@ class NodeReader {
   Value& mutable_value(std::size_t i) { return state_.graph.value(input(i)); }
   const Shape& shape(std::size_t i) const { return value(i).shape; }
   const Shape& shape_of(ValueId id) const { return state_.graph.value(id).shape; }
+  // Bits of operand `i`'s codes.
+  int code_bits(std::size_t i) const;
   bool all_constant() const;
+  bool any_unknown() const;  // the result of a refused node, also in a branch
+  bool is_sequence(std::size_t i) const;
+  // The tensors of a sequence.
+  const std::vector<ValueId>& sequence(std::size_t i) const;
   // Operands that must be known now; `meaning` is for the error.
   const Tensor& constant(std::size_t i, std::string_view meaning) const;
   Integers constant_integers(std::size_t i, std::string_view meaning) const;  // int32 or int64
@@ -104,7 +112,7 @@ class NodeReader {
 
   // Results.
   std::size_t output_count() const { return static_cast<std::size_t>(proto_.output_size()); }
-  bool wants_output(std::size_t i) const;
+  bool wants_output(std::size_t i) const;  // it has a name, and something depends on it
   const std::string& output_name(std::size_t i) const { return proto_.output(static_cast<int>(i)); }
   // Appends a graph node and returns what it writes first.
   ValueId emit(Op op, std::vector<ValueId> inputs, const std::vector<Result>& results = {{}});
@@ -113,17 +121,21 @@ class NodeReader {
                                 const std::vector<Result>& results);
   // A constant that the file does not have.
   ValueId add_constant(Tensor tensor);
+  // `id` with as many elements in another shape: a Reshape, or a constant of its own.
+  ValueId reshaped(ValueId id, Shape shape);
   // An Identity that rescales `x`.
   ValueId emit_affine(const AffineRequantize& affine, ValueId x, const Result& result);
   // The graph node emitted last is the one that has the ONNX node's name.
   void take_name();
   // Output `i` of the ONNX node is known now, or is another name of a value.
   void bind_constant(std::size_t i, Tensor tensor);
+  void bind_stored(std::size_t i, Tensor tensor);  // the file has it: no memory is added
   void bind_alias(std::size_t i, ValueId id);
+  void bind_sequence(std::size_t i, std::vector<ValueId> elements);
 
  private:
-  const onnx::AttributeProto* find(std::string_view attribute,
-                                   onnx::AttributeProto::AttributeType type);
+  onnx::AttributeProto* find(std::string_view attribute, onnx::AttributeProto::AttributeType type);
+  const Binding& binding(std::size_t i) const;
   ValueId add_result(const Result& result, ElementType fallback);
 
   onnx::NodeProto& proto_;
@@ -166,6 +178,7 @@ std::span<const ImportRule> movement_rules();
 std::span<const ImportRule> normalize_rules();
 std::span<const ImportRule> qonnx_rules();
 std::span<const ImportRule> sequence_rules();
+std::span<const ImportRule> nested_rules();
 std::span<const ImportRule> window_rules();
 
 // What one family has for another.
@@ -173,12 +186,14 @@ Conv conv_op(NodeReader& node, std::size_t weights = 1);  // window and groups o
 AveragePool average_pool_op(NodeReader& node);
 Window global_window(const NodeReader& node);  // the whole map of operand 0
 // What operand `scale` and the zero point behind it say about codes of `type` in a tensor of
-// `shape`: per tensor, or along `axis` if there is one.
+// `shape`: per tensor, or along `axis` if there is one. `bits` 0: as many as the type has.
 Quantization read_quantization(const NodeReader& node, std::size_t scale, ElementType type,
-                               const Shape& shape, std::optional<std::int64_t> axis);
+                               const Shape& shape, std::optional<std::int64_t> axis, int bits = 0);
 bool import_quantlab_add(NodeReader& node);  // false: an Add without Quantlab's attributes
 // The elements of a constant as another type, as ONNX's Cast.
 Tensor cast_constant(const Tensor& tensor, ElementType type);
+// Whether another domain has the standard's operator of that row as it is.
+bool is_microsoft_copy(const ImportRule& rule, std::string_view domain);
 void import_running_cast(NodeReader& node, ElementType type);
 void import_running_gather(NodeReader& node);
 // a OP b of two constants of one integer type; binds output 0.

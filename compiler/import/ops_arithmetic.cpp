@@ -63,6 +63,7 @@ void import_batch_normalization(NodeReader& node) {
   BatchNorm op{.epsilon = node.real("epsilon", 1e-5F)};
   node.real("momentum", 0.9F);  // of the training form, which is refused below
   node.only_integer("spatial", 1);
+  if (node.opset() < 7) node.flag("is_test", false);  // one output is the inference form
   node.only_integer("training_mode", 0);
   for (std::size_t i = 1; i < node.output_count(); ++i) {
     if (node.wants_output(i)) node.refuse("output {}: expected the inference form, one output", i);
@@ -100,8 +101,33 @@ void import_clip(NodeReader& node) {
   node.emit(Activate{activation}, {node.number_input(0)});
 }
 
+// Before opset 7 the slopes are one, or one per channel.
 void import_prelu(NodeReader& node) {
-  node.emit(PRelu{}, {node.float_input(0), node.float_input(1)});
+  ValueId slopes = node.float_input(1);
+  const Shape& shape = node.shape(1);
+  if (node.opset() < 7 && shape.size() == 1 && node.shape(0).size() > 2) {
+    Shape per_channel(node.shape(0).size() - 1, 1);
+    per_channel[0] = shape[0];
+    slopes = node.reshaped(slopes, per_channel);
+  }
+  node.emit(PRelu{}, {node.float_input(0), slopes});
+}
+
+// Before opset 7 operand 1 is stretched where `broadcast` says so, and its dimensions begin at
+// `axis` of operand 0; without an axis they end where those of operand 0 end, as ever since.
+ValueId second_operand(NodeReader& node) {
+  if (node.opset() >= 7) return node.input(1);
+  node.flag("broadcast", false);
+  if (!node.has("axis")) return node.input(1);
+  const std::size_t rank = node.shape(0).size();
+  const std::size_t axis = node.axis(node.integer("axis", 0), rank);
+  Shape shape = node.shape(1);
+  if (shape.size() > rank - axis) {
+    node.refuse("attribute 'axis': expected at most {} for {} on {}", rank - axis, to_string(shape),
+                to_string(node.shape(0)));
+  }
+  shape.resize(rank - axis, 1);
+  return node.reshaped(node.input(1), shape);
 }
 
 void import_binary(NodeReader& node) {
@@ -112,7 +138,8 @@ void import_binary(NodeReader& node) {
   }
   if (import_quantlab_add(node)) return;
   if (node.value(0).type == ElementType::Float32) {
-    node.emit(Binary{.kind = kind}, {node.float_input(0), node.float_input(1)});
+    node.float_input(1);
+    node.emit(Binary{.kind = kind}, {node.float_input(0), second_operand(node)});
     return;
   }
   if (node.value(1).type != node.value(0).type) {
@@ -121,7 +148,8 @@ void import_binary(NodeReader& node) {
   }
   Binary op{.kind = kind};
   if (kind == Binary::Kind::Div) op.activation.kind = Activation::Kind::Truncate;
-  node.emit(op, {node.number_input(0), node.number_input(1)});
+  node.number_input(1);
+  node.emit(op, {node.number_input(0), second_operand(node)});
 }
 
 void import_sum(NodeReader& node) {
@@ -140,6 +168,7 @@ void import_gemm(NodeReader& node) {
   op.transpose_b = node.flag("transB", false);
   op.alpha = node.real("alpha", 1);
   op.beta = node.real("beta", 1);
+  if (node.opset() < 7) node.flag("broadcast", false);
   std::vector<ValueId> inputs{node.float_input(0), node.float_input(1)};
   if (node.has_input(2)) inputs.push_back(node.float_input(2));
   node.emit(op, inputs);

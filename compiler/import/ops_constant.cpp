@@ -11,8 +11,8 @@ namespace workbench::importer {
 
 namespace {
 
-// No shape arithmetic is larger; a hostile file must not make us fill memory.
-constexpr std::int64_t kMaxFolded = std::int64_t{1} << 24;
+// A hostile file must not make us fill memory; weights that are all one number exist.
+constexpr std::int64_t kMaxFolded = std::int64_t{1} << 27;
 
 void check_foldable(const NodeReader& node, const Shape& shape) {
   check_shape(shape, fmt::format("node '{}' ({}): output", node.name(), node.op()));
@@ -196,11 +196,30 @@ void fold_integer_binary(NodeReader& node, Binary::Kind kind) {
 
 namespace {
 
-void import_cast(NodeReader& node) {
-  const std::int64_t to = node.required_integer("to");
+// A number since opset 6; before it the name of the type.
+std::int32_t target_type(NodeReader& node) {
+  std::int64_t to = 0;
+  if (node.opset() < 6) {
+    const std::string name = node.text("to", "");
+    onnx::TensorProto::DataType type{};
+    if (!onnx::TensorProto::DataType_Parse(name, &type)) {
+      node.refuse("attribute 'to': expected a type, found '{}'", name);
+    }
+    to = type;
+  } else {
+    to = node.required_integer("to");
+  }
   if (to < 0 || to > kMaxParameter) node.refuse("attribute 'to': expected a type, found {}", to);
+  return static_cast<std::int32_t>(to);
+}
+
+void import_cast(NodeReader& node) {
+  const std::int32_t to = target_type(node);
+  node.ignore("saturate");    // of casts to float8, which have no type here
+  node.ignore("round_mode");  // likewise
+  if (narrow_bits(to) != 0) node.refuse("attribute 'to': codes of {} bits", narrow_bits(to));
   const std::string where = fmt::format("node '{}' (Cast): attribute 'to'", node.name());
-  const ElementType type = element_type(static_cast<std::int32_t>(to), where);
+  const ElementType type = element_type(to, where);
   if (node.value(0).constant) {
     node.bind_constant(0, cast_constant(node.constant(0, "x"), type));
   } else {
@@ -210,6 +229,8 @@ void import_cast(NodeReader& node) {
 
 void import_constant(NodeReader& node) {
   std::optional<Tensor> value = node.tensor("value");
+  if (!value) value = node.sparse_tensor("sparse_value");
+  const bool is_stored = value.has_value();
   if (!value) {
     if (const auto reals = node.reals("value_floats")) {
       value = Tensor::from<float>({static_cast<std::int64_t>(reals->size())}, *reals);
@@ -223,8 +244,13 @@ void import_constant(NodeReader& node) {
   }
   node.finish();  // an unknown kind of value is better named than called missing
   if (!value) node.refuse("attribute 'value': expected a tensor, found none");
-  check_finite(*value, fmt::format("node '{}' (Constant)", node.name()));
-  node.bind_constant(0, *value);
+  const std::string where = fmt::format("node '{}' (Constant)", node.name());
+  if (is_stored) {
+    node.state().source.tensors.expect_finite(*value, where);
+  } else {
+    check_finite(*value, where);
+  }
+  node.bind_stored(0, *value);
 }
 
 void import_constant_of_shape(NodeReader& node) {

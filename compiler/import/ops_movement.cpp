@@ -95,7 +95,9 @@ Pad::Mode pad_mode(NodeReader& node) {
 
 void import_concat(NodeReader& node) {
   const std::size_t rank = node.shape(0).size();
-  const std::size_t axis = node.axis(node.required_integer("axis"), rank);
+  const bool has_default = node.opset() < 4;
+  const std::int64_t wanted = has_default ? node.integer("axis", 1) : node.required_integer("axis");
+  const std::size_t axis = node.axis(wanted, rank);
   std::vector<ValueId> inputs;
   for (std::size_t i = 0; i < node.input_count(); ++i) {
     inputs.push_back(node.input(i));
@@ -104,13 +106,20 @@ void import_concat(NodeReader& node) {
                   to_string(node.value(i).type));
     }
   }
+  if (!node.all_constant()) {  // exporters leave constants without elements among activations
+    std::erase_if(inputs, [&](ValueId id) {
+      const Shape& shape = node.shape_of(id);
+      return shape.size() == rank && shape[axis] == 0;
+    });
+  }
   node.emit(Concat{.axis = static_cast<std::int64_t>(axis)}, inputs);
 }
 
 void import_reshape(NodeReader& node) {
   const bool keep_zero = node.flag("allowzero", false);
-  const Integers wanted = node.constant_integers(1, "shape");
-  node.emit(Reshape{resolved_shape(node, wanted, keep_zero)}, {node.input(0)});
+  const auto wanted = node.list("shape", 1, 5);
+  if (!wanted) node.refuse("shape: expected a list, found none");
+  node.emit(Reshape{resolved_shape(node, *wanted, keep_zero)}, {node.input(0)});
 }
 
 void import_flatten(NodeReader& node) {
@@ -157,27 +166,48 @@ void import_transpose(NodeReader& node) {
   node.emit(Transpose{node.integers("perm").value_or(reversed)}, {node.input(0)});
 }
 
+// As many entries as two per dimension: those that are given belong to some axes from opset 18 on.
+Integers all_pads(const NodeReader& node, const Integers& pads, std::size_t rank) {
+  if (!node.has_input(3)) return pads;
+  const Integers axes = node.constant_integers(3, "axes");
+  if (pads.size() != 2 * axes.size()) {
+    node.refuse("pads: expected {} entries for {} axes, found {}", 2 * axes.size(), axes.size(),
+                pads.size());
+  }
+  Integers all(2 * rank, 0);
+  axis_set(node, axes, rank);
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    const std::size_t axis = node.axis(axes[i], rank);
+    all[axis] = pads[i];
+    all[rank + axis] = pads[axes.size() + i];
+  }
+  return all;
+}
+
 void import_pad(NodeReader& node) {
   constexpr std::int64_t kInputsSince = 11;
   Pad op{.mode = pad_mode(node)};
-  const auto pads = node.list("pads", 1, kInputsSince);
+  const auto given = node.list(node.opset() < 2 ? "paddings" : "pads", 1, kInputsSince);
   const std::size_t rank = node.shape(0).size();
-  if (!pads || pads->size() != 2 * rank) {
-    node.refuse("pads: expected {} entries, found {}", 2 * rank, pads ? pads->size() : 0);
+  const Integers pads = all_pads(node, given.value_or(Integers()), rank);
+  if (pads.size() != 2 * rank) {
+    node.refuse("pads: expected {} entries, found {}", 2 * rank, pads.size());
   }
-  op.begin.assign(pads->begin(), pads->begin() + static_cast<std::ptrdiff_t>(rank));
-  op.end.assign(pads->begin() + static_cast<std::ptrdiff_t>(rank), pads->end());
+  op.begin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(rank));
+  op.end.assign(pads.begin() + static_cast<std::ptrdiff_t>(rank), pads.end());
   if (node.opset() < kInputsSince) {
     op.value = node.real("value", 0);
   } else if (node.has_input(2) && op.mode == Pad::Mode::Constant) {
     op.value = node.constant_scalar(2, "constant_value");
   }
-  // Reflect and edge only copy; a constant is a float.
+  // All other modes only copy; a constant is a float.
   node.emit(op, {op.mode == Pad::Mode::Constant ? node.float_input(0) : node.input(0)});
 }
 
 void import_identity(NodeReader& node) {
-  if (node.value(0).constant) {
+  if (node.is_sequence(0)) {
+    node.bind_sequence(0, node.sequence(0));
+  } else if (node.value(0).constant) {
     node.bind_alias(0, node.input(0));
   } else {
     node.emit(Identity{}, {node.input(0)});
@@ -187,6 +217,7 @@ void import_identity(NodeReader& node) {
 void import_dropout(NodeReader& node) {
   float ratio = node.real("ratio", 0.5F);  // an operand since opset 12
   node.integer("seed", 0);
+  if (node.opset() < 7) node.flag("is_test", false);
   if (node.has_input(1)) ratio = node.constant_scalar(1, "ratio");
   if (node.has_input(2)) {
     const Tensor& training = node.constant(2, "training_mode");
@@ -225,17 +256,27 @@ void import_slice(NodeReader& node) {
   node.emit(op, {node.input(0)});
 }
 
+// Parts of one length; from opset 18 on the last one may be shorter.
+Integers equal_parts(NodeReader& node, std::int64_t size) {
+  const auto parts = static_cast<std::int64_t>(node.output_count());
+  constexpr std::int64_t kUnequalSince = 18;
+  if (node.opset() >= kUnequalSince) node.only_integer("num_outputs", parts);
+  if (node.opset() < kUnequalSince && size % parts != 0) {
+    node.refuse("expected an axis of {} divisible by {} outputs", size, parts);
+  }
+  const std::int64_t length = (size + parts - 1) / parts;
+  Integers lengths(node.output_count(), length);
+  lengths.back() = size - length * (parts - 1);
+  return lengths;
+}
+
 void import_split(NodeReader& node) {
   const Shape x = node.shape(0);
   const std::size_t axis = node.axis(node.integer("axis", 0), x.size());
-  const auto parts = static_cast<std::int64_t>(node.output_count());
   const auto sizes = node.list("split", 1, 13);
-  if (!sizes && x[axis] % parts != 0) {
-    node.refuse("expected axis {} of {} divisible by {} outputs", axis, to_string(x), parts);
-  }
-  const Integers lengths = sizes.value_or(Integers(node.output_count(), x[axis] / parts));
+  const Integers lengths = sizes ? *sizes : equal_parts(node, x[axis]);
   if (lengths.size() != node.output_count()) {
-    node.refuse("split: expected {} entries, found {}", parts, lengths.size());
+    node.refuse("split: expected {} entries, found {}", node.output_count(), lengths.size());
   }
   std::int64_t start = 0;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
@@ -323,48 +364,104 @@ void emit_resize(NodeReader& node, const Resize& op) {
 
 bool is_crop(const Resize& op) { return op.coordinates == Resize::Coordinates::TfCropAndResize; }
 
+// Which dimensions `scales`, `sizes` and `roi` speak of: those of `axes` from opset 18 on, in its
+// order.
+std::vector<std::size_t> resized_axes(NodeReader& node) {
+  const std::size_t rank = node.shape(0).size();
+  Integers axes(rank);
+  std::iota(axes.begin(), axes.end(), 0);
+  if (node.opset() >= 18) axes = node.integers("axes").value_or(axes);
+  axis_set(node, axes, rank);
+  std::vector<std::size_t> resized;
+  for (const std::int64_t axis : axes) resized.push_back(node.axis(axis, rank));
+  return resized;
+}
+
 // Sizes from scales as ONNX infers them: in float, rounded down.
-void set_scales(const NodeReader& node, Resize& op, std::vector<float> scales) {
+void set_scales(const NodeReader& node, Resize& op, const std::vector<float>& given,
+                const std::vector<std::size_t>& axes) {
   const Shape& x = node.shape(0);
-  if (scales.size() != x.size()) {
-    node.refuse("scales: expected {} entries, found {}", x.size(), scales.size());
+  if (given.size() != axes.size()) {
+    node.refuse("scales: expected {} entries, found {}", axes.size(), given.size());
   }
+  op.scales.assign(x.size(), 1);
+  for (std::size_t i = 0; i < axes.size(); ++i) op.scales[axes[i]] = given[i];
   op.sizes.clear();
   for (std::size_t i = 0; i < x.size(); ++i) {
     const float extent = is_crop(op) ? op.roi[i + x.size()] - op.roi[i] : 1.0F;
-    const float size = std::floor(static_cast<float>(x[i]) * extent * scales[i]);
-    if (!(scales[i] > 0) || !(size >= 1) || size > static_cast<float>(kMaxParameter)) {
+    const float size = std::floor(static_cast<float>(x[i]) * extent * op.scales[i]);
+    if (!(op.scales[i] > 0) || !(size >= 1) || size > static_cast<float>(kMaxParameter)) {
       node.refuse("scales: expected values above 0 that keep {} nonempty, found {} at {}",
-                  to_string(x), scales[i], i);
+                  to_string(x), op.scales[i], i);
     }
     op.sizes.push_back(static_cast<std::int64_t>(size));
   }
-  op.scales = std::move(scales);
 }
 
-void set_sizes(const NodeReader& node, Resize& op, const Integers& sizes) {
+// Where the proportions are kept, one scale for all axes: the least or the largest that was asked
+// for; sizes are rounded to the nearest.
+void keep_proportions(NodeReader& node, Resize& op, const std::vector<std::size_t>& axes) {
+  const std::string policy = node.text("keep_aspect_ratio_policy", "stretch");
+  if (policy == "stretch" || axes.empty()) return;
+  if (policy != "not_larger" && policy != "not_smaller") {
+    node.refuse(
+        "attribute 'keep_aspect_ratio_policy': expected stretch, not_larger or "
+        "not_smaller, found '{}'",
+        policy);
+  }
+  float scale = op.scales[axes[0]];
+  for (const std::size_t axis : axes) {
+    scale = policy == "not_larger" ? std::min(scale, op.scales[axis])
+                                   : std::max(scale, op.scales[axis]);
+  }
+  for (const std::size_t axis : axes) {
+    const float size = scale * static_cast<float>(node.shape(0)[axis]);
+    op.scales[axis] = scale;
+    op.sizes[axis] = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(size + 0.5F)));
+  }
+}
+
+void set_sizes(NodeReader& node, Resize& op, const Integers& given,
+               const std::vector<std::size_t>& axes) {
   const Shape& x = node.shape(0);
-  if (sizes.size() != x.size()) {
-    node.refuse("sizes: expected {} entries, found {}", x.size(), sizes.size());
+  if (given.size() != axes.size()) {
+    node.refuse("sizes: expected {} entries, found {}", axes.size(), given.size());
   }
-  op.sizes = sizes;
-  op.scales.clear();
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (sizes[i] < 1 || sizes[i] > kMaxParameter) {
-      node.refuse("sizes: expected values in [1, {}], found {}", kMaxParameter, sizes[i]);
+  op.sizes = x;
+  op.scales.assign(x.size(), 1);
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    if (given[i] < 1 || given[i] > kMaxParameter) {
+      node.refuse("sizes: expected values in [1, {}], found {}", kMaxParameter, given[i]);
     }
-    op.scales.push_back(static_cast<float>(sizes[i]) / static_cast<float>(x[i]));
+    op.sizes[axes[i]] = given[i];
+    op.scales[axes[i]] = static_cast<float>(given[i]) / static_cast<float>(x[axes[i]]);
+  }
+  if (node.opset() >= 18) keep_proportions(node, op, axes);
+}
+
+void read_roi(const NodeReader& node, Resize& op, const std::vector<std::size_t>& axes) {
+  const std::vector<float> given = node.constant_reals(1, "roi");
+  const std::size_t rank = node.shape(0).size();
+  if (given.size() != 2 * axes.size()) {
+    node.refuse("roi: expected {} entries, found {}", 2 * axes.size(), given.size());
+  }
+  for (const float edge : given) {
+    if (!std::isfinite(edge)) node.refuse("roi: expected finite numbers, found {}", edge);
+  }
+  op.roi.assign(2 * rank, 0);
+  std::fill(op.roi.begin() + static_cast<std::ptrdiff_t>(rank), op.roi.end(), 1.0F);
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    op.roi[axes[i]] = given[i];
+    op.roi[rank + axes[i]] = given[axes.size() + i];
   }
 }
 
-void read_roi(const NodeReader& node, Resize& op) {
-  op.roi = node.constant_reals(1, "roi");
-  const std::size_t expected = 2 * node.shape(0).size();
-  if (op.roi.size() != expected) {
-    node.refuse("roi: expected {} entries, found {}", expected, op.roi.size());
-  }
-  for (const float edge : op.roi) {
-    if (!std::isfinite(edge)) node.refuse("roi: expected finite numbers, found {}", edge);
+// The filter is wider only where a map shrinks, and only between pixels.
+void refuse_antialias(NodeReader& node, const Resize& op) {
+  const bool shrinks = std::ranges::any_of(op.scales, [](float scale) { return scale < 1; });
+  const bool wanted = node.opset() >= 18 && node.flag("antialias", false);
+  if (wanted && shrinks && node.text("mode", "nearest") != "nearest") {
+    node.refuse("attribute 'antialias' = 1 is not supported where a map becomes smaller");
   }
 }
 
@@ -375,34 +472,41 @@ bool has_elements(const NodeReader& node, std::size_t i) {
 void import_resize(NodeReader& node) {
   Resize op;
   if (node.opset() < 11) {  // Resize-10: asymmetric, floor
-    set_scales(node, op, node.constant_reals(1, "scales"));
+    set_scales(node, op, node.constant_reals(1, "scales"), resized_axes(node));
     emit_resize(node, op);
     return;
   }
   op.coordinates = coordinates(node);
   op.nearest = nearest_mode(node);
   op.extrapolation_value = node.real("extrapolation_value", 0);
-  if (is_crop(op)) read_roi(node, op);
+  const std::vector<std::size_t> axes = resized_axes(node);
+  if (is_crop(op)) read_roi(node, op, axes);
   const bool has_scales = has_elements(node, 2);
   if (has_scales == has_elements(node, 3)) {
     node.refuse("expected either scales or sizes, found {}", has_scales ? "both" : "neither");
   }
   if (has_scales) {
-    set_scales(node, op, node.constant_reals(2, "scales"));
+    set_scales(node, op, node.constant_reals(2, "scales"), axes);
+    if (node.opset() >= 18) node.text("keep_aspect_ratio_policy", "stretch");  // of sizes alone
   } else {
-    set_sizes(node, op, node.constant_integers(3, "sizes"));
+    set_sizes(node, op, node.constant_integers(3, "sizes"), axes);
   }
+  refuse_antialias(node, op);
   emit_resize(node, op);
 }
 
 void import_upsample(NodeReader& node) {
   Resize op;
-  if (node.opset() < 9) {
+  const std::vector<std::size_t> axes = resized_axes(node);
+  if (node.opset() < 7) {
+    const float height = node.real("height_scale", 1);
+    set_scales(node, op, {1, 1, height, node.real("width_scale", 1)}, axes);
+  } else if (node.opset() < 9) {
     const auto scales = node.reals("scales");
     if (!scales) node.refuse("attribute 'scales': expected a list, found none");
-    set_scales(node, op, *scales);
+    set_scales(node, op, *scales, axes);
   } else {
-    set_scales(node, op, node.constant_reals(1, "scales"));
+    set_scales(node, op, node.constant_reals(1, "scales"), axes);
   }
   emit_resize(node, op);
 }
@@ -414,7 +518,7 @@ constexpr ImportRule kRules[] = {
     {"Dropout", import_dropout, 3, 2, false, "inference form"},
     {"Flatten", import_flatten, 1, 1, true, "becomes Reshape"},
     {"Identity", import_identity, 1, 1, false, "of a constant: another name for it"},
-    {"Pad", import_pad, 3, 1, false, "constant, reflect, edge, wrap"},
+    {"Pad", import_pad, 4, 1, false, "constant, reflect, edge, wrap"},
     {"Reshape", import_reshape, 2, 1, true, "constant shape"},
     {"Resize", import_resize, 4, 1, false, "nearest, linear, cubic; constant scales or sizes"},
     {"Slice", import_slice, 5, 1, true, "constant bounds"},

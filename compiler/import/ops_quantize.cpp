@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "compiler/import/node_reader.h"
+#include "compiler/import/tensor_proto.h"
 #include "core/shapes.h"
 
 namespace workbench::importer {
@@ -13,21 +14,44 @@ namespace {
 // QuantizeLinear and DequantizeLinear: the integer value between them carries its Quantization.
 // ONNX rounds half to even (docs/facts/platform.md 4).
 
+bool is_code_type(ElementType type) {
+  return type == ElementType::Int8 || type == ElementType::Uint8 || type == ElementType::Int16 ||
+         type == ElementType::Uint16 || type == ElementType::Int32;
+}
+
+// The numbers of a tensor of codes.
+Integers code_values(const NodeReader& node, std::size_t i, const Tensor& tensor) {
+  Integers values;
+  const auto append = [&](const auto codes) { values.assign(codes.begin(), codes.end()); };
+  switch (tensor.type()) {
+    case ElementType::Int8:
+      append(tensor.values<std::int8_t>());
+      return values;
+    case ElementType::Uint8:
+      append(tensor.values<std::uint8_t>());
+      return values;
+    case ElementType::Int16:
+      append(tensor.values<std::int16_t>());
+      return values;
+    case ElementType::Uint16:
+      append(tensor.values<std::uint16_t>());
+      return values;
+    case ElementType::Int32:
+      append(tensor.values<std::int32_t>());
+      return values;
+    default:
+      node.refuse("input {}: expected int8, uint8, int16, uint16 or int32, found {}", i,
+                  to_string(tensor.type()));
+  }
+}
+
 Integers zero_points(const NodeReader& node, std::size_t i) {
   const Tensor& tensor = node.constant(i, "zero_point");
-  Integers points;
-  const auto append = [&](const auto values) { points.assign(values.begin(), values.end()); };
-  if (tensor.type() == ElementType::Int8) {
-    append(tensor.values<std::int8_t>());
-  } else if (tensor.type() == ElementType::Uint8) {
-    append(tensor.values<std::uint8_t>());
-  } else if (tensor.type() == ElementType::Int32) {
-    append(tensor.values<std::int32_t>());
-  } else {
-    node.refuse("input {} (zero_point): expected int8, uint8 or int32, found {}", i,
+  if (!is_code_type(tensor.type())) {
+    node.refuse("input {} (zero_point): expected int8, uint8, int16, uint16 or int32, found {}", i,
                 to_string(tensor.type()));
   }
-  return points;
+  return code_values(node, i, tensor);
 }
 
 // `count` scales along `wanted` of a tensor of `shape`.
@@ -44,9 +68,9 @@ int scale_axis(const NodeReader& node, std::size_t scale, std::size_t count,
 }  // namespace
 
 Quantization read_quantization(const NodeReader& node, std::size_t scale, ElementType type,
-                               const Shape& shape, std::optional<std::int64_t> axis) {
-  Quantization quantization{.bits = static_cast<int>(8 * element_bytes(type)),
-                            .is_signed = type != ElementType::Uint8,
+                               const Shape& shape, std::optional<std::int64_t> axis, int bits) {
+  Quantization quantization{.bits = bits > 0 ? bits : static_cast<int>(8 * element_bytes(type)),
+                            .is_signed = type != ElementType::Uint8 && type != ElementType::Uint16,
                             .rounding = Rounding::HalfEven};
   const std::vector<float> scales = node.constant_reals(scale, "scale");
   if (node.shape(scale).size() > 1 || scales.empty()) {
@@ -81,15 +105,64 @@ Quantization read_quantization(const NodeReader& node, std::size_t scale, Elemen
 
 namespace {
 
+// The type of the codes and their bits: of the zero point, else of `output_dtype`, else uint8.
+std::pair<ElementType, int> written_codes(NodeReader& node) {
+  const std::int64_t declared = node.integer("output_dtype", 0);
+  if (node.has_input(2)) return {node.constant(2, "zero_point").type(), node.code_bits(2)};
+  if (declared == 0) return {ElementType::Uint8, 8};
+  const std::string where =
+      fmt::format("node '{}' ({}): attribute 'output_dtype'", node.name(), node.op());
+  const auto number = static_cast<std::int32_t>(std::clamp<std::int64_t>(declared, 0, 1000));
+  const ElementType type = element_type(number, where);
+  const int narrow = narrow_bits(number);
+  return {type, narrow != 0 ? narrow : static_cast<int>(8 * element_bytes(type))};
+}
+
 void import_quantize(NodeReader& node) {
-  const ElementType type =
-      node.has_input(2) ? node.constant(2, "zero_point").type() : ElementType::Uint8;
-  if (type != ElementType::Int8 && type != ElementType::Uint8) {
-    node.refuse("input 2 (zero_point): expected int8 or uint8, found {}", to_string(type));
+  const auto [type, bits] = written_codes(node);
+  if (!is_code_type(type) || type == ElementType::Int32) {
+    node.refuse("input 2 (zero_point): expected codes of 4, 8 or 16 bits, found {}",
+                to_string(type));
   }
+  if (node.integer("block_size", 0) != 0) {
+    node.refuse("attribute 'block_size': scales of blocks are not supported for activations");
+  }
+  node.ignore("saturate");   // of float8
+  node.ignore("precision");  // of the division: here it is double
   const std::int64_t axis = node.integer("axis", 1);
-  const Quantization quantization = read_quantization(node, 1, type, node.shape(0), axis);
+  const Quantization quantization = read_quantization(node, 1, type, node.shape(0), axis, bits);
   node.emit(Quantize{}, {node.float_input(0)}, {{.type = type, .quantization = quantization}});
+}
+
+// Constant codes with a scale for every block of `block` along an axis, as the real numbers that
+// they are: (code - zero point) * scale, in float.
+void fold_blocks(NodeReader& node, std::int64_t block) {
+  const Tensor& x = node.constant(0, "codes of blocks");
+  const Shape& shape = x.shape();
+  const std::size_t axis = node.axis(node.integer("axis", 1), shape.size());
+  Shape blocks = shape;
+  if (block < 1) node.refuse("attribute 'block_size': expected 1 or more, found {}", block);
+  blocks[axis] = (shape[axis] + block - 1) / block;
+  const std::vector<float> scales = node.constant_reals(1, "scale");
+  const Integers zeros = node.has_input(2) ? zero_points(node, 2) : Integers(scales.size(), 0);
+  if (node.shape(1) != blocks || zeros.size() != scales.size()) {
+    node.refuse("input 1 (scale): expected shape {} for blocks of {}, found {}", to_string(blocks),
+                block, to_string(node.shape(1)));
+  }
+  const Integers codes = code_values(node, 0, x);
+  Tensor reals = Tensor::uninitialized(ElementType::Float32, shape);
+  const auto at = shape.begin() + static_cast<std::ptrdiff_t>(axis);
+  const std::int64_t inner = element_count(Shape(at + 1, shape.end()));
+  auto out = reals.mutable_values<float>();
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::int64_t flat = static_cast<std::int64_t>(i);
+    const std::int64_t outer = flat / (inner * shape[axis]);
+    const std::int64_t in_axis = flat / inner % shape[axis] / block;
+    const auto of_block =
+        static_cast<std::size_t>((outer * blocks[axis] + in_axis) * inner + flat % inner);
+    out[i] = static_cast<float>(codes[i] - zeros[of_block]) * scales[of_block];
+  }
+  node.bind_constant(0, reals);
 }
 
 void import_dequantize(NodeReader& node) {
@@ -99,15 +172,19 @@ void import_dequantize(NodeReader& node) {
     node.emit(Identity{}, {node.input(0)});  // dynamic quantization made static
     return;
   }
-  if (type != ElementType::Int8 && type != ElementType::Uint8 && type != ElementType::Int32) {
-    node.refuse("input 0: expected int8, uint8 or int32, found {}", to_string(type));
+  if (!is_code_type(type)) {
+    node.refuse("input 0: expected int8, uint8, int16, uint16 or int32, found {}", to_string(type));
   }
   if (node.has_input(2) && node.value(2).type != type) {
     node.refuse("input 2 (zero_point): expected {} like input 0, found {}", to_string(type),
                 to_string(node.value(2).type));
   }
+  node.ignore("output_dtype");  // a type of real numbers: here they are float32
+  const std::int64_t block = node.integer("block_size", 0);
+  if (block != 0) return fold_blocks(node, block);
   const std::int64_t axis = node.integer("axis", 1);
-  const Quantization quantization = read_quantization(node, 1, type, node.shape(0), axis);
+  const Quantization quantization =
+      read_quantization(node, 1, type, node.shape(0), axis, node.code_bits(0));
   node.emit(Dequantize{}, {node.with_codes(0, quantization)}, {{.type = ElementType::Float32}});
 }
 

@@ -214,6 +214,7 @@ AveragePool average_pool_op(NodeReader& node) {
   AveragePool op{.window = explicit_window(node, {})};
   op.ceil_mode = node.flag("ceil_mode", false);
   op.count_include_pad = node.flag("count_include_pad", false);
+  op.window.dilations = entries(node, "dilations", op.window.kernel.size(), 1, 1);
   resolve_auto_pad(node, op.window);
   return op;
 }

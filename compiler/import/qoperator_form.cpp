@@ -4,10 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <set>
 #include <utility>
 
-#include "compiler/import/tensor_proto.h"
+#include "compiler/import/names.h"
 
 namespace workbench {
 
@@ -361,8 +360,8 @@ Graph with_one_type(Graph graph) {
 class Former {
  public:
   explicit Former(const Graph& graph) : source_(graph), graph_(graph), finder_(graph) {
-    for (const Value& value : graph.values) names_.insert(value.name);
-    for (const Node& node : graph.nodes) node_names_.insert(node.name);
+    for (const Value& value : graph.values) names_.reserve(value.name);
+    for (const Node& node : graph.nodes) node_names_.reserve(node.name);
   }
 
   Graph run() {
@@ -431,34 +430,29 @@ class Former {
     const Quantization codes = bias_quantization(*graph_.value(form.operands[0]).quantization,
                                                  *graph_.value(form.operands[1]).quantization,
                                                  gemm != nullptr ? gemm->alpha : 1, bias.shape);
-    Value code{.name = unique(names_, bias.name + "_int32"), .shape = bias.shape};
+    Value code{.name = names_.take(bias.name + "_int32"), .shape = bias.shape};
     code.type = ElementType::Int32;
     code.constant = bias_codes(numbers, bias.shape, codes);
     code.quantization = codes;
     const ValueId from = graph_.add_value(std::move(code));
     const ValueId to =
-        graph_.add_value({.name = unique(names_, bias.name + "_quantized"), .shape = bias.shape});
+        graph_.add_value({.name = names_.take(bias.name + "_quantized"), .shape = bias.shape});
     add_node(Dequantize{}, bias.name + "_dequantize", from, to);
     return to;
   }
 
   ValueId add_value(const std::string& name, ValueId like) {
-    return graph_.add_value({.name = unique(names_, name), .shape = graph_.value(like).shape});
+    return graph_.add_value({.name = names_.take(name), .shape = graph_.value(like).shape});
   }
   void add_node(Op op, const std::string& name, ValueId from, ValueId to) {
-    graph_.nodes.push_back({.name = unique(node_names_, name),
-                            .op = std::move(op),
-                            .inputs = {from},
-                            .outputs = {to}});
-  }
-  static std::string unique(std::set<std::string>& taken, const std::string& name) {
-    return importer::unique_name(taken, name);
+    graph_.nodes.push_back(
+        {.name = node_names_.take(name), .op = std::move(op), .inputs = {from}, .outputs = {to}});
   }
 
   const Graph& source_;
   Graph graph_;
   QLinearFinder finder_;
-  std::set<std::string> names_, node_names_;
+  importer::Names names_, node_names_;
 };
 
 }  // namespace

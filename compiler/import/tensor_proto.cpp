@@ -16,89 +16,22 @@
 
 namespace workbench::importer {
 
-namespace {
-
-constexpr std::size_t kMaxName = 1000;
-constexpr std::size_t kMaxLine = 500;
-
-bool is_control(unsigned char c) { return c < 0x20 || c == 0x7F; }
-
-// Bytes of the UTF-8 character that begins with `lead`; 0: none does.
-std::size_t utf8_length(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead < 0xE0) return 2;
-  if (lead >= 0xE0 && lead < 0xF0) return 3;
-  return lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-}
-
-// What the second byte may be is narrower after four leads: no overlong forms, no surrogates,
-// nothing above U+10FFFF (Unicode standard, table 3-7).
-bool second_byte_fits(unsigned char lead, unsigned char second) {
-  switch (lead) {
-    case 0xE0:
-      return second >= 0xA0;
-    case 0xED:
-      return second < 0xA0;
-    case 0xF0:
-      return second >= 0x90;
-    case 0xF4:
-      return second < 0x90;
-    default:
-      return true;
-  }
-}
-
-bool is_text(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = utf8_length(lead);
-    if (is_control(lead) || length == 0 || i + length > text.size()) return false;
-    for (std::size_t k = 1; k < length; ++k) {
-      const auto byte = static_cast<unsigned char>(text[i + k]);
-      if ((byte & 0xC0U) != 0x80U) return false;
-      if (k == 1 && !second_byte_fits(lead, byte)) return false;
-    }
-    i += length;
-  }
-  return true;
-}
-
-}  // namespace
-
-void check_name(std::string_view name, std::string_view kind) {
-  if (name.empty()) fail("{}: expected a name, found none", kind);
-  if (name.size() > kMaxName) {
-    fail("{} '{}...': expected a name of at most {} bytes, found {}", kind, name.substr(0, 50),
-         kMaxName, name.size());
-  }
-  if (!is_text(name)) fail("{} '{}': expected a name in UTF-8, found other bytes", kind, name);
-}
-
-std::string one_line(std::string_view text) {
-  std::string line(text.substr(0, kMaxLine));
-  for (char& c : line) {
-    if (is_control(static_cast<unsigned char>(c))) c = '?';
-  }
-  if (is_text(line)) return line;
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
-  }
-  return line;
-}
-
-std::string unique_name(std::set<std::string>& taken, const std::string& wanted) {
-  std::string name = wanted;
-  for (int i = 2; !taken.insert(name).second; ++i) name = fmt::format("{}_{}", wanted, i);
-  return name;
-}
-
 static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
 
 namespace {
 
 using Proto = onnx::TensorProto;
 
+// Types that came after Debian's onnx.proto: which number is which is from the proto of ONNX 1.18.
+constexpr std::int32_t kUint4 = 21, kInt4 = 22;
+constexpr std::pair<std::int32_t, std::string_view> kLaterTypes[] = {
+    {17, "FLOAT8E4M3FN"}, {18, "FLOAT8E4M3FNUZ"}, {19, "FLOAT8E5M2"}, {20, "FLOAT8E5M2FNUZ"},
+    {kUint4, "UINT4"},    {kInt4, "INT4"},        {23, "FLOAT4E2M1"}, {24, "FLOAT8E8M0"}};
+
 std::string type_name(std::int32_t type) {
+  for (const auto& [number, name] : kLaterTypes) {
+    if (number == type) return std::string(name);
+  }
   return Proto::DataType_IsValid(type) ? Proto::DataType_Name(static_cast<Proto::DataType>(type))
                                        : fmt::format("type {}", type);
 }
@@ -157,6 +90,7 @@ struct Taker {
   Proto& proto;
   Shape shape;
   std::string_view where;
+  ExternalData& external;
 
   void expect(std::size_t found, std::size_t expected, std::string_view unit) const {
     if (found == expected) return;
@@ -167,6 +101,9 @@ struct Taker {
   template <typename Element, typename Stored, typename Field>
   Tensor take(const Field& field) const {
     const auto count = static_cast<std::size_t>(element_count(shape));
+    if (is_external(proto)) {
+      return from_bytes<Element, Stored>(external.bytes(proto, count * sizeof(Stored), where));
+    }
     if (!proto.has_raw_data()) {
       expect(static_cast<std::size_t>(field.size()), count, "elements");
       Tensor tensor = Tensor::uninitialized(element_type_of<Element>(), shape);
@@ -176,16 +113,43 @@ struct Taker {
     }
     const std::unique_ptr<std::string> raw(proto.release_raw_data());
     expect(raw->size(), count * sizeof(Stored), "bytes");
+    return from_bytes<Element, Stored>(*raw);
+  }
+
+  template <typename Element, typename Stored>
+  Tensor from_bytes(std::string_view bytes) const {
     Tensor tensor = Tensor::uninitialized(element_type_of<Element>(), shape);
     if constexpr (std::is_same_v<Element, Stored>) {
-      std::memcpy(tensor.mutable_data(), raw->data(), raw->size());
+      std::memcpy(tensor.mutable_data(), bytes.data(), bytes.size());
       return tensor;
     }
     Element* out = tensor.mutable_values<Element>().data();
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i * sizeof(Stored) < bytes.size(); ++i) {
       Stored stored;
-      std::memcpy(&stored, raw->data() + i * sizeof(Stored), sizeof(Stored));
+      std::memcpy(&stored, bytes.data() + i * sizeof(Stored), sizeof(Stored));
       out[i] = convert<Element>(stored);
+    }
+    return tensor;
+  }
+
+  // Two codes a byte, the first in the low half.
+  template <typename Element>
+  Tensor take_nibbles() const {
+    const auto count = static_cast<std::size_t>(element_count(shape));
+    std::string bytes;
+    if (is_external(proto)) {
+      bytes = external.bytes(proto, (count + 1) / 2, where);
+    } else if (proto.has_raw_data()) {
+      bytes = proto.raw_data();
+    } else {
+      for (const std::int32_t entry : proto.int32_data()) bytes += static_cast<char>(entry);
+    }
+    expect(bytes.size(), (count + 1) / 2, "bytes");
+    Tensor tensor = Tensor::uninitialized(element_type_of<Element>(), shape);
+    auto out = tensor.mutable_values<Element>();
+    for (std::size_t i = 0; i < count; ++i) {
+      const int code = (static_cast<unsigned char>(bytes[i / 2]) >> (i % 2 * 4)) & 0xF;
+      out[i] = static_cast<Element>(std::is_signed_v<Element> && code > 7 ? code - 16 : code);
     }
     return tensor;
   }
@@ -218,6 +182,10 @@ ElementType element_type(std::int32_t onnx_type, std::string_view where) {
       return ElementType::Uint64;
     case Proto::BOOL:
       return ElementType::Bool;
+    case kInt4:
+      return ElementType::Int8;
+    case kUint4:
+      return ElementType::Uint8;
     default:
       fail("{}: expected a tensor of numbers, found element type {}", where, type_name(onnx_type));
   }
@@ -251,6 +219,10 @@ std::int32_t onnx_type(ElementType type) {
   CHECK(false, "element type {}", static_cast<int>(type));
 }
 
+int narrow_bits(std::int32_t onnx_type) {
+  return onnx_type == kInt4 || onnx_type == kUint4 ? 4 : 0;
+}
+
 void check_shape(const Shape& shape, std::string_view where) {
   std::int64_t count = 1;
   for (const std::int64_t dim : shape) {
@@ -263,12 +235,11 @@ void check_shape(const Shape& shape, std::string_view where) {
   }
 }
 
-Tensor take_tensor(Proto& proto, std::string_view where) {
-  if (proto.data_location() == Proto::EXTERNAL || proto.external_data_size() > 0) {
-    fail("{}: expected the data inside the file, found external data", where);
-  }
+namespace {
+
+Tensor take_tensor(Proto& proto, ExternalData& external, std::string_view where) {
   if (proto.has_segment()) fail("{}: expected a whole tensor, found a segment", where);
-  const Taker taker{proto, Shape(proto.dims().begin(), proto.dims().end()), where};
+  const Taker taker{proto, Shape(proto.dims().begin(), proto.dims().end()), where, external};
   check_shape(taker.shape, where);
   switch (proto.data_type()) {
     case Proto::FLOAT:
@@ -297,10 +268,82 @@ Tensor take_tensor(Proto& proto, std::string_view where) {
       return taker.take<std::uint64_t, std::uint64_t>(proto.uint64_data());
     case Proto::BOOL:  // a byte that is neither 0 nor 1 must not become a C++ bool
       return taker.take<bool, std::uint8_t>(proto.int32_data());
+    case kInt4:
+      return taker.take_nibbles<std::int8_t>();
+    case kUint4:
+      return taker.take_nibbles<std::uint8_t>();
     default:
       element_type(proto.data_type(), where);
       CHECK(false, "type {} is known and has no reader", type_name(proto.data_type()));
   }
+}
+
+// Where each value of a sparse tensor goes: `indices` are places in the dense tensor, or one
+// coordinate per dimension.
+std::vector<std::size_t> dense_places(const Tensor& indices, const Shape& shape,
+                                      std::string_view where) {
+  const bool linear = indices.rank() == 1;
+  const auto rank = static_cast<std::int64_t>(shape.size());
+  if (indices.type() != ElementType::Int64 ||
+      !(linear || (indices.rank() == 2 && indices.shape()[1] == rank))) {
+    fail("{}: expected indices int64 [N] or [N, {}], found {} {}", where, rank,
+         to_string(indices.type()), to_string(indices.shape()));
+  }
+  const auto values = indices.values<std::int64_t>();
+  const Shape whole{element_count(shape)};
+  const Shape& limits = linear ? whole : shape;
+  std::vector<std::size_t> places(static_cast<std::size_t>(indices.shape()[0]));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    std::int64_t place = 0;
+    for (std::size_t d = 0; d < limits.size(); ++d) {
+      const std::int64_t index = values[i * limits.size() + d];
+      if (index < 0 || index >= limits[d]) {
+        fail("{}: expected indices below {}, found {}", where, limits[d], index);
+      }
+      place = place * limits[d] + index;
+    }
+    places[i] = static_cast<std::size_t>(place);
+  }
+  return places;
+}
+
+}  // namespace
+
+Tensor TensorSource::take(Proto& proto, std::string_view where) {
+  if (const auto found = taken_.find(&proto); found != taken_.end()) return found->second;
+  return taken_.emplace(&proto, take_tensor(proto, external_, where)).first->second;
+}
+
+void TensorSource::expect_finite(const Tensor& tensor, std::string_view where) {
+  if (finite_.contains(tensor.data())) return;
+  check_finite(tensor, where);
+  finite_.insert(tensor.data());
+}
+
+Tensor TensorSource::take(onnx::SparseTensorProto& proto, std::string_view where) {
+  if (const auto found = taken_.find(&proto); found != taken_.end()) return found->second;
+  const Tensor values = take(*proto.mutable_values(), where);
+  const Shape shape(proto.dims().begin(), proto.dims().end());
+  check_shape(shape, where);
+  // A few numbers must not become memory without end.
+  const std::int64_t most = std::max(std::int64_t{1} << 24, 256 * values.size());
+  if (element_count(shape) > most) {
+    fail("{}: expected at most {} elements for {} that are stored, found shape {}", where, most,
+         values.size(), to_string(shape));
+  }
+  const std::vector<std::size_t> places =
+      dense_places(take(*proto.mutable_indices(), where), shape, where);
+  if (values.rank() != 1 || places.size() != static_cast<std::size_t>(values.size())) {
+    fail("{}: expected a list of {} values, one per index, found shape {}", where, places.size(),
+         to_string(values.shape()));
+  }
+  Tensor dense = Tensor::zeros(values.type(), shape);
+  const auto width = static_cast<std::size_t>(element_bytes(values.type()));
+  std::byte* out = dense.mutable_data();
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    std::copy_n(values.data() + i * width, width, out + places[i] * width);
+  }
+  return taken_.emplace(&proto, dense).first->second;
 }
 
 void check_finite(const Tensor& tensor, std::string_view where) {
@@ -331,7 +374,7 @@ Tensor read_tensor_proto(const std::filesystem::path& path) {
   if (!proto.ParseFromString(bytes)) {
     fail("{}: expected an ONNX TensorProto, found other bytes", path.string());
   }
-  return importer::take_tensor(proto, path.string());
+  return importer::TensorSource({}).take(proto, path.string());
 }
 
 }  // namespace workbench

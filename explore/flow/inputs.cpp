@@ -87,7 +87,7 @@ std::pair<std::string, Shape> parse_input_shape(std::string_view text) {
 
 bool is_zoo(const ModelSource& source) { return source.name.starts_with(kZoo); }
 
-Graph load_model(const ModelSource& source, std::vector<std::string>* remarks) {
+ModelImport load_with_notes(const ModelSource& source) {
   if (is_zoo(source)) {
     if (!source.import.input_shapes.empty()) {
       fail("{}: --shape is for files; a zoo network takes ?resolution=N", source.name);
@@ -95,13 +95,15 @@ Graph load_model(const ModelSource& source, std::vector<std::string>* remarks) {
     if (!source.import.weights.empty()) {
       fail("{}: --weights is for Caffe networks; a zoo network takes ?seed=N", source.name);
     }
-    return load_workload(source);
+    return {load_workload(source), {}};
   }
   if (source.width || source.resolution || source.seed) {
     fail("{}: --width, --resolution and --seed are for zoo networks", source.name);
   }
-  return import_model(source.name, source.import, remarks);
+  return import_with_notes(source.name, source.import);
 }
+
+Graph load_model(const ModelSource& source) { return load_with_notes(source).graph; }
 
 namespace {
 

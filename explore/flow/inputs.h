@@ -31,8 +31,8 @@ std::pair<std::string, Shape> parse_input_shape(std::string_view text);
 bool is_zoo(const ModelSource& source);
 
 // Throws Error: an unknown network or option, an option of the other kind, whatever import says.
-// `remarks`: as import_model() has them.
-Graph load_model(const ModelSource& source, std::vector<std::string>* remarks = nullptr);
+ModelImport load_with_notes(const ModelSource& source);
+Graph load_model(const ModelSource& source);
 
 struct DataOptions {
   std::filesystem::path calibration, input;  // empty: not given

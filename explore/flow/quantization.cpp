@@ -228,7 +228,6 @@ class Quantizing {
       : imported_(imported.graph),
         target_(target),
         data_(data),
-        remarks_(imported.remarks),
         request_(request),
         progress_(progress),
         scheme_(scheme_named(request.scheme, request.transforms)),
@@ -414,8 +413,7 @@ class Quantizing {
   }
 
   Quantized finished() {
-    std::vector<std::string> warnings = remarks_;
-    append(warnings, std::move(pass_warnings_));
+    std::vector<std::string> warnings = std::move(pass_warnings_);
     append(warnings, result_.calibrated ? data_.warnings : data_.uncalibrated_warnings);
     append(warnings, result_.warnings);
     append(warnings, cache_warnings_);
@@ -432,7 +430,6 @@ class Quantizing {
   const Graph& imported_;
   const Target& target_;
   const RunData& data_;
-  const std::vector<std::string>& remarks_;  // on how the network's file was read
   const CompileRequest& request_;
   const Progress& progress_;
   const Scheme scheme_;
@@ -519,6 +516,13 @@ void require_real_numbers(const Graph& imported, const Target& target) {
   }
 }
 
+// What the import chose for the user comes before what was found since.
+Quantized with_notes_of(const Imported& imported, Quantized quantized) {
+  quantized.warnings.insert(quantized.warnings.begin(), imported.notes.begin(),
+                            imported.notes.end());
+  return quantized;
+}
+
 }  // namespace
 
 bool came_quantized(const Graph& imported) {
@@ -556,11 +560,12 @@ Quantized quantize_network(const Imported& imported, const Target& target,
   check(request.passes, known_passes());
   require_tables(request, target);
   if (target.takes_integer_networks && is_integer_network(imported.graph)) {
-    return as_integers(imported.graph, target, request);
+    return with_notes_of(imported, as_integers(imported.graph, target, request));
   }
   require_real_numbers(imported.graph, target);
   const RunData data = read_data(imported.graph, request.model.name, request.data);
-  return Quantizing(imported, target, data, request, false, progress).run();
+  return with_notes_of(imported,
+                       Quantizing(imported, target, data, request, false, progress).run());
 }
 
 Quantized quantize_network(const CompileRequest& request, const SampleSource& calibration,
@@ -572,7 +577,7 @@ Quantized quantize_network(const CompileRequest& request, const SampleSource& ca
   const Imported imported = target.import(request);
   require_real_numbers(imported.graph, target);
   const RunData data{.calibration = calibration};
-  return Quantizing(imported, target, data, request, true, progress).run();
+  return with_notes_of(imported, Quantizing(imported, target, data, request, true, progress).run());
 }
 
 }  // namespace workbench

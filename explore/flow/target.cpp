@@ -22,10 +22,10 @@ namespace workbench {
 
 namespace {
 
-Graph network_behind(const xdnn::Listing& listing, const CompileRequest& request,
-                     const xdnn::Machine& machine, std::vector<std::string>* remarks) {
-  if (!request.model.name.empty()) return load_model(request.model, remarks);
-  return xdnn::network_of(listing, machine, request.model.seed.value_or(1));
+ModelImport network_behind(const xdnn::Listing& listing, const CompileRequest& request,
+                           const xdnn::Machine& machine) {
+  if (!request.model.name.empty()) return load_with_notes(request.model);
+  return {xdnn::network_of(listing, machine, request.model.seed.value_or(1)), {}};
 }
 
 Imported import_for(const xdnn::Machine& machine, const CompileRequest& request) {
@@ -34,11 +34,10 @@ Imported import_for(const xdnn::Machine& machine, const CompileRequest& request)
   if (!request.program.empty()) {
     listing = xdnn::parse_listing(read_file(request.program), request.program.string());
   }
-  std::vector<std::string> remarks;
-  Imported result = imported(listing ? network_behind(*listing, request, machine, &remarks)
-                                     : load_model(request.model, &remarks));
+  ModelImport network =
+      listing ? network_behind(*listing, request, machine) : load_with_notes(request.model);
+  Imported result = imported(std::move(network.graph), std::move(network.notes));
   result.listing = std::move(listing);
-  result.remarks = std::move(remarks);
   result.seconds = stopwatch.seconds();
   return result;
 }
@@ -123,9 +122,8 @@ Imported import_network(const CompileRequest& request) {
     fail("--program: a PULP program needs the model it was made from");
   }
   const Stopwatch stopwatch;
-  std::vector<std::string> remarks;
-  Imported result = imported(load_model(request.model, &remarks));
-  result.remarks = std::move(remarks);
+  ModelImport network = load_with_notes(request.model);
+  Imported result = imported(std::move(network.graph), std::move(network.notes));
   result.seconds = stopwatch.seconds();
   return result;
 }
@@ -201,9 +199,9 @@ constexpr int kFreeActivationBits = 8;
 
 }  // namespace
 
-Imported imported(Graph graph) {
+Imported imported(Graph graph, std::vector<std::string> notes) {
   OneImage one = one_image(std::move(graph));
-  Imported result{.graph = std::move(one.graph)};
+  Imported result{.graph = std::move(one.graph), .notes = std::move(notes)};
   if (!one.obstacle.empty()) {
     result.warnings.push_back(fmt::format(
         "a batch of {} goes to the host: {}; with a batch of 1 layers are computed by the machine",

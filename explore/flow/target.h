@@ -22,12 +22,12 @@ struct Imported {
   Graph graph;
   std::int64_t macs = 0, ops = 0, parameters = 0;
   std::optional<xdnn::Listing> listing;  // the third-party program to run instead of compiling
-  std::vector<std::string> remarks;      // on how its file was read
+  std::vector<std::string> notes;        // what was chosen for the user, one line each
   double seconds = 0;
   std::vector<std::string> warnings;
 };
 // With its sums. A network of a fixed batch becomes that of one image, unless its images meet.
-Imported imported(Graph graph);
+Imported imported(Graph graph, std::vector<std::string> notes = {});
 
 struct LoadedProgram {
   Program program;

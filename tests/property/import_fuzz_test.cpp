@@ -133,6 +133,58 @@ OnnxModel integers() {
   return model;
 }
 
+void add_branch(NodeBuilder& node, const std::string& name, const std::string& op) {
+  onnx::AttributeProto& attribute = *node.proto().add_attribute();
+  attribute.set_name(name);
+  attribute.set_type(onnx::AttributeProto::GRAPH);
+  onnx::NodeProto& inner = *attribute.mutable_g()->add_node();
+  inner.set_op_type(op);
+  inner.add_input("a");
+  inner.add_output("i");
+  attribute.mutable_g()->add_output()->set_name("i");
+}
+
+// Functions, branches, sequences, sparse and external tensors, open sizes.
+OnnxModel containers() {
+  OnnxModel model(18);
+  model.input("x", {-1, 2, -1, -1}).output("y");
+  model.codes("c", {}, onnx::TensorProto::BOOL, {1});
+  model.codes("n", {1, 2, 1, 1}, 22, {0x37}).clear_int32_data();
+  model.graph().mutable_initializer(1)->set_raw_data("\x37");
+  model.floats("scale", {}, {0.5F});
+  model.integers("one", {1});
+  onnx::SparseTensorProto& sparse = *model.graph().add_sparse_initializer();
+  sparse.mutable_values()->set_name("w");
+  sparse.mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
+  sparse.mutable_values()->add_dims(1);
+  sparse.mutable_values()->add_float_data(5);
+  sparse.mutable_indices()->set_data_type(onnx::TensorProto::INT64);
+  sparse.mutable_indices()->add_dims(1);
+  sparse.mutable_indices()->add_int64_data(1);
+  for (const std::int64_t size : {1, 2, 1, 1}) sparse.add_dims(size);
+  onnx::FunctionProto& function = *model.proto().add_functions();
+  function.set_name("f");
+  function.set_domain("own");
+  function.add_input("p");
+  function.add_output("q");
+  for (const auto& [op, from, to] : {std::tuple("Relu", "p", "r"), std::tuple("Tanh", "r", "q")}) {
+    onnx::NodeProto& inner = *function.add_node();
+    inner.set_op_type(op);
+    inner.add_input(from);
+    inner.add_output(to);
+  }
+  model.node("DequantizeLinear", {"n", "scale"}, {"d"});
+  model.node("Add", {"x", "w"}, {"s"});
+  model.node("Mul", {"s", "d"}, {"m"});
+  model.node("f", {"m"}, {"a"}).proto().set_domain("own");
+  NodeBuilder branch = model.node("If", {"c"}, {"b"});
+  add_branch(branch, "then_branch", "Relu");
+  add_branch(branch, "else_branch", "f");
+  model.node("SplitToSequence", {"b", "one"}, {"parts"}).with("axis", 1);
+  model.node("ConcatFromSequence", {"parts"}, {"y"}).with("axis", 1);
+  return model;
+}
+
 std::size_t pick(std::mt19937_64& random, std::size_t count) {
   return std::uniform_int_distribution<std::size_t>(0, count - 1)(random);
 }
@@ -256,7 +308,7 @@ bool import_or_error(const std::string& bytes) {
 
 std::vector<onnx::ModelProto> seeds() {
   std::vector<onnx::ModelProto> models{network().proto(), movement().proto(), quantized().proto(),
-                                       integers().proto()};
+                                       integers().proto(), containers().proto()};
   onnx::ModelProto exported;  // raw_data where the others have typed fields
   EXPECT_TRUE(exported.ParseFromString(export_onnx_bytes(network().import())));
   models.push_back(exported);

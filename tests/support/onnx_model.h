@@ -119,6 +119,10 @@ class OnnxModel {
   Graph import(const ImportOptions& options = {}) const {
     return import_onnx_bytes(proto_.SerializeAsString(), "test", options);
   }
+  // What the import chose.
+  std::vector<std::string> notes(const ImportOptions& options = {}) const {
+    return import_onnx_with_notes(proto_.SerializeAsString(), "test", options).notes;
+  }
   // The message of the Error that importing ends in; empty when it succeeds.
   std::string import_error(const ImportOptions& options = {}) const {
     try {

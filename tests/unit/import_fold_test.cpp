@@ -150,9 +150,10 @@ TEST(ImportFold, huge_constant_of_shape_is_refused) {
   model.integers("s", {1 << 15, 1 << 15});
   model.node("ConstantOfShape", {"s"}, {"c"}).named("c");
   model.node("Add", {"x", "c"}, {"y"});
-  EXPECT_EQ(model.import_error(),
-            "test: node 'c' (ConstantOfShape): output: expected at most 16777216 elements to fold, "
-            "found [32768, 32768]");
+  EXPECT_EQ(
+      model.import_error(),
+      "test: node 'c' (ConstantOfShape): output: expected at most 134217728 elements to fold, "
+      "found [32768, 32768]");
 }
 
 TEST(ImportFold, constant_node_forms) {
@@ -164,6 +165,21 @@ TEST(ImportFold, constant_node_forms) {
   const Graph graph = model.import();
   EXPECT_EQ(*graph.value(graph.outputs[1]).constant, Tensor::scalar(1.5F));
   EXPECT_EQ(*graph.value(graph.outputs[2]).constant, Tensor::from<std::int64_t>({2}, {4, 5}));
+}
+
+// The dimensions of [2, 3] before the first: none; then 6 behind them.
+TEST(ImportFold, parts_of_shapes_may_be_empty) {
+  OnnxModel model;
+  model.input("x", {2, 3}).output("y");
+  model.integers("zero", {0});
+  model.integers("six", {6});
+  model.node("Shape", {"x"}, {"s"});
+  model.node("Slice", {"s", "zero", "zero"}, {"none"});
+  model.node("Concat", {"none", "six"}, {"to"}).with("axis", 0);
+  model.node("Reshape", {"x", "to"}, {"y"});
+  const Graph graph = model.import();
+  ASSERT_EQ(graph.nodes.size(), 1U);
+  EXPECT_EQ(graph.value(graph.outputs[0]).shape, (Shape{6}));
 }
 
 }  // namespace
