@@ -170,9 +170,9 @@ TEST(ImportQlinear, activations_are_computed_on_real_numbers) {
 
 TEST(ImportQlinear, what_cannot_be_imported_says_why) {
   CodesModel dynamic;
-  dynamic.node("DynamicQuantizeLinear", "");
+  dynamic.node("DynamicQuantizeLSTM", "");
   EXPECT_EQ(dynamic.model.import_error(),
-            "test: node 'n' (DynamicQuantizeLinear): not supported: its scales are known at run "
+            "test: node 'n' (DynamicQuantizeLSTM): not supported: its scales are known at run "
             "time only, the targets need them now: quantize statically");
   CodesModel standard;
   standard.node("QLinearAdd", "");

@@ -389,6 +389,15 @@ TEST(ImportVersion, resize_13_defaults_to_half_pixel_round_prefer_floor) {
   EXPECT_EQ(resize.scales, (std::vector<float>{1, 1, 2, 3}));
 }
 
+TEST(ImportVersion, an_unknown_mode_of_resize_is_refused_by_name) {
+  OnnxModel model = model_of(13, {1, 1, 2, 2});
+  model.integers("sizes", {1, 1, 4, 6});
+  model.node("Resize", {"x", "", "", "sizes"}, {"y"}).named("r").with("mode", "lanczos");
+  EXPECT_EQ(model.import_error(),
+            "test: node 'r' (Resize): attribute 'mode': expected nearest, linear or cubic, found "
+            "'lanczos'");
+}
+
 TEST(ImportVersion, dropout_becomes_identity_and_its_mask_is_true) {
   OnnxModel model = model_of(13, {2});
   model.output("mask");
