@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+
 namespace workbench::importer {
 
 namespace {
@@ -68,6 +70,17 @@ std::string text_name(std::string_view raw) {
   return printable(raw, kMaxName, [](char c) {
     return fmt::format("\\x{:02x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
   });
+}
+
+void check_name(std::string_view name, std::string_view kind) {
+  if (name.empty()) fail("{}: expected a name, found none", kind);
+  if (name.size() > kMaxName) {
+    fail("{} '{}...': expected a name of at most {} bytes, found {}", kind, name.substr(0, 50),
+         kMaxName, name.size());
+  }
+  if (text_name(name) != name) {
+    fail("{} '{}': expected a name in UTF-8, found other bytes", kind, name);
+  }
 }
 
 std::string one_line(std::string_view text) {

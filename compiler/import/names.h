@@ -13,6 +13,10 @@ namespace workbench::importer {
 // bytes. A name that is text stays as it is.
 std::string text_name(std::string_view raw);
 
+// Throws Error when `name` is empty, long or no text; `kind` is for the message. For formats whose
+// layers find each other by what they are called.
+void check_name(std::string_view name, std::string_view kind);
+
 // Control characters, and bytes that are no UTF-8, replaced by '?'; at most about 4000 bytes.
 std::string one_line(std::string_view text);
 

@@ -449,10 +449,10 @@ namespace {
 
 std::vector<ImportRule> all_rules() {
   std::vector<ImportRule> rules;
-  for (const auto family : {arithmetic_rules(), attention_rules(), code_rules(), compare_rules(),
-                            constant_rules(), elementary_rules(), index_rules(), movement_rules(),
-                            nested_rules(),
-                            normalize_rules(), qonnx_rules(), sequence_rules(), window_rules()}) {
+  for (const auto family :
+       {arithmetic_rules(), attention_rules(), code_rules(), compare_rules(), constant_rules(),
+        elementary_rules(), index_rules(), movement_rules(), nested_rules(), normalize_rules(),
+        qonnx_rules(), sequence_rules(), window_rules()}) {
     rules.insert(rules.end(), family.begin(), family.end());
   }
   std::ranges::sort(rules, {}, &ImportRule::name);

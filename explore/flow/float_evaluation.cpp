@@ -107,7 +107,9 @@ Evaluation::Comparison against(const Tensor& expected, const std::string& name, 
 
 Evaluation evaluate_network(const EvaluationRequest& request) {
   Evaluation evaluation;
-  Graph graph = load_model(request.model, &evaluation.warnings);
+  ModelImport network = load_with_notes(request.model);
+  evaluation.warnings = std::move(network.notes);
+  Graph graph = std::move(network.graph);
   const std::vector<Tensor> inputs = inputs_of(graph, request.inputs);
   if (request.passes) run_passes(graph, float_pipeline(request.switches));
   const std::vector<Tensor> results = evaluate(graph, inputs);

@@ -53,7 +53,9 @@ class CaffeNet {
 
   Graph import(const ImportOptions& options = {}) {
     remarks.clear();
-    return import_model(path_, options, &remarks);
+    ModelImport network = import_with_notes(path_, options);
+    remarks = std::move(network.notes);
+    return std::move(network.graph);
   }
   // The first output of it for one input.
   std::vector<float> run(const Tensor& input) {

@@ -9,6 +9,7 @@
 #include "compiler/import/caffe/convert.h"
 #include "compiler/import/caffe/net_file.h"
 #include "compiler/import/model_builder.h"
+#include "compiler/import/names.h"
 #include "compiler/import/tensor_proto.h"
 #include "core/error.h"
 #include "core/file.h"

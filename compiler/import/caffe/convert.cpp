@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compiler/import/caffe/layer.h"
+#include "compiler/import/names.h"
 #include "compiler/import/tensor_proto.h"
 
 namespace workbench::importer::caffe_format {
