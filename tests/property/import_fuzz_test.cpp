@@ -152,7 +152,7 @@ OnnxModel containers() {
   model.codes("n", {1, 2, 1, 1}, 22, {0x37}).clear_int32_data();
   model.graph().mutable_initializer(1)->set_raw_data("\x37");
   model.floats("scale", {}, {0.5F});
-  model.integers("one", {1});
+  model.integers("lengths", {1, 1});
   onnx::SparseTensorProto& sparse = *model.graph().add_sparse_initializer();
   sparse.mutable_values()->set_name("w");
   sparse.mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
@@ -180,7 +180,7 @@ OnnxModel containers() {
   NodeBuilder branch = model.node("If", {"c"}, {"b"});
   add_branch(branch, "then_branch", "Relu");
   add_branch(branch, "else_branch", "f");
-  model.node("SplitToSequence", {"b", "one"}, {"parts"}).with("axis", 1);
+  model.node("SplitToSequence", {"b", "lengths"}, {"parts"}).with("axis", 1);
   model.node("ConcatFromSequence", {"parts"}, {"y"}).with("axis", 1);
   return model;
 }
