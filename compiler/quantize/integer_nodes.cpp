@@ -212,7 +212,7 @@ void drop_unlike_scales(const Graph& annotated, bool sums, Roles& roles) {
     } else if (roles[n] == Role::Move) {
       if (!has_codes) roles[n].reset();
     } else if (sums && roles[n] == Role::Sum) {
-      if (!is_of_one_scale(annotated, node.inputs)) roles[n].reset();
+      if (!has_codes || !is_of_one_scale(annotated, node.inputs)) roles[n].reset();
     }
   }
 }

@@ -30,9 +30,10 @@ bool is_float(const Graph& graph, const std::string& name) {
 FloatGraph detector(bool read_by_layer) {
   FloatGraph build("detector");
   const ValueId x = build.input("x", {1, 2, 2, 2});
-  const ValueId boxes = build.conv("boxes", x, 2, {1}), scores = build.conv("scores", x, 2, {1});
+  const ValueId boxes = build.conv("boxes", x, 2, {1, 2, 3, 4}),
+                scores = build.conv("scores", x, 2, {1, 2, 3, 4});
   ValueId y = build.add("joined", Concat{}, {boxes, scores});
-  if (read_by_layer) y = build.conv("last", y, 2, {1});
+  if (read_by_layer) y = build.conv("last", y, 2, {1, 2, 3, 4});
   build.output(y);
   return build;
 }
@@ -66,10 +67,10 @@ TEST(UnlikeScales, what_a_layer_reads_is_joined_as_codes) {
 TEST(UnlikeScales, a_skip_does_not_take_the_codes_of_the_layer_it_leaves) {
   FloatGraph build("skip");
   const ValueId x = build.input("x", {1, 2, 2, 2});
-  const ValueId small = build.conv("small", x, 2, {1});
-  const ValueId deep = build.conv("deep", small, 2, {1});
-  const ValueId large = build.conv("large", deep, 2, {1});
-  build.output(build.conv("last", build.add("sum", Binary{}, {small, large}), 2, {1}));
+  const ValueId small = build.conv("small", x, 2, {1, 2, 3, 4});
+  const ValueId deep = build.conv("deep", small, 2, {1, 2, 3, 4});
+  const ValueId large = build.conv("large", deep, 2, {1, 2, 3, 4});
+  build.output(build.conv("last", build.add("sum", Binary{}, {small, large}), 2, {1, 2, 3, 4}));
   const auto wide = ones_but(build.graph(), {{"large", 1000}, {"sum", 1000}});
   const Graph apart = quantize(build.graph(), wide, {});
   EXPECT_TRUE(is_float(apart, "sum"));
@@ -83,8 +84,9 @@ TEST(UnlikeScales, a_skip_does_not_take_the_codes_of_the_layer_it_leaves) {
 TEST(UnlikeScales, a_sum_that_alone_reads_its_operands_is_a_sum_of_codes) {
   FloatGraph build("sum");
   const ValueId x = build.input("x", {1, 2, 2, 2});
-  const ValueId small = build.conv("small", x, 2, {1}), large = build.conv("large", x, 2, {1});
-  build.output(build.conv("last", build.add("sum", Binary{}, {small, large}), 2, {1}));
+  const ValueId small = build.conv("small", x, 2, {1, 2, 3, 4}),
+                large = build.conv("large", x, 2, {1, 2, 3, 4});
+  build.output(build.conv("last", build.add("sum", Binary{}, {small, large}), 2, {1, 2, 3, 4}));
   const auto wide = ones_but(build.graph(), {{"large", 1000}, {"sum", 1000}});
   EXPECT_FALSE(is_float(quantize(build.graph(), wide, {}), "sum"));
 }
