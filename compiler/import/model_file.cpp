@@ -13,6 +13,7 @@
 
 #include "compiler/import/caffe/caffe.h"
 #include "compiler/import/front_end.h"
+#include "compiler/import/tflite/front_end.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -80,7 +81,7 @@ constexpr FrontEnd kOnnx{
 }  // namespace
 
 std::span<const FrontEnd> front_ends() {
-  static const std::vector<FrontEnd> all{kCaffe, kOnnx};
+  static const std::vector<FrontEnd> all{kTensorFlowLite, kCaffe, kOnnx};
   return all;
 }
 
