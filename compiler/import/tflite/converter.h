@@ -221,6 +221,7 @@ struct Rule {
 std::span<const Rule> window_rules();
 std::span<const Rule> movement_rules();
 std::span<const Rule> arithmetic_rules();
+std::span<const Rule> recurrent_rules();
 const Rule* find_rule(std::string_view name);  // nullptr: cannot be converted
 std::string_view refusal(std::string_view name);
 

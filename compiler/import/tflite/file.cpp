@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kHeader = 8;  // the root's offset and the identifier
 constexpr int kVersion = 3;
+constexpr int kCustom = 32;  // operator code
 // A FlatBuffer may name one table many times; a file of n bytes does not need more visits than n.
 constexpr flatbuffers::uoffset_t kMaxDepth = 16;
 constexpr std::size_t kMaxRank = 16;
@@ -205,7 +206,6 @@ class Reader {
     const wire::OperatorCode& code = *model_.operator_codes()->Get(wire.opcode_index());
     OperatorInfo op{.code = std::max<int>(code.deprecated_builtin_code(), code.builtin_code()),
                     .options = &wire};
-    constexpr int kCustom = 32;
     op.name = op.code == kCustom ? "CUSTOM:" + text(code.custom_code()) : operator_name(op.code);
     op.inputs = indices(wire.inputs(), fmt::format("operator {} ({})", index, op.name), true);
     op.outputs = indices(wire.outputs(), fmt::format("operator {} ({})", index, op.name), false);
@@ -223,7 +223,8 @@ class Reader {
     for (std::size_t i = 0; i < file_.operators.size(); ++i) {
       const OperatorInfo& op = file_.operators[i];
       for (const int id : op.inputs) {
-        if (is_known(id)) continue;
+        if (is_known(id) || op.code == kCustom)
+          continue;  // which may have operands of its own kind
         fail("operator {} ({}): expected operands that stand before it, found tensor {} '{}'", i,
              op.name, id, file_.tensor(id).name);
       }

@@ -120,7 +120,6 @@ struct Refusal {
 };
 constexpr Refusal kRefusals[] = {
     {"ASSIGN_VARIABLE", kStateful},
-    {"BIDIRECTIONAL_SEQUENCE_RNN", "no rule for it; UNIDIRECTIONAL_SEQUENCE_LSTM has one"},
     {"CALL_ONCE", kStateful},
     {"IF", "control flow that depends on values is not supported"},
     {"LSTM", kStateful},
@@ -137,7 +136,8 @@ constexpr Refusal kRefusals[] = {
 }  // namespace
 
 const Rule* find_rule(std::string_view name) {
-  for (const auto& rules : {window_rules(), movement_rules(), arithmetic_rules()}) {
+  for (const auto& rules :
+       {window_rules(), movement_rules(), arithmetic_rules(), recurrent_rules()}) {
     const auto found = std::ranges::find(rules, name, &Rule::name);
     if (found != rules.end()) return &*found;
   }
