@@ -204,11 +204,13 @@ std::string to_text(const Evaluation& evaluation) {
                         to_string(tensor.type()), to_string(tensor.shape()), *low, *high,
                         sum / static_cast<double>(values.size()));
   }
-  for (const auto& [one, relative_error] : evaluation.comparisons) {
+  for (const auto& [one, relative_error, step] : evaluation.comparisons) {
+    const std::string codes =
+        step > 0 ? fmt::format(" ({} codes)", std::lround(one.largest_error / step)) : "";
     text += fmt::format(
-        "{} {}: {} of {} values differ, largest error {:g}, relative {:.1e}, {:.1f} dB\n",
+        "{} {}: {} of {} values differ, largest error {:g}{}, relative {:.1e}, {:.1f} dB\n",
         one.mismatches == 0 ? "ok  " : "FAIL", one.value, thousands(one.mismatches),
-        thousands(one.values), one.largest_error, relative_error, one.decibel);
+        thousands(one.values), one.largest_error, codes, relative_error, one.decibel);
   }
   return text;
 }
