@@ -53,3 +53,10 @@ add_test(NAME track_self
           --per-layer
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(track_self PROPERTIES LABELS e2e TIMEOUT 300)
+
+# The TensorFlow Lite front end: files made by the tests, damaged ones, and published ones.
+workbench_test(tflite_test LABEL property SYSTEMC
+  SOURCES golden/tflite_corpus_test.cpp property/tflite_fuzz_test.cpp unit/tflite_test.cpp
+  LIBRARIES test_programs workbench::inputs workbench::pipeline)
+add_dependencies(tflite_test tflite_schema)
+target_include_directories(tflite_test SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/generated)

@@ -8,6 +8,7 @@
 #include "compiler/import/caffe/caffe.h"
 #include "compiler/import/front_end.h"
 #include "compiler/import/mapped_file.h"
+#include "compiler/import/tflite/front_end.h"
 #include "core/error.h"
 
 namespace workbench::importer {
@@ -37,7 +38,7 @@ constexpr FrontEnd kOnnx{
 }  // namespace
 
 std::span<const FrontEnd> front_ends() {
-  static const std::vector<FrontEnd> all{kCaffe, kOnnx};
+  static const std::vector<FrontEnd> all{kTensorFlowLite, kCaffe, kOnnx};
   return all;
 }
 

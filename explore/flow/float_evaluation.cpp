@@ -43,6 +43,59 @@ Shape without_ones(Shape shape) {
   return shape;
 }
 
+// Tools of other formats give codes where an imported network has real numbers, and images with
+// channels last where it has them first (docs/formats.md).
+
+// The codes that an input becomes at once, or that an output was last; none where there are none.
+std::optional<Quantization> codes_of(const Graph& graph, ValueId id) {
+  for (const Node& node : graph.nodes) {
+    if (std::holds_alternative<Quantize>(node.op) && node.inputs[0] == id) {
+      return graph.value(node.outputs[0]).quantization;
+    }
+    if (std::holds_alternative<Dequantize>(node.op) && node.outputs[0] == id) {
+      return graph.value(node.inputs[0]).quantization;
+    }
+  }
+  return std::nullopt;
+}
+
+bool holds_codes(const Tensor& array, const Value& value,
+                 const std::optional<Quantization>& codes) {
+  return codes && codes->thresholds.size() == 1 && value.type == ElementType::Float32 &&
+         array.type() == storage_type(*codes);
+}
+
+// `array` as real numbers in the order of `value`.
+Tensor translated(const Tensor& array, const Value& value,
+                  const std::optional<Quantization>& codes) {
+  Tensor result = array;
+  if (holds_codes(array, value, codes)) {
+    std::vector<float> reals;
+    for (const double code : numbers(array)) {
+      reals.push_back(
+          static_cast<float>((code - static_cast<double>(codes->zero_point())) * codes->step()));
+    }
+    result = Tensor::from<float>(array.shape(), reals);
+  }
+  const Shape& x = result.shape();
+  const bool last =
+      x.size() == 4 && x != value.shape && Shape{x[0], x[3], x[1], x[2]} == value.shape;
+  if (!last) return result;
+  Tensor first = Tensor::uninitialized(result.type(), value.shape);
+  const auto bytes = static_cast<std::size_t>(element_bytes(result.type()));
+  const auto pixels = static_cast<std::size_t>(x[1] * x[2]),
+             channels = static_cast<std::size_t>(x[3]);
+  std::byte* to = first.mutable_data();
+  for (std::size_t n = 0; n < static_cast<std::size_t>(x[0]); ++n) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      for (std::size_t p = 0; p < pixels; ++p) {
+        to = std::copy_n(result.data() + ((n * pixels + p) * channels + c) * bytes, bytes, to);
+      }
+    }
+  }
+  return first;
+}
+
 Tensor fitted(const Tensor& array, const Value& input, const std::string& file) {
   if (!converts(array.type(), input.type) ||
       without_ones(array.shape()) != without_ones(input.shape)) {
@@ -83,12 +136,15 @@ std::vector<Tensor> inputs_of(const Graph& graph, const std::vector<fs::path>& f
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const Value& input = graph.value(graph.inputs[i]);
     if (!arrays[i]) fail("{}: expected an array for input '{}'", files[0].string(), input.name);
-    inputs.push_back(fitted(*arrays[i], input, files[std::min(i, files.size() - 1)].string()));
+    const Tensor array = translated(*arrays[i], input, codes_of(graph, graph.inputs[i]));
+    inputs.push_back(fitted(array, input, files[std::min(i, files.size() - 1)].string()));
   }
   return inputs;
 }
 
-Evaluation::Comparison against(const Tensor& expected, const std::string& name, const Tensor& got) {
+// Codes may be off by one: other tools round elsewhere.
+Evaluation::Comparison against(const Tensor& expected, const std::string& name, const Tensor& got,
+                               double step) {
   if (without_ones(expected.shape()) != without_ones(got.shape())) {
     fail("output '{}': expected {}, as the file has it, found {}", name,
          to_string(expected.shape()), to_string(got.shape()));
@@ -98,9 +154,10 @@ Evaluation::Comparison against(const Tensor& expected, const std::string& name, 
   for (const double value : values) {
     if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
   }
-  const Difference found =
-      difference(name, values, numbers(got), {.absolute = Evaluation::kTolerance * largest});
-  return {found, largest > 0 ? found.largest_error / largest : found.largest_error};
+  const Difference found = difference(
+      name, values, numbers(got),
+      {.absolute = std::max(Evaluation::kTolerance * largest, step * Evaluation::kOneCode)});
+  return {found, largest > 0 ? found.largest_error / largest : found.largest_error, step};
 }
 
 }  // namespace
@@ -110,6 +167,7 @@ Evaluation evaluate_network(const EvaluationRequest& request) {
   ModelImport network = load_with_notes(request.model);
   evaluation.warnings = std::move(network.notes);
   Graph graph = std::move(network.graph);
+  const Graph imported = graph;
   const std::vector<Tensor> inputs = inputs_of(graph, request.inputs);
   if (request.passes) run_passes(graph, float_pipeline(request.switches));
   const std::vector<Tensor> results = evaluate(graph, inputs);
@@ -123,7 +181,12 @@ Evaluation evaluate_network(const EvaluationRequest& request) {
   const auto expected = arrays_of(graph, graph.outputs, request.expected);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& [name, got] = evaluation.outputs[i];
-    if (expected[i]) evaluation.comparisons.push_back(against(*expected[i], name, got));
+    if (!expected[i]) continue;
+    const Value& output = graph.value(graph.outputs[i]);
+    const auto codes = codes_of(imported, imported.outputs[i]);
+    const double step = holds_codes(*expected[i], output, codes) ? codes->step() : 0;
+    evaluation.comparisons.push_back(
+        against(translated(*expected[i], output, codes), name, got, step));
   }
   if (evaluation.comparisons.empty()) {
     fail("{}: expected arrays named after outputs of the network, found none",
@@ -143,11 +206,13 @@ std::string to_text(const Evaluation& evaluation) {
                         to_string(tensor.type()), to_string(tensor.shape()), *low, *high,
                         sum / static_cast<double>(values.size()));
   }
-  for (const auto& [one, relative_error] : evaluation.comparisons) {
+  for (const auto& [one, relative_error, step] : evaluation.comparisons) {
+    const std::string codes =
+        step > 0 ? fmt::format(" ({} codes)", std::lround(one.largest_error / step)) : "";
     text += fmt::format(
-        "{} {}: {} of {} values differ, largest error {:g}, relative {:.1e}, {:.1f} dB\n",
+        "{} {}: {} of {} values differ, largest error {:g}{}, relative {:.1e}, {:.1f} dB\n",
         one.mismatches == 0 ? "ok  " : "FAIL", one.value, thousands(one.mismatches),
-        thousands(one.values), one.largest_error, relative_error, one.decibel);
+        thousands(one.values), one.largest_error, codes, relative_error, one.decibel);
   }
   return text;
 }

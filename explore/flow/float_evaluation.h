@@ -16,7 +16,8 @@ namespace workbench {
 struct EvaluationRequest {
   ModelSource model;
   // Files of arrays: .npy or .pb for the inputs (results) in their order, or one .npz with an array
-  // for each by name. No inputs: seeded samples.
+  // for each by name. No inputs: seeded samples. Arrays of codes stand for real numbers where the
+  // network rounds to such codes at once, and maps may have their channels last.
   std::vector<std::filesystem::path> inputs, expected;
   bool passes = false;  // evaluate what the float passes make of the network
   PassSwitches switches;
@@ -29,10 +30,13 @@ struct Evaluation {
   struct Comparison {
     Difference difference;
     double relative_error = 0;
+    double step = 0;  // of the codes that the array holds; 0 where it holds real numbers
   };
   std::vector<Comparison> comparisons;
   std::vector<std::string> warnings;  // on how the network's file was read
   static constexpr double kTolerance = 1e-4;
+  // Of codes: one step, and what float loses.
+  static constexpr double kOneCode = 1.001;
 };
 
 // Throws Error for files that cannot be read and arrays that do not fit.

@@ -1,0 +1,75 @@
+// Published TensorFlow Lite files (corpus/tflite of WORKBENCH_SHARED) against the TensorFlow Lite
+// interpreter's results: float to 1e-4 of the largest value, codes to a few steps. Prints a line
+// per file; `ref.json` beside each says which interpreter.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "core/error.h"
+#include "explore/flow/float_evaluation.h"
+#include "tests/support/real_models.h"
+
+namespace workbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> arrays(const fs::path& folder, const std::string& prefix) {
+  std::vector<fs::path> files;
+  for (std::size_t i = 0; fs::exists(folder / fmt::format("{}_{}.npy", prefix, i)); ++i) {
+    files.push_back(folder / fmt::format("{}_{}.npy", prefix, i));
+  }
+  return files;
+}
+
+std::vector<fs::path> models() {
+  std::vector<fs::path> files;
+  const fs::path folder = shared_folder() / "corpus/tflite";
+  if (!fs::exists(folder)) return files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() == ".tflite" &&
+        fs::exists(entry.path().parent_path() / "ref_in_0.npy")) {
+      files.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+// Files whose network is no function of its inputs alone.
+bool keeps_state(const std::string& error) {
+  return error.find("keeps state from one call to the next") != std::string::npos;
+}
+
+TEST(TfliteCorpus, results_are_the_interpreters) {
+  const std::vector<fs::path> files = models();
+  if (files.empty()) GTEST_SKIP() << "corpus/tflite is not there (WORKBENCH_SHARED)";
+  std::size_t compared = 0;
+  for (const fs::path& path : files) {
+    SCOPED_TRACE(path.string());
+    const fs::path folder = path.parent_path();
+    try {
+      const Evaluation result = evaluate_network({.model = {.name = path.string()},
+                                                  .inputs = arrays(folder, "ref_in"),
+                                                  .expected = arrays(folder, "ref_out")});
+      ++compared;
+      for (const Evaluation::Comparison& one : result.comparisons) {
+        const auto& [difference, relative, step] = one;
+        fmt::print("{} {}: relative {:.1e}, {} codes, {} of {} values off by more\n",
+                   folder.filename().string(), difference.value, relative,
+                   step > 0 ? std::lround(difference.largest_error / step) : 0,
+                   difference.mismatches, difference.values);
+        // Of codes one value in twenty may be off by more than one: layers add up.
+        EXPECT_LE(difference.mismatches, step > 0 ? difference.values / 20 : 0);
+      }
+    } catch (const Error& error) {
+      EXPECT_TRUE(keeps_state(error.what())) << error.what();
+    }
+  }
+  EXPECT_GE(compared * 10, files.size() * 9);
+}
+
+}  // namespace
+}  // namespace workbench
