@@ -16,7 +16,7 @@ namespace workbench::importer::tensorflow {
 using Integers = std::vector<std::int64_t>;
 using Reals = std::vector<float>;
 
-// DataType of types.proto: docs/facts/formats_tensorflow.md 1.
+// DataType of types.proto: docs/facts/tensorflow.md 1.
 enum class DataType {
   Invalid = 0,
   Float = 1,

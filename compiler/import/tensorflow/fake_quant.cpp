@@ -1,5 +1,5 @@
 // FakeQuant: a range that a network was trained with, as the pair QuantizeLinear, DequantizeLinear
-// that the rest of the importer knows. docs/facts/formats_tensorflow.md 2.
+// that the rest of the importer knows. docs/facts/tensorflow.md 2.
 #include <algorithm>
 #include <cmath>
 

@@ -528,7 +528,7 @@ Results fold_reduction(const Op& op) {
   return {std::move(result)};
 }
 
-// Quantized constants: docs/facts/formats_tensorflow.md 2.
+// Quantized constants: docs/facts/tensorflow.md 2.
 Results fold_dequantize(const Op& op) {
   const Constant& codes = op.constant(0, "input");
   const float low = op.constant_real(1, "min_range");

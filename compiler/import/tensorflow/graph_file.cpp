@@ -1,4 +1,4 @@
-// docs/facts/formats_tensorflow.md 1 has the field numbers.
+// docs/facts/tensorflow.md 1 has the field numbers.
 #include "compiler/import/tensorflow/graph_file.h"
 
 #include <google/protobuf/stubs/logging.h>

@@ -355,7 +355,7 @@ void convert_depth_and_space(Op& op) {
   attribute(op.emit(op.kind(), {stored}, shape, arrangement), "blocksize", block);
 }
 
-// docs/facts/formats_tensorflow.md 2 has how pixels are sampled.
+// docs/facts/tensorflow.md 2 has how pixels are sampled.
 void convert_resize(Op& op) {
   const Shape x = op.shape(0);
   const Integers size = op.constant_integers(1, "size");

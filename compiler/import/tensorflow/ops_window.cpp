@@ -1,4 +1,4 @@
-// Convolutions and pools: docs/facts/formats_tensorflow.md 2. Padding becomes explicit here, and a
+// Convolutions and pools: docs/facts/tensorflow.md 2. Padding becomes explicit here, and a
 // convolution between SpaceToBatchND and BatchToSpaceND becomes one with dilations.
 #include <algorithm>
 #include <numeric>
