@@ -243,8 +243,8 @@ void convert_relu(Op& op) {
   check_operands(op, 1);
   const float top = op.kind() == "Relu6" ? 6.0F : kHighest;
   const auto [low, high] = bounds(op, 0);
-  emit_clip(op, op.value_id(0), std::clamp(0.0F, low, std::max(low, high)),
-            std::max(std::min(high, top), 0.0F));
+  emit_clip(op, op.value_id(0), std::min(std::max(low, 0.0F), top),
+            std::min(std::max(high, 0.0F), top));
 }
 
 // max(x, a * x) with a in [0, 1].
