@@ -115,6 +115,29 @@ void convert_batch_norm(Op& op) {
             op.real("epsilon", 1e-4F));
 }
 
+// The batch norm of graphs before FusedBatchNorm: t, m, v, beta, gamma.
+void convert_global_batch_norm(Op& op) {
+  const Shape x = op.shape(0);
+  if (x.size() != 4 || op.input_count() < 5) op.refuse("expected a map and four lists");
+  for (std::size_t i = 1; i < 5; ++i) {
+    if (op.shape(i) != Shape{x[3]}) {
+      op.refuse("input {}: expected {} values, found {}", i, x[3],
+                workbench::to_string(op.shape(i)));
+    }
+  }
+  std::string scale = op.plain(4);
+  if (!op.flag("scale_after_normalization", true)) {
+    const Constant ones{.type = DataType::Float,
+                        .shape = {x[3]},
+                        .values = Reals(static_cast<std::size_t>(x[3]), 1.0F)};
+    scale = op.initializer("scale", ones);
+  }
+  const std::string map = op.stored(0, channels_first(4));
+  attribute(op.emit("BatchNormalization", {map, scale, op.plain(3), op.plain(1), op.plain(2)}, x,
+                    channels_first(4)),
+            "epsilon", op.real("variance_epsilon", 1e-3F));
+}
+
 // TensorFlow's alpha is for each element of the window, ONNX's for their mean.
 void convert_lrn(Op& op) {
   const Shape x = op.shape(0);
@@ -189,6 +212,7 @@ constexpr Rule kReductionRules[] = {
     {"ArgMin", convert_arg_extremum},
     {"BatchMatMul", convert_batch_matmul},
     {"BatchMatMulV2", convert_batch_matmul},
+    {"BatchNormWithGlobalNormalization", convert_global_batch_norm, false, Rule::Channels::First},
     {"FusedBatchNorm", convert_batch_norm, true, Rule::Channels::First},
     {"FusedBatchNormV2", convert_batch_norm, true, Rule::Channels::First},
     {"FusedBatchNormV3", convert_batch_norm, true, Rule::Channels::First},
