@@ -194,8 +194,8 @@ onnx::ModelProto convert(const GraphFile& file, const std::string& name, Request
   for (const auto& [key, shape] : open) again.suggest(key, shape);
   again.run();
   for (const auto& [key, shape] : known) {
-    again.builder().note("import.shape", fmt::format("{}={}, the size that its layers agree with",
-                                                     key, to_list(shape)));
+    again.builder().remark(
+        fmt::format("--shape {}={}: the size that its layers agree with", key, to_list(shape)));
   }
   return again.finish();
 }
