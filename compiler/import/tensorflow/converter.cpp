@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "compiler/import/tensor_proto.h"
+#include "compiler/import/names.h"
 
 namespace workbench::importer::tensorflow {
 
@@ -98,8 +98,7 @@ void Converter::read_nodes() {
   if (defs.empty()) fail("expected a graph with nodes, found none");
   nodes_.reserve(static_cast<std::size_t>(defs.size()));
   for (const wire::NodeDef& def : defs) {
-    check_name(def.name(), "node");
-    check_name(def.op(), "operator");
+    if (def.name().empty()) fail("node {}: expected a name, found none", nodes_.size());
     if (!by_name_.emplace(def.name(), static_cast<int>(nodes_.size())).second) {
       fail("node '{}': expected a name of its own, found it twice", def.name());
     }

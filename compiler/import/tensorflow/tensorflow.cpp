@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/import/names.h"
 #include "compiler/import/tensor_proto.h"
 #include "compiler/import/tensorflow/converter.h"
 #include "compiler/import/tensorflow/graph_file.h"
@@ -207,7 +208,7 @@ onnx::ModelProto read(const std::filesystem::path& path, std::string_view bytes,
     return convert(file, path.stem().string(),
                    {.input_shapes = options.input_shapes, .input_node = options.input_node});
   } catch (const Error& error) {
-    fail("{}: {}", path.string(), error.what());
+    fail("{}: {}", path.string(), one_line(error.what()));
   }
 }
 
