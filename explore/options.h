@@ -106,10 +106,10 @@ concept RequestOf = std::same_as<std::remove_const_t<T>, Request>;
 template <RequestOf<ModelSource> Source>
 void for_each_option(Source& source, auto&& visit) {
   auto& [name, import, width, resolution, seed] = source;
-  auto& [input_shapes, weights] = import;
+  auto& [input_shapes, weights, input_node] = import;
   visit(Option{.name = "model",
                .stage = Stage::Imported,
-               .meaning = "ONNX or Caffe file, or zoo:NAME[?width=0.5&resolution=128]",
+               .meaning = "ONNX, Caffe or TensorFlow file, or zoo:NAME[?width=0.5&resolution=128]",
                .varies = false},
         name);
   visit(Option{.name = "shape",
@@ -122,6 +122,12 @@ void for_each_option(Source& source, auto&& visit) {
                .meaning = "of a Caffe network: its .caffemodel",
                .without = "the one beside it, else seeded random numbers"},
         weights);
+  visit(Option{.name = "input-node",
+               .stage = Stage::Imported,
+               .meaning = "TensorFlow: the first tensor, behind what reads files, text or sound",
+               .without = "the placeholders",
+               .varies = false},
+        input_node);
   visit(Option{.name = "width",
                .stage = Stage::Imported,
                .meaning = "zoo:mobilenet: multiplier of the channel counts",

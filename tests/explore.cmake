@@ -21,3 +21,6 @@ workbench_test(explore_property_test LABEL property SYSTEMC
           property/sweep_study_test.cpp property/track_test.cpp unit/sweep_executor_test.cpp
           unit/sweep_worker_test.cpp
   LIBRARIES ${explore_libraries})
+workbench_test(tensorflow_property_test LABEL property SYSTEMC
+  SOURCES property/tensorflow_fuzz_test.cpp
+  LIBRARIES ${explore_libraries})

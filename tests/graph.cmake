@@ -51,3 +51,8 @@ if(no_python_onnx EQUAL 0)
   add_custom_target(onnx_node_tests DEPENDS ${onnx_node_tests}/stamp)
   add_dependencies(onnx_node_test onnx_node_tests)
 endif()
+
+workbench_test(tensorflow_test LABEL unit
+  SOURCES unit/tensorflow_corpus_test.cpp unit/tensorflow_test.cpp
+          unit/tensorflow_window_test.cpp
+  LIBRARIES workbench::import workbench::eval workbench::data nlohmann_json::nlohmann_json)

@@ -22,6 +22,9 @@ struct ImportOptions {
   // --weights NET.caffemodel: of a network whose file holds none. Without, those that lie beside
   // it.
   std::filesystem::path weights;
+  // --input-node NAME : the first tensor of a TensorFlow graph, behind what reads files, text or
+  // sound. Empty: the placeholders.
+  std::string input_node;
 };
 
 struct ModelImport {

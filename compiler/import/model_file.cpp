@@ -8,6 +8,7 @@
 #include "compiler/import/caffe/caffe.h"
 #include "compiler/import/front_end.h"
 #include "compiler/import/mapped_file.h"
+#include "compiler/import/tensorflow/tensorflow.h"
 #include "compiler/import/tflite/front_end.h"
 #include "core/error.h"
 
@@ -38,7 +39,7 @@ constexpr FrontEnd kOnnx{
 }  // namespace
 
 std::span<const FrontEnd> front_ends() {
-  static const std::vector<FrontEnd> all{kTensorFlowLite, kCaffe, kOnnx};
+  static const std::vector<FrontEnd> all{kTensorFlowLite, kCaffe, kTensorFlow, kOnnx};
   return all;
 }
 
@@ -51,10 +52,17 @@ const FrontEnd& front_end_of(std::string_view bytes) {
   return *found;
 }
 
+// A SavedModel is a folder.
+std::filesystem::path file_of(const std::filesystem::path& path) {
+  const std::filesystem::path inside = path / "saved_model.pb";
+  std::error_code none;
+  return std::filesystem::is_regular_file(inside, none) ? inside : path;
+}
+
 }  // namespace
 
 AnyModel read_any(const std::filesystem::path& path, const ImportOptions& options) {
-  const MappedFile file(path);
+  const MappedFile file(file_of(path));
   const std::string_view bytes = file.bytes();
   const FrontEnd& found = front_end_of(bytes);
   if (!options.weights.empty() && !found.takes_weights) {
@@ -65,7 +73,7 @@ AnyModel read_any(const std::filesystem::path& path, const ImportOptions& option
 }
 
 std::optional<onnx::ModelProto> read_onnx(const std::filesystem::path& path) {
-  const MappedFile file(path);
+  const MappedFile file(file_of(path));
   if (front_end_of(file.bytes()).format != kOnnx.format) return std::nullopt;
   return parse_model(file.bytes(), path.string());
 }
