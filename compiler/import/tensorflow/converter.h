@@ -193,6 +193,14 @@ class Converter {
   int add_value(Value value);
   void set_result(int node, int output, int value_id);
   std::string tensor_name(int node, int output) const;
+  // A name for a value of the ONNX graph: `wanted`, or one like it where that is taken. The names
+  // of the network's outputs are kept for them.
+  std::string claim(const std::string& wanted);
+  // Writes an initializer; returns its name.
+  std::string initializer(const std::string& wanted, const Constant& constant);
+  // Counts elements of constants; throws Error where a file makes more of them than its size
+  // explains.
+  void charge(std::int64_t elements);
   bool is_output(int node) const { return outputs_.contains(node); }
   // Whether a window that wants its channels first reads this node's result, as it is or after
   // operators that work on any order.
@@ -231,6 +239,8 @@ class Converter {
   std::vector<bool> feeds_window_;
   std::set<int> outputs_;
   std::vector<Edge> output_order_;
+  std::set<std::string> kept_names_;
+  std::int64_t elements_left_ = 0;
   std::optional<int> input_node_;
   std::vector<OpenInput> open_inputs_;
   std::map<std::string, Shape> suggested_;
@@ -242,7 +252,7 @@ class Converter {
 
 // States of a tensor that has no value.
 inline constexpr int kUnknown = -1;   // an obstacle lies before it
-inline constexpr int kDead = -2;      // the other branch of a condition that is known
+inline constexpr int kDead = -2;      // a text, or on the branch that is not taken
 inline constexpr int kFrontEnd = -3;  // made from strings, files or sound
 
 // The rows of each family.

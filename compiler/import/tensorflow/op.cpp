@@ -171,7 +171,7 @@ Arrangement Op::preferred(std::size_t rank) const {
 }
 
 std::string Op::initializer(const std::string& suffix, const Constant& constant) {
-  return builder().constant(name() + "/" + suffix, to_tensor(constant));
+  return converter_->initializer(name() + "/" + suffix, constant);
 }
 
 onnx::NodeProto& Op::emit(const std::string& onnx_op, const std::vector<std::string>& inputs,
@@ -179,7 +179,7 @@ onnx::NodeProto& Op::emit(const std::string& onnx_op, const std::vector<std::str
   check_size(shape);
   const std::string tensor = converter_->tensor_name(node_, output);
   const bool turned = !is_plain(arrangement) && converter_->is_output(node_);
-  const std::string name = builder().value_name(turned ? tensor + "/channels_first" : tensor);
+  const std::string name = converter_->claim(turned ? tensor + "/channels_first" : tensor);
   const DataType type = type_.value_or(input_count() > 0 ? value(0).type : DataType::Float);
   std::optional<Dilation> dilation;
   for (std::size_t i = 0; i < input_count(); ++i) {
@@ -200,6 +200,7 @@ std::string Op::step(const std::string& onnx_op, const std::vector<std::string>&
 void Op::bind(int output, int value_id) { converter_->set_result(node_, output, value_id); }
 
 void Op::bind_constant(int output, Constant constant) {
+  converter_->charge(constant.size());
   Value value{.name = converter_->tensor_name(node_, output),
               .type = constant.type,
               .shape = constant.shape};
