@@ -88,6 +88,21 @@ TEST_F(PointKey, takes_the_contents_of_files_that_settings_name) {
   EXPECT_EQ(key(), two);
 }
 
+// A Caffe network consists of two files, whether or not --weights names the second.
+TEST_F(PointKey, takes_the_weights_beside_a_caffe_network) {
+  point_.network = folder_.write("net.prototxt", "name: 'x' layer { }").string();
+  const std::string alone = key();
+  folder_.write("net.caffemodel", "one");
+  const std::string one = key();
+  EXPECT_NE(one, alone);
+  folder_.write("net.caffemodel", "another");
+  EXPECT_NE(key(), one);
+  point_.settings.push_back({"weights", path("weights.bin")});
+  const std::string named = key();
+  folder_.write("weights.bin", "WEIGHTS");
+  EXPECT_NE(key(), named);
+}
+
 TEST_F(PointKey, finds_shipped_machines_by_name) {
   point_.machine = "v3_96";
   EXPECT_EQ(key().size(), 64U);
