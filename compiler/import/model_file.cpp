@@ -69,6 +69,10 @@ AnyModel read_any(const std::filesystem::path& path, const ImportOptions& option
     fail("--weights {}: expected a Caffe network, which has them in another file; {} is {}",
          options.weights.string(), path.string(), found.format);
   }
+  if (!options.input_node.empty() && found.format != kTensorFlow.format) {
+    fail("--input-node {}: expected a TensorFlow graph; {} is {}", options.input_node,
+         path.string(), found.format);
+  }
   return {.format = found.format, .proto = found.read(path, bytes, options)};
 }
 

@@ -95,6 +95,9 @@ ModelImport load_with_notes(const ModelSource& source) {
     if (!source.import.weights.empty()) {
       fail("{}: --weights is for Caffe networks; a zoo network takes ?seed=N", source.name);
     }
+    if (!source.import.input_node.empty()) {
+      fail("{}: --input-node is for TensorFlow graphs", source.name);
+    }
     return {load_workload(source), {}};
   }
   if (source.width || source.resolution || source.seed) {

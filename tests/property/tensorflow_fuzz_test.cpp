@@ -211,7 +211,7 @@ std::string random_graph(std::mt19937_64& random) {
   std::vector<std::string> tensors{"w",     "scale",  "low",    "high",  "pair", "four",
                                    "order", "middle", "margin", "edges", "one",  "last",
                                    "fc",    "conv",   "relu",   "mean",  "both", "x"};
-  for (std::size_t n = pick(random, 6) + 1; n-- > 0;) {
+  for (std::size_t n = pick(random, 3) + 1; n-- > 0;) {
     const std::string name = "r" + std::to_string(n);
     graph.add(random_node(random, name, tensors));
     tensors.push_back(name);
@@ -273,25 +273,25 @@ TEST(TensorflowFuzz, the_undamaged_network_imports_and_compiles) {
 }
 
 TEST(TensorflowFuzz, random_graphs_compile_or_end_in_one_line) {
-  constexpr int kCases = 2000;
+  constexpr int kCases = 1000;
   std::mt19937_64 random(kSeed);
   RecordProperty("seed", std::to_string(kSeed));
   int imported = 0;
   for (int i = 0; i < kCases; ++i) {
     SCOPED_TRACE(testing::Message() << "seed " << kSeed << " case " << i);
-    imported += import_or_error(random_graph(random), i % 20 == 0) ? 1 : 0;
+    imported += import_or_error(random_graph(random), i % 50 == 0) ? 1 : 0;
   }
-  EXPECT_GT(imported, kCases / 50);  // some must be good
+  EXPECT_GT(imported, 0);  // some must be good
   EXPECT_LT(imported, kCases);
 }
 
 TEST(TensorflowFuzz, damaged_graphs_compile_or_end_in_one_line) {
-  constexpr int kCases = 2000;
+  constexpr int kCases = 1000;
   std::mt19937_64 random(kSeed);
   RecordProperty("seed", std::to_string(kSeed));
   for (int i = 0; i < kCases; ++i) {
     SCOPED_TRACE(testing::Message() << "seed " << kSeed << " case " << i);
-    import_or_error(damaged(small_network().bytes(), random), i % 20 == 0);
+    import_or_error(damaged(small_network().bytes(), random), i % 50 == 0);
   }
 }
 

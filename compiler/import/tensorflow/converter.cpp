@@ -91,6 +91,11 @@ Converter::Converter(const GraphFile& file, const std::string& name, const Reque
     }
   }
   find_outputs();
+  for (const std::string& output : kept_names_) builder_.value_name(output);
+}
+
+std::string Converter::claim(const std::string& wanted) {
+  return kept_names_.erase(wanted) > 0 ? wanted : builder_.value_name(wanted);
 }
 
 void Converter::read_nodes() {
@@ -140,7 +145,9 @@ std::optional<int> Converter::find_node(const std::string& tensor) const {
 
 void Converter::find_outputs() {
   const auto add = [&](const Edge& edge) {
-    if (outputs_.insert(edge.node).second || edge.output > 0) output_order_.push_back(edge);
+    const bool is_new = kept_names_.insert(tensor_name(edge.node, edge.output)).second;
+    outputs_.insert(edge.node);
+    if (is_new) output_order_.push_back(edge);
   };
   for (const std::string& tensor : file_.outputs) add(edge_to(tensor, "signature"));
   if (!output_order_.empty()) return;
@@ -218,7 +225,8 @@ void Converter::find_windows(const std::vector<int>& ordered) {
     const auto rule = rules().find(reader.def->op());
     if (rule == rules().end()) continue;
     const bool window = rule->second->channels == Rule::Channels::First;
-    if (window && !Op(*this, *n).channels_last()) continue;
+    // A layout that is none is refused where the node is converted.
+    if (window && Op(*this, *n).text("data_format", "NHWC").starts_with("NC")) continue;
     if (!window && !feeds_window_[static_cast<std::size_t>(*n)]) continue;
     for (const Edge& edge : reader.inputs) {
       feeds_window_[static_cast<std::size_t>(edge.node)] = true;
@@ -280,6 +288,38 @@ bool Converter::note_unsupported(int n) {
   return true;
 }
 
+namespace {
+
+// What may stand before the convolution of a dilation: what leaves zeros as they are, because the
+// padding comes with the convolution.
+bool keeps_padding(const std::string& op) {
+  constexpr std::string_view kNames[] = {
+      "Conv2D", "DepthwiseConv2dNative", "ExpandDims", "Identity", "Relu", "Relu6", "StopGradient"};
+  return is_one_of(op, kNames);
+}
+
+void check_dilation(const Op& op, const Rule& rule) {
+  std::size_t dilated = 0;
+  bool padded = false;  // the padding has been taken, or there is none
+  for (std::size_t i = 0; i < op.input_count(); ++i) {
+    const auto& dilation = op.value(i).dilation;
+    if (!dilation) continue;
+    ++dilated;
+    const auto is_zero = [](std::int64_t v) { return v == 0; };
+    padded = dilation->conv != nullptr || (std::ranges::all_of(dilation->pads_begin, is_zero) &&
+                                           std::ranges::all_of(dilation->pads_end, is_zero));
+  }
+  if (dilated == 0) return;
+  if (!rule.within_dilation || dilated > 1 || (!padded && !keeps_padding(op.kind()))) {
+    op.refuse(
+        "expected no such operator between SpaceToBatchND and BatchToSpaceND, where only "
+        "convolutions with dilations are read, and behind them what works on each element of one "
+        "map");
+  }
+}
+
+}  // namespace
+
 void Converter::convert_known(int n) {
   const wire::NodeDef& def = *node(n).def;
   Op op(*this, n);
@@ -296,16 +336,10 @@ void Converter::convert_known(int n) {
     return;
   }
   const Rule& rule = *rules().at(def.op());
+  check_dilation(op, rule);
   bool all_constant = op.input_count() > 0;
-  std::optional<Dilation> dilation;
   for (std::size_t i = 0; i < op.input_count(); ++i) {
     all_constant = all_constant && op.is_constant(i) && !op.value(i).fake_quant;
-    if (op.value(i).dilation) dilation = op.value(i).dilation;
-  }
-  if (dilation && !rule.within_dilation) {
-    op.refuse(
-        "expected no such operator between SpaceToBatchND and BatchToSpaceND, where only "
-        "convolutions with dilations are read");
   }
   if (all_constant) {
     if (auto folded = fold(op)) {
@@ -398,6 +432,7 @@ bool Converter::convert_input(int n) {
   const DataType type = op.type("dtype", DataType::Float);
   const auto shape = declared_shape(n);
   const bool is_switch = shape && shape->empty();  // training or not, the share that dropout keeps
+  if (has_default && node(n).inputs.empty()) op.refuse("expected a default, found none");
   if (has_default && (is_switch || type == DataType::Bool) &&
       !request_.input_shapes.contains(def.name())) {
     set_result(n, 0, operand(n, 0));
@@ -511,34 +546,43 @@ std::string Converter::make_form(int value_id, const Arrangement& arrangement) {
   const Value& wanted = value(value_id);
   CHECK(!wanted.forms.empty(), "a tensor that nothing writes");
   Form from = wanted.forms.front();
+  if (!from.arrangement.flattened.empty() && !is_plain(arrangement)) {
+    const Arrangement direct = plain(wanted.shape.size());
+    from = {.name = stored(value_id, direct), .arrangement = direct};
+  }
   for (const Form& form : wanted.forms) {
     if (form.arrangement.flattened.empty() && arrangement.flattened.empty() &&
         same_memory(wanted.shape, form.arrangement, arrangement)) {
       from = form;
     }
   }
-  const std::string suffix = is_plain(arrangement) ? "" : "/channels_first";
+  // The form that a network's output is written in has the tensor's own name.
+  const bool named = wanted.forms.front().name == wanted.name;
+  const std::string suffix = !is_plain(arrangement) ? "/channels_first" : named ? "/plain" : "";
   const std::string name = wanted.name + suffix;
-  const auto reshape = [&](const std::string& input, const Shape& shape) {
-    return builder_.value("Reshape", name, {input, builder_.list(name + "/shape", shape)});
+  const auto reshape = [&](const std::string& to, const std::string& x, const Shape& shape) {
+    const std::string output = claim(to);
+    builder_.node("Reshape", to, {x, builder_.list(to + "/shape", shape)}, {output});
+    return output;
   };
-  const auto transpose = [&](const std::string& input, const std::vector<std::int64_t>& order) {
-    std::string output = builder_.value("Transpose", name, {input});
-    attribute(builder_.last(), "perm", order);
+  const auto transpose = [&](const std::string& to, const std::string& x,
+                             const std::vector<std::int64_t>& order) {
+    const std::string output = claim(to);
+    attribute(builder_.node("Transpose", to, {x}, {output}), "perm", order);
     return output;
   };
   if (!from.arrangement.flattened.empty()) {
-    CHECK(is_plain(arrangement), "only a plain form of a flattened map");
     const Arrangement whole{.axes = from.arrangement.axes, .flattened = {}};
-    const std::string map = reshape(from.name, from.arrangement.flattened);
-    const std::string turned = transpose(map, transposition(whole, plain(whole.axes.size())));
-    return reshape(turned, wanted.shape);
+    const std::string map = reshape(name + "/map", from.name, from.arrangement.flattened);
+    const std::string turned =
+        transpose(name + "/turned", map, transposition(whole, plain(whole.axes.size())));
+    return reshape(name, turned, wanted.shape);
   }
   CHECK(arrangement.flattened.empty(), "a map is flattened by Reshape alone");
   if (same_memory(wanted.shape, from.arrangement, arrangement)) {
-    return reshape(from.name, stored_shape(wanted.shape, arrangement));
+    return reshape(name, from.name, stored_shape(wanted.shape, arrangement));
   }
-  return transpose(from.name, transposition(from.arrangement, arrangement));
+  return transpose(name, from.name, transposition(from.arrangement, arrangement));
 }
 
 std::string Converter::write_constant(int value_id, const Arrangement& arrangement) {

@@ -193,6 +193,9 @@ class Converter {
   int add_value(Value value);
   void set_result(int node, int output, int value_id);
   std::string tensor_name(int node, int output) const;
+  // A name for a value of the ONNX graph: `wanted`, or one like it where that is taken. The names
+  // of the network's outputs are kept for them.
+  std::string claim(const std::string& wanted);
   bool is_output(int node) const { return outputs_.contains(node); }
   // Whether a window that wants its channels first reads this node's result, as it is or after
   // operators that work on any order.
@@ -231,6 +234,7 @@ class Converter {
   std::vector<bool> feeds_window_;
   std::set<int> outputs_;
   std::vector<Edge> output_order_;
+  std::set<std::string> kept_names_;
   std::optional<int> input_node_;
   std::vector<OpenInput> open_inputs_;
   std::map<std::string, Shape> suggested_;

@@ -179,7 +179,7 @@ onnx::NodeProto& Op::emit(const std::string& onnx_op, const std::vector<std::str
   check_size(shape);
   const std::string tensor = converter_->tensor_name(node_, output);
   const bool turned = !is_plain(arrangement) && converter_->is_output(node_);
-  const std::string name = builder().value_name(turned ? tensor + "/channels_first" : tensor);
+  const std::string name = converter_->claim(turned ? tensor + "/channels_first" : tensor);
   const DataType type = type_.value_or(input_count() > 0 ? value(0).type : DataType::Float);
   std::optional<Dilation> dilation;
   for (std::size_t i = 0; i < input_count(); ++i) {

@@ -54,13 +54,15 @@ Arrangement operand_arrangement(const Op& op, const Shape& shape) {
 void check_within_dilation(const Op& op, const Shape& shape) {
   bool dilated = false;
   for (std::size_t i = 0; i < op.input_count(); ++i) {
-    dilated = dilated || op.value(i).dilation.has_value();
+    if (!op.value(i).dilation) continue;
+    dilated = true;
+    if (op.shape(i) != shape) op.refuse("expected no broadcasting of what SpaceToBatchND wrote");
   }
   for (std::size_t i = 0; dilated && i < op.input_count(); ++i) {
     if (op.value(i).dilation || is_per_channel(op.shape(i), shape.size())) continue;
     op.refuse(
-        "input {}: expected one number per channel between SpaceToBatchND and "
-        "BatchToSpaceND, found {}",
+        "input {}: expected one number per channel between SpaceToBatchND and BatchToSpaceND, "
+        "found {}",
         i, workbench::to_string(op.shape(i)));
   }
 }
@@ -333,7 +335,7 @@ std::optional<Constant> slope_of(const Op& summand, int x) {
     }
     return product(scaled.factor, scalar(2));
   }
-  if (core.kind() == "Relu" && !core.is_constant(0)) {
+  if (core.kind() == "Relu" && core.input_count() == 1 && !core.is_constant(0)) {
     const Op negative = core.writer(0);
     if (negative.kind() != "Neg" || negative.peek(0) != x) return std::nullopt;
     return product(scaled.factor, scalar(-1));
@@ -481,7 +483,9 @@ std::string broadcast_operand(Op& op, std::size_t i, std::size_t rank,
   const Shape shape = value.shape;
   if (element_count(shape) == 1 && shape.size() <= rank && value.constant) return op.plain(i);
   if (!arrangement.flattened.empty()) {
-    if (!value.constant) return op.stored(i, arrangement);
+    if (!value.constant) {
+      return op.arrangement(i) == arrangement ? op.stored(i, arrangement) : op.plain(i);
+    }
     return op.initializer("operand", flattened_constant(*value.constant, arrangement));
   }
   if (shape.size() == rank) return op.stored(i, arrangement);

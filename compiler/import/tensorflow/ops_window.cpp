@@ -337,6 +337,7 @@ void convert_space_to_batch(Op& op) {
   map.dilation =
       Dilation{.block = blocks.block, .pads_begin = blocks.begin, .pads_end = blocks.end};
   map.dilation->shared = op.readers() > 1;
+  map.clipped.reset();
   op.bind(0, op.converter().add_value(std::move(map)));
 }
 
@@ -410,6 +411,7 @@ void convert_batch_to_space(Op& op) {
   map.name = op.name();
   map.shape = shape;
   map.dilation.reset();
+  map.clipped.reset();  // of the map before it was cropped
   map.forms.resize(1);  // others may have been made of the map before it was cropped
   op.bind(0, op.converter().add_value(std::move(map)));
 }
