@@ -92,6 +92,36 @@ TEST(Tensorflow, a_flattened_map_permutes_the_matrix_behind_it) {
   EXPECT_EQ(values_of(y), (std::vector<float>{506, 5}));
 }
 
+TEST(Tensorflow, a_flattened_map_that_is_an_output_is_in_the_order_of_the_file) {
+  GraphDef graph;
+  graph.placeholder("x", {1, 2, 3, 2})
+      .reals("w", {1, 1, 2, 2}, {1, 0, 0, 1})
+      .list("sizes", {-1, 12})
+      .add(conv("conv", "x", "w"))
+      .op("Reshape", "flat", {"conv", "sizes"})
+      .op("Relu", "y", {"flat"});
+  EXPECT_EQ(values_of(run_graph_def(graph.bytes(), {tensor_of({1, 2, 3, 2}, counting(12))})),
+            counting(12));
+}
+
+// The bias reaches the padding before the blocks are taken apart: no convolution has such padding.
+TEST(Tensorflow, a_sum_between_space_and_its_convolution_is_refused) {
+  GraphDef graph;
+  graph.placeholder("x", {1, 4, 4, 1})
+      .list("block", {2, 2})
+      .integers("margin", {2, 2}, {2, 2, 2, 2})
+      .integers("crops", {2, 2}, {0, 0, 0, 0})
+      .reals("w", {3, 3, 1, 1}, std::vector<float>(9, 1))
+      .reals("bias", {1}, {1})
+      .op("SpaceToBatchND", "apart", {"x", "block", "margin"})
+      .op("BiasAdd", "biased", {"apart", "bias"})
+      .add(TfNode("Conv2D", "conv", {"biased", "w"})
+               .text("padding", "VALID")
+               .integers("strides", {1, 1, 1, 1}))
+      .op("BatchToSpaceND", "y", {"conv", "block", "crops"});
+  EXPECT_TRUE(import_error_of(graph.bytes()).starts_with("node 'biased' (BiasAdd): expected no "));
+}
+
 // Shape, StridedSlice, Mul and Pack of the batch and the sizes: [1, 2 * 3 * 2].
 TEST(Tensorflow, shape_arithmetic_is_constant) {
   GraphDef graph;

@@ -258,7 +258,6 @@ void Converter::convert_node(int n) {
       front_end = front_end || id == kFrontEnd;
       dead = dead || id == kDead;
     }
-    if (dead) return mark(n, kDead);
     if (is_front_end(def.op()) || front_end) {
       if (const auto shape = shape_behind_front_end(n)) {
         make_input(n, DataType::Float, shape);
@@ -267,6 +266,7 @@ void Converter::convert_node(int n) {
       }
       return;
     }
+    if (dead) return mark(n, kDead);
     if (!note_unsupported(n) && !unknown) {
       convert_known(n);
       return;
@@ -327,7 +327,7 @@ void Converter::convert_known(int n) {
     const wire::AttrValue* value = op.find("value");
     if (value == nullptr || !value->has_tensor()) op.refuse("attribute 'value': found no tensor");
     const auto type = static_cast<DataType>(value->tensor().dtype());
-    if (type == DataType::String) return mark(n, kFrontEnd);
+    if (type == DataType::String) return mark(n, kDead);  // names of files and the like
     try {
       op.bind_constant(0, read_constant(value->tensor()));
     } catch (const Error& error) {

@@ -246,7 +246,7 @@ class Converter {
 
 // States of a tensor that has no value.
 inline constexpr int kUnknown = -1;   // an obstacle lies before it
-inline constexpr int kDead = -2;      // the other branch of a condition that is known
+inline constexpr int kDead = -2;      // a text, or on the branch that is not taken
 inline constexpr int kFrontEnd = -3;  // made from strings, files or sound
 
 // The rows of each family.
