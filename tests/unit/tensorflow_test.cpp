@@ -420,6 +420,20 @@ TEST(Tensorflow, a_constant_of_a_size_that_no_memory_holds_is_refused) {
             "node 'c' (Const): attribute 'value': expected 1073741824 values, found 1 to repeat");
 }
 
+// 64 MiB each, from a few bytes: the sum is bounded, whatever is made of them.
+TEST(Tensorflow, constants_cannot_multiply_without_end) {
+  GraphDef graph;
+  graph.placeholder("x", {1, 2}).list("dims", {1 << 12, 1 << 12}).reals("zero", {}, {0});
+  std::string bytes = graph.bytes();
+  for (int i = 0; i < 6; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    bytes += wire_bytes(1, TfNode("Fill", name, {"dims", "zero"}).bytes());
+    bytes += wire_bytes(1, TfNode("BiasAdd", "y" + std::to_string(i), {"x", name}).bytes());
+  }
+  EXPECT_NE(import_error_of(bytes).find("expected constants that the size of the file explains"),
+            std::string::npos);
+}
+
 TEST(Tensorflow, a_deep_graph_imports) {
   GraphDef graph;
   graph.placeholder("x", {1, 2});

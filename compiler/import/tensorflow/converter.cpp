@@ -82,6 +82,9 @@ std::string list_names(const std::vector<std::string>& names) {
 
 Converter::Converter(const GraphFile& file, const std::string& name, const Request& request)
     : file_(file), request_(request), builder_(name, "TensorFlow") {
+  // Weights are read, turned around and folded a few times; a byte holds at most one of them.
+  constexpr std::int64_t kCopies = 16;
+  elements_left_ = 4 * kMaxFilled + kCopies * static_cast<std::int64_t>(file.graph.ByteSizeLong());
   read_nodes();
   if (!request_.input_node.empty()) {
     input_node_ = find_node(request_.input_node);
@@ -96,6 +99,18 @@ Converter::Converter(const GraphFile& file, const std::string& name, const Reque
 
 std::string Converter::claim(const std::string& wanted) {
   return kept_names_.erase(wanted) > 0 ? wanted : builder_.value_name(wanted);
+}
+
+std::string Converter::initializer(const std::string& wanted, const Constant& constant) {
+  charge(constant.size());
+  return builder_.constant(wanted, to_tensor(constant));
+}
+
+void Converter::charge(std::int64_t elements) {
+  if (elements > elements_left_) {
+    fail("expected constants that the size of the file explains, found too many elements");
+  }
+  elements_left_ -= elements;
 }
 
 void Converter::read_nodes() {
@@ -280,8 +295,8 @@ void Converter::convert_node(int n) {
 bool Converter::note_unsupported(int n) {
   const wire::NodeDef& def = *node(n).def;
   std::string_view reason = refusal(def.op());
-  const bool known =
-      rules().contains(def.op()) || def.op() == "Const" || def.op().starts_with("Placeholder");
+  constexpr std::string_view kInputs[] = {"Const", "Placeholder", "PlaceholderV2"};
+  const bool known = rules().contains(def.op()) || is_one_of(def.op(), kInputs);
   if (reason.empty() && !known) reason = "operator is not supported";
   if (reason.empty()) return false;
   unsupported_[fmt::format("{}: {}", def.op(), reason)].push_back(def.name());
@@ -591,7 +606,7 @@ std::string Converter::write_constant(int value_id, const Arrangement& arrangeme
   const Constant turned = is_plain(arrangement)
                               ? *wanted.constant
                               : transposed(*wanted.constant, storing_order(arrangement));
-  const std::string name = builder_.constant(wanted.name, to_tensor(turned));
+  const std::string name = initializer(wanted.name, turned);
   return wanted.fake_quant ? write_codes(wanted, name, arrangement) : name;
 }
 

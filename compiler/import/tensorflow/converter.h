@@ -196,6 +196,11 @@ class Converter {
   // A name for a value of the ONNX graph: `wanted`, or one like it where that is taken. The names
   // of the network's outputs are kept for them.
   std::string claim(const std::string& wanted);
+  // Writes an initializer; returns its name.
+  std::string initializer(const std::string& wanted, const Constant& constant);
+  // Counts elements of constants; throws Error where a file makes more of them than its size
+  // explains.
+  void charge(std::int64_t elements);
   bool is_output(int node) const { return outputs_.contains(node); }
   // Whether a window that wants its channels first reads this node's result, as it is or after
   // operators that work on any order.
@@ -235,6 +240,7 @@ class Converter {
   std::set<int> outputs_;
   std::vector<Edge> output_order_;
   std::set<std::string> kept_names_;
+  std::int64_t elements_left_ = 0;
   std::optional<int> input_node_;
   std::vector<OpenInput> open_inputs_;
   std::map<std::string, Shape> suggested_;

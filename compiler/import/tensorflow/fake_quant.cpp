@@ -26,6 +26,9 @@ Nudged nudge(const FakeQuant& range) {
       fail("expected a range of numbers, found [{}, {}]", low, high);
     }
     const float step = (high - low) / (highest - lowest);
+    if (!(step > 0) || !std::isfinite(step)) {
+      fail("expected a range that codes can have steps in, found [{}, {}]", low, high);
+    }
     const float zero = std::clamp(std::round(lowest - low / step), lowest, highest);
     nudged.step.push_back(step);
     nudged.zero_point.push_back(static_cast<std::int64_t>(zero));

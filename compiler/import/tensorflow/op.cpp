@@ -171,7 +171,7 @@ Arrangement Op::preferred(std::size_t rank) const {
 }
 
 std::string Op::initializer(const std::string& suffix, const Constant& constant) {
-  return builder().constant(name() + "/" + suffix, to_tensor(constant));
+  return converter_->initializer(name() + "/" + suffix, constant);
 }
 
 onnx::NodeProto& Op::emit(const std::string& onnx_op, const std::vector<std::string>& inputs,
@@ -200,6 +200,7 @@ std::string Op::step(const std::string& onnx_op, const std::vector<std::string>&
 void Op::bind(int output, int value_id) { converter_->set_result(node_, output, value_id); }
 
 void Op::bind_constant(int output, Constant constant) {
+  converter_->charge(constant.size());
   Value value{.name = converter_->tensor_name(node_, output),
               .type = constant.type,
               .shape = constant.shape};

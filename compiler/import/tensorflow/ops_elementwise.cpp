@@ -491,8 +491,8 @@ std::string broadcast_operand(Op& op, std::size_t i, std::size_t rank,
   if (shape.size() == rank) return op.stored(i, arrangement);
   const Shape wide = padded(shape, rank);
   if (value.constant && !value.fake_quant) {
-    return op.builder().constant(value.name, to_tensor(transposed(reshaped(*value.constant, wide),
-                                                                  storing_order(arrangement))));
+    return op.converter().initializer(
+        value.name, transposed(reshaped(*value.constant, wide), storing_order(arrangement)));
   }
   const auto reshaped_to = [&](const Shape& wanted) {
     const std::string sizes = op.builder().list(op.name() + "/shape", wanted);

@@ -49,7 +49,7 @@ void convert_matmul(Op& op) {
       left = op.stored(0, stored);
       matrix = rows_as_stored(matrix, stored);
     }
-    const std::string right = op.builder().constant(op.value(1).name, to_tensor(matrix));
+    const std::string right = op.converter().initializer(op.value(1).name, matrix);
     op.emit("MatMul", {left, right}, shape, plain(2));
     return;
   }
