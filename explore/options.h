@@ -119,8 +119,8 @@ void for_each_option(Source& source, auto&& visit) {
         input_shapes);
   visit(Option{.name = "weights",
                .stage = Stage::Imported,
-               .meaning = "of a Caffe network: its .caffemodel",
-               .without = "the one beside it, else seeded random numbers"},
+               .meaning = "of a Caffe network: its .caffemodel; without any, seeded numbers",
+               .without = "the one beside it"},
         weights);
   visit(Option{.name = "input-node",
                .stage = Stage::Imported,
