@@ -33,7 +33,7 @@ FloatGraph detector(bool read_by_layer) {
   const ValueId boxes = build.conv("boxes", x, 2, {1, 2, 3, 4}),
                 scores = build.conv("scores", x, 2, {1, 2, 3, 4});
   ValueId y = build.add("joined", Concat{}, {boxes, scores});
-  if (read_by_layer) y = build.conv("last", y, 2, {1, 2, 3, 4});
+  if (read_by_layer) y = build.conv("last", y, 2, {1, 2, 3, 4, 1, 2, 3, 4});
   build.output(y);
   return build;
 }
