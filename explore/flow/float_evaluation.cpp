@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "compiler/quantize/saturation.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "data/arrays.h"
@@ -46,15 +47,28 @@ Shape without_ones(Shape shape) {
 // Tools of other formats give codes where an imported network has real numbers, and images with
 // channels last where it has them first (docs/formats.md).
 
-// The codes that an input becomes at once, or that an output was last; none where there are none.
-std::optional<Quantization> codes_of(const Graph& graph, ValueId id) {
+bool renames(const Node& node) { return traits(node.op).silent && traits(node.op).moves_data; }
+
+// The codes that an input becomes at once, under whatever shape; none where there are none.
+std::optional<Quantization> codes_behind(const Graph& graph, ValueId input) {
   for (const Node& node : graph.nodes) {
-    if (std::holds_alternative<Quantize>(node.op) && node.inputs[0] == id) {
+    if (node.inputs[0] != input) continue;
+    if (std::holds_alternative<Quantize>(node.op)) {
       return graph.value(node.outputs[0]).quantization;
     }
-    if (std::holds_alternative<Dequantize>(node.op) && node.outputs[0] == id) {
-      return graph.value(node.inputs[0]).quantization;
+    if (renames(node)) input = node.outputs[0];
+  }
+  return std::nullopt;
+}
+
+// The codes that an output was last.
+std::optional<Quantization> codes_before(const Graph& graph, ValueId output) {
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    if (node->outputs[0] != output) continue;
+    if (std::holds_alternative<Dequantize>(node->op)) {
+      return graph.value(node->inputs[0]).quantization;
     }
+    if (renames(*node)) output = node->inputs[0];
   }
   return std::nullopt;
 }
@@ -136,7 +150,7 @@ std::vector<Tensor> inputs_of(const Graph& graph, const std::vector<fs::path>& f
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const Value& input = graph.value(graph.inputs[i]);
     if (!arrays[i]) fail("{}: expected an array for input '{}'", files[0].string(), input.name);
-    const Tensor array = translated(*arrays[i], input, codes_of(graph, graph.inputs[i]));
+    const Tensor array = translated(*arrays[i], input, codes_behind(graph, graph.inputs[i]));
     inputs.push_back(fitted(array, input, files[std::min(i, files.size() - 1)].string()));
   }
   return inputs;
@@ -169,7 +183,10 @@ Evaluation evaluate_network(const EvaluationRequest& request) {
   Graph graph = std::move(network.graph);
   const Graph imported = graph;
   const std::vector<Tensor> inputs = inputs_of(graph, request.inputs);
-  if (request.passes) run_passes(graph, float_pipeline(request.switches));
+  if (request.passes) {
+    run_passes(graph, float_pipeline(request.switches));
+    graph = with_saturation(std::move(graph), ranges_of_pairs(imported));
+  }
   const std::vector<Tensor> results = evaluate(graph, inputs);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     evaluation.inputs.emplace_back(graph.value(graph.inputs[i]).name, inputs[i]);
@@ -183,7 +200,7 @@ Evaluation evaluate_network(const EvaluationRequest& request) {
     const auto& [name, got] = evaluation.outputs[i];
     if (!expected[i]) continue;
     const Value& output = graph.value(graph.outputs[i]);
-    const auto codes = codes_of(imported, imported.outputs[i]);
+    const auto codes = codes_before(imported, imported.outputs[i]);
     const double step = holds_codes(*expected[i], output, codes) ? codes->step() : 0;
     evaluation.comparisons.push_back(
         against(translated(*expected[i], output, codes), name, got, step));
