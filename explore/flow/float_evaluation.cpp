@@ -201,7 +201,7 @@ Evaluation evaluate_network(const EvaluationRequest& request) {
     if (!expected[i]) continue;
     const Value& output = graph.value(graph.outputs[i]);
     const auto codes = codes_before(imported, imported.outputs[i]);
-    const double step = holds_codes(*expected[i], output, codes) ? codes->step() : 0;
+    const double step = codes && codes->thresholds.size() == 1 ? codes->step() : 0;
     evaluation.comparisons.push_back(
         against(translated(*expected[i], output, codes), name, got, step));
   }

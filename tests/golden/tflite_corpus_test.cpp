@@ -54,6 +54,8 @@ TEST(TfliteCorpus, results_are_the_interpreters) {
   for (const fs::path& path : files) {
     SCOPED_TRACE(path.string());
     const fs::path folder = path.parent_path();
+    // Activations of 16 bits are real numbers here: the arrays' codes have no scale to be read by.
+    if (read_npy(folder / "ref_in_0.npy").type() == ElementType::Int16) continue;
     try {
       const Evaluation result = evaluate_network({.model = {.name = path.string()},
                                                   .inputs = arrays(folder, "ref_in"),

@@ -33,7 +33,7 @@ TEST(Model, a_shape_for_a_zoo_network_is_refused) {
   const ModelSource source{.name = "zoo:tiny_cnn",
                            .import = {.input_shapes = {{"data", {1, 3, 8, 8}}}}};
   EXPECT_EQ(message_of([&] { load_model(source); }),
-            "zoo:tiny_cnn: --shape is for ONNX files; a zoo network takes ?resolution=N");
+            "zoo:tiny_cnn: --shape is for files; a zoo network takes ?resolution=N");
 }
 
 TEST(Model, an_unknown_zoo_option_is_named) {

@@ -260,13 +260,15 @@ TEST(Tensorflow, quantized_constants_are_dequantized) {
     const float second = values_of(run_graph_def(graph.bytes(), {tensor_of({1, 2}, {0, 1})}))[0];
     return std::pair(first, second);
   };
-  EXPECT_FLOAT_EQ(weights("MIN_FIRST").first, -128 * 2.0F / 255);
-  EXPECT_FLOAT_EQ(weights("MIN_FIRST").second, 127 * 2.0F / 255);
+  // The step in float32 is a little above 2/255: 1 / step is below 127.5.
+  EXPECT_FLOAT_EQ(weights("MIN_FIRST").first, -127 * 2.0F / 255);
+  EXPECT_FLOAT_EQ(weights("MIN_FIRST").second, 128 * 2.0F / 255);
   EXPECT_FLOAT_EQ(weights("MIN_COMBINED").first, -1);
   EXPECT_FLOAT_EQ(weights("MIN_COMBINED").second, 1);
 }
 
-// [-1, 1] in 8 bits: step 2/255, zero at 128 (127.5 rounds up), so the range is [-128, 127] steps.
+// [-1, 1] in 8 bits: step 2/255, in float32 a little above it. 1 / step is below 127.5, so zero is
+// code 127 and the range [-127, 128] steps.
 TEST(Tensorflow, fake_quantization_nudges_its_range) {
   GraphDef graph;
   graph.placeholder("x", {1, 4})
@@ -276,10 +278,10 @@ TEST(Tensorflow, fake_quantization_nudges_its_range) {
   const std::vector<float> y =
       values_of(run_graph_def(graph.bytes(), {tensor_of({1, 4}, {-5, 0, 0.01F, 5})}));
   const float step = 2.0F / 255;
-  EXPECT_FLOAT_EQ(y[0], -128 * step);
+  EXPECT_FLOAT_EQ(y[0], -127 * step);
   EXPECT_EQ(y[1], 0.0F);
   EXPECT_FLOAT_EQ(y[2], step);
-  EXPECT_FLOAT_EQ(y[3], 127 * step);
+  EXPECT_FLOAT_EQ(y[3], 128 * step);
 }
 
 // A constant of fewer values than elements repeats the last one; halves sit in integers.

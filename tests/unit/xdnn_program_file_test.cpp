@@ -140,12 +140,12 @@ TEST(XdnnProgramFile, enumerators_nobody_knows_are_refused) {
   const auto with_host_op = [](Op op) {
     return message_after([&](auto& p) { p.host.nodes[0].op = op; });
   };
-  EXPECT_EQ(with_host_op(Binary{.kind = static_cast<Binary::Kind>(4)}),
-            "net.xdnn: not a program: kind 4");
-  EXPECT_EQ(with_host_op(Reduce{.kind = static_cast<Reduce::Kind>(3)}),
-            "net.xdnn: not a program: kind 3");
-  EXPECT_EQ(with_host_op(Activate{{.kind = static_cast<Activation::Kind>(12)}}),
-            "net.xdnn: not a program: activation 12");
+  EXPECT_EQ(with_host_op(Binary{.kind = static_cast<Binary::Kind>(100)}),
+            "net.xdnn: not a program: kind 100");
+  EXPECT_EQ(with_host_op(Reduce{.kind = static_cast<Reduce::Kind>(101)}),
+            "net.xdnn: not a program: kind 101");
+  EXPECT_EQ(with_host_op(Activate{{.kind = static_cast<Activation::Kind>(102)}}),
+            "net.xdnn: not a program: activation 102");
   EXPECT_EQ(with_host_op(Pad{.mode = static_cast<Pad::Mode>(-1)}),
             "net.xdnn: not a program: mode -1");
   EXPECT_EQ(message_after([](auto& p) { p.host.values[0].type = static_cast<ElementType>(11); }),
