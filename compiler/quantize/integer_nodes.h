@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -30,20 +29,6 @@ std::optional<Role> integer_role(const Graph& graph, const Node& node);
 // Roles on xDNN. What `options.host_reason` lets through must be expressible (CHECKed); without a
 // host_reason, everything expressible is integer.
 Roles integer_nodes(const Graph& graph, const QuantizeOptions& options);
-
-// Takes the role from joins and sums that cost an operand most of its codes:
-//  - a Concat whose codes no layer reads (through data movement), with operands whose thresholds
-//    differ by more than kJoinedRatio, and the movement behind it: the host joins reals;
-//  - where `sums`, an Add of two scales that differ by more than kSummedRatio, if the smaller
-//    operand has another reader: it would have next to no codes for that one.
-// `thresholds`: of operands, by name; those without count as like any other.
-void leave_unlike_scales(const Graph& graph, const std::map<std::string, double>& thresholds,
-                         bool sums, Roles& roles);
-inline constexpr double kJoinedRatio = 4, kSummedRatio = 32;
-
-// The same decision as read from what it led to: joins, and where `sums` sums, whose values are not
-// of one scale in `annotated`, and movement of what has no codes.
-void drop_unlike_scales(const Graph& annotated, bool sums, Roles& roles);
 
 // The operands of an integer node that carry activations (not weights, bias or scales).
 std::span<const ValueId> data_operands(const Node& node, Role role);

@@ -280,19 +280,13 @@ AffineRequantize rescaling(const Quantization& in, const Quantization& out, std:
   return nemo_rescaling(std::span(&channel, 1), out);
 }
 
-Roles lowered_roles(const Graph& annotated, const NemoOptions& options) {
-  Roles roles = nemo_roles(annotated, options);
-  drop_unlike_scales(annotated, false, roles);
-  return roles;
-}
-
 // The integer nodes of one network.
 class Nodes {
  public:
   Nodes(const Graph& annotated, const NemoOptions& options)
       : source_(annotated),
         options_(options),
-        roles_(lowered_roles(annotated, options)),
+        roles_(nemo_roles(annotated, options)),
         logits_(leave_as_accumulators(annotated, roles_)),
         rewriter_(annotated) {}
 
@@ -439,8 +433,7 @@ Graph quantize_nemo(const Graph& graph, const Thresholds& thresholds, const Nemo
 
 Graph annotate_nemo(Graph graph, const Thresholds& thresholds, const NemoOptions& options) {
   check_finite_weights(graph);
-  Roles roles = nemo_roles(graph, options);
-  leave_unlike_scales(graph, thresholds, false, roles);
+  const Roles roles = nemo_roles(graph, options);
   Codes codes = nemo_codes(graph, roles, thresholds, options);
   const std::vector<bool> logits = leave_as_accumulators(graph, roles);
   for (std::size_t n = 0; n < logits.size(); ++n) {

@@ -23,19 +23,13 @@ void set_activation(Op& op, Activation activation) {
   if (auto* sum = std::get_if<Binary>(&op)) sum->activation = std::move(activation);
 }
 
-Roles lowered_roles(const Graph& annotated, const QuantizeOptions& options) {
-  Roles roles = integer_nodes(annotated, options);
-  drop_unlike_scales(annotated, true, roles);
-  return roles;
-}
-
 // The integer nodes of one network.
 class Nodes {
  public:
   Nodes(const Graph& annotated, const QuantizeOptions& options, const QuantizerTable* table)
       : source_(annotated),
         options_(options),
-        roles_(lowered_roles(annotated, options)),
+        roles_(integer_nodes(annotated, options)),
         layers_(table_layers(annotated, table)),
         rewriter_(annotated) {}
 
@@ -119,9 +113,7 @@ Graph annotate_xfdnn(Graph graph, const Thresholds& thresholds, const QuantizeOp
            options.bits, layer->bits);
     }
   }
-  Roles roles = integer_nodes(graph, options);
-  // A table says of every layer what its codes are.
-  if (table == nullptr) leave_unlike_scales(graph, thresholds, true, roles);
+  const Roles roles = integer_nodes(graph, options);
   Codes codes = int8_thresholds(graph, roles, thresholds, layers, table);
   codes.bits = options.bits;
   return with_codes(std::move(graph), roles, std::move(codes));

@@ -11,14 +11,6 @@ namespace workbench::xdnn {
 
 namespace {
 
-// Of what a unit could compute.
-std::string own_scales_reason(const Node& node) {
-  const bool ties =
-      std::holds_alternative<Concat>(node.op) || std::holds_alternative<Binary>(node.op);
-  return ties ? "its operands are on the host already, or on scales too far apart"
-              : "its operands are on the host already";
-}
-
 std::vector<HostStepInfo> host_steps(const Graph& quantized, const Machine& machine,
                                      const CompileOptions& options) {
   std::vector<HostStepInfo> steps;
@@ -27,7 +19,8 @@ std::vector<HostStepInfo> host_steps(const Graph& quantized, const Machine& mach
     const bool real = quantized.value(node.outputs[0]).type == ElementType::Float32 ||
                       quantized.value(node.inputs[0]).type == ElementType::Float32;
     if (!real || traits(node.op).silent) continue;
-    const std::string why = reason(quantized, node).value_or(own_scales_reason(node));
+    const std::string why =
+        reason(quantized, node).value_or("its operands are on the host already");
     if (!options.allow_host && !host_by_design(node.op)) {
       fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", quantized.name,
            node.name, op_name(node.op), why);

@@ -50,6 +50,7 @@ constexpr Exclusion kExcluded[] = {
     {"test_if_seq", "sequences as results"},
     {"test_if_opt", "optional values as results"},
     {"test_sequence_", "sequences as inputs or results"},
+    {"test_lstm_with_peepholes", "lengths of sequences at run time"},
     {"test_split_zero_size_splits", "tensors without elements are refused"},
     {"test_reshape_allowzero_reordered", "tensors without elements are refused"},
 };
