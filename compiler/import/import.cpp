@@ -126,7 +126,10 @@ void read_input(const onnx::ValueInfoProto& input, const Shape& shape, ImportSta
 void read_inputs(const onnx::GraphProto& proto, const InputShapes& shapes, ImportState& state) {
   for (const onnx::ValueInfoProto& input : proto.input()) {
     const Binding* found = state.scope->find(input.name());
-    if (found != nullptr && state.graph.value(found->id).constant) continue;  // an initializer
+    if (found != nullptr && found->kind == Binding::Kind::Value &&
+        state.graph.value(found->id).constant) {
+      continue;  // an initializer
+    }
     const auto shape = shapes.find(input.name());
     try {
       read_input(input, shape != shapes.end() ? shape->second : Shape(), state);
