@@ -40,8 +40,9 @@ struct IntegerNetworkOptions {
 // this flow do (docs/facts/pulp.md 2.2); anything else that is read as codes needs a Clip or must
 // fit.
 //
-// `imported` is as import_model() gives it. Throws Error "node 'NAME' (OP): ..." for a chain that is
-// no rescaling of integers (a fraction that is never cut, a Clip range that is no range of codes,
+// `imported` is as import_model() gives it. Throws Error "node 'NAME' (OP): ..." for a chain that
+// is no rescaling of integers (a fraction that is never cut, a Clip range that is no range of
+// codes,
 // ...), and "input 'NAME': ..." for a sample that is no codes.
 Graph integer_network(const Graph& imported, const std::vector<Tensor>& inputs,
                       const IntegerNetworkOptions& options = {});
