@@ -24,6 +24,8 @@ struct FrontEnd {
   bool takes_weights = false;  // whether there may be ImportOptions::weights
 };
 
+extern const FrontEnd kCaffe, kTensorFlow, kTensorFlowLite;  // each in the folder of its format
+
 // In the order in which they are asked; the last one, ONNX, takes what no other recognises.
 std::span<const FrontEnd> front_ends();
 

@@ -5,11 +5,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "compiler/import/caffe/caffe.h"
 #include "compiler/import/front_end.h"
 #include "compiler/import/mapped_file.h"
-#include "compiler/import/tensorflow/tensorflow.h"
-#include "compiler/import/tflite/front_end.h"
 #include "core/error.h"
 
 namespace workbench::importer {

@@ -1,5 +1,3 @@
-#include "compiler/import/caffe/caffe.h"
-
 #include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 
 #include "compiler/import/caffe/convert.h"
 #include "compiler/import/caffe/net_file.h"
+#include "compiler/import/front_end.h"
 #include "compiler/import/model_builder.h"
 #include "compiler/import/names.h"
 #include "compiler/import/tensor_proto.h"

@@ -1,11 +1,10 @@
-#include "compiler/import/tensorflow/tensorflow.h"
-
 #include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "compiler/import/front_end.h"
 #include "compiler/import/names.h"
 #include "compiler/import/tensor_proto.h"
 #include "compiler/import/tensorflow/converter.h"

@@ -1,4 +1,4 @@
-#include "compiler/import/tflite/front_end.h"
+#include "compiler/import/front_end.h"
 
 #include "compiler/import/tensor_proto.h"
 #include "compiler/import/tflite/converter.h"
