@@ -13,6 +13,15 @@ function(add_precompiled name header)
 endfunction()
 
 add_precompiled(precompiled core/precompiled.h)
+set(runs_once "$<$<CONFIG:Release>:-O1>")
+add_precompiled(precompiled_runs_once core/precompiled.h ${runs_once})
+
+# Optimizes a target for the time it takes to compile.
+function(workbench_runs_once target)
+  target_compile_options(${target} PRIVATE ${runs_once})
+  target_precompile_headers(${target} REUSE_FROM precompiled_runs_once)
+endfunction()
+
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
   foreach(level 0 1)  # how much tests are optimized
