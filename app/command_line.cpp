@@ -583,6 +583,19 @@ void add_track(CLI::App& app, Commands& commands) {
   add_report(track, commands);
 }
 
+void add_validate(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "validate", "hold the models against figures of real machines: how far to trust which");
+  ValidateOptions& options = commands.add(command, validate);
+  command.add_option("figures", options.figures,
+                     "file of figures (default: the shipped ones, docs/validation.md)");
+  command.add_option("--hw", options.machine, "figures of that machine only");
+  command.add_option("--networks", options.networks,
+                     "folder of the networks that are files, e.g. DORY's examples");
+  command.add_option("--json", options.json, "write the figures and errors as JSON");
+  command.add_option("--html", options.html, "write them as one self-contained page");
+}
+
 void add_commands(CLI::App& app, Commands& commands) {
   app.require_subcommand(1);
   add_run(app, commands);
@@ -601,6 +614,7 @@ void add_commands(CLI::App& app, Commands& commands) {
   add_sweep_worker(app, commands);
   add_sweep(app, commands);
   add_track(app, commands);
+  add_validate(app, commands);
   commands.add(*app.add_subcommand("ops", "list the ONNX operators that can be imported"), ops);
   commands.add(*app.add_subcommand("passes", "list the passes that --with and --without switch"),
                passes);

@@ -167,6 +167,11 @@ struct TrackReportOptions {
   std::vector<std::string> cases;
 };
 
+struct ValidateOptions {
+  std::filesystem::path figures, networks, json, html;
+  std::string machine;
+};
+
 int run(const RunOptions& options);
 int compile(const CompileCommandOptions& options);
 int verify(const VerifyOptions& options);
@@ -185,6 +190,7 @@ int sweep_worker(const WorkerRequest& request);
 int track_record(const TrackRecordOptions& options);
 int track_compare(const TrackCompareOptions& options);
 int track_report(const TrackReportOptions& options);
+int validate(const ValidateOptions& options);
 int ops();
 int passes();
 

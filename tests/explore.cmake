@@ -1,7 +1,7 @@
 # Reports, pages, energy, results store, sweeps, tracking.
 set(explore_libraries test_programs workbench::energy workbench::executor workbench::goldens
                       workbench::html workbench::inputs workbench::pipeline workbench::report
-                      workbench::store workbench::sweep workbench::track
+                      workbench::store workbench::sweep workbench::track workbench::validate
                       nlohmann_json::nlohmann_json SQLite::SQLite3 ZLIB::ZLIB)
 workbench_test(explore_unit_test LABEL unit SYSTEMC
   SOURCES unit/accuracy_test.cpp unit/drawing_test.cpp unit/energy_test.cpp unit/flow_test.cpp
@@ -12,7 +12,7 @@ workbench_test(explore_unit_test LABEL unit SYSTEMC
           unit/run_page_test.cpp unit/store_test.cpp unit/sweep_front_test.cpp
           unit/sweep_report_test.cpp unit/sweep_study_test.cpp unit/sweep_values_test.cpp
           unit/track_baseline_test.cpp unit/track_compare_test.cpp unit/track_history_test.cpp
-          unit/track_suite_test.cpp
+          unit/track_suite_test.cpp unit/validation_test.cpp
   LIBRARIES ${explore_libraries} onnx onnx_proto)
 workbench_test(explore_property_test LABEL property SYSTEMC
   SOURCES property/energy_accesses_test.cpp property/host_networks_test.cpp

@@ -48,6 +48,14 @@ std::vector<std::string> shipped_machines() {
 
 }  // namespace
 
+fs::path find_config_file(const std::string& path) {
+  std::error_code ignored;
+  for (const fs::path& folder : config_folders()) {
+    if (fs::exists(folder / path, ignored)) return folder / path;
+  }
+  fail("{}: no such file in the configs folder", path);
+}
+
 fs::path find_machine_file(const std::string& name_or_path) {
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return name_or_path;

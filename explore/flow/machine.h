@@ -45,5 +45,7 @@ void save(const Program& program, const std::filesystem::path& path);
 // `name_or_path` as a path, else NAME.yaml in the configs folder of the source tree or of the
 // folders above the running executable. Throws Error naming the shipped machines.
 std::filesystem::path find_machine_file(const std::string& name_or_path);
+// Another shipped file by its path below the configs folder. Throws Error: it is not there.
+std::filesystem::path find_config_file(const std::string& path);
 
 }  // namespace workbench

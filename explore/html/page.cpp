@@ -118,6 +118,12 @@ std::string sweep_html(const SweepReport& report) {
   return html_page({.title = report.name, .json = sweep_json(report), .script = script});
 }
 
+std::string validation_html(const std::string& json) {
+  return html_page({.title = "Models against real machines",
+                    .json = json,
+                    .script = embedded_file("validation.js")});
+}
+
 std::string track_html(const std::string& json) {
   return html_page(
       {.title = "History of figures", .json = json, .script = embedded_file("track.js")});

@@ -1,0 +1,218 @@
+#include "explore/validate/validation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/error.h"
+#include "explore/flow/pipeline.h"
+#include "explore/report/metrics.h"
+#include "explore/report/text.h"
+#include "explore/sweep/evaluate.h"
+#include "explore/sweep/parameter.h"
+
+namespace workbench {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+// The report of a run, or why there is none.
+struct Answer {
+  std::optional<Report> report;
+  std::string reason;
+};
+
+Answer answer_to(const Point& point, PreparedNetworks& networks) {
+  CompileRequest request = request_of(point);
+  request.keep_reference = false;
+  const Machine machine = load_machine(request.machine, request.overrides);
+  const auto& [compiled, obstacle, constants] = networks.program(request, machine, true);
+  if (!obstacle.empty()) return {{}, obstacle};
+  return {run_network(compiled, {.golden = false, .values = is_xdnn(compiled)}).result.report, ""};
+}
+
+std::optional<double> number_of(const MetricValue& value) {
+  if (const auto* whole = std::get_if<std::int64_t>(&value)) return static_cast<double>(*whole);
+  if (const auto* real = std::get_if<double>(&value)) return *real;
+  return {};
+}
+
+void take_answer(const Answer& answer, HeldFigure& held) {
+  const RealFigure& figure = held.figure;
+  held.reason = answer.reason;
+  if (!answer.report) return;
+  const Metric& metric = *find_metric(figure);
+  if (figure.layer.empty()) {
+    held.modelled = number_of(metric.run.value(*answer.report));
+  } else {
+    const auto& layers = answer.report->layers;
+    const auto layer = std::ranges::find(layers, figure.layer, &LayerReport::name);
+    if (layer == layers.end()) {
+      held.reason = fmt::format("{} has no layer '{}'", figure.network, figure.layer);
+      return;
+    }
+    held.modelled = number_of(metric.layer.value(*layer));
+  }
+  if (!held.modelled) held.reason = fmt::format("no figure {} of such machines", figure.metric);
+}
+
+// Whether it is there; a file's path then is below the folder.
+bool find_network(const fs::path& networks, Point& point, std::string& reason) {
+  if (point.network.starts_with("zoo:")) return true;
+  if (networks.empty()) {
+    reason = fmt::format("needs {} below --networks FOLDER", point.network);
+    return false;
+  }
+  const fs::path file = networks / point.network;
+  std::error_code ignored;
+  if (!fs::is_regular_file(file, ignored)) {
+    reason = fmt::format("{}: no such file", file.string());
+    return false;
+  }
+  point.network = file.string();
+  return true;
+}
+
+}  // namespace
+
+Validation validate(const std::vector<RealFigure>& figures, const fs::path& networks,
+                    const Progress& progress) {
+  Validation validation;
+  std::optional<Point> last;  // neighbours in the file often ask different figures of one run
+  PreparedNetworks prepared;
+  Answer answer;
+  for (const RealFigure& figure : figures) {
+    if (progress) {
+      progress(figure.name, static_cast<double>(validation.figures.size()) /
+                                static_cast<double>(figures.size()));
+    }
+    HeldFigure held{.figure = figure,
+                    .unit = std::string(find_metric(figure)->unit),
+                    .modelled = {},
+                    .reason = ""};
+    Point point = point_of(figure);
+    if (find_network(networks, point, held.reason)) {
+      const bool same = last && last->network == point.network && last->machine == point.machine &&
+                        last->settings == point.settings;
+      if (!same) answer = answer_to(point, prepared);
+      last = point;
+      take_answer(answer, held);
+    }
+    validation.figures.push_back(std::move(held));
+  }
+  return validation;
+}
+
+namespace {
+
+// Of the figures of one kind; none of them: `figures` is 0.
+ValidationSummary summary_of(const Validation& validation, const std::string& machine,
+                             bool calibrating) {
+  ValidationSummary one{.machine = machine, .calibrating = calibrating};
+  for (const HeldFigure& held : validation.figures) {
+    const RealFigure& figure = held.figure;
+    if (!held.modelled || figure.machine != machine) continue;
+    if (figure.calibrates.empty() == calibrating) continue;
+    const double error = std::abs(held.error());
+    ++one.figures;
+    one.mean_error += error;
+    if (one.worst == nullptr || error > std::abs(one.worst->error())) one.worst = &held;
+  }
+  if (one.figures > 0) one.mean_error /= static_cast<double>(one.figures);
+  return one;
+}
+
+}  // namespace
+
+std::vector<ValidationSummary> summaries(const Validation& validation) {
+  std::vector<ValidationSummary> all;
+  std::set<std::string> seen;
+  for (const HeldFigure& held : validation.figures) {
+    if (!seen.insert(held.figure.machine).second) continue;
+    for (const bool calibrating : {false, true}) {
+      ValidationSummary one = summary_of(validation, held.figure.machine, calibrating);
+      if (one.figures > 0) all.push_back(std::move(one));
+    }
+  }
+  return all;
+}
+
+namespace {
+
+std::string number_text(double value) {
+  return value >= 10000 ? thousands(std::llround(value)) : fmt::format("{:.2f}", value);
+}
+
+std::string percent(double fraction) { return fmt::format("{:+.1f} %", 100 * fraction); }
+
+Table figure_table(const Validation& validation) {
+  Table table{.columns = {{"machine", false},
+                          {"figure", false, 60},
+                          {"real"},
+                          {"model"},
+                          {"unit", false},
+                          {"error"},
+                          {"source, calibrates", false}},
+              .rows = {}};
+  for (const HeldFigure& held : validation.figures) {
+    const RealFigure& figure = held.figure;
+    const std::string calibrates =
+        figure.calibrates.empty() ? "" : fmt::format(" ({})", figure.calibrates);
+    table.rows.push_back({figure.machine, figure.name, number_text(figure.value),
+                          held.modelled ? number_text(*held.modelled) : "-", held.unit,
+                          held.modelled ? percent(held.error()) : "-", figure.source + calibrates});
+  }
+  return table;
+}
+
+std::string summary_line(const ValidationSummary& one) {
+  return fmt::format("{}: {} {}: mean error {:.1f} %, worst {} ({})\n", one.machine, one.figures,
+                     one.calibrating ? "that calibrated a constant" : "that nothing was fitted to",
+                     100 * one.mean_error, percent(one.worst->error()), one.worst->figure.name);
+}
+
+}  // namespace
+
+std::string to_text(const Validation& validation) {
+  std::string text;
+  for (const std::string& line : lines(figure_table(validation))) text += line + "\n";
+  text += "\n";
+  for (const ValidationSummary& one : summaries(validation)) text += summary_line(one);
+  for (const HeldFigure& held : validation.figures) {
+    if (!held.modelled) text += fmt::format("{}: {}\n", held.figure.name, held.reason);
+  }
+  return text;
+}
+
+std::string validation_json(const Validation& validation) {
+  Json rows = Json::array();
+  for (const HeldFigure& held : validation.figures) {
+    Json row = Json::object();
+    const RealFigure& figure = held.figure;
+    for_each_field(figure, [&](std::string_view name, const auto& member) {
+      row[std::string(name)] = member;
+    });
+    row["unit"] = held.unit;
+    row["modelled"] = held.modelled ? Json(*held.modelled) : Json(nullptr);
+    row["error"] = held.modelled ? Json(held.error()) : Json(nullptr);
+    row["reason"] = held.reason;
+    rows.push_back(std::move(row));
+  }
+  Json summary = Json::array();
+  for (const ValidationSummary& one : summaries(validation)) {
+    summary.push_back({{"machine", one.machine},
+                       {"calibrating", one.calibrating},
+                       {"figures", one.figures},
+                       {"mean_error", one.mean_error},
+                       {"worst", one.worst->figure.name},
+                       {"worst_error", one.worst->error()}});
+  }
+  return Json{{"figures", rows}, {"machines", summary}}.dump(2, ' ', false,
+                                                             Json::error_handler_t::replace) +
+         "\n";
+}
+
+}  // namespace workbench
