@@ -12,7 +12,7 @@ target_link_libraries(test_graphs
 add_library(test_programs STATIC
   support/host_ops.cpp support/naive_pulp.cpp support/naive_xdnn.cpp support/nemo_checks.cpp support/pulp_dataflow.cpp
   support/pulp_layers.cpp support/pulp_mutants.cpp support/random_machine.cpp
-  support/random_pulp.cpp support/xdnn_mutants.cpp support/xdnn_program.cpp)
+  support/random_pulp.cpp support/vendor_program.cpp support/xdnn_mutants.cpp support/xdnn_program.cpp)
 target_link_libraries(test_programs
   PUBLIC test_graphs workbench::golden workbench::import workbench::passes
          workbench::pulp_compiler workbench::xdnn_compiler)

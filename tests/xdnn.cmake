@@ -10,6 +10,9 @@ workbench_test(xdnn_unit_test LABEL unit SYSTEMC
           unit/xdnn_shipped_listing_test.cpp unit/xdnn_simulate_test.cpp
           unit/xdnn_support_test.cpp unit/xdnn_throughput_test.cpp unit/xdnn_waits_test.cpp
   LIBRARIES ${xdnn_libraries})
+workbench_test(xdnn_replays_test LABEL golden SYSTEMC
+  SOURCES golden/shipped_replays_test.cpp
+  LIBRARIES ${xdnn_libraries})
 workbench_test(xdnn_property_test LABEL property SYSTEMC
   SOURCES property/int8_matrix_test.cpp property/minimum_memory_test.cpp
           reference/systolic_array.cpp property/xdnn_array_test.cpp property/xdnn_card_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
@@ -17,5 +20,5 @@ workbench_test(xdnn_property_test LABEL property SYSTEMC
           property/xdnn_mutation_test.cpp property/xdnn_network_test.cpp
           property/xdnn_order_test.cpp property/xdnn_program_file_test.cpp
           property/xdnn_schedule_test.cpp property/xdnn_semantics_test.cpp
-          property/xdnn_tight_test.cpp property/xdnn_wide_codes_test.cpp
+          property/xdnn_tight_test.cpp property/xdnn_vendor_program_test.cpp property/xdnn_wide_codes_test.cpp
   LIBRARIES ${xdnn_libraries})

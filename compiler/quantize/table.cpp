@@ -79,9 +79,8 @@ class LayerReader {
         layer_.threshold_params.push_back(threshold(item, "th_params"));
       }
     }
-    const bool scaled =
-        has("th_params") || has("scale") || has("prescale_shift") || has("postscale_shift");
-    if (scaled) scales();
+    // Without any of them they follow from the thresholds.
+    if (has("scale") || has("prescale_shift") || has("postscale_shift")) scales();
     return std::move(layer_);
   }
 
@@ -92,7 +91,8 @@ class LayerReader {
     layer_.postscale_shift = integers("postscale_shift");
     same_length("prescale_shift", layer_.prescale_shift);
     same_length("postscale_shift", layer_.postscale_shift);
-    if (has("th_params") && layer_.threshold_params.size() != layer_.scale.size()) {
+    const bool each = has("th_params") && !layer_.scale.empty();
+    if (each && layer_.threshold_params.size() != layer_.scale.size()) {
       bad("th_params", fmt::format("{} entries, as scale has", layer_.scale.size()));
     }
     if (!has("posscale") && !has("negscale")) return;

@@ -17,65 +17,58 @@ namespace workbench::xdnn {
 
 // --- the DDR image -------------------------------------------------------------------------------
 
-namespace {
-
-// Bytes of the weights [out][in][kh][kw] of one instruction: those of the node, or for a block of a
-// grouped (or transposed) convolution a dense copy with zeros where groups do not meet.
-class DenseWeights {
- public:
-  DenseWeights(const Lowered& lowered, const LoweredOp& op) {
-    const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
-    const Tensor& tensor = *lowered.graph->value(node.inputs[1]).constant;
-    const auto* forward = std::get_if<workbench::Conv>(&node.op);
-    const std::int64_t groups =
-        forward != nullptr ? forward->groups : std::get<ConvTranspose>(node.op).groups;
-    const std::int64_t out_all = lowered.graph->value(node.outputs[0]).shape[1];
-    const std::int64_t in_all = lowered.graph->value(node.inputs[0]).shape[1];
-    if (forward != nullptr && groups == 1) {  // the block's filters lie together
-      const std::int64_t filter = tensor.size() / out_all;
-      const std::int64_t bytes = filter * element_bytes(tensor.type());
-      values_ = code_bytes(tensor).subspan(
-          static_cast<std::size_t>(op.block.out_begin * bytes),
-          static_cast<std::size_t>((op.block.out_end - op.block.out_begin) * bytes));
-    } else {
-      copy(tensor, forward == nullptr, in_all / groups, out_all / groups, op.block);
-    }
-  }
-  std::span<const std::int8_t> values() const { return values_; }
-
- private:
-  void copy(const Tensor& tensor, bool transposed, std::int64_t in_group, std::int64_t out_group,
-            const GroupBlock& b) {
-    const std::span<const std::int8_t> w = code_bytes(tensor);
-    // Bytes of a filter's kernel for one input channel.
-    const std::int64_t area = tensor.dim(2) * tensor.dim(3) * element_bytes(tensor.type());
-    const std::int64_t ins = b.in_end - b.in_begin;
-    dense_.resize(static_cast<std::size_t>((b.out_end - b.out_begin) * ins * area));
-    for (std::int64_t o = b.out_begin; o < b.out_end; ++o) {
-      const std::int64_t first_in = o / out_group * in_group;
-      const auto to = dense_.begin() + ((o - b.out_begin) * ins + first_in - b.in_begin) * area;
-      if (!transposed) {
-        std::copy_n(w.begin() + o * in_group * area, in_group * area, to);
-        continue;
-      }
-      for (std::int64_t i = 0; i < in_group; ++i) {
-        const std::int64_t from = (first_in + i) * out_group + o % out_group;
-        std::copy_n(w.begin() + from * area, area, to + i * area);
-      }
-    }
-    values_ = dense_;
-  }
-
-  std::vector<std::int8_t> dense_;
-  std::span<const std::int8_t> values_;
-};
-
-}  // namespace
-
 std::span<const std::int8_t> code_bytes(const Tensor& tensor) {
   CHECK(is_code(tensor.type()), "{} are no codes", workbench::to_string(tensor.type()));
   return {reinterpret_cast<const std::int8_t*>(tensor.data()),
           static_cast<std::size_t>(tensor.size_bytes())};
+}
+
+namespace {
+
+// A dense copy with zeros where groups do not meet.
+std::vector<std::int8_t> dense_copy(const Tensor& tensor, bool transposed, std::int64_t in_group,
+                                    std::int64_t out_group, const GroupBlock& b) {
+  const std::span<const std::int8_t> w = code_bytes(tensor);
+  // Bytes of a filter's kernel for one input channel.
+  const std::int64_t area = tensor.dim(2) * tensor.dim(3) * element_bytes(tensor.type());
+  const std::int64_t ins = b.in_end - b.in_begin;
+  std::vector<std::int8_t> dense(static_cast<std::size_t>((b.out_end - b.out_begin) * ins * area));
+  for (std::int64_t o = b.out_begin; o < b.out_end; ++o) {
+    const std::int64_t first_in = o / out_group * in_group;
+    const auto to = dense.begin() + ((o - b.out_begin) * ins + first_in - b.in_begin) * area;
+    if (!transposed) {
+      std::copy_n(w.begin() + o * in_group * area, in_group * area, to);
+      continue;
+    }
+    for (std::int64_t i = 0; i < in_group; ++i) {
+      const std::int64_t from = (first_in + i) * out_group + o % out_group;
+      std::copy_n(w.begin() + from * area, area, to + i * area);
+    }
+  }
+  return dense;
+}
+
+}  // namespace
+
+BlockWeights block_weights(const Graph& graph, const Node& node, const GroupBlock& block) {
+  const Tensor& tensor = *graph.value(node.inputs[1]).constant;
+  const auto* forward = std::get_if<workbench::Conv>(&node.op);
+  const std::int64_t groups =
+      forward != nullptr ? forward->groups : std::get<ConvTranspose>(node.op).groups;
+  const std::int64_t out_all = graph.value(node.outputs[0]).shape[1];
+  const std::int64_t in_all = graph.value(node.inputs[0]).shape[1];
+  BlockWeights weights;
+  if (forward != nullptr && groups == 1) {  // the block's filters lie together
+    const std::int64_t filter = tensor.size() / out_all;
+    const std::int64_t bytes = filter * element_bytes(tensor.type());
+    weights.values = code_bytes(tensor).subspan(
+        static_cast<std::size_t>(block.out_begin * bytes),
+        static_cast<std::size_t>((block.out_end - block.out_begin) * bytes));
+  } else {
+    weights.copy = dense_copy(tensor, forward == nullptr, in_all / groups, out_all / groups, block);
+    weights.values = weights.copy;
+  }
+  return weights;
 }
 
 std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node, std::int64_t begin,
@@ -126,13 +119,12 @@ std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> 
     const FilterPlace& place = places[static_cast<std::size_t>(i)];
     if (op.kind != LoweredKind::Conv) return;
     const MachineOfSlice own(machine, op.slice);
-    pack_filters(
-        place.shape, DenseWeights(lowered, op).values(),
-        channel_configs(*lowered.graph, lowered.graph->nodes[static_cast<std::size_t>(op.node)],
-                        op.block.out_begin, op.block.out_end),
-        own.get(),
-        std::span(image).subspan(static_cast<std::size_t>(place.begin),
-                                 static_cast<std::size_t>(place.bytes)));
+    const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
+    pack_filters(place.shape, block_weights(*lowered.graph, node, op.block).values,
+                 channel_configs(*lowered.graph, node, op.block.out_begin, op.block.out_end),
+                 own.get(),
+                 std::span(image).subspan(static_cast<std::size_t>(place.begin),
+                                          static_cast<std::size_t>(place.bytes)));
   });
   return image;
 }
@@ -567,6 +559,33 @@ std::int64_t am_bytes(const AmTensor& tensor, const Machine& machine) {
 
 }  // namespace
 
+namespace {
+
+bool in_ddr(const Tail& t) { return t.slice != 0 && (t.source_in_ddr || t.destination_in_ddr); }
+
+// Half of the AM bytes of operands and result together: on account of the operands' tensor where
+// the result goes to the AM; else those of the operands, and those of the result on its own.
+void add_tiled(const Step& step, const Operands& operands, const Machine& machine, auto&& add) {
+  const Tail& t = tail(step.instruction);
+  std::int64_t in = 0;
+  for (const AmTensor& source : operands.sources) in += am_bytes(source, machine);
+  const std::vector<DdrTensor> tensors = ddr_sources(step.instruction);
+  for (const DdrTensor& source : tensors) {
+    in += am_bytes({0, source.channels, source.height, source.width, t.source}, machine);
+  }
+  if (!t.destination_in_ddr) {
+    add(tensors.at(0).address, (in + am_bytes(operands.results.at(0), machine)) / 2);
+    return;
+  }
+  const DdrTensor to = ddr_result(step);
+  const std::int64_t out = am_bytes({0, to.channels, to.height, to.width, t.destination}, machine);
+  if (tensors.empty()) return add(to.address, (in + out) / 2);
+  add(tensors[0].address, in / 2);
+  add(to.address, out / 2);
+}
+
+}  // namespace
+
 MovedBytes moved_bytes(const Program& program, const Machine& machine) {
   const std::set<std::int64_t> inner = inner_tensors(program);
   const auto ids = values_by_name(program.host);
@@ -589,11 +608,8 @@ MovedBytes moved_bytes(const Program& program, const Machine& machine) {
           machine.width_aligned()
               ? am_bytes(operands.sources[0], machine)
               : ddr_tensor_bytes(scatter->channels, rows, scatter->width, machine.geometry()));
-    } else if (tail(step.instruction).source_in_ddr && !operands.results.empty()) {
-      const auto* fused = std::get_if<ConvPool>(&step.instruction);
-      const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(step.instruction);
-      const AmTensor source{0, conv.in_ch, conv.in_h, conv.in_w, conv.tail.source};
-      add(conv.inaddr, (am_bytes(source, machine) + am_bytes(operands.results[0], machine)) / 2);
+    } else if (in_ddr(tail(step.instruction))) {
+      add_tiled(step, operands, machine, add);
     }
   }
   return moved;

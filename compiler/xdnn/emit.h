@@ -21,6 +21,14 @@ namespace workbench::xdnn {
 // The bytes of a tensor of codes (CHECKed), as they go into filter slabs.
 std::span<const std::int8_t> code_bytes(const Tensor& tensor);
 
+// Bytes of the weights [out][in][kh][kw] of one instruction: those of the node, or for a block of a
+// grouped (or transposed) convolution a dense copy with zeros where groups do not meet.
+struct BlockWeights {
+  std::span<const std::int8_t> values;  // in `copy`, or the node's own
+  std::vector<std::int8_t> copy;
+};
+BlockWeights block_weights(const Graph& graph, const Node& node, const GroupBlock& block);
+
 // Parameters of output channels [begin, end) of a quantized convolution.
 std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node, std::int64_t begin,
                                            std::int64_t end);
@@ -52,8 +60,8 @@ void set_wait_bits(Program& program, const Machine& machine);
 // network (docs/facts/xdnn.md 4.5). The network's own input and results are counted apart.
 
 // Gather: AM bytes of the destination; Scatter: DDR-format bytes, on width-aligned machines the AM
-// bytes of the source; a convolution that reads DDR tile by tile: half of the AM bytes of source
-// and result together.
+// bytes of the source; an instruction of the main array that reads or writes DDR tile by tile: half
+// of the AM bytes of its operands and result together.
 struct MovedBytes {
   std::int64_t inside = 0;        // tensors inside the network: spilled, or on their way to a host
                                   // step and back

@@ -109,6 +109,22 @@ Window padded(Window window, const Extent& in, const Extent& out) {
   return window;
 }
 
+// What the sizes leave open beyond the padding at the near sides is padding at the far ones, or of
+// the output.
+ConvTranspose transposed(const Layer& layer) {
+  ConvTranspose op{.window = layer.window, .activation = activation_of(layer)};
+  const std::int64_t in[] = {layer.in.height, layer.in.width};
+  const std::int64_t out[] = {layer.middle.height, layer.middle.width};
+  for (std::size_t d = 0; d < 2; ++d) {
+    const std::int64_t reach = (op.window.kernel[d] - 1) * op.window.dilations[d] + 1;
+    const std::int64_t all =
+        (in[d] - 1) * op.window.strides[d] + reach - op.window.pads_begin[d] - out[d];
+    op.window.pads_end[d] = std::max<std::int64_t>(0, all);
+    op.output_padding.push_back(std::max<std::int64_t>(0, -all));
+  }
+  return op;
+}
+
 std::string kernel_text(const Window& window) {
   return fmt::format("{}x{}", window.kernel[1], window.kernel[0]);
 }
@@ -148,15 +164,15 @@ const Rule kRules[] = {
      },
      [](const Layer& l) { return conv_text(l) + " +" + pool_text("MaxPool", l.pool); }},
     {"XNDeconv", "deconvolution", holds<ConvTranspose>,
-     [](const Layer& l) -> Op {
-       return ConvTranspose{.window = l.window, .activation = activation_of(l)};
-     },
+     [](const Layer& l) -> Op { return transposed(l); },
      [](const Layer& l) { return "De" + conv_text(l); }},
     {Pool::kOpcode, "max pool", holds<MaxPool>,
      [](const Layer& l) -> Op { return MaxPool{.window = padded(l.window, l.in, l.out)}; },
      [](const Layer& l) { return pool_text("MaxPool", l.window); }},
     {"XNAvgPool", "average pool", holds<AveragePool>,
-     [](const Layer& l) -> Op { return AveragePool{.window = padded(l.window, l.in, l.out)}; },
+     [](const Layer& l) -> Op {  // every window is divided by its whole area
+       return AveragePool{.window = padded(l.window, l.in, l.out), .count_include_pad = true};
+     },
      [](const Layer& l) { return pool_text("AvgPool", l.window); }},
     {Eltwise::kOpcode, "sum", holds<Binary>,
      [](const Layer& l) -> Op { return Binary{.activation = activation_of(l)}; },

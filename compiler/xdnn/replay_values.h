@@ -6,8 +6,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "compiler/xdnn/replay_listing.h"
 #include "core/graph.h"
 #include "isa/xdnn/instructions.h"
 #include "isa/xdnn/listing.h"
@@ -35,10 +37,14 @@ class NetworkLayers {
  public:
   explicit NetworkLayers(const Graph& graph);
 
-  // The node that the entry's instruction computes: by conv_name, name, or the text of the entry's
-  // layer key, each compared with node names, names of merged nodes and value names. Throws Error
-  // when there is none of a fitting kind.
-  std::size_t node_of(const Entry& entry, const Instruction& instruction) const;
+  // The node that the step's instruction computes: by conv_name, name, or the text of the entry's
+  // layer key, each compared with node names, names of merged nodes and value names; of several the
+  // first that is not yet computed. Throws Error when there is none of a fitting kind.
+  std::size_t node_of(const ListedStep& step) const;
+  // The instruction computes `cells` more elements of the node's result. Throws Error when it has
+  // not as many.
+  void computes(const Entry& entry, std::size_t node, std::int64_t cells);
+  bool computed(std::size_t node) const;
 
   ReplayTarget target(std::size_t node) const;
   // With the pool that `fused` has behind the convolution. Throws Error when the network has none.
@@ -48,10 +54,12 @@ class NetworkLayers {
   std::optional<std::size_t> reading_pool(ValueId value, const ConvPool& fused) const;
   std::optional<std::size_t> reading_concat(ValueId value) const;
   std::int64_t channels_before(const Node& concat, ValueId value) const;
+  std::int64_t cells(std::size_t node) const;
 
   const Graph& graph_;
   std::vector<std::vector<std::size_t>> readers_;
   std::multimap<std::string, std::size_t> by_name_;
+  std::vector<std::int64_t> done_;  // elements computed, per node
 };
 
 // --- values --------------------------------------------------------------------------------------
@@ -59,45 +67,68 @@ class NetworkLayers {
 // Where a replayed program keeps the network's values: every read and write of an instruction is
 // checked against the network.
 
-// Throws Error "WHERE: OPCODE 'name': ...".
-[[noreturn]] void refuse(const Entry& entry, const std::string& what);
 // Throws Error unless the network's number is the program's.
 void agree(const Entry& entry, const char* field, std::int64_t network, std::int64_t found);
 
+// Channels and rows of a value.
+struct Part {
+  std::int64_t first_channel = 0, channels = 0, first_row = 0, rows = 0;
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
 class ReplayValues {
  public:
+  struct Held {
+    ValueId value = kNoValue;
+    std::int64_t word = 0;  // AM word of its first channel
+    ChannelLayout layout;
+    std::int64_t start = 0;  // channel of the first word that it begins with
+    Part part;               // of the value
+    std::size_t volume = 0;  // of the memory map
+    std::vector<std::int32_t> writers;
+    std::int64_t cells = 0;  // elements (channels x rows) written
+    bool computed = false;   // by a layer
+  };
+
   // Adds volumes and probes to `program`, remarks to `notes`.
   ReplayValues(const Listing& listing, const Graph& graph, const Machine& machine, Program& program,
                std::vector<std::string>& notes);
 
-  // The next instruction of the program reads `value` at `address`, in instructions' units.
-  void reads(const Entry& entry, ValueId value, std::int64_t address, const ChannelLayout& layout);
-  // It writes `target` there; sets the tail's concat fields.
-  void writes(const Entry& entry, const ReplayTarget& target, std::int64_t address,
-              std::int64_t channels, Tail& tail);
-  // The value that was written there last, with that many channels; kNoValue: none.
-  ValueId value_at(const Entry& entry, std::int64_t address, std::int64_t channels) const;
+  Part whole(ValueId value) const { return {0, shape(value)[1], 0, shape(value)[2]}; }
+
+  // The next instruction of the program reads `channels` channels of `value` at `address`, in
+  // instructions' units: which part of it that is.
+  Part reads(const Entry& entry, ValueId value, std::int64_t address, const ChannelLayout& layout,
+             std::int64_t channels);
+  // It writes that part of `target` there; sets the tail's concat fields. `computed`: by the
+  // network's layer, not brought from DDR.
+  void writes(const Entry& entry, const ReplayTarget& target, const Part& part,
+              std::int64_t address, Tail& tail, bool computed);
+  // The value that was written there last, with that many channels, and the rows of it; kNoValue:
+  // none.
+  std::pair<ValueId, Part> value_at(const Entry& entry, std::int64_t address,
+                                    std::int64_t channels) const;
   bool is_at(ValueId value, std::int64_t address) const;
-  void forget(ValueId value) { held_.erase(value); }
+  bool known(ValueId value) const;
+  // Where the whole value lies; null: nowhere.
+  const Held* whole_at(ValueId value) const;
 
   // When all instructions are there: where each value can be read.
   void add_probes();
 
  private:
-  struct Held {
-    std::int64_t word = 0;  // AM word of its first channel
-    ChannelLayout layout;
-    std::int64_t start = 0;  // channel of the first word that it begins with
-    std::size_t volume = 0;  // of the memory map
-    std::vector<std::int32_t> writers;
-    std::int64_t channels_written = 0;
-  };
-
   const Shape& shape(ValueId id) const { return graph_.value(id).shape; }
   std::int32_t now() const { return static_cast<std::int32_t>(program_.steps.size()); }
   std::int64_t word_of(const Entry& entry, std::int64_t address) const;
-  std::size_t new_volume(ValueId value, std::int64_t word, const ChannelLayout& layout);
-  void set_concat(const Entry& entry, const ReplayTarget& target, Tail& tail);
+  std::size_t new_volume(ValueId value, std::int64_t word, const ChannelLayout& layout,
+                         std::int64_t rows);
+  void set_concat(const Entry& entry, ValueId whole, std::int64_t start, Tail& tail);
+  const Held* find(ValueId value, std::int64_t word, std::int64_t channels, Part& part) const;
+  Held& hold(Held held);
+  void write_whole(ValueId value, const Part& part, std::int64_t word, const ChannelLayout& layout,
+                   bool computed);
+  Held& write_channels(const Entry& entry, ValueId whole, std::int64_t start, std::int64_t channels,
+                       std::int64_t word);
 
   const Listing& listing_;
   const Graph& graph_;
@@ -105,7 +136,7 @@ class ReplayValues {
   Geometry geometry_;
   Program& program_;
   std::vector<std::string>& notes_;
-  std::map<ValueId, Held> held_;
+  std::vector<Held> held_;         // the latest last
   std::int64_t taken_starts_ = 0;  // concat parts whose place only the network tells
 };
 

@@ -1,5 +1,7 @@
 #include "explore/flow/target.h"
 
+#include <algorithm>
+
 #include "compiler/passes/one_image.h"
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/support.h"
@@ -50,11 +52,25 @@ std::string wait_bits_text(const xdnn::Program& program, const xdnn::Machine& ma
   return text;
 }
 
+// Which slices a listing uses is written in it.
+void check_mode(const std::string& mode, const xdnn::Program& program,
+                const CompileRequest& request) {
+  if (mode.empty()) return;
+  const bool slice0 =
+      std::any_of(program.steps.begin(), program.steps.end(),
+                  [](const xdnn::Step& step) { return xdnn::tail(step.instruction).slice == 0; });
+  const char* written_for = slice0 ? "throughput" : "latency";
+  if (mode == written_for) return;
+  fail("--mode {}: {} is a program for {} mode, {} slice 0", mode, request.program.string(),
+       written_for, slice0 ? "its first layer runs on" : "nothing of it runs on");
+}
+
 // The listing as a program, with what it leaves open, and how many of its wait bits nothing depends
 // on.
 LoadedProgram replayed(const xdnn::Listing& listing, const Graph& integers,
-                       const xdnn::Machine& machine) {
+                       const xdnn::Machine& machine, const CompileRequest& request) {
   xdnn::Replay replay = xdnn::replay(listing, integers, machine);
+  check_mode(request.overrides.xdnn.mode, replay.program, request);
   LoadedProgram loaded;
   for (const std::string& note : replay.notes) loaded.remarks.push_back("replay: " + note);
   if (!machine.serial()) loaded.remarks.push_back(wait_bits_text(replay.program, machine));
@@ -107,9 +123,10 @@ Target xdnn_target(const xdnn::Machine& machine) {
             integers, machine,
             {.allow_host = request.allow_host, .order = request.schedule, .constants = constants});
       },
-      .load = [machine](
-                  const CompileRequest&, const Imported& network,
-                  const Graph& integers) { return replayed(*network.listing, integers, machine); },
+      .load =
+          [machine](const CompileRequest& request, const Imported& network, const Graph& integers) {
+            return replayed(*network.listing, integers, machine, request);
+          },
       .simulate =
           [machine](const Program& program, std::span<const Tensor> input,
                     const SimulateOptions& options) {

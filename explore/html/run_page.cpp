@@ -87,7 +87,7 @@ void add(const xdnn::Instruction& instruction, const xdnn::Machine& machine,
   commands.steps = std::max(commands.steps, cost.steps);
   commands.slab = std::max(commands.slab, cost.slab);
   const xdnn::Tail& tail = xdnn::tail(instruction);
-  if (!tail.tiling) return;
+  if (!tail.source_in_ddr) return;
   commands.tile_width = std::max(commands.tile_width, tail.tile_width);
   commands.tile_height = std::max(commands.tile_height, tail.tile_height);
   commands.tiles +=

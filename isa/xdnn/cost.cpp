@@ -117,6 +117,63 @@ Bytes result_bytes(const Instruction& instruction, const Geometry& geometry) {
 
 namespace {
 
+// The window of a pool or sum on the map it reads.
+struct StreamWindow {
+  TileAxis x, y;
+  std::int64_t out_w, out_h, channels;
+};
+StreamWindow window_of(const Pool& op) {
+  return {{op.kernel_w, op.stride_w, op.pad_w, op.in_w, 1, 1, 1, 0, op.in_w},
+          {op.kernel_h, op.stride_h, op.pad_h, op.in_h, 1, 1, 1, 0, op.in_h},
+          op.out_w,
+          op.out_h,
+          op.channels};
+}
+StreamWindow window_of(const Eltwise& op) {
+  return {{1, 1, 0, op.width, 1, 1, 1, 0, op.width},
+          {1, 1, 0, op.height, 1, 1, 1, 0, op.height},
+          op.width,
+          op.height,
+          op.channels};
+}
+
+// `words`: that pass the engine for a pixel of the larger of a tile's two maps; `operands`: maps
+// brought from DDR. Without a source there the whole map is one tile.
+std::vector<StreamTile> stream_tiles(const StreamWindow& w, const Tail& t, std::int64_t words,
+                                     std::int64_t operands, const Geometry& geometry) {
+  std::vector<StreamTile> tiles;
+  const std::int64_t height = t.source_in_ddr ? t.tile_height : w.out_h;
+  const std::int64_t width = t.source_in_ddr ? t.tile_width : w.out_w;
+  for (std::int64_t top = 0; top < w.out_h; top += height) {
+    for (std::int64_t left = 0; left < w.out_w; left += width) {
+      const Span out_rows{top, std::min(w.out_h, top + height)};
+      const Span out_cols{left, std::min(w.out_w, left + width)};
+      const Span rows = w.y.conv_output(out_rows), cols = w.x.conv_output(out_cols);
+      StreamTile tile{.rows = std::max<std::int64_t>(1, rows.size())};
+      const std::int64_t pixels =
+          std::max(rows.size() * cols.size(), out_rows.size() * out_cols.size());
+      tile.row_cycles = {ceil_div(pixels, tile.rows) * words};
+      if (t.source_in_ddr) {
+        tile.ddr = {operands * ddr_tensor_bytes(w.channels, rows.size(), cols.size(), geometry)};
+      }
+      if (t.destination_in_ddr) {
+        tile.result = {ddr_tensor_bytes(w.channels, out_rows.size(), out_cols.size(), geometry)};
+      }
+      tiles.push_back(tile);
+    }
+  }
+  return tiles;
+}
+
+bool in_ddr(const Tail& t) { return t.source_in_ddr || t.destination_in_ddr; }
+
+// Bytes of all tiles together.
+Bytes total(const std::vector<StreamTile>& tiles, Bytes StreamTile::*part) {
+  Bytes sum;
+  for (const StreamTile& tile : tiles) sum += tile.*part;
+  return sum;
+}
+
 struct StreamCostOf {
   const Machine& machine;
 
@@ -132,14 +189,20 @@ struct StreamCostOf {
       // result one line of the source per kernel position and cycle (assumed, after
       // docs/facts/xdnn.md 5.2).
       const std::int64_t lines = machine.geometry().row_words(op.out_w) * op.channels;
-      return {op.out_h, {lines * op.kernel_w * op.kernel_h}, 1, 1, {}};
+      return {op.out_h, {lines * op.kernel_w * op.kernel_h}, 1, 1, {}, {}};
     }
     // Line buffers in front of the pool engine: each input word is read once (assumed; the in-line
     // pool of the conv pipeline works at that rate too, docs/facts/xdnn.md 5.2 "a fused pool adds
     // nothing").
     const std::int64_t words = std::max(op.in_h * row(op.in_w), op.out_h * row(op.out_w));
     const std::int64_t row_words = ceil_div(words, op.in_h);
-    return {op.in_h, {row_words * planes(op.channels, op.tail.source)}, 1, 1, {}};
+    StreamCost cost{op.in_h, {row_words * planes(op.channels, op.tail.source)}, 1, 1, {}, {}};
+    if (in_ddr(op.tail)) {
+      cost.tiles = stream_tiles(window_of(op), op.tail, planes(op.channels, op.tail.source), 1,
+                                machine.geometry());
+      cost.ddr = total(cost.tiles, &StreamTile::ddr) + total(cost.tiles, &StreamTile::result);
+    }
+    return cost;
   }
   StreamCost operator()(const Eltwise& op) const {
     // docs/facts/xdnn.md 5.2: W*H*ceil(C/96) cycles; two reads one after the other without
@@ -148,10 +211,16 @@ struct StreamCostOf {
     const bool parallel =
         (op.tail.parallel_read || machine.width_aligned()) && machine.am.read_ports >= 2;
     const std::int64_t words = row(op.width) * planes(op.channels, op.tail.source);
-    return {op.height, {parallel ? words : 2 * words}, parallel ? 2 : 1, 1, {}};
+    StreamCost cost{op.height, {parallel ? words : 2 * words}, parallel ? 2 : 1, 1, {}, {}};
+    if (in_ddr(op.tail)) {
+      const std::int64_t pixel = planes(op.channels, op.tail.source) * (parallel ? 1 : 2);
+      cost.tiles = stream_tiles(window_of(op), op.tail, pixel, 2, machine.geometry());
+      cost.ddr = total(cost.tiles, &StreamTile::ddr) + total(cost.tiles, &StreamTile::result);
+    }
+    return cost;
   }
   StreamCost operator()(const Upsample& op) const {
-    return {op.out_h, {row(op.out_w) * planes(op.channels, op.tail.source)}, 1, 1, {}};
+    return {op.out_h, {row(op.out_w) * planes(op.channels, op.tail.source)}, 1, 1, {}, {}};
   }
   StreamCost operator()(const Gather& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
@@ -161,7 +230,8 @@ struct StreamCostOf {
             {row(op.width) * planes(op.channels, layout)},
             0,
             1,
-            {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())}};
+            {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())},
+            {}};
   }
   StreamCost operator()(const Scatter& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
@@ -169,7 +239,8 @@ struct StreamCostOf {
             {row(op.width) * planes(op.channels, op.tail.source)},
             1,
             0,
-            {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())}};
+            {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())},
+            {}};
   }
   StreamCost operator()(const Conv&) const { CHECK(false, "a convolution is no stream"); }
   StreamCost operator()(const ConvPool&) const { CHECK(false, "a convolution is no stream"); }
@@ -222,6 +293,16 @@ Cycles duration(const Step& step, const Machine& machine) {
   if (unit_of(step.instruction) == Unit::Conv) return conv_duration(step.instruction, machine);
   const StreamCost cost = stream_cost(step.instruction, machine);
   const Cycles stream = cost.row_cycles * cost.rows;
+  if (!cost.tiles.empty()) {
+    Cycles words, longest;
+    for (const StreamTile& tile : cost.tiles) words += tile.row_cycles * tile.rows;
+    for (Bytes StreamTile::*part : {&StreamTile::ddr, &StreamTile::result}) {
+      const Bytes bytes = total(cost.tiles, part);
+      if (bytes.value == 0) continue;
+      longest = std::max(longest, Cycles{machine.ddr.latency_cycles} + ddr_cycles(bytes, machine));
+    }
+    return std::max(words, longest);
+  }
   if (cost.ddr.value == 0) return stream;
   return std::max(stream, Cycles{machine.ddr.latency_cycles} + ddr_cycles(cost.ddr, machine));
 }

@@ -50,11 +50,18 @@ std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry&
 Bytes result_bytes(const Instruction& instruction, const Geometry& geometry);
 
 // Pool, eltwise, upsample, gather, scatter: words streaming through an engine, row by row.
+struct StreamTile {
+  std::int64_t rows = 0;  // of the input
+  Cycles row_cycles;
+  Bytes ddr, result;  // brought from DDR, streamed to it
+};
 struct StreamCost {
   std::int64_t rows = 0;
   Cycles row_cycles;                             // engine time of one row
   std::int64_t read_ports = 0, write_ports = 0;  // AM ports taken meanwhile
   Bytes ddr;                                     // moved in all
+  // Of a pool or sum with operands or result in DDR; then the words of each pass through the AM.
+  std::vector<StreamTile> tiles;
 };
 StreamCost stream_cost(const Instruction& instruction, const Machine& machine);
 

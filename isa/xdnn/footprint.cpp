@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/well_formed.h"
 
@@ -38,13 +39,18 @@ struct OperandsOf {
   }
   // One map in, one map out.
   Operands operator()(const auto& op) const {
-    return {{{op.inaddr, op.channels, op.in_h, op.in_w, op.tail.source, 0}},
-            {result_of(op.tail, op.outaddr, op.channels, op.out_h, op.out_w)}};
+    return in_am(op.tail, {{{op.inaddr, op.channels, op.in_h, op.in_w, op.tail.source, 0}},
+                           {result_of(op.tail, op.outaddr, op.channels, op.out_h, op.out_w)}});
   }
   Operands operator()(const Eltwise& op) const {
-    return {{{op.inaddr_a, op.channels, op.height, op.width, op.tail.source, 0},
-             {op.inaddr_b, op.channels, op.height, op.width, op.tail.source, 0}},
-            {result_of(op.tail, op.outaddr, op.channels, op.height, op.width)}};
+    return in_am(op.tail, {{{op.inaddr_a, op.channels, op.height, op.width, op.tail.source, 0},
+                            {op.inaddr_b, op.channels, op.height, op.width, op.tail.source, 0}},
+                           {result_of(op.tail, op.outaddr, op.channels, op.height, op.width)}});
+  }
+  static Operands in_am(const Tail& tail, Operands all) {
+    if (tail.source_in_ddr) all.sources.clear();
+    if (tail.destination_in_ddr) all.results.clear();
+    return all;
   }
   Operands operator()(const Gather& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
@@ -79,14 +85,24 @@ void add_filters(const Conv& conv, const Step& step, const Machine& machine, Foo
   result.ddr_reads.push_back({step.filter_address, step.filter_address + bytes});
 }
 
-// DDR-sourced: the tensor, and the two AM buffers its tiles are brought to.
-void add_tiled_source(const Conv& conv, std::int64_t buffer_words, const Machine& machine,
-                      Footprint& result) {
-  result.ddr_reads.push_back(
-      {conv.inaddr,
-       conv.inaddr + ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, machine.geometry())});
-  for (const std::int64_t buffer : {conv.tail.source_buffer_0, conv.tail.source_buffer_1}) {
-    result.am_writes.push_back({buffer, buffer + buffer_words, 0, machine.word_bytes()});
+DdrRegion region_of(const DdrTensor& t, const Machine& machine) {
+  return {t.address,
+          t.address + ddr_tensor_bytes(t.channels, t.height, t.width, machine.geometry())};
+}
+
+// DDR-sourced: the tensors, and the two AM buffers their tiles are brought to.
+void add_tiled_sources(const Instruction& instruction, const Machine& machine, Footprint& result) {
+  for (const DdrTensor& tensor : ddr_sources(instruction)) {
+    result.ddr_reads.push_back(region_of(tensor, machine));
+  }
+  const Tail& t = tail(instruction);
+  const std::int64_t words = tile_words(instruction);
+  const auto* sum = std::get_if<Eltwise>(&instruction);
+  for (const std::int64_t buffer : {t.source_buffer_0, t.source_buffer_1}) {
+    // A sum has the tile of its second operand behind that of the first.
+    const std::int64_t end = buffer + (sum != nullptr ? sum->second_source_offset : 0) + words;
+    result.am_writes.push_back({buffer, end, 0, machine.word_bytes()});
+    ++result.tile_regions;
   }
 }
 
@@ -126,6 +142,86 @@ std::int64_t tile_buffer_words(const Conv& conv, std::int64_t pool_kernel_w,
          conv.tail.source.sections();
 }
 
+namespace {
+
+// One dimension of the input tile of results of a whole tile, which is no larger than the result.
+std::int64_t tile_side(std::int64_t reach, std::int64_t stride, std::int64_t tile,
+                       std::int64_t result) {
+  return (std::min(tile, result) - 1) * stride + reach;
+}
+
+struct TileWordsOf {
+  std::int64_t conv(const Conv& op, const ConvPool& behind, std::int64_t out_w,
+                    std::int64_t out_h) const {
+    const Tail& t = op.tail;
+    const std::int64_t reach_w =
+        (op.kernel_w - 1) * op.dilation_w + 1 + op.stride_w * (behind.kernel_w - 1);
+    const std::int64_t reach_h =
+        (op.kernel_h - 1) * op.dilation_h + 1 + op.stride_h * (behind.kernel_h - 1);
+    return tile_side(reach_w, op.stride_w * behind.stride_w, t.tile_width, out_w) *
+           tile_side(reach_h, op.stride_h * behind.stride_h, t.tile_height, out_h) *
+           t.source.sections();
+  }
+  std::int64_t operator()(const Conv& op) const { return conv(op, {}, op.out_w, op.out_h); }
+  std::int64_t operator()(const ConvPool& op) const {
+    return conv(op.conv, op, op.out_w, op.out_h);
+  }
+  std::int64_t operator()(const Pool& op) const {
+    return tile_side(op.kernel_w, op.stride_w, op.tail.tile_width, op.out_w) *
+           tile_side(op.kernel_h, op.stride_h, op.tail.tile_height, op.out_h) *
+           op.tail.source.sections();
+  }
+  std::int64_t operator()(const Eltwise& op) const {
+    return tile_side(1, 1, op.tail.tile_width, op.width) *
+           tile_side(1, 1, op.tail.tile_height, op.height) * op.tail.source.sections();
+  }
+  std::int64_t operator()(const auto&) const { CHECK(false, "no tiled instruction"); }
+};
+
+struct DdrSourcesOf {
+  std::vector<DdrTensor> operator()(const Conv& op) const {
+    return {{"", op.inaddr, op.in_ch, op.in_h, op.in_w}};
+  }
+  std::vector<DdrTensor> operator()(const ConvPool& op) const { return (*this)(op.conv); }
+  std::vector<DdrTensor> operator()(const Pool& op) const {
+    return {{"", op.inaddr, op.channels, op.in_h, op.in_w}};
+  }
+  std::vector<DdrTensor> operator()(const Eltwise& op) const {
+    return {{"", op.inaddr_a, op.channels, op.height, op.width},
+            {"", op.inaddr_b, op.channels, op.height, op.width}};
+  }
+  std::vector<DdrTensor> operator()(const auto&) const { CHECK(false, "no tiled instruction"); }
+};
+
+struct DdrResultOf {
+  DdrTensor operator()(const Conv& op) const {
+    return {"", op.outaddr, op.out_ch, op.out_h, op.out_w};
+  }
+  DdrTensor operator()(const ConvPool& op) const {
+    return {"", op.conv.outaddr, op.conv.out_ch, op.out_h, op.out_w};
+  }
+  DdrTensor operator()(const Pool& op) const {
+    return {"", op.outaddr, op.channels, op.out_h, op.out_w};
+  }
+  DdrTensor operator()(const Eltwise& op) const {
+    return {"", op.outaddr, op.channels, op.height, op.width};
+  }
+  DdrTensor operator()(const auto&) const { CHECK(false, "no tiled instruction"); }
+};
+
+}  // namespace
+
+std::int64_t tile_words(const Instruction& instruction) {
+  return std::visit(TileWordsOf{}, instruction);
+}
+
+std::vector<DdrTensor> ddr_sources(const Instruction& instruction) {
+  if (!tail(instruction).source_in_ddr) return {};
+  return std::visit(DdrSourcesOf{}, instruction);
+}
+
+DdrTensor ddr_result(const Step& step) { return std::visit(DdrResultOf{}, step.instruction); }
+
 std::int64_t tile_buffer_words(const Instruction& instruction) {
   if (const auto* fused = std::get_if<ConvPool>(&instruction)) {
     const Tail& t = fused->conv.tail;
@@ -134,13 +230,6 @@ std::int64_t tile_buffer_words(const Instruction& instruction) {
   }
   const Conv& conv = std::get<Conv>(instruction);
   return tile_buffer_words(conv, 1, 1, 1, 1, conv.tail.tile_width, conv.tail.tile_height);
-}
-
-DdrTensor ddr_result(const Step& step) {
-  const auto* fused = std::get_if<ConvPool>(&step.instruction);
-  const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(step.instruction);
-  return {"", conv.outaddr, conv.out_ch, fused != nullptr ? fused->out_h : conv.out_h,
-          fused != nullptr ? fused->out_w : conv.out_w};
 }
 
 Footprint footprint(const Step& step, const Machine& card) {
@@ -162,15 +251,10 @@ Footprint footprint(const Step& step, const Machine& card) {
   if (const auto* fused = std::get_if<ConvPool>(&step.instruction)) conv = &fused->conv;
   if (conv != nullptr) {
     add_filters(*conv, step, machine, result);
-    if (conv->tail.source_in_ddr) {
-      add_tiled_source(*conv, tile_buffer_words(step.instruction), machine, result);
-    }
-    if (conv->tail.destination_in_ddr) {
-      const DdrTensor to = ddr_result(step);
-      result.ddr_writes.push_back(
-          {to.address,
-           to.address + ddr_tensor_bytes(to.channels, to.height, to.width, machine.geometry())});
-    }
+  }
+  if (tail(step.instruction).source_in_ddr) add_tiled_sources(step.instruction, machine, result);
+  if (tail(step.instruction).destination_in_ddr) {
+    result.ddr_writes.push_back(region_of(ddr_result(step), machine));
   }
   if (const auto* gather = std::get_if<Gather>(&step.instruction)) {
     result.ddr_reads.push_back(

@@ -24,6 +24,7 @@ struct DdrRegion {
 struct Footprint {
   std::vector<AmRegion> am_reads, am_writes;
   std::vector<DdrRegion> ddr_reads, ddr_writes;  // filters included
+  std::size_t tile_regions = 0;  // of am_writes the last: buffers that input tiles are brought to
 };
 
 Footprint footprint(const Step& step, const Machine& machine);
@@ -42,7 +43,9 @@ Operands operands(const Instruction& instruction);
 // The first AM address of the instruction that does not begin a word, as the instruction has it.
 std::optional<std::int64_t> misaligned_address(const Step& step, const Machine& machine);
 
-// The DDR tensor that a convolution with destination_in_ddr streams its result to; no name.
+// The DDR tensors that a tiled instruction reads; no names.
+std::vector<DdrTensor> ddr_sources(const Instruction& instruction);
+// The DDR tensor that an instruction with destination_in_ddr streams its result to; no name.
 DdrTensor ddr_result(const Step& step);
 
 bool overlap(const AmRegion& a, const AmRegion& b);
@@ -57,12 +60,16 @@ bool depends(const Footprint& earlier, const Footprint& later);
 bool must_wait(const Footprint& earlier, Unit unit, const Footprint& touched,
                const Instruction& later);
 
-// AM words of one input tile buffer of hardware-assisted tiling (docs/facts/xdnn.md 4.7).
+// AM words of one input tile buffer of hardware-assisted tiling, as the compiler reserves them
+// (docs/facts/xdnn.md 4.7).
 std::int64_t tile_buffer_words(const Conv& conv, std::int64_t pool_kernel_w,
                                std::int64_t pool_kernel_h, std::int64_t pool_stride_w,
                                std::int64_t pool_stride_h, std::int64_t tile_w,
                                std::int64_t tile_h);
-// Of an instruction with tiling on.
+// Of a convolution with tiling on.
 std::int64_t tile_buffer_words(const Instruction& instruction);
+// AM words of the input tile that results of a whole tile need. The vendor's compiler reserves less
+// than ours for some fused pools, and no less than this.
+std::int64_t tile_words(const Instruction& instruction);
 
 }  // namespace workbench::xdnn

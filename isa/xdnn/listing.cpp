@@ -42,6 +42,7 @@ constexpr std::string_view kGather =
     "uram_dest ddr_src insize_w insize_h inchan a0 b1 c1 start_row end_row {layout} {from_queue}";
 constexpr std::string_view kScatter =
     "uram_src ddr_dest outsize_w outsize_h outchan a0 b1 c1 start_row end_row {layout} {to_queue}";
+constexpr std::string_view kConcat = "name start end size {concat}";
 constexpr std::string_view kUpload = "inaddr insize inchan";
 constexpr std::string_view kUpsample =
     "name kernel_h kernel_w inaddr insize_h insize_w inchan outaddr outsize_w outsize_h method "
@@ -54,7 +55,7 @@ constexpr std::string_view kFusedConv =
 constexpr std::array kV2Rows = {
     Row{"XNConv XNDeconv", kConv}, Row{"XNMaxPool", kMaxPool}, Row{"XNAvgPool", kAveragePool},
     Row{"XNEltwise", kEltwise},    Row{"XNGather", kGather},   Row{"XNScatter", kScatter},
-    Row{"XNUpload", kUpload},
+    Row{"XNUpload", kUpload},      Row{"XNConcat", kConcat},
 };
 constexpr std::array kV3Rows = {
     Row{"XNConv XNDeconv", kConv},
@@ -67,7 +68,8 @@ constexpr std::array kV3Rows = {
     Row{"XNGather", kGather},
     Row{"XNScatter", kScatter},
     Row{"XNUpload", kUpload},
-    Row{"XNThroughputInterbuf", ""},  // its fields are not documented
+    Row{"XNConcat", kConcat},
+    Row{"XNThroughputInterbuf", ""},  // a name, and no line
 };
 
 // The control tail, common to all V3 dialects up to the words in braces.
@@ -94,6 +96,7 @@ constexpr std::array kV3Groups = {
     Group{"pool_tail", "{repl} DEST_AM-Buffer_Offset"},
     Group{"second", "EWA_2nd-Src_AM"},
     Group{"layout", kLayout},
+    Group{"concat", "dst_full_sect_num dst_repl_sect_num dst_repl_unit_num dst_repl_unit_width"},
 };
 
 struct Definition {
@@ -248,7 +251,7 @@ std::optional<FieldRule> field_rule(std::string_view key) {
   }
   if (key == "DEST_AM-Buffer_Offset") return FieldRule{.low = -1, .high = kAddress};
   if (key == "id" || key.find("addr") != key.npos || key.find("AM") != key.npos ||
-      key.starts_with("uram_") || key.starts_with("ddr_") || key == "insize") {
+      key.starts_with("uram_") || key.starts_with("ddr_") || one_of(key, "insize start end size")) {
     return FieldRule{.low = 0, .high = kAddress};
   }
   const bool positive = key.find("kernel") != key.npos || key.find("strides") != key.npos ||
@@ -306,9 +309,11 @@ const Field* Entry::find(std::string_view key) const {
 }
 
 void Entry::set(std::string_view key, std::string value) {
+  line = false;
   for (Field& field : fields) {
     if (field.key != key) continue;
     field.value = std::move(value);
+    field.integer = false;
     return;
   }
   fields.push_back({std::string(key), std::move(value)});
@@ -316,7 +321,7 @@ void Entry::set(std::string_view key, std::string value) {
 
 bool same(const Entry& a, const Entry& b) {
   return a.opcode == b.opcode && a.comment == b.comment && a.attributes == b.attributes &&
-         sorted(a.fields) == sorted(b.fields);
+         a.line == b.line && sorted(a.fields) == sorted(b.fields);
 }
 
 std::string text_attribute(const Entry& entry, std::string_view key) {
@@ -347,10 +352,17 @@ std::int64_t number(const Entry& entry, const Field& field) {
   return *value;
 }
 
+bool executed(const Entry& entry) {
+  return !entry.opcode.empty() && active(entry) &&
+         !one_of(entry.opcode, "XNConcat XNThroughputInterbuf");
+}
+
 void check(const Entry& entry, Dialect dialect) {
+  if (!active(entry)) return;
   if (!known_opcode(entry.opcode)) fail("{}: unknown opcode '{}'", entry.where, entry.opcode);
   const bool without_fields = entry.opcode == "XNThroughputInterbuf" && !is_v2(dialect);
-  if (template_of(dialect, entry.opcode).empty() && !without_fields) {
+  if (without_fields) return;
+  if (template_of(dialect, entry.opcode).empty()) {
     fail("{}: opcode {} does not exist in dialect {}", entry.where, entry.opcode,
          to_string(dialect));
   }

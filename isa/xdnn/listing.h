@@ -6,11 +6,14 @@
 // vendor line cannot hold is in comments of our own:
 //   # dialect NAME                 which templates the lines follow; guessed when absent
 //   # template id OPCODE FIELDS    the fields of this opcode's lines from here on
-//   ... #+ key=value key=value     further fields of the instruction on this line
+//   ... #+ key=value key:=JSON     further fields of the instruction on this line
+//   ... #+ key:                    the field on this line is a JSON number
 //   #: {...}                       JSON keys of the entry whose line follows
+//   #; {...}                       the same, of an entry that has the line as key xdnn_instr alone
 //   #= {...}                       an entry without an instruction
 //   #! {...}                       JSON keys of the file
-// Blanks, '%' and a leading '#' in a name are written %20, %25 and %23.
+// Blanks, '%' and a leading '#' in a name are written %20, %25 and %23; the id of an entry without
+// one is '-'.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +56,8 @@ std::optional<FieldRule> field_rule(std::string_view key);
 
 struct Field {
   std::string key, value;  // value as written: "0x8000"
-  bool json = false;  // value is JSON that is neither text nor a whole number; unknown keys only
+  bool json = false;     // value is JSON that is neither text nor a whole number; unknown keys only
+  bool integer = false;  // value is a JSON number, not text
   friend bool operator==(const Field&, const Field&) = default;
 };
 
@@ -69,6 +73,7 @@ struct Entry {
   std::vector<Field> fields;          // `id` first when read from text; no key twice
   std::vector<Attribute> attributes;  // JSON keys other than xdnn_kv and comment
   std::string comment;                // behind '#'; of an entry without instruction: the whole line
+  bool line = false;  // the JSON form has the fields as the text of its key xdnn_instr alone
   const Field* find(std::string_view key) const;
   void set(std::string_view key, std::string value);  // adds the field where it is absent
 };
@@ -91,8 +96,12 @@ bool active(const Entry& entry);
 // The number a known field holds. Throws Error.
 std::int64_t number(const Entry& entry, const Field& field);
 
+// Whether the entry is an instruction to be executed: active, and no bookkeeping.
+bool executed(const Entry& entry);
+
 // Throws Error "WHERE: OPCODE 'name': field KEY: expected ..., found ...": an unknown opcode, a
-// required field that is missing, a value of the wrong kind or out of range.
+// required field that is missing, a value of the wrong kind or out of range. What is not active may
+// hold anything.
 void check(const Entry& entry, Dialect dialect);
 
 // --- the crossbar table --------------------------------------------------------------------------

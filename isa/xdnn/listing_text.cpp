@@ -7,10 +7,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
 #include "isa/xdnn/listing.h"
+#include "isa/xdnn/listing_line.h"
 
 namespace workbench::xdnn {
 
@@ -72,18 +74,24 @@ std::vector<Attribute> attributes_of(const Json& object) {
 
 Field field_of(const std::string& key, const Json& value) {
   if (value.is_string()) return {key, value.get<std::string>()};
-  return {key, value.dump(), !value.is_number_integer()};
+  const bool integer = value.is_number_integer();
+  return {key, value.dump(), !integer, integer};
 }
 
-void read_fields(const Json& kv, const std::string& where, Entry& entry) {
+bool has_opcode(const Json& kv) {
+  const auto found = kv.is_object() ? kv.find("XNOp") : kv.end();
+  return kv.is_object() && found != kv.end() && found->is_string() &&
+         !found->get<std::string>().empty();
+}
+
+void read_fields(const Json& kv, Entry& entry) {
   for (const auto& [key, value] : kv.items()) {
     if (key != "XNOp") {
       entry.fields.push_back(field_of(key, value));
-    } else if (value.is_string()) {
+    } else {
       entry.opcode = value.get<std::string>();
     }
   }
-  if (entry.opcode.empty()) fail("{}: xdnn_kv: field XNOp: expected an opcode, found none", where);
 }
 
 std::string json_string(const std::string& text, const std::string& where) {
@@ -105,7 +113,8 @@ std::string json_text(const std::vector<Attribute>& attributes, const std::strin
 std::string kv_text(const Entry& entry) {
   std::vector<Attribute> object{{"XNOp", json_string(entry.opcode, entry.where)}};
   for (const Field& field : entry.fields) {
-    object.push_back({field.key, field.json ? field.value : json_string(field.value, entry.where)});
+    const bool bare = field.json || field.integer;
+    object.push_back({field.key, bare ? field.value : json_string(field.value, entry.where)});
   }
   return json_text(object, entry.where);
 }
@@ -117,15 +126,43 @@ std::size_t dissimilarity(const Entry& entry, Dialect dialect) {
   return fields.size() + entry.fields.size() - 2 * common;
 }
 
-// The dialect whose templates fit best; the newer of equals.
+// The vendor's text of an active entry's instruction, as files of version 0.1.4 have it alone;
+// empty: there is none, or a comment.
+std::string line_of(const Entry& entry) {
+  const std::string text = text_attribute(entry, "xdnn_instr");
+  const auto words = tokens(text);
+  const bool instruction =
+      !words.empty() && !words[0].starts_with('#') &&
+      (words[0].starts_with("XN") || (words.size() > 1 && words[1].starts_with("XN")));
+  return instruction && active(entry) ? std::string(trimmed(text)) : "";
+}
+
+// Adds the instruction that the entry has as text.
+void add_line(const std::string& line, Dialect dialect, Entry& entry) {
+  const LineParts parts = parts_of(line, entry.where);
+  if (!known_opcode(parts.opcode)) fail("{}: unknown opcode '{}'", entry.where, parts.opcode);
+  read_line(parts, template_for(parts, dialect), dialect, entry);
+  entry.line = true;
+}
+
+// The dialect whose templates fit best; the newer of equals. Texts count where there is nothing
+// else.
 Dialect closest_dialect(const Listing& listing) {
+  std::vector<const Entry*> entries;
+  std::vector<std::string> lines;
+  for (const Entry& entry : listing.entries) {
+    if (!entry.opcode.empty() && !entry.line) {
+      entries.push_back(&entry);
+    } else if (std::string line = line_of(entry); !line.empty()) {
+      lines.push_back(std::move(line));
+    }
+  }
+  if (entries.empty()) return dialect_of_lines({lines.begin(), lines.end()});
   Dialect best = Dialect::V3;
   std::size_t least = SIZE_MAX;
   for (std::size_t i = 0; i < std::size(kDialectNames); ++i) {
     std::size_t total = 0;
-    for (const Entry& entry : listing.entries) {
-      if (!entry.opcode.empty()) total += dissimilarity(entry, static_cast<Dialect>(i));
-    }
+    for (const Entry* entry : entries) total += dissimilarity(*entry, static_cast<Dialect>(i));
     if (total < least) least = total, best = static_cast<Dialect>(i);
   }
   return best;
@@ -139,32 +176,49 @@ std::vector<Attribute> json_object(std::string_view text, const std::string& whe
   return attributes_of(root);
 }
 
+bool has_key(const std::vector<Attribute>& attributes, std::string_view key) {
+  return std::any_of(attributes.begin(), attributes.end(),
+                     [&](const Attribute& a) { return a.key == key; });
+}
+
 // The inverse of json_entry(): every key is kept.
 Entry entry_from_json(const std::vector<Attribute>& object, const std::string& where) {
   Entry entry{.where = where};
+  std::optional<Json> kv;
   for (const Attribute& a : object) {
-    const Json value = Json::parse(a.json);
+    Json value = Json::parse(a.json);
     const bool empty = value.is_null() || (value.is_object() && value.empty());
-    if (a.key == "xdnn_kv" && !empty) {
-      if (!value.is_object()) {
-        fail("{}: xdnn_kv: expected an object, found {}", where, value.type_name());
-      }
-      read_fields(value, where, entry);
-    } else if (a.key == "comment" && value.is_string() && !value.get<std::string>().empty()) {
+    if (a.key == "comment" && value.is_string() && !value.get<std::string>().empty()) {
       entry.comment = value.get<std::string>();
-    } else {
-      entry.attributes.push_back(a);
+      continue;
     }
+    entry.attributes.push_back(a);
+    if (a.key == "xdnn_kv" && !empty) kv = std::move(value);
   }
+  if (!kv || (!active(entry) && !has_opcode(*kv))) return entry;
+  if (!kv->is_object()) fail("{}: xdnn_kv: expected an object, found {}", where, kv->type_name());
+  if (!has_opcode(*kv)) fail("{}: xdnn_kv: field XNOp: expected an opcode, found none", where);
+  read_fields(*kv, entry);
+  std::erase_if(entry.attributes, [](const Attribute& a) { return a.key == "xdnn_kv"; });
   return entry;
 }
 
+// Its keys beside the instruction's fields: of an entry whose fields are written as such, no other
+// form of them.
+std::vector<Attribute> other_keys(const Entry& entry) {
+  std::vector<Attribute> keys = entry.attributes;
+  if (!entry.opcode.empty() && !entry.line) {
+    std::erase_if(keys, [](const Attribute& a) { return a.key == "xdnn_kv"; });
+  }
+  return keys;
+}
+
 std::vector<Attribute> json_entry(const Entry& entry) {
-  std::vector<Attribute> object = entry.attributes;
+  std::vector<Attribute> object = other_keys(entry);
   if (!entry.comment.empty()) {
     object.push_back({"comment", json_string(entry.comment, entry.where)});
   }
-  if (!entry.opcode.empty()) object.push_back({"xdnn_kv", kv_text(entry)});
+  if (!entry.opcode.empty() && !entry.line) object.push_back({"xdnn_kv", kv_text(entry)});
   return object;
 }
 
@@ -177,12 +231,13 @@ Listing parse_json(const std::string& json, const std::string& name) {
   for (Attribute& a : json_object(json, name)) {
     if (a.key == "network") {
       network = Json::parse(a.json);
-    } else if (a.key == "dialect") {  // ours: the vendor's files are recognised by their fields
+      continue;
+    }
+    if (a.key == "dialect") {  // ours: the vendor's files are recognised by their fields
       const Json value = Json::parse(a.json);
       named = dialect_called(value.is_string() ? value.get<std::string>() : a.json, name);
-    } else {
-      listing.attributes.push_back(std::move(a));
     }
+    listing.attributes.push_back(std::move(a));
   }
   if (!network.is_array()) fail("{}: key network: expected a list of entries, found none", name);
   for (std::size_t i = 0; i < network.size(); ++i) {
@@ -193,14 +248,20 @@ Listing parse_json(const std::string& json, const std::string& name) {
     listing.entries.push_back(entry_from_json(attributes_of(network[i]), where));
   }
   listing.dialect = named ? *named : closest_dialect(listing);
-  for (const Entry& entry : listing.entries) {
+  for (Entry& entry : listing.entries) {
+    const std::string line = entry.opcode.empty() ? line_of(entry) : "";
+    if (!line.empty()) add_line(line, listing.dialect, entry);
     if (!entry.opcode.empty()) check(entry, listing.dialect);
   }
   return listing;
 }
 
 std::string print_json(const Listing& listing) {
-  std::string text = fmt::format("{{\n\"dialect\":\"{}\",\n", to_string(listing.dialect));
+  std::string text = "{\n";
+  const bool found = closest_dialect(listing) == listing.dialect;
+  if (!found && !has_key(listing.attributes, "dialect")) {
+    text += fmt::format("\"dialect\":\"{}\",\n", to_string(listing.dialect));
+  }
   for (const Attribute& a : listing.attributes) {
     text += fmt::format("{}:{},\n", json_string(a.key, "key"), a.json);
   }
@@ -219,74 +280,23 @@ std::string print_json(const Listing& listing) {
 
 namespace {
 
-bool blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-std::vector<std::string_view> tokens(std::string_view text) {
-  std::vector<std::string_view> list;
-  std::size_t i = 0;
-  while (i < text.size()) {
-    if (blank(text[i])) {
-      ++i;
-      continue;
-    }
-    const std::size_t begin = i;
-    while (i < text.size() && !blank(text[i])) ++i;
-    list.push_back(text.substr(begin, i - begin));
-  }
-  return list;
-}
-
-constexpr std::string_view kNothing = "%-";  // an empty value
-
-// As one token; `more` are further characters that would be misread.
-std::string escaped(std::string_view text, std::string_view more = "") {
-  if (text.empty()) return std::string(kNothing);
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = byte > ' ' && byte != 0x7f && c != '%' && (c != '#' || i > 0) &&
-                       more.find(c) == std::string_view::npos;
-    result += plain ? std::string(1, c) : fmt::format("%{:02x}", byte);
-  }
-  return result;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::string unescaped(std::string_view token) {
-  if (token == kNothing) return "";
-  std::string result;
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    const bool code = token[i] == '%' && i + 2 < token.size() && hex_digit(token[i + 1]) >= 0 &&
-                      hex_digit(token[i + 2]) >= 0;
-    if (!code) {
-      result += token[i];
-      continue;
-    }
-    result += static_cast<char>(hex_digit(token[i + 1]) * 16 + hex_digit(token[i + 2]));
-    i += 2;
-  }
-  return result;
-}
-
-enum class LineKind { Empty, Instruction, Comment, Dialect, Template, Keys, NoInstruction, File };
+enum class LineKind {
+  Empty,
+  Instruction,
+  Comment,
+  Dialect,
+  Template,
+  Keys,
+  KeysOfText,
+  NoInstruction,
+  File
+};
 
 LineKind kind_of(std::string_view line) {
   if (line.empty()) return LineKind::Empty;
   if (line[0] != '#') return LineKind::Instruction;
   if (line.starts_with("#:")) return LineKind::Keys;
+  if (line.starts_with("#;")) return LineKind::KeysOfText;
   if (line.starts_with("#=")) return LineKind::NoInstruction;
   if (line.starts_with("#!")) return LineKind::File;
   const auto words = tokens(line);
@@ -314,50 +324,6 @@ std::vector<Line> lines_of(std::string_view text) {
   return lines;
 }
 
-// An instruction line cut in its parts.
-struct Parts {
-  std::vector<std::string_view> words;  // id, opcode, fields
-  std::string_view comment;
-  std::vector<std::string_view> extras;  // key=value
-};
-
-Parts parts_of(std::string_view line) {
-  Parts parts;
-  std::size_t end = line.size();  // where the comment begins: a '#' that begins a token
-  for (std::size_t i = 0; i < line.size() && end == line.size(); ++i) {
-    if (line[i] == '#' && (i == 0 || blank(line[i - 1]))) end = i;
-  }
-  parts.words = tokens(line.substr(0, end));
-  std::string_view rest = line.substr(end);
-  if (const std::size_t plus = rest.find("#+"); plus != std::string_view::npos) {
-    parts.extras = tokens(rest.substr(plus + 2));
-    rest = rest.substr(0, plus);
-  }
-  if (!rest.empty()) rest.remove_prefix(1);
-  parts.comment = trimmed(rest);
-  return parts;
-}
-
-bool has_key(const std::vector<Attribute>& attributes, std::string_view key) {
-  return std::any_of(attributes.begin(), attributes.end(),
-                     [&](const Attribute& a) { return a.key == key; });
-}
-
-using Template = std::vector<std::string>;
-
-Template standard_template(Dialect dialect, std::string_view opcode) {
-  const auto fields = template_of(dialect, opcode);
-  return {fields.begin(), fields.end()};
-}
-
-// The vendor's template of XNAvgPool leaves fcmode out, its lines do not (docs/facts/xdnn.md 2.4).
-void add_fcmode(const Parts& parts, Template& fields) {
-  if (!parts.words[1].starts_with("XNAvgPool") || parts.words.size() != fields.size() + 3) return;
-  const auto at = std::find(fields.begin(), fields.end(), "paddings_h");
-  const bool has = std::find(fields.begin(), fields.end(), "fcmode") != fields.end();
-  if (at != fields.end() && !has) fields.insert(at + 1, "fcmode");
-}
-
 class TextParser {
  public:
   TextParser(const std::string& text, const std::string& name)
@@ -380,19 +346,11 @@ class TextParser {
       if (line.kind != LineKind::Dialect) continue;
       return dialect_called(trimmed(line.text.substr(line.text.find("dialect") + 7)), where(line));
     }
-    std::vector<std::size_t> fits(std::size(kDialectNames));
+    std::vector<std::string_view> instructions;
     for (const Line& line : lines_) {
-      if (line.kind != LineKind::Instruction) continue;
-      const Parts parts = parts_of(line.text);
-      if (parts.words.size() < 2) continue;
-      for (std::size_t i = 0; i < fits.size(); ++i) {
-        Template fields = standard_template(static_cast<Dialect>(i), parts.words[1]);
-        add_fcmode(parts, fields);
-        if (!fields.empty() && parts.words.size() == fields.size() + 2) ++fits[i];
-      }
+      if (line.kind == LineKind::Instruction) instructions.push_back(line.text);
     }
-    const auto best = std::max_element(fits.begin(), fits.end());  // the first of equals
-    return static_cast<Dialect>(best - fits.begin());
+    return dialect_of_lines(instructions);
   }
 
   void read(const Line& line) {
@@ -408,9 +366,11 @@ class TextParser {
       case LineKind::Template:
         return define_template(line);
       case LineKind::Keys:
+      case LineKind::KeysOfText:
         if (!pending_.empty()) fail("{}: JSON keys of an instruction, twice", where(line));
         pending_ = json_object(line.text.substr(2), where(line));
         pending_where_ = where(line);
+        pending_text_ = line.kind == LineKind::KeysOfText;
         return;
       case LineKind::NoInstruction:
         return no_instruction(line);
@@ -418,13 +378,23 @@ class TextParser {
         if (!listing_.attributes.empty()) fail("{}: JSON keys of the file, twice", where(line));
         listing_.attributes = json_object(line.text.substr(2), where(line));
         if (has_key(listing_.attributes, "network")) fail("{}: key network in text", where(line));
-        return;
+        return check_dialect(line);
+    }
+  }
+
+  // Named twice, where the JSON form names it.
+  void check_dialect(const Line& line) const {
+    for (const Attribute& a : listing_.attributes) {
+      const auto name = fmt::format("\"{}\"", to_string(listing_.dialect));
+      if (a.key == "dialect" && a.json != name) {
+        fail("{}: key dialect: expected {}, found {}", where(line), name, a.json);
+      }
     }
   }
 
   void define_template(const Line& line) {
     const auto words = tokens(line.text);
-    Template fields;
+    LineTemplate fields;
     for (std::size_t i = 4; i < words.size() && words[i] != "#"; ++i) {
       fields.push_back(unescaped(words[i]));
     }
@@ -444,65 +414,78 @@ class TextParser {
   }
 
   void instruction(const Line& line) {
-    const Parts parts = parts_of(line.text);
     const std::string at = where(line);
-    if (parts.words.size() < 2) fail("{}: expected an id and an opcode, found '{}'", at, line.text);
-    const std::string opcode(parts.words[1]);
-    if (!known_opcode(opcode)) fail("{}: unknown opcode '{}'", at, opcode);
-    const auto own = templates_.find(opcode);
-    Template fields =
-        own != templates_.end() ? own->second : standard_template(listing_.dialect, opcode);
-    add_fcmode(parts, fields);
-    if (has_key(pending_, "xdnn_kv")) {
-      fail("{}: key xdnn_kv beside the instruction's own fields", at);
-    }
+    const LineParts parts = parts_of(line.text, at);
     if (has_key(pending_, "comment") && !parts.comment.empty()) fail("{}: two comments", at);
-    Entry entry = entry_from_json(pending_, at);
-    pending_.clear();
-    entry.opcode = opcode;
-    entry.fields.push_back({"id", unescaped(parts.words[0])});
-    const std::size_t given = parts.words.size() - 2;
-    for (std::size_t i = 0; i < std::min(given, fields.size()); ++i) {
-      entry.fields.push_back({fields[i], unescaped(parts.words[i + 2])});
-    }
-    if (given < fields.size()) {
-      fail("{}: {} '{}': field {}: expected a value, found the end of the line ({} fields of {})",
-           at, opcode, name_of(entry), fields[given], given, fields.size());
-    }
-    if (given > fields.size()) {
-      fail("{}: {} '{}': expected {} fields (dialect {}), found {}", at, opcode, name_of(entry),
-           fields.size(), to_string(listing_.dialect), given);
-    }
+    Entry entry = entry_from_json(std::exchange(pending_, {}), at);
+    if (!entry.opcode.empty()) fail("{}: key xdnn_kv beside the instruction's own fields", at);
+    const std::string opcode = unescaped(parts.opcode);
+    if (!known_opcode(opcode) && active(entry)) fail("{}: unknown opcode '{}'", at, opcode);
+    const auto own = templates_.find(opcode);
+    LineTemplate fields =
+        own != templates_.end() ? own->second : template_for(parts, listing_.dialect);
+    add_fcmode(parts, fields);
+    read_line(parts, fields, listing_.dialect, entry);
     if (!parts.comment.empty()) entry.comment = std::string(parts.comment);
     for (const std::string_view extra : parts.extras) add_extra(extra, entry);
+    entry.line = std::exchange(pending_text_, false) && is_its_text(entry);
     check(entry, listing_.dialect);
     listing_.entries.push_back(std::move(entry));
   }
 
+  // Key xdnn_instr says the same as the fields.
+  bool is_its_text(const Entry& entry) const {
+    Entry text{.where = entry.where, .attributes = entry.attributes};
+    const std::string line = line_of(text);
+    if (line.empty()) return false;
+    add_line(line, listing_.dialect, text);
+    text.comment = entry.comment;
+    text.line = entry.line;
+    return same(text, entry);
+  }
+
+  // key=value, key:=JSON, or key: of a field whose value is a JSON number.
   static void add_extra(std::string_view extra, Entry& entry) {
-    const std::size_t equals = extra.find('=');
-    if (equals == std::string_view::npos || equals == 0) {
+    const std::size_t equals = std::min(extra.find('='), extra.size());
+    const bool json = equals > 0 && extra[equals - 1] == ':';
+    if (equals == 0 || (equals == extra.size() && !json)) {
       fail("{}: {}: expected key=value behind '#+', found '{}'", entry.where, entry.opcode, extra);
     }
-    const bool json = extra[equals - 1] == ':';
     const std::string key = unescaped(extra.substr(0, equals - (json ? 1 : 0)));
+    if (equals == extra.size()) return set_integer(key, entry);
     std::string value = unescaped(extra.substr(equals + 1));
     if (key == "XNOp" || entry.find(key) != nullptr) {
       fail("{}: {} '{}': field {}: expected once, found twice", entry.where, entry.opcode,
            name_of(entry), key);
     }
-    if (json) {  // as the JSON form would read it: nothing but JSON may get into a listing
-      value = json_object("{\"value\":" + value + "}", entry.where).at(0).json;
+    if (!json) {
+      entry.fields.push_back({key, value});
+      return;
     }
-    entry.fields.push_back({key, value, json});
+    // As the JSON form would read it: nothing but JSON may get into a listing.
+    value = json_object("{\"value\":" + value + "}", entry.where).at(0).json;
+    entry.fields.push_back(field_of(key, Json::parse(value)));
+  }
+
+  static void set_integer(const std::string& key, Entry& entry) {
+    for (Field& field : entry.fields) {
+      if (field.key != key) continue;
+      const Json value = Json::parse(field.value, nullptr, false);
+      field.integer = value.is_number_integer() && value.dump() == field.value;
+      if (field.integer) return;
+      fail("{}: {} '{}': field {}: expected a JSON number, found '{}'", entry.where, entry.opcode,
+           name_of(entry), key, field.value);
+    }
+    fail("{}: {} '{}': no field {}", entry.where, entry.opcode, name_of(entry), key);
   }
 
   const std::string& name_;
   std::vector<Line> lines_;
   Listing listing_;
-  std::map<std::string, Template> templates_;  // as the file itself defines them
-  std::vector<Attribute> pending_;             // keys of the instruction that follows
+  std::map<std::string, LineTemplate> templates_;  // as the file itself defines them
+  std::vector<Attribute> pending_;                 // keys of the instruction that follows
   std::string pending_where_;
+  bool pending_text_ = false;  // the entry has its instruction as text alone
 };
 
 bool one_line(std::string_view text) {
@@ -535,48 +518,58 @@ class TextPrinter {
   }
 
   void instruction(const Entry& entry) {
-    const Template fields = template_for(entry);
+    const LineTemplate fields = template_for(entry);
     const auto known = printed_.find(entry.opcode);
-    if (known == printed_.end() || known->second != fields) {
+    if (known_opcode(entry.opcode) && (known == printed_.end() || known->second != fields)) {
       text_ += fmt::format("# template id {}", entry.opcode);
       for (const std::string& key : fields) text_ += " " + escaped(key);
       text_ += "\n";
       printed_[entry.opcode] = fields;
     }
-    std::vector<Attribute> keys = entry.attributes;
+    std::vector<Attribute> keys = other_keys(entry);
     const bool plain = one_line(entry.comment) && entry.comment.find("#+") == std::string::npos;
     if (!plain) keys.push_back({"comment", json_string(entry.comment, entry.where)});
-    if (!keys.empty()) text_ += "#: " + json_text(keys, entry.where) + "\n";
-    const Field* id = entry.find("id");
-    text_ += (id != nullptr ? escaped(id->value) : "0") + " " + entry.opcode;
+    if (!keys.empty()) text_ += (entry.line ? "#; " : "#: ") + json_text(keys, entry.where) + "\n";
+    text_ += id(entry) + " " + escaped(entry.opcode);
     for (const std::string& key : fields) text_ += " " + escaped(entry.find(key)->value);
     if (plain && !entry.comment.empty()) text_ += " # " + entry.comment;
     text_ += extras(entry, fields) + "\n";
   }
 
+  static std::string id(const Entry& entry) {
+    const Field* id = entry.find("id");
+    if (id == nullptr) return "-";
+    return id->value == "-" ? "%2d" : escaped(id->value);
+  }
+
   // The dialect's order, without what this entry does not have.
-  Template template_for(const Entry& entry) const {
-    Template fields;
+  LineTemplate template_for(const Entry& entry) const {
+    LineTemplate fields;
     for (const std::string_view key : template_of(listing_.dialect, entry.opcode)) {
       if (entry.find(key) != nullptr) fields.emplace_back(key);
     }
     return fields;
   }
 
-  static std::string extras(const Entry& entry, const Template& fields) {
+  static std::string extras(const Entry& entry, const LineTemplate& fields) {
     std::string text;
     for (const Field& field : entry.fields) {
-      if (field.key == "id") continue;
-      if (std::find(fields.begin(), fields.end(), field.key) != fields.end()) continue;
-      text += fmt::format(" {}{}={}", escaped(field.key, "=:"), field.json ? ":" : "",
-                          escaped(field.value));
+      const std::string key = escaped(field.key, "=:");
+      const bool in_line =
+          field.key == "id" || std::find(fields.begin(), fields.end(), field.key) != fields.end();
+      if (in_line) {
+        if (field.integer) text += " " + key + ":";
+        continue;
+      }
+      const bool bare = field.json || field.integer;
+      text += fmt::format(" {}{}={}", key, bare ? ":" : "", escaped(field.value));
     }
     return text.empty() ? text : " #+" + text;
   }
 
   const Listing& listing_;
   std::string text_;
-  std::map<std::string, Template> printed_;
+  std::map<std::string, LineTemplate> printed_;
 };
 
 }  // namespace

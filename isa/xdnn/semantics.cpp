@@ -63,6 +63,23 @@ struct Execute {
     return pixels;
   }
 
+  // Operand `i` of an instruction that reads the AM, or tiles of a DDR tensor.
+  std::vector<std::int8_t> operand(std::size_t i) const {
+    const Tail& t = tail(step.instruction);
+    if (!t.source_in_ddr) return read(am_operands(step, machine).sources.at(i), t.pre_relu);
+    const DdrTensor from = ddr_sources(step.instruction).at(i);
+    std::vector<std::int8_t> pixels =
+        read_ddr(memory, from.address, from.channels, from.height, from.width);
+    if (t.pre_relu) relu_in_place<Code>(pixels);
+    return pixels;
+  }
+
+  // Where the result goes, without its pixels.
+  Result destination() const {
+    if (tail(step.instruction).destination_in_ddr) return {.ddr = ddr_result(step)};
+    return {.am = am_operands(step, machine).results.at(0)};
+  }
+
   Result operator()(const Conv& op) const { return convolution(op, step, nullptr); }
   Result operator()(const ConvPool& op) const { return convolution(op.conv, step, &op); }
 
@@ -86,11 +103,10 @@ struct Execute {
   }
 
   Result operator()(const Pool& op) const {
-    const Operands operands = am_operands(step, machine);
-    const std::vector<std::int8_t> source = read(operands.sources[0], op.tail.pre_relu);
+    const std::vector<std::int8_t> source = operand(0);
     const PoolShape shape{op.kernel_w, op.kernel_h, op.stride_w, op.stride_h, op.pad_w,   op.pad_h,
                           op.in_w,     op.in_h,     op.out_w,    op.out_h,    op.channels};
-    Result result{.am = operands.results[0]};
+    Result result = destination();
     result.pixels = op.average ? average_pool(shape, source) : pooled<Code>(shape, source);
     return result;
   }
@@ -119,9 +135,9 @@ struct Execute {
   }
 
   Result operator()(const Eltwise& op) const {
-    const Operands operands = am_operands(step, machine);
-    Result result{.am = operands.results[0], .pixels = read(operands.sources[0], op.tail.pre_relu)};
-    const std::vector<std::int8_t> other = read(operands.sources[1], op.tail.pre_relu);
+    Result result = destination();
+    result.pixels = operand(0);
+    const std::vector<std::int8_t> other = operand(1);
     const Rescale rescale =
         step.rescale;  // a copy: the written bytes may alias the operand's table
     Code* const sums = codes<Code>(result.pixels).data();

@@ -59,23 +59,31 @@ std::string tail_fault(const Step& step, const Machine& machine) {
   return "";
 }
 
+// Operands or a result in DDR.
+std::string tile_fault(const Step& step, const Machine& machine) {
+  const Tail& t = tail(step.instruction);
+  if (!t.source_in_ddr && !t.destination_in_ddr) return "";
+  const Unit unit = unit_of(step.instruction);
+  if (machine.width_aligned()) return "srcAddDDR, dstAddDDR: the machine has no tiles";
+  if (unit != Unit::Conv && unit != Unit::Pool && unit != Unit::Eltwise) {
+    return fmt::format("srcAddDDR, dstAddDDR: {} has no tiles", opcode(step.instruction));
+  }
+  if (!t.source_in_ddr) return "";
+  if (t.tile_width < 1 || t.tile_height < 1) {
+    return fmt::format("tile_width, tile_height: {}x{} is no tile", t.tile_width, t.tile_height);
+  }
+  return layout_fault("src", t.source, ddr_sources(step.instruction)[0].channels,
+                      machine.geometry().word_channels());
+}
+
 }  // namespace
 
 std::string malformed(const Step& step, const Machine& card) {
   const MachineOfSlice own(card, tail(step.instruction).slice);
   const Machine& machine = own.get();
+  std::string fault = tile_fault(step, machine);
+  if (!fault.empty()) return fault;
   if (machine.width_aligned()) return "";  // has none of these fields
-  const auto* fused = std::get_if<ConvPool>(&step.instruction);
-  const Conv* conv = fused != nullptr ? &fused->conv : std::get_if<Conv>(&step.instruction);
-  if (conv != nullptr && conv->tail.source_in_ddr) {
-    const Tail& t = conv->tail;
-    if (t.tile_width < 1 || t.tile_height < 1) {
-      return fmt::format("tile_width, tile_height: {}x{} is no tile", t.tile_width, t.tile_height);
-    }
-    std::string fault =
-        layout_fault("src", t.source, conv->in_ch, machine.geometry().word_channels());
-    if (!fault.empty()) return fault;
-  }
   return tail_fault(step, machine);
 }
 

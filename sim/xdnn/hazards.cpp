@@ -276,8 +276,10 @@ void HazardMonitor::check_races(std::int32_t instruction, std::int64_t time) {
 void HazardMonitor::begin_tiles(std::int32_t instruction, std::int64_t time) {
   const Step& step = program_.steps[static_cast<std::size_t>(instruction)];
   const Footprint f = footprint(step, machine_);
-  // The two buffers are the last regions written (footprint.cpp); they are filled from here on.
-  Flight flight{instruction, false, true, {}, {f.am_writes.end() - 2, f.am_writes.end()}, {}, {}};
+  // The buffers are filled from here on.
+  const auto buffers = static_cast<std::ptrdiff_t>(f.tile_regions);
+  Flight flight{instruction, false, true, {}, {f.am_writes.end() - buffers, f.am_writes.end()},
+                {},          {}};
   for (const AmRegion& r : flight.am_writes) {
     if (!inside_memory(r, r.slice == 0 ? slice0_.get() : machine_)) return;  // reported by begin()
   }
@@ -297,8 +299,8 @@ bool HazardMonitor::begin(std::int32_t instruction, std::int64_t time) {
   if (!in_range(instruction, f, time)) return false;
   check_written(instruction, f, time);
   check_reads(instruction, f, time);
-  // Tile buffers, the last two regions, were checked by begin_tiles().
-  const std::ptrdiff_t scratch = tail(step.instruction).source_in_ddr ? 2 : 0;
+  // Tile buffers, the last regions, were checked by begin_tiles().
+  const auto scratch = static_cast<std::ptrdiff_t>(f.tile_regions);
   const std::vector<AmRegion> results(f.am_writes.begin(), f.am_writes.end() - scratch);
   if (check_live(instruction, results, false, time)) check_results(instruction, results, time);
   check_concat(instruction, time);
@@ -482,7 +484,7 @@ void HazardMonitor::check_buffers(std::int32_t instruction, const std::vector<Am
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     const AmRegion& r = buffers[i];
     const bool fits = i < room.size() && room[i]->address == r.word_begin &&
-                      room[i]->words == r.word_end - r.word_begin;
+                      room[i]->words >= r.word_end - r.word_begin;
     if (fits) continue;
     raise(Hazard::Kind::Stray, instruction, -1, MemorySpace::Am, r.word_begin, time);
     return;

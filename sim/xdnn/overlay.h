@@ -80,9 +80,13 @@ enum class Client {
   Eltwise,
   Upsample,
   Download,
-  Upload
+  Upload,
+  PoolTiles,
+  PoolResults,
+  EltwiseTiles,
+  EltwiseResults
 };
-inline constexpr int kClients = 9;
+inline constexpr int kClients = 13;
 
 struct Overlay {
   Overlay(Engine& engine, int slice);

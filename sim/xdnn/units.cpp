@@ -258,6 +258,9 @@ StreamUnit::StreamUnit(sc_core::sc_module_name name, Overlay& overlay, Unit unit
   SC_HAS_PROCESS(StreamUnit);
   SC_THREAD(run);
   set_stack_size(1 << 20);
+  if (!has_tiles()) return;
+  SC_THREAD(load_tiles);
+  SC_THREAD(write_results);
 }
 
 void StreamUnit::run() {
@@ -269,6 +272,11 @@ void StreamUnit::run() {
     queue.pop_front();
     overlay_.take(unit_);
     const StreamCost cost = stream_cost(overlay_.step(instruction).instruction, overlay_.machine);
+    if (!cost.tiles.empty()) {
+      const Result result = run_tiles(instruction, cost);
+      overlay_.finish(instruction, result);
+      continue;
+    }
     const Result result = overlay_.start(instruction);
     if (cost.ddr.value > 0) {
       const std::int64_t begin = now();
@@ -287,6 +295,75 @@ void StreamUnit::run() {
       }
     }
     overlay_.finish(instruction, result);
+  }
+}
+
+// Until `count` of the tiled instruction is `until`.
+void StreamUnit::wait_for_tiles(const std::size_t& count, std::size_t until) {
+  const std::int64_t begin = now();
+  while (count < until) wait(tiled_event_);
+  overlay_.recorder.record(resource_, tiled_->instruction, begin, begin, now(), Cause::MemoryWait,
+                           0, overlay_.resources.ddr);
+}
+
+Result StreamUnit::run_tiles(std::int32_t instruction, StreamCost cost) {
+  const bool reads = tail(overlay_.step(instruction).instruction).source_in_ddr;
+  if (reads) overlay_.begin_tiles(instruction);
+  tiled_ = Tiled{.instruction = instruction, .cost = std::move(cost)};
+  tiled_event_.notify(SC_ZERO_TIME);
+  Result result;
+  for (std::size_t i = 0; i < tiled_->cost.tiles.size(); ++i) {
+    wait_for_tiles(tiled_->loaded, i + 1);
+    if (i == 0) result = overlay_.start(instruction);
+    StreamCost rows = tiled_->cost;
+    rows.row_cycles = tiled_->cost.tiles[i].row_cycles;
+    for (std::int64_t row = 0; row < tiled_->cost.tiles[i].rows; ++row) {
+      stream_row(instruction, rows);
+    }
+    ++tiled_->used;
+    tiled_event_.notify(SC_ZERO_TIME);
+    // One result is written while the next is collected.
+    if (i >= kResultTiles) wait_for_tiles(tiled_->written, i + 1 - kResultTiles);
+  }
+  wait_for_tiles(tiled_->written, tiled_->cost.tiles.size());
+  tiled_.reset();
+  return result;
+}
+
+void StreamUnit::move(std::int32_t instruction, Client client, Bytes bytes, std::int64_t& moved,
+                      bool first) {
+  if (bytes.value == 0) return;
+  if (first) {
+    moved = 0;
+    sim::wait_until(now() + overlay_.machine.ddr.latency_cycles);
+  }
+  overlay_.transfer(instruction, client, bytes.value, moved);
+}
+
+void StreamUnit::load_tiles() {
+  const Client client = unit_ == Unit::Pool ? Client::PoolTiles : Client::EltwiseTiles;
+  std::int64_t moved = 0;
+  while (true) {
+    while (!tiled_ || tiled_->loaded == tiled_->cost.tiles.size() ||
+           tiled_->loaded - tiled_->used >= 2) {
+      wait(tiled_event_);
+    }
+    const StreamTile& tile = tiled_->cost.tiles[tiled_->loaded];
+    move(tiled_->instruction, client, tile.ddr, moved, tiled_->loaded == 0);
+    ++tiled_->loaded;
+    tiled_event_.notify(SC_ZERO_TIME);
+  }
+}
+
+void StreamUnit::write_results() {
+  const Client client = unit_ == Unit::Pool ? Client::PoolResults : Client::EltwiseResults;
+  std::int64_t moved = 0;
+  while (true) {
+    while (!tiled_ || tiled_->written == tiled_->used) wait(tiled_event_);
+    const StreamTile& tile = tiled_->cost.tiles[tiled_->written];
+    move(tiled_->instruction, client, tile.result, moved, tiled_->written == 0);
+    ++tiled_->written;
+    tiled_event_.notify(SC_ZERO_TIME);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <systemc>
 #include <vector>
 
@@ -81,7 +82,21 @@ class StreamUnit : public sc_core::sc_module {
   StreamUnit(sc_core::sc_module_name name, Overlay& overlay, Unit unit, Client client);
 
  private:
-  void run();  // SC_THREAD
+  // A pool or sum with operands or result in DDR, while it runs: tiles are fetched ahead into two
+  // buffers and leave behind it.
+  struct Tiled {
+    std::int32_t instruction = 0;
+    StreamCost cost;
+    std::size_t loaded = 0, used = 0, written = 0;
+  };
+
+  void run();            // SC_THREAD
+  void load_tiles();     // SC_THREAD, of units with tiles
+  void write_results();  // SC_THREAD, likewise
+  bool has_tiles() const { return unit_ == Unit::Pool || unit_ == Unit::Eltwise; }
+  Result run_tiles(std::int32_t instruction, StreamCost cost);
+  void wait_for_tiles(const std::size_t& count, std::size_t until);
+  void move(std::int32_t instruction, Client client, Bytes bytes, std::int64_t& moved, bool first);
   void stream_row(std::int32_t instruction, const StreamCost& cost);
   void transfer_row(std::int32_t instruction, const StreamCost& cost, std::int64_t bytes,
                     std::int64_t& moved);
@@ -90,6 +105,8 @@ class StreamUnit : public sc_core::sc_module {
   Unit unit_;
   Client client_;
   int resource_;
+  std::optional<Tiled> tiled_;
+  sc_core::sc_event tiled_event_;  // it begins, or one of its counts has changed
 };
 
 }  // namespace workbench::xdnn

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "isa/xdnn/assembly.h"
@@ -94,6 +95,42 @@ TEST(XdnnListing, documented_lines_are_printed_as_they_were) {
     const std::string text = print_text(parse_text(line, "net.cmd"));
     EXPECT_TRUE(text.ends_with("\n" + line + "\n")) << text;
   }
+}
+
+// Version 0.1.4: the instruction is text alone, and stays so.
+TEST(XdnnListing, an_instruction_that_is_text_alone_is_read_and_stays_text) {
+  const std::string json = fmt::format(
+      R"({{"version":"0.1.4","network":[{{"name":"data","xdnn_instr":"# # LAYER data"}},
+      {{"name":"conv","ops":1.0,"xdnn_instr":"{}"}}]}})",
+      kV2Conv);
+  const Listing listing = parse_listing(json, "net");
+  EXPECT_EQ(listing.dialect, Dialect::V2);
+  EXPECT_TRUE(listing.entries.at(0).opcode.empty());
+  EXPECT_EQ(value(listing.entries.at(1), "outaddr"), "0x70000");
+  const std::string text = print_text(listing);
+  EXPECT_EQ(nlohmann::json::parse(print_json(parse_listing(text, "net"))),
+            nlohmann::json::parse(json));
+  // A changed field has a form of its own: the text says something else.
+  std::string changed = text;
+  changed.replace(changed.rfind("0x70000"), 7, "0x80000");
+  const auto again = nlohmann::json::parse(print_json(parse_listing(changed, "net")));
+  EXPECT_EQ(again["network"][1]["xdnn_kv"]["outaddr"], "0x80000");
+  EXPECT_EQ(message_of(R"({"network":[{"xdnn_instr":"7 XNOdd 1"}]})"),
+            "net: network[0]: unknown opcode 'XNOdd'");
+}
+
+TEST(XdnnListing, what_is_not_active_may_hold_anything) {
+  const std::string json = R"({"network":[
+      {"active":0,"xdnn_kv":{"XNOp":"XNConcat","id":"8","size":225792,"pound":"#"}},
+      {"active":0,"xdnn_kv":{"XNOp":"XNOdd","name":"x"}},
+      {"active":0,"xdnn_kv":{"XNOp":"XNThroughputInterbuf","name":"between"}},
+      {"active":0,"xdnn_kv":{"no":"opcode"}}]})";
+  const Listing listing = parse_listing(json, "net");
+  for (const Entry& entry : listing.entries) EXPECT_FALSE(executed(entry));
+  const Listing text = parse_text(print_text(listing), "net");
+  EXPECT_EQ(nlohmann::json::parse(print_json(text)), nlohmann::json::parse(json));
+  EXPECT_EQ(message_of(R"({"network":[{"xdnn_kv":{"XNOp":"XNOdd","name":"x"}}]})"),
+            "net: network[0]: unknown opcode 'XNOdd'");
 }
 
 TEST(XdnnListing, the_template_of_an_average_pool_may_lack_fcmode) {

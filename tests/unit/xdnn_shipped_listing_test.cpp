@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "core/file.h"
 #include "isa/xdnn/assembly.h"
@@ -32,16 +33,29 @@ class XdnnShippedListing : public testing::TestWithParam<Shipped> {
   Listing listing_;
 };
 
-// Entries and instructions counted with grep: objects with a name, occurrences of XNOp.
+// Entries and instructions counted with grep: objects with a name, occurrences of XNOp; in the file
+// of version 0.1.4 texts that begin with a number.
 INSTANTIATE_TEST_SUITE_P(Files, XdnnShippedListing,
                          testing::Values(Shipped{"googlenet_v1_56.json", 82, 73},
                                          Shipped{"resnet50_28.json", 73, 73},
                                          Shipped{"googlenet_v1_8b_latency.json", 68, 68},
-                                         Shipped{"resnet50_8b_latency.json", 72, 72}),
+                                         Shipped{"googlenet_v1_8b_throughput.json", 69, 69},
+                                         Shipped{"resnet50_8b_latency.json", 72, 72},
+                                         Shipped{"compiler_runs/goog_28_4.cmd.json", 141, 71},
+                                         Shipped{"compiler_runs/v5_g.cmd.json", 84, 81},
+                                         Shipped{"compiler_runs/v5_r_2b.cmd.json", 74, 74},
+                                         Shipped{"compiler_runs/v5_vgg16.cmd.json", 16, 16}),
                          [](const auto& instance) {
                            std::string name = instance.param.file;
+                           name = name.substr(name.find('/') + 1);
                            return name.substr(0, name.find('.'));
                          });
+
+TEST_P(XdnnShippedListing, comes_back_value_for_value) {
+  const auto original = nlohmann::json::parse(read_file(path_));
+  const std::string text = print_text(listing_);
+  EXPECT_EQ(nlohmann::json::parse(print_json(parse_listing(text, "text"))), original);
+}
 
 TEST_P(XdnnShippedListing, all_entries_are_read) {
   EXPECT_EQ(listing_.entries.size(), GetParam().entries);
@@ -83,7 +97,9 @@ TEST_P(XdnnShippedListing, our_templates_read_the_vendors_lines) {
         parse_text(fmt::format("# dialect {}\n{}", to_string(listing_.dialect), line), "line");
     ++lines;
     bool all = true;
+    const bool numbered = line[0] >= '0' && line[0] <= '9';  // tiled instructions are not
     for (const Field& field : one.entries.at(0).fields) {
+      if (field.key == "id" && !numbered) continue;
       const Field* vendor = entry.find(field.key);
       ASSERT_NE(vendor, nullptr) << entry.where << " " << field.key;
       all = all && vendor->value == field.value;

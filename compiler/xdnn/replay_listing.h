@@ -1,0 +1,36 @@
+// What of a third-party listing is executed, in the form in which replay and the network read from
+// a program take it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "isa/xdnn/instructions.h"
+#include "isa/xdnn/listing.h"
+#include "isa/xdnn/machine.h"
+
+namespace workbench::xdnn {
+
+// Throws Error "WHERE: OPCODE 'name': ...".
+[[noreturn]] void refuse(const Entry& entry, const std::string& what);
+
+struct ListedStep {
+  const Entry* entry = nullptr;
+  Instruction instruction;
+  std::string layer;  // the entry's name without the "#2" that marks a piece of rows
+};
+
+// The executed entries in order. An upload of V1 is a scatter of square maps to the image queue.
+// Throws Error for a program of another family than the machine's, naming both; for an entry that
+// no unit executes as it is written.
+std::vector<ListedStep> listed_steps(const Listing& listing, const Machine& machine);
+
+// The listing's name for the network input at a DDR address; "": it gives none.
+std::string listed_input(const Listing& listing, std::int64_t address);
+
+// The convolution of an instruction, alone or with a pool behind it; null: none.
+const Conv* conv_in(const Instruction& instruction);
+Conv* conv_in(Instruction& instruction);
+
+}  // namespace workbench::xdnn
