@@ -253,7 +253,8 @@ class Comparison {
       : imported_(imported),
         annotated_(annotated),
         by_name_(values_by_name(annotated)),
-        readers_(consumers(imported)) {}
+        readers_(consumers(imported)),
+        writers_(producers(imported)) {}
 
   RequantizedCodes run() {
     for (const Node& node : imported_.nodes) {
@@ -301,6 +302,25 @@ class Comparison {
     return before != nullptr ? before : kept_codes(quantize.outputs[0]);
   }
 
+  const Node* writer(ValueId id) const {
+    const std::ptrdiff_t n = writers_[static_cast<std::size_t>(id)];
+    return n < 0 ? nullptr : &imported_.nodes[static_cast<std::size_t>(n)];
+  }
+
+  // What the rounding of padded codes was before the padding: codes of zeros are the same.
+  const Quantization* codes_before_padding(const Node& quantize) const {
+    const Node* const pad = writer(quantize.inputs[0]);
+    if (pad == nullptr || !std::holds_alternative<Pad>(pad->op) || fill_value(pad->op) != 0.0F) {
+      return nullptr;
+    }
+    const Node* const dequantize = writer(pad->inputs[0]);
+    if (dequantize == nullptr || !std::holds_alternative<Dequantize>(dequantize->op))
+      return nullptr;
+    const Node* const rounding = writer(dequantize->inputs[0]);
+    if (rounding == nullptr || !std::holds_alternative<Quantize>(rounding->op)) return nullptr;
+    return codes_of_rounding(*rounding);
+  }
+
   const Node* only_reader(ValueId id) const {
     return readers(id).size() == 1 ? &imported_.nodes[readers(id)[0]] : nullptr;
   }
@@ -328,7 +348,8 @@ class Comparison {
     if (!came || came->thresholds.empty() || came->bits > 16) return;
     if (readers(quantize.outputs[0]).empty()) return;  // codes for the user, which stay
     ++found_.activations;
-    const Quantization* const is = codes_of_rounding(quantize);
+    const Quantization* is = codes_of_rounding(quantize);
+    if (is == nullptr) is = codes_before_padding(quantize);
     if (is == nullptr) {
       if (is_rounded_behind(quantize, *came)) return;
       found_.lines.push_back(
@@ -398,6 +419,7 @@ class Comparison {
   const Graph& annotated_;
   std::map<std::string, ValueId> by_name_;
   std::vector<std::vector<std::size_t>> readers_;
+  std::vector<std::ptrdiff_t> writers_;
   RequantizedCodes found_;
 };
 

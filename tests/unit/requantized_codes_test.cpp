@@ -105,6 +105,24 @@ TEST(RequantizedCodes, zero_points_stay_on_pulp) {
             std::vector<std::string>{});
 }
 
+// x -> codes -> Pad -> codes -> 3x3 Conv, as TensorFlow Lite's files have it: the Pad becomes the
+// convolution's, and zeros have the code they had.
+TEST(RequantizedCodes, codes_of_what_is_padded_are_codes_before_it) {
+  const auto padded = [](const Codes& before, const Codes& behind) {
+    OnnxModel model;
+    model.input("x", {1, 1, 2, 2}).output("out");
+    rounded(model, "x", before);
+    model.integers("pads", {0, 0, 1, 1, 0, 0, 1, 1});
+    model.node("Pad", {"x_real", "pads"}, {"p"});
+    rounded(model, "p", behind);
+    model.floats("w", {1, 1, 3, 3}, std::vector<float>(9, 1.0F));
+    model.node("Conv", {"p_real", "w"}, {"out"}).named("conv");
+    return model;
+  };
+  EXPECT_EQ(lines_for(padded({}, {})), std::vector<std::string>{});
+  EXPECT_EQ(lines_for(padded({}, {kInt8, 0, 0.25F})).size(), 1U);
+}
+
 TEST(RequantizedCodes, weights_with_zero_points_are_named_by_layer) {
   EXPECT_EQ(lines_for(network({}, {kUint8, 128}, {})),
             std::vector<std::string>{
