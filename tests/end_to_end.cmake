@@ -56,7 +56,8 @@ set_tests_properties(track_self PROPERTIES LABELS e2e TIMEOUT 300)
 
 # The TensorFlow Lite front end: files made by the tests, damaged ones, and published ones.
 workbench_test(tflite_test LABEL property SYSTEMC
-  SOURCES golden/tflite_corpus_test.cpp property/tflite_fuzz_test.cpp
+  SOURCES golden/tflite_corpus_test.cpp golden/tflite_integers_test.cpp
+          property/tflite_fuzz_test.cpp
           unit/tflite_reference_test.cpp unit/tflite_test.cpp
   LIBRARIES test_programs workbench::inputs workbench::pipeline)
 add_dependencies(tflite_test tflite_schema)

@@ -7,7 +7,8 @@ workbench_test(quantize_unit_test LABEL unit
           unit/quantize_saturation_test.cpp
           unit/quantize_scale_test.cpp unit/quantize_statistics_test.cpp
           unit/quantize_table_test.cpp unit/quantize_target_test.cpp
-          unit/quantize_threshold_test.cpp unit/statistics_cache_test.cpp
+          unit/quantize_threshold_test.cpp unit/quantize_unlike_scales_test.cpp
+          unit/quantize_zero_points_test.cpp unit/statistics_cache_test.cpp
   LIBRARIES test_graphs workbench::golden workbench::import ZLIB::ZLIB)
 workbench_test(quantize_property_test LABEL property SYSTEMC
   SOURCES property/image_set_test.cpp property/quantize_conv_test.cpp

@@ -1,7 +1,7 @@
 // An imported Quantize -> Dequantize pair gives the range its author chose for a value. The pair is
-// removed, the range stays as a hint (Value::quantization of a float value) for our own quantizer.
-// Hints are symmetric; requantized_codes() (compiler/quantize/requantized_codes.h) reports what
-// that costs.
+// removed, the codes stay as a hint (Value::quantization of a float value) for our own quantizer.
+// A target without zero points takes the symmetric range around a hint (magnitude());
+// requantized_codes() (compiler/quantize/quantize_target.h) reports what that costs.
 #include <algorithm>
 #include <cmath>
 
@@ -11,6 +11,13 @@
 namespace workbench {
 
 namespace {
+
+// Codes of 8 bits with one zero point that does more than shift those of a symmetric range: a
+// target may have them as they are.
+bool is_asymmetric(const Quantization& codes) {
+  if (codes.bits != 8 || codes.thresholds.size() != 1) return false;
+  return codes.zero_point() != (codes.is_signed ? 0 : codes.high() / 2 + 1);
+}
 
 // The symmetric range that covers what `codes` can stand for. Zero points that only shift the
 // codes of a symmetric range (0, and 128 of uint8) keep its step exactly.
@@ -106,7 +113,7 @@ bool absorb(Graph& graph, std::size_t n) {
     restore_relu(graph, *before);
     return true;
   }
-  const Quantization hint = symmetric_hint(*codes);
+  const Quantization hint = is_asymmetric(*codes) ? *codes : symmetric_hint(*codes);
   if (!graph.value(real).quantization) graph.value(real).quantization = hint;
   graph.value(dequantize.outputs[0]).quantization = hint;
   dequantize.op = Identity{};

@@ -82,6 +82,11 @@ bool absorb_pad(Graph& graph, std::size_t n) {
   // With ceil_mode the number of windows may depend on what is padding.
   if (output_shapes(graph, padded)[0] != graph.value(padded.outputs[0]).shape) return false;
   record_merged(padded, graph.nodes[*before]);
+  // Codes that a file gives the padded value alone are those of what is padded: 0 has one.
+  const auto& codes = graph.value(graph.nodes[*before].outputs[0]).quantization;
+  if (codes && !graph.value(x).quantization && sole_reader(graph, x) == *before) {
+    graph.value(x).quantization = codes;
+  }
   graph.nodes[n] = std::move(padded);
   return true;
 }

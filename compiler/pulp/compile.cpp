@@ -191,6 +191,10 @@ bool in_tail(const HostTurn& turn, const Network& network) {
 // `moves`: codes to codes, which the cluster would have as they are.
 std::string host_reason(const Graph& graph, const Node& node, const Machine& machine, bool moves) {
   if (moves) return "the codes lie in another order than its reader takes them in";
+  const auto* join = std::get_if<Concat>(&node.op);
+  if (join != nullptr && join->axis == 1 && graph.value(node.outputs[0]).shape.size() == 4) {
+    return "no layer reads what it joins: each part keeps its own scale";
+  }
   const auto too_large = host_reasons(machine)(graph, node);
   return too_large ? *too_large : fmt::format("no kernel of PULP-NN computes {}", op_name(node.op));
 }

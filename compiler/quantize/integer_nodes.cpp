@@ -75,7 +75,32 @@ Roles integer_nodes(const Graph& graph, const QuantizeOptions& options) {
     }
     roles.push_back(role);
   }
+  leave_final_joins(graph, roles);
   return roles;
+}
+
+void leave_final_joins(const Graph& graph, Roles& roles) {
+  const auto readers = consumers(graph);
+  const auto hands_on = [&](std::size_t n) {
+    return roles[n] == Role::Concat ||
+           (roles[n] == Role::Move && traits(graph.nodes[n].op).moves_data);
+  };
+  std::vector<bool> ends(roles.size(), false);  // by node: none reads codes of what it hands on
+  for (std::size_t n = roles.size(); n-- > 0;) {
+    if (!hands_on(n)) continue;
+    const auto& read_by = readers[static_cast<std::size_t>(graph.nodes[n].outputs[0])];
+    ends[n] = std::all_of(read_by.begin(), read_by.end(),
+                          [&](std::size_t reader) { return !roles[reader] || ends[reader]; });
+  }
+  std::vector<bool> left(graph.values.size(), false);
+  for (std::size_t n = 0; n < roles.size(); ++n) {
+    if (!ends[n]) continue;
+    const Node& node = graph.nodes[n];
+    const bool is_join = roles[n] == Role::Concat;
+    if (!is_join && !left[static_cast<std::size_t>(node.inputs[0])]) continue;
+    roles[n].reset();
+    left[static_cast<std::size_t>(node.outputs[0])] = true;
+  }
 }
 
 std::span<const ValueId> data_operands(const Node& node, Role role) {
@@ -170,9 +195,8 @@ Graph IntegerRewriter::run(const Roles& roles,
 
 const Quantization& IntegerRewriter::codes(ValueId id) const {
   const Value& value = source_.value(id);
-  CHECK(value.quantization && value.quantization->thresholds.size() == 1 &&
-            value.quantization->zero_point() == 0,
-        "value '{}': expected codes of one scale and no zero point", value.name);
+  CHECK(value.quantization && value.quantization->thresholds.size() == 1,
+        "value '{}': expected codes of one scale", value.name);
   return *value.quantization;
 }
 

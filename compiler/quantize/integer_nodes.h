@@ -30,6 +30,11 @@ std::optional<Role> integer_role(const Graph& graph, const Node& node);
 // host_reason, everything expressible is integer.
 Roles integer_nodes(const Graph& graph, const QuantizeOptions& options);
 
+// Takes the role from each Concat that no integer node reads, be it through data movement, and from
+// the movement behind it: what ends on the host keeps the scale of each part. A question of the
+// graph alone, so that the network read back from its file or table has the same answer.
+void leave_final_joins(const Graph& graph, Roles& roles);
+
 // The operands of an integer node that carry activations (not weights, bias or scales).
 std::span<const ValueId> data_operands(const Node& node, Role role);
 

@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/quantize/fixed_point.h"
 #include "compiler/quantize/integer_nodes.h"
+#include "compiler/quantize/kept_codes.h"
 #include "compiler/quantize/nemo_codes.h"
 #include "compiler/quantize/parameters.h"
 
@@ -32,10 +34,12 @@ struct NemoWeights {
 NemoWeights nemo_weights(const Graph& graph, const Node& node, const NemoOptions& options,
                          bool per_channel);
 
-// What one output channel makes of its accumulator: real output codes = gain * acc + offset.
+// What one output channel makes of its accumulator: real output codes = gain * (acc - zero) +
+// offset.
 struct Channel {
   double gain = 0, offset = 0;
-  double reach = 0;  // the largest |acc| that any input gives
+  double reach = 0;       // the largest |acc| that any input gives
+  std::int64_t zero = 0;  // what zero points of the input add to acc
 };
 
 // Power-of-two divisor, rounded half up by an offset of half of it
@@ -49,11 +53,7 @@ std::vector<double> reaches(const Node& node, const Tensor& codes, std::size_t c
                             const Quantization& in);
 
 // Multipliers of both operands of a sum (range of 32 bits, nothing divided), and what divides it.
-struct NemoSum {
-  std::vector<AffineRequantize> operands;
-  AffineRequantize sum;
-};
-NemoSum nemo_sum(std::span<const Quantization> in, const Quantization& out);
+SumNumbers nemo_sum(std::span<const Quantization> in, const Quantization& out);
 
 constexpr double kLimit32 = 2147483647.0;
 constexpr double kLargestGain = 32767;  // 15 bits, as the library's 16 bit multipliers
@@ -129,7 +129,8 @@ double largest_error(std::span<const Channel> channels, const Quantization& out,
 bool stays_in_32_bits(std::span<const Channel> channels, int shift) {
   return std::all_of(channels.begin(), channels.end(), [&](const Channel& c) {
     const double gain = std::round(std::ldexp(c.gain, shift));
-    const double offset = std::abs(std::ldexp(c.offset, shift)) + std::ldexp(0.5, shift) + 1;
+    const double offset = std::abs(std::ldexp(c.offset, shift)) + std::ldexp(0.5, shift) + 1 +
+                          gain * std::abs(static_cast<double>(c.zero));
     return gain <= kLargestGain && gain * c.reach + offset <= kLimit32;
   });
 }
@@ -155,7 +156,8 @@ AffineRequantize at_shift(std::span<const Channel> channels, const Quantization&
   for (const Channel& channel : channels) {
     const double offset = std::clamp(channel.offset, -kFar, kFar);
     how.multiplier.push_back(std::llround(std::ldexp(channel.gain, shift)));
-    how.offset.push_back(std::llround(std::ldexp(offset, shift)) + how.divisor / 2);
+    how.offset.push_back(std::llround(std::ldexp(offset, shift)) + how.divisor / 2 -
+                         how.multiplier.back() * channel.zero);
   }
   return how;
 }
@@ -212,11 +214,22 @@ std::vector<double> reaches(const Node& node, const Tensor& codes, std::size_t c
   return result;
 }
 
+// By output channel, the sum of its weights' codes.
+std::vector<std::int64_t> weight_sums(const Node& node, const Tensor& codes, std::size_t channels) {
+  const WeightOrder order(node, codes.shape());
+  const auto values = codes.values<std::int8_t>();
+  std::vector<std::int64_t> result(channels, 0);
+  for (std::size_t c = 0; c < channels; ++c) {
+    for (std::size_t t = 0; t < order.terms; ++t) result[c] += values[order.at(c, t)];
+  }
+  return result;
+}
+
 AffineRequantize nemo_rescaling(std::span<const Channel> channels, const Quantization& out) {
   return at_shift(channels, out, shift_for(channels, out));
 }
 
-NemoSum nemo_sum(std::span<const Quantization> in, const Quantization& out) {
+SumNumbers nemo_sum(std::span<const Quantization> in, const Quantization& out) {
   std::vector<Channel> channels;
   for (const Quantization& operand : in) {
     channels.push_back({.gain = operand.step() / out.step(),
@@ -227,7 +240,7 @@ NemoSum nemo_sum(std::span<const Quantization> in, const Quantization& out) {
   for (Channel& channel : doubled) channel.reach *= 2;
   int shift = kLargestShift32;
   while (shift > 0 && !stays_in_32_bits(doubled, shift)) --shift;
-  NemoSum result{.operands = {}, .sum = at_shift({}, out, shift)};
+  SumNumbers result{.operands = {}, .sum = at_shift({}, out, shift)};
   result.sum.multiplier = {1};
   result.sum.offset = {result.sum.divisor / 2};
   for (const Channel& channel : channels) {
@@ -253,7 +266,7 @@ void drop_activation(Op& op) {
 
 // The last Gemm of a classifier: DORY's linear layer with results of 32 bits
 // (docs/facts/pulp.md 3.2).
-std::vector<bool> leave_as_accumulators(const Graph& graph, const Roles& roles) {
+std::vector<bool> last_products(const Graph& graph, const Roles& roles) {
   const auto readers = consumers(graph);
   std::vector<bool> result;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
@@ -269,14 +282,27 @@ std::vector<bool> leave_as_accumulators(const Graph& graph, const Roles& roles) 
 }
 
 bool same_scale(const Quantization& a, const Quantization& b) {
-  return a.thresholds == b.thresholds && a.bits == b.bits && a.is_signed == b.is_signed;
+  return a.thresholds == b.thresholds && a.bits == b.bits && a.is_signed == b.is_signed &&
+         a.zero_point() == b.zero_point();
+}
+
+// The annotated graph with codes as kernels have them.
+Graph with_kernel_codes(Graph annotated) {
+  for (Value& value : annotated.values) {
+    if (value.quantization && !value.constant) {
+      value.quantization = kernel_codes(*std::move(value.quantization));
+    }
+  }
+  return annotated;
 }
 
 // Sums of `terms` codes to the codes of another scale.
 AffineRequantize rescaling(const Quantization& in, const Quantization& out, std::int64_t terms) {
   const auto count = static_cast<double>(terms);
   const Channel channel{.gain = in.step() / out.step() / count,
-                        .reach = static_cast<double>(std::max(in.high(), -in.low())) * count};
+                        .offset = static_cast<double>(out.zero_point()),
+                        .reach = static_cast<double>(std::max(in.high(), -in.low())) * count,
+                        .zero = in.zero_point() * terms};
   return nemo_rescaling(std::span(&channel, 1), out);
 }
 
@@ -284,11 +310,12 @@ AffineRequantize rescaling(const Quantization& in, const Quantization& out, std:
 class Nodes {
  public:
   Nodes(const Graph& annotated, const NemoOptions& options)
-      : source_(annotated),
+      : annotated_(annotated),
+        source_(with_kernel_codes(annotated)),
         options_(options),
         roles_(nemo_roles(annotated, options)),
-        logits_(leave_as_accumulators(annotated, roles_)),
-        rewriter_(annotated) {}
+        last_(last_products(annotated, roles_)),
+        rewriter_(source_) {}
 
   Graph run() {
     return rewriter_.run(roles_, [&](std::size_t n) { return integer_node(n); });
@@ -307,7 +334,7 @@ class Nodes {
       node.inputs.push_back(role == Role::Concat ? code_as(id, codes(out)) : rewriter_.code(id));
     }
     drop_activation(node.op);
-    if (logits_[index]) {
+    if (last_[index] && !source_.value(out).quantization) {
       add_logits(original, node);
       return node;
     }
@@ -328,14 +355,15 @@ class Nodes {
     switch (role) {
       case Role::Weighted:
         return add_weights(original, node);
-      case Role::Average: {
-        const auto& window = std::get<AveragePool>(original.op).window;
-        node.affine = rescaling(in, out, element_count(window.kernel));
+      case Role::Average:
+        node.affine =
+            mean(original, element_count(std::get<AveragePool>(original.op).window.kernel));
         return;
-      }
       case Role::Sum: {
         const std::vector<Quantization> operands = {in, codes(original.inputs[1])};
-        NemoSum numbers = nemo_sum(operands, out);
+        const bool came = came_shifted(original.inputs[0]) || came_shifted(original.inputs[1]) ||
+                          came_shifted(original.outputs[0]);
+        SumNumbers numbers = came ? sum_rounded_once(operands, out) : nemo_sum(operands, out);
         node.operand_affine = std::move(numbers.operands);
         node.affine = std::move(numbers.sum);
         return;
@@ -350,18 +378,60 @@ class Nodes {
     }
   }
 
+  bool came_shifted(ValueId id) const {
+    const auto& codes = annotated_.value(id).quantization;
+    return codes && is_shifted(*codes);
+  }
+
+  // Pools of codes with a zero point keep them, and round as the file's arithmetic does.
+  AffineRequantize mean(const Node& original, std::int64_t count) const {
+    const Quantization& in = codes(original.inputs[0]);
+    const Quantization& out = codes(original.outputs[0]);
+    if (came_shifted(original.outputs[0]) && same_scale(in, out)) {
+      const Quantization& came = *annotated_.value(original.outputs[0]).quantization;
+      if (const auto how = mean_around(-came.low(), count)) return *how;
+    }
+    return rescaling(in, out, count);
+  }
+
+  // A layer that came as integers, its bias on the accumulators' grid.
+  AffineRequantize as_it_came(const Node& original, const NemoWeights& weights) const {
+    const Quantization& in = codes(original.inputs[0]);
+    const Quantization& out = codes(original.outputs[0]);
+    const std::size_t channels = weights.steps.size();
+    const std::vector<std::int64_t> sums = weight_sums(original, weights.codes, channels);
+    // A matrix of one scale has its product taken in float32 (docs/facts/tflite.md 3.1).
+    const bool in_float =
+        std::holds_alternative<Gemm>(original.op) && weights.quantization.thresholds.size() == 1;
+    std::vector<double> factors;
+    std::vector<std::int64_t> added;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double exact = in.step() * weights.steps[c];
+      const double product = in_float ? static_cast<double>(static_cast<float>(exact)) : exact;
+      factors.push_back(product / out.step());
+      const double bias = std::clamp(std::round(weights.bias[c] / exact),
+                                     static_cast<double>(kLow32), static_cast<double>(kHigh32));
+      added.push_back(static_cast<std::int64_t>(bias) - in.zero_point() * sums[c]);
+    }
+    return rounded_once(factors, added, reaches(original, weights.codes, channels, in), out);
+  }
+
   void add_weights(const Node& original, Node& node) {
     NemoWeights weights = nemo_weights(source_, original, options_, options_.per_channel);
     const Quantization& in = codes(original.inputs[0]);
     const Quantization& out = codes(original.outputs[0]);
-    const std::vector<double> reach = reaches(original, weights.codes, weights.steps.size(), in);
-    std::vector<Channel> channels;
-    for (std::size_t c = 0; c < reach.size(); ++c) {
-      channels.push_back({.gain = in.step() * weights.steps[c] / out.step(),
-                          .offset = weights.bias[c] / out.step(),
-                          .reach = reach[c]});
+    if (came_as_integers(annotated_, original)) {
+      node.affine = as_it_came(original, weights);
+    } else {
+      const std::vector<double> reach = reaches(original, weights.codes, weights.steps.size(), in);
+      std::vector<Channel> channels;
+      for (std::size_t c = 0; c < reach.size(); ++c) {
+        channels.push_back({.gain = in.step() * weights.steps[c] / out.step(),
+                            .offset = weights.bias[c] / out.step(),
+                            .reach = reach[c]});
+      }
+      node.affine = nemo_rescaling(channels, out);
     }
-    node.affine = nemo_rescaling(channels, out);
     node.inputs.push_back(rewriter_.constant(original.inputs[1], std::move(weights.codes),
                                              std::move(weights.quantization)));
   }
@@ -369,11 +439,14 @@ class Nodes {
   void add_logits(const Node& original, Node& node) {
     NemoWeights weights = nemo_weights(source_, original, options_, false);
     const double in_step = codes(original.inputs[0]).step();
+    const std::int64_t zero = codes(original.inputs[0]).zero_point();
+    const std::vector<std::int64_t> sums =
+        weight_sums(original, weights.codes, weights.bias.size());
     std::vector<std::int32_t> bias;
     for (std::size_t c = 0; c < weights.bias.size(); ++c) {
-      const double code =
-          std::clamp(weights.bias[c] / (in_step * weights.steps[c]),
-                     static_cast<double>(kLow32) / 2, static_cast<double>(kHigh32) / 2);
+      const double code = std::clamp(
+          weights.bias[c] / (in_step * weights.steps[c]) - static_cast<double>(zero * sums[c]),
+          static_cast<double>(kLow32) / 2, static_cast<double>(kHigh32) / 2);
       bias.push_back(static_cast<std::int32_t>(std::llround(code)));
     }
     // One scale, unless the weights came with one per channel.
@@ -386,16 +459,18 @@ class Nodes {
     node.affine = AffineRequantize{.low = kLow32, .high = kHigh32};
     node.inputs.push_back(rewriter_.constant(original.inputs[1], std::move(weights.codes),
                                              std::move(weights.quantization)));
-    if (original.inputs.size() < 3 || original.inputs[2] == kNoValue) return;
+    const bool has_bias = original.inputs.size() > 2 && original.inputs[2] != kNoValue;
+    if (!has_bias && zero == 0) return;
     const Shape shape = {static_cast<std::int64_t>(bias.size())};
     node.inputs.push_back(rewriter_.constant(
-        original.inputs[2], Tensor::from<std::int32_t>(shape, bias), std::nullopt));
+        original.inputs[has_bias ? 2 : 1], Tensor::from<std::int32_t>(shape, bias), std::nullopt));
   }
 
-  const Graph& source_;
+  const Graph& annotated_;
+  const Graph source_;  // with codes as kernels have them
   const NemoOptions& options_;
   Roles roles_;
-  std::vector<bool> logits_;  // per node: leaves as int32
+  std::vector<bool> last_;  // per node: leaves as int32, but for codes that it came with
   IntegerRewriter rewriter_;
 };
 
@@ -435,9 +510,13 @@ Graph annotate_nemo(Graph graph, const Thresholds& thresholds, const NemoOptions
   check_finite_weights(graph);
   const Roles roles = nemo_roles(graph, options);
   Codes codes = nemo_codes(graph, roles, thresholds, options);
-  const std::vector<bool> logits = leave_as_accumulators(graph, roles);
-  for (std::size_t n = 0; n < logits.size(); ++n) {
-    if (logits[n]) codes.thresholds[static_cast<std::size_t>(graph.nodes[n].outputs[0])] = 0;
+  const std::vector<bool> last = last_products(graph, roles);
+  for (std::size_t n = 0; n < last.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    if (!last[n]) continue;
+    const ValueId out = node.outputs[0];
+    const bool has_codes = graph.value(out).quantization && came_as_integers(graph, node);
+    if (!has_codes) codes.thresholds[static_cast<std::size_t>(out)] = 0;
   }
   return with_codes(std::move(graph), roles, std::move(codes));
 }

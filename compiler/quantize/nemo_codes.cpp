@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "compiler/quantize/kept_codes.h"
+
 namespace workbench {
 
 namespace {
@@ -131,8 +133,8 @@ std::vector<bool> non_negative_values(const Graph& graph, const NemoOptions& opt
   for (const ValueId id : graph.inputs) {
     const Value& value = graph.value(id);
     const auto& hint = value.quantization;
-    known[static_cast<std::size_t>(id)] = options.non_negative.contains(value.name) ||
-                                          (hint && !hint->is_signed && hint->zero_point() == 0);
+    known[static_cast<std::size_t>(id)] =
+        options.non_negative.contains(value.name) || (hint && hint->zero_point() == hint->low());
   }
   for (const Node& node : graph.nodes) {
     known[static_cast<std::size_t>(node.outputs[0])] = cannot_be_negative(graph, node, known);
@@ -220,6 +222,7 @@ Roles nemo_roles(const Graph& graph, const NemoOptions& options) {
     roles.push_back(role_of(graph, node, options.clip_per_channel));
     if (options.host_reason && options.host_reason(graph, node)) roles.back().reset();
   }
+  leave_final_joins(graph, roles);
   drop_idle_views(graph, roles);
   return roles;
 }
@@ -239,6 +242,7 @@ Codes nemo_codes(const Graph& graph, const Roles& roles, const Thresholds& calib
     if (!threshold) fail("value '{}' has no threshold", graph.values[i].name);
     codes.thresholds[i] = *threshold > 0 ? *threshold : 1.0;
   }
+  if (options.activation_bits == 8) codes.kept = kept_codes(graph, roles, present, ties);
   std::vector<bool> moves;
   for (const auto& role : roles) moves.push_back(role == Role::Move || role == Role::Concat);
   codes.groups = scale_groups(graph, ties, present, moves);

@@ -14,7 +14,8 @@ namespace workbench {
 // Concat; MaxPool and flattening Move.
 Roles nemo_roles(const Graph& graph, const NemoOptions& options);
 
-// Unsigned where the value's producer excludes negative numbers. Values tied by Move share
+// Codes with a zero point that came with the network where kept_codes() has them. Others are
+// unsigned where the value's producer excludes negative numbers. Values tied by Move share
 // the largest of their thresholds (of those that came with the file, if any did), and so do those
 // tied by a Concat whose signs and Clips agree; a Clip caps a calibrated threshold, so that
 // saturation is the Clip. Throws Error for a value without a threshold.

@@ -23,13 +23,19 @@ void set_activation(Op& op, Activation activation) {
   if (auto* sum = std::get_if<Binary>(&op)) sum->activation = std::move(activation);
 }
 
+Roles lowered_roles(const Graph& annotated, const QuantizeOptions& options) {
+  Roles roles = integer_nodes(annotated, options);
+  drop_sums_of_two_scales(annotated, roles);
+  return roles;
+}
+
 // The integer nodes of one network.
 class Nodes {
  public:
   Nodes(const Graph& annotated, const QuantizeOptions& options, const QuantizerTable* table)
       : source_(annotated),
         options_(options),
-        roles_(integer_nodes(annotated, options)),
+        roles_(lowered_roles(annotated, options)),
         layers_(table_layers(annotated, table)),
         rewriter_(annotated) {}
 
@@ -40,6 +46,7 @@ class Nodes {
  private:
   const Quantization& codes(ValueId id) const {
     const Quantization& codes = rewriter_.codes(id);
+    CHECK(codes.zero_point() == 0, "value '{}' has a zero point", source_.value(id).name);
     if (codes.bits != options_.bits || !codes.is_signed) {
       fail("value '{}': expected signed codes of {} bits, found {}{} bits", source_.value(id).name,
            options_.bits, codes.is_signed ? "" : "unsigned, ", codes.bits);
@@ -113,7 +120,8 @@ Graph annotate_xfdnn(Graph graph, const Thresholds& thresholds, const QuantizeOp
            options.bits, layer->bits);
     }
   }
-  const Roles roles = integer_nodes(graph, options);
+  Roles roles = integer_nodes(graph, options);
+  leave_drowning_sums(graph, thresholds, layers, table, roles);
   Codes codes = int8_thresholds(graph, roles, thresholds, layers, table);
   codes.bits = options.bits;
   return with_codes(std::move(graph), roles, std::move(codes));

@@ -11,6 +11,7 @@
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/histogram.h"
 #include "compiler/quantize/integer_nodes.h"
+#include "compiler/quantize/kept_codes.h"
 #include "compiler/quantize/nemo_codes.h"
 
 namespace workbench {
@@ -146,6 +147,7 @@ QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
 QuantizeTarget pulp_quantize_target(const NemoOptions& options) {
   QuantizeTarget target = nemo_target(options);
   target.name = "pulp";
+  target.prepare = [](Graph graph) { return with_input_borders(nemo_form(std::move(graph))); };
   target.lower = [options](const Graph& annotated) {
     return lower_nemo(with_rounded_weights(annotated), options);
   };
@@ -251,16 +253,19 @@ class Comparison {
       : imported_(imported),
         annotated_(annotated),
         by_name_(values_by_name(annotated)),
-        readers_(consumers(imported)) {}
+        readers_(consumers(imported)),
+        writers_(producers(imported)) {}
 
-  std::vector<std::string> run() {
+  RequantizedCodes run() {
     for (const Node& node : imported_.nodes) {
       if (std::holds_alternative<Quantize>(node.op)) compare_activation(node);
     }
+    found_.other_activations = found_.lines.size();
     for (const Node& node : imported_.nodes) {
       if (std::holds_alternative<Dequantize>(node.op)) compare_weights(node);
     }
-    return std::move(lines_);
+    found_.other_weights = found_.lines.size() - found_.other_activations;
+    return std::move(found_);
   }
 
  private:
@@ -279,9 +284,41 @@ class Comparison {
     return nullptr;
   }
 
+  // Of an input that convolutions read with a border.
+  const Quantization* codes_of_bordered(const std::string& name) const {
+    const auto found = by_name_.find(name);
+    if (found == by_name_.end()) return nullptr;
+    for (const Node& node : annotated_.nodes) {
+      if (!std::holds_alternative<Pad>(node.op) || node.inputs[0] != found->second) continue;
+      const auto& codes = annotated_.value(node.outputs[0]).quantization;
+      if (codes) return &*codes;
+    }
+    return nullptr;
+  }
+
   const Quantization* codes_of_rounding(const Node& quantize) const {
+    if (const auto* codes = codes_of_bordered(name(quantize.inputs[0]))) return codes;
     const Quantization* const before = kept_codes(quantize.inputs[0]);
     return before != nullptr ? before : kept_codes(quantize.outputs[0]);
+  }
+
+  const Node* writer(ValueId id) const {
+    const std::ptrdiff_t n = writers_[static_cast<std::size_t>(id)];
+    return n < 0 ? nullptr : &imported_.nodes[static_cast<std::size_t>(n)];
+  }
+
+  // What the rounding of padded codes was before the padding: codes of zeros are the same.
+  const Quantization* codes_before_padding(const Node& quantize) const {
+    const Node* const pad = writer(quantize.inputs[0]);
+    if (pad == nullptr || !std::holds_alternative<Pad>(pad->op) || fill_value(pad->op) != 0.0F) {
+      return nullptr;
+    }
+    const Node* const dequantize = writer(pad->inputs[0]);
+    if (dequantize == nullptr || !std::holds_alternative<Dequantize>(dequantize->op))
+      return nullptr;
+    const Node* const rounding = writer(dequantize->inputs[0]);
+    if (rounding == nullptr || !std::holds_alternative<Quantize>(rounding->op)) return nullptr;
+    return codes_of_rounding(*rounding);
   }
 
   const Node* only_reader(ValueId id) const {
@@ -310,17 +347,20 @@ class Comparison {
     const auto& came = imported_.value(quantize.outputs[0]).quantization;
     if (!came || came->thresholds.empty() || came->bits > 16) return;
     if (readers(quantize.outputs[0]).empty()) return;  // codes for the user, which stay
-    const Quantization* const is = codes_of_rounding(quantize);
+    ++found_.activations;
+    const Quantization* is = codes_of_rounding(quantize);
+    if (is == nullptr) is = codes_before_padding(quantize);
     if (is == nullptr) {
       if (is_rounded_behind(quantize, *came)) return;
-      lines_.push_back(
+      found_.lines.push_back(
           fmt::format("value '{}': came as {}; is not rounded", real, describe(*came)));
       return;
     }
     const double steps = largest_difference(*came, *is);
     if (steps < kNothing) return;
-    lines_.push_back(fmt::format("value '{}': came as {}; is {}: differs by up to {:.3g} steps",
-                                 real, describe(*came), describe(*is), steps));
+    found_.lines.push_back(
+        fmt::format("value '{}': came as {}; is {}: differs by up to {:.3g} steps", real,
+                    describe(*came), describe(*is), steps));
   }
 
   void compare_weights(const Node& dequantize) {
@@ -329,10 +369,11 @@ class Comparison {
     for (const std::size_t n : readers(dequantize.outputs[0])) {
       const Node& layer = imported_.nodes[n];
       if (layer.inputs.size() < 2 || layer.inputs[1] != dequantize.outputs[0]) continue;
+      ++found_.weights;
       if (stays_real(name(dequantize.outputs[0]))) continue;
       const std::string reason = why_anew(layer, *codes.quantization, name(dequantize.outputs[0]));
       if (reason.empty()) continue;
-      lines_.push_back(
+      found_.lines.push_back(
           fmt::format("layer '{}': weights came as {}; {}: they are rounded anew, to the largest "
                       "of each output channel",
                       layer.name, describe(*codes.quantization), reason));
@@ -378,12 +419,22 @@ class Comparison {
   const Graph& annotated_;
   std::map<std::string, ValueId> by_name_;
   std::vector<std::vector<std::size_t>> readers_;
-  std::vector<std::string> lines_;
+  std::vector<std::ptrdiff_t> writers_;
+  RequantizedCodes found_;
 };
 
 }  // namespace
 
-std::vector<std::string> requantized_codes(const Graph& imported, const Graph& annotated) {
+std::optional<std::string> RequantizedCodes::summary() const {
+  if (lines.empty()) return std::nullopt;
+  return fmt::format(
+      "re-lowered: {} of {} activations and the weights of {} of {} layers have other codes than "
+      "the "
+      "file's",
+      other_activations, activations, other_weights, weights);
+}
+
+RequantizedCodes requantized_codes(const Graph& imported, const Graph& annotated) {
   return Comparison(imported, annotated).run();
 }
 

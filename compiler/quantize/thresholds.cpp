@@ -120,11 +120,15 @@ Graph with_codes(Graph graph, const Roles& roles, Codes codes) {
     value.quantization.reset();
     if (codes.thresholds[i] == 0) continue;
     const bool computed = writers[i] >= 0 && roles[static_cast<std::size_t>(writers[i])];
-    value.quantization =
-        Quantization{.bits = codes.bits,
-                     .is_signed = codes.is_unsigned.empty() || !codes.is_unsigned[i],
-                     .thresholds = {codes.thresholds[i]},
-                     .rounding = computed ? Rounding::HalfUp : codes.host_rounding};
+    if (!codes.kept.empty() && codes.kept[i]) {
+      value.quantization = *codes.kept[i];
+    } else {
+      value.quantization =
+          Quantization{.bits = codes.bits,
+                       .is_signed = codes.is_unsigned.empty() || !codes.is_unsigned[i],
+                       .thresholds = {codes.thresholds[i]}};
+    }
+    value.quantization->rounding = computed ? Rounding::HalfUp : codes.host_rounding;
   }
   graph.scale_groups = std::move(codes.groups);
   return graph;
@@ -289,6 +293,88 @@ std::vector<const LayerQuantization*> table_layers(const Graph& graph,
     }
   }
   return layers;
+}
+
+namespace {
+
+// Which sums are left, as leave_drowning_sums() has it.
+class Sums {
+ public:
+  Sums(const Graph& graph, const Roles& roles)
+      : graph_(graph), roles_(roles), writers_(producers(graph)), readers_(consumers(graph)) {}
+
+  // Those whose operands are two values, one of which has another reader.
+  std::vector<std::size_t> in_question() const {
+    std::vector<std::size_t> found;
+    for (std::size_t n = 0; n < roles_.size(); ++n) {
+      if (roles_[n] != Role::Sum) continue;
+      const auto& operands = graph_.nodes[n].inputs;
+      const auto shared = [&](ValueId id) { return is_read_elsewhere(id, n); };
+      if (operands[0] != operands[1] && std::ranges::any_of(operands, shared)) found.push_back(n);
+    }
+    return found;
+  }
+
+  bool drowns(std::size_t sum, const Codes& codes) const {
+    const auto threshold = [&](ValueId id) {
+      return codes.thresholds[static_cast<std::size_t>(id)];
+    };
+    const auto& operands = graph_.nodes[sum].inputs;
+    const bool first = threshold(operands[0]) < threshold(operands[1]);
+    const ValueId small = operands[first ? 0 : 1], large = operands[first ? 1 : 0];
+    // A value without codes of its own has no reader that could lose them.
+    if (threshold(small) == 0 || !is_read_elsewhere(small, sum)) return false;
+    return threshold(large) > kSummedRatio * threshold(small);
+  }
+
+ private:
+  // Whether an integer node other than the sum reads the value, or what it is a movement of.
+  bool is_read_elsewhere(ValueId id, std::size_t sum) const {
+    std::size_t towards = sum;
+    while (true) {
+      for (const std::size_t n : readers_[static_cast<std::size_t>(id)]) {
+        if (n != towards && roles_[n]) return true;
+      }
+      const std::ptrdiff_t writer = writers_[static_cast<std::size_t>(id)];
+      if (writer < 0 || roles_[static_cast<std::size_t>(writer)] != Role::Move) return false;
+      towards = static_cast<std::size_t>(writer);
+      id = graph_.nodes[towards].inputs[0];
+    }
+  }
+
+  const Graph& graph_;
+  const Roles roles_;  // with all sums
+  std::vector<std::ptrdiff_t> writers_;
+  std::vector<std::vector<std::size_t>> readers_;
+};
+
+}  // namespace
+
+void leave_drowning_sums(const Graph& graph, const Thresholds& calibrated,
+                         const std::vector<const LayerQuantization*>& layers,
+                         const QuantizerTable* table, Roles& roles) {
+  const Sums sums(graph, roles);
+  std::vector<std::size_t> left = sums.in_question();
+  for (const std::size_t n : left) roles[n].reset();
+  for (bool changed = !left.empty(); changed;) {
+    const Codes codes = int8_thresholds(graph, roles, calibrated, layers, table);
+    const std::size_t before = left.size();
+    std::erase_if(left, [&](std::size_t n) {
+      if (sums.drowns(n, codes)) return false;
+      roles[n] = Role::Sum;
+      return true;
+    });
+    changed = left.size() < before;
+  }
+}
+
+void drop_sums_of_two_scales(const Graph& annotated, Roles& roles) {
+  for (std::size_t n = 0; n < roles.size(); ++n) {
+    if (roles[n] != Role::Sum) continue;
+    const auto& first = annotated.value(annotated.nodes[n].inputs[0]).quantization;
+    const auto& second = annotated.value(annotated.nodes[n].inputs[1]).quantization;
+    if (first && second && first->thresholds != second->thresholds) roles[n].reset();
+  }
 }
 
 Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& calibrated,

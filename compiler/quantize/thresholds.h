@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "compiler/quantize/calibrate.h"
@@ -47,7 +48,8 @@ struct Codes {
   std::vector<double> thresholds;  // per ValueId; 0: no codes
   std::vector<ScaleGroup> groups;
   int bits = 8;
-  std::vector<bool> is_unsigned;                        // per ValueId; empty: none is
+  std::vector<bool> is_unsigned;                  // per ValueId; empty: none is
+  std::vector<std::optional<Quantization>> kept;  // per ValueId, in place of the above; or empty
   Rounding host_rounding = Rounding::HalfAwayFromZero;  // of what a host node or the user gives
 };
 
@@ -74,5 +76,18 @@ std::vector<const LayerQuantization*> table_layers(const Graph& graph, const Qua
 Codes int8_thresholds(const Graph& graph, const Roles& roles, const Thresholds& calibrated,
                       const std::vector<const LayerQuantization*>& layers,
                       const QuantizerTable* table);
+
+// Takes the role from sums that would cost an operand its codes: those of two scales that differ by
+// more than kSummedRatio, where an integer node reads the smaller operand, too, be it through data
+// movement. int8_thresholds() would put both on the larger scale. Scales are those that the values
+// have without the sum; where a sum stays, it ties them, and the others are looked at again, so
+// that thresholds read from the result, with none of them changed, lead to the same sums.
+void leave_drowning_sums(const Graph& graph, const Thresholds& calibrated,
+                         const std::vector<const LayerQuantization*>& layers,
+                         const QuantizerTable* table, Roles& roles);
+inline constexpr double kSummedRatio = 32;
+
+// The same decision, read from the codes that it led to.
+void drop_sums_of_two_scales(const Graph& annotated, Roles& roles);
 
 }  // namespace workbench

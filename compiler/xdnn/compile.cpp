@@ -11,6 +11,18 @@ namespace workbench::xdnn {
 
 namespace {
 
+// Of what a unit could compute: quantization left it (compiler/quantize/integer_nodes.h,
+// thresholds.h).
+std::string reason_of_codes(const Node& node) {
+  if (std::holds_alternative<Concat>(node.op)) {
+    return "no layer reads what it joins: each part keeps its own scale";
+  }
+  if (std::holds_alternative<Binary>(node.op)) {
+    return "its operands are on scales too far apart, or on the host already";
+  }
+  return "its operands are on the host already";
+}
+
 std::vector<HostStepInfo> host_steps(const Graph& quantized, const Machine& machine,
                                      const CompileOptions& options) {
   std::vector<HostStepInfo> steps;
@@ -19,9 +31,10 @@ std::vector<HostStepInfo> host_steps(const Graph& quantized, const Machine& mach
     const bool real = quantized.value(node.outputs[0]).type == ElementType::Float32 ||
                       quantized.value(node.inputs[0]).type == ElementType::Float32;
     if (!real || traits(node.op).silent) continue;
-    const std::string why =
-        reason(quantized, node).value_or("its operands are on the host already");
-    if (!options.allow_host && !host_by_design(node.op)) {
+    const auto no_unit = reason(quantized, node);
+    const std::string why = no_unit.value_or(reason_of_codes(node));
+    const bool ends = !no_unit && std::holds_alternative<Concat>(node.op);
+    if (!options.allow_host && !host_by_design(node.op) && !ends) {
       fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", quantized.name,
            node.name, op_name(node.op), why);
     }

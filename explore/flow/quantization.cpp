@@ -237,6 +237,8 @@ class Quantizing {
     require_target(scheme_, target.quantize.name);
     table_ = read_table(request, scheme_);
     recipe_ = recipe_of(scheme_, target.quantize.name, request.effort);
+    // A machine with codes of 16 bits has weights of 16.
+    recipe_.weight_bits = std::max(recipe_.weight_bits, target.published_bits);
     result_.target = target.quantize.name;
     result_.scheme = scheme_.name;
     result_.machine = target.machine;
@@ -327,7 +329,7 @@ class Quantizing {
     if (came || keeps_floats_) {
       result_.annotated = target_.quantize.annotate(prepared, measured.thresholds);
     }
-    if (came) append(result_.warnings, requantized_codes(imported_, result_.annotated));
+    if (came) warn_of_other_codes();
     if (progress_) progress_("quantizing", 0.9);
     const Stopwatch stopwatch;
     result_.integers =
@@ -349,12 +351,28 @@ class Quantizing {
     gather_statistics(0.9);
   }
 
+  void warn_of_other_codes() {
+    const RequantizedCodes found = requantized_codes(imported_, result_.annotated);
+    if (const auto summary = found.summary()) result_.warnings.push_back(*summary);
+    append(result_.warnings, found.lines);
+  }
+
   void with_graffitist() {
     graffitist::Network quantized = graffitist::quantize_static(
         imported_, samples_, scheme_.transforms, within(progress_, 0.3, 0.8));
     const QuantizeTarget& target = target_.quantize;
     result_.floats = target.prepare(network_without_codes(quantized.annotated));
-    result_.annotated = target.annotate(target.prepare(std::move(quantized.annotated)), {});
+    const std::set<std::string> known = computed_names(quantized.annotated);
+    Graph prepared = target.prepare(std::move(quantized.annotated));
+    // What the target's form has put between a layer and its activation, Graffitist does not round.
+    const auto is_new = [&](const Value& value) {
+      return value.type == ElementType::Float32 && !value.constant && !known.contains(value.name);
+    };
+    Thresholds thresholds;
+    if (std::ranges::any_of(prepared.values, is_new)) {
+      thresholds = calibrate(result_.floats, samples_, 8, {}, is_new);
+    }
+    result_.annotated = target.annotate(std::move(prepared), thresholds);
     result_.reference = std::move(quantized.reference);
     result_.quantizer_parameters = graffitist::quantization_parameters_json(quantized);
     append(result_.notes, quantized.notes);
@@ -387,7 +405,7 @@ class Quantizing {
     result_.annotated = target_.quantize.annotate(
         std::move(prepared),
         activation_thresholds(result_.floats, result_.statistics, recipe_, target_.quantize));
-    append(result_.warnings, requantized_codes(imported_, result_.annotated));
+    warn_of_other_codes();
     lower();
   }
 

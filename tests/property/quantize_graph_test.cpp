@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "compiler/passes/passes.h"
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize.h"
 #include "compiler/quantize/table.h"
@@ -90,6 +91,7 @@ TEST(QuantizeGraphProperty, random_graphs_become_consistent_integer_graphs) {
     const QuantizerTable table = quantizer_table_from_json(to_json(quantizer_table(got)), "q");
     const Graph again = quantize(build.graph(), thresholds, {}, &table);
     ASSERT_EQ(to_json(quantizer_table(again)), to_json(quantizer_table(got)));
+    ASSERT_EQ(print_graph(again), print_graph(got));
   }
 }
 

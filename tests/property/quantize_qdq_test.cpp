@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 #include <string>
 #include <utility>
@@ -88,9 +89,19 @@ int expect_same_numbers(const Graph& first, const Graph& second, const Tensor& x
   return compared;
 }
 
+// Over six decades: what joins and sums must not bring together.
+Thresholds unlike_thresholds(const Graph& graph, const Tensor&, std::mt19937_64& random) {
+  std::uniform_real_distribution<double> exponent(-3, 3);
+  Thresholds thresholds;
+  for (const Value& value : graph.values) thresholds[value.name] = std::pow(10, exponent(random));
+  return thresholds;
+}
+
+using ChooseThresholds = Thresholds (*)(const Graph&, const Tensor&, std::mt19937_64&);
+
 // `source`, written for `target` and read again: how many tensors of codes are what they were.
-int expect_codes_survive(const Graph& source, const QuantizeTarget& target,
-                         std::mt19937_64& random) {
+int expect_codes_survive(const Graph& source, const QuantizeTarget& target, std::mt19937_64& random,
+                         ChooseThresholds choose = random_thresholds) {
   PassSwitches passes;
   Graph prepared = target.prepare(passed(source, passes));
   if (has_parted_activations(prepared)) {
@@ -98,7 +109,7 @@ int expect_codes_survive(const Graph& source, const QuantizeTarget& target,
     prepared = target.prepare(passed(source, passes));
   }
   const Tensor x = normal_tensor(prepared.value(prepared.inputs[0]).shape, random);
-  Graph annotated = target.annotate(prepared, random_thresholds(prepared, x, random));
+  Graph annotated = target.annotate(prepared, choose(prepared, x, random));
   annotate_weights(annotated, target, random);
   const Graph first = fake_quantized(annotated);
   const Graph again = read_again(first, target, passes);
@@ -117,6 +128,22 @@ TEST(QuantizeQdqProperty, a_network_read_back_from_its_file_has_the_codes_it_had
     const Graph source = random_graph(random, {.max_elements = 4000, .max_macs = 150'000});
     compared +=
         expect_codes_survive(source, targets[static_cast<std::size_t>(n) % targets.size()], random);
+  }
+  EXPECT_GT(compared, 8 * kCases);
+}
+
+// The sums and joins that are left to the host are the same ones again.
+TEST(QuantizeQdqProperty, scales_too_far_apart_are_left_apart_again) {
+  const std::uint64_t seed = 20261125;
+  std::mt19937_64 random(seed);
+  int compared = 0;
+  const std::vector<QuantizeTarget> targets = {xdnn_quantize_target({}), pulp_quantize_target({})};
+  for (int n = 0; n < kCases; ++n) {
+    SCOPED_TRACE(fmt::format("seed {}, case {}", seed, n));
+    const Graph source = random_graph(
+        random, {.max_elements = 4000, .max_macs = 150'000, .residual = 0.4, .concat = 0.2});
+    const auto& target = targets[static_cast<std::size_t>(n) % targets.size()];
+    compared += expect_codes_survive(source, target, random, unlike_thresholds);
   }
   EXPECT_GT(compared, 8 * kCases);
 }

@@ -1,9 +1,12 @@
 // The stages of a run: each value follows from those before it, whatever command asks.
 #include <gtest/gtest.h>
 
+#include "compiler/import/export.h"
 #include "compiler/quantize/graph_digest.h"
 #include "core/error.h"
 #include "explore/flow/pipeline.h"
+#include "tests/support/float_graph.h"
+#include "tests/support/temporary_folder.h"
 
 namespace workbench {
 namespace {
@@ -27,6 +30,40 @@ TEST(Flow, every_command_quantizes_alike) {
       EXPECT_FALSE(quantized.floats.nodes.empty());
       EXPECT_FALSE(quantized.annotated.nodes.empty());
       EXPECT_FALSE(quantized.statistics.empty());
+    }
+  }
+}
+
+// NEMO's form and the form without hardware part a LeakyReLU from its layer; Graffitist gives the
+// value between no codes of 8 bits.
+TEST(Flow, graffitist_quantizes_networks_with_leaky_relus) {
+  FloatGraph build("leaky");
+  const ValueId x = build.input("x", {1, 2, 4, 4});
+  const ValueId a =
+      build.conv("a", x, 2, {1, -2, 3, 4}, {.kind = Activation::Kind::LeakyRelu, .alpha = 0.125F});
+  build.output(build.conv("b", a, 2, {1, 2, -3, 4}));
+  const TemporaryFolder folder;
+  const auto file = folder.write("leaky.onnx", export_onnx_bytes(build.graph()));
+  for (const char* machine : {"v3_96", "gap8", ""}) {
+    SCOPED_TRACE(machine);
+    CompileRequest request{.model = {.name = file.string()}, .scheme = "graffitist"};
+    if (*machine != 0) request.machine = find_machine_file(machine);
+    request.target = *machine == 0 ? "none" : machine == std::string("gap8") ? "pulp" : "xdnn";
+    const ImageSet images = open_calibration(request, {}, "", {});
+    const Quantized quantized = quantize_network(request, images.samples);
+    EXPECT_FALSE(quantized.integers.nodes.empty());
+  }
+}
+
+// Codes and weights of 16 bits, whatever chose them.
+TEST(Flow, machines_of_16_bits_have_weights_of_16_bits) {
+  for (const char* scheme : {"published", "xfdnn", "per-channel"}) {
+    CompileRequest request = request_for("zoo:tiny_cnn", "v3_96", scheme);
+    request.overrides.xdnn.bits = 16;
+    const Compiled compiled = compile_network(request);
+    for (const Value& value : compiled.quantized.values) {
+      if (!value.constant || !value.quantization) continue;
+      EXPECT_EQ(value.quantization->bits, 16) << scheme << ": " << value.name;
     }
   }
 }

@@ -103,11 +103,12 @@ TEST(MinimumMemory, a_part_read_after_its_concat_is_read_inside_it) {
   Small net;
   const ValueId a = net.conv("a", net.x);
   const ValueId b = net.conv("b", net.x);
-  net.b.output(net.b.add("join", Concat{}, {a, b}));
-  const MinimumMemory memory = net.memory(net.conv("late", a));
-  // x; x a; x a b; join; join and late.
+  const ValueId join = net.b.add("join", Concat{}, {a, b});
+  net.b.output(net.conv("late", a));
+  const MinimumMemory memory = net.memory(net.conv("last", join));
+  // x; x a; x a b; join; join and late; those and last.
   EXPECT_EQ(memory.live_bytes,
-            (std::vector<std::int64_t>{kMap, 2 * kMap, 3 * kMap, 2 * kMap, 3 * kMap}));
+            (std::vector<std::int64_t>{kMap, 2 * kMap, 3 * kMap, 2 * kMap, 3 * kMap, 4 * kMap}));
 }
 
 TEST(MinimumMemory, what_is_folded_into_a_convolution_is_a_step_in_place) {

@@ -11,43 +11,51 @@ Graph quantized_activation(const Quantization& codes, bool real_is_output = fals
   GraphBuilder b;
   const ValueId x = b.relu("x", b.input("input", {1, 2, 3, 3}));
   Graph& graph = b.graph();
-  const ValueId q =
-      graph.add_value({.name = "q",
-                       .shape = b.shape(x),
-                       .type = codes.is_signed ? ElementType::Int8 : ElementType::Uint8,
-                       .quantization = codes});
+  const ValueId q = graph.add_value(
+      {.name = "q", .shape = b.shape(x), .type = storage_type(codes), .quantization = codes});
   graph.nodes.push_back({.name = "q", .op = Quantize{}, .inputs = {x}, .outputs = {q}});
   const ValueId real = b.add("dq", Dequantize{}, {q});
   b.output(real_is_output ? real : b.relu("y", real));
   return b.graph();
 }
 
-double hint_for(const Quantization& codes) {
+Quantization hint_for(const Quantization& codes) {
   Graph graph = quantized_activation(codes);
   EXPECT_TRUE(absorb_qdq(graph));
   EXPECT_TRUE(remove_dead(graph));
   EXPECT_EQ(graph.nodes.size(), 2U);
   EXPECT_TRUE(verify(graph).empty());
   const auto& hint = graph.value(graph.nodes[0].outputs[0]).quantization;
-  EXPECT_TRUE(hint && hint->is_signed && hint->thresholds.size() == 1);
-  return hint->thresholds[0];
+  EXPECT_TRUE(hint && hint->thresholds.size() == 1);
+  return hint.value_or(Quantization{.thresholds = {0}});
 }
 
 TEST(AbsorbQdq, symmetric_codes_leave_their_threshold) {
-  EXPECT_DOUBLE_EQ(hint_for({.is_signed = true, .thresholds = {6.35}}), 6.35);
-  EXPECT_DOUBLE_EQ(hint_for({.is_signed = false, .thresholds = {5.1}}), 5.1);
+  EXPECT_EQ(hint_for({.is_signed = true, .thresholds = {6.35}}).thresholds[0], 6.35);
 }
 
 // step 0.1; uint8 centred at 128 is int8 with other names for the codes: 127 steps
 TEST(AbsorbQdq, centred_uint8_codes_keep_their_step) {
-  EXPECT_DOUBLE_EQ(hint_for({.is_signed = false, .thresholds = {25.5}, .zero_points = {128}}),
-                   12.7);
+  const Quantization hint =
+      hint_for({.is_signed = false, .thresholds = {25.5}, .zero_points = {128}});
+  EXPECT_TRUE(hint.is_signed);
+  EXPECT_DOUBLE_EQ(hint.thresholds[0], 12.7);
 }
 
-// step 0.1: uint8 with zero point 55 spans -5.5 to 20.0; int8 with 27 spans -15.5 to 10.0
-TEST(AbsorbQdq, asymmetric_codes_leave_the_wider_side_of_their_range) {
-  EXPECT_DOUBLE_EQ(hint_for({.is_signed = false, .thresholds = {25.5}, .zero_points = {55}}), 20.0);
-  EXPECT_DOUBLE_EQ(hint_for({.is_signed = true, .thresholds = {12.7}, .zero_points = {27}}), 15.5);
+TEST(AbsorbQdq, asymmetric_codes_stay_as_they_are) {
+  for (const Quantization& codes :
+       {Quantization{.is_signed = false, .thresholds = {5.1}},
+        Quantization{.is_signed = false, .thresholds = {25.5}, .zero_points = {55}},
+        Quantization{.thresholds = {12.7}, .zero_points = {27}}}) {
+    EXPECT_EQ(hint_for(codes), codes);
+  }
+}
+
+// step 0.1, of 16 bits, which no target has with a zero point: from -3276.9 to 3276.6
+TEST(AbsorbQdq, other_asymmetric_codes_leave_the_wider_side_of_their_range) {
+  const Quantization hint = hint_for({.bits = 16, .thresholds = {3276.7}, .zero_points = {1}});
+  EXPECT_NEAR(hint.thresholds[0], 3276.9, 1e-9);
+  EXPECT_TRUE(hint.zero_points.empty());
 }
 
 TEST(AbsorbQdq, a_graph_output_keeps_its_name_and_has_the_hint) {

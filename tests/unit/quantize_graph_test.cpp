@@ -166,9 +166,10 @@ TEST(QuantizeThresholds, a_concat_gives_its_threshold_to_all_operands) {
   const ValueId a = build.conv("a", x, 1, {1});
   const ValueId b = build.conv("b", x, 1, {1});
   const ValueId p = build.add("p", MaxPool{.window = FloatGraph::window(1)}, {b});
-  build.output(build.add("c", Concat{.axis = 1}, {a, p}));
+  const ValueId c = build.add("c", Concat{.axis = 1}, {a, p});
+  build.output(build.conv("y", c, 1, {1, 1}));
   const Graph got = quantized(build, {{"a", 7}, {"b", 9}, {"p", 8}, {"c", 5}});
-  for (const char* name : {"a", "b", "p", "c_int8"}) EXPECT_EQ(threshold(got, name), 5) << name;
+  for (const char* name : {"a", "b", "p", "c"}) EXPECT_EQ(threshold(got, name), 5) << name;
   EXPECT_EQ(threshold(got, "x_int8"), 1);
 }
 

@@ -124,16 +124,17 @@ TEST(QuantizeNemo, a_concat_shares_the_larger_scale_and_rescales_what_it_cannot_
   const ValueId a = build.conv("a", x, 1, {1});
   const ValueId b = build.conv("b", x, 1, {1});
   const ValueId c = build.conv("c", x, 1, {1}, kRelu);
-  build.output(build.add("y", Concat{.axis = 1}, {a, b, c}));
-  const Graph graph =
-      quantize_nemo(build.graph(), {{"x", 4}, {"a", 4}, {"b", 2}, {"c", 3}, {"y", 4}}, {});
+  const ValueId y = build.add("y", Concat{.axis = 1}, {a, b, c});
+  build.output(build.conv("z", y, 3, {1, 0, 0, 0, 1, 0, 0, 0, 1}));
+  const Graph graph = quantize_nemo(
+      build.graph(), {{"x", 4}, {"a", 4}, {"b", 2}, {"c", 3}, {"y", 4}, {"z", 4}}, {});
   EXPECT_EQ(value_of(graph, "a").quantization->thresholds, std::vector{4.0});
   EXPECT_EQ(value_of(graph, "b").quantization->thresholds, std::vector{4.0});
   EXPECT_EQ(value_of(graph, "c").quantization->thresholds, std::vector{3.0});  // unsigned
   EXPECT_EQ(value_of(graph, "c_rescaled").quantization, value_of(graph, "a").quantization);
   EXPECT_TRUE(node_of(graph, "c_rescale").affine.has_value());
-  const std::vector<float> y = golden_output(graph, {2});
-  for (const float part : y) EXPECT_NEAR(part, 2, 0.05);
+  const std::vector<float> parts = golden_output(graph, {2});
+  for (const float part : parts) EXPECT_NEAR(part, 2, 0.05);
 }
 
 TEST(QuantizeNemo, an_average_pool_divides_once) {

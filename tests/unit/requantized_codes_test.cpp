@@ -45,7 +45,7 @@ Graph annotated(const Graph& imported, const QuantizeTarget& target) {
 std::vector<std::string> lines_for(const OnnxModel& model,
                                    const QuantizeTarget& target = xdnn_quantize_target({})) {
   const Graph imported = model.import();
-  return requantized_codes(imported, annotated(imported, target));
+  return requantized_codes(imported, annotated(imported, target)).lines;
 }
 
 TEST(RequantizedCodes, symmetric_codes_stay) {
@@ -84,6 +84,43 @@ TEST(RequantizedCodes, zero_points_widen_to_the_larger_side) {
   EXPECT_EQ(lines_for(network({kUint8, 3}, {}, {})),
             std::vector<std::string>{"value 'x': came as uint8, zero point 3, scale 0.5; is int8, "
                                      "scale 0.9921: differs by up to 0.992 steps"});
+}
+
+// x widens, y and the weights stay.
+TEST(RequantizedCodes, are_counted) {
+  const Graph imported = network({kUint8, 3}, {}, {}).import();
+  const RequantizedCodes found =
+      requantized_codes(imported, annotated(imported, xdnn_quantize_target({})));
+  EXPECT_EQ(found.summary(),
+            "re-lowered: 1 of 2 activations and the weights of 0 of 1 layers have other codes than "
+            "the file's");
+  EXPECT_EQ(requantized_codes(imported, annotated(imported, pulp_quantize_target({}))).activations,
+            2U);
+  EXPECT_FALSE(RequantizedCodes{}.summary().has_value());
+}
+
+// A target that has zero points keeps them.
+TEST(RequantizedCodes, zero_points_stay_on_pulp) {
+  EXPECT_EQ(lines_for(network({kUint8, 3}, {}, {kInt8, -128}), pulp_quantize_target({})),
+            std::vector<std::string>{});
+}
+
+// x -> codes -> Pad -> codes -> 3x3 Conv, as TensorFlow Lite's files have it: the Pad becomes the
+// convolution's, and zeros have the code they had.
+TEST(RequantizedCodes, codes_of_what_is_padded_are_codes_before_it) {
+  const auto padded = [](const Codes& before, const Codes& behind) {
+    OnnxModel model;
+    model.input("x", {1, 1, 2, 2}).output("out");
+    rounded(model, "x", before);
+    model.integers("pads", {0, 0, 1, 1, 0, 0, 1, 1});
+    model.node("Pad", {"x_real", "pads"}, {"p"});
+    rounded(model, "p", behind);
+    model.floats("w", {1, 1, 3, 3}, std::vector<float>(9, 1.0F));
+    model.node("Conv", {"p_real", "w"}, {"out"}).named("conv");
+    return model;
+  };
+  EXPECT_EQ(lines_for(padded({}, {})), std::vector<std::string>{});
+  EXPECT_EQ(lines_for(padded({}, {kInt8, 0, 0.25F})).size(), 1U);
 }
 
 TEST(RequantizedCodes, weights_with_zero_points_are_named_by_layer) {
