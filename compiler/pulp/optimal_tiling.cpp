@@ -33,7 +33,7 @@ std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget&
     bytes += input_bytes(whole) + second_input_bytes(whole);
   }
   if (tiling.output_to_l3 && !budget.output_in_l3) bytes += output_bytes(whole);
-  return static_cast<std::int64_t>(static_cast<double>(bytes) / machine.l3.bytes_per_cycle);
+  return static_cast<std::int64_t>(static_cast<double>(bytes) / machine.l3_bytes_per_cycle());
 }
 
 // How long the layer before computes at least, if it leaves L2 and L3 alone so that weights can

@@ -108,7 +108,7 @@ double slices_of(std::int64_t size, std::int64_t slice) {
 
 // One request per transfer that is contiguous on both sides (docs/facts/pulp.md 1.7).
 double l3_turn(double bytes, double requests, const Machine& machine) {
-  return bytes / machine.l3.bytes_per_cycle +
+  return bytes / machine.l3_bytes_per_cycle() +
          requests * static_cast<double>(machine.l3.transfer_cycles);
 }
 
