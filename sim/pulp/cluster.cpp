@@ -214,10 +214,9 @@ void Team::execute(const CounterStop&) {
 // by the hazards. A bank that a core takes does not serve the DMA (docs/facts/pulp.md 1.9: loads of
 // all cores in each cycle, which is half the banks, halve its speed).
 void Team::execute(const Kernel& op) {
-  for (std::int64_t& clock : clocks_) {
-    clock += cluster_.code_refills[static_cast<std::size_t>(current_)];
-  }
-  account(latest(), Cause::Issue);
+  const std::int64_t refills = cluster_.code_refills[static_cast<std::size_t>(current_)];
+  for (std::int64_t& clock : clocks_) clock += refills;
+  if (refills > 0) account(latest(), Cause::Issue);
   const std::int64_t begin = latest();
   const KernelFigures& undisturbed = cluster_.kernel_times.undisturbed(op);
   const std::int64_t alone = undisturbed.slowest;
