@@ -2,11 +2,12 @@
 set(pulp_libraries test_programs workbench::sim_pulp workbench::verdict yaml-cpp
                    nlohmann_json::nlohmann_json)
 workbench_test(pulp_unit_test LABEL unit SYSTEMC
-  SOURCES unit/pulp_cost_test.cpp unit/pulp_dma_test.cpp unit/pulp_footprint_test.cpp
-          unit/pulp_gvsoc_test.cpp unit/pulp_kernel_tiles_test.cpp unit/pulp_kernels_test.cpp
+  SOURCES support/gvsoc_kernels.cpp unit/pulp_cost_test.cpp unit/pulp_dma_test.cpp unit/pulp_footprint_test.cpp
+          unit/pulp_gvsoc_kernels_test.cpp unit/pulp_gvsoc_test.cpp
+          unit/pulp_icache_test.cpp unit/pulp_kernel_tiles_test.cpp unit/pulp_kernels_test.cpp
           unit/pulp_layers_test.cpp unit/pulp_loops_test.cpp unit/pulp_machine_test.cpp
           unit/pulp_malformed_test.cpp unit/pulp_mutants_test.cpp unit/pulp_program_file_test.cpp
-          unit/pulp_requantize_test.cpp unit/pulp_simulate_test.cpp unit/pulp_tcdm_test.cpp
+          unit/pulp_requantize_test.cpp unit/pulp_share_rows_test.cpp unit/pulp_simulate_test.cpp unit/pulp_tcdm_test.cpp
           unit/pulp_tiling_test.cpp
   LIBRARIES ${pulp_libraries})
 workbench_test(pulp_property_test LABEL property SYSTEMC

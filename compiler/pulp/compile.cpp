@@ -7,6 +7,7 @@
 #include "compiler/pulp/emit.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/share_rows.h"
 #include "compiler/pulp/support.h"
 #include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
@@ -248,7 +249,9 @@ void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan
 }  // namespace
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
-  const Network network = layers_of(quantized, machine, options.norm_bits);
+  const auto equal_norms = options.tiler == Tiler::Dory ? EqualNorms::Kept : EqualNorms::Folded;
+  Network network = layers_of(quantized, machine, options.norm_bits, equal_norms);
+  share_rows(network, machine, options.tiler);
   require_room_for_weights(network, machine);
   const std::vector<HostTurn> turns = host_turns(quantized, network);
   const HostUses uses = host_uses(quantized, network, turns);

@@ -69,6 +69,9 @@ void set_window(Kernel& call, const Window& window);
 bool on_cluster(const Graph& graph, const Node& node);
 
 enum class NormBits { Auto, Bits32, Bits64 };  // Auto: 32 where no wrap is possible, else 64
+// Of batch norms whose channels all have one kappa and one lambda: a multiplier and an offset of
+// the call, or arrays as DORY leaves them.
+enum class EqualNorms { Folded, Kept };
 
 // Pools whose window of all channels is larger than L1 become a layer per so many channels, or a
 // multiple.
@@ -76,7 +79,8 @@ inline constexpr std::int64_t kChannelStep = 4;
 
 // Throws Error naming the layer and what cannot be expressed exactly: a divisor that is no power of
 // two and has no exact multiplier and shift over the range of the accumulator, and so on.
-Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits);
+Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits,
+                  EqualNorms equal_norms = EqualNorms::Folded);
 
 // The part of a quantized graph that the host runs: conversions at the edges, float tails, and
 // steps between layers. Works on a Network, whose host_nodes are in the graph's order.

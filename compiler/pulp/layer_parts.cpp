@@ -246,23 +246,23 @@ std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
 }
 
 void set_rescaling(Layer& layer, const AffineRequantize& affine, std::vector<Values> ranges,
-                   NormBits norm_bits, const std::string& where) {
+                   const NormForm& form, const std::string& where) {
   std::vector<Values> with_start = ranges;
   for (std::size_t c = 0; c < layer.bias.size(); ++c) {
     with_start[c] = sum(ranges[c], {layer.bias[c], layer.bias[c]});
   }
   check_accumulators(with_start, where);
   if (layer.call.out_bits == 32) return set_raw(layer, affine, where);
-  const AffineRequantize plain = compact(affine);
+  const AffineRequantize plain = form.equal == EqualNorms::Folded ? compact(affine) : affine;
   if (uniform(plain) && set_uniform(layer.call, plain, hull(with_start))) {
     layer.call.has_bias = !layer.bias.empty();
     return;
   }
   const auto lines =
-      lines_of(with_bias(affine, layer.bias), ranges, output_codes(layer.call), norm_bits);
+      lines_of(with_bias(affine, layer.bias), ranges, output_codes(layer.call), form.bits);
   if (!lines) {
     inexact(where, affine, hull(with_start),
-            norm_bits == NormBits::Bits32 ? "32-bit batch norm" : "batch norm");
+            form.bits == NormBits::Bits32 ? "32-bit batch norm" : "batch norm");
   }
   layer.bias.clear();
   layer.call.norm = true;

@@ -35,8 +35,12 @@ std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
 
 // Kernel fields and lists of a layer whose accumulator (plus layer.bias) becomes codes by `affine`.
 // Throws Error when there is no exact way.
+struct NormForm {
+  NormBits bits = NormBits::Auto;
+  EqualNorms equal = EqualNorms::Folded;
+};
 void set_rescaling(Layer& layer, const AffineRequantize& affine, std::vector<Values> ranges,
-                   NormBits norm_bits, const std::string& where);
+                   const NormForm& form, const std::string& where);
 // The same for the sum of two operands, and for the sum over a pool's window.
 void set_add(Layer& layer, const Node& node, const Values& first, const Values& second,
              const std::string& where);

@@ -14,10 +14,11 @@ namespace {
 
 class Layers {
  public:
-  Layers(const Graph& graph, const Machine& machine, NormBits norm_bits)
+  Layers(const Graph& graph, const Machine& machine, NormBits norm_bits, EqualNorms equal_norms)
       : graph_(graph),
         machine_(machine),
         norm_bits_(norm_bits),
+        equal_norms_(equal_norms),
         of_(graph.values.size(), -1),
         row_orders_(rows_as_maps(graph)),
         readers_(consumers(graph)) {}
@@ -244,7 +245,7 @@ class Layers {
     }
     std::vector<Values> ranges =
         accumulator_ranges(made.weights, made.call.out_c, code_range(activation(made.in)));
-    set_rescaling(made, own, std::move(ranges), norm_bits_, here());
+    set_rescaling(made, own, std::move(ranges), {norm_bits_, equal_norms_}, here());
     if (made.family == Family::Linear) write_in_order_of(activation(made.out), made);
     finish(std::move(made), groups);
   }
@@ -360,8 +361,8 @@ class Layers {
     }
     const Values range = code_range(activation(in));
     set_rescaling(made, affine(),
-                  std::vector<Values>(static_cast<std::size_t>(made.call.out_c), range), norm_bits_,
-                  here());
+                  std::vector<Values>(static_cast<std::size_t>(made.call.out_c), range),
+                  {norm_bits_, equal_norms_}, here());
     finish(std::move(made));
   }
 
@@ -452,6 +453,7 @@ class Layers {
   const Graph& graph_;
   const Machine& machine_;
   NormBits norm_bits_;
+  EqualNorms equal_norms_;
   Network network_;
   std::vector<std::int32_t> of_;  // graph value -> activation
   std::vector<std::optional<FeatureMap>> row_orders_;
@@ -462,8 +464,9 @@ class Layers {
 
 }  // namespace
 
-Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits) {
-  return Layers(quantized, machine, norm_bits).run();
+Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits,
+                  EqualNorms equal_norms) {
+  return Layers(quantized, machine, norm_bits, equal_norms).run();
 }
 
 }  // namespace workbench::pulp

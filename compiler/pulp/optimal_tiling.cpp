@@ -22,6 +22,18 @@ namespace {
 // Of the tiles that the rough model likes best, so many of each kernel are modelled call by call.
 constexpr std::size_t kModelled = 5;
 
+// Of a large L1 the best tiles of smaller ones are weighed as well: the rough model ranks the many
+// tiles that fit it less well, and more memory is not to be slower. From the 64 KiB of the
+// published clusters on, by halves of an octave.
+std::vector<std::int64_t> smaller_memories(std::int64_t bytes) {
+  std::vector<std::int64_t> result;
+  for (std::int64_t octave = 65536; octave < bytes; octave *= 2) {
+    result.push_back(octave);
+    if (octave / 2 * 3 < bytes) result.push_back(octave / 2 * 3);
+  }
+  return result;
+}
+
 // Cycles its neighbours spend on transfers when this layer takes operands from or leaves results in
 // L3.
 std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget& budget,
@@ -33,7 +45,7 @@ std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget&
     bytes += input_bytes(whole) + second_input_bytes(whole);
   }
   if (tiling.output_to_l3 && !budget.output_in_l3) bytes += output_bytes(whole);
-  return static_cast<std::int64_t>(static_cast<double>(bytes) / machine.l3.bytes_per_cycle);
+  return static_cast<std::int64_t>(static_cast<double>(bytes) / machine.l3_bytes_per_cycle());
 }
 
 // How long the layer before computes at least, if it leaves L2 and L3 alone so that weights can
@@ -73,8 +85,9 @@ class Cheapest {
     best_ = tiling;
     cycles_ = cycles;
   }
-  void look_at_all(const Tiling& sliced) {
-    for (Tiling tiling : rank_tiles(layer_, sliced, machine_, kModelled)) {
+  // `l1`: the machine, or one with less of L1.
+  void look_at_all(const Tiling& sliced, const Machine& l1) {
+    for (Tiling tiling : rank_tiles(layer_, sliced, l1, kModelled)) {
       tiling.commands_2d = true;
       look_at(tiling);
     }
@@ -118,7 +131,12 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
                         layer.name, smallest_l2(layer, machine, budget), budget.bytes)};
   }
   Cheapest cheapest(layer, network, machine, budget, costs);
-  for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
+  for (const Tiling& sliced : choices) cheapest.look_at_all(sliced, machine);
+  Machine less = machine;
+  for (const std::int64_t l1 : smaller_memories(machine.l1.buffer_bytes)) {
+    less.l1.buffer_bytes = l1;
+    for (const Tiling& sliced : choices) cheapest.look_at_all(sliced, less);
+  }
   cheapest.look_at_dorys(network);
   std::optional<Tiling> best = cheapest.take();
   if (!best) {

@@ -99,6 +99,7 @@ SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request
   tell(progress, "reporting", 0.95);
   result.report = make_report(compiled.info(), result.timeline, machine_info(compiled.machine),
                               std::move(simulated.engines));
+  add_counters(simulated.counters, result.report);
   result.hazards = std::move(simulated.hazards);
   result.warnings = compiled.warnings;
   result.warnings.insert(result.warnings.end(), simulated.warnings.begin(),

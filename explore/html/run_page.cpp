@@ -233,7 +233,7 @@ std::vector<Roof> roofs(const Machine& machine) {
   }
   const auto& pulp = std::get<pulp::Machine>(machine);
   return {{"L2", static_cast<double>(pulp.dma.bytes_per_cycle), {"dma in", "dma out"}},
-          {"L3", pulp.l3.bytes_per_cycle, {"l3"}}};
+          {"L3", pulp.l3_bytes_per_cycle(), {"l3"}}};
 }
 
 Json rooflines(const Compiled& compiled, const Timeline& timeline) {

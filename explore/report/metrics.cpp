@@ -76,6 +76,15 @@ constexpr Metric kMetrics[] = {
      {},
      {"from the first engine's begin to the last engine's end, overlap included",
       of_layer<&LayerReport::busy_cycles>, Shown::Run}},
+    {"num_cycles",
+     "cycles",
+     Better::Lower,
+     {"PULP: as DORY's performance counter counts them, sum over the layers: without what the "
+      "cores "
+      "wait for between layers",
+      of_run<&Report::num_cycles>, Shown::Run},
+     {"PULP: from the barrier before the layer to the one behind it",
+      of_layer<&LayerReport::num_cycles>, Shown::Run}},
     {"run_ms",
      "ms",
      Better::Lower,

@@ -461,4 +461,16 @@ bool passed(const RunResult& result) {
   return (!result.verdict || result.verdict->bit_exact()) && result.hazards.empty();
 }
 
+void add_counters(const std::vector<Cycles>& counters, Report& report) {
+  if (counters.empty()) return;
+  CHECK(counters.size() == report.layers.size(), "{} counters of {} layers", counters.size(),
+        report.layers.size());
+  Cycles sum;
+  for (std::size_t i = 0; i < counters.size(); ++i) {
+    report.layers[i].num_cycles = counters[i];
+    sum += counters[i];
+  }
+  report.num_cycles = sum;
+}
+
 }  // namespace workbench

@@ -55,11 +55,12 @@ struct LayerCosts {
 struct LayerReport {
   std::string name, op, shape;
   std::int64_t macs = 0, ops = 0;
-  Cycles cycles;          // of the total that are this layer's: the sum over layers is the total
-  Cycles busy_cycles;     // first instruction's begin to last one's end, overlap included
-  bool on_array = false;  // has work there: cycles say something of the array
-  Waterfall waterfall{};  // adds up to `cycles`; all 0 in a tier that does not know it
-  std::string waits;      // causes of waiting, largest first: "weights 31%, ddr 4%"
+  Cycles cycles;       // of the total that are this layer's: the sum over layers is the total
+  Cycles busy_cycles;  // first instruction's begin to last one's end, overlap included
+  std::optional<Cycles> num_cycles;  // PULP: between DORY's counter start and stop
+  bool on_array = false;             // has work there: cycles say something of the array
+  Waterfall waterfall{};             // adds up to `cycles`; all 0 in a tier that does not know it
+  std::string waits;                 // causes of waiting, largest first: "weights 31%, ddr 4%"
   std::int64_t external_bytes = 0, result_bytes = 0;
   double mac_per_cycle = 0, percent_of_peak = 0;
   std::optional<LayerCosts> costs;
@@ -79,6 +80,7 @@ struct Report {
   std::vector<LayerReport> layers;
   Cycles cycles;  // of engine 0: of a run; in throughput mode from image to image
   std::optional<Cycles> cycles_at_least;  // analytic tier: a bound on `cycles` of the others
+  std::optional<Cycles> num_cycles;       // PULP: the sum of the layers'
   Waterfall waterfall{};
   std::vector<EngineReport> engines;
   double run_ms = 0, latency_ms = 0;  // of `cycles`; of one image on engine 0
@@ -105,6 +107,9 @@ struct LayerTime {
 };
 Report make_report(const ProgramInfo& program, const std::vector<LayerTime>& layers,
                    const MachineInfo& machine, std::vector<EngineReport> engines);
+
+// Sets num_cycles of the report and of its layers, one counter for each; none: leaves them unknown.
+void add_counters(const std::vector<Cycles>& counters, Report& report);
 
 // A layer whose signal-to-noise against the float network is below this is a failure: its import,
 // fold, rewrite or quantization is wrong, however bit-exact the simulation.

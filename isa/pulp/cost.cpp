@@ -1,6 +1,7 @@
 #include "isa/pulp/cost.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <string_view>
@@ -85,17 +86,6 @@ Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine) {
   return Cycles{*std::max_element(cores.begin(), cores.end()) + machine.cluster.barrier_cycles};
 }
 
-Cycles cold_cycles(const Kernel& kernel, const Machine& machine) {
-  if (machine.icache.ideal != 0) return Cycles{0};
-  std::int64_t lines = 0;
-  for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine).phases) {
-    std::int64_t bytes = 0;
-    for (const CoreCode& code : phase) bytes = std::max(bytes, code_bytes(code));
-    lines += ceil_div(bytes, machine.icache.line_bytes);
-  }
-  return Cycles{lines * machine.icache.shared_miss_cycles};
-}
-
 Cycles code_cycles(const Code& code, const Machine& machine) {
   return Cycles{code.instructions + code.divisions * (1 + machine.core.division) +
                 code.l2_loads * (1 + machine.l2.load_cycles)};
@@ -118,8 +108,8 @@ Cycles dma_cycles(const Dma& transfer, const Machine& machine) {
   if (transfer.bytes() == 0) return Cycles{0};
   const std::int64_t lines = transfer.two_d ? transfer.lines : 1;
   const std::int64_t bursts = ceil_div(transfer.length, dma.burst_bytes);
-  std::int64_t data =
-      std::max(lines * bursts, ceil_div(transfer.length * lines, dma.bytes_per_cycle));
+  std::int64_t data = std::max(lines * bursts * (transfer.two_d ? dma.read_line_cycles : 1),
+                               ceil_div(transfer.length * lines, dma.bytes_per_cycle));
   std::int64_t latency = dma.latency_cycles;
   if (!transfer.to_l1) {
     const std::int64_t first = transfer.two_d ? dma.write_line_cycles : dma.write_burst_cycles;
@@ -137,13 +127,13 @@ Cycles dma_cycles(const Dma& transfer, const Machine& machine) {
 }
 
 Cycles l3_cycles(const L3Transfer& transfer, const Machine& machine) {
-  const double data = static_cast<double>(transfer.bytes()) / machine.l3.bytes_per_cycle;
+  const double data = static_cast<double>(transfer.bytes()) / machine.l3_bytes_per_cycle();
   return Cycles{transfer.rows * machine.l3.transfer_cycles +
                 static_cast<std::int64_t>(std::ceil(data))};
 }
 
 Cycles l3_busy_cycles(const L3Transfer& transfer, const Machine& machine) {
-  const double row = static_cast<double>(transfer.length) / machine.l3.bytes_per_cycle;
+  const double row = static_cast<double>(transfer.length) / machine.l3_bytes_per_cycle();
   return Cycles{transfer.rows *
                 (machine.l3.transfer_cycles + static_cast<std::int64_t>(std::ceil(row)))};
 }
@@ -155,7 +145,7 @@ Kernel alike(Kernel kernel) {
   }
   for (std::int64_t* factor :
        {&kernel.multiplier, &kernel.multiplier1, &kernel.multiplier2, &kernel.divisor}) {
-    *factor = *factor == 1 ? 1 : 2;
+    *factor = *factor == 1 ? 1 : std::has_single_bit(static_cast<std::uint64_t>(*factor)) ? 2 : 3;
   }
   for (std::int64_t* term : {&kernel.offset, &kernel.offset1, &kernel.offset2, &kernel.shift,
                              &kernel.shift1, &kernel.shift2}) {

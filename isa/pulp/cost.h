@@ -22,10 +22,7 @@ std::vector<std::int64_t> core_cycles(const Kernel& kernel, const Machine& machi
 Cycles kernel_cycles(const Kernel& kernel, const Machine& machine);
 // kernel_cycles with conflicts as they are to be expected (closed form, no simulation).
 Cycles expected_kernel_cycles(const Kernel& kernel, const Machine& machine);
-// Extra cycles of a call with a cold shared instruction cache, i.e. after another kernel; 0 with an
-// ideal one.
-Cycles cold_cycles(const Kernel& kernel, const Machine& machine);
-// Share of the replayed bank conflicts that cost a stall, 0 to 1.
+// Share of the replayed bank conflicts that cost a stall (Machine::L1).
 double conflict_share(const Kernel& kernel, const Machine& machine);
 // Adds a phase, of which `phase` says what each core takes, to `total`: cores meet in between.
 void append_phase(std::vector<std::int64_t>& total, const std::vector<std::int64_t>& phase,

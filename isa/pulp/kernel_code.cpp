@@ -1,5 +1,6 @@
 #include "isa/pulp/kernel_code.h"
 
+#include "isa/pulp/icache.h"
 #include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
@@ -11,38 +12,42 @@ void CodeBuilder::work(const Straight& straight) {
       straight.multiply_highs * core_.multiply_high + straight.divisions * core_.division +
       straight.multiplies * core_.multiply + straight.multiply_uses * core_.multiply_use;
   if (straight.instructions == 0 && cycles == 0) return;
+  const std::int64_t code_bytes =
+      kCodeBytes * (straight.instructions - straight.stack) + kStackCodeBytes * straight.stack;
   if (straight.stack > 0) loads_of_stack(straight.stack, cycles);
-  plain(cycles - straight.stack * (cycles / std::max<std::int64_t>(1, straight.stack)),
-        copy_ ? 0 : straight.instructions);
+  plain(cycles - straight.stack * (cycles / std::max<std::int64_t>(1, straight.stack)), code_bytes);
 }
 
-void CodeBuilder::plain(std::int64_t cycles, std::int64_t instructions) {
+void CodeBuilder::plain(std::int64_t cycles, std::int64_t code_bytes) {
   if (!merge_) {
-    code_.push_back({});
+    CodeNode node;
+    node.code_begin = code_end_;
+    code_.push_back(node);
     merge_ = true;
   }
   code_.back().cycles += cycles;
-  code_.back().instructions += static_cast<std::int32_t>(instructions);
+  code_.back().code_bytes += static_cast<std::int32_t>(code_bytes);
+  code_end_ += static_cast<std::int32_t>(code_bytes);
 }
 
 // `count` accesses, `cycles` / count apart. The cores' stacks lie a multiple of the banks apart, so
-// that all cores find the same variable in the same bank.
+// that all cores find the same variable in the same bank. Their instructions are counted behind.
 void CodeBuilder::loads_of_stack(std::int64_t count, std::int64_t cycles) {
-  again(true, [&] {
-    loop(count, [&](int word) {
-      load(stepped({kStack, {}}, word, 4));
-      plain(cycles / count - 1, 0);
-    });
+  loop(count, [&](int word) {
+    access(stepped({kStack, {}}, word, 4), 4, 0);
+    plain(cycles / count - 1, 0);
   });
 }
 
-void CodeBuilder::access(const Address& address, int bytes) {
+void CodeBuilder::access(const Address& address, int bytes, std::int64_t code_bytes) {
   CodeNode node;
   node.kind = CodeNode::Kind::Access;
   node.access_bytes = static_cast<std::int8_t>(bytes);
-  node.instructions = copy_ ? 0 : 1;
+  node.code_begin = code_end_;
+  node.code_bytes = static_cast<std::int32_t>(code_bytes);
   node.address = address;
   code_.push_back(node);
+  code_end_ += node.code_bytes;
   merge_ = false;
 }
 
@@ -76,52 +81,13 @@ Piece rows_of(std::int64_t rows, std::int64_t cores, std::int64_t core, bool ave
 
 namespace {
 
-std::int64_t bytes_of(const CoreCode& code, std::size_t begin, std::size_t end) {
-  std::int64_t instructions = 0;
-  for (std::size_t i = begin; i < end; ++i) instructions += code[i].instructions;
-  return 4 * instructions;  // all kernels' hot instructions are Xpulp's, which are not compressed
-}
-
-// A loop whose body fits the core's own cache loads it when it is entered; a larger one loads the
-// lines outside its inner loops in every iteration, since least-recently-used replacement has
-// thrown them out by then (docs/facts/pulp.md 1.3, 1.9).
-void add_refills(CoreCode& code, std::size_t begin, std::size_t end, const Machine::ICache& cache) {
-  for (std::size_t i = begin; i < end; ++i) {
-    if (code[i].kind != CodeNode::Kind::Loop) continue;
-    CodeNode& loop = code[i];
-    const auto body_end = static_cast<std::size_t>(loop.end);
-    const std::int64_t bytes = bytes_of(code, i + 1, body_end);
-    const std::int64_t miss =
-        bytes > cache.shared_bytes ? cache.shared_miss_cycles : cache.private_miss_cycles;
-    if (bytes <= cache.private_bytes) {
-      loop.entry_cycles = static_cast<std::int32_t>(ceil_div(bytes, cache.line_bytes) * miss);
-    } else {
-      std::int64_t straight = bytes;
-      for (std::size_t j = i + 1; j < body_end; ++j) {
-        if (code[j].kind != CodeNode::Kind::Loop) continue;
-        const auto inner_end = static_cast<std::size_t>(code[j].end);
-        straight -= bytes_of(code, j + 1, inner_end);
-        j = inner_end - 1;
-      }
-      loop.iteration_cycles =
-          static_cast<std::int32_t>(ceil_div(straight, cache.line_bytes) * miss);
-      add_refills(code, i + 1, body_end, cache);
-    }
-    i = body_end - 1;
-  }
-}
-
-}  // namespace
-
-namespace {
-
 // Of one phase; none for a core that takes no part.
 CoreCode core_code(CodeOf code_of, const Kernel& kernel, const Machine& machine,
                    std::int64_t core) {
   if (core >= kernel.active_cores(machine.cluster.cores)) return {};
   CoreCode code = code_of(kernel, machine, core);
   if (machine.icache.ideal == 0 && machine.icache.private_bytes > 0) {
-    add_refills(code, 0, code.size(), machine.icache);
+    add_private_refills(code, machine.icache);
   }
   return code;
 }
@@ -140,7 +106,23 @@ KernelCode kernel_code(const Kernel& kernel, const Machine& machine) {
   return result;
 }
 
-std::int64_t code_bytes(const CoreCode& code) { return bytes_of(code, 0, code.size()); }
+std::int64_t code_bytes(const CoreCode& code) {
+  std::int64_t end = 0;
+  for (const CodeNode& node : code) {
+    end = std::max<std::int64_t>(end, node.code_begin + node.code_bytes);
+  }
+  return end;
+}
+
+std::int64_t code_bytes(const Kernel& kernel, const Machine& machine) {
+  std::int64_t all = 0;
+  for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine).phases) {
+    std::int64_t most = 0;
+    for (const CoreCode& code : phase) most = std::max(most, code_bytes(code));
+    all += most;
+  }
+  return all;
+}
 
 namespace {
 
@@ -198,7 +180,7 @@ struct Summing {
           break;
         }
         case CodeNode::Kind::Loop:
-          own.cycles += times * (node.entry_cycles + node.trips * node.iteration_cycles);
+          own.cycles += times * node.trips * node.iteration_cycles;
           loops.push_back({node.trips, node.depth});
           range(i + 1, static_cast<std::size_t>(node.end), times * node.trips);
           loops.pop_back();

@@ -29,14 +29,13 @@ struct Address {
 struct CodeNode {
   enum class Kind : std::uint8_t { Work, Access, Loop };
   Kind kind = Kind::Work;
-  std::int8_t depth = 0;          // Loop: of its counter
-  std::int8_t access_bytes = 4;   // Access: 1, 2, 4
-  std::int32_t instructions = 0;  // Work: of 4 bytes of code; 0 in copies of code that exists once
-  std::int64_t cycles = 0;        // Work
-  std::int32_t trips = 0;         // Loop, at least 2
-  std::int32_t end = 0;           // Loop: index after its body, which follows the node
-  std::int32_t entry_cycles = 0;  // Loop: refills of the instruction cache at entry ...
-  std::int32_t iteration_cycles = 0;  // ... and in each iteration
+  std::int8_t depth = 0;                        // Loop: of its counter
+  std::int8_t access_bytes = 4;                 // Access: 1, 2, 4
+  std::int32_t code_begin = 0, code_bytes = 0;  // Work, Access: their instructions
+  std::int64_t cycles = 0;                      // Work
+  std::int32_t trips = 0;                       // Loop, at least 2
+  std::int32_t end = 0;               // Loop: index after its body, which follows the node
+  std::int32_t iteration_cycles = 0;  // Loop: refills of the core's instruction cache
   Address address;                    // Access
 };
 
@@ -63,6 +62,8 @@ std::vector<std::vector<CodeCost>> core_costs(const Kernel& kernel, const Machin
 
 // Of instructions in the tree, each counted once.
 std::int64_t code_bytes(const CoreCode& code);
+// Of the core of a call that runs most.
+std::int64_t code_bytes(const Kernel& kernel, const Machine& machine);
 
 // How the trees are put together; for the kernels' own files only.
 
@@ -87,13 +88,18 @@ inline Address stepped(Address address, int depth, std::int64_t bytes) {
   return address;
 }
 
+// Code that exists once, whatever the number of places that it is run from.
+struct Routine {
+  std::int32_t begin = -1;
+};
+
 class CodeBuilder {
  public:
   explicit CodeBuilder(const Machine& machine) : core_(machine.core) { code_.reserve(256); }
 
   void work(const Straight& straight);
-  void load(const Address& address, int bytes = 4) { access(address, bytes); }
-  void store(const Address& address, int bytes = 4) { access(address, bytes); }
+  void load(const Address& address, int bytes = 4) { access(address, bytes, kCodeBytes); }
+  void store(const Address& address, int bytes = 4) { access(address, bytes, kCodeBytes); }
   // body(depth): with that, addresses step per iteration. Hardware loops need no instructions
   // (docs/facts/pulp.md 1.2); for others the body ends with its branch.
   template <typename Body>
@@ -115,28 +121,36 @@ class CodeBuilder {
     if (trips > 1) code_[begin].end = static_cast<std::int32_t>(code_.size());
     --depth_;
   }
-  // What emit() emits is in the code already: takes no further bytes.
+  // What emit() emits is the routine's code.
   template <typename Emit>
-  void again(bool copy, Emit&& emit) {
-    const bool before = copy_;
-    copy_ = copy_ || copy;
+  void run(Routine& routine, Emit&& emit) {
+    const std::int32_t behind = code_end_;
+    const bool is_new = routine.begin < 0;
+    if (is_new) routine.begin = code_end_;
+    code_end_ = routine.begin;
+    merge_ = false;
     emit();
-    copy_ = before;
+    merge_ = false;
+    if (!is_new) code_end_ = behind;
   }
 
   CoreCode take() { return std::move(code_); }
 
  private:
   static constexpr std::int64_t kStack = 1 << 24;
+  // Of an instruction: the kernels' hot ones are Xpulp's, which are not compressed; loads and
+  // stores of the stack are.
+  static constexpr std::int64_t kCodeBytes = 4, kStackCodeBytes = 2;
 
-  void access(const Address& address, int bytes);
-  void plain(std::int64_t cycles, std::int64_t instructions);
+  void access(const Address& address, int bytes, std::int64_t code_bytes);
+  void plain(std::int64_t cycles, std::int64_t code_bytes);
   void loads_of_stack(std::int64_t count, std::int64_t cycles);
 
   const Machine::Core& core_;
   CoreCode code_;
   int depth_ = 0;
-  bool merge_ = false, copy_ = false;
+  std::int32_t code_end_ = 0;
+  bool merge_ = false;
 };
 
 // Work of a core: [begin, end) of n in contiguous pieces of ceil(n / cores).

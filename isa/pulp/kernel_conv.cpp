@@ -36,7 +36,7 @@ struct Convolution {
   Pixels mine;
   Piece co;
   std::int64_t scratch = 0;  // of this core
-  bool inner_emitted = false, padded_emitted = false, matmul_emitted = false;
+  Routine row_code, inner_code, padded_code, matmul_code, rest_code;
 
   std::int64_t columns() const { return kernel.kernel_h * kernel.kernel_w * kernel.in_c; }
   std::int64_t in_pixel() const { return packed(kernel.in_c, kernel.in_bits); }
@@ -108,7 +108,7 @@ struct Convolution {
     const Address to{scratch + column * columns(), {}};
     const bool whole = rows.size() == kernel.kernel_h && taps.size() == kernel.kernel_w &&
                        kernel.dilation_x == 1 && kernel.dilation_y == 1;
-    b.again(whole ? inner_emitted : padded_emitted, [&] {
+    b.run(whole ? inner_code : padded_code, [&] {
       b.work(kPixel);
       if (whole) {
         inner_window(from, to);
@@ -116,17 +116,15 @@ struct Convolution {
         padded_window(from, to, rows, taps);
       }
     });
-    (whole ? inner_emitted : padded_emitted) = true;
   }
 
   void product(const Address& out) {
-    b.again(matmul_emitted, [&] {
+    b.run(matmul_code, [&] {
       matmul(b, kernel, {{scratch, {}}, {scratch + columns(), {}}, out, columns(), co});
     });
-    matmul_emitted = true;
   }
   void rest(const Address& out) {
-    single_pixel(b, kernel, {{scratch, {}}, {}, out, columns(), co});
+    b.run(rest_code, [&] { single_pixel(b, kernel, {{scratch, {}}, {}, out, columns(), co}); });
   }
 
   // `count` pixels from x on that differ in their addresses alone; `column` is the next one's,
@@ -175,7 +173,7 @@ struct Convolution {
   // A row of this core. `from`, `out`: of output column 0.
   std::int64_t row(std::int64_t y, const Address& from, const Address& out, std::int64_t column) {
     const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
-    b.work(kConvRow);
+    b.run(row_code, [&] { b.work(kConvRow); });
     for (std::int64_t x = mine.columns.begin; x < mine.columns.end;) {
       std::int64_t end = x + 1;
       while (end < mine.columns.end && same_taps(x, end)) ++end;
@@ -249,7 +247,8 @@ constexpr KernelTraits conv(KernelKind kind, std::string_view name, Split split)
           .scratch_bytes = columns_bytes,
           .execute = multiply,
           .code = {conv_code},
-          .likeness = matrix_likeness};
+          .likeness = matrix_likeness,
+          .conflict_share = [](const Machine& machine) { return machine.l1.matrix_conflicts; }};
 }
 
 constexpr std::array kKernels{conv(KernelKind::ConvHo, "conv_Ho", Split::Rows),

@@ -104,8 +104,8 @@ struct Depthwise {
   CodeBuilder& b;
   const Kernel& kernel;
   Piece mine;
-  std::int64_t scratch = 0;  // this core's column
-  bool mid_emitted = false;
+  std::int64_t scratch = 0;                    // this core's column
+  Routine left_code, middle_code, right_code;  // loops of their own
 
   std::int64_t plane_bytes() const { return packed(kernel.in_h * kernel.in_w, kernel.in_bits); }
   std::int64_t words() const { return ceil_div(kernel.kernel_w, 4); }
@@ -211,7 +211,7 @@ struct Depthwise {
     const Address plane =
         stepped({kernel.in + mine.begin * plane_bytes(), {}}, channel, plane_bytes());
     const std::int64_t filter_bytes = packed(filter(), kernel.weight_bits);
-    b.loop(count, [&](int column) {
+    const auto one_column = [&](int column) {
       b.work(kColumn);
       if (left + right > 0) b.work(kPaddedColumn);
       zero_rows(0, kernel.pad_top, kZeroRowAbove);
@@ -224,7 +224,11 @@ struct Depthwise {
                   kernel.out_bits / 8);
       outputs(stepped({kernel.weights + mine.begin * filter_bytes, {}}, channel, filter_bytes),
               stepped(out, column, out_pixel), channel);
-    });
+    };
+    b.run(left > 0    ? left_code
+          : right > 0 ? right_code
+                      : middle_code,
+          [&] { b.loop(count, one_column); });
   }
 
   std::int64_t zeros_left(std::int64_t x) const {

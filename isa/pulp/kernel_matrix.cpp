@@ -260,6 +260,11 @@ void outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t
   }
 }
 
+// The shift of 64 bits by a variable, which RV32 has no instruction for: the compiler's library
+// computes it (__ashrdi3). Three moves for operands and result; call; test for 0, 32 less the
+// shift, test for 32 or more, two shifts and their sum, one shift; return (docs/facts/pulp.md 2.3).
+constexpr Straight kShift64{.instructions = 13, .jumps = 2};
+
 }  // namespace
 
 void requantize(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const Address& out,
@@ -276,12 +281,12 @@ void requantize(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const 
     b.load(norms.lambda);
     b.work({.instructions = 3 + insert, .load_uses = 1});
   } else {
-    // mul, mulhu and two p.mac for the product, sign of the accumulator, four for the sum, three
-    // and a test for the shift, clip (counted from the loop as written in PULP-NN;
-    // docs/facts/pulp.md 2.3 has 27 to 135 more than with 32 bits for 8 outputs).
+    // mul, mulhu and two p.mac for the product, sign of the accumulator, four for the sum, clip
+    // (counted from the loop as written in PULP-NN), and a call for the shift.
     for (int half = 0; half < 2; ++half) b.load(norms.kappa + 4 * half);
     for (int half = 0; half < 2; ++half) b.load(norms.lambda + 4 * half);
-    b.work({.instructions = 14 + insert, .multiply_highs = 1, .multiplies = 1});
+    b.work({.instructions = 10 + insert, .multiply_highs = 1, .multiplies = 1});
+    b.work(kShift64);
   }
   if (position % codes == codes - 1) b.store(out, 1);
 }
@@ -374,23 +379,39 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
   const Piece co = channels(kernel, machine, core);
   const Address in = constant(kernel.in);
   b.work(kLinearCall);
-  if (!traits(kernel.kind).words) {
-    single_pixel(b, kernel, {in, in, constant(kernel.out), kernel.in_c, co});
-    return b.take();
-  }
+  single_pixel(b, kernel, {in, in, constant(kernel.out), kernel.in_c, co});
+  return b.take();
+}
+
+// Two outputs at a time share the activations (docs/facts/pulp.md 2.4). Of a core whose outputs
+// begin at an odd number the pairs reach one further than its own.
+CoreCode linear_words_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Piece co = channels(kernel, machine, core);
+  const Address in = constant(kernel.in);
   const std::int64_t row_bytes = packed(kernel.in_c, kernel.weight_bits);
   const Step step = step_of(kernel, kernel.in_c);
+  b.work(kLinearCall);
   b.work(kPixelBegin);
-  b.loop(co.size(), [&](int depth) {
-    const Address weights =
-        stepped(constant(kernel.weights + co.begin * row_bytes), depth, row_bytes);
+  const auto sums = [&](std::int64_t first, std::int64_t count, int depth) {
+    const Operands op{
+        stepped(constant(kernel.weights + first * row_bytes), depth, count * row_bytes),
+        {in, in},
+        count,
+        row_bytes,
+        1};
     b.work(kPixelChannelBegin);
-    load_bias(b, kernel, co.begin, 1, depth);
-    products(b, kernel, {weights, {in, in}, 1, row_bytes, 1}, step);
-    left_over(b, kernel, {weights, {in, in}, 1, row_bytes, 1}, step);
-    b.store(stepped(constant(kernel.out + 4 * co.begin), depth, 4));
+    load_bias(b, kernel, first, count, depth);
+    products(b, kernel, op, step);
+    left_over(b, kernel, op, step);
+    for (std::int64_t i = 0; i < count; ++i) {
+      b.store(stepped(constant(kernel.out + 4 * (first + i)), depth, 4 * count));
+    }
     b.work(kPixelChannelEnd);
-  });
+  };
+  const std::int64_t pairs = co.size() == 0 ? 0 : ceil_div(co.end - co.end % 2 - co.begin, 2);
+  b.loop(pairs, [&](int depth) { sums(co.begin, 2, depth); });
+  if (co.size() > 0 && co.end % 2 != 0) sums(co.end - 1, 1, 0);
   return b.take();
 }
 
@@ -424,7 +445,8 @@ constexpr KernelTraits pointwise(KernelKind kind, std::string_view name, Split s
           .scratch_bytes = unpacked_bytes,
           .execute = multiply,
           .code = {pointwise_code},
-          .likeness = matrix_likeness};
+          .likeness = matrix_likeness,
+          .conflict_share = [](const Machine& machine) { return machine.l1.matrix_conflicts; }};
 }
 
 constexpr std::array kPointwise{
@@ -447,7 +469,7 @@ constexpr KernelTraits linear(KernelKind kind, std::string_view name, bool words
           .limit = vector_limit,
           .serves = serves,
           .execute = multiply,
-          .code = {linear_code},
+          .code = {words ? linear_words_code : linear_code},
           .likeness = linear_likeness};
 }
 

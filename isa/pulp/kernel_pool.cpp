@@ -210,14 +210,15 @@ constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 
-// Output rows over cores; each channel of a pixel sums its taps, about 6 instructions each
-// (docs/facts/pulp.md 2.4), and divides.
+// Output rows over cores; each channel of a pixel sums its taps, a load and an addition each, in a
+// loop per row of the window; then it is scaled, shifted, clipped. A divisor that is a power of two
+// is a shift (docs/facts/pulp.md 2.4, 2.6).
 CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
   const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, true);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
-  const std::int64_t divides = kernel.divisor != 1 ? 1 : 0;
+  const std::int64_t divides = (kernel.divisor & (kernel.divisor - 1)) != 0 ? 1 : 0;
   b.work(kPoolCall);
   b.loop(rows.size(), [&](int row) {
     const Address in =
@@ -230,15 +231,14 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
       b.loop(kernel.in_c, [&](int channel) {
         const Address from =
             stepped(stepped(in, column, kernel.stride_x * pixel), channel, kernel.in_bits / 8);
-        b.work({.instructions = 8});
         b.loop(std::min(kernel.kernel_h, kernel.in_h), [&](int y) {
-          b.work({.instructions = 4});
+          b.work({.instructions = 3});
           b.loop(std::min(kernel.kernel_w, kernel.in_w), [&](int x) {
             b.load(stepped(stepped(from, y, line), x, pixel), 1);
-            b.work({.instructions = 4, .load_uses = 1});
+            b.work({.instructions = 1});
           });
         });
-        b.work({.instructions = 6 + divides, .taken_branches = 1, .divisions = divides});
+        b.work({.instructions = 5 + divides, .taken_branches = 1, .divisions = divides});
         b.store(stepped(stepped(out, column, out_pixel), channel, kernel.out_bits / 8), 1);
       });
     });

@@ -67,8 +67,7 @@ struct KernelTraits {
   // word. Null: no two cores are known to.
   std::vector<std::int64_t> (*likeness)(const Kernel& call, const Machine&,
                                         std::int64_t core) = nullptr;
-  // Of the conflicts that a replay of the accesses finds, the share that the machine shows (0 to
-  // 1); null: all.
+  // Of the stalls that a replay of the accesses finds, the share that the machine shows; null: all.
   double (*conflict_share)(const Machine&) = nullptr;
 };
 

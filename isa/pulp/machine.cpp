@@ -96,7 +96,7 @@ MachineInfo info(const Machine& machine) {
           machine.peak_macs_per_cycle(), machine.l1.buffer_bytes, machine.l1.size_bytes,
           machine.l1.banks, machine.l1.conflicts != 0 ? "" : " without conflicts",
           machine.l2.buffer_bytes, machine.l2.size_bytes, machine.dma.bytes_per_cycle,
-          machine.l3.bytes_per_cycle * machine.clocks.cluster),
+          machine.l3.megabytes_per_second),
       .report_clock_mhz = machine.clocks.cluster,
       .peak_macs_per_cycle = machine.peak_macs_per_cycle(),
       .array_resource = "cores",

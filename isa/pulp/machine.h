@@ -68,15 +68,17 @@ struct Machine {
     std::int64_t buffer_bytes = 38000;  // what stacks and runtime leave: DORY's l1_buffer_size
     std::int64_t banks = 16;            // 32 bits wide, words interleaved
     std::int64_t conflicts = 1;         // 0: a bank serves all requests at once
-    // Share of the conflicts in depthwise kernels that the machine shows: those of an
-    // instruction-set simulator are 1, others show less (docs/facts/pulp.md 1.3, 4.3).
-    double depthwise_conflicts = 1;
+    // Of the stalls that a replay of the accesses finds, what the machine shows in depthwise
+    // kernels and in those of the matrix product: those of an instruction-set simulator are 1,
+    // others show less or more (docs/facts/pulp.md 1.3, 1.9, 4.3).
+    double depthwise_conflicts = 1, matrix_conflicts = 1;
     static constexpr void fields(auto& self, auto&& visit) {
       visit("size_bytes", self.size_bytes, Range{1024, 1 << 26});
       visit("buffer_bytes", self.buffer_bytes, Range{256, 1 << 26});
       visit("banks", self.banks, Range{1, 256});
       visit("conflicts", self.conflicts, Range{0, 1});
-      visit("depthwise_conflicts", self.depthwise_conflicts, Range{0, 1});
+      visit("depthwise_conflicts", self.depthwise_conflicts, Range{0, 4});
+      visit("matrix_conflicts", self.matrix_conflicts, Range{0, 4});
     }
   };
   struct L2 {
@@ -91,12 +93,12 @@ struct Machine {
   };
   struct L3 {
     std::int64_t size_bytes = 8388608;
-    double bytes_per_cycle = 1;
+    double megabytes_per_second = 100;   // of the board: the cluster's clock does not change it
     std::int64_t transfer_cycles = 500;  // of one transfer beside its bytes: request to the fabric
                                          // controller, uDMA set-up, command, event back
     static constexpr void fields(auto& self, auto&& visit) {
       visit("size_bytes", self.size_bytes, Range{0, 1e12});
-      visit("bytes_per_cycle", self.bytes_per_cycle, Range{0.001, 1000});
+      visit("megabytes_per_second", self.megabytes_per_second, Range{0.001, 1e6});
       visit("transfer_cycles", self.transfer_cycles, Range{0, 1e6});
     }
   };
@@ -110,6 +112,7 @@ struct Machine {
     std::int64_t latency_cycles =
         7;  // queued -> first data; 8 + 7 = the 15 of docs/facts/pulp.md 1.9
     std::int64_t burst_bytes = 256;
+    std::int64_t read_line_cycles = 1;    // L2 -> L1: least of a line of a 2-D transfer
     std::int64_t write_burst_cycles = 1;  // L1 -> L2: per further burst beyond its bytes
     std::int64_t write_line_cycles = 1;   // L1 -> L2: per further line of a 2-D transfer
     std::int64_t poll_cycles = 6;         // a wait reads the status register at least once
@@ -123,6 +126,7 @@ struct Machine {
       visit("issue_cycles_2d", self.issue_cycles_2d, Range{0, 1000});
       visit("latency_cycles", self.latency_cycles, Range{0, 10000});
       visit("burst_bytes", self.burst_bytes, Range{8, 65536});
+      visit("read_line_cycles", self.read_line_cycles, Range{1, 1000});
       visit("write_burst_cycles", self.write_burst_cycles, Range{0, 1000});
       visit("write_line_cycles", self.write_line_cycles, Range{0, 1000});
       visit("poll_cycles", self.poll_cycles, Range{0, 1000});
@@ -132,20 +136,25 @@ struct Machine {
       visit("length_max", self.length_max, Range{4, 1 << 24});
     }
   };
-  // Instruction cache (docs/facts/pulp.md 1.3, 1.9).
+  // Instruction cache: sets of so many ways, of which a line replaces one at random
+  // (docs/facts/pulp.md 1.3, 1.9).
   struct ICache {
     std::int64_t ideal = 1;  // 1: every fetch hits (the 2021 simulator, nearly)
     std::int64_t line_bytes = 16;
     std::int64_t private_bytes = 512;  // L0 of each core; 0: none
+    std::int64_t private_ways = 4;
     std::int64_t private_miss_cycles = 2;
     std::int64_t shared_bytes = 4096;
+    std::int64_t shared_ways = 4;
     std::int64_t shared_miss_cycles = 15;
     static constexpr void fields(auto& self, auto&& visit) {
       visit("ideal", self.ideal, Range{0, 1});
       visit("line_bytes", self.line_bytes, Range{4, 1024});
       visit("private_bytes", self.private_bytes, Range{0, 1 << 20});
+      visit("private_ways", self.private_ways, Range{1, 64});
       visit("private_miss_cycles", self.private_miss_cycles, Range{0, 1000});
       visit("shared_bytes", self.shared_bytes, Range{16, 1 << 20});
+      visit("shared_ways", self.shared_ways, Range{1, 64});
       visit("shared_miss_cycles", self.shared_miss_cycles, Range{0, 1000});
     }
   };
@@ -203,6 +212,8 @@ struct Machine {
     visit("code", self.code);
     visit("host", self.host);
   }
+
+  double l3_bytes_per_cycle() const { return l3.megabytes_per_second / clocks.cluster; }
 
   // 8-bit MACs per cycle of the inner loop alone: 32 in 14 cycles per core (docs/facts/pulp.md 2.3)
   // is what kernels reach; 4 per sdotp is the peak.

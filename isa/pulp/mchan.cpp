@@ -19,8 +19,8 @@ DmaCommand command_of(const Dma& transfer, const Machine& machine) {
                      .requests = lines * bursts,
                      .lead = dma.latency_cycles};
   if (transfer.to_l1) {
-    command.occupancy =
-        std::max(command.requests, ceil_div(transfer.length * lines, dma.bytes_per_cycle));
+    command.occupancy = std::max(command.requests * (transfer.two_d ? dma.read_line_cycles : 1),
+                                 ceil_div(transfer.length * lines, dma.bytes_per_cycle));
     return command;
   }
   const std::int64_t first = transfer.two_d ? dma.write_line_cycles : dma.write_burst_cycles;

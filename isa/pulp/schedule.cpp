@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "isa/pulp/cost.h"
+#include "isa/pulp/icache.h"
 #include "isa/pulp/instructions.h"
 #include "isa/pulp/machine.h"
 #include "isa/pulp/mchan.h"
@@ -183,8 +184,10 @@ class ExpectedCosts {
 struct Calls {
   KernelTable table;
   std::vector<KernelFigures*> figures;  // per instruction; null: no kernel call
+  std::vector<std::int64_t> refills;    // of the instruction cache, per instruction
 
-  Calls(const Program& program, const Machine& machine) : table(machine) {
+  Calls(const Program& program, const Machine& machine)
+      : table(machine), refills(shared_refills(program, machine)) {
     for (const Instruction& instruction : program.instructions) {
       const auto* kernel = std::get_if<Kernel>(&instruction);
       figures.push_back(kernel == nullptr ? nullptr : &table.of(*kernel));
@@ -225,7 +228,7 @@ class Walk {
 
   void execute(std::size_t i, const Code& op) {
     const std::int64_t begin = team_.latest;
-    team_.advance(code_cycles(op, machine_).value);
+    team_.advance(code_cycles(op, machine_).value + calls_.refills[i]);
     occupied_[i] = {begin, team_.latest};
   }
 
@@ -262,6 +265,7 @@ class Walk {
   // The last core may be the fastest of the call.
   void execute(std::size_t i, const Kernel&) {
     KernelFigures& figures = *calls_.figures[i];
+    team_.advance(calls_.refills[i]);
     const std::int64_t begin = team_.latest, longer = costs_.conflicts(begin, figures);
     std::int64_t end = begin + figures.fastest + longer;
     for (std::size_t c = 0; c < team_.cores.size(); ++c) {

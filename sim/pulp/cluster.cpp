@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "isa/pulp/cost.h"
+#include "isa/pulp/icache.h"
 #include "sim/common/kernel.h"
 #include "sim/pulp/host.h"
 
@@ -45,7 +46,8 @@ Cluster::Cluster(const Program& p, const Machine& m, const SimulateOptions& o)
       options(o),
       hazards(p, m, {m.l1.buffer_bytes, m.l2.buffer_bytes, l3_bytes_of(p, m)}),
       mchan(m),
-      kernel_times(m) {
+      kernel_times(m),
+      code_refills(shared_refills(p, m)) {
   cores_resource = recorder.add_resource("cores");
   dma_resource[static_cast<std::size_t>(Direction::In)] = recorder.add_resource("dma in");
   dma_resource[static_cast<std::size_t>(Direction::Out)] = recorder.add_resource("dma out");
@@ -193,7 +195,8 @@ void Team::execute(const L3Wait& op) {
 }
 
 void Team::execute(const Code& op) {
-  const std::int64_t cycles = code_cycles(op, cluster_.machine).value;
+  const std::int64_t cycles = code_cycles(op, cluster_.machine).value +
+                              cluster_.code_refills[static_cast<std::size_t>(current_)];
   for (std::int64_t& clock : clocks_) clock += cycles;
   account(latest(), Cause::Issue);
 }
@@ -211,6 +214,9 @@ void Team::execute(const CounterStop&) {
 // by the hazards. A bank that a core takes does not serve the DMA (docs/facts/pulp.md 1.9: loads of
 // all cores in each cycle, which is half the banks, halve its speed).
 void Team::execute(const Kernel& op) {
+  const std::int64_t refills = cluster_.code_refills[static_cast<std::size_t>(current_)];
+  for (std::int64_t& clock : clocks_) clock += refills;
+  if (refills > 0) account(latest(), Cause::Issue);
   const std::int64_t begin = latest();
   const KernelFigures& undisturbed = cluster_.kernel_times.undisturbed(op);
   const std::int64_t alone = undisturbed.slowest;

@@ -46,6 +46,7 @@ struct Cluster {
   HazardMonitor hazards;
   Mchan mchan;
   KernelTimes kernel_times;
+  std::vector<std::int64_t> code_refills;  // of the instruction cache, per instruction
   sim::Recorder recorder;
   int cores_resource = 0, l3_resource = 0;
   std::array<int, kDirections> dma_resource{};

@@ -119,7 +119,7 @@ void AccessStream::append(const CoreCode& code, std::size_t begin, std::size_t e
 
 void AccessStream::append_loop(const CoreCode& code, std::size_t node) {
   const CodeNode& head = code[node];
-  work_ += head.entry_cycles + head.iteration_cycles;
+  work_ += head.iteration_cycles;
   append_step({.kind = Step::Kind::Enter});
   Loop loop;
   loop.body = steps_.size();
@@ -395,7 +395,7 @@ std::vector<std::int64_t> Tcdm::core_cycles(const Kernel& kernel, double dma_byt
   if (!is_new) return total;
   for (const std::vector<CoreCode>& phase : kernel_code(kernel, machine_).phases) {
     std::vector<std::int64_t> cycles = contended_cycles(phase, machine_, dma_bytes_per_cycle);
-    for (std::size_t core = 0; core < cycles.size() && share < 1; ++core) {
+    for (std::size_t core = 0; core < cycles.size() && share != 1; ++core) {
       const std::int64_t alone = code_cost(phase[core], machine_).cycles;
       cycles[core] = alone + std::llround(share * static_cast<double>(cycles[core] - alone));
     }

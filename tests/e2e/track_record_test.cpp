@@ -75,7 +75,8 @@ TEST(TrackRecord, an_engine_one_percent_slower_is_found_and_its_layers_are_named
   const std::vector<CaseChange> changes{
       slower("v3_96", [](Machine& m) { std::get<xdnn::Machine>(m).ddr.efficiency *= 0.99; }),
       slower("v2_56", [](Machine& m) { std::get<xdnn::Machine>(m).ddr.efficiency *= 0.99; }),
-      slower("gap8", [](Machine& m) { std::get<pulp::Machine>(m).l3.bytes_per_cycle *= 0.99; })};
+      slower("gap8",
+             [](Machine& m) { std::get<pulp::Machine>(m).l3.megabytes_per_second *= 0.99; })};
   for (const CaseChange& change : changes) {
     EXPECT_EQ(change.kind, CaseChange::Kind::Worse);
     EXPECT_NE(failure(change, {}), "");

@@ -61,7 +61,7 @@ class Track(WorkbenchTest):
 
     def test_one_engine_one_percent_slower_fails_and_its_layers_are_named(self):
         self.record()
-        for engine in ["ddr.efficiency=0.7029", "l3.bytes_per_cycle=0.36729"]:
+        for engine in ["ddr.efficiency=0.7029", "l3.megabytes_per_second=64.35"]:
             text = self.compare("--set", engine, "--json", "changes.json", code=1)
             self.assertIn(engine.split("=")[0], text)
             changes = json.loads(self.text("changes.json"))

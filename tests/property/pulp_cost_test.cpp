@@ -163,7 +163,7 @@ TEST(PulpCostProperty, cores_that_take_part_are_a_smaller_cluster) {
     std::vector<std::int64_t> alone = core_cycles(kernel, smaller);
     EXPECT_EQ(kernel_cycles(some, machine), kernel_cycles(kernel, smaller));
     EXPECT_EQ(expected_kernel_cycles(some, machine), expected_kernel_cycles(kernel, smaller));
-    EXPECT_EQ(cold_cycles(some, machine), cold_cycles(kernel, smaller));
+    EXPECT_EQ(code_bytes(some, machine), code_bytes(kernel, smaller));
     EXPECT_EQ(scratch_bytes(some, machine), scratch_bytes(kernel, smaller));
     std::vector<std::int64_t> found = core_cycles(some, machine);
     ASSERT_EQ(found.size(), static_cast<std::size_t>(machine.cluster.cores));

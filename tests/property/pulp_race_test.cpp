@@ -18,7 +18,7 @@ Machine machine_of(std::int64_t dma_bytes_per_cycle, std::int64_t dma_latency, d
   machine.l2.buffer_bytes = 8192;
   machine.dma.bytes_per_cycle = dma_bytes_per_cycle;
   machine.dma.latency_cycles = dma_latency;
-  machine.l3.bytes_per_cycle = l3;
+  machine.l3.megabytes_per_second = l3 * machine.clocks.cluster;
   return machine;
 }
 

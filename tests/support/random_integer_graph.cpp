@@ -57,7 +57,8 @@ class Generator {
   }
 
   ValueId input() {
-    const Shape shape = {1, between(1, options_.max_channels), between(1, options_.max_side),
+    const Shape shape = {1, between(1, options_.max_channels),
+                         options_.one_row ? 1 : between(1, options_.max_side),
                          between(1, options_.max_side)};
     const ValueId real = graph_.add_value({.name = "data",
                                            .shape = shape,

@@ -13,6 +13,7 @@ namespace workbench {
 struct RandomIntegerOptions {
   int min_layers = 1, max_layers = 4;
   std::int64_t max_channels = 40, max_side = 20;
+  bool one_row = false;               // the input's map, of up to max_side columns
   std::int64_t max_macs = 1'500'000;  // of one convolution
   double signed_codes = 0.25;         // of a result
   double wide_output = 0.15;          // the last layer leaves int32 accumulators
