@@ -1,9 +1,12 @@
 #include "compiler/pulp/l2_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <string_view>
 #include <tuple>
 
 #include "compiler/memory/allocate.h"
@@ -363,10 +366,7 @@ class Planner {
       const auto extent = allocate_all(l3, Space::L3, base, machine_.l3.size_bytes, plan);
       plan.l3_bytes = extent.value_or(base + peak_demand(problem_of(l3, machine_.l3.size_bytes)));
     }
-    if (plan.l3_bytes > machine_.l3.size_bytes) {
-      fail("weights and activations need {} bytes of L3, {} has {}", plan.l3_bytes, machine_.name,
-           machine_.l3.size_bytes);
-    }
+    require_l3("weights and activations need", plan.l3_bytes, machine_);
   }
 
   std::int64_t operand_bytes(std::int64_t i, const MemoryPlan& plan) const {
@@ -389,6 +389,16 @@ class Planner {
 };
 
 }  // namespace
+
+// Proposed is what such memories are built with: a power of two.
+void require_l3(std::string_view what, std::int64_t bytes, const Machine& machine) {
+  if (bytes <= machine.l3.size_bytes) return;
+  const std::uint64_t larger = std::bit_ceil(static_cast<std::uint64_t>(bytes));
+  const std::string proposed =
+      larger % 1048576 == 0 ? fmt::format("{}M", larger / 1048576) : std::to_string(larger);
+  fail("{} {} bytes of L3, {} has {}: --l3 {} gives it more", what, bytes, machine.name,
+       machine.l3.size_bytes, proposed);
+}
 
 MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
                        const std::vector<HostTurn>& turns, const HostUses& uses) {

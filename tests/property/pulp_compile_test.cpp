@@ -224,5 +224,37 @@ TEST(PulpCompile, weights_that_come_in_pieces_are_there_when_tiles_read_them) {
   EXPECT_GE(counters.size(), 4U);
 }
 
+// Pieces asked for before the host's turn are there behind it: no barrier is left for them.
+TEST(PulpCompile, weights_in_pieces_are_there_behind_a_turn_of_the_host) {
+  IntegerGraph g;
+  ValueId x = g.input({1, 128, 4, 4}, kUnsigned8);
+  for (int i = 0; i < 3; ++i) {
+    x = g.conv(x, 256, square_window(1), 1, g.random_affine(256, 200000, kUnsigned8), kUnsigned8);
+    x = g.through_host(x);
+  }
+  g.output(x);
+  EXPECT_EQ(fault(g, machine_with(20000, 380000), {}), "");
+}
+
+TEST(PulpCompile, more_l3_is_proposed_where_weights_do_not_fit) {
+  IntegerGraph g;
+  const ValueId x = g.input({1, 128, 4, 4}, kUnsigned8);
+  AffineRequantize cut;
+  cut.divisor = 1 << 16;
+  g.output(g.conv(x, 256, square_window(3, 1, 1), 1, cut, kUnsigned8));
+  Machine machine = machine_with(20000, 380000);
+  machine.name = "small";
+  machine.l3.size_bytes = 1 << 18;
+  try {
+    compile(g.graph(), machine, {});
+    FAIL() << "expected an error";
+  } catch (const Error& error) {  // 9 * 128 * 256
+    EXPECT_EQ(std::string(error.what()),
+              "weights need 294912 bytes of L3, small has 262144: --l3 524288 gives it more");
+  }
+  machine.l3.size_bytes = 1 << 19;
+  EXPECT_EQ(fault(g, machine, {}), "");
+}
+
 }  // namespace
 }  // namespace workbench::pulp
