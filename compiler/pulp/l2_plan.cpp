@@ -14,6 +14,7 @@
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/optimal_tiling.h"
 #include "compiler/pulp/tile_model.h"
+#include "compiler/pulp/tile_search.h"
 #include "core/error.h"
 #include "core/units.h"
 
@@ -137,11 +138,25 @@ class Planner {
     const auto key = std::tuple(i, budget.bytes, budget.input_in_l3, budget.output_in_l3);
     if (const auto known = tilings_.find(key); known != tilings_.end()) return known->second;
     const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
-    return tilings_
-        .emplace(key, tiler_ == Tiler::Dory
-                          ? dory_tiling(layer, network_, machine_, budget)
-                          : optimal_tiling(layer, network_, machine_, budget, costs_))
-        .first->second;
+    return tilings_.emplace(key, found_tiling(layer, budget)).first->second;
+  }
+
+  // What fits L1 in passes only is ours with either tiler: DORY has nothing for it.
+  TilingResult found_tiling(const Layer& layer, const L2Budget& budget) {
+    if (tiler_ == Tiler::Dory) {
+      TilingResult dorys = dory_tiling(layer, network_, machine_, budget);
+      if (dorys.tiling ||
+          smallest_l1(layer, whole_slice(layer), machine_) <= machine_.l1.buffer_bytes) {
+        return dorys;
+      }
+    }
+    return optimal_tiling(layer, network_, machine_, budget, costs_);
+  }
+
+  static Tiling whole_slice(const Layer& layer) {
+    Tiling tiling;
+    tiling.slice = {layer.call.out_c, layer.call.out_h, layer.call.out_w};
+    return tiling;
   }
 
   // From then on in L3. Layers that were cut before have to be cut anew.

@@ -118,9 +118,9 @@ AffineRequantize with_bias(const AffineRequantize& affine, const std::vector<std
 // Accumulators as they are, for the fully connected layer of 32 bits.
 void set_raw(Layer& layer, const AffineRequantize& affine, const std::string& where) {
   const bool as_is = affine.divisor == 1 && affine.low <= kInt32.low && affine.high >= kInt32.high;
-  if (!traits(layer.family).vector || !as_is) {
-    fail("{}: a result of 32 bits is what only a fully connected layer leaves, and unscaled",
-         where);
+  const KernelTraits& kernels = traits(layer.family);
+  if (!(kernels.vector || kernels.wide_out) || !as_is) {
+    fail("{}: a result of 32 bits is what only sums over all channels leave, and unscaled", where);
   }
   const auto channels = static_cast<std::size_t>(layer.call.out_c);
   bool offsets = false;

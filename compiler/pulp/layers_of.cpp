@@ -136,7 +136,7 @@ class Layers {
     made.in = in, made.out = out;
     const FeatureMap& from = activation(in);
     const FeatureMap& to = activation(out);
-    if (from.bits == 32) {
+    if (from.bits == 32 && !traits(kind).wide_in) {
       fail("{}: reads '{}', which has 32 bits: kernels read 8, 4 or 2", here(), from.value);
     }
     Kernel& call = made.call;
@@ -262,7 +262,8 @@ class Layers {
     call.weight_bits = weight_bits(weights);
     FeatureMap order = activation(in);
     if (rows > 1) {
-      if (order.channels != 1 || order.bits != 8 || activation(out).bits != 8) {
+      const std::int64_t out_bits = activation(out).bits;
+      if (order.channels != 1 || order.bits != 8 || (out_bits != 8 && out_bits != 32)) {
         fail("{}: a matrix of {} rows must be of 8-bit codes, row by row", here(), rows);
       }
       order.width = ins, order.height = 1;
@@ -283,20 +284,26 @@ class Layers {
   }
 
   // Channels of a pool that is computed in several layers, as a window of all is larger than L1;
-  // both buffers of it and of the results fit then. All channels where that is not needed.
-  std::int64_t channels_at_once(std::int32_t in, const Window& window) {
+  // both buffers of it and of the results fit then. All channels where that is not needed. A window
+  // that passes through L1 in pieces (Tiling::passes) has to fit L2.
+  std::int64_t channels_at_once(Family family, std::int32_t in, const Window& window) {
     const FeatureMap& map = activation(in);
     const std::int64_t each = element_count(window.kernel) + 1;
+    const auto fitting = [&](std::int64_t bytes) {
+      return bytes / (2 * each) / kChannelStep * kChannelStep;
+    };
     if (map.channels * each <= machine_.l1.buffer_bytes) return map.channels;
-    const std::int64_t fitting = machine_.l1.buffer_bytes / (2 * each);
-    return std::min(map.channels, std::max(kChannelStep, fitting / kChannelStep * kChannelStep));
+    std::int64_t count = fitting(machine_.l1.buffer_bytes);
+    if (count == 0 && traits(family).partial) count = fitting(machine_.l2.buffer_bytes);
+    return std::min(map.channels, std::max(kChannelStep, count));
   }
 
   void pool(Family family, const Window& window, const std::function<void(Layer&)>& set_numbers) {
     check_pool(window);
     check_map(operand(0), node_->inputs[0]);
     const std::int32_t in = operand(0), out = result();
-    const std::int64_t channels = activation(in).channels, step = channels_at_once(in, window);
+    const std::int64_t channels = activation(in).channels,
+                       step = channels_at_once(family, in, window);
     const std::int64_t parts = ceil_div(channels, step);
     for (std::int64_t first = 0; first < channels; first += step) {
       const std::int64_t count = std::min(step, channels - first);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "isa/pulp/codes.h"
+#include "isa/pulp/footprint.h"
 #include "isa/pulp/kernel_code.h"
 #include "isa/pulp/kernels.h"
 
@@ -143,10 +144,42 @@ void window_maxima(const Kernel& kernel, const std::uint8_t* in, std::uint8_t* o
   }
 }
 
+// What the pixels of a map's window come to, and the partial sums of the result's pixel.
+void sum_window(const Kernel& kernel, const SourceCodes& in, const Bytes8& l1, std::int64_t pixel,
+                std::vector<std::int32_t>& sums) {
+  const auto [rows, columns] = window_of(kernel, pixel);
+  std::fill(sums.begin(), sums.end(), 0);
+  for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+    for (std::int64_t x = columns.begin; x < columns.end; ++x) {
+      add_pixel(in.data() + (y * kernel.in_w + x) * kernel.in_c, kernel.in_signed, sums);
+    }
+  }
+  if (!kernel.sums_in) return;
+  const std::int64_t channels = kernel.out_c;
+  const std::vector<std::int32_t> starts =
+      words_at(l1, kernel.bias + pixel * 4 * channels, channels, channels);
+  for (std::size_t c = 0; c < sums.size(); ++c) {
+    sums[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sums[c]) +
+                                        static_cast<std::uint32_t>(starts[c]));
+  }
+}
+
+void sum_windows(const Kernel& kernel, Bytes8& l1) {
+  const SourceCodes in(l1, kernel.in,
+                       {kernel.in_h * kernel.in_w, kernel.in_c, kernel.in_bits, kernel.in_signed});
+  std::uint8_t* to = bytes_at(l1, kernel.out, output_bytes(kernel));
+  std::vector<std::int32_t> sums(static_cast<std::size_t>(kernel.in_c));
+  for (std::int64_t pixel = 0; pixel < kernel.out_h * kernel.out_w; ++pixel) {
+    sum_window(kernel, in, l1, pixel, sums);
+    std::memcpy(to + pixel * 4 * kernel.out_c, sums.data(), sums.size() * 4);
+  }
+}
+
 void average_pool(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   check_channels(kernel);
   CHECK(kernel.divisor > 0 && kernel.divisor <= INT32_MAX, "divisor {}", kernel.divisor);
   CHECK(kernel.shift >= 0 && kernel.shift < 32, "shift {}", kernel.shift);
+  if (kernel.sums_out) return sum_windows(kernel, l1);
   const SourceCodes in(l1, kernel.in,
                        {kernel.in_h * kernel.in_w, kernel.in_c, kernel.in_bits, kernel.in_signed});
   ResultCodes out(l1, kernel.out, {kernel.out_h * kernel.out_w, kernel.out_c, kernel.out_bits});
@@ -155,13 +188,7 @@ void average_pool(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   std::vector<std::int32_t> sums(static_cast<std::size_t>(kernel.in_c));
   std::uint8_t* to = out.data();
   for (std::int64_t pixel = 0; pixel < kernel.out_h * kernel.out_w; ++pixel) {
-    const auto [rows, columns] = window_of(kernel, pixel);
-    std::fill(sums.begin(), sums.end(), 0);
-    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
-      for (std::int64_t x = columns.begin; x < columns.end; ++x) {
-        add_pixel(in.data() + (y * kernel.in_w + x) * kernel.in_c, kernel.in_signed, sums);
-      }
-    }
+    sum_window(kernel, in, l1, pixel, sums);
     for (const std::int32_t sum : sums) {
       *to++ = static_cast<std::uint8_t>(std::clamp(average(kernel, sum), range.low, range.high));
     }
@@ -210,20 +237,38 @@ constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 
+// A channel's sum of its window, with the one at `start` where there is one, becomes the result.
+void finish_average(CodeBuilder& b, const Kernel& kernel, const Address& start,
+                    const Address& out) {
+  if (kernel.sums_in) {
+    b.load(start);
+    b.work({.instructions = 1, .load_uses = 1});
+  }
+  if (kernel.sums_out) {
+    b.work({.instructions = 1, .taken_branches = 1});
+    return b.store(out);
+  }
+  const std::int64_t divides = kernel.divisor != 1 ? 1 : 0;
+  b.work({.instructions = 6 + divides, .taken_branches = 1, .divisions = divides});
+  b.store(out, 1);
+}
+
 // Output rows over cores; each channel of a pixel sums its taps, about 6 instructions each
 // (docs/facts/pulp.md 2.4), and divides.
 CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
   const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, true);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
-  const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
-  const std::int64_t divides = kernel.divisor != 1 ? 1 : 0;
+  const std::int64_t out_pixel = result_bytes(kernel);
+  const std::int64_t sums_row = kernel.out_w * 4 * kernel.out_c;
+  const std::int64_t step = leaves_words(kernel) ? 4 : kernel.out_bits / 8;
   b.work(kPoolCall);
   b.loop(rows.size(), [&](int row) {
     const Address in =
         stepped({kernel.in + rows.begin * kernel.stride_y * line, {}}, row, kernel.stride_y * line);
     const Address out = stepped({kernel.out + rows.begin * kernel.out_w * out_pixel, {}}, row,
                                 kernel.out_w * out_pixel);
+    const Address starts = stepped({kernel.bias + rows.begin * sums_row, {}}, row, sums_row);
     b.work(kPoolRow);
     b.loop(kernel.out_w, [&](int column) {
       b.work(kPoolPixel);
@@ -238,8 +283,8 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
             b.work({.instructions = 4, .load_uses = 1});
           });
         });
-        b.work({.instructions = 6 + divides, .taken_branches = 1, .divisions = divides});
-        b.store(stepped(stepped(out, column, out_pixel), channel, kernel.out_bits / 8), 1);
+        finish_average(b, kernel, stepped(stepped(starts, column, 4 * kernel.out_c), channel, 4),
+                       stepped(stepped(out, column, out_pixel), channel, step));
       });
     });
   });
@@ -390,6 +435,7 @@ constexpr std::array kAveragePool{KernelTraits{.kind = KernelKind::AveragePool,
                                                .name = "avgpool",
                                                .family = Family::AveragePool,
                                                .divides = true,
+                                               .partial = true,
                                                .limit = channels_limit,
                                                .execute = average_pool,
                                                .code = {average_pool_code}}};

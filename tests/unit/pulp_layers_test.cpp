@@ -127,11 +127,11 @@ TEST(PulpLayers, concat_parts_lie_in_their_whole_and_copies_are_made_for_the_sec
 
 TEST(PulpLayers, refusals_name_the_layer_and_the_figures) {
   IntegerGraph wide;
-  wide.output(wide.conv(wide.input({1, 4, 4, 4}, kUnsigned8), 4, square_window(1), 1,
+  wide.output(wide.conv(wide.input({1, 4, 4, 4}, kUnsigned8), 4, square_window(3, 1, 1), 4,
                         raw_accumulators(), kInt32));
   EXPECT_EQ(refusal(wide),
-            "integers: node 'n1' (Conv): a result of 32 bits is what only a fully connected layer "
-            "leaves, and unscaled");
+            "integers: node 'n1' (Conv): a result of 32 bits is what only sums over all channels "
+            "leave, and unscaled");
 
   IntegerGraph truncated;
   AffineRequantize toward_zero = affine(1, 8, Rounding::TowardZero);
