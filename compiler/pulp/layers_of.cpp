@@ -2,6 +2,7 @@
 // views, grouped convolutions as one layer per group.
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "compiler/pulp/layer.h"
 #include "compiler/pulp/layer_parts.h"
@@ -158,6 +159,11 @@ class Layers {
     }
   }
 
+  // What an int32 result can be, for those who rescale it.
+  void note_words(std::int32_t a, const Values& range) {
+    if (activation(a).bits == 32) words_[a] = range;
+  }
+
   void finish(Layer made, std::int64_t parts = 1) {
     made.macs = macs(graph_, *node_) / parts;
     made.ops = layer_ops(graph_, *node_) / parts;
@@ -244,7 +250,7 @@ class Layers {
     }
     std::vector<Values> ranges =
         accumulator_ranges(made.weights, made.call.out_c, code_range(activation(made.in)));
-    set_rescaling(made, own, std::move(ranges), norm_bits_, here());
+    note_words(made.out, set_rescaling(made, own, std::move(ranges), norm_bits_, here()));
     if (made.family == Family::Linear) write_in_order_of(activation(made.out), made);
     finish(std::move(made), groups);
   }
@@ -351,7 +357,8 @@ class Layers {
     made.in2 = in2;
     made.call.in2_signed = activation(in2).is_signed;
     affine();  // must be there
-    set_add(made, *node_, code_range(activation(in)), code_range(activation(in2)), here());
+    note_words(made.out, set_add(made, *node_, code_range(activation(in)),
+                                 code_range(activation(in2)), here()));
     finish(std::move(made));
   }
 
@@ -365,7 +372,8 @@ class Layers {
       if (shape.channels == 1)
         made.call.in_c = made.call.out_c = shape.width, made.call.in_w = made.call.out_w = 1;
     }
-    const Values range = code_range(activation(in));
+    const auto known = words_.find(in);
+    const Values range = known == words_.end() ? code_range(activation(in)) : known->second;
     set_rescaling(made, affine(),
                   std::vector<Values>(static_cast<std::size_t>(made.call.out_c), range), norm_bits_,
                   here());
@@ -460,7 +468,8 @@ class Layers {
   const Machine& machine_;
   NormBits norm_bits_;
   Network network_;
-  std::vector<std::int32_t> of_;  // graph value -> activation
+  std::vector<std::int32_t> of_;          // graph value -> activation
+  std::map<std::int32_t, Values> words_;  // of activations of 32 bits that layers make
   std::vector<std::optional<FeatureMap>> row_orders_;
   std::vector<std::vector<std::size_t>> readers_;  // per value of the graph
   const Node* node_ = nullptr;                     // the one being looked at

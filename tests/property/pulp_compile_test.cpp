@@ -333,6 +333,35 @@ TEST(PulpCompile, random_deep_layers_run_in_passes_as_the_golden_model) {
   EXPECT_LE(refused, kCases / 4);
 }
 
+// x * 53 + y * 128 over 128, not cut, then * 54 over 64: two roundings that no one line has.
+TEST(PulpCompile, sums_of_32_bits_are_rescaled_by_a_layer_of_their_own) {
+  for (const std::int64_t l1 : {1000, 38000}) {
+    IntegerGraph g;
+    const ValueId x = g.input({1, 11, 6, 20}, kUnsigned8), y = g.input({1, 11, 6, 20}, kUnsigned8);
+    AffineRequantize first = raw_accumulators(), second = first, all = first, codes;
+    first.multiplier = {53}, second.multiplier = {128}, all.divisor = 128;
+    codes.multiplier = {54}, codes.divisor = 64;
+    const ValueId sum = g.add(x, y, {first, second}, all, kInt32);
+    g.output(g.rescale(sum, codes, kUnsigned8));
+    EXPECT_EQ(fault(g, machine_with(l1, 380000), {}), "");
+  }
+}
+
+// A matrix of rows and a convolution that end as accumulators.
+TEST(PulpCompile, products_leave_accumulators_for_the_host) {
+  for (const std::int64_t l1 : {600, 38000}) {
+    IntegerGraph g;
+    const ValueId x = g.input({1, 24, 5, 7}, kSigned8);
+    g.output(g.conv(x, 10, square_window(3, 1, 1), 1, raw_accumulators(), kInt32, true));
+    g.output(g.conv(x, 12, square_window(1), 1, raw_accumulators(), kInt32));
+    EXPECT_EQ(fault(g, machine_with(l1, 380000), {}), "");
+    IntegerGraph rows;
+    const ValueId matrix = rows.input({28, 30}, kUnsigned8);
+    rows.output(rows.gemm(matrix, 20, raw_accumulators(), kInt32));
+    EXPECT_EQ(fault(rows, machine_with(l1, 380000), {}), "");
+  }
+}
+
 TEST(PulpCompile, more_l3_is_proposed_where_weights_do_not_fit) {
   IntegerGraph g;
   const ValueId x = g.input({1, 128, 4, 4}, kUnsigned8);
