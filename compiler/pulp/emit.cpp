@@ -75,8 +75,9 @@ LayerTiling layer_tiling(const LayerCode& code, std::int32_t index) {
   tiling.l2_in = input(code.tiling.slice), tiling.l2_out = output(code.tiling.slice);
   tiling.l1_tiles = 0;
   for (const Nest& tiles : code.tiles) {
-    for (std::size_t t = 0; t < tiles.size(); ++t)
+    for (std::size_t t = 0; t < tiles.size(); ++t) {
       tiling.l1_tiles += std::ssize(code.passes(tiles[t]));
+    }
   }
   tiling.l2_slices = static_cast<std::int64_t>(code.slices.size());
   tiling.l1_bytes = code.tiling.map.end;

@@ -20,7 +20,7 @@ struct PassAxis {
   std::int64_t size = 1, step = 1, most = 1;
 };
 
-PassAxis axis_of(const Layer& layer) {
+PassAxis axis_of(const Layer& layer, const Machine& machine) {
   const Kernel& call = layer.call;
   const KernelTraits& kernels = traits(layer.family);
   if (!kernels.partial) return {};
@@ -36,7 +36,10 @@ PassAxis axis_of(const Layer& layer) {
   const std::int64_t taps = call.kernel_h * call.kernel_w;
   if (taps > 1 && call.in_c * call.weight_bits % 8 != 0) return {};
   const std::int64_t step = 8 / std::min(call.in_bits, call.weight_bits);
-  return {PassOver::Channels, call.in_c, step, call.in_c};
+  // The weights of a result come by one command at the most.
+  const std::int64_t command = machine.dma.length_max * 8 / call.weight_bits / taps;
+  return {PassOver::Channels, call.in_c, step,
+          std::min(call.in_c, std::max(step, command / step * step))};
 }
 
 // All, a half, a quarter and so on, in multiples of `step`.
@@ -60,7 +63,7 @@ std::vector<std::int64_t> sides(std::int64_t size) {
 class Search {
  public:
   Search(const Layer& layer, const Tiling& sliced, const Machine& machine)
-      : layer_(layer), sliced_(sliced), machine_(machine), axis_(axis_of(layer)) {}
+      : layer_(layer), sliced_(sliced), machine_(machine), axis_(axis_of(layer, machine)) {}
 
   // One core alone needs the least of scratch.
   std::vector<Tiling> run() {

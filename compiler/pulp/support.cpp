@@ -48,8 +48,17 @@ std::int64_t longest_side(const Node& node) {
   return sides.empty() ? 0 : sides.back();
 }
 
-// Several images: kernels take one, and batches come image by image. Matrices have rows.
+// What kernels compute of one map; matrices have rows.
+bool is_of_maps(const Op& op) {
+  const auto* binary = std::get_if<Binary>(&op);
+  return std::holds_alternative<Conv>(op) || std::holds_alternative<AveragePool>(op) ||
+         std::holds_alternative<MaxPool>(op) || std::holds_alternative<Concat>(op) ||
+         std::holds_alternative<Activate>(op) ||
+         (binary != nullptr && binary->kind == Binary::Kind::Add);
+}
+
 std::optional<std::int64_t> images(const Graph& graph, const Node& node) {
+  if (!is_of_maps(node.op)) return std::nullopt;
   for (const ValueId id : node.inputs) {
     if (id == kNoValue || graph.value(id).constant) continue;
     const Shape& shape = graph.value(id).shape;

@@ -111,6 +111,24 @@ std::int64_t total(const std::vector<Alike>& tiles) {
   return sum;
 }
 
+// The passes between the first and the last are alike.
+struct AlikePass {
+  Pass pass;
+  double count = 1;
+};
+
+std::vector<AlikePass> alike_passes(const std::vector<Pass>& passes) {
+  std::vector<AlikePass> result;
+  for (const Pass& pass : passes) {
+    if (result.size() > 1 && !pass.last) {
+      ++result.back().count;
+    } else {
+      result.push_back({pass});
+    }
+  }
+  return result;
+}
+
 double slices_of(std::int64_t size, std::int64_t slice) {
   return static_cast<double>(ceil_div(size, slice));
 }
@@ -273,12 +291,12 @@ Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& 
         tile.cores = tiling.cores;
         const auto count = static_cast<double>(c.count * y.count * x.count);
         const bool first = c.begin == 0 && y.begin == 0 && x.begin == 0;
-        for (const Pass& pass : passes_of(tiling.passes, tile)) {
+        for (const auto& [pass, passes] : alike_passes(passes_of(tiling.passes, tile))) {
           const Kernel call = pass_call(tile, tiling.passes, pass);
           const auto kernel = static_cast<double>(costs(call).value);
           TileTransfers moved = transfers(layer, call, tiling.commands_2d, machine);
           if (!pass.last) moved.out = moved.out_stall = 0;
-          sum += count * (overhead + tile_turn(kernel, moved, rates, twice, slowed));
+          sum += passes * count * (overhead + tile_turn(kernel, moved, rates, twice, slowed));
           if (!tiling.double_buffered || !first) continue;
           const double loads = pass.first ? moved.in + moved.weights : 0;
           sum += pipelines(layer, tiling) * (loads + moved.out);

@@ -134,7 +134,7 @@ Kernel pass_call(const Kernel& tile, const Passes& passes, const Pass& pass) {
       cut_window(call.in_w, call.kernel_w, call.pad_left, call.pad_right, pass);
       break;
   }
-  call.sums_in = !pass.first, call.sums_out = tile.sums_out || !pass.last;
+  call.sums_in = !pass.first, call.sums_out = !pass.last;
   if (call.sums_in) call.has_bias = false;
   if (pass.last) return call;
   const Kernel none;  // leaves accumulators as they are
@@ -215,8 +215,8 @@ TileBytes tile_bytes(const Kernel& largest_call, const Machine& machine) {
 TileBytes tile_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine) {
   TileBytes bytes = tile_bytes(largest_call(layer, tiling), machine);
   const Cut& tile = tiling.tile;
-  if (tiling.passes.over != PassOver::Nothing)
-    bytes.sums = 4 * tile.out_c * tile.out_h * tile.out_w;
+  const bool cut = tiling.passes.over != PassOver::Nothing;
+  bytes.sums = cut ? 4 * tile.out_c * tile.out_h * tile.out_w : 0;
   return bytes;
 }
 

@@ -296,9 +296,11 @@ IntegerGraph deep_layer(std::uint64_t seed) {
     case 1: {
       AffineRequantize mean;
       const std::int64_t side = g.between(30, 70);
+      const CodeType codes{in.bits, false};
       mean.divisor = side * side;
-      mean.low = in.low(), mean.high = in.high();
-      g.output(g.average_pool(g.input({1, channels, side, side}, in), square_window(side), mean));
+      mean.high = codes.high();
+      g.output(
+          g.average_pool(g.input({1, channels, side, side}, codes), square_window(side), mean));
       return g;
     }
     default: {
