@@ -149,7 +149,8 @@ double stalled_part(double commands, const Machine& machine) {
 
 TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d,
                         const Machine& machine) {
-  Dma out = map_transfer(result_bytes(call), call.out_w, call.out_h, call.out_c == layer.call.out_c,
+  Dma out = map_transfer(code_bytes(call.out_c, leaves_words(call) ? 32 : call.out_bits),
+                         call.out_w, call.out_h, call.out_c == layer.call.out_c,
                          call.out_w == layer.call.out_w, commands_2d);
   out.to_l1 = false;
   const Dma in = input_transfer(layer, call, commands_2d);

@@ -134,7 +134,7 @@ struct Convolution {
   std::int64_t run(std::int64_t y, std::int64_t x, std::int64_t count, Address from, Address out,
                    std::int64_t column) {
     const std::int64_t step = kernel.stride_x * in_pixel();
-    const std::int64_t out_pixel = result_bytes(kernel);
+    const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
     if (column == 1 && count > 0) {
       pixel(y, x, from, 1);
       product(out + -out_pixel);
@@ -174,7 +174,7 @@ struct Convolution {
 
   // A row of this core. `from`, `out`: of output column 0.
   std::int64_t row(std::int64_t y, const Address& from, const Address& out, std::int64_t column) {
-    const std::int64_t out_pixel = result_bytes(kernel);
+    const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
     b.work(kConvRow);
     for (std::int64_t x = mine.columns.begin; x < mine.columns.end;) {
       std::int64_t end = x + 1;
@@ -193,7 +193,7 @@ struct Convolution {
     const bool finish = traits(kernel.kind).split == Split::HalfRows;
     const bool by_two = !finish && mine.columns.size() % 2 != 0;
     const std::int64_t together = by_two ? 2 : 1;
-    const std::int64_t out_row = kernel.out_w * result_bytes(kernel);
+    const std::int64_t out_row = kernel.out_w * packed(kernel.out_c, kernel.out_bits);
     const std::int64_t in_row = kernel.stride_y * kernel.in_w * in_pixel();
     const std::int64_t in_first = (-kernel.pad_top * kernel.in_w - kernel.pad_left) * in_pixel();
     const auto emit = [&](std::int64_t y, int depth, std::int64_t step) {
@@ -201,7 +201,7 @@ struct Convolution {
       const Address out = stepped({kernel.out + y * out_row, {}}, depth, step * out_row);
       column = row(y, from, out, column);
       if (finish && column == 1) {
-        rest(out + (mine.columns.end - 1) * result_bytes(kernel));
+        rest(out + (mine.columns.end - 1) * packed(kernel.out_c, kernel.out_bits));
         column = 0;
       }
     };
@@ -217,8 +217,9 @@ struct Convolution {
 
 }  // namespace
 
-CoreCode conv_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
+  const Kernel kernel = with_word_results(call);
   Convolution conv{b, kernel, machine, pixels(kernel, machine, core),
                    channels(kernel, machine, core)};
   conv.scratch = kernel.scratch + 2 * conv.columns() * core;

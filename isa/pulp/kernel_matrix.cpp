@@ -257,7 +257,7 @@ Norms norms_of(const Kernel& kernel, std::int64_t first, int depth, std::int64_t
 // Where the partial sums of the pixel lie whose results go to `out`: pixels are as many steps apart
 // there.
 Address sums_of(const Kernel& kernel, const Address& out) {
-  const std::int64_t from = result_bytes(kernel), to = 4 * kernel.out_c;
+  const std::int64_t from = packed(kernel.out_c, kernel.out_bits), to = 4 * kernel.out_c;
   Address sums = constant(kernel.bias + (out.base - kernel.out) / from * to);
   for (std::size_t d = 0; d < out.step.size(); ++d) {
     sums.step[d] = static_cast<std::int32_t>(out.step[d] / from * to);
@@ -265,16 +265,22 @@ Address sums_of(const Kernel& kernel, const Address& out) {
   return sums;
 }
 
-// Where the accumulators of `count` channels from `first` on start, of each pixel where those
-// differ.
+void load_bias(CodeBuilder& b, const Kernel& kernel, std::int64_t first, std::int64_t count,
+               int depth) {
+  const bool starts = kernel.has_bias || kernel.sums_in;
+  for (std::int64_t i = 0; i < count && starts; ++i) {
+    b.load(stepped(constant(kernel.bias + 4 * (first + i)), depth, 4 * count));
+  }
+}
+
+// Where the accumulators of `count` channels from `first` on start; partial sums differ between
+// pixels.
 void load_starts(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
                  std::int64_t count, int depth, int pixel_count) {
-  if (!kernel.sums_in && !kernel.has_bias) return;
-  const Address starts = kernel.sums_in ? sums_of(kernel, m.out) : constant(kernel.bias);
-  const int pixels = kernel.sums_in ? pixel_count : 1;
+  if (!kernel.sums_in) return load_bias(b, kernel, first, count, depth);
   for (std::int64_t i = 0; i < count; ++i) {
-    for (int pixel = 0; pixel < pixels; ++pixel) {
-      const Address at = starts + 4 * (pixel * kernel.out_c + first + i);
+    for (int pixel = 0; pixel < pixel_count; ++pixel) {
+      const Address at = sums_of(kernel, m.out) + 4 * (pixel * kernel.out_c + first + i);
       b.load(stepped(at, depth, 4 * count));
     }
   }
@@ -283,7 +289,7 @@ void load_starts(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int
 // `count` channels from `first` on.
 void outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
              std::int64_t count, int depth, int pixel_count) {
-  const std::int64_t pixel_bytes = result_bytes(kernel);
+  const std::int64_t pixel_bytes = packed(kernel.out_c, kernel.out_bits);
   if (leaves_words(kernel)) {
     for (std::int64_t i = 0; i < count; ++i) {
       for (int pixel = 0; pixel < pixel_count; ++pixel) {
@@ -377,14 +383,15 @@ void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
 
 namespace {
 
-CoreCode pointwise_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
-  if (kernel.in_bits < 8) return conv_code(kernel, machine, core);
+CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t core) {
+  if (call.in_bits < 8) return conv_code(call, machine, core);
   CodeBuilder b(machine);
+  const Kernel kernel = with_word_results(call);
   const Pixels mine = pixels(kernel, machine, core);
   const Piece co = channels(kernel, machine, core);
   const std::int64_t pixel_bytes = kernel.stride_x * kernel.in_c;
   const std::int64_t row_bytes = kernel.stride_y * kernel.in_w * kernel.in_c;
-  const std::int64_t out_pixel = result_bytes(kernel);
+  const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
   b.work(kPointwiseCall);
   if (mine.halves) b.work(kHalves);
   b.loop(mine.rows.size(), [&](int row) {
@@ -416,7 +423,23 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
   const Piece co = channels(kernel, machine, core);
   const Address in = constant(kernel.in);
   b.work(kLinearCall);
-  single_pixel(b, kernel, {in, in, constant(kernel.out), kernel.in_c, co});
+  if (!traits(kernel.kind).words) {
+    single_pixel(b, kernel, {in, in, constant(kernel.out), kernel.in_c, co});
+    return b.take();
+  }
+  const std::int64_t row_bytes = packed(kernel.in_c, kernel.weight_bits);
+  const Step step = step_of(kernel, kernel.in_c);
+  b.work(kPixelBegin);
+  b.loop(co.size(), [&](int depth) {
+    const Address weights =
+        stepped(constant(kernel.weights + co.begin * row_bytes), depth, row_bytes);
+    b.work(kPixelChannelBegin);
+    load_bias(b, kernel, co.begin, 1, depth);
+    products(b, kernel, {weights, {in, in}, 1, row_bytes, 1}, step);
+    left_over(b, kernel, {weights, {in, in}, 1, row_bytes, 1}, step);
+    b.store(stepped(constant(kernel.out + 4 * co.begin), depth, 4));
+    b.work(kPixelChannelEnd);
+  });
   return b.take();
 }
 

@@ -237,38 +237,26 @@ constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 
-// A channel's sum of its window, with the one at `start` where there is one, becomes the result.
-void finish_average(CodeBuilder& b, const Kernel& kernel, const Address& start,
-                    const Address& out) {
-  if (kernel.sums_in) {
-    b.load(start);
-    b.work({.instructions = 1, .load_uses = 1});
-  }
-  if (kernel.sums_out) {
-    b.work({.instructions = 1, .taken_branches = 1});
-    return b.store(out);
-  }
-  const std::int64_t divides = kernel.divisor != 1 ? 1 : 0;
-  b.work({.instructions = 6 + divides, .taken_branches = 1, .divisions = divides});
-  b.store(out, 1);
-}
-
 // Output rows over cores; each channel of a pixel sums its taps, about 6 instructions each
 // (docs/facts/pulp.md 2.4), and divides.
 CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
   const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, true);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
-  const std::int64_t out_pixel = result_bytes(kernel);
-  const std::int64_t sums_row = kernel.out_w * 4 * kernel.out_c;
-  const std::int64_t step = leaves_words(kernel) ? 4 : kernel.out_bits / 8;
+  const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
+  const std::int64_t divides = kernel.divisor != 1 ? 1 : 0;
+  // Of partial sums from `base` on.
+  const auto sum_at = [&](std::int64_t base, int row, int column, int channel) {
+    const std::int64_t sums_line = kernel.out_w * 4 * kernel.out_c;
+    const Address first = stepped({base + rows.begin * sums_line, {}}, row, sums_line);
+    return stepped(stepped(first, column, 4 * kernel.out_c), channel, 4);
+  };
   b.work(kPoolCall);
   b.loop(rows.size(), [&](int row) {
     const Address in =
         stepped({kernel.in + rows.begin * kernel.stride_y * line, {}}, row, kernel.stride_y * line);
     const Address out = stepped({kernel.out + rows.begin * kernel.out_w * out_pixel, {}}, row,
                                 kernel.out_w * out_pixel);
-    const Address starts = stepped({kernel.bias + rows.begin * sums_row, {}}, row, sums_row);
     b.work(kPoolRow);
     b.loop(kernel.out_w, [&](int column) {
       b.work(kPoolPixel);
@@ -283,8 +271,16 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
             b.work({.instructions = 4, .load_uses = 1});
           });
         });
-        finish_average(b, kernel, stepped(stepped(starts, column, 4 * kernel.out_c), channel, 4),
-                       stepped(stepped(out, column, out_pixel), channel, step));
+        if (kernel.sums_in) {
+          b.load(sum_at(kernel.bias, row, column, channel));
+          b.work({.instructions = 1, .load_uses = 1});
+        }
+        if (kernel.sums_out) {
+          b.work({.instructions = 1, .taken_branches = 1});
+          return b.store(sum_at(kernel.out, row, column, channel));
+        }
+        b.work({.instructions = 6 + divides, .taken_branches = 1, .divisions = divides});
+        b.store(stepped(stepped(out, column, out_pixel), channel, kernel.out_bits / 8), 1);
       });
     });
   });

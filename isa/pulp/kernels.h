@@ -82,9 +82,10 @@ std::span<const KernelTraits> kernels_of(Family family);
 inline bool leaves_words(const Kernel& call) {
   return call.sums_out || call.out_bits == 32 || traits(call.kind).words;
 }
-// Of a pixel of its results.
-inline std::int64_t result_bytes(const Kernel& call) {
-  return packed(call.out_c, leaves_words(call) ? 32 : call.out_bits);
+// The same where they are, as far as the code goes: with results of 32 bits.
+inline Kernel with_word_results(Kernel call) {
+  if (leaves_words(call)) call.out_bits = 32;
+  return call;
 }
 // What all kernels of the family have in common.
 inline const KernelTraits& traits(Family family) { return kernels_of(family).front(); }
