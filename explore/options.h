@@ -151,7 +151,7 @@ void for_each_option(Overrides& overrides, auto&& visit) {
   auto& [on_xdnn, on_pulp, clocks, settings] = overrides;
   // Clocks and settings of the families are copies of those above.
   auto& [dsp, bits, memory_mb, ddr_mb, xdnn_clocks, engines, mode, xdnn_settings] = on_xdnn;
-  auto& [l1, l2, cores, dma_width, pulp_clocks, pulp_settings] = on_pulp;
+  auto& [l1, l2, l3, cores, dma_width, pulp_clocks, pulp_settings] = on_pulp;
   visit(Option{.name = "dsp",
                .stage = Stage::Hardware,
                .meaning = "width of the array: pixels (V2), channels (V3, Darius)",
@@ -203,6 +203,13 @@ void for_each_option(Overrides& overrides, auto&& visit) {
                .knob = "l2.buffer_bytes",
                .takes = Takes::ByteCount},
         l2);
+  visit(Option{.name = "l3",
+               .stage = Stage::Hardware,
+               .meaning = "L3 in bytes, or with k, M",
+               .family = "pulp",
+               .knob = "l3.size_bytes",
+               .takes = Takes::ByteCount},
+        l3);
   visit(Option{.name = "cores",
                .stage = Stage::Hardware,
                .meaning = "cores of the cluster, 1 to 16",

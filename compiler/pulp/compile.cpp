@@ -229,9 +229,7 @@ void require_room_for_weights(const Network& network, const Machine& machine) {
     bytes += ceil_div(weights * layer.call.weight_bits, 8) + norms * layer.call.norm_bits / 8 +
              4 * static_cast<std::int64_t>(layer.bias.size());
   }
-  if (bytes > machine.l3.size_bytes) {
-    fail("weights need {} bytes of L3, {} has {}", bytes, machine.name, machine.l3.size_bytes);
-  }
+  require_l3("weights need", bytes, machine);
 }
 
 void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan,

@@ -67,9 +67,18 @@ LayerTiling layer_tiling(const LayerCode& code, std::int32_t index) {
     return {cut.out_c, cut.out_h, cut.out_w};
   };
   tiling.l1_in = input(code.tiling.tile), tiling.l1_out = output(code.tiling.tile);
+  const auto [over, size] = code.tiling.passes;
+  if (over != PassOver::Nothing) {
+    std::int64_t& cut = tiling.l1_in[static_cast<std::size_t>(over) - 1];
+    cut = std::min(cut, size);
+  }
   tiling.l2_in = input(code.tiling.slice), tiling.l2_out = output(code.tiling.slice);
   tiling.l1_tiles = 0;
-  for (const Nest& tiles : code.tiles) tiling.l1_tiles += static_cast<std::int64_t>(tiles.size());
+  for (const Nest& tiles : code.tiles) {
+    for (std::size_t t = 0; t < tiles.size(); ++t) {
+      tiling.l1_tiles += std::ssize(code.passes(tiles[t]));
+    }
+  }
   tiling.l2_slices = static_cast<std::int64_t>(code.slices.size());
   tiling.l1_bytes = code.tiling.map.end;
   tiling.l2_bytes = code.plan.l2_bytes;
@@ -153,8 +162,13 @@ class Emitter {
     }
     to.add(Barrier{});
     to.add(CounterStart{});
-    tiler_ == Tiler::Dory ? emit_dory(code, to)
-                          : emit_overlapped(code, to, prefetch, first_piece(i));
+    if (tiler_ == Tiler::Optimal) {
+      emit_overlapped(code, to, prefetch, first_piece(i));
+    } else if (code.tiling.passes.over == PassOver::Nothing) {
+      emit_dory(code, to);
+    } else {  // which DORY has not
+      emit_overlapped(code, to, {}, first_piece(i));
+    }
     to.add(CounterStop{});
     spans_.push_back({first, to.next() - 1});
     program_.info.layers.push_back(layer_info(network_, layer));
@@ -166,7 +180,7 @@ class Emitter {
   void add_l1_volumes(const LayerCode& code, const Span& span) {
     const Tiling& tiling = code.tiling;
     const L1Map& map = tiling.map;
-    const TileBytes bytes = tile_bytes(largest_call(code.layer, tiling), machine_);
+    const TileBytes bytes = tile_bytes(code.layer, tiling, machine_);
     const auto add = [&](const char* what, std::int64_t address, std::int64_t size) {
       if (size == 0) return;
       program_.memory_map.push_back({fmt::format("{} {}", code.layer.name, what), Space::L1,
@@ -183,6 +197,7 @@ class Emitter {
     add_both("kappa", map.kappa, bytes.norm);
     add_both("lambda", map.lambda, bytes.norm);
     add_both("bias", map.bias, bytes.bias);
+    add("sums", map.sums, bytes.sums);
     add("scratch", map.scratch, bytes.scratch);
   }
 

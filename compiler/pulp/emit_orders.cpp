@@ -187,6 +187,7 @@ constexpr std::int64_t kLoads = 0, kStores = 2;  // DMA counters, + buffer
 struct Step {
   std::size_t slice = 0;
   Block tile;
+  Pass pass;
   bool first = false, last = false;  // of its slice
 };
 
@@ -198,7 +199,10 @@ class Overlapped {
     for (std::size_t s = 0; s < code.slices.size(); ++s) {
       const Nest& tiles = code.tiles[s];
       for (std::size_t t = 0; t < tiles.size(); ++t) {
-        steps_.push_back({s, tiles[t], t == 0, t + 1 == tiles.size()});
+        for (const Pass& pass : code.passes(tiles[t])) {
+          steps_.push_back(
+              {s, tiles[t], pass, t == 0 && pass.first, t + 1 == tiles.size() && pass.last});
+        }
       }
     }
   }
@@ -209,8 +213,14 @@ class Overlapped {
     arrive();
     load(0, true);
     std::size_t i = 0;
-    to_.over(code_.slices,
-             [&](std::size_t s) { to_.over(code_.tiles[s], [&](std::size_t) { step(i++); }); });
+    to_.over(code_.slices, [&](std::size_t s) {
+      to_.over(code_.tiles[s], [&](std::size_t t) {
+        const std::size_t passes = code_.passes(code_.tiles[s][t]).size();
+        if (passes == 1) return step(i++);
+        to_.loop(LoopOver::Passes, static_cast<std::int64_t>(passes),
+                 [&](std::int64_t) { step(i++); });
+      });
+    });
     finish();
   }
 
@@ -243,13 +253,25 @@ class Overlapped {
     // L2, and not to rest for a kernel.
     if (early && crosses) next_tile(i, crosses, false);
     if (now.first) ask_for_slice_after(now.slice);
-    to_.add(code_.kernel(now.slice, now.tile, with_output(buffers)), fmt::format("tile {{{}}}", i));
-    code_.store_output(to_, now.slice, now.tile, with_output(buffers), kStores + out_);
-    storing_[out_] = true;
-    out_ = double_buffered() ? 1 - out_ : 0;
+    to_.add(code_.kernel(now.slice, now.tile, with_output(buffers), now.pass),
+            fmt::format("tile {{{}}}", i));
+    if (now.pass.last) store(now, buffers);
     if (now.last) unsaved_ = now.slice;
     early_ = early;
   }
+
+  void store(const Step& step, const LayerCode::Buffers& buffers) {
+    code_.store_output(to_, step.slice, step.tile, with_output(buffers), kStores + out_);
+    storing_[out_] = true;
+    out_ = double_buffered() ? 1 - out_ : 0;
+  }
+
+  // Output channels [c0, c1), and the pass over the input's.
+  struct Weights {
+    std::int64_t c0 = 0, c1 = 0;
+    Pass pass;
+    friend bool operator==(const Weights&, const Weights&) = default;
+  };
 
   // Of tile i, what could not be loaded before the kernel of the tile before: all, or operands with
   // one buffer.
@@ -287,22 +309,22 @@ class Overlapped {
     const std::int64_t id = kLoads + (double_buffered() ? static_cast<std::int64_t>(i % 2) : 0);
     loaded_.slice = slice_buffer(step.slice);
     loaded_.constants = constants_buffer_;
-    const std::pair channels(step.tile.c0, step.tile.c1);
+    const Weights weights{step.tile.c0, step.tile.c1, step.pass};
     if (code_.has_constants() && (behind_kernel || twice_.weights) &&
-        (!channels_ || *channels_ != channels)) {
-      if (channels_ && twice_.weights) loaded_.weights = 1 - loaded_.weights;
+        (!weights_ || *weights_ != weights)) {
+      if (weights_ && twice_.weights) loaded_.weights = 1 - loaded_.weights;
       await_pieces(step.tile.c1);
-      code_.load_weights(to_, step.slice, step.tile, loaded_, id);
-      code_.load_norm(to_, step.slice, step.tile, loaded_, id);
-      channels_ = channels;
+      code_.load_weights(to_, step.slice, step.tile, loaded_, id, step.pass);
+      code_.load_norm(to_, step.slice, step.tile, loaded_, id, step.pass);
+      weights_ = weights;
       loading_ = id;
     }
-    const Block in = code_.input_of(step.tile);
+    const Block in = code_.input_of_pass(step.slice, step.tile, step.pass);
     const bool destroyed = traits(code_.layer.family).destroys_input && in_of_ != i;
     if ((behind_kernel || twice_.in) && (!in_ || *in_ != in || destroyed)) {
       if (in_ && twice_.in) loaded_.in = 1 - loaded_.in;
       in_of_ = i;
-      code_.load_input(to_, step.slice, step.tile, loaded_, id);
+      code_.load_input(to_, step.slice, step.tile, loaded_, id, step.pass);
       in_ = in;
       loading_ = id;
     }
@@ -326,7 +348,8 @@ class Overlapped {
     if (loading >= 0) to_.add(DmaWait{loading});
     const bool save = unsaved_.has_value();
     for (const std::size_t out : {std::size_t{0}, std::size_t{1}}) {
-      if (!storing_[out] || (out != out_ && !save)) continue;
+      const bool wanted = out == out_ && steps_[i].pass.last;
+      if (!storing_[out] || (!wanted && !save)) continue;
       to_.add(DmaWait{kStores + static_cast<std::int64_t>(out)});
       storing_[out] = false;
       waited = true;
@@ -409,11 +432,11 @@ class Overlapped {
   std::int64_t pieces_;           // counter of the first piece of the constants
   std::size_t known_pieces_ = 1;  // there, and every core knows
   std::vector<Step> steps_;
-  LayerCode::Buffers loaded_;                                      // of the tile loaded last
-  Buffering twice_;                                                // operands with two buffers
-  std::optional<Block> in_;                                        // what its input buffer holds
-  std::size_t in_of_ = 0;                                          // and for which step
-  std::optional<std::pair<std::int64_t, std::int64_t>> channels_;  // and its weights
+  LayerCode::Buffers loaded_;        // of the tile loaded last
+  Buffering twice_;                  // operands with two buffers
+  std::optional<Block> in_;          // what its input buffer holds
+  std::size_t in_of_ = 0;            // and for which step
+  std::optional<Weights> weights_;   // and its weights
   bool early_ = false;               // whether the tile before has asked for this one
   std::int64_t loading_ = -1;        // counter of its transfers; -1: there were none
   std::size_t out_ = 0;              // output buffer of the next kernel

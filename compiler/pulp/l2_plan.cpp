@@ -1,9 +1,12 @@
 #include "compiler/pulp/l2_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <string_view>
 #include <tuple>
 
 #include "compiler/memory/allocate.h"
@@ -11,6 +14,7 @@
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/optimal_tiling.h"
 #include "compiler/pulp/tile_model.h"
+#include "compiler/pulp/tile_search.h"
 #include "core/error.h"
 #include "core/units.h"
 
@@ -134,11 +138,25 @@ class Planner {
     const auto key = std::tuple(i, budget.bytes, budget.input_in_l3, budget.output_in_l3);
     if (const auto known = tilings_.find(key); known != tilings_.end()) return known->second;
     const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
-    return tilings_
-        .emplace(key, tiler_ == Tiler::Dory
-                          ? dory_tiling(layer, network_, machine_, budget)
-                          : optimal_tiling(layer, network_, machine_, budget, costs_))
-        .first->second;
+    return tilings_.emplace(key, found_tiling(layer, budget)).first->second;
+  }
+
+  // What fits L1 in passes only is ours with either tiler: DORY has nothing for it.
+  TilingResult found_tiling(const Layer& layer, const L2Budget& budget) {
+    if (tiler_ == Tiler::Dory) {
+      TilingResult dorys = dory_tiling(layer, network_, machine_, budget);
+      if (dorys.tiling ||
+          smallest_l1(layer, whole_slice(layer), machine_) <= machine_.l1.buffer_bytes) {
+        return dorys;
+      }
+    }
+    return optimal_tiling(layer, network_, machine_, budget, costs_);
+  }
+
+  static Tiling whole_slice(const Layer& layer) {
+    Tiling tiling;
+    tiling.slice = {layer.call.out_c, layer.call.out_h, layer.call.out_w};
+    return tiling;
   }
 
   // From then on in L3. Layers that were cut before have to be cut anew.
@@ -363,10 +381,7 @@ class Planner {
       const auto extent = allocate_all(l3, Space::L3, base, machine_.l3.size_bytes, plan);
       plan.l3_bytes = extent.value_or(base + peak_demand(problem_of(l3, machine_.l3.size_bytes)));
     }
-    if (plan.l3_bytes > machine_.l3.size_bytes) {
-      fail("weights and activations need {} bytes of L3, {} has {}", plan.l3_bytes, machine_.name,
-           machine_.l3.size_bytes);
-    }
+    require_l3("weights and activations need", plan.l3_bytes, machine_);
   }
 
   std::int64_t operand_bytes(std::int64_t i, const MemoryPlan& plan) const {
@@ -389,6 +404,16 @@ class Planner {
 };
 
 }  // namespace
+
+// Proposed is what such memories are built with: a power of two.
+void require_l3(std::string_view what, std::int64_t bytes, const Machine& machine) {
+  if (bytes <= machine.l3.size_bytes) return;
+  const std::uint64_t larger = std::bit_ceil(static_cast<std::uint64_t>(bytes));
+  const std::string proposed =
+      larger % 1048576 == 0 ? fmt::format("{}M", larger / 1048576) : std::to_string(larger);
+  fail("{} {} bytes of L3, {} has {}: --l3 {} gives it more", what, bytes, machine.name,
+       machine.l3.size_bytes, proposed);
+}
 
 MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
                        const std::vector<HostTurn>& turns, const HostUses& uses) {

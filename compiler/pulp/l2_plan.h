@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/pulp/compile.h"
@@ -65,5 +66,8 @@ struct MemoryPlan {
 // Throws Error naming the layer that fits in no way.
 MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
                        const std::vector<HostTurn>& turns, const HostUses& uses);
+
+// Throws Error "WHAT N bytes of L3, ..." where the machine has fewer, with the option to change it.
+void require_l3(std::string_view what, std::int64_t bytes, const Machine& machine);
 
 }  // namespace workbench::pulp

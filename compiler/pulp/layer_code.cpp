@@ -293,9 +293,49 @@ Dma LayerCode::move_run(std::int64_t l2, std::int64_t l1, std::int64_t rows, std
   return dma;
 }
 
+// The weights [channel][tap][input channel] of the pass's input channels, closely packed.
+Dma LayerCode::move_pass_weights(std::int64_t l2, std::int64_t l1, std::int64_t channels,
+                                 const Pass& pass, std::int64_t id) const {
+  const std::int64_t bits = layer.call.weight_bits;
+  const std::int64_t taps = layer.call.kernel_h * layer.call.kernel_w;
+  const std::int64_t row = weight_row_bytes(layer),
+                     length = code_bytes(pass.end - pass.begin, bits);
+  Dma dma{.l2 = l2 + pass.begin * bits / 8, .l1 = l1, .length = length, .two_d = true};
+  dma.id = id;
+  dma.lines = taps, dma.rows = channels;
+  dma.l2_line_stride = row / taps, dma.l1_line_stride = length;
+  dma.l2_row_stride = row, dma.l1_row_stride = taps * length;
+  if (channels * taps * length > machine.dma.length_max) return dma;
+  dma.lines = channels * taps, dma.rows = 1;
+  dma.l2_row_stride = dma.l1_row_stride = 0;
+  return dma;
+}
+
+std::vector<Pass> LayerCode::passes(const Block& tile) const {
+  return passes_of(tiling.passes, call_of(tile));
+}
+
+Block LayerCode::input_of_pass(std::size_t s, const Block& tile, const Pass& pass) const {
+  Block in = input_of_tile(s, tile);
+  switch (tiling.passes.over) {
+    case PassOver::Nothing:
+      return in;
+    case PassOver::Channels:
+      in.c1 = in.c0 + pass.end, in.c0 += pass.begin;
+      return in;
+    case PassOver::Rows:
+      in.y1 = in.y0 + pass.end, in.y0 += pass.begin;
+      return in;
+    case PassOver::Columns:
+      in.x1 = in.x0 + pass.end, in.x0 += pass.begin;
+      return in;
+  }
+  CHECK(false, "passes over {}", static_cast<int>(tiling.passes.over));
+}
+
 void LayerCode::load_input(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
-                           std::int64_t id) const {
-  const Block in = input_of_tile(s, tile);
+                           std::int64_t id, const Pass& pass) const {
+  const Block in = input_of_pass(s, tile, pass);
   if (empty(in)) return;
   for (const bool second : {false, true}) {
     if (second && layer.in2 < 0) continue;
@@ -312,11 +352,18 @@ void LayerCode::load_input(Listing& to, std::size_t s, const Block& tile, const 
 }
 
 void LayerCode::load_weights(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
-                             std::int64_t id) const {
+                             std::int64_t id, const Pass& pass) const {
   const std::int64_t row = weight_row_bytes(layer);
   if (row == 0) return;
   const ConstantPart& part = plan.constants[part_of(slices[s])];
   const std::int64_t from = plan.constants_l2[b.constants] + part.weights;
+  if (tiling.passes.over == PassOver::Channels) {
+    to.add(move_pass_weights(from + (tile.c0 - part.first) * row, tiling.map.weights[b.weights],
+                             tile.c1 - tile.c0, pass, id),
+           fmt::format("weights [{{{}}}:{{{}}}, {{{}}}:{{{}}}]", tile.c0, tile.c1, pass.begin,
+                       pass.end));
+    return;
+  }
   Dma dma = move_run(from + (tile.c0 - part.first) * row, tiling.map.weights[b.weights],
                      tile.c1 - tile.c0, row, true, id);
   if (tiling.as_dory && traits(layer.family).planes) {
@@ -327,7 +374,7 @@ void LayerCode::load_weights(Listing& to, std::size_t s, const Block& tile, cons
 }
 
 void LayerCode::load_norm(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
-                          std::int64_t id) const {
+                          std::int64_t id, const Pass& pass) const {
   if (!has_constants()) return;
   const ConstantPart& part = plan.constants[part_of(slices[s])];
   const auto load = [&](const char* what, std::int64_t offset, std::int64_t each,
@@ -337,11 +384,11 @@ void LayerCode::load_norm(Listing& to, std::size_t s, const Block& tile, const B
                     false, id),
            fmt::format("{} [{{{}}}:{{{}}}]", what, tile.c0, tile.c1));
   };
-  if (layer.call.norm) {
+  if (layer.call.norm && pass.last) {
     load("kappa", part.kappa, layer.call.norm_bits / 8, tiling.map.kappa);
     load("lambda", part.lambda, layer.call.norm_bits / 8, tiling.map.lambda);
   }
-  if (layer.call.has_bias) load("bias", part.bias, 4, tiling.map.bias);
+  if (layer.call.has_bias && pass.first) load("bias", part.bias, 4, tiling.map.bias);
 }
 
 void LayerCode::store_output(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
@@ -351,10 +398,16 @@ void LayerCode::store_output(Listing& to, std::size_t s, const Block& tile, cons
   to.add(move_tile(area, tiling.map.out[b.out], tile, false, id), text("out", tile));
 }
 
-Kernel LayerCode::kernel(std::size_t s, const Block& tile, const Buffers& b) const {
+Kernel LayerCode::call_of(const Block& tile) const {
   const Cut cut{tile.c1 - tile.c0, tile.y1 - tile.y0, tile.x1 - tile.x0};
   Kernel call = tile_call(layer, tiling.kernel, tile.c0, tile.y0, tile.x0, cut);
   call.cores = tiling.cores;
+  return call;
+}
+
+Kernel LayerCode::kernel(std::size_t s, const Block& tile, const Buffers& b,
+                         const Pass& pass) const {
+  Kernel call = pass_call(call_of(tile), tiling.passes, pass);
   if (tiling.as_dory && traits(layer.family).planes) {
     const Block in = input_of_tile(s, tile);
     call.in_h = in.y1 - in.y0;
@@ -367,7 +420,8 @@ Kernel LayerCode::kernel(std::size_t s, const Block& tile, const Buffers& b) con
   if (!layer.weights.empty()) call.weights = map.weights[b.weights];
   if (call.has_bias) call.bias = map.bias[b.weights];
   if (call.norm) call.kappa = map.kappa[b.weights], call.lambda = map.lambda[b.weights];
-  call.out = map.out[b.out];
+  call.out = pass.last ? map.out[b.out] : map.sums;
+  if (call.sums_in) call.bias = map.sums;
   call.scratch = map.scratch;
   return call;
 }

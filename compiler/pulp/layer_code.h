@@ -128,15 +128,19 @@ class LayerCode {
     std::size_t in = 0, weights = 0, out = 0;  // of L1
     std::size_t slice = 0, constants = 0;      // of L2
   };
-  void load_input(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
-                  std::int64_t id) const;
+  void load_input(Listing& to, std::size_t s, const Block& tile, const Buffers& b, std::int64_t id,
+                  const Pass& pass = {}) const;
   void load_weights(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
-                    std::int64_t id) const;
-  void load_norm(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
-                 std::int64_t id) const;
+                    std::int64_t id, const Pass& pass = {}) const;
+  // What the pass needs of kappa, lambda and bias.
+  void load_norm(Listing& to, std::size_t s, const Block& tile, const Buffers& b, std::int64_t id,
+                 const Pass& pass = {}) const;
   void store_output(Listing& to, std::size_t s, const Block& tile, const Buffers& b,
                     std::int64_t id) const;
-  Kernel kernel(std::size_t s, const Block& tile, const Buffers& b) const;
+  Kernel kernel(std::size_t s, const Block& tile, const Buffers& b, const Pass& pass = {}) const;
+  // Of a tile; what a pass reads of its input.
+  std::vector<Pass> passes(const Block& tile) const;
+  Block input_of_pass(std::size_t s, const Block& tile, const Pass& pass) const;
 
  private:
   Area home_area(std::int32_t activation, std::int64_t channels, std::int64_t width,
@@ -149,6 +153,9 @@ class LayerCode {
   Dma move_tile(const Area& l2, std::int64_t l1, const Block& block, bool to_l1,
                 std::int64_t id) const;
   Dma turn_tile(const Area& l2, std::int64_t l1, const Block& block, std::int64_t id) const;
+  Dma move_pass_weights(std::int64_t l2, std::int64_t l1, std::int64_t channels, const Pass& pass,
+                        std::int64_t id) const;
+  Kernel call_of(const Block& tile) const;
   Dma move_run(std::int64_t l2, std::int64_t l1, std::int64_t rows, std::int64_t row_bytes,
                bool split, std::int64_t id) const;
 

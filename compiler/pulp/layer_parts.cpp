@@ -118,9 +118,9 @@ AffineRequantize with_bias(const AffineRequantize& affine, const std::vector<std
 // Accumulators as they are, for the fully connected layer of 32 bits.
 void set_raw(Layer& layer, const AffineRequantize& affine, const std::string& where) {
   const bool as_is = affine.divisor == 1 && affine.low <= kInt32.low && affine.high >= kInt32.high;
-  if (!traits(layer.family).vector || !as_is) {
-    fail("{}: a result of 32 bits is what only a fully connected layer leaves, and unscaled",
-         where);
+  const KernelTraits& kernels = traits(layer.family);
+  if (!(kernels.vector || kernels.wide_out) || !as_is) {
+    fail("{}: a result of 32 bits is what only sums over all channels leave, and unscaled", where);
   }
   const auto channels = static_cast<std::size_t>(layer.call.out_c);
   bool offsets = false;
@@ -245,24 +245,27 @@ std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
   return ranges;
 }
 
-void set_rescaling(Layer& layer, const AffineRequantize& affine, std::vector<Values> ranges,
-                   const NormForm& form, const std::string& where) {
+Values set_rescaling(Layer& layer, const AffineRequantize& affine, std::vector<Values> ranges,
+                     const NormForm& form, const std::string& where) {
   std::vector<Values> with_start = ranges;
   for (std::size_t c = 0; c < layer.bias.size(); ++c) {
     with_start[c] = sum(ranges[c], {layer.bias[c], layer.bias[c]});
   }
   check_accumulators(with_start, where);
-  if (layer.call.out_bits == 32) return set_raw(layer, affine, where);
+  const Values all = hull(with_start);
+  if (layer.call.out_bits == 32) {
+    set_raw(layer, affine, where);
+    return all;
+  }
   const AffineRequantize plain = form.equal == EqualNorms::Folded ? compact(affine) : affine;
-  if (uniform(plain) && set_uniform(layer.call, plain, hull(with_start))) {
+  if (uniform(plain) && set_uniform(layer.call, plain, all)) {
     layer.call.has_bias = !layer.bias.empty();
-    return;
+    return all;
   }
   const auto lines =
       lines_of(with_bias(affine, layer.bias), ranges, output_codes(layer.call), form.bits);
   if (!lines) {
-    inexact(where, affine, hull(with_start),
-            form.bits == NormBits::Bits32 ? "32-bit batch norm" : "batch norm");
+    inexact(where, affine, all, form.bits == NormBits::Bits32 ? "32-bit batch norm" : "batch norm");
   }
   layer.bias.clear();
   layer.call.norm = true;
@@ -270,10 +273,11 @@ void set_rescaling(Layer& layer, const AffineRequantize& affine, std::vector<Val
   layer.call.shift = lines->shift;
   layer.kappa = lines->multiplier;
   layer.lambda = lines->offset;
+  return all;
 }
 
-void set_add(Layer& layer, const Node& node, const Values& first, const Values& second,
-             const std::string& where) {
+Values set_add(Layer& layer, const Node& node, const Values& first, const Values& second,
+               const std::string& where) {
   Kernel& call = layer.call;
   const Codes codes = output_codes(call);
   Values ranges[2] = {first, second};
@@ -302,6 +306,7 @@ void set_add(Layer& layer, const Node& node, const Values& first, const Values& 
   const Values all = sum(ranges[0], ranges[1]);
   if (!uniform(affine)) fail("{}: the scale differs between channels", where);
   if (!set_uniform(call, affine, all)) inexact(where, affine, all, "add kernel");
+  return rescaled_range(affine, 0, all);
 }
 
 void set_average(Layer& layer, const AffineRequantize& affine, const Values& input,

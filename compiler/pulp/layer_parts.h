@@ -33,17 +33,18 @@ Values code_range(const FeatureMap& activation);
 std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
                                        std::int64_t channels, const Values& input);
 
-// Kernel fields and lists of a layer whose accumulator (plus layer.bias) becomes codes by `affine`.
-// Throws Error when there is no exact way.
 struct NormForm {
   NormBits bits = NormBits::Auto;
   EqualNorms equal = EqualNorms::Folded;
 };
-void set_rescaling(Layer& layer, const AffineRequantize& affine, std::vector<Values> ranges,
-                   const NormForm& form, const std::string& where);
-// The same for the sum of two operands, and for the sum over a pool's window.
-void set_add(Layer& layer, const Node& node, const Values& first, const Values& second,
-             const std::string& where);
+// Kernel fields and lists of a layer whose accumulator (plus layer.bias) becomes codes by `affine`.
+// Throws Error when there is no exact way. Returns what the accumulator can be.
+Values set_rescaling(Layer& layer, const AffineRequantize& affine, std::vector<Values> ranges,
+                     const NormForm& form, const std::string& where);
+// The same for the sum of two operands, returning what the result can be, and for the sum over a
+// pool's window.
+Values set_add(Layer& layer, const Node& node, const Values& first, const Values& second,
+               const std::string& where);
 void set_average(Layer& layer, const AffineRequantize& affine, const Values& input,
                  const std::string& where);
 

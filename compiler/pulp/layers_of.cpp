@@ -2,6 +2,7 @@
 // views, grouped convolutions as one layer per group.
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "compiler/pulp/layer.h"
 #include "compiler/pulp/layer_parts.h"
@@ -137,7 +138,7 @@ class Layers {
     made.in = in, made.out = out;
     const FeatureMap& from = activation(in);
     const FeatureMap& to = activation(out);
-    if (from.bits == 32) {
+    if (from.bits == 32 && !traits(kind).wide_in) {
       fail("{}: reads '{}', which has 32 bits: kernels read 8, 4 or 2", here(), from.value);
     }
     Kernel& call = made.call;
@@ -157,6 +158,11 @@ class Layers {
       fail("{}: '{}' is a view of '{}' in another order of channels", here(), value(id).name,
            map.value);
     }
+  }
+
+  // What an int32 result can be, for those who rescale it.
+  void note_words(std::int32_t a, const Values& range) {
+    if (activation(a).bits == 32) words_[a] = range;
   }
 
   void finish(Layer made, std::int64_t parts = 1) {
@@ -245,7 +251,8 @@ class Layers {
     }
     std::vector<Values> ranges =
         accumulator_ranges(made.weights, made.call.out_c, code_range(activation(made.in)));
-    set_rescaling(made, own, std::move(ranges), {norm_bits_, equal_norms_}, here());
+    note_words(made.out,
+               set_rescaling(made, own, std::move(ranges), {norm_bits_, equal_norms_}, here()));
     if (made.family == Family::Linear) write_in_order_of(activation(made.out), made);
     finish(std::move(made), groups);
   }
@@ -263,7 +270,8 @@ class Layers {
     call.weight_bits = weight_bits(weights);
     FeatureMap order = activation(in);
     if (rows > 1) {
-      if (order.channels != 1 || order.bits != 8 || activation(out).bits != 8) {
+      const std::int64_t out_bits = activation(out).bits;
+      if (order.channels != 1 || order.bits != 8 || (out_bits != 8 && out_bits != 32)) {
         fail("{}: a matrix of {} rows must be of 8-bit codes, row by row", here(), rows);
       }
       order.width = ins, order.height = 1;
@@ -284,20 +292,26 @@ class Layers {
   }
 
   // Channels of a pool that is computed in several layers, as a window of all is larger than L1;
-  // both buffers of it and of the results fit then. All channels where that is not needed.
-  std::int64_t channels_at_once(std::int32_t in, const Window& window) {
+  // both buffers of it and of the results fit then. All channels where that is not needed. A window
+  // that passes through L1 in pieces (Tiling::passes) has to fit L2.
+  std::int64_t channels_at_once(Family family, std::int32_t in, const Window& window) {
     const FeatureMap& map = activation(in);
     const std::int64_t each = element_count(window.kernel) + 1;
+    const auto fitting = [&](std::int64_t bytes) {
+      return bytes / (2 * each) / kChannelStep * kChannelStep;
+    };
     if (map.channels * each <= machine_.l1.buffer_bytes) return map.channels;
-    const std::int64_t fitting = machine_.l1.buffer_bytes / (2 * each);
-    return std::min(map.channels, std::max(kChannelStep, fitting / kChannelStep * kChannelStep));
+    std::int64_t count = fitting(machine_.l1.buffer_bytes);
+    if (count == 0 && traits(family).partial) count = fitting(machine_.l2.buffer_bytes);
+    return std::min(map.channels, std::max(kChannelStep, count));
   }
 
   void pool(Family family, const Window& window, const std::function<void(Layer&)>& set_numbers) {
     check_pool(window);
     check_map(operand(0), node_->inputs[0]);
     const std::int32_t in = operand(0), out = result();
-    const std::int64_t channels = activation(in).channels, step = channels_at_once(in, window);
+    const std::int64_t channels = activation(in).channels,
+                       step = channels_at_once(family, in, window);
     const std::int64_t parts = ceil_div(channels, step);
     for (std::int64_t first = 0; first < channels; first += step) {
       const std::int64_t count = std::min(step, channels - first);
@@ -345,7 +359,8 @@ class Layers {
     made.in2 = in2;
     made.call.in2_signed = activation(in2).is_signed;
     affine();  // must be there
-    set_add(made, *node_, code_range(activation(in)), code_range(activation(in2)), here());
+    note_words(made.out, set_add(made, *node_, code_range(activation(in)),
+                                 code_range(activation(in2)), here()));
     finish(std::move(made));
   }
 
@@ -359,7 +374,8 @@ class Layers {
       if (shape.channels == 1)
         made.call.in_c = made.call.out_c = shape.width, made.call.in_w = made.call.out_w = 1;
     }
-    const Values range = code_range(activation(in));
+    const auto known = words_.find(in);
+    const Values range = known == words_.end() ? code_range(activation(in)) : known->second;
     set_rescaling(made, affine(),
                   std::vector<Values>(static_cast<std::size_t>(made.call.out_c), range),
                   {norm_bits_, equal_norms_}, here());
@@ -455,7 +471,8 @@ class Layers {
   NormBits norm_bits_;
   EqualNorms equal_norms_;
   Network network_;
-  std::vector<std::int32_t> of_;  // graph value -> activation
+  std::vector<std::int32_t> of_;          // graph value -> activation
+  std::map<std::int32_t, Values> words_;  // of activations of 32 bits that layers make
   std::vector<std::optional<FeatureMap>> row_orders_;
   std::vector<std::vector<std::size_t>> readers_;  // per value of the graph
   const Node* node_ = nullptr;                     // the one being looked at

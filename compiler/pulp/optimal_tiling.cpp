@@ -8,6 +8,7 @@
 
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/kernel_rules.h"
+#include "compiler/pulp/pass_search.h"
 #include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tile_search.h"
 #include "compiler/pulp/tiling.h"
@@ -92,6 +93,9 @@ class Cheapest {
       look_at(tiling);
     }
   }
+  void look_at_passes(const Tiling& sliced) {
+    for (const Tiling& tiling : pass_tiles(layer_, sliced, machine_)) look_at(tiling);
+  }
   // So as never to be slower than DORY.
   void look_at_dorys(const Network& network) {
     std::optional<Tiling> tiling = dory_tiling(layer_, network, machine_, budget_).tiling;
@@ -138,11 +142,16 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
     for (const Tiling& sliced : choices) cheapest.look_at_all(sliced, less);
   }
   cheapest.look_at_dorys(network);
+  if (!cheapest.take()) {
+    for (const Tiling& sliced : choices) cheapest.look_at_passes(sliced);
+  }
   std::optional<Tiling> best = cheapest.take();
   if (!best) {
     return {std::nullopt,
             fmt::format("{}: does not fit L1: its smallest tile takes {} bytes, {} are there",
-                        layer.name, smallest_l1(layer, choices.front(), machine),
+                        layer.name,
+                        std::min(smallest_l1(layer, choices.front(), machine),
+                                 smallest_pass_l1(layer, choices.front(), machine)),
                         machine.l1.buffer_bytes)};
   }
   best->map = l1_map(layer, *best, machine);

@@ -20,7 +20,8 @@ std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,
 // Bytes of L2 that the smallest slices take.
 std::int64_t smallest_l2(const Layer& layer, const Machine& machine, const L2Budget& budget);
 
-// The fastest by the model, over kernels, tile sizes, loop orders, buffering, L2 slices. None only
+// The fastest by the model, over kernels, tile sizes, loop orders, buffering, L2 slices; in passes
+// where no other tile fits. None only
 // when no legal tile exists: then the smallest L1 or L2 that would do is named.
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                             const L2Budget& budget);

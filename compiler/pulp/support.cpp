@@ -1,5 +1,8 @@
 #include "compiler/pulp/support.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "compiler/pulp/layer.h"
 #include "core/error.h"
 
@@ -7,27 +10,62 @@ namespace workbench::pulp {
 
 namespace {
 
-// Bytes of L1 that one result takes at the least, as codes of 8 bits; 0 where nothing is known.
-struct LeastBytes {
+constexpr std::int64_t kSideMax = 1024;  // of a window (isa/pulp/check.cpp)
+
+// What one result takes at the least of a memory, as codes of 8 bits.
+struct Least {
+  std::int64_t bytes = 0;  // 0: nothing is known
+  bool in_l1 = false;      // else all of it passes through L1 in pieces, and has to fit L2
+};
+
+struct LeastOf {
   const Graph& graph;
   const Node& node;
 
   // A row of inputs and one of weights.
-  std::int64_t operator()(const Gemm&) const {
-    return 2 * graph.value(node.inputs[0]).shape.back();
-  }
-  std::int64_t operator()(const MatMul&) const {
-    return 2 * graph.value(node.inputs[0]).shape.back();
-  }
+  Least product() const { return {2 * graph.value(node.inputs[0]).shape.back()}; }
+  Least operator()(const Gemm&) const { return product(); }
+  Least operator()(const MatMul&) const { return product(); }
   // A window of as many channels as layers are cut into at the least (layers_of.cpp).
-  std::int64_t operator()(const AveragePool& op) const {
-    return kChannelStep * (element_count(op.window.kernel) + 1);
+  std::int64_t pool(const Window& window) const {
+    return kChannelStep * (element_count(window.kernel) + 1);
   }
+  Least operator()(const AveragePool& op) const { return {pool(op.window)}; }
+  Least operator()(const MaxPool& op) const { return {pool(op.window), true}; }
   template <typename Op>
-  std::int64_t operator()(const Op&) const {
-    return 0;
+  Least operator()(const Op&) const {
+    return {};
   }
 };
+
+// The sides of a pool's window that no call may have: averages are cut along the longer one.
+std::int64_t longest_side(const Node& node) {
+  std::vector<std::int64_t> sides;
+  if (const auto* pool = std::get_if<AveragePool>(&node.op)) sides = pool->window.kernel;
+  if (const auto* pool = std::get_if<MaxPool>(&node.op)) sides = pool->window.kernel;
+  std::sort(sides.begin(), sides.end());
+  if (std::holds_alternative<AveragePool>(node.op) && !sides.empty()) sides.pop_back();
+  return sides.empty() ? 0 : sides.back();
+}
+
+// What kernels compute of one map; matrices have rows.
+bool is_of_maps(const Op& op) {
+  const auto* binary = std::get_if<Binary>(&op);
+  return std::holds_alternative<Conv>(op) || std::holds_alternative<AveragePool>(op) ||
+         std::holds_alternative<MaxPool>(op) || std::holds_alternative<Concat>(op) ||
+         std::holds_alternative<Activate>(op) ||
+         (binary != nullptr && binary->kind == Binary::Kind::Add);
+}
+
+std::optional<std::int64_t> images(const Graph& graph, const Node& node) {
+  if (!is_of_maps(node.op)) return std::nullopt;
+  for (const ValueId id : node.inputs) {
+    if (id == kNoValue || graph.value(id).constant) continue;
+    const Shape& shape = graph.value(id).shape;
+    if (shape.size() > 2 && shape[0] > 1) return shape[0];
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -35,10 +73,16 @@ std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason
     const Machine& machine) {
   return [machine](const Graph& graph, const Node& node) -> std::optional<std::string> {
     if (node.inputs.empty()) return std::nullopt;
-    const std::int64_t bytes = std::visit(LeastBytes{graph, node}, node.op);
-    if (bytes <= machine.l1.buffer_bytes) return std::nullopt;
-    return fmt::format("operands of one result take {} bytes of L1, {} has {}", bytes, machine.name,
-                       machine.l1.buffer_bytes);
+    if (const auto count = images(graph, node)) {
+      return fmt::format("takes {} images at a time, kernels take one", *count);
+    }
+    const std::int64_t side = longest_side(node);
+    if (side > kSideMax) return fmt::format("a window {} long, kernels take {}", side, kSideMax);
+    const Least least = std::visit(LeastOf{graph, node}, node.op);
+    const std::int64_t there = least.in_l1 ? machine.l1.buffer_bytes : machine.l2.buffer_bytes;
+    if (least.bytes <= there) return std::nullopt;
+    return fmt::format("operands of one result take {} bytes of {}, {} has {}", least.bytes,
+                       least.in_l1 ? "L1" : "L2", machine.name, there);
   };
 }
 

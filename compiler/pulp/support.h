@@ -1,5 +1,5 @@
 // What the cluster cannot compute of a float network although a kernel exists: a layer of which not
-// even one result's operands fit into L1, for kernels sum them up in one call.
+// even one result's operands fit L2, or, where kernels have no partial sums, L1.
 #pragma once
 
 #include <functional>

@@ -58,10 +58,19 @@ double stall(const Dma& dma, const Machine& machine) {
   return cycles(dma, machine) * stalled_part(static_cast<double>(commands), machine);
 }
 
-double constants_cycles(const Kernel& call, const Machine& machine) {
-  double sum = 0;
-  for (const std::int64_t bytes :
-       {weight_bytes(call), norm_bytes(call), norm_bytes(call), bias_bytes(call)}) {
+// A pass takes a piece of each output channel's weights at a tap, or more if those lie together.
+Dma weight_transfer(const Layer& layer, const Kernel& call) {
+  if (traits(call.kind).by_channel || call.in_c == layer.call.in_c) {
+    return {.length = weight_bytes(call)};
+  }
+  const std::int64_t lines = call.out_c * call.kernel_h * call.kernel_w;
+  return {.length = weight_bytes(call) / lines, .lines = lines, .two_d = true};
+}
+
+double constants_cycles(const Layer& layer, const Kernel& call, const Machine& machine) {
+  double sum = weight_bytes(call) > 0 ? cycles(weight_transfer(layer, call), machine) : 0;
+  const std::int64_t bias = call.sums_in ? 0 : bias_bytes(call);
+  for (const std::int64_t bytes : {norm_bytes(call), norm_bytes(call), bias}) {
     if (bytes > 0) sum += cycles({.length = bytes}, machine);
   }
   return sum;
@@ -100,6 +109,24 @@ std::int64_t total(const std::vector<Alike>& tiles) {
   std::int64_t sum = 0;
   for (const Alike& tile : tiles) sum += tile.count;
   return sum;
+}
+
+// The passes between the first and the last are alike.
+struct AlikePass {
+  Pass pass;
+  double count = 1;
+};
+
+std::vector<AlikePass> alike_passes(const std::vector<Pass>& passes) {
+  std::vector<AlikePass> result;
+  for (const Pass& pass : passes) {
+    if (result.size() > 1 && !pass.last) {
+      ++result.back().count;
+    } else {
+      result.push_back({pass});
+    }
+  }
+  return result;
 }
 
 double slices_of(std::int64_t size, std::int64_t slice) {
@@ -142,15 +169,14 @@ double stalled_part(double commands, const Machine& machine) {
 
 TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d,
                         const Machine& machine) {
-  const std::int64_t bits = traits(call.kind).words ? 32 : call.out_bits;
-  Dma out =
-      map_transfer(code_bytes(call.out_c, bits), call.out_w, call.out_h,
-                   call.out_c == layer.call.out_c, call.out_w == layer.call.out_w, commands_2d);
+  Dma out = map_transfer(code_bytes(call.out_c, leaves_words(call) ? 32 : call.out_bits),
+                         call.out_w, call.out_h, call.out_c == layer.call.out_c,
+                         call.out_w == layer.call.out_w, commands_2d);
   out.to_l1 = false;
   const Dma in = input_transfer(layer, call, commands_2d);
   const auto operands = static_cast<double>(traits(call.kind).operands);
   return {.in = operands * cycles(in, machine),
-          .weights = constants_cycles(call, machine),
+          .weights = constants_cycles(layer, call, machine),
           .out = cycles(out, machine),
           .in_stall = operands * stall(in, machine),
           .out_stall = stall(out, machine)};
@@ -271,9 +297,11 @@ Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& 
   const double channel_slices = slices_of(whole.out_c, tiling.slice.out_c);
   const double map_slices =
       slices_of(whole.out_h, tiling.slice.out_h) * slices_of(whole.out_w, tiling.slice.out_w);
+  const bool cut = tiling.passes.over != PassOver::Nothing;  // then each pass loads its own
   const LoadRates rates =
-      load_rates(layer, tiling.order, static_cast<double>(total(channels)) / channel_slices,
-                 static_cast<double>(total(rows) * total(columns)) / map_slices);
+      cut ? LoadRates{}
+          : load_rates(layer, tiling.order, static_cast<double>(total(channels)) / channel_slices,
+                       static_cast<double>(total(rows) * total(columns)) / map_slices);
   const double overhead = tile_overhead(layer, machine);
   const std::int64_t all = machine.cluster.cores;
   const double slowed = busy_l1(machine, tiling.cores == 0 ? all : tiling.cores);
@@ -282,15 +310,20 @@ Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& 
   for (const Alike& c : channels) {
     for (const Alike& y : rows) {
       for (const Alike& x : columns) {
-        Kernel call =
+        Kernel tile =
             tile_call(layer, tiling.kernel, c.begin, y.begin, x.begin, {c.out, y.out, x.out});
-        call.cores = tiling.cores;
-        const auto kernel = static_cast<double>(costs(call).value);
-        const TileTransfers moved = transfers(layer, call, tiling.commands_2d, machine);
+        tile.cores = tiling.cores;
         const auto count = static_cast<double>(c.count * y.count * x.count);
-        sum += count * (overhead + tile_turn(kernel, moved, rates, twice, slowed));
-        if (tiling.double_buffered && c.begin == 0 && y.begin == 0 && x.begin == 0) {
-          sum += pipelines(layer, tiling) * (moved.in + moved.weights + moved.out);
+        const bool first = c.begin == 0 && y.begin == 0 && x.begin == 0;
+        for (const auto& [pass, passes] : alike_passes(passes_of(tiling.passes, tile))) {
+          const Kernel call = pass_call(tile, tiling.passes, pass);
+          const auto kernel = static_cast<double>(costs(call).value);
+          TileTransfers moved = transfers(layer, call, tiling.commands_2d, machine);
+          if (!pass.last) moved.out = moved.out_stall = 0;
+          sum += passes * count * (overhead + tile_turn(kernel, moved, rates, twice, slowed));
+          if (!tiling.double_buffered || !first) continue;
+          const double loads = pass.first ? moved.in + moved.weights : 0;
+          sum += pipelines(layer, tiling) * (loads + moved.out);
         }
       }
     }

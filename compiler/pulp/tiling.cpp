@@ -90,6 +90,61 @@ Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::in
   return call;
 }
 
+std::vector<Pass> passes_of(const Passes& passes, const Kernel& tile) {
+  if (passes.over == PassOver::Nothing) return {{}};
+  const std::int64_t size = passes.over == PassOver::Channels ? tile.in_c
+                            : passes.over == PassOver::Rows   ? tile.in_h
+                                                              : tile.in_w;
+  std::vector<Pass> result;
+  for (std::int64_t begin = 0; begin < size; begin += passes.size) {
+    const std::int64_t end = std::min(begin + passes.size, size);
+    result.push_back({begin, end, begin == 0, end == size});
+  }
+  return result;
+}
+
+namespace {
+
+// Of a window, the part that covers positions [begin, end) of what the tile has of an axis; the
+// padding belongs to the first and the last.
+void cut_window(std::int64_t& in, std::int64_t& kernel, std::int64_t& before, std::int64_t& after,
+                const Pass& pass) {
+  in = pass.end - pass.begin;
+  if (!pass.first) before = 0;
+  if (!pass.last) after = 0;
+  kernel = in + before + after;
+}
+
+}  // namespace
+
+Kernel pass_call(const Kernel& tile, const Passes& passes, const Pass& pass) {
+  Kernel call = tile;
+  switch (passes.over) {
+    case PassOver::Nothing:
+      return call;
+    case PassOver::Channels:
+      call.in_c = pass.end - pass.begin;
+      break;
+    case PassOver::Rows:
+      CHECK(tile.out_h == 1, "passes over the rows of {} windows", tile.out_h);
+      cut_window(call.in_h, call.kernel_h, call.pad_top, call.pad_bottom, pass);
+      break;
+    case PassOver::Columns:
+      CHECK(tile.out_w == 1, "passes over the columns of {} windows", tile.out_w);
+      cut_window(call.in_w, call.kernel_w, call.pad_left, call.pad_right, pass);
+      break;
+  }
+  call.sums_in = !pass.first, call.sums_out = !pass.last;
+  if (call.sums_in) call.has_bias = false;
+  if (pass.last) return call;
+  if (call.kind == KernelKind::Linear) call.kind = KernelKind::Linear32;
+  const Kernel none;  // leaves accumulators as they are
+  call.norm = none.norm, call.norm_bits = none.norm_bits;
+  call.multiplier = none.multiplier, call.offset = none.offset;
+  call.shift = none.shift, call.divisor = none.divisor;
+  return call;
+}
+
 // Where the buffers of a tiling lie in L1 (docs/facts/pulp.md 3.3: x, y, W, kappa, lambda, each
 // twice when double buffered, 4 bytes between them; the im2col buffer last).
 
@@ -136,6 +191,9 @@ L1Map placed(const TileBytes& bytes, const Buffering& twice, std::int64_t gap) {
   place.put(map.kappa, bytes.norm, twice.weights);
   place.put(map.lambda, bytes.norm, twice.weights);
   place.put(map.bias, bytes.bias, twice.weights);
+  std::int64_t sums[2]{};
+  place.put(sums, bytes.sums, false);
+  map.sums = sums[0];
   map.end = place.next - gap;
   if (bytes.scratch == 0) return map;
   map.scratch = map.end + (gap == 0 ? 0 : kScratchGap);
@@ -155,6 +213,14 @@ TileBytes tile_bytes(const Kernel& largest_call, const Machine& machine) {
           .scratch = scratch_bytes(largest_call, machine)};
 }
 
+TileBytes tile_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine) {
+  TileBytes bytes = tile_bytes(largest_call(layer, tiling), machine);
+  const Cut& tile = tiling.tile;
+  const bool cut = tiling.passes.over != PassOver::Nothing;
+  bytes.sums = cut ? 4 * tile.out_c * tile.out_h * tile.out_w : 0;
+  return bytes;
+}
+
 Buffering buffering(const Tiling& tiling) {
   if (!tiling.double_buffered) return {.in = false, .weights = false, .out = false};
   return {.in = tiling.input_twice, .weights = tiling.weights_twice, .out = true};
@@ -166,7 +232,7 @@ std::int64_t l1_bytes(const TileBytes& bytes, const Buffering& twice) {
   };
   return taken(bytes.in, twice.in) + taken(bytes.in2, twice.in) + taken(bytes.out, twice.out) +
          taken(bytes.weights, twice.weights) + 2 * taken(bytes.norm, twice.weights) +
-         taken(bytes.bias, twice.weights) + bytes.scratch;
+         taken(bytes.bias, twice.weights) + taken(bytes.sums, false) + bytes.scratch;
 }
 
 Extent row_extent(const Layer& layer, std::int64_t tile, std::int64_t slice) {
@@ -200,6 +266,10 @@ Kernel largest_call(const Layer& layer, KernelKind kernel, const Cut& tile, cons
 Kernel largest_call(const Layer& layer, const Tiling& tiling) {
   Kernel call = largest_call(layer, tiling.kernel, tiling.tile, tiling.slice);
   call.cores = tiling.cores;
+  const auto [over, size] = tiling.passes;
+  if (over == PassOver::Channels) call.in_c = std::min(call.in_c, size);
+  if (over == PassOver::Rows) call.in_h = std::min(call.in_h, size);
+  if (over == PassOver::Columns) call.in_w = std::min(call.in_w, size);
   if (tiling.as_dory && traits(layer.family).planes) {
     const std::int64_t rows = std::min(inner_rows(layer.call, tiling.tile.out_h), layer.call.in_h);
     call.in_h = std::max(call.in_h, rows);
@@ -209,7 +279,7 @@ Kernel largest_call(const Layer& layer, const Tiling& tiling) {
 }
 
 L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine) {
-  const TileBytes bytes = tile_bytes(largest_call(layer, tiling), machine);
+  const TileBytes bytes = tile_bytes(layer, tiling, machine);
   // DORY's solver counts no gaps: where they would not fit, they are left out.
   const L1Map spaced = placed(bytes, buffering(tiling), kGap);
   if (spaced.end <= machine.l1.buffer_bytes) return spaced;

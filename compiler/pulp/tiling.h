@@ -25,9 +25,24 @@ enum class LoopOrder {
   RowsOuter,      // h, w, n_out: an input tile stays while the weights pass
 };
 
+// What the calls of a tile pass over where the inputs of one result do not fit L1: pieces of the
+// input channels, or rows or columns of a pool's window. Partial sums stay in L1 between them.
+enum class PassOver { Nothing, Channels, Rows, Columns };
+struct Passes {
+  PassOver over = PassOver::Nothing;
+  std::int64_t size = 0;  // channels, rows or columns of the input at a time
+};
+// One of them: [begin, end) of the tile's input.
+struct Pass {
+  std::int64_t begin = 0, end = 0;
+  bool first = true, last = true;
+  friend bool operator==(const Pass&, const Pass&) = default;
+};
+
 // Byte addresses in L1; the second of a pair equals the first where there is one buffer only.
 struct L1Map {
   std::int64_t in[2]{}, in2[2]{}, out[2]{}, weights[2]{}, kappa[2]{}, lambda[2]{}, bias[2]{};
+  std::int64_t sums = 0;  // partial sums of a tile
   std::int64_t scratch = 0, end = 0;
 };
 
@@ -36,6 +51,7 @@ struct Tiling {
   std::int64_t cores = 0;  // that take part (Kernel::cores); 0: all
   Cut tile;                // in L1
   LoopOrder order = LoopOrder::ChannelsOuter;
+  Passes passes;
   bool double_buffered = true;
   // An operand that stays for several tiles may do with one buffer all the same: it is loaded when
   // the last kernel that reads it has ended.
@@ -83,6 +99,11 @@ bool column_tiles_read(const Kernel& layer, std::int64_t size, std::int64_t tile
 Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::int64_t y0,
                  std::int64_t x0, const Cut& block);
 
+// The passes of a tile, in order; one where it is not cut. `tile`: its call.
+std::vector<Pass> passes_of(const Passes& passes, const Kernel& tile);
+// The call of one pass of it, addresses not set.
+Kernel pass_call(const Kernel& tile, const Passes& passes, const Pass& pass);
+
 // Byte addresses of the buffers in L1 for tiles of that size: x, y, W, kappa, lambda (each twice
 // when double buffered), scratch. `end` is what it takes.
 L1Map l1_map(const Layer& layer, const Tiling& tiling, const Machine& machine);
@@ -109,9 +130,10 @@ struct L2Budget {
 // L1 that a tile takes.
 
 struct TileBytes {
-  std::int64_t in = 0, in2 = 0, out = 0, weights = 0, norm = 0, bias = 0, scratch = 0;
+  std::int64_t in = 0, in2 = 0, out = 0, weights = 0, norm = 0, bias = 0, sums = 0, scratch = 0;
 };
 TileBytes tile_bytes(const Kernel& largest_call, const Machine& machine);
+TileBytes tile_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine);
 // Which operands have two buffers; constants go with the weights.
 struct Buffering {
   bool in = true, weights = true, out = true;

@@ -250,9 +250,11 @@ std::string l3_fault(const L3Transfer& op, const Machine& machine) {
 }
 
 std::string bits_fault(const Kernel& k, const KernelTraits& row) {
-  const bool words = row.words && k.out_bits == 32;
-  for (const auto& [name, bits] : {Named{"in_bits", k.in_bits}, Named{"weight_bits", k.weight_bits},
-                                   Named{"out_bits", words ? 8 : k.out_bits}}) {
+  const bool wide_in = row.wide_in && k.in_bits == 32;
+  const bool wide_out = (row.wide_out || row.words) && k.out_bits == 32;
+  for (const auto& [name, bits] :
+       {Named{"in_bits", wide_in ? 8 : k.in_bits}, Named{"weight_bits", k.weight_bits},
+        Named{"out_bits", wide_out ? 8 : k.out_bits}}) {
     if (bits == 8 || bits == 4 || bits == 2) continue;
     return fmt::format("{} must be 8, 4 or 2, found {}", name, bits);
   }
@@ -339,16 +341,21 @@ std::string kernel_limit(const Kernel& k, const KernelTraits& row) {
 std::string stray_flag(const Kernel& k, const KernelTraits& row) {
   if (k.norm && !row.norm) return "has no kappa and lambda";
   if (k.has_bias && !row.weights) return "has no bias";
+  if ((k.sums_in || k.sums_out) && !row.partial) return "has no partial sums";
+  if (k.sums_in && k.has_bias) return "starts at a bias or at partial sums, not at both";
+  if (leaves_words(k) && k.norm && row.weights) return "leaves sums, and has kappa and lambda";
   if (k.clip_operands && row.operands < 2) return "has no operands to clip";
   if (k.divisor != 1 && !row.divides) return fmt::format("has no divisor, found {}", k.divisor);
   return "";
 }
 
-std::string misaligned(const Kernel& k, const KernelTraits& row) {
-  const std::tuple<const char*, std::int64_t, bool> words[] = {{"bias", k.bias, k.has_bias},
-                                                               {"kappa", k.kappa, k.norm},
-                                                               {"lambda", k.lambda, k.norm},
-                                                               {"out", k.out, row.words}};
+std::string misaligned(const Kernel& k) {
+  const std::tuple<const char*, std::int64_t, bool> words[] = {
+      {"bias", k.bias, k.has_bias || k.sums_in},
+      {"kappa", k.kappa, k.norm},
+      {"lambda", k.lambda, k.norm},
+      {"in", k.in, k.in_bits == 32},
+      {"out", k.out, leaves_words(k)}};
   for (const auto& [name, address, used] : words) {
     if (used && address % 4 != 0) {
       return fmt::format("{} at {}: words lie at multiples of 4", name, address);
@@ -359,9 +366,9 @@ std::string misaligned(const Kernel& k, const KernelTraits& row) {
 
 // Each alone, the least that has to be true: the simulator sees where they lie.
 std::string larger_than_l1(const Kernel& k, const Machine& machine) {
-  for (const auto& [name, bytes] :
-       {Named{"in", input_bytes(k)}, Named{"weights", weight_bytes(k)},
-        Named{"out", output_bytes(k)}, Named{"scratch", scratch_bytes(k, machine)}}) {
+  for (const auto& [name, bytes] : {Named{"in", input_bytes(k)}, Named{"weights", weight_bytes(k)},
+                                    Named{"bias", bias_bytes(k)}, Named{"out", output_bytes(k)},
+                                    Named{"scratch", scratch_bytes(k, machine)}}) {
     if (bytes > machine.l1.size_bytes) {
       return fmt::format("{} takes {} bytes, L1 has {}", name, bytes, machine.l1.size_bytes);
     }
@@ -385,7 +392,7 @@ std::string kernel_fault(const Kernel& k, const Machine& machine) {
                      k.pad_right),
         window_fault('h', k.in_h, k.out_h, k.kernel_h, k.stride_y, k.dilation_y, k.pad_top,
                      k.pad_bottom, row.fewer_rows),
-        misaligned(k, row),
+        misaligned(k),
         larger_than_l1(k, machine),
     });
   }

@@ -128,7 +128,7 @@ bool computes_wide(const Kernel& kernel) {
 }  // namespace
 
 CodeRange result_range(const Kernel& kernel) {
-  if (traits(kernel.kind).words) return {INT32_MIN, INT32_MAX};
+  if (leaves_words(kernel)) return {INT32_MIN, INT32_MAX};
   const std::int32_t codes = 1 << kernel.out_bits;
   return kernel.out_signed ? CodeRange{-codes / 2, codes / 2 - 1} : CodeRange{0, codes - 1};
 }

@@ -169,13 +169,16 @@ std::int64_t weight_bytes(const Kernel& k) {
 }
 
 std::int64_t output_bytes(const Kernel& k) {
-  const std::int64_t bits = traits(k.kind).words ? 32 : k.out_bits;
+  const std::int64_t bits = leaves_words(k) ? 32 : k.out_bits;
   return k.out_h * k.out_w * packed_bytes(k.out_c, bits);
 }
 
 std::int64_t norm_bytes(const Kernel& k) { return k.norm ? k.out_c * k.norm_bits / 8 : 0; }
 
-std::int64_t bias_bytes(const Kernel& k) { return k.has_bias ? 4 * k.out_c : 0; }
+std::int64_t bias_bytes(const Kernel& k) {
+  if (k.sums_in) return 4 * k.out_c * k.out_h * k.out_w;
+  return k.has_bias ? 4 * k.out_c : 0;
+}
 
 std::int64_t scratch_bytes(const Kernel& k, const Machine& machine) {
   const auto bytes = traits(k.kind).scratch_bytes;

@@ -151,6 +151,12 @@ constexpr KernelKind last(KernelKind) { return KernelKind::MaxPoolDirect; }  // 
 //   AveragePool: (sum * multiplier / divisor + offset) >> shift
 // clip: to out_bits, signed or not. Linear32 stores acc. Every kernel ends with a barrier.
 //
+// Ours, the library has none like it: a call may compute some terms only of each result, a piece of
+// the input channels or of a pool's window. `sums_in`: accumulators start at what `bias` has of
+// each, int32 [pixel][channel]. `sums_out`: they are left so at `out`, to be gone on with. Both may
+// be the same place. And where out_bits is 32, products leave their accumulators and Add its result
+// unclipped, as int32; where in_bits is, Requantize reads int32.
+//
 // `cores`: so many take part, the first ones, among which the work is dealt out as among all of so
 // small a cluster; the others go to the barrier at once. 0: all. Results do not depend on it; what
 // each core needs of the scratch buffer is needed by so many only.
@@ -164,6 +170,7 @@ struct Kernel {
   std::int64_t in_bits = 8, weight_bits = 8, out_bits = 8;
   bool in_signed = false, in2_signed = false, out_signed = false;
   bool has_bias = false;  // int32 per output channel, start value of the accumulator
+  bool sums_in = false, sums_out = false;
   bool norm = false;
   std::int64_t norm_bits = 32;  // of kappa, lambda and what is computed with them
   std::int64_t multiplier = 1, offset = 0, shift = 0, divisor = 1;
@@ -209,6 +216,8 @@ struct Kernel {
     visit("in2_signed", self.in2_signed);
     visit("out_signed", self.out_signed);
     visit("has_bias", self.has_bias);
+    visit("sums_in", self.sums_in);
+    visit("sums_out", self.sums_out);
     visit("norm", self.norm);
     visit("norm_bits", self.norm_bits);
     visit("multiplier", self.multiplier);

@@ -215,8 +215,9 @@ struct Convolution {
 
 }  // namespace
 
-CoreCode conv_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
+  const Kernel kernel = with_word_results(call);
   Convolution conv{b, kernel, machine, pixels(kernel, machine, core),
                    channels(kernel, machine, core)};
   conv.scratch = kernel.scratch + 2 * conv.columns() * core;
@@ -243,6 +244,8 @@ constexpr KernelTraits conv(KernelKind kind, std::string_view name, Split split)
           .weights = true,
           .norm = true,
           .by_channel = false,
+          .partial = true,
+          .wide_out = true,
           .dilation = true,
           .scratch_bytes = columns_bytes,
           .execute = multiply,

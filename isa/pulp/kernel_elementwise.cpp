@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
+#include <vector>
 
 #include "core/error.h"
 #include "isa/pulp/codes.h"
+#include "isa/pulp/footprint.h"
 #include "isa/pulp/kernel_code.h"
 #include "isa/pulp/kernels.h"
 
@@ -50,7 +53,6 @@ void add(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   const CodeLayout result = activations(kernel, kernel.out_bits, kernel.out_signed);
   const SourceCodes first(l1, kernel.in, activations(kernel, kernel.in_bits, kernel.in_signed));
   const SourceCodes second(l1, kernel.in2, activations(kernel, kernel.in_bits, kernel.in2_signed));
-  ResultCodes out(l1, kernel.out, result);
   const CodeRange codes = result_range(kernel);
   const CodeRange operands = kernel.clip_operands ? codes : CodeRange{INT32_MIN, INT32_MAX};
   const Map map1(kernel.multiplier1, kernel.offset1, kernel.shift1, operands);
@@ -58,18 +60,45 @@ void add(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   const Map map(kernel.multiplier, kernel.offset, kernel.shift, codes);
   const bool signed1 = kernel.in_signed, signed2 = kernel.in2_signed;
   const std::uint8_t *a = first.data(), *b = second.data();
-  std::uint8_t* to = out.data();
-  for (std::int64_t i = 0; i < result.codes(); ++i) {
-    const std::int32_t sum =
-        wrapping_sum(map1(value_of(a[i], signed1)), map2(value_of(b[i], signed2)));
-    to[i] = static_cast<std::uint8_t>(map(sum));
+  const auto value = [&](std::int64_t i) {
+    return map(wrapping_sum(map1(value_of(a[i], signed1)), map2(value_of(b[i], signed2))));
+  };
+  if (leaves_words(kernel)) {
+    std::vector<std::int32_t> words;
+    for (std::int64_t i = 0; i < result.codes(); ++i) words.push_back(value(i));
+    std::memcpy(bytes_at(l1, kernel.out, output_bytes(kernel)), words.data(), words.size() * 4);
+    return;
   }
+  ResultCodes out(l1, kernel.out, result);
+  std::uint8_t* to = out.data();
+  for (std::int64_t i = 0; i < result.codes(); ++i) to[i] = static_cast<std::uint8_t>(value(i));
   out.store();
 }
 
+// What a requantization reads, codes or int32.
+class SourceValues {
+ public:
+  SourceValues(const Kernel& kernel, const Bytes8& l1, std::int64_t count)
+      : signed_(kernel.in_signed) {
+    if (kernel.in_bits == 32) {
+      words_ = words_at(l1, kernel.in, count, count);
+    } else {
+      codes_.emplace(l1, kernel.in, activations(kernel, kernel.in_bits, kernel.in_signed));
+    }
+  }
+  std::int32_t operator[](std::int64_t i) const {
+    return codes_ ? value_of(codes_->data()[i], signed_) : words_[static_cast<std::size_t>(i)];
+  }
+
+ private:
+  bool signed_;
+  std::optional<SourceCodes> codes_;
+  std::vector<std::int32_t> words_;
+};
+
 void requantize_codes(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   const CodeLayout result = activations(kernel, kernel.out_bits, kernel.out_signed);
-  const SourceCodes in(l1, kernel.in, activations(kernel, kernel.in_bits, kernel.in_signed));
+  const SourceValues in(kernel, l1, result.codes());
   const ChannelArithmetic arithmetic(kernel, l1);
   ResultCodes out(l1, kernel.out, result);
   std::array<std::uint8_t, kTileColumns> codes{};
@@ -79,7 +108,7 @@ void requantize_codes(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
       const std::int64_t at = pixel * result.length + c;
       TileRow values{};
       for (std::int64_t lane = 0; lane < count; ++lane) {
-        values[static_cast<std::size_t>(lane)] = value_of(in.data()[at + lane], kernel.in_signed);
+        values[static_cast<std::size_t>(lane)] = in[at + lane];
       }
       arithmetic.finish(values, c / kTileColumns, codes.data());
       std::memcpy(out.data() + at, codes.data(), static_cast<std::size_t>(count));
@@ -125,7 +154,8 @@ CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t cor
             .load_uses = 1,
             .multiplies = multiplies,
             .multiply_uses = multiplies});
-    b.store(stepped({kernel.out + rows.begin * out_bytes, {}}, element, kernel.out_bits / 8), 1);
+    b.store(stepped({kernel.out + rows.begin * out_bytes, {}}, element, kernel.out_bits / 8),
+            kernel.out_bits == 32 ? 4 : 1);
   });
   return b.take();
 }
@@ -155,7 +185,8 @@ CoreCode requantize_code(const Kernel& kernel, const Machine& machine, std::int6
   b.loop(mine.size(), [&](int place) {
     if (kernel.norm) b.work({.instructions = 4, .taken_branches = 1});
     b.loop(kernel.in_c, [&](int channel) {
-      b.load(stepped(stepped(in, place, pixel), channel, kernel.in_bits / 8), 1);
+      b.load(stepped(stepped(in, place, pixel), channel, kernel.in_bits / 8),
+             kernel.in_bits == 32 ? 4 : 1);
       b.work({.instructions = kernel.in_bits < 8 ? 1 : 0, .load_uses = kernel.norm ? 0 : 1});
       const std::int64_t size = kernel.norm_bits / 8;
       requantize(b, kernel,
@@ -171,6 +202,7 @@ constexpr std::array kAdd{KernelTraits{.kind = KernelKind::Add,
                                        .name = "add",
                                        .family = Family::Add,
                                        .operands = 2,
+                                       .wide_out = true,
                                        .window = false,
                                        .in_place = true,
                                        .limit = channels_limit,
@@ -181,6 +213,7 @@ constexpr std::array kRequantize{KernelTraits{.kind = KernelKind::Requantize,
                                               .name = "requantize",
                                               .family = Family::Requantize,
                                               .norm = true,
+                                              .wide_in = true,
                                               .window = false,
                                               .in_place = true,
                                               .limit = channels_limit,

@@ -11,6 +11,7 @@
 #include "core/units.h"
 #include "isa/int8_matrix.h"
 #include "isa/pulp/codes.h"
+#include "isa/pulp/footprint.h"
 #include "isa/pulp/kernel_code.h"
 #include "isa/pulp/kernels.h"
 
@@ -58,6 +59,7 @@ class Convolution {
         depth_(depth(kernel_)),
         in_(l1, call.in, {call.in_h * call.in_w, call.in_c, call.in_bits, call.in_signed}),
         weights_(packed_weights(kernel_, l1)),
+        sums_(call.sums_in ? bytes_at(l1, call.bias, bias_bytes(call)) : nullptr),
         arithmetic_(call, l1) {
     if (kernel_.in_signed) weights_.set_offsets();
     for (std::size_t c = 0; c < weights_.offsets.size(); ++c) {
@@ -119,19 +121,31 @@ class Convolution {
   void write(std::int64_t pixel, std::int64_t block, const TileRow& sums, std::uint8_t* out) const {
     const std::int64_t at = pixel * kernel_.out_c + block * kTileColumns;
     const std::int64_t count = std::min(kTileColumns, kernel_.out_c - block * kTileColumns);
-    if (traits(kernel_.kind).words) {
-      std::memcpy(out + at * 4, sums.data(), static_cast<std::size_t>(count * 4));
+    const TileRow totals = sums_ == nullptr ? sums : with_start(sums, at, count);
+    if (leaves_words(kernel_)) {
+      std::memcpy(out + at * 4, totals.data(), static_cast<std::size_t>(count * 4));
       return;
     }
     std::array<std::uint8_t, kTileColumns> codes;
-    arithmetic_.finish(sums, block, codes.data());
+    arithmetic_.finish(totals, block, codes.data());
     std::memcpy(out + at, codes.data(), static_cast<std::size_t>(count));
+  }
+
+  TileRow with_start(TileRow sums, std::int64_t at, std::int64_t count) const {
+    TileRow starts{};
+    std::memcpy(starts.data(), sums_ + at * 4, static_cast<std::size_t>(count * 4));
+    for (std::size_t c = 0; c < sums.size(); ++c) {
+      sums[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sums[c]) +
+                                          static_cast<std::uint32_t>(starts[c]));
+    }
+    return sums;
   }
 
   Kernel kernel_;
   std::int64_t depth_, panel_ = kTileRows;
   SourceCodes in_;
   PackedMatrix weights_;
+  const std::uint8_t* sums_;  // that results start at; null: none
   ChannelArithmetic arithmetic_;
 };
 
@@ -139,8 +153,8 @@ class Convolution {
 
 void multiply(const Kernel& kernel, Bytes8& l1, int threads) {
   const Convolution convolution(kernel, l1);
-  if (traits(kernel.kind).words) {
-    convolution.run(bytes_at(l1, kernel.out, kernel.out_c * 4), threads);
+  if (leaves_words(kernel)) {
+    convolution.run(bytes_at(l1, kernel.out, output_bytes(kernel)), threads);
     return;
   }
   ResultCodes out(l1, kernel.out, {kernel.out_h * kernel.out_w, kernel.out_c, kernel.out_bits});
@@ -240,10 +254,35 @@ Norms norms_of(const Kernel& kernel, std::int64_t first, int depth, std::int64_t
           stepped(constant(kernel.lambda + size * first), depth, size * channels)};
 }
 
+// Where the partial sums of the pixel lie whose results go to `out`: pixels are as many steps apart
+// there.
+Address sums_of(const Kernel& kernel, const Address& out) {
+  const std::int64_t from = packed(kernel.out_c, kernel.out_bits), to = 4 * kernel.out_c;
+  Address sums = constant(kernel.bias + (out.base - kernel.out) / from * to);
+  for (std::size_t d = 0; d < out.step.size(); ++d) {
+    sums.step[d] = static_cast<std::int32_t>(out.step[d] / from * to);
+  }
+  return sums;
+}
+
 void load_bias(CodeBuilder& b, const Kernel& kernel, std::int64_t first, std::int64_t count,
                int depth) {
-  for (std::int64_t i = 0; i < count && kernel.has_bias; ++i) {
+  const bool starts = kernel.has_bias || kernel.sums_in;
+  for (std::int64_t i = 0; i < count && starts; ++i) {
     b.load(stepped(constant(kernel.bias + 4 * (first + i)), depth, 4 * count));
+  }
+}
+
+// Where the accumulators of `count` channels from `first` on start; partial sums differ between
+// pixels.
+void load_starts(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
+                 std::int64_t count, int depth, int pixel_count) {
+  if (!kernel.sums_in) return load_bias(b, kernel, first, count, depth);
+  for (std::int64_t i = 0; i < count; ++i) {
+    for (int pixel = 0; pixel < pixel_count; ++pixel) {
+      const Address at = sums_of(kernel, m.out) + 4 * (pixel * kernel.out_c + first + i);
+      b.load(stepped(at, depth, 4 * count));
+    }
   }
 }
 
@@ -251,6 +290,15 @@ void load_bias(CodeBuilder& b, const Kernel& kernel, std::int64_t first, std::in
 void outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
              std::int64_t count, int depth, int pixel_count) {
   const std::int64_t pixel_bytes = packed(kernel.out_c, kernel.out_bits);
+  if (leaves_words(kernel)) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      for (int pixel = 0; pixel < pixel_count; ++pixel) {
+        const Address at = m.out + (pixel * pixel_bytes + 4 * (first + i));
+        b.store(stepped(at, depth, 4 * count));
+      }
+    }
+    return;
+  }
   for (std::int64_t i = 0; i < count; ++i) {
     const Norms norms = norms_of(kernel, first + i, depth, count);
     for (int pixel = 0; pixel < pixel_count; ++pixel) {
@@ -300,7 +348,7 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   b.loop(blocks, [&](int depth) {
     const Operands op{stepped(weights, depth, 4 * row_bytes), {m.in, m.in2}, 4, row_bytes, 2};
     b.work(kBlockBegin);
-    load_bias(b, kernel, m.piece.begin, 4, depth);
+    load_starts(b, kernel, m, m.piece.begin, 4, depth, 2);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
     outputs(b, kernel, m, m.piece.begin, 4, depth, 2);
@@ -314,7 +362,7 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
                       row_bytes,
                       2};
     b.work(kChannelBegin);
-    load_bias(b, kernel, first, 1, depth);
+    load_starts(b, kernel, m, first, 1, depth, 2);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
     outputs(b, kernel, m, first, 1, depth, 2);
@@ -330,7 +378,7 @@ void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
     const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
     const Operands op{stepped(weights, depth, row_bytes), {m.in, m.in}, 1, row_bytes, 1};
     b.work(kPixelChannelBegin);
-    load_bias(b, kernel, m.piece.begin, 1, depth);
+    load_starts(b, kernel, m, m.piece.begin, 1, depth, 1);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
     outputs(b, kernel, m, m.piece.begin, 1, depth, 1);
@@ -340,9 +388,10 @@ void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
 
 namespace {
 
-CoreCode pointwise_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
-  if (kernel.in_bits < 8) return conv_code(kernel, machine, core);
+CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t core) {
+  if (call.in_bits < 8) return conv_code(call, machine, core);
   CodeBuilder b(machine);
+  const Kernel kernel = with_word_results(call);
   const Pixels mine = pixels(kernel, machine, core);
   const Piece co = channels(kernel, machine, core);
   const std::int64_t pixel_bytes = kernel.stride_x * kernel.in_c;
@@ -441,6 +490,8 @@ constexpr KernelTraits pointwise(KernelKind kind, std::string_view name, Split s
           .weights = true,
           .norm = true,
           .by_channel = false,
+          .partial = true,
+          .wide_out = true,
           .window = false,
           .scratch_bytes = unpacked_bytes,
           .execute = multiply,
@@ -464,6 +515,7 @@ constexpr KernelTraits linear(KernelKind kind, std::string_view name, bool words
           .norm = !words,
           .by_channel = false,
           .words = words,
+          .partial = true,
           .vector = true,
           .window = false,
           .limit = vector_limit,

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "isa/pulp/codes.h"
+#include "isa/pulp/footprint.h"
 #include "isa/pulp/kernel_code.h"
 #include "isa/pulp/kernels.h"
 
@@ -143,10 +144,42 @@ void window_maxima(const Kernel& kernel, const std::uint8_t* in, std::uint8_t* o
   }
 }
 
+// What the pixels of a map's window come to, and the partial sums of the result's pixel.
+void sum_window(const Kernel& kernel, const SourceCodes& in, const Bytes8& l1, std::int64_t pixel,
+                std::vector<std::int32_t>& sums) {
+  const auto [rows, columns] = window_of(kernel, pixel);
+  std::fill(sums.begin(), sums.end(), 0);
+  for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+    for (std::int64_t x = columns.begin; x < columns.end; ++x) {
+      add_pixel(in.data() + (y * kernel.in_w + x) * kernel.in_c, kernel.in_signed, sums);
+    }
+  }
+  if (!kernel.sums_in) return;
+  const std::int64_t channels = kernel.out_c;
+  const std::vector<std::int32_t> starts =
+      words_at(l1, kernel.bias + pixel * 4 * channels, channels, channels);
+  for (std::size_t c = 0; c < sums.size(); ++c) {
+    sums[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sums[c]) +
+                                        static_cast<std::uint32_t>(starts[c]));
+  }
+}
+
+void sum_windows(const Kernel& kernel, Bytes8& l1) {
+  const SourceCodes in(l1, kernel.in,
+                       {kernel.in_h * kernel.in_w, kernel.in_c, kernel.in_bits, kernel.in_signed});
+  std::uint8_t* to = bytes_at(l1, kernel.out, output_bytes(kernel));
+  std::vector<std::int32_t> sums(static_cast<std::size_t>(kernel.in_c));
+  for (std::int64_t pixel = 0; pixel < kernel.out_h * kernel.out_w; ++pixel) {
+    sum_window(kernel, in, l1, pixel, sums);
+    std::memcpy(to + pixel * 4 * kernel.out_c, sums.data(), sums.size() * 4);
+  }
+}
+
 void average_pool(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   check_channels(kernel);
   CHECK(kernel.divisor > 0 && kernel.divisor <= INT32_MAX, "divisor {}", kernel.divisor);
   CHECK(kernel.shift >= 0 && kernel.shift < 32, "shift {}", kernel.shift);
+  if (kernel.sums_out) return sum_windows(kernel, l1);
   const SourceCodes in(l1, kernel.in,
                        {kernel.in_h * kernel.in_w, kernel.in_c, kernel.in_bits, kernel.in_signed});
   ResultCodes out(l1, kernel.out, {kernel.out_h * kernel.out_w, kernel.out_c, kernel.out_bits});
@@ -155,13 +188,7 @@ void average_pool(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   std::vector<std::int32_t> sums(static_cast<std::size_t>(kernel.in_c));
   std::uint8_t* to = out.data();
   for (std::int64_t pixel = 0; pixel < kernel.out_h * kernel.out_w; ++pixel) {
-    const auto [rows, columns] = window_of(kernel, pixel);
-    std::fill(sums.begin(), sums.end(), 0);
-    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
-      for (std::int64_t x = columns.begin; x < columns.end; ++x) {
-        add_pixel(in.data() + (y * kernel.in_w + x) * kernel.in_c, kernel.in_signed, sums);
-      }
-    }
+    sum_window(kernel, in, l1, pixel, sums);
     for (const std::int32_t sum : sums) {
       *to++ = static_cast<std::uint8_t>(std::clamp(average(kernel, sum), range.low, range.high));
     }
@@ -219,6 +246,12 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
   const std::int64_t divides = (kernel.divisor & (kernel.divisor - 1)) != 0 ? 1 : 0;
+  // Of partial sums from `base` on.
+  const auto sum_at = [&](std::int64_t base, int row, int column, int channel) {
+    const std::int64_t sums_line = kernel.out_w * 4 * kernel.out_c;
+    const Address first = stepped({base + rows.begin * sums_line, {}}, row, sums_line);
+    return stepped(stepped(first, column, 4 * kernel.out_c), channel, 4);
+  };
   b.work(kPoolCall);
   b.loop(rows.size(), [&](int row) {
     const Address in =
@@ -238,6 +271,14 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
             b.work({.instructions = 1});
           });
         });
+        if (kernel.sums_in) {
+          b.load(sum_at(kernel.bias, row, column, channel));
+          b.work({.instructions = 1, .load_uses = 1});
+        }
+        if (kernel.sums_out) {
+          b.work({.instructions = 1, .taken_branches = 1});
+          return b.store(sum_at(kernel.out, row, column, channel));
+        }
         b.work({.instructions = 5 + divides, .taken_branches = 1, .divisions = divides});
         b.store(stepped(stepped(out, column, out_pixel), channel, kernel.out_bits / 8), 1);
       });
@@ -390,6 +431,7 @@ constexpr std::array kAveragePool{KernelTraits{.kind = KernelKind::AveragePool,
                                                .name = "avgpool",
                                                .family = Family::AveragePool,
                                                .divides = true,
+                                               .partial = true,
                                                .limit = channels_limit,
                                                .execute = average_pool,
                                                .code = {average_pool_code}}};

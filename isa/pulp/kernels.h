@@ -44,6 +44,9 @@ struct KernelTraits {
   bool planes = false;        // input [C][H][W]
   bool words = false;         // result: int32 accumulators
   bool divides = false;       // by Kernel::divisor
+  bool partial = false;       // may begin and end with partial sums
+  bool wide_in = false;       // reads int32 where in_bits is 32
+  bool wide_out = false;      // leaves int32 where out_bits is 32
   bool vector = false;        // one pixel of all input channels
   bool window = true;         // false: 1x1, stride 1, no padding
   bool dilation = false;
@@ -74,6 +77,15 @@ struct KernelTraits {
 const KernelTraits& traits(KernelKind kind);
 // In the order in which the library prefers them.
 std::span<const KernelTraits> kernels_of(Family family);
+// Whether a call's results are int32 accumulators.
+inline bool leaves_words(const Kernel& call) {
+  return call.sums_out || call.out_bits == 32 || traits(call.kind).words;
+}
+// The same where they are, as far as the code goes: with results of 32 bits.
+inline Kernel with_word_results(Kernel call) {
+  if (leaves_words(call)) call.out_bits = 32;
+  return call;
+}
 // What all kernels of the family have in common.
 inline const KernelTraits& traits(Family family) { return kernels_of(family).front(); }
 

@@ -415,6 +415,8 @@ std::string_view to_string(LoopOver over) {
       return "lines";
     case LoopOver::Pieces:
       return "pieces";
+    case LoopOver::Passes:
+      return "passes";
   }
   CHECK(false, "loop over {}", static_cast<int>(over));
 }

@@ -133,6 +133,9 @@ std::string set_options(Machine& machine, const MachineOverrides& overrides) {
     set("--l2", overrides.l2, "l2.buffer_bytes", byte_count(overrides.l2));
     machine.l2.size_bytes = std::max(machine.l2.size_bytes, machine.l2.buffer_bytes);
   }
+  if (!overrides.l3.empty()) {
+    set("--l3", overrides.l3, "l3.size_bytes", byte_count(overrides.l3));
+  }
   if (overrides.cores) {
     const std::string value = std::to_string(*overrides.cores);
     set("--cores", value, "cluster.cores", value);

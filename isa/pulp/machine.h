@@ -236,6 +236,7 @@ MachineInfo info(const Machine& machine);
 
 struct MachineOverrides {
   std::string l1, l2;  // buffer_bytes: "38000", "64k", "1M" (k = 1024); empty: as the file says
+  std::string l3;      // size_bytes, likewise
   std::optional<std::int64_t> cores;
   std::optional<std::int64_t> dma_width;  // dma.bytes_per_cycle
   std::vector<std::string> clocks;        // "NAME=MHz": cluster, fabric

@@ -88,10 +88,11 @@ enum class LoopOver {
   Rows,
   Columns,
   Lines,
-  Pieces
+  Pieces,
+  Passes
 };
 std::string_view to_string(LoopOver over);
-constexpr LoopOver last(LoopOver) { return LoopOver::Pieces; }  // all dense from 0; files hold them
+constexpr LoopOver last(LoopOver) { return LoopOver::Passes; }  // all dense from 0; files hold them
 
 // Instructions [first, first + count * length) are `count` iterations of `length`, which differ in
 // nothing but numbers that grow by constant steps.

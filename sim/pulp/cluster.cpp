@@ -147,6 +147,7 @@ void Team::host_steps_before(std::int32_t instruction) {
     } else {
       host_.check(step, latest());
     }
+    cluster_.hazards.host_returned();
   }
 }
 

@@ -32,12 +32,17 @@ const Region* first_met(const std::vector<Region>& earlier, const std::vector<Re
 }
 
 // Where a kernel's results alias its operands. Element-wise kernels may work in place,
-// MaxPool does (docs/facts/pulp.md 2.4).
+// MaxPool does (docs/facts/pulp.md 2.4); the core that reads a partial sum replaces it.
 const Region* self_overlap(const Kernel& kernel, const Footprint& touched) {
   const bool in_place = traits(kernel.kind).in_place;
+  const auto is_sums = [&](const Region& read) {
+    return kernel.sums_in && kernel.sums_out && read.address == kernel.bias &&
+           read.length == bias_bytes(kernel) && kernel.in != kernel.bias &&
+           kernel.weights != kernel.bias;
+  };
   for (const Region& write : touched.writes) {
     for (const Region& read : touched.reads) {
-      if (overlap(write, read) && !(in_place && write == read)) return &write;
+      if (overlap(write, read) && !((in_place || is_sums(read)) && write == read)) return &write;
     }
   }
   return nullptr;

@@ -37,6 +37,9 @@ class HazardMonitor {
   // A tensor is read from outside after `instruction`: a core must have waited for it.
   void result_read(const TensorPlace& place, std::int32_t instruction, std::int64_t time);
   void host_wrote(const TensorPlace& place);
+  // The host has had its turn, for which the cluster stood still: all transfers are done, and every
+  // core knows.
+  void host_returned() { open_.clear(); }
 
   const std::vector<Hazard>& hazards() const { return hazards_; }
 

@@ -278,9 +278,9 @@ class BadInput(WorkbenchTest):
 
     def test_what_does_not_fit_a_cluster_is_refused_with_what_would_do(self):
         run = ("run", "--hw", "gap8", "--json", "r.json")
-        self.refused(*run, "--l1", "900", "zoo:tiny_cnn", says=["does not fit L1", "900"])
+        self.refused(*run, "--l2", "1k", "zoo:tiny_cnn", says=["does not fit L2", "1360 bytes"])
         self.refused(*run, "--l1", "9x", "zoo:tiny_cnn", says="9x")
-        self.refused(*run, "zoo:resnet50", says=["bytes of L3", "8388608"])
+        self.refused(*run, "zoo:resnet50", says=["bytes of L3", "8388608", "--l3 32M"])
         self.refused(*run, "--tiler", "dory", "--l1", "900", "zoo:tiny_cnn", says="DORY's")
 
     def test_somebody_elses_pulp_program_is_refused(self):

@@ -228,9 +228,9 @@ class Points(PythonTest):
         self.assertIs(point["bit_exact"], True)
         layers = sweep.layers()
         self.assertEqual(layers["cycles"].sum(), sweep["cycles"][0])
-        infeasible = wb.evaluate("zoo:tiny_cnn", hw="gap8", l1="1k")
+        infeasible = wb.evaluate("zoo:tiny_cnn", hw="gap8", l2="1k")
         self.assertEqual(infeasible["status"], "infeasible")
-        self.assertIn("does not fit L1", infeasible["reason"])
+        self.assertIn("does not fit L2", infeasible["reason"])
 
     def test_results_are_columns_and_frames(self):
         wb.sweep("zoo:tiny_cnn", hw="gap8", l1=["1k", "64k"], tiler="dory", store="s.db")

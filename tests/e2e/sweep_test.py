@@ -98,14 +98,14 @@ class Sweep(WorkbenchTest):
                          "'3:STOPP'\n")
 
     def test_infeasible_points_are_results_with_their_reason(self):
-        text = self.sweep("--hw", "gap8", "--set", "l1=500,32k", "--set", "cores=8,99",
+        text = self.sweep("--hw", "gap8", "--set", "l2=1k,320k", "--set", "cores=8,99",
                           "zoo:tiny_cnn", "--csv", "i.csv")
         self.assertIn("1 ok, 3 infeasible", text)
-        self.assertIn("500 are there", text)
-        reasons = {(row["l1"], row["cores"]): row["reason"] for row in self.table("i.csv")}
-        self.assertIn("does not fit L1", reasons["500", "8"])
-        self.assertIn("between 1 and 16", reasons["32k", "99"])
-        self.assertEqual(reasons["32k", "8"], "")
+        self.assertIn("960 are there", text)
+        reasons = {(row["l2"], row["cores"]): row["reason"] for row in self.table("i.csv")}
+        self.assertIn("does not fit L2", reasons["1k", "8"])
+        self.assertIn("between 1 and 16", reasons["320k", "99"])
+        self.assertEqual(reasons["320k", "8"], "")
 
     def test_a_search_is_reproducible_and_finds_the_front(self):
         space = ("--hw", "gap8", "--set", "l1=4k..36k:1k", "--set", "cores=1..16", "--objective",

@@ -2,6 +2,8 @@
 // no hazard.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <set>
 
 #include "compiler/pulp/compile.h"
@@ -222,6 +224,164 @@ TEST(PulpCompile, weights_that_come_in_pieces_are_there_when_tiles_read_them) {
     if (wait != nullptr && program.info.instruction_layer[i] == 1) counters.insert(wait->id);
   }
   EXPECT_GE(counters.size(), 4U);
+}
+
+// Pieces asked for before the host's turn are there behind it: no barrier is left for them.
+TEST(PulpCompile, weights_in_pieces_are_there_behind_a_turn_of_the_host) {
+  IntegerGraph g;
+  ValueId x = g.input({1, 128, 4, 4}, kUnsigned8);
+  for (int i = 0; i < 3; ++i) {
+    x = g.conv(x, 256, square_window(1), 1, g.random_affine(256, 200000, kUnsigned8), kUnsigned8);
+    x = g.through_host(x);
+  }
+  g.output(x);
+  EXPECT_EQ(fault(g, machine_with(20000, 380000), {}), "");
+}
+
+// Calls that leave partial sums.
+std::int64_t passes_but_last(const Program& program) {
+  return std::count_if(program.instructions.begin(), program.instructions.end(),
+                       [](const Instruction& instruction) {
+                         const auto* kernel = std::get_if<Kernel>(&instruction);
+                         return kernel != nullptr && kernel->sums_out;
+                       });
+}
+
+// GAP8 has 36700 bytes of L1: a neuron's 21632 weights and inputs take 43264, 9 taps of 2048
+// channels 18432 for the weights alone, 120 x 120 codes of 4 channels 57600.
+TEST(PulpCompile, sums_that_do_not_fit_l1_are_made_in_passes) {
+  const Machine machine = load_machine("configs/gap8.yaml");
+  const auto gemm = [](IntegerGraph& g) {
+    const ValueId x = g.flatten(g.input({1, 32, 26, 26}, kUnsigned8));
+    g.output(g.gemm(x, 10, g.random_affine(10, 3000000, kUnsigned8), kUnsigned8));
+  };
+  const auto conv = [](IntegerGraph& g) {
+    const ValueId x = g.input({1, 2048, 4, 4}, kUnsigned8);
+    g.output(g.conv(x, 8, square_window(3, 1, 1), 1, g.random_affine(8, 3000000, kUnsigned8),
+                    kUnsigned8, true));
+  };
+  const auto pool = [](IntegerGraph& g) {
+    AffineRequantize mean;
+    mean.divisor = 120 * 120;
+    g.output(g.average_pool(g.input({1, 12, 120, 120}, kUnsigned8), square_window(120), mean));
+  };
+  for (const auto& build : {std::function<void(IntegerGraph&)>(gemm), {conv}, {pool}}) {
+    for (const Tiler tiler : {Tiler::Optimal, Tiler::Dory}) {
+      IntegerGraph g;
+      build(g);
+      EXPECT_EQ(fault(g, machine, {.tiler = tiler}), "");
+      const Program program = compile(g.graph(), machine, {.tiler = tiler});
+      EXPECT_GT(passes_but_last(program), 0);
+      EXPECT_LE(program.l1_bytes, machine.l1.buffer_bytes);
+    }
+  }
+}
+
+// A layer of many terms a result, of any kind, and an L1 that holds some of them.
+IntegerGraph deep_layer(std::uint64_t seed) {
+  IntegerGraph g(seed);
+  const CodeType kInputs[] = {kUnsigned8, kSigned8, {4, false}, {2, false}, {4, true}};
+  const CodeType in = kInputs[g.between(0, 4)], out = kInputs[g.between(0, 3)];
+  const auto affine = [&](std::int64_t channels, std::int64_t terms) {
+    return g.random_affine(channels, 40 * in.high() * terms / 4, out);
+  };
+  const std::int64_t channels = 4 * g.between(1, 6);
+  switch (g.between(0, 3)) {
+    case 0: {
+      const std::int64_t side = g.between(6, 14), ins = 4 * g.between(4, 12) * side * side;
+      const ValueId x = g.flatten(g.input({1, ins / side / side, side, side}, in));
+      g.output(g.gemm(x, channels, affine(channels, ins), out));
+      return g;
+    }
+    case 1: {
+      AffineRequantize mean;
+      const std::int64_t side = g.between(30, 70);
+      const CodeType codes{in.bits, false};
+      mean.divisor = side * side;
+      mean.high = codes.high();
+      g.output(
+          g.average_pool(g.input({1, channels, side, side}, codes), square_window(side), mean));
+      return g;
+    }
+    default: {
+      const std::int64_t kernel = g.between(1, 3), ins = 8 * g.between(20, 90);
+      const ValueId x = g.input({1, ins, g.between(3, 7), g.between(3, 7)}, in);
+      const Window window = square_window(kernel, g.between(1, 2), kernel / 2);
+      const int bits = g.between(0, 1) == 0 ? 8 : 4;
+      g.output(g.conv(x, channels, window, 1, affine(channels, ins * kernel * kernel), out,
+                      g.between(0, 1) == 0, bits));
+      return g;
+    }
+  }
+}
+
+TEST(PulpCompile, random_deep_layers_run_in_passes_as_the_golden_model) {
+  std::uint64_t cut = 0, refused = 0;
+  for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
+    SCOPED_TRACE(seed);
+    IntegerGraph g = deep_layer(seed);
+    const Tiler tiler = seed % 4 == 0 ? Tiler::Dory : Tiler::Optimal;
+    const auto cores = static_cast<std::int64_t>(1 + seed % 8);
+    const Machine machine = machine_with(g.between(900, 2500), 380000, cores);
+    try {
+      EXPECT_EQ(fault(g, machine, {.tiler = tiler}), "");
+      cut += passes_but_last(compile(g.graph(), machine, {.tiler = tiler})) > 0 ? 1 : 0;
+    } catch (const Error& error) {
+      ++refused;
+      EXPECT_EQ(tiler, Tiler::Dory) << error.what();
+    }
+  }
+  EXPECT_GE(cut, kCases / 3);
+  EXPECT_LE(refused, kCases / 4);
+}
+
+// x * 53 + y * 128 over 128, not cut, then * 54 over 64: two roundings that no one line has.
+TEST(PulpCompile, sums_of_32_bits_are_rescaled_by_a_layer_of_their_own) {
+  for (const std::int64_t l1 : {1000, 38000}) {
+    IntegerGraph g;
+    const ValueId x = g.input({1, 11, 6, 20}, kUnsigned8), y = g.input({1, 11, 6, 20}, kUnsigned8);
+    AffineRequantize first = raw_accumulators(), second = first, all = first, codes;
+    first.multiplier = {53}, second.multiplier = {128}, all.divisor = 128;
+    codes.multiplier = {54}, codes.divisor = 64;
+    const ValueId sum = g.add(x, y, {first, second}, all, kInt32);
+    g.output(g.rescale(sum, codes, kUnsigned8));
+    EXPECT_EQ(fault(g, machine_with(l1, 380000), {}), "");
+  }
+}
+
+// A matrix of rows and a convolution that end as accumulators.
+TEST(PulpCompile, products_leave_accumulators_for_the_host) {
+  for (const std::int64_t l1 : {600, 38000}) {
+    IntegerGraph g;
+    const ValueId x = g.input({1, 24, 5, 7}, kSigned8);
+    g.output(g.conv(x, 10, square_window(3, 1, 1), 1, raw_accumulators(), kInt32, true));
+    g.output(g.conv(x, 12, square_window(1), 1, raw_accumulators(), kInt32));
+    EXPECT_EQ(fault(g, machine_with(l1, 380000), {}), "");
+    IntegerGraph rows;
+    const ValueId matrix = rows.input({28, 30}, kUnsigned8);
+    rows.output(rows.gemm(matrix, 20, raw_accumulators(), kInt32));
+    EXPECT_EQ(fault(rows, machine_with(l1, 380000), {}), "");
+  }
+}
+
+TEST(PulpCompile, more_l3_is_proposed_where_weights_do_not_fit) {
+  IntegerGraph g;
+  const ValueId x = g.input({1, 128, 4, 4}, kUnsigned8);
+  AffineRequantize cut;
+  cut.divisor = 1 << 16;
+  g.output(g.conv(x, 256, square_window(3, 1, 1), 1, cut, kUnsigned8));
+  Machine machine = machine_with(20000, 380000);
+  machine.name = "small";
+  machine.l3.size_bytes = 1 << 18;
+  try {
+    compile(g.graph(), machine, {});
+    FAIL() << "expected an error";
+  } catch (const Error& error) {  // 9 * 128 * 256
+    EXPECT_EQ(std::string(error.what()),
+              "weights need 294912 bytes of L3, small has 262144: --l3 524288 gives it more");
+  }
+  machine.l3.size_bytes = 1 << 19;
+  EXPECT_EQ(fault(g, machine, {}), "");
 }
 
 }  // namespace

@@ -66,6 +66,12 @@ Kernel draw_kernel(Draw& draw) {
   }
   k.has_bias = traits(k.kind).weights && draw.coin();
   k.norm = traits(k.kind).weights && draw.coin();
+  if (traits(k.kind).partial && draw.coin()) {
+    k.sums_in = !k.has_bias && draw.coin();
+    k.sums_out = !k.norm && draw.coin();
+  }
+  if (traits(k.kind).wide_out && !k.norm && draw.coin()) k.out_bits = 32;
+  if (traits(k.kind).wide_in && draw.coin()) k.in_bits = 32;
   k.norm_bits = draw.coin() ? 32 : 64;
   k.shift = draw(0, 20);
   k.divisor = draw(1, 4);

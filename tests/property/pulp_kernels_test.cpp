@@ -105,6 +105,14 @@ Kernel random_kernel(Random& random, KernelKind kind) {
   k.has_bias = traits(k.kind).weights && coin(random);
   const bool normable = traits(k.kind).weights || k.kind == KernelKind::Requantize;
   k.norm = normable && k.kind != KernelKind::Linear32 && coin(random);
+  if (traits(k.kind).partial && coin(random)) {
+    k.sums_in = !k.has_bias && coin(random);
+    k.sums_out = !k.norm && coin(random);
+  }
+  if (traits(k.kind).wide_out && !k.norm && !k.sums_out && coin(random)) {
+    k.out_bits = 32, k.out_signed = true;
+  }
+  if (traits(k.kind).wide_in && coin(random)) k.in_bits = 32, k.in_signed = true;
   k.norm_bits = coin(random) ? 32 : 64;
   if (k.norm && k.norm_bits == 64) k.shift = between(random, 0, 63);
   if (traits(k.kind).family == Family::MaxPool) k.out_bits = k.in_bits, k.out_signed = k.in_signed;
@@ -140,6 +148,7 @@ Memory place(Random& random, Kernel& k) {
   k.weights = take(weight_bytes(k)), k.bias = take(bias_bytes(k));
   k.kappa = take(norm_bytes(k)), k.lambda = take(norm_bytes(k));
   k.out = take(output_bytes(k));
+  if (k.sums_in && k.sums_out && coin(random)) k.out = k.bias;
   Memory memory;
   memory.l1.resize(static_cast<std::size_t>(end + between(random, 0, 3)));
   for (std::uint8_t& byte : memory.l1) byte = static_cast<std::uint8_t>(random());

@@ -56,12 +56,18 @@ Position tap(const Kernel& k, Position out, std::int64_t ky, std::int64_t kx) {
           out.x * k.stride_x - k.pad_left + kx * k.dilation_x};
 }
 
+// Where the result goes on from.
+std::int64_t partial_sum(const L1Bytes& l1, const Kernel& k, Position out, std::int64_t c) {
+  if (!k.sums_in) return 0;
+  return word(l1, k.bias + 4 * ((out.y * k.out_w + out.x) * k.out_c + c), 4);
+}
+
 std::int64_t sum_of_products(const L1Bytes& l1, const Kernel& k, Position out, std::int64_t c) {
   const bool dw = is_depthwise(k);
   const std::int64_t channels = dw ? 1 : k.in_c;
   const PackedCodes weights{k.weights, k.kernel_h * k.kernel_w * channels, k.weight_bits, true};
   const PackedCodes planes{k.in, k.in_h * k.in_w, k.in_bits, k.in_signed};
-  std::int64_t sum = k.has_bias ? word(l1, k.bias + 4 * c, 4) : 0;
+  std::int64_t sum = k.has_bias ? word(l1, k.bias + 4 * c, 4) : partial_sum(l1, k, out, c);
   for (std::int64_t ky = 0; ky < k.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.kernel_w; ++kx) {
       const Position p = tap(k, out, ky, kx);
@@ -91,14 +97,19 @@ std::int64_t addition(const L1Bytes& l1, const Kernel& k, std::int64_t pixel, st
   return naive_normalized(naive_wrap(sum, 32), k.multiplier, k.offset, k);
 }
 
-std::int64_t average(const L1Bytes& l1, const Kernel& k, Position out, std::int64_t c) {
-  std::int64_t sum = 0;
+std::int64_t window_sum(const L1Bytes& l1, const Kernel& k, Position out, std::int64_t c) {
+  std::int64_t sum = partial_sum(l1, k, out, c);
   for (std::int64_t ky = 0; ky < k.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.kernel_w; ++kx) {
       const Position p = tap(k, out, ky, kx);
       if (inside(k, p)) sum += naive_code(l1, pixels_in(k), p.y * k.in_w + p.x, c);
     }
   }
+  return sum;
+}
+
+std::int64_t average(const L1Bytes& l1, const Kernel& k, Position out, std::int64_t c) {
+  const std::int64_t sum = window_sum(l1, k, out, c);
   const auto residue = [](std::int64_t value) { return value & 0xffffffff; };
   if (k.in_signed) {
     const std::int64_t quotient = naive_wrap(sum * k.multiplier, 32) / k.divisor;
@@ -184,10 +195,14 @@ L1Bytes max_pool(const Kernel& k, L1Bytes l1) {
 }
 
 L1Bytes accumulators(const Kernel& k, L1Bytes l1) {
-  for (std::int64_t c = 0; c < k.out_c; ++c) {
-    const auto sum = static_cast<std::uint64_t>(sum_of_products(l1, k, {}, c));
+  const bool pool = k.kind == KernelKind::AveragePool;
+  for (std::int64_t at = 0; at < k.out_h * k.out_w * k.out_c; ++at) {
+    const std::int64_t pixel = at / k.out_c, c = at % k.out_c;
+    const Position out{pixel / k.out_w, pixel % k.out_w};
+    const auto sum = static_cast<std::uint64_t>(pool ? window_sum(l1, k, out, c)
+                                                     : sum_of_products(l1, k, out, c));
     for (std::int64_t i = 0; i < 4; ++i) {
-      l1[static_cast<std::size_t>(k.out + 4 * c + i)] = static_cast<std::uint8_t>(sum >> (8 * i));
+      l1[static_cast<std::size_t>(k.out + 4 * at + i)] = static_cast<std::uint8_t>(sum >> (8 * i));
     }
   }
   return l1;
@@ -240,7 +255,9 @@ std::int64_t naive_normalized(std::int64_t accumulator, std::int64_t kappa, std:
 
 L1Bytes naive_kernel(const Kernel& k, L1Bytes l1) {
   if (k.kind == KernelKind::MaxPool) return max_pool(k, std::move(l1));
-  if (k.kind == KernelKind::Linear32) return accumulators(k, std::move(l1));
+  const bool products = k.kind < KernelKind::Linear32 && k.out_bits == 32;
+  if (k.kind == KernelKind::Linear32 || k.sums_out || products)
+    return accumulators(k, std::move(l1));
   const L1Bytes before = l1;
   clear_rest(l1, pixels_out(k), k.out_h * k.out_w);
   for (std::int64_t y = 0; y < k.out_h; ++y) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "isa/pulp/kernels.h"
 #include "tests/support/pulp_dataflow.h"
 
 namespace workbench {
@@ -44,7 +45,7 @@ class Enumeration {
     move("l2", Space::L2, op.l2, 1);
   }
   void mutants_of(const Kernel& op) {
-    const bool words = op.kind == KernelKind::Linear32;
+    const bool words = leaves_words(op);
     move("in", Space::L1, op.in, 1);
     if (second_input_bytes(op) > 0) move("in2", Space::L1, op.in2, 1);
     if (weight_bytes(op) > 0) move("weights", Space::L1, op.weights, 1);

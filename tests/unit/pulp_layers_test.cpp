@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/support.h"
 #include "tests/support/integer_graphs.h"
 
 namespace workbench::pulp {
@@ -125,13 +126,50 @@ TEST(PulpLayers, concat_parts_lie_in_their_whole_and_copies_are_made_for_the_sec
   EXPECT_EQ(first(network.layers[1].out), 10);
 }
 
+// Of a float network; empty: the cluster computes it.
+std::string host_reason_of(Op op, const Shape& in, const Shape& out, const Shape& weights = {}) {
+  Graph graph;
+  Node node{.name = "node", .op = std::move(op)};
+  node.inputs = {graph.add_value({.name = "x", .shape = in})};
+  if (!weights.empty()) {
+    node.inputs.push_back(graph.add_constant("w", Tensor::zeros(ElementType::Float32, weights)));
+  }
+  node.outputs = {graph.add_value({.name = "y", .shape = out})};
+  Machine machine;
+  machine.name = "small";
+  machine.l1.buffer_bytes = 1000, machine.l2.buffer_bytes = 5000;
+  return host_reasons(machine)(graph, node).value_or("");
+}
+
+TEST(PulpLayers, the_host_has_what_no_memory_holds_at_a_time) {
+  const auto gemm = [](std::int64_t ins) {
+    return host_reason_of(Gemm{.transpose_b = true}, {1, ins}, {1, 1}, {1, ins});
+  };
+  EXPECT_EQ(gemm(2500), "");  // in passes through L1
+  EXPECT_EQ(gemm(2501), "operands of one result take 5002 bytes of L2, small has 5000");
+  // Four channels of 35 x 35 and their means.
+  const Shape map{1, 4, 35, 35}, point{1, 4, 1, 1};
+  EXPECT_EQ(host_reason_of(AveragePool{.window = square_window(35)}, map, point), "");
+  EXPECT_EQ(host_reason_of(AveragePool{.window = square_window(36)}, map, point),
+            "operands of one result take 5188 bytes of L2, small has 5000");
+  EXPECT_EQ(host_reason_of(MaxPool{.window = square_window(16)}, map, point),
+            "operands of one result take 1028 bytes of L1, small has 1000");
+}
+
+TEST(PulpLayers, the_host_has_batches_of_maps) {
+  const Conv conv{.window = square_window(1)};
+  EXPECT_EQ(host_reason_of(conv, {3, 2, 4, 4}, {3, 2, 4, 4}, {2, 2, 1, 1}),
+            "takes 3 images at a time, kernels take one");
+  EXPECT_EQ(host_reason_of(conv, {1, 2, 4, 4}, {1, 2, 4, 4}, {2, 2, 1, 1}), "");
+}
+
 TEST(PulpLayers, refusals_name_the_layer_and_the_figures) {
   IntegerGraph wide;
-  wide.output(wide.conv(wide.input({1, 4, 4, 4}, kUnsigned8), 4, square_window(1), 1,
+  wide.output(wide.conv(wide.input({1, 4, 4, 4}, kUnsigned8), 4, square_window(3, 1, 1), 4,
                         raw_accumulators(), kInt32));
   EXPECT_EQ(refusal(wide),
-            "integers: node 'n1' (Conv): a result of 32 bits is what only a fully connected layer "
-            "leaves, and unscaled");
+            "integers: node 'n1' (Conv): a result of 32 bits is what only sums over all channels "
+            "leave, and unscaled");
 
   IntegerGraph truncated;
   AffineRequantize toward_zero = affine(1, 8, Rounding::TowardZero);

@@ -111,6 +111,7 @@ TEST(PulpOverrides, buffers_are_bytes_or_kilobytes_or_megabytes) {
   EXPECT_EQ(with_overrides({}, {.l1 = "64k"}).l1.buffer_bytes, 65536);
   EXPECT_EQ(with_overrides({}, {.l2 = "1M"}).l2.buffer_bytes, 1048576);
   EXPECT_EQ(with_overrides({}, {.l2 = "1K"}).l2.buffer_bytes, 1024);
+  EXPECT_EQ(with_overrides({}, {.l3 = "32M"}).l3.size_bytes, 33554432);
 }
 
 TEST(PulpOverrides, a_buffer_larger_than_its_memory_makes_the_memory_as_large) {

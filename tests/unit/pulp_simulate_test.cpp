@@ -140,6 +140,18 @@ TEST(PulpSimulate, l3_serves_row_by_row_and_one_request_after_the_other) {
   EXPECT_EQ(end_of({rows, L3Wait{}, Barrier{}}), 3 * 600 + 9);
 }
 
+// A host step stands for a turn in which the cluster is at rest: what was asked for before it is
+// there afterwards, for all cores, without a barrier.
+TEST(PulpSimulate, a_turn_of_the_host_is_waited_for_by_all) {
+  Program program = program_of({L3Transfer{.length = 64}, L3Wait{}, to_l1(0, 0, 64), DmaWait{}});
+  program.instructions[2] = rows_to_l1(0, 0);
+  EXPECT_EQ(timed(program).hazards.size(), 1U);
+  program.host_steps = {{.before = 1, .nodes = {}}};
+  EXPECT_EQ(timed(program).hazards.size(), 0U);
+  program.host_steps = {{.before = 3, .nodes = {}}};
+  EXPECT_EQ(timed(program).hazards.size(), 1U);
+}
+
 TEST(PulpSimulate, counters_measure_between_start_and_stop_of_their_layer) {
   Program program = program_of({code(5), CounterStart{}, code(20), Barrier{}, CounterStop{},
                                 code(7), CounterStart{}, code(1), CounterStop{}});

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/kernel_rules.h"
@@ -247,17 +248,58 @@ TEST(OptimalTiling, fewer_cores_compute_where_the_columns_of_all_do_not_fit) {
 }
 
 TEST(OptimalTiling, says_what_one_core_would_need_where_it_does_not_fit_either) {
-  // Two columns, a window of the input, one filter, its kappa and lambda, a word of output.
-  const std::int64_t window = 9 * 1200, least = 4 * window + 3 * 4;
+  // Of one input channel, in words: two columns of 9 together, a window of the input, a filter; its
+  // kappa and lambda, the output, its partial sum.
+  const std::int64_t least = 20 + 12 + 12 + 4 * 4;
   const Network network{.layers = {layer_of(Family::Conv, {1200, 64, 8, 3, 1, 1})}};
-  EXPECT_EQ(
-      optimal_tiling(network.layers[0], network, machine_with(36700), {.bytes = 380000}).obstacle,
-      fmt::format("layer: does not fit L1: its smallest tile takes {} bytes, 36700 are there",
-                  least));
-  const Tiling tiling =
-      optimal_tiling(network.layers[0], network, machine_with(least), {.bytes = 380000})
-          .tiling.value();
-  EXPECT_EQ(tiling.cores, 1);
+  const auto with = [&](std::int64_t l1) {
+    return optimal_tiling(network.layers[0], network, machine_with(l1), {.bytes = 380000});
+  };
+  EXPECT_EQ(with(least - 1).obstacle,
+            fmt::format("layer: does not fit L1: its smallest tile takes {} bytes, {} are there",
+                        least, least - 1));
+  EXPECT_EQ(with(least).tiling.value().cores, 1);
+  // All at once: a window of 9 * 1200 four times, and three words.
+  const std::int64_t whole = 4 * 9 * 1200 + 3 * 4;
+  EXPECT_EQ(with(whole).tiling.value().passes.over, PassOver::Nothing);
+  EXPECT_EQ(with(whole).tiling.value().cores, 1);
+  EXPECT_EQ(with(whole - 1).tiling.value().passes.over, PassOver::Channels);
+}
+
+// Four channels of input, weights and columns at a time, 10 results.
+TEST(PulpPasses, partial_sums_go_from_call_to_call_and_constants_are_for_the_first_and_last) {
+  Layer layer = layer_of(Family::Linear, {.in_c = 10, .out_c = 3});
+  layer.call.has_bias = true, layer.call.shift = 5;
+  const Passes passes{PassOver::Channels, 4};
+  const Kernel tile = tile_call(layer, KernelKind::Linear, 0, 0, 0, {3, 1, 1});
+  const std::vector<Pass> all = passes_of(passes, tile);
+  ASSERT_EQ(all.size(), 3U);
+  const Kernel first = pass_call(tile, passes, all[0]), middle = pass_call(tile, passes, all[1]),
+               last = pass_call(tile, passes, all[2]);
+  EXPECT_TRUE(first.has_bias && !first.sums_in && first.sums_out && !first.norm);
+  EXPECT_TRUE(!middle.has_bias && middle.sums_in && middle.sums_out && !middle.norm);
+  EXPECT_TRUE(!last.has_bias && last.sums_in && !last.sums_out && last.norm);
+  EXPECT_EQ(first.in_c, 4);
+  EXPECT_EQ(last.in_c, 2);
+  EXPECT_EQ(first.shift, 0);
+  EXPECT_EQ(last.shift, 5);
+}
+
+// A window of 7 rows, the first in the padding, as 4 + 2 of the map.
+TEST(PulpPasses, rows_of_a_window_have_its_padding_at_the_ends) {
+  Layer layer = layer_of(Family::AveragePool, {.in_c = 2, .out_c = 2, .size = 6, .kernel = 7});
+  layer.call.pad_top = layer.call.pad_left = 1, layer.call.out_h = layer.call.out_w = 1;
+  layer.call.divisor = 49;
+  const Passes passes{PassOver::Rows, 4};
+  const Kernel tile = tile_call(layer, KernelKind::AveragePool, 0, 0, 0, {2, 1, 1});
+  const std::vector<Pass> all = passes_of(passes, tile);
+  ASSERT_EQ(all.size(), 2U);
+  const Kernel first = pass_call(tile, passes, all[0]), last = pass_call(tile, passes, all[1]);
+  EXPECT_EQ(std::tuple(first.in_h, first.kernel_h, first.pad_top), std::tuple(4, 5, 1));
+  EXPECT_EQ(std::tuple(last.in_h, last.kernel_h, last.pad_top), std::tuple(2, 2, 0));
+  EXPECT_EQ(first.kernel_w, 7);
+  EXPECT_EQ(first.divisor, 1);
+  EXPECT_EQ(last.divisor, 49);
 }
 
 TEST(DoryTiling, keeps_all_cores) {
@@ -289,12 +331,12 @@ TEST(OptimalTiling, slices_of_l2_fit_from_the_bytes_on_that_it_asks_for) {
 
 TEST(OptimalTiling, says_how_much_the_smallest_tile_takes) {
   const Network network = mobilenet_128();
-  // A pixel of 1024, weights of one channel, a word each for output, kappa and lambda.
+  // A word each of a pixel and of weights, for output, partial sum, kappa and lambda.
   EXPECT_EQ(
-      optimal_tiling(network.layers[26], network, machine_with(2000), {.bytes = 380000}).obstacle,
-      "layer26: does not fit L1: its smallest tile takes 2060 bytes, 2000 are there");
+      optimal_tiling(network.layers[26], network, machine_with(20), {.bytes = 380000}).obstacle,
+      "layer26: does not fit L1: its smallest tile takes 24 bytes, 20 are there");
   EXPECT_TRUE(
-      optimal_tiling(network.layers[26], network, machine_with(2060), {.bytes = 380000}).tiling);
+      optimal_tiling(network.layers[26], network, machine_with(24), {.bytes = 380000}).tiling);
   // Three rows of the input and one of the output, 64 x 32 bytes each, weights, kappa and lambda.
   EXPECT_EQ(
       optimal_tiling(network.layers[1], network, machine_with(38000), {.bytes = 8000}).obstacle,

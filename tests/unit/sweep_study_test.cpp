@@ -180,6 +180,7 @@ TEST(SweepStudy, a_number_of_the_machine_has_one_name_at_a_time) {
                                                   {"v3_96", "clock.array", "350"},
                                                   {"gap8", "l1", "10k"},
                                                   {"gap8", "l2", "100k"},
+                                                  {"gap8", "l3", "32M"},
                                                   {"gap8", "cores", "3"},
                                                   {"gap8", "dma-width", "4"},
                                                   {"gap8", "clock.fabric", "99"}}) {
