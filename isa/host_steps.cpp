@@ -52,7 +52,7 @@ class Passes {
  private:
   struct Pass {
     HostPass made;
-    bool elementwise = false;
+    bool elementwise = false;  // a result depends on an element of each operand, moved or not
     Shape shape;
   };
 
@@ -114,8 +114,8 @@ class Passes {
     if (pass < 0) pass = reading_alike(node);
     if (pass < 0) {
       pass = static_cast<int>(passes_.size());
-      passes_.push_back(
-          {.elementwise = is_elementwise(node.op), .shape = value(node.outputs[0]).shape});
+      passes_.push_back({.elementwise = is_elementwise(node.op) || traits(node.op).moves_data,
+                         .shape = value(node.outputs[0]).shape});
     }
     passes_[static_cast<std::size_t>(pass)].made.nodes.push_back(n);
     pass_of_node_[n] = pass;
@@ -190,18 +190,29 @@ class Passes {
     if (codes == kNoValue) return;
     const Quantization& quantization = *value(codes).quantization;
     if (quantization.bits > 8 || quantization.thresholds.size() != 1) return;
+    if (meets_moved(pass.made.nodes, codes)) return;
     double leaving = 0;
     for (const std::size_t n : pass.made.nodes) {
       if (!has_one_function(activation_of(graph_.nodes[n].op))) return;
       for (const ValueId id : graph_.nodes[n].outputs) leaving += leaves_pass(id, p) ? 1 : 0;
     }
-    const double count = elements(value(codes));
+    const auto count = static_cast<double>(element_count(pass.shape));
     if (count == 0) return;
     const double entries = static_cast<double>(std::int64_t{1} << quantization.bits);
     const HostWork& work = pass.made.work;
     pass.made.by_table = HostWork{.operations = entries * work.operations / count,
                                   .bytes = work.bytes + 4 * leaving * count};
     pass.made.codes = codes;
+  }
+
+  // Whether elements of the tensor that the first node moves meet others of it where they arrive.
+  bool meets_moved(const std::vector<std::size_t>& nodes, ValueId codes) const {
+    if (!traits(graph_.nodes[nodes.front()].op).moves_data) return false;
+    return std::any_of(nodes.begin() + 1, nodes.end(), [&](std::size_t n) {
+      return std::ranges::any_of(graph_.nodes[n].inputs, [&](ValueId id) {
+        return id != kNoValue && (origin(id) == codes || codes_of_[at(origin(id))] == codes);
+      });
+    });
   }
 
   bool leaves_pass(ValueId id, int p) const {

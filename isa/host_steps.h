@@ -31,9 +31,9 @@ struct HostWork {
 struct HostPass {
   std::vector<std::size_t> nodes;
   HostWork work;
-  // What an elementwise pass makes of 8-bit codes of one tensor and of constants of one element is
-  // a function of the code: a table of 2^bits results, looked up once, a load of 4 bytes, for each
-  // result that leaves the pass.
+  // What a pass that is elementwise, or moves elements first, makes of 8-bit codes of one tensor
+  // and of constants of one element is a function of the code: a table of 2^bits results, looked up
+  // once, a load of 4 bytes, for each result that leaves the pass.
   std::optional<HostWork> by_table;
   ValueId codes = kNoValue;  // the tensor that a pass with a table reads
 

@@ -170,40 +170,48 @@ std::vector<std::vector<std::size_t>> turns_of(const Program& program) {
   return turns;
 }
 
-// What the host saves by tables of codes that the machine writes, by the name of the codes.
-std::map<std::string, double> savings_by_tables(const Program& program, const HostRates& rates) {
-  std::map<std::string, double> saved;
+// What the host does by tables where the machine runs all that it can.
+struct Tables {
+  std::map<std::string, double> saved;  // milliseconds, by the name of the codes that are looked up
+  std::set<std::string> written;        // values whose codes a table writes
+};
+
+Tables tables_of(const Program& program, const HostRates& rates) {
+  Tables tables;
   const Graph& host = host_of(program);
   for (const std::vector<std::size_t>& turn : turns_of(program)) {
     for (const HostPass& pass : host_passes(host, turn)) {
-      if (!pass.by_table) continue;
-      saved[host.value(pass.codes).name] +=
-          pass.work.milliseconds(rates) - pass.milliseconds(rates);
+      const double saved = pass.work.milliseconds(rates) - pass.milliseconds(rates);
+      if (saved <= 0) continue;
+      tables.saved[host.value(pass.codes).name] += saved;
+      for (const std::size_t n : pass.nodes) {
+        if (!std::holds_alternative<Quantize>(host.nodes[n].op)) continue;
+        tables.written.insert(host.value(host.nodes[n].inputs[0]).name);
+      }
     }
   }
-  return saved;
+  return tables;
 }
 
 Prices prices_of(const Graph& graph, const std::vector<bool>& by_machine, const Timed& all,
                  const Machine& machine) {
   const HostRates rates = host_rates(machine);
-  const std::map<std::string, double> saved = savings_by_tables(all.program, rates);
+  const Tables tables = tables_of(all.program, rates);
   Prices prices;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     double host = host_milliseconds(graph, std::span(&n, 1), rates);
-    const auto table = saved.find(graph.value(node.outputs[0]).name);
-    if (by_machine[n] && table != saved.end()) host += table->second;
+    const auto table = tables.saved.find(graph.value(node.outputs[0]).name);
+    if (by_machine[n] && table != tables.saved.end()) host += table->second;
     prices.host.push_back(host);
     const auto on_machine = all.of_node.find(node.name);
     prices.machine.push_back(on_machine == all.of_node.end() ? 0 : on_machine->second);
   }
   for (const Value& value : graph.values) {
     const auto count = static_cast<double>(element_count(value.shape));
-    const double converted =
-        1e3 * std::max(count / (rates.gflops * 1e9),
-                       count * code_bytes(machine) / (rates.gigabytes_per_second * 1e9));
-    prices.crossing.push_back(converted + transfer_ms(value.shape, machine));
+    const bool by_table = tables.saved.contains(value.name) || tables.written.contains(value.name);
+    const HostWork moved{.operations = by_table ? 0 : count, .bytes = count * code_bytes(machine)};
+    prices.crossing.push_back(moved.milliseconds(rates) + transfer_ms(value.shape, machine));
   }
   return prices;
 }

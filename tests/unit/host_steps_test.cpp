@@ -119,6 +119,33 @@ TEST(HostSteps, numbers_of_the_host_are_no_table) {
   EXPECT_EQ(found[0].work.bytes, 4 * kCount);
 }
 
+TEST(HostSteps, codes_that_move_are_looked_up_where_they_arrive) {
+  GraphBuilder build;
+  const ValueId x = build.input("x", {1, 8, 16, 16});
+  const ValueId t = build.add("t", Transpose{.permutation = {0, 2, 3, 1}}, {x});
+  const ValueId s = build.add("s", function(Activation::Kind::Sigmoid), {t});
+  make_codes(build, x);
+  quantized(build, s);
+  const std::vector<HostPass> found = passes(build);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].work.operations, kCount * (1 + 1 + 40 + 1));
+  ASSERT_TRUE(found[0].by_table);
+  EXPECT_EQ(found[0].by_table->operations, 256 * 43);
+  EXPECT_EQ(found[0].by_table->bytes, kCount + 4 * kCount);
+}
+
+TEST(HostSteps, what_meets_its_own_elements_elsewhere_is_no_function_of_a_code) {
+  GraphBuilder build;
+  const ValueId x = build.input("x", {1, 8, 16, 16});
+  const ValueId t = build.add("t", Transpose{.permutation = {0, 1, 3, 2}}, {x});
+  const ValueId m = build.binary("m", Binary::Kind::Mul, t, x);
+  make_codes(build, x);
+  quantized(build, m);
+  const std::vector<HostPass> found = passes(build);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_FALSE(found[0].by_table);
+}
+
 // Squeeze and excite: the map is read twice, as codes each time.
 TEST(HostSteps, what_needs_all_of_its_operand_begins_a_pass) {
   GraphBuilder build;
