@@ -4,12 +4,12 @@
 #include <cmath>
 #include <numeric>
 #include <set>
-#include <span>
 
 #include "compiler/quantize/calibrate.h"
 #include "core/error.h"
 #include "explore/flow/min_cut.h"
 #include "isa/host_steps.h"
+#include "isa/host_time.h"
 #include "isa/pulp/schedule.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/memory.h"
@@ -200,7 +200,9 @@ Prices prices_of(const Graph& graph, const std::vector<bool>& by_machine, const 
   Prices prices;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
-    double host = host_milliseconds(graph, std::span(&n, 1), rates);
+    double host = traits(node.op).silent
+                      ? 0
+                      : host_milliseconds(graph, node, rates.gflops, rates.gigabytes_per_second);
     const auto table = tables.saved.find(graph.value(node.outputs[0]).name);
     if (by_machine[n] && table != tables.saved.end()) host += table->second;
     prices.host.push_back(host);
@@ -291,48 +293,81 @@ class Islands {
         by_machine_(by_machine),
         kept_(kept),
         prices_(prices),
+        writers_(producers(graph)),
+        readers_(consumers(graph)),
         island_(graph.nodes.size()) {
     std::iota(island_.begin(), island_.end(), std::size_t{0});
   }
 
   LeftToHost run(const std::string& machine) {
-    const auto writers = producers(graph_);
-    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
-      for (const ValueId id : graph_.nodes[n].inputs) {
-        const std::ptrdiff_t from = id == kNoValue ? -1 : writers[at(id)];
-        if (from < 0 || !moved(n) || !moved(static_cast<std::size_t>(from))) continue;
-        island_[root(n)] = root(static_cast<std::size_t>(from));
+    for (std::size_t v = 0; v < graph_.values.size(); ++v) {
+      for (const std::size_t reader : readers_[v]) {
+        if (writers_[v] < 0 || !moved(reader) || !moved(writer(v))) continue;
+        island_[root(reader)] = root(writer(v));
       }
     }
-    std::map<std::size_t, std::pair<double, double>> sums;  // on the host, on the machine
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       if (!moved(n)) continue;
-      sums[root(n)].first += prices_.host[n];
-      sums[root(n)].second += prices_.machine[n];
+      times_[root(n)].here += prices_.host[n];
+      times_[root(n)].there += prices_.machine[n];
     }
+    for (std::size_t v = 0; v < graph_.values.size(); ++v) add_crossings(v);
     LeftToHost reasons;
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       if (!moved(n)) continue;
-      const auto& [host, engine] = sums[root(n)];
+      const Times& times = times_[root(n)];
       reasons.emplace(graph_.nodes[n].name,
-                      fmt::format("sooner done there: {:.3f} ms, {:.3f} ms on {} and across", host,
-                                  engine, machine));
+                      fmt::format("the model says {:.3f} ms here and {:.3f} ms on {}, crossings "
+                                  "counted",
+                                  times.here, times.there, machine));
     }
     return reasons;
   }
 
  private:
+  struct Times {
+    double here = 0, there = 0;  // what crosses counted
+  };
+
+  std::size_t writer(std::size_t value) const { return static_cast<std::size_t>(writers_[value]); }
   bool moved(std::size_t n) const { return by_machine_[n] && !kept_[n]; }
   std::size_t root(std::size_t n) {
     while (island_[n] != n) n = island_[n] = island_[island_[n]];
     return n;
   }
 
+  // What an island hands to others and takes from them crosses here where they are the machine's,
+  // there where they are the host's.
+  void add_crossings(std::size_t value) {
+    if (graph_.values[value].constant) return;
+    std::set<std::size_t> islands;  // that touch it
+    bool meets_machine = false;
+    const auto id = static_cast<ValueId>(value);
+    bool meets_host =
+        writers_[value] < 0 || std::ranges::find(graph_.outputs, id) != graph_.outputs.end();
+    const auto touch = [&](std::size_t n) {
+      if (moved(n)) {
+        islands.insert(root(n));
+      } else {
+        (kept_[n] ? meets_machine : meets_host) = true;
+      }
+    };
+    if (writers_[value] >= 0) touch(writer(value));
+    for (const std::size_t reader : readers_[value]) touch(reader);
+    for (const std::size_t island : islands) {
+      if (meets_machine) times_[island].here += prices_.crossing[value];
+      if (meets_host) times_[island].there += prices_.crossing[value];
+    }
+  }
+
   const Graph& graph_;
   const std::vector<bool>& by_machine_;
   const std::vector<bool>& kept_;
   const Prices& prices_;
+  std::vector<std::ptrdiff_t> writers_;
+  std::vector<std::vector<std::size_t>> readers_;
   std::vector<std::size_t> island_;
+  std::map<std::size_t, Times> times_;  // by root
 };
 
 }  // namespace
