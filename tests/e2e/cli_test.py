@@ -61,7 +61,8 @@ class Cli(WorkbenchTest):
         placed = self.succeed("inspect", "--hw", "v3_96", "tiny.onnx").stdout
         self.assertTrue(placed.startswith(facts))
         self.assertRegex(placed, r"\nConv +\d+\n")
-        self.assertRegex(placed, r"on the host +\d+ steps?: fully connected layers run on the host")
+        self.assertRegex(placed, r"on the host +1 step\n"
+                                 r" +\d+ nodes?: fully connected layers run on the host")
 
     def test_convert_writes_what_run_reads(self):
         self.succeed("workload", "tiny_residual", "-o", "tiny.onnx")
