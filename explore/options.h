@@ -63,6 +63,10 @@ struct Option {
   std::string_view alias = "";
 };
 
+// Which layers a machine runs: all that it can, or, where the network goes to the host and back,
+// those that are done sooner there by the model, what crosses counted (flow/partition.h).
+enum class Placement { Gain, All };
+
 // The words of an option with a closed set of values.
 template <typename T>
 struct Words;
@@ -73,6 +77,10 @@ struct Words<Effort> {
   static WordList<Effort> all() {
     return {{"fast", Effort::Fast}, {"normal", Effort::Normal}, {"best", Effort::Best}};
   }
+};
+template <>
+struct Words<Placement> {
+  static WordList<Placement> all() { return {{"gain", Placement::Gain}, {"all", Placement::All}}; }
 };
 template <>
 struct Words<xdnn::OrderGoal> {
@@ -284,6 +292,7 @@ struct CompileRequest {
   // gives the weights; an xDNN program without a model gets seeded ones.
   std::filesystem::path program;
   bool allow_host = true;
+  Placement placement = Placement::Gain;
   xdnn::OrderOptions schedule;  // xDNN
   pulp::Tiler tiler = pulp::Tiler::Optimal;
   pulp::NormBits norm_bits = pulp::NormBits::Auto;
@@ -294,8 +303,8 @@ struct CompileRequest {
 template <RequestOf<CompileRequest> Request>
 void for_each_option(Request& request, auto&& visit) {
   auto& [model, target, machine, overrides, data, quantizer_table, scheme, transforms, effort,
-         calibration_cache, dump_passes, save_optimized, passes, program, allow_host, schedule,
-         tiler, norm_bits, technology, keep_reference] = request;
+         calibration_cache, dump_passes, save_optimized, passes, program, allow_host, placement,
+         schedule, tiler, norm_bits, technology, keep_reference] = request;
   auto& [goal, schedule_file] = schedule;
   auto& [with, without] = passes;
   visit(Option{.name = "hw",
@@ -353,10 +362,15 @@ void for_each_option(Request& request, auto&& visit) {
                .family = "xdnn"},
         quantizer_table);
   visit(Option{.name = "no-host",
-               .stage = Stage::Compiled,
+               .stage = Stage::Quantized,
                .meaning = "fail where more than classifier tail and LRN would run on the host",
                .varies = false},
         allow_host);
+  visit(Option{.name = "placement",
+               .stage = Stage::Quantized,
+               .meaning = "of a network that goes to the host and back the machine runs what it is "
+                          "modelled to gain by (gain), or all that it can (all)"},
+        placement);
   visit(
       Option{.name = "schedule",
              .stage = Stage::Compiled,

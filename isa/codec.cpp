@@ -233,6 +233,41 @@ Graph decode(const file::Graph& message, const std::string& name) {
   return graph;
 }
 
+namespace {
+
+void encode(const HostStepInfo& step, file::HostStepInfo& message) {
+  message.set_name(step.name);
+  message.set_op(step.op);
+  message.set_reason(step.reason);
+  message.set_milliseconds(step.milliseconds);
+  message.set_macs(step.macs);
+  message.set_bytes_in(step.bytes_in);
+  message.set_bytes_out(step.bytes_out);
+  for (const HostNodeInfo& node : step.nodes) {
+    file::HostNodeInfo& to = *message.add_nodes();
+    to.set_name(node.name);
+    to.set_op(node.op);
+    to.set_reason(node.reason);
+  }
+}
+
+HostStepInfo decode(const file::HostStepInfo& message) {
+  HostStepInfo step{.name = message.name(),
+                    .op = message.op(),
+                    .reason = message.reason(),
+                    .milliseconds = message.milliseconds(),
+                    .macs = message.macs(),
+                    .bytes_in = message.bytes_in(),
+                    .bytes_out = message.bytes_out(),
+                    .nodes = {}};
+  for (const file::HostNodeInfo& node : message.nodes()) {
+    step.nodes.push_back({node.name(), node.op(), node.reason()});
+  }
+  return step;
+}
+
+}  // namespace
+
 void encode(const ProgramInfo& info, file::Info& message) {
   message.set_network(info.network);
   message.set_machine(info.machine);
@@ -249,14 +284,7 @@ void encode(const ProgramInfo& info, file::Info& message) {
   message.mutable_instruction_layer()->Assign(info.instruction_layer.begin(),
                                               info.instruction_layer.end());
   for (const std::string& text : info.instruction_text) message.add_instruction_text(text);
-  for (const HostStepInfo& step : info.host_steps) {
-    file::HostStepInfo& to = *message.add_host_steps();
-    to.set_name(step.name);
-    to.set_op(step.op);
-    to.set_reason(step.reason);
-    to.set_milliseconds(step.milliseconds);
-    to.set_macs(step.macs);
-  }
+  for (const HostStepInfo& step : info.host_steps) encode(step, *message.add_host_steps());
   message.set_network_macs(info.network_macs);
   message.set_network_ops(info.network_ops);
   message.set_network_parameters(info.network_parameters);
@@ -286,8 +314,7 @@ ProgramInfo decode(const file::Info& message) {
   info.instruction_text.assign(message.instruction_text().begin(),
                                message.instruction_text().end());
   for (const file::HostStepInfo& step : message.host_steps()) {
-    info.host_steps.push_back(
-        {step.name(), step.op(), step.reason(), step.milliseconds(), step.macs()});
+    info.host_steps.push_back(decode(step));
   }
   info.network_macs = message.network_macs();
   info.network_ops = message.network_ops();

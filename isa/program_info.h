@@ -21,10 +21,19 @@ struct LayerInfo {
   std::int64_t result_words = 0;    // of memory that the result takes: MachineInfo::word_bytes
 };
 
-struct HostStepInfo {
+struct HostNodeInfo {
   std::string name, op, reason;
-  double milliseconds = 0;  // estimate
+};
+
+// One turn of the host, while the engines are idle: what crosses to it and back crosses once.
+struct HostStepInfo {
+  // Of its nodes: "act", or "sigmoid, mul"; "Sigmoid, Mul", or of a long list "8 Mul, Add"; each
+  // reason once.
+  std::string name, op, reason;
+  double milliseconds = 0;  // estimate, with the codes that become numbers and back
   std::int64_t macs = 0;
+  std::int64_t bytes_in = 0, bytes_out = 0;  // codes from the engines, and for them
+  std::vector<HostNodeInfo> nodes;           // conversions and renamings are not among them
 };
 
 struct ProgramInfo {

@@ -16,7 +16,7 @@ workbench_test(explore_unit_test LABEL unit SYSTEMC
   LIBRARIES ${explore_libraries} onnx onnx_proto)
 workbench_test(explore_property_test LABEL property SYSTEMC
   SOURCES property/energy_accesses_test.cpp property/host_networks_test.cpp
-          property/report_property_test.cpp
+          property/partition_test.cpp property/report_property_test.cpp
           property/store_property_test.cpp property/sweep_evaluate_test.cpp
           property/sweep_study_test.cpp property/track_test.cpp unit/sweep_executor_test.cpp
           unit/sweep_worker_test.cpp

@@ -8,7 +8,7 @@ workbench_test(graph_unit_test LABEL unit
           unit/evaluate_quantize_test.cpp unit/evaluate_sums_test.cpp unit/fields_test.cpp
           unit/file_test.cpp unit/golden_affine_test.cpp unit/golden_float_test.cpp
           unit/golden_integer_test.cpp unit/golden_movement_test.cpp unit/graph_test.cpp
-          unit/host_operators_test.cpp unit/math_test.cpp unit/parallel_test.cpp unit/shapes_test.cpp unit/tensor_test.cpp unit/units_test.cpp
+          unit/host_operators_test.cpp unit/host_steps_test.cpp unit/math_test.cpp unit/parallel_test.cpp unit/shapes_test.cpp unit/tensor_test.cpp unit/units_test.cpp
           unit/verdict_test.cpp unit/workloads_test.cpp
   LIBRARIES ${graph_libraries} workbench::isa)
 workbench_test(compiler_unit_test LABEL unit

@@ -86,8 +86,24 @@ void set_bias(Graph& graph, std::size_t n, const std::vector<double>& bias) {
   set_constant(graph, n, 2, Tensor::from(shape, values), graph.nodes[n].name + "_bias");
 }
 
+// clip(alpha * x + beta, 0, 1).
+std::optional<ChannelAffine> from_hard_sigmoid(const Graph& graph, const Node& node) {
+  const auto* activate = std::get_if<Activate>(&node.op);
+  if (!activate || activate->activation.kind != Activation::Kind::HardSigmoid) return std::nullopt;
+  const Value& x = graph.value(node.inputs[0]);
+  if (x.constant || x.quantization || x.shape.size() < 2) return std::nullopt;
+  const auto channels = static_cast<std::size_t>(x.shape[1]);
+  const double scale = activate->activation.alpha, shift = activate->activation.beta;
+  if (!std::isfinite(scale) || !std::isfinite(shift)) return std::nullopt;
+  return ChannelAffine{.x = node.inputs[0],
+                       .scale = std::vector<double>(channels, scale),
+                       .shift = std::vector<double>(channels, shift),
+                       .activation = {.kind = Activation::Kind::Clip, .alpha = 0, .beta = 1}};
+}
+
 bool fold_after(Graph& graph, std::size_t n) {
-  const auto affine = channel_affine(graph, graph.nodes[n]);
+  auto affine = channel_affine(graph, graph.nodes[n]);
+  if (!affine) affine = from_hard_sigmoid(graph, graph.nodes[n]);
   if (!affine || sole_reader(graph, affine->x) != n) return false;
   const auto before = writer_of(graph, affine->x);
   if (!before || !is_linear(graph.nodes[*before].op)) return false;

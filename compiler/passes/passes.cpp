@@ -65,7 +65,7 @@ constexpr Pass kFloatPasses[] = {
     {"merge_average_scale", merge_average_scale,
      "a constant scale behind an average pool moves to the convolution before it"},
     {"fold_scale_after", fold_scale_after,
-     "BatchNorm, Scale and constant Mul/Add/Sub/Div fold "
+     "BatchNorm, Scale, constant Mul/Add/Sub/Div and HardSigmoid fold "
      "into the convolution before them"},
     {"fold_scale_before", fold_scale_before, "the same into the convolution behind them"},
     {"scale_to_conv", scale_to_conv, "what of them is left becomes a 1x1 depthwise convolution"},

@@ -1,6 +1,7 @@
 #include "compiler/pulp/compile.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -11,7 +12,7 @@
 #include "compiler/pulp/support.h"
 #include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
-#include "isa/host_time.h"
+#include "isa/host_steps.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/machine.h"
 #include "isa/pulp/mchan.h"
@@ -190,7 +191,10 @@ bool in_tail(const HostTurn& turn, const Network& network) {
 }
 
 // `moves`: codes to codes, which the cluster would have as they are.
-std::string host_reason(const Graph& graph, const Node& node, const Machine& machine, bool moves) {
+std::string host_reason(const Graph& graph, const Node& node, const Machine& machine,
+                        const CompileOptions& options, bool moves) {
+  const auto left = options.left_to_host.find(node.name);
+  if (left != options.left_to_host.end()) return left->second;
   if (moves) return "the codes lie in another order than its reader takes them in";
   const auto* join = std::get_if<Concat>(&node.op);
   if (join != nullptr && join->axis == 1 && graph.value(node.outputs[0]).shape.size() == 4) {
@@ -203,21 +207,24 @@ std::string host_reason(const Graph& graph, const Node& node, const Machine& mac
 void describe_host_steps(const Graph& graph, const Network& network,
                          const std::vector<HostTurn>& turns, const Machine& machine,
                          const CompileOptions& options, Program& program) {
+  std::map<std::string, std::string> reasons;
   for (const HostTurn& turn : turns) {
     for (const std::size_t n : turn.nodes) {
       const Node& node = graph.nodes[n];
       const bool moves = on_cluster(graph, node);
       if (traits(node.op).silent && !moves) continue;
+      std::string why = host_reason(graph, node, machine, options, moves);
       if (!options.allow_host && !in_tail(turn, network)) {
         fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", graph.name,
-             node.name, op_name(node.op), host_reason(graph, node, machine, moves));
+             node.name, op_name(node.op), why);
       }
-      program.info.host_steps.push_back(
-          {node.name, op_name(node.op), host_reason(graph, node, machine, moves),
-           host_milliseconds(graph, node, machine.host.gflops, machine.host.gigabytes_per_second),
-           macs(graph, node)});
+      reasons.emplace(node.name, std::move(why));
     }
   }
+  std::vector<std::vector<std::size_t>> nodes;
+  for (const HostStep& step : program.host_steps) nodes.push_back(step.nodes);
+  program.info.host_steps = describe_host_steps(
+      program.host, nodes, reasons, {machine.host.gflops, machine.host.gigabytes_per_second});
 }
 
 // Checked before tiling: L3 must hold the weights.

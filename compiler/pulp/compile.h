@@ -1,6 +1,9 @@
 // Integer graph -> PULP program: layers, tiles, L2 placement over the network's life, instructions.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "compiler/pulp/layer.h"
 #include "core/graph.h"
 #include "isa/pulp/machine.h"
@@ -14,6 +17,8 @@ struct CompileOptions {
   bool allow_host = true;  // false: host steps other than the classifier tail are an Error
   Tiler tiler = Tiler::Optimal;
   NormBits norm_bits = NormBits::Auto;
+  // Why nodes that the cluster could run are the host's all the same, by name.
+  std::map<std::string, std::string> left_to_host = {};
 };
 
 // `quantized`: integer nodes carry `affine`. Throws Error naming the layer when something does not

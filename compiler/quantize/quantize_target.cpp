@@ -82,6 +82,12 @@ std::vector<bool> weighted_nodes(const Roles& roles) {
   return result;
 }
 
+std::vector<bool> integer_ones(const Roles& roles) {
+  std::vector<bool> result;
+  for (const auto& role : roles) result.push_back(role.has_value());
+  return result;
+}
+
 // What all that works with NEMO's codes has in common.
 QuantizeTarget nemo_target(const NemoOptions& options) {
   return {.name = {},
@@ -91,6 +97,8 @@ QuantizeTarget nemo_target(const NemoOptions& options) {
               [options](Graph graph, const Thresholds& thresholds) {
                 return with_float_steps(annotate_nemo(std::move(graph), thresholds, options));
               },
+          .runs_on_target =
+              [options](const Graph& graph) { return integer_ones(nemo_roles(graph, options)); },
           .has_weight_codes =
               [options](const Graph& graph) { return weighted_nodes(nemo_roles(graph, options)); },
           .lower = {}};
@@ -136,6 +144,8 @@ QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
           [options](Graph graph, const Thresholds& thresholds) {
             return with_float_steps(annotate_xfdnn(std::move(graph), thresholds, options));
           },
+      .runs_on_target =
+          [options](const Graph& graph) { return integer_ones(integer_nodes(graph, options)); },
       .has_weight_codes =
           [options](const Graph& graph) { return weighted_nodes(integer_nodes(graph, options)); },
       .lower =

@@ -24,6 +24,8 @@ struct QuantizeTarget {
   // (Graph::scale_groups says which and why), capped where saturation stands for a Clip. Real steps
   // are rounded to float32, so that a QDQ file holds them. Weights are left alone.
   std::function<Graph(Graph graph, const Thresholds& thresholds)> annotate;
+  // Per node of a prepared graph, whether the target computes it in integers.
+  std::function<std::vector<bool>(const Graph& prepared)> runs_on_target;
   // Per node of an annotated graph, whether its weights become codes.
   std::function<std::vector<bool>(const Graph& annotated)> has_weight_codes;
   // An annotated graph as integers; for "none" fake_quantized(). Weights without annotation: max|w|

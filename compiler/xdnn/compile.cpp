@@ -5,7 +5,7 @@
 #include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/minimum_memory.h"
 #include "compiler/xdnn/placed.h"
-#include "isa/host_time.h"
+#include "isa/host_steps.h"
 
 namespace workbench::xdnn {
 
@@ -23,33 +23,41 @@ std::string reason_of_codes(const Node& node) {
   return "its operands are on the host already";
 }
 
-std::vector<HostStepInfo> host_steps(const Graph& quantized, const Machine& machine,
-                                     const CompileOptions& options) {
-  std::vector<HostStepInfo> steps;
+// Why each node that the host runs is its own, by name; or refuses.
+std::map<std::string, std::string> reasons_for_host(const Graph& quantized, const Machine& machine,
+                                                    const CompileOptions& options) {
+  std::map<std::string, std::string> reasons;
   const auto reason = host_reasons(machine);
   for (const Node& node : quantized.nodes) {
     const bool real = quantized.value(node.outputs[0]).type == ElementType::Float32 ||
                       quantized.value(node.inputs[0]).type == ElementType::Float32;
     if (!real || traits(node.op).silent) continue;
+    const auto left = options.left_to_host.find(node.name);
+    const bool by_gain = left != options.left_to_host.end();
     const auto no_unit = reason(quantized, node);
-    const std::string why = no_unit.value_or(reason_of_codes(node));
-    const bool ends = !no_unit && std::holds_alternative<Concat>(node.op);
+    const std::string why = by_gain ? left->second : no_unit.value_or(reason_of_codes(node));
+    const bool ends = !by_gain && !no_unit && std::holds_alternative<Concat>(node.op);
     if (!options.allow_host && !host_by_design(node.op) && !ends) {
       fail("{}: node '{}' ({}) would run on the host, which --no-host forbids: {}", quantized.name,
            node.name, op_name(node.op), why);
     }
-    steps.push_back(
-        {node.name, op_name(node.op), why,
-         host_milliseconds(quantized, node, machine.host.gflops, machine.host.gigabytes_per_second),
-         macs(quantized, node)});
+    reasons.emplace(node.name, why);
   }
-  return steps;
+  return reasons;
+}
+
+std::vector<HostStepInfo> host_steps(const Program& program, const Machine& machine,
+                                     const std::map<std::string, std::string>& reasons) {
+  std::vector<std::vector<std::size_t>> turns;
+  for (const HostStep& step : program.host_steps) turns.push_back(step.nodes);
+  return describe_host_steps(program.host, turns, reasons,
+                             {machine.host.gflops, machine.host.gigabytes_per_second});
 }
 
 }  // namespace
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
-  std::vector<HostStepInfo> on_host = host_steps(quantized, machine, options);  // or refuses
+  const auto reasons = reasons_for_host(quantized, machine, options);  // or refuses
   auto [lowered, placement, time] = place_fastest_order(quantized, machine, options.order);
   Program program = emit(lowered, machine, options.constants);
   if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {
@@ -62,7 +70,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   program.info.io_bytes = moved.input_output;
   program.info.network = quantized.name;
   program.info.machine = machine.name;
-  program.info.host_steps = std::move(on_host);
+  program.info.host_steps = host_steps(program, machine, reasons);
   const std::int64_t word = machine.word_bytes();
   program.info.peak_bytes = placement.peak_words * word;
   const MinimumMemory before = minimum_memory(quantized, machine, model_order(quantized));

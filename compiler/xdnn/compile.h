@@ -2,6 +2,9 @@
 // bits.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "compiler/xdnn/order.h"
 #include "compiler/xdnn/support.h"
 #include "core/graph.h"
@@ -16,9 +19,11 @@ struct CompileOptions {
   // false: Program::constants stays empty, everything else is as with them. Laying out filters
   // takes most of a compilation's time and changes no time on the machine.
   bool constants = true;
+  // Why nodes that the overlay could run are the host's all the same, by name.
+  std::map<std::string, std::string> left_to_host = {};
 };
 
-// `quantized` as compiler/quantize makes it with host_reasons(machine). Throws Error naming the
+// `quantized` as compiler/quantize makes it with host_reasons(machine), and more on the host. Throws Error naming the
 // layer when something does not fit the machine.
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options = {});
 

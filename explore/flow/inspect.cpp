@@ -29,7 +29,7 @@ Inspection::Network network_of(const Imported& imported) {
 }
 
 // Nodes of the imported network by where the program has them. A node that no layer and no host
-// step is named after was folded into another, or away.
+// step has was folded into another, or away.
 Inspection::Placement placement_of(const Graph& graph, const ProgramInfo& info,
                                    const Machine& machine) {
   std::set<std::string> engine, host;
@@ -40,10 +40,13 @@ Inspection::Placement placement_of(const Graph& graph, const ProgramInfo& info,
     placement.engine_macs += layer.macs;
   }
   placement.macs = placement.engine_macs;
+  placement.host_steps = static_cast<std::int64_t>(info.host_steps.size());
   std::map<std::string, std::int64_t> reasons;
   for (const HostStepInfo& step : info.host_steps) {
-    host.insert(step.name);
-    ++reasons[step.reason];
+    for (const HostNodeInfo& node : step.nodes) {
+      host.insert(node.name);
+      ++reasons[node.reason];
+    }
     placement.macs += step.macs;
   }
   std::map<std::string, Inspection::Placement::Row> rows;
@@ -137,9 +140,12 @@ std::string text(const Inspection::Placement& placement) {
                                            : 100.0 * static_cast<double>(placement.engine_macs) /
                                                  static_cast<double>(placement.macs);
   result += fmt::format("{:.1f} % of the MACs on the accelerator\n", share);
-  for (const auto& [reason, steps] : placement.reasons) {
-    result +=
-        fmt::format("{:<13} {} step{}: {}\n", "on the host", steps, steps == 1 ? "" : "s", reason);
+  if (placement.host_steps > 0) {
+    result += fmt::format("{:<13} {} step{}\n", "on the host", placement.host_steps,
+                          placement.host_steps == 1 ? "" : "s");
+  }
+  for (const auto& [reason, nodes] : placement.reasons) {
+    result += fmt::format("{:<13} {} node{}: {}\n", "", nodes, nodes == 1 ? "" : "s", reason);
   }
   return result;
 }

@@ -29,8 +29,8 @@ struct Inspection {
     };
     std::string machine;
     std::vector<Row> rows;                                      // most nodes first
-    std::vector<std::pair<std::string, std::int64_t>> reasons;  // why on the host, steps
-    std::int64_t engine_macs = 0, macs = 0;
+    std::vector<std::pair<std::string, std::int64_t>> reasons;  // why on the host, nodes
+    std::int64_t engine_macs = 0, macs = 0, host_steps = 0;
   };
   std::optional<Placement> placement;
   std::vector<std::string> warnings;

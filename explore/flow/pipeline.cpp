@@ -19,7 +19,9 @@ LoadedProgram program_for(const Imported& imported, const Quantized& quantized,
                           const Target& target, const CompileRequest& request, bool constants) {
   LoadedProgram loaded;
   if (request.program.empty()) {
-    loaded.program = target.compile(quantized.integers, request, constants);
+    const Target leaving =
+        quantized.left_to_host.empty() ? target : target.leaving(quantized.left_to_host);
+    loaded.program = leaving.compile(quantized.integers, request, constants);
   } else {
     loaded = target.load(request, imported, quantized.integers);
   }

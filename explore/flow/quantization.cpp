@@ -24,6 +24,7 @@
 #include "data/image_set.h"
 #include "data/samples.h"
 #include "explore/flow/golden_text.h"
+#include "explore/flow/partition.h"
 
 namespace workbench {
 
@@ -294,9 +295,23 @@ class Quantizing {
     }
     save_optimized(imported_, passed, request_.save_optimized, pass_warnings_);
     passed = target_.quantize.prepare(std::move(passed));
+    place(passed);
     if (came_quantized(imported_)) passed = saturated_on_host(std::move(passed));
     result_.compile_seconds += stopwatch.seconds();
     return passed;
+  }
+
+  // Graffitist and NEMO have networks of their own, a third-party program has its place for all.
+  void place(const Graph& prepared) {
+    using Flow = Scheme::Flow;
+    const bool runs_it = came_quantized(imported_) || scheme_.flow == Flow::Published ||
+                         scheme_.flow == Flow::Recipe;
+    if (request_.placement == Placement::All || !request_.allow_host || !target_.machine) return;
+    if (!request_.program.empty() || !runs_it) return;
+    Partition partition = partition_by_gain(prepared, target_);
+    result_.depends_on_times = partition.depends_on_times;
+    result_.left_to_host = std::move(partition.left);
+    if (!result_.left_to_host.empty()) target_ = target_.leaving(result_.left_to_host);
   }
 
   // Where a layer of a network that came quantized stays real, nothing else cuts its result.
@@ -446,7 +461,7 @@ class Quantizing {
   }
 
   const Graph& imported_;
-  const Target& target_;
+  Target target_;  // leaving what the placement leaves to the host
   const RunData& data_;
   const CompileRequest& request_;
   const Progress& progress_;

@@ -57,6 +57,8 @@ struct Quantized {
   bool calibrated = true;            // false: all codes came with the file, no image decided any
   int accumulator_bits = 32;         // the target's
   std::string quantizer_parameters;  // Graffitist's quantization_params.json; empty: another scheme
+  LeftToHost left_to_host;           // by the request's placement, ...
+  bool depends_on_times = false;     // ... which has asked what takes how long on the machine
   std::vector<std::string> notes, warnings;
   std::vector<Tensor> input;  // of the run; empty: there is none
   NamedTensors float_values;  // of that input, for each name that the passes keep; may not be kept

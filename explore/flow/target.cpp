@@ -99,15 +99,26 @@ Simulated simulated(const xdnn::Program& program, const xdnn::Machine& machine,
   return result;
 }
 
-Target xdnn_target(const xdnn::Machine& machine) {
+using HostReason = std::function<std::optional<std::string>(const Graph&, const Node&)>;
+
+HostReason with_left(HostReason reason, const LeftToHost& left) {
+  if (left.empty()) return reason;
+  return [=](const Graph& graph, const Node& node) -> std::optional<std::string> {
+    const auto found = left.find(node.name);
+    return found == left.end() ? reason(graph, node) : found->second;
+  };
+}
+
+Target xdnn_target(const xdnn::Machine& machine, const LeftToHost& left = {}) {
   const QuantizeOptions codes{.bits = static_cast<int>(machine.array.bits),
                               .limits = xdnn::requantize_limits(machine),
-                              .host_reason = xdnn::host_reasons(machine)};
+                              .host_reason = with_left(xdnn::host_reasons(machine), left)};
   return {
       .machine = machine,
       .quantize = xdnn_quantize_target(codes),
       .takes_tables = true,
       .published_bits = codes.bits,
+      .leaving = [machine](const LeftToHost& nodes) { return xdnn_target(machine, nodes); },
       .import = [machine](const CompileRequest& request) { return import_for(machine, request); },
       .fit = [machine](
                  Graph& passed,
@@ -117,11 +128,13 @@ Target xdnn_target(const xdnn::Machine& machine) {
                   const QuantizerTable* table) {
             return quantize(prepared, thresholds, codes, table);
           },
-      .compile = [machine](const Graph& integers, const CompileRequest& request,
-                           bool constants) -> Program {
-        return xdnn::compile(
-            integers, machine,
-            {.allow_host = request.allow_host, .order = request.schedule, .constants = constants});
+      .compile = [machine, left](const Graph& integers, const CompileRequest& request,
+                                 bool constants) -> Program {
+        return xdnn::compile(integers, machine,
+                             {.allow_host = request.allow_host,
+                              .order = request.schedule,
+                              .constants = constants,
+                              .left_to_host = left});
       },
       .load =
           [machine](const CompileRequest& request, const Imported& network, const Graph& integers) {
@@ -185,31 +198,33 @@ Simulated simulated(const pulp::Program& program, const pulp::Machine& machine,
           .seconds = stopwatch.seconds()};
 }
 
-Target pulp_target(const pulp::Machine& machine) {
-  const NemoOptions codes{.host_reason = pulp::host_reasons(machine)};
-  return {
-      .machine = machine,
-      .quantize = pulp_quantize_target(codes),
-      .published_bits = codes.activation_bits,
-      .takes_integer_networks = true,
-      .import = import_network,
-      .published =
-          [codes](const Graph& prepared, const Thresholds& thresholds, const QuantizerTable*) {
-            return quantize_nemo(prepared, thresholds, codes);
+Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {}) {
+  const NemoOptions codes{.host_reason = with_left(pulp::host_reasons(machine), left)};
+  return {.machine = machine,
+          .quantize = pulp_quantize_target(codes),
+          .published_bits = codes.activation_bits,
+          .takes_integer_networks = true,
+          .leaving = [machine](const LeftToHost& nodes) { return pulp_target(machine, nodes); },
+          .import = import_network,
+          .published =
+              [codes](const Graph& prepared, const Thresholds& thresholds, const QuantizerTable*) {
+                return quantize_nemo(prepared, thresholds, codes);
+              },
+          .compile = [machine, left](const Graph& integers, const CompileRequest& request,
+                                     bool) -> Program {
+            return pulp::compile(integers, machine,
+                                 {.allow_host = request.allow_host,
+                                  .tiler = request.tiler,
+                                  .norm_bits = request.norm_bits,
+                                  .left_to_host = left});
           },
-      .compile = [machine](const Graph& integers, const CompileRequest& request, bool) -> Program {
-        return pulp::compile(integers, machine,
-                             {.allow_host = request.allow_host,
-                              .tiler = request.tiler,
-                              .norm_bits = request.norm_bits});
-      },
-      .load = [](const CompileRequest& request, const Imported&, const Graph& integers)
-          -> LoadedProgram { return {.program = saved_program(request.program, integers)}; },
-      .simulate =
-          [machine](const Program& program, std::span<const Tensor> input,
-                    const SimulateOptions& options) {
-            return simulated(std::get<pulp::Program>(program), machine, input, options);
-          }};
+          .load = [](const CompileRequest& request, const Imported&, const Graph& integers)
+              -> LoadedProgram { return {.program = saved_program(request.program, integers)}; },
+          .simulate =
+              [machine](const Program& program, std::span<const Tensor> input,
+                        const SimulateOptions& options) {
+                return simulated(std::get<pulp::Program>(program), machine, input, options);
+              }};
 }
 
 constexpr int kFreeActivationBits = 8;

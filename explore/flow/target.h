@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -50,6 +51,9 @@ struct Simulated {
   double seconds = 0;
 };
 
+// Why nodes that the machine could run are the host's all the same, by name.
+using LeftToHost = std::map<std::string, std::string>;
+
 struct Target {
   std::optional<Machine> machine;  // none: no hardware, and no function but `quantize`
   // Its name is the target's; codes, scales and integer arithmetic are asked of it.
@@ -58,6 +62,8 @@ struct Target {
   int published_bits = 8;               // of the activations of the published scheme
   bool takes_integer_networks = false;  // as NEMO, Quantlab and Deeploy export them
 
+  // The same target, but for these nodes. Of targets with a machine.
+  std::function<Target(const LeftToHost&)> leaving;
   std::function<Imported(const CompileRequest&)> import;
   // Rewrites that bring the network within the machine's limits, after the passes; true if anything
   // changed. Empty: the family has none.

@@ -249,7 +249,9 @@ class ConsoleReport {
       rows.push_back({compiled_.quantized.value(id).name, "Input", "the host writes it"});
     }
     for (const HostStepInfo& step : info_.host_steps) {
-      rows.push_back({step.name, step.op, step.reason});
+      for (const HostNodeInfo& node : step.nodes) {
+        rows.push_back({node.name, node.op, node.reason});
+      }
     }
     line(fmt::format("Unsupported Layers: {}", rows.size()));
     for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -98,11 +98,18 @@ Json engines(const Report& report) {
 Json host_steps(const Report& report) {
   Json rows = Json::array();
   for (const HostStepInfo& step : report.program.host_steps) {
+    Json nodes = Json::array();
+    for (const HostNodeInfo& node : step.nodes) {
+      nodes.push_back({{"name", node.name}, {"op", node.op}, {"reason", node.reason}});
+    }
     rows.push_back({{"name", step.name},
                     {"op", step.op},
                     {"reason", step.reason},
                     {"milliseconds", number(step.milliseconds)},
-                    {"macs", step.macs}});
+                    {"macs", step.macs},
+                    {"bytes_in", step.bytes_in},
+                    {"bytes_out", step.bytes_out},
+                    {"nodes", std::move(nodes)}});
   }
   return rows;
 }

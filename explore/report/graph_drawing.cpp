@@ -128,7 +128,9 @@ class Drawing {
     for (std::size_t layer = 0; layer < info.layers.size(); ++layer) {
       for (const std::string& name : info.layers[layer].merged) layer_of_.emplace(name, layer);
     }
-    for (const HostStepInfo& step : info.host_steps) reason_.emplace(step.name, step.reason);
+    for (const HostStepInfo& step : info.host_steps) {
+      for (const HostNodeInfo& node : step.nodes) reason_.emplace(node.name, node.reason);
+    }
   }
 
   std::string run() {

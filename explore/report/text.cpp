@@ -125,6 +125,14 @@ double percent(Cycles part, Cycles whole) {
   return 100.0 * static_cast<double>(part.value) / static_cast<double>(whole.value);
 }
 
+// "3", or "226 in 113 steps".
+std::string host_nodes(const ProgramInfo& program) {
+  std::size_t nodes = 0;
+  for (const HostStepInfo& step : program.host_steps) nodes += step.nodes.size();
+  const std::size_t steps = program.host_steps.size();
+  return steps > 1 ? fmt::format("{} in {} steps", nodes, steps) : std::to_string(nodes);
+}
+
 void write_heads(Writer& out, const Report& report) {
   const ProgramInfo& program = report.program;
   out.line(fmt::format("{}  {}: {}", out.tinted(Tint::Bold, "machine"), report.machine.name,
@@ -133,7 +141,7 @@ void write_heads(Writer& out, const Report& report) {
       fmt::format("{}  {}: {} layers on the accelerator, {} on the host; {} MACs, {} ops, "
                   "{} parameters",
                   out.tinted(Tint::Bold, "network"), program.network, program.layers.size(),
-                  program.host_steps.size(), thousands(program.network_macs),
+                  host_nodes(program), thousands(program.network_macs),
                   thousands(program.network_ops), thousands(program.network_parameters)));
 }
 

@@ -172,7 +172,7 @@ const PreparedNetworks::Kept<Imported>& PreparedNetworks::imported(const Compile
 
 const PreparedNetworks::Kept<Quantized>& PreparedNetworks::integers(const CompileRequest& request,
                                                                     const Target& target) {
-  return integers_.get(integers_key(request, *target.machine), [&]() -> Kept<Quantized> {
+  const auto make = [&]() -> Kept<Quantized> {
     const Kept<Imported>& source = imported(request, target);
     if (!source.obstacle.empty()) return {{}, source.obstacle};
     try {
@@ -180,7 +180,11 @@ const PreparedNetworks::Kept<Quantized>& PreparedNetworks::integers(const Compil
     } catch (const Error& error) {
       return {{}, one_line(error.what())};
     }
-  });
+  };
+  const std::string key = integers_key(request, *target.machine);
+  const Kept<Quantized>& any = integers_.get(key, make);
+  if (!any.value.depends_on_times) return any;
+  return integers_.get(key + all_fields(*target.machine), make);
 }
 
 const PreparedNetworks::Answer& PreparedNetworks::program(const CompileRequest& request,

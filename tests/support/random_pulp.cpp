@@ -94,7 +94,10 @@ void fill_info(ProgramInfo& info, Draw& draw) {
                       .op = "Softmax",
                       .reason = draw.name(),
                       .milliseconds = 1.0 / static_cast<double>(draw.between(1, 99)),
-                      .macs = 5}};
+                      .macs = 5,
+                      .bytes_in = draw.between(0, 99),
+                      .bytes_out = draw.between(0, 99),
+                      .nodes = {{draw.name(), "Softmax", draw.name()}}}};
   info.network_macs = draw.between(0, 1 << 30);
   info.peak_bytes = draw.between(0, 1 << 20);
 }

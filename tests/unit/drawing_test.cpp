@@ -69,7 +69,9 @@ TEST(Drawing, every_layer_and_host_step_is_a_vertex_and_edges_join_vertices) {
     }
   }
   for (const HostStepInfo& step : network.info().host_steps) {
-    EXPECT_NE(dot.find("host: " + step.reason), dot.npos) << step.name;
+    for (const HostNodeInfo& node : step.nodes) {
+      EXPECT_NE(dot.find("host: " + node.reason), dot.npos) << node.name;
+    }
   }
   std::set<std::string> vertices;
   int edges = 0;

@@ -53,6 +53,35 @@ TEST(FoldScaleAfter, every_kind_of_constant_scale_folds_in_either_order) {
   EXPECT_TRUE(same_network(b.graph(), graph, random_inputs(graph, 7)));
 }
 
+TEST(FoldScaleAfter, a_hard_sigmoid_becomes_weights_bias_and_a_clip) {
+  const Activate hard{{.kind = Activation::Kind::HardSigmoid, .alpha = 0.5F, .beta = 0.25F}};
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 1, 2, 2});
+  const ValueId w = b.constant("w", {1, 1, 1, 1}, {3});
+  const ValueId y = b.add("conv", Conv{.window = square_window(1)}, {x, w});
+  b.output(b.add("gate", hard, {y}));
+  Graph graph = b.graph();
+
+  EXPECT_TRUE(fold_scale_after(graph));
+
+  ASSERT_EQ(graph.nodes.size(), 1U);
+  EXPECT_EQ(graph.nodes[0].merged, std::vector<std::string>{"gate"});
+  EXPECT_EQ(constant_at(graph, 0, 1), std::vector<float>{1.5F});
+  EXPECT_EQ(constant_at(graph, 0, 2), std::vector<float>{0.25F});
+  EXPECT_EQ(activation_of(graph.nodes[0].op),
+            (Activation{.kind = Activation::Kind::Clip, .alpha = 0, .beta = 1}));
+  EXPECT_TRUE(same_network(b.graph(), graph, random_inputs(graph, 7)));
+
+  Graph shared = b.graph();  // what else reads the convolution wants it as it is
+  shared.outputs.push_back(y);
+  EXPECT_FALSE(fold_scale_after(shared));
+  GraphBuilder fused;
+  const ValueId z = fused.conv("conv", fused.input("x", {1, 2, 4, 4}), 3, square_window(3));
+  std::get<Conv>(fused.graph().nodes[0].op).activation = {.kind = Activation::Kind::Relu};
+  fused.output(fused.add("gate", hard, {z}));
+  EXPECT_FALSE(fold_scale_after(fused.graph()));
+}
+
 TEST(FoldScaleAfter, grouped_transposed_convolutions_scale_their_own_columns) {
   GraphBuilder b;
   const ValueId x = b.input("x", {1, 4, 3, 3});
