@@ -326,6 +326,11 @@ void add_evaluate(CLI::App& app, Commands& commands) {
       "arrays in the order of the inputs, .npy or .pb, or one .npz (default: seeded)");
   command.add_option("--expect", request.expected, "the same of the outputs");
   command.add_flag("--optimized", request.passes, "evaluate what the float passes make of it");
+  command
+      .add_option("--integers", request.integers,
+                  "TensorFlow Lite: in the file's integers, rescaled with this rounding; twice is "
+                  "TensorFlow Lite Micro's")
+      ->check(CLI::IsMember({"twice", "once"}));
   command.add_option("-o,--output", options.output, "folder for input_K.npy and output_K.npy");
   add_thread_option(command, options.threads);
 }

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "data/arrays.h"
+#include "data/channels.h"
 #include "data/image.h"
 #include "data/image_set.h"
 
@@ -20,15 +21,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The steps, where they make inputs of the network.
-const Preprocessing& steps_of(const ImageRequest& request, const fs::path& path) {
-  const Preprocessing& steps = steps_given(request, path);
-  const Shape made = shape_after(steps);
-  if (made != request.input_shape) {
-    fail("{}: expected input shape {}, found {} after preprocessing", path.string(),
-         to_string(request.input_shape), to_string(made));
+// The steps, where they make inputs of the network; its channels may be at the other end.
+Preprocessing steps_of(const ImageRequest& request, const fs::path& path) {
+  const Preprocessing& given = steps_given(request, path);
+  Preprocessing steps = given;
+  for (std::size_t turns = 0; turns < steps.transpose.size(); ++turns) {
+    if (shape_after(steps) == request.input_shape) return steps;
+    std::ranges::rotate(steps.transpose, steps.transpose.begin() + 1);
   }
-  return steps;
+  fail("{}: expected input shape {}, found {} after preprocessing", path.string(),
+       to_string(request.input_shape), to_string(shape_after(given)));
 }
 
 bool is_there(const fs::path& path) {
@@ -68,7 +70,7 @@ void add_labels(const std::vector<fs::path>& files, const fs::path& table, std::
 
 ImageList list_files(const std::vector<fs::path>& files, const fs::path& table,
                      const ImageRequest& request) {
-  const Preprocessing& steps = steps_of(request, request.path);
+  const Preprocessing steps = steps_of(request, request.path);
   ImageList list;
   for (const fs::path& file : files) list.names.push_back(file.string());
   const auto decoded = [names = list.names, channels = steps.dims.at(0)](std::size_t i) {
@@ -86,7 +88,7 @@ ImageList list_files(const std::vector<fs::path>& files, const fs::path& table,
 
 // All images of the piles, one pile after the other.
 ImageList list_piles(std::vector<Pile> piles, const ImageRequest& request) {
-  const Preprocessing& steps = steps_of(request, request.path);
+  const Preprocessing steps = steps_of(request, request.path);
   if (steps.resize) {
     fail("{}: expected preprocessing without resize for images of a batch, found short side {}",
          request.path.string(), steps.resize->short_side);
@@ -296,8 +298,9 @@ std::vector<float> as_floats(const Tensor& tensor) {
 Layout layout_of(const Shape& shape) { return shape.size() == 4 ? Layout::Nchw : Layout::RowMajor; }
 
 // One sample of the input's shape, with or without its batch dimension, or a batch of them.
-void append_array(const Tensor& array, const Shape& input_shape, const std::string& name,
+void append_array(const Tensor& given, const Shape& input_shape, const std::string& name,
                   std::vector<Tensor>& samples) {
+  const Tensor array = channels_as_in(input_shape, given);
   const Shape tail(input_shape.begin() + (input_shape.empty() ? 0 : 1), input_shape.end());
   const bool batched = array.rank() == input_shape.size() && !input_shape.empty() &&
                        std::equal(tail.begin(), tail.end(), array.shape().begin() + 1) &&

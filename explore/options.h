@@ -114,7 +114,7 @@ concept RequestOf = std::same_as<std::remove_const_t<T>, Request>;
 template <RequestOf<ModelSource> Source>
 void for_each_option(Source& source, auto&& visit) {
   auto& [name, import, width, resolution, seed] = source;
-  auto& [input_shapes, weights, input_node] = import;
+  auto& [input_shapes, likely_shapes, weights, input_node] = import;
   visit(Option{.name = "model",
                .stage = Stage::Imported,
                .meaning = "ONNX, Caffe or TensorFlow file, or zoo:NAME[?width=0.5&resolution=128]",

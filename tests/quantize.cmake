@@ -1,6 +1,6 @@
 # Quantization: thresholds, recipes, NEMO's and Graffitist's schemes, networks that came quantized.
 workbench_test(quantize_unit_test LABEL unit
-  SOURCES unit/image_set_test.cpp unit/quantize_graffitist_test.cpp unit/quantize_graph_test.cpp
+  SOURCES unit/channels_test.cpp unit/image_set_test.cpp unit/quantize_graffitist_test.cpp unit/quantize_graph_test.cpp
           unit/quantize_nemo_stages_test.cpp unit/quantize_nemo_test.cpp
           unit/quantize_parameters_test.cpp unit/quantize_qdq_test.cpp
           unit/quantize_recipe_test.cpp unit/quantize_samples_test.cpp

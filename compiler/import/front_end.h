@@ -21,7 +21,8 @@ struct FrontEnd {
   // `path` is for errors and for files beside it.
   onnx::ModelProto (*read)(const std::filesystem::path& path, std::string_view bytes,
                            const ImportOptions& options);
-  bool takes_weights = false;  // whether there may be ImportOptions::weights
+  // Whether there may be ImportOptions::weights, or input_node.
+  bool takes_weights = false, takes_input_node = false;
 };
 
 extern const FrontEnd kCaffe, kTensorFlow, kTensorFlowLite;  // each in the folder of its format

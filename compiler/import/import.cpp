@@ -13,6 +13,7 @@
 
 #include "compiler/import/function_call.h"
 #include "compiler/import/import_state.h"
+#include "compiler/import/input_facts.h"
 #include "compiler/import/input_sizes.h"
 #include "compiler/import/model_builder.h"
 #include "compiler/import/model_file.h"
@@ -305,7 +306,7 @@ ModelImport read_source(Source& source, const std::string& name, const ImportOpt
   Names node_names;
   name_nodes(*proto.mutable_node(), node_names);
   index_functions(source);
-  InputSizes sizes(proto, options);
+  InputSizes sizes = input_sizes_of(proto, options);
   Attempt attempt = fitting_sizes(sizes, proto.node_size(),
                                   [&](const InputShapes& shapes, std::int64_t patience) {
                                     return read_graph(source, name, shapes, patience);

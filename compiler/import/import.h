@@ -19,6 +19,8 @@ struct ImportOptions {
   // model leaves open and this does not fix are chosen: 1 for a batch, else a typical size that the
   // graph accepts.
   std::map<std::string, Shape> input_shapes;
+  // Sizes for what the model leaves open and input_shapes does not fix, of data at hand.
+  std::map<std::string, Shape> likely_shapes = {};
   // --weights NET.caffemodel: of a network whose file holds none. Without, those that lie beside
   // it.
   std::filesystem::path weights;

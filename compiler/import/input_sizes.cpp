@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <limits>
-#include <set>
-#include <unordered_map>
 #include <utility>
 
 #include "compiler/import/names.h"
@@ -13,14 +11,6 @@
 namespace workbench::importer {
 
 namespace {
-
-using Dims = std::vector<std::optional<std::int64_t>>;  // none: the model leaves it open
-
-// What the first reader of an input says about it.
-struct Reader {
-  std::string op;
-  Shape weights;  // of its operand 1, where that is an initializer
-};
 
 bool is_number_of_channels(const std::optional<std::int64_t>& size) {
   return size && *size >= 1 && *size <= 4;
@@ -34,16 +24,27 @@ bool mentions(const std::string& name, std::initializer_list<std::string_view> w
 }
 
 // Of an input of images, [N, C, H, W] or [N, H, W, C], or of volumes.
-SizeKind kind_in_map(const Dims& dims, std::size_t i) {
-  if (dims.size() > 4) return i == 1 ? SizeKind::Channels : SizeKind::Volume;
-  const bool channels_last = is_number_of_channels(dims[3]) && !is_number_of_channels(dims[1]);
-  return i == (channels_last ? 3U : 1U) ? SizeKind::Channels : SizeKind::Image;
+SizeKind kind_in_map(const InputFacts& facts, const Dims& dims, std::size_t i) {
+  const std::size_t last = dims.size() - 1;
+  const bool seems_last = is_number_of_channels(dims[last]) && !is_number_of_channels(dims[1]);
+  const std::size_t channels = facts.channels_last || (last == 3 && seems_last) ? last : 1;
+  // The weights say which the channels are.
+  const bool by_weights =
+      facts.reader && facts.reader->is_window && facts.reader->needs.size() == dims.size();
+  if (i == channels && !by_weights) return SizeKind::Channels;
+  return dims.size() > 4 ? SizeKind::Volume : SizeKind::Image;
 }
 
-SizeKind kind_of(const Dims& dims, std::size_t i, const std::string& name, bool is_real,
-                 const std::optional<Reader>& reader) {
+std::optional<std::int64_t> needed(const InputFacts& facts, const Dims& dims, std::size_t i) {
+  if (!facts.reader || facts.reader->needs.size() != dims.size()) return std::nullopt;
+  return facts.reader->needs[i];
+}
+
+SizeKind kind_of(const InputFacts& facts, const Dims& dims, std::size_t i,
+                 const std::string& name) {
   const std::size_t rank = dims.size();
   if (mentions(name, {"batch"})) return SizeKind::Batch;
+  if (needed(facts, dims, i)) return SizeKind::Weights;
   if (mentions(name, {"height", "width"})) return SizeKind::Image;
   if (mentions(name, {"seq", "frames", "tokens"})) return SizeKind::Sequence;
   if (mentions(name, {"samples"})) return SizeKind::Samples;
@@ -51,21 +52,23 @@ SizeKind kind_of(const Dims& dims, std::size_t i, const std::string& name, bool 
     return SizeKind::Image;  // [C, H, W]
   }
   if (i == 0 && rank > 1) return SizeKind::Batch;
-  if (rank >= 4) return kind_in_map(dims, i);
-  if (rank == 3 && reader && reader->op == "Conv") {
-    if (i == 1) return SizeKind::Channels;
-    return dims[1] && *dims[1] <= 2 ? SizeKind::Samples : SizeKind::Sequence;
+  if (rank >= 4) return kind_in_map(facts, dims, i);
+  if (rank == 3 && facts.reader && facts.reader->is_window) {
+    const auto channels = dims[1] ? dims[1] : needed(facts, dims, 1);
+    return channels && *channels <= 2 ? SizeKind::Samples : SizeKind::Sequence;
   }
-  if (rank == 3 || !is_real) return SizeKind::Sequence;
+  if (rank == 3 || !facts.is_real) return SizeKind::Sequence;
   return SizeKind::Samples;
 }
 
-std::int64_t typical(SizeKind kind, const std::optional<Reader>& reader) {
+std::int64_t typical(SizeKind kind, const std::optional<std::int64_t>& needed) {
   switch (kind) {
     case SizeKind::Batch:
       return 1;
+    case SizeKind::Weights:
+      return *needed;
     case SizeKind::Channels:
-      return reader && reader->op == "Conv" && reader->weights.size() > 2 ? reader->weights[1] : 3;
+      return 3;
     case SizeKind::Image:
       return 224;
     case SizeKind::Volume:
@@ -82,6 +85,8 @@ std::string_view meaning(SizeKind kind) {
   switch (kind) {
     case SizeKind::Batch:
       return "a batch";
+    case SizeKind::Weights:
+      return "the weights";
     case SizeKind::Channels:
       return "channels";
     case SizeKind::Image:
@@ -97,44 +102,16 @@ std::string_view meaning(SizeKind kind) {
 }
 
 // Of an input whose rank the model does not say, as its first reader needs it.
-Dims rank_of(const std::optional<Reader>& reader) {
-  if (!reader || reader->weights.empty()) return Dims(4);
-  if (reader->op == "Conv") return Dims(reader->weights.size());
-  if (reader->op == "MatMul") return {std::nullopt, reader->weights[0]};
-  if (reader->op == "Gemm") return Dims(2);
-  return Dims(4);
+Dims rank_of(const InputFacts& facts) {
+  constexpr std::size_t kImageRank = 4;
+  if (facts.reader && facts.reader->any_shape) return Dims{1};
+  if (facts.reader && !facts.reader->needs.empty()) return facts.reader->needs;
+  return Dims(kImageRank);
 }
 
 std::string print(const Shape& shape) { return fmt::format("{}", fmt::join(shape, ",")); }
 
 }  // namespace
-
-// The first node that has a value as its operand 0, by the value's name.
-class FirstReaders {
- public:
-  explicit FirstReaders(const onnx::GraphProto& graph) {
-    for (const auto& tensor : graph.initializer()) initializers_.emplace(tensor.name(), &tensor);
-    for (const onnx::NodeProto& node : graph.node()) {
-      if (node.input_size() > 0) nodes_.emplace(node.input(0), &node);
-    }
-  }
-
-  std::optional<Reader> of(const std::string& input) const {
-    const auto found = nodes_.find(input);
-    if (found == nodes_.end()) return std::nullopt;
-    const onnx::NodeProto& node = *found->second;
-    Reader reader{.op = node.op_type(), .weights = {}};
-    if (node.input_size() < 2) return reader;
-    const auto weights = initializers_.find(node.input(1));
-    if (weights == initializers_.end()) return reader;
-    reader.weights.assign(weights->second->dims().begin(), weights->second->dims().end());
-    return reader;
-  }
-
- private:
-  std::unordered_map<std::string_view, const onnx::TensorProto*> initializers_;
-  std::unordered_map<std::string_view, const onnx::NodeProto*> nodes_;
-};
 
 std::size_t InputSizes::open(const std::string& name, SizeKind kind, std::int64_t size) {
   if (const auto same = by_name_.find(name); same != by_name_.end()) return same->second;
@@ -143,33 +120,20 @@ std::size_t InputSizes::open(const std::string& name, SizeKind kind, std::int64_
   return open_.size() - 1;
 }
 
-InputSizes::Input InputSizes::declared(const onnx::ValueInfoProto& input,
-                                       const FirstReaders& readers) {
-  const onnx::TypeProto_Tensor& tensor = input.type().tensor_type();
-  const bool is_real = tensor.elem_type() == onnx::TensorProto::FLOAT ||
-                       tensor.elem_type() == onnx::TensorProto::FLOAT16 ||
-                       tensor.elem_type() == onnx::TensorProto::DOUBLE;
-  Dims dims;
-  for (const auto& dim : tensor.shape().dim()) {
-    const bool is_fixed = dim.has_dim_value() && dim.dim_value() >= 0;
-    dims.push_back(is_fixed ? std::optional(dim.dim_value()) : std::nullopt);
-  }
-  std::optional<Reader> reader;
-  const bool is_whole =
-      std::ranges::all_of(dims, [](const auto& size) { return size.has_value(); });
-  if (!is_whole || !tensor.has_shape()) reader = readers.of(input.name());
-  if (!tensor.has_shape()) dims = rank_of(reader);
-  Input result{.name = input.name(), .dimensions = {}};
+InputSizes::Input InputSizes::declared(const InputFacts& facts) {
+  Input result{.name = facts.name,
+               .has_rank = facts.dims.has_value(),
+               .any_shape = facts.reader && facts.reader->any_shape};
+  const Dims dims = facts.dims ? *facts.dims : rank_of(facts);
   for (std::size_t i = 0; i < dims.size(); ++i) {
     if (dims[i]) {
       result.dimensions.push_back({.size = *dims[i]});
       continue;
     }
-    const int index = static_cast<int>(i);
-    const std::string name =
-        index < tensor.shape().dim_size() ? tensor.shape().dim(index).dim_param() : "";
-    const SizeKind kind = kind_of(dims, i, name, is_real, reader);
-    result.dimensions.push_back({.open = open(name, kind, typical(kind, reader))});
+    const std::string name = i < facts.dim_names.size() ? facts.dim_names[i] : "";
+    const SizeKind kind = kind_of(facts, dims, i, name);
+    const std::int64_t size = typical(kind, needed(facts, dims, i));
+    result.dimensions.push_back({.open = open(name, kind, size)});
   }
   return result;
 }
@@ -181,33 +145,38 @@ void InputSizes::fix(Input& input, const Shape& shape) {
       open_[*input.dimensions[i].open].was_set = true;
     }
   }
+  input.any_shape = false;
   input.dimensions.assign(shape.size(), {});
   for (std::size_t i = 0; i < shape.size(); ++i) input.dimensions[i].size = shape[i];
 }
 
-InputSizes::InputSizes(const onnx::GraphProto& graph, const ImportOptions& options) {
-  std::set<std::string> initialized;
-  constexpr std::size_t kFirstWeights = 8;
-  for (const onnx::TensorProto& tensor : graph.initializer()) {
-    initialized.insert(tensor.name());
-    if (tensor.dims_size() < 2 || weight_sizes_.size() >= kFirstWeights) continue;
-    weight_sizes_.push_back(tensor.dims(0));
-    weight_sizes_.push_back(tensor.dims(1));
+// Sizes that are open, of data at hand.
+void InputSizes::fill(Input& input, const Shape& shape) {
+  if (!input.has_rank && input.any_shape) return fix(input, shape);
+  if (input.dimensions.size() != shape.size()) return;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (!input.dimensions[i].open) continue;
+    set(*input.dimensions[i].open, shape[i]);
+    open_[*input.dimensions[i].open].was_set = true;
   }
-  for (const auto& tensor : graph.sparse_initializer()) initialized.insert(tensor.values().name());
+}
+
+InputSizes::InputSizes(const std::vector<InputFacts>& inputs, const ImportOptions& options,
+                       std::vector<std::int64_t> weight_sizes)
+    : weight_sizes_(std::move(weight_sizes)) {
   std::string names;
-  const FirstReaders readers(graph);
-  for (const onnx::ValueInfoProto& input : graph.input()) {
-    if (initialized.contains(input.name())) continue;
-    names += fmt::format("{}'{}'", names.empty() ? "" : ", ", input.name());
-    inputs_.push_back(declared(input, readers));
+  for (const InputFacts& facts : inputs) {
+    names += fmt::format("{}'{}'", names.empty() ? "" : ", ", facts.name);
+    inputs_.push_back(declared(facts));
+  }
+  for (const auto& [name, shape] : options.likely_shapes) {
+    const auto input = std::ranges::find(inputs_, name, &Input::name);
+    if (input != inputs_.end()) fill(*input, shape);
   }
   for (const auto& [name, shape] : options.input_shapes) {
     const auto input = std::ranges::find(inputs_, name, &Input::name);
     if (input == inputs_.end()) fail("--shape {}: expected one of the inputs {}", name, names);
-    const auto declaration =
-        std::ranges::find(graph.input(), name, [](const auto& info) { return info.name(); });
-    if (declaration->type().tensor_type().has_shape() && input->dimensions.size() != shape.size()) {
+    if (input->has_rank && input->dimensions.size() != shape.size()) {
       fail("--shape {}: expected {} dimensions, found {}", name, input->dimensions.size(),
            shape.size());
     }
@@ -267,6 +236,8 @@ std::vector<std::vector<std::int64_t>> InputSizes::candidates(SizeKind kind) con
       add_up_to(16, candidates);
       add(kLengths);
       break;
+    case SizeKind::Weights:
+      break;
     case SizeKind::Channels:
       add(weight_sizes_);
       add_up_to(128, candidates);
@@ -304,13 +275,18 @@ std::string InputSizes::line(const Input& input) const {
     shape.push_back(dimension.open ? open_[*dimension.open].size : dimension.size);
     if (!dimension.open) continue;
     const Open& open = open_[*dimension.open];
-    if (open.was_set || (open.kind == SizeKind::Batch && open.size == 1)) continue;
+    if (open.was_set || open.kind == SizeKind::Weights) continue;
+    if (open.kind == SizeKind::Batch && open.size == 1) continue;
     chosen += fmt::format("{}{}", chosen.empty() ? "" : ", ", i);
     if (!open.name.empty()) chosen += fmt::format(" '{}'", text_name(open.name));
     counts = meaning(open.kind);
   }
-  if (chosen.empty()) return {};
   const std::string name = text_name(input.name);
+  if (!input.has_rank && input.any_shape) {
+    return fmt::format("input '{}': {} (any shape would do; --shape {}={} changes it)", name,
+                       print(shape), name, print(shape));
+  }
+  if (chosen.empty()) return {};
   return fmt::format("input '{}': {} (dimension {} chosen, as of {}; --shape {}={} changes it)",
                      name, print(shape), chosen, counts, name, print(shape));
 }

@@ -1,7 +1,7 @@
-// Sizes that a model leaves open: which they are, and values with which the graph can be read.
+// Sizes that a model leaves open, whatever its format: which they are, and values with which the
+// graph can be read. The front ends say what their files tell of an input; what is chosen, tried
+// and said about it is the same for all.
 #pragma once
-
-#include <onnx/onnx_pb.h>
 
 #include <cstdint>
 #include <functional>
@@ -18,15 +18,34 @@ namespace workbench::importer {
 
 using InputShapes = std::map<std::string, Shape>;
 
-// What a size counts, as far as rank, position, type and name tell.
-enum class SizeKind { Batch, Channels, Image, Volume, Sequence, Samples };
+using Dims = std::vector<std::optional<std::int64_t>>;  // none: left open
 
-class FirstReaders;
+// What the first operator behind an input that has weights says of it.
+struct Reader {
+  Dims needs = {};         // sizes that its weights fix, in the order of the input's dimensions
+  bool is_window = false;  // a convolution
+  bool any_shape = false;  // there is none, only functions of each element; `needs` is empty
+};
+
+struct InputFacts {
+  std::string name;
+  std::optional<Dims> dims = {};            // none: not even how many there are
+  std::vector<std::string> dim_names = {};  // equal ones are one size; "" or missing: no name
+  bool is_real = true;
+  bool channels_last = false;         // maps are [N, H, W, C] in this format
+  std::optional<Reader> reader = {};  // of an input with something open
+};
+
+// What a size counts, as far as rank, position, type, name and the reader tell. Weights: a size
+// that the reader's weights fix.
+enum class SizeKind { Batch, Weights, Channels, Image, Volume, Sequence, Samples };
 
 class InputSizes {
  public:
-  // Throws Error for a --shape of no input, or of another rank.
-  InputSizes(const onnx::GraphProto& graph, const ImportOptions& options);
+  // `weight_sizes`: likely channels and features, of the first weights. Throws Error for a --shape
+  // of no input, or of another rank.
+  InputSizes(const std::vector<InputFacts>& inputs, const ImportOptions& options,
+             std::vector<std::int64_t> weight_sizes);
 
   InputShapes shapes() const;
   // The open sizes of a kind, each name once; empty: there are none.
@@ -55,18 +74,21 @@ class InputSizes {
   };
   struct Input {
     std::string name;
-    std::vector<Dimension> dimensions;
+    std::vector<Dimension> dimensions = {};
+    bool has_rank = true;    // the file says it
+    bool any_shape = false;  // would do
   };
 
-  Input declared(const onnx::ValueInfoProto& input, const FirstReaders& readers);
+  Input declared(const InputFacts& facts);
   std::size_t open(const std::string& name, SizeKind kind, std::int64_t size);
   void fix(Input& input, const Shape& shape);
+  void fill(Input& input, const Shape& shape);
   std::string line(const Input& input) const;
 
   std::vector<Open> open_;
   std::unordered_map<std::string, std::size_t> by_name_;
   std::vector<Input> inputs_;
-  std::vector<std::int64_t> weight_sizes_;  // likely channels and features, from the first weights
+  std::vector<std::int64_t> weight_sizes_;
 };
 
 // What reading the graph with certain sizes came to.

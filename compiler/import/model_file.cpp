@@ -66,7 +66,7 @@ AnyModel read_any(const std::filesystem::path& path, const ImportOptions& option
     fail("--weights {}: expected a Caffe network, which has them in another file; {} is {}",
          options.weights.string(), path.string(), found.format);
   }
-  if (!options.input_node.empty() && found.format != kTensorFlow.format) {
+  if (!options.input_node.empty() && !found.takes_input_node) {
     fail("--input-node {}: expected a TensorFlow graph; {} is {}", options.input_node,
          path.string(), found.format);
   }

@@ -196,6 +196,8 @@ Tensor cast_constant(const Tensor& tensor, ElementType type);
 bool is_microsoft_copy(const ImportRule& rule, std::string_view domain);
 void import_running_cast(NodeReader& node, ElementType type);
 void import_running_gather(NodeReader& node);
+void import_loop(NodeReader& node);
+void import_scan(NodeReader& node);
 // a OP b of two constants of one integer type; binds output 0.
 void fold_integer_binary(NodeReader& node, Binary::Kind kind);
 

@@ -6,6 +6,7 @@
 
 #include "compiler/import/node_reader.h"
 #include "compiler/import/tensor_proto.h"
+#include "core/eval/kernels.h"
 
 namespace workbench::importer {
 
@@ -51,62 +52,9 @@ decltype(auto) with_values(const Tensor& tensor, Function&& function) {
   CHECK(false, "element type {}", static_cast<int>(tensor.type()));
 }
 
-// Rounds toward zero and saturates: C++ leaves what does not fit undefined.
-template <typename To, typename From>
-To cast_element(From from) {
-  if constexpr (std::is_same_v<To, bool>) {
-    return from != From{};
-  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    constexpr auto kLow = static_cast<double>(std::numeric_limits<To>::min());
-    constexpr auto kHigh = static_cast<double>(std::numeric_limits<To>::max());
-    const auto x = static_cast<double>(from);
-    if (std::isnan(x)) return To{};
-    if (x <= kLow) return std::numeric_limits<To>::min();
-    return x >= kHigh ? std::numeric_limits<To>::max() : static_cast<To>(x);
-  } else {
-    return static_cast<To>(from);
-  }
-}
-
-template <typename To>
-Tensor cast_to(const Tensor& tensor) {
-  Tensor result = Tensor::uninitialized(element_type_of<To>(), tensor.shape());
-  with_values(tensor, [&](const auto values) {
-    std::transform(values.begin(), values.end(), result.mutable_values<To>().begin(),
-                   [](auto from) { return cast_element<To>(from); });
-  });
-  return result;
-}
-
 }  // namespace
 
-Tensor cast_constant(const Tensor& tensor, ElementType type) {
-  switch (type) {
-    case ElementType::Float32:
-      return cast_to<float>(tensor);
-    case ElementType::Float64:
-      return cast_to<double>(tensor);
-    case ElementType::Int8:
-      return cast_to<std::int8_t>(tensor);
-    case ElementType::Uint8:
-      return cast_to<std::uint8_t>(tensor);
-    case ElementType::Int16:
-      return cast_to<std::int16_t>(tensor);
-    case ElementType::Uint16:
-      return cast_to<std::uint16_t>(tensor);
-    case ElementType::Int32:
-      return cast_to<std::int32_t>(tensor);
-    case ElementType::Uint32:
-      return cast_to<std::uint32_t>(tensor);
-    case ElementType::Int64:
-      return cast_to<std::int64_t>(tensor);
-    case ElementType::Uint64:
-      return cast_to<std::uint64_t>(tensor);
-    case ElementType::Bool:
-      return cast_to<bool>(tensor);
-  }
-  CHECK(false, "element type {}", static_cast<int>(type));
-}
+Tensor cast_constant(const Tensor& tensor, ElementType type) { return eval::as_type(tensor, type); }
 
 namespace {
 

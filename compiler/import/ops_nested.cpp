@@ -1,5 +1,5 @@
-// What disappears at import: branches of an `If` whose condition is known, and sequences of tensors
-// whose length is.
+// What disappears at import: branches of an `If` whose condition is known, loops whose conditions
+// are (ops_loop.cpp), and sequences of tensors whose length is.
 #include <algorithm>
 
 #include "compiler/import/function_call.h"
@@ -131,6 +131,8 @@ void import_split_to_sequence(NodeReader& node) {
 constexpr ImportRule kRules[] = {
     {"ConcatFromSequence", import_concat_from_sequence, 1, 1, false, "becomes Concat"},
     {"If", import_if, 1, kAnyNumber, false, "constant condition"},
+    {"Loop", import_loop, kAnyNumber, kAnyNumber, false, "conditions known at import"},
+    {"Scan", import_scan, kAnyNumber, kAnyNumber, false, "becomes its steps"},
     {"SequenceAt", import_sequence_at, 2, 1, false, "constant position"},
     {"SequenceConstruct", import_sequence_construct, kAnyNumber, 1, false, "disappears at import"},
     {"SequenceEmpty", import_sequence_empty, 0, 1, false, "disappears at import"},

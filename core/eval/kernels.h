@@ -75,6 +75,10 @@ void activate_in_place(const Activation& activation, std::span<float> values, st
 // does, NaN is 0; integers lose high bits; what is not 0 is true.
 Tensor as_type(Tensor x, ElementType type);
 
+// Whole numbers rescaled as AffineRequantize says, exactly. Throws Error for operands that are not
+// whole and for a range that the file leaves open.
+Tensor rescaled(const Node& node, Tensor x, ElementType type);
+
 // (code - zero_point) * step in double, rounded to float32.
 Tensor dequantize(const Quantization& quantization, const Tensor& x, const Context& context);
 

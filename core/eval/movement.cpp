@@ -333,13 +333,9 @@ Tensors result_of(const Reshape& op, Evaluation& at) {
 
 template <>
 Tensors result_of(const Identity&, Evaluation& at) {
-  if (at.node.affine) {
-    fail(
-        "node '{}': expected arithmetic of real numbers, found a RequantShift, which rescales "
-        "integers",
-        at.node.name);
-  }
-  return one(as_type(std::move(at.operands[0]), at.graph.value(at.node.outputs[0]).type));
+  const ElementType type = at.graph.value(at.node.outputs[0]).type;
+  if (at.node.affine) return one(rescaled(at.node, std::move(at.operands[0]), type));
+  return one(as_type(std::move(at.operands[0]), type));
 }
 
 }  // namespace workbench::eval

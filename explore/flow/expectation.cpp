@@ -5,6 +5,7 @@
 #include "compiler/import/import.h"
 #include "core/error.h"
 #include "data/arrays.h"
+#include "data/channels.h"
 
 namespace workbench {
 
@@ -152,9 +153,12 @@ std::vector<Difference> compare(const std::vector<Expectation>& expectations,
   std::vector<Difference> differences;
   for (const Expectation& expectation : expectations) {
     const bool as_codes = !is_float(expectation.tensor);
-    const std::vector<double> got = computed_numbers(
-        expectation.value, as_codes, expectation.tensor.shape(), quantized, computed);
-    differences.push_back(difference(expectation.value, numbers(expectation.tensor), got,
+    const Value* value = find_value(quantized, expectation.value);
+    const Tensor wanted =
+        value == nullptr ? expectation.tensor : channels_as_in(value->shape, expectation.tensor);
+    const std::vector<double> got =
+        computed_numbers(expectation.value, as_codes, wanted.shape(), quantized, computed);
+    differences.push_back(difference(expectation.value, numbers(wanted), got,
                                      as_codes ? Tolerance{} : tolerance));
   }
   return differences;

@@ -5,10 +5,12 @@
 #include <map>
 #include <optional>
 
+#include "compiler/import/tflite_integers.h"
 #include "compiler/quantize/saturation.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "data/arrays.h"
+#include "data/channels.h"
 #include "explore/report/text.h"
 
 namespace workbench {
@@ -91,23 +93,7 @@ Tensor translated(const Tensor& array, const Value& value,
     }
     result = Tensor::from<float>(array.shape(), reals);
   }
-  const Shape& x = result.shape();
-  const bool last =
-      x.size() == 4 && x != value.shape && Shape{x[0], x[3], x[1], x[2]} == value.shape;
-  if (!last) return result;
-  Tensor first = Tensor::uninitialized(result.type(), value.shape);
-  const auto bytes = static_cast<std::size_t>(element_bytes(result.type()));
-  const auto pixels = static_cast<std::size_t>(x[1] * x[2]),
-             channels = static_cast<std::size_t>(x[3]);
-  std::byte* to = first.mutable_data();
-  for (std::size_t n = 0; n < static_cast<std::size_t>(x[0]); ++n) {
-    for (std::size_t c = 0; c < channels; ++c) {
-      for (std::size_t p = 0; p < pixels; ++p) {
-        to = std::copy_n(result.data() + ((n * pixels + p) * channels + c) * bytes, bytes, to);
-      }
-    }
-  }
-  return first;
+  return channels_as_in(value.shape, result);
 }
 
 Tensor fitted(const Tensor& array, const Value& input, const std::string& file) {
@@ -119,18 +105,45 @@ Tensor fitted(const Tensor& array, const Value& input, const std::string& file) 
   return converted(array, input.type).reshaped(input.shape);
 }
 
-// The array of each value of `ids`, from files in their order or by name; nothing where there is
-// none.
+bool may_be(const Tensor& array, const Value& value) {
+  const Shape fitting = channels_as_in(value.shape, array).shape();
+  return without_ones(fitting) == without_ones(value.shape);
+}
+
+// The array of an archive for value `i`: of its name; the only one for the only value; as numbered
+// (numpy's arr_0, or PREFIX_0); else the only one of its shape. Nothing where there is none.
+std::optional<Tensor> array_for(const Graph& graph, const std::vector<ValueId>& ids, std::size_t i,
+                                const std::map<std::string, Tensor>& members,
+                                std::string_view prefix) {
+  const Value& value = graph.value(ids[i]);
+  if (const auto named = members.find(value.name); named != members.end()) return named->second;
+  if (ids.size() == 1 && members.size() == 1) return members.begin()->second;
+  for (const std::string& name : {fmt::format("{}_{}", prefix, i), fmt::format("arr_{}", i)}) {
+    const auto numbered = members.find(name);
+    if (numbered != members.end() && may_be(numbered->second, value)) return numbered->second;
+  }
+  std::optional<Tensor> only;
+  for (const auto& [name, array] : members) {
+    const bool is_other =
+        std::ranges::any_of(ids, [&](ValueId id) { return graph.value(id).name == name; });
+    if (is_other || !may_be(array, value)) continue;
+    if (only) return std::nullopt;
+    only = array;
+  }
+  return only;
+}
+
+// The array of each value of `ids`, from files in their order or from one archive; nothing where
+// there is none. `prefix`: "input" or "output".
 std::vector<std::optional<Tensor>> arrays_of(const Graph& graph, const std::vector<ValueId>& ids,
-                                             const std::vector<fs::path>& files) {
+                                             const std::vector<fs::path>& files,
+                                             std::string_view prefix) {
   std::vector<std::optional<Tensor>> arrays(ids.size());
   if (files.size() == 1 && files[0].extension() == ".npz") {
     const std::map<std::string, Tensor> members = read_npz(files[0]);
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      const auto found = members.find(graph.value(ids[i]).name);
-      if (found != members.end()) arrays[i] = found->second;
+      arrays[i] = array_for(graph, ids, i, members, prefix);
     }
-    if (ids.size() == 1 && members.size() == 1) arrays[0] = members.begin()->second;
     return arrays;
   }
   if (files.size() > ids.size()) {
@@ -143,9 +156,30 @@ std::vector<std::optional<Tensor>> arrays_of(const Graph& graph, const std::vect
   return arrays;
 }
 
+bool rescales_integers(const Graph& graph) {
+  return std::ranges::any_of(graph.nodes, [](const Node& node) { return node.affine.has_value(); });
+}
+
+// The network with the sizes of the given arrays where its file leaves sizes open.
+ModelImport sized_by(const ModelSource& source, const std::vector<fs::path>& files) {
+  ModelImport network = load_with_notes(source);
+  if (files.empty() || is_zoo(source)) return network;
+  const Graph& graph = network.graph;
+  const auto arrays = arrays_of(graph, graph.inputs, files, "input");
+  ModelSource sized = source;
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const Value& input = graph.value(graph.inputs[i]);
+    if (!arrays[i] || may_be(*arrays[i], input)) continue;
+    sized.import.likely_shapes[input.name] = arrays[i]->shape();
+  }
+  return sized.import.likely_shapes.empty() ? network : load_with_notes(sized);
+}
+
 std::vector<Tensor> inputs_of(const Graph& graph, const std::vector<fs::path>& files) {
-  if (files.empty()) return synthetic_inputs(graph);
-  const auto arrays = arrays_of(graph, graph.inputs, files);
+  if (files.empty()) {
+    return rescales_integers(graph) ? synthetic_codes(graph) : synthetic_inputs(graph);
+  }
+  const auto arrays = arrays_of(graph, graph.inputs, files, "input");
   std::vector<Tensor> inputs;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const Value& input = graph.value(graph.inputs[i]);
@@ -176,9 +210,66 @@ Evaluation::Comparison against(const Tensor& expected, const std::string& name, 
 
 }  // namespace
 
-Evaluation evaluate_network(const EvaluationRequest& request) {
+namespace {
+
+bool is_real(const Tensor& tensor) {
+  return tensor.type() == ElementType::Float32 || tensor.type() == ElementType::Float64;
+}
+
+// Codes are equal or they are not; a difference of 1 is one code.
+Evaluation::Comparison exactly(const Tensor& expected, const std::string& name, const Tensor& got) {
+  if (is_real(expected) || is_real(got)) return against(expected, name, got, 0);
+  Evaluation::Comparison found = against(expected, name, got, 0);
+  found.difference = difference(name, numbers(expected), numbers(got), {});
+  found.step = 1;
+  return found;
+}
+
+// Codes, or real numbers that become codes.
+std::vector<Tensor> integer_inputs(const Graph& interface, const std::vector<fs::path>& files) {
+  if (files.empty()) return synthetic_inputs(interface);
+  const auto arrays = arrays_of(interface, interface.inputs, files, "input");
+  std::vector<Tensor> inputs;
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    Value input = interface.value(interface.inputs[i]);
+    if (!arrays[i]) fail("{}: expected an array for input '{}'", files[0].string(), input.name);
+    const Tensor array = channels_as_in(input.shape, *arrays[i]);
+    if (is_real(array)) input.type = ElementType::Float32;
+    inputs.push_back(fitted(array, input, files[std::min(i, files.size() - 1)].string()));
+  }
+  return inputs;
+}
+
+Evaluation evaluate_integers(const EvaluationRequest& request) {
+  if (is_zoo(request.model) || request.passes) {
+    fail("--integers: expected a TensorFlow Lite file, without --optimized");
+  }
+  const Graph interface = tflite_interface(request.model.name);
+  const std::vector<Tensor> inputs = integer_inputs(interface, request.inputs);
   Evaluation evaluation;
-  ModelImport network = load_with_notes(request.model);
+  const std::vector<Tensor> results =
+      evaluate_tflite(request.model.name, inputs, request.integers == "twice");
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    evaluation.inputs.emplace_back(interface.value(interface.inputs[i]).name, inputs[i]);
+  }
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    evaluation.outputs.emplace_back(interface.value(interface.outputs[i]).name, results[i]);
+  }
+  const auto expected = arrays_of(interface, interface.outputs, request.expected, "output");
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto& [name, got] = evaluation.outputs[i];
+    if (!expected[i]) continue;
+    evaluation.comparisons.push_back(exactly(channels_as_in(got.shape(), *expected[i]), name, got));
+  }
+  return evaluation;
+}
+
+}  // namespace
+
+Evaluation evaluate_network(const EvaluationRequest& request) {
+  if (!request.integers.empty()) return evaluate_integers(request);
+  Evaluation evaluation;
+  ModelImport network = sized_by(request.model, request.inputs);
   evaluation.warnings = std::move(network.notes);
   Graph graph = std::move(network.graph);
   const Graph imported = graph;
@@ -195,7 +286,7 @@ Evaluation evaluate_network(const EvaluationRequest& request) {
     evaluation.outputs.emplace_back(graph.value(graph.outputs[i]).name, results[i]);
   }
   if (request.expected.empty()) return evaluation;
-  const auto expected = arrays_of(graph, graph.outputs, request.expected);
+  const auto expected = arrays_of(graph, graph.outputs, request.expected, "output");
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& [name, got] = evaluation.outputs[i];
     if (!expected[i]) continue;

@@ -1,5 +1,6 @@
 // workbench evaluate: the network in floating point, as imported or after the passes, against
-// arrays that another tool computed. How an import is held to its source.
+// arrays that another tool computed. How an import is held to its source. TensorFlow Lite files
+// also in their integers.
 #pragma once
 
 #include <filesystem>
@@ -16,10 +17,14 @@ namespace workbench {
 struct EvaluationRequest {
   ModelSource model;
   // Files of arrays: .npy or .pb for the inputs (results) in their order, or one .npz with an array
-  // for each by name. No inputs: seeded samples. Arrays of codes stand for real numbers where the
-  // network rounds to such codes at once, and maps may have their channels last.
+  // for each by name, by number (arr_0) or by shape. No inputs: seeded samples. Arrays of codes
+  // stand for real numbers where the network rounds to such codes at once, and maps may have their
+  // channels last.
   std::vector<std::filesystem::path> inputs, expected;
   bool passes = false;  // evaluate what the float passes make of the network
+  // "twice" or "once": a TensorFlow Lite file in its own integers, so rounded; empty: in floating
+  // point. Arrays are in the file's order, codes are compared exactly.
+  std::string integers;
   PassSwitches switches;
 };
 

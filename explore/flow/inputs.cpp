@@ -8,6 +8,7 @@
 #include "compiler/import/import.h"
 #include "core/error.h"
 #include "data/arrays.h"
+#include "data/channels.h"
 #include "data/image.h"
 #include "data/image_set.h"
 #include "data/samples.h"
@@ -112,7 +113,8 @@ namespace {
 
 constexpr std::uint64_t kSyntheticSeed = 1;
 
-Tensor checked_array(const Tensor& array, const Value& input, const fs::path& path) {
+Tensor checked_array(const Tensor& given, const Value& input, const fs::path& path) {
+  const Tensor array = channels_as_in(input.shape, given);
   if (array.shape() != input.shape || array.type() != input.type) {
     fail("{}: input '{}': expected {} {}, found {} {}", path.string(), input.name,
          to_string(input.type), to_string(input.shape), to_string(array.type()),
@@ -214,6 +216,21 @@ std::vector<Tensor> synthetic_inputs(const Graph& graph) {
     sample.push_back(synthetic(graph.value(id), kSyntheticSeed + sample.size()));
   }
   return sample;
+}
+
+std::vector<Tensor> synthetic_codes(const Graph& graph) {
+  std::mt19937_64 random(kSyntheticSeed);
+  std::vector<Tensor> inputs;
+  for (const ValueId id : graph.inputs) {
+    const Value& value = graph.value(id);
+    Tensor tensor = Tensor::uninitialized(ElementType::Float32, value.shape, Layout::Nchw);
+    const int lowest = value.type == ElementType::Int8 ? -128 : 0;
+    for (float& v : tensor.mutable_values<float>()) {
+      v = static_cast<float>(static_cast<int>(random() % 256) + lowest);
+    }
+    inputs.push_back(std::move(tensor));
+  }
+  return inputs;
 }
 
 RunData read_data(const Graph& graph, const std::string& model, const DataOptions& options) {

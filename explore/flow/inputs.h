@@ -55,6 +55,9 @@ struct RunData {
 
 // One seeded sample for each input: image-like floats, codes of all values, small indices.
 std::vector<Tensor> synthetic_inputs(const Graph& graph);
+// For a network that came as integers: seeded codes in float32, each as likely, unsigned where the
+// file does not say.
+std::vector<Tensor> synthetic_codes(const Graph& graph);
 
 // `model` is the path (or zoo name) that preprocessing may lie beside. Without --input the run is
 // on the last calibration sample; without --calibration, the input calibrates itself; with neither,

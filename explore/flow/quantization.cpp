@@ -475,29 +475,12 @@ class Quantizing {
   Quantized result_;
 };
 
-// Codes for a network that came as integers and was given no input: each as likely, unsigned
-// where the file does not say.
-std::vector<Tensor> seeded_codes(const Graph& graph) {
-  std::mt19937_64 random(1);
-  std::vector<Tensor> inputs;
-  for (const ValueId id : graph.inputs) {
-    const Value& value = graph.value(id);
-    Tensor tensor = Tensor::uninitialized(ElementType::Float32, value.shape, Layout::Nchw);
-    const int lowest = value.type == ElementType::Int8 ? -128 : 0;
-    for (float& v : tensor.mutable_values<float>()) {
-      v = static_cast<float>(static_cast<int>(random() % 256) + lowest);
-    }
-    inputs.push_back(std::move(tensor));
-  }
-  return inputs;
-}
-
 // What the request's input file holds for an integer network; without one, seeded codes.
 RunData integer_data(const Graph& imported, const CompileRequest& request) {
   const std::filesystem::path& path = request.data.input;
   RunData data;
   if (path.empty()) {
-    data.input = seeded_codes(imported);
+    data.input = synthetic_codes(imported);
     data.warnings = {"no --input: running on seeded codes"};
   } else if (path.extension() == ".txt" || path.extension() == ".npz") {
     IntegerInput input = read_integer_input(path, imported);
@@ -534,17 +517,21 @@ Quantized as_integers(const Graph& imported, const Target& target, const Compile
 // Integer networks of PULP's tools mix number types, and their rescalings are no thresholds.
 void require_real_numbers(const Graph& imported, const Target& target) {
   if (target.takes_integer_networks || !is_integer_network(imported)) return;
+  const auto refuse = [&](const Node& node, std::string_view what) {
+    fail(
+        "{}: came as integers, as NEMO, Quantlab and Deeploy write them (node '{}' {}), and {} has "
+        "no such rescalings: expected the network before its quantization, or a PULP machine "
+        "(--hw gap8)",
+        imported.name, node.name, what,
+        target.machine ? name(*target.machine) : "target " + target.quantize.name);
+  };
   for (const Node& node : imported.nodes) {
+    if (node.affine) refuse(node, "rescales integers");
     for (const ValueId id : node.inputs) {
       if (id == kNoValue || !std::holds_alternative<Binary>(node.op)) continue;
       const ElementType type = imported.value(id).type;
-      if (type == ElementType::Float32) continue;
-      fail(
-          "{}: came as integers, as NEMO, Quantlab and Deeploy write them (node '{}' computes with "
-          "{}), and {} has no such rescalings: expected the network before its quantization, or a "
-          "PULP machine (--hw gap8)",
-          imported.name, node.name, to_string(type),
-          target.machine ? name(*target.machine) : "target " + target.quantize.name);
+      if (type != ElementType::Float32)
+        refuse(node, fmt::format("computes with {}", to_string(type)));
     }
   }
 }

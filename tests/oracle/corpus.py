@@ -94,7 +94,15 @@ def ask_runtime(runtime, model, folder, seconds):
     done = subprocess.run(["node", HERE / "onnxruntime" / "run.js", jobs], capture_output=True,
                           text=True, env={**os.environ, "NODE_PATH": str(runtime / "node_modules")})
     expected = sorted((folder / "theirs").glob("*.npy"), key=number)
-    return given, expected, "" if done.returncode == 0 else done.stderr.strip()
+    return given, expected, "" if done.returncode == 0 else refusal_of_runtime(done.stderr, model)
+
+
+def refusal_of_runtime(errors, model):
+    """What ONNX Runtime says, without its warnings, the file and the place in its source."""
+    lines = [line for line in errors.splitlines() if line.startswith("Error: ")]
+    text = (lines or errors.splitlines() or ["no output"])[-1].removeprefix("Error: ")
+    text = text.replace(f"Load model from {model.path} failed:", "")
+    return "ONNX Runtime: " + re.sub(r"^/\S+ .*\) ", "", text).strip()
 
 
 def number(path):
@@ -106,6 +114,12 @@ def last_line(errors, model):
     return lines[-1].removeprefix("workbench: ").replace(f"{model.path}: ", "")
 
 
+def imports(model, seconds):
+    """Whether the file becomes a network, whatever can be done with that."""
+    _, output, _ = call(["inspect", model.path, *model.options], seconds)
+    return any(line.startswith("imported ") for line in output.splitlines())
+
+
 def compare_with_reference(model, outcome, seconds, runtime):
     given, expected = arrays(model.path.parent)
     if runtime is None or expected or model.kind != "onnx":
@@ -114,7 +128,7 @@ def compare_with_reference(model, outcome, seconds, runtime):
     with tempfile.TemporaryDirectory() as folder:
         given, expected, trouble = ask_runtime(runtime, model, Path(folder), seconds)
         compare_with(given, expected, model, outcome, seconds)
-        if trouble and outcome.imported:
+        if trouble and outcome.oracle == "none":
             outcome.oracle = "none: " + trouble
 
 
@@ -126,9 +140,11 @@ def compare_with(given, expected, model, outcome, seconds):
         code, output, errors = call(["evaluate", model.path, *model.options, *data, *optimized],
                                     seconds)
         if code not in (0, 1):
-            outcome.obstacle = outcome.obstacle or last_line(errors, model)
+            trouble = last_line(errors, model)
+            if outcome.imported:
+                outcome.oracle = ("optimized, " if optimized else "") + "not evaluated: " + trouble
+            outcome.obstacle = outcome.obstacle or trouble
             return
-        outcome.imported = True
         if code == 1:
             wrong = next(line for line in output.splitlines() if line.startswith("FAIL"))
             outcome.oracle = ("optimized: " if optimized else "") + wrong.removeprefix("FAIL ")
@@ -146,7 +162,6 @@ def run_on(machine, model, outcome, seconds):
             outcome.runs[machine] = (False, last_line(errors, model))
             return
         report = json.loads(report_file.read_text())
-    outcome.imported = True
     exact = code == 0 and report["verdict"]["bit_exact"] is True
     engine = sum(layer["macs"] for layer in report["layers"])
     total = engine + sum(step["macs"] for step in report["host_steps"])
@@ -156,7 +171,7 @@ def run_on(machine, model, outcome, seconds):
 
 
 def examine(model, machines, seconds, runtime):
-    outcome = Outcome()
+    outcome = Outcome(imported=imports(model, seconds))
     compare_with_reference(model, outcome, seconds, runtime)
     for machine in machines:
         run_on(machine, model, outcome, seconds)
@@ -177,11 +192,12 @@ def table(results, machines):
             continue
         count = len(rows)
         imported = sum(outcome.imported for _, outcome in rows)
-        wrong = sum(outcome.imported and bool(outcome.oracle) and not is_good(outcome.oracle)
-                    for _, outcome in rows)
+        oracles = [outcome.oracle for _, outcome in rows if outcome.imported]
+        agree = sum(agrees(oracle) for oracle in oracles)
+        without = sum(has_none(oracle) for oracle in oracles)
         lines += [f"## {title}", "",
-                  f"{imported} of {count} files import, {wrong} of them differ from their "
-                  "reference; bit-exact: "
+                  f"{imported} of {count} files import: {agree} agree with their reference, "
+                  f"{imported - agree - without} differ, {without} have none; bit-exact: "
                   + ", ".join(f"{sum(outcome.runs[name][0] for _, outcome in rows)} on {name}"
                               for name in machines) + ".", "",
                   "| file | against the reference | " + " | ".join(machines) + " |",
@@ -194,8 +210,13 @@ def table(results, machines):
     return lines
 
 
-def is_good(oracle):
-    return oracle.startswith("none") or re.fullmatch(r"[0-9.e+-]+", oracle) is not None
+def agrees(oracle):
+    return re.fullmatch(r"[0-9.e+-]+", oracle) is not None
+
+
+def has_none(oracle):
+    """No reference, or none that was computed."""
+    return oracle.startswith(("none", "not evaluated"))
 
 
 def write_page(page, results, machines):

@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "compiler/import/tflite_integers.h"
 #include "core/error.h"
 #include "explore/flow/pipeline.h"
 #include "tests/support/tflite_model.h"
@@ -62,6 +63,27 @@ bool import_or_error(const std::filesystem::path& path) {
   }
 }
 
+// In the file's own integers, on inputs that are all 1.
+bool evaluate_or_error(const std::filesystem::path& path) {
+  try {
+    const Graph interface = tflite_interface(path);
+    std::vector<Tensor> inputs;
+    for (const ValueId id : interface.inputs) {
+      const Value& input = interface.value(id);
+      if (element_count(input.shape) > (1 << 20)) return false;
+      const auto count = static_cast<std::size_t>(element_count(input.shape));
+      inputs.push_back(Tensor::from<float>(input.shape, std::vector<float>(count, 1.0F)));
+    }
+    evaluate_tflite(path, inputs, true);
+    return true;
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+    EXPECT_TRUE(text.starts_with(path.string() + ": ")) << text;
+    return false;
+  }
+}
+
 TEST(TfliteFuzz, seeds_compile) {
   const TemporaryFolder folder;
   for (const bool codes : {false, true}) {
@@ -76,10 +98,11 @@ TEST(TfliteFuzz, damaged_bytes_compile_or_end_in_one_line) {
   RecordProperty("seed", std::to_string(kSeed));
   const TemporaryFolder folder;
   const std::string seeds[] = {small_tflite(false), small_tflite(true)};
-  int imported = 0;
+  int imported = 0, evaluated = 0;
   for (int i = 0; i < kCases; ++i) {
     SCOPED_TRACE(testing::Message() << "seed " << kSeed << " case " << i);
     const auto path = folder.write("net.tflite", damaged(seeds[random() % 2], random));
+    evaluated += evaluate_or_error(path) ? 1 : 0;
     if (!import_or_error(path)) continue;
     ++imported;
     // Compiling takes longer than importing: one file in ten.
@@ -87,6 +110,7 @@ TEST(TfliteFuzz, damaged_bytes_compile_or_end_in_one_line) {
   }
   EXPECT_GT(imported, kCases / 20);  // the damage must reach deep into the importer
   EXPECT_LT(imported, kCases * 19 / 20);
+  EXPECT_GT(evaluated, kCases / 40);
 }
 
 }  // namespace

@@ -166,9 +166,11 @@ TEST(Tflite, all_obstacles_are_named_at_once) {
   model.op(kCustom, {x}, {b});
   model.op(kAdd, {a, b}, {y}, wire::Options::Add, wire::CreateArithmetic(model.builder(), 0));
   const std::string error = error_of(model.bytes({x}, {y}));
-  EXPECT_NE(error.find("2 obstacles: WHILE: control flow that depends on values is not supported; "
-                       "CUSTOM:: a custom operator, whose meaning is not in the file"),
-            std::string::npos)
+  EXPECT_NE(
+      error.find(
+          "2 obstacles: node 'a' (WHILE): control flow that depends on values is not "
+          "supported; node 'b' (CUSTOM:): a custom operator, whose meaning is not in the file"),
+      std::string::npos)
       << error;
 }
 
@@ -225,7 +227,7 @@ TEST(Tflite, files_that_claim_what_is_not_there_end_in_one_line) {
          m.op(kConv, {x, x}, {y});
          return m.bytes({x}, {y});
        }),
-       "1 obstacle: CONV_2D 'y': expected builtin_options, found none of its kind"},
+       "node 'y' (CONV_2D): expected builtin_options, found none of its kind"},
   };
   for (const auto& [bytes, text] : cases) {
     const std::string error = error_of(bytes);

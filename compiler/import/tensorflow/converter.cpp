@@ -56,26 +56,24 @@ bool is_front_end(std::string_view op) {
   return is_one_of(op, kNames);
 }
 
+// The borders of loops, which are unrolled (loops.cpp).
+bool passes_on(std::string_view op) {
+  constexpr std::string_view kNames[] = {"Enter",    "Exit",    "LoopCond",        "NextIteration",
+                                         "RefEnter", "RefExit", "RefNextIteration"};
+  return is_one_of(op, kNames);
+}
+
 const std::map<std::string_view, const Rule*>& rules() {
   static const std::map<std::string_view, const Rule*> all = [] {
     std::map<std::string_view, const Rule*> table;
-    for (const auto family : {elementwise_rules(), movement_rules(), window_rules(),
-                              reduction_rules(), constant_rules(), quantize_rules()}) {
+    for (const auto family :
+         {elementwise_rules(), movement_rules(), window_rules(), reduction_rules(),
+          constant_rules(), quantize_rules(), array_rules()}) {
       for (const Rule& rule : family) table.emplace(rule.name, &rule);
     }
     return table;
   }();
   return all;
-}
-
-std::string list_names(const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 3;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
-    text += fmt::format("{}'{}'", i > 0 ? ", " : "", names[i]);
-  }
-  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
-  return text;
 }
 
 }  // namespace
@@ -84,7 +82,9 @@ Converter::Converter(const GraphFile& file, const std::string& name, const Reque
     : file_(file), request_(request), builder_(name, "TensorFlow") {
   // Weights are read, turned around and folded a few times; a byte holds at most one of them.
   constexpr std::int64_t kCopies = 16;
-  elements_left_ = 4 * kMaxFilled + kCopies * static_cast<std::int64_t>(file.graph.ByteSizeLong());
+  elements_allowed_ =
+      4 * kMaxFilled + kCopies * static_cast<std::int64_t>(file.graph.ByteSizeLong());
+  elements_left_ = elements_allowed_;
   read_nodes();
   if (!request_.input_node.empty()) {
     input_node_ = find_node(request_.input_node);
@@ -122,12 +122,12 @@ void Converter::read_nodes() {
     if (!by_name_.emplace(def.name(), static_cast<int>(nodes_.size())).second) {
       fail("node '{}': expected a name of its own, found it twice", def.name());
     }
-    nodes_.push_back({.def = &def, .inputs = {}, .readers = 0});
+    nodes_.push_back({.def = &def, .name = def.name(), .inputs = {}});
   }
   for (GraphNode& node : nodes_) {
     for (const std::string& input : node.def->input()) {
       if (!input.empty() && input.front() == '^') continue;
-      node.inputs.push_back(edge_to(input, node.def->name()));
+      node.inputs.push_back(edge_to(input, node.name));
     }
   }
   for (const GraphNode& node : nodes_) {
@@ -196,53 +196,17 @@ std::vector<int> Converter::reachable() const {
   return found;
 }
 
-// Operands first, otherwise as in the file. Nodes on a cycle are left out: loops, which are
-// obstacles of their own.
-std::vector<int> Converter::order(const std::vector<int>& wanted) {
-  std::vector<int> missing(nodes_.size(), 0);
-  std::vector<std::vector<int>> readers(nodes_.size());
-  std::set<int> ready;
-  for (const int n : wanted) {
-    if (n != input_node_) {
-      for (const Edge& edge : node(n).inputs) {
-        readers[static_cast<std::size_t>(edge.node)].push_back(n);
-        ++missing[static_cast<std::size_t>(n)];
-      }
-    }
-    if (missing[static_cast<std::size_t>(n)] == 0) ready.insert(n);
-  }
-  std::vector<int> ordered;
-  while (!ready.empty()) {
-    const int n = ready.extract(ready.begin()).value();
-    ordered.push_back(n);
-    for (const int reader : readers[static_cast<std::size_t>(n)]) {
-      if (--missing[static_cast<std::size_t>(reader)] == 0) ready.insert(reader);
-    }
-  }
-  if (ordered.size() == wanted.size()) return ordered;
-  const std::size_t before = unsupported_.size();
-  std::vector<std::string> in_cycle;
-  for (const int n : wanted) {
-    if (missing[static_cast<std::size_t>(n)] == 0) continue;
-    note_unsupported(n);
-    in_cycle.push_back(node(n).def->name());
-  }
-  if (unsupported_.size() == before) {
-    unsupported_["expected a graph without cycles, found one"] = in_cycle;
-  }
-  return ordered;
-}
-
-void Converter::find_windows(const std::vector<int>& ordered) {
+void Converter::find_windows(const Groups& ordered) {
   feeds_window_.assign(nodes_.size(), false);
-  for (auto n = ordered.rbegin(); n != ordered.rend(); ++n) {
-    const GraphNode& reader = node(*n);
+  for (auto group = ordered.rbegin(); group != ordered.rend(); ++group) {
+    const int n = group->front();
+    const GraphNode& reader = node(n);
     const auto rule = rules().find(reader.def->op());
     if (rule == rules().end()) continue;
     const bool window = rule->second->channels == Rule::Channels::First;
     // A layout that is none is refused where the node is converted.
-    if (window && Op(*this, *n).text("data_format", "NHWC").starts_with("NC")) continue;
-    if (!window && !feeds_window_[static_cast<std::size_t>(*n)]) continue;
+    if (window && Op(*this, n).text("data_format", "NHWC").starts_with("NC")) continue;
+    if (!window && !feeds_window_[static_cast<std::size_t>(n)]) continue;
     for (const Edge& edge : reader.inputs) {
       feeds_window_[static_cast<std::size_t>(edge.node)] = true;
     }
@@ -250,18 +214,31 @@ void Converter::find_windows(const std::vector<int>& ordered) {
 }
 
 void Converter::run() {
-  const std::vector<int> ordered = order(reachable());
+  const std::vector<int> wanted = reachable();
+  const Groups ordered = order(wanted, 0, false);
   find_windows(ordered);
-  for (const int n : ordered) convert_node(n);
+  find_frames(ordered);
+  if (obstacles_.count() == 0) convert_all(wanted, 0);
   for (const auto& [name, shape] : request_.input_shapes) {
     if (!shapes_used_.contains(name)) {
-      errors_.push_back(fmt::format("--shape {}: expected one of the network's inputs", name));
+      obstacles_.add(fmt::format("--shape {}: expected one of the network's inputs", name));
     }
   }
 }
 
+std::int64_t Converter::work() const {
+  constexpr std::int64_t kElementsLikeANode = 1024;
+  return nodes_read_ + (elements_allowed_ - elements_left_) / kElementsLikeANode;
+}
+
+void Converter::add_obstacle(int n, std::string_view message) {
+  obstacles_.add(node(n).name, node(n).def->op(), message);
+}
+
 void Converter::convert_node(int n) {
   const wire::NodeDef& def = *node(n).def;
+  ++nodes_read_;
+  if (obstacles_.count() == 0) ++nodes_before_obstacle_;
   try {
     if (convert_input(n) || convert_branch(n)) return;
     bool unknown = false;
@@ -287,7 +264,7 @@ void Converter::convert_node(int n) {
       return;
     }
   } catch (const Error& error) {
-    errors_.push_back(error.what());
+    add_obstacle(n, error.what());
   }
   mark(n, kUnknown);
 }
@@ -299,7 +276,7 @@ bool Converter::note_unsupported(int n) {
   const bool known = rules().contains(def.op()) || is_one_of(def.op(), kInputs);
   if (reason.empty() && !known) reason = "operator is not supported";
   if (reason.empty()) return false;
-  unsupported_[fmt::format("{}: {}", def.op(), reason)].push_back(def.name());
+  add_obstacle(n, reason);
   return true;
 }
 
@@ -335,6 +312,23 @@ void check_dilation(const Op& op, const Rule& rule) {
 
 }  // namespace
 
+namespace {
+
+// Arrays of tensors pass through names and their own operators (ops_array.cpp) alone.
+void check_arrays(const Op& op, const Rule& rule) {
+  const bool is_own =
+      std::ranges::find(array_rules(), rule.name, &Rule::name) != array_rules().end();
+  if (is_own || rule.name == "Identity" || rule.name == "IdentityN") return;
+  for (std::size_t i = 0; i < op.input_count(); ++i) {
+    if (op.value(i).array) {
+      op.refuse("input {}: expected a tensor, found '{}', an array of tensors", i,
+                op.value(i).name);
+    }
+  }
+}
+
+}  // namespace
+
 void Converter::convert_known(int n) {
   const wire::NodeDef& def = *node(n).def;
   Op op(*this, n);
@@ -351,6 +345,7 @@ void Converter::convert_known(int n) {
     return;
   }
   const Rule& rule = *rules().at(def.op());
+  check_arrays(op, rule);
   check_dilation(op, rule);
   bool all_constant = op.input_count() > 0;
   for (std::size_t i = 0; i < op.input_count(); ++i) {
@@ -370,8 +365,10 @@ void Converter::convert_known(int n) {
 // Switch and Merge with a condition that is known: one branch is the network.
 bool Converter::convert_branch(int n) {
   const wire::NodeDef& def = *node(n).def;
-  if (def.op() == "Switch" && node(n).inputs.size() == 2) {
+  if ((def.op() == "Switch" || def.op() == "RefSwitch") && node(n).inputs.size() == 2) {
     const int condition = operand(n, 1);
+    if (condition == kUnknown) mark(n, kUnknown);  // behind an obstacle, which has been named
+    if (condition == kUnknown) return true;
     if (condition < 0 || !value(condition).constant) return false;
     const Constant& constant = *value(condition).constant;
     if (constant.holds_reals() || constant.size() != 1) return false;
@@ -380,7 +377,11 @@ bool Converter::convert_branch(int n) {
     set_result(n, 1 - taken, kDead);
     return true;
   }
-  if (def.op() == "Merge") {
+  if (passes_on(def.op()) && !node(n).inputs.empty()) {
+    set_result(n, 0, operand(n, 0));
+    return true;
+  }
+  if (def.op() == "Merge" || def.op() == "RefMerge") {
     int live = kDead;
     for (std::size_t i = 0; i < node(n).inputs.size(); ++i) {
       const int id = operand(n, i);
@@ -410,7 +411,7 @@ std::optional<Shape> Converter::declared_shape(int n) const {
 // a Resize whose result says what it is.
 std::optional<Shape> Converter::shape_behind_front_end(int n) const {
   const GraphNode& at = node(n);
-  const std::string& name = at.def->name();
+  const std::string& name = at.name;
   if (const auto given = request_.input_shapes.find(name); given != request_.input_shapes.end()) {
     return given->second;
   }
@@ -449,7 +450,7 @@ bool Converter::convert_input(int n) {
   const bool is_switch = shape && shape->empty();  // training or not, the share that dropout keeps
   if (has_default && node(n).inputs.empty()) op.refuse("expected a default, found none");
   if (has_default && (is_switch || type == DataType::Bool) &&
-      !request_.input_shapes.contains(def.name())) {
+      !request_.input_shapes.contains(node(n).name)) {
     set_result(n, 0, operand(n, 0));
     return true;
   }
@@ -469,7 +470,7 @@ bool Converter::convert_input(int n) {
 }
 
 void Converter::make_input(int n, DataType type, std::optional<Shape> shape) {
-  const std::string& name = node(n).def->name();
+  const std::string& name = node(n).name;
   const std::optional<Shape> declared = shape;
   const auto given = request_.input_shapes.find(name);
   if (given != request_.input_shapes.end()) {
@@ -488,7 +489,7 @@ void Converter::make_input(int n, DataType type, std::optional<Shape> shape) {
   }
   if (shape && !shape->empty() && (*shape)[0] == -1) (*shape)[0] = 1;
   if (!shape || std::ranges::any_of(*shape, [](std::int64_t size) { return size < 0; })) {
-    open_inputs_.push_back({.node = n, .declared = declared});
+    open_inputs_.push_back({.node = n, .type = type, .declared = declared});
     return mark(n, kUnknown);
   }
   check_size(*shape);
@@ -519,8 +520,8 @@ int Converter::operand(int n, std::size_t i) const {
   const int id = result(edge.node, edge.output);
   if (id == kUnknown && !results_[static_cast<std::size_t>(edge.node)].empty() &&
       results_[static_cast<std::size_t>(edge.node)][0] >= 0) {
-    fail("node '{}': expected an input that its node writes, found '{}:{}'", node(n).def->name(),
-         node(edge.node).def->name(), edge.output);
+    fail("node '{}': expected an input that its node writes, found '{}:{}'", node(n).name,
+         node(edge.node).name, edge.output);
   }
   return id;
 }
@@ -538,7 +539,7 @@ void Converter::set_result(int n, int output, int value_id) {
 }
 
 std::string Converter::tensor_name(int n, int output) const {
-  const std::string& name = node(n).def->name();
+  const std::string& name = node(n).name;
   return output == 0 ? name : fmt::format("{}:{}", name, output);
 }
 
@@ -613,15 +614,15 @@ std::string Converter::write_constant(int value_id, const Arrangement& arrangeme
 void Converter::write_output(int n, int output) {
   const int id = result(n, output);
   if (id == kFrontEnd) {
-    unsupported_
-        ["its values are made from files, text or sound: name the first tensor behind "
-         "that with --input-node NAME (and its size with --shape NAME=SIZES)"]
-            .push_back(node(n).def->name());
+    add_obstacle(n,
+                 "its values are made from files, text or sound: name the first tensor behind that "
+                 "with --input-node NAME (and its size with --shape NAME=SIZES)");
   }
-  if (id < 0 || value(id).constant) return;  // left over from what is computed at import
+  // Left over from what is computed at import.
+  if (id < 0 || value(id).constant || value(id).array) return;
   const std::string name = tensor_name(n, output);
   if (value(id).dilation) {
-    errors_.push_back(
+    obstacles_.add(
         fmt::format("output '{}': expected a BatchToSpaceND before it, found none", name));
     return;
   }
@@ -658,7 +659,7 @@ void drop_unneeded(onnx::GraphProto& graph) {
 
 }  // namespace
 
-onnx::ModelProto Converter::finish() {
+onnx::ModelProto Converter::finish(const std::string& hint) {
   std::vector<Edge> outputs = output_order_;
   if (file_.outputs.empty()) {  // an unread node's other results, too
     for (const Edge& edge : output_order_) {
@@ -669,32 +670,7 @@ onnx::ModelProto Converter::finish() {
     }
   }
   for (const Edge& edge : outputs) write_output(edge.node, edge.output);
-  std::string text;
-  const auto append = [&](const std::string& obstacle) {
-    text += fmt::format("{}{}", text.empty() ? "" : "; ", obstacle);
-  };
-  for (const auto& [reason, names] : unsupported_) {
-    append(fmt::format("{} ({})", reason, list_names(names)));
-  }
-  for (const OpenInput& input : open_inputs_) {
-    const std::string& name = node(input.node).def->name();
-    std::string sizes = "1,224,224,3";
-    const auto known = suggested_.find(name);
-    const auto shape = known != suggested_.end() ? std::optional(known->second) : input.declared;
-    if (shape) {
-      sizes.clear();
-      for (std::size_t i = 0; i < shape->size(); ++i) {
-        const std::int64_t size = (*shape)[i];
-        sizes += fmt::format("{}{}", i > 0 ? "," : "", size > 0 ? size : i == 0 ? 1 : 224);
-      }
-    }
-    append(fmt::format("input '{}': its size is not known: give it with --shape {}={}", name, name,
-                       sizes));
-  }
-  constexpr std::size_t kShown = 20;
-  for (std::size_t i = 0; i < std::min(errors_.size(), kShown); ++i) append(one_line(errors_[i]));
-  if (errors_.size() > kShown) append(fmt::format("{} more", errors_.size() - kShown));
-  if (!text.empty()) fail("{}", text);
+  if (obstacles_.count() > 0) fail("{}{}", obstacles_.text(), hint);
   onnx::ModelProto model = builder_.finish();
   if (model.graph().output_size() == 0) {
     fail("expected an output that depends on an input, found none");

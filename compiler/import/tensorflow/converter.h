@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/import/input_sizes.h"
 #include "compiler/import/model_builder.h"
+#include "compiler/import/obstacles.h"
 #include "compiler/import/tensorflow/arrangement.h"
 #include "compiler/import/tensorflow/constant.h"
 #include "compiler/import/tensorflow/graph_file.h"
@@ -28,8 +30,10 @@ struct Edge {
 };
 struct GraphNode {
   const wire::NodeDef* def = nullptr;
+  std::string name;  // of the file; of a node of a loop with the number of the iteration
   std::vector<Edge> inputs;
   int readers = 0;  // edges from this node's outputs
+  int frame = 0;    // the loop it belongs to: Converter::frames_
 };
 
 // The range that FakeQuant gives a constant; one for all or one per index of the last axis.
@@ -59,6 +63,13 @@ struct Clipped {
   float low = 0, high = 0;
 };
 
+// An element of an array of tensors: a value, or one of its rows.
+struct ArrayElement {
+  int value_id = kUnwritten;
+  std::optional<std::int64_t> row = {};
+  static constexpr int kUnwritten = -1;
+};
+
 struct Value {
   std::string name;  // of the tensor in the file
   DataType type = DataType::Float;
@@ -66,8 +77,9 @@ struct Value {
   std::optional<Constant> constant;
   std::optional<FakeQuant> fake_quant;  // of a constant
   std::optional<Dilation> dilation;
-  std::optional<Clipped> clipped;  // what this is
-  std::vector<Form> forms;         // the first is the one that was written
+  std::optional<Clipped> clipped;                  // what this is
+  std::optional<std::vector<ArrayElement>> array;  // of a TensorArray's flow, or a TensorList
+  std::vector<Form> forms;                         // the first is the one that was written
 };
 
 class Converter;
@@ -77,8 +89,9 @@ class Op {
  public:
   Op(Converter& converter, int node);
 
-  const std::string& name() const { return def_->name(); }
+  const std::string& name() const;
   const std::string& kind() const { return def_->op(); }
+  int node() const { return node_; }
 
   // Throws Error "node 'NAME' (OP): ...".
   template <typename... Args>
@@ -155,8 +168,9 @@ struct Rule {
 
 // What a converter is told beside the graph.
 struct Request {
-  std::map<std::string, Shape> input_shapes;
-  std::string input_node;  // the first tensor; empty: the placeholders
+  std::map<std::string, Shape> input_shapes = {};
+  std::map<std::string, Shape> likely_shapes = {};  // of data, for what is open
+  std::string input_node;                           // the first tensor; empty: the placeholders
 };
 
 class Converter {
@@ -166,21 +180,23 @@ class Converter {
 
   // Reads every node. Obstacles are kept, not thrown.
   void run();
-  // Throws Error that names every obstacle.
-  onnx::ModelProto finish();
+  // Throws Error that names every obstacle, with `hint` behind them.
+  onnx::ModelProto finish(const std::string& hint = "");
+  // After run(): what stands in the way, what it cost in nodes, and how many were read without.
+  const Obstacles& obstacles() const { return obstacles_; }
+  std::int64_t work() const;
+  std::int64_t progress() const { return nodes_before_obstacle_; }
   // After run(): the shape of a tensor, where it is known.
   std::optional<Shape> shape_of(int node) const;
-  bool has_obstacles() const { return !unsupported_.empty() || !errors_.empty(); }
   std::optional<int> find_node(const std::string& tensor) const;
   std::size_t node_count() const { return nodes_.size(); }
   // Placeholders whose sizes nothing gives, with what is declared of them.
   struct OpenInput {
     int node = 0;
+    DataType type = DataType::Float;
     std::optional<Shape> declared;
   };
   const std::vector<OpenInput>& open_inputs() const { return open_inputs_; }
-  // What is known of an open input's shape, for the message that asks for it.
-  void suggest(const std::string& input, const Shape& shape) { suggested_[input] = shape; }
   const std::vector<GraphNode>& nodes() const { return nodes_; }
 
   // For Op.
@@ -212,10 +228,27 @@ class Converter {
   Edge edge_to(const std::string& input, const std::string& reader) const;
   void find_outputs();
   std::vector<int> reachable() const;
-  std::vector<int> order(const std::vector<int>& wanted);
-  void find_windows(const std::vector<int>& ordered);
+  // Nodes that are converted together, each group's operands before it, otherwise as in the file.
+  using Groups = std::vector<std::vector<int>>;
+  Groups order(const std::vector<int>& nodes, int frame, bool whole_loops);
+  bool is_back_edge(int node, const Edge& edge) const;
+  int group_of(int node, int frame) const;
+  bool is_within(int frame, int outer) const;
+  int depth_of(int frame) const;
+  int frame_around(int node);
+  void nest(int node, int frame, int around);
+  void find_frames(const Groups& ordered);
+  void convert_all(const std::vector<int>& nodes, int frame);
+  void unroll(const std::vector<int>& loop, int frame);
+  std::map<int, int> next_iteration(const std::vector<int>& loop, int frame, std::int64_t iteration,
+                                    const std::map<int, int>& before);
+  std::optional<bool> condition(const std::vector<int>& loop, int frame,
+                                const std::map<int, int>& iteration);
+  void leave(const std::vector<int>& loop, int frame, const std::map<int, int>* last);
+  void find_windows(const Groups& ordered);
   void convert_node(int node);
   bool note_unsupported(int node);
+  void add_obstacle(int node, std::string_view message);
   void convert_known(int node);
   bool convert_branch(int node);
   bool convert_input(int node);
@@ -243,11 +276,15 @@ class Converter {
   std::int64_t elements_left_ = 0;
   std::optional<int> input_node_;
   std::vector<OpenInput> open_inputs_;
-  std::map<std::string, Shape> suggested_;
   std::set<std::string> shapes_used_;
-  // Obstacles: the reason, with the nodes it holds for.
-  std::map<std::string, std::vector<std::string>> unsupported_;
-  std::vector<std::string> errors_;
+  Obstacles obstacles_;
+  std::int64_t elements_allowed_ = 0, nodes_read_ = 0, nodes_before_obstacle_ = 0;
+  // Loops, each within another one; the first is the graph itself.
+  struct Frame {
+    int parent = 0;
+  };
+  std::vector<Frame> frames_{Frame{}};
+  std::int64_t unrolled_ = 0;  // nodes of iterations
 };
 
 // States of a tensor that has no value.
@@ -262,6 +299,7 @@ std::span<const Rule> window_rules();
 std::span<const Rule> reduction_rules();
 std::span<const Rule> constant_rules();
 std::span<const Rule> quantize_rules();
+std::span<const Rule> array_rules();
 
 // Results of `op`, whose operands are all constants; nullopt for an operator that is not computed
 // at import.
@@ -271,6 +309,9 @@ std::optional<std::vector<Constant>> fold(const Op& op);
 std::string_view refusal(std::string_view op);
 
 // What one family has for another.
+
+// Output `output` is row `row` of a value, without its first dimension.
+void bind_row(Op& op, int value_id, std::int64_t row, int output);
 
 // Output `output` is `value_id` in another shape of the same elements.
 void reshape(Op& op, int value_id, const Shape& shape, int output = 0);

@@ -10,6 +10,8 @@ namespace workbench::importer::tensorflow {
 Op::Op(Converter& converter, int node)
     : converter_(&converter), node_(node), def_(converter.node(node).def) {}
 
+const std::string& Op::name() const { return converter_->node(node_).name; }
+
 const wire::AttrValue* Op::find(std::string_view attribute) const {
   for (const wire::Attribute& entry : def_->attr()) {
     if (entry.key() == attribute) return &entry.value();

@@ -169,10 +169,11 @@ void convert_pack(Op& op) {
             static_cast<std::int64_t>(joining.axis));
 }
 
-// Operand `i` cut to `slicing`, as output `output`.
-void emit_slice(Op& op, std::size_t i, const Slicing& slicing, int output) {
-  const Shape& x = op.shape(i);
-  const Arrangement wanted = op.arrangement(i);
+// A value that is no constant, cut to `slicing`, as output `output`.
+void emit_slice(Op& op, int value_id, const Slicing& slicing, int output) {
+  const Shape x = op.converter().value(value_id).shape;
+  const DataType type = op.converter().value(value_id).type;
+  const Arrangement wanted = op.converter().value(value_id).forms.front().arrangement;
   const Arrangement arrangement = wanted.flattened.empty() ? wanted : plain(x.size());
   Integers starts;
   Integers ends;
@@ -190,37 +191,37 @@ void emit_slice(Op& op, std::size_t i, const Slicing& slicing, int output) {
     steps.push_back(axis.step);
   }
   if (element_count(counts) == 0) op.refuse("expected elements, found an empty part");
-  op.set_type(op.value(i).type);
-  if (axes.empty()) return reshape(op, op.value_id(i), slicing.shape, output);
+  op.set_type(type);
+  if (axes.empty()) return reshape(op, value_id, slicing.shape, output);
   ModelBuilder& builder = op.builder();
   const std::string& name = op.name();
   const std::vector<std::string> inputs{
-      op.stored(i, arrangement), builder.list(name + "/starts", starts),
+      op.converter().stored(value_id, arrangement), builder.list(name + "/starts", starts),
       builder.list(name + "/ends", ends), builder.list(name + "/axes", axes),
       builder.list(name + "/steps", steps)};
   if (counts == slicing.shape) {
     op.emit("Slice", inputs, counts, arrangement, output);
     return;
   }
-  Value part{.name = name + "/part", .type = op.value(i).type, .shape = counts};
+  Value part{.name = name + "/part", .type = type, .shape = counts};
   part.forms.push_back({op.step("Slice", inputs), arrangement});
   reshape(op, op.converter().add_value(std::move(part)), slicing.shape, output);
 }
 
-void convert_strided_slice(Op& op) { emit_slice(op, 0, read_strided_slice(op), 0); }
-void convert_slice(Op& op) { emit_slice(op, 0, read_slice(op), 0); }
+void convert_strided_slice(Op& op) { emit_slice(op, op.value_id(0), read_strided_slice(op), 0); }
+void convert_slice(Op& op) { emit_slice(op, op.value_id(0), read_slice(op), 0); }
 
 void convert_split(Op& op) {
   const std::vector<Slicing> parts = read_split(op);
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    emit_slice(op, split_operand(op), parts[i], static_cast<int>(i));
+    emit_slice(op, op.value_id(split_operand(op)), parts[i], static_cast<int>(i));
   }
 }
 
 void convert_unpack(Op& op) {
   const std::vector<Slicing> parts = read_unpack(op);
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    emit_slice(op, 0, parts[i], static_cast<int>(i));
+    emit_slice(op, op.value_id(0), parts[i], static_cast<int>(i));
   }
 }
 
@@ -232,7 +233,7 @@ void convert_reverse(Op& op) {
     const std::size_t axis = op.axis(wanted, x.size());
     slicing.axes[axis] = {.start = x[axis] - 1, .step = -1, .count = x[axis]};
   }
-  emit_slice(op, 0, slicing, 0);
+  emit_slice(op, op.value_id(0), slicing, 0);
 }
 
 // Constant indices on what is computed.
@@ -254,7 +255,7 @@ void convert_gather(Op& op) {
     }
     slicing.axes[axis] = {.start = indices.integers()[0], .step = 1, .count = 1};
     slicing.shape.erase(slicing.shape.begin() + static_cast<std::ptrdiff_t>(axis));
-    return emit_slice(op, 0, slicing, 0);
+    return emit_slice(op, op.value_id(0), slicing, 0);
   }
   Shape shape = x;
   const auto place = shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(axis));
@@ -434,6 +435,25 @@ constexpr Rule kRules[] = {
 };
 
 }  // namespace
+
+void bind_row(Op& op, int value_id, std::int64_t row, int output) {
+  const Value source = op.converter().value(value_id);
+  Slicing slicing{.axes = {}, .shape = {source.shape.begin() + 1, source.shape.end()}};
+  for (const std::int64_t size : source.shape) {
+    slicing.axes.push_back({.start = 0, .step = 1, .count = size});
+  }
+  slicing.axes[0] = {.start = row, .step = 1, .count = 1};
+  if (!source.constant) return emit_slice(op, value_id, slicing, output);
+  const std::int64_t size = element_count(slicing.shape);
+  Constant part{.type = source.type, .shape = slicing.shape, .values = {}};
+  std::visit(
+      [&](const auto& values) {
+        const auto first = values.begin() + row * size;
+        part.values = std::decay_t<decltype(values)>(first, first + size);
+      },
+      source.constant->values);
+  op.bind_constant(output, std::move(part));
+}
 
 std::span<const Rule> movement_rules() { return kRules; }
 

@@ -280,8 +280,8 @@ struct Refusal {
   std::string_view op, reason;
 };
 constexpr std::string_view kLoop =
-    "loops and branches over data are not supported: unroll the network, or freeze one step of it";
-constexpr std::string_view kArray = "arrays of tensors belong to loops: unroll the network";
+    "loops and branches that depend on data are not supported: unroll the network, or freeze one "
+    "step of it";
 constexpr std::string_view kVariable =
     "its value is not in this file: freeze the graph (variables to constants) first";
 constexpr std::string_view kRandom =
@@ -300,15 +300,11 @@ constexpr Refusal kRefusals[] = {
     {"AssignVariableOp", kVariable},
     {"BlockLSTM", kState},
     {"BlockLSTMV2", kState},
-    {"Enter", kLoop},
-    {"Exit", kLoop},
     {"GRUBlockCell", kState},
     {"If", kLoop},
     {"LSTMBlockCell", kState},
-    {"LoopCond", kLoop},
     {"Merge", kLoop},
     {"Multinomial", kRandom},
-    {"NextIteration", kLoop},
     {"NonMaxSuppression", kRunTime},
     {"NonMaxSuppressionV2", kRunTime},
     {"NonMaxSuppressionV3", kRunTime},
@@ -324,12 +320,6 @@ constexpr Refusal kRefusals[] = {
     {"StatelessIf", kLoop},
     {"StatelessWhile", kLoop},
     {"Switch", kLoop},
-    {"TensorArrayGatherV3", kArray},
-    {"TensorArrayReadV3", kArray},
-    {"TensorArrayScatterV3", kArray},
-    {"TensorArraySizeV3", kArray},
-    {"TensorArrayV3", kArray},
-    {"TensorArrayWriteV3", kArray},
     {"TruncatedNormal", kRandom},
     {"Unique", kRunTime},
     {"VarHandleOp", kVariable},

@@ -127,6 +127,39 @@ Tensor decode(const TensorInfo& info) {
   fail("constant '{}': expected numbers, found {}", info.name, type_name(info.type));
 }
 
+std::optional<ElementType> number_type(Type type) {
+  switch (type) {
+    case Type::Float32:
+    case Type::Float16:
+    case Type::Bfloat16:
+    case Type::Float64:
+      return ElementType::Float32;
+    case Type::Int8:
+      return ElementType::Int8;
+    case Type::Uint8:
+      return ElementType::Uint8;
+    case Type::Int16:
+      return ElementType::Int16;
+    case Type::Int32:
+      return ElementType::Int32;
+    case Type::Int64:
+      return ElementType::Int64;
+    case Type::Bool:
+      return ElementType::Bool;
+    case Type::Int4:
+    case Type::Uint16:
+    case Type::Uint32:
+    case Type::Uint64:
+    case Type::String:
+    case Type::Complex64:
+    case Type::Complex128:
+    case Type::Resource:
+    case Type::Variant:
+      break;
+  }
+  return std::nullopt;
+}
+
 Tensor real_numbers(const Tensor& codes, const std::optional<Scales>& scales) {
   if (!scales) return codes;
   switch (codes.type()) {

@@ -12,6 +12,10 @@ namespace workbench::importer::tflite {
 // types without a number of ours (strings, complex numbers, resources) and for sparse constants.
 Tensor decode(const TensorInfo& info);
 
+// What elements of a type are in the model where they are no codes: float32 for all real numbers;
+// none for types without a number of ours.
+std::optional<ElementType> number_type(Type type);
+
 // scale * (code - zero point) in float32; a tensor of real numbers is what it is.
 Tensor real_numbers(const Tensor& codes, const std::optional<Scales>& scales);
 

@@ -46,27 +46,6 @@ bool moves_only_units(const Shape& from, const Integers& order) {
   return true;
 }
 
-// "3 x A: ...; B: ...": each obstacle once, in the order in which they were met.
-std::string listed(const std::vector<std::string>& obstacles) {
-  std::vector<std::pair<std::string, int>> counted;
-  for (const std::string& text : obstacles) {
-    const auto found =
-        std::ranges::find_if(counted, [&](const auto& entry) { return entry.first == text; });
-    if (found == counted.end()) {
-      counted.emplace_back(text, 1);
-    } else {
-      ++found->second;
-    }
-  }
-  std::string list;
-  for (const auto& [text, times] : counted) {
-    if (!list.empty()) list += "; ";
-    if (times > 1) list += fmt::format("{} x ", times);
-    list += text;
-  }
-  return list;
-}
-
 }  // namespace
 
 Integers identity_order(std::size_t rank) {
@@ -124,19 +103,21 @@ Converter::Converter(const File& file, const ImportOptions& options, const std::
     if (!taken.insert(text).second) taken.insert(text = fmt::format("{}_tensor{}", text, i));
     names_.push_back(model_.value_name(text));
   }
-}
-
-onnx::ModelProto Converter::run() {
   find_live();
   find_layouts();
+}
+
+void Converter::run() {
   add_inputs();
   for (const OperatorInfo& op : file_.operators) {
-    if (live_.contains(&op)) convert(op);
+    if (!live_.contains(&op)) continue;
+    if (obstacles_.count() == 0) ++progress_;
+    convert(op);
   }
-  if (!obstacles_.empty()) {
-    fail("{} obstacle{}: {}", obstacles_.size(), obstacles_.size() == 1 ? "" : "s",
-         listed(obstacles_));
-  }
+}
+
+onnx::ModelProto Converter::finish(const std::string& hint) {
+  if (obstacles_.count() > 0) fail("{}{}", obstacles_.text(), hint);
   add_outputs();
   return model_.finish();
 }
@@ -192,33 +173,29 @@ void Converter::find_layouts() {
   }
 }
 
-// What the file fixes, then what --shape says, then batch 1.
+// What --shape or the search for open sizes says, else what the file fixes.
 Shape Converter::input_shape(int id, const std::string& name, const Integers& order) const {
   const TensorInfo& tensor = info(id);
   const auto given = options_.input_shapes.find(name);
-  if (given != options_.input_shapes.end()) {
-    if (given->second.size() != tensor.shape.size()) {
-      fail("--shape {}: expected {} dimensions, found {}", name, tensor.shape.size(),
-           given->second.size());
-    }
-    check_shape(given->second, fmt::format("--shape {}", name));
-    return permuted(given->second, inverse(order));
+  if (given == options_.input_shapes.end()) return tensor.shape;
+  if (given->second.size() != tensor.shape.size()) {
+    fail("--shape {}: expected {} dimensions, found {}", name, tensor.shape.size(),
+         given->second.size());
   }
-  for (std::size_t d = 1; d < tensor.open.size(); ++d) {
-    if (tensor.open[d] >= 0) continue;
-    fail("input '{}' has dynamic dimension {}: fix it with --shape {}={}", name, inverse(order)[d],
-         name, fmt::join(permuted(tensor.shape, order), ","));
-  }
-  return tensor.shape;
+  check_shape(given->second, fmt::format("--shape {}", name));
+  return permuted(given->second, inverse(order));
+}
+
+Integers Converter::input_order(int id) const {
+  const auto wanted = layouts_.find(id);
+  return wanted != layouts_.end() ? wanted->second : identity_order(info(id).shape.size());
 }
 
 void Converter::add_inputs() {
   for (const int id : file_.inputs) {
     const TensorInfo& tensor = info(id);
     const std::string name = name_of(id);
-    const auto wanted = layouts_.find(id);
-    const Integers order =
-        wanted != layouts_.end() ? wanted->second : identity_order(tensor.shape.size());
+    const Integers order = input_order(id);
     const Shape shape = input_shape(id, name, order);
     model_.input(name, input_type(tensor), permuted(shape, order));
     note_tensor("input", id, order);
@@ -230,27 +207,9 @@ void Converter::add_inputs() {
 
 ElementType Converter::input_type(const TensorInfo& tensor) {
   if (tensor.scales) return ElementType::Float32;
-  switch (tensor.type) {
-    case Type::Float32:
-    case Type::Float16:
-    case Type::Bfloat16:
-    case Type::Float64:
-      return ElementType::Float32;
-    case Type::Int8:
-      return ElementType::Int8;
-    case Type::Uint8:
-      return ElementType::Uint8;
-    case Type::Int16:
-      return ElementType::Int16;
-    case Type::Int32:
-      return ElementType::Int32;
-    case Type::Int64:
-      return ElementType::Int64;
-    case Type::Bool:
-      return ElementType::Bool;
-    default:
-      fail("input '{}': expected numbers, found {}", tensor.name, type_name(tensor.type));
-  }
+  const auto type = number_type(tensor.type);
+  if (!type) fail("input '{}': expected numbers, found {}", tensor.name, type_name(tensor.type));
+  return *type;
 }
 
 // What the file says of an input or output that the model does not.
@@ -296,9 +255,10 @@ bool Converter::is_written(const std::string& name) const { return written_.cont
 
 void Converter::convert(const OperatorInfo& op) {
   const auto is_unknown = [&](int id) { return id != kAbsent && unknown_.contains(id); };
+  const std::string name = op.outputs.empty() ? op.name : name_of(op.outputs[0]);
   try {
     const Rule* rule = find_rule(op.name);
-    if (rule == nullptr) fail("{}: {}", op.name, refusal(op.name));
+    if (rule == nullptr) fail("{}", refusal(op.name));
     if (std::ranges::any_of(op.inputs, is_unknown)) {
       unknown_.insert(op.outputs.begin(), op.outputs.end());
       return;
@@ -306,7 +266,7 @@ void Converter::convert(const OperatorInfo& op) {
     Step step(*this, op);
     if (!fold(step)) rule->convert(step);
   } catch (const Error& error) {
-    obstacles_.emplace_back(error.what());
+    obstacles_.add(name, op.name, error.what());
     unknown_.insert(op.outputs.begin(), op.outputs.end());
   }
 }

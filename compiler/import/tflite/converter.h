@@ -22,6 +22,7 @@
 
 #include "compiler/import/import.h"
 #include "compiler/import/model_builder.h"
+#include "compiler/import/obstacles.h"
 #include "compiler/import/tflite/constants.h"
 #include "compiler/import/tflite/file.h"
 
@@ -48,8 +49,16 @@ class Converter {
  public:
   Converter(const File& file, const ImportOptions& options, const std::string& name);
 
-  // Throws Error naming every obstacle.
-  onnx::ModelProto run();
+  // Reads every operator. Obstacles are kept, not thrown.
+  void run();
+  // Throws Error that names every obstacle, with `hint` behind them.
+  onnx::ModelProto finish(const std::string& hint = "");
+  const Obstacles& obstacles() const { return obstacles_; }
+  std::int64_t progress() const { return progress_; }  // operators read without an obstacle
+
+  const File& file() const { return file_; }
+  // The order in which the model has an input of the file.
+  Integers input_order(int id) const;
 
   ModelBuilder& model() { return model_; }
   const TensorInfo& info(int id) const { return file_.tensor(id); }
@@ -133,7 +142,8 @@ class Converter {
   std::vector<std::vector<const OperatorInfo*>> readers_;
   std::set<const OperatorInfo*> live_;
   std::set<int> outputs_, unknown_;  // unknown: behind an obstacle
-  std::vector<std::string> obstacles_;
+  Obstacles obstacles_;
+  std::int64_t progress_ = 0;
 };
 
 // What rules see: one operator.
@@ -143,7 +153,7 @@ class Step {
 
   template <typename... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
-    fail("{} '{}': {}", op.name, name, fmt::format(format, std::forward<Args>(args)...));
+    fail("node '{}' ({}): {}", name, op.name, fmt::format(format, std::forward<Args>(args)...));
   }
 
   std::size_t inputs() const { return op.inputs.size(); }

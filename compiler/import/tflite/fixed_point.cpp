@@ -36,6 +36,8 @@ std::int32_t exponential_near_zero(std::int32_t a) {
 
 Factor factor_of(double real) {
   if (!(real > 0)) return {};
+  constexpr double kMost = 0x1p31;  // beyond, every sum saturates
+  real = std::min(real, kMost);
   Factor factor;
   const double fraction = std::frexp(real, &factor.exponent);
   auto mantissa = static_cast<std::int64_t>(std::round(std::ldexp(fraction, 31)));

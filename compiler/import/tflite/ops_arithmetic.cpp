@@ -293,28 +293,10 @@ void convert_reduce(Step& step) {
   step.finish(y, shape, left);
 }
 
-ElementType number_type(const Step& step, Type type) {
-  switch (type) {
-    case Type::Float32:
-    case Type::Float16:
-    case Type::Float64:
-    case Type::Bfloat16:
-      return ElementType::Float32;
-    case Type::Int32:
-      return ElementType::Int32;
-    case Type::Int64:
-      return ElementType::Int64;
-    case Type::Int8:
-      return ElementType::Int8;
-    case Type::Uint8:
-      return ElementType::Uint8;
-    case Type::Int16:
-      return ElementType::Int16;
-    case Type::Bool:
-      return ElementType::Bool;
-    default:
-      step.refuse("expected a result of numbers, found {}", type_name(type));
-  }
+ElementType result_type(const Step& step, Type type) {
+  const auto found = number_type(type);
+  if (!found) step.refuse("expected a result of numbers, found {}", type_name(type));
+  return *found;
 }
 
 void convert_arg(Step& step) {
@@ -337,9 +319,9 @@ void convert_arg(Step& step) {
 
 void convert_cast(Step& step) {
   const Converter& net = step.net;
-  const ElementType to = number_type(step, net.info(step.out()).type);
+  const ElementType to = result_type(step, net.info(step.out()).type);
   const bool from_real = net.info(step.in(0)).scales.has_value();
-  const bool same = to == number_type(step, net.info(step.in(0)).type) ||
+  const bool same = to == result_type(step, net.info(step.in(0)).type) ||
                     (from_real && to == ElementType::Float32);
   element_wise(step, [&](const std::string& x) {
     if (same) return step.emit("Identity", {x});
@@ -381,7 +363,7 @@ void convert_cumulative_sum(Step& step) {
 
 void convert_zeros_like(Step& step) {
   step.net.set_constant(
-      step.out(), Tensor::zeros(number_type(step, step.net.info(step.out()).type), step.shape(0)));
+      step.out(), Tensor::zeros(result_type(step, step.net.info(step.out()).type), step.shape(0)));
 }
 
 // FILL, RANGE, RANK, SHAPE: known at import, or not at all (fold.cpp).

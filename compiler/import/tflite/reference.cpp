@@ -40,8 +40,12 @@ class Evaluation {
  private:
   const TensorInfo& info(int id) const { return file_.tensor(id); }
   const Shape& shape(int id) const { return info(id).shape; }
-  std::int64_t zero(int id) const { return info(id).scales->zero_points[0]; }
-  double scale(int id) const { return static_cast<double>(info(id).scales->scales[0]); }
+  const Scales& scales(int id) const {
+    if (!info(id).scales) fail("tensor '{}': expected codes with a scale", info(id).name);
+    return *info(id).scales;
+  }
+  std::int64_t zero(int id) const { return scales(id).zero_points[0]; }
+  double scale(int id) const { return static_cast<double>(scales(id).scales[0]); }
   [[noreturn]] void refuse(const OperatorInfo& op, const std::string& text) const {
     fail("{}: {}", op.name, text);
   }
@@ -51,12 +55,38 @@ class Evaluation {
       fail("input '{}': expected shape {}, found {}", info(id).name, to_string(shape(id)),
            to_string(tensor.shape()));
     }
-    if (tensor.type() == ElementType::Float32) {
-      const auto from = tensor.values<float>();
-      reals_[id].assign(from.begin(), from.end());
-    } else {
+    if (tensor.type() != ElementType::Float32) {
       codes_[id] = whole(tensor);
+      return;
     }
+    const auto from = tensor.values<float>();
+    if (!std::ranges::all_of(from, [](float x) { return std::isfinite(x); })) {
+      fail("input '{}': expected finite numbers", info(id).name);
+    }
+    if (info(id).scales) {
+      codes_[id] = quantized({from.begin(), from.end()}, id);
+    } else {
+      reals_[id].assign(from.begin(), from.end());
+    }
+  }
+
+  // Real numbers as codes of tensor `id`.
+  Values quantized(const std::vector<float>& reals, int id) const {
+    const CodeRange bounds = range(id);
+    Values codes;
+    for (const float x : reals) {
+      const float steps = std::round(x / scales(id).scales[0]);
+      const double code = static_cast<double>(steps) + static_cast<double>(zero(id));
+      codes.push_back(static_cast<std::int64_t>(
+          std::clamp(code, static_cast<double>(bounds.low), static_cast<double>(bounds.high))));
+    }
+    return codes;
+  }
+
+  const std::vector<float>& reals(int id) const {
+    const auto found = reals_.find(id);
+    if (found == reals_.end()) fail("tensor '{}': expected real numbers", info(id).name);
+    return found->second;
   }
 
   static Values whole(const Tensor& tensor) {
@@ -114,8 +144,10 @@ class Evaluation {
   CodeRange activated(const OperatorInfo& op, int id, int activation) const {
     CodeRange bounds = range(id);
     const auto code = [&](double real) {
-      return zero(id) + static_cast<std::int64_t>(
-                            std::round(static_cast<float>(real) / info(id).scales->scales[0]));
+      constexpr double kFar = 1 << 30;  // out of any range, for scales near 0
+      const float steps = std::round(static_cast<float>(real) / scales(id).scales[0]);
+      return zero(id) +
+             static_cast<std::int64_t>(std::clamp(static_cast<double>(steps), -kFar, kFar));
     };
     if (activation == 0) return bounds;
     if (activation < 1 || activation > 3) refuse(op, "expected RELU, RELU6 or RELU_N1_TO_1");
@@ -152,6 +184,10 @@ class Evaluation {
     Weights result{.codes = codes(w), .bias = Values(channels, 0), .zeros = {}, .factors = {}};
     if (op.inputs.size() > 2 && op.inputs[2] != kAbsent) result.bias = codes(op.inputs[2]);
     if (result.bias.size() != channels) refuse(op, "expected a bias per channel");
+    constexpr std::int64_t kMostBias = std::int64_t{1} << 40;
+    if (std::ranges::any_of(result.bias, [](auto b) { return b > kMostBias || b < -kMostBias; })) {
+      refuse(op, "expected a bias of 40 bits");
+    }
     const Scales& scales = *info(w).scales;
     if (scales.scales.size() != 1 && scales.scales.size() != channels) {
       refuse(op, "expected a scale per channel");
@@ -180,10 +216,11 @@ class Evaluation {
 
   Window window(const OperatorInfo& op, int padding_kind, Window w) const {
     const Shape &x = shape(op.inputs[0]), &y = shape(op.outputs[0]);
-    if (x.size() != 4 || y.size() != 4) refuse(op, "expected maps");
+    if (x.size() != 4 || y.size() != 4 || x[0] != y[0]) refuse(op, "expected maps of one batch");
     for (const std::int64_t v :
          {w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w}) {
-      if (v < 1) refuse(op, "expected windows from 1 on");
+      constexpr std::int64_t kMost = 1 << 16;
+      if (v < 1 || v > kMost) refuse(op, "expected windows from 1 to 65536");
     }
     constexpr int kSame = 0;
     if (padding_kind == kSame) {
@@ -213,7 +250,7 @@ class Evaluation {
     const Shape &x = shape(in), &y = shape(out), &k = shape(op.inputs[1]);
     const std::int64_t channels = y[3], per_group = depthwise ? 1 : k[3];
     const std::int64_t groups = depthwise ? x[3] : x[3] / std::max<std::int64_t>(per_group, 1);
-    if (k.size() != 4 || groups < 1 || channels % groups != 0 || per_group * groups != x[3] ||
+    if (groups < 1 || channels % groups != 0 || per_group * groups != x[3] ||
         k[depthwise ? 3 : 0] != channels) {
       refuse(op, "expected weights that fit the map");
     }
@@ -247,6 +284,7 @@ class Evaluation {
 
   void conv(const OperatorInfo& op) {
     const Shape& k = shape(op.inputs[1]);
+    if (k.size() != 4 || element_count(k) == 0) refuse(op, "expected weights that fit the map");
     if (const auto* o = options_of<wire::Conv2D>(op, wire::Options::Conv2D)) {
       return convolve(
           op,
@@ -299,6 +337,7 @@ class Evaluation {
         window(op, o->padding(),
                {o->filter_height(), o->filter_width(), o->stride_h(), o->stride_w(), 1, 1});
     const Shape &x = shape(in), &y = shape(out);
+    if (x[3] != y[3]) refuse(op, "expected as many channels as results");
     const bool is_max = op.name == "MAX_POOL_2D";
     const Values& from = codes(in);
     const CodeRange bounds = activated(op, out, o->activation());
@@ -335,9 +374,17 @@ class Evaluation {
     return static_cast<std::size_t>(index);
   }
 
+  static bool broadcasts(const Shape& from, const Shape& to) {
+    if (from.size() > to.size()) return false;
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      const std::int64_t own = from[from.size() - 1 - i];
+      if (own != 1 && own != to[to.size() - 1 - i]) return false;
+    }
+    return true;
+  }
+
   void binary(const OperatorInfo& op) {
-    const int a = op.inputs.at(0), b = op.inputs.at(1), out = op.outputs[0];
-    if (!info(a).scales || !info(b).scales) refuse(op, "expected codes");
+    const int a = op.inputs[0], b = op.inputs[1], out = op.outputs[0];
     int activation = 0;
     for (const auto kind : {wire::Options::Add, wire::Options::Mul, wire::Options::Sub}) {
       if (const auto* o = options_of<wire::Arithmetic>(op, kind)) activation = o->activation();
@@ -351,11 +398,11 @@ class Evaluation {
                                 : factor_of(widest / ((1 << kShift) * scale(out)));
     const Values &x = codes(a), &z = codes(b);
     const Shape& y = shape(out);
-    if (shape(a).size() > y.size() || shape(b).size() > y.size()) refuse(op, "expected shapes");
+    if (!broadcasts(shape(a), y) || !broadcasts(shape(b), y)) refuse(op, "expected shapes");
     Values result;
     for (std::int64_t i = 0; i < element_count(y); ++i) {
-      const std::int64_t l = x.at(broadcast_index(i, y, shape(a))) - zero(a);
-      const std::int64_t r = z.at(broadcast_index(i, y, shape(b))) - zero(b);
+      const std::int64_t l = x[broadcast_index(i, y, shape(a))] - zero(a);
+      const std::int64_t r = z[broadcast_index(i, y, shape(b))] - zero(b);
       std::int64_t sum = l * r;
       if (!product) {
         const std::int64_t first = rescaled(l * (1 << kShift), left, how_);
@@ -368,9 +415,9 @@ class Evaluation {
   }
 
   void mean(const OperatorInfo& op) {
-    const int in = op.inputs.at(0), out = op.outputs[0];
+    const int in = op.inputs[0], out = op.outputs[0];
     std::set<std::size_t> reduced;
-    for (const std::int64_t axis : codes(op.inputs.at(1))) {
+    for (const std::int64_t axis : codes(op.inputs[1])) {
       const auto rank = static_cast<std::int64_t>(shape(in).size());
       if (axis < -rank || axis >= rank) refuse(op, "expected axes of the operand");
       reduced.insert(static_cast<std::size_t>(axis < 0 ? axis + rank : axis));
@@ -402,7 +449,7 @@ class Evaluation {
 
   void softmax(const OperatorInfo& op) {
     const auto* o = options_of<wire::Softmax>(op, wire::Options::Softmax);
-    const int in = op.inputs.at(0), out = op.outputs[0];
+    const int in = op.inputs[0], out = op.outputs[0];
     constexpr int kIntegerBits = 5, kSumBits = 12;
     const double beta = o == nullptr ? 1 : static_cast<double>(o->beta());
     const Factor factor =
@@ -421,10 +468,12 @@ class Evaluation {
     for (std::size_t begin = 0; begin < from.size(); begin += static_cast<std::size_t>(row)) {
       const auto first = from.begin() + static_cast<std::ptrdiff_t>(begin);
       const std::int64_t most = *std::max_element(first, first + row);
-      std::int32_t sum = 0;
+      std::int64_t total = 0;
       for (auto x = first; x != first + row; ++x) {
-        if (*x - most >= least) sum += shifted_right(exponent(*x - most), kSumBits);
+        if (*x - most >= least) total += shifted_right(exponent(*x - most), kSumBits);
       }
+      if (total > std::numeric_limits<std::int32_t>::max()) refuse(op, "expected shorter rows");
+      const auto sum = static_cast<std::int32_t>(total);
       const int headroom = std::countl_zero(static_cast<std::uint32_t>(sum));
       const auto fraction = static_cast<std::int32_t>(
           (static_cast<std::uint32_t>(sum) << headroom) - (std::uint32_t{1} << 31));
@@ -442,7 +491,7 @@ class Evaluation {
   }
 
   void quantize(const OperatorInfo& op) {
-    const int in = op.inputs.at(0), out = op.outputs[0];
+    const int in = op.inputs[0], out = op.outputs[0];
     const CodeRange bounds = range(out);
     Values result;
     if (info(in).scales) {
@@ -451,18 +500,13 @@ class Evaluation {
         result.push_back(to_code(code - zero(in), factor, out, bounds));
       }
     } else {
-      for (const float x : reals_.at(in)) {
-        const float steps = std::round(x / info(out).scales->scales[0]);
-        const double code = static_cast<double>(steps) + static_cast<double>(zero(out));
-        result.push_back(static_cast<std::int64_t>(
-            std::clamp(code, static_cast<double>(bounds.low), static_cast<double>(bounds.high))));
-      }
+      result = quantized(reals(in), out);
     }
     codes_[out] = std::move(result);
   }
 
   void dequantize(const OperatorInfo& op) {
-    const int in = op.inputs.at(0);
+    const int in = op.inputs[0];
     std::vector<float> result;
     for (const std::int64_t code : codes(in)) {
       result.push_back(static_cast<float>(scale(in) * static_cast<double>(code - zero(in))));
@@ -472,10 +516,10 @@ class Evaluation {
 
   // Moves.
 
-  void move(const OperatorInfo& op) { codes_[op.outputs[0]] = codes(op.inputs.at(0)); }
+  void move(const OperatorInfo& op) { codes_[op.outputs[0]] = codes(op.inputs[0]); }
 
   void transpose(const OperatorInfo& op) {
-    const Integers order = codes(op.inputs.at(1));
+    const Integers order = codes(op.inputs[1]);
     const Shape& x = shape(op.inputs[0]);
     if (order.size() != x.size()) refuse(op, "expected a permutation");
     for (std::size_t d = 0; d < x.size(); ++d) {
@@ -484,7 +528,7 @@ class Evaluation {
       }
     }
     if (!info(op.inputs[0]).scales) {
-      const Tensor moved = transposed(Tensor::from<float>(x, reals_.at(op.inputs[0])), order);
+      const Tensor moved = transposed(Tensor::from<float>(x, reals(op.inputs[0])), order);
       reals_[op.outputs[0]].assign(moved.values<float>().begin(), moved.values<float>().end());
       return;
     }
@@ -494,14 +538,18 @@ class Evaluation {
   }
 
   void pad(const OperatorInfo& op) {
-    const int in = op.inputs.at(0), out = op.outputs[0];
-    const Values &from = codes(in), &edges = codes(op.inputs.at(1));
+    const int in = op.inputs[0], out = op.outputs[0];
+    const Values &from = codes(in), &edges = codes(op.inputs[1]);
     const Shape &x = shape(in), &y = shape(out);
     if (edges.size() != 2 * x.size() || x.size() != y.size()) refuse(op, "expected two per axis");
     for (std::size_t d = 0; d < x.size(); ++d) {
-      if (edges[2 * d] < 0 || edges[2 * d] + x[d] > y[d]) refuse(op, "expected paddings that fit");
+      if (edges[2 * d] < 0 || edges[2 * d] > y[d] - x[d]) refuse(op, "expected paddings that fit");
     }
-    const std::int64_t fill = op.inputs.size() > 2 ? codes(op.inputs[2]).at(0) : zero(out);
+    std::int64_t fill = zero(out);
+    if (op.inputs.size() > 2 && op.inputs[2] != kAbsent) {
+      if (codes(op.inputs[2]).size() != 1) refuse(op, "expected one number to fill with");
+      fill = codes(op.inputs[2])[0];
+    }
     Values result(static_cast<std::size_t>(element_count(y)), fill);
     for (std::size_t i = 0; i < from.size(); ++i) {
       auto rest = static_cast<std::int64_t>(i);
@@ -526,10 +574,11 @@ class Evaluation {
     const auto axis = static_cast<std::size_t>(wanted < 0 ? wanted + rank : wanted);
     std::int64_t outer = 1;
     for (std::size_t d = 0; d < axis; ++d) outer *= y[d];
+    if (outer < 1 || std::ranges::count(op.inputs, kAbsent) > 0) refuse(op, "expected operands");
     Values result;
     for (std::int64_t n = 0; n < outer; ++n) {
       for (const int id : op.inputs) {
-        const Scales &from = info(id).scales.value(), &to = info(out).scales.value();
+        const Scales &from = scales(id), &to = scales(out);
         if (from.scales != to.scales || from.zero_points != to.zero_points) {
           refuse(op, "expected operands with the scale of the result");
         }
@@ -547,29 +596,40 @@ class Evaluation {
     struct Row {
       std::string_view name;
       void (Evaluation::*function)(const OperatorInfo&);
+      std::size_t operands = 1;  // that must be there
     };
-    static constexpr Row kRows[] = {{"ADD", &Evaluation::binary},
+    static constexpr Row kRows[] = {{"ADD", &Evaluation::binary, 2},
                                     {"AVERAGE_POOL_2D", &Evaluation::pool},
                                     {"CONCATENATION", &Evaluation::concatenate},
-                                    {"CONV_2D", &Evaluation::conv},
-                                    {"DEPTHWISE_CONV_2D", &Evaluation::conv},
+                                    {"CONV_2D", &Evaluation::conv, 2},
+                                    {"DEPTHWISE_CONV_2D", &Evaluation::conv, 2},
                                     {"DEQUANTIZE", &Evaluation::dequantize},
                                     {"EXPAND_DIMS", &Evaluation::move},
-                                    {"FULLY_CONNECTED", &Evaluation::fully_connected},
+                                    {"FULLY_CONNECTED", &Evaluation::fully_connected, 2},
                                     {"MAX_POOL_2D", &Evaluation::pool},
-                                    {"MEAN", &Evaluation::mean},
-                                    {"MUL", &Evaluation::binary},
-                                    {"PAD", &Evaluation::pad},
-                                    {"PADV2", &Evaluation::pad},
+                                    {"MEAN", &Evaluation::mean, 2},
+                                    {"MUL", &Evaluation::binary, 2},
+                                    {"PAD", &Evaluation::pad, 2},
+                                    {"PADV2", &Evaluation::pad, 2},
                                     {"QUANTIZE", &Evaluation::quantize},
                                     {"RESHAPE", &Evaluation::move},
                                     {"SOFTMAX", &Evaluation::softmax},
                                     {"SQUEEZE", &Evaluation::move},
-                                    {"SUB", &Evaluation::binary},
-                                    {"TRANSPOSE", &Evaluation::transpose}};
+                                    {"SUB", &Evaluation::binary, 2},
+                                    {"TRANSPOSE", &Evaluation::transpose, 2}};
     const auto row = std::ranges::find(kRows, op.name, &Row::name);
     if (row == std::end(kRows)) refuse(op, "has no reference here");
-    if (op.inputs.empty() || op.outputs.empty()) refuse(op, "expected an operand and a result");
+    const bool has_operands =
+        op.inputs.size() >= row->operands &&
+        std::count(op.inputs.begin(),
+                   op.inputs.begin() + static_cast<std::ptrdiff_t>(row->operands), kAbsent) == 0;
+    if (!has_operands || op.outputs.empty() || op.outputs[0] == kAbsent) {
+      refuse(op, "expected operands and a result");
+    }
+    constexpr std::int64_t kMostElements = std::int64_t{1} << 28;
+    if (element_count(shape(op.outputs[0])) > kMostElements) {
+      refuse(op, "expected a result of at most 2^28 elements");
+    }
     require_scales(op);
     (this->*row->function)(op);
     const auto written = codes_.find(op.outputs[0]);
@@ -581,7 +641,7 @@ class Evaluation {
   }
 
   Tensor output(int id) {
-    if (info(id).type == Type::Float32) return Tensor::from<float>(shape(id), reals_.at(id));
+    if (info(id).type == Type::Float32) return Tensor::from<float>(shape(id), reals(id));
     const Values& values = codes(id);
     if (info(id).type == Type::Uint8) {
       return Tensor::from<std::uint8_t>(shape(id), {values.begin(), values.end()});
