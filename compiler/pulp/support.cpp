@@ -30,7 +30,9 @@ struct LeastOf {
   std::int64_t pool(const Window& window) const {
     return kChannelStep * (element_count(window.kernel) + 1);
   }
-  Least operator()(const AveragePool& op) const { return {pool(op.window)}; }
+  // Averages may pass through L1 in pieces, but the kernel rescales in 32 bits: over so many codes
+  // most scales have no exact form there.
+  Least operator()(const AveragePool& op) const { return {pool(op.window), true}; }
   Least operator()(const MaxPool& op) const { return {pool(op.window), true}; }
   template <typename Op>
   Least operator()(const Op&) const {

@@ -458,9 +458,11 @@ CoreCode linear_words_code(const Kernel& kernel, const Machine& machine, std::in
     }
     b.work(kPixelChannelEnd);
   };
-  const std::int64_t pairs = co.size() == 0 ? 0 : ceil_div(co.end - co.end % 2 - co.begin, 2);
-  b.loop(pairs, [&](int depth) { sums(co.begin, 2, depth); });
-  if (co.size() > 0 && co.end % 2 != 0) sums(co.end - 1, 1, 0);
+  // Ours, with partial sums, stays within its own: they may lie where they are read.
+  const bool stays = kernel.sums_in || kernel.sums_out;
+  const std::int64_t paired = stays ? co.size() / 2 * 2 : co.end - co.end % 2 - co.begin;
+  b.loop(co.size() == 0 ? 0 : ceil_div(paired, 2), [&](int depth) { sums(co.begin, 2, depth); });
+  if (co.size() > 0 && (stays ? co.size() : co.end) % 2 != 0) sums(co.end - 1, 1, 0);
   return b.take();
 }
 

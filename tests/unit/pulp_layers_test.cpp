@@ -147,11 +147,11 @@ TEST(PulpLayers, the_host_has_what_no_memory_holds_at_a_time) {
   };
   EXPECT_EQ(gemm(2500), "");  // in passes through L1
   EXPECT_EQ(gemm(2501), "operands of one result take 5002 bytes of L2, small has 5000");
-  // Four channels of 35 x 35 and their means.
+  // Four channels of 15 x 15 and their means.
   const Shape map{1, 4, 35, 35}, point{1, 4, 1, 1};
-  EXPECT_EQ(host_reason_of(AveragePool{.window = square_window(35)}, map, point), "");
-  EXPECT_EQ(host_reason_of(AveragePool{.window = square_window(36)}, map, point),
-            "operands of one result take 5188 bytes of L2, small has 5000");
+  EXPECT_EQ(host_reason_of(AveragePool{.window = square_window(15)}, map, point), "");
+  EXPECT_EQ(host_reason_of(AveragePool{.window = square_window(16)}, map, point),
+            "operands of one result take 1028 bytes of L1, small has 1000");
   EXPECT_EQ(host_reason_of(MaxPool{.window = square_window(16)}, map, point),
             "operands of one result take 1028 bytes of L1, small has 1000");
 }
