@@ -57,6 +57,17 @@ struct HostInfoLine {
     visit("reason", self.step.reason);
     visit("milliseconds", self.step.milliseconds);
     visit("macs", self.step.macs);
+    visit("bytes_in", self.step.bytes_in);
+    visit("bytes_out", self.step.bytes_out);
+  }
+};
+
+struct HostNodeLine {  // of the step in the line before
+  HostNodeInfo node;
+  static constexpr void fields(auto& self, auto&& visit) {
+    visit("name", self.node.name);
+    visit("op", self.node.op);
+    visit("reason", self.node.reason);
   }
 };
 
@@ -132,6 +143,7 @@ class Disassembler {
     directive(".program", all);
     for (const HostStepInfo& step : program_.info.host_steps) {
       directive(".host_info", HostInfoLine{step});
+      for (const HostNodeInfo& node : step.nodes) directive(".host_node", HostNodeLine{node});
     }
     directives(".input", program_.inputs);
     directives(".output", program_.outputs);
@@ -243,6 +255,7 @@ class Assembler {
     static constexpr std::pair<std::string_view, Handler> kHandlers[] = {
         {".program", &Assembler::program},
         {".host_info", &Assembler::host_info},
+        {".host_node", &Assembler::host_node},
         {".input", &Assembler::append<&Program::inputs>},
         {".output", &Assembler::append<&Program::outputs>},
         {".probe", &Assembler::append<&Program::probes>},
@@ -273,6 +286,14 @@ class Assembler {
     HostInfoLine info;
     read_fields(line, info);
     program_.info.host_steps.push_back(std::move(info.step));
+  }
+  void host_node(const AssemblyLine& line) {
+    if (program_.info.host_steps.empty()) {
+      fail("{}: .host_node: expected a .host_info before it, found none", line.where);
+    }
+    HostNodeLine node;
+    read_fields(line, node);
+    program_.info.host_steps.back().nodes.push_back(std::move(node.node));
   }
   template <auto Member>
   void append(const AssemblyLine& line) {
