@@ -139,26 +139,6 @@ double l3_turn(double bytes, double requests, const Machine& machine) {
          requests * static_cast<double>(machine.l3.transfer_cycles);
 }
 
-// Weights that are not sliced come from L3 while the layer before runs for `before` cycles and,
-// what is left of them, beside the first tiles of this one: each waits for those of its own
-// channels, all of which the first pass over them needs.
-double with_arrival(const Layer& layer, const Tiling& tiling, double compute, double before,
-                    const Machine& machine) {
-  const Kernel& call = layer.call;
-  Kernel whole = call;
-  whole.kind = dory_kernel(layer, machine);
-  const std::int64_t bytes = weight_bytes(whole) + 2 * norm_bytes(whole) + bias_bytes(whole);
-  if (bytes == 0) return compute;
-  const double arrival = l3_turn(static_cast<double>(bytes), 1, machine);
-  const double channel_tiles = slices_of(call.out_c, tiling.tile.out_c);
-  const double map_tiles =
-      slices_of(call.out_h, tiling.tile.out_h) * slices_of(call.out_w, tiling.tile.out_w);
-  const double pass = tiling.order == LoopOrder::RowsOuter ? compute / map_tiles : compute;
-  const double first = std::max(0.0, arrival / channel_tiles - before);
-  const double all = std::max(0.0, arrival - before);
-  return compute + std::max(first, all - pass * (1 - 1 / channel_tiles));
-}
-
 }  // namespace
 
 double stalled_part(double commands, const Machine& machine) {
@@ -241,10 +221,7 @@ double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles,
   const double map_slices =
       slices_of(call.out_h, tiling.slice.out_h) * slices_of(call.out_w, tiling.slice.out_w);
   const double slices = channel_slices * map_slices;
-  double compute = tile_cycles + static_cast<double>(machine.code.layer_instructions);
-  if (!tiling.weights_from_l3_by_slice) {
-    compute = with_arrival(layer, tiling, compute, before, machine);
-  }
+  const double compute = tile_cycles + static_cast<double>(machine.code.layer_instructions);
   Kernel whole = call;
   whole.kind = dory_kernel(layer, machine);
   const LoadRates rates = load_rates(layer, tiling.slice_order, channel_slices, map_slices);

@@ -37,7 +37,7 @@ double tile_turn(double kernel, const TileTransfers& transfers, const LoadRates&
 // How much longer transfers take while kernels run on so many cores.
 double busy_l1(const Machine& machine, std::int64_t cores);
 
-// `tile_cycles`: of all tiles of all slices. With what slices and weights wait for L3. The first
+// `tile_cycles`: of all tiles of all slices. With what slices wait for L3. The first slice's
 // weights come while the layer before runs: for `before` cycles.
 double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles, double before,
                    const Machine& machine);

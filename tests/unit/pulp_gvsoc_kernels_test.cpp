@@ -20,6 +20,9 @@ std::filesystem::path file() {
          "gvsoc_kernels.json";
 }
 
+// Contention differs by so much from run to run (docs/facts/pulp.md 1.9.4), of short calls by more.
+double most(const MeasuredCall& call) { return call.cycles < 3000 ? 0.25 : 0.12; }
+
 double error(std::int64_t modelled, std::int64_t measured) {
   return std::abs(static_cast<double>(modelled) / static_cast<double>(measured) - 1);
 }
@@ -35,10 +38,11 @@ TEST(PulpGvsocKernels, take_as_long_as_measured) {
     const std::string variant =
         std::string(call.conflicts ? "bank" : "base") + (call.misses ? "" : "big");
     errors[variant].push_back(error(model.warm, call.cycles));
-    EXPECT_LT(errors[variant].back(), 0.1) << call.text << " " << variant;
+    EXPECT_LT(errors[variant].back(), most(call)) << call.text << " " << variant;
     if (!call.cold) continue;
     errors[variant + " cold"].push_back(error(model.cold, *call.cold));
-    EXPECT_LT(errors[variant + " cold"].back(), 0.1) << call.text << " " << variant << " cold";
+    EXPECT_LT(errors[variant + " cold"].back(), most(call))
+        << call.text << " " << variant << " cold";
   }
   EXPECT_EQ(errors.size(), 8U);
   for (auto& [variant, list] : errors) {
