@@ -340,7 +340,7 @@ class Search {
     TileTransfers result;
     double in_commands = 1, out_commands = 1;
     if (traits(layer_.family).planes) {
-      result.in = latency + static_cast<double>(bytes.in);
+      result.in = latency + static_cast<double>(bytes.in * dma.read_line_cycles);
       in_commands = static_cast<double>(channels.axis.tile * (whole_rows ? 1 : map.rows.in.data));
     } else if (own_channels(layer_.family) && !whole) {
       result.in = lines(map.in_pixels * (bytes.in2 > 0 ? 2 : 1), channels.bytes.in, 0);

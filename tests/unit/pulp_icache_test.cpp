@@ -31,7 +31,8 @@ TEST(PulpICache, lines_of_different_sets_do_not_displace_each_other) {
 
 // A loop of `instructions` with `trips`, 10 instructions before it.
 CoreCode loop_code(std::int64_t instructions, std::int64_t trips) {
-  CodeBuilder builder{Machine{}};
+  const Machine machine;
+  CodeBuilder builder(machine);
   builder.work({.instructions = 10});
   builder.loop(trips, [&](int) { builder.work({.instructions = instructions}); });
   return builder.take();
@@ -56,7 +57,8 @@ TEST(PulpICache, code_that_does_not_fit_is_fetched_in_every_iteration) {
 }
 
 TEST(PulpICache, code_that_exists_once_takes_its_bytes_once) {
-  CodeBuilder builder{Machine{}};
+  const Machine machine;
+  CodeBuilder builder(machine);
   Routine routine;
   for (int i = 0; i < 3; ++i) {
     builder.run(routine, [&] { builder.work({.instructions = 8}); });
