@@ -1,4 +1,5 @@
-// Maps come with their channels first, [N, C, H, W], or last, [N, H, W, C], whatever the network has.
+// Maps come with their channels first, [N, C, H, W], or last, [N, H, W, C], whatever the network
+// has.
 #pragma once
 
 #include "core/tensor.h"
