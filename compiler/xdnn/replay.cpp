@@ -390,6 +390,21 @@ class Replaying {
     push(op, {.value = value, .whole = value}, {}, "Upload", name);
   }
 
+  // Nothing has written over it since.
+  void check_kept(const ReplayValues::Held& held) const {
+    const Volume& volume = program_.memory_map[held.volume];
+    const AmRegion words{volume.address, volume.address + volume.words, 0, machine_.word_bytes()};
+    for (std::int32_t i = held.writers.back() + 1; i < now(); ++i) {
+      for (const AmRegion& region :
+           footprint(program_.steps[static_cast<std::size_t>(i)], machine_).am_writes) {
+        if (!overlap(region, words)) continue;
+        fail("{}: no instruction takes '{}' to the host, and {} writes over it", graph_.name,
+             graph_.value(held.value).name,
+             program_.info.instruction_text[static_cast<std::size_t>(i)]);
+      }
+    }
+  }
+
   // What the host reads and no instruction takes to it, as far as it is in the AM.
   void upload_results() {
     for (const Node& reader : graph_.nodes) {
@@ -398,6 +413,7 @@ class Replaying {
         if (id == kNoValue || ddr_.has(id)) continue;
         const ReplayValues::Held* held = values_.whole_at(id);
         if (held == nullptr || held->start != 0) continue;
+        check_kept(*held);
         const Shape& s = shape(id);
         Scatter scatter{.am_address = held->word * machine_.word_addresses(),
                         .width = s[3],

@@ -72,6 +72,9 @@ void check_unit(const Entry& entry, const Instruction& instruction, const Machin
   if (conv != nullptr && conv->transposed && (t.source_in_ddr || t.destination_in_ddr)) {
     refuse(entry, "fields srcAddDDR dstAddDDR: a tiled deconvolution is not replayed");
   }
+  if (std::holds_alternative<Upsample>(instruction) && (t.source_in_ddr || t.destination_in_ddr)) {
+    refuse(entry, "fields srcAddDDR dstAddDDR: a tiled upsampling is not replayed");
+  }
   if (machine.width_aligned() && (t.source_in_ddr || t.destination_in_ddr)) {
     refuse(entry, fmt::format("field HAT: {} has no tiles", machine.name));
   }
@@ -168,6 +171,10 @@ void normalise(Instruction& instruction, const Listing& listing, const Machine& 
     if (!layout->replicated()) layout->repl_units = layout->repl_width = 0;
   }
   if (is_v2(listing.dialect)) t.slice = 1;  // V2 has but one, and numbers it 0 or not at all
+  const Unit unit = unit_of(instruction);
+  if (unit == Unit::Download || unit == Unit::Upload) {  // no tiles, whatever its flags
+    t.source_in_ddr = t.destination_in_ddr = false;
+  }
   auto* scatter = std::get_if<Scatter>(&instruction);
   if (scatter != nullptr && t.source.sections() == 0) {  // of an upload, which names no layout
     t.source = plain_layout(scatter->channels, machine.geometry());

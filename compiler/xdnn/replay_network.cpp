@@ -183,13 +183,25 @@ class Rebuilding {
   }
 
   // Further layers of one name are marked: replay knows (replay_values.cpp).
+  std::string unique_name(std::string name) {
+    if (name.empty()) name = "layer";
+    while (!names_.insert(name).second) name += "'";
+    return name;
+  }
+
+  Shape shape_of(const Node& made) const {
+    try {
+      return output_shapes(graph_, made).at(0);
+    } catch (const Error& error) {
+      refuse(error.what());
+    }
+  }
+
   ValueId node(const std::string& name, Op op, std::vector<ValueId> inputs) {
-    std::string unique = name.empty() ? "layer" : name;
-    while (!names_.insert(unique).second) unique += "'";
+    const std::string unique = unique_name(name);
     Node made{.name = unique, .op = std::move(op), .inputs = std::move(inputs)};
     made.outputs = {graph_.add_value({.name = unique})};
-    const Shape result = output_shapes(graph_, made).at(0);
-    graph_.value(made.outputs[0]).shape = result;
+    graph_.value(made.outputs[0]).shape = shape_of(made);
     graph_.nodes.push_back(std::move(made));
     return graph_.nodes.back().outputs[0];
   }
@@ -209,7 +221,7 @@ class Rebuilding {
       const double unit = static_cast<double>(random_() >> 11) * 0x1p-53;
       w = static_cast<float>((2 * unit - 1) * range);
     }
-    return graph_.add_constant(name + "/weights", std::move(tensor));
+    return graph_.add_constant(unique_name(name + "/weights"), std::move(tensor));
   }
 
   ValueId bias(const std::string& name, std::int64_t channels) {
@@ -217,7 +229,7 @@ class Rebuilding {
     for (float& b : tensor.mutable_values<float>()) {
       b = static_cast<float>(static_cast<double>(random_() >> 11) * 0x1p-53 - 0.5) * 0.1F;
     }
-    return graph_.add_constant(name + "/bias", std::move(tensor));
+    return graph_.add_constant(unique_name(name + "/bias"), std::move(tensor));
   }
 
   // --- operands and results -------------------------------------------------------------------

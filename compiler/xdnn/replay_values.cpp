@@ -242,9 +242,9 @@ ReplayValues::Held& ReplayValues::hold(Held held) {
 }
 
 void ReplayValues::write_whole(ValueId value, const Part& part, std::int64_t word,
-                               const ChannelLayout& layout, bool computed) {
+                               const ChannelLayout& layout, std::int64_t start, bool computed) {
   const std::size_t volume = new_volume(value, word, layout, part.rows);
-  hold({value, word, layout, 0, part, volume, {now()}, part.channels * part.rows, computed});
+  hold({value, word, layout, start, part, volume, {now()}, part.channels * part.rows, computed});
 }
 
 // Channels [start, start + channels) of a value that several instructions write.
@@ -278,7 +278,10 @@ void ReplayValues::writes(const Entry& entry, const ReplayTarget& target, const 
   const ValueId own = target.value;
   const bool all_channels = own != kNoValue && part.channels == shape(own)[1];
   if (!target.part && all_channels) {
-    return write_whole(target.whole, part, word, tail.destination, computed);
+    // As a part of a concat that the network does not have, it may begin inside a word.
+    const std::int64_t start = tail.concat_part ? tail.concat_start % geometry_.channel_granule()
+                                                : crossbar_start(listing_, entry).value_or(0);
+    return write_whole(target.whole, part, word, tail.destination, start, computed);
   }
   if (part.rows != shape(target.whole)[2]) {
     refuse(entry, "row pieces of some of the channels are not replayed");

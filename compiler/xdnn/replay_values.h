@@ -126,7 +126,7 @@ class ReplayValues {
   const Held* find(ValueId value, std::int64_t word, std::int64_t channels, Part& part) const;
   Held& hold(Held held);
   void write_whole(ValueId value, const Part& part, std::int64_t word, const ChannelLayout& layout,
-                   bool computed);
+                   std::int64_t start, bool computed);
   Held& write_channels(const Entry& entry, ValueId whole, std::int64_t start, std::int64_t channels,
                        std::int64_t word);
 

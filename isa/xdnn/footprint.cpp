@@ -1,6 +1,7 @@
 #include "isa/xdnn/footprint.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/error.h"
 #include "isa/xdnn/filters.h"
@@ -90,13 +91,24 @@ DdrRegion region_of(const DdrTensor& t, const Machine& machine) {
           t.address + ddr_tensor_bytes(t.channels, t.height, t.width, machine.geometry())};
 }
 
+// Of a tile buffer: what our compiler reserves where the program leaves that room between its two
+// buffers; else what a tile needs.
+std::int64_t buffer_words(const Instruction& instruction) {
+  const Tail& t = tail(instruction);
+  const std::int64_t needed = tile_words(instruction);
+  if (unit_of(instruction) != Unit::Conv) return needed;
+  const std::int64_t reserved = tile_buffer_words(instruction);
+  const std::int64_t apart = std::abs(t.source_buffer_1 - t.source_buffer_0);
+  return apart < reserved ? needed : reserved;
+}
+
 // DDR-sourced: the tensors, and the two AM buffers their tiles are brought to.
 void add_tiled_sources(const Instruction& instruction, const Machine& machine, Footprint& result) {
   for (const DdrTensor& tensor : ddr_sources(instruction)) {
     result.ddr_reads.push_back(region_of(tensor, machine));
   }
   const Tail& t = tail(instruction);
-  const std::int64_t words = tile_words(instruction);
+  const std::int64_t words = buffer_words(instruction);
   const auto* sum = std::get_if<Eltwise>(&instruction);
   for (const std::int64_t buffer : {t.source_buffer_0, t.source_buffer_1}) {
     // A sum has the tile of its second operand behind that of the first.

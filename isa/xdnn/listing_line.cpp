@@ -76,7 +76,10 @@ std::string unescaped(std::string_view token) {
 
 // --- instructions --------------------------------------------------------------------------------
 
-LineParts parts_of(std::string_view line, const std::string& where) {
+namespace {
+
+// Without an opcode where the line has none.
+LineParts cut(std::string_view line) {
   LineParts parts;
   std::size_t end = line.size();  // where the comment begins: a '#' that begins a token
   for (std::size_t i = 0; i < line.size() && end == line.size(); ++i) {
@@ -95,12 +98,20 @@ LineParts parts_of(std::string_view line, const std::string& where) {
   const bool bare =
       !words.empty() && known_opcode(words[0]) && (words.size() < 2 || !known_opcode(words[1]));
   if (!bare) {
-    if (words.size() < 2) fail("{}: expected an id and an opcode, found '{}'", where, line);
+    if (words.size() < 2) return parts;
     parts.id = words[0];
     words.erase(words.begin());
   }
   parts.opcode = words[0];
   words.erase(words.begin());
+  return parts;
+}
+
+}  // namespace
+
+LineParts parts_of(std::string_view line, const std::string& where) {
+  LineParts parts = cut(line);
+  if (parts.opcode.empty()) fail("{}: expected an id and an opcode, found '{}'", where, line);
   return parts;
 }
 
@@ -140,8 +151,7 @@ void read_line(const LineParts& parts, const LineTemplate& fields, Dialect diale
 Dialect dialect_of_lines(const std::vector<std::string_view>& lines) {
   std::vector<std::size_t> fits(std::size(kDialectNames));
   for (const std::string_view line : lines) {
-    if (tokens(line).size() < 2) continue;
-    const LineParts parts = parts_of(line, "");
+    const LineParts parts = cut(line);
     for (std::size_t i = 0; i < fits.size(); ++i) {
       const LineTemplate fields = template_for(parts, static_cast<Dialect>(i));
       if (!fields.empty() && parts.values.size() == fields.size()) ++fits[i];

@@ -484,7 +484,7 @@ void HazardMonitor::check_buffers(std::int32_t instruction, const std::vector<Am
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     const AmRegion& r = buffers[i];
     const bool fits = i < room.size() && room[i]->address == r.word_begin &&
-                      room[i]->words >= r.word_end - r.word_begin;
+                      room[i]->words == r.word_end - r.word_begin;
     if (fits) continue;
     raise(Hazard::Kind::Stray, instruction, -1, MemorySpace::Am, r.word_begin, time);
     return;

@@ -88,6 +88,24 @@ TEST(XdnnFootprint, a_tiled_convolution_reads_ddr_and_fills_two_buffers) {
   EXPECT_EQ(f.ddr_reads[1].end, 8192 + 16 * 128);
 }
 
+TEST(XdnnFootprint, tighter_buffers_hold_what_a_tile_needs) {
+  // Slice 0 of the shipped GoogLeNet throughput program: conv 7x7/2 and pool 3x3/2, tiles of 56x2
+  // in buffers 0x1000 words apart: (11 + 4 * 55) x (11 + 4 * 1) pixels.
+  ConvPool fused{.kernel_w = 3, .kernel_h = 3, .stride_w = 2, .stride_h = 2};
+  fused.out_w = fused.out_h = 56;
+  Conv& conv = fused.conv;
+  conv.kernel_w = conv.kernel_h = 7, conv.stride_w = conv.stride_h = 2;
+  conv.in_w = conv.in_h = 224, conv.in_ch = 3;
+  conv.out_w = conv.out_h = 112, conv.out_ch = 64;
+  conv.tail.source = {0, 1, 12, 8}, conv.tail.destination = {1, 0, 0, 0};
+  conv.tail.source_in_ddr = conv.tail.tiling = true;
+  conv.tail.tile_width = 56, conv.tail.tile_height = 2;
+  conv.tail.source_buffer_1 = 0x1000;
+  const Footprint f = footprint({fused}, kV3);
+  ASSERT_EQ(f.tile_regions, 2u);
+  EXPECT_EQ(f.am_writes[1].word_end, 231 * 15);
+}
+
 TEST(XdnnFootprint, the_tile_of_a_fused_pool_follows_the_joint_kernel) {
   // (K + S*m) x (K + S*n) as in docs/facts/xdnn.md 4.7, K being the input that one pool window
   // reaches: conv 7x7/2, pool 3x3/2: K = 7 + 2 * (3 - 1) = 11, S = 2 * 2 = 4; tile 8x2: (11 + 32) *
