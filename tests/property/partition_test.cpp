@@ -184,9 +184,7 @@ TEST(Partition, leaves_a_small_island_to_the_host) {
   const ValueId second =
       build.add("second", Activate{{.kind = Activation::Kind::Sigmoid}}, {island});
   build.output(build.conv("last", second, 8, square_window(1)));
-  xdnn::Machine overlay;
-  overlay.host.gflops = 20;
-  overlay.host.gigabytes_per_second = 10;
+  xdnn::Machine overlay = xdnn::load_machine("configs/v3_96.yaml");
   const Partition partition = partition_by_gain(build.graph(), target_for(Machine(overlay)));
   EXPECT_TRUE(partition.depends_on_times);
   EXPECT_TRUE(partition.left.contains("island"));
