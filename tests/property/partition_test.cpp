@@ -184,9 +184,7 @@ TEST(Partition, leaves_a_small_island_to_the_host) {
   const ValueId second =
       build.add("second", Activate{{.kind = Activation::Kind::Sigmoid}}, {island});
   build.output(build.conv("last", second, 8, square_window(1)));
-  xdnn::Machine overlay;
-  overlay.host.gflops = 20;
-  overlay.host.gigabytes_per_second = 10;
+  xdnn::Machine overlay = xdnn::load_machine("configs/v3_96.yaml");
   const Partition partition = partition_by_gain(build.graph(), target_for(Machine(overlay)));
   EXPECT_TRUE(partition.depends_on_times);
   EXPECT_TRUE(partition.left.contains("island"));
@@ -200,8 +198,8 @@ TEST(Partition, asks_no_times_where_nothing_comes_back) {
   const ValueId x = build.input("x", {1, 16, 8, 8});
   const ValueId y = build.conv("y", x, 8, square_window(8));
   build.output(build.add("z", Softmax{.axis = 1}, {y}));
-  const Partition partition =
-      partition_by_gain(build.graph(), target_for(Machine(xdnn::Machine{})));
+  const Machine machine = xdnn::load_machine("configs/v3_96.yaml");
+  const Partition partition = partition_by_gain(build.graph(), target_for(machine));
   EXPECT_FALSE(partition.depends_on_times);
   EXPECT_TRUE(partition.left.empty());
 }
