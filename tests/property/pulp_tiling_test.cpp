@@ -108,22 +108,33 @@ void expect_disjoint(const std::vector<Piece>& all, const L1Map& map, std::int64
   EXPECT_LE(map.end, l1_bytes);
 }
 
+void expect_pass_runs(const Case& one, const Tiling& tiling, const Kernel& tile, const Pass& pass) {
+  Kernel call = pass_call(tile, tiling.passes, pass);
+  call.kappa = tiling.map.kappa[1], call.lambda = tiling.map.lambda[1];
+  call.bias = call.sums_in ? tiling.map.sums : tiling.map.bias[1];
+  call.out = pass.last ? tiling.map.out[1] : tiling.map.sums;
+  EXPECT_EQ(malformed(call, one.machine), "");
+  L1Map map = tiling.map;
+  if (!pass.last) map.out[0] = map.out[1] = map.sums;
+  if (call.sums_in) map.bias[0] = map.bias[1] = map.sums;
+  if (call.sums_in && !pass.last) call.sums_in = call.has_bias = false;  // in place
+  expect_disjoint(pieces(call, map, one.machine), map, one.machine.l1.buffer_bytes);
+}
+
 void expect_runs(const Case& one, const Tiling& tiling) {
   const Layer& layer = one.layer();
   std::int64_t outputs = 0;
   for_each_tile(layer, tiling, [&](const Cut& at, const Cut& block) {
-    Kernel call = tile_call(layer, tiling.kernel, at.out_c, at.out_h, at.out_w, block);
-    call.cores = tiling.cores;
-    call.kappa = tiling.map.kappa[1], call.lambda = tiling.map.lambda[1];
-    call.bias = tiling.map.bias[1], call.out = tiling.map.out[1];
-    EXPECT_EQ(malformed(call, one.machine), "");
+    Kernel tile = tile_call(layer, tiling.kernel, at.out_c, at.out_h, at.out_w, block);
+    tile.cores = tiling.cores;
+    for (const Pass& pass : passes_of(tiling.passes, tile))
+      expect_pass_runs(one, tiling, tile, pass);
     EXPECT_EQ(at.out_c * layer.call.out_bits % 8, 0);
     const InputSpan rows = input_rows(layer.call, at.out_h, at.out_h + block.out_h);
     EXPECT_GE(rows.begin, 0);
     EXPECT_LE(rows.end, layer.call.in_h);
     EXPECT_LE(rows.pad_before, layer.call.pad_top);
     EXPECT_LE(rows.pad_after, layer.call.pad_bottom);
-    expect_disjoint(pieces(call, tiling.map, one.machine), tiling.map, one.machine.l1.buffer_bytes);
     outputs += block.out_c * block.out_h * block.out_w;
   });
   EXPECT_EQ(outputs, layer.call.out_c * layer.call.out_h * layer.call.out_w);
@@ -239,7 +250,7 @@ TEST(KernelRules, rough_cycles_grow_as_the_exact_ones_do) {
     EXPECT_LT(median, 1.15) << to_string(kind) << ", " << values.size() << " tiles";
     if (!traits(kind).weights || values.size() < 100) continue;
     EXPECT_GT(values[values.size() / 20], 0.6) << to_string(kind);
-    EXPECT_LT(values[values.size() * 19 / 20], 1.4) << to_string(kind);
+    EXPECT_LT(values[values.size() * 19 / 20], 1.45) << to_string(kind);
   }
 }
 
