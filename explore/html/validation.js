@@ -57,8 +57,6 @@
   section("figures", "Figures", table([
     { title: "figure", text: (one) => one.name, sort: (one) => one.name },
     { title: "machine", text: (one) => one.machine, sort: (one) => one.machine },
-    { title: "of", text: (one) => [one.network, one.settings, one.layer].filter((text) => text)
-        .join(", "), sort: (one) => one.network },
     { title: "real", numeric: true, text: (one) => value(one.value), sort: (one) => one.value },
     { title: "model", numeric: true, text: (one) => value(one.modelled),
       sort: (one) => one.modelled },
@@ -66,6 +64,8 @@
     { title: "error", numeric: true, text: (one) => (one.error === null ? "–"
         : percent(one.error)), sort: (one) => one.error },
     { title: "calibrates", text: (one) => one.calibrates || "–", sort: (one) => one.calibrates },
+    { title: "of", text: (one) => [one.network, one.settings, one.layer].filter((text) => text)
+        .join(", "), sort: (one) => one.network },
     { title: "source", text: (one) => one.source, sort: (one) => one.source },
     { title: "why not", text: (one) => one.reason || "–", sort: (one) => one.reason }],
   figures, () => {}));
