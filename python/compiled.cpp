@@ -46,7 +46,12 @@ std::string program_json(const Compiled& compiled) {
   }
   ordered_json host = ordered_json::array();
   for (const HostStepInfo& step : info.host_steps) {
-    host.push_back({{"name", step.name}, {"op", step.op}, {"reason", step.reason}});
+    ordered_json nodes = ordered_json::array();
+    for (const HostNodeInfo& node : step.nodes) {
+      nodes.push_back({{"name", node.name}, {"op", node.op}, {"reason", node.reason}});
+    }
+    host.push_back(
+        {{"name", step.name}, {"op", step.op}, {"reason", step.reason}, {"nodes", nodes}});
   }
   const ordered_json whole = {{"network", info.network},
                               {"machine", name(compiled.machine)},

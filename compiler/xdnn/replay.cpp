@@ -374,14 +374,26 @@ class Replaying {
   }
 
   void accept(Scatter& op) {
-    const auto [value, part] = values_.value_at(entry(), op.am_address, op.channels);
-    if (value == kNoValue) refuse(entry(), "no value of the network begins at its address");
+    auto [value, part] = values_.value_at(entry(), op.am_address, op.channels);
+    if (value == kNoValue) {
+      value = unread_input(op);
+      part = values_.whole(value);
+      download(value, op.am_address, op.tail.source);
+    }
     agree(entry(), "outchan", shape(value)[1], op.channels);
     agree(entry(), "outsize_h", shape(value)[2], op.height);
     agree(entry(), "outsize_w", shape(value)[3], op.width);
     agree(entry(), "start_row", part.first_row, op.start_row);
     agree(entry(), "end_row", part.first_row + part.rows - 1, op.end_row);
     store(op, value);
+  }
+
+  // A scatter may be the first to read an input that the host puts into the AM.
+  ValueId unread_input(const Scatter& op) const {
+    for (const ValueId input : ddr_.inputs_like({1, op.channels, op.height, op.width})) {
+      if (!values_.known(input) && !ddr_.has(input)) return input;
+    }
+    refuse(entry(), "no value of the network begins at its address");
   }
 
   void store(Scatter& op, ValueId value, const std::string& name = "") {

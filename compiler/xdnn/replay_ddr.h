@@ -25,6 +25,8 @@ class ReplayDdr {
   // The host makes the value of an input.
   bool from_host(ValueId value) const;
   bool has(ValueId value) const { return tensors_.contains(value); }
+  // Values of that shape that the host makes.
+  std::vector<ValueId> inputs_like(const Shape& wanted) const;
 
   // The next instruction of the program reads the tensor of `value` as its operand number
   // `operand`.
@@ -48,7 +50,6 @@ class ReplayDdr {
   std::size_t tensor_of(ValueId value);
   void use(ValueId value, std::size_t operand, bool result);
   ValueId input_at(const Entry& entry, const Gather& op, const Shape& wanted);
-  std::vector<ValueId> inputs_like(const Shape& wanted) const;
   bool is_called(ValueId value, const std::string& name) const;
 
   const Listing& listing_;

@@ -232,10 +232,12 @@ std::size_t ReplayValues::new_volume(ValueId value, std::int64_t word, const Cha
   return program_.memory_map.size() - 1;
 }
 
-// Instead of what held the same part before.
+// Instead of what held the same part before; copies that gathers have brought to several places
+// are all there.
 ReplayValues::Held& ReplayValues::hold(Held held) {
   std::erase_if(held_, [&](const Held& old) {
-    return old.value == held.value && old.part == held.part && !(old.computed && !held.computed);
+    const bool copies = !held.computed && (old.computed || old.word != held.word);
+    return old.value == held.value && old.part == held.part && !copies;
   });
   held_.push_back(std::move(held));
   return held_.back();

@@ -115,17 +115,23 @@ LineParts parts_of(std::string_view line, const std::string& where) {
   return parts;
 }
 
-void add_fcmode(const LineParts& parts, LineTemplate& fields) {
-  if (!parts.opcode.starts_with("XNAvgPool") || parts.values.size() != fields.size() + 1) return;
+void fit_fcmode(const LineParts& parts, LineTemplate& fields) {
+  if (!parts.opcode.starts_with("XNAvgPool")) return;
+  const auto has = std::find(fields.begin(), fields.end(), "fcmode");
+  if (has != fields.end()) {
+    if (parts.values.size() + 1 == fields.size()) fields.erase(has);
+    return;
+  }
   const auto at = std::find(fields.begin(), fields.end(), "paddings_h");
-  const bool has = std::find(fields.begin(), fields.end(), "fcmode") != fields.end();
-  if (at != fields.end() && !has) fields.insert(at + 1, "fcmode");
+  if (at != fields.end() && parts.values.size() == fields.size() + 1) {
+    fields.insert(at + 1, "fcmode");
+  }
 }
 
 LineTemplate template_for(const LineParts& parts, Dialect dialect) {
   const auto known = template_of(dialect, parts.opcode);
   LineTemplate fields{known.begin(), known.end()};
-  add_fcmode(parts, fields);
+  fit_fcmode(parts, fields);
   return fields;
 }
 

@@ -28,10 +28,10 @@ LineParts parts_of(std::string_view line, const std::string& where);
 
 // The names of a line's fields.
 using LineTemplate = std::vector<std::string>;
-// Those of the dialect for the line: the vendor's template of XNAvgPool leaves fcmode out, its
-// lines do not (docs/facts/xdnn.md 2.4).
+// Those of the dialect for the line: some compilers print an fcmode of XNAvgPool, others do not
+// (docs/facts/xdnn.md 2.4).
 LineTemplate template_for(const LineParts& parts, Dialect dialect);
-void add_fcmode(const LineParts& parts, LineTemplate& fields);
+void fit_fcmode(const LineParts& parts, LineTemplate& fields);
 
 // Adds the instruction of the line to the entry, extras and comment aside. Throws Error naming the
 // field that is missing, or how many fields were expected.

@@ -424,7 +424,7 @@ class TextParser {
     const auto own = templates_.find(opcode);
     LineTemplate fields =
         own != templates_.end() ? own->second : template_for(parts, listing_.dialect);
-    add_fcmode(parts, fields);
+    fit_fcmode(parts, fields);
     read_line(parts, fields, listing_.dialect, entry);
     if (!parts.comment.empty()) entry.comment = std::string(parts.comment);
     for (const std::string_view extra : parts.extras) add_extra(extra, entry);

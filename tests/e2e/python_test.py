@@ -103,8 +103,8 @@ class Runs(PythonTest):
 
     def test_errors_are_the_command_lines(self):
         for arguments, keywords in ((["--hw", "v3_97", "zoo:tiny_cnn"], {"hw": "v3_97"}),
-                                    (["--hw", "gap8", "--l1", "1k", "zoo:tiny_cnn"],
-                                     {"hw": "gap8", "l1": "1k"})):
+                                    (["--hw", "gap8", "--l2", "1k", "zoo:tiny_cnn"],
+                                     {"hw": "gap8", "l2": "1k"})):
             done = self.workbench("run", *arguments)
             self.assertEqual(done.returncode, 2)
             with self.assertRaises(wb.Error) as raised:

@@ -54,7 +54,7 @@ class Results(WorkbenchTest):
     def setUp(self):
         super().setUp()
         self.succeed("sweep", "--hw", "gap8", "--set", "l1=1k,16k,64k", "--set", "cores=1,8",
-                     "--tiler", "dory", "zoo:tiny_cnn", "--csv", "sweep.csv")
+                     "--set", "tiler=dory", "zoo:tiny_cnn", "--csv", "sweep.csv")
 
     def rows(self, *arguments):
         return list(csv.DictReader(io.StringIO(self.succeed("results", *arguments,

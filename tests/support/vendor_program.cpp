@@ -42,6 +42,7 @@ class Writing {
     Place x = style_ == VendorStyle::Throughput ? first_layer_apart() : first_map();
     const std::int64_t layers = between(random_, 2, 6);
     for (std::int64_t i = 0; i < layers; ++i) x = layer(x);
+    if (ends_joined_) x = convolution(x);  // what only moves a concat is the host's
     if (x.in_ddr) x = gathered(x);
     if (random_() % 4 != 0) scatter(x, 0, true);  // else it stays in the AM
     bookkeeping();
@@ -91,6 +92,9 @@ class Writing {
 
   // As xdnn_kv or as a line, every field of the template that is not given 0.
   void entry(const std::string& opcode, const Fields& fields) {
+    const bool moves = opcode == "XNGather" || opcode == "XNScatter" || opcode == "XNMaxPool" ||
+                       opcode == "XNUpsample";
+    if (!moves) ends_joined_ = false;
     Json kv{{"XNOp", opcode}, {"id", text(static_cast<std::int64_t>(entries_.size()))}};
     std::string line = fmt::format("{} {}", entries_.size(), opcode);
     for (const std::string_view key : template_of(dialect_, opcode)) {
@@ -387,6 +391,7 @@ class Writing {
       kv["concat_starting_ch"] = text(start);
       kv["concat_channels"] = text(a + b);
     }
+    ends_joined_ = true;
     return to;
   }
 
@@ -418,6 +423,7 @@ class Writing {
 
   // V2: a convolution, pool or sum of maps in DDR, cut in rows (docs/facts/xdnn.md 2.3, 4.6).
   Place rows(const Place& x) {
+    if (x.h < 4) return convolution(x);  // every piece would read the whole map
     const Place from = ddr_room(x.c, x.h, x.w);
     scatter(x, from.address, false);
     const std::int64_t kind = between(random_, 0, 2);
@@ -500,6 +506,7 @@ class Writing {
   Geometry geometry_;
   Dialect dialect_;
   Json entries_ = Json::array();
+  bool ends_joined_ = false;  // the last joined volume was only moved since
   std::int64_t end_ = 0, ddr_end_ = 0x20000, spill_ = 0x8000, tile_ = 4, count_ = 0;
 };
 
