@@ -351,6 +351,7 @@ bool ReplayValues::known(ValueId value) const {
 }
 
 const ReplayValues::Held* ReplayValues::whole_at(ValueId value) const {
+  if (shape(value).size() != 4) return nullptr;  // no map: never in the AM
   const Part all = whole(value);
   const Held* found = nullptr;
   for (const Held& held : held_) {

@@ -143,10 +143,12 @@ Kernel alike(Kernel kernel) {
                                 &kernel.kappa, &kernel.lambda, &kernel.out, &kernel.scratch}) {
     *address &= 3;
   }
-  for (std::int64_t* factor :
-       {&kernel.multiplier, &kernel.multiplier1, &kernel.multiplier2, &kernel.divisor}) {
-    *factor = *factor == 1 ? 1 : std::has_single_bit(static_cast<std::uint64_t>(*factor)) ? 2 : 3;
+  for (std::int64_t* factor : {&kernel.multiplier, &kernel.multiplier1, &kernel.multiplier2}) {
+    *factor = *factor == 1 ? 1 : 2;
   }
+  // Powers of two are shifts.
+  const auto divisor = static_cast<std::uint64_t>(kernel.divisor);
+  kernel.divisor = divisor == 1 ? 1 : std::has_single_bit(divisor) ? 2 : 3;
   for (std::int64_t* term : {&kernel.offset, &kernel.offset1, &kernel.offset2, &kernel.shift,
                              &kernel.shift1, &kernel.shift2}) {
     *term = *term == 0 ? 0 : 1;

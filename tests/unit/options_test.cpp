@@ -94,7 +94,8 @@ TEST(Options, cover_every_member_of_a_request) {
     sizes[reinterpret_cast<const char*>(&member)] = sizeof member;
   };
   for_each_option(request, [&](const Option&, auto& member) { add(member); });
-  add(request.keep_reference);         // a command's own choice
+  add(request.keep_reference);  // a command's own choice, as the next
+  add(request.model.import.likely_shapes);
   add(request.overrides.xdnn.clocks);  // copies of those of both families
   add(request.overrides.xdnn.settings);
   add(request.overrides.pulp.clocks);

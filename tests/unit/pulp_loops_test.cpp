@@ -259,7 +259,7 @@ TEST(PulpLoops, wrong_loops_are_refused_with_their_line) {
             "a.s:3: loop: count must lie between 1 and 524288, found 0");
   EXPECT_EQ(assembling("loop count=2 over=fields\nend\n"),
             "a.s:2: loop: field over: expected one of nothing, slice_channels, slice_rows, "
-            "slice_columns, channels, rows, columns, lines, pieces, found \"fields\"");
+            "slice_columns, channels, rows, columns, lines, pieces, passes, found \"fields\"");
   EXPECT_EQ(assembling("loop count=2 step=4\nend\n"), "a.s:2: loop: no field 'step'");
   const std::string loop = "loop count=2\n";
   EXPECT_EQ(assembling(loop + loop + loop + loop + loop + "barrier\nend\nend\nend\nend\nend\n"),
@@ -336,8 +336,8 @@ TEST(PulpLoops, wrong_loops_in_files_are_refused_with_their_entry) {
   };
   EXPECT_EQ(loading(with(7, 1)), "accepted");
   file::PulpProgram over = with(7, 1);
-  over.mutable_entries(1)->set_over(9);
-  EXPECT_EQ(loading(over), "a.pulp: a loop passes over one of 9 things, found number 9");
+  over.mutable_entries(1)->set_over(10);
+  EXPECT_EQ(loading(over), "a.pulp: a loop passes over one of 10 things, found number 10");
   EXPECT_EQ(loading(with(7, 2)), "a.pulp: entry 1: loop: 2 entries are in it, 1 follow");
   EXPECT_EQ(loading(with(7, INT64_MAX)).substr(0, 23), "a.pulp: entry 1: loop: ");
   EXPECT_EQ(loading(with(7, -1)), "a.pulp: entry 1: loop: there is nothing in it");

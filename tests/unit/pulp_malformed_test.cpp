@@ -83,8 +83,10 @@ TEST(PulpMalformed, numbers_that_registers_do_not_hold_are) {
             "conv_HoWo norm_bits must be 32 or 64, found 48");
   EXPECT_EQ(after([](Kernel& k) { k.weight_bits = 3; }),
             "conv_HoWo weight_bits must be 8, 4 or 2, found 3");
+  EXPECT_EQ(after([](Kernel& k) { k.out_bits = 16; }),
+            "conv_HoWo out_bits must be 8, 4 or 2, found 16");
   EXPECT_EQ(after([](Kernel& k) { k.out_bits = 32; }),
-            "conv_HoWo out_bits must be 8, 4 or 2, found 32");
+            "conv_HoWo leaves sums, and has kappa and lambda");
   EXPECT_EQ(after([](Kernel& k) { k.multiplier = INT64_C(1) << 31; }),
             "conv_HoWo multiplier must lie between -2147483648 and 2147483647, found 2147483648");
   EXPECT_EQ(after([](Kernel& k) { k.kind = static_cast<KernelKind>(16); }),

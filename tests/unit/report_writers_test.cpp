@@ -72,7 +72,7 @@ TEST(Json, infinite_signal_to_noise_is_null) {
 TEST(Csv, has_one_line_per_layer) {
   const std::string csv = csv_report(small_result().report);
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
-  EXPECT_NE(csv.find("\nconv1,Conv 3x3,8x4x4,10,10,10,100,100,200,"), std::string::npos) << csv;
+  EXPECT_NE(csv.find("\nconv1,Conv 3x3,8x4x4,10,10,,10,100,100,200,"), std::string::npos) << csv;
 }
 
 TEST(Csv, quotes_a_name_with_a_comma) {

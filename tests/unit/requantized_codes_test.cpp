@@ -116,7 +116,10 @@ TEST(RequantizedCodes, codes_of_what_is_padded_are_codes_before_it) {
     model.node("Pad", {"x_real", "pads"}, {"p"});
     rounded(model, "p", behind);
     model.floats("w", {1, 1, 3, 3}, std::vector<float>(9, 1.0F));
-    model.node("Conv", {"p_real", "w"}, {"out"}).named("conv");
+    model.node("Conv", {"p_real", "w"}, {"y"}).named("conv");
+    rounded(model, "y", {});
+    model.node("MaxPool", {"y_real"}, {"out"})
+        .with("kernel_shape", std::vector<std::int64_t>{2, 2});
     return model;
   };
   EXPECT_EQ(lines_for(padded({}, {})), std::vector<std::string>{});

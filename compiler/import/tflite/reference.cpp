@@ -121,6 +121,18 @@ class Evaluation {
     }
   }
 
+  // Codes of at most `most`, and zero points of 16 bits: what is computed of them fits 64 bits.
+  const Values& narrow_codes(const OperatorInfo& op, int id, std::int64_t most = INT32_MAX) {
+    const auto narrow = [&](std::int64_t code) { return code >= -most - 1 && code <= most; };
+    const Values& found = codes(id);
+    if (!std::ranges::all_of(found, narrow) ||
+        (info(id).scales && !std::ranges::all_of(info(id).scales->zero_points, in_16_bits))) {
+      refuse(op, fmt::format("'{}': expected codes and zero points of its type", info(id).name));
+    }
+    return found;
+  }
+  static bool in_16_bits(std::int64_t zero) { return zero >= -65536 && zero <= 65536; }
+
   const Values& codes(int id) {
     const auto found = codes_.find(id);
     if (found != codes_.end()) return found->second;
@@ -129,6 +141,9 @@ class Evaluation {
   }
 
   CodeRange range(int id) const {
+    if (info(id).scales && !std::ranges::all_of(info(id).scales->zero_points, in_16_bits)) {
+      fail("tensor '{}': expected zero points that are codes of its type", info(id).name);
+    }
     switch (info(id).type) {
       case Type::Int8:
         return {-128, 127};
@@ -181,7 +196,11 @@ class Evaluation {
   Weights weights(const OperatorInfo& op, std::size_t channels, bool product_in_float) {
     const int x = op.inputs[0], w = op.inputs[1], y = op.outputs[0];
     if (!info(x).scales || !info(w).scales || !info(y).scales) refuse(op, "expected codes");
-    Weights result{.codes = codes(w), .bias = Values(channels, 0), .zeros = {}, .factors = {}};
+    narrow_codes(op, x, UINT16_MAX);
+    Weights result{.codes = narrow_codes(op, w, UINT16_MAX),
+                   .bias = Values(channels, 0),
+                   .zeros = {},
+                   .factors = {}};
     if (op.inputs.size() > 2 && op.inputs[2] != kAbsent) result.bias = codes(op.inputs[2]);
     if (result.bias.size() != channels) refuse(op, "expected a bias per channel");
     constexpr std::int64_t kMostBias = std::int64_t{1} << 40;
@@ -396,7 +415,7 @@ class Evaluation {
     const Factor left = factor_of(scale(a) / widest), right = factor_of(scale(b) / widest);
     const Factor last = product ? factor_of(scale(a) * scale(b) / scale(out))
                                 : factor_of(widest / ((1 << kShift) * scale(out)));
-    const Values &x = codes(a), &z = codes(b);
+    const Values &x = narrow_codes(op, a), &z = narrow_codes(op, b);
     const Shape& y = shape(out);
     if (!broadcasts(shape(a), y) || !broadcasts(shape(b), y)) refuse(op, "expected shapes");
     Values result;
@@ -431,7 +450,7 @@ class Evaluation {
     }
     if (count < 1) refuse(op, "expected elements");
     Values sums(static_cast<std::size_t>(element_count(kept)), 0);
-    const Values& from = codes(in);
+    const Values& from = narrow_codes(op, in);
     for (std::size_t i = 0; i < from.size(); ++i) {
       sums[broadcast_index(static_cast<std::int64_t>(i), x, kept)] += from[i];
     }
@@ -496,7 +515,7 @@ class Evaluation {
     Values result;
     if (info(in).scales) {
       const Factor factor = factor_of(scale(in) / scale(out));
-      for (const std::int64_t code : codes(in)) {
+      for (const std::int64_t code : narrow_codes(op, in)) {
         result.push_back(to_code(code - zero(in), factor, out, bounds));
       }
     } else {
