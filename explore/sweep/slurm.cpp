@@ -184,10 +184,21 @@ class SlurmSweep {
     }
     sweep_.result.computed = sweep_.points.size() - missing_.size();
     sweep_.result.interrupted = !missing_.empty();
-    if (!sweep_.result.interrupted) fs::remove_all(folder_.path);
+    if (!sweep_.result.interrupted) discard(folder_.path);
   }
 
  private:
+  // Tries a few times: a task that was cancelled may write a moment longer. What is left after that
+  // the next sweep takes over.
+  void discard(const fs::path& folder) {
+    std::error_code busy;
+    for (int tries = 0; tries < 5; ++tries) {
+      fs::remove_all(folder, busy);
+      if (!busy) return;
+      sleep();
+    }
+  }
+
   // Results of a sweep on this store that was ended: its tasks may have gone on alone.
   void take_over_what_was_left() {
     std::error_code none;
@@ -201,7 +212,7 @@ class SlurmSweep {
       const Folder old{path};
       cancel(ids_in(old));
       keep(finished_in(path));
-      fs::remove_all(path);
+      discard(path);
     }
     tell();
   }
