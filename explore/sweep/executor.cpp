@@ -384,8 +384,9 @@ ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions&
   const ExecutorProgress tell = [&](std::size_t done, std::size_t) {
     if (progress) progress(result.present + done, total);
   };
-  tell(0, total);
-  if (missing.empty()) return result;
+  if (total > 0) tell(0, total);
+  // A sweep on Slurm that was ended may have left tasks and their folder, though all has come.
+  if (missing.empty() && options.kind != ExecutorOptions::Kind::Slurm) return result;
   const NotedSignals signals;
   const Stops stops{
       .asked = [&] { return signals_taken > 0 || (options.interrupted && options.interrupted()); },

@@ -184,18 +184,26 @@ class SlurmSweep {
     }
     sweep_.result.computed = sweep_.points.size() - missing_.size();
     sweep_.result.interrupted = !missing_.empty();
-    if (!sweep_.result.interrupted) discard(folder_.path);
+    if (sweep_.result.interrupted || folder_.path.empty()) return;
+    end_tasks(ids_);
+    discard(folder_.path);
   }
 
  private:
-  // Tries a few times: a task that was cancelled may write a moment longer. What is left after that
-  // the next sweep takes over.
-  void discard(const fs::path& folder) {
+  // Cancels tasks, and waits until they have ended: until then they write into their folder.
+  void end_tasks(const std::vector<std::string>& ids) const {
+    cancel(ids);
+    for (int polls = 0; polls < kSilentPolls && !active_tasks(ids).empty(); ++polls) sleep();
+  }
+
+  // As often as it takes: files come and go in it while a task ends that Slurm has given up
+  // already. What a lost node leaves there the next sweep takes over.
+  void discard(const fs::path& folder) const {
     std::error_code busy;
-    for (int tries = 0; tries < 5; ++tries) {
-      fs::remove_all(folder, busy);
-      if (!busy) return;
+    fs::remove_all(folder, busy);
+    for (int polls = 0; polls < kSilentPolls && fs::exists(folder, busy); ++polls) {
       sleep();
+      fs::remove_all(folder, busy);
     }
   }
 
@@ -210,11 +218,11 @@ class SlurmSweep {
     std::sort(left.begin(), left.end());
     for (const fs::path& path : left) {
       const Folder old{path};
-      cancel(ids_in(old));
+      end_tasks(ids_in(old));
       keep(finished_in(path));
       discard(path);
     }
-    tell();
+    if (!sweep_.points.empty()) tell();
   }
 
   void write_job() {

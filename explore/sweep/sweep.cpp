@@ -96,7 +96,8 @@ class Runner {
       const auto so_far = static_cast<std::size_t>(computed_);
       wanted.resize(std::min(wanted.size(), *options_.limit - std::min(*options_.limit, so_far)));
     }
-    if (wanted.empty()) return;
+    // One on Slurm that was ended may have left tasks, though all has come.
+    if (wanted.empty() && options_.executor.kind != ExecutorOptions::Kind::Slurm) return;
     const auto there = static_cast<std::size_t>(computed_ + reused_);
     std::size_t before = there;
     const ExecutionResult done =
