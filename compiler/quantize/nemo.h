@@ -32,9 +32,10 @@ Graph nemo_form(Graph graph);
 // quantize() names them. Scales are shared by max pools, reshapes and concats; what a concat cannot
 // share is rescaled by an Identity before it. A Gemm that nothing integer reads leaves as int32,
 // unless it came with codes. Layers that came as integers (kept_codes.h) are computed as the file's
-// own arithmetic has it: products with 31 bits, rounded once. Elsewhere multipliers err by less than an eighth of an output code (by 1/32 where 64 bits are needed);
-// multiplier * accumulator + offset stays inside 32 bits, whatever the input, wherever that
-// precision allows. Throws Error for weights that are not finite and values without a threshold.
+// own arithmetic has it: products with 31 bits, rounded once. Elsewhere multipliers err by less
+// than an eighth of an output code (by 1/32 where 64 bits are needed); multiplier * accumulator +
+// offset stays inside 32 bits, whatever the input, wherever that precision allows. Throws Error for
+// weights that are not finite and values without a threshold.
 Graph quantize_nemo(const Graph& graph, const Thresholds& thresholds, const NemoOptions& options);
 
 // The two halves of quantize_nemo(). First: `graph` with the codes of every value that an integer

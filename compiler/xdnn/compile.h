@@ -23,8 +23,8 @@ struct CompileOptions {
   std::map<std::string, std::string> left_to_host = {};
 };
 
-// `quantized` as compiler/quantize makes it with host_reasons(machine), and more on the host. Throws Error naming the
-// layer when something does not fit the machine.
+// `quantized` as compiler/quantize makes it with host_reasons(machine), and more on the host.
+// Throws Error naming the layer when something does not fit the machine.
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options = {});
 
 }  // namespace workbench::xdnn

@@ -158,8 +158,8 @@ std::vector<Difference> compare(const std::vector<Expectation>& expectations,
         value == nullptr ? expectation.tensor : channels_as_in(value->shape, expectation.tensor);
     const std::vector<double> got =
         computed_numbers(expectation.value, as_codes, wanted.shape(), quantized, computed);
-    differences.push_back(difference(expectation.value, numbers(wanted), got,
-                                     as_codes ? Tolerance{} : tolerance));
+    differences.push_back(
+        difference(expectation.value, numbers(wanted), got, as_codes ? Tolerance{} : tolerance));
   }
   return differences;
 }
