@@ -227,18 +227,6 @@ TEST(PulpCompile, weights_that_come_in_pieces_are_there_when_tiles_read_them) {
   EXPECT_GE(counters.size(), 4U);
 }
 
-// Pieces asked for before the host's turn are there behind it: no barrier is left for them.
-TEST(PulpCompile, weights_in_pieces_are_there_behind_a_turn_of_the_host) {
-  IntegerGraph g;
-  ValueId x = g.input({1, 128, 4, 4}, kUnsigned8);
-  for (int i = 0; i < 3; ++i) {
-    x = g.conv(x, 256, square_window(1), 1, g.random_affine(256, 200000, kUnsigned8), kUnsigned8);
-    x = g.through_host(x);
-  }
-  g.output(x);
-  EXPECT_EQ(fault(g, machine_with(20000, 380000), {}), "");
-}
-
 // Calls that leave partial sums.
 std::int64_t passes_but_last(const Program& program) {
   return std::count_if(program.instructions.begin(), program.instructions.end(),

@@ -67,16 +67,12 @@ ValueId IntegerGraph::input(Shape shape, CodeType codes) {
   return node(Quantize{}, {real}, codes);
 }
 
-ValueId IntegerGraph::real(ValueId x) {
-  const ValueId values = node(Dequantize{}, {x}, kUnsigned8);
-  graph_.value(values).type = ElementType::Float32;
-  graph_.value(values).quantization.reset();
-  return values;
+void IntegerGraph::output(ValueId x) {
+  const ValueId real = node(Dequantize{}, {x}, kUnsigned8);
+  graph_.value(real).type = ElementType::Float32;
+  graph_.value(real).quantization.reset();
+  graph_.outputs.push_back(real);
 }
-
-ValueId IntegerGraph::through_host(ValueId x) { return node(Quantize{}, {real(x)}, codes(x)); }
-
-void IntegerGraph::output(ValueId x) { graph_.outputs.push_back(real(x)); }
 
 ValueId IntegerGraph::constant(Shape shape, int bits) {
   Tensor tensor = Tensor::uninitialized(ElementType::Int8, std::move(shape));

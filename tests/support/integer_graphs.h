@@ -42,8 +42,6 @@ class IntegerGraph {
   // Any node whose first operand is a value of the graph; shapes follow from the op.
   ValueId node(Op op, std::vector<ValueId> inputs, CodeType codes,
                const std::optional<AffineRequantize>& affine = std::nullopt);
-  // As real numbers, and codes again.
-  ValueId through_host(ValueId x);
   // A Dequantize and a graph output behind it.
   void output(ValueId x);
 
@@ -59,7 +57,6 @@ class IntegerGraph {
 
  private:
   ValueId constant(Shape shape, int bits);
-  ValueId real(ValueId x);
   Graph graph_;
   std::mt19937_64 random_;
 };
