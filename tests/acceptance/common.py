@@ -1,6 +1,7 @@
 """What every acceptance test does: call the program, read its report, print one line per criterion."""
 import json
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -46,6 +47,19 @@ def zoo_names():
 
 
 def tests(label, criterion, pattern):
+    """Tests of the release tree, which ctest knows."""
     done = call("ctest", "--test-dir", BUILD, "-L", label, "-R", pattern, "--no-tests=error")
     summary = [text for text in done.stdout.splitlines() if "tests passed" in text]
     line(criterion, "all pass", summary[0] if summary else "no such tests", done.returncode == 0)
+
+
+def unit_tests(executable, criterion, pattern):
+    """Unit tests that match a GoogleTest pattern. scripts/test compiles them in the sanitizer tree;
+    here they are built by name beside the released binary."""
+    target = f"tests/{executable}"
+    built = call("ninja", "-C", BUILD, target)
+    done = call(BUILD / target, f"--gtest_filter={pattern}")
+    passed = re.search(r"\[  PASSED  \] (\d+) test", done.stdout)
+    count = int(passed[1]) if passed and built.returncode == 0 else 0
+    line(criterion, "all pass", f"{count} tests passed, exit {done.returncode}",
+         count > 0 and done.returncode == 0)

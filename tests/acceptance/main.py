@@ -43,14 +43,14 @@ def zoo():
 
 
 def real_models(count):
-    """tests/e2e/real_models_test scores them: one photo of each against golden, value by value, and
+    """tests/e2e/real_models_test.cpp scores them: one photo of each against golden, value by value, and
     `count` photos in float and int8; it prints a line per labelled model."""
     if not MODELS.exists():
         line("real models", "bit-exact, top-1 kept", f"{MODELS} is not there", False)
         return
     environment = {**os.environ, "WORKBENCH_IMAGES": str(count)}
-    done = subprocess.run([BUILD / "tests" / "real_models_test"], cwd=ROOT, env=environment,
-                          capture_output=True, text=True)
+    done = subprocess.run([BUILD / "tests" / "networks_test", "--gtest_filter=*LabelledModel*:UnlabelledModel.*"],
+                          cwd=ROOT, env=environment, capture_output=True, text=True)
     line("real models, one photo each", "bit-exact, no hazard", f"test exit {done.returncode}",
          done.returncode == 0)
     for text in done.stdout.splitlines():
@@ -105,11 +105,12 @@ def covered_lines():
     """(covered, all) lines of the xDNN compiler and semantics, by the random networks alone."""
     build = ROOT / "build" / "coverage"
     call("cmake", "--preset", "coverage")
-    if call("ninja", "-C", build, "xdnn_network_test").returncode != 0:
+    if call("ninja", "-C", build, "xdnn_property_test").returncode != 0:
         return 0, 0
     for stale in build.rglob("*.gcda"):
         stale.unlink()
-    call(build / "tests" / "xdnn_network_test")
+    call(build / "tests" / "xdnn_property_test",
+         "--gtest_filter=*RandomNetworks*:SixteenBits.*:RandomPrograms.*:Simulation.*")
     hits = {}
     for data in build.rglob("*.gcda"):
         if not any(part in str(data) for part in ["compiler/xdnn", "isa/xdnn"]):

@@ -6,7 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from acceptance.common import BUILD, SHARED, call, is_exact, line, run, tests, zoo_names
+from acceptance.common import (BUILD, SHARED, call, is_exact, line, run, tests, unit_tests,
+                               zoo_names)
 
 NETWORKS = SHARED / "networks" / "pulp"
 MACHINES = ["gap8", "mr_wolf", "pulp_open"]
@@ -103,7 +104,7 @@ def published_cycles():
     for l1, asked in TOTALS.items():
         line(f"MV1-128 total, L1 {l1}", f"{asked} within 3 %", off(runs[l1]["total"], asked),
              abs(runs[l1]["total"] / asked - 1) <= 0.03)
-    tests("unit|property", "21 tiles of the log, slices of L2", "DoryTiling")
+    unit_tests("pulp_unit_test", "21 tiles of the log, slices of L2", "DoryTiling.*")
     return runs
 
 
@@ -165,8 +166,8 @@ def check(options):
         optimal_tiler(published_cycles())
         speed()
     zoo()
-    tests("unit|property|timing", "kernels against the instruction-set simulator", "KernelTiles")
-    tests("unit|property|timing", "DMA, barrier, latencies, banks against GVSoC",
-          "PulpDma|PulpGvsoc|Tcdm")
+    unit_tests("pulp_unit_test", "kernels against the instruction-set simulator", "KernelTiles.*")
+    unit_tests("pulp_unit_test", "DMA, barrier, latencies, banks against GVSoC",
+               "PulpDma.*:PulpGvsoc*:Tcdm*")
     tests("property", "random layers x L1 x L2 x cores, both tilers", "RandomClusters")
     tests("property", "mutants of tile programs", "PulpMutants")

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from acceptance.common import BUILD, ROOT, SHARED, call, line, tests
+from acceptance.common import BUILD, ROOT, SHARED, call, line, tests, unit_tests
 
 MODELS = SHARED / "networks" / "models"
 IMAGES = SHARED / "images"
@@ -144,6 +144,5 @@ def check(options):
         default_recipes()
         calibration()
         klj()
-    tests("unit|property", "shipped quantizer files, schemes, lowering",
-          "Quantiz|Recipe|Graffitist|Fake|Threshold|Equaliz|Prun|Bias")
+    unit_tests("quantize_unit_test", "shipped quantizer files, schemes, lowering", "*")
     tests("e2e", "goldens of NEMO, Quantlab, Deeploy", "PulpGolden|PublishedNetworks|PulpNetworks")
