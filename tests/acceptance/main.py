@@ -49,7 +49,8 @@ def real_models(count):
         line("real models", "bit-exact, top-1 kept", f"{MODELS} is not there", False)
         return
     environment = {**os.environ, "WORKBENCH_IMAGES": str(count)}
-    done = subprocess.run([BUILD / "tests" / "networks_test", "--gtest_filter=*LabelledModel*:UnlabelledModel.*"],
+    done = subprocess.run([BUILD / "tests" / "networks_test",
+                           "--gtest_filter=*LabelledModel*:UnlabelledModel.*"],
                           cwd=ROOT, env=environment, capture_output=True, text=True)
     line("real models, one photo each", "bit-exact, no hazard", f"test exit {done.returncode}",
          done.returncode == 0)
