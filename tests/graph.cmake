@@ -22,6 +22,7 @@ workbench_test(compiler_unit_test LABEL unit
           unit/passes_fold_scale_test.cpp unit/passes_fuse_activation_test.cpp
           unit/passes_gemm_test.cpp unit/passes_one_image_test.cpp unit/passes_padding_test.cpp unit/passes_pool_test.cpp
           unit/passes_qdq_test.cpp unit/passes_widen_test.cpp unit/qoperator_test.cpp
+          unit/real_network_test.cpp
           unit/requantized_codes_test.cpp
   LIBRARIES ${graph_libraries} workbench::isa)
 workbench_test(graph_property_test LABEL property

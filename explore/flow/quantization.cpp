@@ -13,6 +13,7 @@
 #include "compiler/quantize/integer_network.h"
 #include "compiler/quantize/nemo_stages.h"
 #include "compiler/quantize/quantize_target.h"
+#include "compiler/quantize/real_network.h"
 #include "compiler/quantize/recipe_thresholds.h"
 #include "compiler/quantize/saturation.h"
 #include "compiler/quantize/statistics_cache.h"
@@ -514,26 +515,37 @@ Quantized as_integers(const Graph& imported, const Target& target, const Compile
           .compile_seconds = stopwatch.seconds()};
 }
 
-// Integer networks of PULP's tools mix number types, and their rescalings are no thresholds.
-void require_real_numbers(const Graph& imported, const Target& target) {
-  if (target.takes_integer_networks || !is_integer_network(imported)) return;
-  const auto refuse = [&](const Node& node, std::string_view what) {
-    fail(
-        "{}: came as integers, as NEMO, Quantlab and Deeploy write them (node '{}' {}), and {} has "
-        "no such rescalings: expected the network before its quantization, or a PULP machine "
-        "(--hw gap8)",
-        imported.name, node.name, what,
-        target.machine ? name(*target.machine) : "target " + target.quantize.name);
-  };
-  for (const Node& node : imported.nodes) {
-    if (node.affine) refuse(node, "rescales integers");
-    for (const ValueId id : node.inputs) {
-      if (id == kNoValue || !std::holds_alternative<Binary>(node.op)) continue;
-      const ElementType type = imported.value(id).type;
-      if (type != ElementType::Float32)
-        refuse(node, fmt::format("computes with {}", to_string(type)));
-    }
+// For a machine without rescalings of integers: the real network that the codes stand for, one step
+// being 1, is quantized for it.
+Quantized requantized(const Imported& came, const Target& target, const CompileRequest& request,
+                      const RunData& data, bool keeps_floats, const Progress& progress) {
+  const Graph integers = integer_network(came.graph, data.input);
+  const auto rescales = [](const Node& node) { return node.affine.has_value(); };
+  const auto rescalings = std::count_if(integers.nodes.begin(), integers.nodes.end(), rescales);
+  Imported real = came;
+  real.graph = real_network(integers);
+  Quantized quantized = Quantizing(real, target, data, request, keeps_floats, progress).run();
+  quantized.warnings.insert(
+      quantized.warnings.begin(),
+      fmt::format(
+          "came as integers, as NEMO, Quantlab and Deeploy write them: {} rescalings that {} "
+          "does not have are quantized again, codes differ from the file's",
+          rescalings, target.machine ? name(*target.machine) : "target " + target.quantize.name));
+  return quantized;
+}
+
+// What integer_data() gives, and calibration: with what the request names, else with the input.
+RunData calibrated_codes(const Graph& imported, const CompileRequest& request) {
+  RunData data = integer_data(imported, request);
+  if (!request.data.calibration.empty()) {
+    DataOptions options = request.data;
+    options.input = options.calibration;
+    data.calibration = read_data(imported, request.model.name, options).calibration;
+  } else if (data.calibration.count == 0) {
+    data.calibration = {1, [input = data.input](std::size_t) { return input; }};
+    data.input_is_last_sample = true;
   }
+  return data;
 }
 
 // What the import chose for the user comes before what was found since.
@@ -582,7 +594,10 @@ Quantized quantize_network(const Imported& imported, const Target& target,
   if (target.takes_integer_networks && is_integer_network(imported.graph)) {
     return with_notes_of(imported, as_integers(imported.graph, target, request));
   }
-  require_real_numbers(imported.graph, target);
+  if (is_integer_network(imported.graph)) {
+    const RunData data = calibrated_codes(imported.graph, request);
+    return with_notes_of(imported, requantized(imported, target, request, data, false, progress));
+  }
   const RunData data = read_data(imported.graph, request.model.name, request.data);
   return with_notes_of(imported,
                        Quantizing(imported, target, data, request, false, progress).run());
@@ -595,8 +610,10 @@ Quantized quantize_network(const CompileRequest& request, const SampleSource& ca
   const Target target = target_for(machine_of(request));
   require_tables(request, target);
   const Imported imported = target.import(request);
-  require_real_numbers(imported.graph, target);
   const RunData data{.calibration = calibration};
+  if (!target.takes_integer_networks && is_integer_network(imported.graph)) {
+    return with_notes_of(imported, requantized(imported, target, request, data, true, progress));
+  }
   return with_notes_of(imported, Quantizing(imported, target, data, request, true, progress).run());
 }
 
