@@ -33,6 +33,22 @@ ValueId binary(NodeReader& node, Binary::Kind kind, ValueId a, ValueId b, const 
 
 ValueId number(NodeReader& node, float value) { return node.add_constant(Tensor::scalar(value)); }
 
+// noop_with_empty_axes: nothing is summed, but what the op does to each element is done (operator
+// text of opset 18: "ReduceSumSquare acts as a vanilla Square").
+void import_reduce_of_nothing(NodeReader& node, Reduce::Kind kind) {
+  const ValueId x = node.number_input(0);
+  using Kind = Reduce::Kind;
+  if (kind == Kind::L1 || kind == Kind::L2) {
+    node.emit(Activate{{.kind = Activation::Kind::Abs}}, {x});
+  } else if (kind == Kind::LogSum) {
+    node.emit(Activate{{.kind = Activation::Kind::Log}}, {x});
+  } else if (kind == Kind::SumSquare) {
+    node.emit(Binary{.kind = Binary::Kind::Mul}, {x, x});
+  } else {
+    node.emit(Identity{}, {x});
+  }
+}
+
 void import_reduce(NodeReader& node) {
   Reduce op{.kind = reduce_kind(node)};
   op.keep_dims = node.flag("keepdims", true);
@@ -48,7 +64,7 @@ void import_reduce(NodeReader& node) {
     std::iota(op.axes.begin(), op.axes.end(), 0);
   }
   if (axes.empty() && noop_when_empty) {
-    node.emit(Identity{}, {node.number_input(0)});
+    import_reduce_of_nothing(node, op.kind);
   } else {
     node.emit(op, {node.number_input(0)});
   }

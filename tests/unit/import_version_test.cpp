@@ -364,6 +364,21 @@ TEST(ImportVersion, no_axes_reduce_everything_unless_noop_is_asked) {
   EXPECT_EQ(output_shape(none), (Shape{2, 3}));
 }
 
+TEST(ImportVersion, a_reduction_along_no_axis_still_works_on_each_element) {
+  const std::vector<std::pair<const char*, std::vector<float>>> cases = {
+      {"ReduceSum", {-2, 4}}, {"ReduceMax", {-2, 4}}, {"ReduceLogSumExp", {-2, 4}},
+      {"ReduceL1", {2, 4}},   {"ReduceL2", {2, 4}},   {"ReduceSumSquare", {4, 16}},
+  };
+  for (const auto& [op, expected] : cases) {
+    OnnxModel model = model_of(18, {1, 2});
+    model.node(op, {"x"}, {"y"}).with("noop_with_empty_axes", 1);
+    EXPECT_EQ(floats_of(evaluate_one(model.import(), {-2, 4})), expected) << op;
+  }
+  OnnxModel logarithm = model_of(18, {1, 1});
+  logarithm.node("ReduceLogSum", {"x"}, {"y"}).with("noop_with_empty_axes", 1);
+  EXPECT_FLOAT_EQ(floats_of(evaluate_one(logarithm.import(), {5}))[0], 1.6094379F);
+}
+
 TEST(ImportVersion, upsample_and_resize_10_repeat_by_asymmetric_floor) {
   const std::vector<float> scales{1, 1, 1, 2};
   OnnxModel seven = model_of(7, {1, 1, 1, 2});
