@@ -37,7 +37,8 @@ Cycles tiled_cost(const Instruction& instruction, const Machine& machine) {
   const Cycles filters = ddr_cycles(conv.slab, machine) * (resident ? 0 : conv.passes);
   Cycles total{}, computing{};
   for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
-    total += std::max(computing, ddr_cycles(tile.ddr, machine) + filters);
+    const Cycles words = tile.in_row_words * tile.in_rows;
+    total += std::max({computing, ddr_cycles(tile.ddr, machine) + filters, words});
     computing = {tile.out_rows * tile.out_cols * conv.steps * conv.passes};
   }
   return total + computing;

@@ -87,11 +87,13 @@ std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry&
     for (std::int64_t left = 0; left < out_w; left += conv.tail.tile_width) {
       const Span rows = y.conv_output({top, std::min(out_h, top + conv.tail.tile_height)});
       const Span cols = x.conv_output({left, std::min(out_w, left + conv.tail.tile_width)});
-      TileCost tile{
-          rows.size(),
-          cols.size(),
-          {ddr_tensor_bytes(conv.in_ch, y.source(rows).size(), x.source(cols).size(), geometry)},
-          {}};
+      const std::int64_t in_rows = y.source(rows).size(), in_cols = x.source(cols).size();
+      TileCost tile{rows.size(),
+                    cols.size(),
+                    in_rows,
+                    {in_cols * conv.tail.source.sections()},
+                    {ddr_tensor_bytes(conv.in_ch, in_rows, in_cols, geometry)},
+                    {}};
       if (conv.tail.destination_in_ddr) {
         tile.result = {ddr_tensor_bytes(conv.out_ch, std::min(out_h - top, conv.tail.tile_height),
                                         std::min(out_w - left, conv.tail.tile_width), geometry)};
@@ -272,11 +274,13 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine) {
     return work;
   }
   Bytes input;
+  Cycles words;
   for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
     work.compute += Cycles{tile.out_rows * tile.out_cols * cost.steps * cost.passes};
     input += tile.ddr;
+    words += tile.in_row_words * tile.in_rows;
   }
-  work.inputs = latency + ddr_cycles(input, machine);
+  work.inputs = latency + std::max(ddr_cycles(input, machine), words);
   return work;
 }
 

@@ -42,8 +42,10 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine);
 // Hardware-assisted tiling: the output is cut in tiles, left to right, top to bottom.
 struct TileCost {
   std::int64_t out_rows = 0, out_cols = 0;  // conv output of this tile
-  Bytes ddr;                                // input brought from DDR
-  Bytes result;                             // streamed to DDR; 0 when it goes to the AM
+  std::int64_t in_rows = 0;
+  Cycles in_row_words;  // AM words of a row of its input, one a cycle
+  Bytes ddr;            // input brought from DDR
+  Bytes result;         // streamed to DDR; 0 when it goes to the AM
 };
 std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry& geometry);
 // Bytes that a convolution streams to DDR, tiled or not; 0 when its result goes to the AM.

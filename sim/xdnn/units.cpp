@@ -42,7 +42,8 @@ ConvUnit::Command ConvUnit::make_command(std::int32_t instruction) const {
   } else {
     const auto* fused = std::get_if<ConvPool>(&in);
     const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(in);
-    command.tiles = {{conv.out_h, conv.out_w, {}, result_bytes(in, overlay_.machine.geometry())}};
+    command.tiles = {
+        {conv.out_h, conv.out_w, 0, {}, {}, result_bytes(in, overlay_.machine.geometry())}};
   }
   const std::int64_t needed = command.cost.passes * command.cost.slab_buffers;
   command.resident = command.tiles.size() > 1 && needed <= overlay_.machine.filters.buffers;
@@ -104,15 +105,29 @@ void ConvUnit::load_tiles() {
     const auto count = static_cast<std::int64_t>(command.tiles.size());
     for (std::int64_t tile = 0; tile < count; ++tile) {
       while (command.tiles_loaded - command.tiles_used >= 2) wait(buffer_event_);
-      const std::int64_t begin = now();
-      const std::int64_t bytes = command.tiles[static_cast<std::size_t>(tile)].ddr.value;
-      overlay_.transfer(command.instruction, Client::ConvTiles, bytes, moved);
-      overlay_.recorder.record(overlay_.resources.tiles, command.instruction, begin, begin, now(),
-                               Cause::Work);
+      const TileCost& cost = command.tiles[static_cast<std::size_t>(tile)];
+      for (std::int64_t row = 0; row < cost.in_rows; ++row) load_row(command, cost, row, moved);
       ++command.tiles_loaded;
       tile_event_.notify(SC_ZERO_TIME);
     }
   }
+}
+
+// A row of a tile's input: the port is held while its words go into the AM, one a cycle, as long as
+// the DDR is not slower.
+void ConvUnit::load_row(const Command& command, const TileCost& tile, std::int64_t row,
+                        std::int64_t& moved) {
+  const std::int64_t asked = now(), words = tile.in_row_words.value;
+  const auto client = static_cast<int>(Client::ConvTiles);
+  const std::int64_t begin = overlay_.write_ports.acquire(client, 1, words);
+  overlay_.recorder.record(overlay_.resources.tiles, command.instruction, asked, asked, begin,
+                           Cause::PortStall);
+  const std::int64_t bytes =
+      tile.ddr.value * (row + 1) / tile.in_rows - tile.ddr.value * row / tile.in_rows;
+  overlay_.transfer(command.instruction, Client::ConvTiles, bytes, moved);
+  sim::wait_until(begin + words);
+  overlay_.recorder.record(overlay_.resources.tiles, command.instruction, asked, begin, now(),
+                           Cause::Work);
 }
 
 void ConvUnit::wait_for_tile(Command& command, std::int64_t tile) {

@@ -58,6 +58,8 @@ class ConvUnit : public sc_core::sc_module {
   void wait_for_tile(Command& command, std::int64_t tile);
   void wait_for_slab(Command& command, std::int64_t slab);
   void stream_row(const Command& command, const TileCost& tile);
+  void load_row(const Command& command, const TileCost& tile, std::int64_t row,
+                std::int64_t& moved);
   void hand_to_ddr(const Command& command, std::size_t tile);
   bool tiles_buffer_free(const Command& command) const;
 
