@@ -69,6 +69,13 @@ struct TileAxis {
 
 }  // namespace
 
+namespace {
+
+// Channels of a group of the DDR format (docs/facts/xdnn.md 1.6).
+constexpr std::int64_t kGroupChannels = 8;
+
+}  // namespace
+
 std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry& geometry) {
   const auto* fused = std::get_if<ConvPool>(&instruction);
   const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
@@ -93,10 +100,13 @@ std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry&
                     in_rows,
                     {in_cols * conv.tail.source.sections()},
                     {ddr_tensor_bytes(conv.in_ch, in_rows, in_cols, geometry)},
+                    {},
                     {}};
       if (conv.tail.destination_in_ddr) {
-        tile.result = {ddr_tensor_bytes(conv.out_ch, std::min(out_h - top, conv.tail.tile_height),
-                                        std::min(out_w - left, conv.tail.tile_width), geometry)};
+        const std::int64_t height = std::min(out_h - top, conv.tail.tile_height);
+        const std::int64_t width = std::min(out_w - left, conv.tail.tile_width);
+        tile.result = {ddr_tensor_bytes(conv.out_ch, height, width, geometry)};
+        tile.result_groups = {height * width * ceil_div(conv.out_ch, kGroupChannels)};
       }
       tiles.push_back(tile);
     }
@@ -104,14 +114,22 @@ std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry&
   return tiles;
 }
 
-Bytes result_bytes(const Instruction& instruction, const Geometry& geometry) {
+TileCost untiled_cost(const Instruction& instruction, const Geometry& geometry) {
   const auto* fused = std::get_if<ConvPool>(&instruction);
   const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
-  if (!conv.tail.destination_in_ddr) return {};
-  if (!conv.tail.source_in_ddr) {
-    return {ddr_tensor_bytes(conv.out_ch, fused != nullptr ? fused->out_h : conv.out_h,
-                             fused != nullptr ? fused->out_w : conv.out_w, geometry)};
-  }
+  TileCost tile{.out_rows = conv.out_h, .out_cols = conv.out_w};
+  if (!conv.tail.destination_in_ddr) return tile;
+  const std::int64_t height = fused != nullptr ? fused->out_h : conv.out_h;
+  const std::int64_t width = fused != nullptr ? fused->out_w : conv.out_w;
+  tile.result = {ddr_tensor_bytes(conv.out_ch, height, width, geometry)};
+  tile.result_groups = {height * width * ceil_div(conv.out_ch, kGroupChannels)};
+  return tile;
+}
+
+Bytes result_bytes(const Instruction& instruction, const Geometry& geometry) {
+  const Tail& t = tail(instruction);
+  if (!t.destination_in_ddr) return {};
+  if (!t.source_in_ddr) return untiled_cost(instruction, geometry).result;
   Bytes bytes;
   for (const TileCost& tile : tile_costs(instruction, geometry)) bytes += tile.result;
   return bytes;
@@ -266,20 +284,27 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine) {
   work.first_load = latency + slab;
   work.later_loads = ddr_cycles(cost.slab * cost.passes, machine) - slab;
   work.overlapped = cost.slab_buffers < machine.filters.buffers;
-  const Bytes results = result_bytes(instruction, machine.geometry());
-  if (results.value > 0) work.results = latency + ddr_cycles(results, machine);
+  const auto stream = [&](Bytes results, Cycles groups) {
+    if (results.value == 0) return;
+    work.results = latency + std::max(ddr_cycles(results, machine), groups);
+  };
   if (!tail(instruction).source_in_ddr) {
     work.compute = cost.compute();
     work.last_pass = cost.row_cycles * cost.rows;
+    const TileCost all = untiled_cost(instruction, machine.geometry());
+    stream(all.result, all.result_groups);
     return work;
   }
-  Bytes input;
-  Cycles words;
+  Bytes input, results;
+  Cycles words, groups;
   for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
     work.compute += Cycles{tile.out_rows * tile.out_cols * cost.steps * cost.passes};
     input += tile.ddr;
     words += tile.in_row_words * tile.in_rows;
+    results += tile.result;
+    groups += tile.result_groups;
   }
+  stream(results, groups);
   work.inputs = latency + std::max(ddr_cycles(input, machine), words);
   return work;
 }

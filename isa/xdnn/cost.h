@@ -43,13 +43,16 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine);
 struct TileCost {
   std::int64_t out_rows = 0, out_cols = 0;  // conv output of this tile
   std::int64_t in_rows = 0;
-  Cycles in_row_words;  // AM words of a row of its input, one a cycle
-  Bytes ddr;            // input brought from DDR
-  Bytes result;         // streamed to DDR; 0 when it goes to the AM
+  Cycles in_row_words;   // AM words of a row of its input, one a cycle
+  Bytes ddr;             // input brought from DDR
+  Bytes result;          // streamed to DDR; 0 when it goes to the AM
+  Cycles result_groups;  // of 8 channels of a pixel: one leaves a cycle
 };
 std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry& geometry);
 // Bytes that a convolution streams to DDR, tiled or not; 0 when its result goes to the AM.
 Bytes result_bytes(const Instruction& instruction, const Geometry& geometry);
+// The whole map as one tile, of a convolution whose input lies in the AM.
+TileCost untiled_cost(const Instruction& instruction, const Geometry& geometry);
 
 // Pool, eltwise, upsample, gather, scatter: words streaming through an engine, row by row.
 struct StreamTile {

@@ -40,10 +40,7 @@ ConvUnit::Command ConvUnit::make_command(std::int32_t instruction) const {
   if (command.tiled) {
     command.tiles = tile_costs(in, overlay_.machine.geometry());
   } else {
-    const auto* fused = std::get_if<ConvPool>(&in);
-    const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(in);
-    command.tiles = {
-        {conv.out_h, conv.out_w, 0, {}, {}, result_bytes(in, overlay_.machine.geometry())}};
+    command.tiles = {untiled_cost(in, overlay_.machine.geometry())};
   }
   const std::int64_t needed = command.cost.passes * command.cost.slab_buffers;
   command.resident = command.tiles.size() > 1 && needed <= overlay_.machine.filters.buffers;
@@ -217,13 +214,14 @@ void ConvUnit::compute() {
 
 // The result of a tile that the array is done with; holds the array up while there is no room.
 void ConvUnit::hand_to_ddr(const Command& command, std::size_t tile) {
-  const Bytes bytes = command.tiles[tile].result;
-  if (bytes.value == 0) return;
+  const TileCost& cost = command.tiles[tile];
+  if (cost.result.value == 0) return;
   const std::int64_t begin = now();
   while (streaming_.size() >= kResultTiles) wait(written_event_);
   overlay_.recorder.record(overlay_.resources.conv, command.instruction, begin, begin, now(),
                            Cause::MemoryWait, 0, overlay_.resources.results);
-  streaming_.push_back({command.instruction, bytes.value, tile == 0});
+  streaming_.push_back(
+      {command.instruction, cost.result.value, cost.result_groups.value, tile == 0});
   streaming_event_.notify(SC_ZERO_TIME);
 }
 
@@ -241,6 +239,7 @@ void ConvUnit::write_results() {
     }
     const std::int64_t begin = now();
     overlay_.transfer(tile.instruction, Client::ConvResults, tile.bytes, moved);
+    sim::wait_until(begin + tile.groups);
     overlay_.recorder.record(overlay_.resources.results, tile.instruction, begin, begin, now(),
                              Cause::Work);
     streaming_.pop_front();

@@ -41,7 +41,7 @@ class ConvUnit : public sc_core::sc_module {
   };
   struct Streaming {  // the result of a tile on its way to DDR
     std::int32_t instruction;
-    std::int64_t bytes;
+    std::int64_t bytes, groups;
     bool first;  // tile of its command
   };
 
