@@ -67,12 +67,15 @@ struct TileAxis {
   }
 };
 
-}  // namespace
-
-namespace {
-
-// Channels of a group of the DDR format (docs/facts/xdnn.md 1.6).
-constexpr std::int64_t kGroupChannels = 8;
+// Cycles in which a map leaves for DDR at the rate of the format: its rows hold 8 channels of each
+// pixel (docs/facts/xdnn.md 1.6), and one such group leaves a cycle (docs/xdnn-model.md). Lines of
+// width-aligned machines go as they are.
+Cycles group_cycles(std::int64_t channels, std::int64_t height, std::int64_t width,
+                    const Geometry& geometry) {
+  constexpr std::int64_t kGroupChannels = 8;
+  if (geometry.width_aligned()) return {};
+  return {height * width * ceil_div(channels, kGroupChannels)};
+}
 
 }  // namespace
 
@@ -106,7 +109,7 @@ std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry&
         const std::int64_t height = std::min(out_h - top, conv.tail.tile_height);
         const std::int64_t width = std::min(out_w - left, conv.tail.tile_width);
         tile.result = {ddr_tensor_bytes(conv.out_ch, height, width, geometry)};
-        tile.result_groups = {height * width * ceil_div(conv.out_ch, kGroupChannels)};
+        tile.result_groups = group_cycles(conv.out_ch, height, width, geometry);
       }
       tiles.push_back(tile);
     }
@@ -122,7 +125,7 @@ TileCost untiled_cost(const Instruction& instruction, const Geometry& geometry) 
   const std::int64_t height = fused != nullptr ? fused->out_h : conv.out_h;
   const std::int64_t width = fused != nullptr ? fused->out_w : conv.out_w;
   tile.result = {ddr_tensor_bytes(conv.out_ch, height, width, geometry)};
-  tile.result_groups = {height * width * ceil_div(conv.out_ch, kGroupChannels)};
+  tile.result_groups = group_cycles(conv.out_ch, height, width, geometry);
   return tile;
 }
 
@@ -178,6 +181,7 @@ std::vector<StreamTile> stream_tiles(const StreamWindow& w, const Tail& t, std::
       }
       if (t.destination_in_ddr) {
         tile.result = {ddr_tensor_bytes(w.channels, out_rows.size(), out_cols.size(), geometry)};
+        tile.result_groups = group_cycles(w.channels, out_rows.size(), out_cols.size(), geometry);
       }
       tiles.push_back(tile);
     }
@@ -255,12 +259,9 @@ struct StreamCostOf {
   }
   StreamCost operator()(const Scatter& op) const {
     const std::int64_t rows = op.end_row - op.start_row + 1;
-    return {rows,
-            {row(op.width) * planes(op.channels, op.tail.source)},
-            1,
-            0,
-            {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())},
-            {}};
+    const Cycles words{row(op.width) * planes(op.channels, op.tail.source)};
+    return {rows, std::max(words, group_cycles(op.channels, 1, op.width, machine.geometry())), 1,
+            0,    {ddr_tensor_bytes(op.channels, rows, op.width, machine.geometry())},         {}};
   }
   StreamCost operator()(const Conv&) const { CHECK(false, "a convolution is no stream"); }
   StreamCost operator()(const ConvPool&) const { CHECK(false, "a convolution is no stream"); }
@@ -323,14 +324,17 @@ Cycles duration(const Step& step, const Machine& machine) {
   const StreamCost cost = stream_cost(step.instruction, machine);
   const Cycles stream = cost.row_cycles * cost.rows;
   if (!cost.tiles.empty()) {
-    Cycles words, longest;
-    for (const StreamTile& tile : cost.tiles) words += tile.row_cycles * tile.rows;
+    Cycles words, groups, longest;
+    for (const StreamTile& tile : cost.tiles) {
+      words += tile.row_cycles * tile.rows;
+      groups += tile.result_groups;
+    }
     for (Bytes StreamTile::*part : {&StreamTile::ddr, &StreamTile::result}) {
       const Bytes bytes = total(cost.tiles, part);
       if (bytes.value == 0) continue;
       longest = std::max(longest, Cycles{machine.ddr.latency_cycles} + ddr_cycles(bytes, machine));
     }
-    return std::max(words, longest);
+    return std::max({words, groups, longest});
   }
   if (cost.ddr.value == 0) return stream;
   return std::max(stream, Cycles{machine.ddr.latency_cycles} + ddr_cycles(cost.ddr, machine));

@@ -59,6 +59,7 @@ struct StreamTile {
   std::int64_t rows = 0;  // of the input
   Cycles row_cycles;
   Bytes ddr, result;  // brought from DDR, streamed to it
+  Cycles result_groups;
 };
 struct StreamCost {
   std::int64_t rows = 0;

@@ -375,7 +375,9 @@ void StreamUnit::write_results() {
   while (true) {
     while (!tiled_ || tiled_->written == tiled_->used) wait(tiled_event_);
     const StreamTile& tile = tiled_->cost.tiles[tiled_->written];
+    const std::int64_t begin = now();
     move(tiled_->instruction, client, tile.result, moved, tiled_->written == 0);
+    sim::wait_until(begin + tile.result_groups.value);
     ++tiled_->written;
     tiled_event_.notify(SC_ZERO_TIME);
   }

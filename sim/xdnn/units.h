@@ -61,7 +61,6 @@ class ConvUnit : public sc_core::sc_module {
   void load_row(const Command& command, const TileCost& tile, std::int64_t row,
                 std::int64_t& moved);
   void hand_to_ddr(const Command& command, std::size_t tile);
-  bool tiles_buffer_free(const Command& command) const;
 
   Overlay& overlay_;
   std::deque<Command> commands_;  // accepted, not yet streamed; stable addresses for the loaders

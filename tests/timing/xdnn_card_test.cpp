@@ -154,9 +154,11 @@ Conv first_layer() {
 }
 
 // What slice 0 needs for an image: issue [0,2); latency of filters and tile [2,12); filters, 8
-// words of configuration and 2 columns of a word, [12,22); tile, 2 rows of 64 bytes, [22,24);
-// array, 8 pixels, [24,32); latency of the result [32,42); its 2 rows of 64 bytes [42,44).
-constexpr std::int64_t kSlice0 = 44;
+// words of configuration and 2 columns of a word, [12,22); tile, 2 rows of 64 bytes and 4 AM words:
+// the first waits for the DDR until 22, when its words have long had room, and is there at 23, the
+// second takes its 4 words, [23,27); array, 8 pixels, [27,35); latency of the result [35,45); its 8
+// pixels, a group of 8 channels each, [45,53).
+constexpr std::int64_t kSlice0 = 53;
 
 TEST(XdnnCard, slice_0_alone_sets_the_pace_when_slice_1_is_faster) {
   Builder builder(two_slices());
@@ -164,12 +166,13 @@ TEST(XdnnCard, slice_0_alone_sets_the_pace_when_slice_1_is_faster) {
   builder.add_gather(kOutput, 2);
   const SimulationResult result = builder.run();
   EXPECT_TRUE(result.hazards.empty());
-  // Slice 1: issue 2 and latency 10; at T + 12 slice 0 asks for the filters and the tile of the
-  // next image too and goes first, 10 + 2 cycles; the first row, one word, arrives at T + 25, the
-  // second takes the AM 4 cycles: T + 29. The first image's rows in slice 0 meet no contention.
+  // Slice 1: issue 2 and latency 10; at T + 12 slice 0 asks for the filters and the first row of
+  // the next image's tile too and goes first, 10 + 1 cycles; the first row, one word, arrives at T
+  // + 24, the second takes the AM 4 cycles: T + 28. The first image's rows in slice 0 meet no
+  // contention.
   ASSERT_EQ(result.engines.size(), 1U);
   EXPECT_EQ(result.engines[0].images, kThroughputImages);
-  EXPECT_EQ(result.engines[0].latency, Cycles{kSlice0 + 29});
+  EXPECT_EQ(result.engines[0].latency, Cycles{kSlice0 + 28});
   EXPECT_EQ(result.engines[0].interval, Cycles{kSlice0});
   EXPECT_EQ(result.timeline.end, Cycles{kSlice0});
   EXPECT_TRUE(verify(result.timeline).empty());
@@ -185,10 +188,10 @@ TEST(XdnnCard, slice_1_sets_the_pace_when_it_is_slower) {
   builder.tail_of(index).wait_download = true;
   const SimulationResult result = builder.run();
   EXPECT_TRUE(result.hazards.empty());
-  // The download is done at T + 29 as above; latency of the filters, a slab of 96 bytes (2 cycles),
-  // 16 passes of 8 pixels, drain: T + 29 + 10 + 2 + 128 + 20. What slice 0 writes meanwhile is over
+  // The download is done at T + 28 as above; latency of the filters, a slab of 96 bytes (2 cycles),
+  // 16 passes of 8 pixels, drain: T + 28 + 10 + 2 + 128 + 20. What slice 0 writes meanwhile is over
   // before the array needs the next slab.
-  constexpr std::int64_t kSlice1 = 189;
+  constexpr std::int64_t kSlice1 = 188;
   EXPECT_EQ(result.engines[0].latency, Cycles{kSlice0 + kSlice1});
   EXPECT_EQ(result.engines[0].interval, Cycles{kSlice1});
   EXPECT_EQ(result.timeline.end, Cycles{kSlice1});

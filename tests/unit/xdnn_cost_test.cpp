@@ -120,9 +120,33 @@ TEST(XdnnCost, a_download_takes_the_ddr_latency_and_its_bytes) {
   down.end_row = 27, down.tail.destination = {1, 0, 0, 0};
   EXPECT_EQ(stream_cost(down, kV3).ddr, Bytes{86016});
   EXPECT_EQ(duration({down}, kV3), Cycles{60 + 2209});
+}
+
+TEST(XdnnCost, an_upload_takes_a_cycle_for_each_group_of_8_channels) {
   Scatter up{.width = 28, .height = 28, .channels = 96};
   up.end_row = 27, up.tail.source = {1, 0, 0, 0};
-  EXPECT_EQ(duration({up}, kV3), Cycles{60 + 2209});
+  EXPECT_EQ(duration({up}, kV3), Cycles{28 * 28 * 12});
+  // 8 channels: a group and a word; 28 rows of 256 bytes take the DDR 60 + 185 cycles only.
+  up.channels = 8;
+  EXPECT_EQ(duration({up}, kV3), Cycles{28 * 28});
+}
+
+// VGG-16 conv1_1 as the vendor's compiler cuts it, in one tile here: 224x224x3 in, one word a
+// pixel, ceil(9 / 12) = 1 step, 64 channels out, 8 groups a pixel. Nothing overlaps but the
+// filters, so that a pixel takes 1 + 1 + 8 cycles.
+TEST(XdnnCost, from_ddr_to_ddr_a_tile_comes_in_words_and_leaves_in_groups) {
+  Conv conv = convolution({0, 1, 12, 8}, 3, 64, 3, 224);
+  conv.tail.source_in_ddr = conv.tail.tiling = conv.tail.destination_in_ddr = true;
+  conv.tail.tile_width = conv.tail.tile_height = 224;
+  const auto tiles = tile_costs(conv, kV3.geometry());
+  ASSERT_EQ(tiles.size(), 1u);
+  EXPECT_EQ(tiles[0].in_rows, 224);
+  EXPECT_EQ(tiles[0].in_row_words, Cycles{224});
+  EXPECT_EQ(tiles[0].result_groups, Cycles{224 * 224 * 8});
+  const ConvWork work = conv_work(conv, kV3);
+  EXPECT_EQ(work.inputs, Cycles{60 + 224 * 224});
+  EXPECT_EQ(work.compute, Cycles{224 * 224});
+  EXPECT_EQ(work.results, Cycles{60 + 224 * 224 * 8});
 }
 
 TEST(XdnnCost, slow_am_words_bound_a_download_from_below) {
@@ -169,6 +193,8 @@ TEST(XdnnCost, tiles_read_the_rows_and_columns_their_windows_reach) {
     EXPECT_EQ(tile.out_rows, 8);
     EXPECT_EQ(tile.out_cols, 8);
     EXPECT_EQ(tile.ddr, Bytes{9 * 128});
+    EXPECT_EQ(tile.in_rows, 9);
+    EXPECT_EQ(tile.in_row_words, Cycles{9});  // a word holds 12 copies of a pixel
   }
 }
 

@@ -96,13 +96,18 @@ TEST(XdnnSimulate, a_correct_program_has_no_hazard) {
   EXPECT_TRUE(Compiled(fork()).run().hazards.empty());
 }
 
-// The pool is issued before conv2 and takes 16 * 16 cycles.
+// conv2, from the AM, takes 16 * 16 * 3 cycles; the pool behind it begins 16 after it.
 TEST(XdnnSimulate, a_missing_wait_bit_reads_what_is_still_being_written) {
-  Compiled c(fork());
+  GraphBuilder b;
+  b.graph().name = "chain";
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 16, 16}), 16, square_window(3, 1, 1));
+  const ValueId y = b.conv("conv2", x, 16, square_window(3, 1, 1));
+  b.output(b.add("pool", AveragePool{.window = square_window(2, 2)}, {y}));
+  Compiled c(b.graph());
   auto& pool = c.instruction<xdnn::Pool>("pool");
   ASSERT_TRUE(pool.tail.wait_conv);
   pool.tail.wait_conv = false;
-  EXPECT_TRUE(reports(c.run(), Hazard::Kind::ReadAfterWrite, "pool", "conv1"));
+  EXPECT_TRUE(reports(c.run(), Hazard::Kind::ReadAfterWrite, "pool", "conv2"));
 }
 
 TEST(XdnnSimulate, a_result_over_an_operand_still_being_read_is_reported) {
