@@ -11,8 +11,12 @@
 #include <type_traits>
 
 #include "app/commands.h"
+#include "app/described_command.h"
+#include "app/terminal.h"
+#include "app/version.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/flow/shipped_files.h"
 #include "explore/options.h"
 
 namespace workbench::app {
@@ -28,7 +32,7 @@ class Commands {
     run_[&command] = [options, run] { return run(*options); };
     return *options;
   }
-  void add(const CLI::App& command, int (*run)()) { run_[&command] = run; }
+  void add(const CLI::App& command, std::function<int()> run) { run_[&command] = std::move(run); }
 
   // The innermost subcommand that was named.
   std::function<int()> named(const CLI::App& app) const {
@@ -159,13 +163,34 @@ class RequestOptions {
   CLI::App& command_;
 };
 
+// Where --help lists an option: by the first stage that reads it.
+std::string group_of(Stage stage) {
+  switch (stage) {
+    case Stage::Hardware:
+      return "Machine";
+    case Stage::Imported:
+      return "Network";
+    case Stage::Quantized:
+      return "Data and quantization";
+    case Stage::Compiled:
+      return "Program";
+    case Stage::Reported:
+    case Stage::Shown:
+      return "Output";
+  }
+  return "";
+}
+
 // All options of the request but those named.
 template <typename Request>
 void add_request_options(CLI::App& command, Request& request,
                          const std::vector<std::string_view>& but = {}) {
   const RequestOptions add(command);
   for_each_option(request, [&](const Option& option, auto& member) {
-    if (std::find(but.begin(), but.end(), option.name) == but.end()) add(option, member);
+    if (std::find(but.begin(), but.end(), option.name) != but.end()) return;
+    add(option, member);
+    const std::string name = (option.name == "model" ? "" : "--") + std::string(option.name);
+    command.get_option(name)->group(group_of(option.stage));
   });
 }
 
@@ -467,6 +492,7 @@ void add_execution_options(CLI::App& command, SweepCommandOptions& options) {
       ->check(whole_number(0, 1'000'000'000));
   command.add_flag("--dry-run", options.dry_run, "count the points, compute none");
   command.add_flag("--parameters", options.parameters, "list what --set takes");
+  command.add_flag("--metrics", options.metrics, "list what --objective and --constraint take");
   command.add_option("--csv", options.csv, "write all points as CSV");
   command.add_option("--json", options.json, "write all points with their layers as JSON");
   command.add_option("--html", options.html, "write the report as one self-contained page");
@@ -601,6 +627,87 @@ void add_validate(CLI::App& app, Commands& commands) {
   command.add_option("--html", options.html, "write them as one self-contained page");
 }
 
+// The words of "{a,b}" (CLI::IsMember) or "a|b" (one_of()).
+std::vector<std::string> words_of(const CLI::Option& option) {
+  if (option.get_single_name() == "hw") return shipped_machines();
+  std::string text = option.get_option_text();
+  char separator = '|';
+  if (const std::size_t set = option.get_type_name().find('{'); set != std::string::npos) {
+    text = option.get_type_name().substr(set + 1);
+    text.resize(text.find('}'));
+    separator = ',';
+  }
+  std::vector<std::string> words = CLI::detail::split(text, separator);
+  return words.size() > 1 ? words : std::vector<std::string>();
+}
+
+DescribedOption described(const CLI::Option& option) {
+  DescribedOption out{.meaning = option.get_description(),
+                      .group = option.get_group(),
+                      .words = words_of(option),
+                      .positional = option.get_positional(),
+                      .repeated = option.get_expected_max() > 1};
+  if (out.positional) {
+    out.names = {option.get_name(true)};
+  } else {
+    for (const std::string& name : option.get_snames()) out.names.push_back("-" + name);
+    for (const std::string& name : option.get_lnames()) out.names.push_back("--" + name);
+  }
+  if (option.get_type_size_max() == 0) return out;
+  const std::string type = option.get_type_name();
+  out.value = !option.get_option_text().empty() ? option.get_option_text()
+              : out.words.empty()               ? type.substr(0, type.find(':'))
+                                                : fmt::format("{}", fmt::join(out.words, "|"));
+  if (option.get_single_name() == "hw") out.value = "NAME|FILE";
+  return out;
+}
+
+DescribedCommand described(const CLI::App& command, const std::string& name) {
+  DescribedCommand out{.name = name.empty() ? "workbench" : name,
+                       .meaning = command.get_description()};
+  for (const CLI::Option* option : command.get_options()) out.options.push_back(described(*option));
+  for (const CLI::App* sub : command.get_subcommands({})) {
+    out.subcommands.push_back(described(*sub, (name.empty() ? "" : name + " ") + sub->get_name()));
+  }
+  return out;
+}
+
+void add_verbosity(CLI::App& app) {
+  for (CLI::App* sub : app.get_subcommands({})) {
+    if (!sub->get_subcommands({}).empty()) {
+      add_verbosity(*sub);
+      continue;
+    }
+    CLI::Option* quiet = sub->add_flag_callback(
+        "--quiet", [] { set_verbosity(Verbosity::Quiet); }, "no warnings, no progress");
+    sub->add_flag_callback(
+           "--verbose", [] { set_verbosity(Verbosity::Verbose); }, "every stage as it begins")
+        ->excludes(quiet);
+  }
+}
+
+// What is generated from the command line itself, which this function therefore needs.
+void add_documents(CLI::App& app, Commands& commands) {
+  CLI::App& completion =
+      *app.add_subcommand("completion", "print a script that completes commands and options");
+  const auto shell = std::make_shared<std::string>();
+  completion.add_option("shell", *shell, "bash or zsh")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh"}));
+  const auto program = std::make_shared<DescribedCommand>();
+  commands.add(completion, [shell, program] {
+    print(*shell == "bash" ? bash_completion(*program) : zsh_completion(*program));
+    return 0;
+  });
+  CLI::App& manual = *app.add_subcommand("manual", "print the man page");
+  commands.add(manual, [program] {
+    print(man_page(*program));
+    return 0;
+  });
+  add_verbosity(app);
+  *program = described(app, "");
+}
+
 void add_commands(CLI::App& app, Commands& commands) {
   app.require_subcommand(1);
   add_run(app, commands);
@@ -623,6 +730,60 @@ void add_commands(CLI::App& app, Commands& commands) {
   commands.add(*app.add_subcommand("ops", "list the ONNX operators that can be imported"), ops);
   commands.add(*app.add_subcommand("passes", "list the passes that --with and --without switch"),
                passes);
+  add_documents(app, commands);
+}
+
+// No option means something by an empty text, which an unset variable of a script leaves.
+void refuse_empty_texts(CLI::App& app) {
+  const CLI::Validator not_empty{
+      [](std::string& text) { return text.empty() ? "expected a value, found ''" : ""; }, ""};
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_type_size_max() > 0) option->check(not_empty);
+  }
+  for (CLI::App* sub : app.get_subcommands({})) refuse_empty_texts(*sub);
+}
+
+// Below a command: what its machines are called, calls to start from.
+void add_help(CLI::App& command, const std::string& name) {
+  std::string footer;
+  if (const CLI::Option* machine = command.get_option_no_throw("--hw"); machine != nullptr) {
+    footer += fmt::format("machines: {}\n", fmt::join(shipped_machines(), ", "));
+  }
+  const auto examples = examples_of(name);
+  if (!examples.empty()) footer += "examples:\n";
+  for (const std::string_view call : examples) footer += fmt::format("  {}\n", call);
+  command.footer(footer);
+  for (CLI::App* sub : command.get_subcommands({})) {
+    add_help(*sub, (name.empty() ? "" : name + " ") + sub->get_name());
+  }
+}
+
+// ", did you mean NAME?" where a name is near enough to be meant.
+std::string suggestion(const std::string& word, const std::vector<std::string>& known) {
+  const std::string nearest = nearest_name(word, known);
+  const bool near = edit_distance(word, nearest) <= std::max<std::size_t>(2, word.size() / 4);
+  return near ? fmt::format("; did you mean {}?", nearest) : "";
+}
+
+// A command or an option of the command line that there is not, for a message; empty: none.
+std::string unknown_word(const CLI::App& app) {
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  std::vector<std::string> commands, options;
+  for (const CLI::App* sub : command->get_subcommands({})) commands.push_back(sub->get_name());
+  for (const CLI::Option* option : command->get_options()) {
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  }
+  for (const std::string& word : app.remaining(true)) {
+    if (word.starts_with("-")) {
+      const std::string option = word.substr(0, word.find('='));
+      return fmt::format("{}: no such option of {}{}", option, command->get_display_name(),
+                         suggestion(option, options));
+    }
+    if (commands.empty()) continue;
+    return fmt::format("{}: no such command{}", word, suggestion(word, commands));
+  }
+  return "";
 }
 
 }  // namespace
@@ -630,15 +791,19 @@ void add_commands(CLI::App& app, Commands& commands) {
 std::function<int()> command_of(int argc, char** argv) {
   CLI::App app("Compile a CNN for an integer accelerator, simulate it, prove it, profile it.",
                "workbench");
+  app.set_version_flag("--version", version_text);
   Commands commands;
   add_commands(app, commands);
+  refuse_empty_texts(app);
+  add_help(app, "");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
     const int code = app.exit(help);
     return [code] { return code; };
   } catch (const CLI::ParseError& error) {
-    fail("{}", error.what());
+    const std::string unknown = unknown_word(app);
+    fail("{}", unknown.empty() ? error.what() : unknown);
   }
   return commands.named(app);
 }

@@ -136,7 +136,7 @@ struct SweepCommandOptions {
   SlurmOptions slurm;
   std::filesystem::path job_folder;
   std::optional<std::int64_t> limit;
-  bool dry_run = false, parameters = false;
+  bool dry_run = false, parameters = false, metrics = false;
   std::filesystem::path csv, json, html, png;
 };
 

@@ -49,7 +49,9 @@ int start(int argc, char** argv) {
   use_huge_pages();
   try {
     (void)vectors();  // a wrong WORKBENCH_VECTORS is told before anything else
-    return command_of(argc, argv)();
+    const int code = command_of(argc, argv)();
+    finish_output();
+    return code;
   } catch (const Error& error) {
     return refuse(error.what());
   } catch (const std::filesystem::filesystem_error& error) {

@@ -14,6 +14,7 @@
 #include "explore/flow/expectation.h"
 #include "explore/flow/golden_files.h"
 #include "explore/flow/machine.h"
+#include "explore/flow/machine_file.h"
 #include "explore/flow/quantization.h"
 #include "explore/html/run_page.h"
 #include "explore/report/compiler_reports.h"
@@ -31,6 +32,7 @@ namespace {
 // Names of the command line as the files and texts that they stand for.
 CompileRequest resolved(CompileRequest request) {
   request.machine = find_machine_file(request.machine.string());
+  require_options_of_family(request);
   request.transforms = transform_texts(request.transforms);
   if (!request.scheme.empty() || !request.transforms.empty()) {
     (void)scheme_named(request.scheme, request.transforms);  // or says so before the work
@@ -89,6 +91,9 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
   const CompileRequest request = resolved(asked);
   create_folder(request.dump_passes);
   Compiled compiled = compile_network(request, progress);
+  for (std::string& text : missing_groups(request.machine)) {
+    compiled.warnings.push_back(std::move(text));
+  }
   require_family(views, compiled);
   if (!views.save_quantizer.empty()) {
     write_file(views.save_quantizer, to_json(quantizer_table(compiled.quantized)));
@@ -164,7 +169,11 @@ int run(const RunOptions& options) {
   for (const LayerReport& layer : simulated.result.report.layers) cycles.push_back(layer.cycles);
   show_views(options.request, options.views, compiled, cycles, "of the run");
   if (options.views.report == "dory") print(dory_report(compiled, simulated));
-  print(text_report(simulated.result, {.colour = colours_wanted(), .every_layer = !options.brief}));
+  const DataOptions& data = options.request.data;
+  print(text_report(simulated.result,
+                    {.colour = colours_wanted(),
+                     .every_layer = !options.brief,
+                     .judge_accuracy = !data.input.empty() || !data.calibration.empty()}));
   if (!options.request.technology.empty()) {
     show_energy(technology, compiled, simulated.result.report, cycles);
   }
@@ -286,8 +295,10 @@ int verify(const VerifyOptions& options) {
   warn(compiled.warnings);
   for (const std::string& note : compiled.notes) print(note + "\n");
   for (const std::string& mapped : checked.mapping) print(mapped + "\n");
-  const std::vector<Difference>& differences = checked.differences;
+  const std::vector<Difference> differences =
+      in_network_order(checked.differences, compiled.quantized);
   for (const Difference& one : differences) print(line(one));
+  print(summary(differences, compiled.quantized) + "\n");
   for (const Hazard& hazard : checked.hazards) print("hazard: " + to_string(hazard) + "\n");
   const bool equal = std::all_of(differences.begin(), differences.end(),
                                  [](const Difference& one) { return one.mismatches == 0; });

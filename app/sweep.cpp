@@ -2,7 +2,6 @@
 #include "explore/sweep/sweep.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "app/commands.h"
 #include "app/terminal.h"
@@ -124,34 +123,13 @@ Study study_of(const SweepCommandOptions& options) {
   return study;
 }
 
-std::string duration(double seconds) {
-  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
-  return fmt::format("{}:{:02} h", whole / 3600, whole / 60 % 60);
-}
-
-// Count, rate and time left, of the stage that is running.
+// Count and rate of the stage that is running; the bar adds its share and the time left.
 SweepProgress progress_on(ProgressBar& bar) {
-  using Clock = std::chrono::steady_clock;
   const Progress draw = bar.callback();
   if (!draw) return {};
-  return [draw, shown = std::string(), begin = Clock::time_point(), first = std::size_t{0}](
-             std::string_view stage, std::size_t done, std::size_t total) mutable {
-    if (shown != stage) {
-      shown = stage;
-      begin = Clock::now();
-      first = done;
-    }
-    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    const auto computed = static_cast<double>(done - first);
-    std::string text = fmt::format("{}: {} of {}", stage, done, total);
-    if (computed > 0 && seconds > 0) {
-      const double rate = computed / seconds;
-      text += fmt::format(", {:.3g} a second, {} left", rate,
-                          duration(static_cast<double>(total - done) / rate));
-    }
-    draw(text, static_cast<double>(done) / static_cast<double>(std::max<std::size_t>(total, 1)));
+  return [draw](std::string_view stage, std::size_t done, std::size_t total) {
+    draw(fmt::format("of {} points: {}", total, stage),
+         static_cast<double>(done) / static_cast<double>(std::max<std::size_t>(total, 1)));
   };
 }
 
@@ -206,6 +184,22 @@ int show_parameters() {
   return 0;
 }
 
+int show_metrics() {
+  Table table{.columns = {{.title = "metric", .right_aligned = false},
+                          {.title = "unit", .right_aligned = false},
+                          {.title = "better", .right_aligned = false},
+                          {.title = "meaning", .right_aligned = false}}};
+  for (const PointMetric& metric : point_metrics()) {
+    const char* better = metric.better == Better::Lower    ? "lower"
+                         : metric.better == Better::Higher ? "higher"
+                                                           : "";
+    table.rows.push_back(
+        {std::string(metric.name), std::string(metric.unit), better, std::string(metric.formula)});
+  }
+  for (const std::string& line : lines(table)) print(line + "\n");
+  return 0;
+}
+
 void write_reports(const SweepCommandOptions& options, const SweepReport& report) {
   if (!options.csv.empty()) write_file(options.csv, sweep_csv(report));
   if (!options.json.empty()) write_file(options.json, sweep_json(report));
@@ -219,6 +213,7 @@ void write_reports(const SweepCommandOptions& options, const SweepReport& report
 
 int sweep(const SweepCommandOptions& options) {
   if (options.parameters) return show_parameters();
+  if (options.metrics) return show_metrics();
   if (options.store.empty()) fail("--store: expected a file, found none");
   for (const fs::path* path : {&options.csv, &options.json, &options.html, &options.png}) {
     if (*path == "-") fail("-: expected a file; `workbench results last` prints CSV and JSON");

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
 #include <optional>
 #include <sstream>
 
@@ -25,7 +26,18 @@ namespace fs = std::filesystem;
 
 bool colours_wanted() { return isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr; }
 
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+    fail("standard output: cannot write: {}", std::strerror(errno));
+  }
+}
+
+void finish_output() {
+  errno = 0;
+  if (std::fflush(stdout) != 0 || !std::cout.flush()) {
+    fail("standard output: cannot write: {}", std::strerror(errno != 0 ? errno : EIO));
+  }
+}
 
 std::string one_line(std::string text) {
   const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
@@ -33,21 +45,67 @@ std::string one_line(std::string text) {
   return text;
 }
 
+namespace {
+
+Verbosity chosen_verbosity = Verbosity::Normal;  // of the process, as the command line has it
+
+}  // namespace
+
+void set_verbosity(Verbosity verbosity) { chosen_verbosity = verbosity; }
+
 void warn(const std::vector<std::string>& warnings) {
+  if (chosen_verbosity == Verbosity::Quiet) return;
   for (const std::string& text : warnings) fmt::print(stderr, "warning: {}\n", one_line(text));
 }
 
-ProgressBar::ProgressBar() : shown_(isatty(STDERR_FILENO) == 1) {}
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
+  return fmt::format("{}:{:02} h", whole / 3600, whole / 60 % 60);
+}
+
+ProgressBar::ProgressBar()
+    : terminal_(isatty(STDERR_FILENO) == 1), begun_(Clock::now()), told_(begun_) {}
 
 Progress ProgressBar::callback() {
-  if (!shown_) return {};
-  return [this](std::string_view stage, double fraction) {
-    constexpr int kCells = 30;
-    const auto cells = static_cast<std::size_t>(fraction * kCells);
-    fmt::print(stderr, "\r\x1b[K[{:<30}] {}", std::string(cells, '#'), stage);
-    std::fflush(stderr);
-    drawn_ = true;
-  };
+  if (chosen_verbosity == Verbosity::Quiet) return {};
+  return [this](std::string_view stage, double fraction) { show(stage, fraction); };
+}
+
+void ProgressBar::show(std::string_view stage, double fraction) {
+  constexpr std::chrono::seconds kShort{2}, kBetweenLines{10};
+  const Clock::time_point now = Clock::now();
+  const bool changed = stage != stage_;
+  if (changed) {
+    stage_ = stage;
+    stage_begun_ = now;
+    first_fraction_ = fraction;
+  }
+  if (!terminal_) {
+    const bool verbose = changed && chosen_verbosity == Verbosity::Verbose;
+    if (!verbose && now - told_ < kBetweenLines) return;
+    told_ = now;
+    fmt::print(stderr, "workbench: {}\n", text(fraction, now));
+    return;
+  }
+  if (now - begun_ < kShort && chosen_verbosity != Verbosity::Verbose) return;
+  constexpr int kCells = 30;
+  const auto cells = static_cast<std::size_t>(std::clamp(fraction, 0.0, 1.0) * kCells);
+  fmt::print(stderr, "\r\x1b[K[{:<30}] {}", std::string(cells, '#'), text(fraction, now));
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+// "43 % calibrate, 12 s left": the stage's share, and its end at the pace that it has had.
+std::string ProgressBar::text(double fraction, Clock::time_point now) const {
+  std::string line = fmt::format("{:.0f} % {}", 100 * std::clamp(fraction, 0.0, 1.0), stage_);
+  const double seconds = std::chrono::duration<double>(now - stage_begun_).count();
+  const double done = fraction - first_fraction_;
+  if (done > 0 && seconds > 1) {
+    line += fmt::format(", {} left", duration_text(seconds * (1 - fraction) / done));
+  }
+  return line;
 }
 
 void ProgressBar::clear() {

@@ -2,6 +2,7 @@
 // files to write, and programs that draw.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,7 +13,8 @@ namespace workbench::app {
 
 bool colours_wanted();  // stdout is a terminal and NO_COLOR is not set
 
-void print(const std::string& text);  // to stdout
+void print(const std::string& text);  // to stdout; throws Error where it cannot be written
+void finish_output();                 // all of it is written, or throws Error: a full disk
 // One line of text, whatever libraries say and files hold that it quotes: spaces for control
 // characters.
 std::string one_line(std::string text);
@@ -27,7 +29,15 @@ void limit_threads(int threads);
 void require_writable_file(const std::filesystem::path& path);
 void create_folder(const std::filesystem::path& path);
 
-// A bar on stderr when that is a terminal, nothing otherwise. The line is erased at the end.
+// What goes to stderr beside an error: nothing; warnings, and progress of what takes seconds; that
+// and the stages of short work.
+enum class Verbosity { Quiet, Normal, Verbose };
+void set_verbosity(Verbosity verbosity);
+
+std::string duration_text(double seconds);  // 12 s, 3:05 min, 1:20 h
+
+// How far work is, on stderr: on a terminal a bar, from the third second on, erased at the end;
+// else a line every ten seconds.
 class ProgressBar {
  public:
   ProgressBar();
@@ -39,8 +49,16 @@ class ProgressBar {
   void clear();
 
  private:
-  bool shown_;
+  using Clock = std::chrono::steady_clock;
+
+  void show(std::string_view stage, double fraction);
+  std::string text(double fraction, Clock::time_point now) const;
+
+  bool terminal_;
   bool drawn_ = false;
+  Clock::time_point begun_, told_, stage_begun_;
+  std::string stage_;
+  double first_fraction_ = 0;
 };
 
 // Pictures are made by other programs, run without a shell, which only these options need. --png: a

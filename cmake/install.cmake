@@ -1,9 +1,21 @@
-# `cmake --install`: the command, shipped machines, and the libraries with their headers for
-# find_package(workbench). Headers keep their folders: #include "core/graph.h" works in both trees.
+# `cmake --install`: the command with its man page, completion and shipped machines (component
+# command), and the libraries with their headers for find_package(workbench) (development). Headers
+# keep their folders: #include "core/graph.h" works in both trees.
 include(CMakePackageConfigHelpers)
 
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME command)
 install(TARGETS workbench RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/workbench)
+install(FILES ${PROJECT_BINARY_DIR}/workbench.revision
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/workbench OPTIONAL)
+set(documents ${PROJECT_BINARY_DIR}/documents)
+install(FILES ${documents}/workbench.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+install(FILES ${documents}/workbench
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions OPTIONAL)
+install(FILES ${documents}/_workbench
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions OPTIONAL)
+
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 foreach(folder core data isa compiler sim explore workloads)
   install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/workbench
           FILES_MATCHING PATTERN "*.h")

@@ -1,6 +1,7 @@
 #include "explore/flow/expectation.h"
 
 #include <algorithm>
+#include <map>
 
 #include "compiler/import/import.h"
 #include "core/error.h"
@@ -14,6 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kIntegerSuffix = "_int8";
+constexpr std::string_view kInputPrefix = "input_";  // of ONNX's test data, beside output_0
 
 Tensor read_array(const fs::path& path) {
   return path.extension() == ".pb" ? read_tensor_proto(path) : read_npy(path);
@@ -52,7 +54,7 @@ std::vector<Expectation> read_folder(const fs::path& folder, const Graph& graph)
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const fs::path extension = entry.path().extension();
-    const bool is_input = entry.path().stem().string().starts_with("input_");  // ONNX test data
+    const bool is_input = entry.path().stem().string().starts_with(kInputPrefix);
     if ((extension == ".npy" || extension == ".pb") && !is_input) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -122,6 +124,42 @@ std::string file_name_of(const std::string& value) {
   return name.find_first_not_of('.') == std::string::npos ? "_" + name : name;
 }
 
+namespace {
+
+// The place of the node that computes the value of that name; behind all nodes: there is none.
+std::size_t place_of(const std::string& value, const Graph& graph) {
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const auto& outputs = graph.nodes[i].outputs;
+    const bool computes = std::ranges::any_of(
+        outputs, [&](ValueId id) { return id != kNoValue && graph.value(id).name == value; });
+    if (computes) return i;
+  }
+  return graph.nodes.size();
+}
+
+}  // namespace
+
+std::vector<Difference> in_network_order(std::vector<Difference> differences, const Graph& graph) {
+  std::map<std::string, std::size_t> places;
+  for (const Difference& one : differences) places[one.value] = place_of(one.value, graph);
+  std::ranges::stable_sort(differences, {},
+                           [&](const Difference& one) { return places.at(one.value); });
+  return differences;
+}
+
+std::string summary(const std::vector<Difference>& in_network_order, const Graph& graph) {
+  const auto equal = std::ranges::count(in_network_order, 0, &Difference::mismatches);
+  std::string text = fmt::format("{} of {} tensor{} equal", equal, in_network_order.size(),
+                                 in_network_order.size() == 1 ? " is" : "s are");
+  const auto wrong =
+      std::ranges::find_if(in_network_order, [](const auto& one) { return one.mismatches > 0; });
+  if (wrong == in_network_order.end()) return text;
+  text += fmt::format("; first wrong layer: {}", wrong->value);
+  const std::size_t place = place_of(wrong->value, graph);
+  if (place < graph.nodes.size()) text += fmt::format(" ({})", op_name(graph.nodes[place].op));
+  return text;
+}
+
 std::vector<Expectation> read_expectations(const fs::path& path, const Graph& quantized) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return read_folder(path, quantized);
@@ -129,6 +167,7 @@ std::vector<Expectation> read_expectations(const fs::path& path, const Graph& qu
     std::vector<Expectation> expectations;
     for (const auto& [name, tensor] : read_npz(path)) {
       std::string value = value_of_array(name, quantized);
+      if (value.empty() && name.starts_with(kInputPrefix)) continue;
       if (value.empty()) {
         fail(
             "{}: expected arrays named after values of network {} or output_0 to output_{}, found "

@@ -26,6 +26,12 @@ std::vector<Expectation> read_expectations(const std::filesystem::path& path,
 // "conv1/7x7_s2" as a file name: conv1_7x7_s2
 std::string file_name_of(const std::string& value);
 
+// Where a value is computed in the network; others are behind them in the order that they have.
+std::vector<Difference> in_network_order(std::vector<Difference> differences, const Graph& graph);
+
+// "12 of 14 tensors are equal" and, of a difference, which layer is the first with one.
+std::string summary(const std::vector<Difference>& in_network_order, const Graph& graph);
+
 // Integer expectations are compared with the value's codes, exactly; float ones with its real
 // numbers, within `tolerance`. Throws Error when a value was not computed (merged into another
 // layer) or has another shape, dimensions of 1 aside.

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/flow/shipped_files.h"
 #include "explore/options.h"
 #include "isa/yaml_fields.h"
 
@@ -16,43 +16,8 @@ namespace workbench {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-// Where shipped machines may be: the tree this was built from, beside the executable
-// (build/release/workbench of a tree that was moved), PREFIX/share for PREFIX/bin/workbench.
-std::vector<fs::path> config_folders() {
-  std::vector<fs::path> folders{fs::path(WORKBENCH_SOURCE_DIR) / "configs"};
-  std::error_code ignored;
-  const fs::path executable = fs::read_symlink("/proc/self/exe", ignored);
-  fs::path folder = executable.parent_path();
-  for (int up = 0; up < 3 && folder.has_relative_path(); ++up, folder = folder.parent_path()) {
-    folders.push_back(folder / "configs");
-    folders.push_back(folder / "share" / "workbench" / "configs");
-  }
-  return folders;
-}
-
-std::vector<std::string> shipped_machines() {
-  std::vector<std::string> names;
-  for (const fs::path& folder : config_folders()) {
-    std::error_code error;
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-         entry.increment(error)) {
-      if (entry->path().extension() == ".yaml") names.push_back(entry->path().stem().string());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  return names;
-}
-
-}  // namespace
-
 fs::path find_config_file(const std::string& path) {
-  std::error_code ignored;
-  for (const fs::path& folder : config_folders()) {
-    if (fs::exists(folder / path, ignored)) return folder / path;
-  }
+  if (const auto file = shipped_file(fs::path("configs") / path)) return *file;
   fail("{}: no such file in the configs folder", path);
 }
 
@@ -60,9 +25,8 @@ fs::path find_machine_file(const std::string& name_or_path) {
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return name_or_path;
   if (name_or_path.find('/') == std::string::npos) {
-    for (const fs::path& folder : config_folders()) {
-      const fs::path candidate = folder / (name_or_path + ".yaml");
-      if (fs::exists(candidate, ignored)) return candidate;
+    if (const auto file = shipped_file(fs::path("configs") / (name_or_path + ".yaml"))) {
+      return *file;
     }
   }
   fail("--hw {}: expected a machine file or one of: {}; found no such file", name_or_path,

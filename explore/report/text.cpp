@@ -113,6 +113,7 @@ class Writer {
     for (int i = 0; i < cells; ++i) text += options_.colour ? "█" : "#";
     return text;
   }
+  bool judges_accuracy() const { return options_.judge_accuracy; }
   std::string take() { return std::move(text_); }
 
  private:
@@ -263,7 +264,8 @@ void write_totals(Writer& out, const Report& report) {
 
 void write_host_steps(Writer& out, const Report& report) {
   if (report.program.host_steps.empty()) return;
-  out.heading("on the host (not in cycles or images/s)");
+  out.heading(report.machine.cluster ? "on the host (in images/s, not in cycles)"
+                                     : "on the host (not in cycles or images/s)");
   for (const HostStepInfo& step : report.program.host_steps) {
     out.line(fmt::format("{} ({}), about {:.3f} ms: {}", step.name, step.op, step.milliseconds,
                          step.reason));
@@ -298,6 +300,7 @@ void write_accuracy(Writer& out, const RunResult& result) {
         "{}, top-1      {}", one.output,
         agrees ? out.tinted(Tint::Green, "agrees") : out.tinted(Tint::Yellow, "differs")));
   }
+  if (!out.judges_accuracy()) return;
   constexpr std::size_t kShown = 5;  // noise travels on: the first ones say where it begins
   const auto noisy = failures(result);
   for (std::size_t i = 0; i < std::min(kShown, noisy.size()); ++i) {
@@ -359,7 +362,7 @@ void write_verdict(Writer& out, const RunResult& result) {
                                     thousands(result.verdict->values_compared))));
     write_mismatches(out, *result.verdict);
   }
-  write_useless(out, result);
+  if (out.judges_accuracy()) write_useless(out, result);
 }
 
 void write_wall(Writer& out, const RunResult& result) {

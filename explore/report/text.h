@@ -14,6 +14,8 @@ namespace workbench {
 struct TextOptions {
   bool colour = false;      // ANSI colours, block characters for bars
   bool every_layer = true;  // false: only the totals
+  // Whether integers are held against float by what the network is for; false: on synthetic data.
+  bool judge_accuracy = true;
 };
 
 // Machine, network, per-layer table, waterfall, totals, host steps, accuracy, hazards, verdict.

@@ -1,0 +1,136 @@
+"""What the command line says of itself: help with examples that run, suggestions, completion, the man
+page."""
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import unittest
+
+import numpy
+
+from support import WORKBENCH, WorkbenchTest
+
+SUITE = """name: example
+cases:
+  - {name: tiny, network: "zoo:tiny_cnn", machine: gap8}
+"""
+
+
+def commands_of(text):
+    """The names that a help text lists below `Subcommands:`."""
+    return re.findall(r"^  ([a-z-]+) ", text[text.index("Subcommands:"):], re.M)
+
+
+class CommandLine(WorkbenchTest):
+    def all_commands(self):
+        names = []
+        for name in commands_of(self.succeed("--help").stdout):
+            text = self.succeed(name, "--help").stdout
+            names += ([[name, sub] for sub in commands_of(text)] if "Subcommands:" in text
+                      else [[name]])
+        return names
+
+    def prepare(self):
+        """The files that the examples name."""
+        os.symlink(WORKBENCH, self.folder / "workbench")
+        self.succeed("workload", "tiny_cnn", "-o", "net.onnx")
+        self.succeed("evaluate", "net.onnx", "-o", "tensors")
+        shutil.copy(self.folder / "tensors" / "input_0.npy", self.folder / "input.npy")
+        output = numpy.load(self.folder / "tensors" / "output_0.npy")
+        name = re.search(r"output +(\S+)", self.succeed("inspect", "net.onnx").stdout).group(1)
+        numpy.savez(self.folder / "outputs.npz", **{name.rstrip(":"): output})
+        images = self.folder / "images"
+        images.mkdir()
+        for i in range(36):
+            pixels = bytes((i * 7 + j) % 256 for j in range(32 * 32 * 3))
+            (images / f"image_{i}.ppm").write_bytes(b"P6 32 32 255\n" + pixels)
+        (images / "labels.tsv").write_text("".join(f"image_{i}.ppm\t{i % 10}\n" for i in range(36)))
+        (self.folder / "net.preprocess.yaml").write_text("dims: [3, 32, 32]\nmean_value: 128\n")
+        (self.folder / "suite.yaml").write_text(SUITE)
+        (self.folder / "buffers.csv").write_text("id,lower,upper,size\na,0,2,1024\nb,1,3,2048\n")
+
+    def test_every_command_has_two_examples_that_run(self):
+        self.prepare()
+        environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"}
+        calls = {}
+        for command in self.all_commands():
+            text = self.succeed(*command, "--help").stdout
+            calls[" ".join(command)] = re.findall(r"^  (workbench .*)$", text, re.M)
+        first = ["workload", "run", "compile", "quantize", "sweep", "track record"]
+        for name in first + [name for name in sorted(calls) if name not in first]:
+            if name == "asm":
+                continue  # reads what disasm writes
+            for call in calls[name] + (calls["asm"] if name == "disasm" else []):
+                done = subprocess.run(["bash", "-c", call], cwd=self.folder, env=environment,
+                                      capture_output=True, text=True, timeout=100)
+                self.assertEqual(done.returncode, 0, f"{call}\n{done.stdout}\n{done.stderr}")
+            self.assertEqual(len(calls[name]), 2, name)
+
+    def test_help_lists_groups_and_machines(self):
+        text = self.succeed("run", "--help").stdout
+        for group in "Machine:", "Network:", "Data and quantization:", "Program:", "Output:":
+            self.assertIn(f"\n{group}\n", text)
+        self.assertRegex(text, r"machines: .*gap8.*v3_96")
+
+    def refused(self, *arguments, says):
+        done = self.workbench(*arguments)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(done.stderr, f"workbench: {says}\n")
+
+    def test_a_mistyped_command_or_option_gets_a_suggestion(self):
+        self.refused("rnu", says="rnu: no such command; did you mean run?")
+        self.refused("track", "rcord", says="rcord: no such command; did you mean record?")
+        self.refused("run", "--htm=x", "--hw", "gap8", "zoo:tiny_cnn",
+                     says="--htm: no such option of run; did you mean --html?")
+        self.refused("run", "--everything", says="--everything: no such option of run")
+
+    def test_an_unknown_option_is_named_before_a_missing_one(self):
+        self.refused("verify", "zoo:tiny_cnn", "--exptect", "x",
+                     says="--exptect: no such option of verify; did you mean --expect?")
+
+    def completed(self, *words):
+        script = self.succeed("completion", "bash").stdout
+        words = ["workbench", *words]
+        call = (f"{script}\nCOMP_WORDS=({' '.join(map(shlex.quote, words))}); "
+                f"COMP_CWORD={len(words) - 1}; _workbench; echo \"${{COMPREPLY[@]}}\"")
+        done = subprocess.run(["bash", "-c", call], cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.split()
+
+    def test_bash_completes_commands_options_values_and_files(self):
+        self.assertEqual(self.completed("acc"), ["accuracy"])
+        self.assertEqual(self.completed("track", "rec"), ["record"])
+        self.assertEqual(self.completed("run", "--norm"), ["--norm-bits"])
+        self.assertEqual(self.completed("run", "--hw", "v2"), ["v2_28", "v2_56"])
+        self.assertEqual(self.completed("track", "report", "--sto"), ["--store"])
+        (self.folder / "net.onnx").touch()
+        self.assertEqual(self.completed("run", "ne"), ["net.onnx"])
+
+    def test_zsh_has_every_command_and_option(self):
+        script = self.succeed("completion", "zsh").stdout
+        self.assertTrue(script.startswith("#compdef workbench\n"))
+        for command in self.all_commands():
+            function = "_workbench_" + "_".join(command)
+            body = script.split(f"{function}() {{\n")[1].split("\n}\n")[0]
+            options = re.findall(r"(--[a-z0-9-]+)", self.succeed(*command, "--help").stdout
+                                 .split("examples:")[0])
+            for option in set(re.findall(r"^ +'\*?(--[a-z0-9-]+)\[", body, re.M)) ^ (
+                    set(options) & set(re.findall(r"(--[a-z0-9-]+)\[", body))):
+                self.fail(f"{command}: {option}")
+        if shutil.which("zsh"):
+            (self.folder / "_workbench").write_text(script)
+            subprocess.run(["zsh", "-n", "_workbench"], cwd=self.folder, check=True)
+
+    def test_the_man_page_is_clean_roff_with_every_option(self):
+        page = self.succeed("manual").stdout
+        for option in "\\-\\-norm\\-bits", "\\-\\-points\\-per\\-task", "\\-\\-junit":
+            self.assertIn(option, page)
+        if shutil.which("groff"):
+            done = subprocess.run(["groff", "-man", "-ww", "-z"], input=page, text=True,
+                                  capture_output=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+if __name__ == "__main__":
+    unittest.main()
