@@ -90,6 +90,14 @@ py::list input(const Compiled& compiled) {
   return arrays;
 }
 
+py::list input_names(const Compiled& compiled) {
+  py::list names;
+  for (const ValueId id : compiled.quantized.inputs) {
+    names.append(py::str(compiled.quantized.value(id).name));
+  }
+  return names;
+}
+
 // In the order of the network's outputs.
 py::dict outputs(const Compiled& compiled, const Run& run) {
   py::dict arrays;
@@ -152,7 +160,8 @@ void add_compiled(py::module_& module) {
           Release())
       .def("constants", &constants)
       .def("reference", [](const Compiled& compiled) { return as_arrays(compiled.reference); })
-      .def("input", &input);
+      .def("input", &input)
+      .def("input_names", &input_names);
   py::class_<Run>(module, "Run")
       .def(
           "report", [](const Run& run) { return json_report(run.simulated.result); }, Release())

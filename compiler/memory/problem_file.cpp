@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -95,6 +96,7 @@ Buffer parse_buffer(std::string_view line, const std::array<int, kColumns>& at,
 Problem parse_problem(std::string_view text, const std::string& where) {
   Problem problem;
   std::optional<std::array<int, kColumns>> at;
+  std::map<std::string, int> lines;  // of each id
   for (int number = 1; !text.empty(); ++number) {
     const std::size_t length = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, length);
@@ -110,6 +112,11 @@ Problem parse_problem(std::string_view text, const std::string& where) {
       fail("{}: expected at most {} buffers, found more", here, kMostBuffers);
     }
     problem.buffers.push_back(parse_buffer(line, *at, here));
+    const std::string& name = problem.buffers.back().name;
+    const auto [first, is_new] = lines.emplace(name, number);
+    if (!is_new) {
+      fail("{}: id: expected each once, found '{}' in line {}, too", here, name, first->second);
+    }
   }
   if (!at) fail("{}: expected a line naming the columns id, lower, upper, size, found none", where);
   return problem;

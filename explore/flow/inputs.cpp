@@ -139,6 +139,13 @@ std::vector<Tensor> read_named(const Graph& graph, const fs::path& path) {
     }
     sample.push_back(checked_array(found->second, input, path));
   }
+  for (const auto& [name, array] : arrays) {
+    const auto is_named = [&](ValueId id) { return graph.value(id).name == name; };
+    if (std::ranges::none_of(graph.inputs, is_named)) {
+      fail("{}: array '{}': expected names of inputs, found none of that name", path.string(),
+           name);
+    }
+  }
   return sample;
 }
 
@@ -242,7 +249,14 @@ RunData read_data(const Graph& graph, const std::string& model, const DataOption
     calibration = read(graph, options.calibration, preprocessing, options.calibration_limit);
   }
   if (!options.input.empty()) {
-    data.input = read(graph, options.input, preprocessing, 1).front();
+    auto samples = read(graph, options.input, preprocessing, 2);
+    if (samples.size() > 1) {
+      const std::string note = fmt::format(
+          "--input {}: holds more than one image: run on the first", options.input.string());
+      data.warnings.push_back(note);
+      data.uncalibrated_warnings.push_back(note);
+    }
+    data.input = std::move(samples.front());
   }
   if (options.calibration.empty() && options.input.empty()) {
     data.warnings.emplace_back(

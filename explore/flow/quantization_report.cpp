@@ -243,6 +243,25 @@ Table layer_table(const Graph& graph) {
   return table;
 }
 
+// Layers that are off by one step alone, in one line: rounding differs, nothing is wrong with them.
+std::string rounding_text(const std::vector<LoweringDifference>& differences) {
+  std::int64_t values = 0, differing = 0;
+  std::size_t layers = 0;
+  const LoweringDifference* most = nullptr;
+  for (const LoweringDifference& layer : differences) {
+    if (layer.differing == 0 || layer.largest_steps > 1) continue;
+    ++layers;
+    values += layer.values;
+    differing += layer.differing;
+    if (most == nullptr || layer.differing > most->differing) most = &layer;
+  }
+  if (layers == 0) return "";
+  return fmt::format(
+      "             {} layer{}: {} of {} codes, by at most 1 step, most in {} ({})\n", layers,
+      layers == 1 ? "" : "s", thousands(differing), thousands(values), most->layer,
+      thousands(most->differing));
+}
+
 std::string lowering_text(const std::vector<LoweringDifference>& differences) {
   std::int64_t values = 0;
   std::size_t inexact = 0;
@@ -251,10 +270,10 @@ std::string lowering_text(const std::vector<LoweringDifference>& differences) {
     values += layer.values;
     if (layer.differing == 0) continue;
     ++inexact;
-    layers += fmt::format(
-        "             {}: {} of {} codes, by at most {}\n", layer.layer, thousands(layer.differing),
-        thousands(layer.values),
-        layer.largest_steps == 1 ? "1 step" : thousands(layer.largest_steps) + " steps");
+    if (layer.largest_steps == 1) continue;
+    layers += fmt::format("             {}: {} of {} codes, by at most {} steps\n", layer.layer,
+                          thousands(layer.differing), thousands(layer.values),
+                          thousands(layer.largest_steps));
   }
   if (differences.empty()) return "lowering     the scheme's own arithmetic\n";
   if (inexact == 0) {
@@ -265,7 +284,7 @@ std::string lowering_text(const std::vector<LoweringDifference>& differences) {
              "lowering     {} of {} layers differ from the scheme's own arithmetic, each on "
              "the scheme's operands:\n",
              inexact, differences.size()) +
-         layers;
+         layers + rounding_text(differences);
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ constexpr Metric kMetrics[] = {
     {"engine_images_per_second",
      "images/s",
      Better::Higher,
-     {"of engine 0: images of a run / run_ms, x 1000", of_run<&Report::engine_images_per_second>,
+     {"of engine 0: images of a run / run_ms, x 1000; of a cluster / (run_ms + host_ms)", of_run<&Report::engine_images_per_second>,
       Shown::Run},
      {}},
     {"engines", "", Better::Neither, {"on the card", engine_count, Shown::Run}, {}},

@@ -115,7 +115,14 @@ def compile(network, hw, *, input=None, calibration=None, **parameters):
     """
     data = {"input": input, "calibration": calibration}
     with settings({**parameters, **data}) as pairs:
-        return Compiled(_native.compile(text(network), text(hw), pairs))
+        compiled = Compiled(_native.compile(text(network), text(hw), pairs))
+    names = compiled._native.input_names()
+    for option, arrays in data.items():
+        for name in arrays if isinstance(arrays, dict) else ():
+            if name not in names:
+                raise _native.Error(f"{option}: expected arrays named {', '.join(names)}, "
+                                    f"found '{name}'")
+    return compiled
 
 
 def run(network, hw, *, golden=True, values=True, **parameters):

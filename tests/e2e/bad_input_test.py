@@ -1,9 +1,10 @@
 """Whatever the user gets wrong: one line on stderr that says where, exit 2, no file left behind."""
 import os
 import re
+import subprocess
 import unittest
 
-from support import ROOT, WorkbenchTest
+from support import ROOT, WORKBENCH, WorkbenchTest
 
 RUN = ("run", "--hw", "v3_96")
 MACHINE = (ROOT / "configs" / "v3_96.yaml").read_text()
@@ -34,6 +35,33 @@ class BadInput(WorkbenchTest):
 
     def test_a_missing_model_is_named(self):
         self.refused(*RUN, "nothing.onnx", says=["nothing.onnx", "No such file"])
+
+    def test_an_option_of_the_other_family_is_refused(self):
+        self.refused(*RUN, "zoo:tiny_cnn", "--tiler", "dory", says=["--tiler", "xDNN machine"])
+        self.refused("compile", "--hw", "gap8", "zoo:tiny_cnn", "--schedule", "space",
+                     says=["--schedule", "PULP machine"])
+
+    def test_an_empty_text_is_no_value(self):
+        self.refused(*RUN, "zoo:tiny_cnn", "--html", "", says=["--html", "expected a value"])
+        self.refused(*RUN, "", says="expected a value")
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        for arguments in (*RUN, "--brief", "zoo:tiny_cnn"), ("passes",), ("run", "--help"):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([WORKBENCH, *arguments], cwd=self.folder, stdout=full,
+                                      stderr=subprocess.PIPE, text=True)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn("standard output: cannot write", done.stderr)
+
+    def test_a_missing_group_of_the_machine_is_said(self):
+        text = re.sub(r"(?ms)^dma:.*?(?=^\S)", "", (ROOT / "configs" / "gap8.yaml").read_text())
+        done = self.succeed(*self.machine(text), "--brief")
+        self.assertRegex(done.stderr, r"machine.yaml: no group 'dma': taken as bytes_per_cycle 8,")
+        self.assertNotIn("no group", self.succeed(*RUN, "zoo:tiny_cnn", "--brief").stderr)
+
+    def test_a_buffer_has_its_id_alone(self):
+        (self.folder / "p.csv").write_text("id,lower,upper,size\na,0,2,16\na,1,3,16\n")
+        self.refused("allocate", "p.csv", "--capacity", "1k", says=["p.csv:3", "'a' in line 2"])
 
     def test_a_folder_is_not_a_model(self):
         self.refused(*RUN, ".", says="directory")

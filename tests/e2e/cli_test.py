@@ -7,6 +7,8 @@ import shutil
 import unittest
 import xml.etree.ElementTree
 
+import numpy
+
 from support import ROOT, WorkbenchTest
 
 RUN = ("run", "--hw", "v3_96")
@@ -63,6 +65,55 @@ class Cli(WorkbenchTest):
         self.assertRegex(placed, r"\nConv +\d+\n")
         self.assertRegex(placed, r"on the host +1 step\n"
                                  r" +\d+ nodes?: fully connected layers run on the host")
+
+    def test_verify_names_the_first_wrong_layer(self):
+        self.succeed("workload", "tiny_cnn", "-o", "tiny.onnx")
+        self.succeed("quantize", "tiny.onnx", "--target", "xdnn", "-o", "q.onnx")
+        arguments = ("verify", "--hw", "v3_96", "q.onnx", "--expect", "outputs.npz", "--input",
+                     "input.npy")
+        self.succeed("evaluate", "q.onnx", "-o", "tensors")
+        shutil.copy(self.folder / "tensors" / "input_0.npy", self.folder / "input.npy")
+        self.succeed(*RUN, "q.onnx", "--input", "input.npy", "--dump-tensors", "run", "--brief")
+        arrays = {name: numpy.load(self.folder / "run" / f"{name}.npy")
+                  for name in ["conv3_relu", "pool1", "pool2"]}
+        numpy.savez(self.folder / "outputs.npz", **arrays)
+        equal = self.succeed(*arguments).stdout.splitlines()
+        self.assertEqual(equal[-1], f"{len(arrays)} of {len(arrays)} tensors are equal")
+        order = [line.split()[1].rstrip(":") for line in equal[:-1]]
+        self.assertEqual(order, ["pool1", "pool2", "conv3/relu"])
+        for name in ["pool2", "conv3_relu"]:
+            arrays[name].flat[0] += 1
+        numpy.savez(self.folder / "outputs.npz", **arrays)
+        done = self.workbench(*arguments)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"1 of {len(arrays)} tensors are equal; first wrong layer: pool2 (",
+                      done.stdout.splitlines()[-1])
+
+    def test_a_batch_of_images_says_which_is_run(self):
+        self.succeed("evaluate", "zoo:tiny_cnn", "-o", "tensors")
+        one = numpy.load(self.folder / "tensors" / "input_0.npy")
+        numpy.save(self.folder / "batch.npy", numpy.concatenate([one, one]))
+        numpy.save(self.folder / "one.npy", one)
+        text = "holds more than one image: run on the first"
+        self.assertIn(text, self.succeed(*RUN, "zoo:tiny_cnn", "--input", "batch.npy").stderr)
+        self.assertNotIn(text, self.succeed(*RUN, "zoo:tiny_cnn", "--input", "one.npy").stderr)
+
+    def test_images_a_second_of_a_cluster_count_its_host(self):
+        self.succeed("run", "--hw", "gap8", "zoo:tiny_cnn", "--json", "r.json")
+        totals = json.loads((self.folder / "r.json").read_text())["totals"]
+        self.assertGreater(totals["host_ms"], 0)
+        self.assertAlmostEqual(totals["images_per_second"],
+                               1e3 / (totals["run_ms"] + totals["host_ms"]))
+
+    def test_quiet_says_nothing_beside_the_report(self):
+        loud, quiet = (self.succeed(*RUN, "zoo:tiny_cnn", "--deterministic", *more)
+                       for more in [(), ("--quiet",)])
+        self.assertEqual(quiet.stderr, "")
+        self.assertEqual(quiet.stdout, loud.stdout)
+        self.assertIn("importing", self.succeed(*RUN, "zoo:tiny_cnn", "--verbose").stderr)
+
+    def test_sweep_lists_its_metrics(self):
+        self.assertRegex(self.succeed("sweep", "--metrics").stdout, r"\nlatency_ms +ms +lower ")
 
     def test_convert_writes_what_run_reads(self):
         self.succeed("workload", "tiny_residual", "-o", "tiny.onnx")

@@ -76,6 +76,13 @@ class Runs(PythonTest):
         del of_array
         np.testing.assert_array_equal(output, same)  # it owns its bytes
 
+    def test_arrays_of_an_unknown_name_are_refused(self):
+        array = wb.compile("zoo:tiny_cnn", hw="gap8").input[0]
+        with self.assertRaisesRegex(wb.Error, "input: expected arrays named .*, found 'wrong'"):
+            wb.compile("zoo:tiny_cnn", hw="gap8", input={"wrong": array})
+        name = wb.compile("zoo:tiny_cnn", hw="gap8")._native.input_names()[0]
+        self.assertTrue(wb.run("zoo:tiny_cnn", hw="gap8", input={name: array}).bit_exact)
+
     def test_a_program_has_layers_weights_and_the_reports_of_its_family(self):
         program = wb.compile("zoo:tiny_residual", hw="v2_56", memory=1)
         told = self.succeed("compile", "--hw", "v2_56", "--memory", "1", "--report", "xfdnn",

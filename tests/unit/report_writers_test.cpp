@@ -54,6 +54,16 @@ TEST(Json, has_every_documented_key) {
   EXPECT_FALSE(json.contains("wall"));
 }
 
+TEST(Text, noise_fails_tensors_only_where_accuracy_is_judged) {
+  RunResult result = small_result();
+  result.signal_to_noise = {{.name = "conv1", .decibel = 3}};
+  EXPECT_NE(text_report(result, {}).find("FAIL conv1"), std::string::npos);
+  const std::string synthetic = text_report(result, {.judge_accuracy = false});
+  EXPECT_EQ(synthetic.find("FAIL"), std::string::npos);
+  EXPECT_EQ(synthetic.find("useless"), std::string::npos);
+  EXPECT_NE(synthetic.find("3.0 dB"), std::string::npos);
+}
+
 TEST(Json, golden_off_leaves_the_verdict_open) {
   RunResult result = small_result();
   result.verdict.reset();
