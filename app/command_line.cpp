@@ -4,8 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <memory>
 #include <type_traits>
@@ -16,6 +19,7 @@
 #include "app/version.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/memory.h"
 #include "explore/flow/shipped_files.h"
 #include "explore/options.h"
 
@@ -35,11 +39,12 @@ class Commands {
   void add(const CLI::App& command, std::function<int()> run) { run_[&command] = std::move(run); }
 
   // The innermost subcommand that was named.
-  std::function<int()> named(const CLI::App& app) const {
+  const CLI::App& named(const CLI::App& app) const {
     const CLI::App* command = &app;
     while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
-    return run_.at(command);
+    return *command;
   }
+  std::function<int()> run_of(const CLI::App& command) const { return run_.at(&command); }
 
  private:
   std::map<const CLI::App*, std::function<int()>> run_;
@@ -708,6 +713,76 @@ void add_documents(CLI::App& app, Commands& commands) {
   *program = described(app, "");
 }
 
+// 4096, 512M, 16G.
+std::int64_t memory_size(const std::string& text) {
+  constexpr std::string_view kUnits = "kMGT";
+  std::int64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const std::size_t unit = stop + 1 == end ? kUnits.find(*stop) : std::string_view::npos;
+  const std::int64_t scale =
+      unit == std::string_view::npos ? 1 : std::int64_t{1} << (10 * (unit + 1));
+  const bool good = error == std::errc() && (stop == end || scale > 1) && value > 0;
+  if (!good || value > std::numeric_limits<std::int64_t>::max() / scale) {
+    fail("--memory-limit: expected bytes, as 4096, 512M or 16G, found '{}'", text);
+  }
+  return value * scale;
+}
+
+void add_memory_limit(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!command->get_subcommands([](const CLI::App*) { return true; }).empty()) {
+      add_memory_limit(*command);
+      continue;
+    }
+    const auto set = [](const std::string& text) { set_memory_limit(memory_size(text)); };
+    command->add_option_function<std::string>(
+        "--memory-limit", set,
+        "use at most that much memory: 512M, 16G (default: half of what is free)");
+  }
+}
+
+// What a command writes. Another name of a file that is read or written as well would lose it.
+constexpr std::array kOutputs = {
+    "--baseline", "--csv", "--graph",   "--html",           "--json",         "--junit",
+    "--output",   "--png", "--salvage", "--save-optimized", "--save-program", "--save-quantizer",
+    "--trace"};
+
+bool is_output(const CLI::Option& option) {
+  return std::any_of(kOutputs.begin(), kOutputs.end(),
+                     [&](const char* name) { return option.check_name(name); });
+}
+
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  if (fs::exists(a, none) && fs::exists(b, none)) {
+    return fs::is_regular_file(a, none) && fs::equivalent(a, b, none);
+  }
+  return fs::weakly_canonical(a, none) == fs::weakly_canonical(b, none);
+}
+
+void require_distinct_files(const CLI::App& command) {
+  struct Given {
+    const CLI::Option* option;
+    std::string path;
+  };
+  std::vector<Given> all;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& path : option->results()) {
+      if (path != "-" && !path.empty()) all.push_back({option, path});
+    }
+  }
+  for (const Given& output : all) {
+    if (!is_output(*output.option)) continue;
+    for (const Given& other : all) {
+      if (&other == &output || !same_file(output.path, other.path)) continue;
+      fail("{} {}: expected a file of its own, found that of {}", output.option->get_name(),
+           output.path, other.option->get_name());
+    }
+  }
+}
+
 void add_commands(CLI::App& app, Commands& commands) {
   app.require_subcommand(1);
   add_run(app, commands);
@@ -730,6 +805,7 @@ void add_commands(CLI::App& app, Commands& commands) {
   commands.add(*app.add_subcommand("ops", "list the ONNX operators that can be imported"), ops);
   commands.add(*app.add_subcommand("passes", "list the passes that --with and --without switch"),
                passes);
+  add_memory_limit(app);
   add_documents(app, commands);
 }
 
@@ -805,7 +881,8 @@ std::function<int()> command_of(int argc, char** argv) {
     const std::string unknown = unknown_word(app);
     fail("{}", unknown.empty() ? error.what() : unknown);
   }
-  return commands.named(app);
+  require_distinct_files(commands.named(app));
+  return commands.run_of(commands.named(app));
 }
 
 }  // namespace workbench::app

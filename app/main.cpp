@@ -7,12 +7,17 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <new>
+#include <stdexcept>
+#include <system_error>
 
 #include "app/command_line.h"
 #include "app/terminal.h"
 #include "core/error.h"
+#include "core/file.h"
+#include "core/memory.h"
 #include "core/vectors.h"
 
 namespace workbench::app {
@@ -49,15 +54,22 @@ int start(int argc, char** argv) {
   use_huge_pages();
   try {
     (void)vectors();  // a wrong WORKBENCH_VECTORS is told before anything else
-    const int code = command_of(argc, argv)();
-    finish_output();
+    remove_temporary_files_on_signals();
+    const std::function<int()> command = command_of(argc, argv);
+    enforce_memory_limit();
+    const int code = command();
+    require_printed();
     return code;
   } catch (const Error& error) {
     return refuse(error.what());
   } catch (const std::filesystem::filesystem_error& error) {
     return refuse(error.what());
   } catch (const std::bad_alloc&) {
-    return refuse("out of memory");
+    return refuse(out_of_memory_message());
+  } catch (const std::length_error&) {  // more elements than a container can have
+    return refuse(out_of_memory_message());
+  } catch (const std::system_error& error) {  // fmt::print, where stdout takes nothing more
+    return refuse(fmt::format("standard output: cannot write: {}", error.code().message()));
   }
 }
 

@@ -32,11 +32,13 @@ void print(const std::string& text) {
   }
 }
 
-void finish_output() {
+void require_printed() {
+  std::cout.flush();
   errno = 0;
-  if (std::fflush(stdout) != 0 || !std::cout.flush()) {
-    fail("standard output: cannot write: {}", std::strerror(errno != 0 ? errno : EIO));
-  }
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return;
+  // The reason is lost where an earlier write failed.
+  fail("standard output: cannot write: {}",
+       errno != 0 ? std::strerror(errno) : "not all of it was taken (a full disk?)");
 }
 
 std::string one_line(std::string text) {
@@ -166,26 +168,6 @@ bool is_installed(const std::string& program) {
   return false;
 }
 
-// For what goes to a program and comes from it; gone with its contents in the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() : path_(fs::temp_directory_path() / "workbench-XXXXXX") {
-    std::string name = path_.string();
-    if (mkdtemp(name.data()) == nullptr) fail("{}: {}", name, std::strerror(errno));
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  fs::path file(const char* name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
-
 // Runs it to its end with stdout and stderr redirected to `log`. Returns its wait() status. Throws
 // Error when it cannot be started.
 int run_program(const std::vector<std::string>& command, const fs::path& log) {
@@ -237,7 +219,7 @@ void write_drawing(const fs::path& path, const std::string& dot) {
     write_file(path, dot);
     return;
   }
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const fs::path in = folder.file("graph.dot"), out = folder.file("graph.svg");
   write_file(in, dot);
   const int status =
@@ -262,7 +244,7 @@ void require_picture(const fs::path& path) {
 }
 
 void write_picture(const fs::path& path, const std::string& html, const std::string& chart) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const fs::path page = folder.file("page.html"), picture = folder.file("picture.png");
   write_file(page, html);
   std::vector<std::string> command = {browser().value_or("chromium"),

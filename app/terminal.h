@@ -14,7 +14,8 @@ namespace workbench::app {
 bool colours_wanted();  // stdout is a terminal and NO_COLOR is not set
 
 void print(const std::string& text);  // to stdout; throws Error where it cannot be written
-void finish_output();                 // all of it is written, or throws Error: a full disk
+// Throws Error when stdout did not take all that was printed: a full disk, a closed pipe.
+void require_printed();
 // One line of text, whatever libraries say and files hold that it quotes: spaces for control
 // characters.
 std::string one_line(std::string text);

@@ -3,61 +3,227 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
 
 #include "core/error.h"
+#include "core/memory.h"
 
 namespace workbench {
 
 namespace fs = std::filesystem;
 
-std::string read_file(const fs::path& path) {
-  std::error_code code;
-  if (fs::is_directory(path, code)) fail("{}: cannot read: is a directory", path.string());
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail("{}: cannot read: {}", path.string(), std::strerror(errno));
-  std::string contents;
-  const auto size = fs::file_size(path, code);
-  if (!code && size > 0) {
-    contents.resize(size);
-    in.read(contents.data(), static_cast<std::streamsize>(size));
-    contents.resize(static_cast<std::size_t>(in.gcount()));
-  } else {  // a pipe has no size
-    contents.assign(std::istreambuf_iterator<char>(in), {});
+// --- reading -------------------------------------------------------------------------------------
+
+namespace {
+
+[[noreturn]] void cannot_read(const fs::path& path, std::string_view why) {
+  fail("{}: cannot read: {}", path.string(), why);
+}
+
+// What a file is that is no regular one.
+std::string_view kind(mode_t mode) {
+  if (S_ISDIR(mode)) return "is a directory";
+  if (S_ISFIFO(mode)) return "expected a file, found a pipe";
+  if (S_ISSOCK(mode)) return "expected a file, found a socket";
+  return "expected a file, found a device";
+}
+
+}  // namespace
+
+OpenFile::OpenFile(const fs::path& path) : path_(path) {
+  // O_NONBLOCK: a pipe that nothing writes to must not be waited for.
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (descriptor_ < 0 && errno == ENXIO) cannot_read(path, kind(S_IFSOCK));
+  if (descriptor_ < 0) cannot_read(path, std::strerror(errno));
+  struct stat status {};
+  const bool known = ::fstat(descriptor_, &status) == 0;
+  if (known && S_ISREG(status.st_mode)) {
+    size_ = static_cast<std::size_t>(status.st_size);
+    return;
   }
-  if (in.bad()) fail("{}: cannot read: {}", path.string(), std::strerror(errno));
+  const int error = errno;
+  ::close(descriptor_);
+  cannot_read(path, known ? kind(status.st_mode) : std::strerror(error));
+}
+
+OpenFile::~OpenFile() { ::close(descriptor_); }
+
+std::size_t OpenFile::read(char* to, std::size_t most) const {
+  while (true) {
+    const ssize_t count = ::read(descriptor_, to, most);
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR) cannot_read(path_, std::strerror(errno));
+  }
+}
+
+std::string read_file(const fs::path& path) {
+  const OpenFile file(path);
+  require_memory(static_cast<std::int64_t>(file.size()), path.string());
+  std::string contents(file.size() + 1, '\0');  // one more, in which the end is noticed
+  std::size_t size = 0;
+  while (true) {  // files of /proc have no size, and others may grow meanwhile
+    if (size == contents.size()) contents.resize(2 * size + 65536);
+    const std::size_t count = file.read(contents.data() + size, contents.size() - size);
+    if (count == 0) break;
+    size += count;
+    require_memory(static_cast<std::int64_t>(size), path.string());
+  }
+  contents.resize(size);
   return contents;
 }
 
+// --- writing -------------------------------------------------------------------------------------
+
+namespace {
+
+// What a signal has to remove. Its handler may run between any two instructions: names are copied
+// before they count, in memory that is never freed.
+struct TemporaryName {
+  std::array<char, PATH_MAX> path;
+  std::atomic<bool> used, complete;
+};
+std::array<TemporaryName, 16> temporary_names;
+
+void remove_temporary_files(int signal) {
+  for (const TemporaryName& name : temporary_names) {
+    if (name.complete) ::unlink(name.path.data());
+  }
+  ::signal(signal, SIG_DFL);
+  ::raise(signal);
+}
+
+std::string random_letters() {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::array<unsigned char, 10> bytes{};
+  CHECK(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+  std::string text;
+  for (const unsigned char byte : bytes) text += kLetters[byte % kLetters.size()];
+  return text;
+}
+
+[[noreturn]] void cannot_write(const fs::path& path, int error) {
+  fail("{}: cannot write: {}", path.string(), std::strerror(error));
+}
+
+// The file that is to be replaced: behind symbolic links, even where it is not there yet.
+fs::path behind_links(const fs::path& path) {
+  constexpr int kMostLinks = 40;  // as the kernel has it
+  fs::path at = path;
+  std::error_code code;
+  for (int links = 0; fs::is_symlink(at, code); ++links) {
+    if (links == kMostLinks) cannot_write(path, ELOOP);
+    const fs::path to = fs::read_symlink(at, code);
+    if (code) cannot_write(path, code.value());
+    at = to.is_absolute() ? to : at.parent_path() / to;
+  }
+  return at;
+}
+
+// A new file beside `target`, gone again unless it has taken its place.
+class Temporary {
+ public:
+  Temporary(const fs::path& asked, const fs::path& target) : asked_(asked), target_(target) {
+    struct stat before {};
+    const bool replaces = ::stat(target.c_str(), &before) == 0;
+    if (replaces && ::access(target.c_str(), W_OK) != 0) cannot_write(asked, errno);
+    int descriptor = -1;
+    do {
+      path_ = target.string() + ".tmp" + random_letters();
+      descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (descriptor < 0 && errno == EEXIST);
+    if (descriptor < 0) cannot_write(asked, errno);
+    if (replaces) {
+      (void)!::fchown(descriptor, before.st_uid, before.st_gid);  // root's business, if anyone's
+      ::fchmod(descriptor, before.st_mode & 07777);
+    }
+    ::close(descriptor);
+    note();
+  }
+  ~Temporary() {
+    if (!done_) ::unlink(path_.c_str());
+    forget();
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+
+  const fs::path& path() const { return path_; }
+  void take_place() {
+    if (::rename(path_.c_str(), target_.c_str()) != 0) cannot_write(asked_, errno);
+    done_ = true;
+  }
+
+ private:
+  void note() {
+    if (path_.string().size() >= PATH_MAX) return;
+    for (TemporaryName& name : temporary_names) {
+      if (name.used.exchange(true)) continue;
+      const std::string text = path_.string();
+      std::copy_n(text.c_str(), text.size() + 1, name.path.data());
+      name.complete = true;
+      noted_ = &name;
+      return;
+    }
+  }
+  void forget() {
+    if (noted_ == nullptr) return;
+    noted_->complete = false;
+    noted_->used = false;
+  }
+
+  fs::path asked_, target_, path_;
+  TemporaryName* noted_ = nullptr;
+  bool done_ = false;
+};
+
+// errno of what a stream did last; it does not always say.
+int stream_error() { return errno != 0 ? errno : EIO; }
+
+}  // namespace
+
+void remove_temporary_files_on_signals() {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) {
+    struct sigaction action {};
+    if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) continue;
+    action.sa_handler = remove_temporary_files;
+    sigaction(signal, &action, nullptr);
+  }
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
 void write_file(const fs::path& path, const std::function<void(std::ostream&)>& write) {
-  if (fs::exists(path) && !fs::is_regular_file(path) && !fs::is_directory(path)) {
-    std::ofstream out(path, std::ios::binary);  // a device or pipe: nothing to rename over
+  const fs::path target = behind_links(path);
+  errno = 0;
+  std::error_code code;
+  const fs::file_status status = fs::status(target, code);
+  if (fs::is_directory(status)) cannot_write(path, EISDIR);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    std::ofstream out(target, std::ios::binary);  // a device or pipe: nothing to rename over
     write(out);
     out.flush();
-    if (!out) fail("{}: cannot write: {}", path.string(), std::strerror(errno));
+    if (!out) cannot_write(path, stream_error());
     return;
   }
-  const fs::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
-  try {
-    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
-    if (!out) fail("{}: cannot write: {}", path.string(), std::strerror(errno));
-    write(out);
-    out.close();
-    if (!out) fail("{}: cannot write: {}", path.string(), std::strerror(errno));
-    std::error_code code;
-    fs::rename(temporary, path, code);
-    if (code) fail("{}: cannot write: {}", path.string(), code.message());
-  } catch (...) {  // no partial file after any error
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw;
-  }
+  Temporary temporary(path, target);
+  errno = 0;
+  std::ofstream out(temporary.path(), std::ios::binary | std::ios::trunc);
+  if (!out) cannot_write(path, stream_error());
+  write(out);
+  out.close();
+  if (!out) cannot_write(path, stream_error());
+  temporary.take_place();
 }
 
 void write_file(const fs::path& path, std::string_view contents) {
@@ -65,6 +231,30 @@ void write_file(const fs::path& path, std::string_view contents) {
     out.write(contents.data(), static_cast<std::streamsize>(contents.size()));
   });
 }
+
+// --- temporary folders ---------------------------------------------------------------------------
+
+namespace {
+
+fs::path new_folder(std::string pattern) {
+  pattern += "XXXXXX";
+  if (::mkdtemp(pattern.data()) == nullptr) cannot_write(pattern, errno);
+  return pattern;
+}
+
+}  // namespace
+
+ScratchFolder::ScratchFolder() : path_(new_folder(fs::temp_directory_path() / "workbench-")) {}
+
+ScratchFolder::ScratchFolder(const fs::path& beside)
+    : path_(new_folder(beside.string() + ".tmp")) {}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+// --- content addresses ---------------------------------------------------------------------------
 
 namespace {
 
@@ -98,14 +288,12 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) fail("{}: cannot read: {}", path.string(), std::strerror(errno));
+  const OpenFile file(path);
   Sha256 hash;
   std::array<char, 65536> block{};
-  while (file.read(block.data(), block.size()) || file.gcount() > 0) {
-    hash.add({block.data(), static_cast<std::size_t>(file.gcount())});
+  while (const std::size_t count = file.read(block.data(), block.size())) {
+    hash.add({block.data(), count});
   }
-  if (file.bad()) fail("{}: cannot read: {}", path.string(), std::strerror(errno));
   return hash.hex();
 }
 

@@ -2,8 +2,12 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
+
+#include "core/memory.h"
 
 namespace workbench {
 
@@ -70,8 +74,30 @@ constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 register
 
 std::shared_ptr<std::byte[]> allocate(std::int64_t size_bytes) {
   const auto size = static_cast<std::size_t>(size_bytes == 0 ? 1 : size_bytes);
-  auto* raw = static_cast<std::byte*>(::operator new[](size, std::align_val_t{kAlignment}));
-  return {raw, [](std::byte* p) { ::operator delete[](p, std::align_val_t{kAlignment}); }};
+  take_tensor_memory(size_bytes);
+  std::byte* raw = nullptr;
+  try {
+    raw = static_cast<std::byte*>(::operator new[](size, std::align_val_t{kAlignment}));
+  } catch (const std::bad_alloc&) {
+    return_tensor_memory(size_bytes);
+    throw;
+  }
+  return {raw, [size_bytes](std::byte* p) {
+            ::operator delete[](p, std::align_val_t{kAlignment});
+            return_tensor_memory(size_bytes);
+          }};
+}
+
+// Throws Error when the bytes of such a tensor are more than a number holds.
+void require_size(const Shape& shape, ElementType type) {
+  std::int64_t bytes = element_bytes(type);
+  bool empty = false, beyond = false;
+  for (const std::int64_t dim : shape) {
+    CHECK(dim >= 0, "shape {}", to_string(shape));
+    empty = empty || dim == 0;
+    beyond = beyond || __builtin_mul_overflow(bytes, std::max<std::int64_t>(dim, 1), &bytes);
+  }
+  if (beyond && !empty) fail("a tensor {}: more elements than can be counted", to_string(shape));
 }
 
 }  // namespace
@@ -81,8 +107,7 @@ Tensor Tensor::uninitialized(ElementType type, Shape shape, Layout layout) {
   tensor.shape_ = std::move(shape);
   tensor.type_ = type;
   tensor.layout_ = layout;
-  for (const std::int64_t dim : tensor.shape_)
-    CHECK(dim >= 0, "shape {}", to_string(tensor.shape_));
+  require_size(tensor.shape_, type);
   tensor.bytes_ = allocate(tensor.size_bytes());
   return tensor;
 }

@@ -1,5 +1,6 @@
 #include "data/image_lists.h"
 
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -401,8 +402,10 @@ fs::path lines_beside(const fs::path& png) {
 }
 
 std::string read_gzip(const fs::path& path) {
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (!file) (void)read_file(path);  // says why
+  const OpenFile opened(path);
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzdopen(dup(opened.descriptor()), "rb"),
+                                                        gzclose);
+  if (!file) fail("{}: cannot read: out of memory", path.string());
   std::string bytes, block(1 << 16, '\0');
   int length = 0;
   while ((length = gzread(file.get(), block.data(), static_cast<unsigned>(block.size()))) > 0) {

@@ -18,10 +18,8 @@ class MappedFile {
   std::string_view bytes() const { return bytes_.data() != nullptr ? bytes_ : fallback_; }
 
  private:
-  void map(const std::filesystem::path& path);
-
   std::string_view bytes_;
-  std::string fallback_;  // of a pipe, or where there is nothing to map
+  std::string fallback_;  // where there is nothing to map
 };
 
 }  // namespace workbench::importer

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "compiler/quantize/quantize.h"
+#include "core/json_fault.h"
 
 namespace workbench {
 
@@ -236,10 +237,8 @@ QuantizerTable quantizer_table_from_json(std::string_view text, const std::strin
   Json json;
   try {
     json = Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    fail("{}: expected quantizer JSON, found {}", file_name, error.what());
-  } catch (const Json::out_of_range& error) {  // a number no double can hold
-    fail("{}: expected quantizer JSON, found {}", file_name, error.what());
+  } catch (const Json::exception& error) {  // or a number no double can hold
+    fail("{}: expected quantizer JSON, found that {}", file_name, json_fault(error.what()));
   }
   if (!json.is_object() || !json.contains("network") || !json["network"].is_array()) {
     fail("{}: expected an object with a list 'network', found none", file_name);

@@ -58,7 +58,11 @@ std::vector<HostStepInfo> host_steps(const Program& program, const Machine& mach
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   const auto reasons = reasons_for_host(quantized, machine, options);  // or refuses
-  auto [lowered, placement, time] = place_fastest_order(quantized, machine, options.order);
+  auto [lowered, placement, time, stopped] = place_fastest_order(quantized, machine, options.order);
+  if (stopped && options.remark) {
+    options.remark(
+        "the search for an order of the layers stopped at its limit: the order is the best so far");
+  }
   Program program = emit(lowered, machine, options.constants);
   if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {
     fail("{}: {} instructions, the instruction memory of {} holds {}", quantized.name,

@@ -2,6 +2,7 @@
 // bits.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -21,6 +22,8 @@ struct CompileOptions {
   bool constants = true;
   // Why nodes that the overlay could run are the host's all the same, by name.
   std::map<std::string, std::string> left_to_host = {};
+  // Takes what the user should know of this compilation, a line each.
+  std::function<void(const std::string&)> remark = {};
 };
 
 // `quantized` as compiler/quantize makes it with host_reasons(machine), and more on the host.

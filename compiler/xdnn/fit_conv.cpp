@@ -194,6 +194,10 @@ bool embed_dilation(Fitting& fitting, std::size_t n) {
   }
   if (apart[0] == 1 && apart[1] == 1) return false;
   const Tensor weights = *constant;
+  if (too_many_taps({weights.dim(0), weights.dim(1), (conv->window.kernel[0] - 1) * apart[0] + 1,
+                     (conv->window.kernel[1] - 1) * apart[1] + 1})) {
+    return false;
+  }
   workbench::Conv wider = *conv;
   for (std::size_t i = 0; i < 2; ++i) {
     wider.window.kernel[i] = (conv->window.kernel[i] - 1) * apart[i] + 1;
@@ -272,7 +276,9 @@ bool split_padding(Fitting& fitting, std::size_t n) {
     rest.window.pads_begin[i] -= excess;
     padded = padded || excess > 0;
   }
-  if ((!padded && cut.none()) || (padded && most == 0)) return false;
+  if ((!padded && cut.none()) || (padded && most == 0) || !can_crop(fitting, cut)) return false;
+  const std::int64_t excess = std::max(before.pads_begin[0], before.pads_begin[1]);
+  if (padded && excess / most >= kMostParts) return false;
   Parts parts(fitting, n);
   ValueId x = node.inputs[0];
   if (!cut.none()) x = crop(parts, x, cut, fitting.machine.limits.kernel_max);
@@ -393,6 +399,17 @@ bool split_taps(Fitting& fitting, std::size_t n, std::int64_t rows_limit,
     });
   };
   if (too_far(rows, 0) || too_far(columns, 1)) return false;
+  if (static_cast<std::int64_t>(rows.size() * columns.size()) > kMostParts) return false;
+  const auto possible = [&](const Span& y, const Span& x) {
+    return can_crop(
+        fitting,
+        {.top = y.crop_begin, .left = x.crop_begin, .bottom = y.crop_end, .right = x.crop_end});
+  };
+  for (const Span& y : rows) {
+    for (const Span& x : columns) {
+      if (!possible(y, x)) return false;
+    }
+  }
   for (const Span& y : rows) {
     for (const Span& x : columns) {
       Tensor taps = taps_of(weights, y, x);
@@ -538,6 +555,7 @@ bool split_groups_of(Fitting& fitting, std::size_t n) {
   const Node& node = fitting.graph.nodes[n];
   const auto* conv = std::get_if<workbench::Conv>(&node.op);
   if (conv == nullptr || conv->groups == 1 || !only_filters_refused(fitting, node)) return false;
+  if (conv->groups > kMostParts) return false;
   if (split_taps_in_two(fitting, n)) return true;
   const Tensor* weights = float_constant(fitting.graph, node, 1);
   const Tensor* bias = float_constant(fitting.graph, node, 2);

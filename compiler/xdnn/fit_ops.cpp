@@ -264,6 +264,7 @@ bool slice_to_conv(Fitting& fitting, std::size_t n) {
   Window window = unit_window();
   window.kernel = {rows.start + 1 + rows.behind(in[2]), columns.start + 1 + columns.behind(in[3])};
   window.strides = {rows.step, columns.step};
+  if (too_many_taps({out[1], 1, window.kernel[0], window.kernel[1]})) return false;
   const bool spatial = window != unit_window();
   if (!spatial && !channels) return false;
   ValueId x = node.inputs[0];
@@ -343,6 +344,7 @@ bool split_upsample(Fitting& fitting, std::size_t n) {
     parts.finish(repeating(out, middle), {parts.add(repeating(middle, in), {x})});
     return true;
   }
+  if (too_many_taps({in[1], 1, rows, columns})) return false;
   // Each pixel spread over a window of ones that no other reaches.
   ConvTranspose spread{.window = unit_window(), .groups = in[1], .output_padding = {0, 0}};
   spread.window.kernel = spread.window.strides = {rows, columns};

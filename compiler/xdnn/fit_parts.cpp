@@ -80,7 +80,24 @@ Tensor one_tap(std::int64_t channels, std::int64_t rows, std::int64_t columns, s
   return taps;
 }
 
+bool can_crop(const Fitting& fitting, const Crop& crop) {
+  const std::int64_t taken = fitting.machine.limits.kernel_max - 1;  // by each convolution
+  return crop.none() ||
+         (taken > 0 &&
+          std::max(crop.top + crop.bottom, crop.left + crop.right) / taken < kMostParts);
+}
+
+bool too_many_taps(const Shape& weights) {
+  std::int64_t taps = 1;
+  for (const std::int64_t dim : weights) {
+    if (dim > 0 && taps > kMostTaps / dim) return true;
+    taps *= dim;
+  }
+  return false;
+}
+
 ValueId crop(Parts& parts, ValueId x, const Crop& crop, std::int64_t kernel_max) {
+  CHECK(crop.none() || kernel_max >= 2, "no kernel of one tap takes anything off");
   Crop left = crop;
   // What one kernel can take off; the one tap is where `begin` have been skipped.
   const auto take = [&](std::int64_t& begin, std::int64_t& end) {

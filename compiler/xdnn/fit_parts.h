@@ -78,7 +78,15 @@ struct Crop {
   std::int64_t top = 0, left = 0, bottom = 0, right = 0;
   bool none() const { return top == 0 && left == 0 && bottom == 0 && right == 0; }
 };
+// A kernel of one tap takes nothing off: kernel_max >= 2, or nothing to cut.
+bool can_crop(const Fitting& fitting, const Crop& crop);
 ValueId crop(Parts& parts, ValueId x, const Crop& crop, std::int64_t kernel_max);
+
+// The budget of a node's rewrites: more parts than that, or larger constants for them, and it is
+// the host's.
+inline constexpr std::int64_t kMostParts = 1024;
+inline constexpr std::int64_t kMostTaps = std::int64_t{1} << 24;
+bool too_many_taps(const Shape& weights);
 
 // Sum of `terms` (at least 2), the last Add with `activation`.
 void finish_sum(Parts& parts, const std::vector<ValueId>& terms, const Activation& activation);

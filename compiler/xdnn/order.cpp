@@ -19,15 +19,18 @@ bool is_pool(const Graph& graph, const Node& node) {
          on_accelerator(graph, node);
 }
 
-std::vector<std::size_t> stitched(const NetworkTasks& network, Goal goal) {
+CandidateOrder stitched(const char* name, const NetworkTasks& network, Goal goal) {
+  CandidateOrder candidate{.name = name, .nodes = {}};
   TaskOrder order;
   EngineClock clock;
   for (const Region& region : network.regions) {
     const SearchResult best = best_order(part_of(network.compiled, region, clock), goal);
     for (const int task : best.order) order.push_back(region.begin + task);
     clock = best.score.clock;
+    candidate.stopped = candidate.stopped || best.stopped;
   }
-  return nodes_in(network, order);
+  candidate.nodes = nodes_in(network, order);
+  return candidate;
 }
 
 }  // namespace
@@ -53,24 +56,24 @@ std::vector<std::size_t> natural_order(const Graph& quantized) {
 std::vector<std::size_t> order_nodes(const Graph& quantized, const Machine& machine,
                                      OrderGoal goal) {
   if (goal == OrderGoal::Natural) return natural_order(quantized);
-  return stitched(network_tasks(quantized, machine),
-                  goal == OrderGoal::Time ? Goal::Time : Goal::Space);
+  const NetworkTasks network = network_tasks(quantized, machine);
+  return stitched("", network, goal == OrderGoal::Time ? Goal::Time : Goal::Space).nodes;
 }
 
 std::vector<CandidateOrder> candidate_orders(const Graph& quantized, const Machine& machine,
                                              const OrderOptions& options) {
-  if (options.file) return {{options.file->path, order_nodes(quantized, *options.file)}};
-  if (options.goal == OrderGoal::Natural) return {{"natural", natural_order(quantized)}};
+  if (options.file) return {{options.file->path, order_nodes(quantized, *options.file), false}};
+  if (options.goal == OrderGoal::Natural) return {{"natural", natural_order(quantized), false}};
   const NetworkTasks network = network_tasks(quantized, machine);
-  std::vector<CandidateOrder> candidates = {{"space", stitched(network, Goal::Space)}};
+  std::vector<CandidateOrder> candidates = {stitched("space", network, Goal::Space)};
   if (options.goal == OrderGoal::Space) return candidates;
   const auto put_first = [&](CandidateOrder candidate) {
     const bool known = std::any_of(candidates.begin(), candidates.end(),
                                    [&](const auto& c) { return c.nodes == candidate.nodes; });
     if (!known) candidates.insert(candidates.begin(), std::move(candidate));
   };
-  put_first({"natural", natural_order(quantized)});
-  put_first({"time", stitched(network, Goal::Time)});
+  put_first({"natural", natural_order(quantized), false});
+  put_first(stitched("time", network, Goal::Time));
   return candidates;
 }
 

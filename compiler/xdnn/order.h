@@ -50,6 +50,7 @@ std::vector<std::size_t> order_nodes(const Graph& quantized, const OrderFile& fi
 struct CandidateOrder {
   std::string name;  // "time", "natural", "space", or the file's path
   std::vector<std::size_t> nodes;
+  bool stopped = false;  // the search ended for want of steps (SearchLimits): it is the best so far
 };
 // The candidate orders under the options. With goal Time (which is modelled without addresses)
 // three orders at most, each once: that of least time first, that of least space last. Else one.

@@ -329,9 +329,15 @@ bool better(const Score& a, const Score& b, Goal goal) {
 
 namespace {
 
+// To score that many orders.
+std::int64_t steps_of_orders(const OrderProblem& problem, std::int64_t orders) {
+  return orders * static_cast<std::int64_t>(problem.tasks.size()) * problem.steps_of_append();
+}
+
 SearchResult best_of_all(const OrderProblem& problem, Goal goal) {
   SearchResult best{.exact = true};
   for (TaskOrder& order : all_orders(problem)) {
+    best.steps += steps_of_orders(problem, 1);
     const Score candidate = score(problem, order);
     if (best.order.empty() || better(candidate, best.score, goal)) {
       best.order = std::move(order);
@@ -345,19 +351,19 @@ SearchResult best_of_all(const OrderProblem& problem, Goal goal) {
 class Search {
  public:
   Search(const OrderProblem& problem, Goal goal, const SearchLimits& limits)
-      : lattice_(problem), tasks_(problem.tasks.size()), goal_(goal), limits_(limits) {}
+      : lattice_(problem),
+        tasks_(problem.tasks.size()),
+        goal_(goal),
+        limits_(limits),
+        append_(problem.steps_of_append()),
+        left_(limits.steps_per_task * static_cast<std::int64_t>(tasks_)) {}
 
   SearchResult run() {
     Level level;
     steps_.push_back({0, -1});
     level[lattice_.empty_set()].push_back({lattice_.start(), 0, {}});
     for (std::size_t size = 0; size < tasks_; ++size) {
-      Level next;
-      for (const auto& [done, labels] : level) {
-        for (const int task : lattice_.ready(done)) {
-          for (const Label& parent : labels) extend(parent, task, next);
-        }
-      }
+      Level next = successors(level, left_ / static_cast<std::int64_t>(tasks_ - size));
       keep_best_sets(next);
       level = std::move(next);
     }
@@ -383,6 +389,39 @@ class Search {
     const std::int64_t time = lattice_.time_bound(state).value;
     if (goal_ == Goal::Time) return {time, state.peak, state.area, 0};
     return {state.peak, lattice_.alive(state.done), time, state.area};
+  }
+
+  // All that can come next, or what the steps allow: of the best states first, and one successor at
+  // least, so that some order is found.
+  Level successors(const Level& level, std::int64_t steps) {
+    std::vector<const Level::value_type*> sets;
+    std::int64_t wanted = 0;
+    for (const auto& set : level) {
+      sets.push_back(&set);
+      wanted += static_cast<std::int64_t>(lattice_.ready(set.first).size() * set.second.size());
+    }
+    const std::int64_t allowed = std::max<std::int64_t>(1, steps / append_);
+    if (wanted > allowed) {
+      stopped_ = true;
+      exact_time_ = exact_peak_ = false;
+      std::stable_sort(sets.begin(), sets.end(), [](const auto* a, const auto* b) {
+        return a->second.front().key < b->second.front().key;
+      });
+    }
+    Level next;
+    std::int64_t appended = 0;
+    for (const auto* set : sets) {
+      for (const int task : lattice_.ready(set->first)) {
+        for (const Label& parent : set->second) {
+          if (appended == allowed) break;
+          ++appended;
+          extend(parent, task, next);
+        }
+      }
+    }
+    left_ -= appended * append_;
+    steps_taken_ += appended * append_;
+    return next;
   }
 
   void extend(const Label& parent, int task, Level& next) {
@@ -443,6 +482,8 @@ class Search {
     }
     std::reverse(best.order.begin(), best.order.end());
     best.exact = goal_ == Goal::Time ? exact_time_ : exact_peak_;
+    best.stopped = stopped_;
+    best.steps = steps_taken_;
     return best;
   }
 
@@ -450,14 +491,23 @@ class Search {
   std::size_t tasks_;
   Goal goal_;
   SearchLimits limits_;
+  std::int64_t append_, left_, steps_taken_ = 0;
   std::vector<Step> steps_;
-  bool exact_time_ = true, exact_peak_ = true;
+  bool exact_time_ = true, exact_peak_ = true, stopped_ = false;
 };
 
 }  // namespace
 
 SearchResult best_order(const OrderProblem& problem, Goal goal, const SearchLimits& limits) {
-  if (count_up_to(problem, limits.enumerate, 500'000)) return best_of_all(problem, goal);
+  const std::int64_t budget =
+      limits.steps_per_task * static_cast<std::int64_t>(problem.tasks.size());
+  // To list an order takes as many appended tasks as there are, to count one set a look at all.
+  const std::int64_t orders =
+      std::min(limits.enumerate, budget / std::max<std::int64_t>(1, steps_of_orders(problem, 1)));
+  const std::int64_t sets = std::min<std::int64_t>(500'000, budget / problem.steps_of_append());
+  if (count_up_to(problem, orders, static_cast<std::size_t>(sets))) {
+    return best_of_all(problem, goal);
+  }
   return Search(problem, goal, limits).run();
 }
 

@@ -54,6 +54,12 @@ struct OrderProblem {
   bool serial = false;              // each instruction waits for all before it
   std::int64_t issue_cycles = 0, queue_depth = 1;
   EngineClock start;
+
+  // What it takes to append one task to a state: the words of all sets that are looked at.
+  std::int64_t steps_of_append() const {
+    const auto words = static_cast<std::int64_t>((tasks.size() + 63) / 64);
+    return words * static_cast<std::int64_t>(2 * spaces.size() + tasks.size() + 8);
+  }
 };
 
 using TaskOrder = std::vector<int>;
@@ -82,11 +88,16 @@ struct SearchLimits {
   std::int64_t enumerate = 5000;     // up to so many orders all are scored
   std::int64_t states = 20'000;      // beyond: search with at most so many states kept in all
   std::int64_t states_per_set = 16;  // of the same finished tasks
+  // For each task of the problem: words of sets that are looked at. Time is proportional to it and
+  // to nothing else, whatever the machine it runs on, so that the same order is found anywhere.
+  std::int64_t steps_per_task = std::int64_t{1} << 21;
 };
 struct SearchResult {
   TaskOrder order;
   Score score;
-  bool exact = false;  // nothing was left out: no order has a lower time (peak)
+  bool exact = false;    // nothing was left out: no order has a lower time (peak)
+  bool stopped = false;  // the steps were spent: what was left out was not for want of promise
+  std::int64_t steps = 0;
 };
 // The best order found; ties go to the lexicographically first.
 SearchResult best_order(const OrderProblem& problem, Goal goal, const SearchLimits& limits = {});

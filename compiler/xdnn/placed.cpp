@@ -112,6 +112,8 @@ bool has_program(const Graph& quantized, const Machine& machine,
   return first_that_fits(whole, model).has_value();
 }
 
+constexpr std::int64_t kPlannedOps = 20'000;  // in all tries together
+
 // Words beyond which more memory changes nothing: every volume has a place of its own, or each of
 // the buffers holds the largest one.
 std::int64_t ample_words(const MemoryModel& model) {
@@ -127,7 +129,7 @@ std::int64_t ample_words(const MemoryModel& model) {
 
 // Bytes of the smallest memory for which a program is found, tried out and not only computed: sizes
 // from the least budget on, each a 32nd larger than the one before. Nothing when none of them has
-// one.
+// one, or none of as many as a network of that size is worth.
 std::optional<std::int64_t> smallest_memory(const Graph& quantized, const MemoryModel& model,
                                             const std::vector<std::size_t>& order,
                                             std::int64_t least_words) {
@@ -135,12 +137,15 @@ std::optional<std::int64_t> smallest_memory(const Graph& quantized, const Memory
   const std::int64_t buffers = machine.am.buffers;
   const std::int64_t ample = ample_words(model);
   std::int64_t words = buffers > 0 ? machine.am_words() : least_words;
-  while (true) {
+  const auto tries =
+      std::max<std::int64_t>(8, kPlannedOps / static_cast<std::int64_t>(model.ops.size() + 1));
+  for (std::int64_t tried = 0; tried < tries; ++tried) {
     machine.am.size_bytes = words * machine.word_bytes();
     if (has_program(quantized, machine, order)) return machine.am.size_bytes;
     if (words >= ample) return std::nullopt;
     words += std::max({std::int64_t{1}, buffers, words / 32});
   }
+  return std::nullopt;
 }
 
 [[noreturn]] void cannot_be_cut(const Graph& quantized, const Machine& machine,
@@ -180,10 +185,13 @@ Placed place_by_plan(const Graph& quantized, const Machine& machine,
 Placed place_fastest_order(const Graph& quantized, const Machine& machine,
                            const OrderOptions& options) {
   const std::vector<CandidateOrder> candidates = candidate_orders(quantized, machine, options);
+  const bool stopped =
+      std::any_of(candidates.begin(), candidates.end(), [](const auto& c) { return c.stopped; });
   std::optional<Placed> best;
   for (const CandidateOrder& candidate : candidates) {
     auto placed = place_in_order(quantized, machine, candidate.nodes);
     if (!placed) continue;  // another one may fit
+    placed->stopped = stopped;
     const bool faster = !best || placed->time < best->time;
     const bool smaller = best && placed->time == best->time &&
                          placed->placement.peak_words < best->placement.peak_words;
@@ -193,7 +201,9 @@ Placed place_fastest_order(const Graph& quantized, const Machine& machine,
   if (machine.slice0.used == 1) {  // memory plans know nothing of slice 0
     refuse(lower(quantized, machine, candidates.back().nodes), machine);
   }
-  return place_by_plan(quantized, machine, candidates);
+  Placed planned = place_by_plan(quantized, machine, candidates);
+  planned.stopped = stopped;
+  return planned;
 }
 
 }  // namespace workbench::xdnn

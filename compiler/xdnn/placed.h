@@ -13,7 +13,8 @@ namespace workbench::xdnn {
 struct Placed {
   Lowered lowered;
   Placement placement;
-  Cycles time;  // modelled_time()
+  Cycles time;           // modelled_time()
+  bool stopped = false;  // the search for an order (SearchLimits)
 };
 
 // Lowers, lays out and places one order; nothing when it does not fit the memory, or the first

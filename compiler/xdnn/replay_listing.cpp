@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compiler/xdnn/mapping.h"
+#include "compiler/xdnn/replay_fields.h"
 #include "core/error.h"
 #include "isa/xdnn/assembly.h"
 #include "isa/xdnn/filters.h"
@@ -192,6 +193,7 @@ std::vector<ListedStep> listed_steps(const Listing& listing, const Machine& mach
                     layer_name(name_of(entry))};
     normalise(step.instruction, listing, machine);
     check_unit(entry, step.instruction, machine);
+    check_fields_without_effect(entry, step.instruction, machine);
     check_memory(entry, step.instruction, machine);
     steps.push_back(std::move(step));
   }

@@ -81,8 +81,9 @@ std::optional<Timed> timed(const Graph& prepared, const Target& target, const Le
   for_times.schedule.goal = xdnn::OrderGoal::Natural;
   try {
     const Graph annotated = leaving.quantize.annotate(prepared, any_thresholds(prepared));
-    Timed result{.program = leaving.compile(leaving.quantize.lower(annotated), for_times, false),
-                 .of_node = {}};
+    Timed result{
+        .program = leaving.compile(leaving.quantize.lower(annotated), for_times, false).program,
+        .of_node = {}};
     add_times(*target.machine, result);
     return result;
   } catch (const Error&) {

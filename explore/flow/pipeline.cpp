@@ -21,7 +21,7 @@ LoadedProgram program_for(const Imported& imported, const Quantized& quantized,
   if (request.program.empty()) {
     const Target leaving =
         quantized.left_to_host.empty() ? target : target.leaving(quantized.left_to_host);
-    loaded.program = leaving.compile(quantized.integers, request, constants);
+    loaded = leaving.compile(quantized.integers, request, constants);
   } else {
     loaded = target.load(request, imported, quantized.integers);
   }

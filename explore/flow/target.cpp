@@ -1,6 +1,7 @@
 #include "explore/flow/target.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "compiler/passes/one_image.h"
 #include "compiler/pulp/compile.h"
@@ -16,6 +17,7 @@
 #include "compiler/xdnn/support.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/memory.h"
 #include "isa/xdnn/listing_text.h"
 #include "sim/pulp/simulate.h"
 #include "sim/xdnn/simulate.h"
@@ -128,14 +130,18 @@ Target xdnn_target(const xdnn::Machine& machine, const LeftToHost& left = {}) {
                   const QuantizerTable* table) {
             return quantize(prepared, thresholds, codes, table);
           },
-      .compile = [machine, left](const Graph& integers, const CompileRequest& request,
-                                 bool constants) -> Program {
-        return xdnn::compile(integers, machine,
-                             {.allow_host = request.allow_host,
-                              .order = request.schedule,
-                              .constants = constants,
-                              .left_to_host = left});
-      },
+      .compile =
+          [machine, left](const Graph& integers, const CompileRequest& request, bool constants) {
+            LoadedProgram compiled;
+            const auto remark = [&](const std::string& text) { compiled.remarks.push_back(text); };
+            compiled.program = xdnn::compile(integers, machine,
+                                             {.allow_host = request.allow_host,
+                                              .order = request.schedule,
+                                              .constants = constants,
+                                              .left_to_host = left,
+                                              .remark = remark});
+            return compiled;
+          },
       .load =
           [machine](const CompileRequest& request, const Imported& network, const Graph& integers) {
             return replayed(*network.listing, integers, machine, request);
@@ -211,12 +217,12 @@ Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {}) {
                 return quantize_nemo(prepared, thresholds, codes);
               },
           .compile = [machine, left](const Graph& integers, const CompileRequest& request,
-                                     bool) -> Program {
-            return pulp::compile(integers, machine,
-                                 {.allow_host = request.allow_host,
-                                  .tiler = request.tiler,
-                                  .norm_bits = request.norm_bits,
-                                  .left_to_host = left});
+                                     bool) -> LoadedProgram {
+            return {.program = pulp::compile(integers, machine,
+                                             {.allow_host = request.allow_host,
+                                              .tiler = request.tiler,
+                                              .norm_bits = request.norm_bits,
+                                              .left_to_host = left})};
           },
           .load = [](const CompileRequest& request, const Imported&, const Graph& integers)
               -> LoadedProgram { return {.program = saved_program(request.program, integers)}; },
@@ -231,8 +237,47 @@ constexpr int kFreeActivationBits = 8;
 
 }  // namespace
 
+namespace {
+
+// Bytes of a value, of floats at least: what it is calibrated with. The largest number when no
+// number holds them.
+std::int64_t float_bytes(const Value& value) {
+  std::int64_t bytes = element_bytes(value.type);
+  for (const std::int64_t dim : value.shape) {
+    if (__builtin_mul_overflow(bytes, dim, &bytes)) return std::numeric_limits<std::int64_t>::max();
+  }
+  return bytes;
+}
+
+// Any run holds the network's inputs, and for each node its operands and results: refused here,
+// before the first of them is allocated.
+void require_memory_for(const Graph& graph) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const auto add = [](std::int64_t& sum, std::int64_t more) {
+    if (__builtin_add_overflow(sum, more, &sum)) sum = kMost;
+  };
+  std::int64_t inputs = 0;
+  for (const ValueId id : graph.inputs) add(inputs, float_bytes(graph.value(id)));
+  for (const Node& node : graph.nodes) {
+    std::int64_t bytes = inputs;
+    for (const auto* ids : {&node.inputs, &node.outputs}) {
+      for (const ValueId id : *ids) {
+        const bool counted =
+            id == kNoValue || graph.value(id).constant ||
+            std::find(graph.inputs.begin(), graph.inputs.end(), id) != graph.inputs.end();
+        if (!counted) add(bytes, float_bytes(graph.value(id)));
+      }
+    }
+    require_memory(bytes,
+                   fmt::format("{}: node '{}' ({})", graph.name, node.name, op_name(node.op)));
+  }
+}
+
+}  // namespace
+
 Imported imported(Graph graph, std::vector<std::string> notes) {
   OneImage one = one_image(std::move(graph));
+  require_memory_for(one.graph);
   Imported result{.graph = std::move(one.graph), .notes = std::move(notes)};
   if (!one.obstacle.empty()) {
     result.warnings.push_back(fmt::format(

@@ -73,7 +73,8 @@ struct Target {
   std::function<Graph(const Graph& prepared, const Thresholds&, const QuantizerTable* table)>
       published;
   // Without `constants` the program is good for timing alone (of PULP it has them all the same).
-  std::function<Program(const Graph& integers, const CompileRequest&, bool constants)> compile;
+  std::function<LoadedProgram(const Graph& integers, const CompileRequest&, bool constants)>
+      compile;
   // The program of `request.program`. Throws Error when it was not made from `integers`.
   std::function<LoadedProgram(const CompileRequest&, const Imported&, const Graph& integers)> load;
   std::function<Simulated(const Program&, std::span<const Tensor> input, const SimulateOptions&)>

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -213,8 +214,24 @@ std::string json_report(const RunResult& result) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string csv_cell(std::string_view text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return std::string(text);
+namespace {
+
+// Whether a spreadsheet would compute it (OWASP, "CSV Injection"): names come from files.
+bool is_formula(std::string_view text) {
+  if (text.size() < 2 || std::string_view("=+-@\t\r").find(text[0]) == std::string::npos) {
+    return false;
+  }
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + (text[0] == '+' ? 1 : 0), end, number);
+  return error != std::errc() || stop != end;
+}
+
+}  // namespace
+
+std::string csv_cell(std::string_view name) {
+  const std::string text = (is_formula(name) ? "'" : "") + std::string(name);
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) {
     quoted += c;

@@ -20,7 +20,8 @@ std::string json_report(const RunResult& result);
 // One line per layer after a header line.
 std::string csv_report(const Report& report);
 
-// A cell of a CSV file: quoted where RFC 4180 asks for it.
+// A cell of a CSV file: quoted where RFC 4180 asks for it, behind an apostrophe where a spreadsheet
+// would take a text for a formula.
 std::string csv_cell(std::string_view text);
 
 // A timeline as Chrome trace-event JSON, which https://ui.perfetto.dev opens: one track per

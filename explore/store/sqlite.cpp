@@ -21,8 +21,14 @@ void refuse(const std::filesystem::path& path, sqlite3* handle, int code) {
   switch (code & 0xff) {
     case SQLITE_NOTADB:
       fail("{}: expected a results store, found a file that is no SQLite database", name);
+    // Our statements keep the rules, and their SQL is that of our tables: these are others.
     case SQLITE_CORRUPT:
-    case SQLITE_CONSTRAINT:  // our statements keep the rules: the tables do not
+    case SQLITE_CONSTRAINT:
+    case SQLITE_ERROR:
+    case SQLITE_FORMAT:
+    case SQLITE_MISMATCH:
+    case SQLITE_SCHEMA:
+    case SQLITE_INTERRUPT:  // by limit_steps()
       throw Damaged(fmt::format(
           "{}: damaged: {}; what can be read is kept by: workbench results --store {} --salvage "
           "NEW.db",
@@ -132,6 +138,13 @@ Connection::Connection(const std::filesystem::path& path, const std::string& nam
 Connection::~Connection() {
   for (const auto& [sql, statement] : prepared_) sqlite3_finalize(statement);
   sqlite3_close(handle_);
+}
+
+void Connection::limit_steps(std::int64_t millions) {
+  constexpr int kSteps = 1'000'000;
+  millions_left_ = millions;
+  const auto count = [](void* left) { return --*static_cast<std::int64_t*>(left) < 0 ? 1 : 0; };
+  sqlite3_progress_handler(handle_, kSteps, count, &millions_left_);
 }
 
 Statement Connection::statement(const char* sql) const {

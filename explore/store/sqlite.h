@@ -71,9 +71,14 @@ class Connection {
   void execute(const std::string& sql) const;   // any number of statements, without results
   std::int64_t integer(const char* sql) const;  // the first column of the first row; 0: no row
 
+  // From here on, all statements together end with Damaged after that many millions of steps: a
+  // damaged page may point at itself, and a view may be a recursion without an end.
+  void limit_steps(std::int64_t millions);
+
  private:
   std::filesystem::path path_;
   sqlite3* handle_ = nullptr;
+  std::int64_t millions_left_ = 0;
   mutable std::map<std::string, sqlite3_stmt*, std::less<>> prepared_;
 };
 

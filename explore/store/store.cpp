@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json_fault.h"
 #include "explore/store/tables.h"
 
 namespace workbench {
@@ -24,6 +25,18 @@ std::string now_utc() {
   std::array<char, 32> text{};
   const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   return {text.data(), size};
+}
+
+// The point that the index has under this key, which a damaged table may lack or have another of.
+StoredPoint point_at(const sqlite::Connection& connection, std::int64_t point,
+                     const std::string& key, bool with_layers) {
+  std::optional<PointRow> row = read_point(connection, point, with_layers);
+  if (row && row->stored.key == key) return std::move(row->stored);
+  const std::string name = connection.path().string();
+  throw sqlite::Damaged(fmt::format(
+      "{}: damaged: expected point {} where its index has it, found {}; what can be read is kept "
+      "by: workbench results --store {} --salvage NEW.db",
+      name, key, row ? "another" : "none", name));
 }
 
 }  // namespace
@@ -64,7 +77,7 @@ std::optional<StoredPoint> Store::find(const std::string& key, bool with_layers)
   Transaction snapshot(**database_, Transaction::Kind::Read);
   const std::optional<std::int64_t> point = point_of_key(**database_, key);
   if (!point) return std::nullopt;
-  return read_point(**database_, *point, with_layers)->stored;
+  return point_at(**database_, *point, key, with_layers);
 }
 
 std::vector<bool> Store::present(std::span<const std::string> keys) const {
@@ -123,7 +136,9 @@ std::vector<RunRecord> Store::runs() const {
     while (query.step()) ids.push_back(query.integer(0));
   }
   std::vector<RunRecord> result;
-  for (const std::int64_t id : ids) result.push_back(*read_run(**database_, id));
+  for (const std::int64_t id : ids) {
+    if (std::optional<RunRecord> run = read_run(**database_, id)) result.push_back(std::move(*run));
+  }
   return result;
 }
 
@@ -154,7 +169,7 @@ std::vector<StoredPoint> Store::run_points(std::int64_t run, bool with_layers) c
   std::vector<StoredPoint> result;
   for (const std::string& key : run_keys(run)) {
     const std::optional<std::int64_t> point = point_of_key(**database_, key);
-    if (point) result.push_back(read_point(**database_, *point, with_layers)->stored);
+    if (point) result.push_back(point_at(**database_, *point, key, with_layers));
   }
   return result;
 }
@@ -261,7 +276,7 @@ StoredPoint point_from_json(std::string_view text, const std::string& where) {
     }
     return stored;
   } catch (const json::exception& error) {
-    fail("{}: expected a point as JSON, found: {}", where, error.what());
+    fail("{}: expected a point as JSON, found {}", where, json_fault(error.what()));
   }
 }
 

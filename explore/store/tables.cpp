@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <set>
 #include <string>
 #include <thread>
@@ -403,11 +404,18 @@ std::vector<Setting> read_settings(const Connection& connection, std::int64_t po
   return settings;
 }
 
+// No program writes a figure that is no number.
+double finite(const Connection& connection, std::int64_t point, double value) {
+  if (std::isfinite(value)) return value;
+  throw sqlite::Damaged(fmt::format("{}: point {}: expected a figure, found {}",
+                                    connection.path().string(), point, value));
+}
+
 std::map<std::string, double> read_metrics(const Connection& connection, std::int64_t point) {
   std::map<std::string, double> metrics;
   Statement query = connection.statement("SELECT name, value FROM metrics WHERE point = ?");
   query.bind(point);
-  while (query.step()) metrics[query.text(0)] = query.real(1);
+  while (query.step()) metrics[query.text(0)] = finite(connection, point, query.real(1));
   return metrics;
 }
 
@@ -430,7 +438,7 @@ std::vector<LayerFigures> read_layers(const Connection& connection, std::int64_t
       throw sqlite::Damaged(fmt::format("{}: point {}: expected a layer {}, found figures alone",
                                         connection.path().string(), point, figures.integer(0)));
     }
-    layers[layer->second].metrics[figures.text(1)] = figures.real(2);
+    layers[layer->second].metrics[figures.text(1)] = finite(connection, point, figures.real(2));
   }
   return layers;
 }
@@ -488,7 +496,7 @@ std::optional<PointRow> read_point(const Connection& connection, std::int64_t po
     row.stored.result.status = status_from(query.text(4), where);
     row.stored.result.reason = query.text(5);
     if (!query.is_null(6)) row.stored.result.bit_exact = query.integer(6) != 0;
-    row.stored.result.seconds = query.real(7);
+    row.stored.result.seconds = finite(connection, point, query.real(7));
     row.created = query.text(8);
     row.version = query.text(9);
     row.digest = query.text(10);

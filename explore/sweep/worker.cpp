@@ -19,6 +19,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json_fault.h"
 #include "explore/store/store.h"
 #include "explore/sweep/parameter.h"
 
@@ -46,11 +47,12 @@ Point point_of(const json& object, const std::string& where) {
 class FinishedPoints {
  public:
   explicit FinishedPoints(const fs::path& path) : path_(path) {
-    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
     if (file_ < 0) refuse();
     struct stat status {};
     char last = '\n';
     if (::fstat(file_, &status) != 0) refuse();
+    if (!S_ISREG(status.st_mode)) fail("{}: cannot write: expected a file", path_.string());
     if (status.st_size > 0 && ::pread(file_, &last, 1, status.st_size - 1) != 1) refuse();
     if (last != '\n') write("\n");  // what was torn stays a line of its own
   }
@@ -168,7 +170,7 @@ SweepJob read_job(const fs::path& path) {
       job.points.push_back({point.at("key"), point_of(point, where)});
     }
   } catch (const json::exception& error) {
-    fail("{}: expected a job file of a sweep, found: {}", where, error.what());
+    fail("{}: expected a job file of a sweep, found {}", where, json_fault(error.what()));
   }
   if (job.program != program_version()) {
     fail("{}: expected a job of this program ({}), found one of {}", where,
@@ -195,6 +197,8 @@ fs::path chunk_file(const fs::path& folder, std::int64_t chunk, std::int64_t chu
 
 std::vector<StoredPoint> read_finished(const fs::path& file, std::uint64_t& offset) {
   std::vector<StoredPoint> points;
+  std::error_code none;
+  if (!fs::is_regular_file(file, none)) return points;
   std::ifstream stream(file, std::ios::binary);
   if (!stream) return points;
   stream.seekg(static_cast<std::streamoff>(offset));

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/json_fault.h"
 
 namespace workbench::track {
 
@@ -31,7 +32,7 @@ Json Reader::parse(const std::string& text) const {
   try {
     return Json::parse(text);
   } catch (const Json::out_of_range& error) {
-    fail("{}: expected numbers within range, found {}", where_, error.what());
+    fail("{}: expected numbers within range, found {}", where_, json_fault(error.what()));
   } catch (const Json::parse_error& error) {
     const std::size_t end = std::min(error.byte, text.size());
     const auto line =

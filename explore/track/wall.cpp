@@ -225,23 +225,6 @@ std::vector<std::size_t> change_points(std::span<const double> values, double si
 
 namespace {
 
-// A file of this process that is gone when the scope ends.
-class TemporaryFile {
- public:
-  TemporaryFile()
-      : path_(fs::temp_directory_path() / fmt::format("workbench-track-{}.json", getpid())) {}
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 std::string last_line(const std::string& text) {
   const std::size_t end = text.find_last_not_of('\n');
   if (end == std::string::npos) return "nothing said";
@@ -260,21 +243,22 @@ std::vector<std::string> run_arguments(const Point& point) {
 }
 
 double simulate_seconds(const fs::path& executable, const Point& point) {
-  const TemporaryFile report;
+  const ScratchFolder folder;
+  const fs::path report = folder.file("report.json");
   std::vector<std::string> arguments = run_arguments(point);
   arguments.insert(arguments.begin(), executable.string());
-  arguments.insert(arguments.end(), {"--json", report.path().string()});
+  arguments.insert(arguments.end(), {"--json", report.string()});
   const FinishedProgram finished = run_program(arguments);
   if (finished.exit_code > 1) {
     fail("{}: expected a run of {}, found exit code {}: {}", executable.string(), point.network,
          finished.exit_code, last_line(finished.errors));
   }
-  if (!fs::exists(report.path())) {
+  if (!fs::exists(report)) {
     fail("{}: expected a workbench that writes a report of its run, found one that wrote none",
          executable.string());
   }
   const Reader reader(executable.string() + ": its report");
-  const Json json = reader.parse(read_file(report.path()));
+  const Json json = reader.parse(read_file(report));
   const Json& wall = reader.object(json, "wall");
   if (!wall.contains("simulate_seconds")) reader.refuse("'simulate_seconds'", "none");
   const double seconds = reader.as_number(wall["simulate_seconds"], "simulate_seconds");

@@ -48,6 +48,11 @@ const Region* self_overlap(const Kernel& kernel, const Footprint& touched) {
   return nullptr;
 }
 
+bool overlaps(const Volume& volume, const Region& region) {
+  return volume.space == region.space && region.address < volume.address + volume.bytes &&
+         volume.address < region.end();
+}
+
 template <typename Call>
 void each_run(const Region& region, Call call) {
   for (std::int64_t i = 0; i < region.count; ++i) {
@@ -83,11 +88,14 @@ std::vector<Region> regions(const TensorPlace& place) {
 
 HazardMonitor::HazardMonitor(const Program& program, const Machine& machine,
                              const std::array<std::int64_t, kSpaces>& sizes)
-    : program_(program), machine_(machine), by_first_(program.memory_map.size()) {
+    : program_(program),
+      machine_(machine),
+      used_(program.memory_map.size(), false),
+      by_first_(program.memory_map.size()) {
   for (std::size_t s = 0; s < kSpaces; ++s) written_[s].resize(static_cast<std::size_t>(sizes[s]));
   const std::size_t constants =
       std::min(program.constants.size(), written_[index(Space::L3)].size());
-  std::fill_n(written_[index(Space::L3)].begin(), constants, std::uint8_t{1});
+  std::fill_n(written_[index(Space::L3)].begin(), constants, std::uint8_t{Written});
   std::iota(by_first_.begin(), by_first_.end(), std::size_t{0});
   std::sort(by_first_.begin(), by_first_.end(), [&](std::size_t a, std::size_t b) {
     return program.memory_map[a].first < program.memory_map[b].first;
@@ -111,8 +119,11 @@ bool HazardMonitor::issue(std::int32_t instruction, std::int64_t time) {
   now.reads = boxes(touched.reads);
   now.writes = boxes(touched.writes);
   for (const Open& earlier : open_) check_pair(earlier, now, time);
+  begin_volumes(instruction);
   check_written(instruction, touched.reads, time);
   check_map(instruction, touched, time);
+  mark_read(touched.reads);
+  begin_refills(touched.writes);
   mark_written(touched.writes);
   if (const auto* kernel = std::get_if<Kernel>(&op)) {
     if (const Region* region = self_overlap(*kernel, touched)) {
@@ -225,21 +236,65 @@ void HazardMonitor::mark_written(const std::vector<Region>& writes) {
   for (const Region& region : writes) {
     std::uint8_t* bytes = written_[index(region.space)].data();
     each_run(region, [&](std::int64_t run) {
-      std::memset(bytes + run, 1, static_cast<std::size_t>(region.length));
+      std::memset(bytes + run, Written, static_cast<std::size_t>(region.length));
       return true;
     });
   }
 }
 
-void HazardMonitor::check_map(std::int32_t instruction, const Footprint& touched,
-                              std::int64_t time) {
+// What L1 held before is of another volume.
+void HazardMonitor::begin_volumes(std::int32_t instruction) {
   const auto& map = program_.memory_map;
-  if (map.empty()) return;
   for (; next_volume_ < by_first_.size(); ++next_volume_) {
-    if (map[by_first_[next_volume_]].first > instruction) break;
-    alive_.push_back(by_first_[next_volume_]);
+    const std::size_t v = by_first_[next_volume_];
+    if (map[v].first > instruction) break;
+    alive_.push_back(v);
+    forget(map[v], true);
   }
   std::erase_if(alive_, [&](std::size_t v) { return map[v].last < instruction; });
+}
+
+void HazardMonitor::forget(const Volume& volume, bool all) {
+  if (volume.space != Space::L1) return;
+  auto& bytes = written_[index(Space::L1)];
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  const auto begin = std::clamp<std::int64_t>(volume.address, 0, size);
+  const auto end = std::clamp<std::int64_t>(volume.address + volume.bytes, begin, size);
+  std::for_each(bytes.begin() + begin, bytes.begin() + end, [all](std::uint8_t& byte) {
+    if (all || byte == Used) byte = Unwritten;
+  });
+}
+
+void HazardMonitor::mark_read(const std::vector<Region>& reads) {
+  for (const Region& region : reads) {
+    if (region.space != Space::L1) continue;
+    std::uint8_t* bytes = written_[index(Space::L1)].data();
+    each_run(region, [&](std::int64_t run) {
+      std::replace(bytes + run, bytes + run + region.length, std::uint8_t{Written},
+                   std::uint8_t{Used});
+      return true;
+    });
+    for (const std::size_t v : alive_) {
+      if (overlaps(program_.memory_map[v], region)) used_[v] = true;
+    }
+  }
+}
+
+// The first that is written into a volume of which something was read: what was read is over.
+void HazardMonitor::begin_refills(const std::vector<Region>& writes) {
+  for (const Region& region : writes) {
+    if (region.space != Space::L1) continue;
+    for (const std::size_t v : alive_) {
+      if (!used_[v] || !overlaps(program_.memory_map[v], region)) continue;
+      forget(program_.memory_map[v], false);
+      used_[v] = false;
+    }
+  }
+}
+
+void HazardMonitor::check_map(std::int32_t instruction, const Footprint& touched,
+                              std::int64_t time) {
+  if (program_.memory_map.empty()) return;
   for (const Region& region : touched.writes) {
     if (!mapped(instruction, region, true, time)) return;
   }

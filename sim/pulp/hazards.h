@@ -1,7 +1,9 @@
 // Watches the memories while a program runs, in program order: transfers that something gets in the
 // way of because nothing has waited for them, reads of what was never written, addresses outside,
-// and whatever is not as the program's memory map says. What is ordered follows from the program
-// alone (waits, barriers), never from the timing. Never looks at values.
+// and whatever is not as the program's memory map says. Of L1 it knows whose bytes they are: a
+// buffer that is filled again holds nothing of the tile before, even where the bytes happen to be
+// equal. What is ordered follows from the program alone (waits, barriers), never from the timing.
+// Never looks at values.
 #pragma once
 
 #include <array>
@@ -57,9 +59,13 @@ class HazardMonitor {
   void check_pair(const Open& earlier, const Open& later, std::int64_t time);
   bool kept_apart_by_core(std::int32_t earlier, std::int32_t later) const;
   void check_written(std::int32_t instruction, const std::vector<Region>& reads, std::int64_t time);
+  void begin_volumes(std::int32_t instruction);
   void check_map(std::int32_t instruction, const Footprint& touched, std::int64_t time);
   bool mapped(std::int32_t instruction, const Region& region, bool write, std::int64_t time);
   void mark_written(const std::vector<Region>& writes);
+  void mark_read(const std::vector<Region>& reads);
+  void begin_refills(const std::vector<Region>& writes);
+  void forget(const Volume& volume, bool all);
   void all_know_what_was_waited_for();
   void raise(Hazard::Kind kind, std::int32_t instruction, std::int32_t other, Space space,
              std::int64_t address, std::int64_t time);
@@ -67,7 +73,9 @@ class HazardMonitor {
 
   const Program& program_;
   const Machine& machine_;
-  std::array<std::vector<std::uint8_t>, kSpaces> written_;  // per byte
+  enum Byte : std::uint8_t { Unwritten, Written, Used };    // Used: and read since, in L1
+  std::array<std::vector<std::uint8_t>, kSpaces> written_;  // per byte: Byte
+  std::vector<bool> used_;                                  // per volume: some of its bytes
   std::vector<std::size_t> by_first_;  // volumes, in order of their first instruction
   std::size_t next_volume_ = 0;
   std::vector<std::size_t> alive_;  // volumes alive at the last instruction asked for

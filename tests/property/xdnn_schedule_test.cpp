@@ -1,5 +1,6 @@
 // Schedules of random problems against brute force: all permutations, lifetimes worked out from
 // first and last use.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -193,6 +194,47 @@ TEST(ScheduleSearch, a_narrow_search_still_answers) {
     EXPECT_TRUE(is_valid(p, found.order));
     EXPECT_FALSE(found.exact);
   }
+}
+
+// Tasks that are all ready at once and one that reads them all: 2^n downsets.
+OrderProblem wide_problem(std::mt19937_64& random, int tasks) {
+  OrderProblem p{.issue_cycles = 4};
+  Task last{.name = "last", .works = {random_work(random)}};
+  for (int t = 0; t + 1 < tasks; ++t) {
+    p.spaces.push_back({.bytes = 1 + below(random, 100)});
+    p.tasks.push_back({.name = "t", .works = {random_work(random)}, .writes = {t}});
+    last.after.push_back(t);
+    last.reads.push_back(t);
+  }
+  p.tasks.push_back(std::move(last));
+  return p;
+}
+
+TEST(ScheduleSearch, steps_grow_with_the_tasks_and_no_faster) {
+  std::mt19937_64 random(11);
+  constexpr std::int64_t kStepsPerTask = 1 << 16;
+  for (const int tasks : {30, 100, 250, 500}) {
+    for (const bool wide : {true, false}) {
+      SCOPED_TRACE(fmt::format("{} tasks, {}", tasks, wide ? "wide" : "random"));
+      const OrderProblem p = wide ? wide_problem(random, tasks) : random_problem(random, tasks);
+      for (const Goal goal : {Goal::Time, Goal::Space}) {
+        const SearchResult found = best_order(p, goal, {.steps_per_task = kStepsPerTask});
+        EXPECT_TRUE(is_valid(p, found.order));
+        // One append for each task is always made.
+        EXPECT_LE(found.steps, tasks * std::max(kStepsPerTask, p.steps_of_append()));
+        EXPECT_TRUE(!found.stopped || !found.exact);
+        if (wide && tasks >= 100) EXPECT_TRUE(found.stopped);
+      }
+    }
+  }
+}
+
+TEST(ScheduleSearch, a_search_with_enough_steps_does_not_stop) {
+  std::mt19937_64 random(12);
+  const OrderProblem p = wide_problem(random, 12);
+  EXPECT_FALSE(best_order(p, Goal::Time).stopped);
+  EXPECT_FALSE(best_order(p, Goal::Space).stopped);
+  EXPECT_TRUE(best_order(p, Goal::Space).exact);
 }
 
 TEST(ScheduleSearch, a_result_in_place_takes_no_room_when_its_operand_dies) {

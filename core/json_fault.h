@@ -1,0 +1,14 @@
+// What is wrong with a JSON file, in the words of this program: the text of an exception of the
+// JSON library names its own functions, and no user has called those.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace workbench {
+
+// `what`: of an nlohmann::json::exception. "line 374, column 6 is no JSON", "no 'points'",
+// "a number where a text belongs".
+std::string json_fault(std::string_view what);
+
+}  // namespace workbench

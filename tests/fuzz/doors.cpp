@@ -1,0 +1,131 @@
+#include "tests/fuzz/doors.h"
+
+#include "compiler/memory/allocate.h"
+#include "compiler/memory/problem_file.h"
+#include "core/file.h"
+#include "data/arrays.h"
+#include "data/image.h"
+#include "explore/flow/pipeline.h"
+#include "explore/store/salvage.h"
+#include "explore/store/store.h"
+#include "explore/sweep/study.h"
+#include "explore/sweep/worker.h"
+#include "explore/track/baseline.h"
+#include "explore/validate/figures.h"
+#include "isa/pulp/program.h"
+#include "isa/xdnn/listing_text.h"
+
+namespace workbench::fuzz {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+CompileRequest request_for(const std::string& network, const fs::path& machine) {
+  CompileRequest request;
+  request.model.name = network;
+  request.machine = machine;
+  return request;
+}
+
+void run(const CompileRequest& request) { run_network(compile_network(request)); }
+
+void network_on_xdnn(const fs::path& file) { run(request_for(file.string(), "v3_96")); }
+void network_on_pulp(const fs::path& file) { run(request_for(file.string(), "gap8")); }
+void machine(const fs::path& file) { run(request_for("zoo:tiny_cnn", file)); }
+
+void quantizer(const fs::path& file) {
+  CompileRequest request = request_for("zoo:tiny_cnn", "v3_96");
+  request.quantizer_table = file;
+  run(request);
+}
+
+void order(const fs::path& file) {
+  CompileRequest request = request_for("zoo:tiny_inception", "v3_96");
+  request.schedule.file = xdnn::parse_order_file(read_file(file), file.string());
+  run(request);
+}
+
+void listing_alone(const fs::path& file) {
+  CompileRequest request = request_for("", "v3_96");
+  request.program = file;
+  run(request);
+}
+
+void listing(const fs::path& file) {
+  CompileRequest request = request_for("zoo:tiny_inception", "v3_96");
+  request.program = file;
+  run(request);
+}
+
+void pulp_program(const fs::path& file) {
+  CompileRequest request = request_for("zoo:tiny_cnn", "gap8");
+  request.program = file;
+  run(request);
+}
+
+void xdnn_program(const fs::path& file) { (void)xdnn::load_bytes(read_file(file), file.string()); }
+
+void input(const fs::path& file) {
+  CompileRequest request = request_for("zoo:tiny_cnn", "gap8");
+  request.data.input = file;
+  run(request);
+}
+
+void image(const fs::path& file) { (void)decode_image(read_file(file), 3, file.string()); }
+
+void problem(const fs::path& file) {
+  Problem read = parse_problem(read_file(file), file.string());
+  read.capacity = 1 << 20;
+  (void)allocate(read, {.node_limit = 2000});
+}
+
+void study(const fs::path& file) { (void)read_study(file); }
+void job(const fs::path& file) { (void)read_job(file); }
+void suite(const fs::path& file) { (void)track::load_suite(file); }
+void baseline(const fs::path& file) { (void)track::load_baseline(file); }
+void figures(const fs::path& file) { (void)load_figures(file); }
+
+void store(const fs::path& file) {
+  const fs::path fresh = file.string() + ".new";
+  fs::remove(fresh);
+  try {
+    const Store opened(file, Store::Access::Read);
+    for (const RunRecord& one : opened.runs()) (void)opened.run_points(one.id, true);
+    for (const std::string& key : opened.keys()) (void)opened.find(key, true);
+  } catch (const Error&) {  // the salvage is what is left then
+    (void)salvage(file, fresh);
+  }
+}
+
+constexpr Door kDoors[] = {
+    {"onnx_xdnn", "x.onnx", false, network_on_xdnn},
+    {"onnx_pulp", "x.onnx", false, network_on_pulp},
+    {"tflite", "x.tflite", false, network_on_pulp},
+    {"tensorflow", "x.pb", false, network_on_xdnn},
+    {"caffe", "x.prototxt", true, network_on_xdnn},
+    {"machine", "x.yaml", true, machine},
+    {"quantizer", "x.json", true, quantizer},
+    {"order", "x.txt", true, order},
+    {"listing_alone", "x.s", true, listing_alone},
+    {"listing", "x.s", true, listing},
+    {"pulp_program", "x.program", false, pulp_program},
+    {"pulp_text", "x.s", true, pulp_program},
+    {"xdnn_program", "x.program", false, xdnn_program},
+    {"npy", "x.npy", false, input},
+    {"npz", "x.npz", false, input},
+    {"png", "x.png", false, image},
+    {"problem", "x.csv", true, problem},
+    {"study", "x.yaml", true, study},
+    {"job", "x.json", true, job},
+    {"suite", "x.yaml", true, suite},
+    {"baseline", "x.json", true, baseline},
+    {"figures", "x.yaml", true, figures},
+    {"store", "x.db", false, store},
+};
+
+}  // namespace
+
+std::span<const Door> doors() { return kDoors; }
+
+}  // namespace workbench::fuzz
