@@ -254,8 +254,8 @@ void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan
 }  // namespace
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
-  const auto equal_norms = options.tiler == Tiler::Dory ? EqualNorms::Kept : EqualNorms::Folded;
-  Network network = layers_of(quantized, machine, options.norm_bits, equal_norms);
+  const auto norms = options.tiler == Tiler::Dory ? NormStyle::Dorys : NormStyle::Ours;
+  Network network = layers_of(quantized, machine, options.norm_bits, norms);
   share_rows(network, machine, options.tiler);
   require_room_for_weights(network, machine);
   const std::vector<HostTurn> turns = host_turns(quantized, network);

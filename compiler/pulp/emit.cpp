@@ -30,6 +30,7 @@ std::string layer_text(const Layer& layer) {
   std::string text(to_string(layer.family));
   const bool windowed = traits(layer.family).window;
   if (windowed) text += window_text(layer.call);
+  if (layer.call.norm && layer.call.clamped) return text + " +BN32 clamped";
   if (layer.call.norm) text += fmt::format(" +BN{}", layer.call.norm_bits);
   return text;
 }

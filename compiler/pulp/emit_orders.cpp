@@ -237,8 +237,8 @@ class Overlapped {
     if (i > 0) load_rest(i);
     const Machine::Code& costs = code_.machine.code;
     to_.add(
-        Code{.instructions = traits(code_.layer.family).planes ? costs.depthwise_tile_instructions
-                                                               : costs.tile_instructions,
+        Code{.instructions = traits(code_.tiling.kernel).planes ? costs.depthwise_tile_instructions
+                                                                : costs.tile_instructions,
              .divisions = costs.tile_divisions,
              .l2_loads = costs.tile_l2_loads},
         fmt::format("tile {{{}}}", i));

@@ -37,12 +37,14 @@ bool channels_over_cores(KernelKind kind) { return traits(kind).split == Split::
 // Blocks of 4 channels x 2 pixels, channels left over, pixels left over: per word of K, per code
 // left of it, and behind it.
 struct MatrixFigures {
-  double block_word = 14, block_rest = 17;    // 2.3.1, 2.3.2
-  double channel_word = 5, channel_rest = 8;  // 2.3.2, of two pixels
-  double pixel_word = 3, pixel_rest = 5;      // 2.3.2, of one
-  double epilogue = 112, epilogue_64 = 328;   // 2.3.2, 2.3.4 (27 more for each of 8 results), of a
-                                              // block; of a channel half, of one pixel a quarter
-  double pixels = 40;                         // fitted: pointers of a pair or of a pixel
+  double block_word = 14, block_rest = 17;     // 2.3.1, 2.3.2
+  double quad_word = 24, quad_epilogue = 224;  // of 4 channels x 4 pixels: counted; of two blocks
+  double channel_word = 5, channel_rest = 8;   // 2.3.2, of two pixels
+  double pixel_word = 3, pixel_rest = 5;       // 2.3.2, of one
+  double epilogue_clamped = 136;               // 3 more for each of 8 results: counted
+  double epilogue = 112, epilogue_64 = 328;    // 2.3.2, 2.3.4 (27 more for each of 8 results), of a
+                                               // block; of a channel half, of one pixel a quarter
+  double pixels = 40;                          // fitted: pointers of a pair or of a pixel
 };
 // A column: 3 instructions per 4 bytes, and per row of the window the branches at borders.
 struct ColumnFigures {
@@ -56,6 +58,9 @@ struct DepthwiseFigures {
   double column = 35;                      // 2.5.2
   double in_row_tap = 1.73;                // 2.5.2: 5.2 per row of 3
   double out_row = 6, out_row_tap = 1.42;  // 2.5.2: 18.8 per row of 9 taps
+  // Ours from pixels, counted: a code of the input turned around, a row, a result alone and in
+  // pairs.
+  double turned = 1.3, plane_row = 40, single = 12, paired = 10;
 };
 // Of a pixel, all its channels or each.
 struct ElementwiseFigures {
@@ -84,7 +89,16 @@ struct MapSize {
   std::int64_t cores, in_rows, rows, columns;
 };
 
-MapWork matrix_map(KernelKind kind, const Kernel&, const MapSize& size) {
+// Pairs of pixels that take as long as those of a row do: of blocks of four, fewer than there are.
+double pairs_of(KernelKind kind, const Kernel& layer, std::int64_t columns) {
+  if (traits(kind).pixels == 2) return static_cast<double>(columns / 2);
+  const auto words = static_cast<double>(layer.in_c * layer.kernel_h * layer.kernel_w / 4);
+  const double quad = kMatrix.quad_word * words + kMatrix.quad_epilogue;
+  const double pair = kMatrix.block_word * words + kMatrix.epilogue;
+  return static_cast<double>(columns / 4) * quad / pair + static_cast<double>(columns % 4 / 2);
+}
+
+MapWork matrix_map(KernelKind kind, const Kernel& layer, const MapSize& size) {
   const auto [cores, in_rows, rows, columns] = size;
   std::int64_t own_rows = rows, own_columns = columns;
   if (!channels_over_cores(kind)) {
@@ -96,17 +110,20 @@ MapWork matrix_map(KernelKind kind, const Kernel&, const MapSize& size) {
   }
   if (traits(kind).family == Family::Conv) {  // pairs go on across the ends of rows
     const std::int64_t pixels = own_rows * own_columns;
-    return {static_cast<double>(pixels / 2), static_cast<double>(pixels % 2)};
+    if (traits(kind).pixels == 2) {
+      return {static_cast<double>(pixels / 2), static_cast<double>(pixels % 2)};
+    }
   }
-  return {static_cast<double>(own_rows * (own_columns / 2)),
+  return {static_cast<double>(own_rows) * pairs_of(kind, layer, own_columns),
           static_cast<double>(own_rows * (own_columns % 2))};
 }
 
 ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t channels) {
   const std::int64_t depth = layer.in_c * layer.kernel_h * layer.kernel_w;
   const auto words = static_cast<double>(depth / 4), rest = static_cast<double>(depth % 4);
-  const double epilogue =
-      layer.norm && layer.norm_bits == 64 ? kMatrix.epilogue_64 : kMatrix.epilogue;
+  const double epilogue = layer.norm && layer.clamped           ? kMatrix.epilogue_clamped
+                          : layer.norm && layer.norm_bits == 64 ? kMatrix.epilogue_64
+                                                                : kMatrix.epilogue;
   const auto blocks = static_cast<double>(channels / 4), left = static_cast<double>(channels % 4);
   ChannelWork work;
   work.per_pair =
@@ -133,7 +150,14 @@ ChannelWork linear_channels(KernelKind, const Kernel& layer, std::int64_t channe
           0};
 }
 
-MapWork depthwise_map(KernelKind, const Kernel& layer, const MapSize& size) {
+MapWork depthwise_map(KernelKind kind, const Kernel& layer, const MapSize& size) {
+  if (!traits(kind).planes) {
+    const auto rows = static_cast<double>(size.rows), columns = static_cast<double>(size.columns);
+    const double in_codes =
+        static_cast<double>(size.in_rows) * static_cast<double>(layer.stride_x) * columns;
+    const double result = layer.stride_x == 1 ? kDepthwise.paired : kDepthwise.single;
+    return {kDepthwise.turned * in_codes + rows * (kDepthwise.plane_row + columns * result), 0};
+  }
   const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
   return {
       static_cast<double>(size.columns) *
@@ -161,10 +185,12 @@ MapWork requantize_map(KernelKind, const Kernel&, const MapSize& size) {
           own_pixels(size) * kElementwise.requantize_pixel};
 }
 
-MapWork average_pool_map(KernelKind, const Kernel& layer, const MapSize& size) {
+MapWork average_pool_map(KernelKind kind, const Kernel& layer, const MapSize& size) {
   const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
-  return {own_pixels(size) * (kAveragePool.tap * taps + kAveragePool.channel),
-          own_pixels(size) * kAveragePool.pixel};
+  const double pixels = channels_over_cores(kind)
+                            ? static_cast<double>(size.rows) * static_cast<double>(size.columns)
+                            : own_pixels(size);
+  return {pixels * (kAveragePool.tap * taps + kAveragePool.channel), pixels * kAveragePool.pixel};
 }
 
 MapWork max_pool_map(KernelKind kind, const Kernel& layer, const MapSize& size) {

@@ -42,6 +42,7 @@ struct Layer {
   std::vector<std::int8_t> weights;  // in the kernel's layout, one per byte; packed at emission
   std::vector<std::int32_t> bias;    // per output channel, empty without
   std::vector<std::int64_t> kappa, lambda;  // per output channel, empty without norm
+  std::string wide_norm;                    // why plain 32 bits do not do for it; empty: they do
   std::int64_t macs = 0, ops = 0;
 };
 
@@ -69,9 +70,10 @@ void set_window(Kernel& call, const Window& window);
 bool on_cluster(const Graph& graph, const Node& node);
 
 enum class NormBits { Auto, Bits32, Bits64 };  // Auto: 32 where no wrap is possible, else 64
-// Of batch norms whose channels all have one kappa and one lambda: a multiplier and an offset of
-// the call, or arrays as DORY leaves them.
-enum class EqualNorms { Folded, Kept };
+// Ours: batch norms whose channels all have one kappa and one lambda become a multiplier and an
+// offset of the call, others that 32 bits do not hold are computed of clamped accumulators where
+// that is the same. Dorys: arrays as DORY leaves them, for the library's kernels.
+enum class NormStyle { Ours, Dorys };
 
 // Pools whose window of all channels is larger than L1 become a layer per so many channels, or a
 // multiple.
@@ -80,7 +82,7 @@ inline constexpr std::int64_t kChannelStep = 4;
 // Throws Error naming the layer and what cannot be expressed exactly: a divisor that is no power of
 // two and has no exact multiplier and shift over the range of the accumulator, and so on.
 Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits,
-                  EqualNorms equal_norms = EqualNorms::Folded);
+                  NormStyle norms = NormStyle::Ours);
 
 // The part of a quantized graph that the host runs: conversions at the edges, float tails, and
 // steps between layers. Works on a Network, whose host_nodes are in the graph's order.

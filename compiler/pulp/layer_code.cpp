@@ -345,8 +345,8 @@ void LayerCode::load_input(Listing& to, std::size_t s, const Block& tile, const 
       area = slice_area(area, address, input_of(slices[s]));
     }
     const std::int64_t l1 = (second ? tiling.map.in2 : tiling.map.in)[b.in];
-    const Dma dma = traits(layer.family).planes ? turn_tile(area, l1, in, id)
-                                                : move_tile(area, l1, in, true, id);
+    const Dma dma = traits(tiling.kernel).planes ? turn_tile(area, l1, in, id)
+                                                 : move_tile(area, l1, in, true, id);
     to.add(dma, text(second ? "in 2" : "in", in));
   }
 }

@@ -64,14 +64,6 @@ std::string text(const AffineRequantize& affine) {
        kernel, range.low, range.high);
 }
 
-Values hull(const std::vector<Values>& ranges) {
-  Values all = ranges.front();
-  for (const Values& range : ranges) {
-    all = {std::min(all.low, range.low), std::max(all.high, range.high)};
-  }
-  return all;
-}
-
 bool uniform(const AffineRequantize& affine) {
   return affine.multiplier.size() == 1 && affine.offset.size() == 1;
 }
@@ -90,6 +82,39 @@ void check_accumulators(const std::vector<Values>& ranges, const std::string& wh
   const Values all = hull(ranges);
   if (all.low < kInt32.low || all.high > kInt32.high) {
     fail("{}: the accumulator can be {} to {}, the cores' has 32 bits", where, all.low, all.high);
+  }
+}
+
+// Two int32 as one entry of kappa or lambda.
+std::int64_t pair_of(std::int64_t low, std::int64_t high) {
+  return static_cast<std::int64_t>((static_cast<std::uint64_t>(high) << 32) |
+                                   static_cast<std::uint32_t>(low));
+}
+
+std::string reason(const AffineRequantize& affine, const std::vector<Values>& ranges,
+                   std::int64_t channel) {
+  if (channel < 0) {
+    return fmt::format("divisor {} has no exact multiplier and shift of 32 bits", affine.divisor);
+  }
+  const auto c = static_cast<std::size_t>(channel);
+  return fmt::format("channel {}: {} x accumulators {} to {}, + {}, leaves 32 bits", channel,
+                     channel_entry(affine.multiplier, c), ranges[c].low, ranges[c].high,
+                     channel_entry(affine.offset, c));
+}
+
+void set_norm(Layer& layer, const Lines& lines) {
+  layer.bias.clear();
+  layer.call.norm = true;
+  layer.call.norm_bits = lines.bits;
+  layer.call.shift = lines.shift;
+  layer.kappa = lines.multiplier;
+  layer.lambda = lines.offset;
+  layer.call.clamped = !lines.low.empty();
+  if (!layer.call.clamped) return;
+  layer.call.norm_bits = 64;
+  for (std::size_t c = 0; c < lines.low.size(); ++c) {
+    layer.kappa[c] = pair_of(lines.multiplier[c], lines.low[c]);
+    layer.lambda[c] = pair_of(lines.offset[c], lines.high[c]);
   }
 }
 
@@ -226,11 +251,31 @@ Values code_range(const FeatureMap& activation) {
   return {0, span - 1};
 }
 
-std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
-                                       std::int64_t channels, const Values& input) {
-  const std::size_t each = weights.size() / static_cast<std::size_t>(channels);
+Values hull(const std::vector<Values>& ranges) {
+  Values all = ranges.front();
+  for (const Values& range : ranges) {
+    all = {std::min(all.low, range.low), std::max(all.high, range.high)};
+  }
+  return all;
+}
+
+Values rescaled_codes(const AffineRequantize& affine, std::size_t channel, const Values& range,
+                      const Kernel& call) {
+  const Values values = rescaled_range(affine, channel, range);
+  const Codes codes = output_codes(call);
+  return {std::clamp(values.low, codes.low, codes.high),
+          std::clamp(values.high, codes.low, codes.high)};
+}
+
+namespace {
+
+// Of weights that all read one range.
+std::vector<Values> of_one_range(const std::vector<std::int8_t>& weights, std::size_t channels,
+                                 const std::vector<Values>& inputs) {
+  const std::size_t each = weights.size() / channels;
   std::vector<Values> ranges;
-  for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
+  for (std::size_t c = 0; c < channels; ++c) {
+    const Values& input = inputs.size() == 1 ? inputs.front() : inputs[c];
     // Their sum and that of their magnitudes: loops that the compiler makes into vectors.
     std::int32_t sum = 0, magnitude = 0;
     for (std::size_t i = c * each; i < (c + 1) * each; ++i) {
@@ -241,6 +286,52 @@ std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
                        negative = positive - magnitude;
     ranges.push_back({positive * input.low + negative * input.high,
                       positive * input.high + negative * input.low});
+  }
+  return ranges;
+}
+
+// Widths of the ranges and where they begin, as loops that the compiler makes into vectors want
+// them.
+struct Spans {
+  std::vector<std::int32_t> low, high;
+};
+
+// Sums of products below and above, each of so few that 32 bits hold them.
+Values products_range(const std::int8_t* weights, const Spans& inputs) {
+  std::int32_t low = 0, high = 0;
+  for (std::size_t i = 0; i < inputs.low.size(); ++i) {
+    const std::int32_t a = weights[i] * inputs.low[i], b = weights[i] * inputs.high[i];
+    low += std::min(a, b);
+    high += std::max(a, b);
+  }
+  return {low, high};
+}
+
+}  // namespace
+
+std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
+                                       std::int64_t channels, const std::vector<Values>& inputs,
+                                       bool by_channel) {
+  const auto count = static_cast<std::size_t>(channels);
+  if (by_channel || inputs.size() == 1) return of_one_range(weights, count, inputs);
+  const std::size_t each = weights.size() / count;
+  CHECK(each % inputs.size() == 0, "{} weights of {} channels", each, inputs.size());
+  constexpr std::size_t kTogether = 16384;  // products of 16 bits whose sum 32 hold
+  std::vector<Spans> pieces;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (i % kTogether == 0) pieces.emplace_back();
+    pieces.back().low.push_back(static_cast<std::int32_t>(inputs[i].low));
+    pieces.back().high.push_back(static_cast<std::int32_t>(inputs[i].high));
+  }
+  std::vector<Values> ranges(count);
+  const std::int8_t* from = weights.data();
+  for (Values& range : ranges) {
+    for (std::size_t tap = 0; tap < each / inputs.size(); ++tap) {
+      for (const Spans& piece : pieces) {
+        range = sum(range, products_range(from, piece));
+        from += piece.low.size();
+      }
+    }
   }
   return ranges;
 }
@@ -257,22 +348,21 @@ Values set_rescaling(Layer& layer, const AffineRequantize& affine, std::vector<V
     set_raw(layer, affine, where);
     return all;
   }
-  const AffineRequantize plain = form.equal == EqualNorms::Folded ? compact(affine) : affine;
+  const AffineRequantize plain = form.norms == NormStyle::Ours ? compact(affine) : affine;
   if (uniform(plain) && set_uniform(layer.call, plain, all)) {
     layer.call.has_bias = !layer.bias.empty();
     return all;
   }
+  const AffineRequantize biased = with_bias(affine, layer.bias);
   const auto lines =
-      lines_of(with_bias(affine, layer.bias), ranges, output_codes(layer.call), form.bits);
+      lines_of(biased, ranges, output_codes(layer.call), form.bits, form.norms == NormStyle::Ours);
   if (!lines) {
     inexact(where, affine, all, form.bits == NormBits::Bits32 ? "32-bit batch norm" : "batch norm");
   }
-  layer.bias.clear();
-  layer.call.norm = true;
-  layer.call.norm_bits = lines->bits;
-  layer.call.shift = lines->shift;
-  layer.kappa = lines->multiplier;
-  layer.lambda = lines->offset;
+  if (lines->bits == 64 || !lines->low.empty()) {
+    layer.wide_norm = reason(biased, ranges, lines->wraps);
+  }
+  set_norm(layer, *lines);
   return all;
 }
 

@@ -29,13 +29,20 @@ std::int64_t weight_bits(const Value& weights);
 
 // Codes of an activation; int32 where it has 32 bits.
 Values code_range(const FeatureMap& activation);
-// Of the accumulator of each output channel, bias not included.
+// Of the accumulator of each output channel, bias not included. The weights of an output channel
+// are those of the input channels in turn, tap after tap; `by_channel`: it reads its own alone.
 std::vector<Values> accumulator_ranges(const std::vector<std::int8_t>& weights,
-                                       std::int64_t channels, const Values& input);
+                                       std::int64_t channels, const std::vector<Values>& inputs,
+                                       bool by_channel);
+// The smallest range with all of them.
+Values hull(const std::vector<Values>& ranges);
+// What a rescaling makes of the values, of which the call keeps codes.
+Values rescaled_codes(const AffineRequantize& affine, std::size_t channel, const Values& range,
+                      const Kernel& call);
 
 struct NormForm {
   NormBits bits = NormBits::Auto;
-  EqualNorms equal = EqualNorms::Folded;
+  NormStyle norms = NormStyle::Ours;
 };
 // Kernel fields and lists of a layer whose accumulator (plus layer.bias) becomes codes by `affine`.
 // Throws Error when there is no exact way. Returns what the accumulator can be.

@@ -15,11 +15,11 @@ namespace {
 
 class Layers {
  public:
-  Layers(const Graph& graph, const Machine& machine, NormBits norm_bits, EqualNorms equal_norms)
+  Layers(const Graph& graph, const Machine& machine, NormBits norm_bits, NormStyle norms)
       : graph_(graph),
         machine_(machine),
         norm_bits_(norm_bits),
-        equal_norms_(equal_norms),
+        norms_(norms),
         of_(graph.values.size(), -1),
         row_orders_(rows_as_maps(graph)),
         readers_(consumers(graph)) {}
@@ -160,6 +160,68 @@ class Layers {
     }
   }
 
+  // What the codes of each channel can be, or of all channels.
+  std::vector<Values> codes_of(std::int32_t a) const {
+    const auto known = codes_.find(a);
+    if (known != codes_.end()) return known->second;
+    const FeatureMap& map = network_.activations[static_cast<std::size_t>(a)];
+    if (map.whole < 0) return {code_range(map)};
+    std::vector<Values> whole = codes_of(map.whole);
+    if (whole.size() == 1) return whole;
+    const auto first = whole.begin() + map.first_channel;
+    return {first, first + map.channels};
+  }
+  void set_codes(std::int32_t a, std::vector<Values> ranges) {
+    const FeatureMap& map = activation(a);
+    if (map.bits == 32) return;
+    if (static_cast<std::int64_t>(ranges.size()) != map.channels) ranges = {hull(ranges)};
+    if (map.whole < 0) {
+      codes_[a] = std::move(ranges);
+      return;
+    }
+    const FeatureMap& whole = activation(map.whole);
+    std::vector<Values>& all = codes_[map.whole];
+    if (all.empty()) all.assign(static_cast<std::size_t>(whole.channels), code_range(whole));
+    for (std::int64_t c = 0; c < map.channels && all.size() > 1; ++c) {
+      all[static_cast<std::size_t>(map.first_channel + c)] =
+          ranges.size() == 1 ? ranges.front() : ranges[static_cast<std::size_t>(c)];
+    }
+  }
+
+  // Ranges of the input channels as the layer's weights name them; one where all are taken alike.
+  std::vector<Values> inputs_of(const Layer& layer) const {
+    std::vector<Values> ranges = codes_of(layer.in);
+    const Kernel& call = layer.call;
+    const FeatureMap& map = network_.activations[static_cast<std::size_t>(layer.in)];
+    const bool rows = layer.family == Family::Pointwise && map.channels != call.in_c;
+    if (rows) ranges = {hull(ranges)};
+    if (call.pad_top + call.pad_bottom + call.pad_left + call.pad_right == 0) return ranges;
+    for (Values& range : ranges) {
+      range = {std::min<std::int64_t>(range.low, 0), std::max<std::int64_t>(range.high, 0)};
+    }
+    return ranges;
+  }
+
+  // Of a result whose accumulators, bias not included, can be `ranges`. Where 32 bits may wrap,
+  // codes are what they happen to be.
+  void note_codes(const Layer& made, const AffineRequantize& affine,
+                  const std::vector<Values>& ranges) {
+    if (norm_bits_ == NormBits::Bits32 || made.call.out_bits == 32) return;
+    std::vector<Values> codes;
+    for (std::size_t c = 0; c < ranges.size(); ++c) {
+      const std::int64_t bias = made.bias.empty() ? 0 : made.bias[c];
+      codes.push_back(
+          rescaled_codes(affine, c, {ranges[c].low + bias, ranges[c].high + bias}, made.call));
+    }
+    const FeatureMap& out = activation(made.out);
+    const bool ordered = out.height * out.width == 1 || !traits(made.family).vector;
+    set_codes(made.out, ordered ? std::move(codes) : std::vector{hull(codes)});
+  }
+  void note_elementwise(const Layer& made, const AffineRequantize& affine, const Values& range) {
+    const std::size_t channels = std::max(affine.multiplier.size(), affine.offset.size());
+    note_codes(made, affine, std::vector<Values>(channels, range));
+  }
+
   // What an int32 result can be, for those who rescale it.
   void note_words(std::int32_t a, const Values& range) {
     if (activation(a).bits == 32) words_[a] = range;
@@ -249,10 +311,10 @@ class Layers {
       if (list->size() == 1 || groups == 1) continue;
       *list = {list->begin() + first, list->begin() + first + made.call.out_c};
     }
-    std::vector<Values> ranges =
-        accumulator_ranges(made.weights, made.call.out_c, code_range(activation(made.in)));
-    note_words(made.out,
-               set_rescaling(made, own, std::move(ranges), {norm_bits_, equal_norms_}, here()));
+    std::vector<Values> ranges = accumulator_ranges(made.weights, made.call.out_c, inputs_of(made),
+                                                    traits(made.family).by_channel);
+    note_codes(made, own, ranges);
+    note_words(made.out, set_rescaling(made, own, std::move(ranges), {norm_bits_, norms_}, here()));
     if (made.family == Family::Linear) write_in_order_of(activation(made.out), made);
     finish(std::move(made), groups);
   }
@@ -326,7 +388,7 @@ class Layers {
   }
 
   void max_pool(const Window& window) {
-    pool(Family::MaxPool, window, [](Layer&) {});
+    pool(Family::MaxPool, window, [this](Layer& made) { set_codes(made.out, codes_of(made.in)); });
   }
 
   void average_pool(const Window& window) {
@@ -378,7 +440,8 @@ class Layers {
     const Values range = known == words_.end() ? code_range(activation(in)) : known->second;
     set_rescaling(made, affine(),
                   std::vector<Values>(static_cast<std::size_t>(made.call.out_c), range),
-                  {norm_bits_, equal_norms_}, here());
+                  {norm_bits_, norms_}, here());
+    note_elementwise(made, affine(), range);
     finish(std::move(made));
   }
 
@@ -405,6 +468,7 @@ class Layers {
       fail("{}: joins axis {}, only channels (axis 1) can lie side by side", here(), op.axis);
     }
     const std::int32_t whole = result();
+    std::vector<Values> codes;
     std::int64_t first = 0;
     for (std::size_t i = 0; i < node_->inputs.size(); ++i) {
       std::int32_t part = operand(i);
@@ -419,10 +483,14 @@ class Layers {
             copy_layer(part, copy, fmt::format("{} (copy {})", node_->name, i)));
         part = copy;
       }
+      std::vector<Values> own = codes_of(part);
+      own.resize(static_cast<std::size_t>(activation(part).channels), own.front());
+      codes.insert(codes.end(), own.begin(), own.end());
       activation(part).whole = whole;
       activation(part).first_channel = first;
       first += activation(part).channels;
     }
+    codes_[whole] = std::move(codes);
   }
 
   // Parts of parts become parts of the outermost.
@@ -469,10 +537,11 @@ class Layers {
   const Graph& graph_;
   const Machine& machine_;
   NormBits norm_bits_;
-  EqualNorms equal_norms_;
+  NormStyle norms_;
   Network network_;
-  std::vector<std::int32_t> of_;          // graph value -> activation
-  std::map<std::int32_t, Values> words_;  // of activations of 32 bits that layers make
+  std::vector<std::int32_t> of_;                       // graph value -> activation
+  std::map<std::int32_t, std::vector<Values>> codes_;  // of activations that layers make
+  std::map<std::int32_t, Values> words_;               // of activations of 32 bits that layers make
   std::vector<std::optional<FeatureMap>> row_orders_;
   std::vector<std::vector<std::size_t>> readers_;  // per value of the graph
   const Node* node_ = nullptr;                     // the one being looked at
@@ -482,8 +551,8 @@ class Layers {
 }  // namespace
 
 Network layers_of(const Graph& quantized, const Machine& machine, NormBits norm_bits,
-                  EqualNorms equal_norms) {
-  return Layers(quantized, machine, norm_bits, equal_norms).run();
+                  NormStyle norms) {
+  return Layers(quantized, machine, norm_bits, norms).run();
 }
 
 }  // namespace workbench::pulp

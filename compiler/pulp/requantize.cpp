@@ -163,6 +163,57 @@ bool same_clamp(const Channel& channel, const Codes& codes) {
   return least >= 0 || (low_is_kernels && channel.low >= 0);
 }
 
+// The first channel whose own numbers leave 32 bits; -1: none does.
+std::int64_t first_wrapping(const AffineRequantize& affine, std::span<const Values> ranges) {
+  for (std::size_t c = 0; c < ranges.size(); ++c) {
+    const Channel channel = channel_of(affine, c, ranges[c]);
+    if (!holds(channel.multiplier, channel.offset, channel.range, 0, 32)) {
+      return static_cast<std::int64_t>(c);
+    }
+  }
+  return -1;
+}
+
+// Bounds within which nothing leaves 32 bits and beyond which the code is saturated; none where a
+// code would change.
+std::optional<Values> bounds_for(const Channel& channel, Wide offset, std::int64_t shift,
+                                 const Codes& codes) {
+  Values bounds{kInt32Low, kInt32High};
+  const Wide slope = channel.multiplier;
+  if (!fits_int32(slope) || !fits_int32(offset)) return std::nullopt;
+  if (!fits_int32(slope * channel.range.high + offset)) {
+    bounds.high = static_cast<std::int64_t>(floor_div(kInt32High - offset, slope));
+    if ((slope * bounds.high + offset) >> shift < codes.high) return std::nullopt;
+  }
+  if (!fits_int32(slope * channel.range.low + offset)) {
+    bounds.low = static_cast<std::int64_t>(ceil_div_wide(kInt32Low - offset, slope));
+    if ((slope * bounds.low + offset) >> shift > codes.low) return std::nullopt;
+  }
+  return bounds;
+}
+
+// The rescaling's own numbers in 32 bits, of clamped accumulators. (Products may wrap: sums modulo
+// 2^32 are right where they fit.)
+std::optional<Lines> clamped_lines(const AffineRequantize& affine, std::span<const Values> ranges,
+                                   const Codes& codes) {
+  const auto divisor = static_cast<std::uint64_t>(affine.divisor);
+  if (!codes.clipped || !std::has_single_bit(divisor)) return std::nullopt;
+  Lines lines = empty_lines(std::countr_zero(divisor), 32);
+  if (lines.shift >= 32) return std::nullopt;
+  for (std::size_t c = 0; c < ranges.size(); ++c) {
+    const Channel channel = channel_of(affine, c, ranges[c]);
+    if (!same_clamp(channel, codes)) return std::nullopt;
+    const Wide offset =
+        Wide{channel.offset} + (affine.rounding == Rounding::HalfUp ? affine.divisor / 2 : 0);
+    const std::optional<Values> bounds = bounds_for(channel, offset, lines.shift, codes);
+    if (!bounds) return std::nullopt;
+    append(lines, channel, channel.multiplier, static_cast<std::int64_t>(offset));
+    lines.low.push_back(channel.mirrored ? std::max(kInt32Low, -bounds->high) : bounds->low);
+    lines.high.push_back(channel.mirrored ? std::min(kInt32High, -bounds->low) : bounds->high);
+  }
+  return lines;
+}
+
 // The rescaling's own numbers, where its divisor is a power of two: no search, no proof by steps.
 std::optional<Lines> direct_lines(const AffineRequantize& affine, std::span<const Values> ranges,
                                   const Codes& codes, std::int64_t bits, bool may_wrap) {
@@ -255,7 +306,7 @@ std::int64_t rescaled(const AffineRequantize& affine, std::size_t channel, std::
 }
 
 std::optional<Lines> lines_of(const AffineRequantize& affine, std::span<const Values> ranges,
-                              const Codes& codes, NormBits bits) {
+                              const Codes& codes, NormBits bits, bool may_clamp) {
   if (bits != NormBits::Bits64) {
     auto direct = direct_lines(affine, ranges, codes, 32, bits == NormBits::Bits32);
     if (direct) return direct;
@@ -269,8 +320,12 @@ std::optional<Lines> lines_of(const AffineRequantize& affine, std::span<const Va
     if (auto found = searched_lines(channels, stairs, codes, 32)) return found;
   }
   if (bits == NormBits::Bits32) return std::nullopt;
-  if (auto direct = direct_lines(affine, ranges, codes, 64, false)) return direct;
-  return searched_lines(channels, stairs, codes, 64);
+  std::optional<Lines> lines;
+  if (bits == NormBits::Auto && may_clamp) lines = clamped_lines(affine, ranges, codes);
+  if (!lines) lines = direct_lines(affine, ranges, codes, 64, false);
+  if (!lines) lines = searched_lines(channels, stairs, codes, 64);
+  if (lines) lines->wraps = first_wrapping(affine, ranges);
+  return lines;
 }
 
 namespace {

@@ -25,10 +25,14 @@ struct Codes {
   std::int64_t low = 0, high = 255;
 };
 
-// clip((multiplier[c] * x + offset[c]) >> shift), c = channel; all in `bits` bits (32 or 64).
+// clip((multiplier[c] * x + offset[c]) >> shift), c = channel; all in `bits` bits (32 or 64). Of
+// clamped accumulators: x is cut to [low[c], high[c]] first; elsewhere low and high are empty.
 struct Lines {
   std::vector<std::int64_t> multiplier, offset;  // one per entry of the ranges given
+  std::vector<std::int64_t> low, high;
   std::int64_t shift = 0, bits = 32;
+  // The first channel that plain 32 bits do not hold; -1: there is none, or nothing was tried.
+  std::int64_t wraps = -1;
 };
 
 // The rescaling of one value, exactly.
@@ -37,9 +41,11 @@ std::int64_t rescaled(const AffineRequantize& affine, std::size_t channel, std::
 std::int64_t channel_entry(const std::vector<std::int64_t>& list, std::size_t channel);
 
 // Lines equal to `affine` on ranges[c] for every channel c. With Bits32, power-of-two divisors are
-// taken at 32 bits whatever the products come to, as DORY takes them. Empty when there are none.
+// taken at 32 bits whatever the products come to, as DORY takes them. Auto: 32 bits where nothing
+// wraps; else, if `may_clamp`, of accumulators that are clamped where the code is saturated anyway;
+// else 64. Empty when there are none.
 std::optional<Lines> lines_of(const AffineRequantize& affine, std::span<const Values> ranges,
-                              const Codes& codes, NormBits bits);
+                              const Codes& codes, NormBits bits, bool may_clamp = false);
 
 // An average pool's (sum * multiplier / divisor + offset) >> shift, in 32 bits, where `divisor` is
 // the window's size or 1. Empty when there is none.

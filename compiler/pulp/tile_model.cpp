@@ -162,10 +162,10 @@ TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d
           .out_stall = stall(out, machine)};
 }
 
-double tile_overhead(const Layer& layer, const Machine& machine) {
+double tile_overhead(KernelKind kernel, const Machine& machine) {
   Code code{machine.code.tile_instructions, machine.code.tile_divisions,
             machine.code.tile_l2_loads};
-  if (traits(layer.family).planes) {
+  if (traits(kernel).planes) {
     code.instructions = machine.code.depthwise_tile_instructions;
   }
   return static_cast<double>(code_cycles(code, machine).value + 2 * machine.cluster.barrier_cycles +
@@ -279,7 +279,7 @@ Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& 
       cut ? LoadRates{}
           : load_rates(layer, tiling.order, static_cast<double>(total(channels)) / channel_slices,
                        static_cast<double>(total(rows) * total(columns)) / map_slices);
-  const double overhead = tile_overhead(layer, machine);
+  const double overhead = tile_overhead(tiling.kernel, machine);
   const std::int64_t all = machine.cluster.cores;
   const double slowed = busy_l1(machine, tiling.cores == 0 ? all : tiling.cores);
   const Buffering twice = buffering(tiling);

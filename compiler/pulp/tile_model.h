@@ -22,7 +22,7 @@ TileTransfers transfers(const Layer& layer, const Kernel& call, bool commands_2d
 double stalled_part(double commands, const Machine& machine);
 
 // Code and barriers of a tile beside its kernel and its transfers.
-double tile_overhead(const Layer& layer, const Machine& machine);
+double tile_overhead(KernelKind kernel, const Machine& machine);
 
 // How often operands are loaded, per tile: 1 each time; of tiles that share one, one loads it.
 struct LoadRates {

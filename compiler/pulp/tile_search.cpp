@@ -105,8 +105,7 @@ class Search {
         sliced_(sliced),
         machine_(machine),
         count_(count),
-        best_(count),
-        overhead_(tile_overhead(layer, machine)) {
+        best_(count) {
     call_.kind = dory_kernel(layer, machine);
   }
 
@@ -279,6 +278,7 @@ class Search {
 
   void try_kernel(KernelKind kind) {
     scale_ = scale_of(kind);
+    overhead_ = tile_overhead(kind, machine_);
     std::vector<ChannelWork> channel_works;
     for (const ChannelCut& channels : channels_) channel_works.push_back(work_of(kind, channels));
     for (const std::vector<MapCut>& widths : maps_) {
@@ -323,7 +323,8 @@ class Search {
     }
   }
 
-  TileTransfers moved(const ChannelCut& channels, const MapCut& map, const TileBytes& bytes) const {
+  TileTransfers moved(KernelKind kind, const ChannelCut& channels, const MapCut& map,
+                      const TileBytes& bytes) const {
     const Machine::Dma& dma = machine_.dma;
     const auto latency = static_cast<double>(dma.latency_cycles);
     const auto contiguous = [&](std::int64_t count) {
@@ -339,7 +340,7 @@ class Search {
     const bool whole_rows = map.columns.count() == 1 && sliced_.slice.out_w == call_.out_w;
     TileTransfers result;
     double in_commands = 1, out_commands = 1;
-    if (traits(layer_.family).planes) {
+    if (traits(kind).planes) {
       result.in = latency + static_cast<double>(bytes.in * dma.read_line_cycles);
       in_commands = static_cast<double>(channels.axis.tile * (whole_rows ? 1 : map.rows.in.data));
     } else if (own_channels(layer_.family) && !whole) {
@@ -364,7 +365,7 @@ class Search {
     const double bound = kernel + tiles * overhead_;
     const double slices = slice_count();
     if (slices * bound >= best_.bound()) return;
-    const TileTransfers transfers = moved(channels, map, bytes);
+    const TileTransfers transfers = moved(kind, channels, map, bytes);
     const LoadRates rates = load_rates(layer_, order, channels.tiles, map.tiles);
     // One buffer is for what stays.
     if (twice.out && ((!twice.in && rates.in == 1) || (!twice.weights && rates.weights == 1))) {
@@ -398,7 +399,7 @@ class Search {
   const Machine& machine_;
   std::size_t count_;
   Best best_;
-  double overhead_;
+  double overhead_ = 0;     // of a tile
   std::int64_t cores_ = 0;  // that take part
   double slowed_ = 1;
   double scale_ = 1;                       // of rough kernel cycles

@@ -139,7 +139,7 @@ Kernel pass_call(const Kernel& tile, const Passes& passes, const Pass& pass) {
   if (pass.last) return call;
   if (call.kind == KernelKind::Linear) call.kind = KernelKind::Linear32;
   const Kernel none;  // leaves accumulators as they are
-  call.norm = none.norm, call.norm_bits = none.norm_bits;
+  call.norm = none.norm, call.norm_bits = none.norm_bits, call.clamped = none.clamped;
   call.multiplier = none.multiplier, call.offset = none.offset;
   call.shift = none.shift, call.divisor = none.divisor;
   return call;

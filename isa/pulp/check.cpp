@@ -258,6 +258,9 @@ std::string bits_fault(const Kernel& k, const KernelTraits& row) {
     if (bits == 8 || bits == 4 || bits == 2) continue;
     return fmt::format("{} must be 8, 4 or 2, found {}", name, bits);
   }
+  if (k.clamped && (!k.norm || k.norm_bits != 64)) {
+    return fmt::format("clamped needs norm and norm_bits 64, found {}", k.norm_bits);
+  }
   if (k.norm_bits == 32 || k.norm_bits == 64) return "";
   return fmt::format("norm_bits must be 32 or 64, found {}", k.norm_bits);
 }
@@ -292,7 +295,7 @@ std::string range_fault(const Kernel& k) {
                {"pad_left", k.pad_left},
                {"pad_right", k.pad_right}},
               0, kSideMax),
-      outside({{"shift", k.shift}}, 0, k.norm && k.norm_bits == 64 ? 63 : 31),
+      outside({{"shift", k.shift}}, 0, k.norm && k.norm_bits == 64 && !k.clamped ? 63 : 31),
       outside({{"shift1", k.shift1}, {"shift2", k.shift2}}, 0, 31),
       outside({{"multiplier", k.multiplier},
                {"offset", k.offset},

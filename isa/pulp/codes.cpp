@@ -122,7 +122,20 @@ std::int32_t clipped(std::int32_t value, CodeRange range) {
 
 bool computes_wide(const Kernel& kernel) {
   CHECK(kernel.norm_bits == 32 || kernel.norm_bits == 64, "norm_bits {}", kernel.norm_bits);
-  return kernel.norm && kernel.norm_bits == 64;
+  return kernel.norm && kernel.norm_bits == 64 && !kernel.clamped;
+}
+
+bool clamps(const Kernel& kernel) { return kernel.norm && kernel.clamped; }
+
+// Of a pair of words.
+std::int32_t lower(std::int64_t pair) { return static_cast<std::int32_t>(pair); }
+std::int32_t upper(std::int64_t pair) { return static_cast<std::int32_t>(pair >> 32); }
+
+std::vector<std::int32_t> words(const std::vector<std::int64_t>& pairs,
+                                std::int32_t (*part)(std::int64_t)) {
+  std::vector<std::int32_t> result(pairs.size());
+  std::transform(pairs.begin(), pairs.end(), result.begin(), part);
+  return result;
 }
 
 }  // namespace
@@ -138,6 +151,9 @@ std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64
   const auto shift = static_cast<int>(kernel.shift);
   const CodeRange range = result_range(kernel);
   if (computes_wide(kernel)) return clipped(wide_scaled(accumulator, kappa, lambda, shift), range);
+  if (clamps(kernel)) {
+    accumulator = clipped(accumulator, {upper(kappa), upper(lambda)});
+  }
   return clipped(scaled(accumulator, static_cast<std::int32_t>(kappa),
                         static_cast<std::int32_t>(lambda), shift),
                  range);
@@ -145,12 +161,18 @@ std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64
 
 ChannelArithmetic::ChannelArithmetic(const Kernel& kernel, const Bytes8& l1)
     : wide_(computes_wide(kernel)),
+      clamped_(clamps(kernel)),
       shift_(static_cast<int>(kernel.shift)),
       range_(result_range(kernel)) {
   CHECK(kernel.shift >= 0 && kernel.shift < (wide_ ? 64 : 32), "shift {}", kernel.shift);
   const std::int64_t padded = round_up(kernel.out_c, kTileColumns);
   starts_ = words_at(l1, kernel.bias, kernel.has_bias ? kernel.out_c : 0, padded);
-  if (wide_) {
+  if (clamped_) {
+    const auto kappas = double_words_at(l1, kernel.kappa, kernel.out_c, padded);
+    const auto lambdas = double_words_at(l1, kernel.lambda, kernel.out_c, padded);
+    kappa_ = words(kappas, lower), low_ = words(kappas, upper);
+    lambda_ = words(lambdas, lower), high_ = words(lambdas, upper);
+  } else if (wide_) {
     wide_kappa_ = double_words_at(l1, kernel.kappa, kernel.out_c, padded);
     wide_lambda_ = double_words_at(l1, kernel.lambda, kernel.out_c, padded);
   } else if (kernel.norm) {
@@ -177,8 +199,17 @@ void ChannelArithmetic::finish(const TileRow& sums, std::int64_t block, std::uin
   } else {
     const std::int32_t* kappa = kappa_.data() + block * kTileColumns;
     const std::int32_t* lambda = lambda_.data() + block * kTileColumns;
-    for (std::size_t c = 0; c < sums.size(); ++c) {
-      clamped[c] = clipped(scaled(sums[c], kappa[c], lambda[c], shift), range);
+    if (clamped_) {
+      const std::int32_t* low = low_.data() + block * kTileColumns;
+      const std::int32_t* high = high_.data() + block * kTileColumns;
+      for (std::size_t c = 0; c < sums.size(); ++c) {
+        const std::int32_t bounded = clipped(sums[c], {low[c], high[c]});
+        clamped[c] = clipped(scaled(bounded, kappa[c], lambda[c], shift), range);
+      }
+    } else {
+      for (std::size_t c = 0; c < sums.size(); ++c) {
+        clamped[c] = clipped(scaled(sums[c], kappa[c], lambda[c], shift), range);
+      }
     }
   }
   for (std::size_t c = 0; c < sums.size(); ++c) codes[c] = static_cast<std::uint8_t>(clamped[c]);

@@ -78,18 +78,18 @@ class ChannelArithmetic {
   void finish(const TileRow& sums, std::int64_t block, std::uint8_t* codes) const;
 
  private:
-  bool wide_;
+  bool wide_, clamped_;
   int shift_;
   CodeRange range_;
   std::vector<std::int32_t> starts_;
-  std::vector<std::int32_t> kappa_, lambda_;
+  std::vector<std::int32_t> kappa_, lambda_, low_, high_;  // bounds: of clamped accumulators
   std::vector<std::int64_t> wide_kappa_, wide_lambda_;
 };
 
 // Accumulator -> code, the arithmetic of one element (docs/facts/pulp.md 2.2): kappa * accumulator
 // + lambda and the shift in 64 bits where kernel.norm and kernel.norm_bits is 64, of which the
-// lower 32 are clipped; else all in 32. Without norm, kappa and lambda stand for multiplier and
-// offset.
+// lower 32 are clipped; else all in 32, with bounds in the entries' upper words where clamped.
+// Without norm, kappa and lambda stand for multiplier and offset.
 std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64_t lambda,
                         const Kernel& kernel);
 

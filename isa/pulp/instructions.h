@@ -134,9 +134,18 @@ enum class KernelKind : std::int64_t {
   // result, such as 3x3, stride 1, padding 1 (Inception). Rows over cores, four channels of a pixel
   // at a time; leaves its input as it is.
   MaxPoolDirect,
+  // Ours, with the same results: 4 channels x 4 pixels in registers instead of 4 x 2.
+  ConvHoQuads,
+  ConvHoWoQuads,
+  ConvCoQuads,
+  PointwiseHoQuads,
+  PointwiseHoWoQuads,
+  PointwiseCoQuads,
+  DepthwisePixels,  // ours: 3x3 from input [H][W][C], fours of channels over cores
+  AveragePoolCo,    // ours: channels over cores
 };
 std::string_view to_string(KernelKind kind);
-constexpr KernelKind last(KernelKind) { return KernelKind::MaxPoolDirect; }  // all dense from 0
+constexpr KernelKind last(KernelKind) { return KernelKind::AveragePoolCo; }  // all dense from 0
 
 // One call of a kernel by all cores, everything in L1. Activations [H][W][C] (depthwise input
 // [C][H][W]) of in_bits (8, 4, 2; signed or not), weights [Co][Kh][Kw][Ci] (depthwise [C][Kh][Kw],
@@ -145,6 +154,8 @@ constexpr KernelKind last(KernelKind) { return KernelKind::MaxPoolDirect; }  // 
 //
 // Result of an accumulator acc (int32, wraps), c = output channel (docs/facts/pulp.md 2.2):
 //   norm:   clip((kappa[c] * acc + lambda[c]) >> shift), product and sum wrap at norm_bits (32, 64)
+//   norm, clamped (ours): the same in 32 bits of max(low[c], min(acc, high[c])); an entry of kappa
+//           is the int32 pair kappa, low, one of lambda the pair lambda, high: norm_bits 64 in all
 //   else:   clip((multiplier * acc + offset) >> shift), in 32 bits
 //   Add:    per operand a: clip?((a * multiplier_a + offset_a) >> shift_a), then their sum with
 //           multiplier, offset, shift as above
@@ -173,6 +184,7 @@ struct Kernel {
   bool sums_in = false, sums_out = false;
   bool norm = false;
   std::int64_t norm_bits = 32;  // of kappa, lambda and what is computed with them
+  bool clamped = false;         // accumulators, before they are multiplied
   std::int64_t multiplier = 1, offset = 0, shift = 0, divisor = 1;
   std::int64_t multiplier1 = 1, offset1 = 0, shift1 = 0;  // Add, first operand ...
   std::int64_t multiplier2 = 1, offset2 = 0, shift2 = 0;  // ... and second
@@ -220,6 +232,7 @@ struct Kernel {
     visit("sums_out", self.sums_out);
     visit("norm", self.norm);
     visit("norm_bits", self.norm_bits);
+    visit("clamped", self.clamped);
     visit("multiplier", self.multiplier);
     visit("offset", self.offset);
     visit("shift", self.shift);

@@ -199,12 +199,14 @@ struct Norms {
 void requantize(CodeBuilder& builder, const Kernel& kernel, const Norms& norms, const Address& out,
                 std::int64_t position);
 
-// Two pixels (one: `single`) x all channels of `piece`, columns of `columns` bytes at `in` and
-// `in2`; results at `out` and one pixel on.
+// `pixels` pixels (2 or 4; one: single_pixel()) x all channels of `piece`, columns of `columns`
+// bytes at `in`; results from `out` on, a pixel apart.
 struct Matrix {
-  Address in, in2, out;
+  std::array<Address, 4> in;
+  Address out;
   std::int64_t columns = 0;
   Piece piece;
+  int pixels = 2;
 };
 void matmul(CodeBuilder& builder, const Kernel& kernel, const Matrix& matrix);
 void single_pixel(CodeBuilder& builder, const Kernel& kernel, const Matrix& matrix);

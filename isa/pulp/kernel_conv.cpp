@@ -36,8 +36,10 @@ struct Convolution {
   Pixels mine;
   Piece co;
   std::int64_t scratch = 0;  // of this core
-  Routine row_code, inner_code, padded_code, matmul_code, rest_code;
+  Routine row_code, inner_code, padded_code, matmul_code, pair_code, rest_code;
 
+  std::int64_t group() const { return traits(kernel.kind).pixels; }  // columns of a core
+  Address column(std::int64_t i) const { return {scratch + i * columns(), {}}; }
   std::int64_t columns() const { return kernel.kernel_h * kernel.kernel_w * kernel.in_c; }
   std::int64_t in_pixel() const { return packed(kernel.in_c, kernel.in_bits); }
 
@@ -98,14 +100,14 @@ struct Convolution {
     });
   }
 
-  // One pixel into column 0 or 1. `from`: its window's first tap. PULP-NN decides by the pads it is
-  // told (docs/facts/pulp.md 2.4), which here are those that the pixel needs.
+  // One pixel into one of the columns. `from`: its window's first tap. PULP-NN decides by the pads
+  // it is told (docs/facts/pulp.md 2.4), which here are those that the pixel needs.
   void pixel(std::int64_t y, std::int64_t x, const Address& from, std::int64_t column) {
     const Piece rows =
         inside(y, kernel.stride_y, kernel.pad_top, kernel.dilation_y, kernel.kernel_h, kernel.in_h);
     const Piece taps = inside(x, kernel.stride_x, kernel.pad_left, kernel.dilation_x,
                               kernel.kernel_w, kernel.in_w);
-    const Address to{scratch + column * columns(), {}};
+    const Address to = this->column(column);
     const bool whole = rows.size() == kernel.kernel_h && taps.size() == kernel.kernel_w &&
                        kernel.dilation_x == 1 && kernel.dilation_y == 1;
     b.run(whole ? inner_code : padded_code, [&] {
@@ -118,13 +120,24 @@ struct Convolution {
     });
   }
 
+  // Of all columns, of the first two, of column `i`.
   void product(const Address& out) {
     b.run(matmul_code, [&] {
-      matmul(b, kernel, {{scratch, {}}, {scratch + columns(), {}}, out, columns(), co});
+      const auto width = static_cast<int>(group());
+      matmul(b, kernel, {{column(0), column(1), column(2), column(3)}, out, columns(), co, width});
     });
   }
-  void rest(const Address& out) {
-    b.run(rest_code, [&] { single_pixel(b, kernel, {{scratch, {}}, {}, out, columns(), co}); });
+  void pair(const Address& out) {
+    b.run(pair_code, [&] { matmul(b, kernel, {{column(0), column(1)}, out, columns(), co, 2}); });
+  }
+  void rest(const Address& out, std::int64_t i = 0) {
+    b.run(rest_code, [&] { single_pixel(b, kernel, {{column(i)}, out, columns(), co, 1}); });
+  }
+  // Of the `filled` first columns, fewer than a group; the results end at `end`.
+  void finish_row(const Address& end, std::int64_t filled) {
+    const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
+    if (filled >= 2) pair(end + -filled * out_pixel);
+    if (filled % 2 != 0) rest(end + -out_pixel, filled - 1);
   }
 
   // `count` pixels from x on that differ in their addresses alone; `column` is the next one's,
@@ -133,25 +146,20 @@ struct Convolution {
                    std::int64_t column) {
     const std::int64_t step = kernel.stride_x * in_pixel();
     const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
-    if (column == 1 && count > 0) {
-      pixel(y, x, from, 1);
-      product(out + -out_pixel);
+    for (; column != 0 && count > 0; ++x, --count) {
+      pixel(y, x, from, column);
+      column = (column + 1) % group();
+      if (column == 0) product(out + -(group() - 1) * out_pixel);
       from = from + step;
       out = out + out_pixel;
-      ++x;
-      --count;
-      column = 0;
     }
-    b.loop(count / 2, [&](int pair) {
-      const Address at = stepped(from, pair, 2 * step);
-      pixel(y, x, at, 0);
-      pixel(y, x + 1, at + step, 1);
-      product(stepped(out, pair, 2 * out_pixel));
+    b.loop(count / group(), [&](int block) {
+      const Address at = stepped(from, block, group() * step);
+      for (std::int64_t i = 0; i < group(); ++i) pixel(y, x + i, at + i * step, i);
+      product(stepped(out, block, group() * out_pixel));
     });
-    if (count % 2 != 0) {
-      pixel(y, x + count - 1, from + (count - 1) * step, 0);
-      column = 1;
-    }
+    const std::int64_t whole = count / group() * group();
+    for (std::int64_t i = whole; i < count; ++i) pixel(y, x + i, from + i * step, column++);
     return column;
   }
 
@@ -185,10 +193,10 @@ struct Convolution {
   }
 
   // Rows [begin, begin + count) that differ in their addresses alone. Of an odd number of
-  // pixels one is left in its column for the next row, so that rows go by two; HoWo kernels finish
-  // each row.
+  // pixels one is left in its column for the next row, so that rows go by two; HoWo kernels and
+  // those of four pixels finish each row.
   std::int64_t rows(std::int64_t begin, std::int64_t count, std::int64_t column) {
-    const bool finish = traits(kernel.kind).split == Split::HalfRows;
+    const bool finish = traits(kernel.kind).split == Split::HalfRows || group() > 2;
     const bool by_two = !finish && mine.columns.size() % 2 != 0;
     const std::int64_t together = by_two ? 2 : 1;
     const std::int64_t out_row = kernel.out_w * packed(kernel.out_c, kernel.out_bits);
@@ -198,8 +206,8 @@ struct Convolution {
       const Address from = stepped({kernel.in + in_first + y * in_row, {}}, depth, step * in_row);
       const Address out = stepped({kernel.out + y * out_row, {}}, depth, step * out_row);
       column = row(y, from, out, column);
-      if (finish && column == 1) {
-        rest(out + (mine.columns.end - 1) * packed(kernel.out_c, kernel.out_bits));
+      if (finish) {
+        finish_row(out + mine.columns.end * packed(kernel.out_c, kernel.out_bits), column);
         column = 0;
       }
     };
@@ -220,7 +228,7 @@ CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core
   const Kernel kernel = with_word_results(call);
   Convolution conv{b, kernel, machine, pixels(kernel, machine, core),
                    channels(kernel, machine, core)};
-  conv.scratch = kernel.scratch + 2 * conv.columns() * core;
+  conv.scratch = kernel.scratch + conv.group() * conv.columns() * core;
   b.work(kConvCall);
   if (conv.mine.halves) b.work(kHalves);
   std::int64_t column = 0;
@@ -236,7 +244,13 @@ CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core
 
 namespace {
 
-constexpr KernelTraits conv(KernelKind kind, std::string_view name, Split split) {
+bool has_byte_weights(const Kernel& call) { return call.weight_bits == 8; }
+std::string bytes_limit(const Kernel& call) {
+  return has_byte_weights(call) ? "" : "takes weights of 8 bits";
+}
+
+constexpr KernelTraits conv(KernelKind kind, std::string_view name, Split split,
+                            std::int64_t pixels = 2) {
   return {.kind = kind,
           .name = name,
           .family = Family::Conv,
@@ -246,7 +260,10 @@ constexpr KernelTraits conv(KernelKind kind, std::string_view name, Split split)
           .by_channel = false,
           .partial = true,
           .wide_out = true,
+          .pixels = pixels,
           .dilation = true,
+          .limit = pixels == 4 ? bytes_limit : nullptr,
+          .serves = pixels == 4 ? has_byte_weights : nullptr,
           .scratch_bytes = columns_bytes,
           .execute = multiply,
           .code = {conv_code},
@@ -256,12 +273,15 @@ constexpr KernelTraits conv(KernelKind kind, std::string_view name, Split split)
 
 constexpr std::array kKernels{conv(KernelKind::ConvHo, "conv_Ho", Split::Rows),
                               conv(KernelKind::ConvHoWo, "conv_HoWo", Split::HalfRows),
-                              conv(KernelKind::ConvCo, "conv_Co", Split::Channels)};
+                              conv(KernelKind::ConvCo, "conv_Co", Split::Channels),
+                              conv(KernelKind::ConvHoQuads, "conv_Ho_4x4", Split::Rows, 4),
+                              conv(KernelKind::ConvHoWoQuads, "conv_HoWo_4x4", Split::HalfRows, 4),
+                              conv(KernelKind::ConvCoQuads, "conv_Co_4x4", Split::Channels, 4)};
 
 }  // namespace
 
 std::int64_t columns_bytes(const Kernel& call, std::int64_t cores) {
-  return round_up(2 * cores * call.kernel_h * call.kernel_w * call.in_c, 4);
+  return round_up(traits(call.kind).pixels * cores * call.kernel_h * call.kernel_w * call.in_c, 4);
 }
 
 std::span<const KernelTraits> conv_kernels() { return kKernels; }

@@ -31,6 +31,21 @@ void side_by_side(const std::uint8_t* codes, bool is_signed, std::int64_t first,
   }
 }
 
+// [pixels][channels] -> [pixels][32] of the channels from `first` on.
+void pixels_side_by_side(const std::uint8_t* codes, bool is_signed, std::int64_t first,
+                         std::int64_t channels, std::vector<Lanes>& to) {
+  const std::int64_t count = std::min(kTileColumns, channels - first);
+  for (Lanes& lanes : to) {
+    lanes.fill(0);
+    for (std::int64_t lane = 0; lane < count; ++lane) {
+      const std::uint8_t code = codes[first + lane];
+      lanes[static_cast<std::size_t>(lane)] =
+          is_signed ? static_cast<std::int8_t>(code) : std::int16_t{code};
+    }
+    codes += channels;
+  }
+}
+
 // sums += x * w, wrapping.
 void accumulate(const Lanes& x, const Lanes& w, TileRow& sums) {
   for (std::size_t c = 0; c < sums.size(); ++c) {
@@ -61,7 +76,10 @@ struct Window {
 void depthwise(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   CHECK(kernel.in_c == kernel.out_c, "{} of {} channels", kernel.out_c, kernel.in_c);
   const std::int64_t area = kernel.in_h * kernel.in_w, taps = kernel.kernel_h * kernel.kernel_w;
-  const SourceCodes in(l1, kernel.in, {kernel.in_c, area, kernel.in_bits, kernel.in_signed});
+  const bool by_planes = traits(kernel.kind).planes;
+  const SourceCodes in(l1, kernel.in,
+                       {by_planes ? kernel.in_c : area, by_planes ? area : kernel.in_c,
+                        kernel.in_bits, kernel.in_signed});
   const SourceCodes weights(l1, kernel.weights, {kernel.out_c, taps, kernel.weight_bits, true});
   const ChannelArithmetic arithmetic(kernel, l1);
   const std::int64_t pixels = kernel.out_h * kernel.out_w;
@@ -72,7 +90,11 @@ void depthwise(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   const Window window{kernel, planes, filters};
   std::array<std::uint8_t, kTileColumns> codes{};
   for (std::int64_t c = 0; c < kernel.out_c; c += kTileColumns) {
-    side_by_side(in.data(), kernel.in_signed, c, kernel.in_c, area, planes);
+    if (by_planes) {
+      side_by_side(in.data(), kernel.in_signed, c, kernel.in_c, area, planes);
+    } else {
+      pixels_side_by_side(in.data(), kernel.in_signed, c, kernel.in_c, planes);
+    }
     side_by_side(weights.data(), true, c, kernel.in_c, taps, filters);
     const auto count = static_cast<std::size_t>(std::min(kTileColumns, kernel.out_c - c));
     for (std::int64_t pixel = 0; pixel < pixels; ++pixel) {
@@ -295,6 +317,207 @@ CoreCode depthwise_3x3_code(const Kernel& kernel, const Machine& machine, std::i
   return b.take();
 }
 
+// Ours, counted, not measured: 3x3 from a map that lies pixel by pixel, four channels at a time.
+// Each core turns the rows that its window needs next into four planes, of which it keeps the three
+// last rows with zeros around them; then it computes a row of each plane, two pixels at a time
+// where the stride is 1: the word at a row's left pixel holds the taps of both.
+constexpr Straight kPixelsCall{.instructions = 110, .stack = 40};
+constexpr Straight kTurnRow{.instructions = 12, .stack = 4, .taken_branches = 1};
+// 4 pixels x 4 channels in registers: 8 pv.shuffle2.b, and as that replaces an operand 4 moves.
+constexpr Straight kTurnWords{.instructions = 12};
+constexpr Straight kPlaneRow{.instructions = 14, .stack = 5, .taken_branches = 1};
+
+struct DepthwisePixels {
+  static constexpr std::int64_t kMargin = 4, kRows = 3;  // bytes of zeros at either side
+
+  CodeBuilder& b;
+  const Kernel& kernel;
+  Piece quads;               // of channels; the last of all may be fewer than four
+  std::int64_t scratch = 0;  // of this core
+  Routine turn_code, zero_code, plane_code;
+
+  static std::int64_t pitch(const Kernel& kernel) { return round_up(kernel.in_w, 4) + 2 * kMargin; }
+  static std::int64_t scratch_bytes(const Kernel& kernel) { return kRows * 4 * pitch(kernel); }
+  std::int64_t pitch() const { return pitch(kernel); }
+
+  // A row of the map into a row of the planes, where all are taken to lie as the first does.
+  void turn(const Address& from, std::int64_t channels) {
+    b.run(turn_code, [&] {
+      b.work(kTurnRow);
+      const Address to{scratch + kMargin, {}};
+      const std::int64_t words = channels == 4 ? kernel.in_w / 4 : 0;
+      b.loop(words, [&](int depth) {
+        for (std::int64_t i = 0; i < 4; ++i) {
+          b.load(stepped(from + i * kernel.in_c, depth, 4 * kernel.in_c));
+        }
+        b.work(kTurnWords);
+        for (std::int64_t i = 0; i < 4; ++i) b.store(stepped(to + i * pitch(), depth, 4));
+      });
+      b.loop(kernel.in_w - 4 * words, [&](int depth) {
+        for (std::int64_t i = 0; i < channels; ++i) {
+          b.load(stepped(from + (4 * words * kernel.in_c + i), depth, kernel.in_c), 1);
+        }
+        b.work({.load_uses = channels == 1 ? 1 : 0});
+        for (std::int64_t i = 0; i < channels; ++i) {
+          b.store(stepped(to + (i * pitch() + 4 * words), depth, 1), 1);
+        }
+      });
+    });
+  }
+
+  void zero_row() {
+    b.run(zero_code, [&] {
+      b.work(kTurnRow);
+      b.loop(pitch(), [&](int depth) { b.store(stepped({scratch, {}}, depth, 4)); });
+    });
+  }
+
+  // The zeros beside the rows of all planes, once.
+  void margins() {
+    b.loop(kRows * 4, [&](int depth) {
+      const Address row = stepped({scratch, {}}, depth, pitch());
+      b.store(row);
+      b.store(row + kMargin + kernel.in_w);
+      b.work({.instructions = 1});
+    });
+  }
+
+  // kappa and lambda are in registers but for 64 bits.
+  void result(const Norms& norms, const Address& out) {
+    if (kernel.norm && kernel.norm_bits == 64 && !kernel.clamped) {
+      requantize(b, kernel, norms, out, 0);
+      return;
+    }
+    if (kernel.norm) {  // p.max and p.min; a move, p.mac, sra, clip
+      b.work({.instructions = kernel.clamped ? 6 : 4});
+    } else {
+      const std::int64_t multiplies = kernel.multiplier != 1 ? 1 : 0;
+      b.work({.instructions = 2 + (kernel.offset != 0 || multiplies > 0 ? 2 : 0)});
+    }
+    b.store(out, 1);
+  }
+
+  void pixel_pair(const Address& in, const Norms& norms, const Address& out, std::int64_t count) {
+    for (std::int64_t row = 0; row < kRows; ++row) b.load(in + row * 4 * pitch());
+    b.work({.instructions = kRows * count + (kernel.has_bias ? count : 0)});
+    for (std::int64_t i = 0; i < count; ++i) result(norms, out + i * kernel.out_c);
+  }
+
+  // A row of results of each of the quad's channels. `depths`: of the loops over quads and rows.
+  void planes_row(std::int64_t quad, std::int64_t channels, std::int64_t y, int quad_depth,
+                  int row_depth) {
+    b.run(plane_code, [&] {
+      b.loop(channels, [&](int channel) {
+        const auto at = [&](std::int64_t base, std::int64_t size) {
+          const Address first{base + 4 * quad * size, {}};
+          return stepped(stepped(first, quad_depth, 4 * size), channel, size);
+        };
+        b.work(kPlaneRow);
+        // The third row's word ends with its last tap; each form of a row is a mask or a shift.
+        const Address weights = at(kernel.weights, 9);
+        for (const std::int64_t tap : {0, 3, 5}) b.load(weights + tap);
+        const bool pairs = kernel.stride_x == 1;
+        b.work({.instructions = pairs ? 2 * kRows : kRows});
+        const std::int64_t size = kernel.norm_bits / 8;
+        const Norms norms{at(kernel.kappa, size), at(kernel.lambda, size)};
+        if (kernel.norm) {
+          for (std::int64_t word = 0; word < size; word += 4) {
+            b.load(norms.kappa + word);
+            b.load(norms.lambda + word);
+          }
+        }
+        if (kernel.has_bias) b.load(at(kernel.bias, 4));
+        const Address in = stepped({scratch + kMargin - kernel.pad_left, {}}, channel, pitch());
+        const Address out = stepped(at(kernel.out + y * kernel.out_w * kernel.out_c, 1), row_depth,
+                                    kernel.out_w * kernel.out_c);
+        const std::int64_t step = pairs ? 2 : 1;
+        b.loop(kernel.out_w / step, [&](int x) {
+          pixel_pair(stepped(in, x, step * kernel.stride_x), norms,
+                     stepped(out, x, step * kernel.out_c), step);
+        });
+        if (kernel.out_w % step != 0) {
+          pixel_pair(in + (kernel.out_w - 1), norms, out + (kernel.out_w - 1) * kernel.out_c, 1);
+        }
+      });
+    });
+  }
+
+  // Rows [first, end) of the map are those that the row of results adds to its window.
+  Piece new_rows(std::int64_t y) const {
+    const std::int64_t end = y * kernel.stride_y - kernel.pad_top + kRows;
+    return {end - (y == 0 ? kRows : std::min(kernel.stride_y, kRows)), end};
+  }
+  Piece inside(const Piece& rows) const {
+    const std::int64_t begin = std::clamp<std::int64_t>(rows.begin, 0, kernel.in_h);
+    return {begin, std::clamp<std::int64_t>(rows.end, begin, kernel.in_h)};
+  }
+
+  void rows(std::int64_t quad, std::int64_t channels, int quad_depth) {
+    const std::int64_t row_bytes = kernel.in_w * kernel.in_c;
+    for (std::int64_t y = 0; y < kernel.out_h;) {
+      const Piece wanted = new_rows(y), there = inside(wanted);
+      std::int64_t end = y + 1;
+      while (end < kernel.out_h && new_rows(end).size() == wanted.size() &&
+             inside(new_rows(end)).size() == there.size()) {
+        ++end;
+      }
+      b.loop(end - y, [&](int row_depth) {
+        for (std::int64_t row = there.begin; row < there.end; ++row) {
+          const Address from{kernel.in + row * row_bytes + 4 * quad, {}};
+          turn(stepped(stepped(from, quad_depth, 4), row_depth, kernel.stride_y * row_bytes),
+               channels);
+        }
+        for (std::int64_t i = there.size(); i < wanted.size(); ++i) zero_row();
+        planes_row(quad, channels, y, quad_depth, row_depth);
+      });
+      y = end;
+    }
+  }
+
+  void run() {
+    const std::int64_t whole =
+        std::max<std::int64_t>(0, std::min(quads.end, kernel.out_c / 4) - quads.begin);
+    b.work(kPixelsCall);
+    if (quads.size() > 0) margins();
+    b.loop(whole, [&](int depth) { rows(quads.begin, 4, depth); });
+    if (whole == quads.size()) return;
+    b.loop(1, [&](int depth) { rows(quads.begin + whole, kernel.out_c % 4, depth); });
+  }
+};
+
+Piece quads_of(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  return piece(ceil_div(kernel.out_c, 4), kernel.active_cores(machine.cluster.cores), core);
+}
+
+CoreCode depthwise_pixels_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  DepthwisePixels depthwise{b, kernel, quads_of(kernel, machine, core)};
+  depthwise.scratch = kernel.scratch + core * DepthwisePixels::scratch_bytes(kernel);
+  depthwise.run();
+  return b.take();
+}
+
+std::vector<std::int64_t> pixels_likeness(const Kernel& call, const Machine& machine,
+                                          std::int64_t core) {
+  const Piece quads = quads_of(call, machine, core);
+  return {quads.size(), quads.end * 4 > call.out_c ? 1 : 0};
+}
+
+std::int64_t rows_bytes(const Kernel& call, std::int64_t cores) {
+  return cores * DepthwisePixels::scratch_bytes(call);
+}
+
+bool serves_pixels(const Kernel& call) {
+  return call.kernel_w == 3 && call.kernel_h == 3 && call.dilation_x == 1 && call.dilation_y == 1 &&
+         call.in_bits == 8 && call.weight_bits == 8 && call.out_bits == 8 &&
+         std::max(call.pad_left, call.pad_right) < 3;
+}
+
+std::string pixels_limit(const Kernel& call) {
+  return serves_pixels(call) ? channels_limit(call)
+                             : "has a 3x3 window, less padding, and codes and weights of 8 bits";
+}
+
 std::vector<std::int64_t> likeness(const Kernel& call, const Machine& machine, std::int64_t core) {
   const Piece co = channels(call, machine, core);
   const std::int64_t filter = call.kernel_h * call.kernel_w;
@@ -358,7 +581,22 @@ constexpr std::array kKernels{
           return is_3x3s1(layer) && layer.dilation_x == 1 && layer.dilation_y == 1;
         }),
     row(KernelKind::DepthwiseLess4, "depthwise_generic_less_4_weights", depthwise_code,
-        less_4_limit, [](const Kernel& layer) { return taps(layer) < 4; })};
+        less_4_limit, [](const Kernel& layer) { return taps(layer) < 4; }),
+    KernelTraits{
+        .kind = KernelKind::DepthwisePixels,
+        .name = "depthwise_3x3_pixels",
+        .family = Family::Depthwise,
+        .split = Split::Channels,
+        .weights = true,
+        .norm = true,
+        .fewer_rows = true,
+        .limit = pixels_limit,
+        .serves = serves_pixels,
+        .scratch_bytes = rows_bytes,
+        .execute = depthwise,
+        .code = {depthwise_pixels_code},
+        .likeness = pixels_likeness,
+        .conflict_share = [](const Machine& machine) { return machine.l1.depthwise_conflicts; }}};
 
 }  // namespace
 

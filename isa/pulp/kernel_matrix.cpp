@@ -173,6 +173,11 @@ constexpr Straight kMatmulCall{.instructions = 114, .stack = 40, .taken_branches
 // Around the loops of a block of 4 x 2: 109 with 8 requantized outputs ([2,8,256,co] by blocks):
 // pointers to rows and columns, 8 accumulators, tests for bias, left-over and flags.
 constexpr Straight kBlockBegin{.instructions = 45, .stack = 15};
+// Ours, of 4 x 4, counted: as above with 8 accumulators more to clear and to save and restore 5
+// registers more. 28 registers in the inner loop: 16 accumulators, 4 words of weights, 2 of
+// activations, for either a pointer and two steps (p.lw advances by a register: three times a row
+// on, then three rows back and a word on).
+constexpr Straight kQuadBegin{.instructions = 58, .stack = 20};
 constexpr Straight kBlockEnd{.instructions = 6, .stack = 2, .taken_branches = 1};
 // A left-over channel x 2 pixels: 30 with both outputs (docs/facts/pulp.md 2.3).
 constexpr Straight kChannelBegin{.instructions = 10, .stack = 3};
@@ -203,7 +208,7 @@ Step step_of(const Kernel& kernel, std::int64_t columns) {
 // `rows` of weights `row_bytes` apart x `pixels` of activations, one byte each.
 struct Operands {
   Address weights;
-  std::array<Address, 2> pixels;
+  std::array<Address, 4> pixels;
   std::int64_t rows = 4, row_bytes = 0;
   int pixel_count = 2;
 };
@@ -286,6 +291,21 @@ void load_starts(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int
   }
 }
 
+// Four pixels' codes of a channel, whose numbers are loaded once: accumulators and results are in
+// registers until the four are stored. Per pixel p.max and p.min where accumulators are clamped, a
+// move of lambda, p.mac, sra, clip.
+void requantize_four(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const Address& out,
+                     std::int64_t pixel_bytes) {
+  for (const Address& numbers : {norms.kappa, norms.lambda}) {
+    b.load(numbers);
+    if (kernel.clamped) b.load(numbers + 4);
+  }
+  for (std::int64_t pixel = 0; pixel < 4; ++pixel) {
+    b.work({.instructions = kernel.clamped ? 6 : 4});
+    b.store(out + pixel * pixel_bytes, 1);
+  }
+}
+
 // `count` channels from `first` on.
 void outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
              std::int64_t count, int depth, int pixel_count) {
@@ -301,6 +321,11 @@ void outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t
   }
   for (std::int64_t i = 0; i < count; ++i) {
     const Norms norms = norms_of(kernel, first + i, depth, count);
+    const bool narrow = kernel.norm && (kernel.norm_bits == 32 || kernel.clamped);
+    if (pixel_count == 4 && narrow && kernel.out_bits == 8) {
+      requantize_four(b, kernel, norms, stepped(m.out + (first + i), depth, count), pixel_bytes);
+      continue;
+    }
     for (int pixel = 0; pixel < pixel_count; ++pixel) {
       const Address at = m.out + (pixel * pixel_bytes + (first + i) * kernel.out_bits / 8);
       requantize(b, kernel, norms, stepped(at, depth, count * kernel.out_bits / 8), first + i);
@@ -324,6 +349,10 @@ void requantize(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const 
     b.work({.instructions = 3 + insert + (kernel.offset != 0 ? 1 : 0),
             .multiplies = mul,
             .multiply_uses = mul});
+  } else if (kernel.clamped) {  // p.max, p.min, p.mac, sra, clip
+    for (int half = 0; half < 2; ++half) b.load(norms.kappa + 4 * half);
+    for (int half = 0; half < 2; ++half) b.load(norms.lambda + 4 * half);
+    b.work({.instructions = 5 + insert});
   } else if (kernel.norm_bits == 32) {  // p.mac waits for lambda, sra, clip
     b.load(norms.kappa);
     b.load(norms.lambda);
@@ -346,26 +375,23 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   b.work(kMatmulCall);
   const std::int64_t blocks = m.piece.size() / 4;
   b.loop(blocks, [&](int depth) {
-    const Operands op{stepped(weights, depth, 4 * row_bytes), {m.in, m.in2}, 4, row_bytes, 2};
-    b.work(kBlockBegin);
-    load_starts(b, kernel, m, m.piece.begin, 4, depth, 2);
+    const Operands op{stepped(weights, depth, 4 * row_bytes), m.in, 4, row_bytes, m.pixels};
+    b.work(m.pixels == 4 ? kQuadBegin : kBlockBegin);
+    load_starts(b, kernel, m, m.piece.begin, 4, depth, m.pixels);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
-    outputs(b, kernel, m, m.piece.begin, 4, depth, 2);
+    outputs(b, kernel, m, m.piece.begin, 4, depth, m.pixels);
     b.work(kBlockEnd);
   });
   b.loop(m.piece.size() % 4, [&](int depth) {
     const std::int64_t first = m.piece.begin + 4 * blocks;
-    const Operands op{stepped(weights + 4 * blocks * row_bytes, depth, row_bytes),
-                      {m.in, m.in2},
-                      1,
-                      row_bytes,
-                      2};
+    const Operands op{stepped(weights + 4 * blocks * row_bytes, depth, row_bytes), m.in, 1,
+                      row_bytes, m.pixels};
     b.work(kChannelBegin);
-    load_starts(b, kernel, m, first, 1, depth, 2);
+    load_starts(b, kernel, m, first, 1, depth, m.pixels);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
-    outputs(b, kernel, m, first, 1, depth, 2);
+    outputs(b, kernel, m, first, 1, depth, m.pixels);
     b.work(kChannelEnd);
   });
 }
@@ -376,7 +402,7 @@ void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   b.work(kPixelBegin);
   b.loop(m.piece.size(), [&](int depth) {
     const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
-    const Operands op{stepped(weights, depth, row_bytes), {m.in, m.in}, 1, row_bytes, 1};
+    const Operands op{stepped(weights, depth, row_bytes), m.in, 1, row_bytes, 1};
     b.work(kPixelChannelBegin);
     load_starts(b, kernel, m, m.piece.begin, 1, depth, 1);
     products(b, kernel, op, step);
@@ -407,17 +433,24 @@ CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t
     const Address out = stepped(
         {kernel.out + (mine.rows.begin * kernel.out_w + mine.columns.begin) * out_pixel, {}}, row,
         kernel.out_w * out_pixel);
-    const std::int64_t pairs = mine.columns.size() / 2;
-    b.loop(pairs, [&](int pair) {
-      const Address first = stepped(in, pair, 2 * pixel_bytes);
-      matmul(b, kernel,
-             {first, first + pixel_bytes, stepped(out, pair, 2 * out_pixel), kernel.in_c, co});
-    });
-    if (mine.columns.size() % 2 != 0) {
-      single_pixel(
-          b, kernel,
-          {in + 2 * pairs * pixel_bytes, {}, out + 2 * pairs * out_pixel, kernel.in_c, co});
-    }
+    const auto blocks = [&](std::int64_t done, std::int64_t count, int width) {
+      b.loop(count, [&](int block) {
+        const Address first = stepped(in + done * pixel_bytes, block, width * pixel_bytes);
+        matmul(b, kernel,
+               {{first, first + pixel_bytes, first + 2 * pixel_bytes, first + 3 * pixel_bytes},
+                stepped(out + done * out_pixel, block, width * out_pixel),
+                kernel.in_c,
+                co,
+                width});
+      });
+      return done + count * width;
+    };
+    const std::int64_t columns = mine.columns.size();
+    const std::int64_t by_four = traits(kernel.kind).pixels == 4 ? blocks(0, columns / 4, 4) : 0;
+    const std::int64_t done = blocks(by_four, (columns - by_four) / 2, 2);
+    if (done == columns) return;
+    single_pixel(b, kernel,
+                 {{in + done * pixel_bytes}, out + done * out_pixel, kernel.in_c, co, 1});
   });
   return b.take();
 }
@@ -428,7 +461,7 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
   const Piece co = channels(kernel, machine, core);
   const Address in = constant(kernel.in);
   b.work(kLinearCall);
-  single_pixel(b, kernel, {in, in, constant(kernel.out), kernel.in_c, co});
+  single_pixel(b, kernel, {{in}, constant(kernel.out), kernel.in_c, co, 1});
   return b.take();
 }
 
@@ -445,7 +478,7 @@ CoreCode linear_words_code(const Kernel& kernel, const Machine& machine, std::in
   const auto sums = [&](std::int64_t first, std::int64_t count, int depth) {
     const Operands op{
         stepped(constant(kernel.weights + first * row_bytes), depth, count * row_bytes),
-        {in, in},
+        {in},
         count,
         row_bytes,
         1};
@@ -484,7 +517,14 @@ std::int64_t unpacked_bytes(const Kernel& call, std::int64_t cores) {
   return call.in_bits < 8 ? columns_bytes(call, cores) : 0;
 }
 
-constexpr KernelTraits pointwise(KernelKind kind, std::string_view name, Split split) {
+std::string bytes_limit(const Kernel& call) {
+  if (has_quads(call)) return "";
+  return fmt::format("takes codes and weights of 8 bits, found {} and {}", call.in_bits,
+                     call.weight_bits);
+}
+
+constexpr KernelTraits pointwise(KernelKind kind, std::string_view name, Split split,
+                                 std::int64_t pixels = 2) {
   return {.kind = kind,
           .name = name,
           .family = Family::Pointwise,
@@ -494,7 +534,10 @@ constexpr KernelTraits pointwise(KernelKind kind, std::string_view name, Split s
           .by_channel = false,
           .partial = true,
           .wide_out = true,
+          .pixels = pixels,
           .window = false,
+          .limit = pixels == 4 ? bytes_limit : nullptr,
+          .serves = pixels == 4 ? has_quads : nullptr,
           .scratch_bytes = unpacked_bytes,
           .execute = multiply,
           .code = {pointwise_code},
@@ -505,7 +548,10 @@ constexpr KernelTraits pointwise(KernelKind kind, std::string_view name, Split s
 constexpr std::array kPointwise{
     pointwise(KernelKind::PointwiseHoWo, "pointwise_HoWo", Split::HalfRows),
     pointwise(KernelKind::PointwiseHo, "pointwise_Ho", Split::Rows),
-    pointwise(KernelKind::PointwiseCo, "pointwise_Co", Split::Channels)};
+    pointwise(KernelKind::PointwiseCo, "pointwise_Co", Split::Channels),
+    pointwise(KernelKind::PointwiseHoWoQuads, "pointwise_HoWo_4x4", Split::HalfRows, 4),
+    pointwise(KernelKind::PointwiseHoQuads, "pointwise_Ho_4x4", Split::Rows, 4),
+    pointwise(KernelKind::PointwiseCoQuads, "pointwise_Co_4x4", Split::Channels, 4)};
 
 constexpr KernelTraits linear(KernelKind kind, std::string_view name, bool words,
                               bool (*serves)(const Kernel&)) {
@@ -533,6 +579,9 @@ constexpr std::array kLinear{linear(KernelKind::Linear, "linear", false,
                                     [](const Kernel& layer) { return layer.out_bits == 32; })};
 
 }  // namespace
+
+// Sub-byte codes take more registers than blocks of 4 x 4 leave.
+bool has_quads(const Kernel& call) { return call.in_bits == 8 && call.weight_bits == 8; }
 
 // Rows that read padding are no other core's.
 std::vector<std::int64_t> matrix_likeness(const Kernel& call, const Machine& machine,

@@ -237,31 +237,39 @@ constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 
-// Output rows over cores; each channel of a pixel sums its taps, a load and an addition each, in a
-// loop per row of the window; then it is scaled, shifted, clipped. A divisor that is a power of two
-// is a shift (docs/facts/pulp.md 2.4, 2.6).
+// Output rows over cores, or channels; each channel of a pixel sums its taps, a load and an
+// addition each, in a loop per row of the window; then it is scaled, shifted, clipped. A divisor
+// that is a power of two is a shift (docs/facts/pulp.md 2.4, 2.6).
 CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  const Piece rows = rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, true);
+  const bool all_rows = traits(kernel.kind).split == Split::Channels;
+  const Piece rows =
+      all_rows ? Piece{0, kernel.out_h}
+               : rows_of(kernel.out_h, kernel.active_cores(machine.cluster.cores), core, true);
+  const Piece mine = channels(kernel, machine, core);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
   const std::int64_t divides = (kernel.divisor & (kernel.divisor - 1)) != 0 ? 1 : 0;
   // Of partial sums from `base` on.
   const auto sum_at = [&](std::int64_t base, int row, int column, int channel) {
     const std::int64_t sums_line = kernel.out_w * 4 * kernel.out_c;
-    const Address first = stepped({base + rows.begin * sums_line, {}}, row, sums_line);
+    const Address first =
+        stepped({base + rows.begin * sums_line + 4 * mine.begin, {}}, row, sums_line);
     return stepped(stepped(first, column, 4 * kernel.out_c), channel, 4);
   };
   b.work(kPoolCall);
   b.loop(rows.size(), [&](int row) {
-    const Address in =
-        stepped({kernel.in + rows.begin * kernel.stride_y * line, {}}, row, kernel.stride_y * line);
-    const Address out = stepped({kernel.out + rows.begin * kernel.out_w * out_pixel, {}}, row,
-                                kernel.out_w * out_pixel);
+    const std::int64_t first_in = mine.begin * kernel.in_bits / 8;
+    const std::int64_t first_out = mine.begin * kernel.out_bits / 8;
+    const Address in = stepped({kernel.in + rows.begin * kernel.stride_y * line + first_in, {}},
+                               row, kernel.stride_y * line);
+    const Address out =
+        stepped({kernel.out + rows.begin * kernel.out_w * out_pixel + first_out, {}}, row,
+                kernel.out_w * out_pixel);
     b.work(kPoolRow);
     b.loop(kernel.out_w, [&](int column) {
       b.work(kPoolPixel);
-      b.loop(kernel.in_c, [&](int channel) {
+      b.loop(mine.size(), [&](int channel) {
         const Address from =
             stepped(stepped(in, column, kernel.stride_x * pixel), channel, kernel.in_bits / 8);
         b.loop(std::min(kernel.kernel_h, kernel.in_h), [&](int y) {
@@ -427,12 +435,28 @@ std::string library_limit(const Kernel& k) {
                      k.in_w, k.out_w);
 }
 
+// Codes that share a byte would be two cores'.
+bool has_bytes(const Kernel& call) { return call.in_bits == 8 && call.out_bits == 8; }
+
 constexpr std::array kAveragePool{KernelTraits{.kind = KernelKind::AveragePool,
                                                .name = "avgpool",
                                                .family = Family::AveragePool,
                                                .divides = true,
                                                .partial = true,
                                                .limit = channels_limit,
+                                               .execute = average_pool,
+                                               .code = {average_pool_code}},
+                                  KernelTraits{.kind = KernelKind::AveragePoolCo,
+                                               .name = "avgpool_Co",
+                                               .family = Family::AveragePool,
+                                               .split = Split::Channels,
+                                               .divides = true,
+                                               .partial = true,
+                                               .limit = [](const Kernel& call) -> std::string {
+                                                 return has_bytes(call) ? channels_limit(call)
+                                                                        : "takes codes of 8 bits";
+                                               },
+                                               .serves = has_bytes,
                                                .execute = average_pool,
                                                .code = {average_pool_code}}};
 

@@ -48,6 +48,7 @@ struct KernelTraits {
   bool wide_in = false;       // reads int32 where in_bits is 32
   bool wide_out = false;      // leaves int32 where out_bits is 32
   bool vector = false;        // one pixel of all input channels
+  std::int64_t pixels = 2;    // a matrix product computes at once
   bool window = true;         // false: 1x1, stride 1, no padding
   bool dilation = false;
   bool fewer_rows = false;      // makes as many rows as it is told, not all that there could be
@@ -114,7 +115,10 @@ std::string channels_limit(const Kernel& call);
 void multiply(const Kernel& call, Bytes8& l1, int threads);
 std::vector<std::int64_t> matrix_likeness(const Kernel& call, const Machine& machine,
                                           std::int64_t core);
-// Columns of im2col, two pixels a core, a byte for each code (docs/facts/pulp.md 2.4).
+// Whether blocks of 4 channels x 4 pixels can compute it.
+bool has_quads(const Kernel& call);
+// Columns of im2col, as many pixels a core as a product takes, a byte for each code
+// (docs/facts/pulp.md 2.4).
 std::int64_t columns_bytes(const Kernel& call, std::int64_t cores);
 // Also of pointwise kernels whose input has to be unpacked.
 CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core);

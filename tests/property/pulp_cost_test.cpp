@@ -38,6 +38,12 @@ void draw_window(Kernel& k, Draw& draw) {
     k.stride_y = draw(1, 2);
   }
   if (k.kind == KernelKind::Depthwise3x3s1) k.kernel_w = k.kernel_h = 3;
+  if (k.kind == KernelKind::DepthwisePixels) {
+    k.kernel_w = k.kernel_h = 3;
+    k.stride_x = draw(1, 3), k.stride_y = draw(1, 4);
+    k.pad_left = draw(0, 2), k.pad_right = draw(0, 2);
+    k.pad_top = draw(0, 2), k.pad_bottom = draw(0, 2);
+  }
   if (k.kind == KernelKind::DepthwiseLess4) k.kernel_w = draw(1, 3);
   if (traits(k.kind).family == Family::Conv || k.kind == KernelKind::DepthwiseGeneric) {
     k.pad_left = draw(0, k.kernel_w - 1);
@@ -57,13 +63,15 @@ Kernel draw_kernel(Draw& draw) {
   Kernel k{.kind = static_cast<KernelKind>(draw(0, static_cast<std::int64_t>(last(KernelKind{}))))};
   draw_window(k, draw);
   k.in_c = draw(1, 40);
-  k.out_c = traits(k.kind).weights && !traits(k.kind).planes ? draw(1, 40) : k.in_c;
+  k.out_c = traits(k.kind).by_channel ? k.in_c : draw(1, 40);
   if (traits(k.kind).vector) k.in_w = k.in_h = k.out_w = k.out_h = 1;
   if (draw.coin()) {
     k.weight_bits = draw.bits();
     k.in_bits = draw.bits();
     k.out_bits = draw.bits();
   }
+  const auto limit = traits(k.kind).limit;
+  if (limit != nullptr && !limit(k).empty()) k.weight_bits = k.in_bits = k.out_bits = 8;
   k.has_bias = traits(k.kind).weights && draw.coin();
   k.norm = traits(k.kind).weights && draw.coin();
   if (traits(k.kind).partial && draw.coin()) {
@@ -73,6 +81,7 @@ Kernel draw_kernel(Draw& draw) {
   if (traits(k.kind).wide_out && !k.norm && draw.coin()) k.out_bits = 32;
   if (traits(k.kind).wide_in && draw.coin()) k.in_bits = 32;
   k.norm_bits = draw.coin() ? 32 : 64;
+  k.clamped = k.norm && k.norm_bits == 64 && draw.coin();
   k.shift = draw(0, 20);
   k.divisor = draw(1, 4);
   std::int64_t next = 0;
@@ -187,9 +196,9 @@ TEST(PulpCostProperty, more_work_takes_longer) {
   for (int i = 0; i < kCases; ++i) {
     Kernel kernel = draw_kernel(draw);
     SCOPED_TRACE(std::to_string(i) + " " + std::string(to_string(kernel.kind)));
-    kernel.in_c = round_up(kernel.in_c, 16);  // no left-over to get rid of by growing
+    kernel.in_c = round_up(kernel.in_c, 32);  // no left-over to get rid of by growing
     kernel.out_c = round_up(kernel.out_c, 32);
-    if (!traits(kernel.kind).weights || traits(kernel.kind).planes) kernel.out_c = kernel.in_c;
+    if (traits(kernel.kind).by_channel) kernel.out_c = kernel.in_c;
     const std::int64_t before = slowest(kernel, machine);
     Kernel more = kernel;
     more.in_c *= 2;

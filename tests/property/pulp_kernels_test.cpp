@@ -61,8 +61,9 @@ Axis random_axis(Random& random, bool dilated) {
 }
 
 void set_window(Random& random, Kernel& k) {
-  const bool conv = k.kind <= KernelKind::ConvCo, pool = k.kind >= KernelKind::AveragePool;
-  const Axis x = random_axis(random, conv && !pool), y = random_axis(random, conv && !pool);
+  const Family family = traits(k.kind).family;
+  const bool conv = family == Family::Conv;
+  const Axis x = random_axis(random, conv), y = random_axis(random, conv);
   k.in_w = x.in, k.out_w = x.out, k.kernel_w = x.kernel, k.stride_x = x.stride;
   k.dilation_x = x.dilation, k.pad_left = x.before, k.pad_right = x.after;
   k.in_h = y.in, k.out_h = y.out, k.kernel_h = y.kernel, k.stride_y = y.stride;
@@ -85,22 +86,21 @@ void set_map(Random& random, Kernel& k) {
     k.multiplier2 = any_number(random, 32), k.offset2 = any_number(random, 32);
     k.shift1 = between(random, 0, 31), k.shift2 = between(random, 0, 31);
   }
-  if (k.kind == KernelKind::AveragePool) k.divisor = between(random, 1, 20);
+  if (traits(k.kind).divides) k.divisor = between(random, 1, 20);
 }
 
 Kernel random_kernel(Random& random, KernelKind kind) {
   Kernel k{.kind = kind};
   const bool linear = k.kind == KernelKind::Linear || k.kind == KernelKind::Linear32;
-  const bool pool = k.kind == KernelKind::AveragePool || traits(k.kind).family == Family::MaxPool;
   k.in_bits = any_bits(random), k.weight_bits = any_bits(random), k.out_bits = any_bits(random);
   k.in_signed = coin(random);
-  if (k.kind <= KernelKind::ConvCo || traits(k.kind).planes || pool) {
+  if (traits(k.kind).window) {
     set_window(random, k);
   } else {
     set_area(random, k, linear);
   }
   k.in_c = between(random, 1, coin(random) ? 5 : 40);
-  k.out_c = traits(k.kind).weights && !traits(k.kind).planes ? between(random, 1, 40) : k.in_c;
+  k.out_c = traits(k.kind).by_channel ? k.in_c : between(random, 1, 40);
   set_map(random, k);
   k.has_bias = traits(k.kind).weights && coin(random);
   const bool normable = traits(k.kind).weights || k.kind == KernelKind::Requantize;
@@ -114,7 +114,8 @@ Kernel random_kernel(Random& random, KernelKind kind) {
   }
   if (traits(k.kind).wide_in && coin(random)) k.in_bits = 32, k.in_signed = true;
   k.norm_bits = coin(random) ? 32 : 64;
-  if (k.norm && k.norm_bits == 64) k.shift = between(random, 0, 63);
+  k.clamped = k.norm && k.norm_bits == 64 && coin(random);
+  if (k.norm && k.norm_bits == 64 && !k.clamped) k.shift = between(random, 0, 63);
   if (traits(k.kind).family == Family::MaxPool) k.out_bits = k.in_bits, k.out_signed = k.in_signed;
   return k;
 }
@@ -177,11 +178,12 @@ TEST(PulpKernels, all_of_l1_is_as_naive_loops_leave_it) {
 TEST(PulpKernels, accumulators_of_any_size_become_the_same_codes) {
   forall([](Random& random) {
     for (int i = 0; i < 50; ++i) {
-      const Kernel kernel{.out_bits = any_bits(random),
-                          .out_signed = coin(random),
-                          .norm = coin(random),
-                          .norm_bits = coin(random) ? 32 : 64,
-                          .shift = between(random, 0, 31)};
+      Kernel kernel{.out_bits = any_bits(random),
+                    .out_signed = coin(random),
+                    .norm = coin(random),
+                    .norm_bits = coin(random) ? 32 : 64,
+                    .shift = between(random, 0, 31)};
+      kernel.clamped = kernel.norm && kernel.norm_bits == 64 && coin(random);
       const bool wide = kernel.norm && kernel.norm_bits == 64;
       const auto accumulator = static_cast<std::int32_t>(any_number(random, 32));
       const std::int64_t kappa = any_number(random, wide ? 64 : 32);

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "compiler/pulp/layer_parts.h"
 #include "compiler/pulp/requantize.h"
 
 namespace workbench::pulp {
@@ -72,6 +73,82 @@ TEST(PulpRequantizeProperty, lines_equal_the_rescaling_everywhere) {
   }
   EXPECT_GT(found, kCases * 3 / 4);
   EXPECT_GT(powers, kCases / 5);
+}
+
+// As the cores compute it: 32 bits, modulo 2^32.
+std::int64_t clamped_at(const Lines& line, std::int64_t x) {
+  const std::int64_t bounded = std::min(std::max(x, line.low[0]), line.high[0]);
+  const auto product = static_cast<std::uint32_t>(line.multiplier[0] * bounded);
+  const auto sum = static_cast<std::int32_t>(product + static_cast<std::uint32_t>(line.offset[0]));
+  return sum >> line.shift;
+}
+
+// Where 32 bits would wrap: all accumulators near the bounds and near every step of the codes.
+TEST(PulpRequantizeProperty, clamped_accumulators_become_the_same_codes) {
+  Cases cases(9);
+  int found = 0;
+  for (int i = 0; i < kCases; ++i) {
+    const Codes codes = cases.between(0, 1) == 0 ? Codes{} : Codes{true, -128, 127};
+    AffineRequantize affine;
+    affine.low = codes.low, affine.high = codes.high;
+    affine.divisor = std::int64_t{1} << cases.between(12, 24);
+    affine.multiplier = {cases.between(-60000, 60000)};
+    affine.offset = {cases.between(-(1 << 30), 1 << 30)};
+    affine.rounding = cases.between(0, 1) == 0 ? Rounding::Floor : Rounding::HalfUp;
+    const Values range{-cases.between(1, 400000), cases.between(1, 400000)};
+    const auto line = lines_of(affine, std::span(&range, 1), codes, NormBits::Auto, true);
+    ASSERT_TRUE(line) << "case " << i;
+    if (line->low.empty()) continue;
+    ++found;
+    ASSERT_EQ(line->bits, 32);
+    ASSERT_FALSE(lines_of(affine, std::span(&range, 1), codes, NormBits::Auto)->bits == 32);
+    const auto check = [&](std::int64_t x) {
+      if (x < range.low || x > range.high) return;
+      ASSERT_EQ(std::clamp(clamped_at(*line, x), codes.low, codes.high), rescaled(affine, 0, x))
+          << "case " << i << ", accumulator " << x;
+    };
+    for (const std::int64_t x : {range.low, range.high, line->low[0], line->high[0]}) {
+      for (std::int64_t near = x - 2; near <= x + 2; ++near) check(near);
+    }
+    for (std::int64_t x = range.low; x <= range.high; x += cases.between(1, 300)) check(x);
+  }
+  EXPECT_GT(found, kCases / 4);
+}
+
+// Inputs at the ends of their ranges, by the signs of the weights, reach the bounds; others stay
+// within.
+TEST(PulpRequantizeProperty, accumulators_reach_their_bounds_and_no_more) {
+  Cases cases(10);
+  for (int i = 0; i < kCases / 4; ++i) {
+    const bool by_channel = cases.between(0, 2) == 0;
+    const std::int64_t taps = cases.between(1, 9), outs = cases.between(1, 6);
+    const std::int64_t ins = by_channel ? outs : cases.between(1, 40);
+    std::vector<Values> inputs;
+    for (std::int64_t c = 0; c < ins; ++c) {
+      const std::int64_t low = cases.between(-128, 200);
+      inputs.push_back({low, cases.between(low, 255)});
+    }
+    std::vector<std::int8_t> weights(
+        static_cast<std::size_t>(outs * taps * (by_channel ? 1 : ins)));
+    for (std::int8_t& w : weights) w = static_cast<std::int8_t>(cases.between(-128, 127));
+    const std::vector<Values> ranges = accumulator_ranges(weights, outs, inputs, by_channel);
+    const std::int64_t each = static_cast<std::int64_t>(weights.size()) / outs;
+    for (std::int64_t o = 0; o < outs; ++o) {
+      std::int64_t low = 0, high = 0, any = 0;
+      for (std::int64_t k = 0; k < each; ++k) {
+        const Values& in = inputs[static_cast<std::size_t>(by_channel ? o : k % ins)];
+        const std::int64_t w = weights[static_cast<std::size_t>(o * each + k)];
+        low += w * (w > 0 ? in.low : in.high);
+        high += w * (w > 0 ? in.high : in.low);
+        any += w * cases.between(in.low, in.high);
+      }
+      const Values& range = ranges[static_cast<std::size_t>(o)];
+      ASSERT_EQ(range.low, low) << "case " << i;
+      ASSERT_EQ(range.high, high) << "case " << i;
+      ASSERT_LE(range.low, any);
+      ASSERT_GE(range.high, any);
+    }
+  }
 }
 
 TEST(PulpRequantizeProperty, pools_equal_the_rescaling_everywhere) {

@@ -25,7 +25,7 @@ std::int64_t word(const L1Bytes& l1, std::int64_t address, std::int64_t bytes) {
 
 bool is_depthwise(const Kernel& k) {
   return k.kind == KernelKind::Depthwise3x3s1 || k.kind == KernelKind::DepthwiseGeneric ||
-         k.kind == KernelKind::DepthwiseLess4;
+         k.kind == KernelKind::DepthwiseLess4 || k.kind == KernelKind::DepthwisePixels;
 }
 
 PackedCodes pixels_in(const Kernel& k) { return {k.in, k.in_c, k.in_bits, k.in_signed}; }
@@ -66,6 +66,7 @@ std::int64_t sum_of_products(const L1Bytes& l1, const Kernel& k, Position out, s
   const bool dw = is_depthwise(k);
   const std::int64_t channels = dw ? 1 : k.in_c;
   const PackedCodes weights{k.weights, k.kernel_h * k.kernel_w * channels, k.weight_bits, true};
+  const bool by_planes = dw && k.kind != KernelKind::DepthwisePixels;
   const PackedCodes planes{k.in, k.in_h * k.in_w, k.in_bits, k.in_signed};
   std::int64_t sum = k.has_bias ? word(l1, k.bias + 4 * c, 4) : partial_sum(l1, k, out, c);
   for (std::int64_t ky = 0; ky < k.kernel_h; ++ky) {
@@ -74,8 +75,8 @@ std::int64_t sum_of_products(const L1Bytes& l1, const Kernel& k, Position out, s
       if (!inside(k, p)) continue;
       const std::int64_t pixel = p.y * k.in_w + p.x;
       for (std::int64_t i = 0; i < channels; ++i) {
-        const std::int64_t x =
-            dw ? naive_code(l1, planes, c, pixel) : naive_code(l1, pixels_in(k), pixel, i);
+        const std::int64_t x = by_planes ? naive_code(l1, planes, c, pixel)
+                                         : naive_code(l1, pixels_in(k), pixel, dw ? c : i);
         sum += x * naive_code(l1, weights, c, (ky * k.kernel_w + kx) * channels + i);
       }
     }
@@ -136,6 +137,7 @@ std::int64_t result(const L1Bytes& l1, const Kernel& k, Position out, std::int64
     case KernelKind::Add:
       return addition(l1, k, pixel, c);
     case KernelKind::AveragePool:
+    case KernelKind::AveragePoolCo:
       return average(l1, k, out, c);
     case KernelKind::MaxPoolDirect:
       return window_maximum(l1, k, out, c);
@@ -195,7 +197,7 @@ L1Bytes max_pool(const Kernel& k, L1Bytes l1) {
 }
 
 L1Bytes accumulators(const Kernel& k, L1Bytes l1) {
-  const bool pool = k.kind == KernelKind::AveragePool;
+  const bool pool = k.kind == KernelKind::AveragePool || k.kind == KernelKind::AveragePoolCo;
   for (std::int64_t at = 0; at < k.out_h * k.out_w * k.out_c; ++at) {
     const std::int64_t pixel = at / k.out_c, c = at % k.out_c;
     const Position out{pixel / k.out_w, pixel % k.out_w};
@@ -247,6 +249,13 @@ std::int64_t naive_shift(std::int64_t value, std::int64_t shift) {
 
 std::int64_t naive_normalized(std::int64_t accumulator, std::int64_t kappa, std::int64_t lambda,
                               const Kernel& kernel) {
+  if (kernel.norm && kernel.clamped) {
+    const std::int64_t low = naive_shift(kappa, 32), high = naive_shift(lambda, 32);
+    accumulator = std::min(std::max(accumulator, low), high);
+    Kernel narrow = kernel;
+    narrow.clamped = false, narrow.norm_bits = 32;
+    return naive_normalized(accumulator, naive_wrap(kappa, 32), naive_wrap(lambda, 32), narrow);
+  }
   const int bits = kernel.norm && kernel.norm_bits == 64 ? 64 : 32;
   const Int128 exact = static_cast<Int128>(kappa) * accumulator + lambda;
   const std::int64_t shifted = naive_shift(naive_wrap(exact, bits), kernel.shift);
@@ -255,7 +264,8 @@ std::int64_t naive_normalized(std::int64_t accumulator, std::int64_t kappa, std:
 
 L1Bytes naive_kernel(const Kernel& k, L1Bytes l1) {
   if (k.kind == KernelKind::MaxPool) return max_pool(k, std::move(l1));
-  const bool products = k.kind < KernelKind::Linear32 && k.out_bits == 32;
+  const bool quads = k.kind >= KernelKind::ConvHoQuads && k.kind <= KernelKind::PointwiseCoQuads;
+  const bool products = (k.kind < KernelKind::Linear32 || quads) && k.out_bits == 32;
   if (k.kind == KernelKind::Linear32 || k.sums_out || products)
     return accumulators(k, std::move(l1));
   const L1Bytes before = l1;

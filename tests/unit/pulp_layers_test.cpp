@@ -68,6 +68,29 @@ TEST(PulpLayers, one_multiplier_for_all_channels_needs_no_batch_norm) {
   EXPECT_EQ(network.layers[1].kappa, many.multiplier);
 }
 
+// 60000 x 127 channels x 127 x 255 leaves 32 bits; of codes that are 1 at most it does not.
+TEST(PulpLayers, codes_that_cannot_occur_keep_batch_norm_in_32_bits) {
+  const auto norm_behind = [](std::int64_t divisor) {  // codes are up to 255 x 127 / divisor
+    IntegerGraph g;
+    AffineRequantize second = affine(0, 1 << 24);
+    second.multiplier = {60000, 59999};
+    ValueId x = g.input({1, 1, 2, 2}, kUnsigned8);
+    x = g.conv(x, 127, square_window(1), 1, affine(1, divisor), kUnsigned8);
+    g.output(g.conv(x, 2, square_window(1), 1, second, kUnsigned8));
+    for (const Node& node : g.graph().nodes) {
+      if (!std::holds_alternative<workbench::Conv>(node.op)) continue;
+      Tensor& weights = *g.graph().value(node.inputs[1]).constant;
+      for (std::int8_t& weight : weights.mutable_values<std::int8_t>()) weight = 127;
+    }
+    return layers_of(g.graph(), Machine{}, NormBits::Auto, NormStyle::Dorys).layers[1];
+  };
+  EXPECT_EQ(norm_behind(1).call.norm_bits, 64);
+  EXPECT_EQ(norm_behind(1).wide_norm,
+            "channel 0: 60000 x accumulators 0 to 4112895, + 0, leaves 32 bits");
+  EXPECT_EQ(norm_behind(16384).call.norm_bits, 32);  // 60000 x 16129 = 967740000
+  EXPECT_EQ(norm_behind(16384).wide_norm, "");
+}
+
 TEST(PulpLayers, fully_connected_weights_take_pixels_as_they_lie) {
   IntegerGraph g;
   const ValueId x = g.input({1, 2, 1, 3}, kUnsigned8);
