@@ -243,7 +243,10 @@ MapWork map_work(KernelKind kind, const Kernel& layer, std::int64_t cores, std::
 
 ChannelWork channel_work(KernelKind kind, const Kernel& layer, std::int64_t cores,
                          std::int64_t channels) {
-  const std::int64_t own = channels_over_cores(kind) ? ceil_div(channels, cores) : channels;
+  std::int64_t own = channels_over_cores(kind) ? ceil_div(channels, cores) : channels;
+  if (kind == KernelKind::DepthwisePixels) {  // by fours
+    own = std::min(channels, 4 * ceil_div(ceil_div(channels, 4), cores));
+  }
   return rough_cost(traits(kind).family).channels(kind, layer, own);
 }
 

@@ -245,6 +245,7 @@ TEST(KernelRules, rough_cycles_grow_as_the_exact_ones_do) {
   EXPECT_GT(growth.size(), 10u);
   for (auto& [kind, values] : growth) {
     std::sort(values.begin(), values.end());
+    if (values.size() < 20) continue;  // of windows that are seldom drawn
     const double median = values[values.size() / 2];
     EXPECT_GT(median, 0.75) << to_string(kind) << ", " << values.size() << " tiles";
     EXPECT_LT(median, 1.15) << to_string(kind) << ", " << values.size() << " tiles";
