@@ -17,6 +17,7 @@
 #include "isa/pulp/machine.h"
 #include "isa/pulp/mchan.h"
 #include "isa/pulp/program.h"
+#include "isa/pulp/schedule.h"
 
 namespace workbench::pulp {
 
@@ -253,6 +254,23 @@ void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan
 
 }  // namespace
 
+namespace {
+
+// The program of a plan.
+LoopedProgram program_of(const Graph& quantized, const Network& network, const MemoryPlan& plan,
+                         const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
+                         const Machine& machine) {
+  LoopedProgram looped = emit(quantized, network, plan, turns, uses, tiler, machine);
+  if (tiler == Tiler::Optimal) drop_idle_barriers(looped, machine);
+  return looped;
+}
+
+Cycles expected_end(const Program& program, const Machine& machine) {
+  return analytic_schedule(program, machine).expected.end;
+}
+
+}  // namespace
+
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   const auto norms = options.tiler == Tiler::Dory ? NormStyle::Dorys : NormStyle::Ours;
   Network network = layers_of(quantized, machine, options.norm_bits, norms);
@@ -260,11 +278,20 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   require_room_for_weights(network, machine);
   const std::vector<HostTurn> turns = host_turns(quantized, network);
   const HostUses uses = host_uses(quantized, network, turns);
-  const MemoryPlan plan = plan_memory(network, machine, options.tiler, turns, uses);
-  LoopedProgram looped = emit(quantized, network, plan, turns, uses, options.tiler, machine);
-  if (options.tiler == Tiler::Optimal) drop_idle_barriers(looped, machine);
+  const std::vector<MemoryPlan> plans = plan_memory(network, machine, options.tiler, turns, uses);
+  const auto written = [&](const MemoryPlan& plan) {
+    return program_of(quantized, network, plan, turns, uses, options.tiler, machine);
+  };
+  const MemoryPlan* plan = &plans.front();
+  LoopedProgram looped = written(*plan);
+  for (std::size_t i = 1; i < plans.size(); ++i) {
+    LoopedProgram other = written(plans[i]);
+    if (expected_end(other.program, machine) >= expected_end(looped.program, machine)) continue;
+    plan = &plans[i];
+    looped = std::move(other);
+  }
   Program program = in_tile_loops(std::move(looped));
-  describe(quantized, machine, plan, program.info);
+  describe(quantized, machine, *plan, program.info);
   describe_host_steps(quantized, network, turns, machine, options, program);
   return program;
 }

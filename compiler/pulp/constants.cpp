@@ -102,9 +102,7 @@ void append_by_array(const Layer& layer, std::vector<ConstantPart>& parts, std::
   }
 }
 
-// So many bytes of weights are worth a transfer of their own.
-constexpr std::int64_t kPieceBytes = 16384;
-constexpr std::int64_t kFewestPieces = 32;  // of a layer whose weights are larger than as many
+constexpr std::int64_t kFewestPieces = 28;  // of a layer whose weights are larger than as many
 
 void append_by_part(const Layer& layer, std::int64_t tile_channels,
                     std::vector<ConstantPart>& parts, std::string& image) {

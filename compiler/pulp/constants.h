@@ -9,6 +9,9 @@
 
 namespace workbench::pulp {
 
+// So many bytes of weights are worth a transfer of their own.
+inline constexpr std::int64_t kPieceBytes = 16384;
+
 std::int64_t weight_row_bytes(const Layer& layer);  // of one output channel; 0 without weights
 // All constants of the layer in L2, whole.
 std::int64_t constant_bytes(const Layer& layer);

@@ -134,12 +134,14 @@ class Emitter {
   // DORY's code asks for all constants of a layer at once.
   std::int64_t id_step() const { return tiler_ == Tiler::Dory ? 0 : 1; }
 
-  // The next layer's first constants, where they are to come during this one.
+  // Later layers' first constants, where they are to come from this one on.
   std::vector<Instruction> prefetch_behind(std::size_t i) const {
-    if (i + 1 >= network_.layers.size() || !plan_.layers[i + 1].prefetched) return {};
     LoopedProgram scratch;
     Listing listing{scratch, 0, {}};
-    code_of(i + 1).load_constants(listing, 0, 0, first_piece(i + 1), id_step());
+    for (std::size_t j = i + 1; j < network_.layers.size() && j <= i + kMostAhead; ++j) {
+      if (plan_.layers[j].ahead != static_cast<std::int64_t>(j - i)) continue;
+      code_of(j).load_constants(listing, 0, 0, first_piece(j), id_step());
+    }
     return std::move(scratch.program.instructions);
   }
 
@@ -150,10 +152,10 @@ class Emitter {
     Listing to{emitted_, static_cast<std::int32_t>(i), layer.name};
     const std::int32_t first = to.next();
     // Constants that come slice by slice are loaded in the body.
-    if (plan.constants.size() == 1 && !plan.prefetched) {
+    if (plan.constants.size() == 1 && plan.ahead == 0) {
       code.load_constants(to, 0, 0, first_piece(i), id_step());
     }
-    if (plan.prefetched || plan.constants.size() == 1) to.add(L3Wait{first_piece(i)});
+    if (plan.ahead > 0 || plan.constants.size() == 1) to.add(L3Wait{first_piece(i)});
     const std::vector<Instruction> prefetch = prefetch_behind(i);
     if (tiler_ == Tiler::Dory) {
       add_prefetch(to, prefetch);

@@ -380,7 +380,7 @@ class Overlapped {
     const std::size_t part = code_.part_of(code_.slices[s]);
     if (part_ && *part_ == part) return;
     if (part_ && ahead()) constants_next_ = 1 - constants_next_;
-    const bool there = !part_ && (code_.plan.prefetched || code_.plan.constants.size() == 1);
+    const bool there = !part_ && (code_.plan.ahead > 0 || code_.plan.constants.size() == 1);
     if (!there) code_.load_constants(to_, part, constants_next_, kSliceLoads);
     part_ = part;
   }

@@ -8,11 +8,13 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "compiler/memory/allocate.h"
 #include "compiler/pulp/constants.h"
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/optimal_tiling.h"
+#include "compiler/pulp/prefetch.h"
 #include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tile_search.h"
 #include "core/error.h"
@@ -24,6 +26,9 @@ namespace {
 constexpr std::int64_t kAlignment = 4;  // kernels and DMA move words
 // What alignment may cost a layer's buffers beyond their bytes.
 constexpr std::int64_t kSlack = 64;
+// Layers are looked at so often for better ways of prefetching, which have to take at most so much.
+constexpr int kRounds = 3;
+constexpr double kWorthwhile = 0.9995;
 
 // Layers between which an activation must be kept: [begin, end).
 struct Life {
@@ -52,10 +57,15 @@ class Planner {
     }
   }
 
-  MemoryPlan run() {
+  std::vector<MemoryPlan> run() {
     while (true) {
       if (cut_layers()) {
-        if (auto plan = place()) return std::move(*plan);
+        if (auto plan = place()) {
+          std::vector<MemoryPlan> plans{std::move(*plan)};
+          auto far = tiler_ == Tiler::Optimal ? far_prefetch(plans.front()) : std::nullopt;
+          if (far) plans.push_back(std::move(*far));
+          return plans;
+        }
       }
       CHECK(restarts_ <= static_cast<int>(network_.activations.size()), "no end of spilling");
     }
@@ -135,7 +145,8 @@ class Planner {
   }
 
   const TilingResult& tiling_of(std::int64_t i, const L2Budget& budget) {
-    const auto key = std::tuple(i, budget.bytes, budget.input_in_l3, budget.output_in_l3);
+    const auto key = std::tuple(i, budget.bytes, budget.input_in_l3, budget.output_in_l3,
+                                budget.weights_at_once);
     if (const auto known = tilings_.find(key); known != tilings_.end()) return known->second;
     const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
     return tilings_.emplace(key, found_tiling(layer, budget)).first->second;
@@ -243,8 +254,7 @@ class Planner {
                       std::int64_t i) const {
     std::int64_t bytes = 0;
     for (const ConstantPart& part : plan.constants) bytes = std::max(bytes, part.bytes);
-    const std::int64_t early = plan.prefetched ? 1 : 0;
-    want(l2, layer.name + " (constants)", bytes, i - early, i + 1, plan.constants_l2[0]);
+    want(l2, layer.name + " (constants)", bytes, i - plan.ahead, i + 1, plan.constants_l2[0]);
     if (plan.constants.size() > 1 && plan.tiling.l2_double_buffered) {
       want(l2, layer.name + " (constants 1)", bytes, i, i + 1, plan.constants_l2[1]);
     }
@@ -294,7 +304,7 @@ class Planner {
       layer.constants = append_constants(network_.layers[i], layer.tiling, tiler_, plan.constants);
       // DORY's layers with sliced weights load them themselves.
       const bool alone = layer.constants.size() == 1 || tiler_ == Tiler::Optimal;
-      layer.prefetched = i > 0 && !layer.constants.empty() && alone;
+      layer.ahead = layer.constants.empty() || !alone ? 0 : ahead_[i];
       plan.layers.push_back(std::move(layer));
     }
     return plan;
@@ -322,38 +332,142 @@ class Planner {
     std::pair<bool, std::int64_t> best_value{false, -1};
     for (std::size_t i = 1; i < plan.layers.size(); ++i) {
       LayerPlan& layer = plan.layers[i];
-      if (!layer.prefetched) continue;
+      if (layer.ahead == 0) continue;
       const std::pair<bool, std::int64_t> value{load[i - 1] > machine_.l2.buffer_bytes,
                                                 layer.constants.front().bytes};
       if (value > best_value) best = &layer, best_value = value;
     }
     if (best == nullptr) return false;
-    best->prefetched = false;
+    best->ahead = 0;
     return true;
   }
 
   // Nothing: something was spilled, begin again.
   std::optional<MemoryPlan> place() {
+    ahead_.assign(cuts_.size(), 1);
+    if (!ahead_.empty()) ahead_.front() = 0;
     MemoryPlan plan = sketch();
-    while (true) {
+    while (!try_to_place(plan)) {
       std::vector<Wanted> l3;
       const std::vector<Wanted> l2 = wanted_in_l2(plan, l3);
-      const auto extent = allocate_all(l2, Space::L2, 0, machine_.l2.buffer_bytes, plan);
-      if (!extent) {
-        if (drop_prefetch(l2, plan)) continue;
-        spill_for(l2);
-        return std::nullopt;
-      }
-      plan.l2_bytes = *extent;
-      place_in_l3(l3, plan);
-      for (std::size_t i = 0; i < plan.layers.size(); ++i) {
-        plan.layers[i].l2_bytes = operand_bytes(static_cast<std::int64_t>(i), plan);
-      }
-      for (std::size_t a = 0; a < plan.homes.size(); ++a) {
-        plan.homes[a] = plan.homes[root(static_cast<std::int32_t>(a))];
-      }
-      return plan;
+      if (drop_prefetch(l2, plan)) continue;
+      spill_for(l2);
+      return std::nullopt;
     }
+    return plan;
+  }
+
+  // Addresses for everything; false: L2 is too small.
+  bool try_to_place(MemoryPlan& plan) const {
+    std::vector<Wanted> l3;
+    const std::vector<Wanted> l2 = wanted_in_l2(plan, l3);
+    const auto extent = allocate_all(l2, Space::L2, 0, machine_.l2.buffer_bytes, plan);
+    if (!extent) return false;
+    plan.l2_bytes = *extent;
+    place_in_l3(l3, plan);
+    for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+      plan.layers[i].l2_bytes = operand_bytes(static_cast<std::int64_t>(i), plan);
+    }
+    for (std::size_t a = 0; a < plan.homes.size(); ++a) {
+      plan.homes[a] = plan.homes[root(static_cast<std::int32_t>(a))];
+    }
+    return true;
+  }
+
+  // --- prefetch across layers -------------------------------------------------------------------
+
+  ConstantLoad load_of(std::size_t i, const Tiling& tiling) {
+    const Layer& layer = network_.layers[i];
+    ConstantLoad load;
+    load.bytes = constant_bytes(layer);
+    load.maps = tiling.input_from_l3 || tiling.output_to_l3;
+    load.twice = tiling.l2_double_buffered;
+    Tiling resident = tiling;
+    if (!load.maps) resident.weights_from_l3_by_slice = false;
+    load.cycles = static_cast<double>(modelled_cycles(layer, resident, machine_, 0, costs_).value);
+    if (tiling.weights_from_l3_by_slice) {
+      load.parts = ceil_div(layer.call.out_c, tiling.slice.out_c);
+    } else {
+      load.pieces = std::clamp<std::int64_t>(load.bytes / kPieceBytes, 1,
+                                             ceil_div(layer.call.out_c, tiling.tile.out_c));
+    }
+    return load;
+  }
+
+  // Where the sum of all that is alive leaves L2, nothing has to be tried.
+  bool may_fit(MemoryPlan& plan) const {
+    std::vector<Wanted> l3;
+    const std::vector<Wanted> l2 = wanted_in_l2(plan, l3);
+    return peak_demand(problem_of(l2, machine_.l2.buffer_bytes)) <= machine_.l2.buffer_bytes;
+  }
+
+  // Tilings worth a look for the layer: as it is, and with constants in more slices.
+  std::vector<Tiling> ways_of_loading(std::size_t i) {
+    std::vector<Tiling> ways{cuts_[i]};
+    const auto index = static_cast<std::int64_t>(i);
+    L2Budget budget = budget_of(index);
+    const bool maps = budget.input_in_l3 || budget.output_in_l3 || cuts_[i].input_from_l3 ||
+                      cuts_[i].output_to_l3 || cuts_[i].passes.over != PassOver::Nothing;
+    if (maps || !channels_can_be_sliced(network_.layers[i])) return ways;
+    const std::int64_t bytes = constant_bytes(network_.layers[i]);
+    for (const std::int64_t parts : {4, 8, 16}) {
+      budget.weights_at_once = bytes / parts;
+      if (budget.weights_at_once < kPieceBytes) break;
+      if (const auto& tiling = tiling_of(index, budget).tiling) ways.push_back(*tiling);
+    }
+    return ways;
+  }
+
+  // Layer by layer from the last, the way that L3's queue gains most by, if L2 has room for it.
+  // None: there is no better one.
+  std::optional<MemoryPlan> far_prefetch(const MemoryPlan& plan) {
+    std::optional<MemoryPlan> far;
+    std::vector<ConstantLoad> loads;
+    for (std::size_t i = 0; i < cuts_.size(); ++i) {
+      loads.push_back(load_of(i, cuts_[i]));
+      ahead_[i] = loads[i].ahead = plan.layers[i].ahead;
+    }
+    double least = cycles_with_loads(loads, machine_);
+    for (int round = 0; round < kRounds; ++round) {
+      const double before = least;
+      for (std::size_t i = cuts_.size(); i-- > 1;) {
+        if (is_waited_for(i, loads, least)) least = try_ways(i, loads, least, far);
+      }
+      if (least > kWorthwhile * before) break;
+    }
+    return far;
+  }
+
+  bool is_waited_for(std::size_t i, std::vector<ConstantLoad>& loads, double least) const {
+    const std::int64_t bytes = std::exchange(loads[i].bytes, 0);
+    const double without = cycles_with_loads(loads, machine_);
+    loads[i].bytes = bytes;
+    return bytes >= kPieceBytes && without < kWorthwhile * least;
+  }
+
+  double try_ways(std::size_t i, std::vector<ConstantLoad>& loads, double least,
+                  std::optional<MemoryPlan>& far) {
+    const auto most = std::min(kMostAhead, static_cast<std::int64_t>(i));
+    for (const Tiling& way : ways_of_loading(i)) {
+      const ConstantLoad own = load_of(i, way);
+      for (std::int64_t ahead = 0; ahead <= most; ++ahead) {
+        const ConstantLoad load = std::exchange(loads[i], own);
+        loads[i].ahead = ahead;
+        const Tiling tiling = std::exchange(cuts_[i], way);
+        const std::int64_t asked = std::exchange(ahead_[i], ahead);
+        const double cycles = cycles_with_loads(loads, machine_);
+        if (cycles < kWorthwhile * least) {
+          MemoryPlan other = sketch();
+          if (may_fit(other) && try_to_place(other)) {
+            far = std::move(other);
+            least = cycles;
+            continue;
+          }
+        }
+        loads[i] = load, cuts_[i] = tiling, ahead_[i] = asked;
+      }
+    }
+    return least;
   }
 
   void spill_for(const std::vector<Wanted>& list) {
@@ -398,7 +512,8 @@ class Planner {
   std::vector<Life> lives_;  // per activation; only of roots
   std::set<std::size_t> spilled_;
   std::vector<Tiling> cuts_;
-  std::map<std::tuple<std::int64_t, std::int64_t, bool, bool>, TilingResult> tilings_;
+  std::map<std::tuple<std::int64_t, std::int64_t, bool, bool, std::int64_t>, TilingResult> tilings_;
+  std::vector<std::int64_t> ahead_;  // per layer, as asked for
   KernelCosts costs_{machine_};
   int restarts_ = 0;
 };
@@ -415,8 +530,8 @@ void require_l3(std::string_view what, std::int64_t bytes, const Machine& machin
        machine.l3.size_bytes, proposed);
 }
 
-MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
-                       const std::vector<HostTurn>& turns, const HostUses& uses) {
+std::vector<MemoryPlan> plan_memory(const Network& network, const Machine& machine, Tiler tiler,
+                                    const std::vector<HostTurn>& turns, const HostUses& uses) {
   return Planner(network, machine, tiler, turns, uses).run();
 }
 

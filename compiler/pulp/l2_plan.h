@@ -1,5 +1,5 @@
 // The memory map of L2 and L3 over the network's run: activations, the layers' constants
-// (prefetched during the layer before where L2 allows it, docs/facts/pulp.md 3.5), buffers of L3
+// (prefetched during layers before where L2 allows it, docs/facts/pulp.md 3.5), buffers of L3
 // slices. And the tiling of each layer, which depends on the memory left for it.
 #pragma once
 
@@ -36,7 +36,7 @@ struct LayerPlan {
   std::vector<ConstantPart>
       constants;                   // one, or one per slice of output channels; none: no weights
   std::int64_t constants_l2[2]{};  // buffers; the second is used where parts alternate
-  bool prefetched = false;         // the first part comes during the layer before
+  std::int64_t ahead = 0;  // the first part is asked for so many layers before; 0: in its own
   // Buffers of slices, where the operand passes through L2.
   std::int64_t in_l2[2]{}, in2_l2[2]{}, out_l2[2]{};
   std::int64_t l2_bytes = 0;  // of the layer's operands in L2
@@ -63,9 +63,12 @@ struct MemoryPlan {
   std::int64_t l2_bytes = 0, l3_bytes = 0;
 };
 
-// Throws Error naming the layer that fits in no way.
-MemoryPlan plan_memory(const Network& network, const Machine& machine, Tiler tiler,
-                       const std::vector<HostTurn>& turns, const HostUses& uses);
+// Plans to choose from by the time of their programs. Of the first, constants come one layer ahead,
+// and in slices only where they do not fit L2; of another, which the optimal tiler may find, as far
+// ahead and in as many slices as the queue of L3's transfers gains by (prefetch.h). Throws Error
+// naming the layer that fits in no way.
+std::vector<MemoryPlan> plan_memory(const Network& network, const Machine& machine, Tiler tiler,
+                                    const std::vector<HostTurn>& turns, const HostUses& uses);
 
 // Throws Error "WHAT N bytes of L3, ..." where the machine has fewer, with the option to change it.
 void require_l3(std::string_view what, std::int64_t bytes, const Machine& machine);

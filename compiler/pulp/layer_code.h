@@ -11,6 +11,7 @@
 
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/prefetch.h"
 #include "compiler/pulp/tile_loops.h"
 #include "isa/pulp/machine.h"
 #include "isa/pulp/program.h"
@@ -165,10 +166,10 @@ class LayerCode {
 
 // Counters of L3 transfers.
 inline constexpr std::int64_t kSliceLoads = 0, kSliceStores = 2;  // + buffer
-// A layer's first constants, piece by piece: two layers' may be under way at a time.
-inline constexpr std::int64_t kPieces = 16, kMostPieces = 64;
+// A layer's first constants, piece by piece: those of so many layers may be under way at a time.
+inline constexpr std::int64_t kPieces = 16, kMostPieces = 60;
 constexpr std::int64_t first_piece(std::size_t layer) {
-  return kPieces + static_cast<std::int64_t>(layer % 2) * kMostPieces;
+  return kPieces + static_cast<std::int64_t>(layer) % (kMostAhead + 1) * kMostPieces;
 }
 
 }  // namespace workbench::pulp

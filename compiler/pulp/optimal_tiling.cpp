@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "compiler/pulp/constants.h"
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/kernel_rules.h"
 #include "compiler/pulp/pass_search.h"
@@ -280,6 +281,19 @@ std::vector<std::vector<SliceKind>> groups(const Layer& layer, const L2Budget& b
   return result;
 }
 
+// Slices of constants alone, the largest that the budget allows.
+std::vector<Tiling> weight_slices(const Layer& layer, const Machine& machine,
+                                  const L2Budget& budget) {
+  const SliceKind kind{.weights = true};
+  const std::int64_t each = ceil_div(constant_bytes(layer), layer.call.out_c);
+  for (const std::int64_t n : sizes_of(layer, kind).channels) {
+    if (n == layer.call.out_c || n * each > budget.weights_at_once) continue;
+    const Tiling tiling = of_kind(kind, {n, layer.call.out_h, layer.call.out_w});
+    if (l2_bytes(layer, tiling, machine) <= budget.bytes) return {tiling};
+  }
+  return {};
+}
+
 }  // namespace
 
 std::int64_t l2_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine) {
@@ -302,6 +316,7 @@ std::int64_t l2_bytes(const Layer& layer, const Tiling& tiling, const Machine& m
 
 std::vector<Tiling> slice_choices(const Layer& layer, const Machine& machine,
                                   const L2Budget& budget) {
+  if (budget.weights_at_once > 0) return weight_slices(layer, machine, budget);
   const Cut whole{layer.call.out_c, layer.call.out_h, layer.call.out_w};
   Tiling one = of_kind({.twice = false}, whole);
   one.slice_order = LoopOrder::ChannelsOuter;

@@ -125,6 +125,8 @@ std::int64_t code_bytes(std::int64_t channels, std::int64_t bits);  // of a pixe
 struct L2Budget {
   std::int64_t bytes = 0;                          // for the layer's own input, output and weights
   bool input_in_l3 = false, output_in_l3 = false;  // forced from outside
+  // Constants come in slices of at most so many bytes, though more might fit; 0: as they fit.
+  std::int64_t weights_at_once = 0;
 };
 
 // L1 that a tile takes.

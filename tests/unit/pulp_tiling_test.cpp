@@ -10,6 +10,7 @@
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/kernel_rules.h"
 #include "compiler/pulp/optimal_tiling.h"
+#include "compiler/pulp/prefetch.h"
 #include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "tests/support/pulp_layers.h"
@@ -22,6 +23,35 @@ Machine machine_with(std::int64_t l1_bytes) {
   machine.l1.buffer_bytes = l1_bytes;
   machine.l2.buffer_bytes = 380000;
   return machine;
+}
+
+// A byte a cycle and nothing beside: times follow from bytes.
+double cycles_with(ConstantLoad second) {
+  Machine machine;
+  machine.clocks.cluster = machine.l3.megabytes_per_second = 100;
+  machine.l3.transfer_cycles = 0;
+  const std::array layers{ConstantLoad{.cycles = 100}, second};
+  return cycles_with_loads(layers, machine);
+}
+
+TEST(PulpPrefetch, constants_that_are_asked_for_ahead_come_beside_the_layer_before) {
+  // 100, 150 bytes, 100.
+  EXPECT_DOUBLE_EQ(cycles_with({.cycles = 100, .bytes = 150}), 350);
+  // 50 of the bytes are left when the first layer ends.
+  EXPECT_DOUBLE_EQ(cycles_with({.cycles = 100, .bytes = 150, .ahead = 1}), 250);
+}
+
+TEST(PulpPrefetch, layers_begin_with_the_first_piece_and_end_a_pieces_work_behind_the_last) {
+  EXPECT_DOUBLE_EQ(cycles_with({.cycles = 90, .bytes = 150, .pieces = 3}), 100 + 150 + 30);
+  EXPECT_DOUBLE_EQ(cycles_with({.cycles = 600, .bytes = 150, .pieces = 3}), 100 + 50 + 600);
+}
+
+TEST(PulpPrefetch, parts_are_asked_for_when_the_part_before_is_computed_with) {
+  // Part 0 is there at 100, 1 at 140, 2 at 180, 3 at 220; 25 cycles each.
+  EXPECT_DOUBLE_EQ(cycles_with({.cycles = 100, .bytes = 160, .parts = 4, .ahead = 1}), 245);
+  // With one buffer each comes behind the work on the one before: 3 x (25 + 40) + 25.
+  EXPECT_DOUBLE_EQ(
+      cycles_with({.cycles = 100, .bytes = 160, .parts = 4, .ahead = 1, .twice = false}), 320);
 }
 
 // Tilings of a chain of layers; what one leaves in L3 the next reads from there.
