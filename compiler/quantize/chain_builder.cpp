@@ -243,12 +243,22 @@ void ChainBuilder::emit_to(ValueId result, Node node, const Shape& shape, ValueI
   emit({.name = name, .op = Reshape{wanted}, .inputs = {between}, .outputs = {result}}, order);
 }
 
+void ChainBuilder::note_saturation(const Chain& chain, const CodeRange& range) {
+  const ValueRange given = hull(values(chain));
+  if (given.low >= range.low && given.high <= range.high) return;
+  saturations_.push_back(fmt::format(
+      "'{}': sums from {} to {} without a Clip are kept as codes from {} to {}: what exceeds them "
+      "saturates, as in the kernels, in the golden model too",
+      value(chain.last).name, given.low, given.high, range.low, range.high));
+}
+
 // The node that the chain is.
 ValueId ChainBuilder::write(Chain& chain) {
   ChainSource& from = sources_.at(chain.source);
   CHECK(from.kind != ChainSource::Kind::Used, "'{}' rescaled twice", value(from.imported).name);
   const AffineRequantize how = affine(chain);
   const CodeRange range = range_of(chain);
+  note_saturation(chain, range);
   Node node = from.node;
   if (from.kind == ChainSource::Kind::Codes) {
     node = {.name = joined_name(chain, value(chain.last).name),

@@ -115,6 +115,8 @@ class ChainBuilder {
   const Tensor& constant_tensor(ValueId in_graph) const { return *graph_.value(in_graph).constant; }
 
   Graph finished();
+  // Results that their codes may not hold and nothing clips: they saturate. A line each.
+  const std::vector<std::string>& saturations() const { return saturations_; }
 
  private:
   static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
@@ -130,6 +132,7 @@ class ChainBuilder {
   CodeRange range_of(const Chain& chain) const;
   bool is_alias(const Chain& chain) const;
   ValueId write(Chain& chain);
+  void note_saturation(const Chain& chain, const CodeRange& range);
   ValueId add_result(const Chain& chain, const CodeRange& range);
   bool replays(const Chain& chain) const;
 
@@ -145,6 +148,7 @@ class ChainBuilder {
   std::map<std::pair<ValueId, ElementType>, ValueId> constants_;
   std::set<ValueId> value_forms_;  // constants that are in graph_
   std::set<std::string> value_names_, node_names_, emitted_;
+  std::vector<std::string> saturations_;
 };
 
 // The effect of each node of an imported integer network on the chains it reads (chain_steps.cpp).

@@ -147,6 +147,7 @@ Graph integer_network(const Graph& imported, const std::vector<Tensor>& inputs,
   add_inputs(builder, inputs, options);
   for (const Node& node : imported.nodes) Step(builder, node).run();
   Graph graph = builder.finished();
+  if (options.saturations != nullptr) *options.saturations = builder.saturations();
   for (bool changed = true; changed;) {
     changed = false;
     for (bool (*pass)(Graph&) : {drop_identities, canonicalize_padding, remove_dead, widen_1d}) {

@@ -23,6 +23,9 @@ struct IntegerNetworkOptions {
   // Codes of each graph input, signed or not, by name; else by the type in the file, or by
   // `inputs`.
   std::vector<std::pair<std::string, bool>> input_signed;
+  // Takes a line for each result that nothing clips and whose codes may not hold it; null: nobody
+  // asks.
+  std::vector<std::string>* saturations = nullptr;
 };
 
 // Every Conv, Gemm, AveragePool, Add and rescaling Identity carries `affine` (accumulators that

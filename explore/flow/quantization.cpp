@@ -498,7 +498,9 @@ RunData integer_data(const Graph& imported, const CompileRequest& request) {
 Quantized as_integers(const Graph& imported, const Target& target, const CompileRequest& request) {
   RunData data = integer_data(imported, request);
   const Stopwatch stopwatch;
-  Graph integers = integer_network(imported, data.input);
+  std::vector<std::string> saturations;
+  Graph integers = integer_network(imported, data.input, {.saturations = &saturations});
+  append(data.warnings, saturations);
   if (!request.dump_passes.empty()) {
     write_file(request.dump_passes / "integer_network.txt", print_graph(integers));
   }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "compiler/passes/passes.h"
 #include "sim/golden/golden.h"
 #include "tests/support/onnx_model.h"
@@ -371,6 +373,67 @@ TEST(IntegerNetwork, float_networks_are_none) {
   OnnxModel whole = conv_model({1, 1, 1, 1}, {2});
   whole.node("Relu", {"acc"}, {"y"});
   EXPECT_FALSE(is_integer_network(whole.import()));
+}
+
+// x [1,2,256,256], every pair of codes -> a, b [1,1,256,256] -> floor((53 a + 128 b) / 128) ->
+// floor(54 / 64 of it), as NEMO writes a sum whose result is requantized again -> "s".
+OnnxModel twice_rescaled_sum() {
+  OnnxModel model(9);
+  model.input("x", {1, 2, 256, 256}).output("y");
+  model.floats("wa", {1, 2, 1, 1}, {1, 0});
+  model.floats("wb", {1, 2, 1, 1}, {0, 1});
+  for (const auto& [name, number] :
+       {std::pair{"m1", 53.0F}, {"d1", 128.0F}, {"m2", 54.0F}, {"d2", 64.0F}}) {
+    model.floats(name, {}, {number});
+  }
+  for (const std::string& one : {std::string("a"), std::string("b")}) {
+    model.node("Conv", {"x", "w" + one}, {"acc_" + one});
+    model.node("Clip", {"acc_" + one}, {one}).with("min", 0.0F).with("max", 255.0F);
+  }
+  model.node("Mul", {"a", "m1"}, {"am"});
+  model.node("Mul", {"b", "d1"}, {"bm"});
+  model.node("Add", {"am", "bm"}, {"sum"});
+  model.node("Div", {"sum", "d1"}, {"q1"});
+  model.node("Floor", {"q1"}, {"f1"});
+  model.node("Mul", {"f1", "m2"}, {"scaled"});
+  model.node("Div", {"scaled", "d2"}, {"q2"});
+  model.node("Floor", {"q2"}, {"s"});
+  return model;
+}
+
+Numbers all_pairs() {
+  Numbers x;
+  for (int i = 0; i < 65536; ++i) x.push_back(static_cast<float>(i / 256));
+  for (int i = 0; i < 65536; ++i) x.push_back(static_cast<float>(i % 256));
+  return x;
+}
+
+TEST(IntegerNetwork, a_sum_that_is_rescaled_twice_is_exact_for_every_pair_of_codes) {
+  OnnxModel model = twice_rescaled_sum();
+  model.node("Clip", {"s"}, {"y"}).with("min", 0.0F).with("max", 255.0F);
+  const Numbers x = all_pairs();
+  const Numbers found = result(integers(model, x), x);
+  ASSERT_EQ(found.size(), 65536U);
+  for (int i = 0; i < 65536; ++i) {
+    const int once = (53 * (i / 256) + 128 * (i % 256)) / 128;  // of numbers from 0 on
+    ASSERT_EQ(found[static_cast<std::size_t>(i)], static_cast<float>(std::min(255, once * 54 / 64)))
+        << i;
+  }
+}
+
+// floor((53 + 128) * 255 / 128) = 360, floor(360 * 54 / 64) = 303.
+TEST(IntegerNetwork, sums_that_nothing_clips_and_codes_do_not_hold_are_named) {
+  OnnxModel model = twice_rescaled_sum();
+  model.floats("w", {1, 1, 1, 1}, {1});
+  model.node("Conv", {"s", "w"}, {"acc"});
+  model.node("Clip", {"acc"}, {"y"}).with("min", 0.0F).with("max", 255.0F);
+  const Graph imported = model.import();
+  std::vector<std::string> saturations;
+  integer_network(imported, {sample(imported, all_pairs())}, {.saturations = &saturations});
+  EXPECT_EQ(saturations,
+            std::vector<std::string>{
+                "'s': sums from 0 to 303 without a Clip are kept as codes from 0 to 255: what "
+                "exceeds them saturates, as in the kernels, in the golden model too"});
 }
 
 }  // namespace
