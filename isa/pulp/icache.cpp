@@ -135,8 +135,6 @@ void add_private_refills(CoreCode& code, const Machine::ICache& cache) {
 
 namespace {
 
-constexpr std::int64_t kInstructionBytes = 4;
-
 class SharedRefills {
  public:
   SharedRefills(const Program& program, const Machine& machine)
@@ -162,7 +160,7 @@ class SharedRefills {
     const std::int64_t layer = at_ < layers.size() ? layers[at_] : 0;
     // The layer's own code, then that of its tiles.
     const std::pair<std::int64_t, std::int64_t> function{-1 - layer, op.instructions};
-    return fetch(function, kInstructionBytes * op.instructions);
+    return fetch(function, machine_.code.instruction_bytes * op.instructions);
   }
   std::int64_t fetched(const Kernel& op) {
     const auto [bytes, is_new] = bytes_.try_emplace(alike(op), 0);

@@ -167,12 +167,15 @@ struct Machine {
     std::int64_t tile_l2_loads = 4;                  // of one tile: constants of the layer
     std::int64_t layer_instructions = 700;           // [assumed] per layer
     std::int64_t depthwise_tile_instructions = 400;  // [assumed] instead of tile_instructions
+    // Of code that stand for an instruction executed: some are executed more than once.
+    std::int64_t instruction_bytes = 4;
     static constexpr void fields(auto& self, auto&& visit) {
       visit("tile_instructions", self.tile_instructions, Range{0, 100000});
       visit("tile_divisions", self.tile_divisions, Range{0, 1000});
       visit("tile_l2_loads", self.tile_l2_loads, Range{0, 1000});
       visit("layer_instructions", self.layer_instructions, Range{0, 1000000});
       visit("depthwise_tile_instructions", self.depthwise_tile_instructions, Range{0, 100000});
+      visit("instruction_bytes", self.instruction_bytes, Range{1, 64});
     }
   };
   // What no kernel computes is the fabric controller's, which has no floating point.

@@ -99,6 +99,16 @@ TEST(PulpICache, layers_are_functions_of_their_own) {
   EXPECT_EQ(shared_refills(program, with_cache(4096)), (std::vector<std::int64_t>{15, 0, 15}));
 }
 
+TEST(PulpICache, code_that_runs_more_than_once_has_fewer_lines) {
+  Program program;
+  program.instructions = {Code{.instructions = 100}};
+  program.info.layers = {{.name = "a"}};
+  program.info.instruction_layer = {0};
+  Machine machine = with_cache(4096);
+  machine.code.instruction_bytes = 2;  // 200 bytes: 13 lines of 16
+  EXPECT_EQ(shared_refills(program, machine), std::vector<std::int64_t>{13 * 15});
+}
+
 TEST(PulpICache, both_tiers_wait_for_the_shared_cache) {
   Program program;
   program.instructions = {Code{.instructions = 100}};
