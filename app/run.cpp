@@ -21,6 +21,7 @@
 #include "explore/report/export.h"
 #include "explore/report/graph_drawing.h"
 #include "explore/report/text.h"
+#include "explore/validate/support.h"
 #include "sim/golden/golden.h"
 
 namespace workbench::app {
@@ -162,6 +163,7 @@ int run(const RunOptions& options) {
   SimulatedNetwork simulated = run_network(
       compiled, {.golden = options.golden, .values = !options.timing_only}, progress.callback());
   progress.clear();
+  simulated.result.support = support_of(compiled);
   if (options.deterministic) simulated.result.wall.reset();
   write_outputs(files, compiled, simulated, technology);
   warn(simulated.result.warnings);

@@ -7,6 +7,7 @@
 #include "explore/report/export.h"
 #include "explore/report/text.h"
 #include "explore/sweep/parameter.h"
+#include "explore/validate/support.h"
 #include "python/native.h"
 
 namespace workbench::python {
@@ -31,7 +32,9 @@ Compiled compile(const std::string& network, const std::string& machine, const S
 }
 
 Run run(const Compiled& compiled, bool golden, bool values) {
-  return {run_network(compiled, {.golden = golden && values, .values = values}), compiled.info()};
+  Run run{run_network(compiled, {.golden = golden && values, .values = values}), compiled.info()};
+  run.simulated.result.support = support_of(compiled);
+  return run;
 }
 
 std::string program_json(const Compiled& compiled) {

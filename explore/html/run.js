@@ -248,7 +248,19 @@
       element("li", {}, item))));
   }
 
+  function support() {
+    if (!report.support) return;
+    const { machine: name, changed, figures, never_measured: never } = report.support;
+    const rows = figures.map((one) => `${one.name}: ${one.metric} ${one.value}, ${one.source}` +
+      (one.calibrates ? `, calibrated ${one.calibrates}` : ""));
+    if (rows.length === 0) rows.push(`no published figure of ${name} ran what this runs`);
+    if (changed.length > 0) rows.push(`all of other values of ${changed.join(", ")}`);
+    if (never.length > 0) rows.push(`never measured: ${never.join(", ")}`);
+    list("support", "Published figures that support this run (workbench validate)", rows);
+  }
+
   function lists() {
+    support();
     list("mismatches", "Differences from the golden model", (report.verdict.layers ?? []).map(
       (layer) => `${layer.name}: ${thousands(layer.mismatches)} of ${thousands(layer.values)} ` +
         `values, first at [${layer.coordinates.join(", ")}]: expected ${layer.expected}, got ` +

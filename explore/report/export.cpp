@@ -174,6 +174,21 @@ Json hazards(const RunResult& result) {
   return rows;
 }
 
+Json support(const Support& support) {
+  Json figures = Json::array();
+  for (const SupportingFigure& one : support.figures) {
+    figures.push_back({{"name", one.name},
+                       {"metric", one.metric},
+                       {"value", one.value},
+                       {"source", one.source},
+                       {"calibrates", one.calibrates}});
+  }
+  return {{"machine", support.machine},
+          {"changed", support.changed},
+          {"figures", std::move(figures)},
+          {"never_measured", support.never_measured}};
+}
+
 }  // namespace
 
 std::string json_report(const RunResult& result) {
@@ -203,6 +218,7 @@ std::string json_report(const RunResult& result) {
   json["host_steps"] = host_steps(report);
   json["hazards"] = hazards(result);
   json["warnings"] = result.warnings;
+  if (result.support) json["support"] = support(*result.support);
   if (result.wall) {
     json["wall"] = {{"import_seconds", result.wall->import_seconds},
                     {"calibrate_seconds", result.wall->calibrate_seconds},

@@ -132,6 +132,19 @@ struct Classification {
   std::vector<ClassScore> in_float, in_integer;
 };
 
+// Figures of real machines that the model was held against (docs/validation.md), as far as they say
+// something of a run: those of its machine that ran kernels which it runs, too.
+struct SupportingFigure {
+  std::string name, metric, source, calibrates;  // as in the file of figures
+  double value = 0;
+};
+struct Support {
+  std::string machine;               // whose figures they are: the run's, as shipped
+  std::vector<std::string> changed;  // knobs in which the run's differs, and theirs do not
+  std::vector<SupportingFigure> figures;
+  std::vector<std::string> never_measured;  // kernels of the run that no such figure ran
+};
+
 struct WallTimes {
   double import_seconds = 0, calibrate_seconds = 0, compile_seconds = 0;
   double simulate_seconds = 0, golden_seconds = 0;
@@ -145,7 +158,8 @@ struct RunResult {
   std::vector<LayerSignalToNoise> signal_to_noise;  // in graph order
   std::vector<Classification> classifications;
   std::vector<std::string> warnings;
-  std::optional<WallTimes> wall;  // none: deterministic output was asked for
+  std::optional<Support> support;  // none: nobody asked
+  std::optional<WallTimes> wall;   // none: deterministic output was asked for
 };
 
 // Values whose signal-to-noise is below the floor.

@@ -365,6 +365,28 @@ void write_verdict(Writer& out, const RunResult& result) {
   if (out.judges_accuracy()) write_useless(out, result);
 }
 
+// How far the figures above can be trusted.
+void write_support(Writer& out, const RunResult& result) {
+  if (!result.support) return;
+  const Support& support = *result.support;
+  const auto fitted = std::ranges::count_if(
+      support.figures, [](const SupportingFigure& one) { return !one.calibrates.empty(); });
+  if (support.figures.empty()) {
+    out.line(fmt::format("support  none: no published figure of {} ran what this runs",
+                         support.machine));
+  } else {
+    out.line(fmt::format(
+        "support  {} published figures of {}, {} of them used to calibrate (workbench validate)",
+        support.figures.size(), support.machine, fitted));
+  }
+  if (!support.changed.empty()) {
+    out.line(fmt::format("         but of other values of {}", fmt::join(support.changed, ", ")));
+  }
+  if (!support.figures.empty() && !support.never_measured.empty()) {
+    out.line(fmt::format("         never measured: {}", fmt::join(support.never_measured, ", ")));
+  }
+}
+
 void write_wall(Writer& out, const RunResult& result) {
   if (!result.wall) return;
   const WallTimes& wall = *result.wall;
@@ -387,6 +409,7 @@ std::string text_report(const RunResult& result, const TextOptions& options) {
   write_host_steps(out, result.report);
   write_accuracy(out, result);
   write_verdict(out, result);
+  write_support(out, result);
   write_wall(out, result);
   return out.take();
 }

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/flow/knobs.h"
 #include "explore/report/metrics.h"
 #include "explore/sweep/figures.h"
 #include "explore/sweep/parameter.h"
@@ -39,25 +40,6 @@ std::string requantize_text(const Requantize& r) {
   for (const auto* list : {&r.scale, &r.negative_scale, &r.shift, &r.prescale}) add(text, *list);
   return text + fmt::format("{} {} {} {}\n", r.prescaled_bits, r.bias_shift, r.bias_after,
                             static_cast<int>(r.rounding));
-}
-
-template <typename T>
-std::string knob_text(const T& value) {
-  return fmt::format("{}", value);
-}
-
-template <HasFields T>
-void add_knobs(const T& object, const std::string& prefix,
-               std::vector<std::pair<std::string, std::string>>& knobs) {
-  for_each_field(object, [&](std::string_view name, const auto& member, auto...) {
-    using Member = std::remove_cvref_t<decltype(member)>;
-    const std::string full = prefix + std::string(name);
-    if constexpr (HasFields<Member>) {
-      add_knobs(member, full + ".", knobs);
-    } else {
-      knobs.emplace_back(full, knob_text(member));
-    }
-  });
 }
 
 // Fields that are 0 are left out, as in program files.
@@ -153,19 +135,13 @@ std::string numbers_print(const Graph& graph) {
 }
 
 std::string technology_print(const Technology& technology) {
-  std::vector<std::pair<std::string, std::string>> numbers;
+  Knobs numbers;
   std::visit([&](const auto& t) { add_knobs(t, "", numbers); }, technology);
   std::string text;
   for (const auto& [name, value] : numbers) {
     if (name != "summary") text += name + "=" + value + "\n";
   }
   return short_hash(text);
-}
-
-std::vector<std::pair<std::string, std::string>> machine_constants(const Machine& machine) {
-  std::vector<std::pair<std::string, std::string>> knobs;
-  std::visit([&](const auto& m) { add_knobs(m, "", knobs); }, machine);
-  return knobs;
 }
 
 std::vector<CodePrint> code_prints(const Program& program) {
@@ -209,7 +185,7 @@ std::string verdict_text(const RunResult& result) {
 // instructions.
 CaseRecord compiled_record(const Compiled& compiled, std::vector<std::size_t>& order) {
   CaseRecord record;
-  record.machine = machine_constants(compiled.machine);
+  record.machine = knobs_of(compiled.machine);
   record.fingerprints.passes = structure_print(compiled.quantized);
   record.fingerprints.quantization = numbers_print(compiled.quantized);
   record.fingerprints.program = short_hash(program_bytes(compiled.program));

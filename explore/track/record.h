@@ -42,9 +42,6 @@ std::string numbers_print(const Graph& graph);  // constants, codes, scales
 
 std::string technology_print(const Technology& technology);
 
-// Knobs of the machine file by their dotted names, in its order.
-std::vector<std::pair<std::string, std::string>> machine_constants(const Machine& machine);
-
 struct CodePrint {
   std::int64_t instructions = 0;
   std::string tiles;       // "" when the layer is not cut

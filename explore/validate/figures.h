@@ -21,6 +21,7 @@ struct RealFigure {
   std::string metric;      // of metrics(), that a run has, or with `layer` a layer
   std::string layer;       // empty: of the whole run
   double value = 0;        // in the metric's unit
+  std::string kernels;     // that it ran, by their names in support.h: "Conv Pointwise"
   std::string calibrates;  // the constant of configs/ that was chosen with it; empty: none
   std::string source;      // a section of docs/facts/
   int line = 0;            // in the file
@@ -33,6 +34,7 @@ struct RealFigure {
     visit("metric", self.metric);
     visit("layer", self.layer);
     visit("value", self.value);
+    visit("kernels", self.kernels);
     visit("calibrates", self.calibrates);
     visit("source", self.source);
   }

@@ -64,6 +64,26 @@ TEST(Text, noise_fails_tensors_only_where_accuracy_is_judged) {
   EXPECT_NE(synthetic.find("3.0 dB"), std::string::npos);
 }
 
+TEST(Json, names_the_figures_that_support_the_run) {
+  RunResult result = small_result();
+  EXPECT_FALSE(nlohmann::json::parse(json_report(result)).contains("support"));
+  result.support = Support{.machine = "round",
+                           .changed = {"dma.latency_cycles"},
+                           .figures = {{.name = "a", .calibrates = "k", .value = 5}, {.name = "b"}},
+                           .never_measured = {"Add"}};
+  const auto support = nlohmann::json::parse(json_report(result))["support"];
+  EXPECT_EQ(support["figures"].size(), 2U);
+  EXPECT_EQ(support["figures"][0]["value"], 5);
+  EXPECT_EQ(support["never_measured"][0], "Add");
+  const std::string text = text_report(result, {});
+  EXPECT_NE(text.find("support  2 published figures of round, 1 of them used to calibrate "
+                      "(workbench validate)\n"
+                      "         but of other values of dma.latency_cycles\n"
+                      "         never measured: Add\n"),
+            std::string::npos)
+      << text;
+}
+
 TEST(Json, golden_off_leaves_the_verdict_open) {
   RunResult result = small_result();
   result.verdict.reset();

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "explore/flow/knobs.h"
 #include "explore/sweep/conditions.h"
 #include "explore/sweep/parameter.h"
 #include "explore/sweep/study.h"
@@ -186,8 +187,8 @@ TEST(SweepStudy, a_number_of_the_machine_has_one_name_at_a_time) {
                                                   {"gap8", "clock.fabric", "99"}}) {
     const CompileRequest request = request_of(
         {.network = "zoo:tiny_cnn", .machine = machine, .settings = {{parameter, value}}});
-    const auto base = track::machine_constants(load_machine(request.machine, {}));
-    const auto moved = track::machine_constants(load_machine(request.machine, request.overrides));
+    const auto base = knobs_of(load_machine(request.machine, {}));
+    const auto moved = knobs_of(load_machine(request.machine, request.overrides));
     ASSERT_EQ(base.size(), moved.size());
     std::vector<std::string> knobs;
     for (std::size_t i = 0; i < base.size(); ++i) {

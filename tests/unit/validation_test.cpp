@@ -2,10 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "explore/flow/machine.h"
+#include "explore/sweep/evaluate.h"
+#include "explore/sweep/parameter.h"
+#include "explore/validate/support.h"
 
 namespace workbench {
 namespace {
@@ -100,6 +106,78 @@ TEST(Validation, a_figure_without_its_network_or_layer_says_so) {
   EXPECT_EQ(json["figures"].size(), 3U);
   EXPECT_TRUE(json["figures"][1]["modelled"].is_null());
   EXPECT_NEAR(json["figures"][0]["error"].get<double>(), validation.figures[0].error(), 1e-12);
+}
+
+Compiled compiled_point(const std::string& network, const std::string& machine,
+                        const std::vector<Setting>& settings = {}) {
+  return compile_network(
+      request_of({.network = network, .machine = machine, .settings = settings}));
+}
+
+// Two figures of gap8, one of a kernel that tiny_cnn does not run.
+std::vector<RealFigure> two_figures() {
+  return {{.name = "conv", .machine = "gap8", .settings = "l1=36700", .kernels = "Conv, MaxPool"},
+          {.name = "depthwise", .machine = "gap8", .kernels = "Depthwise"},
+          {.name = "another machine", .machine = "mr_wolf", .kernels = "Conv"}};
+}
+
+std::vector<std::string> names(const Support& support) {
+  std::vector<std::string> names;
+  for (const SupportingFigure& one : support.figures) names.push_back(one.name);
+  return names;
+}
+
+TEST(Support, figures_support_runs_of_their_machine_and_kernels) {
+  const Compiled compiled = compiled_point("zoo:tiny_cnn", "gap8");
+  ASSERT_TRUE(kernels_of(compiled.program, compiled.machine).contains("Conv"));
+  const Support support = support_of(compiled.program, compiled.machine, two_figures());
+  EXPECT_EQ(names(support), std::vector<std::string>{"conv"});
+  EXPECT_TRUE(support.changed.empty());
+  EXPECT_EQ(std::ranges::count(support.never_measured, "first use of code"), 1);
+  EXPECT_EQ(std::ranges::count(support.never_measured, "Conv"), 0);
+}
+
+TEST(Support, knobs_that_figures_vary_are_no_other_machine) {
+  const Compiled compiled =
+      compiled_point("zoo:tiny_cnn", "gap8", {{"dma.latency_cycles", "9"}, {"l1", "30000"}});
+  EXPECT_EQ(support_of(compiled.program, compiled.machine, two_figures()).changed,
+            std::vector<std::string>{"dma.latency_cycles"});
+}
+
+TEST(Support, a_machine_without_figures_has_none) {
+  const Compiled compiled = compiled_point("zoo:tiny_cnn", "v2_28");
+  const Support support = support_of(compiled);
+  EXPECT_TRUE(support.figures.empty());
+  EXPECT_EQ(std::ranges::count(support.never_measured, "XNConv"), 1);
+}
+
+// What the file says a figure of the zoo ran is what the program for it runs. The engines of a card
+// run one program.
+TEST(Support, shipped_figures_name_the_kernels_that_their_networks_run) {
+  PreparedNetworks networks;
+  std::map<std::string, std::set<std::string>> ran;
+  for (const RealFigure& figure : load_figures(find_config_file("validation/published.yaml"))) {
+    EXPECT_FALSE(kernels_of(figure).empty()) << figure.name;
+    if (!figure.network.starts_with("zoo:")) continue;
+    Point point = point_of(figure);
+    std::erase_if(point.settings, [](const Setting& one) { return one.name == "engines"; });
+    std::string question = figure.network + figure.machine;
+    for (const Setting& one : point.settings) question += " " + one.name + "=" + one.value;
+    const auto [kernels, is_new] = ran.try_emplace(question);
+    if (is_new) {
+      const CompileRequest request = request_of(point);
+      const Machine machine = load_machine(request.machine, request.overrides);
+      kernels->second =
+          kernels_of(networks.program(request, machine, false).compiled.program, machine);
+      kernels->second.erase("first use of code");
+    }
+    for (const std::string& one : kernels_of(figure)) {
+      EXPECT_TRUE(kernels->second.contains(one)) << figure.name << ": " << one;
+    }
+    if (figure.layer.empty()) {
+      EXPECT_EQ(kernels_of(figure), kernels->second) << figure.name;
+    }
+  }
 }
 
 }  // namespace
