@@ -376,8 +376,8 @@ void write_support(Writer& out, const RunResult& result) {
                          support.machine));
   } else {
     out.line(fmt::format(
-        "support  {} published figures of {}, {} of them used to calibrate (workbench validate)",
-        support.figures.size(), support.machine, fitted));
+        "support  {} published figure{} of {}, {} of them used to calibrate (workbench validate)",
+        support.figures.size(), support.figures.size() == 1 ? "" : "s", support.machine, fitted));
   }
   if (!support.changed.empty()) {
     out.line(fmt::format("         but of other values of {}", fmt::join(support.changed, ", ")));

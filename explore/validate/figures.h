@@ -14,9 +14,11 @@
 namespace workbench {
 
 struct RealFigure {
-  std::string name;        // unique in its file
-  std::string machine;     // as --hw has it
-  std::string network;     // zoo:NAME, or a file below the folder of networks
+  std::string name;     // unique in its file
+  std::string machine;  // as --hw has it
+  std::string network;  // zoo:NAME, or a file below the folder of networks
+  std::string
+      program;  // of another tool, below that folder: run instead of compiling; may be empty
   std::string settings;    // parameters of sweeps, "mode=throughput engines=4"
   std::string metric;      // of metrics(), that a run has, or with `layer` a layer
   std::string layer;       // empty: of the whole run
@@ -30,6 +32,7 @@ struct RealFigure {
     visit("name", self.name);
     visit("machine", self.machine);
     visit("network", self.network);
+    visit("program", self.program);
     visit("settings", self.settings);
     visit("metric", self.metric);
     visit("layer", self.layer);

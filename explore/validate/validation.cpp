@@ -25,8 +25,19 @@ struct Answer {
   std::string reason;
 };
 
-Answer answer_to(const Point& point, PreparedNetworks& networks) {
-  CompileRequest request = request_of(point);
+// What is asked; neighbours in the file often ask different figures of one run.
+struct Question {
+  Point point;
+  fs::path program;  // empty: compiled
+  bool operator==(const Question& other) const {
+    return point.network == other.point.network && point.machine == other.point.machine &&
+           point.settings == other.point.settings && program == other.program;
+  }
+};
+
+Answer answer_to(const Question& question, PreparedNetworks& networks) {
+  CompileRequest request = request_of(question.point);
+  request.program = question.program;
   request.keep_reference = false;
   const Machine machine = load_machine(request.machine, request.overrides);
   const auto& [compiled, obstacle, constants] = networks.program(request, machine, true);
@@ -59,21 +70,34 @@ void take_answer(const Answer& answer, HeldFigure& held) {
   if (!held.modelled) held.reason = fmt::format("no figure {} of such machines", figure.metric);
 }
 
-// Whether it is there; a file's path then is below the folder.
-bool find_network(const fs::path& networks, Point& point, std::string& reason) {
-  if (point.network.starts_with("zoo:")) return true;
+// Below the folder; nothing: `reason` says what is missing.
+std::optional<fs::path> find_file(const fs::path& networks, const std::string& name,
+                                  std::string& reason) {
   if (networks.empty()) {
-    reason = fmt::format("needs {} below --networks FOLDER", point.network);
-    return false;
+    reason = fmt::format("needs {} below --networks FOLDER", name);
+    return {};
   }
-  const fs::path file = networks / point.network;
+  const fs::path file = networks / name;
   std::error_code ignored;
-  if (!fs::is_regular_file(file, ignored)) {
-    reason = fmt::format("{}: no such file", file.string());
-    return false;
+  if (fs::is_regular_file(file, ignored)) return file;
+  reason = fmt::format("{}: no such file", file.string());
+  return {};
+}
+
+std::optional<Question> question_of(const RealFigure& figure, const fs::path& networks,
+                                    std::string& reason) {
+  Question question{.point = point_of(figure), .program = {}};
+  if (!figure.network.starts_with("zoo:")) {
+    const auto file = find_file(networks, figure.network, reason);
+    if (!file) return {};
+    question.point.network = file->string();
   }
-  point.network = file.string();
-  return true;
+  if (!figure.program.empty()) {
+    const auto file = find_file(networks, figure.program, reason);
+    if (!file) return {};
+    question.program = *file;
+  }
+  return question;
 }
 
 }  // namespace
@@ -81,7 +105,7 @@ bool find_network(const fs::path& networks, Point& point, std::string& reason) {
 Validation validate(const std::vector<RealFigure>& figures, const fs::path& networks,
                     const Progress& progress) {
   Validation validation;
-  std::optional<Point> last;  // neighbours in the file often ask different figures of one run
+  std::optional<Question> last;
   PreparedNetworks prepared;
   Answer answer;
   for (const RealFigure& figure : figures) {
@@ -93,12 +117,9 @@ Validation validate(const std::vector<RealFigure>& figures, const fs::path& netw
                     .unit = std::string(find_metric(figure)->unit),
                     .modelled = {},
                     .reason = ""};
-    Point point = point_of(figure);
-    if (find_network(networks, point, held.reason)) {
-      const bool same = last && last->network == point.network && last->machine == point.machine &&
-                        last->settings == point.settings;
-      if (!same) answer = answer_to(point, prepared);
-      last = point;
+    if (const auto question = question_of(figure, networks, held.reason)) {
+      if (last != question) answer = answer_to(*question, prepared);
+      last = question;
       take_answer(answer, held);
     }
     validation.figures.push_back(std::move(held));

@@ -90,6 +90,19 @@ TEST(Validation, figures_that_calibrated_a_constant_are_summed_up_apart) {
   EXPECT_EQ(all[2].machine, "b");
 }
 
+TEST(Validation, a_figure_of_a_program_replays_it_or_says_that_it_is_missing) {
+  const std::string program = testing::TempDir() + "validation_program.txt";
+  const Compiled compiled =
+      compile_network(request_of({.network = "zoo:tiny_cnn", .machine = "v3_96", .settings = {}}));
+  save(compiled.program, program);
+  const auto figures = parse_figures(row("    program: validation_program.txt\n"), "f.yaml");
+  EXPECT_EQ(validate(figures, {}).figures[0].reason,
+            "needs validation_program.txt below --networks FOLDER");
+  const HeldFigure held = validate(figures, testing::TempDir()).figures.at(0);
+  ASSERT_TRUE(held.modelled) << held.reason;
+  EXPECT_EQ(*held.modelled, *validate(parse_figures(row(""), "f.yaml"), {}).figures[0].modelled);
+}
+
 TEST(Validation, a_figure_without_its_network_or_layer_says_so) {
   std::vector<RealFigure> figures = parse_figures(
       row("  - name: file\n    machine: gap8\n    network: folder/model.onnx\n    metric: cycles\n"
@@ -158,7 +171,7 @@ TEST(Support, shipped_figures_name_the_kernels_that_their_networks_run) {
   std::map<std::string, std::set<std::string>> ran;
   for (const RealFigure& figure : load_figures(find_config_file("validation/published.yaml"))) {
     EXPECT_FALSE(kernels_of(figure).empty()) << figure.name;
-    if (!figure.network.starts_with("zoo:")) continue;
+    if (!figure.network.starts_with("zoo:") || !figure.program.empty()) continue;
     Point point = point_of(figure);
     std::erase_if(point.settings, [](const Setting& one) { return one.name == "engines"; });
     std::string question = figure.network + figure.machine;
