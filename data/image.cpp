@@ -48,20 +48,13 @@ Tap tap(std::int64_t out, std::int64_t out_length, std::int64_t in_length) {
   return {low, std::min(low + 1, in_length - 1), at - static_cast<double>(low)};
 }
 
-// Scales so that the short side is `short_side`, and cuts the centre.
-Plane resize_and_crop(const Plane& in, const Preprocessing::Resize& resize) {
-  const std::int64_t shortest = std::min(in.height, in.width);
-  const auto scaled = [&](std::int64_t length) {
-    return (2 * length * resize.short_side + shortest) / (2 * shortest);  // rounded
-  };
-  const std::int64_t height = scaled(in.height), width = scaled(in.width);
-  const std::int64_t crop = resize.centre_crop;
-  Plane out{.height = crop, .width = crop, .channels = in.channels};
-  out.pixels.reserve(static_cast<std::size_t>(crop * crop * in.channels));
-  const std::int64_t top = (height - crop) / 2, left = (width - crop) / 2;
-  for (std::int64_t y = 0; y < crop; ++y) {
+// Scales to height x width and cuts the centre of the size of `out`.
+Plane scaled_centre(const Plane& in, std::int64_t height, std::int64_t width, Plane out) {
+  out.pixels.reserve(static_cast<std::size_t>(out.height * out.width * out.channels));
+  const std::int64_t top = (height - out.height) / 2, left = (width - out.width) / 2;
+  for (std::int64_t y = 0; y < out.height; ++y) {
     const Tap v = tap(top + y, height, in.height);
-    for (std::int64_t x = 0; x < crop; ++x) {
+    for (std::int64_t x = 0; x < out.width; ++x) {
       const Tap h = tap(left + x, width, in.width);
       for (std::int64_t c = 0; c < in.channels; ++c) {
         const double above =
@@ -73,6 +66,20 @@ Plane resize_and_crop(const Plane& in, const Preprocessing::Resize& resize) {
     }
   }
   return out;
+}
+
+Plane resized(const Plane& in, const Preprocessing& steps) {
+  if (steps.resize->stretch) {
+    const std::int64_t height = steps.dims[1], width = steps.dims[2];
+    return scaled_centre(in, height, width,
+                         {.height = height, .width = width, .channels = in.channels});
+  }
+  const std::int64_t shortest = std::min(in.height, in.width), crop = steps.resize->centre_crop;
+  const auto scaled = [&](std::int64_t length) {
+    return (2 * length * steps.resize->short_side + shortest) / (2 * shortest);  // rounded
+  };
+  return scaled_centre(in, scaled(in.height), scaled(in.width),
+                       {.height = crop, .width = crop, .channels = in.channels});
 }
 
 double entry(const std::vector<double>& list, std::int64_t channel) {
@@ -202,8 +209,10 @@ void check_dims(const Image& image, const Preprocessing& steps, const std::strin
          steps.resize->short_side, steps.resize->centre_crop);
   }
   const std::int64_t crop = steps.resize ? steps.resize->centre_crop : 0;
-  const Shape found = steps.resize ? Shape{image.channels, crop, crop}
-                                   : Shape{image.channels, image.height, image.width};
+  const bool stretches = steps.resize && steps.resize->stretch;
+  const Shape found = stretches      ? Shape{image.channels, steps.dims[1], steps.dims[2]}
+                      : steps.resize ? Shape{image.channels, crop, crop}
+                                     : Shape{image.channels, image.height, image.width};
   if (found == steps.dims) return;
   fail("{}: expected dims {}, found {}{}", name, to_string(steps.dims), to_string(found),
        steps.resize ? " after resize" : " (preprocessing says resize: none)");
@@ -213,7 +222,7 @@ Tensor preprocess(const Image& image, const Preprocessing& steps, const std::str
   check_dims(image, steps, name);
   Plane plane{.height = image.height, .width = image.width, .channels = image.channels};
   plane.pixels.assign(image.pixels.begin(), image.pixels.end());
-  if (steps.resize) plane = resize_and_crop(plane, *steps.resize);
+  if (steps.resize) plane = resized(plane, steps);
   return arrange(plane, steps);
 }
 
@@ -336,7 +345,10 @@ class Reader {
 
   std::optional<Preprocessing::Resize> resize(const YAML::Node& node) const {
     if (node.IsScalar() && node.Scalar() == "none") return std::nullopt;
-    if (!node.IsMap()) bad(node, "resize", "none or {short_side: N, centre_crop: N}");
+    if (node.IsScalar() && node.Scalar() == "stretch") {
+      return Preprocessing::Resize{.stretch = true};
+    }
+    if (!node.IsMap()) bad(node, "resize", "none, stretch or {short_side: N, centre_crop: N}");
     Preprocessing::Resize result;
     for (const auto& entry : node) {
       const std::string key = text(entry.first, "resize");
@@ -414,7 +426,8 @@ std::string spelled(std::string key) {
 
 // What the option would be in a file.
 YAML::Node node_of(const Option& option) {
-  if (option.key == std::string("resize") && option.text != "none") {
+  const bool is_word = option.text == "none" || option.text == "stretch";
+  if (option.key == std::string("resize") && !is_word) {
     const std::size_t comma = option.text.find(',');
     YAML::Node node;
     node["short_side"] = option.text.substr(0, comma);

@@ -16,6 +16,7 @@ namespace workbench {
 struct Preprocessing {
   struct Resize {
     std::int64_t short_side = 0, centre_crop = 0;
+    bool stretch = false;  // instead: each side to that of dims, whatever the image's shape
   };
   std::optional<Resize> resize;    // none: the image must already have dims
   std::vector<std::int64_t> dims;  // C, H, W
@@ -30,7 +31,7 @@ struct Preprocessing {
 Preprocessing read_preprocessing(const std::filesystem::path& path);
 
 // The steps as a command line has them: "3,224,224", "2,0,1", "104,117,123", "0.017"; `resize`:
-// "SHORT_SIDE,CENTRE_CROP" or "none". Empty: not given.
+// "SHORT_SIDE,CENTRE_CROP", "stretch" or "none". Empty: not given.
 struct PreprocessingOptions {
   std::string resize, dims, transpose, channel_swap, raw_scale, mean_value, input_scale;
 };

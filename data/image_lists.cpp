@@ -91,8 +91,10 @@ ImageList list_files(const std::vector<fs::path>& files, const fs::path& table,
 ImageList list_piles(std::vector<Pile> piles, const ImageRequest& request) {
   const Preprocessing steps = steps_of(request, request.path);
   if (steps.resize) {
-    fail("{}: expected preprocessing without resize for images of a batch, found short side {}",
-         request.path.string(), steps.resize->short_side);
+    fail("{}: expected preprocessing without resize for images of a batch, found {}",
+         request.path.string(),
+         steps.resize->stretch ? std::string("stretch")
+                               : fmt::format("short side {}", steps.resize->short_side));
   }
   const auto bytes = static_cast<std::size_t>(element_count(steps.dims));
   ImageList list;

@@ -143,6 +143,19 @@ TEST(Samples, pixels_may_stay_channels_last) {
   EXPECT_TRUE(got == Tensor::from<float>({1, 1, 2, 3}, {1, 2, 3, 4, 5, 6}));
 }
 
+// Grey 1 x 4 pixels to 2 x 2: each column is the mean of two, as their centres are between them.
+TEST(Samples, stretch_scales_each_side_to_the_dims) {
+  Preprocessing steps{.resize = Preprocessing::Resize{.stretch = true},
+                      .dims = {1, 2, 2},
+                      .transpose = {2, 0, 1}};
+  const Image image{.height = 1, .width = 4, .channels = 1, .pixels = {10, 20, 50, 90}};
+  const Tensor found = preprocess(image, steps, "wide");
+  EXPECT_EQ(found.shape(), (Shape{1, 1, 2, 2}));
+  const auto values = found.values<float>();
+  EXPECT_EQ((std::vector<float>{values.begin(), values.end()}),
+            (std::vector<float>{15, 70, 15, 70}));
+}
+
 TEST(Samples, resize_scales_the_short_side_and_crops_the_centre) {
   const TemporaryFolder folder;
   // A grey ramp, 8 wide and 2 high. Short side 1 halves it: bilinear centres fall between pixels
