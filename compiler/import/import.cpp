@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/import/code_clips.h"
 #include "compiler/import/function_call.h"
 #include "compiler/import/import_state.h"
 #include "compiler/import/input_facts.h"
@@ -293,6 +294,7 @@ Attempt read_graph(Source& source, const std::string& name, const InputShapes& s
                   .progress = state.nodes_before_obstacle,
                   .notes = std::move(state.notes)};
   if (attempt.obstacles.count() > 0) return attempt;
+  narrow_clipped_codes(state.graph);
   drop_unused_nodes(state.graph);
   drop_unused_values(state.graph);
   const std::vector<Violation> violations = verify(state.graph);

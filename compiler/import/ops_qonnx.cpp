@@ -65,12 +65,12 @@ void emit_definition(NodeReader& node, const QuantParameters& codes) {
   binary(node, Binary::Kind::Mul, x, scale, {});
 }
 
-// What QuantizeLinear says of such codes, if it can: one positive scale, a whole zero point, full
-// range, up to 8 bits.
+// What QuantizeLinear says of such codes, if it can: one positive scale, a whole zero point, up to
+// 8 bits. A narrow range needs a Clip before it.
 std::optional<Quantization> linear_codes(const NodeReader& node, const QuantParameters& codes) {
   const std::vector<float> scale = node.constant_reals(1, "scale");
   const std::vector<float> zero_point = node.constant_reals(2, "zero_point");
-  const bool fits = codes.bits >= 2 && codes.bits <= 8 && !codes.narrow && scale.size() == 1 &&
+  const bool fits = codes.bits >= 2 && codes.bits <= 8 && scale.size() == 1 &&
                     zero_point.size() == 1 && codes.rounding == Activation::Kind::Round;
   if (!fits || !(scale[0] > 0) || !std::isfinite(scale[0])) return std::nullopt;
   const float point = zero_point[0];
@@ -79,8 +79,9 @@ std::optional<Quantization> linear_codes(const NodeReader& node, const QuantPara
   if (!is_code) return std::nullopt;
   Quantization result{.bits = static_cast<int>(codes.bits),
                       .is_signed = codes.is_signed,
-                      .thresholds = {static_cast<double>(scale[0]) * codes.high()},
+                      .thresholds = {},
                       .rounding = Rounding::HalfEven};
+  result.thresholds = {static_cast<double>(scale[0]) * static_cast<double>(result.high())};
   if (point != 0) result.zero_points = {static_cast<std::int64_t>(point)};
   return result;
 }
@@ -99,8 +100,18 @@ void import_quant(NodeReader& node) {
     emit_definition(node, codes);
     return;
   }
+  ValueId x = node.float_input(0);
+  if (codes.narrow) {
+    const auto bound = [&](double code) {
+      return static_cast<float>((code - static_cast<double>(linear->zero_point())) *
+                                linear->step());
+    };
+    const Activation clip{
+        .kind = Activation::Kind::Clip, .alpha = bound(codes.low()), .beta = bound(codes.high())};
+    x = node.emit(Activate{clip}, {x}, {kPart});
+  }
   const ValueId code =
-      node.emit(Quantize{}, {node.float_input(0)},
+      node.emit(Quantize{}, {x},
                 {{.output = kIntermediate, .type = storage_type(*linear), .quantization = linear}});
   node.emit(Dequantize{}, {code}, {{.type = ElementType::Float32}});
 }
@@ -149,9 +160,44 @@ void import_multi_threshold(NodeReader& node) {
   binary(node, Binary::Kind::Add, scaled, node.add_constant(Tensor::scalar(bias)), {});
 }
 
+// Since version 2: codes of another scale, a power of two times the input's, clamped to `out_bits`
+// before they are rounded.
+void import_trunc_to_scale(NodeReader& node) {
+  QuantParameters codes{.bits = bit_width(node, 5)};
+  codes.is_signed = node.flag("signed", true);
+  codes.narrow = node.flag("narrow", false);
+  codes.rounding = rounding(node);
+  bit_width(node, 3);
+  const float in_scale = node.constant_scalar(1, "scale");
+  const float out_scale = node.constant_scalar(4, "out_scale");
+  const float zero_point = node.constant_scalar(2, "zero_point");
+  const double shift = std::round(std::log2(double{out_scale} / double{in_scale}));
+  if (!(std::abs(shift) <= 32)) {
+    node.refuse("input 4 (out_scale): expected {} times a power of two, found {}", in_scale,
+                out_scale);
+  }
+  const auto factor = static_cast<float>(std::exp2(shift));
+  const auto constant = [&](float number) { return node.add_constant(Tensor::scalar(number)); };
+  const Activation clip{.kind = Activation::Kind::Clip,
+                        .alpha = static_cast<float>(codes.low()),
+                        .beta = static_cast<float>(codes.high())};
+  ValueId x = binary(node, Binary::Kind::Div, node.float_input(0), node.float_input(1), kPart);
+  x = binary(node, Binary::Kind::Add, x, node.float_input(2), kPart);
+  x = node.emit(Activate{{.kind = Activation::Kind::Round}}, {x}, {kPart});
+  x = binary(node, Binary::Kind::Div, x, constant(factor), kPart);
+  x = node.emit(Activate{clip}, {x}, {kPart});
+  x = node.emit(Activate{{.kind = codes.rounding}}, {x}, {kPart});
+  x = binary(node, Binary::Kind::Sub, x, constant(zero_point / factor), kPart);
+  binary(node, Binary::Kind::Mul, x, node.float_input(4), {});
+}
+
 // Right shift of codes: x / scale of `in_bits`, rounded to `out_bits`, in units of the input's
 // scale.
 void import_trunc(NodeReader& node) {
+  if (node.has_input(5)) {
+    import_trunc_to_scale(node);
+    return;
+  }
   const std::int64_t in_bits = bit_width(node, 3), out_bits = bit_width(node, 4);
   const Activation::Kind how = rounding(node);
   if (out_bits > in_bits) {
@@ -175,7 +221,7 @@ constexpr ImportRule kRules[] = {
     {"MultiThreshold", import_multi_threshold, 2, 1, true,
      "FINN, of any domain; becomes comparisons and ReduceSum", kAnyDomain},
     {"Quant", import_quant, 4, 1, true, "QONNX, of any domain; constant width", kAnyDomain},
-    {"Trunc", import_trunc, 5, 1, true, "QONNX, of any domain; constant widths", kAnyDomain},
+    {"Trunc", import_trunc, 6, 1, true, "QONNX, of any domain; constant widths", kAnyDomain},
 };
 
 }  // namespace
