@@ -193,6 +193,7 @@ class Measurement {
       : network_(network),
         images_(images),
         options_(options),
+        searches_thresholds_(request.effort == Effort::Best),
         runner_(runner_of(network, request)),
         layers_(network),
         accumulators_(network.integers) {}
@@ -246,6 +247,7 @@ class Measurement {
   const Quantized& network_;
   const ImageSet& images_;
   MeasureOptions options_;
+  bool searches_thresholds_;
   IntegerRunner runner_;
   LayerMeter layers_;
   AccumulatorMeter accumulators_;
@@ -253,6 +255,13 @@ class Measurement {
   GoldenDifference golden_;
   std::int64_t hazards_ = 0;
 };
+
+// docs/facts/xdnn.md 1.1: V2 and V3 were built for either width.
+bool could_have_16_bits(const Quantized& network) {
+  const auto* machine = network.machine ? std::get_if<xdnn::Machine>(&*network.machine) : nullptr;
+  if (machine == nullptr || machine->array.bits != 8) return false;
+  return machine->family() == xdnn::Family::V2 || machine->family() == xdnn::Family::V3;
+}
 
 // What no accuracy makes good.
 void warn_of(const LayerAccuracy& layer, AccuracyReport& report) {
@@ -282,7 +291,9 @@ void Measurement::add_layers(AccuracyReport& report) const {
     }
     layer.advice = advice_for(layer, {.is_last = layer.name == last,
                                       .weights_per_channel = layer.weights_per_channel,
-                                      .has_16_bits = network_.target == "xdnn",
+                                      .is_default = network_.scheme == "default",
+                                      .searches_thresholds = searches_thresholds_,
+                                      .has_16_bits = could_have_16_bits(network_),
                                       .accumulator_bits = report.accumulator_bits});
     warn_of(layer, report);
   }

@@ -102,10 +102,12 @@ class AccumulatorMeter {
 int signed_bits(double low, double high);
 
 struct AdviceContext {
-  bool is_last = false;             // of the layers with weights
-  bool weights_per_channel = true;  // scales of its weights
-  bool has_16_bits = false;         // the target could give the layer 16 bit codes
-  int accumulator_bits = 0;         // of the hardware; 0: no hardware
+  bool is_last = false;              // of the layers with weights
+  bool weights_per_channel = true;   // scales of its weights
+  bool is_default = true;            // the scheme
+  bool searches_thresholds = false;  // --effort best
+  bool has_16_bits = false;          // the machine could be one of 16-bit codes, and is not
+  int accumulator_bits = 0;          // of the hardware; 0: no hardware
 };
 
 std::vector<Advice> advice_for(const LayerAccuracy& layer, const AdviceContext& context);

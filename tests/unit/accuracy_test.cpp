@@ -368,9 +368,10 @@ TEST(Advice, names_a_remedy_for_each_cause) {
       advice_for(layer, {.is_last = true, .weights_per_channel = false, .accumulator_bits = 24});
   ASSERT_EQ(advice.size(), 5U) << advice.back().cause;
   EXPECT_EQ(advice[0].cause, "its sums need 26 bits, the hardware has 24");
-  EXPECT_EQ(advice[1].remedy, "weight scales per channel, or equalization");
-  EXPECT_EQ(advice[2].remedy, "activation threshold max, or a larger percentile");
-  EXPECT_EQ(advice[3].remedy, "constant-channel pruning");
+  EXPECT_EQ(advice[0].remedy, "--scheme default --layer 'conv:weight-bits=6'");
+  EXPECT_EQ(advice[1].remedy, "--scheme default, which has one per channel");
+  EXPECT_EQ(advice[2].remedy, "--effort best, which searches thresholds");
+  EXPECT_EQ(advice[3].remedy, "--scheme default, or per-tensor-pow2-clip-safe, which prunes them");
   EXPECT_EQ(advice[4].cause, "it is the last layer and decides between classes");
   EXPECT_TRUE(advice_for({.own_sqnr_db = 45}, {}).empty());
   EXPECT_EQ(advice_for({.macs = 9, .own_sqnr_db = 20, .rounding_share = 0.3}, {}).at(0).cause,
@@ -378,6 +379,17 @@ TEST(Advice, names_a_remedy_for_each_cause) {
   EXPECT_EQ(advice_for({.own_sqnr_db = 20, .rounding_share = 0.9}, {}).at(0).cause,
             "90 % of its noise comes from rounding to its codes");
   EXPECT_EQ(advice_for({.dead = true}, {}).size(), 1U);
+}
+
+TEST(Advice, names_no_option_that_the_network_was_quantized_with) {
+  const LayerAccuracy noisy{.own_sqnr_db = 20, .rounding_share = 0.9};
+  const auto remedy = [&](const AdviceContext& context) {
+    return advice_for(noisy, context).at(0).remedy;
+  };
+  EXPECT_EQ(remedy({.is_default = false}), "--scheme default");
+  EXPECT_EQ(remedy({.has_16_bits = true}), "--effort best, which searches thresholds");
+  EXPECT_EQ(remedy({.searches_thresholds = true, .has_16_bits = true}), "--bits 16");
+  EXPECT_EQ(remedy({.searches_thresholds = true}), "training: no option lessens it");
 }
 
 TEST(AccuracyReports, give_the_same_numbers_in_both_forms) {
