@@ -284,6 +284,9 @@ struct CompileRequest {
   std::string scheme;
   std::vector<std::string> transforms;  // of the scheme "graffitist"; empty: the published ones
   Effort effort = Effort::Normal;
+  // Widths of codes, of recipes; 0: the target's. `layers`: "NAME:weight-bits=4" (code_bits.h).
+  int weight_bits = 0, activation_bits = 0;
+  std::vector<std::string> layers;
   std::filesystem::path calibration_cache;  // folder (statistics_cache.h); empty: none
   std::filesystem::path dump_passes;        // folder; empty: no dump
   std::filesystem::path save_optimized;  // ONNX file for the network after the passes; empty: none
@@ -303,8 +306,9 @@ struct CompileRequest {
 template <RequestOf<CompileRequest> Request>
 void for_each_option(Request& request, auto&& visit) {
   auto& [model, target, machine, overrides, data, quantizer_table, scheme, transforms, effort,
-         calibration_cache, dump_passes, save_optimized, passes, program, allow_host, placement,
-         schedule, tiler, norm_bits, technology, keep_reference] = request;
+         weight_bits, activation_bits, layers, calibration_cache, dump_passes, save_optimized,
+         passes, program, allow_host, placement, schedule, tiler, norm_bits, technology,
+         keep_reference] = request;
   auto& [goal, schedule_file] = schedule;
   auto& [with, without] = passes;
   visit(Option{.name = "hw",
@@ -340,6 +344,23 @@ void for_each_option(Request& request, auto&& visit) {
                .stage = Stage::Quantized,
                .meaning = "of the default scheme: fast, normal or best"},
         effort);
+  visit(Option{.name = "weight-bits",
+               .stage = Stage::Quantized,
+               .meaning = "of a recipe: width of weights, but for the first and the last layer",
+               .without = "as wide as codes"},
+        weight_bits);
+  visit(Option{.name = "activation-bits",
+               .stage = Stage::Quantized,
+               .meaning =
+                   "of a recipe: width of activations, but for inputs and results (PULP, none)",
+               .without = "the target's"},
+        activation_bits);
+  visit(Option{.name = "layer",
+               .stage = Stage::Quantized,
+               .meaning = "of a recipe: widths of one layer's weights and result, "
+                          "NAME:weight-bits=4,activation-bits=8; may be repeated",
+               .takes = Takes::Repeated},
+        layers);
   visit(Option{.name = "with",
                .stage = Stage::Quantized,
                .meaning = "passes to run too (see passes)",
@@ -428,7 +449,7 @@ void for_each_option(Steps& steps, auto&& visit) {
                  .alias = alias},
           member);
   };
-  step("resize", "", "SHORT_SIDE,CENTRE_CROP or none", resize);
+  step("resize", "", "SHORT_SIDE,CENTRE_CROP; stretch: to the dims; or none", resize);
   step("dims", "", "C,H,W of the resized image: 3,224,224", dims);
   step("transpose", "", "order of H,W,C: 2,0,1", transpose);
   step("channel-swap", "channel_swap", "2,1,0 for BGR", channel_swap);

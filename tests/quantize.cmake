@@ -1,6 +1,7 @@
 # Quantization: thresholds, recipes, NEMO's and Graffitist's schemes, networks that came quantized.
 workbench_test(quantize_unit_test LABEL unit
-  SOURCES unit/channels_test.cpp unit/image_set_test.cpp unit/quantize_graffitist_test.cpp unit/quantize_graph_test.cpp
+  SOURCES unit/channels_test.cpp unit/image_set_test.cpp unit/quantize_code_bits_test.cpp unit/quantize_graffitist_test.cpp
+          unit/quantize_graph_test.cpp
           unit/quantize_nemo_stages_test.cpp unit/quantize_nemo_test.cpp
           unit/quantize_parameters_test.cpp unit/quantize_qdq_test.cpp
           unit/quantize_recipe_test.cpp unit/quantize_samples_test.cpp
@@ -15,6 +16,7 @@ workbench_test(quantize_property_test LABEL property SYSTEMC
           property/quantize_fake_test.cpp property/quantize_files_test.cpp
           property/quantize_graph_test.cpp property/quantize_nemo_scales_test.cpp
           property/quantize_nemo_stages_test.cpp property/quantize_nemo_test.cpp
+          property/quantize_noise_test.cpp
           property/quantize_qdq_test.cpp property/quantize_recipe_test.cpp
           property/quantize_schemes_test.cpp property/quantize_threshold_choice_test.cpp
           property/quantize_threshold_test.cpp

@@ -83,14 +83,19 @@ class Gatherer {
     widen_channels(value, tensor, sample == 0);
   }
 
-  void count(ValueId id, const Tensor& tensor) {
+  void count(ValueId id, const Tensor& tensor, std::int64_t sample) {
     MagnitudeHistogram& histogram = of(id).histogram;
     if (histogram.max < kDeadMagnitude) return;
     if (histogram.counts.empty()) {
       const std::int64_t bins = histogram_bins(tensor.size() * samples_);
       histogram.counts.assign(static_cast<std::size_t>(bins), 0);
     }
-    add_magnitudes(histogram, tensor.values<float>());
+    MagnitudeHistogram own{histogram.max, std::vector<std::int64_t>(histogram.counts.size(), 0)};
+    add_magnitudes(own, tensor.values<float>());
+    for (std::size_t bin = 0; bin < own.counts.size(); ++bin) {
+      histogram.counts[bin] += own.counts[bin];
+    }
+    add_to_group(of(id), own, sample);
   }
 
   Statistics result() {
@@ -110,6 +115,18 @@ class Gatherer {
 
  private:
   ValueStatistics& of(ValueId id) { return statistics_.at(static_cast<std::size_t>(id)); }
+
+  void add_to_group(ValueStatistics& value, const MagnitudeHistogram& own,
+                    std::int64_t sample) const {
+    const auto groups = std::min<std::int64_t>(samples_, kSampleGroups);
+    value.group_counts.resize(static_cast<std::size_t>(groups));
+    auto& counts = value.group_counts[static_cast<std::size_t>(sample * groups / samples_)];
+    const std::size_t bins = std::min(own.counts.size(), kGroupBins);
+    counts.resize(bins, 0);
+    for (std::size_t bin = 0; bin < own.counts.size(); ++bin) {
+      counts[bin * bins / own.counts.size()] += own.counts[bin];
+    }
+  }
 
   // `channel_mean` holds sums until the end, of samples in their order.
   static void widen_channels(ValueStatistics& value, const Tensor& tensor, bool first) {
@@ -184,7 +201,7 @@ Statistics gathered(const Graph& graph, const SampleSource& samples, Gatherer& g
       if (i + 1 == count && observe_last) observe_last(id, tensor);
       if (!gatherer.is_wanted(id)) return;
       if (count == 1) gatherer.widen(id, tensor, 0);
-      gatherer.count(id, tensor);
+      gatherer.count(id, tensor, static_cast<std::int64_t>(i));
     };
     evaluate(graph, samples.at(i), options);
     tell(count == 1 ? 1 : count + i + 1);

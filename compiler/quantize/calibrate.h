@@ -18,11 +18,16 @@
 
 namespace workbench {
 
+inline constexpr std::size_t kSampleGroups = 32, kGroupBins = 256;
+
 struct ValueStatistics {
   double low = 0, high = 0;                      // smallest and largest value seen
   std::vector<float> channel_low, channel_high;  // per index of axis 1; empty for rank < 2
   std::vector<double> channel_mean;              // likewise
   MagnitudeHistogram histogram;                  // of |x|; no counts for a dead value
+  // Of each of at most kSampleGroups groups of samples, one after the other: counts of |x| in at
+  // most kGroupBins bins over [0, histogram.max]. None for a dead value.
+  std::vector<std::vector<std::int64_t>> group_counts;
 };
 
 using Statistics = std::map<std::string, ValueStatistics>;  // by value name

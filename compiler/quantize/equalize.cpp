@@ -216,7 +216,8 @@ class Equalization {
 
   void finish(const Pair& pair, std::vector<std::string>& notes) {
     Node& node = node_of(pair.writer);
-    if (has_bound(fused(node))) divide_bounds(node, pair.factor);
+    // What stays off the clip has no use for a bound of its own.
+    if (has_bound(fused(node)) && options_.across_clips) divide_bounds(node, pair.factor);
     std::size_t fixed = 0;
     for (std::size_t c = 0; c < pair.factor.size(); ++c) {
       if (pair.lowest[c] == pair.highest[c]) ++fixed;

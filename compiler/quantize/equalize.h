@@ -15,7 +15,8 @@ namespace workbench {
 struct EqualizeOptions {
   double limit = 16;  // factors stay within 1/limit .. limit (dead channels would ask for 1e6)
   // Clip(0, a) of a layer becomes one bound per channel, a / s. Else channels that reach the clip
-  // in `statistics` stay as they are, and others never come nearer to it than 4/5 of it.
+  // in `statistics` stay as they are, others never come nearer to it than 4/5 of it, and the bound
+  // remains.
   bool across_clips = false;
 };
 

@@ -309,8 +309,10 @@ Requantize weighted_requantize(const Node& node, const NodeScales& scales, std::
       result.negative_scale.push_back(found.negative);
       result.shift.push_back(found.shift);
     } else {
-      const ScaleShift found = scale_and_shift(multiplier, limits.conv_prescale_max,
-                                               limits.scale_bits, limits.conv_shift_max);
+      const auto fields =
+          options.keeps_range && limits.bias_after ? scale_and_shift_in_range : scale_and_shift;
+      const ScaleShift found =
+          fields(multiplier, limits.conv_prescale_max, limits.scale_bits, limits.conv_shift_max);
       if (limits.conv_prescale_max > 0) result.prescale.push_back(found.prescale_shift);
       result.scale.push_back(found.scale);
       result.shift.push_back(found.postscale_shift);

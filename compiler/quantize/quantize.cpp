@@ -12,6 +12,7 @@
 #include "compiler/quantize/parameters.h"
 #include "compiler/quantize/table.h"
 #include "compiler/quantize/thresholds.h"
+#include "core/math.h"
 
 namespace workbench {
 
@@ -168,6 +169,20 @@ ScaleShift scale_and_shift(double multiplier, int prescale_max, int scale_bits, 
   scale = std::nearbyint(std::ldexp(scale, room));  // half to even
   post += room;
   scale = std::min(scale, std::ldexp(1.0, scale_bits) - 1);
+  return {pre, static_cast<std::int32_t>(scale), post};
+}
+
+ScaleShift scale_and_shift_in_range(double multiplier, int prescale_max, int scale_bits,
+                                    int postscale_max) {
+  CHECK(multiplier >= 0 && std::isfinite(multiplier), "multiplier {}", multiplier);
+  if (multiplier == 0) return {};
+  constexpr double kSingle = 1e-6;  // what single precision may leave a power of two short by
+  const int octave = static_cast<int>(std::floor(math::log2(multiplier * (1 + kSingle))));
+  const int pre = std::clamp(-octave, 0, prescale_max);
+  const double unit = std::ldexp(multiplier, pre), top = std::ldexp(1.0, scale_bits) - 1;
+  int post = postscale_max;
+  while (post > 0 && std::nearbyint(std::ldexp(unit, post)) > top) --post;
+  const double scale = std::min(std::nearbyint(std::ldexp(unit, post)), top);  // half to even
   return {pre, static_cast<std::int32_t>(scale), post};
 }
 

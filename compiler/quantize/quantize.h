@@ -33,6 +33,10 @@ struct RequantizeLimits {
 struct QuantizeOptions {
   int bits = 8;
   RequantizeLimits limits;
+  // Where a prescale is clamped before a scale of 1/2 to 1 (3.6), results beyond the scale times
+  // the last code are lost. True: scales of 1 to 2 instead, so that nothing is before the last
+  // clamp.
+  bool keeps_range = false;
   // Why this node cannot run as integer node on the target, or nothing if it can. Called with the
   // float graph after the passes. Nodes with a reason stay float, between Dequantize and Quantize.
   std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason;
@@ -81,5 +85,8 @@ struct ScaleShift {
   std::int32_t prescale_shift = 0, scale = 0, postscale_shift = 0;
 };
 ScaleShift scale_and_shift(double multiplier, int prescale_max, int scale_bits, int postscale_max);
+// The same with a scale / 2^post shift of 1 to 2, as far as the fields allow.
+ScaleShift scale_and_shift_in_range(double multiplier, int prescale_max, int scale_bits,
+                                    int postscale_max);
 
 }  // namespace workbench

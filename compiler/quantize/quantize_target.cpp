@@ -9,6 +9,7 @@
 #include "compiler/passes/rewrite.h"
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/fake_quantize.h"
+#include "compiler/quantize/fit_multipliers.h"
 #include "compiler/quantize/histogram.h"
 #include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/kept_codes.h"
@@ -91,6 +92,8 @@ std::vector<bool> integer_ones(const Roles& roles) {
 // What all that works with NEMO's codes has in common.
 QuantizeTarget nemo_target(const NemoOptions& options) {
   return {.name = {},
+          .bits = options.weight_bits,
+          .narrow_activations = true,
           .accumulator_bits = 32,
           .prepare = nemo_form,
           .annotate =
@@ -99,6 +102,7 @@ QuantizeTarget nemo_target(const NemoOptions& options) {
               },
           .runs_on_target =
               [options](const Graph& graph) { return integer_ones(nemo_roles(graph, options)); },
+          .fit_multipliers = {},
           .has_weight_codes =
               [options](const Graph& graph) { return weighted_nodes(nemo_roles(graph, options)); },
           .lower = {}};
@@ -135,10 +139,14 @@ bool fuse_channel_clip(Graph& graph, std::size_t n) {
 
 }  // namespace
 
-QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
+QuantizeTarget xdnn_quantize_target(const QuantizeOptions& given) {
+  QuantizeOptions options = given;
+  options.keeps_range = true;
   return {
       .name = "xdnn",
+      .bits = options.bits,
       .accumulator_bits = options.bits == 8 ? 24 : 48,  // docs/facts/xdnn.md 3.3
+      .late_bias = options.limits.bias_after,
       .prepare = [](Graph graph) { return graph; },
       .annotate =
           [options](Graph graph, const Thresholds& thresholds) {
@@ -146,6 +154,7 @@ QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options) {
           },
       .runs_on_target =
           [options](const Graph& graph) { return integer_ones(integer_nodes(graph, options)); },
+      .fit_multipliers = [options](Graph& annotated) { fit_multipliers(annotated, options); },
       .has_weight_codes =
           [options](const Graph& graph) { return weighted_nodes(integer_nodes(graph, options)); },
       .lower =

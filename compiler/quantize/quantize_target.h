@@ -14,8 +14,11 @@
 namespace workbench {
 
 struct QuantizeTarget {
-  std::string name;           // "xdnn", "pulp", "none"
-  int accumulator_bits = 32;  // what the hardware has: 24, 32
+  std::string name;                 // "xdnn", "pulp", "none"
+  int bits = 8;                     // of codes and, at most, of weights
+  bool narrow_activations = false;  // their codes may have fewer bits
+  int accumulator_bits = 32;        // what the hardware has: 24, 32
+  bool late_bias = false;           // the bias is added to codes of the result (late_bias.h)
   // The float graph in the form that is calibrated.
   std::function<Graph(Graph)> prepare;
   // `graph` (prepared) with `quantization` (bits, sign, one threshold, rounding) on every
@@ -26,6 +29,8 @@ struct QuantizeTarget {
   std::function<Graph(Graph graph, const Thresholds& thresholds)> annotate;
   // Per node of a prepared graph, whether the target computes it in integers.
   std::function<std::vector<bool>(const Graph& prepared)> runs_on_target;
+  // Raises thresholds of weights for the sake of the fields of multipliers; none: nothing to gain.
+  std::function<void(Graph& annotated)> fit_multipliers;
   // Per node of an annotated graph, whether its weights become codes.
   std::function<std::vector<bool>(const Graph& annotated)> has_weight_codes;
   // An annotated graph as integers; for "none" fake_quantized(). Weights without annotation: max|w|

@@ -6,28 +6,37 @@
 
 #include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/equalize.h"
+#include "compiler/quantize/integer_nodes.h"
+#include "compiler/quantize/late_bias.h"
 #include "compiler/quantize/recipe_thresholds.h"
 
 namespace workbench {
 
 namespace {
 
-void check_recipe(const Recipe& recipe, const SampleSource& samples, const QuantizeTarget& target) {
+void check_recipe(const Graph& graph, const Recipe& recipe, const SampleSource& samples,
+                  const QuantizeTarget& target) {
   if (samples.count == 0) fail("calibration: expected at least one sample, found none");
-  for (const int bits : {recipe.weight_bits, recipe.activation_bits}) {
-    if (bits < 2 || bits > 16) {
-      fail("recipe '{}': expected 2 to 16 bits, found {}", recipe.name, bits);
-    }
+  const auto check_bits = [&](int bits, const std::string& of) {
+    if (bits >= 2 && bits <= target.bits) return;
+    fail("recipe '{}': weight bits{}: expected 2 to {} on this target, found {}", recipe.name, of,
+         target.bits, bits);
+  };
+  check_bits(recipe.weight_bits, "");
+  for (const auto& [layer, bits] : recipe.layer_weight_bits) {
+    check_bits(bits, fmt::format(" of layer '{}'", layer));
   }
   if (recipe.equalize_limit != 0 && recipe.equalize_limit < 1) {
     fail("recipe '{}': equalize_limit: expected 0 or at least 1, found {}", recipe.name,
          recipe.equalize_limit);
   }
-  if (recipe.equalize_across_clips && recipe.equalize_limit != 0 && target.name != "none") {
+  if (!recipe.equalize_across_clips || recipe.equalize_limit == 0 || target.name == "none") return;
+  for (const Node& node : graph.nodes) {
+    if (!saturation_cap(activation_of(node.op))) continue;
     fail(
-        "recipe '{}' equalizes across clips, which then have one bound per channel; target '{}' "
-        "has one per layer: expected target none, or a recipe without",
-        recipe.name, target.name);
+        "recipe '{}' equalizes across clips (layer '{}'), which then have one bound per channel; "
+        "target '{}' has one per layer: expected target none, or {}-clip-safe",
+        recipe.name, node.name, target.name, recipe.name);
   }
 }
 
@@ -44,7 +53,8 @@ Recipe per_tensor_power_of_two() {
           .weight_method = ThresholdMethod::Mse,
           .activation_method = ThresholdMethod::KlJ,
           .round_weights = true,
-          .correct_bias = true};
+          .correct_bias = true,
+          .fit_target = true};
 }
 
 // The same where hardware has one bound per Clip and layer.
@@ -72,7 +82,8 @@ Recipe per_channel() {
           .weight_method = ThresholdMethod::Max,
           .activation_method = ThresholdMethod::Mse,
           .round_weights = true,
-          .correct_bias = true};
+          .correct_bias = true,
+          .fit_target = true};
 }
 
 // What Graffitist's static mode chooses (docs/facts/quantization.md 1.3), in the formats of the
@@ -118,6 +129,17 @@ Recipe default_recipe(std::string_view target, Effort effort) {
   return recipe;
 }
 
+std::vector<Recipe> simpler_recipes(const Recipe& recipe) {
+  Recipe plain = recipe;
+  plain.name = "per-channel without corrections";
+  plain.round_weights = plain.correct_bias = plain.search_thresholds = false;
+  Recipe divergence = plain;
+  divergence.name = "xfdnn";
+  divergence.activation_method = ThresholdMethod::KlJ;
+  divergence.maximum_at_empty_bin = true;
+  return {plain, divergence};
+}
+
 Recipe recipe_named(std::string_view name) {
   for (Recipe& recipe : named_recipes()) {
     if (recipe.name == name) return std::move(recipe);
@@ -131,12 +153,19 @@ std::vector<std::string> recipe_names() {
   return names;
 }
 
-Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Recipe& recipe,
-                       const QuantizeTarget& target, const StageProgress& progress) {
-  check_recipe(recipe, samples, target);
+Recipe for_target(Recipe recipe, const QuantizeTarget& target) {
+  if (recipe.weight_bits == 0) recipe.weight_bits = target.bits;
+  return recipe;
+}
+
+Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Recipe& given,
+                       const QuantizeTarget& target, const StageProgress& progress,
+                       const Statistics* known) {
+  const Recipe recipe = for_target(given, target);
+  check_recipe(graph, recipe, samples, target);
   Annotated result{.graph = graph, .statistics = {}, .notes = {}};
   Graph& edited = result.graph;
-  result.statistics = collect_statistics(edited, samples, {}, progress);
+  result.statistics = known != nullptr ? *known : collect_statistics(edited, samples, {}, progress);
   if (recipe.prune_constant_channels) {
     prune_constant_channels(edited, result.statistics, samples.count, result.notes);
   }
@@ -153,13 +182,23 @@ Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Re
                            result.notes);
     result.statistics = collect_statistics(edited, samples, {}, progress);
   }
+  const bool late_bias = recipe.fit_target && target.late_bias;
+  if (late_bias && set_clips_apart(edited, result.statistics, target, result.notes)) {
+    result.statistics = collect_statistics(edited, samples, {}, progress);
+  }
   const Graph reference = edited;
   result.floats = reference;
-  edited = target.annotate(std::move(edited),
-                           activation_thresholds(reference, result.statistics, recipe, target));
+  Thresholds thresholds = activation_thresholds(reference, result.statistics, recipe, target);
+  if (late_bias) {
+    thresholds = with_room_for_biases(reference, result.statistics, std::move(thresholds), target);
+  }
+  edited = target.annotate(std::move(edited), thresholds);
   if (recipe.activation_scale == ScaleKind::PowerOfTwo) make_steps_powers_of_two(edited);
   choose_weight_thresholds(edited, target.has_weight_codes(edited), recipe,
                            target.accumulator_bits);
+  if (recipe.fit_target && recipe.weight_scale == ScaleKind::Real && target.fit_multipliers) {
+    target.fit_multipliers(edited);
+  }
   if (recipe.round_weights) round_weights(edited, samples, progress);
   if (recipe.correct_bias) correct_bias(edited, reference, samples, result.notes, progress);
   if (recipe.search_thresholds) {

@@ -4,6 +4,7 @@
 // it, fake_quantized() makes it runnable as it is, export_onnx writes it as QDQ.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +32,9 @@ struct Recipe {
   bool equalize_across_clips = false;
   // Scale layers so that their results end where the codes of a power-of-two step do.
   bool align_to_powers_of_two = false;
-  int weight_bits = 8, activation_bits = 8;
-  bool edge_layers_8_bits = true;  // first and last weighted layer keep 8 bits
+  int weight_bits = 0;                           // 0: as wide as the target's codes
+  std::map<std::string, int> layer_weight_bits;  // by node, in place of all other widths
+  bool edge_layers_8_bits = true;                // first and last weighted layer keep 8 bits
   Granularity granularity = Granularity::PerChannel;
   ScaleKind weight_scale = ScaleKind::Real, activation_scale = ScaleKind::Real;
   ThresholdMethod weight_method = ThresholdMethod::Max;
@@ -47,14 +49,23 @@ struct Recipe {
   bool round_weights = false;
   // Subtracts, per channel, each weighted layer's mean error on quantized inputs from its bias.
   bool correct_bias = false;
+  // Thresholds as the target's arithmetic wants them: with room for biases that are added late
+  // (late_bias.h), with multipliers that its fields hold (fit_multipliers.h).
+  bool fit_target = false;
   // The few candidate thresholds (octaves, or parts of one) by the error of the network's outputs.
   bool search_thresholds = false;
 };
 
 enum class Effort { Fast, Normal, Best };
 
+// `recipe` with its open widths as the target has them.
+Recipe for_target(Recipe recipe, const QuantizeTarget& target);
+
 // The default for a target ("xdnn", "pulp", "none"); Fast needs a pass or two over the samples.
 Recipe default_recipe(std::string_view target, Effort effort);
+// What the default compares itself with: the same without weight rounding and bias correction, by
+// least squares and with the thresholds of xfDNN.
+std::vector<Recipe> simpler_recipes(const Recipe& recipe);
 // "per-tensor-pow2": ours under Graffitist's restriction, and what else is of use, by name. Throws
 // Error naming the known ones.
 Recipe recipe_named(std::string_view name);
@@ -70,9 +81,11 @@ struct Annotated {
 };
 
 // `graph`: float, after the passes and target.prepare(). Deterministic for any thread count;
-// memory does not grow with the number of samples. Throws Error for no samples, NaN activations
+// memory does not grow with the number of samples. `known`: the statistics of `graph` on these
+// samples, where they have been gathered before. Throws Error for no samples, NaN activations
 // (naming the value), weights that are not finite.
 Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Recipe& recipe,
-                       const QuantizeTarget& target, const StageProgress& progress = {});
+                       const QuantizeTarget& target, const StageProgress& progress = {},
+                       const Statistics* known = nullptr);
 
 }  // namespace workbench

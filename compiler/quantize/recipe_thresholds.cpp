@@ -12,6 +12,7 @@
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/histogram.h"
 #include "compiler/quantize/j_divergence.h"
+#include "compiler/quantize/result_error.h"
 #include "compiler/quantize/weighted_layers.h"
 #include "core/eval/evaluate.h"
 #include "core/math.h"
@@ -35,8 +36,33 @@ std::vector<bool> results(const Graph& graph) {
   return result;
 }
 
-double threshold(const MagnitudeHistogram& histogram, const Recipe& recipe, ThresholdMethod method,
+// Room for values that few samples have not shown costs what they have shown 3 dB at most.
+constexpr double kTailRoom = 1.4142135623730951;
+
+// Samples of fewer groups say nothing of what is usual.
+constexpr std::size_t kFewGroups = 4;
+// A threshold that one or two samples with massive activations have set costs all others more.
+constexpr double kUnusual = 1.4142135623730951;
+
+// Of the least squared error over all samples or, where that is unusually large for a sample, the
+// median of the groups' own.
+double usual_threshold(const ValueStatistics& statistics, const Quantization& format,
+                       ScaleKind scale) {
+  const MagnitudeHistogram& all = statistics.histogram;
+  const double pooled = mse_threshold(all, format.bits, format.is_signed, scale);
+  if (statistics.group_counts.size() < kFewGroups) return pooled;
+  std::vector<double> own;
+  for (const auto& counts : statistics.group_counts) {
+    own.push_back(mse_threshold({all.max, counts}, format.bits, format.is_signed, scale));
+  }
+  const auto middle = own.begin() + static_cast<std::ptrdiff_t>(own.size() / 2);
+  std::nth_element(own.begin(), middle, own.end());
+  return pooled > kUnusual * *middle ? *middle : pooled;
+}
+
+double threshold(const ValueStatistics& statistics, const Recipe& recipe, ThresholdMethod method,
                  const Quantization& format) {
+  const MagnitudeHistogram& histogram = statistics.histogram;
   switch (method) {
     case ThresholdMethod::Max:
       return histogram.max;
@@ -47,9 +73,10 @@ double threshold(const MagnitudeHistogram& histogram, const Recipe& recipe, Thre
       // own.
       if (recipe.activation_scale == ScaleKind::Real &&
           histogram.counts.size() <= static_cast<std::size_t>(format.high())) {
-        return tail_threshold(histogram, format.bits, format.is_signed);
+        return std::min(tail_threshold(histogram, format.bits, format.is_signed),
+                        kTailRoom * histogram.max);
       }
-      return mse_threshold(histogram, format.bits, format.is_signed, recipe.activation_scale);
+      return usual_threshold(statistics, format, recipe.activation_scale);
     case ThresholdMethod::KlJ:
       return j_divergence_threshold(
           histogram,
@@ -85,7 +112,7 @@ Thresholds activation_thresholds(const Graph& graph, const Statistics& statistic
   }
   parallel_for(static_cast<std::int64_t>(chosen.size()), 0, [&](std::int64_t i) {
     const auto& [result, value] = chosen[static_cast<std::size_t>(i)];
-    *result = threshold(statistics.at(value->name).histogram, recipe, recipe.activation_method,
+    *result = threshold(statistics.at(value->name), recipe, recipe.activation_method,
                         *value->quantization);
   });
   return thresholds;
@@ -236,7 +263,11 @@ void choose_weight_thresholds(Graph& annotated, const std::vector<bool>& wanted,
       fail("node '{}': expected finite weights, found NaN or infinity", node.name);
     }
     const bool edge = recipe.edge_layers_8_bits && (i == 0 || i + 1 == layers.size());
-    const int bits = edge ? std::max(8, recipe.weight_bits) : recipe.weight_bits;
+    const auto own = recipe.layer_weight_bits.find(node.name);
+    const bool is_own = own != recipe.layer_weight_bits.end();
+    const int bits = is_own ? own->second
+                     : edge ? std::max(8, recipe.weight_bits)
+                            : recipe.weight_bits;
     annotated.value(node.inputs[1]).quantization =
         quantization_of(annotated, layers[i], recipe, bits, accumulator_bits);
   }
@@ -259,16 +290,6 @@ bool has_power_of_two_steps(const Graph& annotated) {
     return !is_annotated_activation(value) ||
            std::frexp(value.quantization->step(), &exponent) == 0.5;
   });
-}
-
-// Logits in place of a softmax's results, which are too similar to compare.
-Graph with_logits(Graph graph) {
-  for (ValueId& id : graph.outputs) {
-    for (const Node& node : graph.nodes) {
-      if (node.outputs[0] == id && std::holds_alternative<Softmax>(node.op)) id = node.inputs[0];
-    }
-  }
-  return graph;
 }
 
 // Sets of activations that have one scale, in graph order.

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kMagic = "workbench statistics 1\n";
+constexpr std::string_view kMagic = "workbench statistics 2\n";
 constexpr std::size_t kDigestLength = 64;
 constexpr std::string_view kSuffix = ".statistics";
 constexpr std::uintmax_t kMaxBytes = std::uintmax_t{1} << 30;
@@ -227,6 +227,8 @@ std::string statistics_bytes(const Statistics& statistics) {
     writer.add(value.channel_mean);
     writer.add(value.histogram.max);
     writer.add(value.histogram.counts);
+    writer.add(value.group_counts.size());
+    for (const auto& counts : value.group_counts) writer.add(counts);
   }
   const std::string payload = writer.take();
   return std::string(kMagic) + sha256_hex(payload) + payload;
@@ -254,6 +256,11 @@ std::optional<Statistics> statistics_from(std::string_view bytes) {
     reader.read(value.channel_mean);
     reader.read(value.histogram.max);
     reader.read(value.histogram.counts);
+    std::size_t groups = 0;
+    reader.read(groups);
+    for (std::size_t g = 0; g < groups && reader.ok(); ++g) {
+      reader.read(value.group_counts.emplace_back());
+    }
     statistics.insert_or_assign(std::move(name), std::move(value));
   }
   if (!reader.done() || statistics.size() != count) return std::nullopt;

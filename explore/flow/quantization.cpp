@@ -9,18 +9,23 @@
 #include "compiler/import/export.h"
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/code_bits.h"
 #include "compiler/quantize/fake_quantize.h"
+#include "compiler/quantize/hidden_codes.h"
 #include "compiler/quantize/integer_network.h"
 #include "compiler/quantize/nemo_stages.h"
 #include "compiler/quantize/quantize_target.h"
 #include "compiler/quantize/real_network.h"
 #include "compiler/quantize/recipe_thresholds.h"
+#include "compiler/quantize/result_error.h"
 #include "compiler/quantize/saturation.h"
 #include "compiler/quantize/statistics_cache.h"
 #include "compiler/quantize/table.h"
+#include "compiler/quantize/weighted_layers.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
+#include "core/math.h"
 #include "data/image.h"
 #include "data/image_set.h"
 #include "data/samples.h"
@@ -222,6 +227,18 @@ std::optional<QuantizerTable> read_table(const CompileRequest& request, const Sc
                                    request.quantizer_table.string());
 }
 
+// Of layers with constant weights that are `wanted`, per node.
+std::int64_t weighted_macs(const Graph& graph, const std::vector<bool>& wanted) {
+  std::int64_t sum = 0;
+  for (const WeightedLayer& layer : weighted_layers(graph)) {
+    if (wanted[layer.node]) sum += macs(graph, graph.nodes[layer.node]);
+  }
+  return sum;
+}
+
+constexpr std::size_t kEnoughToCompare = 4, kComparedSamples = 16;
+constexpr double kWorthIt = 0.794328234724;  // a decibel
+
 // One network being quantized.
 class Quantizing {
  public:
@@ -238,9 +255,17 @@ class Quantizing {
                             [this](const std::string& text) { cache_warnings_.push_back(text); })) {
     require_target(scheme_, target.quantize.name);
     table_ = read_table(request, scheme_);
-    recipe_ = recipe_of(scheme_, target.quantize.name, request.effort);
-    // A machine with codes of 16 bits has weights of 16.
-    recipe_.weight_bits = std::max(recipe_.weight_bits, target.published_bits);
+    bits_ = code_bits(request.weight_bits, request.activation_bits, request.layers);
+    if (bits_.any() && scheme_.flow != Scheme::Flow::Recipe) {
+      fail(
+          "--weight-bits, --activation-bits and --layer: expected --scheme default or a recipe, "
+          "found '{}'",
+          scheme_.name);
+    }
+    target_.quantize = with_activation_bits(target_.quantize, bits_);
+    recipe_ = for_target(
+        with_weight_bits(recipe_of(scheme_, target.quantize.name, request.effort), bits_),
+        target.quantize);
     result_.target = target.quantize.name;
     result_.scheme = scheme_.name;
     result_.machine = target.machine;
@@ -296,6 +321,7 @@ class Quantizing {
     }
     save_optimized(imported_, passed, request_.save_optimized, pass_warnings_);
     passed = target_.quantize.prepare(std::move(passed));
+    if (came_quantized(imported_)) restore_hidden_codes(passed, imported_);
     place(passed);
     if (came_quantized(imported_)) passed = saturated_on_host(std::move(passed));
     result_.compile_seconds += stopwatch.seconds();
@@ -312,7 +338,9 @@ class Quantizing {
     Partition partition = partition_by_gain(prepared, target_);
     result_.depends_on_times = partition.depends_on_times;
     result_.left_to_host = std::move(partition.left);
-    if (!result_.left_to_host.empty()) target_ = target_.leaving(result_.left_to_host);
+    if (result_.left_to_host.empty()) return;
+    target_ = target_.leaving(result_.left_to_host);
+    target_.quantize = with_activation_bits(target_.quantize, bits_);
   }
 
   // Where a layer of a network that came quantized stays real, nothing else cuts its result.
@@ -426,13 +454,69 @@ class Quantizing {
   }
 
   void with_recipe(const Graph& prepared) {
-    Annotated annotated =
-        apply_recipe(prepared, samples_, recipe_, target_.quantize, within(progress_, 0.3, 0.9));
+    Annotated annotated = best_recipe(prepared);
     result_.floats = std::move(annotated.floats);
     result_.annotated = std::move(annotated.graph);
     result_.statistics = std::move(annotated.statistics);
     append(result_.notes, annotated.notes);
+    require_integers(prepared);
     lower();
+  }
+
+  // The default's result or, where a simpler recipe brings the results nearer to those of the float
+  // network by a decibel, that one's.
+  Annotated best_recipe(const Graph& prepared) {
+    Annotated best =
+        apply_recipe(prepared, samples_, recipe_, target_.quantize, within(progress_, 0.3, 0.8));
+    const bool compares = scheme_.name == "default" && request_.effort != Effort::Fast &&
+                          samples_.count >= kEnoughToCompare;
+    if (!compares) return best;
+    const auto error_of = [&](const Annotated& found) {
+      return result_error(found.graph, prepared, samples_, kComparedSamples);
+    };
+    const auto decibels = [](double error) { return -10 * math::log10(std::max(error, 1e-12)); };
+    const Statistics statistics = best.statistics;
+    double least = error_of(best);
+    std::string compared = fmt::format("default {:.1f}", decibels(least)), taken = "default";
+    for (const Recipe& recipe : simpler_recipes(recipe_)) {
+      const bool same_floats = recipe.equalize_limit <= 1 && !target_.quantize.late_bias;
+      Annotated other =
+          apply_recipe(prepared, samples_, recipe, target_.quantize, within(progress_, 0.8, 0.9),
+                       same_floats ? &statistics : nullptr);
+      const double error = error_of(other);
+      compared += fmt::format(", {} {:.1f}", recipe.name, decibels(error));
+      if (error >= kWorthIt * least) continue;
+      least = error;
+      taken = recipe.name;
+      best = std::move(other);
+    }
+    best.notes.push_back(
+        fmt::format("signal to noise of the results in dB, mean over {} images: {}; took {}",
+                    std::min(samples_.count, kComparedSamples), compared, taken));
+    return best;
+  }
+
+  // A scheme that leaves most of what the target could compute to the host is none for it.
+  void require_integers(const Graph& prepared) {
+    const QuantizeTarget& target = target_.quantize;
+    const std::int64_t all = weighted_macs(prepared, std::vector(prepared.nodes.size(), true));
+    const std::int64_t could = weighted_macs(prepared, target.runs_on_target(prepared));
+    const std::int64_t does =
+        weighted_macs(result_.annotated, target.has_weight_codes(result_.annotated));
+    const auto percent = [&](std::int64_t part) {
+      return 100 * static_cast<double>(part) / static_cast<double>(std::max<std::int64_t>(all, 1));
+    };
+    if (target_.machine && 2 * does < could) {
+      fail(
+          "--scheme {}: leaves {:.0f} % of the MACs to the host in float, where {:.0f} % could be "
+          "integers: expected --scheme default",
+          scheme_.name, percent(all - does), percent(could));
+    }
+    if (target_.machine && does < all) {
+      result_.notes.push_back(
+          fmt::format("in float on the host: {:.1f} % of the MACs of layers with weights",
+                      percent(all - does)));
+    }
   }
 
   void lower() {
@@ -471,6 +555,7 @@ class Quantizing {
   std::vector<std::string> pass_warnings_, cache_warnings_;
   const SampleSource samples_;
   std::optional<QuantizerTable> table_;
+  CodeBits bits_;
   Recipe recipe_;
   double lower_seconds_ = 0;
   Quantized result_;

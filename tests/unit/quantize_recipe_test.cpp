@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 #include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/equalize.h"
@@ -9,6 +10,7 @@
 #include "compiler/quantize/recipe_thresholds.h"
 #include "core/eval/evaluate.h"
 #include "tests/support/float_graph.h"
+#include "tests/support/graph_builder.h"
 
 namespace workbench {
 namespace {
@@ -135,6 +137,9 @@ TEST(Equalize, channels_stay_off_the_clip) {
   EXPECT_FLOAT_EQ(a[3], 0.5F * 6 / 1.25F);
   EXPECT_EQ(notes, (Notes{"a: equalized with its readers by factors 0.21 to 1",
                           "a: 1 of 2 channels reach the clip at 6: not equalized"}));
+  const Activation& clip = std::get<Conv>(build.graph().nodes[0].op).activation;
+  EXPECT_EQ(clip.beta, 6);
+  EXPECT_TRUE(clip.bounds.empty()) << "no hardware has one per channel";
   const Floats now = floats(evaluate(build.graph(), samples[0])[0]);
   const Floats then = floats(evaluate(before, samples[0])[0]);
   for (std::size_t i = 0; i < now.size(); ++i) EXPECT_FLOAT_EQ(now[i], then[i]);
@@ -211,13 +216,37 @@ const Quantization& weights_of(const Graph& graph, std::size_t node) {
   return *graph.value(graph.nodes[node].inputs[1]).quantization;
 }
 
+// x [1, 1, 64, 64] -> y = x -> z
+TEST(ActivationThresholds, one_sample_with_massive_activations_decides_for_none) {
+  FloatGraph build("massive");
+  const ValueId x = build.input("x", {1, 1, 64, 64});
+  build.output(build.conv("z", build.conv("y", x, 1, {1}), 1, {1}));
+  std::vector<std::vector<Tensor>> samples;
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 8; ++i) samples.push_back({random_tensor(random, {1, 1, 64, 64}, -1, 1)});
+  const auto found = [&] {
+    const QuantizeTarget target = xdnn_quantize_target({});
+    const Recipe recipe = default_recipe("xdnn", Effort::Fast);
+    return activation_thresholds(
+               build.graph(), collect_statistics(build.graph(), in_memory(samples)), recipe, target)
+        .at("y");
+  };
+  EXPECT_NEAR(found(), 1, 0.02);
+  // A hundredth of one image is 20 times as large: over all samples, clipping 400 in 1e5 squares
+  // costs more than steps 10 times as wide, to seven of eight images it does not.
+  for (std::size_t i = 0; i < 40; ++i) samples[3][0].mutable_values<float>()[100 * i] *= 20;
+  EXPECT_LT(found(), 1.2);
+}
+
 TEST(ChooseWeightThresholds, one_per_channel_or_one_for_all) {
   Graph graph = annotated_for_weights();
-  choose_weight_thresholds(graph, every(graph), {.granularity = Granularity::PerChannel}, 32);
+  choose_weight_thresholds(graph, every(graph),
+                           {.weight_bits = 8, .granularity = Granularity::PerChannel}, 32);
   EXPECT_EQ(weights_of(graph, 0).thresholds.size(), 2U);
   EXPECT_FLOAT_EQ(static_cast<float>(weights_of(graph, 0).thresholds[1]), 0.5F);
   EXPECT_EQ(weights_of(graph, 0).axis, 0);
-  choose_weight_thresholds(graph, every(graph), {.granularity = Granularity::PerTensor}, 32);
+  choose_weight_thresholds(graph, every(graph),
+                           {.weight_bits = 8, .granularity = Granularity::PerTensor}, 32);
   ASSERT_EQ(weights_of(graph, 0).thresholds.size(), 1U);
   EXPECT_FLOAT_EQ(static_cast<float>(weights_of(graph, 0).thresholds[0]), 8);
 }
@@ -246,7 +275,7 @@ TEST(ChooseWeightThresholds, tiny_weights_leave_room_for_the_bias) {
     if (!value.constant) value.quantization = {.thresholds = {127}};
   }
   choose_weight_thresholds(build.graph(), every(build.graph()),
-                           {.weight_scale = ScaleKind::PowerOfTwo}, 24);
+                           {.weight_bits = 8, .weight_scale = ScaleKind::PowerOfTwo}, 24);
   EXPECT_EQ(weights_of(build.graph(), 0).step(0), 0.5);
   EXPECT_EQ(weights_of(build.graph(), 0).step(1), 0.5);
 }
@@ -254,7 +283,8 @@ TEST(ChooseWeightThresholds, tiny_weights_leave_room_for_the_bias) {
 TEST(ChooseWeightThresholds, methods_of_activations_are_refused) {
   Graph graph = annotated_for_weights();
   EXPECT_THROW(
-      choose_weight_thresholds(graph, every(graph), {.weight_method = ThresholdMethod::KlJ}, 32),
+      choose_weight_thresholds(graph, every(graph),
+                               {.weight_bits = 8, .weight_method = ThresholdMethod::KlJ}, 32),
       Error);
 }
 
@@ -385,10 +415,21 @@ TEST(ApplyRecipe, refuses_what_cannot_be_done) {
   };
   EXPECT_EQ(refusal({}, none), "calibration: expected at least one sample, found none");
   EXPECT_EQ(refusal({.name = "r", .weight_bits = 1}, one),
-            "recipe 'r': expected 2 to 16 bits, found 1");
-  EXPECT_EQ(refusal(recipe_named("per-tensor-pow2"), one),
-            "recipe 'per-tensor-pow2' equalizes across clips, which then have one bound per "
-            "channel; target 'xdnn' has one per layer: expected target none, or a recipe without");
+            "recipe 'r': weight bits: expected 2 to 8 on this target, found 1");
+}
+
+TEST(ApplyRecipe, one_bound_per_channel_is_refused_where_hardware_has_one_per_layer) {
+  FloatGraph build = two_layers({8, 0, 0, 0.5F}, {4, 4}, kRelu6, {0.5F, 0, 0, 8});
+  try {
+    apply_recipe(build.graph(), in_memory(ramps({1, 2})), recipe_named("per-tensor-pow2"),
+                 xdnn_quantize_target({}));
+    FAIL() << "expected an Error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "recipe 'per-tensor-pow2' equalizes across clips (layer 'a'), which then have one "
+                 "bound per channel; target 'xdnn' has one per layer: expected target none, or "
+                 "per-tensor-pow2-clip-safe");
+  }
 }
 
 }  // namespace

@@ -62,6 +62,20 @@ TEST(ScaleAndShift, sixteen_bit_sums_and_averages_have_32_bits_of_shift) {
   expect_scale(scale_and_shift(0.75 * 0x1p-20, 0, 16, 32), 0, 3072, 32);
 }
 
+TEST(ScaleAndShift, in_range_the_scale_is_one_to_two_so_that_the_first_clamp_loses_nothing) {
+  // 1/127 = 1.00787 * 2^-7: 1.00787 * 2^7 = 129.008. Published: 2^-6 * 0.50394, of which the first
+  // clamp leaves 64 codes.
+  expect_scale(scale_and_shift_in_range(1.0 / 127, 16, 8, 8), 7, 129, 7);
+  expect_scale(scale_and_shift(1.0 / 127, 16, 8, 8), 6, 65, 7);
+  // A power of two is one, and so is what single precision leaves a little short of it.
+  expect_scale(scale_and_shift_in_range(0x1p-5, 16, 8, 8), 5, 128, 7);
+  expect_scale(scale_and_shift_in_range(0x1p-5 * (1 - 1e-7), 16, 8, 8), 5, 128, 7);
+  // Beyond the prescale the scale shrinks; of 3 there is nothing to shift.
+  expect_scale(scale_and_shift_in_range(0x1p-18, 16, 8, 8), 16, 64, 8);
+  expect_scale(scale_and_shift_in_range(3, 16, 8, 8), 0, 192, 6);
+  expect_scale(scale_and_shift_in_range(0, 16, 8, 8), 0, 0, 0);
+}
+
 TEST(ScaleAndShift, multipliers_are_of_single_precision_where_it_reaches) {
   // 3 * 3 / 7 of steps that floats hold: one rounding, to the float nearest 9/7.
   EXPECT_EQ(scale_multiplier(3 * 127.0, 3 * 127.0, 7 * 127.0, 127), double{9.0F / 7.0F});

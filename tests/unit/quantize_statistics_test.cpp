@@ -40,6 +40,8 @@ TEST(Statistics, ranges_means_and_magnitudes_are_of_all_samples) {
   EXPECT_EQ(y.histogram.max, 7);
   // ceil(sqrt(8)) = 3 bins of 7/3: |y| < 2.33 are 1, 1, 1; below 4.67 are 4, 3; then 7, 5, 5.
   EXPECT_EQ(y.histogram.counts, (std::vector<std::int64_t>{3, 2, 3}));
+  // Of the samples on their own: 4, 7, 3, 5 and 1, 5, 1, 1.
+  EXPECT_EQ(y.group_counts, (std::vector<std::vector<std::int64_t>>{{0, 2, 2}, {3, 0, 1}}));
   EXPECT_EQ(told, (std::vector<double>{0, 0.25, 0.5, 0.75, 1}));
 }
 

@@ -1,0 +1,16 @@
+// Scales of weights for the sake of the fields that hold a layer's multipliers (docs/facts/xdnn.md
+// 3.2, 3.3, 3.6): eight bits of V2's scales and of V3's two for a PReLU say a multiplier to 1 in
+// 256 only, which is all the noise there is at 16 bits.
+#pragma once
+
+#include "compiler/quantize/quantize.h"
+#include "core/graph.h"
+
+namespace workbench {
+
+// Raises the thresholds of annotated weights, by less than a factor of 2, to those whose multiplier
+// costs the result the least noise: that of coarser weights, of what the scales are rounded by, and
+// of what a prescale drops. Layers whose scales have more bits keep theirs.
+void fit_multipliers(Graph& annotated, const QuantizeOptions& options);
+
+}  // namespace workbench

@@ -1,0 +1,28 @@
+// Hardware that adds the bias to the codes of a convolution's result, behind a clamp of the sum of
+// products to the same codes (docs/facts/xdnn.md 3.2): a sum that only its bias would bring back
+// into the codes is lost. These make the codes reach far enough.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/quantize/calibrate.h"
+#include "compiler/quantize/quantize_target.h"
+#include "core/graph.h"
+
+namespace workbench {
+
+// Takes the Clip(0, a) from weighted layers whose sums or biases leave its range by more than a
+// twentieth: layer and Clip become the layer at half its size, cut at 0 alone, and the sum of its
+// result with itself, which the Clip saturates; so the codes of the layer may reach as far as its
+// sums do. True if there was one: values called NAME_half are new, and have no statistics.
+bool set_clips_apart(Graph& graph, const Statistics& statistics, const QuantizeTarget& target,
+                     std::vector<std::string>& notes);
+
+// `thresholds`, raised where results of weighted layers that the calibration has seen need sums or
+// biases beyond them, together with all values that share the scale. Channels that have never been
+// above 0 in front of a Relu need nothing.
+Thresholds with_room_for_biases(const Graph& graph, const Statistics& statistics,
+                                Thresholds thresholds, const QuantizeTarget& target);
+
+}  // namespace workbench

@@ -1,0 +1,20 @@
+// How far the results of an annotated network are from those of the float network.
+#pragma once
+
+#include <cstddef>
+
+#include "core/graph.h"
+#include "data/samples.h"
+
+namespace workbench {
+
+// The network with logits in place of a softmax's results, which are too similar to compare.
+Graph with_logits(Graph graph);
+
+// Squared error over square of the float results, a number from 0 to 1 for each of the samples (at
+// most `most`, spread over all of them); their mean. No image counts for more than another,
+// however large its activations are.
+double result_error(const Graph& annotated, const Graph& floats, const SampleSource& samples,
+                    std::size_t most);
+
+}  // namespace workbench
