@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "data/arrays.h"
 #include "explore/energy/energy.h"
+#include "explore/flow/application.h"
 #include "explore/flow/expectation.h"
 #include "explore/flow/golden_files.h"
 #include "explore/flow/machine.h"
@@ -59,14 +60,6 @@ void require_family(const ViewOptions& options, const Compiled& compiled) {
   }
 }
 
-void write_c(const fs::path& folder, const Compiled& compiled) {
-  if (folder.empty()) return;
-  create_folder(folder);
-  for (const auto& [file, text] : emit_c(compiled.pulp_program(), compiled.pulp_machine())) {
-    write_file(folder / file, text);
-  }
-}
-
 // They show what our compiler did.
 void require_no_views(const ViewOptions& views, const CompileRequest& request) {
   for (const auto& [option, given] :
@@ -81,6 +74,7 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
                       const Progress& progress) {
   require_writable_file(views.save_quantizer);
   require_writable_file(views.save_program);
+  require_application_folder(views.emit_c);
   require_writable_file(asked.save_optimized);
   require_writable_file(views.graph);
   require_drawable(views.graph);
@@ -100,7 +94,7 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
     write_file(views.save_quantizer, to_json(quantizer_table(compiled.quantized)));
   }
   if (!views.save_program.empty()) save(compiled.program, views.save_program);
-  write_c(views.emit_c, compiled);
+  if (!views.emit_c.empty()) write_application(views.emit_c, compiled);
   return compiled;
 }
 

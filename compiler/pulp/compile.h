@@ -25,10 +25,4 @@ struct CompileOptions {
 // fit the machine or cannot be expressed exactly.
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options = {});
 
-// Readable C in DORY's structure: file name -> text. network.c, network.h, one .c per layer, and
-// constants.hex, the L3 image. What network.h declares and no file defines (copies, waits, kernels)
-// is for the application to give, as is "pulp.h" with the SDK's pi_core_id, pi_cl_team_barrier.
-std::vector<std::pair<std::string, std::string>> emit_c(const Program& program,
-                                                        const Machine& machine);
-
 }  // namespace workbench::pulp

@@ -1,59 +1,21 @@
-// A Program as C in the structure of DORY's generated code (docs/facts/pulp.md 3.6): network.c
-// forks once and calls one function per layer, each in a file of its own. The program's loops are
-// loops in C.
+// The names are those of DORY's applications where they have one (docs/facts/pulp.md 3.6).
+#include "compiler/pulp/emit_c.h"
+
 #include <algorithm>
-#include <map>
+#include <optional>
 #include <set>
 
-#include "compiler/pulp/compile.h"
+#include "compiler/pulp/c_runtime.h"
+#include "compiler/pulp/c_tables.h"
 #include "core/error.h"
+#include "core/units.h"
 #include "isa/pulp/loops.h"
 
 namespace workbench::pulp {
+
 namespace {
 
-using Field = std::pair<std::string_view, std::int64_t>;
-
-// An instruction as the name of what is called and the figures it is called with.
-struct Call {
-  std::string name;
-  std::vector<Field> fields;
-};
-
-struct Visit {
-  Call& call;
-  void operator()(std::string_view name, std::int64_t value) const {
-    call.fields.emplace_back(name, value);
-  }
-  void operator()(std::string_view name, bool value) const {
-    call.fields.emplace_back(name, value ? 1 : 0);
-  }
-  void operator()(std::string_view, KernelKind) const {}  // in the name
-};
-
-Call call_of(const Instruction& instruction) {
-  Call call;
-  call.name = opcode(instruction);
-  if (const auto* kernel = std::get_if<Kernel>(&instruction)) {
-    call.name = fmt::format("pulp_nn_{}", to_string(kernel->kind));
-  }
-  std::visit([&](const auto& op) { op.fields(op, Visit{call}); }, instruction);
-  return call;
-}
-
-// Values of fields that are not written.
-const std::map<std::string_view, std::int64_t>& defaults(const Instruction& instruction) {
-  static const auto of = [](const Instruction& plain) {
-    std::map<std::string_view, std::int64_t> values;
-    for (const auto& [name, value] : call_of(plain).fields) values[name] = value;
-    return values;
-  };
-  static const std::map<std::string_view, std::int64_t> kernel = of(Kernel{}), dma = of(Dma{}),
-                                                        l3 = of(L3Transfer{}), none;
-  if (std::holds_alternative<Kernel>(instruction)) return kernel;
-  if (std::holds_alternative<Dma>(instruction)) return dma;
-  return std::holds_alternative<L3Transfer>(instruction) ? l3 : none;
-}
+using Files = std::vector<std::pair<std::string, std::string>>;
 
 std::string identifier(const std::string& name) {
   std::string text;
@@ -63,242 +25,432 @@ std::string identifier(const std::string& name) {
   return text;
 }
 
-// A figure over the loops around it.
-std::string figure(std::string_view field, std::int64_t value,
-                   const std::vector<Advance>& advances) {
-  const auto found = std::find_if(advances.begin(), advances.end(),
-                                  [&](const Advance& advance) { return advance.field == field; });
-  std::string text;
-  if (value != 0 || found == advances.end()) text = std::to_string(value);
-  if (found == advances.end()) return text;
-  for (std::size_t d = 0; d < found->steps.size(); ++d) {
-    const std::int64_t step = found->steps[d];
-    if (step == 0) continue;
-    const char* sign = step < 0 ? "-" : "+";
-    if (!text.empty()) text += fmt::format(" {} ", sign);
-    text += fmt::format("{}{} * {}", text.empty() && step < 0 ? "-" : "", std::abs(step),
-                        kLoopVariables[d]);
+// As a C string; nothing of it ends a string or a comment.
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\' || c == '?') {
+      result += fmt::format("\\{}", c);
+    } else if (code < 32 || code > 126) {
+      result += fmt::format("\\{:03o}", code);
+    } else {
+      result += c;
+    }
+  }
+  return result + "\"";
+}
+
+// As it may stand behind "//".
+std::string in_comment(std::string text) {
+  for (char& c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code < 32 || code > 126 || c == '\\' || c == '?') c = '_';
   }
   return text;
 }
 
-class LayerFile {
+// Instructions [begin, end) of one layer; a layer that is gone back to is run again.
+struct Run {
+  std::size_t layer = 0, begin = 0, end = 0;
+};
+
+std::vector<Run> runs_of(const Program& program) {
+  const auto& layers = program.info.instruction_layer;
+  std::vector<Run> runs;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto layer = static_cast<std::size_t>(layers[i]);
+    if (runs.empty() || runs.back().layer != layer) runs.push_back({layer, i, i});
+    runs.back().end = i + 1;
+  }
+  return runs;
+}
+
+// Nodes that the host runs before instruction `at`.
+std::string node_names(const Program& program, const HostStep& step) {
+  std::string names;
+  for (const std::size_t n : step.nodes) {
+    const Node& node = program.host.nodes[n];
+    names += fmt::format("{}'{}' ({})", names.empty() ? "" : ", ", node.name, op_name(node.op));
+  }
+  return names;
+}
+
+// Inputs are stored as the cluster reads them, and outputs end as it leaves them.
+void require_no_host_between(const Program& program) {
+  const auto last = static_cast<std::int64_t>(program.instructions.size());
+  for (const HostStep& step : program.host_steps) {
+    if (step.before <= 0 || step.before >= last || step.nodes.empty()) continue;
+    const auto layer = static_cast<std::size_t>(
+        program.info.instruction_layer[static_cast<std::size_t>(step.before)]);
+    fail(
+        "--emit-c: {}: run on the host before layer '{}': expected a network that the cluster runs "
+        "whole, found {} of its layers behind them",
+        node_names(program, step), program.info.layers[layer].name,
+        program.info.layers.size() - layer);
+  }
+}
+
+template <typename Code>
+std::vector<std::uint32_t> codes_as(const Tensor& tensor) {
+  const auto values = tensor.values<Code>();
+  std::vector<std::uint32_t> codes;
+  codes.reserve(values.size());
+  for (const Code value : values) {
+    codes.push_back(static_cast<std::uint32_t>(static_cast<std::int32_t>(value)));
+  }
+  return codes;
+}
+
+std::vector<std::uint32_t> codes_of(const Tensor& tensor) {
+  switch (tensor.type()) {
+    case ElementType::Int8:
+      return codes_as<std::int8_t>(tensor);
+    case ElementType::Uint8:
+      return codes_as<std::uint8_t>(tensor);
+    case ElementType::Int32:
+      return codes_as<std::int32_t>(tensor);
+    default:
+      CHECK(false, "codes of {}", to_string(tensor.type()));
+  }
+}
+
+// Codes of a value as their place holds them, pixels one after the other.
+std::string packed_bytes(const Tensor& tensor, const TensorPlace& place) {
+  const std::vector<std::uint32_t> values = codes_of(tensor);
+  const std::int64_t pixel = ceil_div(place.channels * place.bits, 8);
+  std::string bytes(static_cast<std::size_t>(pixel * place.width * place.height), '\0');
+  for (std::int64_t y = 0; y < place.height; ++y) {
+    for (std::int64_t x = 0; x < place.width; ++x) {
+      const std::int64_t begin = (y * place.width + x) * pixel;
+      for (std::int64_t c = 0; c < place.channels; ++c) {
+        const std::uint32_t code =
+            values[static_cast<std::size_t>((c * place.height + y) * place.width + x)];
+        for (std::int64_t bit = 0; bit < place.bits; ++bit) {
+          const std::int64_t at = c * place.bits + bit;
+          char& byte = bytes[static_cast<std::size_t>(begin + at / 8)];
+          byte = static_cast<char>(byte | ((code >> bit & 1U) << (at % 8)));
+        }
+      }
+    }
+  }
+  return bytes;
+}
+
+std::optional<std::string> bytes_of(const TensorPlace& place,
+                                    const std::map<std::string, Tensor>& values) {
+  const auto found = values.find(place.value);
+  if (found == values.end()) return std::nullopt;
+  if (found->second.size() != place.channels * place.height * place.width) return std::nullopt;
+  return packed_bytes(found->second, place);
+}
+
+struct Sums {
+  std::uint32_t sum = 0, of_sums = 0;
+};
+Sums sums_of(const std::string& bytes) {
+  Sums sums;
+  for (const char c : bytes) {
+    sums.sum += static_cast<unsigned char>(c);
+    sums.of_sums += sums.sum;
+  }
+  return sums;
+}
+
+std::string place_fields(const TensorPlace& place) {
+  return fmt::format("{}, {}, {}, {}, {}, {}, {}", place.space == Space::L3 ? 1 : 0, place.address,
+                     ceil_div(place.channels * place.bits, 8), place.width, place.height,
+                     place.pixel_stride, place.row_stride);
+}
+
+class Application {
  public:
-  LayerFile(const Program& program, std::size_t layer) : program_(program), layer_(layer) {
-    const auto& layers = program.info.instruction_layer;
-    const auto first = std::find(layers.begin(), layers.end(), static_cast<std::int32_t>(layer));
-    auto last = first;
-    while (last != layers.end() && *last == static_cast<std::int32_t>(layer)) ++last;
-    entries_ = in_loops(program, static_cast<std::size_t>(first - layers.begin()),
-                        static_cast<std::size_t>(last - layers.begin()));
-  }
+  Application(const Program& program, const Machine& machine,
+              const std::map<std::string, Tensor>& values)
+      : program_(program), machine_(machine), values_(values), runs_(runs_of(program)) {}
 
-  std::string function() const {
-    return fmt::format("layer_{}_{}", layer_, identifier(program_.info.layers[layer_].name));
-  }
-
-  std::string text() {
-    const LayerInfo& info = program_.info.layers[layer_];
-    const LayerTiling& tiling = program_.tilings[layer_];
-    range(0, entries_.size());
-    return fmt::format(
-        "// {}: {}\n// {} tiles of {}x{}x{} (channels, rows, columns), {} slices, {} bytes of L1, "
-        "{} of L2\n{}#include \"network.h\"\n\nvoid {}(void) {{\n{}}}\n",
-        info.name, info.op, tiling.l1_tiles, tiling.l1_out[0], tiling.l1_out[1], tiling.l1_out[2],
-        tiling.l2_slices, tiling.l1_bytes, tiling.l2_bytes, cores_text(tiling), function(), body_);
+  Files files() {
+    require_no_host_between(program_);
+    require_sizes();
+    for (const RuntimeFile& file : runtime_files()) {
+      files_.emplace_back(std::string(file.path), std::string(file.contents));
+    }
+    for (std::size_t i = 0; i < runs_.size(); ++i) add_layer(i);
+    const std::string outputs = tensors("outputs", program_.outputs);
+    const std::string inputs = tensors("inputs", program_.inputs);
+    files_.emplace_back("hex/weights.hex", program_.constants);
+    files_.emplace_back("src/network_data.c", network_text(inputs + outputs));
+    files_.emplace_back("Makefile", sdk_makefile());
+    files_.emplace_back("Makefile.plain", plain_makefile());
+    files_.emplace_back("Makefile.host", host_makefile());
+    files_.emplace_back("vars.mk", variables());
+    files_.emplace_back("README.md", readme());
+    return std::move(files_);
   }
 
  private:
-  void range(std::size_t begin, std::size_t end) {
-    for (std::size_t e = begin; e < end; e = next_entry(entries_, e)) {
-      if (const Line* call = std::get_if<Line>(&entries_[e])) {
-        line(statement(*call));
-        continue;
-      }
-      const Loop& loop = std::get<Loop>(entries_[e]);
-      line(fmt::format("for (int {0} = 0; {0} < {1}; ++{0}) {{{2}{3}", kLoopVariables[depth_],
-                       loop.count, loop.over == LoopOver::Nothing ? "" : "  // ",
-                       loop.over == LoopOver::Nothing ? "" : to_string(loop.over)));
-      ++depth_;
-      range(e + 1, next_entry(entries_, e));
-      --depth_;
-      line("}");
+  void require_sizes() const {
+    constexpr std::int64_t kMax = std::int64_t{1} << 31;
+    if (std::max({program_.l1_bytes, program_.l2_bytes, program_.l3_bytes}) >= kMax) {
+      fail("--emit-c: expected memories below 2 GiB, found {} bytes of L1, {} of L2, {} of L3",
+           program_.l1_bytes, program_.l2_bytes, program_.l3_bytes);
     }
   }
 
-  std::string statement(const Line& call) const {
-    const Instruction& op = call.instruction;
-    if (const auto* code = std::get_if<Code>(&op)) {
-      return fmt::format("// {} ({} instructions of bookkeeping)", comment(call),
-                         code->instructions);
-    }
-    if (std::holds_alternative<Barrier>(op)) return "pi_cl_team_barrier();";
-    if (std::holds_alternative<CounterStart>(op)) return "network_counter_start();";
-    if (std::holds_alternative<CounterStop>(op)) {
-      return fmt::format("network_counter_stop({});", layer_);
-    }
-    if (const auto* wait = std::get_if<DmaWait>(&op)) {
-      return fmt::format("dma_wait({});", figure("id", wait->id, call.advances));
-    }
-    if (const auto* wait = std::get_if<L3Wait>(&op)) {
-      return fmt::format("if (pi_core_id() == 0) l3_wait({});",
-                         figure("id", wait->id, call.advances));
-    }
-    const bool l3 = std::holds_alternative<L3Transfer>(op), dma = std::holds_alternative<Dma>(op);
-    return fmt::format("{}{}(&(struct {}){{{}}});  // {}", l3 ? "if (pi_core_id() == 0) " : "",
-                       l3    ? "l3_copy"
-                       : dma ? "dma_copy"
-                             : call_of(op).name,
-                       l3    ? "l3_transfer"
-                       : dma ? "dma_transfer"
-                             : "kernel_call",
-                       arguments(call), comment(call));
+  std::string name(std::size_t run) const {
+    return fmt::format("layer{:02}_{}", run, identifier(layer_name(run)));
+  }
+  const std::string& layer_name(std::size_t run) const {
+    return program_.info.layers[runs_[run].layer].name;
   }
 
-  static std::string arguments(const Line& call) {
+  // What the layer is, as DORY's comments say it.
+  std::string about(std::size_t run) const {
+    const LayerInfo& info = program_.info.layers[runs_[run].layer];
+    std::string text = fmt::format("// {}: {}\n", in_comment(info.name), in_comment(info.op));
+    for (const LayerTiling& t : program_.tilings) {
+      if (t.layer != static_cast<std::int32_t>(runs_[run].layer)) continue;
+      text += fmt::format(
+          "// {} tiles of {}x{}x{} (channels, rows, columns), {} slices, {} bytes of L1, {} of "
+          "L2\n",
+          t.l1_tiles, t.l1_out[0], t.l1_out[1], t.l1_out[2], t.l2_slices, t.l1_bytes, t.l2_bytes);
+    }
+    return text;
+  }
+
+  void add_layer(std::size_t run) {
+    const Run& range = runs_[run];
+    const auto rows =
+        table_of(in_loops(program_, range.begin, range.end), layer_name(run), kernels_);
+    std::string text = about(run) + fmt::format("#include \"layer.h\"\n\nconst uint8_t {}_table[] "
+                                                "__attribute__((aligned(4))) = {{\n",
+                                                name(run));
+    std::size_t bytes = 0;
+    for (const TableRow& row : rows) {
+      text += std::string(2 + 2 * static_cast<std::size_t>(row.depth), ' ');
+      for (const std::uint8_t byte : row.bytes) text += fmt::format("{},", byte);
+      if (!row.comment.empty()) text += "  // " + in_comment(row.comment);
+      text += "\n";
+      bytes += row.bytes.size();
+    }
+    for (; bytes % 4 != 0; ++bytes) text += "  0,\n";  // it is read by words
+    table_bytes_ += bytes;
+    files_.emplace_back("src/" + name(run) + ".c", text + "};\n");
+  }
+
+  // What is known to be whole at the end of a layer.
+  std::string checks() {
     std::string text;
-    for (const auto& [name, value] : call_of(call.instruction).fields) {
-      const std::string written = figure(name, value, call.advances);
-      // What C leaves out is 0.
-      if (written == "0" && defaults(call.instruction).at(name) == 0) continue;
-      text += fmt::format("{}.{} = {}", text.empty() ? "" : ", ", name, written);
+    for (const Probe& probe : program_.probes) {
+      const bool piece = probe.value_channels != 0 &&
+                         (probe.place.channels != probe.value_channels ||
+                          probe.place.height != probe.value_height);
+      const std::optional<std::size_t> run = ends_with(probe);
+      if (piece || !run || probe.place.space == Space::L1) continue;
+      const auto bytes = bytes_of(probe.place, values_);
+      const Sums sums = bytes ? sums_of(*bytes) : Sums{};
+      const TensorPlace& p = probe.place;
+      text += fmt::format("    {{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}U, {}U}},\n",
+                          quoted(p.value), *run, p.space == Space::L3 ? 1 : 0, bytes ? 1 : 0,
+                          p.address, ceil_div(p.channels * p.bits, 8), p.width, p.height,
+                          p.pixel_stride, p.row_stride, sums.sum, sums.of_sums);
+      ++checks_;
+      checked_.insert(*run);
     }
     return text;
   }
 
-  // What it is for: the instruction's text without its opcode and the layer's name.
-  std::string comment(const Line& call) const {
-    std::string text = call.text;
-    const std::string& name = program_.info.layers[layer_].name;
-    const std::size_t at = text.find(name);
-    if (at != std::string::npos) text.erase(0, at + name.size() + 1);
-    if (text.empty()) return "layer";
-    if (depth_ > 0) std::erase_if(text, [](char c) { return c == '{' || c == '}'; });
-    return text;
+  // The layer behind whose instructions the tensor is still as the probe finds it: nothing is
+  // written after it but what is of the layers to come.
+  std::optional<std::size_t> ends_with(const Probe& probe) const {
+    const auto after = static_cast<std::size_t>(probe.after);
+    for (std::size_t run = 0; run < runs_.size(); ++run) {
+      if (after < runs_[run].begin || after >= runs_[run].end) continue;
+      const bool idle = std::all_of(
+          program_.instructions.begin() + static_cast<std::ptrdiff_t>(after + 1),
+          program_.instructions.begin() + static_cast<std::ptrdiff_t>(runs_[run].end),
+          [](const Instruction& op) {
+            return !std::holds_alternative<Kernel>(op) && !std::holds_alternative<Dma>(op) &&
+                   !std::holds_alternative<L3Transfer>(op);
+          });
+      return idle ? std::optional(run) : std::nullopt;
+    }
+    return std::nullopt;
   }
 
-  // Why kernels are called with `cores`.
-  static std::string cores_text(const LayerTiling& tiling) {
-    if (tiling.cores == 0) return "";
+  std::string tensors(const std::string& what, const std::vector<TensorPlace>& places) {
+    const bool in = what == "inputs";
+    std::string text;
+    std::size_t index = 0, count = 0;
+    for (const TensorPlace& place : places) {
+      const auto bytes = bytes_of(place, values_);
+      if (in && !bytes) fail("--emit-c: input '{}' has no value", place.value);
+      if (in) require_gapless(place);
+      const std::string file = fmt::format("{}{}.hex", what, index == 0 ? "" : std::to_string(index));
+      ++index;
+      text += fmt::format("    {{{}, {}, {}}},\n", quoted(place.value),
+                          bytes ? quoted(file) : "NULL", place_fields(place));
+      if (bytes) {
+        files_.emplace_back("hex/" + file, *bytes);
+        hex_ += " " + file;
+      }
+      ++count;
+    }
+    return fmt::format("const int32_t network_{0} = {1};\nconst tensor_t {0}[] = {{\n{2}}};\n\n",
+                       what, count, count == 0 ? "    {0},\n" : text);
+  }
+
+  static void require_gapless(const TensorPlace& place) {
+    const std::int64_t pixel = ceil_div(place.channels * place.bits, 8);
+    const bool pixels = place.width == 1 || place.pixel_stride == pixel;
+    const bool rows = place.height == 1 || place.row_stride == pixel * place.width;
+    if (!pixels || !rows) {
+      fail("--emit-c: input '{}' lies in L2 with gaps: expected pixels one after the other",
+           place.value);
+    }
+  }
+
+  std::string network_text(const std::string& tensors) {
+    std::string text = fmt::format(
+        "// {} for {}: what the runtime (layer.h) asks of a network.\n#include "
+        "\"layer.h\"\n#include \"pulp_nn_calls.h\"\n\n",
+        in_comment(program_.info.network), in_comment(machine_.name));
+    text += fmt::format("const char network_name[] = {};\n", quoted(program_.info.network));
+    text += fmt::format(
+        "const int32_t network_l1_bytes = {}, network_l2_bytes = {}, network_l3_bytes = {};\n\n",
+        program_.l1_bytes, program_.l2_bytes, program_.l3_bytes);
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      text += fmt::format("extern const uint8_t {}_table[];\n", name(i));
+    }
+    text += fmt::format("\nconst int32_t network_layers = {};\nconst layer_t layers[] = {{\n",
+                        runs_.size());
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+      text += fmt::format("    {{{}, {}_table}},\n", quoted(layer_name(i)), name(i));
+    }
+    if (runs_.empty()) text += "    {0},\n";
+    text += "};\n\n// By the index that the tables have for them.\nconst kernel_t network_kernels[] "
+            "= {\n";
+    for (const std::string& kernel : kernels_) text += fmt::format("    {},\n", kernel);
+    if (kernels_.empty()) text += "    0,\n";
+    text += "};\n\n" + tensors;
+    const std::string list = checks();
+    text += fmt::format("const int32_t network_checks = {};\nconst check_t checks[] = {{\n{}}};\n\n",
+                        checks_, checks_ == 0 ? "    {0},\n" : list);
+    std::uint32_t sum = 0;
+    for (const char c : program_.constants) sum += static_cast<unsigned char>(c);
+    return text + fmt::format(
+                      "const int32_t network_weights = 1;\nconst weights_t weights[] = "
+                      "{{{{\"weights.hex\", 0, {}U}}}};\n",
+                      sum);
+  }
+
+  std::string variables() const {
     return fmt::format(
-        "// The im2col buffers of all cores would leave no room for better tiles: {} compute{}\n",
-        tiling.cores, tiling.cores == 1 ? "s" : "");
+        "# What all three Makefiles share.\nNUM_CORES = {}\nHEX = $(addprefix hex/,weights.hex{})\n"
+        "SOURCES = $(wildcard src/*.c) $(wildcard network/*.c) $(wildcard kernels/*.c)\n"
+        "INCLUDES = network kernels\n",
+        machine_.cluster.cores, hex_);
   }
 
-  void line(const std::string& text) { body_ += std::string(2 * (depth_ + 1), ' ') + text + "\n"; }
+  static std::string sdk_makefile() {
+    return "# For the PULP SDK (github.com/pulp-platform/pulp-sdk): source its configuration, then\n"
+           "# make clean all run. PULP_NN=folder links the library's kernels, whose sources lie\n"
+           "# there, instead of ours; both are needed where our own are called as well.\n"
+           "include vars.mk\n"
+           "APP = main\nAPP_SRCS = $(SOURCES)\n"
+           "APP_CFLAGS += $(addprefix -I,$(INCLUDES)) -O3 -w -DNUM_CORES=$(NUM_CORES)\n"
+           "ifdef PULP_NN\n"
+           "APP_SRCS := $(filter-out kernels/pulp_nn_kernels.c,$(APP_SRCS)) "
+           "$(wildcard $(PULP_NN)/src/*/*.c)\n"
+           "APP_CFLAGS += -I$(PULP_NN)/include\nelse\nAPP_CFLAGS += -DNN_XPULP\nendif\n"
+           "FLASH_FILES += $(HEX)\nREADFS_FILES += $(FLASH_FILES)\n"
+           "CONFIG_HYPERRAM = 1\nCONFIG_HYPERFLASH = 1\n"
+           "include $(RULES_DIR)/pmsis_rules.mk\n";
+  }
+
+  static std::string plain_makefile() {
+    return "# For a RISC-V compiler without the SDK, such as Debian's gcc-riscv64-unknown-elf with\n"
+           "# picolibc-riscv64-unknown-elf: make -f Makefile.plain [XPULP=0], then\n"
+           "# workbench execute main.elf --files hex. XPULP=0: no instruction beyond RV32IMC.\n"
+           "include vars.mk\n"
+           "XPULP ?= 1\nPLATFORM = platform\ninclude $(PLATFORM)/platform.mk\n"
+           "CFLAGS = $(PULP_CFLAGS) -mno-strict-align $(addprefix -I,$(INCLUDES)) "
+           "-DNUM_CORES=$(NUM_CORES) -DARCHI_CLUSTER_NB_PE=$(NUM_CORES)\n"
+           "ifeq ($(XPULP),1)\nCFLAGS += -DNN_XPULP\nendif\n"
+           "main.elf: $(SOURCES) $(PULP_RUNTIME)\n"
+           "\t$(PULP_CC) $(CFLAGS) $^ $(PULP_LDFLAGS) -o $@\n"
+           "size: main.elf\n\triscv64-unknown-elf-size $<\n"
+           "clean:\n\trm -f main.elf\n.PHONY: size clean\n";
+  }
+
+  static std::string host_makefile() {
+    return "# For this machine's compiler: make -f Makefile.host run. The cores take turns.\n"
+           "include vars.mk\n"
+           "CC ?= cc\nCFLAGS ?= -O2\n"
+           "main: $(SOURCES) host/pmsis.c\n"
+           "\t$(CC) $(CFLAGS) -std=gnu11 -DNUM_CORES=$(NUM_CORES) $(addprefix -I,$(INCLUDES)) "
+           "-Ihost $^ -o $@\n"
+           "run: main\n\t./main\nclean:\n\trm -f main\n.PHONY: run clean\n";
+  }
+
+  std::string readme() const {
+    std::string text = fmt::format(
+        "# {} on {}\n\nWritten by `workbench --emit-c`. {} layers, {} bytes of tables, {} bytes of "
+        "constants; L1 {}, L2 {}, L3 {} bytes.\n\n",
+        in_comment(program_.info.network), in_comment(machine_.name), runs_.size(), table_bytes_,
+        program_.constants.size(), program_.l1_bytes, program_.l2_bytes, program_.l3_bytes);
+    text +=
+        "| | |\n|---|---|\n"
+        "| `src/layerNN_NAME.c` | a layer: transfers, waits, barriers, kernel calls, loops, as a "
+        "table with a comment per command |\n"
+        "| `src/network_data.c` | layers, kernels, check sums, inputs, outputs |\n"
+        "| `network/` | main.c, network.c (buffers, weights, cluster task), layer.c (runs a table), "
+        "dma.c, mem.c (RAM, flash), pulp_nn_calls.c (PULP-NN's signatures) |\n"
+        "| `kernels/` | PULP-NN's kernels and our own; `NN_XPULP` for Xpulp instructions |\n"
+        "| `hex/` | bytes: weights, inputs, expected outputs; loaded from flash at the start |\n"
+        "| `platform/`, `host/` | pmsis for a plain RISC-V compiler and for this machine |\n\n"
+        "```\nmake clean all run                  # PULP SDK\n"
+        "make -f Makefile.plain main.elf     # riscv64-unknown-elf-gcc; workbench execute main.elf "
+        "--files hex\nmake -f Makefile.host run           # this machine\n```\n\n";
+    text += fmt::format(
+        "Each layer's tensor is summed on the way ({} tensors behind {} of {} layers; what exists in "
+        "pieces only is not), and the outputs are compared byte by byte. The exit code is 0 when all "
+        "is as expected, 1 when not, 2 when something does not open or fit.\n",
+        checks_, checked_.size(), runs_.size());
+    return text + host_text();
+  }
+
+  std::string host_text() const {
+    std::string text;
+    for (const HostStep& step : program_.host_steps) {
+      if (step.nodes.empty()) continue;
+      text += fmt::format("\nNot part of the application, {} it: {}.\n",
+                          step.before <= 0 ? "before" : "behind", node_names(program_, step));
+    }
+    return in_comment_lines(text);
+  }
+  static std::string in_comment_lines(const std::string& text) {
+    std::string result;
+    for (const char c : text) result += c == '\n' ? std::string("\n") : in_comment({c});
+    return result;
+  }
 
   const Program& program_;
-  std::size_t layer_, depth_ = 0;
-  std::vector<Entry> entries_;
-  std::string body_;
+  const Machine& machine_;
+  const std::map<std::string, Tensor>& values_;
+  std::vector<Run> runs_;
+  std::vector<std::string> kernels_;
+  Files files_;
+  std::string hex_;
+  std::size_t table_bytes_ = 0, checks_ = 0;
+  std::set<std::size_t> checked_;
 };
-
-template <typename Op>
-std::string struct_text(const char* name, const char* meaning) {
-  std::string text = fmt::format("// {}\nstruct {} {{\n", meaning, name);
-  for (const auto& [field, value] : call_of(Op{}).fields) {
-    const bool wide = field == "multiplier" || field == "offset";
-    text += fmt::format("  {} {};\n", wide ? "long long" : "int", field);
-  }
-  return text + "};\n\n";
-}
-
-std::string header(const Program& program, const std::vector<std::string>& functions) {
-  std::string text =
-      "// Addresses are offsets into the buffers of L1, L2 and L3 that the application gives.\n"
-      "#pragma once\n\n#include \"pulp.h\"\n\n";
-  text += fmt::format(
-      "#define NETWORK_L1_BYTES {}\n#define NETWORK_L2_BYTES {}\n"
-      "#define NETWORK_L3_BYTES {}\n#define NETWORK_CONSTANT_BYTES {}\n"
-      "#define NETWORK_LAYERS {}\n\n",
-      program.l1_bytes, program.l2_bytes, program.l3_bytes, program.constants.size(),
-      program.info.layers.size());
-  text += struct_text<Dma>("dma_transfer",
-                           "planes x rows x lines of `length` bytes between L2 and L1; `split`: "
-                           "each core issues its share");
-  text += struct_text<L3Transfer>("l3_transfer", "`rows` rows of `length` bytes: L3 and L2");
-  text += struct_text<Kernel>("kernel_call",
-                              "What a kernel of PULP-NN is called with; the first `cores` of the "
-                              "cores share the work, 0: all");
-  text +=
-      "void dma_copy(const struct dma_transfer* transfer);\nvoid dma_wait(int id);\n"
-      "void l3_copy(const struct l3_transfer* transfer);\nvoid l3_wait(int id);\n"
-      "void network_counter_start(void);\nvoid network_counter_stop(int layer);\n\n";
-  std::set<std::string> kernels;
-  for (const Instruction& op : program.instructions) {
-    if (std::holds_alternative<Kernel>(op)) kernels.insert(call_of(op).name);
-  }
-  for (const std::string& kernel : kernels) {
-    text += fmt::format("void {}(const struct kernel_call* call);\n", kernel);
-  }
-  text += "\n";
-  for (const std::string& function : functions) text += fmt::format("void {}(void);\n", function);
-  return text + "\n// On every core, forked once for the whole network.\nvoid network_run(void);\n";
-}
-
-std::string place_text(const TensorPlace& place) {
-  return fmt::format("'{}' at {} of {}: {}x{}x{} (channels, rows, columns) of {} bits", place.value,
-                     place.address, to_string(place.space), place.channels, place.height,
-                     place.width, place.bits);
-}
-
-std::string main_text(const Program& program, const Machine& machine,
-                      const std::vector<std::string>& functions) {
-  std::string text =
-      fmt::format("// {} on {}\n#include \"network.h\"\n\n", program.info.network, machine.name);
-  for (const TensorPlace& place : program.inputs) {
-    text += fmt::format("// before: {}\n", place_text(place));
-  }
-  for (const TensorPlace& place : program.outputs) {
-    text += fmt::format("// behind: {}\n", place_text(place));
-  }
-  text += "\nvoid network_run(void) {\n";
-  std::size_t step = 0;
-  for (std::size_t i = 0; i < functions.size(); ++i) {
-    const auto& layers = program.info.instruction_layer;
-    const auto first = std::find(layers.begin(), layers.end(), static_cast<std::int32_t>(i));
-    for (; step < program.host_steps.size() &&
-           program.host_steps[step].before <= first - layers.begin();
-         ++step) {
-      for (const std::size_t n : program.host_steps[step].nodes) {
-        text += fmt::format("  // host: {} '{}'\n", op_name(program.host.nodes[n].op),
-                            program.host.nodes[n].name);
-      }
-    }
-    text += fmt::format("  {}();\n", functions[i]);
-  }
-  return text + "}\n";
-}
-
-// Bytes of the L3 image, 32 to a line.
-std::string constants_text(const std::string& bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(bytes.size() * 2 + bytes.size() / 32 + 1);
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(bytes[i]);
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-    if (i % 32 == 31 || i + 1 == bytes.size()) text += '\n';
-  }
-  return text;
-}
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> emit_c(const Program& program,
-                                                        const Machine& machine) {
-  std::vector<std::pair<std::string, std::string>> files;
-  std::vector<std::string> functions;
-  for (std::size_t i = 0; i < program.info.layers.size(); ++i) {
-    LayerFile file(program, i);
-    functions.push_back(file.function());
-    files.emplace_back(file.function() + ".c", file.text());
-  }
-  files.emplace_back("network.h", header(program, functions));
-  files.emplace_back("network.c", main_text(program, machine, functions));
-  files.emplace_back("constants.hex", constants_text(program.constants));
-  return files;
+Files emit_c(const Program& program, const Machine& machine,
+             const std::map<std::string, Tensor>& values) {
+  return Application(program, machine, values).files();
 }
 
 }  // namespace workbench::pulp

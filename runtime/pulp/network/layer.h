@@ -1,0 +1,95 @@
+// A network's program as its layers' tables hold it, and what runs one. Every core of the cluster
+// runs every layer: transfers are shared out, kernels share their work.
+//
+// A table is a string of commands. A command is
+//   opcode | kSteps | kSetOnly, the number of fields that change, and for each: its index, and the
+//   difference to what the last command of the opcode had there;
+//   with kSteps: a count, and for each: index | depth << 6 and what the field grows by with each
+//   iteration of the loop of that depth, here alone.
+// Numbers are varints, 7 bits a byte, low ones first; signed ones zigzag: 0, -1, 1, -2 ...
+// With kSetOnly fields change and nothing is done: so every iteration of a loop finds what the one
+// before has left. kLoop has its number of iterations and ends at kEndLoop; kEnd, kBarrier,
+// kCounterStart and kCounterStop are the opcode alone.
+#pragma once
+
+#include "nn_kernels.h"
+#include "pmsis.h"
+
+enum {
+  kEnd, kBarrier, kDma, kDmaWait, kL3, kL3Wait, kKernel, kLoop, kEndLoop, kCounterStart,
+  kCounterStop,
+  kOpcode = 15, kSteps = 16, kSetOnly = 32
+};
+
+// Fields of kDma, by index: lines of `length` bytes in rows in planes, between L2 and L1.
+// `split`: the cores share the rows (planes where there is one row; lines where there is one of
+// both and a command is a line); else core 0 does all. `two_d`: a command is all lines of a row.
+enum {
+  kDmaToL1, kDmaL2, kDmaL1, kDmaLength, kDmaLines, kDmaRows, kDmaPlanes,
+  kDmaL2LineStride, kDmaL2RowStride, kDmaL2PlaneStride,
+  kDmaL1LineStride, kDmaL1RowStride, kDmaL1PlaneStride,
+  kDmaTwoD, kDmaSplit, kDmaId, kDmaFields
+};
+// Of kL3: rows of `length` bytes between L3 and L2.
+enum {
+  kL3ToL2, kL3L3, kL3L2, kL3Length, kL3Rows, kL3L3Stride, kL3L2Stride, kL3Id, kL3Fields
+};
+// Of kKernel: which of network_kernels, the addresses of nn_call_t as offsets in L1, its numbers.
+enum { kKernelFields = 1 + NN_ADDRESSES + NN_NUMBERS };
+// Of kDmaWait and kL3Wait: the id of the transfers.
+
+typedef struct {
+  const char* name;
+  const uint8_t* table;  // 4-byte aligned
+} layer_t;
+
+// A tensor behind a layer, in L2 or L3: the sum of its bytes, and the sum of these sums byte by
+// byte, both modulo 2^32.
+typedef struct {
+  const char* name;
+  int32_t layer;
+  uint8_t in_l3, is_known;  // is_known: the sums are what they must be
+  int32_t address, pixel_bytes, width, height, pixel_stride, row_stride;
+  uint32_t sum, sum_of_sums;
+} check_t;
+
+// A network's input or output: the file of its bytes, pixels one after the other.
+typedef struct {
+  const char *name, *file;
+  uint8_t in_l3;
+  int32_t address, pixel_bytes, width, height, pixel_stride, row_stride;
+} tensor_t;
+
+typedef struct {
+  const char* file;
+  int32_t address;  // in L3
+  uint32_t sum;     // of the bytes
+} weights_t;
+
+// Where buffers begin that the program's addresses count from.
+typedef struct {
+  uint8_t *l1, *l2;
+  uint32_t l3;  // in RAM
+  pi_device_t* ram;
+} memories_t;
+
+typedef void (*kernel_t)(const nn_call_t* call);
+
+// Of this network; src/network.c.
+extern const char network_name[];
+extern const int32_t network_l1_bytes, network_l2_bytes, network_l3_bytes;
+extern const int32_t network_layers, network_checks, network_inputs, network_outputs;
+extern const int32_t network_weights;
+extern const layer_t layers[];
+extern const check_t checks[];
+extern const tensor_t inputs[], outputs[];
+extern const weights_t weights[];
+extern const kernel_t network_kernels[];
+
+// A core's transfers that nothing has waited for yet (dma.h); all 0 at first. Some are waited for a
+// layer later.
+typedef struct transfers transfers_t;
+
+// One core's share of a layer; `cycles`: of the layer, counted by core 0.
+void layer_run(const layer_t* layer, const memories_t* memories, transfers_t* transfers,
+               uint32_t* cycles);

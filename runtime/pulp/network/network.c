@@ -1,0 +1,211 @@
+// Runs a network (network.h): buffers, weights and inputs on the fabric controller, then one task
+// on the cluster whose cores go through the layers together.
+#include "network.h"
+
+#include "dma.h"
+#include "mem.h"
+
+#ifndef STACK_SIZE
+#define STACK_SIZE 3800  // of core 0; the others' follow
+#endif
+#ifndef SLAVE_STACK_SIZE
+#define SLAVE_STACK_SIZE 3200
+#endif
+
+static memories_t memories;
+static pi_device_t cluster;
+static int32_t mistakes;
+
+// Tensors in L2 and L3, piece by piece.
+
+enum { kPieceBytes = 1024 };
+static PI_L2 uint8_t piece[kPieceBytes];
+
+// Core 0's while the cluster runs, else the fabric controller's.
+static int on_cluster;
+static void read_l3(void* to, uint32_t from, size_t size) {
+  if (!on_cluster) {
+    ram_read(to, from, size);
+    return;
+  }
+  pi_cl_ram_req_t request;
+  memset(&request, 0, sizeof request);
+  pi_cl_ram_read(memories.ram, from, to, (uint32_t)size, &request);
+  pi_cl_ram_read_wait(&request);
+}
+
+typedef struct {
+  uint8_t in_l3;
+  int32_t address, pixel_bytes, width, height, pixel_stride, row_stride;
+} place_t;
+
+// use(bytes, size, state) for all bytes of the tensor, pixels one after the other.
+static void each_run(const place_t* place, void (*use)(uint8_t*, int32_t, void*), void* state) {
+  const int gapless = place->pixel_stride == place->pixel_bytes;
+  const int32_t runs = gapless ? 1 : place->width;
+  const int32_t run_bytes = place->pixel_bytes * (gapless ? place->width : 1);
+  for (int32_t i = 0; i < place->height * runs; ++i) {
+    const int32_t at =
+        place->address + i / runs * place->row_stride + i % runs * place->pixel_stride;
+    for (int32_t done = 0; done < run_bytes; done += kPieceBytes) {
+      const int32_t size = run_bytes - done < kPieceBytes ? run_bytes - done : kPieceBytes;
+      uint8_t* bytes = memories.l2 + at + done;
+      if (place->in_l3) {
+        read_l3(piece, memories.l3 + (uint32_t)(at + done), (size_t)size);
+        bytes = piece;
+      }
+      use(bytes, size, state);
+    }
+  }
+}
+
+// Check sums.
+
+typedef struct {
+  uint32_t sum, sum_of_sums;
+} sums_t;
+
+static void add_bytes(uint8_t* bytes, int32_t size, void* state) {
+  sums_t* sums = state;
+  for (int32_t i = 0; i < size; ++i) {
+    sums->sum += bytes[i];
+    sums->sum_of_sums += sums->sum;
+  }
+}
+
+static void check_tensor(const check_t* check) {
+  const place_t place = {check->in_l3, check->address,      check->pixel_bytes, check->width,
+                         check->height, check->pixel_stride, check->row_stride};
+  sums_t sums = {0, 0};
+  each_run(&place, add_bytes, &sums);
+  const int right = sums.sum == check->sum && sums.sum_of_sums == check->sum_of_sums;
+  printf("  %s: check sum %lu %lu%s\n", check->name, (unsigned long)sums.sum,
+         (unsigned long)sums.sum_of_sums, !check->is_known ? "" : right ? ", ok" : ", WRONG");
+  if (!check->is_known || right) return;
+  ++mistakes;
+  printf("  %s: expected %lu %lu\n", check->name, (unsigned long)check->sum,
+         (unsigned long)check->sum_of_sums);
+}
+
+static void report_layer(int32_t layer, uint32_t cycles) {
+  printf("layer %ld %s: %lu cycles\n", (long)layer, layers[layer].name, (unsigned long)cycles);
+  for (int32_t i = 0; i < network_checks; ++i) {
+    if (checks[i].layer == layer) check_tensor(&checks[i]);
+  }
+}
+
+// The cluster.
+
+static void run_layers(void* unused) {
+  (void)unused;
+  transfers_t transfers;
+  uint32_t cycles = 0;
+  memset(&transfers, 0, sizeof transfers);
+  for (int32_t layer = 0; layer < network_layers; ++layer) {
+    layer_run(&layers[layer], &memories, &transfers, &cycles);
+    pi_cl_team_barrier();
+    if (pi_core_id() == 0) report_layer(layer, cycles);
+    pi_cl_team_barrier();
+  }
+}
+
+static void cluster_main(void* unused) {
+  on_cluster = 1;
+  pi_cl_team_fork(NUM_CORES, run_layers, unused);
+  on_cluster = 0;
+}
+
+// The fabric controller.
+
+static void fail(const char* what) {
+  printf("error: %s\n", what);
+  pmsis_exit(2);
+}
+
+void network_initialize(void) {
+  static struct pi_cluster_conf conf;
+  mem_init();
+  memories.ram = get_ram_ptr();
+  memories.l3 = ram_malloc((size_t)network_l3_bytes);
+  memories.l2 = pi_l2_malloc(network_l2_bytes);
+  if (memories.l2 == NULL) fail("L2 is too small");
+  for (int32_t i = 0; i < network_weights; ++i) {
+    const int32_t address = weights[i].address;
+    uint32_t sum = 0;
+    load_file_to_ram(memories.l3 + (uint32_t)address, weights[i].file,
+                     (size_t)(network_l3_bytes - address), &sum);
+    if (sum != weights[i].sum) printf("%s: ", weights[i].file);
+    if (sum != weights[i].sum) fail("not the bytes that were written");
+  }
+  pi_cluster_conf_init(&conf);
+  conf.id = 0;
+  pi_open_from_conf(&cluster, &conf);
+  if (pi_cluster_open(&cluster) != 0) fail("the cluster does not open");
+  memories.l1 = pi_cl_l1_malloc(&cluster, (uint32_t)network_l1_bytes);
+  if (memories.l1 == NULL) fail("L1 is too small");
+}
+
+// Inputs lie without gaps.
+static void load_input(const tensor_t* input) {
+  const size_t bytes = (size_t)(input->pixel_bytes * input->width * input->height);
+  const size_t loaded =
+      input->in_l3
+          ? load_file_to_ram(memories.l3 + (uint32_t)input->address, input->file, bytes, NULL)
+          : load_file_to_local(memories.l2 + input->address, input->file, bytes);
+  if (loaded != bytes) fail("an input's file is too short");
+}
+
+int network_run(void) {
+  static struct pi_cluster_task task;
+  mistakes = 0;
+  for (int32_t i = 0; i < network_inputs; ++i) load_input(&inputs[i]);
+  pi_cluster_task(&task, cluster_main, NULL);
+  task.stack_size = STACK_SIZE;
+  task.slave_stack_size = SLAVE_STACK_SIZE;
+  if (pi_cluster_send_task_to_cl(&cluster, &task) != 0) return -1;
+  return (int)mistakes;
+}
+
+// The file is in RAM; of its bytes that differ.
+typedef struct {
+  uint32_t expected;
+  int32_t differ;
+} comparison_t;
+
+static void compare_bytes(uint8_t* bytes, int32_t size, void* state) {
+  static PI_L2 uint8_t expected[kPieceBytes];
+  comparison_t* comparison = state;
+  ram_read(expected, comparison->expected, (size_t)size);
+  for (int32_t i = 0; i < size; ++i) comparison->differ += bytes[i] != expected[i];
+  comparison->expected += (uint32_t)size;
+}
+
+int network_compare_outputs(void) {
+  int differ = 0;
+  for (int32_t i = 0; i < network_outputs; ++i) {
+    const tensor_t* output = &outputs[i];
+    const place_t place = {output->in_l3,  output->address,      output->pixel_bytes,
+                           output->width,  output->height,       output->pixel_stride,
+                           output->row_stride};
+    const size_t bytes = (size_t)(output->pixel_bytes * output->width * output->height);
+    if (output->file == NULL) continue;
+    const uint32_t expected = ram_malloc(bytes);
+    comparison_t comparison = {expected, 0};
+    if (load_file_to_ram(expected, output->file, bytes, NULL) != bytes) {
+      fail("an output's file is too short");
+    }
+    each_run(&place, compare_bytes, &comparison);
+    ram_free(expected, bytes);
+    printf("output %s: %ld of %ld bytes differ\n", output->name, (long)comparison.differ,
+           (long)bytes);
+    differ += (int)comparison.differ;
+  }
+  return differ;
+}
+
+void network_terminate(void) {
+  pi_cl_l1_free(&cluster, memories.l1, network_l1_bytes);
+  pi_cluster_close(&cluster);
+  pi_l2_free(memories.l2, network_l2_bytes);
+  ram_free(memories.l3, (size_t)network_l3_bytes);
+}

@@ -1,0 +1,16 @@
+// The network as an application calls it, on the fabric controller.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "layer.h"
+
+// Buffers in L2 and RAM; the weights from flash to RAM.
+void network_initialize(void);
+// Loads the inputs' files, runs all layers on the cluster and prints each one's check sums and
+// cycles. How many tensors were other than they should be; -1: the cluster has not run.
+int network_run(void);
+// Compares the outputs with their files: how many bytes differ.
+int network_compare_outputs(void);
+void network_terminate(void);
