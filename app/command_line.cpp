@@ -211,7 +211,7 @@ void add_network_options(CLI::App& command, Options& options,
   add_request_options(command, options.request, but);
   command.get_option("--hw")->required();
   command.get_option("model")->required();
-  add_request_options(command, options.views, {"report", "emit-c", "graph"});
+  add_request_options(command, options.views, {"report", "emit-c", "emit-runtime", "graph"});
   add_thread_option(command, options.threads);
 }
 

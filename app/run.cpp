@@ -49,6 +49,7 @@ void require_family(const ViewOptions& options, const Compiled& compiled) {
   const bool xdnn = is_xdnn(compiled);
   for (const auto& [option, given] :
        {std::pair("--save-quantizer", !options.save_quantizer.empty()),
+        std::pair("--emit-runtime", !options.emit_runtime.empty()),
         std::pair("--report xfdnn", options.report == "xfdnn")}) {
     if (given && !xdnn)
       fail("{}: expected an xDNN machine, found {}", option, name(compiled.machine));
@@ -64,6 +65,7 @@ void require_family(const ViewOptions& options, const Compiled& compiled) {
 void require_no_views(const ViewOptions& views, const CompileRequest& request) {
   for (const auto& [option, given] :
        {std::pair("--report", !views.report.empty()), std::pair("--graph", !views.graph.empty()),
+        std::pair("--emit-runtime", !views.emit_runtime.empty()),
         std::pair("--save-optimized", !request.save_optimized.empty())}) {
     if (given) fail("{}: expected a network to compile, found --program", option);
   }
@@ -74,7 +76,6 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
                       const Progress& progress) {
   require_writable_file(views.save_quantizer);
   require_writable_file(views.save_program);
-  require_application_folder(views.emit_c);
   require_writable_file(asked.save_optimized);
   require_writable_file(views.graph);
   require_drawable(views.graph);
@@ -83,8 +84,17 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
   if (asked.model.name.empty() && asked.program.empty()) {
     fail("expected a model: an ONNX or Caffe file, or zoo:NAME");
   }
-  const CompileRequest request = resolved(asked);
+  FreshFolder application("--emit-c", views.emit_c, kApplicationMark);
+  FreshFolder runtime("--emit-runtime", views.emit_runtime, kRuntimeMark);
+  if (runtime.is_wanted() && !asked.save_optimized.empty()) {
+    fail("--emit-runtime and --save-optimized: expected one of them; the former writes network.onnx");
+  }
+  CompileRequest request = resolved(asked);
   create_folder(request.dump_passes);
+  if (runtime.is_wanted()) {
+    runtime.make();
+    request.save_optimized = runtime.path() / "network.onnx";
+  }
   Compiled compiled = compile_network(request, progress);
   for (std::string& text : missing_groups(request.machine)) {
     compiled.warnings.push_back(std::move(text));
@@ -94,7 +104,8 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
     write_file(views.save_quantizer, to_json(quantizer_table(compiled.quantized)));
   }
   if (!views.save_program.empty()) save(compiled.program, views.save_program);
-  if (!views.emit_c.empty()) write_application(views.emit_c, compiled);
+  if (application.is_wanted()) write_application(application, compiled);
+  if (runtime.is_wanted()) write_runtime_files(runtime, compiled);
   return compiled;
 }
 

@@ -511,13 +511,13 @@ void for_each_option(Calibration& calibration, auto&& visit) {
 struct ViewOptions {
   std::filesystem::path save_quantizer, save_program;
   std::string report;            // "xfdnn", "dory", or empty: neither
-  std::filesystem::path emit_c;  // folder
+  std::filesystem::path emit_c, emit_runtime;  // folders
   std::filesystem::path graph;   // .dot or .svg
 };
 
 template <RequestOf<ViewOptions> Views>
 void for_each_option(Views& views, auto&& visit) {
-  auto& [save_quantizer, save_program, report, emit_c, graph] = views;
+  auto& [save_quantizer, save_program, report, emit_c, emit_runtime, graph] = views;
   visit(Option{.name = "save-quantizer",
                .stage = Stage::Shown,
                .meaning = "write thresholds and scales",
@@ -536,10 +536,16 @@ void for_each_option(Views& views, auto&& visit) {
         report);
   visit(Option{.name = "emit-c",
                .stage = Stage::Shown,
-               .meaning = "folder for the program as C",
+               .meaning = "folder for the program as an application in C",
                .family = "pulp",
                .varies = false},
         emit_c);
+  visit(Option{.name = "emit-runtime",
+               .stage = Stage::Shown,
+               .meaning = "folder for the program as files for the card's runtime",
+               .family = "xdnn",
+               .varies = false},
+        emit_runtime);
   visit(Option{.name = "graph",
                .stage = Stage::Shown,
                .meaning = "draw the compiled network: FILE.dot or FILE.svg",

@@ -26,6 +26,7 @@ enum Opcode : std::uint8_t {
   kCounterStop
 };
 constexpr std::uint8_t kSteps = 16, kSetOnly = 32;
+constexpr int kSetBit = 6;
 
 // None: nothing is to be done for it.
 std::optional<Opcode> opcode_of(const Instruction& instruction) {
@@ -41,6 +42,15 @@ std::optional<Opcode> opcode_of(const Instruction& instruction) {
     std::optional<Opcode> operator()(const Kernel&) const { return kKernel; }
   };
   return std::visit(Visit{}, instruction);
+}
+
+// Transfers of a kind differ in little from each other, and each kind has a set of fields of its
+// own: results, constants of the channels, maps, weights.
+std::uint8_t field_set(const Instruction& instruction) {
+  const auto* dma = std::get_if<Dma>(&instruction);
+  if (dma == nullptr || !dma->to_l1) return 0;
+  if (!dma->split) return 1;
+  return dma->lines * dma->rows * dma->planes > 1 ? 2 : 3;
 }
 
 struct Field {
@@ -120,10 +130,9 @@ class Table {
     put(bytes, value << 1 ^ sign);
   }
 
-  // The fields that differ from the last ones of the opcode, which these become.
-  void put_changes(std::vector<std::uint8_t>& bytes, Opcode opcode,
-                   const std::vector<Field>& fields) {
-    std::vector<std::int32_t>& last = last_[opcode];
+  // The fields that differ from the last ones of opcode and set, which these become.
+  void put_changes(std::vector<std::uint8_t>& bytes, const std::vector<Field>& fields) {
+    std::vector<std::int32_t>& last = last_[bytes.front() & ~(kSteps | kSetOnly)];
     last.resize(fields.size());
     std::vector<std::uint8_t> changes;
     std::uint8_t count = 0;
@@ -173,40 +182,46 @@ class Table {
   void add(const Line& line) {
     const std::optional<Opcode> opcode = opcode_of(line.instruction);
     if (!opcode) return;
-    TableRow row{{*opcode}, comment(line), depth_};
+    TableRow row{{first_byte(*opcode, line.instruction)}, comment(line), depth_};
     if (has_fields(*opcode)) {
       const std::vector<Field> fields = fields_of(line.instruction);
       if (grows(line)) row.bytes.front() |= kSteps;
-      put_changes(row.bytes, *opcode, fields);
+      put_changes(row.bytes, fields);
       if (grows(line)) put_steps(row.bytes, fields, line.advances);
     }
     rows_.push_back(std::move(row));
   }
 
-  static std::string comment(const Line& line) {
-    const std::string name(opcode(line.instruction));
-    if (const auto* kernel = std::get_if<Kernel>(&line.instruction)) {
-      return c_kernel(*kernel) + " " + line.text;
-    }
+  static std::uint8_t first_byte(Opcode opcode, const Instruction& instruction) {
+    return static_cast<std::uint8_t>(opcode | field_set(instruction) << kSetBit);
+  }
+
+  // What is done, and what for: the instruction's text without its opcode and the layer's name.
+  std::string comment(const Line& line) const {
+    std::string name(opcode(line.instruction));
+    if (const auto* kernel = std::get_if<Kernel>(&line.instruction)) name = c_kernel(*kernel);
     if (const auto* wait = std::get_if<DmaWait>(&line.instruction)) {
       return fmt::format("{} {}", name, wait->id);
     }
-    return line.text.empty() || name == "barrier" ? name : name + " " + line.text;
+    const std::size_t at = line.text.find(layer_);
+    const std::size_t rest = at + layer_.size() + 1;
+    return at == std::string::npos || rest >= line.text.size() ? name
+                                                               : name + " " + line.text.substr(rest);
   }
 
-  // Every iteration begins with the fields that the last command of each opcode leaves.
+  // Every iteration begins with the fields that the last command of each set leaves.
   void set_what_the_body_leaves(const std::vector<Entry>& entries, std::size_t begin,
                                 std::size_t end) {
-    std::map<Opcode, const Line*> leaves;
+    std::map<std::uint8_t, const Line*> leaves;
     for (std::size_t e = begin; e < end; ++e) {
       const Line* line = std::get_if<Line>(&entries[e]);
       if (line == nullptr) continue;
       const std::optional<Opcode> opcode = opcode_of(line->instruction);
-      if (opcode && has_fields(*opcode)) leaves[*opcode] = line;
+      if (opcode && has_fields(*opcode)) leaves[first_byte(*opcode, line->instruction)] = line;
     }
-    for (const auto& [opcode, line] : leaves) {
-      TableRow row{{static_cast<std::uint8_t>(opcode | kSetOnly)}, "as the loop leaves it", depth_};
-      put_changes(row.bytes, opcode, fields_of(line->instruction));
+    for (const auto& [first, line] : leaves) {
+      TableRow row{{static_cast<std::uint8_t>(first | kSetOnly)}, "as the loop leaves it", depth_};
+      put_changes(row.bytes, fields_of(line->instruction));
       if (row.bytes[1] != 0) rows_.push_back(std::move(row));
     }
   }
@@ -230,7 +245,7 @@ class Table {
   const std::string& layer_;
   std::vector<std::string>& kernels_;
   std::vector<TableRow> rows_;
-  std::map<Opcode, std::vector<std::int32_t>> last_;
+  std::map<int, std::vector<std::int32_t>> last_;
   int depth_ = 0;
 };
 

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "compiler/pulp/emit_c.h"
+#include "compiler/quantize/table.h"
+#include "compiler/xdnn/runtime_files.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "sim/golden/golden.h"
@@ -10,6 +12,64 @@
 namespace workbench {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// Relative paths may end in a slash.
+fs::path named(const fs::path& folder) {
+  if (folder.empty()) return {};
+  const fs::path path = fs::absolute(folder).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
+
+}  // namespace
+
+FreshFolder::FreshFolder(std::string option, const fs::path& folder, std::string mark)
+    : option_(std::move(option)), to_(named(folder)) {
+  if (to_.empty()) return;
+  fresh_ = to_.string() + fmt::format(".{}", getpid());
+  if (!fs::exists(to_)) return;
+  if (!fs::is_directory(to_)) refuse("expected a folder, found a file");
+  if (fs::is_empty(to_) || fs::exists(to_ / mark)) return;
+  refuse(fmt::format("expected a new or empty folder, or one that {} wrote; this one has no {}",
+                     option_, mark));
+}
+
+FreshFolder::~FreshFolder() {
+  std::error_code ignored;
+  if (!fresh_.empty()) fs::remove_all(fresh_, ignored);
+}
+
+void FreshFolder::refuse(const std::string& what) const {
+  fail("{} {}: {}", option_, to_.string(), what);
+}
+
+void FreshFolder::make() {
+  std::error_code error;
+  if (is_wanted()) fs::create_directories(fresh_, error);
+  if (error) refuse("cannot write: " + error.message());
+}
+
+void FreshFolder::write(const std::string& file, std::string_view contents) {
+  std::error_code error;
+  fs::create_directories((fresh_ / file).parent_path(), error);
+  if (error) refuse("cannot write: " + error.message());
+  write_file(fresh_ / file, contents);
+}
+
+void FreshFolder::commit() {
+  std::error_code error;
+  const fs::path before = fresh_.string() + ".before";
+  if (fs::exists(to_)) fs::rename(to_, before, error);
+  if (error) refuse("cannot write: " + error.message());
+  fs::rename(fresh_, to_, error);
+  if (error) {
+    std::error_code ignored;
+    if (fs::exists(before)) fs::rename(before, to_, ignored);
+    refuse("cannot write: " + error.message());
+  }
+  fs::remove_all(before, error);
+}
 
 namespace {
 
@@ -26,62 +86,42 @@ std::map<std::string, Tensor> golden_by_name(const Compiled& compiled) {
   return by_name;
 }
 
-// What only an application has.
-constexpr const char* kMark = "src/network_data.c";
-
-[[noreturn]] void refuse(const fs::path& folder, const std::error_code& error) {
-  fail("--emit-c {}: cannot write: {}", folder.string(), error.message());
-}
-
-void replace(const fs::path& folder, const fs::path& fresh) {
-  std::error_code error;
-  const fs::path before = fresh.string() + ".before";
-  if (fs::exists(folder)) fs::rename(folder, before, error);
-  if (error) refuse(folder, error);
-  fs::rename(fresh, folder, error);
-  if (error) {
-    std::error_code ignored;
-    if (fs::exists(before)) fs::rename(before, folder, ignored);
-    refuse(folder, error);
-  }
-  fs::remove_all(before, error);
-}
-
-// Relative paths may end in a slash.
-fs::path named(const fs::path& folder) {
-  const fs::path path = fs::absolute(folder).lexically_normal();
-  return path.has_filename() ? path : path.parent_path();
-}
+constexpr std::string_view kRuntimeReadme =
+    "# Files for the card's runtime, written by `workbench --emit-runtime`\n\n"
+    "| | |\n|---|---|\n"
+    "| `program.json` | the program in the dialect of the vendor's compiler: one entry per "
+    "instruction, its fields in `xdnn_kv` |\n"
+    "| `quantizer.json` | thresholds and scales by layer, as the vendor's quantizer writes them |\n"
+    "| `filters.bin` | DDR image: per pass of output channels the channels' configuration words, "
+    "then the weights column by column as the array reads them |\n"
+    "| `filters.json` | per instruction: address and bytes of its slabs in that image |\n"
+    "| `network.onnx` | the network that the program's layers are of: after all passes, float |\n\n"
+    "Read back, bit-exact: `workbench run --hw MACHINE --program program.json --weights network.onnx "
+    "--quantization quantizer.json`.\n\n"
+    "Not known of the vendor's runtime, and so not claimed: which file its weights come from (it "
+    "packs them itself, from layers by name; `filters.bin` is what it would put into DDR), the image "
+    "queue's descriptors (addresses of inputs and outputs are those of our own DDR image; it "
+    "relocates them), the meaning of `weights_bit`, a0 b1 c1, and whether keys that we leave out "
+    "(`deeppy`, `tile_info`, `merged`) are read at all. `bottoms` names the instruction before.\n";
 
 }  // namespace
 
-void require_application_folder(const fs::path& folder) {
-  if (folder.empty() || !fs::exists(folder)) return;
-  if (!fs::is_directory(folder)) {
-    fail("--emit-c {}: expected a folder, found a file", folder.string());
+void write_application(FreshFolder& folder, const Compiled& compiled) {
+  for (const auto& [path, contents] : pulp::emit_c(
+           compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled))) {
+    folder.write(path, contents);
   }
-  if (fs::is_empty(folder) || fs::exists(folder / kMark)) return;
-  fail("--emit-c {}: expected a new or empty folder, or one that --emit-c wrote; this one has no {}",
-       folder.string(), kMark);
+  folder.commit();
 }
 
-void write_application(const fs::path& folder, const Compiled& compiled) {
-  const auto files =
-      pulp::emit_c(compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled));
-  const fs::path to = named(folder);
-  const fs::path fresh = to.string() + fmt::format(".{}", getpid());
-  std::error_code error;
-  try {
-    for (const auto& [path, contents] : files) {
-      fs::create_directories((fresh / path).parent_path(), error);
-      if (error) refuse(folder, error);
-      write_file(fresh / path, contents);
-    }
-    replace(to, fresh);
-  } catch (const Error&) {
-    fs::remove_all(fresh, error);
-    throw;
+void write_runtime_files(FreshFolder& folder, const Compiled& compiled) {
+  for (const auto& [path, contents] :
+       xdnn::runtime_files(compiled.xdnn_program(), compiled.xdnn_machine())) {
+    folder.write(path, contents);
   }
+  folder.write("quantizer.json", to_json(quantizer_table(compiled.quantized)));
+  folder.write("README.md", kRuntimeReadme);
+  folder.commit();
 }
 
 }  // namespace workbench

@@ -1,19 +1,45 @@
-// --emit-c: a compiled network as an application in C (compiler/pulp/emit_c.h), with what the golden
-// model says of its input, layers and outputs.
+// Folders that a compiled network is written to for its hardware: --emit-c, an application in C
+// (compiler/pulp/emit_c.h) with what the golden model says of its input, layers and outputs;
+// --emit-runtime, files for the card's runtime (compiler/xdnn/runtime_files.h).
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "explore/flow/pipeline.h"
 
 namespace workbench {
 
-// Throws Error "--emit-c FOLDER: ..." where there is a file of that name, or a folder with other
-// things in it than an application that was written before. An empty path is fine.
-void require_application_folder(const std::filesystem::path& folder);
+// A folder that is written beside the one it becomes: that one has all of it or is as it was. One of
+// the same kind that is there already is replaced, whatever was added to it.
+class FreshFolder {
+ public:
+  // `mark`: the file by which one of the kind is known. Throws Error "OPTION FOLDER: ..." where there
+  // is something else of that name. An empty folder name is fine, and never written.
+  FreshFolder(std::string option, const std::filesystem::path& folder, std::string mark);
+  ~FreshFolder();  // what was not committed is gone
+  FreshFolder(const FreshFolder&) = delete;
+  FreshFolder& operator=(const FreshFolder&) = delete;
 
-// Written beside it and then renamed: FOLDER has all of the application or is as it was. One that is
-// there already is replaced, whatever was added to it. The machine is a PULP cluster.
-void write_application(const std::filesystem::path& folder, const Compiled& compiled);
+  bool is_wanted() const { return !to_.empty(); }
+  const std::filesystem::path& path() const { return fresh_; }  // made by the first write
+  void write(const std::string& file, std::string_view contents);
+  void make();
+  void commit();
+
+ private:
+  [[noreturn]] void refuse(const std::string& what) const;
+
+  std::string option_;
+  std::filesystem::path to_, fresh_;
+};
+
+// The machine is a PULP cluster.
+void write_application(FreshFolder& folder, const Compiled& compiled);
+// The machine is an xDNN overlay. `folder` has network.onnx already, the network after all passes.
+void write_runtime_files(FreshFolder& folder, const Compiled& compiled);
+
+inline constexpr const char* kApplicationMark = "src/network_data.c";
+inline constexpr const char* kRuntimeMark = "program.json";
 
 }  // namespace workbench

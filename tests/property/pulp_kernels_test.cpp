@@ -5,12 +5,14 @@
 #include <functional>
 #include <random>
 
+#include "compiler/pulp/c_kernels.h"
 #include "isa/pulp/check.h"
 #include "isa/pulp/codes.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/kernels.h"
 #include "isa/pulp/semantics.h"
 #include "tests/support/naive_pulp.h"
+#include "tests/support/pulp_team.h"
 
 namespace workbench::pulp {
 namespace {
@@ -173,6 +175,46 @@ TEST(PulpKernels, all_of_l1_is_as_naive_loops_leave_it) {
     execute(kernel, memory, 1);
     ASSERT_TRUE(memory.l1 == expected) << to_string(kernel.kind);
   });
+}
+
+// Scratch is what a kernel likes; the bits that a max pool leaves unused in its input as well.
+void forget(const Kernel& kernel, const Machine& machine, L1Bytes& l1) {
+  const auto clear = [&](std::int64_t address, std::int64_t bytes) {
+    std::fill_n(l1.begin() + address, bytes, std::uint8_t{0});
+  };
+  clear(kernel.scratch, scratch_bytes(kernel, machine));
+  if (traits(kernel.kind).destroys_input && kernel.in_bits < 8) clear(kernel.in, input_bytes(kernel));
+}
+
+TEST(PulpKernels, the_c_of_applications_leaves_l1_as_the_kernels_do) {
+  const Machine machine;
+  int library = 0;
+  forall([&](Random& random) {
+    Kernel kernel = random_call(random, machine);
+    if (coin(random)) {  // such as PULP-NN has
+      kernel.in_bits = kernel.weight_bits = 8;
+      kernel.in_signed = kernel.in2_signed = kernel.out_signed = kernel.has_bias = false;
+      kernel.sums_in = kernel.sums_out = kernel.clip_operands = false;
+      kernel.out_bits = kernel.kind == KernelKind::Linear32 ? kernel.out_bits : 8;
+      kernel.dilation_x = kernel.dilation_y = kernel.multiplier = 1;
+      kernel.offset = kernel.offset1 = kernel.offset2 = kernel.shift1 = kernel.shift2 = 0;
+      kernel.multiplier1 = between(random, 0, 300), kernel.multiplier2 = between(random, 0, 300);
+      if (!malformed(kernel, machine).empty()) return;
+    }
+    Memory memory = place(random, kernel);
+    kernel.scratch = std::ssize(memory.l1);
+    memory.l1.resize(memory.l1.size() + static_cast<std::size_t>(scratch_bytes(kernel, machine)));
+    const L1Bytes before = memory.l1;
+    execute(kernel, memory, 1);
+    forget(kernel, machine, memory.l1);
+    for (const bool own : {true, false}) {
+      L1Bytes found = l1_after_c_kernel(kernel, before, own);
+      forget(kernel, machine, found);
+      ASSERT_TRUE(memory.l1 == found) << to_string(kernel.kind) << (own ? ", our own" : "");
+    }
+    library += c_kernel(kernel).starts_with("call_") ? 1 : 0;
+  });
+  EXPECT_GT(library, kCases / 4);
 }
 
 TEST(PulpKernels, accumulators_of_any_size_become_the_same_codes) {

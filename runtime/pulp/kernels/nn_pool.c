@@ -80,6 +80,13 @@ static void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t* from, in
   }
 }
 
+// The codes of a pixel; the bits behind them are 0. Both may be the same.
+static void nn_copy_pixel(const nn_call_t* call, uint8_t* to, const uint8_t* from) {
+  const int32_t bytes = nn_packed(call->in_c, call->in_bits), rest = call->in_c * call->in_bits & 7;
+  memmove(to, from, (size_t)bytes);
+  if (rest != 0) to[bytes - 1] = (uint8_t)(to[bytes - 1] & ((1 << rest) - 1));
+}
+
 // A row's maxima over its own first columns.
 static void nn_maxima_of_row(const nn_call_t* call, int32_t y) {
   const int32_t bytes = nn_packed(call->in_c, call->in_bits);
@@ -88,7 +95,7 @@ static void nn_maxima_of_row(const nn_call_t* call, int32_t y) {
     const int32_t first = x * call->stride_x - call->pad_left;
     const int32_t begin = first < 0 ? x : first, end = nn_min(first + call->kernel_w, call->in_w);
     uint8_t* to = row + x * bytes;
-    memmove(to, row + begin * bytes, (size_t)bytes);
+    nn_copy_pixel(call, to, row + begin * bytes);
     for (int32_t i = begin + 1; i < end; ++i) nn_raise(call, to, row + i * bytes, call->in_c);
   }
 }
@@ -99,7 +106,7 @@ static void nn_maxima_of_rows(const nn_call_t* call, int32_t y) {
   for (int32_t x = 0; x < call->out_w; ++x) {
     uint8_t* to = call->out + (y * call->out_w + x) * bytes;
     const uint8_t* from = call->in + (rows.begin * call->in_w + x) * bytes;
-    memcpy(to, from, (size_t)bytes);
+    nn_copy_pixel(call, to, from);
     for (int32_t r = rows.begin + 1; r < rows.end; ++r) {
       from += call->in_w * bytes;
       nn_raise(call, to, from, call->in_c);
@@ -125,7 +132,7 @@ static void nn_maximum_of_window(const nn_call_t* call, int32_t y, int32_t x) {
   const nn_share_t rows = nn_rows(call, y), columns = nn_columns(call, x);
   const int32_t bytes = nn_packed(call->in_c, call->in_bits);
   uint8_t* to = call->out + (y * call->out_w + x) * bytes;
-  memcpy(to, call->in + (rows.begin * call->in_w + columns.begin) * bytes, (size_t)bytes);
+  nn_copy_pixel(call, to, call->in + (rows.begin * call->in_w + columns.begin) * bytes);
   for (int32_t r = rows.begin; r < rows.end; ++r) {
     const uint8_t* from = call->in + (r * call->in_w + columns.begin) * bytes;
     for (int32_t i = columns.begin; i < columns.end; ++i, from += bytes) {

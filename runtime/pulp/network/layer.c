@@ -9,8 +9,8 @@ typedef struct {
   const memories_t* memories;
   const uint8_t* table;
   uint32_t at, word;  // byte that comes next, of the word that is being read
-  // fields as the last command of the opcode had them
-  int32_t dma[kDmaFields], dma_wait[1], l3[kL3Fields], l3_wait[1], kernel[kKernelFields];
+  // fields as the last command of opcode and set had them
+  int32_t dma[kSets][kDmaFields], dma_wait[1], l3[kL3Fields], l3_wait[1], kernel[kKernelFields];
   int32_t depth, trips[kLoopDepth], iteration[kLoopDepth];
   uint32_t body[kLoopDepth];
   transfers_t* transfers;
@@ -47,9 +47,9 @@ static void jump(runner_t* r, uint32_t to) {
   read_word(r);
 }
 
-static int32_t* fields_of(runner_t* r, uint32_t opcode) {
-  switch (opcode) {
-    case kDma: return r->dma;
+static int32_t* fields_of(runner_t* r, uint32_t first) {
+  switch (first & kOpcode) {
+    case kDma: return r->dma[first >> kSetBit];
     case kDmaWait: return r->dma_wait;
     case kL3: return r->l3;
     case kL3Wait: return r->l3_wait;
@@ -69,9 +69,9 @@ static void run_kernel(const memories_t* memories, const int32_t* fields) {
   network_kernels[fields[0]](&call);
 }
 
-static void execute(runner_t* r, uint32_t opcode) {
-  switch (opcode) {
-    case kDma: dma_copy(r->transfers, r->memories, r->dma); return;
+static void execute(runner_t* r, uint32_t first) {
+  switch (first & kOpcode) {
+    case kDma: dma_copy(r->transfers, r->memories, fields_of(r, first)); return;
     case kDmaWait: dma_wait(r->transfers, r->dma_wait[0]); return;
     case kL3: l3_copy(r->transfers, r->memories, r->l3); return;
     case kL3Wait: l3_wait(r->transfers, r->l3_wait[0]); return;
@@ -91,19 +91,18 @@ static void step(runner_t* r, int32_t* fields, int undo) {
 }
 
 static void command(runner_t* r, uint32_t first) {
-  const uint32_t opcode = first & kOpcode;
-  int32_t* fields = fields_of(r, opcode);
+  int32_t* fields = fields_of(r, first);
   for (uint32_t count = next_byte(r); count > 0; --count) {
     int32_t* field = &fields[next_byte(r)];
     *field = (int32_t)((uint32_t)*field + next_signed(r));
   }
   if ((first & kSteps) == 0) {
-    if ((first & kSetOnly) == 0) execute(r, opcode);
+    if ((first & kSetOnly) == 0) execute(r, first);
     return;
   }
   const uint32_t steps = r->at;
   step(r, fields, 0);
-  execute(r, opcode);
+  execute(r, first);
   jump(r, steps);
   step(r, fields, 1);
 }

@@ -2,8 +2,9 @@
 // runs every layer: transfers are shared out, kernels share their work.
 //
 // A table is a string of commands. A command is
-//   opcode | kSteps | kSetOnly, the number of fields that change, and for each: its index, and the
-//   difference to what the last command of the opcode had there;
+//   opcode | kSteps | kSetOnly | set << 6, the number of fields that change, and for each: its
+//   index, and the difference to what the last command of this opcode and set had there (kDma has
+//   four sets of fields, the others have one);
 //   with kSteps: a count, and for each: index | depth << 6 and what the field grows by with each
 //   iteration of the loop of that depth, here alone.
 // Numbers are varints, 7 bits a byte, low ones first; signed ones zigzag: 0, -1, 1, -2 ...
@@ -18,7 +19,7 @@
 enum {
   kEnd, kBarrier, kDma, kDmaWait, kL3, kL3Wait, kKernel, kLoop, kEndLoop, kCounterStart,
   kCounterStop,
-  kOpcode = 15, kSteps = 16, kSetOnly = 32
+  kOpcode = 15, kSteps = 16, kSetOnly = 32, kSetBit = 6, kSets = 4
 };
 
 // Fields of kDma, by index: lines of `length` bytes in rows in planes, between L2 and L1.

@@ -1,10 +1,10 @@
 // RAM and files (mem.h).
 #include "mem.h"
 
-enum { kChunkBytes = 1024 };
+enum { kChunkBytes = 512 };
 
 static pi_device_t ram, flash, fs;
-static PI_L2 uint8_t chunk[kChunkBytes];
+static uint8_t chunk[kChunkBytes];
 
 static void require(int opened, const char* what) {
   if (opened) return;

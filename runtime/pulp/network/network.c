@@ -18,8 +18,8 @@ static int32_t mistakes;
 
 // Tensors in L2 and L3, piece by piece.
 
-enum { kPieceBytes = 1024 };
-static PI_L2 uint8_t piece[kPieceBytes];
+enum { kPieceBytes = 512 };
+static uint8_t piece[kPieceBytes];
 
 // Core 0's while the cluster runs, else the fabric controller's.
 static int on_cluster;
@@ -173,7 +173,7 @@ typedef struct {
 } comparison_t;
 
 static void compare_bytes(uint8_t* bytes, int32_t size, void* state) {
-  static PI_L2 uint8_t expected[kPieceBytes];
+  static uint8_t expected[kPieceBytes];
   comparison_t* comparison = state;
   ram_read(expected, comparison->expected, (size_t)size);
   for (int32_t i = 0; i < size; ++i) comparison->differ += bytes[i] != expected[i];

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""workbench --emit-c: the application builds and runs with this machine's compiler and, where there
+is one, with a RISC-V compiler; a table that is not what it was is noticed."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORKBENCH = os.environ.get("WORKBENCH", str(ROOT / "build/release/workbench"))
+SHARED = ROOT / os.environ.get("WORKBENCH_SHARED", "../shared")
+RISCV = shutil.which("riscv64-unknown-elf-gcc")
+# Three networks of the zoo, by machine: residual additions, depthwise layers, concatenations.
+NETWORKS = [("gap8", "zoo:tiny_residual"), ("pulp_open", "zoo:tiny_mobile"),
+            ("gap8", "zoo:tiny_inception")]
+
+
+def run(*command, **options):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          **options)
+
+
+class Deploy(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="workbench-deploy-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def emit(self, machine, network, *options, folder="app"):
+        done = run(WORKBENCH, "compile", "--hw", machine, network, "--emit-c",
+                   self.folder / folder, *options, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.folder / folder
+
+    def make(self, app, *words):
+        return run("make", "-s", "-f", *words, cwd=app)
+
+    def on_host(self, app):
+        done = self.make(app, "Makefile.host", "CFLAGS=-O1", "main")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return run("./main", cwd=app)
+
+    def execute(self, app, machine):
+        """On the detailed tier, where this workbench has it."""
+        if run(WORKBENCH, "execute", "--help").returncode != 0:
+            self.skipTest("this workbench cannot execute ELF files")
+        return run(WORKBENCH, "execute", app / "main.elf", "--hw", machine, "--files", app / "hex",
+                   cwd=ROOT)
+
+    def test_three_networks_run_bit_exactly_on_this_machine(self):
+        for i, (machine, network) in enumerate(NETWORKS):
+            with self.subTest(network):
+                done = self.on_host(self.emit(machine, network, folder=f"app{i}"))
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertIn("all as expected", done.stdout)
+                self.assertRegex(done.stdout, r"check sum \d+ \d+, ok")
+                self.assertRegex(done.stdout, r"output .*: 0 of \d+ bytes differ")
+
+    @unittest.skipUnless(RISCV, "no riscv64-unknown-elf-gcc")
+    def test_three_networks_build_for_the_cluster(self):
+        for i, (machine, network) in enumerate(NETWORKS):
+            for xpulp in ("0", "1"):
+                with self.subTest(network, xpulp=xpulp):
+                    app = self.emit(machine, network, folder=f"app{i}")
+                    done = self.make(app, "Makefile.plain", f"XPULP={xpulp}", "-B", "main.elf")
+                    self.assertEqual(done.returncode, 0, done.stderr)
+
+    @unittest.skipUnless(RISCV, "no riscv64-unknown-elf-gcc")
+    def test_three_networks_run_bit_exactly_on_the_detailed_tier(self):
+        for i, (machine, network) in enumerate(NETWORKS):
+            with self.subTest(network):
+                app = self.emit(machine, network, folder=f"app{i}")
+                self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
+                done = self.execute(app, machine)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertIn("all as expected", done.stdout)
+
+    @unittest.skipUnless(RISCV, "no riscv64-unknown-elf-gcc")
+    def test_mobilenet_of_the_slides_leaves_most_of_l2_to_data(self):
+        model = SHARED / "networks/pulp/MV1-128/model_int.onnx"
+        if not model.exists():
+            self.skipTest(f"no {model}")
+        app = self.emit("pulp_open", model)
+        self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
+        size = run("riscv64-unknown-elf-size", app / "main.elf").stdout.splitlines()[1].split()
+        self.assertLessEqual(int(size[0]) + int(size[1]), 60 * 1024)
+
+    def test_what_is_emitted_is_the_same_each_time_and_replaced_whole(self):
+        first = self.emit(*NETWORKS[0])
+        (first / "src/stale.c").write_text("none of this")
+        second = self.emit(*NETWORKS[0], folder="second")
+        self.emit(*NETWORKS[0])
+        self.assertEqual(run("diff", "-r", first, second).stdout, "")
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["app", "second"])
+
+    def test_a_folder_with_something_else_in_it_is_left_alone(self):
+        (self.folder / "notes.txt").write_text("mine")
+        done = run(WORKBENCH, "compile", "--hw", "gap8", "zoo:tiny_cnn", "--emit-c", self.folder,
+                   cwd=ROOT)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("expected a new or empty folder", done.stderr)
+        self.assertEqual([p.name for p in self.folder.iterdir()], ["notes.txt"])
+
+    def unnoticed(self, app, is_row, change):
+        """Rows of the layers' tables, changed one by one, that the application takes for right."""
+        run("make", "-s", "-f", "Makefile.host", "CFLAGS=-O1", "main", cwd=app)
+        objects = [str(path.relative_to(app)) for path in
+                   [*(app / "network").glob("*.c"), *(app / "kernels").glob("*.c"),
+                    app / "host/pmsis.c"]]
+        flags = ["-std=gnu11", "-O1", "-DNUM_CORES=8", "-Inetwork", "-Ikernels", "-Ihost"]
+        self.assertEqual(run("cc", *flags, "-r", "-o", "runtime.o", *objects, cwd=app).returncode, 0)
+        tried, right = 0, []
+        for path in sorted((app / "src").glob("layer*.c")):
+            lines = path.read_text().splitlines(keepends=True)
+            for i in [i for i in range(1, len(lines)) if is_row(lines, i)][:3]:
+                path.write_text("".join(lines[:i] + [change(lines[i])] + lines[i + 1:]))
+                self.assertEqual(run("cc", *flags, "runtime.o", *map(str, (app / "src").glob("*.c")),
+                                     "-o", "mutant", cwd=app).returncode, 0)
+                tried += 1
+                if run("./mutant", cwd=app, timeout=60).returncode == 0:
+                    right.append(f"{path.name}:{i + 1}: {lines[i].strip()}")
+                path.write_text("".join(lines))
+        self.assertGreater(tried, 5)
+        return right
+
+    def test_a_table_that_is_not_what_it_was_is_noticed(self):
+        app = self.emit("pulp_open", "zoo:tiny_cnn", "--l1", "6k")
+
+        def says(what):
+            return lambda lines, i: re.search(r"^ *\d+,.*// " + what, lines[i]) is not None
+
+        def lone_wait(lines, i):  # transfers of even ids, and of odd ones, have one counter
+            return (says("dma_wait")(lines, i) and not says("dma_wait")(lines, i - 1)
+                    and not says("dma_wait")(lines, i + 1))
+
+        def barrier_before_kernel(lines, i):
+            return (says("barrier")(lines, i) and says("dma_wait")(lines, i - 1)
+                    and says("(call|nn)_(conv|pointwise|linear)")(lines, i + 1))
+
+        # Bit 5 of a command: its fields change, and nothing is done (network/layer.h).
+        def idle(line):
+            return re.sub(r"\d+", lambda number: str(int(number[0]) | 32), line, count=1)
+
+        for what, row, change in [("transfers", says(r"dma (in|weights|kappa|lambda|out)"), idle),
+                                  ("waits", lone_wait, idle),
+                                  ("kernels", says("(call|nn)_"), idle),
+                                  ("barriers", barrier_before_kernel, lambda line: "")]:
+            with self.subTest(what):
+                self.assertEqual(self.unnoticed(app, row, change), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
