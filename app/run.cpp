@@ -87,7 +87,9 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
   FreshFolder application("--emit-c", views.emit_c, kApplicationMark);
   FreshFolder runtime("--emit-runtime", views.emit_runtime, kRuntimeMark);
   if (runtime.is_wanted() && !asked.save_optimized.empty()) {
-    fail("--emit-runtime and --save-optimized: expected one of them; the former writes network.onnx");
+    fail(
+        "--emit-runtime and --save-optimized: expected one of them; the former writes "
+        "network.onnx");
   }
   CompileRequest request = resolved(asked);
   create_folder(request.dump_passes);

@@ -158,8 +158,8 @@ class Table {
       CHECK(field != fields.end(), "steps of '{}'", advance.field);
       for (std::size_t depth = 0; depth < advance.steps.size(); ++depth) {
         if (advance.steps[depth] == 0) continue;
-        steps.push_back(static_cast<std::uint8_t>(
-            static_cast<std::size_t>(field - fields.begin()) | depth << 6));
+        steps.push_back(static_cast<std::uint8_t>(static_cast<std::size_t>(field - fields.begin()) |
+                                                  depth << 6));
         put_signed(steps, static_cast<std::uint32_t>(advance.steps[depth]));
         ++count;
       }
@@ -205,8 +205,9 @@ class Table {
     }
     const std::size_t at = line.text.find(layer_);
     const std::size_t rest = at + layer_.size() + 1;
-    return at == std::string::npos || rest >= line.text.size() ? name
-                                                               : name + " " + line.text.substr(rest);
+    return at == std::string::npos || rest >= line.text.size()
+               ? name
+               : name + " " + line.text.substr(rest);
   }
 
   // Every iteration begins with the fields that the last command of each set leaves.
@@ -230,9 +231,8 @@ class Table {
     const Loop& loop = std::get<Loop>(entries[e]);
     const std::size_t end = next_entry(entries, e);
     set_what_the_body_leaves(entries, e + 1, end);
-    const std::string over = loop.over == LoopOver::Nothing
-                                 ? ""
-                                 : fmt::format(" {}", to_string(loop.over));
+    const std::string over =
+        loop.over == LoopOver::Nothing ? "" : fmt::format(" {}", to_string(loop.over));
     TableRow row{{kLoop}, fmt::format("{} times{}", loop.count, over), depth_};
     put(row.bytes, static_cast<std::uint32_t>(loop.count));
     rows_.push_back(std::move(row));

@@ -18,8 +18,8 @@ struct TableRow {
   int depth = 0;  // loops around it
 };
 
-// `kernels`: indices of the C functions that calls name (c_kernels.h); new ones are appended. Throws
-// Error naming `layer` where a number does not fit 32 bits.
+// `kernels`: indices of the C functions that calls name (c_kernels.h); new ones are appended.
+// Throws Error naming `layer` where a number does not fit 32 bits.
 std::vector<TableRow> table_of(const std::vector<Entry>& entries, const std::string& layer,
                                std::vector<std::string>& kernels);
 

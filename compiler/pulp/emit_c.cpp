@@ -163,6 +163,8 @@ std::string place_fields(const TensorPlace& place) {
                      place.pixel_stride, place.row_stride);
 }
 
+constexpr std::int64_t kMasterStack = 3800;
+
 class Application {
  public:
   Application(const Program& program, const Machine& machine,
@@ -197,6 +199,23 @@ class Application {
     }
   }
 
+  // Bytes of each core's stack but core 0's: what L1 has left, up to as much as DORY gives it.
+  std::int64_t slave_stack() const {
+    constexpr std::int64_t kMost = 3200, kLeast = 2048, kHeap = 256;
+    const std::int64_t room = machine_.l1.size_bytes - program_.l1_bytes - kMasterStack - kHeap;
+    const std::int64_t each =
+        room / std::max<std::int64_t>(1, machine_.cluster.cores - 1) / 16 * 16;
+    if (room < 0 || each < kLeast) {
+      fail(
+          "--emit-c: the buffer of {} bytes leaves too little of the {} bytes of L1 for the stacks "
+          "of "
+          "{} cores: expected --l1 {} or less",
+          program_.l1_bytes, machine_.l1.size_bytes, machine_.cluster.cores,
+          machine_.l1.size_bytes - kMasterStack - kHeap - (machine_.cluster.cores - 1) * kLeast);
+    }
+    return std::min(each, kMost);
+  }
+
   std::string name(std::size_t run) const {
     return fmt::format("layer{:02}_{}", run, identifier(layer_name(run)));
   }
@@ -222,9 +241,10 @@ class Application {
     const Run& range = runs_[run];
     const auto rows =
         table_of(in_loops(program_, range.begin, range.end), layer_name(run), kernels_);
-    std::string text = about(run) + fmt::format("#include \"layer.h\"\n\nconst uint8_t {}_table[] "
-                                                "__attribute__((aligned(4))) = {{\n",
-                                                name(run));
+    std::string text = about(run) + fmt::format(
+                                        "#include \"layer.h\"\n\nconst uint8_t {}_table[] "
+                                        "__attribute__((aligned(4))) = {{\n",
+                                        name(run));
     std::size_t bytes = 0;
     for (const TableRow& row : rows) {
       text += std::string(2 + 2 * static_cast<std::size_t>(row.depth), ' ');
@@ -242,9 +262,9 @@ class Application {
   std::string checks() {
     std::string text;
     for (const Probe& probe : program_.probes) {
-      const bool piece = probe.value_channels != 0 &&
-                         (probe.place.channels != probe.value_channels ||
-                          probe.place.height != probe.value_height);
+      const bool piece =
+          probe.value_channels != 0 && (probe.place.channels != probe.value_channels ||
+                                        probe.place.height != probe.value_height);
       const std::optional<std::size_t> run = ends_with(probe);
       if (piece || !run || probe.place.space == Space::L1) continue;
       const auto bytes = bytes_of(probe.place, values_);
@@ -286,7 +306,8 @@ class Application {
       const auto bytes = bytes_of(place, values_);
       if (in && !bytes) fail("--emit-c: input '{}' has no value", place.value);
       if (in) require_gapless(place);
-      const std::string file = fmt::format("{}{}.hex", what, index == 0 ? "" : std::to_string(index));
+      const std::string file =
+          fmt::format("{}{}.hex", what, index == 0 ? "" : std::to_string(index));
       ++index;
       text += fmt::format("    {{{}, {}, {}}},\n", quoted(place.value),
                           bytes ? quoted(file) : "NULL", place_fields(place));
@@ -328,14 +349,16 @@ class Application {
       text += fmt::format("    {{{}, {}_table}},\n", quoted(layer_name(i)), name(i));
     }
     if (runs_.empty()) text += "    {0},\n";
-    text += "};\n\n// By the index that the tables have for them.\nconst kernel_t network_kernels[] "
-            "= {\n";
+    text +=
+        "};\n\n// By the index that the tables have for them.\nconst kernel_t network_kernels[] "
+        "= {\n";
     for (const std::string& kernel : kernels_) text += fmt::format("    {},\n", kernel);
     if (kernels_.empty()) text += "    0,\n";
     text += "};\n\n" + tensors;
     const std::string list = checks();
-    text += fmt::format("const int32_t network_checks = {};\nconst check_t checks[] = {{\n{}}};\n\n",
-                        checks_, checks_ == 0 ? "    {0},\n" : list);
+    text +=
+        fmt::format("const int32_t network_checks = {};\nconst check_t checks[] = {{\n{}}};\n\n",
+                    checks_, checks_ == 0 ? "    {0},\n" : list);
     std::uint32_t sum = 0;
     for (const char c : program_.constants) sum += static_cast<unsigned char>(c);
     return text + fmt::format(
@@ -346,19 +369,21 @@ class Application {
 
   std::string variables() const {
     return fmt::format(
-        "# What all three Makefiles share.\nNUM_CORES = {}\nHEX = $(addprefix hex/,weights.hex{})\n"
+        "# What all three Makefiles share.\nNUM_CORES = {}\nDEFINES = -DNUM_CORES=$(NUM_CORES) "
+        "-DSTACK_SIZE={} -DSLAVE_STACK_SIZE={}\nHEX = $(addprefix hex/,weights.hex{})\n"
         "SOURCES = $(wildcard src/*.c) $(wildcard network/*.c) $(wildcard kernels/*.c)\n"
         "INCLUDES = network kernels\n",
-        machine_.cluster.cores, hex_);
+        machine_.cluster.cores, kMasterStack, slave_stack(), hex_);
   }
 
   static std::string sdk_makefile() {
-    return "# For the PULP SDK (github.com/pulp-platform/pulp-sdk): source its configuration, then\n"
+    return "# For the PULP SDK (github.com/pulp-platform/pulp-sdk): source its configuration, "
+           "then\n"
            "# make clean all run. PULP_NN=folder links the library's kernels, whose sources lie\n"
            "# there, instead of ours; both are needed where our own are called as well.\n"
            "include vars.mk\n"
            "APP = main\nAPP_SRCS = $(SOURCES)\n"
-           "APP_CFLAGS += $(addprefix -I,$(INCLUDES)) -O3 -w -DNUM_CORES=$(NUM_CORES)\n"
+           "APP_CFLAGS += $(addprefix -I,$(INCLUDES)) -O3 -w $(DEFINES)\n"
            "ifdef PULP_NN\n"
            "APP_SRCS := $(filter-out kernels/pulp_nn_kernels.c,$(APP_SRCS)) "
            "$(wildcard $(PULP_NN)/src/*/*.c)\n"
@@ -369,13 +394,14 @@ class Application {
   }
 
   static std::string plain_makefile() {
-    return "# For a RISC-V compiler without the SDK, such as Debian's gcc-riscv64-unknown-elf with\n"
+    return "# For a RISC-V compiler without the SDK, such as Debian's gcc-riscv64-unknown-elf "
+           "with\n"
            "# picolibc-riscv64-unknown-elf: make -f Makefile.plain [XPULP=0], then\n"
            "# workbench execute main.elf --files hex. XPULP=0: no instruction beyond RV32IMC.\n"
            "include vars.mk\n"
            "XPULP ?= 1\nPLATFORM = platform\ninclude $(PLATFORM)/platform.mk\n"
            "CFLAGS = $(PULP_CFLAGS) -mno-strict-align $(addprefix -I,$(INCLUDES)) "
-           "-DNUM_CORES=$(NUM_CORES) -DARCHI_CLUSTER_NB_PE=$(NUM_CORES)\n"
+           "$(DEFINES) -DARCHI_CLUSTER_NB_PE=$(NUM_CORES)\n"
            "ifeq ($(XPULP),1)\nCFLAGS += -DNN_XPULP\nendif\n"
            "main.elf: $(SOURCES) $(PULP_RUNTIME)\n"
            "\t$(PULP_CC) $(CFLAGS) $^ $(PULP_LDFLAGS) -o $@\n"
@@ -388,7 +414,7 @@ class Application {
            "include vars.mk\n"
            "CC ?= cc\nCFLAGS ?= -O2\n"
            "main: $(SOURCES) host/pmsis.c\n"
-           "\t$(CC) $(CFLAGS) -std=gnu11 -DNUM_CORES=$(NUM_CORES) $(addprefix -I,$(INCLUDES)) "
+           "\t$(CC) $(CFLAGS) -std=gnu11 $(DEFINES) $(addprefix -I,$(INCLUDES)) "
            "-Ihost $^ -o $@\n"
            "run: main\n\t./main\nclean:\n\trm -f main\n.PHONY: run clean\n";
   }
@@ -404,7 +430,8 @@ class Application {
         "| `src/layerNN_NAME.c` | a layer: transfers, waits, barriers, kernel calls, loops, as a "
         "table with a comment per command |\n"
         "| `src/network_data.c` | layers, kernels, check sums, inputs, outputs |\n"
-        "| `network/` | main.c, network.c (buffers, weights, cluster task), layer.c (runs a table), "
+        "| `network/` | main.c, network.c (buffers, weights, cluster task), layer.c (runs a "
+        "table), "
         "dma.c, mem.c (RAM, flash), pulp_nn_calls.c (PULP-NN's signatures) |\n"
         "| `kernels/` | PULP-NN's kernels and our own; `NN_XPULP` for Xpulp instructions |\n"
         "| `hex/` | bytes: weights, inputs, expected outputs; loaded from flash at the start |\n"
@@ -413,8 +440,10 @@ class Application {
         "make -f Makefile.plain main.elf     # riscv64-unknown-elf-gcc; workbench execute main.elf "
         "--files hex\nmake -f Makefile.host run           # this machine\n```\n\n";
     text += fmt::format(
-        "Each layer's tensor is summed on the way ({} tensors behind {} of {} layers; what exists in "
-        "pieces only is not), and the outputs are compared byte by byte. The exit code is 0 when all "
+        "Each layer's tensor is summed on the way ({} tensors behind {} of {} layers; what exists "
+        "in "
+        "pieces only is not), and the outputs are compared byte by byte. The exit code is 0 when "
+        "all "
         "is as expected, 1 when not, 2 when something does not open or fit.\n",
         checks_, checked_.size(), runs_.size());
     return text + host_text();

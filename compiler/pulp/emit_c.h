@@ -13,10 +13,10 @@
 
 namespace workbench::pulp {
 
-// Path in the application's folder -> contents, the same whatever emits it. `values`: tensors of the
-// network by name, [1, C, H, W] codes: what the inputs are, and what outputs and layers must come
-// to. Throws Error where nodes between the cluster's layers are the host's, which has no part in an
-// application, and where an input has no value.
+// Path in the application's folder -> contents, the same whatever emits it. `values`: tensors of
+// the network by name, [1, C, H, W] codes: what the inputs are, and what outputs and layers must
+// come to. Throws Error where nodes between the cluster's layers are the host's, which has no part
+// in an application, and where an input has no value.
 std::vector<std::pair<std::string, std::string>> emit_c(
     const Program& program, const Machine& machine, const std::map<std::string, Tensor>& values);
 

@@ -73,7 +73,8 @@ class RuntimeProgram {
     const auto put = [&](const char* key, const Json& value) {
       entry.attributes.push_back({key, text_of(value)});
     };
-    const bool moves = unit_of(instruction) == Unit::Download || unit_of(instruction) == Unit::Upload;
+    const bool moves =
+        unit_of(instruction) == Unit::Download || unit_of(instruction) == Unit::Upload;
     const bool first = counted_.insert(program_.info.instruction_layer[i]).second;
     put("name", info.name);
     put("type", type_of(entry.opcode));
@@ -94,7 +95,8 @@ class RuntimeProgram {
       listing_.attributes.push_back({key, text_of(value)});
     };
     put("version", "2.0.0");
-    put("arguments", Json{{"generator", "workbench"}, {"network", program_.info.network},
+    put("arguments", Json{{"generator", "workbench"},
+                          {"network", program_.info.network},
                           {"machine", program_.info.machine}});
     put("ops", program_.info.network_ops);
     put("moveops", program_.info.moveops);

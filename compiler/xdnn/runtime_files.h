@@ -1,5 +1,5 @@
-// A program as files for the card's runtime (docs/facts/xdnn.md 1.6, 2.5): the JSON program with the
-// keys that the vendor's compiler writes, and the filters as the card reads them from DDR.
+// A program as files for the card's runtime (docs/facts/xdnn.md 1.6, 2.5): the JSON program with
+// the keys that the vendor's compiler writes, and the filters as the card reads them from DDR.
 #pragma once
 
 #include <string>

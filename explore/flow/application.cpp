@@ -96,10 +96,12 @@ constexpr std::string_view kRuntimeReadme =
     "then the weights column by column as the array reads them |\n"
     "| `filters.json` | per instruction: address and bytes of its slabs in that image |\n"
     "| `network.onnx` | the network that the program's layers are of: after all passes, float |\n\n"
-    "Read back, bit-exact: `workbench run --hw MACHINE --program program.json --weights network.onnx "
+    "Read back, bit-exact: `workbench run --hw MACHINE --program program.json --weights "
+    "network.onnx "
     "--quantization quantizer.json`.\n\n"
     "Not known of the vendor's runtime, and so not claimed: which file its weights come from (it "
-    "packs them itself, from layers by name; `filters.bin` is what it would put into DDR), the image "
+    "packs them itself, from layers by name; `filters.bin` is what it would put into DDR), the "
+    "image "
     "queue's descriptors (addresses of inputs and outputs are those of our own DDR image; it "
     "relocates them), the meaning of `weights_bit`, a0 b1 c1, and whether keys that we leave out "
     "(`deeppy`, `tile_info`, `merged`) are read at all. `bottoms` names the instruction before.\n";
@@ -107,8 +109,8 @@ constexpr std::string_view kRuntimeReadme =
 }  // namespace
 
 void write_application(FreshFolder& folder, const Compiled& compiled) {
-  for (const auto& [path, contents] : pulp::emit_c(
-           compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled))) {
+  for (const auto& [path, contents] :
+       pulp::emit_c(compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled))) {
     folder.write(path, contents);
   }
   folder.commit();

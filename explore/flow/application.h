@@ -10,12 +10,12 @@
 
 namespace workbench {
 
-// A folder that is written beside the one it becomes: that one has all of it or is as it was. One of
-// the same kind that is there already is replaced, whatever was added to it.
+// A folder that is written beside the one it becomes: that one has all of it or is as it was. One
+// of the same kind that is there already is replaced, whatever was added to it.
 class FreshFolder {
  public:
-  // `mark`: the file by which one of the kind is known. Throws Error "OPTION FOLDER: ..." where there
-  // is something else of that name. An empty folder name is fine, and never written.
+  // `mark`: the file by which one of the kind is known. Throws Error "OPTION FOLDER: ..." where
+  // there is something else of that name. An empty folder name is fine, and never written.
   FreshFolder(std::string option, const std::filesystem::path& folder, std::string mark);
   ~FreshFolder();  // what was not committed is gone
   FreshFolder(const FreshFolder&) = delete;

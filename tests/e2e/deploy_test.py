@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""workbench --emit-c: the application builds and runs with this machine's compiler and, where there
+"""workbench --emit-c and --emit-runtime: the application builds and runs with this machine's compiler and, where there
 is one, with a RISC-V compiler; a table that is not what it was is noticed."""
 
+import json
 import os
 import pathlib
 import re
@@ -45,7 +46,7 @@ class Deploy(unittest.TestCase):
 
     def execute(self, app, machine):
         """On the detailed tier, where this workbench has it."""
-        if run(WORKBENCH, "execute", "--help").returncode != 0:
+        if "\n  execute " not in run(WORKBENCH, "--help").stdout:
             self.skipTest("this workbench cannot execute ELF files")
         return run(WORKBENCH, "execute", app / "main.elf", "--hw", machine, "--files", app / "hex",
                    cwd=ROOT)
@@ -150,6 +151,62 @@ class Deploy(unittest.TestCase):
                                   ("barriers", barrier_before_kernel, lambda line: "")]:
             with self.subTest(what):
                 self.assertEqual(self.unnoticed(app, row, change), [])
+
+
+class Runtime(unittest.TestCase):
+    """workbench --emit-runtime: what is written for the card's runtime, read back."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="workbench-deploy-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def test_what_is_written_is_read_back_bit_exactly(self):
+        for i, (machine, network) in enumerate([("v3_96", "zoo:tiny_residual"),
+                                                ("v3_96", "zoo:tiny_inception"),
+                                                ("v2_28", "zoo:tiny_cnn")]):
+            with self.subTest(network, machine=machine):
+                app = self.folder / str(i)
+                ours = run(WORKBENCH, "run", "--hw", machine, network, "--emit-runtime", app,
+                           "--json", self.folder / "ours.json", "--deterministic", cwd=ROOT)
+                self.assertEqual(ours.returncode, 0, ours.stderr)
+                back = run(WORKBENCH, "run", "--hw", machine, "--program", app / "program.json",
+                           "--weights", app / "network.onnx", "--quantization",
+                           app / "quantizer.json", "--json", self.folder / "back.json",
+                           "--deterministic", cwd=ROOT)
+                self.assertEqual(back.returncode, 0, back.stderr)
+                self.assertIn("bit-exact", back.stdout)
+                reports = [json.loads((self.folder / f"{name}.json").read_text())
+                           for name in ("ours", "back")]
+                self.assertEqual(*(report["totals"]["cycles"] for report in reports))
+                self.filters_lie_in_the_image(app)
+
+    def filters_lie_in_the_image(self, app):
+        image = (app / "filters.bin").stat().st_size
+        filters = json.loads((app / "filters.json").read_text())["filters"]
+        self.assertTrue(filters)
+        for one in filters:
+            self.assertGreater(one["bytes"], 0)
+            self.assertLessEqual(one["address"] + one["bytes"], image)
+
+    def test_the_keys_are_the_vendors(self):
+        done = run(WORKBENCH, "compile", "--hw", "v3_96", "zoo:tiny_residual", "--emit-runtime",
+                   self.folder / "files", cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        program = json.loads((self.folder / "files/program.json").read_text())
+        self.assertEqual(program["inputs"][0]["input_name"], "data")
+        self.assertEqual(program["inputs"][0]["next_layers"], ["conv1"])
+        self.assertGreater(program["unsupported"]["count"], 0)  # the classifier
+        first = program["network"][0]
+        self.assertEqual(first["xdnn_kv"]["XNOp"], first["xdnn_instr"].split()[1])
+        self.assertNotIn("weights_bit", first["xdnn_kv"])
+        self.assertEqual(first["memory_description"], "ddr_to_am")
+
+    def test_a_cluster_has_no_such_files(self):
+        done = run(WORKBENCH, "compile", "--hw", "gap8", "zoo:tiny_cnn", "--emit-runtime",
+                   self.folder / "files", cwd=ROOT)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--emit-runtime: expected an xDNN machine, found gap8", done.stderr)
+        self.assertEqual(list(self.folder.iterdir()), [])
 
 
 if __name__ == "__main__":

@@ -183,7 +183,8 @@ void forget(const Kernel& kernel, const Machine& machine, L1Bytes& l1) {
     std::fill_n(l1.begin() + address, bytes, std::uint8_t{0});
   };
   clear(kernel.scratch, scratch_bytes(kernel, machine));
-  if (traits(kernel.kind).destroys_input && kernel.in_bits < 8) clear(kernel.in, input_bytes(kernel));
+  if (traits(kernel.kind).destroys_input && kernel.in_bits < 8)
+    clear(kernel.in, input_bytes(kernel));
 }
 
 TEST(PulpKernels, the_c_of_applications_leaves_l1_as_the_kernels_do) {

@@ -33,7 +33,8 @@ namespace {
 using Function = void (*)(const nn_call_t*);
 
 Function function_named(const std::string& name) {
-#define NAMED(function) {#function, function}
+#define NAMED(function) \
+  { #function, function }
   static const std::map<std::string, Function> functions = {
       NAMED(nn_conv_Ho),
       NAMED(nn_conv_HoWo),

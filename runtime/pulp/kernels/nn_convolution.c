@@ -104,7 +104,7 @@ static void nn_pixel(nn_work_t* work, int32_t y, int32_t x, uint8_t* scratch) {
 
 static void nn_convolve(const nn_call_t* call, nn_share_t rows, nn_share_t columns,
                         nn_share_t channels) {
-  const int32_t core = pi_core_id();
+  const int32_t core = (int32_t)pi_core_id();
   nn_work_t work = {.call = call, .channels = channels};
   work.depth = call->kernel_h * call->kernel_w * call->in_c;
   work.row = nn_packed(work.depth, call->weight_bits);
@@ -121,7 +121,7 @@ static nn_share_t nn_all(int32_t n) {
 }
 
 void nn_conv_Ho(const nn_call_t* call) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call);
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   if (core < cores) {
     nn_convolve(call, nn_share(call->out_h, 1, cores, core), nn_all(call->out_w),
                 nn_all(call->out_c));
@@ -130,7 +130,7 @@ void nn_conv_Ho(const nn_call_t* call) {
 }
 
 void nn_conv_HoWo(const nn_call_t* call) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call), half = call->out_w / 2;
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call), half = call->out_w / 2;
   const nn_share_t halves[2] = {{0, half}, {half, call->out_w}};
   if (call->out_h % cores == 0 || call->out_w <= 1 || cores < 2) {
     nn_conv_Ho(call);
@@ -144,7 +144,7 @@ void nn_conv_HoWo(const nn_call_t* call) {
 }
 
 void nn_conv_Co(const nn_call_t* call) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call);
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   const int32_t unit = nn_words_out(call) ? 1 : 8 / call->out_bits;  // no byte is of two cores
   if (core < cores) {
     nn_convolve(call, nn_all(call->out_h), nn_all(call->out_w),
@@ -171,7 +171,7 @@ static int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t channel) {
 }
 
 void nn_linear(const nn_call_t* call) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call);
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   const int32_t unit = nn_words_out(call) ? 1 : 8 / call->out_bits;
   if (core < cores) {
     const nn_share_t channels = nn_share(call->out_c, unit, cores, core);

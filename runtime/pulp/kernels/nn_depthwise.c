@@ -66,7 +66,7 @@ static void nn_channel(const nn_plane_t* of) {
 }
 
 void nn_depthwise(const nn_call_t* call) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call);
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   const int32_t rows = call->in_h + call->pad_top + call->pad_bottom;
   if (core < cores) {
     const nn_share_t channels = nn_share(call->out_c, 8 / call->out_bits, cores, core);

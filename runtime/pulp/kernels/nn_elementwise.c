@@ -43,7 +43,7 @@ static void nn_requantize_pixel(const nn_call_t* call, int32_t pixel) {
 }
 
 static void nn_each_pixel(const nn_call_t* call, void (*run)(const nn_call_t*, int32_t)) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call);
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   if (core < cores) {
     const nn_share_t pixels = nn_share(call->out_h * call->out_w, 1, cores, core);
     for (int32_t pixel = pixels.begin; pixel < pixels.end; ++pixel) run(call, pixel);

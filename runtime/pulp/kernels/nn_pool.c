@@ -47,7 +47,7 @@ static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x) {
 }
 
 void nn_avgpool(const nn_call_t* call) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call);
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   if (core < cores) {
     const nn_share_t rows = nn_share(call->out_h, 1, cores, core);
     for (int32_t y = rows.begin; y < rows.end; ++y) {
@@ -115,7 +115,7 @@ static void nn_maxima_of_rows(const nn_call_t* call, int32_t y) {
 }
 
 void nn_maxpool(const nn_call_t* call) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call);
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   if (core < cores) {
     const nn_share_t rows = nn_share(call->in_h, 1, cores, core);
     for (int32_t y = rows.begin; y < rows.end; ++y) nn_maxima_of_row(call, y);
@@ -142,7 +142,7 @@ static void nn_maximum_of_window(const nn_call_t* call, int32_t y, int32_t x) {
 }
 
 void nn_maxpool_direct(const nn_call_t* call) {
-  const int32_t core = pi_core_id(), cores = nn_cores(call);
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   if (core < cores) {
     const nn_share_t rows = nn_share(call->out_h, 1, cores, core);
     for (int32_t y = rows.begin; y < rows.end; ++y) {

@@ -131,7 +131,7 @@ void pulp_nn_add(uint8_t* Im_in_1, uint8_t* Im_in_2, uint8_t* Im_out, uint16_t o
                  uint16_t out_mult2, uint16_t out_shift, uint16_t dim_im_in_h, uint16_t dim_im_in_w,
                  uint16_t ch_im_in) {
   const int32_t row = dim_im_in_w * ch_im_in;
-  const nn_share_t rows = nn_share(dim_im_in_h, 1, NUM_CORES, pi_core_id());
+  const nn_share_t rows = nn_share(dim_im_in_h, 1, NUM_CORES, (int32_t)pi_core_id());
   for (int32_t i = rows.begin * row; i < rows.end * row; ++i) {
     const int32_t a = Im_in_1[i] * (int16_t)out_mult1, b = Im_in_2[i] * (int16_t)out_mult2;
     Im_out[i] = (uint8_t)nn_clip_u8((uint16_t)((uint32_t)(a + b) >> out_shift));
