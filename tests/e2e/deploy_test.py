@@ -63,7 +63,7 @@ class Deploy(unittest.TestCase):
     @unittest.skipUnless(RISCV, "no riscv64-unknown-elf-gcc")
     def test_three_networks_build_for_the_cluster(self):
         for i, (machine, network) in enumerate(NETWORKS):
-            for xpulp in ("0", "1"):
+            for xpulp in ("0", "1") if i == 0 else ("1",):
                 with self.subTest(network, xpulp=xpulp):
                     app = self.emit(machine, network, folder=f"app{i}")
                     done = self.make(app, "Makefile.plain", f"XPULP={xpulp}", "-B", "main.elf")
@@ -116,7 +116,7 @@ class Deploy(unittest.TestCase):
         tried, right = 0, []
         for path in sorted((app / "src").glob("layer*.c")):
             lines = path.read_text().splitlines(keepends=True)
-            for i in [i for i in range(1, len(lines)) if is_row(lines, i)][:3]:
+            for i in [i for i in range(1, len(lines)) if is_row(lines, i)][:2]:
                 path.write_text("".join(lines[:i] + [change(lines[i])] + lines[i + 1:]))
                 self.assertEqual(run("cc", *flags, "runtime.o", *map(str, (app / "src").glob("*.c")),
                                      "-o", "mutant", cwd=app).returncode, 0)
