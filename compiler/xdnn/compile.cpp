@@ -1,7 +1,10 @@
 #include "compiler/xdnn/compile.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
+#include "compiler/xdnn/branch_pools.h"
 #include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/minimum_memory.h"
 #include "compiler/xdnn/placed.h"
@@ -54,11 +57,29 @@ std::vector<HostStepInfo> host_steps(const Program& program, const Machine& mach
                              {machine.host.gflops, machine.host.gigabytes_per_second});
 }
 
+// With max pools moved into the branches of concats, where that is possible and was asked for. An
+// order that the user wrote names the pools as they are.
+std::optional<Graph> other_form(const Graph& quantized, const CompileOptions& options) {
+  if (options.choices.pools_in_branches == Use::Never || options.order.file) return std::nullopt;
+  return pools_in_branches(quantized);
+}
+
+Placed fastest(const Graph& quantized, const std::optional<Graph>& other, const Machine& machine,
+               const CompileOptions& options) {
+  Placed placed = place_fastest_order(quantized, machine, options.order, options.choices);
+  if (!other) return placed;
+  auto second = place_whole(*other, machine, options.order, options.choices);
+  const bool always = options.choices.pools_in_branches == Use::Always;
+  if (second && (always || second->time < placed.time)) placed = std::move(*second);
+  return placed;
+}
+
 }  // namespace
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   const auto reasons = reasons_for_host(quantized, machine, options);  // or refuses
-  auto [lowered, placement, time, stopped] = place_fastest_order(quantized, machine, options.order);
+  const std::optional<Graph> other = other_form(quantized, options);
+  auto [lowered, placement, time, stopped] = fastest(quantized, other, machine, options);
   if (stopped && options.remark) {
     options.remark(
         "the search for an order of the layers stopped at its limit: the order is the best so far");

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "compiler/xdnn/choices.h"
 #include "compiler/xdnn/order.h"
 #include "compiler/xdnn/support.h"
 #include "core/graph.h"
@@ -24,6 +25,7 @@ struct CompileOptions {
   std::map<std::string, std::string> left_to_host = {};
   // Takes what the user should know of this compilation, a line each.
   std::function<void(const std::string&)> remark = {};
+  Choices choices = {};
 };
 
 // `quantized` as compiler/quantize makes it with host_reasons(machine), and more on the host.

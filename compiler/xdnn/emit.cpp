@@ -246,9 +246,10 @@ class Selection {
     set_source(conv);
     const FilterMode mode = filter_mode(filter_shape(conv), machine_);
     CHECK(mode.possible, "'{}' does not fit the filter buffers", from.name);
+    conv.tail.half_rate = mode.half_rate || op_.half_rate;
     // Width-aligned machines have no bit for it: they alternate where they can (cost.h).
-    conv.tail.pingpong_weight = mode.pingpong && !geometry_.width_aligned();
-    conv.tail.half_rate = mode.half_rate;
+    conv.tail.pingpong_weight =
+        filter_mode(filter_shape(conv), machine_).pingpong && !geometry_.width_aligned();
     conv.tail.slice = op_.slice;
     if (op_.destination_in_ddr) {
       conv.tail.destination_in_ddr = true;

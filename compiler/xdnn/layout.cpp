@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <optional>
 #include <set>
+#include <utility>
 
+#include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/lower.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/filters.h"
@@ -15,19 +18,25 @@ namespace workbench::xdnn {
 
 namespace {
 
+// Of `channels`, the last word of which holds `units` copies; nothing where there are none.
+std::optional<ChannelLayout> copied(std::int64_t channels, std::int64_t units,
+                                    const Machine& machine) {
+  if (machine.width_aligned() || machine.features.replication == 0) return std::nullopt;
+  const std::int64_t word = machine.geometry().word_channels();
+  const std::int64_t rest = channels % word, width = word / units;
+  if (rest == 0 || width < 1) return std::nullopt;
+  return ChannelLayout{channels / word, ceil_div(rest, width), units, width};
+}
+
 ChannelLayout fewest_steps(std::int64_t channels, std::int64_t kernel_h, std::int64_t kernel_w,
                            std::initializer_list<std::int64_t> copies, const Machine& machine) {
   if (machine.width_aligned()) return {};
-  const std::int64_t word = machine.geometry().word_channels();
   ChannelLayout best = plain_layout(channels, machine.geometry());
-  const std::int64_t rest = channels % word;
-  if (rest == 0 || machine.features.replication == 0) return best;
   for (const std::int64_t units : copies) {
-    const std::int64_t width = word / units;
-    if (width < 1) continue;
-    const ChannelLayout candidate{channels / word, ceil_div(rest, width), units, width};
-    if (array_steps(candidate, kernel_h, kernel_w) < array_steps(best, kernel_h, kernel_w)) {
-      best = candidate;
+    const auto candidate = copied(channels, units, machine);
+    if (candidate &&
+        array_steps(*candidate, kernel_h, kernel_w) < array_steps(best, kernel_h, kernel_w)) {
+      best = *candidate;
     }
   }
   return best;
@@ -142,37 +151,119 @@ std::pair<std::int64_t, std::int64_t> kernel(const Lowered& lowered, const Lower
   return {window.kernel[0], window.kernel[1]};
 }
 
-// The layout all readers of `volume` agree on; the plain one when they do not.
-ChannelLayout agreed_layout(const Lowered& lowered, int volume, const Machine& machine) {
-  const LoweredVolume& v = lowered.volumes[static_cast<std::size_t>(volume)];
-  const ChannelLayout plain = plain_layout(v.channels, machine.geometry());
-  std::vector<ChannelLayout> wanted;
-  for (const LoweredOp& op : lowered.ops) {
-    if (volume_written(lowered, op) == volume && op.blocked) return plain;  // written in parts
-    const auto read = volumes_read(lowered, op);
-    if (std::find(read.begin(), read.end(), volume) == read.end()) continue;
-    if (op.kind != LoweredKind::Conv || op.blocked) return plain;
-    const auto [kernel_h, kernel_w] = kernel(lowered, op);
-    wanted.push_back(am_source_layout(v.channels, kernel_h, kernel_w, machine));
+// One volume and the ops that decide about its layout.
+class VolumeLayout {
+ public:
+  VolumeLayout(Lowered& lowered, int volume, const Machine& machine)
+      : lowered_(lowered), volume_(volume), machine_(machine) {}
+
+  ChannelLayout run(SharedLayout shared) {
+    if (!may_be_copied()) return plain();
+    const bool agreed = std::all_of(readers_.begin(), readers_.end(), [&](const LoweredOp* op) {
+      return wanted_by(*op) == wanted_by(*readers_[0]);
+    });
+    if (agreed) return wanted_by(*readers_[0]);
+    return shared == SharedLayout::Plain ? plain() : best_of_copies(shared);
   }
-  const bool agreed = !wanted.empty() && std::all_of(wanted.begin(), wanted.end(),
-                                                     [&](const auto& w) { return w == wanted[0]; });
-  return agreed ? wanted[0] : plain;
-}
+
+ private:
+  LoweredVolume& volume() { return lowered_.volumes[static_cast<std::size_t>(volume_)]; }
+  ChannelLayout plain() { return plain_layout(volume().channels, machine_.geometry()); }
+
+  // Only convolutions read it, and whole words are written. Finds the readers.
+  bool may_be_copied() {
+    for (const LoweredOp& op : lowered_.ops) {
+      if (volume_written(lowered_, op) == volume_ && op.blocked) return false;  // in parts
+      const auto read = volumes_read(lowered_, op);
+      if (std::find(read.begin(), read.end(), volume_) == read.end()) continue;
+      if (op.kind != LoweredKind::Conv || op.blocked) return false;
+      readers_.push_back(&op);
+    }
+    return !readers_.empty();
+  }
+
+  ChannelLayout wanted_by(const LoweredOp& op) {
+    const auto [kernel_h, kernel_w] = kernel(lowered_, op);
+    return am_source_layout(volume().channels, kernel_h, kernel_w, machine_);
+  }
+
+  ChannelLayout best_of_copies(SharedLayout shared) {
+    ChannelLayout best = plain();
+    Cycles best_time = *time_with(best);
+    for (const std::int64_t units : {2, 3}) {
+      const auto candidate = copied(volume().channels, units, machine_);
+      const auto time = candidate ? time_with(*candidate) : std::nullopt;
+      if (!time || (shared == SharedLayout::Fastest && *time >= best_time)) continue;
+      best = *candidate, best_time = *time;
+    }
+    return best;
+  }
+
+  // Of all readers, and of a gather that brings it; nothing when filters do not fit.
+  std::optional<Cycles> time_with(const ChannelLayout& layout) {
+    const ChannelLayout before = std::exchange(volume().layout, layout);
+    std::optional<Cycles> total = Cycles{};
+    for (const LoweredOp& op : lowered_.ops) {
+      const bool brings = op.kind == LoweredKind::Gather && volume_written(lowered_, op) == volume_;
+      const bool reads = std::find(readers_.begin(), readers_.end(), &op) != readers_.end();
+      if (!brings && !reads) continue;
+      if (reads && !filters_fit(op, layout)) {
+        total.reset();
+        break;
+      }
+      *total += duration({.instruction = instruction_of(lowered_, op, machine_)}, machine_);
+    }
+    volume().layout = before;
+    return total;
+  }
+
+  bool filters_fit(const LoweredOp& op, const ChannelLayout& layout) {
+    const auto [kernel_h, kernel_w] = kernel(lowered_, op);
+    return filter_mode(array_steps(layout, kernel_h, kernel_w), machine_).possible;
+  }
+
+  Lowered& lowered_;
+  int volume_;
+  const Machine& machine_;
+  std::vector<const LoweredOp*> readers_;
+};
 
 }  // namespace
 
-void choose_layouts(Lowered& lowered, const Machine& machine) {
+void choose_layouts(Lowered& lowered, const Machine& machine, SharedLayout shared) {
   for (std::size_t v = 0; v < lowered.volumes.size(); ++v) {
     const int volume = static_cast<int>(v);
     if (!holds_one_whole_map(lowered, volume)) continue;
-    lowered.volumes[v].layout = agreed_layout(lowered, volume, machine);
+    lowered.volumes[v].layout = VolumeLayout(lowered, volume, machine).run(shared);
   }
   for (LoweredOp& op : lowered.ops) {
     if (!op.source_in_ddr || op.slice == 0) continue;  // slice 0: use_slice0() chose
     const Map& source = lowered.maps[static_cast<std::size_t>(op.sources[0])];
     const auto [kernel_h, kernel_w] = kernel(lowered, op);
     op.ddr_layout = ddr_source_layout(source.channels, kernel_h, kernel_w, machine);
+  }
+}
+
+void choose_rates(Lowered& lowered, const Machine& machine, bool all) {
+  if (machine.width_aligned() || machine.pass_channels(true) >= machine.pass_channels(false)) {
+    return;
+  }
+  // Not counting the first slab, which may be loaded beside the instruction before.
+  const auto without_first = [&](const LoweredOp& op) {
+    const Instruction instruction = instruction_of(lowered, op, machine);
+    return duration({.instruction = instruction}, machine) -
+           conv_work(instruction, machine).first_load;
+  };
+  for (LoweredOp& op : lowered.ops) {
+    if (op.kind != LoweredKind::Conv || op.source_in_ddr || op.slice == 0) continue;
+    const Instruction full_rate = instruction_of(lowered, op, machine);
+    const Tail& t = tail(full_rate);
+    if (t.half_rate || t.pingpong_weight) continue;
+    const Cycles at_full_rate = without_first(op);
+    op.half_rate = true;
+    const Instruction half_rate = instruction_of(lowered, op, machine);
+    const bool overlaps = tail(half_rate).pingpong_weight;
+    op.half_rate = overlaps && (all || without_first(op) < at_full_rate);
   }
 }
 

@@ -41,8 +41,18 @@ std::vector<GroupBlock> split_groups(const GroupedShape& shape, const Machine& m
 
 // --- volumes -------------------------------------------------------------------------------------
 
-// Replication: gives each volume the layout all its readers want, else the plain one.
-void choose_layouts(Lowered& lowered, const Machine& machine);
+// What a volume gets whose readers would each like it laid out differently.
+enum class SharedLayout {
+  Plain,
+  Fastest,     // the layout with which they take least time together
+  MostCopies,  // as many copies as there can be
+};
+// Replication: gives each volume the layout all its readers want, else the one that `shared` says.
+void choose_layouts(Lowered& lowered, const Machine& machine, SharedLayout shared);
+// Convolutions whose filters fill both buffers at full rate, so that loading and computing take
+// turns: half rate for those that are done sooner with slabs of one buffer, or for `all` of them.
+// Layouts are chosen.
+void choose_rates(Lowered& lowered, const Machine& machine, bool all);
 // An eltwise writes over an operand that is dead afterwards.
 void reuse_operands(Lowered& lowered);
 

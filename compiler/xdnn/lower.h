@@ -70,6 +70,7 @@ struct LoweredOp {
   bool blocked = false;             // one of several instructions of a grouped convolution
   bool source_in_ddr = false;       // Conv by hardware-assisted tiling
   bool destination_in_ddr = false;  // Conv whose result streams to DDR
+  bool half_rate = false;           // Conv: half the channels per pass though all would fit
   std::int64_t slice = 1;           // 0: the dedicated first-layer block (throughput.cpp)
   std::int32_t layer = -1;          // row of the report
   std::string tile;                 // "#2": behind the layer's name, for one of several pieces

@@ -277,7 +277,7 @@ NetworkTasks network_tasks(const Graph& quantized, const Machine& machine, Group
   const std::vector<std::size_t> order = natural_order(quantized);
   Lowered lowered = lower(quantized, machine, order);
   if (!lowered.obstacle.empty()) fail("{}", lowered.obstacle);
-  choose_layouts(lowered, machine);
+  choose_layouts(lowered, machine, SharedLayout::Plain);
   choose_tiles(lowered, machine, machine.am_words() / 3);  // as place() does at first
   NetworkTasks network{.groups = group_nodes(quantized, lowered, order, grouping)};
   OrderProblem& compiled = network.compiled;

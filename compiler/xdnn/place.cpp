@@ -124,6 +124,19 @@ class Placer {
     }
   }
 
+  std::optional<Placement> run_spread(std::int64_t ops) {
+    Problem problem = build();
+    const std::int64_t peak = peak_demand(problem);
+    const auto end = static_cast<std::int64_t>(lowered_.ops.size());
+    for (Buffer& buffer : problem.buffers) buffer.end = std::min(end, buffer.end + ops);
+    const auto solution = allocate(problem);
+    if (!solution) return std::nullopt;
+    const auto violations = validate(problem, *solution);
+    CHECK(violations.empty(), "illegal allocation: {}", violations[0]);
+    adopt(*solution);
+    return Placement{peak, solution->extent};
+  }
+
   std::string shortage() const {
     const Problem problem = build();
     const auto [moment, words] = worst_moment(problem);
@@ -283,6 +296,10 @@ class Placer {
 
 std::optional<Placement> place(Lowered& lowered, const Machine& machine) {
   return Placer(lowered, machine).run();
+}
+
+std::optional<Placement> place_spread(Lowered& lowered, const Machine& machine, std::int64_t ops) {
+  return Placer(lowered, machine).run_spread(ops);
 }
 
 std::string shortage(Lowered& lowered, const Machine& machine) {

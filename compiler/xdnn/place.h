@@ -20,6 +20,10 @@ struct Placement {
 };
 // Addresses for all volumes and tile buffers; nothing when they do not fit.
 std::optional<Placement> place(Lowered& lowered, const Machine& machine);
+// Other addresses for what place() has placed: words of a volume or tile buffer go to no other one
+// for `ops` ops behind the last that touches them, so that what is written there need not wait for
+// that one. Nothing when there is no room; the addresses are then as before.
+std::optional<Placement> place_spread(Lowered& lowered, const Machine& machine, std::int64_t ops);
 // What place() found missing, naming the layer: of a network for which it has just found nothing.
 std::string shortage(Lowered& lowered, const Machine& machine);
 

@@ -34,25 +34,79 @@ Cycles modelled_time(const Lowered& placed, const Machine& machine) {
 
 namespace {
 
-// Layouts are chosen; addresses are not.
-std::optional<Placed> with_addresses(Lowered lowered, const Machine& machine) {
-  const auto placement = place(lowered, machine);
-  if (!placement) return std::nullopt;
-  const Cycles time = modelled_time(lowered, machine);
-  return Placed{std::move(lowered), *placement, time};
+// The faster one; of equals that which peaks lower, then the first.
+void keep_better(std::optional<Placed>& best, std::optional<Placed> other) {
+  if (!other) return;
+  const bool faster = !best || other->time < best->time;
+  const bool smaller =
+      best && other->time == best->time && other->placement.peak_words < best->placement.peak_words;
+  if (faster || smaller) best = std::move(other);
 }
 
-std::optional<Placed> placed_whole(Lowered lowered, const Machine& machine) {
+// For how many ops words stay unused; the last: for ever.
+constexpr std::array<std::int64_t, 4> kSpreads = {2, 8, 32, 1 << 30};
+
+// Layouts are chosen; addresses are not.
+std::optional<Placed> with_addresses(Lowered lowered, const Machine& machine, Use spread) {
+  const auto placement = place(lowered, machine);
+  if (!placement) return std::nullopt;
+  Placed best{lowered, *placement, modelled_time(lowered, machine)};
+  if (spread == Use::Never || machine.serial()) return best;
+  for (const std::int64_t ops : kSpreads) {
+    Lowered apart = lowered;
+    const auto other = place_spread(apart, machine, ops);
+    if (!other) continue;
+    const Cycles time = modelled_time(apart, machine);
+    if (time >= best.time && spread != Use::Always) continue;
+    best = {std::move(apart), *other, time};
+  }
+  return best;
+}
+
+std::vector<SharedLayout> shared_layouts(Use use) {
+  if (use == Use::Never) return {SharedLayout::Plain};
+  if (use == Use::Always) return {SharedLayout::MostCopies, SharedLayout::Plain};
+  return {SharedLayout::Plain, SharedLayout::Fastest};
+}
+
+bool laid_out_alike(const Lowered& a, const Lowered& b) {
+  return std::equal(a.volumes.begin(), a.volumes.end(), b.volumes.begin(), b.volumes.end(),
+                    [](const auto& v, const auto& w) { return v.layout == w.layout; });
+}
+
+// What has neither layouts nor addresses; `chunked`: of a memory plan.
+std::optional<Placed> laid_out(const Lowered& lowered, const Machine& machine,
+                               const Choices& choices, bool chunked) {
+  std::optional<Placed> best;
+  std::optional<Lowered> before;
+  for (const SharedLayout shared : shared_layouts(choices.shared_copies)) {
+    if (best && choices.shared_copies == Use::Always) break;  // the first that fits
+    Lowered candidate = lowered;
+    choose_layouts(candidate, machine, shared);
+    if (before && laid_out_alike(candidate, *before)) continue;
+    before = candidate;
+    reuse_operands(candidate);
+    if (chunked) reuse_chunks(candidate);
+    if (choices.half_rate != Use::Always) {
+      keep_better(best, with_addresses(candidate, machine, choices.spread));
+    }
+    if (choices.half_rate == Use::Never) continue;
+    choose_rates(candidate, machine, choices.half_rate == Use::Always);
+    keep_better(best, with_addresses(std::move(candidate), machine, choices.spread));
+  }
+  return best;
+}
+
+std::optional<Placed> placed_whole(const Lowered& lowered, const Machine& machine,
+                                   const Choices& choices) {
   if (!lowered.obstacle.empty()) return std::nullopt;
-  choose_layouts(lowered, machine);
-  reuse_operands(lowered);
-  return with_addresses(std::move(lowered), machine);
+  return laid_out(lowered, machine, choices, false);
 }
 
 // Says why placed_whole() has found nothing.
 [[noreturn]] void refuse(Lowered lowered, const Machine& machine) {
   if (!lowered.obstacle.empty()) fail("{}", lowered.obstacle);
-  choose_layouts(lowered, machine);
+  choose_layouts(lowered, machine, SharedLayout::Plain);
   reuse_operands(lowered);
   CHECK(!place(lowered, machine));
   fail("{}", shortage(lowered, machine));
@@ -61,8 +115,9 @@ std::optional<Placed> placed_whole(Lowered lowered, const Machine& machine) {
 }  // namespace
 
 std::optional<Placed> place_in_order(const Graph& quantized, const Machine& machine,
-                                     const std::vector<std::size_t>& order) {
-  return placed_whole(lower(quantized, machine, order), machine);
+                                     const std::vector<std::size_t>& order,
+                                     const Choices& choices) {
+  return placed_whole(lower(quantized, machine, order), machine, choices);
 }
 
 // --- networks that need a memory plan ------------------------------------------------------------
@@ -80,36 +135,35 @@ std::int64_t capacity(const MemoryModel& model) {
 }
 
 std::optional<Placed> planned(const Lowered& whole, const MemoryModel& model, std::int64_t budget,
-                              BandChoices& choices) {
-  const auto plan = search_plan(model, budget, choices);
+                              BandChoices& bands, const Choices& choices) {
+  const auto plan = search_plan(model, budget, bands);
   if (!plan) return std::nullopt;
   Lowered lowered = carry_out(whole, model, *plan);
   const auto count = static_cast<std::int64_t>(lowered.ops.size());
   if (count > model.machine.control.instructions_max) return std::nullopt;
-  choose_layouts(lowered, model.machine);
-  reuse_operands(lowered);
-  reuse_chunks(lowered);
-  return with_addresses(std::move(lowered), model.machine);
+  return laid_out(lowered, model.machine, choices, true);
 }
 
-std::optional<Placed> first_that_fits(const Lowered& whole, const MemoryModel& model) {
-  BandChoices choices(model);
+std::optional<Placed> first_that_fits(const Lowered& whole, const MemoryModel& model,
+                                      const Choices& choices) {
+  BandChoices bands(model);
   std::int64_t last = -1;
   for (const double share : kShares) {
     const auto budget = static_cast<std::int64_t>(share * static_cast<double>(capacity(model)));
     if (budget == last) continue;
     last = budget;
-    if (auto placed = planned(whole, model, budget, choices)) return placed;
+    if (auto placed = planned(whole, model, budget, bands, choices)) return placed;
   }
   return std::nullopt;
 }
 
 bool has_program(const Graph& quantized, const Machine& machine,
                  const std::vector<std::size_t>& order) {
+  const Choices plain = all_choices(Use::Never);  // they decide about time, not about room
   Lowered whole = lower(quantized, machine, order);
-  if (placed_whole(whole, machine)) return true;
+  if (placed_whole(whole, machine, plain)) return true;
   const MemoryModel model(whole, machine);
-  return first_that_fits(whole, model).has_value();
+  return first_that_fits(whole, model, plain).has_value();
 }
 
 constexpr std::int64_t kPlannedOps = 20'000;  // in all tries together
@@ -166,12 +220,12 @@ std::optional<std::int64_t> smallest_memory(const Graph& quantized, const Memory
 
 // Of the plans for all `candidates` the one that is fastest by modelled time.
 Placed place_by_plan(const Graph& quantized, const Machine& machine,
-                     const std::vector<CandidateOrder>& candidates) {
+                     const std::vector<CandidateOrder>& candidates, const Choices& choices) {
   std::optional<Placed> best;
   for (const CandidateOrder& candidate : candidates) {
     Lowered whole = lower(quantized, machine, candidate.nodes);
     const MemoryModel model(whole, machine);
-    auto placed = first_that_fits(whole, model);
+    auto placed = first_that_fits(whole, model, choices);
     if (placed && (!best || placed->time < best->time)) best = std::move(placed);
   }
   if (!best) cannot_be_cut(quantized, machine, candidates.back().nodes);
@@ -182,27 +236,39 @@ Placed place_by_plan(const Graph& quantized, const Machine& machine,
 
 // --- all orders ----------------------------------------------------------------------------------
 
-Placed place_fastest_order(const Graph& quantized, const Machine& machine,
-                           const OrderOptions& options) {
-  const std::vector<CandidateOrder> candidates = candidate_orders(quantized, machine, options);
-  const bool stopped =
-      std::any_of(candidates.begin(), candidates.end(), [](const auto& c) { return c.stopped; });
+namespace {
+
+bool any_stopped(const std::vector<CandidateOrder>& candidates) {
+  return std::any_of(candidates.begin(), candidates.end(), [](const auto& c) { return c.stopped; });
+}
+
+std::optional<Placed> fastest_of(const Graph& quantized, const Machine& machine,
+                                 const std::vector<CandidateOrder>& candidates,
+                                 const Choices& choices) {
   std::optional<Placed> best;
   for (const CandidateOrder& candidate : candidates) {
-    auto placed = place_in_order(quantized, machine, candidate.nodes);
-    if (!placed) continue;  // another one may fit
-    placed->stopped = stopped;
-    const bool faster = !best || placed->time < best->time;
-    const bool smaller = best && placed->time == best->time &&
-                         placed->placement.peak_words < best->placement.peak_words;
-    if (faster || smaller) best = std::move(placed);
+    keep_better(best, place_in_order(quantized, machine, candidate.nodes, choices));
   }
-  if (best) return std::move(*best);
+  if (best) best->stopped = any_stopped(candidates);
+  return best;
+}
+
+}  // namespace
+
+std::optional<Placed> place_whole(const Graph& quantized, const Machine& machine,
+                                  const OrderOptions& options, const Choices& choices) {
+  return fastest_of(quantized, machine, candidate_orders(quantized, machine, options), choices);
+}
+
+Placed place_fastest_order(const Graph& quantized, const Machine& machine,
+                           const OrderOptions& options, const Choices& choices) {
+  const std::vector<CandidateOrder> candidates = candidate_orders(quantized, machine, options);
+  if (auto best = fastest_of(quantized, machine, candidates, choices)) return std::move(*best);
   if (machine.slice0.used == 1) {  // memory plans know nothing of slice 0
     refuse(lower(quantized, machine, candidates.back().nodes), machine);
   }
-  Placed planned = place_by_plan(quantized, machine, candidates);
-  planned.stopped = stopped;
+  Placed planned = place_by_plan(quantized, machine, candidates, choices);
+  planned.stopped = any_stopped(candidates);
   return planned;
 }
 

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "compiler/xdnn/choices.h"
 #include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/order.h"
 #include "compiler/xdnn/place.h"
@@ -17,17 +18,21 @@ struct Placed {
   bool stopped = false;  // the search for an order (SearchLimits)
 };
 
-// Lowers, lays out and places one order; nothing when it does not fit the memory, or the first
-// layer slice 0.
+// Lowers, lays out and places one order, of the `choices` the fastest; nothing when it does not fit
+// the memory, or the first layer slice 0.
 std::optional<Placed> place_in_order(const Graph& quantized, const Machine& machine,
-                                     const std::vector<std::size_t>& order);
+                                     const std::vector<std::size_t>& order,
+                                     const Choices& choices = {});
 
 // Lowers, lays out and places each of candidate_orders() and takes the one of least modelled time,
 // of equals the one of least peak. When none fits, the fastest of the memory plans for them
 // (memory_plan.h). Throws Error naming the layer and the smallest memory that would do when there
 // is none either, or what is in the way of slice 0.
 Placed place_fastest_order(const Graph& quantized, const Machine& machine,
-                           const OrderOptions& options = {});
+                           const OrderOptions& options = {}, const Choices& choices = {});
+// The same without a memory plan: nothing when no order fits.
+std::optional<Placed> place_whole(const Graph& quantized, const Machine& machine,
+                                  const OrderOptions& options, const Choices& choices);
 
 // End of the placed program in the analytic tier (isa/xdnn/cost.h), wait bits included.
 Cycles modelled_time(const Lowered& placed, const Machine& machine);

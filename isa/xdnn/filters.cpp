@@ -126,7 +126,12 @@ FilterMode filter_mode(const FilterShape& shape, const Machine& machine) {
   if (machine.width_aligned()) {
     return filter_mode(round_up(shape.in_channels, 2) * shape.kernel_h * shape.kernel_w, machine);
   }
-  return filter_mode(array_steps(shape, machine), machine);
+  const std::int64_t steps = array_steps(shape, machine);
+  FilterMode mode = filter_mode(steps, machine);
+  if (!shape.half_rate || machine.filters.buffers < 2) return mode;
+  const std::int64_t channels = machine.pass_channels(true);
+  mode.pingpong = steps * channels <= machine.filters.buffer_steps * machine.pass_channels(false);
+  return mode;
 }
 
 std::int64_t slab_bytes(const FilterShape& shape, const Machine& machine) {

@@ -70,6 +70,9 @@ FilterShape filter_shape(const Conv& conv);
 // pixels [in_channels]; it has no step of its own. The buffers hold an even number of channels.
 std::vector<Tap> array_taps(const FilterShape& shape, const Machine& machine);
 std::int64_t array_steps(const FilterShape& shape, const Machine& machine);
+// Of filters that are to be used at half rate, where half as many channels make a slab, `pingpong`
+// is of such slabs: up to twice the steps fit one buffer (assumed: docs/facts/xdnn.md 1.5 has slabs
+// of both buffers only).
 FilterMode filter_mode(const FilterShape& shape, const Machine& machine);
 std::int64_t slab_bytes(const FilterShape& shape, const Machine& machine);
 

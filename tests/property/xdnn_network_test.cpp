@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <tuple>
 
@@ -62,10 +63,10 @@ Case make_case(std::uint64_t seed, xdnn::Family family = xdnn::Family::V3, int b
 }
 
 // One verdict over all that the simulator can show; returns false when the network does not fit.
-bool check_case(const Case& c) {
+bool check_case(const Case& c, const xdnn::Choices& choices = {}) {
   xdnn::Program program;
   try {
-    program = xdnn::compile(c.quantized, c.machine);
+    program = xdnn::compile(c.quantized, c.machine, {.choices = choices});
   } catch (const Error& error) {
     const std::string text = error.what();
     EXPECT_TRUE(text.find("bytes of activation memory") != std::string::npos ||
@@ -131,6 +132,64 @@ INSTANTIATE_TEST_SUITE_P(V3At16Bits, RandomNetworks,
 INSTANTIATE_TEST_SUITE_P(V2At16Bits, RandomNetworks,
                          ::testing::Combine(::testing::Values(xdnn::Family::V2),
                                             ::testing::Values(16), ::testing::Range(0, 4)));
+
+// Whatever the compiler may choose by modelled time, chosen wherever it is possible.
+class ForcedChoices : public ::testing::TestWithParam<std::tuple<xdnn::Family, int>> {};
+
+TEST_P(ForcedChoices, run_bit_exactly_on_random_machines) {
+  const auto [family, slice] = GetParam();
+  int ran = 0;
+  for (int i = 0; i < kCases / 8; ++i) {
+    const auto seed = static_cast<std::uint64_t>(1000 * (slice + 1) + i);
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    ran += check_case(make_case(seed, family), xdnn::all_choices(xdnn::Use::Always)) ? 1 : 0;
+    if (HasFailure()) break;
+  }
+  EXPECT_GE(ran, kCases / 8 / 2) << "most networks must fit, or the test shows little";
+}
+INSTANTIATE_TEST_SUITE_P(V3, ForcedChoices,
+                         ::testing::Combine(::testing::Values(xdnn::Family::V3),
+                                            ::testing::Range(0, 4)));
+INSTANTIATE_TEST_SUITE_P(Others, ForcedChoices,
+                         ::testing::Combine(::testing::Values(xdnn::Family::V2,
+                                                              xdnn::Family::Darius,
+                                                              xdnn::Family::MathEngine),
+                                            ::testing::Range(4, 5)));
+
+// Each choice alone, and all of them: modelled no slower than without, and no more is moved.
+TEST(Choices, make_no_network_slower) {
+  using xdnn::Choices;
+  using xdnn::Use;
+  const Choices none = xdnn::all_choices(Use::Never);
+  std::vector<Choices> some(4, none);
+  some[0].shared_copies = some[1].half_rate = Use::WhereFaster;
+  some[2].spread = some[3].pools_in_branches = Use::WhereFaster;
+  some.emplace_back();
+  int faster = 0;
+  for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Case c = make_case(seed);
+    const auto compiled = [&](const Choices& choices) -> std::optional<xdnn::Program> {
+      try {
+        return xdnn::compile(c.quantized, c.machine, {.constants = false, .choices = choices});
+      } catch (const Error&) {
+        return std::nullopt;
+      }
+    };
+    const auto plain = compiled(none);
+    for (const Choices& choices : some) {
+      const auto chosen = compiled(choices);
+      ASSERT_EQ(chosen.has_value(), plain.has_value());
+      if (!plain) continue;
+      const Cycles with = xdnn::earliest_times(*chosen, c.machine).end;
+      const Cycles without = xdnn::earliest_times(*plain, c.machine).end;
+      EXPECT_LE(with, without);
+      EXPECT_LE(chosen->info.moveops, plain->info.moveops);
+      faster += with < without ? 1 : 0;
+    }
+  }
+  EXPECT_GE(faster, 10) << "or the test shows little";
+}
 
 // Power of the error of the quantized network's first output against the float one, in dB.
 double output_snr(const Case& c) {

@@ -109,6 +109,14 @@ TEST(XdnnFilters, from_65_to_128_steps_run_at_half_rate) {
   }
 }
 
+// A slab of half the channels has half the weights: 64 steps of it fit the buffer of 32.
+TEST(XdnnFilters, up_to_64_steps_at_half_rate_alternate_between_the_buffers) {
+  for (const std::int64_t channels : {96, 64 * 96, 65 * 96}) {
+    const FilterShape shape{plain_layout(channels, 96), channels, 64, 1, 1, true};
+    EXPECT_EQ(filter_mode(shape, kV3).pingpong, channels <= 64 * 96) << channels;
+  }
+}
+
 TEST(XdnnFilters, more_than_128_steps_cannot_run) { EXPECT_FALSE(filter_mode(129, kV3).possible); }
 
 TEST(XdnnFilters, one_buffer_never_alternates) {
