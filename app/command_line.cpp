@@ -239,6 +239,9 @@ void add_run(CLI::App& app, Commands& commands) {
       ->option_text("on|off");
   command.add_flag("--timing-only", options.timing_only,
                    "PULP: cycles and hazards without computing values");
+  command.add_flag(
+      "--explain-bound", options.explain_bound,
+      "what the machine cannot do faster, per layer and resource, and what holds the rest");
   add_request_options(command, options.files);
   command.add_flag("--deterministic", options.deterministic, "leave wall times out");
   command.add_flag("--brief", options.brief, "print totals, not every layer");

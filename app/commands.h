@@ -33,6 +33,7 @@ struct RunOptions {
   int threads = 0;
   bool golden = true;
   bool timing_only = false;
+  bool explain_bound = false;
   RunFiles files;
   bool deterministic = false;
   bool brief = false;

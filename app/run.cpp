@@ -18,6 +18,7 @@
 #include "explore/flow/machine_file.h"
 #include "explore/flow/quantization.h"
 #include "explore/html/run_page.h"
+#include "explore/report/bounds.h"
 #include "explore/report/compiler_reports.h"
 #include "explore/report/export.h"
 #include "explore/report/graph_drawing.h"
@@ -168,7 +169,9 @@ int run(const RunOptions& options) {
   const Technology technology = technology_for(compiled.machine, request.technology);
   create_folder(files.dump_tensors);
   SimulatedNetwork simulated = run_network(
-      compiled, {.golden = options.golden, .values = !options.timing_only}, progress.callback());
+      compiled,
+      {.golden = options.golden, .values = !options.timing_only, .bounds = options.explain_bound},
+      progress.callback());
   progress.clear();
   simulated.result.support = support_of(compiled);
   if (options.deterministic) simulated.result.wall.reset();
@@ -183,6 +186,9 @@ int run(const RunOptions& options) {
                     {.colour = colours_wanted(),
                      .every_layer = !options.brief,
                      .judge_accuracy = !data.input.empty() || !data.calibration.empty()}));
+  if (simulated.result.bounds) {
+    print(bound_text(explain(*simulated.result.bounds, simulated.result.report)));
+  }
   if (!options.request.technology.empty()) {
     show_energy(technology, compiled, simulated.result.report, cycles);
   }

@@ -45,6 +45,12 @@ Expected golden_values(const Compiled& compiled) {
   return {std::move(values), stopwatch.seconds()};
 }
 
+Bounds least_times(const Compiled& compiled) {
+  const Target target = target_for(compiled.machine);
+  if (!target.bounds) fail("--explain-bound: {} has no bounds yet", name(compiled.machine));
+  return target.bounds(compiled.program);
+}
+
 }  // namespace
 
 Compiled compile_network(const Imported& imported, const Quantized& quantized, const Target& target,
@@ -102,6 +108,7 @@ SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request
   result.report = make_report(compiled.info(), result.timeline, machine_info(compiled.machine),
                               std::move(simulated.engines));
   add_counters(simulated.counters, result.report);
+  if (request.bounds) result.bounds = least_times(compiled);
   result.hazards = std::move(simulated.hazards);
   result.warnings = compiled.warnings;
   result.warnings.insert(result.warnings.end(), simulated.warnings.begin(),

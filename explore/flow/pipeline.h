@@ -52,8 +52,9 @@ struct SimulatedNetwork {
 };
 
 struct RunRequest {
-  bool golden = true;  // the golden model runs beside, and the verdict is set
-  bool values = true;  // false: PULP only, timing without data; then no golden either
+  bool golden = true;   // the golden model runs beside, and the verdict is set
+  bool values = true;   // false: PULP only, timing without data; then no golden either
+  bool bounds = false;  // result.bounds is set
 };
 
 // Simulates. result.wall is set. Throws Error when a machine that computes values is to do without.

@@ -10,6 +10,7 @@
 #include "compiler/quantize/nemo.h"
 #include "compiler/quantize/quantize.h"
 #include "compiler/quantize/table.h"
+#include "compiler/xdnn/bounds.h"
 #include "compiler/xdnn/compile.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/replay.h"
@@ -150,6 +151,10 @@ Target xdnn_target(const xdnn::Machine& machine, const LeftToHost& left = {}) {
           [machine](const Program& program, std::span<const Tensor> input,
                     const SimulateOptions& options) {
             return simulated(std::get<xdnn::Program>(program), machine, input, options);
+          },
+      .bounds =
+          [machine](const Program& program) {
+            return xdnn::least_times(std::get<xdnn::Program>(program), machine);
           }};
 }
 

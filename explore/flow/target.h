@@ -13,6 +13,7 @@
 #include "core/graph.h"
 #include "explore/flow/request.h"
 #include "explore/flow/signal_to_noise.h"
+#include "isa/bounds.h"
 #include "isa/timeline.h"
 #include "isa/xdnn/listing.h"
 
@@ -79,6 +80,8 @@ struct Target {
   std::function<LoadedProgram(const CompileRequest&, const Imported&, const Graph& integers)> load;
   std::function<Simulated(const Program&, std::span<const Tensor> input, const SimulateOptions&)>
       simulate;
+  // What the machine cannot do faster of a program's work.
+  std::function<Bounds(const Program&)> bounds;
 };
 
 Target target_for(const Machine& machine);

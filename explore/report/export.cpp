@@ -7,6 +7,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "explore/report/bounds.h"
 #include "explore/report/metrics.h"
 
 namespace workbench {
@@ -161,6 +162,24 @@ Json accuracy(const RunResult& result) {
           {"top5", std::move(outputs)}};
 }
 
+Json bound(const ExplainedBound& one, const std::vector<std::string>& resources) {
+  Json least = Json::object();
+  for (std::size_t r = 0; r < resources.size(); ++r) least[resources[r]] = one.least[r].value;
+  return {{"name", one.name},
+          {"bound_cycles", one.bound.value},
+          {"resource", one.resource},
+          {"cycles", one.taken.value},
+          {"gap", number(one.gap())},
+          {"held_by", one.held_by},
+          {"least_cycles", std::move(least)}};
+}
+
+Json bounds(const BoundReport& report) {
+  Json rows = Json::array();
+  for (const ExplainedBound& layer : report.layers) rows.push_back(bound(layer, report.resources));
+  return {{"total", bound(report.total, report.resources)}, {"layers", std::move(rows)}};
+}
+
 Json hazards(const RunResult& result) {
   Json rows = Json::array();
   for (const Hazard& hazard : result.hazards) {
@@ -215,6 +234,7 @@ std::string json_report(const RunResult& result) {
   json["verdict"] = verdict(result);
   json["accuracy"] = accuracy(result);
   json["layers"] = layer_rows(report);
+  if (result.bounds) json["bounds"] = bounds(explain(*result.bounds, report));
   json["host_steps"] = host_steps(report);
   json["hazards"] = hazards(result);
   json["warnings"] = result.warnings;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "explore/energy/estimate.h"
+#include "isa/bounds.h"
 #include "isa/program_info.h"
 #include "isa/timeline.h"
 #include "sim/verdict.h"
@@ -154,6 +155,7 @@ struct RunResult {
   Report report;
   Timeline timeline;
   std::optional<Verdict> verdict;  // none: golden was off
+  std::optional<Bounds> bounds;    // none: not asked for
   std::vector<Hazard> hazards;
   std::vector<LayerSignalToNoise> signal_to_noise;  // in graph order
   std::vector<Classification> classifications;

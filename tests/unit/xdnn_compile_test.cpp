@@ -68,23 +68,29 @@ TEST(XdnnCompile, two_convolutions_become_two_instructions_and_an_upload) {
 }
 
 TEST(XdnnCompile, the_producer_writes_the_layout_its_readers_want) {
-  // docs/facts/xdnn.md 1.5: dst quadruple of the producer = src quadruple of the consumer; readers
-  // that disagree leave the tensor plain.
+  // docs/facts/xdnn.md 1.5: dst quadruple of the producer = src quadruple of the consumer. A 1x1
+  // reader takes one step with copies and one without: 64 channels in (0,2,3,32) are ceil(2 / 3)
+  // = 1.
   GraphBuilder b;
   const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 64, square_window(3, 1, 1));
   const ValueId y = b.conv("conv2", x, 64, square_window(3, 1, 1));
   b.output(b.conv("conv3", y, 16, square_window(3, 1, 1)));
   b.output(b.conv("conv4", y, 16, square_window(1)));
-  const xdnn::Program program = compiled_for(b.graph(), v3());
-  const auto tail_of = [&](const std::string& layer) {
-    return tail(program.steps[instruction_of_layer(program, layer)].instruction);
-  };
   const xdnn::ChannelLayout replicated{0, 2, 3, 32}, plain{1, 0, 0, 0};
-  EXPECT_EQ(tail_of("conv1").destination, replicated);
-  EXPECT_EQ(tail_of("conv2").source, replicated);
-  EXPECT_EQ(tail_of("conv2").destination, plain);
-  EXPECT_EQ(tail_of("conv3").source, plain);
-  EXPECT_EQ(tail_of("conv4").source, plain);
+  for (const xdnn::Use use : {xdnn::Use::WhereFaster, xdnn::Use::Never}) {
+    const xdnn::Program program =
+        xdnn::compile(quantized_for(b.graph(), v3()), v3(), {.choices = xdnn::all_choices(use)});
+    const auto tail_of = [&](const std::string& layer) {
+      return tail(program.steps[instruction_of_layer(program, layer)].instruction);
+    };
+    const bool copies = use == xdnn::Use::WhereFaster;  // else readers that disagree read it plain
+    EXPECT_EQ(tail_of("conv1").destination, replicated);
+    EXPECT_EQ(tail_of("conv2").source, replicated);
+    for (const auto& layout :
+         {tail_of("conv2").destination, tail_of("conv3").source, tail_of("conv4").source}) {
+      EXPECT_EQ(layout, copies ? replicated : plain);
+    }
+  }
 }
 
 TEST(XdnnCompile, a_concat_is_address_arithmetic) {

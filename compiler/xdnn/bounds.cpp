@@ -1,0 +1,167 @@
+#include "compiler/xdnn/bounds.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "compiler/xdnn/layout.h"
+#include "isa/xdnn/cost.h"
+#include "isa/xdnn/filters.h"
+
+namespace workbench::xdnn {
+
+namespace {
+
+enum Resource : std::size_t { kArray, kDdr, kFilters, kDispatch, kEngines };
+
+constexpr std::array<const char*, kUnits> kEngineNames = {"download", "upload",  "conv",
+                                                          "pool",     "eltwise", "upsample"};
+
+// The array and the loader of one convolution at its best: `inner` is what all passes but one take,
+// loading the next slab meanwhile; the array time of one pass and the load of one slab may be
+// hidden behind those of another instruction.
+struct ConvLeast {
+  Cycles array, inner, pass, slab;
+  Bytes filters;
+};
+
+const Conv& conv_of(const Instruction& instruction) {
+  const auto* fused = std::get_if<ConvPool>(&instruction);
+  return fused != nullptr ? fused->conv : std::get<Conv>(instruction);
+}
+
+// With as many copies of its input's channels as take fewest steps.
+Instruction with_fewest_steps(const Instruction& instruction, const Machine& machine) {
+  Instruction best = instruction;
+  if (machine.width_aligned()) return best;
+  Conv& conv =
+      std::holds_alternative<ConvPool>(best) ? std::get<ConvPool>(best).conv : std::get<Conv>(best);
+  const auto layout = conv.tail.source_in_ddr ? ddr_source_layout : am_source_layout;
+  const ChannelLayout fewest = layout(conv.in_ch, conv.kernel_h, conv.kernel_w, machine);
+  if (array_steps(fewest, conv.kernel_h, conv.kernel_w) <
+      array_steps(conv.tail.source, conv.kernel_h, conv.kernel_w)) {
+    conv.tail.source = fewest;
+  }
+  conv.tail.half_rate = filter_mode(array_steps(filter_shape(conv), machine), machine).half_rate;
+  conv.tail.pingpong_weight = filter_mode(filter_shape(conv), machine).pingpong;
+  return best;
+}
+
+ConvLeast at_this_rate(const Instruction& instruction, const Machine& machine) {
+  const ConvCost cost = conv_cost(instruction, machine);
+  const ConvWork work = conv_work(instruction, machine);
+  ConvLeast least{.array = work.compute, .filters = cost.slab * cost.passes};
+  if (tail(instruction).source_in_ddr) {  // tiles: how often filters are fetched is a choice
+    least.inner = least.array;
+    return least;
+  }
+  least.pass = cost.row_cycles * cost.rows;
+  least.slab = ddr_cycles(cost.slab, machine);
+  const bool alternate = cost.slab_buffers < machine.filters.buffers;
+  const Cycles each = alternate ? std::max(least.pass, least.slab) : least.pass + least.slab;
+  least.inner = each * (cost.passes - 1);
+  return least;
+}
+
+ConvLeast conv_least(const Instruction& as_written, const Machine& machine) {
+  const Instruction instruction = with_fewest_steps(as_written, machine);
+  ConvLeast least = at_this_rate(instruction, machine);
+  if (machine.width_aligned() || conv_of(instruction).tail.half_rate ||
+      machine.pass_channels(true) >= machine.pass_channels(false)) {
+    return least;
+  }
+  Instruction halves = instruction;
+  Tail& t = tail(halves);
+  t.half_rate = true;
+  t.pingpong_weight = filter_mode(filter_shape(conv_of(halves)), machine).pingpong;
+  const ConvLeast other = at_this_rate(halves, machine);
+  if (other.inner + std::max(other.pass, other.slab) <
+      least.inner + std::max(least.pass, least.slab)) {
+    least.inner = other.inner, least.pass = other.pass, least.slab = other.slab;
+  }
+  return least;
+}
+
+class Sums {
+ public:
+  Sums(const Program& program, const Machine& machine) : program_(program), machine_(machine) {}
+
+  Bounds run() {
+    Bounds bounds;
+    bounds.resources = names();
+    for (std::size_t layer = 0; layer < program_.info.layers.size(); ++layer) {
+      bounds.layers.push_back(of(static_cast<std::int32_t>(layer)));
+    }
+    bounds.total = of(std::nullopt);
+    return bounds;
+  }
+
+ private:
+  std::vector<std::string> names() const {
+    if (machine_.serial()) return {"in turn"};
+    std::vector<std::string> list = {"array", "DDR", "filters", "dispatch"};
+    for (const char* name : kEngineNames) list.emplace_back(name);
+    list.erase(list.begin() + static_cast<std::ptrdiff_t>(engine(Unit::Conv)));
+    return list;
+  }
+  static std::size_t engine(Unit unit) {
+    const auto number = static_cast<std::size_t>(unit);
+    return kEngines + number - (unit > Unit::Conv ? 1 : 0);
+  }
+
+  std::vector<Cycles> of(std::optional<std::int32_t> layer) const {
+    std::vector<Cycles> times(names().size());
+    Bytes moved;
+    Cycles inner, pass, slab;
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+      if (layer && program_.info.instruction_layer[i] != *layer) continue;
+      const Step& step = program_.steps[i];
+      if (machine_.serial()) {
+        times[0] += duration(step, machine_) + Cycles{machine_.control.issue_cycles};
+        continue;
+      }
+      times[kDispatch] += Cycles{machine_.control.issue_cycles};
+      moved += bytes_of(step.instruction);
+      const Unit unit = unit_of(step.instruction);
+      if (unit != Unit::Conv) {
+        times[engine(unit)] += stream_least(step);
+      } else if (tail(step.instruction).slice != 0) {
+        const ConvLeast least = conv_least(step.instruction, machine_);
+        times[kArray] += least.array;
+        inner += least.inner, pass += least.pass, slab += least.slab;
+      }
+    }
+    if (machine_.serial()) return times;
+    times[kDdr] = ddr_cycles(moved, machine_);
+    times[kFilters] = inner + std::max(pass, slab);
+    return times;
+  }
+
+  // An eltwise at best reads both operands at once.
+  Cycles stream_least(Step step) const {
+    if (auto* add = std::get_if<Eltwise>(&step.instruction)) add->tail.parallel_read = true;
+    return duration(step, machine_);
+  }
+
+  Bytes bytes_of(const Instruction& instruction) const {
+    if (unit_of(instruction) != Unit::Conv) return stream_cost(instruction, machine_).ddr;
+    const MachineOfSlice own(machine_, tail(instruction).slice);
+    Bytes bytes = conv_least(instruction, own.get()).filters;
+    if (tail(instruction).source_in_ddr) {
+      const Conv& conv = conv_of(instruction);
+      bytes += Bytes{ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, machine_.geometry())};
+    }
+    return bytes + result_bytes(instruction, machine_.geometry());
+  }
+
+  const Program& program_;
+  const Machine& machine_;
+};
+
+}  // namespace
+
+Bounds least_times(const Program& program, const Machine& machine) {
+  return Sums(program, machine).run();
+}
+
+}  // namespace workbench::xdnn
