@@ -54,16 +54,23 @@ std::string pixel_kernel(const Kernel& k, const std::string& split) {
 
 }  // namespace
 
+// Kernels that differ in how they share and block the work alone are one function of C.
 std::string c_kernel(const Kernel& k) {
   switch (k.kind) {
     case KernelKind::ConvHo:
+    case KernelKind::ConvHoQuads:
     case KernelKind::PointwiseHo:
+    case KernelKind::PointwiseHoQuads:
       return pixel_kernel(k, "Ho");
     case KernelKind::ConvHoWo:
+    case KernelKind::ConvHoWoQuads:
     case KernelKind::PointwiseHoWo:
+    case KernelKind::PointwiseHoWoQuads:
       return pixel_kernel(k, "HoWo");
     case KernelKind::ConvCo:
+    case KernelKind::ConvCoQuads:
     case KernelKind::PointwiseCo:
+    case KernelKind::PointwiseCoQuads:
       return pixel_kernel(k, "Co");
     // The library's kernel for 3x3 takes no top and bottom padding: its general one computes the
     // same.
@@ -75,6 +82,8 @@ std::string c_kernel(const Kernel& k) {
       return std::string("call_depthwise_generic") + (few ? "_less_4_weights" : "") +
              (k.norm && k.norm_bits == 64 ? "_64" : "");
     }
+    case KernelKind::DepthwisePixels:
+      return "nn_depthwise_pixels";
     case KernelKind::Linear:
       return matrix_kernel(k, "linear", "linear");
     case KernelKind::Linear32: {
@@ -86,6 +95,7 @@ std::string c_kernel(const Kernel& k) {
     case KernelKind::Add:
       return adds_plainly(k) ? "call_add" : "nn_add";
     case KernelKind::AveragePool:
+    case KernelKind::AveragePoolCo:
       return averages_plainly(k) ? "call_avgpool" : "nn_avgpool";
     case KernelKind::MaxPool:
       return is_plain(k) && is_symmetric(k) ? "call_maxpool" : "nn_maxpool";

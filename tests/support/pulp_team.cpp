@@ -42,6 +42,7 @@ Function function_named(const std::string& name) {
       NAMED(nn_linear),
       NAMED(nn_linear_out_32),
       NAMED(nn_depthwise),
+      NAMED(nn_depthwise_pixels),
       NAMED(nn_add),
       NAMED(nn_avgpool),
       NAMED(nn_maxpool),

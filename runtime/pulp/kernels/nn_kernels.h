@@ -3,7 +3,7 @@
 // signatures. Every core of the team calls a kernel with the same call; each does its share, and
 // all leave together.
 //
-// Activations lie [H][W][C] (a depthwise input [C][H][W]), weights [Co][Kh][Kw][Ci] (depthwise
+// Activations lie [H][W][C] (an input of nn_depthwise [C][H][W]), weights [Co][Kh][Kw][Ci] (depthwise
 // [C][Kh][Kw]). Codes have 8, 4 or 2 bits, the first in the low bits; every pixel, every plane of a
 // depthwise input and the weights of every output channel begin at a byte. Addresses need no
 // alignment.
@@ -49,6 +49,7 @@ void nn_conv_Co(const nn_call_t* call);    // output channels
 void nn_linear(const nn_call_t* call);
 void nn_linear_out_32(const nn_call_t* call);  // accumulators
 void nn_depthwise(const nn_call_t* call);
+void nn_depthwise_pixels(const nn_call_t* call);  // of a map [H][W][C]; codes of a byte
 // clip((a' + b') * multiplier + offset) >> shift) of a' = (a * multiplier1 + offset1) >> shift1 and
 // b' likewise, both clipped before where clip_operands says so.
 void nn_add(const nn_call_t* call);
