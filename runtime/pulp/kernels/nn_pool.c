@@ -75,8 +75,9 @@ static void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t* from, in
     const int32_t a = nn_code(to, c, call->in_bits, call->in_signed);
     const int32_t b = nn_code(from, c, call->in_bits, call->in_signed);
     if (b <= a) continue;
-    const int32_t at = c * call->in_bits, mask = ((1 << call->in_bits) - 1) << (at & 7);
-    to[at >> 3] = (uint8_t)((to[at >> 3] & ~mask) | ((b << (at & 7)) & mask));
+    const int32_t at = c * call->in_bits;
+    const uint32_t mask = ((1U << call->in_bits) - 1) << (at & 7);
+    to[at >> 3] = (uint8_t)((to[at >> 3] & ~mask) | ((uint32_t)b << (at & 7) & mask));
   }
 }
 
