@@ -244,8 +244,11 @@ MapWork map_work(KernelKind kind, const Kernel& layer, std::int64_t cores, std::
 ChannelWork channel_work(KernelKind kind, const Kernel& layer, std::int64_t cores,
                          std::int64_t channels) {
   std::int64_t own = channels_over_cores(kind) ? ceil_div(channels, cores) : channels;
-  if (kind == KernelKind::DepthwisePixels) {  // by fours
-    own = std::min(channels, 4 * ceil_div(ceil_div(channels, 4), cores));
+  if (kind == KernelKind::DepthwisePixels) {  // by fours, of which cores share the rows
+    const std::int64_t quads = ceil_div(channels, 4);
+    own = quads > cores ? 4 * ceil_div(quads, cores)
+                        : std::max<std::int64_t>(1, 4 / std::max<std::int64_t>(1, cores / quads));
+    own = std::min(own, channels);
   }
   return rough_cost(traits(kind).family).channels(kind, layer, own);
 }

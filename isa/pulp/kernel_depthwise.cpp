@@ -333,6 +333,7 @@ struct DepthwisePixels {
   CodeBuilder& b;
   const Kernel& kernel;
   Piece quads;               // of channels; the last of all may be fewer than four
+  Piece results;             // rows of them
   std::int64_t scratch = 0;  // of this core
   Routine turn_code, zero_code, plane_code;
 
@@ -445,7 +446,7 @@ struct DepthwisePixels {
   // Rows [first, end) of the map are those that the row of results adds to its window.
   Piece new_rows(std::int64_t y) const {
     const std::int64_t end = y * kernel.stride_y - kernel.pad_top + kRows;
-    return {end - (y == 0 ? kRows : std::min(kernel.stride_y, kRows)), end};
+    return {end - (y == results.begin ? kRows : std::min(kernel.stride_y, kRows)), end};
   }
   Piece inside(const Piece& rows) const {
     const std::int64_t begin = std::clamp<std::int64_t>(rows.begin, 0, kernel.in_h);
@@ -454,10 +455,10 @@ struct DepthwisePixels {
 
   void rows(std::int64_t quad, std::int64_t channels, int quad_depth) {
     const std::int64_t row_bytes = kernel.in_w * kernel.in_c;
-    for (std::int64_t y = 0; y < kernel.out_h;) {
+    for (std::int64_t y = results.begin; y < results.end;) {
       const Piece wanted = new_rows(y), there = inside(wanted);
       std::int64_t end = y + 1;
-      while (end < kernel.out_h && new_rows(end).size() == wanted.size() &&
+      while (end < results.end && new_rows(end).size() == wanted.size() &&
              inside(new_rows(end)).size() == there.size()) {
         ++end;
       }
@@ -478,20 +479,31 @@ struct DepthwisePixels {
     const std::int64_t whole =
         std::max<std::int64_t>(0, std::min(quads.end, kernel.out_c / 4) - quads.begin);
     b.work(kPixelsCall);
-    if (quads.size() > 0) margins();
+    if (quads.size() > 0 && results.size() > 0) margins();
     b.loop(whole, [&](int depth) { rows(quads.begin, 4, depth); });
     if (whole == quads.size()) return;
     b.loop(1, [&](int depth) { rows(quads.begin + whole, kernel.out_c % 4, depth); });
   }
 };
 
-Piece quads_of(const Kernel& kernel, const Machine& machine, std::int64_t core) {
-  return piece(ceil_div(kernel.out_c, 4), kernel.active_cores(machine.cluster.cores), core);
+// Fours of channels over cores; where there are cores for several times as many, so many share the
+// rows of each.
+struct Share {
+  Piece quads, rows;
+};
+Share share_of(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  const std::int64_t cores = kernel.active_cores(machine.cluster.cores);
+  const std::int64_t quads = ceil_div(kernel.out_c, 4);
+  const std::int64_t together = std::max<std::int64_t>(1, cores / quads);
+  if (together == 1) return {piece(quads, cores, core), {0, kernel.out_h}};
+  const std::int64_t quad = std::min(core / together, quads);
+  return {{quad, std::min(quad + 1, quads)}, piece(kernel.out_h, together, core % together)};
 }
 
 CoreCode depthwise_pixels_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   CodeBuilder b(machine);
-  DepthwisePixels depthwise{b, kernel, quads_of(kernel, machine, core)};
+  const auto [quads, rows] = share_of(kernel, machine, core);
+  DepthwisePixels depthwise{b, kernel, quads, rows};
   depthwise.scratch = kernel.scratch + core * DepthwisePixels::scratch_bytes(kernel);
   depthwise.run();
   return b.take();
@@ -499,8 +511,8 @@ CoreCode depthwise_pixels_code(const Kernel& kernel, const Machine& machine, std
 
 std::vector<std::int64_t> pixels_likeness(const Kernel& call, const Machine& machine,
                                           std::int64_t core) {
-  const Piece quads = quads_of(call, machine, core);
-  return {quads.size(), quads.end * 4 > call.out_c ? 1 : 0};
+  const auto [quads, rows] = share_of(call, machine, core);
+  return {quads.size(), quads.end * 4 > call.out_c ? 1 : 0, rows.begin, rows.end};
 }
 
 std::int64_t rows_bytes(const Kernel& call, std::int64_t cores) {
