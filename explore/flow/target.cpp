@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "compiler/passes/one_image.h"
+#include "compiler/pulp/bounds.h"
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/support.h"
 #include "compiler/quantize/calibrate.h"
@@ -235,6 +236,10 @@ Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {}) {
               [machine](const Program& program, std::span<const Tensor> input,
                         const SimulateOptions& options) {
                 return simulated(std::get<pulp::Program>(program), machine, input, options);
+              },
+          .bounds =
+              [machine](const Program& program) {
+                return pulp::least_times(std::get<pulp::Program>(program), machine);
               }};
 }
 
