@@ -635,6 +635,27 @@ void add_validate(CLI::App& app, Commands& commands) {
   command.add_option("--html", options.html, "write them as one self-contained page");
 }
 
+void add_execute(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "execute",
+      "run a program of a PULP cluster instruction by instruction (docs/detailed-tier.md)");
+  ExecuteOptions& options = commands.add(command, execute);
+  command.add_option("program", options.program, "executable of rv32imc, with Xpulpv2 or without")
+      ->required();
+  command.add_option("--hw", options.machine, "PULP machine (default pulp_open)");
+  command.add_option("--set", options.settings, "KEY=VALUE: another value of a machine's key")
+      ->allow_extra_args(false);
+  command.add_option("--files", options.files, "folder of the files that the program reads");
+  command.add_option("--json", options.json, "write cycles of cores, functions and instructions");
+  command.add_option("--functions", options.functions, "functions to list; 0: all (default 20)");
+  command.add_flag("--profile", options.profile, "list the instructions of each function, too");
+  command.add_flag("--brief", options.brief, "print what the program prints, no more");
+  command
+      .add_option("--max-cycles", options.max_cycles,
+                  "end with an error after so many (default 10^10; 0: never)")
+      ->check(whole_number(0, 1'000'000'000'000'000));
+}
+
 // The words of "{a,b}" (CLI::IsMember) or "a|b" (one_of()).
 std::vector<std::string> words_of(const CLI::Option& option) {
   if (option.get_single_name() == "hw") return shipped_machines();
@@ -805,6 +826,7 @@ void add_commands(CLI::App& app, Commands& commands) {
   add_sweep(app, commands);
   add_track(app, commands);
   add_validate(app, commands);
+  add_execute(app, commands);
   commands.add(*app.add_subcommand("ops", "list the ONNX operators that can be imported"), ops);
   commands.add(*app.add_subcommand("passes", "list the passes that --with and --without switch"),
                passes);

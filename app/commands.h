@@ -173,7 +173,17 @@ struct ValidateOptions {
   std::string machine;
 };
 
+struct ExecuteOptions {
+  std::filesystem::path program, files, json;
+  std::string machine = "pulp_open";
+  std::vector<std::string> settings;
+  std::int64_t max_cycles = 10'000'000'000;
+  std::size_t functions = 20;
+  bool profile = false, brief = false;
+};
+
 int run(const RunOptions& options);
+int execute(const ExecuteOptions& options);
 int compile(const CompileCommandOptions& options);
 int verify(const VerifyOptions& options);
 int assemble(const ListingOptions& options);

@@ -1,0 +1,64 @@
+// workbench execute: a program of a PULP cluster, instruction by instruction.
+#include <algorithm>
+
+#include "app/commands.h"
+#include "app/terminal.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "explore/flow/machine.h"
+#include "explore/report/execution.h"
+
+namespace workbench::app {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+const pulp::Machine& pulp_machine(const Machine& machine, const std::string& name) {
+  const auto* const pulp = std::get_if<pulp::Machine>(&machine);
+  if (pulp == nullptr) fail("--hw {}: expected a PULP machine", name);
+  return *pulp;
+}
+
+// By their names in the folder.
+std::map<std::string, std::string> files_of(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  if (folder.empty()) return files;
+  if (!fs::is_directory(folder)) fail("--files {}: expected a folder", folder.string());
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_regular_file()) files[entry.path().filename().string()] = read_file(entry.path());
+  }
+  return files;
+}
+
+}  // namespace
+
+int execute(const ExecuteOptions& options) {
+  require_writable_file(options.json);
+  MachineOptions overrides;
+  overrides.settings = options.settings;
+  const Machine machine = load_machine(find_machine_file(options.machine), overrides);
+  const pulp::Machine& pulp = pulp_machine(machine, options.machine);
+  const std::string file = options.program.string();
+  const riscv::Elf program = riscv::parse_elf(read_file(options.program), file);
+  const riscv::ClusterOptions how{.max_cycles = options.max_cycles,
+                                  .files = files_of(options.files)};
+  const auto named = [&](const Error& error) { fail("{}: {}", file, error.what()); };
+  std::optional<riscv::Cluster> cluster;
+  ExecutedProgram execution{.program = options.program.filename().string(), .machine = pulp.name};
+  try {
+    cluster.emplace(program, pulp, how);
+    execution.exit_code = cluster->run();
+  } catch (const Error& error) {
+    if (cluster) print(cluster->console());
+    named(error);
+  }
+  execution.console = cluster->console();
+  execution.profile = riscv::profile_of(program, pulp, *cluster);
+  if (!options.json.empty()) write_file(options.json, execution_json(execution));
+  print(execution.console);
+  if (!options.brief) print(execution_text(execution, options.functions, options.profile));
+  return execution.exit_code == 0 ? 0 : 1;
+}
+
+}  // namespace workbench::app

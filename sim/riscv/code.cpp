@@ -1,0 +1,95 @@
+#include "sim/riscv/code.h"
+
+#include <algorithm>
+
+namespace workbench::riscv {
+
+Code::Code(Word begin, std::span<const std::uint8_t> bytes, const pulp::Machine::Core& core)
+    : begin_(begin), bytes_(bytes), core_(core), ops_(bytes.size() / 2 + 1) {
+  ops_.back().opcode = Op::kIllegal;
+}
+
+Word Code::word(const Op* op) const {
+  const std::size_t at = 2 * index(op);
+  Word value = 0;
+  for (std::size_t k = 0; k < 4 && at + k < bytes_.size(); ++k) {
+    value |= static_cast<Word>(bytes_[at + k]) << 8 * k;
+  }
+  return value;
+}
+
+// But for its stall.
+Op Code::translated(const Op* place) const {
+  Op op = *place;
+  const std::optional<Instruction> found = riscv::decode(word(place));
+  if (!found || 2 * index(place) + found->bytes > bytes_.size()) {
+    op.opcode = Op::kIllegal;
+    return op;
+  }
+  const Registers used = registers(*found);
+  op.opcode = static_cast<std::uint16_t>(found->opcode);
+  const bool writes = (used.written >> found->rd & 1) != 0;
+  const Unit unit = row(found->opcode).unit;
+  const bool rd_is_source = unit == Unit::Store || unit == Unit::HardwareLoop;
+  op.rd = writes || rd_is_source ? found->rd : Op::kNoRegister;
+  op.rs1 = found->rs1;
+  op.rs2 = found->rs2;
+  op.halfwords = found->bytes / 2;
+  op.immediate = found->immediate;
+  op.reads = used.read;
+  return op;
+}
+
+void Code::decode(Op* op) {
+  *op = translated(op);
+  if (op->opcode == Op::kIllegal) return;
+  const Op* const place = op + op->halfwords;
+  const Op after = place->opcode == Op::kUndecoded ? translated(place) : *place;
+  op->stall = after.opcode == Op::kIllegal ? 0 : stall(*op, after);
+}
+
+std::uint8_t Code::stall(const Op& op, const Op& after) const {
+  if (op.rd >= Op::kNoRegister || (after.reads >> op.rd & 1) == 0) return 0;
+  switch (row(static_cast<Opcode>(op.opcode)).unit) {
+    case Unit::Load:
+      return static_cast<std::uint8_t>(core_.load_use);
+    case Unit::Multiply:
+      return static_cast<std::uint8_t>(core_.multiply_use);
+    case Unit::Alu:
+    case Unit::MultiplyHigh:
+    case Unit::Divide:
+    case Unit::Pc:
+    case Unit::Store:
+    case Unit::EventLoad:
+    case Unit::Branch:
+    case Unit::Jump:
+    case Unit::JumpRegister:
+    case Unit::HardwareLoop:
+    case Unit::Csr:
+    case Unit::System:
+    case Unit::Nothing:
+      return 0;
+  }
+  return 0;
+}
+
+void Code::written(Word address, Word bytes) {
+  const Word offset = address - begin_;
+  if (offset >= bytes_.size() && offset < ~0U - 3) return;
+  const std::int64_t first = static_cast<std::int64_t>(as_signed(offset)) / 2;
+  // An instruction of 4 bytes may begin a halfword before, and one before it looks at it.
+  for (std::int64_t k = first - 3; k <= first + bytes / 2; ++k) {
+    if (k < 0 || k >= std::ssize(ops_) - 1) continue;
+    ops_[static_cast<std::size_t>(k)].opcode = Op::kUndecoded;
+  }
+}
+
+std::ptrdiff_t Code::distance(const Op* op, Word offset) const {
+  const std::ptrdiff_t halfwords = as_signed(offset) / 2;
+  const auto at = static_cast<std::ptrdiff_t>(index(op));
+  const std::ptrdiff_t target = at + halfwords;
+  if (target >= 0 && target < std::ssize(ops_)) return halfwords;
+  return std::ssize(ops_) - 1 - at;
+}
+
+}  // namespace workbench::riscv

@@ -1,0 +1,134 @@
+#include "sim/riscv/elf.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/error.h"
+
+namespace workbench::riscv {
+namespace {
+
+constexpr Word kMachineRiscv = 243, kExecutable = 2, kLoad = 1, kSymbols = 2;
+constexpr std::size_t kHeaderBytes = 52, kSegmentBytes = 32, kSectionBytes = 40, kSymbolBytes = 16;
+
+class File {
+ public:
+  File(std::string_view bytes, const std::string& name) : bytes_(bytes), name_(name) {}
+
+  std::string_view part(std::uint64_t at, std::uint64_t size, const char* what) const {
+    if (at > bytes_.size() || size > bytes_.size() - at) {
+      fail("{}: expected {} at bytes {} to {}, found a file of {} bytes", name_, what, at,
+           at + size, bytes_.size());
+    }
+    return bytes_.substr(at, size);
+  }
+  // Little endian, of 1, 2 or 4 bytes.
+  Word number(std::uint64_t at, unsigned size) const {
+    const std::string_view part_of = part(at, size, "a number");
+    Word value = 0;
+    for (unsigned k = 0; k < size; ++k) {
+      value |= static_cast<Word>(static_cast<unsigned char>(part_of[k])) << 8 * k;
+    }
+    return value;
+  }
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string_view bytes_;
+  const std::string& name_;
+};
+
+void check_header(const File& file) {
+  if (file.part(0, kHeaderBytes, "an ELF header").substr(0, 4) != "\177ELF") {
+    fail("{}: expected an ELF file", file.name());
+  }
+  if (file.number(4, 1) != 1 || file.number(5, 1) != 1) {
+    fail("{}: expected 32 bits, little endian (-march=rv32imc -mabi=ilp32)", file.name());
+  }
+  if (file.number(18, 2) != kMachineRiscv) {
+    fail("{}: expected a program for RISC-V ({}), found machine {}", file.name(), kMachineRiscv,
+         file.number(18, 2));
+  }
+  if (file.number(16, 2) != kExecutable) {
+    fail("{}: expected a linked executable (2), found type {}", file.name(), file.number(16, 2));
+  }
+  if (file.number(42, 2) != kSegmentBytes) {
+    fail("{}: expected program headers of {} bytes, found {}", file.name(), kSegmentBytes,
+         file.number(42, 2));
+  }
+}
+
+std::vector<Segment> segments_of(const File& file) {
+  std::vector<Segment> segments;
+  const std::uint64_t table = file.number(28, 4);
+  for (Word k = 0; k < file.number(44, 2); ++k) {
+    const std::uint64_t at = table + k * kSegmentBytes;
+    if (file.number(at, 4) != kLoad || file.number(at + 20, 4) == 0) continue;
+    Segment segment{.address = file.number(at + 8, 4),
+                    .memory_bytes = file.number(at + 20, 4),
+                    .executable = (file.number(at + 24, 4) & 1) != 0};
+    const Word size = file.number(at + 16, 4);
+    if (size > segment.memory_bytes) {
+      fail("{}: segment {} has {} bytes in the file and {} in memory", file.name(), k, size,
+           segment.memory_bytes);
+    }
+    segment.bytes = file.part(file.number(at + 4, 4), size, "a segment");
+    segments.push_back(std::move(segment));
+  }
+  return segments;
+}
+
+std::string text_at(std::string_view table, Word at) {
+  if (at >= table.size()) return "";
+  table.remove_prefix(at);
+  return std::string(table.substr(0, table.find('\0')));
+}
+
+// Functions and what assembly names without a type, but for the local marks of the compiler.
+void add_functions(const File& file, std::uint64_t section, std::uint64_t sections, Word count,
+                   std::vector<Symbol>& functions) {
+  const Word link = file.number(section + 24, 4);
+  if (link >= count) fail("{}: symbols name section {} of {}", file.name(), link, count);
+  const std::uint64_t names = sections + link * kSectionBytes;
+  const std::string_view texts =
+      file.part(file.number(names + 16, 4), file.number(names + 20, 4), "names of symbols");
+  const std::uint64_t begin = file.number(section + 16, 4), size = file.number(section + 20, 4);
+  (void)file.part(begin, size, "symbols");
+  for (std::uint64_t at = begin; at + kSymbolBytes <= begin + size; at += kSymbolBytes) {
+    const Word type = file.number(at + 12, 1) & 15, place = file.number(at + 14, 2);
+    if ((type != 0 && type != 2) || place == 0 || place >= 0xff00) continue;
+    Symbol symbol{text_at(texts, file.number(at, 4)), file.number(at + 4, 4),
+                  file.number(at + 8, 4)};
+    if (symbol.name.empty() || symbol.name[0] == '.' || symbol.name[0] == '$') continue;
+    if (type == 0 && symbol.name.rfind("__", 0) == 0) continue;  // a linker script's
+    functions.push_back(std::move(symbol));
+  }
+}
+
+std::vector<Symbol> functions_of(const File& file) {
+  std::vector<Symbol> functions;
+  const std::uint64_t sections = file.number(32, 4);
+  const Word count = file.number(48, 2);
+  if (count == 0 || file.number(46, 2) != kSectionBytes) return functions;
+  (void)file.part(sections, count * kSectionBytes, "section headers");
+  for (Word k = 0; k < count; ++k) {
+    const std::uint64_t section = sections + k * kSectionBytes;
+    if (file.number(section + 4, 4) == kSymbols) {
+      add_functions(file, section, sections, count, functions);
+    }
+  }
+  std::sort(functions.begin(), functions.end(), [](const Symbol& a, const Symbol& b) {
+    return std::tie(a.address, b.bytes, a.name) < std::tie(b.address, a.bytes, b.name);
+  });
+  return functions;
+}
+
+}  // namespace
+
+Elf parse_elf(std::string_view bytes, const std::string& name) {
+  const File file(bytes, name);
+  check_header(file);
+  return {file.number(24, 4), segments_of(file), functions_of(file)};
+}
+
+}  // namespace workbench::riscv

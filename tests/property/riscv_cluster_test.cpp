@@ -1,0 +1,294 @@
+// The detailed tier: small programs written as words, with cycles derived by hand, and files that
+// are damaged.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "core/error.h"
+#include "sim/riscv/profile.h"
+
+namespace workbench::riscv {
+namespace {
+
+constexpr Word kA0 = 10, kA1 = 11, kA2 = 12, kA7 = 17, kT0 = 5, kT1 = 6, kT2 = 7;
+constexpr Word kEventUnit = 0x10204000, kMchan = 0x10204400;
+
+Word i_type(Word match, Word rd, Word rs1, Word immediate) {
+  return match | rd << 7 | rs1 << 15 | immediate << 20;
+}
+Word addi(Word rd, Word rs1, Word immediate) { return i_type(0x13, rd, rs1, immediate); }
+Word lui(Word rd, Word value) { return 0x37 | rd << 7 | (value & 0xfffff000); }
+Word lw(Word rd, Word rs1, Word offset) { return i_type(0x2003, rd, rs1, offset); }
+Word add(Word rd, Word rs1, Word rs2) { return 0x33 | rd << 7 | rs1 << 15 | rs2 << 20; }
+Word sw(Word rs2, Word rs1, Word offset) {
+  return 0x2023 | (offset & 31) << 7 | rs1 << 15 | rs2 << 20 | (offset >> 5) << 25;
+}
+Word elw(Word rd, Word rs1, Word offset) { return i_type(0x6003, rd, rs1, offset); }
+Word lp_setup(Word loop, Word count, Word end_offset) {
+  return 0x407b | loop << 7 | count << 15 | end_offset / 2 << 20;
+}
+// Branches are forward, by less than 2048 bytes.
+Word branch(Word match, Word rs1, Word rs2, Word offset) {
+  return match | rs1 << 15 | rs2 << 20 | (offset >> 1 & 15) << 8 | (offset >> 5 & 63) << 25;
+}
+Word bnez(Word rs1, Word offset) { return branch(0x1063, rs1, 0, offset); }
+constexpr Word kHartId = 0xf1402573;  // csrr a0, mhartid
+constexpr Word kWfi = 0x10500073, kEcall = 0x00000073;
+
+using Words = std::vector<Word>;
+
+void append(Words& words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+}
+
+Segment code_segment(const Words& words) {
+  Segment segment{.address = kL2Base, .executable = true};
+  for (const Word word : words) {
+    for (unsigned k = 0; k < 4; ++k) segment.bytes += static_cast<char>(word >> 8 * k);
+  }
+  segment.memory_bytes = static_cast<Word>(segment.bytes.size());
+  return segment;
+}
+
+Elf program_of(const Words& words) {
+  return {kL2Base, {code_segment(words)}, {{"main", kL2Base, 0}}};
+}
+
+// Core 0 runs `words` and ends with a0; the others sleep.
+Elf on_core_0(const Words& words) {
+  Words all = {kHartId, bnez(kA0, 4 * static_cast<Word>(words.size()) + 12)};
+  append(all, words);
+  append(all, {addi(kA7, 0, 93), kEcall, kWfi});
+  return program_of(all);
+}
+
+pulp::Machine machine() { return pulp::load_machine("configs/pulp_open.yaml"); }
+
+struct Outcome {
+  int exit_code = 0;
+  Profile profile;
+};
+
+Outcome run(const Elf& program, const pulp::Machine& machine = riscv::machine(),
+            std::int64_t max_cycles = 100'000) {
+  const ClusterOptions options{.max_cycles = max_cycles};
+  Cluster cluster(program, machine, options);
+  const int exit_code = cluster.run();
+  return {exit_code, profile_of(program, machine, cluster)};
+}
+
+std::string error_of(const Elf& program) {
+  try {
+    run(program);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(RiscvCluster, a_program_ends_with_its_exit_code) {
+  EXPECT_EQ(run(on_core_0({addi(kA0, 0, 42)})).exit_code, 42);
+}
+
+TEST(RiscvCluster, a_load_delays_the_next_instruction_that_wants_it) {
+  const Words base = {lui(kT0, kL1Base), sw(kT0, kT0, 8), lw(kT1, kT0, 8)};
+  Words waits = base, does_not = base;
+  append(waits, {add(kA0, kT1, kT1), addi(kT2, 0, 1)});
+  append(does_not, {addi(kT2, 0, 1), add(kA0, kT1, kT1)});
+  EXPECT_EQ(run(on_core_0(waits)).profile.cores[0].load_use, 1);
+  EXPECT_EQ(run(on_core_0(does_not)).profile.cores[0].load_use, 0);
+}
+
+TEST(RiscvCluster, a_hardware_loop_costs_its_body_and_nothing_else) {
+  // 5 times 3 instructions; a0 grows by 3 each time. The end is the last instruction of the body.
+  const Outcome of = run(on_core_0({addi(kA0, 0, 0), addi(kT0, 0, 5), lp_setup(0, kT0, 12),
+                                    addi(kA0, kA0, 1), addi(kA0, kA0, 1), addi(kA0, kA0, 1)}));
+  EXPECT_EQ(of.exit_code, 15);
+  // csrr, bnez not taken, 3 before the body, 15 in it, addi and ecall.
+  EXPECT_EQ(of.profile.cores[0].cycles(), 2 + 3 + 15 + 2 - 1);  // the ecall ends it at once
+}
+
+TEST(RiscvCluster, loops_nest_without_cost) {
+  // 3 times (an addi, 4 times 2 addi, an addi): 3 * (1 + 8 + 1) = 30 additions of 1, and the inner
+  // loop is set up 3 times.
+  const Words words = {addi(kA0, 0, 0),      addi(kT0, 0, 3),   addi(kT1, 0, 4),
+                       lp_setup(1, kT0, 20), addi(kA0, kA0, 1), lp_setup(0, kT1, 8),
+                       addi(kA0, kA0, 1),    addi(kA0, kA0, 1), addi(kA0, kA0, 1)};
+  const Outcome of = run(on_core_0(words));
+  EXPECT_EQ(of.exit_code, 30);
+  EXPECT_EQ(of.profile.cores[0].cycles(), 2 + 4 + 30 + 3 + 1);
+}
+
+// Each core loads 100 times from the word that is `stride` times its number behind the first; then
+// barrier 0, and core 0 ends.
+Elf loads_of_all(Word stride) {
+  const Words words = {kHartId,
+                       0x00555713U,   // srli a4, a0, 5: not 0 on the fabric controller
+                       bnez(14, 64),  // which sleeps
+                       addi(kT1, 0, stride),
+                       0x02650533U,  // mul a0, a0, t1
+                       lui(kT0, kL1Base),
+                       add(kT0, kT0, kA0),
+                       addi(kT1, 0, 100),
+                       lp_setup(0, kT1, 12),
+                       lw(kA1, kT0, 0),
+                       lw(kA1, kT0, 0),
+                       lw(kA1, kT0, 0),
+                       kHartId,
+                       lui(kA2, kEventUnit),
+                       elw(0, kA2, 0x21c),
+                       bnez(kA0, 12),
+                       addi(kA7, 0, 93),
+                       kEcall,
+                       kWfi};
+  return program_of(words);
+}
+
+TEST(RiscvCluster, cores_on_one_bank_take_turns) {
+  // docs/facts/pulp.md 1.9: n cores on one bank take n cycles per access.
+  const Profile together = run(loads_of_all(0)).profile;
+  const Profile apart = run(loads_of_all(4)).profile;
+  for (std::size_t core = 0; core < 8; ++core) {
+    EXPECT_EQ(apart.cores[core].stalls.conflict, 0) << core;
+    // 300 accesses, 7 others before each but for the first and last rounds.
+    EXPECT_NEAR(static_cast<double>(together.cores[core].stalls.conflict), 300 * 7.0, 150) << core;
+  }
+}
+
+TEST(RiscvCluster, a_machine_without_conflicts_has_none) {
+  pulp::Machine free = machine();
+  free.l1.conflicts = 0;
+  const Profile together = run(loads_of_all(0), free).profile;
+  for (const Spent& core : together.cores) EXPECT_EQ(core.stalls.conflict, 0);
+}
+
+TEST(RiscvCluster, all_cores_leave_a_barrier_together) {
+  // The last one comes at some cycle; all run `barrier_cycles` later.
+  const auto with = [](std::int64_t cycles) {
+    pulp::Machine slow = machine();
+    slow.cluster.barrier_cycles = cycles;
+    return run(loads_of_all(4), slow).profile.cycles;
+  };
+  EXPECT_EQ(with(20) - with(9), 11);
+}
+
+TEST(RiscvCluster, a_barrier_that_one_core_never_reaches_is_an_error) {
+  const std::string error = error_of(on_core_0({lui(kA2, kEventUnit), elw(0, kA2, 0x21c)}));
+  EXPECT_NE(error.find("all cores sleep for good"), std::string::npos) << error;
+  EXPECT_NE(error.find("barrier 0, where of cores 0xff have come 0x1"), std::string::npos) << error;
+}
+
+// 256 bytes from L2 to L1: head, L1, L2; then the event, and a word of L1 as the exit code.
+Words transfer(Word head) {
+  return {lui(kT0, kMchan & ~0xfffU),
+          addi(kT0, kT0, 0x400),
+          lw(kA1, kT0, 0),  // an identifier
+          lui(kA2, head),
+          addi(kA2, kA2, head & 0xfff),
+          sw(kA2, kT0, 0),
+          lui(kT1, kL1Base),
+          sw(kT1, kT0, 0),
+          lui(kT2, kL2Base),
+          sw(kT2, kT0, 0),
+          lui(kA2, kEventUnit),
+          addi(kA1, 0, 0x100),
+          sw(kA1, kA2, 0x08),  // mask: event 8
+          elw(0, kA2, 0x3c),
+          lw(kA0, kT1, 0)};
+}
+
+TEST(RiscvCluster, the_dma_moves_what_a_command_says) {
+  const Word to_l1 = 1U << 17, increment = 1U << 18, event = 1U << 20;
+  const Outcome of = run(on_core_0(transfer(256 | to_l1 | increment | event)));
+  EXPECT_EQ(of.exit_code, static_cast<int>(kHartId & 0x7fffffff));  // the program's first word
+  EXPECT_EQ(of.profile.dma_bytes[0], 256);
+  EXPECT_EQ(of.profile.dma_cycles[0], 32);  // 8 bytes a cycle
+  EXPECT_EQ(of.profile.dma_commands, 1);
+}
+
+TEST(RiscvCluster, a_command_without_its_event_leaves_the_core_asleep) {
+  const std::string error = error_of(on_core_0(transfer(256 | 1U << 17 | 1U << 18)));
+  EXPECT_NE(error.find("all cores sleep for good"), std::string::npos) << error;
+}
+
+TEST(RiscvCluster, a_command_without_increments_is_refused) {
+  const std::string error = error_of(on_core_0(transfer(256 | 1U << 17 | 1U << 20)));
+  EXPECT_NE(error.find("expected increments"), std::string::npos) << error;
+}
+
+TEST(RiscvCluster, faults_name_core_and_place) {
+  EXPECT_NE(
+      error_of(on_core_0({lw(kA0, 0, 16)})).find("core 0 at 0x1c000008 (main+8): loads from 0x10"),
+      std::string::npos)
+      << error_of(on_core_0({lw(kA0, 0, 16)}));
+  EXPECT_NE(error_of(on_core_0({0xffffffffU})).find("no instruction: 0xffffffff"),
+            std::string::npos);
+  EXPECT_NE(error_of(on_core_0({i_type(0x67, 0, 0, 64)})).find("goes to 0x40"), std::string::npos);
+}
+
+TEST(RiscvCluster, a_program_without_end_is_stopped) {
+  const std::string error = error_of(on_core_0({0x0000006fU}));  // j .
+  EXPECT_NE(error.find("has not ended after 100000 cycles"), std::string::npos) << error;
+}
+
+TEST(RiscvCluster, code_that_is_written_over_is_read_anew) {
+  // The instruction at `patched` becomes addi a0, zero, 7 before it is run a second time.
+  Words words = {addi(kT1, 0, 0),      lui(kT0, kL2Base),
+                 lw(kA1, kT0, 4 * 13),  // the new instruction, which is behind the end
+                 addi(kA0, 0, 1),       // patched
+                 bnez(kT1, 16),        addi(kT1, 0, 1),
+                 sw(kA1, kT0, 4 * 5),  0xff1ff06fU};  // j to the patched one
+  Elf program = on_core_0(words);
+  const Segment patch = code_segment({addi(kA0, 0, 7)});
+  program.segments[0].bytes += patch.bytes;
+  program.segments[0].memory_bytes += 4;
+  EXPECT_EQ(run(program).exit_code, 7);
+}
+
+// A file around a segment: header, one program header, the bytes.
+std::string file_of(const Elf& program) {
+  const Segment& segment = program.segments[0];
+  std::string file("\177ELF\1\1\1", 7);
+  file.resize(16);
+  const auto put = [&](Word value, unsigned bytes) {
+    for (unsigned k = 0; k < bytes; ++k) file += static_cast<char>(value >> 8 * k);
+  };
+  for (const Word half : {2U, 243U}) put(half, 2);
+  for (const Word word : {1U, program.entry, 52U, 0U, 0U}) put(word, 4);
+  for (const Word half : {52U, 32U, 1U, 40U, 0U, 0U}) put(half, 2);
+  const auto size = static_cast<Word>(segment.bytes.size());
+  for (const Word word : {1U, 84U, segment.address, segment.address, size, size, 5U, 4U}) {
+    put(word, 4);
+  }
+  return file + segment.bytes;
+}
+
+TEST(RiscvCluster, a_file_is_run) {
+  const std::string file = file_of(on_core_0({addi(kA0, 0, 9)}));
+  EXPECT_EQ(run(parse_elf(file, "file")).exit_code, 9);
+}
+
+TEST(RiscvCluster, damaged_files_and_programs_are_errors) {
+  std::mt19937_64 random(4);
+  const std::string file = file_of(loads_of_all(4));
+  int ended = 0, refused = 0;
+  for (int trial = 0; trial < 400; ++trial) {
+    std::string damaged = file;
+    for (std::uint64_t k = 0; k <= random() % 4; ++k) {
+      damaged[random() % damaged.size()] = static_cast<char>(random());
+    }
+    if (random() % 8 == 0) damaged.resize(random() % damaged.size());
+    try {
+      run(parse_elf(damaged, "damaged"), machine(), 5'000);
+      ++ended;
+    } catch (const Error& error) {
+      ++refused;
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    }
+  }
+  EXPECT_GT(ended, 10);
+  EXPECT_GT(refused, 100);
+}
+
+}  // namespace
+}  // namespace workbench::riscv
