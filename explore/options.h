@@ -296,7 +296,8 @@ struct CompileRequest {
   std::filesystem::path program;
   bool allow_host = true;
   Placement placement = Placement::Gain;
-  xdnn::OrderOptions schedule;  // xDNN
+  xdnn::OrderOptions schedule;        // xDNN
+  std::optional<std::int64_t> batch;  // xDNN
   pulp::Tiler tiler = pulp::Tiler::Optimal;
   pulp::NormBits norm_bits = pulp::NormBits::Auto;
   std::string technology;      // for energy and area, "default": the machine's; empty: none
@@ -307,7 +308,7 @@ template <RequestOf<CompileRequest> Request>
 void for_each_option(Request& request, auto&& visit) {
   auto& [model, target, machine, overrides, data, quantizer_table, scheme, transforms, effort,
          weight_bits, activation_bits, layers, calibration_cache, dump_passes, save_optimized,
-         passes, program, allow_host, placement, schedule, tiler, norm_bits, technology,
+         passes, program, allow_host, placement, schedule, batch, tiler, norm_bits, technology,
          keep_reference] = request;
   auto& [goal, schedule_file] = schedule;
   auto& [with, without] = passes;
@@ -342,7 +343,9 @@ void for_each_option(Request& request, auto&& visit) {
         transforms);
   visit(Option{.name = "effort",
                .stage = Stage::Quantized,
-               .meaning = "of the default scheme: fast, normal or best"},
+               .meaning =
+                   "of searches, of the default scheme's and the xDNN compiler's: fast, normal "
+                   "or best"},
         effort);
   visit(Option{.name = "weight-bits",
                .stage = Stage::Quantized,
@@ -403,6 +406,13 @@ void for_each_option(Request& request, auto&& visit) {
                .meaning = "file with the order of the layers, one name per line",
                .family = "xdnn"},
         schedule_file);
+  visit(Option{.name = "batch",
+               .stage = Stage::Compiled,
+               .meaning = "images that a program computes at once, 1 to 16, each with an input of "
+                          "its own",
+               .family = "xdnn",
+               .without = "1"},
+        batch);
   visit(Option{.name = "tiler",
                .stage = Stage::Compiled,
                .meaning = "tiles by modelled cycles (optimal) or by DORY's published rules (dory)",
@@ -510,9 +520,9 @@ void for_each_option(Calibration& calibration, auto&& visit) {
 // What compile, run and verify write and print of a compiled network.
 struct ViewOptions {
   std::filesystem::path save_quantizer, save_program;
-  std::string report;            // "xfdnn", "dory", or empty: neither
+  std::string report;                          // "xfdnn", "dory", or empty: neither
   std::filesystem::path emit_c, emit_runtime;  // folders
-  std::filesystem::path graph;   // .dot or .svg
+  std::filesystem::path graph;                 // .dot or .svg
 };
 
 template <RequestOf<ViewOptions> Views>

@@ -74,11 +74,12 @@ ConvLeast conv_least(const Instruction& as_written, const Machine& machine) {
   Tail& t = tail(halves);
   t.half_rate = true;
   t.pingpong_weight = filter_mode(filter_shape(conv_of(halves)), machine).pingpong;
+  // Some channels may be done at either rate: each part is bound by the rate that is better for it.
   const ConvLeast other = at_this_rate(halves, machine);
-  if (other.inner + std::max(other.pass, other.slab) <
-      least.inner + std::max(least.pass, least.slab)) {
-    least.inner = other.inner, least.pass = other.pass, least.slab = other.slab;
-  }
+  least.inner = std::min(least.inner, other.inner);
+  least.pass = std::min(least.pass, other.pass);
+  least.slab = std::min(least.slab, other.slab);
+  if (other.filters.value < least.filters.value) least.filters = other.filters;
   return least;
 }
 

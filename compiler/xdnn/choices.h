@@ -2,6 +2,8 @@
 // and takes none away, so that a program is never modelled slower than without it.
 #pragma once
 
+#include <cstdint>
+
 namespace workbench::xdnn {
 
 enum class Use {
@@ -12,11 +14,21 @@ enum class Use {
 
 struct Choices {
   Use shared_copies = Use::WhereFaster;  // channels copied for readers that want different layouts
-  Use half_rate = Use::WhereFaster;      // filters that fill both buffers as twice as many passes
+  Use half_rate = Use::WhereFaster;      // half as many output channels per pass though all fit
   Use spread = Use::WhereFaster;         // words stay unused for a while after their last reader
   Use pools_in_branches = Use::WhereFaster;  // max pool behind a concat: one in each branch
+  Use split_passes = Use::WhereFaster;       // some output channels of a convolution at half rate
+  Use merged_images = Use::WhereFaster;      // one image's last layers beside the next one's first
 };
 
-inline Choices all_choices(Use use) { return {use, use, use, use}; }
+inline Choices all_choices(Use use) { return {use, use, use, use, use, use}; }
+
+// How much is tried: each search has a bound, and what it has found by then is taken.
+struct Search {
+  std::int64_t cuts = 12;  // points of the network at which images may be merged, plus one
+  std::int64_t split_steps = 20'000;  // instructions to model again for ways to split convolutions
+  bool until_nothing_gains = false;   // sweeps again
+};
+inline constexpr Search kThoroughSearch{48, 1'000'000, true};
 
 }  // namespace workbench::xdnn

@@ -6,8 +6,10 @@
 
 #include "compiler/xdnn/branch_pools.h"
 #include "compiler/xdnn/emit.h"
+#include "compiler/xdnn/images.h"
 #include "compiler/xdnn/minimum_memory.h"
 #include "compiler/xdnn/placed.h"
+#include "compiler/xdnn/split_passes.h"
 #include "isa/host_steps.h"
 
 namespace workbench::xdnn {
@@ -64,14 +66,35 @@ std::optional<Graph> other_form(const Graph& quantized, const CompileOptions& op
   return pools_in_branches(quantized);
 }
 
+std::optional<Placed> fastest_whole(const Graph& graph, const Machine& machine,
+                                    const CompileOptions& options, const Search& search) {
+  if (options.images == 1) return place_whole(graph, machine, options.order, options.choices);
+  return place_images_whole(graph, options.images, machine, options.order, options.choices, search);
+}
+
+Placed found_by(const Search& search, const Graph& quantized, const std::optional<Graph>& other,
+                const Machine& machine, const CompileOptions& options) {
+  Placed placed = options.images == 1
+                      ? place_fastest_order(quantized, machine, options.order, options.choices)
+                      : place_images(quantized, options.images, machine, options.order,
+                                     options.choices, search);
+  if (other) {
+    auto second = fastest_whole(*other, machine, options, search);
+    const bool always = options.choices.pools_in_branches == Use::Always;
+    if (second && (always || second->time < placed.time)) placed = std::move(*second);
+  }
+  if (const Use use = options.choices.split_passes; use != Use::Never) {
+    placed.time = split_passes(placed.lowered, machine, placed.time, search, use == Use::Always);
+  }
+  return placed;
+}
+
 Placed fastest(const Graph& quantized, const std::optional<Graph>& other, const Machine& machine,
                const CompileOptions& options) {
-  Placed placed = place_fastest_order(quantized, machine, options.order, options.choices);
-  if (!other) return placed;
-  auto second = place_whole(*other, machine, options.order, options.choices);
-  const bool always = options.choices.pools_in_branches == Use::Always;
-  if (second && (always || second->time < placed.time)) placed = std::move(*second);
-  return placed;
+  Placed placed = found_by({}, quantized, other, machine, options);
+  if (!options.thorough) return placed;
+  Placed second = found_by(kThoroughSearch, quantized, other, machine, options);
+  return second.time < placed.time ? std::move(second) : std::move(placed);
 }
 
 }  // namespace
@@ -94,6 +117,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   program.info.moveops = moved.inside;
   program.info.io_bytes = moved.input_output;
   program.info.network = quantized.name;
+  program.images = options.images;
   program.info.machine = machine.name;
   program.info.host_steps = host_steps(program, machine, reasons);
   const std::int64_t word = machine.word_bytes();

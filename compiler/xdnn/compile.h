@@ -26,6 +26,8 @@ struct CompileOptions {
   // Takes what the user should know of this compilation, a line each.
   std::function<void(const std::string&)> remark = {};
   Choices choices = {};
+  bool thorough = false;    // search with kThoroughSearch, too; the better result is taken
+  std::int64_t images = 1;  // `quantized` is several_images() of so many
 };
 
 // `quantized` as compiler/quantize makes it with host_reasons(machine), and more on the host.

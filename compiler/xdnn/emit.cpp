@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <span>
 
@@ -93,16 +94,55 @@ std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node,
   return configs;
 }
 
+namespace {
+
+// Convolutions, forward or transposed, of as many groups.
+bool alike(const Op& one, const Op& other) {
+  if (one.index() != other.index()) return false;
+  const auto* conv = std::get_if<workbench::Conv>(&one);
+  if (conv != nullptr) return conv->groups == std::get<workbench::Conv>(other).groups;
+  return std::get<ConvTranspose>(one).groups == std::get<ConvTranspose>(other).groups;
+}
+
+// Of two images, or of layers that share all their numbers.
+bool same_filters(const Lowered& lowered, const LoweredOp& a, const LoweredOp& b) {
+  const Node& one = lowered.graph->nodes[static_cast<std::size_t>(a.node)];
+  const Node& other = lowered.graph->nodes[static_cast<std::size_t>(b.node)];
+  const auto constants = [](const Node& node) {
+    return std::vector<ValueId>(node.inputs.begin() + 1, node.inputs.end());
+  };
+  const GroupBlock& x = a.block;
+  const GroupBlock& y = b.block;
+  return a.slice == b.slice && constants(one) == constants(other) && alike(one.op, other.op) &&
+         one.requantize == other.requantize && x.in_begin == y.in_begin && x.in_end == y.in_end &&
+         x.out_begin == y.out_begin && x.out_end == y.out_end;
+}
+
+}  // namespace
+
 std::vector<FilterPlace> place_filters(const Lowered& lowered, const Machine& machine) {
   std::vector<FilterPlace> places;
+  std::map<ValueId, std::vector<std::size_t>> of_weights;  // ops that have them, unlike each other
   std::int64_t end = 0;
-  for (const LoweredOp& op : lowered.ops) {
+  for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
+    const LoweredOp& op = lowered.ops[i];
     FilterPlace& place = places.emplace_back();
     place.begin = end;
     if (op.kind != LoweredKind::Conv) continue;
     const Instruction instruction = instruction_of(lowered, op, machine);
     const auto* fused = std::get_if<ConvPool>(&instruction);
     place.shape = filter_shape(fused != nullptr ? fused->conv : std::get<Conv>(instruction));
+    const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
+    auto& ops = of_weights[node.inputs[1]];
+    const auto same = std::find_if(ops.begin(), ops.end(), [&](std::size_t before) {
+      return places[before].shape == place.shape && same_filters(lowered, lowered.ops[before], op);
+    });
+    if (same != ops.end()) {
+      place = places[*same];
+      place.shared = true;
+      continue;
+    }
+    ops.push_back(i);
     const MachineOfSlice own(machine, op.slice);
     place.bytes = filter_bytes(place.shape, own.get());
     end += place.bytes;
@@ -110,14 +150,19 @@ std::vector<FilterPlace> place_filters(const Lowered& lowered, const Machine& ma
   return places;
 }
 
+std::int64_t end_of(std::span<const FilterPlace> places) {
+  std::int64_t end = 0;
+  for (const FilterPlace& place : places) end = std::max(end, place.begin + place.bytes);
+  return end;
+}
+
 std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> places,
                            const Machine& machine) {
-  const std::int64_t end = places.empty() ? 0 : places.back().begin + places.back().bytes;
-  std::string image(static_cast<std::size_t>(end), '\0');
+  std::string image(static_cast<std::size_t>(end_of(places)), '\0');
   parallel_for(static_cast<std::int64_t>(places.size()), 0, [&](std::int64_t i) {
     const LoweredOp& op = lowered.ops[static_cast<std::size_t>(i)];
     const FilterPlace& place = places[static_cast<std::size_t>(i)];
-    if (op.kind != LoweredKind::Conv) return;
+    if (op.kind != LoweredKind::Conv || place.shared) return;
     const MachineOfSlice own(machine, op.slice);
     const Node& node = lowered.graph->nodes[static_cast<std::size_t>(op.node)];
     pack_filters(place.shape, block_weights(*lowered.graph, node, op.block).values,
@@ -420,7 +465,7 @@ Program emit(Lowered& lowered, const Machine& machine, bool constants) {
   const std::vector<FilterPlace> filters = place_filters(lowered, machine);
   if (constants) program.constants = pack_constants(lowered, filters, machine);
   // Tensors behind the constants, each on a burst boundary.
-  std::int64_t ddr = filters.empty() ? 0 : filters.back().begin + filters.back().bytes;
+  std::int64_t ddr = end_of(filters);
   for (std::size_t i = 0; i < lowered.ddr_tensors.size(); ++i) {
     DdrTensor& tensor = lowered.ddr_tensors[i];
     tensor.address = round_up(ddr, 4096);

@@ -37,9 +37,12 @@ std::vector<ChannelConfig> channel_configs(const Graph& graph, const Node& node,
 struct FilterPlace {
   FilterShape shape;
   std::int64_t begin = 0, bytes = 0;
+  bool shared = false;  // an op before has the same filters: they are there already
 };
 // Per op, one behind the other; those without filters have 0 bytes there.
 std::vector<FilterPlace> place_filters(const Lowered& lowered, const Machine& machine);
+
+std::int64_t end_of(std::span<const FilterPlace> places);  // of the image, in bytes
 
 // The image.
 std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> places,

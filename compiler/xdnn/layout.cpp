@@ -173,13 +173,19 @@ class VolumeLayout {
   // Only convolutions read it, and whole words are written. Finds the readers.
   bool may_be_copied() {
     for (const LoweredOp& op : lowered_.ops) {
-      if (volume_written(lowered_, op) == volume_ && op.blocked) return false;  // in parts
+      if (volume_written(lowered_, op) == volume_ && writes_a_part(op)) return false;
       const auto read = volumes_read(lowered_, op);
       if (std::find(read.begin(), read.end(), volume_) == read.end()) continue;
       if (op.kind != LoweredKind::Conv || op.blocked) return false;
       readers_.push_back(&op);
     }
     return !readers_.empty();
+  }
+
+  bool writes_a_part(const LoweredOp& op) const {
+    const Map& result = lowered_.maps[static_cast<std::size_t>(op.result)];
+    return op.blocked || (op.kind == LoweredKind::Conv &&
+                          op.block.out_end - op.block.out_begin < result.channels);
   }
 
   ChannelLayout wanted_by(const LoweredOp& op) {
@@ -249,21 +255,19 @@ void choose_rates(Lowered& lowered, const Machine& machine, bool all) {
     return;
   }
   // Not counting the first slab, which may be loaded beside the instruction before.
-  const auto without_first = [&](const LoweredOp& op) {
-    const Instruction instruction = instruction_of(lowered, op, machine);
+  const auto without_first = [&](const Instruction& instruction) {
     return duration({.instruction = instruction}, machine) -
            conv_work(instruction, machine).first_load;
   };
   for (LoweredOp& op : lowered.ops) {
     if (op.kind != LoweredKind::Conv || op.source_in_ddr || op.slice == 0) continue;
-    const Instruction full_rate = instruction_of(lowered, op, machine);
-    const Tail& t = tail(full_rate);
-    if (t.half_rate || t.pingpong_weight) continue;
-    const Cycles at_full_rate = without_first(op);
+    const Instruction full = instruction_of(lowered, op, machine);
+    if (tail(full).half_rate) continue;
     op.half_rate = true;
-    const Instruction half_rate = instruction_of(lowered, op, machine);
-    const bool overlaps = tail(half_rate).pingpong_weight;
-    op.half_rate = overlaps && (all || without_first(op) < at_full_rate);
+    const Instruction half = instruction_of(lowered, op, machine);
+    const bool padding = conv_work(half, machine).compute == conv_work(full, machine).compute;
+    const bool sooner = !tail(full).pingpong_weight && without_first(half) < without_first(full);
+    op.half_rate = tail(half).pingpong_weight && (all || padding || sooner);
   }
 }
 

@@ -49,9 +49,10 @@ enum class SharedLayout {
 };
 // Replication: gives each volume the layout all its readers want, else the one that `shared` says.
 void choose_layouts(Lowered& lowered, const Machine& machine, SharedLayout shared);
-// Convolutions whose filters fill both buffers at full rate, so that loading and computing take
-// turns: half rate for those that are done sooner with slabs of one buffer, or for `all` of them.
-// Layouts are chosen.
+// Half rate where its slabs fit one buffer, for `all` such convolutions or for those that gain:
+// those whose filters fill both buffers at full rate, so that loading and computing take turns, and
+// which are done sooner at half rate; and those of so few output channels that half of a slab at
+// full rate is padding. Layouts are chosen.
 void choose_rates(Lowered& lowered, const Machine& machine, bool all);
 // An eltwise writes over an operand that is dead afterwards.
 void reuse_operands(Lowered& lowered);

@@ -97,13 +97,7 @@ std::optional<Placed> laid_out(const Lowered& lowered, const Machine& machine,
   return best;
 }
 
-std::optional<Placed> placed_whole(const Lowered& lowered, const Machine& machine,
-                                   const Choices& choices) {
-  if (!lowered.obstacle.empty()) return std::nullopt;
-  return laid_out(lowered, machine, choices, false);
-}
-
-// Says why placed_whole() has found nothing.
+// Says why place_lowered() has found nothing.
 [[noreturn]] void refuse(Lowered lowered, const Machine& machine) {
   if (!lowered.obstacle.empty()) fail("{}", lowered.obstacle);
   choose_layouts(lowered, machine, SharedLayout::Plain);
@@ -114,10 +108,16 @@ std::optional<Placed> placed_whole(const Lowered& lowered, const Machine& machin
 
 }  // namespace
 
+std::optional<Placed> place_lowered(const Lowered& lowered, const Machine& machine,
+                                    const Choices& choices) {
+  if (!lowered.obstacle.empty()) return std::nullopt;
+  return laid_out(lowered, machine, choices, false);
+}
+
 std::optional<Placed> place_in_order(const Graph& quantized, const Machine& machine,
                                      const std::vector<std::size_t>& order,
                                      const Choices& choices) {
-  return placed_whole(lower(quantized, machine, order), machine, choices);
+  return place_lowered(lower(quantized, machine, order), machine, choices);
 }
 
 // --- networks that need a memory plan ------------------------------------------------------------
@@ -161,7 +161,7 @@ bool has_program(const Graph& quantized, const Machine& machine,
                  const std::vector<std::size_t>& order) {
   const Choices plain = all_choices(Use::Never);  // they decide about time, not about room
   Lowered whole = lower(quantized, machine, order);
-  if (placed_whole(whole, machine, plain)) return true;
+  if (place_lowered(whole, machine, plain)) return true;
   const MemoryModel model(whole, machine);
   return first_that_fits(whole, model, plain).has_value();
 }
@@ -260,9 +260,8 @@ std::optional<Placed> place_whole(const Graph& quantized, const Machine& machine
   return fastest_of(quantized, machine, candidate_orders(quantized, machine, options), choices);
 }
 
-Placed place_fastest_order(const Graph& quantized, const Machine& machine,
-                           const OrderOptions& options, const Choices& choices) {
-  const std::vector<CandidateOrder> candidates = candidate_orders(quantized, machine, options);
+Placed place_candidates(const Graph& quantized, const Machine& machine,
+                        const std::vector<CandidateOrder>& candidates, const Choices& choices) {
   if (auto best = fastest_of(quantized, machine, candidates, choices)) return std::move(*best);
   if (machine.slice0.used == 1) {  // memory plans know nothing of slice 0
     refuse(lower(quantized, machine, candidates.back().nodes), machine);
@@ -270,6 +269,12 @@ Placed place_fastest_order(const Graph& quantized, const Machine& machine,
   Placed planned = place_by_plan(quantized, machine, candidates, choices);
   planned.stopped = any_stopped(candidates);
   return planned;
+}
+
+Placed place_fastest_order(const Graph& quantized, const Machine& machine,
+                           const OrderOptions& options, const Choices& choices) {
+  return place_candidates(quantized, machine, candidate_orders(quantized, machine, options),
+                          choices);
 }
 
 }  // namespace workbench::xdnn

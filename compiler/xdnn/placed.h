@@ -24,12 +24,19 @@ std::optional<Placed> place_in_order(const Graph& quantized, const Machine& mach
                                      const std::vector<std::size_t>& order,
                                      const Choices& choices = {});
 
+// The same of what is lowered already.
+std::optional<Placed> place_lowered(const Lowered& lowered, const Machine& machine,
+                                    const Choices& choices);
+
 // Lowers, lays out and places each of candidate_orders() and takes the one of least modelled time,
 // of equals the one of least peak. When none fits, the fastest of the memory plans for them
 // (memory_plan.h). Throws Error naming the layer and the smallest memory that would do when there
 // is none either, or what is in the way of slice 0.
 Placed place_fastest_order(const Graph& quantized, const Machine& machine,
                            const OrderOptions& options = {}, const Choices& choices = {});
+// The same of these orders.
+Placed place_candidates(const Graph& quantized, const Machine& machine,
+                        const std::vector<CandidateOrder>& candidates, const Choices& choices);
 // The same without a memory plan: nothing when no order fits.
 std::optional<Placed> place_whole(const Graph& quantized, const Machine& machine,
                                   const OrderOptions& options, const Choices& choices);

@@ -1,9 +1,11 @@
 #include "explore/flow/pipeline.h"
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
 #include "compiler/passes/passes.h"
+#include "compiler/passes/several_images.h"
 #include "core/error.h"
 #include "sim/golden/golden.h"
 
@@ -11,8 +13,46 @@ namespace workbench {
 
 namespace {
 
+constexpr std::int64_t kImagesMax = 16;
+
+// Other images than the input for a batch: the same numbers, some places further.
+Tensor turned(const Tensor& input, std::int64_t image) {
+  Tensor result = input;
+  const auto bytes = static_cast<std::size_t>(element_bytes(input.type()));
+  const auto size = static_cast<std::size_t>(input.size_bytes());
+  if (size == 0) return result;
+  const std::size_t by = static_cast<std::size_t>(image) * 97 * bytes % size;
+  std::byte* data = result.mutable_data();
+  std::rotate(data, data + by, data + size);
+  return result;
+}
+
 void tell(const Progress& progress, std::string_view stage, double fraction) {
   if (progress) progress(stage, fraction);
+}
+
+// What is compiled for `request.batch` images: the network so many times, each with an input.
+Quantized of_batch(const Quantized& one, const Target& target, const CompileRequest& request) {
+  const std::int64_t images = request.batch.value_or(1);
+  if (images < 1 || images > kImagesMax) {
+    fail("--batch {}: expected 1 to {}", images, kImagesMax);
+  }
+  if (images == 1) return one;
+  if (!std::holds_alternative<xdnn::Machine>(target.machine.value())) {
+    fail("--batch {}: expected an xDNN machine, found {}", images, name(*target.machine));
+  }
+  if (!request.program.empty()) {
+    fail("--batch {}: expected a network to compile, found --program", images);
+  }
+  Quantized all = one;
+  all.integers = several_images(one.integers, images);
+  for (std::int64_t image = 1; image < images; ++image) {
+    for (const Tensor& input : one.input) all.input.push_back(turned(input, image));
+    for (const auto& [node, reason] : one.left_to_host) {
+      all.left_to_host.emplace(image_name(node, image), reason);
+    }
+  }
+  return all;
 }
 
 LoadedProgram program_for(const Imported& imported, const Quantized& quantized,
@@ -34,6 +74,14 @@ LoadedProgram program_for(const Imported& imported, const Quantized& quantized,
   return loaded;
 }
 
+Report report_of(const Compiled& compiled, const Timeline& timeline,
+                 std::vector<EngineReport> engines) {
+  Report report =
+      make_report(compiled.info(), timeline, machine_info(compiled.machine), std::move(engines));
+  count_images(images_of(compiled.program), report);
+  return report;
+}
+
 struct Expected {
   std::vector<Tensor> values;
   double seconds = 0;
@@ -53,9 +101,10 @@ Bounds least_times(const Compiled& compiled) {
 
 }  // namespace
 
-Compiled compile_network(const Imported& imported, const Quantized& quantized, const Target& target,
+Compiled compile_network(const Imported& imported, const Quantized& one, const Target& target,
                          const CompileRequest& request, bool constants) {
   const Stopwatch stopwatch;
+  const Quantized quantized = of_batch(one, target, request);
   LoadedProgram loaded = program_for(imported, quantized, target, request, constants);
   std::vector<std::string> warnings = imported.warnings;
   warnings.insert(warnings.end(), quantized.warnings.begin(), quantized.warnings.end());
@@ -105,8 +154,7 @@ SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request
     result.verdict = compare(compiled.quantized, right.values, simulated.tensors);
   }
   tell(progress, "reporting", 0.95);
-  result.report = make_report(compiled.info(), result.timeline, machine_info(compiled.machine),
-                              std::move(simulated.engines));
+  result.report = report_of(compiled, result.timeline, std::move(simulated.engines));
   add_counters(simulated.counters, result.report);
   if (request.bounds) result.bounds = least_times(compiled);
   result.hazards = std::move(simulated.hazards);

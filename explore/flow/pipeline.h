@@ -13,6 +13,12 @@
 
 namespace workbench {
 
+// Images that one run of a program computes beside those that a machine computes side by side.
+inline std::int64_t images_of(const Program& program) {
+  const auto* xdnn = std::get_if<xdnn::Program>(&program);
+  return xdnn != nullptr ? xdnn->images : 1;
+}
+
 // A program, and all that is needed to simulate it and to judge the result.
 struct Compiled {
   Machine machine;

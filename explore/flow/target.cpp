@@ -103,6 +103,15 @@ Simulated simulated(const xdnn::Program& program, const xdnn::Machine& machine,
   return result;
 }
 
+// What takes many trials is left out at the least effort. More effort has all candidates of less.
+xdnn::Choices choices_at(Effort effort) {
+  xdnn::Choices choices;
+  if (effort == Effort::Fast) {
+    choices.spread = choices.split_passes = choices.merged_images = xdnn::Use::Never;
+  }
+  return choices;
+}
+
 using HostReason = std::function<std::optional<std::string>(const Graph&, const Node&)>;
 
 HostReason with_left(HostReason reason, const LeftToHost& left) {
@@ -141,7 +150,10 @@ Target xdnn_target(const xdnn::Machine& machine, const LeftToHost& left = {}) {
                                               .order = request.schedule,
                                               .constants = constants,
                                               .left_to_host = left,
-                                              .remark = remark});
+                                              .remark = remark,
+                                              .choices = choices_at(request.effort),
+                                              .thorough = request.effort == Effort::Best,
+                                              .images = request.batch.value_or(1)});
             return compiled;
           },
       .load =

@@ -463,6 +463,14 @@ bool passed(const RunResult& result) {
   return (!result.verdict || result.verdict->bit_exact()) && result.hazards.empty();
 }
 
+void count_images(std::int64_t images, Report& report) {
+  const auto factor = static_cast<double>(images);
+  report.machine.images *= images;
+  report.images_per_second *= factor;
+  report.engine_images_per_second *= factor;
+  for (EngineReport& engine : report.engines) engine.images_per_second *= factor;
+}
+
 void add_counters(const std::vector<Cycles>& counters, Report& report) {
   if (counters.empty()) return;
   CHECK(counters.size() == report.layers.size(), "{} counters of {} layers", counters.size(),

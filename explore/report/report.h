@@ -109,6 +109,10 @@ struct LayerTime {
 Report make_report(const ProgramInfo& program, const std::vector<LayerTime>& layers,
                    const MachineInfo& machine, std::vector<EngineReport> engines);
 
+// The program computes so many images at once, all of them in its layers: sets what is counted per
+// image or per second.
+void count_images(std::int64_t images, Report& report);
+
 // Sets num_cycles of the report and of its layers, one counter for each; none: leaves them unknown.
 void add_counters(const std::vector<Cycles>& counters, Report& report);
 

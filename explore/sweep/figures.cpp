@@ -165,6 +165,7 @@ Report analytic_report(const xdnn::Program& program, const xdnn::Machine& machin
   const EngineReport engine{.latency = times.latency, .interval = times.cycles};
   Report report = make_report(program.info, times.layers, info(machine),
                               std::vector<EngineReport>(static_cast<std::size_t>(engines), engine));
+  count_images(program.images, report);
   report.cycles_at_least = alone;
   return report;
 }

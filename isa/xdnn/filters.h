@@ -62,6 +62,7 @@ struct FilterShape {
   ChannelLayout source;
   std::int64_t in_channels = 0, out_channels = 0, kernel_h = 1, kernel_w = 1;
   bool half_rate = false;
+  friend bool operator==(const FilterShape&, const FilterShape&) = default;
 };
 FilterShape filter_shape(const Conv& conv);
 

@@ -77,6 +77,7 @@ std::string save_bytes(const Program& program) {
   }
   message.set_constants(program.constants);
   message.set_ddr_bytes(program.ddr_bytes);
+  if (program.images > 1) message.set_images(program.images);
   for (const DdrTensor& t : program.ddr_tensors) {
     file::DdrTensor& to = *message.add_ddr_tensors();
     to.set_value(t.value);
@@ -131,6 +132,12 @@ Program load_bytes(const std::string& bytes, const std::string& name) {
   if (program.ddr_bytes < static_cast<std::int64_t>(program.constants.size()) ||
       program.ddr_bytes > (std::int64_t{1} << 36)) {
     fail("{}: not a program: {} bytes of DDR", name, program.ddr_bytes);
+  }
+  program.images = std::max<std::int64_t>(1, message.images());
+  if (program.images > static_cast<std::int64_t>(message.host().inputs_size()) &&
+      program.images > 1) {
+    fail("{}: not a program: {} images of {} inputs", name, program.images,
+         message.host().inputs_size());
   }
   for (const file::DdrTensor& t : message.ddr_tensors()) {
     program.ddr_tensors.push_back({t.value(), t.address(), t.channels(), t.height(), t.width()});

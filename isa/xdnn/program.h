@@ -63,6 +63,7 @@ struct HostStep {
 
 struct Program {
   ProgramInfo info;
+  std::int64_t images = 1;  // of inputs of their own that one run computes
   std::vector<Step> steps;
   std::string constants;               // DDR image [0, size): filters and per-channel parameters
   std::int64_t ddr_bytes = 0;          // extent of everything in DDR

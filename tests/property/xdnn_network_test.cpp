@@ -8,6 +8,8 @@
 #include <tuple>
 
 #include "compiler/passes/passes.h"
+#include "compiler/passes/several_images.h"
+#include "compiler/xdnn/bounds.h"
 #include "compiler/xdnn/compile.h"
 #include "compiler/xdnn/fit_limits.h"
 #include "core/eval/evaluate.h"
@@ -63,10 +65,10 @@ Case make_case(std::uint64_t seed, xdnn::Family family = xdnn::Family::V3, int b
 }
 
 // One verdict over all that the simulator can show; returns false when the network does not fit.
-bool check_case(const Case& c, const xdnn::Choices& choices = {}) {
+bool check_case(const Case& c, const xdnn::Choices& choices = {}, std::int64_t images = 1) {
   xdnn::Program program;
   try {
-    program = xdnn::compile(c.quantized, c.machine, {.choices = choices});
+    program = xdnn::compile(c.quantized, c.machine, {.choices = choices, .images = images});
   } catch (const Error& error) {
     const std::string text = error.what();
     EXPECT_TRUE(text.find("bytes of activation memory") != std::string::npos ||
@@ -90,6 +92,10 @@ bool check_case(const Case& c, const xdnn::Choices& choices = {}) {
   // Outputs are compared too: they are Dequantize nodes or host steps, all in `tensors`.
   EXPECT_EQ(result.outputs.size(), c.quantized.outputs.size());
   EXPECT_LE(xdnn::earliest_times(program, c.machine).end, result.timeline.end);
+  const Bounds bounds = xdnn::least_times(program, c.machine);
+  for (std::size_t r = 0; r < bounds.resources.size(); ++r) {
+    EXPECT_LE(bounds.total[r], result.timeline.end) << bounds.resources[r];
+  }
   // Every cycle has one layer and one cause.
   const Report report = make_report(program.info, result.timeline, xdnn::info(c.machine));
   Cycles sum;
@@ -156,14 +162,93 @@ INSTANTIATE_TEST_SUITE_P(Others, ForcedChoices,
                                                               xdnn::Family::MathEngine),
                                             ::testing::Range(4, 5)));
 
+// Two or three images with inputs of their own in one program: the same as alone, each of them.
+Case several(const Case& one, std::int64_t images, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Case all = one;
+  all.quantized = several_images(one.quantized, images);
+  for (std::int64_t image = 1; image < images; ++image) {
+    for (const Tensor& input : one.input) all.input.push_back(random_input(input.shape(), random));
+  }
+  return all;
+}
+
+class SeveralImages : public ::testing::TestWithParam<xdnn::Family> {};
+
+TEST_P(SeveralImages, run_bit_exactly_on_random_machines) {
+  int ran = 0;
+  for (std::uint64_t seed = 1; seed <= kCases / 8; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Case one = make_case(seed, GetParam());
+    const std::int64_t images = seed % 3 == 0 ? 3 : 2;
+    const Case all = several(one, images, seed);
+    for (const xdnn::Use use : {xdnn::Use::WhereFaster, xdnn::Use::Always}) {
+      ran += check_case(all, xdnn::all_choices(use), images) ? 1 : 0;
+    }
+    if (HasFailure()) break;
+  }
+  EXPECT_GE(ran, kCases / 8) << "most networks must fit, or the test shows little";
+}
+INSTANTIATE_TEST_SUITE_P(Families, SeveralImages,
+                         ::testing::Values(xdnn::Family::V3, xdnn::Family::V2,
+                                           xdnn::Family::Darius));
+
+// What `--effort best` asks for.
+TEST(Choices, a_thorough_search_is_no_worse) {
+  for (std::uint64_t seed = 1; seed <= kCases / 8; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Case two = several(make_case(seed), 2, seed);
+    const auto end = [&](bool thorough) -> std::optional<Cycles> {
+      try {
+        const xdnn::Program program = xdnn::compile(
+            two.quantized, two.machine, {.constants = false, .thorough = thorough, .images = 2});
+        return xdnn::earliest_times(program, two.machine).end;
+      } catch (const Error&) {
+        return std::nullopt;
+      }
+    };
+    const auto normal = end(false), best = end(true);
+    ASSERT_EQ(normal.has_value(), best.has_value());
+    EXPECT_LE(best, normal);
+  }
+}
+
+TEST(Choices, make_two_images_no_slower_than_one_behind_the_other) {
+  using xdnn::Use;
+  xdnn::Choices in_turn;
+  in_turn.merged_images = Use::Never;
+  int merged = 0;
+  for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Case one = make_case(seed);
+    const Case two = several(one, 2, seed);
+    const auto end = [&](const xdnn::Choices& choices) -> std::optional<Cycles> {
+      try {
+        const xdnn::Program program = xdnn::compile(
+            two.quantized, two.machine, {.constants = false, .choices = choices, .images = 2});
+        EXPECT_EQ(program.images, 2);
+        return xdnn::earliest_times(program, two.machine).end;
+      } catch (const Error&) {
+        return std::nullopt;
+      }
+    };
+    const auto with = end({}), without = end(in_turn);
+    ASSERT_EQ(with.has_value(), without.has_value());
+    if (!with) continue;
+    EXPECT_LE(*with, *without);
+    merged += *with < *without ? 1 : 0;
+  }
+  EXPECT_GE(merged, 5) << "or the test shows little";
+}
+
 // Each choice alone, and all of them: modelled no slower than without, and no more is moved.
 TEST(Choices, make_no_network_slower) {
   using xdnn::Choices;
   using xdnn::Use;
   const Choices none = xdnn::all_choices(Use::Never);
-  std::vector<Choices> some(4, none);
+  std::vector<Choices> some(5, none);
   some[0].shared_copies = some[1].half_rate = Use::WhereFaster;
-  some[2].spread = some[3].pools_in_branches = Use::WhereFaster;
+  some[2].spread = some[3].pools_in_branches = some[4].split_passes = Use::WhereFaster;
   some.emplace_back();
   int faster = 0;
   for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {

@@ -1,0 +1,18 @@
+// A convolution as two or three instructions of some output channels each, those of few channels at
+// half rate: their slabs are half as long, so that less has to be loaded before the array can begin
+// behind a wait, and no slab is loaded for channels that are not there.
+#pragma once
+
+#include "compiler/xdnn/choices.h"
+#include "compiler/xdnn/lower.h"
+#include "isa/xdnn/machine.h"
+
+namespace workbench::xdnn {
+
+// Splits convolutions of a network with layouts and addresses, one after the other, wherever
+// modelled time becomes less than `time`; with `all` wherever it is possible. Returns the modelled
+// time.
+Cycles split_passes(Lowered& placed, const Machine& machine, Cycles time, const Search& search,
+                    bool all);
+
+}  // namespace workbench::xdnn
