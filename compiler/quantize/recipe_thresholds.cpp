@@ -204,14 +204,15 @@ std::vector<double> least_thresholds(const Graph& graph, const WeightedLayer& la
 Quantization quantization_of(const Graph& graph, const WeightedLayer& layer, const Recipe& recipe,
                              int bits, int accumulator_bits) {
   const auto weights = parts(graph, layer, recipe.granularity);
+  // Of three or seven codes the largest weight would leave little but zeros to the others.
+  const ThresholdMethod method = bits < 4 ? ThresholdMethod::Mse : recipe.weight_method;
   Quantization quantization;
   quantization.bits = bits;
   quantization.axis = weights.size() > 1 ? layer.axis : 0;
   quantization.thresholds.resize(weights.size());
   parallel_for(static_cast<std::int64_t>(weights.size()), 0, [&](std::int64_t i) {
     const auto at = static_cast<std::size_t>(i);
-    quantization.thresholds[at] =
-        weight_threshold(weights[at], bits, recipe.weight_method, recipe.weight_scale);
+    quantization.thresholds[at] = weight_threshold(weights[at], bits, method, recipe.weight_scale);
   });
   const auto least = least_thresholds(graph, layer, weights.size(), bits, accumulator_bits);
   auto& thresholds = quantization.thresholds;

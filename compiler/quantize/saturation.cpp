@@ -162,12 +162,15 @@ Graph with_saturation(Graph graph, const RealRanges& ranges) {
 RealRanges ranges_without_codes(const RealRanges& ranges, const Graph& annotated,
                                 const std::vector<bool>& weighted) {
   RealRanges open;
+  const auto add = [&](ValueId id) {
+    const Value& value = annotated.value(id);
+    const auto found = ranges.find(value.name);
+    if (found != ranges.end() && !value.quantization) open.insert(*found);
+  };
+  for (const ValueId id : annotated.inputs) add(id);
   for (std::size_t n = 0; n < annotated.nodes.size(); ++n) {
     for (const ValueId id : annotated.nodes[n].outputs) {
-      if (id == kNoValue || weighted[n]) continue;
-      const Value& value = annotated.value(id);
-      const auto found = ranges.find(value.name);
-      if (found != ranges.end() && !value.quantization) open.insert(*found);
+      if (id != kNoValue && !weighted[n]) add(id);
     }
   }
   return open;

@@ -278,6 +278,7 @@ void warn_of(const LayerAccuracy& layer, AccuracyReport& report) {
 void Measurement::add_layers(AccuracyReport& report) const {
   report.layers = layers_.layers();
   const std::map<std::string, AccumulatorBits> bits = accumulators_.bits();
+  const bool fixed = network_.scheme == "as it came";  // no option changes its codes
   std::string last;
   for (const LayerAccuracy& layer : report.layers) {
     if (layer.macs > 0) last = layer.name;
@@ -291,9 +292,9 @@ void Measurement::add_layers(AccuracyReport& report) const {
     }
     layer.advice = advice_for(layer, {.is_last = layer.name == last,
                                       .weights_per_channel = layer.weights_per_channel,
-                                      .is_default = network_.scheme == "default",
-                                      .searches_thresholds = searches_thresholds_,
-                                      .has_16_bits = could_have_16_bits(network_),
+                                      .is_default = fixed || network_.scheme == "default",
+                                      .searches_thresholds = fixed || searches_thresholds_,
+                                      .has_16_bits = !fixed && could_have_16_bits(network_),
                                       .accumulator_bits = report.accumulator_bits});
     warn_of(layer, report);
   }

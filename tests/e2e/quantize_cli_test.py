@@ -68,6 +68,18 @@ class QuantizeCli(WorkbenchTest):
                              "per-channel, per-channel-pow2, per-tensor-pow2-clip-safe, "
                              "published-static, found 'per-tensor-pow3'\n")
 
+    def test_widths_of_codes_are_options_of_recipes(self):
+        run = ("run", "zoo:tiny_cnn", "--hw", "gap8")
+        narrow = self.succeed(*run, "--scheme", "default", "--weight-bits", "4",
+                              "--activation-bits", "4", "--layer", "conv1:weight-bits=2")
+        self.assertIn("bit-exact", verdict(narrow))
+        for scheme in ["published", "nemo"]:
+            done = self.workbench(*run, "--scheme", scheme, "--weight-bits", "4")
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr.splitlines()[-1],
+                             "workbench: --weight-bits, --activation-bits and --layer: expected "
+                             f"--scheme default or a recipe, found '{scheme}'")
+
     def test_a_scheme_of_another_target_is_refused(self):
         for command in [("quantize", "zoo:tiny_cnn", "--target", "xdnn"), (*RUN, "zoo:tiny_cnn")]:
             done = self.workbench(*command, "--scheme", "nemo")

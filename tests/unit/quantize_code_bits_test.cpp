@@ -1,10 +1,12 @@
 // Widths of codes that the user asks for, layer by layer, and codes that fused activations hide.
 #include <gtest/gtest.h>
 
+#include "compiler/import/code_clips.h"
 #include "compiler/passes/passes.h"
 #include "compiler/quantize/code_bits.h"
 #include "compiler/quantize/hidden_codes.h"
 #include "compiler/quantize/late_bias.h"
+#include "compiler/quantize/result_error.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "sim/golden/golden.h"
@@ -97,6 +99,23 @@ TEST(CodeBits, that_a_target_or_a_network_has_not_are_refused_by_name) {
             "--layer: network 'chain' has no layer 'd' after the passes: expected a (the nearest)");
 }
 
+// Codes to 127: what is 5 everywhere keeps it, what is 1000 loses 873 of it, once.
+TEST(ResultError, is_a_mean_of_shares_over_samples) {
+  FloatGraph build("one");
+  const ValueId x = build.input("x", {1, 1, 2, 2});
+  const ValueId y = build.conv("y", x, 1, {1});
+  build.output(y);
+  Graph annotated = build.graph();
+  annotated.value(y).quantization = Quantization{.thresholds = {127}};
+  std::vector<std::vector<Tensor>> samples;
+  for (const float v : {5.0F, 1000.0F}) {
+    samples.push_back({Tensor::from<float>({1, 1, 2, 2}, std::vector<float>(4, v))});
+  }
+  EXPECT_NEAR(result_error(annotated, build.graph(), in_memory(samples), 16), 0.873 * 0.873 / 2,
+              1e-6);
+  EXPECT_EQ(result_error(annotated, build.graph(), in_memory(samples), 1), 0);
+}
+
 // V2's limits (docs/facts/xdnn.md 3.6).
 QuantizeTarget v2() {
   return xdnn_quantize_target({.limits = {.scale_bits = 8,
@@ -158,6 +177,45 @@ TEST(LateBias, a_clip_that_it_would_cut_is_a_sum_of_its_own) {
   EXPECT_EQ(graph.nodes[1].inputs, (std::vector<ValueId>(2, graph.nodes[0].outputs[0])));
   EXPECT_EQ(evaluate(graph, std::span(&x, 1)).at(0).values<float>()[0], 6);
   EXPECT_EQ(notes.size(), 1U);
+}
+
+// x -> int8 codes of steps of 0.5 -> Clip of the codes -> real again
+Graph clipped_codes(float low, float high) {
+  FloatGraph build("qcdq");
+  Graph& graph = build.graph();
+  const ValueId x = build.input("x", {1, 1, 2, 3});
+  const Quantization codes{.thresholds = {63.5}, .rounding = Rounding::HalfEven};
+  const auto add_codes = [&](const char* name, Op op, ValueId from) {
+    const ValueId id = graph.add_value(
+        {.name = name, .shape = {1, 1, 2, 3}, .type = ElementType::Int8, .quantization = codes});
+    graph.nodes.push_back({.name = name, .op = std::move(op), .inputs = {from}, .outputs = {id}});
+    return id;
+  };
+  const Activation clip{.kind = Activation::Kind::Clip, .alpha = low, .beta = high};
+  const ValueId cut = add_codes("c", Activate{clip}, add_codes("q", Quantize{}, x));
+  build.output(build.add("y", Dequantize{}, {cut}));
+  return build.graph();
+}
+
+// -8 to 7 are all codes of 4 bits; -7 to 7 are not, and a Clip of real numbers from -3.5 on leaves
+// them.
+TEST(CodeClips, become_codes_of_fewer_bits) {
+  const Tensor x = Tensor::from<float>({1, 1, 2, 3}, {-9, -3.8F, -3.6F, 0.3F, 3.6F, 9});
+  const auto results = [&](const Graph& graph) {
+    const Tensor y = evaluate(graph, std::span(&x, 1)).at(0);
+    const auto values = y.values<float>();
+    return std::vector<float>(values.begin(), values.end());
+  };
+  Graph whole = clipped_codes(-8, 7);
+  importer::narrow_clipped_codes(whole);
+  ASSERT_EQ(whole.nodes.size(), 2U);
+  EXPECT_EQ(whole.value(whole.nodes[0].outputs[0]).quantization->bits, 4);
+  EXPECT_EQ(whole.value(whole.nodes[0].outputs[0]).quantization->step(), 0.5);
+  EXPECT_EQ(results(whole), (std::vector<float>{-4, -4, -3.5F, 0.5F, 3.5F, 3.5F}));
+  Graph narrow = clipped_codes(-7, 7);
+  importer::narrow_clipped_codes(narrow);
+  ASSERT_EQ(narrow.nodes.size(), 3U);
+  EXPECT_EQ(results(narrow), (std::vector<float>{-3.5F, -3.5F, -3.5F, 0.5F, 3.5F, 3.5F}));
 }
 
 // conv -> codes -> LeakyRelu, as a file has it.

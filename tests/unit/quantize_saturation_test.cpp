@@ -46,6 +46,17 @@ TEST(Saturation, ranges_are_those_of_the_codes_by_either_name) {
   EXPECT_DOUBLE_EQ(ranges.at("x_dq").high, 77.5);
 }
 
+TEST(Saturation, an_input_that_stays_real_is_cut_too) {
+  GraphBuilder b;
+  b.output(b.relu("y", b.input("in", {1, 4})));
+  const RealRanges ranges = {{"in", {-1, 2}}, {"y", {0, 2}}, {"z", {0, 1}}};
+  const RealRanges open = ranges_without_codes(ranges, b.graph(), {false});
+  EXPECT_EQ(open.size(), 2U);
+  EXPECT_EQ(open.at("in").high, 2);
+  Graph graph = with_saturation(b.graph(), open);
+  EXPECT_EQ(results(graph, {-3, 1, 2, 3}), (std::vector<float>{0, 1, 2, 2}));
+}
+
 TEST(Saturation, a_network_without_its_pairs_cuts_where_they_did) {
   GraphBuilder b;
   const ValueId x =
