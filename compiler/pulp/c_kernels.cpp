@@ -16,7 +16,7 @@ bool is_plain(const Kernel& k) {
 
 // kappa and lambda, or nothing but the shift.
 bool is_scaled_plainly(const Kernel& k) {
-  return k.weight_bits == 8 && (k.norm || (k.multiplier == 1 && k.offset == 0));
+  return k.weight_bits == 8 && !k.clamped && (k.norm || (k.multiplier == 1 && k.offset == 0));
 }
 
 bool is_short_vector(const Kernel& k) { return k.in_c * k.in_h * k.in_w <= 65535; }
@@ -72,6 +72,19 @@ std::string c_kernel(const Kernel& k) {
     case KernelKind::PointwiseCo:
     case KernelKind::PointwiseCoQuads:
       return pixel_kernel(k, "Co");
+    case KernelKind::ConvHoQuads:
+    case KernelKind::PointwiseHoQuads:
+      return "nn_conv_Ho";
+    case KernelKind::ConvHoWoQuads:
+    case KernelKind::PointwiseHoWoQuads:
+      return "nn_conv_HoWo";
+    case KernelKind::ConvCoQuads:
+    case KernelKind::PointwiseCoQuads:
+      return "nn_conv_Co";
+    case KernelKind::DepthwisePixels:
+      return "nn_depthwise_pixels";
+    case KernelKind::AveragePoolCo:
+      return "nn_avgpool";
     // The library's kernel for 3x3 takes no top and bottom padding: its general one computes the
     // same.
     case KernelKind::Depthwise3x3s1:

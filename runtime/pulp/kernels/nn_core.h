@@ -206,7 +206,12 @@ static inline int32_t nn_scale(const nn_call_t* call, int32_t sum, int32_t chann
     return nn_clip(call->narrow ? (int16_t)value : value, call->out_bits, call->out_signed);
   }
   int32_t value;
-  if (call->norm_bits == 32) {
+  if (call->clamped) {
+    const uint8_t *kappa = call->kappa + 8 * channel, *lambda = call->lambda + 8 * channel;
+    const int32_t low = (int32_t)nn_word(kappa + 4), high = (int32_t)nn_word(lambda + 4);
+    const int32_t bounded = nn_min(nn_max(sum, low), high);
+    value = nn_mac((int32_t)nn_word(lambda), (int32_t)nn_word(kappa), bounded) >> call->shift;
+  } else if (call->norm_bits == 32) {
     const int32_t kappa = (int32_t)nn_word(call->kappa + 4 * channel);
     value = nn_mac((int32_t)nn_word(call->lambda + 4 * channel), kappa, sum) >> call->shift;
   } else {

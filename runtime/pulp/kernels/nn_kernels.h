@@ -27,6 +27,7 @@ typedef struct {
   int32_t has_bias;           // int32 per output channel: where accumulators start
   int32_t sums_in, sums_out;  // accumulators start at, and are left as, int32 [pixel][channel]
   int32_t norm, norm_bits;    // kappa and lambda of each channel, int32 or int64
+  int32_t clamped;            // accumulators, to bounds in the upper halves of kappa and lambda
   int32_t multiplier, offset, shift, divisor;
   int32_t multiplier1, offset1, shift1, multiplier2, offset2, shift2;  // operands of an addition
   int32_t clip_operands;
@@ -36,10 +37,11 @@ typedef struct {
   int32_t narrow;       // without norm: the shifted product is cut to 16 bits
 } nn_call_t;
 
-enum { NN_ADDRESSES = 8, NN_NUMBERS = 39 };  // of the fields that programs name
+enum { NN_ADDRESSES = 8, NN_NUMBERS = 40 };  // of the fields that programs name
 
 // A result from an accumulator acc of channel c; everything wraps:
-//   norm: (kappa[c] * acc + lambda[c]) >> shift in norm_bits, its lower 32 bits
+//   norm: (kappa[c] * acc + lambda[c]) >> shift in norm_bits, its lower 32 bits; clamped: in 32
+//         bits of max(low, min(acc, high)), kappa[c] being int32 kappa, low and lambda[c] lambda, high
 //   else: (multiplier * acc + offset) >> shift in 32 bits
 // clipped to out_bits, signed or not; with out_bits 32, kept.
 
@@ -49,7 +51,7 @@ void nn_conv_Co(const nn_call_t* call);    // output channels
 void nn_linear(const nn_call_t* call);
 void nn_linear_out_32(const nn_call_t* call);  // accumulators
 void nn_depthwise(const nn_call_t* call);
-void nn_depthwise_pixels(const nn_call_t* call);  // of a map [H][W][C]; codes of a byte
+void nn_depthwise_pixels(const nn_call_t* call);  // its input [H][W][C], codes of 8 bits
 // clip((a' + b') * multiplier + offset) >> shift) of a' = (a * multiplier1 + offset1) >> shift1 and
 // b' likewise, both clipped before where clip_operands says so.
 void nn_add(const nn_call_t* call);
