@@ -118,7 +118,7 @@ class Sums {
       if (layer && program_.info.instruction_layer[i] != *layer) continue;
       const Step& step = program_.steps[i];
       if (machine_.serial()) {
-        times[0] += duration(step, machine_) + Cycles{machine_.control.issue_cycles};
+        times[0] += duration(step, machine_);  // the next one is decoded meanwhile
         continue;
       }
       times[kDispatch] += Cycles{machine_.control.issue_cycles};
