@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import unittest
 
@@ -15,6 +16,14 @@ SUITE = """name: example
 cases:
   - {name: tiny, network: "zoo:tiny_cnn", machine: gap8}
 """
+
+
+def program_of(*words):
+    """A RISC-V executable of these instructions in L2."""
+    size, base = 4 * len(words), 0x1c000000
+    header = b"\x7fELF\1\1\1".ljust(16, b"\0") + struct.pack(
+        "<HHIIIIIHHHHHH", 2, 243, 1, base, 52, 0, 0, 52, 32, 1, 40, 0, 0)
+    return header + struct.pack("<8I", 1, 84, base, base, size, size, 5, 4) + struct.pack(f"<{len(words)}I", *words)
 
 
 def commands_of(text):
@@ -48,6 +57,8 @@ class CommandLine(WorkbenchTest):
         (images / "labels.tsv").write_text("".join(f"image_{i}.ppm\t{i % 10}\n" for i in range(36)))
         (self.folder / "net.preprocess.yaml").write_text("dims: [3, 32, 32]\nmean_value: 128\n")
         (self.folder / "suite.yaml").write_text(SUITE)
+        # addi a0, zero, 0; addi a7, zero, 93; ecall
+        (self.folder / "app.elf").write_bytes(program_of(0x00000513, 0x05d00893, 0x00000073))
         (self.folder / "buffers.csv").write_text("id,lower,upper,size\na,0,2,1024\nb,1,3,2048\n")
 
     def test_every_command_has_two_examples_that_run(self):
