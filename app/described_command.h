@@ -26,7 +26,7 @@ struct DescribedCommand {
 
 // Two calls of each command. They run in this order in a folder that has net.onnx, images/ with
 // labels.tsv, input.npy, outputs.npz, suite.yaml and buffers.csv; tests/e2e/command_line_test.py
-// does so.
+// does so (but for app.elf, which takes a cross compiler: tests/e2e/execute_test.py).
 std::span<const std::string_view> examples_of(std::string_view command);
 
 std::string man_page(const DescribedCommand& program);  // roff, section 1

@@ -72,19 +72,6 @@ std::string c_kernel(const Kernel& k) {
     case KernelKind::PointwiseCo:
     case KernelKind::PointwiseCoQuads:
       return pixel_kernel(k, "Co");
-    case KernelKind::ConvHoQuads:
-    case KernelKind::PointwiseHoQuads:
-      return "nn_conv_Ho";
-    case KernelKind::ConvHoWoQuads:
-    case KernelKind::PointwiseHoWoQuads:
-      return "nn_conv_HoWo";
-    case KernelKind::ConvCoQuads:
-    case KernelKind::PointwiseCoQuads:
-      return "nn_conv_Co";
-    case KernelKind::DepthwisePixels:
-      return "nn_depthwise_pixels";
-    case KernelKind::AveragePoolCo:
-      return "nn_avgpool";
     // The library's kernel for 3x3 takes no top and bottom padding: its general one computes the
     // same.
     case KernelKind::Depthwise3x3s1:
