@@ -10,6 +10,7 @@ golden model and must be bit-exact and without hazard. --check: writes nothing, 
 cycles differ from the page.
 """
 import json
+import math
 import os
 import pathlib
 import re
@@ -82,10 +83,56 @@ def xdnn_table():
     return [head, *rows]
 
 
+PULP_MACHINES = ["pulp_open", "gap8"]
+PULP_ZOO = ["mobilenet_v1?resolution=128&width=0.5", "mobilenet_v2?resolution=96"]
+
+
+def pulp_networks():
+    """Integer networks of the shared folder by name, then those of the zoo."""
+    files = sorted((SHARED / "networks" / "pulp").glob("*/*.onnx"))
+    return ([(path.parent.name, str(path)) for path in files]
+            + [(name, f"zoo:{name}") for name in PULP_ZOO])
+
+
+def tiled_by_dory(network, machine):
+    """Cycles; None where its rules find no tiles."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = os.path.join(folder, "report.json")
+        command = [WORKBENCH, "run", network, "--hw", machine, "--tiler", "dory", "--timing-only",
+                   "--brief", "--json", report]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            return None
+        with open(report, encoding="utf-8") as file:
+            return json.load(file)["totals"]["cycles"]
+
+
+def pulp_row(name, network, machine):
+    dory = tiled_by_dory(network, machine)
+    ours = run(network, machine, "--explain-bound")
+    bound, totals = ours["bounds"]["total"], ours["totals"]
+    ratio = dory / totals["cycles"] if dory and totals["cycles"] else None
+    return [name, machine, f"{dory}" if dory else "-", f"{totals['cycles']}",
+            f"{ratio:.2f}" if ratio else "-", f"{totals['mac_per_cycle']:.2f}",
+            f"{bound['bound_cycles']}", bound["resource"], f"{100 * bound['gap']:.1f} %",
+            bound["held_by"] or "-", f"{ours['wall']['compile_seconds']:.2f}"]
+
+
+def pulp_table():
+    head = ["network", "machine", "DORY's tiles", "cycles", "DORY's / ours", "MAC/cycle", "bound",
+            "bound by", "gap", "held by", "compile, s"]
+    rows = [pulp_row(name, network, machine) for machine in PULP_MACHINES
+            for name, network in pulp_networks()]
+    ratios = [float(row[4]) for row in rows if row[4] != "-"]
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else 0
+    blank = ["-"] * (len(head) - 5)
+    return [head, *rows, ["geometric mean", "all", "-", "-", f"{mean:.3f}", *blank]]
+
+
 # Family: its heading, what stands above its table, and what makes the table.
 FAMILIES = {
     "xdnn": ("xDNN", "Images per second of one engine in latency mode. Vendor: its shipped program,\n"
              "replayed. Two at once: `--batch 2`.", xdnn_table),
+    "pulp": ("PULP", "Cycles of `--tiler dory` and of ours, host turns excluded.", pulp_table),
 }
 
 
