@@ -180,7 +180,7 @@ Cluster::Access Cluster::store(Hart& hart, Op* op, Word address, unsigned bytes,
 Word Cluster::load_register(Hart& hart, Word address) {
   if (address - kEventUnitPort < kPortBytes)
     return events_.load(hart.number, address - kEventUnitPort);
-  if (address == kMchanPort || address == kMchanShared) return dma_.allocate();
+  if (address == kMchanPort || address == kMchanShared) return dma_.allocate(hart.number);
   if (address == kMchanPort + 4 || address == kMchanShared + 4) return dma_.status();
   if (address - kTimer < 0x40) {
     const std::int64_t counted = wheel_.now() - timer_begin_;

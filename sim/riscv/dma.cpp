@@ -21,11 +21,11 @@ Mchan::Mchan(const pulp::Machine& machine, Memories& memories, Banks& banks)
       under_way_(static_cast<std::size_t>(std::min<std::int64_t>(machine.dma.identifiers, 16)), 0) {
 }
 
-Word Mchan::allocate() {
+Word Mchan::allocate(unsigned hart) {
   for (unsigned k = 0; k < under_way_.size(); ++k) {
     if ((allocated_ >> k & 1) != 0) continue;
     allocated_ |= 1U << k;
-    last_id_ = k;
+    ports_[hart].id = k;
     return k;
   }
   return ~0U;
@@ -76,7 +76,6 @@ Mchan::Command Mchan::decoded(unsigned hart, const Port& port, std::int64_t now)
 
 bool Mchan::command(unsigned hart, Word value, std::int64_t now) {
   Port& port = ports_[hart];
-  if (port.words.empty()) port.id = last_id_;
   const bool last = !port.words.empty() && port.words.size() + 1 == words_of(port.words[0]);
   if (last && std::ssize(port.queue) >= dma_.core_queue) return false;
   port.words.push_back(value);

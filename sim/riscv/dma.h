@@ -23,8 +23,8 @@ class Mchan {
   // False: the queue is full; the core tries again in the next cycle. Throws Error: no such
   // command.
   bool command(unsigned hart, Word value, std::int64_t now);
-  // Counts one transfer identifier as taken; none free: 2^32 - 1.
-  Word allocate();
+  // Takes a transfer identifier, which the core's next commands count under; none free: 2^32 - 1.
+  Word allocate(unsigned hart);
   Word status() const;
   void free(Word identifiers);
 
@@ -61,7 +61,7 @@ class Mchan {
   };
   struct Port {
     std::vector<Word> words;  // of a command that is not complete
-    unsigned id = 0;
+    unsigned id = 0;          // that it took last
     std::deque<Command> queue;
   };
 
@@ -81,7 +81,6 @@ class Mchan {
   std::vector<Port> ports_;
   std::vector<std::int64_t> under_way_;  // by identifier
   Word allocated_ = 0;
-  unsigned last_id_ = 0;
   std::size_t next_port_ = 0;
   std::int64_t commands_ = 0;
   std::vector<Start> starts_;

@@ -96,6 +96,38 @@ class Execute(unittest.TestCase):
         self.assertEqual([core["calls"]["count"] for core in add["cores"]], [1] * 8)
         self.assertIn("pv.sdotsp.b", " ".join(one["text"] for one in add["instructions"]))
 
+    def test_each_core_waits_for_its_own_transfers(self):
+        self.compile(r"""
+#include "pmsis.h"
+static int data[8][64];
+static PI_L1 int copies[8][64];
+static void copy(void *sum) {
+  const uint32_t core = pi_core_id();
+  const uint32_t id = pi_mchan_allocate();
+  pi_cl_team_barrier();  // all have taken one before any goes on
+  for (int part = 0; part < 4; ++part) {
+    pi_mchan_push((uint32_t)&data[core][16 * part], (uint32_t)&copies[core][16 * part], 64, 1);
+  }
+  pi_mchan_wait(id);
+  pi_mchan_free(id);
+  for (int i = 0; i < 64; ++i) ((volatile int *)sum)[core] += copies[core][i];
+}
+static void cluster(void *sum) { pi_cl_team_fork(0, copy, sum); }
+int main(void) {
+  static int sum[8];
+  struct pi_cluster_task task;
+  for (int i = 0; i < 512; ++i) data[i / 64][i % 64] = i;
+  pi_cluster_send_task_to_cl(NULL, pi_cluster_task(&task, cluster, sum));
+  for (int core = 0; core < 8; ++core) {
+    if (sum[core] != 64 * 64 * core + 2016) return 1 + core;
+  }
+  return 0;
+}
+""")
+        done = self.execute()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("DMA: 32 commands, 2048 bytes to L1", done.stdout)
+
     def test_the_same_bytes_each_time(self):
         self.compile(PROGRAM)
         for name in ("first.json", "second.json"):
