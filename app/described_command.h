@@ -25,8 +25,8 @@ struct DescribedCommand {
 };
 
 // Two calls of each command. They run in this order in a folder that has net.onnx, images/ with
-// labels.tsv, input.npy, outputs.npz, suite.yaml and buffers.csv; tests/e2e/command_line_test.py
-// does so (but for app.elf, which takes a cross compiler: tests/e2e/execute_test.py).
+// labels.tsv, input.npy, outputs.npz, suite.yaml, buffers.csv and app.elf;
+// tests/e2e/command_line_test.py does so.
 std::span<const std::string_view> examples_of(std::string_view command);
 
 std::string man_page(const DescribedCommand& program);  // roff, section 1
