@@ -192,9 +192,9 @@ Lowered merged_at(const Lowered& in_turn, const std::vector<Ops>& images, std::s
     return std::pair(Ops(ops.begin(), at), Ops(at, ops.end()));
   };
   Ops ops, rest;
-  for (const Ops& image : images) {
-    auto [begin, end] = split(image);
-    const Ops both = ops.empty() ? begin : merge.run(rest, begin);
+  for (std::size_t image = 0; image < images.size(); ++image) {
+    auto [begin, end] = split(images[image]);
+    const Ops both = image == 0 ? begin : merge.run(rest, begin);
     ops.insert(ops.end(), both.begin(), both.end());
     rest = std::move(end);
   }
@@ -238,6 +238,7 @@ std::optional<Lowered> best_merged(const Lowered& in_turn, const std::vector<Ops
   std::optional<Cycles> least;
   for (std::int64_t part = 1; part < search.cuts; ++part) {
     const auto cut = static_cast<std::size_t>(count * part / search.cuts);
+    if (cut == 0) continue;  // nothing to merge with
     Lowered candidate = merged_at(in_turn, images, cut, merge);
     const auto size = static_cast<std::int64_t>(candidate.ops.size());
     if (size > machine.control.instructions_max) continue;
