@@ -783,7 +783,7 @@ bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
   if (fs::exists(a, none) && fs::exists(b, none)) {
     return fs::is_regular_file(a, none) && fs::equivalent(a, b, none);
   }
-  return fs::weakly_canonical(a, none) == fs::weakly_canonical(b, none);
+  return fs::weakly_canonical(fs::absolute(a), none) == fs::weakly_canonical(fs::absolute(b), none);
 }
 
 void require_distinct_files(const CLI::App& command) {

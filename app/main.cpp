@@ -45,8 +45,12 @@ void use_huge_pages() {
   madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
+constexpr std::size_t kMostLetters = 2000;  // of a message that quotes what a file holds
+
 int refuse(const std::string& message) {
-  std::fprintf(stderr, "workbench: %s\n", one_line(message).c_str());
+  std::string text = one_line(message);
+  if (text.size() > kMostLetters) text = text.substr(0, kMostLetters) + " ...";
+  std::fprintf(stderr, "workbench: %s\n", text.c_str());
   return kUserError;
 }
 

@@ -41,15 +41,15 @@ ImageRequest calibration_request(const QuantizationOptions& options) {
   return images;
 }
 
-// What to tell of the file.
+// What to tell of the file; `warnings` are told when all is written.
 std::string write_model(const QuantizeCommandOptions& options, const Quantized& network,
-                        const SampleSource& images) {
+                        const SampleSource& images, std::vector<std::string>& warnings) {
   const ModelFormat format = model_format(options.format);
   const Graph model = quantized_model(network, format);
   std::string text;
   if (!options.output.empty()) {
     const std::vector<std::string> others = write_quantized_model(model, format, options.output);
-    warn(rounding_notes(model));
+    warnings = rounding_notes(model);
     text = fmt::format("wrote        {}\n", options.output.string());
     if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
     for (const std::string& line : others) text += "             " + line + "\n";
@@ -97,12 +97,14 @@ int quantize(const QuantizeCommandOptions& options) {
       lowering_differences(network, images.samples, options.compared_images);
   progress.clear();
   std::string written;
+  std::vector<std::string> rounding;
   const bool saves = !options.save_quantizer.empty();
   const std::string quantizer = saves ? quantizer_file(network) : "";
   if (!options.output.empty() || !options.dump_reference.empty()) {
-    written = write_model(options, network, images.samples);
+    written = write_model(options, network, images.samples, rounding);
   }
   if (saves) write_file(options.save_quantizer, quantizer);
+  warn(rounding);
   // No images for calibration are no fault where none are needed.
   const bool given = !options.quantization.calibration.images.empty();
   if (given || network.calibrated) warn(images.warnings);

@@ -40,6 +40,24 @@ bool second_byte_fits(unsigned char lead, unsigned char second) {
   }
 }
 
+// Characters that are not seen, and change how those around them are: zero widths, joiners, marks
+// of direction (Unicode standard, 23.2; "Trojan Source", CVE-2021-42574).
+bool is_invisible(std::string_view character) {
+  unsigned code = 0;
+  if (character.size() == 2) {
+    code = (static_cast<unsigned char>(character[0]) & 0x1FU) << 6U;
+  } else if (character.size() == 3) {
+    code = (static_cast<unsigned char>(character[0]) & 0x0FU) << 12U |
+           (static_cast<unsigned char>(character[1]) & 0x3FU) << 6U;
+  } else {
+    return false;
+  }
+  code |= static_cast<unsigned char>(character.back()) & 0x3FU;
+  return code == 0x61C || (code >= 0x200B && code <= 0x200F) ||
+         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2060 && code <= 0x206F) ||
+         code == 0xFEFF || (code >= 0x80 && code < 0xA0);
+}
+
 // Bytes of the printable UTF-8 character at the begin of `text`; 0: there is none.
 std::size_t character_length(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
@@ -49,7 +67,7 @@ std::size_t character_length(std::string_view text) {
     const auto byte = static_cast<unsigned char>(text[k]);
     if ((byte & 0xC0U) != 0x80U || (k == 1 && !second_byte_fits(lead, byte))) return 0;
   }
-  return length;
+  return is_invisible(text.substr(0, length)) ? 0 : length;
 }
 
 // Whatever is no printable character as `escape` says.
@@ -79,7 +97,7 @@ void check_name(std::string_view name, std::string_view kind) {
          kMaxName, name.size());
   }
   if (text_name(name) != name) {
-    fail("{} '{}': expected a name in UTF-8, found other bytes", kind, name);
+    fail("{} '{}': expected a name in printable UTF-8, found other bytes", kind, text_name(name));
   }
 }
 

@@ -17,9 +17,11 @@ namespace {
 
 using Files = std::vector<std::pair<std::string, std::string>>;
 
+constexpr std::size_t kLettersMost = 60;  // they are the names of files, too
+
 std::string identifier(const std::string& name) {
   std::string text;
-  for (const char c : name) {
+  for (const char c : name.substr(0, kLettersMost)) {
     text += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   }
   return text;

@@ -5,6 +5,7 @@
 
 #include "compiler/import/import.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "data/arrays.h"
 #include "data/channels.h"
 
@@ -119,6 +120,12 @@ std::string file_name_of(const std::string& value) {
   std::string name = value;
   for (char& c : name) {
     if (c == '/' || c == '\0') c = '_';
+  }
+  constexpr std::size_t kMost = 200;  // file systems take 255 bytes
+  if (name.size() > kMost) {
+    std::size_t end = kMost;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) --end;  // UTF-8
+    name = name.substr(0, end) + "_" + sha256_hex(value).substr(0, 12);
   }
   // "." and ".." are folders, "" is nothing.
   return name.find_first_not_of('.') == std::string::npos ? "_" + name : name;

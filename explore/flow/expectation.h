@@ -23,7 +23,8 @@ struct Expectation {
 std::vector<Expectation> read_expectations(const std::filesystem::path& path,
                                            const Graph& quantized);
 
-// "conv1/7x7_s2" as a file name: conv1_7x7_s2
+// "conv1/7x7_s2" as a file name: conv1_7x7_s2. Of a long one the beginning and twelve digits of its
+// SHA-256.
 std::string file_name_of(const std::string& value);
 
 // Where a value is computed in the network; others are behind them in the order that they have.

@@ -23,7 +23,8 @@ fs::path find_config_file(const std::string& path) {
 
 fs::path find_machine_file(const std::string& name_or_path) {
   std::error_code ignored;
-  if (fs::exists(name_or_path, ignored)) return name_or_path;
+  const bool named_like_it = fs::is_directory(name_or_path, ignored);  // a folder of results, say
+  if (!named_like_it && fs::exists(name_or_path, ignored)) return name_or_path;
   if (name_or_path.find('/') == std::string::npos) {
     if (const auto file = shipped_file(fs::path("configs") / (name_or_path + ".yaml"))) {
       return *file;

@@ -153,7 +153,7 @@ class Memory(ReliabilityTest):
     def test_a_network_beyond_the_limit_is_refused_before_it_is_allocated(self):
         self.succeed("workload", "tiny_cnn", "-o", "net.onnx")
         small = lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))  # noqa: E731
-        self.refused("run", "--hw", "gap8", "net.onnx", "--shape", "data=1,3,30000,30000",
+        self.refused("run", "--hw", "gap8", "net.onnx", "--shape", "data=1,3,20000,20000",
                      "--memory-limit", "1G", says="more than the limit of 1.0 GB", before=small)
 
     def test_sizes_of_limits_are_checked(self):
@@ -243,7 +243,7 @@ class Stores(ReliabilityTest):
         for length in (0, 1, 99, 100, 4095, 4096, 5000, len(self.whole) // 2, len(self.whole) - 1):
             (self.folder / "s.db").write_bytes(self.whole[:length])
             self.session("s.db")
-        for case in range(int(os.environ.get("WORKBENCH_FUZZ_STORES", "25"))):
+        for case in range(int(os.environ.get("WORKBENCH_FUZZ_STORES", "8"))):
             damaged = bytearray(self.whole)
             for _ in range(seeded.choice((1, 4, 30, 400))):
                 damaged[seeded.randrange(len(damaged))] = seeded.randrange(256)
