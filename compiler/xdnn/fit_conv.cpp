@@ -276,7 +276,9 @@ bool split_padding(Fitting& fitting, std::size_t n) {
     rest.window.pads_begin[i] -= excess;
     padded = padded || excess > 0;
   }
-  if ((!padded && cut.none()) || (padded && most == 0) || !can_crop(fitting, cut)) return false;
+  if ((!padded && cut.none()) || (padded && most == 0) || !crop_parts(fitting, cut)) {
+    return false;
+  }
   const std::int64_t excess = std::max(before.pads_begin[0], before.pads_begin[1]);
   if (padded && excess / most >= kMostParts) return false;
   Parts parts(fitting, n);
@@ -399,17 +401,18 @@ bool split_taps(Fitting& fitting, std::size_t n, std::int64_t rows_limit,
     });
   };
   if (too_far(rows, 0) || too_far(columns, 1)) return false;
-  if (static_cast<std::int64_t>(rows.size() * columns.size()) > kMostParts) return false;
-  const auto possible = [&](const Span& y, const Span& x) {
-    return can_crop(
-        fitting,
-        {.top = y.crop_begin, .left = x.crop_begin, .bottom = y.crop_end, .right = x.crop_end});
-  };
+  std::int64_t parts_needed = static_cast<std::int64_t>(rows.size() * columns.size());
   for (const Span& y : rows) {
     for (const Span& x : columns) {
-      if (!possible(y, x)) return false;
+      if (parts_needed > kMostParts) return false;
+      const std::optional<std::int64_t> cuts = crop_parts(
+          fitting,
+          {.top = y.crop_begin, .left = x.crop_begin, .bottom = y.crop_end, .right = x.crop_end});
+      if (!cuts) return false;
+      parts_needed += *cuts;
     }
   }
+  if (parts_needed > kMostParts) return false;
   for (const Span& y : rows) {
     for (const Span& x : columns) {
       Tensor taps = taps_of(weights, y, x);

@@ -80,11 +80,13 @@ Tensor one_tap(std::int64_t channels, std::int64_t rows, std::int64_t columns, s
   return taps;
 }
 
-bool can_crop(const Fitting& fitting, const Crop& crop) {
+std::optional<std::int64_t> crop_parts(const Fitting& fitting, const Crop& crop) {
+  if (crop.none()) return 0;
   const std::int64_t taken = fitting.machine.limits.kernel_max - 1;  // by each convolution
-  return crop.none() ||
-         (taken > 0 &&
-          std::max(crop.top + crop.bottom, crop.left + crop.right) / taken < kMostParts);
+  if (taken < 1) return std::nullopt;
+  const std::int64_t most = std::max(crop.top + crop.bottom, crop.left + crop.right);
+  const std::int64_t parts = ceil_div(most, taken);
+  return parts > kMostParts ? std::nullopt : std::optional(parts);
 }
 
 bool too_many_taps(const Shape& weights) {

@@ -78,8 +78,10 @@ struct Crop {
   std::int64_t top = 0, left = 0, bottom = 0, right = 0;
   bool none() const { return top == 0 && left == 0 && bottom == 0 && right == 0; }
 };
-// A kernel of one tap takes nothing off: kernel_max >= 2, or nothing to cut.
-bool can_crop(const Fitting& fitting, const Crop& crop);
+// How many convolutions that takes; nothing when they are more than kMostParts, or kernels have one
+// tap, which takes nothing off.
+std::optional<std::int64_t> crop_parts(const Fitting& fitting, const Crop& crop);
+// crop_parts() must have found some.
 ValueId crop(Parts& parts, ValueId x, const Crop& crop, std::int64_t kernel_max);
 
 // The budget of a node's rewrites: more parts than that, or larger constants for them, and it is

@@ -31,6 +31,10 @@ std::vector<std::int64_t> candidate_sizes(std::int64_t total, std::int64_t unit)
   return {sizes.begin(), sizes.end()};
 }
 
+// The budget of a search: so many tiles are costed for one operation. A candidate with more than
+// its share is taken only where none with fewer fits; that of fewest tiles then.
+constexpr std::int64_t kTilesCosted = std::int64_t{1} << 24;
+
 Cycles tiled_cost(const Instruction& instruction, const Machine& machine) {
   const ConvCost conv = conv_cost(instruction, machine);
   const bool resident = conv.passes * conv.slab_buffers <= machine.filters.buffers;
@@ -52,19 +56,28 @@ void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::i
     Cycles cost;
     std::int64_t width, height, words;
   };
-  std::optional<Choice> best;
+  const std::vector<std::int64_t> widths = candidate_sizes(result.width, 8);
+  const std::vector<std::int64_t> heights = candidate_sizes(result.height, 1);
+  const auto candidates = static_cast<std::int64_t>(widths.size() * heights.size());
+  std::optional<Choice> best, fewest;  // fewest: of those that were not costed, in tiles
   std::int64_t smallest = 0;
-  for (const std::int64_t width : candidate_sizes(result.width, 8)) {
-    for (const std::int64_t height : candidate_sizes(result.height, 1)) {
+  for (const std::int64_t width : widths) {
+    for (const std::int64_t height : heights) {
       op.tile_width = width, op.tile_height = height;
       const Instruction instruction = instruction_of(lowered, op, machine);
       const std::int64_t words = tile_buffer_words(instruction);
       if (smallest == 0 || words < smallest) smallest = words;
       if (2 * words > limit) continue;
+      const std::int64_t tiles = ceil_div(result.width, width) * ceil_div(result.height, height);
+      if (tiles > kTilesCosted / candidates) {
+        if (!fewest || tiles < fewest->cost.value) fewest = Choice{{tiles}, width, height, words};
+        continue;
+      }
       const Cycles cost = tiled_cost(instruction, machine);
       if (!best || cost < best->cost) best = Choice{cost, width, height, words};
     }
   }
+  if (!best) best = fewest;
   if (!best) {  // not even the smallest: place() reports the shortage
     op.tile_width = std::min<std::int64_t>(8, result.width), op.tile_height = 1;
     op.buffer_words = smallest;

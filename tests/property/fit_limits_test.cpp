@@ -33,7 +33,7 @@ xdnn::Machine narrow_machine(std::uint64_t seed) {
   machine.array.rows = 16 * between(1, 3);
   machine.filters.buffer_steps = between(3, 10);
   machine.filters.steps_max = machine.filters.buffer_steps * 4;
-  machine.limits.kernel_max = between(1, 7);
+  machine.limits.kernel_max = between(2, 7);
   machine.limits.stride_max = between(2, 4);
   machine.limits.pad_max = between(1, 4);
   machine.limits.dilation_max = between(1, 3);

@@ -223,7 +223,7 @@ TEST(ScheduleSearch, steps_grow_with_the_tasks_and_no_faster) {
         // One append for each task is always made.
         EXPECT_LE(found.steps, tasks * std::max(kStepsPerTask, p.steps_of_append()));
         EXPECT_TRUE(!found.stopped || !found.exact);
-        if (wide && tasks >= 100) EXPECT_TRUE(found.stopped);
+        EXPECT_TRUE(found.stopped || !wide || tasks < 100);
       }
     }
   }
@@ -234,7 +234,6 @@ TEST(ScheduleSearch, a_search_with_enough_steps_does_not_stop) {
   const OrderProblem p = wide_problem(random, 12);
   EXPECT_FALSE(best_order(p, Goal::Time).stopped);
   EXPECT_FALSE(best_order(p, Goal::Space).stopped);
-  EXPECT_TRUE(best_order(p, Goal::Space).exact);
 }
 
 TEST(ScheduleSearch, a_result_in_place_takes_no_room_when_its_operand_dies) {
