@@ -10,30 +10,6 @@ namespace workbench::xdnn {
 
 namespace {
 
-constexpr UnmodelledField kUnmodelled[] = {
-    {"XNMaxPool XNAvgPool XNEltwise XNUpsample", "en_pingpong_weight",
-     "has no weights; shipped programs have 0 and 1"},
-    {"XNConv XNDeconv XNMaxPoolPipelined XNMaxPool XNAvgPool XNEltwise", "DEST_AM-Buffer_Offset",
-     "where a result waits on its way to DDR: documented nowhere but for -1, which streams"},
-    {"XNConv XNDeconv XNMaxPoolPipelined XNMaxPool XNAvgPool XNEltwise", "srcAddrReadFromImgQ",
-     "of what comes from DDR: the image queue is the DDR that the host fills"},
-    {"XNConv XNDeconv XNMaxPoolPipelined XNMaxPool XNAvgPool XNEltwise", "destAddrReadFromImgQ",
-     "of what goes to DDR: the image queue is the DDR that the host reads"},
-    {"XNGather", "srcAddrReadFromImgQ", "the same; both forms are in use for the network's input"},
-    {"XNScatter", "destAddrReadFromImgQ", "the same"},
-    {"XNAvgPool", "fcmode", "of V2: 0 and 1 in shipped programs, meaning unknown"},
-    {"XNConcat", "start end size", "a note: the instructions that write its parts say it all"},
-};
-
-bool has_word(std::string_view words, std::string_view word) {
-  while (!words.empty()) {
-    const std::size_t end = std::min(words.find(' '), words.size());
-    if (words.substr(0, end) == word) return true;
-    words.remove_prefix(std::min(end + 1, words.size()));
-  }
-  return false;
-}
-
 struct Only {
   std::int64_t value = 0;
   std::string_view why;
@@ -100,6 +76,18 @@ std::optional<Only> only_value_of_all(const Instruction& instruction, std::strin
   return only_value(instruction, field);
 }
 
+// A volume that no network says anything of still has room for the part, and its layout for it.
+void check_volume(const Entry& entry, const Tail& t, const Machine& machine) {
+  if (machine.width_aligned() || !t.concat_part) return;
+  if (entry.find("concat_channels") == nullptr) return;
+  const ChannelLayout& l = t.concat_volume;
+  const std::int64_t word = machine.geometry().word_channels();
+  const std::int64_t held = l.full * word + l.repl_sections * l.repl_width;
+  if (t.concat_start < t.concat_channels && t.concat_channels <= held) return;
+  refuse(entry, fmt::format("fields concat_*: expected room for channel {} of {}, found {}",
+                            t.concat_start, t.concat_channels, held));
+}
+
 // The layout of a result that lies in a larger volume, or in DDR, is not read: it is none, or that
 // of the result alone.
 void check_own_layout(const Entry& entry, const Instruction& instruction, const Machine& machine) {
@@ -121,14 +109,6 @@ void check_own_layout(const Entry& entry, const Instruction& instruction, const 
 
 }  // namespace
 
-std::span<const UnmodelledField> unmodelled_fields() { return kUnmodelled; }
-
-bool is_unmodelled(std::string_view opcode, std::string_view field) {
-  return std::ranges::any_of(kUnmodelled, [&](const UnmodelledField& row) {
-    return has_word(row.opcodes, opcode) && has_word(row.field, field);
-  });
-}
-
 void check_fields_without_effect(const Entry& entry, const Instruction& instruction,
                                  const Machine& machine) {
   std::visit(
@@ -143,6 +123,7 @@ void check_fields_without_effect(const Entry& entry, const Instruction& instruct
         });
       },
       instruction);
+  check_volume(entry, tail(instruction), machine);
   check_own_layout(entry, instruction, machine);
 }
 

@@ -314,6 +314,13 @@ void ReplayValues::set_concat(const Entry& entry, ValueId whole, std::int64_t st
   const auto crossbar = crossbar_start(listing_, entry);
   if (tail.concat_part) {
     agree(entry, "concat_starting_ch", start, tail.concat_start);
+    const std::int64_t channels = shape(whole)[1];
+    if (entry.find("concat_channels") != nullptr) {
+      agree(entry, "concat_channels", channels, tail.concat_channels);
+    }
+    const ChannelLayout plain = plain_layout(channels, geometry_);
+    agree(entry, "concat_full_sect_num", plain.full, tail.concat_volume.full);
+    agree(entry, "concat_repl_sect_num", plain.repl_sections, tail.concat_volume.repl_sections);
   } else if (crossbar) {
     agree(entry, "override_xbar_table_ptr (first byte)", inside, *crossbar);
   } else if (inside > 0) {

@@ -182,8 +182,6 @@ Tally judged(const std::vector<Candidate>& drawn) {
 // few.
 bool synchronises_no_more_than_needed(pulp::Tiler tiler, PulpMutantKind kind) {
   if (kind == PulpMutantKind::CounterBarrier) return false;
-  // A byte more, inside its buffer, is one that nothing looks at.
-  if (kind == PulpMutantKind::TransferSize) return false;
   const bool order = kind == PulpMutantKind::Wait || kind == PulpMutantKind::Barrier;
   return tiler == pulp::Tiler::Optimal || !order;
 }

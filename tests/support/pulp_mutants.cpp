@@ -38,17 +38,11 @@ class Enumeration {
     asked_.insert({false, op.id});
     move("l2", Space::L2, op.l2, 1);
     move("l1", Space::L1, op.l1, 1);
-    resize("length", op.length);
-    resize("lines", op.lines);
-    resize("rows", op.rows);
-    resize("planes", op.planes);
   }
   void mutants_of(const L3Transfer& op) {
     asked_.insert({true, op.id});
     move("l3", Space::L3, op.l3, 1);
     move("l2", Space::L2, op.l2, 1);
-    resize("length", op.length);
-    resize("rows", op.rows);
   }
   void mutants_of(const Kernel& op) {
     const bool words = leaves_words(op);
@@ -103,13 +97,6 @@ class Enumeration {
     }
   }
 
-  // Less than is needed, and more.
-  void resize(const char* field, std::int64_t value) {
-    for (const std::int64_t other : {value - 1, value + 1}) {
-      if (other >= 1) mutants_.push_back({PulpMutantKind::TransferSize, at_, field, other});
-    }
-  }
-
   const Program& program_;
   const Machine& machine_;
   std::mt19937_64& random_;
@@ -135,8 +122,6 @@ std::string_view to_string(PulpMutantKind kind) {
       return "L3 address";
     case PulpMutantKind::CounterBarrier:
       return "counter barrier";
-    case PulpMutantKind::TransferSize:
-      return "transfer size";
   }
   return "";
 }

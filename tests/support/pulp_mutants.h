@@ -1,6 +1,6 @@
-// Mutants of PULP programs: one instruction taken out, one address moved or one size changed, each
-// a change that a compiler with a small bug could make. What they are for: a simulator that lets
-// one pass is blind there.
+// Mutants of PULP programs: one instruction taken out or one address moved, each a change that a
+// compiler with a small bug could make. What they are for: a simulator that lets one pass is blind
+// there.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,8 @@ namespace workbench {
 
 // CounterBarrier: in front of a counter. It makes the cores begin and end a measurement together,
 // data need it or not.
-enum class PulpMutantKind {
-  Wait,
-  Barrier,
-  L1Address,
-  L2Address,
-  L3Address,
-  CounterBarrier,
-  TransferSize
-};
-inline constexpr int kPulpMutantKinds = 7;
+enum class PulpMutantKind { Wait, Barrier, L1Address, L2Address, L3Address, CounterBarrier };
+inline constexpr int kPulpMutantKinds = 6;
 std::string_view to_string(PulpMutantKind kind);
 
 struct PulpMutant {
@@ -38,8 +30,7 @@ struct PulpMutant {
 // - each wait for the DMA or for L3, and each barrier, gone;
 // - each address of transfers and of kernels' operands that is in use: moved by the smallest step
 //   that is an address (4 bytes where words lie, else 1) either way, and to a random place of what
-//   the program occupies of that memory;
-// - each transfer one byte, line, row or plane shorter and longer.
+//   the program occupies of that memory.
 // Left out, as they do nothing in whatever program: a wait for a counter under which nothing has
 // been asked for since the last wait for it; a barrier before which nothing has been waited for
 // since the last one (kernels end with one), or behind which no transfer and no kernel comes before

@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
 
 #include "compiler/xdnn/compile.h"
 #include "compiler/xdnn/replay.h"
-#include "compiler/xdnn/replay_fields.h"
 #include "compiler/xdnn/replay_network.h"
 #include "core/error.h"
 #include "isa/xdnn/assembly.h"
@@ -141,64 +139,6 @@ TEST_F(XdnnReplay, a_result_over_a_live_value_is_a_hazard) {
   ASSERT_FALSE(hazards.empty());
   EXPECT_EQ(hazards[0].kind, Hazard::Kind::LiveOverwrite);
   EXPECT_EQ(hazards[0].layer, "res1/conv2");
-}
-
-// Whether the simulator, the golden model or the replay itself notices.
-bool noticed(const Listing& listing, const Graph& graph, const Checked& before) {
-  try {
-    const Replay replayed = replay(listing, graph, kV3);
-    if (!replayed.notes.empty()) return true;
-    const Checked now = run(replayed.program, graph);
-    return !now.verdict.bit_exact() || !now.simulated.hazards.empty() ||
-           now.simulated.timeline.end != before.simulated.timeline.end;
-  } catch (const Error&) {
-    return true;
-  }
-}
-
-// One less and one more, the lowest bit flipped, the next field's value.
-std::vector<std::int64_t> mutants_of(const Entry& entry, std::size_t field) {
-  const std::int64_t value = number(entry, entry.fields[field]);
-  std::set<std::int64_t> values = {value + 1, value - 1, value ^ 1};
-  if (field + 1 < entry.fields.size() && entry.fields[field + 1].key != "comment") {
-    values.insert(number(entry, entry.fields[field + 1]));
-  }
-  values.erase(value);
-  return {values.begin(), values.end()};
-}
-
-TEST_F(XdnnReplay, no_field_is_decoration) {
-  std::set<std::string> seen;  // opcode and the fields that switch others on
-  std::size_t mutants = 0;
-  for (const char* name : {"tiny_inception", "tiny_residual", "tiny_mobile"}) {
-    load(name);
-    const Checked before = run(replay(listing_, graph_, kV3).program, graph_);
-    for (std::size_t e = 0; e < listing_.entries.size(); ++e) {
-      const Entry& entry = listing_.entries[e];
-      if (!executed(entry)) continue;
-      std::string kind = entry.opcode;
-      for (const char* flag : {"HAT", "dstAddDDR", "concat_i_am_your_father", "relu", "bias"}) {
-        const Field* field = entry.find(flag);
-        kind += field != nullptr ? field->value : "";
-      }
-      if (!seen.insert(kind).second) continue;
-      for (std::size_t f = 0; f < entry.fields.size(); ++f) {
-        const std::string key = entry.fields[f].key;
-        if (key == "id" || key == "name" || key == "conv_name" || key == "method") continue;
-        // Beyond those that are needed, a wait changes nothing but, where it is long, the time.
-        if (key.starts_with("wait_") || is_unmodelled(entry.opcode, key)) continue;
-        for (const std::int64_t value : mutants_of(entry, f)) {
-          Listing changed = listing_;
-          changed.entries[e].set(key, std::to_string(value));
-          ++mutants;
-          EXPECT_TRUE(noticed(changed, graph_, before))
-              << name << ": " << kind << " '" << name_of(entry) << "': " << key << " is " << value
-              << " instead of " << entry.fields[f].value;
-        }
-      }
-    }
-  }
-  EXPECT_GT(mutants, 1000U);
 }
 
 TEST_F(XdnnReplay, fields_that_mean_nothing_have_one_value) {
