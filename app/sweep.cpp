@@ -214,7 +214,6 @@ void write_reports(const SweepCommandOptions& options, const SweepReport& report
 int sweep(const SweepCommandOptions& options) {
   if (options.parameters) return show_parameters();
   if (options.metrics) return show_metrics();
-  if (options.store.empty()) fail("--store: expected a file, found none");
   for (const fs::path* path : {&options.csv, &options.json, &options.html, &options.png}) {
     if (*path == "-") fail("-: expected a file; `workbench results last` prints CSV and JSON");
     require_writable_file(*path);

@@ -236,7 +236,7 @@ class BadInput(WorkbenchTest):
         self.refused(*one, "text.db", says="text.db")
         self.refused("--hw", "gap8", "--set", "cores=1", "zoo:tiny_cnn", "--csv", "no/file.csv",
                      says="no/file.csv: cannot write")
-        self.refused(*one, "", says="--store: expected a file, found none")
+        self.refused(*one, "", says="--store: expected a value")
         self.refused("--hw", "gap8", "zoo:tiny_cnn", "--csv", "-", says="workbench results")
 
     def test_counts_that_are_none(self):
