@@ -84,7 +84,7 @@ TEST_P(RecipeAccuracy, stays_within_its_limit) {
   const Photos data = photos_for(c, original);
   const Recipe recipe = std::string(c.recipe) == "default" ? default_recipe("none", Effort::Normal)
                                                            : recipe_named(c.recipe);
-  const QuantizeTarget target = free_quantize_target(recipe.activation_bits);
+  const QuantizeTarget target = free_quantize_target(8);
   Graph graph = original;
   run_passes(graph, float_pipeline());
   const std::vector<Tensor> calibration = all_samples(data.calibration);
