@@ -103,13 +103,10 @@ Simulated simulated(const xdnn::Program& program, const xdnn::Machine& machine,
   return result;
 }
 
-// What takes many trials is left out at the least effort. More effort has all candidates of less.
+// At the least effort the plain plan alone, as the vendor's compiler has it: published figures are
+// held against that one (configs/validation). More effort has all candidates of less.
 xdnn::Choices choices_at(Effort effort) {
-  xdnn::Choices choices;
-  if (effort == Effort::Fast) {
-    choices.spread = choices.split_passes = choices.merged_images = xdnn::Use::Never;
-  }
-  return choices;
+  return effort == Effort::Fast ? xdnn::all_choices(xdnn::Use::Never) : xdnn::Choices{};
 }
 
 using HostReason = std::function<std::optional<std::string>(const Graph&, const Node&)>;
