@@ -20,6 +20,7 @@ struct Change {
   void operator()(std::filesystem::path& value) const { value += "x"; }
   void operator()(bool& value) const { value = !value; }
   void operator()(std::size_t& value) const { ++value; }
+  void operator()(int& value) const { ++value; }
   void operator()(std::vector<std::string>& value) const { value.emplace_back("x"); }
   void operator()(std::map<std::string, Shape>& value) const { value["x"] = {1}; }
   void operator()(std::optional<xdnn::OrderFile>& value) const {

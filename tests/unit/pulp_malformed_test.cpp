@@ -89,8 +89,8 @@ TEST(PulpMalformed, numbers_that_registers_do_not_hold_are) {
             "conv_HoWo leaves sums, and has kappa and lambda");
   EXPECT_EQ(after([](Kernel& k) { k.multiplier = INT64_C(1) << 31; }),
             "conv_HoWo multiplier must lie between -2147483648 and 2147483647, found 2147483648");
-  EXPECT_EQ(after([](Kernel& k) { k.kind = static_cast<KernelKind>(16); }),
-            "kernel 16 does not exist");
+  EXPECT_EQ(after([](Kernel& k) { k.kind = static_cast<KernelKind>(1000); }),
+            "kernel 1000 does not exist");
 }
 
 TEST(PulpMalformed, words_at_odd_addresses_are) {

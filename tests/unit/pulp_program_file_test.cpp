@@ -131,8 +131,8 @@ TEST(PulpProgramFile, absurd_numbers_are_refused) {
   const auto kernel = [](Program& p) -> Kernel& { return std::get<Kernel>(p.instructions[3]); };
   EXPECT_EQ(loading_after([&](Program& p) { kernel(p).in_w = INT64_C(1) << 41; }),
             "net.pulp: kernel field 'in_w' is 2199023255552");
-  EXPECT_EQ(loading_after([&](Program& p) { kernel(p).kind = static_cast<KernelKind>(16); }),
-            "net.pulp: kernel field 'kind' is 16");
+  EXPECT_EQ(loading_after([&](Program& p) { kernel(p).kind = static_cast<KernelKind>(1000); }),
+            "net.pulp: kernel field 'kind' is 1000");
   EXPECT_EQ(loading_after([](Program& p) { p.inputs[0].space = static_cast<Space>(3); }),
             "net.pulp: input field 'space' is 3");
 }

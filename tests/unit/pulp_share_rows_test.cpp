@@ -60,6 +60,8 @@ TEST(PulpShareRows, a_row_of_pixels_is_dealt_out_to_all_cores) {
     share_rows(network, machine, tiler);
     const Kernel& call = network.layers[0].call;
     EXPECT_EQ(call.out_h * call.out_w, 64);
+    // The other tiler deals out channels, in blocks of 4x4, when that is as fast.
+    if (tiler == Tiler::Optimal) continue;
     EXPECT_EQ(call.out_w, 2);  // pairs of pixels, 8 rows of 32 a core
     EXPECT_EQ(call.in_h, 32);
   }
