@@ -112,10 +112,12 @@ class Join {
            lowered_.volumes[static_cast<std::size_t>(m.volume)].channels == m.channels;
   }
 
-  // The map has a reader other than this concat. A later concat that begins with all
-  // of this one's operands will take this one's result instead and does not count.
+  // The map has a reader other than this concat, or this one reads it again to copy it. A later
+  // concat that begins with all of this one's operands will take this one's result instead and
+  // does not count.
   bool read_alone(const Map& m) const {
     if (m.value == kNoValue) return false;
+    if (std::count(node_.inputs.begin(), node_.inputs.end(), m.value) > 1) return true;
     const auto& nodes = lowered_.graph->nodes;
     for (const std::size_t reader : context_.readers[static_cast<std::size_t>(m.value)]) {
       const Node& other = nodes[reader];

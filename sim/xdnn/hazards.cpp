@@ -119,7 +119,7 @@ HazardMonitor::HazardMonitor(const Program& program, const Machine& machine)
       machine_(machine),
       slice0_(machine, 0),
       am_written_(static_cast<std::size_t>(machine.am_words() * machine.word_bytes()), 0),
-      am_volume_(static_cast<std::size_t>(machine.am_words()), -1),
+      am_volume_(am_written_.size(), -1),
       volume_channels_(program.memory_map.size(), 0),
       races_(races(program, machine)) {
   host_wrote(0, static_cast<std::int64_t>(program.constants.size()));
@@ -392,17 +392,25 @@ std::int32_t HazardMonitor::volume_of(std::int32_t instruction, const AmRegion& 
 }
 
 bool HazardMonitor::holds(std::int32_t volume, const AmRegion& r) const {
-  return std::all_of(am_volume_.begin() + r.word_begin, am_volume_.begin() + r.word_end,
-                     [&](std::int32_t held) { return held == volume; });
+  for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {
+    const auto bytes = am_volume_.begin() + word * machine_.word_bytes();
+    const bool all = std::all_of(bytes + r.byte_begin, bytes + r.byte_end,
+                                 [&](std::int32_t held) { return held == volume; });
+    if (!all) return false;
+  }
+  return true;
 }
 
-// An operand is (part of) one tensor alive, and the words hold that one: none has written over
-// it, and what was there before has been.
+// An operand is (part of) one tensor alive, and its bytes hold that one: none has written over
+// it, and what was there before has been. Other bytes of its words may be a later tensor's already:
+// parts of a concat are written beside what is still being read.
 void HazardMonitor::check_reads(std::int32_t instruction, const Footprint& f, std::int64_t time) {
   if (program_.memory_map.empty()) return;
   for (const AmRegion& r : f.am_reads) {
-    if (r.word_begin >= r.word_end) continue;
-    const std::int32_t held = am_volume_[static_cast<std::size_t>(r.word_begin)];
+    if (r.word_begin >= r.word_end || r.byte_begin >= r.byte_end) continue;
+    const auto first =
+        static_cast<std::size_t>(r.word_begin * machine_.word_bytes() + r.byte_begin);
+    const std::int32_t held = am_volume_[first];
     const bool good =
         held >= 0 && alive(program_.memory_map[static_cast<std::size_t>(held)], instruction) &&
         inside(r, program_.memory_map[static_cast<std::size_t>(held)]) && holds(held, r);
@@ -491,18 +499,15 @@ void HazardMonitor::check_buffers(std::int32_t instruction, const std::vector<Am
   }
 }
 
-// A write by a new tensor clears the word's old owner. A write outside every tensor is reported
-// once, and its readers are not.
+// A byte that a tensor writes is no other tensor's any more. A write outside every tensor is
+// reported once, and its readers are not.
 void HazardMonitor::mark_written(std::int32_t instruction, const AmRegion& r) {
   const std::int32_t volume = volume_of(instruction, r);
   for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {
-    std::uint8_t* written = am_written_.data() + word * machine_.word_bytes();
-    std::int32_t& held = am_volume_[static_cast<std::size_t>(word)];
-    if (volume >= 0 && held != volume) {
-      std::memset(written, 0, static_cast<std::size_t>(machine_.word_bytes()));
-      held = volume;
-    }
-    std::memset(written + r.byte_begin, 1, static_cast<std::size_t>(r.byte_end - r.byte_begin));
+    const std::int64_t begin = word * machine_.word_bytes() + r.byte_begin;
+    const std::int64_t bytes = r.byte_end - r.byte_begin;
+    if (volume >= 0) std::fill_n(am_volume_.begin() + begin, bytes, volume);
+    std::fill_n(am_written_.begin() + begin, bytes, std::uint8_t{1});
   }
 }
 

@@ -98,7 +98,7 @@ class HazardMonitor {
   const Machine& machine_;
   MachineOfSlice slice0_;
   std::vector<std::uint8_t> am_written_;  // per byte of the AM
-  std::vector<std::int32_t> am_volume_;   // per word: whose data it holds, as indexed in the map
+  std::vector<std::int32_t> am_volume_;   // per byte: whose data it holds, as indexed in the map
   std::vector<std::int64_t> volume_channels_;  // per volume, as its writers have it; 0: none yet
   std::vector<DdrRegion> ddr_written_;
   std::vector<Flight> flights_;

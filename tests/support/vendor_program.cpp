@@ -90,7 +90,17 @@ class Writing {
 
   // --- entries --------------------------------------------------------------------------------
 
-  // As xdnn_kv or as a line, every field of the template that is not given 0.
+  // What the vendor writes where nothing depends on it (compiler/xdnn/replay_fields.cpp).
+  static std::string unless_given(std::string_view key, const std::string& opcode) {
+    if (key == "preshift") return "16";
+    if (key == "scale") return "26";
+    if (key == "postshift") return "2";
+    const bool weights = opcode == "XNConv" || opcode == "XNDeconv" || opcode == "XNEltwise" ||
+                         opcode == "XNMaxPoolPipelined";
+    return key.starts_with("wait_") || (key == "weights_bit" && weights) ? "1" : "0";
+  }
+
+  // As xdnn_kv or as a line, every field of the template.
   void entry(const std::string& opcode, const Fields& fields) {
     const bool moves = opcode == "XNGather" || opcode == "XNScatter" || opcode == "XNMaxPool" ||
                        opcode == "XNUpsample";
@@ -98,7 +108,7 @@ class Writing {
     Json kv{{"XNOp", opcode}, {"id", text(static_cast<std::int64_t>(entries_.size()))}};
     std::string line = fmt::format("{} {}", entries_.size(), opcode);
     for (const std::string_view key : template_of(dialect_, opcode)) {
-      std::string value = key.starts_with("wait_") ? "1" : "0";
+      std::string value = unless_given(key, opcode);
       for (const auto& [name, given] : fields) {
         if (name == key) value = given;
       }
@@ -144,8 +154,8 @@ class Writing {
     fields.emplace_back("dstAddDDR", to.in_ddr ? "1" : "0");
     fields.emplace_back("srcAddrReadFromImgQ", from.in_queue ? "1" : "0");
     fields.emplace_back("destAddrReadFromImgQ", to.in_queue ? "1" : "0");
-    if (from.in_ddr || to.in_ddr) fields.emplace_back("HAT", "1");
     if (!from.in_ddr) return fields;
+    fields.emplace_back("HAT", "1");
     fields.emplace_back("tile_width", text(tile_));
     fields.emplace_back("tile_height", text(tile_ / 2));
     fields.emplace_back("SRCAM-Buffer_0", text(kBuffer));
@@ -293,10 +303,7 @@ class Writing {
                   {"inaddr", address(x)},
                   {"inchan", text(x.c)},
                   {"outaddr", address(to)},
-                  {"outchan", text(to.c)},
-                  {"preshift", "16"},
-                  {"scale", "26"},
-                  {"postshift", "2"}};
+                  {"outchan", text(to.c)}};
     add_window(fields, "padding", k, s, p);
     add_map(fields, "insize", x.h, x.w);
     add_map(fields, "outsize", to.h, to.w);
@@ -315,13 +322,25 @@ class Writing {
 
   // A 3x3 convolution that keeps the size, and a pool of stride 2 behind it.
   void fused(const Place& x, const Place& to, std::int64_t pool) {
-    Fields fields{
-        {"name", name("pool")},   {"conv_name", name("conv")}, {"inaddr", address(x)},
-        {"inchan", text(x.c)},    {"outaddr", address(to)},    {"pool_inchan", text(to.c)},
-        {"conv_kernel_w", "3"},   {"conv_kernel_h", "3"},      {"conv_strides_w", "1"},
-        {"conv_strides_h", "1"},  {"conv_padding_w", "1"},     {"conv_padding_h", "1"},
-        {"conv_dilation_w", "1"}, {"conv_dilation_h", "1"},    {"conv_relu", "1"},
-        {"conv_bias", "1"},       {"en_inlinemaxpool", "1"},   {"en_pingpong_weight", "1"}};
+    Fields fields{{"name", name("pool")},
+                  {"conv_name", name("conv")},
+                  {"inaddr", address(x)},
+                  {"inchan", text(x.c)},
+                  {"outaddr", address(to)},
+                  {"pool_inchan", text(to.c)},
+                  {"conv_kernel_w", "3"},
+                  {"conv_kernel_h", "3"},
+                  {"conv_strides_w", "1"},
+                  {"conv_strides_h", "1"},
+                  {"conv_padding_w", "1"},
+                  {"conv_padding_h", "1"},
+                  {"conv_dilation_w", "1"},
+                  {"conv_dilation_h", "1"},
+                  {"conv_relu", "1"},
+                  {"conv_bias", "1"},
+                  {"en_inlinemaxpool", "1"},
+                  {"en_pingpong_weight", "1"},
+                  {"conv_outsize_w", text(to.w)}};
     add_window(fields, "paddings", pool, 2, 0);
     add_map(fields, "insize", x.h, x.w);
     add_map(fields, "pool_insize", x.h, x.w);
