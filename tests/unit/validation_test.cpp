@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "explore/flow/machine.h"
 #include "explore/sweep/evaluate.h"
 #include "explore/sweep/parameter.h"
@@ -94,7 +95,7 @@ TEST(Validation, a_figure_of_a_program_replays_it_or_says_that_it_is_missing) {
   const std::string program = testing::TempDir() + "validation_program.txt";
   const Compiled compiled =
       compile_network(request_of({.network = "zoo:tiny_cnn", .machine = "v3_96", .settings = {}}));
-  save(compiled.program, program);
+  write_file(program, xdnn::disassemble(compiled.xdnn_program()));
   const auto figures = parse_figures(row("    program: validation_program.txt\n"), "f.yaml");
   EXPECT_EQ(validate(figures, {}).figures[0].reason,
             "needs validation_program.txt below --networks FOLDER");
