@@ -76,6 +76,26 @@ TEST_F(XdnnHazards, what_a_dead_tensor_left_is_not_the_new_one) {
                            "cycle 2"});
 }
 
+TEST_F(XdnnHazards, a_part_beside_what_is_still_to_be_read) {
+  // Channels 40 to 79 of the new tensor go where the old one has its first 40: the old one can
+  // still be read, the new one has no first 40 channels yet.
+  Pool part = pool(0, 200, 40);
+  part.tail.concat_part = true, part.tail.concat_volume = {1, 0, 0, 0};
+  part.tail.concat_start = 40, part.tail.concat_channels = 80;
+  watch({pool(0, 200, 40), pool(200, 300, 40), part, pool(200, 100, 80)});
+  program_.memory_map = {{"input", 0, 64, 0, 9}, {"old", 200, 16, 0, 1}, {"c", 300, 16, 1, 1}};
+  program_.memory_map.push_back({"new", 200, 16, 2, 3});
+  program_.memory_map.push_back({"d", 100, 16, 3, 3});
+  monitor_.emplace(program_, machine_);
+  monitor_->host_wrote(0, 8192);
+  for (const std::int32_t i : {4, 0, 2, 1, 3}) {  // 4: the first download
+    monitor_->begin(i, i);
+    monitor_->end(i);
+  }
+  EXPECT_EQ(lines(), Lines{"instruction 3 (L3) touches memory that no tensor alive has: AM 0xc8 at "
+                           "cycle 3"});
+}
+
 TEST_F(XdnnHazards, parts_that_disagree_with_their_volume) {
   Pool left = pool(0, 100, 40);
   left.tail.concat_part = true, left.tail.concat_volume = {2, 0, 0, 0};
