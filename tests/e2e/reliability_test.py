@@ -11,6 +11,10 @@ import stat
 import subprocess
 import unittest
 
+import numpy as np
+import onnx
+import onnx.numpy_helper
+
 from support import ROOT, WORKBENCH, WorkbenchTest
 
 MACHINE = (ROOT / "configs" / "v3_96.yaml").read_text()
@@ -151,9 +155,15 @@ class Files(ReliabilityTest):
 
 class Memory(ReliabilityTest):
     def test_a_network_beyond_the_limit_is_refused_before_it_is_allocated(self):
-        self.succeed("workload", "tiny_cnn", "-o", "net.onnx")
+        conv = onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="conv")
+        image, result = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+                         for name in "xy")
+        weights = onnx.numpy_helper.from_array(np.ones((16, 3, 1, 1), np.float32), "w")
+        graph = onnx.helper.make_graph([conv], "net", [image], [result], [weights])
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]),
+                  self.folder / "net.onnx")
         small = lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))  # noqa: E731
-        self.refused("run", "--hw", "gap8", "net.onnx", "--shape", "data=1,3,20000,20000",
+        self.refused("run", "--hw", "gap8", "net.onnx", "--shape", "x=1,3,9000,9000",
                      "--memory-limit", "1G", says="more than the limit of 1.0 GB", before=small)
 
     def test_sizes_of_limits_are_checked(self):
