@@ -194,7 +194,9 @@ VolumePlaces::VolumePlaces(Carried& net, Cuts& cuts, bool first_pass)
   for (const LoweredOp& op : whole.ops) {
     if (op.kind != LoweredKind::Scatter) continue;
     const Map& map = whole.maps[at(op.sources[0])];
-    if (net.volume(map.volume).host_storage) host_tensor_[map.volume] = map.ddr;
+    const PlanVolume& volume = net.volume(map.volume);
+    const bool all = map.start == 0 && map.channels == volume.channels;
+    if (volume.host_storage && all) host_tensor_[map.volume] = map.ddr;
   }
 }
 
@@ -420,11 +422,16 @@ void VolumePlaces::note_download(int v, Span channels, int tensor) {
 }
 
 void VolumePlaces::note_upload(int v, Span channels, int tensor) {
-  if (host_tensor_.contains(v)) places_[at(v)].stored.push_back({channels, tensor, 0});
+  if (is_host_tensor(v, tensor)) places_[at(v)].stored.push_back({channels, tensor, 0});
 }
 
-bool VolumePlaces::host_has(int v, Span channels) const {
-  return host_tensor_.contains(v) && is_stored(v, channels);
+bool VolumePlaces::host_has(int v, Span channels, int tensor) const {
+  return is_host_tensor(v, tensor) && is_stored(v, channels);
+}
+
+bool VolumePlaces::is_host_tensor(int v, int tensor) const {
+  const auto found = host_tensor_.find(v);
+  return found != host_tensor_.end() && found->second == tensor;
 }
 
 }  // namespace workbench::xdnn

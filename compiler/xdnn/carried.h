@@ -123,8 +123,8 @@ class VolumePlaces {
   void note_download(int v, Span channels, int tensor);
   // They have been uploaded to `tensor`.
   void note_upload(int v, Span channels, int tensor);
-  // They are in the tensor that the host reads: nothing need be uploaded.
-  bool host_has(int v, Span channels) const;
+  // They are in `tensor`, which the host reads: nothing need be uploaded.
+  bool host_has(int v, Span channels, int tensor) const;
 
  private:
   // Where channels of a volume lie in DDR: `tensor` holds them from channel `first` on.
@@ -149,6 +149,7 @@ class VolumePlaces {
   int tensor_for(int v, Span channels);
   std::vector<Stored> storage(int v, Span channels);
   bool is_stored(int v, Span channels) const;
+  bool is_host_tensor(int v, int tensor) const;
   Source source_of(int v, const AmPiece& piece, Span channels) const;
   void scatter(int v, const AmPiece& piece, std::ptrdiff_t owner, const std::vector<Stored>& to);
 
@@ -156,7 +157,7 @@ class VolumePlaces {
   Cuts& cuts_;
   bool first_pass_;
   std::vector<Place> places_;
-  std::map<int, int> host_tensor_;  // volume -> tensor the host reads
+  std::map<int, int> host_tensor_;  // volume -> tensor of all its channels that the host reads
   std::map<std::tuple<int, std::int64_t, std::int64_t>, int> tensors_;
   std::map<int, std::int32_t> gather_layer_, scatter_layer_;
   std::set<int> from_host_;  // tensors the host wrote

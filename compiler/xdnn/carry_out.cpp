@@ -49,7 +49,7 @@ void upload(Carried& net, VolumePlaces& places, int i) {
   const LoweredOp& from = net.whole.ops[at(i)];
   const Access& read = net.plan_op(i).reads[0];
   const Map& map = net.whole.maps[at(from.sources[0])];
-  if (places.host_has(read.volume, read.channels)) return;
+  if (places.host_has(read.volume, read.channels, map.ddr)) return;
   const AmPiece piece = places.operand(read, net.owner_of(i));
   LoweredOp to = from;
   to.sources = {net.map_in(piece, read.volume, from.sources[0], read.channels)};
@@ -303,10 +303,11 @@ class BandedStep {
   void upload_band(int i, const AmPiece& piece) {
     const LoweredOp& from = net_.whole.ops[at(i)];
     const Access& read = net_.plan_op(i).reads[0];
-    if (places_.host_has(read.volume, read.channels)) return;
+    const int tensor = net_.whole.maps[at(from.sources[0])].ddr;
+    if (places_.host_has(read.volume, read.channels, tensor)) return;
     LoweredOp to = from;
     to.sources = {net_.map_in(piece, read.volume, from.sources[0], read.channels)};
-    to.ddr = net_.whole.maps[at(from.sources[0])].ddr;
+    to.ddr = tensor;
     to.ddr_row = piece.rows.begin;
     net_.push(to);
   }

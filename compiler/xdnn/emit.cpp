@@ -224,9 +224,9 @@ class Selection {
 
   Layer layer() const {
     const Extent in{source().channels, source().height, source().width};
-    if (op_.node < 0) return copy_of(in);  // as many rows go out as come in
     const Node* pool = node(op_.fused_pool);
-    Layer layer = layer_of(*lowered_.graph, *node(op_.node), pool, machine_);
+    Layer layer =
+        op_.node < 0 ? copy_of(in) : layer_of(*lowered_.graph, *node(op_.node), pool, machine_);
     const Rows middle = rows_before_pool();
     if (op_.kind == LoweredKind::Conv) {
       layer.middle.channels = layer.out.channels = op_.block.out_end - op_.block.out_begin;
@@ -238,9 +238,10 @@ class Selection {
     // Rows of padding that the piece has above it (docs/facts/xdnn.md 2.3).
     std::int64_t& above = layer.window.pads_begin[0];
     const std::int64_t stride = layer.window.strides[0];
-    above += std::holds_alternative<ConvTranspose>(node(op_.node)->op)
-                 ? middle.begin - source().first_row * stride
-                 : source().first_row - middle.begin * stride;
+    const bool transposed =
+        op_.node >= 0 && std::holds_alternative<ConvTranspose>(node(op_.node)->op);
+    above += transposed ? middle.begin - source().first_row * stride
+                        : source().first_row - middle.begin * stride;
     if (pool != nullptr) {
       layer.pool.pads_begin[0] += middle.begin - result().first_row * layer.pool.strides[0];
     }

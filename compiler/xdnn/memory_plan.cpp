@@ -311,13 +311,14 @@ bool PlanMoves::bring_operands(int p, Move& move) const {
     const PlanVolume& v = model_.volumes[at(read.volume)];
     const Where w = where(p, read.volume);
     if (op.tiled) continue;
-    if (op.upload && v.host_storage && w != Where::Am) continue;  // it is there
+    const bool whole = read.channels == Span{0, v.channels};
+    if (op.upload && v.host_storage && whole && w != Where::Am) continue;  // it is there
     if (in_am(w)) {
       move.busy.push_back(read.volume);
       continue;
     }
     if (move.after.contains(read.volume)) continue;
-    const bool all = read.channels == Span{0, v.channels} || v.read_whole();
+    const bool all = whole || v.read_whole();
     const Span channels = all ? Span{0, v.channels} : read.channels;
     const std::int64_t words = model_.words(read.volume, channels, v.height);
     possible = possible && model_.fits_alone(words);
@@ -331,10 +332,10 @@ bool PlanMoves::bring_operands(int p, Move& move) const {
 void PlanMoves::upload(int p, Move move) {
   const Access& read = model_.ops[at(p)].reads[0];
   const PlanVolume& v = model_.volumes[at(read.volume)];
-  const bool there = v.host_storage && where(p, read.volume) != Where::Am;
-  if (!there) {
+  const bool storage = v.host_storage && read.channels == Span{0, v.channels};
+  if (!storage || where(p, read.volume) == Where::Am) {
     move.cycles += model_.ddr_cost(read.volume, read.channels, v.height);
-    if (v.host_storage) move.after[read.volume] = Where::Both;
+    if (storage) move.after[read.volume] = Where::Both;
   }
   take(p, move);
 }

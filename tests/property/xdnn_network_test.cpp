@@ -139,6 +139,15 @@ INSTANTIATE_TEST_SUITE_P(V2At16Bits, RandomNetworks,
                          ::testing::Combine(::testing::Values(xdnn::Family::V2),
                                             ::testing::Values(16), ::testing::Range(0, 4)));
 
+// Networks that few draws give, all of them in row bands or chunks.
+TEST(RareNetworks, run_bit_exactly) {
+  // A concat copies a part of an upsampled tensor, whose bands have an even number of rows.
+  EXPECT_TRUE(check_case(make_case(1342)));
+  // The host reads a tensor, and by themselves both slices that are all of it.
+  EXPECT_TRUE(check_case(make_case(1460, xdnn::Family::V2)));
+  EXPECT_TRUE(check_case(make_case(3429, xdnn::Family::V3, 16)));
+}
+
 // Whatever the compiler may choose by modelled time, chosen wherever it is possible.
 class ForcedChoices : public ::testing::TestWithParam<std::tuple<xdnn::Family, int>> {};
 
