@@ -1,7 +1,7 @@
 // PULP-NN's kernels under PULP-NN's names and signatures (github.com/pulp-platform/pulp-nn,
 // 32bit/include/pulp_nn_kernels.h at d788f48), with its results: an application links these or the
-// library. kappa and lambda are int32; the kernels ending in _64 take int64, as PULP-NN's 64-bit
-// build does.
+// library. kappa and lambda are int32; the kernels ending in _64 take int64 and are ours alone
+// (PULP-NN's 64-bit build orders its arguments otherwise).
 #pragma once
 
 #include <stdint.h>
