@@ -97,7 +97,37 @@ struct TemporaryName {
 };
 std::array<TemporaryName, 16> temporary_names;
 
+// Files may be created in one thread while another one handles the signal: the handler waits for
+// those that are being created, and none is begun after it.
+std::atomic<int> creating = 0;
+std::atomic<bool> ending = false;
+
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before_);
+    ++creating;
+    if (!ending) return;
+    --creating;
+    while (true) ::pause();  // until the handler has ended the process
+  }
+  ~SignalsHeld() {
+    --creating;
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
 void remove_temporary_files(int signal) {
+  ending = true;
+  while (creating > 0) {
+  }
   for (const TemporaryName& name : temporary_names) {
     if (name.complete) ::unlink(name.path.data());
   }
@@ -139,6 +169,7 @@ class Temporary {
     struct stat before {};
     const bool replaces = ::stat(target.c_str(), &before) == 0;
     if (replaces && ::access(target.c_str(), W_OK) != 0) cannot_write(asked, errno);
+    const SignalsHeld held;
     int descriptor = -1;
     do {
       path_ = target.string() + ".tmp" + random_letters();
