@@ -245,6 +245,9 @@ void add_run(CLI::App& app, Commands& commands) {
   add_request_options(command, options.files);
   command.add_flag("--deterministic", options.deterministic, "leave wall times out");
   command.add_flag("--brief", options.brief, "print totals, not every layer");
+  command.add_flag("--advise", options.advise,
+                   "what would help: the machine's knobs doubled and halved, by the analytic tier");
+  command.get_option("--advise")->excludes("--program");
 }
 
 void add_compile(CLI::App& app, Commands& commands) {
@@ -274,8 +277,9 @@ void add_verify(CLI::App& app, Commands& commands) {
 void add_quantization_options(CLI::App& command, QuantizationOptions& options,
                               std::vector<std::string_view> but) {
   but.insert(but.end(),
-             {"calibration", "calibration-limit", "input", "preprocess", "quantizer-json",
-              "program", "technology", "dump-passes", "save-optimized"});
+             {"calibration", "calibration-limit", "input", "preprocess", "resize", "dims",
+              "transpose", "channel-swap", "raw-scale", "mean-value", "input-scale",
+              "quantizer-json", "program", "technology", "dump-passes", "save-optimized"});
   add_request_options(command, options.request, but);
   command.get_option("model")->required();
   command.get_option("--hw")->description("machine of that family (default: v3_96, gap8)");
@@ -310,6 +314,11 @@ void add_accuracy(CLI::App& app, Commands& commands) {
       "accuracy", "score the float and the integer network on labelled images, explain the loss");
   AccuracyCommandOptions& options = commands.add(command, accuracy);
   add_quantization_options(command, options.quantization, {});
+  command
+      .add_option("--quantizer-json", options.quantization.request.quantizer_table,
+                  "xDNN: thresholds and scales of this file, as the xfDNN quantizer writes it")
+      ->excludes("--scheme")
+      ->group(group_of(Stage::Quantized));
   command.add_option("--images", options.images, "labelled images: a folder, a batch, .npz")
       ->required();
   command.add_option("--labels", options.labels, "FILE <tab> CLASS a line (default: labels.tsv)");
@@ -384,8 +393,32 @@ void add_asm(CLI::App& app, Commands& commands) {
 
 void add_disasm(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand("disasm", "print a program as text");
-  add_listing_options(command, commands.add(command, disasm),
-                      "file written by --save-program, or JSON, or text");
+  ListingOptions& options = commands.add(command, disasm);
+  add_listing_options(command, options, "file written by --save-program, or JSON, or text");
+  command.add_flag("--explain", options.explain, "every field that is set, in words");
+}
+
+void add_isa(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand("isa", "print the reference of an instruction set");
+  IsaOptions& options = commands.add(command, isa);
+  command.add_option("family", options.family, "xdnn or pulp")
+      ->required()
+      ->check(CLI::IsMember({"xdnn", "pulp"}));
+}
+
+void add_preprocess(CLI::App& app, Commands& commands) {
+  CLI::App& command =
+      *app.add_subcommand("preprocess", "how images become input: show it, write it, do it");
+  PreprocessCommandOptions& options = commands.add(command, preprocess);
+  add_request_options(command, options.model, {});
+  command.get_option("model")->required();
+  command.add_option("--preprocess", options.preprocess,
+                     "file with the steps (default: MODEL.preprocess.yaml, else an example)");
+  add_request_options(command, options.steps);
+  command.add_flag("--write", options.write, "write the steps to MODEL.preprocess.yaml");
+  command.add_flag("--force", options.force, "over a file that is there")->needs("--write");
+  command.add_option("--input", options.image, "an image to take through the steps");
+  command.add_option("-o,--output", options.output, "the array that it becomes, .npy");
 }
 
 void add_allocate(CLI::App& app, Commands& commands) {
@@ -622,6 +655,23 @@ void add_track(CLI::App& app, Commands& commands) {
   add_report(track, commands);
 }
 
+void add_side_by_side(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "compare", "two to six runs side by side: figures, where the cycles went, layers, causes");
+  CompareOptions& options = commands.add(command, compare);
+  command
+      .add_option("runs", options.runs,
+                  "reports of run --json, or 'MACHINE NETWORK [PARAMETER=VALUE ...]' to compute")
+      ->required();
+  command.add_option("--layers", options.layers, "layers to print (default: 20)");
+  command.add_flag_callback(
+      "--no-golden", [&options] { options.golden = false; },
+      "do not compare with the golden model");
+  command.add_option("--json", options.json, "write all of it as JSON");
+  command.add_option("--html", options.html, "write it as one self-contained page");
+  add_thread_option(command, options.threads);
+}
+
 void add_validate(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand(
       "validate", "hold the models against figures of real machines: how far to trust which");
@@ -816,6 +866,8 @@ void add_commands(CLI::App& app, Commands& commands) {
   add_accuracy(app, commands);
   add_asm(app, commands);
   add_disasm(app, commands);
+  add_isa(app, commands);
+  add_preprocess(app, commands);
   add_workload(app, commands);
   add_inspect(app, commands);
   add_convert(app, commands);
@@ -825,6 +877,7 @@ void add_commands(CLI::App& app, Commands& commands) {
   add_sweep_worker(app, commands);
   add_sweep(app, commands);
   add_track(app, commands);
+  add_side_by_side(app, commands);
   add_validate(app, commands);
   add_execute(app, commands);
   commands.add(*app.add_subcommand("ops", "list the ONNX operators that can be imported"), ops);

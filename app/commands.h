@@ -37,6 +37,7 @@ struct RunOptions {
   RunFiles files;
   bool deterministic = false;
   bool brief = false;
+  bool advise = false;  // what would help
 };
 
 struct VerifyOptions {
@@ -98,6 +99,19 @@ struct ListingOptions {
   std::filesystem::path file;    // program, or listing as text or JSON
   std::filesystem::path output;  // empty: stdout
   std::string format = "text";   // or "json"
+  bool explain = false;          // disasm: every field in words
+};
+
+struct IsaOptions {
+  std::string family;  // "xdnn" or "pulp"
+};
+
+struct PreprocessCommandOptions {
+  ModelSource model;
+  std::filesystem::path preprocess;     // empty: MODEL.preprocess.yaml, or an example
+  PreprocessingOptions steps;           // replace those of the file
+  bool write = false, force = false;    // to MODEL.preprocess.yaml, over one that is there
+  std::filesystem::path image, output;  // an image and the array that it becomes
 };
 
 struct AllocateOptions {
@@ -168,6 +182,14 @@ struct TrackReportOptions {
   std::vector<std::string> cases;
 };
 
+struct CompareOptions {
+  std::vector<std::string> runs;
+  bool golden = true;
+  std::size_t layers = 20;
+  int threads = 0;
+  std::filesystem::path json, html;
+};
+
 struct ValidateOptions {
   std::filesystem::path figures, networks, json, html;
   std::string machine;
@@ -187,7 +209,9 @@ int execute(const ExecuteOptions& options);
 int compile(const CompileCommandOptions& options);
 int verify(const VerifyOptions& options);
 int assemble(const ListingOptions& options);
+int isa(const IsaOptions& options);
 int disasm(const ListingOptions& options);
+int preprocess(const PreprocessCommandOptions& options);
 int quantize(const QuantizeCommandOptions& options);
 int accuracy(const AccuracyCommandOptions& options);
 int workload(const WorkloadCommandOptions& options);
@@ -201,6 +225,7 @@ int sweep_worker(const WorkerRequest& request);
 int track_record(const TrackRecordOptions& options);
 int track_compare(const TrackCompareOptions& options);
 int track_report(const TrackReportOptions& options);
+int compare(const CompareOptions& options);
 int validate(const ValidateOptions& options);
 int ops();
 int passes();

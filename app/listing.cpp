@@ -5,7 +5,9 @@
 
 #include "app/commands.h"
 #include "app/terminal.h"
+#include "core/error.h"
 #include "core/file.h"
+#include "explore/report/isa_reference.h"
 #include "isa/pulp/program.h"
 #include "isa/xdnn/assembly.h"
 #include "isa/xdnn/listing_text.h"
@@ -60,23 +62,42 @@ bool is_listing(const std::string& contents) {
 
 }  // namespace
 
+namespace {
+
+void write_text(const std::string& text, const ListingOptions& options) {
+  if (options.output.empty()) {
+    print(text);
+  } else {
+    write_file(options.output, text);
+  }
+}
+
+}  // namespace
+
 int disasm(const ListingOptions& options) {
   require_writable_file(options.output);
   const std::string contents = read_file(options.file);
   const std::string name = options.file.string();
+  if (options.format == "json" && options.explain) fail("--explain: excludes --format json");
   if (pulp::is_program(contents)) {
     if (options.format == "json") fail("--format json: {} is a PULP program, which is text", name);
-    const std::string text = disassemble(pulp::load_bytes(contents, name));
-    if (options.output.empty()) {
-      print(text);
-    } else {
-      write_file(options.output, text);
-    }
+    const pulp::Program program = pulp::load_bytes(contents, name);
+    write_text(options.explain ? explained(program) : disassemble(program), options);
     return 0;
   }
-  write_listing(is_listing(contents) ? xdnn::parse_listing(contents, name)
-                                     : xdnn::listing_of(xdnn::load_bytes(contents, name)),
-                options);
+  const xdnn::Listing listing = is_listing(contents)
+                                    ? xdnn::parse_listing(contents, name)
+                                    : xdnn::listing_of(xdnn::load_bytes(contents, name));
+  if (options.explain) {
+    write_text(explained(listing), options);
+  } else {
+    write_listing(listing, options);
+  }
+  return 0;
+}
+
+int isa(const IsaOptions& options) {
+  print(isa_reference(options.family));
   return 0;
 }
 

@@ -21,6 +21,7 @@ namespace {
 
 CompileRequest quantization_request(const QuantizationOptions& options) {
   CompileRequest request = options.request;
+  if (!request.quantizer_table.empty()) request.scheme = "published";  // which takes tables
   if (!request.machine.empty()) request.machine = find_machine_file(request.machine.string());
   request.transforms = transform_texts(request.transforms);
   require_target(scheme_named(request.scheme, request.transforms), request.target);
@@ -41,6 +42,17 @@ ImageRequest calibration_request(const QuantizationOptions& options) {
   return images;
 }
 
+// The model that is written takes the same images. Nothing where it is not known how.
+std::string write_preprocessing(const QuantizeCommandOptions& options) {
+  const CalibrationOptions& asked = options.quantization.calibration;
+  const auto steps = merge_preprocessing(
+      preprocessing_file(options.quantization.request.model.name, asked.preprocess), asked.steps);
+  if (!steps) return "";
+  const auto beside = preprocessing_beside(options.output.string());
+  write_file(beside, preprocessing_text(*steps));
+  return fmt::format("             {}: how images become its input\n", beside.string());
+}
+
 // What to tell of the file; `warnings` are told when all is written.
 std::string write_model(const QuantizeCommandOptions& options, const Quantized& network,
                         const SampleSource& images, std::vector<std::string>& warnings) {
@@ -53,6 +65,7 @@ std::string write_model(const QuantizeCommandOptions& options, const Quantized& 
     text = fmt::format("wrote        {}\n", options.output.string());
     if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
     for (const std::string& line : others) text += "             " + line + "\n";
+    text += write_preprocessing(options);
   }
   if (options.dump_reference.empty()) return text;
   // The integers that NEMO's form is in floats, which may not hold an accumulator.

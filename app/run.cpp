@@ -23,6 +23,7 @@
 #include "explore/report/export.h"
 #include "explore/report/graph_drawing.h"
 #include "explore/report/text.h"
+#include "explore/sweep/knob_steps.h"
 #include "explore/validate/support.h"
 #include "sim/golden/golden.h"
 
@@ -151,6 +152,11 @@ void show_energy(const Technology& technology, const Compiled& compiled, const R
   print("\n" + energy_text(used, compiled.machine, technology, report.machine.images, seconds));
 }
 
+void show_advice(const std::vector<KnobStep>& steps) {
+  print("\nwhat would help (time of an image, analytic tier)\n");
+  for (const std::string& line : advice_lines(steps)) print(line + "\n");
+}
+
 }  // namespace
 
 int run(const RunOptions& options) {
@@ -172,6 +178,9 @@ int run(const RunOptions& options) {
       compiled,
       {.golden = options.golden, .values = !options.timing_only, .bounds = options.explain_bound},
       progress.callback());
+  if (options.advise) {
+    simulated.result.advice = knob_steps(resolved(options.request), progress.callback());
+  }
   progress.clear();
   simulated.result.support = support_of(compiled);
   if (options.deterministic) simulated.result.wall.reset();
@@ -192,6 +201,7 @@ int run(const RunOptions& options) {
   if (!options.request.technology.empty()) {
     show_energy(technology, compiled, simulated.result.report, cycles);
   }
+  if (simulated.result.advice) show_advice(*simulated.result.advice);
   return passed(simulated.result) ? 0 : 1;
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -68,9 +69,15 @@ Plane scaled_centre(const Plane& in, std::int64_t height, std::int64_t width, Pl
   return out;
 }
 
+// Height and width.
+std::pair<std::int64_t, std::int64_t> stretched_to(const Preprocessing& steps) {
+  if (steps.resize->width > 0) return {steps.resize->height, steps.resize->width};
+  return {steps.dims[1], steps.dims[2]};
+}
+
 Plane resized(const Plane& in, const Preprocessing& steps) {
   if (steps.resize->stretch) {
-    const std::int64_t height = steps.dims[1], width = steps.dims[2];
+    const auto [height, width] = stretched_to(steps);
     return scaled_centre(in, height, width,
                          {.height = height, .width = width, .channels = in.channels});
   }
@@ -210,9 +217,10 @@ void check_dims(const Image& image, const Preprocessing& steps, const std::strin
   }
   const std::int64_t crop = steps.resize ? steps.resize->centre_crop : 0;
   const bool stretches = steps.resize && steps.resize->stretch;
-  const Shape found = stretches      ? Shape{image.channels, steps.dims[1], steps.dims[2]}
-                      : steps.resize ? Shape{image.channels, crop, crop}
-                                     : Shape{image.channels, image.height, image.width};
+  const auto [height, width] =
+      stretches ? stretched_to(steps)
+                : std::pair(steps.resize ? crop : image.height, steps.resize ? crop : image.width);
+  const Shape found{image.channels, height, width};
   if (found == steps.dims) return;
   fail("{}: expected dims {}, found {}{}", name, to_string(steps.dims), to_string(found),
        steps.resize ? " after resize" : " (preprocessing says resize: none)");
@@ -343,12 +351,35 @@ class Reader {
     return values;
   }
 
+  static constexpr const char* kResizeForms =
+      "none, stretch, WIDTHxHEIGHT or {short_side: N, centre_crop: N}";
+
+  // "320x240"
+  Preprocessing::Resize stretch_to(const YAML::Node& node) const {
+    const std::string& size = node.Scalar();
+    const std::size_t cross = size.find('x');
+    if (cross == std::string::npos) bad(node, "resize", kResizeForms);
+    const auto side = [&](const std::string& text) {
+      std::int64_t value = 0;
+      const char* const end = text.data() + text.size();
+      const auto [stop, error] = std::from_chars(text.data(), end, value);
+      if (error != std::errc() || stop != end || value < 1 || value > kMaxSide) {
+        bad(node, "resize", fmt::format("WIDTHxHEIGHT of whole numbers 1..{}", kMaxSide));
+      }
+      return value;
+    };
+    return {.stretch = true,
+            .width = side(size.substr(0, cross)),
+            .height = side(size.substr(cross + 1))};
+  }
+
   std::optional<Preprocessing::Resize> resize(const YAML::Node& node) const {
     if (node.IsScalar() && node.Scalar() == "none") return std::nullopt;
     if (node.IsScalar() && node.Scalar() == "stretch") {
       return Preprocessing::Resize{.stretch = true};
     }
-    if (!node.IsMap()) bad(node, "resize", "none, stretch or {short_side: N, centre_crop: N}");
+    if (node.IsScalar()) return stretch_to(node);
+    if (!node.IsMap()) bad(node, "resize", kResizeForms);
     Preprocessing::Resize result;
     for (const auto& entry : node) {
       const std::string key = text(entry.first, "resize");
@@ -426,12 +457,12 @@ std::string spelled(std::string key) {
 
 // What the option would be in a file.
 YAML::Node node_of(const Option& option) {
-  const bool is_word = option.text == "none" || option.text == "stretch";
-  if (option.key == std::string("resize") && !is_word) {
+  const bool is_pair = option.text.find(',') != std::string::npos;
+  if (option.key == std::string("resize") && is_pair) {
     const std::size_t comma = option.text.find(',');
     YAML::Node node;
     node["short_side"] = option.text.substr(0, comma);
-    node["centre_crop"] = comma == std::string::npos ? "" : option.text.substr(comma + 1);
+    node["centre_crop"] = option.text.substr(comma + 1);
     return node;
   }
   if (!option.is_list) return YAML::Node(option.text);
@@ -457,6 +488,19 @@ void require_all(const std::vector<Option>& options) {
        missing);
 }
 
+// `places`: of the steps as far as a file has them.
+Preprocessing replaced(Preprocessing steps, std::map<std::string, Place> places,
+                       const std::vector<Option>& options) {
+  for (const Option& option : options) {
+    if (option.text.empty()) continue;
+    Reader reader("", spelled(option.key) + " " + option.text);
+    reader.set(steps, option.key, node_of(option));
+    places.insert_or_assign(option.key, reader.places().at(option.key));
+  }
+  check_channels(steps, places);
+  return steps;
+}
+
 }  // namespace
 
 Preprocessing read_preprocessing(const std::filesystem::path& path) {
@@ -475,15 +519,50 @@ std::optional<Preprocessing> merge_preprocessing(const std::filesystem::path& fi
   }
   if (file.empty()) require_all(given);
   std::map<std::string, Place> places;
-  Preprocessing steps = file.empty() ? Preprocessing() : steps_of(file, places);
-  for (const Option& option : given) {
-    if (!is_given(option)) continue;
-    Reader reader("", spelled(option.key) + " " + option.text);
-    reader.set(steps, option.key, node_of(option));
-    places.insert_or_assign(option.key, reader.places().at(option.key));
+  const Preprocessing steps = file.empty() ? Preprocessing() : steps_of(file, places);
+  return replaced(steps, std::move(places), given);
+}
+
+Preprocessing with_options(const Preprocessing& steps, const PreprocessingOptions& options) {
+  return replaced(steps, {}, listed(options));
+}
+
+namespace {
+
+std::string resize_text(const Preprocessing& steps) {
+  if (!steps.resize) return "none";
+  if (steps.resize->width > 0) {
+    return fmt::format("{}x{}", steps.resize->width, steps.resize->height);
   }
-  check_channels(steps, places);
-  return steps;
+  if (steps.resize->stretch) return "stretch";
+  return fmt::format("{{short_side: {}, centre_crop: {}}}", steps.resize->short_side,
+                     steps.resize->centre_crop);
+}
+
+}  // namespace
+
+std::string preprocessing_text(const Preprocessing& steps) {
+  std::string text =
+      "# How images become input of this network: the steps of the xfDNN quantizer, in order, on "
+      "an RGB\n# (or grey) image (docs/preprocessing.md).\n";
+  const auto line = [&](const char* key, const std::string& value, const std::string& meaning) {
+    text += fmt::format("{:<42} # {}\n", fmt::format("{}: {}", key, value), meaning);
+  };
+  const auto list = [](const auto& values) { return fmt::format("[{}]", fmt::join(values, ", ")); };
+  line("resize", resize_text(steps),
+       "none, stretch (to dims), WIDTHxHEIGHT, or short side and crop");
+  line("dims", list(steps.dims), "channels, height, width of the resized image");
+  line("transpose", list(steps.transpose), "order of height (0), width (1), channels (2)");
+  if (!steps.channel_swap.empty()) {
+    line("channel_swap", list(steps.channel_swap), "[2, 1, 0]: blue first");
+  }
+  line("raw_scale", fmt::format("{}", steps.raw_scale), "pixels in [0, 1] times this");
+  if (!steps.mean_value.empty()) {
+    line("mean_value", list(steps.mean_value), "then subtracted, one or one per channel");
+  }
+  line("input_scale", list(steps.input_scale), "then the factor, one or one per channel");
+  if (!steps.labels.empty()) line("labels", steps.labels, "what the classes are");
+  return text;
 }
 
 std::vector<std::int64_t> shape_after(const Preprocessing& steps) {

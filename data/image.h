@@ -16,7 +16,9 @@ namespace workbench {
 struct Preprocessing {
   struct Resize {
     std::int64_t short_side = 0, centre_crop = 0;
-    bool stretch = false;  // instead: each side to that of dims, whatever the image's shape
+    // Instead: each side to that of dims, or to these, whatever the image's shape.
+    bool stretch = false;
+    std::int64_t width = 0, height = 0;
   };
   std::optional<Resize> resize;    // none: the image must already have dims
   std::vector<std::int64_t> dims;  // C, H, W
@@ -27,11 +29,14 @@ struct Preprocessing {
   std::vector<double> input_scale = {1.0};  // one, or one per channel
   std::string labels;                       // "none", "ilsvrc", "cifar10", "mnist", ...
 };
-// MODEL.preprocess.yaml as shipped beside a model. Throws Error with file:line.
+// MODEL.preprocess.yaml as shipped beside a model (docs/preprocessing.md). Throws Error with
+// file:line.
 Preprocessing read_preprocessing(const std::filesystem::path& path);
+// The inverse: a file with every step and what it does.
+std::string preprocessing_text(const Preprocessing& steps);
 
 // The steps as a command line has them: "3,224,224", "2,0,1", "104,117,123", "0.017"; `resize`:
-// "SHORT_SIDE,CENTRE_CROP", "stretch" or "none". Empty: not given.
+// "SHORT_SIDE,CENTRE_CROP", "WIDTHxHEIGHT", "stretch" or "none". Empty: not given.
 struct PreprocessingOptions {
   std::string resize, dims, transpose, channel_swap, raw_scale, mean_value, input_scale;
 };
@@ -41,6 +46,9 @@ struct PreprocessingOptions {
 // guess. Throws Error "--dims 3,224: expected ..., found ...".
 std::optional<Preprocessing> merge_preprocessing(const std::filesystem::path& file,
                                                  const PreprocessingOptions& options);
+
+// The same of steps that are known. Throws Error for an option that cannot be read.
+Preprocessing with_options(const Preprocessing& steps, const PreprocessingOptions& options);
 
 // Shape of an input that these steps make: [1, ...transposed dims].
 std::vector<std::int64_t> shape_after(const Preprocessing& steps);

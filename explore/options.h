@@ -244,9 +244,30 @@ void for_each_option(Overrides& overrides, auto&& visit) {
       settings);
 }
 
+template <RequestOf<PreprocessingOptions> Steps>
+void for_each_option(Steps& steps, auto&& visit) {
+  auto& [resize, dims, transpose, channel_swap, raw_scale, mean_value, input_scale] = steps;
+  const auto step = [&](std::string_view name, std::string_view alias, std::string_view meaning,
+                        auto& member) {
+    visit(Option{.name = name,
+                 .stage = Stage::Quantized,
+                 .meaning = meaning,
+                 .varies = false,
+                 .alias = alias},
+          member);
+  };
+  step("resize", "", "SHORT_SIDE,CENTRE_CROP; WIDTHxHEIGHT; stretch: to the dims; or none", resize);
+  step("dims", "", "C,H,W of the resized image: 3,224,224", dims);
+  step("transpose", "", "order of H,W,C: 2,0,1", transpose);
+  step("channel-swap", "channel_swap", "2,1,0 for BGR", channel_swap);
+  step("raw-scale", "raw_scale", "pixels in [0, 1] times this", raw_scale);
+  step("mean-value", "mean_value", "subtracted: 104,117,123", mean_value);
+  step("input-scale", "input_scale", "factor after the mean", input_scale);
+}
+
 template <RequestOf<DataOptions> Data>
 void for_each_option(Data& data, auto&& visit) {
-  auto& [calibration, input, preprocessing, calibration_limit] = data;
+  auto& [calibration, input, preprocessing, steps, calibration_limit] = data;
   visit(Option{.name = "calibration",
                .stage = Stage::Quantized,
                .meaning = "calibration data: .npy, .npz, .pb or a folder of images",
@@ -267,6 +288,7 @@ void for_each_option(Data& data, auto&& visit) {
                .meaning = "file that says how images become input",
                .without = "MODEL.preprocess.yaml"},
         preprocessing);
+  for_each_option(steps, visit);
 }
 
 // All that may be asked of a network and a machine: every stage (flow/pipeline.h) reads its part.
@@ -445,27 +467,6 @@ void for_each_option(Request& request, auto&& visit) {
                .varies = false},
         save_optimized);
   (void)keep_reference;  // a command's own choice
-}
-
-template <RequestOf<PreprocessingOptions> Steps>
-void for_each_option(Steps& steps, auto&& visit) {
-  auto& [resize, dims, transpose, channel_swap, raw_scale, mean_value, input_scale] = steps;
-  const auto step = [&](std::string_view name, std::string_view alias, std::string_view meaning,
-                        auto& member) {
-    visit(Option{.name = name,
-                 .stage = Stage::Quantized,
-                 .meaning = meaning,
-                 .varies = false,
-                 .alias = alias},
-          member);
-  };
-  step("resize", "", "SHORT_SIDE,CENTRE_CROP; stretch: to the dims; or none", resize);
-  step("dims", "", "C,H,W of the resized image: 3,224,224", dims);
-  step("transpose", "", "order of H,W,C: 2,0,1", transpose);
-  step("channel-swap", "channel_swap", "2,1,0 for BGR", channel_swap);
-  step("raw-scale", "raw_scale", "pixels in [0, 1] times this", raw_scale);
-  step("mean-value", "mean_value", "subtracted: 104,117,123", mean_value);
-  step("input-scale", "input_scale", "factor after the mean", input_scale);
 }
 
 // Images that quantize and accuracy calibrate with, and how they become input.

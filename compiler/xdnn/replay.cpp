@@ -330,8 +330,10 @@ class Replaying {
                   .end_row = s[2] - 1};
     gather.tail.destination = layout;
     set_all_waits(gather.tail);
-    note_once(fmt::format("the program finds '{}' in the AM at {:#x}: a download brings it there",
-                          graph_.value(value).name, address));
+    note_once(
+        fmt::format("the program finds '{}' in the AM at {:#x}: a download brings it there, as "
+                    "instruction {}: later ones count one more",
+                    graph_.value(value).name, address, now()));
     bring(gather, value, values_.whole(value), graph_.value(value).name + " (download)");
   }
 

@@ -1,6 +1,7 @@
 #include "explore/flow/inputs.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <string_view>
@@ -210,9 +211,43 @@ Tensor synthetic(const Value& input, std::uint64_t seed) {
 
 }  // namespace
 
+fs::path preprocessing_beside(const std::string& model) {
+  return fs::path(model).replace_extension(".preprocess.yaml");
+}
+
+Preprocessing example_preprocessing(const Graph& graph) {
+  constexpr std::int64_t kLarge = 128;  // larger networks were trained on crops of photos
+  const auto is_colour = [](std::int64_t channels) { return channels == 1 || channels == 3; };
+  if (graph.inputs.size() != 1) {
+    fail("{}: expected a network of one input, found {}", graph.name, graph.inputs.size());
+  }
+  const Value& input = graph.value(graph.inputs[0]);
+  const Shape& shape = input.shape;
+  if (shape.size() != 4 || (!is_colour(shape[1]) && !is_colour(shape[3]))) {
+    fail("{}: input '{}': expected an image of 1 or 3 channels, found {}", graph.name, input.name,
+         to_string(shape));
+  }
+  Preprocessing steps;
+  if (is_colour(shape[1])) {
+    steps.dims = {shape[1], shape[2], shape[3]};
+  } else {
+    steps.dims = {shape[3], shape[1], shape[2]};
+    steps.transpose = {0, 1, 2};
+  }
+  const auto [channels, height, width] = std::array{steps.dims[0], steps.dims[1], steps.dims[2]};
+  if (channels == 3) steps.channel_swap = {0, 1, 2};
+  steps.resize = Preprocessing::Resize{.stretch = true};
+  if (height == width && height >= kLarge) {
+    steps.resize = Preprocessing::Resize{.short_side = height * 8 / 7, .centre_crop = height};
+  }
+  steps.raw_scale = 1;
+  steps.mean_value = {0};
+  return steps;
+}
+
 fs::path preprocessing_file(const std::string& model, const fs::path& given) {
   if (!given.empty()) return given;
-  const fs::path beside = fs::path(model).replace_extension(".preprocess.yaml");
+  const fs::path beside = preprocessing_beside(model);
   std::error_code ignored;
   return fs::exists(beside, ignored) ? beside : fs::path();
 }
@@ -243,7 +278,7 @@ std::vector<Tensor> synthetic_codes(const Graph& graph) {
 RunData read_data(const Graph& graph, const std::string& model, const DataOptions& options) {
   RunData data;
   const auto preprocessing =
-      merge_preprocessing(preprocessing_file(model, options.preprocessing), {});
+      merge_preprocessing(preprocessing_file(model, options.preprocessing), options.steps);
   std::vector<std::vector<Tensor>> calibration;
   if (!options.calibration.empty()) {
     calibration = read(graph, options.calibration, preprocessing, options.calibration_limit);
@@ -260,8 +295,8 @@ RunData read_data(const Graph& graph, const std::string& model, const DataOption
   }
   if (options.calibration.empty() && options.input.empty()) {
     data.warnings.emplace_back(
-        "no --calibration and no --input: calibrated and run on one synthetic image; cycles are "
-        "real, accuracy is not");
+        "no --calibration and no --input: calibrated and run on one synthetic image; accuracy is "
+        "not real; cycles are, but for widths of batch norm on PULP");
     data.uncalibrated_warnings.emplace_back(
         "no --input: run on one synthetic image; cycles are real, accuracy is not");
     data.input = synthetic_inputs(graph);

@@ -12,6 +12,7 @@
 #include "compiler/import/import.h"
 #include "core/graph.h"
 #include "core/tensor.h"
+#include "data/image.h"
 #include "data/samples.h"
 #include "workloads/workloads.h"
 
@@ -37,12 +38,20 @@ Graph load_model(const ModelSource& source);
 struct DataOptions {
   std::filesystem::path calibration, input;  // empty: not given
   std::filesystem::path preprocessing;       // empty: MODEL.preprocess.yaml, if there
+  PreprocessingOptions steps;                // replace those of the file
   std::size_t calibration_limit = 0;         // 0: all
 };
 
 // `given`, or else MODEL.preprocess.yaml beside the model, or nothing.
 std::filesystem::path preprocessing_file(const std::string& model,
                                          const std::filesystem::path& given);
+
+// Where that file lies.
+std::filesystem::path preprocessing_beside(const std::string& model);
+
+// Steps to begin with, of a network with one image as its input: its size and layout, pixels in
+// [0, 1]. What it was trained with, no file of a network says. Throws Error for another network.
+Preprocessing example_preprocessing(const Graph& graph);
 
 struct RunData {
   SampleSource calibration;

@@ -118,6 +118,11 @@ std::string sweep_html(const SweepReport& report) {
   return html_page({.title = report.name, .json = sweep_json(report), .script = script});
 }
 
+std::string compare_html(const std::string& json) {
+  return html_page(
+      {.title = "Runs side by side", .json = json, .script = embedded_file("compare.js")});
+}
+
 std::string validation_html(const std::string& json) {
   return html_page({.title = "Models against real machines",
                     .json = json,

@@ -46,6 +46,9 @@ std::string sweep_html(const SweepReport& report);
 // `json`: of track_json(). The main chart, for --png, is the section "history".
 std::string track_html(const std::string& json);
 
+// The page of `workbench compare --html`. `json`: of track::compared_json().
+std::string compare_html(const std::string& json);
+
 // The page of `workbench validate --html`. `json`: of validation_json().
 std::string validation_html(const std::string& json);
 

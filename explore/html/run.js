@@ -260,6 +260,8 @@
   }
 
   function lists() {
+    list("advice", "What would help: a knob of the machine doubled or halved, and the time of an " +
+      "image (analytic tier)", report.advice?.lines ?? []);
     support();
     list("mismatches", "Differences from the golden model", (report.verdict.layers ?? []).map(
       (layer) => `${layer.name}: ${thousands(layer.mismatches)} of ${thousands(layer.values)} ` +

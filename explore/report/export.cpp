@@ -193,6 +193,17 @@ Json hazards(const RunResult& result) {
   return rows;
 }
 
+Json advice(const std::vector<KnobStep>& all) {
+  Json steps = Json::array();
+  for (const KnobStep& step : all) {
+    steps.push_back({{"knob", step.knob},
+                     {"from", step.from},
+                     {"to", step.to},
+                     {"change", number(step.change)}});
+  }
+  return {{"lines", advice_lines(all)}, {"steps", std::move(steps)}};
+}
+
 Json support(const Support& support) {
   Json figures = Json::array();
   for (const SupportingFigure& one : support.figures) {
@@ -235,6 +246,7 @@ std::string json_report(const RunResult& result) {
   json["accuracy"] = accuracy(result);
   json["layers"] = layer_rows(report);
   if (result.bounds) json["bounds"] = bounds(explain(*result.bounds, report));
+  if (result.advice) json["advice"] = advice(*result.advice);
   json["host_steps"] = host_steps(report);
   json["hazards"] = hazards(result);
   json["warnings"] = result.warnings;

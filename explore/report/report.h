@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "explore/energy/estimate.h"
+#include "explore/report/advice.h"
 #include "isa/bounds.h"
 #include "isa/program_info.h"
 #include "isa/timeline.h"
@@ -164,6 +165,7 @@ struct RunResult {
   std::vector<LayerSignalToNoise> signal_to_noise;  // in graph order
   std::vector<Classification> classifications;
   std::vector<std::string> warnings;
+  std::optional<std::vector<KnobStep>> advice;      // none: not asked for
   std::optional<Support> support;  // none: nobody asked
   std::optional<WallTimes> wall;   // none: deterministic output was asked for
 };

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "explore/sweep/parameter.h"
 #include "explore/sweep/values.h"
 
 namespace workbench {
@@ -29,6 +30,13 @@ const PointMetric& known_metric(std::string_view name, const std::string& where)
   for (const PointMetric& metric : point_metrics()) names.emplace_back(metric.name);
   fail("{}: expected a metric, the nearest is {}; found '{}'", where, nearest_name(name, names),
        name);
+}
+
+// What may be an objective beside metrics: a parameter, whose values the study gives.
+bool is_parameter(std::string_view name) {
+  return name.find('.') != std::string_view::npos ||
+         std::ranges::any_of(named_parameters(),
+                             [&](const Parameter& one) { return one.name == name; });
 }
 
 struct Sign {
@@ -72,11 +80,14 @@ SweepObjective parse_objective(std::string_view text, const std::string& where) 
   if (!directed && words.size() != 1) {
     fail("{}: expected min METRIC or max METRIC, found '{}'", where, text);
   }
-  const PointMetric& metric = known_metric(words.back(), where);
-  SweepObjective objective{.metric = std::string(metric.name), .better = metric.better};
+  const std::string_view name = words.back();
+  SweepObjective objective{.metric = std::string(name), .better = Better::Neither};
+  if (find_point_metric(name) != nullptr || !is_parameter(name)) {
+    objective.better = known_metric(name, where).better;
+  }
   if (directed) objective.better = words[0] == "min" ? Better::Lower : Better::Higher;
   if (objective.better == Better::Neither) {
-    fail("{}: expected min {} or max {}, found '{}'", where, metric.name, metric.name, text);
+    fail("{}: expected min {} or max {}, found '{}'", where, name, name, text);
   }
   return objective;
 }

@@ -20,8 +20,9 @@ struct Constraint {
   double bound = 0;
 };
 
-// "min cycles", "max images_per_second", or the metric alone where it has a better direction.
-// Throws Error "WHERE: ..." (unknown metrics with the nearest names).
+// "min cycles", "max images_per_second", or the metric alone where it has a better direction; a
+// parameter is an objective, too, as far as its values are numbers: "min l1". Throws Error "WHERE:
+// ..." (unknown metrics with the nearest names).
 SweepObjective parse_objective(std::string_view text, const std::string& where);
 // "peak_bytes <= 4M", with <, <=, >, >= or ==.
 Constraint parse_constraint(std::string_view text, const std::string& where);

@@ -114,6 +114,7 @@ std::vector<TierAgreement> agreement(const Study& study, const std::vector<Study
   }
   std::vector<TierAgreement> all;
   for (const SweepObjective& objective : study.objectives) {
+    if (find_point_metric(objective.metric) == nullptr) continue;  // a parameter: the same in both
     Paired paired;
     std::vector<std::size_t> positions;
     for (std::size_t i = 0; i < rows.size(); ++i) {

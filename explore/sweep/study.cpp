@@ -112,6 +112,27 @@ SweepObjective default_objective(const Study& study) {
   return {clocks || study.machines.size() > 1 ? "latency_ms" : "cycles", Better::Lower};
 }
 
+namespace {
+
+// A parameter is compared by its values: it has some, and they are numbers.
+void check_objectives(const Study& study) {
+  for (const SweepObjective& objective : study.objectives) {
+    const std::string& name = objective.metric;
+    if (find_point_metric(name) != nullptr) continue;
+    const auto parameter = std::ranges::find(study.parameters, name, &Dimension::name);
+    if (parameter == study.parameters.end()) {
+      fail("{}: objective {}: expected values of that parameter (--set {}=...), found none",
+           study.name, name, name);
+    }
+    for (const std::string& value : parameter->values) {
+      if (numeric_value(value)) continue;
+      fail("{}: objective {}: expected numbers as its values, found '{}'", study.name, name, value);
+    }
+  }
+}
+
+}  // namespace
+
 void check(const Study& study) {
   if (study.networks.empty()) fail("{}: expected a network, found none", study.name);
   if (study.machines.empty()) fail("{}: expected a machine (--hw), found none", study.name);
@@ -133,6 +154,7 @@ void check(const Study& study) {
   std::vector<std::string> objectives;
   for (const SweepObjective& objective : study.objectives) objectives.push_back(objective.metric);
   check_distinct(objectives, "objective");
+  check_objectives(study);
   if (study.refine && study.tier == Tier::Transaction) {
     fail("{}: expected the analytic tier where the front is refined, found transaction",
          study.name);

@@ -11,6 +11,7 @@
 #include "explore/sweep/parameter.h"
 #include "explore/sweep/search.h"
 #include "explore/sweep/study.h"
+#include "explore/sweep/values.h"
 
 namespace workbench {
 
@@ -51,6 +52,7 @@ class Runner {
                         .result = std::move(stored->result),
                         .command = sweep_command(points[i]),
                         .run_command = run_command(points[i])}});
+      add_objectives(found.back().row);
     }
     missing_ += static_cast<std::int64_t>(points.size() - found.size());
     return found;
@@ -69,6 +71,17 @@ class Runner {
   }
 
  private:
+  // Parameters that are objectives are figures of the row, in no store.
+  void add_objectives(SweepRow& row) const {
+    if (row.result.status != PointResult::Status::Ok) return;
+    for (const SweepObjective& objective : study_.objectives) {
+      if (find_point_metric(objective.metric) != nullptr) continue;
+      const auto setting = std::ranges::find(row.point.settings, objective.metric, &Setting::name);
+      CHECK(setting != row.point.settings.end(), "objective {}", objective.metric);
+      row.result.metrics[objective.metric] = numeric_value(setting->value).value();
+    }
+  }
+
   // A store is never open while processes are forked.
   std::vector<Point> not_in_store(std::span<const Point> points,
                                   std::span<const std::string> keys) {

@@ -13,7 +13,7 @@
 namespace workbench {
 
 struct SweepObjective {
-  std::string metric;  // of point_metrics()
+  std::string metric;  // of point_metrics(), or a parameter
   Better better = Better::Lower;
 };
 

@@ -147,7 +147,9 @@ std::vector<std::string> metrics_shown(const SweepReport& report) {
   const auto add = [&](const std::string& name) {
     if (std::ranges::find(names, name) == names.end()) names.push_back(name);
   };
-  for (const SweepObjective& objective : report.objectives) add(objective.metric);
+  for (const SweepObjective& objective : report.objectives) {
+    if (find_point_metric(objective.metric) != nullptr) add(objective.metric);
+  }
   for (const std::string& constraint : report.constraints) {
     add(constraint.substr(0, constraint.find(' ')));
   }
@@ -172,7 +174,8 @@ Table best_table(const SweepReport& report, const Best& best, bool with_analytic
   for (const std::string& parameter : report.parameters) column(parameter, true);
   const std::vector<std::string> metrics = metrics_shown(report);
   for (const std::string& metric : metrics) column(metric, true);
-  const std::string& first = report.objectives.front().metric;
+  const std::string first = metrics.empty() ? "" : metrics.front();
+  with_analytic = with_analytic && !first.empty();
   if (with_analytic) column(first + " (analytic)", true);
   for (const SweepRow* row : best.rows) {
     std::vector<std::string>& cells = table.rows.emplace_back();

@@ -224,6 +224,15 @@ std::vector<Attribute> json_entry(const Entry& entry) {
 
 }  // namespace
 
+namespace {
+
+// As hazards count it.
+void number(Entry& entry, int instruction) {
+  entry.where += fmt::format(" (instruction {})", instruction);
+}
+
+}  // namespace
+
 Listing parse_json(const std::string& json, const std::string& name) {
   Listing listing;
   Json network;
@@ -248,9 +257,11 @@ Listing parse_json(const std::string& json, const std::string& name) {
     listing.entries.push_back(entry_from_json(attributes_of(network[i]), where));
   }
   listing.dialect = named ? *named : closest_dialect(listing);
+  int instructions = 0;
   for (Entry& entry : listing.entries) {
     const std::string line = entry.opcode.empty() ? line_of(entry) : "";
     if (!line.empty()) add_line(line, listing.dialect, entry);
+    if (executed(entry)) number(entry, instructions++);
     if (!entry.opcode.empty()) check(entry, listing.dialect);
   }
   return listing;
@@ -429,6 +440,7 @@ class TextParser {
     if (!parts.comment.empty()) entry.comment = std::string(parts.comment);
     for (const std::string_view extra : parts.extras) add_extra(extra, entry);
     entry.line = std::exchange(pending_text_, false) && is_its_text(entry);
+    if (executed(entry)) number(entry, instructions_++);
     check(entry, listing_.dialect);
     listing_.entries.push_back(std::move(entry));
   }
@@ -485,6 +497,7 @@ class TextParser {
   std::map<std::string, LineTemplate> templates_;  // as the file itself defines them
   std::vector<Attribute> pending_;                 // keys of the instruction that follows
   std::string pending_where_;
+  int instructions_ = 0;
   bool pending_text_ = false;  // the entry has its instruction as text alone
 };
 

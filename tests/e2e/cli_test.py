@@ -89,6 +89,64 @@ class Cli(WorkbenchTest):
         self.assertIn(f"1 of {len(arrays)} tensors are equal; first wrong layer: pool2 (",
                       done.stdout.splitlines()[-1])
 
+    def test_compare_puts_runs_side_by_side(self):
+        self.succeed("run", "--hw", "gap8", "zoo:tiny_cnn", "--json", "r.json", "--brief")
+        text = self.succeed("compare", "v3_96 zoo:tiny_cnn", "gap8 zoo:tiny_cnn cores=4", "r.json",
+                            "--json", "c.json", "--html", "c.html").stdout
+        self.assertRegex(text, r"(?m)^latency_ms \(ms\) .* x ")
+        self.assertIn("what differs in C from A\n  machine: v3_96 -> gap8\n", text)
+        saved, compared = (json.loads((self.folder / name).read_text())
+                           for name in ["r.json", "c.json"])
+        runs = compared["runs"]
+        self.assertEqual([run["verdict"] for run in runs], ["bit-exact"] * 3)
+        self.assertEqual(runs[2]["figures"]["cycles"], saved["totals"]["cycles"])
+        for index, run in enumerate(runs):
+            self.assertEqual(sum(run["waterfall"].values()), run["figures"]["cycles"])
+            self.assertEqual(sum(layer["cycles"][index] or 0 for layer in compared["layers"]),
+                             run["figures"]["cycles"])
+        # On four cores convolutions take longer, and the layers of one family have the same names.
+        both = [layer["cycles"] for layer in compared["layers"] if layer["cycles"][2]]
+        self.assertTrue(all(four > 0 for _, four, _ in both))
+        self.assertGreater(runs[1]["figures"]["cycles"], runs[2]["figures"]["cycles"])
+        self.assertIn("Runs side by side", (self.folder / "c.html").read_text())
+
+    def test_compare_names_the_knob_that_differs(self):
+        text = self.succeed("compare", "gap8 zoo:tiny_cnn", "gap8 zoo:tiny_cnn cores=4").stdout
+        self.assertRegex(text, r"what differs in B from A\n(.*\n)*.*cluster.cores 8 -> 4")
+        for runs in (["gap8 zoo:tiny_cnn"], ["gap8", "r.json"], ["none.json"] * 2):
+            done = self.workbench("compare", *runs)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1))
+
+    def test_the_isa_pages_are_what_the_field_lists_say(self):
+        for family in "xdnn", "pulp":
+            self.assertEqual(self.succeed("isa", family).stdout,
+                             (ROOT / "docs" / f"isa-{family}.md").read_text())
+
+    def test_disasm_explains_fields_of_both_families(self):
+        for machine, words in [("v3_96", ["XNMaxPoolPipelined conv1", "inchan +3 +channels, of"]),
+                               ("gap8", ["dma", "length +\\d+ +bytes, of a line",
+                                         "kind +conv_Ho\\w* +the kernel"])]:
+            self.succeed("compile", "--hw", machine, "zoo:tiny_cnn", "-o", "p")
+            text = self.succeed("disasm", "p", "--explain").stdout
+            for word in words:
+                self.assertRegex(text, word)
+            numbers = [int(line.split()[0]) for line in text.splitlines() if line[0] != " "]
+            self.assertEqual(numbers, list(range(len(numbers))))
+
+    def test_advice_is_what_the_sweep_says(self):
+        text = self.succeed("run", "--hw", "gap8", "zoo:tiny_cnn", "--brief", "--advise", "--json",
+                            "r.json", "--html", "r.html").stdout
+        advice = text.split("what would help")[1].splitlines()[1:]
+        self.assertEqual(json.loads((self.folder / "r.json").read_text())["advice"]["lines"], advice)
+        self.assertIn(advice[0], (self.folder / "r.html").read_text())
+        self.assertTrue(1 <= len(advice) <= 5)
+        cores = re.search(r"cores 8 -> 16: ([-+][\d.]+) %", "\n".join(advice))
+        self.succeed("sweep", "zoo:tiny_cnn", "--hw", "gap8", "--set", "cores=8,16", "--json",
+                     "s.json")
+        points = json.loads((self.folder / "s.json").read_text())["points"]
+        pace = [point["metrics"]["images_per_second"] for point in points]
+        self.assertAlmostEqual(float(cores.group(1)), 100 * (pace[0] / pace[1] - 1), places=1)
+
     def test_a_batch_of_images_says_which_is_run(self):
         self.succeed("evaluate", "zoo:tiny_cnn", "-o", "tensors")
         one = numpy.load(self.folder / "tensors" / "input_0.npy")

@@ -1,5 +1,6 @@
 """What the command line says of itself: help with examples that run, suggestions, completion, the man
 page."""
+import json
 import os
 import re
 import shlex
@@ -60,6 +61,62 @@ class CommandLine(WorkbenchTest):
         # addi a0, zero, 0; addi a7, zero, 93; ecall
         (self.folder / "app.elf").write_bytes(program_of(0x00000513, 0x05d00893, 0x00000073))
         (self.folder / "buffers.csv").write_text("id,lower,upper,size\na,0,2,1024\nb,1,3,2048\n")
+
+    def test_accuracy_takes_the_quantizers_file(self):
+        self.prepare()
+        images = ("--images", "images", "--calibration", "images")
+        self.succeed("quantize", "net.onnx", "--target", "xdnn", "--scheme", "published",
+                     "--calibration", "images", "--save-quantizer", "q.json")
+        self.succeed("accuracy", "net.onnx", "--target", "xdnn", *images, "--quantizer-json",
+                     "q.json", "--json", "table.json")
+        self.succeed("accuracy", "net.onnx", "--target", "xdnn", *images, "--scheme", "published",
+                     "--json", "scheme.json")
+        table, scheme = (json.loads((self.folder / name).read_text())
+                         for name in ["table.json", "scheme.json"])
+        self.assertEqual(table["layers"], scheme["layers"])
+        table = json.loads((self.folder / "q.json").read_text())
+        for layer in table["network"]:
+            layer["th_layer_in"] = layer["th_layer_out"] = 1e-3
+        (self.folder / "q.json").write_text(json.dumps(table))
+        self.succeed("accuracy", "net.onnx", "--target", "xdnn", *images, "--quantizer-json",
+                     "q.json", "--json", "clipped.json")
+        clipped = json.loads((self.folder / "clipped.json").read_text())
+        self.assertNotEqual(clipped["layers"], scheme["layers"])
+
+    def test_preprocessing_is_written_and_goes_with_the_model(self):
+        self.succeed("workload", "tiny_cnn", "-o", "net.onnx")
+        image = numpy.arange(48 * 64 * 3, dtype=numpy.uint8).reshape(48, 64, 3)
+        (self.folder / "a.ppm").write_bytes(b"P6 64 48 255\n" + image.tobytes())
+        done = self.workbench("run", "--hw", "gap8", "net.onnx", "--input", "a.ppm")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        shown = self.succeed("preprocess", "net.onnx", "--mean-value", "0.5").stdout
+        self.assertIn("\ndims: [3, 32, 32] ", shown)
+        self.assertFalse((self.folder / "net.preprocess.yaml").exists())
+        self.succeed("preprocess", "net.onnx", "--mean-value", "0.5", "--write")
+        written = (self.folder / "net.preprocess.yaml").read_text()
+        self.assertEqual(written, shown)
+        done = self.workbench("preprocess", "net.onnx", "--write")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--force", done.stderr)
+        self.succeed("preprocess", "net.onnx", "--input", "a.ppm", "-o", "a.npy")
+        array = numpy.load(self.folder / "a.npy")
+        self.assertEqual(array.shape, (1, 3, 32, 32))
+        self.assertTrue((abs(array) <= 0.5).all())
+        # The same input by the file and by the array; other steps, another one.
+        said = [json.loads(self.report("net.onnx", *arguments))["accuracy"]["top5"]
+                for arguments in (["--input", "a.ppm"], ["--input", "a.npy"],
+                                  ["--input", "a.ppm", "--raw-scale", "3", "--resize", "32x32"])]
+        self.assertEqual(said[0], said[1])
+        self.assertNotEqual(said[0], said[2])
+        self.succeed("quantize", "net.onnx", "--target", "pulp", "--calibration", "a.ppm",
+                     "--channel-swap", "2,1,0", "-o", "codes.onnx")
+        kept = (self.folder / "codes.preprocess.yaml").read_text()
+        self.assertIn("channel_swap: [2, 1, 0] ", kept)
+        self.assertEqual(kept.replace("[2, 1, 0] ", "[0, 1, 2] ", 1), written)
+
+    def report(self, *arguments):
+        self.succeed("run", "--hw", "gap8", *arguments, "--json", "report.json")
+        return (self.folder / "report.json").read_text()
 
     def test_every_command_has_two_examples_that_run(self):
         self.prepare()

@@ -124,6 +124,25 @@ class Sweep(WorkbenchTest):
         fastest = min(int(row["cycles"]) for row in everything.values())
         self.assertLess(min(int(row["cycles"]) for row in points), fastest * 1.05)
 
+    def test_parameters_are_objectives(self):
+        text = self.sweep("--hw", "gap8", "--set", "cores=1,2,4", "--set", "l1=16k,32k",
+                          "--objective", "min cores", "--objective", "min l1", "--objective",
+                          "cycles", "--refine", "zoo:tiny_cnn", "--json", "s.json", "--html",
+                          "s.html")
+        report = json.loads((self.folder / "s.json").read_text())
+        points = [point for point in report["points"] if point["tier"] == "analytic"]
+        for point in points:
+            self.assertEqual(point["metrics"]["cores"], int(point["settings"]["cores"]))
+        cost = {index: [point["metrics"][name] for name in ("cores", "l1", "cycles")]
+                for index, point in enumerate(points)}
+        best = {index for index, mine in cost.items()
+                if not any(other != mine and all(a <= b for a, b in zip(other, mine))
+                           for other in cost.values())}
+        self.assertEqual({index for index, point in enumerate(points) if point["front"]}, best)
+        self.assertGreater(len(best), 2)
+        self.assertEqual([one["metric"] for one in report["agreement"]], ["cycles"])
+        self.assertIn("cycles (analytic)", text)
+
     def test_a_dry_run_writes_nothing(self):
         text = self.sweep(*SPACE, "--where", "l1 * cores <= 64k", "zoo:tiny_mobile", "--dry-run")
         self.assertIn("points   13: 13 to compute", text)

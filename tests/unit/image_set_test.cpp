@@ -373,6 +373,49 @@ TEST(PreprocessingOptions, override_the_file_step_by_step) {
   EXPECT_FALSE(merge_preprocessing("", {}).has_value());
 }
 
+TEST(PreprocessingOptions, width_and_height_stretch_each_side) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a.yaml", "resize: 2x1\ndims: [1, 1, 2]\nmean_value: 0\n");
+  const Preprocessing steps = read_preprocessing(file);
+  // Rows 0 40 80 120 and 20 60 100 140: centres of the two columns lie between the first two and
+  // the last two pixels, that of the row between both rows.
+  const Image image{
+      .height = 2, .width = 4, .channels = 1, .pixels = {0, 40, 80, 120, 20, 60, 100, 140}};
+  const Tensor input = preprocess(image, steps, "a");
+  EXPECT_EQ(input.shape(), (Shape{1, 1, 1, 2}));
+  EXPECT_EQ(input.values<float>()[0], 30);
+  EXPECT_EQ(input.values<float>()[1], 110);
+  const auto other = with_options(steps, {.resize = "320x240"});
+  EXPECT_EQ(message_of([&] { (void)preprocess(image, other, "a.png"); }, folder),
+            "a.png: expected dims [1, 1, 2], found [1, 240, 320] after resize");
+  EXPECT_EQ(message_of([&] { (void)with_options(steps, {.resize = "320x"}); }, folder),
+            "--resize 320x: expected WIDTHxHEIGHT of whole numbers 1..16384, found '320x'");
+  EXPECT_EQ(message_of([&] { (void)with_options(steps, {.resize = "320"}); }, folder),
+            "--resize 320: expected none, stretch, WIDTHxHEIGHT or {short_side: N, centre_crop: "
+            "N}, found '320'");
+}
+
+TEST(Preprocessing, what_is_written_is_read_again) {
+  const TemporaryFolder folder;
+  for (const char* resize : {"none", "stretch", "5x4", "8,4"}) {
+    const Preprocessing steps =
+        with_options({.labels = "cifar10"}, {.resize = resize,
+                                             .dims = "3,4,5",
+                                             .transpose = "0,1,2",
+                                             .channel_swap = "2,1,0",
+                                             .raw_scale = "1",
+                                             .mean_value = "0.485,0.456,0.406",
+                                             .input_scale = "4.366812227074235"});
+    const auto file = folder.write("a.yaml", preprocessing_text(steps));
+    const Preprocessing read = read_preprocessing(file);
+    EXPECT_EQ(preprocessing_text(read), preprocessing_text(steps)) << resize;
+    EXPECT_EQ(shape_after(read), (Shape{1, 4, 5, 3}));
+    EXPECT_EQ(read.mean_value, steps.mean_value);
+    EXPECT_EQ(read.input_scale, steps.input_scale);
+    EXPECT_EQ(read.labels, "cifar10");
+  }
+}
+
 TEST(PreprocessingOptions, stand_alone_when_all_are_given) {
   const TemporaryFolder folder;
   PreprocessingOptions options{.dims = "3,4,5",

@@ -84,6 +84,29 @@ TEST(Json, names_the_figures_that_support_the_run) {
       << text;
 }
 
+// Steps up by what they save, then those down that cost less than 0.5 %; never more than five.
+TEST(Advice, says_what_helps_most_and_what_is_more_than_enough) {
+  const KnobStep wide{.knob = "DMA", .from = "8", .to = "16", .change = -0.012};
+  const KnobStep large{.knob = "L2", .from = "1 KB", .to = "2 KB", .change = -0.19};
+  const KnobStep idle{.knob = "L1", .from = "1 KB", .to = "2 KB", .change = -0.004};
+  const KnobStep enough{.knob = "L1", .from = "1 KB", .to = "512 B", .up = false, .change = 0.004};
+  const KnobStep needed{.knob = "L2", .from = "1 KB", .to = "512 B", .up = false, .change = 0.3};
+  EXPECT_EQ(advice_lines({idle, needed, enough, wide, large}),
+            (std::vector<std::string>{"L2 1 KB -> 2 KB: -19.0 %", "DMA 8 -> 16: -1.2 %",
+                                      "L1 1 KB -> 512 B: +0.4 %, half is enough"}));
+  EXPECT_EQ(advice_lines({large, large, large, wide, wide, enough}).size(), 5U);
+  EXPECT_EQ(
+      advice_lines({idle, needed}),
+      std::vector<std::string>{"no knob of the machine, doubled or halved, matters by 0.5 %"});
+  RunResult result = small_result();
+  EXPECT_FALSE(nlohmann::json::parse(json_report(result)).contains("advice"));
+  result.advice = {large, needed};
+  const auto advice = nlohmann::json::parse(json_report(result))["advice"];
+  EXPECT_EQ(advice["lines"], nlohmann::json({"L2 1 KB -> 2 KB: -19.0 %"}));
+  EXPECT_EQ(advice["steps"].size(), 2U);
+  EXPECT_EQ(advice["steps"][1]["change"], 0.3);
+}
+
 TEST(Json, golden_off_leaves_the_verdict_open) {
   RunResult result = small_result();
   result.verdict.reset();

@@ -143,6 +143,16 @@ TEST(SweepStudy, what_no_point_could_be_computed_with_is_refused) {
               s.objectives = {{"cycles", Better::Lower}, {"cycles", Better::Higher}};
             }),
             "objective cycles: expected once, found twice");
+  EXPECT_EQ(check_error([](Study& s) {
+              s.objectives = {{"dma-width", Better::Lower}};
+            }),
+            "small: objective dma-width: expected values of that parameter (--set dma-width=...), "
+            "found none");
+  EXPECT_EQ(check_error([](Study& s) {
+              s.parameters.push_back({"norm-bits", {"32", "auto"}});
+              s.objectives = {{"norm-bits", Better::Lower}};
+            }),
+            "small: objective norm-bits: expected numbers as its values, found 'auto'");
   EXPECT_NE(check_error([](Study& s) {
               s.search.emplace();
               s.search->population = 4'000'000'000'000;
@@ -361,6 +371,15 @@ TEST(SweepObjectives, a_metric_alone_has_its_own_direction) {
   EXPECT_EQ(parse_objective("cycles", "o").better, Better::Lower);
   EXPECT_EQ(parse_objective("images_per_second", "o").better, Better::Higher);
   EXPECT_EQ(parse_objective("max  cycles", "o").better, Better::Higher);
+}
+
+TEST(SweepObjectives, a_parameter_has_none_of_its_own) {
+  EXPECT_EQ(parse_objective("min cores", "o").metric, "cores");
+  EXPECT_EQ(parse_objective("max dma.bytes_per_cycle", "o").better, Better::Higher);
+  EXPECT_EQ(refusal([] { parse_objective("cores", "o"); }),
+            "o: expected min cores or max cores, found 'cores'");
+  EXPECT_NE(refusal([] { parse_objective("min kores", "o"); }).find("expected a metric"),
+            std::string::npos);
 }
 
 TEST(SweepObjectives, constraints_compare) {

@@ -130,7 +130,7 @@ TEST(XdnnListing, what_is_not_active_may_hold_anything) {
   const Listing text = parse_text(print_text(listing), "net");
   EXPECT_EQ(nlohmann::json::parse(print_json(text)), nlohmann::json::parse(json));
   EXPECT_EQ(message_of(R"({"network":[{"xdnn_kv":{"XNOp":"XNOdd","name":"x"}}]})"),
-            "net: network[0]: unknown opcode 'XNOdd'");
+            "net: network[0] (instruction 0): unknown opcode 'XNOdd'");
 }
 
 TEST(XdnnListing, the_template_of_an_average_pool_may_lack_fcmode) {
@@ -247,13 +247,13 @@ TEST(XdnnListingErrors, name_line_instruction_and_field) {
   text.replace(text.find("224"), 3, "wide");
   EXPECT_EQ(
       message_of(text),
-      "net:1: XNConv 'conv1/7x7_s2': field insize_w: expected a whole number from 1 to 65535, "
-      "found wide");
+      "net:1 (instruction 0): XNConv 'conv1/7x7_s2': field insize_w: expected a whole number from "
+      "1 to 65535, found wide");
   text.replace(text.find("wide"), 4, "99999999999999999999");
   EXPECT_EQ(
       message_of(text),
-      "net:1: XNConv 'conv1/7x7_s2': field insize_w: expected a whole number from 1 to 65535, "
-      "found 99999999999999999999");
+      "net:1 (instruction 0): XNConv 'conv1/7x7_s2': field insize_w: expected a whole number from "
+      "1 to 65535, found 99999999999999999999");
   EXPECT_EQ(message_of(std::string(kV2Conv) + " #+ name=again"),
             "net:1: XNConv 'conv1/7x7_s2': field name: expected once, found twice");
   EXPECT_EQ(
@@ -271,20 +271,22 @@ TEST(XdnnListingErrors, name_json_entry_and_key) {
   EXPECT_EQ(message_of(entry(R"("inaddr":"0","insize":"1","inchan":"1")")), "accepted");
   EXPECT_EQ(
       message_of(entry(R"("inaddr":"0","insize":"1")")),
-      "net: network[1]: XNUpload '': field inchan: expected a value, found none: the field is "
-      "missing");
-  EXPECT_EQ(message_of(entry(R"("inaddr":"0","insize":"1","inchan":0)")),
-            "net: network[1]: XNUpload '': field inchan: expected a whole number from 1 to 65535, "
-            "found 0");
-  EXPECT_EQ(message_of(entry(R"("inaddr":"0","insize":"1","inchan":[])")),
-            "net: network[1]: XNUpload '': field inchan: expected a whole number from 1 to 65535, "
-            "found []");
+      "net: network[1] (instruction 0): XNUpload '': field inchan: expected a value, found none: "
+      "the field is missing");
+  EXPECT_EQ(
+      message_of(entry(R"("inaddr":"0","insize":"1","inchan":0)")),
+      "net: network[1] (instruction 0): XNUpload '': field inchan: expected a whole number from "
+      "1 to 65535, found 0");
+  EXPECT_EQ(
+      message_of(entry(R"("inaddr":"0","insize":"1","inchan":[])")),
+      "net: network[1] (instruction 0): XNUpload '': field inchan: expected a whole number from "
+      "1 to 65535, found []");
   EXPECT_EQ(message_of(entry(R"("inaddr":"0","inaddr":"1","insize":"1","inchan":"1")")),
             "net: key 'inaddr' stands twice in one object");
   EXPECT_EQ(message_of(R"({"network":[{"xdnn_kv":{"id":"1"}}]})"),
             "net: network[0]: xdnn_kv: field XNOp: expected an opcode, found none");
   EXPECT_EQ(message_of(R"({"network":[{"xdnn_kv":{"XNOp":"XNUnload","id":"1"}}]})"),
-            "net: network[0]: unknown opcode 'XNUnload'");
+            "net: network[0] (instruction 0): unknown opcode 'XNUnload'");
   EXPECT_EQ(message_of("{}"), "net: key network: expected a list of entries, found none");
   EXPECT_EQ(message_of("{\"network\":[" + std::string(100, '[') + std::string(100, ']') + "]}"),
             "net: JSON nested deeper than 64 levels");
@@ -296,9 +298,9 @@ TEST(XdnnListingErrors, contradictions_are_named_when_an_instruction_is_made) {
   std::string line = kGather;
   line.replace(line.find("223"), 3, "224");
   EXPECT_EQ(message([&] { instruction_from(only(line)); }),
-            "net.cmd:1: XNGather '': field end_row: expected 0 to 223, found 224");
+            "net.cmd:1 (instruction 0): XNGather '': field end_row: expected 0 to 223, found 224");
   EXPECT_EQ(message([&] { instruction_from(only("1 XNUpload 0x0 49 2048")); }),
-            "net.cmd:1: XNUpload '': no unit of the model executes it");
+            "net.cmd:1 (instruction 0): XNUpload '': no unit of the model executes it");
 }
 
 }  // namespace

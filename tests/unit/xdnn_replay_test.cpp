@@ -319,7 +319,7 @@ TEST(XdnnCrossbar, the_first_channels_say_where_a_part_begins) {
   EXPECT_EQ(crossbar_start(listing, entry), std::nullopt);
   entry.set("override_xbar_table_ptr_0", "9");
   EXPECT_EQ(message([&] { crossbar_start(listing, entry); }),
-            "network[0]: XNUpload '': no crossbar entry 9");
+            "network[0] (instruction 0): XNUpload '': no crossbar entry 9");
 }
 
 }  // namespace
