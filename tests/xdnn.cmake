@@ -15,7 +15,7 @@ workbench_test(xdnn_replays_test LABEL golden SYSTEMC
   LIBRARIES ${xdnn_libraries})
 workbench_test(xdnn_property_test LABEL property SYSTEMC
   SOURCES property/int8_matrix_test.cpp property/minimum_memory_test.cpp
-          reference/systolic_array.cpp property/xdnn_array_test.cpp property/xdnn_card_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp
+          reference/systolic_array.cpp property/xdnn_array_test.cpp property/xdnn_card_test.cpp property/xdnn_codec_test.cpp property/xdnn_cost_test.cpp property/xdnn_fields_test.cpp
           property/xdnn_lines_test.cpp property/xdnn_listing_test.cpp
           property/xdnn_mutation_test.cpp property/xdnn_network_test.cpp
           property/xdnn_order_test.cpp property/xdnn_program_file_test.cpp

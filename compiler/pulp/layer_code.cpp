@@ -6,6 +6,7 @@
 #include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "isa/pulp/check.h"
 
 namespace workbench::pulp {
 namespace {
@@ -423,7 +424,7 @@ Kernel LayerCode::kernel(std::size_t s, const Block& tile, const Buffers& b,
   call.out = pass.last ? map.out[b.out] : map.sums;
   if (call.sums_in) call.bias = map.sums;
   call.scratch = map.scratch;
-  return call;
+  return without_decoration(call);
 }
 
 }  // namespace workbench::pulp

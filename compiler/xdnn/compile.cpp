@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "compiler/xdnn/branch_pools.h"
 #include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/images.h"
+#include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/minimum_memory.h"
 #include "compiler/xdnn/placed.h"
 #include "compiler/xdnn/split_passes.h"
@@ -59,6 +61,32 @@ std::vector<HostStepInfo> host_steps(const Program& program, const Machine& mach
                              {machine.host.gflops, machine.host.gigabytes_per_second});
 }
 
+// At least one instruction each: all that has no other to be part of. Not pools, which convolutions
+// take along, unless they are behind something else.
+std::int64_t fewest_instructions(const Graph& quantized) {
+  std::set<ValueId> of_convolutions;  // and of concats of them
+  std::int64_t count = 0;
+  for (const Node& node : quantized.nodes) {
+    const bool conv = std::holds_alternative<workbench::Conv>(node.op) ||
+                      std::holds_alternative<ConvTranspose>(node.op);
+    if (conv || std::holds_alternative<Concat>(node.op)) {
+      of_convolutions.insert(node.outputs[0]);
+    }
+    if (!on_accelerator(quantized, node)) continue;
+    const auto* pool = std::get_if<MaxPool>(&node.op);
+    const bool alone = pool != nullptr && !of_convolutions.contains(node.inputs[0]) &&
+                       pool->window.kernel != std::vector<std::int64_t>{1, 1};
+    if (conv || alone || std::holds_alternative<AveragePool>(node.op)) ++count;
+  }
+  return count;
+}
+
+[[noreturn]] void refuse_instructions(const Graph& quantized, const Machine& machine,
+                                      const std::string& count) {
+  fail("{}: {} instructions, the instruction memory of {} holds {}", quantized.name, count,
+       machine.name, machine.control.instructions_max);
+}
+
 // With max pools moved into the branches of concats, where that is possible and was asked for. An
 // order that the user wrote names the pools as they are.
 std::optional<Graph> other_form(const Graph& quantized, const CompileOptions& options) {
@@ -101,6 +129,10 @@ Placed fastest(const Graph& quantized, const std::optional<Graph>& other, const 
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   const auto reasons = reasons_for_host(quantized, machine, options);  // or refuses
+  if (const auto fewest = fewest_instructions(quantized);
+      fewest > machine.control.instructions_max) {
+    refuse_instructions(quantized, machine, fmt::format("at least {}", fewest));
+  }
   const std::optional<Graph> other = other_form(quantized, options);
   auto [lowered, placement, time, stopped] = fastest(quantized, other, machine, options);
   if (stopped && options.remark) {
@@ -109,8 +141,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   }
   Program program = emit(lowered, machine, options.constants);
   if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {
-    fail("{}: {} instructions, the instruction memory of {} holds {}", quantized.name,
-         program.steps.size(), machine.name, machine.control.instructions_max);
+    refuse_instructions(quantized, machine, std::to_string(program.steps.size()));
   }
   set_wait_bits(program, machine);
   const MovedBytes moved = moved_bytes(program, machine);

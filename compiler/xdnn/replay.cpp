@@ -165,6 +165,7 @@ class Replaying {
     const std::int64_t first = block.out_begin / out_group * in_group;
     const std::int64_t last = ((block.out_end - 1) / out_group + 1) * in_group;
     if (block.out_end > outs) agree(entry(), "outchan", outs - block.out_begin, conv.out_ch);
+    if (block.in_end > ins) agree(entry(), "inchan", ins - block.in_begin, conv.in_ch);
     if (first < block.in_begin || last > block.in_end) {
       refuse(entry(), fmt::format("its channels {} to {} come of channels {} to {}, it reads {} "
                                   "to {}",
@@ -273,6 +274,7 @@ class Replaying {
     if (a != b) refuse(entry(), "its operands are different channels or rows");
     Layer layer = layer_of(graph_, node(n), nullptr, machine_);
     if (a.rows != layer.in.height) {  // printed with the height of the whole map
+      if (op.height != a.rows) agree(entry(), "insize_h", layer.in.height, op.height);
       op.height = layer.in.height = layer.middle.height = layer.out.height = a.rows;
     }
     stream(op, n, layer, a);

@@ -46,6 +46,11 @@ void ReplayDdr::reads_tiles(const Entry& entry, const Tail& tail, ValueId value,
         "{} '{}' reads DDR {:#x}, where '{}' lies; the network's operand is '{}'", entry.opcode,
         name_of(entry), address, graph_.value(stored->second).name, graph_.value(value).name));
   }
+  const std::optional<std::int64_t> stored_at = address_of(there);
+  if (!tail.source_from_image_queue && stored == stored_.end() && stored_at) {
+    refuse(entry, fmt::format("reads DDR {:#x}, where nothing has been put: '{}' lies at {:#x}",
+                              address, graph_.value(there).name, *stored_at));
+  }
   if (!has(there) && !from_host(there)) {
     refuse(entry,
            fmt::format("reads '{}' from DDR, where nothing has put it", graph_.value(there).name));
@@ -62,6 +67,13 @@ void ReplayDdr::writes(const Tail& tail, ValueId value, std::int64_t address) {
 bool ReplayDdr::is_at(ValueId value, std::int64_t address) const {
   const auto stored = stored_.find(address);
   return stored != stored_.end() && stored->second == value;
+}
+
+std::optional<std::int64_t> ReplayDdr::address_of(ValueId value) const {
+  for (const auto& [address, stored] : stored_) {
+    if (stored == value) return address;
+  }
+  return std::nullopt;
 }
 
 std::ptrdiff_t ReplayDdr::between() const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,8 @@ class ReplayDdr {
   std::size_t tensor_of(ValueId value);
   void use(ValueId value, std::size_t operand, bool result);
   ValueId input_at(const Entry& entry, const Gather& op, const Shape& wanted);
+  // Where the program has put it; the least of several.
+  std::optional<std::int64_t> address_of(ValueId value) const;
   bool is_called(ValueId value, const std::string& name) const;
 
   const Listing& listing_;

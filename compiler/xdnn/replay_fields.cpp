@@ -107,7 +107,121 @@ void check_own_layout(const Entry& entry, const Instruction& instruction, const 
                             channels, l.full, l.repl_sections, l.repl_units, l.repl_width));
 }
 
+// --- fields without effect
+// -------------------------------------------------------------------------
+
+bool is_queue_flag(std::string_view field) {
+  return field == "srcAddrReadFromImgQ" || field == "destAddrReadFromImgQ";
+}
+
+bool moves(const Instruction& instruction) {
+  const Unit unit = unit_of(instruction);
+  return unit == Unit::Download || unit == Unit::Upload;
+}
+
+bool queue_of_tiles(const Instruction& instruction, std::string_view field, const Machine&) {
+  const Tail& t = tail(instruction);
+  return !moves(instruction) && ((field == "srcAddrReadFromImgQ" && t.source_in_ddr) ||
+                                 (field == "destAddrReadFromImgQ" && t.destination_in_ddr));
+}
+
+bool queue_of_transfer(const Instruction& instruction, std::string_view field, const Machine&) {
+  return moves(instruction) && is_queue_flag(field);
+}
+
+bool offset_of_result(const Instruction& instruction, std::string_view field, const Machine&) {
+  return field == "DEST_AM-Buffer_Offset" && tail(instruction).destination_in_ddr;
+}
+
+bool weights_of_none(const Instruction& instruction, std::string_view field, const Machine&) {
+  return field == "en_pingpong_weight" && unit_of(instruction) != Unit::Conv;
+}
+
+bool next_weights(const Instruction& instruction, std::string_view field, const Machine&) {
+  return field == "en_pingpong_weight" && unit_of(instruction) == Unit::Conv;
+}
+
+bool zero_bias(const Instruction& instruction, std::string_view field, const Machine&) {
+  const Conv* conv = conv_in(instruction);
+  return (field == "bias" || field == "conv_bias") && conv != nullptr && conv->bias;
+}
+
+bool place_of_host(const Instruction& instruction, std::string_view field, const Machine&) {
+  const Tail& t = tail(instruction);
+  return field == "ddr_src" || field == "ddr_dest" || field == "outaddr" ||
+         (field.starts_with("inaddr") && t.source_in_ddr);
+}
+
+bool own_layout(const Instruction& instruction, std::string_view field, const Machine& machine) {
+  const Tail& t = tail(instruction);
+  return field.starts_with("dst_") && !machine.width_aligned() &&
+         (t.concat_part || t.destination_in_ddr);
+}
+
+bool slice_of_one(const Instruction&, std::string_view field, const Machine& machine) {
+  return field == "slice" && machine.family() == Family::V2;
+}
+
+bool either_operand(const Instruction& instruction, std::string_view field, const Machine&) {
+  return std::holds_alternative<Eltwise>(instruction) && field.starts_with("inaddr");
+}
+
+bool size_of_tiles(const Instruction& instruction, std::string_view field, const Machine&) {
+  return tail(instruction).source_in_ddr && (field == "tile_width" || field == "tile_height");
+}
+
+bool is_id(const Instruction&, std::string_view field, const Machine&) { return field == "id"; }
+
+bool mode_of_average(const Instruction& instruction, std::string_view field,
+                     const Machine& machine) {
+  const auto* pool = std::get_if<Pool>(&instruction);
+  return field == "fcmode" && pool != nullptr && pool->average && machine.width_aligned();
+}
+
+bool copies_of_none(const Instruction& instruction, std::string_view field, const Machine&) {
+  if (!field.ends_with("repl_unit_num") && !field.ends_with("repl_unit_width")) return false;
+  const Tail& t = tail(instruction);
+  if (field.starts_with("src_")) return !t.source.replicated();
+  if (field.starts_with("dst_")) return !t.destination.replicated();
+  if (field.starts_with("concat_")) return !t.concat_volume.replicated();
+  return !t.source.replicated() && !t.destination.replicated();  // of a transfer
+}
+
+bool is_wait(const Instruction&, std::string_view field, const Machine&) {
+  return field.starts_with("wait_");
+}
+
+constexpr FieldWithoutEffect kWithoutEffect[] = {
+    {"compute instructions with data in DDR", "`srcAddrReadFromImgQ`, `destAddrReadFromImgQ`",
+     "the image queue is the DDR that the host fills and reads", queue_of_tiles},
+    {"`XNGather`, `XNScatter`", "the same", "both forms are in use for the network's input",
+     queue_of_transfer},
+    {"compute instructions with a result in DDR", "`DEST_AM-Buffer_Offset`",
+     "documented nowhere but for -1", offset_of_result},
+    {"pools, sums, upsampling, transfers", "`en_pingpong_weight`",
+     "they have no weights; shipped programs have 0 and 1", weights_of_none},
+    {"`XNAvgPool` of V2", "`fcmode`", "0 and 1 in shipped programs, meaning unknown",
+     mode_of_average},
+    {"all", "`*_repl_unit_num`, `*_repl_unit_width` of a layout without replicated sections",
+     "shipped programs leave values there", copies_of_none},
+    {"convolutions", "`en_pingpong_weight`", "changes nothing but the time", next_weights},
+    {"convolutions", "`bias` or `conv_bias` of 1 where the network has none", "a bias of zero",
+     zero_bias},
+    {"all", "the address of the network's input in DDR, or of a result that nothing reads back",
+     "where they lie the host decides", place_of_host},
+    {"compute instructions with a result in DDR or in a larger volume",
+     "`dst_*`: 0, or the layout of the result alone", "shipped programs have both", own_layout},
+    {"all of V2", "`slice` of 0 or 1", "there is but one", slice_of_one},
+    {"`XNEltwise`", "`inaddrA` and `inaddrB` exchanged", "a sum", either_operand},
+    {"compute instructions with operands in DDR", "`tile_width`, `tile_height`",
+     "change nothing but the time", size_of_tiles},
+    {"all", "`id`", "numbers the line", is_id},
+    {"all", "a `wait_*` beyond those that are needed", "changes nothing but the time", is_wait},
+};
+
 }  // namespace
+
+std::span<const FieldWithoutEffect> fields_without_effect() { return kWithoutEffect; }
 
 void check_fields_without_effect(const Entry& entry, const Instruction& instruction,
                                  const Machine& machine) {

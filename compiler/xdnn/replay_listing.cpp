@@ -55,7 +55,6 @@ Instruction upload(const Entry& entry) {
 
 void check_unit(const Entry& entry, const Instruction& instruction, const Machine& machine) {
   const Tail& t = tail(instruction);
-  if (t.slice != 0 && t.slice != 1) refuse(entry, fmt::format("field slice: no slice {}", t.slice));
   if (t.slice == 0) {
     const std::string obstacle = slice0_obstacle(instruction, machine);
     if (!obstacle.empty()) refuse(entry, "field slice: it cannot run on slice 0: " + obstacle);
@@ -191,6 +190,8 @@ std::vector<ListedStep> listed_steps(const Listing& listing, const Machine& mach
     if (!executed(entry)) continue;
     ListedStep step{&entry, entry.opcode == "XNUpload" ? upload(entry) : instruction_from(entry),
                     layer_name(name_of(entry))};
+    const std::int64_t slice = tail(step.instruction).slice;
+    if (slice != 0 && slice != 1) refuse(entry, fmt::format("field slice: no slice {}", slice));
     normalise(step.instruction, listing, machine);
     check_unit(entry, step.instruction, machine);
     check_fields_without_effect(entry, step.instruction, machine);

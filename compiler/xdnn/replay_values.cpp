@@ -213,8 +213,7 @@ Part ReplayValues::reads(const Entry& entry, ValueId value, std::int64_t address
   volume.last = std::max(volume.last, now());
   const ChannelLayout& known = held->layout;
   const bool same_layout =
-      geometry_.width_aligned() || channels != held->part.channels ||
-      (layout.full == known.full && layout.repl_sections == known.repl_sections);
+      geometry_.width_aligned() || channels != held->part.channels || layout == known;
   if (here && same_layout) return part;
   notes_.push_back(fmt::format(
       "{} '{}' reads {:#x} with {}+{} sections, the network's operand '{}' lies at word {:#x} with "

@@ -435,4 +435,146 @@ std::string malformed(const Instruction& instruction, const Machine& machine) {
   return fault.empty() || named ? fault : fmt::format("{}: {}", opcode(instruction), fault);
 }
 
+// --- fields without effect
+// -------------------------------------------------------------------------
+
+namespace {
+
+bool one_of(std::string_view field, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), field) != names.end();
+}
+
+}  // namespace
+
+Kernel without_decoration(Kernel call) {
+  const Kernel declared;
+  const KernelTraits& row = traits(call.kind);
+  const bool maxima = row.family == Family::MaxPool;
+  if (row.operands < 2) {
+    call.in2 = declared.in2, call.in2_signed = declared.in2_signed;
+    call.multiplier1 = call.multiplier2 = declared.multiplier1;
+    call.offset1 = call.offset2 = declared.offset1;
+    call.shift1 = call.shift2 = declared.shift1;
+  }
+  if (!row.weights) call.weights = declared.weights, call.weight_bits = declared.weight_bits;
+  if (!call.has_bias && !call.sums_in) call.bias = declared.bias;
+  if (!call.norm) {
+    call.kappa = declared.kappa, call.lambda = declared.lambda;
+    call.norm_bits = declared.norm_bits;
+  }
+  if (row.scratch_bytes == nullptr || row.scratch_bytes(call, 1) == 0) {
+    call.scratch = declared.scratch;
+  }
+  // An addition leaves its sum as int32, too.
+  const bool sums = leaves_words(call) && row.family != Family::Add;
+  if (maxima || sums || call.norm) {
+    call.multiplier = declared.multiplier, call.offset = declared.offset;
+  }
+  if (maxima || sums) call.shift = declared.shift;
+  if (sums) call.out_signed = declared.out_signed;
+  return call;
+}
+
+std::string decoration(const Instruction& instruction) {
+  const auto* call = std::get_if<Kernel>(&instruction);
+  if (call == nullptr) return "";
+  const Kernel clean = without_decoration(*call);
+  if (clean == *call) return "";
+  std::vector<std::int64_t> expected;
+  for_each_field(clean, [&](std::string_view, const auto& value) {
+    expected.push_back(static_cast<std::int64_t>(value));
+  });
+  std::string fault;
+  std::size_t at = 0;
+  for_each_field(*call, [&](std::string_view field, const auto& value) {
+    const std::int64_t wanted = expected[at++], found = static_cast<std::int64_t>(value);
+    if (found == wanted || !fault.empty()) return;
+    fault = fmt::format("{} does not read {}: expected {}, found {}", traits(call->kind).name,
+                        field, wanted, found);
+  });
+  return fault;
+}
+
+namespace {
+
+bool next_of_one(const Instruction& instruction, std::string_view field, const Machine&) {
+  const auto* k = std::get_if<Kernel>(&instruction);
+  return k != nullptr &&
+         ((field == "stride_x" && k->out_w == 1) || (field == "stride_y" && k->out_h == 1));
+}
+
+bool apart_from_none(const Instruction& instruction, std::string_view field, const Machine&) {
+  const auto* k = std::get_if<Kernel>(&instruction);
+  return k != nullptr && ((field == "dilation_x" && k->kernel_w == 1) ||
+                          (field == "dilation_y" && k->kernel_h == 1));
+}
+
+bool behind_last_window(const Instruction& instruction, std::string_view field, const Machine&) {
+  return std::holds_alternative<Kernel>(instruction) && one_of(field, {"pad_right", "pad_bottom"});
+}
+
+bool behind_last_row(const Instruction& instruction, std::string_view field, const Machine&) {
+  const auto* k = std::get_if<Kernel>(&instruction);
+  if (k == nullptr || field != "in_h") return false;
+  return (k->out_h - 1) * k->stride_y + (k->kernel_h - 1) * k->dilation_y + 1 - k->pad_top <=
+         k->in_h;
+}
+
+bool stride_of_one(const Instruction& instruction, std::string_view field, const Machine&) {
+  if (const auto* l3 = std::get_if<L3Transfer>(&instruction)) {
+    return l3->rows == 1 && one_of(field, {"l3_stride", "l2_stride"});
+  }
+  const auto* dma = std::get_if<Dma>(&instruction);
+  if (dma == nullptr) return false;
+  return (field.ends_with("_line_stride") && dma->lines == 1) ||
+         (field.ends_with("_row_stride") && dma->rows == 1) ||
+         (field.ends_with("_plane_stride") && dma->planes == 1);
+}
+
+bool way_of_asking(const Instruction& instruction, std::string_view field, const Machine&) {
+  return std::holds_alternative<Dma>(instruction) && one_of(field, {"two_d", "split"});
+}
+
+bool cores_of_kernel(const Instruction& instruction, std::string_view field, const Machine&) {
+  return std::holds_alternative<Kernel>(instruction) && field == "cores";
+}
+
+bool same_kind(const Instruction& instruction, std::string_view field, const Machine&) {
+  return std::holds_alternative<Kernel>(instruction) && field == "kind";
+}
+
+bool always_sums(const Instruction& instruction, std::string_view field, const Machine&) {
+  const auto* k = std::get_if<Kernel>(&instruction);
+  return k != nullptr && field == "sums_out" && (traits(k->kind).words || k->out_bits == 32);
+}
+
+bool either_operand(const Instruction& instruction, std::string_view field, const Machine&) {
+  const auto* k = std::get_if<Kernel>(&instruction);
+  return k != nullptr && one_of(field, {"in", "in2"}) && traits(k->kind).operands == 2 &&
+         k->multiplier1 == k->multiplier2 && k->offset1 == k->offset2 && k->shift1 == k->shift2 &&
+         k->in_signed == k->in2_signed;
+}
+
+constexpr FieldWithoutEffect kWithoutEffect[] = {
+    {"`kernel`", "`kind`, of kernels that compute the same", "changes nothing but the time",
+     same_kind},
+    {"`kernel`", "`sums_out` of one that leaves int32 anyway", "it does", always_sums},
+    {"`kernel`", "`in` and `in2` exchanged, of an addition that treats both alike", "a sum",
+     either_operand},
+    {"`kernel`", "`stride_x`, `stride_y` of one column, one row of results", "there is no next",
+     next_of_one},
+    {"`kernel`", "`dilation_x`, `dilation_y` of one tap", "it has nothing to be apart from",
+     apart_from_none},
+    {"`kernel`", "`pad_right`, `pad_bottom` beyond the last window", "no window reaches it",
+     behind_last_window},
+    {"`kernel`", "`in_h` beyond the last window", "no window reaches it", behind_last_row},
+    {"`kernel`", "`cores`", "changes nothing but the time; 0 is all", cores_of_kernel},
+    {"`dma`, `l3`", "a stride of one line, row or plane", "there is no next", stride_of_one},
+    {"`dma`", "`two_d`, `split`", "change nothing but the time", way_of_asking},
+};
+
+}  // namespace
+
+std::span<const FieldWithoutEffect> fields_without_effect() { return kWithoutEffect; }
+
 }  // namespace workbench::pulp

@@ -16,7 +16,8 @@ namespace {
 void check_well_formed(const Program& program, const Machine& machine) {
   const auto& layers = program.info.layers;
   for (std::size_t i = 0; i < program.instructions.size(); ++i) {
-    const std::string fault = malformed(program.instructions[i], machine);
+    std::string fault = malformed(program.instructions[i], machine);
+    if (fault.empty()) fault = decoration(program.instructions[i]);
     if (fault.empty()) continue;
     const auto layer = i < program.info.instruction_layer.size()
                            ? static_cast<std::size_t>(program.info.instruction_layer[i])

@@ -4,12 +4,16 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <random>
 
 #include "compiler/pulp/compile.h"
 #include "core/error.h"
+#include "core/file.h"
+#include "isa/pulp/check.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
 #include "sim/verdict.h"
@@ -204,6 +208,182 @@ TEST_P(PulpMutants, are_all_noticed) {
       EXPECT_LE(100 * tally.equivalent, tally.mutants) << kind;
     }
   }
+}
+
+// --- every field of every opcode -----------------------------------------------------------------
+
+enum class Way { PlusOne, FlippedBit, NeighboursValue };
+constexpr Way kWays[] = {Way::PlusOne, Way::FlippedBit, Way::NeighboursValue};
+constexpr std::size_t kOfEach = 1;  // mutants of an opcode's field in one way
+
+struct FieldMutant {
+  const Case* of = nullptr;
+  std::size_t instruction = 0;
+  std::vector<PulpMutant> fields;
+};
+
+std::vector<std::pair<std::string, std::int64_t>> fields_of(pulp::Instruction instruction) {
+  std::vector<std::pair<std::string, std::int64_t>> fields;
+  std::visit(
+      [&](auto& op) {
+        for_each_field(op, [&](std::string_view field, auto& member) {
+          fields.emplace_back(field, static_cast<std::int64_t>(member));
+        });
+      },
+      instruction);
+  return fields;
+}
+
+// Flags are named: any other number of theirs is their opposite.
+bool is_flag(const pulp::Instruction& instruction, const std::string& name) {
+  bool flag = false;
+  std::visit(
+      [&](const auto& op) {
+        for_each_field(op, [&](std::string_view field, const auto& member) {
+          flag = flag ||
+                 (field == name && std::is_same_v<std::remove_cvref_t<decltype(member)>, bool>);
+        });
+      },
+      instruction);
+  return flag;
+}
+
+std::optional<FieldMutant> mutant_of(const Case& c, std::size_t at, std::size_t field, Way way,
+                                     std::mt19937_64& random) {
+  const pulp::Instruction& instruction = c.program.instructions[at];
+  const auto fields = fields_of(instruction);
+  const auto& [name, value] = fields[field];
+  const auto& [next, other] = fields[(field + 1) % fields.size()];
+  FieldMutant mutant{&c, at, {}};
+  const auto set = [&](const std::string& key, std::int64_t to) {
+    mutant.fields.push_back({PulpMutantKind::L1Address, at, key, to});
+  };
+  switch (way) {
+    case Way::PlusOne:
+      set(name, is_flag(instruction, name) ? 1 - value : value + 1);
+      break;
+    case Way::FlippedBit:
+      set(name, value ^ (std::int64_t{1} << (is_flag(instruction, name) ? 0 : random() % 8)));
+      break;
+    case Way::NeighboursValue:
+      if (value == other || fields.size() < 2) return std::nullopt;
+      set(name, is_flag(instruction, name) ? (other != 0 ? 1 : 0) : other);
+      set(next, is_flag(instruction, next) ? (value != 0 ? 1 : 0) : value);
+      break;
+  }
+  return mutant;
+}
+
+pulp::Program mutated(const FieldMutant& mutant) {
+  pulp::Program program = mutant.of->program;
+  for (const PulpMutant& field : mutant.fields) program = mutated(program, field);
+  return program;
+}
+
+bool listed(const FieldMutant& mutant, const pulp::Program& changed) {
+  const Case& c = *mutant.of;
+  const auto rows = pulp::fields_without_effect();
+  return std::all_of(mutant.fields.begin(), mutant.fields.end(), [&](const PulpMutant& field) {
+    return std::any_of(rows.begin(), rows.end(), [&](const pulp::FieldWithoutEffect& row) {
+      return row.is(changed.instructions[mutant.instruction], field.field, c.machine) ||
+             row.is(c.program.instructions[mutant.instruction], field.field, c.machine);
+    });
+  });
+}
+
+// Moved or shortened where nothing that is looked at is lost.
+bool same_bytes(const Case& c, const pulp::Program& changed) {
+  if (!depends_on_timing(changed, c.machine).empty()) return false;
+  const auto before = provenance(c.program, c.machine), after = provenance(changed, c.machine);
+  return !before.empty() && before == after;
+}
+
+std::vector<std::pair<Cycles, Cycles>> times(const Case& c, const pulp::Program& program) {
+  std::vector<std::pair<Cycles, Cycles>> times;
+  const auto result = pulp::simulate(program, c.machine, c.inputs[0], {.values = false});
+  for (const Interval& i : result.timeline.intervals) times.emplace_back(i.begin, i.end);
+  return times;
+}
+
+std::string name_of(const pulp::Instruction& instruction) {
+  const auto* call = std::get_if<pulp::Kernel>(&instruction);
+  return call == nullptr ? std::string(opcode(instruction)) : std::string(to_string(call->kind));
+}
+
+// Numbers of the arithmetic: whether another one shows depends on the codes.
+bool of_codes(std::string_view field) {
+  return field.find("signed") != field.npos || field.starts_with("offset") ||
+         field.starts_with("multiplier") || field.starts_with("divisor");
+}
+
+std::string text_of(const FieldMutant& mutant) {
+  const pulp::Program& program = mutant.of->program;
+  std::string text = fmt::format("{}: {} {} ({}):", mutant.of->name, mutant.instruction,
+                                 name_of(program.instructions[mutant.instruction]),
+                                 program.info.instruction_text[mutant.instruction]);
+  for (const PulpMutant& field : mutant.fields) {
+    text += fmt::format(" {} is {}", field.field, field.value);
+  }
+  return text;
+}
+
+TEST_P(PulpMutants, of_every_field_of_every_opcode_are_noticed_or_listed) {
+  const std::vector<Case> cases = make_cases(GetParam());
+  std::mt19937_64 random(11);
+  std::map<std::tuple<std::string, std::string, Way>, std::vector<FieldMutant>> pools;
+  for (const Case& c : cases) {
+    for (std::size_t at = 0; at < c.program.instructions.size(); ++at) {
+      const auto fields = fields_of(c.program.instructions[at]);
+      for (std::size_t field = 0; field < fields.size(); ++field) {
+        for (const Way way : kWays) {
+          auto& pool = pools[{name_of(c.program.instructions[at]), fields[field].first, way}];
+          if (auto mutant = mutant_of(c, at, field, way, random))
+            pool.push_back(std::move(*mutant));
+        }
+      }
+    }
+  }
+  std::map<const Case*, std::vector<std::pair<Cycles, Cycles>>> before;
+  for (const Case& c : cases) before[&c] = times(c, c.program);
+  std::map<std::string, Tally> tallies;
+  for (auto& [what, pool] : pools) {
+    const auto& [opcode, field, way] = what;
+    std::shuffle(pool.begin(), pool.end(), random);
+    std::size_t tried = 0, shown = 0, hidden = 0;
+    for (const FieldMutant& mutant : pool) {
+      // Of what depends on the codes, one that shows is enough.
+      if (tried >= kOfEach && (hidden == 0 || shown > 0)) break;
+      const Case& c = *mutant.of;
+      ++tried;
+      const pulp::Program changed = mutated(mutant);
+      if (run(c, changed).noticed() || times(c, changed) != before.at(&c)) {
+        ++shown;
+        continue;
+      }
+      ++tallies[opcode].equivalent;
+      if (listed(mutant, changed) || same_bytes(c, changed)) continue;
+      ++hidden;
+      const bool arithmetic = of_codes(field) && way != Way::NeighboursValue;
+      EXPECT_TRUE(arithmetic) << "undetected: " << text_of(mutant);
+    }
+    EXPECT_TRUE(hidden == 0 || shown > 0)
+        << "never shows: " << opcode << " " << field << " " << static_cast<int>(way);
+    tallies[opcode].mutants += tried;
+  }
+  for (const auto& [opcode, tally] : tallies) {
+    fmt::print("{:24} {} mutants, {} of fields without effect\n", opcode, tally.mutants,
+               tally.equivalent);
+  }
+  EXPECT_GE(tallies.size(), 12U);
+}
+
+// The page that tells users has these rows, and no others.
+TEST(PulpFields, without_effect_are_all_listed) {
+  std::string rows = "|---|---|---|\n";
+  for (const pulp::FieldWithoutEffect& row : pulp::fields_without_effect()) {
+    rows += fmt::format("| {} | {} | {} |\n", row.instructions, row.fields, row.why);
+  }
+  EXPECT_NE(read_file("docs/reliability.md").find(rows + "\n"), std::string::npos) << rows;
 }
 
 INSTANTIATE_TEST_SUITE_P(Tilers, PulpMutants,
