@@ -242,6 +242,11 @@ void add_run(CLI::App& app, Commands& commands) {
   command.add_flag(
       "--explain-bound", options.explain_bound,
       "what the machine cannot do faster, per layer and resource, and what holds the rest");
+  command
+      .add_option("--tier", options.tier,
+                  "transaction (default), or detailed, PULP: the cores' instructions, of the "
+                  "application that --emit-c writes (docs/detailed-tier.md)")
+      ->check(CLI::IsMember({"transaction", "detailed"}));
   add_request_options(command, options.files);
   command.add_flag("--deterministic", options.deterministic, "leave wall times out");
   command.add_flag("--brief", options.brief, "print totals, not every layer");
@@ -697,8 +702,14 @@ void add_execute(CLI::App& app, Commands& commands) {
       ->allow_extra_args(false);
   command.add_option("--files", options.files, "folder of the files that the program reads");
   command.add_option("--json", options.json, "write cycles of cores, functions and instructions");
-  command.add_option("--functions", options.functions, "functions to list; 0: all (default 20)");
-  command.add_flag("--profile", options.profile, "list the instructions of each function, too");
+  command.add_option("--folded", options.folded,
+                     "write cycles by call path, one to a line, as flame graphs are drawn of");
+  command.add_option("--functions", options.functions,
+                     "functions and lines to list; 0: all (default 20)");
+  command.add_flag("--profile", options.profile,
+                   "list source lines by their cycles, of programs that are compiled with -g");
+  command.add_flag("--instructions", options.instructions,
+                   "list the instructions of each function");
   command.add_flag("--brief", options.brief, "print what the program prints, no more");
   command
       .add_option("--max-cycles", options.max_cycles,

@@ -34,6 +34,7 @@ struct RunOptions {
   bool golden = true;
   bool timing_only = false;
   bool explain_bound = false;
+  std::string tier = "transaction";  // or "detailed": PULP
   RunFiles files;
   bool deterministic = false;
   bool brief = false;
@@ -196,12 +197,12 @@ struct ValidateOptions {
 };
 
 struct ExecuteOptions {
-  std::filesystem::path program, files, json;
+  std::filesystem::path program, files, json, folded;
   std::string machine = "pulp_open";
   std::vector<std::string> settings;
   std::int64_t max_cycles = 10'000'000'000;
   std::size_t functions = 20;
-  bool profile = false, brief = false;
+  bool profile = false, instructions = false, brief = false;
 };
 
 int run(const RunOptions& options);

@@ -31,10 +31,21 @@ std::map<std::string, std::string> files_of(const fs::path& folder) {
   return files;
 }
 
+std::vector<riscv::Word> addresses_of(const riscv::Profile& profile) {
+  std::vector<riscv::Word> addresses;
+  for (const riscv::FunctionProfile& function : profile.functions) {
+    for (const riscv::InstructionProfile& one : function.instructions) {
+      addresses.push_back(one.address);
+    }
+  }
+  return addresses;
+}
+
 }  // namespace
 
 int execute(const ExecuteOptions& options) {
   require_writable_file(options.json);
+  require_writable_file(options.folded);
   MachineOptions overrides;
   overrides.settings = options.settings;
   const Machine machine = load_machine(find_machine_file(options.machine), overrides);
@@ -42,7 +53,8 @@ int execute(const ExecuteOptions& options) {
   const std::string file = options.program.string();
   const riscv::Elf program = riscv::parse_elf(read_file(options.program), file);
   const riscv::ClusterOptions how{.max_cycles = options.max_cycles,
-                                  .files = files_of(options.files)};
+                                  .files = files_of(options.files),
+                                  .tree = !options.folded.empty()};
   const auto named = [&](const Error& error) { fail("{}: {}", file, error.what()); };
   std::optional<riscv::Cluster> cluster;
   ExecutedProgram execution{.program = options.program.filename().string(), .machine = pulp.name};
@@ -55,9 +67,16 @@ int execute(const ExecuteOptions& options) {
   }
   execution.console = cluster->console();
   execution.profile = riscv::profile_of(program, pulp, *cluster);
+  if (options.profile || !options.json.empty()) {
+    execution.lines = source_lines(options.program, addresses_of(execution.profile));
+  }
   if (!options.json.empty()) write_file(options.json, execution_json(execution));
+  if (!options.folded.empty()) write_file(options.folded, folded_stacks(execution.profile));
   print(execution.console);
-  if (!options.brief) print(execution_text(execution, options.functions, options.profile));
+  if (!options.brief) {
+    print(execution_text(execution,
+                         {.functions = options.functions, .instructions = options.instructions}));
+  }
   return execution.exit_code == 0 ? 0 : 1;
 }
 

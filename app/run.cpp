@@ -12,6 +12,7 @@
 #include "data/arrays.h"
 #include "explore/energy/energy.h"
 #include "explore/flow/application.h"
+#include "explore/flow/detailed.h"
 #include "explore/flow/expectation.h"
 #include "explore/flow/golden_files.h"
 #include "explore/flow/machine.h"
@@ -20,6 +21,7 @@
 #include "explore/html/run_page.h"
 #include "explore/report/bounds.h"
 #include "explore/report/compiler_reports.h"
+#include "explore/report/execution.h"
 #include "explore/report/export.h"
 #include "explore/report/graph_drawing.h"
 #include "explore/report/text.h"
@@ -125,9 +127,10 @@ void show_views(const CompileRequest& request, const ViewOptions& views, const C
   print(xfdnn_report(compiled, natural ? StepOrder::Model : StepOrder::Schedule));
 }
 
-void write_outputs(const RunFiles& files, const Compiled& compiled, const SimulatedNetwork& run,
+void write_outputs(const RunFiles& files, const Compiled& compiled, const DetailedRun& detailed,
                    const Technology& technology) {
-  if (!files.json.empty()) write_file(files.json, json_report(run.result));
+  const SimulatedNetwork& run = detailed.network;
+  if (!files.json.empty()) write_file(files.json, json_report(run.result, detailed.layers));
   if (!files.csv.empty()) write_file(files.csv, csv_report(run.result.report));
   if (!files.trace.empty()) {
     write_file(files.trace,
@@ -165,6 +168,7 @@ int run(const RunOptions& options) {
     require_writable_file(*path);
   }
   require_picture(files.png);
+  if (options.tier == "detailed") require_riscv_compiler();
   ProgressBar progress;
   CompileRequest request = options.request;
   if (!request.program.empty() && request.model.name.empty()) {  // weights are the model then
@@ -174,17 +178,22 @@ int run(const RunOptions& options) {
       compile_from(request, options.views, options.threads, progress.callback());
   const Technology technology = technology_for(compiled.machine, request.technology);
   create_folder(files.dump_tensors);
-  SimulatedNetwork simulated = run_network(
-      compiled,
-      {.golden = options.golden, .values = !options.timing_only, .bounds = options.explain_bound},
-      progress.callback());
+  const RunRequest how{
+      .golden = options.golden, .values = !options.timing_only, .bounds = options.explain_bound};
+  DetailedRun done;  // of the transaction tier only its network
+  if (options.tier == "detailed") {
+    done = run_detailed(compiled, how, progress.callback());
+  } else {
+    done.network = run_network(compiled, how, progress.callback());
+  }
+  SimulatedNetwork& simulated = done.network;
   if (options.advise) {
     simulated.result.advice = knob_steps(resolved(options.request), progress.callback());
   }
   progress.clear();
   simulated.result.support = support_of(compiled);
   if (options.deterministic) simulated.result.wall.reset();
-  write_outputs(files, compiled, simulated, technology);
+  write_outputs(files, compiled, done, technology);
   warn(simulated.result.warnings);
   std::vector<Cycles> cycles;
   for (const LayerReport& layer : simulated.result.report.layers) cycles.push_back(layer.cycles);
@@ -195,6 +204,9 @@ int run(const RunOptions& options) {
                     {.colour = colours_wanted(),
                      .every_layer = !options.brief,
                      .judge_accuracy = !data.input.empty() || !data.calibration.empty()}));
+  if (!done.layers.empty() && !options.brief) {
+    print(cores_text(simulated.result.report, done.layers));
+  }
   if (simulated.result.bounds) {
     print(bound_text(explain(*simulated.result.bounds, simulated.result.report)));
   }

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,8 +16,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-
-extern char** environ;
+#include "explore/flow/tools.h"
 
 namespace workbench::app {
 
@@ -159,38 +157,6 @@ void create_folder(const fs::path& path) {
 
 namespace {
 
-bool is_installed(const std::string& program) {
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path == nullptr ? "" : path);
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    if (access((fs::path(folder) / program).c_str(), X_OK) == 0) return true;
-  }
-  return false;
-}
-
-// Runs it to its end with stdout and stderr redirected to `log`. Returns its wait() status. Throws
-// Error when it cannot be started.
-int run_program(const std::vector<std::string>& command, const fs::path& log) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
-                                   O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-  std::vector<std::string> arguments = command;
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  pid_t child = 0;
-  const int error = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) fail("{}: {}", command[0], std::strerror(error));
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) fail("{}: {}", command[0], std::strerror(errno));
-  }
-  return status;
-}
-
 constexpr const char* kGraphviz = "dot";
 
 std::optional<std::string> browser() {
@@ -222,8 +188,8 @@ void write_drawing(const fs::path& path, const std::string& dot) {
   const ScratchFolder folder;
   const fs::path in = folder.file("graph.dot"), out = folder.file("graph.svg");
   write_file(in, dot);
-  const int status =
-      run_program({kGraphviz, "-Tsvg", in.string(), "-o", out.string()}, folder.file("log"));
+  const int status = run_tool({kGraphviz, "-Tsvg", in.string(), "-o", out.string()},
+                              {.output = folder.file("log")});
   if (status != 0) {
     const std::string log = read_file(folder.file("log"));
     fail("{}: `dot` failed: {}", path.string(), log.substr(0, log.find('\n')));
@@ -263,7 +229,7 @@ void write_picture(const fs::path& path, const std::string& html, const std::str
                                       "--screenshot=" + picture.string()};
   if (geteuid() == 0) command.push_back("--no-sandbox");  // root has no sandbox to give
   command.push_back("file://" + page.string() + "#chart=" + chart);
-  run_program(command, folder.file("log"));
+  run_tool(command, {.output = folder.file("log")});
   if (!fs::exists(picture)) {
     const std::string log = read_file(folder.file("log"));
     fail("{}: {} took no picture: {}", path.string(), command[0], log.substr(0, log.find('\n')));

@@ -19,7 +19,7 @@ set(CPACK_COMPONENT_COMMAND_DESCRIPTION
 Compiles quantized networks (ONNX, Caffe, TensorFlow) for xDNN overlays and
 PULP clusters, runs the program on a SystemC model of the machine, compares
 every value with a golden model and attributes every cycle to a cause.")
-set(CPACK_DEBIAN_COMMAND_PACKAGE_SUGGESTS "chromium, graphviz, slurm-wlm")
+set(CPACK_DEBIAN_COMMAND_PACKAGE_SUGGESTS "chromium, gcc-riscv64-unknown-elf, graphviz, make, picolibc-riscv64-unknown-elf, slurm-wlm")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libworkbench-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)

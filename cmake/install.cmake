@@ -1,11 +1,14 @@
-# `cmake --install`: the command with its man page, completion and shipped machines (component
-# command), and the libraries with their headers for find_package(workbench) (development). Headers
+# `cmake --install`: the command with its man page, completion, shipped machines and the runtime of
+# PULP programs (component command), and the libraries with their headers for find_package(workbench) (development). Headers
 # keep their folders: #include "core/graph.h" works in both trees.
 include(CMakePackageConfigHelpers)
 
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME command)
 install(TARGETS workbench RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/workbench)
+# What programs of the detailed tier are compiled with, and an example of one.
+install(DIRECTORY runtime/pulp DESTINATION ${CMAKE_INSTALL_DATADIR}/workbench/runtime)
+install(DIRECTORY docs/examples/kernel DESTINATION ${CMAKE_INSTALL_DATADIR}/workbench/examples)
 install(FILES ${PROJECT_BINARY_DIR}/workbench.revision
         DESTINATION ${CMAKE_INSTALL_DATADIR}/workbench OPTIONAL)
 set(documents ${PROJECT_BINARY_DIR}/documents)

@@ -9,6 +9,7 @@
 #include "compiler/pulp/c_tables.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "isa/pulp/layer_runs.h"
 #include "isa/pulp/loops.h"
 
 namespace workbench::pulp {
@@ -52,22 +53,6 @@ std::string in_comment(std::string text) {
   return text;
 }
 
-// Instructions [begin, end) of one layer; a layer that is gone back to is run again.
-struct Run {
-  std::size_t layer = 0, begin = 0, end = 0;
-};
-
-std::vector<Run> runs_of(const Program& program) {
-  const auto& layers = program.info.instruction_layer;
-  std::vector<Run> runs;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const auto layer = static_cast<std::size_t>(layers[i]);
-    if (runs.empty() || runs.back().layer != layer) runs.push_back({layer, i, i});
-    runs.back().end = i + 1;
-  }
-  return runs;
-}
-
 // Nodes that the host runs before instruction `at`.
 std::string node_names(const Program& program, const HostStep& step) {
   std::string names;
@@ -86,7 +71,7 @@ void require_no_host_between(const Program& program) {
     const auto layer = static_cast<std::size_t>(
         program.info.instruction_layer[static_cast<std::size_t>(step.before)]);
     fail(
-        "--emit-c: {}: run on the host before layer '{}': expected a network that the cluster runs "
+        "{}: run on the host before layer '{}': expected a network that the cluster runs "
         "whole, found {} of its layers behind them",
         node_names(program, step), program.info.layers[layer].name,
         program.info.layers.size() - layer);
@@ -171,7 +156,7 @@ class Application {
  public:
   Application(const Program& program, const Machine& machine,
               const std::map<std::string, Tensor>& values)
-      : program_(program), machine_(machine), values_(values), runs_(runs_of(program)) {}
+      : program_(program), machine_(machine), values_(values), runs_(layer_runs(program)) {}
 
   Files files() {
     require_no_host_between(program_);
@@ -196,7 +181,7 @@ class Application {
   void require_sizes() const {
     constexpr std::int64_t kMax = std::int64_t{1} << 31;
     if (std::max({program_.l1_bytes, program_.l2_bytes, program_.l3_bytes}) >= kMax) {
-      fail("--emit-c: expected memories below 2 GiB, found {} bytes of L1, {} of L2, {} of L3",
+      fail("expected memories below 2 GiB, found {} bytes of L1, {} of L2, {} of L3",
            program_.l1_bytes, program_.l2_bytes, program_.l3_bytes);
     }
   }
@@ -209,7 +194,7 @@ class Application {
         room / std::max<std::int64_t>(1, machine_.cluster.cores - 1) / 16 * 16;
     if (room < 0 || each < kLeast) {
       fail(
-          "--emit-c: the buffer of {} bytes leaves too little of the {} bytes of L1 for the stacks "
+          "the buffer of {} bytes leaves too little of the {} bytes of L1 for the stacks "
           "of "
           "{} cores: expected --l1 {} or less",
           program_.l1_bytes, machine_.l1.size_bytes, machine_.cluster.cores,
@@ -240,7 +225,7 @@ class Application {
   }
 
   void add_layer(std::size_t run) {
-    const Run& range = runs_[run];
+    const LayerRun& range = runs_[run];
     const auto rows =
         table_of(in_loops(program_, range.begin, range.end), layer_name(run), kernels_);
     std::string text = about(run) + fmt::format(
@@ -267,7 +252,7 @@ class Application {
       const bool piece =
           probe.value_channels != 0 && (probe.place.channels != probe.value_channels ||
                                         probe.place.height != probe.value_height);
-      const std::optional<std::size_t> run = ends_with(probe);
+      const std::optional<std::size_t> run = run_that_ends_with(program_, runs_, probe);
       if (piece || !run || probe.place.space == Space::L1) continue;
       const auto bytes = bytes_of(probe.place, values_);
       const Sums sums = bytes ? sums_of(*bytes) : Sums{};
@@ -282,31 +267,13 @@ class Application {
     return text;
   }
 
-  // The layer behind whose instructions the tensor is still as the probe finds it: nothing is
-  // written after it but what is of the layers to come.
-  std::optional<std::size_t> ends_with(const Probe& probe) const {
-    const auto after = static_cast<std::size_t>(probe.after);
-    for (std::size_t run = 0; run < runs_.size(); ++run) {
-      if (after < runs_[run].begin || after >= runs_[run].end) continue;
-      const bool idle = std::all_of(
-          program_.instructions.begin() + static_cast<std::ptrdiff_t>(after + 1),
-          program_.instructions.begin() + static_cast<std::ptrdiff_t>(runs_[run].end),
-          [](const Instruction& op) {
-            return !std::holds_alternative<Kernel>(op) && !std::holds_alternative<Dma>(op) &&
-                   !std::holds_alternative<L3Transfer>(op);
-          });
-      return idle ? std::optional(run) : std::nullopt;
-    }
-    return std::nullopt;
-  }
-
   std::string tensors(const std::string& what, const std::vector<TensorPlace>& places) {
     const bool in = what == "inputs";
     std::string text;
     std::size_t index = 0, count = 0;
     for (const TensorPlace& place : places) {
       const auto bytes = bytes_of(place, values_);
-      if (in && !bytes) fail("--emit-c: input '{}' has no value", place.value);
+      if (in && !bytes) fail("input '{}' has no value", place.value);
       if (in) require_gapless(place);
       const std::string file =
           fmt::format("{}{}.hex", what, index == 0 ? "" : std::to_string(index));
@@ -328,8 +295,7 @@ class Application {
     const bool pixels = place.width == 1 || place.pixel_stride == pixel;
     const bool rows = place.height == 1 || place.row_stride == pixel * place.width;
     if (!pixels || !rows) {
-      fail("--emit-c: input '{}' lies in L2 with gaps: expected pixels one after the other",
-           place.value);
+      fail("input '{}' lies in L2 with gaps: expected pixels one after the other", place.value);
     }
   }
 
@@ -400,11 +366,13 @@ class Application {
            "with\n"
            "# picolibc-riscv64-unknown-elf: make -f Makefile.plain [XPULP=0], then\n"
            "# workbench execute main.elf --files hex. XPULP=0: no instruction beyond RV32IMC.\n"
+           "# REPORT=0: layers follow each other at once, without their cycles and check sums.\n"
            "include vars.mk\n"
-           "XPULP ?= 1\nPLATFORM = platform\ninclude $(PLATFORM)/platform.mk\n"
+           "XPULP ?= 1\nREPORT ?= 1\nPLATFORM = platform\ninclude $(PLATFORM)/platform.mk\n"
            "CFLAGS = $(PULP_CFLAGS) -mno-strict-align $(addprefix -I,$(INCLUDES)) "
            "$(DEFINES) -DARCHI_CLUSTER_NB_PE=$(NUM_CORES)\n"
            "ifeq ($(XPULP),1)\nCFLAGS += -DNN_XPULP\nendif\n"
+           "ifeq ($(REPORT),0)\nCFLAGS += -DNETWORK_SILENT\nendif\n"
            "main.elf: $(SOURCES) $(PULP_RUNTIME)\n"
            "\t$(PULP_CC) $(CFLAGS) $^ $(PULP_LDFLAGS) -o $@\n"
            "size: main.elf\n\triscv64-unknown-elf-size $<\n"
@@ -469,7 +437,7 @@ class Application {
   const Program& program_;
   const Machine& machine_;
   const std::map<std::string, Tensor>& values_;
-  std::vector<Run> runs_;
+  std::vector<LayerRun> runs_;
   std::vector<std::string> kernels_;
   Files files_;
   std::string hex_;

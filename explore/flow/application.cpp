@@ -108,11 +108,18 @@ constexpr std::string_view kRuntimeReadme =
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> application_files(const Compiled& compiled) {
+  return pulp::emit_c(compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled));
+}
+
 void write_application(FreshFolder& folder, const Compiled& compiled) {
-  for (const auto& [path, contents] :
-       pulp::emit_c(compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled))) {
-    folder.write(path, contents);
+  std::vector<std::pair<std::string, std::string>> files;
+  try {
+    files = application_files(compiled);
+  } catch (const Error& error) {
+    fail("--emit-c: {}", error.what());
   }
+  for (const auto& [path, contents] : files) folder.write(path, contents);
   folder.commit();
 }
 

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "explore/flow/pipeline.h"
 
@@ -34,7 +36,11 @@ class FreshFolder {
   std::filesystem::path to_, fresh_;
 };
 
-// The machine is a PULP cluster.
+// Path and contents of each file of the application. The machine is a PULP cluster. Throws Error,
+// without naming an option: emit_c().
+std::vector<std::pair<std::string, std::string>> application_files(const Compiled& compiled);
+
+// The same, as a folder.
 void write_application(FreshFolder& folder, const Compiled& compiled);
 // The machine is an xDNN overlay. `folder` has network.onnx already, the network after all passes.
 void write_runtime_files(FreshFolder& folder, const Compiled& compiled);

@@ -7,6 +7,7 @@
 #include "compiler/passes/passes.h"
 #include "compiler/passes/several_images.h"
 #include "core/error.h"
+#include "explore/flow/simulator.h"
 #include "sim/golden/golden.h"
 
 namespace workbench {
@@ -136,14 +137,21 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
 
 SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request,
                              const Progress& progress) {
+  const Simulator transaction = [&](const Compiled& of) {
+    return target_for(of.machine).simulate(of.program, of.input, {.values = request.values});
+  };
+  return run_network(compiled, request, transaction, progress);
+}
+
+SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request,
+                             const Simulator& simulator, const Progress& progress) {
   const bool golden = request.golden && request.values;
   std::future<Expected> expected;
   if (golden) {
     expected = std::async(std::launch::async, [&] { return golden_values(compiled); });
   }
   tell(progress, "simulating", 0.4);
-  Simulated simulated = target_for(compiled.machine)
-                            .simulate(compiled.program, compiled.input, {.values = request.values});
+  Simulated simulated = simulator(compiled);
   RunResult result{.report = {}, .timeline = std::move(simulated.timeline)};
   WallTimes wall = compiled.wall;
   wall.simulate_seconds = simulated.seconds;

@@ -71,7 +71,14 @@ Json waits(const Waterfall& cycles) {
   return object;
 }
 
-Json layer_rows(const Report& report) {
+Json cores_json(const riscv::Spent& spent) {
+  Json object = {{"cycles", spent.cycles()}};
+  riscv::Spent::fields(spent,
+                       [&](std::string_view name, std::int64_t cycles) { object[name] = cycles; });
+  return object;
+}
+
+Json layer_rows(const Report& report, const std::vector<riscv::Spent>& cores) {
   Json rows = Json::array();
   for (std::size_t i = 0; i < report.layers.size(); ++i) {
     const LayerReport& layer = report.layers[i];
@@ -81,6 +88,7 @@ Json layer_rows(const Report& report) {
     add_metrics(layer, row);
     row["waits"] = waits(layer.waterfall);
     row["waterfall"] = waterfall(layer.waterfall);
+    if (!cores.empty()) row["cores"] = cores_json(cores[i]);
     rows.push_back(std::move(row));
   }
   return rows;
@@ -221,7 +229,7 @@ Json support(const Support& support) {
 
 }  // namespace
 
-std::string json_report(const RunResult& result) {
+std::string json_report(const RunResult& result, const std::vector<riscv::Spent>& cores) {
   const Report& report = result.report;
   const ProgramInfo& program = report.program;
   Json json = {{"schema_version", kReportSchemaVersion},
@@ -244,7 +252,7 @@ std::string json_report(const RunResult& result) {
   json["engines"] = engines(report);
   json["verdict"] = verdict(result);
   json["accuracy"] = accuracy(result);
-  json["layers"] = layer_rows(report);
+  json["layers"] = layer_rows(report, cores);
   if (result.bounds) json["bounds"] = bounds(explain(*result.bounds, report));
   if (result.advice) json["advice"] = advice(*result.advice);
   json["host_steps"] = host_steps(report);

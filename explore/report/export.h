@@ -4,18 +4,21 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "explore/report/report.h"
 #include "isa/program_info.h"
 #include "isa/timeline.h"
+#include "sim/riscv/profile.h"
 
 namespace workbench {
 
 inline constexpr int kReportSchemaVersion = 2;
 
 // Deterministic: keys in documented order, doubles shortest round-trip, infinite as null. `wall`
-// is there when result.wall is.
-std::string json_report(const RunResult& result);
+// is there when result.wall is. `cores`: of the detailed tier, cycles of all cores by cause, by
+// layer; else empty.
+std::string json_report(const RunResult& result, const std::vector<riscv::Spent>& cores = {});
 
 // One line per layer after a header line.
 std::string csv_report(const Report& report);

@@ -159,6 +159,15 @@ void write_tensor(Memory& memory, const TensorPlace& place, const Tensor& tensor
   }
 }
 
+void name_shapes(const Graph& host, std::map<std::string, Tensor>& tensors) {
+  for (const Value& value : host.values) {
+    const auto found = tensors.find(value.name);
+    if (found == tensors.end() || found->second.shape() == value.shape) continue;
+    if (found->second.size() != element_count(value.shape)) continue;
+    found->second = found->second.reshaped(value.shape);
+  }
+}
+
 void put_piece(const Probe& probe, const Tensor& piece, Tensor& whole) {
   const TensorPlace& place = probe.place;
   const Shape shape{1, probe.value_channels, probe.value_height, place.width};

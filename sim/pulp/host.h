@@ -45,6 +45,9 @@ Tensor read_tensor(const Memory& memory, const TensorPlace& place);
 // `tensor`: integers of any type and shape with as many elements, C, H, W in this order.
 void write_tensor(Memory& memory, const TensorPlace& place, const Tensor& tensor);
 
+// A place in memory is a map; what the host reads of it has the shape that the network says.
+void name_shapes(const Graph& host, std::map<std::string, Tensor>& tensors);
+
 // Puts a piece where it belongs in the tensor, which the first piece makes.
 void put_piece(const Probe& probe, const Tensor& piece, Tensor& whole);
 

@@ -29,20 +29,6 @@ void check_well_formed(const Program& program, const Machine& machine) {
 
 }  // namespace
 
-namespace {
-
-// A place in memory is a map; what the host reads of it has the shape that the network says.
-void name_shapes(const Graph& host, std::map<std::string, Tensor>& tensors) {
-  for (const Value& value : host.values) {
-    const auto found = tensors.find(value.name);
-    if (found == tensors.end() || found->second.shape() == value.shape) continue;
-    if (found->second.size() != element_count(value.shape)) continue;
-    found->second = found->second.reshaped(value.shape);
-  }
-}
-
-}  // namespace
-
 SimulationResult simulate(const Program& program, const Machine& machine,
                           std::span<const Tensor> inputs, const SimulateOptions& options) {
   const sim::FreshKernel kernel;

@@ -15,6 +15,7 @@ constexpr Word kL3Port = 0x1a102000;
 // docs/facts/riscv.md 2: what a load of the event unit takes that need not wait.
 constexpr std::int64_t kEventLoadCycles = 4;
 constexpr std::size_t kFramesMax = 4096;
+constexpr Word kCodeBytesMax = 4 << 20;  // each is counted apart, core by core
 
 // Addresses that instructions may come from: what the segments span of L2.
 std::pair<Word, Word> code_range(const Elf& program) {
@@ -45,6 +46,10 @@ void check_segments(const Elf& program, Memories& memories) {
 Code code_of(const Elf& program, const pulp::Machine& machine, Memories& memories) {
   check_segments(program, memories);
   const auto [begin, end] = code_range(program);
+  if (end - begin > kCodeBytesMax) {
+    fail("instructions from 0x{:x} to 0x{:x}: expected them within {} bytes", begin, end,
+         kCodeBytesMax);
+  }
   return {begin, {memories.l2.at(begin), end - begin}, machine.core};
 }
 
@@ -65,9 +70,13 @@ Cluster::Cluster(const Elf& program, const pulp::Machine& machine, const Cluster
       shared_cache_(machine.icache.shared_bytes, machine.icache.shared_ways,
                     machine.icache.line_bytes),
       function_at_(code_.size(), -1),
+      watched_at_(code_.size(), -1),
       returns_to_(code_.size(), 0),
       calls_(static_cast<std::size_t>(machine.cluster.cores) + 1) {
   load_program();
+  if (!options.observe) return;
+  dma_.log_to(dma_moves_);
+  l3_.log_to(l3_moves_);
 }
 
 void Cluster::load_program() {
@@ -79,9 +88,13 @@ void Cluster::load_program() {
   }
   for (std::size_t k = 0; k < program_.functions.size(); ++k) {
     const Op* const op = code_.at(program_.functions[k].address);
-    if (op != nullptr && function_at_[code_.index(op)] < 0) {
-      function_at_[code_.index(op)] = static_cast<std::int32_t>(k);
-    }
+    if (op == nullptr) continue;
+    std::int32_t& function = function_at_[code_.index(op)];
+    if (function < 0) function = static_cast<std::int32_t>(k);
+    const auto watched =
+        std::find(options_.watched.begin(), options_.watched.end(), program_.functions[k].name);
+    if (watched == options_.watched.end()) continue;
+    watched_at_[code_.index(op)] = static_cast<std::int32_t>(watched - options_.watched.begin());
   }
   Op* const entry = code_.at(program_.entry);
   if (entry == nullptr) fail("entry 0x{:x}: expected it among the instructions", program_.entry);
@@ -167,6 +180,7 @@ Cluster::Access Cluster::store(Hart& hart, Op* op, Word address, unsigned bytes,
   hart.op = op;
   if (!store_register(hart, address, value)) {
     ++stalls.queue;
+    ++hart.queue;
     return Access::Retry;
   }
   after_registers();
@@ -221,7 +235,7 @@ void Cluster::after_registers() {
     wheel_.put(static_cast<unsigned>(harts_.size()) + start.lane, start.time);
   }
   for (const unsigned hart : dma_.take_events()) events_.raise(hart, EventUnit::kDmaEvent);
-  for (const EventUnit::Woken& woken : events_.take_woken()) wake(harts_[woken.hart], woken.value);
+  for (const EventUnit::Woken& woken : events_.take_woken()) wake(harts_[woken.hart], woken);
 }
 
 // Events ------------------------------------------------------------------------------------
@@ -232,15 +246,25 @@ void Cluster::sleep(Hart& hart, Op* op) {
   hart.sleep_begin = wheel_.now();
 }
 
-void Cluster::wake(Hart& hart, Word value) {
+void Cluster::wake(Hart& hart, const EventUnit::Woken& woken) {
   CHECK(hart.asleep, "core {} is awake", hart.number);
   std::int64_t time = wheel_.now() + machine_.cluster.barrier_cycles;
   Op* const op = hart.op;
-  hart.stalls[code_.index(op)].event += time - hart.sleep_begin - 1;
+  Stalls& stalls = hart.stalls[code_.index(op)];
+  (woken.waited == EventUnit::Wait::Barrier ? stalls.barrier : stalls.event) +=
+      time - hart.sleep_begin - 1;
   ++hart.count[code_.index(op)];
-  hart.x[op->rd] = value;
+  hart.x[op->rd] = woken.value;
   hart.asleep = false;
-  Op* const next = op->flags == 0 ? op + op->halfwords : end_of_body(hart, op, time);
+  if (options_.observe) {
+    options_.observe(*this, {.kind = CoreEvent::Kind::Slept,
+                             .hart = hart.number,
+                             .time = time,
+                             .begin = hart.sleep_begin,
+                             .waited = woken.waited});
+  }
+  const bool loop_ends = (op->flags & Op::kLoopEnd) != 0;
+  Op* const next = loop_ends ? end_of_body(hart, op, time) : op + op->halfwords;
   park(hart, next, time);
 }
 
@@ -351,19 +375,54 @@ void Cluster::jumped(Hart& hart, const Op* to, std::int64_t time) {
     while (!hart.frames.empty() &&
            std::any_of(hart.frames.begin(), hart.frames.end(),
                        [&](const Frame& frame) { return frame.back == to; })) {
-      const Frame frame = hart.frames.back();
-      hart.frames.pop_back();
-      Calls& calls = calls_[hart.number][frame.function];
-      ++calls.count;
-      calls.cycles += time - frame.begin;
-      calls.longest = std::max(calls.longest, time - frame.begin);
+      leave(hart, time);
     }
   }
   if (function_at_[at] < 0 || hart.frames.size() >= kFramesMax) return;
   const Op* const back = code_.at(hart.x[1]);
-  if (back == nullptr) return;
+  if (back != nullptr) call(hart, at, back, time);
+}
+
+void Cluster::call(Hart& hart, std::size_t at, const Op* back, std::int64_t time) {
   returns_to_[code_.index(back)] = 1;
-  hart.frames.push_back({static_cast<std::size_t>(function_at_[at]), back, time});
+  const std::int32_t function = function_at_[at], watched = watched_at_[at];
+  hart.frames.push_back({static_cast<std::size_t>(function), back, time, watched});
+  if (options_.tree) {
+    const auto next = static_cast<std::int32_t>(hart.tree.size());
+    const auto [found, is_new] = hart.children.try_emplace({hart.node, function}, next);
+    if (is_new) hart.tree.push_back({hart.node, function, 0});
+    enter_node(hart, found->second, time);
+  }
+  if (watched < 0) return;
+  options_.observe(*this, {.kind = CoreEvent::Kind::Enters,
+                           .hart = hart.number,
+                           .time = time,
+                           .watched = static_cast<std::size_t>(watched)});
+}
+
+// The innermost call has returned.
+void Cluster::leave(Hart& hart, std::int64_t time) {
+  const Frame frame = hart.frames.back();
+  hart.frames.pop_back();
+  Calls& calls = calls_[hart.number][frame.function];
+  ++calls.count;
+  calls.cycles += time - frame.begin;
+  calls.longest = std::max(calls.longest, time - frame.begin);
+  if (options_.tree) {
+    const std::int32_t parent = hart.tree[static_cast<std::size_t>(hart.node)].parent;
+    enter_node(hart, std::max(0, parent), time);
+  }
+  if (frame.watched < 0) return;
+  options_.observe(*this, {.kind = CoreEvent::Kind::Leaves,
+                           .hart = hart.number,
+                           .time = time,
+                           .watched = static_cast<std::size_t>(frame.watched)});
+}
+
+void Cluster::enter_node(Hart& hart, std::int32_t node, std::int64_t time) const {
+  hart.tree[static_cast<std::size_t>(hart.node)].cycles += time - hart.node_since;
+  hart.node_since = time;
+  hart.node = node;
 }
 
 std::int64_t Cluster::fetch(Hart& hart, Op* op) {
@@ -374,6 +433,7 @@ std::int64_t Cluster::fetch(Hart& hart, Op* op) {
   std::int64_t cycles = cache.private_bytes > 0 ? cache.private_miss_cycles : 0;
   if (shared_cache_.misses(line)) cycles += cache.shared_miss_cycles;
   hart.stalls[code_.index(op)].fetch += cycles;
+  hart.fetch += cycles;
   return cycles;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,9 +19,25 @@
 
 namespace workbench::riscv {
 
+class Cluster;
+
+// A core begins or has ended a call of a watched function, or has slept at the event unit.
+struct CoreEvent {
+  enum class Kind { Enters, Leaves, Slept };
+  Kind kind = Kind::Slept;
+  unsigned hart = 0;
+  std::int64_t time = 0;
+  std::size_t watched = 0;  // Enters, Leaves: which function
+  std::int64_t begin = 0;   // Slept: since when, and for what
+  EventUnit::Wait waited = EventUnit::Wait::None;
+};
+
 struct ClusterOptions {
   std::int64_t max_cycles = 0;                    // 0: no limit
   std::map<std::string, std::string> files = {};  // that the program can read
+  bool tree = false;                              // keep the calls of each core as a tree
+  std::vector<std::string> watched = {};          // names of functions
+  std::function<void(const Cluster&, const CoreEvent&)> observe = {};  // empty: nobody
 };
 
 // A function's calls on a core, with all that they called.
@@ -44,6 +61,8 @@ class Cluster {
   const L3& l3() const { return l3_; }
   const std::vector<std::map<std::size_t, Calls>>& calls() const { return calls_; }
   const Memories& memories() const { return memories_; }
+  const std::vector<Move>& dma_moves() const { return dma_moves_; }  // of a cluster observed
+  const std::vector<Move>& l3_moves() const { return l3_moves_; }
 
  private:
   enum class Access { Done, Retry, Asleep };
@@ -70,10 +89,13 @@ class Cluster {
   Op* end_of_body(Hart& hart, Op* op, std::int64_t& time);
   Op* target(Hart& hart, const Op* op, Word address);
   void jumped(Hart& hart, const Op* to, std::int64_t time);
+  void call(Hart& hart, std::size_t at, const Op* back, std::int64_t time);
+  void leave(Hart& hart, std::int64_t time);
+  void enter_node(Hart& hart, std::int32_t node, std::int64_t time) const;
   std::int64_t fetch(Hart& hart, Op* op);
 
   void sleep(Hart& hart, Op* op);
-  void wake(Hart& hart, Word value);
+  void wake(Hart& hart, const EventUnit::Woken& woken);
   void after_registers();
   void stop(Word exit_code);
   [[noreturn]] void program_fault(const Hart& hart, const Op* op, const std::string& what) const;
@@ -93,8 +115,10 @@ class Cluster {
   pulp::CodeCache shared_cache_;
   std::vector<Hart> harts_;
   std::vector<std::int32_t> function_at_;            // by Code::index(); -1: none begins there
+  std::vector<std::int32_t> watched_at_;             // the same, into ClusterOptions::watched
   std::vector<std::uint8_t> returns_to_;             // by Code::index()
   std::vector<std::map<std::size_t, Calls>> calls_;  // by core, by function
+  std::vector<Move> dma_moves_, l3_moves_;
   std::string console_;
   std::int64_t timer_begin_ = 0;
   bool running_ = true;

@@ -35,6 +35,9 @@ Op Code::translated(const Op* place) const {
   op.rs1 = found->rs1;
   op.rs2 = found->rs2;
   op.halfwords = found->bytes / 2;
+  const bool straddles = op.halfwords == 2 && (address(place) & 2) != 0;
+  op.flags =
+      static_cast<std::uint8_t>((op.flags & Op::kLoopEnd) | (straddles ? Op::kStraddles : 0));
   op.immediate = found->immediate;
   op.reads = used.read;
   return op;
@@ -50,6 +53,12 @@ void Code::decode(Op* op) {
 
 std::uint8_t Code::stall(const Op& op, const Op& after) const {
   if (op.rd >= Op::kNoRegister || (after.reads >> op.rd & 1) == 0) return 0;
+  const bool jumps = after.opcode == static_cast<std::uint16_t>(Opcode::jalr);
+  return static_cast<std::uint8_t>(result_use(op) + (jumps ? kJumpRegisterUse : 0));
+}
+
+// What an instruction waits that wants the result of the one before it.
+std::uint8_t Code::result_use(const Op& op) const {
   switch (row(static_cast<Opcode>(op.opcode)).unit) {
     case Unit::Load:
       return static_cast<std::uint8_t>(core_.load_use);

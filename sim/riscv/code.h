@@ -15,7 +15,8 @@ namespace workbench::riscv {
 struct Op {
   static constexpr std::uint16_t kUndecoded = static_cast<std::uint16_t>(Opcode::kCount);
   static constexpr std::uint16_t kIllegal = kUndecoded + 1;
-  static constexpr std::uint8_t kLoopEnd = 1;  // of `flags`: a hardware loop may end here
+  // Of `flags`: a hardware loop may end here; 4 bytes that straddle a word.
+  static constexpr std::uint8_t kLoopEnd = 1, kStraddles = 2;
   static constexpr std::uint8_t kNoRegister = 32;
 
   std::uint16_t opcode = kUndecoded;
@@ -28,6 +29,11 @@ struct Op {
   Word reads = 0;  // registers by bit
 };
 static_assert(sizeof(Op) == 16);
+
+// docs/facts/riscv.md 2: a jump or branch to an instruction that straddles a word, and a jalr whose
+// address the instruction before it makes.
+inline constexpr std::int64_t kStraddlingTarget = 1;
+inline constexpr std::uint8_t kJumpRegisterUse = 1;
 
 class Code {
  public:
@@ -55,6 +61,7 @@ class Code {
 
  private:
   Op translated(const Op* place) const;
+  std::uint8_t result_use(const Op& op) const;
 
   Word begin_;
   std::span<const std::uint8_t> bytes_;

@@ -21,6 +21,7 @@ constexpr Word kKept[] = {0x300, 0x301, 0x304, 0x305, 0x306, 0x340, 0x341,
 std::array<std::uint64_t, kCounters> Cluster::counts(const Hart& hart, std::int64_t time) const {
   std::array<std::uint64_t, kCounters> n{};
   std::uint64_t asleep = 0;
+  const auto load_use = static_cast<std::uint64_t>(machine_.core.load_use);
   for (std::size_t k = 0; k + 1 < code_.size(); ++k) {
     const std::uint64_t times = hart.count[k];
     const Stalls& stalls = hart.stalls[k];
@@ -29,14 +30,17 @@ std::array<std::uint64_t, kCounters> Cluster::counts(const Hart& hart, std::int6
     n[1] += times;
     n[4] += static_cast<std::uint64_t>(stalls.fetch);
     n[16] += static_cast<std::uint64_t>(stalls.conflict);
-    asleep += static_cast<std::uint64_t>(stalls.event);
+    asleep += static_cast<std::uint64_t>(stalls.event + stalls.barrier);
     if (op.halfwords == 1) n[10] += times;
     if (op.opcode >= Op::kUndecoded) continue;  // overwritten since
+    const bool jump_follows =
+        code_[k + op.halfwords].opcode == static_cast<std::uint16_t>(Opcode::jalr);
+    if (jump_follows && op.stall > 0) n[3] += times * kJumpRegisterUse;
     const auto memory = static_cast<std::uint64_t>(stalls.memory);
     switch (row(static_cast<Opcode>(op.opcode)).unit) {
       case Unit::Load:
       case Unit::EventLoad:
-        n[2] += times * op.stall;
+        n[2] += times * std::min<std::uint64_t>(op.stall, load_use);
         n[5] += times;
         n[14] += memory;
         if (memory > 0) n[12] += times;

@@ -50,7 +50,8 @@ Mchan::Command Mchan::decoded(unsigned hart, const Port& port, std::int64_t now)
              .id = port.id,
              .l1 = port.words[1],
              .l2 = port.words[2],
-             .bytes = head & kLength};
+             .bytes = head & kLength,
+             .size = head & kLength};
   it.line = it.two_d ? port.words[3] : it.bytes;
   it.stride = it.two_d ? port.words[4] : 0;
   if ((head & kIncrement) == 0 || (head & kTwoDL1) != 0) {
@@ -117,6 +118,7 @@ void Mchan::next_line(Lane& lane, Command& command, std::int64_t now) {
 
 void Mchan::begin(Lane& lane, std::int64_t now) {
   lane.active = true;
+  lane.queue.front().begin = now;
   next_line(lane, lane.queue.front(), now);
 }
 
@@ -168,7 +170,9 @@ void Mchan::finish(const Command& command) {
 std::optional<std::int64_t> Mchan::run(unsigned number, std::int64_t now) {
   Lane& lane = lanes_[number];
   if (lane.active && lane.queue.front().bytes == 0) {
-    finish(lane.queue.front());
+    const Command& done = lane.queue.front();
+    finish(done);
+    if (log_ != nullptr) log_->push_back({number, done.begin, now, done.size});
     lane.queue.pop_front();
     lane.active = false;
     admit(now);

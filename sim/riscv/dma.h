@@ -42,6 +42,8 @@ class Mchan {
   std::int64_t bytes_moved(unsigned lane) const { return lanes_[lane].moved; }
   std::int64_t busy_cycles(unsigned lane) const { return lanes_[lane].busy; }
   std::int64_t commands() const { return commands_; }
+  // Every transfer from here on, as it ends.
+  void log_to(std::vector<Move>& log) { log_ = &log; }
 
  private:
   struct Command {
@@ -50,6 +52,7 @@ class Mchan {
     Word l1 = 0, l2 = 0;
     Word bytes = 0, line = 0, stride = 0;
     std::int64_t ready = 0;  // its first data
+    std::int64_t begin = 0, size = 0;
   };
   struct Lane {
     std::deque<Command> queue;
@@ -83,6 +86,7 @@ class Mchan {
   Word allocated_ = 0;
   std::size_t next_port_ = 0;
   std::int64_t commands_ = 0;
+  std::vector<Move>* log_ = nullptr;
   std::vector<Start> starts_;
   std::vector<unsigned> events_;
 };

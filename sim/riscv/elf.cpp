@@ -32,6 +32,7 @@ class File {
     return value;
   }
   const std::string& name() const { return name_; }
+  std::size_t size() const { return bytes_.size(); }
 
  private:
   std::string_view bytes_;
@@ -60,6 +61,7 @@ void check_header(const File& file) {
 
 std::vector<Segment> segments_of(const File& file) {
   std::vector<Segment> segments;
+  std::uint64_t total = 0;
   const std::uint64_t table = file.number(28, 4);
   for (Word k = 0; k < file.number(44, 2); ++k) {
     const std::uint64_t at = table + k * kSegmentBytes;
@@ -72,16 +74,27 @@ std::vector<Segment> segments_of(const File& file) {
       fail("{}: segment {} has {} bytes in the file and {} in memory", file.name(), k, size,
            segment.memory_bytes);
     }
+    total += size;  // segments may lie over each other in the file, but are copied one by one
+    if (total > 2 * file.size()) {
+      fail("{}: segments of {} bytes and more in a file of {}", file.name(), total, file.size());
+    }
     segment.bytes = file.part(file.number(at + 4, 4), size, "a segment");
     segments.push_back(std::move(segment));
   }
   return segments;
 }
 
+// A name, cut off where it is longer than any that is read; what a terminal would not show as it is
+// becomes "?".
 std::string text_at(std::string_view table, Word at) {
+  constexpr std::size_t kLongest = 1024;
   if (at >= table.size()) return "";
-  table.remove_prefix(at);
-  return std::string(table.substr(0, table.find('\0')));
+  std::string text(table.substr(at, kLongest));
+  text.resize(std::min(text.size(), text.find('\0')));
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text;
 }
 
 // Functions and what assembly names without a type, but for the local marks of the compiler.
@@ -115,6 +128,7 @@ std::vector<Symbol> functions_of(const File& file) {
     const std::uint64_t section = sections + k * kSectionBytes;
     if (file.number(section + 4, 4) == kSymbols) {
       add_functions(file, section, sections, count, functions);
+      break;  // a file has one such table
     }
   }
   std::sort(functions.begin(), functions.end(), [](const Symbol& a, const Symbol& b) {

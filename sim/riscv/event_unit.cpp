@@ -24,8 +24,7 @@ EventUnit::EventUnit(unsigned cores) : cores_(cores), ports_(cores + 1), team_((
 }
 
 void EventUnit::wake(unsigned hart, Word value) {
-  ports_[hart].wait = Wait::None;
-  woken_.push_back({hart, value});
+  woken_.push_back({hart, value, std::exchange(ports_[hart].wait, Wait::None)});
 }
 
 void EventUnit::check_events(unsigned hart) {

@@ -19,6 +19,7 @@ class EventUnit {
   static constexpr Word kFabricMask = 1U << 31;  // the fabric controller in masks of cores
   static constexpr unsigned kDmaEvent = 8, kBarrierEvent = 16, kDispatchEvent = 18, kL3Event = 30;
   static constexpr std::size_t kBarriers = 8;
+  enum class Wait { None, Event, EventClear, Dispatch, Barrier, Mutex };
 
   // The fabric controller is hart number `cores`.
   explicit EventUnit(unsigned cores);
@@ -34,6 +35,7 @@ class EventUnit {
   struct Woken {
     unsigned hart = 0;
     Word value = 0;
+    Wait waited = Wait::None;  // for what it slept
   };
   // Since the last call, in order.
   std::vector<Woken> take_woken() { return std::exchange(woken_, {}); }
@@ -43,7 +45,6 @@ class EventUnit {
   std::string waits_for(unsigned hart) const;
 
  private:
-  enum class Wait { None, Event, EventClear, Dispatch, Barrier, Mutex };
   struct Port {
     Word mask = 0, buffer = 0;
     std::deque<Word> dispatched;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "isa/pulp/icache.h"
@@ -17,9 +18,11 @@ struct Stalls {
   std::int64_t memory = 0;      // L2, peripherals
   std::int64_t misaligned = 0;  // second accesses
   std::int64_t branch = 0;      // taken branches
+  std::int64_t target = 0;      // jumps and branches to 4 bytes that straddle a word
   std::int64_t fetch = 0;       // instruction cache
   std::int64_t queue = 0;       // full queues of the DMA
-  std::int64_t event = 0;       // asleep at the event unit
+  std::int64_t barrier = 0;     // asleep at a barrier
+  std::int64_t event = 0;  // asleep for what else the event unit tells: DMA, L3, the dispatcher
   // At the end of a hardware loop: how much less the first instruction of the body waited for this
   // one than the one behind would have.
   std::int64_t not_stalled = 0;
@@ -29,8 +32,10 @@ struct Stalls {
     visit("memory", self.memory);
     visit("misaligned", self.misaligned);
     visit("branch", self.branch);
+    visit("target", self.target);
     visit("fetch", self.fetch);
     visit("queue", self.queue);
+    visit("barrier", self.barrier);
     visit("event", self.event);
   }
 };
@@ -46,6 +51,13 @@ struct Frame {
   std::size_t function = 0;
   const Op* back = nullptr;
   std::int64_t begin = 0;
+  std::int32_t watched = -1;  // index into ClusterOptions::watched
+};
+
+// The calls of a core as a tree: node 0 is what runs outside of all functions.
+struct CallNode {
+  std::int32_t parent = -1, function = -1;
+  std::int64_t cycles = 0;  // without what it calls
 };
 
 inline constexpr std::size_t kCounters = 18;  // PCCR0 to PCCR17
@@ -68,6 +80,13 @@ struct Hart {
   std::vector<std::uint64_t> count;  // of each instruction, by Code::index()
   std::vector<Stalls> stalls;
   std::vector<Frame> frames;
+  std::int64_t conflict = 0, fetch = 0, queue = 0;  // sums of these stalls
+
+  // Where calls are kept as a tree.
+  std::vector<CallNode> tree{1};
+  std::map<std::pair<std::int32_t, std::int32_t>, std::int32_t> children;  // of node and function
+  std::int32_t node = 0;
+  std::int64_t node_since = 0;
 
   // RI5CY's performance counters: what they held when they last stood still, and the machine's
   // counts when they were started.

@@ -62,18 +62,30 @@ void Cluster::run_hart(Hart& hart) {
   // Serves an access at a bank or two; `time` is when the last of them is.
   const auto banks = [&](Word address, unsigned bytes) {
     const std::int64_t start = banks_.serve(address, time);
-    if (start != time) hart.stalls[static_cast<std::size_t>(op - first)].conflict += start - time;
+    if (start != time) {
+      hart.stalls[static_cast<std::size_t>(op - first)].conflict += start - time;
+      hart.conflict += start - time;
+    }
     time = start;
     if ((address & 3) + bytes <= 4) return;
     const std::int64_t second = banks_.serve(address + 4, time + core.misaligned);
     hart.stalls[static_cast<std::size_t>(op - first)].misaligned += second - time;
     time = second;
   };
+  // The next instruction is `to`, behind a jump or branch.
+  const auto go_to = [&](Op* to) {
+    if (to->opcode == Op::kUndecoded) code_.decode(to);
+    if ((to->flags & Op::kStraddles) != 0) {
+      hart.stalls[static_cast<std::size_t>(op - first)].target += kStraddlingTarget;
+      time += kStraddlingTarget;
+    }
+    ++count[op - first];
+    op = to;
+  };
   const auto taken = [&] {
     hart.stalls[static_cast<std::size_t>(op - first)].branch += core.taken_branch;
     time += 1 + core.taken_branch;
-    ++count[op - first];
-    op += code_.distance(op, op->immediate);
+    go_to(op + code_.distance(op, op->immediate));
   };
 
   for (;;) {
@@ -153,8 +165,7 @@ void Cluster::run_hart(Hart& hart) {
                               : target(hart, op, (x[op->rs1] + op->immediate) & ~1U);
         x[op->rd] = code_.address(op) + 2U * op->halfwords;
         time += 1 + core.jump;
-        ++count[op - first];
-        op = to;
+        go_to(to);
         jumped(hart, to, time);
         if (time - now >= Wheel::kHorizon) return park(hart, op, time);
         continue;
@@ -199,7 +210,7 @@ void Cluster::run_hart(Hart& hart) {
     }
     ++count[op - first];
     time += 1 + op->stall;
-    if (op->flags == 0) {
+    if ((op->flags & Op::kLoopEnd) == 0) {
       op += op->halfwords;
       continue;
     }

@@ -116,8 +116,9 @@ std::optional<std::int64_t> L3::store(unsigned hart, Word offset, Word value, st
   Transfer transfer{hart, value, mine};
   check(transfer);
   const double cycles = std::ceil(mine.length / machine_.l3_bytes_per_cycle());
+  transfer.begin = std::max(now, free_at_);
   transfer.done =
-      std::max(now, free_at_) + machine_.l3.transfer_cycles + static_cast<std::int64_t>(cycles) + 1;
+      transfer.begin + machine_.l3.transfer_cycles + static_cast<std::int64_t>(cycles) + 1;
   free_at_ = transfer.done;
   ++begun_;
   queue_.push_back(transfer);
@@ -143,6 +144,7 @@ unsigned L3::finish() {
   }
   moved_ += it.length;
   ++done_;
+  if (log_ != nullptr) log_->push_back({0, transfer.begin, transfer.done, it.length});
   return transfer.hart;
 }
 

@@ -29,6 +29,9 @@ class L3 {
   // When the next one is done; nothing: there is none.
   std::optional<std::int64_t> next() const;
 
+  // Every transfer from here on, as it ends.
+  void log_to(std::vector<Move>& log) { log_ = &log; }
+
   std::int64_t bytes_moved() const { return moved_; }
   std::int64_t transfers() const { return done_; }
 
@@ -40,7 +43,7 @@ class L3 {
     unsigned hart = 0;
     Word command = 0;
     Registers what;
-    std::int64_t done = 0;
+    std::int64_t begin = 0, done = 0;
   };
   void check(const Transfer& transfer) const;
   void open(Registers& registers, Word value);
@@ -51,6 +54,7 @@ class L3 {
   std::vector<std::pair<std::string, const std::string*>> files_;  // handle - 1
   std::vector<Registers> registers_;
   std::deque<Transfer> queue_;
+  std::vector<Move>* log_ = nullptr;
   Word begun_ = 0;
   std::int64_t done_ = 0, moved_ = 0, free_at_ = 0;
 };

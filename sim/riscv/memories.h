@@ -22,9 +22,16 @@ struct Memory {
     return offset <= bytes.size() && count <= bytes.size() - offset;
   }
   std::uint8_t* at(Word address) { return bytes.data() + (address - base); }
+  const std::uint8_t* at(Word address) const { return bytes.data() + (address - base); }
 };
 
 inline constexpr std::int64_t kL1BytesMax = 0x200000, kL3BytesMax = 1 << 30;
+
+// A transfer that is done: what a direction of the DMA or L3 was busy with.
+struct Move {
+  unsigned lane = 0;
+  std::int64_t begin = 0, end = 0, bytes = 0;
+};
 
 struct Memories {
   // Throws Error: an L1 that reaches into the registers behind it, an L3 larger than is modelled.

@@ -1,8 +1,20 @@
 #include "sim/riscv/profile.h"
 
 #include <algorithm>
+#include <array>
 
 namespace workbench::riscv {
+
+namespace {
+
+constexpr std::size_t kSpentFields = [] {
+  std::size_t count = 0;
+  const Spent none;
+  Spent::fields(none, [&](std::string_view, std::int64_t) { ++count; });
+  return count;
+}();
+
+}  // namespace
 
 std::int64_t Spent::cycles() const {
   std::int64_t sum = 0;
@@ -10,12 +22,20 @@ std::int64_t Spent::cycles() const {
   return sum;
 }
 
-void Spent::add(const Spent& other) {
-  std::vector<std::int64_t> values;
-  fields(other, [&](std::string_view, std::int64_t cycles) { values.push_back(cycles); });
+namespace {
+
+void add_times(Spent& sum, const Spent& other, std::int64_t times) {
+  std::array<std::int64_t, kSpentFields> values{};
   auto next = values.begin();
-  fields(*this, [&](std::string_view, std::int64_t& cycles) { cycles += *next++; });
+  Spent::fields(other, [&](std::string_view, std::int64_t cycles) { *next++ = times * cycles; });
+  next = values.begin();
+  Spent::fields(sum, [&](std::string_view, std::int64_t& cycles) { cycles += *next++; });
 }
+
+}  // namespace
+
+void Spent::add(const Spent& other) { add_times(*this, other, 1); }
+void Spent::subtract(const Spent& other) { add_times(*this, other, -1); }
 
 namespace {
 
@@ -78,7 +98,41 @@ void add_calls(Profile& profile, const Elf& program, const Cluster& cluster) {
   }
 }
 
+// From the outermost call in.
+std::vector<std::string> path_of(const Elf& program, const Hart& hart, std::int32_t node) {
+  std::vector<std::string> path;
+  for (; node > 0; node = hart.tree[static_cast<std::size_t>(node)].parent) {
+    const std::int32_t function = hart.tree[static_cast<std::size_t>(node)].function;
+    path.push_back(program.functions[static_cast<std::size_t>(function)].name);
+  }
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+void add_stacks(Profile& profile, const Elf& program, const Cluster& cluster) {
+  for (std::size_t core = 0; core < cluster.harts().size(); ++core) {
+    const Hart& hart = cluster.harts()[core];
+    for (std::size_t node = 0; node < hart.tree.size(); ++node) {
+      std::int64_t cycles = hart.tree[node].cycles;
+      if (static_cast<std::int32_t>(node) == hart.node) {
+        cycles += std::max<std::int64_t>(0, cluster.cycles() - hart.node_since);
+      }
+      if (cycles == 0) continue;
+      profile.stacks.push_back(
+          {path_of(program, hart, static_cast<std::int32_t>(node)), core, cycles});
+    }
+  }
+}
+
 }  // namespace
+
+Spent spent_by(const Hart& hart, const Code& code, const pulp::Machine::Core& core) {
+  Spent all;
+  for (std::size_t at = 0; at + 1 < code.size(); ++at) {
+    if (hart.count[at] != 0) all.add(spent_at(hart, at, code[at], core));
+  }
+  return all;
+}
 
 Profile profile_of(const Elf& program, const pulp::Machine& machine, const Cluster& cluster) {
   const std::size_t cores = cluster.harts().size();
@@ -109,6 +163,7 @@ Profile profile_of(const Elf& program, const pulp::Machine& machine, const Clust
   profile.dma_commands = cluster.dma().commands();
   profile.l3_bytes = cluster.l3().bytes_moved();
   profile.l3_transfers = cluster.l3().transfers();
+  add_stacks(profile, program, cluster);
   return profile;
 }
 

@@ -159,12 +159,33 @@ def speed():
          f"{1000 * whole:.0f} ms with start and import", inner < 0.05)
 
 
+def detailed():
+    begin = time.monotonic()
+    report, reason = run(MV1 / "model_int.onnx", "--input", MV1 / "input.txt", "--tier", "detailed",
+                         hw="pulp_open")
+    seconds = time.monotonic() - begin
+    if report is None:
+        line("MV1-128, detailed tier", "bit-exact", reason[:44], False)
+        return
+    verdict = report["verdict"]
+    line("MV1-128, detailed tier", "bit-exact, every layer timed",
+         f"{verdict['values_compared']} values, {verdict['mismatches']} differ",
+         is_exact(report) and all(layer["cycles"] > 0 for layer in report["layers"]))
+    instructions = sum(layer["cores"]["instructions"] for layer in report["layers"])
+    line("MV1-128, detailed tier, speed", "a few minutes",
+         f"{seconds:.0f} s, {instructions / 1e6:.0f} million instructions", seconds < 180)
+    simple, _ = run(MV1 / "model_int.onnx", "--input", MV1 / "input.txt", hw="pulp_open")
+    ratio = report["totals"]["cycles"] / simple["totals"]["cycles"]
+    line("MV1-128, detailed / transaction", "said, not asked", f"{ratio:.3f}", True)
+
+
 def check(options):
     del options  # nothing here depends on them
     published_networks()
     if MV1.exists():
         optimal_tiler(published_cycles())
         speed()
+        detailed()
     zoo()
     unit_tests("pulp_unit_test", "kernels against the instruction-set simulator", "KernelTiles.*")
     unit_tests("pulp_unit_test", "DMA, barrier, latencies, banks against GVSoC",

@@ -153,6 +153,140 @@ class Deploy(unittest.TestCase):
                 self.assertEqual(self.unnoticed(app, row, change), [])
 
 
+class DetailedTier(unittest.TestCase):
+    """workbench run --tier detailed: the same report from the cores' instructions."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="workbench-detailed-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def report(self, machine, network, *options):
+        done = run(WORKBENCH, "run", "--hw", machine, network, "--deterministic", "--json",
+                   self.folder / "run.json", *options, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return json.loads((self.folder / "run.json").read_text()), done.stdout
+
+    @unittest.skipUnless(RISCV, "no riscv64-unknown-elf-gcc")
+    def test_three_networks_have_the_values_of_the_golden_model(self):
+        for machine, network in NETWORKS:
+            with self.subTest(network):
+                detailed, text = self.report(machine, network, "--tier", "detailed")
+                transaction, _ = self.report(machine, network)
+                self.assertIn("detailed tier", text)
+                self.assertIs(detailed["verdict"]["bit_exact"], True)
+                self.assertGreater(detailed["verdict"]["values_compared"],
+                                   transaction["verdict"]["values_compared"] / 2)
+                self.agree(detailed["layers"], transaction["layers"])
+                total = sum(layer["cycles"] for layer in detailed["layers"])
+                self.assertEqual(total, detailed["totals"]["cycles"])
+
+    def agree(self, detailed, transaction):
+        for ours, theirs in zip(detailed, transaction, strict=True):
+            self.assertEqual(ours["name"], theirs["name"])
+            causes = [ours["cores"][key] for key in ours["cores"] if key != "cycles"]
+            self.assertEqual(sum(causes), ours["cores"]["cycles"])
+            # All cores are in the layer from its first instruction to its last one.
+            self.assertGreater(ours["cores"]["instructions"], theirs["macs"] / 16)
+            self.assertEqual(sum(ours["waterfall"].values()), ours["cycles"])
+
+    @unittest.skipUnless(RISCV, "no riscv64-unknown-elf-gcc")
+    def test_the_same_bytes_each_time_and_a_trace_of_all_resources(self):
+        reports = []
+        for name in ("first", "second"):
+            self.report("pulp_open", "zoo:tiny_cnn", "--tier", "detailed", "--trace",
+                        self.folder / f"{name}.trace", "--html", self.folder / f"{name}.html")
+            reports.append([(self.folder / file).read_bytes() for file in
+                            ("run.json", f"{name}.trace", f"{name}.html")])
+        self.assertEqual(reports[0], reports[1])
+        names = {event["args"]["name"] for event in json.loads(reports[0][1])["traceEvents"]
+                 if event["ph"] == "M" and event["name"] == "thread_name"}
+        self.assertEqual(names, {"cores", "dma in", "dma out", "l3"})
+
+    def refused(self, *options, **how):
+        done = run(WORKBENCH, "run", "--tier", "detailed", *options, cwd=ROOT, **how)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        return done.stderr
+
+    def test_without_a_compiler_it_says_what_to_install(self):
+        empty = {**os.environ, "PATH": str(self.folder), "PULP_CC": "riscv64-unknown-elf-gcc"}
+        self.assertIn("apt install gcc-riscv64-unknown-elf",
+                      self.refused("--hw", "gap8", "zoo:tiny_cnn", env=empty))
+
+    @unittest.skipUnless(RISCV, "no riscv64-unknown-elf-gcc")
+    def test_what_it_cannot_run_is_refused(self):
+        self.assertIn("expected a PULP machine", self.refused("--hw", "v3_96", "zoo:tiny_cnn"))
+        self.assertIn("--timing-only",
+                      self.refused("--hw", "gap8", "zoo:tiny_cnn", "--timing-only"))
+        compiler = self.folder / "broken-gcc"
+        compiler.write_text("#!/bin/sh\necho 'cc1: fatal error: no luck' >&2\nexit 1\n")
+        compiler.chmod(0o755)
+        broken = {**os.environ, "PULP_CC": str(compiler)}
+        self.assertIn("fatal error: no luck",
+                      self.refused("--hw", "gap8", "zoo:tiny_cnn", env=broken))
+
+    @unittest.skipUnless(RISCV, "no riscv64-unknown-elf-gcc")
+    def test_a_changed_instruction_barrier_or_transfer_is_noticed(self):
+        app = self.folder / "app"
+        done = run(WORKBENCH, "compile", "--hw", "pulp_open", "zoo:tiny_cnn", "--l1", "6k",
+                   "--emit-c", app, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        built = run("make", "-s", "-f", "Makefile.plain", "main.elf", cwd=app)
+        self.assertEqual(built.returncode, 0, built.stderr)
+        self.assertEqual(self.execute(app), 0)
+        profile = json.loads((app / "profile.json").read_text())
+        for name, change in [
+                # Weights of the dot product become unsigned, then its sum is forgotten.
+                ("pv.sdotusp.b", lambda word: word ^ 1 << 28 if word >> 28 & 1 else word | 1 << 28),
+                # A load with post-increment goes two words on.
+                ("p.lw", lambda word: word ^ 12 << 20),
+                # No core sleeps at barriers: addi x0, x0, 0.
+                ("p.elw", lambda word: 0x13),
+                # Commands of the DMA go nowhere.
+                ("dma", None)]:
+            with self.subTest(name):
+                places = self.dma_stores(profile) if change is None else self.executed(profile, name)
+                self.assertTrue(places, name)
+                self.patch(app, places, change or (lambda word: 0x13))
+                self.assertNotEqual(self.execute(app, "mutant.elf"), 0)
+
+    def execute(self, app, program="main.elf"):
+        done = run(WORKBENCH, "execute", app / program, "--files", app / "hex", "--json",
+                   app / "profile.json" if program == "main.elf" else self.folder / "mutant.json",
+                   "--brief", "--max-cycles", 100_000_000, cwd=ROOT)
+        return done.returncode
+
+    @staticmethod
+    def executed(profile, name):
+        """Addresses of the instructions of that name that kernels and layers have run."""
+        return [one["address"] for function in profile["functions"]
+                if function["name"].startswith(("nn_", "pulp_nn_", "layer_run"))
+                for one in function["instructions"] if one["text"].split()[0] == name]
+
+    @staticmethod
+    def dma_stores(profile):
+        """Addresses of the stores of dma.c's functions that a queue or a register keeps waiting."""
+        return [one["address"] for function in profile["functions"]
+                if function["name"] in ("dma_copy", "row", "command")
+                for one in function["instructions"]
+                if one["text"].split()[0] == "sw" and "sp" not in one["text"]]
+
+    @staticmethod
+    def patch(app, places, change):
+        image = bytearray((app / "main.elf").read_bytes())
+        headers, count = int.from_bytes(image[28:32], "little"), int.from_bytes(image[44:46], "little")
+        for address in places:
+            for k in range(count):
+                at = headers + 32 * k
+                offset, virtual, size = (int.from_bytes(image[at + field:at + field + 4], "little")
+                                         for field in (4, 8, 16))
+                if virtual <= address < virtual + size:
+                    at = offset + address - virtual
+                    word = change(int.from_bytes(image[at:at + 4], "little"))
+                    image[at:at + 4] = word.to_bytes(4, "little")
+        (app / "mutant.elf").write_bytes(image)
+
+
 class Runtime(unittest.TestCase):
     """workbench --emit-runtime: what is written for the card's runtime, read back."""
 

@@ -59,6 +59,24 @@ class Install(unittest.TestCase):
     def test_the_installed_command_needs_no_source_tree(self):
         self.runs_both_families(self.prefix / "bin" / "workbench")
 
+    def runs_the_detailed_tier(self, prefix):
+        if shutil.which("riscv64-unknown-elf-gcc") is None:
+            self.skipTest("no riscv64-unknown-elf-gcc here")
+        command = prefix / "bin" / "workbench"
+        text = self.succeed(*away(command, "run", "--hw", "pulp_open", "zoo:tiny_cnn", "--brief",
+                                  "--tier", "detailed"))
+        self.assertIn("bit-exact", text)
+        example = prefix / "share" / "workbench" / "examples" / "kernel"
+        build = self.folder / "kernel"
+        build.mkdir(exist_ok=True)
+        self.succeed(*away("make", "-s", "-C", build, "-f", example / "Makefile"))
+        text = self.succeed(*away(command, "execute", build / "kernel.elf", "--profile"))
+        self.assertIn("0 of 64 results differ", text)
+        self.assertIn("sum += in[k] * row[k];", text)
+
+    def test_the_installed_command_runs_the_detailed_tier(self):
+        self.runs_the_detailed_tier(self.prefix)
+
     def test_another_project_compiles_a_network_through_the_library(self):
         build, source = self.folder / "build", self.folder / "library"
         shutil.copytree(ROOT / "docs" / "examples" / "library", source)
@@ -84,6 +102,7 @@ class Install(unittest.TestCase):
             self.assertEqual(self.succeed("lintian", "--allow-root", package), "")
             self.succeed("dpkg-deb", "-x", package, self.folder / "system")
         self.runs_both_families(self.folder / "system" / "usr" / "bin" / "workbench")
+        self.runs_the_detailed_tier(self.folder / "system" / "usr")
 
     def test_the_wheel_imports_and_runs(self):
         if not (BUILD / "wheel" / "setup.py").exists():

@@ -99,6 +99,86 @@ TEST(RiscvCluster, a_load_delays_the_next_instruction_that_wants_it) {
   EXPECT_EQ(run(on_core_0(does_not)).profile.cores[0].load_use, 0);
 }
 
+Word auipc(Word rd) { return 0x17 | rd << 7; }
+Word jalr(Word rd, Word rs1, Word offset) { return i_type(0x67, rd, rs1, offset); }
+
+TEST(RiscvCluster, a_jump_waits_for_the_instruction_that_makes_its_address) {
+  // Each goes on behind the jalr: 12 bytes behind the auipc, or 16 with an instruction between.
+  const Words waits = {auipc(kT0), addi(kT0, kT0, 12), jalr(0, kT0, 0), addi(kA0, 0, 3)};
+  const Words does_not = {auipc(kT0), addi(kT0, kT0, 16), addi(kT1, 0, 1), jalr(0, kT0, 0),
+                          addi(kA0, 0, 3)};
+  const Outcome slow = run(on_core_0(waits)), fast = run(on_core_0(does_not));
+  EXPECT_EQ(slow.exit_code, 3);
+  EXPECT_EQ(fast.exit_code, 3);
+  EXPECT_EQ(slow.profile.cores[0].load_use, 1);
+  EXPECT_EQ(fast.profile.cores[0].load_use, 0);
+  // One instruction more takes as long as the wait.
+  EXPECT_EQ(slow.profile.cores[0].cycles(), fast.profile.cores[0].cycles());
+}
+
+TEST(RiscvCluster, a_jump_to_four_bytes_that_straddle_a_word_takes_a_cycle_more) {
+  constexpr Word kNop = 0x0001;  // c.nop
+  const Word add = addi(kA0, 0, 5);
+  const Words aligned = {branch(0x63, 0, 0, 8), kNop | kNop << 16, add};
+  const Words straddles = {branch(0x63, 0, 0, 6), kNop | add << 16, add >> 16 | kNop << 16};
+  for (const auto& [words, cycles] : {std::pair(aligned, 0), std::pair(straddles, 1)}) {
+    const Outcome of = run(on_core_0(words));
+    EXPECT_EQ(of.exit_code, 5);
+    EXPECT_EQ(of.profile.cores[0].stalls.target, cycles);
+    EXPECT_EQ(of.profile.cores[0].stalls.branch, machine().core.taken_branch);
+  }
+}
+
+// main, which calls f: two additions and the way back.
+Elf with_a_call() {
+  Elf program = on_core_0({0x00c000ef,                     // jal ra, 12
+                           addi(kA0, kA0, 1), 0x0100006f,  // behind the call; j 16, behind f
+                           addi(kA0, 0, 4), addi(kA0, kA0, 2), jalr(0, 1, 0)});
+  program.functions.push_back({"f", kL2Base + 4 * 5, 12});
+  return program;
+}
+
+TEST(RiscvCluster, watched_functions_and_sleep_are_told) {
+  const Elf program = with_a_call();
+  std::vector<CoreEvent> calls;
+  std::int64_t slept = 0;
+  ClusterOptions options{.max_cycles = 1000};
+  options.watched = {"g", "f"};
+  options.observe = [&](const Cluster&, const CoreEvent& event) {
+    if (event.kind == CoreEvent::Kind::Slept) {
+      ++slept;
+    } else {
+      calls.push_back(event);
+    }
+  };
+  const pulp::Machine of = machine();
+  Cluster cluster(program, of, options);
+  EXPECT_EQ(cluster.run(), 7);
+  EXPECT_EQ(slept, 0);  // the others sleep for good
+  ASSERT_EQ(calls.size(), 2U);
+  EXPECT_EQ(calls[0].kind, CoreEvent::Kind::Enters);
+  EXPECT_EQ(calls[1].kind, CoreEvent::Kind::Leaves);
+  for (const CoreEvent& call : calls) EXPECT_EQ(call.watched, 1U);
+  EXPECT_EQ(calls[1].time - calls[0].time, 2 + 1 + of.core.jump);  // two additions, the jump back
+}
+
+TEST(RiscvCluster, calls_are_a_tree_whose_cycles_are_the_cores) {
+  const Elf program = with_a_call();
+  const ClusterOptions options{.max_cycles = 1000, .tree = true};
+  const pulp::Machine of = machine();
+  Cluster cluster(program, of, options);
+  cluster.run();
+  const Profile profile = profile_of(program, of, cluster);
+  std::int64_t in_f = 0, all = 0;
+  for (const StackProfile& stack : profile.stacks) {
+    if (stack.core != 0) continue;
+    all += stack.cycles;
+    if (stack.functions == std::vector<std::string>{"f"}) in_f += stack.cycles;
+  }
+  EXPECT_EQ(in_f, 2 + 1 + of.core.jump);
+  EXPECT_EQ(all, cluster.cycles());
+}
+
 TEST(RiscvCluster, a_hardware_loop_costs_its_body_and_nothing_else) {
   // 5 times 3 instructions; a0 grows by 3 each time. The end is the last instruction of the body.
   const Outcome of = run(on_core_0({addi(kA0, 0, 0), addi(kT0, 0, 5), lp_setup(0, kT0, 12),
@@ -266,6 +346,44 @@ std::string file_of(const Elf& program) {
 TEST(RiscvCluster, a_file_is_run) {
   const std::string file = file_of(on_core_0({addi(kA0, 0, 9)}));
   EXPECT_EQ(run(parse_elf(file, "file")).exit_code, 9);
+}
+
+TEST(RiscvCluster, segments_that_lie_over_each_other_do_not_fill_the_memory) {
+  // 1000 program headers, each for the whole file.
+  std::string file = file_of(on_core_0({addi(kA0, 0, 9)}));
+  const std::string header = file.substr(52, 32);
+  file[44] = static_cast<char>(1000 & 255);
+  file[45] = static_cast<char>(1000 >> 8);
+  for (int k = 1; k < 1000; ++k) file.insert(84, header);
+  const auto size = static_cast<Word>(file.size());
+  for (std::size_t k = 0; k < 1000; ++k) {
+    for (const std::size_t field : {4U, 16U, 20U}) {  // offset, size in the file, in memory
+      for (unsigned byte = 0; byte < 4; ++byte) {
+        file[52 + 32 * k + field + byte] = field == 4 ? '\0' : static_cast<char>(size >> 8 * byte);
+      }
+    }
+  }
+  try {
+    parse_elf(file, "many");
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("many: segments of"), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(RiscvCluster, instructions_far_apart_are_refused) {
+  Elf program = on_core_0({addi(kA0, 0, 9)});
+  program.segments.push_back(
+      {.address = kL2Base + (32 << 20), .memory_bytes = 4, .executable = true});
+  pulp::Machine large = machine();
+  large.l2.size_bytes = 64 << 20;
+  try {
+    run(program, large);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("expected them within"), std::string::npos);
+  }
 }
 
 TEST(RiscvCluster, damaged_files_and_programs_are_errors) {
