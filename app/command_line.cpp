@@ -702,6 +702,7 @@ void add_execute(CLI::App& app, Commands& commands) {
       ->allow_extra_args(false);
   command.add_option("--files", options.files, "folder of the files that the program reads");
   command.add_option("--json", options.json, "write cycles of cores, functions and instructions");
+  command.add_option("--html", options.html, "write the same as one self-contained page");
   command.add_option("--folded", options.folded,
                      "write cycles by call path, one to a line, as flame graphs are drawn of");
   command.add_option("--functions", options.functions,

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/flow/machine.h"
+#include "explore/html/page.h"
 #include "explore/report/execution.h"
 
 namespace workbench::app {
@@ -46,6 +47,7 @@ std::vector<riscv::Word> addresses_of(const riscv::Profile& profile) {
 int execute(const ExecuteOptions& options) {
   require_writable_file(options.json);
   require_writable_file(options.folded);
+  require_writable_file(options.html);
   MachineOptions overrides;
   overrides.settings = options.settings;
   const Machine machine = load_machine(find_machine_file(options.machine), overrides);
@@ -67,10 +69,11 @@ int execute(const ExecuteOptions& options) {
   }
   execution.console = cluster->console();
   execution.profile = riscv::profile_of(program, pulp, *cluster);
-  if (options.profile || !options.json.empty()) {
+  if (options.profile || !options.json.empty() || !options.html.empty()) {
     execution.lines = source_lines(options.program, addresses_of(execution.profile));
   }
   if (!options.json.empty()) write_file(options.json, execution_json(execution));
+  if (!options.html.empty()) write_file(options.html, execution_html(execution_json(execution)));
   if (!options.folded.empty()) write_file(options.folded, folded_stacks(execution.profile));
   print(execution.console);
   if (!options.brief) {

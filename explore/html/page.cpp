@@ -129,6 +129,11 @@ std::string validation_html(const std::string& json) {
                     .script = embedded_file("validation.js")});
 }
 
+std::string execution_html(const std::string& json) {
+  return html_page(
+      {.title = "Cycles of a program", .json = json, .script = embedded_file("execution.js")});
+}
+
 std::string track_html(const std::string& json) {
   return html_page(
       {.title = "History of figures", .json = json, .script = embedded_file("track.js")});

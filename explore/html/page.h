@@ -49,6 +49,9 @@ std::string track_html(const std::string& json);
 // The page of `workbench compare --html`. `json`: of track::compared_json().
 std::string compare_html(const std::string& json);
 
+// The page of `workbench execute --html`. `json`: of execution_json().
+std::string execution_html(const std::string& json);
+
 // The page of `workbench validate --html`. `json`: of validation_json().
 std::string validation_html(const std::string& json);
 

@@ -118,7 +118,7 @@ void add_lines(std::string& text, const ExecutedProgram& execution, std::size_t 
 Json lines_json(const ExecutedProgram& execution) {
   Json lines = Json::array();
   for (const auto& [line, spent] : by_line(execution)) {
-    Json one = {{"file", line.file}, {"line", line.line}};
+    Json one = {{"file", line.file}, {"line", line.line}, {"text", text_of(line)}};
     one.update(json_of(spent));
     lines.push_back(one);
   }

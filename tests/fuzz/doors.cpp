@@ -14,6 +14,7 @@
 #include "explore/validate/figures.h"
 #include "isa/pulp/program.h"
 #include "isa/xdnn/listing_text.h"
+#include "sim/riscv/profile.h"
 
 namespace workbench::fuzz {
 
@@ -98,6 +99,16 @@ void store(const fs::path& file) {
   }
 }
 
+// The first cycles of a program for the cores.
+void executable(const fs::path& file) {
+  const riscv::Elf program = riscv::parse_elf(read_file(file), file.string());
+  const pulp::Machine machine = pulp::load_machine(find_machine_file("pulp_open"));
+  const riscv::ClusterOptions options{.max_cycles = 50'000, .tree = true};
+  riscv::Cluster cluster(program, machine, options);
+  cluster.run();
+  (void)riscv::profile_of(program, machine, cluster);
+}
+
 constexpr Door kDoors[] = {
     {"onnx_xdnn", "x.onnx", false, network_on_xdnn},
     {"onnx_pulp", "x.onnx", false, network_on_pulp},
@@ -122,6 +133,7 @@ constexpr Door kDoors[] = {
     {"baseline", "x.json", true, baseline},
     {"figures", "x.yaml", true, figures},
     {"store", "x.db", false, store},
+    {"elf", "x.elf", false, executable},
 };
 
 }  // namespace
