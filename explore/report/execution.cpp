@@ -89,6 +89,11 @@ std::map<SourceLine, Spent> by_line(const ExecutedProgram& execution) {
   return lines;
 }
 
+// Cycles that a faster program would save; cores asleep wait for others.
+std::int64_t awake(const Spent& spent) {
+  return spent.cycles() - spent.stalls.barrier - spent.stalls.event;
+}
+
 std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 void add_lines(std::string& text, const ExecutedProgram& execution, std::size_t most) {
@@ -101,7 +106,7 @@ void add_lines(std::string& text, const ExecutedProgram& execution, std::size_t 
   std::vector<const std::pair<const SourceLine, Spent>*> order;
   for (const auto& line : lines) order.push_back(&line);
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return a->second.cycles() > b->second.cycles();
+    return awake(a->second) > awake(b->second);
   });
   if (most > 0 && order.size() > most) order.resize(most);
   text += fmt::format("\n{:>13} {:>13}  {:<24} {:<48} {}\n", "all cores", "instructions", "line",

@@ -24,7 +24,7 @@ struct ExecutionText {
   bool instructions = false;   // below each function those that it ran
 };
 
-// Functions by the cycles of their slowest core; lines by those of all cores.
+// Functions by the cycles of their slowest core; lines by those of all cores that are awake.
 std::string execution_text(const ExecutedProgram& execution, const ExecutionText& options);
 std::string execution_json(const ExecutedProgram& execution);
 

@@ -7,6 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from browser import BrowserTest
 from support import ROOT
 
 PLATFORM = ROOT / "runtime" / "pulp" / "platform"
@@ -63,23 +64,27 @@ int main(void) {
 """
 
 
-@unittest.skipUnless(shutil.which(COMPILER), f"{COMPILER} is not installed")
-class Execute(unittest.TestCase):
+class Programs:
+    """A folder to compile C in, and to run it."""
+
     def setUp(self):
         self.folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.folder)
         (self.folder / "files").mkdir()
         (self.folder / "files" / "more.bin").write_bytes(bytes([1, 2, 3, 77]))
 
-    def compile(self, text):
+    def compile(self, text, *flags):
         (self.folder / "main.c").write_text(text)
         sources = [PLATFORM / name for name in ("crt0.S", "cluster.c", "heap.c", "l3.c", "system.c")]
-        subprocess.run([COMPILER, *FLAGS, "main.c", *map(str, sources), "-o", "main.elf"], cwd=self.folder, check=True)
+        subprocess.run([COMPILER, *FLAGS, *flags, "main.c", *map(str, sources), "-o", "main.elf"], cwd=self.folder, check=True)
 
     def execute(self, *options):
         command = [os.environ["WORKBENCH"], "execute", "main.elf", "--files", "files", *options]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
 
+
+@unittest.skipUnless(shutil.which(COMPILER), f"{COMPILER} is not installed")
+class Execute(Programs, unittest.TestCase):
     def test_a_program_of_all_memories_and_cores(self):
         self.compile(PROGRAM)
         done = self.execute("--json", "run.json")
@@ -146,6 +151,47 @@ int main(void) {
         self.assertEqual(self.execute().returncode, 0)
         self.compile(PROGRAM.replace("0x01010101", "0x01010102"))
         self.assertEqual(self.execute().returncode, 1)
+
+
+    def test_cycles_by_line_and_by_call_path(self):
+        self.compile(PROGRAM, "-g")
+        done = self.execute("--profile", "--json", "run.json", "--folded", "run.folded")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("sum += sdot(0, numbers[i], 0x01010101);", done.stdout)
+        run = json.loads((self.folder / "run.json").read_text())
+        barriers = [line for line in run["lines"] if line["text"].startswith("(void)pi_elw(PI_EU_BARR")]
+        self.assertEqual([line["file"].split("/")[-1] for line in barriers], ["pmsis.h"])
+        self.assertGreater(barriers[0]["barrier"], 0)
+        lines = sum(line["cycles"] for line in run["lines"])
+        cores = sum(core["cycles"] for core in run["cores"])
+        self.assertLessEqual(lines, cores)
+        self.assertGreater(lines, 0.9 * cores)  # all but what libraries have no lines of
+        paths = [line.rsplit(" ", 1) for line in (self.folder / "run.folded").read_text().splitlines()]
+        for core in ("core 0", "core 7", "FC"):
+            cycles = sum(int(n) for path, n in paths if path.split(";")[0] == core)
+            self.assertEqual(cycles, run["cycles"])
+        self.assertTrue(any(path.endswith(";add") for path, _ in paths), paths)
+
+    def test_without_debug_information_there_are_no_lines(self):
+        self.compile(PROGRAM, "-g0")
+        done = self.execute("--profile")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("add ", done.stdout)
+
+
+@unittest.skipUnless(shutil.which(COMPILER), f"{COMPILER} is not installed")
+class Page(BrowserTest, Programs):
+    def test_the_page_has_lines_functions_and_cores(self):
+        self.compile(PROGRAM, "-g")
+        self.execute("--brief", "--html", "run.html")
+        self.browser.console()
+        self.browser.open(self.folder / "run.html")
+        self.browser.wait("return document.querySelectorAll('#cores tbody tr').length == 9")
+        self.assertEqual(self.browser.console(), [])
+        lines = self.browser.run("return document.querySelector('#lines tbody').innerText")
+        self.assertIn("sum += sdot(0, numbers[i], 0x01010101);", lines)
+        functions = self.browser.run("return document.querySelector('#functions tbody').innerText")
+        self.assertIn("pi_cl_team_fork", functions)
 
 
 if __name__ == "__main__":
