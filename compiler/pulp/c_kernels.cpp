@@ -54,24 +54,27 @@ std::string pixel_kernel(const Kernel& k, const std::string& split) {
 
 }  // namespace
 
-// Kernels that differ in how they share and block the work alone are one function of C.
+// Convolutions and products of one pixel are one function of C: it knows which it is.
 std::string c_kernel(const Kernel& k) {
   switch (k.kind) {
     case KernelKind::ConvHo:
-    case KernelKind::ConvHoQuads:
     case KernelKind::PointwiseHo:
-    case KernelKind::PointwiseHoQuads:
       return pixel_kernel(k, "Ho");
     case KernelKind::ConvHoWo:
-    case KernelKind::ConvHoWoQuads:
     case KernelKind::PointwiseHoWo:
-    case KernelKind::PointwiseHoWoQuads:
       return pixel_kernel(k, "HoWo");
     case KernelKind::ConvCo:
-    case KernelKind::ConvCoQuads:
     case KernelKind::PointwiseCo:
-    case KernelKind::PointwiseCoQuads:
       return pixel_kernel(k, "Co");
+    case KernelKind::ConvHoQuads:
+    case KernelKind::PointwiseHoQuads:
+      return "nn_conv_Ho_4x4";
+    case KernelKind::ConvHoWoQuads:
+    case KernelKind::PointwiseHoWoQuads:
+      return "nn_conv_HoWo_4x4";
+    case KernelKind::ConvCoQuads:
+    case KernelKind::PointwiseCoQuads:
+      return "nn_conv_Co_4x4";
     // The library's kernel for 3x3 takes no top and bottom padding: its general one computes the
     // same.
     case KernelKind::Depthwise3x3s1:
@@ -94,8 +97,9 @@ std::string c_kernel(const Kernel& k) {
     }
     case KernelKind::Add:
       return adds_plainly(k) ? "call_add" : "nn_add";
-    case KernelKind::AveragePool:
     case KernelKind::AveragePoolCo:
+      return "nn_avgpool_Co";
+    case KernelKind::AveragePool:
       return averages_plainly(k) ? "call_avgpool" : "nn_avgpool";
     case KernelKind::MaxPool:
       return is_plain(k) && is_symmetric(k) ? "call_maxpool" : "nn_maxpool";

@@ -1,118 +1,126 @@
-// Convolutions and linear layers: matrix products of 4 channels by 2 pixels. A pixel's window is
-// copied into one of the core's two columns (im2col); of 1x1 kernels the input is the column.
-#include "nn_core.h"
-
-// What a core has to do, and the pixels that wait for their product.
-typedef struct {
-  const nn_call_t* call;
-  nn_share_t channels;
-  int32_t depth;  // codes of a column
-  int32_t row;    // bytes of a channel's weights
-  int32_t waiting;
-  int32_t pixels[2];
-  const uint8_t* columns[2];
-} nn_work_t;
-
-// Weights of less than 8 bits are taken one by one.
-static int32_t nn_row(const nn_work_t* work, int32_t sum, const uint8_t* column, int32_t channel) {
-  const nn_call_t* call = work->call;
-  const uint8_t* weights = call->weights + channel * work->row;
-  if (call->weight_bits == 8) {
-    return nn_dot(sum, column, weights, work->depth, call->in_signed);
-  }
-  for (int32_t i = 0; i < work->depth; ++i) {
-    sum = nn_mac(sum, nn_byte(column[i], call->in_signed),
-                 nn_code(weights, i, call->weight_bits, 1));
-  }
-  return sum;
-}
-
-static void nn_block(const nn_work_t* work, int32_t channel) {
-  const nn_call_t* call = work->call;
-  int32_t sums[2][4];
-  for (int32_t i = 0; i < 4; ++i) {
-    sums[0][i] = nn_start(call, work->pixels[0], channel + i);
-    sums[1][i] = nn_start(call, work->pixels[1], channel + i);
-  }
-  nn_dot_4x2(sums, work->columns[0], work->columns[1], call->weights + channel * work->row,
-             work->row, work->depth, call->in_signed);
-  for (int32_t i = 0; i < 4; ++i) {
-    nn_finish(call, sums[0][i], work->pixels[0], channel + i);
-    nn_finish(call, sums[1][i], work->pixels[1], channel + i);
-  }
-}
-
-static void nn_products(nn_work_t* work) {
-  const nn_call_t* call = work->call;
-  int32_t channel = work->channels.begin;
-  if (work->waiting == 2 && call->weight_bits == 8) {
-    for (; channel + 4 <= work->channels.end; channel += 4) nn_block(work, channel);
-  }
-  for (; channel < work->channels.end; ++channel) {
-    for (int32_t i = 0; i < work->waiting; ++i) {
-      const int32_t start = nn_start(call, work->pixels[i], channel);
-      nn_finish(call, nn_row(work, start, work->columns[i], channel), work->pixels[i], channel);
-    }
-  }
-  work->waiting = 0;
-}
+// Convolutions and linear layers as matrix products. A pixel's window is copied into one of the
+// core's columns (im2col); of 1x1 kernels the input is the column.
+#include "nn_matrix.h"
 
 static void nn_unpack(const nn_call_t* call, const uint8_t* from, uint8_t* to) {
-  if (call->in_bits == 8) {
-    memcpy(to, from, (size_t)call->in_c);
-    return;
-  }
   for (int32_t c = 0; c < call->in_c; ++c) {
     to[c] = (uint8_t)nn_code(from, c, call->in_bits, call->in_signed);
   }
 }
 
-static void nn_im2col(const nn_call_t* call, int32_t y, int32_t x, uint8_t* to) {
+// A window that lies inside the map, row by row.
+static void nn_whole_window(const nn_call_t* call, const uint8_t* from, uint8_t* to) {
+  const int32_t codes = call->kernel_w * call->in_c, row = call->in_w * call->in_c;
+  for (int32_t ky = call->kernel_h; ky > 0; --ky, from += row) {
+    const uint8_t* f = from;
+    nn_copy(&to, &f, codes);
+  }
+}
+
+// One with padding, tap by tap.
+static void nn_window(const nn_call_t* call, int32_t in_y, int32_t in_x, uint8_t* to) {
   const int32_t pixel = nn_packed(call->in_c, call->in_bits);
-  for (int32_t ky = 0; ky < call->kernel_h; ++ky) {
-    const int32_t in_y = y * call->stride_y - call->pad_top + ky * call->dilation_y;
-    for (int32_t kx = 0; kx < call->kernel_w; ++kx, to += call->in_c) {
-      const int32_t in_x = x * call->stride_x - call->pad_left + kx * call->dilation_x;
-      if (in_y < 0 || in_y >= call->in_h || in_x < 0 || in_x >= call->in_w) {
-        memset(to, 0, (size_t)call->in_c);
+  for (int32_t ky = 0, y = in_y; ky < call->kernel_h; ++ky, y += call->dilation_y) {
+    for (int32_t kx = 0, x = in_x; kx < call->kernel_w; ++kx, x += call->dilation_x) {
+      const uint8_t* from = call->in + (y * call->in_w + x) * pixel;
+      if ((uint32_t)y >= (uint32_t)call->in_h || (uint32_t)x >= (uint32_t)call->in_w) {
+        nn_clear(&to, call->in_c);
+      } else if (call->in_bits == 8) {
+        nn_copy(&to, &from, call->in_c);
       } else {
-        nn_unpack(call, call->in + (in_y * call->in_w + in_x) * pixel, to);
+        nn_unpack(call, from, to);
+        to += call->in_c;
+      }
+    }
+  }
+}
+
+static __attribute__((noinline)) void nn_im2col(const nn_call_t* call, int32_t y, int32_t x,
+                                                uint8_t* to) {
+  const int32_t in_y = y * call->stride_y - call->pad_top;
+  const int32_t in_x = x * call->stride_x - call->pad_left;
+  const int inside = in_y >= 0 && in_x >= 0 && in_y + call->kernel_h <= call->in_h &&
+                     in_x + call->kernel_w <= call->in_w;
+  if (inside && call->in_bits == 8 && (call->dilation_x | call->dilation_y) == 1) {
+    nn_whole_window(call, call->in + (in_y * call->in_w + in_x) * call->in_c, to);
+  } else {
+    nn_window(call, in_y, in_x, to);
+  }
+}
+
+// Pixels are multiplied `group` at a time. Those that are left at the end of a row wait for the
+// next one, or are finished where `by_rows`.
+typedef struct {
+  nn_matrix_t matrix;
+  nn_share_t rows, columns;
+  int32_t group, by_rows;
+} nn_work_t;
+
+static void nn_rest(const nn_matrix_t* matrix, const uint8_t* columns, int32_t bytes,
+                    int32_t filled, int32_t pixel) {
+  if (filled >= 2) nn_product(matrix, 2, columns, bytes, pixel);
+  if (filled & 1) nn_product(matrix, 1, columns + (filled - 1) * bytes, bytes, pixel + filled - 1);
+}
+
+static void nn_convolve(const nn_work_t* work, uint8_t* scratch) {
+  const nn_matrix_t* matrix = &work->matrix;
+  const nn_call_t* call = matrix->call;
+  const int32_t depth = matrix->depth;
+  int32_t filled = 0, pixel = 0;
+  for (int32_t y = work->rows.begin; y < work->rows.end; ++y) {
+    pixel = y * call->out_w + work->columns.begin;
+    for (int32_t x = work->columns.begin; x < work->columns.end; ++x) {
+      nn_im2col(call, y, x, scratch + filled * depth);
+      ++filled, ++pixel;
+      if (filled < work->group) continue;
+      nn_product(matrix, filled, scratch, depth, pixel - filled);
+      filled = 0;
+    }
+    if (work->by_rows == 0) continue;
+    nn_rest(matrix, scratch, depth, filled, pixel - filled);
+    filled = 0;
+  }
+  nn_rest(matrix, scratch, depth, filled, pixel - filled);
+}
+
+// The columns are the pixels of the input.
+static void nn_pointwise(const nn_work_t* work) {
+  const nn_matrix_t* matrix = &work->matrix;
+  const nn_call_t* call = matrix->call;
+  const int32_t bytes = call->stride_x * call->in_c;
+  for (int32_t y = work->rows.begin; y < work->rows.end; ++y) {
+    const uint8_t* in = call->in + y * call->stride_y * call->in_w * call->in_c;
+    int32_t x = work->columns.begin;
+    const int32_t row = y * call->out_w;
+    for (int32_t group = work->group; group > 0; group >>= 1) {
+      for (; x + group <= work->columns.end; x += group) {
+        nn_product(matrix, group, in + x * bytes, bytes, row + x);
       }
     }
   }
 }
 
 static int nn_is_pointwise(const nn_call_t* call) {
-  return call->kernel_w == 1 && call->kernel_h == 1 && call->stride_x == 1 && call->stride_y == 1 &&
-         (call->pad_top | call->pad_bottom | call->pad_left | call->pad_right) == 0 &&
-         call->in_bits == 8;
+  return call->kernel_w == 1 && call->kernel_h == 1 && call->in_bits == 8 &&
+         (call->pad_top | call->pad_bottom | call->pad_left | call->pad_right) == 0;
 }
 
-static void nn_pixel(nn_work_t* work, int32_t y, int32_t x, uint8_t* scratch) {
-  const nn_call_t* call = work->call;
-  const int32_t i = work->waiting;
+static void nn_multiply(const nn_call_t* call, nn_share_t rows, nn_share_t columns,
+                        nn_share_t channels, int32_t group, int32_t by_rows) {
+  const int32_t depth = call->kernel_h * call->kernel_w * call->in_c;
+  const nn_work_t work = {.matrix = {.call = call,
+                                     .channels = channels,
+                                     .depth = depth,
+                                     .row = nn_packed(depth, call->weight_bits)},
+                          .rows = rows,
+                          .columns = columns,
+                          .group = group,
+                          .by_rows = by_rows || group > 2};
   if (nn_is_pointwise(call)) {
-    work->columns[i] = call->in + (y * call->in_w + x) * call->in_c;
+    nn_pointwise(&work);
   } else {
-    uint8_t* column = scratch + i * work->depth;
-    nn_im2col(call, y, x, column);
-    work->columns[i] = column;
+    nn_convolve(&work, call->scratch + group * (int32_t)pi_core_id() * depth);
   }
-  work->pixels[i] = y * call->out_w + x;
-  if (++work->waiting == 2) nn_products(work);
-}
-
-static void nn_convolve(const nn_call_t* call, nn_share_t rows, nn_share_t columns,
-                        nn_share_t channels) {
-  const int32_t core = (int32_t)pi_core_id();
-  nn_work_t work = {.call = call, .channels = channels};
-  work.depth = call->kernel_h * call->kernel_w * call->in_c;
-  work.row = nn_packed(work.depth, call->weight_bits);
-  uint8_t* scratch = call->scratch + 2 * core * work.depth;
-  for (int32_t y = rows.begin; y < rows.end; ++y) {
-    for (int32_t x = columns.begin; x < columns.end; ++x) nn_pixel(&work, y, x, scratch);
-  }
-  nn_products(&work);
 }
 
 static nn_share_t nn_all(int32_t n) {
@@ -120,38 +128,44 @@ static nn_share_t nn_all(int32_t n) {
   return share;
 }
 
-void nn_conv_Ho(const nn_call_t* call) {
+static void nn_by_rows(const nn_call_t* call, int32_t group) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   if (core < cores) {
-    nn_convolve(call, nn_share(call->out_h, 1, cores, core), nn_all(call->out_w),
-                nn_all(call->out_c));
+    nn_multiply(call, nn_share(call->out_h, 1, cores, core), nn_all(call->out_w),
+                nn_all(call->out_c), group, 0);
   }
   pi_cl_team_barrier();
 }
 
-void nn_conv_HoWo(const nn_call_t* call) {
+static void nn_by_half_rows(const nn_call_t* call, int32_t group) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call), half = call->out_w / 2;
   const nn_share_t halves[2] = {{0, half}, {half, call->out_w}};
-  if (call->out_h % cores == 0 || call->out_w <= 1 || cores < 2) {
-    nn_conv_Ho(call);
-    return;
-  }
+  const int whole = call->out_h % cores == 0 || call->out_w <= 1 || cores < 2;
   if (core < cores) {
-    nn_convolve(call, nn_share(call->out_h, 1, cores / 2, core / 2), halves[core % 2],
-                nn_all(call->out_c));
+    nn_multiply(call,
+                whole ? nn_share(call->out_h, 1, cores, core)
+                      : nn_share(call->out_h, 1, cores / 2, core / 2),
+                whole ? nn_all(call->out_w) : halves[core % 2], nn_all(call->out_c), group, 1);
   }
   pi_cl_team_barrier();
 }
 
-void nn_conv_Co(const nn_call_t* call) {
+static void nn_by_channels(const nn_call_t* call, int32_t group) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   const int32_t unit = nn_words_out(call) ? 1 : 8 / call->out_bits;  // no byte is of two cores
   if (core < cores) {
-    nn_convolve(call, nn_all(call->out_h), nn_all(call->out_w),
-                nn_share(call->out_c, unit, cores, core));
+    nn_multiply(call, nn_all(call->out_h), nn_all(call->out_w),
+                nn_share(call->out_c, unit, cores, core), group, 0);
   }
   pi_cl_team_barrier();
 }
+
+void nn_conv_Ho(const nn_call_t* call) { nn_by_rows(call, 2); }
+void nn_conv_HoWo(const nn_call_t* call) { nn_by_half_rows(call, 2); }
+void nn_conv_Co(const nn_call_t* call) { nn_by_channels(call, 2); }
+void nn_conv_Ho_4x4(const nn_call_t* call) { nn_by_rows(call, 4); }
+void nn_conv_HoWo_4x4(const nn_call_t* call) { nn_by_half_rows(call, 4); }
+void nn_conv_Co_4x4(const nn_call_t* call) { nn_by_channels(call, 4); }
 
 // Inputs and weights of any width, code by code.
 static int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t channel) {

@@ -83,34 +83,3 @@ void nn_depthwise(const nn_call_t* call) {
   }
   pi_cl_team_barrier();
 }
-
-static int32_t nn_window_of_pixels(const nn_call_t* call, int32_t c, int32_t y, int32_t x) {
-  const int32_t w = call->kernel_w, h = call->kernel_h;
-  int32_t sum = nn_start(call, 0, c);
-  for (int32_t ky = 0; ky < h; ++ky) {
-    const int32_t in_y = y * call->stride_y - call->pad_top + ky;
-    if (in_y < 0 || in_y >= call->in_h) continue;
-    for (int32_t kx = 0; kx < w; ++kx) {
-      const int32_t in_x = x * call->stride_x - call->pad_left + kx;
-      if (in_x < 0 || in_x >= call->in_w) continue;
-      const uint8_t code = call->in[(in_y * call->in_w + in_x) * call->in_c + c];
-      sum = nn_mac(sum, nn_byte(code, call->in_signed),
-                   nn_code(call->weights + c * h * w, ky * w + kx, 8, 1));
-    }
-  }
-  return sum;
-}
-
-void nn_depthwise_pixels(const nn_call_t* call) {
-  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
-  if (core < cores) {
-    const nn_share_t channels = nn_share(call->out_c, 4, cores, core);
-    for (int32_t c = channels.begin; c < channels.end; ++c) {
-      for (int32_t pixel = 0; pixel < call->out_h * call->out_w; ++pixel) {
-        const int32_t y = pixel / call->out_w, x = pixel % call->out_w;
-        nn_finish(call, nn_window_of_pixels(call, c, y, x), pixel, c);
-      }
-    }
-  }
-  pi_cl_team_barrier();
-}

@@ -48,6 +48,10 @@ enum { NN_ADDRESSES = 8, NN_NUMBERS = 40 };  // of the fields that programs name
 void nn_conv_Ho(const nn_call_t* call);    // rows of the result over cores
 void nn_conv_HoWo(const nn_call_t* call);  // halves of rows, where rows do not divide
 void nn_conv_Co(const nn_call_t* call);    // output channels
+// The same by blocks of four pixels, with weights of 8 bits.
+void nn_conv_Ho_4x4(const nn_call_t* call);
+void nn_conv_HoWo_4x4(const nn_call_t* call);
+void nn_conv_Co_4x4(const nn_call_t* call);
 void nn_linear(const nn_call_t* call);
 void nn_linear_out_32(const nn_call_t* call);  // accumulators
 void nn_depthwise(const nn_call_t* call);
@@ -58,6 +62,7 @@ void nn_add(const nn_call_t* call);
 // (sum * multiplier / divisor + offset) >> shift over the window: in unsigned 32 bits where the
 // input is unsigned.
 void nn_avgpool(const nn_call_t* call);
+void nn_avgpool_Co(const nn_call_t* call);  // channels over cores, codes of 8 bits
 // Row maxima over the input, then their maxima: destroys the input. Where a window begins in the
 // left padding it begins at its own column, as PULP-NN's does.
 void nn_maxpool(const nn_call_t* call);

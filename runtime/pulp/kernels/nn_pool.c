@@ -25,11 +25,11 @@ static int32_t nn_average(const nn_call_t* call, int32_t sum) {
   return (int32_t)average >> call->shift;
 }
 
-static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x) {
+static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_share_t channels) {
   const nn_share_t rows = nn_rows(call, y), columns = nn_columns(call, x);
   const int32_t pixel = y * call->out_w + x, bytes = nn_packed(call->in_c, call->in_bits);
   uint8_t* out = call->out + pixel * nn_packed(call->out_c, call->out_bits);
-  for (int32_t c = 0; c < call->in_c; ++c) {
+  for (int32_t c = channels.begin; c < channels.end; ++c) {
     uint32_t sum = (uint32_t)nn_start(call, pixel, c);
     for (int32_t r = rows.begin; r < rows.end; ++r) {
       const uint8_t* from = call->in + (r * call->in_w + columns.begin) * bytes;
@@ -46,14 +46,23 @@ static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x) {
   }
 }
 
+static void nn_averages(const nn_call_t* call, nn_share_t rows, nn_share_t channels) {
+  for (int32_t y = rows.begin; y < rows.end; ++y) {
+    for (int32_t x = 0; x < call->out_w; ++x) nn_average_pixel(call, y, x, channels);
+  }
+}
+
 void nn_avgpool(const nn_call_t* call) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
-  if (core < cores) {
-    const nn_share_t rows = nn_share(call->out_h, 1, cores, core);
-    for (int32_t y = rows.begin; y < rows.end; ++y) {
-      for (int32_t x = 0; x < call->out_w; ++x) nn_average_pixel(call, y, x);
-    }
-  }
+  const nn_share_t channels = {0, call->in_c};
+  if (core < cores) nn_averages(call, nn_share(call->out_h, 1, cores, core), channels);
+  pi_cl_team_barrier();
+}
+
+void nn_avgpool_Co(const nn_call_t* call) {
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
+  const nn_share_t rows = {0, call->out_h};
+  if (core < cores) nn_averages(call, rows, nn_share(call->in_c, 1, cores, core));
   pi_cl_team_barrier();
 }
 

@@ -1,6 +1,8 @@
 // Runs a layer's table (layer.h).
 #include "layer.h"
 
+#include <stdio.h>
+
 #include "dma.h"
 
 enum { kLoopDepth = 4 };
@@ -57,6 +59,33 @@ static int32_t* fields_of(runner_t* r, uint32_t first) {
   }
 }
 
+#ifdef NETWORK_KERNEL_CYCLES
+// A line per call: cycles from a barrier to the kernel's own, and those of them that the core which
+// worked longest waited at the banks.
+static void run(kernel_t kernel, const nn_call_t* call) {
+  static uint32_t active[NUM_CORES], conflicts[NUM_CORES];
+  const uint32_t core = pi_core_id();
+  pi_cl_team_barrier();
+  conflicts[core] = 0u - pi_perf_read(PI_PERF_TCDM_CONT);
+  active[core] = 0u - pi_perf_read(PI_PERF_ACTIVE_CYCLES);
+  pi_cl_team_barrier();
+  const uint32_t begin = pi_perf_read(PI_PERF_CYCLES);
+  kernel(call);
+  const uint32_t cycles = pi_perf_read(PI_PERF_CYCLES) - begin;
+  active[core] += pi_perf_read(PI_PERF_ACTIVE_CYCLES);
+  conflicts[core] += pi_perf_read(PI_PERF_TCDM_CONT);
+  pi_cl_team_barrier();
+  if (core == 0) {
+    int32_t longest = 0;
+    for (int32_t i = 1; i < NUM_CORES; ++i) longest = active[i] > active[longest] ? i : longest;
+    printf("kernel %lu cycles %lu conflicts\n", (unsigned long)cycles, (unsigned long)conflicts[longest]);
+  }
+  pi_cl_team_barrier();
+}
+#else
+static void run(kernel_t kernel, const nn_call_t* call) { kernel(call); }
+#endif
+
 static void run_kernel(const memories_t* memories, const int32_t* fields) {
   nn_call_t call;
   uint8_t** const addresses[NN_ADDRESSES] = {&call.in,    &call.in2,    &call.weights, &call.bias,
@@ -66,7 +95,7 @@ static void run_kernel(const memories_t* memories, const int32_t* fields) {
          NN_NUMBERS * sizeof(int32_t));
   call.bias8 = NULL;
   call.narrow = 0;
-  network_kernels[fields[0]](&call);
+  run(network_kernels[fields[0]], &call);
 }
 
 static void execute(runner_t* r, uint32_t first) {

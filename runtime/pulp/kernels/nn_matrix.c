@@ -1,0 +1,257 @@
+// Blocks of 4 channels x 2 pixels, as PULP-NN has them, and of 4 x 4; what is left over one channel
+// at a time.
+#include "nn_matrix.h"
+
+// One pixel, one channel. Weights of less than 8 bits are taken one by one.
+static int32_t nn_row(const nn_matrix_t* m, int32_t sum, const uint8_t* column,
+                      const uint8_t* weights) {
+  const nn_call_t* call = m->call;
+  if (call->weight_bits == 8) return nn_dot(sum, column, weights, m->depth, call->in_signed);
+  for (int32_t i = 0; i < m->depth; ++i) {
+    sum = nn_mac(sum, nn_byte(column[i], call->in_signed),
+                 nn_code(weights, i, call->weight_bits, 1));
+  }
+  return sum;
+}
+
+static __attribute__((noinline)) void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column,
+                                                   int32_t pixel) {
+  const nn_call_t* call = m->call;
+  const nn_form_t form = nn_form(call);
+  const int starts = nn_has_starts(call);
+  const uint8_t* weights = call->weights + m->channels.begin * m->row;
+  uint8_t* out = call->out + pixel * call->out_c;
+  for (int32_t c = m->channels.begin; c < m->channels.end; ++c, weights += m->row) {
+    const int32_t start = starts ? nn_start(call, pixel, c) : 0;
+    nn_put(call, form, nn_row(m, start, column, weights), pixel, c, out);
+  }
+}
+
+// Two pixels.
+
+static __attribute__((noinline)) void nn_two_of_channel(const nn_matrix_t* m,
+                                                        const uint8_t* column, int32_t bytes,
+                                                        int32_t pixel, int32_t c) {
+  const nn_call_t* call = m->call;
+  const nn_form_t form = nn_form(call);
+  const uint8_t* weights = call->weights + c * m->row;
+  uint8_t* out = call->out + pixel * call->out_c;
+  int32_t sums[2] = {nn_start(call, pixel, c), nn_start(call, pixel + 1, c)};
+  if (call->weight_bits == 8) {
+    nn_dot_pair(sums, weights, column, column + bytes, m->depth, 1, call->in_signed);
+  } else {
+    sums[0] = nn_row(m, sums[0], column, weights);
+    sums[1] = nn_row(m, sums[1], column + bytes, weights);
+  }
+  nn_put(call, form, sums[0], pixel, c, out);
+  nn_put(call, form, sums[1], pixel + 1, c, out + call->out_c);
+}
+
+static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const uint8_t* column,
+                                                    int32_t bytes, int32_t pixel) {
+  const nn_call_t* call = m->call;
+  int32_t c = m->channels.begin;
+  if (call->weight_bits == 8) {
+    const nn_form_t form = nn_form(call);
+    const int starts = nn_has_starts(call);
+    const uint8_t* weights = call->weights + c * m->row;
+    uint8_t *out = call->out + pixel * call->out_c, *next = out + call->out_c;
+    for (; c + 4 <= m->channels.end; c += 4, weights += 4 * m->row) {
+      int32_t sums[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
+      for (int32_t i = 0; starts && i < 4; ++i) {
+        sums[0][i] = nn_start(call, pixel, c + i);
+        sums[1][i] = nn_start(call, pixel + 1, c + i);
+      }
+      nn_dot_4x2(sums, column, column + bytes, weights, m->row, m->depth, call->in_signed);
+      for (int32_t i = 0; i < 4; ++i) {
+        nn_put(call, form, sums[0][i], pixel, c + i, out);
+        nn_put(call, form, sums[1][i], pixel + 1, c + i, next);
+      }
+    }
+  }
+  for (; c < m->channels.end; ++c) nn_two_of_channel(m, column, bytes, pixel, c);
+}
+
+// Four pixels.
+
+#ifdef NN_XPULP
+// What the assembly below reads, at the offsets that it names.
+typedef struct {
+  const uint8_t* weights;        // 0: of the next block
+  int32_t row, row_back;         // 4, 8: to the next channel's; from the last to the next word
+  const uint8_t* columns;        // 12
+  int32_t column, column_back;   // 16, 20: as for weights
+  int32_t words, left;           // 24, 28: of a column
+  const uint8_t *kappa, *lambda; // 32, 36: of the next channel
+  int32_t norm_step, shift;      // 40, 44
+  uint8_t* out;                  // 48: of the next channel
+  int32_t pixel, pixel_back;     // 52, 56: to the next pixel's, from the last to the next channel
+  int32_t blocks;                // 60
+  int32_t finish;                // 64: see below
+  int32_t sums[4][4];            // 68: [pixel][channel]
+} nn_quads_t;
+
+// What becomes of the accumulators of a block.
+enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8 };  // kSums: they start at, and go to, sums
+
+#define NN_QUAD_DOT(dot, x, s0, s1, s2, s3) \
+  dot(s0, x, "t0") dot(s1, x, "t1") dot(s2, x, "t2") dot(s3, x, "t3")
+
+// A step of the columns: 8 loads and 16 products.
+#define NN_QUAD_STEP(load_w, load_x, dot)                                              \
+  load_w("t0", "a1", "a0") load_w("t1", "a1", "a0") load_w("t2", "a1", "a0")           \
+  load_w("t3", "a2", "a0") load_x("t4", "t6", "a3") load_x("t5", "t6", "a3")           \
+  NN_QUAD_DOT(dot, "t4", "s0", "s1", "s2", "s3") load_x("t4", "t6", "a3")              \
+  NN_QUAD_DOT(dot, "t5", "s4", "s5", "s6", "s7") load_x("t5", "ra", "a3")              \
+  NN_QUAD_DOT(dot, "t4", "s8", "s9", "s10", "s11")                                     \
+  NN_QUAD_DOT(dot, "t5", "a4", "a5", "a6", "a7")
+
+#define NN_QUAD_LOOP(count, load_w, load_x, dot) \
+  NN_LOOP("x0", count, "48") NN_QUAD_STEP(load_w, load_x, dot) NN_END_LOOP
+
+#define NN_QUAD_CODE(sum, clip) \
+  "mv t5, t3\n" NN_MAC("t5", sum, "t1") "sra t5, t5, a2\n" clip("t5", "t5")
+#define NN_QUAD_NORM(sum, clip, step) NN_QUAD_CODE(sum, clip) NN_SB_BY("t5", step, "a3")
+#define NN_QUAD_NORMS(s0, s1, s2, s3, clip)                         \
+  NN_LW_BY("t1", "t4", "a0") NN_LW_BY("t3", "t4", "a1")             \
+  NN_QUAD_NORM(s0, clip, "t6") NN_QUAD_NORM(s1, clip, "t6")         \
+  NN_QUAD_NORM(s2, clip, "t6") NN_QUAD_NORM(s3, clip, "ra")
+#define NN_QUAD_BOUND(sum, clip, step) \
+  NN_MAX(sum, sum, "t2") NN_MIN(sum, sum, "t4") NN_QUAD_NORM(sum, clip, step)
+#define NN_QUAD_BOUNDS(s0, s1, s2, s3, clip)                                    \
+  NN_LW("t1", "4", "a0") NN_LW("t2", "4", "a0") NN_LW("t3", "4", "a1")          \
+  NN_LW("t4", "4", "a1") NN_QUAD_BOUND(s0, clip, "t6")                          \
+  NN_QUAD_BOUND(s1, clip, "t6") NN_QUAD_BOUND(s2, clip, "t6") NN_QUAD_BOUND(s3, clip, "ra")
+#define NN_QUAD_FINISH(label, results, clip)                                               \
+  #label ":\n" results("s0", "s4", "s8", "a4", clip) results("s1", "s5", "s9", "a5", clip) \
+  results("s2", "s6", "s10", "a6", clip) results("s3", "s7", "s11", "a7", clip)
+
+#define NN_QUAD_EACH_SUM(op)                                                               \
+  op " s0, 68(t0)\n" op " s1, 72(t0)\n" op " s2, 76(t0)\n" op " s3, 80(t0)\n"              \
+  op " s4, 84(t0)\n" op " s5, 88(t0)\n" op " s6, 92(t0)\n" op " s7, 96(t0)\n"              \
+  op " s8, 100(t0)\n" op " s9, 104(t0)\n" op " s10, 108(t0)\n" op " s11, 112(t0)\n"        \
+  op " a4, 116(t0)\n" op " a5, 120(t0)\n" op " a6, 124(t0)\n" op " a7, 128(t0)\n"
+#define NN_QUAD_EACH_SAVED(op)                                                             \
+  op " ra, 4(sp)\n" op " s0, 8(sp)\n" op " s1, 12(sp)\n" op " s2, 16(sp)\n"                \
+  op " s3, 20(sp)\n" op " s4, 24(sp)\n" op " s5, 28(sp)\n" op " s6, 32(sp)\n"              \
+  op " s7, 36(sp)\n" op " s8, 40(sp)\n" op " s9, 44(sp)\n" op " s10, 48(sp)\n"             \
+  op " s11, 52(sp)\n"
+
+// All registers but sp, gp and tp: 16 accumulators, 4 words of weights, 2 of activations, for
+// either a pointer and two steps.
+#define NN_QUADS(name, load_x, load_code, dot)                                             \
+  static __attribute__((naked, noinline)) void name(nn_quads_t* quads) {                   \
+    (void)quads;                                                                           \
+    __asm__ volatile(                                                                      \
+        "addi sp, sp, -64\nsw a0, 0(sp)\n" NN_QUAD_EACH_SAVED("sw")                        \
+        "10: lw t0, 0(sp)\nlw t1, 64(t0)\nlw a0, 0(t0)\nlw a1, 4(t0)\nbeqz t1, 20f\n"      \
+        "li s0, 0\nli s1, 0\nli s2, 0\nli s3, 0\nli s4, 0\nli s5, 0\nli s6, 0\nli s7, 0\n" \
+        "li s8, 0\nli s9, 0\nli s10, 0\nli s11, 0\nli a4, 0\nli a5, 0\nli a6, 0\nli a7, 0\n" \
+        "11: lw a2, 8(t0)\nlw a3, 12(t0)\nlw t6, 16(t0)\nlw ra, 20(t0)\nlw t2, 24(t0)\n"   \
+        "slli t1, a1, 2\nadd t1, t1, a0\nsw t1, 0(t0)\nbeqz t2, 12f\n"                     \
+        NN_QUAD_LOOP("t2", NN_LW_BY, load_x, dot)                                          \
+        "12: lw t0, 0(sp)\nlw t2, 28(t0)\nlw t3, 64(t0)\nbnez t2, 21f\n"                   \
+        "13: lw a0, 32(t0)\nlw a1, 36(t0)\nlw t4, 40(t0)\nlw a2, 44(t0)\nlw a3, 48(t0)\n"  \
+        "lw t6, 52(t0)\nlw ra, 56(t0)\nli t2, 1\nbne t3, t2, 22f\n"                        \
+        NN_QUAD_FINISH(14, NN_QUAD_NORMS, NN_CLIP_U8)                                      \
+        "15: lw t1, 60(t0)\nsw a0, 32(t0)\nsw a1, 36(t0)\nsw a3, 48(t0)\naddi t1, t1, -1\n" \
+        "sw t1, 60(t0)\nbnez t1, 10b\n"                                                    \
+        "16: " NN_QUAD_EACH_SAVED("lw") "addi sp, sp, 64\nret\n"                           \
+        "20: " NN_QUAD_EACH_SUM("lw") "j 11b\n"                                            \
+        "21: addi a2, a2, -3\naddi ra, ra, -3\n"                                           \
+        NN_QUAD_LOOP("t2", NN_LB_BY, load_code, NN_MAC)                                    \
+        "lw t0, 0(sp)\nlw t3, 64(t0)\nj 13b\n"                                             \
+        "22: beqz t3, 26f\nli t2, 3\nblt t3, t2, 23f\nbeq t3, t2, 24f\n"                   \
+        NN_QUAD_FINISH(25, NN_QUAD_BOUNDS, NN_CLIP_S8) "j 15b\n"                           \
+        NN_QUAD_FINISH(24, NN_QUAD_BOUNDS, NN_CLIP_U8) "j 15b\n"                           \
+        NN_QUAD_FINISH(23, NN_QUAD_NORMS, NN_CLIP_S8) "j 15b\n"                            \
+        "26: " NN_QUAD_EACH_SUM("sw") "j 16b\n");                                          \
+  }
+
+NN_QUADS(nn_quads_unsigned, NN_LW_BY, NN_LBU_BY, NN_SDOTUSP)
+NN_QUADS(nn_quads_signed, NN_LW_BY, NN_LB_BY, NN_SDOTSP)
+
+static int32_t nn_quads_finish(const nn_call_t* call) {
+  const nn_form_t form = nn_form(call);
+  if (form == NN_FORM_OTHER || nn_has_starts(call)) return kSums;
+  if (form == NN_FORM_CLAMPED) return call->out_signed ? kClampedS8 : kClampedU8;
+  return call->out_signed ? kNormS8 : kNormU8;
+}
+
+static void nn_run_quads(const nn_call_t* call, nn_quads_t* quads) {
+  if (call->in_signed) {
+    nn_quads_signed(quads);
+  } else {
+    nn_quads_unsigned(quads);
+  }
+}
+
+static void nn_quads_by_sums(const nn_matrix_t* m, nn_quads_t* quads, int32_t pixel) {
+  const nn_call_t* call = m->call;
+  for (int32_t c = m->channels.begin; c + 4 <= m->channels.end; c += 4) {
+    for (int32_t i = 0; i < 16; ++i) {
+      quads->sums[i >> 2][i & 3] = nn_start(call, pixel + (i >> 2), c + (i & 3));
+    }
+    nn_run_quads(call, quads);
+    for (int32_t i = 0; i < 16; ++i) {
+      nn_finish(call, quads->sums[i >> 2][i & 3], pixel + (i >> 2), c + (i & 3));
+    }
+  }
+}
+
+static __attribute__((noinline)) void nn_four_pixels(const nn_matrix_t* m, const uint8_t* columns,
+                                                     int32_t bytes, int32_t pixel) {
+  const nn_call_t* call = m->call;
+  const int32_t begin = m->channels.begin, blocks = (m->channels.end - begin) >> 2;
+  nn_quads_t quads;
+  quads.weights = call->weights + begin * m->row;
+  quads.row = m->row;
+  quads.row_back = 4 - 3 * m->row;
+  quads.columns = columns;
+  quads.column = bytes;
+  quads.column_back = 4 - 3 * bytes;
+  quads.words = m->depth >> 2;
+  quads.left = m->depth & 3;
+  quads.shift = call->shift;
+  quads.out = call->out + pixel * call->out_c + begin;
+  quads.pixel = call->out_c;
+  quads.pixel_back = 1 - 3 * call->out_c;
+  quads.blocks = blocks;
+  quads.finish = nn_quads_finish(call);
+  if (call->norm) {
+    quads.kappa = call->kappa + begin * (call->norm_bits >> 3);
+    quads.lambda = call->lambda + begin * (call->norm_bits >> 3);
+    quads.norm_step = 4;
+  } else {
+    quads.kappa = (const uint8_t*)&call->multiplier;
+    quads.lambda = (const uint8_t*)&call->offset;
+    quads.norm_step = 0;
+  }
+  if (quads.finish == kSums) {
+    nn_quads_by_sums(m, &quads, pixel);
+  } else if (blocks > 0) {
+    nn_run_quads(call, &quads);
+  }
+  for (int32_t c = begin + 4 * blocks; c < m->channels.end; ++c) {
+    nn_two_of_channel(m, columns, bytes, pixel, c);
+    nn_two_of_channel(m, columns + 2 * bytes, bytes, pixel + 2, c);
+  }
+}
+#else
+static void nn_four_pixels(const nn_matrix_t* m, const uint8_t* columns, int32_t bytes,
+                           int32_t pixel) {
+  nn_two_pixels(m, columns, bytes, pixel);
+  nn_two_pixels(m, columns + 2 * bytes, bytes, pixel + 2);
+}
+#endif
+
+void nn_product(const nn_matrix_t* matrix, int32_t pixels, const uint8_t* columns, int32_t bytes,
+                int32_t pixel) {
+  if (pixels == 4) {
+    nn_four_pixels(matrix, columns, bytes, pixel);
+  } else if (pixels == 2) {
+    nn_two_pixels(matrix, columns, bytes, pixel);
+  } else if (pixels == 1) {
+    nn_one_pixel(matrix, columns, pixel);
+  }
+}

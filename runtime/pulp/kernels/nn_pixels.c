@@ -1,0 +1,263 @@
+// Depthwise convolution, 3x3, from a map that lies pixel by pixel: four channels at a time, which a
+// core turns row by row into four planes of its own. Of these it keeps the three last rows, with
+// zeros around them, and computes a row of each plane.
+#include "nn_core.h"
+
+static nn_share_t nn_quads_of(const nn_call_t* call, int32_t cores, int32_t core,
+                              nn_share_t* rows) {
+  const int32_t quads = nn_ceil_div(call->out_c, 4), together = nn_max(1, cores / quads);
+  nn_share_t share = {nn_min(core / together, quads), nn_min(core / together + 1, quads)};
+  rows->begin = 0, rows->end = call->out_h;
+  if (together == 1) return nn_share(quads, 1, cores, core);
+  *rows = nn_share(call->out_h, 1, together, core % together);
+  return share;
+}
+
+#ifdef NN_XPULP
+enum { kMargin = 4, kWindow = 3 };
+
+typedef struct {
+  const nn_call_t* call;
+  int32_t pitch;           // of a plane's row, zeros included
+  uint8_t* rows[kWindow];  // of all four planes; the oldest first
+} nn_planes_t;
+
+// A plane's part in a row of results.
+typedef struct {
+  const uint8_t* rows[kWindow];
+  int32_t weights[kWindow];  // 3 taps, then 0
+  int32_t kappa, lambda, low, high, shift;
+  uint8_t* out;
+  int32_t count, stride, pixel;  // of results; bytes between their windows, and between them
+} nn_plane_row_t;
+
+#define NN_PLANE_LOADS                                                                    \
+  NN_LW_BY("t0", "%[step]", "%[r0]") NN_LW_BY("t1", "%[step]", "%[r1]")                   \
+  NN_LW_BY("t2", "%[step]", "%[r2]")
+#define NN_PLANE_DOTS(dot, sdot, sum, w0, w1, w2) \
+  dot(sum, "t0", w0) sdot(sum, "t1", w1) sdot(sum, "t2", w2)
+#define NN_UNBOUND(sum)
+#define NN_BOUND(sum) NN_MAX(sum, sum, "%[low]") NN_MIN(sum, sum, "%[high]")
+#define NN_PLANE_RESULT(sum, bound, clip)                                                  \
+  bound(sum) "mv t5, %[lambda]\n" NN_MAC("t5", sum, "%[kappa]") "sra t5, t5, %[shift]\n" \
+  clip("t5", "t5") NN_SB_BY("t5", "%[pixel]", "%[out]")
+#define NN_PLANE_ONE(dot, sdot, bound, clip)                                           \
+  NN_PLANE_LOADS NN_PLANE_DOTS(dot, sdot, "t3", "%[w0]", "%[w1]", "%[w2]")             \
+  NN_PLANE_RESULT("t3", bound, clip)
+// Two results of the same three words.
+#define NN_PLANE_TWO(dot, sdot, bound, clip)                                           \
+  NN_PLANE_LOADS NN_PLANE_DOTS(dot, sdot, "t3", "%[w0]", "%[w1]", "%[w2]")             \
+  NN_PLANE_DOTS(dot, sdot, "t4", "%[v0]", "%[v1]", "%[v2]")                            \
+  NN_PLANE_RESULT("t3", bound, clip) NN_PLANE_RESULT("t4", bound, clip)
+#define NN_PLANE_ASM(text, trips, bytes)                                                \
+  __asm__ volatile(text                                                                 \
+                   : [r0] "+r"(r0), [r1] "+r"(r1), [r2] "+r"(r2), [out] "+r"(out)       \
+                   : [w0] "r"(w0), [w1] "r"(w1), [w2] "r"(w2), [v0] "r"(w0 << 8),       \
+                     [v1] "r"(w1 << 8), [v2] "r"(w2 << 8), [kappa] "r"(row->kappa),     \
+                     [lambda] "r"(row->lambda), [low] "r"(row->low),                    \
+                     [high] "r"(row->high), [shift] "r"(row->shift),                    \
+                     [pixel] "r"(row->pixel), [step] "r"(bytes), [count] "r"(trips)     \
+                   : "memory", "t0", "t1", "t2", "t3", "t4", "t5")
+
+// `one`, `two`: halfwords of their loops.
+#define NN_PLANE_ROW(name, dot, sdot, bound, clip, one, two)                              \
+  static __attribute__((noinline)) void name(const nn_plane_row_t* row) {                \
+    const uint8_t *r0 = row->rows[0], *r1 = row->rows[1], *r2 = row->rows[2];            \
+    const int32_t w0 = row->weights[0], w1 = row->weights[1], w2 = row->weights[2];      \
+    uint8_t* out = row->out;                                                             \
+    int32_t left = row->count;                                                           \
+    if (row->stride == 1) {                                                              \
+      if (left > 1) {                                                                    \
+        NN_PLANE_ASM(NN_LOOP("x0", "%[count]", two) NN_PLANE_TWO(dot, sdot, bound, clip) \
+                         NN_END_LOOP,                                                    \
+                     left >> 1, 2);                                                      \
+      }                                                                                  \
+      left &= 1;                                                                         \
+    }                                                                                    \
+    if (left > 0) {                                                                      \
+      NN_PLANE_ASM(NN_LOOP("x0", "%[count]", one) NN_PLANE_ONE(dot, sdot, bound, clip)   \
+                       NN_END_LOOP,                                                      \
+                   left, row->stride);                                                   \
+    }                                                                                    \
+  }
+
+NN_PLANE_ROW(nn_row_u8_u8, NN_DOTUSP, NN_SDOTUSP, NN_UNBOUND, NN_CLIP_U8, "22", "38")
+NN_PLANE_ROW(nn_row_u8_s8, NN_DOTUSP, NN_SDOTUSP, NN_UNBOUND, NN_CLIP_S8, "22", "38")
+NN_PLANE_ROW(nn_row_s8_u8, NN_DOTSP, NN_SDOTSP, NN_UNBOUND, NN_CLIP_U8, "22", "38")
+NN_PLANE_ROW(nn_row_s8_s8, NN_DOTSP, NN_SDOTSP, NN_UNBOUND, NN_CLIP_S8, "22", "38")
+NN_PLANE_ROW(nn_row_bound_u8_u8, NN_DOTUSP, NN_SDOTUSP, NN_BOUND, NN_CLIP_U8, "26", "46")
+NN_PLANE_ROW(nn_row_bound_u8_s8, NN_DOTUSP, NN_SDOTUSP, NN_BOUND, NN_CLIP_S8, "26", "46")
+NN_PLANE_ROW(nn_row_bound_s8_u8, NN_DOTSP, NN_SDOTSP, NN_BOUND, NN_CLIP_U8, "26", "46")
+NN_PLANE_ROW(nn_row_bound_s8_s8, NN_DOTSP, NN_SDOTSP, NN_BOUND, NN_CLIP_S8, "26", "46")
+
+static void nn_run_row(const nn_call_t* call, const nn_plane_row_t* row) {
+  static void (*const kRuns[8])(const nn_plane_row_t*) = {
+      nn_row_u8_u8,       nn_row_u8_s8,       nn_row_s8_u8,       nn_row_s8_s8,
+      nn_row_bound_u8_u8, nn_row_bound_u8_s8, nn_row_bound_s8_u8, nn_row_bound_s8_s8};
+  kRuns[(call->norm && call->clamped ? 4 : 0) + (call->in_signed ? 2 : 0) +
+        (call->out_signed ? 1 : 0)](row);
+}
+
+// Accumulators that start at something, and batch norm in 64 bits.
+static void nn_row_by_sums(const nn_call_t* call, const nn_plane_row_t* row, int32_t pixel,
+                           int32_t channel) {
+  const int32_t start = nn_start(call, 0, channel);
+  for (int32_t x = 0; x < row->count; ++x) {
+    int32_t sum = start;
+    for (int32_t i = 0; i < kWindow; ++i) {
+      sum = nn_dot(sum, row->rows[i] + x * row->stride, (const uint8_t*)&row->weights[i], 4,
+                   call->in_signed);
+    }
+    nn_finish(call, sum, pixel + x, channel);
+  }
+}
+
+static void nn_load_norm(const nn_call_t* call, nn_plane_row_t* row, int32_t channel) {
+  if (!call->norm) {
+    row->kappa = call->multiplier, row->lambda = call->offset;
+  } else if (call->clamped) {
+    const uint8_t *kappa = call->kappa + 8 * channel, *lambda = call->lambda + 8 * channel;
+    row->kappa = (int32_t)nn_word(kappa), row->low = (int32_t)nn_word(kappa + 4);
+    row->lambda = (int32_t)nn_word(lambda), row->high = (int32_t)nn_word(lambda + 4);
+  } else {
+    row->kappa = (int32_t)nn_word(call->kappa + 4 * channel);
+    row->lambda = (int32_t)nn_word(call->lambda + 4 * channel);
+  }
+}
+
+// A row of results of each of the channels.
+static void nn_planes_row(const nn_planes_t* planes, int32_t y, int32_t channel, int32_t channels) {
+  const nn_call_t* call = planes->call;
+  const int by_sums = call->has_bias || call->bias8 != NULL || call->narrow ||
+                      (call->norm && call->norm_bits == 64 && !call->clamped);
+  const int32_t pixel = y * call->out_w, first = kMargin - call->pad_left;
+  nn_plane_row_t row = {.shift = call->shift,
+                        .count = call->out_w,
+                        .stride = call->stride_x,
+                        .pixel = call->out_c};
+  const uint8_t* weights = call->weights + 9 * channel;
+  uint8_t* out = call->out + pixel * call->out_c + channel;
+  int32_t plane = first;
+  for (int32_t i = 0; i < channels; ++i, weights += 9, ++out, plane += planes->pitch) {
+    row.weights[0] = (int32_t)(nn_word(weights) & 0xffffff);
+    row.weights[1] = (int32_t)(nn_word(weights + 3) & 0xffffff);
+    row.weights[2] = (int32_t)(nn_word(weights + 5) >> 8);
+    row.rows[0] = planes->rows[0] + plane;
+    row.rows[1] = planes->rows[1] + plane;
+    row.rows[2] = planes->rows[2] + plane;
+    row.out = out;
+    if (by_sums) {
+      nn_row_by_sums(call, &row, pixel, channel + i);
+    } else {
+      nn_load_norm(call, &row, channel + i);
+      nn_run_row(call, &row);
+    }
+  }
+}
+
+// Four pixels of four channels into four planes, `words` times.
+static void nn_turn(const uint8_t* from, int32_t pixel, uint8_t* to, int32_t pitch, int32_t words) {
+  __asm__ volatile(
+      NN_LOOP("x0", "%[count]", "40")
+      NN_LW_BY("t0", "%[pixel]", "%[from]") NN_LW_BY("t1", "%[pixel]", "%[from]")
+      NN_LW_BY("t2", "%[pixel]", "%[from]") NN_LW_BY("t3", "%[pixel]", "%[from]")
+      "mv t4, t0\nmv t5, t2\n"
+      NN_SHUFFLE2("t0", "t1", "%[low]") NN_SHUFFLE2("t4", "t1", "%[high]")
+      NN_SHUFFLE2("t2", "t3", "%[low]") NN_SHUFFLE2("t5", "t3", "%[high]")
+      "mv t1, t0\nmv t3, t4\n"
+      NN_SHUFFLE2("t0", "t2", "%[even]") NN_SHUFFLE2("t1", "t2", "%[odd]")
+      NN_SHUFFLE2("t4", "t5", "%[even]") NN_SHUFFLE2("t3", "t5", "%[odd]")
+      NN_SW_BY("t0", "%[pitch]", "%[to]") NN_SW_BY("t1", "%[pitch]", "%[to]")
+      NN_SW_BY("t4", "%[pitch]", "%[to]") NN_SW_BY("t3", "%[back]", "%[to]") NN_END_LOOP
+      : [from] "+r"(from), [to] "+r"(to)
+      : [pixel] "r"(pixel), [pitch] "r"(pitch), [back] "r"(4 - 3 * pitch), [count] "r"(words),
+        [low] "r"(0x05010400), [high] "r"(0x07030602), [even] "r"(0x05040100),
+        [odd] "r"(0x07060302)
+      : "memory", "t0", "t1", "t2", "t3", "t4", "t5");
+}
+
+// A row of the map, or zeros beside it, takes the place of the oldest.
+static void nn_next_row(nn_planes_t* planes, int32_t y, int32_t channel, int32_t channels) {
+  const nn_call_t* call = planes->call;
+  uint8_t* to = planes->rows[0];
+  planes->rows[0] = planes->rows[1];
+  planes->rows[1] = planes->rows[2];
+  planes->rows[2] = to;
+  if ((uint32_t)y >= (uint32_t)call->in_h) {
+    nn_clear(&to, 4 * planes->pitch);
+    return;
+  }
+  const int32_t pixel = call->in_c, words = channels == 4 ? call->in_w >> 2 : 0;
+  const uint8_t* from = call->in + y * call->in_w * pixel + channel;
+  to += kMargin;
+  if (words > 0) nn_turn(from, pixel, to, planes->pitch, words);
+  from += 4 * words * pixel, to += 4 * words;
+  for (int32_t x = 4 * words; x < call->in_w; ++x, from += pixel, ++to) {
+    for (int32_t i = 0; i < channels; ++i) to[i * planes->pitch] = from[i];
+  }
+}
+
+static void nn_quad_of_planes(nn_planes_t* planes, nn_share_t rows, int32_t channel) {
+  const nn_call_t* call = planes->call;
+  const int32_t channels = nn_min(4, call->out_c - channel);
+  int32_t next = rows.begin * call->stride_y - call->pad_top;
+  for (int32_t y = rows.begin; y < rows.end; ++y) {
+    const int32_t end = y * call->stride_y - call->pad_top + kWindow;
+    for (next = nn_max(next, end - kWindow); next < end; ++next) {
+      nn_next_row(planes, next, channel, channels);
+    }
+    nn_planes_row(planes, y, channel, channels);
+  }
+}
+
+static void nn_pixels(const nn_call_t* call, nn_share_t quads, nn_share_t rows, int32_t core) {
+  const int32_t pitch = ((call->in_w + 3) & ~3) + 2 * kMargin, row = 4 * pitch;
+  uint8_t* scratch = call->scratch + core * kWindow * row;
+  nn_planes_t planes = {call, pitch, {scratch, scratch + row, scratch + 2 * row}};
+  if (quads.begin == quads.end || rows.begin == rows.end) return;
+  for (int32_t i = 0; i < kWindow * 4; ++i, scratch += pitch) {
+    nn_put_word(scratch, 0);
+    nn_put_word(scratch + kMargin + call->in_w, 0);
+  }
+  for (int32_t q = quads.begin; q < quads.end; ++q) nn_quad_of_planes(&planes, rows, 4 * q);
+}
+#else
+// The same results, one by one.
+static int32_t nn_window_of_pixels(const nn_call_t* call, int32_t c, int32_t y, int32_t x) {
+  const int32_t w = call->kernel_w, h = call->kernel_h;
+  int32_t sum = nn_start(call, 0, c);
+  for (int32_t ky = 0; ky < h; ++ky) {
+    const int32_t in_y = y * call->stride_y - call->pad_top + ky;
+    if (in_y < 0 || in_y >= call->in_h) continue;
+    for (int32_t kx = 0; kx < w; ++kx) {
+      const int32_t in_x = x * call->stride_x - call->pad_left + kx;
+      if (in_x < 0 || in_x >= call->in_w) continue;
+      const uint8_t code = call->in[(in_y * call->in_w + in_x) * call->in_c + c];
+      sum = nn_mac(sum, nn_byte(code, call->in_signed),
+                   nn_code(call->weights + c * h * w, ky * w + kx, 8, 1));
+    }
+  }
+  return sum;
+}
+
+static void nn_pixels(const nn_call_t* call, nn_share_t quads, nn_share_t rows, int32_t core) {
+  (void)core;
+  for (int32_t c = 4 * quads.begin; c < nn_min(4 * quads.end, call->out_c); ++c) {
+    for (int32_t y = rows.begin; y < rows.end; ++y) {
+      for (int32_t x = 0; x < call->out_w; ++x) {
+        nn_finish(call, nn_window_of_pixels(call, c, y, x), y * call->out_w + x, c);
+      }
+    }
+  }
+}
+#endif
+
+void nn_depthwise_pixels(const nn_call_t* call) {
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
+  if (core < cores) {
+    nn_share_t rows;
+    const nn_share_t quads = nn_quads_of(call, cores, core, &rows);
+    nn_pixels(call, quads, rows, core);
+  }
+  pi_cl_team_barrier();
+}
