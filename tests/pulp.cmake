@@ -10,6 +10,7 @@ set_target_properties(pulp_nn_host PROPERTIES C_STANDARD 11)
 target_include_directories(pulp_nn_host PRIVATE
   ${PROJECT_SOURCE_DIR}/runtime/pulp/kernels ${PROJECT_SOURCE_DIR}/runtime/pulp/host)
 target_compile_options(pulp_nn_host PRIVATE -Wall -Wextra)
+target_compile_definitions(pulp_nn_host PRIVATE PULP_NN_CALLS)
 target_link_libraries(pulp_nn_host PUBLIC workbench_options workbench::pulp_compiler)
 
 workbench_test(pulp_unit_test LABEL unit SYSTEMC

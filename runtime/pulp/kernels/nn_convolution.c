@@ -171,9 +171,6 @@ void nn_conv_Co_4x4(const nn_call_t* call) { nn_by_channels(call, 4); }
 static int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t channel) {
   const int32_t pixels = call->in_h * call->in_w, depth = pixels * call->in_c;
   const uint8_t* weights = call->weights + channel * nn_packed(depth, call->weight_bits);
-  if (call->in_bits == 8 && call->weight_bits == 8) {
-    return nn_dot(sum, call->in, weights, depth, call->in_signed);
-  }
   const int32_t pixel_bytes = nn_packed(call->in_c, call->in_bits);
   for (int32_t p = 0, i = 0; p < pixels; ++p) {
     for (int32_t c = 0; c < call->in_c; ++c, ++i) {
@@ -184,20 +181,46 @@ static int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t channel) {
   return sum;
 }
 
-void nn_linear(const nn_call_t* call) {
-  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
-  const int32_t unit = nn_words_out(call) ? 1 : 8 / call->out_bits;
-  if (core < cores) {
-    const nn_share_t channels = nn_share(call->out_c, unit, cores, core);
-    for (int32_t channel = channels.begin; channel < channels.end; ++channel) {
-      nn_finish(call, nn_neuron(call, nn_start(call, 0, channel), channel), 0, channel);
-    }
+// Two accumulators at a time.
+static void nn_neurons(const nn_call_t* call, nn_share_t channels, int32_t depth) {
+  const uint8_t* weights = call->weights + channels.begin * depth;
+  int32_t c = channels.begin;
+  for (; c + 2 <= channels.end; c += 2, weights += 2 * depth) {
+    int32_t sums[2] = {nn_start(call, 0, c), nn_start(call, 0, c + 1)};
+    nn_dot_pair(sums, call->in, weights, weights + depth, depth, 0, call->in_signed);
+    nn_put_word(call->out + 4 * c, (uint32_t)sums[0]);
+    nn_put_word(call->out + 4 * c + 4, (uint32_t)sums[1]);
   }
+  if (c == channels.end) return;
+  const int32_t sum = nn_dot(nn_start(call, 0, c), call->in, weights, depth, call->in_signed);
+  nn_put_word(call->out + 4 * c, (uint32_t)sum);
+}
+
+static void nn_linear_share(const nn_call_t* call, nn_share_t channels, int words) {
+  const int32_t depth = call->in_h * call->in_w * call->in_c;
+  if (call->in_bits != 8 || call->weight_bits != 8) {
+    for (int32_t c = channels.begin; c < channels.end; ++c) {
+      const int32_t sum = nn_neuron(call, nn_start(call, 0, c), c);
+      if (words) {
+        nn_put_word(call->out + 4 * c, (uint32_t)sum);
+      } else {
+        nn_finish(call, sum, 0, c);
+      }
+    }
+  } else if (words) {
+    nn_neurons(call, channels, depth);
+  } else {
+    const nn_matrix_t matrix = {call, channels, depth, depth};
+    nn_product(&matrix, 1, call->in, 0, 0);
+  }
+}
+
+static void nn_linear_form(const nn_call_t* call, int words) {
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
+  const int32_t unit = words ? 1 : 8 / call->out_bits;
+  if (core < cores) nn_linear_share(call, nn_share(call->out_c, unit, cores, core), words);
   pi_cl_team_barrier();
 }
 
-void nn_linear_out_32(const nn_call_t* call) {
-  nn_call_t words = *call;
-  words.out_bits = 32;
-  nn_linear(&words);
-}
+void nn_linear(const nn_call_t* call) { nn_linear_form(call, nn_words_out(call)); }
+void nn_linear_out_32(const nn_call_t* call) { nn_linear_form(call, 1); }

@@ -27,17 +27,25 @@ static inline int32_t nn_max(int32_t a, int32_t b) {
 }
 static inline int32_t nn_ceil_div(int32_t a, int32_t b) { return (a + b - 1) / b; }
 
+// Words at any address: the cores load and store them, which a compiler may not know.
+typedef uint32_t __attribute__((may_alias, aligned(1))) nn_word_t;
+
 static inline uint32_t nn_word(const uint8_t* from) {
+#ifdef NN_XPULP
   uint32_t word;
-  memcpy(&word, from, 4);
+  __asm__("lw %0, %1" : "=r"(word) : "m"(*(const nn_word_t*)from));
   return word;
+#else
+  return *(const nn_word_t*)from;
+#endif
 }
-static inline int64_t nn_double_word(const uint8_t* from) {
-  int64_t word;
-  memcpy(&word, from, 8);
-  return word;
+static inline void nn_put_word(uint8_t* to, uint32_t word) {
+#ifdef NN_XPULP
+  __asm__("sw %1, %0" : "=m"(*(nn_word_t*)to) : "r"(word));
+#else
+  *(nn_word_t*)to = word;
+#endif
 }
-static inline void nn_put_word(uint8_t* to, uint32_t word) { memcpy(to, &word, 4); }
 
 // sum + a * b, wrapping.
 static inline int32_t nn_mac(int32_t sum, int32_t a, int32_t b) {
@@ -85,125 +93,49 @@ static inline void nn_put_code(uint8_t* run, int32_t i, int32_t bits, int32_t co
 }
 
 #ifdef NN_XPULP
-// Four products in four sums of pairs of words: 14 instructions in a hardware loop, whose end is
-// its last instruction.
+// A step of a block: 14 instructions.
+#define NN_STEP_4X2(load, bytes, dot)                                                             \
+  load("t0", bytes, "%[w0]") load("t1", bytes, "%[w1]") load("t2", bytes, "%[w2]")                \
+  load("t3", bytes, "%[w3]") load("t4", bytes, "%[x0]") load("t5", bytes, "%[x1]")                \
+  dot("%[s0]", "t4", "t0") dot("%[s1]", "t4", "t1") dot("%[s2]", "t4", "t2")                      \
+  dot("%[s3]", "t4", "t3") dot("%[s4]", "t5", "t0") dot("%[s5]", "t5", "t1")                      \
+  dot("%[s6]", "t5", "t2") dot("%[s7]", "t5", "t3")
+
+// Words, then what is left of bytes: of one that is zero-extended four products are one.
 #define NN_DOT_4X2(dot)                                                                           \
   __asm__ volatile(                                                                               \
-      NN_LOOP("x0", "%[count]", "28")                                                             \
-      NN_LW("t0", "4", "%[w0]") NN_LW("t1", "4", "%[w1]") NN_LW("t2", "4", "%[w2]")               \
-      NN_LW("t3", "4", "%[w3]") NN_LW("t4", "4", "%[x0]") NN_LW("t5", "4", "%[x1]")               \
-      dot("%[s0]", "t4", "t0") dot("%[s1]", "t4", "t1") dot("%[s2]", "t4", "t2")                  \
-      dot("%[s3]", "t4", "t3") dot("%[s4]", "t5", "t0") dot("%[s5]", "t5", "t1")                  \
-      dot("%[s6]", "t5", "t2") dot("%[s7]", "t5", "t3") NN_END_LOOP                               \
+      "beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "28") NN_STEP_4X2(NN_LW, "4", dot)          \
+      NN_END_LOOP "1: beqz %[left], 2f\n" NN_LOOP("x0", "%[left]", "28")                          \
+      NN_STEP_4X2(NN_LBU, "1", dot) NN_END_LOOP "2:\n"                                            \
       : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [s4] "+r"(s4), [s5] "+r"(s5), \
         [s6] "+r"(s6), [s7] "+r"(s7), [w0] "+r"(w0), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3), \
         [x0] "+r"(x0), [x1] "+r"(x1)                                                              \
-      : [count] "r"(words)                                                                        \
+      : [words] "r"(n >> 2), [left] "r"(n & 3)                                                    \
       : "memory", "t0", "t1", "t2", "t3", "t4", "t5")
-
-#define NN_DOT(load, bytes, dot, trips)                                                           \
-  __asm__ volatile(NN_LOOP("x0", "%[count]", "6")                                                 \
-                   load("%[a]", bytes, "%[w]") load("%[b]", bytes, "%[x]")                        \
-                   dot("%[s]", "%[b]", "%[a]") NN_END_LOOP                                        \
-                   : [s] "+r"(sum), [w] "+r"(w), [x] "+r"(x), [a] "=&r"(a), [b] "=&r"(b)          \
-                   : [count] "r"(trips)                                                           \
-                   : "memory")
-
-// Two sums of one column and two others at a time: what they share is loaded once.
-#define NN_DOT_PAIR(load, bytes, dot0, dot1, trips)                                               \
-  __asm__ volatile(NN_LOOP("x0", "%[count]", "10")                                                \
-                   load("t0", bytes, "%[p]") load("t1", bytes, "%[q]") load("t2", bytes, "%[r]")  \
-                   dot0 dot1 NN_END_LOOP                                                          \
-                   : [s0] "+r"(s0), [s1] "+r"(s1), [p] "+r"(p), [q] "+r"(q), [r] "+r"(r)          \
-                   : [count] "r"(trips)                                                           \
-                   : "memory", "t0", "t1", "t2")
 #endif
 
 // sum + the products of n bytes.
-static inline int32_t nn_dot(int32_t sum, const uint8_t* x, const uint8_t* w, int32_t n,
-                             int x_signed) {
-#ifdef NN_XPULP
-  const int32_t words = n >> 2;
-  if (words > 0) {
-    uint32_t a, b;
-    if (x_signed) {
-      NN_DOT(NN_LW, "4", NN_SDOTSP, words);
-    } else {
-      NN_DOT(NN_LW, "4", NN_SDOTUSP, words);
-    }
-  }
-  n &= 3;
-  if (n > 0) {  // of a byte that is zero-extended four products are one
-    uint32_t a, b;
-    if (x_signed) {
-      NN_DOT(NN_LBU, "1", NN_SDOTSP, n);
-    } else {
-      NN_DOT(NN_LBU, "1", NN_SDOTUSP, n);
-    }
-  }
-  n = 0;
-#endif
-  for (int32_t i = 0; i < n; ++i) sum = nn_mac(sum, nn_byte(x[i], x_signed), (int8_t)w[i]);
-  return sum;
-}
-
+int32_t nn_dot(int32_t sum, const uint8_t* x, const uint8_t* w, int32_t n, int x_signed);
 // sums[i] += the products of n bytes of p with q (i: 0) and r (1); p are the weights where
 // `shares_weights`, else q and r are.
-static inline void nn_dot_pair(int32_t sums[2], const uint8_t* p, const uint8_t* q,
-                               const uint8_t* r, int32_t n, int shares_weights, int x_signed) {
-  int32_t s0 = sums[0], s1 = sums[1];
-#ifdef NN_XPULP
-#define NN_PAIR(load, bytes, dot, trips)                                                          \
-  if (shares_weights) {                                                                           \
-    NN_DOT_PAIR(load, bytes, dot("%[s0]", "t1", "t0"), dot("%[s1]", "t2", "t0"), trips);          \
-  } else {                                                                                        \
-    NN_DOT_PAIR(load, bytes, dot("%[s0]", "t0", "t1"), dot("%[s1]", "t0", "t2"), trips);          \
-  }
-  const int32_t words = n >> 2;
-  if (words > 0) {
-    if (x_signed) {
-      NN_PAIR(NN_LW, "4", NN_SDOTSP, words);
-    } else {
-      NN_PAIR(NN_LW, "4", NN_SDOTUSP, words);
-    }
-  }
-  n &= 3;
-  if (n > 0) {
-    if (x_signed) {
-      NN_PAIR(NN_LBU, "1", NN_SDOTSP, n);
-    } else {
-      NN_PAIR(NN_LBU, "1", NN_SDOTUSP, n);
-    }
-  }
-  n = 0;
-#undef NN_PAIR
-#endif
-  for (int32_t i = 0; i < n; ++i) {
-    const int32_t a = nn_byte(p[i], shares_weights || x_signed);
-    s0 = nn_mac(s0, a, nn_byte(q[i], !shares_weights || x_signed));
-    s1 = nn_mac(s1, a, nn_byte(r[i], !shares_weights || x_signed));
-  }
-  sums[0] = s0, sums[1] = s1;
-}
+void nn_dot_pair(int32_t sums[2], const uint8_t* p, const uint8_t* q, const uint8_t* r, int32_t n,
+                 int shares_weights, int x_signed);
 
 // The products of four rows of weights, `row` bytes apart, with two columns of n bytes are added to
-// sums[column][row].
-static inline void nn_dot_4x2(int32_t sums[2][4], const uint8_t* x0, const uint8_t* x1,
-                              const uint8_t* w0, int32_t row, int32_t n, int x_signed) {
+// sums: four of the first column, four of the second. Inlined, they stay in registers.
+static inline __attribute__((always_inline)) void nn_dot_4x2(int32_t sums[8], const uint8_t* x0,
+                                                             const uint8_t* x1, const uint8_t* w0,
+                                                             int32_t row, int32_t n, int x_signed) {
   const uint8_t *w1 = w0 + row, *w2 = w1 + row, *w3 = w2 + row;
-  int32_t s0 = sums[0][0], s1 = sums[0][1], s2 = sums[0][2], s3 = sums[0][3];
-  int32_t s4 = sums[1][0], s5 = sums[1][1], s6 = sums[1][2], s7 = sums[1][3];
+  int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+  int32_t s4 = sums[4], s5 = sums[5], s6 = sums[6], s7 = sums[7];
 #ifdef NN_XPULP
-  const int32_t words = n >> 2;
-  if (words > 0) {
-    if (x_signed) {
-      NN_DOT_4X2(NN_SDOTSP);
-    } else {
-      NN_DOT_4X2(NN_SDOTUSP);
-    }
+  if (x_signed) {
+    NN_DOT_4X2(NN_SDOTSP);
+  } else {
+    NN_DOT_4X2(NN_SDOTUSP);
   }
-  n &= 3;
-#endif
+#else
   for (int32_t i = 0; i < n; ++i) {
     const int32_t p = nn_byte(x0[i], x_signed), q = nn_byte(x1[i], x_signed);
     const int32_t a = (int8_t)w0[i], b = (int8_t)w1[i], c = (int8_t)w2[i], d = (int8_t)w3[i];
@@ -216,8 +148,9 @@ static inline void nn_dot_4x2(int32_t sums[2][4], const uint8_t* x0, const uint8
     s6 = nn_mac(s6, q, c);
     s7 = nn_mac(s7, q, d);
   }
-  sums[0][0] = s0, sums[0][1] = s1, sums[0][2] = s2, sums[0][3] = s3;
-  sums[1][0] = s4, sums[1][1] = s5, sums[1][2] = s6, sums[1][3] = s7;
+#endif
+  sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+  sums[4] = s4, sums[5] = s5, sums[6] = s6, sums[7] = s7;
 }
 
 // n bytes to where they do not overlap; both pointers end behind them.
@@ -259,13 +192,16 @@ static inline void nn_clear(uint8_t** to, int32_t n) {
   *to = t;
 }
 
-// A core's share [begin, end) of n pieces of work: runs of ceil(n / cores), multiples of `unit`.
+// A core's share [begin, end) of n pieces of work: runs of ceil(n / cores), multiples of `unit`, a
+// power of two.
 typedef struct {
   int32_t begin, end;
 } nn_share_t;
 
 static inline nn_share_t nn_share(int32_t n, int32_t unit, int32_t cores, int32_t core) {
-  const int32_t each = nn_ceil_div(nn_ceil_div(n, cores), unit) * unit;
+  const uint32_t most = (uint32_t)(n + cores - 1);
+  const uint32_t even = cores == NUM_CORES ? most / NUM_CORES : most / (uint32_t)cores;
+  const int32_t each = ((int32_t)even + unit - 1) & -unit;
   const nn_share_t share = {nn_min(core * each, n), nn_min((core + 1) * each, n)};
   return share;
 }
@@ -279,14 +215,18 @@ static inline int nn_words_out(const nn_call_t* call) {
   return call->sums_out || call->out_bits == 32;
 }
 
-static inline int32_t nn_clip_8(int32_t value, int is_signed) {
-  if (!is_signed) return nn_clip_u8(value);
+// -128 to 127.
+static inline int32_t nn_clip_s8(int32_t value) {
 #ifdef NN_XPULP
   __asm__(NN_CLIP_S8("%0", "%1") : "=r"(value) : "r"(value));
   return value;
 #else
   return value < -128 ? -128 : value > 127 ? 127 : value;
 #endif
+}
+
+static inline int32_t nn_clip_8(int32_t value, int is_signed) {
+  return is_signed ? nn_clip_s8(value) : nn_clip_u8(value);
 }
 
 int32_t nn_clip(int32_t value, int32_t bits, int is_signed);
@@ -301,31 +241,94 @@ static inline int nn_has_starts(const nn_call_t* call) {
 
 // Results of 8 bits by arithmetic of 32 bits, which inner loops compute themselves; all others are
 // nn_finish()'s.
-typedef enum { NN_FORM_OTHER, NN_FORM_PLAIN, NN_FORM_NORM, NN_FORM_CLAMPED } nn_form_t;
+typedef enum {
+  NN_FORM_OTHER,
+  NN_FORM_NORM_64,  // 8 bits likewise, by arithmetic of 64
+  NN_FORM_PLAIN,
+  NN_FORM_NORM,
+  NN_FORM_CLAMPED
+} nn_form_t;
 
 static inline nn_form_t nn_form(const nn_call_t* call) {
-  if (nn_words_out(call) || call->out_bits != 8 || call->narrow) return NN_FORM_OTHER;
-  if (!call->norm) return NN_FORM_PLAIN;
+  if (nn_words_out(call) || call->out_bits != 8) return NN_FORM_OTHER;
+  if (!call->norm) return call->narrow ? NN_FORM_OTHER : NN_FORM_PLAIN;
   if (call->clamped) return NN_FORM_CLAMPED;
-  return call->norm_bits == 32 ? NN_FORM_NORM : NN_FORM_OTHER;
+  return call->norm_bits == 32 ? NN_FORM_NORM : NN_FORM_NORM_64;
 }
 
-// `to`: of the pixel's first channel.
-static inline void nn_put(const nn_call_t* call, nn_form_t form, int32_t sum, int32_t pixel,
-                          int32_t channel, uint8_t* to) {
+// Where results get their numbers from, kept apart from the call that stores may change.
+typedef struct {
+  const uint8_t *kappa, *lambda;
+  int32_t shift, is_signed;
+} nn_norms_t;
+
+static inline nn_norms_t nn_norms(const nn_call_t* call) {
+  const nn_norms_t norms = {call->kappa, call->lambda, call->shift, call->out_signed};
+  return norms;
+}
+
+// Of a channel whose numbers begin at kappa and lambda.
+static inline int32_t nn_norm_32(const uint8_t* kappa, const uint8_t* lambda, int32_t sum,
+                                 int32_t shift) {
+  const int32_t factor = (int32_t)nn_word(kappa);
+  return nn_mac((int32_t)nn_word(lambda), sum, factor) >> shift;
+}
+
+static inline int32_t nn_norm_clamped(const uint8_t* kappa, const uint8_t* lambda, int32_t sum,
+                                      int32_t shift) {
+#ifdef NN_XPULP
+  int32_t low, high, factor, value;
+  __asm__("lw %[low], %[k1]\nlw %[high], %[l1]\nlw %[value], %[l0]\nlw %[factor], %[k0]\n"
+          NN_MAX("%[sum]", "%[sum]", "%[low]") NN_MIN("%[sum]", "%[sum]", "%[high]")
+          NN_MAC("%[value]", "%[sum]", "%[factor]") "sra %[value], %[value], %[shift]"
+          : [sum] "+r"(sum), [low] "=&r"(low), [high] "=&r"(high), [factor] "=&r"(factor),
+            [value] "=&r"(value)
+          : [k0] "m"(*(const nn_word_t*)kappa), [k1] "m"(*(const nn_word_t*)(kappa + 4)),
+            [l0] "m"(*(const nn_word_t*)lambda), [l1] "m"(*(const nn_word_t*)(lambda + 4)),
+            [shift] "r"(shift));
+  return value;
+#else
+  const int32_t low = (int32_t)nn_word(kappa + 4), high = (int32_t)nn_word(lambda + 4);
+  const int32_t factor = (int32_t)nn_word(kappa), term = (int32_t)nn_word(lambda);
+  return nn_mac(term, nn_min(nn_max(sum, low), high), factor) >> shift;
+#endif
+}
+
+// In 64 bits, its lower 32; RV32 has no shift of two registers by a variable, and what a compiler
+// calls for it is longer.
+static inline int32_t nn_norm_64(const uint8_t* kappa, const uint8_t* lambda, int32_t sum,
+                                 int32_t shift) {
+  const uint32_t factor = nn_word(kappa), term = nn_word(lambda), acc = (uint32_t)sum;
+  const uint64_t product = (uint64_t)factor * acc;
+  const uint32_t low = (uint32_t)product + term;
+  const uint32_t high = (uint32_t)(product >> 32) + nn_word(kappa + 4) * acc -
+                        (factor & (uint32_t)(sum >> 31)) + nn_word(lambda + 4) + (low < term);
+  if (shift >= 32) return (int32_t)high >> (shift - 32);
+  return (int32_t)(low >> shift | high << 1 << (31 - shift));
+}
+
+// `form` is one of 8 bits. `to`: of the pixel's first channel.
+static inline void nn_put_8(const nn_call_t* call, nn_form_t form, int32_t sum, int32_t channel,
+                            uint8_t* to) {
+  const nn_norms_t n = nn_norms(call);
   int32_t value;
   if (form == NN_FORM_NORM) {
-    value = nn_mac((int32_t)nn_word(call->lambda + 4 * channel), sum,
-                   (int32_t)nn_word(call->kappa + 4 * channel));
+    value = nn_norm_32(n.kappa + 4 * channel, n.lambda + 4 * channel, sum, n.shift);
   } else if (form == NN_FORM_CLAMPED) {
-    const uint8_t *kappa = call->kappa + 8 * channel, *lambda = call->lambda + 8 * channel;
-    sum = nn_min(nn_max(sum, (int32_t)nn_word(kappa + 4)), (int32_t)nn_word(lambda + 4));
-    value = nn_mac((int32_t)nn_word(lambda), sum, (int32_t)nn_word(kappa));
+    value = nn_norm_clamped(n.kappa + 8 * channel, n.lambda + 8 * channel, sum, n.shift);
   } else if (form == NN_FORM_PLAIN) {
-    value = nn_mac(call->offset, call->multiplier, sum);
+    value = nn_mac(call->offset, call->multiplier, sum) >> n.shift;
   } else {
-    nn_finish(call, sum, pixel, channel);
-    return;
+    value = nn_norm_64(n.kappa + 8 * channel, n.lambda + 8 * channel, sum, n.shift);
   }
-  to[channel] = (uint8_t)nn_clip_8(value >> call->shift, call->out_signed);
+  to[channel] = (uint8_t)nn_clip_8(value, n.is_signed);
+}
+
+static inline void nn_put(const nn_call_t* call, nn_form_t form, int32_t sum, int32_t pixel,
+                          int32_t channel, uint8_t* to) {
+  if (form == NN_FORM_OTHER) {
+    nn_finish(call, sum, pixel, channel);
+  } else {
+    nn_put_8(call, form, sum, channel, to);
+  }
 }

@@ -47,27 +47,72 @@ static __attribute__((noinline)) void nn_two_of_channel(const nn_matrix_t* m,
   nn_put(call, form, sums[1], pixel + 1, c, out + call->out_c);
 }
 
+// The results of a block. `kappa` and `lambda`: of its first channel; `to`, `next`: of that, of
+// either pixel.
+#define NN_PUT_BLOCK(norm, bytes, clip)                                                            \
+  do {                                                                                             \
+    const int32_t shift = norms.shift;                                                             \
+    const uint8_t *kappa = norms.kappa + bytes * c, *lambda = norms.lambda + bytes * c;            \
+    to[0] = (uint8_t)clip(norm(kappa, lambda, sums[0], shift));                                    \
+    next[0] = (uint8_t)clip(norm(kappa, lambda, sums[4], shift));                                  \
+    to[1] = (uint8_t)clip(norm(kappa + bytes, lambda + bytes, sums[1], shift));                    \
+    next[1] = (uint8_t)clip(norm(kappa + bytes, lambda + bytes, sums[5], shift));                  \
+    to[2] = (uint8_t)clip(norm(kappa + 2 * bytes, lambda + 2 * bytes, sums[2], shift));            \
+    next[2] = (uint8_t)clip(norm(kappa + 2 * bytes, lambda + 2 * bytes, sums[6], shift));          \
+    to[3] = (uint8_t)clip(norm(kappa + 3 * bytes, lambda + 3 * bytes, sums[3], shift));            \
+    next[3] = (uint8_t)clip(norm(kappa + 3 * bytes, lambda + 3 * bytes, sums[7], shift));          \
+  } while (0)
+
+// With starts and forms of any kind.
+static __attribute__((noinline)) void nn_any_block(const nn_matrix_t* m, nn_form_t form,
+                                                   const uint8_t* column, int32_t bytes,
+                                                   int32_t pixel, int32_t c) {
+  const nn_call_t* call = m->call;
+  int32_t sums[8];
+  for (int32_t i = 0; i < 8; ++i) sums[i] = nn_start(call, pixel + (i >> 2), c + (i & 3));
+  nn_dot_4x2(sums, column, column + bytes, call->weights + c * m->row, m->row, m->depth,
+             call->in_signed);
+  uint8_t* out = call->out + pixel * call->out_c;
+  for (int32_t i = 0; i < 4; ++i) {
+    nn_put(call, form, sums[i], pixel, c + i, out);
+    nn_put(call, form, sums[4 + i], pixel + 1, c + i, out + call->out_c);
+  }
+}
+
 static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const uint8_t* column,
                                                     int32_t bytes, int32_t pixel) {
   const nn_call_t* call = m->call;
+  const nn_form_t form = nn_form(call);
+  const int starts = nn_has_starts(call);
   int32_t c = m->channels.begin;
-  if (call->weight_bits == 8) {
-    const nn_form_t form = nn_form(call);
-    const int starts = nn_has_starts(call);
-    const uint8_t* weights = call->weights + c * m->row;
-    uint8_t *out = call->out + pixel * call->out_c, *next = out + call->out_c;
-    for (; c + 4 <= m->channels.end; c += 4, weights += 4 * m->row) {
-      int32_t sums[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};
-      for (int32_t i = 0; starts && i < 4; ++i) {
-        sums[0][i] = nn_start(call, pixel, c + i);
-        sums[1][i] = nn_start(call, pixel + 1, c + i);
-      }
-      nn_dot_4x2(sums, column, column + bytes, weights, m->row, m->depth, call->in_signed);
-      for (int32_t i = 0; i < 4; ++i) {
-        nn_put(call, form, sums[0][i], pixel, c + i, out);
-        nn_put(call, form, sums[1][i], pixel + 1, c + i, next);
-      }
+  const uint8_t* weights = call->weights + c * m->row;
+  uint8_t *to = call->out + pixel * call->out_c + c, *next = to + call->out_c;
+  const nn_norms_t norms = nn_norms(call);
+  for (; call->weight_bits == 8 && c + 4 <= m->channels.end; c += 4) {
+    if (starts || form == NN_FORM_OTHER || form == NN_FORM_PLAIN) {
+      nn_any_block(m, form, column, bytes, pixel, c);
+      continue;  // all of them are such
     }
+    int32_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    nn_dot_4x2(sums, column, column + bytes, weights, m->row, m->depth, call->in_signed);
+    if (form == NN_FORM_NORM) {
+      if (norms.is_signed) {
+        NN_PUT_BLOCK(nn_norm_32, 4, nn_clip_s8);
+      } else {
+        NN_PUT_BLOCK(nn_norm_32, 4, nn_clip_u8);
+      }
+    } else if (form == NN_FORM_NORM_64) {
+      if (norms.is_signed) {
+        NN_PUT_BLOCK(nn_norm_64, 8, nn_clip_s8);
+      } else {
+        NN_PUT_BLOCK(nn_norm_64, 8, nn_clip_u8);
+      }
+    } else if (norms.is_signed) {
+      NN_PUT_BLOCK(nn_norm_clamped, 8, nn_clip_s8);
+    } else {
+      NN_PUT_BLOCK(nn_norm_clamped, 8, nn_clip_u8);
+    }
+    to += 4, next += 4, weights += 4 * m->row;
   }
   for (; c < m->channels.end; ++c) nn_two_of_channel(m, column, bytes, pixel, c);
 }
@@ -89,6 +134,7 @@ typedef struct {
   int32_t blocks;                // 60
   int32_t finish;                // 64: see below
   int32_t sums[4][4];            // 68: [pixel][channel]
+  int32_t in_signed;             // 132
 } nn_quads_t;
 
 // What becomes of the accumulators of a block.
@@ -139,51 +185,41 @@ enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8 };  // kSums: they start 
 
 // All registers but sp, gp and tp: 16 accumulators, 4 words of weights, 2 of activations, for
 // either a pointer and two steps.
-#define NN_QUADS(name, load_x, load_code, dot)                                             \
-  static __attribute__((naked, noinline)) void name(nn_quads_t* quads) {                   \
-    (void)quads;                                                                           \
-    __asm__ volatile(                                                                      \
-        "addi sp, sp, -64\nsw a0, 0(sp)\n" NN_QUAD_EACH_SAVED("sw")                        \
-        "10: lw t0, 0(sp)\nlw t1, 64(t0)\nlw a0, 0(t0)\nlw a1, 4(t0)\nbeqz t1, 20f\n"      \
-        "li s0, 0\nli s1, 0\nli s2, 0\nli s3, 0\nli s4, 0\nli s5, 0\nli s6, 0\nli s7, 0\n" \
-        "li s8, 0\nli s9, 0\nli s10, 0\nli s11, 0\nli a4, 0\nli a5, 0\nli a6, 0\nli a7, 0\n" \
-        "11: lw a2, 8(t0)\nlw a3, 12(t0)\nlw t6, 16(t0)\nlw ra, 20(t0)\nlw t2, 24(t0)\n"   \
-        "slli t1, a1, 2\nadd t1, t1, a0\nsw t1, 0(t0)\nbeqz t2, 12f\n"                     \
-        NN_QUAD_LOOP("t2", NN_LW_BY, load_x, dot)                                          \
-        "12: lw t0, 0(sp)\nlw t2, 28(t0)\nlw t3, 64(t0)\nbnez t2, 21f\n"                   \
-        "13: lw a0, 32(t0)\nlw a1, 36(t0)\nlw t4, 40(t0)\nlw a2, 44(t0)\nlw a3, 48(t0)\n"  \
-        "lw t6, 52(t0)\nlw ra, 56(t0)\nli t2, 1\nbne t3, t2, 22f\n"                        \
-        NN_QUAD_FINISH(14, NN_QUAD_NORMS, NN_CLIP_U8)                                      \
-        "15: lw t1, 60(t0)\nsw a0, 32(t0)\nsw a1, 36(t0)\nsw a3, 48(t0)\naddi t1, t1, -1\n" \
-        "sw t1, 60(t0)\nbnez t1, 10b\n"                                                    \
-        "16: " NN_QUAD_EACH_SAVED("lw") "addi sp, sp, 64\nret\n"                           \
-        "20: " NN_QUAD_EACH_SUM("lw") "j 11b\n"                                            \
-        "21: addi a2, a2, -3\naddi ra, ra, -3\n"                                           \
-        NN_QUAD_LOOP("t2", NN_LB_BY, load_code, NN_MAC)                                    \
-        "lw t0, 0(sp)\nlw t3, 64(t0)\nj 13b\n"                                             \
-        "22: beqz t3, 26f\nli t2, 3\nblt t3, t2, 23f\nbeq t3, t2, 24f\n"                   \
-        NN_QUAD_FINISH(25, NN_QUAD_BOUNDS, NN_CLIP_S8) "j 15b\n"                           \
-        NN_QUAD_FINISH(24, NN_QUAD_BOUNDS, NN_CLIP_U8) "j 15b\n"                           \
-        NN_QUAD_FINISH(23, NN_QUAD_NORMS, NN_CLIP_S8) "j 15b\n"                            \
-        "26: " NN_QUAD_EACH_SUM("sw") "j 16b\n");                                          \
-  }
-
-NN_QUADS(nn_quads_unsigned, NN_LW_BY, NN_LBU_BY, NN_SDOTUSP)
-NN_QUADS(nn_quads_signed, NN_LW_BY, NN_LB_BY, NN_SDOTSP)
+static __attribute__((naked, noinline)) void nn_run_quads(nn_quads_t* quads) {
+  (void)quads;
+  __asm__ volatile(
+      "addi sp, sp, -64\nsw a0, 0(sp)\n" NN_QUAD_EACH_SAVED("sw")
+      "10: lw t0, 0(sp)\nlw t1, 64(t0)\nlw a0, 0(t0)\nlw a1, 4(t0)\nbeqz t1, 20f\n"
+      "li s0, 0\nli s1, 0\nli s2, 0\nli s3, 0\nli s4, 0\nli s5, 0\nli s6, 0\nli s7, 0\n"
+      "li s8, 0\nli s9, 0\nli s10, 0\nli s11, 0\nli a4, 0\nli a5, 0\nli a6, 0\nli a7, 0\n"
+      "11: lw a2, 8(t0)\nlw a3, 12(t0)\nlw t6, 16(t0)\nlw ra, 20(t0)\nlw t2, 24(t0)\n"
+      "lw t3, 132(t0)\nslli t1, a1, 2\nadd t1, t1, a0\nsw t1, 0(t0)\nbeqz t2, 12f\nbnez t3, 17f\n"
+      NN_QUAD_LOOP("t2", NN_LW_BY, NN_LW_BY, NN_SDOTUSP)
+      "12: lw t0, 0(sp)\nlw t2, 28(t0)\nlw t3, 64(t0)\nbnez t2, 21f\n"
+      "13: lw a0, 32(t0)\nlw a1, 36(t0)\nlw t4, 40(t0)\nlw a2, 44(t0)\nlw a3, 48(t0)\n"
+      "lw t6, 52(t0)\nlw ra, 56(t0)\nli t2, 1\nbne t3, t2, 22f\n"
+      NN_QUAD_FINISH(14, NN_QUAD_NORMS, NN_CLIP_U8)
+      "15: lw t1, 60(t0)\nsw a0, 32(t0)\nsw a1, 36(t0)\nsw a3, 48(t0)\naddi t1, t1, -1\n"
+      "sw t1, 60(t0)\nbnez t1, 10b\n"
+      "16: " NN_QUAD_EACH_SAVED("lw") "addi sp, sp, 64\nret\n"
+      "17: " NN_QUAD_LOOP("t2", NN_LW_BY, NN_LW_BY, NN_SDOTSP) "j 12b\n"
+      "20: " NN_QUAD_EACH_SUM("lw") "j 11b\n"
+      "21: addi a2, a2, -3\naddi ra, ra, -3\nlw t3, 132(t0)\nbnez t3, 27f\n"
+      NN_QUAD_LOOP("t2", NN_LB_BY, NN_LBU_BY, NN_MAC)
+      "28: lw t0, 0(sp)\nlw t3, 64(t0)\nj 13b\n"
+      "27: " NN_QUAD_LOOP("t2", NN_LB_BY, NN_LB_BY, NN_MAC) "j 28b\n"
+      "22: beqz t3, 26f\nli t2, 3\nblt t3, t2, 23f\nbeq t3, t2, 24f\n"
+      NN_QUAD_FINISH(25, NN_QUAD_BOUNDS, NN_CLIP_S8) "j 15b\n"
+      NN_QUAD_FINISH(24, NN_QUAD_BOUNDS, NN_CLIP_U8) "j 15b\n"
+      NN_QUAD_FINISH(23, NN_QUAD_NORMS, NN_CLIP_S8) "j 15b\n"
+      "26: " NN_QUAD_EACH_SUM("sw") "j 16b\n");
+}
 
 static int32_t nn_quads_finish(const nn_call_t* call) {
   const nn_form_t form = nn_form(call);
-  if (form == NN_FORM_OTHER || nn_has_starts(call)) return kSums;
+  if (form <= NN_FORM_NORM_64 || nn_has_starts(call)) return kSums;
   if (form == NN_FORM_CLAMPED) return call->out_signed ? kClampedS8 : kClampedU8;
   return call->out_signed ? kNormS8 : kNormU8;
-}
-
-static void nn_run_quads(const nn_call_t* call, nn_quads_t* quads) {
-  if (call->in_signed) {
-    nn_quads_signed(quads);
-  } else {
-    nn_quads_unsigned(quads);
-  }
 }
 
 static void nn_quads_by_sums(const nn_matrix_t* m, nn_quads_t* quads, int32_t pixel) {
@@ -192,7 +228,7 @@ static void nn_quads_by_sums(const nn_matrix_t* m, nn_quads_t* quads, int32_t pi
     for (int32_t i = 0; i < 16; ++i) {
       quads->sums[i >> 2][i & 3] = nn_start(call, pixel + (i >> 2), c + (i & 3));
     }
-    nn_run_quads(call, quads);
+    nn_run_quads(quads);
     for (int32_t i = 0; i < 16; ++i) {
       nn_finish(call, quads->sums[i >> 2][i & 3], pixel + (i >> 2), c + (i & 3));
     }
@@ -218,6 +254,7 @@ static __attribute__((noinline)) void nn_four_pixels(const nn_matrix_t* m, const
   quads.pixel_back = 1 - 3 * call->out_c;
   quads.blocks = blocks;
   quads.finish = nn_quads_finish(call);
+  quads.in_signed = call->in_signed;
   if (call->norm) {
     quads.kappa = call->kappa + begin * (call->norm_bits >> 3);
     quads.lambda = call->lambda + begin * (call->norm_bits >> 3);
@@ -230,7 +267,7 @@ static __attribute__((noinline)) void nn_four_pixels(const nn_matrix_t* m, const
   if (quads.finish == kSums) {
     nn_quads_by_sums(m, &quads, pixel);
   } else if (blocks > 0) {
-    nn_run_quads(call, &quads);
+    nn_run_quads(&quads);
   }
   for (int32_t c = begin + 4 * blocks; c < m->channels.end; ++c) {
     nn_two_of_channel(m, columns, bytes, pixel, c);

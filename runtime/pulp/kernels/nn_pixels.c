@@ -22,14 +22,15 @@ typedef struct {
   uint8_t* rows[kWindow];  // of all four planes; the oldest first
 } nn_planes_t;
 
-// A plane's part in a row of results.
+// Rows of results of a quad's channels, whose planes lie `pitch` apart.
 typedef struct {
   const uint8_t* rows[kWindow];
-  int32_t weights[kWindow];  // 3 taps, then 0
-  int32_t kappa, lambda, low, high, shift;
+  int32_t pitch;
+  const uint8_t *weights, *kappa, *lambda;
+  int32_t norm_step, shift;
   uint8_t* out;
-  int32_t count, stride, pixel;  // of results; bytes between their windows, and between them
-} nn_plane_row_t;
+  int32_t channels, count, stride, pixel;  // results of a row; bytes between windows, and results
+} nn_quad_row_t;
 
 #define NN_PLANE_LOADS                                                                    \
   NN_LW_BY("t0", "%[step]", "%[r0]") NN_LW_BY("t1", "%[step]", "%[r1]")                   \
@@ -49,108 +50,83 @@ typedef struct {
   NN_PLANE_LOADS NN_PLANE_DOTS(dot, sdot, "t3", "%[w0]", "%[w1]", "%[w2]")             \
   NN_PLANE_DOTS(dot, sdot, "t4", "%[v0]", "%[v1]", "%[v2]")                            \
   NN_PLANE_RESULT("t3", bound, clip) NN_PLANE_RESULT("t4", bound, clip)
-#define NN_PLANE_ASM(text, trips, bytes)                                                \
+#define NN_PLANE_ASM(text, bytes, ...)                                                  \
   __asm__ volatile(text                                                                 \
                    : [r0] "+r"(r0), [r1] "+r"(r1), [r2] "+r"(r2), [out] "+r"(out)       \
-                   : [w0] "r"(w0), [w1] "r"(w1), [w2] "r"(w2), [v0] "r"(w0 << 8),       \
-                     [v1] "r"(w1 << 8), [v2] "r"(w2 << 8), [kappa] "r"(row->kappa),     \
-                     [lambda] "r"(row->lambda), [low] "r"(row->low),                    \
-                     [high] "r"(row->high), [shift] "r"(row->shift),                    \
-                     [pixel] "r"(row->pixel), [step] "r"(bytes), [count] "r"(trips)     \
+                   : [w0] "r"(w0), [w1] "r"(w1), [w2] "r"(w2), [kappa] "r"(kappa),      \
+                     [lambda] "r"(lambda), [low] "r"(low), [high] "r"(high),            \
+                     [shift] "r"(row->shift), [pixel] "r"(row->pixel),                  \
+                     [step] "r"(bytes), __VA_ARGS__                                     \
                    : "memory", "t0", "t1", "t2", "t3", "t4", "t5")
 
-// `one`, `two`: halfwords of their loops.
-#define NN_PLANE_ROW(name, dot, sdot, bound, clip, one, two)                              \
-  static __attribute__((noinline)) void name(const nn_plane_row_t* row) {                \
-    const uint8_t *r0 = row->rows[0], *r1 = row->rows[1], *r2 = row->rows[2];            \
-    const int32_t w0 = row->weights[0], w1 = row->weights[1], w2 = row->weights[2];      \
-    uint8_t* out = row->out;                                                             \
-    int32_t left = row->count;                                                           \
-    if (row->stride == 1) {                                                              \
-      if (left > 1) {                                                                    \
+// `one`, `two`: halfwords of their loops; `is_bound`: kappa and lambda have a bound behind them.
+#define NN_QUAD_ROW(name, dot, sdot, bound, is_bound, clip, one, two)                     \
+  static __attribute__((noinline)) void name(const nn_quad_row_t* row) {                 \
+    const uint8_t *weights = row->weights, *norm = row->kappa, *more = row->lambda;      \
+    const int32_t pitch = row->pitch, pairs = row->count >> 1;                           \
+    for (int32_t i = 0, plane = 0; i < row->channels; ++i, plane += pitch) {             \
+      const uint8_t *r0 = row->rows[0] + plane, *r1 = row->rows[1] + plane;              \
+      const uint8_t* r2 = row->rows[2] + plane;                                          \
+      const uint32_t w0 = nn_word(weights) & 0xffffff, w1 = nn_word(weights + 3) & 0xffffff; \
+      const uint32_t w2 = nn_word(weights + 5) >> 8;                                     \
+      const uint32_t kappa = nn_word(norm), lambda = nn_word(more);                      \
+      const uint32_t low = is_bound ? nn_word(norm + 4) : 0;                             \
+      const uint32_t high = is_bound ? nn_word(more + 4) : 0;                            \
+      uint8_t* out = row->out + i;                                                       \
+      weights += 9, norm += row->norm_step, more += row->norm_step;                      \
+      if (row->stride > 1) {                                                             \
+        NN_PLANE_ASM(NN_LOOP("x0", "%[count]", one) NN_PLANE_ONE(dot, sdot, bound, clip) \
+                         NN_END_LOOP,                                                    \
+                     row->stride, [count] "r"(row->count));                              \
+        continue;                                                                        \
+      }                                                                                  \
+      if (pairs > 0) {                                                                   \
         NN_PLANE_ASM(NN_LOOP("x0", "%[count]", two) NN_PLANE_TWO(dot, sdot, bound, clip) \
                          NN_END_LOOP,                                                    \
-                     left >> 1, 2);                                                      \
+                     2, [count] "r"(pairs), [v0] "r"(w0 << 8), [v1] "r"(w1 << 8),        \
+                     [v2] "r"(w2 << 8));                                                 \
       }                                                                                  \
-      left &= 1;                                                                         \
-    }                                                                                    \
-    if (left > 0) {                                                                      \
-      NN_PLANE_ASM(NN_LOOP("x0", "%[count]", one) NN_PLANE_ONE(dot, sdot, bound, clip)   \
-                       NN_END_LOOP,                                                      \
-                   left, row->stride);                                                   \
+      if (row->count & 1) {                                                              \
+        NN_PLANE_ASM(NN_PLANE_ONE(dot, sdot, bound, clip), 1, "r"(0));                   \
+      }                                                                                  \
     }                                                                                    \
   }
 
-NN_PLANE_ROW(nn_row_u8_u8, NN_DOTUSP, NN_SDOTUSP, NN_UNBOUND, NN_CLIP_U8, "22", "38")
-NN_PLANE_ROW(nn_row_u8_s8, NN_DOTUSP, NN_SDOTUSP, NN_UNBOUND, NN_CLIP_S8, "22", "38")
-NN_PLANE_ROW(nn_row_s8_u8, NN_DOTSP, NN_SDOTSP, NN_UNBOUND, NN_CLIP_U8, "22", "38")
-NN_PLANE_ROW(nn_row_s8_s8, NN_DOTSP, NN_SDOTSP, NN_UNBOUND, NN_CLIP_S8, "22", "38")
-NN_PLANE_ROW(nn_row_bound_u8_u8, NN_DOTUSP, NN_SDOTUSP, NN_BOUND, NN_CLIP_U8, "26", "46")
-NN_PLANE_ROW(nn_row_bound_u8_s8, NN_DOTUSP, NN_SDOTUSP, NN_BOUND, NN_CLIP_S8, "26", "46")
-NN_PLANE_ROW(nn_row_bound_s8_u8, NN_DOTSP, NN_SDOTSP, NN_BOUND, NN_CLIP_U8, "26", "46")
-NN_PLANE_ROW(nn_row_bound_s8_s8, NN_DOTSP, NN_SDOTSP, NN_BOUND, NN_CLIP_S8, "26", "46")
+NN_QUAD_ROW(nn_row_u8_u8, NN_DOTUSP, NN_SDOTUSP, NN_UNBOUND, 0, NN_CLIP_U8, "22", "38")
+NN_QUAD_ROW(nn_row_u8_s8, NN_DOTUSP, NN_SDOTUSP, NN_UNBOUND, 0, NN_CLIP_S8, "22", "38")
+NN_QUAD_ROW(nn_row_s8_u8, NN_DOTSP, NN_SDOTSP, NN_UNBOUND, 0, NN_CLIP_U8, "22", "38")
+NN_QUAD_ROW(nn_row_s8_s8, NN_DOTSP, NN_SDOTSP, NN_UNBOUND, 0, NN_CLIP_S8, "22", "38")
+NN_QUAD_ROW(nn_row_bound_u8_u8, NN_DOTUSP, NN_SDOTUSP, NN_BOUND, 1, NN_CLIP_U8, "26", "46")
+NN_QUAD_ROW(nn_row_bound_u8_s8, NN_DOTUSP, NN_SDOTUSP, NN_BOUND, 1, NN_CLIP_S8, "26", "46")
+NN_QUAD_ROW(nn_row_bound_s8_u8, NN_DOTSP, NN_SDOTSP, NN_BOUND, 1, NN_CLIP_U8, "26", "46")
+NN_QUAD_ROW(nn_row_bound_s8_s8, NN_DOTSP, NN_SDOTSP, NN_BOUND, 1, NN_CLIP_S8, "26", "46")
 
-static void nn_run_row(const nn_call_t* call, const nn_plane_row_t* row) {
-  static void (*const kRuns[8])(const nn_plane_row_t*) = {
-      nn_row_u8_u8,       nn_row_u8_s8,       nn_row_s8_u8,       nn_row_s8_s8,
-      nn_row_bound_u8_u8, nn_row_bound_u8_s8, nn_row_bound_s8_u8, nn_row_bound_s8_s8};
-  kRuns[(call->norm && call->clamped ? 4 : 0) + (call->in_signed ? 2 : 0) +
-        (call->out_signed ? 1 : 0)](row);
+typedef void (*nn_run_row_t)(const nn_quad_row_t* row);
+
+static nn_run_row_t nn_run_row(const nn_call_t* call) {
+  static const nn_run_row_t kRuns[8] = {nn_row_u8_u8,       nn_row_u8_s8,       nn_row_s8_u8,
+                                        nn_row_s8_s8,       nn_row_bound_u8_u8, nn_row_bound_u8_s8,
+                                        nn_row_bound_s8_u8, nn_row_bound_s8_s8};
+  if (nn_form(call) <= NN_FORM_NORM_64 || nn_has_starts(call)) return NULL;
+  return kRuns[(call->norm && call->clamped ? 4 : 0) + (call->in_signed ? 2 : 0) +
+               (call->out_signed ? 1 : 0)];
 }
 
 // Accumulators that start at something, and batch norm in 64 bits.
-static void nn_row_by_sums(const nn_call_t* call, const nn_plane_row_t* row, int32_t pixel,
-                           int32_t channel) {
-  const int32_t start = nn_start(call, 0, channel);
-  for (int32_t x = 0; x < row->count; ++x) {
-    int32_t sum = start;
-    for (int32_t i = 0; i < kWindow; ++i) {
-      sum = nn_dot(sum, row->rows[i] + x * row->stride, (const uint8_t*)&row->weights[i], 4,
-                   call->in_signed);
-    }
-    nn_finish(call, sum, pixel + x, channel);
-  }
-}
-
-static void nn_load_norm(const nn_call_t* call, nn_plane_row_t* row, int32_t channel) {
-  if (!call->norm) {
-    row->kappa = call->multiplier, row->lambda = call->offset;
-  } else if (call->clamped) {
-    const uint8_t *kappa = call->kappa + 8 * channel, *lambda = call->lambda + 8 * channel;
-    row->kappa = (int32_t)nn_word(kappa), row->low = (int32_t)nn_word(kappa + 4);
-    row->lambda = (int32_t)nn_word(lambda), row->high = (int32_t)nn_word(lambda + 4);
-  } else {
-    row->kappa = (int32_t)nn_word(call->kappa + 4 * channel);
-    row->lambda = (int32_t)nn_word(call->lambda + 4 * channel);
-  }
-}
-
-// A row of results of each of the channels.
-static void nn_planes_row(const nn_planes_t* planes, int32_t y, int32_t channel, int32_t channels) {
-  const nn_call_t* call = planes->call;
-  const int by_sums = call->has_bias || call->bias8 != NULL || call->narrow ||
-                      (call->norm && call->norm_bits == 64 && !call->clamped);
-  const int32_t pixel = y * call->out_w, first = kMargin - call->pad_left;
-  nn_plane_row_t row = {.shift = call->shift,
-                        .count = call->out_w,
-                        .stride = call->stride_x,
-                        .pixel = call->out_c};
-  const uint8_t* weights = call->weights + 9 * channel;
-  uint8_t* out = call->out + pixel * call->out_c + channel;
-  int32_t plane = first;
-  for (int32_t i = 0; i < channels; ++i, weights += 9, ++out, plane += planes->pitch) {
-    row.weights[0] = (int32_t)(nn_word(weights) & 0xffffff);
-    row.weights[1] = (int32_t)(nn_word(weights + 3) & 0xffffff);
-    row.weights[2] = (int32_t)(nn_word(weights + 5) >> 8);
-    row.rows[0] = planes->rows[0] + plane;
-    row.rows[1] = planes->rows[1] + plane;
-    row.rows[2] = planes->rows[2] + plane;
-    row.out = out;
-    if (by_sums) {
-      nn_row_by_sums(call, &row, pixel, channel + i);
-    } else {
-      nn_load_norm(call, &row, channel + i);
-      nn_run_row(call, &row);
+static __attribute__((noinline)) void nn_row_by_sums(const nn_call_t* call,
+                                                     const nn_quad_row_t* row, int32_t pixel,
+                                                     int32_t channel) {
+  const nn_form_t form = nn_form(call);
+  for (int32_t i = 0; i < row->channels; ++i) {
+    const int32_t start = nn_start(call, 0, channel + i);
+    uint8_t* out = row->out - channel;
+    for (int32_t x = 0; x < row->count; ++x, out += row->pixel) {
+      int32_t sum = start;
+      for (int32_t k = 0; k < kWindow; ++k) {
+        sum = nn_dot(sum, row->rows[k] + i * row->pitch + x * row->stride,
+                     row->weights + 9 * i + 3 * k, 3, call->in_signed);
+      }
+      nn_put(call, form, sum, pixel + x, channel + i, out);
     }
   }
 }
@@ -199,14 +175,36 @@ static void nn_next_row(nn_planes_t* planes, int32_t y, int32_t channel, int32_t
 
 static void nn_quad_of_planes(nn_planes_t* planes, nn_share_t rows, int32_t channel) {
   const nn_call_t* call = planes->call;
-  const int32_t channels = nn_min(4, call->out_c - channel);
-  int32_t next = rows.begin * call->stride_y - call->pad_top;
-  for (int32_t y = rows.begin; y < rows.end; ++y) {
-    const int32_t end = y * call->stride_y - call->pad_top + kWindow;
-    for (next = nn_max(next, end - kWindow); next < end; ++next) {
-      nn_next_row(planes, next, channel, channels);
+  const nn_run_row_t run = nn_run_row(call);
+  const int32_t out_row = call->out_w * call->out_c, norm_step = call->clamped ? 8 : 4;
+  nn_quad_row_t row = {.pitch = planes->pitch,
+                       .weights = call->weights + 9 * channel,
+                       .kappa = call->kappa + norm_step * channel,
+                       .lambda = call->lambda + norm_step * channel,
+                       .norm_step = norm_step,
+                       .shift = call->shift,
+                       .out = call->out + rows.begin * out_row + channel,
+                       .channels = nn_min(4, call->out_c - channel),
+                       .count = call->out_w,
+                       .stride = call->stride_x,
+                       .pixel = call->out_c};
+  if (!call->norm) {
+    row.kappa = (const uint8_t*)&call->multiplier, row.lambda = (const uint8_t*)&call->offset;
+    row.norm_step = 0;
+  }
+  int32_t begin = rows.begin * call->stride_y - call->pad_top, next = begin;
+  for (int32_t y = rows.begin; y < rows.end; ++y, begin += call->stride_y, row.out += out_row) {
+    for (next = nn_max(next, begin); next < begin + kWindow; ++next) {
+      nn_next_row(planes, next, channel, row.channels);
     }
-    nn_planes_row(planes, y, channel, channels);
+    for (int32_t k = 0; k < kWindow; ++k) {
+      row.rows[k] = planes->rows[k] + kMargin - call->pad_left;
+    }
+    if (run != NULL) {
+      run(&row);
+    } else {
+      nn_row_by_sums(call, &row, y * call->out_w, channel);
+    }
   }
 }
 

@@ -15,32 +15,87 @@ static nn_share_t nn_columns(const nn_call_t* call, int32_t x) {
   return nn_covered(x, call->stride_x, call->pad_left, call->kernel_w, call->in_w);
 }
 
-static int32_t nn_average(const nn_call_t* call, int32_t sum) {
-  const uint32_t product = (uint32_t)sum * (uint32_t)call->multiplier;
+// Divisors that are powers of two are shifts.
+static int32_t nn_log2(int32_t divisor) {
+  int32_t log = 0;
+  if ((divisor & (divisor - 1)) != 0) return -1;
+  while (divisor >> log > 1) ++log;
+  return log;
+}
+
+static int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t sum) {
+  const uint32_t product = sum * (uint32_t)call->multiplier;
   if (!call->in_signed) {
-    const uint32_t average = product / (uint32_t)call->divisor + (uint32_t)call->offset;
-    return (int32_t)(average >> call->shift);
+    const uint32_t average = log >= 0 ? product >> log : product / (uint32_t)call->divisor;
+    return (int32_t)((average + (uint32_t)call->offset) >> call->shift);
   }
-  const uint32_t average = (uint32_t)((int32_t)product / call->divisor) + (uint32_t)call->offset;
-  return (int32_t)average >> call->shift;
+  const int32_t value = (int32_t)product;
+  const int32_t average =
+      log >= 0 ? (value + (value < 0 ? call->divisor - 1 : 0)) >> log : value / call->divisor;
+  return (int32_t)((uint32_t)average + (uint32_t)call->offset) >> call->shift;
+}
+
+// sum + n codes that lie `step` bytes apart.
+static inline uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t step, int32_t n,
+                                    int is_signed) {
+#ifdef NN_XPULP
+#define NN_SUM_BYTES(load)                                                               \
+  __asm__ volatile(NN_LOOP("x0", "%[count]", "8") load("t0", "%[step]", "%[from]")      \
+                   load("t1", "%[step]", "%[from]") "add %[sum], %[sum], t0\n"          \
+                   "add %[sum], %[sum], t1\n" NN_END_LOOP                               \
+                   : [sum] "+r"(sum), [from] "+r"(from)                                 \
+                   : [step] "r"(step), [count] "r"(pairs)                               \
+                   : "memory", "t0", "t1")
+  const int32_t pairs = n >> 1;
+  if (pairs > 0) {
+    if (is_signed) {
+      NN_SUM_BYTES(NN_LB_BY);
+    } else {
+      NN_SUM_BYTES(NN_LBU_BY);
+    }
+  }
+  n &= 1;
+#endif
+  for (; n > 0; --n, from += step) sum += (uint32_t)nn_byte(*from, is_signed);
+  return sum;
+}
+
+static uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8_t* from, nn_share_t rows,
+                       nn_share_t columns, int32_t c) {
+  const int32_t pixel = nn_packed(call->in_c, call->in_bits), line = call->in_w * pixel;
+  const int32_t taps = columns.end - columns.begin;
+  from += rows.begin * line + columns.begin * pixel;
+  if (call->in_bits == 8) {
+    from += c;
+    for (int32_t r = rows.end - rows.begin; r > 0; --r, from += line) {
+      sum = nn_sum_bytes(sum, from, pixel, taps, call->in_signed);
+    }
+    return sum;
+  }
+  for (int32_t r = rows.end - rows.begin; r > 0; --r, from += line) {
+    for (int32_t i = 0; i < taps; ++i) {
+      sum += (uint32_t)nn_code(from + i * pixel, c, call->in_bits, call->in_signed);
+    }
+  }
+  return sum;
 }
 
 static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_share_t channels) {
   const nn_share_t rows = nn_rows(call, y), columns = nn_columns(call, x);
-  const int32_t pixel = y * call->out_w + x, bytes = nn_packed(call->in_c, call->in_bits);
+  const int32_t pixel = y * call->out_w + x, log = nn_log2(call->divisor);
   uint8_t* out = call->out + pixel * nn_packed(call->out_c, call->out_bits);
+  const int starts = nn_has_starts(call);
   for (int32_t c = channels.begin; c < channels.end; ++c) {
-    uint32_t sum = (uint32_t)nn_start(call, pixel, c);
-    for (int32_t r = rows.begin; r < rows.end; ++r) {
-      const uint8_t* from = call->in + (r * call->in_w + columns.begin) * bytes;
-      for (int32_t i = columns.begin; i < columns.end; ++i, from += bytes) {
-        sum += (uint32_t)nn_code(from, c, call->in_bits, call->in_signed);
-      }
-    }
+    const uint32_t start = starts ? (uint32_t)nn_start(call, pixel, c) : 0;
+    const uint32_t sum = nn_sum(call, start, call->in, rows, columns, c);
     if (call->sums_out) {
       nn_put_word(call->out + 4 * (pixel * call->out_c + c), sum);
+      continue;
+    }
+    const int32_t value = nn_average(call, log, sum);
+    if (call->out_bits == 8) {
+      out[c] = (uint8_t)nn_clip_8(value, call->out_signed);
     } else {
-      const int32_t value = nn_average(call, (int32_t)sum);
       nn_put_code(out, c, call->out_bits, nn_clip(value, call->out_bits, call->out_signed));
     }
   }

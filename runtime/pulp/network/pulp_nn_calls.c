@@ -2,6 +2,7 @@
 // the shifted accumulator.
 #include "pulp_nn_calls.h"
 
+#ifdef PULP_NN_CALLS
 #include "pulp_nn_kernels.h"
 
 #define CONVOLUTION(name, kernel, norm_t)                                                         \
@@ -82,3 +83,4 @@ void call_maxpool(const nn_call_t* c) {
                   (uint16_t)c->pad_left, (uint16_t)c->pad_right, (uint16_t)c->stride_x,
                   (uint16_t)c->stride_y);
 }
+#endif

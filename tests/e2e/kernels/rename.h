@@ -1,0 +1,23 @@
+/* The kernels in plain C beside those of Xpulp instructions, in one program. */
+#define nn_conv_Ho plain_conv_Ho
+#define nn_conv_HoWo plain_conv_HoWo
+#define nn_conv_Co plain_conv_Co
+#define nn_conv_Ho_4x4 plain_conv_Ho_4x4
+#define nn_conv_HoWo_4x4 plain_conv_HoWo_4x4
+#define nn_conv_Co_4x4 plain_conv_Co_4x4
+#define nn_linear plain_linear
+#define nn_linear_out_32 plain_linear_out_32
+#define nn_depthwise plain_depthwise
+#define nn_depthwise_pixels plain_depthwise_pixels
+#define nn_add plain_add
+#define nn_avgpool plain_avgpool
+#define nn_avgpool_Co plain_avgpool_Co
+#define nn_maxpool plain_maxpool
+#define nn_maxpool_direct plain_maxpool_direct
+#define nn_requantize plain_requantize
+#define nn_product plain_product
+#define nn_dot plain_dot
+#define nn_dot_pair plain_dot_pair
+#define nn_clip plain_clip
+#define nn_start plain_start
+#define nn_finish plain_finish

@@ -1,0 +1,57 @@
+"""The C kernels of runtime/pulp: random calls by Xpulp instructions, executed, leave L1 as plain C does."""
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import ROOT
+
+RUNTIME = ROOT / "runtime" / "pulp"
+KERNELS = Path(__file__).resolve().parent / "kernels"
+COMPILER = "riscv64-unknown-elf-gcc"
+FLAGS = ["-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs", "-O2", "-Wall", "-ffunction-sections",
+         "-fdata-sections", "-DPICOLIBC_INTEGER_PRINTF_SCANF", "-DNUM_CORES=8", f"-I{RUNTIME}/platform",
+         "-Ikernels"]
+
+
+@unittest.skipUnless(shutil.which(COMPILER), f"{COMPILER} is not installed")
+class Kernels(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def compile(self, *words):
+        subprocess.run([COMPILER, *FLAGS, *map(str, words)], cwd=self.folder, check=True)
+
+    def program(self, seed, change=lambda text: text):
+        kernels = self.folder / "kernels"
+        shutil.copytree(RUNTIME / "kernels", kernels)
+        header = kernels / "nn_xpulp.h"
+        header.write_text(change(header.read_text()))
+        objects = []
+        for source in sorted(kernels.glob("nn_*.c")):
+            for kind, options in (("plain", ["-include", KERNELS / "rename.h"]), ("xpulp", ["-DNN_XPULP"])):
+                objects.append(f"{kind}_{source.stem}.o")
+                self.compile(*options, "-c", source, "-o", objects[-1])
+        platform = [RUNTIME / "platform" / name for name in ("crt0.S", "cluster.c", "heap.c", "l3.c", "system.c")]
+        self.compile(f"-DSEED={seed}u", "-DCALLS=640", KERNELS / "main.c", *objects, *platform, "-nostartfiles",
+                     f"-T{RUNTIME}/platform/link.ld", "-Wl,--gc-sections", "-o", "main.elf")
+        return subprocess.run([os.environ["WORKBENCH"], "execute", "main.elf", "--hw", "pulp_open"], cwd=self.folder,
+                              capture_output=True, text=True)
+
+    def test_what_instructions_compute_is_what_plain_c_does(self):
+        done = self.program(seed=20261123)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("640 calls, 0 wrong", done.stdout)
+
+    def test_another_instruction_is_noticed(self):
+        signed, unsigned = ".insn r 0x57, 1, 0x5c", ".insn r 0x57, 1, 0x54"
+        done = self.program(seed=1, change=lambda text: text.replace(signed, unsigned))
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"640 calls, [1-9]\d* wrong")
+
+
+if __name__ == "__main__":
+    unittest.main()
