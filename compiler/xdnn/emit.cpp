@@ -9,6 +9,7 @@
 #include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/mapping.h"
 #include "core/parallel.h"
+#include "isa/xdnn/cost.h"
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/memory.h"
@@ -104,10 +105,13 @@ bool alike(const Op& one, const Op& other) {
   return std::get<ConvTranspose>(one).groups == std::get<ConvTranspose>(other).groups;
 }
 
-// Of two images, or of layers that share all their numbers.
+}  // namespace
+
 bool same_filters(const Lowered& lowered, const LoweredOp& a, const LoweredOp& b) {
   const Node& one = lowered.graph->nodes[static_cast<std::size_t>(a.node)];
   const Node& other = lowered.graph->nodes[static_cast<std::size_t>(b.node)];
+  if (one.inputs.size() < 2 || other.inputs.size() < 2) return false;
+  if (one.inputs[1] != other.inputs[1]) return false;
   const auto constants = [](const Node& node) {
     return std::vector<ValueId>(node.inputs.begin() + 1, node.inputs.end());
   };
@@ -117,8 +121,6 @@ bool same_filters(const Lowered& lowered, const LoweredOp& a, const LoweredOp& b
          one.requantize == other.requantize && x.in_begin == y.in_begin && x.in_end == y.in_end &&
          x.out_begin == y.out_begin && x.out_end == y.out_end;
 }
-
-}  // namespace
 
 std::vector<FilterPlace> place_filters(const Lowered& lowered, const Machine& machine) {
   std::vector<FilterPlace> places;
@@ -353,7 +355,8 @@ class Selection {
     add.tail.source = plain(add.channels);
     const std::int64_t words =
         geometry_.words(add.channels, add.height, add.width, add.tail.source);
-    add.tail.parallel_read = read_in_parallel(word(source(0)), word(source(1)), words);
+    add.tail.parallel_read =
+        !op_.one_port && read_in_parallel(word(source(0)), word(source(1)), words);
     add.outaddr = write_to(add.tail, 0, add.channels);
   }
 
@@ -521,32 +524,73 @@ Program emit(Lowered& lowered, const Machine& machine, bool constants) {
 // be finished, for it and for everything behind it. A bit is set only where a dependence on
 // something not known to be finished remains.
 
+namespace {
+
+class WaitBits {
+ public:
+  WaitBits(Program& program, const Machine& machine)
+      : program_(program), kept_(kept_filters(program, machine)) {
+    for (const Step& step : program.steps) footprints_.push_back(footprint(step, machine));
+  }
+
+  void run() {
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+      if (host_before(i)) {
+        for (auto& unit : open_) unit.clear();  // the host runs when all engines are idle
+      }
+      Instruction& instruction = program_.steps[i].instruction;
+      for (int u = 0; u < kUnits; ++u) {
+        const Unit unit = static_cast<Unit>(u);
+        const bool wait = needed_by(i, unit) || (kept_[i] && unit == Unit::Conv && early(i));
+        set_wait(tail(instruction), unit, wait);
+        if (wait) open(unit).clear();
+      }
+      open(unit_of(instruction)).push_back(i);
+    }
+  }
+
+ private:
+  std::vector<std::size_t>& open(Unit unit) { return open_[static_cast<std::size_t>(unit)]; }
+
+  bool host_before(std::size_t i) {
+    const std::size_t before = next_host_step_;
+    while (next_host_step_ < program_.host_steps.size() &&
+           program_.host_steps[next_host_step_].before <= static_cast<std::int32_t>(i)) {
+      ++next_host_step_;
+    }
+    return next_host_step_ > before;
+  }
+
+  bool needed_by(std::size_t later, Unit unit) {
+    const auto& unfinished = open(unit);
+    return std::any_of(unfinished.begin(), unfinished.end(), [&](std::size_t earlier) {
+      return must_wait(footprints_[earlier], unit, footprints_[later],
+                       program_.steps[later].instruction);
+    });
+  }
+
+  // The next convolution that loads filters needs one that is not known to be finished.
+  bool early(std::size_t i) {
+    for (std::size_t next = i + 1; next < program_.steps.size(); ++next) {
+      if (unit_of(program_.steps[next].instruction) != Unit::Conv || kept_[next]) continue;
+      return needed_by(next, Unit::Conv);
+    }
+    return false;
+  }
+
+  Program& program_;
+  const std::vector<bool> kept_;
+  std::vector<Footprint> footprints_;
+  std::array<std::vector<std::size_t>, kUnits> open_;  // per unit: instructions maybe unfinished
+  std::size_t next_host_step_ = 0;
+};
+
+}  // namespace
+
 void set_wait_bits(Program& program, const Machine& machine) {
-  std::vector<Footprint> footprints;
-  std::array<std::vector<std::size_t>, kUnits> open;  // per unit: instructions maybe unfinished
-  std::size_t next_host_step = 0;
-  for (std::size_t i = 0; i < program.steps.size(); ++i) {
-    Instruction& instruction = program.steps[i].instruction;
-    if (machine.serial()) {  // has no wait bits: an instruction waits for all before it
-      for (int u = 0; u < kUnits; ++u) set_wait(tail(instruction), static_cast<Unit>(u), true);
-      continue;
-    }
-    footprints.push_back(footprint(program.steps[i], machine));
-    while (next_host_step < program.host_steps.size() &&
-           program.host_steps[next_host_step].before <= static_cast<std::int32_t>(i)) {
-      for (auto& unit : open) unit.clear();  // the host runs when all engines are idle
-      ++next_host_step;
-    }
-    for (int u = 0; u < kUnits; ++u) {
-      const Unit unit = static_cast<Unit>(u);
-      auto& unfinished = open[static_cast<std::size_t>(u)];
-      const bool wait = std::any_of(unfinished.begin(), unfinished.end(), [&](std::size_t earlier) {
-        return must_wait(footprints[earlier], unit, footprints[i], instruction);
-      });
-      set_wait(tail(instruction), unit, wait);
-      if (wait) unfinished.clear();
-    }
-    open[static_cast<std::size_t>(unit_of(instruction))].push_back(i);
+  if (!machine.serial()) return WaitBits(program, machine).run();
+  for (Step& step : program.steps) {  // no wait bits: an instruction waits for all before it
+    for (int u = 0; u < kUnits; ++u) set_wait(tail(step.instruction), static_cast<Unit>(u), true);
   }
 }
 

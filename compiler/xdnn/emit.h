@@ -39,6 +39,8 @@ struct FilterPlace {
   std::int64_t begin = 0, bytes = 0;
   bool shared = false;  // an op before has the same filters: they are there already
 };
+// Convolutions of two images, or of layers that share all their numbers.
+bool same_filters(const Lowered& lowered, const LoweredOp& a, const LoweredOp& b);
 // Per op, one behind the other; those without filters have 0 bytes there.
 std::vector<FilterPlace> place_filters(const Lowered& lowered, const Machine& machine);
 
@@ -54,7 +56,9 @@ std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> 
 Instruction instruction_of(const Lowered& lowered, const LoweredOp& op, const Machine& machine);
 // `constants`: the filters go into Program::constants; else only their place is kept.
 Program emit(Lowered& lowered, const Machine& machine, bool constants = true);
-// Sets the wait bits that a dependence needs, and no other.
+// Sets the wait bits that a dependence needs, and one kind of others: a convolution that keeps its
+// filters, and so has nothing to load, waits for what the next one to load filters would have to
+// wait for, so that these are loaded while it computes.
 void set_wait_bits(Program& program, const Machine& machine);
 
 // --- moved bytes ---------------------------------------------------------------------------------

@@ -71,6 +71,8 @@ struct LoweredOp {
   bool source_in_ddr = false;       // Conv by hardware-assisted tiling
   bool destination_in_ddr = false;  // Conv whose result streams to DDR
   bool half_rate = false;           // Conv: half the channels per pass though all would fit
+  bool one_port = false;            // Eltwise: one operand after the other though not for want of
+                                    // ports: the array has the other port meanwhile
   std::int64_t slice = 1;           // 0: the dedicated first-layer block (throughput.cpp)
   std::int32_t layer = -1;          // row of the report
   std::string tile;                 // "#2": behind the layer's name, for one of several pieces

@@ -24,12 +24,17 @@ Cycles modelled_time(const Lowered& placed, const Machine& machine) {
         ddr_tensor_bytes(tensor.channels, tensor.height, tensor.width, machine.geometry()), 4096);
   }
   Program program;
+  const LoweredOp* before = nullptr;  // the convolution before; same filters have the same address
   for (const LoweredOp& op : lowered.ops) {
+    if (op.kind == LoweredKind::Conv) {
+      if (before != nullptr && !same_filters(lowered, *before, op)) ++ddr;
+      before = &op;
+    }
     program.steps.push_back({instruction_of(lowered, op, machine), ddr, {}});
   }
   program.host_steps = lowered.host_steps;
   set_wait_bits(program, machine);
-  return earliest_times(program, machine).end;
+  return likely_end(program, machine);
 }
 
 namespace {

@@ -41,7 +41,7 @@ Placed place_candidates(const Graph& quantized, const Machine& machine,
 std::optional<Placed> place_whole(const Graph& quantized, const Machine& machine,
                                   const OrderOptions& options, const Choices& choices);
 
-// End of the placed program in the analytic tier (isa/xdnn/cost.h), wait bits included.
+// likely_end() of the placed program (isa/xdnn/cost.h), wait bits included.
 Cycles modelled_time(const Lowered& placed, const Machine& machine);
 
 }  // namespace workbench::xdnn

@@ -34,7 +34,8 @@ std::int64_t macs(const xdnn::Conv& conv) {
 
 // Each step of the array takes a word of the activation memory; results leave by the row. Tiles
 // come from DDR by way of that memory, results that go to DDR do not.
-XdnnAccesses conv_accesses(const xdnn::Instruction& instruction, const xdnn::Machine& machine) {
+XdnnAccesses conv_accesses(const xdnn::Instruction& instruction, bool kept,
+                           const xdnn::Machine& machine) {
   const xdnn::ConvCost cost = xdnn::conv_cost(instruction, machine);
   const xdnn::Conv& conv = conv_of(instruction);
   const xdnn::Geometry geometry = machine.geometry();
@@ -54,7 +55,7 @@ XdnnAccesses conv_accesses(const xdnn::Instruction& instruction, const xdnn::Mac
   counted.idle_slots = slots - counted.macs;
   const std::int64_t written = results > 0 ? 0 : cost.row_writes * cost.rows * cost.passes;
   counted.am_bytes = (steps + written) * machine.word_bytes() + tiles;
-  counted.filter_bytes = cost.slab.value * cost.passes;
+  counted.filter_bytes = kept ? 0 : cost.slab.value * cost.passes;
   counted.ddr_bytes = counted.filter_bytes + tiles + results;
   return counted;
 }
@@ -68,10 +69,12 @@ XdnnAccesses stream_accesses(const xdnn::Instruction& instruction, const xdnn::M
   return counted;
 }
 
-XdnnAccesses accesses_of(const xdnn::Instruction& instruction, const xdnn::Machine& card) {
+// `kept`: its filters need not be loaded.
+XdnnAccesses accesses_of(const xdnn::Instruction& instruction, bool kept,
+                         const xdnn::Machine& card) {
   const xdnn::MachineOfSlice own(card, tail(instruction).slice);
   XdnnAccesses counted = xdnn::unit_of(instruction) == xdnn::Unit::Conv
-                             ? conv_accesses(instruction, own.get())
+                             ? conv_accesses(instruction, kept, own.get())
                              : stream_accesses(instruction, own.get());
   counted.instructions = 1;
   return counted;
@@ -144,8 +147,9 @@ std::vector<Accesses> by_layer(const ProgramInfo& info, std::size_t instructions
 }  // namespace
 
 std::vector<XdnnAccesses> accesses(const xdnn::Program& program, const xdnn::Machine& machine) {
+  const std::vector<bool> kept = xdnn::kept_filters(program, machine);
   return by_layer<XdnnAccesses>(program.info, program.steps.size(), [&](std::size_t i) {
-    return accesses_of(program.steps[i].instruction, machine);
+    return accesses_of(program.steps[i].instruction, kept[i], machine);
   });
 }
 

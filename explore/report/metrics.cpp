@@ -105,8 +105,8 @@ constexpr Metric kMetrics[] = {
     {"engine_images_per_second",
      "images/s",
      Better::Higher,
-     {"of engine 0: images of a run / run_ms, x 1000; of a cluster / (run_ms + host_ms)", of_run<&Report::engine_images_per_second>,
-      Shown::Run},
+     {"of engine 0: images of a run / run_ms, x 1000; of a cluster / (run_ms + host_ms)",
+      of_run<&Report::engine_images_per_second>, Shown::Run},
      {}},
     {"engines", "", Better::Neither, {"on the card", engine_count, Shown::Run}, {}},
     {"mac_per_cycle",
@@ -430,7 +430,15 @@ std::string_view present_name(std::string_view name) {
 }
 
 std::vector<LayerTraffic> traffic(const xdnn::Program& program, const xdnn::Machine& machine) {
-  return traffic_of(program, machine, program.steps.size());
+  std::vector<LayerTraffic> layers = traffic_of(program, machine, program.steps.size());
+  const std::vector<bool> kept = xdnn::kept_filters(program, machine);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const std::int32_t layer = program.info.instruction_layer[i];
+    if (!kept[i] || layer < 0) continue;
+    const xdnn::ConvCost cost = xdnn::conv_cost(program.steps[i].instruction, machine);
+    layers[static_cast<std::size_t>(layer)].external_bytes -= (cost.slab * cost.passes).value;
+  }
+  return layers;
 }
 
 std::vector<LayerTraffic> traffic(const pulp::Program& program, const pulp::Machine& machine) {

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "isa/xdnn/filters.h"
+#include "isa/xdnn/footprint.h"
 #include "isa/xdnn/memory.h"
 #include "isa/xdnn/well_formed.h"
 
@@ -350,9 +353,37 @@ struct Engine {
   std::vector<Cycles> taken;  // per command
 };
 
+// When each filter buffer is free, soonest first.
+class FilterBuffers {
+ public:
+  explicit FilterBuffers(std::int64_t count) : free_(static_cast<std::size_t>(count)) {}
+
+  // When so many of them are free.
+  Cycles free(std::int64_t count) const { return free_[static_cast<std::size_t>(count) - 1]; }
+  // So many, the first to be free, are in use until then.
+  void take(std::int64_t count, Cycles until) {
+    std::fill_n(free_.begin(), count, until);
+    std::sort(free_.begin(), free_.end());
+  }
+  // So many, the last that were taken, are in use for longer.
+  void keep(std::int64_t count, Cycles until) {
+    std::fill_n(free_.rbegin(), count, until);
+    std::sort(free_.begin(), free_.end());
+  }
+
+ private:
+  std::vector<Cycles> free_;
+};
+
 class Walk {
  public:
-  Walk(const Program& program, const Machine& machine) : program_(program), machine_(machine) {}
+  // `contended`: for the AM's read ports, too.
+  Walk(const Program& program, const Machine& machine, bool contended)
+      : program_(program),
+        machine_(machine),
+        contended_(contended),
+        kept_(kept_filters(program, machine)),
+        buffers_(machine.filters.buffers) {}
 
   EarliestTimes run() {
     EarliestTimes result;
@@ -364,7 +395,7 @@ class Walk {
         for (const Engine& engine : engines_) dispatch_ = std::max(dispatch_, engine.finished);
         ++next_host_step;
       }
-      result.finish.push_back(issue(program_.steps[i]));
+      result.finish.push_back(issue(program_.steps[i], kept_[i]));
     }
     result.end = dispatch_;
     for (const Engine& engine : engines_) result.end = std::max(result.end, engine.finished);
@@ -372,7 +403,7 @@ class Walk {
   }
 
  private:
-  Cycles issue(const Step& step) {
+  Cycles issue(const Step& step, bool kept) {
     dispatch_ += Cycles{machine_.control.issue_cycles};
     const Tail& t = tail(step.instruction);
     for (int u = 0; u < kUnits; ++u) {
@@ -389,38 +420,145 @@ class Walk {
     engine.taken.push_back(start);
     Cycles finish;
     if (unit == Unit::Conv) {
-      finish = convolve(step.instruction, start, engine);
+      finish = convolve(step.instruction, kept, start, engine);
     } else {
-      finish = engine.free = start + duration(step, machine_);
+      finish = engine.free = start + duration(step, machine_) + held_up(step, start);
     }
     engine.finished = std::max(engine.finished, finish);
     return finish;
   }
 
+  // A sum that needs all read ports and the array take turns row by row: the array is free later by
+  // the time of the sum, the sum by that of as many rows of the array, while it streams.
+  Cycles held_up(const Step& step, Cycles start) {
+    if (!contended_ || unit_of(step.instruction) != Unit::Eltwise) return {};
+    const StreamCost cost = stream_cost(step.instruction, machine_);
+    Engine& array = engines_[static_cast<std::size_t>(Unit::Conv)];
+    if (cost.read_ports < machine_.am.read_ports || array.free <= start) return {};
+    const Cycles streaming = array.free - start;
+    const Cycles alone = cost.row_cycles * cost.rows;
+    array.free += alone;
+    array.finished += alone;
+    return std::min(streaming, array_row_ * cost.rows);
+  }
+
   // The filter loader runs ahead of the array, into the next command; the array follows.
-  Cycles convolve(const Instruction& instruction, Cycles start, Engine& engine) {
+  Cycles convolve(const Instruction& instruction, bool kept, Cycles start, Engine& engine) {
     const ConvCost cost = conv_cost(instruction, machine_);
     const ConvWork work = conv_work(instruction, machine_);
-    const Cycles first_slab = std::max(dispatch_, loader_free_) + work.first_load;
+    array_row_ = cost.row_cycles;
+    Cycles begin = start;  // the first slab is there
+    if (kept) {
+      engine.free = start + work.compute;
+      buffers_.keep(cost.slab_buffers, engine.free);
+    } else if (tail(instruction).source_in_ddr) {
+      begin = sweep_tiles(cost, work, start, engine);
+    } else {
+      begin = sweep(cost, start, engine);
+    }
+    return std::max(engine.free + cost.drain, begin + work.results);
+  }
+
+  // Slab by slab, each loaded as soon as there is room for it.
+  Cycles sweep(const ConvCost& cost, Cycles start, Engine& engine) {
+    const Cycles pass = cost.row_cycles * cost.rows;
+    Cycles loaded = std::max(dispatch_, loader_free_) + Cycles{machine_.ddr.latency_cycles};
+    Cycles first, moved;
+    engine.free = start;
+    for (std::int64_t slab = 1; slab <= cost.passes; ++slab) {
+      const Cycles all = ddr_cycles(cost.slab * slab, machine_);
+      loaded = std::max(loaded, buffers_.free(cost.slab_buffers)) + (all - moved);
+      moved = all;
+      if (slab == 1) first = loaded;
+      engine.free = std::max(engine.free, loaded) + pass;
+      buffers_.take(cost.slab_buffers, engine.free);
+    }
+    loader_free_ = loaded;
+    return first;
+  }
+
+  // Input tiles come meanwhile; filters are loaded again for each unless all fit at once.
+  Cycles sweep_tiles(const ConvCost& cost, const ConvWork& work, Cycles start, Engine& engine) {
+    const Cycles room = buffers_.free(cost.slab_buffers);
+    const Cycles latency{machine_.ddr.latency_cycles};
+    const Cycles asked = std::max(dispatch_, loader_free_) + latency;
+    const Cycles first_slab = std::max(asked, room) + (work.first_load - latency);
     const Cycles begin = std::max(start, first_slab);
     Cycles end = std::max(begin + work.compute, first_slab + work.later_loads + work.last_pass);
     if (!work.overlapped) end = std::max(end, begin + work.compute + work.later_loads);
     end = std::max(end, dispatch_ + work.inputs);
     loader_free_ = first_slab + work.later_loads;
     engine.free = end;
-    return std::max(end + cost.drain, first_slab + work.results);
+    buffers_.take(cost.slab_buffers, end);
+    return first_slab;
   }
 
   const Program& program_;
   const Machine& machine_;
+  const bool contended_;
+  const std::vector<bool> kept_;
+  FilterBuffers buffers_;
   std::array<Engine, kUnits> engines_;
   Cycles dispatch_, loader_free_;
+  Cycles array_row_;  // of the last convolution
 };
 
 }  // namespace
 
+namespace {
+
+const Conv* conv_in(const Instruction& instruction) {
+  const auto* fused = std::get_if<ConvPool>(&instruction);
+  return fused != nullptr ? &fused->conv : std::get_if<Conv>(&instruction);
+}
+
+// Of a convolution whose filters can stay, or can have stayed, in the buffers.
+struct OneSlab {
+  std::int64_t address = 0;
+  FilterShape shape;
+  bool pingpong = false;
+  friend bool operator==(const OneSlab&, const OneSlab&) = default;
+};
+std::optional<OneSlab> one_slab(const Step& step, const Conv& conv, const Machine& machine) {
+  const Tail& t = conv.tail;
+  if (t.slice == 0 || t.source_in_ddr) return std::nullopt;
+  if (conv.out_ch > machine.pass_channels(t.half_rate)) return std::nullopt;
+  return OneSlab{step.filter_address, filter_shape(conv), t.pingpong_weight};
+}
+
+bool never_written(const OneSlab& slab, const Program& program, const Machine& machine) {
+  const DdrRegion filters{slab.address, slab.address + filter_bytes(slab.shape, machine)};
+  return std::none_of(program.steps.begin(), program.steps.end(), [&](const Step& step) {
+    const auto* scatter = std::get_if<Scatter>(&step.instruction);
+    if (scatter == nullptr && !tail(step.instruction).destination_in_ddr) return false;
+    const std::vector<DdrRegion> written = footprint(step, machine).ddr_writes;
+    return std::any_of(written.begin(), written.end(),
+                       [&](const DdrRegion& region) { return overlap(region, filters); });
+  });
+}
+
+}  // namespace
+
+std::vector<bool> kept_filters(const Program& program, const Machine& machine) {
+  std::vector<bool> kept(program.steps.size());
+  if (machine.width_aligned()) return kept;
+  std::optional<OneSlab> before;
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    const Conv* conv = conv_in(program.steps[i].instruction);
+    if (conv == nullptr || conv->tail.slice == 0) continue;
+    std::optional<OneSlab> slab = one_slab(program.steps[i], *conv, machine);
+    kept[i] = slab && slab == before && never_written(*slab, program, machine);
+    before = std::move(slab);
+  }
+  return kept;
+}
+
 EarliestTimes earliest_times(const Program& program, const Machine& machine) {
-  return Walk(program, machine).run();
+  return Walk(program, machine, false).run();
+}
+
+Cycles likely_end(const Program& program, const Machine& machine) {
+  return Walk(program, machine, true).run().end;
 }
 
 }  // namespace workbench::xdnn

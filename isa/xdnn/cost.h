@@ -90,4 +90,14 @@ struct EarliestTimes {
 
 EarliestTimes earliest_times(const Program& program, const Machine& machine);
 
+// End of the program with the one contention that is foreseen, no bound but what the compiler
+// chooses by: beside a sum that takes all read ports the array has to wait.
+Cycles likely_end(const Program& program, const Machine& machine);
+
+// Per instruction: its filters are in the buffers already and are not loaded again. So it is with a
+// convolution of one pass behind another of one pass that has its filters from the same address, in
+// the same shape, where no instruction of the program writes there and neither has its input
+// brought by tiles (assumed: docs/xdnn-model.md). Channel-aligned machines only.
+std::vector<bool> kept_filters(const Program& program, const Machine& machine);
+
 }  // namespace workbench::xdnn

@@ -20,7 +20,18 @@ constexpr std::size_t kResultTiles = 2;  // on their way to DDR: one is written,
 }  // namespace
 
 ConvUnit::ConvUnit(sc_core::sc_module_name name, Overlay& overlay)
-    : sc_module(name), overlay_(overlay), free_buffers_(overlay.machine.filters.buffers) {
+    : sc_module(name),
+      overlay_(overlay),
+      kept_(kept_filters(overlay.program, overlay.engine.machine)),
+      hands_on_(kept_.size()),
+      free_buffers_(overlay.machine.filters.buffers) {
+  std::size_t before = 0;
+  for (const std::int32_t instruction : overlay.instructions) {
+    const auto i = static_cast<std::size_t>(instruction);
+    if (unit_of(overlay.step(instruction).instruction) != Unit::Conv) continue;
+    if (kept_[i]) hands_on_[before] = true;
+    before = i;
+  }
   SC_HAS_PROCESS(ConvUnit);
   SC_THREAD(accept);
   SC_THREAD(load_filters);
@@ -37,6 +48,9 @@ ConvUnit::Command ConvUnit::make_command(std::int32_t instruction) const {
   command.instruction = instruction;
   command.cost = conv_cost(in, overlay_.machine);
   command.tiled = tail(in).source_in_ddr;
+  command.kept = kept_[static_cast<std::size_t>(instruction)];
+  command.hands_on = hands_on_[static_cast<std::size_t>(instruction)];
+  if (command.kept) command.slabs_loaded = command.cost.passes;
   if (command.tiled) {
     command.tiles = tile_costs(in, overlay_.machine.geometry());
   } else {
@@ -63,6 +77,7 @@ void ConvUnit::load_filters() {
   for (std::int64_t number = 0;; ++number) {
     while (accepted_ <= number) wait(accepted_event_);
     Command& command = commands_[static_cast<std::size_t>(number - streamed_)];
+    if (command.kept) continue;
     const std::int64_t rounds =
         command.resident ? 1 : static_cast<std::int64_t>(command.tiles.size());
     const std::int64_t begin = now();
@@ -170,7 +185,7 @@ void ConvUnit::stream_row(const Command& command, const TileCost& tile) {
 void ConvUnit::run_pass(Command& command, const TileCost& tile, std::int64_t slab) {
   wait_for_slab(command, slab);
   for (std::int64_t row = 0; row < tile.out_rows; ++row) stream_row(command, tile);
-  if (!command.resident) {
+  if (!command.resident && !command.hands_on) {
     free_buffers_ += command.cost.slab_buffers;
     buffer_event_.notify(SC_ZERO_TIME);
   }

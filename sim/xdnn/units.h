@@ -29,6 +29,8 @@ class ConvUnit : public sc_core::sc_module {
     std::vector<TileCost> tiles;  // one that covers everything when the source is in the AM
     bool tiled = false;
     bool resident = false;  // all slabs fit the buffers at once: loaded once, not per tile
+    bool kept = false;      // its slab is there already, of the command before
+    bool hands_on = false;  // the next command keeps its slab
     std::int64_t slabs_loaded = 0, tiles_loaded = 0, tiles_used = 0;
     std::int64_t ddr_waited = 0;     // cycles the filter loader waited for other DDR clients
     std::int64_t ddr_accounted = 0;  // of those, already charged to a stall of the array
@@ -63,6 +65,7 @@ class ConvUnit : public sc_core::sc_module {
   void hand_to_ddr(const Command& command, std::size_t tile);
 
   Overlay& overlay_;
+  std::vector<bool> kept_, hands_on_;  // per instruction
   std::deque<Command> commands_;  // accepted, not yet streamed; stable addresses for the loaders
   std::int64_t accepted_ = 0, streamed_ = 0;  // running counts: commands_[0] is number streamed_
   std::int64_t free_buffers_;

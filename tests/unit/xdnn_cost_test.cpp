@@ -221,5 +221,74 @@ TEST(XdnnCost, a_ragged_last_tile_is_smaller) {
   EXPECT_EQ(tiles[3].ddr, Bytes{4 * 64 * 2});
 }
 
+// --- filters that stay in the buffers
+// --------------------------------------------------------------
+
+// One after the other in disjoint memory, filters at the addresses given.
+Program in_a_row(std::vector<Conv> convs, const std::vector<std::int64_t>& filters) {
+  Program program;
+  for (std::size_t i = 0; i < convs.size(); ++i) {
+    convs[i].inaddr = static_cast<std::int64_t>(i) * 10000,
+    convs[i].outaddr = convs[i].inaddr + 5000;
+    program.steps.push_back({convs[i], filters[i], {}});
+  }
+  return program;
+}
+
+TEST(XdnnKeptFilters, are_those_of_one_pass_behind_another_with_the_same) {
+  const Conv one = convolution({1, 0, 0, 0}, 96, 64, 3, 7);
+  const Conv two = convolution({1, 0, 0, 0}, 96, 65, 3, 7);  // two passes
+  using Kept = std::vector<bool>;
+  EXPECT_EQ(kept_filters(in_a_row({one, one, one}, {0, 0, 0}), kV3), (Kept{false, true, true}));
+  EXPECT_EQ(kept_filters(in_a_row({one, one}, {0, 1 << 20}), kV3), (Kept{false, false}));
+  EXPECT_EQ(kept_filters(in_a_row({two, two}, {0, 0}), kV3), (Kept{false, false}));
+  // The same address in another shape: no longer what is in the buffer.
+  Conv single = one;
+  single.tail.pingpong_weight = false;
+  EXPECT_EQ(kept_filters(in_a_row({one, single}, {0, 0}), kV3), (Kept{false, false}));
+  // Another convolution in between.
+  EXPECT_EQ(kept_filters(in_a_row({one, one, one}, {0, 1 << 20, 0}), kV3),
+            (Kept{false, false, false}));
+  Conv tiled = one;
+  tiled.tail.source_in_ddr = true;
+  EXPECT_EQ(kept_filters(in_a_row({tiled, tiled}, {0, 0}), kV3), (Kept{false, false}));
+}
+
+TEST(XdnnKeptFilters, stay_beside_other_engines_and_not_where_something_is_written_over_them) {
+  const Conv one = convolution({1, 0, 0, 0}, 96, 64, 3, 7);
+  Program program = in_a_row({one, one}, {4096, 4096});
+  Pool pool;
+  pool.in_w = pool.in_h = pool.out_w = pool.out_h = 7, pool.channels = 96;
+  pool.tail.source = pool.tail.destination = {1, 0, 0, 0};
+  program.steps.insert(program.steps.begin() + 1, Step{pool, 0, {}});
+  EXPECT_EQ(kept_filters(program, kV3), (std::vector<bool>{false, false, true}));
+  // 7x7 of 8 channels: rows of 64 bytes, 448 in all.
+  Scatter up{.ddr_address = 4096 - 448, .width = 7, .height = 7, .channels = 8};
+  up.end_row = 6, up.tail.source = {1, 0, 0, 0};
+  program.steps.push_back({up, 0, {}});
+  EXPECT_EQ(kept_filters(program, kV3), (std::vector<bool>{false, false, true, false}));
+  std::get<Scatter>(program.steps.back().instruction).ddr_address += 64;
+  EXPECT_EQ(kept_filters(program, kV3), (std::vector<bool>{false, false, false, false}));
+}
+
+TEST(XdnnKeptFilters, leave_nothing_to_wait_for) {
+  // 9 steps on 7x7: 441 cycles; the slab takes 1432.9 of DDR time behind 16 to issue and 60 until
+  // its first byte.
+  const Conv conv = convolution({1, 0, 0, 0}, 96, 64, 3, 7);
+  const Cycles first{16 + 60 + 1433};
+  EXPECT_EQ(earliest_times(in_a_row({conv, conv}, {0, 0}), kV3).end, first + Cycles{2 * 441 + 56});
+  EXPECT_EQ(earliest_times(in_a_row({conv, conv}, {0, 1 << 20}), kV3).end,
+            first + Cycles{60 + 1433 + 441 + 56});
+}
+
+TEST(XdnnSchedule, a_slab_that_takes_both_buffers_is_loaded_when_both_are_free) {
+  // The first streams 28 x 28 x 9 cycles; 48 steps are (8 + 96 * 48) * 64 bytes: 7584.9 cycles.
+  const Conv first = convolution({1, 0, 0, 0}, 96, 64, 3, 28);
+  const Conv second = convolution({5, 1, 3, 32}, 512, 64, 3, 7);
+  Program program = in_a_row({first, second}, {0, 1 << 20});
+  EXPECT_EQ(earliest_times(program, kV3).end,
+            Cycles{16 + 60 + 1433 + 28 * 28 * 9 + 7585 + 7 * 7 * 48 + 56});
+}
+
 }  // namespace
 }  // namespace workbench::xdnn

@@ -151,5 +151,28 @@ TEST(XdnnWaits, nothing_is_open_after_a_host_step) {
   EXPECT_EQ(waits({conv(0, 100), pool(100, 200)}, {{.before = 2}}), "conv");
 }
 
+// A layer of two images, then the next layer of the first: the second image's instruction has no
+// filters to load and waits in its stead, so that its filters come while that one computes.
+TEST(XdnnWaits, what_keeps_its_filters_waits_for_what_the_next_to_load_would_wait_for) {
+  const auto one_pass = [](std::int64_t from, std::int64_t to) {
+    Conv c = conv(from, to);
+    c.out_ch = 64;
+    return c;
+  };
+  Conv next = one_pass(100, 400);
+  next.in_ch = 64;
+  EXPECT_EQ(waits({one_pass(0, 100), one_pass(200, 300)}), "");
+  EXPECT_EQ(waits({one_pass(0, 100), one_pass(200, 300), next}), "");
+  Program program;
+  for (const Conv& c : {one_pass(0, 100), one_pass(200, 300), next}) program.steps.push_back({c});
+  set_wait_bits(program, kV3);
+  EXPECT_TRUE(waits_for(tail(program.steps[1].instruction), Unit::Conv));
+  // Filters of its own: there is nothing to gain.
+  program.steps[1].filter_address = 1 << 20;
+  set_wait_bits(program, kV3);
+  EXPECT_FALSE(waits_for(tail(program.steps[1].instruction), Unit::Conv));
+  EXPECT_TRUE(waits_for(tail(program.steps[2].instruction), Unit::Conv));
+}
+
 }  // namespace
 }  // namespace workbench::xdnn
