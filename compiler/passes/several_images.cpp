@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace workbench {
@@ -52,6 +54,13 @@ Graph first_image(const Graph& several, std::int64_t images) {
   one.nodes.resize(part(several.nodes));
   one.inputs.resize(part(several.inputs));
   one.outputs.resize(part(several.outputs));
+  ValueId last = kNoValue;  // the values of the other images lie behind it
+  const auto used = [&](const std::vector<ValueId>& ids) {
+    for (const ValueId id : ids) last = std::max(last, id);
+  };
+  used(one.inputs), used(one.outputs);
+  for (const Node& node : one.nodes) used(node.inputs), used(node.outputs);
+  one.values.resize(static_cast<std::size_t>(last) + 1);
   return one;
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
+#include <vector>
 
 #include "compiler/xdnn/layout.h"
 #include "isa/xdnn/cost.h"
@@ -83,9 +85,55 @@ ConvLeast conv_least(const Instruction& as_written, const Machine& machine) {
   return least;
 }
 
+// The one instruction through which all data comes, when it is a convolution that reads its input
+// tile by tile: nothing else can begin before it has ended.
+std::optional<std::size_t> only_source(const Program& program) {
+  std::optional<std::size_t> found;
+  for (std::size_t i = 0; i < program.steps.size(); ++i) {
+    const Instruction& instruction = program.steps[i].instruction;
+    const bool brings = std::holds_alternative<Gather>(instruction) ||
+                        tail(instruction).source_in_ddr || tail(instruction).slice == 0;
+    if (!brings) continue;
+    if (found || unit_of(instruction) != Unit::Conv || tail(instruction).slice == 0) {
+      return std::nullopt;
+    }
+    found = i;
+  }
+  return found;
+}
+
+// By how much the input of a convolution, in one tile, takes longer to come than to be computed
+// with.
+Cycles wait_for_input(const Instruction& instruction, const Machine& machine) {
+  Instruction whole = instruction;
+  Tail& t = tail(whole);
+  t.source = plain_layout(conv_of(whole).in_ch, machine.geometry());
+  t.tile_width = t.tile_height = machine.limits.side_max;
+  const Cycles computing = conv_least(instruction, machine).array;
+  const Cycles coming = conv_work(whole, machine).inputs;
+  return coming > computing ? coming - computing : Cycles{};
+}
+
 class Sums {
  public:
-  Sums(const Program& program, const Machine& machine) : program_(program), machine_(machine) {}
+  Sums(const Program& program, const Machine& machine)
+      : program_(program), machine_(machine), uses_(program.steps.size()) {
+    if (machine.width_aligned()) return;
+    source_ = only_source(program);
+    std::map<std::int64_t, std::vector<std::size_t>> with;  // filters at this address
+    for (std::size_t i = 0; i < program.steps.size(); ++i) {
+      const Instruction& instruction = program.steps[i].instruction;
+      const bool array = unit_of(instruction) == Unit::Conv && tail(instruction).slice != 0;
+      if (!array || tail(instruction).source_in_ddr) continue;
+      with[program.steps[i].filter_address].push_back(i);
+    }
+    for (const auto& [address, steps] : with) {
+      if (steps.size() == 1) continue;
+      for (const std::size_t i : steps) {
+        uses_[i] = i == steps.front() ? FilterUse::FirstOfSeveral : FilterUse::Again;
+      }
+    }
+  }
 
   Bounds run() {
     Bounds bounds;
@@ -105,6 +153,9 @@ class Sums {
     list.erase(list.begin() + static_cast<std::ptrdiff_t>(engine(Unit::Conv)));
     return list;
   }
+  // Convolutions with the same filters can take turns at each slab (kept_filters()).
+  enum class FilterUse { Alone, FirstOfSeveral, Again };
+
   static std::size_t engine(Unit unit) {
     const auto number = static_cast<std::size_t>(unit);
     return kEngines + number - (unit > Unit::Conv ? 1 : 0);
@@ -122,13 +173,24 @@ class Sums {
         continue;
       }
       times[kDispatch] += Cycles{machine_.control.issue_cycles};
-      moved += bytes_of(step.instruction);
+      moved += bytes_of(step.instruction, uses_[i]);
       const Unit unit = unit_of(step.instruction);
       if (unit != Unit::Conv) {
         times[engine(unit)] += stream_least(step);
       } else if (tail(step.instruction).slice != 0) {
         const ConvLeast least = conv_least(step.instruction, machine_);
         times[kArray] += least.array;
+        if (i == source_) {
+          const Cycles wait = wait_for_input(step.instruction, machine_);
+          times[kArray] += wait;
+          // Slabs of what comes next may be loaded meanwhile, as many as there is room for.
+          inner += std::max(Cycles{}, wait - room_for_filters());
+        }
+        if (uses_[i] != FilterUse::Alone) {
+          pass += least.array;
+          if (uses_[i] == FilterUse::FirstOfSeveral) slab += ddr_cycles(least.filters, machine_);
+          continue;
+        }
         inner += least.inner, pass += least.pass, slab += least.slab;
       }
     }
@@ -138,16 +200,22 @@ class Sums {
     return times;
   }
 
+  Cycles room_for_filters() const {
+    const Bytes slab{slab_bytes(machine_.filters.buffer_steps, false, machine_)};
+    return ddr_cycles(slab * machine_.filters.buffers, machine_);
+  }
+
   // An eltwise at best reads both operands at once.
   Cycles stream_least(Step step) const {
     if (auto* add = std::get_if<Eltwise>(&step.instruction)) add->tail.parallel_read = true;
     return duration(step, machine_);
   }
 
-  Bytes bytes_of(const Instruction& instruction) const {
+  Bytes bytes_of(const Instruction& instruction, FilterUse use) const {
     if (unit_of(instruction) != Unit::Conv) return stream_cost(instruction, machine_).ddr;
     const MachineOfSlice own(machine_, tail(instruction).slice);
-    Bytes bytes = conv_least(instruction, own.get()).filters;
+    Bytes bytes;
+    if (use != FilterUse::Again) bytes = conv_least(instruction, own.get()).filters;
     if (tail(instruction).source_in_ddr) {
       const Conv& conv = conv_of(instruction);
       bytes += Bytes{ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, machine_.geometry())};
@@ -157,6 +225,8 @@ class Sums {
 
   const Program& program_;
   const Machine& machine_;
+  std::vector<FilterUse> uses_;
+  std::optional<std::size_t> source_;  // only_source()
 };
 
 }  // namespace

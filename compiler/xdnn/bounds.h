@@ -8,11 +8,12 @@
 
 namespace workbench::xdnn {
 
-// Resources: "array" (operands streaming, with the copies of channels that take fewest steps),
-// "DDR" (filters once per image, tiles, gathers, scatters), "filters" (the array and its loader,
-// which is one slab ahead at most), one for each other engine, and "dispatch". On machines that run
-// one instruction at a time one resource alone: "in turn". A throughput program's first layer is
-// that of slice 0 and counts in DDR only.
+// Resources: "array" (operands streaming, behind the input where all of it comes by one
+// instruction; with the copies of channels that take fewest steps), "DDR" (filters once, for
+// several images together where they can stay in the buffers, tiles, gathers, scatters), "filters"
+// (the array and its loader, which is one slab ahead at most), one for each other engine, and
+// "dispatch". On machines that run one instruction at a time one resource alone: "in turn". A
+// throughput program's first layer is that of slice 0 and counts in DDR only.
 Bounds least_times(const Program& program, const Machine& machine);
 
 }  // namespace workbench::xdnn

@@ -19,16 +19,18 @@ struct Choices {
   Use pools_in_branches = Use::WhereFaster;  // max pool behind a concat: one in each branch
   Use split_passes = Use::WhereFaster;       // some output channels of a convolution at half rate
   Use merged_images = Use::WhereFaster;      // one image's last layers beside the next one's first
+  Use one_port_sums = Use::WhereFaster;      // operands one after the other, beside the array
 };
 
-inline Choices all_choices(Use use) { return {use, use, use, use, use, use}; }
+inline Choices all_choices(Use use) { return {use, use, use, use, use, use, use}; }
 
 // How much is tried: each search has a bound, and what it has found by then is taken.
 struct Search {
-  std::int64_t cuts = 12;  // points of the network at which images may be merged, plus one
+  std::int64_t cuts = 6;              // points of the network from or to which images may be merged
   std::int64_t split_steps = 20'000;  // instructions to model again for ways to split convolutions
+  std::int64_t sum_steps = 10'000;    // the same for ways to read the operands of sums
   bool until_nothing_gains = false;   // sweeps again
 };
-inline constexpr Search kThoroughSearch{48, 1'000'000, true};
+inline constexpr Search kThoroughSearch{48, 1'000'000, 500'000, true};
 
 }  // namespace workbench::xdnn

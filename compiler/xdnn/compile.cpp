@@ -4,12 +4,16 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
+#include "compiler/passes/several_images.h"
+#include "compiler/xdnn/bounds.h"
 #include "compiler/xdnn/branch_pools.h"
 #include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/images.h"
 #include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/minimum_memory.h"
+#include "compiler/xdnn/one_port.h"
 #include "compiler/xdnn/placed.h"
 #include "compiler/xdnn/split_passes.h"
 #include "isa/host_steps.h"
@@ -91,7 +95,10 @@ std::int64_t fewest_instructions(const Graph& quantized) {
 // order that the user wrote names the pools as they are.
 std::optional<Graph> other_form(const Graph& quantized, const CompileOptions& options) {
   if (options.choices.pools_in_branches == Use::Never || options.order.file) return std::nullopt;
-  return pools_in_branches(quantized);
+  if (options.images == 1) return pools_in_branches(quantized);
+  const auto one = pools_in_branches(first_image(quantized, options.images));
+  if (!one) return std::nullopt;
+  return several_images(*one, options.images);
 }
 
 std::optional<Placed> fastest_whole(const Graph& graph, const Machine& machine,
@@ -100,6 +107,7 @@ std::optional<Placed> fastest_whole(const Graph& graph, const Machine& machine,
   return place_images_whole(graph, options.images, machine, options.order, options.choices, search);
 }
 
+// The fastest of one image, or of several that are merged.
 Placed found_by(const Search& search, const Graph& quantized, const std::optional<Graph>& other,
                 const Machine& machine, const CompileOptions& options) {
   Placed placed = options.images == 1
@@ -114,15 +122,54 @@ Placed found_by(const Search& search, const Graph& quantized, const std::optiona
   if (const Use use = options.choices.split_passes; use != Use::Never) {
     placed.time = split_passes(placed.lowered, machine, placed.time, search, use == Use::Always);
   }
+  if (const Use use = options.choices.one_port_sums; use != Use::Never) {
+    placed.time = choose_ports(placed.lowered, machine, placed.time, search, use == Use::Always);
+  }
   return placed;
 }
 
-Placed fastest(const Graph& quantized, const std::optional<Graph>& other, const Machine& machine,
-               const CompileOptions& options) {
-  Placed placed = found_by({}, quantized, other, machine, options);
-  if (!options.thorough) return placed;
-  Placed second = found_by(kThoroughSearch, quantized, other, machine, options);
-  return second.time < placed.time ? std::move(second) : std::move(placed);
+// Never slower than the best program of one image, run as often as there are images.
+Placed found_with(const Search& search, const Graph& quantized, const std::optional<Graph>& other,
+                  const Machine& machine, const CompileOptions& options) {
+  Placed merged = found_by(search, quantized, other, machine, options);
+  if (options.images == 1 || options.choices.merged_images == Use::Always) return merged;
+  CompileOptions alone = options;
+  alone.images = 1;
+  const Graph one = first_image(quantized, options.images);
+  std::optional<Graph> other_one;
+  if (other) other_one = first_image(*other, options.images);
+  const Placed single = found_by(search, one, other_one, machine, alone);
+  const Graph& several = single.lowered.graph == &one ? quantized : *other;
+  auto again = place_again(single, several, options.images, machine);
+  return again && again->time < merged.time ? std::move(*again) : std::move(merged);
+}
+
+// The best by each search, the thorough one last.
+std::vector<Cycles> times_of_searches(Placed& best, const Graph& quantized,
+                                      const std::optional<Graph>& other, const Machine& machine,
+                                      const CompileOptions& options) {
+  best = found_with({}, quantized, other, machine, options);
+  std::vector<Cycles> times = {best.time};
+  if (!options.thorough) return times;
+  Placed second = found_with(kThoroughSearch, quantized, other, machine, options);
+  times.push_back(second.time);
+  if (second.time < best.time) best = std::move(second);
+  return times;
+}
+
+// What the searches came to, of a program that is complete.
+std::string progress(const std::vector<Cycles>& times, const Program& program,
+                     const Machine& machine) {
+  const Bounds bounds = least_times(program, machine);
+  const auto bound = static_cast<double>(bounds.total[binding(bounds.total)].value);
+  std::string text = "search:";
+  auto best = times.front();
+  for (const Cycles time : times) {
+    best = std::min(best, time);
+    text += fmt::format(" best so far {} cycles, gap to the bound {:.1f} %;", best.value,
+                        100 * (static_cast<double>(best.value) / bound - 1));
+  }
+  return text + fmt::format(" bound {:.0f} ({})", bound, bounds.resources[binding(bounds.total)]);
 }
 
 }  // namespace
@@ -134,7 +181,9 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
     refuse_instructions(quantized, machine, fmt::format("at least {}", fewest));
   }
   const std::optional<Graph> other = other_form(quantized, options);
-  auto [lowered, placement, time, stopped] = fastest(quantized, other, machine, options);
+  Placed best;
+  const auto times = times_of_searches(best, quantized, other, machine, options);
+  auto& [lowered, placement, time, stopped] = best;
   if (stopped && options.remark) {
     options.remark(
         "the search for an order of the layers stopped at its limit: the order is the best so far");
@@ -149,6 +198,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   program.info.io_bytes = moved.input_output;
   program.info.network = quantized.name;
   program.images = options.images;
+  if (options.thorough && options.remark) options.remark(progress(times, program, machine));
   program.info.machine = machine.name;
   program.info.host_steps = host_steps(program, machine, reasons);
   const std::int64_t word = machine.word_bytes();

@@ -1,22 +1,17 @@
 #include "compiler/xdnn/images.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "compiler/passes/several_images.h"
-#include "compiler/xdnn/emit.h"
-#include "compiler/xdnn/layout.h"
-#include "isa/xdnn/cost.h"
+#include "compiler/xdnn/merge_images.h"
 
 namespace workbench::xdnn {
 
 namespace {
-
-using Ops = std::vector<LoweredOp>;
 
 // --- one image behind the other ------------------------------------------------------------------
 
@@ -55,157 +50,68 @@ std::optional<std::vector<Ops>> ops_per_image(const Lowered& lowered, std::int64
   return result;
 }
 
-// --- passes --------------------------------------------------------------------------------------
+// --- merged --------------------------------------------------------------------------------------
 
-// What merging knows of an op: the array's and the loader's time of its passes. The loader is one
-// slab ahead, so that a pass of `pass` cycles hides `slab` cycles of whatever comes next.
-struct Load {
-  Cycles pass, slab, inside;  // inside: all passes but one
-  bool computes = false;
-  bool waits = false;  // for the op before it of its own image: nothing is loaded ahead
-};
+Ops part_of(const Ops& ops, std::size_t begin, std::size_t end) {
+  const auto at = [&](std::size_t i) { return ops.begin() + static_cast<std::ptrdiff_t>(i); };
+  return {at(begin), at(end)};
+}
 
-class Merge {
- public:
-  Merge(const Lowered& lowered, const Machine& machine) : laid_out_(lowered), machine_(machine) {
-    choose_layouts(laid_out_, machine, SharedLayout::Fastest);
-    for (DdrTensor& tensor : laid_out_.ddr_tensors) tensor.address = 0;
-  }
-
-  // Of the passes of both, in the order that leaves the array least without filters.
-  Ops run(const Ops& first, const Ops& second) const {
-    const Ops a = in_passes(first), b = in_passes(second);
-    return merged(a, b, loads(a), loads(b));
-  }
-
- private:
-  // Convolutions of several passes as one instruction each, where the result can be written in
-  // parts.
-  Ops in_passes(const Ops& ops) const {
-    Ops result;
-    for (const LoweredOp& op : ops) {
-      const std::int64_t pass = divisible(op) ? machine_.pass_channels(false) : 0;
-      if (pass == 0) {
-        result.push_back(op);
-        continue;
-      }
-      int number = 0;
-      for (std::int64_t at = op.block.out_begin; at < op.block.out_end; at += pass) {
-        LoweredOp& part = result.emplace_back(op);
-        part.block.out_begin = at, part.block.out_end = std::min(op.block.out_end, at + pass);
-        part.tile += fmt::format("#{}", ++number);
-      }
-    }
-    return result;
-  }
-
-  bool divisible(const LoweredOp& op) const {
-    if (op.kind != LoweredKind::Conv || op.blocked || op.source_in_ddr || op.destination_in_ddr) {
-      return false;
-    }
-    if (op.slice == 0 || machine_.width_aligned()) return false;
-    const Map& result = laid_out_.maps[static_cast<std::size_t>(op.result)];
-    const auto volume = static_cast<std::size_t>(result.volume);
-    if (laid_out_.volumes[volume].layout.replicated()) return false;
-    return op.block.out_end - op.block.out_begin > machine_.pass_channels(false);
-  }
-
-  std::vector<Load> loads(const Ops& ops) const {
-    std::vector<Load> list;
-    int before = -1;  // the map written by the op before
-    for (const LoweredOp& op : ops) {
-      Load& load = list.emplace_back();
-      load.waits = std::find(op.sources.begin(), op.sources.end(), before) != op.sources.end();
-      before = op.result;
-      if (op.kind != LoweredKind::Conv || op.source_in_ddr) continue;
-      const ConvCost cost = conv_cost(instruction_of(laid_out_, op, machine_), machine_);
-      load.computes = true;
-      load.pass = cost.row_cycles * cost.rows;
-      load.slab = ddr_cycles(cost.slab, machine_);
-      const bool alternate = cost.slab_buffers < machine_.filters.buffers;
-      const Cycles each = alternate ? std::max(load.pass, load.slab) : load.pass + load.slab;
-      load.inside = each * (cost.passes - 1);
-    }
-    return list;
-  }
-
-  // Dynamic programming over how far each of the two is done, and which of them came last.
-  struct State {
-    std::int64_t time = std::numeric_limits<std::int64_t>::max();
-    Cycles pass;  // of the last convolution: what the next slab may hide behind
-    bool from_second = false, before_from_second = false;
-  };
-
-  static Ops merged(const Ops& a, const Ops& b, const std::vector<Load>& of_a,
-                    const std::vector<Load>& of_b) {
-    const std::size_t rows = a.size() + 1, columns = b.size() + 1;
-    // [i][j][last]: last 0: from a, 1: from b.
-    std::vector<std::array<State, 2>> states(rows * columns);
-    states[0][0].time = states[0][1].time = 0;
-    const auto extend = [&](const State& from, bool last, const Load& load, bool second,
-                            State& to) {
-      if (from.time == std::numeric_limits<std::int64_t>::max()) return;
-      std::int64_t time = from.time;
-      Cycles pass = from.pass;
-      if (load.computes) {
-        const bool exposed = load.waits && last == second;
-        const Cycles step = exposed ? from.pass + load.slab : std::max(from.pass, load.slab);
-        time += step.value + load.inside.value;
-        pass = load.pass;
-      }
-      if (time < to.time) to = {time, pass, second, last};
-    };
-    for (std::size_t i = 0; i < rows; ++i) {
-      for (std::size_t j = 0; j < columns; ++j) {
-        const auto& here = states[i * columns + j];
-        for (const bool last : {false, true}) {
-          if (i + 1 < rows) {
-            extend(here[last], last, of_a[i], false, states[(i + 1) * columns + j][0]);
-          }
-          if (j + 1 < columns) {
-            extend(here[last], last, of_b[j], true, states[i * columns + j + 1][1]);
-          }
-        }
-      }
-    }
-    const auto& end = states.back();
-    bool last = end[1].time < end[0].time;
-    Ops order;
-    for (std::size_t i = a.size(), j = b.size(); i + j > 0;) {
-      const State& state = states[i * columns + j][last];
-      order.push_back(last ? b[--j] : a[--i]);
-      last = state.before_from_second;
-    }
-    std::reverse(order.begin(), order.end());
-    return order;
-  }
-
-  Lowered laid_out_;
-  const Machine& machine_;
-};
-
-// Each image's ops from `cut` on merged with those of the next image up to there.
-Lowered merged_at(const Lowered& in_turn, const std::vector<Ops>& images, std::size_t cut,
-                  const Merge& merge) {
-  const auto split = [cut](const Ops& ops) {
-    const auto at = ops.begin() + static_cast<std::ptrdiff_t>(cut);
-    return std::pair(Ops(ops.begin(), at), Ops(at, ops.end()));
-  };
-  Ops ops, rest;
-  for (std::size_t image = 0; image < images.size(); ++image) {
-    auto [begin, end] = split(images[image]);
-    const Ops both = image == 0 ? begin : merge.run(rest, begin);
-    ops.insert(ops.end(), both.begin(), both.end());
-    rest = std::move(end);
-  }
-  ops.insert(ops.end(), rest.begin(), rest.end());
-  Lowered result = in_turn;
+Lowered with_ops(const Lowered& lowered, Ops ops) {
+  Lowered result = lowered;
   for (HostStep& step : result.host_steps) {
     step.before = step.before == 0 ? 0 : static_cast<std::int32_t>(ops.size());
   }
   result.ops = std::move(ops);
   return result;
 }
+
+class Candidates {
+ public:
+  Candidates(const Lowered& in_turn, const std::vector<Ops>& images, const Machine& machine)
+      : in_turn_(in_turn), images_(images), machine_(machine), merge_(in_turn, machine) {}
+
+  std::size_t ops_per_image() const { return images_.front().size(); }
+
+  // Each image's ops from `cut` on merged with those of the next image up to there.
+  Lowered ends_with_beginnings(std::size_t cut) const {
+    Ops ops = part_of(images_.front(), 0, cut);
+    for (std::size_t image = 0; image + 1 < images_.size(); ++image) {
+      append(ops, merge_.run(part_of(images_[image], cut, ops_per_image()),
+                             part_of(images_[image + 1], 0, cut), room_of_each()));
+    }
+    append(ops, part_of(images_.back(), cut, ops_per_image()));
+    return with_ops(in_turn_, std::move(ops));
+  }
+
+  // Two images at a time, one behind the other up to `cut` and merged from there on.
+  Lowered side_by_side(std::size_t cut) const {
+    Ops ops;
+    for (std::size_t image = 0; image < images_.size(); image += 2) {
+      const bool two = image + 1 < images_.size();
+      append(ops, part_of(images_[image], 0, two ? cut : ops_per_image()));
+      if (!two) break;
+      append(ops, part_of(images_[image + 1], 0, cut));
+      append(ops, merge_.run(part_of(images_[image], cut, ops_per_image()),
+                             part_of(images_[image + 1], cut, ops_per_image()), room_of_each()));
+    }
+    return with_ops(in_turn_, std::move(ops));
+  }
+
+ private:
+  static void append(Ops& ops, const Ops& more) { ops.insert(ops.end(), more.begin(), more.end()); }
+
+  std::int64_t room_of_each() const {
+    const auto given = static_cast<std::int64_t>(in_turn_.ops.size());
+    return (machine_.control.instructions_max - given) /
+           static_cast<std::int64_t>(images_.size() - 1);
+  }
+
+  const Lowered& in_turn_;
+  const std::vector<Ops>& images_;
+  const Machine& machine_;
+  const Merge merge_;
+};
 
 // The order that is fastest for one image alone.
 std::vector<std::size_t> order_of_one(const Graph& one, const Machine& machine,
@@ -226,25 +132,29 @@ std::vector<std::size_t> order_of_all(const Graph& several, std::int64_t images,
   return in_turn(several, images, order_of_one(first_image(several, images), machine, options));
 }
 
-// At the point where it takes least time, addresses as they come.
+// At the points where it takes least time, addresses as they come.
 std::optional<Lowered> best_merged(const Lowered& in_turn, const std::vector<Ops>& images,
                                    const Machine& machine, const Choices& choices,
                                    const Search& search) {
   Choices quick = choices;
   quick.spread = Use::Never;
-  const Merge merge(in_turn, machine);
-  const auto count = static_cast<std::int64_t>(images.front().size());
+  const Candidates candidates(in_turn, images, machine);
   std::optional<Lowered> best;
   std::optional<Cycles> least;
-  for (std::int64_t part = 1; part < search.cuts; ++part) {
-    const auto cut = static_cast<std::size_t>(count * part / search.cuts);
-    if (cut == 0) continue;  // nothing to merge with
-    Lowered candidate = merged_at(in_turn, images, cut, merge);
+  const auto consider = [&](Lowered candidate) {
     const auto size = static_cast<std::int64_t>(candidate.ops.size());
-    if (size > machine.control.instructions_max) continue;
+    if (size > machine.control.instructions_max) return;
     const auto placed = place_lowered(candidate, machine, quick);
-    if (!placed || (least && placed->time >= *least)) continue;
+    if (!placed || (least && placed->time >= *least)) return;
     least = placed->time, best = std::move(candidate);
+  };
+  const auto count = static_cast<std::int64_t>(candidates.ops_per_image());
+  for (std::int64_t part = 0; part < search.cuts; ++part) {
+    const auto cut = static_cast<std::size_t>(count * part / search.cuts);
+    const auto before = static_cast<std::size_t>(count * (part - 1) / search.cuts);
+    if (part > 0 && cut == before) continue;
+    consider(candidates.side_by_side(cut));
+    if (cut > 0) consider(candidates.ends_with_beginnings(cut));
   }
   return best;
 }
@@ -264,7 +174,116 @@ std::optional<Placed> place_order(const Graph& several, std::int64_t images, con
   return together && (always || together->time < alone->time) ? together : alone;
 }
 
+// --- one program, repeated -----------------------------------------------------------------------
+
+// What one image's ops, maps and layers are numbered from in those of all.
+struct Offsets {
+  std::ptrdiff_t nodes = 0;
+  int maps = 0, volumes = 0, tensors = 0;
+  std::int32_t ops = 0, layers = 0;
+};
+
+int moved(int index, int by) { return index < 0 ? index : index + by; }
+std::ptrdiff_t moved(std::ptrdiff_t index, std::ptrdiff_t by) {
+  return index < 0 ? index : index + by;
+}
+
+void append_ops(const Lowered& one, const Offsets& at, Lowered& all) {
+  for (LoweredOp op : one.ops) {
+    op.node = moved(op.node, at.nodes);
+    op.fused_pool = moved(op.fused_pool, at.nodes);
+    op.owner = moved(op.owner, at.nodes);
+    for (int& source : op.sources) source = moved(source, at.maps);
+    op.result = moved(op.result, at.maps);
+    op.layer = moved(op.layer, at.layers);
+    op.ddr = moved(op.ddr, at.tensors);
+    all.ops.push_back(std::move(op));
+  }
+}
+
+void append_storage(const Lowered& one, const Offsets& at, std::int64_t image,
+                    const std::map<std::string, ValueId>& values, Lowered& all) {
+  for (LoweredVolume volume : one.volumes) {
+    volume.name = image_name(volume.name, image);
+    volume.first = moved(volume.first, at.ops), volume.last = moved(volume.last, at.ops);
+    all.volumes.push_back(std::move(volume));
+  }
+  for (Map map : one.maps) {
+    if (map.value != kNoValue)
+      map.value = values.at(image_name(one.graph->value(map.value).name, image));
+    map.name = image_name(map.name, image);
+    map.volume = moved(map.volume, at.volumes), map.ddr = moved(map.ddr, at.tensors);
+    all.maps.push_back(std::move(map));
+  }
+  for (DdrTensor tensor : one.ddr_tensors) {
+    tensor.value = image_name(tensor.value, image);
+    all.ddr_tensors.push_back(std::move(tensor));
+  }
+  for (MapProbe probe : one.probes) {
+    probe.map += at.maps;
+    for (std::int32_t& after : probe.after) after += at.ops;
+    all.probes.push_back(std::move(probe));
+  }
+}
+
+void append_layers(const Lowered& one, std::int64_t image, Lowered& all) {
+  for (LayerInfo layer : one.layers) {
+    layer.name = image_name(layer.name, image);
+    for (std::string& name : layer.merged) name = image_name(name, image);
+    all.layers.push_back(std::move(layer));
+  }
+}
+
+// What the host does before the first op and behind the last, it does for all images at once: the
+// engines stand still for it.
+std::vector<HostStep> host_steps_of_all(const Lowered& one, std::int64_t images) {
+  const auto ops = static_cast<std::int32_t>(one.ops.size());
+  const auto end = ops * static_cast<std::int32_t>(images);
+  std::map<std::int32_t, std::vector<std::size_t>> turns;
+  for (std::int64_t image = 0; image < images; ++image) {
+    for (const HostStep& step : one.host_steps) {
+      const bool outside = step.before == 0 || step.before == ops;
+      const std::int32_t before = step.before == 0 ? 0 : end;
+      auto& nodes = turns[outside ? before : step.before + static_cast<std::int32_t>(image) * ops];
+      for (const std::size_t node : step.nodes) {
+        nodes.push_back(node + static_cast<std::size_t>(image) * one.host.nodes.size());
+      }
+    }
+  }
+  std::vector<HostStep> steps;
+  for (auto& [before, nodes] : turns) steps.push_back({before, std::move(nodes)});
+  return steps;
+}
+
 }  // namespace
+
+std::optional<Placed> place_again(const Placed& placed, const Graph& several, std::int64_t images,
+                                  const Machine& machine) {
+  const Lowered& one = placed.lowered;
+  const auto ops = static_cast<std::int64_t>(one.ops.size()) * images;
+  if (machine.slice0.used != 0 || ops > machine.control.instructions_max) return std::nullopt;
+  const std::map<std::string, ValueId> values = values_by_name(several);
+  Placed result = placed;
+  Lowered& all = result.lowered;
+  all = {.graph = &several};
+  all.host = several_images(one.host, images);
+  all.host_steps = host_steps_of_all(one, images);
+  for (std::int64_t image = 0; image < images; ++image) {
+    const auto n = static_cast<int>(image);
+    const auto count = [n](const auto& list) { return n * static_cast<int>(list.size()); };
+    const Offsets at{static_cast<std::ptrdiff_t>(several.nodes.size()) / images * image,
+                     count(one.maps),
+                     count(one.volumes),
+                     count(one.ddr_tensors),
+                     count(one.ops),
+                     count(one.layers)};
+    append_ops(one, at, all);
+    append_storage(one, at, image, values, all);
+    append_layers(one, image, all);
+  }
+  result.time = modelled_time(all, machine);
+  return result;
+}
 
 std::optional<Placed> place_images_whole(const Graph& several, std::int64_t images,
                                          const Machine& machine, const OrderOptions& options,

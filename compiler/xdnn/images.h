@@ -1,5 +1,5 @@
-// Several images in one program: while the filters of one image's last layers are loaded, which
-// takes longer than computing with them, the array works on the first layers of the next image.
+// Several images in one program: the array works for one while another would leave it waiting for
+// filters, and filters that both need are loaded once.
 #pragma once
 
 #include <optional>
@@ -17,5 +17,11 @@ Placed place_images(const Graph& several, std::int64_t images, const Machine& ma
 std::optional<Placed> place_images_whole(const Graph& several, std::int64_t images,
                                          const Machine& machine, const OrderOptions& options,
                                          const Choices& choices, const Search& search);
+
+// The program of one image for each of several, one behind the other at the same addresses, with
+// what the host does first and last done for all at once. `several` has the graph of `one` so many
+// times over. Nothing when there are too many instructions, or slice 0 is used.
+std::optional<Placed> place_again(const Placed& one, const Graph& several, std::int64_t images,
+                                  const Machine& machine);
 
 }  // namespace workbench::xdnn

@@ -202,23 +202,32 @@ INSTANTIATE_TEST_SUITE_P(Families, SeveralImages,
                          ::testing::Values(xdnn::Family::V3, xdnn::Family::V2,
                                            xdnn::Family::Darius));
 
-// What `--effort best` asks for.
-TEST(Choices, a_thorough_search_is_no_worse) {
+// One image and two at each `--effort`: more is never worse.
+TEST(Choices, of_more_effort_are_no_worse) {
   for (std::uint64_t seed = 1; seed <= kCases / 8; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    const Case two = several(make_case(seed), 2, seed);
-    const auto end = [&](bool thorough) -> std::optional<Cycles> {
-      try {
-        const xdnn::Program program = xdnn::compile(
-            two.quantized, two.machine, {.constants = false, .thorough = thorough, .images = 2});
-        return xdnn::earliest_times(program, two.machine).end;
-      } catch (const Error&) {
-        return std::nullopt;
-      }
-    };
-    const auto normal = end(false), best = end(true);
-    ASSERT_EQ(normal.has_value(), best.has_value());
-    EXPECT_LE(best, normal);
+    const Case one = make_case(seed), two = several(one, 2, seed);
+    for (const Case* c : {&one, &two}) {
+      const auto end = [&](xdnn::Use use, bool thorough) -> std::optional<Cycles> {
+        try {
+          const xdnn::Program program = xdnn::compile(c->quantized, c->machine,
+                                                      {.constants = false,
+                                                       .choices = xdnn::all_choices(use),
+                                                       .thorough = thorough,
+                                                       .images = c == &one ? 1 : 2});
+          return xdnn::likely_end(program, c->machine);
+        } catch (const Error&) {
+          return std::nullopt;
+        }
+      };
+      const auto fast = end(xdnn::Use::Never, false);
+      const auto normal = end(xdnn::Use::WhereFaster, false);
+      const auto best = end(xdnn::Use::WhereFaster, true);
+      ASSERT_EQ(fast.has_value(), normal.has_value());
+      ASSERT_EQ(normal.has_value(), best.has_value());
+      EXPECT_LE(normal, fast);
+      EXPECT_LE(best, normal);
+    }
   }
 }
 
@@ -236,7 +245,7 @@ TEST(Choices, make_two_images_no_slower_than_one_behind_the_other) {
         const xdnn::Program program = xdnn::compile(
             two.quantized, two.machine, {.constants = false, .choices = choices, .images = 2});
         EXPECT_EQ(program.images, 2);
-        return xdnn::earliest_times(program, two.machine).end;
+        return xdnn::likely_end(program, two.machine);
       } catch (const Error&) {
         return std::nullopt;
       }
@@ -250,14 +259,42 @@ TEST(Choices, make_two_images_no_slower_than_one_behind_the_other) {
   EXPECT_GE(merged, 5) << "or the test shows little";
 }
 
+// Two images of a network, whatever the machine, against twice one.
+TEST(Choices, make_two_images_no_slower_than_two_runs_of_one) {
+  int faster = 0;
+  for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {
+    for (const xdnn::Family family : {xdnn::Family::V3, xdnn::Family::V2, xdnn::Family::Darius}) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      const Case one = make_case(seed, family);
+      const auto end = [&](const Graph& graph, std::int64_t images) -> std::optional<Cycles> {
+        try {
+          const xdnn::Program program =
+              xdnn::compile(graph, one.machine, {.constants = false, .images = images});
+          return xdnn::likely_end(program, one.machine);
+        } catch (const Error&) {
+          return std::nullopt;
+        }
+      };
+      const auto alone = end(one.quantized, 1);
+      if (!alone) continue;
+      const auto two = end(several(one, 2, seed).quantized, 2);
+      ASSERT_TRUE(two.has_value());
+      EXPECT_LE(*two, *alone + *alone);
+      faster += *two < *alone + *alone ? 1 : 0;
+    }
+  }
+  EXPECT_GE(faster, 20) << "or the test shows little";
+}
+
 // Each choice alone, and all of them: modelled no slower than without, and no more is moved.
 TEST(Choices, make_no_network_slower) {
   using xdnn::Choices;
   using xdnn::Use;
   const Choices none = xdnn::all_choices(Use::Never);
-  std::vector<Choices> some(5, none);
+  std::vector<Choices> some(6, none);
   some[0].shared_copies = some[1].half_rate = Use::WhereFaster;
   some[2].spread = some[3].pools_in_branches = some[4].split_passes = Use::WhereFaster;
+  some[5].one_port_sums = Use::WhereFaster;
   some.emplace_back();
   int faster = 0;
   for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {
@@ -275,8 +312,8 @@ TEST(Choices, make_no_network_slower) {
       const auto chosen = compiled(choices);
       ASSERT_EQ(chosen.has_value(), plain.has_value());
       if (!plain) continue;
-      const Cycles with = xdnn::earliest_times(*chosen, c.machine).end;
-      const Cycles without = xdnn::earliest_times(*plain, c.machine).end;
+      const Cycles with = xdnn::likely_end(*chosen, c.machine);
+      const Cycles without = xdnn::likely_end(*plain, c.machine);
       EXPECT_LE(with, without);
       EXPECT_LE(chosen->info.moveops, plain->info.moveops);
       faster += with < without ? 1 : 0;
