@@ -9,12 +9,13 @@
 #include "compiler/xdnn/layout.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/filters.h"
+#include "isa/xdnn/footprint.h"
 
 namespace workbench::xdnn {
 
 namespace {
 
-enum Resource : std::size_t { kArray, kDdr, kFilters, kDispatch, kEngines };
+enum Resource : std::size_t { kArray, kDdr, kFilters, kChain, kDispatch, kEngines };
 
 constexpr std::array<const char*, kUnits> kEngineNames = {"download", "upload",  "conv",
                                                           "pool",     "eltwise", "upsample"};
@@ -114,6 +115,85 @@ Cycles wait_for_input(const Instruction& instruction, const Machine& machine) {
   return coming > computing ? coming - computing : Cycles{};
 }
 
+// The longest chain of instructions each of which reads what the one before it has written. An
+// instruction that reads is given to its unit when what it reads is written, and only then does it
+// load filters.
+class Chain {
+ public:
+  Chain(const Program& program, const Machine& machine) : program_(program) {
+    for (const Step& step : program.steps) {
+      Footprint& touched = footprints_.emplace_back(footprint(step, machine));
+      touched.am_writes.resize(touched.am_writes.size() - touched.tile_regions);
+    }
+  }
+
+  // `least`: of each instruction from when it is given until its result is there.
+  Cycles run(const std::vector<Cycles>& least) const {
+    std::vector<Cycles> done;
+    Cycles end, idle;  // `idle`: when all engines stood still for the host
+    std::size_t next_host_step = 0;
+    for (std::size_t i = 0; i < least.size(); ++i) {
+      const auto& host = program_.host_steps;
+      for (; next_host_step < host.size() &&
+             host[next_host_step].before <= static_cast<std::int32_t>(i);
+           ++next_host_step) {
+        idle = end;
+      }
+      Cycles ready = idle;
+      for (const std::size_t writer : writers_of(i)) ready = std::max(ready, done[writer]);
+      done.push_back(ready + least[i]);
+      end = std::max(end, done.back());
+    }
+    return end;
+  }
+
+ private:
+  using Regions = std::vector<AmRegion>;
+
+  // What is left of `regions` without `taken`.
+  static Regions without(const Regions& regions, const AmRegion& taken) {
+    Regions left;
+    for (const AmRegion& r : regions) {
+      if (!overlap(r, taken)) {
+        left.push_back(r);
+        continue;
+      }
+      const std::int64_t begin = std::max(r.word_begin, taken.word_begin);
+      const std::int64_t end = std::min(r.word_end, taken.word_end);
+      if (r.word_begin < begin) {
+        left.push_back({r.word_begin, begin, r.byte_begin, r.byte_end, r.slice});
+      }
+      if (end < r.word_end) left.push_back({end, r.word_end, r.byte_begin, r.byte_end, r.slice});
+      if (r.byte_begin < taken.byte_begin) {
+        left.push_back({begin, end, r.byte_begin, taken.byte_begin, r.slice});
+      }
+      if (taken.byte_end < r.byte_end) {
+        left.push_back({begin, end, taken.byte_end, r.byte_end, r.slice});
+      }
+    }
+    return left;
+  }
+
+  // The last that wrote what instruction `i` reads.
+  std::vector<std::size_t> writers_of(std::size_t i) const {
+    std::vector<std::size_t> writers;
+    Regions sought = footprints_[i].am_reads;
+    for (std::size_t j = i; j-- > 0 && !sought.empty();) {
+      for (const AmRegion& written : footprints_[j].am_writes) {
+        const bool found = std::any_of(sought.begin(), sought.end(),
+                                       [&](const AmRegion& r) { return overlap(r, written); });
+        if (!found) continue;
+        sought = without(sought, written);
+        if (writers.empty() || writers.back() != j) writers.push_back(j);
+      }
+    }
+    return writers;
+  }
+
+  const Program& program_;
+  std::vector<Footprint> footprints_;
+};
+
 class Sums {
  public:
   Sums(const Program& program, const Machine& machine)
@@ -142,13 +222,14 @@ class Sums {
       bounds.layers.push_back(of(static_cast<std::int32_t>(layer)));
     }
     bounds.total = of(std::nullopt);
+    if (!machine_.serial()) bounds.total[kChain] = chain();
     return bounds;
   }
 
  private:
   std::vector<std::string> names() const {
     if (machine_.serial()) return {"in turn"};
-    std::vector<std::string> list = {"array", "DDR", "filters", "dispatch"};
+    std::vector<std::string> list = {"array", "DDR", "filters", "chain", "dispatch"};
     for (const char* name : kEngineNames) list.emplace_back(name);
     list.erase(list.begin() + static_cast<std::ptrdiff_t>(engine(Unit::Conv)));
     return list;
@@ -198,6 +279,29 @@ class Sums {
     times[kDdr] = ddr_cycles(moved, machine_);
     times[kFilters] = inner + std::max(pass, slab);
     return times;
+  }
+
+  // Nothing of programs whose instructions work on several images at once.
+  Cycles chain() const {
+    std::vector<Cycles> least;
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+      const Step& step = program_.steps[i];
+      if (tail(step.instruction).slice == 0) return {};
+      least.push_back(unit_of(step.instruction) == Unit::Conv ? alone(i) : stream_least(step));
+    }
+    return Chain(program_, machine_).run(least);
+  }
+
+  // From when a convolution is given to its unit until its result is there.
+  Cycles alone(std::size_t i) const {
+    const Instruction& instruction = program_.steps[i].instruction;
+    const ConvLeast least = conv_least(instruction, machine_);
+    const Cycles drain{machine_.drain_cycles()};
+    if (uses_[i] != FilterUse::Alone) return least.array + drain;
+    if (tail(instruction).source_in_ddr) {
+      return least.array + wait_for_input(instruction, machine_);
+    }
+    return Cycles{machine_.ddr.latency_cycles} + least.slab + least.inner + least.pass + drain;
   }
 
   Cycles room_for_filters() const {

@@ -12,8 +12,9 @@ namespace workbench::xdnn {
 // instruction; with the copies of channels that take fewest steps), "DDR" (filters once, for
 // several images together where they can stay in the buffers, tiles, gathers, scatters), "filters"
 // (the array and its loader, which is one slab ahead at most), one for each other engine, and
-// "dispatch". On machines that run one instruction at a time one resource alone: "in turn". A
-// throughput program's first layer is that of slice 0 and counts in DDR only.
+// "dispatch", and "chain": instructions that read what the one before has written, in total only.
+// On machines that run one instruction at a time one resource alone: "in turn". A throughput
+// program's first layer is that of slice 0 and counts in DDR only.
 Bounds least_times(const Program& program, const Machine& machine);
 
 }  // namespace workbench::xdnn
