@@ -82,14 +82,15 @@ int disasm(const ListingOptions& options) {
   if (pulp::is_program(contents)) {
     if (options.format == "json") fail("--format json: {} is a PULP program, which is text", name);
     const pulp::Program program = pulp::load_bytes(contents, name);
-    write_text(options.explain ? explained(program) : disassemble(program), options);
+    write_text(options.explain ? explained(explained_instructions(program)) : disassemble(program),
+               options);
     return 0;
   }
   const xdnn::Listing listing = is_listing(contents)
                                     ? xdnn::parse_listing(contents, name)
                                     : xdnn::listing_of(xdnn::load_bytes(contents, name));
   if (options.explain) {
-    write_text(explained(listing), options);
+    write_text(explained(explained_instructions(listing)), options);
   } else {
     write_listing(listing, options);
   }

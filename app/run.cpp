@@ -221,7 +221,7 @@ namespace {
 
 std::string memories(const xdnn::Program& program) {
   return fmt::format(
-      "AM            peak {} of {}, at least {} needed\n"
+      "AM            peak {} of {}; as written, the network has {} live at one time\n"
       "DDR           {}, of which {} are constants\n",
       byte_text(program.info.peak_bytes), byte_text(program.info.capacity_bytes),
       byte_text(program.info.minimum_bytes), byte_text(program.ddr_bytes),

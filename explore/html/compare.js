@@ -3,7 +3,7 @@
 // layers: [{name, cycles: [a run's, or null]}]}.
 "use strict";
 (() => {
-  const { data, main, element, section, format, chart, table, tile } = page;
+  const { data, main, element, section, format, chart, choice, table, tile } = page;
   const { runs } = data;
   const letter = (index) => String.fromCharCode(65 + index);
   const time = (cycles, run) => cycles * runs[run].microseconds_per_cycle;
@@ -21,31 +21,38 @@
   // A bar per run: its cycles' time, by what they went to.
   const steps = Object.keys(runs[0].waterfall);
   const words = (key) => key.replaceAll("_", " ");
+  const colour = (key) => `var(--cause${steps.indexOf(key)})`;
   const parts = runs.flatMap((run, index) => steps.map((key) => ({
-    run: letter(index), step: words(key), time: time(run.waterfall[key], index) / 1e3 })));
+    run: letter(index), step: words(key), colour: colour(key),
+    time: time(run.waterfall[key], index) / 1e3,
+    share: run.waterfall[key] / Math.max(run.figures.cycles ?? 1, 1) })));
   const place = element("figure", { class: "whole", "aria-label": "where the time went" });
-  section("waterfall", "Where the time went", place);
-  chart(place, {
+  const some = steps.filter((key) => runs.some((run) => run.waterfall[key] > 0));
+  const draw = (field) => chart(place, {
     height: 44 * runs.length,
     data: [{ name: "parts", values: parts, transform: [
-      { type: "stack", groupby: ["run"], field: "time" }] }],
+      { type: "stack", groupby: ["run"], field }] }],
     scales: [
-      { name: "x", type: "linear", range: "width", nice: true,
+      { name: "x", type: "linear", range: "width", nice: field === "time",
         domain: { data: "parts", field: "y1" } },
       { name: "y", type: "band", range: "height", padding: 0.25,
-        domain: { data: "parts", field: "run" } },
-      { name: "colour", type: "ordinal", domain: steps.map(words),
-        range: { scheme: "tableau10" } }],
-    axes: [{ scale: "x", orient: "bottom", grid: true, tickCount: 8, title: "ms" },
+        domain: { data: "parts", field: "run" } }],
+    axes: [{ scale: "x", orient: "bottom", grid: true, tickCount: 8,
+             ...(field === "time" ? { title: "ms" } : { title: "share of the run", format: ".0%" }) },
            { scale: "y", orient: "left", ticks: false, domain: false }],
-    legends: [{ fill: "colour", orient: "bottom", columns: 4 }],
-    marks: [{ type: "rect", from: { data: "parts" }, encode: { update: {
+    marks: [{ type: "rect", name: "parts_of_runs", from: { data: "parts" }, encode: { update: {
       x: { scale: "x", field: "y0" }, x2: { scale: "x", field: "y1" },
       y: { scale: "y", field: "run" }, height: { scale: "y", band: 1 },
-      fill: { scale: "colour", field: "step" },
-      tooltip: { signal: "datum.run + ', ' + datum.step + ': ' + format(datum.time, '.4~g') + ' ms'" },
+      fill: { field: "colour" },
+      tooltip: { signal: "datum.run + ', ' + datum.step + ': ' + format(datum.time, '.4~g') + " +
+        "' ms, ' + format(datum.share, '.1%')" },
     } } }],
   });
+  section("waterfall", "Where the time went",
+          element("div", { class: "tools" },
+                  choice({ share: () => draw("share"), time: () => draw("time") })),
+          page.legend(some.map((key) => [words(key), colour(key)])), place);
+  draw("share");
 
   const columns = (cell) => runs.map((run, index) => ({
     title: letter(index), numeric: true,

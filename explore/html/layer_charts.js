@@ -32,7 +32,7 @@ const layerCharts = (() => {
       height: 19 * shown.length,
       signals: [{ name: "order", value: shown.map((layer) => layer.index) },
                 { name: "mode", value: mode },
-                { name: "names", value: layers.map((layer) => layer.name) }],
+                { name: "names", value: layers.map((layer) => layer.short) }],
       data: [
         { name: "layers", values: layers.map((layer) => ({ index: layer.index, note:
             `${layer.name}: ${thousands(layer.cycles)} cycles` })),
@@ -67,12 +67,12 @@ const layerCharts = (() => {
   function waterfall(cycles, steps, total) {
     let at = 0;
     const rows = steps.map(({ key, label }, step) => {
-      const row = { label, colour: colour(step), from: at, to: at + cycles[key],
+      const row = { label, colour: colour(step), on: `var(--on${step})`, from: at, to: at + cycles[key],
                     text: `${thousands(cycles[key])} · ${percent(cycles[key] / total)}` };
       at += cycles[key];
       return row;
     }).filter((row) => row.to > row.from);
-    rows.push({ label: "total", colour: "var(--muted)", from: 0, to: total,
+    rows.push({ label: "total", colour: "var(--muted)", on: "var(--paper)", from: 0, to: total,
                 text: `${thousands(total)} cycles` });
     const y = { scale: "y", field: "label" };
     // Where there is room for the text: right of the bar, left of it, or in it.
@@ -97,7 +97,7 @@ const layerCharts = (() => {
                        "scale('x', datum.from) - 6 : scale('x', datum.from) + 8" },
           align: { signal: `${left} ? 'right' : 'left'` },
           y: { ...y, band: 0.5 }, baseline: { value: "middle" }, text: { field: "text" },
-          fill: { signal: `${right} || ${left} ? 'var(--ink)' : 'var(--paper)'` } } } }],
+          fill: { signal: `${right} || ${left} ? 'var(--ink)' : datum.on` } } } }],
     };
   }
 
@@ -135,7 +135,7 @@ const layerCharts = (() => {
       const step = leading(layer, steps);
       const intensity = layer.macs > 0 && bytes > 0 ? layer.macs * images / bytes : null;
       const plain = layer.mac_per_cycle > 0;
-      return { index: layer.index, name: layer.name, x: intensity, y: layer.mac_per_cycle,
+      return { index: layer.index, name: layer.short, x: intensity, y: layer.mac_per_cycle,
                place: !plain ? "below" : intensity === null ? "right" : "plot",
                size: 30 + 500 * layer.cycles / most, colour: colour(Math.max(step, 0)),
                note: `${layer.name}: ${layer.mac_per_cycle.toPrecision(4)} MAC/cycle, ` +

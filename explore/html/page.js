@@ -177,6 +177,23 @@ const page = (() => {
   const facts = (pairs) => element("dl", {}, pairs.map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 
+  // Names as the shortest ends of their paths that tell them apart: a map.
+  function shortNames(names) {
+    const all = [...new Set(names)];
+    const end = (name, parts) => name.split("/").slice(-parts).join("/");
+    const most = Math.max(1, ...all.map((name) => name.split("/").length));
+    const short = new Map();
+    for (let parts = 1; parts <= most; ++parts) {
+      const counts = new Map();
+      all.forEach((name) => counts.set(end(name, parts), (counts.get(end(name, parts)) ?? 0) + 1));
+      all.forEach((name) => {
+        if (!short.has(name) && counts.get(end(name, parts)) === 1) short.set(name, end(name, parts));
+      });
+    }
+    all.forEach((name) => { if (!short.has(name)) short.set(name, name); });
+    return short;
+  }
+
   // A figure of the top of a page: lines of text below a title and a large figure.
   const tile = (id, title, figure, ...lines) => element("div",
     { class: lines.length > 1 ? "tile wide" : "tile", id },
@@ -245,5 +262,5 @@ const page = (() => {
   }
 
   return { data, main, element, section, format, chart, choice, select, table, facts, tile, legend,
-           openDetail, openByAddress };
+           shortNames, openDetail, openByAddress };
 })();

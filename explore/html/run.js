@@ -2,7 +2,9 @@
 // [{name, unit, total, layer}] and what they mean, steps: [{key, label}] of the waterfall, causes:
 // [{label, step}] of the timeline, timeline: {end, array, together_below, lanes: [{name, pieces}]},
 // memories: [{name, capacity_bytes, volumes, occupied}], rooflines: [{memory, bytes_per_cycle,
-// bytes}], tiles: {heads, rows}, energy: {technology, millijoules of an image, milliwatts, area_mm2,
+// bytes}], tiles: {heads, rows}, graph: {vertices: [{kind, name, op, layer, engine, bits, reason}],
+// edges: [[from, to]]}, instructions: {layers: [[{number, text, fields: [[field, value]]}]], counts,
+// meanings}, energy: {technology, millijoules of an image, milliwatts, area_mm2,
 // terms: [{name, count, millijoules}], layers}}; an estimate is {low, typical, high}.
 "use strict";
 (() => {
@@ -15,6 +17,10 @@
   const shapeText = (shape) => (shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape)
     .join(" × ");
   const nameOf = (index) => layers[index].name;
+  const shortNames = page.shortNames([...layers.map(({ name }) => name),
+                                      ...data.graph.vertices.map(({ name }) => name)]);
+  const shortName = (name) => shortNames.get(name) ?? name;
+  layers.forEach((layer) => { layer.short = shortName(layer.name); });
   const look = (cause) => ({ label: data.causes[cause].label,
                              colour: layerCharts.colour(data.causes[cause].step) });
   const meaningOf = Object.fromEntries(data.metrics.map(({ name, layer }) => [name, layer]));
@@ -132,13 +138,51 @@
       layerCharts.bars(layers, steps, part), { onClick: openIndex })));
   }
 
+  // --- the network
+
+  // One colour for each text, in the order in which they come.
+  function palette(texts) {
+    const known = [...new Set(texts)];
+    return { legend: known.map((text, i) => [text, layerCharts.colour(i % 8)]),
+             of: (text) => layerCharts.colour(known.indexOf(text) % 8) };
+  }
+
+  function networkSection() {
+    const drawn = data.graph.vertices.filter(({ layer }) => layer >= 0);
+    const cause = ({ layer }) => Math.max(layerCharts.leading(layers[layer], steps), 0);
+    const engines = palette(drawn.map(({ engine }) => engine));
+    const bits = palette(drawn.map((vertex) => vertex.bits || "no codes"));
+    const legend = element("div", {});
+    const noteOf = ({ kind, name, op, layer, engine, bits: width, reason }) => (layer >= 0
+      ? `${name}: ${op}, ${engine}${width ? `, ${width}` : ""}, ` +
+        `${thousands(layers[layer].cycles)} cycles`
+      : `${name}${op ? `: ${op}` : ""}${kind === "host" ? `, on the host: ${reason}` : ""}`);
+    const node = networkGraph.draw(data.graph, { noteOf, onClick: openLayer,
+      nameOf: ({ name }) => shortName(name), colourOf: (vertex) => layerCharts.colour(cause(vertex)) });
+    const show = (colourOf, entries) => {
+      node.recolour(colourOf);
+      legend.replaceChildren(entries);
+    };
+    const causes = () => show((vertex) => layerCharts.colour(cause(vertex)), layerCharts.legend(
+      steps.map((step, i) => (i === 0 ? { ...step, label: "nothing but the ideal" } : step))));
+    section("graph", "The network", element("div", { class: "tools" }, choice({
+      "what takes most": causes,
+      engine: () => show((vertex) => engines.of(vertex.engine), page.legend(engines.legend)),
+      "bits (a: activations, w: weights)": () =>
+        show((vertex) => bits.of(vertex.bits || "no codes"), page.legend(bits.legend)) })),
+      legend, node, element("p", { class: "muted" }, "A box is a layer with all that was fused into " +
+        "it; dashed: on the host. A click opens it."));
+    causes();
+  }
+
   const span = timeCharts.sharedSpan(timeline.end);
 
   const causeLegend = () => page.legend(data.causes.filter(({ label }) => label !== "idle").map(
     ({ label, step }) => [label, layerCharts.colour(step)]));
 
   function laneChart(place, over) {
-    return timeCharts.lanes(place, timeline, over, { look, nameOf, layerCount: layers.length,
+    return timeCharts.lanes(place, timeline, over, { look, nameOf, shortName,
+      layerCount: layers.length,
       onClick: openLayer, label: "time line of the engines" });
   }
 
@@ -268,7 +312,8 @@
         `values, first at [${layer.coordinates.join(", ")}]: expected ${layer.expected}, got ` +
         `${layer.got}`));
     list("hazards", "Hazards", report.hazards.map(({ text }) => text));
-    list("host", "On the host, not in cycles or images per second", report.host_steps.map((step) =>
+    list("host", `On the host, ${cluster ? "in images per second, not in cycles"
+                                         : "not in cycles or images per second"}`, report.host_steps.map((step) =>
       `${step.name} (${step.op}), about ${significant(step.milliseconds, 3)} ms: ${step.reason}`));
     if (report.engines.length < 2) return;
     list("engines", "Engines of the card", report.engines.map((engine, i) =>
@@ -312,6 +357,20 @@
       ["stands for", layer.nodes.length > 0 ? layer.nodes.join(", ") : layer.name]]);
   }
 
+  function instructionList(index) {
+    const { layers: lists, counts, meanings } = data.instructions;
+    const shown = lists[index];
+    if (!shown || shown.length === 0) return [];
+    const rest = counts[index] - shown.length;
+    return element("details", {}, element("summary", {}, `Instructions: ${thousands(counts[index])}`),
+      shown.map(({ number, text, fields }) => [element("h3", {}, `${number} ${text}`),
+        element("div", { class: "scrolls" }, element("table", {}, element("tbody", {},
+          fields.map(([field, value]) => element("tr", {}, element("td", {}, field),
+            element("td", { class: "numeric" }, value), element("td", {}, meanings[field] ?? ""))))))]),
+      rest > 0 ? element("p", { class: "muted" },
+                         `${thousands(rest)} more: workbench disasm --explain has all of them.`) : []);
+  }
+
   function openLayer(index) {
     const layer = layers[index];
     const bar = element("figure", { class: "whole", "aria-label": `cycles of ${layer.name}` });
@@ -320,7 +379,8 @@
     const own = timeCharts.sharedSpan(timeline.end);
     openDetail(`layer-${index}`, layer.name, [
       ...(layer.cycles > 0 ? [bar, layerCharts.legend(steps)] : []),
-      ...(place ? [own.tools(), lanes, causeLegend()] : []), layerFacts(layer)],
+      ...(place ? [own.tools(), lanes, causeLegend()] : []), layerFacts(layer),
+      instructionList(index)],
       (by) => openLayer((index + by + layers.length) % layers.length));
     if (layer.cycles > 0) {
       chart(bar, layerCharts.waterfall(layer.waterfall, steps, layer.cycles));
@@ -337,6 +397,7 @@
     whereCyclesWent();
     roofs();
     layerBars();
+    networkSection();
     time();
     energyChart();
     layerTable();

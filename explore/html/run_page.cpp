@@ -11,7 +11,10 @@
 #include "explore/html/page.h"
 #include "explore/html/run_timeline.h"
 #include "explore/report/export.h"
+#include "explore/report/graph_drawing.h"
+#include "explore/report/isa_reference.h"
 #include "explore/report/metrics.h"
+#include "isa/xdnn/assembly.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/machine.h"
 
@@ -296,6 +299,66 @@ Json energy_of(const Compiled& compiled, const Report& report, const Technology&
           {"layers", std::move(layers)}};
 }
 
+std::string_view kind_text(DrawnVertex::Kind kind) {
+  switch (kind) {
+    case DrawnVertex::Kind::Input:
+      return "input";
+    case DrawnVertex::Kind::Output:
+      return "output";
+    case DrawnVertex::Kind::Layer:
+      return "layer";
+    case DrawnVertex::Kind::Host:
+      return "host";
+    case DrawnVertex::Kind::Silent:
+      return "silent";
+  }
+  CHECK(false, "vertex of kind {}", static_cast<int>(kind));
+}
+
+Json graph_of(const Compiled& compiled) {
+  const DrawnNetwork drawn = drawn_network(compiled);
+  Json vertices = Json::array(), edges = Json::array();
+  for (const DrawnVertex& v : drawn.vertices) {
+    vertices.push_back({{"kind", kind_text(v.kind)},
+                        {"name", v.name},
+                        {"op", v.op},
+                        {"layer", v.layer},
+                        {"engine", v.unit},
+                        {"bits", v.bits},
+                        {"reason", v.reason}});
+  }
+  for (const auto& [from, to] : drawn.edges) edges.push_back({from, to});
+  return {{"vertices", std::move(vertices)}, {"edges", std::move(edges)}};
+}
+
+// The first instructions of each layer with their fields, and what fields mean, once each.
+Json instructions_of(const Compiled& compiled) {
+  constexpr std::size_t kMost = 24;  // of a layer: `disasm --explain` has all
+  const ProgramInfo& info = compiled.info();
+  std::vector<Json> layers(info.layers.size(), Json::array());
+  std::vector<std::size_t> counts(info.layers.size());
+  Json meanings = Json::object();
+  const auto all = is_xdnn(compiled)
+                       ? explained_instructions(xdnn::listing_of(compiled.xdnn_program()))
+                       : explained_instructions(compiled.pulp_program());
+  for (const ExplainedInstruction& one : all) {
+    if (one.number < 0) continue;
+    const std::int32_t layer = info.instruction_layer.at(static_cast<std::size_t>(one.number));
+    if (layer < 0) continue;
+    const auto l = static_cast<std::size_t>(layer);
+    if (counts[l]++ >= kMost) continue;
+    Json fields = Json::array();
+    for (const ExplainedField& field : one.fields) {
+      fields.push_back({field.field, field.value});
+      meanings[field.field] =
+          fmt::format("{}{}{}", field.unit, field.unit.empty() ? "" : ", ", field.meaning);
+    }
+    layers[l].push_back(
+        {{"number", one.number}, {"text", one.text}, {"fields", std::move(fields)}});
+  }
+  return {{"layers", std::move(layers)}, {"counts", counts}, {"meanings", std::move(meanings)}};
+}
+
 }  // namespace
 
 std::string run_page_json(const Compiled& compiled, const SimulatedNetwork& run,
@@ -310,6 +373,8 @@ std::string run_page_json(const Compiled& compiled, const SimulatedNetwork& run,
                      {"memories", memories(compiled, result.timeline)},
                      {"rooflines", rooflines(compiled, result.timeline)},
                      {"tiles", tiles(compiled)},
+                     {"graph", graph_of(compiled)},
+                     {"instructions", instructions_of(compiled)},
                      {"energy", energy_of(compiled, result.report, technology)}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -318,7 +383,7 @@ std::string run_html(const Compiled& compiled, const SimulatedNetwork& run,
                      const Technology& technology) {
   const ProgramInfo& info = compiled.info();
   std::string script;
-  for (const char* file : {"layer_charts.js", "time_charts.js", "run.js"}) {
+  for (const char* file : {"layer_charts.js", "time_charts.js", "network_graph.js", "run.js"}) {
     script += embedded_file(file);
   }
   return html_page({.title = info.network + " on " + name(compiled.machine),

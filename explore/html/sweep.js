@@ -101,17 +101,19 @@
     let x = 0, y = objectives.length > 1 ? 1 : Math.max(axes.indexOf(choices[0]), 0);
     if (objectives.length < 2 && choices.length > 0) [x, y] = [y, x];
     const place = element("figure", { class: "whole", "aria-label": "points over two axes" });
-    const draw = () => chart(place, sweepCharts.scatter(ok(shown()), axes[x], axes[y]),
+    const colours = sweepCharts.networkColours(points);
+    const draw = () => chart(place, sweepCharts.scatter(ok(shown()), axes[x], axes[y], colours),
                              { onClick: open });
     const titles = axes.map(({ title }) => title);
     section("front", "Pareto front", element("div", { class: "tools" },
       select("across", titles, (i) => { x = i; draw(); }, x),
       select("up", titles, (i) => { y = i; draw(); }, y)), place,
-      page.legend([["on the front of the objectives", "var(--second)"],
-                   ["other points", "var(--first)"]]),
+      page.legend(colours.size > 0
+        ? [...colours].map(([network, colour]) => [page.shortNames(data.networks).get(network), colour])
+        : [["on the front of the objectives", "var(--second)"], ["other points", "var(--first)"]]),
       element("p", { class: "muted" }, "Lines are the fronts of these two axes. Circles and the " +
-        "dashed line are analytic, diamonds and the other line of the transaction tier. A click " +
-        "opens a point."));
+        "dashed line are analytic, diamonds and the other line of the transaction tier. Large ones are " +
+        "on the front of the objectives. A click opens a point."));
     shows.push(draw);
   }
 

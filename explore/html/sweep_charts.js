@@ -43,18 +43,26 @@ const sweepCharts = (() => {
         signal: `${JSON.stringify(axis.values)}[datum.value]` } } } } }
                     : { tickCount: 6, format: "~s" }) });
 
+  // One for each of several networks; of one network none: then colours say what is on the front.
+  function networkColours(points) {
+    const networks = [...new Set(points.map((point) => point.network))];
+    return new Map(networks.length < 2 ? []
+      : networks.map((network, i) => [network, `var(--cause${(2 * i) % 8})`]));
+  }
+
   // Points over two axes, and for each network and tier the front of these two where both have a
-  // better side.
-  function scatter(points, x, y) {
+  // better side. `colours`: of networks.
+  function scatter(points, x, y, colours) {
     const rows = points.map((point) => ({ index: point.index, note: point.note, front: point.front,
-      network: point.network, refined: point.tier === "transaction",
+      network: point.network, colour: colours.get(point.network) ?? (point.front ? kFront : kPoint),
+      refined: point.tier === "transaction",
       x: x.of(point), y: y.of(point) }))
       .filter((row) => row.x !== null && row.y !== null);
     const both = x.sign && y.sign;
     const networks = [...new Set(rows.map((row) => row.network))];
     const lines = both ? networks.flatMap((network) => [false, true].flatMap((refined) =>
       front(rows.filter((row) => row.refined === refined && row.network === network),
-            [x.sign, y.sign]))) : [];
+            [x.sign, y.sign]).map((row) => ({ ...row, line: colours.get(network) ?? kFront })))) : [];
     const at = (field) => ({ scale: field, field });
     return {
       height: 380,
@@ -66,16 +74,16 @@ const sweepCharts = (() => {
         { type: "group", from: { facet: { name: "tier", data: "line",
                                           groupby: ["network", "refined"] } }, marks: [
           { type: "line", name: "front_line", from: { data: "tier" }, encode: { update: {
-            x: at("x"), y: at("y"), stroke: { value: kFront }, strokeWidth: { value: 1.5 },
+            x: at("x"), y: at("y"), stroke: { signal: "datum.line" }, strokeWidth: { value: 1.5 },
             strokeDash: { signal: "datum.refined ? [1, 0] : [5, 3]" },
             interpolate: { value: "step-after" } } } }] },
         { type: "symbol", name: "front_points", from: { data: "points" }, encode: { update: {
           x: at("x"), y: at("y"),
           shape: { signal: "datum.refined ? 'diamond' : 'circle'" },
           size: { signal: "datum.front ? 110 : 46" }, zindex: { signal: "datum.front ? 1 : 0" },
-          fill: { signal: `datum.front ? '${kFront}' : '${kPoint}'` },
+          fill: { field: "colour" },
           fillOpacity: { signal: "datum.front ? 0.95 : 0.45" },
-          stroke: { signal: "datum.front ? 'var(--paper)' : null" },
+          stroke: { signal: `datum.front ? '${colours.size > 0 ? "var(--ink)" : "var(--paper)"}' : null` },
           tooltip: { field: "note" }, cursor },
           hover: { fillOpacity: { value: 1 } } } }],
     };
@@ -257,5 +265,5 @@ const sweepCharts = (() => {
     };
   }
 
-  return { scatter, heightOn, telling, parallel, heat, tiers, layers };
+  return { scatter, networkColours, heightOn, telling, parallel, heat, tiers, layers };
 })();

@@ -11,8 +11,9 @@ const sweepPoints = (() => {
   const sign = { lower: 1, higher: -1, neither: 0 };
   const metricOf = new Map(data.metrics.map((metric) => [metric.name, metric]));
 
-  const settingsText = (point) => [...(many.network ? [point.network] : []),
-    ...(many.machine ? [point.machine] : []),
+  const shortNetwork = page.shortNames(data.networks), shortMachine = page.shortNames(data.machines);
+  const settingsText = (point) => [...(many.network ? [shortNetwork.get(point.network)] : []),
+    ...(many.machine ? [shortMachine.get(point.machine)] : []),
     ...data.parameters.filter((name) => name in point.settings)
       .map((name) => `${name}=${point.settings[name]}`)].join(", ") || point.network;
   const valueText = (point, { name, unit }) => (name in point.metrics
@@ -49,8 +50,8 @@ const sweepPoints = (() => {
     } };
   }
   const choices = [
-    ...(many.network ? [choiceAxis("network", (point) => point.network)] : []),
-    ...(many.machine ? [choiceAxis("machine", (point) => point.machine)] : []),
+    ...(many.network ? [choiceAxis("network", (point) => shortNetwork.get(point.network))] : []),
+    ...(many.machine ? [choiceAxis("machine", (point) => shortMachine.get(point.machine))] : []),
     ...data.parameters.map((name) => choiceAxis(name, (point) => point.settings[name]))];
   const metricAxis = ({ name, unit, better }) => ({ name,
     title: unit && unit !== name ? `${name} [${unit}]` : name,

@@ -160,8 +160,8 @@ const timeCharts = (() => {
                      title: "cycles" };
 
   // What engines do within [low, high]. `timeline`: of the report; `look(cause)`: {label, colour};
-  // `nameOf(layer)`.
-  function lanes(container, timeline, span, { look, nameOf, layerCount, onClick, label }) {
+  // `nameOf(layer)`; `shortName(name)`: as short as it can be.
+  function lanes(container, timeline, span, { look, nameOf, shortName, layerCount, onClick, label }) {
     const all = timeline.lanes.map((lane) => ({ name: lane.name, pieces: decoded(lane.pieces) }))
       .filter((lane) => lane.pieces.length > 0);
     const spans = layerSpans(all, layerCount, timeline.array);
@@ -208,7 +208,7 @@ const timeCharts = (() => {
                              note: noteOf(lane, piece) }))))
         .data("layers", spans.filter(({ begin, end }) => end > low && begin < high)
           .map((one) => ({ ...one, end: Math.min(one.end, timeline.end), lane: "layers",
-                           name: nameOf(one.layer), note: nameOf(one.layer) })))
+                           name: shortName(nameOf(one.layer)), note: nameOf(one.layer) })))
         .run();
     });
     return view;
@@ -219,18 +219,33 @@ const timeCharts = (() => {
                   { nameOf, onClick, addresses }) {
     const steps = occupied.map(({ time, bytes }) => ({ time, bytes }));
     if (steps.length > 0) steps.push({ time: end, bytes: steps[steps.length - 1].bytes });
+    const short = page.shortNames(volumes.map((volume) => volume.name));
     const rows = volumes.map((volume) => ({ ...volume, top: volume.address + volume.bytes,
+      short: short.get(volume.name),
       colour: layerCharts.colour(volume.layer % 2 === 0 ? 0 : 2),
       note: `${volume.name}: ${format.bytes(volume.bytes)} at ${thousands(volume.address)}, ` +
         `cycles ${thousands(volume.begin)} to ${thousands(volume.end)}` +
         (volume.layer < 0 ? "" : `, of ${nameOf(volume.layer)}`) }));
     const x = (field) => ({ signal: `clamp(scale('x', datum.${field}), 0, width)` });
+    // Of a memory that is mostly empty, addresses are shown as far as they are used.
+    const used = Math.max(1, ...rows.map(({ top }) => top));
+    const whole = !addresses || used > capacity / 2;
+    const highest = whole ? capacity * 1.04 : used * 1.1;
+    const room = "clamp(scale('x', datum.end), 0, width) - clamp(scale('x', datum.begin), 0, width)";
     const marks = addresses
       ? [{ type: "rect", name: "volumes", from: { data: "rows" }, encode: { update: {
            x: x("begin"), x2: x("end"), y: { scale: "y", field: "top" },
            y2: { scale: "y", field: "address" }, fill: { field: "colour" },
            fillOpacity: { value: 0.55 }, stroke: { value: "var(--paper)" },
-           strokeWidth: { value: 0.6 }, tooltip: { field: "note" }, cursor } } }]
+           strokeWidth: { value: 0.6 }, tooltip: { field: "note" }, cursor } } },
+         { type: "text", name: "volume_names", from: { data: "rows" }, interactive: false,
+           encode: { update: {
+             x: { signal: "clamp(scale('x', datum.begin), 0, width) + 3" },
+             y: { signal: "(scale('y', datum.top) + scale('y', datum.address)) / 2" },
+             baseline: { value: "middle" }, fontSize: { value: 11 },
+             text: { signal: `${room} > 34 && scale('y', datum.address) - scale('y', datum.top) ` +
+                             "> 11 ? datum.short : ''" },
+             limit: { signal: `${room} - 6` } } } }]
       : [{ type: "area", name: "taken", from: { data: "rows" }, clip: true, encode: { update: {
            x: { scale: "x", field: "time" }, y: { scale: "y", field: "bytes" },
            y2: { scale: "y", value: 0 }, interpolate: { value: "step-after" },
@@ -240,13 +255,14 @@ const timeCharts = (() => {
       signals: [{ name: "span", value: [0, end] }],
       data: [{ name: "rows", values: addresses ? rows : steps }],
       scales: [timeScale, { name: "y", type: "linear", range: "height", nice: false, zero: true,
-                            domain: [0, capacity * 1.04] }],
+                            domain: [0, highest] }],
       axes: [timeAxis, { scale: "y", orient: "left", format: "~s", tickCount: 4, grid: true,
-                         title: `bytes of ${name}` }],
-      marks: [...marks,
+                         title: whole ? `bytes of ${name}`
+                                        : `bytes of ${name}, which has ${format.bytes(capacity)}` }],
+      marks: [...marks, ...(!whole ? [] : [
         { type: "rule", encode: { update: { x: { value: 0 }, x2: { signal: "width" },
           y: { scale: "y", value: capacity }, stroke: { value: "var(--second)" },
-          strokeDash: { value: [5, 4] } } } }],
+          strokeDash: { value: [5, 4] } } } }])],
     }, { onClick: (datum) => datum.layer >= 0 && onClick(datum.layer) });
     container.setAttribute("aria-label", `${name} over time`);
     span.add(view, container, (low, high) => view.signal("span", [low, high]).run());

@@ -117,12 +117,11 @@ std::string sides(const Shape& shape) {
                      fmt::join(shape.begin() + (shape.size() == 4 ? 1 : 0), shape.end(), "x"));
 }
 
+// Follows values from node to node; what needs no vertex of its own is passed through.
 class Drawing {
  public:
-  Drawing(const Compiled& compiled, const std::vector<Cycles>& cycles, std::string_view counted_as)
-      : compiled_(compiled), graph_(compiled.quantized), cycles_(cycles), counted_as_(counted_as) {
+  explicit Drawing(const Compiled& compiled) : compiled_(compiled), graph_(compiled.quantized) {
     const ProgramInfo& info = compiled.info();
-    CHECK(cycles.size() == info.layers.size());
     looks_ = is_xdnn(compiled) ? looks_of(compiled.xdnn_program(), compiled.xdnn_machine())
                                : looks_of(compiled.pulp_program(), compiled.pulp_machine());
     for (std::size_t layer = 0; layer < info.layers.size(); ++layer) {
@@ -133,47 +132,31 @@ class Drawing {
     }
   }
 
-  std::string run() {
-    text_ = fmt::format(
-        "digraph \"{}\" {{\n  label=\"{} on {}\";\n  labelloc=t;\n"
-        "  node [shape=box, style=filled, fontname=\"Helvetica\", fontsize=11];\n",
-        escaped_for_dot(graph_.name), escaped_for_dot(graph_.name),
-        escaped_for_dot(name(compiled_.machine)));
-    for (const ValueId id : graph_.inputs) source_[id] = input(graph_.value(id));
+  DrawnNetwork run() {
+    for (const ValueId id : graph_.inputs) {
+      source_[id] = vertex(end_of(graph_.value(id), DrawnVertex::Kind::Input));
+    }
     for (const Node& node : graph_.nodes) visit(node);
-    for (const ValueId id : graph_.outputs) output(id);
-    return std::move(text_) + "}\n";
+    for (const ValueId id : graph_.outputs) {
+      const auto from = source_.find(id);
+      if (from == source_.end()) continue;
+      edge(from->second, vertex(end_of(graph_.value(id), DrawnVertex::Kind::Output)));
+    }
+    return std::move(drawn_);
   }
 
  private:
-  // A vertex with these lines in it; its name.
-  std::string vertex(const std::vector<std::string>& lines, std::string_view attributes) {
-    std::string label;
-    for (const std::string& line : lines) {
-      label += label.empty() ? "" : "\\n";
-      label += escaped_for_dot(line);
-    }
-    std::string name = fmt::format("v{}", vertices_++);
-    text_ += fmt::format("  {} [label=\"{}\", {}];\n", name, label, attributes);
-    return name;
+  std::size_t vertex(DrawnVertex vertex) {
+    drawn_.vertices.push_back(std::move(vertex));
+    return drawn_.vertices.size() - 1;
   }
 
-  void edge(const std::string& from, const std::string& to) {
-    if (from == to || !edges_.emplace(from, to).second) return;
-    text_ += fmt::format("  {} -> {};\n", from, to);
+  void edge(std::size_t from, std::size_t to) {
+    if (from != to && edges_.emplace(from, to).second) drawn_.edges.emplace_back(from, to);
   }
 
-  std::string input(const Value& value) {
-    return vertex({value.name, sides(value.shape)}, "shape=ellipse, fillcolor=white");
-  }
-
-  void output(ValueId id) {
-    const auto from = source_.find(id);
-    if (from == source_.end()) return;
-    const Value& value = graph_.value(id);
-    const std::string to =
-        vertex({value.name, sides(value.shape)}, "shape=ellipse, fillcolor=white, peripheries=2");
-    edge(from->second, to);
+  static DrawnVertex end_of(const Value& value, DrawnVertex::Kind kind) {
+    return {.kind = kind, .name = value.name, .shape = sides(value.shape)};
   }
 
   void visit(const Node& node) {
@@ -182,7 +165,7 @@ class Drawing {
       if (from != source_.end()) source_[node.outputs[0]] = from->second;
       return;
     }
-    const std::string to = vertex_of(node);
+    const std::size_t to = vertex_of(node);
     for (const ValueId id : node.inputs) {
       const auto from = source_.find(id);
       if (from != source_.end()) edge(from->second, to);
@@ -192,49 +175,95 @@ class Drawing {
     }
   }
 
-  std::string vertex_of(const Node& node) {
-    const std::string shape = sides(graph_.value(node.outputs[0]).shape);
+  std::size_t vertex_of(const Node& node) {
+    DrawnVertex plain{.kind = DrawnVertex::Kind::Silent,
+                      .name = node.name,
+                      .op = std::string(op_name(node.op)),
+                      .shape = sides(graph_.value(node.outputs[0]).shape)};
     if (!on_machine(compiled_, node)) {
       const auto reason = reason_.find(node.name);
-      return vertex({node.name, op_name(node.op), shape,
-                     "host: " + (reason == reason_.end() ? "" : reason->second)},
-                    "style=\"filled,dashed\", fillcolor=mistyrose");
+      plain.kind = DrawnVertex::Kind::Host;
+      plain.reason = reason == reason_.end() ? "" : reason->second;
+      return vertex(std::move(plain));
     }
     const auto layer = layer_of_.find(node.name);
-    if (layer == layer_of_.end()) {
-      return vertex({node.name, op_name(node.op), shape, "no instruction"},
-                    "shape=ellipse, fillcolor=whitesmoke");
-    }
-    std::string& name = drawn_[layer->second];
-    if (name.empty()) name = layer_vertex(layer->second);
-    return name;
+    if (layer == layer_of_.end()) return vertex(std::move(plain));
+    const auto [drawn, is_new] = layers_.try_emplace(layer->second, 0);
+    if (is_new) drawn->second = vertex(layer_vertex(layer->second, node));
+    return drawn->second;
   }
 
-  std::string layer_vertex(std::size_t index) {
+  DrawnVertex layer_vertex(std::size_t index, const Node& node) const {
     const LayerInfo& layer = compiled_.info().layers[index];
     const Look& look = looks_[index];
-    return vertex(
-        {layer.name, layer.op, sides(layer.shape),
-         fmt::format("{}: {} cycles {}", look.unit, thousands(cycles_[index].value), counted_as_),
-         look.memory},
-        fmt::format("fillcolor={}", look.colour));
+    return {.kind = DrawnVertex::Kind::Layer,
+            .name = layer.name,
+            .op = layer.op,
+            .shape = sides(layer.shape),
+            .layer = static_cast<std::int32_t>(index),
+            .unit = look.unit,
+            .memory = look.memory,
+            .colour = look.colour,
+            .bits = code_bits(node)};
+  }
+
+  // "w4 a8": of the weights, as far as it has any, and of the codes that it reads.
+  std::string code_bits(const Node& node) const {
+    std::string text;
+    for (std::size_t i = 0; i < node.inputs.size() && i < 2; ++i) {
+      if (node.inputs[i] == kNoValue) continue;
+      const Value& value = graph_.value(node.inputs[i]);
+      if (!value.quantization) continue;
+      const std::string_view what = value.constant ? "w" : "a";
+      text += fmt::format("{}{}{}", text.empty() ? "" : " ", what, value.quantization->bits);
+    }
+    return text;
   }
 
   const Compiled& compiled_;
   const Graph& graph_;
-  const std::vector<Cycles>& cycles_;
-  std::string_view counted_as_;
   std::vector<Look> looks_;                      // per layer
   std::map<std::string, std::size_t> layer_of_;  // node -> layer
   std::map<std::string, std::string> reason_;    // node on the host -> why
-  std::map<ValueId, std::string> source_;        // value -> vertex that computes it
-  std::map<std::size_t, std::string> drawn_;     // layer -> its vertex
-  std::set<std::pair<std::string, std::string>> edges_;
-  int vertices_ = 0;
-  std::string text_;
+  std::map<ValueId, std::size_t> source_;        // value -> vertex that computes it
+  std::map<std::size_t, std::size_t> layers_;    // layer -> its vertex
+  std::set<std::pair<std::size_t, std::size_t>> edges_;
+  DrawnNetwork drawn_;
 };
 
+// The lines of a vertex's label, and how Graphviz draws it.
+struct Label {
+  std::vector<std::string> lines;
+  std::string attributes;
+};
+
+Label label_of(const DrawnVertex& vertex, const std::vector<Cycles>& cycles,
+               std::string_view counted_as) {
+  switch (vertex.kind) {
+    case DrawnVertex::Kind::Input:
+      return {{vertex.name, vertex.shape}, "shape=ellipse, fillcolor=white"};
+    case DrawnVertex::Kind::Output:
+      return {{vertex.name, vertex.shape}, "shape=ellipse, fillcolor=white, peripheries=2"};
+    case DrawnVertex::Kind::Host:
+      return {{vertex.name, vertex.op, vertex.shape, "host: " + vertex.reason},
+              "style=\"filled,dashed\", fillcolor=mistyrose"};
+    case DrawnVertex::Kind::Silent:
+      return {{vertex.name, vertex.op, vertex.shape, "no instruction"},
+              "shape=ellipse, fillcolor=whitesmoke"};
+    case DrawnVertex::Kind::Layer: {
+      const Cycles own = cycles[static_cast<std::size_t>(vertex.layer)];
+      return {{vertex.name, vertex.op, vertex.shape,
+               fmt::format("{}: {} cycles {}", vertex.unit, thousands(own.value), counted_as),
+               vertex.memory},
+              fmt::format("fillcolor={}", vertex.colour)};
+    }
+  }
+  CHECK(false, "vertex of kind {}", static_cast<int>(vertex.kind));
+}
+
 }  // namespace
+
+DrawnNetwork drawn_network(const Compiled& compiled) { return Drawing(compiled).run(); }
 
 std::vector<Cycles> cycles_alone(const Compiled& compiled) {
   const ProgramInfo& info = compiled.info();
@@ -251,7 +280,23 @@ std::vector<Cycles> cycles_alone(const Compiled& compiled) {
 
 std::string dot_drawing(const Compiled& compiled, const std::vector<Cycles>& layer_cycles,
                         std::string_view counted_as) {
-  return Drawing(compiled, layer_cycles, counted_as).run();
+  CHECK(layer_cycles.size() == compiled.info().layers.size());
+  const DrawnNetwork drawn = drawn_network(compiled);
+  const std::string network = escaped_for_dot(compiled.quantized.name);
+  std::string text = fmt::format(
+      "digraph \"{}\" {{\n  label=\"{} on {}\";\n  labelloc=t;\n"
+      "  node [shape=box, style=filled, fontname=\"Helvetica\", fontsize=11];\n",
+      network, network, escaped_for_dot(name(compiled.machine)));
+  for (std::size_t v = 0; v < drawn.vertices.size(); ++v) {
+    const Label label = label_of(drawn.vertices[v], layer_cycles, counted_as);
+    std::string lines;
+    for (const std::string& line : label.lines) {
+      lines += (lines.empty() ? "" : "\\n") + escaped_for_dot(line);
+    }
+    text += fmt::format("  v{} [label=\"{}\", {}];\n", v, lines, label.attributes);
+  }
+  for (const auto& [from, to] : drawn.edges) text += fmt::format("  v{} -> v{};\n", from, to);
+  return text + "}\n";
 }
 
 std::string escaped_for_dot(std::string_view text) {

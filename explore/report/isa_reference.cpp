@@ -272,12 +272,11 @@ std::string pulp_sections(const std::variant<T...>&) {
   return (pulp_section<T>() + ...);
 }
 
-std::string explained_line(std::string_view field, std::string_view value,
-                           std::span<const Meaning> meanings) {
+ExplainedField explained_field(std::string field, std::string value,
+                               std::span<const Meaning> meanings) {
   const Meaning* const meaning = find(meanings, field);
-  if (meaning == nullptr) return fmt::format("    {:<24} {}\n", field, value);
-  return fmt::format("    {:<24} {:<12} {}{}{}\n", field, value, meaning->unit,
-                     meaning->unit.empty() ? "" : ", ", meaning->text);
+  if (meaning == nullptr) return {std::move(field), std::move(value), {}, {}};
+  return {std::move(field), std::move(value), meaning->unit, meaning->text};
 }
 
 template <typename T>
@@ -308,41 +307,70 @@ std::string isa_reference(std::string_view family) {
          pulp_sections(pulp::Instruction()) + pulp_kernels();
 }
 
-std::string explained(const xdnn::Listing& listing) {
-  std::string text;
-  std::size_t number = 0;
+std::vector<ExplainedInstruction> explained_instructions(const xdnn::Listing& listing) {
+  std::vector<ExplainedInstruction> all;
+  std::int64_t executed = 0;
   for (const xdnn::Entry& entry : listing.entries) {
     if (entry.opcode.empty()) continue;
-    const std::string place = xdnn::executed(entry) ? fmt::format("{}", number++) : "-";
-    text += fmt::format("{} {} {}\n", place, entry.opcode, xdnn::name_of(entry));
+    ExplainedInstruction& one = all.emplace_back();
+    if (xdnn::executed(entry)) one.number = executed++;
+    one.text = fmt::format("{} {}", entry.opcode, xdnn::name_of(entry));
     for (const xdnn::Field& field : entry.fields) {
       if (field.key == "name" || field.value == "0" || field.value == "0x0") continue;
-      if (field.key == "id" && field.value == place) continue;
-      text += explained_line(field.key, field.value, kXdnn);
+      if (field.key == "id" && field.value == fmt::format("{}", one.number)) continue;
+      one.fields.push_back(explained_field(field.key, field.value, kXdnn));
     }
   }
-  return text;
+  return all;
 }
 
-std::string explained(const pulp::Program& program) {
-  std::string text;
+namespace {
+
+// Fields that are not as they are without.
+std::vector<ExplainedField> explained_fields(const pulp::Instruction& instruction) {
+  std::vector<ExplainedField> fields;
+  std::visit(
+      [&]<typename T>(const T& one) {
+        std::vector<std::string> defaults;
+        const T blank{};
+        for_each_field(blank, [&](std::string_view, const auto& value, auto&&...) {
+          defaults.push_back(value_text(value));
+        });
+        std::size_t at = 0;
+        for_each_field(one, [&](std::string_view field, const auto& value, auto&&...) {
+          std::string shown = value_text(value);
+          if (shown == defaults[at++]) return;
+          fields.push_back(explained_field(std::string(field), std::move(shown), kPulp));
+        });
+      },
+      instruction);
+  return fields;
+}
+
+}  // namespace
+
+std::vector<ExplainedInstruction> explained_instructions(const pulp::Program& program) {
+  std::vector<ExplainedInstruction> all;
   for (std::size_t i = 0; i < program.instructions.size(); ++i) {
-    const pulp::Instruction& instruction = program.instructions[i];
-    text += fmt::format("{} {}\n", i, program.info.instruction_text[i]);
-    std::visit(
-        [&]<typename T>(const T& one) {
-          std::vector<std::string> defaults;
-          const T blank{};
-          for_each_field(blank, [&](std::string_view, const auto& value, auto&&...) {
-            defaults.push_back(value_text(value));
-          });
-          std::size_t at = 0;
-          for_each_field(one, [&](std::string_view field, const auto& value, auto&&...) {
-            const std::string shown = value_text(value);
-            if (shown != defaults[at++]) text += explained_line(field, shown, kPulp);
-          });
-        },
-        instruction);
+    all.push_back({.number = static_cast<std::int64_t>(i),
+                   .text = program.info.instruction_text[i],
+                   .fields = explained_fields(program.instructions[i])});
+  }
+  return all;
+}
+
+std::string explained(const std::vector<ExplainedInstruction>& instructions) {
+  std::string text;
+  for (const ExplainedInstruction& one : instructions) {
+    text += fmt::format("{} {}\n", one.number < 0 ? "-" : fmt::format("{}", one.number), one.text);
+    for (const ExplainedField& field : one.fields) {
+      if (field.meaning.empty()) {
+        text += fmt::format("    {:<24} {}\n", field.field, field.value);
+        continue;
+      }
+      text += fmt::format("    {:<24} {:<12} {}{}{}\n", field.field, field.value, field.unit,
+                          field.unit.empty() ? "" : ", ", field.meaning);
+    }
   }
   return text;
 }

@@ -264,6 +264,10 @@ std::string compared_json(std::span<const ComparedRun> runs) {
   Json json = {{"runs", Json::array()}, {"layers", Json::array()}};
   for (const ComparedRun& run : runs) {
     Json figures = Json::object(), waterfall = Json::object();
+    for (const PointMetric& metric : point_metrics()) {  // in their order, then all others
+      const auto known = run.figures.find(std::string(metric.name));
+      if (known != run.figures.end()) figures[known->first] = known->second;
+    }
     for (const auto& [name, value] : run.figures) figures[name] = value;
     for (std::size_t s = 0; s < kSteps; ++s) {
       waterfall[step_key(static_cast<Step>(s))] = run.waterfall[s].value;

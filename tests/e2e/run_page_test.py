@@ -19,6 +19,14 @@ CASES = {"xdnn": ["--hw", "v3_96", "zoo:tiny_inception"],
          "pulp": ["--hw", "gap8", "zoo:tiny_mobile"]}
 
 
+def luminance(colour):
+    """Of #rrggbb, relative (WCAG 2.1)."""
+    parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+                        for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def run(*arguments, **options):
     return subprocess.run([WORKBENCH, "run", "--brief", "--calibration-cache", "none", *arguments],
                           capture_output=True, text=True, **options)
@@ -61,7 +69,7 @@ class RunPage(BrowserTest):
             self.assertEqual(self.browser.run(
                 "return performance.getEntriesByType('resource').map(entry => entry.name)"), [])
             charts = self.browser.run("return document.querySelectorAll('main svg').length")
-            self.assertEqual(charts, {"xdnn": 7, "pulp": 10}[name])  # PULP: two roofs, L1 and L2
+            self.assertEqual(charts, {"xdnn": 8, "pulp": 11}[name])  # PULP: two roofs, L1 and L2
 
     def test_the_figures_are_those_of_the_report(self):
         for name in CASES:
@@ -156,6 +164,74 @@ class RunPage(BrowserTest):
             f"{self.reports['pulp']['layers'][2]['cycles']:,} "))
         self.assertEqual(self.browser.console(), [])
 
+    def test_the_network_is_drawn_and_a_box_opens_its_layer(self):
+        for name in CASES:
+            report = self.open(name)
+            boxes = self.browser.run("""
+                return [...document.querySelectorAll('#graph .vertex[role=button]')].map((node) => {
+                  const box = node.querySelector('rect').getBoundingClientRect();
+                  return [node.getAttribute('aria-label'), box.left, box.top, box.right, box.bottom]; });""")
+            named = {label.split(": ")[0] for label, *_ in boxes}
+            computed = {layer["name"] for layer in report["layers"] if layer["nodes"]}
+            self.assertEqual(named, computed)
+            for i, (_, left, top, right, bottom) in enumerate(boxes):  # none over another
+                for _, x0, y0, x1, y1 in boxes[i + 1:]:
+                    self.assertTrue(right <= x0 or x1 <= left or bottom <= y0 or y1 <= top)
+            fills = lambda: self.browser.run("return [...document.querySelectorAll('#graph .bar')]"
+                                             ".map((bar) => bar.style.fill)")
+            by_cause = fills()
+            self.browser.click("#graph .switch button:nth-child(2)")
+            self.assertNotEqual(fills(), by_cause)
+            self.browser.click("#graph .vertex[role=button]")
+            self.assertEqual(self.browser.wait(OPEN), boxes[0][0].split(": ")[0])
+            self.browser.key(ESCAPE)
+            self.assertEqual(self.browser.console(), [])
+
+    def test_a_layer_shows_its_instructions_with_every_field(self):
+        for name, arguments in CASES.items():
+            report = self.open(name, "#layer-1")
+            self.browser.wait("return document.querySelector('dialog details') !== null")
+            heads = self.texts("dialog details h3")
+            program = self.folder / f"{name}.program"
+            subprocess.run([WORKBENCH, "compile", "--calibration-cache", "none", *arguments, "-o",
+                            program], check=True, capture_output=True)
+            text = subprocess.run([WORKBENCH, "disasm", program, "--explain"], check=True,
+                                  capture_output=True, text=True).stdout
+            for head in heads:
+                self.assertIn(f"{head}\n", text)
+            rows = self.browser.run("return [...document.querySelectorAll('dialog details tr')]"
+                                    ".map((row) => [...row.children].map((cell) => cell.textContent))")
+            self.assertGreater(len(rows), 5)
+            for field, value, meaning in rows:
+                self.assertRegex(text, rf"(?m)^    {field} +{value} .*")
+                self.assertNotEqual(meaning, "")
+
+    def test_letters_stand_out(self):
+        """Contrast of 4.5 at least (WCAG 2.1), in light and dark."""
+        pairs = [(ink, paper) for ink in ("ink", "muted", "first", "second", "warning", "good")
+                 for paper in ("paper", "raised")]
+        pairs += [("paper", "first"), ("ink", "line")] + [(f"on{i}", f"cause{i}") for i in range(8)]
+        for scheme in "light", "dark":
+            self.browser.scheme(scheme)
+            self.open("xdnn")
+            colours = self.browser.run("""
+                const style = getComputedStyle(document.documentElement);
+                return Object.fromEntries(arguments[0].map((name) =>
+                  [name, style.getPropertyValue(`--${name}`).trim()]));""",
+                sorted({name for pair in pairs for name in pair}))
+            for pair in pairs:
+                light, dark = sorted((luminance(colours[name]) for name in pair), reverse=True)
+                self.assertGreaterEqual((light + 0.05) / (dark + 0.05), 4.5, (scheme, pair))
+        self.browser.scheme("light")
+
+    def test_axes_have_the_shortest_names_that_tell_apart(self):
+        self.open("xdnn")
+        short = self.browser.run("return [...page.shortNames(arguments[0])]",
+                                 ["a/b/conv", "a/c/conv", "pool", "a/pool", "net/fc", "x/net/fc"])
+        self.assertEqual(dict(short), {"a/b/conv": "b/conv", "a/c/conv": "c/conv", "pool": "pool",
+                                       "a/pool": "a/pool", "net/fc": "net/fc",
+                                       "x/net/fc": "x/net/fc"})
+
     def span(self):
         """First and last tick of the time line, in cycles, and the pixels between them."""
         return self.browser.run("""
@@ -194,6 +270,10 @@ class RunPage(BrowserTest):
                 self.assertGreaterEqual(taken, capacity - 1)
             self.browser.click("#occupancy .switch button:nth-child(2)")
             self.assertGreater(len(self.widths("#occupancy figure:not([hidden]) .volumes path")), 5)
+            names = [text for text in self.texts("#occupancy figure:not([hidden]) .volume_names text")
+                     if text]
+            if name == "pulp":  # the xDNN network fills a thousandth of its memory
+                self.assertGreater(len(names), 1)
 
     def test_light_and_dark_are_readable_on_laptop_and_phone(self):
         for name in CASES:
@@ -208,6 +288,46 @@ class RunPage(BrowserTest):
         self.assertEqual(struct.unpack(">II", picture[16:24]), (2560, 1600))
         self.assertGreater(len(picture), 30000)  # an empty sheet of paper is smaller
         self.keep("run_xdnn.png", picture)
+
+
+class ComparePage(BrowserTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.page = Path(folder.name) / "compare.html"
+        subprocess.run([WORKBENCH, "compare", "v3_96 zoo:tiny_cnn", "gap8 zoo:tiny_cnn", "--html",
+                        cls.page, "--json", cls.page.with_suffix(".json")], check=True,
+                       capture_output=True)
+        cls.runs = json.loads(cls.page.with_suffix(".json").read_text())["runs"]
+
+    def open(self, browser=None):
+        browser = browser or self.browser
+        browser.open(self.page)
+        browser.wait("return document.querySelectorAll('#waterfall svg').length === 1")
+
+    def widths(self):
+        return self.browser.run("return [...document.querySelectorAll('.parts_of_runs path')]"
+                                ".map((bar) => bar.getBoundingClientRect().width)")
+
+    def test_bars_are_shares_and_times_of_the_runs(self):
+        self.open()
+        steps = [[run["waterfall"][step] for step in STEPS] for run in self.runs]
+        shares = [cycles / sum(run) for run in steps for cycles in run]
+        times = [cycles * run["microseconds_per_cycle"] for run, own in zip(self.runs, steps)
+                 for cycles in own]
+        for expected, button in (shares, 1), (times, 2):
+            self.browser.click(f"#waterfall .switch button:nth-child({button})")
+            widths = self.widths()
+            self.assertEqual(len(widths), len(expected))
+            scale = max(widths) / max(expected)
+            for width, value in zip(widths, expected):
+                self.assertAlmostEqual(width, scale * value, delta=1.2)
+        self.assertEqual(self.browser.console(), [])
+
+    def test_light_and_dark_are_readable_on_laptop_and_phone(self):
+        self.look("compare", lambda browser: self.open(browser))
 
 
 class Refusals(unittest.TestCase):
