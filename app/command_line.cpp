@@ -335,6 +335,58 @@ void add_accuracy(CLI::App& app, Commands& commands) {
   command.add_option("--html", options.html, "write the report as one self-contained page");
 }
 
+void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arguments) {
+  CLI::App& command = *app.add_subcommand(
+      "retrain", "train thresholds and weights through the quantizers, write a quantized model");
+  RetrainCommandOptions& options = commands.add(command, retrain);
+  options.arguments = std::move(arguments);
+  add_quantization_options(command, options.quantization,
+                           {"schedule", "schedule-file", "tiler", "norm-bits"});
+  command.add_option("--train", options.train, "images to train with: a folder, a batch, .npz")
+      ->required();
+  command.add_option("--validate", options.validate, "images to look at, which choose the best")
+      ->required();
+  command
+      .add_option("--train-limit", options.train_limit,
+                  "train with that many, chosen by --shuffle-seed")
+      ->check(positive());
+  command.add_option("--validate-limit", options.validate_limit, "look at the first that many")
+      ->check(positive());
+  command
+      .add_option("--trains", options.mode, "what is trained: both (default), thresholds, weights")
+      ->check(CLI::IsMember({"both", "thresholds", "weights"}));
+  command
+      .add_option("--loss", options.loss,
+                  "labels: classes of the images; distill: what the float network says of them "
+                  "(default: labels where there are some)")
+      ->check(CLI::IsMember({"labels", "distill"}));
+  command.add_option("--epochs", options.epochs, "times through the images (default: 5)")
+      ->check(positive());
+  command.add_option("--batch-size", options.batch, "images a step (default: 24)")
+      ->check(positive());
+  command.add_option("--shuffle-seed", options.seed, "of the order of images (default: 1)");
+  command.add_option("--weight-rate", options.weight_rate, "Adam's, of weights (default: 1e-4)")
+      ->check(not_negative());
+  command
+      .add_option("--threshold-rate", options.threshold_rate,
+                  "Adam's, of log2 of the thresholds (default: 1e-2)")
+      ->check(not_negative());
+  command
+      .add_option("--look-every", options.look_every,
+                  "steps between looks at --validate (default: 1000, or an epoch)")
+      ->check(positive());
+  command.add_option("-o,--output", options.output, "ONNX file to write")->required();
+  command.add_option("--format", options.format, "as of quantize (default: qdq)")
+      ->check(CLI::IsMember({"qdq", "qoperator", "nemo"}));
+  command.add_option("--checkpoint", options.checkpoint,
+                     "where training goes on from when interrupted (default: OUTPUT.checkpoint)");
+  command.add_option("--golden-images", options.golden_images,
+                     "compare codes of that many with the golden model (default: 1)");
+  command.add_option("--device", options.device, "of libtorch: cpu (default), cuda, cuda:1");
+  command.add_option("--json", options.json, "write curves and figures as JSON");
+  command.add_option("--html", options.html, "write them as one self-contained page");
+}
+
 void add_workload(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand("workload", "list the zoo, or write a network as ONNX");
   WorkloadCommandOptions& options = commands.add(command, workload);
@@ -830,9 +882,9 @@ void add_memory_limit(CLI::App& app) {
 
 // What a command writes. Another name of a file that is read or written as well would lose it.
 constexpr std::array kOutputs = {
-    "--baseline", "--csv", "--graph",   "--html",           "--json",         "--junit",
-    "--output",   "--png", "--salvage", "--save-optimized", "--save-program", "--save-quantizer",
-    "--trace"};
+    "--baseline",       "--checkpoint", "--csv", "--graph",   "--html",           "--json",
+    "--junit",          "--output",     "--png", "--salvage", "--save-optimized", "--save-program",
+    "--save-quantizer", "--trace"};
 
 bool is_output(const CLI::Option& option) {
   return std::any_of(kOutputs.begin(), kOutputs.end(),
@@ -869,13 +921,14 @@ void require_distinct_files(const CLI::App& command) {
   }
 }
 
-void add_commands(CLI::App& app, Commands& commands) {
+void add_commands(CLI::App& app, Commands& commands, std::vector<std::string> arguments) {
   app.require_subcommand(1);
   add_run(app, commands);
   add_compile(app, commands);
   add_verify(app, commands);
   add_quantize(app, commands);
   add_accuracy(app, commands);
+  add_retrain(app, commands, std::move(arguments));
   add_asm(app, commands);
   add_disasm(app, commands);
   add_isa(app, commands);
@@ -959,7 +1012,7 @@ std::function<int()> command_of(int argc, char** argv) {
                "workbench");
   app.set_version_flag("--version", version_text);
   Commands commands;
-  add_commands(app, commands);
+  add_commands(app, commands, {argv, argv + argc});
   refuse_empty_texts(app);
   add_help(app, "");
   try {

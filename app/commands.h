@@ -75,6 +75,24 @@ struct AccuracyCommandOptions {
   std::filesystem::path json, html;
 };
 
+struct RetrainCommandOptions {
+  QuantizationOptions quantization;
+  std::filesystem::path train, validate;
+  std::size_t train_limit = 0, validate_limit = 0;  // 0: all
+  std::string mode = "both";                        // or "thresholds", "weights"
+  std::string loss;                                 // "labels", "distill"; empty: by the images
+  std::int64_t epochs = 5, batch = 24;
+  std::uint64_t seed = 1;
+  double weight_rate = 1e-4, threshold_rate = 1e-2;
+  std::int64_t look_every = 0;  // steps; 0: as published
+  std::filesystem::path output, checkpoint;
+  std::string format = "qdq";
+  std::size_t golden_images = 1;
+  std::string device = "cpu";
+  std::filesystem::path json, html;
+  std::vector<std::string> arguments;  // of the process, for the program that has libtorch
+};
+
 struct WorkloadCommandOptions {
   ModelSource model;  // without zoo:
   bool list = false;
@@ -215,6 +233,8 @@ int disasm(const ListingOptions& options);
 int preprocess(const PreprocessCommandOptions& options);
 int quantize(const QuantizeCommandOptions& options);
 int accuracy(const AccuracyCommandOptions& options);
+// In `workbench`: runs the program workbench-retrain in its place; there: trains (train/).
+int retrain(const RetrainCommandOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int inspect(const InspectOptions& options);
 int convert(const ConvertOptions& options);

@@ -31,6 +31,11 @@ constexpr Examples kExamples[] = {
     {"accuracy",
      {"workbench accuracy --target xdnn net.onnx --images images",
       "workbench accuracy --target pulp net.onnx --images images --limit 4 --html accuracy.html"}},
+    {"retrain",
+     {"workbench retrain --target xdnn --scheme per-channel-pow2 net.onnx --train images "
+      "--validate images --epochs 1 -o trained.onnx",
+      "workbench retrain --target none --scheme graffitist net.onnx --train images --validate "
+      "images --loss distill --epochs 1 --html trained.html -o taught.onnx"}},
     {"disasm",
      {"workbench disasm net.program --explain",
       "workbench disasm net.program --format json -o net.json"}},

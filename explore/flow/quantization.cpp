@@ -538,6 +538,7 @@ class Quantizing {
     result_.warnings = std::move(warnings);
     if (keeps_floats_) {
       result_.imported = imported_;
+      if (scheme_.flow != Scheme::Flow::Nemo) result_.lower = target_.quantize.lower;
     } else {
       result_.floats = result_.annotated = result_.reference = {};
       result_.statistics = {};

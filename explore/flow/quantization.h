@@ -69,6 +69,8 @@ struct Quantized {
   Graph floats;           // after passes, pruned and equalized: what layers are measured against
   Graph annotated;        // float, edited, with Value::quantization (compiler/quantize/recipe.h)
   Graph reference;        // the scheme's own arithmetic, every rounding an explicit node
+  // `annotated` with other numbers as integers; none: the integers do not follow from it alone.
+  std::function<Graph(const Graph& annotated)> lower;
   Statistics statistics;  // of `floats`
 };
 

@@ -134,6 +134,10 @@ std::string execution_html(const std::string& json) {
       {.title = "Cycles of a program", .json = json, .script = embedded_file("execution.js")});
 }
 
+std::string retrain_html(const std::string& json) {
+  return html_page({.title = "Retraining", .json = json, .script = embedded_file("retrain.js")});
+}
+
 std::string track_html(const std::string& json) {
   return html_page(
       {.title = "History of figures", .json = json, .script = embedded_file("track.js")});

@@ -55,4 +55,7 @@ std::string execution_html(const std::string& json);
 // The page of `workbench validate --html`. `json`: of validation_json().
 std::string validation_html(const std::string& json);
 
+// The page of `workbench retrain --html`. `json`: of its --json.
+std::string retrain_html(const std::string& json);
+
 }  // namespace workbench

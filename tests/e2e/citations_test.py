@@ -12,7 +12,7 @@ from support import ROOT
 FACTS = ROOT / "docs" / "facts"
 SUFFIXES = {".h", ".cpp", ".js", ".md", ".proto", ".py", ".txt", ".yaml", ".cmake"}
 FOLDERS = ["app", "bench", "cmake", "compiler", "configs", "core", "data", "docs", "examples", "explore",
-           "isa", "python", "scripts", "sim", "tests", "workloads"]
+           "isa", "python", "scripts", "sim", "tests", "train", "workloads"]
 NUMBERS = r"(?:sections? )?(\d(?:\.\d)?(?:(?:, and |, | and | to )\d\.\d)*)"
 # The end of a comment's line and the beginning of the next are a blank.
 BREAK = re.compile(r"\s*\n[ \t]*(?://|#|\*)?[ \t]*")

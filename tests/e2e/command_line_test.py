@@ -8,10 +8,13 @@ import shutil
 import struct
 import subprocess
 import unittest
+from pathlib import Path
 
 import numpy
 
 from support import WORKBENCH, WorkbenchTest
+
+RETRAIN = Path(WORKBENCH).resolve().with_name("workbench-retrain")
 
 SUITE = """name: example
 cases:
@@ -129,11 +132,20 @@ class CommandLine(WorkbenchTest):
         for name in first + [name for name in sorted(calls) if name not in first]:
             if name == "asm":
                 continue  # reads what disasm writes
+            if name == "retrain" and not RETRAIN.exists():
+                continue  # a program of its own, built where libtorch is
             for call in calls[name] + (calls["asm"] if name == "disasm" else []):
                 done = subprocess.run(["bash", "-c", call], cwd=self.folder, env=environment,
                                       capture_output=True, text=True, timeout=100)
                 self.assertEqual(done.returncode, 0, f"{call}\n{done.stdout}\n{done.stderr}")
             self.assertEqual(len(calls[name]), 2, name)
+
+    @unittest.skipIf(RETRAIN.exists(), "workbench-retrain is built")
+    def test_retrain_says_how_to_get_its_program(self):
+        self.refused("retrain", "zoo:tiny_cnn", "--train", "a", "--validate", "b", "-o", "c.onnx",
+                     says=f"retrain: expected the program {RETRAIN}, found none: scripts/workbench "
+                          "retrain installs libtorch-dev and builds it, as does cmake "
+                          "-DWORKBENCH_RETRAIN=ON where libtorch is")
 
     def test_help_lists_groups_and_machines(self):
         text = self.succeed("run", "--help").stdout

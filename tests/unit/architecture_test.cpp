@@ -52,7 +52,7 @@ std::vector<Include> includes_under(const std::string& folder) {
 }
 
 const std::vector<std::string> kFolders = {"core",    "data", "isa",       "compiler", "sim",
-                                           "explore", "app",  "workloads", "python"};
+                                           "explore", "app",  "workloads", "python",   "train"};
 
 std::string first_folder(const std::string& path) { return path.substr(0, path.find('/')); }
 
@@ -86,7 +86,9 @@ TEST(Architecture, includes_point_one_way) {
       {"workloads", {"workloads", "core"}},
       {"explore", {"explore", "compiler", "sim", "workloads", "data", "isa", "core"}},
       {"app", {"app", "explore", "workloads", "compiler", "sim", "data", "isa", "core"}},
-      {"python", {"python", "explore", "core"}}};
+      {"python", {"python", "explore", "core"}},
+      {"train",
+       {"train", "app", "explore", "workloads", "compiler", "sim", "data", "isa", "core"}}};
   EXPECT_EQ(violations([&](const Include& include) {
               const std::string to = first_folder(include.target);
               const bool ours = std::find(kFolders.begin(), kFolders.end(), to) != kFolders.end();
@@ -123,6 +125,16 @@ TEST(Architecture, our_headers_are_quoted_from_the_root_and_foreign_ones_are_not
 TEST(Architecture, only_the_store_knows_sqlite) {
   EXPECT_EQ(violations([](const Include& include) {
               return include.target != "sqlite3.h" || begins_with(include.file, "explore/store/");
+            }),
+            kNone);
+}
+
+TEST(Architecture, one_file_knows_libtorch) {
+  EXPECT_EQ(violations([](const Include& include) {
+              const bool torch = begins_with(include.target, "torch/") ||
+                                 begins_with(include.target, "ATen/") ||
+                                 begins_with(include.target, "c10/");
+              return !torch || include.file == "train/torch_network.cpp";
             }),
             kNone);
 }

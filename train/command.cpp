@@ -1,0 +1,124 @@
+// `workbench retrain` where libtorch is: options to a request, results to files.
+#include <filesystem>
+
+#include "app/commands.h"
+#include "app/terminal.h"
+#include "compiler/quantize/statistics_cache.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "explore/flow/machine.h"
+#include "explore/flow/quantization_report.h"
+#include "explore/html/page.h"
+#include "train/retrain.h"
+
+namespace workbench::app {
+
+namespace {
+
+// As published for batches of 24 images (docs/facts/quantization.md 1.8).
+constexpr std::int64_t kPublishedBatch = 24;
+
+train::Schedule schedule_of(const RetrainCommandOptions& options) {
+  const auto scaled = [&](std::int64_t steps) {
+    return std::max<std::int64_t>(1, steps * kPublishedBatch / options.batch);
+  };
+  return {.trained = {.weights = options.mode != "thresholds", .steps = options.mode != "weights"},
+          .epochs = options.epochs,
+          .batch = options.batch,
+          .seed = options.seed,
+          .weight_rate = {options.weight_rate, 0.94, scaled(3000)},
+          .step_rate = {options.threshold_rate, 0.5, scaled(1000)},
+          .look_every = options.look_every,
+          .freeze_from = scaled(1000)};
+}
+
+std::optional<train::Loss> loss_of(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  return name == "labels" ? train::Loss::Labels : train::Loss::Distill;
+}
+
+train::RetrainRequest request_of(const RetrainCommandOptions& options) {
+  const CalibrationOptions& asked = options.quantization.calibration;
+  train::RetrainRequest request{
+      .network = options.quantization.request,
+      .calibration = {.path = asked.images,
+                      .with_labels = false,
+                      .selection = {.size = asked.size, .seed = asked.seed},
+                      .skip_bad = asked.skip_bad},
+      .preprocessing = asked.preprocess,
+      .preprocessing_steps = asked.steps,
+      .lessons = {.path = options.train, .skip_bad = asked.skip_bad},
+      .validation = {.path = options.validate, .skip_bad = asked.skip_bad},
+      .loss = loss_of(options.loss),
+      .schedule = schedule_of(options),
+      .checkpoint = options.checkpoint,
+      .golden_images = options.golden_images,
+      .device = options.device,
+      .threads = options.quantization.threads};
+  if (!asked.indices.empty()) request.calibration.selection.indices = parse_indices(asked.indices);
+  if (options.train_limit > 0) {
+    request.lessons.selection = {.size = options.train_limit, .seed = options.seed};
+  }
+  request.validation.selection.size = options.validate_limit;
+  if (request.checkpoint.empty()) {
+    request.checkpoint = options.output;
+    request.checkpoint += ".checkpoint";
+  }
+  CompileRequest& network = request.network;
+  if (!network.machine.empty()) network.machine = find_machine_file(network.machine.string());
+  network.transforms = transform_texts(network.transforms);
+  require_target(scheme_named(network.scheme, network.transforms), network.target);
+  network.calibration_cache = cache_folder(network.calibration_cache.string());
+  return request;
+}
+
+// QuantizeLinear has no codes narrower than 8 bits; those of weights fit in wider ones, under the
+// same step.
+void widen_weights(Graph& annotated) {
+  constexpr int kBits = 8;
+  for (Value& value : annotated.values) {
+    if (!value.constant || !value.quantization || value.quantization->bits >= kBits) continue;
+    Quantization& codes = *value.quantization;
+    const auto narrow = static_cast<double>(codes.high());
+    codes.bits = kBits;
+    for (double& threshold : codes.thresholds) {
+      threshold *= static_cast<double>(codes.high()) / narrow;
+    }
+  }
+}
+
+}  // namespace
+
+int retrain(const RetrainCommandOptions& options) {
+  for (const auto& file : {options.output, options.json, options.html}) require_writable_file(file);
+  limit_threads(options.quantization.threads);
+  const train::RetrainRequest request = request_of(options);
+  const ModelFormat format = model_format(options.format);
+  require_format(format, request.network.target);
+  require_code_width(format, request.network);
+  ProgressBar bar;
+  const Progress show = bar.callback();
+  const train::Retrained retrained =
+      train::retrain(request, [&](const std::string& stage, double fraction) {
+        if (show) show(stage, fraction);
+      });
+  bar.clear();
+  Quantized network = retrained.network;
+  if (format != ModelFormat::Nemo) widen_weights(network.annotated);
+  const Graph model = quantized_model(network, format);
+  const std::vector<std::string> others = write_quantized_model(model, format, options.output);
+  const std::string json = train::to_json(retrained);
+  if (!options.json.empty()) write_file(options.json, json);
+  if (!options.html.empty()) write_file(options.html, retrain_html(json));
+  std::error_code ignored;
+  std::filesystem::remove(request.checkpoint, ignored);
+  warn(retrained.warnings);
+  std::string text = train::to_text(retrained);
+  text += fmt::format("wrote        {}\n", options.output.string());
+  if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
+  for (const std::string& line : others) text += "             " + line + "\n";
+  print(text);
+  return 0;
+}
+
+}  // namespace workbench::app

@@ -1,0 +1,35 @@
+// The quantizer that training rounds with, and its gradients (TQT, arXiv:1903.08066, equations 4 to
+// 8; docs/facts/quantization.md 1.1 and 1.2): of plain arrays, so that closed forms can be held to them.
+//
+//   r = round(x / s),   y = s * clamp(r, low, high)
+//   dy/dx           = 1 where low <= r <= high, else 0
+//   dy/d(log2 s)    = s * ln 2 * (r - x / s where low <= r <= high; low below; high above)
+//
+// A threshold t has s = 2^ceil(log2 t) / Q: rounding up is straight through, and log2 s and log2 t
+// differ by a constant, so that the gradient is that of log2 t as well.
+#pragma once
+
+#include <span>
+
+#include "core/quantization.h"
+
+namespace workbench::train {
+
+// Codes of one step each.
+struct Codes {
+  float low = -128, high = 127;
+  Rounding rounding = Rounding::HalfEven;
+};
+
+// Of 16 bits at most; `step` > 0. Where the step is a power of two, results are those of real
+// arithmetic. NaN becomes the lowest code.
+void quantize(std::span<const float> x, const Codes& codes, double step, std::span<float> y);
+
+// `into_x` = dy/dx * upstream; returns the sum of dy/d(log2 s) * upstream, added up in one order.
+double gradients(std::span<const float> x, const Codes& codes, double step,
+                 std::span<const float> upstream, std::span<float> into_x);
+
+// 2^ceil(log2_step), or 2^log2_step as float32 holds it.
+double step_of(double log2_step, bool power_of_two);
+
+}  // namespace workbench::train
