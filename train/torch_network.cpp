@@ -581,7 +581,7 @@ Step TorchNetwork::step(const Parameters& parameters, const Batch& batch, Traine
           .to(parts_->device);
   const at::Tensor loss =
       -(at::log_softmax(logits, 1) * targets).sum() / static_cast<double>(batch.count);
-  loss.backward();
+  if (loss.requires_grad()) loss.backward();
   Step step{.loss = loss.item<double>(), .gradients = {}};
   for (const at::Tensor& weight : leaves.weights) {
     const bool has = trained.weights && weight.grad().defined();
