@@ -387,6 +387,33 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
   command.add_option("--html", options.html, "write them as one self-contained page");
 }
 
+void add_search_bits(CLI::App& app, Commands& commands) {
+  CLI::App& command = *app.add_subcommand(
+      "search-bits", "widths of codes, layer by layer, that lose least for what they cost");
+  SearchBitsOptions& options = commands.add(command, search_bits);
+  add_quantization_options(command, options.quantization, {"weight-bits", "activation-bits"});
+  command.get_option("--hw")->description("a PULP machine (default: gap8)");
+  command
+      .add_option("--objective", options.objectives,
+                  "accuracy, and cycles (default), energy, l3_bytes, dma_bytes, external_bytes or "
+                  "weight_bytes; may be repeated")
+      ->allow_extra_args(false);
+  command
+      .add_option("--constraint", options.constraints,
+                  "METRIC <= NUMBER, also weight_bytes; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--points", options.points, "of the front, to simulate (default: 8)")
+      ->check(whole_number(1, 1000));
+  command.add_option("--images", options.images, "labelled images to score the points with");
+  command.add_option("--labels", options.labels, "FILE <tab> CLASS a line (default: labels.tsv)");
+  command.add_option("--limit", options.limit, "score at most that many images")->check(positive());
+  command.add_option("-o,--output", options.output,
+                     "folder for a recipe file of each point, for --scheme");
+  command.add_flag("--brief", options.brief, "points, not every width");
+  command.add_option("--json", options.json, "write the report as JSON");
+  command.add_option("--html", options.html, "write the report as one self-contained page");
+}
+
 void add_workload(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand("workload", "list the zoo, or write a network as ONNX");
   WorkloadCommandOptions& options = commands.add(command, workload);
@@ -929,6 +956,7 @@ void add_commands(CLI::App& app, Commands& commands, std::vector<std::string> ar
   add_quantize(app, commands);
   add_accuracy(app, commands);
   add_retrain(app, commands, std::move(arguments));
+  add_search_bits(app, commands);
   add_asm(app, commands);
   add_disasm(app, commands);
   add_isa(app, commands);

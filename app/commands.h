@@ -93,6 +93,17 @@ struct RetrainCommandOptions {
   std::vector<std::string> arguments;  // of the process, for the program that has libtorch
 };
 
+struct SearchBitsOptions {
+  QuantizationOptions quantization{.request = {.target = "pulp", .scheme = "default"}};
+  std::vector<std::string> objectives, constraints;
+  std::size_t points = 8;
+  std::filesystem::path images, labels;
+  std::size_t limit = 0;         // images to score; 0: all
+  std::filesystem::path output;  // folder of recipe files
+  std::filesystem::path json, html;
+  bool brief = false;
+};
+
 struct WorkloadCommandOptions {
   ModelSource model;  // without zoo:
   bool list = false;
@@ -223,6 +234,10 @@ struct ExecuteOptions {
   bool profile = false, instructions = false, brief = false;
 };
 
+// What quantization, with names resolved, is asked, and the images it calibrates with.
+CompileRequest quantization_request(const QuantizationOptions& options);
+ImageRequest calibration_request(const QuantizationOptions& options);
+
 int run(const RunOptions& options);
 int execute(const ExecuteOptions& options);
 int compile(const CompileCommandOptions& options);
@@ -235,6 +250,7 @@ int quantize(const QuantizeCommandOptions& options);
 int accuracy(const AccuracyCommandOptions& options);
 // In `workbench`: runs the program workbench-retrain in its place; there: trains (train/).
 int retrain(const RetrainCommandOptions& options);
+int search_bits(const SearchBitsOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int inspect(const InspectOptions& options);
 int convert(const ConvertOptions& options);

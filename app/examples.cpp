@@ -36,6 +36,10 @@ constexpr Examples kExamples[] = {
       "--validate images --epochs 1 -o trained.onnx",
       "workbench retrain --target none --scheme graffitist net.onnx --train images --validate "
       "images --loss distill --epochs 1 --html trained.html -o taught.onnx"}},
+    {"search-bits",
+     {"workbench search-bits net.onnx --hw gap8 --calibration images --points 2 -o recipes",
+      "workbench search-bits net.onnx --calibration images --objective accuracy --objective "
+      "l3_bytes --points 2 --html bits.html"}},
     {"disasm",
      {"workbench disasm net.program --explain",
       "workbench disasm net.program --format json -o net.json"}},

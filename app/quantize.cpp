@@ -17,8 +17,6 @@
 
 namespace workbench::app {
 
-namespace {
-
 CompileRequest quantization_request(const QuantizationOptions& options) {
   CompileRequest request = options.request;
   if (!request.quantizer_table.empty()) request.scheme = "published";  // which takes tables
@@ -41,6 +39,8 @@ ImageRequest calibration_request(const QuantizationOptions& options) {
   }
   return images;
 }
+
+namespace {
 
 // The model that is written takes the same images. Nothing where it is not known how.
 std::string write_preprocessing(const QuantizeCommandOptions& options) {

@@ -1,10 +1,10 @@
 # Reports, pages, energy, results store, sweeps, tracking.
-set(explore_libraries test_programs workbench::energy workbench::executor workbench::goldens
+set(explore_libraries test_programs workbench::bits workbench::energy workbench::executor workbench::goldens
                       workbench::html workbench::inputs workbench::pipeline workbench::report
                       workbench::store workbench::sweep workbench::track workbench::validate
                       nlohmann_json::nlohmann_json SQLite::SQLite3 ZLIB::ZLIB)
 workbench_test(explore_unit_test LABEL unit SYSTEMC
-  SOURCES unit/accuracy_test.cpp unit/drawing_test.cpp unit/energy_test.cpp unit/flow_test.cpp
+  SOURCES unit/accuracy_test.cpp unit/bit_selection_test.cpp unit/drawing_test.cpp unit/energy_test.cpp unit/flow_test.cpp
           unit/expectation_test.cpp unit/golden_files_test.cpp unit/html_page_test.cpp unit/inputs_test.cpp
           unit/metrics_test.cpp
           unit/options_test.cpp unit/point_key_test.cpp unit/report_engines_test.cpp unit/report_table_test.cpp

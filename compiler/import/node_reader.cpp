@@ -468,7 +468,6 @@ constexpr std::string_view kReal = "the targets compute it in real numbers: leav
 constexpr Refusal kRefusals[] = {
     {"DynamicQuantizeLSTM", kDynamic},
     {"QAttention", kReal},
-    {"QLinearSoftmax", kReal},
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 // the integer networks of Quantlab and Deeploy.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <set>
 
 #include "compiler/import/node_reader.h"
 #include "compiler/import/tensor_proto.h"
@@ -349,6 +351,48 @@ void import_qlinear_activation(NodeReader& node) {
   emit_unary(node, Activate{activation});
 }
 
+void import_qlinear_reduce_mean(NodeReader& node) {
+  Reduce op{.kind = Reduce::Kind::Mean, .keep_dims = node.flag("keepdims", true)};
+  const std::size_t rank = node.shape(0).size();
+  std::set<std::size_t> reduced;
+  for (const std::int64_t axis : node.integers("axes").value_or(Integers())) {
+    reduced.insert(node.axis(axis, rank));
+  }
+  op.axes.assign(reduced.begin(), reduced.end());
+  if (op.axes.empty()) {
+    op.axes.resize(rank);
+    std::iota(op.axes.begin(), op.axes.end(), 0);
+  }
+  emit_unary(node, std::move(op));
+}
+
+// `opset` is that of the Softmax that it stands for: before 13 over all dimensions from `axis` on.
+void import_qlinear_softmax(NodeReader& node) {
+  const Shape x = node.shape(0);
+  const bool flattens = node.required_integer("opset") < 13;
+  const std::size_t axis = node.axis(node.integer("axis", flattens ? 1 : -1), x.size());
+  const auto split = x.begin() + static_cast<std::ptrdiff_t>(axis);
+  const Shape rows{element_count(Shape(x.begin(), split)), element_count(Shape(split, x.end()))};
+  if (!flattens || rows[1] == x[axis]) {
+    emit_unary(node, Softmax{.axis = static_cast<std::int64_t>(axis)});
+    return;
+  }
+  const ElementType type = node.value(0).type;
+  const Result part{.output = kIntermediate, .type = ElementType::Float32};
+  const ValueId flat = node.emit(Reshape{rows}, {real_operand(node, 0)}, {part});
+  const ValueId soft = node.emit(Softmax{.axis = 1}, {flat}, {part});
+  emit_between_codes(node, Reshape{x}, {soft}, 3, type);
+}
+
+// Operands: the condition, then two tensors and the result, each with scale and zero point.
+void import_qlinear_where(NodeReader& node) {
+  if (node.value(0).type != ElementType::Bool) {
+    node.refuse("input 0 (condition): expected bool, found {}", to_string(node.value(0).type));
+  }
+  std::vector<ValueId> inputs{node.input(0), real_operand(node, 1), real_operand(node, 4)};
+  emit_between_codes(node, Where{}, std::move(inputs), 7, node.value(1).type);
+}
+
 // Operators of integer networks (docs/facts/pulp.md 3.1): ConvInteger and MatMulInteger, Deeploy's
 // RequantShift, the attributes Quantlab puts on Add, and Floor, Cast and Gather of activations.
 
@@ -664,8 +708,14 @@ constexpr ImportRule kRules[] = {
     {"QLinearMatMul", import_qlinear_matmul, 8, 1, false, "becomes MatMul between codes"},
     {"QLinearMul", import_qlinear_binary, 8, 1, false, "becomes Mul between codes; com.microsoft",
      kMicrosoft},
+    {"QLinearReduceMean", import_qlinear_reduce_mean, 5, 1, false,
+     "becomes ReduceMean between codes; com.microsoft", kMicrosoft},
     {"QLinearSigmoid", import_qlinear_activation, 5, 1, false,
      "becomes Sigmoid between codes; com.microsoft", kMicrosoft},
+    {"QLinearSoftmax", import_qlinear_softmax, 5, 1, false,
+     "becomes Softmax between codes; com.microsoft", kMicrosoft},
+    {"QLinearWhere", import_qlinear_where, 9, 1, false,
+     "becomes Where between codes; com.microsoft", kMicrosoft},
     {"QuantizeLinear", import_quantize, 3, 1, false, "constant scale, per tensor or axis"},
     {"RequantShift", import_requant_shift, 3, 1, false, "Deeploy, of any domain", kAnyDomain},
 };

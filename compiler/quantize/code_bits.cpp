@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <numeric>
 #include <set>
 #include <string_view>
 #include <utility>
 
 #include "core/error.h"
+#include "isa/yaml_fields.h"
 
 namespace workbench {
 
@@ -83,14 +86,18 @@ std::vector<int> asked_widths(const Graph& annotated, const CodeBits& bits) {
   return widths;
 }
 
-void share_in_groups(const Graph& annotated, int own, std::vector<int>& widths) {
-  for (const ScaleGroup& group : annotated.scale_groups) {
+void share_in_groups(const std::vector<std::vector<ValueId>>& groups, int own,
+                     std::vector<int>& widths) {
+  for (const std::vector<ValueId>& group : groups) {
     int widest = 0;
-    for (const ValueId id : group.members) {
+    bool asked = false;
+    for (const ValueId id : group) {
       const int width = widths[static_cast<std::size_t>(id)];
+      asked = asked || width != 0;
       widest = std::max(widest, width == 0 ? own : width);
     }
-    for (const ValueId id : group.members) widths[static_cast<std::size_t>(id)] = widest;
+    if (!asked) continue;
+    for (const ValueId id : group) widths[static_cast<std::size_t>(id)] = widest;
   }
 }
 
@@ -106,7 +113,7 @@ void narrow(Quantization& codes, int bits) {
 Graph narrowed(Graph annotated, const QuantizeTarget& target, const CodeBits& bits) {
   require_layers(annotated, bits);
   std::vector<int> widths = asked_widths(annotated, bits);
-  share_in_groups(annotated, target.bits, widths);
+  share_in_groups(groups_of_one_width(annotated, target), target.bits, widths);
   for (std::size_t i = 0; i < widths.size(); ++i) {
     Value& value = annotated.values[i];
     if (value.constant || !value.quantization || widths[i] == 0) continue;
@@ -120,7 +127,161 @@ Graph narrowed(Graph annotated, const QuantizeTarget& target, const CodeBits& bi
   return annotated;
 }
 
+// Sets of values that grow together.
+class Unions {
+ public:
+  explicit Unions(std::size_t count) : parent_(count) {
+    std::iota(parent_.begin(), parent_.end(), ValueId{0});
+  }
+  ValueId root(ValueId id) {
+    ValueId& above = parent_[static_cast<std::size_t>(id)];
+    while (above != parent_[static_cast<std::size_t>(above)]) {
+      above = parent_[static_cast<std::size_t>(above)];
+    }
+    return above;
+  }
+  void join(ValueId a, ValueId b) {
+    const ValueId first = root(a), second = root(b);
+    parent_[static_cast<std::size_t>(std::max(first, second))] = std::min(first, second);
+  }
+
+ private:
+  std::vector<ValueId> parent_;
+};
+
+// Keys of the file, each once. `read` is given key and value.
+void for_each_entry(const YAML::Node& map, const std::string& file, std::string_view what,
+                    const std::function<void(const std::string&, const YAML::Node&)>& read) {
+  if (!map.IsMap())
+    fail("{}: {} must be a mapping of keys to values", yaml::where(file, map), what);
+  std::set<std::string> seen;
+  for (const auto& entry : map) {
+    const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
+    if (key.empty() || !seen.insert(key).second) {
+      fail("{}: {}: expected names, each once, found '{}'", yaml::where(file, entry.first), what,
+           key);
+    }
+    if (entry.second.IsNull()) {
+      fail("{}: {}: '{}' has no value", yaml::where(file, entry.first), what, key);
+    }
+    read(key, entry.second);
+  }
+}
+
+int width_in(const YAML::Node& node, const std::string& file, const std::string& key) {
+  const std::string place = fmt::format("{}: {}", yaml::where(file, node), key);
+  if (!node.IsScalar()) fail("{}: expected a number of bits", place);
+  return width_of(node.Scalar(), place);
+}
+
+CodeBits::Layer layer_in(const YAML::Node& map, const std::string& file, const std::string& name) {
+  CodeBits::Layer layer;
+  for_each_entry(map, file, fmt::format("layer '{}'", name),
+                 [&](const std::string& key, const YAML::Node& node) {
+                   if (key != "weight-bits" && key != "activation-bits") {
+                     fail("{}: layer '{}': expected weight-bits or activation-bits, found '{}'",
+                          yaml::where(file, node), name, key);
+                   }
+                   (key == "weight-bits" ? layer.weights : layer.activations) =
+                       width_in(node, file, key);
+                 });
+  return layer;
+}
+
+// As a name in YAML, whatever it contains.
+std::string yaml_text(std::string_view name) {
+  YAML::Emitter out;
+  out << YAML::DoubleQuoted << std::string(name);
+  return out.c_str();
+}
+
 }  // namespace
+
+std::vector<std::vector<ValueId>> groups_of_one_width(const Graph& annotated,
+                                                      const QuantizeTarget& target) {
+  Unions unions(annotated.values.size());
+  for (const ScaleGroup& group : annotated.scale_groups) {
+    for (const ValueId id : group.members) unions.join(group.members.front(), id);
+  }
+  const auto is_code = [&](ValueId id) {
+    const Value& value = annotated.value(id);
+    return !value.constant && value.quantization.has_value();
+  };
+  for (const Node& node : annotated.nodes) {
+    const auto* sum = std::get_if<Binary>(&node.op);
+    const bool joins = target.sums_of_one_width && sum != nullptr &&
+                       sum->kind == Binary::Kind::Add && is_code(node.inputs[0]) &&
+                       is_code(node.inputs[1]) && is_code(node.outputs[0]);
+    if (joins) unions.join(node.inputs[0], node.inputs[1]);
+  }
+  std::map<ValueId, std::vector<ValueId>> groups;
+  for (std::size_t i = 0; i < annotated.values.size(); ++i) {
+    groups[unions.root(static_cast<ValueId>(i))].push_back(static_cast<ValueId>(i));
+  }
+  std::vector<std::vector<ValueId>> result;
+  for (auto& [root, members] : groups) {
+    if (members.size() > 1) result.push_back(std::move(members));
+  }
+  return result;
+}
+
+RecipeFile parse_recipe_file(const std::string& text, const std::string& name) {
+  YAML::Node root;
+  try {
+    root = YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
+  }
+  if (!root.IsDefined() || root.IsNull()) fail("{}:1: the recipe is empty", name);
+  RecipeFile file;
+  for_each_entry(root, name, "the recipe", [&](const std::string& key, const YAML::Node& node) {
+    if (key == "scheme") {
+      yaml::read_scalar(node, file.scheme, yaml::where(name, node), key);
+    } else if (key == "weight-bits") {
+      file.bits.weights = width_in(node, name, key);
+    } else if (key == "activation-bits") {
+      file.bits.activations = width_in(node, name, key);
+    } else if (key == "layers") {
+      for_each_entry(node, name, key, [&](const std::string& layer, const YAML::Node& map) {
+        file.bits.layers[layer] = layer_in(map, name, layer);
+      });
+    } else {
+      fail("{}: expected scheme, weight-bits, activation-bits or layers, found '{}'",
+           yaml::where(name, node), key);
+    }
+  });
+  return file;
+}
+
+std::string recipe_file_text(const RecipeFile& recipe) {
+  const auto setting = [](const char* key, int bits) {
+    return bits == 0 ? std::string() : fmt::format("{}: {}", key, bits);
+  };
+  std::string text = fmt::format("scheme: {}\n", recipe.scheme);
+  for (const std::string& line : {setting("weight-bits", recipe.bits.weights),
+                                  setting("activation-bits", recipe.bits.activations)}) {
+    if (!line.empty()) text += line + "\n";
+  }
+  if (!recipe.bits.layers.empty()) text += "layers:\n";
+  for (const auto& [name, layer] : recipe.bits.layers) {
+    const std::string weights = setting("weight-bits", layer.weights);
+    const std::string activations = setting("activation-bits", layer.activations);
+    const char* comma = weights.empty() || activations.empty() ? "" : ", ";
+    text += fmt::format("  {}: {{{}{}{}}}\n", yaml_text(name), weights, comma, activations);
+  }
+  return text;
+}
+
+CodeBits overridden(CodeBits file, const CodeBits& options) {
+  if (options.weights != 0) file.weights = options.weights;
+  if (options.activations != 0) file.activations = options.activations;
+  for (const auto& [name, layer] : options.layers) {
+    CodeBits::Layer& own = file.layers[name];
+    if (layer.weights != 0) own.weights = layer.weights;
+    if (layer.activations != 0) own.activations = layer.activations;
+  }
+  return file;
+}
 
 CodeBits code_bits(int weights, int activations, const std::vector<std::string>& layers) {
   check_width(weights, "--weight-bits");

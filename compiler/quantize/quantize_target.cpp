@@ -166,6 +166,7 @@ QuantizeTarget xdnn_quantize_target(const QuantizeOptions& given) {
 QuantizeTarget pulp_quantize_target(const NemoOptions& options) {
   QuantizeTarget target = nemo_target(options);
   target.name = "pulp";
+  target.sums_of_one_width = true;
   target.prepare = [](Graph graph) { return with_input_borders(nemo_form(std::move(graph))); };
   target.lower = [options](const Graph& annotated) {
     return lower_nemo(with_rounded_weights(annotated), options);

@@ -18,6 +18,7 @@ struct QuantizeTarget {
   int bits = 8;                     // of codes and, at most, of weights
   bool narrow_activations = false;  // their codes may have fewer bits
   int accumulator_bits = 32;        // what the hardware has: 24, 32
+  bool sums_of_one_width = false;   // both operands of a sum have codes of the same width
   bool late_bias = false;           // the bias is added to codes of the result (late_bias.h)
   // The float graph in the form that is calibrated.
   std::function<Graph(Graph)> prepare;

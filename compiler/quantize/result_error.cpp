@@ -10,7 +10,7 @@ namespace workbench {
 
 namespace {
 
-double error_of(const std::vector<Tensor>& found, const std::vector<Tensor>& wanted) {
+double noise_share(const std::vector<Tensor>& found, const std::vector<Tensor>& wanted) {
   double noise = 0, signal = 0;
   for (std::size_t k = 0; k < found.size(); ++k) {
     const auto x = found[k].values<float>(), y = wanted[k].values<float>();
@@ -34,16 +34,28 @@ Graph with_logits(Graph graph) {
   return graph;
 }
 
+ResultReference::ResultReference(const Graph& floats, const SampleSource& samples,
+                                 std::size_t most) {
+  const Graph reference = with_logits(floats);
+  const std::size_t count = std::min(samples.count, most);
+  for (std::size_t s = 0; s < count; ++s) {
+    inputs_.push_back(samples.at(s * samples.count / count));
+    results_.push_back(evaluate(reference, inputs_.back()));
+  }
+}
+
+double ResultReference::error_of(const Graph& annotated) const {
+  const Graph quantized = rounded(with_logits(annotated));
+  double sum = 0;
+  for (std::size_t s = 0; s < inputs_.size(); ++s) {
+    sum += noise_share(evaluate(quantized, inputs_[s]), results_[s]);
+  }
+  return sum / static_cast<double>(inputs_.size());
+}
+
 double result_error(const Graph& annotated, const Graph& floats, const SampleSource& samples,
                     std::size_t most) {
-  const Graph quantized = rounded(with_logits(annotated)), reference = with_logits(floats);
-  const std::size_t count = std::min(samples.count, most);
-  double sum = 0;
-  for (std::size_t s = 0; s < count; ++s) {
-    const std::vector<Tensor> input = samples.at(s * samples.count / count);
-    sum += error_of(evaluate(quantized, input), evaluate(reference, input));
-  }
-  return sum / static_cast<double>(count);
+  return ResultReference(floats, samples, most).error_of(annotated);
 }
 
 }  // namespace workbench

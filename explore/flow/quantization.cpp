@@ -47,6 +47,23 @@ constexpr std::string_view kGraffitist = "graffitist", kInt4 = "graffitist-int4"
        name);
 }
 
+bool is_recipe(std::string_view name) {
+  const std::vector<std::string> recipes = recipe_names();
+  return name == "default" || std::ranges::find(recipes, name) != recipes.end();
+}
+
+Scheme scheme_in_file(const std::string& path) {
+  RecipeFile file = parse_recipe_file(read_file(path), path);
+  if (!is_recipe(file.scheme)) {
+    fail("{}: scheme: expected default, {}, found '{}'", path, fmt::join(recipe_names(), ", "),
+         file.scheme);
+  }
+  return {.flow = Scheme::Flow::Recipe,
+          .name = path,
+          .recipe = std::move(file.scheme),
+          .bits = std::move(file.bits)};
+}
+
 }  // namespace
 
 std::vector<std::string> scheme_names() {
@@ -77,9 +94,12 @@ Scheme scheme_named(std::string_view name, const std::vector<std::string>& trans
     return {Flow::Nemo, std::string(name), {}, name == kNemoInputBias};
   }
   if (name.empty() || name == "published") return {Flow::Published, "published", {}};
-  const std::vector<std::string> recipes = recipe_names();
-  if (name != "default" && std::ranges::find(recipes, name) == recipes.end()) refuse(name);
-  return {Flow::Recipe, std::string(name), {}};
+  if (is_recipe(name)) {
+    return {.flow = Flow::Recipe, .name = std::string(name), .recipe = std::string(name)};
+  }
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(name, ignored)) refuse(name);
+  return scheme_in_file(std::string(name));
 }
 
 std::vector<std::string> transform_texts(const std::vector<std::string>& given) {
@@ -110,8 +130,8 @@ void require_target(const Scheme& scheme, std::string_view target) {
 
 Recipe recipe_of(const Scheme& scheme, std::string_view target, Effort effort) {
   if (scheme.flow == Scheme::Flow::Published) return recipe_named("xfdnn");
-  const bool own = scheme.flow == Scheme::Flow::Recipe && scheme.name != "default";
-  return own ? recipe_named(scheme.name) : default_recipe(target, effort);
+  const bool own = scheme.flow == Scheme::Flow::Recipe && scheme.recipe != "default";
+  return own ? recipe_named(scheme.recipe) : default_recipe(target, effort);
 }
 
 namespace {
@@ -255,7 +275,8 @@ class Quantizing {
                             [this](const std::string& text) { cache_warnings_.push_back(text); })) {
     require_target(scheme_, target.quantize.name);
     table_ = read_table(request, scheme_);
-    bits_ = code_bits(request.weight_bits, request.activation_bits, request.layers);
+    bits_ = overridden(scheme_.bits,
+                       code_bits(request.weight_bits, request.activation_bits, request.layers));
     if (bits_.any() && scheme_.flow != Scheme::Flow::Recipe) {
       fail(
           "--weight-bits, --activation-bits and --layer: expected --scheme default or a recipe, "
@@ -468,12 +489,11 @@ class Quantizing {
   Annotated best_recipe(const Graph& prepared) {
     Annotated best =
         apply_recipe(prepared, samples_, recipe_, target_.quantize, within(progress_, 0.3, 0.8));
-    const bool compares = scheme_.name == "default" && request_.effort != Effort::Fast &&
+    const bool compares = scheme_.recipe == "default" && request_.effort != Effort::Fast &&
                           samples_.count >= kEnoughToCompare;
     if (!compares) return best;
-    const auto error_of = [&](const Annotated& found) {
-      return result_error(found.graph, prepared, samples_, kComparedSamples);
-    };
+    const ResultReference reference(prepared, samples_, kComparedSamples);
+    const auto error_of = [&](const Annotated& found) { return reference.error_of(found.graph); };
     const auto decibels = [](double error) { return -10 * math::log10(std::max(error, 1e-12)); };
     const Statistics statistics = best.statistics;
     double least = error_of(best);

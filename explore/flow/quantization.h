@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compiler/passes/passes.h"
+#include "compiler/quantize/code_bits.h"
 #include "compiler/quantize/graffitist.h"
 #include "compiler/quantize/recipe.h"
 #include "data/image_set.h"
@@ -29,12 +30,14 @@ struct Scheme {
   std::string name;
   std::vector<graffitist::Transform> transforms;  // Graffitist's
   bool input_bias = false;                        // Nemo's
+  std::string recipe;                             // Recipe: the one whose steps are taken
+  CodeBits bits;                                  // Recipe: widths that its file says
 };
 
 // `transforms`: Graffitist's, one each, in place of the published list; with "graffitist" alone.
 // "default", "published", "graffitist", "graffitist-int4", either with ":NETWORK" for what was
-// published for that network, "nemo", "nemo-input-bias", or a recipe. Throws Error naming the
-// nearest, then all others.
+// published for that network, "nemo", "nemo-input-bias", a recipe, or a recipe file (code_bits.h).
+// Throws Error naming the nearest, then all others.
 Scheme scheme_named(std::string_view name, const std::vector<std::string>& transforms = {});
 // What --transforms was given, one each: files that list them, or texts (split_transforms()).
 // Throws Error.

@@ -138,6 +138,10 @@ std::string retrain_html(const std::string& json) {
   return html_page({.title = "Retraining", .json = json, .script = embedded_file("retrain.js")});
 }
 
+std::string bits_html(const std::string& json) {
+  return html_page({.title = "Widths of codes", .json = json, .script = embedded_file("bits.js")});
+}
+
 std::string track_html(const std::string& json) {
   return html_page(
       {.title = "History of figures", .json = json, .script = embedded_file("track.js")});

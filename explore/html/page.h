@@ -52,6 +52,9 @@ std::string compare_html(const std::string& json);
 // The page of `workbench execute --html`. `json`: of execution_json().
 std::string execution_html(const std::string& json);
 
+// The page of `workbench search-bits --html`. `json`: of bit_search_json().
+std::string bits_html(const std::string& json);
+
 // The page of `workbench validate --html`. `json`: of validation_json().
 std::string validation_html(const std::string& json);
 

@@ -168,6 +168,39 @@ TEST(ImportQlinear, activations_are_computed_on_real_numbers) {
   EXPECT_EQ(unsigned_codes(sigmoid.run()), Unsigned{128});
 }
 
+// 0, 1, 2 and 3 have a mean of 1.5: 6 steps of 0.25 above the zero point.
+TEST(ImportQlinear, a_mean_over_axes_rounds_once) {
+  CodesModel m;
+  m.tensor("x", {1, 1, 1, 4}, kUint8, {3, 5, 7, 9}, {0.5F}, 3).result(kUint8, 0.25F, 2);
+  m.node("QLinearReduceMean").with("axes", Integers{3}).with("keepdims", 0);
+  const Tensor y = m.run();
+  EXPECT_EQ(y.shape(), (Shape{1, 1, 1}));
+  EXPECT_EQ(unsigned_codes(y), Unsigned{8});
+}
+
+// Equal numbers: halves along the last axis, quarters over all that old operator sets flatten.
+TEST(ImportQlinear, softmax_is_that_of_the_operator_set_it_names) {
+  const auto run = [](std::int64_t opset) {
+    CodesModel m;
+    m.tensor("x", {1, 2, 2}, kInt8, {5, 5, 5, 5}, {0.5F}, 1).result(kUint8, 0.00390625F);
+    m.node("QLinearSoftmax").with("opset", opset);
+    return unsigned_codes(m.run());
+  };
+  EXPECT_EQ(run(13), (Unsigned{128, 128, 128, 128}));
+  EXPECT_EQ(run(11), (Unsigned{64, 64, 64, 64}));
+}
+
+// 2 where the condition holds, else 5.
+TEST(ImportQlinear, where_chooses_between_real_numbers) {
+  CodesModel m;
+  m.model.codes("c", {2}, onnx::TensorProto::BOOL, {1, 0});
+  m.operands = {"c"};
+  m.tensor("x", {2}, kUint8, {4, 4}, {0.5F});
+  m.tensor("z", {2}, kUint8, {6, 6}, {1.0F}, 1);
+  m.result(kUint8, 0.5F, 1).node("QLinearWhere");
+  EXPECT_EQ(unsigned_codes(m.run()), (Unsigned{5, 11}));
+}
+
 TEST(ImportQlinear, what_cannot_be_imported_says_why) {
   CodesModel dynamic;
   dynamic.node("DynamicQuantizeLSTM", "");

@@ -86,6 +86,30 @@ TEST(CodeBits, become_those_of_weights_and_results) {
   EXPECT_EQ(found.shape(), (Shape{1, 2, 2, 2}));
 }
 
+// a and b = conv(a) are added: on PULP with codes of one width, the larger of 4 and 8; without
+// hardware each with its own. c alone has 4.
+TEST(CodeBits, of_operands_of_a_sum_are_one_width_where_the_target_asks_for_it) {
+  FloatGraph build("sum");
+  const ValueId x = build.input("x", {1, 2, 2, 2});
+  const ValueId a = build.conv("a", x, 2, {1, 0.5, -0.25, 1}, kRelu);
+  const ValueId b = build.conv("b", a, 2, {1, 0.5, -0.25, 1}, kRelu);
+  const ValueId sum = build.add("s", Binary{.kind = Binary::Kind::Add}, {a, b});
+  build.output(build.conv("c", sum, 2, {1, 0.5, -0.25, 1}));
+  const auto widths = [&](const QuantizeTarget& target) {
+    const CodeBits bits = code_bits(0, 0, {"a:activation-bits=4", "s:activation-bits=4"});
+    const QuantizeTarget narrow = with_activation_bits(target, bits);
+    const Graph annotated = narrow.annotate(narrow.prepare(build.graph()),
+                                            {{"x", 1}, {"a", 1}, {"b", 1}, {"s", 1}, {"c", 1}});
+    std::vector<int> found;
+    for (const char* name : {"a", "b", "s"}) {
+      found.push_back(value(annotated, name).quantization->bits);
+    }
+    return found;
+  };
+  EXPECT_EQ(widths(pulp_quantize_target({})), (std::vector<int>{8, 8, 4}));
+  EXPECT_EQ(widths(free_quantize_target(8)), (std::vector<int>{4, 8, 4}));
+}
+
 TEST(CodeBits, that_a_target_or_a_network_has_not_are_refused_by_name) {
   const Thresholds thresholds = {{"x", 1}, {"a", 1}, {"b", 1}, {"c", 1}};
   const auto refused = [&](const CodeBits& bits, const QuantizeTarget& target) {

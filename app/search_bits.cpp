@@ -1,0 +1,44 @@
+// workbench search-bits: widths of codes, layer by layer, that lose least for what they cost.
+#include "app/commands.h"
+#include "app/terminal.h"
+#include "compiler/quantize/statistics_cache.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "explore/bits/bit_report.h"
+#include "explore/flow/machine.h"
+#include "explore/html/page.h"
+
+namespace workbench::app {
+
+int search_bits(const SearchBitsOptions& options) {
+  require_writable_file(options.json);
+  require_writable_file(options.html);
+  create_folder(options.output);
+  limit_threads(options.quantization.threads);
+  BitSearchRequest request{.network = quantization_request(options.quantization),
+                           .calibration = calibration_request(options.quantization),
+                           .preprocessing = options.quantization.calibration.preprocess,
+                           .preprocessing_steps = options.quantization.calibration.steps,
+                           .objectives = options.objectives,
+                           .constraints = options.constraints,
+                           .points = options.points};
+  request.images = {.path = options.images,
+                    .labels = options.labels,
+                    .selection = {.size = options.limit},
+                    .skip_bad = options.quantization.calibration.skip_bad};
+  ProgressBar progress;
+  const BitSearchReport report = workbench::search_bits(request, progress.callback());
+  progress.clear();
+  if (!options.output.empty()) {
+    for (const BitPoint& point : report.points) {
+      write_file(options.output / recipe_file_name(point), recipe_file_text(point.recipe));
+    }
+  }
+  if (!options.json.empty()) write_file(options.json, bit_search_json(report));
+  if (!options.html.empty()) write_file(options.html, bits_html(bit_search_json(report)));
+  warn(report.warnings);
+  print(bit_search_text(report, {.colour = colours_wanted(), .every_layer = !options.brief}));
+  return report.passed() ? 0 : 1;
+}
+
+}  // namespace workbench::app
