@@ -391,7 +391,8 @@ void add_search_bits(CLI::App& app, Commands& commands) {
   CLI::App& command = *app.add_subcommand(
       "search-bits", "widths of codes, layer by layer, that lose least for what they cost");
   SearchBitsOptions& options = commands.add(command, search_bits);
-  add_quantization_options(command, options.quantization, {"weight-bits", "activation-bits"});
+  add_quantization_options(command, options.quantization,
+                           {"weight-bits", "activation-bits", "layer"});
   command.get_option("--hw")->description("a PULP machine (default: gap8)");
   command
       .add_option("--objective", options.objectives,

@@ -283,6 +283,12 @@ Attempt read_graph(Source& source, const std::string& name, const InputShapes& s
     state.notes.push_back("no output depends on what is refused: " + state.obstacles.text());
     state.obstacles = {};
   }
+  if (state.made_static > 0) {
+    state.notes.push_back(
+        fmt::format("dynamic quantization made static: the scales that {} operators find at run "
+                    "time are those of the calibration",
+                    state.made_static));
+  }
   if (scope.opset > kNewestOpset) {
     state.notes.push_back(
         fmt::format("opset {}: operators are known as of {}, what came later is "

@@ -329,6 +329,8 @@ std::size_t NodeReader::axis(std::int64_t axis, std::size_t rank) const {
   return static_cast<std::size_t>(axis < 0 ? axis + bound : axis);
 }
 
+void NodeReader::note_made_static() { ++state_.made_static; }
+
 bool NodeReader::wants_output(std::size_t i) const {
   if (i >= output_count()) return false;
   const std::string& output = proto_.output(static_cast<int>(i));

@@ -520,6 +520,7 @@ std::optional<AffineRequantize> quantlab_step(NodeReader& node, const std::strin
 // scale of 1 and a zero point of 0, so that the network is one of real numbers with the file's
 // weights, and is calibrated as any other. Its readers find real numbers where codes would be.
 void import_dynamic_quantize(NodeReader& node) {
+  node.note_made_static();
   node.emit(Identity{}, {node.float_input(0)});
   if (node.wants_output(1)) node.bind_constant(1, Tensor::scalar(1.0F));
   if (node.wants_output(2)) node.bind_constant(2, Tensor::scalar(std::uint8_t{0}));
@@ -569,6 +570,7 @@ std::size_t last_axis(const NodeReader& node, std::size_t i) {
 // scale of b, zero points, bias.
 void import_dynamic_product(NodeReader& node) {
   const bool codes_given = node.op() == "MatMulIntegerToFloat";
+  if (!codes_given) node.note_made_static();
   const std::size_t scale = codes_given ? 3 : 2, zero_point = codes_given ? 5 : 3;
   if (!is_real_operand(node, 0)) {
     node.refuse("input 0: expected the result of a DynamicQuantizeLinear, found {}",

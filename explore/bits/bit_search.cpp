@@ -300,8 +300,9 @@ class BitSearch {
       const auto of_kind = std::ranges::count(report_.points, kind, &BitPoint::kind);
       point.name = fmt::format("{} {}", to_string(kind), of_kind + 1);
     }
-    point.recipe = {.scheme = scheme_named(request_.network.scheme).recipe,
-                    .bits = code_bits(widths_, choice.options)};
+    const Scheme scheme = scheme_named(request_.network.scheme);
+    point.recipe = {.scheme = scheme.recipe,
+                    .bits = overridden(scheme.bits, code_bits(widths_, choice.options))};
     for (const std::size_t option : choice.options) point.bits.push_back(widths_.choices[option]);
     point.predicted_db = decibels(choice.loss);
     point.predicted_objective = choice.costs[0];

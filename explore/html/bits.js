@@ -53,7 +53,7 @@
         { name: "kind", type: "ordinal", domain: kinds, range: colours }],
       axes: [{ ...axis("x", "bottom", objective), format: "~s" }, axis("y", "left", title)],
       legends: [{ fill: "kind", orient: "top" }],
-      marks: [{ type: "symbol", name: "points", from: { data: "points" }, encode: { update: {
+      marks: [{ type: "symbol", name: "point_symbols", from: { data: "points" }, encode: { update: {
         x: at("x"), y: at("y"), fill: { scale: "kind", field: "kind" },
         size: { signal: "datum.front ? 130 : 60" }, tooltip: { field: "name" },
         stroke: { signal: "datum.front ? 'var(--ink)' : null" },

@@ -201,6 +201,25 @@ TEST(ImportQlinear, where_chooses_between_real_numbers) {
   EXPECT_EQ(unsigned_codes(m.run()), (Unsigned{5, 11}));
 }
 
+// 1 and 2 by 3 and -1 at a scale of 0.5, as real numbers: 1 * 1.5 + 2 * -0.5.
+TEST(ImportQlinear, dynamic_quantization_is_made_static_with_a_word) {
+  OnnxModel model;
+  model.input("x", {1, 2}).output("y");
+  model.codes("w", {2, 1}, kInt8, {3, -1});
+  model.floats("s", {}, {0.5F});
+  model.node("DynamicQuantizeLinear", {"x"}, {"q", "xs", "xz"});
+  model.node("MatMulInteger", {"q", "w", "xz"}, {"m"});
+  model.node("Cast", {"m"}, {"f"}).with("to", 1);
+  model.node("Mul", {"xs", "s"}, {"scale"});
+  model.node("Mul", {"f", "scale"}, {"y"});
+  EXPECT_EQ(model.notes(),
+            (std::vector<std::string>{"dynamic quantization made static: the scales that 1 "
+                                      "operators find at run time are those of the calibration"}));
+  const std::vector<Tensor> x = {Tensor::from<float>({1, 2}, {1, 2})};
+  const Tensor y = evaluate(model.import(), x, {.arithmetic = Arithmetic::Exact, .threads = 1})[0];
+  EXPECT_EQ(y.values<float>()[0], 0.5F);
+}
+
 TEST(ImportQlinear, what_cannot_be_imported_says_why) {
   CodesModel dynamic;
   dynamic.node("DynamicQuantizeLSTM", "");
