@@ -133,6 +133,28 @@ class Cli(WorkbenchTest):
             numbers = [int(line.split()[0]) for line in text.splitlines() if line[0] != " "]
             self.assertEqual(numbers, list(range(len(numbers))))
 
+    def test_an_instruction_has_one_number_in_hazards_errors_and_words(self):
+        self.succeed("workload", "tiny_cnn", "-o", "net.onnx")
+        self.succeed("compile", "--hw", "v3_96", "net.onnx", "-o", "p")
+        self.succeed("disasm", "p", "--format", "json", "-o", "p.json")
+        program = json.loads((self.folder / "p.json").read_text())
+        fields = [entry["xdnn_kv"] for entry in program["network"] if "xdnn_kv" in entry]
+        for field in fields:
+            field["id"] = str(7 + 2 * int(field["id"]))  # as vendors number
+        fields[2]["wait_conv"] = "0"
+        (self.folder / "bad.json").write_text(json.dumps(program))
+        done = self.workbench("run", "--hw", "v3_96", "--program", "bad.json", "--weights",
+                              "net.onnx", "--brief")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("hazard: instruction 2 (conv3) does not wait", done.stdout)
+        self.assertRegex(self.succeed("disasm", "bad.json", "--explain").stdout,
+                         r"(?m)^2 XNConv conv3\n    id +11 ")
+        fields[2]["inchan"] = "many"
+        (self.folder / "bad.json").write_text(json.dumps(program))
+        done = self.workbench("disasm", "bad.json")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(" (instruction 2): XNConv 'conv3': field inchan: ", done.stderr)
+
     def test_advice_is_what_the_sweep_says(self):
         text = self.succeed("run", "--hw", "gap8", "zoo:tiny_cnn", "--brief", "--advise", "--json",
                             "r.json", "--html", "r.html").stdout
