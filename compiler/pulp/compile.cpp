@@ -8,7 +8,7 @@
 #include "compiler/pulp/emit.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
-#include "compiler/pulp/share_rows.h"
+#include "compiler/pulp/plan_search.h"
 #include "compiler/pulp/support.h"
 #include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
@@ -237,7 +237,8 @@ void require_room_for_weights(const Network& network, const Machine& machine) {
     bytes += ceil_div(weights * layer.call.weight_bits, 8) + norms * layer.call.norm_bits / 8 +
              4 * static_cast<std::int64_t>(layer.bias.size());
   }
-  require_l3("weights need", bytes, machine);
+  const std::string obstacle = l3_obstacle("weights need", bytes, machine);
+  if (!obstacle.empty()) fail("{}", obstacle);
 }
 
 void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan,
@@ -252,46 +253,43 @@ void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan
   info.capacity_bytes = machine.l2.buffer_bytes;
 }
 
-}  // namespace
-
-namespace {
-
-// The program of a plan.
-LoopedProgram program_of(const Graph& quantized, const Network& network, const MemoryPlan& plan,
+// The program of a plan, without the bytes of its constants.
+LoopedProgram program_of(const Graph& quantized, const PlannedNetwork& way,
                          const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
                          const Machine& machine) {
-  LoopedProgram looped = emit(quantized, network, plan, turns, uses, tiler, machine);
+  LoopedProgram looped =
+      emit_without_constants(quantized, *way.network, way.plan, turns, uses, tiler, machine);
   if (tiler == Tiler::Optimal) drop_idle_barriers(looped, machine);
   return looped;
-}
-
-Cycles expected_end(const Program& program, const Machine& machine) {
-  return analytic_schedule(program, machine).expected.end;
 }
 
 }  // namespace
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
   const auto norms = options.tiler == Tiler::Dory ? NormStyle::Dorys : NormStyle::Ours;
-  Network network = layers_of(quantized, machine, options.norm_bits, norms);
-  share_rows(network, machine, options.tiler);
+  const Network network = layers_of(quantized, machine, options.norm_bits, norms);
   require_room_for_weights(network, machine);
   const std::vector<HostTurn> turns = host_turns(quantized, network);
   const HostUses uses = host_uses(quantized, network, turns);
-  const std::vector<MemoryPlan> plans = plan_memory(network, machine, options.tiler, turns, uses);
-  const auto written = [&](const MemoryPlan& plan) {
-    return program_of(quantized, network, plan, turns, uses, options.tiler, machine);
+  PlanSearch search(network, machine, options.tiler, turns, uses);
+  const std::vector<PlannedNetwork> ways = search.run();
+  const auto written = [&](const PlannedNetwork& way) {
+    return program_of(quantized, way, turns, uses, options.tiler, machine);
   };
-  const MemoryPlan* plan = &plans.front();
-  LoopedProgram looped = written(*plan);
-  for (std::size_t i = 1; i < plans.size(); ++i) {
-    LoopedProgram other = written(plans[i]);
-    if (expected_end(other.program, machine) >= expected_end(looped.program, machine)) continue;
-    plan = &plans[i];
+  const PlannedNetwork* best = &ways.front();
+  LoopedProgram looped = written(*best);
+  Cycles least = ways.size() > 1 ? expected_end(looped.program, machine) : Cycles{};
+  for (std::size_t i = 1; i < ways.size(); ++i) {
+    LoopedProgram other = written(ways[i]);
+    const Cycles cycles = expected_end(other.program, machine);
+    if (cycles >= least) continue;
+    best = &ways[i];
+    least = cycles;
     looped = std::move(other);
   }
+  add_constants(*best->network, best->plan, looped.program);
   Program program = in_tile_loops(std::move(looped));
-  describe(quantized, machine, *plan, program.info);
+  describe(quantized, machine, best->plan, program.info);
   describe_host_steps(quantized, network, turns, machine, options, program);
   return program;
 }

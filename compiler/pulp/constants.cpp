@@ -70,50 +70,32 @@ ConstantPart part_of(const Layer& layer, std::int64_t first, std::int64_t channe
   return part;
 }
 
-// Where the next bytes go.
-std::int64_t align(std::string& image) {
-  image.resize(static_cast<std::size_t>(aligned(static_cast<std::int64_t>(image.size()))), '\0');
-  return static_cast<std::int64_t>(image.size());
-}
-
 // DORY's files: each array whole. A part is a piece of each.
-void append_by_array(const Layer& layer, std::vector<ConstantPart>& parts, std::string& image) {
-  const std::int64_t channels = layer.call.out_c;
-  const std::int64_t row = weight_row_bytes(layer);
+void place_by_array(const Layer& layer, std::vector<ConstantPart>& parts, std::int64_t& end) {
   const std::int64_t norm = layer.kappa.empty() ? 0 : layer.call.norm_bits / 8;
-  const std::int64_t weights = align(image);
-  append_weights(layer, 0, channels, image);
-  const std::int64_t kappa = align(image);
-  append_kappa(layer, 0, channels, image);
-  const std::int64_t lambda = align(image);
-  append_lambda(layer, 0, channels, image);
-  const std::int64_t bias = align(image);
-  append_bias(layer, 0, channels, image);
-  for (ConstantPart& part : parts) {
-    const auto piece = [&](std::int64_t base, std::int64_t each, std::int64_t offset) {
-      if (each == 0) return;
-      part.pieces.push_back(
-          {base + part.first * each, offset, part.channels * each, part.first + part.channels});
-    };
-    piece(weights, row, part.weights);
-    piece(kappa, norm, part.kappa);
-    piece(lambda, norm, part.lambda);
-    piece(bias, layer.bias.empty() ? 0 : 4, part.bias);
-  }
+  const auto place = [&](std::int64_t each, std::int64_t ConstantPart::*offset) {
+    const std::int64_t base = aligned(end);
+    end = base + each * layer.call.out_c;
+    if (each == 0) return;
+    for (ConstantPart& part : parts) {
+      part.pieces.push_back({base + part.first * each, part.*offset, part.channels * each,
+                             part.first + part.channels});
+    }
+  };
+  place(weight_row_bytes(layer), &ConstantPart::weights);
+  place(norm, &ConstantPart::kappa);
+  place(norm, &ConstantPart::lambda);
+  place(layer.bias.empty() ? 0 : 4, &ConstantPart::bias);
 }
 
 constexpr std::int64_t kFewestPieces = 28;  // of a layer whose weights are larger than as many
 
-void append_by_part(const Layer& layer, std::int64_t tile_channels,
-                    std::vector<ConstantPart>& parts, std::string& image) {
+void place_by_part(const Layer& layer, std::int64_t tile_channels, std::vector<ConstantPart>& parts,
+                   std::int64_t& end_of_all) {
   const std::int64_t row = weight_row_bytes(layer);
   for (ConstantPart& part : parts) {
-    const std::int64_t l3 = align(image);
-    append_kappa(layer, part.first, part.channels, image);
-    append_lambda(layer, part.first, part.channels, image);
-    append_bias(layer, part.first, part.channels, image);
-    append_weights(layer, part.first, part.channels, image);
-    CHECK(static_cast<std::int64_t>(image.size()) == l3 + part.bytes, "{}", layer.name);
+    const std::int64_t l3 = aligned(end_of_all);
+    end_of_all = l3 + part.bytes;
     // As many tiles' channels at a time as make a piece; 0 tiles: all at once.
     std::int64_t step = part.channels;
     if (tile_channels > 0 && row > 0) {
@@ -130,6 +112,18 @@ void append_by_part(const Layer& layer, std::int64_t tile_channels,
   }
 }
 
+// As they lie in L2.
+std::string bytes_of(const Layer& layer, const ConstantPart& part) {
+  std::string bytes;
+  bytes.reserve(static_cast<std::size_t>(part.bytes));
+  append_kappa(layer, part.first, part.channels, bytes);
+  append_lambda(layer, part.first, part.channels, bytes);
+  append_bias(layer, part.first, part.channels, bytes);
+  append_weights(layer, part.first, part.channels, bytes);
+  CHECK(static_cast<std::int64_t>(bytes.size()) == part.bytes, "{}", layer.name);
+  return bytes;
+}
+
 }  // namespace
 
 std::int64_t weight_row_bytes(const Layer& layer) {
@@ -141,8 +135,8 @@ std::int64_t constant_bytes(const Layer& layer) {
   return part_of(layer, 0, layer.call.out_c).bytes;
 }
 
-std::vector<ConstantPart> append_constants(const Layer& layer, const Tiling& tiling, Tiler tiler,
-                                           std::string& image) {
+std::vector<ConstantPart> place_constants(const Layer& layer, const Tiling& tiling, Tiler tiler,
+                                          std::int64_t& end) {
   if (constant_bytes(layer) == 0) return {};
   const std::int64_t step = tiling.weights_from_l3_by_slice ? tiling.slice.out_c : layer.call.out_c;
   std::vector<ConstantPart> parts;
@@ -150,12 +144,27 @@ std::vector<ConstantPart> append_constants(const Layer& layer, const Tiling& til
     parts.push_back(part_of(layer, c, std::min(step, layer.call.out_c - c)));
   }
   if (tiler == Tiler::Dory && parts.size() > 1) {
-    append_by_array(layer, parts, image);
+    place_by_array(layer, parts, end);
   } else {
     const bool piecewise = tiler == Tiler::Optimal && parts.size() == 1;
-    append_by_part(layer, piecewise ? tiling.tile.out_c : 0, parts, image);
+    place_by_part(layer, piecewise ? tiling.tile.out_c : 0, parts, end);
   }
   return parts;
+}
+
+std::string constants_image(const Network& network, const MemoryPlan& plan) {
+  std::string image(static_cast<std::size_t>(plan.constants_bytes), '\0');
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    for (const ConstantPart& part : plan.layers[i].constants) {
+      const std::string bytes = bytes_of(network.layers[i], part);
+      for (const ConstantPart::Piece& piece : part.pieces) {
+        image.replace(static_cast<std::size_t>(piece.l3), static_cast<std::size_t>(piece.bytes),
+                      bytes, static_cast<std::size_t>(piece.offset),
+                      static_cast<std::size_t>(piece.bytes));
+      }
+    }
+  }
+  return image;
 }
 
 std::int64_t weight_checksum(const Layer& layer) {

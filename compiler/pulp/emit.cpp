@@ -83,7 +83,6 @@ LayerTiling layer_tiling(const LayerCode& code, std::int32_t index) {
   tiling.l2_slices = static_cast<std::int64_t>(code.slices.size());
   tiling.l1_bytes = code.tiling.map.end;
   tiling.l2_bytes = code.plan.l2_bytes;
-  tiling.weight_checksum = weight_checksum(code.layer);
   tiling.double_buffered = code.tiling.double_buffered;
   return tiling;
 }
@@ -102,7 +101,6 @@ class Emitter {
         machine_(machine) {}
 
   LoopedProgram run() {
-    program_.constants = plan_.constants;
     program_.l2_bytes = plan_.l2_bytes;
     program_.l3_bytes = plan_.l3_bytes;
     HostGraph host = host_graph(graph_, turns_);
@@ -305,10 +303,27 @@ class Emitter {
 
 }  // namespace
 
+LoopedProgram emit_without_constants(const Graph& quantized, const Network& network,
+                                     const MemoryPlan& plan, const std::vector<HostTurn>& turns,
+                                     const HostUses& uses, Tiler tiler, const Machine& machine) {
+  return Emitter(quantized, network, plan, turns, uses, tiler, machine).run();
+}
+
+void add_constants(const Network& network, const MemoryPlan& plan, Program& program) {
+  program.constants = constants_image(network, plan);
+  for (LayerTiling& tiling : program.tilings) {
+    tiling.weight_checksum =
+        weight_checksum(network.layers[static_cast<std::size_t>(tiling.layer)]);
+  }
+}
+
 LoopedProgram emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
                    const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
                    const Machine& machine) {
-  return Emitter(quantized, network, plan, turns, uses, tiler, machine).run();
+  LoopedProgram looped =
+      emit_without_constants(quantized, network, plan, turns, uses, tiler, machine);
+  add_constants(network, plan, looped.program);
+  return looped;
 }
 
 }  // namespace workbench::pulp

@@ -15,5 +15,11 @@ namespace workbench::pulp {
 LoopedProgram emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
                    const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
                    const Machine& machine);
+// The same without the bytes of the constants, on which no time depends: programs are weighed so,
+// and the chosen one gets its constants.
+LoopedProgram emit_without_constants(const Graph& quantized, const Network& network,
+                                     const MemoryPlan& plan, const std::vector<HostTurn>& turns,
+                                     const HostUses& uses, Tiler tiler, const Machine& machine);
+void add_constants(const Network& network, const MemoryPlan& plan, Program& program);
 
 }  // namespace workbench::pulp

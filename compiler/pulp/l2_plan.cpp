@@ -38,8 +38,8 @@ struct Life {
 class Planner {
  public:
   Planner(const Network& network, const Machine& machine, Tiler tiler,
-          const std::vector<HostTurn>& turns, const HostUses& uses)
-      : network_(network), machine_(machine), tiler_(tiler) {
+          const std::vector<HostTurn>& turns, const HostUses& uses, TilingMemo& memo)
+      : network_(network), machine_(machine), tiler_(tiler), memo_(memo) {
     lives_.resize(network.activations.size());
     for (std::size_t i = 0; i < network.layers.size(); ++i) {
       const Layer& layer = network.layers[i];
@@ -57,21 +57,27 @@ class Planner {
     }
   }
 
-  std::vector<MemoryPlan> run() {
-    while (true) {
+  MemoryPlans run() {
+    while (obstacle_.empty()) {
       if (cut_layers()) {
-        if (auto plan = place()) {
-          std::vector<MemoryPlan> plans{std::move(*plan)};
-          auto far = tiler_ == Tiler::Optimal ? far_prefetch(plans.front()) : std::nullopt;
-          if (far) plans.push_back(std::move(*far));
-          return plans;
-        }
+        if (auto plan = place()) return with_far_prefetch(std::move(*plan));
       }
       CHECK(restarts_ <= static_cast<int>(network_.activations.size()), "no end of spilling");
     }
+    return {{}, obstacle_};
   }
 
  private:
+  MemoryPlans with_far_prefetch(MemoryPlan plan) {
+    obstacle_ = l3_obstacle("weights and activations need", plan.l3_bytes, machine_);
+    if (!obstacle_.empty()) return {{}, obstacle_};
+    auto far = tiler_ == Tiler::Optimal ? far_prefetch(plan) : std::nullopt;
+    MemoryPlans result;
+    result.plans.push_back(std::move(plan));
+    if (far) result.plans.push_back(std::move(*far));
+    return result;
+  }
+
   std::size_t root(std::int32_t a) const { return static_cast<std::size_t>(root_of(network_, a)); }
   std::int64_t layer_count() const { return static_cast<std::int64_t>(network_.layers.size()); }
 
@@ -146,7 +152,7 @@ class Planner {
 
   const TilingResult& tiling_of(std::int64_t i, const L2Budget& budget) {
     const auto key = std::tuple(i, budget.bytes, budget.input_in_l3, budget.output_in_l3,
-                                budget.weights_at_once);
+                                budget.weights_at_once, budget.channels_outer);
     if (const auto known = tilings_.find(key); known != tilings_.end()) return known->second;
     const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
     return tilings_.emplace(key, found_tiling(layer, budget)).first->second;
@@ -161,7 +167,7 @@ class Planner {
         return dorys;
       }
     }
-    return optimal_tiling(layer, network_, machine_, budget, costs_);
+    return optimal_tiling(layer, network_, machine_, budget, memo_);
   }
 
   static Tiling whole_slice(const Layer& layer) {
@@ -192,7 +198,7 @@ class Planner {
       const L2Budget budget = budget_of(i);
       const auto& [tiling, obstacle] = tiling_of(i, budget);
       if (!tiling) {
-        if (!spill_largest(in_the_way(i))) fail("{}", obstacle);
+        if (!spill_largest(in_the_way(i))) obstacle_ = obstacle;
         return false;
       }
       if (tiling->input_from_l3 && !budget.input_in_l3) {
@@ -295,13 +301,11 @@ class Planner {
   MemoryPlan sketch() const {
     MemoryPlan plan;
     plan.homes.resize(network_.activations.size());
-    std::int64_t constants = 0;
-    for (const Layer& layer : network_.layers) constants += constant_bytes(layer) + 16;  // aligned
-    plan.constants.reserve(static_cast<std::size_t>(constants));
     for (std::size_t i = 0; i < cuts_.size(); ++i) {
       LayerPlan layer;
       layer.tiling = cuts_[i];
-      layer.constants = append_constants(network_.layers[i], layer.tiling, tiler_, plan.constants);
+      layer.constants =
+          place_constants(network_.layers[i], layer.tiling, tiler_, plan.constants_bytes);
       // DORY's layers with sliced weights load them themselves.
       const bool alone = layer.constants.size() == 1 || tiler_ == Tiler::Optimal;
       layer.ahead = layer.constants.empty() || !alone ? 0 : ahead_[i];
@@ -376,6 +380,11 @@ class Planner {
 
   // --- prefetch across layers -------------------------------------------------------------------
 
+  static std::int64_t map_tiles(const Layer& layer, const Tiling& tiling) {
+    return ceil_div(layer.call.out_h, tiling.tile.out_h) *
+           ceil_div(layer.call.out_w, tiling.tile.out_w);
+  }
+
   ConstantLoad load_of(std::size_t i, const Tiling& tiling) {
     const Layer& layer = network_.layers[i];
     ConstantLoad load;
@@ -384,12 +393,14 @@ class Planner {
     load.twice = tiling.l2_double_buffered;
     Tiling resident = tiling;
     if (!load.maps) resident.weights_from_l3_by_slice = false;
-    load.cycles = static_cast<double>(modelled_cycles(layer, resident, machine_, 0, costs_).value);
+    load.cycles =
+        static_cast<double>(modelled_cycles(layer, resident, machine_, 0, memo_.costs).value);
     if (tiling.weights_from_l3_by_slice) {
       load.parts = ceil_div(layer.call.out_c, tiling.slice.out_c);
     } else {
       load.pieces = std::clamp<std::int64_t>(load.bytes / kPieceBytes, 1,
                                              ceil_div(layer.call.out_c, tiling.tile.out_c));
+      if (tiling.order == LoopOrder::RowsOuter) load.turns = map_tiles(layer, tiling);
     }
     return load;
   }
@@ -401,7 +412,8 @@ class Planner {
     return peak_demand(problem_of(l2, machine_.l2.buffer_bytes)) <= machine_.l2.buffer_bytes;
   }
 
-  // Tilings worth a look for the layer: as it is, and with constants in more slices.
+  // Tilings worth a look for the layer: as it is, with channels that are done one after the other,
+  // and with constants in more slices.
   std::vector<Tiling> ways_of_loading(std::size_t i) {
     std::vector<Tiling> ways{cuts_[i]};
     const auto index = static_cast<std::int64_t>(i);
@@ -409,6 +421,11 @@ class Planner {
     const bool maps = budget.input_in_l3 || budget.output_in_l3 || cuts_[i].input_from_l3 ||
                       cuts_[i].output_to_l3 || cuts_[i].passes.over != PassOver::Nothing;
     if (maps || !channels_can_be_sliced(network_.layers[i])) return ways;
+    if (cuts_[i].order == LoopOrder::RowsOuter && map_tiles(network_.layers[i], cuts_[i]) > 1) {
+      L2Budget ordered = budget;
+      ordered.channels_outer = true;
+      if (const auto& tiling = tiling_of(index, ordered).tiling) ways.push_back(*tiling);
+    }
     const std::int64_t bytes = constant_bytes(network_.layers[i]);
     for (const std::int64_t parts : {4, 8, 16}) {
       budget.weights_at_once = bytes / parts;
@@ -420,14 +437,14 @@ class Planner {
 
   // Layer by layer from the last, the way that L3's queue gains most by, if L2 has room for it.
   // None: there is no better one.
-  std::optional<MemoryPlan> far_prefetch(const MemoryPlan& plan) {
+  std::optional<MemoryPlan> far_prefetch(MemoryPlan& plan) {
     std::optional<MemoryPlan> far;
     std::vector<ConstantLoad> loads;
     for (std::size_t i = 0; i < cuts_.size(); ++i) {
       loads.push_back(load_of(i, cuts_[i]));
       ahead_[i] = loads[i].ahead = plan.layers[i].ahead;
     }
-    double least = cycles_with_loads(loads, machine_);
+    double least = plan.cycles = cycles_with_loads(loads, machine_);
     for (int round = 0; round < kRounds; ++round) {
       const double before = least;
       for (std::size_t i = cuts_.size(); i-- > 1;) {
@@ -460,7 +477,7 @@ class Planner {
           MemoryPlan other = sketch();
           if (may_fit(other) && try_to_place(other)) {
             far = std::move(other);
-            least = cycles;
+            least = far->cycles = cycles;
             continue;
           }
         }
@@ -477,15 +494,14 @@ class Planner {
         candidates.push_back(r);
       }
     }
-    const std::int64_t peak = peak_demand(problem_of(list, machine_.l2.buffer_bytes));
-    if (!spill_largest(candidates)) {
-      fail("activations and weights need {} bytes of L2 at a time, {} are there", peak,
-           machine_.l2.buffer_bytes);
-    }
+    if (spill_largest(candidates)) return;
+    obstacle_ = fmt::format("activations and weights need {} bytes of L2 at a time, {} are there",
+                            peak_demand(problem_of(list, machine_.l2.buffer_bytes)),
+                            machine_.l2.buffer_bytes);
   }
 
   void place_in_l3(const std::vector<Wanted>& l3, MemoryPlan& plan) const {
-    const auto constants = static_cast<std::int64_t>(plan.constants.size());
+    const std::int64_t constants = plan.constants_bytes;
     plan.l3_bytes = constants;
     if (constants > 0) {
       plan.volumes.push_back({"constants", Space::L3, 0, constants, 0, layer_count()});
@@ -495,7 +511,6 @@ class Planner {
       const auto extent = allocate_all(l3, Space::L3, base, machine_.l3.size_bytes, plan);
       plan.l3_bytes = extent.value_or(base + peak_demand(problem_of(l3, machine_.l3.size_bytes)));
     }
-    require_l3("weights and activations need", plan.l3_bytes, machine_);
   }
 
   std::int64_t operand_bytes(std::int64_t i, const MemoryPlan& plan) const {
@@ -512,27 +527,37 @@ class Planner {
   std::vector<Life> lives_;  // per activation; only of roots
   std::set<std::size_t> spilled_;
   std::vector<Tiling> cuts_;
-  std::map<std::tuple<std::int64_t, std::int64_t, bool, bool, std::int64_t>, TilingResult> tilings_;
+  std::map<std::tuple<std::int64_t, std::int64_t, bool, bool, std::int64_t, bool>, TilingResult>
+      tilings_;
   std::vector<std::int64_t> ahead_;  // per layer, as asked for
-  KernelCosts costs_{machine_};
+  TilingMemo& memo_;
   int restarts_ = 0;
+  std::string obstacle_;
 };
 
 }  // namespace
 
 // Proposed is what such memories are built with: a power of two.
-void require_l3(std::string_view what, std::int64_t bytes, const Machine& machine) {
-  if (bytes <= machine.l3.size_bytes) return;
+std::string l3_obstacle(std::string_view what, std::int64_t bytes, const Machine& machine) {
+  if (bytes <= machine.l3.size_bytes) return "";
   const std::uint64_t larger = std::bit_ceil(static_cast<std::uint64_t>(bytes));
   const std::string proposed =
       larger % 1048576 == 0 ? fmt::format("{}M", larger / 1048576) : std::to_string(larger);
-  fail("{} {} bytes of L3, {} has {}: --l3 {} gives it more", what, bytes, machine.name,
-       machine.l3.size_bytes, proposed);
+  return fmt::format("{} {} bytes of L3, {} has {}: --l3 {} gives it more", what, bytes,
+                     machine.name, machine.l3.size_bytes, proposed);
 }
 
-std::vector<MemoryPlan> plan_memory(const Network& network, const Machine& machine, Tiler tiler,
-                                    const std::vector<HostTurn>& turns, const HostUses& uses) {
-  return Planner(network, machine, tiler, turns, uses).run();
+MemoryPlans plan_memory(const Network& network, const Machine& machine, Tiler tiler,
+                        const std::vector<HostTurn>& turns, const HostUses& uses,
+                        TilingMemo& memo) {
+  return Planner(network, machine, tiler, turns, uses, memo).run();
+}
+
+MemoryPlans plan_memory(const Network& network, const Machine& machine, Tiler tiler,
+                        const std::vector<HostTurn>& turns, const HostUses& uses) {
+  KernelCosts costs(machine);
+  TilingMemo memo{costs};
+  return plan_memory(network, machine, tiler, turns, uses, memo);
 }
 
 }  // namespace workbench::pulp

@@ -10,6 +10,7 @@
 
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/optimal_tiling.h"
 #include "compiler/pulp/tiling.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/machine.h"
@@ -59,18 +60,26 @@ struct MemoryPlan {
   std::vector<Home> homes;  // per activation
   std::vector<LayerPlan> layers;
   std::vector<PlannedVolume> volumes;
-  std::string constants;  // L3 [0, size)
+  std::int64_t constants_bytes = 0;  // L3 [0, constants_bytes)
   std::int64_t l2_bytes = 0, l3_bytes = 0;
+  double cycles = 0;  // by the model of the layers and of the queue of L3's transfers
+};
+
+struct MemoryPlans {
+  std::vector<MemoryPlan> plans;
+  std::string obstacle;  // where there are none: one line, what fits in no way
 };
 
 // Plans to choose from by the time of their programs. Of the first, constants come one layer ahead,
 // and in slices only where they do not fit L2; of another, which the optimal tiler may find, as far
-// ahead and in as many slices as the queue of L3's transfers gains by (prefetch.h). Throws Error
-// naming the layer that fits in no way.
-std::vector<MemoryPlan> plan_memory(const Network& network, const Machine& machine, Tiler tiler,
-                                    const std::vector<HostTurn>& turns, const HostUses& uses);
+// ahead and in as many slices as the queue of L3's transfers gains by (prefetch.h). `memo`: of the
+// network's layers on machines that differ in L1 and L2 only.
+MemoryPlans plan_memory(const Network& network, const Machine& machine, Tiler tiler,
+                        const std::vector<HostTurn>& turns, const HostUses& uses, TilingMemo& memo);
+MemoryPlans plan_memory(const Network& network, const Machine& machine, Tiler tiler,
+                        const std::vector<HostTurn>& turns, const HostUses& uses);
 
-// Throws Error "WHAT N bytes of L3, ..." where the machine has fewer, with the option to change it.
-void require_l3(std::string_view what, std::int64_t bytes, const Machine& machine);
+// "WHAT N bytes of L3, ..." where the machine has fewer, with the option to change it; else "".
+std::string l3_obstacle(std::string_view what, std::int64_t bytes, const Machine& machine);
 
 }  // namespace workbench::pulp

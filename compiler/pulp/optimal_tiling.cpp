@@ -3,6 +3,7 @@
 #include "compiler/pulp/optimal_tiling.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <optional>
 
@@ -23,18 +24,6 @@ namespace {
 
 // Of the tiles that the rough model likes best, so many of each kernel are modelled call by call.
 constexpr std::size_t kModelled = 5;
-
-// Of a large L1 the best tiles of smaller ones are weighed as well: the rough model ranks the many
-// tiles that fit it less well, and more memory is not to be slower. From the 64 KiB of the
-// published clusters on, by halves of an octave.
-std::vector<std::int64_t> smaller_memories(std::int64_t bytes) {
-  std::vector<std::int64_t> result;
-  for (std::int64_t octave = 65536; octave < bytes; octave *= 2) {
-    result.push_back(octave);
-    if (octave / 2 * 3 < bytes) result.push_back(octave / 2 * 3);
-  }
-  return result;
-}
 
 // Cycles its neighbours spend on transfers when this layer takes operands from or leaves results in
 // L3.
@@ -72,27 +61,22 @@ double cycles_before(const Layer& layer, const Network& network, const Machine& 
 class Cheapest {
  public:
   Cheapest(const Layer& layer, const Network& network, const Machine& machine,
-           const L2Budget& budget, KernelCosts& costs)
+           const L2Budget& budget, TilingMemo& memo)
       : layer_(layer),
         machine_(machine),
         budget_(budget),
-        costs_(costs),
+        memo_(memo),
+        shape_(memo.shape_of(layer)),
         before_(cycles_before(layer, network, machine)) {}
 
   void look_at(Tiling tiling) {
-    tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_, costs_);
-    const std::int64_t cycles =
-        tiling.modelled.value + elsewhere(layer_, tiling, budget_, machine_);
-    if (best_ && cycles >= cycles_) return;
-    best_ = tiling;
-    cycles_ = cycles;
+    tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_, memo_.costs);
+    keep(tiling);
   }
-  // `l1`: the machine, or one with less of L1.
-  void look_at_all(const Tiling& sliced, const Machine& l1) {
-    for (Tiling tiling : rank_tiles(layer_, sliced, l1, kModelled)) {
-      tiling.commands_2d = true;
-      look_at(tiling);
-    }
+  void look_at_all(const Tiling& sliced) {
+    const auto [known, is_new] = memo_.best.try_emplace(key_of(sliced));
+    if (is_new) known->second = best_of(sliced);
+    if (known->second) keep(*known->second);
   }
   void look_at_passes(const Tiling& sliced) {
     for (const Tiling& tiling : pass_tiles(layer_, sliced, machine_)) look_at(tiling);
@@ -109,10 +93,42 @@ class Cheapest {
   std::optional<Tiling> take() const { return best_; }
 
  private:
+  void keep(const Tiling& tiling) {
+    const std::int64_t cycles =
+        tiling.modelled.value + elsewhere(layer_, tiling, budget_, machine_);
+    if (best_ && cycles >= cycles_) return;
+    best_ = tiling;
+    cycles_ = cycles;
+  }
+  std::optional<Tiling> best_of(const Tiling& sliced) {
+    std::optional<Tiling> best;
+    for (Tiling& tiling : rank_tiles(layer_, sliced, machine_, kModelled, budget_.channels_outer)) {
+      tiling.commands_2d = true;
+      tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_, memo_.costs);
+      if (!best || tiling.modelled < best->modelled) best = tiling;
+    }
+    return best;
+  }
+  TilingMemo::Key key_of(const Tiling& sliced) const {
+    const int ways =
+        (sliced.input_from_l3 ? 1 : 0) + (sliced.output_to_l3 ? 2 : 0) +
+        (sliced.weights_from_l3_by_slice ? 4 : 0) + (sliced.l2_double_buffered ? 8 : 0) +
+        (sliced.slice_order == LoopOrder::RowsOuter ? 16 : 0) + (budget_.channels_outer ? 32 : 0);
+    const double before = sliced.weights_from_l3_by_slice ? before_ : 0;
+    return {shape_,
+            sliced.slice.out_c,
+            sliced.slice.out_h,
+            sliced.slice.out_w,
+            ways,
+            machine_.l1.buffer_bytes,
+            before};
+  }
+
   const Layer& layer_;
   const Machine& machine_;
   const L2Budget& budget_;
-  KernelCosts& costs_;
+  TilingMemo& memo_;
+  int shape_;
   double before_;
   std::optional<Tiling> best_;
   std::int64_t cycles_ = 0;
@@ -120,14 +136,25 @@ class Cheapest {
 
 }  // namespace
 
-TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                            const L2Budget& budget) {
-  KernelCosts costs(machine);
-  return optimal_tiling(layer, network, machine, budget, costs);
+int TilingMemo::shape_of(const Layer& layer) {
+  const auto same = [&](const auto& shape) {
+    return shape.first == layer.call && shape.second == layer.pad_bottom;
+  };
+  const auto known = std::find_if(shapes.begin(), shapes.end(), same);
+  if (known == shapes.end()) shapes.emplace_back(layer.call, layer.pad_bottom);
+  const auto index = known - shapes.begin();
+  return static_cast<int>(known == shapes.end() ? std::ssize(shapes) - 1 : index);
 }
 
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                            const L2Budget& budget, KernelCosts& costs) {
+                            const L2Budget& budget) {
+  KernelCosts costs(machine);
+  TilingMemo memo{costs};
+  return optimal_tiling(layer, network, machine, budget, memo);
+}
+
+TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                            const L2Budget& budget, TilingMemo& memo) {
   const std::vector<Tiling> choices = slice_choices(layer, machine, budget);
   if (choices.empty()) {
     return {std::nullopt,
@@ -135,13 +162,8 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
                         "it",
                         layer.name, smallest_l2(layer, machine, budget), budget.bytes)};
   }
-  Cheapest cheapest(layer, network, machine, budget, costs);
-  for (const Tiling& sliced : choices) cheapest.look_at_all(sliced, machine);
-  Machine less = machine;
-  for (const std::int64_t l1 : smaller_memories(machine.l1.buffer_bytes)) {
-    less.l1.buffer_bytes = l1;
-    for (const Tiling& sliced : choices) cheapest.look_at_all(sliced, less);
-  }
+  Cheapest cheapest(layer, network, machine, budget, memo);
+  for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
   cheapest.look_at_dorys(network);
   if (!cheapest.take()) {
     for (const Tiling& sliced : choices) cheapest.look_at_passes(sliced);
@@ -295,6 +317,17 @@ std::vector<Tiling> weight_slices(const Layer& layer, const Machine& machine,
 }
 
 }  // namespace
+
+std::vector<std::int64_t> smaller_memories(std::int64_t bytes) {
+  std::vector<std::int64_t> result;
+  if (bytes < 4) return result;
+  const auto octave =  // the largest power of two below
+      static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(bytes - 1)));
+  for (const std::int64_t size : {octave / 2 * 3, octave, octave / 4 * 3}) {
+    if (size < bytes && 2 * size >= bytes) result.push_back(size);
+  }
+  return result;
+}
 
 std::int64_t l2_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine) {
   const KernelKind kernel = dory_kernel(layer, machine);

@@ -1,6 +1,9 @@
 // Ways to pass a layer through L2.
 #pragma once
 
+#include <map>
+#include <optional>
+#include <tuple>
 #include <vector>
 
 #include "compiler/pulp/tile_model.h"
@@ -25,8 +28,25 @@ std::int64_t smallest_l2(const Layer& layer, const Machine& machine, const L2Bud
 // when no legal tile exists: then the smallest L1 or L2 that would do is named.
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                             const L2Budget& budget);
-// The same, with what kernel calls cost from the layers before (tile_model.h).
+
+// What has been found for layers of one network on machines that differ in L1 and L2 only.
+struct TilingMemo {
+  KernelCosts& costs;
+  // By the number of the layer's shape, slice, what of it comes from L3 or goes there, L1 and the
+  // time before.
+  using Key = std::tuple<int, std::int64_t, std::int64_t, std::int64_t, int, std::int64_t, double>;
+  std::map<Key, std::optional<Tiling>> best = {};
+  // Layers of one shape have tiles in common. Of one: the call, the padding below.
+  std::vector<std::pair<Kernel, std::int64_t>> shapes = {};
+  int shape_of(const Layer& layer);
+};
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                            const L2Budget& budget, KernelCosts& costs);
+                            const L2Budget& budget, TilingMemo& memo);
+
+// Sizes of memory below `bytes` whose plans are weighed beside those for all of it: more memory is
+// not to be slower, and searches by a model choose among more with more. They are powers of two and
+// one and a half of them, down to half of `bytes`, so that what a smaller memory of such a size is
+// planned with is weighed for a larger one as well. Descending.
+std::vector<std::int64_t> smaller_memories(std::int64_t bytes);
 
 }  // namespace workbench::pulp

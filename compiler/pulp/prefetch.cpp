@@ -19,7 +19,6 @@ class Queue {
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (layers_[i].bytes > 0 && layers_[i].ahead == 0) ask(i, now_);
       layers_[i].parts > 1 ? in_parts(i) : at_once(i);
-      if (layers_[i].maps) free_ = std::max(free_, now_);
     }
     return now_;
   }
@@ -47,9 +46,13 @@ class Queue {
   void at_once(std::size_t i) {
     const ConstantLoad& layer = layers_[i];
     now_ = std::max(now_, first_[i]);
+    if (!layer.maps) ask_for_later_layers(i);
+    const auto pieces = static_cast<double>(layer.pieces);
+    const double before_last = (pieces - 1) / (pieces * static_cast<double>(layer.turns));
+    now_ = std::max(now_ + layer.cycles, last_[i] + layer.cycles * (1 - before_last));
+    if (!layer.maps) return;
+    free_ = std::max(free_, now_);  // the last slice of the map has gone through
     ask_for_later_layers(i);
-    now_ =
-        std::max(now_ + layer.cycles, last_[i] + layer.cycles / static_cast<double>(layer.pieces));
   }
 
   void in_parts(std::size_t i) {

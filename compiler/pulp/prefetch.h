@@ -16,9 +16,12 @@ struct ConstantLoad {
   std::int64_t bytes = 0;   // of its constants; 0: it has none
   std::int64_t parts = 1;   // slices that they come in, one after the other, each computed with
   std::int64_t pieces = 1;  // transfers of the only part; computing begins with the first
-  std::int64_t ahead = 0;   // the first part is asked for so many layers before; 0: in this one
-  bool twice = true;        // the next part is asked for while one is computed with
-  bool maps = false;        // activations pass through the queue as well, all the time
+  // Pieces of the map that all channels pass over, one after the other: during the first of them
+  // all constants are needed. 1: each channel is done when the next one's constants are.
+  std::int64_t turns = 1;
+  std::int64_t ahead = 0;  // the first part is asked for so many layers before; 0: in this one
+  bool twice = true;       // the next part is asked for while one is computed with
+  bool maps = false;       // activations pass through the queue as well, all the time
 };
 
 // Most layers ahead.

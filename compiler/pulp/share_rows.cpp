@@ -19,11 +19,6 @@ namespace {
 // The model tells two shapes of a layer apart when one takes at most this much of the other.
 constexpr double kClearly = 0.95;
 
-bool has_one_row(const Layer& layer) {
-  const Kernel& call = layer.call;
-  return !traits(layer.family).vector && call.in_h == 1 && call.out_h == 1 && call.in_w > 1;
-}
-
 // [..][height][width][each] -> [..][width][height][each].
 std::vector<std::int8_t> with_taps_exchanged(const std::vector<std::int8_t>& weights,
                                              std::int64_t height, std::int64_t width,
@@ -63,7 +58,8 @@ std::optional<double> cycles_of(const Layer& layer, const Network& network, cons
                                 Tiler tiler, KernelCosts& costs) {
   const L2Budget budget{.bytes = machine.l2.buffer_bytes};
   if (tiler == Tiler::Optimal) {
-    const auto tiling = optimal_tiling(layer, network, machine, budget, costs).tiling;
+    TilingMemo memo{costs};
+    const auto tiling = optimal_tiling(layer, network, machine, budget, memo).tiling;
     if (!tiling) return std::nullopt;
     return static_cast<double>(tiling->modelled.value);
   }
@@ -73,6 +69,11 @@ std::optional<double> cycles_of(const Layer& layer, const Network& network, cons
 }
 
 }  // namespace
+
+bool has_one_row(const Layer& layer) {
+  const Kernel& call = layer.call;
+  return !traits(layer.family).vector && call.in_h == 1 && call.out_h == 1 && call.in_w > 1;
+}
 
 Layer with_axes_exchanged(Layer layer) {
   Kernel& call = layer.call;

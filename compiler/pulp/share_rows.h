@@ -13,6 +13,9 @@ namespace workbench::pulp {
 // taps of its weights. Its maps have one row, or one column.
 Layer with_axes_exchanged(Layer layer);
 
+// Maps of one row, of several columns.
+bool has_one_row(const Layer& layer);
+
 // Gives layers of one row the shape in which the tiler's tiles take the least by the model, where
 // that is clearly less than with one row. Activations stay as they are.
 void share_rows(Network& network, const Machine& machine, Tiler tiler);

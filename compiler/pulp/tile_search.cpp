@@ -99,12 +99,14 @@ bool own_channels(Family family) { return traits(family).by_channel; }
 
 class Search {
  public:
-  Search(const Layer& layer, const Tiling& sliced, const Machine& machine, std::size_t count)
+  Search(const Layer& layer, const Tiling& sliced, const Machine& machine, std::size_t count,
+         bool channels_outer)
       : layer_(layer),
         call_(layer.call),
         sliced_(sliced),
         machine_(machine),
         count_(count),
+        channels_outer_(channels_outer),
         best_(count) {
     call_.kind = dory_kernel(layer, machine);
   }
@@ -317,7 +319,7 @@ class Search {
         // Rows outermost are for inputs that stay; with one tile of either it is the same order.
         const bool stays =
             channels.tiles > 1 && widths[w].tiles > 1 && !own_channels(layer_.family);
-        if (!stays && order == LoopOrder::RowsOuter) continue;
+        if ((!stays || channels_outer_) && order == LoopOrder::RowsOuter) continue;
         weigh(kind, channels, widths[w], bytes, kernel, order, twice);
       }
     }
@@ -398,6 +400,7 @@ class Search {
   const Tiling& sliced_;
   const Machine& machine_;
   std::size_t count_;
+  bool channels_outer_;
   Best best_;
   double overhead_ = 0;     // of a tile
   std::int64_t cores_ = 0;  // that take part
@@ -417,8 +420,8 @@ std::int64_t channel_step(const Layer& layer) {
 }
 
 std::vector<Tiling> rank_tiles(const Layer& layer, const Tiling& sliced, const Machine& machine,
-                               std::size_t count) {
-  return Search(layer, sliced, machine, count).run();
+                               std::size_t count, bool channels_outer) {
+  return Search(layer, sliced, machine, count, channels_outer).run();
 }
 
 std::int64_t smallest_l1(const Layer& layer, const Tiling& sliced, const Machine& machine) {

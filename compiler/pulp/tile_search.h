@@ -14,9 +14,9 @@ std::int64_t channel_step(const Layer& layer);
 
 // For each kernel the best `count` or fewer of those that fit L1, best first, and the slice untiled
 // if that fits. Kernel, tile, order and buffers are set, the rest is `sliced`'s; `modelled` is the
-// rough figure. Empty: no tile fits.
+// rough figure. Empty: no tile fits. `channels_outer`: in that order only.
 std::vector<Tiling> rank_tiles(const Layer& layer, const Tiling& sliced, const Machine& machine,
-                               std::size_t count);
+                               std::size_t count, bool channels_outer = false);
 
 // Bytes of L1 that the smallest tile takes.
 std::int64_t smallest_l1(const Layer& layer, const Tiling& sliced, const Machine& machine);

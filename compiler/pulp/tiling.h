@@ -127,6 +127,7 @@ struct L2Budget {
   bool input_in_l3 = false, output_in_l3 = false;  // forced from outside
   // Constants come in slices of at most so many bytes, though more might fit; 0: as they fit.
   std::int64_t weights_at_once = 0;
+  bool channels_outer = false;  // tiles in that order only
 };
 
 // L1 that a tile takes.

@@ -207,6 +207,17 @@ class Walk {
         team_{std::vector<std::int64_t>(static_cast<std::size_t>(machine.cluster.cores), 0), 0} {}
 
   ScheduleTimes run() {
+    walk();
+    return times();
+  }
+
+  Cycles end() {
+    walk();
+    return Cycles{team_.latest};
+  }
+
+ private:
+  void walk() {
     std::size_t step = 0;
     for (std::size_t i = 0; i < occupied_.size(); ++i) {
       const auto& steps = program_.host_steps;
@@ -216,10 +227,8 @@ class Walk {
       std::visit([&](const auto& op) { execute(i, op); }, program_.instructions[i]);
     }
     quiesce();
-    return times();
   }
 
- private:
   void execute(std::size_t i, const Barrier&) {
     const std::int64_t begin = team_.latest;
     team_.meet_at(begin + machine_.cluster.barrier_cycles);
@@ -316,6 +325,10 @@ AnalyticSchedule analytic_schedule(const Program& program, const Machine& machin
   const Calls calls(program, machine);
   return {.earliest = Walk<EarliestCosts>(program, machine, calls).run(),
           .expected = Walk<ExpectedCosts>(program, machine, calls).run()};
+}
+
+Cycles expected_end(const Program& program, const Machine& machine) {
+  return Walk<ExpectedCosts>(program, machine, Calls(program, machine)).end();
 }
 
 }  // namespace workbench::pulp

@@ -30,5 +30,7 @@ struct AnalyticSchedule {
 
 // The program is one for this machine: every instruction is well-formed (footprint.h).
 AnalyticSchedule analytic_schedule(const Program& program, const Machine& machine);
+// expected.end alone, in half the time.
+Cycles expected_end(const Program& program, const Machine& machine);
 
 }  // namespace workbench::pulp

@@ -2,8 +2,10 @@
 // runs without a hazard and computes what the golden model computes, and moves what it must.
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <random>
 #include <regex>
+#include <span>
 
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/emit.h"
@@ -152,9 +154,10 @@ std::int64_t cycles_of(const Graph& graph, pulp::Tiler tiler, bool shared) {
   if (shared) pulp::share_rows(network, machine, tiler);
   const auto turns = pulp::host_turns(graph, network);
   const auto uses = pulp::host_uses(graph, network, turns);
-  const auto plan = pulp::plan_memory(network, machine, tiler, turns, uses).front();
+  const auto [plans, obstacle] = pulp::plan_memory(network, machine, tiler, turns, uses);
+  if (plans.empty()) fail("{}", obstacle);
   const pulp::Program program =
-      pulp::in_tile_loops(pulp::emit(graph, network, plan, turns, uses, tiler, machine));
+      pulp::in_tile_loops(pulp::emit(graph, network, plans.front(), turns, uses, tiler, machine));
   return pulp::simulate(program, machine, {}, {.values = false}).timeline.end.value;
 }
 
@@ -185,7 +188,9 @@ pulp::Program first_plan(const Graph& graph, const pulp::Machine& machine) {
   pulp::share_rows(network, machine, pulp::Tiler::Optimal);
   const auto turns = pulp::host_turns(graph, network);
   const auto uses = pulp::host_uses(graph, network, turns);
-  const auto plans = pulp::plan_memory(network, machine, pulp::Tiler::Optimal, turns, uses);
+  const auto [plans, obstacle] =
+      pulp::plan_memory(network, machine, pulp::Tiler::Optimal, turns, uses);
+  if (plans.empty()) fail("{}", obstacle);
   return pulp::in_tile_loops(
       pulp::emit(graph, network, plans.front(), turns, uses, pulp::Tiler::Optimal, machine));
 }
@@ -209,6 +214,56 @@ TEST(FarPrefetch, is_never_slower_than_none) {
       EXPECT_TRUE(best.hazards.empty());
     } catch (const Error&) {  // does not fit
     }
+  }
+}
+
+// Cycles as the simulator counts them; none where the machine is too small for the network.
+std::optional<std::int64_t> cycles_on(const Graph& graph, const pulp::Machine& machine) {
+  try {
+    const pulp::Program program = pulp::compile(graph, machine);
+    return pulp::simulate(program, machine, {}, {.values = false}).timeline.end.value;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// The most that a step up takes longer than any before it.
+double largest_loss(const Graph& graph, pulp::Machine machine,
+                    std::int64_t& (*knob)(pulp::Machine&), std::span<const std::int64_t> sizes) {
+  double loss = 0;
+  std::optional<std::int64_t> least;
+  for (const std::int64_t size : sizes) {
+    knob(machine) = size;
+    const auto cycles = cycles_on(graph, machine);
+    if (!cycles) continue;
+    if (least)
+      loss = std::max(loss, static_cast<double>(*cycles) / static_cast<double>(*least) - 1);
+    least = least ? std::min(*least, *cycles) : *cycles;
+  }
+  return loss;
+}
+
+std::int64_t& l1_of(pulp::Machine& machine) { return machine.l1.buffer_bytes; }
+std::int64_t& l2_of(pulp::Machine& machine) { return machine.l2.buffer_bytes; }
+std::int64_t& cores_of(pulp::Machine& machine) { return machine.cluster.cores; }
+
+constexpr std::int64_t kL1Ladder[] = {4096, 8192, 12288, 16384, 32768, 49152, 65536, 131072};
+constexpr std::int64_t kL2Ladder[] = {16384, 32768, 49152, 65536, 131072, 262144, 524288};
+constexpr std::int64_t kCoresLadder[] = {1, 2, 4, 8, 16};
+
+TEST(LargerClusters, take_no_longer) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    std::mt19937_64 random(seed);
+    const Graph graph = random_integer_graph(random, {.max_side = 24});
+    pulp::Machine machine = random_cluster(random);
+    if (seed % 2 == 0) machine.l1.conflicts = 0;
+    machine.l3.megabytes_per_second = 5 + static_cast<double>(random() % 100);
+    const double l1 = largest_loss(graph, machine, l1_of, kL1Ladder);
+    const double l2 = largest_loss(graph, machine, l2_of, kL2Ladder);
+    const double cores = largest_loss(graph, machine, cores_of, kCoresLadder);
+    if (l1 + l2 + cores > 0)
+      fmt::print("{} conflicts {} l1 {:.4f} l2 {:.4f} cores {:.4f}\n", seed, machine.l1.conflicts,
+                 l1, l2, cores);
   }
 }
 

@@ -46,6 +46,24 @@ TEST(PulpPrefetch, layers_begin_with_the_first_piece_and_end_a_pieces_work_behin
   EXPECT_DOUBLE_EQ(cycles_with({.cycles = 600, .bytes = 150, .pieces = 3}), 100 + 50 + 600);
 }
 
+TEST(PulpPrefetch, during_the_first_of_several_turns_over_the_map_all_constants_are_needed) {
+  // The last piece is there at 250; of the layer's work, a sixth can be done before it is needed.
+  EXPECT_DOUBLE_EQ(cycles_with({.cycles = 90, .bytes = 150, .pieces = 2, .turns = 3}),
+                   100 + 150 + 90 - 15);
+  // Work on the first piece that takes longer than the second needs hides it all the same.
+  EXPECT_DOUBLE_EQ(cycles_with({.cycles = 600, .bytes = 150, .pieces = 2, .turns = 3}),
+                   100 + 75 + 600);
+}
+
+TEST(PulpPrefetch, behind_a_layer_whose_map_passes_through_the_queue_constants_are_asked_for_late) {
+  Machine machine;
+  machine.clocks.cluster = machine.l3.megabytes_per_second = 100;
+  machine.l3.transfer_cycles = 0;
+  const std::array layers{ConstantLoad{.cycles = 100, .maps = true},
+                          ConstantLoad{.cycles = 100, .bytes = 150, .ahead = 1}};
+  EXPECT_DOUBLE_EQ(cycles_with_loads(layers, machine), 100 + 150 + 100);
+}
+
 TEST(PulpPrefetch, parts_are_asked_for_when_the_part_before_is_computed_with) {
   // Part 0 is there at 100, 1 at 140, 2 at 180, 3 at 220; 25 cycles each.
   EXPECT_DOUBLE_EQ(cycles_with({.cycles = 100, .bytes = 160, .parts = 4, .ahead = 1}), 245);

@@ -1,0 +1,117 @@
+#include "compiler/pulp/plan_search.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "compiler/pulp/optimal_tiling.h"
+#include "compiler/pulp/share_rows.h"
+#include "compiler/pulp/tile_model.h"
+#include "core/error.h"
+
+namespace workbench::pulp {
+namespace {
+// Programs are made of so many plans, and of those that the model finds so much slower than the
+// best at most.
+constexpr std::size_t kPrograms = 4;
+constexpr double kClose = 1.02;
+
+// With less of L1 or less of L2.
+std::vector<Machine> smaller_machines(const Machine& machine) {
+  std::vector<Machine> result;
+  for (const std::int64_t l2 : smaller_memories(machine.l2.buffer_bytes)) {
+    result.push_back(machine);
+    result.back().l2.buffer_bytes = l2;
+  }
+  for (const std::int64_t l1 : smaller_memories(machine.l1.buffer_bytes)) {
+    result.push_back(machine);
+    result.back().l1.buffer_bytes = l1;
+  }
+  return result;
+}
+
+// What tells two plans of one network apart.
+std::vector<std::int64_t> key_of(const PlannedNetwork& way) {
+  std::vector<std::int64_t> key;
+  for (const LayerPlan& layer : way.plan.layers) {
+    const Tiling& t = layer.tiling;
+    key.insert(key.end(), {static_cast<std::int64_t>(t.kernel),
+                           t.cores,
+                           t.tile.out_c,
+                           t.tile.out_h,
+                           t.tile.out_w,
+                           t.slice.out_c,
+                           t.slice.out_h,
+                           t.slice.out_w,
+                           static_cast<std::int64_t>(t.order),
+                           static_cast<std::int64_t>(t.slice_order),
+                           t.passes.size,
+                           t.double_buffered,
+                           t.input_twice,
+                           t.weights_twice,
+                           t.input_from_l3,
+                           t.output_to_l3,
+                           t.weights_from_l3_by_slice,
+                           t.l2_double_buffered,
+                           t.commands_2d,
+                           t.map.end,
+                           layer.ahead,
+                           layer.constants_l2[0],
+                           layer.constants_l2[1]});
+  }
+  return key;
+}
+
+}  // namespace
+
+PlanSearch::PlanSearch(const Network& network, const Machine& machine, Tiler tiler,
+                       const std::vector<HostTurn>& turns, const HostUses& uses)
+    : network_(network),
+      machine_(machine),
+      tiler_(tiler),
+      turns_(turns),
+      uses_(uses),
+      one_row_(std::any_of(network.layers.begin(), network.layers.end(), has_one_row)) {}
+
+std::vector<PlannedNetwork> PlanSearch::run() {
+  KernelCosts costs(machine_);
+  TilingMemo memo{costs};
+  add_plans(machine_, memo);
+  if (tiler_ == Tiler::Optimal) {
+    for (const Machine& smaller : smaller_machines(machine_)) add_plans(smaller, memo);
+  }
+  if (found_.empty()) fail("{}", obstacle_);
+  keep_the_best();
+  return std::move(found_);
+}
+
+void PlanSearch::add_plans(const Machine& machine, TilingMemo& memo) {
+  const Network& network = shared_by(machine);
+  MemoryPlans made = plan_memory(network, machine, tiler_, turns_, uses_, memo);
+  if (obstacle_.empty()) obstacle_ = made.obstacle;
+  for (MemoryPlan& plan : made.plans) found_.push_back({&network, std::move(plan)});
+}
+
+const Network& PlanSearch::shared_by(const Machine& machine) {
+  if (!one_row_) return network_;
+  Network& shared = networks_.emplace_back(network_);
+  share_rows(shared, machine, tiler_);
+  return shared;
+}
+
+void PlanSearch::keep_the_best() {
+  std::stable_sort(found_.begin(), found_.end(),
+                   [](const auto& a, const auto& b) { return a.plan.cycles < b.plan.cycles; });
+  std::vector<PlannedNetwork> kept;
+  std::vector<std::vector<std::int64_t>> keys;
+  for (PlannedNetwork& way : found_) {
+    if (way.plan.cycles > kClose * found_.front().plan.cycles || kept.size() == kPrograms) break;
+    std::vector<std::int64_t> key = key_of(way);
+    const bool known = std::find(keys.begin(), keys.end(), key) != keys.end();
+    if (known) continue;
+    keys.push_back(std::move(key));
+    kept.push_back({way.network, way.plan});
+  }
+  found_ = std::move(kept);
+}
+
+}  // namespace workbench::pulp

@@ -1,0 +1,48 @@
+// The plans that a program is chosen from: for all of the machine, and for less of its L1 or of its
+// L2. What a smaller machine is planned with is weighed on a larger one, too, so that more memory
+// is not slower.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "compiler/pulp/l2_plan.h"
+#include "compiler/pulp/layer.h"
+#include "isa/pulp/machine.h"
+
+namespace workbench::pulp {
+
+// The network: its layers in the shapes in which the cores share rows.
+struct PlannedNetwork {
+  const Network* network = nullptr;
+  MemoryPlan plan;
+};
+
+class PlanSearch {
+ public:
+  // `network`: as layers_of() leaves it.
+  PlanSearch(const Network& network, const Machine& machine, Tiler tiler,
+             const std::vector<HostTurn>& turns, const HostUses& uses);
+
+  // Those whose modelled cycles are close to the least, no two alike; with DORY's tiler the one
+  // that its rules give. Networks live as long as the search. Throws Error naming what does not fit
+  // where there is no plan.
+  std::vector<PlannedNetwork> run();
+
+ private:
+  void add_plans(const Machine& machine, TilingMemo& memo);
+  const Network& shared_by(const Machine& machine);
+  void keep_the_best();
+
+  const Network& network_;
+  const Machine& machine_;
+  Tiler tiler_;
+  const std::vector<HostTurn>& turns_;
+  const HostUses& uses_;
+  bool one_row_ = false;          // somewhere: who shares it depends on the machine
+  std::deque<Network> networks_;  // their addresses stay
+  std::vector<PlannedNetwork> found_;
+  std::string obstacle_;  // of the machine's own plan
+};
+
+}  // namespace workbench::pulp
