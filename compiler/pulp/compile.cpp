@@ -253,6 +253,9 @@ void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan
   info.capacity_bytes = machine.l2.buffer_bytes;
 }
 
+// Programs are weighed until they have so many instructions in all.
+constexpr std::size_t kWeighed = 60'000;
+
 // The program of a plan, without the bytes of its constants.
 LoopedProgram program_of(const Graph& quantized, const PlannedNetwork& way,
                          const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
@@ -276,14 +279,17 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   const auto written = [&](const PlannedNetwork& way) {
     return program_of(quantized, way, turns, uses, options.tiler, machine);
   };
-  const PlannedNetwork* best = &ways.front();
-  LoopedProgram looped = written(*best);
-  Cycles least = ways.size() > 1 ? expected_end(looped.program, machine) : Cycles{};
-  for (std::size_t i = 1; i < ways.size(); ++i) {
-    LoopedProgram other = written(ways[i]);
-    const Cycles cycles = expected_end(other.program, machine);
-    if (cycles >= least) continue;
-    best = &ways[i];
+  const PlannedNetwork* best = nullptr;
+  LoopedProgram looped;
+  Cycles least;
+  std::size_t instructions = 0;
+  for (const PlannedNetwork& way : ways) {
+    if (instructions > kWeighed) break;
+    LoopedProgram other = written(way);
+    instructions += other.program.instructions.size();
+    const Cycles cycles = ways.size() > 1 ? expected_end(other.program, machine) : Cycles{};
+    if (best != nullptr && cycles >= least) continue;
+    best = &way;
     least = cycles;
     looped = std::move(other);
   }

@@ -3,7 +3,6 @@
 #include "compiler/pulp/optimal_tiling.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
 #include <optional>
 
@@ -24,6 +23,8 @@ namespace {
 
 // Of the tiles that the rough model likes best, so many of each kernel are modelled call by call.
 constexpr std::size_t kModelled = 5;
+// A layer that takes less is tried on fewer cores.
+constexpr Cycles kLittle{20000};
 
 // Cycles its neighbours spend on transfers when this layer takes operands from or leaves results in
 // L3.
@@ -80,6 +81,16 @@ class Cheapest {
   }
   void look_at_passes(const Tiling& sliced) {
     for (const Tiling& tiling : pass_tiles(layer_, sliced, machine_)) look_at(tiling);
+  }
+  // Of little work, entering a kernel and dealing it out takes the most.
+  void look_at_fewer_cores() {
+    if (!best_ || best_->modelled > kLittle) return;
+    for (std::int64_t cores = machine_.cluster.cores / 2; cores > 0; cores /= 2) {
+      Tiling tiling = *best_;
+      tiling.cores = cores;
+      const std::int64_t active = best_->cores == 0 ? machine_.cluster.cores : best_->cores;
+      if (cores < active && can_split(tiling.kernel, cores)) look_at(tiling);
+    }
   }
   // So as never to be slower than DORY.
   void look_at_dorys(const Network& network) {
@@ -165,7 +176,9 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
   Cheapest cheapest(layer, network, machine, budget, memo);
   for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
   cheapest.look_at_dorys(network);
-  if (!cheapest.take()) {
+  cheapest.look_at_fewer_cores();
+  // Fewer cores make room for inputs that could also come piece by piece.
+  if (!cheapest.take() || cheapest.take()->cores > 0) {
     for (const Tiling& sliced : choices) cheapest.look_at_passes(sliced);
   }
   std::optional<Tiling> best = cheapest.take();
@@ -317,17 +330,6 @@ std::vector<Tiling> weight_slices(const Layer& layer, const Machine& machine,
 }
 
 }  // namespace
-
-std::vector<std::int64_t> smaller_memories(std::int64_t bytes) {
-  std::vector<std::int64_t> result;
-  if (bytes < 4) return result;
-  const auto octave =  // the largest power of two below
-      static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(bytes - 1)));
-  for (const std::int64_t size : {octave / 2 * 3, octave, octave / 4 * 3}) {
-    if (size < bytes && 2 * size >= bytes) result.push_back(size);
-  }
-  return result;
-}
 
 std::int64_t l2_bytes(const Layer& layer, const Tiling& tiling, const Machine& machine) {
   const KernelKind kernel = dory_kernel(layer, machine);

@@ -43,10 +43,4 @@ struct TilingMemo {
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                             const L2Budget& budget, TilingMemo& memo);
 
-// Sizes of memory below `bytes` whose plans are weighed beside those for all of it: more memory is
-// not to be slower, and searches by a model choose among more with more. They are powers of two and
-// one and a half of them, down to half of `bytes`, so that what a smaller memory of such a size is
-// planned with is weighed for a larger one as well. Descending.
-std::vector<std::int64_t> smaller_memories(std::int64_t bytes);
-
 }  // namespace workbench::pulp

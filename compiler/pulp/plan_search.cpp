@@ -10,22 +10,33 @@
 
 namespace workbench::pulp {
 namespace {
-// Programs are made of so many plans, and of those that the model finds so much slower than the
-// best at most.
-constexpr std::size_t kPrograms = 4;
-constexpr double kClose = 1.02;
+// Smaller machines are planned for as long as that takes about as long for every network: so many
+// for one of a single layer, and fewer with the square of the layers.
+constexpr std::int64_t kSmallerMachines = 2500, kFewest = 3;
 
-// With less of L1 or less of L2.
-std::vector<Machine> smaller_machines(const Machine& machine) {
+// Powers of two and one and a half of them below `bytes`, descending: what a memory of such a size
+// is planned with is weighed for every larger one.
+std::vector<std::int64_t> smaller_sizes(std::int64_t bytes) {
+  constexpr std::int64_t kLeast = 1024;
+  std::vector<std::int64_t> result;
+  for (std::int64_t octave = kLeast; octave < bytes; octave *= 2) {
+    result.push_back(octave);
+    if (octave / 2 * 3 < bytes) result.push_back(octave / 2 * 3);
+  }
+  std::reverse(result.begin(), result.end());
+  return result;
+}
+
+// With less of L2, less of L1; in turns, `count` or fewer, the largest first.
+std::vector<Machine> smaller_machines(const Machine& machine, std::int64_t count) {
+  const std::vector<std::int64_t> l1 = smaller_sizes(machine.l1.buffer_bytes);
+  const std::vector<std::int64_t> l2 = smaller_sizes(machine.l2.buffer_bytes);
   std::vector<Machine> result;
-  for (const std::int64_t l2 : smaller_memories(machine.l2.buffer_bytes)) {
-    result.push_back(machine);
-    result.back().l2.buffer_bytes = l2;
+  for (std::size_t i = 0; i < std::max(l1.size(), l2.size()); ++i) {
+    if (i < l2.size()) result.emplace_back(machine).l2.buffer_bytes = l2[i];
+    if (i < l1.size()) result.emplace_back(machine).l1.buffer_bytes = l1[i];
   }
-  for (const std::int64_t l1 : smaller_memories(machine.l1.buffer_bytes)) {
-    result.push_back(machine);
-    result.back().l1.buffer_bytes = l1;
-  }
+  result.resize(std::min(result.size(), static_cast<std::size_t>(count)));
   return result;
 }
 
@@ -77,10 +88,12 @@ std::vector<PlannedNetwork> PlanSearch::run() {
   TilingMemo memo{costs};
   add_plans(machine_, memo);
   if (tiler_ == Tiler::Optimal) {
-    for (const Machine& smaller : smaller_machines(machine_)) add_plans(smaller, memo);
+    const auto layers = std::max<std::int64_t>(1, std::ssize(network_.layers));
+    const std::int64_t count = std::max(kFewest, kSmallerMachines / (layers * layers));
+    for (const Machine& smaller : smaller_machines(machine_, count)) add_plans(smaller, memo);
   }
   if (found_.empty()) fail("{}", obstacle_);
-  keep_the_best();
+  order_by_model();
   return std::move(found_);
 }
 
@@ -98,13 +111,12 @@ const Network& PlanSearch::shared_by(const Machine& machine) {
   return shared;
 }
 
-void PlanSearch::keep_the_best() {
+void PlanSearch::order_by_model() {
   std::stable_sort(found_.begin(), found_.end(),
                    [](const auto& a, const auto& b) { return a.plan.cycles < b.plan.cycles; });
   std::vector<PlannedNetwork> kept;
   std::vector<std::vector<std::int64_t>> keys;
   for (PlannedNetwork& way : found_) {
-    if (way.plan.cycles > kClose * found_.front().plan.cycles || kept.size() == kPrograms) break;
     std::vector<std::int64_t> key = key_of(way);
     const bool known = std::find(keys.begin(), keys.end(), key) != keys.end();
     if (known) continue;

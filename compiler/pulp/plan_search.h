@@ -32,7 +32,7 @@ class PlanSearch {
  private:
   void add_plans(const Machine& machine, TilingMemo& memo);
   const Network& shared_by(const Machine& machine);
-  void keep_the_best();
+  void order_by_model();
 
   const Network& network_;
   const Machine& machine_;

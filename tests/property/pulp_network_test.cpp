@@ -251,8 +251,14 @@ constexpr std::int64_t kL1Ladder[] = {4096, 8192, 12288, 16384, 32768, 49152, 65
 constexpr std::int64_t kL2Ladder[] = {16384, 32768, 49152, 65536, 131072, 262144, 524288};
 constexpr std::int64_t kCoresLadder[] = {1, 2, 4, 8, 16};
 
+// Plans of fewer cores are weighed layer by layer, by the model, and not as programs.
+constexpr double kLoss = 0.01, kCoresLoss = 0.03;
+
 TEST(LargerClusters, take_no_longer) {
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  constexpr std::uint64_t kNetworks = 30;
+  int slower = 0;
+  for (std::uint64_t seed = 0; seed < kNetworks; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Graph graph = random_integer_graph(random, {.max_side = 24});
     pulp::Machine machine = random_cluster(random);
@@ -261,10 +267,12 @@ TEST(LargerClusters, take_no_longer) {
     const double l1 = largest_loss(graph, machine, l1_of, kL1Ladder);
     const double l2 = largest_loss(graph, machine, l2_of, kL2Ladder);
     const double cores = largest_loss(graph, machine, cores_of, kCoresLadder);
-    if (l1 + l2 + cores > 0)
-      fmt::print("{} conflicts {} l1 {:.4f} l2 {:.4f} cores {:.4f}\n", seed, machine.l1.conflicts,
-                 l1, l2, cores);
+    EXPECT_LE(l1, kLoss);
+    EXPECT_LE(l2, kLoss);
+    EXPECT_LE(cores, kCoresLoss);
+    if (l1 + l2 + cores > 0) ++slower;
   }
+  EXPECT_LE(slower, static_cast<int>(kNetworks / 5));
 }
 
 class RandomClusters : public testing::TestWithParam<int> {};
