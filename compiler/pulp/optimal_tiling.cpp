@@ -1,5 +1,5 @@
-// The fastest tiling by the model: every way through L2 that fits, the best tiles of each by the
-// rough model, the best of those by the exact one.
+// The fastest tiling by the model: every way through L2 that fits, the best
+// tiles of each by the rough model, the best of those by the exact one.
 #include "compiler/pulp/optimal_tiling.h"
 
 #include <algorithm>
@@ -21,13 +21,14 @@ namespace workbench::pulp {
 
 namespace {
 
-// Of the tiles that the rough model likes best, so many of each kernel are modelled call by call.
+// Of the tiles that the rough model likes best, so many of each kernel are
+// modelled call by call.
 constexpr std::size_t kModelled = 5;
 // A layer that takes less is tried on fewer cores.
 constexpr Cycles kLittle{20000};
 
-// Cycles its neighbours spend on transfers when this layer takes operands from or leaves results in
-// L3.
+// Cycles its neighbours spend on transfers when this layer takes operands from
+// or leaves results in L3.
 std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget& budget,
                        const Machine& machine) {
   Kernel whole = layer.call;
@@ -40,8 +41,8 @@ std::int64_t elsewhere(const Layer& layer, const Tiling& tiling, const L2Budget&
   return static_cast<std::int64_t>(static_cast<double>(bytes) / machine.l3_bytes_per_cycle());
 }
 
-// How long the layer before computes at least, if it leaves L2 and L3 alone so that weights can
-// come meanwhile.
+// How long the layer before computes at least, if it leaves L2 and L3 alone so
+// that weights can come meanwhile.
 double cycles_before(const Layer& layer, const Network& network, const Machine& machine) {
   for (std::size_t i = 1; i < network.layers.size(); ++i) {
     const Layer& before = network.layers[i - 1];
@@ -149,10 +150,11 @@ class Cheapest {
 
 int TilingMemo::shape_of(const Layer& layer) {
   const auto same = [&](const auto& shape) {
-    return shape.first == layer.call && shape.second == layer.pad_bottom;
+    return shape.call == layer.call && shape.family == layer.family &&
+           shape.pad_bottom == layer.pad_bottom;
   };
   const auto known = std::find_if(shapes.begin(), shapes.end(), same);
-  if (known == shapes.end()) shapes.emplace_back(layer.call, layer.pad_bottom);
+  if (known == shapes.end()) shapes.push_back({layer.call, layer.family, layer.pad_bottom});
   const auto index = known - shapes.begin();
   return static_cast<int>(known == shapes.end() ? std::ssize(shapes) - 1 : index);
 }
@@ -169,7 +171,8 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
   const std::vector<Tiling> choices = slice_choices(layer, machine, budget);
   if (choices.empty()) {
     return {std::nullopt,
-            fmt::format("{}: does not fit L2: its smallest slices take {} bytes, {} are there for "
+            fmt::format("{}: does not fit L2: its smallest slices take {} "
+                        "bytes, {} are there for "
                         "it",
                         layer.name, smallest_l2(layer, machine, budget), budget.bytes)};
   }
@@ -183,12 +186,12 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
   }
   std::optional<Tiling> best = cheapest.take();
   if (!best) {
-    return {std::nullopt,
-            fmt::format("{}: does not fit L1: its smallest tile takes {} bytes, {} are there",
-                        layer.name,
-                        std::min(smallest_l1(layer, choices.front(), machine),
-                                 smallest_pass_l1(layer, choices.front(), machine)),
-                        machine.l1.buffer_bytes)};
+    return {std::nullopt, fmt::format("{}: does not fit L1: its smallest tile takes {} bytes, {} "
+                                      "are there",
+                                      layer.name,
+                                      std::min(smallest_l1(layer, choices.front(), machine),
+                                               smallest_pass_l1(layer, choices.front(), machine)),
+                                      machine.l1.buffer_bytes)};
   }
   best->map = l1_map(layer, *best, machine);
   CHECK(best->map.end <= machine.l1.buffer_bytes, "{}: tile of {} bytes", layer.name,
@@ -199,7 +202,8 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
 namespace {
 
 constexpr std::int64_t kAlignment = 4;
-// Sizes tried of one kind of slice, each with about twice as many slices as the one before.
+// Sizes tried of one kind of slice, each with about twice as many slices as the
+// one before.
 constexpr int kSizes = 5;
 
 struct SliceKind {
@@ -217,7 +221,8 @@ Tiling of_kind(const SliceKind& kind, const Cut& slice) {
   return tiling;
 }
 
-// Rows first as many as fit, then about half as many, and so on; channels likewise.
+// Rows first as many as fit, then about half as many, and so on; channels
+// likewise.
 std::vector<std::int64_t> halving(std::int64_t size, std::int64_t step, bool cut) {
   if (!cut) return {size};
   std::vector<std::int64_t> result;
@@ -290,7 +295,8 @@ std::vector<Tiling> choices_of(const Layer& layer, const Machine& machine, std::
   return result;
 }
 
-// Kinds of slices, least intrusive first; those of one group are weighed against each other.
+// Kinds of slices, least intrusive first; those of one group are weighed
+// against each other.
 std::vector<std::vector<SliceKind>> groups(const Layer& layer, const L2Budget& budget) {
   const bool in = budget.input_in_l3, out = budget.output_in_l3;
   const bool weights = channels_can_be_sliced(layer);

@@ -36,8 +36,13 @@ struct TilingMemo {
   // time before.
   using Key = std::tuple<int, std::int64_t, std::int64_t, std::int64_t, int, std::int64_t, double>;
   std::map<Key, std::optional<Tiling>> best = {};
-  // Layers of one shape have tiles in common. Of one: the call, the padding below.
-  std::vector<std::pair<Kernel, std::int64_t>> shapes = {};
+  // Layers of one shape have tiles in common.
+  struct Shape {
+    Kernel call;
+    Family family;
+    std::int64_t pad_bottom;
+  };
+  std::vector<Shape> shapes = {};
   int shape_of(const Layer& layer);
 };
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
