@@ -180,8 +180,7 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
   for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
   cheapest.look_at_dorys(network);
   cheapest.look_at_fewer_cores();
-  // Fewer cores make room for inputs that could also come piece by piece.
-  if (!cheapest.take() || cheapest.take()->cores > 0) {
+  if (!cheapest.take()) {
     for (const Tiling& sliced : choices) cheapest.look_at_passes(sliced);
   }
   std::optional<Tiling> best = cheapest.take();
