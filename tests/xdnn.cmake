@@ -2,7 +2,7 @@
 set(xdnn_libraries test_programs workbench::pipeline)
 workbench_test(xdnn_unit_test LABEL unit SYSTEMC
   SOURCES unit/minimum_memory_test.cpp unit/xdnn_address_test.cpp unit/xdnn_arbiter_test.cpp
-          unit/xdnn_compile_test.cpp unit/xdnn_cost_test.cpp unit/xdnn_families_test.cpp
+          unit/xdnn_bounds_test.cpp unit/xdnn_compile_test.cpp unit/xdnn_cost_test.cpp unit/xdnn_families_test.cpp
           unit/xdnn_footprint_test.cpp unit/xdnn_hazard_test.cpp unit/xdnn_layout_test.cpp
           unit/xdnn_listing_test.cpp unit/xdnn_machine_test.cpp unit/xdnn_memory_test.cpp
           unit/xdnn_order_test.cpp unit/xdnn_overrides_test.cpp unit/xdnn_program_file_test.cpp
