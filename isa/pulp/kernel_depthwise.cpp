@@ -285,47 +285,24 @@ CoreCode depthwise_code(const Kernel& kernel, const Machine& machine, std::int64
   return b.take();
 }
 
-// Two pixels of a row at a time, filters in registers, from three rows of the map (counted from the
-// loop as written in PULP-NN; DORY does not emit it).
-CoreCode depthwise_3x3_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
-  CodeBuilder b(machine);
-  const Piece mine = channels(kernel, machine, core);
-  const std::int64_t plane = kernel.in_h * kernel.in_w;
-  const std::int64_t out_row = kernel.out_w * kernel.out_c;
-  b.work({.instructions = 80});
-  b.loop(mine.size(), [&](int channel) {
-    const Address weights = stepped({kernel.weights + 9 * mine.begin, {}}, channel, 9);
-    for (std::int64_t i = 0; i < 3; ++i) b.load(weights + 3 * i);
-    b.work({.instructions = 30, .taken_branches = 1});
-    const Norms norms{stepped({kernel.kappa + 4 * mine.begin, {}}, channel, 4),
-                      stepped({kernel.lambda + 4 * mine.begin, {}}, channel, 4)};
-    b.loop(kernel.out_h, [&](int row) {
-      const Address in =
-          stepped(stepped({kernel.in + mine.begin * plane, {}}, channel, plane), row, kernel.in_w);
-      const Address out = stepped(stepped({kernel.out + mine.begin, {}}, channel, 1), row, out_row);
-      b.work({.instructions = 10, .taken_branches = 1});
-      b.loop(ceil_div(kernel.out_w, 2), [&](int pair) {
-        for (std::int64_t i = 0; i < 3; ++i) b.load(stepped(in + i * kernel.in_w, pair, 2));
-        b.work({.instructions = 6 + 4});
-        for (std::int64_t pixel = 0; pixel < 2; ++pixel) {
-          requantize(b, kernel, norms, stepped(out + pixel * kernel.out_c, pair, 2 * kernel.out_c),
-                     8 / kernel.out_bits - 1);
-        }
-      });
-    });
-  });
-  return b.take();
-}
-
-// Ours, counted, not measured: 3x3 from a map that lies pixel by pixel, four channels at a time.
+// Ours: 3x3 from a map that lies pixel by pixel, four channels at a time.
 // Each core turns the rows that its window needs next into four planes, of which it keeps the three
 // last rows with zeros around them; then it computes a row of each plane, two pixels at a time
-// where the stride is 1: the word at a row's left pixel holds the taps of both.
-constexpr Straight kPixelsCall{.instructions = 110, .stack = 40};
-constexpr Straight kTurnRow{.instructions = 12, .stack = 4, .taken_branches = 1};
+// where the stride is 1: the word at a row's left pixel holds the taps of both. Counted in the code
+// of runtime/pulp/kernels/nn_pixels.c as gcc 12 compiles it, executed.
+constexpr Straight kPixelsCall{.instructions = 80, .stack = 40, .taken_branches = 2, .jumps = 2};
+constexpr Straight kQuad{
+    .instructions = 88, .stack = 40, .load_uses = 3, .taken_branches = 5, .jumps = 2};
+constexpr Straight kQuadRow{.instructions = 79, .stack = 49, .taken_branches = 1, .jumps = 3};
+constexpr Straight kTurnRow{.instructions = 40, .stack = 15, .taken_branches = 3, .jumps = 1};
+constexpr Straight kZeroRow{.instructions = 17, .stack = 8, .taken_branches = 2, .jumps = 1};
+constexpr Straight kMarginsOfRow{.instructions = 5, .stack = 1, .taken_branches = 1};
 // 4 pixels x 4 channels in registers: 8 pv.shuffle2.b, and as that replaces an operand 4 moves.
 constexpr Straight kTurnWords{.instructions = 12};
-constexpr Straight kPlaneRow{.instructions = 14, .stack = 5, .taken_branches = 1};
+// Beside weights and norms: of pairs of results, of single ones.
+constexpr Straight kPlaneRowOfPairs{
+    .instructions = 35, .stack = 17, .load_uses = 2, .taken_branches = 2};
+constexpr Straight kPlaneRow{.instructions = 32, .stack = 19, .taken_branches = 1};
 
 struct DepthwisePixels {
   static constexpr std::int64_t kMargin = 4, kRows = 3;  // bytes of zeros at either side
@@ -358,7 +335,7 @@ struct DepthwisePixels {
         for (std::int64_t i = 0; i < channels; ++i) {
           b.load(stepped(from + (4 * words * kernel.in_c + i), depth, kernel.in_c), 1);
         }
-        b.work({.load_uses = channels == 1 ? 1 : 0});
+        b.work({.instructions = 9 + 3 * channels, .taken_branches = channels});
         for (std::int64_t i = 0; i < channels; ++i) {
           b.store(stepped(to + (i * pitch() + 4 * words), depth, 1), 1);
         }
@@ -368,7 +345,7 @@ struct DepthwisePixels {
 
   void zero_row() {
     b.run(zero_code, [&] {
-      b.work(kTurnRow);
+      b.work(kZeroRow);
       b.loop(pitch(), [&](int depth) { b.store(stepped({scratch, {}}, depth, 4)); });
     });
   }
@@ -379,7 +356,7 @@ struct DepthwisePixels {
       const Address row = stepped({scratch, {}}, depth, pitch());
       b.store(row);
       b.store(row + kMargin + kernel.in_w);
-      b.work({.instructions = 1});
+      b.work(kMarginsOfRow);
     });
   }
 
@@ -389,12 +366,8 @@ struct DepthwisePixels {
       requantize(b, kernel, norms, out, 0);
       return;
     }
-    if (kernel.norm) {  // p.max and p.min; a move, p.mac, sra, clip
-      b.work({.instructions = kernel.clamped ? 6 : 4});
-    } else {
-      const std::int64_t multiplies = kernel.multiplier != 1 ? 1 : 0;
-      b.work({.instructions = 2 + (kernel.offset != 0 || multiplies > 0 ? 2 : 0)});
-    }
+    // p.max and p.min; a move, p.mac, sra, clip.
+    b.work({.instructions = kernel.norm && kernel.clamped ? 6 : 4});
     b.store(out, 1);
   }
 
@@ -408,12 +381,13 @@ struct DepthwisePixels {
   void planes_row(std::int64_t quad, std::int64_t channels, std::int64_t y, int quad_depth,
                   int row_depth) {
     b.run(plane_code, [&] {
+      b.work(kQuadRow);
       b.loop(channels, [&](int channel) {
         const auto at = [&](std::int64_t base, std::int64_t size) {
           const Address first{base + 4 * quad * size, {}};
           return stepped(stepped(first, quad_depth, 4 * size), channel, size);
         };
-        b.work(kPlaneRow);
+        b.work(kernel.stride_x == 1 ? kPlaneRowOfPairs : kPlaneRow);
         // The third row's word ends with its last tap; each form of a row is a mask or a shift.
         const Address weights = at(kernel.weights, 9);
         for (const std::int64_t tap : {0, 3, 5}) b.load(weights + tap);
@@ -480,9 +454,15 @@ struct DepthwisePixels {
         std::max<std::int64_t>(0, std::min(quads.end, kernel.out_c / 4) - quads.begin);
     b.work(kPixelsCall);
     if (quads.size() > 0 && results.size() > 0) margins();
-    b.loop(whole, [&](int depth) { rows(quads.begin, 4, depth); });
+    b.loop(whole, [&](int depth) {
+      b.work(kQuad);
+      rows(quads.begin, 4, depth);
+    });
     if (whole == quads.size()) return;
-    b.loop(1, [&](int depth) { rows(quads.begin + whole, kernel.out_c % 4, depth); });
+    b.loop(1, [&](int depth) {
+      b.work(kQuad);
+      rows(quads.begin + whole, kernel.out_c % 4, depth);
+    });
   }
 };
 
@@ -588,7 +568,8 @@ constexpr KernelTraits row(KernelKind kind, std::string_view name, CodeOf code,
 constexpr std::array kKernels{
     row(KernelKind::DepthwiseGeneric, "depthwise_generic", depthwise_code, generic_limit,
         [](const Kernel& layer) { return taps(layer) >= 4; }),
-    row(KernelKind::Depthwise3x3s1, "depthwise_3x3_s1", depthwise_3x3_code, limit_3x3s1,
+    // Applications call the general kernel for it: it costs what that does.
+    row(KernelKind::Depthwise3x3s1, "depthwise_3x3_s1", depthwise_code, limit_3x3s1,
         [](const Kernel& layer) {
           return is_3x3s1(layer) && layer.dilation_x == 1 && layer.dilation_y == 1;
         }),

@@ -130,6 +130,12 @@ std::int64_t multiply(std::int64_t multiplier, std::int64_t offset) {
   return multiplier != 1 && offset == 0 ? 1 : 0;
 }
 
+// No terms, and no shift but the sum's.
+bool is_plain_add(const Kernel& kernel) {
+  return !kernel.clip_operands && kernel.multiplier == 1 && kernel.offset == 0 &&
+         kernel.offset1 == 0 && kernel.offset2 == 0 && kernel.shift1 == 0 && kernel.shift2 == 0;
+}
+
 // Rows over cores, one element at a time: about 11 instructions in the library's own form
 // (docs/facts/pulp.md 2.4), of which two narrow the sum and the result to 16 and 8 bits.
 CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
@@ -139,10 +145,19 @@ CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t cor
   const std::int64_t out_bytes = kernel.in_w * packed(kernel.out_c, kernel.out_bits);
   const std::int64_t sub_byte = kernel.in_bits < 8 ? 2 : 0;
   const std::int64_t clips = kernel.clip_operands ? 2 : 0;
-  const std::int64_t instructions = affine(kernel.multiplier1, kernel.offset1, kernel.shift1) +
-                                    affine(kernel.multiplier2, kernel.offset2, kernel.shift2) +
-                                    affine(kernel.multiplier, kernel.offset, kernel.shift) + clips +
-                                    sub_byte + 4 + (kernel.out_bits < 8 ? 1 : 0);
+  // The library's: its sum is cut to 16 bits, its result to 8. Ours, for other terms and signs, has
+  // a move, p.mac and sra for each operand and the sum, where there are any; else mul, p.mac, sra
+  // (runtime/pulp/kernels/nn_elementwise.c).
+  const bool is_plain = is_plain_add(kernel);
+  const bool is_signed = kernel.in_signed && kernel.in2_signed && kernel.out_signed;
+  const bool is_library = !kernel.in_signed && !kernel.in2_signed && !kernel.out_signed && is_plain;
+  std::int64_t instructions = is_plain && is_signed ? 4 : 11 + clips;
+  if (is_library || kernel.in_bits != 8 || kernel.out_bits != 8) {
+    instructions = affine(kernel.multiplier1, kernel.offset1, kernel.shift1) +
+                   affine(kernel.multiplier2, kernel.offset2, kernel.shift2) +
+                   affine(kernel.multiplier, kernel.offset, kernel.shift) + clips + sub_byte + 4 +
+                   (kernel.out_bits < 8 ? 1 : 0);
+  }
   const std::int64_t multiplies = multiply(kernel.multiplier1, kernel.offset1) +
                                   multiply(kernel.multiplier2, kernel.offset2) +
                                   multiply(kernel.multiplier, kernel.offset);
@@ -151,9 +166,9 @@ CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t cor
     b.load(stepped({kernel.in + rows.begin * row_bytes, {}}, element, kernel.in_bits / 8), 1);
     b.load(stepped({kernel.in2 + rows.begin * row_bytes, {}}, element, kernel.in_bits / 8), 1);
     b.work({.instructions = instructions,
-            .load_uses = 1,
-            .multiplies = multiplies,
-            .multiply_uses = multiplies});
+            .load_uses = is_library ? 1 : 0,
+            .multiplies = is_library ? multiplies : 0,
+            .multiply_uses = is_library ? multiplies : 0});
     b.store(stepped({kernel.out + rows.begin * out_bytes, {}}, element, kernel.out_bits / 8),
             kernel.out_bits == 32 ? 4 : 1);
   });

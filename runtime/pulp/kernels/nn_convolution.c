@@ -18,20 +18,48 @@ static void nn_whole_window(const nn_call_t* call, const uint8_t* from, uint8_t*
 }
 
 // One with padding, tap by tap.
-static void nn_window(const nn_call_t* call, int32_t in_y, int32_t in_x, uint8_t* to) {
-  const int32_t pixel = nn_packed(call->in_c, call->in_bits);
-  for (int32_t ky = 0, y = in_y; ky < call->kernel_h; ++ky, y += call->dilation_y) {
-    for (int32_t kx = 0, x = in_x; kx < call->kernel_w; ++kx, x += call->dilation_x) {
-      const uint8_t* from = call->in + (y * call->in_w + x) * pixel;
-      if ((uint32_t)y >= (uint32_t)call->in_h || (uint32_t)x >= (uint32_t)call->in_w) {
-        nn_clear(&to, call->in_c);
-      } else if (call->in_bits == 8) {
-        nn_copy(&to, &from, call->in_c);
+static NN_SMALL void nn_window(const nn_call_t* call, int32_t in_y, int32_t in_x, uint8_t* to) {
+  const int32_t pixel = nn_packed(call->in_c, call->in_bits), codes = call->in_c;
+  const int32_t step = call->dilation_x, next = step * pixel, bits = call->in_bits;
+  const int32_t row = call->dilation_y * call->in_w * pixel;
+  const uint8_t* line = call->in + (in_y * call->in_w + in_x) * pixel;
+  const uint32_t w = (uint32_t)call->in_w, h = (uint32_t)call->in_h;
+  for (int32_t ky = call->kernel_h; ky > 0; --ky, line += row, in_y += call->dilation_y) {
+    const uint8_t* from = line;
+    const uint32_t width = (uint32_t)in_y < h ? w : 0;  // of what there is of the row
+    uint32_t x = (uint32_t)in_x;
+    for (int32_t kx = call->kernel_w; kx > 0; --kx, from += next, x += (uint32_t)step) {
+      if (x >= width) {
+        nn_clear(&to, codes);
+      } else if (bits == 8) {
+        const uint8_t* f = from;
+        nn_copy(&to, &f, codes);
       } else {
         nn_unpack(call, from, to);
-        to += call->in_c;
+        to += codes;
       }
     }
+  }
+}
+
+// The same of bytes side by side: of each row what lies before, in and behind the map.
+static void nn_window_of_bytes(const nn_call_t* call, int32_t in_y, int32_t in_x, uint8_t* to) {
+  const int32_t w = call->kernel_w, codes = call->in_c, pitch = call->in_w * codes;
+  const int32_t left = nn_min(nn_max(-in_x, 0), w) * codes;
+  const int32_t right = nn_min(nn_max(in_x + w - call->in_w, 0) * codes, w * codes - left);
+  const int32_t inside = w * codes - left - right, row = w * codes;
+  const int32_t step = call->dilation_y * pitch;
+  const uint8_t* from = call->in + in_y * pitch + in_x * codes + left;
+  const uint32_t h = (uint32_t)call->in_h;
+  for (int32_t ky = call->kernel_h; ky > 0; --ky, from += step, in_y += call->dilation_y) {
+    if ((uint32_t)in_y >= h) {
+      nn_clear(&to, row);
+      continue;
+    }
+    const uint8_t* f = from;
+    if (left > 0) nn_clear(&to, left);
+    nn_copy(&to, &f, inside);
+    if (right > 0) nn_clear(&to, right);
   }
 }
 
@@ -43,6 +71,8 @@ static __attribute__((noinline)) void nn_im2col(const nn_call_t* call, int32_t y
                      in_x + call->kernel_w <= call->in_w;
   if (inside && call->in_bits == 8 && (call->dilation_x | call->dilation_y) == 1) {
     nn_whole_window(call, call->in + (in_y * call->in_w + in_x) * call->in_c, to);
+  } else if (call->in_bits == 8 && call->dilation_x == 1) {
+    nn_window_of_bytes(call, in_y, in_x, to);
   } else {
     nn_window(call, in_y, in_x, to);
   }
@@ -168,7 +198,7 @@ void nn_conv_HoWo_4x4(const nn_call_t* call) { nn_by_half_rows(call, 4); }
 void nn_conv_Co_4x4(const nn_call_t* call) { nn_by_channels(call, 4); }
 
 // Inputs and weights of any width, code by code.
-static int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t channel) {
+static NN_SMALL int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t channel) {
   const int32_t pixels = call->in_h * call->in_w, depth = pixels * call->in_c;
   const uint8_t* weights = call->weights + channel * nn_packed(depth, call->weight_bits);
   const int32_t pixel_bytes = nn_packed(call->in_c, call->in_bits);

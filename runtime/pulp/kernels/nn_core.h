@@ -25,6 +25,9 @@ static inline int32_t nn_max(int32_t a, int32_t b) {
   return a > b ? a : b;
 #endif
 }
+// Of calls that are rare: made small instead of fast.
+#define NN_SMALL __attribute__((cold, noinline))
+
 static inline int32_t nn_ceil_div(int32_t a, int32_t b) { return (a + b - 1) / b; }
 
 // Words at any address: the cores load and store them, which a compiler may not know.
@@ -158,18 +161,17 @@ static inline void nn_copy(uint8_t** to, const uint8_t** from, int32_t n) {
   uint8_t* t = *to;
   const uint8_t* f = *from;
 #ifdef NN_XPULP
-  const int32_t words = n >> 2;
-  if (words > 0) {
-    uint32_t word;
-    __asm__ volatile(NN_LOOP("x0", "%[count]", "4") NN_LW("%[word]", "4", "%[from]")
-                     NN_SW("%[word]", "4", "%[to]") NN_END_LOOP
-                     : [to] "+r"(t), [from] "+r"(f), [word] "=&r"(word)
-                     : [count] "r"(words)
-                     : "memory");
-  }
-  n &= 3;
-#endif
+#define NN_COPY(load, store, bytes, trips)                                                        \
+  __asm__ volatile(NN_LOOP("x0", "%[count]", "4") load("t0", bytes, "%[from]")                    \
+                   store("t0", bytes, "%[to]") NN_END_LOOP                                        \
+                   : [to] "+r"(t), [from] "+r"(f)                                                 \
+                   : [count] "r"(trips)                                                           \
+                   : "memory", "t0")
+  if (n >> 2 > 0) NN_COPY(NN_LW, NN_SW, "4", n >> 2);
+  if ((n & 3) > 0) NN_COPY(NN_LBU, NN_SB, "1", n & 3);
+#else
   for (; n > 0; --n) *t++ = *f++;
+#endif
   *to = t;
   *from = f;
 }
@@ -178,15 +180,18 @@ static inline void nn_copy(uint8_t** to, const uint8_t** from, int32_t n) {
 static inline void nn_clear(uint8_t** to, int32_t n) {
   uint8_t* t = *to;
 #ifdef NN_XPULP
-  const int32_t pairs = n >> 3;
-  if (pairs > 0) {
+  if (n >> 3 > 0) {
     __asm__ volatile(NN_LOOP("x0", "%[count]", "4") NN_SW("x0", "4", "%[to]")
                      NN_SW("x0", "4", "%[to]") NN_END_LOOP
                      : [to] "+r"(t)
-                     : [count] "r"(pairs)
+                     : [count] "r"(n >> 3)
                      : "memory");
   }
-  n &= 7;
+  if ((n & 4) != 0) {
+    nn_put_word(t, 0);
+    t += 4;
+  }
+  n &= 3;
 #endif
   for (; n > 0; --n) *t++ = 0;
   *to = t;
@@ -203,6 +208,15 @@ static inline nn_share_t nn_share(int32_t n, int32_t unit, int32_t cores, int32_
   const uint32_t even = cores == NUM_CORES ? most / NUM_CORES : most / (uint32_t)cores;
   const int32_t each = ((int32_t)even + unit - 1) & -unit;
   const nn_share_t share = {nn_min(core * each, n), nn_min((core + 1) * each, n)};
+  return share;
+}
+
+// Rows of elementwise kernels and pools, of which PULP-NN gives a core two where there are fewer
+// rows than cores; in its average pool one, of powers of two.
+static inline nn_share_t nn_rows_of(int32_t rows, int32_t cores, int32_t core, int average) {
+  if (rows >= cores) return nn_share(rows, 1, cores, core);
+  const int32_t each = average && (rows & (rows - 1)) == 0 ? 1 : 2;
+  const nn_share_t share = {nn_min(core * each, rows), nn_min((core + 1) * each, rows)};
   return share;
 }
 
@@ -294,17 +308,31 @@ static inline int32_t nn_norm_clamped(const uint8_t* kappa, const uint8_t* lambd
 #endif
 }
 
+// kappa and lambda of 64 bits by their halves.
+typedef struct {
+  uint32_t factor, factor_high, term, term_high;
+} nn_wide_t;
+
+static inline nn_wide_t nn_wide(const uint8_t* kappa, const uint8_t* lambda) {
+  const nn_wide_t wide = {nn_word(kappa), nn_word(kappa + 4), nn_word(lambda), nn_word(lambda + 4)};
+  return wide;
+}
+
 // In 64 bits, its lower 32; RV32 has no shift of two registers by a variable, and what a compiler
 // calls for it is longer.
-static inline int32_t nn_norm_64(const uint8_t* kappa, const uint8_t* lambda, int32_t sum,
-                                 int32_t shift) {
-  const uint32_t factor = nn_word(kappa), term = nn_word(lambda), acc = (uint32_t)sum;
-  const uint64_t product = (uint64_t)factor * acc;
-  const uint32_t low = (uint32_t)product + term;
-  const uint32_t high = (uint32_t)(product >> 32) + nn_word(kappa + 4) * acc -
-                        (factor & (uint32_t)(sum >> 31)) + nn_word(lambda + 4) + (low < term);
+static inline int32_t nn_scale_64(const nn_wide_t* by, int32_t sum, int32_t shift) {
+  const uint64_t product = (uint64_t)by->factor * (uint32_t)sum;
+  const uint32_t low = (uint32_t)product + by->term;
+  const uint32_t high = (uint32_t)(product >> 32) + by->factor_high * (uint32_t)sum -
+                        (by->factor & (uint32_t)(sum >> 31)) + by->term_high + (low < by->term);
   if (shift >= 32) return (int32_t)high >> (shift - 32);
   return (int32_t)(low >> shift | high << 1 << (31 - shift));
+}
+
+static inline int32_t nn_norm_64(const uint8_t* kappa, const uint8_t* lambda, int32_t sum,
+                                 int32_t shift) {
+  const nn_wide_t wide = nn_wide(kappa, lambda);
+  return nn_scale_64(&wide, sum, shift);
 }
 
 // `form` is one of 8 bits. `to`: of the pixel's first channel.

@@ -11,7 +11,7 @@ typedef struct {
 } nn_plane_t;
 
 // A row beside whose codes there is padding, or whose codes are not bytes side by side.
-static void nn_row_of_column(const nn_plane_t* of, int32_t in_y, int32_t first, uint8_t* to) {
+static NN_SMALL void nn_row_of_column(const nn_plane_t* of, int32_t in_y, int32_t first, uint8_t* to) {
   const nn_call_t* call = of->call;
   for (int32_t kx = 0; kx < call->kernel_w; ++kx) {
     const int32_t x = first + kx * call->dilation_x;

@@ -63,8 +63,20 @@ static __attribute__((noinline)) void nn_two_of_channel(const nn_matrix_t* m,
     next[3] = (uint8_t)clip(norm(kappa + 3 * bytes, lambda + 3 * bytes, sums[7], shift));          \
   } while (0)
 
+static __attribute__((noinline)) void nn_put_wide_block(const nn_norms_t* norms,
+                                                        const int32_t sums[8], int32_t c,
+                                                        uint8_t* to, uint8_t* next) {
+  const uint8_t *kappa = norms->kappa + 8 * c, *lambda = norms->lambda + 8 * c;
+  const int32_t shift = norms->shift, is_signed = norms->is_signed;
+  for (int32_t i = 0; i < 4; ++i, kappa += 8, lambda += 8) {
+    const nn_wide_t wide = nn_wide(kappa, lambda);
+    to[i] = (uint8_t)nn_clip_8(nn_scale_64(&wide, sums[i], shift), is_signed);
+    next[i] = (uint8_t)nn_clip_8(nn_scale_64(&wide, sums[4 + i], shift), is_signed);
+  }
+}
+
 // With starts and forms of any kind.
-static __attribute__((noinline)) void nn_any_block(const nn_matrix_t* m, nn_form_t form,
+static NN_SMALL void nn_any_block(const nn_matrix_t* m, nn_form_t form,
                                                    const uint8_t* column, int32_t bytes,
                                                    int32_t pixel, int32_t c) {
   const nn_call_t* call = m->call;
@@ -102,11 +114,9 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
         NN_PUT_BLOCK(nn_norm_32, 4, nn_clip_u8);
       }
     } else if (form == NN_FORM_NORM_64) {
-      if (norms.is_signed) {
-        NN_PUT_BLOCK(nn_norm_64, 8, nn_clip_s8);
-      } else {
-        NN_PUT_BLOCK(nn_norm_64, 8, nn_clip_u8);
-      }
+      const int32_t copy[8] = {sums[0], sums[1], sums[2], sums[3],
+                               sums[4], sums[5], sums[6], sums[7]};  // the others stay in registers
+      nn_put_wide_block(&norms, copy, c, to, next);
     } else if (norms.is_signed) {
       NN_PUT_BLOCK(nn_norm_clamped, 8, nn_clip_s8);
     } else {
@@ -137,8 +147,9 @@ typedef struct {
   int32_t in_signed;             // 132
 } nn_quads_t;
 
-// What becomes of the accumulators of a block.
-enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8 };  // kSums: they start at, and go to, sums
+// What becomes of the accumulators of a block: they go to sums, or codes of them to the result. With
+// kSums they start there, too, else at 0.
+enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8, kToSums };
 
 #define NN_QUAD_DOT(dot, x, s0, s1, s2, s3) \
   dot(s0, x, "t0") dot(s1, x, "t1") dot(s2, x, "t2") dot(s3, x, "t3")
@@ -208,7 +219,7 @@ static __attribute__((naked, noinline)) void nn_run_quads(nn_quads_t* quads) {
       NN_QUAD_LOOP("t2", NN_LB_BY, NN_LBU_BY, NN_MAC)
       "28: lw t0, 0(sp)\nlw t3, 64(t0)\nj 13b\n"
       "27: " NN_QUAD_LOOP("t2", NN_LB_BY, NN_LB_BY, NN_MAC) "j 28b\n"
-      "22: beqz t3, 26f\nli t2, 3\nblt t3, t2, 23f\nbeq t3, t2, 24f\n"
+      "22: beqz t3, 26f\nli t2, 5\nbeq t3, t2, 26f\nli t2, 3\nblt t3, t2, 23f\nbeq t3, t2, 24f\n"
       NN_QUAD_FINISH(25, NN_QUAD_BOUNDS, NN_CLIP_S8) "j 15b\n"
       NN_QUAD_FINISH(24, NN_QUAD_BOUNDS, NN_CLIP_U8) "j 15b\n"
       NN_QUAD_FINISH(23, NN_QUAD_NORMS, NN_CLIP_S8) "j 15b\n"
@@ -217,18 +228,42 @@ static __attribute__((naked, noinline)) void nn_run_quads(nn_quads_t* quads) {
 
 static int32_t nn_quads_finish(const nn_call_t* call) {
   const nn_form_t form = nn_form(call);
-  if (form <= NN_FORM_NORM_64 || nn_has_starts(call)) return kSums;
+  if (nn_has_starts(call)) return kSums;
+  if (form <= NN_FORM_NORM_64) return kToSums;
   if (form == NN_FORM_CLAMPED) return call->out_signed ? kClampedS8 : kClampedU8;
   return call->out_signed ? kNormS8 : kNormU8;
 }
 
+// Four channels' codes of four pixels.
+static void nn_quads_of_64(const nn_quads_t* quads, const nn_norms_t* norms, int32_t channel) {
+  const uint8_t *kappa = norms->kappa + 8 * channel, *lambda = norms->lambda + 8 * channel;
+  uint8_t* out = quads->out + channel;
+  const int32_t pixel = quads->pixel, shift = norms->shift, is_signed = norms->is_signed;
+  const int32_t* sums = &quads->sums[0][0];
+  for (int32_t c = 0; c < 4; ++c, ++sums, ++out, kappa += 8, lambda += 8) {
+    const nn_wide_t wide = nn_wide(kappa, lambda);
+    const int32_t a = sums[0], b = sums[4], d = sums[8], e = sums[12];
+    out[0] = (uint8_t)nn_clip_8(nn_scale_64(&wide, a, shift), is_signed);
+    out[pixel] = (uint8_t)nn_clip_8(nn_scale_64(&wide, b, shift), is_signed);
+    out[2 * pixel] = (uint8_t)nn_clip_8(nn_scale_64(&wide, d, shift), is_signed);
+    out[3 * pixel] = (uint8_t)nn_clip_8(nn_scale_64(&wide, e, shift), is_signed);
+  }
+}
+
 static void nn_quads_by_sums(const nn_matrix_t* m, nn_quads_t* quads, int32_t pixel) {
   const nn_call_t* call = m->call;
+  const int starts = nn_has_starts(call), wide = nn_form(call) == NN_FORM_NORM_64;
+  const nn_norms_t norms = nn_norms(call);
+  quads->out -= m->channels.begin;
   for (int32_t c = m->channels.begin; c + 4 <= m->channels.end; c += 4) {
-    for (int32_t i = 0; i < 16; ++i) {
+    for (int32_t i = 0; starts && i < 16; ++i) {
       quads->sums[i >> 2][i & 3] = nn_start(call, pixel + (i >> 2), c + (i & 3));
     }
     nn_run_quads(quads);
+    if (wide) {
+      nn_quads_of_64(quads, &norms, c);
+      continue;
+    }
     for (int32_t i = 0; i < 16; ++i) {
       nn_finish(call, quads->sums[i >> 2][i & 3], pixel + (i >> 2), c + (i & 3));
     }
@@ -264,7 +299,7 @@ static __attribute__((noinline)) void nn_four_pixels(const nn_matrix_t* m, const
     quads.lambda = (const uint8_t*)&call->offset;
     quads.norm_step = 0;
   }
-  if (quads.finish == kSums) {
+  if (quads.finish == kSums || quads.finish == kToSums) {
     nn_quads_by_sums(m, &quads, pixel);
   } else if (blocks > 0) {
     nn_run_quads(&quads);

@@ -3,13 +3,16 @@
 // zeros around them, and computes a row of each plane.
 #include "nn_core.h"
 
+// Fours of channels over cores; where there are cores for several times as many, so many share the
+// rows of each.
 static nn_share_t nn_quads_of(const nn_call_t* call, int32_t cores, int32_t core,
                               nn_share_t* rows) {
-  const int32_t quads = nn_ceil_div(call->out_c, 4), together = nn_max(1, cores / quads);
-  nn_share_t share = {nn_min(core / together, quads), nn_min(core / together + 1, quads)};
+  const int32_t quads = (call->out_c + 3) >> 2;
   rows->begin = 0, rows->end = call->out_h;
-  if (together == 1) return nn_share(quads, 1, cores, core);
-  *rows = nn_share(call->out_h, 1, together, core % together);
+  if (2 * quads > cores) return nn_share(quads, 1, cores, core);
+  const int32_t together = cores / quads, quad = core / together;
+  const nn_share_t share = {nn_min(quad, quads), nn_min(quad + 1, quads)};
+  *rows = nn_share(call->out_h, 1, together, core - quad * together);
   return share;
 }
 
@@ -113,7 +116,7 @@ static nn_run_row_t nn_run_row(const nn_call_t* call) {
 }
 
 // Accumulators that start at something, and batch norm in 64 bits.
-static __attribute__((noinline)) void nn_row_by_sums(const nn_call_t* call,
+static NN_SMALL void nn_row_by_sums(const nn_call_t* call,
                                                      const nn_quad_row_t* row, int32_t pixel,
                                                      int32_t channel) {
   const nn_form_t form = nn_form(call);

@@ -23,7 +23,7 @@ static int32_t nn_log2(int32_t divisor) {
   return log;
 }
 
-static int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t sum) {
+static NN_SMALL int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t sum) {
   const uint32_t product = sum * (uint32_t)call->multiplier;
   if (!call->in_signed) {
     const uint32_t average = log >= 0 ? product >> log : product / (uint32_t)call->divisor;
@@ -35,44 +35,53 @@ static int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t sum) {
   return (int32_t)((uint32_t)average + (uint32_t)call->offset) >> call->shift;
 }
 
-// sum + n codes that lie `step` bytes apart.
-static inline uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t step, int32_t n,
-                                    int is_signed) {
+// sum + the codes of `rows` rows of `taps`, which lie `step` and `line` bytes apart.
 #ifdef NN_XPULP
-#define NN_SUM_BYTES(load)                                                               \
-  __asm__ volatile(NN_LOOP("x0", "%[count]", "8") load("t0", "%[step]", "%[from]")      \
-                   load("t1", "%[step]", "%[from]") "add %[sum], %[sum], t0\n"          \
-                   "add %[sum], %[sum], t1\n" NN_END_LOOP                               \
-                   : [sum] "+r"(sum), [from] "+r"(from)                                 \
-                   : [step] "r"(step), [count] "r"(pairs)                               \
+#define NN_SUM_ROWS(load, halfwords, last)                                                       \
+  __asm__ volatile(NN_LOOP("x1", "%[rows]", halfwords) NN_LOOP("x0", "%[pairs]", "8")            \
+                   load("t0", "%[step]", "%[from]") load("t1", "%[step]", "%[from]")             \
+                   "add %[sum], %[sum], t0\nadd %[sum], %[sum], t1\n" NN_END_LOOP last           \
+                   "add %[from], %[from], %[skip]\n" NN_END_LOOP                                 \
+                   : [sum] "+r"(sum), [from] "+r"(from)                                          \
+                   : [step] "r"(step), [pairs] "r"(pairs), [skip] "r"(skip), [rows] "r"(rows)    \
                    : "memory", "t0", "t1")
-  const int32_t pairs = n >> 1;
-  if (pairs > 0) {
+static inline uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t step, int32_t line,
+                                    int32_t taps, int32_t rows, int is_signed) {
+  const int32_t pairs = taps >> 1, skip = line - 2 * pairs * step;
+  if (pairs > 0 && rows > 0 && (taps & 1) == 0) {
     if (is_signed) {
-      NN_SUM_BYTES(NN_LB_BY);
+      NN_SUM_ROWS(NN_LB_BY, "14", "nop\n");
     } else {
-      NN_SUM_BYTES(NN_LBU_BY);
-    }
-  }
-  n &= 1;
-#endif
-  for (; n > 0; --n, from += step) sum += (uint32_t)nn_byte(*from, is_signed);
-  return sum;
-}
-
-static uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8_t* from, nn_share_t rows,
-                       nn_share_t columns, int32_t c) {
-  const int32_t pixel = nn_packed(call->in_c, call->in_bits), line = call->in_w * pixel;
-  const int32_t taps = columns.end - columns.begin;
-  from += rows.begin * line + columns.begin * pixel;
-  if (call->in_bits == 8) {
-    from += c;
-    for (int32_t r = rows.end - rows.begin; r > 0; --r, from += line) {
-      sum = nn_sum_bytes(sum, from, pixel, taps, call->in_signed);
+      NN_SUM_ROWS(NN_LBU_BY, "14", "nop\n");
     }
     return sum;
   }
-  for (int32_t r = rows.end - rows.begin; r > 0; --r, from += line) {
+  if (pairs > 0 && rows > 0) {
+    if (is_signed) {
+      NN_SUM_ROWS(NN_LB_BY, "16", "lb t0, 0(%[from])\nadd %[sum], %[sum], t0\n");
+    } else {
+      NN_SUM_ROWS(NN_LBU_BY, "16", "lbu t0, 0(%[from])\nadd %[sum], %[sum], t0\n");
+    }
+    return sum;
+  }
+  for (; taps > 0 && rows > 0; --rows, from += line) sum += (uint32_t)nn_byte(*from, is_signed);
+  return sum;
+}
+#else
+static inline uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t step, int32_t line,
+                                    int32_t taps, int32_t rows, int is_signed) {
+  for (; rows > 0; --rows, from += line) {
+    for (int32_t i = 0; i < taps; ++i) sum += (uint32_t)nn_byte(from[i * step], is_signed);
+  }
+  return sum;
+}
+#endif
+
+// Of a window that begins at `from`.
+static NN_SMALL uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8_t* from, int32_t rows,
+                       int32_t taps, int32_t c) {
+  const int32_t pixel = nn_packed(call->in_c, call->in_bits), line = call->in_w * pixel;
+  for (; rows > 0; --rows, from += line) {
     for (int32_t i = 0; i < taps; ++i) {
       sum += (uint32_t)nn_code(from + i * pixel, c, call->in_bits, call->in_signed);
     }
@@ -80,14 +89,36 @@ static uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8_t* from,
   return sum;
 }
 
+// Unsigned codes of 8 bits, a divisor that is a power of two.
+static void nn_average_bytes(const nn_call_t* call, const uint8_t* from, uint8_t* out, int32_t line,
+                             int32_t taps, int32_t rows, int32_t log, nn_share_t channels) {
+  const int32_t step = call->in_c, shift = call->shift, is_signed = call->out_signed;
+  const uint32_t multiplier = (uint32_t)call->multiplier, offset = (uint32_t)call->offset;
+  const uint8_t* const end = from + channels.end;
+  out += channels.begin;
+  for (from += channels.begin; from < end; ++from, ++out) {
+    const uint32_t sum = nn_sum_bytes(0, from, step, line, taps, rows, 0);
+    const uint32_t average = (sum * multiplier >> log) + offset;
+    *out = (uint8_t)nn_clip_8((int32_t)(average >> shift), is_signed);
+  }
+}
+
 static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_share_t channels) {
-  const nn_share_t rows = nn_rows(call, y), columns = nn_columns(call, x);
+  const nn_share_t of_y = nn_rows(call, y), of_x = nn_columns(call, x);
+  const int32_t rows = of_y.end - of_y.begin, taps = of_x.end - of_x.begin;
   const int32_t pixel = y * call->out_w + x, log = nn_log2(call->divisor);
+  const int32_t step = nn_packed(call->in_c, call->in_bits), line = call->in_w * step;
+  const uint8_t* from = call->in + of_y.begin * line + of_x.begin * step;
   uint8_t* out = call->out + pixel * nn_packed(call->out_c, call->out_bits);
-  const int starts = nn_has_starts(call);
+  const int starts = nn_has_starts(call), in_signed = call->in_signed, bytes = call->in_bits == 8;
+  if (bytes && call->out_bits == 8 && !in_signed && !starts && !call->sums_out && log >= 0) {
+    nn_average_bytes(call, from, out, line, taps, rows, log, channels);
+    return;
+  }
   for (int32_t c = channels.begin; c < channels.end; ++c) {
-    const uint32_t start = starts ? (uint32_t)nn_start(call, pixel, c) : 0;
-    const uint32_t sum = nn_sum(call, start, call->in, rows, columns, c);
+    uint32_t sum = starts ? (uint32_t)nn_start(call, pixel, c) : 0;
+    sum = bytes ? nn_sum_bytes(sum, from + c, step, line, taps, rows, in_signed)
+                : nn_sum(call, sum, from, rows, taps, c);
     if (call->sums_out) {
       nn_put_word(call->out + 4 * (pixel * call->out_c + c), sum);
       continue;
@@ -110,7 +141,7 @@ static void nn_averages(const nn_call_t* call, nn_share_t rows, nn_share_t chann
 void nn_avgpool(const nn_call_t* call) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   const nn_share_t channels = {0, call->in_c};
-  if (core < cores) nn_averages(call, nn_share(call->out_h, 1, cores, core), channels);
+  if (core < cores) nn_averages(call, nn_rows_of(call->out_h, cores, core, 1), channels);
   pi_cl_team_barrier();
 }
 
@@ -123,19 +154,23 @@ void nn_avgpool_Co(const nn_call_t* call) {
 
 // to = max(to, from), code by code; both may be the same.
 static void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t* from, int32_t codes) {
-  int32_t c = 0;
 #ifdef NN_XPULP
-  for (; call->in_bits == 8 && c + 4 <= codes; c += 4) {
-    uint32_t a = nn_word(to + c), b = nn_word(from + c);
+#define NN_RAISE(max, trips)                                                                     \
+  __asm__ volatile(NN_LOOP("x0", "%[count]", "8") "lw t0, 0(%[to])\n" NN_LW("t1", "4", "%[from]") \
+                   ".insn r 0x57, 1, " max ", t0, t0, t1\n" NN_SW("t0", "4", "%[to]") NN_END_LOOP \
+                   : [to] "+r"(to), [from] "+r"(from)                                            \
+                   : [count] "r"(trips)                                                          \
+                   : "memory", "t0", "t1")
+  if (call->in_bits == 8 && codes >> 2 > 0) {
     if (call->in_signed) {
-      __asm__(".insn r 0x57, 1, 0x18, %0, %0, %1" : "+r"(a) : "r"(b));  // pv.max.b
+      NN_RAISE("0x18", codes >> 2);  // pv.max.b
     } else {
-      __asm__(".insn r 0x57, 1, 0x1c, %0, %0, %1" : "+r"(a) : "r"(b));  // pv.maxu.b
+      NN_RAISE("0x1c", codes >> 2);  // pv.maxu.b
     }
-    nn_put_word(to + c, a);
+    codes &= 3;
   }
 #endif
-  for (; c < codes; ++c) {
+  for (int32_t c = 0; c < codes; ++c) {
     const int32_t a = nn_code(to, c, call->in_bits, call->in_signed);
     const int32_t b = nn_code(from, c, call->in_bits, call->in_signed);
     if (b <= a) continue;
@@ -145,10 +180,19 @@ static void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t* from, in
   }
 }
 
-// The codes of a pixel; the bits behind them are 0. Both may be the same.
-static void nn_copy_pixel(const nn_call_t* call, uint8_t* to, const uint8_t* from) {
-  const int32_t bytes = nn_packed(call->in_c, call->in_bits), rest = call->in_c * call->in_bits & 7;
+// The codes of a pixel, byte by byte as PULP-NN does; the bits behind them are 0. They are the same
+// or have nothing in common.
+static void nn_copy_pixel(const nn_call_t* call, uint8_t* to, const uint8_t* from, int32_t bytes) {
+  const int32_t rest = call->in_c * call->in_bits & 7;
+#ifdef NN_XPULP
+  if (bytes > 0) {
+    uint8_t* t = to;
+    const uint8_t* f = from;
+    NN_COPY(NN_LBU, NN_SB, "1", bytes);
+  }
+#else
   memmove(to, from, (size_t)bytes);
+#endif
   if (rest != 0) to[bytes - 1] = (uint8_t)(to[bytes - 1] & ((1 << rest) - 1));
 }
 
@@ -160,21 +204,24 @@ static void nn_maxima_of_row(const nn_call_t* call, int32_t y) {
     const int32_t first = x * call->stride_x - call->pad_left;
     const int32_t begin = first < 0 ? x : first, end = nn_min(first + call->kernel_w, call->in_w);
     uint8_t* to = row + x * bytes;
-    nn_copy_pixel(call, to, row + begin * bytes);
+    nn_copy_pixel(call, to, row + begin * bytes, bytes);
     for (int32_t i = begin + 1; i < end; ++i) nn_raise(call, to, row + i * bytes, call->in_c);
   }
 }
 
+// Whole rows at a time, where pixels end at the end of a byte.
 static void nn_maxima_of_rows(const nn_call_t* call, int32_t y) {
-  const int32_t bytes = nn_packed(call->in_c, call->in_bits);
   const nn_share_t rows = nn_rows(call, y);
-  for (int32_t x = 0; x < call->out_w; ++x) {
-    uint8_t* to = call->out + (y * call->out_w + x) * bytes;
-    const uint8_t* from = call->in + (rows.begin * call->in_w + x) * bytes;
-    nn_copy_pixel(call, to, from);
+  const int32_t whole = (call->in_c * call->in_bits & 7) == 0, pixel = nn_packed(call->in_c, call->in_bits);
+  const int32_t codes = whole ? call->out_w * call->in_c : call->in_c;
+  const int32_t bytes = whole ? call->out_w * pixel : pixel;
+  for (int32_t x = 0; x < (whole ? 1 : call->out_w); ++x) {
+    uint8_t* to = call->out + (y * call->out_w + x) * pixel;
+    const uint8_t* from = call->in + (rows.begin * call->in_w + x) * pixel;
+    nn_copy_pixel(call, to, from, bytes);
     for (int32_t r = rows.begin + 1; r < rows.end; ++r) {
-      from += call->in_w * bytes;
-      nn_raise(call, to, from, call->in_c);
+      from += call->in_w * pixel;
+      nn_raise(call, to, from, codes);
     }
   }
 }
@@ -182,12 +229,12 @@ static void nn_maxima_of_rows(const nn_call_t* call, int32_t y) {
 void nn_maxpool(const nn_call_t* call) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   if (core < cores) {
-    const nn_share_t rows = nn_share(call->in_h, 1, cores, core);
+    const nn_share_t rows = nn_rows_of(call->in_h, cores, core, 0);
     for (int32_t y = rows.begin; y < rows.end; ++y) nn_maxima_of_row(call, y);
   }
   pi_cl_team_barrier();
   if (core < cores) {
-    const nn_share_t rows = nn_share(call->out_h, 1, cores, core);
+    const nn_share_t rows = nn_rows_of(call->out_h, cores, core, 0);
     for (int32_t y = rows.begin; y < rows.end; ++y) nn_maxima_of_rows(call, y);
   }
   pi_cl_team_barrier();
@@ -197,7 +244,7 @@ static void nn_maximum_of_window(const nn_call_t* call, int32_t y, int32_t x) {
   const nn_share_t rows = nn_rows(call, y), columns = nn_columns(call, x);
   const int32_t bytes = nn_packed(call->in_c, call->in_bits);
   uint8_t* to = call->out + (y * call->out_w + x) * bytes;
-  nn_copy_pixel(call, to, call->in + (rows.begin * call->in_w + columns.begin) * bytes);
+  nn_copy_pixel(call, to, call->in + (rows.begin * call->in_w + columns.begin) * bytes, bytes);
   for (int32_t r = rows.begin; r < rows.end; ++r) {
     const uint8_t* from = call->in + (r * call->in_w + columns.begin) * bytes;
     for (int32_t i = columns.begin; i < columns.end; ++i, from += bytes) {
