@@ -281,9 +281,8 @@ class Retraining {
     result_.best = result_.state.best_look;
     result_.improved = result_.best.top1 >= result_.unchanged.top1;
     const Parameters& numbers = result_.improved ? result_.state.best : as_it_was;
-    if (result_.improved) {
-      result_.network.annotated = with_parameters(annotated, result_.what, numbers);
-    }
+    // Also of what was not trained: its biases, too, have been looked at as multiples of their unit.
+    result_.network.annotated = with_parameters(annotated, result_.what, numbers);
     Quantized& quantized = result_.network;
     quantized.integers = quantized.lower(quantized.annotated);
     const std::size_t images = std::min(request_.golden_images, validation.samples.count);
