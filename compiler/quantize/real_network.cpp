@@ -211,7 +211,8 @@ class RealNetwork {
     const auto among = [&](const std::vector<ValueId>& ids) {
       return std::any_of(ids.begin(), ids.end(), is);
     };
-    if (!among(real_.inputs) && !among(real_.outputs)) {
+    const bool is_input_itself = real_.value(result).name == integers_.value(id).name;
+    if ((is_input_itself || !among(real_.inputs)) && !among(real_.outputs)) {
       real_.value(result).name = integers_.value(id).name;
       real_.outputs.push_back(result);
       return;

@@ -1,6 +1,13 @@
 #include "explore/flow/application.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 #include "compiler/pulp/emit_c.h"
 #include "compiler/quantize/table.h"
@@ -27,7 +34,6 @@ fs::path named(const fs::path& folder) {
 FreshFolder::FreshFolder(std::string option, const fs::path& folder, std::string mark)
     : option_(std::move(option)), to_(named(folder)) {
   if (to_.empty()) return;
-  fresh_ = to_.string() + fmt::format(".{}", getpid());
   if (!fs::exists(to_)) return;
   if (!fs::is_directory(to_)) refuse("expected a folder, found a file");
   if (fs::is_empty(to_) || fs::exists(to_ / mark)) return;
@@ -45,12 +51,22 @@ void FreshFolder::refuse(const std::string& what) const {
 }
 
 void FreshFolder::make() {
+  if (!is_wanted()) return;
   std::error_code error;
-  if (is_wanted()) fs::create_directories(fresh_, error);
+  fs::create_directories(to_.parent_path(), error);
   if (error) refuse("cannot write: " + error.message());
+  std::string name = to_.string() + ".tmpXXXXXX";
+  if (mkdtemp(name.data()) == nullptr) {
+    refuse(std::string("cannot write: ") + std::strerror(errno));
+  }
+  fresh_ = name;
+  const mode_t mask = umask(0);  // mkdtemp's folders are for their owner alone
+  umask(mask);
+  fs::permissions(fresh_, static_cast<fs::perms>(0777 & ~mask), error);
 }
 
 void FreshFolder::write(const std::string& file, std::string_view contents) {
+  if (fresh_.empty()) make();
   std::error_code error;
   fs::create_directories((fresh_ / file).parent_path(), error);
   if (error) refuse("cannot write: " + error.message());
@@ -59,6 +75,11 @@ void FreshFolder::write(const std::string& file, std::string_view contents) {
 
 void FreshFolder::commit() {
   std::error_code error;
+  // Both at once, where the file system can: there is no moment without either.
+  if (renameat2(AT_FDCWD, fresh_.c_str(), AT_FDCWD, to_.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(fresh_, error);
+    return;
+  }
   const fs::path before = fresh_.string() + ".before";
   if (fs::exists(to_)) fs::rename(to_, before, error);
   if (error) refuse("cannot write: " + error.message());

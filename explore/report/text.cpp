@@ -341,6 +341,19 @@ void write_useless(Writer& out, const RunResult& result) {
                              found.size() == 1 ? "" : "s", kSignalToNoiseFloorDb, text)));
 }
 
+// Nor that the machine computed much.
+void write_host_share(Writer& out, const ProgramInfo& program) {
+  std::size_t nodes = 0;
+  for (const HostStepInfo& step : program.host_steps) nodes += step.nodes.size();
+  if (nodes <= program.layers.size()) return;
+  const auto plural = [](std::size_t count) { return count == 1 ? "" : "s"; };
+  out.line(out.tinted(
+      Tint::Yellow,
+      fmt::format("host     most of the network ran there in floating point: {} operation{}, {} "
+                  "layer{} on the machine",
+                  nodes, plural(nodes), program.layers.size(), plural(program.layers.size()))));
+}
+
 void write_verdict(Writer& out, const RunResult& result) {
   out.line();
   for (const Hazard& hazard : result.hazards) {
@@ -362,6 +375,7 @@ void write_verdict(Writer& out, const RunResult& result) {
                                     thousands(result.verdict->values_compared))));
     write_mismatches(out, *result.verdict);
   }
+  if (result.verdict) write_host_share(out, result.report.program);
   if (out.judges_accuracy()) write_useless(out, result);
 }
 

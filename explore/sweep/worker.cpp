@@ -42,6 +42,23 @@ Point point_of(const json& object, const std::string& where) {
   return point;
 }
 
+// A line ends with digits of the SHA-256 of what is before them: one that a disk or an editor has
+// changed is none.
+constexpr std::string_view kSeal = ",\"sha256\":\"";
+constexpr std::size_t kSealDigits = 16;
+
+std::string sealed(std::string text) {
+  text.pop_back();  // the object's brace
+  const std::string digits = sha256_hex(text).substr(0, kSealDigits);
+  return text + std::string(kSeal) + digits + "\"}";
+}
+
+bool is_sealed(std::string_view line) {
+  const std::size_t seal = kSeal.size() + kSealDigits + 2;
+  return line.size() > seal &&
+         sealed(std::string(line.substr(0, line.size() - seal)) + "}") == line;
+}
+
 // Finished points, one line each. A line is in the kernel's hands once it is written, whatever
 // becomes of this process, and on disk within a second.
 class FinishedPoints {
@@ -61,7 +78,7 @@ class FinishedPoints {
   FinishedPoints& operator=(const FinishedPoints&) = delete;
 
   void add(const StoredPoint& point) {
-    write(point_json(point) + "\n");
+    write(sealed(point_json(point)) + "\n");
     const auto now = std::chrono::steady_clock::now();
     if (now - synced_ < kSyncInterval) return;
     sync();
@@ -205,9 +222,10 @@ std::vector<StoredPoint> read_finished(const fs::path& file, std::uint64_t& offs
   std::string line;
   while (std::getline(stream, line) && !stream.eof()) {  // eof: no line break, more may come
     offset += line.size() + 1;
+    if (!is_sealed(line)) continue;  // torn when its writer was killed, or damaged since
     try {
       points.push_back(point_from_json(line, file.string()));
-    } catch (const Error&) {  // torn when its writer was killed
+    } catch (const Error&) {  // of another build
     }
   }
   return points;

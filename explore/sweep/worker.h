@@ -39,11 +39,13 @@ SweepJob read_job(const std::filesystem::path& path);
 // Points of chunk `chunk` of `chunks`: consecutive ones, as many in each as in the others.
 std::span<const KeyedPoint> chunk_of(const SweepJob& job, std::int64_t chunk, std::int64_t chunks);
 
-// Where a worker's finished points go: FOLDER/chunk-K-of-N.jsonl, one point_json() per line.
+// Where a worker's finished points go: FOLDER/chunk-K-of-N.jsonl, one point_json() per line with a
+// last member "sha256", 16 digits of that of the line before it.
 std::filesystem::path chunk_file(const std::filesystem::path& folder, std::int64_t chunk,
                                  std::int64_t chunks);
 // Finished points of such a file from byte `offset` on, which is moved behind the last whole line.
-// A line that is torn or says nothing is skipped: its point is missing. No file: no points.
+// A line that is torn, damaged or says nothing is skipped: its point is missing. No file: no
+// points.
 std::vector<StoredPoint> read_finished(const std::filesystem::path& file, std::uint64_t& offset);
 
 struct WorkerRequest {

@@ -153,6 +153,16 @@ class Files(ReliabilityTest):
                     self.assertEqual(self.ended(*self.DOORS[door]("x.json"))[0], 2)
 
 
+class Findings(ReliabilityTest):
+    def test_networks_that_once_broke_it_run_or_are_refused(self):
+        found = sorted((ROOT / "tests" / "fuzz" / "findings").glob("onnx_*/*.onnx"))
+        self.assertGreater(len(found), 0)
+        for network in found:
+            for machine in ("v3_96", "v2_28", "gap8"):
+                with self.subTest(f"{network.name} on {machine}"):
+                    self.ended("run", "--hw", machine, network)
+
+
 class Memory(ReliabilityTest):
     def test_a_network_beyond_the_limit_is_refused_before_it_is_allocated(self):
         conv = onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="conv")

@@ -1,10 +1,11 @@
-// The driver of the fuzzing: fuzz DOOR SECONDS SEED CORPUS FINDINGS. Inputs are mutants of the
-// files of the folder CORPUS, which come first as they are; they go through the door in processes
-// of some hundred inputs each. What crashes one, aborts it, takes longer than ten seconds or throws
-// anything but Error is written into the folder FINDINGS. Prints the count; exit code 1: there were
-// findings.
+// The driver of the fuzzing: fuzz DOOR BUDGET SEED CORPUS FINDINGS. Inputs are mutants of the files
+// of the folder CORPUS, which come first as they are; they go through the door in processes of some
+// hundred inputs each, as many as BUDGET says, or for so long: 500, 60s. What crashes one, aborts
+// it, takes longer than ten seconds of a CPU or throws anything but Error is written into the
+// folder FINDINGS. Prints the count; exit code 1: there were findings.
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +31,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kInputsOfProcess = 400;
-constexpr unsigned kSecondsOfInput = 10;
+constexpr int kSecondsOfInput = 10;       // of a CPU: others may use the machine, too
+constexpr unsigned kSecondsAsleep = 120;  // of the clock
 constexpr std::int64_t kMemory = std::int64_t{2} << 30;
 
 // What the child tells the parent, which survives it.
@@ -43,6 +45,8 @@ struct Plan {
   std::vector<std::string> corpus;
   std::uint64_t seed = 0;
   fs::path folder;
+  std::uint64_t inputs = UINT64_MAX;
+  std::chrono::seconds time = std::chrono::hours(24 * 365);
 };
 
 // By its number alone: a process that died need not have kept it.
@@ -62,7 +66,9 @@ std::string input_of(const Plan& plan, std::uint64_t number) {
   const fs::path file = plan.folder / plan.door->file;
   while (shared.number < end) {
     std::ofstream(file, std::ios::binary | std::ios::trunc) << input_of(plan, shared.number);
-    alarm(kSecondsOfInput);
+    const itimerval limit{.it_interval = {}, .it_value = {.tv_sec = kSecondsOfInput, .tv_usec = 0}};
+    setitimer(ITIMER_PROF, &limit, nullptr);
+    alarm(kSecondsAsleep);
     try {
       plan.door->enter(file);
     } catch (const Error&) {
@@ -76,22 +82,23 @@ std::string input_of(const Plan& plan, std::uint64_t number) {
 
 std::string how(int status) {
   if (WIFSIGNALED(status)) {
-    return WTERMSIG(status) == SIGALRM ? "hang" : fmt::format("signal{}", WTERMSIG(status));
+    const int signal = WTERMSIG(status);
+    return signal == SIGALRM || signal == SIGPROF ? "hang" : fmt::format("signal{}", signal);
   }
   return fmt::format("exit{}", WEXITSTATUS(status));
 }
 
-int fuzz(const Plan& plan, int seconds, const fs::path& findings) {
+int fuzz(const Plan& plan, const fs::path& findings) {
   void* memory =
       mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) fail("mmap: out of memory");
   auto& shared = *new (memory) Shared;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  const auto end = std::chrono::steady_clock::now() + plan.time;
   int found = 0;
-  while (std::chrono::steady_clock::now() < end) {
+  while (shared.number < plan.inputs && std::chrono::steady_clock::now() < end) {
     const pid_t process = fork();
     if (process < 0) fail("fork: no process");
-    if (process == 0) child(plan, shared, shared.number + kInputsOfProcess);
+    if (process == 0) child(plan, shared, std::min(plan.inputs, shared.number + kInputsOfProcess));
     int status = 0;
     waitpid(process, &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
@@ -120,7 +127,7 @@ std::vector<std::string> files_of(const fs::path& folder) {
 
 int start(int argc, char** argv) {
   if (argc != 6) {
-    fmt::print(stderr, "usage: fuzz DOOR SECONDS SEED CORPUS FINDINGS\n");
+    fmt::print(stderr, "usage: fuzz DOOR BUDGET SEED CORPUS FINDINGS\n");
     return 2;
   }
   const auto door = std::ranges::find(doors(), std::string_view(argv[1]), &Door::name);
@@ -136,7 +143,14 @@ int start(int argc, char** argv) {
               .seed = std::strtoull(argv[3], nullptr, 10),
               .folder = scratch.file(".")};
     if (plan.corpus.empty()) fail("{}: expected seeds, found none", argv[4]);
-    return fuzz(plan, std::atoi(argv[2]), argv[5]) > 0 ? 1 : 0;
+    char* unit = nullptr;
+    const std::uint64_t budget = std::strtoull(argv[2], &unit, 10);
+    if (*unit == 's') {
+      plan.time = std::chrono::seconds(budget);
+    } else {
+      plan.inputs = budget;
+    }
+    return fuzz(plan, argv[5]) > 0 ? 1 : 0;
   } catch (const Error& error) {
     fmt::print(stderr, "fuzz: {}\n", error.what());
     return 2;

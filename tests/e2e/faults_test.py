@@ -1,0 +1,205 @@
+"""kill -9 at every write, a clock that goes backwards, a worker whose file is damaged or is that of
+another chunk: nothing is lost, nothing is half-written, and the final bytes are the same."""
+import os
+import random
+import shutil
+import signal
+import subprocess
+import unittest
+
+from support import WORKBENCH, WorkbenchTest
+
+# Ends the process with SIGKILL at the file operation number KILL_AT: creations, writes, renames.
+# With CLOCK_BACK, the time of day goes back an hour at each look.
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#include <fcntl.h>
+static void step(void) {
+  static long done;
+  const char *at = getenv("KILL_AT");
+  if (at && ++done == atol(at)) raise(SIGKILL);
+}
+#define REAL(type, name) ((type)dlsym(RTLD_NEXT, name))
+ssize_t write(int f, const void *b, size_t n) {
+  if (f > 2) step();
+  return REAL(ssize_t(*)(int, const void *, size_t), "write")(f, b, n);
+}
+ssize_t writev(int f, const struct iovec *v, int n) {
+  if (f > 2) step();
+  return REAL(ssize_t(*)(int, const struct iovec *, int), "writev")(f, v, n);
+}
+ssize_t pwrite64(int f, const void *b, size_t n, off_t at) {
+  step();
+  return REAL(ssize_t(*)(int, const void *, size_t, off_t), "pwrite64")(f, b, n, at);
+}
+ssize_t pwrite(int f, const void *b, size_t n, off_t at) { return pwrite64(f, b, n, at); }
+int rename(const char *a, const char *b) {
+  step();
+  return REAL(int(*)(const char *, const char *), "rename")(a, b);
+}
+int mkostemp(char *t, int flags) {
+  step();
+  return REAL(int(*)(char *, int), "mkostemp")(t, flags);
+}
+int mkostemp64(char *t, int flags) { return mkostemp(t, flags); }
+int clock_gettime(clockid_t clock, struct timespec *t) {
+  static long looks;
+  int done = REAL(int(*)(clockid_t, struct timespec *), "clock_gettime")(clock, t);
+  if (clock == CLOCK_REALTIME && getenv("CLOCK_BACK")) t->tv_sec -= 3600 * ++looks;
+  return done;
+}
+"""
+
+MOMENTS = int(os.environ.get("MOMENTS", "5"))  # of each command, spread over all of them
+
+
+@unittest.skipUnless(shutil.which("cc"), "no C compiler")
+class Faults(WorkbenchTest):
+    COMMANDS = (("workload", "tiny_residual", "-o", "net.onnx"),
+                ("run", "--hw", "gap8", "zoo:tiny_cnn", "--deterministic", "--json", "a.json", "--html",
+                 "a.html", "--csv", "a.csv", "--save-program", "p", "--dump-tensors", "tensors"),
+                ("quantize", "--hw", "v3_96", "zoo:tiny_cnn", "-o", "q.onnx", "--save-quantizer",
+                 "q.json", "--dump-reference", "values"),
+                ("compile", "--hw", "gap8", "zoo:tiny_cnn", "--emit-c", "app"),
+                ("track", "record", "suite.yaml", "-o", "b.json", "--revision", "r"))
+    SWEEP = ("sweep", "zoo:tiny_cnn", "--hw", "gap8", "--set", "cores=1,2,4,8", "--tier", "analytic",
+             "--csv", "s.csv")
+
+    def setUp(self):
+        super().setUp()
+        self.shim = self.folder / "shim.so"
+        (self.folder / "shim.c").write_text(SHIM)
+        subprocess.run(["cc", "-shared", "-fPIC", "shim.c", "-o", self.shim, "-ldl"], cwd=self.folder,
+                       check=True)
+
+    def at_work(self, name):
+        """A new folder, in which what follows runs."""
+        self.work = self.folder / name
+        self.work.mkdir()
+        (self.work / "suite.yaml").write_text(
+            "name: x\ncases:\n  - name: a\n    network: zoo:tiny_cnn\n    machine: gap8\n")
+
+    def run_with(self, command, **variables):
+        return subprocess.run([WORKBENCH, *command], cwd=self.work, capture_output=True, text=True,
+                              timeout=120, env={**os.environ, "LD_PRELOAD": str(self.shim),
+                                                **{key: str(value) for key, value in variables.items()}})
+
+    def contents(self):
+        """Files by name; those that a killed process had not yet renamed are none."""
+        return {str(path.relative_to(self.work)): path.read_bytes()
+                for path in self.work.rglob("*")
+                if path.is_file() and ".tmp" not in str(path.relative_to(self.work))}
+
+    def operations(self, command):
+        """How many file operations it takes, at least."""
+        low, high = 1, 2
+        while self.run_with(command, KILL_AT=high).returncode == -signal.SIGKILL:
+            low, high = high, 2 * high
+        return low
+
+    def test_killed_at_any_write_leaves_whole_files_or_none(self):
+        tried = 0
+        for number, command in enumerate(self.COMMANDS):
+            self.at_work(f"whole{number}")
+            self.assertEqual(self.run_with(command).returncode, 0, command)
+            whole = self.contents()
+            self.at_work(f"count{number}")
+            most = self.operations(command)
+            self.assertGreater(most, 1, "nothing was made to fail")
+            for at in sorted({1 + i * most // MOMENTS for i in range(MOMENTS)}):
+                with self.subTest(f"{command[0]} killed at operation {at}"):
+                    self.at_work(f"killed{number}_{at}")
+                    done = self.run_with(command, KILL_AT=at)
+                    self.assertEqual(done.returncode, -signal.SIGKILL)
+                    tried += 1
+                    for name, data in self.contents().items():
+                        self.assertEqual(data, whole.get(name), name)
+                    again = self.run_with(command)  # where the killed one left off
+                    self.assertEqual(again.returncode, 0, again.stderr)
+                    self.assertEqual(self.contents(), whole)
+        print(f"killed {tried} times")
+
+    def test_a_clock_that_goes_backwards_changes_nothing(self):
+        self.at_work("steady")
+        self.assertEqual(self.run_with((*self.SWEEP, "--store", "s.db")).returncode, 0)
+        steady = (self.work / "s.csv").read_bytes()
+        self.at_work("back")
+        for _ in range(2):  # computed, and from the store
+            done = self.run_with((*self.SWEEP, "--store", "s.db"), CLOCK_BACK=1)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual((self.work / "s.csv").read_bytes(), steady)
+        listed = self.run_with(("results", "--store", "s.db"), CLOCK_BACK=1)
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+
+
+class Workers(WorkbenchTest):
+    SWEEP = (*Faults.SWEEP, "--store", "s.db")
+
+    def setUp(self):
+        super().setUp()
+        self.succeed(*Faults.SWEEP, "--store", "whole.db")
+        self.whole = (self.folder / "s.csv").read_bytes()
+        (self.folder / "s.csv").unlink()
+        self.ask()
+
+    def ask(self):
+        return self.succeed(*self.SWEEP, "--job-folder", "jobs")
+
+    def work(self, *chunks):
+        for chunk in chunks:
+            self.succeed("sweep-worker", "jobs/job.json", "--chunk", chunk, "--chunks", "2", "--output",
+                         "jobs")
+        return [self.folder / "jobs" / f"chunk-{chunk}-of-2.jsonl" for chunk in chunks]
+
+    def test_a_damaged_line_is_no_result(self):
+        for seed in range(12):
+            file, _ = self.work(0, 1)
+            seeded = random.Random(seed)
+            data = bytearray(file.read_bytes())
+            for _ in range(seeded.choice((1, 1, 5))):
+                data[seeded.randrange(len(data))] ^= 1 << seeded.randrange(8)
+            file.write_bytes(data)
+            missing = self.ask().stdout
+            self.assertIn("missing", missing)  # that line at least
+            file.unlink()
+            self.work(0, 1)
+            self.ask()
+            self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
+            for left in [*self.folder.glob("s.db*"), self.folder / "s.csv"]:
+                left.unlink()
+            shutil.rmtree(self.folder / "jobs")
+            self.ask()
+
+    def test_results_under_the_name_of_another_point_are_none(self):
+        file, _ = self.work(0, 1)
+        lines = file.read_text().splitlines()
+        keys = [line[:line.index('","') + 1] for line in lines]
+        swapped = [keys[1 - i] + line[len(keys[i]):] for i, line in enumerate(lines)]
+        file.write_text("\n".join(swapped) + "\n")
+        self.assertIn("missing", self.ask().stdout)
+        file.unlink()
+        self.work(0, 1)  # of a job that has the missing points alone
+        self.ask()
+        self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
+
+    def test_a_file_of_another_chunk_or_job_does_no_harm(self):
+        first, second = self.work(0, 1)
+        data = first.read_bytes()
+        second.write_bytes(data)  # the wrong chunk
+        (self.folder / "jobs" / "chunk-9-of-9.jsonl").write_bytes(data + data[:len(data) // 2])
+        self.assertIn("missing", self.ask().stdout)
+        self.work(0, 1)
+        self.ask()
+        self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
+
+
+if __name__ == "__main__":
+    unittest.main()
