@@ -179,10 +179,11 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
   Cheapest cheapest(layer, network, machine, budget, memo);
   for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
   cheapest.look_at_dorys(network);
-  cheapest.look_at_fewer_cores();
-  if (!cheapest.take()) {
+  // Where the columns of all cores do not fit, channels can come piece by piece instead.
+  if (!cheapest.take() || cheapest.take()->cores > 0) {
     for (const Tiling& sliced : choices) cheapest.look_at_passes(sliced);
   }
+  cheapest.look_at_fewer_cores();
   std::optional<Tiling> best = cheapest.take();
   if (!best) {
     return {std::nullopt, fmt::format("{}: does not fit L1: its smallest tile takes {} bytes, {} "

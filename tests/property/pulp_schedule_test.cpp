@@ -82,9 +82,8 @@ Kernel draw_kernel(Draw& draw) {
   op.in_c = draw(1, 24);
   op.out_c = op.kind == KernelKind::Add ? op.in_c : draw(1, 24);
   op.in = kHalf;
-  op.in2 = op.in + 4096;
-  op.weights = op.in2 + 4096;
-  op.out = op.weights + 4096;
+  (op.kind == KernelKind::Add ? op.in2 : op.weights) = op.in + 4096;
+  op.out = op.in + 8192;
   op.shift = 8;
   return op;
 }
