@@ -75,7 +75,9 @@
     const last = noise.length > 0 ? noise[noise.length - 1].decibel : null;
     section("totals", "Totals", element("div", { class: "tiles" },
       tile("latency", "latency of an image", `${significant(totals.latency_ms)} ms`,
-           `${thousands(total)} cycles at ${significant(machine.report_clock_mhz)} MHz`),
+           `${thousands(total)} cycles at ${significant(machine.report_clock_mhz)} MHz` +
+             (cluster && totals.host_ms > 0 ? ` and ${significant(totals.host_ms)} ms of the host`
+                                            : "")),
       tile("pace", "images per second", significant(totals.engine_images_per_second), card),
       tile("efficiency", "MACs per cycle", rate(totals.mac_per_cycle),
            `${percent(totals.array_efficiency)} of the peak ${rate(machine.peak_mac_per_cycle)}`),
@@ -312,7 +314,7 @@
         `values, first at [${layer.coordinates.join(", ")}]: expected ${layer.expected}, got ` +
         `${layer.got}`));
     list("hazards", "Hazards", report.hazards.map(({ text }) => text));
-    list("host", `On the host, ${cluster ? "in images per second, not in cycles"
+    list("host", `On the host, ${cluster ? "in latency and images per second, not in cycles"
                                          : "not in cycles or images per second"}`, report.host_steps.map((step) =>
       `${step.name} (${step.op}), about ${significant(step.milliseconds, 3)} ms: ${step.reason}`));
     if (report.engines.length < 2) return;

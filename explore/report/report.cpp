@@ -286,11 +286,11 @@ void add_totals(Report& report) {
 void add_engines(Report& report, std::vector<EngineReport> engines) {
   if (engines.empty()) engines.push_back({.latency = report.cycles, .interval = report.cycles});
   const double cycles_per_ms = report.machine.report_clock_mhz * 1e3;
-  report.latency_ms = static_cast<double>(engines[0].latency.value) / cycles_per_ms;
   const auto images = static_cast<double>(report.machine.images);
-  // The host of a cluster is a core of the same chip, which the next image waits for; that of a
-  // card computes beside it.
+  // The host of a cluster is a core of the same chip, which the image and the next one wait for;
+  // that of a card computes beside it.
   const double waiting_ms = report.machine.cluster ? report.host_ms : 0;
+  report.latency_ms = static_cast<double>(engines[0].latency.value) / cycles_per_ms + waiting_ms;
   for (EngineReport& engine : engines) {
     const double ms = static_cast<double>(engine.interval.value) / cycles_per_ms + waiting_ms;
     if (ms > 0) engine.images_per_second = 1e3 * images / ms;  // or nothing ran on the accelerator

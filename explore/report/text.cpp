@@ -264,7 +264,7 @@ void write_totals(Writer& out, const Report& report) {
 
 void write_host_steps(Writer& out, const Report& report) {
   if (report.program.host_steps.empty()) return;
-  out.heading(report.machine.cluster ? "on the host (in images/s, not in cycles)"
+  out.heading(report.machine.cluster ? "on the host (in latency and images/s, not in cycles)"
                                      : "on the host (not in cycles or images/s)");
   for (const HostStepInfo& step : report.program.host_steps) {
     out.line(fmt::format("{} ({}), about {:.3f} ms: {}", step.name, step.op, step.milliseconds,

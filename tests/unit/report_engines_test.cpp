@@ -42,6 +42,20 @@ TEST(ReportEngines, latency_and_interval_are_different_things_in_throughput_mode
   EXPECT_DOUBLE_EQ(report.engine_images_per_second, 100'000);
 }
 
+TEST(ReportEngines, the_host_of_a_cluster_is_part_of_its_images_that_of_a_card_is_not) {
+  ProgramInfo program = two_layers();
+  program.host_steps = {{.name = "fc", .op = "Gemm", .reason = "no kernel", .milliseconds = 0.03}};
+  MachineInfo machine = round_machine();
+  const Report card = make_report(program, busy_until(1000), machine);
+  EXPECT_DOUBLE_EQ(card.latency_ms, 0.01);
+  EXPECT_DOUBLE_EQ(card.images_per_second, 100'000);
+  machine.cluster = true;
+  const Report cluster = make_report(program, busy_until(1000), machine);
+  EXPECT_DOUBLE_EQ(cluster.run_ms, 0.01);
+  EXPECT_DOUBLE_EQ(cluster.latency_ms, 0.04);
+  EXPECT_DOUBLE_EQ(cluster.images_per_second, 25'000);
+}
+
 TEST(ReportEngines, a_slice_that_is_an_image_ahead_explains_only_what_nothing_else_does) {
   // conv1 (instruction 1) runs on slice 0 all the time; the pool (2) of the image before from 10 to
   // 40, and it is the pool for which the main array has nothing to do then.

@@ -96,6 +96,7 @@ TEST(Waterfall, a_network_that_runs_on_the_host_alone_has_no_cycles) {
   EXPECT_EQ(report.cycles.value, 0);
   EXPECT_EQ(report.engine_images_per_second, 0);
   EXPECT_EQ(report.host_ms, 1.5);
+  EXPECT_EQ(report.latency_ms, 0);
 }
 
 }  // namespace
