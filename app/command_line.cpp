@@ -450,7 +450,10 @@ void add_evaluate(CLI::App& app, Commands& commands) {
   command.get_option("model")->required();
   command.add_option(
       "--input", request.inputs,
-      "arrays in the order of the inputs, .npy or .pb, or one .npz (default: seeded)");
+      "arrays or images in the order of the inputs, .npy or .pb, or one .npz (default: seeded)");
+  command.add_option("--preprocess", request.preprocessing,
+                     "file that says how images become input (default: MODEL.preprocess.yaml)");
+  add_request_options(command, request.steps);
   command.add_option("--expect", request.expected, "the same of the outputs");
   command.add_flag("--optimized", request.passes, "evaluate what the float passes make of it");
   command

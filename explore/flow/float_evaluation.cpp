@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -11,6 +12,8 @@
 #include "core/eval/evaluate.h"
 #include "data/arrays.h"
 #include "data/channels.h"
+#include "data/image.h"
+#include "data/image_set.h"
 #include "explore/report/text.h"
 
 namespace workbench {
@@ -133,11 +136,28 @@ std::optional<Tensor> array_for(const Graph& graph, const std::vector<ValueId>& 
   return only;
 }
 
+using ReadArray = std::function<Tensor(const fs::path&, const Value&)>;
+
+Tensor array_in(const fs::path& file, const Value& /*value*/) {
+  return file.extension() == ".pb" ? read_tensor_proto(file) : read_npy(file);
+}
+
+// Images become input as the network's steps say.
+ReadArray input_reader(const EvaluationRequest& request) {
+  const auto steps = merge_preprocessing(
+      preprocessing_file(request.model.name, request.preprocessing), request.steps);
+  return [steps](const fs::path& file, const Value& input) {
+    if (!is_image_name(file)) return array_in(file, input);
+    return read_samples(file, input.shape, steps, 1).front();
+  };
+}
+
 // The array of each value of `ids`, from files in their order or from one archive; nothing where
 // there is none. `prefix`: "input" or "output".
 std::vector<std::optional<Tensor>> arrays_of(const Graph& graph, const std::vector<ValueId>& ids,
                                              const std::vector<fs::path>& files,
-                                             std::string_view prefix) {
+                                             std::string_view prefix,
+                                             const ReadArray& read = array_in) {
   std::vector<std::optional<Tensor>> arrays(ids.size());
   if (files.size() == 1 && files[0].extension() == ".npz") {
     const std::map<std::string, Tensor> members = read_npz(files[0]);
@@ -151,7 +171,7 @@ std::vector<std::optional<Tensor>> arrays_of(const Graph& graph, const std::vect
          files.back().string(), ids.size(), files.size());
   }
   for (std::size_t i = 0; i < files.size(); ++i) {
-    arrays[i] = files[i].extension() == ".pb" ? read_tensor_proto(files[i]) : read_npy(files[i]);
+    arrays[i] = read(files[i], graph.value(ids[i]));
   }
   return arrays;
 }
@@ -161,11 +181,12 @@ bool rescales_integers(const Graph& graph) {
 }
 
 // The network with the sizes of the given arrays where its file leaves sizes open.
-ModelImport sized_by(const ModelSource& source, const std::vector<fs::path>& files) {
+ModelImport sized_by(const ModelSource& source, const std::vector<fs::path>& files,
+                     const ReadArray& read) {
   ModelImport network = load_with_notes(source);
   if (files.empty() || is_zoo(source)) return network;
   const Graph& graph = network.graph;
-  const auto arrays = arrays_of(graph, graph.inputs, files, "input");
+  const auto arrays = arrays_of(graph, graph.inputs, files, "input", read);
   ModelSource sized = source;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const Value& input = graph.value(graph.inputs[i]);
@@ -175,11 +196,12 @@ ModelImport sized_by(const ModelSource& source, const std::vector<fs::path>& fil
   return sized.import.likely_shapes.empty() ? network : load_with_notes(sized);
 }
 
-std::vector<Tensor> inputs_of(const Graph& graph, const std::vector<fs::path>& files) {
+std::vector<Tensor> inputs_of(const Graph& graph, const std::vector<fs::path>& files,
+                              const ReadArray& read) {
   if (files.empty()) {
     return rescales_integers(graph) ? synthetic_codes(graph) : synthetic_inputs(graph);
   }
-  const auto arrays = arrays_of(graph, graph.inputs, files, "input");
+  const auto arrays = arrays_of(graph, graph.inputs, files, "input", read);
   std::vector<Tensor> inputs;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const Value& input = graph.value(graph.inputs[i]);
@@ -226,9 +248,10 @@ Evaluation::Comparison exactly(const Tensor& expected, const std::string& name, 
 }
 
 // Codes, or real numbers that become codes.
-std::vector<Tensor> integer_inputs(const Graph& interface, const std::vector<fs::path>& files) {
+std::vector<Tensor> integer_inputs(const Graph& interface, const std::vector<fs::path>& files,
+                                   const ReadArray& read) {
   if (files.empty()) return synthetic_inputs(interface);
-  const auto arrays = arrays_of(interface, interface.inputs, files, "input");
+  const auto arrays = arrays_of(interface, interface.inputs, files, "input", read);
   std::vector<Tensor> inputs;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     Value input = interface.value(interface.inputs[i]);
@@ -245,7 +268,8 @@ Evaluation evaluate_integers(const EvaluationRequest& request) {
     fail("--integers: expected a TensorFlow Lite file, without --optimized");
   }
   const Graph interface = tflite_interface(request.model.name);
-  const std::vector<Tensor> inputs = integer_inputs(interface, request.inputs);
+  const std::vector<Tensor> inputs =
+      integer_inputs(interface, request.inputs, input_reader(request));
   Evaluation evaluation;
   const std::vector<Tensor> results =
       evaluate_tflite(request.model.name, inputs, request.integers == "twice");
@@ -269,11 +293,12 @@ Evaluation evaluate_integers(const EvaluationRequest& request) {
 Evaluation evaluate_network(const EvaluationRequest& request) {
   if (!request.integers.empty()) return evaluate_integers(request);
   Evaluation evaluation;
-  ModelImport network = sized_by(request.model, request.inputs);
+  const ReadArray read = input_reader(request);
+  ModelImport network = sized_by(request.model, request.inputs, read);
   evaluation.warnings = std::move(network.notes);
   Graph graph = std::move(network.graph);
   const Graph imported = graph;
-  const std::vector<Tensor> inputs = inputs_of(graph, request.inputs);
+  const std::vector<Tensor> inputs = inputs_of(graph, request.inputs, read);
   if (request.passes) {
     run_passes(graph, float_pipeline(request.switches));
     graph = with_saturation(std::move(graph), ranges_of_pairs(imported));

@@ -21,6 +21,10 @@ struct EvaluationRequest {
   // stand for real numbers where the network rounds to such codes at once, and maps may have their
   // channels last.
   std::vector<std::filesystem::path> inputs, expected;
+  // How images among the inputs become arrays: a file of steps (empty: MODEL.preprocess.yaml, if
+  // there), and steps in place of its own.
+  std::filesystem::path preprocessing;
+  PreprocessingOptions steps;
   bool passes = false;  // evaluate what the float passes make of the network
   // "twice" or "once": a TensorFlow Lite file in its own integers, so rounded; empty: in floating
   // point. Arrays are in the file's order, codes are compared exactly.

@@ -111,11 +111,21 @@ class CommandLine(WorkbenchTest):
                                   ["--input", "a.ppm", "--raw-scale", "3", "--resize", "32x32"])]
         self.assertEqual(said[0], said[1])
         self.assertNotEqual(said[0], said[2])
+        # In floating point, too.
+        self.succeed("evaluate", "net.onnx", "--input", "a.ppm", "-o", "float")
+        self.assertTrue((numpy.load(self.folder / "float" / "input_0.npy") == array).all())
+        self.succeed("evaluate", "net.onnx", "--input", "a.ppm", "--raw-scale", "3", "-o", "other")
+        other = numpy.load(self.folder / "other" / "input_0.npy")
+        numpy.testing.assert_allclose(other, 3 * (array + 0.5) - 0.5, atol=1e-5)
         self.succeed("quantize", "net.onnx", "--target", "pulp", "--calibration", "a.ppm",
                      "--channel-swap", "2,1,0", "-o", "codes.onnx")
         kept = (self.folder / "codes.preprocess.yaml").read_text()
         self.assertIn("channel_swap: [2, 1, 0] ", kept)
         self.assertEqual(kept.replace("[2, 1, 0] ", "[0, 1, 2] ", 1), written)
+        (self.folder / "net.preprocess.yaml").rename(self.folder / "elsewhere.yaml")
+        done = self.workbench("evaluate", "net.onnx", "--input", "a.ppm")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.succeed("evaluate", "net.onnx", "--input", "a.ppm", "--preprocess", "elsewhere.yaml")
 
     def report(self, *arguments):
         self.succeed("run", "--hw", "gap8", *arguments, "--json", "report.json")
