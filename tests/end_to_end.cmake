@@ -39,7 +39,8 @@ workbench_script_test(accuracy_page ${DEBIAN_PYTHON3}
   "ACCURACY_PAGE_SAMPLE=$<TARGET_FILE:accuracy_page_sample>")
 foreach(name sweep_page track_page)
   workbench_script_test(${name} ${DEBIAN_PYTHON3}
-    "EXPLORE_PAGES_SAMPLE=$<TARGET_FILE:explore_pages_sample>")
+    "EXPLORE_PAGES_SAMPLE=$<TARGET_FILE:explore_pages_sample>"
+    "WORKBENCH=$<TARGET_FILE:workbench>")
 endforeach()
 workbench_script_test(install ${DEBIAN_PYTHON3} "WORKBENCH_BUILD=${PROJECT_BINARY_DIR}")
 if(WORKBENCH_HAS_PYTHON)

@@ -11,6 +11,7 @@ from browser import BrowserTest
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = os.environ.get("EXPLORE_PAGES_SAMPLE",
                         str(ROOT / "build" / "release" / "tests" / "explore_pages_sample"))
+WORKBENCH = os.environ.get("WORKBENCH", str(ROOT / "build" / "release" / "workbench"))
 OPEN = "return document.querySelector('dialog[open] h2')?.textContent"
 ESCAPE, RIGHT = "\ue00c", "\ue014"
 
@@ -206,6 +207,33 @@ class SweepPage(BrowserTest):
 
     def test_light_and_dark_are_readable_on_laptop_and_phone(self):
         self.look("sweep", lambda browser: self.open(browser=browser))
+
+
+class TwoNetworks(BrowserTest):
+    def test_points_and_fronts_have_the_colour_of_their_network(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / "s.html"
+            subprocess.run([WORKBENCH, "sweep", "zoo:tiny_cnn", "zoo:tiny_mobile", "--hw", "gap8",
+                            "--set", "cores=1,2,4", "--objective", "cycles", "--objective",
+                            "l1_bytes", "--store", page.with_suffix(".db"), "--html", page],
+                           check=True, capture_output=True)
+            self.browser.open(page)
+            self.browser.wait("return document.querySelector('#front .front_line path')")
+        of_points = self.browser.run("""
+            return [...document.querySelectorAll('#front .front_points path')]
+              .map(node => [node.__data__.datum.network, getComputedStyle(node).fill]);""")
+        of_legend = self.browser.run("""
+            return [...document.querySelectorAll('#front .legend > span')].map(node =>
+              [node.textContent, getComputedStyle(node.querySelector('.patch')).backgroundColor]);""")
+        self.assertEqual(len(of_points), 6)
+        self.assertEqual(len(set(colour for _, colour in of_legend)), 2)
+        self.assertEqual({(network.removeprefix("zoo:"), colour) for network, colour in of_points},
+                         {(name.removeprefix("zoo:"), colour) for name, colour in of_legend})
+        of_lines = self.browser.run("""
+            return [...document.querySelectorAll('#front .front_line path')]
+              .map(node => getComputedStyle(node).stroke);""")
+        self.assertEqual(sorted(of_lines), sorted(colour for _, colour in of_legend))
+        self.assertEqual(self.browser.console(), [])
 
 
 if __name__ == "__main__":
