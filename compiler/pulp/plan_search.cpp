@@ -10,16 +10,21 @@
 
 namespace workbench::pulp {
 namespace {
-// Smaller machines are planned for as long as that takes about as long for every network: so many
-// for one of a single layer, and fewer with the square of the layers.
+// Of networks of so few layers, machines with less of L1, of L2 and of both are planned for, each
+// size with each; the same ones for every larger machine, so that its least is none of theirs.
+constexpr std::int64_t kFewLayers = 5;
+// Of others, machines with less of either, for as long as that takes about as long for every
+// network: so many for one of a single layer, and fewer with the square of the layers.
 constexpr std::int64_t kSmallerMachines = 2500, kFewest = 3;
 
-// Powers of two and one and a half of them below `bytes`, descending: what a memory of such a size
-// is planned with is weighed for every larger one.
-std::vector<std::int64_t> smaller_sizes(std::int64_t bytes) {
-  constexpr std::int64_t kLeast = 1024;
+// Smaller memories than these are not planned for: what fits them is slow on any larger one.
+constexpr std::int64_t kLeastL1 = 2048, kLeastL2 = 8192;
+
+// Powers of two and one and a half of them from `least` to below `bytes`, descending: what a memory
+// of such a size is planned with is weighed for every larger one.
+std::vector<std::int64_t> smaller_sizes(std::int64_t bytes, std::int64_t least) {
   std::vector<std::int64_t> result;
-  for (std::int64_t octave = kLeast; octave < bytes; octave *= 2) {
+  for (std::int64_t octave = least; octave < bytes; octave *= 2) {
     result.push_back(octave);
     if (octave / 2 * 3 < bytes) result.push_back(octave / 2 * 3);
   }
@@ -28,9 +33,9 @@ std::vector<std::int64_t> smaller_sizes(std::int64_t bytes) {
 }
 
 // With less of L2, less of L1; in turns, `count` or fewer, the largest first.
-std::vector<Machine> smaller_machines(const Machine& machine, std::int64_t count) {
-  const std::vector<std::int64_t> l1 = smaller_sizes(machine.l1.buffer_bytes);
-  const std::vector<std::int64_t> l2 = smaller_sizes(machine.l2.buffer_bytes);
+std::vector<Machine> largest_smaller(const Machine& machine, std::int64_t count) {
+  const std::vector<std::int64_t> l1 = smaller_sizes(machine.l1.buffer_bytes, kLeastL1);
+  const std::vector<std::int64_t> l2 = smaller_sizes(machine.l2.buffer_bytes, kLeastL2);
   std::vector<Machine> result;
   for (std::size_t i = 0; i < std::max(l1.size(), l2.size()); ++i) {
     if (i < l2.size()) result.emplace_back(machine).l2.buffer_bytes = l2[i];
@@ -38,6 +43,29 @@ std::vector<Machine> smaller_machines(const Machine& machine, std::int64_t count
   }
   result.resize(std::min(result.size(), static_cast<std::size_t>(count)));
   return result;
+}
+
+// Each size of L1 with each of L2.
+std::vector<Machine> all_smaller(const Machine& machine) {
+  std::vector<std::int64_t> l1 = smaller_sizes(machine.l1.buffer_bytes, kLeastL1);
+  std::vector<std::int64_t> l2 = smaller_sizes(machine.l2.buffer_bytes, kLeastL2);
+  l1.insert(l1.begin(), machine.l1.buffer_bytes);
+  l2.insert(l2.begin(), machine.l2.buffer_bytes);
+  std::vector<Machine> result;
+  for (const std::int64_t one : l1) {
+    for (const std::int64_t two : l2) {
+      Machine& smaller = result.emplace_back(machine);
+      smaller.l1.buffer_bytes = one;
+      smaller.l2.buffer_bytes = two;
+    }
+  }
+  result.erase(result.begin());  // the machine itself
+  return result;
+}
+
+std::vector<Machine> smaller_machines(const Machine& machine, std::int64_t layers) {
+  if (layers <= kFewLayers) return all_smaller(machine);
+  return largest_smaller(machine, std::max(kFewest, kSmallerMachines / (layers * layers)));
 }
 
 // What tells two plans of one network apart.
@@ -88,9 +116,8 @@ std::vector<PlannedNetwork> PlanSearch::run() {
   TilingMemo memo{costs};
   add_plans(machine_, memo);
   if (tiler_ == Tiler::Optimal) {
-    const auto layers = std::max<std::int64_t>(1, std::ssize(network_.layers));
-    const std::int64_t count = std::max(kFewest, kSmallerMachines / (layers * layers));
-    for (const Machine& smaller : smaller_machines(machine_, count)) add_plans(smaller, memo);
+    const auto layers = std::ssize(network_.layers);
+    for (const Machine& smaller : smaller_machines(machine_, layers)) add_plans(smaller, memo);
   }
   if (found_.empty()) fail("{}", obstacle_);
   order_by_model();

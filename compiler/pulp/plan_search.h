@@ -1,6 +1,6 @@
 // The plans that a program is chosen from: for all of the machine, and for less of its L1 or of its
-// L2. What a smaller machine is planned with is weighed on a larger one, too, so that more memory
-// is not slower.
+// L2; of networks of few layers for less of both, too. What a smaller machine is planned with is
+// weighed on a larger one, so that more memory is not slower.
 #pragma once
 
 #include <deque>

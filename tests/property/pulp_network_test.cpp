@@ -14,6 +14,7 @@
 #include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
 #include "isa/pulp/loops.h"
+#include "isa/pulp/schedule.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
 #include "sim/verdict.h"
@@ -217,30 +218,42 @@ TEST(FarPrefetch, is_never_slower_than_none) {
   }
 }
 
-// Cycles as the simulator counts them; none where the machine is too small for the network.
-std::optional<std::int64_t> cycles_on(const Graph& graph, const pulp::Machine& machine) {
+// Cycles by either tier; none where the machine is too small for the network.
+struct Ends {
+  Cycles analytic, simulated;
+};
+std::optional<Ends> ends_on(const Graph& graph, const pulp::Machine& machine) {
   try {
     const pulp::Program program = pulp::compile(graph, machine);
-    return pulp::simulate(program, machine, {}, {.values = false}).timeline.end.value;
+    return Ends{pulp::expected_end(program, machine),
+                pulp::simulate(program, machine, {}, {.values = false}).timeline.end};
   } catch (const Error&) {
     return std::nullopt;
   }
 }
 
-// The most that a step up takes longer than any before it.
-double largest_loss(const Graph& graph, pulp::Machine machine,
-                    std::int64_t& (*knob)(pulp::Machine&), std::span<const std::int64_t> sizes) {
-  double loss = 0;
-  std::optional<std::int64_t> least;
+// The most, relative, that a step up takes longer than the best before it.
+struct Losses {
+  double analytic = 0, simulated = 0;
+};
+double loss(Cycles now, Cycles& least) {
+  const double more = static_cast<double>(now.value) / static_cast<double>(least.value) - 1;
+  least = std::min(least, now);
+  return more;
+}
+Losses largest_losses(const Graph& graph, pulp::Machine machine,
+                      std::int64_t& (*knob)(pulp::Machine&), std::span<const std::int64_t> sizes) {
+  Losses losses;
+  std::optional<Ends> least;
   for (const std::int64_t size : sizes) {
     knob(machine) = size;
-    const auto cycles = cycles_on(graph, machine);
-    if (!cycles) continue;
-    if (least)
-      loss = std::max(loss, static_cast<double>(*cycles) / static_cast<double>(*least) - 1);
-    least = least ? std::min(*least, *cycles) : *cycles;
+    const auto ends = ends_on(graph, machine);
+    if (!ends) continue;
+    if (!least) least = ends;
+    losses.analytic = std::max(losses.analytic, loss(ends->analytic, least->analytic));
+    losses.simulated = std::max(losses.simulated, loss(ends->simulated, least->simulated));
   }
-  return loss;
+  return losses;
 }
 
 std::int64_t& l1_of(pulp::Machine& machine) { return machine.l1.buffer_bytes; }
@@ -251,13 +264,20 @@ constexpr std::int64_t kL1Ladder[] = {4096, 8192, 12288, 16384, 32768, 49152, 65
 constexpr std::int64_t kL2Ladder[] = {16384, 32768, 49152, 65536, 131072, 262144, 524288};
 constexpr std::int64_t kCoresLadder[] = {1, 2, 4, 8, 16};
 
-// Steps up that lose something are few, and lose little: not all that a smaller machine is planned
-// with is weighed, and fewer cores only layer by layer, by the model.
-constexpr double kLoss = 0.08;
+// More memory: of networks of few layers nothing is lost, since all that a smaller machine of these
+// sizes is planned with is weighed in the analytic tier, with which the simulator agrees where
+// banks have no conflicts. Others lose little. Fewer cores are weighed layer by layer, by a model.
+constexpr std::int64_t kFewLayers = 5;  // compiler/pulp/plan_search.cpp
+constexpr double kMemoryLoss = 0.003, kCoresLoss = 0.01;
+
+void expect_no_loss(const Losses& losses, bool few_layers, bool conflicts) {
+  EXPECT_LE(losses.analytic, few_layers ? 0 : kMemoryLoss);
+  EXPECT_LE(losses.simulated, few_layers && !conflicts ? 0 : kMemoryLoss);
+}
 
 TEST(LargerClusters, take_no_longer) {
   constexpr std::uint64_t kNetworks = 20;
-  int slower = 0;
+  int few = 0;
   for (std::uint64_t seed = 0; seed < kNetworks; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
@@ -265,15 +285,16 @@ TEST(LargerClusters, take_no_longer) {
     pulp::Machine machine = random_cluster(random);
     if (seed % 2 == 0) machine.l1.conflicts = 0;
     machine.l3.megabytes_per_second = 5 + static_cast<double>(random() % 100);
-    const double l1 = largest_loss(graph, machine, l1_of, kL1Ladder);
-    const double l2 = largest_loss(graph, machine, l2_of, kL2Ladder);
-    const double cores = largest_loss(graph, machine, cores_of, kCoresLadder);
-    EXPECT_LE(l1, kLoss);
-    EXPECT_LE(l2, kLoss);
-    EXPECT_LE(cores, kLoss);
-    if (l1 + l2 + cores > 0) ++slower;
+    const auto layers = std::ssize(pulp::layers_of(graph, machine, pulp::NormBits::Auto).layers);
+    few += layers <= kFewLayers ? 1 : 0;
+    const bool conflicts = machine.l1.conflicts != 0;
+    for (const Losses& losses : {largest_losses(graph, machine, l1_of, kL1Ladder),
+                                 largest_losses(graph, machine, l2_of, kL2Ladder)}) {
+      expect_no_loss(losses, layers <= kFewLayers, conflicts);
+    }
+    EXPECT_LE(largest_losses(graph, machine, cores_of, kCoresLadder).simulated, kCoresLoss);
   }
-  EXPECT_LE(slower, 6);
+  EXPECT_GE(few, 10);
 }
 
 class RandomClusters : public testing::TestWithParam<int> {};
