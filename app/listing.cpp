@@ -1,8 +1,6 @@
 // workbench asm: a program's text or JSON, checked, as the other form; of the PULP family, as a
 // file to run. workbench disasm: a saved program, or JSON of another tool, as text.
 
-#include <algorithm>
-
 #include "app/commands.h"
 #include "app/terminal.h"
 #include "core/error.h"
@@ -51,19 +49,6 @@ int assemble(const ListingOptions& options) {
 
 namespace {
 
-// Saved programs begin with the number of their first field, which no text does.
-bool is_listing(const std::string& contents) {
-  const auto first = std::find_if(contents.begin(), contents.end(), [](char c) {
-    return c != ' ' && c != '\t' && c != '\r' && c != '\n';
-  });
-  return first != contents.end() &&
-         (*first == '{' || *first == '#' || (*first >= '0' && *first <= '9'));
-}
-
-}  // namespace
-
-namespace {
-
 void write_text(const std::string& text, const ListingOptions& options) {
   if (options.output.empty()) {
     print(text);
@@ -86,9 +71,7 @@ int disasm(const ListingOptions& options) {
                options);
     return 0;
   }
-  const xdnn::Listing listing = is_listing(contents)
-                                    ? xdnn::parse_listing(contents, name)
-                                    : xdnn::listing_of(xdnn::load_bytes(contents, name));
+  const xdnn::Listing listing = xdnn::any_listing(contents, name);
   if (options.explain) {
     write_text(explained(explained_instructions(listing)), options);
   } else {

@@ -20,7 +20,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
-#include "isa/xdnn/listing_text.h"
+#include "isa/xdnn/assembly.h"
 #include "sim/pulp/simulate.h"
 #include "sim/xdnn/simulate.h"
 
@@ -38,7 +38,7 @@ Imported import_for(const xdnn::Machine& machine, const CompileRequest& request)
   const Stopwatch stopwatch;
   std::optional<xdnn::Listing> listing;
   if (!request.program.empty()) {
-    listing = xdnn::parse_listing(read_file(request.program), request.program.string());
+    listing = xdnn::any_listing(read_file(request.program), request.program.string());
   }
   ModelImport network =
       listing ? network_behind(*listing, request, machine) : load_with_notes(request.model);

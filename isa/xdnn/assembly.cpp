@@ -246,4 +246,21 @@ Listing listing_of(const Program& program) { return ProgramListing(program).run(
 
 std::string disassemble(const Program& program) { return print_text(listing_of(program)); }
 
+namespace {
+
+// Saved programs begin with the number of their first field, below all characters of a text.
+bool is_listing(const std::string& contents) {
+  const auto first = std::find_if(contents.begin(), contents.end(), [](char c) {
+    return c != ' ' && c != '\t' && c != '\r' && c != '\n';
+  });
+  return first == contents.end() || (*first > ' ' && *first <= '~');
+}
+
+}  // namespace
+
+Listing any_listing(const std::string& contents, const std::string& name) {
+  return is_listing(contents) ? parse_listing(contents, name)
+                              : listing_of(load_bytes(contents, name));
+}
+
 }  // namespace workbench::xdnn

@@ -26,5 +26,8 @@ Entry updated(Entry entry, const Instruction& instruction);
 Dialect dialect_of(const Program& program);
 // One entry per instruction, comments with memory map and bindings before and between.
 Listing listing_of(const Program& program);
+// Of the contents of a file: text, JSON, or a program as save() writes it. `name`: the file's, for
+// errors.
+Listing any_listing(const std::string& contents, const std::string& name);
 
 }  // namespace workbench::xdnn

@@ -314,6 +314,10 @@ class Cli(WorkbenchTest):
         self.assertIs(replay["verdict"]["bit_exact"], True)
         self.assertEqual(replay["verdict"]["hazards"], 0)
         self.assertEqual(replay["totals"]["cycles"], own["totals"]["cycles"])
+        # So is the file itself.
+        saved = self.report(*RUN, "--program", "program", "--weights", "zoo:tiny_inception")
+        self.assertIs(saved["verdict"]["bit_exact"], True)
+        self.assertEqual(saved["totals"], replay["totals"])
 
     def test_passes_are_listed_and_switched(self):
         lines = [line.split(maxsplit=2) for line in self.succeed("passes").stdout.splitlines()]
