@@ -2,6 +2,7 @@
 // the integer networks of Quantlab and Deeploy.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <set>
 
@@ -423,13 +424,18 @@ void for_values(const NodeReader& node, std::size_t i, const Tensor& tensor, Vis
 
 constexpr double kMostExact = 9007199254740992;  // 2^53: a double holds every integer up to it
 
-// The whole numbers of constant operand `i`: one, or one per channel of operand 0.
+// As shapes broadcast, without making `data` larger.
+bool broadcasts_to(const Shape& constant, const Shape& data) {
+  return constant.size() <= data.size() &&
+         std::equal(constant.rbegin(), constant.rend(), data.rbegin(),
+                    [](std::int64_t one, std::int64_t all) { return one == 1 || one == all; });
+}
+
+// The whole numbers of constant operand `i`: one, or one per channel of operand 0, also as a plain
+// list. One stands for many that are the same, whatever axis they are for.
 Integers channel_integers(const NodeReader& node, std::size_t i, std::string_view meaning) {
   const Tensor& tensor = node.constant(i, meaning);
-  if (!is_per_channel(tensor.shape(), node.shape(0))) {
-    node.refuse("input {} ({}): expected one number or one per channel of {}, found shape {}", i,
-                meaning, to_string(node.shape(0)), to_string(tensor.shape()));
-  }
+  const Shape& data = node.shape(0);
   Integers result;
   for_values(node, i, tensor, [&]<typename T>(T v) {
     if constexpr (std::is_floating_point_v<T>) {
@@ -439,7 +445,15 @@ Integers channel_integers(const NodeReader& node, std::size_t i, std::string_vie
     }
     result.push_back(static_cast<std::int64_t>(v));
   });
-  return result;
+  const bool listed = data.size() > 1 && tensor.shape() == Shape{data[1]};
+  if (listed || is_per_channel(tensor.shape(), data)) return result;
+  const bool same =
+      std::adjacent_find(result.begin(), result.end(), std::not_equal_to<>()) == result.end();
+  if (!same || result.empty() || !broadcasts_to(tensor.shape(), data)) {
+    node.refuse("input {} ({}): expected one number or one per channel of {}, found shape {}", i,
+                meaning, to_string(data), to_string(tensor.shape()));
+  }
+  return {result[0]};
 }
 
 std::int64_t whole(const NodeReader& node, std::string_view attribute, double value) {

@@ -148,12 +148,14 @@ Chain ChainBuilder::on_codes(Chain chain) {
   ChainSource& from = sources_.at(chain.source);
   if (from.kind == ChainSource::Kind::Codes) return chain;
   Chain before = from.before;
+  const bool saturates = from.saturates;
   if (from.kind == ChainSource::Kind::Accumulator) {
     before = Chain{.source = chain.source, .last = from.imported};
     from.saturates = false;
   }
   codes(before);
   chain.source = before.source;
+  sources_.at(chain.source).saturates = saturates;  // at its last cut
   return chain;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "compiler/quantize/chain_builder.h"
@@ -78,14 +79,26 @@ std::optional<ChannelMap> applied(Binary::Kind kind, bool constant_first, const 
   }
 }
 
+// Where all are the same, whatever axes they are for, one stands for them; true: they are.
+bool make_one(Fractions& fractions) {
+  std::vector<std::int64_t>& list = fractions.numerator;
+  if (std::adjacent_find(list.begin(), list.end(), std::not_equal_to<>()) != list.end()) {
+    return false;
+  }
+  list.resize(1);
+  return true;
+}
+
 bool add_constant_step(ChainBuilder& builder, const Node& node, ValueId x, ValueId constant) {
   const auto& op = std::get<Binary>(node.op);
   const ValueId out = node.outputs[0];
   const bool constant_first = node.inputs[0] == constant;
   const Tensor& tensor = *builder.value(constant).constant;
-  const bool fits = is_per_channel(tensor.shape(), builder.value(x).shape) &&
-                    builder.value(out).shape == builder.value(x).shape;
-  const auto fractions = fits ? exact_fractions(tensor) : std::nullopt;
+  auto fractions = exact_fractions(tensor);
+  const bool one_number = fractions && make_one(*fractions);
+  const bool fits = builder.value(out).shape == builder.value(x).shape &&
+                    (one_number || is_per_channel(tensor.shape(), builder.value(x).shape));
+  if (!fits) fractions.reset();
   Chain chain = open_chain(builder, x);
   const auto map =
       fractions ? applied(op.kind, constant_first, chain.map, *fractions) : std::nullopt;

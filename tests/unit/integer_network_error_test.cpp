@@ -200,6 +200,19 @@ TEST(IntegerImportError, requant_shift_attributes) {
       "[1, 2, 1, 1], found shape [3, 1, 1]");
 }
 
+// Kernels rescale by output channel, the columns of a product.
+TEST(IntegerImportError, multipliers_per_row_of_a_product) {
+  OnnxModel model(10);
+  model.input("x", {2, 3}).output("y");
+  model.floats("mul", {2, 1}, {3, 4});
+  model.floats("add", {}, {0});
+  NodeBuilder node = model.node("RequantShift", {"x", "mul", "add"}, {"y"});
+  node.named("r").with("div", 4.0F).with("n_levels", 256.0F).with("signed", 1.0F);
+  EXPECT_EQ(model.import_error(),
+            "test: node 'r' (RequantShift): input 1 (mul): expected one number or one per channel "
+            "of [2, 3], found shape [2, 1]");
+}
+
 TEST(IntegerImportError, operands_of_two_integer_types) {
   OnnxModel model(13);
   model.input("x", {1}, Type::INT32).output("y");

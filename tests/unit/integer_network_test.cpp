@@ -126,6 +126,63 @@ TEST(IntegerNetwork, requant_shift_rounds_half_up) {
   EXPECT_EQ(graph.value(node_named(graph, "conv").outputs[0]).quantization->bits, 4);
 }
 
+// x [2,2] -> Gemm by 1 -> RequantShift over 4.
+OnnxModel requantized_rows(const Shape& shape, const Numbers& multipliers) {
+  OnnxModel model(10);
+  model.input("x", {2, 2}).output("y");
+  model.floats("w", {2, 2}, {1, 0, 0, 1});
+  model.floats("mul", shape, multipliers);
+  model.floats("add", {}, {0});
+  model.node("Gemm", {"x", "w"}, {"acc"}).named("product");
+  NodeBuilder node = model.node("RequantShift", {"acc", "mul", "add"}, {"y"});
+  node.with("div", 4.0F).with("n_levels", 256.0F).with("signed", 0.0F).named("shift");
+  return model;
+}
+
+TEST(IntegerNetwork, multipliers_per_column_and_equal_ones_per_row) {
+  const Numbers x{4, 8, 12, 16};
+  const Graph columns = integers(requantized_rows({2}, {3, 5}), x);
+  EXPECT_EQ(node_named(columns, "product").affine->multiplier, (std::vector<std::int64_t>{3, 5}));
+  EXPECT_EQ(result(columns, x), (Numbers{3, 10, 9, 20}));
+  const Graph rows = integers(requantized_rows({2, 1}, {3, 3}), x);
+  EXPECT_EQ(node_named(rows, "product").affine->multiplier, std::vector<std::int64_t>{3});
+  EXPECT_EQ(result(rows, x), (Numbers{3, 6, 9, 12}));
+}
+
+TEST(IntegerNetwork, requant_shift_takes_a_plain_list_of_one_per_channel) {
+  OnnxModel model = conv_model({1, 2, 1, 1}, {1, 1}, 10);
+  model.floats("mul", {2}, {4, 8});
+  model.floats("add", {2}, {0, 4});
+  NodeBuilder node = model.node("RequantShift", {"acc", "mul", "add"}, {"y"});
+  node.with("div", 4.0F).with("n_levels", 256.0F).with("signed", 0.0F).named("shift");
+  EXPECT_EQ(result(integers(model, {5, 7}), {5, 7}), (Numbers{5, 15}));
+}
+
+// floor(kappa[c] * x / divisor[c]), the divisors of two channels 4 and 8.
+TEST(IntegerNetwork, divisors_per_channel_have_a_common_multiple) {
+  OnnxModel model = conv_model({1, 2, 1, 1}, {1, 1});
+  model.floats("kappa", {1, 2, 1, 1}, {3, 5});
+  model.floats("d", {1, 2, 1, 1}, {4, 8});
+  model.node("Mul", {"acc", "kappa"}, {"m"});
+  model.node("Div", {"m", "d"}, {"q"});
+  model.node("Floor", {"q"}, {"f"});
+  model.node("Clip", {"f"}, {"y"}).with("min", 0.0F).with("max", 255.0F);
+  const Graph graph = integers(model, {10, 10});
+  EXPECT_EQ(node_named(graph, "conv").affine->multiplier, (std::vector<std::int64_t>{6, 5}));
+  EXPECT_EQ(node_named(graph, "conv").affine->divisor, 8);
+  EXPECT_EQ(result(graph, {10, 10}), (Numbers{7, 6}));  // 30 / 4, 50 / 8
+}
+
+TEST(IntegerNetwork, a_map_of_equal_factors_is_one) {
+  OnnxModel model = conv_model({1, 1, 1, 2}, {1});
+  model.floats("map", {1, 1, 1, 2}, {3, 3});
+  model.node("Mul", {"acc", "map"}, {"m"});
+  model.node("Clip", {"m"}, {"y"}).with("min", 0.0F).with("max", 255.0F);
+  const Graph graph = integers(model, {5, 100});
+  EXPECT_EQ(node_named(graph, "conv").affine->multiplier, std::vector<std::int64_t>{3});
+  EXPECT_EQ(result(graph, {5, 100}), (Numbers{15, 255}));
+}
+
 TEST(IntegerNetwork, two_cuts_that_are_no_one_map_are_two_nodes) {
   OnnxModel model = conv_model({1, 1, 1, 2}, {1});
   model.floats("d", {}, {4});
@@ -434,6 +491,33 @@ TEST(IntegerNetwork, sums_that_nothing_clips_and_codes_do_not_hold_are_named) {
             std::vector<std::string>{
                 "'f1': sums from 0 to 360 without a Clip are kept as codes from 0 to 255: what "
                 "exceeds them saturates, as in the kernels, in the golden model too"});
+}
+
+// floor(360 * 54 / 64) = 303: what the kernel behind it saturates at 255, as it does a sum that is
+// rescaled once.
+TEST(IntegerNetwork, a_sum_that_is_rescaled_twice_without_a_clip_saturates_at_the_end) {
+  OnnxModel model = rescaled_sum();
+  model.node("Mul", {"f1", "m2"}, {"scaled"});
+  model.node("Div", {"scaled", "d2"}, {"q2"});
+  model.node("Floor", {"q2"}, {"s"});
+  model.floats("w", {1, 1, 1, 1}, {1});
+  model.node("Conv", {"s", "w"}, {"acc"});
+  model.node("Clip", {"acc"}, {"y"}).with("min", 0.0F).with("max", 255.0F);
+  const Numbers x = all_pairs();
+  std::vector<std::string> saturations;
+  const Graph imported = model.import();
+  const Graph graph =
+      integer_network(imported, {sample(imported, x)}, {.saturations = &saturations});
+  EXPECT_EQ(saturations,
+            std::vector<std::string>{
+                "'s': sums from 0 to 303 without a Clip are kept as codes from 0 to 255: what "
+                "exceeds them saturates, as in the kernels, in the golden model too"});
+  const Numbers found = result(graph, x);
+  for (int i = 0; i < 65536; ++i) {
+    const int once = (53 * (i / 256) + 128 * (i % 256)) / 128;
+    ASSERT_EQ(found[static_cast<std::size_t>(i)], static_cast<float>(std::min(255, once * 54 / 64)))
+        << i;
+  }
 }
 
 }  // namespace
