@@ -11,7 +11,8 @@ namespace workbench {
 
 namespace {
 
-constexpr double kWorthASum = 1.05;  // below this the Clip stays: what is cut is less than a step
+constexpr double kRoom = 1.25;         // of a channel's largest result; assumed
+constexpr double kWorthALayer = 1.05;  // below this the Clip stays: less than a step is cut
 
 bool cuts_at_zero(const Activation& activation) {
   return activation.kind == Activation::Kind::Relu ||
@@ -20,15 +21,20 @@ bool cuts_at_zero(const Activation& activation) {
 
 // One channel of a layer: its bias, and the range of its sums before it.
 struct Sums {
+  std::size_t index = 0;  // of the channel
   double bias = 0, low = 0, high = 0;
 
   double reach() const { return std::max({std::abs(bias), std::abs(low), std::abs(high)}); }
 };
 
+enum class Results { Seen, WithRoom };  // of calibration; and what other data may add
+
 // Those that matter where the codes of the result tell numbers up to `threshold` apart: channels
-// that calibration has never seen above 0 in front of a Relu do not.
+// that calibration has never seen above 0 in front of a Relu do not; with room, they may reach the
+// threshold.
 std::vector<Sums> sums_of(const Graph& graph, const WeightedLayer& layer,
-                          const Statistics& statistics, double threshold) {
+                          const Statistics& statistics, double threshold,
+                          Results results = Results::Seen) {
   const Node& node = graph.nodes[layer.node];
   const auto bias = layer_bias(graph, layer);
   const auto found = statistics.find(graph.value(node.outputs[0]).name);
@@ -37,9 +43,13 @@ std::vector<Sums> sums_of(const Graph& graph, const WeightedLayer& layer,
   if (seen.channel_high.size() != bias->size()) return {};
   std::vector<Sums> result;
   for (std::size_t c = 0; c < bias->size(); ++c) {
-    const auto b = double{(*bias)[c]}, high = double{seen.channel_high[c]};
-    if (cuts_at_zero(fused(node)) && high <= 0) continue;
-    result.push_back({.bias = b,
+    const auto b = double{(*bias)[c]};
+    auto high = double{seen.channel_high[c]};
+    const bool dead = cuts_at_zero(fused(node)) && high <= 0;
+    if (dead && results == Results::Seen) continue;
+    if (results == Results::WithRoom) high = dead ? threshold : kRoom * high;
+    result.push_back({.index = c,
+                      .bias = b,
                       .low = std::max(double{seen.channel_low[c]}, -threshold) - b,
                       .high = std::min(high, threshold) - b});
   }
@@ -91,48 +101,69 @@ std::vector<WeightedLayer> layers_on_target(const Graph& graph, const QuantizeTa
   return layers;
 }
 
-// The least threshold from `threshold` on whose ratio to `result` the eight bits of a sum's scale
-// hold: 1 part in 64 or more.
-double in_parts_of(double result, double threshold) {
-  const double ratio = threshold / result;
-  const double part = std::ldexp(1.0, std::ilogb(ratio) - 6);
-  return std::ceil(ratio / part) * part * result;
-}
-
-// The result's threshold where a sum of the value with itself is all that reads it.
-double threshold_of_own_sum(const Graph& annotated, ValueId id) {
-  for (const Node& node : annotated.nodes) {
-    if (!std::holds_alternative<Binary>(node.op) || node.inputs != std::vector<ValueId>(2, id)) {
-      continue;
+// Per channel, how many times beyond the Clip at `cap` its sums and its bias reach, as far as it is
+// worth coarser codes of this channel: 1 for those that the codes up to the Clip hold.
+std::vector<double> reaches_beyond(const Graph& graph, const WeightedLayer& layer,
+                                   const Statistics& statistics, double cap, double high,
+                                   Results results) {
+  std::vector<double> beyond(static_cast<std::size_t>(layer.outputs), 1.0);
+  for (const Sums& channel : sums_of(graph, layer, statistics, cap, results)) {
+    const double reach = std::min(channel.reach(), high * cap);
+    if (reach <= cap) continue;
+    if (cost({channel}, reach, high) < cost({channel}, cap, high)) {
+      beyond[channel.index] = reach / cap;
     }
-    const auto& codes = annotated.value(node.outputs[0]).quantization;
-    if (codes) return codes->thresholds[0];
   }
-  return 0;
+  return beyond;
 }
 
-std::vector<float> halved(std::vector<float> numbers) {
-  for (float& number : numbers) number /= 2;
-  return numbers;
+Conv one_tap_per_channel(const Shape& shape, const Activation& activation) {
+  const std::size_t rank = shape.size() - 2;
+  const std::vector<std::int64_t> ones(rank, 1), zeros(rank, 0);
+  return {.window = {.kernel = ones,
+                     .strides = ones,
+                     .dilations = ones,
+                     .pads_begin = zeros,
+                     .pads_end = zeros},
+          .groups = shape[1],
+          .activation = activation};
 }
 
-void set_clip_apart(Graph& graph, const WeightedLayer& layer) {
+void set_clip_apart(Graph& graph, const WeightedLayer& layer, const std::vector<double>& beyond) {
   const ValueId result = graph.nodes[layer.node].outputs[0];
-  set_layer_weights(graph, layer, halved(layer_weights(graph, layer)));
-  set_layer_bias(graph, layer, halved(*layer_bias(graph, layer)));
-  const Value& clipped = graph.value(result);
-  const ValueId half = graph.add_value({.name = unique_value_name(graph, clipped.name + "_half"),
-                                        .shape = clipped.shape,
-                                        .type = clipped.type});
+  std::vector<float> weights = layer_weights(graph, layer), bias = *layer_bias(graph, layer);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = static_cast<float>(double{weights[i]} / beyond[layer.output_of(i)]);
+  }
+  for (std::size_t c = 0; c < bias.size(); ++c) {
+    bias[c] = static_cast<float>(double{bias[c]} / beyond[c]);
+  }
+  set_layer_weights(graph, layer, weights);
+  set_layer_bias(graph, layer, bias);
+  const Value clipped = graph.value(result);
+  const ValueId small = graph.add_value({.name = unique_value_name(graph, clipped.name + "_small"),
+                                         .shape = clipped.shape,
+                                         .type = clipped.type});
+  Shape shape(clipped.shape.size(), 1);
+  shape[0] = clipped.shape[1];
+  const ValueId gains =
+      graph.add_constant(unique_value_name(graph, clipped.name + "_gain"),
+                         Tensor::from<float>(shape, {beyond.begin(), beyond.end()}));
   Node& node = graph.nodes[layer.node];
-  Activation& activation = *fused_activation(node.op);
-  Node sum{.name = unique_node_name(graph, node.name + "_clip"),
-           .op = Binary{.kind = Binary::Kind::Add, .activation = activation},
-           .inputs = {half, half},
-           .outputs = {result}};
-  activation = {.kind = Activation::Kind::Relu};
-  node.outputs[0] = half;
-  insert_node(graph, layer.node + 1, std::move(sum));
+  Node gain{.name = unique_node_name(graph, node.name + "_clip"),
+            .op = one_tap_per_channel(clipped.shape, fused(node)),
+            .inputs = {small, gains},
+            .outputs = {result}};
+  node.outputs[0] = small;
+  insert_node(graph, layer.node + 1, std::move(gain));
+}
+
+// Whether the layer's result is a map of channels, and its codes are cut at 0 and one bound.
+bool has_clip(const Graph& graph, const WeightedLayer& layer) {
+  const Node& node = graph.nodes[layer.node];
+  const Activation& clip = fused(node);
+  return saturation_cap(clip) && clip.alpha == 0 && clip.bounds.empty() &&
+         layer_bias(graph, layer) && graph.value(node.outputs[0]).shape.size() > 2;
 }
 
 }  // namespace
@@ -143,17 +174,22 @@ bool set_clips_apart(Graph& graph, const Statistics& statistics, const QuantizeT
   const double high = std::ldexp(1.0, target.bits - 1) - 1;
   std::size_t apart = 0;
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {  // indices before stay
-    const Activation& clip = fused(graph.nodes[layer->node]);
-    const auto cap = saturation_cap(clip);
-    if (!cap || clip.alpha != 0 || !layer_bias(graph, *layer)) continue;
-    if (needed_reach(graph, *layer, statistics, *cap, high) <= kWorthASum * *cap) continue;
-    set_clip_apart(graph, *layer);
+    if (!has_clip(graph, *layer)) continue;
+    const double cap = *saturation_cap(fused(graph.nodes[layer->node]));
+    const auto beyond = [&](Results results) {
+      return reaches_beyond(graph, *layer, statistics, cap, high, results);
+    };
+    if (std::ranges::max(beyond(Results::Seen)) <= kWorthALayer) continue;
+    Graph edited = graph;
+    set_clip_apart(edited, *layer, beyond(Results::WithRoom));
+    if (!target.runs_on_target(edited)[layer->node + 1]) continue;
+    graph = std::move(edited);
     ++apart;
   }
   if (apart > 0) {
     notes.push_back(
-        fmt::format("the Clips of {} layers are sums of their own: their biases need "
-                    "codes beyond them",
+        fmt::format("the Clips of {} layers are layers of their own: biases of some "
+                    "channels need codes beyond them",
                     apart));
   }
   return apart > 0;
@@ -171,10 +207,8 @@ Thresholds with_room_for_biases(const Graph& graph, const Statistics& statistics
     const auto& codes = annotated.value(out).quantization;
     if (!codes) continue;
     const double own = codes->thresholds[0];
-    double reach =
+    const double reach =
         needed_reach(annotated, layer, statistics, own, static_cast<double>(codes->high()));
-    const double of_sum = threshold_of_own_sum(annotated, out);
-    if (of_sum > 0) reach = in_parts_of(of_sum, reach);
     if (reach <= own) continue;
     raise(out, reach);
     for (const ScaleGroup& group : annotated.scale_groups) {

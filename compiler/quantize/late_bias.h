@@ -12,10 +12,11 @@
 
 namespace workbench {
 
-// Takes the Clip(0, a) from weighted layers whose sums or biases leave its range by more than a
-// twentieth: layer and Clip become the layer at half its size, cut at 0 alone, and the sum of its
-// result with itself, which the Clip saturates; so the codes of the layer may reach as far as its
-// sums do. True if there was one: values called NAME_half are new, and have no statistics.
+// Takes the Clip(0, a) apart from weighted layers where sums or biases of some channels leave its
+// range by more than a twentieth: these channels become as much smaller, so that the range has
+// their sums, and a convolution of one weight per channel behind the layer makes them what they
+// were. Its codes saturate at the Clip. All other channels keep their codes. True if there was one
+// layer: values called NAME_small are new, and have no statistics.
 bool set_clips_apart(Graph& graph, const Statistics& statistics, const QuantizeTarget& target,
                      std::vector<std::string>& notes);
 

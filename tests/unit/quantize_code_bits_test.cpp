@@ -188,8 +188,8 @@ TEST(LateBias, sums_that_the_bias_brings_back_are_not_lost) {
   EXPECT_LT(largest_error(biased(-0.8F, {}), 1), 3.0 / 90);
 }
 
-// 10 x - 4 cut at 0 and 6: the sum before the bias reaches 10.
-TEST(LateBias, a_clip_that_it_would_cut_is_a_sum_of_its_own) {
+// 10 x - 4 cut at 0 and 6: the sum before the bias reaches 10, 5/3 of what the codes have.
+TEST(LateBias, a_clip_that_it_would_cut_is_a_layer_of_its_own) {
   const Activation relu6{.kind = Activation::Kind::Clip, .alpha = 0, .beta = 6};
   EXPECT_LT(largest_error(biased(-4, relu6), 10), 30.0 / 90);
   std::vector<std::string> notes;
@@ -198,8 +198,11 @@ TEST(LateBias, a_clip_that_it_would_cut_is_a_sum_of_its_own) {
   const Statistics statistics = collect_statistics(graph, in_memory({{x}}));
   ASSERT_TRUE(set_clips_apart(graph, statistics, v2(), notes));
   ASSERT_EQ(graph.nodes.size(), 2U);
-  EXPECT_EQ(graph.nodes[1].inputs, (std::vector<ValueId>(2, graph.nodes[0].outputs[0])));
-  EXPECT_EQ(evaluate(graph, std::span(&x, 1)).at(0).values<float>()[0], 6);
+  EXPECT_EQ(graph.nodes[1].inputs[0], graph.nodes[0].outputs[0]);
+  EXPECT_FLOAT_EQ(graph.value(graph.nodes[0].inputs[1]).constant->values<float>()[0], 0.6F);
+  EXPECT_FLOAT_EQ(graph.value(graph.nodes[0].inputs[2]).constant->values<float>()[0], -2.4F);
+  EXPECT_FLOAT_EQ(graph.value(graph.nodes[1].inputs[1]).constant->values<float>()[0], 10.0F / 6);
+  EXPECT_FLOAT_EQ(evaluate(graph, std::span(&x, 1)).at(0).values<float>()[0], 6);
   EXPECT_EQ(notes.size(), 1U);
 }
 
