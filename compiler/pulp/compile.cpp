@@ -9,6 +9,7 @@
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
 #include "compiler/pulp/plan_search.h"
+#include "compiler/pulp/remarked.h"
 #include "compiler/pulp/support.h"
 #include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
@@ -269,6 +270,11 @@ LoopedProgram program_of(const Graph& quantized, const PlannedNetwork& way,
 }  // namespace
 
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
+  return compile(quantized, machine, options, [](const std::string&) {});
+}
+
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options,
+                const std::function<void(const std::string&)>& remark) {
   const auto norms = options.tiler == Tiler::Dory ? NormStyle::Dorys : NormStyle::Ours;
   const Network network = layers_of(quantized, machine, options.norm_bits, norms);
   require_room_for_weights(network, machine);
@@ -276,6 +282,9 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   const HostUses uses = host_uses(quantized, network, turns);
   PlanSearch search(network, machine, options.tiler, turns, uses);
   const std::vector<PlannedNetwork> ways = search.run();
+  if (search.stopped()) {
+    remark("the search for tiles and addresses stopped at its limit: they are the best so far");
+  }
   const auto written = [&](const PlannedNetwork& way) {
     return program_of(quantized, way, turns, uses, options.tiler, machine);
   };

@@ -68,16 +68,22 @@ std::string no_tile(const DoryProblem& problem, const Machine& machine) {
 
 // `tiling` with the best tile by DORY's objective; nothing: no tile fits.
 std::optional<Tiling> search(const DoryProblem& problem, const Machine& machine,
-                             const Tiling& tiling) {
+                             const Tiling& tiling, SearchSteps& steps) {
   const std::vector<DoryExtent> rows = row_extents(problem), columns = column_extents(problem);
   std::optional<Tiling> found;
   std::int64_t best = -1;
   const std::int64_t step = channel_step(problem);
+  const std::int64_t most = steps.tiles + kDoryTiles;
   for (std::int64_t n = smallest_channels(problem); n <= problem.out_c; n += step) {
     for (const DoryExtent& row : rows) {
+      if (++steps.tiles > most) {
+        steps.stopped = true;
+        return found;
+      }
       if (objective_bound(problem, n, row, machine.l1.buffer_bytes) <= best) continue;
       for (const DoryExtent& column : columns) {
         const DoryTile tile{n, row.in, row.out, column.in, column.out};
+        ++steps.tiles;
         if (!fits(problem, tile, machine.l1.buffer_bytes)) break;  // wider ones take more
         const std::int64_t value = objective(problem, tile);
         if (value <= best) continue;
@@ -289,7 +295,7 @@ std::string no_slices(const Layer& layer, const Network& network, const Machine&
 }  // namespace
 
 TilingResult dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
-                         const L2Budget& budget) {
+                         const L2Budget& budget, SearchSteps& steps) {
   std::optional<Tiling> tiling = dory_slices(layer, network, machine, budget);
   if (!tiling) return {std::nullopt, no_slices(layer, network, machine, budget)};
   tiling->kernel = dory_kernel(layer, machine);
@@ -298,13 +304,19 @@ TilingResult dory_tiling(const Layer& layer, const Network& network, const Machi
   tiling->double_buffered = false;
   if (!fits_untiled(problem, whole(problem), machine) || !really_fits(layer, *tiling, machine)) {
     tiling->double_buffered = true;
-    tiling = search(problem, machine, *tiling);
+    tiling = search(problem, machine, *tiling, steps);
     if (!tiling) return {std::nullopt, no_tile(problem, machine)};
   }
   tiling->as_dory = true;
   if (!really_fits(layer, *tiling, machine)) tiling->as_dory = false;
   tiling->map = l1_map(layer, *tiling, machine);
   return {tiling, ""};
+}
+
+TilingResult dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                         const L2Budget& budget) {
+  SearchSteps steps;
+  return dory_tiling(layer, network, machine, budget, steps);
 }
 
 }  // namespace workbench::pulp

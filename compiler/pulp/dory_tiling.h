@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "compiler/pulp/search_steps.h"
 #include "compiler/pulp/tiling.h"
 
 namespace workbench::pulp {
@@ -50,6 +51,8 @@ std::int64_t objective_bound(const DoryProblem& problem, std::int64_t n, const D
                              std::int64_t l1_bytes);
 
 // DORY's tiles, or the rule by which its solver finds none.
+TilingResult dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
+                         const L2Budget& budget, SearchSteps& steps);
 TilingResult dory_tiling(const Layer& layer, const Network& network, const Machine& machine,
                          const L2Budget& budget);
 

@@ -62,12 +62,31 @@ class Planner {
       if (cut_layers()) {
         if (auto plan = place()) return with_far_prefetch(std::move(*plan));
       }
+      hurry();
       CHECK(restarts_ <= static_cast<int>(network_.activations.size()), "no end of spilling");
     }
     return {{}, obstacle_};
   }
 
  private:
+  // Of placement: `pairs` of what lives in L2 compared.
+  void spend(std::int64_t pairs) const { memo_.steps.placement += pairs; }
+  bool is_spent() const {
+    return memo_.steps.placement > memo_.steps.placement_limit ||
+           std::ssize(tilings_) > kTilingsPerLayer * layer_count();
+  }
+
+  // What is to leave L2 is found one by one. When the steps are spent, twice as many more leave
+  // with each new begin, so that there are few of those.
+  void hurry() {
+    if (!obstacle_.empty() || !is_spent()) return;
+    memo_.steps.stopped = true;
+    hurried_ *= 2;
+    for (std::int64_t i = 0; i < hurried_; ++i) {
+      if (!spill_largest(all_in_l2())) return;
+    }
+  }
+
   MemoryPlans with_far_prefetch(MemoryPlan plan) {
     obstacle_ = l3_obstacle("weights and activations need", plan.l3_bytes, machine_);
     if (!obstacle_.empty()) return {{}, obstacle_};
@@ -127,6 +146,7 @@ class Planner {
 
   L2Budget budget_of(std::int64_t i) const {
     const Layer& layer = network_.layers[static_cast<std::size_t>(i)];
+    spend(std::ssize(lives_));
     L2Budget budget;
     budget.bytes = machine_.l2.buffer_bytes - kSlack;
     for (const std::size_t r : others(i)) budget.bytes -= bytes(r);
@@ -161,7 +181,7 @@ class Planner {
   // What fits L1 in passes only is ours with either tiler: DORY has nothing for it.
   TilingResult found_tiling(const Layer& layer, const L2Budget& budget) {
     if (tiler_ == Tiler::Dory) {
-      TilingResult dorys = dory_tiling(layer, network_, machine_, budget);
+      TilingResult dorys = dory_tiling(layer, network_, machine_, budget, memo_.steps);
       if (dorys.tiling ||
           smallest_l1(layer, whole_slice(layer), machine_) <= machine_.l1.buffer_bytes) {
         return dorys;
@@ -281,13 +301,22 @@ class Planner {
   }
 
   // Addresses for all of the list, `base` added; nothing: they do not fit.
-  static std::optional<std::int64_t> allocate_all(const std::vector<Wanted>& list, Space space,
-                                                  std::int64_t base, std::int64_t capacity,
-                                                  MemoryPlan& plan) {
+  std::optional<std::int64_t> allocate_all(const std::vector<Wanted>& list, Space space,
+                                           std::int64_t base, std::int64_t capacity,
+                                           MemoryPlan& plan) const {
     if (list.empty()) return base;
     const Problem problem = problem_of(list, capacity - base);
-    const auto solution = allocate(problem);
-    if (!solution) return std::nullopt;
+    const auto count = std::ssize(list);
+    spend(count);
+    if (peak_demand(problem) > problem.capacity) return std::nullopt;
+    const AllocateOptions usual;
+    const AllocateOptions options{.node_limit = is_spent() ? count : usual.node_limit};
+    const auto solution = allocate(problem, options);
+    spend(count * count);
+    if (!solution) {
+      spend(count * options.node_limit);  // of the exact search
+      return std::nullopt;
+    }
     const std::vector<std::string> faults = validate(problem, *solution);
     CHECK(faults.empty(), "{}", faults.front());
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -354,6 +383,12 @@ class Planner {
     while (!try_to_place(plan)) {
       std::vector<Wanted> l3;
       const std::vector<Wanted> l2 = wanted_in_l2(plan, l3);
+      if (is_spent()) {
+        memo_.steps.stopped = true;
+        bool dropped = false;
+        for (LayerPlan& layer : plan.layers) dropped |= std::exchange(layer.ahead, 0) > 0;
+        if (dropped) continue;
+      }
       if (drop_prefetch(l2, plan)) continue;
       spill_for(l2);
       return std::nullopt;
@@ -448,6 +483,11 @@ class Planner {
     for (int round = 0; round < kRounds; ++round) {
       const double before = least;
       for (std::size_t i = cuts_.size(); i-- > 1;) {
+        if (is_spent()) {
+          memo_.steps.stopped = true;
+          return far;
+        }
+        spend(std::ssize(cuts_));
         if (is_waited_for(i, loads, least)) least = try_ways(i, loads, least, far);
       }
       if (least > kWorthwhile * before) break;
@@ -474,6 +514,7 @@ class Planner {
         const std::int64_t asked = std::exchange(ahead_[i], ahead);
         const double cycles = cycles_with_loads(loads, machine_);
         if (cycles < kWorthwhile * least) {
+          spend(std::ssize(cuts_));
           MemoryPlan other = sketch();
           if (may_fit(other) && try_to_place(other)) {
             far = std::move(other);
@@ -487,14 +528,18 @@ class Planner {
     return least;
   }
 
-  void spill_for(const std::vector<Wanted>& list) {
+  std::vector<std::size_t> all_in_l2() const {
     std::vector<std::size_t> candidates;
     for (std::size_t r = 0; r < lives_.size(); ++r) {
       if (network_.activations[r].whole < 0 && lives_[r].begin >= 0 && !spilled_.contains(r)) {
         candidates.push_back(r);
       }
     }
-    if (spill_largest(candidates)) return;
+    return candidates;
+  }
+
+  void spill_for(const std::vector<Wanted>& list) {
+    if (spill_largest(all_in_l2())) return;
     obstacle_ = fmt::format("activations and weights need {} bytes of L2 at a time, {} are there",
                             peak_demand(problem_of(list, machine_.l2.buffer_bytes)),
                             machine_.l2.buffer_bytes);
@@ -532,6 +577,7 @@ class Planner {
   std::vector<std::int64_t> ahead_;  // per layer, as asked for
   TilingMemo& memo_;
   int restarts_ = 0;
+  std::int64_t hurried_ = 1;  // that left L2 at once
   std::string obstacle_;
 };
 

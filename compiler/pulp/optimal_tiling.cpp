@@ -63,10 +63,11 @@ double cycles_before(const Layer& layer, const Network& network, const Machine& 
 class Cheapest {
  public:
   Cheapest(const Layer& layer, const Network& network, const Machine& machine,
-           const L2Budget& budget, TilingMemo& memo)
+           const L2Budget& budget, std::int64_t most, TilingMemo& memo)
       : layer_(layer),
         machine_(machine),
         budget_(budget),
+        most_(most),
         memo_(memo),
         shape_(memo.shape_of(layer)),
         before_(cycles_before(layer, network, machine)) {}
@@ -95,7 +96,8 @@ class Cheapest {
   }
   // So as never to be slower than DORY.
   void look_at_dorys(const Network& network) {
-    std::optional<Tiling> tiling = dory_tiling(layer_, network, machine_, budget_).tiling;
+    std::optional<Tiling> tiling =
+        dory_tiling(layer_, network, machine_, budget_, memo_.steps).tiling;
     if (!tiling || l2_bytes(layer_, *tiling, machine_) > budget_.bytes) return;
     tiling->as_dory = false;
     look_at(*tiling);
@@ -114,7 +116,8 @@ class Cheapest {
   }
   std::optional<Tiling> best_of(const Tiling& sliced) {
     std::optional<Tiling> best;
-    for (Tiling& tiling : rank_tiles(layer_, sliced, machine_, kModelled, budget_.channels_outer)) {
+    for (Tiling& tiling : rank_tiles(layer_, sliced, machine_, kModelled, budget_.channels_outer,
+                                     most_, memo_.steps)) {
       tiling.commands_2d = true;
       tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_, memo_.costs);
       if (!best || tiling.modelled < best->modelled) best = tiling;
@@ -139,6 +142,7 @@ class Cheapest {
   const Layer& layer_;
   const Machine& machine_;
   const L2Budget& budget_;
+  std::int64_t most_;  // tiles looked at for each way to slice the layer
   TilingMemo& memo_;
   int shape_;
   double before_;
@@ -176,7 +180,7 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
                         "it",
                         layer.name, smallest_l2(layer, machine, budget), budget.bytes)};
   }
-  Cheapest cheapest(layer, network, machine, budget, memo);
+  Cheapest cheapest(layer, network, machine, budget, kTilesPerLayer / std::ssize(choices), memo);
   for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
   cheapest.look_at_dorys(network);
   // Where the columns of all cores do not fit, channels can come piece by piece instead.

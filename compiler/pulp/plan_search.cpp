@@ -119,6 +119,7 @@ std::vector<PlannedNetwork> PlanSearch::run() {
     const auto layers = std::ssize(network_.layers);
     for (const Machine& smaller : smaller_machines(machine_, layers)) add_plans(smaller, memo);
   }
+  stopped_ = memo.steps.stopped;
   if (found_.empty()) fail("{}", obstacle_);
   order_by_model();
   return std::move(found_);

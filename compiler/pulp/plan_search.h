@@ -28,6 +28,7 @@ class PlanSearch {
   // that its rules give. Networks live as long as the search. Throws Error naming what does not fit
   // where there is no plan.
   std::vector<PlannedNetwork> run();
+  bool stopped() const { return stopped_; }  // for want of steps (search_steps.h)
 
  private:
   void add_plans(const Machine& machine, TilingMemo& memo);
@@ -42,6 +43,7 @@ class PlanSearch {
   bool one_row_ = false;          // somewhere: who shares it depends on the machine
   std::deque<Network> networks_;  // their addresses stay
   std::vector<PlannedNetwork> found_;
+  bool stopped_ = false;
   std::string obstacle_;  // of the machine's own plan
 };
 

@@ -90,6 +90,15 @@ std::vector<std::int64_t> cut_sizes(std::int64_t size, std::int64_t unit, std::i
   return result;
 }
 
+// Every second of them, and the last.
+void thin_out(std::vector<std::int64_t>& sizes) {
+  const std::int64_t last = sizes.back();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < sizes.size(); i += 2) sizes[kept++] = sizes[i];
+  sizes.resize(kept);
+  if (sizes.back() != last) sizes.push_back(last);
+}
+
 // Widths tried of those that fit, widest first: narrower ones only add tiles.
 constexpr int kWidths = 4;
 // With a larger share of L1 in the cores' private buffers, fewer cores are tried, too.
@@ -100,13 +109,15 @@ bool own_channels(Family family) { return traits(family).by_channel; }
 class Search {
  public:
   Search(const Layer& layer, const Tiling& sliced, const Machine& machine, std::size_t count,
-         bool channels_outer)
+         bool channels_outer, std::int64_t most, SearchSteps& steps)
       : layer_(layer),
         call_(layer.call),
         sliced_(sliced),
         machine_(machine),
         count_(count),
         channels_outer_(channels_outer),
+        most_(most),
+        steps_(steps),
         best_(count) {
     call_.kind = dory_kernel(layer, machine);
   }
@@ -139,8 +150,40 @@ class Search {
     slowed_ = busy_l1(machine_, cores);
     maps_.clear();
     channels_.clear();
-    list_maps();
-    list_channels();
+    const Sizes sizes = sizes_within_budget();
+    list_maps(sizes);
+    list_channels(sizes);
+  }
+
+  // Of the tiles tried.
+  struct Sizes {
+    std::vector<std::int64_t> rows, columns, channels;
+    std::int64_t product() const {
+      return std::ssize(rows) * std::ssize(columns) * std::ssize(channels);
+    }
+  };
+  Sizes all_sizes() const {
+    const Cut& slice = sliced_.slice;
+    const std::int64_t step = channel_step(layer_);
+    const std::int64_t unit = std::lcm(step, own_channels(layer_.family) ? cores_ : 4);
+    Sizes sizes{cut_sizes(slice.out_h, cores_, 1), cut_sizes(slice.out_w, 2, 1),
+                cut_sizes(slice.out_c, unit, step)};
+    std::erase_if(sizes.rows,
+                  [&](std::int64_t h) { return !row_tiles_read(call_, slice.out_h, h); });
+    std::erase_if(sizes.columns,
+                  [&](std::int64_t w) { return !column_tiles_read(call_, slice.out_w, w); });
+    return sizes;
+  }
+  // Fewer along the axis that has most of them, until the steps are enough.
+  Sizes sizes_within_budget() {
+    Sizes sizes = all_sizes();
+    const std::int64_t most = std::max<std::int64_t>(64, most_ / std::ssize(bufferings()));
+    while (sizes.product() > most) {
+      const auto fewer = [](const auto* a, const auto* b) { return a->size() < b->size(); };
+      thin_out(*std::max({&sizes.rows, &sizes.columns, &sizes.channels}, fewer));
+      steps_.stopped = true;
+    }
+    return sizes;
   }
 
   // Whether the cores' private buffers take a large share of L1.
@@ -173,16 +216,13 @@ class Search {
     return result;
   }
 
-  void list_maps() {
+  void list_maps(const Sizes& sizes) {
     const Cut& slice = sliced_.slice;
-    const std::int64_t cores = cores_;
     std::vector<AxisCut> columns;
-    for (const std::int64_t w : cut_sizes(slice.out_w, 2, 1)) {
-      if (!column_tiles_read(call_, slice.out_w, w)) continue;
+    for (const std::int64_t w : sizes.columns) {
       columns.push_back(axis_cut(slice.out_w, w, column_extent(layer_, w, slice.out_w)));
     }
-    for (const std::int64_t h : cut_sizes(slice.out_h, cores, 1)) {
-      if (!row_tiles_read(call_, slice.out_h, h)) continue;
+    for (const std::int64_t h : sizes.rows) {
       const AxisCut rows = axis_cut(slice.out_h, h, row_extent(layer_, h, slice.out_h));
       maps_.emplace_back();
       for (const AxisCut& cut : columns) {
@@ -195,10 +235,8 @@ class Search {
     }
   }
 
-  void list_channels() {
-    const std::int64_t step = channel_step(layer_);
-    const std::int64_t unit = std::lcm(step, own_channels(layer_.family) ? cores_ : 4);
-    for (const std::int64_t n : cut_sizes(sliced_.slice.out_c, unit, step)) {
+  void list_channels(const Sizes& sizes) {
+    for (const std::int64_t n : sizes.channels) {
       ChannelCut cut;
       cut.axis = axis_cut(sliced_.slice.out_c, n, {});
       cut.tiles = static_cast<double>(cut.axis.count());
@@ -310,6 +348,7 @@ class Search {
                   std::int64_t scratch_bytes_there, const Buffering& twice) {
     int fitting = 0;
     for (std::size_t w = 0; w < widths.size() && fitting < kWidths; ++w) {
+      ++steps_.tiles;
       TileBytes bytes = bytes_of(channels, widths[w]);
       bytes.scratch = scratch_bytes_there;
       if (l1_bytes(bytes, twice) > machine_.l1.buffer_bytes) continue;
@@ -401,6 +440,8 @@ class Search {
   const Machine& machine_;
   std::size_t count_;
   bool channels_outer_;
+  std::int64_t most_;
+  SearchSteps& steps_;
   Best best_;
   double overhead_ = 0;     // of a tile
   std::int64_t cores_ = 0;  // that take part
@@ -420,8 +461,9 @@ std::int64_t channel_step(const Layer& layer) {
 }
 
 std::vector<Tiling> rank_tiles(const Layer& layer, const Tiling& sliced, const Machine& machine,
-                               std::size_t count, bool channels_outer) {
-  return Search(layer, sliced, machine, count, channels_outer).run();
+                               std::size_t count, bool channels_outer, std::int64_t most,
+                               SearchSteps& steps) {
+  return Search(layer, sliced, machine, count, channels_outer, most, steps).run();
 }
 
 std::int64_t smallest_l1(const Layer& layer, const Tiling& sliced, const Machine& machine) {

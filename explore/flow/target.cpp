@@ -6,6 +6,7 @@
 #include "compiler/passes/one_image.h"
 #include "compiler/pulp/bounds.h"
 #include "compiler/pulp/compile.h"
+#include "compiler/pulp/remarked.h"
 #include "compiler/pulp/support.h"
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/nemo.h"
@@ -231,14 +232,20 @@ Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {}) {
               [codes](const Graph& prepared, const Thresholds& thresholds, const QuantizerTable*) {
                 return quantize_nemo(prepared, thresholds, codes);
               },
-          .compile = [machine, left](const Graph& integers, const CompileRequest& request,
-                                     bool) -> LoadedProgram {
-            return {.program = pulp::compile(integers, machine,
-                                             {.allow_host = request.allow_host,
-                                              .tiler = request.tiler,
-                                              .norm_bits = request.norm_bits,
-                                              .left_to_host = left})};
-          },
+          .compile =
+              [machine, left](const Graph& integers, const CompileRequest& request, bool) {
+                LoadedProgram compiled;
+                const auto remark = [&](const std::string& text) {
+                  compiled.remarks.push_back(text);
+                };
+                compiled.program = pulp::compile(integers, machine,
+                                                 {.allow_host = request.allow_host,
+                                                  .tiler = request.tiler,
+                                                  .norm_bits = request.norm_bits,
+                                                  .left_to_host = left},
+                                                 remark);
+                return compiled;
+              },
           .load = [](const CompileRequest& request, const Imported&, const Graph& integers)
               -> LoadedProgram { return {.program = saved_program(request.program, integers)}; },
           .simulate =

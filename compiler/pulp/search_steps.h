@@ -1,0 +1,25 @@
+// Budgets of the searches for tiles and addresses, in steps that are counted: the same machine and
+// network give the same program everywhere. A search that has spent them keeps its best.
+#pragma once
+
+#include <cstdint>
+
+namespace workbench::pulp {
+
+// Tiles looked at for one kernel and number of cores, over all ways to slice a layer.
+constexpr std::int64_t kTilesPerLayer = std::int64_t{1} << 24;
+// Of DORY's exhaustive search, for one slice.
+constexpr std::int64_t kDoryTiles = std::int64_t{1} << 26;
+// Memory budgets that one plan tiles its layers for, per layer.
+constexpr std::int64_t kTilingsPerLayer = 24;
+// Pairs of volumes compared and volumes placed, for all plans of a network.
+constexpr std::int64_t kPlacementSteps = std::int64_t{1} << 30;
+
+// What was spent on one network.
+struct SearchSteps {
+  std::int64_t placement_limit = kPlacementSteps;
+  std::int64_t tiles = 0, placement = 0;
+  bool stopped = false;  // something was left out for want of steps
+};
+
+}  // namespace workbench::pulp
