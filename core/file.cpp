@@ -1,10 +1,12 @@
 #include "core/file.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -94,6 +96,7 @@ namespace {
 struct TemporaryName {
   std::array<char, PATH_MAX> path;
   std::atomic<bool> used, complete;
+  std::atomic<pid_t> owner;  // a process that it started has no business with it
 };
 std::array<TemporaryName, 16> temporary_names;
 
@@ -124,12 +127,33 @@ class SignalsHeld {
   sigset_t before_{};
 };
 
+// For a signal's handler: system calls alone, no memory. A link is removed, not followed.
+void remove_all(int parent, const char* name, int depth) {
+  if (::unlinkat(parent, name, 0) == 0 || depth == 0) return;
+  const int folder = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (folder < 0) return;
+  alignas(dirent64) std::array<char, 4096> entries{};
+  while (true) {
+    const long count = ::syscall(SYS_getdents64, folder, entries.data(), entries.size());
+    if (count <= 0) break;
+    for (long at = 0; at < count;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(entries.data() + at);
+      const std::string_view text = entry->d_name;
+      if (text != "." && text != "..") remove_all(folder, entry->d_name, depth - 1);
+      at += entry->d_reclen;
+    }
+  }
+  ::close(folder);
+  ::unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 void remove_temporary_files(int signal) {
+  constexpr int kDepth = 8;  // of a folder of ours
   ending = true;
   while (creating > 0) {
   }
   for (const TemporaryName& name : temporary_names) {
-    if (name.complete) ::unlink(name.path.data());
+    if (name.complete && name.owner == ::getpid()) remove_all(AT_FDCWD, name.path.data(), kDepth);
   }
   ::signal(signal, SIG_DFL);
   ::raise(signal);
@@ -162,6 +186,26 @@ fs::path behind_links(const fs::path& path) {
   return at;
 }
 
+void note(const fs::path& path) {
+  const std::string text = path.string();
+  if (text.size() >= PATH_MAX) return;
+  for (TemporaryName& name : temporary_names) {
+    if (name.used.exchange(true)) continue;
+    std::copy_n(text.c_str(), text.size() + 1, name.path.data());
+    name.owner = ::getpid();
+    name.complete = true;
+    return;
+  }
+}
+
+void forget(const fs::path& path) {
+  for (TemporaryName& name : temporary_names) {
+    if (!name.complete || path.native() != name.path.data()) continue;
+    name.complete = false;
+    name.used = false;
+  }
+}
+
 // A new file beside `target`, gone again unless it has taken its place.
 class Temporary {
  public:
@@ -181,11 +225,11 @@ class Temporary {
       ::fchmod(descriptor, before.st_mode & 07777);
     }
     ::close(descriptor);
-    note();
+    note(path_);
   }
   ~Temporary() {
     if (!done_) ::unlink(path_.c_str());
-    forget();
+    forget(path_);
   }
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
@@ -197,25 +241,7 @@ class Temporary {
   }
 
  private:
-  void note() {
-    if (path_.string().size() >= PATH_MAX) return;
-    for (TemporaryName& name : temporary_names) {
-      if (name.used.exchange(true)) continue;
-      const std::string text = path_.string();
-      std::copy_n(text.c_str(), text.size() + 1, name.path.data());
-      name.complete = true;
-      noted_ = &name;
-      return;
-    }
-  }
-  void forget() {
-    if (noted_ == nullptr) return;
-    noted_->complete = false;
-    noted_->used = false;
-  }
-
   fs::path asked_, target_, path_;
-  TemporaryName* noted_ = nullptr;
   bool done_ = false;
 };
 
@@ -269,7 +295,9 @@ namespace {
 
 fs::path new_folder(std::string pattern) {
   pattern += "XXXXXX";
+  const SignalsHeld held;
   if (::mkdtemp(pattern.data()) == nullptr) cannot_write(pattern, errno);
+  note(pattern);
   return pattern;
 }
 
@@ -283,6 +311,7 @@ ScratchFolder::ScratchFolder(const fs::path& beside)
 ScratchFolder::~ScratchFolder() {
   std::error_code ignored;
   fs::remove_all(path_, ignored);
+  forget(path_);
 }
 
 // --- content addresses ---------------------------------------------------------------------------

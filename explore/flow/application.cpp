@@ -41,11 +41,6 @@ FreshFolder::FreshFolder(std::string option, const fs::path& folder, std::string
                      option_, mark));
 }
 
-FreshFolder::~FreshFolder() {
-  std::error_code ignored;
-  if (!fresh_.empty()) fs::remove_all(fresh_, ignored);
-}
-
 void FreshFolder::refuse(const std::string& what) const {
   fail("{} {}: {}", option_, to_.string(), what);
 }
@@ -55,35 +50,35 @@ void FreshFolder::make() {
   std::error_code error;
   fs::create_directories(to_.parent_path(), error);
   if (error) refuse("cannot write: " + error.message());
-  std::string name = to_.string() + ".tmpXXXXXX";
-  if (mkdtemp(name.data()) == nullptr) {
-    refuse(std::string("cannot write: ") + std::strerror(errno));
+  try {
+    fresh_.emplace(to_);
+  } catch (const Error& problem) {
+    refuse(problem.what());
   }
-  fresh_ = name;
-  const mode_t mask = umask(0);  // mkdtemp's folders are for their owner alone
+  const mode_t mask = umask(0);  // a scratch folder is for its owner alone
   umask(mask);
-  fs::permissions(fresh_, static_cast<fs::perms>(0777 & ~mask), error);
+  fs::permissions(path(), static_cast<fs::perms>(0777 & ~mask), error);
 }
 
 void FreshFolder::write(const std::string& file, std::string_view contents) {
-  if (fresh_.empty()) make();
+  if (!fresh_) make();
   std::error_code error;
-  fs::create_directories((fresh_ / file).parent_path(), error);
+  fs::create_directories(fresh_->file(file).parent_path(), error);
   if (error) refuse("cannot write: " + error.message());
-  write_file(fresh_ / file, contents);
+  write_file(fresh_->file(file), contents);
 }
 
 void FreshFolder::commit() {
   std::error_code error;
+  const fs::path fresh = path().parent_path();  // without the slash
   // Both at once, where the file system can: there is no moment without either.
-  if (renameat2(AT_FDCWD, fresh_.c_str(), AT_FDCWD, to_.c_str(), RENAME_EXCHANGE) == 0) {
-    fs::remove_all(fresh_, error);
-    return;
+  if (renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, to_.c_str(), RENAME_EXCHANGE) == 0) {
+    return;  // what was there before goes with the scratch folder
   }
-  const fs::path before = fresh_.string() + ".before";
+  const fs::path before = fresh.string() + ".before";
   if (fs::exists(to_)) fs::rename(to_, before, error);
   if (error) refuse("cannot write: " + error.message());
-  fs::rename(fresh_, to_, error);
+  fs::rename(fresh, to_, error);
   if (error) {
     std::error_code ignored;
     if (fs::exists(before)) fs::rename(before, to_, ignored);

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/file.h"
 #include "explore/flow/pipeline.h"
 
 namespace workbench {
@@ -18,13 +20,12 @@ class FreshFolder {
  public:
   // `mark`: the file by which one of the kind is known. Throws Error "OPTION FOLDER: ..." where
   // there is something else of that name. An empty folder name is fine, and never written.
+  // What was not committed is gone with it, or with the process
+  // (remove_temporary_files_on_signals).
   FreshFolder(std::string option, const std::filesystem::path& folder, std::string mark);
-  ~FreshFolder();  // what was not committed is gone
-  FreshFolder(const FreshFolder&) = delete;
-  FreshFolder& operator=(const FreshFolder&) = delete;
 
   bool is_wanted() const { return !to_.empty(); }
-  const std::filesystem::path& path() const { return fresh_; }  // made by the first write
+  std::filesystem::path path() const { return fresh_->file(""); }  // made by the first write
   void write(const std::string& file, std::string_view contents);
   void make();
   void commit();
@@ -33,7 +34,8 @@ class FreshFolder {
   [[noreturn]] void refuse(const std::string& what) const;
 
   std::string option_;
-  std::filesystem::path to_, fresh_;
+  std::filesystem::path to_;
+  std::optional<ScratchFolder> fresh_;
 };
 
 // Path and contents of each file of the application. The machine is a PULP cluster. Throws Error,

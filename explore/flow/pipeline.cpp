@@ -7,6 +7,7 @@
 #include "compiler/passes/passes.h"
 #include "compiler/passes/several_images.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "explore/flow/simulator.h"
 #include "sim/golden/golden.h"
 
@@ -88,6 +89,20 @@ struct Expected {
   double seconds = 0;
 };
 
+// The golden model holds every value, beside what was computed before: refused before the first.
+void require_memory_for_golden(const Graph& quantized) {
+  std::int64_t bytes = 0;
+  for (const Node& node : quantized.nodes) {
+    if (traits(node.op).silent) continue;  // its result may share its operand's bytes
+    for (const ValueId id : node.outputs) {
+      const Value& value = quantized.value(id);
+      if (!value.constant) bytes += element_count(value.shape) * element_bytes(value.type);
+    }
+  }
+  take_tensor_memory(bytes);
+  return_tensor_memory(bytes);
+}
+
 Expected golden_values(const Compiled& compiled) {
   const Stopwatch stopwatch;
   std::vector<Tensor> values = golden::run(compiled.quantized, compiled.input);
@@ -148,6 +163,7 @@ SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request
   const bool golden = request.golden && request.values;
   std::future<Expected> expected;
   if (golden) {
+    require_memory_for_golden(compiled.quantized);
     expected = std::async(std::launch::async, [&] { return golden_values(compiled); });
   }
   tell(progress, "simulating", 0.4);

@@ -326,9 +326,12 @@ void write_mismatches(Writer& out, const Verdict& verdict) {
   }
 }
 
-// Bit-exact says that the machine computes what it was given, not that this is of use.
+// Bit-exact says that the machine computes what it was given, not that this is of use. Codes that
+// are all equal are of none with any input.
 void write_useless(Writer& out, const RunResult& result) {
-  const auto found = useless(result);
+  auto found = useless(result);
+  if (!out.judges_accuracy())
+    std::erase_if(found, [](const auto& layer) { return !layer.one_code; });
   if (found.empty()) return;
   std::string text;
   for (const LayerSignalToNoise& layer : found) {
@@ -337,8 +340,11 @@ void write_useless(Writer& out, const RunResult& result) {
                     layer.one_code ? "all codes equal" : fmt::format("{:.1f} dB", layer.decibel));
   }
   out.line(out.tinted(
-      Tint::Red, fmt::format("useless  {} tensor{} of one code or below {} dB: {}", found.size(),
-                             found.size() == 1 ? "" : "s", kSignalToNoiseFloorDb, text)));
+      Tint::Red,
+      fmt::format(
+          "useless  {} tensor{} of one code{}: {}", found.size(), found.size() == 1 ? "" : "s",
+          out.judges_accuracy() ? fmt::format(" or below {} dB", kSignalToNoiseFloorDb) : "",
+          text)));
 }
 
 // Nor that the machine computed much.
@@ -376,7 +382,7 @@ void write_verdict(Writer& out, const RunResult& result) {
     write_mismatches(out, *result.verdict);
   }
   if (result.verdict) write_host_share(out, result.report.program);
-  if (out.judges_accuracy()) write_useless(out, result);
+  write_useless(out, result);
 }
 
 // How far the figures above can be trusted.

@@ -383,6 +383,20 @@ class Signals(ReliabilityTest):
             if (self.folder / "a.json").exists():
                 json.loads((self.folder / "a.json").read_text())
 
+    def test_an_ended_process_leaves_no_temporary_folder(self):
+        """The signal comes while the folder is there: as soon as it is seen."""
+        caught = 0
+        for _ in range(12):
+            process = subprocess.Popen([WORKBENCH, "compile", "--hw", "v3_96", "zoo:tiny_cnn",
+                                        "--emit-runtime", "app"], cwd=self.folder,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while process.poll() is None and not list(self.folder.glob("app.tmp*")):
+                pass
+            process.send_signal(signal.SIGTERM)
+            caught += process.wait(timeout=60) == -signal.SIGTERM
+            self.assertEqual(list(self.folder.glob("app.tmp*")), [])
+        self.assertGreater(caught, 0, "every process had ended before its signal came")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -64,6 +64,17 @@ TEST(Text, noise_fails_tensors_only_where_accuracy_is_judged) {
   EXPECT_NE(synthetic.find("3.0 dB"), std::string::npos);
 }
 
+TEST(Text, one_code_is_said_under_every_verdict) {
+  RunResult result = small_result();
+  result.signal_to_noise = {{.name = "conv1", .decibel = 3},
+                            {.name = "pool1", .decibel = 0, .one_code = true}};
+  for (const bool judged : {true, false}) {
+    const std::string text = text_report(result, {.judge_accuracy = judged});
+    EXPECT_NE(text.find("pool1 (all codes equal)"), std::string::npos) << judged;
+    EXPECT_EQ(text.find("conv1 (3.0 dB)") != std::string::npos, judged);
+  }
+}
+
 TEST(Json, names_the_figures_that_support_the_run) {
   RunResult result = small_result();
   EXPECT_FALSE(nlohmann::json::parse(json_report(result)).contains("support"));
