@@ -1,6 +1,7 @@
 #include "compiler/pulp/plan_search.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "compiler/pulp/optimal_tiling.h"
@@ -13,9 +14,12 @@ namespace {
 // Of networks of so few layers, machines with less of L1, of L2 and of both are planned for, each
 // size with each; the same ones for every larger machine, so that its least is none of theirs.
 constexpr std::int64_t kFewLayers = 5;
-// Of others, machines with less of either, for as long as that takes about as long for every
-// network: so many for one of a single layer, and fewer with the square of the layers.
-constexpr std::int64_t kSmallerMachines = 2500, kFewest = 3;
+// Of others, machines with less of either: so many, and fewer of networks with many layers.
+constexpr std::int64_t kMost = 6, kFewest = 3, kManyLayers = 20;
+
+// No further machine is planned for once so many kernel calls have been costed, which is what
+// planning takes its time for.
+constexpr std::int64_t kKernelCosts = 8000;
 
 // Smaller memories than these are not planned for: what fits them is slow on any larger one.
 constexpr std::int64_t kLeastL1 = 2048, kLeastL2 = 8192;
@@ -32,14 +36,17 @@ std::vector<std::int64_t> smaller_sizes(std::int64_t bytes, std::int64_t least) 
   return result;
 }
 
-// With less of L2, less of L1; in turns, `count` or fewer, the largest first.
+// With less of L1, less of L2; in turns, `count` or fewer, the largest powers of two first, so that
+// few reach far.
 std::vector<Machine> largest_smaller(const Machine& machine, std::int64_t count) {
-  const std::vector<std::int64_t> l1 = smaller_sizes(machine.l1.buffer_bytes, kLeastL1);
-  const std::vector<std::int64_t> l2 = smaller_sizes(machine.l2.buffer_bytes, kLeastL2);
   std::vector<Machine> result;
-  for (std::size_t i = 0; i < std::max(l1.size(), l2.size()); ++i) {
-    if (i < l2.size()) result.emplace_back(machine).l2.buffer_bytes = l2[i];
-    if (i < l1.size()) result.emplace_back(machine).l1.buffer_bytes = l1[i];
+  std::int64_t l1 = static_cast<std::int64_t>(
+      std::bit_floor(static_cast<std::uint64_t>(machine.l1.buffer_bytes - 1)));
+  std::int64_t l2 = static_cast<std::int64_t>(
+      std::bit_floor(static_cast<std::uint64_t>(machine.l2.buffer_bytes - 1)));
+  for (; l1 >= kLeastL1 || l2 >= kLeastL2; l1 /= 2, l2 /= 2) {
+    if (l1 >= kLeastL1) result.emplace_back(machine).l1.buffer_bytes = l1;
+    if (l2 >= kLeastL2) result.emplace_back(machine).l2.buffer_bytes = l2;
   }
   result.resize(std::min(result.size(), static_cast<std::size_t>(count)));
   return result;
@@ -65,7 +72,7 @@ std::vector<Machine> all_smaller(const Machine& machine) {
 
 std::vector<Machine> smaller_machines(const Machine& machine, std::int64_t layers) {
   if (layers <= kFewLayers) return all_smaller(machine);
-  return largest_smaller(machine, std::max(kFewest, kSmallerMachines / (layers * layers)));
+  return largest_smaller(machine, layers < kManyLayers ? kMost : kFewest);
 }
 
 // What tells two plans of one network apart.
@@ -117,7 +124,10 @@ std::vector<PlannedNetwork> PlanSearch::run() {
   add_plans(machine_, memo);
   if (tiler_ == Tiler::Optimal) {
     const auto layers = std::ssize(network_.layers);
-    for (const Machine& smaller : smaller_machines(machine_, layers)) add_plans(smaller, memo);
+    for (const Machine& smaller : smaller_machines(machine_, layers)) {
+      if (costs.computed() > kKernelCosts) break;
+      add_plans(smaller, memo);
+    }
   }
   stopped_ = memo.steps.stopped;
   if (found_.empty()) fail("{}", obstacle_);

@@ -48,6 +48,7 @@ class KernelCosts {
  public:
   explicit KernelCosts(const Machine& machine) : machine_(machine) {}
   Cycles operator()(const Kernel& call);
+  std::int64_t computed() const { return std::ssize(known_); }
 
  private:
   const Machine& machine_;
