@@ -9,7 +9,6 @@
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
 #include "compiler/pulp/plan_search.h"
-#include "compiler/pulp/remarked.h"
 #include "compiler/pulp/support.h"
 #include "compiler/pulp/tile_loops.h"
 #include "core/error.h"

@@ -1,6 +1,7 @@
 // Integer graph -> PULP program: layers, tiles, L2 placement over the network's life, instructions.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -24,5 +25,8 @@ struct CompileOptions {
 // `quantized`: integer nodes carry `affine`. Throws Error naming the layer when something does not
 // fit the machine or cannot be expressed exactly.
 Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options = {});
+// The same; `remark` takes a line for each search that stopped at its limit (search_steps.h).
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options,
+                const std::function<void(const std::string&)>& remark);
 
 }  // namespace workbench::pulp

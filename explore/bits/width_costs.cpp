@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "explore/report/metrics.h"
-#include "explore/sweep/figures.h"
+#include "explore/sweep/evaluate.h"
 
 namespace workbench {
 
@@ -192,15 +192,6 @@ class CostMeasurement {
 
 WidthCosts measure_costs(const CostQuestion& question, const StageProgress& progress) {
   return CostMeasurement(question, progress).run();
-}
-
-PointResult analytic_figures(const Compiled& compiled, const std::string& technology, bool layers) {
-  PointResult result;
-  Report report = analytic_report(compiled.program, compiled.machine);
-  add_costs(compiled.program, compiled.machine, technology_for(compiled.machine, technology),
-            report);
-  add_figures(report, layers, result);
-  return result;
 }
 
 Compiled compiled_with(const Imported& imported, Quantized base, Graph integers,

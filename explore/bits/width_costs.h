@@ -33,10 +33,6 @@ struct CostQuestion {
 // none that compiles cannot be chosen.
 WidthCosts measure_costs(const CostQuestion& question, const StageProgress& progress = {});
 
-// The figures of a run of `compiled` by the analytic tier, by names of point_metrics(); with those
-// of layers if asked for.
-PointResult analytic_figures(const Compiled& compiled, const std::string& technology, bool layers);
-
 // `base` with these integers, as a program for the machine that `target` has.
 Compiled compiled_with(const Imported& imported, Quantized base, Graph integers,
                        const Target& target, const CompileRequest& request);

@@ -6,7 +6,6 @@
 #include "compiler/passes/one_image.h"
 #include "compiler/pulp/bounds.h"
 #include "compiler/pulp/compile.h"
-#include "compiler/pulp/remarked.h"
 #include "compiler/pulp/support.h"
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/nemo.h"

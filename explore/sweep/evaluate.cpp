@@ -234,15 +234,6 @@ std::string fault(const RunResult& run) {
                      run.verdict->mismatches, run.verdict->values_compared);
 }
 
-PointResult analytic(const Compiled& compiled, bool layers, const std::string& technology) {
-  PointResult result;
-  Report report = analytic_report(compiled.program, compiled.machine);
-  add_costs(compiled.program, compiled.machine, technology_for(compiled.machine, technology),
-            report);
-  add_figures(report, layers, result);
-  return result;
-}
-
 PointResult transaction(const Compiled& compiled, const EvaluatorOptions& options,
                         const std::string& technology) {
   const bool values = options.values || is_xdnn(compiled);  // xDNN has no model without
@@ -266,6 +257,15 @@ PointResult transaction(const Compiled& compiled, const EvaluatorOptions& option
 }
 
 }  // namespace
+
+PointResult analytic_figures(const Compiled& compiled, const std::string& technology, bool layers) {
+  PointResult result;
+  Report report = analytic_report(compiled.program, compiled.machine);
+  add_costs(compiled.program, compiled.machine, technology_for(compiled.machine, technology),
+            report);
+  add_figures(report, layers, result);
+  return result;
+}
 
 Evaluator::Evaluator(const EvaluatorOptions& options)
     : options_(options), cache_(std::make_unique<Cache>()) {}
@@ -300,7 +300,7 @@ PointResult Evaluator::evaluate(const Point& point) {
     } else {
       const std::string& technology = request.technology;
       result = runs ? transaction(answer.compiled, options_, technology)
-                    : analytic(answer.compiled, options_.layers, technology);
+                    : analytic_figures(answer.compiled, technology, options_.layers);
     }
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -20,6 +20,10 @@ struct EvaluatorOptions {
   bool layers = true;  // figures per layer too
 };
 
+// The figures of a run of `compiled` by the analytic tier, by names of point_metrics(); with those
+// of layers if asked for.
+PointResult analytic_figures(const Compiled& compiled, const std::string& technology, bool layers);
+
 class Evaluator {
  public:
   explicit Evaluator(const EvaluatorOptions& options = {});
