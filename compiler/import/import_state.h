@@ -73,7 +73,7 @@ struct ImportState {
   std::int64_t inner_nodes = 0;            // those of branches and function bodies among them
   std::int64_t nodes_before_obstacle = 0;  // read until the first was refused
   std::vector<std::string> notes = {};
-  std::int64_t made_static = 0;  // operators that quantize by what they read at run time
+  std::int64_t made_static = 0;     // operators that quantize by what they read at run time
   std::int64_t computed_bytes = 0;  // of constants that are in no file
 
   // What the Graph calls the value `name` of the current scope; takes it.

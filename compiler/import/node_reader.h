@@ -112,7 +112,7 @@ class NodeReader {
 
   // Results.
   std::size_t output_count() const { return static_cast<std::size_t>(proto_.output_size()); }
-  void note_made_static();  // its scales were known at run time only
+  void note_made_static();                 // its scales were known at run time only
   bool wants_output(std::size_t i) const;  // it has a name, and something depends on it
   const std::string& output_name(std::size_t i) const { return proto_.output(static_cast<int>(i)); }
   // Appends a graph node and returns what it writes first.

@@ -355,7 +355,8 @@ class Application {
            "ifdef PULP_NN\n"
            "APP_SRCS := $(filter-out kernels/pulp_nn_kernels.c,$(APP_SRCS)) "
            "$(wildcard $(PULP_NN)/src/*/*.c)\n"
-           "APP_CFLAGS += -I$(PULP_NN)/include -DPULP_NN_CALLS\nelse\nAPP_CFLAGS += -DNN_XPULP\nendif\n"
+           "APP_CFLAGS += -I$(PULP_NN)/include -DPULP_NN_CALLS\nelse\nAPP_CFLAGS += "
+           "-DNN_XPULP\nendif\n"
            "FLASH_FILES += $(HEX)\nREADFS_FILES += $(FLASH_FILES)\n"
            "CONFIG_HYPERRAM = 1\nCONFIG_HYPERFLASH = 1\n"
            "include $(RULES_DIR)/pmsis_rules.mk\n";
@@ -380,7 +381,8 @@ class Application {
   }
 
   static std::string host_makefile() {
-    return "# For this machine's compiler: make -f Makefile.host run. The cores take turns. Kernels of\n"
+    return "# For this machine's compiler: make -f Makefile.host run. The cores take turns. "
+           "Kernels of\n"
            "# PULP-NN are called by its signatures.\n"
            "include vars.mk\n"
            "CC ?= cc\nCFLAGS ?= -O2\n"

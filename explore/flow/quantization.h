@@ -68,10 +68,10 @@ struct Quantized {
   double calibrate_seconds = 0, compile_seconds = 0;
 
   // Kept where they are to be explained, not for a run: they take several times the memory.
-  Graph imported;         // float, before any pass: what accuracy is measured against
-  Graph floats;           // after passes, pruned and equalized: what layers are measured against
-  Graph annotated;        // float, edited, with Value::quantization (compiler/quantize/recipe.h)
-  Graph reference;        // the scheme's own arithmetic, every rounding an explicit node
+  Graph imported;   // float, before any pass: what accuracy is measured against
+  Graph floats;     // after passes, pruned and equalized: what layers are measured against
+  Graph annotated;  // float, edited, with Value::quantization (compiler/quantize/recipe.h)
+  Graph reference;  // the scheme's own arithmetic, every rounding an explicit node
   // `annotated` with other numbers as integers; none: the integers do not follow from it alone.
   std::function<Graph(const Graph& annotated)> lower;
   Statistics statistics;  // of `floats`

@@ -165,9 +165,9 @@ struct RunResult {
   std::vector<LayerSignalToNoise> signal_to_noise;  // in graph order
   std::vector<Classification> classifications;
   std::vector<std::string> warnings;
-  std::optional<std::vector<KnobStep>> advice;      // none: not asked for
-  std::optional<Support> support;  // none: nobody asked
-  std::optional<WallTimes> wall;   // none: deterministic output was asked for
+  std::optional<std::vector<KnobStep>> advice;  // none: not asked for
+  std::optional<Support> support;               // none: nobody asked
+  std::optional<WallTimes> wall;                // none: deterministic output was asked for
 };
 
 // Values whose signal-to-noise is below the floor.
