@@ -211,8 +211,8 @@ static NN_SMALL int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t ch
   return sum;
 }
 
-// Two accumulators at a time.
-static void nn_neurons(const nn_call_t* call, nn_share_t channels, int32_t depth) {
+// Accumulators that start at something, two at a time.
+static NN_SMALL void nn_neurons(const nn_call_t* call, nn_share_t channels, int32_t depth) {
   const uint8_t* weights = call->weights + channels.begin * depth;
   int32_t c = channels.begin;
   for (; c + 2 <= channels.end; c += 2, weights += 2 * depth) {
@@ -237,8 +237,12 @@ static void nn_linear_share(const nn_call_t* call, nn_share_t channels, int word
         nn_finish(call, sum, 0, c);
       }
     }
-  } else if (words) {
+  } else if (words && nn_has_starts(call)) {
     nn_neurons(call, channels, depth);
+  } else if (words) {
+    nn_run_sums(call->in, call->weights + channels.begin * depth,
+                call->out + 4 * channels.begin, channels.end - channels.begin, depth,
+                call->in_signed);
   } else {
     const nn_matrix_t matrix = {call, channels, depth, depth};
     nn_product(&matrix, 1, call->in, 0, 0);

@@ -14,17 +14,98 @@ static int32_t nn_row(const nn_matrix_t* m, int32_t sum, const uint8_t* column,
   return sum;
 }
 
+static NN_SMALL void nn_any_pixel(const nn_matrix_t* m, const uint8_t* column, int32_t pixel) {
+  const nn_call_t* call = m->call;
+  const nn_form_t form = nn_form(call);
+  const uint8_t* weights = call->weights + m->channels.begin * m->row;
+  uint8_t* out = call->out + pixel * call->out_c;
+  for (int32_t c = m->channels.begin; c < m->channels.end; ++c, weights += m->row) {
+    nn_put(call, form, nn_row(m, nn_start(call, pixel, c), column, weights), pixel, c, out);
+  }
+}
+
+#ifdef NN_XPULP
+// A channel's products with a column, by words and by what is left of bytes.
+#define NN_CHANNEL_DOT(dot)                                                                       \
+  __asm__ volatile("beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "6") NN_LW("t0", "4", "%[w]")  \
+                   NN_LW("t1", "4", "%[x]") dot("%[s]", "t1", "t0") NN_END_LOOP                   \
+                   "1:\n"                                                                         \
+                   : [s] "+r"(sum), [w] "+r"(w), [x] "+r"(x)                                      \
+                   : [words] "r"(words)                                                           \
+                   : "memory", "t0", "t1");                                                       \
+  if (__builtin_expect(left != 0, 0)) {                                                           \
+    __asm__ volatile(NN_LOOP("x0", "%[left]", "6") NN_LBU("t0", "1", "%[w]")                      \
+                     NN_LBU("t1", "1", "%[x]") dot("%[s]", "t1", "t0") NN_END_LOOP                \
+                     : [s] "+r"(sum), [w] "+r"(w), [x] "+r"(x)                                    \
+                     : [left] "r"(left)                                                           \
+                     : "memory", "t0", "t1");                                                     \
+  }
+
+void nn_run_channels(const nn_channels_t* channels, nn_form_t form, const uint8_t* column) {
+  const uint8_t *w = channels->weights, *kappa = channels->kappa, *lambda = channels->lambda;
+  const int32_t words = channels->depth >> 2, left = channels->depth & 3, step = channels->step;
+  const int32_t shift = channels->shift, in_signed = channels->in_signed;
+  const int32_t out_signed = channels->out_signed;
+  uint8_t* const end = channels->end;
+  for (uint8_t* out = channels->out; out < end; ++out, kappa += step, lambda += step) {
+    const uint8_t* x = column;
+    int32_t sum = 0, value;
+    if (in_signed) {
+      NN_CHANNEL_DOT(NN_SDOTSP)
+    } else {
+      NN_CHANNEL_DOT(NN_SDOTUSP)
+    }
+    if (form == NN_FORM_CLAMPED) {
+      value = nn_norm_clamped(kappa, lambda, sum, shift);
+    } else if (form == NN_FORM_NORM_64) {
+      value = nn_norm_64(kappa, lambda, sum, shift);
+    } else {
+      value = nn_norm_32(kappa, lambda, sum, shift);
+    }
+    *out = (uint8_t)nn_clip_8(value, out_signed);
+  }
+}
+
 static __attribute__((noinline)) void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column,
                                                    int32_t pixel) {
   const nn_call_t* call = m->call;
   const nn_form_t form = nn_form(call);
-  const int starts = nn_has_starts(call);
-  const uint8_t* weights = call->weights + m->channels.begin * m->row;
-  uint8_t* out = call->out + pixel * call->out_c;
-  for (int32_t c = m->channels.begin; c < m->channels.end; ++c, weights += m->row) {
-    const int32_t start = starts ? nn_start(call, pixel, c) : 0;
-    nn_put(call, form, nn_row(m, start, column, weights), pixel, c, out);
+  const int32_t first = m->channels.begin;
+  if (form == NN_FORM_OTHER || nn_has_starts(call) || call->weight_bits != 8) {
+    nn_any_pixel(m, column, pixel);
+    return;
   }
+  nn_channels_t channels = {.weights = call->weights + first * m->row,
+                            .kappa = (const uint8_t*)&call->multiplier,
+                            .lambda = (const uint8_t*)&call->offset,
+                            .out = call->out + pixel * call->out_c + first,
+                            .end = call->out + pixel * call->out_c + m->channels.end,
+                            .depth = m->depth,
+                            .shift = call->shift,
+                            .in_signed = call->in_signed,
+                            .out_signed = call->out_signed};
+  if (call->norm) {
+    channels.step = call->norm_bits >> 3;
+    channels.kappa = call->kappa + first * channels.step;
+    channels.lambda = call->lambda + first * channels.step;
+  }
+  nn_run_channels(&channels, form, column);
+}
+#else
+static void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column, int32_t pixel) {
+  nn_any_pixel(m, column, pixel);
+}
+#endif
+
+void nn_run_sums(const uint8_t* column, const uint8_t* weights, uint8_t* out, int32_t count,
+                 int32_t depth, int in_signed) {
+  for (; count >= 2; count -= 2, weights += 2 * depth, out += 8) {
+    int32_t sums[2] = {0, 0};
+    nn_dot_pair(sums, column, weights, weights + depth, depth, 0, in_signed);
+    nn_put_word(out, (uint32_t)sums[0]);
+    nn_put_word(out + 4, (uint32_t)sums[1]);
+  }
+  if (count > 0) nn_put_word(out, (uint32_t)nn_dot(0, column, weights, depth, in_signed));
 }
 
 // Two pixels.

@@ -115,7 +115,58 @@ static nn_run_row_t nn_run_row(const nn_call_t* call) {
                (call->out_signed ? 1 : 0)];
 }
 
-// Accumulators that start at something, and batch norm in 64 bits.
+#define NN_PLANE_SUM(sdot)                                                                        \
+  __asm__ volatile(NN_PLANE_LOADS NN_PLANE_DOTS(sdot, sdot, "%[s]", "%[w0]", "%[w1]", "%[w2]")    \
+                   : [r0] "+r"(r0), [r1] "+r"(r1), [r2] "+r"(r2), [s] "+r"(s0)                    \
+                   : [w0] "r"(w0), [w1] "r"(w1), [w2] "r"(w2), [step] "r"(row->stride)            \
+                   : "memory", "t0", "t1", "t2")
+#define NN_PLANE_SUMS(sdot)                                                                       \
+  __asm__ volatile(NN_LW("t0", "2", "%[r0]") NN_LW("t1", "2", "%[r1]") NN_LW("t2", "2", "%[r2]") \
+                   NN_PLANE_DOTS(sdot, sdot, "%[s]", "%[w0]", "%[w1]", "%[w2]")                   \
+                   NN_PLANE_DOTS(sdot, sdot, "%[t]", "%[v0]", "%[v1]", "%[v2]")                   \
+                   : [r0] "+r"(r0), [r1] "+r"(r1), [r2] "+r"(r2), [s] "+r"(s0), [t] "+r"(s1)      \
+                   : [w0] "r"(w0), [w1] "r"(w1), [w2] "r"(w2), [v0] "r"(v0), [v1] "r"(v1),        \
+                     [v2] "r"(v2)                                                                 \
+                   : "memory", "t0", "t1", "t2")
+
+// Batch norm in 64 bits; accumulators start at `starts` or 0.
+static __attribute__((noinline)) void nn_row_of_64(const nn_quad_row_t* row, const uint8_t* starts,
+                                                   int in_signed, int out_signed) {
+  for (int32_t i = 0, plane = 0; i < row->channels; ++i, plane += row->pitch) {
+    const uint8_t *r0 = row->rows[0] + plane, *r1 = row->rows[1] + plane;
+    const uint8_t *r2 = row->rows[2] + plane, *weights = row->weights + 9 * i;
+    const uint32_t w0 = nn_word(weights) & 0xffffff, w1 = nn_word(weights + 3) & 0xffffff;
+    const uint32_t w2 = nn_word(weights + 5) >> 8, v0 = w0 << 8, v1 = w1 << 8, v2 = w2 << 8;
+    const nn_wide_t wide = nn_wide(row->kappa + 8 * i, row->lambda + 8 * i);
+    const int32_t start = starts == NULL ? 0 : (int32_t)nn_word(starts + 4 * i);
+    const int32_t pixel = row->pixel, shift = row->shift;
+    uint8_t* out = row->out + i;
+    int32_t n = row->count;
+    for (; n >= 2 && row->stride == 1; n -= 2) {
+      int32_t s0 = start, s1 = start;
+      if (in_signed) {
+        NN_PLANE_SUMS(NN_SDOTSP);
+      } else {
+        NN_PLANE_SUMS(NN_SDOTUSP);
+      }
+      *out = (uint8_t)nn_clip_8(nn_scale_64(&wide, s0, shift), out_signed);
+      out += pixel;
+      *out = (uint8_t)nn_clip_8(nn_scale_64(&wide, s1, shift), out_signed);
+      out += pixel;
+    }
+    for (; n > 0; --n, out += pixel) {
+      int32_t s0 = start;
+      if (in_signed) {
+        NN_PLANE_SUM(NN_SDOTSP);
+      } else {
+        NN_PLANE_SUM(NN_SDOTUSP);
+      }
+      *out = (uint8_t)nn_clip_8(nn_scale_64(&wide, s0, shift), out_signed);
+    }
+  }
+}
+
+// Other accumulators that start at something.
 static NN_SMALL void nn_row_by_sums(const nn_call_t* call,
                                                      const nn_quad_row_t* row, int32_t pixel,
                                                      int32_t channel) {
@@ -179,7 +230,8 @@ static void nn_next_row(nn_planes_t* planes, int32_t y, int32_t channel, int32_t
 static void nn_quad_of_planes(nn_planes_t* planes, nn_share_t rows, int32_t channel) {
   const nn_call_t* call = planes->call;
   const nn_run_row_t run = nn_run_row(call);
-  const int32_t out_row = call->out_w * call->out_c, norm_step = call->clamped ? 8 : 4;
+  const int32_t out_row = call->out_w * call->out_c, norm_step = call->norm_bits >> 3;
+  const uint8_t* starts = call->has_bias ? call->bias + 4 * channel : NULL;
   nn_quad_row_t row = {.pitch = planes->pitch,
                        .weights = call->weights + 9 * channel,
                        .kappa = call->kappa + norm_step * channel,
@@ -205,6 +257,8 @@ static void nn_quad_of_planes(nn_planes_t* planes, nn_share_t rows, int32_t chan
     }
     if (run != NULL) {
       run(&row);
+    } else if (nn_form(call) == NN_FORM_NORM_64) {
+      nn_row_of_64(&row, starts, call->in_signed, call->out_signed);
     } else {
       nn_row_by_sums(call, &row, y * call->out_w, channel);
     }

@@ -45,8 +45,8 @@ static NN_SMALL int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t 
                    : [sum] "+r"(sum), [from] "+r"(from)                                          \
                    : [step] "r"(step), [pairs] "r"(pairs), [skip] "r"(skip), [rows] "r"(rows)    \
                    : "memory", "t0", "t1")
-static inline uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t step, int32_t line,
-                                    int32_t taps, int32_t rows, int is_signed) {
+static NN_SMALL uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t step,
+                                      int32_t line, int32_t taps, int32_t rows, int is_signed) {
   const int32_t pairs = taps >> 1, skip = line - 2 * pairs * step;
   if (pairs > 0 && rows > 0 && (taps & 1) == 0) {
     if (is_signed) {
@@ -89,19 +89,30 @@ static NN_SMALL uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8
   return sum;
 }
 
-// Unsigned codes of 8 bits, a divisor that is a power of two.
-static void nn_average_bytes(const nn_call_t* call, const uint8_t* from, uint8_t* out, int32_t line,
+#ifdef NN_XPULP
+// Unsigned codes of 8 bits, of windows of two columns or more.
+static void nn_average_bytes(const nn_call_t* call, const uint8_t* begin, uint8_t* out, int32_t line,
                              int32_t taps, int32_t rows, int32_t log, nn_share_t channels) {
   const int32_t step = call->in_c, shift = call->shift, is_signed = call->out_signed;
+  const int32_t pairs = taps >> 1, odd = taps & 1, skip = line - 2 * pairs * step;
   const uint32_t multiplier = (uint32_t)call->multiplier, offset = (uint32_t)call->offset;
-  const uint8_t* const end = from + channels.end;
+  const uint32_t divisor = (uint32_t)call->divisor;
+  const uint8_t* const end = begin + channels.end;
   out += channels.begin;
-  for (from += channels.begin; from < end; ++from, ++out) {
-    const uint32_t sum = nn_sum_bytes(0, from, step, line, taps, rows, 0);
-    const uint32_t average = (sum * multiplier >> log) + offset;
+  for (begin += channels.begin; begin < end; ++begin, ++out) {
+    const uint8_t* from = begin;
+    uint32_t sum = 0;
+    if (odd) {
+      NN_SUM_ROWS(NN_LBU_BY, "16", "lbu t0, 0(%[from])\nadd %[sum], %[sum], t0\n");
+    } else {
+      NN_SUM_ROWS(NN_LBU_BY, "14", "nop\n");
+    }
+    sum *= multiplier;
+    const uint32_t average = (log >= 0 ? sum >> log : sum / divisor) + offset;
     *out = (uint8_t)nn_clip_8((int32_t)(average >> shift), is_signed);
   }
 }
+#endif
 
 static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_share_t channels) {
   const nn_share_t of_y = nn_rows(call, y), of_x = nn_columns(call, x);
@@ -111,10 +122,13 @@ static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_sha
   const uint8_t* from = call->in + of_y.begin * line + of_x.begin * step;
   uint8_t* out = call->out + pixel * nn_packed(call->out_c, call->out_bits);
   const int starts = nn_has_starts(call), in_signed = call->in_signed, bytes = call->in_bits == 8;
-  if (bytes && call->out_bits == 8 && !in_signed && !starts && !call->sums_out && log >= 0) {
+#ifdef NN_XPULP
+  if (bytes && call->out_bits == 8 && !in_signed && !starts && !call->sums_out && taps > 1 &&
+      rows > 0) {
     nn_average_bytes(call, from, out, line, taps, rows, log, channels);
     return;
   }
+#endif
   for (int32_t c = channels.begin; c < channels.end; ++c) {
     uint32_t sum = starts ? (uint32_t)nn_start(call, pixel, c) : 0;
     sum = bytes ? nn_sum_bytes(sum, from + c, step, line, taps, rows, in_signed)
@@ -152,25 +166,35 @@ void nn_avgpool_Co(const nn_call_t* call) {
   pi_cl_team_barrier();
 }
 
-// to = max(to, from), code by code; both may be the same.
-static void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t* from, int32_t codes) {
 #ifdef NN_XPULP
-#define NN_RAISE(max, trips)                                                                     \
+// Bytes by words, of which there are some.
+static inline __attribute__((always_inline)) void nn_raise_words(uint8_t* to, const uint8_t* from,
+                                                                 int32_t words, int is_signed) {
+#define NN_RAISE(max)                                                                             \
   __asm__ volatile(NN_LOOP("x0", "%[count]", "8") "lw t0, 0(%[to])\n" NN_LW("t1", "4", "%[from]") \
                    ".insn r 0x57, 1, " max ", t0, t0, t1\n" NN_SW("t0", "4", "%[to]") NN_END_LOOP \
-                   : [to] "+r"(to), [from] "+r"(from)                                            \
-                   : [count] "r"(trips)                                                          \
+                   : [to] "+r"(to), [from] "+r"(from)                                             \
+                   : [count] "r"(words)                                                           \
                    : "memory", "t0", "t1")
+  if (is_signed) {
+    NN_RAISE("0x18");  // pv.max.b
+  } else {
+    NN_RAISE("0x1c");  // pv.maxu.b
+  }
+}
+#endif
+
+// to = max(to, from), code by code; both may be the same.
+static NN_SMALL void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t* from,
+                              int32_t codes) {
+  int32_t c = 0;
+#ifdef NN_XPULP
   if (call->in_bits == 8 && codes >> 2 > 0) {
-    if (call->in_signed) {
-      NN_RAISE("0x18", codes >> 2);  // pv.max.b
-    } else {
-      NN_RAISE("0x1c", codes >> 2);  // pv.maxu.b
-    }
-    codes &= 3;
+    nn_raise_words(to, from, codes >> 2, call->in_signed);
+    c = codes & ~3;
   }
 #endif
-  for (int32_t c = 0; c < codes; ++c) {
+  for (; c < codes; ++c) {
     const int32_t a = nn_code(to, c, call->in_bits, call->in_signed);
     const int32_t b = nn_code(from, c, call->in_bits, call->in_signed);
     if (b <= a) continue;
@@ -178,6 +202,19 @@ static void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t* from, in
     const uint32_t mask = ((1U << call->in_bits) - 1) << (at & 7);
     to[at >> 3] = (uint8_t)((to[at >> 3] & ~mask) | ((uint32_t)b << (at & 7) & mask));
   }
+}
+
+// to = max(to, `count` others that lie `step` bytes apart).
+static inline void nn_raise_each(const nn_call_t* call, uint8_t* to, const uint8_t* from,
+                                 int32_t step, int32_t count, int32_t codes) {
+#ifdef NN_XPULP
+  const int32_t words = codes >> 2, is_signed = call->in_signed;
+  if (call->in_bits == 8 && (codes & 3) == 0 && words > 0) {
+    for (; count > 0; --count, from += step) nn_raise_words(to, from, words, is_signed);
+    return;
+  }
+#endif
+  for (; count > 0; --count, from += step) nn_raise(call, to, from, codes);
 }
 
 // The codes of a pixel, byte by byte as PULP-NN does; the bits behind them are 0. They are the same
@@ -205,7 +242,7 @@ static void nn_maxima_of_row(const nn_call_t* call, int32_t y) {
     const int32_t begin = first < 0 ? x : first, end = nn_min(first + call->kernel_w, call->in_w);
     uint8_t* to = row + x * bytes;
     nn_copy_pixel(call, to, row + begin * bytes, bytes);
-    for (int32_t i = begin + 1; i < end; ++i) nn_raise(call, to, row + i * bytes, call->in_c);
+    nn_raise_each(call, to, row + (begin + 1) * bytes, bytes, end - begin - 1, call->in_c);
   }
 }
 
@@ -219,10 +256,8 @@ static void nn_maxima_of_rows(const nn_call_t* call, int32_t y) {
     uint8_t* to = call->out + (y * call->out_w + x) * pixel;
     const uint8_t* from = call->in + (rows.begin * call->in_w + x) * pixel;
     nn_copy_pixel(call, to, from, bytes);
-    for (int32_t r = rows.begin + 1; r < rows.end; ++r) {
-      from += call->in_w * pixel;
-      nn_raise(call, to, from, codes);
-    }
+    const int32_t line = call->in_w * pixel;
+    nn_raise_each(call, to, from + line, line, rows.end - rows.begin - 1, codes);
   }
 }
 
@@ -247,9 +282,7 @@ static void nn_maximum_of_window(const nn_call_t* call, int32_t y, int32_t x) {
   nn_copy_pixel(call, to, call->in + (rows.begin * call->in_w + columns.begin) * bytes, bytes);
   for (int32_t r = rows.begin; r < rows.end; ++r) {
     const uint8_t* from = call->in + (r * call->in_w + columns.begin) * bytes;
-    for (int32_t i = columns.begin; i < columns.end; ++i, from += bytes) {
-      nn_raise(call, to, from, call->in_c);
-    }
+    nn_raise_each(call, to, from, bytes, columns.end - columns.begin, call->in_c);
   }
 }
 

@@ -3,7 +3,7 @@
 // Results are unsigned 8-bit codes in all three.
 #include "pulp_nn_kernels.h"
 
-#include "nn_core.h"
+#include "nn_matrix.h"
 
 static void nn_set_norm(nn_call_t* call, void* k, void* lambda, int32_t bits, uint16_t out_mult,
                         int32_t out_shift, int relu, int batch_norm) {
@@ -109,8 +109,37 @@ static nn_call_t nn_vector(uint8_t* in, int8_t* bias, void* out, int8_t* weights
   return call;
 }
 
+#ifdef NN_XPULP
+// kappa and lambda for each output: a core's share without a description of a call, which would
+// take longer to write than short vectors take to multiply.
+static void nn_short_linear(const uint8_t* in, uint8_t* out, const int8_t* weights, const void* k,
+                            const void* lambda, int32_t step, int32_t shift, int32_t ins,
+                            int32_t outs) {
+  const nn_share_t share = nn_share(outs, 1, NUM_CORES, (int32_t)pi_core_id());
+  const nn_channels_t channels = {.weights = (const uint8_t*)weights + share.begin * ins,
+                                  .kappa = (const uint8_t*)k + share.begin * step,
+                                  .lambda = (const uint8_t*)lambda + share.begin * step,
+                                  .out = out + share.begin,
+                                  .end = out + share.end,
+                                  .depth = ins,
+                                  .step = step,
+                                  .shift = shift};
+  nn_run_channels(&channels, step == 8 ? NN_FORM_NORM_64 : NN_FORM_NORM, in);
+  pi_cl_team_barrier();
+}
+#define NN_SHORT_LINEAR(norm_t)                                                                   \
+  if (bias == NULL && flag_relu && flag_batch_norm) {                                             \
+    nn_short_linear(pInBuffer, pOutBuffer, pWeights, k, lambda, (int32_t)sizeof(norm_t),          \
+                    out_shift, dim_vec, num_o_neurons);                                           \
+    return;                                                                                       \
+  }
+#else
+#define NN_SHORT_LINEAR(norm_t)
+#endif
+
 #define NN_LINEAR(name, norm_t)                                                                   \
   PULP_NN_LINEAR(name, norm_t) {                                                                  \
+    NN_SHORT_LINEAR(norm_t)                                                                       \
     nn_call_t call = nn_vector(pInBuffer, bias, pOutBuffer, pWeights, dim_vec, num_o_neurons);    \
     nn_set_norm(&call, k, lambda, 8 * (int32_t)sizeof(norm_t), out_mult, out_shift, flag_relu,    \
                 flag_batch_norm);                                                                 \
@@ -122,8 +151,15 @@ NN_LINEAR(pulp_nn_linear_64, int64_t)
 
 void pulp_nn_linear_out_32(uint8_t* pInBuffer, int8_t* bias, int32_t* pOutBuffer, int8_t* pWeights,
                            uint16_t dim_vec, uint16_t num_o_neurons) {
-  const nn_call_t call = nn_vector(pInBuffer, bias, pOutBuffer, pWeights, dim_vec, num_o_neurons);
-  nn_linear_out_32(&call);
+  if (bias != NULL) {
+    const nn_call_t call = nn_vector(pInBuffer, bias, pOutBuffer, pWeights, dim_vec, num_o_neurons);
+    nn_linear_out_32(&call);
+    return;
+  }
+  const nn_share_t share = nn_share(num_o_neurons, 1, NUM_CORES, (int32_t)pi_core_id());
+  nn_run_sums(pInBuffer, (const uint8_t*)pWeights + share.begin * dim_vec,
+              (uint8_t*)(pOutBuffer + share.begin), share.end - share.begin, dim_vec, 0);
+  pi_cl_team_barrier();
 }
 
 // The shifted sum is cut to 16 bits.
