@@ -138,15 +138,18 @@ static int nn_is_pointwise(const nn_call_t* call) {
 static void nn_multiply(const nn_call_t* call, nn_share_t rows, nn_share_t columns,
                         nn_share_t channels, int32_t group, int32_t by_rows) {
   const int32_t depth = call->kernel_h * call->kernel_w * call->in_c;
-  const nn_work_t work = {.matrix = {.call = call,
-                                     .channels = channels,
-                                     .depth = depth,
-                                     .row = nn_packed(depth, call->weight_bits)},
-                          .rows = rows,
-                          .columns = columns,
-                          .group = group,
-                          .by_rows = by_rows || group > 2};
-  if (nn_is_pointwise(call)) {
+  nn_work_t work = {
+      .rows = rows, .columns = columns, .group = group, .by_rows = by_rows || group > 2};
+  nn_set_matrix(&work.matrix, call, channels, depth);
+  const int32_t direct = nn_is_pointwise(call);
+#ifdef NN_XPULP
+  nn_quads_t quads;
+  if (group == 4) {
+    work.matrix.quads = &quads;
+    nn_set_quads(&work.matrix, direct ? call->stride_x * call->in_c : depth);
+  }
+#endif
+  if (direct) {
     nn_pointwise(&work);
   } else {
     nn_convolve(&work, call->scratch + group * (int32_t)pi_core_id() * depth);
@@ -211,25 +214,10 @@ static NN_SMALL int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t ch
   return sum;
 }
 
-// Accumulators that start at something, two at a time.
-static NN_SMALL void nn_neurons(const nn_call_t* call, nn_share_t channels, int32_t depth) {
-  const uint8_t* weights = call->weights + channels.begin * depth;
-  int32_t c = channels.begin;
-  for (; c + 2 <= channels.end; c += 2, weights += 2 * depth) {
-    int32_t sums[2] = {nn_start(call, 0, c), nn_start(call, 0, c + 1)};
-    nn_dot_pair(sums, call->in, weights, weights + depth, depth, 0, call->in_signed);
-    nn_put_word(call->out + 4 * c, (uint32_t)sums[0]);
-    nn_put_word(call->out + 4 * c + 4, (uint32_t)sums[1]);
-  }
-  if (c == channels.end) return;
-  const int32_t sum = nn_dot(nn_start(call, 0, c), call->in, weights, depth, call->in_signed);
-  nn_put_word(call->out + 4 * c, (uint32_t)sum);
-}
-
 static void nn_linear_share(const nn_call_t* call, nn_share_t channels, int words) {
-  const int32_t depth = call->in_h * call->in_w * call->in_c;
+  const int32_t depth = call->in_h * call->in_w * call->in_c, first = channels.begin;
   if (call->in_bits != 8 || call->weight_bits != 8) {
-    for (int32_t c = channels.begin; c < channels.end; ++c) {
+    for (int32_t c = first; c < channels.end; ++c) {
       const int32_t sum = nn_neuron(call, nn_start(call, 0, c), c);
       if (words) {
         nn_put_word(call->out + 4 * c, (uint32_t)sum);
@@ -237,14 +225,19 @@ static void nn_linear_share(const nn_call_t* call, nn_share_t channels, int word
         nn_finish(call, sum, 0, c);
       }
     }
-  } else if (words && nn_has_starts(call)) {
-    nn_neurons(call, channels, depth);
+  } else if (words && call->bias8 == NULL) {
+    nn_run_sums(call->in, call->weights + first * depth,
+                (call->has_bias | call->sums_in) != 0 ? call->bias + 4 * first : NULL,
+                call->out + 4 * first, channels.end - first, depth, call->in_signed);
   } else if (words) {
-    nn_run_sums(call->in, call->weights + channels.begin * depth,
-                call->out + 4 * channels.begin, channels.end - channels.begin, depth,
-                call->in_signed);
+    for (int32_t c = first; c < channels.end; ++c) {
+      const uint8_t* weights = call->weights + c * depth;
+      const int32_t sum = nn_dot(call->bias8[c], call->in, weights, depth, call->in_signed);
+      nn_put_word(call->out + 4 * c, (uint32_t)sum);
+    }
   } else {
-    const nn_matrix_t matrix = {call, channels, depth, depth};
+    nn_matrix_t matrix;
+    nn_set_matrix(&matrix, call, channels, depth);
     nn_product(&matrix, 1, call->in, 0, 0);
   }
 }

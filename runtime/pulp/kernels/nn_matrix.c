@@ -2,6 +2,21 @@
 // at a time.
 #include "nn_matrix.h"
 
+void nn_set_matrix(nn_matrix_t* m, const nn_call_t* call, nn_share_t channels, int32_t depth) {
+  m->call = call;
+  m->channels = channels;
+  m->depth = depth;
+  m->row = nn_packed(depth, call->weight_bits);
+#ifdef NN_XPULP
+  const int32_t step = call->norm ? call->norm_bits >> 3 : 0;
+  m->form = call->weight_bits == 8 && call->bias8 == NULL ? nn_form(call) : NN_FORM_OTHER;
+  m->weights = call->weights + channels.begin * m->row;
+  m->kappa = call->norm ? call->kappa + channels.begin * step : (const uint8_t*)&call->multiplier;
+  m->lambda = call->norm ? call->lambda + channels.begin * step : (const uint8_t*)&call->offset;
+  m->step = step;
+#endif
+}
+
 // One pixel, one channel. Weights of less than 8 bits are taken one by one.
 static int32_t nn_row(const nn_matrix_t* m, int32_t sum, const uint8_t* column,
                       const uint8_t* weights) {
@@ -25,71 +40,30 @@ static NN_SMALL void nn_any_pixel(const nn_matrix_t* m, const uint8_t* column, i
 }
 
 #ifdef NN_XPULP
-// A channel's products with a column, by words and by what is left of bytes.
-#define NN_CHANNEL_DOT(dot)                                                                       \
-  __asm__ volatile("beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "6") NN_LW("t0", "4", "%[w]")  \
-                   NN_LW("t1", "4", "%[x]") dot("%[s]", "t1", "t0") NN_END_LOOP                   \
-                   "1:\n"                                                                         \
-                   : [s] "+r"(sum), [w] "+r"(w), [x] "+r"(x)                                      \
-                   : [words] "r"(words)                                                           \
-                   : "memory", "t0", "t1");                                                       \
-  if (__builtin_expect(left != 0, 0)) {                                                           \
-    __asm__ volatile(NN_LOOP("x0", "%[left]", "6") NN_LBU("t0", "1", "%[w]")                      \
-                     NN_LBU("t1", "1", "%[x]") dot("%[s]", "t1", "t0") NN_END_LOOP                \
-                     : [s] "+r"(sum), [w] "+r"(w), [x] "+r"(x)                                    \
-                     : [left] "r"(left)                                                           \
-                     : "memory", "t0", "t1");                                                     \
-  }
-
-void nn_run_channels(const nn_channels_t* channels, nn_form_t form, const uint8_t* column) {
-  const uint8_t *w = channels->weights, *kappa = channels->kappa, *lambda = channels->lambda;
-  const int32_t words = channels->depth >> 2, left = channels->depth & 3, step = channels->step;
-  const int32_t shift = channels->shift, in_signed = channels->in_signed;
-  const int32_t out_signed = channels->out_signed;
-  uint8_t* const end = channels->end;
-  for (uint8_t* out = channels->out; out < end; ++out, kappa += step, lambda += step) {
-    const uint8_t* x = column;
-    int32_t sum = 0, value;
-    if (in_signed) {
-      NN_CHANNEL_DOT(NN_SDOTSP)
-    } else {
-      NN_CHANNEL_DOT(NN_SDOTUSP)
-    }
-    if (form == NN_FORM_CLAMPED) {
-      value = nn_norm_clamped(kappa, lambda, sum, shift);
-    } else if (form == NN_FORM_NORM_64) {
-      value = nn_norm_64(kappa, lambda, sum, shift);
-    } else {
-      value = nn_norm_32(kappa, lambda, sum, shift);
-    }
-    *out = (uint8_t)nn_clip_8(value, out_signed);
-  }
-}
-
 static __attribute__((noinline)) void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column,
                                                    int32_t pixel) {
   const nn_call_t* call = m->call;
-  const nn_form_t form = nn_form(call);
-  const int32_t first = m->channels.begin;
-  if (form == NN_FORM_OTHER || nn_has_starts(call) || call->weight_bits != 8) {
+  const nn_form_t form = m->form;
+  const int32_t first = m->channels.begin, shift = call->shift, depth = m->depth, step = m->step;
+  if (form == NN_FORM_OTHER) {
     nn_any_pixel(m, column, pixel);
     return;
   }
-  nn_channels_t channels = {.weights = call->weights + first * m->row,
-                            .kappa = (const uint8_t*)&call->multiplier,
-                            .lambda = (const uint8_t*)&call->offset,
-                            .out = call->out + pixel * call->out_c + first,
-                            .end = call->out + pixel * call->out_c + m->channels.end,
-                            .depth = m->depth,
-                            .shift = call->shift,
-                            .in_signed = call->in_signed,
-                            .out_signed = call->out_signed};
-  if (call->norm) {
-    channels.step = call->norm_bits >> 3;
-    channels.kappa = call->kappa + first * channels.step;
-    channels.lambda = call->lambda + first * channels.step;
+  const uint32_t zero = 0;
+  const uint8_t *weights = m->weights, *kappa = m->kappa, *lambda = m->lambda;
+  const uint8_t* start = (const uint8_t*)&zero;
+  uint8_t *const to = call->out + pixel * call->out_c, *const end = to + m->channels.end;
+  int32_t start_step = 0;
+  if (call->has_bias | call->sums_in) {
+    start = call->bias + 4 * (first + (call->sums_in ? pixel * call->out_c : 0)), start_step = 4;
   }
-  nn_run_channels(&channels, form, column);
+  if (call->in_signed | call->out_signed) {
+    nn_run_channels(form, column, weights, depth, to + first, end, start, start_step, kappa, lambda,
+                    step, shift, call->in_signed, call->out_signed);
+  } else {
+    nn_run_channels(form, column, weights, depth, to + first, end, start, start_step, kappa, lambda,
+                    step, shift, 0, 0);
+  }
 }
 #else
 static void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column, int32_t pixel) {
@@ -97,15 +71,20 @@ static void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column, int32_t pi
 }
 #endif
 
-void nn_run_sums(const uint8_t* column, const uint8_t* weights, uint8_t* out, int32_t count,
-                 int32_t depth, int in_signed) {
-  for (; count >= 2; count -= 2, weights += 2 * depth, out += 8) {
+void nn_run_sums(const uint8_t* column, const uint8_t* weights, const uint8_t* starts, uint8_t* out,
+                 int32_t count, int32_t depth, int in_signed) {
+  for (int32_t at = 0; at < 4 * count; at += 8, weights += 2 * depth) {
     int32_t sums[2] = {0, 0};
+    if (starts != NULL) sums[0] = (int32_t)nn_word(starts + at);
+    if (at + 4 == 4 * count) {
+      nn_put_word(out + at, (uint32_t)nn_dot(sums[0], column, weights, depth, in_signed));
+      return;
+    }
+    if (starts != NULL) sums[1] = (int32_t)nn_word(starts + at + 4);
     nn_dot_pair(sums, column, weights, weights + depth, depth, 0, in_signed);
-    nn_put_word(out, (uint32_t)sums[0]);
-    nn_put_word(out + 4, (uint32_t)sums[1]);
+    nn_put_word(out + at, (uint32_t)sums[0]);
+    nn_put_word(out + at + 4, (uint32_t)sums[1]);
   }
-  if (count > 0) nn_put_word(out, (uint32_t)nn_dot(0, column, weights, depth, in_signed));
 }
 
 // Two pixels.
@@ -180,9 +159,12 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
   int32_t c = m->channels.begin;
   const uint8_t* weights = call->weights + c * m->row;
   uint8_t *to = call->out + pixel * call->out_c + c, *next = to + call->out_c;
-  const nn_norms_t norms = nn_norms(call);
+  nn_norms_t norms = nn_norms(call);
+  if (form == NN_FORM_PLAIN) {
+    norms.kappa = (const uint8_t*)&call->multiplier, norms.lambda = (const uint8_t*)&call->offset;
+  }
   for (; call->weight_bits == 8 && c + 4 <= m->channels.end; c += 4) {
-    if (starts || form == NN_FORM_OTHER || form == NN_FORM_PLAIN) {
+    if (starts || form == NN_FORM_OTHER) {
       nn_any_block(m, form, column, bytes, pixel, c);
       continue;  // all of them are such
     }
@@ -193,6 +175,12 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
         NN_PUT_BLOCK(nn_norm_32, 4, nn_clip_s8);
       } else {
         NN_PUT_BLOCK(nn_norm_32, 4, nn_clip_u8);
+      }
+    } else if (form == NN_FORM_PLAIN) {
+      if (norms.is_signed) {
+        NN_PUT_BLOCK(nn_norm_32, 0, nn_clip_s8);
+      } else {
+        NN_PUT_BLOCK(nn_norm_32, 0, nn_clip_u8);
       }
     } else if (form == NN_FORM_NORM_64) {
       const int32_t copy[8] = {sums[0], sums[1], sums[2], sums[3],
@@ -211,23 +199,6 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
 // Four pixels.
 
 #ifdef NN_XPULP
-// What the assembly below reads, at the offsets that it names.
-typedef struct {
-  const uint8_t* weights;        // 0: of the next block
-  int32_t row, row_back;         // 4, 8: to the next channel's; from the last to the next word
-  const uint8_t* columns;        // 12
-  int32_t column, column_back;   // 16, 20: as for weights
-  int32_t words, left;           // 24, 28: of a column
-  const uint8_t *kappa, *lambda; // 32, 36: of the next channel
-  int32_t norm_step, shift;      // 40, 44
-  uint8_t* out;                  // 48: of the next channel
-  int32_t pixel, pixel_back;     // 52, 56: to the next pixel's, from the last to the next channel
-  int32_t blocks;                // 60
-  int32_t finish;                // 64: see below
-  int32_t sums[4][4];            // 68: [pixel][channel]
-  int32_t in_signed;             // 132
-} nn_quads_t;
-
 // What becomes of the accumulators of a block: they go to sums, or codes of them to the result. With
 // kSums they start there, too, else at 0.
 enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8, kToSums };
@@ -351,41 +322,44 @@ static void nn_quads_by_sums(const nn_matrix_t* m, nn_quads_t* quads, int32_t pi
   }
 }
 
-static __attribute__((noinline)) void nn_four_pixels(const nn_matrix_t* m, const uint8_t* columns,
-                                                     int32_t bytes, int32_t pixel) {
+void nn_set_quads(const nn_matrix_t* m, int32_t bytes) {
   const nn_call_t* call = m->call;
-  const int32_t begin = m->channels.begin, blocks = (m->channels.end - begin) >> 2;
-  nn_quads_t quads;
-  quads.weights = call->weights + begin * m->row;
-  quads.row = m->row;
-  quads.row_back = 4 - 3 * m->row;
-  quads.columns = columns;
-  quads.column = bytes;
-  quads.column_back = 4 - 3 * bytes;
-  quads.words = m->depth >> 2;
-  quads.left = m->depth & 3;
-  quads.shift = call->shift;
-  quads.out = call->out + pixel * call->out_c + begin;
-  quads.pixel = call->out_c;
-  quads.pixel_back = 1 - 3 * call->out_c;
-  quads.blocks = blocks;
-  quads.finish = nn_quads_finish(call);
-  quads.in_signed = call->in_signed;
-  if (call->norm) {
-    quads.kappa = call->kappa + begin * (call->norm_bits >> 3);
-    quads.lambda = call->lambda + begin * (call->norm_bits >> 3);
-    quads.norm_step = 4;
-  } else {
-    quads.kappa = (const uint8_t*)&call->multiplier;
-    quads.lambda = (const uint8_t*)&call->offset;
-    quads.norm_step = 0;
+  nn_quads_t* quads = m->quads;
+  const int32_t begin = m->channels.begin;
+  quads->row = m->row;
+  quads->row_back = 4 - 3 * m->row;
+  quads->column = bytes;
+  quads->column_back = 4 - 3 * bytes;
+  quads->words = m->depth >> 2;
+  quads->left = m->depth & 3;
+  quads->shift = call->shift;
+  quads->pixel = call->out_c;
+  quads->pixel_back = 1 - 3 * call->out_c;
+  quads->finish = nn_quads_finish(call);
+  quads->in_signed = call->in_signed;
+  quads->first_weights = m->weights;
+  quads->first_out = call->out + begin;
+  quads->all_blocks = nn_max(m->channels.end - begin, 0) >> 2;
+  quads->first_kappa = m->kappa;
+  quads->first_lambda = m->lambda;
+  quads->norm_step = m->step;
+}
+
+static void nn_four_pixels(const nn_matrix_t* m, const uint8_t* columns, int32_t bytes,
+                           int32_t pixel) {
+  nn_quads_t* quads = m->quads;
+  quads->weights = quads->first_weights;
+  quads->columns = columns;
+  quads->kappa = quads->first_kappa;
+  quads->lambda = quads->first_lambda;
+  quads->out = quads->first_out + pixel * quads->pixel;
+  quads->blocks = quads->all_blocks;
+  if (quads->finish == kSums || quads->finish == kToSums) {
+    nn_quads_by_sums(m, quads, pixel);
+  } else if (quads->blocks > 0) {
+    nn_run_quads(quads);
   }
-  if (quads.finish == kSums || quads.finish == kToSums) {
-    nn_quads_by_sums(m, &quads, pixel);
-  } else if (blocks > 0) {
-    nn_run_quads(&quads);
-  }
-  for (int32_t c = begin + 4 * blocks; c < m->channels.end; ++c) {
+  for (int32_t c = m->channels.begin + 4 * quads->all_blocks; c < m->channels.end; ++c) {
     nn_two_of_channel(m, columns, bytes, pixel, c);
     nn_two_of_channel(m, columns + 2 * bytes, bytes, pixel + 2, c);
   }

@@ -115,16 +115,13 @@ static nn_call_t nn_vector(uint8_t* in, int8_t* bias, void* out, int8_t* weights
 static void nn_short_linear(const uint8_t* in, uint8_t* out, const int8_t* weights, const void* k,
                             const void* lambda, int32_t step, int32_t shift, int32_t ins,
                             int32_t outs) {
+  const uint32_t zero = 0;
   const nn_share_t share = nn_share(outs, 1, NUM_CORES, (int32_t)pi_core_id());
-  const nn_channels_t channels = {.weights = (const uint8_t*)weights + share.begin * ins,
-                                  .kappa = (const uint8_t*)k + share.begin * step,
-                                  .lambda = (const uint8_t*)lambda + share.begin * step,
-                                  .out = out + share.begin,
-                                  .end = out + share.end,
-                                  .depth = ins,
-                                  .step = step,
-                                  .shift = shift};
-  nn_run_channels(&channels, step == 8 ? NN_FORM_NORM_64 : NN_FORM_NORM, in);
+  const int32_t begin = share.begin;
+  nn_run_channels(step == 8 ? NN_FORM_NORM_64 : NN_FORM_NORM, in,
+                  (const uint8_t*)weights + begin * ins, ins, out + begin, out + share.end,
+                  (const uint8_t*)&zero, 0, (const uint8_t*)k + begin * step, (const uint8_t*)lambda + begin * step, step,
+                  shift, 0, 0);
   pi_cl_team_barrier();
 }
 #define NN_SHORT_LINEAR(norm_t)                                                                   \
@@ -157,7 +154,7 @@ void pulp_nn_linear_out_32(uint8_t* pInBuffer, int8_t* bias, int32_t* pOutBuffer
     return;
   }
   const nn_share_t share = nn_share(num_o_neurons, 1, NUM_CORES, (int32_t)pi_core_id());
-  nn_run_sums(pInBuffer, (const uint8_t*)pWeights + share.begin * dim_vec,
+  nn_run_sums(pInBuffer, (const uint8_t*)pWeights + share.begin * dim_vec, NULL,
               (uint8_t*)(pOutBuffer + share.begin), share.end - share.begin, dim_vec, 0);
   pi_cl_team_barrier();
 }

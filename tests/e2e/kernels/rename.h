@@ -17,7 +17,7 @@
 #define nn_requantize plain_requantize
 #define nn_product plain_product
 #define nn_run_sums plain_run_sums
-#define nn_run_channels plain_run_channels
+#define nn_set_matrix plain_set_matrix
 #define nn_dot plain_dot
 #define nn_dot_pair plain_dot_pair
 #define nn_clip plain_clip
