@@ -335,13 +335,24 @@ class Application {
                       sum);
   }
 
+  // Whether no code or weight has less than 8 bits.
+  bool only_bytes() const {
+    return std::none_of(
+        program_.instructions.begin(), program_.instructions.end(),
+        [](const Instruction& instruction) {
+          const Kernel* k = std::get_if<Kernel>(&instruction);
+          return k != nullptr && std::min({k->in_bits, k->weight_bits, k->out_bits}) < 8;
+        });
+  }
+
   std::string variables() const {
     return fmt::format(
         "# What all three Makefiles share.\nNUM_CORES = {}\nDEFINES = -DNUM_CORES=$(NUM_CORES) "
-        "-DSTACK_SIZE={} -DSLAVE_STACK_SIZE={}\nHEX = $(addprefix hex/,weights.hex{})\n"
+        "-DSTACK_SIZE={} -DSLAVE_STACK_SIZE={}{}\nHEX = $(addprefix hex/,weights.hex{})\n"
         "SOURCES = $(wildcard src/*.c) $(wildcard network/*.c) $(wildcard kernels/*.c)\n"
         "INCLUDES = network kernels\n",
-        machine_.cluster.cores, kMasterStack, slave_stack(), hex_);
+        machine_.cluster.cores, kMasterStack, slave_stack(), only_bytes() ? " -DNN_BYTES_ONLY" : "",
+        hex_);
   }
 
   static std::string sdk_makefile() {

@@ -20,7 +20,7 @@ static void nn_whole_window(const nn_call_t* call, const uint8_t* from, uint8_t*
 // One with padding, tap by tap.
 static NN_SMALL void nn_window(const nn_call_t* call, int32_t in_y, int32_t in_x, uint8_t* to) {
   const int32_t pixel = nn_packed(call->in_c, call->in_bits), codes = call->in_c;
-  const int32_t step = call->dilation_x, next = step * pixel, bits = call->in_bits;
+  const int32_t step = call->dilation_x, next = step * pixel;
   const int32_t row = call->dilation_y * call->in_w * pixel;
   const uint8_t* line = call->in + (in_y * call->in_w + in_x) * pixel;
   const uint32_t w = (uint32_t)call->in_w, h = (uint32_t)call->in_h;
@@ -31,7 +31,7 @@ static NN_SMALL void nn_window(const nn_call_t* call, int32_t in_y, int32_t in_x
     for (int32_t kx = call->kernel_w; kx > 0; --kx, from += next, x += (uint32_t)step) {
       if (x >= width) {
         nn_clear(&to, codes);
-      } else if (bits == 8) {
+      } else if (NN_BITS(call->in_bits) == 8) {
         const uint8_t* f = from;
         nn_copy(&to, &f, codes);
       } else {
@@ -69,9 +69,9 @@ static __attribute__((noinline)) void nn_im2col(const nn_call_t* call, int32_t y
   const int32_t in_x = x * call->stride_x - call->pad_left;
   const int inside = in_y >= 0 && in_x >= 0 && in_y + call->kernel_h <= call->in_h &&
                      in_x + call->kernel_w <= call->in_w;
-  if (inside && call->in_bits == 8 && (call->dilation_x | call->dilation_y) == 1) {
+  if (inside && NN_BITS(call->in_bits) == 8 && (call->dilation_x | call->dilation_y) == 1) {
     nn_whole_window(call, call->in + (in_y * call->in_w + in_x) * call->in_c, to);
-  } else if (call->in_bits == 8 && call->dilation_x == 1) {
+  } else if (NN_BITS(call->in_bits) == 8 && call->dilation_x == 1) {
     nn_window_of_bytes(call, in_y, in_x, to);
   } else {
     nn_window(call, in_y, in_x, to);
@@ -131,7 +131,7 @@ static void nn_pointwise(const nn_work_t* work) {
 }
 
 static int nn_is_pointwise(const nn_call_t* call) {
-  return call->kernel_w == 1 && call->kernel_h == 1 && call->in_bits == 8 &&
+  return call->kernel_w == 1 && call->kernel_h == 1 && NN_BITS(call->in_bits) == 8 &&
          (call->pad_top | call->pad_bottom | call->pad_left | call->pad_right) == 0;
 }
 
@@ -216,7 +216,7 @@ static NN_SMALL int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t ch
 
 static void nn_linear_share(const nn_call_t* call, nn_share_t channels, int words) {
   const int32_t depth = call->in_h * call->in_w * call->in_c, first = channels.begin;
-  if (call->in_bits != 8 || call->weight_bits != 8) {
+  if (NN_BITS(call->in_bits) != 8 || NN_BITS(call->weight_bits) != 8) {
     for (int32_t c = first; c < channels.end; ++c) {
       const int32_t sum = nn_neuron(call, nn_start(call, 0, c), c);
       if (words) {

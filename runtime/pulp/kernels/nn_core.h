@@ -70,13 +70,21 @@ static inline int32_t nn_clip_u8(int32_t value) {
 #endif
 }
 
+// Bits of a code or weight. With NN_BYTES_ONLY, of programs that have no others, 8: what others
+// need is left out.
+#ifdef NN_BYTES_ONLY
+#define NN_BITS(bits) 8
+#else
+#define NN_BITS(bits) (bits)
+#endif
+
 static inline int32_t nn_byte(uint8_t code, int is_signed) {
   return is_signed ? (int32_t)(int8_t)code : (int32_t)code;
 }
 
 // Code `i` of packed ones.
 static inline int32_t nn_code(const uint8_t* codes, int32_t i, int32_t bits, int is_signed) {
-  if (bits == 8) return nn_byte(codes[i], is_signed);
+  if (NN_BITS(bits) == 8) return nn_byte(codes[i], is_signed);
   const int32_t at = i * bits, mask = (1 << bits) - 1;
   const int32_t code = (codes[at >> 3] >> (at & 7)) & mask;
   return is_signed && (code >> (bits - 1)) != 0 ? code - mask - 1 : code;
@@ -86,7 +94,7 @@ static inline int32_t nn_packed(int32_t codes, int32_t bits) { return (codes * b
 
 // Puts code `i` of a run that is written from its first code on.
 static inline void nn_put_code(uint8_t* run, int32_t i, int32_t bits, int32_t code) {
-  if (bits == 8) {
+  if (NN_BITS(bits) == 8) {
     run[i] = (uint8_t)code;
     return;
   }
@@ -240,7 +248,7 @@ static inline int32_t nn_clip_s8(int32_t value) {
 }
 
 static inline int32_t nn_clip_8(int32_t value, int is_signed) {
-  return is_signed ? nn_clip_s8(value) : nn_clip_u8(value);
+  return __builtin_expect(is_signed, 0) ? nn_clip_s8(value) : nn_clip_u8(value);
 }
 
 int32_t nn_clip(int32_t value, int32_t bits, int is_signed);
@@ -321,10 +329,22 @@ static inline nn_wide_t nn_wide(const uint8_t* kappa, const uint8_t* lambda) {
 // In 64 bits, its lower 32; RV32 has no shift of two registers by a variable, and what a compiler
 // calls for it is longer.
 static inline int32_t nn_scale_64(const nn_wide_t* by, int32_t sum, int32_t shift) {
+  uint32_t low, high;
+#ifdef NN_XPULP
+  uint32_t carry;
+  __asm__("mulhsu %[high], %[sum], %[k0]\nmul %[low], %[sum], %[k0]\n" NN_MAC(
+              "%[high]", "%[sum]", "%[k1]") "add %[low], %[low], %[l0]\n"
+          "sltu %[carry], %[low], %[l0]\nadd %[high], %[high], %[l1]\n"
+          "add %[high], %[high], %[carry]\n"
+          : [low] "=&r"(low), [high] "=&r"(high), [carry] "=&r"(carry)
+          : [sum] "r"(sum), [k0] "r"(by->factor), [k1] "r"(by->factor_high), [l0] "r"(by->term),
+            [l1] "r"(by->term_high));
+#else
   const uint64_t product = (uint64_t)by->factor * (uint32_t)sum;
-  const uint32_t low = (uint32_t)product + by->term;
-  const uint32_t high = (uint32_t)(product >> 32) + by->factor_high * (uint32_t)sum -
-                        (by->factor & (uint32_t)(sum >> 31)) + by->term_high + (low < by->term);
+  low = (uint32_t)product + by->term;
+  high = (uint32_t)(product >> 32) + by->factor_high * (uint32_t)sum -
+         (by->factor & (uint32_t)(sum >> 31)) + by->term_high + (low < by->term);
+#endif
   if (shift >= 32) return (int32_t)high >> (shift - 32);
   return (int32_t)(low >> shift | high << 1 << (31 - shift));
 }

@@ -39,7 +39,7 @@ static void nn_rows_of_column(const nn_plane_t* of, int32_t first, uint8_t* to) 
   const nn_call_t* call = of->call;
   const int32_t w = call->kernel_w, pitch = call->in_w;
   const uint8_t* from = of->plane + first;
-  if (call->in_bits == 8 && call->dilation_x == 1) {
+  if (NN_BITS(call->in_bits) == 8 && call->dilation_x == 1) {
     if (first >= 0 && first + w <= pitch) {
 #ifdef NN_XPULP
       if (w >= 2 && w <= 4) {
@@ -72,7 +72,7 @@ static int32_t nn_window(const nn_plane_t* of, int32_t sum, int32_t y) {
   const nn_call_t* call = of->call;
   const int32_t w = call->kernel_w;
   const uint8_t* from = of->column + y * call->stride_y * w;
-  if (call->dilation_y == 1 && call->weight_bits == 8) {
+  if (call->dilation_y == 1 && NN_BITS(call->weight_bits) == 8) {
     return nn_dot(sum, from, of->weights, call->kernel_h * w, call->in_signed);
   }
   for (int32_t ky = 0; ky < call->kernel_h; ++ky) {
@@ -202,7 +202,7 @@ static void nn_nine(const nn_plane_t* of, int32_t channels) {
 
 static int nn_is_nine(const nn_call_t* call) {
   return call->kernel_w == 3 && call->kernel_h == 3 && call->dilation_x == 1 &&
-         call->dilation_y == 1 && call->in_bits == 8 && call->weight_bits == 8 &&
+         call->dilation_y == 1 && NN_BITS(call->in_bits) == 8 && NN_BITS(call->weight_bits) == 8 &&
          call->pad_left < 3 && call->in_w > 2 && call->out_h > 0 && !nn_has_starts(call) &&
          nn_form(call) != NN_FORM_OTHER;
 }

@@ -9,7 +9,7 @@ void nn_set_matrix(nn_matrix_t* m, const nn_call_t* call, nn_share_t channels, i
   m->row = nn_packed(depth, call->weight_bits);
 #ifdef NN_XPULP
   const int32_t step = call->norm ? call->norm_bits >> 3 : 0;
-  m->form = call->weight_bits == 8 && call->bias8 == NULL ? nn_form(call) : NN_FORM_OTHER;
+  m->form = NN_BITS(call->weight_bits) == 8 && call->bias8 == NULL ? nn_form(call) : NN_FORM_OTHER;
   m->weights = call->weights + channels.begin * m->row;
   m->kappa = call->norm ? call->kappa + channels.begin * step : (const uint8_t*)&call->multiplier;
   m->lambda = call->norm ? call->lambda + channels.begin * step : (const uint8_t*)&call->offset;
@@ -21,7 +21,7 @@ void nn_set_matrix(nn_matrix_t* m, const nn_call_t* call, nn_share_t channels, i
 static int32_t nn_row(const nn_matrix_t* m, int32_t sum, const uint8_t* column,
                       const uint8_t* weights) {
   const nn_call_t* call = m->call;
-  if (call->weight_bits == 8) return nn_dot(sum, column, weights, m->depth, call->in_signed);
+  if (NN_BITS(call->weight_bits) == 8) return nn_dot(sum, column, weights, m->depth, call->in_signed);
   for (int32_t i = 0; i < m->depth; ++i) {
     sum = nn_mac(sum, nn_byte(column[i], call->in_signed),
                  nn_code(weights, i, call->weight_bits, 1));
@@ -97,7 +97,7 @@ static __attribute__((noinline)) void nn_two_of_channel(const nn_matrix_t* m,
   const uint8_t* weights = call->weights + c * m->row;
   uint8_t* out = call->out + pixel * call->out_c;
   int32_t sums[2] = {nn_start(call, pixel, c), nn_start(call, pixel + 1, c)};
-  if (call->weight_bits == 8) {
+  if (NN_BITS(call->weight_bits) == 8) {
     nn_dot_pair(sums, weights, column, column + bytes, m->depth, 1, call->in_signed);
   } else {
     sums[0] = nn_row(m, sums[0], column, weights);
@@ -163,7 +163,7 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
   if (form == NN_FORM_PLAIN) {
     norms.kappa = (const uint8_t*)&call->multiplier, norms.lambda = (const uint8_t*)&call->offset;
   }
-  for (; call->weight_bits == 8 && c + 4 <= m->channels.end; c += 4) {
+  for (; NN_BITS(call->weight_bits) == 8 && c + 4 <= m->channels.end; c += 4) {
     if (starts || form == NN_FORM_OTHER) {
       nn_any_block(m, form, column, bytes, pixel, c);
       continue;  // all of them are such

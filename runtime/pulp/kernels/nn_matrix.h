@@ -69,7 +69,7 @@ static inline __attribute__((always_inline)) void nn_run_channels(
   for (; out < end; ++out, start += start_step, kappa += step, lambda += step) {
     const uint8_t* x = column;
     int32_t sum = (int32_t)nn_word(start), value;
-    if (in_signed) {
+    if (__builtin_expect(in_signed, 0)) {
       NN_CHANNEL_DOT(NN_SDOTSP);
     } else {
       NN_CHANNEL_DOT(NN_SDOTUSP);

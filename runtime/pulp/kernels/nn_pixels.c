@@ -144,7 +144,7 @@ static __attribute__((noinline)) void nn_row_of_64(const nn_quad_row_t* row, con
     int32_t n = row->count;
     for (; n >= 2 && row->stride == 1; n -= 2) {
       int32_t s0 = start, s1 = start;
-      if (in_signed) {
+      if (__builtin_expect(in_signed, 0)) {
         NN_PLANE_SUMS(NN_SDOTSP);
       } else {
         NN_PLANE_SUMS(NN_SDOTUSP);

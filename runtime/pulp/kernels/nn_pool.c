@@ -121,7 +121,7 @@ static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_sha
   const int32_t step = nn_packed(call->in_c, call->in_bits), line = call->in_w * step;
   const uint8_t* from = call->in + of_y.begin * line + of_x.begin * step;
   uint8_t* out = call->out + pixel * nn_packed(call->out_c, call->out_bits);
-  const int starts = nn_has_starts(call), in_signed = call->in_signed, bytes = call->in_bits == 8;
+  const int starts = nn_has_starts(call), in_signed = call->in_signed, bytes = NN_BITS(call->in_bits) == 8;
 #ifdef NN_XPULP
   if (bytes && call->out_bits == 8 && !in_signed && !starts && !call->sums_out && taps > 1 &&
       rows > 0) {
@@ -189,7 +189,7 @@ static NN_SMALL void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t*
                               int32_t codes) {
   int32_t c = 0;
 #ifdef NN_XPULP
-  if (call->in_bits == 8 && codes >> 2 > 0) {
+  if (NN_BITS(call->in_bits) == 8 && codes >> 2 > 0) {
     nn_raise_words(to, from, codes >> 2, call->in_signed);
     c = codes & ~3;
   }
@@ -209,7 +209,7 @@ static inline void nn_raise_each(const nn_call_t* call, uint8_t* to, const uint8
                                  int32_t step, int32_t count, int32_t codes) {
 #ifdef NN_XPULP
   const int32_t words = codes >> 2, is_signed = call->in_signed;
-  if (call->in_bits == 8 && (codes & 3) == 0 && words > 0) {
+  if (NN_BITS(call->in_bits) == 8 && (codes & 3) == 0 && words > 0) {
     for (; count > 0; --count, from += step) nn_raise_words(to, from, words, is_signed);
     return;
   }
