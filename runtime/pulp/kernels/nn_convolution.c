@@ -2,7 +2,13 @@
 // core's columns (im2col); of 1x1 kernels the input is the column.
 #include "nn_matrix.h"
 
+#include "nn_mixed.h"
+
 static void nn_unpack(const nn_call_t* call, const uint8_t* from, uint8_t* to) {
+#ifdef NN_MIXED
+  nn_unpack_codes(from, to, call->in_c, call->in_bits, call->in_signed);
+  return;
+#endif
   for (int32_t c = 0; c < call->in_c; ++c) {
     to[c] = (uint8_t)nn_code(from, c, call->in_bits, call->in_signed);
   }
@@ -16,6 +22,17 @@ static void nn_whole_window(const nn_call_t* call, const uint8_t* from, uint8_t*
     nn_copy(&to, &f, codes);
   }
 }
+
+#ifdef NN_MIXED
+// The same of codes of less than 8 bits, whose pixels end at the end of a byte.
+static void nn_whole_window_of_codes(const nn_call_t* call, const uint8_t* from, uint8_t* to) {
+  const int32_t codes = call->kernel_w * call->in_c;
+  const int32_t row = call->in_w * nn_packed(call->in_c, call->in_bits);
+  for (int32_t ky = call->kernel_h; ky > 0; --ky, from += row, to += codes) {
+    nn_unpack_codes(from, to, codes, call->in_bits, call->in_signed);
+  }
+}
+#endif
 
 // One with padding, tap by tap.
 static NN_SMALL void nn_window(const nn_call_t* call, int32_t in_y, int32_t in_x, uint8_t* to) {
@@ -73,6 +90,12 @@ static __attribute__((noinline)) void nn_im2col(const nn_call_t* call, int32_t y
     nn_whole_window(call, call->in + (in_y * call->in_w + in_x) * call->in_c, to);
   } else if (NN_BITS(call->in_bits) == 8 && call->dilation_x == 1) {
     nn_window_of_bytes(call, in_y, in_x, to);
+#ifdef NN_MIXED
+  } else if (inside && (call->dilation_x | call->dilation_y) == 1 &&
+             (call->in_c * call->in_bits & 7) == 0) {
+    const int32_t pixel = call->in_c * call->in_bits >> 3;
+    nn_whole_window_of_codes(call, call->in + (in_y * call->in_w + in_x) * pixel, to);
+#endif
   } else {
     nn_window(call, in_y, in_x, to);
   }
@@ -216,6 +239,13 @@ static NN_SMALL int32_t nn_neuron(const nn_call_t* call, int32_t sum, int32_t ch
 
 static void nn_linear_share(const nn_call_t* call, nn_share_t channels, int words) {
   const int32_t depth = call->in_h * call->in_w * call->in_c, first = channels.begin;
+#ifdef NN_MIXED
+  const int32_t ends = call->in_h * call->in_w == 1 || (call->in_c * call->in_bits & 7) == 0;
+  if ((call->in_bits != 8 || nn_is_mixed(call)) && ends && words == nn_words_out(call)) {
+    nn_mixed_linear(call, channels);
+    return;
+  }
+#endif
   if (NN_BITS(call->in_bits) != 8 || NN_BITS(call->weight_bits) != 8) {
     for (int32_t c = first; c < channels.end; ++c) {
       const int32_t sum = nn_neuron(call, nn_start(call, 0, c), c);

@@ -1,7 +1,7 @@
 // Depthwise convolution, channels over cores. Of a channel the columns of the result are made one
 // after another: what a column sees of the padded map is copied to the core's scratch, kernel_w
 // bytes of each row, so that a result is one dot product.
-#include "nn_core.h"
+#include "nn_mixed.h"
 
 typedef struct {
   const nn_call_t* call;
@@ -223,6 +223,12 @@ void nn_depthwise(const nn_call_t* call) {
 #ifdef NN_XPULP
     if (nn_is_nine(call)) {
       nn_nine(&of, channels.end - channels.begin);
+      of.channel = channels.end;
+    }
+#endif
+#ifdef NN_MIXED
+    if (nn_is_mixed_depthwise(call)) {
+      nn_mixed_depthwise(call, channels, of.column);
       of.channel = channels.end;
     }
 #endif

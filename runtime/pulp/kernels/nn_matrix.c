@@ -2,6 +2,8 @@
 // at a time.
 #include "nn_matrix.h"
 
+#include "nn_mixed.h"
+
 void nn_set_matrix(nn_matrix_t* m, const nn_call_t* call, nn_share_t channels, int32_t depth) {
   m->call = call;
   m->channels = channels;
@@ -374,6 +376,14 @@ static void nn_four_pixels(const nn_matrix_t* m, const uint8_t* columns, int32_t
 
 void nn_product(const nn_matrix_t* matrix, int32_t pixels, const uint8_t* columns, int32_t bytes,
                 int32_t pixel) {
+#ifdef NN_MIXED
+  if (pixels > 0 && nn_is_mixed(matrix->call)) {
+    for (int32_t done = 0; done < pixels; done += 2) {  // four: 8-bit weights, other results
+      nn_mixed_product(matrix, nn_min(pixels, 2), columns + done * bytes, bytes, pixel + done);
+    }
+    return;
+  }
+#endif
   if (pixels == 4) {
     nn_four_pixels(matrix, columns, bytes, pixel);
   } else if (pixels == 2) {

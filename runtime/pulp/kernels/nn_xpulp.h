@@ -28,6 +28,16 @@
 #define NN_CLIP_S8(rd, rs1) ".insn r 0x33, 1, 0x0a, " rd ", " rs1 ", x8\n"
 // Bytes of rs1 and of what rd was, as the bytes of rs2 choose.
 #define NN_SHUFFLE2(rd, rs1, rs2) ".insn r 0x57, 1, 0x64, " rd ", " rs1 ", " rs2 "\n"
+// `bits` of rs1 from bit `at` on, extended; the lowest of rs1 into those of rd. `at` is a register
+// of that number.
+#define NN_FIELD_4 "0x63"
+#define NN_FIELD_2 "0x61"
+#define NN_EXTRACT(rd, rs1, bits, at) ".insn r 0x33, 0, " bits ", " rd ", " rs1 ", " at "\n"
+#define NN_EXTRACTU(rd, rs1, bits, at) ".insn r 0x33, 1, " bits ", " rd ", " rs1 ", " at "\n"
+#define NN_INSERT(rd, rs1, bits, at) ".insn r 0x33, 2, " bits ", " rd ", " rs1 ", " at "\n"
+// The lowest bytes of rs1 and rs2 to bytes 3 and 2 of rd; to bytes 1 and 0.
+#define NN_PACKHI(rd, rs1, rs2) ".insn r 0x57, 1, 0x6c, " rd ", " rs1 ", " rs2 "\n"
+#define NN_PACKLO(rd, rs1, rs2) ".insn r 0x57, 1, 0x70, " rd ", " rs1 ", " rs2 "\n"
 
 // The `halfwords` / 2 instructions that follow run `count` times, at least once, the inner loop
 // (x0) in the outer one (x1). None of them is compressed.
