@@ -164,6 +164,26 @@ static inline __attribute__((always_inline)) void nn_dot_4x2(int32_t sums[8], co
   sums[4] = s4, sums[5] = s5, sums[6] = s6, sums[7] = s7;
 }
 
+#ifdef NN_XPULP
+// Of nine bytes each, behind which a word may be read.
+static inline int32_t nn_sum_of_nine(const uint8_t* w, const uint8_t* x, int x_signed) {
+  int32_t sum, a, b, c, d;
+#define NN_SUM_OF_NINE(dot, sdot)                                                               \
+  __asm__("lbu %[a], 0(%[w])\nlbu %[b], 0(%[x])\nlw %[c], 1(%[w])\nlw %[d], 1(%[x])\n"          \
+          dot("%[sum]", "%[b]", "%[a]") "lw %[a], 5(%[w])\nlw %[b], 5(%[x])\n"                  \
+          sdot("%[sum]", "%[d]", "%[c]") sdot("%[sum]", "%[b]", "%[a]")                          \
+          : [sum] "=&r"(sum), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)             \
+          : [w] "r"(w), [x] "r"(x)                                                               \
+          : "memory")
+  if (x_signed) {
+    NN_SUM_OF_NINE(NN_DOTSP, NN_SDOTSP);
+  } else {
+    NN_SUM_OF_NINE(NN_DOTUSP, NN_SDOTUSP);
+  }
+  return sum;
+}
+#endif
+
 // n bytes to where they do not overlap; both pointers end behind them.
 static inline void nn_copy(uint8_t** to, const uint8_t** from, int32_t n) {
   uint8_t* t = *to;

@@ -135,23 +135,6 @@ static void nn_edge(const uint8_t* from, int32_t pitch, int32_t zeros_left, int3
   }
 }
 
-static inline int32_t nn_sum_of_nine(const uint8_t* w, const uint8_t* x, int x_signed) {
-  int32_t sum, a, b, c, d;
-#define NN_SUM_OF_NINE(dot, sdot)                                                               \
-  __asm__("lbu %[a], 0(%[w])\nlbu %[b], 0(%[x])\nlw %[c], 1(%[w])\nlw %[d], 1(%[x])\n"          \
-          dot("%[sum]", "%[b]", "%[a]") "lw %[a], 5(%[w])\nlw %[b], 5(%[x])\n"                  \
-          sdot("%[sum]", "%[d]", "%[c]") sdot("%[sum]", "%[b]", "%[a]")                          \
-          : [sum] "=&r"(sum), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)             \
-          : [w] "r"(w), [x] "r"(x)                                                               \
-          : "memory")
-  if (x_signed) {
-    NN_SUM_OF_NINE(NN_DOTSP, NN_SDOTSP);
-  } else {
-    NN_SUM_OF_NINE(NN_DOTUSP, NN_SDOTUSP);
-  }
-  return sum;
-}
-
 // So many zero rows: a word each, whose fourth byte the next row overwrites or none reads.
 static inline uint8_t* nn_zero_rows(uint8_t* to, int32_t rows) {
   for (; rows > 0; --rows, to += 3) nn_put_word(to, 0);
@@ -200,9 +183,25 @@ static void nn_nine(const nn_plane_t* of, int32_t channels) {
   }
 }
 
+// Weights of less than 8 bits are unpacked once a channel.
+static void nn_nine_by_channel(nn_plane_t* of, int32_t channels, int32_t plane, int32_t filter) {
+#ifdef NN_MIXED
+  uint8_t unpacked[12];
+  const uint8_t* packed = of->weights;
+  of->weights = unpacked;
+  for (; channels > 0; --channels, ++of->channel, of->plane += plane, packed += filter) {
+    nn_unpack_codes(packed, unpacked, 9, of->call->weight_bits, 1);
+    nn_nine(of, 1);
+  }
+#else
+  (void)plane, (void)filter;
+  nn_nine(of, channels);
+#endif
+}
+
 static int nn_is_nine(const nn_call_t* call) {
   return call->kernel_w == 3 && call->kernel_h == 3 && call->dilation_x == 1 &&
-         call->dilation_y == 1 && NN_BITS(call->in_bits) == 8 && NN_BITS(call->weight_bits) == 8 &&
+         call->dilation_y == 1 && NN_BITS(call->in_bits) == 8 &&
          call->pad_left < 3 && call->in_w > 2 && call->out_h > 0 && !nn_has_starts(call) &&
          nn_form(call) != NN_FORM_OTHER;
 }
@@ -222,12 +221,17 @@ void nn_depthwise(const nn_call_t* call) {
                      .column = call->scratch + core * call->kernel_w * (rows + 1)};
 #ifdef NN_XPULP
     if (nn_is_nine(call)) {
-      nn_nine(&of, channels.end - channels.begin);
+      const int32_t count = channels.end - channels.begin;
+      if (NN_BITS(call->weight_bits) == 8) {
+        nn_nine(&of, count);
+      } else {
+        nn_nine_by_channel(&of, count, plane, filter);
+      }
       of.channel = channels.end;
     }
 #endif
 #ifdef NN_MIXED
-    if (nn_is_mixed_depthwise(call)) {
+    if (of.channel < channels.end && nn_is_mixed_depthwise(call)) {
       nn_mixed_depthwise(call, channels, of.column);
       of.channel = channels.end;
     }

@@ -96,6 +96,14 @@ void nn_unpack_codes(const uint8_t* from, uint8_t* to, int32_t codes, int32_t bi
   for (int32_t i = 0; i < codes; ++i) *to++ = (uint8_t)nn_code(from, i, bits, x_signed);
 }
 
+// Of codes that are left, fewer than a word's: the fields of code 0 and 1, 2, ... behind it.
+static inline int32_t nn_first_field(int32_t bits) { return (bits - 1) << 5; }
+static inline int32_t nn_field(uint32_t word, int32_t field) {
+  int32_t code;
+  __asm__(NN_EXTRACT_BY("%0", "%1", "%2") : "=r"(code) : "r"(word), "r"(field));
+  return code;
+}
+
 // sums += products of four rows of weights, `row` bytes apart, with two columns of n bytes.
 static __attribute__((noinline)) void nn_mixed_4x2(int32_t sums[8], const uint8_t* x0,
                                                    const uint8_t* x1, const uint8_t* w, int32_t row,
@@ -106,12 +114,17 @@ static __attribute__((noinline)) void nn_mixed_4x2(int32_t sums[8], const uint8_
   int32_t s4 = sums[4], s5 = sums[5], s6 = sums[6], s7 = sums[7];
   uint32_t e, f;
   NN_BY_CODES(NN_BLOCK, "144", "280", NN_BLOCK_WORD)
-  for (int32_t i = 0; i < left; ++i, ++x0, ++x1) {
-    const int32_t p = nn_byte(*x0, x_signed), q = nn_byte(*x1, x_signed);
-    const int32_t a = nn_code(at, i, bits, 1), b = nn_code(at + row, i, bits, 1);
-    const int32_t c = nn_code(at + 2 * row, i, bits, 1), d = nn_code(at + 3 * row, i, bits, 1);
-    s0 = nn_mac(s0, p, a), s1 = nn_mac(s1, p, b), s2 = nn_mac(s2, p, c), s3 = nn_mac(s3, p, d);
-    s4 = nn_mac(s4, q, a), s5 = nn_mac(s5, q, b), s6 = nn_mac(s6, q, c), s7 = nn_mac(s7, q, d);
+  if (left > 0) {
+    const uint32_t w0 = nn_word(at), w1 = nn_word(at + row);
+    const uint32_t w2 = nn_word(at + 2 * row), w3 = nn_word(at + 3 * row);
+    int32_t field = nn_first_field(bits);
+    for (const uint8_t* end = x0 + left; x0 < end; field += bits) {
+      const int32_t p = nn_byte(*x0++, x_signed), q = nn_byte(*x1++, x_signed);
+      const int32_t a = nn_field(w0, field), b = nn_field(w1, field);
+      const int32_t c = nn_field(w2, field), d = nn_field(w3, field);
+      s0 = nn_mac(s0, p, a), s1 = nn_mac(s1, p, b), s2 = nn_mac(s2, p, c), s3 = nn_mac(s3, p, d);
+      s4 = nn_mac(s4, q, a), s5 = nn_mac(s5, q, b), s6 = nn_mac(s6, q, c), s7 = nn_mac(s7, q, d);
+    }
   }
   sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
   sums[4] = s4, sums[5] = s5, sums[6] = s6, sums[7] = s7;
@@ -125,8 +138,9 @@ static __attribute__((noinline)) void nn_mixed_1x2(int32_t sums[2], const uint8_
   int32_t s0 = sums[0], s1 = sums[1];
   uint32_t e, f;
   NN_BY_CODES(NN_PAIR, "42", "82", NN_PAIR_WORD)
-  for (int32_t i = 0; i < left; ++i) {
-    const int32_t code = nn_code(at, i, bits, 1);
+  const uint32_t word = left > 0 ? nn_word(at) : 0;
+  for (int32_t i = 0, field = nn_first_field(bits); i < left; ++i, field += bits) {
+    const int32_t code = nn_field(word, field);
     s0 = nn_mac(s0, nn_byte(x0[i], x_signed), code);
     s1 = nn_mac(s1, nn_byte(x1[i], x_signed), code);
   }
@@ -140,8 +154,9 @@ static __attribute__((noinline)) int32_t nn_mixed_dot(int32_t sum, const uint8_t
   const int32_t steps = nn_steps(n, bits), left = n - nn_codes_of(steps, bits);
   const uint8_t* at = w;
   NN_BY_CODES(NN_ONE, "34", "66", NN_ONE_WORD)
-  for (int32_t i = 0; i < left; ++i) {
-    sum = nn_mac(sum, nn_byte(x[i], x_signed), nn_code(at, i, bits, 1));
+  const uint32_t word = left > 0 ? nn_word(at) : 0;
+  for (int32_t i = 0, field = nn_first_field(bits); i < left; ++i, field += bits) {
+    sum = nn_mac(sum, nn_byte(x[i], x_signed), nn_field(word, field));
   }
   return sum;
 }
@@ -180,9 +195,9 @@ static nn_results_t nn_results(const nn_call_t* call) {
 static inline int32_t nn_result(const nn_results_t* r, const uint8_t* kappa, const uint8_t* lambda,
                                 int32_t sum) {
   int32_t value;
-  if (r->form == NN_FORM_CLAMPED) {
+  if (__builtin_expect(r->form == NN_FORM_CLAMPED, 0)) {
     value = nn_norm_clamped(kappa, lambda, sum, r->shift);
-  } else if (r->form == NN_FORM_NORM_64) {
+  } else if (__builtin_expect(r->form == NN_FORM_NORM_64, 0)) {
     value = nn_norm_64(kappa, lambda, sum, r->shift);
   } else {
     value = nn_norm_32(kappa, lambda, sum, r->shift);
@@ -199,32 +214,52 @@ static void nn_put_result(const nn_results_t* r, int32_t sum, int32_t pixel, int
   nn_put_code(r->out + pixel * r->pixel, c, r->bits, code);
 }
 
-// Four channels from c on, whose first code is the first of a byte.
-static __attribute__((noinline)) void nn_put_four(const nn_results_t* r, const int32_t* sums,
-                                                  int32_t pixel, int32_t c) {
+// Four codes to bytes.
+static inline void nn_put_codes(uint8_t* to, int32_t bits, int32_t a, int32_t b, int32_t c,
+                                int32_t d) {
+  if (bits == 8) {
+    to[0] = (uint8_t)a, to[1] = (uint8_t)b, to[2] = (uint8_t)c, to[3] = (uint8_t)d;
+  } else if (bits == 4) {
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(a) : "r"(b));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(c) : "r"(d));
+    to[0] = (uint8_t)a, to[1] = (uint8_t)c;
+  } else {
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x2") : "+r"(a) : "r"(b));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x4") : "+r"(a) : "r"(c));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x6") : "+r"(a) : "r"(d));
+    to[0] = (uint8_t)a;
+  }
+}
+
+// Two pixels of four channels from c on, whose first code is the first of a byte.
+#define NN_TWO_OF_FOUR(norm)                                                                      \
+  for (int32_t i = 0; i < 4; ++i, kappa += step, lambda += step) {                                \
+    codes[i] = nn_min(nn_max(norm(kappa, lambda, sums[i], shift), low), high);                    \
+    codes[4 + i] = nn_min(nn_max(norm(kappa, lambda, sums[4 + i], shift), low), high);            \
+  }
+static __attribute__((noinline)) void nn_put_block(const nn_results_t* r, const int32_t sums[8],
+                                                   int32_t pixel, int32_t c) {
   if (r->form == NN_FORM_OTHER) {
-    for (int32_t i = 0; i < 4; ++i) nn_put_result(r, sums[i], pixel, c + i);
+    for (int32_t i = 0; i < 8; ++i) nn_put_result(r, sums[i], pixel + (i >> 2), c + (i & 3));
     return;
   }
-  const uint8_t *kappa = r->kappa + c * r->step, *lambda = r->lambda + c * r->step;
-  const int32_t step = r->step, bits = r->bits;
+  const int32_t step = r->step, shift = r->shift, bits = r->bits, low = r->low, high = r->high;
+  const uint8_t *kappa = r->kappa + c * step, *lambda = r->lambda + c * step;
   uint8_t* to = r->out + pixel * r->pixel + (c * bits >> 3);
-  int32_t code = nn_result(r, kappa, lambda, sums[0]);
-  const int32_t second = nn_result(r, kappa + step, lambda + step, sums[1]);
-  int32_t third = nn_result(r, kappa + 2 * step, lambda + 2 * step, sums[2]);
-  const int32_t last = nn_result(r, kappa + 3 * step, lambda + 3 * step, sums[3]);
-  if (bits == 8) {
-    to[0] = (uint8_t)code, to[1] = (uint8_t)second, to[2] = (uint8_t)third, to[3] = (uint8_t)last;
-  } else if (bits == 4) {
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(code) : "r"(second));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(third) : "r"(last));
-    to[0] = (uint8_t)code, to[1] = (uint8_t)third;
+  int32_t codes[8];
+  if (r->form == NN_FORM_CLAMPED) {
+    NN_TWO_OF_FOUR(nn_norm_clamped)
+  } else if (r->form == NN_FORM_NORM_64) {
+    NN_TWO_OF_FOUR(nn_norm_64)
   } else {
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x2") : "+r"(code) : "r"(second));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x4") : "+r"(code) : "r"(third));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x6") : "+r"(code) : "r"(last));
-    to[0] = (uint8_t)code;
+    for (int32_t i = 0; i < 4; ++i, kappa += step, lambda += step) {
+      const int32_t factor = (int32_t)nn_word(kappa), term = (int32_t)nn_word(lambda);
+      codes[i] = nn_min(nn_max(nn_mac(term, sums[i], factor) >> shift, low), high);
+      codes[4 + i] = nn_min(nn_max(nn_mac(term, sums[4 + i], factor) >> shift, low), high);
+    }
   }
+  nn_put_codes(to, bits, codes[0], codes[1], codes[2], codes[3]);
+  nn_put_codes(to + r->pixel, bits, codes[4], codes[5], codes[6], codes[7]);
 }
 
 // Products.
@@ -247,8 +282,7 @@ static void nn_mixed_pair(const nn_matrix_t* m, const uint8_t* x0, const uint8_t
     } else {
       nn_mixed_4x2(sums, x0, x1, weights, row, n, bits, x_signed);
     }
-    nn_put_four(&results, sums, pixel, c);
-    nn_put_four(&results, sums + 4, pixel + 1, c);
+    nn_put_block(&results, sums, pixel, c);
   }
   for (; c < m->channels.end; ++c, weights += row) {
     int32_t sums[2] = {nn_start(call, pixel, c), nn_start(call, pixel + 1, c)};
@@ -359,6 +393,8 @@ void nn_mixed_depthwise(const nn_call_t* call, nn_share_t channels, uint8_t* col
   const int32_t w = call->kernel_w, taps = w * call->kernel_h, bits = call->in_bits;
   const int32_t plane = nn_packed(call->in_h * call->in_w, bits);
   const int32_t filter = nn_packed(taps, call->weight_bits), x_signed = call->in_signed;
+  const int32_t down = call->stride_y * w, out_row = call->out_w * results.pixel;
+  const int32_t out_h = call->out_h, nine = w == 3 && call->kernel_h == 3;
   uint8_t unpacked[64];
   nn_strip_t strip = {.plane = call->in + channels.begin * plane,
                       .pitch = call->in_w * bits,
@@ -366,6 +402,8 @@ void nn_mixed_depthwise(const nn_call_t* call, nn_share_t channels, uint8_t* col
   for (int32_t c = channels.begin; c < channels.end; ++c, strip.plane += plane) {
     const uint8_t* weights = call->weights + c * filter;
     const int32_t start = nn_start(call, 0, c);
+    const uint8_t *kappa = results.kappa + c * results.step;
+    const uint8_t *lambda = results.lambda + c * results.step;
     if (call->weight_bits != 8) {
       nn_unpack_codes(weights, unpacked, taps, call->weight_bits, 1);
       weights = unpacked;
@@ -382,9 +420,18 @@ void nn_mixed_depthwise(const nn_call_t* call, nn_share_t channels, uint8_t* col
       to += call->in_h * w;
       nn_clear(&to, call->pad_bottom * w);
       const uint8_t* from = column;
-      for (int32_t y = 0; y < call->out_h; ++y, from += call->stride_y * w) {
-        const int32_t sum = nn_dot(start, from, weights, taps, x_signed);
-        nn_put_result(&results, sum, y * call->out_w + x, c);
+      uint8_t* out = results.out + x * results.pixel + (c * results.bits >> 3);
+      const uint8_t* const end = column + out_h * down;
+      const int32_t place = c * results.bits & 7;
+      for (; from < end; from += down, out += out_row) {
+        const int32_t sum = nine ? start + nn_sum_of_nine(weights, from, x_signed)
+                                 : nn_dot(start, from, weights, taps, x_signed);
+        const int32_t code = nn_result(&results, kappa, lambda, sum);
+        if (results.bits == 8) {
+          *out = (uint8_t)code;
+        } else {
+          nn_put_code(out, place >> (results.bits == 4 ? 2 : 1), results.bits, code);
+        }
       }
     }
   }
