@@ -193,6 +193,7 @@ static void nn_nine_by_channel(nn_plane_t* of, int32_t channels, int32_t plane, 
     nn_unpack_codes(packed, unpacked, 9, of->call->weight_bits, 1);
     nn_nine(of, 1);
   }
+  of->weights = packed;
 #else
   (void)plane, (void)filter;
   nn_nine(of, channels);

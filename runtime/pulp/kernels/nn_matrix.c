@@ -109,6 +109,59 @@ static __attribute__((noinline)) void nn_two_of_channel(const nn_matrix_t* m,
   nn_put(call, form, sums[1], pixel + 1, c, out + call->out_c);
 }
 
+// Channels from `first` on.
+static __attribute__((noinline)) void nn_two_of_channels(const nn_matrix_t* m,
+                                                         const uint8_t* column, int32_t bytes,
+                                                         int32_t pixel, int32_t first) {
+#ifdef NN_XPULP
+  const nn_call_t* call = m->call;
+  const nn_form_t form = m->form;
+  if (form != NN_FORM_OTHER && !call->sums_in) {
+    const int32_t words = m->depth >> 2, left = m->depth & 3, step = m->step, shift = call->shift;
+    const int32_t behind = first - m->channels.begin, next = call->out_c;
+    const int32_t in_signed = call->in_signed, out_signed = call->out_signed;
+    const uint8_t *w = m->weights + behind * m->row, *kappa = m->kappa + behind * step;
+    const uint8_t *lambda = m->lambda + behind * step, *start = call->bias;
+    if (call->has_bias) start += 4 * first;
+    uint8_t* out = call->out + pixel * next + first;
+    for (uint8_t* end = out + (m->channels.end - first); out < end; ++out) {
+      const uint8_t *x = column, *y = column + bytes;
+      int32_t sum = call->has_bias ? (int32_t)nn_word(start) : 0, other = sum;
+#define NN_TWO_DOTS(dot)                                                                          \
+  __asm__ volatile("beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "10") NN_LW("t0", "4", "%[w]") \
+                   NN_LW("t1", "4", "%[x]") NN_LW("t2", "4", "%[y]") dot("%[s]", "t1", "t0")      \
+                   dot("%[t]", "t2", "t0") NN_END_LOOP "1: beqz %[left], 2f\n"                    \
+                   NN_LOOP("x0", "%[left]", "10") NN_LBU("t0", "1", "%[w]")                       \
+                   NN_LBU("t1", "1", "%[x]") NN_LBU("t2", "1", "%[y]") dot("%[s]", "t1", "t0")    \
+                   dot("%[t]", "t2", "t0") NN_END_LOOP "2:\n"                                     \
+                   : [s] "+r"(sum), [t] "+r"(other), [w] "+r"(w), [x] "+r"(x), [y] "+r"(y)        \
+                   : [words] "r"(words), [left] "r"(left)                                         \
+                   : "memory", "t0", "t1", "t2")
+      if (__builtin_expect(in_signed, 0)) {
+        NN_TWO_DOTS(NN_SDOTSP);
+      } else {
+        NN_TWO_DOTS(NN_SDOTUSP);
+      }
+      if (__builtin_expect(form >= NN_FORM_CLAMPED, 0)) {
+        sum = nn_norm_clamped(kappa, lambda, sum, shift);
+        other = nn_norm_clamped(kappa, lambda, other, shift);
+      } else if (__builtin_expect(form <= NN_FORM_NORM_64, 0)) {
+        sum = nn_norm_64(kappa, lambda, sum, shift);
+        other = nn_norm_64(kappa, lambda, other, shift);
+      } else {
+        sum = nn_norm_32(kappa, lambda, sum, shift);
+        other = nn_norm_32(kappa, lambda, other, shift);
+      }
+      out[0] = (uint8_t)nn_clip_8(sum, out_signed);
+      out[next] = (uint8_t)nn_clip_8(other, out_signed);
+      start += 4, kappa += step, lambda += step;
+    }
+    return;
+  }
+#endif
+  for (int32_t c = first; c < m->channels.end; ++c) nn_two_of_channel(m, column, bytes, pixel, c);
+}
+
 // The results of a block. `kappa` and `lambda`: of its first channel; `to`, `next`: of that, of
 // either pixel.
 #define NN_PUT_BLOCK(norm, bytes, clip)                                                            \
@@ -195,7 +248,7 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
     }
     to += 4, next += 4, weights += 4 * m->row;
   }
-  for (; c < m->channels.end; ++c) nn_two_of_channel(m, column, bytes, pixel, c);
+  if (c < m->channels.end) nn_two_of_channels(m, column, bytes, pixel, c);
 }
 
 // Four pixels.
@@ -361,9 +414,10 @@ static void nn_four_pixels(const nn_matrix_t* m, const uint8_t* columns, int32_t
   } else if (quads->blocks > 0) {
     nn_run_quads(quads);
   }
-  for (int32_t c = m->channels.begin + 4 * quads->all_blocks; c < m->channels.end; ++c) {
-    nn_two_of_channel(m, columns, bytes, pixel, c);
-    nn_two_of_channel(m, columns + 2 * bytes, bytes, pixel + 2, c);
+  const int32_t c = m->channels.begin + 4 * quads->all_blocks;
+  if (c < m->channels.end) {
+    nn_two_of_channels(m, columns, bytes, pixel, c);
+    nn_two_of_channels(m, columns + 2 * bytes, bytes, pixel + 2, c);
   }
 }
 #else
