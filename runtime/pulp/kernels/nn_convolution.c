@@ -1,7 +1,6 @@
 // Convolutions and linear layers as matrix products. A pixel's window is copied into one of the
 // core's columns (im2col); of 1x1 kernels the input is the column.
 #include "nn_matrix.h"
-
 #include "nn_mixed.h"
 
 static void nn_unpack(const nn_call_t* call, const uint8_t* from, uint8_t* to) {

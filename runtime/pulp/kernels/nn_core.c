@@ -2,6 +2,7 @@
 #include "nn_core.h"
 
 #ifdef NN_XPULP
+// clang-format off
 #define NN_DOT(load, bytes, dot, trips)                                                           \
   __asm__ volatile(NN_LOOP("x0", "%[count]", "6")                                                 \
                    load("%[a]", bytes, "%[w]") load("%[b]", bytes, "%[x]")                        \
@@ -18,10 +19,10 @@
                    : [s0] "+r"(s0), [s1] "+r"(s1), [p] "+r"(p), [q] "+r"(q), [r] "+r"(r)          \
                    : [count] "r"(trips)                                                           \
                    : "memory", "t0", "t1", "t2")
+// clang-format on
 #endif
 
-int32_t nn_dot(int32_t sum, const uint8_t* x, const uint8_t* w, int32_t n,
-                             int x_signed) {
+int32_t nn_dot(int32_t sum, const uint8_t* x, const uint8_t* w, int32_t n, int x_signed) {
 #ifdef NN_XPULP
   const int32_t words = n >> 2;
   if (words > 0) {
@@ -47,16 +48,18 @@ int32_t nn_dot(int32_t sum, const uint8_t* x, const uint8_t* w, int32_t n,
   return sum;
 }
 
-void nn_dot_pair(int32_t sums[2], const uint8_t* p, const uint8_t* q,
-                               const uint8_t* r, int32_t n, int shares_weights, int x_signed) {
+void nn_dot_pair(int32_t sums[2], const uint8_t* p, const uint8_t* q, const uint8_t* r, int32_t n,
+                 int shares_weights, int x_signed) {
   int32_t s0 = sums[0], s1 = sums[1];
 #ifdef NN_XPULP
+// clang-format off
 #define NN_PAIR(load, bytes, dot, trips)                                                          \
   if (shares_weights) {                                                                           \
     NN_DOT_PAIR(load, bytes, dot("%[s0]", "t1", "t0"), dot("%[s1]", "t2", "t0"), trips);          \
   } else {                                                                                        \
     NN_DOT_PAIR(load, bytes, dot("%[s0]", "t0", "t1"), dot("%[s1]", "t0", "t2"), trips);          \
   }
+  // clang-format on
   const int32_t words = n >> 2;
   if (words > 0) {
     if (x_signed) {
@@ -106,7 +109,8 @@ static int32_t nn_scale(const nn_call_t* call, int32_t sum, int32_t channel) {
   }
   int32_t value;
   if (call->clamped) {
-    value = nn_norm_clamped(call->kappa + 8 * channel, call->lambda + 8 * channel, sum, call->shift);
+    value =
+        nn_norm_clamped(call->kappa + 8 * channel, call->lambda + 8 * channel, sum, call->shift);
   } else if (call->norm_bits == 32) {
     value = nn_norm_32(call->kappa + 4 * channel, call->lambda + 4 * channel, sum, call->shift);
   } else {

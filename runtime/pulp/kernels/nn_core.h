@@ -104,6 +104,7 @@ static inline void nn_put_code(uint8_t* run, int32_t i, int32_t bits, int32_t co
 }
 
 #ifdef NN_XPULP
+// clang-format off
 // A step of a block: 14 instructions.
 #define NN_STEP_4X2(load, bytes, dot)                                                             \
   load("t0", bytes, "%[w0]") load("t1", bytes, "%[w1]") load("t2", bytes, "%[w2]")                \
@@ -123,6 +124,7 @@ static inline void nn_put_code(uint8_t* run, int32_t i, int32_t bits, int32_t co
         [x0] "+r"(x0), [x1] "+r"(x1)                                                              \
       : [words] "r"(n >> 2), [left] "r"(n & 3)                                                    \
       : "memory", "t0", "t1", "t2", "t3", "t4", "t5")
+// clang-format on
 #endif
 
 // sum + the products of n bytes.
@@ -168,6 +170,7 @@ static inline __attribute__((always_inline)) void nn_dot_4x2(int32_t sums[8], co
 // Of nine bytes each, behind which a word may be read.
 static inline int32_t nn_sum_of_nine(const uint8_t* w, const uint8_t* x, int x_signed) {
   int32_t sum, a, b, c, d;
+// clang-format off
 #define NN_SUM_OF_NINE(dot, sdot)                                                               \
   __asm__("lbu %[a], 0(%[w])\nlbu %[b], 0(%[x])\nlw %[c], 1(%[w])\nlw %[d], 1(%[x])\n"          \
           dot("%[sum]", "%[b]", "%[a]") "lw %[a], 5(%[w])\nlw %[b], 5(%[x])\n"                  \
@@ -175,6 +178,7 @@ static inline int32_t nn_sum_of_nine(const uint8_t* w, const uint8_t* x, int x_s
           : [sum] "=&r"(sum), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)             \
           : [w] "r"(w), [x] "r"(x)                                                               \
           : "memory")
+  // clang-format on
   if (x_signed) {
     NN_SUM_OF_NINE(NN_DOTSP, NN_SDOTSP);
   } else {
@@ -189,12 +193,14 @@ static inline void nn_copy(uint8_t** to, const uint8_t** from, int32_t n) {
   uint8_t* t = *to;
   const uint8_t* f = *from;
 #ifdef NN_XPULP
+// clang-format off
 #define NN_COPY(load, store, bytes, trips)                                                        \
   __asm__ volatile(NN_LOOP("x0", "%[count]", "4") load("t0", bytes, "%[from]")                    \
                    store("t0", bytes, "%[to]") NN_END_LOOP                                        \
                    : [to] "+r"(t), [from] "+r"(f)                                                 \
                    : [count] "r"(trips)                                                           \
                    : "memory", "t0")
+  // clang-format on
   if (n >> 2 > 0) NN_COPY(NN_LW, NN_SW, "4", n >> 2);
   if ((n & 3) > 0) NN_COPY(NN_LBU, NN_SB, "1", n & 3);
 #else
@@ -210,7 +216,7 @@ static inline void nn_clear(uint8_t** to, int32_t n) {
 #ifdef NN_XPULP
   if (n >> 3 > 0) {
     __asm__ volatile(NN_LOOP("x0", "%[count]", "4") NN_SW("x0", "4", "%[to]")
-                     NN_SW("x0", "4", "%[to]") NN_END_LOOP
+                         NN_SW("x0", "4", "%[to]") NN_END_LOOP
                      : [to] "+r"(t)
                      : [count] "r"(n >> 3)
                      : "memory");
@@ -320,9 +326,9 @@ static inline int32_t nn_norm_clamped(const uint8_t* kappa, const uint8_t* lambd
                                       int32_t shift) {
 #ifdef NN_XPULP
   int32_t low, high, factor, value;
-  __asm__("lw %[low], %[k1]\nlw %[high], %[l1]\nlw %[value], %[l0]\nlw %[factor], %[k0]\n"
-          NN_MAX("%[sum]", "%[sum]", "%[low]") NN_MIN("%[sum]", "%[sum]", "%[high]")
-          NN_MAC("%[value]", "%[sum]", "%[factor]") "sra %[value], %[value], %[shift]"
+  __asm__("lw %[low], %[k1]\nlw %[high], %[l1]\nlw %[value], %[l0]\nlw %[factor], %[k0]\n" NN_MAX(
+              "%[sum]", "%[sum]", "%[low]") NN_MIN("%[sum]", "%[sum]", "%[high]")
+              NN_MAC("%[value]", "%[sum]", "%[factor]") "sra %[value], %[value], %[shift]"
           : [sum] "+r"(sum), [low] "=&r"(low), [high] "=&r"(high), [factor] "=&r"(factor),
             [value] "=&r"(value)
           : [k0] "m"(*(const nn_word_t*)kappa), [k1] "m"(*(const nn_word_t*)(kappa + 4)),

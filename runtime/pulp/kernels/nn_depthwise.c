@@ -11,14 +11,15 @@ typedef struct {
 } nn_plane_t;
 
 // A row beside whose codes there is padding, or whose codes are not bytes side by side.
-static NN_SMALL void nn_row_of_column(const nn_plane_t* of, int32_t in_y, int32_t first, uint8_t* to) {
+static NN_SMALL void nn_row_of_column(const nn_plane_t* of, int32_t in_y, int32_t first,
+                                      uint8_t* to) {
   const nn_call_t* call = of->call;
   for (int32_t kx = 0; kx < call->kernel_w; ++kx) {
     const int32_t x = first + kx * call->dilation_x;
     const int inside = x >= 0 && x < call->in_w;
-    to[kx] = (uint8_t)(inside ? nn_code(of->plane, in_y * call->in_w + x, call->in_bits,
-                                        call->in_signed)
-                              : 0);
+    to[kx] =
+        (uint8_t)(inside ? nn_code(of->plane, in_y * call->in_w + x, call->in_bits, call->in_signed)
+                         : 0);
   }
 }
 
@@ -28,7 +29,7 @@ static NN_SMALL void nn_row_of_column(const nn_plane_t* of, int32_t in_y, int32_
 static void nn_rows_by_words(const uint8_t* from, int32_t pitch, uint8_t* to, int32_t w,
                              int32_t rows) {
   __asm__ volatile(NN_LOOP("x0", "%[rows]", "4") NN_LW_BY("t0", "%[pitch]", "%[from]")
-                   NN_SW_BY("t0", "%[w]", "%[to]") NN_END_LOOP
+                       NN_SW_BY("t0", "%[w]", "%[to]") NN_END_LOOP
                    : [from] "+r"(from), [to] "+r"(to)
                    : [rows] "r"(rows), [pitch] "r"(pitch), [w] "r"(w)
                    : "memory", "t0");
@@ -97,6 +98,7 @@ static void nn_outputs(const nn_plane_t* of, int32_t x) {
 // Nine taps.
 
 #ifdef NN_XPULP
+// clang-format off
 // A column of results, as the library's loop: weights, kappa and lambda are loaded for each. `step`:
 // bytes of the column between windows; `row`: of the result between rows.
 #define NN_NINE(dot, sdot, norm, clip, halfwords)                                              \
@@ -124,6 +126,7 @@ static void nn_outputs(const nn_plane_t* of, int32_t x) {
   } else {                                                                       \
     NN_NINE(dot, sdot, NN_NINE_UNBOUND, NN_CLIP_U8, "32");                       \
   }
+// clang-format on
 
 // Windows of 3 bytes at the edge of the map, rows `pitch` apart, beside so many zeros.
 static void nn_edge(const uint8_t* from, int32_t pitch, int32_t zeros_left, int32_t zeros_right,
@@ -202,8 +205,8 @@ static void nn_nine_by_channel(nn_plane_t* of, int32_t channels, int32_t plane, 
 
 static int nn_is_nine(const nn_call_t* call) {
   return call->kernel_w == 3 && call->kernel_h == 3 && call->dilation_x == 1 &&
-         call->dilation_y == 1 && NN_BITS(call->in_bits) == 8 &&
-         call->pad_left < 3 && call->in_w > 2 && call->out_h > 0 && !nn_has_starts(call) &&
+         call->dilation_y == 1 && NN_BITS(call->in_bits) == 8 && call->pad_left < 3 &&
+         call->in_w > 2 && call->out_h > 0 && !nn_has_starts(call) &&
          nn_form(call) != NN_FORM_OTHER;
 }
 #endif

@@ -35,14 +35,14 @@ static void nn_add_pixel(const nn_call_t* call, int32_t pixel) {
 static void nn_requantize_pixel(const nn_call_t* call, int32_t pixel) {
   const uint8_t* in = call->in + pixel * nn_packed(call->in_c, call->in_bits);
   for (int32_t c = 0; c < call->out_c; ++c) {
-    const int32_t value = call->in_bits == 32
-                              ? (int32_t)nn_word(in + 4 * c)
-                              : nn_code(in, c, call->in_bits, call->in_signed);
+    const int32_t value = call->in_bits == 32 ? (int32_t)nn_word(in + 4 * c)
+                                              : nn_code(in, c, call->in_bits, call->in_signed);
     nn_finish(call, value, pixel, c);
   }
 }
 
 #ifdef NN_XPULP
+// clang-format off
 // n codes of 8 bits; a factor, a term and a shift of each operand and of their sum.
 #define NN_ADD_LOOP(halfwords, text)                                                             \
   __asm__ volatile(NN_LOOP("x0", "%[n]", halfwords) text NN_END_LOOP                             \
@@ -75,6 +75,7 @@ static void nn_requantize_pixel(const nn_call_t* call, int32_t pixel) {
   NN_ADD_LOOP("20", NN_ADD_LOADS(NN_LBU, NN_LBU) "mul t1, t1, %[m2]\nmul t0, t0, %[m1]\n"               \
                         "add t0, t0, t1\nsrl t0, t0, %[s]\n.insn r 0x33, 5, 0x08, t0, t0, x0\n"  \
                         NN_CLIP_U8("t0", "t0") "andi t0, t0, 255\n" NN_SB("t0", "1", "%[out]"))
+// clang-format on
 
 static int nn_adds_plainly(const nn_call_t* c) {
   return (c->offset1 | c->shift1 | c->offset2 | c->shift2 | c->offset | c->clip_operands) == 0 &&
@@ -90,7 +91,8 @@ static void nn_add_bytes(const nn_call_t* call, int32_t begin, int32_t n) {
   const uint8_t *a = call->in + begin, *b = call->in2 + begin;
   uint8_t* out = call->out + begin;
   if (n <= 0) return;
-  const int signs = (call->in_signed ? 4 : 0) + (call->in2_signed ? 2 : 0) + (call->out_signed ? 1 : 0);
+  const int signs =
+      (call->in_signed ? 4 : 0) + (call->in2_signed ? 2 : 0) + (call->out_signed ? 1 : 0);
   if (nn_adds_plainly(call) && (signs == 0 || signs == 7)) {
     if (signs == 7) {
       NN_ADD_PLAIN(NN_LB, NN_CLIP_S8);
@@ -110,14 +112,30 @@ static void nn_add_bytes(const nn_call_t* call, int32_t begin, int32_t n) {
     return;
   }
   switch (signs) {
-    case 0: NN_ADD_ANY(NN_LBU, NN_LBU, NN_CLIP_U8); break;
-    case 1: NN_ADD_ANY(NN_LBU, NN_LBU, NN_CLIP_S8); break;
-    case 2: NN_ADD_ANY(NN_LBU, NN_LB, NN_CLIP_U8); break;
-    case 3: NN_ADD_ANY(NN_LBU, NN_LB, NN_CLIP_S8); break;
-    case 4: NN_ADD_ANY(NN_LB, NN_LBU, NN_CLIP_U8); break;
-    case 5: NN_ADD_ANY(NN_LB, NN_LBU, NN_CLIP_S8); break;
-    case 6: NN_ADD_ANY(NN_LB, NN_LB, NN_CLIP_U8); break;
-    default: NN_ADD_ANY(NN_LB, NN_LB, NN_CLIP_S8); break;
+    case 0:
+      NN_ADD_ANY(NN_LBU, NN_LBU, NN_CLIP_U8);
+      break;
+    case 1:
+      NN_ADD_ANY(NN_LBU, NN_LBU, NN_CLIP_S8);
+      break;
+    case 2:
+      NN_ADD_ANY(NN_LBU, NN_LB, NN_CLIP_U8);
+      break;
+    case 3:
+      NN_ADD_ANY(NN_LBU, NN_LB, NN_CLIP_S8);
+      break;
+    case 4:
+      NN_ADD_ANY(NN_LB, NN_LBU, NN_CLIP_U8);
+      break;
+    case 5:
+      NN_ADD_ANY(NN_LB, NN_LBU, NN_CLIP_S8);
+      break;
+    case 6:
+      NN_ADD_ANY(NN_LB, NN_LB, NN_CLIP_U8);
+      break;
+    default:
+      NN_ADD_ANY(NN_LB, NN_LB, NN_CLIP_S8);
+      break;
   }
 }
 

@@ -3,10 +3,10 @@
 // signatures. Every core of the team calls a kernel with the same call; each does its share, and
 // all leave together.
 //
-// Activations lie [H][W][C] (an input of nn_depthwise [C][H][W]), weights [Co][Kh][Kw][Ci] (depthwise
-// [C][Kh][Kw]). Codes have 8, 4 or 2 bits, the first in the low bits; every pixel, every plane of a
-// depthwise input and the weights of every output channel begin at a byte. Addresses need no
-// alignment.
+// Activations lie [H][W][C] (an input of nn_depthwise [C][H][W]), weights [Co][Kh][Kw][Ci]
+// (depthwise [C][Kh][Kw]). Codes have 8, 4 or 2 bits, the first in the low bits; every pixel, every
+// plane of a depthwise input and the weights of every output channel begin at a byte. Addresses
+// need no alignment.
 #pragma once
 
 #include <stdint.h>
@@ -41,7 +41,8 @@ enum { NN_ADDRESSES = 8, NN_NUMBERS = 40 };  // of the fields that programs name
 
 // A result from an accumulator acc of channel c; everything wraps:
 //   norm: (kappa[c] * acc + lambda[c]) >> shift in norm_bits, its lower 32 bits; clamped: in 32
-//         bits of max(low, min(acc, high)), kappa[c] being int32 kappa, low and lambda[c] lambda, high
+//         bits of max(low, min(acc, high)), kappa[c] being int32 kappa, low and lambda[c] lambda,
+//         high
 //   else: (multiplier * acc + offset) >> shift in 32 bits
 // clipped to out_bits, signed or not; with out_bits 32, kept.
 

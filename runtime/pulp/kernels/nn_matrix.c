@@ -23,10 +23,11 @@ void nn_set_matrix(nn_matrix_t* m, const nn_call_t* call, nn_share_t channels, i
 static int32_t nn_row(const nn_matrix_t* m, int32_t sum, const uint8_t* column,
                       const uint8_t* weights) {
   const nn_call_t* call = m->call;
-  if (NN_BITS(call->weight_bits) == 8) return nn_dot(sum, column, weights, m->depth, call->in_signed);
+  if (NN_BITS(call->weight_bits) == 8)
+    return nn_dot(sum, column, weights, m->depth, call->in_signed);
   for (int32_t i = 0; i < m->depth; ++i) {
-    sum = nn_mac(sum, nn_byte(column[i], call->in_signed),
-                 nn_code(weights, i, call->weight_bits, 1));
+    sum =
+        nn_mac(sum, nn_byte(column[i], call->in_signed), nn_code(weights, i, call->weight_bits, 1));
   }
   return sum;
 }
@@ -91,9 +92,8 @@ void nn_run_sums(const uint8_t* column, const uint8_t* weights, const uint8_t* s
 
 // Two pixels.
 
-static __attribute__((noinline)) void nn_two_of_channel(const nn_matrix_t* m,
-                                                        const uint8_t* column, int32_t bytes,
-                                                        int32_t pixel, int32_t c) {
+static __attribute__((noinline)) void nn_two_of_channel(const nn_matrix_t* m, const uint8_t* column,
+                                                        int32_t bytes, int32_t pixel, int32_t c) {
   const nn_call_t* call = m->call;
   const nn_form_t form = nn_form(call);
   const uint8_t* weights = call->weights + c * m->row;
@@ -127,6 +127,7 @@ static __attribute__((noinline)) void nn_two_of_channels(const nn_matrix_t* m,
     for (uint8_t* end = out + (m->channels.end - first); out < end; ++out) {
       const uint8_t *x = column, *y = column + bytes;
       int32_t sum = call->has_bias ? (int32_t)nn_word(start) : 0, other = sum;
+// clang-format off
 #define NN_TWO_DOTS(dot)                                                                          \
   __asm__ volatile("beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "10") NN_LW("t0", "4", "%[w]") \
                    NN_LW("t1", "4", "%[x]") NN_LW("t2", "4", "%[y]") dot("%[s]", "t1", "t0")      \
@@ -137,6 +138,7 @@ static __attribute__((noinline)) void nn_two_of_channels(const nn_matrix_t* m,
                    : [s] "+r"(sum), [t] "+r"(other), [w] "+r"(w), [x] "+r"(x), [y] "+r"(y)        \
                    : [words] "r"(words), [left] "r"(left)                                         \
                    : "memory", "t0", "t1", "t2")
+      // clang-format on
       if (__builtin_expect(in_signed, 0)) {
         NN_TWO_DOTS(NN_SDOTSP);
       } else {
@@ -164,18 +166,18 @@ static __attribute__((noinline)) void nn_two_of_channels(const nn_matrix_t* m,
 
 // The results of a block. `kappa` and `lambda`: of its first channel; `to`, `next`: of that, of
 // either pixel.
-#define NN_PUT_BLOCK(norm, bytes, clip)                                                            \
-  do {                                                                                             \
-    const int32_t shift = norms.shift;                                                             \
-    const uint8_t *kappa = norms.kappa + bytes * c, *lambda = norms.lambda + bytes * c;            \
-    to[0] = (uint8_t)clip(norm(kappa, lambda, sums[0], shift));                                    \
-    next[0] = (uint8_t)clip(norm(kappa, lambda, sums[4], shift));                                  \
-    to[1] = (uint8_t)clip(norm(kappa + bytes, lambda + bytes, sums[1], shift));                    \
-    next[1] = (uint8_t)clip(norm(kappa + bytes, lambda + bytes, sums[5], shift));                  \
-    to[2] = (uint8_t)clip(norm(kappa + 2 * bytes, lambda + 2 * bytes, sums[2], shift));            \
-    next[2] = (uint8_t)clip(norm(kappa + 2 * bytes, lambda + 2 * bytes, sums[6], shift));          \
-    to[3] = (uint8_t)clip(norm(kappa + 3 * bytes, lambda + 3 * bytes, sums[3], shift));            \
-    next[3] = (uint8_t)clip(norm(kappa + 3 * bytes, lambda + 3 * bytes, sums[7], shift));          \
+#define NN_PUT_BLOCK(norm, bytes, clip)                                                   \
+  do {                                                                                    \
+    const int32_t shift = norms.shift;                                                    \
+    const uint8_t *kappa = norms.kappa + bytes * c, *lambda = norms.lambda + bytes * c;   \
+    to[0] = (uint8_t)clip(norm(kappa, lambda, sums[0], shift));                           \
+    next[0] = (uint8_t)clip(norm(kappa, lambda, sums[4], shift));                         \
+    to[1] = (uint8_t)clip(norm(kappa + bytes, lambda + bytes, sums[1], shift));           \
+    next[1] = (uint8_t)clip(norm(kappa + bytes, lambda + bytes, sums[5], shift));         \
+    to[2] = (uint8_t)clip(norm(kappa + 2 * bytes, lambda + 2 * bytes, sums[2], shift));   \
+    next[2] = (uint8_t)clip(norm(kappa + 2 * bytes, lambda + 2 * bytes, sums[6], shift)); \
+    to[3] = (uint8_t)clip(norm(kappa + 3 * bytes, lambda + 3 * bytes, sums[3], shift));   \
+    next[3] = (uint8_t)clip(norm(kappa + 3 * bytes, lambda + 3 * bytes, sums[7], shift)); \
   } while (0)
 
 static __attribute__((noinline)) void nn_put_wide_block(const nn_norms_t* norms,
@@ -191,9 +193,8 @@ static __attribute__((noinline)) void nn_put_wide_block(const nn_norms_t* norms,
 }
 
 // With starts and forms of any kind.
-static NN_SMALL void nn_any_block(const nn_matrix_t* m, nn_form_t form,
-                                                   const uint8_t* column, int32_t bytes,
-                                                   int32_t pixel, int32_t c) {
+static NN_SMALL void nn_any_block(const nn_matrix_t* m, nn_form_t form, const uint8_t* column,
+                                  int32_t bytes, int32_t pixel, int32_t c) {
   const nn_call_t* call = m->call;
   int32_t sums[8];
   for (int32_t i = 0; i < 8; ++i) sums[i] = nn_start(call, pixel + (i >> 2), c + (i & 3));
@@ -254,10 +255,11 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
 // Four pixels.
 
 #ifdef NN_XPULP
-// What becomes of the accumulators of a block: they go to sums, or codes of them to the result. With
-// kSums they start there, too, else at 0.
+// What becomes of the accumulators of a block: they go to sums, or codes of them to the result.
+// With kSums they start there, too, else at 0.
 enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8, kToSums };
 
+// clang-format off
 #define NN_QUAD_DOT(dot, x, s0, s1, s2, s3) \
   dot(s0, x, "t0") dot(s1, x, "t1") dot(s2, x, "t2") dot(s3, x, "t3")
 
@@ -300,6 +302,7 @@ enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8, kToSums };
   op " s3, 20(sp)\n" op " s4, 24(sp)\n" op " s5, 28(sp)\n" op " s6, 32(sp)\n"              \
   op " s7, 36(sp)\n" op " s8, 40(sp)\n" op " s9, 44(sp)\n" op " s10, 48(sp)\n"             \
   op " s11, 52(sp)\n"
+// clang-format on
 
 // All registers but sp, gp and tp: 16 accumulators, 4 words of weights, 2 of activations, for
 // either a pointer and two steps.

@@ -7,19 +7,19 @@
 #ifdef NN_XPULP
 // Blocks of 4 channels x 4 pixels: what the assembly reads, at the offsets that it names.
 typedef struct {
-  const uint8_t* weights;        // 0: of the next block
-  int32_t row, row_back;         // 4, 8: to the next channel's; from the last to the next word
-  const uint8_t* columns;        // 12
-  int32_t column, column_back;   // 16, 20: as for weights
-  int32_t words, left;           // 24, 28: of a column
-  const uint8_t *kappa, *lambda; // 32, 36: of the next channel
-  int32_t norm_step, shift;      // 40, 44
-  uint8_t* out;                  // 48: of the next channel
-  int32_t pixel, pixel_back;     // 52, 56: to the next pixel's, from the last to the next channel
-  int32_t blocks;                // 60
-  int32_t finish;                // 64: what becomes of accumulators
-  int32_t sums[4][4];            // 68: [pixel][channel]
-  int32_t in_signed;             // 132
+  const uint8_t* weights;         // 0: of the next block
+  int32_t row, row_back;          // 4, 8: to the next channel's; from the last to the next word
+  const uint8_t* columns;         // 12
+  int32_t column, column_back;    // 16, 20: as for weights
+  int32_t words, left;            // 24, 28: of a column
+  const uint8_t *kappa, *lambda;  // 32, 36: of the next channel
+  int32_t norm_step, shift;       // 40, 44
+  uint8_t* out;                   // 48: of the next channel
+  int32_t pixel, pixel_back;      // 52, 56: to the next pixel's, from the last to the next channel
+  int32_t blocks;                 // 60
+  int32_t finish;                 // 64: what becomes of accumulators
+  int32_t sums[4][4];             // 68: [pixel][channel]
+  int32_t in_signed;              // 132
   // Where each product begins again.
   const uint8_t *first_weights, *first_kappa, *first_lambda;
   uint8_t* first_out;
@@ -48,6 +48,7 @@ void nn_set_matrix(nn_matrix_t* matrix, const nn_call_t* call, nn_share_t channe
 // For columns that lie `bytes` apart.
 void nn_set_quads(const nn_matrix_t* matrix, int32_t bytes);
 
+// clang-format off
 // A channel's products with a column, by words and by what is left of bytes.
 #define NN_CHANNEL_DOT(dot)                                                                       \
   __asm__ volatile("beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "6") NN_LW("t0", "4", "%[w]")  \
@@ -58,6 +59,7 @@ void nn_set_quads(const nn_matrix_t* matrix, int32_t bytes);
                    : [s] "+r"(sum), [w] "+r"(w), [x] "+r"(x)                                      \
                    : [words] "r"(words), [left] "r"(left)                                         \
                    : "memory", "t0", "t1")
+// clang-format on
 
 // Results [out, end) of 8 bits of one column of `depth` bytes. A channel's start, kappa and lambda
 // are so many bytes behind those before. `form`: none of NN_FORM_OTHER.

@@ -232,10 +232,10 @@ static inline void nn_put_codes(uint8_t* to, int32_t bits, int32_t a, int32_t b,
 }
 
 // Two pixels of four channels from c on, whose first code is the first of a byte.
-#define NN_TWO_OF_FOUR(norm)                                                                      \
-  for (int32_t i = 0; i < 4; ++i, kappa += step, lambda += step) {                                \
-    codes[i] = nn_min(nn_max(norm(kappa, lambda, sums[i], shift), low), high);                    \
-    codes[4 + i] = nn_min(nn_max(norm(kappa, lambda, sums[4 + i], shift), low), high);            \
+#define NN_TWO_OF_FOUR(norm)                                                           \
+  for (int32_t i = 0; i < 4; ++i, kappa += step, lambda += step) {                     \
+    codes[i] = nn_min(nn_max(norm(kappa, lambda, sums[i], shift), low), high);         \
+    codes[4 + i] = nn_min(nn_max(norm(kappa, lambda, sums[4 + i], shift), low), high); \
   }
 static __attribute__((noinline)) void nn_put_block(const nn_results_t* r, const int32_t sums[8],
                                                    int32_t pixel, int32_t c) {
@@ -396,14 +396,13 @@ void nn_mixed_depthwise(const nn_call_t* call, nn_share_t channels, uint8_t* col
   const int32_t down = call->stride_y * w, out_row = call->out_w * results.pixel;
   const int32_t out_h = call->out_h, nine = w == 3 && call->kernel_h == 3;
   uint8_t unpacked[64];
-  nn_strip_t strip = {.plane = call->in + channels.begin * plane,
-                      .pitch = call->in_w * bits,
-                      .rows = call->in_h};
+  nn_strip_t strip = {
+      .plane = call->in + channels.begin * plane, .pitch = call->in_w * bits, .rows = call->in_h};
   for (int32_t c = channels.begin; c < channels.end; ++c, strip.plane += plane) {
     const uint8_t* weights = call->weights + c * filter;
     const int32_t start = nn_start(call, 0, c);
-    const uint8_t *kappa = results.kappa + c * results.step;
-    const uint8_t *lambda = results.lambda + c * results.step;
+    const uint8_t* kappa = results.kappa + c * results.step;
+    const uint8_t* lambda = results.lambda + c * results.step;
     if (call->weight_bits != 8) {
       nn_unpack_codes(weights, unpacked, taps, call->weight_bits, 1);
       weights = unpacked;

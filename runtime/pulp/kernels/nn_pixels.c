@@ -35,6 +35,7 @@ typedef struct {
   int32_t channels, count, stride, pixel;  // results of a row; bytes between windows, and results
 } nn_quad_row_t;
 
+// clang-format off
 #define NN_PLANE_LOADS                                                                    \
   NN_LW_BY("t0", "%[step]", "%[r0]") NN_LW_BY("t1", "%[step]", "%[r1]")                   \
   NN_LW_BY("t2", "%[step]", "%[r2]")
@@ -94,6 +95,7 @@ typedef struct {
       }                                                                                  \
     }                                                                                    \
   }
+// clang-format on
 
 NN_QUAD_ROW(nn_row_u8_u8, NN_DOTUSP, NN_SDOTUSP, NN_UNBOUND, 0, NN_CLIP_U8, "22", "38")
 NN_QUAD_ROW(nn_row_u8_s8, NN_DOTUSP, NN_SDOTUSP, NN_UNBOUND, 0, NN_CLIP_S8, "22", "38")
@@ -115,6 +117,7 @@ static nn_run_row_t nn_run_row(const nn_call_t* call) {
                (call->out_signed ? 1 : 0)];
 }
 
+// clang-format off
 #define NN_PLANE_SUM(sdot)                                                                        \
   __asm__ volatile(NN_PLANE_LOADS NN_PLANE_DOTS(sdot, sdot, "%[s]", "%[w0]", "%[w1]", "%[w2]")    \
                    : [r0] "+r"(r0), [r1] "+r"(r1), [r2] "+r"(r2), [s] "+r"(s0)                    \
@@ -128,6 +131,7 @@ static nn_run_row_t nn_run_row(const nn_call_t* call) {
                    : [w0] "r"(w0), [w1] "r"(w1), [w2] "r"(w2), [v0] "r"(v0), [v1] "r"(v1),        \
                      [v2] "r"(v2)                                                                 \
                    : "memory", "t0", "t1", "t2")
+// clang-format on
 
 // Batch norm in 64 bits; accumulators start at `starts` or 0.
 static __attribute__((noinline)) void nn_row_of_64(const nn_quad_row_t* row, const uint8_t* starts,
@@ -167,9 +171,8 @@ static __attribute__((noinline)) void nn_row_of_64(const nn_quad_row_t* row, con
 }
 
 // Other accumulators that start at something.
-static NN_SMALL void nn_row_by_sums(const nn_call_t* call,
-                                                     const nn_quad_row_t* row, int32_t pixel,
-                                                     int32_t channel) {
+static NN_SMALL void nn_row_by_sums(const nn_call_t* call, const nn_quad_row_t* row, int32_t pixel,
+                                    int32_t channel) {
   const nn_form_t form = nn_form(call);
   for (int32_t i = 0; i < row->channels; ++i) {
     const int32_t start = nn_start(call, 0, channel + i);
@@ -188,21 +191,19 @@ static NN_SMALL void nn_row_by_sums(const nn_call_t* call,
 // Four pixels of four channels into four planes, `words` times.
 static void nn_turn(const uint8_t* from, int32_t pixel, uint8_t* to, int32_t pitch, int32_t words) {
   __asm__ volatile(
-      NN_LOOP("x0", "%[count]", "40")
-      NN_LW_BY("t0", "%[pixel]", "%[from]") NN_LW_BY("t1", "%[pixel]", "%[from]")
-      NN_LW_BY("t2", "%[pixel]", "%[from]") NN_LW_BY("t3", "%[pixel]", "%[from]")
-      "mv t4, t0\nmv t5, t2\n"
-      NN_SHUFFLE2("t0", "t1", "%[low]") NN_SHUFFLE2("t4", "t1", "%[high]")
-      NN_SHUFFLE2("t2", "t3", "%[low]") NN_SHUFFLE2("t5", "t3", "%[high]")
-      "mv t1, t0\nmv t3, t4\n"
-      NN_SHUFFLE2("t0", "t2", "%[even]") NN_SHUFFLE2("t1", "t2", "%[odd]")
-      NN_SHUFFLE2("t4", "t5", "%[even]") NN_SHUFFLE2("t3", "t5", "%[odd]")
-      NN_SW_BY("t0", "%[pitch]", "%[to]") NN_SW_BY("t1", "%[pitch]", "%[to]")
-      NN_SW_BY("t4", "%[pitch]", "%[to]") NN_SW_BY("t3", "%[back]", "%[to]") NN_END_LOOP
+      NN_LOOP("x0", "%[count]", "40") NN_LW_BY("t0", "%[pixel]", "%[from]") NN_LW_BY(
+          "t1", "%[pixel]", "%[from]") NN_LW_BY("t2", "%[pixel]", "%[from]")
+          NN_LW_BY("t3", "%[pixel]", "%[from]") "mv t4, t0\nmv t5, t2\n" NN_SHUFFLE2(
+              "t0", "t1", "%[low]") NN_SHUFFLE2("t4", "t1", "%[high]")
+              NN_SHUFFLE2("t2", "t3", "%[low]") NN_SHUFFLE2(
+                  "t5", "t3", "%[high]") "mv t1, t0\nmv t3, t4\n" NN_SHUFFLE2("t0", "t2", "%[even]")
+                  NN_SHUFFLE2("t1", "t2", "%[odd]") NN_SHUFFLE2("t4", "t5", "%[even]")
+                      NN_SHUFFLE2("t3", "t5", "%[odd]") NN_SW_BY("t0", "%[pitch]", "%[to]")
+                          NN_SW_BY("t1", "%[pitch]", "%[to]") NN_SW_BY("t4", "%[pitch]", "%[to]")
+                              NN_SW_BY("t3", "%[back]", "%[to]") NN_END_LOOP
       : [from] "+r"(from), [to] "+r"(to)
       : [pixel] "r"(pixel), [pitch] "r"(pitch), [back] "r"(4 - 3 * pitch), [count] "r"(words),
-        [low] "r"(0x05010400), [high] "r"(0x07030602), [even] "r"(0x05040100),
-        [odd] "r"(0x07060302)
+        [low] "r"(0x05010400), [high] "r"(0x07030602), [even] "r"(0x05040100), [odd] "r"(0x07060302)
       : "memory", "t0", "t1", "t2", "t3", "t4", "t5");
 }
 

@@ -37,6 +37,7 @@ static NN_SMALL int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t 
 
 // sum + the codes of `rows` rows of `taps`, which lie `step` and `line` bytes apart.
 #ifdef NN_XPULP
+// clang-format off
 #define NN_SUM_ROWS(load, halfwords, last)                                                       \
   __asm__ volatile(NN_LOOP("x1", "%[rows]", halfwords) NN_LOOP("x0", "%[pairs]", "8")            \
                    load("t0", "%[step]", "%[from]") load("t1", "%[step]", "%[from]")             \
@@ -45,8 +46,9 @@ static NN_SMALL int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t 
                    : [sum] "+r"(sum), [from] "+r"(from)                                          \
                    : [step] "r"(step), [pairs] "r"(pairs), [skip] "r"(skip), [rows] "r"(rows)    \
                    : "memory", "t0", "t1")
-static NN_SMALL uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t step,
-                                      int32_t line, int32_t taps, int32_t rows, int is_signed) {
+// clang-format on
+static NN_SMALL uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t step, int32_t line,
+                                      int32_t taps, int32_t rows, int is_signed) {
   const int32_t pairs = taps >> 1, skip = line - 2 * pairs * step;
   if (pairs > 0 && rows > 0 && (taps & 1) == 0) {
     if (is_signed) {
@@ -78,8 +80,8 @@ static inline uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t s
 #endif
 
 // Of a window that begins at `from`.
-static NN_SMALL uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8_t* from, int32_t rows,
-                       int32_t taps, int32_t c) {
+static NN_SMALL uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8_t* from,
+                                int32_t rows, int32_t taps, int32_t c) {
   const int32_t pixel = nn_packed(call->in_c, call->in_bits), line = call->in_w * pixel;
   for (; rows > 0; --rows, from += line) {
     for (int32_t i = 0; i < taps; ++i) {
@@ -91,8 +93,9 @@ static NN_SMALL uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8
 
 #ifdef NN_XPULP
 // Unsigned codes of 8 bits, of windows of two columns or more.
-static void nn_average_bytes(const nn_call_t* call, const uint8_t* begin, uint8_t* out, int32_t line,
-                             int32_t taps, int32_t rows, int32_t log, nn_share_t channels) {
+static void nn_average_bytes(const nn_call_t* call, const uint8_t* begin, uint8_t* out,
+                             int32_t line, int32_t taps, int32_t rows, int32_t log,
+                             nn_share_t channels) {
   const int32_t step = call->in_c, shift = call->shift, is_signed = call->out_signed;
   const int32_t pairs = taps >> 1, odd = taps & 1, skip = line - 2 * pairs * step;
   const uint32_t multiplier = (uint32_t)call->multiplier, offset = (uint32_t)call->offset;
@@ -121,7 +124,8 @@ static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_sha
   const int32_t step = nn_packed(call->in_c, call->in_bits), line = call->in_w * step;
   const uint8_t* from = call->in + of_y.begin * line + of_x.begin * step;
   uint8_t* out = call->out + pixel * nn_packed(call->out_c, call->out_bits);
-  const int starts = nn_has_starts(call), in_signed = call->in_signed, bytes = NN_BITS(call->in_bits) == 8;
+  const int starts = nn_has_starts(call), in_signed = call->in_signed,
+            bytes = NN_BITS(call->in_bits) == 8;
 #ifdef NN_XPULP
   if (bytes && call->out_bits == 8 && !in_signed && !starts && !call->sums_out && taps > 1 &&
       rows > 0) {
@@ -170,12 +174,14 @@ void nn_avgpool_Co(const nn_call_t* call) {
 // Bytes by words, of which there are some.
 static inline __attribute__((always_inline)) void nn_raise_words(uint8_t* to, const uint8_t* from,
                                                                  int32_t words, int is_signed) {
+// clang-format off
 #define NN_RAISE(max)                                                                             \
   __asm__ volatile(NN_LOOP("x0", "%[count]", "8") "lw t0, 0(%[to])\n" NN_LW("t1", "4", "%[from]") \
                    ".insn r 0x57, 1, " max ", t0, t0, t1\n" NN_SW("t0", "4", "%[to]") NN_END_LOOP \
                    : [to] "+r"(to), [from] "+r"(from)                                             \
                    : [count] "r"(words)                                                           \
                    : "memory", "t0", "t1")
+  // clang-format on
   if (is_signed) {
     NN_RAISE("0x18");  // pv.max.b
   } else {
@@ -249,7 +255,8 @@ static void nn_maxima_of_row(const nn_call_t* call, int32_t y) {
 // Whole rows at a time, where pixels end at the end of a byte.
 static void nn_maxima_of_rows(const nn_call_t* call, int32_t y) {
   const nn_share_t rows = nn_rows(call, y);
-  const int32_t whole = (call->in_c * call->in_bits & 7) == 0, pixel = nn_packed(call->in_c, call->in_bits);
+  const int32_t whole = (call->in_c * call->in_bits & 7) == 0,
+                pixel = nn_packed(call->in_c, call->in_bits);
   const int32_t codes = whole ? call->out_w * call->in_c : call->in_c;
   const int32_t bytes = whole ? call->out_w * pixel : pixel;
   for (int32_t x = 0; x < (whole ? 1 : call->out_w); ++x) {

@@ -2,6 +2,7 @@
 // an assembler which does not know them will do. Registers and constants are strings.
 #pragma once
 
+// clang-format off
 // rd = memory at rs1, which then moves on, by a constant or a register.
 #define NN_LW(rd, step, rs1) ".insn i 0x0b, 2, " rd ", " step "(" rs1 ")\n"
 #define NN_LW_BY(rd, step, rs1) ".insn r 0x0b, 7, 0x10, " rd ", " rs1 ", " step "\n"
@@ -46,4 +47,5 @@
 #define NN_LOOP(level, count, halfwords) \
   ".balign 4\n.option push\n.option norvc\n.option norelax\n" \
   ".insn i 0x7b, 4, " level ", " count ", " halfwords "\n"
+// clang-format on
 #define NN_END_LOOP ".option pop\n"

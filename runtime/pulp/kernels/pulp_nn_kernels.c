@@ -17,32 +17,32 @@ static void nn_set_norm(nn_call_t* call, void* k, void* lambda, int32_t bits, ui
   call->narrow = relu;
 }
 
-#define NN_CONVOLUTION(name, norm_t, kernel)                                                      \
-  PULP_NN_CONVOLUTION(name, norm_t) {                                                             \
-    nn_call_t call = {.in = (uint8_t*)pInBuffer,                                                  \
-                      .weights = (uint8_t*)pWeight,                                               \
-                      .out = pOutBuffer,                                                          \
-                      .scratch = pIm2ColBuffer,                                                   \
-                      .in_w = dim_in_x,                                                           \
-                      .in_h = dim_in_y,                                                           \
-                      .in_c = ch_in,                                                              \
-                      .out_w = dim_out_x,                                                         \
-                      .out_h = dim_out_y,                                                         \
-                      .out_c = ch_out,                                                            \
-                      .kernel_w = dim_kernel_x,                                                   \
-                      .kernel_h = dim_kernel_y,                                                   \
-                      .stride_x = stride_x,                                                       \
-                      .stride_y = stride_y,                                                       \
-                      .dilation_x = 1,                                                            \
-                      .dilation_y = 1,                                                            \
-                      .pad_top = padding_y_top,                                                   \
-                      .pad_bottom = padding_y_bottom,                                             \
-                      .pad_left = padding_x_left,                                                 \
-                      .pad_right = padding_x_right,                                               \
-                      .bias8 = bias};                                                             \
-    nn_set_norm(&call, k, lambda, 8 * (int32_t)sizeof(norm_t), out_mult, out_shift, flag_relu,    \
-                flag_batch_norm);                                                                 \
-    kernel(&call);                                                                                \
+#define NN_CONVOLUTION(name, norm_t, kernel)                                                   \
+  PULP_NN_CONVOLUTION(name, norm_t) {                                                          \
+    nn_call_t call = {.in = (uint8_t*)pInBuffer,                                               \
+                      .weights = (uint8_t*)pWeight,                                            \
+                      .out = pOutBuffer,                                                       \
+                      .scratch = pIm2ColBuffer,                                                \
+                      .in_w = dim_in_x,                                                        \
+                      .in_h = dim_in_y,                                                        \
+                      .in_c = ch_in,                                                           \
+                      .out_w = dim_out_x,                                                      \
+                      .out_h = dim_out_y,                                                      \
+                      .out_c = ch_out,                                                         \
+                      .kernel_w = dim_kernel_x,                                                \
+                      .kernel_h = dim_kernel_y,                                                \
+                      .stride_x = stride_x,                                                    \
+                      .stride_y = stride_y,                                                    \
+                      .dilation_x = 1,                                                         \
+                      .dilation_y = 1,                                                         \
+                      .pad_top = padding_y_top,                                                \
+                      .pad_bottom = padding_y_bottom,                                          \
+                      .pad_left = padding_x_left,                                              \
+                      .pad_right = padding_x_right,                                            \
+                      .bias8 = bias};                                                          \
+    nn_set_norm(&call, k, lambda, 8 * (int32_t)sizeof(norm_t), out_mult, out_shift, flag_relu, \
+                flag_batch_norm);                                                              \
+    kernel(&call);                                                                             \
   }
 
 NN_CONVOLUTION(pulp_nn_conv_Ho_parallel, int32_t, nn_conv_Ho)
@@ -58,33 +58,33 @@ NN_CONVOLUTION(pulp_nn_pointwise_Ho_parallel_64, int64_t, nn_conv_Ho)
 NN_CONVOLUTION(pulp_nn_pointwise_HoWo_parallel_64, int64_t, nn_conv_HoWo)
 NN_CONVOLUTION(pulp_nn_pointwise_Co_parallel_64, int64_t, nn_conv_Co)
 
-#define NN_DEPTHWISE(name, norm_t)                                                                \
-  PULP_NN_DEPTHWISE(name, norm_t) {                                                               \
-    nn_call_t call = {.in = (uint8_t*)Im_in,                                                      \
-                      .weights = (uint8_t*)wt,                                                    \
-                      .out = Im_out,                                                              \
-                      .scratch = bufferC,                                                         \
-                      .in_w = dim_im_in_x,                                                        \
-                      .in_h = dim_im_in_y,                                                        \
-                      .in_c = ch_im_in,                                                           \
-                      .out_w = dim_im_out_x,                                                      \
-                      .out_h = dim_im_out_y,                                                      \
-                      .out_c = ch_im_out,                                                         \
-                      .kernel_w = dim_kernel_x,                                                   \
-                      .kernel_h = dim_kernel_y,                                                   \
-                      .stride_x = stride_x,                                                       \
-                      .stride_y = stride_y,                                                       \
-                      .dilation_x = 1,                                                            \
-                      .dilation_y = 1,                                                            \
-                      .pad_top = padding_y_top,                                                   \
-                      .pad_bottom = padding_y_bottom,                                             \
-                      .pad_left = padding_x_left,                                                 \
-                      .pad_right = padding_x_right,                                               \
-                      .bias8 = bias};                                                             \
-    (void)bufferB;                                                                                \
-    nn_set_norm(&call, k, lambda, 8 * (int32_t)sizeof(norm_t), out_mult, out_shift, FLAG_RELU,    \
-                FLAG_BATCH_NORM);                                                                 \
-    nn_depthwise(&call);                                                                          \
+#define NN_DEPTHWISE(name, norm_t)                                                             \
+  PULP_NN_DEPTHWISE(name, norm_t) {                                                            \
+    nn_call_t call = {.in = (uint8_t*)Im_in,                                                   \
+                      .weights = (uint8_t*)wt,                                                 \
+                      .out = Im_out,                                                           \
+                      .scratch = bufferC,                                                      \
+                      .in_w = dim_im_in_x,                                                     \
+                      .in_h = dim_im_in_y,                                                     \
+                      .in_c = ch_im_in,                                                        \
+                      .out_w = dim_im_out_x,                                                   \
+                      .out_h = dim_im_out_y,                                                   \
+                      .out_c = ch_im_out,                                                      \
+                      .kernel_w = dim_kernel_x,                                                \
+                      .kernel_h = dim_kernel_y,                                                \
+                      .stride_x = stride_x,                                                    \
+                      .stride_y = stride_y,                                                    \
+                      .dilation_x = 1,                                                         \
+                      .dilation_y = 1,                                                         \
+                      .pad_top = padding_y_top,                                                \
+                      .pad_bottom = padding_y_bottom,                                          \
+                      .pad_left = padding_x_left,                                              \
+                      .pad_right = padding_x_right,                                            \
+                      .bias8 = bias};                                                          \
+    (void)bufferB;                                                                             \
+    nn_set_norm(&call, k, lambda, 8 * (int32_t)sizeof(norm_t), out_mult, out_shift, FLAG_RELU, \
+                FLAG_BATCH_NORM);                                                              \
+    nn_depthwise(&call);                                                                       \
   }
 
 NN_DEPTHWISE(pulp_nn_depthwise_generic, int32_t)
@@ -120,27 +120,27 @@ static void nn_short_linear(const uint8_t* in, uint8_t* out, const int8_t* weigh
   const int32_t begin = share.begin;
   nn_run_channels(step == 8 ? NN_FORM_NORM_64 : NN_FORM_NORM, in,
                   (const uint8_t*)weights + begin * ins, ins, out + begin, out + share.end,
-                  (const uint8_t*)&zero, 0, (const uint8_t*)k + begin * step, (const uint8_t*)lambda + begin * step, step,
-                  shift, 0, 0);
+                  (const uint8_t*)&zero, 0, (const uint8_t*)k + begin * step,
+                  (const uint8_t*)lambda + begin * step, step, shift, 0, 0);
   pi_cl_team_barrier();
 }
-#define NN_SHORT_LINEAR(norm_t)                                                                   \
-  if (bias == NULL && flag_relu && flag_batch_norm) {                                             \
-    nn_short_linear(pInBuffer, pOutBuffer, pWeights, k, lambda, (int32_t)sizeof(norm_t),          \
-                    out_shift, dim_vec, num_o_neurons);                                           \
-    return;                                                                                       \
+#define NN_SHORT_LINEAR(norm_t)                                                          \
+  if (bias == NULL && flag_relu && flag_batch_norm) {                                    \
+    nn_short_linear(pInBuffer, pOutBuffer, pWeights, k, lambda, (int32_t)sizeof(norm_t), \
+                    out_shift, dim_vec, num_o_neurons);                                  \
+    return;                                                                              \
   }
 #else
 #define NN_SHORT_LINEAR(norm_t)
 #endif
 
-#define NN_LINEAR(name, norm_t)                                                                   \
-  PULP_NN_LINEAR(name, norm_t) {                                                                  \
-    NN_SHORT_LINEAR(norm_t)                                                                       \
-    nn_call_t call = nn_vector(pInBuffer, bias, pOutBuffer, pWeights, dim_vec, num_o_neurons);    \
-    nn_set_norm(&call, k, lambda, 8 * (int32_t)sizeof(norm_t), out_mult, out_shift, flag_relu,    \
-                flag_batch_norm);                                                                 \
-    nn_linear(&call);                                                                             \
+#define NN_LINEAR(name, norm_t)                                                                \
+  PULP_NN_LINEAR(name, norm_t) {                                                               \
+    NN_SHORT_LINEAR(norm_t)                                                                    \
+    nn_call_t call = nn_vector(pInBuffer, bias, pOutBuffer, pWeights, dim_vec, num_o_neurons); \
+    nn_set_norm(&call, k, lambda, 8 * (int32_t)sizeof(norm_t), out_mult, out_shift, flag_relu, \
+                flag_batch_norm);                                                              \
+    nn_linear(&call);                                                                          \
   }
 
 NN_LINEAR(pulp_nn_linear, int32_t)

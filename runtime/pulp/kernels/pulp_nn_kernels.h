@@ -6,15 +6,15 @@
 
 #include <stdint.h>
 
-#define PULP_NN_CONVOLUTION(name, norm_t)                                                         \
-  void name(const uint8_t* pInBuffer, uint8_t* pIm2ColBuffer, const int8_t* bias,                 \
-            uint8_t* pOutBuffer, const int8_t* pWeight, norm_t* k, norm_t* lambda,                \
-            const uint16_t out_mult, const uint16_t out_shift, const uint16_t dim_in_x,           \
-            const uint16_t dim_in_y, const uint16_t ch_in, const uint16_t dim_out_x,              \
-            const uint16_t dim_out_y, const uint16_t ch_out, const uint16_t dim_kernel_x,         \
-            const uint16_t dim_kernel_y, const uint16_t padding_y_top,                            \
-            const uint16_t padding_y_bottom, const uint16_t padding_x_left,                       \
-            const uint16_t padding_x_right, const uint16_t stride_x, const uint16_t stride_y,     \
+#define PULP_NN_CONVOLUTION(name, norm_t)                                                     \
+  void name(const uint8_t* pInBuffer, uint8_t* pIm2ColBuffer, const int8_t* bias,             \
+            uint8_t* pOutBuffer, const int8_t* pWeight, norm_t* k, norm_t* lambda,            \
+            const uint16_t out_mult, const uint16_t out_shift, const uint16_t dim_in_x,       \
+            const uint16_t dim_in_y, const uint16_t ch_in, const uint16_t dim_out_x,          \
+            const uint16_t dim_out_y, const uint16_t ch_out, const uint16_t dim_kernel_x,     \
+            const uint16_t dim_kernel_y, const uint16_t padding_y_top,                        \
+            const uint16_t padding_y_bottom, const uint16_t padding_x_left,                   \
+            const uint16_t padding_x_right, const uint16_t stride_x, const uint16_t stride_y, \
             int flag_relu, int flag_batch_norm)
 
 PULP_NN_CONVOLUTION(pulp_nn_conv_Ho_parallel, int32_t);
@@ -30,15 +30,15 @@ PULP_NN_CONVOLUTION(pulp_nn_pointwise_Ho_parallel_64, int64_t);
 PULP_NN_CONVOLUTION(pulp_nn_pointwise_HoWo_parallel_64, int64_t);
 PULP_NN_CONVOLUTION(pulp_nn_pointwise_Co_parallel_64, int64_t);
 
-#define PULP_NN_DEPTHWISE(name, norm_t)                                                           \
-  void name(const uint8_t* Im_in, uint8_t* bufferC, const int8_t* bias, uint8_t* Im_out,          \
-            const int8_t* wt, uint8_t* bufferB, norm_t* k, norm_t* lambda, uint16_t out_mult,     \
-            uint16_t out_shift, const uint16_t dim_im_in_x, const uint16_t dim_im_in_y,           \
-            const uint16_t ch_im_in, const uint16_t dim_im_out_x, const uint16_t dim_im_out_y,    \
-            const uint16_t ch_im_out, const uint16_t dim_kernel_x, const uint16_t dim_kernel_y,   \
-            const uint16_t padding_y_top, const uint16_t padding_y_bottom,                        \
-            const uint16_t padding_x_left, const uint16_t padding_x_right,                        \
-            const uint16_t stride_x, const uint16_t stride_y, int8_t FLAG_RELU,                   \
+#define PULP_NN_DEPTHWISE(name, norm_t)                                                         \
+  void name(const uint8_t* Im_in, uint8_t* bufferC, const int8_t* bias, uint8_t* Im_out,        \
+            const int8_t* wt, uint8_t* bufferB, norm_t* k, norm_t* lambda, uint16_t out_mult,   \
+            uint16_t out_shift, const uint16_t dim_im_in_x, const uint16_t dim_im_in_y,         \
+            const uint16_t ch_im_in, const uint16_t dim_im_out_x, const uint16_t dim_im_out_y,  \
+            const uint16_t ch_im_out, const uint16_t dim_kernel_x, const uint16_t dim_kernel_y, \
+            const uint16_t padding_y_top, const uint16_t padding_y_bottom,                      \
+            const uint16_t padding_x_left, const uint16_t padding_x_right,                      \
+            const uint16_t stride_x, const uint16_t stride_y, int8_t FLAG_RELU,                 \
             int8_t FLAG_BATCH_NORM)
 
 PULP_NN_DEPTHWISE(pulp_nn_depthwise_generic, int32_t);
@@ -46,9 +46,9 @@ PULP_NN_DEPTHWISE(pulp_nn_depthwise_generic_less_4_weights, int32_t);
 PULP_NN_DEPTHWISE(pulp_nn_depthwise_generic_64, int64_t);
 PULP_NN_DEPTHWISE(pulp_nn_depthwise_generic_less_4_weights_64, int64_t);
 
-#define PULP_NN_LINEAR(name, norm_t)                                                             \
-  void name(uint8_t* pInBuffer, int8_t* bias, uint8_t* pOutBuffer, int8_t* pWeights, norm_t* k,   \
-            norm_t* lambda, uint16_t out_mult, int8_t out_shift, uint16_t dim_vec,                \
+#define PULP_NN_LINEAR(name, norm_t)                                                            \
+  void name(uint8_t* pInBuffer, int8_t* bias, uint8_t* pOutBuffer, int8_t* pWeights, norm_t* k, \
+            norm_t* lambda, uint16_t out_mult, int8_t out_shift, uint16_t dim_vec,              \
             uint16_t num_o_neurons, int flag_relu, int flag_batch_norm)
 
 PULP_NN_LINEAR(pulp_nn_linear, int32_t);
