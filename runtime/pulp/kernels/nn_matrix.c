@@ -19,6 +19,33 @@ void nn_set_matrix(nn_matrix_t* m, const nn_call_t* call, nn_share_t channels, i
 #endif
 }
 
+// Where the accumulators of four channels from c on start, of pixel after pixel; and where they are
+// left.
+static inline void nn_four_starts(const nn_call_t* call, int32_t* sums, int32_t pixels,
+                                  int32_t pixel, int32_t c) {
+  if (!call->has_bias && !call->sums_in) {
+    for (int32_t i = 0; i < 4 * pixels; ++i) sums[i] = nn_start(call, pixel, c + (i & 3));
+    return;
+  }
+  const int32_t next = call->sums_in ? 4 * call->out_c : 0;
+  const uint8_t* from = call->bias + (call->sums_in ? pixel * next : 0) + 4 * c;
+  for (const int32_t* end = sums + 4 * pixels; sums < end; sums += 4, from += next) {
+    const int32_t a = (int32_t)nn_word(from), b = (int32_t)nn_word(from + 4);
+    sums[2] = (int32_t)nn_word(from + 8), sums[3] = (int32_t)nn_word(from + 12);
+    sums[0] = a, sums[1] = b;
+  }
+}
+
+static inline void nn_put_sums(const nn_call_t* call, const int32_t* sums, int32_t pixels,
+                               int32_t pixel, int32_t c) {
+  uint8_t* to = call->out + 4 * (pixel * call->out_c + c);
+  for (const int32_t* end = sums + 4 * pixels; sums < end; sums += 4, to += 4 * call->out_c) {
+    const int32_t a = sums[0], b = sums[1], d = sums[2], e = sums[3];
+    nn_put_word(to, (uint32_t)a), nn_put_word(to + 4, (uint32_t)b);
+    nn_put_word(to + 8, (uint32_t)d), nn_put_word(to + 12, (uint32_t)e);
+  }
+}
+
 // One pixel, one channel. Weights of less than 8 bits are taken one by one.
 static int32_t nn_row(const nn_matrix_t* m, int32_t sum, const uint8_t* column,
                       const uint8_t* weights) {
@@ -49,7 +76,15 @@ static __attribute__((noinline)) void nn_one_pixel(const nn_matrix_t* m, const u
   const nn_form_t form = m->form;
   const int32_t first = m->channels.begin, shift = call->shift, depth = m->depth, step = m->step;
   if (form == NN_FORM_OTHER) {
-    nn_any_pixel(m, column, pixel);
+    if (!nn_words_out(call) || call->weight_bits != 8 || call->bias8 != NULL) {
+      nn_any_pixel(m, column, pixel);
+      return;
+    }
+    const int32_t at = call->sums_in ? pixel * call->out_c : 0;
+    nn_run_sums(column, m->weights,
+                (call->has_bias | call->sums_in) != 0 ? call->bias + 4 * (at + first) : NULL,
+                call->out + 4 * (pixel * call->out_c + first), m->channels.end - first, depth,
+                call->in_signed);
     return;
   }
   const uint32_t zero = 0;
@@ -60,13 +95,8 @@ static __attribute__((noinline)) void nn_one_pixel(const nn_matrix_t* m, const u
   if (call->has_bias | call->sums_in) {
     start = call->bias + 4 * (first + (call->sums_in ? pixel * call->out_c : 0)), start_step = 4;
   }
-  if (call->in_signed | call->out_signed) {
-    nn_run_channels(form, column, weights, depth, to + first, end, start, start_step, kappa, lambda,
-                    step, shift, call->in_signed, call->out_signed);
-  } else {
-    nn_run_channels(form, column, weights, depth, to + first, end, start, start_step, kappa, lambda,
-                    step, shift, 0, 0);
-  }
+  nn_run_channels(form, column, weights, depth, to + first, end, start, start_step, kappa, lambda,
+                  step, shift, call->in_signed, call->out_signed);
 }
 #else
 static void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column, int32_t pixel) {
@@ -92,8 +122,8 @@ void nn_run_sums(const uint8_t* column, const uint8_t* weights, const uint8_t* s
 
 // Two pixels.
 
-static __attribute__((noinline)) void nn_two_of_channel(const nn_matrix_t* m, const uint8_t* column,
-                                                        int32_t bytes, int32_t pixel, int32_t c) {
+static NN_SMALL void nn_two_of_channel(const nn_matrix_t* m, const uint8_t* column, int32_t bytes,
+                                       int32_t pixel, int32_t c) {
   const nn_call_t* call = m->call;
   const nn_form_t form = nn_form(call);
   const uint8_t* weights = call->weights + c * m->row;
@@ -197,9 +227,13 @@ static NN_SMALL void nn_any_block(const nn_matrix_t* m, nn_form_t form, const ui
                                   int32_t bytes, int32_t pixel, int32_t c) {
   const nn_call_t* call = m->call;
   int32_t sums[8];
-  for (int32_t i = 0; i < 8; ++i) sums[i] = nn_start(call, pixel + (i >> 2), c + (i & 3));
+  nn_four_starts(call, sums, 2, pixel, c);
   nn_dot_4x2(sums, column, column + bytes, call->weights + c * m->row, m->row, m->depth,
              call->in_signed);
+  if (nn_words_out(call)) {
+    nn_put_sums(call, sums, 2, pixel, c);
+    return;
+  }
   uint8_t* out = call->out + pixel * call->out_c;
   for (int32_t i = 0; i < 4; ++i) {
     nn_put(call, form, sums[i], pixel, c + i, out);
@@ -366,16 +400,19 @@ static void nn_quads_by_sums(const nn_matrix_t* m, nn_quads_t* quads, int32_t pi
   const nn_norms_t norms = nn_norms(call);
   quads->out -= m->channels.begin;
   for (int32_t c = m->channels.begin; c + 4 <= m->channels.end; c += 4) {
-    for (int32_t i = 0; starts && i < 16; ++i) {
-      quads->sums[i >> 2][i & 3] = nn_start(call, pixel + (i >> 2), c + (i & 3));
-    }
+    if (starts) nn_four_starts(call, &quads->sums[0][0], 4, pixel, c);
     nn_run_quads(quads);
     if (wide) {
       nn_quads_of_64(quads, &norms, c);
-      continue;
-    }
-    for (int32_t i = 0; i < 16; ++i) {
-      nn_finish(call, quads->sums[i >> 2][i & 3], pixel + (i >> 2), c + (i & 3));
+    } else if (nn_words_out(call)) {
+      nn_put_sums(call, &quads->sums[0][0], 4, pixel, c);
+    } else {
+      uint8_t* out = call->out + pixel * call->out_c;
+      for (int32_t p = 0; p < 4; ++p, out += call->out_c) {
+        for (int32_t i = 0; i < 4; ++i) {
+          nn_put(call, m->form, quads->sums[p][i], pixel + p, c + i, out);
+        }
+      }
     }
   }
 }
