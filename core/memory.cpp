@@ -98,6 +98,8 @@ void enforce_memory_limit() {
 #endif
 }
 
+std::int64_t tensor_memory() { return held(); }
+
 void take_tensor_memory(std::int64_t bytes) {
   const std::int64_t before = held().fetch_add(bytes);
   if (bytes <= limit() && before <= limit() - bytes) return;

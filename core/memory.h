@@ -20,7 +20,9 @@ void require_memory(std::int64_t bytes, std::string_view what);
 // Has the kernel refuse what would take this process beyond its limit: std::bad_alloc.
 void enforce_memory_limit();
 
-// What is held in tensors. take() throws Error when that would become more than the limit.
+// What is held in tensors.
+std::int64_t tensor_memory();
+// take() throws Error when it would become more than the limit.
 void take_tensor_memory(std::int64_t bytes);
 void return_tensor_memory(std::int64_t bytes) noexcept;
 

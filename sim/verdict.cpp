@@ -176,19 +176,33 @@ Power power_of(const Tensor& reference, const Tensor& value,
 
 }  // namespace
 
+Comparison::Comparison(const Graph& quantized, const std::map<std::string, Tensor>& simulated)
+    : quantized_(quantized), simulated_(simulated) {}
+
+void Comparison::add(ValueId id, const Tensor& golden) {
+  const auto found = simulated_.find(quantized_.value(id).name);
+  if (found != simulated_.end()) layers_[id] = compare_layer(found->first, golden, found->second);
+}
+
+Verdict Comparison::verdict() const {
+  Verdict verdict;
+  for (const auto& [id, layer] : layers_) {
+    verdict.layers.push_back(layer);
+    verdict.values_compared += layer.values;
+    verdict.mismatches += layer.mismatches;
+  }
+  return verdict;
+}
+
 Verdict compare(const Graph& quantized, const std::vector<Tensor>& golden,
                 const std::map<std::string, Tensor>& simulated) {
   CHECK(golden.size() == quantized.values.size(), "{} golden tensors for {} values", golden.size(),
         quantized.values.size());
-  Verdict verdict;
+  Comparison comparison(quantized, simulated);
   for (std::size_t i = 0; i < golden.size(); ++i) {
-    const auto found = simulated.find(quantized.values[i].name);
-    if (found == simulated.end()) continue;
-    verdict.layers.push_back(compare_layer(found->first, golden[i], found->second));
-    verdict.values_compared += verdict.layers.back().values;
-    verdict.mismatches += verdict.layers.back().mismatches;
+    comparison.add(static_cast<ValueId>(i), golden[i]);
   }
-  return verdict;
+  return comparison.verdict();
 }
 
 double signal_to_noise_db(const Tensor& reference, const Tensor& value,

@@ -30,6 +30,20 @@ struct Verdict {
 Verdict compare(const Graph& quantized, const std::vector<Tensor>& golden,
                 const std::map<std::string, Tensor>& simulated);
 
+// The same, value by value, as the golden model computes them.
+class Comparison {
+ public:
+  // Both are kept by reference.
+  Comparison(const Graph& quantized, const std::map<std::string, Tensor>& simulated);
+  void add(ValueId id, const Tensor& golden);
+  Verdict verdict() const;  // of what was added, in the order of the graph's values
+
+ private:
+  const Graph& quantized_;
+  const std::map<std::string, Tensor>& simulated_;
+  std::map<ValueId, LayerVerdict> layers_;
+};
+
 // 10 log10(sum(reference^2) / sum((reference - value)^2)); value codes are dequantized first by
 // `quantization` when set. +inf when equal; -inf never: a zero reference gives 0.
 double signal_to_noise_db(const Tensor& reference, const Tensor& value,

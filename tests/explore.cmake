@@ -6,6 +6,7 @@ set(explore_libraries test_programs workbench::bits workbench::energy workbench:
 workbench_test(explore_unit_test LABEL unit SYSTEMC
   SOURCES unit/accuracy_test.cpp unit/bit_selection_test.cpp unit/drawing_test.cpp unit/energy_test.cpp unit/flow_test.cpp
           unit/expectation_test.cpp unit/golden_files_test.cpp unit/html_page_test.cpp unit/inputs_test.cpp
+          unit/memory_need_test.cpp
           unit/metrics_test.cpp
           unit/options_test.cpp unit/point_key_test.cpp unit/report_engines_test.cpp unit/report_table_test.cpp
           unit/report_waterfall_test.cpp unit/report_writers_test.cpp unit/result_table_test.cpp

@@ -8,6 +8,7 @@
 #include "compiler/passes/several_images.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "explore/flow/memory_need.h"
 #include "explore/flow/simulator.h"
 #include "sim/golden/golden.h"
 
@@ -89,24 +90,30 @@ struct Expected {
   double seconds = 0;
 };
 
-// The golden model holds every value, beside what was computed before: refused before the first.
-void require_memory_for_golden(const Graph& quantized) {
-  std::int64_t bytes = 0;
-  for (const Node& node : quantized.nodes) {
-    if (traits(node.op).silent) continue;  // its result may share its operand's bytes
-    for (const ValueId id : node.outputs) {
-      const Value& value = quantized.value(id);
-      if (!value.constant) bytes += element_count(value.shape) * element_bytes(value.type);
-    }
-  }
-  take_tensor_memory(bytes);
-  return_tensor_memory(bytes);
+// Whether the golden model may run beside the simulation; refused is what fits in no order.
+bool fits_side_by_side(const Compiled& compiled, bool golden) {
+  const RunMemory needed = run_memory(compiled.quantized, compiled.program, compiled.machine);
+  const std::int64_t held = tensor_memory();
+  require_memory(held + (golden ? needed.in_turn() : needed.simulation),
+                 fmt::format("{}: {}", compiled.info().network,
+                             golden ? "simulation and golden model" : "simulation"));
+  return needed.side_by_side() <= memory_limit() - held;
 }
 
 Expected golden_values(const Compiled& compiled) {
   const Stopwatch stopwatch;
   std::vector<Tensor> values = golden::run(compiled.quantized, compiled.input);
   return {std::move(values), stopwatch.seconds()};
+}
+
+// After the simulation, each value compared as soon as it is known.
+Verdict compared_in_turn(const Compiled& compiled, const NamedTensors& simulated, double& seconds) {
+  const Stopwatch stopwatch;
+  Comparison comparison(compiled.quantized, simulated);
+  golden::run(compiled.quantized, compiled.input,
+              [&](ValueId id, const Tensor& tensor) { comparison.add(id, tensor); });
+  seconds = stopwatch.seconds();
+  return comparison.verdict();
 }
 
 Bounds least_times(const Compiled& compiled) {
@@ -161,9 +168,9 @@ SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request
 SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request,
                              const Simulator& simulator, const Progress& progress) {
   const bool golden = request.golden && request.values;
+  const bool beside = !request.values || fits_side_by_side(compiled, golden);
   std::future<Expected> expected;
-  if (golden) {
-    require_memory_for_golden(compiled.quantized);
+  if (golden && beside) {
     expected = std::async(std::launch::async, [&] { return golden_values(compiled); });
   }
   tell(progress, "simulating", 0.4);
@@ -173,9 +180,13 @@ SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request
   wall.simulate_seconds = simulated.seconds;
   if (golden) {
     tell(progress, "comparing with the golden model", 0.7);
-    const Expected right = expected.get();
-    wall.golden_seconds = right.seconds;
-    result.verdict = compare(compiled.quantized, right.values, simulated.tensors);
+    if (beside) {
+      const Expected right = expected.get();
+      wall.golden_seconds = right.seconds;
+      result.verdict = compare(compiled.quantized, right.values, simulated.tensors);
+    } else {
+      result.verdict = compared_in_turn(compiled, simulated.tensors, wall.golden_seconds);
+    }
   }
   tell(progress, "reporting", 0.95);
   result.report = report_of(compiled, result.timeline, std::move(simulated.engines));

@@ -30,6 +30,7 @@
 #include "data/image_set.h"
 #include "data/samples.h"
 #include "explore/flow/golden_text.h"
+#include "explore/flow/memory_need.h"
 #include "explore/flow/partition.h"
 
 namespace workbench {
@@ -702,6 +703,9 @@ Quantized quantize_network(const Imported& imported, const Target& target,
   if (target.takes_integer_networks && is_integer_network(imported.graph)) {
     return with_notes_of(imported, as_integers(imported.graph, target, request));
   }
+  require_memory_for_calibration(imported.graph);
+  // What keeps float values is going to run.
+  if (request.keep_reference) require_memory_for_run(imported, target, request);
   if (is_integer_network(imported.graph)) {
     const RunData data = calibrated_codes(imported.graph, request);
     return with_notes_of(imported, requantized(imported, target, request, data, false, progress));
@@ -722,6 +726,7 @@ Quantized quantize_network(const CompileRequest& request, const SampleSource& ca
   if (!target.takes_integer_networks && is_integer_network(imported.graph)) {
     return with_notes_of(imported, requantized(imported, target, request, data, true, progress));
   }
+  require_memory_for_calibration(imported.graph);
   return with_notes_of(imported, Quantizing(imported, target, data, request, true, progress).run());
 }
 

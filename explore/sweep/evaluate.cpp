@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "explore/flow/memory_need.h"
 #include "explore/report/metrics.h"
 #include "explore/sweep/figures.h"
 #include "explore/sweep/parameter.h"
@@ -194,6 +195,14 @@ const PreparedNetworks::Answer& PreparedNetworks::program(const CompileRequest& 
   key += constants ? "|constants" : "";
   const Answer& answer = programs_.get(key, [&]() -> Answer {
     const Target target = target_for(machine);
+    if (constants) {  // it is going to run
+      const Kept<Imported>& source = imported(request, target);
+      try {
+        if (source.obstacle.empty()) require_memory_for_run(source.value, target, request);
+      } catch (const Error& error) {
+        return {.obstacle = one_line(error.what()), .constants = constants};
+      }
+    }
     const Kept<Quantized>& quantized = integers(request, target);
     if (!quantized.obstacle.empty()) {
       return {.obstacle = quantized.obstacle, .constants = constants};

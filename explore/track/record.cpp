@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/flow/knobs.h"
+#include "explore/flow/memory_need.h"
 #include "explore/report/metrics.h"
 #include "explore/sweep/figures.h"
 #include "explore/sweep/parameter.h"
@@ -226,16 +227,17 @@ void add_times(const Compiled& compiled, Report report, const std::vector<std::s
   }
 }
 
-Compiled compiled_case(const Imported& network, const CompileRequest& request) {
+Compiled compiled_case(const Imported& network, const CompileRequest& request, Tier tier) {
   check(request.passes, known_passes());
   const Target target = target_for(machine_of(request));
+  if (tier == Tier::Transaction) require_memory_for_run(network, target, request);
   return compile_network(network, quantize_network(network, target, request), target, request);
 }
 
 CaseRecord computed(const Imported& network, const CompileRequest& request, const Point& point,
                     bool golden) {
   const std::string& technology = request.technology;
-  const Compiled compiled = compiled_case(network, request);
+  const Compiled compiled = compiled_case(network, request, point.tier);
   if (point.tier == Tier::Transaction) {
     return record_of(compiled, run_network(compiled, {.golden = golden}), technology);
   }

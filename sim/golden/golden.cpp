@@ -66,18 +66,46 @@ void check_result(const Node& node, const Value& value, const Tensor& tensor) {
 
 }  // namespace
 
-std::vector<Tensor> run(const Graph& quantized, std::span<const Tensor> inputs) {
+namespace {
+
+// How many nodes read each value.
+std::vector<std::int64_t> readers_of(const Graph& graph) {
+  std::vector<std::int64_t> readers(graph.values.size(), 0);
+  for (const Node& node : graph.nodes) {
+    for (const ValueId id : node.inputs) {
+      if (id != kNoValue) ++readers[static_cast<std::size_t>(id)];
+    }
+  }
+  return readers;
+}
+
+std::vector<Tensor> constants_of(const Graph& graph) {
+  std::vector<Tensor> values(graph.values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (graph.values[i].constant) values[i] = *graph.values[i].constant;
+  }
+  return values;
+}
+
+}  // namespace
+
+void run(const Graph& quantized, std::span<const Tensor> inputs,
+         const std::function<void(ValueId, const Tensor&)>& observe) {
   CHECK(inputs.size() == quantized.inputs.size(), "{} inputs given, the graph has {}",
         inputs.size(), quantized.inputs.size());
-  std::vector<Tensor> values(quantized.values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (quantized.values[i].constant) values[i] = *quantized.values[i].constant;
-  }
+  std::vector<Tensor> values = constants_of(quantized);
+  std::vector<std::int64_t> readers = readers_of(quantized);
+  const auto know = [&](ValueId id, Tensor tensor) {
+    observe(id, tensor);
+    if (readers[static_cast<std::size_t>(id)] > 0) {
+      values[static_cast<std::size_t>(id)] = std::move(tensor);
+    }
+  };
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Value& value = quantized.value(quantized.inputs[i]);
     CHECK(inputs[i].shape() == value.shape, "input '{}' is {}, expected {}", value.name,
           to_string(inputs[i].shape()), to_string(value.shape));
-    values[static_cast<std::size_t>(quantized.inputs[i])] = inputs[i];
+    know(quantized.inputs[i], inputs[i]);
   }
   const bool affine_system = is_affine_system(quantized);
   for (const Node& node : quantized.nodes) {
@@ -85,12 +113,22 @@ std::vector<Tensor> run(const Graph& quantized, std::span<const Tensor> inputs) 
         .graph = quantized, .node = node, .values = values, .affine_system = affine_system};
     std::vector<Tensor> results =
         node.affine ? std::vector{affine(at)} : std::visit(ResultsOf{at}, node.op);
+    for (const ValueId id : node.inputs) {
+      if (id == kNoValue || --readers[static_cast<std::size_t>(id)] > 0) continue;
+      values[static_cast<std::size_t>(id)] = {};
+    }
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i] == kNoValue) continue;
       check_result(node, quantized.value(node.outputs[i]), results.at(i));
-      values[static_cast<std::size_t>(node.outputs[i])] = std::move(results[i]);
+      know(node.outputs[i], std::move(results[i]));
     }
   }
+}
+
+std::vector<Tensor> run(const Graph& quantized, std::span<const Tensor> inputs) {
+  std::vector<Tensor> values = constants_of(quantized);
+  run(quantized, inputs,
+      [&](ValueId id, const Tensor& tensor) { values[static_cast<std::size_t>(id)] = tensor; });
   return values;
 }
 

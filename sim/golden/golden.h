@@ -8,6 +8,7 @@
 // ascending index order, one rounding to float32 at the end.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -18,6 +19,10 @@ namespace workbench::golden {
 // One tensor per value of `quantized` (constants included), indexed by ValueId. `inputs` as in
 // Graph::inputs. Batch must be 1.
 std::vector<Tensor> run(const Graph& quantized, std::span<const Tensor> inputs);
+// The same for networks whose values do not fit in memory together: calls `observe` once for each
+// value that is no constant, as soon as it is known; values die after their last use.
+void run(const Graph& quantized, std::span<const Tensor> inputs,
+         const std::function<void(ValueId, const Tensor&)>& observe);
 
 // The accumulator of a node with `affine`, before rescaling: int64, of its output's shape. `values`
 // as run() gives them.

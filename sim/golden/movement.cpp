@@ -29,9 +29,10 @@ std::vector<Tensor> pool(const MaxPool& op, const Operation& at) {
   const std::int64_t in_size = element_count(in_plane), out_size = element_count(out_plane);
   const auto x = at.operand(0).values<T>();
   Tensor result = Tensor::uninitialized(element_type_of<T>(), out, Layout::Nchw);
-  Tensor indices = Tensor::zeros(ElementType::Int64, out);
+  const bool named = at.node.outputs.size() > 1;
+  Tensor indices = named ? Tensor::zeros(ElementType::Int64, out) : Tensor();
   const auto y = result.mutable_values<T>();
-  const auto where = indices.mutable_values<std::int64_t>();
+  const auto where = named ? indices.mutable_values<std::int64_t>() : std::span<std::int64_t>();
   for (std::int64_t output = 0; output < out_size; ++output) {
     std::vector<std::int64_t> cells =
         cells_under_window(op.window, in_plane, position_of(out_plane, output));
@@ -44,10 +45,11 @@ std::vector<Tensor> pool(const MaxPool& op, const Operation& at) {
       }
       const auto to = static_cast<std::size_t>(map * out_size + output);
       y[to] = cells.empty() ? std::numeric_limits<T>::lowest() : plane[winner];
+      if (!named) continue;
       where[to] = map * in_size + (op.storage_order == 1 ? column_major(in_plane, winner) : winner);
     }
   }
-  if (at.node.outputs.size() == 1) return {result};
+  if (!named) return {result};
   return {result, indices};
 }
 

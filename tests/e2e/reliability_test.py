@@ -176,6 +176,21 @@ class Memory(ReliabilityTest):
         self.refused("run", "--hw", "gap8", "net.onnx", "--shape", "x=1,3,9000,9000",
                      "--memory-limit", "1G", says="more than the limit of 1.0 GB", before=small)
 
+    def test_what_a_run_needs_is_known_before_calibration(self):
+        image = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 16384, 16384])
+        result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+        pool = onnx.helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2])
+        graph = onnx.helper.make_graph([pool], "net", [image], [result])
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]),
+                  self.folder / "net.onnx")
+        # Its input alone would not fit here: a GB.
+        small = lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))  # noqa: E731
+        says = "net: simulation and golden model: needs 4.0 GB of memory"
+        self.refused("run", "--hw", "v3_96", "net.onnx", "--memory-limit", "2500M", says=says,
+                     before=small)
+        self.refused("run", "--hw", "v3_96", "net.onnx", "--memory-limit", "1G", before=small,
+                     says="needs 2.0 GB of memory")
+
     def test_sizes_of_limits_are_checked(self):
         for text in ("", "0", "-1", "4x", "16GB", "99999999999T", "k"):
             self.refused("ops", f"--memory-limit={text}", says="--memory-limit")
