@@ -180,6 +180,7 @@ struct SweepCommandOptions {
   std::string executor = "local";
   SlurmOptions slurm;
   std::filesystem::path job_folder;
+  int recheck = 1;
   std::optional<std::int64_t> limit;
   bool dry_run = false, parameters = false, metrics = false;
   std::filesystem::path csv, json, html, png;

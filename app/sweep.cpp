@@ -230,6 +230,7 @@ int sweep(const SweepCommandOptions& options) {
       options.executor == "slurm" ? ExecutorOptions::Kind::Slurm : ExecutorOptions::Kind::Local;
   request.executor.jobs = options.jobs > 0 ? options.jobs : hardware_threads();
   request.executor.slurm = options.slurm;
+  request.executor.recheck = options.recheck;
   if (!options.job_folder.empty()) {
     request.executor.kind = ExecutorOptions::Kind::Folder;
     request.executor.folder = options.job_folder;

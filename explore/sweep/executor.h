@@ -39,6 +39,7 @@ struct ExecutorOptions {
   EvaluatorOptions evaluate;
   SlurmOptions slurm;
   std::filesystem::path folder;  // of Kind::Folder
+  int recheck = 1;  // of Slurm and Folder: points of each task's file that are computed again here
   // Asked between points: true stops as Ctrl-C does. Empty: never. Ctrl-C (SIGINT, SIGTERM) is
   // taken notice of in any case while points are being computed.
   std::function<bool()> interrupted;

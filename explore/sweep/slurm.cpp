@@ -16,6 +16,7 @@
 #include "core/file.h"
 #include "core/units.h"
 #include "explore/store/store.h"
+#include "explore/sweep/recheck.h"
 #include "explore/sweep/worker.h"
 
 namespace workbench {
@@ -162,7 +163,9 @@ struct Submissions {
 class SlurmSweep {
  public:
   explicit SlurmSweep(const Execution& execution)
-      : sweep_(execution), store_(execution.options.store) {
+      : sweep_(execution),
+        store_(execution.options.store),
+        recheck_(execution.points, execution.options.evaluate, execution.options.recheck) {
     for (const KeyedPoint& keyed : execution.points) missing_.insert(keyed.key);
   }
 
@@ -219,7 +222,7 @@ class SlurmSweep {
     for (const fs::path& path : left) {
       const Folder old{path};
       end_tasks(ids_in(old));
-      keep(finished_in(path));
+      for (FinishedFile& file : finished_in(path)) keep_checked(file.path, std::move(file.points));
       discard(path);
     }
     if (!sweep_.points.empty()) tell();
@@ -337,9 +340,24 @@ class SlurmSweep {
   // New lines of all tasks' files into the store.
   void collect() {
     for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
-      keep(read_finished(chunk_file(folder_.path, chunk, chunks_), read_until_[chunk]));
+      const fs::path file = chunk_file(folder_.path, chunk, chunks_);
+      const bool begins = read_until_[chunk] == 0;
+      std::vector<StoredPoint> finished = read_finished(file, read_until_[chunk]);
+      if (begins) {
+        keep_checked(file, std::move(finished));
+      } else {
+        keep(std::move(finished));
+      }
     }
     tell();
+  }
+
+  void keep_checked(const fs::path& file, std::vector<StoredPoint> finished) {
+    if (const auto wrong = recheck_.fault(file, finished)) {
+      cancel(ids_);
+      throw Error(*wrong);
+    }
+    keep(std::move(finished));
   }
 
   void keep(std::vector<StoredPoint> finished) {
@@ -363,6 +381,7 @@ class SlurmSweep {
 
   const Execution& sweep_;
   Store store_;
+  Recheck recheck_;
   std::set<std::string> missing_;  // keys
   Folder folder_;
   std::int64_t chunks_ = 0;

@@ -22,6 +22,7 @@
 #include "core/json_fault.h"
 #include "explore/store/store.h"
 #include "explore/sweep/parameter.h"
+#include "explore/sweep/recheck.h"
 
 namespace workbench {
 
@@ -381,7 +382,7 @@ SweepJob job_of(std::span<const KeyedPoint> points, const std::set<std::string>&
   return job;
 }
 
-std::vector<StoredPoint> finished_in(const fs::path& folder) {
+std::vector<FinishedFile> finished_in(const fs::path& folder) {
   std::error_code none;
   std::vector<fs::path> files;
   for (fs::directory_iterator entry(folder, none), end; !none && entry != end;
@@ -389,10 +390,10 @@ std::vector<StoredPoint> finished_in(const fs::path& folder) {
     if (entry->path().extension() == ".jsonl") files.push_back(entry->path());
   }
   std::sort(files.begin(), files.end());
-  std::vector<StoredPoint> all;
+  std::vector<FinishedFile> all;
   for (const fs::path& file : files) {
     std::uint64_t offset = 0;
-    std::ranges::move(read_finished(file, offset), std::back_inserter(all));
+    all.push_back({file, read_finished(file, offset)});
   }
   return all;
 }
@@ -410,6 +411,15 @@ void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> p
   if (!wanted.empty()) store.add(wanted);
 }
 
+namespace {
+
+bool any_missing(std::span<const StoredPoint> finished, const std::set<std::string>& missing) {
+  return std::ranges::any_of(finished,
+                             [&](const StoredPoint& point) { return missing.contains(point.key); });
+}
+
+}  // namespace
+
 void collect_and_ask(const Execution& execution) {
   const auto& [points, options, progress, stops, result] = execution;
   std::error_code error;
@@ -417,10 +427,20 @@ void collect_and_ask(const Execution& execution) {
   if (error) fail("{}: cannot be made: {}", options.folder.string(), error.message());
   std::set<std::string> missing;
   for (const KeyedPoint& keyed : points) missing.insert(keyed.key);
+  std::optional<std::string> fault;
   {
     Store store(options.store);
-    add_wanted(finished_in(options.folder), points, missing, store);
+    Recheck recheck(points, options.evaluate, options.recheck);
+    for (FinishedFile& file : finished_in(options.folder)) {
+      if (!any_missing(file.points, missing)) continue;
+      if (auto wrong = recheck.fault(file.path, file.points)) {
+        if (!fault) fault = std::move(wrong);
+      } else {
+        add_wanted(std::move(file.points), points, missing, store);
+      }
+    }
   }
+  if (fault) throw Error(*fault);
   result.computed = points.size() - missing.size();
   progress(result.computed, points.size());
   const fs::path job = options.folder / "job.json";

@@ -97,8 +97,12 @@ class Stretches {
 SweepJob job_of(std::span<const KeyedPoint> points, const std::set<std::string>& missing,
                 const EvaluatorOptions& evaluate);
 
-// All that workers have left in the folder, files in the order of their names.
-std::vector<StoredPoint> finished_in(const std::filesystem::path& folder);
+// What workers have left in a folder, files in the order of their names.
+struct FinishedFile {
+  std::filesystem::path path;
+  std::vector<StoredPoint> points;
+};
+std::vector<FinishedFile> finished_in(const std::filesystem::path& folder);
 
 // Adds those of `finished` that are missing to the store, as they were asked for in `points`, and
 // takes their keys out of `missing`.
@@ -106,7 +110,8 @@ void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> p
                 std::set<std::string>& missing, Store& store);
 
 // Collects from options.folder; then FOLDER/job.json has what is still missing, and a warning says
-// how to compute it. Throws Error: a folder that cannot be written.
+// how to compute it. Throws Error: a folder that cannot be written, and a file whose results are
+// not those of this machine (recheck.h), when all others have been collected.
 void collect_and_ask(const Execution& execution);
 
 }  // namespace workbench

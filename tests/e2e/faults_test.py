@@ -1,9 +1,12 @@
 """kill -9 at every write, a clock that goes backwards, a worker whose file is damaged or is that of
 another chunk: nothing is lost, nothing is half-written, and the final bytes are the same."""
+import hashlib
+import json
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import unittest
 
@@ -173,10 +176,7 @@ class Workers(WorkbenchTest):
             self.work(0, 1)
             self.ask()
             self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
-            for left in [*self.folder.glob("s.db*"), self.folder / "s.csv"]:
-                left.unlink()
-            shutil.rmtree(self.folder / "jobs")
-            self.ask()
+            self.start_again()
 
     def test_results_under_the_name_of_another_point_are_none(self):
         file, _ = self.work(0, 1)
@@ -189,6 +189,55 @@ class Workers(WorkbenchTest):
         self.work(0, 1)  # of a job that has the missing points alone
         self.ask()
         self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
+
+    def lie(self, file, change):
+        """Changes each result of a worker's file, and signs it again as a worker does."""
+        lines = []
+        for line in file.read_text().splitlines():
+            result = json.loads(line)
+            del result["sha256"]
+            change(result)
+            text = json.dumps(result, separators=(",", ":"))[:-1]
+            lines.append(f'{text},"sha256":"{hashlib.sha256(text.encode()).hexdigest()[:16]}"}}')
+        file.write_text("".join(line + "\n" for line in lines))
+
+    def test_a_worker_that_lies_is_found_by_computing_a_point_again(self):
+        def more_cycles(result):
+            result["metrics"]["cycles"] += 1
+
+        def infeasible(result):
+            result.update(status="infeasible", reason="no", metrics={}, layers=[])
+
+        for change, says in ((more_cycles, "cycles is"), (infeasible, "is infeasible there, ok here")):
+            first, second = self.work(0, 1)
+            honest = second.read_bytes()
+            self.lie(second, change)
+            self.assertNotEqual(second.read_bytes(), honest)
+            done = self.workbench(*self.SWEEP, "--job-folder", "jobs")
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertIn(f"jobs/{second.name}: ", done.stderr)
+            self.assertIn(says, done.stderr)
+            with sqlite3.connect(self.folder / "s.db") as store:  # the other file's are there
+                self.assertEqual(store.execute("SELECT count(*) FROM points").fetchone()[0],
+                                 len(first.read_text().splitlines()))
+            second.unlink()
+            self.work(1)
+            self.ask()
+            self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
+            self.start_again()
+
+    def test_a_lie_passes_where_nothing_is_computed_again(self):
+        _, second = self.work(0, 1)
+        self.lie(second, lambda result: result["metrics"].update(cycles=1))
+        self.succeed(*self.SWEEP, "--job-folder", "jobs", "--recheck", "0")
+        self.assertNotEqual((self.folder / "s.csv").read_bytes(), self.whole)
+
+    def start_again(self):
+        for left in [*self.folder.glob("s.db*"), self.folder / "s.csv"]:
+            left.unlink()
+        shutil.rmtree(self.folder / "jobs")
+        self.ask()
 
     def test_a_file_of_another_chunk_or_job_does_no_harm(self):
         first, second = self.work(0, 1)
