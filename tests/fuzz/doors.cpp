@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 CompileRequest request_for(const std::string& network, const fs::path& machine) {
   CompileRequest request;
   request.model.name = network;
-  request.machine = machine;
+  request.machine = find_machine_file(machine.string());
   return request;
 }
 
@@ -110,30 +110,30 @@ void executable(const fs::path& file) {
 }
 
 constexpr Door kDoors[] = {
-    {"onnx_xdnn", "x.onnx", false, network_on_xdnn},
-    {"onnx_pulp", "x.onnx", false, network_on_pulp},
-    {"tflite", "x.tflite", false, network_on_pulp},
-    {"tensorflow", "x.pb", false, network_on_xdnn},
-    {"caffe", "x.prototxt", true, network_on_xdnn},
-    {"machine", "x.yaml", true, machine},
-    {"quantizer", "x.json", true, quantizer},
-    {"order", "x.txt", true, order},
-    {"listing_alone", "x.s", true, listing_alone},
-    {"listing", "x.s", true, listing},
-    {"pulp_program", "x.program", false, pulp_program},
-    {"pulp_text", "x.s", true, pulp_program},
-    {"xdnn_program", "x.program", false, xdnn_program},
-    {"npy", "x.npy", false, input},
-    {"npz", "x.npz", false, input},
-    {"png", "x.png", false, image},
-    {"problem", "x.csv", true, problem},
-    {"study", "x.yaml", true, study},
-    {"job", "x.json", true, job},
-    {"suite", "x.yaml", true, suite},
-    {"baseline", "x.json", true, baseline},
-    {"figures", "x.yaml", true, figures},
-    {"store", "x.db", false, store},
-    {"elf", "x.elf", false, executable},
+    {"onnx_xdnn", "x.onnx", Form::Onnx, network_on_xdnn},
+    {"onnx_pulp", "x.onnx", Form::Onnx, network_on_pulp},
+    {"tflite", "x.tflite", Form::Bytes, network_on_pulp},
+    {"tensorflow", "x.pb", Form::Bytes, network_on_xdnn},
+    {"caffe", "x.prototxt", Form::Text, network_on_xdnn},
+    {"machine", "x.yaml", Form::Text, machine},
+    {"quantizer", "x.json", Form::Text, quantizer},
+    {"order", "x.txt", Form::Text, order},
+    {"listing_alone", "x.s", Form::Text, listing_alone},
+    {"listing", "x.s", Form::Text, listing},
+    {"pulp_program", "x.program", Form::Bytes, pulp_program},
+    {"pulp_text", "x.s", Form::Text, pulp_program},
+    {"xdnn_program", "x.program", Form::Bytes, xdnn_program},
+    {"npy", "x.npy", Form::Bytes, input},
+    {"npz", "x.npz", Form::Bytes, input},
+    {"png", "x.png", Form::Bytes, image},
+    {"problem", "x.csv", Form::Text, problem},
+    {"study", "x.yaml", Form::Text, study},
+    {"job", "x.json", Form::Text, job},
+    {"suite", "x.yaml", Form::Text, suite},
+    {"baseline", "x.json", Form::Text, baseline},
+    {"figures", "x.yaml", Form::Text, figures},
+    {"store", "x.db", Form::Bytes, store},
+    {"elf", "x.elf", Form::Bytes, executable},
 };
 
 }  // namespace

@@ -8,10 +8,13 @@
 
 namespace workbench::fuzz {
 
+// What mutants are made of: bytes; numbers, words and lines, too; nodes and attributes, too.
+enum class Form { Bytes, Text, Onnx };
+
 struct Door {
   std::string_view name;
   std::string_view file;  // what the file is called: front ends look at the extension
-  bool text = false;      // mutate numbers, words and lines, too
+  Form form = Form::Bytes;
   void (*enter)(const std::filesystem::path& file);
 };
 

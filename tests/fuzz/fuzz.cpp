@@ -2,7 +2,7 @@
 // of the folder CORPUS, which come first as they are; they go through the door in processes of some
 // hundred inputs each, as many as BUDGET says, or for so long: 500, 60s. What crashes one, aborts
 // it, takes longer than ten seconds of a CPU or throws anything but Error is written into the
-// folder FINDINGS. Prints the count; exit code 1: there were findings.
+// folder FINDINGS. Prints the counts; exit code 1: there were findings, or no input was accepted.
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -24,6 +24,7 @@
 #include "core/memory.h"
 #include "tests/fuzz/doors.h"
 #include "tests/fuzz/mutate.h"
+#include "tests/fuzz/mutate_onnx.h"
 
 namespace workbench::fuzz {
 namespace {
@@ -33,11 +34,12 @@ namespace fs = std::filesystem;
 constexpr int kInputsOfProcess = 400;
 constexpr int kSecondsOfInput = 10;       // of a CPU: others may use the machine, too
 constexpr unsigned kSecondsAsleep = 120;  // of the clock
-constexpr std::int64_t kMemory = std::int64_t{2} << 30;
+constexpr std::int64_t kMemory = std::int64_t{1} << 30;  // bounds the time of the largest, too
 
 // What the child tells the parent, which survives it.
 struct Shared {
-  std::uint64_t number = 0;  // of the input that is tried
+  std::uint64_t number = 0;    // of the input that is tried
+  std::uint64_t accepted = 0;  // went through the door without being refused
 };
 
 struct Plan {
@@ -53,7 +55,13 @@ struct Plan {
 std::string input_of(const Plan& plan, std::uint64_t number) {
   if (number < plan.corpus.size()) return plan.corpus[number];
   std::mt19937_64 random(plan.seed * 0x9e3779b97f4a7c15ULL + number);
-  return mutated(plan.corpus, plan.door->text, random);
+  const Form form = plan.door->form;
+  if (form != Form::Onnx || random() % 4 == 0) {
+    return mutated(plan.corpus, form == Form::Text, random);
+  }
+  const bool fresh = random() % 2 == 0;
+  return mutated_onnx(fresh ? random_onnx(random) : plan.corpus[random() % plan.corpus.size()],
+                      random);
 }
 
 [[noreturn]] void child(const Plan& plan, Shared& shared, std::uint64_t end) {
@@ -71,6 +79,7 @@ std::string input_of(const Plan& plan, std::uint64_t number) {
     alarm(kSecondsAsleep);
     try {
       plan.door->enter(file);
+      ++shared.accepted;
     } catch (const Error&) {
     } catch (const std::bad_alloc&) {  // main has one line for it
     } catch (const fs::filesystem_error&) {
@@ -110,7 +119,13 @@ int fuzz(const Plan& plan, const fs::path& findings) {
     ++found;
     shared.number = shared.number + 1;
   }
-  fmt::print("{}: {} inputs, {} findings\n", plan.door->name, shared.number, found);
+  fmt::print("{}: {} inputs, {} accepted, {} findings\n", plan.door->name, shared.number,
+             shared.accepted, found);
+  // Seeds come first, and some are valid: a door that refuses them all tests nothing.
+  if (shared.accepted == 0 && shared.number >= plan.corpus.size()) {
+    fmt::print("{}: expected a seed that is accepted, found none\n", plan.door->name);
+    ++found;
+  }
   return found;
 }
 
