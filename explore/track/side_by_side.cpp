@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/json_fault.h"
 #include "explore/flow/request.h"
 #include "explore/report/metrics.h"
 #include "explore/report/text.h"
@@ -49,7 +50,7 @@ ComparedRun of_report(const std::string& path) {
       run.layers.push_back({layer.at("name"), layer.at("op"), layer.at("cycles")});
     }
   } catch (const nlohmann::json::exception& error) {
-    fail("{}: expected a report of `run --json`: {}", path, error.what());
+    fail("{}: expected a report of `run --json`, found {}", path, json_fault(error.what()));
   }
   return run;
 }

@@ -163,6 +163,19 @@ class Findings(ReliabilityTest):
                     self.ended("run", "--hw", machine, network)
 
 
+class Texts(ReliabilityTest):
+    def test_damaged_reports_are_refused_in_our_words(self):
+        self.succeed("run", "--hw", "gap8", "zoo:tiny_cnn", "--json", "a.json")
+        whole = (self.folder / "a.json").read_text()
+        for text in ("", "[]", whole[:len(whole) // 2], whole.replace('"cycles"', '"cycl'),
+                     whole.replace('"layers"', '"other"')):
+            (self.folder / "b.json").write_text(text)
+            code, said = self.ended("compare", "a.json", "b.json")
+            self.assertEqual(code, 2, said)
+            self.assertIn("b.json: expected a report of `run --json`, found ", said)
+            self.assertNotIn("json.", said.replace("b.json", ""))
+
+
 class Memory(ReliabilityTest):
     def test_a_network_beyond_the_limit_is_refused_before_it_is_allocated(self):
         conv = onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="conv")
