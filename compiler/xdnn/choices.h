@@ -20,9 +20,10 @@ struct Choices {
   Use split_passes = Use::WhereFaster;       // some output channels of a convolution at half rate
   Use merged_images = Use::WhereFaster;      // one image's last layers beside the next one's first
   Use one_port_sums = Use::WhereFaster;      // operands one after the other, beside the array
+  Use stacked_images = Use::WhereFaster;     // of merged images the last layers in one map
 };
 
-inline Choices all_choices(Use use) { return {use, use, use, use, use, use, use}; }
+inline Choices all_choices(Use use) { return {use, use, use, use, use, use, use, use}; }
 
 // How much is tried: each search has a bound, and what it has found by then is taken.
 struct Search {
@@ -30,7 +31,8 @@ struct Search {
   std::int64_t split_steps = 20'000;  // instructions to model again for ways to split convolutions
   std::int64_t sum_steps = 10'000;    // the same for ways to read the operands of sums
   bool until_nothing_gains = false;   // sweeps again
+  std::int64_t stacks = 2;            // points of the network from which images may be stacked
 };
-inline constexpr Search kThoroughSearch{48, 1'000'000, 500'000, true};
+inline constexpr Search kThoroughSearch{48, 1'000'000, 500'000, true, 8};
 
 }  // namespace workbench::xdnn

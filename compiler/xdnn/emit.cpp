@@ -182,6 +182,13 @@ std::string pack_constants(const Lowered& lowered, std::span<const FilterPlace> 
 
 namespace {
 
+// AM word at which channel `channel` of the volume begins in the map's first row.
+std::int64_t word_of(const LoweredVolume& volume, const Map& map, std::int64_t channel,
+                     const Geometry& geometry) {
+  return volume.address + geometry.word_of_channel(channel, volume.height, volume.width) +
+         map.row * geometry.row_words(volume.width);
+}
+
 // Builds the instruction of one op: what the node says (mapping.h), cut to the piece of it that the
 // op is, with addresses and layouts.
 class Selection {
@@ -210,8 +217,7 @@ class Selection {
   }
   // AM word of a map's channel `channel`, which must begin a section.
   std::int64_t word(const Map& map, std::int64_t channel = 0) const {
-    return volume(map).address +
-           geometry_.word_of_channel(map.start + channel, map.height, map.width);
+    return word_of(volume(map), map, map.start + channel, geometry_);
   }
   // The same as instructions count.
   std::int64_t address(const Map& map, std::int64_t channel = 0) const {
@@ -227,8 +233,9 @@ class Selection {
   Layer layer() const {
     const Extent in{source().channels, source().height, source().width};
     const Node* pool = node(op_.fused_pool);
-    Layer layer =
-        op_.node < 0 ? copy_of(in) : layer_of(*lowered_.graph, *node(op_.node), pool, machine_);
+    Layer layer = op_.node >= 0 ? layer_of(*lowered_.graph, *node(op_.node), pool, machine_)
+                  : op_.kind == LoweredKind::Eltwise ? sum_of(in)
+                                                     : copy_of(in);
     const Rows middle = rows_before_pool();
     if (op_.kind == LoweredKind::Conv) {
       layer.middle.channels = layer.out.channels = op_.block.out_end - op_.block.out_begin;
@@ -433,7 +440,7 @@ void add_probe(const Lowered& lowered, const Map& map, std::vector<std::int32_t>
   program.probes.push_back(
       {.value = map.name,
        .after = std::move(after),
-       .address = volume.address + geometry.word_of_channel(map.start, map.height, map.width),
+       .address = word_of(volume, map, map.start, geometry),
        .layout = map.whole ? volume.layout : plain_layout(map.channels, geometry),
        .start_channel = map.start % geometry.channel_granule(),
        .channels = map.channels,
@@ -491,6 +498,8 @@ Program emit(Lowered& lowered, const Machine& machine, bool constants) {
     Rescale rescale;
     if (op.node >= 0) {
       rescale = rescale_of(instruction, lowered.graph->nodes[static_cast<std::size_t>(op.node)]);
+    } else if (op.kind == LoweredKind::Eltwise) {
+      rescale = {.scale = 0};
     }
     program.steps.push_back({std::move(instruction), filter_address, rescale});
     const std::string& layer = lowered.layers[static_cast<std::size_t>(op.layer)].name;

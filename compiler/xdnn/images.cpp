@@ -8,6 +8,7 @@
 
 #include "compiler/passes/several_images.h"
 #include "compiler/xdnn/merge_images.h"
+#include "compiler/xdnn/stack_images.h"
 
 namespace workbench::xdnn {
 
@@ -66,10 +67,18 @@ Lowered with_ops(const Lowered& lowered, Ops ops) {
   return result;
 }
 
+void append(Ops& ops, const Ops& more) { ops.insert(ops.end(), more.begin(), more.end()); }
+
 class Candidates {
  public:
-  Candidates(const Lowered& in_turn, const std::vector<Ops>& images, const Machine& machine)
-      : in_turn_(in_turn), images_(images), machine_(machine), merge_(in_turn, machine) {}
+  // `tail`: what comes behind the ops of all images, which are what `in_turn` begins with.
+  Candidates(const Lowered& in_turn, const std::vector<Ops>& images, const Machine& machine,
+             const Ops& tail = {})
+      : in_turn_(in_turn),
+        images_(images),
+        machine_(machine),
+        merge_(in_turn, machine),
+        tail_(tail) {}
 
   std::size_t ops_per_image() const { return images_.front().size(); }
 
@@ -81,6 +90,7 @@ class Candidates {
                              part_of(images_[image + 1], 0, cut), room_of_each()));
     }
     append(ops, part_of(images_.back(), cut, ops_per_image()));
+    append(ops, tail_);
     return with_ops(in_turn_, std::move(ops));
   }
 
@@ -95,12 +105,11 @@ class Candidates {
       append(ops, merge_.run(part_of(images_[image], cut, ops_per_image()),
                              part_of(images_[image + 1], cut, ops_per_image()), room_of_each()));
     }
+    append(ops, tail_);
     return with_ops(in_turn_, std::move(ops));
   }
 
  private:
-  static void append(Ops& ops, const Ops& more) { ops.insert(ops.end(), more.begin(), more.end()); }
-
   std::int64_t room_of_each() const {
     const auto given = static_cast<std::int64_t>(in_turn_.ops.size());
     return (machine_.control.instructions_max - given) /
@@ -111,6 +120,7 @@ class Candidates {
   const std::vector<Ops>& images_;
   const Machine& machine_;
   const Merge merge_;
+  const Ops tail_;
 };
 
 // The order that is fastest for one image alone.
@@ -132,46 +142,100 @@ std::vector<std::size_t> order_of_all(const Graph& several, std::int64_t images,
   return in_turn(several, images, order_of_one(first_image(several, images), machine, options));
 }
 
-// At the points where it takes least time, addresses as they come.
+// Of candidates the one that takes least time, addresses as they come.
+class Fastest {
+ public:
+  Fastest(const Machine& machine, Choices choices) : machine_(machine), choices_(choices) {
+    choices_.spread = Use::Never;
+  }
+
+  void consider(Lowered candidate) {
+    const auto size = static_cast<std::int64_t>(candidate.ops.size());
+    if (size > machine_.control.instructions_max) return;
+    const auto placed = place_lowered(candidate, machine_, choices_);
+    if (!placed || (least_ && placed->time >= *least_)) return;
+    least_ = placed->time, best_ = std::move(candidate);
+  }
+
+  std::optional<Lowered> best() { return std::move(best_); }
+
+ private:
+  const Machine& machine_;
+  Choices choices_;
+  std::optional<Lowered> best_;
+  std::optional<Cycles> least_;
+};
+
+// With tiles for all images but the first that come while the array works for the one before: the
+// larger they are, the fewer rows are computed twice.
+Lowered with_inputs_ahead(Lowered lowered) {
+  bool first = true;
+  for (LoweredOp& op : lowered.ops) {
+    if (op.source_in_ddr) op.input_ahead = !std::exchange(first, false);
+  }
+  return lowered;
+}
+
+// body(first op) at so many points of the list.
+void at_points(std::size_t ops, std::int64_t points, auto&& body) {
+  const auto count = static_cast<std::int64_t>(ops);
+  for (std::int64_t part = 0; part < points; ++part) {
+    const std::int64_t cut = count * part / points;
+    if (part == 0 || cut != count * (part - 1) / points) body(static_cast<std::size_t>(cut));
+  }
+}
+
 std::optional<Lowered> best_merged(const Lowered& in_turn, const std::vector<Ops>& images,
                                    const Machine& machine, const Choices& choices,
                                    const Search& search) {
-  Choices quick = choices;
-  quick.spread = Use::Never;
+  Fastest fastest(machine, choices);
   const Candidates candidates(in_turn, images, machine);
-  std::optional<Lowered> best;
-  std::optional<Cycles> least;
-  const auto consider = [&](Lowered candidate) {
-    const auto size = static_cast<std::int64_t>(candidate.ops.size());
-    if (size > machine.control.instructions_max) return;
-    const auto placed = place_lowered(candidate, machine, quick);
-    if (!placed || (least && placed->time >= *least)) return;
-    least = placed->time, best = std::move(candidate);
-  };
-  const auto count = static_cast<std::int64_t>(candidates.ops_per_image());
-  for (std::int64_t part = 0; part < search.cuts; ++part) {
-    const auto cut = static_cast<std::size_t>(count * part / search.cuts);
-    const auto before = static_cast<std::size_t>(count * (part - 1) / search.cuts);
-    if (part > 0 && cut == before) continue;
-    consider(candidates.side_by_side(cut));
-    if (cut > 0) consider(candidates.ends_with_beginnings(cut));
+  at_points(candidates.ops_per_image(), search.cuts, [&](std::size_t cut) {
+    fastest.consider(candidates.side_by_side(cut));
+    if (cut > 0) fastest.consider(candidates.ends_with_beginnings(cut));
+  });
+  return fastest.best();
+}
+
+// The images merged up to some op, and stacked from there on.
+std::optional<Lowered> best_stacked(const Lowered& in_turn, const std::vector<Ops>& images,
+                                    const Machine& machine, const Choices& choices,
+                                    const Search& search) {
+  if (machine.width_aligned()) return std::nullopt;  // there a section is one channel
+  Fastest fastest(machine, choices);
+  const Stack stack(in_turn, images, machine);
+  for (const std::size_t from : stack.cuts(static_cast<std::size_t>(search.stacks))) {
+    StackedImages stacked = stack.from(from);
+    Ops all;
+    for (const Ops& head : stacked.heads) append(all, head);
+    append(all, stacked.tail);
+    const Lowered one_by_one = with_ops(stacked.lowered, std::move(all));
+    const Candidates candidates(one_by_one, stacked.heads, machine, stacked.tail);
+    at_points(candidates.ops_per_image(), search.cuts,
+              [&](std::size_t cut) { fastest.consider(candidates.side_by_side(cut)); });
   }
-  return best;
+  return fastest.best();
 }
 
 std::optional<Placed> place_order(const Graph& several, std::int64_t images, const Machine& machine,
                                   const std::vector<std::size_t>& order, const Choices& choices,
                                   const Search& search) {
   const Lowered lowered = lower(several, machine, order);
-  std::optional<Placed> alone = place_lowered(lowered, machine, choices);
+  std::optional<Placed> best = place_lowered(lowered, machine, choices);
   const auto ops = ops_per_image(lowered, images);
-  const bool may_merge = alone && ops && !machine.serial() && machine.slice0.used == 0;
-  if (!may_merge || choices.merged_images == Use::Never) return alone;
-  const std::optional<Lowered> merged = best_merged(lowered, *ops, machine, choices, search);
-  if (!merged) return alone;
-  auto together = place_lowered(*merged, machine, choices);
-  const bool always = choices.merged_images == Use::Always;
-  return together && (always || together->time < alone->time) ? together : alone;
+  const bool may_merge = best && ops && !machine.serial() && machine.slice0.used == 0;
+  if (!may_merge || choices.merged_images == Use::Never) return best;
+  const auto take = [&](const std::optional<Lowered>& candidate, Use use) {
+    if (!candidate) return;
+    auto placed = place_lowered(*candidate, machine, choices);
+    auto ahead = place_lowered(with_inputs_ahead(*candidate), machine, choices);
+    if (ahead && (!placed || ahead->time < placed->time)) placed = std::move(ahead);
+    if (placed && (use == Use::Always || placed->time < best->time)) best = std::move(placed);
+  };
+  take(best_merged(lowered, *ops, machine, choices, search), choices.merged_images);
+  if (choices.stacked_images == Use::Never) return best;
+  take(best_stacked(lowered, *ops, machine, choices, search), choices.stacked_images);
+  return best;
 }
 
 // --- one program, repeated -----------------------------------------------------------------------

@@ -41,6 +41,7 @@ struct Map {
   // A piece of the value (carry_out.cpp): its first channel and row. The sizes above are the
   // piece's.
   std::int64_t first_channel = 0, first_row = 0;
+  std::int64_t row = 0;  // of the volume, which holds several images (stack_images.h)
 };
 
 // A piece of a value that the simulator can read once the ops `after` are done.
@@ -60,7 +61,8 @@ enum class LoweredKind { Conv, Stream, Eltwise, Gather, Scatter };
 
 struct LoweredOp {
   LoweredKind kind = LoweredKind::Conv;
-  std::ptrdiff_t node = -1;         // of the quantized graph; -1 for copies, gathers, scatters
+  std::ptrdiff_t node = -1;         // of the quantized graph; -1 for copies, gathers, scatters, and
+                                    // for sums that make zeros
   std::ptrdiff_t fused_pool = -1;   // MaxPool node fused behind a Conv
   std::ptrdiff_t owner = -1;        // node for whose sake this op is there: `node` itself, or the
                                     // one that needed the copy, gather or scatter
@@ -71,6 +73,8 @@ struct LoweredOp {
   bool source_in_ddr = false;       // Conv by hardware-assisted tiling
   bool destination_in_ddr = false;  // Conv whose result streams to DDR
   bool half_rate = false;           // Conv: half the channels per pass though all would fit
+  bool input_ahead = false;         // Conv with source_in_ddr: its first tile is expected to come
+                                    // while the array still works for another op
   bool one_port = false;            // Eltwise: one operand after the other though not for want of
                                     // ports: the array has the other port meanwhile
   std::int64_t slice = 1;           // 0: the dedicated first-layer block (throughput.cpp)

@@ -229,14 +229,21 @@ Layer layer_of(const Graph& graph, const Node& node, const Node* pool, const Mac
   return layer;
 }
 
-Layer copy_of(Extent extent) {
-  return {.opcode = Pool::kOpcode,
+namespace {
+
+Layer pixel_by_pixel(std::string_view opcode, Extent extent) {
+  return {.opcode = opcode,
           .window = unit(),
           .pool = unit(),
           .in = extent,
           .middle = extent,
           .out = extent};
 }
+
+}  // namespace
+
+Layer copy_of(Extent extent) { return pixel_by_pixel(Pool::kOpcode, extent); }
+Layer sum_of(Extent extent) { return pixel_by_pixel(Eltwise::kOpcode, extent); }
 
 Layer layer_of(const Instruction& instruction) {
   Layer layer{.opcode = opcode(instruction), .window = unit(), .pool = unit()};

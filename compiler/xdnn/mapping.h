@@ -35,6 +35,8 @@ struct Layer {
 Layer layer_of(const Graph& graph, const Node& node, const Node* pool, const Machine& machine);
 // Of a copy, as a 1x1 pool makes it.
 Layer copy_of(Extent extent);
+// Of a sum of two maps.
+Layer sum_of(Extent extent);
 Layer layer_of(const Instruction& instruction);
 
 // Everything that a layer says; addresses, layouts and what depends on parameters are not set.

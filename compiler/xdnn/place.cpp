@@ -35,14 +35,17 @@ std::vector<std::int64_t> candidate_sizes(std::int64_t total, std::int64_t unit)
 // its share is taken only where none with fewer fits; that of fewest tiles then.
 constexpr std::int64_t kTilesCosted = std::int64_t{1} << 24;
 
-Cycles tiled_cost(const Instruction& instruction, const Machine& machine) {
+// `ahead`: the array does not wait for the first tile.
+Cycles tiled_cost(const Instruction& instruction, bool ahead, const Machine& machine) {
   const ConvCost conv = conv_cost(instruction, machine);
   const bool resident = conv.passes * conv.slab_buffers <= machine.filters.buffers;
   const Cycles filters = ddr_cycles(conv.slab, machine) * (resident ? 0 : conv.passes);
   Cycles total{}, computing{};
   for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
     const Cycles words = tile.in_row_words * tile.in_rows;
-    total += std::max({computing, ddr_cycles(tile.ddr, machine) + filters, words});
+    const Cycles coming = std::max(ddr_cycles(tile.ddr, machine) + filters, words);
+    total += ahead ? computing : std::max(computing, coming);
+    ahead = false;
     computing = {tile.out_rows * tile.out_cols * conv.steps * conv.passes};
   }
   return total + computing;
@@ -73,7 +76,7 @@ void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::i
         if (!fewest || tiles < fewest->cost.value) fewest = Choice{{tiles}, width, height, words};
         continue;
       }
-      const Cycles cost = tiled_cost(instruction, machine);
+      const Cycles cost = tiled_cost(instruction, op.input_ahead, machine);
       if (!best || cost < best->cost) best = Choice{cost, width, height, words};
     }
   }

@@ -452,7 +452,7 @@ class Walk {
       engine.free = start + work.compute;
       buffers_.keep(cost.slab_buffers, engine.free);
     } else if (tail(instruction).source_in_ddr) {
-      begin = sweep_tiles(cost, work, start, engine);
+      begin = sweep_tiles(instruction, cost, work, start, engine);
     } else {
       begin = sweep(cost, start, engine);
     }
@@ -477,16 +477,24 @@ class Walk {
     return first;
   }
 
-  // Input tiles come meanwhile; filters are loaded again for each unless all fit at once.
-  Cycles sweep_tiles(const ConvCost& cost, const ConvWork& work, Cycles start, Engine& engine) {
+  // Input tiles come meanwhile, but for the first; filters are loaded again for each unless all fit
+  // at once.
+  Cycles sweep_tiles(const Instruction& instruction, const ConvCost& cost, const ConvWork& work,
+                     Cycles start, Engine& engine) {
     const Cycles room = buffers_.free(cost.slab_buffers);
     const Cycles latency{machine_.ddr.latency_cycles};
     const Cycles asked = std::max(dispatch_, loader_free_) + latency;
     const Cycles first_slab = std::max(asked, room) + (work.first_load - latency);
-    const Cycles begin = std::max(start, first_slab);
+    const TileCost tile = tile_costs(instruction, machine_.geometry()).front();
+    const Cycles tiles = std::max(dispatch_, tiles_free_);
+    const Cycles first_tile =
+        tiles + latency +
+        std::max(ddr_cycles(tile.ddr, machine_), tile.in_row_words * tile.in_rows);
+    const Cycles begin = std::max({start, first_slab, first_tile});
     Cycles end = std::max(begin + work.compute, first_slab + work.later_loads + work.last_pass);
     if (!work.overlapped) end = std::max(end, begin + work.compute + work.later_loads);
-    end = std::max(end, dispatch_ + work.inputs);
+    tiles_free_ = tiles + work.inputs;
+    end = std::max(end, tiles_free_);
     loader_free_ = first_slab + work.later_loads;
     engine.free = end;
     buffers_.take(cost.slab_buffers, end);
@@ -499,7 +507,7 @@ class Walk {
   const std::vector<bool> kept_;
   FilterBuffers buffers_;
   std::array<Engine, kUnits> engines_;
-  Cycles dispatch_, loader_free_;
+  Cycles dispatch_, loader_free_, tiles_free_;
   Cycles array_row_;  // of the last convolution
 };
 

@@ -430,6 +430,22 @@ void HazardMonitor::check_results(std::int32_t instruction, const std::vector<Am
   }
 }
 
+namespace {
+
+// The result is whole rows of the section of the volume that the tail says.
+bool rows_of_section(const AmTensor& result, const Tail& t, const Volume& volume,
+                     const Machine& machine) {
+  const std::int64_t words = result.height * result.width;
+  const std::int64_t sections = t.concat_volume.sections();
+  if (words < 1 || sections < 1 || am_words(result, machine.geometry()) != words) return false;
+  const std::int64_t section = volume.words / sections;
+  const std::int64_t first = result.address - volume.address -
+                             t.concat_start / machine.geometry().word_channels() * section;
+  return first >= 0 && first % result.width == 0 && first + words <= section;
+}
+
+}  // namespace
+
 // docs/facts/xdnn.md 1.4: channel s of a concat volume lies in its section s / word_bytes. All that
 // write to a volume, parts or not, agree on how many channels it has.
 void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
@@ -449,8 +465,9 @@ void HazardMonitor::check_concat(std::int32_t instruction, std::int64_t time) {
   bool agrees = known == 0 || known == channels;
   if (t.concat_part) {
     agrees = agrees &&
-             volume.address == result.address - machine_.geometry().word_of_channel(
-                                                    t.concat_start, result.height, result.width);
+             (volume.address == result.address - machine_.geometry().word_of_channel(
+                                                     t.concat_start, result.height, result.width) ||
+              rows_of_section(result, t, volume, machine_));
   }
   known = channels;
   if (agrees) return;

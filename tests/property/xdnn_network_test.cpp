@@ -191,8 +191,11 @@ TEST_P(SeveralImages, run_bit_exactly_on_random_machines) {
     const Case one = make_case(seed, GetParam());
     const std::int64_t images = seed % 3 == 0 ? 3 : 2;
     const Case all = several(one, images, seed);
-    for (const xdnn::Use use : {xdnn::Use::WhereFaster, xdnn::Use::Always}) {
-      ran += check_case(all, xdnn::all_choices(use), images) ? 1 : 0;
+    xdnn::Choices merged = xdnn::all_choices(xdnn::Use::Always);
+    merged.stacked_images = xdnn::Use::Never;
+    for (const xdnn::Choices& choices :
+         {xdnn::Choices{}, merged, xdnn::all_choices(xdnn::Use::Always)}) {
+      ran += check_case(all, choices, images) ? 1 : 0;
     }
     if (HasFailure()) break;
   }
@@ -233,9 +236,9 @@ TEST(Choices, of_more_effort_are_no_worse) {
 
 TEST(Choices, make_two_images_no_slower_than_one_behind_the_other) {
   using xdnn::Use;
-  xdnn::Choices in_turn;
-  in_turn.merged_images = Use::Never;
-  int merged = 0;
+  xdnn::Choices in_turn, apart;
+  in_turn.merged_images = apart.stacked_images = Use::Never;
+  int merged = 0, stacked = 0;
   for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Case one = make_case(seed);
@@ -250,13 +253,17 @@ TEST(Choices, make_two_images_no_slower_than_one_behind_the_other) {
         return std::nullopt;
       }
     };
-    const auto with = end({}), without = end(in_turn);
+    const auto with = end({}), unstacked = end(apart), without = end(in_turn);
     ASSERT_EQ(with.has_value(), without.has_value());
+    ASSERT_EQ(with.has_value(), unstacked.has_value());
     if (!with) continue;
-    EXPECT_LE(*with, *without);
-    merged += *with < *without ? 1 : 0;
+    EXPECT_LE(*with, *unstacked);
+    EXPECT_LE(*unstacked, *without);
+    merged += *unstacked < *without ? 1 : 0;
+    stacked += *with < *unstacked ? 1 : 0;
   }
   EXPECT_GE(merged, 5) << "or the test shows little";
+  EXPECT_GE(stacked, 1) << "or the test shows little";
 }
 
 // Two images of a network, whatever the machine, against twice one.

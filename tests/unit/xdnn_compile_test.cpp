@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/passes/several_images.h"
 #include "compiler/xdnn/compile.h"
 #include "core/error.h"
 #include "isa/xdnn/footprint.h"
@@ -65,6 +66,34 @@ TEST(XdnnCompile, two_convolutions_become_two_instructions_and_an_upload) {
   EXPECT_TRUE(second.tail.wait_conv);
   EXPECT_EQ(program.info.network, "net");
   EXPECT_EQ(program.info.machine, "v3_96");
+}
+
+TEST(XdnnCompile, stacked_images_are_one_map_with_zeros_between_them) {
+  GraphBuilder b;
+  const ValueId x = b.conv("conv1", b.input("data", {1, 3, 8, 8}), 16, square_window(3, 1, 1));
+  b.output(b.conv("last", x, 64, square_window(3, 1, 1)));
+  const Graph two = several_images(quantized_for(b.graph(), v3()), 2);
+  xdnn::Choices choices = xdnn::all_choices(xdnn::Use::Never);
+  choices.merged_images = choices.stacked_images = xdnn::Use::Always;
+  const xdnn::Program program = xdnn::compile(two, v3(), {.choices = choices, .images = 2});
+  EXPECT_EQ(opcodes(program), (std::vector<std::string>{"XNConv", "XNConv", "XNEltwise", "XNConv",
+                                                        "XNScatter", "XNScatter"}));
+  // 8 rows, one of zeros, since the last convolution reaches over an edge by one, and 8 rows.
+  const auto& last = std::get<xdnn::Conv>(program.steps[3].instruction);
+  EXPECT_EQ(last.in_h, 17);
+  EXPECT_EQ(last.out_h, 17);
+  const auto& zeros = std::get<xdnn::Eltwise>(program.steps[2].instruction);
+  EXPECT_EQ(program.steps[2].rescale.scale, 0);
+  EXPECT_EQ(zeros.height, 1);
+  EXPECT_EQ(zeros.outaddr, last.inaddr + 8 * 8);
+  std::vector<std::int64_t> written, uploaded;  // 9 rows apart, in words of a pixel
+  for (const std::size_t i : {0U, 1U}) {
+    written.push_back(std::get<xdnn::Conv>(program.steps[i].instruction).outaddr);
+    uploaded.push_back(std::get<xdnn::Scatter>(program.steps[i + 4].instruction).am_address);
+  }
+  std::sort(written.begin(), written.end());
+  EXPECT_EQ(written, (std::vector<std::int64_t>{last.inaddr, last.inaddr + 9 * 8}));
+  EXPECT_EQ(uploaded, (std::vector<std::int64_t>{last.outaddr, last.outaddr + 9 * 8}));
 }
 
 TEST(XdnnCompile, the_producer_writes_the_layout_its_readers_want) {
