@@ -232,9 +232,14 @@ std::optional<Placed> place_order(const Graph& several, std::int64_t images, con
     if (ahead && (!placed || ahead->time < placed->time)) placed = std::move(ahead);
     if (placed && (use == Use::Always || placed->time < best->time)) best = std::move(placed);
   };
-  take(best_merged(lowered, *ops, machine, choices, search), choices.merged_images);
-  if (choices.stacked_images == Use::Never) return best;
-  take(best_stacked(lowered, *ops, machine, choices, search), choices.stacked_images);
+  std::optional<Lowered> stacked;
+  if (choices.stacked_images != Use::Never) {
+    stacked = best_stacked(lowered, *ops, machine, choices, search);
+  }
+  if (!stacked || choices.stacked_images != Use::Always) {
+    take(best_merged(lowered, *ops, machine, choices, search), choices.merged_images);
+  }
+  take(stacked, choices.stacked_images);
   return best;
 }
 
