@@ -279,7 +279,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   require_room_for_weights(network, machine);
   const std::vector<HostTurn> turns = host_turns(quantized, network);
   const HostUses uses = host_uses(quantized, network, turns);
-  PlanSearch search(network, machine, options.tiler, turns, uses);
+  PlanSearch search(network, machine, options.tiler, options.choices, turns, uses);
   const std::vector<PlannedNetwork> ways = search.run();
   if (search.stopped()) {
     remark("the search for tiles and addresses stopped at its limit: they are the best so far");

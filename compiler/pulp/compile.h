@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "compiler/pulp/choices.h"
 #include "compiler/pulp/layer.h"
 #include "core/graph.h"
 #include "isa/pulp/machine.h"
@@ -20,6 +21,7 @@ struct CompileOptions {
   NormBits norm_bits = NormBits::Auto;
   // Why nodes that the cluster could run are the host's all the same, by name.
   std::map<std::string, std::string> left_to_host = {};
+  Choices choices = {};
 };
 
 // `quantized`: integer nodes carry `affine`. Throws Error naming the layer when something does not

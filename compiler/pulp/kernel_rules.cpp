@@ -18,6 +18,13 @@ std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machin
   return usable;
 }
 
+std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machine, Use own) {
+  std::vector<KernelKind> usable = usable_kernels(layer, machine);
+  if (own == Use::Never) usable.resize(1);
+  if (own == Use::Always && usable.size() > 1) usable.erase(usable.begin());
+  return usable;
+}
+
 KernelKind dory_kernel(const Layer& layer, const Machine& machine) {
   return usable_kernels(layer, machine).front();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "compiler/pulp/choices.h"
 #include "compiler/pulp/layer.h"
 #include "isa/pulp/instructions.h"
 
@@ -12,6 +13,8 @@ namespace workbench::pulp {
 // All that these cores can split the layer with, the one that DORY's code calls first
 // (docs/facts/pulp.md 2.4).
 std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machine);
+// The same; Never: the library's choice alone; Always: those beside it, where there are such.
+std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machine, Use own);
 KernelKind dory_kernel(const Layer& layer, const Machine& machine);
 // Whether so many cores can share a call; kernels that split the width deal rows to pairs of them.
 bool can_split(KernelKind kernel, std::int64_t cores);

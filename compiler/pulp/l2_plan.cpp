@@ -29,6 +29,8 @@ constexpr std::int64_t kSlack = 64;
 // Layers are looked at so often for better ways of prefetching, which have to take at most so much.
 constexpr int kRounds = 3;
 constexpr double kWorthwhile = 0.9995;
+// Slices of constants are no smaller than a few hundred cycles of L3, which each transfer takes.
+constexpr std::int64_t kLeastPart = 1024;
 
 // Layers between which an activation must be kept: [begin, end).
 struct Life {
@@ -90,9 +92,10 @@ class Planner {
   MemoryPlans with_far_prefetch(MemoryPlan plan) {
     obstacle_ = l3_obstacle("weights and activations need", plan.l3_bytes, machine_);
     if (!obstacle_.empty()) return {{}, obstacle_};
-    auto far = tiler_ == Tiler::Optimal ? far_prefetch(plan) : std::nullopt;
+    const Use use = tiler_ == Tiler::Optimal ? memo_.choices.far_prefetch : Use::Never;
+    auto far = use == Use::Never ? std::nullopt : far_prefetch(plan);
     MemoryPlans result;
-    result.plans.push_back(std::move(plan));
+    if (use != Use::Always || !far) result.plans.push_back(std::move(plan));
     if (far) result.plans.push_back(std::move(*far));
     return result;
   }
@@ -462,9 +465,9 @@ class Planner {
       if (const auto& tiling = tiling_of(index, ordered).tiling) ways.push_back(*tiling);
     }
     const std::int64_t bytes = constant_bytes(network_.layers[i]);
-    for (const std::int64_t parts : {4, 8, 16}) {
+    for (const std::int64_t parts : {2, 4, 8, 16}) {
       budget.weights_at_once = bytes / parts;
-      if (budget.weights_at_once < kPieceBytes) break;
+      if (budget.weights_at_once < kLeastPart) break;
       if (const auto& tiling = tiling_of(index, budget).tiling) ways.push_back(*tiling);
     }
     return ways;
@@ -482,7 +485,7 @@ class Planner {
     double least = plan.cycles = cycles_with_loads(loads, machine_);
     for (int round = 0; round < kRounds; ++round) {
       const double before = least;
-      for (std::size_t i = cuts_.size(); i-- > 1;) {
+      for (std::size_t i = cuts_.size(); i-- > 0;) {
         if (is_spent()) {
           memo_.steps.stopped = true;
           return far;
@@ -490,16 +493,19 @@ class Planner {
         spend(std::ssize(cuts_));
         if (is_waited_for(i, loads, least)) least = try_ways(i, loads, least, far);
       }
-      if (least > kWorthwhile * before) break;
+      if (is_forced() || least > kWorthwhile * before) break;
     }
     return far;
   }
+
+  // Every way that fits is taken, one after the other.
+  bool is_forced() const { return memo_.choices.far_prefetch == Use::Always; }
 
   bool is_waited_for(std::size_t i, std::vector<ConstantLoad>& loads, double least) const {
     const std::int64_t bytes = std::exchange(loads[i].bytes, 0);
     const double without = cycles_with_loads(loads, machine_);
     loads[i].bytes = bytes;
-    return bytes >= kPieceBytes && without < kWorthwhile * least;
+    return bytes >= 2 * kLeastPart && (is_forced() || without < kWorthwhile * least);
   }
 
   double try_ways(std::size_t i, std::vector<ConstantLoad>& loads, double least,
@@ -513,7 +519,7 @@ class Planner {
         const Tiling tiling = std::exchange(cuts_[i], way);
         const std::int64_t asked = std::exchange(ahead_[i], ahead);
         const double cycles = cycles_with_loads(loads, machine_);
-        if (cycles < kWorthwhile * least) {
+        if (is_forced() || cycles < kWorthwhile * least) {
           spend(std::ssize(cuts_));
           MemoryPlan other = sketch();
           if (may_fit(other) && try_to_place(other)) {

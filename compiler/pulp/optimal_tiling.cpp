@@ -86,7 +86,8 @@ class Cheapest {
   }
   // Of little work, entering a kernel and dealing it out takes the most.
   void look_at_fewer_cores() {
-    if (!best_ || best_->modelled > kLittle) return;
+    const Use use = memo_.choices.fewer_cores;
+    if (!best_ || use == Use::Never || best_->modelled > kLittle) return;
     for (std::int64_t cores = machine_.cluster.cores / 2; cores > 0; cores /= 2) {
       Tiling tiling = *best_;
       tiling.cores = cores;
@@ -117,7 +118,7 @@ class Cheapest {
   std::optional<Tiling> best_of(const Tiling& sliced) {
     std::optional<Tiling> best;
     for (Tiling& tiling : rank_tiles(layer_, sliced, machine_, kModelled, budget_.channels_outer,
-                                     most_, memo_.steps)) {
+                                     most_, memo_.steps, memo_.choices)) {
       tiling.commands_2d = true;
       tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_, memo_.costs);
       if (!best || tiling.modelled < best->modelled) best = tiling;
@@ -150,6 +151,11 @@ class Cheapest {
   std::int64_t cycles_ = 0;
 };
 
+// No kernel of DORY's has a place beside those.
+bool forced(const Choices& choices) {
+  return choices.own_kernels == Use::Always || choices.fewer_cores == Use::Always;
+}
+
 }  // namespace
 
 int TilingMemo::shape_of(const Layer& layer) {
@@ -181,11 +187,18 @@ TilingResult optimal_tiling(const Layer& layer, const Network& network, const Ma
                         layer.name, smallest_l2(layer, machine, budget), budget.bytes)};
   }
   Cheapest cheapest(layer, network, machine, budget, kTilesPerLayer / std::ssize(choices), memo);
-  for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
-  cheapest.look_at_dorys(network);
-  // Where the columns of all cores do not fit, channels can come piece by piece instead.
-  if (!cheapest.take() || cheapest.take()->cores > 0) {
+  const auto look_at_passes = [&] {
     for (const Tiling& sliced : choices) cheapest.look_at_passes(sliced);
+  };
+  if (memo.choices.passes == Use::Always) look_at_passes();
+  if (!cheapest.take()) {
+    for (const Tiling& sliced : choices) cheapest.look_at_all(sliced);
+    if (!forced(memo.choices) || !cheapest.take()) cheapest.look_at_dorys(network);
+    // Where the columns of all cores do not fit, channels can come piece by piece instead.
+    const bool few_cores = cheapest.take() && cheapest.take()->cores > 0;
+    if (!cheapest.take() || (few_cores && memo.choices.passes == Use::WhereFaster)) {
+      look_at_passes();
+    }
   }
   cheapest.look_at_fewer_cores();
   std::optional<Tiling> best = cheapest.take();

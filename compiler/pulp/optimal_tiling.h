@@ -6,6 +6,7 @@
 #include <tuple>
 #include <vector>
 
+#include "compiler/pulp/choices.h"
 #include "compiler/pulp/search_steps.h"
 #include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tiling.h"
@@ -46,6 +47,7 @@ struct TilingMemo {
   std::vector<Shape> shapes = {};
   int shape_of(const Layer& layer);
   SearchSteps steps = {};
+  Choices choices = {};
 };
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                             const L2Budget& budget, TilingMemo& memo);

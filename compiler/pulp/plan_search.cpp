@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <utility>
 
 #include "compiler/pulp/optimal_tiling.h"
@@ -75,12 +76,14 @@ std::vector<Machine> smaller_machines(const Machine& machine, std::int64_t layer
   return largest_smaller(machine, layers < kManyLayers ? kMost : kFewest);
 }
 
-// What tells two plans of one network apart.
+// What tells two plans apart.
 std::vector<std::int64_t> key_of(const PlannedNetwork& way) {
   std::vector<std::int64_t> key;
-  for (const LayerPlan& layer : way.plan.layers) {
+  for (std::size_t i = 0; i < way.plan.layers.size(); ++i) {
+    const LayerPlan& layer = way.plan.layers[i];
     const Tiling& t = layer.tiling;
-    key.insert(key.end(), {static_cast<std::int64_t>(t.kernel),
+    key.insert(key.end(), {way.network->layers[i].call.out_w,
+                           static_cast<std::int64_t>(t.kernel),
                            t.cores,
                            t.tile.out_c,
                            t.tile.out_h,
@@ -110,24 +113,26 @@ std::vector<std::int64_t> key_of(const PlannedNetwork& way) {
 }  // namespace
 
 PlanSearch::PlanSearch(const Network& network, const Machine& machine, Tiler tiler,
-                       const std::vector<HostTurn>& turns, const HostUses& uses)
+                       const Choices& choices, const std::vector<HostTurn>& turns,
+                       const HostUses& uses)
     : network_(network),
       machine_(machine),
       tiler_(tiler),
+      choices_(choices),
       turns_(turns),
       uses_(uses),
-      one_row_(std::any_of(network.layers.begin(), network.layers.end(), has_one_row)) {}
+      can_share_(std::any_of(network.layers.begin(), network.layers.end(), [&](const Layer& layer) {
+        return can_share_rows(layer, machine, tiler, choices.other_rows);
+      })) {}
 
 std::vector<PlannedNetwork> PlanSearch::run() {
   KernelCosts costs(machine_);
   TilingMemo memo{costs};
-  add_plans(machine_, memo);
+  memo.choices = choices_;
+  add_plans(shared_by(machine_), machine_, memo);
   if (tiler_ == Tiler::Optimal) {
-    const auto layers = std::ssize(network_.layers);
-    for (const Machine& smaller : smaller_machines(machine_, layers)) {
-      if (costs.computed() > kKernelCosts) break;
-      add_plans(smaller, memo);
-    }
+    add_as_it_is(machine_, memo);
+    add_smaller(memo);
   }
   stopped_ = memo.steps.stopped;
   if (found_.empty()) fail("{}", obstacle_);
@@ -135,18 +140,37 @@ std::vector<PlannedNetwork> PlanSearch::run() {
   return std::move(found_);
 }
 
-void PlanSearch::add_plans(const Machine& machine, TilingMemo& memo) {
-  const Network& network = shared_by(machine);
+// Beside the shapes that share_rows() has chosen by the model.
+void PlanSearch::add_as_it_is(const Machine& machine, TilingMemo& memo) {
+  if (can_share_ && choices_.other_rows != Use::Always) add_plans(network_, machine, memo);
+}
+
+void PlanSearch::add_smaller(TilingMemo& memo) {
+  if (choices_.smaller_memories == Use::Never) return;
+  std::vector<PlannedNetwork> own = std::move(found_);
+  found_.clear();
+  const auto layers = std::ssize(network_.layers);
+  for (const Machine& smaller : smaller_machines(machine_, layers)) {
+    if (memo.costs.computed() > kKernelCosts) break;
+    add_plans(shared_by(smaller), smaller, memo);
+    if (layers <= kFewLayers) add_as_it_is(smaller, memo);
+  }
+  if (choices_.smaller_memories == Use::Always && !found_.empty()) return;
+  found_.insert(found_.begin(), std::make_move_iterator(own.begin()),
+                std::make_move_iterator(own.end()));
+}
+
+void PlanSearch::add_plans(const Network& network, const Machine& machine, TilingMemo& memo) {
   MemoryPlans made = plan_memory(network, machine, tiler_, turns_, uses_, memo);
   if (obstacle_.empty()) obstacle_ = made.obstacle;
   for (MemoryPlan& plan : made.plans) found_.push_back({&network, std::move(plan)});
 }
 
 const Network& PlanSearch::shared_by(const Machine& machine) {
-  if (!one_row_) return network_;
-  Network& shared = networks_.emplace_back(network_);
-  share_rows(shared, machine, tiler_);
-  return shared;
+  if (!can_share_) return network_;
+  const auto [known, is_new] = networks_.try_emplace(machine.l1.buffer_bytes, network_);
+  if (is_new) share_rows(known->second, machine, tiler_, choices_.other_rows);
+  return known->second;
 }
 
 void PlanSearch::order_by_model() {

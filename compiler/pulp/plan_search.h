@@ -3,9 +3,11 @@
 // weighed on a larger one, so that more memory is not slower.
 #pragma once
 
-#include <deque>
+#include <cstdint>
+#include <map>
 #include <vector>
 
+#include "compiler/pulp/choices.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
 #include "isa/pulp/machine.h"
@@ -21,7 +23,7 @@ struct PlannedNetwork {
 class PlanSearch {
  public:
   // `network`: as layers_of() leaves it.
-  PlanSearch(const Network& network, const Machine& machine, Tiler tiler,
+  PlanSearch(const Network& network, const Machine& machine, Tiler tiler, const Choices& choices,
              const std::vector<HostTurn>& turns, const HostUses& uses);
 
   // Those whose modelled cycles are close to the least, no two alike; with DORY's tiler the one
@@ -31,17 +33,20 @@ class PlanSearch {
   bool stopped() const { return stopped_; }  // for want of steps (search_steps.h)
 
  private:
-  void add_plans(const Machine& machine, TilingMemo& memo);
+  void add_plans(const Network& network, const Machine& machine, TilingMemo& memo);
   const Network& shared_by(const Machine& machine);
+  void add_as_it_is(const Machine& machine, TilingMemo& memo);
+  void add_smaller(TilingMemo& memo);
   void order_by_model();
 
   const Network& network_;
   const Machine& machine_;
   Tiler tiler_;
+  const Choices& choices_;
   const std::vector<HostTurn>& turns_;
   const HostUses& uses_;
-  bool one_row_ = false;          // somewhere: who shares it depends on the machine
-  std::deque<Network> networks_;  // their addresses stay
+  bool can_share_ = false;                    // somewhere: how depends on the machine
+  std::map<std::int64_t, Network> networks_;  // by L1, as the cores share their rows
   std::vector<PlannedNetwork> found_;
   bool stopped_ = false;
   std::string obstacle_;  // of the machine's own plan

@@ -109,7 +109,7 @@ bool own_channels(Family family) { return traits(family).by_channel; }
 class Search {
  public:
   Search(const Layer& layer, const Tiling& sliced, const Machine& machine, std::size_t count,
-         bool channels_outer, std::int64_t most, SearchSteps& steps)
+         bool channels_outer, std::int64_t most, SearchSteps& steps, const Choices& choices)
       : layer_(layer),
         call_(layer.call),
         sliced_(sliced),
@@ -118,6 +118,7 @@ class Search {
         channels_outer_(channels_outer),
         most_(most),
         steps_(steps),
+        choices_(choices),
         best_(count) {
     call_.kind = dory_kernel(layer, machine);
   }
@@ -127,18 +128,21 @@ class Search {
     const auto add = [&](const std::vector<Tiling>& found) {
       result.insert(result.end(), found.begin(), found.end());
     };
-    const std::vector<KernelKind> kinds = usable_kernels(layer_, machine_);
+    const std::vector<KernelKind> kinds = usable_kernels(layer_, machine_, choices_.own_kernels);
     deal_to(machine_.cluster.cores);
     std::vector<KernelKind> cramped;
     for (const KernelKind kind : kinds) {
       best_ = Best(count_);
       try_kernel(kind);
       const std::vector<Tiling> found = best_.take();
-      if (found.empty() || is_cramped(kind)) cramped.push_back(kind);
+      if (found.empty() || tries_fewer_cores(kind)) cramped.push_back(kind);
       add(found);
       add_untiled(kind, 0, result);
     }
-    if (!cramped.empty()) add(with_fewer_cores(cramped));
+    if (cramped.empty()) return result;
+    const std::vector<Tiling> fewer = with_fewer_cores(cramped);
+    if (choices_.fewer_cores == Use::Always && !fewer.empty()) return fewer;
+    add(fewer);
     return result;
   }
 
@@ -191,6 +195,11 @@ class Search {
     const Cut least{std::min(channel_step(layer_), call_.out_c), 1, 1};
     const Kernel call = largest_call(layer_, kind, least, sliced_.slice);
     return kCramped * scratch_bytes(call, machine_) > machine_.l1.buffer_bytes;
+  }
+
+  bool tries_fewer_cores(KernelKind kind) const {
+    if (choices_.fewer_cores != Use::WhereFaster) return choices_.fewer_cores == Use::Always;
+    return is_cramped(kind);
   }
 
   // Larger tiles, fewer cores (Kernel::cores).
@@ -442,6 +451,7 @@ class Search {
   bool channels_outer_;
   std::int64_t most_;
   SearchSteps& steps_;
+  const Choices& choices_;
   Best best_;
   double overhead_ = 0;     // of a tile
   std::int64_t cores_ = 0;  // that take part
@@ -462,8 +472,8 @@ std::int64_t channel_step(const Layer& layer) {
 
 std::vector<Tiling> rank_tiles(const Layer& layer, const Tiling& sliced, const Machine& machine,
                                std::size_t count, bool channels_outer, std::int64_t most,
-                               SearchSteps& steps) {
-  return Search(layer, sliced, machine, count, channels_outer, most, steps).run();
+                               SearchSteps& steps, const Choices& choices) {
+  return Search(layer, sliced, machine, count, channels_outer, most, steps, choices).run();
 }
 
 std::int64_t smallest_l1(const Layer& layer, const Tiling& sliced, const Machine& machine) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "compiler/pulp/choices.h"
 #include "compiler/pulp/search_steps.h"
 #include "compiler/pulp/tiling.h"
 
@@ -19,7 +20,7 @@ std::int64_t channel_step(const Layer& layer);
 // kernel are fewer than there are, they are spread over all sizes.
 std::vector<Tiling> rank_tiles(const Layer& layer, const Tiling& sliced, const Machine& machine,
                                std::size_t count, bool channels_outer, std::int64_t most,
-                               SearchSteps& steps);
+                               SearchSteps& steps, const Choices& choices = {});
 
 // Bytes of L1 that the smallest tile takes.
 std::int64_t smallest_l1(const Layer& layer, const Tiling& sliced, const Machine& machine);

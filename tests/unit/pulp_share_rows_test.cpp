@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/pulp/share_rows.h"
+#include "core/units.h"
 #include "isa/pulp/semantics.h"
 #include "tests/support/pulp_layers.h"
 
@@ -67,15 +68,40 @@ TEST(PulpShareRows, a_row_of_pixels_is_dealt_out_to_all_cores) {
   }
 }
 
-TEST(PulpShareRows, maps_of_several_rows_and_single_pixels_stay) {
-  const Machine machine;
-  for (const std::int64_t rows : {1, 2}) {
-    Layer layer = one_row(Family::Pointwise, 16, rows == 1 ? 1 : 64);
-    layer.call.in_h = layer.call.out_h = rows;
-    Network network = network_of(layer);
-    share_rows(network, machine, Tiler::Optimal);
+Layer map_of(Family family, std::int64_t rows, std::int64_t columns) {
+  Layer layer = one_row(family, 16, columns);
+  layer.call.in_h = layer.call.out_h = rows;
+  return layer;
+}
+
+Kernel shared(const Layer& layer, Tiler tiler, Use use = Use::WhereFaster) {
+  const Machine machine;  // of 8 cores
+  Network network = network_of(layer);
+  share_rows(network, machine, tiler, use);
+  if (!can_share_rows(layer, machine, tiler, use)) {
     EXPECT_EQ(network.layers[0].call, layer.call);
   }
+  return network.layers[0].call;
+}
+
+TEST(PulpShareRows, rows_that_go_round_single_pixels_and_windows_stay) {
+  const Layer even = map_of(Family::Pointwise, 16, 16), pixel = map_of(Family::Pointwise, 1, 1);
+  EXPECT_EQ(shared(even, Tiler::Optimal), even.call);
+  EXPECT_EQ(shared(pixel, Tiler::Optimal), pixel.call);
+  const Layer window = map_of(Family::Depthwise, 10, 10);
+  EXPECT_EQ(shared(window, Tiler::Optimal), window.call);
+  EXPECT_EQ(shared(window, Tiler::Optimal, Use::Always), window.call);
+}
+
+// 10 rows of 10 pixels are 20 pixels for the core that has most of them; 25 of 4 are 16.
+TEST(PulpShareRows, rows_that_do_not_go_round_are_cut_anew) {
+  const Layer layer = map_of(Family::Pointwise, 10, 10);
+  const Kernel call = shared(layer, Tiler::Optimal);
+  EXPECT_EQ(call.out_h * call.out_w, 100);
+  EXPECT_LE(ceil_div(call.out_h, 8) * call.out_w, 16);
+  EXPECT_EQ(call.in_h, call.out_h);
+  EXPECT_EQ(shared(layer, Tiler::Dory), layer.call);  // whose tiles are the network's rows
+  EXPECT_EQ(shared(layer, Tiler::Optimal, Use::Never), layer.call);
 }
 
 }  // namespace
