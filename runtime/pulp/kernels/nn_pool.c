@@ -79,13 +79,18 @@ static inline uint32_t nn_sum_bytes(uint32_t sum, const uint8_t* from, int32_t s
 }
 #endif
 
-// Of a window that begins at `from`.
-static NN_SMALL uint32_t nn_sum(const nn_call_t* call, uint32_t sum, const uint8_t* from,
-                                int32_t rows, int32_t taps, int32_t c) {
-  const int32_t pixel = nn_packed(call->in_c, call->in_bits), line = call->in_w * pixel;
+// Of a window that begins at `from`. A code's last bit is shifted to the end of a word.
+static __attribute__((noinline)) uint32_t nn_sum(const nn_call_t* call, uint32_t sum,
+                                                 const uint8_t* from, int32_t rows, int32_t taps,
+                                                 int32_t c) {
+  const int32_t bits = call->in_bits, at = c * bits, down = 32 - bits, up = down - (at & 7);
+  const int32_t pixel = nn_packed(call->in_c, bits), is_signed = call->in_signed;
+  const int32_t line = (call->in_w - taps) * pixel;
+  from += at >> 3;
   for (; rows > 0; --rows, from += line) {
-    for (int32_t i = 0; i < taps; ++i) {
-      sum += (uint32_t)nn_code(from + i * pixel, c, call->in_bits, call->in_signed);
+    for (int32_t i = taps; i > 0; --i, from += pixel) {
+      const uint32_t word = (uint32_t)*from << up;
+      sum += is_signed ? (uint32_t)((int32_t)word >> down) : word >> down;
     }
   }
   return sum;
