@@ -24,7 +24,8 @@ void nn_set_matrix(nn_matrix_t* m, const nn_call_t* call, nn_share_t channels, i
 static inline void nn_four_starts(const nn_call_t* call, int32_t* sums, int32_t pixels,
                                   int32_t pixel, int32_t c) {
   if (!call->has_bias && !call->sums_in) {
-    for (int32_t i = 0; i < 4 * pixels; ++i) sums[i] = nn_start(call, pixel, c + (i & 3));
+    const int8_t* starts = call->bias8;
+    for (int32_t i = 0; i < 4 * pixels; ++i) sums[i] = starts == NULL ? 0 : starts[c + (i & 3)];
     return;
   }
   const int32_t next = call->sums_in ? 4 * call->out_c : 0;
@@ -235,6 +236,11 @@ static NN_SMALL void nn_any_block(const nn_matrix_t* m, nn_form_t form, const ui
     return;
   }
   uint8_t* out = call->out + pixel * call->out_c;
+  if (form == NN_FORM_NORM_64) {
+    const nn_norms_t norms = nn_norms(call);
+    nn_put_wide_block(&norms, sums, c, out + c, out + call->out_c + c);
+    return;
+  }
   for (int32_t i = 0; i < 4; ++i) {
     nn_put(call, form, sums[i], pixel, c + i, out);
     nn_put(call, form, sums[4 + i], pixel + 1, c + i, out + call->out_c);
