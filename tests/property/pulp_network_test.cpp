@@ -2,6 +2,7 @@
 // runs without a hazard and computes what the golden model computes, and moves what it must.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <optional>
 #include <random>
 #include <regex>
@@ -113,6 +114,32 @@ void expect_same_in_loops(const pulp::Program& program) {
   EXPECT_EQ(again.info.instruction_text, program.info.instruction_text);
 }
 
+// What the optimal tiler may choose, and how much longer, relative, a program may take with the
+// choice than without it: nothing where programs are weighed against each other, little where tiles
+// are by their model.
+struct NamedChoice {
+  const char* name;
+  pulp::Use pulp::Choices::*use;
+  double loss;
+};
+constexpr NamedChoice kChoices[] = {
+    {"other rows", &pulp::Choices::other_rows, 0},
+    {"own kernels", &pulp::Choices::own_kernels, 0.01},
+    {"fewer cores", &pulp::Choices::fewer_cores, 0.01},
+    {"passes", &pulp::Choices::passes, 0.01},
+    {"far prefetch", &pulp::Choices::far_prefetch, 0},
+    {"smaller memories", &pulp::Choices::smaller_memories, 0},
+};
+
+// One in two is used wherever it is possible.
+pulp::Choices forced_choices(std::mt19937_64& random) {
+  pulp::Choices choices;
+  for (const NamedChoice& choice : kChoices) {
+    if (random() % 2 == 0) choices.*choice.use = pulp::Use::Always;
+  }
+  return choices;
+}
+
 // False where the machine is too small for the network, which must say so.
 bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
   std::mt19937_64 random(seed);
@@ -124,11 +151,13 @@ bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
   EXPECT_TRUE(verify(graph).empty()) << verify(graph).front().message;
   const pulp::Machine machine = random_cluster(random);
   const std::vector<Tensor> input = random_codes(graph, random);
+  const bool forced = seed / 8 % 2 == 1;
+  const pulp::Choices choices = forced ? forced_choices(random) : pulp::Choices{};
   pulp::Program program;
   try {
-    program = pulp::compile(graph, machine, {.tiler = tiler});
+    program = pulp::compile(graph, machine, {.tiler = tiler, .choices = choices});
   } catch (const Error& error) {
-    if (tiler == pulp::Tiler::Optimal) expect_true_claim(error.what(), graph, machine);
+    if (tiler == pulp::Tiler::Optimal && !forced) expect_true_claim(error.what(), graph, machine);
     return false;
   }
   const auto result = pulp::simulate(program, machine, input, {.threads = 1});
@@ -215,6 +244,41 @@ TEST(FarPrefetch, is_never_slower_than_none) {
       EXPECT_TRUE(best.hazards.empty());
     } catch (const Error&) {  // does not fit
     }
+  }
+}
+
+// On machines on which both tiers agree to the cycle.
+TEST(EachChoice, takes_no_longer_than_without_it) {
+  constexpr std::uint64_t kNetworks = 16;
+  std::map<std::string, double> gain;
+  for (std::uint64_t seed = 0; seed < kNetworks; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    std::mt19937_64 random(seed);
+    const Graph graph = random_integer_graph(random, {.max_side = 24});
+    pulp::Machine machine = random_cluster(random);
+    machine.l1.conflicts = 0;
+    machine.l3.megabytes_per_second = 5 + static_cast<double>(random() % 60);
+    const auto end = [&](const pulp::Choices& choices) {
+      return pulp::simulate(pulp::compile(graph, machine, {.choices = choices}), machine, {},
+                            {.values = false})
+          .timeline.end.value;
+    };
+    try {
+      const auto with = static_cast<double>(end({}));
+      for (const NamedChoice& choice : kChoices) {
+        pulp::Choices choices;
+        choices.*choice.use = pulp::Use::Never;
+        const auto without = static_cast<double>(end(choices));
+        EXPECT_LE(with, without * (1 + choice.loss)) << choice.name;
+        gain[choice.name] = std::max(gain[choice.name], without / with - 1);
+      }
+    } catch (const Error&) {  // does not fit
+    }
+  }
+  for (const NamedChoice& choice : kChoices) {
+    // Weighed where the columns of all cores do not fit L1: none of these networks is as deep.
+    if (choice.use == &pulp::Choices::passes) continue;
+    EXPECT_GT(gain[choice.name], 0) << choice.name;
   }
 }
 
