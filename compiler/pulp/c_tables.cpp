@@ -1,6 +1,7 @@
 #include "compiler/pulp/c_tables.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <optional>
 
@@ -27,6 +28,10 @@ enum Opcode : std::uint8_t {
 };
 constexpr std::uint8_t kSteps = 16, kSetOnly = 32;
 constexpr int kSetBit = 6;
+constexpr std::size_t kStepCount = 31;
+constexpr int kStepDepthBit = 5;
+constexpr std::uint8_t kMoreSteps = 128;
+constexpr std::size_t kSpareBytes = 3;  // a change of one byte is read as 4
 
 // None: nothing is to be done for it.
 std::optional<Opcode> opcode_of(const Instruction& instruction) {
@@ -74,6 +79,20 @@ struct Visit {
   void operator()(std::string_view name, KernelKind) const { fields.push_back({name, 0}); }
 };
 
+// A field in the loops around: base + steps[d] * iterations of the loop of depth d, in 32 bits.
+struct Affine {
+  std::uint32_t base = 0;
+  std::array<std::uint32_t, kLoopVariables.size()> steps{};
+
+  // Where the loop of depth `d` has been through `iterations`.
+  void enter(std::size_t d, std::uint32_t iterations) {
+    base += steps[d] * iterations;
+    steps[d] = 0;
+  }
+  friend bool operator==(const Affine&, const Affine&) = default;
+};
+using Fields = std::vector<Affine>;
+
 class Table {
  public:
   Table(const std::string& layer, std::vector<std::string>& kernels)
@@ -91,17 +110,32 @@ class Table {
 
   std::vector<TableRow> take() {
     rows_.push_back({{kEnd}, "", 0});
+    rows_.push_back({std::vector<std::uint8_t>(kSpareBytes, 0), "", 0});
     return std::move(rows_);
   }
 
  private:
-  std::vector<Field> fields_of(const Instruction& instruction) {
+  Fields fields_of(const Line& line) {
     std::vector<Field> fields;
-    std::visit([&](const auto& op) { op.fields(op, Visit{fields}); }, instruction);
-    if (const auto* kernel = std::get_if<Kernel>(&instruction)) {
+    std::visit([&](const auto& op) { op.fields(op, Visit{fields}); }, line.instruction);
+    if (const auto* kernel = std::get_if<Kernel>(&line.instruction)) {
       fields.front().value = index_of(c_kernel(*kernel));
     }
-    return fields;
+    Fields result;
+    for (const Field& field : fields) {
+      result.push_back({.base = static_cast<std::uint32_t>(number(field))});
+    }
+    for (const Advance& advance : line.advances) {
+      const auto field = std::find_if(fields.begin(), fields.end(),
+                                      [&](const Field& f) { return f.name == advance.field; });
+      CHECK(field != fields.end(), "steps of '{}'", advance.field);
+      auto& steps = result[static_cast<std::size_t>(field - fields.begin())].steps;
+      CHECK(advance.steps.size() <= steps.size(), "steps of {} loops", advance.steps.size());
+      for (std::size_t depth = 0; depth < advance.steps.size(); ++depth) {
+        steps[depth] = static_cast<std::uint32_t>(advance.steps[depth]);
+      }
+    }
+    return result;
   }
 
   std::int64_t index_of(const std::string& kernel) {
@@ -121,58 +155,66 @@ class Table {
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(field.value));
   }
 
-  static void put(std::vector<std::uint8_t>& bytes, std::uint32_t value) {
-    for (; value > 0x7f; value >>= 7) bytes.push_back(static_cast<std::uint8_t>(value | 0x80));
-    bytes.push_back(static_cast<std::uint8_t>(value));
+  static std::size_t bytes_for(std::uint32_t value) {
+    for (std::size_t bytes = 1; bytes < 4; ++bytes) {
+      const std::size_t unused = 32 - 8 * bytes;
+      if (static_cast<std::int32_t>(value << unused) >> unused ==
+          static_cast<std::int32_t>(value)) {
+        return bytes;
+      }
+    }
+    return 4;
   }
-  static void put_signed(std::vector<std::uint8_t>& bytes, std::uint32_t value) {
-    const std::uint32_t sign = value >> 31 != 0 ? 0xffffffffU : 0;
-    put(bytes, value << 1 ^ sign);
+  static void put(std::vector<std::uint8_t>& bytes, std::uint32_t value, std::size_t count) {
+    for (; count > 0; --count, value >>= 8) bytes.push_back(static_cast<std::uint8_t>(value));
+  }
+  static void put_change(std::vector<std::uint8_t>& bytes, std::size_t field, std::uint32_t value) {
+    const std::size_t count = bytes_for(value);
+    bytes.push_back(static_cast<std::uint8_t>(field | (count - 1) << 6));
+    put(bytes, value, count);
   }
 
-  // The fields that differ from the last ones of opcode and set, which these become.
-  void put_changes(std::vector<std::uint8_t>& bytes, const std::vector<Field>& fields) {
-    std::vector<std::int32_t>& last = last_[bytes.front() & ~(kSteps | kSetOnly)];
+  // Of what differs from the last fields of opcode and set, which these become.
+  void put_changes(std::vector<std::uint8_t>& bytes, const Fields& fields) {
+    Fields& last = last_[set_of(bytes.front())];
     last.resize(fields.size());
     std::vector<std::uint8_t> changes;
     std::uint8_t count = 0;
     for (std::size_t i = 0; i < fields.size(); ++i) {
-      const std::int32_t value = number(fields[i]);
-      if (value == last[i]) continue;
-      changes.push_back(static_cast<std::uint8_t>(i));
-      put_signed(changes, static_cast<std::uint32_t>(value) - static_cast<std::uint32_t>(last[i]));
-      last[i] = value;
+      if (fields[i].base == last[i].base) continue;
+      put_change(changes, i, fields[i].base - last[i].base);
       ++count;
     }
     bytes.push_back(count);
     bytes.insert(bytes.end(), changes.begin(), changes.end());
+    put_steps(bytes, fields, last);
+    last = fields;
   }
 
-  static void put_steps(std::vector<std::uint8_t>& bytes, const std::vector<Field>& fields,
-                        const std::vector<Advance>& advances) {
-    std::vector<std::uint8_t> steps;
-    std::uint8_t count = 0;
-    for (const Advance& advance : advances) {
-      const auto field = std::find_if(fields.begin(), fields.end(),
-                                      [&](const Field& f) { return f.name == advance.field; });
-      CHECK(field != fields.end(), "steps of '{}'", advance.field);
-      for (std::size_t depth = 0; depth < advance.steps.size(); ++depth) {
-        if (advance.steps[depth] == 0) continue;
-        steps.push_back(static_cast<std::uint8_t>(static_cast<std::size_t>(field - fields.begin()) |
-                                                  depth << 6));
-        put_signed(steps, static_cast<std::uint32_t>(advance.steps[depth]));
-        ++count;
+  // By depth, those by which the fields grow more than the last ones.
+  static void put_steps(std::vector<std::uint8_t>& bytes, const Fields& fields,
+                        const Fields& last) {
+    std::optional<std::size_t> head;  // of the last group
+    for (std::size_t depth = 0; depth < kLoopVariables.size(); ++depth) {
+      std::size_t in_group = kStepCount;
+      for (std::size_t i = 0; i < fields.size(); ++i) {
+        const std::uint32_t grows = fields[i].steps[depth] - last[i].steps[depth];
+        if (grows == 0) continue;
+        if (in_group == kStepCount) {
+          if (head) bytes[*head] |= kMoreSteps;
+          head = bytes.size();
+          in_group = 0;
+          bytes.push_back(static_cast<std::uint8_t>(depth << kStepDepthBit));
+        }
+        ++in_group;
+        ++bytes[*head];
+        put_change(bytes, i, grows);
       }
     }
-    bytes.push_back(count);
-    bytes.insert(bytes.end(), steps.begin(), steps.end());
+    if (head) bytes.front() |= kSteps;
   }
 
-  static bool grows(const Line& line) {
-    return std::any_of(line.advances.begin(), line.advances.end(), [](const Advance& a) {
-      return std::any_of(a.steps.begin(), a.steps.end(), [](std::int64_t s) { return s != 0; });
-    });
-  }
+  static int set_of(std::uint8_t first) { return first & ~(kSteps | kSetOnly); }
 
   static bool has_fields(Opcode opcode) {
     return opcode == kDma || opcode == kDmaWait || opcode == kL3 || opcode == kL3Wait ||
@@ -182,13 +224,8 @@ class Table {
   void add(const Line& line) {
     const std::optional<Opcode> opcode = opcode_of(line.instruction);
     if (!opcode) return;
-    TableRow row{{first_byte(*opcode, line.instruction)}, comment(line), depth_};
-    if (has_fields(*opcode)) {
-      const std::vector<Field> fields = fields_of(line.instruction);
-      if (grows(line)) row.bytes.front() |= kSteps;
-      put_changes(row.bytes, fields);
-      if (grows(line)) put_steps(row.bytes, fields, line.advances);
-    }
+    TableRow row{{first_byte(*opcode, line.instruction)}, comment(line), row_depth()};
+    if (has_fields(*opcode)) put_changes(row.bytes, fields_of(line));
     rows_.push_back(std::move(row));
   }
 
@@ -210,43 +247,72 @@ class Table {
                : name + " " + line.text.substr(rest);
   }
 
-  // Every iteration begins with the fields that the last command of each set leaves.
-  void set_what_the_body_leaves(const std::vector<Entry>& entries, std::size_t begin,
-                                std::size_t end) {
-    std::map<std::uint8_t, const Line*> leaves;
-    for (std::size_t e = begin; e < end; ++e) {
-      const Line* line = std::get_if<Line>(&entries[e]);
-      if (line == nullptr) continue;
-      const std::optional<Opcode> opcode = opcode_of(line->instruction);
-      if (opcode && has_fields(*opcode)) leaves[first_byte(*opcode, line->instruction)] = line;
+  // What the last command of each set leaves behind the entries, which are in `depth` loops.
+  std::map<std::uint8_t, Fields> left_by(const std::vector<Entry>& entries, std::size_t begin,
+                                         std::size_t end, std::size_t depth) {
+    std::map<std::uint8_t, Fields> left;
+    for (std::size_t e = begin; e < end; e = next_entry(entries, e)) {
+      if (const Loop* loop = std::get_if<Loop>(&entries[e])) {
+        for (auto& [first, fields] : left_by(entries, e + 1, next_entry(entries, e), depth + 1)) {
+          enter(fields, depth, static_cast<std::uint32_t>(loop->count - 1));
+          left[first] = std::move(fields);
+        }
+        continue;
+      }
+      const Line& line = std::get<Line>(entries[e]);
+      const std::optional<Opcode> opcode = opcode_of(line.instruction);
+      if (!opcode || !has_fields(*opcode)) continue;
+      left[first_byte(*opcode, line.instruction)] = fields_of(line);
     }
-    for (const auto& [first, line] : leaves) {
-      TableRow row{{static_cast<std::uint8_t>(first | kSetOnly)}, "as the loop leaves it", depth_};
-      put_changes(row.bytes, fields_of(line->instruction));
-      if (row.bytes[1] != 0) rows_.push_back(std::move(row));
+    return left;
+  }
+
+  static void enter(Fields& fields, std::size_t depth, std::uint32_t iterations) {
+    for (Affine& field : fields) field.enter(depth, iterations);
+  }
+
+  // Fields begin a loop as if an iteration had been before the first.
+  void begin_fields(std::uint8_t first, const Fields& left) {
+    Fields before = left;
+    enter(before, depth_, ~std::uint32_t{0});
+    last_[first].resize(before.size());
+    if (last_[first] != before) {
+      TableRow row{
+          {static_cast<std::uint8_t>(first | kSetOnly)}, "as the loop leaves it", row_depth()};
+      put_changes(row.bytes, before);
+      rows_.push_back(std::move(row));
     }
+    for (std::size_t i = 0; i < left.size(); ++i) before[i].steps[depth_] = left[i].steps[depth_];
+    last_[first] = std::move(before);
   }
 
   void add_loop(const std::vector<Entry>& entries, std::size_t e) {
     const Loop& loop = std::get<Loop>(entries[e]);
     const std::size_t end = next_entry(entries, e);
-    set_what_the_body_leaves(entries, e + 1, end);
+    CHECK(depth_ < kLoopVariables.size(), "loops {} deep", depth_ + 1);
+    const auto left = left_by(entries, e + 1, end, depth_ + 1);
+    for (const auto& [first, fields] : left) begin_fields(first, fields);
     const std::string over =
         loop.over == LoopOver::Nothing ? "" : fmt::format(" {}", to_string(loop.over));
-    TableRow row{{kLoop}, fmt::format("{} times{}", loop.count, over), depth_};
-    put(row.bytes, static_cast<std::uint32_t>(loop.count));
+    TableRow row{{kLoop}, fmt::format("{} times{}", loop.count, over), row_depth()};
+    put(row.bytes, static_cast<std::uint32_t>(loop.count), 4);
     rows_.push_back(std::move(row));
     ++depth_;
     add(entries, e + 1, end);
     --depth_;
-    rows_.push_back({{kEndLoop}, "end", depth_});
+    for (const auto& [first, fields] : left) {
+      enter(last_[first], depth_, static_cast<std::uint32_t>(loop.count - 1));
+    }
+    rows_.push_back({{kEndLoop}, "end", row_depth()});
   }
+
+  int row_depth() const { return static_cast<int>(depth_); }
 
   const std::string& layer_;
   std::vector<std::string>& kernels_;
   std::vector<TableRow> rows_;
-  std::map<int, std::vector<std::int32_t>> last_;
-  int depth_ = 0;
+  std::map<int, Fields> last_;
+  std::size_t depth_ = 0;
 };
 
 }  // namespace

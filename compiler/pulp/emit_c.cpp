@@ -2,8 +2,10 @@
 #include "compiler/pulp/emit_c.h"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "compiler/pulp/c_runtime.h"
 #include "compiler/pulp/c_tables.h"
@@ -150,7 +152,7 @@ std::string place_fields(const TensorPlace& place) {
                      place.pixel_stride, place.row_stride);
 }
 
-constexpr std::int64_t kMasterStack = 3800;
+constexpr std::int64_t kMasterStack = 3800, kLeastStack = 2048, kHeap = 256;
 
 class Application {
  public:
@@ -186,21 +188,49 @@ class Application {
     }
   }
 
+  // What L1 has for the tables of layers and for the stacks of all cores but core 0.
+  std::int64_t l1_room() const {
+    return machine_.l1.size_bytes - program_.l1_bytes - kMasterStack - kHeap;
+  }
+  std::int64_t other_cores() const { return std::max<std::int64_t>(1, machine_.cluster.cores - 1); }
+
+  // The longest layer's, twice, where the stacks stay long enough; else tables are read from L2.
+  std::int64_t table_room() const {
+    const std::int64_t bytes = round_up(longest_table_, 8);
+    return l1_room() - 2 * bytes >= other_cores() * kLeastStack ? bytes : 0;
+  }
+
   // Bytes of each core's stack but core 0's: what L1 has left, up to as much as DORY gives it.
   std::int64_t slave_stack() const {
-    constexpr std::int64_t kMost = 3200, kLeast = 2048, kHeap = 256;
-    const std::int64_t room = machine_.l1.size_bytes - program_.l1_bytes - kMasterStack - kHeap;
-    const std::int64_t each =
-        room / std::max<std::int64_t>(1, machine_.cluster.cores - 1) / 16 * 16;
-    if (room < 0 || each < kLeast) {
+    constexpr std::int64_t kMost = 3200;
+    const std::int64_t each = (l1_room() - 2 * table_room()) / other_cores() / 16 * 16;
+    if (l1_room() < 0 || each < kLeastStack) {
       fail(
           "the buffer of {} bytes leaves too little of the {} bytes of L1 for the stacks "
-          "of "
-          "{} cores: expected --l1 {} or less",
+          "of {} cores: expected --l1 {} or less",
           program_.l1_bytes, machine_.l1.size_bytes, machine_.cluster.cores,
-          machine_.l1.size_bytes - kMasterStack - kHeap - (machine_.cluster.cores - 1) * kLeast);
+          machine_.l1.size_bytes - kMasterStack - kHeap - other_cores() * kLeastStack);
     }
     return std::min(each, kMost);
+  }
+
+  // Requests to L3 that nothing has waited for, at most; a row that lies with gaps in L2 is one.
+  std::int64_t l3_requests() const {
+    constexpr std::int64_t kMost = 64;
+    std::map<std::int64_t, std::int64_t> in_flight;  // by id
+    std::int64_t now = 0, most = 1;
+    for (const Instruction& instruction : program_.instructions) {
+      if (const auto* transfer = std::get_if<L3Transfer>(&instruction)) {
+        const std::int64_t requests = transfer->rows > 1 && transfer->l2_stride != transfer->length
+                                          ? std::min(transfer->rows, kMost)
+                                          : 1;
+        in_flight[transfer->id] += requests;
+        most = std::max(most, now += requests);
+      } else if (const auto* wait = std::get_if<L3Wait>(&instruction)) {
+        now -= std::exchange(in_flight[wait->id], 0);
+      }
+    }
+    return std::min(most, kMost);
   }
 
   std::string name(std::size_t run) const {
@@ -230,7 +260,8 @@ class Application {
         table_of(in_loops(program_, range.begin, range.end), layer_name(run), kernels_);
     std::string text = about(run) + fmt::format(
                                         "#include \"layer.h\"\n\nconst uint8_t {}_table[] "
-                                        "__attribute__((aligned(4))) = {{\n",
+                                        "__attribute__((aligned(4))) = "
+                                        "{{\n",
                                         name(run));
     std::size_t bytes = 0;
     for (const TableRow& row : rows) {
@@ -240,8 +271,9 @@ class Application {
       text += "\n";
       bytes += row.bytes.size();
     }
-    for (; bytes % 4 != 0; ++bytes) text += "  0,\n";  // it is read by words
-    table_bytes_ += bytes;
+    for (; bytes % 4 != 0; ++bytes) text += "  0,\n";
+    table_bytes_.push_back(static_cast<std::int64_t>(bytes));
+    longest_table_ = std::max(longest_table_, table_bytes_.back());
     files_.emplace_back("src/" + name(run) + ".c", text + "};\n");
   }
 
@@ -306,15 +338,19 @@ class Application {
         in_comment(program_.info.network), in_comment(machine_.name));
     text += fmt::format("const char network_name[] = {};\n", quoted(program_.info.network));
     text += fmt::format(
-        "const int32_t network_l1_bytes = {}, network_l2_bytes = {}, network_l3_bytes = {};\n\n",
-        program_.l1_bytes, program_.l2_bytes, program_.l3_bytes);
+        "const int32_t network_l1_bytes = {}, network_l2_bytes = {}, network_l3_bytes = {};\n"
+        "const int32_t network_table_bytes = {}, network_l3_requests = {};\n"
+        "l3_request_t l3_requests[{}];\n\n",
+        program_.l1_bytes, program_.l2_bytes, program_.l3_bytes, table_room(), l3_requests(),
+        l3_requests());
     for (std::size_t i = 0; i < runs_.size(); ++i) {
       text += fmt::format("extern const uint8_t {}_table[];\n", name(i));
     }
     text += fmt::format("\nconst int32_t network_layers = {};\nconst layer_t layers[] = {{\n",
                         runs_.size());
     for (std::size_t i = 0; i < runs_.size(); ++i) {
-      text += fmt::format("    {{{}, {}_table}},\n", quoted(layer_name(i)), name(i));
+      text += fmt::format("    {{{}, {}_table, {}}},\n", quoted(layer_name(i)), name(i),
+                          table_bytes_[i]);
     }
     if (runs_.empty()) text += "    {0},\n";
     text +=
@@ -407,7 +443,8 @@ class Application {
     std::string text = fmt::format(
         "# {} on {}\n\nWritten by `workbench --emit-c`. {} layers, {} bytes of tables, {} bytes of "
         "constants; L1 {}, L2 {}, L3 {} bytes.\n\n",
-        in_comment(program_.info.network), in_comment(machine_.name), runs_.size(), table_bytes_,
+        in_comment(program_.info.network), in_comment(machine_.name), runs_.size(),
+        std::accumulate(table_bytes_.begin(), table_bytes_.end(), std::int64_t{0}),
         program_.constants.size(), program_.l1_bytes, program_.l2_bytes, program_.l3_bytes);
     text +=
         "| | |\n|---|---|\n"
@@ -455,7 +492,9 @@ class Application {
   std::vector<std::string> kernels_;
   Files files_;
   std::string hex_;
-  std::size_t table_bytes_ = 0, checks_ = 0;
+  std::vector<std::int64_t> table_bytes_;  // by run
+  std::int64_t longest_table_ = 0;
+  std::size_t checks_ = 0;
   std::set<std::size_t> checked_;
 };
 

@@ -35,7 +35,7 @@ class Kernels(unittest.TestCase):
             for kind, options in (("plain", ["-include", KERNELS / "rename.h"]), ("xpulp", ["-DNN_XPULP"])):
                 objects.append(f"{kind}_{source.stem}.o")
                 self.compile(*options, "-c", source, "-o", objects[-1])
-        platform = [RUNTIME / "platform" / name for name in ("crt0.S", "cluster.c", "heap.c", "l3.c", "system.c")]
+        platform = [RUNTIME / "platform" / name for name in ("crt0.S", "cluster.c", "heap.c", "l3.c", "memory.c", "system.c")]
         self.compile(f"-DSEED={seed}u", "-DCALLS=640", KERNELS / "main.c", *objects, *platform, "-nostartfiles",
                      f"-T{RUNTIME}/platform/link.ld", "-Wl,--gc-sections", "-o", "main.elf")
         return subprocess.run([os.environ["WORKBENCH"], "execute", "main.elf", "--hw", "pulp_open"], cwd=self.folder,

@@ -53,7 +53,7 @@ static int cores_that(state_t state) {
 static void take_turns(void) {
   for (int turn = 0; cores_that(DONE) < team; ++turn) {
     for (int i = 0; i < team; ++i) {
-      core = (uint32_t)(turn % 2 == 0 ? i : team - 1 - i);
+      core = (uint32_t)(turn % 2 == 0 ? team - 1 - i : i);
       states[core] = RUNS;
       swapcontext(&scheduler, &contexts[core]);
     }
@@ -133,6 +133,7 @@ typedef struct transfer {
 } transfer_t;
 static transfer_t *dma_transfers = NULL, *ram_transfers = NULL;
 static int counter_used[DMA_COUNTERS];
+static uint32_t last_counter[NUM_CORES];
 
 static int transfers_left(void) { return dma_transfers != NULL || ram_transfers != NULL; }
 
@@ -175,7 +176,9 @@ static void start_dma(pi_cl_dma_copy_t* copy, uint32_t length, uint32_t stride) 
     while (copy->id < DMA_COUNTERS && counter_used[copy->id]) ++copy->id;
     if (copy->id == DMA_COUNTERS) stop("all 16 counters of the DMA are in use");
     counter_used[copy->id] = 1;
+    last_counter[pi_core_id()] = copy->id;
   }
+  if (copy->id != last_counter[pi_core_id()]) stop("a transfer under a counter that is not the core's last");
   if (copy->size == 0) return;
   if (length == 0) stop("lines of no bytes");
   uint8_t *ext = (uint8_t*)copy->ext, *loc = (uint8_t*)copy->loc;

@@ -6,18 +6,13 @@
 
 // The cluster has 16 counters for the transfers of all cores: a core has two, and its transfers of
 // even ids and those of odd ones share one each. A wait may so wait for more than it has to.
-enum { kDmaCounters = 2, kL3Requests = 8 };
-
-typedef struct {
-  int32_t id;
-  uint8_t in_flight, is_read;
-  pi_cl_ram_req_t request;
-} l3_request_t;
+enum { kDmaCounters = 2 };
 
 struct transfers {
   pi_cl_dma_copy_t counters[kDmaCounters];
   uint8_t counted[kDmaCounters];  // there are transfers under it
-  l3_request_t requests[kL3Requests];
+  uint32_t last;                  // the counter of the last command
+  int32_t l3_first, l3_count;  // of l3_requests, in a ring: those that may be in flight
 };
 
 // `fields`: of kDma and kL3 (layer.h). Every core calls; those that have no share return.

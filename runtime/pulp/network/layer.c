@@ -4,59 +4,46 @@
 #include <stdio.h>
 
 #include "dma.h"
+#include "nn_core.h"
 
 enum { kLoopDepth = 4 };
 
+// Of a kernel's call: as it is called where addresses have 32 bits.
+typedef union {
+  int32_t fields[kKernelFields];
+#if UINTPTR_MAX == UINT32_MAX
+  struct {
+    int32_t kernel;
+    nn_call_t call;
+  } as;
+#endif
+} kernel_call_t;
+
 typedef struct {
   const memories_t* memories;
-  const uint8_t* table;
-  uint32_t at, word;  // byte that comes next, of the word that is being read
-  // fields as the last command of opcode and set had them
-  int32_t dma[kSets][kDmaFields], dma_wait[1], l3[kL3Fields], l3_wait[1], kernel[kKernelFields];
-  int32_t depth, trips[kLoopDepth], iteration[kLoopDepth];
-  uint32_t body[kLoopDepth];
   transfers_t* transfers;
+  // fields as the last command of opcode and set has left them
+  int32_t dma[kSets][kDmaFields], dma_wait[1], l3[kL3Fields], l3_wait[1];
+  kernel_call_t kernel;
+  int32_t depth, trips[kLoopDepth], iteration[kLoopDepth];
+  const uint8_t* body[kLoopDepth];
 } runner_t;
 
-// Tables lie in L2, where a word takes a core as long as a byte.
-static void read_word(runner_t* r) {
-  memcpy(&r->word, __builtin_assume_aligned(r->table + (r->at & ~3u), 4), 4);
+// Little-endian, as is every machine that this runs on.
+static int32_t number_at(const uint8_t* at, uint32_t bytes) {
+  const uint32_t unused = 32 - 8 * bytes;
+  return (int32_t)(nn_word(at) << unused) >> unused;
 }
 
-static uint32_t next_byte(runner_t* r) {
-  if ((r->at & 3) == 0) read_word(r);
-  const uint32_t byte = r->word >> (8 * (r->at & 3)) & 0xff;
-  ++r->at;
-  return byte;
-}
-
-static uint32_t next_number(runner_t* r) {
-  uint32_t byte = next_byte(r), number = byte & 0x7f;
-  for (int shift = 7; byte > 0x7f; shift += 7) {
-    byte = next_byte(r);
-    number |= (byte & 0x7f) << shift;
+static inline const uint8_t* add_changes(const uint8_t* at, int32_t* fields, uint32_t count,
+                                         uint32_t times) {
+  for (; count > 0; --count) {
+    const uint32_t head = *at, bytes = (head >> 6) + 1;
+    int32_t* const field = &fields[head & 63];
+    *field = (int32_t)((uint32_t)*field + (uint32_t)number_at(at + 1, bytes) * times);
+    at += 1 + bytes;
   }
-  return number;
-}
-
-static uint32_t next_signed(runner_t* r) {
-  const uint32_t number = next_number(r);
-  return number >> 1 ^ (0u - (number & 1));
-}
-
-static void jump(runner_t* r, uint32_t to) {
-  r->at = to;
-  read_word(r);
-}
-
-static int32_t* fields_of(runner_t* r, uint32_t first) {
-  switch (first & kOpcode) {
-    case kDma: return r->dma[first >> kSetBit];
-    case kDmaWait: return r->dma_wait;
-    case kL3: return r->l3;
-    case kL3Wait: return r->l3_wait;
-    default: return r->kernel;
-  }
+  return at;
 }
 
 #ifdef NETWORK_KERNEL_CYCLES
@@ -86,70 +73,86 @@ static void run(kernel_t kernel, const nn_call_t* call) {
 static void run(kernel_t kernel, const nn_call_t* call) { kernel(call); }
 #endif
 
-static void run_kernel(const memories_t* memories, const int32_t* fields) {
+#if UINTPTR_MAX == UINT32_MAX
+static void place_kernel(kernel_call_t* kernel, uint8_t* l1) {
+  for (int i = 0; i < NN_ADDRESSES; ++i) kernel->fields[1 + i] = (int32_t)(uintptr_t)l1;
+}
+static void run_kernel(const runner_t* r) {
+  run(network_kernels[r->kernel.as.kernel], &r->kernel.as.call);
+}
+#else
+static void place_kernel(kernel_call_t* kernel, uint8_t* l1) { (void)kernel, (void)l1; }
+static void run_kernel(const runner_t* r) {
+  const int32_t* fields = r->kernel.fields;
+  uint8_t* const l1 = r->memories->l1;
   nn_call_t call;
+  memset(&call, 0, sizeof call);
   uint8_t** const addresses[NN_ADDRESSES] = {&call.in,    &call.in2,    &call.weights, &call.bias,
                                              &call.kappa, &call.lambda, &call.out,     &call.scratch};
-  for (int i = 0; i < NN_ADDRESSES; ++i) *addresses[i] = memories->l1 + fields[1 + i];
+  for (int i = 0; i < NN_ADDRESSES; ++i) *addresses[i] = l1 + fields[1 + i];
   memcpy((char*)&call + offsetof(nn_call_t, in_w), fields + 1 + NN_ADDRESSES,
          NN_NUMBERS * sizeof(int32_t));
-  call.bias8 = NULL;
-  call.narrow = 0;
   run(network_kernels[fields[0]], &call);
 }
+#endif
 
-static void execute(runner_t* r, uint32_t first) {
-  switch (first & kOpcode) {
-    case kDma: dma_copy(r->transfers, r->memories, fields_of(r, first)); return;
-    case kDmaWait: dma_wait(r->transfers, r->dma_wait[0]); return;
-    case kL3: l3_copy(r->transfers, r->memories, r->l3); return;
-    case kL3Wait: l3_wait(r->transfers, r->l3_wait[0]); return;
-    default: run_kernel(r->memories, r->kernel);
-  }
+static const uint8_t* add_steps(const runner_t* r, const uint8_t* at, int32_t* fields) {
+  uint32_t head;
+  do {
+    head = *at++;
+    const int32_t times = r->iteration[head >> kStepDepthBit & kStepDepth];
+    at = add_changes(at, fields, head & kStepCount, (uint32_t)times);
+  } while ((head & kMoreSteps) != 0);
+  return at;
 }
 
-// Adds to fields what the loops around have grown them by; the steps are read again to take it
-// away.
-static void step(runner_t* r, int32_t* fields, int undo) {
-  for (uint32_t count = next_byte(r); count > 0; --count) {
-    const uint32_t target = next_byte(r);
-    const uint32_t grown = next_signed(r) * (uint32_t)r->iteration[target >> 6];
-    int32_t* field = &fields[target & 63];
-    *field = (int32_t)((uint32_t)*field + (undo ? 0u - grown : grown));
-  }
+// Behind the changes of a command's fields.
+static inline const uint8_t* change(const runner_t* r, uint32_t first, const uint8_t* at,
+                                    int32_t* fields) {
+  const uint32_t count = *at++;
+  at = add_changes(at, fields, count, 1);
+  return (first & kSteps) != 0 ? add_steps(r, at, fields) : at;
 }
 
-static void command(runner_t* r, uint32_t first) {
-  int32_t* fields = fields_of(r, first);
-  for (uint32_t count = next_byte(r); count > 0; --count) {
-    int32_t* field = &fields[next_byte(r)];
-    *field = (int32_t)((uint32_t)*field + next_signed(r));
-  }
-  if ((first & kSteps) == 0) {
-    if ((first & kSetOnly) == 0) execute(r, first);
-    return;
-  }
-  const uint32_t steps = r->at;
-  step(r, fields, 0);
-  execute(r, first);
-  jump(r, steps);
-  step(r, fields, 1);
+static const uint8_t* dma_command(runner_t* r, uint32_t first, const uint8_t* at) {
+  int32_t* const fields = r->dma[first >> kSetBit];
+  at = change(r, first, at, fields);
+  if ((first & kSetOnly) == 0) dma_copy(r->transfers, r->memories, fields);
+  return at;
 }
 
-static void begin_loop(runner_t* r) {
-  r->trips[r->depth] = (int32_t)next_number(r);
-  r->iteration[r->depth] = 0;
-  r->body[r->depth] = r->at;
-  ++r->depth;
-}
-
-static void end_loop(runner_t* r) {
-  const int32_t innermost = r->depth - 1;
-  if (++r->iteration[innermost] < r->trips[innermost]) {
-    jump(r, r->body[innermost]);
+static const uint8_t* command(runner_t* r, uint32_t first, const uint8_t* at) {
+  const uint32_t opcode = first & kOpcode;
+  int32_t* const fields = opcode == kDmaWait ? r->dma_wait
+                          : opcode == kKernel ? r->kernel.fields
+                          : opcode == kL3     ? r->l3
+                                              : r->l3_wait;
+  at = change(r, first, at, fields);
+  if ((first & kSetOnly) != 0) return at;
+  if (opcode == kDmaWait) {
+    dma_wait(r->transfers, fields[0]);
+  } else if (opcode == kKernel) {
+    run_kernel(r);
+  } else if (opcode == kL3) {
+    l3_copy(r->transfers, r->memories, fields);
   } else {
-    --r->depth;
+    l3_wait(r->transfers, fields[0]);
   }
+  return at;
+}
+
+static const uint8_t* begin_loop(runner_t* r, const uint8_t* at) {
+  const int32_t innermost = r->depth++;
+  r->trips[innermost] = number_at(at, 4);
+  r->iteration[innermost] = 0;
+  return r->body[innermost] = at + 4;
+}
+
+static const uint8_t* end_loop(runner_t* r, const uint8_t* at) {
+  const int32_t innermost = r->depth - 1;
+  if (++r->iteration[innermost] < r->trips[innermost]) return r->body[innermost];
+  --r->depth;
+  return at;
 }
 
 static void start_counter(void) {
@@ -162,23 +165,40 @@ static void stop_counter(uint32_t* cycles) {
   if (pi_core_id() == 0) *cycles = pi_perf_read(PI_PERF_CYCLES);
 }
 
+static int has_room(const layer_t* layer) {
+  return layer->table_bytes > 0 && layer->table_bytes <= (uint32_t)network_table_bytes;
+}
+
+void layer_load(const layer_t* layer, const memories_t* memories) {
+  typedef uint32_t __attribute__((may_alias)) word_t;
+  const word_t* from = (const word_t*)(const void*)layer->table;
+  word_t* to = (word_t*)(void*)memories->table;
+  if (!has_room(layer)) return;
+  for (uint32_t i = pi_core_id(); i < layer->table_bytes / 4; i += NUM_CORES) to[i] = from[i];
+}
+
 void layer_run(const layer_t* layer, const memories_t* memories, transfers_t* transfers,
                uint32_t* cycles) {
-  runner_t r;
-  memset(&r, 0, sizeof r);
-  r.memories = memories;
-  r.transfers = transfers;
-  r.table = layer->table;
+  runner_t r = {.memories = memories, .transfers = transfers};
+  place_kernel(&r.kernel, memories->l1);
+  const uint8_t* at = has_room(layer) ? memories->table : layer->table;
   for (;;) {
-    const uint32_t first = next_byte(&r);
-    switch (first & kOpcode) {
-      case kEnd: return;
-      case kBarrier: pi_cl_team_barrier(); break;
-      case kLoop: begin_loop(&r); break;
-      case kEndLoop: end_loop(&r); break;
-      case kCounterStart: start_counter(); break;
-      case kCounterStop: stop_counter(cycles); break;
-      default: command(&r, first);
+    const uint32_t first = *at++, opcode = first & kOpcode;
+    if (opcode == kDma) {
+      at = dma_command(&r, first, at);
+    } else if (opcode < kDma) {
+      if (opcode == kEnd) return;
+      pi_cl_team_barrier();
+    } else if (opcode <= kKernel) {
+      at = command(&r, first, at);
+    } else if (opcode == kLoop) {
+      at = begin_loop(&r, at);
+    } else if (opcode == kEndLoop) {
+      at = end_loop(&r, at);
+    } else if (opcode == kCounterStart) {
+      start_counter();
+    } else {
+      stop_counter(cycles);
     }
   }
 }

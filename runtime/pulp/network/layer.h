@@ -2,15 +2,16 @@
 // runs every layer: transfers are shared out, kernels share their work.
 //
 // A table is a string of commands. A command is
-//   opcode | kSteps | kSetOnly | set << 6, the number of fields that change, and for each: its
-//   index, and the difference to what the last command of this opcode and set had there (kDma has
-//   four sets of fields, the others have one);
-//   with kSteps: a count, and for each: index | depth << 6 and what the field grows by with each
-//   iteration of the loop of that depth, here alone.
-// Numbers are varints, 7 bits a byte, low ones first; signed ones zigzag: 0, -1, 1, -2 ...
-// With kSetOnly fields change and nothing is done: so every iteration of a loop finds what the one
-// before has left. kLoop has its number of iterations and ends at kEndLoop; kEnd, kBarrier,
-// kCounterStart and kCounterStop are the opcode alone.
+//   opcode | kSteps | kSetOnly | set << 6, the number of fields that change, and the changes: what
+//   is added to what the last command of this opcode and set has left there (kDma has four sets of
+//   fields, the others have one);
+//   with kSteps: for each depth count | depth << 5 | kMoreSteps where others follow, and so many
+//   changes that are added as many times as the loop of that depth has been through.
+// A change is the field's index | (bytes - 1) << 6 and 1 to 4 bytes, signed, low ones first. With
+// kSetOnly fields change and nothing is done. kLoop has its number of iterations (4 bytes) and ends
+// at kEndLoop; kEnd, kBarrier, kCounterStart and kCounterStop are the opcode alone.
+// Changes are to what the iteration before has left: commands of a loop that grow alike by constant
+// steps need none of their own. A table ends with bytes to spare: 4 are read where there is one.
 #pragma once
 
 #include "nn_kernels.h"
@@ -19,7 +20,8 @@
 enum {
   kEnd, kBarrier, kDma, kDmaWait, kL3, kL3Wait, kKernel, kLoop, kEndLoop, kCounterStart,
   kCounterStop,
-  kOpcode = 15, kSteps = 16, kSetOnly = 32, kSetBit = 6, kSets = 4
+  kOpcode = 15, kSteps = 16, kSetOnly = 32, kSetBit = 6, kSets = 4,
+  kStepCount = 31, kStepDepthBit = 5, kStepDepth = 3, kMoreSteps = 128
 };
 
 // Fields of kDma, by index: lines of `length` bytes in rows in planes, between L2 and L1.
@@ -41,7 +43,8 @@ enum { kKernelFields = 1 + NN_ADDRESSES + NN_NUMBERS };
 
 typedef struct {
   const char* name;
-  const uint8_t* table;  // 4-byte aligned
+  const uint8_t* table;  // words
+  uint32_t table_bytes;
 } layer_t;
 
 // A tensor behind a layer, in L2 or L3: the sum of its bytes, and the sum of these sums byte by
@@ -72,6 +75,7 @@ typedef struct {
   uint8_t *l1, *l2;
   uint32_t l3;  // in RAM
   pi_device_t* ram;
+  uint8_t* table;  // in L1, of the layer that runs
 } memories_t;
 
 typedef void (*kernel_t)(const nn_call_t* call);
@@ -79,6 +83,7 @@ typedef void (*kernel_t)(const nn_call_t* call);
 // Of this network; src/network.c.
 extern const char network_name[];
 extern const int32_t network_l1_bytes, network_l2_bytes, network_l3_bytes;
+extern const int32_t network_table_bytes;  // of L1, twice, for tables; longer ones stay in L2
 extern const int32_t network_layers, network_checks, network_inputs, network_outputs;
 extern const int32_t network_weights;
 extern const layer_t layers[];
@@ -87,10 +92,21 @@ extern const tensor_t inputs[], outputs[];
 extern const weights_t weights[];
 extern const kernel_t network_kernels[];
 
+// A transfer with L3, and how many core 0 may have in flight.
+typedef struct {
+  int32_t id;
+  uint8_t in_flight, is_read;
+  pi_cl_ram_req_t request;
+} l3_request_t;
+extern const int32_t network_l3_requests;
+extern l3_request_t l3_requests[];
+
 // A core's transfers that nothing has waited for yet (dma.h); all 0 at first. Some are waited for a
 // layer later.
 typedef struct transfers transfers_t;
 
-// One core's share of a layer; `cycles`: of the layer, counted by core 0.
+// One core's share of taking a layer's table to L1; a barrier must follow.
+void layer_load(const layer_t* layer, const memories_t* memories);
+// One core's share of a layer, whose table has been loaded; `cycles`: of the layer, counted by core 0.
 void layer_run(const layer_t* layer, const memories_t* memories, transfers_t* transfers,
                uint32_t* cycles);

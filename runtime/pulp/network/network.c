@@ -105,11 +105,17 @@ static void report_layer(int32_t layer, uint32_t cycles) {
 
 static void run_layers(void* unused) {
   (void)unused;
+  // On the stack, which is in L1; by turns, with the table of the layer that runs and of the next.
+  memories_t here[2] = {memories, memories};
   transfers_t transfers;
   uint32_t cycles = 0;
   memset(&transfers, 0, sizeof transfers);
+  here[1].table += network_table_bytes;
+  layer_load(&layers[0], &here[0]);
+  pi_cl_team_barrier();
   for (int32_t layer = 0; layer < network_layers; ++layer) {
-    layer_run(&layers[layer], &memories, &transfers, &cycles);
+    layer_run(&layers[layer], &here[layer % 2], &transfers, &cycles);
+    if (layer + 1 < network_layers) layer_load(&layers[layer + 1], &here[(layer + 1) % 2]);
     pi_cl_team_barrier();
     if (!kReports) continue;
     if (pi_core_id() == 0) report_layer(layer, cycles);
@@ -151,6 +157,8 @@ void network_initialize(void) {
   if (pi_cluster_open(&cluster) != 0) fail("the cluster does not open");
   memories.l1 = pi_cl_l1_malloc(&cluster, (uint32_t)network_l1_bytes);
   if (memories.l1 == NULL) fail("L1 is too small");
+  memories.table = pi_cl_l1_malloc(&cluster, 2u * (uint32_t)network_table_bytes);
+  if (memories.table == NULL && network_table_bytes > 0) fail("L1 is too small");
 }
 
 // Inputs lie without gaps.
@@ -212,6 +220,7 @@ int network_compare_outputs(void) {
 }
 
 void network_terminate(void) {
+  pi_cl_l1_free(&cluster, memories.table, 2 * network_table_bytes);
   pi_cl_l1_free(&cluster, memories.l1, network_l1_bytes);
   pi_cluster_close(&cluster);
   pi_l2_free(memories.l2, network_l2_bytes);
