@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "explore/flow/detailed.h"
 #include "explore/flow/pipeline.h"
 #include "explore/report/compiler_reports.h"
 #include "explore/report/export.h"
@@ -19,6 +20,7 @@ using nlohmann::ordered_json;
 struct Run {
   SimulatedNetwork simulated;
   ProgramInfo program;
+  std::vector<riscv::Spent> layers;  // of the detailed tier
 };
 
 Point point_of(const std::string& network, const std::string& machine, const Settings& settings) {
@@ -31,8 +33,18 @@ Compiled compile(const std::string& network, const std::string& machine, const S
   return compile_network(request_of(point_of(network, machine, settings)));
 }
 
-Run run(const Compiled& compiled, bool golden, bool values) {
-  Run run{run_network(compiled, {.golden = golden && values, .values = values}), compiled.info()};
+Run run(const Compiled& compiled, bool golden, bool values, const std::string& tier) {
+  const RunRequest request{.golden = golden && values, .values = values};
+  DetailedRun done;  // of the transaction tier only its network
+  if (tier == "detailed") {
+    require_riscv_compiler();
+    done = run_detailed(compiled, request);
+  } else if (tier == "transaction") {
+    done.network = run_network(compiled, request);
+  } else {
+    fail("tier: expected 'transaction' or 'detailed', found '{}'", tier);
+  }
+  Run run{std::move(done.network), compiled.info(), std::move(done.layers)};
   run.simulated.result.support = support_of(compiled);
   return run;
 }
@@ -167,7 +179,8 @@ void add_compiled(py::module_& module) {
       .def("input_names", &input_names);
   py::class_<Run>(module, "Run")
       .def(
-          "report", [](const Run& run) { return json_report(run.simulated.result); }, Release())
+          "report", [](const Run& run) { return json_report(run.simulated.result, run.layers); },
+          Release())
       .def(
           "csv", [](const Run& run) { return csv_report(run.simulated.result.report); }, Release())
       .def(

@@ -48,10 +48,10 @@ class Compiled:
         """The program, for `workbench disasm` and `run --program`."""
         self._native.save(text(path))
 
-    def run(self, golden=True, values=True):
+    def run(self, golden=True, values=True, tier="transaction"):
         """Simulates. golden: compare every value with the golden model. values=False: timing
-        alone (PULP)."""
-        return Run(self._native, _native.run(self._native, golden, values))
+        alone (PULP). tier="detailed": the cores' instructions (PULP, docs/detailed-tier.md)."""
+        return Run(self._native, _native.run(self._native, golden, values, tier))
 
     def frame(self):
         """A pandas frame with a row per layer."""
@@ -125,6 +125,6 @@ def compile(network, hw, *, input=None, calibration=None, **parameters):
     return compiled
 
 
-def run(network, hw, *, golden=True, values=True, **parameters):
+def run(network, hw, *, golden=True, values=True, tier="transaction", **parameters):
     """compile() and Compiled.run() in one."""
-    return compile(network, hw, **parameters).run(golden=golden, values=values)
+    return compile(network, hw, **parameters).run(golden=golden, values=values, tier=tier)

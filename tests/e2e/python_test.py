@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,18 @@ class Runs(PythonTest):
                     dumped = np.load(file)
                     self.assertEqual(array.dtype, dumped.dtype)
                     np.testing.assert_array_equal(array, dumped)
+
+    @unittest.skipUnless(shutil.which("riscv64-unknown-elf-gcc"), "no riscv64-unknown-elf-gcc")
+    def test_both_tiers_have_the_same_values(self):
+        compiled = wb.compile("zoo:tiny_cnn", hw="pulp_open")
+        fast, detailed = compiled.run(), compiled.run(tier="detailed")
+        self.assertIs(detailed.bit_exact, True)
+        for name, array in detailed.tensors.items():
+            np.testing.assert_array_equal(array, fast.tensors[name])
+        self.assertEqual(len(fast.outputs), len(detailed.outputs))
+        self.assertIn("instructions", detailed.layers[0]["cores"])
+        with self.assertRaisesRegex(wb.Error, "tier: expected 'transaction' or 'detailed'"):
+            compiled.run(tier="analytic")
 
     def test_arrays_are_inputs_and_outputs(self):
         image = np.random.default_rng(3).uniform(-1, 1, (1, 3, 32, 32)).astype(np.float32)
