@@ -792,6 +792,8 @@ void add_execute(CLI::App& app, Commands& commands) {
   command.add_option("--html", options.html, "write the same as one self-contained page");
   command.add_option("--folded", options.folded,
                      "write cycles by call path, one to a line, as flame graphs are drawn of");
+  command.add_option("--trace", options.trace,
+                     "write calls, sleep and transfers of each core for ui.perfetto.dev");
   command.add_option("--functions", options.functions,
                      "functions and lines to list; 0: all (default 20)");
   command.add_flag("--profile", options.profile,

@@ -227,7 +227,7 @@ struct ValidateOptions {
 };
 
 struct ExecuteOptions {
-  std::filesystem::path program, files, json, html, folded;
+  std::filesystem::path program, files, json, html, folded, trace;
   std::string machine = "pulp_open";
   std::vector<std::string> settings;
   std::int64_t max_cycles = 10'000'000'000;

@@ -1,4 +1,6 @@
 // workbench execute: a program of a PULP cluster, instruction by instruction.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "app/commands.h"
@@ -8,6 +10,7 @@
 #include "explore/flow/machine.h"
 #include "explore/html/page.h"
 #include "explore/report/execution.h"
+#include "explore/report/execution_trace.h"
 
 namespace workbench::app {
 
@@ -47,6 +50,7 @@ std::vector<riscv::Word> addresses_of(const riscv::Profile& profile) {
 int execute(const ExecuteOptions& options) {
   require_writable_file(options.json);
   require_writable_file(options.folded);
+  require_writable_file(options.trace);
   require_writable_file(options.html);
   MachineOptions overrides;
   overrides.settings = options.settings;
@@ -54,9 +58,14 @@ int execute(const ExecuteOptions& options) {
   const pulp::Machine& pulp = pulp_machine(machine, options.machine);
   const std::string file = options.program.string();
   const riscv::Elf program = riscv::parse_elf(read_file(options.program), file);
-  const riscv::ClusterOptions how{.max_cycles = options.max_cycles,
-                                  .files = files_of(options.files),
-                                  .tree = !options.folded.empty()};
+  riscv::ClusterOptions how{.max_cycles = options.max_cycles,
+                            .files = files_of(options.files),
+                            .tree = !options.folded.empty(),
+                            .watch_all = !options.trace.empty()};
+  CallRecorder calls(program, pulp);
+  if (how.watch_all) {
+    how.observe = [&](const riscv::Cluster&, const riscv::CoreEvent& event) { calls(event); };
+  }
   const auto named = [&](const Error& error) { fail("{}: {}", file, error.what()); };
   std::optional<riscv::Cluster> cluster;
   ExecutedProgram execution{.program = options.program.filename().string(), .machine = pulp.name};
@@ -75,10 +84,16 @@ int execute(const ExecuteOptions& options) {
   if (!options.json.empty()) write_file(options.json, execution_json(execution));
   if (!options.html.empty()) write_file(options.html, execution_html(execution_json(execution)));
   if (!options.folded.empty()) write_file(options.folded, folded_stacks(execution.profile));
+  if (!options.trace.empty()) {
+    write_file(options.trace, calls.trace(*cluster, execution.program));
+  }
   print(execution.console);
   if (!options.brief) {
     print(execution_text(execution,
                          {.functions = options.functions, .instructions = options.instructions}));
+    if (calls.shortest_cycles() > 1) {
+      print(fmt::format("\ntrace: of {} cycles and more\n", calls.shortest_cycles()));
+    }
   }
   return execution.exit_code == 0 ? 0 : 1;
 }

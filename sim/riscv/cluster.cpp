@@ -91,6 +91,7 @@ void Cluster::load_program() {
     if (op == nullptr) continue;
     std::int32_t& function = function_at_[code_.index(op)];
     if (function < 0) function = static_cast<std::int32_t>(k);
+    if (options_.watch_all) watched_at_[code_.index(op)] = function;
     const auto watched =
         std::find(options_.watched.begin(), options_.watched.end(), program_.functions[k].name);
     if (watched == options_.watched.end()) continue;

@@ -37,6 +37,7 @@ struct ClusterOptions {
   std::map<std::string, std::string> files = {};  // that the program can read
   bool tree = false;                              // keep the calls of each core as a tree
   std::vector<std::string> watched = {};          // names of functions
+  bool watch_all = false;                         // all of them: by their index in the program
   std::function<void(const Cluster&, const CoreEvent&)> observe = {};  // empty: nobody
 };
 

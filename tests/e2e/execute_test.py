@@ -75,7 +75,7 @@ class Programs:
 
     def compile(self, text, *flags):
         (self.folder / "main.c").write_text(text)
-        sources = [PLATFORM / name for name in ("crt0.S", "cluster.c", "heap.c", "l3.c", "system.c")]
+        sources = [PLATFORM / name for name in ("crt0.S", "cluster.c", "heap.c", "l3.c", "memory.c", "system.c")]
         subprocess.run([COMPILER, *FLAGS, *flags, "main.c", *map(str, sources), "-o", "main.elf"], cwd=self.folder, check=True)
 
     def execute(self, *options):
@@ -172,6 +172,31 @@ int main(void) {
             cycles = sum(int(n) for path, n in paths if path.split(";")[0] == core)
             self.assertEqual(cycles, run["cycles"])
         self.assertTrue(any(path.endswith(";add") for path, _ in paths), paths)
+
+    def test_a_trace_has_the_calls_of_each_core(self):
+        self.compile(PROGRAM)
+        done = self.execute("--trace", "run.trace", "--json", "run.json", "--brief")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        run = json.loads((self.folder / "run.json").read_text())
+        events = json.loads((self.folder / "run.trace").read_text())["traceEvents"]
+        tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
+        self.assertEqual(list(tracks.values()), [*(f"core {k}" for k in range(8)), "fabric controller",
+                                                 "dma in", "dma out", "l3"])
+        slices = [{**event, **event["args"], "track": tracks[event["tid"]]} for event in events if event["ph"] == "X"]
+        add = next(function for function in run["functions"] if function["name"] == "add")
+        for core in add["cores"]:
+            calls = [one for one in slices if one["name"] == "add" and one["track"] == "core " + core["core"]]
+            self.assertEqual(sum(one["cycles"] for one in calls), core["calls"]["cycles"])
+        self.assertEqual({one["cat"] for one in slices}, {"call", "sleep", "transfer"})
+        # What begins while a call is open ends before it does, so that a viewer nests them.
+        for track in list(tracks.values())[:9]:
+            open_until = []
+            for one in (one for one in slices if one["track"] == track):
+                end = one["begin_cycle"] + one["cycles"]
+                while open_until and open_until[-1] <= one["begin_cycle"]:
+                    open_until.pop()
+                self.assertLessEqual(end, min(open_until, default=run["cycles"]))
+                open_until.append(end)
 
     def test_without_debug_information_there_are_no_lines(self):
         self.compile(PROGRAM, "-g0")
