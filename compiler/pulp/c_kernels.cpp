@@ -44,6 +44,13 @@ std::string matrix_kernel(const Kernel& k, const std::string& name, const std::s
   return "call_" + name + (k.norm && k.norm_bits == 64 ? "_64" : "");
 }
 
+// Ours for cores with more instructions: one function for convolutions and products of one pixel.
+std::string packed_kernel(const Kernel& k) {
+  const std::string name(traits(k.kind).name);
+  const bool pointwise = traits(k.kind).family == Family::Pointwise;
+  return "nn_" + (pointwise ? "conv" + name.substr(name.find('_')) : name);
+}
+
 std::string pixel_kernel(const Kernel& k, const std::string& split) {
   const bool pointwise = traits(k.kind).family == Family::Pointwise;
   const bool plain = is_plain(k) && is_scaled_plainly(k);
@@ -56,6 +63,7 @@ std::string pixel_kernel(const Kernel& k, const std::string& split) {
 
 // Convolutions and products of one pixel are one function of C: it knows which it is.
 std::string c_kernel(const Kernel& k) {
+  if (traits(k.kind).packed) return packed_kernel(k);
   switch (k.kind) {
     case KernelKind::ConvHo:
     case KernelKind::PointwiseHo:
@@ -107,6 +115,8 @@ std::string c_kernel(const Kernel& k) {
       return "nn_maxpool_direct";
     case KernelKind::Requantize:
       return "nn_requantize";
+    default:
+      break;
   }
   CHECK(false, "kernel {}", static_cast<int>(k.kind));
 }

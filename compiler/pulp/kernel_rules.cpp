@@ -13,6 +13,9 @@ std::vector<KernelKind> usable_kernels(const Layer& layer, const Machine& machin
   std::vector<KernelKind> usable;
   for (const KernelTraits& row : kernels_of(layer.family)) {
     if (!can_split(row.kind, machine.cluster.cores)) continue;
+    Kernel call = layer.call;
+    call.kind = row.kind;
+    if (!missing_extension(call, machine).empty()) continue;
     if (row.serves == nullptr || row.serves(layer.call)) usable.push_back(row.kind);
   }
   return usable;
@@ -42,16 +45,18 @@ bool channels_over_cores(KernelKind kind) { return traits(kind).split == Split::
 // docs/facts/pulp.md 4.4 has the source of each and how far they are from the exact cost.
 
 // Blocks of 4 channels x 2 pixels, channels left over, pixels left over: per word of K, per code
-// left of it, and behind it.
+// left of it, and behind it. A word is of as many codes as are multiplied at once.
 struct MatrixFigures {
-  double block_word = 14, block_rest = 17;     // 2.3.1, 2.3.2
-  double quad_word = 24, quad_epilogue = 224;  // of 4 channels x 4 pixels: counted; of two blocks
-  double channel_word = 5, channel_rest = 8;   // 2.3.2, of two pixels
-  double pixel_word = 3, pixel_rest = 5;       // 2.3.2, of one
-  double epilogue_clamped = 136;               // 3 more for each of 8 results: counted
-  double epilogue = 112, epilogue_64 = 328;    // 2.3.2, 2.3.4 (27 more for each of 8 results), of a
-                                               // block; of a channel half, of one pixel a quarter
-  double pixels = 40;                          // fitted: pointers of a pair or of a pixel
+  double block_word = 14, block_rest = 17;      // 2.3.1, 2.3.2
+  double quad_word = 24, quad_epilogue = 224;   // of 4 channels x 4 pixels: counted; of two blocks
+  double loading_block = 9, loading_quad = 17;  // with loads in the products: 6.2
+  double loading_channel = 3, loading_pixel = 3;
+  double channel_word = 5, channel_rest = 8;  // 2.3.2, of two pixels
+  double pixel_word = 3, pixel_rest = 5;      // 2.3.2, of one
+  double epilogue_clamped = 136;              // 3 more for each of 8 results: counted
+  double epilogue = 112, epilogue_64 = 328;   // 2.3.2, 2.3.4 (27 more for each of 8 results), of a
+                                              // block; of a channel half, of one pixel a quarter
+  double pixels = 40;                         // fitted: pointers of a pair or of a pixel
 };
 // A column: 3 instructions per 4 bytes, and per row of the window the branches at borders.
 struct ColumnFigures {
@@ -96,12 +101,22 @@ struct MapSize {
   std::int64_t cores, in_rows, rows, columns;
 };
 
+// Codes that a product takes, and what a word of them takes in a block.
+std::int64_t word_codes(KernelKind kind, const Kernel& layer) {
+  return traits(kind).packed ? 32 / layer.weight_bits : 4;
+}
+double block_word(KernelKind kind) {
+  return traits(kind).mac_load ? kMatrix.loading_block : kMatrix.block_word;
+}
+
 // Pairs of pixels that take as long as those of a row do: of blocks of four, fewer than there are.
 double pairs_of(KernelKind kind, const Kernel& layer, std::int64_t columns) {
   if (traits(kind).pixels == 2) return static_cast<double>(columns / 2);
-  const auto words = static_cast<double>(layer.in_c * layer.kernel_h * layer.kernel_w / 4);
-  const double quad = kMatrix.quad_word * words + kMatrix.quad_epilogue;
-  const double pair = kMatrix.block_word * words + kMatrix.epilogue;
+  const std::int64_t depth = layer.in_c * layer.kernel_h * layer.kernel_w;
+  const auto words = static_cast<double>(depth / word_codes(kind, layer));
+  const double quad_word = traits(kind).mac_load ? kMatrix.loading_quad : kMatrix.quad_word;
+  const double quad = quad_word * words + kMatrix.quad_epilogue;
+  const double pair = block_word(kind) * words + kMatrix.epilogue;
   return static_cast<double>(columns / 4) * quad / pair + static_cast<double>(columns % 4 / 2);
 }
 
@@ -127,22 +142,26 @@ MapWork matrix_map(KernelKind kind, const Kernel& layer, const MapSize& size) {
 
 ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t channels) {
   const std::int64_t depth = layer.in_c * layer.kernel_h * layer.kernel_w;
-  const auto words = static_cast<double>(depth / 4), rest = static_cast<double>(depth % 4);
+  const std::int64_t word = word_codes(kind, layer);
+  const auto words = static_cast<double>(depth / word), rest = static_cast<double>(depth % word);
+  const bool loading = traits(kind).mac_load;
+  const double channel_word = loading ? kMatrix.loading_channel : kMatrix.channel_word;
+  const double pixel_word = loading ? kMatrix.loading_pixel : kMatrix.pixel_word;
   const double epilogue = layer.norm && layer.clamped           ? kMatrix.epilogue_clamped
                           : layer.norm && layer.norm_bits == 64 ? kMatrix.epilogue_64
                                                                 : kMatrix.epilogue;
   const auto blocks = static_cast<double>(channels / 4), left = static_cast<double>(channels % 4);
   ChannelWork work;
-  work.per_pair =
-      kMatrix.pixels +
-      blocks * (kMatrix.block_word * words + kMatrix.block_rest * rest + epilogue) +
-      left * (kMatrix.channel_word * words + kMatrix.channel_rest * rest + epilogue / 2);
+  work.per_pair = kMatrix.pixels +
+                  blocks * (block_word(kind) * words + kMatrix.block_rest * rest + epilogue) +
+                  left * (channel_word * words + kMatrix.channel_rest * rest + epilogue / 2);
   work.per_single =
       kMatrix.pixels + static_cast<double>(channels) *
-                           (kMatrix.pixel_word * words + kMatrix.pixel_rest * rest + epilogue / 4);
+                           (pixel_word * words + kMatrix.pixel_rest * rest + epilogue / 4);
   if (traits(kind).family == Family::Conv) {
-    const double columns = kColumn.byte * static_cast<double>(depth) +
-                           kColumn.window_row * static_cast<double>(layer.kernel_h);
+    const double columns =
+        kColumn.byte * 4 * static_cast<double>(depth) / static_cast<double>(word) +
+        kColumn.window_row * static_cast<double>(layer.kernel_h);
     work.per_pair += 2 * columns;
     work.per_single += columns;
   }
@@ -151,10 +170,10 @@ ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t c
 
 MapWork linear_map(KernelKind, const Kernel&, const MapSize&) { return {1, 0}; }
 
-ChannelWork linear_channels(KernelKind, const Kernel& layer, std::int64_t channels) {
-  return {static_cast<double>(channels) *
-              (kLinear.neuron + kLinear.input * static_cast<double>(layer.in_c)),
-          0};
+ChannelWork linear_channels(KernelKind kind, const Kernel& layer, std::int64_t channels) {
+  const double inputs =
+      4 * static_cast<double>(layer.in_c) / static_cast<double>(word_codes(kind, layer));
+  return {static_cast<double>(channels) * (kLinear.neuron + kLinear.input * inputs), 0};
 }
 
 MapWork depthwise_map(KernelKind kind, const Kernel& layer, const MapSize& size) {

@@ -137,7 +137,7 @@ Kernel pass_call(const Kernel& tile, const Passes& passes, const Pass& pass) {
   call.sums_in = !pass.first, call.sums_out = !pass.last;
   if (call.sums_in) call.has_bias = false;
   if (pass.last) return call;
-  if (call.kind == KernelKind::Linear) call.kind = KernelKind::Linear32;
+  if (traits(call.kind).vector) call.kind = leaving_words(call.kind);
   const Kernel none;  // leaves accumulators as they are
   call.norm = none.norm, call.norm_bits = none.norm_bits, call.clamped = none.clamped;
   call.multiplier = none.multiplier, call.offset = none.offset;

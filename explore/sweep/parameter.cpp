@@ -113,6 +113,9 @@ class Put {
   }
   void operator()(const Option&, std::optional<std::uint64_t>& member) const { member = count(); }
   void operator()(const Option&, std::size_t& member) const { member = count(); }
+  void operator()(const Option&, int& member) const {
+    member = number<int>(name_, value_, "a whole number");
+  }
   void operator()(const Option& option, std::string& member) const {
     switch (option.takes) {
       case Takes::ByteCount:

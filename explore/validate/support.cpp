@@ -30,7 +30,12 @@ void add_kernels(const pulp::Program& program, const pulp::Machine& machine,
   if (machine.icache.ideal == 0) kernels.insert("first use of code");
   for (const pulp::Instruction& instruction : program.instructions) {
     const auto* kernel = std::get_if<pulp::Kernel>(&instruction);
-    if (kernel != nullptr) kernels.emplace(to_string(pulp::traits(kernel->kind).family));
+    if (kernel == nullptr) continue;
+    const pulp::KernelTraits& row = pulp::traits(kernel->kind);
+    const std::string_view how = row.mac_load ? " with mac-load"
+                                 : row.packed ? " of packed codes"
+                                              : "";
+    kernels.insert(std::string(to_string(row.family)) + std::string(how));
   }
 }
 

@@ -399,6 +399,10 @@ std::string kernel_fault(const Kernel& k, const Machine& machine) {
         larger_than_l1(k, machine),
     });
   }
+  if (fault.empty()) {
+    const std::string missing = missing_extension(k, machine);
+    if (!missing.empty()) fault = fmt::format("needs {}, which the machine has not", missing);
+  }
   if (fault.empty() && row.split == Split::HalfRows && cores % 2 != 0 && cores > 1) {
     fault = fmt::format("deals rows to pairs of cores, of {} one is left over", cores);
   }

@@ -143,9 +143,39 @@ enum class KernelKind : std::int64_t {
   PointwiseCoQuads,
   DepthwisePixels,  // ours: 3x3 from input [H][W][C], fours of channels over cores
   AveragePoolCo,    // ours: channels over cores
+  // Of cores with more instructions (Machine::Isa): products of codes that stay packed, in blocks
+  // of 4 channels x 2 and x 4 pixels, and the same with loads in the products.
+  ConvHoPacked,
+  ConvHoWoPacked,
+  ConvCoPacked,
+  PointwiseHoPacked,
+  PointwiseHoWoPacked,
+  PointwiseCoPacked,
+  ConvHoPackedQuads,
+  ConvHoWoPackedQuads,
+  ConvCoPackedQuads,
+  PointwiseHoPackedQuads,
+  PointwiseHoWoPackedQuads,
+  PointwiseCoPackedQuads,
+  ConvHoMacLoad,
+  ConvHoWoMacLoad,
+  ConvCoMacLoad,
+  PointwiseHoMacLoad,
+  PointwiseHoWoMacLoad,
+  PointwiseCoMacLoad,
+  ConvHoMacLoadQuads,
+  ConvHoWoMacLoadQuads,
+  ConvCoMacLoadQuads,
+  PointwiseHoMacLoadQuads,
+  PointwiseHoWoMacLoadQuads,
+  PointwiseCoMacLoadQuads,
+  LinearPacked,
+  Linear32Packed,
+  LinearMacLoad,
+  Linear32MacLoad,
 };
 std::string_view to_string(KernelKind kind);
-constexpr KernelKind last(KernelKind) { return KernelKind::AveragePoolCo; }  // all dense from 0
+constexpr KernelKind last(KernelKind) { return KernelKind::Linear32MacLoad; }  // all dense from 0
 
 // One call of a kernel by all cores, everything in L1. Activations [H][W][C] (depthwise input
 // [C][H][W]) of in_bits (8, 4, 2; signed or not), weights [Co][Kh][Kw][Ci] (depthwise [C][Kh][Kw],

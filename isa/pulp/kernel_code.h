@@ -190,6 +190,10 @@ inline std::int64_t pixel_bytes(const Kernel& kernel) {
 // Extraction and packing of sub-byte codes into a word of four: a p.extract each, two pv.pack
 // (counted from the loop as written in PULP-NN, pulp_nn_*_to_*).
 inline constexpr std::int64_t kUnpackFour = 6;
+// Into a word of codes of `bits`: of eight of 4 bits a p.extract each and seven p.insert (counted).
+inline constexpr std::int64_t unpack_word(std::int64_t bits) {
+  return bits == 8 ? kUnpackFour : 15;
+}
 
 // Accumulator -> code in memory: kappa and lambda loaded for every element, since the store before
 // may have changed them as far as the compiler knows. `position` within the codes of a byte.

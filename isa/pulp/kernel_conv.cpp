@@ -16,6 +16,9 @@ constexpr Straight kPixel{.instructions = 11, .stack = 4, .taken_branches = 2};
 constexpr Straight kCopyRow{.instructions = 18, .stack = 6, .taken_branches = 1, .jumps = 2};
 constexpr Straight kTap{.instructions = 13, .stack = 4, .taken_branches = 1, .jumps = 2};
 constexpr Straight kByteLoop{.instructions = 1, .load_uses = 1, .taken_branches = 1};
+// Two codes of 2 bits as one byte of two of 4: extracted, and one inserted beside the other
+// (counted).
+constexpr Straight kByteOfTwo{.instructions = 3};
 constexpr Straight kZeroByteLoop{.instructions = 2, .taken_branches = 1};
 
 // [begin, end) of the kernel's taps along one axis that lie inside the map, for the output at
@@ -39,24 +42,29 @@ struct Convolution {
   Routine row_code, inner_code, padded_code, matmul_code, pair_code, rest_code;
 
   std::int64_t group() const { return traits(kernel.kind).pixels; }  // columns of a core
-  Address column(std::int64_t i) const { return {scratch + i * columns(), {}}; }
+  Address column(std::int64_t i) const { return {scratch + i * column_bytes(), {}}; }
   std::int64_t columns() const { return kernel.kernel_h * kernel.kernel_w * kernel.in_c; }
+  std::int64_t in_columns(std::int64_t codes) const { return packed(codes, product_bits(kernel)); }
+  std::int64_t column_bytes() const { return in_columns(columns()); }
   std::int64_t in_pixel() const { return packed(kernel.in_c, kernel.in_bits); }
 
-  // `codes` in a row to bytes at `to`: word by word, what is left byte by byte. Sub-byte codes are
-  // unpacked, each word of them to several.
+  // `codes` in a row to the columns at `to`: word by word, what is left byte by byte. Codes
+  // narrower than those that are multiplied are unpacked, each word of them to several.
   void copy(const Address& from, const Address& to, std::int64_t codes) {
-    const std::int64_t per_word = 32 / kernel.in_bits, words = per_word / 4;
+    const std::int64_t bits = product_bits(kernel);
+    const std::int64_t per_word = 32 / kernel.in_bits, words = bits / kernel.in_bits;
     b.loop(codes / per_word, [&](int depth) {
       b.load(stepped(from, depth, 4));
-      b.work(words == 1 ? Straight{.load_uses = 1} : Straight{.instructions = words * kUnpackFour});
-      for (std::int64_t i = 0; i < words; ++i) b.store(stepped(to + 4 * i, depth, per_word));
+      b.work(words == 1 ? Straight{.load_uses = 1}
+                        : Straight{.instructions = words * unpack_word(bits)});
+      for (std::int64_t i = 0; i < words; ++i) b.store(stepped(to + 4 * i, depth, 4 * words));
     });
     const std::int64_t done = codes / per_word * per_word;
-    b.loop(codes % per_word, [&](int depth) {
-      b.load(stepped(from + packed(done, kernel.in_bits), depth, kernel.in_bits == 8 ? 1 : 0), 1);
+    b.loop(in_columns(codes % per_word), [&](int depth) {
+      b.load(stepped(from + packed(done, kernel.in_bits), depth, words == 1 ? 1 : 0), 1);
       b.work(kByteLoop);
-      b.store(stepped(to + done, depth, 1), 1);
+      if (words > 1 && bits < 8) b.work(kByteOfTwo);
+      b.store(stepped(to + in_columns(done), depth, 1), 1);
     });
   }
 
@@ -73,7 +81,8 @@ struct Convolution {
     const std::int64_t codes = kernel.kernel_w * kernel.in_c;
     b.loop(kernel.kernel_h, [&](int row) {
       b.work(kCopyRow);
-      copy(stepped(from, row, kernel.in_w * in_pixel()), stepped(to, row, codes), codes);
+      copy(stepped(from, row, kernel.in_w * in_pixel()), stepped(to, row, in_columns(codes)),
+           codes);
     });
   }
 
@@ -88,15 +97,16 @@ struct Convolution {
       b.loop(taps.size(), [&](int tap) {
         b.work(kTap);
         const Address source = stepped(first, row, kernel.dilation_y * kernel.in_w * in_pixel());
-        const Address target = to + (rows.begin * row_codes + taps.begin * kernel.in_c);
+        const Address target = to + in_columns(rows.begin * row_codes + taps.begin * kernel.in_c);
         copy(stepped(source, tap, kernel.dilation_x * in_pixel()),
-             stepped(stepped(target, row, row_codes), tap, kernel.in_c), kernel.in_c);
+             stepped(stepped(target, row, in_columns(row_codes)), tap, in_columns(kernel.in_c)),
+             kernel.in_c);
       });
     });
     const std::int64_t zeros = kernel.kernel_h * kernel.kernel_w - rows.size() * taps.size();
     b.loop(zeros, [&](int tap) {
       b.work(kTap);
-      zero(stepped(to, tap, kernel.in_c), kernel.in_c);
+      zero(stepped(to, tap, in_columns(kernel.in_c)), in_columns(kernel.in_c));
     });
   }
 
@@ -228,7 +238,7 @@ CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core
   const Kernel kernel = with_word_results(call);
   Convolution conv{b, kernel, machine, pixels(kernel, machine, core),
                    channels(kernel, machine, core)};
-  conv.scratch = kernel.scratch + conv.group() * conv.columns() * core;
+  conv.scratch = kernel.scratch + conv.group() * conv.column_bytes() * core;
   b.work(kConvCall);
   if (conv.mine.halves) b.work(kHalves);
   std::int64_t column = 0;
@@ -271,17 +281,37 @@ constexpr KernelTraits conv(KernelKind kind, std::string_view name, Split split,
           .conflict_share = [](const Machine& machine) { return machine.l1.matrix_conflicts; }};
 }
 
-constexpr std::array kKernels{conv(KernelKind::ConvHo, "conv_Ho", Split::Rows),
-                              conv(KernelKind::ConvHoWo, "conv_HoWo", Split::HalfRows),
-                              conv(KernelKind::ConvCo, "conv_Co", Split::Channels),
-                              conv(KernelKind::ConvHoQuads, "conv_Ho_4x4", Split::Rows, 4),
-                              conv(KernelKind::ConvHoWoQuads, "conv_HoWo_4x4", Split::HalfRows, 4),
-                              conv(KernelKind::ConvCoQuads, "conv_Co_4x4", Split::Channels, 4)};
+// Those that need more instructions first: where the cores have them they take less.
+constexpr std::array kKernels{
+    packed_kernel(conv(KernelKind::ConvHoMacLoad, "conv_Ho_macload", Split::Rows), true),
+    packed_kernel(conv(KernelKind::ConvHoWoMacLoad, "conv_HoWo_macload", Split::HalfRows), true),
+    packed_kernel(conv(KernelKind::ConvCoMacLoad, "conv_Co_macload", Split::Channels), true),
+    packed_kernel(conv(KernelKind::ConvHoPacked, "conv_Ho_packed", Split::Rows), false),
+    packed_kernel(conv(KernelKind::ConvHoWoPacked, "conv_HoWo_packed", Split::HalfRows), false),
+    packed_kernel(conv(KernelKind::ConvCoPacked, "conv_Co_packed", Split::Channels), false),
+    conv(KernelKind::ConvHo, "conv_Ho", Split::Rows),
+    conv(KernelKind::ConvHoWo, "conv_HoWo", Split::HalfRows),
+    conv(KernelKind::ConvCo, "conv_Co", Split::Channels),
+    conv(KernelKind::ConvHoQuads, "conv_Ho_4x4", Split::Rows, 4),
+    conv(KernelKind::ConvHoWoQuads, "conv_HoWo_4x4", Split::HalfRows, 4),
+    conv(KernelKind::ConvCoQuads, "conv_Co_4x4", Split::Channels, 4),
+    packed_kernel(conv(KernelKind::ConvHoMacLoadQuads, "conv_Ho_macload_4x4", Split::Rows, 4),
+                  true),
+    packed_kernel(
+        conv(KernelKind::ConvHoWoMacLoadQuads, "conv_HoWo_macload_4x4", Split::HalfRows, 4), true),
+    packed_kernel(conv(KernelKind::ConvCoMacLoadQuads, "conv_Co_macload_4x4", Split::Channels, 4),
+                  true),
+    packed_kernel(conv(KernelKind::ConvHoPackedQuads, "conv_Ho_packed_4x4", Split::Rows, 4), false),
+    packed_kernel(conv(KernelKind::ConvHoWoPackedQuads, "conv_HoWo_packed_4x4", Split::HalfRows, 4),
+                  false),
+    packed_kernel(conv(KernelKind::ConvCoPackedQuads, "conv_Co_packed_4x4", Split::Channels, 4),
+                  false)};
 
 }  // namespace
 
 std::int64_t columns_bytes(const Kernel& call, std::int64_t cores) {
-  return round_up(traits(call.kind).pixels * cores * call.kernel_h * call.kernel_w * call.in_c, 4);
+  const std::int64_t codes = call.kernel_h * call.kernel_w * call.in_c;
+  return round_up(traits(call.kind).pixels * cores * packed(codes, product_bits(call)), 4);
 }
 
 std::span<const KernelTraits> conv_kernels() { return kKernels; }

@@ -205,7 +205,7 @@ Step step_of(const Kernel& kernel, std::int64_t columns) {
   return {step, columns / step, columns % step};
 }
 
-// `rows` of weights `row_bytes` apart x `pixels` of activations, one byte each.
+// `rows` of weights `row_bytes` apart x `pixels` of activations.
 struct Operands {
   Address weights;
   std::array<Address, 4> pixels;
@@ -213,18 +213,53 @@ struct Operands {
   int pixel_count = 2;
 };
 
-// The inner loop: a load for each word, a sum of four products for each pair of words. The last
-// load feeds the first product only where there is nothing else to do: with one row and one pixel.
+// Products that load (docs/facts/pulp.md 6.2): six registers hold four words of weights and two of
+// activations, a word is replaced by the last product that wants it. One word is left for a load of
+// its own, the activations that no product can replace before the next step begins; with one pixel
+// the next product waits for it. The last step loads nothing that is not there.
+void loading_products(CodeBuilder& b, const Operands& op, const Step& step) {
+  if (step.trips == 0) return;
+  const std::int64_t held = std::min(op.pixel_count, 2), later = op.pixel_count - held;
+  const std::int64_t sums = op.rows * op.pixel_count, words = op.rows + op.pixel_count;
+  const std::int64_t waits = op.pixel_count == 1 ? 1 : 0;
+  const auto load_words = [&](std::int64_t at, int depth) {
+    const std::int64_t bytes = depth < 0 ? 0 : 4;
+    const auto load = [&](const Address& from) {
+      b.load(depth < 0 ? from : stepped(from, depth, bytes));
+    };
+    for (std::int64_t i = 0; i < held; ++i) load(op.pixels[static_cast<std::size_t>(i)] + at);
+    for (std::int64_t row = 0; row < op.rows; ++row) load(op.weights + (row * op.row_bytes + at));
+  };
+  const auto load_later = [&](std::int64_t at, int depth) {
+    for (std::int64_t i = held; i < op.pixel_count; ++i) {
+      const Address from = op.pixels[static_cast<std::size_t>(i)] + at;
+      b.load(depth < 0 ? from : stepped(from, depth, 4));
+    }
+  };
+  load_words(0, -1);
+  b.loop(step.trips - 1, [&](int depth) {
+    load_later(0, depth);
+    load_words(4, depth);
+    b.work({.instructions = sums + 1 - words, .load_uses = waits});
+  });
+  load_later(4 * (step.trips - 1), -1);
+  b.work({.instructions = sums - later, .load_uses = waits});
+}
+
+// The inner loop: a load for each word, a sum of products for each pair of words. The last load
+// feeds the first product only where there is nothing else to do: with one row and one pixel.
 void products(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
-  const std::int64_t words = step.columns / 4;  // of activations
+  if (traits(kernel.kind).mac_load) return loading_products(b, op, step);
+  const std::int64_t bits = product_bits(kernel);
+  const std::int64_t words = step.columns * bits / 32;  // of activations
   b.loop(step.trips, [&](int depth) {
     for (std::int64_t row = 0; row < op.rows; ++row) {
       b.load(stepped(op.weights + row * op.row_bytes, depth, 4));
     }
-    if (kernel.weight_bits < 8) b.work({.instructions = op.rows * words * kUnpackFour});
+    if (kernel.weight_bits < bits) b.work({.instructions = op.rows * words * kUnpackFour});
     for (std::int64_t word = 0; word < words; ++word) {
       for (int pixel = 0; pixel < op.pixel_count; ++pixel) {
-        b.load(stepped(op.pixels[static_cast<std::size_t>(pixel)] + 4 * word, depth, step.columns));
+        b.load(stepped(op.pixels[static_cast<std::size_t>(pixel)] + 4 * word, depth, 4 * words));
       }
       b.work({.instructions = op.rows * op.pixel_count,
               .load_uses = op.rows * op.pixel_count == 1 ? 1 : 0});
@@ -236,14 +271,17 @@ void products(CodeBuilder& b, const Kernel& kernel, const Operands& op, const St
 // 4 x 2, as DORY's own estimate has it, docs/facts/pulp.md 2.3).
 void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
   const std::int64_t done = step.trips * step.columns;
-  const std::int64_t extract = kernel.weight_bits < 8 ? op.rows : 0;
+  const std::int64_t bits = product_bits(kernel);
+  const std::int64_t extract =
+      (kernel.weight_bits < 8 ? op.rows : 0) + (bits < 8 ? op.pixel_count : 0);
   b.loop(step.left, [&](int depth) {
     for (std::int64_t row = 0; row < op.rows; ++row) {
       const std::int64_t at = row * op.row_bytes + packed(done, kernel.weight_bits);
       b.load(stepped(op.weights + at, depth, kernel.weight_bits < 8 ? 0 : 1), 1);
     }
     for (int pixel = 0; pixel < op.pixel_count; ++pixel) {
-      b.load(stepped(op.pixels[static_cast<std::size_t>(pixel)] + done, depth, 1), 1);
+      const Address from = op.pixels[static_cast<std::size_t>(pixel)] + packed(done, bits);
+      b.load(stepped(from, depth, bits < 8 ? 0 : 1), 1);
     }
     const std::int64_t sums = op.rows * op.pixel_count;
     b.work({.instructions = sums + extract + 2, .load_uses = sums == 1, .taken_branches = 1});
@@ -415,13 +453,14 @@ void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
 namespace {
 
 CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t core) {
-  if (call.in_bits < 8) return conv_code(call, machine, core);
+  if (call.in_bits < product_bits(call)) return conv_code(call, machine, core);
   CodeBuilder b(machine);
   const Kernel kernel = with_word_results(call);
   const Pixels mine = pixels(kernel, machine, core);
   const Piece co = channels(kernel, machine, core);
-  const std::int64_t pixel_bytes = kernel.stride_x * kernel.in_c;
-  const std::int64_t row_bytes = kernel.stride_y * kernel.in_w * kernel.in_c;
+  const std::int64_t pixel_bytes = kernel.stride_x * packed(kernel.in_c, kernel.in_bits);
+  const std::int64_t row_bytes =
+      kernel.stride_y * kernel.in_w * packed(kernel.in_c, kernel.in_bits);
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
   b.work(kPointwiseCall);
   if (mine.halves) b.work(kHalves);
@@ -514,7 +553,7 @@ std::string vector_limit(const Kernel& call) {
 
 // They read their input where it is, unless it has to be unpacked.
 std::int64_t unpacked_bytes(const Kernel& call, std::int64_t cores) {
-  return call.in_bits < 8 ? columns_bytes(call, cores) : 0;
+  return call.in_bits < product_bits(call) ? columns_bytes(call, cores) : 0;
 }
 
 std::string bytes_limit(const Kernel& call) {
@@ -546,12 +585,44 @@ constexpr KernelTraits pointwise(KernelKind kind, std::string_view name, Split s
 }
 
 constexpr std::array kPointwise{
+    packed_kernel(
+        pointwise(KernelKind::PointwiseHoWoMacLoad, "pointwise_HoWo_macload", Split::HalfRows),
+        true),
+    packed_kernel(pointwise(KernelKind::PointwiseHoMacLoad, "pointwise_Ho_macload", Split::Rows),
+                  true),
+    packed_kernel(
+        pointwise(KernelKind::PointwiseCoMacLoad, "pointwise_Co_macload", Split::Channels), true),
+    packed_kernel(
+        pointwise(KernelKind::PointwiseHoWoPacked, "pointwise_HoWo_packed", Split::HalfRows),
+        false),
+    packed_kernel(pointwise(KernelKind::PointwiseHoPacked, "pointwise_Ho_packed", Split::Rows),
+                  false),
+    packed_kernel(pointwise(KernelKind::PointwiseCoPacked, "pointwise_Co_packed", Split::Channels),
+                  false),
     pointwise(KernelKind::PointwiseHoWo, "pointwise_HoWo", Split::HalfRows),
     pointwise(KernelKind::PointwiseHo, "pointwise_Ho", Split::Rows),
     pointwise(KernelKind::PointwiseCo, "pointwise_Co", Split::Channels),
     pointwise(KernelKind::PointwiseHoWoQuads, "pointwise_HoWo_4x4", Split::HalfRows, 4),
     pointwise(KernelKind::PointwiseHoQuads, "pointwise_Ho_4x4", Split::Rows, 4),
-    pointwise(KernelKind::PointwiseCoQuads, "pointwise_Co_4x4", Split::Channels, 4)};
+    pointwise(KernelKind::PointwiseCoQuads, "pointwise_Co_4x4", Split::Channels, 4),
+    packed_kernel(pointwise(KernelKind::PointwiseHoWoMacLoadQuads, "pointwise_HoWo_macload_4x4",
+                            Split::HalfRows, 4),
+                  true),
+    packed_kernel(
+        pointwise(KernelKind::PointwiseHoMacLoadQuads, "pointwise_Ho_macload_4x4", Split::Rows, 4),
+        true),
+    packed_kernel(pointwise(KernelKind::PointwiseCoMacLoadQuads, "pointwise_Co_macload_4x4",
+                            Split::Channels, 4),
+                  true),
+    packed_kernel(pointwise(KernelKind::PointwiseHoWoPackedQuads, "pointwise_HoWo_packed_4x4",
+                            Split::HalfRows, 4),
+                  false),
+    packed_kernel(
+        pointwise(KernelKind::PointwiseHoPackedQuads, "pointwise_Ho_packed_4x4", Split::Rows, 4),
+        false),
+    packed_kernel(pointwise(KernelKind::PointwiseCoPackedQuads, "pointwise_Co_packed_4x4",
+                            Split::Channels, 4),
+                  false)};
 
 constexpr KernelTraits linear(KernelKind kind, std::string_view name, bool words,
                               bool (*serves)(const Kernel&)) {
@@ -573,15 +644,74 @@ constexpr KernelTraits linear(KernelKind kind, std::string_view name, bool words
           .likeness = linear_likeness};
 }
 
-constexpr std::array kLinear{linear(KernelKind::Linear, "linear", false,
-                                    [](const Kernel& layer) { return layer.out_bits != 32; }),
-                             linear(KernelKind::Linear32, "linear_out_32", true,
-                                    [](const Kernel& layer) { return layer.out_bits == 32; })};
+// They read their input where it is.
+std::string packed_vector_limit(const Kernel& call) {
+  const std::string limit = traits(call.kind).mac_load ? mac_load_limit(call) : packed_limit(call);
+  if (!limit.empty()) return limit;
+  if (call.in_bits == call.weight_bits) return vector_limit(call);
+  return fmt::format("takes codes as wide as the weights ({} bits), found {}", call.weight_bits,
+                     call.in_bits);
+}
+
+constexpr KernelTraits packed_linear(KernelKind kind, std::string_view name, bool words,
+                                     bool (*serves)(const Kernel&)) {
+  KernelTraits row = packed_kernel(linear(kind, name, words, serves), false);
+  row.limit = packed_vector_limit;
+  row.serves = serves;
+  return row;
+}
+constexpr KernelTraits loading_linear(KernelKind kind, std::string_view name, bool words,
+                                      bool (*serves)(const Kernel&)) {
+  KernelTraits row = packed_linear(kind, name, words, serves);
+  row.mac_load = true;
+  return row;
+}
+
+bool of_words(const Kernel& layer) { return layer.out_bits == 32; }
+bool of_codes(const Kernel& layer) { return layer.out_bits != 32; }
+template <bool (*Serves)(const Kernel&), bool (*Results)(const Kernel&)>
+bool serves_vector(const Kernel& layer) {
+  return layer.in_bits == layer.weight_bits && Serves(layer) && Results(layer);
+}
+
+constexpr std::array kLinear{loading_linear(KernelKind::LinearMacLoad, "linear_macload", false,
+                                            serves_vector<serves_mac_load, of_codes>),
+                             loading_linear(KernelKind::Linear32MacLoad, "linear_out_32_macload",
+                                            true, serves_vector<serves_mac_load, of_words>),
+                             packed_linear(KernelKind::LinearPacked, "linear_packed", false,
+                                           serves_vector<serves_packed, of_codes>),
+                             packed_linear(KernelKind::Linear32Packed, "linear_out_32_packed", true,
+                                           serves_vector<serves_packed, of_words>),
+                             linear(KernelKind::Linear, "linear", false, of_codes),
+                             linear(KernelKind::Linear32, "linear_out_32", true, of_words)};
 
 }  // namespace
 
 // Sub-byte codes take more registers than blocks of 4 x 4 leave.
 bool has_quads(const Kernel& call) { return call.in_bits == 8 && call.weight_bits == 8; }
+
+// Codes of a pixel, and so those of a column, fill whole bytes; a narrower operand is widened to
+// the weights, of which those of the inner loop are not unpacked.
+std::string mac_load_limit(const Kernel& call) {
+  if (call.in_bits > call.weight_bits) {
+    return fmt::format("takes codes no wider than the weights ({} bits), found {}",
+                       call.weight_bits, call.in_bits);
+  }
+  if (call.in_c * call.in_bits % 8 == 0) return "";
+  return fmt::format("takes pixels of whole bytes, found {} codes of {} bits", call.in_c,
+                     call.in_bits);
+}
+std::string packed_limit(const Kernel& call) {
+  return call.weight_bits == 8 ? "takes weights of 4 or 2 bits, found 8" : mac_load_limit(call);
+}
+// With less than a word of codes in a column there is nothing to multiply at once.
+bool serves_mac_load(const Kernel& call) {
+  const std::int64_t codes = call.kernel_h * call.kernel_w * call.in_c;
+  return mac_load_limit(call).empty() && codes * call.weight_bits >= 32;
+}
+bool serves_packed(const Kernel& call) {
+  return packed_limit(call).empty() && serves_mac_load(call);
+}
 
 // Rows that read padding are no other core's.
 std::vector<std::int64_t> matrix_likeness(const Kernel& call, const Machine& machine,
@@ -602,7 +732,8 @@ std::vector<std::int64_t> matrix_likeness(const Kernel& call, const Machine& mac
           word_remainder(co.begin),
           word_remainder(mine.rows.begin * call.stride_y * call.in_w * pixel),
           word_remainder(co.begin * packed(filter * call.in_c, call.weight_bits)),
-          word_remainder(2 * core * filter * call.in_c)};
+          word_remainder(traits(call.kind).pixels * core *
+                         packed(filter * call.in_c, product_bits(call)))};
 }
 
 std::span<const KernelTraits> pointwise_kernels() { return kPointwise; }

@@ -76,6 +76,23 @@ const KernelTraits& traits(KernelKind kind) {
   return *table.rows.at(static_cast<std::size_t>(kind));
 }
 
+std::string missing_extension(const Kernel& call, const Machine& machine) {
+  const KernelTraits& row = traits(call.kind);
+  if (row.mac_load && machine.isa.mac_load == 0) return "isa.mac_load";
+  if (machine.multiplies(product_bits(call))) return "";
+  return fmt::format("isa.dot_{}bit", product_bits(call));
+}
+
+KernelKind leaving_words(KernelKind linear) {
+  const KernelTraits& row = traits(linear);
+  for (const KernelTraits& other : kernels_of(row.family)) {
+    if (other.words && other.packed == row.packed && other.mac_load == row.mac_load) {
+      return other.kind;
+    }
+  }
+  CHECK(false, "{} has no like of it for accumulators", row.name);
+}
+
 std::string channels_limit(const Kernel& call) {
   if (call.in_c == call.out_c) return "";
   return fmt::format("out_c must be in_c ({}), found {}", call.in_c, call.out_c);

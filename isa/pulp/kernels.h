@@ -51,7 +51,10 @@ struct KernelTraits {
   std::int64_t pixels = 2;    // a matrix product computes at once
   bool window = true;         // false: 1x1, stride 1, no padding
   bool dilation = false;
-  bool fewer_rows = false;      // makes as many rows as it is told, not all that there could be
+  bool fewer_rows = false;  // makes as many rows as it is told, not all that there could be
+  // Products of codes as wide as the weights, which stay packed; false: of bytes.
+  bool packed = false;
+  bool mac_load = false;        // products load the next operands
   bool in_place = false;        // the result may lie where an operand does
   bool destroys_input = false;  // leaves intermediate results in it
 
@@ -87,6 +90,14 @@ inline Kernel with_word_results(Kernel call) {
   if (leaves_words(call)) call.out_bits = 32;
   return call;
 }
+// Of the codes that a matrix product multiplies, to which narrower ones are widened.
+inline std::int64_t product_bits(const Kernel& call) {
+  return traits(call.kind).packed ? call.weight_bits : 8;
+}
+// Which of the machine's extensions the call needs and the cores do not have; empty: none.
+std::string missing_extension(const Kernel& call, const Machine& machine);
+// The kernel of a vector that leaves accumulators where this one may leave codes.
+KernelKind leaving_words(KernelKind linear);
 // What all kernels of the family have in common.
 inline const KernelTraits& traits(Family family) { return kernels_of(family).front(); }
 
@@ -115,9 +126,24 @@ std::string channels_limit(const Kernel& call);
 void multiply(const Kernel& call, Bytes8& l1, int threads);
 std::vector<std::int64_t> matrix_likeness(const Kernel& call, const Machine& machine,
                                           std::int64_t core);
+// KernelTraits::limit and serves of kernels that multiply packed codes.
+std::string packed_limit(const Kernel& call);
+bool serves_packed(const Kernel& call);
+// Of those with mac-load, which multiply bytes as well.
+std::string mac_load_limit(const Kernel& call);
+bool serves_mac_load(const Kernel& call);
+// Of a kernel of the library or of ours, the one that multiplies packed codes.
+constexpr KernelTraits packed_kernel(KernelTraits row, bool mac_load) {
+  row.packed = true;
+  row.mac_load = mac_load;
+  row.limit = mac_load ? mac_load_limit : packed_limit;
+  row.serves = mac_load ? serves_mac_load : serves_packed;
+  return row;
+}
+
 // Whether blocks of 4 channels x 4 pixels can compute it.
 bool has_quads(const Kernel& call);
-// Columns of im2col, as many pixels a core as a product takes, a byte for each code
+// Columns of im2col, as many pixels a core as a product takes, of codes of product_bits()
 // (docs/facts/pulp.md 2.4).
 std::int64_t columns_bytes(const Kernel& call, std::int64_t cores);
 // Also of pointwise kernels whose input has to be unpacked.

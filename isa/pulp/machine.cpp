@@ -86,19 +86,36 @@ Machine load_machine(const std::filesystem::path& path) {
   return parse_machine(read_file(path), path.string());
 }
 
+namespace {
+
+// For people: ", 4-bit and 2-bit SIMD, mac-load (never measured)"; empty: Xpulpv2.
+std::string extensions(const Machine::Isa& isa) {
+  std::string names;
+  const auto add = [&](std::int64_t has, const char* name) {
+    if (has != 0) names += std::string(", ") + name;
+  };
+  add(isa.dot_4bit, "4-bit SIMD");
+  add(isa.dot_2bit, "2-bit SIMD");
+  add(isa.mac_load, "mac-load");
+  return names.empty() ? "" : names + " (never measured)";
+}
+
+}  // namespace
+
 MachineInfo info(const Machine& machine) {
   constexpr std::int64_t kMostBuilt = 8;  // cores of GAP8's and Mr. Wolf's clusters
   const bool extrapolated = machine.cluster.cores > kMostBuilt;
   return {
       .name = machine.name,
       .summary = fmt::format(
-          "{} core{} at {:g} MHz, peak {:.0f} MAC/cycle, {} of {} bytes of L1 in {} banks{}, {} of "
+          "{} core{}{} at {:g} MHz, peak {:.0f} MAC/cycle, {} of {} bytes of L1 in {} banks{}, {} "
+          "of "
           "{} bytes of L2 at {} B/cycle, L3 {:.1f} MB/s{}",
-          machine.cluster.cores, machine.cluster.cores == 1 ? "" : "s", machine.clocks.cluster,
-          machine.peak_macs_per_cycle(), machine.l1.buffer_bytes, machine.l1.size_bytes,
-          machine.l1.banks, machine.l1.conflicts != 0 ? "" : " without conflicts",
-          machine.l2.buffer_bytes, machine.l2.size_bytes, machine.dma.bytes_per_cycle,
-          machine.l3.megabytes_per_second,
+          machine.cluster.cores, machine.cluster.cores == 1 ? "" : "s", extensions(machine.isa),
+          machine.clocks.cluster, machine.peak_macs_per_cycle(), machine.l1.buffer_bytes,
+          machine.l1.size_bytes, machine.l1.banks,
+          machine.l1.conflicts != 0 ? "" : " without conflicts", machine.l2.buffer_bytes,
+          machine.l2.size_bytes, machine.dma.bytes_per_cycle, machine.l3.megabytes_per_second,
           extrapolated ? ", extrapolated: never built with more than 8 cores" : ""),
       .report_clock_mhz = machine.clocks.cluster,
       .peak_macs_per_cycle = machine.peak_macs_per_cycle(),

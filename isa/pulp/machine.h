@@ -63,6 +63,17 @@ struct Machine {
       visit("multiply_use", self.multiply_use, Range{0, 100});
     }
   };
+  // Instructions beyond Xpulpv2 that the cores have (1) or have not (docs/facts/pulp.md 6).
+  struct Isa {
+    std::int64_t dot_4bit = 0;  // XpulpNN's SIMD on 8 codes of 4 bits
+    std::int64_t dot_2bit = 0;  // and on 16 of 2
+    std::int64_t mac_load = 0;  // a SIMD sum of products that loads the next operand
+    static constexpr void fields(auto& self, auto&& visit) {
+      visit("dot_4bit", self.dot_4bit, Range{0, 1});
+      visit("dot_2bit", self.dot_2bit, Range{0, 1});
+      visit("mac_load", self.mac_load, Range{0, 1});
+    }
+  };
   struct L1 {
     std::int64_t size_bytes = 65536;
     std::int64_t buffer_bytes = 38000;  // what stacks and runtime leave: DORY's l1_buffer_size
@@ -193,6 +204,7 @@ struct Machine {
   Clocks clocks;
   Cluster cluster;
   Core core;
+  Isa isa;
   L1 l1;
   L2 l2;
   L3 l3;
@@ -207,6 +219,7 @@ struct Machine {
     visit("clocks", self.clocks);
     visit("cluster", self.cluster);
     visit("core", self.core);
+    visit("isa", self.isa);
     visit("l1", self.l1);
     visit("l2", self.l2);
     visit("l3", self.l3);
@@ -218,9 +231,16 @@ struct Machine {
 
   double l3_bytes_per_cycle() const { return l3.megabytes_per_second / clocks.cluster; }
 
-  // 8-bit MACs per cycle of the inner loop alone: 32 in 14 cycles per core (docs/facts/pulp.md 2.3)
-  // is what kernels reach; 4 per sdotp is the peak.
-  double peak_macs_per_cycle() const { return 4.0 * static_cast<double>(cluster.cores); }
+  // Whether a core has SIMD sums of products of codes of so many bits.
+  bool multiplies(std::int64_t bits) const {
+    return bits == 8 || (bits == 4 && isa.dot_4bit != 0) || (bits == 2 && isa.dot_2bit != 0);
+  }
+  // Of the narrowest codes that the cores multiply: 4 per sdotp of 8 bits, of which kernels reach
+  // 32 in 14 cycles (docs/facts/pulp.md 2.3).
+  double peak_macs_per_cycle() const {
+    const double lanes = multiplies(2) ? 16 : multiplies(4) ? 8 : 4;
+    return lanes * static_cast<double>(cluster.cores);
+  }
 };
 
 // Throws Error "FILE:LINE: ..." on an unknown or repeated key, a wrong type, a value out of range,

@@ -49,6 +49,7 @@ std::string operands(const Instruction& it, Word address) {
       return fmt::format("{},{}({})", rs2, rd, rs1);
     case Format::I:
     case Format::Shift:
+    case Format::MacLoad:
     case Format::Sci:
     case Format::SciU:
     case Format::SciD:

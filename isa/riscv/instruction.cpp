@@ -63,6 +63,7 @@ Word immediate(Format format, Word word) {
     case Format::LPost:
       return sra(word, 20);
     case Format::Shift:
+    case Format::MacLoad:
       return bits(word, 24, 20);
     case Format::Field:
     case Format::FieldD:
@@ -126,6 +127,16 @@ std::optional<Instruction> decode(Word word) {
   return {};
 }
 
+Extension extension_of(Opcode opcode) {
+  const Row& of = row(opcode);
+  const Word code = of.match & 0x7f, funct3 = bits(of.match, 14, 12);
+  constexpr Word kSimd = 0x57, kMacLoad = 0x77;
+  const unsigned narrow = funct3 == 2 ? 4 : 2;
+  if (code == kMacLoad) return {.bits = funct3 < 2 ? 0 : narrow, .mac_load = true};
+  if (code != kSimd || (funct3 != 2 && funct3 != 3)) return {};
+  return {.bits = bits(of.match, 25, 25) == 0 ? 4U : 2U};
+}
+
 Registers registers(const Instruction& instruction) {
   const Word rd = 1U << instruction.rd, rs1 = 1U << instruction.rs1, rs2 = 1U << instruction.rs2;
   const auto of = [&]() -> Registers {
@@ -157,6 +168,9 @@ Registers registers(const Instruction& instruction) {
         return {rs1, 0};
       case Format::LPost:
         return {rs1, rd | rs1};
+      case Format::MacLoad:
+        if (!mac_load_control(instruction.immediate).loads()) return {rd, rd};
+        return {rs1 | rd, rd | rs1};
       case Format::LPostR:
         return {rs1 | rs2, rd | rs1};
       case Format::LR:

@@ -1,4 +1,4 @@
-// Instructions of the cores: RV32IMC and Xpulpv2 as RI5CY has it, described once in
+// Instructions of the cores: RV32IMC, Xpulpv2 as RI5CY has it and XpulpNN, described once in
 // instructions.inc. Decoder, disassembler, model of the cores and documentation read the rows.
 #pragma once
 
@@ -63,6 +63,7 @@ enum class Format : std::uint8_t {
   LoopCountI,
   LoopSetup,
   LoopSetupI,  // rs1: half of the offset of the end
+  MacLoad,     // the immediate chooses registers, and which of them is loaded
   None
 };
 
@@ -76,6 +77,7 @@ enum class Unit : std::uint8_t {
   Load,
   Store,
   EventLoad,
+  MacLoad,
   Branch,
   Jump,
   JumpRegister,
@@ -93,6 +95,25 @@ struct Row {
 };
 std::span<const Row> rows();  // by Opcode
 const Row& row(Opcode opcode);
+
+// What a core needs beyond Xpulpv2 for it: SIMD on codes of so many bits (0: none), mac-load.
+struct Extension {
+  unsigned bits = 0;
+  bool mac_load = false;
+};
+Extension extension_of(Opcode opcode);
+
+// The immediate of a mac-load: registers of weights and of activations, and which of both it loads
+// from rs1; with both bits set, the activations (docs/facts/riscv.md 4).
+struct MacLoadControl {
+  unsigned weights = 0, activations = 0;
+  bool loads_weights = false, loads_activations = false;
+  bool loads() const { return loads_weights || loads_activations; }
+};
+constexpr MacLoadControl mac_load_control(Word immediate) {
+  const bool activations = (immediate & 8) != 0;
+  return {immediate >> 1 & 3, immediate & 1, !activations && (immediate & 16) != 0, activations};
+}
 
 struct Instruction {
   Opcode opcode = Opcode::kCount;

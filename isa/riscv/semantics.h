@@ -85,7 +85,7 @@ inline Word lane_s(Word a, unsigned at) {
 }
 template <unsigned kBits>
 inline Word spread(Word a) {
-  return (a & kLane<kBits>)*(kBits == 16 ? 0x00010001U : 0x01010101U);
+  return (a & kLane<kBits>)*(~0U / kLane<kBits>);
 }
 template <unsigned kBits, typename Lane>
 inline Word each(Lane lane) {

@@ -50,7 +50,7 @@ Code code_of(const Elf& program, const pulp::Machine& machine, Memories& memorie
     fail("instructions from 0x{:x} to 0x{:x}: expected them within {} bytes", begin, end,
          kCodeBytesMax);
   }
-  return {begin, {memories.l2.at(begin), end - begin}, machine.core};
+  return {begin, {memories.l2.at(begin), end - begin}, machine};
 }
 
 }  // namespace

@@ -4,8 +4,12 @@
 
 namespace workbench::riscv {
 
-Code::Code(Word begin, std::span<const std::uint8_t> bytes, const pulp::Machine::Core& core)
-    : begin_(begin), bytes_(bytes), core_(core), ops_(bytes.size() / 2 + 1) {
+Code::Code(Word begin, std::span<const std::uint8_t> bytes, const pulp::Machine& machine)
+    : begin_(begin),
+      bytes_(bytes),
+      core_(machine.core),
+      isa_(machine.isa),
+      ops_(bytes.size() / 2 + 1) {
   ops_.back().opcode = Op::kIllegal;
 }
 
@@ -18,11 +22,18 @@ Word Code::word(const Op* op) const {
   return value;
 }
 
+// Whether the cores have it.
+bool Code::has(Opcode opcode) const {
+  const Extension extension = extension_of(opcode);
+  if (extension.mac_load && isa_.mac_load == 0) return false;
+  return extension.bits == 0 || (extension.bits == 4 ? isa_.dot_4bit : isa_.dot_2bit) != 0;
+}
+
 // But for its stall.
 Op Code::translated(const Op* place) const {
   Op op = *place;
   const std::optional<Instruction> found = riscv::decode(word(place));
-  if (!found || 2 * index(place) + found->bytes > bytes_.size()) {
+  if (!found || !has(found->opcode) || 2 * index(place) + found->bytes > bytes_.size()) {
     op.opcode = Op::kIllegal;
     return op;
   }
@@ -51,7 +62,25 @@ void Code::decode(Op* op) {
   op->stall = after.opcode == Op::kIllegal ? 0 : stall(*op, after);
 }
 
+namespace {
+
+// Whether a mac-load multiplies by what the one before it has loaded.
+bool multiplies_loaded(const Op& op, const Op& after) {
+  const auto is_mac_load = [](const Op& one) {
+    return one.opcode < Op::kUndecoded &&
+           row(static_cast<Opcode>(one.opcode)).unit == Unit::MacLoad;
+  };
+  if (!is_mac_load(op) || !is_mac_load(after)) return false;
+  const MacLoadControl loaded = mac_load_control(op.immediate);
+  const MacLoadControl used = mac_load_control(after.immediate);
+  return (loaded.loads_weights && loaded.weights == used.weights) ||
+         (loaded.loads_activations && loaded.activations == used.activations);
+}
+
+}  // namespace
+
 std::uint8_t Code::stall(const Op& op, const Op& after) const {
+  if (multiplies_loaded(op, after)) return static_cast<std::uint8_t>(core_.load_use);
   if (op.rd >= Op::kNoRegister || (after.reads >> op.rd & 1) == 0) return 0;
   const bool jumps = after.opcode == static_cast<std::uint16_t>(Opcode::jalr);
   return static_cast<std::uint8_t>(result_use(op) + (jumps ? kJumpRegisterUse : 0));
@@ -70,6 +99,7 @@ std::uint8_t Code::result_use(const Op& op) const {
     case Unit::Pc:
     case Unit::Store:
     case Unit::EventLoad:
+    case Unit::MacLoad:
     case Unit::Branch:
     case Unit::Jump:
     case Unit::JumpRegister:

@@ -38,7 +38,7 @@ inline constexpr std::uint8_t kJumpRegisterUse = 1;
 class Code {
  public:
   // The bytes at `begin` of a memory that may change.
-  Code(Word begin, std::span<const std::uint8_t> bytes, const pulp::Machine::Core& core);
+  Code(Word begin, std::span<const std::uint8_t> bytes, const pulp::Machine& machine);
 
   Op* at(Word address) {
     const Word offset = address - begin_;
@@ -60,12 +60,14 @@ class Code {
   Word word(const Op* op) const;
 
  private:
+  bool has(Opcode opcode) const;
   Op translated(const Op* place) const;
   std::uint8_t result_use(const Op& op) const;
 
   Word begin_;
   std::span<const std::uint8_t> bytes_;
   pulp::Machine::Core core_;
+  pulp::Machine::Isa isa_;
   std::vector<Op> ops_;  // one more than halfwords: no instruction
 };
 

@@ -45,6 +45,13 @@ std::array<std::uint64_t, kCounters> Cluster::counts(const Hart& hart, std::int6
         n[14] += memory;
         if (memory > 0) n[12] += times;
         break;
+      case Unit::MacLoad:
+        if (!mac_load_control(op.immediate).loads()) break;
+        n[2] += times * std::min<std::uint64_t>(op.stall, load_use);
+        n[5] += times;
+        n[14] += memory;
+        if (memory > 0) n[12] += times;
+        break;
       case Unit::Store:
         n[6] += times;
         n[15] += memory;

@@ -63,7 +63,9 @@ struct CallNode {
 inline constexpr std::size_t kCounters = 18;  // PCCR0 to PCCR17
 
 struct Hart {
-  std::array<Word, 33> x{};  // the last: writes to x0
+  std::array<Word, 33> x{};       // the last: writes to x0
+  std::array<Word, 4> weights{};  // registers of mac-loads
+  std::array<Word, 2> activations{};
   Op* op = nullptr;
   std::int64_t time = 0;
   unsigned number = 0;

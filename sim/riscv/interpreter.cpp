@@ -136,6 +136,31 @@ void Cluster::run_hart(Hart& hart) {
     move_on<Format::format>(x, *op);                                            \
     break;                                                                      \
   }
+#define MAC_LOAD(id, text, match, mask, product)                                 \
+  case static_cast<std::uint16_t>(Opcode::id): {                                 \
+    const MacLoadControl control = mac_load_control(op->immediate);              \
+    const Word p = hart.activations[control.activations];                        \
+    const Word w = hart.weights[control.weights];                                \
+    if (control.loads()) {                                                       \
+      if (time != now) return park(hart, op, time);                              \
+      const Word address = hart.x[op->rs1];                                      \
+      Word value = 0;                                                            \
+      if (const Word offset = address - kL1Base; offset < l1_bytes && near_l1) { \
+        banks(address, 4);                                                       \
+        std::memcpy(&value, l1 + offset, 4);                                     \
+      } else if (load(hart, op, address, 4, time, value) == Access::Retry) {     \
+        return park(hart, op, now + 1);                                          \
+      }                                                                          \
+      (control.loads_weights ? hart.weights[control.weights]                     \
+                             : hart.activations[control.activations]) = value;   \
+      hart.x[op->rd] += product;                                                 \
+      hart.x[op->rs1] = address + 4;                                             \
+      hart.x[0] = 0;                                                             \
+    } else {                                                                     \
+      hart.x[op->rd] += product;                                                 \
+    }                                                                            \
+    break;                                                                       \
+  }
 #define BRANCH(id, text, match, mask, format, condition)                         \
   case static_cast<std::uint16_t>(Opcode::id): {                                 \
     [[maybe_unused]] const Word a = x[op->rs1];                                  \

@@ -25,10 +25,10 @@ class Kernels(unittest.TestCase):
     def compile(self, *words):
         subprocess.run([COMPILER, *FLAGS, *map(str, words)], cwd=self.folder, check=True)
 
-    def program(self, seed, change=lambda text: text):
+    def program(self, seed, *options, calls=640, machine="pulp_open", header="nn_xpulp.h", change=lambda text: text):
         kernels = self.folder / "kernels"
         shutil.copytree(RUNTIME / "kernels", kernels)
-        header = kernels / "nn_xpulp.h"
+        header = kernels / header
         header.write_text(change(header.read_text()))
         objects = []
         for source in sorted(kernels.glob("nn_*.c")):
@@ -36,9 +36,9 @@ class Kernels(unittest.TestCase):
                 objects.append(f"{kind}_{source.stem}.o")
                 self.compile(*options, "-c", source, "-o", objects[-1])
         platform = [RUNTIME / "platform" / name for name in ("crt0.S", "cluster.c", "heap.c", "l3.c", "memory.c", "system.c")]
-        self.compile(f"-DSEED={seed}u", "-DCALLS=640", KERNELS / "main.c", *objects, *platform, "-nostartfiles",
+        self.compile(f"-DSEED={seed}u", f"-DCALLS={calls}", *options, KERNELS / "main.c", *objects, *platform, "-nostartfiles",
                      f"-T{RUNTIME}/platform/link.ld", "-Wl,--gc-sections", "-o", "main.elf")
-        return subprocess.run([os.environ["WORKBENCH"], "execute", "main.elf", "--hw", "pulp_open"], cwd=self.folder,
+        return subprocess.run([os.environ["WORKBENCH"], "execute", "main.elf", "--hw", machine], cwd=self.folder,
                               capture_output=True, text=True)
 
     def test_what_instructions_compute_is_what_plain_c_does(self):
@@ -51,6 +51,24 @@ class Kernels(unittest.TestCase):
         done = self.program(seed=1, change=lambda text: text.replace(signed, unsigned))
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertRegex(done.stdout, r"640 calls, [1-9]\d* wrong")
+
+    def extended(self, **options):
+        return self.program(7, "-DEXTENDED", calls=320, machine="pulp_xpulpnn", header="nn_xpulpnn.h", **options)
+
+    def test_instructions_of_xpulpnn_compute_it_too(self):
+        done = self.extended()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("320 calls, 0 wrong", done.stdout)
+
+    def test_a_word_loaded_from_elsewhere_is_noticed(self):
+        done = self.extended(change=lambda text: text.replace('NN_LOAD_W1_BY_X1 "19"', 'NN_LOAD_W1_BY_X1 "21"'))
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"320 calls, [1-9]\d* wrong")
+
+    def test_a_core_without_them_says_so(self):
+        done = self.program(7, "-DEXTENDED", calls=1)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn("no instruction: 0x", done.stderr)
 
 
 if __name__ == "__main__":

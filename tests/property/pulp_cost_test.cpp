@@ -71,7 +71,12 @@ Kernel draw_kernel(Draw& draw) {
     k.out_bits = draw.bits();
   }
   const auto limit = traits(k.kind).limit;
-  if (limit != nullptr && !limit(k).empty()) k.weight_bits = k.in_bits = k.out_bits = 8;
+  if (limit != nullptr && !limit(k).empty()) {
+    const bool sub_byte = traits(k.kind).packed && !traits(k.kind).mac_load;
+    k.weight_bits = k.in_bits = sub_byte ? std::min<std::int64_t>(4, draw.bits()) : 8;
+    k.in_c = round_up(k.in_c, 8 / k.in_bits);
+    k.out_bits = 8;
+  }
   k.has_bias = traits(k.kind).weights && draw.coin();
   k.norm = traits(k.kind).weights && draw.coin();
   if (traits(k.kind).partial && draw.coin()) {
@@ -93,9 +98,9 @@ Kernel draw_kernel(Draw& draw) {
   return k;
 }
 
-// Products at four per instruction, shared evenly, and nothing else.
+// Products at a word per instruction, shared evenly, and nothing else.
 std::int64_t ideal(const Kernel& kernel, const Machine& machine) {
-  return macs(kernel) / (4 * machine.cluster.cores);
+  return macs(kernel) / (32 / product_bits(kernel) * machine.cluster.cores);
 }
 
 std::int64_t slowest(const Kernel& kernel, const Machine& machine) {

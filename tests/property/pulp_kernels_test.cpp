@@ -93,7 +93,7 @@ void set_map(Random& random, Kernel& k) {
 
 Kernel random_kernel(Random& random, KernelKind kind) {
   Kernel k{.kind = kind};
-  const bool linear = k.kind == KernelKind::Linear || k.kind == KernelKind::Linear32;
+  const bool linear = traits(k.kind).family == Family::Linear;
   k.in_bits = any_bits(random), k.weight_bits = any_bits(random), k.out_bits = any_bits(random);
   k.in_signed = coin(random);
   if (traits(k.kind).window) {
@@ -106,7 +106,7 @@ Kernel random_kernel(Random& random, KernelKind kind) {
   set_map(random, k);
   k.has_bias = traits(k.kind).weights && coin(random);
   const bool normable = traits(k.kind).weights || k.kind == KernelKind::Requantize;
-  k.norm = normable && k.kind != KernelKind::Linear32 && coin(random);
+  k.norm = normable && !traits(k.kind).words && coin(random);
   if (traits(k.kind).partial && coin(random)) {
     k.sums_in = !k.has_bias && coin(random);
     k.sums_out = !k.norm && coin(random);
@@ -166,8 +166,15 @@ Memory place(Random& random, Kernel& k) {
   return memory;
 }
 
+// That has every instruction that a kernel may want.
+Machine extended_machine() {
+  Machine machine;
+  machine.isa = {.dot_4bit = 1, .dot_2bit = 1, .mac_load = 1};
+  return machine;
+}
+
 TEST(PulpKernels, all_of_l1_is_as_naive_loops_leave_it) {
-  const Machine machine;
+  const Machine machine = extended_machine();
   forall([&](Random& random) {
     Kernel kernel = random_call(random, machine);
     Memory memory = place(random, kernel);
@@ -188,7 +195,7 @@ void forget(const Kernel& kernel, const Machine& machine, L1Bytes& l1) {
 }
 
 TEST(PulpKernels, the_c_of_applications_leaves_l1_as_the_kernels_do) {
-  const Machine machine;
+  const Machine machine = extended_machine();
   int library = 0;
   forall([&](Random& random) {
     Kernel kernel = random_call(random, machine);
@@ -196,7 +203,7 @@ TEST(PulpKernels, the_c_of_applications_leaves_l1_as_the_kernels_do) {
       kernel.in_bits = kernel.weight_bits = 8;
       kernel.in_signed = kernel.in2_signed = kernel.out_signed = kernel.has_bias = false;
       kernel.sums_in = kernel.sums_out = kernel.clip_operands = false;
-      kernel.out_bits = kernel.kind == KernelKind::Linear32 ? kernel.out_bits : 8;
+      kernel.out_bits = traits(kernel.kind).words ? kernel.out_bits : 8;
       kernel.dilation_x = kernel.dilation_y = kernel.multiplier = 1;
       kernel.offset = kernel.offset1 = kernel.offset2 = kernel.shift1 = kernel.shift2 = 0;
       kernel.multiplier1 = between(random, 0, 300), kernel.multiplier2 = between(random, 0, 300);

@@ -14,6 +14,7 @@
 #include "compiler/pulp/share_rows.h"
 #include "compiler/pulp/tile_loops.h"
 #include "core/error.h"
+#include "isa/pulp/kernels.h"
 #include "isa/pulp/loops.h"
 #include "isa/pulp/schedule.h"
 #include "sim/golden/golden.h"
@@ -60,7 +61,7 @@ void expect_each_result_written_once(const pulp::Program& program) {
   const auto bytes = bytes_out(program);
   for (const pulp::LayerTiling& tiling : program.tilings) {
     const LayerInfo& layer = program.info.layers.at(static_cast<std::size_t>(tiling.layer));
-    const std::int64_t width = tiling.kernel == "linear_out_32" ? 4 : 1;
+    const std::int64_t width = tiling.kernel.starts_with("linear_out_32") ? 4 : 1;
     const auto found = bytes.find(tiling.layer);
     ASSERT_NE(found, bytes.end()) << layer.name;
     EXPECT_EQ(found->second, element_count(layer.shape) * width) << layer.name;
@@ -140,6 +141,27 @@ pulp::Choices forced_choices(std::mt19937_64& random) {
   return choices;
 }
 
+// Any of the extensions, or none.
+pulp::Machine::Isa random_isa(std::uint64_t seed) {
+  const auto bit = [&](int at) { return static_cast<std::int64_t>(seed >> at & 1); };
+  return {.dot_4bit = bit(0), .dot_2bit = bit(1), .mac_load = bit(2)};
+}
+
+// Values are as golden says, and no hazard.
+pulp::SimulationResult expect_golden(const Graph& graph, const pulp::Program& program,
+                                     const pulp::Machine& machine,
+                                     const std::vector<Tensor>& input) {
+  const auto result = pulp::simulate(program, machine, input, {.threads = 1});
+  for (const Hazard& hazard : result.hazards) ADD_FAILURE() << to_string(hazard);
+  const Verdict verdict = compare(graph, golden::run(graph, input), result.tensors);
+  EXPECT_GT(verdict.values_compared, 0);
+  for (const LayerVerdict& layer : verdict.layers) {
+    if (layer.mismatches == 0) continue;
+    ADD_FAILURE() << layer.name << ": " << layer.mismatches << " of " << layer.values;
+  }
+  return result;
+}
+
 // False where the machine is too small for the network, which must say so.
 bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
   std::mt19937_64 random(seed);
@@ -149,7 +171,8 @@ bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
   if (seed % 8 == 6) options.one_row = true, options.max_side = 150;
   const Graph graph = random_integer_graph(random, options);
   EXPECT_TRUE(verify(graph).empty()) << verify(graph).front().message;
-  const pulp::Machine machine = random_cluster(random);
+  pulp::Machine machine = random_cluster(random);
+  machine.isa = random_isa(seed);
   const std::vector<Tensor> input = random_codes(graph, random);
   const bool forced = seed / 8 % 2 == 1;
   const pulp::Choices choices = forced ? forced_choices(random) : pulp::Choices{};
@@ -160,14 +183,7 @@ bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
     if (tiler == pulp::Tiler::Optimal && !forced) expect_true_claim(error.what(), graph, machine);
     return false;
   }
-  const auto result = pulp::simulate(program, machine, input, {.threads = 1});
-  for (const Hazard& hazard : result.hazards) ADD_FAILURE() << to_string(hazard);
-  const Verdict verdict = compare(graph, golden::run(graph, input), result.tensors);
-  EXPECT_GT(verdict.values_compared, 0);
-  for (const LayerVerdict& layer : verdict.layers) {
-    if (layer.mismatches == 0) continue;
-    ADD_FAILURE() << layer.name << ": " << layer.mismatches << " of " << layer.values;
-  }
+  const auto result = expect_golden(graph, program, machine, input);
   const auto problems = verify(result.timeline);
   EXPECT_TRUE(problems.empty()) << problems.front();
   EXPECT_EQ(sum_of_dma(result.timeline).value, bytes_of_transfers(program));
@@ -359,6 +375,40 @@ TEST(LargerClusters, take_no_longer) {
     EXPECT_LE(largest_losses(graph, machine, cores_of, kCoresLadder).simulated, kCoresLoss);
   }
   EXPECT_GE(few, 10);
+}
+
+// Of a program: calls of kernels that need extensions.
+std::int64_t extended_calls(const pulp::Program& program) {
+  return std::count_if(program.instructions.begin(), program.instructions.end(),
+                       [](const pulp::Instruction& instruction) {
+                         const auto* kernel = std::get_if<pulp::Kernel>(&instruction);
+                         return kernel != nullptr && pulp::traits(kernel->kind).packed;
+                       });
+}
+
+// Networks of mixed widths compute the same with any set of extensions, and take no longer than
+// without.
+TEST(Extensions, leave_values_and_take_no_longer) {
+  std::int64_t calls = 0;
+  for (std::uint64_t seed = 0; seed < kCases; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    std::mt19937_64 random(seed);
+    const Graph graph =
+        random_integer_graph(random, {.max_side = 14, .wide_output = 0, .mixed_widths = true});
+    pulp::Machine machine = random_cluster(random);
+    machine.l1.conflicts = 0;  // in which both tiers agree
+    const std::vector<Tensor> input = random_codes(graph, random);
+    const auto before = ends_on(graph, machine);
+    machine.isa = random_isa(random());
+    const auto after = ends_on(graph, machine);
+    ASSERT_EQ(before.has_value(), after.has_value());
+    if (!after) continue;
+    EXPECT_LE(after->analytic, before->analytic);
+    const pulp::Program program = pulp::compile(graph, machine);
+    expect_golden(graph, program, machine, input);
+    calls += extended_calls(program);
+  }
+  EXPECT_GT(calls, static_cast<std::int64_t>(kCases));
 }
 
 class RandomClusters : public testing::TestWithParam<int> {};

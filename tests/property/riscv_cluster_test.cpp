@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "sim/riscv/profile.h"
+#include "tests/reference/xpulp.h"
 
 namespace workbench::riscv {
 namespace {
@@ -222,6 +223,102 @@ Elf loads_of_all(Word stride) {
                        kEcall,
                        kWfi};
   return program_of(words);
+}
+
+// pv.mlsdot* of so many bits; `top`: bits 31 to 25.
+Word mac_load(Word top, Word bits, Word rd, Word rs1, Word control) {
+  const Word funct3 = bits == 16 ? 0 : bits == 8 ? 1 : bits == 4 ? 2 : 3;
+  return top << 25 | control << 20 | rs1 << 15 | funct3 << 12 | rd << 7 | 0x77;
+}
+constexpr Word kSup = 0x6c, kLoadsWeights = 16, kLoadsActivations = 8;
+
+pulp::Machine extended() {
+  pulp::Machine machine = riscv::machine();
+  machine.isa = {.dot_4bit = 1, .dot_2bit = 1, .mac_load = 1};
+  return machine;
+}
+
+// Random ones, one after the other, that add to a0 and read from a1 on.
+TEST(RiscvCluster, mac_loads_are_those_of_an_independent_implementation) {
+  constexpr Word kTops[] = {0x70, 0x74, 0x6c, 0x7c};
+  std::mt19937_64 random(6);
+  for (int trial = 0; trial < 60; ++trial) {
+    Words loads, data;
+    for (int k = 0; k < 40; ++k) {
+      loads.push_back(mac_load(kTops[random() % 4], 16U >> random() % 4, kA0, kA1,
+                               static_cast<Word>(random() % 32)));
+      data.push_back(static_cast<Word>(random()));
+    }
+    const Word first = kL2Base + 4 * static_cast<Word>(2 + 3 + loads.size() + 3);
+    Words all = {kHartId, bnez(kA0, 4 * static_cast<Word>(3 + loads.size()) + 12),
+                 lui(kA1, first + 0x800), addi(kA1, kA1, first & 0xfff), addi(kA0, 0, 0)};
+    append(all, loads);
+    append(all, {addi(kA7, 0, 93), kEcall, kWfi});
+    append(all, data);
+    reference::MacLoadRegisters registers;
+    Word sum = 0, pointer = 0;
+    for (const Word load : loads) {
+      const auto memory = [&](Word offset) { return data[offset / 4]; };
+      ASSERT_TRUE(reference::mac_load(load, memory, registers, sum, pointer));
+    }
+    EXPECT_EQ(static_cast<Word>(run(program_of(all), extended()).exit_code), sum) << trial;
+  }
+}
+
+// The inner loop of the 4 x 2 matrix product (docs/facts/pulp.md 6.2): a load and eight products,
+// of which six load, are nine cycles.
+TEST(RiscvCluster, products_that_load_cost_nothing_else) {
+  constexpr Word kPointers[] = {18, 19, 20,
+                                21, 22, 23};  // s2 to s7: four of weights, two of pixels
+  Words setup = {lui(kT1, kL1Base)};
+  for (const Word pointer : kPointers) setup.push_back(addi(pointer, kT1, 4 * (pointer - 18)));
+  const auto cycles = [&](Word trips) {
+    Words words = setup;
+    append(words, {addi(kT0, 0, trips), lp_setup(0, kT0, 36)});
+    words.push_back(mac_load(kSup, 4, 0, 23, kLoadsActivations | 1));
+    for (Word k = 0; k < 8; ++k) {
+      const Word row = k % 4, pixel = k / 4;
+      const Word control = k == 3   ? kLoadsActivations | row << 1
+                           : k >= 4 ? kLoadsWeights | row << 1 | pixel
+                                    : row << 1 | pixel;
+      words.push_back(mac_load(kSup, 4, 24 + k, k == 3 ? 22 : 18 + row, control));
+    }
+    append(words, {addi(kA0, 0, 0)});
+    return run(on_core_0(words), extended()).profile.cycles;
+  };
+  EXPECT_EQ(cycles(21) - cycles(11), 10 * 9);
+}
+
+TEST(RiscvCluster, a_mac_load_delays_the_next_one_that_wants_what_it_loads) {
+  const auto cycles = [&](Word second) {
+    const Words words = {lui(kA1, kL1Base), mac_load(kSup, 8, kA2, kA1, kLoadsWeights | 1 << 1),
+                         mac_load(kSup, 8, kA2, kA1, second), addi(kA0, 0, 0)};
+    return run(on_core_0(words), extended()).profile.cycles;
+  };
+  EXPECT_EQ(cycles(1 << 1) - cycles(2 << 1), 1);
+}
+
+TEST(RiscvCluster, cores_have_the_instructions_of_their_machine) {
+  constexpr Word kNibbles = 0xa8002057, kCrumbs = 0xaa002057;  // pv.sdotusp.n, .c
+  const auto runs = [&](Word word, const pulp::Machine::Isa& isa) {
+    pulp::Machine one = machine();
+    one.isa = isa;
+    try {
+      return run(on_core_0({word, addi(kA0, 0, 0)}), one).exit_code == 0;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("no instruction: 0x"), std::string::npos);
+      return false;
+    }
+  };
+  EXPECT_TRUE(runs(kNibbles, {.dot_4bit = 1}));
+  EXPECT_FALSE(runs(kNibbles, {.dot_2bit = 1, .mac_load = 1}));
+  EXPECT_TRUE(runs(kCrumbs, {.dot_2bit = 1}));
+  EXPECT_FALSE(runs(kCrumbs, {.dot_4bit = 1, .mac_load = 1}));
+  EXPECT_TRUE(runs(mac_load(kSup, 8, kA2, kA1, 0), {.mac_load = 1}));
+  EXPECT_FALSE(runs(mac_load(kSup, 8, kA2, kA1, 0), {.dot_4bit = 1, .dot_2bit = 1}));
+  EXPECT_TRUE(runs(mac_load(kSup, 4, kA2, kA1, 0), {.dot_4bit = 1, .mac_load = 1}));
+  EXPECT_FALSE(runs(mac_load(kSup, 4, kA2, kA1, 0), {.dot_2bit = 1, .mac_load = 1}));
+  EXPECT_FALSE(runs(mac_load(kSup, 2, kA2, kA1, 0), {.mac_load = 1}));
 }
 
 TEST(RiscvCluster, cores_on_one_bank_take_turns) {

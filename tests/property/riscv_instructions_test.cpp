@@ -30,6 +30,9 @@ TEST(RiscvInstructions, words_of_the_pulp_toolchain_are_read) {
   EXPECT_EQ(text_of(0xb8c59557), "pv.sdotsp.b a0,a1,a2");
   EXPECT_EQ(text_of(0x0045a50b), "p.lw a0,4(a1!)");
   EXPECT_EQ(text_of(0x14539eb3), "p.clip t4,t2,5");
+  // Which the toolchain writes pv.smlsdotsup.b and pv.smlsdotup.h.
+  EXPECT_EQ(text_of(0xd80693f7), "pv.mlsdotsup.b t2,a3,0");
+  EXPECT_EQ(text_of(0xe1068077), "pv.mlsdotup.h zero,a3,16");
 }
 
 // From objdump of Debian's toolchain, with -M no-aliases,numeric put into the names used here.

@@ -326,7 +326,9 @@ std::optional<U> moved(U word, I op, int width, const Lanes& a, const Lanes& b, 
 std::optional<U> simd(U word, U a_word, U b_word, U d) {
   const I op = bits(word, 31, 27), funct3 = bits(word, 14, 12);
   const bool compares = bits(word, 26, 26) == 1;
-  const int width = funct3 % 2 == 0 ? 16 : 8;
+  const bool sub_byte = funct3 == 2 || funct3 == 3;
+  const int narrow = bits(word, 25, 25) == 1 ? 2 : 4;
+  const int width = sub_byte ? narrow : funct3 % 2 == 0 ? 16 : 8;
   const Lanes a = lanes_of(a_word, width);
   Lanes b = lanes_of(b_word, width);
   if (funct3 >= 6) {
@@ -335,7 +337,7 @@ std::optional<U> simd(U word, U a_word, U b_word, U d) {
         compares ? op >= 6
                  : op == 3 || op == 5 || op == 7 || (op >= 8 && op <= 10) || op == 16 || op == 20;
     for (I& value : b.values) value = without_sign(plain ? raw : with_sign(raw, 6), width);
-  } else if (funct3 >= 4) {
+  } else if (funct3 >= 3) {
     for (I& value : b.values) value = b.values[0];
   }
   Lanes result = a;
@@ -353,6 +355,26 @@ std::optional<U> simd(U word, U a_word, U b_word, U d) {
 }
 
 }  // namespace
+
+bool mac_load(U word, const MacLoadMemory& memory, MacLoadRegisters& of, U& rd, U& rs1) {
+  const I top = bits(word, 31, 25), control = bits(word, 24, 20);
+  if (bits(word, 6, 0) != 0x77 || bits(word, 14, 12) > 3) return false;
+  const int width = 16 >> bits(word, 14, 12);
+  U& p = of.activations[control % 2];
+  U& w = of.weights[control / 2 % 4];
+  const bool p_signed = top == 0x74 || top == 0x7c, w_signed = top == 0x6c || top == 0x7c;
+  if (top != 0x70 && !p_signed && !w_signed) return false;
+  const Lanes a = lanes_of(p, width), b = lanes_of(w, width);
+  I sum = with_sign(rd, 32);
+  for (std::size_t k = 0; k < a.values.size(); ++k) {
+    sum += (p_signed ? a.number(k) : a.plain(k)) * (w_signed ? b.number(k) : b.plain(k));
+  }
+  rd = word_of(sum);
+  if (control < 8) return true;
+  (control / 8 % 2 == 1 ? p : w) = memory(rs1);
+  rs1 = word_of(I{rs1} + 4);
+  return true;
+}
 
 std::optional<U> xpulp(U word, U rs1, U rs2, U rd) {
   switch (bits(word, 6, 0)) {

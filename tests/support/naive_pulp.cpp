@@ -265,9 +265,11 @@ std::int64_t naive_normalized(std::int64_t accumulator, std::int64_t kappa, std:
 L1Bytes naive_kernel(const Kernel& k, L1Bytes l1) {
   if (k.kind == KernelKind::MaxPool) return max_pool(k, std::move(l1));
   const bool quads = k.kind >= KernelKind::ConvHoQuads && k.kind <= KernelKind::PointwiseCoQuads;
-  const bool products = (k.kind < KernelKind::Linear32 || quads) && k.out_bits == 32;
-  if (k.kind == KernelKind::Linear32 || k.sums_out || products)
-    return accumulators(k, std::move(l1));
+  const bool extended = k.kind >= KernelKind::ConvHoPacked;  // matrix products, all of them
+  const bool products = (k.kind < KernelKind::Linear32 || quads || extended) && k.out_bits == 32;
+  const bool words = k.kind == KernelKind::Linear32 || k.kind == KernelKind::Linear32Packed ||
+                     k.kind == KernelKind::Linear32MacLoad;
+  if (words || k.sums_out || products) return accumulators(k, std::move(l1));
   const L1Bytes before = l1;
   clear_rest(l1, pixels_out(k), k.out_h * k.out_w);
   for (std::int64_t y = 0; y < k.out_h; ++y) {

@@ -100,19 +100,24 @@ class Generator {
     return affine;
   }
 
+  int width() { return options_.mixed_widths ? 8 >> between(0, 2) : 8; }
+
   ValueId weights(const Shape& shape) {
+    const int bits = width();
+    const std::int64_t span = std::int64_t{1} << bits;
     Tensor tensor = Tensor::uninitialized(ElementType::Int8, shape,
                                           shape.size() == 4 ? Layout::Oihw : Layout::RowMajor);
     for (std::int8_t& w : tensor.mutable_values<std::int8_t>()) {
-      w = static_cast<std::int8_t>(between(-128, 127));
+      w = static_cast<std::int8_t>(between(-span / 2, span / 2 - 1));
     }
     const ValueId id = graph_.add_constant(name("weights"), std::move(tensor));
-    graph_.value(id).quantization =
-        Quantization{.bits = 8, .is_signed = true, .thresholds = {127.0}};
+    graph_.value(id).quantization = Quantization{
+        .bits = bits, .is_signed = true, .thresholds = {static_cast<double>(span / 2 - 1)}};
     return id;
   }
 
   ValueId layer(ValueId x) {
+    if (options_.mixed_widths) return convolution(x, false, static_cast<int>(between(0, 1)));
     switch (random_() % 9) {
       case 0:
         return pool(x, true);
@@ -179,8 +184,13 @@ class Generator {
         x, weights({channels, depthwise ? 1 : in[1], w.kernel[0], w.kernel[1]})};
     if (chance(0.3)) inputs.push_back(bias(channels));
     const double spread = 128.0 * 75 * std::sqrt(static_cast<double>(taps * depth));
+    const int bits = width();
+    AffineRequantize affine = rescaling(spread, channels, is_signed);
+    const std::int64_t span = std::int64_t{1} << bits;
+    affine.low = is_signed ? -span / 2 : 0;
+    affine.high = (is_signed ? span / 2 : span) - 1;
     return node(called, Conv{.window = w, .groups = depthwise ? channels : 1}, inputs,
-                value(called, out, 8, is_signed), rescaling(spread, channels, is_signed));
+                value(called, out, bits, is_signed), affine);
   }
 
   ValueId bias(std::int64_t channels) {

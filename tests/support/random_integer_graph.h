@@ -18,6 +18,7 @@ struct RandomIntegerOptions {
   double signed_codes = 0.25;         // of a result
   double wide_output = 0.15;          // the last layer leaves int32 accumulators
   bool power_of_two = true;           // divisors
+  bool mixed_widths = false;          // convolutions alone, codes and weights of 8, 4 or 2 bits
 };
 
 // One input "data" [1, C, H, W], one output. The same graph for the same state of `random` on every

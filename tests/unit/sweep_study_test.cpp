@@ -218,7 +218,11 @@ TEST(SweepParameter, a_point_is_what_the_options_would_be) {
                                                        {"tiler", "dory"},
                                                        {"width", "0.5"},
                                                        {"with", "a+b"},
+                                                       {"weight-bits", "4"},
+                                                       {"activation-bits", "2"},
                                                        {"effort", "fast"}}});
+  EXPECT_EQ(pulp.weight_bits, 4);
+  EXPECT_EQ(pulp.activation_bits, 2);
   EXPECT_EQ(pulp.model.name, "zoo:tiny_mobile");
   EXPECT_EQ(pulp.model.width, 0.5);
   EXPECT_EQ(pulp.overrides.pulp.l1, "20k");

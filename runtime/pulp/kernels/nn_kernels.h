@@ -55,6 +55,24 @@ void nn_conv_HoWo_4x4(const nn_call_t* call);
 void nn_conv_Co_4x4(const nn_call_t* call);
 void nn_linear(const nn_call_t* call);
 void nn_linear_out_32(const nn_call_t* call);  // accumulators
+// The same with instructions of XpulpNN (nn_packed.c): products of codes that stay packed, and with
+// loads in the products. Codes are no wider than the weights, pixels are whole bytes.
+void nn_conv_Ho_packed(const nn_call_t* call);
+void nn_conv_HoWo_packed(const nn_call_t* call);
+void nn_conv_Co_packed(const nn_call_t* call);
+void nn_conv_Ho_packed_4x4(const nn_call_t* call);
+void nn_conv_HoWo_packed_4x4(const nn_call_t* call);
+void nn_conv_Co_packed_4x4(const nn_call_t* call);
+void nn_conv_Ho_macload(const nn_call_t* call);
+void nn_conv_HoWo_macload(const nn_call_t* call);
+void nn_conv_Co_macload(const nn_call_t* call);
+void nn_conv_Ho_macload_4x4(const nn_call_t* call);
+void nn_conv_HoWo_macload_4x4(const nn_call_t* call);
+void nn_conv_Co_macload_4x4(const nn_call_t* call);
+void nn_linear_packed(const nn_call_t* call);
+void nn_linear_out_32_packed(const nn_call_t* call);
+void nn_linear_macload(const nn_call_t* call);
+void nn_linear_out_32_macload(const nn_call_t* call);
 void nn_depthwise(const nn_call_t* call);
 void nn_depthwise_pixels(const nn_call_t* call);  // its input [H][W][C], codes of 8 bits
 // clip((a' + b') * multiplier + offset) >> shift) of a' = (a * multiplier1 + offset1) >> shift1 and

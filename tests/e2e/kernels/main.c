@@ -13,16 +13,43 @@ DECLARE(conv_Ho); DECLARE(conv_HoWo); DECLARE(conv_Co); DECLARE(conv_Ho_4x4);
 DECLARE(conv_HoWo_4x4); DECLARE(conv_Co_4x4); DECLARE(linear); DECLARE(linear_out_32);
 DECLARE(depthwise); DECLARE(depthwise_pixels); DECLARE(add); DECLARE(avgpool);
 DECLARE(avgpool_Co); DECLARE(maxpool); DECLARE(maxpool_direct); DECLARE(requantize);
+DECLARE(conv_Ho_packed); DECLARE(conv_HoWo_packed); DECLARE(conv_Co_packed);
+DECLARE(conv_Ho_packed_4x4); DECLARE(conv_HoWo_packed_4x4); DECLARE(conv_Co_packed_4x4);
+DECLARE(conv_Ho_macload); DECLARE(conv_HoWo_macload); DECLARE(conv_Co_macload);
+DECLARE(conv_Ho_macload_4x4); DECLARE(conv_HoWo_macload_4x4); DECLARE(conv_Co_macload_4x4);
+DECLARE(linear_packed); DECLARE(linear_out_32_packed); DECLARE(linear_macload);
+DECLARE(linear_out_32_macload);
 enum { kConvolutions = 6, kQuads = 3, kLinear = 6, kDepthwise = 8, kPixels = 9, kAdd = 10,
        kAverage = 11, kMaximum = 13, kRequantize = 15, kKinds = 16 };
-static const struct {
+typedef struct {
   const char *name;
   kernel_t *xpulp, *plain;
-} kernels[kKinds] = {
+} pair_t;
+#ifdef EXTENDED /* kernels of XpulpNN, and which of the others is called alike */
+static const pair_t kernels[] = {
+    PAIR(conv_Ho_packed), PAIR(conv_HoWo_packed), PAIR(conv_Co_packed),
+    PAIR(conv_Ho_packed_4x4), PAIR(conv_HoWo_packed_4x4), PAIR(conv_Co_packed_4x4),
+    PAIR(conv_Ho_macload), PAIR(conv_HoWo_macload), PAIR(conv_Co_macload),
+    PAIR(conv_Ho_macload_4x4), PAIR(conv_HoWo_macload_4x4), PAIR(conv_Co_macload_4x4),
+    PAIR(linear_packed), PAIR(linear_out_32_packed), PAIR(linear_macload),
+    PAIR(linear_out_32_macload)};
+enum { kAll = sizeof kernels / sizeof kernels[0], kSmall = 1 };
+static uint32_t alike(uint32_t kernel) { return kernel < 12 ? kernel % 3 : kLinear + kernel % 2; }
+static int fits(uint32_t kernel, const nn_call_t *c) {
+  const int loads = kernel >= 14 || (kernel >= 6 && kernel < 12), vector = kernel >= 12;
+  return c->in_bits <= c->weight_bits && c->in_c * c->in_bits % 8 == 0 &&
+         (loads || c->weight_bits < 8) && (!vector || c->in_bits == c->weight_bits);
+}
+#else
+enum { kAll = kKinds, kSmall = 0 };
+static uint32_t alike(uint32_t kernel) { return kernel; }
+static int fits(uint32_t kernel, const nn_call_t *c) { return (int)kernel >= 0 && c != NULL; }
+static const pair_t kernels[] = {
     PAIR(conv_Ho), PAIR(conv_HoWo), PAIR(conv_Co), PAIR(conv_Ho_4x4), PAIR(conv_HoWo_4x4),
     PAIR(conv_Co_4x4), PAIR(linear), PAIR(linear_out_32), PAIR(depthwise), PAIR(depthwise_pixels),
     PAIR(add), PAIR(avgpool), PAIR(avgpool_Co), PAIR(maxpool), PAIR(maxpool_direct),
     PAIR(requantize)};
+#endif
 
 static uint32_t state = SEED;
 static uint32_t draw(uint32_t n) {
@@ -41,14 +68,15 @@ static uint8_t *place(int32_t *at, int32_t bytes) {
 static int32_t packed(int32_t codes, int32_t bits) { return (codes * bits + 7) / 8; }
 
 /* A call that fits L1; 0 where the numbers drawn do not go together. */
-static int draw_call(uint32_t kind, nn_call_t *c) {
+static int draw_call(uint32_t kernel, nn_call_t *c) {
+  const uint32_t kind = alike(kernel);
   int32_t at = 0;
   const int depthwise = kind == kDepthwise || kind == kPixels;
   const int pool = kind >= kAverage && kind < kRequantize, product = kind < kDepthwise;
   const int quads = kind >= kQuads && kind < kLinear;
   static const int32_t bits[3] = {8, 4, 2};
   memset(c, 0, sizeof *c);
-  const int small = draw(3) == 0;
+  const int small = kSmall || draw(3) == 0;
   c->in_bits = small && kind != kPixels && kind != kAverage + 1 ? bits[draw(3)] : 8;
   c->weight_bits = small && !quads && kind != kPixels ? bits[draw(3)] : 8;
   c->out_bits = small && kind != kPixels && kind != kAverage + 1 ? bits[draw(3)] : 8;
@@ -58,6 +86,7 @@ static int draw_call(uint32_t kind, nn_call_t *c) {
   c->in_w = 1 + (int32_t)draw(13), c->in_h = 1 + (int32_t)draw(11);
   c->in_c = 1 + (int32_t)draw(20);
   if (kind == kLinear || kind == kLinear + 1) c->in_w = c->in_h = 1, c->in_c += (int32_t)draw(90);
+  if (!fits(kernel, c)) return 0;
   const int window = (kind < kLinear && draw(2)) || depthwise || pool;
   if (window) {
     c->kernel_w = kind == kPixels || draw(2) ? 3 : 1 + (int32_t)draw(6);
@@ -142,7 +171,7 @@ int main(void) {
   static nn_call_t call;
   int calls = 0, wrong = 0;
   while (calls < CALLS) {
-    const uint32_t kind = (uint32_t)calls % kKinds;
+    const uint32_t kind = (uint32_t)calls % kAll;
     const int bytes = draw_call(kind, &call);
     if (bytes == 0) continue;
     ++calls;
