@@ -82,47 +82,84 @@ static __attribute__((noinline)) void nn_packed_column(const nn_call_t* call, in
   }
 }
 
-// Results. Of four channels of a pixel that begin at a byte, four codes at once.
-static inline int32_t nn_packed_value(const nn_call_t* call, int32_t sum, int32_t channel) {
-  if (!call->norm) return nn_mac(call->offset, call->multiplier, sum) >> call->shift;
-  if (call->clamped) {
-    return nn_norm_clamped(call->kappa + 8 * channel, call->lambda + 8 * channel, sum, call->shift);
-  }
-  return nn_norm_32(call->kappa + 4 * channel, call->lambda + 4 * channel, sum, call->shift);
-}
+// Results. Of four channels of a pixel, which begin at a byte, four codes at once where 32 bits are
+// enough for their arithmetic.
+typedef struct {
+  const uint8_t *kappa, *lambda;
+  int32_t step;  // from a channel's kappa to the next
+  int32_t shift, bits, high, is_signed, clamped;
+} nn_codes_t;
 
 static inline int nn_puts_four(const nn_call_t* call) {
   return !nn_words_out(call) && !(call->norm && call->norm_bits == 64 && !call->clamped) &&
          !call->narrow;
 }
 
-static inline void nn_put_four(const nn_call_t* call, const int32_t sums[4], int32_t pixel,
-                               int32_t channel) {
-  const int32_t bits = call->out_bits, low = call->out_signed ? -(1 << (bits - 1)) : 0;
-  const int32_t high = low + (1 << bits) - 1;
-  uint8_t* to = call->out + pixel * nn_packed(call->out_c, bits) + (channel * bits >> 3);
-  uint32_t codes = 0;
-  for (int32_t i = 3; i >= 0; --i) {
-    const int32_t value = nn_packed_value(call, sums[i], channel + i);
-    const uint32_t code = (uint32_t)nn_min(nn_max(value, low), high);
-    if (bits == 8) {
-      to[i] = (uint8_t)code;
-    } else {
-      codes = codes << bits | (code & ((1U << bits) - 1));
-    }
+static nn_codes_t nn_codes_of(const nn_call_t* call) {
+  const int32_t bits = call->out_bits, is_signed = call->out_signed;
+  nn_codes_t codes = {.kappa = call->kappa,
+                      .lambda = call->lambda,
+                      .step = call->clamped ? 8 : 4,
+                      .shift = call->shift,
+                      .bits = bits,
+                      .high = (1 << (is_signed ? bits - 1 : bits)) - 1,
+                      .is_signed = is_signed,
+                      .clamped = call->norm && call->clamped};
+  if (!call->norm) {
+    codes.kappa = (const uint8_t*)&call->multiplier, codes.lambda = (const uint8_t*)&call->offset;
+    codes.step = 0;
   }
-  if (bits == 8) return;
-  to[0] = (uint8_t)codes;
-  if (bits == 4) to[1] = (uint8_t)(codes >> 8);
+  return codes;
 }
 
-static inline void nn_put_sums(const nn_call_t* call, const int32_t sums[4], int32_t pixel,
-                               int32_t channel) {
-  if (nn_puts_four(call)) {
-    nn_put_four(call, sums, pixel, channel);
-    return;
+// -high - 1 or 0, to high.
+static inline uint32_t nn_to_code(int32_t value, int32_t high, int is_signed) {
+#ifdef NN_XPULP
+  if (is_signed) {
+    __asm__(NN_CLIP_SIGNED("%0", "%0", "%1") : "+r"(value) : "r"(high));
+  } else {
+    __asm__(NN_CLIP_UNSIGNED("%0", "%0", "%1") : "+r"(value) : "r"(high));
   }
-  for (int32_t i = 0; i < 4; ++i) nn_finish(call, sums[i], pixel, channel + i);
+  return (uint32_t)value;
+#else
+  return (uint32_t)nn_min(nn_max(value, is_signed ? -high - 1 : 0), high);
+#endif
+}
+
+#define NN_FOUR_CODES(norm, is_signed)                                                       \
+  do {                                                                                       \
+    v0 = nn_to_code(norm(kappa, lambda, sums[0], shift), high, is_signed);                   \
+    v1 = nn_to_code(norm(kappa + step, lambda + step, sums[1], shift), high, is_signed);     \
+    v2 = nn_to_code(norm(kappa + 2 * step, lambda + 2 * step, sums[2], shift), high, is_signed); \
+    v3 = nn_to_code(norm(kappa + 3 * step, lambda + 3 * step, sums[3], shift), high, is_signed); \
+  } while (0)
+
+// Of channels from `channel` on, `to` the pixel.
+static inline void nn_put_four(const nn_codes_t* codes, const int32_t sums[4], int32_t channel,
+                               uint8_t* to) {
+  const int32_t step = codes->step, shift = codes->shift, high = codes->high, bits = codes->bits;
+  const uint8_t *kappa = codes->kappa + channel * step, *lambda = codes->lambda + channel * step;
+  uint32_t v0, v1, v2, v3;
+  if (codes->clamped) {
+    if (codes->is_signed) {
+      NN_FOUR_CODES(nn_norm_clamped, 1);
+    } else {
+      NN_FOUR_CODES(nn_norm_clamped, 0);
+    }
+  } else if (codes->is_signed) {
+    NN_FOUR_CODES(nn_norm_32, 1);
+  } else {
+    NN_FOUR_CODES(nn_norm_32, 0);
+  }
+  if (bits == 8) {
+    to += channel;
+    to[0] = (uint8_t)v0, to[1] = (uint8_t)v1, to[2] = (uint8_t)v2, to[3] = (uint8_t)v3;
+  } else if (bits == 4) {
+    to += channel >> 1;
+    to[0] = (uint8_t)((v0 & 15) | v1 << 4), to[1] = (uint8_t)((v2 & 15) | v3 << 4);
+  } else {
+    to[channel >> 2] = (uint8_t)((v0 & 3) | (v1 & 3) << 2 | (v2 & 3) << 4 | v3 << 6);
+  }
 }
 
 // Products. A block of four channels and two or four pixels, of which the sums are sums[pixel][row].
@@ -348,13 +385,17 @@ static __attribute__((noinline)) void nn_packed_product(const nn_packed_work_t* 
   int32_t c = m->channels.begin;
   const uint8_t* weights = call->weights + c * bytes;
   nn_block_t block = {.words = bytes >> 2, .form = m->form};
+  const nn_codes_t codes = nn_codes_of(call);
+  const int puts_four = nn_puts_four(call);
+  const int32_t out_pixel = nn_packed(call->out_c, call->out_bits);
+  uint8_t* const out = call->out + pixel * out_pixel;
   for (int32_t p = 0; p < pixels; ++p) block.x[p] = columns + p * m->pitch;
   for (; pixels > 1 && whole > 0 && c + 4 <= m->channels.end; c += 4, weights += 4 * bytes) {
     for (int32_t row = 0; row < 4; ++row) block.w[row] = weights + row * bytes;
     for (int32_t p = 0; p < pixels; ++p) {
-      for (int32_t row = 0; row < 4; ++row) {
-        block.sums[p][row] = starts ? nn_start(call, pixel + p, c + row) : 0;
-      }
+      int32_t* sums = block.sums[p];
+      sums[0] = sums[1] = sums[2] = sums[3] = 0;
+      for (int32_t row = 0; starts && row < 4; ++row) sums[row] = nn_start(call, pixel + p, c + row);
     }
     if (pixels == 4) {
       nn_block_of_four(&block, m->loads);
@@ -366,7 +407,11 @@ static __attribute__((noinline)) void nn_packed_product(const nn_packed_work_t* 
         block.sums[p][row] = nn_packed_dot(m->form, block.sums[p][row], block.x[p] + whole,
                                            block.w[row] + whole, bytes - whole);
       }
-      nn_put_sums(call, block.sums[p], pixel + p, c);
+      if (puts_four) {
+        nn_put_four(&codes, block.sums[p], c, out + p * out_pixel);
+      } else {
+        for (int32_t i = 0; i < 4; ++i) nn_finish(call, block.sums[p][i], pixel + p, c + i);
+      }
     }
   }
   if (c < m->channels.end) nn_packed_rest(m, columns, pixels, pixel, c);

@@ -4,6 +4,10 @@
 
 #include "nn_xpulp.h"
 
+// -rs2 - 1 to rs2; 0 to rs2.
+#define NN_CLIP_SIGNED(rd, rs1, rs2) ".insn r 0x33, 5, 0x0a, " rd ", " rs1 ", " rs2 "\n"
+#define NN_CLIP_UNSIGNED(rd, rs1, rs2) ".insn r 0x33, 6, 0x0a, " rd ", " rs1 ", " rs2 "\n"
+
 #define NN_SDOTUSP_N(rd, rs1, rs2) ".insn r 0x57, 2, 0x54, " rd ", " rs1 ", " rs2 "\n"
 #define NN_SDOTSP_N(rd, rs1, rs2) ".insn r 0x57, 2, 0x5c, " rd ", " rs1 ", " rs2 "\n"
 #define NN_SDOTUSP_C(rd, rs1, rs2) ".insn r 0x57, 2, 0x55, " rd ", " rs1 ", " rs2 "\n"
