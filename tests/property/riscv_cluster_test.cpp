@@ -261,7 +261,9 @@ TEST(RiscvCluster, mac_loads_are_those_of_an_independent_implementation) {
       const auto memory = [&](Word offset) { return data[offset / 4]; };
       ASSERT_TRUE(reference::mac_load(load, memory, registers, sum, pointer));
     }
-    EXPECT_EQ(static_cast<Word>(run(program_of(all), extended()).exit_code), sum) << trial;
+    constexpr Word kExitCode = 0x7fffffff;  // what of a0 is told
+    EXPECT_EQ(static_cast<Word>(run(program_of(all), extended()).exit_code), sum & kExitCode)
+        << trial;
   }
 }
 
