@@ -11,6 +11,7 @@
 #include "compiler/pulp/plan_search.h"
 #include "compiler/pulp/support.h"
 #include "compiler/pulp/tile_loops.h"
+#include "compiler/pulp/tiling_cache.h"
 #include "core/error.h"
 #include "isa/host_steps.h"
 #include "isa/pulp/footprint.h"
@@ -266,20 +267,14 @@ LoopedProgram program_of(const Graph& quantized, const PlannedNetwork& way,
   return looped;
 }
 
-}  // namespace
-
-Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
-  return compile(quantized, machine, options, [](const std::string&) {});
-}
-
-Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options,
-                const std::function<void(const std::string&)>& remark) {
+Program compiled(const Graph& quantized, const Machine& machine, const CompileOptions& options,
+                 const std::function<void(const std::string&)>& remark, TilingCache* cache) {
   const auto norms = options.tiler == Tiler::Dory ? NormStyle::Dorys : NormStyle::Ours;
   const Network network = layers_of(quantized, machine, options.norm_bits, norms);
   require_room_for_weights(network, machine);
   const std::vector<HostTurn> turns = host_turns(quantized, network);
   const HostUses uses = host_uses(quantized, network, turns);
-  PlanSearch search(network, machine, options.tiler, options.choices, turns, uses);
+  PlanSearch search(network, machine, options.tiler, options.choices, turns, uses, cache);
   const std::vector<PlannedNetwork> ways = search.run();
   if (search.stopped()) {
     remark("the search for tiles and addresses stopped at its limit: they are the best so far");
@@ -306,6 +301,22 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   describe(quantized, machine, best->plan, program.info);
   describe_host_steps(quantized, network, turns, machine, options, program);
   return program;
+}
+
+}  // namespace
+
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options) {
+  return compile(quantized, machine, options, [](const std::string&) {});
+}
+
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options,
+                const std::function<void(const std::string&)>& remark) {
+  return compiled(quantized, machine, options, remark, nullptr);
+}
+
+Program compile(const Graph& quantized, const Machine& machine, const CompileOptions& options,
+                const std::function<void(const std::string&)>& remark, TilingCache& cache) {
+  return compiled(quantized, machine, options, remark, &cache);
 }
 
 }  // namespace workbench::pulp

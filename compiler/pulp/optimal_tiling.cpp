@@ -69,7 +69,7 @@ class Cheapest {
         budget_(budget),
         most_(most),
         memo_(memo),
-        shape_(memo.shape_of(layer)),
+        shape_(memo.shapes.number_of(layer)),
         before_(cycles_before(layer, network, machine)) {}
 
   void look_at(Tiling tiling) {
@@ -117,25 +117,52 @@ class Cheapest {
   }
   std::optional<Tiling> best_of(const Tiling& sliced) {
     std::optional<Tiling> best;
-    for (Tiling& tiling : rank_tiles(layer_, sliced, machine_, kModelled, budget_.channels_outer,
-                                     most_, memo_.steps, memo_.choices)) {
+    for (Tiling& tiling : ranked(sliced)) {
       tiling.commands_2d = true;
       tiling.modelled = modelled_cycles(layer_, tiling, machine_, before_, memo_.costs);
       if (!best || tiling.modelled < best->modelled) best = tiling;
     }
     return best;
   }
+  std::vector<Tiling> ranked(const Tiling& sliced) {
+    const auto rank = [&](SearchSteps& steps) {
+      return rank_tiles(layer_, sliced, machine_, kModelled, budget_.channels_outer, most_, steps,
+                        memo_.choices);
+    };
+    if (memo_.cache == nullptr) return rank(memo_.steps);
+    const Cut& slice = sliced.slice;
+    const TilingCache::Key key{memo_.cache->shapes.number_of(layer_),
+                               slice.out_c,
+                               slice.out_h,
+                               slice.out_w,
+                               ways_of(sliced),
+                               machine_.l1.buffer_bytes,
+                               most_};
+    const auto [known, is_new] = memo_.cache->ranked.try_emplace(key);
+    TilingCache::Ranked& found = known->second;
+    if (is_new) {
+      SearchSteps steps;
+      found.tilings = rank(steps);
+      found.tiles = steps.tiles;
+      found.stopped = steps.stopped;
+    }
+    memo_.steps.tiles += found.tiles;
+    memo_.steps.stopped = memo_.steps.stopped || found.stopped;
+    return found.tilings;
+  }
+  int ways_of(const Tiling& sliced) const {
+    return (sliced.input_from_l3 ? 1 : 0) + (sliced.output_to_l3 ? 2 : 0) +
+           (sliced.weights_from_l3_by_slice ? 4 : 0) + (sliced.l2_double_buffered ? 8 : 0) +
+           (sliced.slice_order == LoopOrder::RowsOuter ? 16 : 0) +
+           (budget_.channels_outer ? 32 : 0);
+  }
   TilingMemo::Key key_of(const Tiling& sliced) const {
-    const int ways =
-        (sliced.input_from_l3 ? 1 : 0) + (sliced.output_to_l3 ? 2 : 0) +
-        (sliced.weights_from_l3_by_slice ? 4 : 0) + (sliced.l2_double_buffered ? 8 : 0) +
-        (sliced.slice_order == LoopOrder::RowsOuter ? 16 : 0) + (budget_.channels_outer ? 32 : 0);
     const double before = sliced.weights_from_l3_by_slice ? before_ : 0;
     return {shape_,
             sliced.slice.out_c,
             sliced.slice.out_h,
             sliced.slice.out_w,
-            ways,
+            ways_of(sliced),
             machine_.l1.buffer_bytes,
             before};
   }
@@ -158,15 +185,15 @@ bool forced(const Choices& choices) {
 
 }  // namespace
 
-int TilingMemo::shape_of(const Layer& layer) {
+int LayerShapes::number_of(const Layer& layer) {
   const auto same = [&](const auto& shape) {
     return shape.call == layer.call && shape.family == layer.family &&
            shape.pad_bottom == layer.pad_bottom;
   };
-  const auto known = std::find_if(shapes.begin(), shapes.end(), same);
-  if (known == shapes.end()) shapes.push_back({layer.call, layer.family, layer.pad_bottom});
-  const auto index = known - shapes.begin();
-  return static_cast<int>(known == shapes.end() ? std::ssize(shapes) - 1 : index);
+  const auto known = std::find_if(shapes_.begin(), shapes_.end(), same);
+  const auto number = static_cast<int>(known - shapes_.begin());
+  if (known == shapes_.end()) shapes_.push_back({layer.call, layer.family, layer.pad_bottom});
+  return number;
 }
 
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,

@@ -10,6 +10,7 @@
 #include "compiler/pulp/search_steps.h"
 #include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tiling.h"
+#include "compiler/pulp/tiling_cache.h"
 
 namespace workbench::pulp {
 
@@ -38,16 +39,10 @@ struct TilingMemo {
   // time before.
   using Key = std::tuple<int, std::int64_t, std::int64_t, std::int64_t, int, std::int64_t, double>;
   std::map<Key, std::optional<Tiling>> best = {};
-  // Layers of one shape have tiles in common.
-  struct Shape {
-    Kernel call;
-    Family family;
-    std::int64_t pad_bottom;
-  };
-  std::vector<Shape> shapes = {};
-  int shape_of(const Layer& layer);
+  LayerShapes shapes = {};
   SearchSteps steps = {};
   Choices choices = {};
+  TilingCache* cache = nullptr;  // of other networks
 };
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                             const L2Budget& budget, TilingMemo& memo);

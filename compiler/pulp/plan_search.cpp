@@ -114,21 +114,21 @@ std::vector<std::int64_t> key_of(const PlannedNetwork& way) {
 
 PlanSearch::PlanSearch(const Network& network, const Machine& machine, Tiler tiler,
                        const Choices& choices, const std::vector<HostTurn>& turns,
-                       const HostUses& uses)
+                       const HostUses& uses, TilingCache* cache)
     : network_(network),
       machine_(machine),
       tiler_(tiler),
       choices_(choices),
       turns_(turns),
       uses_(uses),
+      cache_(cache),
       can_share_(std::any_of(network.layers.begin(), network.layers.end(), [&](const Layer& layer) {
         return can_share_rows(layer, machine, tiler, choices.other_rows);
       })) {}
 
 std::vector<PlannedNetwork> PlanSearch::run() {
-  KernelCosts costs(machine_);
-  TilingMemo memo{costs};
-  memo.choices = choices_;
+  KernelCosts costs(machine_, cache_);
+  TilingMemo memo{.costs = costs, .choices = choices_, .cache = cache_};
   add_plans(shared_by(machine_), machine_, memo);
   if (tiler_ == Tiler::Optimal) {
     add_as_it_is(machine_, memo);

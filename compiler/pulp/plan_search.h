@@ -10,6 +10,7 @@
 #include "compiler/pulp/choices.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
+#include "compiler/pulp/tiling_cache.h"
 #include "isa/pulp/machine.h"
 
 namespace workbench::pulp {
@@ -22,9 +23,9 @@ struct PlannedNetwork {
 
 class PlanSearch {
  public:
-  // `network`: as layers_of() leaves it.
+  // `network`: as layers_of() leaves it. `cache`: of other networks, or null.
   PlanSearch(const Network& network, const Machine& machine, Tiler tiler, const Choices& choices,
-             const std::vector<HostTurn>& turns, const HostUses& uses);
+             const std::vector<HostTurn>& turns, const HostUses& uses, TilingCache* cache);
 
   // Those whose modelled cycles are close to the least, no two alike; with DORY's tiler the one
   // that its rules give. Networks live as long as the search. Throws Error naming what does not fit
@@ -45,6 +46,7 @@ class PlanSearch {
   const Choices& choices_;
   const std::vector<HostTurn>& turns_;
   const HostUses& uses_;
+  TilingCache* cache_;
   bool can_share_ = false;                    // somewhere: how depends on the machine
   std::map<std::int64_t, Network> networks_;  // by L1, as the cores share their rows
   std::vector<PlannedNetwork> found_;

@@ -251,8 +251,11 @@ double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles,
 
 Cycles KernelCosts::operator()(const Kernel& call) {
   const auto [entry, is_new] = known_.try_emplace(alike(call));
-  if (is_new) entry->second = expected_kernel_cycles(call, machine_);
-  return entry->second;
+  if (!is_new) return entry->second;
+  if (cache_ == nullptr) return entry->second = expected_kernel_cycles(call, machine_);
+  const auto [cached, is_first] = cache_->kernel_cycles.try_emplace(entry->first);
+  if (is_first) cached->second = expected_kernel_cycles(call, machine_);
+  return entry->second = cached->second;
 }
 
 Cycles modelled_cycles(const Layer& layer, const Tiling& tiling, const Machine& machine) {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "compiler/pulp/tiling.h"
+#include "compiler/pulp/tiling_cache.h"
 #include "isa/pulp/cost.h"
 
 namespace workbench::pulp {
@@ -46,12 +47,15 @@ double with_slices(const Layer& layer, const Tiling& tiling, double tile_cycles,
 // those of layers of one shape, have most calls in common.
 class KernelCosts {
  public:
-  explicit KernelCosts(const Machine& machine) : machine_(machine) {}
+  // `cache`: of other networks, or null.
+  explicit KernelCosts(const Machine& machine, TilingCache* cache = nullptr)
+      : machine_(machine), cache_(cache) {}
   Cycles operator()(const Kernel& call);
   std::int64_t computed() const { return std::ssize(known_); }
 
  private:
   const Machine& machine_;
+  TilingCache* cache_;
   std::unordered_map<Kernel, Cycles, KernelHash> known_;
 };
 

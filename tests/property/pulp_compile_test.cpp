@@ -7,6 +7,7 @@
 #include <set>
 
 #include "compiler/pulp/compile.h"
+#include "compiler/pulp/tiling_cache.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
 #include "tests/support/integer_graphs.h"
@@ -378,6 +379,29 @@ TEST(PulpCompile, more_l3_is_proposed_where_weights_do_not_fit) {
   }
   machine.l3.size_bytes = 1 << 19;
   EXPECT_EQ(fault(g, machine, {}), "");
+}
+
+// Networks, L1 and L2 differ; what is kept is of all of them.
+TEST(PulpCompile, gives_the_same_program_with_what_was_kept_of_other_networks) {
+  TilingCache cache;
+  std::size_t compiled = 0;
+  for (std::uint64_t seed = 1; seed <= kCases / 2; ++seed) {
+    const IntegerGraph g = random_integer_graph(1 + seed % 10);
+    const Machine machine =
+        machine_with(seed % 3 == 0 ? 6000 : 38000, seed % 2 == 0 ? 20000 : 380000);
+    const Tiler tiler = seed % 5 == 0 ? Tiler::Dory : Tiler::Optimal;
+    try {
+      const Program fresh = compile(g.graph(), machine, {.tiler = tiler});
+      const Program kept = compile(
+          g.graph(), machine, {.tiler = tiler}, [](const std::string&) {}, cache);
+      ASSERT_EQ(disassemble(kept), disassemble(fresh)) << "seed " << seed;
+      ++compiled;
+    } catch (const Error&) {  // does not fit
+    }
+  }
+  EXPECT_GT(compiled, kCases / 4);
+  EXPECT_FALSE(cache.ranked.empty());
+  EXPECT_FALSE(cache.kernel_cycles.empty());
 }
 
 }  // namespace
