@@ -334,14 +334,41 @@ void import_qlinear_concat(NodeReader& node) {
                      node.value(2).type);
 }
 
+// Over maps [N, C, ...], or with channels last between two transpositions.
+void emit_pool(NodeReader& node, AveragePool op, bool channels_last) {
+  if (!channels_last) {
+    emit_unary(node, std::move(op));
+    return;
+  }
+  Transpose first, last;
+  const auto rank = static_cast<std::int64_t>(node.shape(0).size());
+  for (std::int64_t i = 0; i < rank; ++i) {
+    first.permutation.push_back(i == 0 ? 0 : i == 1 ? rank - 1 : i - 1);
+    last.permutation.push_back(i == 0 ? 0 : i == rank - 1 ? 1 : i + 1);
+  }
+  const ElementType type = node.value(0).type;
+  const Result part{.output = kIntermediate, .type = ElementType::Float32};
+  const ValueId maps = node.emit(first, {real_operand(node, 0)}, {part});
+  const ValueId pooled = node.emit(std::move(op), {maps}, {part});
+  emit_between_codes(node, last, {pooled}, 3, type);
+}
+
 void import_qlinear_average_pool(NodeReader& node) {
-  node.only_integer("channels_last", 0);
-  emit_unary(node, average_pool_op(node));
+  const bool channels_last = node.flag("channels_last", false);
+  const std::string padding = node.text("auto_pad", "NOTSET");
+  if (channels_last && padding != "NOTSET" && padding != "VALID") {
+    node.refuse("attribute 'auto_pad': expected NOTSET or VALID beside channels_last, found '{}'",
+                padding);
+  }
+  emit_pool(node, average_pool_op(node), channels_last);
 }
 
 void import_qlinear_global_average_pool(NodeReader& node) {
-  node.only_integer("channels_last", 0);
-  emit_unary(node, AveragePool{.window = global_window(node)});
+  const bool channels_last = node.flag("channels_last", false);
+  Window window = global_window(node);
+  const Shape& x = node.shape(0);
+  if (channels_last) window.kernel.assign(x.begin() + 1, x.end() - 1);
+  emit_pool(node, AveragePool{.window = std::move(window)}, channels_last);
 }
 
 void import_qlinear_activation(NodeReader& node) {

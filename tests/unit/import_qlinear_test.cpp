@@ -129,6 +129,26 @@ TEST(ImportQlinear, average_pools_round_once) {
   EXPECT_EQ(unsigned_codes(rows.run()), (Unsigned{7, 15}));
 }
 
+// Two channels, pixel by pixel: 1, 2, 3, 4 and 4, 4, 4, 0: means 2.5 and 3; of rows 1.5, 4 and 3.5,
+// 2; in steps of 0.25 above 1.
+TEST(ImportQlinear, average_pools_may_have_channels_last) {
+  CodesModel m;
+  m.tensor("x", {1, 2, 2, 2}, kUint8, {2, 8, 4, 8, 6, 8, 8, 0}, {0.5F}).result(kUint8, 0.25F, 1);
+  CodesModel rows = m, padded = m;
+  m.node("QLinearGlobalAveragePool").with("channels_last", 1);
+  EXPECT_EQ(unsigned_codes(m.run()), (Unsigned{11, 13}));
+  EXPECT_EQ(m.run().shape(), (Shape{1, 1, 1, 2}));
+  rows.node("QLinearAveragePool").with("kernel_shape", Integers{1, 2}).with("channels_last", 1);
+  EXPECT_EQ(unsigned_codes(rows.run()), (Unsigned{7, 17, 15, 9}));
+  EXPECT_EQ(rows.run().shape(), (Shape{1, 2, 1, 2}));
+  padded.node("QLinearAveragePool")
+      .with("kernel_shape", Integers{2, 2})
+      .with("channels_last", 1)
+      .with("auto_pad", "SAME_UPPER");
+  EXPECT_NE(padded.model.import_error().find("expected NOTSET or VALID beside channels_last"),
+            std::string::npos);
+}
+
 // 2 and 1 in steps of 0.5 above 3
 TEST(ImportQlinear, concat_brings_every_operand_to_the_scale_of_the_result) {
   CodesModel m;
