@@ -42,12 +42,47 @@ ImageRequest calibration_request(const QuantizationOptions& options) {
 
 namespace {
 
+// How the first input becomes codes; none: it stays real.
+const Quantization* input_codes(const Graph& integers) {
+  for (const Node& node : integers.nodes) {
+    if (!std::holds_alternative<Quantize>(node.op)) continue;
+    if (node.inputs[0] == integers.inputs.at(0)) {
+      return &integers.value(node.outputs[0]).quantization.value();
+    }
+  }
+  return nullptr;
+}
+
+// Steps that give codes instead of real numbers: (x - mean) * scale / step + zero point.
+Preprocessing into_codes(Preprocessing steps, const Quantization& codes) {
+  const double step = codes.step(0);
+  const auto zero_point = static_cast<double>(codes.zero_point(0));
+  if (zero_point != 0) {
+    const std::size_t channels = std::max(steps.mean_value.size(), steps.input_scale.size());
+    std::vector<double> means;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double scale = steps.input_scale[c % steps.input_scale.size()];
+      const double mean =
+          steps.mean_value.empty() ? 0 : steps.mean_value[c % steps.mean_value.size()];
+      means.push_back(mean - zero_point * step / scale);
+    }
+    steps.mean_value = std::move(means);
+  }
+  for (double& scale : steps.input_scale) scale /= step;
+  return steps;
+}
+
 // The model that is written takes the same images. Nothing where it is not known how.
-std::string write_preprocessing(const QuantizeCommandOptions& options) {
+std::string write_preprocessing(const QuantizeCommandOptions& options, const Quantized& network,
+                                ModelFormat format) {
   const CalibrationOptions& asked = options.quantization.calibration;
-  const auto steps = merge_preprocessing(
+  auto steps = merge_preprocessing(
       preprocessing_file(options.quantization.request.model.name, asked.preprocess), asked.steps);
   if (!steps) return "";
+  // The inputs of NEMO's form are codes.
+  const Quantization* codes =
+      format == ModelFormat::Nemo ? input_codes(network.integers) : nullptr;
+  if (codes != nullptr) steps = into_codes(*std::move(steps), *codes);
   const auto beside = preprocessing_beside(options.output.string());
   write_file(beside, preprocessing_text(*steps));
   return fmt::format("             {}: how images become its input\n", beside.string());
@@ -65,7 +100,7 @@ std::string write_model(const QuantizeCommandOptions& options, const Quantized& 
     text = fmt::format("wrote        {}\n", options.output.string());
     if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
     for (const std::string& line : others) text += "             " + line + "\n";
-    text += write_preprocessing(options);
+    text += write_preprocessing(options, network, format);
   }
   if (options.dump_reference.empty()) return text;
   // The integers that NEMO's form is in floats, which may not hold an accumulator.

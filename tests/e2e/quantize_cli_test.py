@@ -1,7 +1,9 @@
 """quantize, and run on what it wrote: schemes by name, networks that came quantized."""
 import array
 import json
+import re
 import unittest
+from random import Random
 
 from support import WorkbenchTest
 
@@ -79,6 +81,24 @@ class QuantizeCli(WorkbenchTest):
             self.assertEqual(done.stderr.splitlines()[-1],
                              "workbench: --weight-bits, --activation-bits and --layer: expected "
                              f"--scheme default or a recipe, found '{scheme}'")
+
+    def test_a_file_of_codes_has_the_preprocessing_that_gives_them(self):
+        """Pixels of 0.25 to 1 become -0.25 to 0.75: the last code, 127 or 255, is for the largest."""
+        random = Random(3)
+        (self.folder / "images").mkdir()
+        for i in range(4):
+            pixels = bytes(random.randrange(64, 256) for _ in range(3 * 32 * 32))
+            (self.folder / "images" / f"{i}.ppm").write_bytes(b"P6 32 32 255\n" + pixels)
+        steps = ("--resize", "none", "--dims", "3,32,32", "--transpose", "2,0,1", "--channel-swap",
+                 "0,1,2", "--raw-scale", "2", "--mean-value", "0.5", "--input-scale", "0.5")
+        for scheme in ["default", "nemo", "nemo-input-bias"]:
+            self.succeed("quantize", "zoo:tiny_cnn", "--target", "pulp", "--scheme", scheme,
+                         "--effort", "fast", *steps, "--calibration", "images", "--format",
+                         "nemo", "-o", "codes.onnx")
+            text = (self.folder / "codes.preprocess.yaml").read_text()
+            mean, scale = (float(re.search(name + r": \[([^],]*)", text).group(1))
+                           for name in ["mean_value", "input_scale"])
+            self.assertTrue(100 < (2 - mean) * scale < 260, f"{scheme}: {text}")
 
     def test_a_scheme_of_another_target_is_refused(self):
         for command in [("quantize", "zoo:tiny_cnn", "--target", "xdnn"), (*RUN, "zoo:tiny_cnn")]:
