@@ -7,8 +7,28 @@
 #include "explore/bits/bit_report.h"
 #include "explore/flow/machine.h"
 #include "explore/html/page.h"
+#include "explore/html/run_page.h"
 
 namespace workbench::app {
+
+namespace {
+
+// The recipe, and where the search has a page, that of the run; returns its path from there, empty
+// where there is none.
+std::string write_point(const BitPoint& point, const Compiled& compiled,
+                        const SimulatedNetwork& run, const SearchBitsOptions& options) {
+  if (options.output.empty()) return "";
+  const std::filesystem::path stem = options.output / file_stem(point);
+  write_file(stem.string() + ".yaml", recipe_file_text(point.recipe));
+  if (options.html.empty()) return "";
+  const std::filesystem::path page = stem.string() + ".html";
+  const std::string& technology = options.quantization.request.technology;
+  write_file(page, run_html(compiled, run, technology_for(compiled.machine, technology)));
+  return std::filesystem::proximate(page, std::filesystem::absolute(options.html).parent_path())
+      .generic_string();
+}
+
+}  // namespace
 
 int search_bits(const SearchBitsOptions& options) {
   require_writable_file(options.json);
@@ -26,14 +46,12 @@ int search_bits(const SearchBitsOptions& options) {
                     .labels = options.labels,
                     .selection = {.size = options.limit},
                     .skip_bad = options.quantization.calibration.skip_bad};
+  request.on_run = [&](BitPoint& point, const Compiled& compiled, const SimulatedNetwork& run) {
+    point.run_page = write_point(point, compiled, run, options);
+  };
   ProgressBar progress;
   const BitSearchReport report = workbench::search_bits(request, progress.callback());
   progress.clear();
-  if (!options.output.empty()) {
-    for (const BitPoint& point : report.points) {
-      write_file(options.output / recipe_file_name(point), recipe_file_text(point.recipe));
-    }
-  }
   if (!options.json.empty()) write_file(options.json, bit_search_json(report));
   if (!options.html.empty()) write_file(options.html, bits_html(bit_search_json(report)));
   warn(report.warnings);

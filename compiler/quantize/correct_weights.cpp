@@ -456,8 +456,13 @@ void round_layer(Graph& annotated, const Layer& layer) {
 }  // namespace
 
 void round_weights(Graph& annotated, const SampleSource& samples, const StageProgress& progress) {
+  round_weights(annotated, Graph(annotated), samples, progress);
+}
+
+void round_weights(Graph& annotated, const Graph& operands, const SampleSource& samples,
+                   const StageProgress& progress) {
   std::vector<Layer> layers = layers_to_round(annotated);
-  const Graph graph = rounded(annotated);
+  const Graph graph = rounded(operands);
   for (std::size_t begin = 0, end = 0; begin < layers.size(); begin = end) {
     std::int64_t bytes = 0;
     while (end < layers.size() && (end == begin || bytes + layers[end].bytes() <= kMostBytes)) {

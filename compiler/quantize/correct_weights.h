@@ -30,5 +30,8 @@ void correct_bias(Graph& annotated, const Graph& reference, const SampleSource& 
 // keep the nearest codes.
 void round_weights(Graph& annotated, const SampleSource& samples,
                    const StageProgress& progress = {});
+// The same with operands as rounded(operands) gives them, a network of the same nodes.
+void round_weights(Graph& annotated, const Graph& operands, const SampleSource& samples,
+                   const StageProgress& progress = {});
 
 }  // namespace workbench

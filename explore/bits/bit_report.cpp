@@ -1,6 +1,7 @@
 #include "explore/bits/bit_report.h"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -92,35 +93,52 @@ Json json_of(const BitSearchReport& report, const BitPoint& point) {
                {"bit_exact", point.bit_exact},
                {"meets", point.meets},
                {"on_front", point.on_front},
+               {"run_page", point.run_page},
                {"metrics", Json::object()}};
   for (const auto& [name, value] : point.metrics) json["metrics"][name] = value;
   return json;
 }
 
-bool dominates(const BitSearchReport& report, const BitPoint& a, const BitPoint& b) {
-  return a.signal_to_noise_db >= b.signal_to_noise_db &&
-         objective_of(report, a) <= objective_of(report, b);
-}
-
-}  // namespace
-
-std::string recipe_file_name(const BitPoint& point) {
-  std::string name = point.name;
-  std::ranges::replace(name, ' ', '_');
-  return name + ".yaml";
-}
-
-std::vector<std::string> undominated_uniform(const BitSearchReport& report) {
+std::vector<std::string> uniform_unless(
+    const BitSearchReport& report,
+    const std::function<bool(const BitPoint& point, const BitPoint& uniform)>& no_worse) {
   std::vector<std::string> names;
   for (const BitPoint& uniform : report.points) {
     if (uniform.kind != BitPoint::Kind::Uniform) continue;
     const bool dominated = std::ranges::any_of(report.points, [&](const BitPoint& point) {
       return point.kind == BitPoint::Kind::Searched && point.meets &&
-             dominates(report, point, uniform);
+             objective_of(report, point) <= objective_of(report, uniform) &&
+             no_worse(point, uniform);
     });
     if (!dominated) names.push_back(uniform.name);
   }
   return names;
+}
+
+std::string domination(const std::vector<std::string>& left, std::string_view by) {
+  return left.empty()
+             ? fmt::format("{}: every uniform choice has a searched point that is no worse\n", by)
+             : fmt::format("{}: no searched point is as good as {}\n", by, fmt::join(left, ", "));
+}
+
+}  // namespace
+
+std::string file_stem(const BitPoint& point) {
+  std::string name = point.name;
+  std::ranges::replace(name, ' ', '_');
+  return name;
+}
+
+std::vector<std::string> undominated_uniform(const BitSearchReport& report) {
+  return uniform_unless(report, [](const BitPoint& point, const BitPoint& uniform) {
+    return point.signal_to_noise_db >= uniform.signal_to_noise_db;
+  });
+}
+
+std::vector<std::string> undominated_uniform_top1(const BitSearchReport& report) {
+  return uniform_unless(report, [](const BitPoint& point, const BitPoint& uniform) {
+    return point.top1.value_or(0) >= uniform.top1.value_or(0);
+  });
 }
 
 std::string bit_search_text(const BitSearchReport& report, const TextOptions& options) {
@@ -134,11 +152,13 @@ std::string bit_search_text(const BitSearchReport& report, const TextOptions& op
       "combinations of widths unknown)\n",
       bold("widths"), report.calibration_images, report.programs, report.refused_programs,
       report.unknown_combinations);
-  text += fmt::format("{}    {} choices that no other is as good as, {}\n", bold("front"),
-                      thousands(static_cast<std::int64_t>(report.front_size)),
-                      report.gap_db == 0
-                          ? "all of them"
-                          : fmt::format("at most {:.3f} dB from the best", report.gap_db));
+  text += fmt::format(
+      "{}    {} choices that no other is as good as by the sums, {}; {} compiled, sums off by "
+      "at most {:.1f} %\n",
+      bold("front"), thousands(static_cast<std::int64_t>(report.front_size)),
+      report.gap_db == 0 ? "all of them"
+                         : fmt::format("at most {:.3f} dB from the best", report.gap_db),
+      report.candidates, 100 * report.sums_off);
   if (report.scored_images > 0) {
     text += fmt::format("{}   {}: {} scored, float {:.1f} %\n", bold("images"), report.images,
                         thousands(report.scored_images), 100 * report.float_top1.value_or(0));
@@ -152,10 +172,8 @@ std::string bit_search_text(const BitSearchReport& report, const TextOptions& op
   }
   text += "\n" + bold("points, quantized and simulated") + "\n";
   add(points_table(report), text);
-  const std::vector<std::string> left = undominated_uniform(report);
-  text += left.empty()
-              ? "every uniform choice has a searched point that is no worse in both\n"
-              : fmt::format("no searched point is as good as: {}\n", fmt::join(left, ", "));
+  text += domination(undominated_uniform(report), "by signal to noise");
+  if (report.scored_images > 0) text += domination(undominated_uniform_top1(report), "by top-1");
   text += "\n" + bold("bits of the weights, layer by layer, and of the results") + "\n";
   Table strips{.columns = {{"point", false}, {"weights", false}, {"results", false}}, .rows = {}};
   for (const BitPoint& point : report.points) {
@@ -184,8 +202,12 @@ std::string bit_search_json(const BitSearchReport& report) {
                {"unknown_combinations", report.unknown_combinations},
                {"front_size", report.front_size},
                {"gap_db", report.gap_db},
+               {"candidates", report.candidates},
+               {"sums_off", report.sums_off},
                {"points", Json::array()},
                {"undominated_uniform", undominated_uniform(report)},
+               {"undominated_uniform_top1",
+                report.scored_images > 0 ? Json(undominated_uniform_top1(report)) : Json()},
                {"notes", report.notes},
                {"warnings", report.warnings}};
   for (const BitSearchReport::Variable& variable : report.variables) {

@@ -1,6 +1,7 @@
 #include "explore/bits/bit_search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
 #include <utility>
@@ -8,7 +9,9 @@
 #include "core/error.h"
 #include "core/math.h"
 #include "explore/bits/memory_rule.h"
+#include "explore/bits/program_search.h"
 #include "explore/bits/width_costs.h"
+#include "explore/bits/width_programs.h"
 #include "explore/report/metrics.h"
 #include "explore/sweep/figures.h"
 #include "explore/sweep/objectives.h"
@@ -32,6 +35,9 @@ bool BitSearchReport::passed() const { return std::ranges::all_of(points, &BitPo
 namespace {
 
 constexpr std::size_t kComparedImages = 16;
+constexpr std::size_t kMostCompiled = 400;  // choices, for the machine
+// Bits of weights and of activations.
+constexpr std::pair<int, int> kUniform[] = {{8, 8}, {4, 8}, {4, 4}, {2, 8}, {2, 2}};
 constexpr std::int64_t kRoomyBytes = std::int64_t{1} << 28;
 constexpr std::string_view kWeightBytes = "weight_bytes";
 // Figures of a run that are the sum of those of its layers.
@@ -90,17 +96,24 @@ Machine roomy(Machine machine) {
   return machine;
 }
 
+// Of any family: why one will not do is said where widths are looked for.
+std::optional<Machine> machine_asked(CompileRequest request) {
+  if (request.target == "pulp" && !request.machine.empty()) request.target.clear();
+  return machine_of(request);
+}
+
 class BitSearch {
  public:
   BitSearch(const BitSearchRequest& request, const Progress& progress)
       : request_(request), progress_(progress), objective_(objective_of(request.objectives)) {
     for (const std::string& text : request.constraints) bounds_.push_back(bound_of(text));
-    target_ = target_for(machine_of(request.network));
+    target_ = target_for(machine_asked(request.network));
     if (!target_.machine || !target_.quantize.narrow_activations) {
-      fail(
-          "search-bits: expected a PULP machine, whose kernels have codes of 8, 4 and 2 bits, "
-          "found {}",
-          target_.machine ? name(*target_.machine) : "no machine");
+      fail("search-bits: expected a PULP machine, whose kernels have codes of 8, 4 and 2 bits, {}",
+           target_.machine ? fmt::format("found {}: its instructions name no width, a program has "
+                                         "one for all layers (--bits 8, --bits 16 of run)",
+                                         name(*target_.machine))
+                           : "found no machine");
     }
     if (scheme_named(request.network.scheme).flow != Scheme::Flow::Recipe) {
       fail("search-bits: expected --scheme default or a recipe, found '{}'",
@@ -199,13 +212,16 @@ class BitSearch {
       metrics_.push_back(constraint.metric);
       problem_.bounds.push_back(constraint.bound);
     }
-    const CostQuestion question{.network = network_,
-                                .widths = widths_,
-                                .imported = imported_,
-                                .base = base_,
-                                .request = request_.network,
-                                .machine = roomy(*target_.machine),
-                                .metrics = metrics_};
+    graphs_.emplace(network_, widths_);
+    const WidthPrograms::Network network{.widened = network_,
+                                         .widths = widths_,
+                                         .graphs = *graphs_,
+                                         .imported = imported_,
+                                         .base = base_,
+                                         .request = request_.network};
+    programs_.emplace(network, *target_.machine);
+    const CostQuestion question{
+        .network = network, .machine = roomy(*target_.machine), .metrics = metrics_};
     WidthCosts costs = measure_costs(question, within(progress_, 0.45, 0.6));
     problem_.terms = std::move(costs.terms);
     report_.programs = costs.programs;
@@ -235,51 +251,78 @@ class BitSearch {
     if (front.choices.empty()) {
       fail("search-bits: no choice of widths meets {}", fmt::join(report_.constraints, ", "));
     }
-    drop_what_does_not_fit(front.choices);
-    for (std::size_t i : picks(front.choices)) add(BitPoint::Kind::Searched, front.choices[i]);
-    add_uniform(front.choices);
+    const std::vector<Selected> choices = of_programs(front.choices);
+    for (std::size_t i : picks(choices, request_.points)) {
+      add(BitPoint::Kind::Searched, choices[i]);
+    }
+    add_uniform(choices);
     add_memory_rule();
   }
 
-  // Choices that lose least need most memory: the first that the machine holds is found by halving.
-  void drop_what_does_not_fit(std::vector<Selected>& choices) {
-    if (fits(choices.front())) return;
-    std::size_t no = 0, yes = choices.size() - 1;
-    if (!fits(choices[yes])) fits_or_throw(choices[yes]);
-    while (yes - no > 1) {
-      const std::size_t middle = (no + yes) / 2;
-      (fits(choices[middle]) ? yes : no) = middle;
+  // The best that programs of the machine show, from those of the sums, evenly spread, and what
+  // they are compared with.
+  std::vector<Selected> of_programs(const std::vector<Selected>& front) {
+    std::vector<Options> start;
+    for (const std::size_t i : picks(front, kMostCompiled / 4)) start.push_back(front[i].options);
+    for (const auto& [weights, activations] : kUniform) {
+      start.push_back(uniform_options(widths_, weights, activations));
     }
-    report_.notes.push_back(
-        fmt::format("{} of {} choices do not fit {}", yes, choices.size(), name(*target_.machine)));
-    choices.erase(choices.begin(), choices.begin() + static_cast<std::ptrdiff_t>(yes));
+    for (const std::size_t i : picks(front, request_.points)) {
+      const MemoryLimits limits{weight_bytes(widths_, front[i].options),
+                                activation_bytes(base_.annotated, widths_, front[i].options)};
+      start.push_back(memory_driven(base_.annotated, widths_, limits));
+    }
+    // The bytes of weights are what they are: programs say only what fits.
+    const std::size_t most = is_sum(objective_) ? kMostCompiled : start.size();
+    ProgramSearch found = search_programs(
+        problem_, start, most, [&](const Options& options) { return program_costs(options); },
+        [&](std::size_t tried) {
+          tell("compiling choices",
+               0.6 + 0.05 * static_cast<double>(tried) / static_cast<double>(most));
+        });
+    report_.candidates = found.tried;
+    if (found.refused > 0) {
+      report_.notes.push_back(fmt::format("{} of {} choices do not fit {}", found.refused,
+                                          found.tried, name(*target_.machine)));
+    }
+    if (found.choices.empty()) {
+      (void)programs_->compiled(front.back().options);  // says what does not fit
+      fail("search-bits: no choice of widths meets {} as a program",
+           fmt::join(report_.constraints, ", "));
+    }
+    return std::move(found.choices);
   }
 
-  void fits_or_throw(const Selected& choice) const {
-    Target target = target_;
-    if (!base_.left_to_host.empty()) target = target.leaving(base_.left_to_host);
-    const Graph annotated = annotated_with(network_, code_bits(widths_, choice.options), false);
-    (void)compiled_with(imported_, base_, network_.target.lower(annotated), target,
-                        request_.network);
+  // As problem_.bounds; none: it does not fit.
+  std::optional<std::vector<double>> program_costs(const Options& options) {
+    const auto figures = programs_->figures(options, false);
+    if (!figures) return std::nullopt;
+    std::vector<double> costs;
+    for (const std::string& metric : metrics_) {
+      costs.push_back(metric == kWeightBytes ? static_cast<double>(weight_bytes(widths_, options))
+                                             : figures->metrics.at(metric));
+    }
+    if (const auto sums = selected(problem_, options)) {
+      report_.sums_off = std::max(report_.sums_off, std::abs(sums->costs[0] / costs[0] - 1));
+    }
+    return costs;
   }
 
-  bool fits(const Selected& choice) const {
-    try {
-      fits_or_throw(choice);
-      return true;
-    } catch (const Error&) {
-      return false;
-    }
+  // False: it does not fit.
+  bool set_compiled_objective(Selected& choice) {
+    const auto costs = program_costs(choice.options);
+    if (costs) choice.costs = *costs;
+    return costs.has_value();
   }
 
   // Positions, ascending: evenly spread over the objective, the ends among them.
-  std::vector<std::size_t> picks(const std::vector<Selected>& choices) const {
+  static std::vector<std::size_t> picks(const std::vector<Selected>& choices, std::size_t most) {
     const double first = choices.front().costs[0], last = choices.back().costs[0];
     std::set<std::size_t> found{0};
-    const auto parts = static_cast<double>(std::max<std::size_t>(request_.points, 2) - 1);
-    for (std::size_t k = 1; k < request_.points; ++k) {
-      const double most = first + (last - first) * static_cast<double>(k) / parts;
-      found.insert(best_within(choices, most));
+    const auto parts = static_cast<double>(std::max<std::size_t>(most, 2) - 1);
+    for (std::size_t k = 1; k < most; ++k) {
+      const double limit = first + (last - first) * static_cast<double>(k) / parts;
+      found.insert(best_within(choices, limit));
     }
     return {found.begin(), found.end()};
   }
@@ -314,9 +357,9 @@ class BitSearch {
 
   // Uniform choices, and for each the best that costs no more.
   void add_uniform(const std::vector<Selected>& front) {
-    for (const auto& [weights, activations] : {std::pair(8, 8), {4, 8}, {4, 4}, {2, 8}, {2, 2}}) {
-      const auto uniform = selected(problem_, uniform_options(widths_, weights, activations));
-      if (!uniform || !fits(*uniform)) continue;
+    for (const auto& [weights, activations] : kUniform) {
+      auto uniform = selected(problem_, uniform_options(widths_, weights, activations));
+      if (!uniform || !set_compiled_objective(*uniform)) continue;
       add(BitPoint::Kind::Searched, front[best_within(front, uniform->costs[0])]);
       add(BitPoint::Kind::Uniform, *uniform, fmt::format("uniform W{}A{}", weights, activations));
     }
@@ -330,8 +373,8 @@ class BitSearch {
       limits.push_back({point.weight_bytes, point.activation_bytes});
     }
     for (const MemoryLimits& limit : limits) {
-      const auto rule = selected(problem_, memory_driven(base_.annotated, widths_, limit));
-      if (rule && fits(*rule)) add(BitPoint::Kind::MemoryRule, *rule);
+      auto rule = selected(problem_, memory_driven(base_.annotated, widths_, limit));
+      if (rule && set_compiled_objective(*rule)) add(BitPoint::Kind::MemoryRule, *rule);
     }
   }
 
@@ -350,6 +393,7 @@ class BitSearch {
     network.input = images_.samples.at(0);
     const Compiled compiled = compile_network(imported_, network, target_, request_.network);
     const SimulatedNetwork simulated = run_network(compiled);
+    if (request_.on_run) request_.on_run(point, compiled, simulated);
     const RunResult& run = simulated.result;
     point.golden_values = run.verdict->values_compared;
     point.bit_exact = run.verdict->bit_exact() && run.hazards.empty();
@@ -395,6 +439,8 @@ class BitSearch {
   Quantized base_;
   Widths widths_;
   WidthNetwork network_;
+  std::optional<WidthGraphs> graphs_;
+  std::optional<WidthPrograms> programs_;  // of the machine
   std::optional<ResultReference> reference_;
   std::vector<std::string> metrics_;
   SelectionProblem problem_;

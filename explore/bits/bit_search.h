@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@
 
 namespace workbench {
 
+struct BitPoint;
+
 struct BitSearchRequest {
   CompileRequest network;  // a PULP machine, a recipe
   ImageRequest calibration;
@@ -27,6 +30,8 @@ struct BitSearchRequest {
   std::vector<std::string> objectives;   // "accuracy" and a metric that layers add up to
   std::vector<std::string> constraints;  // "l3_bytes <= 100k"
   std::size_t points = 8;                // of the front, to be simulated
+  // Takes the run of each point, and may set its page; empty: nothing does.
+  std::function<void(BitPoint&, const Compiled&, const SimulatedNetwork&)> on_run;
 };
 
 // One choice of widths, quantized, compiled, simulated.
@@ -39,8 +44,9 @@ struct BitPoint {
   double predicted_db = 0;                // signal to noise of the results, of the sums
   double signal_to_noise_db = 0;          // measured on the calibration images
   std::optional<double> top1;             // of the images to score
-  double predicted_objective = 0;         // of the sums
+  double predicted_objective = 0;         // of the program, by the analytic tier
   std::map<std::string, double> metrics;  // of the simulation, by names of point_metrics()
+  std::string run_page;                   // path of its page; empty: there is none
   std::int64_t weight_bytes = 0, activation_bytes = 0;
   std::int64_t golden_values = 0;
   bool bit_exact = false;
@@ -66,6 +72,8 @@ struct BitSearchReport {
   std::size_t programs = 0, refused_programs = 0, unknown_combinations = 0;
   std::size_t front_size = 0;  // choices that no other is as good as, by the sums
   double gap_db = 0;           // by which a choice left out may be better; 0: they are all
+  std::size_t candidates = 0;  // choices compiled for the machine
+  double sums_off = 0;         // the largest share by which the sums miss a program's objective
   std::vector<BitPoint> points;
   std::vector<std::string> notes, warnings;
 

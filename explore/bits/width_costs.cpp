@@ -37,15 +37,17 @@ std::size_t combination_of(const std::vector<std::size_t>& variables, const Opti
 class CostMeasurement {
  public:
   CostMeasurement(const CostQuestion& question, const StageProgress& progress)
-      : q_(question), progress_(progress), random_(kSeed) {
-    for (const Node& node : q_.base.annotated.nodes) nodes_[node.name] = &node;
-    target_ = target_for(q_.machine);
-    if (!q_.base.left_to_host.empty()) target_ = target_.leaving(q_.base.left_to_host);
+      : q_(question),
+        widths_(question.network.widths),
+        progress_(progress),
+        programs_(question.network, question.machine),
+        random_(kSeed) {
+    for (const Node& node : q_.network.base.annotated.nodes) nodes_[node.name] = &node;
   }
 
   WidthCosts run() {
-    const std::size_t choices = q_.widths.choices.size();
-    for (std::size_t c = 0; c < choices; ++c) see(Options(q_.widths.variables.size(), c));
+    const std::size_t choices = widths_.choices.size();
+    for (std::size_t c = 0; c < choices; ++c) see(Options(widths_.variables.size(), c));
     while (result_.programs < kMostPrograms) {
       const std::optional<Options> next = newest();
       if (!next) break;
@@ -60,13 +62,13 @@ class CostMeasurement {
 
  private:
   std::size_t combination(const SeenLayer& layer, const Options& options) const {
-    return combination_of(layer.variables, options, q_.widths.choices.size());
+    return combination_of(layer.variables, options, widths_.choices.size());
   }
 
   void see(const Options& options) {
     ++result_.programs;
     try {
-      note(compiled(options), options);
+      note(programs_.compiled(options), options);
     } catch (const Error&) {
       if (layers_.empty()) throw;  // nothing is known, not even at full width
       ++result_.refused;
@@ -74,14 +76,8 @@ class CostMeasurement {
     for (const auto& [name, layer] : layers_) tried_.insert({name, combination(layer, options)});
   }
 
-  Compiled compiled(const Options& options) const {
-    const Graph annotated = annotated_with(q_.network, code_bits(q_.widths, options), false);
-    return compiled_with(q_.imported, q_.base, q_.network.target.lower(annotated), target_,
-                         q_.request);
-  }
-
   void note(const Compiled& program, const Options& options) {
-    const PointResult figures = analytic_figures(program, q_.request.technology, true);
+    const PointResult figures = analytic_figures(program, q_.network.request.technology, true);
     for (std::size_t i = 0; i < figures.layers.size(); ++i) {
       const LayerFigures& found = figures.layers[i];
       const auto [at, is_new] = layers_.try_emplace(found.name);
@@ -108,7 +104,7 @@ class CostMeasurement {
       values.insert(values.end(), node->second->outputs.begin(), node->second->outputs.end());
       for (const ValueId id : values) {
         if (id == kNoValue) continue;
-        if (const auto v = q_.widths.variable_of(id)) found.insert(*v);
+        if (const auto v = widths_.variable_of(id)) found.insert(*v);
       }
     }
     return {found.begin(), found.end()};
@@ -132,11 +128,11 @@ class CostMeasurement {
   // Variable by variable, the choice with which most of the layers that are then known show
   // something new; of equals any.
   Options dealt() {
-    Options options(q_.widths.variables.size(), 0);
+    Options options(widths_.variables.size(), 0);
     for (std::size_t v = 0; v < options.size(); ++v) {
       std::vector<std::size_t> best;
       std::size_t most = 0;
-      for (std::size_t choice = 0; choice < q_.widths.choices.size(); ++choice) {
+      for (std::size_t choice = 0; choice < widths_.choices.size(); ++choice) {
         options[v] = choice;
         std::size_t fresh = 0;
         for (const auto& [name, layer] : layers_) {
@@ -152,7 +148,7 @@ class CostMeasurement {
   }
 
   void add_terms() {
-    const std::size_t choices = q_.widths.choices.size();
+    const std::size_t choices = widths_.choices.size();
     for (const auto& [name, layer] : layers_) {
       std::size_t combinations = 1;
       for (std::size_t i = 0; i < layer.variables.size(); ++i) combinations *= choices;
@@ -164,11 +160,11 @@ class CostMeasurement {
     }
     const auto bytes = std::ranges::find(q_.metrics, "weight_bytes");
     if (bytes == q_.metrics.end()) return;
-    for (std::size_t v = 0; v < q_.widths.variables.size(); ++v) {
-      const WidthVariable& variable = q_.widths.variables[v];
+    for (std::size_t v = 0; v < widths_.variables.size(); ++v) {
+      const WidthVariable& variable = widths_.variables[v];
       if (!variable.weights) continue;
       CostTerm term{.variables = {v}, .costs = {}};
-      for (const int bits : q_.widths.choices) {
+      for (const int bits : widths_.choices) {
         std::vector<double> costs(q_.metrics.size(), 0);
         costs[static_cast<std::size_t>(bytes - q_.metrics.begin())] =
             static_cast<double>((variable.elements * bits + 7) / 8);
@@ -179,8 +175,9 @@ class CostMeasurement {
   }
 
   const CostQuestion& q_;
+  const Widths& widths_;
   const StageProgress& progress_;
-  Target target_;
+  WidthPrograms programs_;
   std::mt19937_64 random_;
   std::map<std::string, const Node*> nodes_;  // of the annotated network
   std::map<std::string, SeenLayer> layers_;
@@ -192,12 +189,6 @@ class CostMeasurement {
 
 WidthCosts measure_costs(const CostQuestion& question, const StageProgress& progress) {
   return CostMeasurement(question, progress).run();
-}
-
-Compiled compiled_with(const Imported& imported, Quantized base, Graph integers,
-                       const Target& target, const CompileRequest& request) {
-  base.integers = std::move(integers);
-  return compile_network(imported, base, target, request);
 }
 
 }  // namespace workbench

@@ -5,9 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "explore/bits/width_noise.h"
-#include "explore/flow/pipeline.h"
-#include "explore/sweep/point.h"
+#include "explore/bits/width_programs.h"
 
 namespace workbench {
 
@@ -19,11 +17,7 @@ struct WidthCosts {
 };
 
 struct CostQuestion {
-  const WidthNetwork& network;
-  const Widths& widths;
-  const Imported& imported;
-  const Quantized& base;
-  const CompileRequest& request;
+  WidthPrograms::Network network;
   Machine machine;                   // roomy enough for any of the programs
   std::vector<std::string> metrics;  // of layers (report/metrics.h), or "weight_bytes"
 };
@@ -32,9 +26,5 @@ struct CostQuestion {
 // seeded, so that each program shows as many new ones as possible. A combination that occurs in
 // none that compiles cannot be chosen.
 WidthCosts measure_costs(const CostQuestion& question, const StageProgress& progress = {});
-
-// `base` with these integers, as a program for the machine that `target` has.
-Compiled compiled_with(const Imported& imported, Quantized base, Graph integers,
-                       const Target& target, const CompileRequest& request);
 
 }  // namespace workbench

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/weighted_layers.h"
 #include "core/error.h"
 
 namespace workbench {
 
 namespace {
-
-constexpr std::size_t kPhases = 4;
 
 // Gives `to` the weights of the layer that writes them as `from` has them, with its bias: rounding
 // moves means into it.
@@ -24,22 +23,6 @@ void take_layer(const Graph& from, ValueId weights, Graph& to) {
     return;
   }
   CHECK(false, "value {} is the weights of no layer", to.value(weights).name);
-}
-
-// Variables of one kind, every `step`-th from `first` on, at one choice.
-struct Measured {
-  bool weights = true;
-  std::size_t first = 0, step = 1, choice = 1;
-};
-
-std::vector<std::size_t> members(const Widths& widths, const Measured& measured) {
-  std::vector<std::size_t> found;
-  std::size_t index = 0;
-  for (std::size_t v = 0; v < widths.variables.size(); ++v) {
-    if (widths.variables[v].weights != measured.weights) continue;
-    if (index++ % measured.step == measured.first) found.push_back(v);
-  }
-  return found;
 }
 
 }  // namespace
@@ -70,35 +53,27 @@ WidthNoise measure_noise(const WidthNetwork& network, const Graph& annotated, co
                          const ResultReference& reference, const StageProgress& progress) {
   WidthNoise noise{.base = reference.error_of(annotated), .more = {}};
   noise.more.assign(widths.variables.size(), std::vector<double>(widths.choices.size(), 0));
-  std::vector<Measured> rounds;
-  for (std::size_t choice = 1; choice < widths.choices.size(); ++choice) {
-    for (std::size_t phase = 0; phase < kPhases; ++phase) {
-      rounds.push_back({.weights = true, .first = phase, .step = kPhases, .choice = choice});
-    }
-    rounds.push_back({.weights = false, .first = 0, .step = 1, .choice = choice});
-  }
-  std::size_t done = 0;
   const std::size_t all = widths.variables.size() * (widths.choices.size() - 1);
-  for (const Measured& measured : rounds) {
-    const std::vector<std::size_t> found = members(widths, measured);
-    if (found.empty()) continue;
-    Options options(widths.variables.size(), 0);
-    for (const std::size_t v : found) options[v] = measured.choice;
-    const Graph narrow = annotated_with(network, code_bits(widths, options), measured.weights);
-    for (const std::size_t v : found) {
+  std::size_t done = 0;
+  for (std::size_t choice = 1; choice < widths.choices.size(); ++choice) {
+    Graph narrow =
+        annotated_with(network, code_bits(widths, Options(widths.variables.size(), choice)), false);
+    if (network.recipe.round_weights) round_weights(narrow, annotated, network.samples);
+    for (std::size_t v = 0; v < widths.variables.size(); ++v) {
       if (progress) {
         progress("measuring narrower codes",
                  static_cast<double>(done++) / static_cast<double>(all));
       }
+      const WidthVariable& variable = widths.variables[v];
       Graph one = annotated;
-      for (const ValueId id : widths.variables[v].values) {
-        if (measured.weights) {
+      for (const ValueId id : variable.values) {
+        if (variable.weights) {
           take_layer(narrow, id, one);
         } else {
           one.value(id).quantization = narrow.value(id).quantization;
         }
       }
-      noise.more[v][measured.choice] = std::max(0.0, reference.error_of(one) - noise.base);
+      noise.more[v][choice] = std::max(0.0, reference.error_of(one) - noise.base);
     }
   }
   return noise;

@@ -34,8 +34,8 @@ struct WidthNoise {
 };
 
 // Error of the results (ResultReference) with one variable at a narrower width and all others as
-// `annotated` has them, less that of `annotated`. Weights at a width are rounded in company: every
-// fourth layer at once, whose operands are then nearly those of the full width.
+// `annotated` has them, less that of `annotated`. Weights are rounded as the
+// recipe says, against operands of `annotated`.
 WidthNoise measure_noise(const WidthNetwork& network, const Graph& annotated, const Widths& widths,
                          const ResultReference& reference, const StageProgress& progress = {});
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "compiler/passes/one_image.h"
 #include "compiler/pulp/bounds.h"
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/support.h"
+#include "compiler/pulp/tiling_cache.h"
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/nemo.h"
 #include "compiler/quantize/quantize.h"
@@ -20,6 +22,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "explore/flow/caching_target.h"
 #include "isa/xdnn/assembly.h"
 #include "sim/pulp/simulate.h"
 #include "sim/xdnn/simulate.h"
@@ -219,31 +222,39 @@ Simulated simulated(const pulp::Program& program, const pulp::Machine& machine,
           .seconds = stopwatch.seconds()};
 }
 
-Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {}) {
+pulp::Program compiled(const Graph& integers, const pulp::Machine& machine,
+                       const pulp::CompileOptions& options, std::vector<std::string>& remarks,
+                       pulp::TilingCache* cache) {
+  const auto remark = [&](const std::string& text) { remarks.push_back(text); };
+  if (cache == nullptr) return pulp::compile(integers, machine, options, remark);
+  return pulp::compile(integers, machine, options, remark, *cache);
+}
+
+// `cache`: shared by all copies of the target and of its functions; null: every network anew.
+Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {},
+                   const std::shared_ptr<pulp::TilingCache>& cache = nullptr) {
   const NemoOptions codes{.host_reason = with_left(pulp::host_reasons(machine), left)};
   return {.machine = machine,
           .quantize = pulp_quantize_target(codes),
           .published_bits = codes.activation_bits,
           .takes_integer_networks = true,
-          .leaving = [machine](const LeftToHost& nodes) { return pulp_target(machine, nodes); },
+          .leaving = [machine, cache](
+                         const LeftToHost& nodes) { return pulp_target(machine, nodes, cache); },
           .import = import_network,
           .published =
               [codes](const Graph& prepared, const Thresholds& thresholds, const QuantizerTable*) {
                 return quantize_nemo(prepared, thresholds, codes);
               },
           .compile =
-              [machine, left](const Graph& integers, const CompileRequest& request, bool) {
-                LoadedProgram compiled;
-                const auto remark = [&](const std::string& text) {
-                  compiled.remarks.push_back(text);
-                };
-                compiled.program = pulp::compile(integers, machine,
-                                                 {.allow_host = request.allow_host,
-                                                  .tiler = request.tiler,
-                                                  .norm_bits = request.norm_bits,
-                                                  .left_to_host = left},
-                                                 remark);
-                return compiled;
+              [machine, left, cache](const Graph& integers, const CompileRequest& request, bool) {
+                LoadedProgram loaded;
+                loaded.program = compiled(integers, machine,
+                                          {.allow_host = request.allow_host,
+                                           .tiler = request.tiler,
+                                           .norm_bits = request.norm_bits,
+                                           .left_to_host = left},
+                                          loaded.remarks, cache.get());
+                return loaded;
               },
           .load = [](const CompileRequest& request, const Imported&, const Graph& integers)
               -> LoadedProgram { return {.program = saved_program(request.program, integers)}; },
@@ -325,6 +336,12 @@ Imported imported(Graph graph, std::vector<std::string> notes) {
 Target target_for(const Machine& machine) {
   if (const auto* xdnn = std::get_if<xdnn::Machine>(&machine)) return xdnn_target(*xdnn);
   return pulp_target(std::get<pulp::Machine>(machine));
+}
+
+Target caching_target(const Machine& machine) {
+  const auto* pulp = std::get_if<pulp::Machine>(&machine);
+  if (pulp == nullptr) return target_for(machine);
+  return pulp_target(*pulp, {}, std::make_shared<pulp::TilingCache>());
 }
 
 Target target_for(const std::optional<Machine>& machine) {

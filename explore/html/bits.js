@@ -8,7 +8,11 @@
   const kinds = ["searched", "uniform", "memory rule"];
   const colours = ["var(--second)", "var(--first)", "var(--muted)"];
   const decibels = (value) => `${value.toFixed(1)} dB`;
-  const objective = data.objective + (data.unit ? ` (${data.unit})` : "");
+  const objective = data.objective + (data.unit && data.unit !== data.objective ? ` (${data.unit})` : "");
+
+  const beaten = (id, by, left) => [tile(id, `uniform choices, by ${by}`,
+    left.length === 0 ? "all matched" : `${left.length} not matched`,
+    left.length === 0 ? "each by a searched point that costs no more" : left.join(", "))];
 
   main.append(
     element("h1", {}, `Widths of codes of ${data.network}`),
@@ -20,12 +24,14 @@
     ...data.notes.map((text) => element("p", { class: "muted" }, text)));
 
   section("search", "The search", element("div", { class: "tiles" },
-    tile("front_size", "best choices", figure(data.front_size),
+    tile("front_size", "best choices by the sums", figure(data.front_size),
       data.gap_db === 0 ? "all there are" : `at most ${data.gap_db.toFixed(3)} dB from the best`),
-    tile("programs", "programs compiled", figure(data.programs),
+    tile("programs", "programs to learn costs", figure(data.programs),
       `${data.refused_programs} refused, ${data.unknown_combinations} combinations unknown`),
-    tile("uniform", "uniform choices", data.undominated_uniform.length === 0 ? "all beaten"
-      : `${data.undominated_uniform.length} not beaten`, data.undominated_uniform.join(", ")),
+    tile("candidates", "choices compiled", figure(data.candidates),
+      `sums are off by at most ${percent(data.sums_off)}`),
+    ...beaten("uniform", "signal to noise", data.undominated_uniform),
+    ...(scored ? beaten("uniform_top1", "top-1", data.undominated_uniform_top1) : []),
     tile("golden", "golden model", points.every((point) => point.bit_exact) ? "bit-exact"
       : "DIFFERS", count(points.length, "network"))));
 
@@ -57,14 +63,18 @@
         x: at("x"), y: at("y"), fill: { scale: "kind", field: "kind" },
         size: { signal: "datum.front ? 130 : 60" }, tooltip: { field: "name" },
         stroke: { signal: "datum.front ? 'var(--ink)' : null" },
-        cursor: { value: "pointer" } } } }],
+        cursor: { value: "pointer" } } } },
+      { type: "text", interactive: false, from: { data: "points" }, encode: { update: {
+        x: at("x"), y: at("y"), dy: { value: -9 }, align: { value: "center" },
+        fill: { value: "var(--muted)" },
+        text: { signal: "datum.kind === 'uniform' ? slice(datum.name, 8) : ''" } } } }],
     };
   }
 
   function show(id, title, of, axis) {
     const place = element("figure", { class: "whole", id: `${id}_chart` });
     section(id, title, place, element("p", { class: "muted" },
-      "Framed: on the front of all points. A click shows the recipe."));
+      "Framed: on the front of all points. A click shows its recipe, its figures and its run."));
     chart(place, scatter(of, axis), { onClick: (datum) => detail(points[datum.index]) });
   }
   if (scored) {
@@ -75,6 +85,8 @@
 
   function detail(point) {
     openDetail(`point${point.index}`, point.name, [
+      ...(point.run_page === "" ? [] : [element("p", {},
+        element("a", { href: encodeURI(point.run_page) }, "Page of its run"))]),
       element("p", {}, "Save as recipe.yaml, then: workbench run --hw ... --scheme recipe.yaml"),
       element("pre", {}, point.recipe),
       table([{ title: "figure", text: (row) => row[0], sort: (row) => row[0] },

@@ -14,7 +14,13 @@ class SearchBits(WorkbenchTest):
         return json.loads((Path(self.folder) / "bits.json").read_text())
 
     def test_every_point_is_bit_exact_and_a_recipe_that_repeats_it(self):
-        report = self.found("--objective", "accuracy", "--objective", "weight_bytes")
+        (Path(self.folder) / "pages").mkdir()
+        report = self.found("--objective", "accuracy", "--objective", "weight_bytes", "--html",
+                            "pages/bits.html")
+        for point in report["points"]:
+            self.assertEqual(point["run_page"], f"../recipes/{point['name'].replace(' ', '_')}.html")
+            page = (Path(self.folder) / "pages" / point["run_page"]).read_text()
+            self.assertIn("gap8", page)
         self.assertTrue(all(point["bit_exact"] for point in report["points"]))
         searched = [point for point in report["points"] if point["kind"] == "searched"]
         self.assertLess(searched[-1]["weight_bytes"], searched[0]["weight_bytes"])
@@ -24,6 +30,13 @@ class SearchBits(WorkbenchTest):
                      "--json", "run.json")
         run = json.loads((Path(self.folder) / "run.json").read_text())
         self.assertEqual(run["totals"]["cycles"], last["metrics"]["cycles"])
+
+    def test_xdnn_has_one_width_for_all_layers(self):
+        done = self.workbench("search-bits", "zoo:tiny_mobile", "--hw", "v3_96")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("expected a PULP machine, whose kernels have codes of 8, 4 and 2 bits, found v3_96",
+                      done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
 
     def test_a_constraint_is_kept_to(self):
         everything = self.found("--objective", "weight_bytes")

@@ -2,12 +2,15 @@
 // from a network to recipe files.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <random>
+#include <set>
 
 #include "compiler/quantize/code_bits.h"
 #include "core/error.h"
 #include "explore/bits/memory_rule.h"
+#include "explore/bits/program_search.h"
 #include "explore/bits/selection.h"
 #include "tests/support/float_graph.h"
 
@@ -137,6 +140,61 @@ TEST(Selection, is_the_front_of_all_combinations) {
       EXPECT_TRUE(covered);
     }
   }
+}
+
+// The larger of what computes and what moves, as layers that wait for one L3 have it: no sum.
+std::optional<std::vector<double>> larger_of_two(const Options& options) {
+  double computes = 0, moves = 0;
+  for (std::size_t v = 0; v < options.size(); ++v) {
+    computes += 10 + 2 * static_cast<double>(options[v]);
+    moves += static_cast<double>(v + 1) * (v == 3 ? 20 : 5) / static_cast<double>(1 + options[v]);
+  }
+  if (options == Options{2, 2, 2, 2}) return std::nullopt;
+  return std::vector<double>{std::max(computes, moves), moves};
+}
+
+// With a budget of all 81 choices its front is that of all; with fewer, of those it was told.
+TEST(ProgramSearch, is_the_front_of_what_it_was_told) {
+  SelectionProblem problem{.losses = {{0, 1, 4}, {0, 2, 3}, {0, 1, 9}, {0, 3, 5}},
+                           .bounds = {kAny, 95}};
+  for (const std::size_t most : {std::size_t{6}, std::size_t{30}, std::size_t{1000}}) {
+    std::vector<Selected> told;
+    std::set<Options> asked;
+    const auto costs = [&](const Options& options) {
+      EXPECT_TRUE(asked.insert(options).second);
+      const auto found = larger_of_two(options);
+      if (found) told.push_back({options, selected(problem, options)->loss, *found});
+      return found;
+    };
+    const ProgramSearch found = search_programs(problem, {{1, 1, 1, 1}, {0, 0, 0, 2}}, most, costs);
+    EXPECT_EQ(found.tried, asked.size());
+    EXPECT_LE(found.tried, most);
+    EXPECT_TRUE(asked.contains({1, 1, 1, 1}) && asked.contains({0, 0, 0, 2}));
+    for (const Selected& one : told) {
+      const bool covered = std::ranges::any_of(found.choices, [&](const Selected& better) {
+        return better.loss <= one.loss && better.costs[0] <= one.costs[0];
+      });
+      EXPECT_EQ(covered || one.costs[1] > 95, true);
+    }
+    for (std::size_t i = 0; i < found.choices.size(); ++i) {
+      EXPECT_LE(found.choices[i].costs[1], 95);
+      EXPECT_TRUE(i == 0 || found.choices[i].costs[0] < found.choices[i - 1].costs[0]);
+    }
+    EXPECT_LE(found.refused, 1U);
+  }
+}
+
+// Changing the last variable alone saves most of what moves, and what saves nothing is not taken.
+TEST(ProgramSearch, finds_what_the_sums_do_not_say) {
+  const SelectionProblem problem{.losses = {{0, 1, 4}, {0, 2, 3}, {0, 1, 9}, {0, 3, 5}},
+                                 .bounds = {kAny, kAny}};
+  const ProgramSearch found = search_programs(problem, {}, 12, larger_of_two);
+  // All wide: 40 computed, 5 + 10 + 15 + 80 = 110 moved; the last at option 1: 42 and 70, at 2: 44
+  // and 57.
+  ASSERT_GE(found.choices.size(), 3U);
+  EXPECT_EQ(found.choices.front().costs[0], 110);
+  EXPECT_TRUE(std::ranges::any_of(
+      found.choices, [](const Selected& one) { return one.options[3] > 0 && one.costs[0] <= 70; }));
 }
 
 // x -> a -> b -> c, 1x1 convolutions of 2, 4, 4 and 2 channels over 2x2 maps.
