@@ -344,8 +344,10 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
                            {"schedule", "schedule-file", "tiler", "norm-bits"});
   command.add_option("--train", options.train, "images to train with: a folder, a batch, .npz")
       ->required();
-  command.add_option("--validate", options.validate, "images to look at, which choose the best")
-      ->required();
+  command.add_option("--validate", options.validate,
+                     "images to look at, which choose the best (default: every tenth of --train, "
+                     "not trained with)");
+  command.add_option("--test", options.test, "images to score at the end, which choose nothing");
   command
       .add_option("--train-limit", options.train_limit,
                   "train with that many, chosen by --shuffle-seed")
@@ -357,15 +359,22 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
       ->check(CLI::IsMember({"both", "thresholds", "weights"}));
   command
       .add_option("--loss", options.loss,
-                  "labels: classes of the images; distill: what the float network says of them "
-                  "(default: labels where there are some)")
+                  "distill (default): what the float network says of the images; labels: their "
+                  "classes")
       ->check(CLI::IsMember({"labels", "distill"}));
-  command.add_option("--epochs", options.epochs, "times through the images (default: 5)")
+  command
+      .add_option("--augment", options.augment,
+                  "none, shift (by up to an eighth), shift-flip (mirrored, too); default: "
+                  "shift-flip, with --loss labels shift")
+      ->check(CLI::IsMember({"none", "shift", "shift-flip"}));
+  command.add_option("--epochs", options.epochs, "times through the images (default: 10)")
       ->check(positive());
-  command.add_option("--batch-size", options.batch, "images a step (default: 24)")
+  command.add_option("--batch-size", options.batch, "images a step (default: 64)")
       ->check(positive());
   command.add_option("--shuffle-seed", options.seed, "of the order of images (default: 1)");
-  command.add_option("--weight-rate", options.weight_rate, "Adam's, of weights (default: 1e-4)")
+  command
+      .add_option("--weight-rate", options.weight_rate,
+                  "Adam's, of weights, over the root mean square of each constant (default: 1e-3)")
       ->check(not_negative());
   command
       .add_option("--threshold-rate", options.threshold_rate,
@@ -373,7 +382,7 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
       ->check(not_negative());
   command
       .add_option("--look-every", options.look_every,
-                  "steps between looks at --validate (default: 1000, or an epoch)")
+                  "steps between looks at the validation images (default: 1000, or an epoch)")
       ->check(positive());
   command.add_option("-o,--output", options.output, "ONNX file to write")->required();
   command.add_option("--format", options.format, "as of quantize (default: qdq)")

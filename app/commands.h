@@ -77,13 +77,14 @@ struct AccuracyCommandOptions {
 
 struct RetrainCommandOptions {
   QuantizationOptions quantization;
-  std::filesystem::path train, validate;
+  std::filesystem::path train, validate, test;
   std::size_t train_limit = 0, validate_limit = 0;  // 0: all
   std::string mode = "both";                        // or "thresholds", "weights"
-  std::string loss;                                 // "labels", "distill"; empty: by the images
-  std::int64_t epochs = 5, batch = 24;
+  std::string loss = "distill";                     // or "labels"
+  std::string augment;  // "none", "shift", "shift-flip"; empty: by the loss
+  std::int64_t epochs = 10, batch = 64;
   std::uint64_t seed = 1;
-  double weight_rate = 1e-4, threshold_rate = 1e-2;
+  double weight_rate = 1e-3, threshold_rate = 1e-2;
   std::int64_t look_every = 0;  // steps; 0: as published
   std::filesystem::path output, checkpoint;
   std::string format = "qdq";

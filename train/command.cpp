@@ -1,4 +1,5 @@
 // `workbench retrain` where libtorch is: options to a request, results to files.
+#include <algorithm>
 #include <filesystem>
 
 #include "app/commands.h"
@@ -16,25 +17,32 @@ namespace workbench::app {
 namespace {
 
 // As published for batches of 24 images (docs/facts/quantization.md 1.8).
-constexpr std::int64_t kPublishedBatch = 24;
+constexpr std::int64_t kPublishedBatch = 24, kPublishedSettling = 1000;
+
+train::Loss loss_of(const std::string& name) {
+  return name == "labels" ? train::Loss::Labels : train::Loss::Distill;
+}
+
+train::Augment augment_of(const RetrainCommandOptions& options) {
+  using train::Augment;
+  if (options.augment == "none") return Augment::None;
+  if (options.augment == "shift") return Augment::Shift;
+  if (options.augment == "shift-flip") return Augment::ShiftFlip;
+  // A mirrored digit is not of its class; what the float network says of it can be learnt.
+  return loss_of(options.loss) == train::Loss::Labels ? Augment::Shift : Augment::ShiftFlip;
+}
 
 train::Schedule schedule_of(const RetrainCommandOptions& options) {
-  const auto scaled = [&](std::int64_t steps) {
-    return std::max<std::int64_t>(1, steps * kPublishedBatch / options.batch);
-  };
   return {.trained = {.weights = options.mode != "thresholds", .steps = options.mode != "weights"},
           .epochs = options.epochs,
           .batch = options.batch,
           .seed = options.seed,
-          .weight_rate = {options.weight_rate, 0.94, scaled(3000)},
-          .step_rate = {options.threshold_rate, 0.5, scaled(1000)},
+          .augment = augment_of(options),
+          .weight_rate = options.weight_rate,
+          .threshold_rate = options.threshold_rate,
           .look_every = options.look_every,
-          .freeze_from = scaled(1000)};
-}
-
-std::optional<train::Loss> loss_of(const std::string& name) {
-  if (name.empty()) return std::nullopt;
-  return name == "labels" ? train::Loss::Labels : train::Loss::Distill;
+          .settle_after =
+              std::max<std::int64_t>(1, kPublishedSettling * kPublishedBatch / options.batch)};
 }
 
 train::RetrainRequest request_of(const RetrainCommandOptions& options) {
@@ -48,7 +56,6 @@ train::RetrainRequest request_of(const RetrainCommandOptions& options) {
       .preprocessing = asked.preprocess,
       .preprocessing_steps = asked.steps,
       .lessons = {.path = options.train, .skip_bad = asked.skip_bad},
-      .validation = {.path = options.validate, .skip_bad = asked.skip_bad},
       .loss = loss_of(options.loss),
       .schedule = schedule_of(options),
       .checkpoint = options.checkpoint,
@@ -59,7 +66,12 @@ train::RetrainRequest request_of(const RetrainCommandOptions& options) {
   if (options.train_limit > 0) {
     request.lessons.selection = {.size = options.train_limit, .seed = options.seed};
   }
-  request.validation.selection.size = options.validate_limit;
+  if (!options.validate.empty()) {
+    request.validation = {.path = options.validate,
+                          .selection = {.size = options.validate_limit},
+                          .skip_bad = asked.skip_bad};
+  }
+  if (!options.test.empty()) request.test = {.path = options.test, .skip_bad = asked.skip_bad};
   if (request.checkpoint.empty()) {
     request.checkpoint = options.output;
     request.checkpoint += ".checkpoint";

@@ -1,6 +1,9 @@
 #include "train/optimizer.h"
 
 #include <cmath>
+#include <numbers>
+
+#include "core/math.h"
 
 namespace workbench::train {
 
@@ -29,6 +32,18 @@ void adam_step(std::span<T> values, std::span<const T> gradient, Moments& moment
 
 double Decay::at(std::int64_t step) const {
   return rate * std::pow(factor, static_cast<double>(step / every));
+}
+
+double cosine_rate(double rate, std::int64_t step, std::int64_t steps) {
+  const double done = static_cast<double>(step) / static_cast<double>(steps);
+  return rate * 0.5 * (1 + math::cos(std::numbers::pi * done));
+}
+
+double rms(std::span<const float> values) {
+  double squares = 0;
+  for (const float value : values)
+    squares += static_cast<double>(value) * static_cast<double>(value);
+  return std::sqrt(squares / static_cast<double>(values.size()));
 }
 
 void adam(std::span<float> values, std::span<const float> gradient, Moments& moments,

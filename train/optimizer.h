@@ -1,6 +1,6 @@
 // How numbers are moved along their gradients, as Graffitist's training script does
-// (docs/facts/quantization.md 1.8): Adam, rates that decay by steps, and thresholds that are frozen
-// one by one.
+// (docs/facts/quantization.md 1.8): Adam, rates that decay, and thresholds that are frozen one by
+// one.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,13 @@ struct Decay {
   std::int64_t every = 1;
   double at(std::int64_t step) const;
 };
+
+// Half a cosine, from `rate` at the first of `steps` to 0 behind the last (Loshchilov and Hutter,
+// arXiv:1608.03983, without restarts): however few steps there are, the last ones settle.
+double cosine_rate(double rate, std::int64_t step, std::int64_t steps);
+
+// Root of the mean square.
+double rms(std::span<const float> values);
 
 // First and second moments of one array's gradients.
 struct Moments {

@@ -7,66 +7,18 @@
 #include <numbers>
 #include <type_traits>
 
-#include "core/error.h"
+#include "core/rounding.h"
 
 namespace workbench::train {
 
 namespace {
 
-template <typename Real>
-Real nearest(Real v) {  // ties to even; |v| < 2^22
-  constexpr Real kRound = std::is_same_v<Real, float> ? Real(0x1.8p23) : Real(0x1.8p52);
-  return (v + kRound) - kRound;
-}
-template <typename Real>
-Real floor_of(Real v) {
-  const Real near = nearest(v);
-  return near > v ? near - 1 : near;
-}
-
-template <Rounding kRounding, typename Real>
-Real rounded(Real v) {
-  if constexpr (kRounding == Rounding::HalfEven) return nearest(v);
-  if constexpr (kRounding == Rounding::Floor) return floor_of(v);
-  if constexpr (kRounding == Rounding::TowardZero) {
-    return std::copysign(floor_of(std::fabs(v)), v);
-  }
-  // The differences below are exact.
-  if constexpr (kRounding == Rounding::HalfUp) {
-    const Real floor = floor_of(v);
-    return v - floor < Real(0.5) ? floor : floor + 1;
-  }
-  if constexpr (kRounding == Rounding::HalfAwayFromZero) {
-    const Real magnitude = std::fabs(v), floor = floor_of(magnitude);
-    return std::copysign(magnitude - floor < Real(0.5) ? floor : floor + 1, v);
-  }
-}
-
-template <typename F>
-auto with_rounding(Rounding rounding, F&& f) {
-  switch (rounding) {
-    case Rounding::HalfUp:
-      return f(std::integral_constant<Rounding, Rounding::HalfUp>{});
-    case Rounding::HalfEven:
-      return f(std::integral_constant<Rounding, Rounding::HalfEven>{});
-    case Rounding::HalfAwayFromZero:
-      return f(std::integral_constant<Rounding, Rounding::HalfAwayFromZero>{});
-    case Rounding::Floor:
-      return f(std::integral_constant<Rounding, Rounding::Floor>{});
-    case Rounding::TowardZero:
-      return f(std::integral_constant<Rounding, Rounding::TowardZero>{});
-  }
-  CHECK(false, "rounding {}", static_cast<int>(rounding));
-}
-
-// x / step, cut one code beyond the ends, where all that counts is on which side it is.
+// x / step, cut one code beyond the ends.
 template <typename Real>
 Real scaled(float x, Real step, Real inverse, const Codes& codes) {
   const Real v =
       std::is_same_v<Real, float> ? static_cast<Real>(x) * inverse : static_cast<Real>(x) / step;
-  const Real high = static_cast<Real>(codes.high) + 1, low = static_cast<Real>(codes.low) - 1;
-  const Real below = v < high ? v : high;
-  return v >= low ? below : low;
+  return cut_beyond(v, static_cast<Real>(codes.low), static_cast<Real>(codes.high));
 }
 
 template <Rounding kRounding, typename Real>

@@ -1,5 +1,6 @@
 // The quantizer that training rounds with, and its gradients (TQT, arXiv:1903.08066, equations 4 to
-// 8; docs/facts/quantization.md 1.1 and 1.2): of plain arrays, so that closed forms can be held to them.
+// 8; docs/facts/quantization.md 1.1 and 1.2): of plain arrays, so that closed forms can be held to
+// them.
 //
 //   r = round(x / s),   y = s * clamp(r, low, high)
 //   dy/dx           = 1 where low <= r <= high, else 0

@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::size_t kCalibrationImages = 32;
 constexpr std::int64_t kTeacherBatch = 64;
+constexpr std::size_t kHeldOut = 10;  // one image of that many
+constexpr std::uint64_t kHeldOutSeed = 1;
 constexpr std::int64_t kLongestUnseen = 1000;  // steps between looks, as published
 constexpr std::int64_t kImagesInMemory = std::int64_t{1} << 30;  // bytes
 
@@ -77,21 +79,6 @@ std::vector<float> scores_of(const TorchNetwork& network, const Lessons& lessons
   return scores;
 }
 
-std::vector<float> distributions(const std::vector<float>& scores, std::int64_t classes) {
-  const auto row = static_cast<std::size_t>(classes);
-  std::vector<float> result(scores.size());
-  for (std::size_t begin = 0; begin < scores.size(); begin += row) {
-    const auto one = std::span(scores).subspan(begin, row);
-    const double top = static_cast<double>(*std::ranges::max_element(one));
-    double sum = 0;
-    for (const float score : one) sum += math::exp(static_cast<double>(score) - top);
-    for (std::size_t c = 0; c < row; ++c) {
-      result[begin + c] = static_cast<float>(math::exp(static_cast<double>(one[c]) - top) / sum);
-    }
-  }
-  return result;
-}
-
 std::vector<float> certainties(const ImageSet& set, std::int64_t classes) {
   std::vector<float> result(set.labels.size() * static_cast<std::size_t>(classes));
   for (std::size_t i = 0; i < set.labels.size(); ++i) {
@@ -134,30 +121,13 @@ Graph with_power_of_two_steps(Graph annotated) {
   return annotated;
 }
 
-// The annotated network with the constants that it had before a recipe rounded them and corrected
-// its biases: what training starts from.
-Graph with_float_constants(Graph annotated, const Graph& floats) {
-  const std::map<std::string, ValueId> by_name = values_by_name(floats);
-  for (Value& value : annotated.values) {
-    if (!value.constant || value.type != ElementType::Float32) continue;
-    const auto found = by_name.find(value.name);
-    if (found == by_name.end()) continue;
-    const auto& constant = floats.value(found->second).constant;
-    if (constant && constant->shape() == value.constant->shape()) value.constant = constant;
-  }
-  return annotated;
-}
-
 std::string digest_of(const Schedule& s, const Graph& annotated, Loss loss, const ImageSet& lessons,
                       const ImageSet& validation) {
-  const auto decay = [](const Decay& one) {
-    return fmt::format("{} {} {}", one.rate, one.factor, one.every);
-  };
-  std::string text =
-      fmt::format("{}\n{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}\n{}\n", program_version(),
-                  graph_digest(annotated), static_cast<int>(loss), s.trained.weights,
-                  s.trained.steps, s.epochs, s.batch, s.seed, s.look_every, s.checkpoint_every,
-                  s.freeze_from, s.freeze_every, decay(s.weight_rate), decay(s.step_rate));
+  std::string text = fmt::format("{}\n{}\n{}\n{} {} {} {} {} {} {} {} {} {}\n{} {}\n",
+                                 program_version(), graph_digest(annotated), static_cast<int>(loss),
+                                 s.trained.weights, s.trained.steps, s.epochs, s.batch, s.seed,
+                                 static_cast<int>(s.augment), s.look_every, s.checkpoint_every,
+                                 s.settle_after, s.freeze_every, s.weight_rate, s.threshold_rate);
   for (const ImageSet* set : {&lessons, &validation}) {
     text += fmt::format("{} {} {}\n", set->name, set->names.size(), fmt::join(set->labels, ","));
   }
@@ -173,17 +143,17 @@ std::string digest_of(const Schedule& s, const Graph& annotated, Loss loss, cons
 class Retraining {
  public:
   Retraining(const RetrainRequest& request, const RetrainProgress& progress)
-      : request_(request), progress_(progress) {}
+      : request_(request), progress_(progress) {
+    result_.loss = request.loss;
+  }
 
   Retrained run() {
     const Graph imported_graph = imported(load_model(request_.network.model)).graph;
-    const ImageSet lessons = images_of(request_, request_.lessons, imported_graph);
-    const ImageSet validation = images_of(request_, request_.validation, imported_graph);
-    choose_loss(lessons);
+    const Split images = lessons_and_validation(imported_graph);
     schedule_ = request_.schedule;
     if (schedule_.look_every == 0) {
-      const auto images = static_cast<std::int64_t>(lessons.samples.count);
-      schedule_.look_every = std::clamp<std::int64_t>(images / schedule_.batch, 1, kLongestUnseen);
+      const auto count = static_cast<std::int64_t>(images.rest.samples.count);
+      schedule_.look_every = std::clamp<std::int64_t>(count / schedule_.batch, 1, kLongestUnseen);
     }
     quantize();
     const Graph floats = without_codes(result_.network.floats);
@@ -195,47 +165,44 @@ class Retraining {
     }
     const Graph annotated = result_.network.annotated;
     result_.what = trainable(annotated);
-    const Graph start = with_float_constants(annotated, result_.network.floats);
-    const TorchNetwork network(start, result_.what, request_.device, request_.threads);
-    Lessons to_learn = lessons_of(lessons), to_validate = lessons_of(validation);
-    set_targets(teacher, lessons, to_learn, "teaching");
-    set_targets(teacher, validation, to_validate, "scoring the float network");
+    const TorchNetwork network(annotated, result_.what, request_.device, request_.threads);
+    const Parameters start = initial_parameters(annotated, result_.network.floats, result_.what);
+    Lessons lessons = lessons_of(images.rest);
+    if (result_.loss == Loss::Labels) lessons.targets = certainties(images.rest, teacher.classes());
+    const Lessons validation = examined(teacher, images.chosen, result_.validation);
     const Training training{
         .network = network,
+        .teacher = &teacher,
         .what = result_.what,
-        .lessons = to_learn,
-        .validation = to_validate,
+        .lessons = lessons,
+        .validation = validation,
         .schedule = schedule_,
         .checkpoint = request_.checkpoint,
-        .request = digest_of(schedule_, annotated, result_.loss, lessons, validation),
+        .request = digest_of(schedule_, annotated, result_.loss, images.rest, images.chosen),
         .report = [this](const Report& report) { tell(report); }};
-    result_.floats = look_at({.network = teacher,
-                              .what = result_.what,
-                              .lessons = to_learn,
-                              .validation = to_validate,
-                              .schedule = {},
-                              .checkpoint = {},
-                              .request = {},
-                              .report = {}},
-                             {}, 0);
-    const Parameters as_it_was = initial_parameters(annotated, result_.what);
-    result_.unchanged = look_at(training, as_it_was, 0);
-    result_.images = to_learn.count;
-    result_.validated = to_validate.count;
+    result_.images = lessons.count;
     result_.steps = steps_of(training);
-    result_.batch = std::min(schedule_.batch, to_learn.count);
-    result_.state = train(training, initial_parameters(start, result_.what));
-    finish(network, annotated, as_it_was, validation);
+    result_.batch = std::min(schedule_.batch, lessons.count);
+    result_.state = train(training, start);
+    result_.validation.unchanged = result_.state.looks.front();
+    result_.validation.best = result_.state.best_look;
+    result_.improved = result_.state.best_look.step > 0;
+    finish(network, annotated, images.chosen);
+    if (request_.test) test(teacher, network, start, imported_graph);
     return std::move(result_);
   }
 
  private:
-  void choose_loss(const ImageSet& lessons) {
-    result_.loss = request_.loss.value_or(lessons.labels.empty() ? Loss::Distill : Loss::Labels);
+  // As `rest` what is trained with, as `chosen` what chooses the best look.
+  Split lessons_and_validation(const Graph& graph) {
+    const ImageSet lessons = images_of(request_, request_.lessons, graph);
     if (result_.loss == Loss::Labels && lessons.labels.empty()) {
       fail("{}: expected images with their classes for --loss labels, found none: --loss distill",
            lessons.name);
     }
+    if (request_.validation) return {images_of(request_, *request_.validation, graph), lessons};
+    result_.held_out = true;
+    return split(lessons, std::max<std::size_t>(1, lessons.names.size() / kHeldOut), kHeldOutSeed);
   }
 
   void quantize() {
@@ -259,29 +226,38 @@ class Retraining {
     }
   }
 
-  void set_targets(const TorchNetwork& teacher, const ImageSet& set, Lessons& lessons,
-                   const std::string& stage) {
+  // The set as what networks are looked at with, and the float network's score.
+  Lessons examined(const TorchNetwork& teacher, const ImageSet& set, Scores& scores) const {
+    Lessons lessons = lessons_of(set);
     const std::int64_t classes = teacher.classes();
-    const bool taught = result_.loss == Loss::Distill;
-    const bool labelled = !set.labels.empty();
-    std::vector<float> scores;
-    if (taught || !labelled) {
-      scores = scores_of(teacher, lessons, [&](double fraction) { say(stage, 0.05 * fraction); });
+    scores.images = lessons.count;
+    scores.labelled = !set.labels.empty();
+    if (result_.loss == Loss::Labels && scores.labelled) {
+      lessons.targets = certainties(set, classes);
+    } else {
+      const std::vector<float> said = scores_of(teacher, lessons, [&](double fraction) {
+        say("scoring the float network", 0.05 * fraction);
+      });
+      lessons.targets = distributions(said, classes);
+      if (!scores.labelled) lessons.labels = best_classes(said, classes);
     }
-    lessons.targets = taught ? distributions(scores, classes) : std::vector<float>();
-    if (!taught && labelled) lessons.targets = certainties(set, classes);
-    if (!labelled) lessons.labels = best_classes(scores, classes);
-    if (lessons.targets.empty()) lessons.targets = distributions(scores, classes);
-    result_.labelled = labelled;  // of the last set, which is the validation's
+    scores.floats = look_at(teacher, lessons, {});
+    return lessons;
   }
 
-  // The best look's numbers become the network.
-  void finish(const TorchNetwork& network, const Graph& annotated, const Parameters& as_it_was,
-              const ImageSet& validation) {
-    result_.best = result_.state.best_look;
-    result_.improved = result_.best.top1 >= result_.unchanged.top1;
-    const Parameters& numbers = result_.improved ? result_.state.best : as_it_was;
-    // Also of what was not trained: its biases, too, have been looked at as multiples of their unit.
+  void test(const TorchNetwork& teacher, const TorchNetwork& network, const Parameters& start,
+            const Graph& graph) {
+    const ImageSet set = images_of(request_, *request_.test, graph);
+    Scores& scores = result_.test.emplace();
+    const Lessons images = examined(teacher, set, scores);
+    scores.unchanged = look_at(network, images, start);
+    scores.best = look_at(network, images, result_.state.best, result_.state.best_look.step);
+  }
+
+  // The best look's numbers become the network: also where that was the first, as its biases have
+  // been looked at as multiples of their unit.
+  void finish(const TorchNetwork& network, const Graph& annotated, const ImageSet& validation) {
+    const Parameters& numbers = result_.state.best;
     result_.network.annotated = with_parameters(annotated, result_.what, numbers);
     Quantized& quantized = result_.network;
     quantized.integers = quantized.lower(quantized.annotated);

@@ -27,8 +27,10 @@ struct RetrainRequest {
   ImageRequest calibration;  // no path: 32 of the training images
   std::filesystem::path preprocessing;
   PreprocessingOptions preprocessing_steps;
-  ImageRequest lessons, validation;
-  std::optional<Loss> loss;  // none: labels where the training images have them
+  ImageRequest lessons;
+  std::optional<ImageRequest> validation;  // chooses the best look; none: a tenth of the lessons
+  std::optional<ImageRequest> test;        // scored at the end, chooses nothing
+  Loss loss = Loss::Distill;
   Schedule schedule;
   std::filesystem::path checkpoint;
   std::size_t golden_images = 1;  // whose codes are compared with the golden model
@@ -36,13 +38,20 @@ struct RetrainRequest {
   int threads = 0;
 };
 
+// What the float network, the scheme without training and what was trained make of some images.
+struct Scores {
+  std::int64_t images = 0;
+  bool labelled = true;  // false: top-1 is agreement with the float network
+  Look floats, unchanged, best;
+};
+
 struct Retrained {
   Quantized network;  // as quantize_network() gives it, of the best look
-  Loss loss = Loss::Labels;
-  bool labelled = true;  // false: top-1 is agreement with the float network
-  std::int64_t images = 0, validated = 0, steps = 0, batch = 0;
-  // On the validation images: the float network, the scheme without training, and what was trained.
-  Look floats, unchanged, best;
+  Loss loss = Loss::Distill;
+  std::int64_t images = 0, steps = 0, batch = 0;
+  bool held_out = false;  // the validation images are training images that were not trained with
+  Scores validation;
+  std::optional<Scores> test;
   bool improved = true;  // false: nothing was better than the scheme without training
   Trainable what;
   State state;

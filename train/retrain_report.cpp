@@ -18,6 +18,21 @@ nlohmann::ordered_json json_of(const Look& look) {
           {"top1", look.top1}};
 }
 
+nlohmann::ordered_json json_of(const Scores& scores) {
+  return {{"images", scores.images},
+          {"labelled", scores.labelled},
+          {"float", json_of(scores.floats)},
+          {"not_trained", json_of(scores.unchanged)},
+          {"best", json_of(scores.best)}};
+}
+
+std::string scores_text(const Scores& scores, std::string_view which) {
+  return fmt::format("{}float {}, not trained {}, trained {} (step {}): {} images {}\n",
+                     scores.labelled ? "top-1        " : "agreement    ",
+                     percent(scores.floats.top1), percent(scores.unchanged.top1),
+                     percent(scores.best.top1), scores.best.step, scores.images, which);
+}
+
 }  // namespace
 
 std::string to_text(const Retrained& r) {
@@ -27,9 +42,8 @@ std::string to_text(const Retrained& r) {
                   r.what.scales.size(), r.what.weights.size());
   text += fmt::format("trained      {} images, {} steps of {}, loss {}\n", r.images, r.steps,
                       r.batch, name_of(r.loss));
-  text += fmt::format("{}float {}, not trained {}, trained {} (step {}) of {} images\n",
-                      r.labelled ? "top-1        " : "agreement    ", percent(r.floats.top1),
-                      percent(r.unchanged.top1), percent(r.best.top1), r.best.step, r.validated);
+  text += scores_text(r.validation, r.held_out ? "held out of them" : "of --validate");
+  if (r.test) text += scores_text(*r.test, "of --test, which chose nothing");
   if (!r.improved) text += "kept         what was not trained: it is better\n";
   if (r.compared_codes > 0) {
     text += fmt::format(
@@ -45,17 +59,15 @@ std::string to_json(const Retrained& r) {
                                  {"scheme", r.network.scheme},
                                  {"target", r.network.target},
                                  {"loss", name_of(r.loss)},
-                                 {"labelled", r.labelled},
                                  {"images", r.images},
-                                 {"validated", r.validated},
+                                 {"held_out", r.held_out},
                                  {"steps", r.steps},
                                  {"batch", r.batch},
-                                 {"float", json_of(r.floats)},
-                                 {"not_trained", json_of(r.unchanged)},
-                                 {"best", json_of(r.best)},
+                                 {"validation", json_of(r.validation)},
                                  {"improved", r.improved},
                                  {"compared_codes", r.compared_codes},
                                  {"differing_codes", r.differing_codes}};
+  if (r.test) json["test"] = json_of(*r.test);
   json["looks"] = nlohmann::ordered_json::array();
   for (const Look& look : r.state.looks) json["looks"].push_back(json_of(look));
   json["scales"] = nlohmann::ordered_json::array();

@@ -551,6 +551,10 @@ std::int64_t TorchNetwork::classes() const {
   return element_count(parts_->graph.value(parts_->result).shape);
 }
 
+const Shape& TorchNetwork::input_shape() const {
+  return parts_->graph.value(parts_->graph.inputs[0]).shape;
+}
+
 namespace {
 
 std::vector<float> floats_of(const at::Tensor& given) {

@@ -41,6 +41,7 @@ class TorchNetwork {
   TorchNetwork& operator=(const TorchNetwork&) = delete;
 
   std::int64_t classes() const;
+  const Shape& input_shape() const;  // of one image
   // [count, classes], before the softmax.
   std::vector<float> logits(const Parameters& parameters, const Batch& batch) const;
   Step step(const Parameters& parameters, const Batch& batch, Trained trained) const;

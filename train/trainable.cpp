@@ -5,6 +5,8 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "compiler/quantize/integer_nodes.h"
@@ -158,6 +160,33 @@ class Finder {
   Trainable found_;
 };
 
+// `values`, of which the codes are those of the constant, become `before` as far as their codes
+// allow.
+void keep_in_cells(const Value& value, const Quantizer& quantizer, std::span<const float> before,
+                   std::vector<float>& values) {
+  // Of a cell's half width: at its very edge the least change would be another code.
+  constexpr double kInside = 0.9;
+  const Quantization& codes = *value.quantization;
+  const bool to_nearest =
+      codes.rounding != Rounding::Floor && codes.rounding != Rounding::TowardZero;
+  if (!to_nearest) return;
+  const Shape& shape = value.constant->shape();
+  std::size_t inner = 1;
+  if (codes.thresholds.size() > 1) {
+    for (auto d = static_cast<std::size_t>(codes.axis) + 1; d < shape.size(); ++d) {
+      inner *= static_cast<std::size_t>(shape[d]);
+    }
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double step = codes.step(i / inner % codes.thresholds.size());
+    float center = 0;
+    quantize(std::span(&values[i], 1), quantizer.codes, step, std::span(&center, 1));
+    const double reach = kInside * 0.5 * step, middle = static_cast<double>(center);
+    const double wanted = static_cast<double>(before[i]);
+    values[i] = static_cast<float>(std::clamp(wanted, middle - reach, middle + reach));
+  }
+}
+
 }  // namespace
 
 const Quantizer* Trainable::quantizer_of(ValueId value) const {
@@ -172,11 +201,19 @@ const BiasGrid* Trainable::grid_of(ValueId bias) const {
 
 Trainable trainable(const Graph& annotated) { return Finder(annotated).run(); }
 
-Parameters initial_parameters(const Graph& annotated, const Trainable& what) {
+Parameters initial_parameters(const Graph& annotated, const Graph& floats, const Trainable& what) {
   Parameters result;
+  const std::map<std::string, ValueId> by_name = values_by_name(floats);
   for (const Weight& weight : what.weights) {
-    const auto values = annotated.value(weight.value).constant->values<float>();
+    const Value& value = annotated.value(weight.value);
+    const auto values = value.constant->values<float>();
     result.weights.emplace_back(values.begin(), values.end());
+    const Quantizer* const quantizer = what.quantizer_of(weight.value);
+    const auto found = by_name.find(weight.name);
+    if (quantizer == nullptr || found == by_name.end()) continue;
+    const auto& before = floats.value(found->second).constant;
+    if (!before || before->shape() != value.constant->shape()) continue;
+    keep_in_cells(value, *quantizer, before->values<float>(), result.weights.back());
   }
   result.log2_steps.resize(what.scales.size());
   for (const Quantizer& quantizer : what.quantizers) {

@@ -70,8 +70,10 @@ struct Parameters {
 Trainable trainable(const Graph& annotated);
 
 // As the graph has them. A power of two is put in the middle of the octave that is rounded up to
-// it: at its end, any first step would double it.
-Parameters initial_parameters(const Graph& annotated, const Trainable& what);
+// it: at its end, any first step would double it. Constants that recipes rounded become those of
+// `floats` (the same network before, by name), moved as little as keeps each in the cell of its
+// code: all is rounded to what the graph has, and some of it is near to being rounded otherwise.
+Parameters initial_parameters(const Graph& annotated, const Graph& floats, const Trainable& what);
 
 // `annotated` with these numbers in place of its own; biases are rounded as BiasGrid says.
 Graph with_parameters(Graph annotated, const Trainable& what, const Parameters& parameters);

@@ -34,6 +34,7 @@ Batch batch_of(const Lessons& lessons, std::span<const std::int64_t> images, std
   Batch batch{.count = static_cast<std::int64_t>(images.size()), .images = {}, .targets = {}};
   for (const std::int64_t i : images) {
     lessons.image(i, batch.images);
+    if (lessons.targets.empty()) continue;
     const auto begin = lessons.targets.begin() + i * classes;
     batch.targets.insert(batch.targets.end(), begin, begin + classes);
   }
@@ -55,6 +56,10 @@ class Loop {
  public:
   Loop(const Training& training, const Parameters& start)
       : training_(training), schedule_(training.schedule), steps_(steps_of(training)) {
+    const auto scales = std::max<std::int64_t>(1, std::ssize(training.what.scales));
+    settle_after_ = std::clamp<std::int64_t>(steps_ / 8, 1, schedule_.settle_after);
+    freeze_every_ = std::clamp<std::int64_t>(steps_ * 3 / 8 / scales, 1, schedule_.freeze_every);
+    for (const std::vector<float>& constant : start.weights) units_.push_back(rms(constant));
     std::error_code ignored;
     if (!training.checkpoint.empty() && std::filesystem::exists(training.checkpoint, ignored)) {
       state_ =
@@ -74,19 +79,32 @@ class Loop {
       const std::int64_t epoch = state_.step / batches;
       const std::vector<std::int64_t> order =
           order_of(training_.lessons.count, schedule_.seed, epoch);
-      for (std::int64_t b = state_.step % batches; b < batches; ++b) one_step(order, b);
+      for (std::int64_t b = state_.step % batches; b < batches; ++b) one_step(order, epoch, b);
     }
     return std::move(state_);
   }
 
  private:
-  void one_step(const std::vector<std::int64_t>& order, std::int64_t b) {
+  Batch lesson_of(std::span<const std::int64_t> images, std::int64_t epoch) const {
+    const std::int64_t classes = training_.network.classes();
+    Batch batch = batch_of(training_.lessons, images, classes);
+    const std::size_t size = batch.images.size() / images.size();
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      augment(std::span(batch.images).subspan(i * size, size), training_.network.input_shape(),
+              schedule_.augment, random_of(schedule_.seed, epoch, images[i]));
+    }
+    if (batch.targets.empty()) {
+      batch.targets = distributions(training_.teacher->logits({}, batch), classes);
+    }
+    return batch;
+  }
+
+  void one_step(const std::vector<std::int64_t>& order, std::int64_t epoch, std::int64_t b) {
     const std::int64_t size = std::min(schedule_.batch, training_.lessons.count);
     const auto images = std::span(order).subspan(static_cast<std::size_t>(b * size),
                                                  static_cast<std::size_t>(size));
-    const Step step = training_.network.step(
-        state_.now, batch_of(training_.lessons, images, training_.network.classes()),
-        schedule_.trained);
+    const Step step =
+        training_.network.step(state_.now, lesson_of(images, epoch), schedule_.trained);
     if (!std::isfinite(step.loss)) {
       fail(
           "step {}: the loss is not finite: expected lower rates (--weight-rate, "
@@ -113,13 +131,14 @@ class Loop {
 
   void move(const Parameters& gradients) {
     const std::int64_t step = state_.step;
-    const double weight_rate = schedule_.weight_rate.at(step);
+    const double weight_rate = cosine_rate(schedule_.weight_rate, step, steps_);
     for (std::size_t w = 0; w < state_.now.weights.size(); ++w) {
       adam(std::span(state_.now.weights[w]), std::span(gradients.weights[w]),
-           state_.weight_moments[w], step + 1, weight_rate);
+           state_.weight_moments[w], step + 1, weight_rate * units_[w]);
     }
     if (!schedule_.trained.steps) return;
-    const double step_rate = schedule_.step_rate.at(step);
+    const Decay decay{.rate = schedule_.threshold_rate, .factor = 0.5, .every = settle_after_};
+    const double step_rate = decay.at(step);
     for (std::size_t s = 0; s < state_.now.log2_steps.size(); ++s) {
       std::vector<double>& values = state_.now.log2_steps[s];
       if (!state_.freezing.frozen.empty() && state_.freezing.frozen[s] != 0) continue;
@@ -132,13 +151,13 @@ class Loop {
   }
 
   void freeze(std::int64_t step) {
-    if (step < schedule_.freeze_from || step % schedule_.freeze_every != 0) return;
+    if (step < settle_after_ || step % freeze_every_ != 0) return;
     const auto next = next_to_freeze(state_.freezing, state_.now.log2_steps);
     if (next) state_.freezing.frozen[*next] = 1;
   }
 
   void look() {
-    Look look = look_at(training_, state_.now, state_.step);
+    Look look = look_at(training_.network, training_.validation, state_.now, state_.step);
     look.training_loss = state_.loss_count > 0
                              ? state_.loss_sum / static_cast<double>(state_.loss_count)
                              : look.loss;
@@ -172,6 +191,8 @@ class Loop {
   const Training& training_;
   const Schedule& schedule_;
   const std::int64_t steps_;
+  std::int64_t settle_after_ = 1, freeze_every_ = 1;
+  std::vector<double> units_;  // of rates, per constant
   State state_;
   double recent_ = 0;
 };
@@ -182,9 +203,24 @@ std::int64_t steps_of(const Training& training) {
   return batches_of(training) * training.schedule.epochs;
 }
 
-Look look_at(const Training& training, const Parameters& parameters, std::int64_t step) {
-  const Lessons& images = training.validation;
-  const std::int64_t classes = training.network.classes();
+std::vector<float> distributions(const std::vector<float>& scores, std::int64_t classes) {
+  const auto row = static_cast<std::size_t>(classes);
+  std::vector<float> result(scores.size());
+  for (std::size_t begin = 0; begin < scores.size(); begin += row) {
+    const auto one = std::span(scores).subspan(begin, row);
+    const double top = static_cast<double>(*std::ranges::max_element(one));
+    double sum = 0;
+    for (const float score : one) sum += math::exp(static_cast<double>(score) - top);
+    for (std::size_t c = 0; c < row; ++c) {
+      result[begin + c] = static_cast<float>(math::exp(static_cast<double>(one[c]) - top) / sum);
+    }
+  }
+  return result;
+}
+
+Look look_at(const TorchNetwork& network, const Lessons& images, const Parameters& parameters,
+             std::int64_t step) {
+  const std::int64_t classes = network.classes();
   Look look{.step = step};
   std::int64_t right = 0;
   for (std::int64_t begin = 0; begin < images.count; begin += kLookBatch) {
@@ -192,7 +228,7 @@ Look look_at(const Training& training, const Parameters& parameters, std::int64_
         static_cast<std::size_t>(std::min(kLookBatch, images.count - begin)));
     std::iota(chosen.begin(), chosen.end(), begin);
     const Batch batch = batch_of(images, chosen, classes);
-    const std::vector<float> logits = training.network.logits(parameters, batch);
+    const std::vector<float> logits = network.logits(parameters, batch);
     for (std::size_t i = 0; i < chosen.size(); ++i) {
       const auto row = static_cast<std::size_t>(classes);
       const auto scores = std::span(logits).subspan(i * row, row);
@@ -208,6 +244,7 @@ Look look_at(const Training& training, const Parameters& parameters, std::int64_
 
 State train(const Training& training, const Parameters& start) {
   CHECK(training.lessons.count > 0 && training.validation.count > 0, "nothing to train with");
+  CHECK(training.teacher != nullptr || !training.lessons.targets.empty(), "nothing to learn");
   return Loop(training, start).run();
 }
 

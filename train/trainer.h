@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/samples.h"
+#include "train/augment.h"
 #include "train/checkpoint.h"
 #include "train/torch_network.h"
 
@@ -19,17 +20,24 @@ namespace workbench::train {
 struct Lessons {
   std::int64_t count = 0;
   std::function<void(std::int64_t, std::vector<float>& append_to)> image;
-  std::vector<float> targets;        // [count, classes]: distributions
+  std::vector<float> targets;        // [count, classes]: distributions; empty: the teacher's
   std::vector<std::int64_t> labels;  // of validation images: what counts as right
 };
 
 struct Schedule {
   Trained trained;
-  std::int64_t epochs = 5, batch = 24;  // as published
+  std::int64_t epochs = 10, batch = 64;
   std::uint64_t seed = 1;
-  Decay weight_rate, step_rate;
+  Augment augment = Augment::None;
+  // Adam's, of constants: in units of the root mean square that each had. A folded batch norm
+  // leaves constants of one network hundreds of times apart; no one rate fits them.
+  double weight_rate = 1e-3;
+  double threshold_rate = 1e-2;  // Adam's, of log2
   std::int64_t look_every = 1000, checkpoint_every = 200;
-  std::int64_t freeze_from = 1000, freeze_every = 50;
+  // After every `settle_after` steps the rate of thresholds is halved; behind the first, one of
+  // them is frozen every `freeze_every`. Both are less where training is so short that otherwise
+  // they would not come to rest in its first half.
+  std::int64_t settle_after = 1000, freeze_every = 50;
 };
 
 // Where training is, for the one who waits.
@@ -41,6 +49,7 @@ struct Report {
 
 struct Training {
   const TorchNetwork& network;
+  const TorchNetwork* teacher = nullptr;  // says the targets of lessons that have none
   const Trainable& what;
   const Lessons& lessons;
   const Lessons& validation;
@@ -50,11 +59,15 @@ struct Training {
   std::function<void(const Report&)> report;
 };
 
+// Softmax of [count, classes].
+std::vector<float> distributions(const std::vector<float>& scores, std::int64_t classes);
+
 // Of how many steps: whole batches alone, at least one an epoch.
 std::int64_t steps_of(const Training& training);
 
 // Mean cross-entropy and share of images whose best class is the label.
-Look look_at(const Training& training, const Parameters& parameters, std::int64_t step);
+Look look_at(const TorchNetwork& network, const Lessons& images, const Parameters& parameters,
+             std::int64_t step = 0);
 
 // From `start`, or from the checkpoint where there is one. The same bits whether it was interrupted
 // or not. State::best is the best look's; of equal ones the first, `start` among them. Throws Error

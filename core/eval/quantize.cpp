@@ -3,54 +3,13 @@
 // of arithmetic over elements of one step, which become vector code.
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/eval/kernels.h"
+#include "core/rounding.h"
 
 namespace workbench::eval {
 
 namespace {
-
-// std::floor by way of the one rounding that g++ 12 turns into vector code; exact.
-double floor_of(double v) {
-  const double nearest = std::nearbyint(v);
-  return nearest > v ? nearest - 1 : nearest;
-}
-
-template <Rounding kRounding>
-double rounded(double v) {
-  if constexpr (kRounding == Rounding::HalfEven) return std::nearbyint(v);
-  if constexpr (kRounding == Rounding::Floor) return floor_of(v);
-  if constexpr (kRounding == Rounding::TowardZero) return std::copysign(floor_of(std::fabs(v)), v);
-  // The differences below are exact.
-  if constexpr (kRounding == Rounding::HalfUp) {
-    const double floor = floor_of(v);
-    return v - floor < 0.5 ? floor : floor + 1;
-  }
-  if constexpr (kRounding == Rounding::HalfAwayFromZero) {
-    const double magnitude = std::fabs(v);
-    const double floor = floor_of(magnitude);
-    return std::copysign(magnitude - floor < 0.5 ? floor : floor + 1, v);
-  }
-}
-
-// Calls f(std::integral_constant<Rounding, ...>{}).
-template <typename F>
-void with_rounding(Rounding rounding, F&& f) {
-  switch (rounding) {
-    case Rounding::HalfUp:
-      return f(std::integral_constant<Rounding, Rounding::HalfUp>{});
-    case Rounding::HalfEven:
-      return f(std::integral_constant<Rounding, Rounding::HalfEven>{});
-    case Rounding::HalfAwayFromZero:
-      return f(std::integral_constant<Rounding, Rounding::HalfAwayFromZero>{});
-    case Rounding::Floor:
-      return f(std::integral_constant<Rounding, Rounding::Floor>{});
-    case Rounding::TowardZero:
-      return f(std::integral_constant<Rounding, Rounding::TowardZero>{});
-  }
-  CHECK(false, "rounding {}", static_cast<int>(rounding));
-}
 
 // Which step and zero point an element has.
 struct Steps {
@@ -92,11 +51,10 @@ void quantize_run(const float* from, T* to, std::int64_t count, const Range& ran
   using Wide = std::conditional_t<(sizeof(T) < 4), std::int32_t, T>;
   const Range r = range;
   for (std::int64_t i = 0; i < count; ++i) {
-    const double code = rounded<kRounding>(static_cast<double>(from[i]) / r.step) + r.zero;
-    const double below = code < r.high ? code : r.high;
-    // NaN, which compares false, becomes low
-    const double clamped = code >= r.low ? below : r.low;
-    to[i] = static_cast<T>(static_cast<Wide>(clamped));
+    const double near =
+        cut_beyond(static_cast<double>(from[i]) / r.step, r.low - r.zero, r.high - r.zero);
+    const double code = rounded<kRounding>(near) + r.zero;
+    to[i] = static_cast<T>(static_cast<Wide>(std::min(std::max(code, r.low), r.high)));
   }
 }
 

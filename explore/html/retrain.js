@@ -1,12 +1,14 @@
 // The page of `workbench retrain --html`: its data are those of --json (docs/retrain.md): {network,
-// scheme, target, loss, labelled, images, steps, batch, float, not_trained, best, looks: [{step,
-// training_loss, loss, top1}], scales: [{name, weights, power_of_two, per_channel, frozen}], path:
+// scheme, target, loss, images, held_out, steps, batch, validation: {images, labelled, float,
+// not_trained, best}, test: the same or none, looks: [{step, training_loss, loss, top1}], scales: [{name, weights, power_of_two, per_channel, frozen}], path:
 // [{step, log2_thresholds}]}.
 "use strict";
 (() => {
   const { data, main, element, section, format, chart, table, tile } = page;
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
-  const score = data.labelled ? "top-1" : "agreement with the float network";
+  const { validation, test } = data;
+  const scoreOf = (scores) => scores.labelled ? "top-1" : "agreement with the float network";
+  const score = scoreOf(validation);
   const looks = data.looks, path = data.path;
   const lastStep = Math.max(1, data.steps);
 
@@ -16,9 +18,12 @@
       `loss ${data.loss}: ${format.count(data.images, "image")}, ` +
       `${format.count(data.steps, "step")} of ${data.batch}`));
   section("totals", "Totals", element("div", { class: "tiles" },
-    tile("float", `${score}, float`, percent(data.float.top1), ""),
-    tile("before", "not trained", percent(data.not_trained.top1), ""),
-    tile("best", "best", percent(data.best.top1), `step ${data.best.step}`),
+    tile("float", `${score}, float`, percent(validation.float.top1), ""),
+    tile("before", "not trained", percent(validation.not_trained.top1), ""),
+    tile("best", "best", percent(validation.best.top1), `step ${validation.best.step}`),
+    ...(test ? [tile("test", `trained, ${scoreOf(test)} of the test images`,
+      percent(test.best.top1), `float ${percent(test.float.top1)}, not trained ` +
+        percent(test.not_trained.top1))] : []),
     tile("golden", "codes that differ from golden's", format.thousands(data.differing_codes),
          `of ${format.thousands(data.compared_codes)}`)));
 
@@ -72,8 +77,8 @@
   section("accuracy", "Accuracy", scorePlace);
   chart(scorePlace, linesSpec(scores, { title: score, height: 240, format: ".1%",
     colours: { [score]: "var(--second)" },
-    rules: [{ name: "float", value: data.float.top1 },
-            { name: "not trained", value: data.not_trained.top1 }] }));
+    rules: [{ name: "float", value: validation.float.top1 },
+            { name: "not trained", value: validation.not_trained.top1 }] }));
 
   const scales = data.scales.map((scale, index) => ({ ...scale, index,
     kind: scale.weights ? "weights" : "activations",

@@ -21,7 +21,8 @@ NOT_RUN = ["scripts/test"]
 # store_test.py runs the one, the other needs npm packages.
 OTHER_PAGES = ["docs/store.md", "docs/oracle.md"]
 # Pages whose commands call a program that a machine may be without.
-NEEDS = {"docs/tutorials/profile-a-kernel.md": "riscv64-unknown-elf-gcc"}
+NEEDS = {"docs/tutorials/low-bits.md": "workbench-retrain",
+         "docs/tutorials/profile-a-kernel.md": "riscv64-unknown-elf-gcc"}
 
 os.environ["PATH"] = f"{Path(WORKBENCH).parent}:/usr/bin:{os.environ['PATH']}"
 

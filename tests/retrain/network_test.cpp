@@ -2,6 +2,7 @@
 // and networks with codes in numbers that all are clipped.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -90,7 +91,7 @@ TEST(TorchNetwork, gradients_of_weights_are_finite_differences) {
   what.quantizers.clear();  // floats, with what is trained known
   what.biases.clear();
   const TorchNetwork network(graph, what, "cpu", 1);
-  const Parameters at = initial_parameters(graph, what);
+  const Parameters at = initial_parameters(graph, graph, what);
   ASSERT_EQ(at.weights.size(), 4U);
   const Step step = network.step(at, some_batch(), {true, false});
   expect_finite_differences(network, at, step.gradients.weights);
@@ -105,7 +106,7 @@ TEST(TorchNetwork, gradients_of_a_threshold_that_clips_all_are_finite_difference
   ASSERT_EQ(what.scales.size(), 1U);
   ASSERT_FALSE(what.scales[0].power_of_two);
   const TorchNetwork network(graph, what, "cpu", 1);
-  Parameters at = initial_parameters(graph, what);
+  Parameters at = initial_parameters(graph, graph, what);
   const Step step = network.step(at, some_batch(), {false, true});
   constexpr double kDelta = 0.05;
   Parameters more = at, less = at;
@@ -114,6 +115,30 @@ TEST(TorchNetwork, gradients_of_a_threshold_that_clips_all_are_finite_difference
   const double difference = (loss_of(network, more) - loss_of(network, less)) / (2 * kDelta);
   EXPECT_NEAR(step.gradients.log2_steps[0][0], difference, 0.02 * std::abs(difference));
   EXPECT_NE(difference, 0);
+}
+
+// Weights of the linear layer in codes of 3 bits and step 0.5: -3 to 3. What a recipe made 1 of
+// 0.8 is at 0.8 (the cell of 1 is 0.75 to 1.25); of 0.3 and 2.9 at 0.9 of the way to the cell's
+// edge, 0.775 and, of the last cell, 1.725.
+TEST(Trainable, training_starts_in_the_cells_that_the_recipe_chose) {
+  Graph floats = small_network();
+  const ValueId weights = values_by_name(floats).at("v");
+  Graph annotated = floats;
+  quantize_value(annotated, weights, 3, 0.5);
+  const auto set = [&](Graph& graph, std::vector<float> first) {
+    auto values = graph.value(weights).constant->mutable_values<float>();
+    std::ranges::copy(first, values.begin());
+  };
+  set(annotated, {1, 1, 1.5F, 0});
+  set(floats, {0.8F, 0.3F, 2.9F, 0.1F});
+  const Trainable what = trainable(annotated);
+  const Parameters start = initial_parameters(annotated, floats, what);
+  const auto place = std::ranges::find(what.weights, weights, &Weight::value);
+  ASSERT_NE(place, what.weights.end());
+  const std::vector<float>& found =
+      start.weights[static_cast<std::size_t>(place - what.weights.begin())];
+  const std::vector<float> expected{0.8F, 0.775F, 1.725F, 0.1F};
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-6F) << i;
 }
 
 TEST(TorchNetwork, results_are_those_of_any_batch) {

@@ -1,10 +1,22 @@
 // Optimisers, freezing and checkpoints, by hand; whole trainings of small networks.
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <csignal>
+#include <ctime>
 #include <filesystem>
+#include <map>
+#include <numeric>
 #include <random>
+#include <set>
 
+#include "compiler/quantize/graph_digest.h"
+#include "compiler/quantize/weighted_layers.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "data/arrays.h"
@@ -19,6 +31,38 @@ TEST(Optimizer, rates_decay_in_whole_steps) {
   EXPECT_EQ(decay.at(99), 8);
   EXPECT_EQ(decay.at(100), 4);
   EXPECT_EQ(decay.at(350), 1);
+}
+
+TEST(Optimizer, half_a_cosine_ends_at_nothing) {
+  EXPECT_EQ(cosine_rate(8, 0, 100), 8);
+  EXPECT_NEAR(cosine_rate(8, 50, 100), 4, 1e-12);
+  EXPECT_NEAR(cosine_rate(8, 100, 100), 0, 1e-12);
+  EXPECT_NEAR(rms(std::vector<float>{3, -4, 0, 0}), 2.5, 1e-12);
+}
+
+// One row of 16 columns, which shifts by -2 to 2 and repeats its edge; of height 1, it stays on it.
+TEST(Augment, shifts_and_mirrors) {
+  const Shape shape{1, 1, 1, 16};
+  std::vector<float> row(16);
+  std::iota(row.begin(), row.end(), 0.0F);
+  std::set<std::vector<float>> shifted, mirrored;
+  for (std::int64_t i = 0; i < 200; ++i) {
+    std::vector<float> one = row, other = row;
+    augment(one, shape, Augment::Shift, random_of(1, 0, i));
+    augment(other, shape, Augment::ShiftFlip, random_of(1, 0, i));
+    shifted.insert(one);
+    mirrored.insert(other);
+  }
+  EXPECT_EQ(shifted.size(), 5U);
+  EXPECT_EQ(mirrored.size(), 10U);
+  std::vector<float> right(16);  // by 2
+  for (std::size_t x = 2; x < 16; ++x) right[x] = static_cast<float>(x - 2);
+  EXPECT_TRUE(shifted.contains(right));
+  std::ranges::reverse(right);
+  EXPECT_TRUE(mirrored.contains(right));
+  std::vector<float> same = row;
+  augment(same, shape, Augment::None, 1);
+  EXPECT_EQ(same, row);
 }
 
 // With the bias of both moments corrected, the first step of Adam is the rate against the sign.
@@ -117,16 +161,16 @@ class Retraining : public testing::Test {
     request.network.scheme = scheme;
     request.network.target = target;
     request.lessons.path = images({1, 3, 32, 32}, 1);
-    request.validation.path = images({1, 3, 32, 32}, 2);
+    request.validation = {.path = images({1, 3, 32, 32}, 2)};
     request.schedule = {.trained = {},
                         .epochs = 2,
                         .batch = 8,
                         .seed = 3,
-                        .weight_rate = {1e-3, 0.94, 1000},
-                        .step_rate = {5e-2, 0.5, 1000},
+                        .weight_rate = 1e-2,
+                        .threshold_rate = 5e-2,
                         .look_every = 2,
                         .checkpoint_every = 1,
-                        .freeze_from = 2,
+                        .settle_after = 4,
                         .freeze_every = 1};
     request.threads = 1;
     return request;
@@ -193,6 +237,118 @@ TEST_F(Retraining, goes_on_from_the_checkpoint_as_if_it_had_not_been_interrupted
   EXPECT_THROW(retrain(other, {}), Error);
 }
 
+// A child process is killed by SIGKILL, which it cannot answer, at whatever it is doing behind its
+// n-th report: a step, a look, half of a checkpoint. Whatever is left, the next one goes on.
+TEST_F(Retraining, killed_at_any_moment_it_ends_with_the_same_bytes) {
+  RetrainRequest asked = request("zoo:tiny_residual", "graffitist-int4", "xdnn");
+  asked.schedule.epochs = 4;
+  asked.checkpoint = folder_.file("checkpoint");
+  std::mt19937 random(11);
+  for (int life = 0; life < 6; ++life) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(pipe(ends.data()), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      const auto tell = [&](const std::string& stage, double) {
+        if (stage.starts_with("step ") && write(ends[1], "s", 1) != 1) _exit(1);
+      };
+      retrain(asked, tell);
+      _exit(0);
+    }
+    ASSERT_GT(child, 0);
+    close(ends[1]);
+    char report = 0;
+    for (auto n = 1 + random() % 3; n > 0 && read(ends[0], &report, 1) == 1; --n) {
+    }
+    // A random part of about a step, or the next report if that is sooner.
+    const timespec part{.tv_sec = 0, .tv_nsec = static_cast<long>(random() % 10'000'000)};
+    pollfd next{.fd = ends[0], .events = POLLIN, .revents = 0};
+    ASSERT_GE(ppoll(&next, 1, &part, nullptr), 0);
+    ASSERT_EQ(kill(child, SIGKILL), 0);
+    ASSERT_EQ(waitpid(child, nullptr, 0), child);
+    close(ends[0]);
+  }
+  EXPECT_TRUE(std::filesystem::exists(asked.checkpoint));
+  const Retrained resumed = retrain(asked, {});
+  asked.checkpoint.clear();
+  const Retrained expected = retrain(asked, {});
+  EXPECT_EQ(resumed.state, expected.state);
+  EXPECT_EQ(to_json(resumed), to_json(expected));
+  EXPECT_EQ(graph_digest(resumed.network.integers), graph_digest(expected.network.integers));
+}
+
+// Without validation images, those that choose are not trained with; test images choose nothing.
+TEST_F(Retraining, holds_out_a_tenth_of_the_images_to_choose_by) {
+  RetrainRequest asked = request("zoo:tiny_cnn", "per-tensor-pow2", "xdnn");
+  asked.validation.reset();
+  const Retrained plain = retrain(asked, {});
+  EXPECT_TRUE(plain.held_out);
+  EXPECT_EQ(plain.validation.images, 2);
+  EXPECT_EQ(plain.images, 22);
+  asked.test = {.path = images({1, 3, 32, 32}, 5)};
+  const Retrained tested = retrain(asked, {});
+  EXPECT_EQ(tested.state, plain.state);
+  ASSERT_TRUE(tested.test);
+  EXPECT_EQ(tested.test->images, static_cast<std::int64_t>(kImages));
+  EXPECT_EQ(tested.test->floats.top1, 1);  // without labels: agreement with itself
+}
+
+// What is looked at first is what `quantize` writes: its integers, layer by layer.
+TEST_F(Retraining, begins_with_the_integers_of_the_scheme) {
+  RetrainRequest asked = request("zoo:tiny_residual", "per-channel-pow2", "xdnn");
+  asked.schedule.weight_rate = asked.schedule.threshold_rate = 0;
+  const Retrained done = retrain(asked, {});
+  EXPECT_FALSE(done.improved);
+  const Graph& annotated = done.network.annotated;
+  const ImageSet calibration =
+      open_calibration(asked.network,
+                       {.path = asked.lessons.path,
+                        .selection = {.size = 32, .seed = 1, .indices = {}, .at_most = true}},
+                       {}, {});
+  const Quantized plain = quantize_network(asked.network, calibration.samples);
+  for (std::size_t id = 0; id < plain.annotated.values.size(); ++id) {
+    const Value& before = plain.annotated.values[id];
+    const Value& after = annotated.values[id];
+    EXPECT_EQ(before.quantization, after.quantization) << before.name;
+  }
+  const auto weights = [](const Graph& integers) {
+    std::map<std::string, std::vector<std::int8_t>> found;
+    for (const Value& value : integers.values) {
+      if (!value.constant || value.type != ElementType::Int8) continue;
+      const auto codes = value.constant->values<std::int8_t>();
+      found[value.name].assign(codes.begin(), codes.end());
+    }
+    return found;
+  };
+  EXPECT_FALSE(weights(plain.integers).empty());
+  EXPECT_EQ(weights(plain.integers), weights(done.network.integers));
+}
+
+// A file of widths, as `search-bits -o` writes them.
+TEST_F(Retraining, takes_widths_layer_by_layer_from_a_recipe_file) {
+  RetrainRequest asked = request("zoo:tiny_residual", "default", "pulp");
+  const ImageSet calibration =
+      open_calibration(asked.network, {.path = asked.lessons.path}, {}, {});
+  const Quantized plain = quantize_network(asked.network, calibration.samples);
+  const std::vector<WeightedLayer> layers = weighted_layers(plain.annotated);
+  ASSERT_GE(layers.size(), 2U);
+  const std::string name = plain.annotated.nodes[layers[1].node].name;
+  const std::filesystem::path recipe = folder_.file("widths.yaml");
+  write_file(recipe, fmt::format("scheme: per-channel-pow2\nlayers:\n  {}: {{weight-bits: 2, "
+                                 "activation-bits: 4}}\n",
+                                 name));
+  asked.network.scheme = recipe.string();
+  const Retrained done = retrain(asked, {});
+  const Graph& trained = done.network.annotated;
+  const Node& node = trained.nodes[weighted_layers(trained)[1].node];
+  ASSERT_EQ(node.name, name);
+  EXPECT_EQ(trained.value(node.inputs[1]).quantization->bits, 2);
+  EXPECT_EQ(trained.value(node.outputs[0]).quantization->bits, 4);
+  EXPECT_GT(done.compared_codes, 1000);
+  EXPECT_EQ(done.differing_codes, 0) << done.first_difference;
+  EXPECT_NE(done.state.path.front().log2_thresholds, done.state.path.back().log2_thresholds);
+}
+
 TEST_F(Retraining, modes_leave_the_rest_alone) {
   RetrainRequest asked = request("zoo:tiny_cnn", "per-tensor-pow2", "xdnn");
   asked.schedule.trained = {.weights = false, .steps = true};
@@ -208,7 +364,7 @@ TEST_F(Retraining, modes_leave_the_rest_alone) {
 
 TEST_F(Retraining, what_it_learns_it_keeps) {
   RetrainRequest asked = request("zoo:tiny_residual", "graffitist-int4", "xdnn");
-  asked.validation.path = asked.lessons.path;
+  asked.validation = asked.lessons;
   asked.schedule.epochs = 12;
   const Retrained done = retrain(asked, {});
   EXPECT_LT(done.state.looks.back().loss, done.state.looks.front().loss);
