@@ -353,7 +353,8 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
                   "train with that many, chosen by --shuffle-seed")
       ->check(positive());
   command.add_option("--validate-limit", options.validate_limit, "look at the first that many")
-      ->check(positive());
+      ->check(positive())
+      ->needs("--validate");
   command
       .add_option("--trains", options.mode, "what is trained: both (default), thresholds, weights")
       ->check(CLI::IsMember({"both", "thresholds", "weights"}));

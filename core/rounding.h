@@ -42,8 +42,8 @@ Real rounded(Real v) {
 // false, becomes the lower one.
 template <typename Real>
 Real cut_beyond(Real v, Real low, Real high) {
-  const Real below = v < high + 1 ? v : high + 1;
-  return below >= low - 1 ? below : low - 1;
+  const Real above = v > low - 1 ? v : low - 1;
+  return above < high + 1 ? above : high + 1;
 }
 
 // f(std::integral_constant<Rounding, ...>{})

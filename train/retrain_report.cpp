@@ -44,7 +44,7 @@ std::string to_text(const Retrained& r) {
                       r.batch, name_of(r.loss));
   text += scores_text(r.validation, r.held_out ? "held out of them" : "of --validate");
   if (r.test) text += scores_text(*r.test, "of --test, which chose nothing");
-  if (!r.improved) text += "kept         what was not trained: it is better\n";
+  if (!r.improved) text += "kept         what was not trained: no look was better\n";
   if (r.compared_codes > 0) {
     text += fmt::format(
         "golden       {} of {} codes of activations differ{}\n", r.differing_codes,
