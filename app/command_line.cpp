@@ -345,8 +345,8 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
   command.add_option("--train", options.train, "images to train with: a folder, a batch, .npz")
       ->required();
   command.add_option("--validate", options.validate,
-                     "images to look at, which choose the best (default: every tenth of --train, "
-                     "not trained with)");
+                     "images to look at, which choose the best (default: a tenth of --train, not "
+                     "trained with)");
   command.add_option("--test", options.test, "images to score at the end, which choose nothing");
   command
       .add_option("--train-limit", options.train_limit,
