@@ -157,22 +157,27 @@ namespace {
 
 std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
 
-// `base` with as many '_' appended as it takes to be the only one of its name.
-std::string unique(std::set<std::string>& names, std::string base) {
-  while (!names.insert(base).second) base += '_';
-  return base;
-}
-
 }  // namespace
+
+std::string UniqueNames::make(std::string base) {
+  constexpr int kMarks = 3;  // a constant that thousands of nodes share is numbered
+  for (int marks = 0; marks <= kMarks; ++marks, base += '_') {
+    if (names_.insert(base).second) return base;
+  }
+  std::int64_t& number = numbered_[base];
+  std::string name = base + std::to_string(++number);
+  while (!names_.insert(name).second) name = base + std::to_string(++number);
+  return name;
+}
 
 IntegerRewriter::IntegerRewriter(const Graph& annotated)
     : source_(annotated),
       real_(annotated.values.size(), kNoValue),
       code_(annotated.values.size(), kNoValue) {
   for (const Value& value : annotated.values) {
-    if (!value.constant) value_names_.insert(value.name);
+    if (!value.constant) value_names_.take(value.name);
   }
-  for (const Node& node : annotated.nodes) node_names_.insert(node.name);
+  for (const Node& node : annotated.nodes) node_names_.take(node.name);
 }
 
 Graph IntegerRewriter::run(const Roles& roles,
@@ -204,7 +209,7 @@ ValueId IntegerRewriter::code(ValueId id) {
   if (code_[at(id)] != kNoValue) return code_[at(id)];
   const std::string& name = source_.value(id).name;
   CHECK(real_[at(id)] != kNoValue, "value '{}' is read before it is written", name);
-  code_[at(id)] = add_codes(id, unique(value_names_, name + "_int8"), codes(id));
+  code_[at(id)] = add_codes(id, value_names_.make(name + "_int8"), codes(id));
   graph_.value(code_[at(id)]).quantization->rounding = codes(id).rounding;
   convert(Quantize{}, name + "_quantize", real_[at(id)], code_[at(id)]);
   return code_[at(id)];
@@ -213,13 +218,13 @@ ValueId IntegerRewriter::code(ValueId id) {
 ValueId IntegerRewriter::result(ValueId id, const Quantization& codes) {
   const std::string& name = source_.value(id).name;
   const bool keeps_name = !is_output(id);  // else the real form does
-  code_[at(id)] = add_codes(id, keeps_name ? name : unique(value_names_, name + "_int8"), codes);
+  code_[at(id)] = add_codes(id, keeps_name ? name : value_names_.make(name + "_int8"), codes);
   return code_[at(id)];
 }
 
 ValueId IntegerRewriter::constant(ValueId id, Tensor tensor, std::optional<Quantization> codes) {
   const ValueId made =
-      graph_.add_constant(unique(value_names_, source_.value(id).name), std::move(tensor));
+      graph_.add_constant(value_names_.make(source_.value(id).name), std::move(tensor));
   graph_.value(made).quantization = std::move(codes);
   return made;
 }
@@ -227,7 +232,7 @@ ValueId IntegerRewriter::constant(ValueId id, Tensor tensor, std::optional<Quant
 ValueId IntegerRewriter::rescaled(ValueId id, const Quantization& codes, AffineRequantize how) {
   const ValueId own = code(id);
   const std::string& name = source_.value(id).name;
-  const ValueId other = add_codes(id, unique(value_names_, name + "_rescaled"), codes);
+  const ValueId other = add_codes(id, value_names_.make(name + "_rescaled"), codes);
   convert(Identity{}, name + "_rescale", own, other).affine = std::move(how);
   return other;
 }
@@ -245,12 +250,12 @@ ValueId IntegerRewriter::real(ValueId id) {
   const Value& original = source_.value(id);
   if (original.constant) {
     const ValueId copy = copy_real(id);
-    graph_.value(copy).name = unique(value_names_, original.name);
+    graph_.value(copy).name = value_names_.make(original.name);
     return copy;
   }
   CHECK(code_[at(id)] != kNoValue, "value '{}' is read before it is written", original.name);
   Value value{.name = original.name, .shape = original.shape};
-  if (!is_output(id)) value.name = unique(value_names_, original.name + "_float");
+  if (!is_output(id)) value.name = value_names_.make(original.name + "_float");
   real_[at(id)] = graph_.add_value(std::move(value));
   convert(Dequantize{}, original.name + "_dequantize", code_[at(id)], real_[at(id)]);
   return real_[at(id)];
@@ -273,7 +278,7 @@ ValueId IntegerRewriter::add_codes(ValueId id, std::string name, const Quantizat
 }
 
 Node& IntegerRewriter::convert(Op op, std::string name, ValueId from, ValueId to) {
-  graph_.nodes.push_back({.name = unique(node_names_, std::move(name)),
+  graph_.nodes.push_back({.name = node_names_.make(std::move(name)),
                           .op = std::move(op),
                           .inputs = {from},
                           .outputs = {to}});

@@ -1,7 +1,9 @@
 // Which nodes become integer nodes, and the part each plays in the number system.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -61,6 +63,18 @@ Activation integer_activation(const Activation& activation);
 // and keeps the name, the other is made once, on demand, by a Dequantize or a Quantize, and is
 // called NAME_float or NAME_int8. Nodes without a role stay float.
 
+// Names that are each there once.
+class UniqueNames {
+ public:
+  void take(const std::string& name) { names_.insert(name); }
+  // `base`, with '_' appended up to three times, or numbered beyond, until it is the only one.
+  std::string make(std::string base);
+
+ private:
+  std::set<std::string> names_;
+  std::map<std::string, std::int64_t> numbered_;  // by base: the last number
+};
+
 class IntegerRewriter {
  public:
   // Keeps a reference to `annotated`.
@@ -94,7 +108,7 @@ class IntegerRewriter {
 
   const Graph& source_;
   std::vector<ValueId> real_, code_;  // by source id: its forms in graph_, or kNoValue
-  std::set<std::string> value_names_, node_names_;
+  UniqueNames value_names_, node_names_;
   Graph graph_;
 };
 

@@ -133,14 +133,37 @@ std::vector<GroupBlock> split_groups(const GroupedShape& shape, const Machine& m
 
 namespace {
 
-bool holds_one_whole_map(const Lowered& lowered, int volume) {
-  int maps = 0;
-  for (const Map& map : lowered.maps) {
-    if (map.volume != volume) continue;
-    if (!map.whole) return false;
-    ++maps;
+// Per volume the maps that are, or are a part of it.
+std::vector<std::vector<std::size_t>> maps_of_volumes(const Lowered& lowered) {
+  std::vector<std::vector<std::size_t>> maps(lowered.volumes.size());
+  for (std::size_t m = 0; m < lowered.maps.size(); ++m) {
+    const int volume = lowered.maps[m].volume;
+    if (volume >= 0) maps[static_cast<std::size_t>(volume)].push_back(m);
   }
-  return maps == 1;
+  return maps;
+}
+
+bool all_whole(const Lowered& lowered, const std::vector<std::size_t>& maps) {
+  return std::ranges::all_of(maps, [&](std::size_t m) { return lowered.maps[m].whole; });
+}
+
+bool one_whole(const Lowered& lowered, const std::vector<std::size_t>& maps) {
+  return maps.size() == 1 && all_whole(lowered, maps);
+}
+
+// Per volume the ops that read or write it, each once, in their order.
+std::vector<std::vector<const LoweredOp*>> ops_of_volumes(const Lowered& lowered) {
+  std::vector<std::vector<const LoweredOp*>> ops(lowered.volumes.size());
+  for (const LoweredOp& op : lowered.ops) {
+    std::vector<int> touched = volumes_read(lowered, op);
+    touched.push_back(volume_written(lowered, op));
+    for (const int volume : touched) {
+      if (volume < 0) continue;
+      auto& of = ops[static_cast<std::size_t>(volume)];
+      if (of.empty() || of.back() != &op) of.push_back(&op);
+    }
+  }
+  return ops;
 }
 
 // Kernel height and width of a convolution op.
@@ -154,8 +177,10 @@ std::pair<std::int64_t, std::int64_t> kernel(const Lowered& lowered, const Lower
 // One volume and the ops that decide about its layout.
 class VolumeLayout {
  public:
-  VolumeLayout(Lowered& lowered, int volume, const Machine& machine)
-      : lowered_(lowered), volume_(volume), machine_(machine) {}
+  // `ops`: those that read or write it.
+  VolumeLayout(Lowered& lowered, int volume, const std::vector<const LoweredOp*>& ops,
+               const Machine& machine)
+      : lowered_(lowered), volume_(volume), ops_(ops), machine_(machine) {}
 
   ChannelLayout run(SharedLayout shared) {
     if (!may_be_copied()) return plain();
@@ -172,12 +197,12 @@ class VolumeLayout {
 
   // Only convolutions read it, and whole words are written. Finds the readers.
   bool may_be_copied() {
-    for (const LoweredOp& op : lowered_.ops) {
-      if (volume_written(lowered_, op) == volume_ && writes_a_part(op)) return false;
-      const auto read = volumes_read(lowered_, op);
+    for (const LoweredOp* op : ops_) {
+      if (volume_written(lowered_, *op) == volume_ && writes_a_part(*op)) return false;
+      const auto read = volumes_read(lowered_, *op);
       if (std::find(read.begin(), read.end(), volume_) == read.end()) continue;
-      if (op.kind != LoweredKind::Conv || op.blocked) return false;
-      readers_.push_back(&op);
+      if (op->kind != LoweredKind::Conv || op->blocked) return false;
+      readers_.push_back(op);
     }
     return !readers_.empty();
   }
@@ -209,15 +234,17 @@ class VolumeLayout {
   std::optional<Cycles> time_with(const ChannelLayout& layout) {
     const ChannelLayout before = std::exchange(volume().layout, layout);
     std::optional<Cycles> total = Cycles{};
-    for (const LoweredOp& op : lowered_.ops) {
-      const bool brings = op.kind == LoweredKind::Gather && volume_written(lowered_, op) == volume_;
-      const bool reads = std::find(readers_.begin(), readers_.end(), &op) != readers_.end();
+    for (const LoweredOp* op : ops_) {
+      const bool brings =
+          op->kind == LoweredKind::Gather && volume_written(lowered_, *op) == volume_;
+      const auto read = volumes_read(lowered_, *op);
+      const bool reads = std::find(read.begin(), read.end(), volume_) != read.end();
       if (!brings && !reads) continue;
-      if (reads && !filters_fit(op, layout)) {
+      if (reads && !filters_fit(*op, layout)) {
         total.reset();
         break;
       }
-      *total += duration({.instruction = instruction_of(lowered_, op, machine_)}, machine_);
+      *total += duration({.instruction = instruction_of(lowered_, *op, machine_)}, machine_);
     }
     volume().layout = before;
     return total;
@@ -230,6 +257,7 @@ class VolumeLayout {
 
   Lowered& lowered_;
   int volume_;
+  const std::vector<const LoweredOp*>& ops_;
   const Machine& machine_;
   std::vector<const LoweredOp*> readers_;
 };
@@ -237,10 +265,12 @@ class VolumeLayout {
 }  // namespace
 
 void choose_layouts(Lowered& lowered, const Machine& machine, SharedLayout shared) {
+  const auto maps = maps_of_volumes(lowered);
+  const auto ops = ops_of_volumes(lowered);
   for (std::size_t v = 0; v < lowered.volumes.size(); ++v) {
-    const int volume = static_cast<int>(v);
-    if (!holds_one_whole_map(lowered, volume)) continue;
-    lowered.volumes[v].layout = VolumeLayout(lowered, volume, machine).run(shared);
+    if (!one_whole(lowered, maps[v])) continue;
+    lowered.volumes[v].layout =
+        VolumeLayout(lowered, static_cast<int>(v), ops[v], machine).run(shared);
   }
   for (LoweredOp& op : lowered.ops) {
     if (!op.source_in_ddr || op.slice == 0) continue;  // slice 0: use_slice0() chose
@@ -272,26 +302,25 @@ void choose_rates(Lowered& lowered, const Machine& machine, bool all) {
 }
 
 void reuse_operands(Lowered& lowered) {
-  const auto read_after = [&](int volume, std::size_t position) {
-    for (std::size_t i = position + 1; i < lowered.ops.size(); ++i) {
-      const auto read = volumes_read(lowered, lowered.ops[i]);
-      if (std::find(read.begin(), read.end(), volume) != read.end()) return true;
+  const auto at = [](int volume) { return static_cast<std::size_t>(volume); };
+  auto maps = maps_of_volumes(lowered);
+  std::vector<std::size_t> last_read(lowered.volumes.size(), 0);
+  for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
+    for (const int volume : volumes_read(lowered, lowered.ops[i])) {
+      if (volume >= 0) last_read[at(volume)] = i;
     }
-    return false;
-  };
+  }
   for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
     const LoweredOp& op = lowered.ops[i];
     if (op.kind != LoweredKind::Eltwise) continue;
     const int result = volume_written(lowered, op);
-    const bool free_result = holds_one_whole_map(lowered, result) &&
-                             !lowered.volumes[static_cast<std::size_t>(result)].layout.replicated();
+    const bool free_result = result >= 0 && one_whole(lowered, maps[at(result)]) &&
+                             !lowered.volumes[at(result)].layout.replicated();
     const std::vector<int> operands = volumes_read(lowered, op);
     int reused = -1;
     for (const int volume : operands) {
-      const bool whole =
-          std::none_of(lowered.maps.begin(), lowered.maps.end(),
-                       [&](const Map& map) { return map.volume == volume && !map.whole; });
-      if (reused < 0 && free_result && whole && !read_after(volume, i)) reused = volume;
+      const bool whole = all_whole(lowered, maps[at(volume)]);
+      if (reused < 0 && free_result && whole && last_read[at(volume)] <= i) reused = volume;
     }
     // The other operand goes to the far end of the memory, where both can be read at once.
     for (const int volume : operands) {
@@ -300,9 +329,12 @@ void reuse_operands(Lowered& lowered) {
       }
     }
     if (reused < 0) continue;
-    for (Map& map : lowered.maps) {
-      if (map.volume == result) map.volume = reused;
+    for (const std::size_t m : maps[at(result)]) {
+      lowered.maps[m].volume = reused;
+      maps[at(reused)].push_back(m);
     }
+    maps[at(result)].clear();
+    last_read[at(reused)] = std::max(last_read[at(reused)], last_read[at(result)]);
   }
 }
 

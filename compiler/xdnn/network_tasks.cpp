@@ -1,6 +1,8 @@
 #include "compiler/xdnn/network_tasks.h"
 
 #include <algorithm>
+#include <map>
+#include <numeric>
 #include <set>
 
 #include "compiler/xdnn/emit.h"
@@ -295,48 +297,78 @@ NetworkTasks network_tasks(const Graph& quantized, const Machine& machine, Group
   return network;
 }
 
-OrderProblem part_of(const OrderProblem& whole, const Region& region, const EngineClock& start) {
-  OrderProblem part{.serial = whole.serial,
-                    .issue_cycles = whole.issue_cycles,
-                    .queue_depth = whole.queue_depth,
-                    .start = start};
-  const std::vector<unsigned> units = result_units(whole.tasks);
-  std::vector<bool> before(whole.spaces.size(), false), behind = before, inside = before;
-  std::vector<int> renumbered(whole.spaces.size(), -1);
+NetworkParts::NetworkParts(const OrderProblem& whole)
+    : whole_(whole),
+      units_(result_units(whole.tasks)),
+      first_(whole.spaces.size(), kNever),
+      last_(whole.spaces.size(), kNever),
+      begun_(whole.tasks.size() + 1, 0),
+      ended_(whole.tasks.size() + 1, 0) {
   for (std::size_t t = 0; t < whole.tasks.size(); ++t) {
-    const int task = static_cast<int>(t);
     for (const auto* list : {&whole.tasks[t].reads, &whole.tasks[t].writes}) {
       for (const int space : *list) {
-        auto& where = task < region.begin ? before : task < region.end ? inside : behind;
-        where[static_cast<std::size_t>(space)] = true;
+        const auto s = static_cast<std::size_t>(space);
+        first_[s] = std::min(first_[s], static_cast<int>(t));
+        last_[s] = static_cast<int>(t);
       }
     }
   }
   for (std::size_t s = 0; s < whole.spaces.size(); ++s) {
-    Space space = whole.spaces[s];
-    space.before = space.before || before[s];
-    space.behind = space.behind || behind[s];
-    if (inside[s]) {
-      renumbered[s] = static_cast<int>(part.spaces.size());
-      part.spaces.push_back(space);
-    } else if (space.before && space.behind) {
-      part.resident_bytes += space.bytes;
+    const Space& space = whole.spaces[s];
+    const bool touched = first_[s] != kNever;
+    if (space.before) first_[s] = -1;
+    if (space.behind) last_[s] = kNever;
+    if (space.before && !space.behind && !touched) last_[s] = -1;
+    // of tasks from here on it is alive before, or behind no more
+    if (first_[s] != kNever) begun_[static_cast<std::size_t>(first_[s] + 1)] += space.bytes;
+    if (last_[s] != kNever) ended_[static_cast<std::size_t>(last_[s] + 1)] += space.bytes;
+  }
+  std::partial_sum(begun_.begin(), begun_.end(), begun_.begin());
+  std::partial_sum(ended_.begin(), ended_.end(), ended_.begin());
+}
+
+OrderProblem NetworkParts::part(const Region& region, const EngineClock& start) const {
+  OrderProblem part{.serial = whole_.serial,
+                    .issue_cycles = whole_.issue_cycles,
+                    .queue_depth = whole_.queue_depth,
+                    .start = start};
+  std::map<int, int> renumbered;  // in the order of the whole's
+  for (int t = region.begin; t < region.end; ++t) {
+    const Task& task = whole_.tasks[static_cast<std::size_t>(t)];
+    for (const auto* list : {&task.reads, &task.writes}) {
+      for (const int space : *list) renumbered.emplace(space, 0);
     }
   }
+  // What lives from before to behind, but for what the region itself touches.
+  const auto begin = static_cast<std::size_t>(region.begin);
+  part.resident_bytes = begun_[begin] - ended_[begin];
+  for (auto& [number, own] : renumbered) {
+    const auto s = static_cast<std::size_t>(number);
+    Space space = whole_.spaces[s];
+    space.before = first_[s] < region.begin;
+    space.behind = last_[s] >= region.end;
+    if (space.before) part.resident_bytes -= space.bytes;
+    own = static_cast<int>(part.spaces.size());
+    part.spaces.push_back(space);
+  }
   for (int t = region.begin; t < region.end; ++t) {
-    Task task = whole.tasks[static_cast<std::size_t>(t)];
+    Task task = whole_.tasks[static_cast<std::size_t>(t)];
     std::vector<int> after;
     for (const int operand : task.after) {
-      if (operand < region.begin) task.units_before |= units[static_cast<std::size_t>(operand)];
+      if (operand < region.begin) task.units_before |= units_[static_cast<std::size_t>(operand)];
       if (operand >= region.begin) after.push_back(operand - region.begin);
     }
     task.after = std::move(after);
     for (auto* list : {&task.reads, &task.writes}) {
-      for (int& space : *list) space = renumbered[static_cast<std::size_t>(space)];
+      for (int& space : *list) space = renumbered.at(space);
     }
     part.tasks.push_back(std::move(task));
   }
   return part;
+}
+
+OrderProblem part_of(const OrderProblem& whole, const Region& region, const EngineClock& start) {
+  return NetworkParts(whole).part(region, start);
 }
 
 std::vector<std::size_t> nodes_in(const NetworkTasks& network, const TaskOrder& order) {

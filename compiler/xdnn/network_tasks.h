@@ -4,6 +4,8 @@
 // stitched together.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -61,8 +63,26 @@ struct NetworkTasks {
 NetworkTasks network_tasks(const Graph& quantized, const Machine& machine,
                            Grouping grouping = Grouping::Nodes);
 
-// The sub-graph as a problem of its own, task 0 being region.begin. `whole` is one of the two of
-// its NetworkTasks.
+// A network's regions as problems of their own, in time that grows with the network and not with
+// the network for each region. `whole`, one of the two of NetworkTasks, is kept.
+class NetworkParts {
+ public:
+  explicit NetworkParts(const OrderProblem& whole);
+  // Task 0 is region.begin.
+  OrderProblem part(const Region& region, const EngineClock& start = {}) const;
+
+ private:
+  static constexpr int kNever = std::numeric_limits<int>::max();
+
+  const OrderProblem& whole_;
+  std::vector<unsigned> units_;
+  // Per space: the first and the last task that touches it; -1: before all, kNever: behind all.
+  std::vector<int> first_, last_;
+  std::vector<std::int64_t> begun_,
+      ended_;  // per task: bytes of spaces whose first, last is before
+};
+
+// One of them.
 OrderProblem part_of(const OrderProblem& whole, const Region& region,
                      const EngineClock& start = {});
 

@@ -23,8 +23,9 @@ CandidateOrder stitched(const char* name, const NetworkTasks& network, Goal goal
   CandidateOrder candidate{.name = name, .nodes = {}};
   TaskOrder order;
   EngineClock clock;
+  const NetworkParts parts(network.compiled);
   for (const Region& region : network.regions) {
-    const SearchResult best = best_order(part_of(network.compiled, region, clock), goal);
+    const SearchResult best = best_order(parts.part(region, clock), goal);
     for (const int task : best.order) order.push_back(region.begin + task);
     clock = best.score.clock;
     candidate.stopped = candidate.stopped || best.stopped;

@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 
+#include "compiler/xdnn/network_tasks.h"
 #include "compiler/xdnn/order_search.h"
 
 namespace workbench::xdnn {
@@ -225,6 +226,46 @@ TEST(ScheduleSearch, steps_grow_with_the_tasks_and_no_faster) {
         EXPECT_TRUE(!found.stopped || !found.exact);
         EXPECT_TRUE(found.stopped || !wide || tasks < 100);
       }
+    }
+  }
+}
+
+// Bytes that are alive all through tasks [begin, end) although none of them touches the space.
+std::int64_t resident_in(const OrderProblem& p, int begin, int end) {
+  std::int64_t bytes = 0;
+  for (std::size_t s = 0; s < p.spaces.size(); ++s) {
+    bool before = p.spaces[s].before, behind = p.spaces[s].behind, inside = false;
+    for (int t = 0; t < static_cast<int>(p.tasks.size()); ++t) {
+      const Task& task = p.tasks[static_cast<std::size_t>(t)];
+      const auto touches = [&](const std::vector<int>& list) {
+        return std::find(list.begin(), list.end(), static_cast<int>(s)) != list.end();
+      };
+      if (!touches(task.reads) && !touches(task.writes)) continue;
+      (t < begin ? before : t < end ? inside : behind) = true;
+    }
+    if (before && behind && !inside) bytes += p.spaces[s].bytes;
+  }
+  return bytes;
+}
+
+TEST(ScheduleSearch, parts_of_a_network_know_what_lives_around_them) {
+  std::mt19937_64 random(17);
+  for (int c = 0; c < kCases; ++c) {
+    OrderProblem p = random_problem(random, 12);
+    for (Space& space : p.spaces) {
+      space.before = space.before || random() % 6 == 0;
+      space.behind = space.behind || random() % 6 == 0;
+    }
+    p.spaces.push_back({.bytes = 7, .before = true});  // touched by no task
+    p.spaces.push_back({.bytes = 11, .before = true, .behind = true});
+    p.spaces.push_back({.bytes = 13, .behind = true});
+    const NetworkParts parts(p);
+    for (int begin = 0, end = 0; begin < 12; begin = end) {
+      end = std::min<int>(12, begin + 1 + static_cast<int>(below(random, 5)));
+      SCOPED_TRACE(fmt::format("case {}, tasks {} to {}", c, begin, end));
+      const OrderProblem part = parts.part({.name = "", .entry = "", .begin = begin, .end = end});
+      EXPECT_EQ(part.resident_bytes, resident_in(p, begin, end));
+      EXPECT_EQ(part.tasks.size(), static_cast<std::size_t>(end - begin));
     }
   }
 }
