@@ -6,7 +6,7 @@ target_link_libraries(fuzz PRIVATE workbench_options workbench::pipeline workben
                                    onnx onnx_proto SystemC::systemc)
 
 add_test(NAME fuzz
-  COMMAND ${DEBIAN_PYTHON3} scripts/fuzz --inputs 200 --build ${PROJECT_BINARY_DIR}
+  COMMAND ${DEBIAN_PYTHON3} scripts/fuzz --inputs 50 --build ${PROJECT_BINARY_DIR}
           --findings ${PROJECT_BINARY_DIR}/fuzz-findings
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-set_tests_properties(fuzz PROPERTIES LABELS e2e TIMEOUT 600)
+set_tests_properties(fuzz PROPERTIES LABELS e2e TIMEOUT 900)

@@ -108,6 +108,9 @@ void resolve_auto_pad(NodeReader& node, Window& window) {
 // The kernel of weights [a, b, kernel...].
 Integers weight_kernel(const NodeReader& node, std::size_t weights) {
   const Shape& w = node.shape(weights);
+  if (node.shape(0).size() < 2) {
+    node.refuse("input 0: expected rank 2 or more, found {}", to_string(node.shape(0)));
+  }
   if (w.size() != node.shape(0).size()) {
     node.refuse("input {} (weights): expected rank {}, found {}", weights, node.shape(0).size(),
                 to_string(w));

@@ -99,11 +99,11 @@ void store(const fs::path& file) {
   }
 }
 
-// The first cycles of a program for the cores.
+// The first cycles of a program for the cores: the kernel among the seeds ends within them.
 void executable(const fs::path& file) {
   const riscv::Elf program = riscv::parse_elf(read_file(file), file.string());
   const pulp::Machine machine = pulp::load_machine(find_machine_file("pulp_open"));
-  const riscv::ClusterOptions options{.max_cycles = 50'000, .tree = true};
+  const riscv::ClusterOptions options{.max_cycles = 400'000, .tree = true};
   riscv::Cluster cluster(program, machine, options);
   cluster.run();
   (void)riscv::profile_of(program, machine, cluster);

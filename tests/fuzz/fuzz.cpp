@@ -105,6 +105,7 @@ int fuzz(const Plan& plan, const fs::path& findings) {
   const auto end = std::chrono::steady_clock::now() + plan.time;
   int found = 0;
   while (shared.number < plan.inputs && std::chrono::steady_clock::now() < end) {
+    std::fflush(stdout);  // else each child has what is not yet written
     const pid_t process = fork();
     if (process < 0) fail("fork: no process");
     if (process == 0) child(plan, shared, std::min(plan.inputs, shared.number + kInputsOfProcess));
