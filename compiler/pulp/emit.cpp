@@ -55,6 +55,11 @@ LayerTiling layer_tiling(const LayerCode& code, std::int32_t index) {
   tiling.layer = index;
   tiling.kernel = to_string(code.tiling.kernel);
   tiling.cores = code.tiling.cores;
+  if (!code.layer.wide_norm.empty()) {
+    tiling.wide_norm =
+        fmt::format("{}: {}", call.norm_bits == 64 ? "64 bits" : "32 bits of clamped accumulators",
+                    code.layer.wide_norm);
+  }
   const auto input = [&](const Cut& cut) -> std::array<std::int64_t, 3> {
     const auto reach = [](std::int64_t out, std::int64_t stride, std::int64_t dilation,
                           std::int64_t kernel, std::int64_t in) {

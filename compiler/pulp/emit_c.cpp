@@ -250,6 +250,7 @@ class Application {
           "// {} tiles of {}x{}x{} (channels, rows, columns), {} slices, {} bytes of L1, {} of "
           "L2\n",
           t.l1_tiles, t.l1_out[0], t.l1_out[1], t.l1_out[2], t.l2_slices, t.l1_bytes, t.l2_bytes);
+      if (!t.wide_norm.empty()) text += fmt::format("// batch norm in {}\n", t.wide_norm);
     }
     return text;
   }

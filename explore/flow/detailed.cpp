@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/flow/application.h"
-#include "explore/flow/simulator.h"
+#include "explore/flow/pipeline.h"
 #include "explore/flow/tools.h"
 #include "sim/riscv/network.h"
 

@@ -9,7 +9,6 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "explore/flow/memory_need.h"
-#include "explore/flow/simulator.h"
 #include "sim/golden/golden.h"
 
 namespace workbench {

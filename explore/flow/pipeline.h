@@ -3,6 +3,7 @@
 // SimulatedNetwork, the result. What families do differently is a Target's.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "explore/flow/quantization.h"
@@ -66,5 +67,9 @@ struct RunRequest {
 // Simulates. result.wall is set. Throws Error when a machine that computes values is to do without.
 SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request = {},
                              const Progress& progress = {});
+// The same by another simulator than the target's own: another tier.
+using Simulator = std::function<Simulated(const Compiled&)>;
+SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request,
+                             const Simulator& simulator, const Progress& progress);
 
 }  // namespace workbench

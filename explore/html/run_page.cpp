@@ -45,18 +45,20 @@ std::string sizes(const std::array<std::int64_t, 3>& chw) {
 
 TilesTable tiles_of(const pulp::Program& program, const pulp::Machine& machine) {
   TilesTable table;
-  table.heads = {{"kernel", "code that computes the layer", false},
-                 {"cores", "that take part", true},
-                 {"L1 tile in", "channels × rows × columns of a full tile", false},
-                 {"L1 tile out", "channels × rows × columns of a full tile", false},
-                 {"tiles", "in all slices", true},
-                 {"buffers", "double: the next tile comes while one is computed", false},
-                 {"L1 bytes", "taken while the layer runs", true},
-                 {"of L1", "share of what programs may use", true},
-                 {"L2 slices", "1: the layer lies in L2 whole", true},
-                 {"L2 slice in", "channels × rows × columns", false},
-                 {"L2 slice out", "channels × rows × columns", false},
-                 {"L2 bytes", "live while the layer runs", true}};
+  table.heads = {
+      {"kernel", "code that computes the layer", false},
+      {"cores", "that take part", true},
+      {"L1 tile in", "channels × rows × columns of a full tile", false},
+      {"L1 tile out", "channels × rows × columns of a full tile", false},
+      {"tiles", "in all slices", true},
+      {"buffers", "double: the next tile comes while one is computed", false},
+      {"L1 bytes", "taken while the layer runs", true},
+      {"of L1", "share of what programs may use", true},
+      {"L2 slices", "1: the layer lies in L2 whole", true},
+      {"L2 slice in", "channels × rows × columns", false},
+      {"L2 slice out", "channels × rows × columns", false},
+      {"L2 bytes", "live while the layer runs", true},
+      {"batch norm", "where plain 32 bits may wrap: how it is computed, and why", false}};
   for (const pulp::LayerTiling& t : program.tilings) {
     const std::int64_t cores = t.cores == 0 ? machine.cluster.cores : t.cores;
     const double share =
@@ -66,7 +68,7 @@ TilesTable tiles_of(const pulp::Program& program, const pulp::Machine& machine) 
          {t.kernel, std::to_string(cores), sizes(t.l1_in), sizes(t.l1_out),
           std::to_string(t.l1_tiles), t.double_buffered ? "double" : "single",
           std::to_string(t.l1_bytes), fmt::format("{:.1f} %", share), std::to_string(t.l2_slices),
-          sizes(t.l2_in), sizes(t.l2_out), std::to_string(t.l2_bytes)}});
+          sizes(t.l2_in), sizes(t.l2_out), std::to_string(t.l2_bytes), t.wide_norm}});
   }
   return table;
 }

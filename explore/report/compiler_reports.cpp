@@ -338,6 +338,7 @@ std::string layer_lines(const Compiled& compiled, const SimulatedNetwork& run,
       compiled.pulp_machine().l1.buffer_bytes,
       100.0 * static_cast<double>(tiling.l1_bytes) /
           static_cast<double>(compiled.pulp_machine().l1.buffer_bytes));
+  if (!tiling.wide_norm.empty()) lines += fmt::format("  batch norm in {}\n", tiling.wide_norm);
   const Ends ends = ends_of(compiled.quantized, layer);
   const auto sum_of = [&](ValueId id) {
     return checksum(run.tensors, compiled.quantized.value(id).name);

@@ -128,6 +128,8 @@ struct LayerTiling {
   std::int64_t l1_bytes = 0, l2_bytes = 0;  // occupied
   std::int64_t weight_checksum = 0;         // byte sum of weights, kappa, lambda as in the L3 image
   bool double_buffered = false;
+  std::string
+      wide_norm;  // how batch norm is computed and why plain 32 bits do not do; empty: they do
   static constexpr void fields(auto& self, auto&& visit) {
     visit("layer", self.layer);
     visit("kernel", self.kernel);
@@ -150,6 +152,7 @@ struct LayerTiling {
     visit("l2_bytes", self.l2_bytes);
     visit("weight_checksum", self.weight_checksum);
     visit("double_buffered", self.double_buffered);
+    visit("wide_norm", self.wide_norm);
   }
   friend bool operator==(const LayerTiling&, const LayerTiling&) = default;
 };

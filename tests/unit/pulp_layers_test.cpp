@@ -1,6 +1,7 @@
 // Which layers an integer network becomes, and what is refused.
 #include <gtest/gtest.h>
 
+#include "compiler/pulp/compile.h"
 #include "compiler/pulp/layer.h"
 #include "compiler/pulp/support.h"
 #include "tests/support/integer_graphs.h"
@@ -69,26 +70,42 @@ TEST(PulpLayers, one_multiplier_for_all_channels_needs_no_batch_norm) {
 }
 
 // 60000 x 127 channels x 127 x 255 leaves 32 bits; of codes that are 1 at most it does not.
+IntegerGraph norm_behind(std::int64_t divisor) {  // codes are up to 255 x 127 / divisor
+  IntegerGraph g;
+  AffineRequantize second = affine(0, 1 << 24);
+  second.multiplier = {60000, 59999};
+  ValueId x = g.input({1, 1, 2, 2}, kUnsigned8);
+  x = g.conv(x, 127, square_window(1), 1, affine(1, divisor), kUnsigned8);
+  g.output(g.conv(x, 2, square_window(1), 1, second, kUnsigned8));
+  for (const Node& node : g.graph().nodes) {
+    if (!std::holds_alternative<workbench::Conv>(node.op)) continue;
+    Tensor& weights = *g.graph().value(node.inputs[1]).constant;
+    for (std::int8_t& weight : weights.mutable_values<std::int8_t>()) weight = 127;
+  }
+  return g;
+}
+constexpr char kLeaves32Bits[] =
+    "channel 0: 60000 x accumulators 0 to 4112895, + 0, leaves 32 bits";
+
 TEST(PulpLayers, codes_that_cannot_occur_keep_batch_norm_in_32_bits) {
-  const auto norm_behind = [](std::int64_t divisor) {  // codes are up to 255 x 127 / divisor
-    IntegerGraph g;
-    AffineRequantize second = affine(0, 1 << 24);
-    second.multiplier = {60000, 59999};
-    ValueId x = g.input({1, 1, 2, 2}, kUnsigned8);
-    x = g.conv(x, 127, square_window(1), 1, affine(1, divisor), kUnsigned8);
-    g.output(g.conv(x, 2, square_window(1), 1, second, kUnsigned8));
-    for (const Node& node : g.graph().nodes) {
-      if (!std::holds_alternative<workbench::Conv>(node.op)) continue;
-      Tensor& weights = *g.graph().value(node.inputs[1]).constant;
-      for (std::int8_t& weight : weights.mutable_values<std::int8_t>()) weight = 127;
-    }
+  const auto second = [](std::int64_t divisor) {
+    IntegerGraph g = norm_behind(divisor);
     return layers_of(g.graph(), Machine{}, NormBits::Auto, NormStyle::Dorys).layers[1];
   };
-  EXPECT_EQ(norm_behind(1).call.norm_bits, 64);
-  EXPECT_EQ(norm_behind(1).wide_norm,
-            "channel 0: 60000 x accumulators 0 to 4112895, + 0, leaves 32 bits");
-  EXPECT_EQ(norm_behind(16384).call.norm_bits, 32);  // 60000 x 16129 = 967740000
-  EXPECT_EQ(norm_behind(16384).wide_norm, "");
+  EXPECT_EQ(second(1).call.norm_bits, 64);
+  EXPECT_EQ(second(1).wide_norm, kLeaves32Bits);
+  EXPECT_EQ(second(16384).call.norm_bits, 32);  // 60000 x 16129 = 967740000
+  EXPECT_EQ(second(16384).wide_norm, "");
+}
+
+TEST(PulpLayers, programs_say_why_batch_norm_is_wide) {
+  const auto said = [](std::int64_t divisor) {
+    IntegerGraph g = norm_behind(divisor);
+    const Machine machine = load_machine("configs/pulp_open.yaml");
+    return compile(g.graph(), machine, {.tiler = Tiler::Dory}).tilings.at(1).wide_norm;
+  };
+  EXPECT_EQ(said(1), std::string("64 bits: ") + kLeaves32Bits);
+  EXPECT_EQ(said(16384), "");
 }
 
 TEST(PulpLayers, fully_connected_weights_take_pixels_as_they_lie) {
