@@ -32,9 +32,9 @@ class Kernels(unittest.TestCase):
         header.write_text(change(header.read_text()))
         objects = []
         for source in sorted(kernels.glob("nn_*.c")):
-            for kind, options in (("plain", ["-include", KERNELS / "rename.h"]), ("xpulp", ["-DNN_XPULP"])):
+            for kind, of_kind in (("plain", ["-include", KERNELS / "rename.h"]), ("xpulp", ["-DNN_XPULP"])):
                 objects.append(f"{kind}_{source.stem}.o")
-                self.compile(*options, "-c", source, "-o", objects[-1])
+                self.compile(*of_kind, "-c", source, "-o", objects[-1])
         platform = [RUNTIME / "platform" / name for name in ("crt0.S", "cluster.c", "heap.c", "l3.c", "memory.c", "system.c")]
         self.compile(f"-DSEED={seed}u", f"-DCALLS={calls}", *options, KERNELS / "main.c", *objects, *platform, "-nostartfiles",
                      f"-T{RUNTIME}/platform/link.ld", "-Wl,--gc-sections", "-o", "main.elf")
