@@ -397,10 +397,11 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
   command.add_option("--html", options.html, "write them as one self-contained page");
 }
 
-void add_search_bits(CLI::App& app, Commands& commands) {
+void add_search_bits(CLI::App& app, Commands& commands, std::vector<std::string> arguments) {
   CLI::App& command = *app.add_subcommand(
       "search-bits", "widths of codes, layer by layer, that lose least for what they cost");
   SearchBitsOptions& options = commands.add(command, search_bits);
+  options.arguments = std::move(arguments);
   add_quantization_options(command, options.quantization,
                            {"weight-bits", "activation-bits", "layer"});
   command.get_option("--hw")->description("a PULP machine (default: gap8)");
@@ -420,6 +421,15 @@ void add_search_bits(CLI::App& app, Commands& commands) {
   command.add_option("--limit", options.limit, "score at most that many images")->check(positive());
   command.add_option("-o,--output", options.output,
                      "folder for a recipe file of each point, for --scheme");
+  CLI::Option& retrain =
+      *command.add_flag("--retrain", options.retrain,
+                        "train the points of the front, score them again (docs/retrain.md)");
+  CLI::Option& train = *command.add_option("--train", options.train, "images to train with");
+  retrain.needs(&train)->needs("--images");
+  train.needs(&retrain);
+  command.add_option("--epochs", options.epochs, "times through those images (default: 10)")
+      ->check(positive())
+      ->needs(&retrain);
   command.add_flag("--brief", options.brief, "points, not every width");
   command.add_option("--json", options.json, "write the report as JSON");
   command.add_option("--html", options.html, "write the report as one self-contained page");
@@ -975,8 +985,8 @@ void add_commands(CLI::App& app, Commands& commands, std::vector<std::string> ar
   add_verify(app, commands);
   add_quantize(app, commands);
   add_accuracy(app, commands);
-  add_retrain(app, commands, std::move(arguments));
-  add_search_bits(app, commands);
+  add_retrain(app, commands, arguments);
+  add_search_bits(app, commands, std::move(arguments));
   add_asm(app, commands);
   add_disasm(app, commands);
   add_isa(app, commands);

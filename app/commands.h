@@ -11,8 +11,10 @@
 
 #include "data/image.h"
 #include "data/image_set.h"
+#include "explore/bits/bit_search.h"
 #include "explore/flow/float_evaluation.h"
 #include "explore/flow/pipeline.h"
+#include "explore/flow/quantization_report.h"
 #include "explore/store/result_table.h"
 #include "explore/sweep/executor.h"
 #include "explore/sweep/worker.h"
@@ -99,10 +101,14 @@ struct SearchBitsOptions {
   std::vector<std::string> objectives, constraints;
   std::size_t points = 8;
   std::filesystem::path images, labels;
-  std::size_t limit = 0;         // images to score; 0: all
+  std::size_t limit = 0;  // images to score; 0: all
+  bool retrain = false;   // points of the front, with images of `train`
+  std::filesystem::path train;
+  std::int64_t epochs = RetrainCommandOptions{}.epochs;
   std::filesystem::path output;  // folder of recipe files
   std::filesystem::path json, html;
   bool brief = false;
+  std::vector<std::string> arguments;  // of the process, for the program that has libtorch
 };
 
 struct WorkloadCommandOptions {
@@ -239,6 +245,10 @@ struct ExecuteOptions {
 // What quantization, with names resolved, is asked, and the images it calibrates with.
 CompileRequest quantization_request(const QuantizationOptions& options);
 ImageRequest calibration_request(const QuantizationOptions& options);
+// The model that is written takes the same images: how they become its input, to a file beside it.
+// Returns what to tell of it. Nothing where it is not known how.
+std::string write_preprocessing(const QuantizationOptions& options, const Quantized& network,
+                                ModelFormat format, const std::filesystem::path& model);
 
 int run(const RunOptions& options);
 int execute(const ExecuteOptions& options);
@@ -252,6 +262,8 @@ int quantize(const QuantizeCommandOptions& options);
 int accuracy(const AccuracyCommandOptions& options);
 // In `workbench`: runs the program workbench-retrain in its place; there: trains (train/).
 int retrain(const RetrainCommandOptions& options);
+// The same of the trainer of a search.
+PointTrainer point_trainer(const SearchBitsOptions& options);
 int search_bits(const SearchBitsOptions& options);
 int workload(const WorkloadCommandOptions& options);
 int inspect(const InspectOptions& options);

@@ -72,21 +72,23 @@ Preprocessing into_codes(Preprocessing steps, const Quantization& codes) {
   return steps;
 }
 
-// The model that is written takes the same images. Nothing where it is not known how.
-std::string write_preprocessing(const QuantizeCommandOptions& options, const Quantized& network,
-                                ModelFormat format) {
-  const CalibrationOptions& asked = options.quantization.calibration;
-  auto steps = merge_preprocessing(
-      preprocessing_file(options.quantization.request.model.name, asked.preprocess), asked.steps);
+}  // namespace
+
+std::string write_preprocessing(const QuantizationOptions& options, const Quantized& network,
+                                ModelFormat format, const std::filesystem::path& model) {
+  const CalibrationOptions& asked = options.calibration;
+  auto steps = merge_preprocessing(preprocessing_file(options.request.model.name, asked.preprocess),
+                                   asked.steps);
   if (!steps) return "";
   // The inputs of NEMO's form are codes.
-  const Quantization* codes =
-      format == ModelFormat::Nemo ? input_codes(network.integers) : nullptr;
+  const Quantization* codes = format == ModelFormat::Nemo ? input_codes(network.integers) : nullptr;
   if (codes != nullptr) steps = into_codes(*std::move(steps), *codes);
-  const auto beside = preprocessing_beside(options.output.string());
+  const auto beside = preprocessing_beside(model.string());
   write_file(beside, preprocessing_text(*steps));
   return fmt::format("             {}: how images become its input\n", beside.string());
 }
+
+namespace {
 
 // What to tell of the file; `warnings` are told when all is written.
 std::string write_model(const QuantizeCommandOptions& options, const Quantized& network,
@@ -100,7 +102,7 @@ std::string write_model(const QuantizeCommandOptions& options, const Quantized& 
     text = fmt::format("wrote        {}\n", options.output.string());
     if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
     for (const std::string& line : others) text += "             " + line + "\n";
-    text += write_preprocessing(options, network, format);
+    text += write_preprocessing(options.quantization, network, format, options.output);
   }
   if (options.dump_reference.empty()) return text;
   // The integers that NEMO's form is in floats, which may not hold an accumulator.

@@ -1,5 +1,5 @@
-// workbench retrain: training needs libtorch, which nothing else does. The program that has it is
-// this one with train/ in place of this file, and takes the same arguments.
+// workbench retrain, search-bits --retrain: training needs libtorch, which nothing else does. The
+// program that has it is this one with train/ in place of this file, and takes the same arguments.
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,23 +25,29 @@ fs::path program_beside() {
   return fs::exists(installed, ignored) ? installed : folder / kProgram;
 }
 
-}  // namespace
-
-int retrain(const RetrainCommandOptions& options) {
+// `what`: that needs it.
+[[noreturn]] void run_in_place(const char* what, std::vector<std::string> arguments) {
   const fs::path program = program_beside();
   std::error_code ignored;
   if (!fs::exists(program, ignored)) {
     fail(
-        "retrain: expected the program {}, found none: scripts/workbench retrain installs "
+        "{}: expected the program {}, found none: scripts/workbench retrain installs "
         "libtorch-dev and builds it, as does cmake -DWORKBENCH_RETRAIN=ON where libtorch is",
-        program.string());
+        what, program.string());
   }
-  std::vector<std::string> arguments = options.arguments;
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   execv(program.c_str(), pointers.data());
   fail("{}: cannot run: {}", program.string(), std::strerror(errno));
+}
+
+}  // namespace
+
+int retrain(const RetrainCommandOptions& options) { run_in_place("retrain", options.arguments); }
+
+PointTrainer point_trainer(const SearchBitsOptions& options) {
+  run_in_place("search-bits --retrain", options.arguments);
 }
 
 }  // namespace workbench::app

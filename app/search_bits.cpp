@@ -31,6 +31,7 @@ std::string write_point(const BitPoint& point, const Compiled& compiled,
 }  // namespace
 
 int search_bits(const SearchBitsOptions& options) {
+  const PointTrainer train = options.retrain ? point_trainer(options) : PointTrainer();
   require_writable_file(options.json);
   require_writable_file(options.html);
   create_folder(options.output);
@@ -49,6 +50,7 @@ int search_bits(const SearchBitsOptions& options) {
   request.on_run = [&](BitPoint& point, const Compiled& compiled, const SimulatedNetwork& run) {
     point.run_page = write_point(point, compiled, run, options);
   };
+  request.train = train;
   ProgressBar progress;
   const BitSearchReport report = workbench::search_bits(request, progress.callback());
   progress.clear();

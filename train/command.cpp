@@ -1,4 +1,5 @@
-// `workbench retrain` where libtorch is: options to a request, results to files.
+// `workbench retrain` and `search-bits --retrain` where libtorch is: options to a request, results
+// to files.
 #include <algorithm>
 #include <filesystem>
 
@@ -7,6 +8,7 @@
 #include "compiler/quantize/statistics_cache.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/bits/bit_report.h"
 #include "explore/flow/machine.h"
 #include "explore/flow/quantization_report.h"
 #include "explore/html/page.h"
@@ -99,7 +101,47 @@ void widen_weights(Graph& annotated) {
   }
 }
 
+// Of the points of a search: what is trained is what the machine runs, and with a folder for files
+// a model, too.
+class PointTraining {
+ public:
+  explicit PointTraining(const SearchBitsOptions& options)
+      : folder_(options.output),
+        options_{.quantization = options.quantization,
+                 .train = options.train,
+                 .epochs = options.epochs} {
+    const CompileRequest network = request_of(options_).network;
+    const CalibrationOptions& asked = options.quantization.calibration;
+    const ImageRequest first{
+        .path = options.train, .selection = {.size = 1}, .skip_bad = asked.skip_bad};
+    (void)open_calibration(network, first, asked.preprocess, asked.steps);
+  }
+
+  Quantized operator()(const BitPoint& point, const CompileRequest& network,
+                       const Progress& progress) const {
+    train::RetrainRequest request = request_of(options_);
+    request.network = network;
+    request.checkpoint.clear();
+    request.golden_images = 0;  // the simulation is compared with the golden model
+    Quantized trained = train::retrain(request, progress).network;
+    if (!folder_.empty()) write(trained, folder_ / (file_stem(point) + ".onnx"));
+    return trained;
+  }
+
+ private:
+  void write(const Quantized& network, const std::filesystem::path& file) const {
+    constexpr ModelFormat kFormat = ModelFormat::Nemo;  // which has narrow activations
+    write_quantized_model(quantized_model(network, kFormat), kFormat, file);
+    write_preprocessing(options_.quantization, network, kFormat, file);
+  }
+
+  std::filesystem::path folder_;
+  RetrainCommandOptions options_;
+};
+
 }  // namespace
+
+PointTrainer point_trainer(const SearchBitsOptions& options) { return PointTraining(options); }
 
 int retrain(const RetrainCommandOptions& options) {
   for (const auto& file : {options.output, options.json, options.html}) require_writable_file(file);
@@ -129,6 +171,7 @@ int retrain(const RetrainCommandOptions& options) {
   text += fmt::format("wrote        {}\n", options.output.string());
   if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
   for (const std::string& line : others) text += "             " + line + "\n";
+  text += write_preprocessing(options.quantization, network, format, options.output);
   print(text);
   return 0;
 }

@@ -16,7 +16,7 @@ constexpr std::size_t kNameWidth = 30;
 
 double objective_of(const BitSearchReport& report, const BitPoint& point) {
   if (report.objective == "weight_bytes") return static_cast<double>(point.weight_bytes);
-  return point.metrics.at(report.objective);
+  return point.measured.metrics.at(report.objective);
 }
 
 std::string number(double value) {
@@ -32,7 +32,21 @@ std::string strip(const BitSearchReport& report, const BitPoint& point, bool wei
   return text;
 }
 
+std::string percent(const std::optional<double>& share) {
+  return share ? fmt::format("{:.1f} %", 100 * *share) : "-";
+}
+
+bool bit_exact(const BitPoint& point) {
+  return point.measured.bit_exact && (!point.trained || point.trained->bit_exact);
+}
+
+bool any_trained(const BitSearchReport& report) {
+  return std::ranges::any_of(report.points,
+                             [](const BitPoint& point) { return point.trained.has_value(); });
+}
+
 Table points_table(const BitSearchReport& report) {
+  const bool trained = any_trained(report);
   Table table{.columns = {{"point", false},
                           {"front", false},
                           {report.objective},
@@ -43,16 +57,20 @@ Table points_table(const BitSearchReport& report) {
                           {"top-1"},
                           {"golden", false}},
               .rows = {}};
+  if (trained) table.columns.insert(table.columns.end() - 1, {"trained"});
   for (const BitPoint& point : report.points) {
     table.rows.push_back({point.name,
                           !point.meets     ? "breaks a constraint"
                           : point.on_front ? "yes"
                                            : "",
                           number(objective_of(report, point)), number(point.predicted_objective),
-                          fmt::format("{:.1f}", point.signal_to_noise_db),
+                          fmt::format("{:.1f}", point.measured.signal_to_noise_db),
                           fmt::format("{:.1f}", point.predicted_db), thousands(point.weight_bytes),
-                          point.top1 ? fmt::format("{:.1f} %", 100 * *point.top1) : "-",
-                          point.bit_exact ? "bit-exact" : "DIFFERS"});
+                          percent(point.measured.top1),
+                          bit_exact(point) ? "bit-exact" : "DIFFERS"});
+    if (!trained) continue;
+    std::vector<std::string>& row = table.rows.back();
+    row.insert(row.end() - 1, percent(point.trained ? point.trained->top1 : std::nullopt));
   }
   return table;
 }
@@ -77,25 +95,38 @@ void add(const Table& table, std::string& text) {
   for (const std::string& line : lines(table)) text += line + "\n";
 }
 
+Json json_of(const std::optional<BitFigures>& trained) {
+  if (!trained) return {};
+  Json json = {{"signal_to_noise_db", trained->signal_to_noise_db},
+               {"top1", trained->top1 ? Json(*trained->top1) : Json()},
+               {"golden_values", trained->golden_values},
+               {"bit_exact", trained->bit_exact},
+               {"metrics", Json::object()}};
+  for (const auto& [name, value] : trained->metrics) json["metrics"][name] = value;
+  return json;
+}
+
 Json json_of(const BitSearchReport& report, const BitPoint& point) {
+  const BitFigures& measured = point.measured;
   Json json = {{"name", point.name},
                {"kind", to_string(point.kind)},
                {"bits", point.bits},
                {"recipe", recipe_file_text(point.recipe)},
                {"objective", objective_of(report, point)},
                {"predicted_objective", point.predicted_objective},
-               {"signal_to_noise_db", point.signal_to_noise_db},
+               {"signal_to_noise_db", measured.signal_to_noise_db},
                {"predicted_db", point.predicted_db},
-               {"top1", point.top1 ? Json(*point.top1) : Json()},
+               {"top1", measured.top1 ? Json(*measured.top1) : Json()},
                {"weight_bytes", point.weight_bytes},
                {"activation_bytes", point.activation_bytes},
-               {"golden_values", point.golden_values},
-               {"bit_exact", point.bit_exact},
+               {"golden_values", measured.golden_values},
+               {"bit_exact", measured.bit_exact},
                {"meets", point.meets},
                {"on_front", point.on_front},
                {"run_page", point.run_page},
+               {"trained", json_of(point.trained)},
                {"metrics", Json::object()}};
-  for (const auto& [name, value] : point.metrics) json["metrics"][name] = value;
+  for (const auto& [name, value] : measured.metrics) json["metrics"][name] = value;
   return json;
 }
 
@@ -131,13 +162,13 @@ std::string file_stem(const BitPoint& point) {
 
 std::vector<std::string> undominated_uniform(const BitSearchReport& report) {
   return uniform_unless(report, [](const BitPoint& point, const BitPoint& uniform) {
-    return point.signal_to_noise_db >= uniform.signal_to_noise_db;
+    return point.measured.signal_to_noise_db >= uniform.measured.signal_to_noise_db;
   });
 }
 
 std::vector<std::string> undominated_uniform_top1(const BitSearchReport& report) {
   return uniform_unless(report, [](const BitPoint& point, const BitPoint& uniform) {
-    return point.top1.value_or(0) >= uniform.top1.value_or(0);
+    return point.measured.top1.value_or(0) >= uniform.measured.top1.value_or(0);
   });
 }
 

@@ -30,7 +30,11 @@ std::string_view to_string(BitPoint::Kind kind) {
   CHECK(false, "kind {}", static_cast<int>(kind));
 }
 
-bool BitSearchReport::passed() const { return std::ranges::all_of(points, &BitPoint::bit_exact); }
+bool BitSearchReport::passed() const {
+  return std::ranges::all_of(points, [](const BitPoint& point) {
+    return point.measured.bit_exact && (!point.trained || point.trained->bit_exact);
+  });
+}
 
 namespace {
 
@@ -68,7 +72,7 @@ std::string objective_of(const std::vector<std::string>& objectives) {
 
 // What a choice has of its own; all else is of the simulation.
 Metrics own_metrics(const BitPoint& point) {
-  Metrics metrics = point.metrics;
+  Metrics metrics = point.measured.metrics;
   metrics[std::string(kWeightBytes)] = static_cast<double>(point.weight_bytes);
   return metrics;
 }
@@ -126,6 +130,7 @@ class BitSearch {
     measure();
     select();
     judge();
+    if (request_.train) train();
     return std::move(report_);
   }
 
@@ -161,7 +166,7 @@ class BitSearch {
     report_.scored_images = static_cast<std::int64_t>(scored_->names.size());
   }
 
-  Quantized quantized(const CodeBits& bits) const {
+  CompileRequest request_for(const CodeBits& bits) const {
     CompileRequest request = request_.network;
     for (const auto& [layer, widths] : bits.layers) {
       if (widths.weights != 0) {
@@ -171,7 +176,11 @@ class BitSearch {
         request.layers.push_back(fmt::format("{}:activation-bits={}", layer, widths.activations));
       }
     }
-    return quantize_network(request, images_.samples);
+    return request;
+  }
+
+  Quantized quantized(const CodeBits& bits) const {
+    return quantize_network(request_for(bits), images_.samples);
   }
 
   void measure() {
@@ -379,41 +388,68 @@ class BitSearch {
   }
 
   void judge() {
+    const double share = request_.train ? 0.1 : 0.35;
     for (std::size_t i = 0; i < report_.points.size(); ++i) {
       const double done = static_cast<double>(i) / static_cast<double>(report_.points.size());
-      tell("simulating " + report_.points[i].name, 0.65 + 0.35 * done);
+      tell("simulating " + report_.points[i].name, 0.65 + share * done);
       judge(report_.points[i]);
     }
     mark_front();
   }
 
+  using OnRun = std::function<void(const Compiled&, const SimulatedNetwork&)>;
+
   void judge(BitPoint& point) {
-    Quantized network = quantized(point.recipe.bits);
-    point.signal_to_noise_db = decibels(reference_->error_of(network.annotated));
+    const OnRun told = [&](const Compiled& compiled, const SimulatedNetwork& simulated) {
+      if (request_.on_run) request_.on_run(point, compiled, simulated);
+    };
+    point.measured = figures_of(quantized(point.recipe.bits), told);
+    const Metrics metrics = own_metrics(point);
+    point.meets = std::ranges::all_of(bounds_, [&](const Bound& bound) {
+      return workbench::meets(metrics, std::span(&bound.constraint, 1));
+    });
+  }
+
+  BitFigures figures_of(Quantized network, const OnRun& told) {
+    BitFigures found;
+    found.signal_to_noise_db = decibels(reference_->error_of(network.annotated));
     network.input = images_.samples.at(0);
     const Compiled compiled = compile_network(imported_, network, target_, request_.network);
     const SimulatedNetwork simulated = run_network(compiled);
-    if (request_.on_run) request_.on_run(point, compiled, simulated);
+    told(compiled, simulated);
     const RunResult& run = simulated.result;
-    point.golden_values = run.verdict->values_compared;
-    point.bit_exact = run.verdict->bit_exact() && run.hazards.empty();
+    found.golden_values = run.verdict->values_compared;
+    found.bit_exact = run.verdict->bit_exact() && run.hazards.empty();
     Report figures = run.report;
     PointResult result;
     add_costs(compiled.program, compiled.machine,
               technology_for(compiled.machine, request_.network.technology), figures);
     add_figures(figures, false, result);
-    point.metrics = std::move(result.metrics);
+    found.metrics = std::move(result.metrics);
     if (scored_) {
       const AccuracyReport accuracy = measure_accuracy(
           network, *scored_, {.golden_images = 1, .layers = false}, request_.network);
-      point.top1 = accuracy.in_integer.top1.value;
-      point.bit_exact = point.bit_exact && accuracy.passed();
+      found.top1 = accuracy.in_integer.top1.value;
+      found.bit_exact = found.bit_exact && accuracy.passed();
       report_.float_top1 = accuracy.in_float.top1.value;
     }
-    const Metrics metrics = own_metrics(point);
-    point.meets = std::ranges::all_of(bounds_, [&](const Bound& bound) {
-      return workbench::meets(metrics, std::span(&bound.constraint, 1));
-    });
+    return found;
+  }
+
+  // Points of the front, as the machine runs them after training.
+  void train() {
+    const auto all = std::ranges::count(report_.points, true, &BitPoint::on_front);
+    double done = 0;
+    for (BitPoint& point : report_.points) {
+      if (!point.on_front) continue;
+      const auto at = [&](double part) { return 0.75 + 0.25 * part / static_cast<double>(all); };
+      const Progress told = [&](std::string_view stage, double fraction) {
+        tell(fmt::format("training {}: {}", point.name, stage), at(done + fraction));
+      };
+      const CompileRequest request = request_for(point.recipe.bits);
+      point.trained = figures_of(request_.train(point, request, told), [](const auto&...) {});
+      ++done;
+    }
   }
 
   void mark_front() {
@@ -423,7 +459,7 @@ class BitSearch {
       const BitPoint& point = report_.points[i];
       if (!point.meets) continue;
       which.push_back(i);
-      values.push_back({-point.signal_to_noise_db, own_metrics(point).at(objective_)});
+      values.push_back({-point.measured.signal_to_noise_db, own_metrics(point).at(objective_)});
     }
     for (const std::size_t i : pareto_front(values)) report_.points[which[i]].on_front = true;
   }

@@ -21,6 +21,10 @@ namespace workbench {
 
 struct BitPoint;
 
+// Trains the thresholds and weights of a network that is quantized as the request says.
+using PointTrainer =
+    std::function<Quantized(const BitPoint&, const CompileRequest&, const Progress&)>;
+
 struct BitSearchRequest {
   CompileRequest network;  // a PULP machine, a recipe
   ImageRequest calibration;
@@ -32,6 +36,16 @@ struct BitSearchRequest {
   std::size_t points = 8;                // of the front, to be simulated
   // Takes the run of each point, and may set its page; empty: nothing does.
   std::function<void(BitPoint&, const Compiled&, const SimulatedNetwork&)> on_run;
+  PointTrainer train;  // of the front, scored on `images`; empty: nothing is trained
+};
+
+// Of a quantized network, simulated.
+struct BitFigures {
+  double signal_to_noise_db = 0;          // of the results, on the calibration images
+  std::optional<double> top1;             // of the images to score
+  std::map<std::string, double> metrics;  // by names of point_metrics()
+  std::int64_t golden_values = 0;
+  bool bit_exact = false;
 };
 
 // One choice of widths, quantized, compiled, simulated.
@@ -40,16 +54,13 @@ struct BitPoint {
   Kind kind = Kind::Searched;
   std::string name;  // "searched 3", "uniform W4A8", "memory rule 3"
   RecipeFile recipe;
-  std::vector<int> bits;                  // per variable of the report
-  double predicted_db = 0;                // signal to noise of the results, of the sums
-  double signal_to_noise_db = 0;          // measured on the calibration images
-  std::optional<double> top1;             // of the images to score
-  double predicted_objective = 0;         // of the program, by the analytic tier
-  std::map<std::string, double> metrics;  // of the simulation, by names of point_metrics()
-  std::string run_page;                   // path of its page; empty: there is none
+  std::vector<int> bits;           // per variable of the report
+  double predicted_db = 0;         // signal to noise of the results, of the sums
+  double predicted_objective = 0;  // of the program, by the analytic tier
+  BitFigures measured;
+  std::optional<BitFigures> trained;  // the same widths after training
+  std::string run_page;               // path of its page; empty: there is none
   std::int64_t weight_bytes = 0, activation_bytes = 0;
-  std::int64_t golden_values = 0;
-  bool bit_exact = false;
   bool meets = true;      // the constraints
   bool on_front = false;  // of all points that meet them
 };
@@ -77,7 +88,7 @@ struct BitSearchReport {
   std::vector<BitPoint> points;
   std::vector<std::string> notes, warnings;
 
-  bool passed() const;  // every point is bit-exact
+  bool passed() const;  // every point is bit-exact, trained and not
 };
 
 // Throws Error for whatever the request gets wrong, and where no choice meets the constraints.

@@ -5,8 +5,10 @@
   const { figure, count, percent } = format;
   const points = data.points.map((point, index) => ({ ...point, index }));
   const scored = points.some((point) => point.top1 !== null);
-  const kinds = ["searched", "uniform", "memory rule"];
-  const colours = ["var(--second)", "var(--first)", "var(--muted)"];
+  const trained = points.filter((point) => point.trained !== null);
+  const kinds = ["searched", "uniform", "memory rule", ...(trained.length > 0 ? ["trained"] : [])];
+  const colours = ["var(--second)", "var(--first)", "var(--muted)", "var(--ink)"];
+  const exact = (point) => point.bit_exact && (point.trained === null || point.trained.bit_exact);
   const decibels = (value) => `${value.toFixed(1)} dB`;
   const objective = data.objective + (data.unit && data.unit !== data.objective ? ` (${data.unit})` : "");
 
@@ -32,14 +34,16 @@
       `sums are off by at most ${percent(data.sums_off)}`),
     ...beaten("uniform", "signal to noise", data.undominated_uniform),
     ...(scored ? beaten("uniform_top1", "top-1", data.undominated_uniform_top1) : []),
-    tile("golden", "golden model", points.every((point) => point.bit_exact) ? "bit-exact"
-      : "DIFFERS", count(points.length, "network"))));
+    tile("golden", "golden model", points.every(exact) ? "bit-exact"
+      : "DIFFERS", count(points.length + trained.length, "network"))));
 
   // --- accuracy against the objective
 
   function scatter(of, title) {
     const rows = points.map((point) => ({ index: point.index, x: point.objective, y: of(point),
       kind: point.kind, front: point.on_front, name: point.name }));
+    rows.push(...trained.map((point) => ({ index: point.index, x: point.objective,
+      y: of(point.trained), kind: "trained", front: false, name: `${point.name}, trained` })));
     const range = (values) => {
       const low = Math.min(...values), high = Math.max(...values);
       const room = 0.08 * (high - low) || Math.abs(high) * 0.05 || 1;
@@ -112,8 +116,11 @@
       sort: (row) => row.weight_bytes },
     ...(scored ? [{ title: "top-1", numeric: true, text: (row) => percent(row.top1),
                     sort: (row) => row.top1 }] : []),
-    { title: "golden", text: (row) => (row.bit_exact ? "bit-exact" : "DIFFERS"),
-      sort: (row) => Number(row.bit_exact) }];
+    ...(trained.length > 0 ? [{ title: "trained", numeric: true,
+      text: (row) => (row.trained === null ? "" : percent(row.trained.top1)),
+      sort: (row) => row.trained?.top1 ?? -1 }] : []),
+    { title: "golden", text: (row) => (exact(row) ? "bit-exact" : "DIFFERS"),
+      sort: (row) => Number(exact(row)) }];
   section("points", "Points", table(columns, points, detail));
 
   // --- bits per layer

@@ -157,6 +157,15 @@ class CommandLine(WorkbenchTest):
                           "retrain installs libtorch-dev and builds it, as does cmake "
                           "-DWORKBENCH_RETRAIN=ON where libtorch is")
 
+    @unittest.skipIf(RETRAIN.exists(), "workbench-retrain is built")
+    def test_a_search_that_trains_says_so_before_it_searches(self):
+        self.refused("search-bits", "zoo:tiny_cnn", "--retrain", "--train", "a", "--images", "b",
+                     "-o", "recipes",
+                     says=f"search-bits --retrain: expected the program {RETRAIN}, found none: "
+                          "scripts/workbench retrain installs libtorch-dev and builds it, as does "
+                          "cmake -DWORKBENCH_RETRAIN=ON where libtorch is")
+        self.assertFalse((self.folder / "recipes").exists())
+
     def test_help_lists_groups_and_machines(self):
         text = self.succeed("run", "--help").stdout
         for group in "Machine:", "Network:", "Data and quantization:", "Program:", "Output:":

@@ -1,0 +1,89 @@
+"""search-bits --retrain, and what retrain writes beside a model: where workbench-retrain is built."""
+import json
+import random
+import unittest
+
+from support import WorkbenchTest
+
+STEPS = """dims: [3, 32, 32]
+transpose: [2, 0, 1]
+channel_swap: [2, 1, 0]
+raw_scale: 255
+mean_value: [120, 125, 130]
+input_scale: 0.017
+"""
+NETWORK = ("zoo:tiny_cnn", "--target", "pulp", "--hw", "gap8", "--effort", "fast")
+IMAGES = ("--calibration", "photos", "--preprocess", "steps.yaml")
+
+
+class SearchBitsRetrain(WorkbenchTest):
+    def setUp(self):
+        super().setUp()
+        random.seed(5)
+        photos = self.folder / "photos"
+        photos.mkdir()
+        (self.folder / "steps.yaml").write_text(STEPS)
+        labels = ""
+        for i in range(12):
+            (photos / f"{i:02}.ppm").write_bytes(b"P6\n32 32\n255\n" + random.randbytes(32 * 32 * 3))
+            labels += f"{i:02}.ppm\t{i % 10}\n"
+        (photos / "labels.tsv").write_text(labels)
+
+    def search(self, *options):
+        return self.workbench("search-bits", *NETWORK, *IMAGES, "--scheme", "per-channel-pow2",
+                              "--objective", "weight_bytes", "--points", "2", "--images", "photos",
+                              "--json", "bits.json", "-o", "recipes", *options)
+
+    def test_points_of_the_front_are_trained_and_scored_bit_exactly(self):
+        done = self.search("--html", "bits.html", "--retrain", "--train", "photos", "--epochs", "2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads((self.folder / "bits.json").read_text())
+        front = [point for point in report["points"] if point["on_front"]]
+        self.assertGreaterEqual(len(front), 2)
+        for point in report["points"]:
+            self.assertEqual(point["trained"] is not None, point["on_front"], point["name"])
+        for point in front:
+            trained = point["trained"]
+            self.assertTrue(trained["bit_exact"], point["name"])
+            self.assertGreater(trained["golden_values"], 1000)
+            self.assertIn(round(12 * trained["top1"], 6), range(13))
+            self.assertEqual(trained["metrics"]["cycles"], point["metrics"]["cycles"])
+        # Training moved something.
+        self.assertTrue(any(point["trained"]["signal_to_noise_db"] != point["signal_to_noise_db"]
+                            for point in front))
+        header = next(line for line in done.stdout.splitlines() if line.startswith("point  "))
+        self.assertRegex(header, r"top-1 +trained +golden")
+        row = next(line for line in done.stdout.splitlines() if line.startswith(front[-1]["name"]))
+        top1 = [point["top1"] for point in (front[-1], front[-1]["trained"])]
+        self.assertRegex(row, rf"{100 * top1[0]:.1f} % +{100 * top1[1]:.1f} % +bit-exact")
+        self.assertIn('"trained":', (self.folder / "bits.html").read_text())
+        model = "recipes/" + front[-1]["name"].replace(" ", "_") + ".onnx"
+        run = self.succeed("run", "--hw", "gap8", "--brief", model)
+        self.assertIn("bit-exact", run.stdout)
+
+    def test_options_of_training_need_each_other_and_images(self):
+        for options, message in [
+                (("--retrain",), "--retrain requires --train"),
+                (("--train", "photos"), "--train requires --retrain"),
+                (("--epochs", "2"), "--epochs requires --retrain"),
+                (("--retrain", "--train", "nowhere"), "nowhere: ")]:
+            done = self.search(*options)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn(message, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_images_become_codes_as_beside_a_model_of_quantize(self):
+        for words in (("quantize",), ("retrain", "--train", "photos", "--trains", "weights",
+                                      "--epochs", "1")):
+            self.succeed(words[0], *NETWORK, *IMAGES, "--scheme", "per-channel-pow2", *words[1:],
+                         "--format", "nemo", "-o", f"{words[0]}.onnx")
+        quantized, trained = ((self.folder / f"{name}.preprocess.yaml").read_text()
+                              for name in ("quantize", "retrain"))
+        self.assertEqual(quantized, trained)
+        # Pixels less their mean are within 0.017 * 135 = 2.3: codes of +-128 in steps of 4 / 128.
+        scale = next(line for line in trained.splitlines() if line.startswith("input_scale"))
+        self.assertAlmostEqual(float(scale.split("[")[1].split("]")[0]), 0.017 * 32, places=6)
+
+
+if __name__ == "__main__":
+    unittest.main()
