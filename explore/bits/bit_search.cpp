@@ -436,13 +436,23 @@ class BitSearch {
     return found;
   }
 
-  // Points of the front, as the machine runs them after training.
+  // Points of the front, as the machine runs them after training; of equal widths the first is
+  // trained.
   void train() {
-    const auto all = std::ranges::count(report_.points, true, &BitPoint::on_front);
+    std::map<std::vector<int>, const BitPoint*> first;
+    for (const BitPoint& point : report_.points) {
+      if (point.on_front) first.try_emplace(point.bits, &point);
+    }
+    const auto all = static_cast<double>(first.size());
     double done = 0;
     for (BitPoint& point : report_.points) {
       if (!point.on_front) continue;
-      const auto at = [&](double part) { return 0.75 + 0.25 * part / static_cast<double>(all); };
+      const BitPoint& equal = *first.at(point.bits);
+      if (&equal != &point) {
+        point.trained = equal.trained;
+        continue;
+      }
+      const auto at = [&](double part) { return 0.75 + 0.25 * part / all; };
       const Progress told = [&](std::string_view stage, double fraction) {
         tell(fmt::format("training {}: {}", point.name, stage), at(done + fraction));
       };

@@ -48,16 +48,18 @@ class SearchBitsRetrain(WorkbenchTest):
             self.assertGreater(trained["golden_values"], 1000)
             self.assertIn(round(12 * trained["top1"], 6), range(13))
             self.assertEqual(trained["metrics"]["cycles"], point["metrics"]["cycles"])
+            equal = next(other for other in front if other["bits"] == point["bits"])
+            self.assertEqual(trained, equal["trained"])
         # Training moved something.
         self.assertTrue(any(point["trained"]["signal_to_noise_db"] != point["signal_to_noise_db"]
                             for point in front))
         header = next(line for line in done.stdout.splitlines() if line.startswith("point  "))
         self.assertRegex(header, r"top-1 +trained +golden")
-        row = next(line for line in done.stdout.splitlines() if line.startswith(front[-1]["name"]))
-        top1 = [point["top1"] for point in (front[-1], front[-1]["trained"])]
+        row = next(line for line in done.stdout.splitlines() if line.startswith(front[1]["name"]))
+        top1 = [point["top1"] for point in (front[1], front[1]["trained"])]
         self.assertRegex(row, rf"{100 * top1[0]:.1f} % +{100 * top1[1]:.1f} % +bit-exact")
         self.assertIn('"trained":', (self.folder / "bits.html").read_text())
-        model = "recipes/" + front[-1]["name"].replace(" ", "_") + ".onnx"
+        model = "recipes/" + front[1]["name"].replace(" ", "_") + ".onnx"
         run = self.succeed("run", "--hw", "gap8", "--brief", model)
         self.assertIn("bit-exact", run.stdout)
 
