@@ -143,6 +143,40 @@ class Faults(WorkbenchTest):
         self.assertEqual(listed.returncode, 0, listed.stderr)
 
 
+class TwoProcesses(WorkbenchTest):
+    RECORD = ("track", "record", "suite.yaml", "--revision", "r", "--date", "2026-11-22T19:30:00Z")
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "suite.yaml").write_text(
+            "name: x\ncases:\n  - name: a\n    network: zoo:tiny_cnn\n    machine: gap8\n")
+
+    def at_once(self, *commands):
+        processes = [subprocess.Popen([WORKBENCH, *command], cwd=self.folder, text=True,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                     for command in commands]
+        for process in processes:
+            said = process.communicate(timeout=120)[1]
+            self.assertEqual(process.returncode, 0, said)
+
+    def test_two_that_record_one_baseline_leave_it_whole(self):
+        self.succeed(*self.RECORD, "-o", "one.json")
+        whole = (self.folder / "one.json").read_bytes()
+        for _ in range(3):
+            self.at_once(*2 * [(*self.RECORD, "-o", "both.json")])
+            self.assertEqual((self.folder / "both.json").read_bytes(), whole)
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()),
+                         ["both.json", "one.json", "suite.yaml"])
+
+    def test_two_that_record_into_one_store_lose_nothing(self):
+        for turn in range(1, 4):
+            self.at_once(*[(*self.RECORD, "--store", "s.db", "--name", f"{name}{turn}")
+                           for name in "ab"])
+            with sqlite3.connect(self.folder / "s.db") as store:
+                self.assertEqual(store.execute("PRAGMA integrity_check").fetchone()[0], "ok")
+                self.assertEqual(store.execute("SELECT count(*) FROM runs").fetchone()[0], 2 * turn)
+
+
 class Workers(WorkbenchTest):
     SWEEP = (*Faults.SWEEP, "--store", "s.db")
 
