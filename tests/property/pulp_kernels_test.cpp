@@ -222,7 +222,7 @@ TEST(PulpKernels, the_c_of_applications_leaves_l1_as_the_kernels_do) {
     }
     library += c_kernel(kernel).starts_with("call_") ? 1 : 0;
   });
-  EXPECT_GT(library, kCases / 12);
+  EXPECT_GT(library, kCases / 30);
 }
 
 TEST(PulpKernels, accumulators_of_any_size_become_the_same_codes) {

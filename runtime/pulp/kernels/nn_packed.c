@@ -102,7 +102,7 @@ static nn_codes_t nn_codes_of(const nn_call_t* call) {
                       .step = call->clamped ? 8 : 4,
                       .shift = call->shift,
                       .bits = bits,
-                      .high = (1 << (is_signed ? bits - 1 : bits)) - 1,
+                      .high = (int32_t)(UINT32_MAX >> (32 - bits + is_signed)),
                       .is_signed = is_signed,
                       .clamped = call->norm && call->clamped};
   if (!call->norm) {
