@@ -21,9 +21,10 @@ struct Choices {
   Use merged_images = Use::WhereFaster;      // one image's last layers beside the next one's first
   Use one_port_sums = Use::WhereFaster;      // operands one after the other, beside the array
   Use stacked_images = Use::WhereFaster;     // of merged images the last layers in one map
+  Use reordered = Use::WhereFaster;          // instructions with addresses, in another order
 };
 
-inline Choices all_choices(Use use) { return {use, use, use, use, use, use, use, use}; }
+inline Choices all_choices(Use use) { return {use, use, use, use, use, use, use, use, use}; }
 
 // How much is tried: each search has a bound, and what it has found by then is taken.
 struct Search {
@@ -31,8 +32,10 @@ struct Search {
   std::int64_t split_steps = 20'000;  // instructions to model again for ways to split convolutions
   std::int64_t sum_steps = 10'000;    // the same for ways to read the operands of sums
   bool until_nothing_gains = false;   // sweeps again
-  std::int64_t stacks = 2;            // points of the network from which images may be stacked
+  std::int64_t stacks = 8;            // points of the network from which images may be stacked
+  std::int64_t best_stacks = 2;       // of these, so many with several points to merge from
+  std::int64_t move_steps = 3'000'000;  // instructions to walk through for other orders of them
 };
-inline constexpr Search kThoroughSearch{48, 1'000'000, 500'000, true, 8};
+inline constexpr Search kThoroughSearch{48, 1'000'000, 500'000, true, 32, 8, 100'000'000};
 
 }  // namespace workbench::xdnn

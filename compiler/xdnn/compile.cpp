@@ -15,6 +15,7 @@
 #include "compiler/xdnn/minimum_memory.h"
 #include "compiler/xdnn/one_port.h"
 #include "compiler/xdnn/placed.h"
+#include "compiler/xdnn/reorder.h"
 #include "compiler/xdnn/split_passes.h"
 #include "isa/host_steps.h"
 
@@ -125,21 +126,31 @@ Placed found_by(const Search& search, const Graph& quantized, const std::optiona
   if (const Use use = options.choices.one_port_sums; use != Use::Never) {
     placed.time = choose_ports(placed.lowered, machine, placed.time, search, use == Use::Always);
   }
+  if (const Use use = options.choices.reordered; use != Use::Never) {
+    placed.time = reorder(placed.lowered, machine, placed.time, search, use == Use::Always);
+  }
   return placed;
 }
 
-// Images stacked and not: each is changed further by itself, so that the faster one is known at the
-// end only.
+// Images one behind the other, merged, and stacked: each is changed further by itself, so that the
+// fastest is known at the end only.
 Placed found_merged(const Search& search, const Graph& quantized, const std::optional<Graph>& other,
                     const Machine& machine, const CompileOptions& options) {
-  if (options.images == 1 || options.choices.stacked_images != Use::WhereFaster) {
-    return found_by(search, quantized, other, machine, options);
+  if (options.images == 1) return found_by(search, quantized, other, machine, options);
+  std::vector<CompileOptions> ways(1, options);
+  if (options.choices.merged_images == Use::WhereFaster) {
+    if (options.choices.stacked_images == Use::WhereFaster) {
+      ways.back().choices.stacked_images = Use::Always;
+      ways.emplace_back(options).choices.stacked_images = Use::Never;
+    }
+    ways.emplace_back(options).choices.merged_images = Use::Never;
   }
-  CompileOptions apart = options, stacked = options;
-  apart.choices.stacked_images = Use::Never, stacked.choices.stacked_images = Use::Always;
-  Placed first = found_by(search, quantized, other, machine, apart);
-  Placed second = found_by(search, quantized, other, machine, stacked);
-  return second.time < first.time ? std::move(second) : std::move(first);
+  Placed best = found_by(search, quantized, other, machine, ways.front());
+  for (std::size_t i = 1; i < ways.size(); ++i) {
+    Placed placed = found_by(search, quantized, other, machine, ways[i]);
+    if (placed.time <= best.time) best = std::move(placed);
+  }
+  return best;
 }
 
 // Never slower than the best program of one image, run as often as there are images.

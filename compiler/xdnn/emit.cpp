@@ -1,13 +1,13 @@
 #include "compiler/xdnn/emit.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 #include <span>
 
 #include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/mapping.h"
+#include "compiler/xdnn/wait_rule.h"
 #include "core/parallel.h"
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/filters.h"
@@ -528,78 +528,44 @@ Program emit(Lowered& lowered, const Machine& machine, bool constants) {
 
 // --- wait bits -----------------------------------------------------------------------------------
 
-// Wait bits. The dispatcher issues in order and holds an instruction until every unit it waits for
-// is idle; so once an instruction has waited for a unit, all that unit was given before is known to
-// be finished, for it and for everything behind it. A bit is set only where a dependence on
-// something not known to be finished remains.
-
-namespace {
-
-class WaitBits {
- public:
-  WaitBits(Program& program, const Machine& machine)
-      : program_(program), kept_(kept_filters(program, machine)) {
-    for (const Step& step : program.steps) footprints_.push_back(footprint(step, machine));
-  }
-
-  void run() {
-    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
-      if (host_before(i)) {
-        for (auto& unit : open_) unit.clear();  // the host runs when all engines are idle
-      }
-      Instruction& instruction = program_.steps[i].instruction;
-      for (int u = 0; u < kUnits; ++u) {
-        const Unit unit = static_cast<Unit>(u);
-        const bool wait = needed_by(i, unit) || (kept_[i] && unit == Unit::Conv && early(i));
-        set_wait(tail(instruction), unit, wait);
-        if (wait) open(unit).clear();
-      }
-      open(unit_of(instruction)).push_back(i);
-    }
-  }
-
- private:
-  std::vector<std::size_t>& open(Unit unit) { return open_[static_cast<std::size_t>(unit)]; }
-
-  bool host_before(std::size_t i) {
-    const std::size_t before = next_host_step_;
-    while (next_host_step_ < program_.host_steps.size() &&
-           program_.host_steps[next_host_step_].before <= static_cast<std::int32_t>(i)) {
-      ++next_host_step_;
-    }
-    return next_host_step_ > before;
-  }
-
-  bool needed_by(std::size_t later, Unit unit) {
-    const auto& unfinished = open(unit);
-    return std::any_of(unfinished.begin(), unfinished.end(), [&](std::size_t earlier) {
-      return must_wait(footprints_[earlier], unit, footprints_[later],
-                       program_.steps[later].instruction);
-    });
-  }
-
-  // The next convolution that loads filters needs one that is not known to be finished.
-  bool early(std::size_t i) {
-    for (std::size_t next = i + 1; next < program_.steps.size(); ++next) {
-      if (unit_of(program_.steps[next].instruction) != Unit::Conv || kept_[next]) continue;
-      return needed_by(next, Unit::Conv);
-    }
-    return false;
-  }
-
-  Program& program_;
-  const std::vector<bool> kept_;
-  std::vector<Footprint> footprints_;
-  std::array<std::vector<std::size_t>, kUnits> open_;  // per unit: instructions maybe unfinished
-  std::size_t next_host_step_ = 0;
-};
-
-}  // namespace
-
 void set_wait_bits(Program& program, const Machine& machine) {
-  if (!machine.serial()) return WaitBits(program, machine).run();
-  for (Step& step : program.steps) {  // no wait bits: an instruction waits for all before it
-    for (int u = 0; u < kUnits; ++u) set_wait(tail(step.instruction), static_cast<Unit>(u), true);
+  if (machine.serial()) {  // no wait bits: an instruction waits for all before it
+    for (Step& step : program.steps) {
+      for (int u = 0; u < kUnits; ++u) set_wait(tail(step.instruction), static_cast<Unit>(u), true);
+    }
+    return;
+  }
+  const std::vector<bool> kept = kept_filters(program, machine);
+  std::vector<Footprint> footprints;
+  for (const Step& step : program.steps) footprints.push_back(footprint(step, machine));
+  const auto step = [&](std::int32_t i) -> Step& {
+    return program.steps[static_cast<std::size_t>(i)];
+  };
+  const auto needs = [&](std::int32_t earlier, std::int32_t later) {
+    return must_wait(footprints[static_cast<std::size_t>(earlier)],
+                     unit_of(step(earlier).instruction),
+                     footprints[static_cast<std::size_t>(later)], step(later).instruction);
+  };
+  const auto count = static_cast<std::int32_t>(program.steps.size());
+  std::vector<std::int32_t> loads_next(program.steps.size(), -1);  // of those that keep theirs
+  for (std::int32_t i = count, next = -1; i-- > 0;) {
+    if (unit_of(step(i).instruction) != Unit::Conv) continue;
+    if (!kept[static_cast<std::size_t>(i)]) {
+      next = i;
+    } else {
+      loads_next[static_cast<std::size_t>(i)] = next;
+    }
+  }
+  WaitRule rule;
+  auto host = program.host_steps.begin();
+  for (std::int32_t i = 0; i < count; ++i) {
+    for (; host != program.host_steps.end() && host->before <= i; ++host) rule.host_step();
+    Instruction& instruction = step(i).instruction;
+    const Waits waits =
+        rule.next(i, unit_of(instruction), loads_next[static_cast<std::size_t>(i)], needs);
+    for (int u = 0; u < kUnits; ++u) {
+      set_wait(tail(instruction), static_cast<Unit>(u), waits[static_cast<std::size_t>(u)]);
+    }
   }
 }
 

@@ -149,12 +149,14 @@ class Fastest {
     choices_.spread = Use::Never;
   }
 
-  void consider(Lowered candidate) {
+  // Its time; nothing when it does not fit.
+  std::optional<Cycles> consider(Lowered candidate) {
     const auto size = static_cast<std::int64_t>(candidate.ops.size());
-    if (size > machine_.control.instructions_max) return;
+    if (size > machine_.control.instructions_max) return std::nullopt;
     const auto placed = place_lowered(candidate, machine_, choices_);
-    if (!placed || (least_ && placed->time >= *least_)) return;
-    least_ = placed->time, best_ = std::move(candidate);
+    if (!placed) return std::nullopt;
+    if (!least_ || placed->time < *least_) least_ = placed->time, best_ = std::move(candidate);
+    return placed->time;
   }
 
   std::optional<Lowered> best() { return std::move(best_); }
@@ -197,22 +199,46 @@ std::optional<Lowered> best_merged(const Lowered& in_turn, const std::vector<Ops
   return fastest.best();
 }
 
-// The images merged up to some op, and stacked from there on.
+// Images stacked from some op on.
+struct StackedFrom {
+  Lowered one_by_one;  // up to there
+  StackedImages images;
+  std::optional<Cycles> time;  // when they are merged up to there
+};
+
+StackedFrom stacked_from(StackedImages images) {
+  Ops all;
+  for (const Ops& head : images.heads) append(all, head);
+  append(all, images.tail);
+  Lowered one_by_one = with_ops(images.lowered, std::move(all));
+  return {std::move(one_by_one), std::move(images), {}};
+}
+
+// The images merged up to some op, and stacked from there on. Points from which to merge are tried
+// for the points to stack from that are best with all merged.
 std::optional<Lowered> best_stacked(const Lowered& in_turn, const std::vector<Ops>& images,
                                     const Machine& machine, const Choices& choices,
                                     const Search& search) {
   if (machine.width_aligned()) return std::nullopt;  // there a section is one channel
   Fastest fastest(machine, choices);
   const Stack stack(in_turn, images, machine);
+  const auto merged = [&](const StackedFrom& one) {
+    return Candidates(one.one_by_one, one.images.heads, machine, one.images.tail);
+  };
+  std::vector<StackedFrom> list;
   for (const std::size_t from : stack.cuts(static_cast<std::size_t>(search.stacks))) {
-    StackedImages stacked = stack.from(from);
-    Ops all;
-    for (const Ops& head : stacked.heads) append(all, head);
-    append(all, stacked.tail);
-    const Lowered one_by_one = with_ops(stacked.lowered, std::move(all));
-    const Candidates candidates(one_by_one, stacked.heads, machine, stacked.tail);
-    at_points(candidates.ops_per_image(), search.cuts,
-              [&](std::size_t cut) { fastest.consider(candidates.side_by_side(cut)); });
+    StackedFrom& one = list.emplace_back(stacked_from(stack.from(from)));
+    one.time = fastest.consider(merged(one).side_by_side(0));
+  }
+  std::stable_sort(list.begin(), list.end(), [](const StackedFrom& a, const StackedFrom& b) {
+    return a.time && (!b.time || *a.time < *b.time);
+  });
+  for (std::size_t i = 0; i < list.size() && i < static_cast<std::size_t>(search.best_stacks);
+       ++i) {
+    const Candidates candidates = merged(list[i]);
+    at_points(candidates.ops_per_image(), search.cuts, [&](std::size_t cut) {
+      if (cut > 0) fastest.consider(candidates.side_by_side(cut));
+    });
   }
   return fastest.best();
 }

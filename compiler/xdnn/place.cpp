@@ -11,6 +11,7 @@
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/memory.h"
+#include "isa/xdnn/walk.h"
 
 namespace workbench::xdnn {
 
@@ -35,25 +36,25 @@ std::vector<std::int64_t> candidate_sizes(std::int64_t total, std::int64_t unit)
 // its share is taken only where none with fewer fits; that of fewest tiles then.
 constexpr std::int64_t kTilesCosted = std::int64_t{1} << 24;
 
-// `ahead`: the array does not wait for the first tile.
-Cycles tiled_cost(const Instruction& instruction, bool ahead, const Machine& machine) {
+// `early`: so long before the array is free, the first tile may come.
+Cycles tiled_cost(const Instruction& instruction, Cycles early, const Machine& machine) {
   const ConvCost conv = conv_cost(instruction, machine);
   const bool resident = conv.passes * conv.slab_buffers <= machine.filters.buffers;
   const Cycles filters = ddr_cycles(conv.slab, machine) * (resident ? 0 : conv.passes);
-  Cycles total{}, computing{};
+  Cycles total{}, computing = early;
   for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
     const Cycles words = tile.in_row_words * tile.in_rows;
     const Cycles coming = std::max(ddr_cycles(tile.ddr, machine) + filters, words);
-    total += ahead ? computing : std::max(computing, coming);
-    ahead = false;
+    total += std::max(computing, coming);
     computing = {tile.out_rows * tile.out_cols * conv.steps * conv.passes};
   }
-  return total + computing;
+  return total + computing - early;
 }
 
 }  // namespace
 
-void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t limit) {
+void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t limit,
+                 Cycles early) {
   const Map& result = lowered.maps[static_cast<std::size_t>(op.result)];
   struct Choice {
     Cycles cost;
@@ -76,7 +77,7 @@ void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::i
         if (!fewest || tiles < fewest->cost.value) fewest = Choice{{tiles}, width, height, words};
         continue;
       }
-      const Cycles cost = tiled_cost(instruction, op.input_ahead, machine);
+      const Cycles cost = tiled_cost(instruction, early, machine);
       if (!best || cost < best->cost) best = Choice{cost, width, height, words};
     }
   }
@@ -89,9 +90,30 @@ void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::i
   op.tile_width = best->width, op.tile_height = best->height, op.buffer_words = best->words;
 }
 
+namespace {
+
+StepCost cost_of(const Lowered& lowered, const LoweredOp& op, const Machine& machine) {
+  return step_cost({instruction_of(lowered, op, machine), 0, {}}, machine);
+}
+
+}  // namespace
+
 void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit) {
+  Cycles array, tiles;  // what they have done since the first tile of all was asked for
+  bool any = false;
   for (LoweredOp& op : lowered.ops) {
-    if (has_tile_buffers(op)) choose_tile(lowered, op, machine, words_limit);
+    if (!has_tile_buffers(op)) {
+      const bool conv = any && op.kind == LoweredKind::Conv;
+      if (conv) array += cost_of(lowered, op, machine).work.compute;
+      continue;
+    }
+    const bool ahead = op.input_ahead && tiles < array;
+    choose_tile(lowered, op, machine, words_limit, ahead ? array - tiles : Cycles{});
+    const StepCost cost = cost_of(lowered, op, machine);
+    const Cycles first = Cycles{machine.ddr.latency_cycles} + cost.first_tile;
+    array = std::max(array, tiles + first) + cost.work.compute;
+    tiles += cost.work.inputs;
+    any = true;
   }
 }
 
@@ -116,7 +138,7 @@ namespace {
 class Placer {
  public:
   Placer(Lowered& lowered, const Machine& machine) : lowered_(lowered), machine_(machine) {
-    set_lifetimes();
+    set_lifetimes(lowered_);
   }
 
   std::optional<Placement> run() {
@@ -202,19 +224,6 @@ class Placer {
 
   std::int64_t words(const LoweredVolume& v) const { return v.words(machine_.geometry()); }
   LoweredVolume& volume(int id) { return lowered_.volumes[static_cast<std::size_t>(id)]; }
-
-  void set_lifetimes() {
-    for (LoweredVolume& v : lowered_.volumes) v.first = v.last = -1;
-    for (std::size_t i = 0; i < lowered_.ops.size(); ++i) {
-      const auto touch = [&](int id) {
-        LoweredVolume& v = volume(id);
-        if (v.first < 0) v.first = static_cast<std::int32_t>(i);
-        v.last = static_cast<std::int32_t>(i);
-      };
-      for (const int id : volumes_read(lowered_, lowered_.ops[i])) touch(id);
-      if (const int id = volume_written(lowered_, lowered_.ops[i]); id >= 0) touch(id);
-    }
-  }
 
   // Buffers: first the live volumes in order, then two per tiled op.
   Problem build() const {
@@ -309,6 +318,19 @@ class Placer {
 };
 
 }  // namespace
+
+void set_lifetimes(Lowered& lowered) {
+  for (LoweredVolume& v : lowered.volumes) v.first = v.last = -1;
+  for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
+    const auto touch = [&](int id) {
+      LoweredVolume& v = lowered.volumes[static_cast<std::size_t>(id)];
+      if (v.first < 0) v.first = static_cast<std::int32_t>(i);
+      v.last = static_cast<std::int32_t>(i);
+    };
+    for (const int id : volumes_read(lowered, lowered.ops[i])) touch(id);
+    if (const int id = volume_written(lowered, lowered.ops[i]); id >= 0) touch(id);
+  }
+}
 
 std::optional<Placement> place(Lowered& lowered, const Machine& machine) {
   return Placer(lowered, machine).run();

@@ -10,8 +10,10 @@ namespace workbench::xdnn {
 
 // Tile sizes of DDR-sourced convolutions by modelled cost; both buffers within `words_limit`.
 void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit);
-// The same for one op, on whichever slice.
-void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t words_limit);
+// The same for one op, on whichever slice, whose first tile may come `early` cycles before the
+// array is free.
+void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t words_limit,
+                 Cycles early = {});
 // The filters of a Conv fit the array without any copies of channels.
 bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machine& machine);
 
@@ -24,6 +26,8 @@ std::optional<Placement> place(Lowered& lowered, const Machine& machine);
 // for `ops` ops behind the last that touches them, so that what is written there need not wait for
 // that one. Nothing when there is no room; the addresses are then as before.
 std::optional<Placement> place_spread(Lowered& lowered, const Machine& machine, std::int64_t ops);
+// Of each volume, the ops that touch it: LoweredVolume::first and last.
+void set_lifetimes(Lowered& lowered);
 // What place() found missing, naming the layer: of a network for which it has just found nothing.
 std::string shortage(Lowered& lowered, const Machine& machine);
 

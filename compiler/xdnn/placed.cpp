@@ -15,7 +15,7 @@ namespace workbench::xdnn {
 
 // --- one order -----------------------------------------------------------------------------------
 
-Cycles modelled_time(const Lowered& placed, const Machine& machine) {
+Program modelled_program(const Lowered& placed, const Machine& machine) {
   Lowered lowered = placed;
   std::int64_t ddr = 0;  // tensors apart from each other, wherever emit() puts them
   for (DdrTensor& tensor : lowered.ddr_tensors) {
@@ -33,6 +33,11 @@ Cycles modelled_time(const Lowered& placed, const Machine& machine) {
     program.steps.push_back({instruction_of(lowered, op, machine), ddr, {}});
   }
   program.host_steps = lowered.host_steps;
+  return program;
+}
+
+Cycles modelled_time(const Lowered& placed, const Machine& machine) {
+  Program program = modelled_program(placed, machine);
   set_wait_bits(program, machine);
   return likely_end(program, machine);
 }

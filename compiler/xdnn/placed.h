@@ -43,5 +43,7 @@ std::optional<Placed> place_whole(const Graph& quantized, const Machine& machine
 
 // likely_end() of the placed program (isa/xdnn/cost.h), wait bits included.
 Cycles modelled_time(const Lowered& placed, const Machine& machine);
+// The program that this is the time of: instructions, without what they compute with.
+Program modelled_program(const Lowered& placed, const Machine& machine);
 
 }  // namespace workbench::xdnn

@@ -12,6 +12,8 @@
 #include "compiler/xdnn/bounds.h"
 #include "compiler/xdnn/compile.h"
 #include "compiler/xdnn/fit_limits.h"
+#include "compiler/xdnn/images.h"
+#include "compiler/xdnn/reorder.h"
 #include "core/eval/evaluate.h"
 #include "explore/report/report.h"
 #include "isa/xdnn/cost.h"
@@ -293,15 +295,51 @@ TEST(Choices, make_two_images_no_slower_than_two_runs_of_one) {
   EXPECT_GE(faster, 20) << "or the test shows little";
 }
 
+// Other orders are compared by a time that is the program's own, wherever ops are moved to.
+TEST(Choices, of_an_order_of_instructions_are_by_the_time_of_the_program) {
+  const auto in_order = [](const xdnn::Placed& placed) { return placed.lowered.ops; };
+  const auto alike = [](const xdnn::LoweredOp& a, const xdnn::LoweredOp& b) {
+    return a.sources == b.sources && a.result == b.result && a.block.out_begin == b.block.out_begin;
+  };
+  int faster = 0, moved = 0;
+  for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Case one = make_case(seed);
+    for (const std::int64_t images : {1, 2}) {
+      xdnn::Placed placed;
+      try {
+        const Graph graph = images == 1 ? one.quantized : several_images(one.quantized, images);
+        placed = images == 1 ? xdnn::place_fastest_order(graph, one.machine)
+                             : xdnn::place_images(graph, images, one.machine, {}, {}, {});
+        for (const bool all : {true, false}) {
+          xdnn::Placed other = placed;
+          const Cycles time =
+              xdnn::reorder(other.lowered, one.machine, placed.time, xdnn::Search{}, all);
+          EXPECT_EQ(time, xdnn::modelled_time(other.lowered, one.machine));
+          if (!all) EXPECT_LE(time, placed.time);
+          faster += time < placed.time ? 1 : 0;
+          const auto before = in_order(placed), after = in_order(other);
+          ASSERT_EQ(before.size(), after.size());
+          moved += std::equal(before.begin(), before.end(), after.begin(), alike) ? 0 : 1;
+        }
+      } catch (const Error&) {
+        continue;
+      }
+    }
+  }
+  EXPECT_GE(faster, 5) << "or the test shows little";
+  EXPECT_GE(moved, 20) << "or the test shows little";
+}
+
 // Each choice alone, and all of them: modelled no slower than without, and no more is moved.
 TEST(Choices, make_no_network_slower) {
   using xdnn::Choices;
   using xdnn::Use;
   const Choices none = xdnn::all_choices(Use::Never);
-  std::vector<Choices> some(6, none);
+  std::vector<Choices> some(7, none);
   some[0].shared_copies = some[1].half_rate = Use::WhereFaster;
   some[2].spread = some[3].pools_in_branches = some[4].split_passes = Use::WhereFaster;
-  some[5].one_port_sums = Use::WhereFaster;
+  some[5].one_port_sums = some[6].reordered = Use::WhereFaster;
   some.emplace_back();
   int faster = 0;
   for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {
