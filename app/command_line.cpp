@@ -823,7 +823,7 @@ void add_execute(CLI::App& app, Commands& commands) {
   command.add_flag("--brief", options.brief, "print what the program prints, no more");
   command
       .add_option("--max-cycles", options.max_cycles,
-                  "end with an error after so many (default 10^10; 0: never)")
+                  "end with an error after so many (default 10^9; 0: never)")
       ->check(whole_number(0, 1'000'000'000'000'000));
 }
 

@@ -237,7 +237,7 @@ struct ExecuteOptions {
   std::filesystem::path program, files, json, html, folded, trace;
   std::string machine = "pulp_open";
   std::vector<std::string> settings;
-  std::int64_t max_cycles = 10'000'000'000;
+  std::int64_t max_cycles = 1'000'000'000;
   std::size_t functions = 20;
   bool profile = false, instructions = false, brief = false;
 };

@@ -17,6 +17,13 @@ constexpr std::int64_t kEventLoadCycles = 4;
 constexpr std::size_t kFramesMax = 4096;
 constexpr Word kCodeBytesMax = 4 << 20;  // each is counted apart, core by core
 
+// That tells the same until something else happens, of the event unit, DMA and L3.
+bool is_constant_register(Word address) {
+  constexpr Word kEventsEnd = 0x38;  // where loads begin that wait or count as arrivals
+  return address - kEventUnitPort < kEventsEnd || address == kMchanPort + 4 ||
+         address == kMchanShared + 4 || address - kL3Port < 0x100 || address == kCoreStatus;
+}
+
 // Addresses that instructions may come from: what the segments span of L2.
 std::pair<Word, Word> code_range(const Elf& program) {
   Word begin = ~0U, end = 0;
@@ -34,13 +41,17 @@ void check_segments(const Elf& program, Memories& memories) {
     code |= segment.executable;
     if (memories.l2.holds(segment.address, segment.memory_bytes)) continue;
     if (!segment.executable && memories.l1.holds(segment.address, segment.memory_bytes)) continue;
-    fail("segment of {} bytes at 0x{:x}: expected a place in L2 (0x{:x}, {} bytes){}",
+    fail("segment of {} bytes at 0x{:x}: expected a place in L2 (0x{:x}, {} bytes){}: link with {}",
          segment.memory_bytes, segment.address, kL2Base, memories.l2.bytes.size(),
          segment.executable
              ? ""
-             : fmt::format(" or in L1 (0x{:x}, {} bytes)", kL1Base, memories.l1.bytes.size()));
+             : fmt::format(" or in L1 (0x{:x}, {} bytes)", kL1Base, memories.l1.bytes.size()),
+         "runtime/pulp/platform/link.ld, or --set a larger l2.size_bytes");
   }
-  if (!code) fail("expected a segment with instructions");
+  if (!code) {
+    fail("expected a segment with instructions, found none of {}: link with {}",
+         program.segments.size(), "runtime/pulp/platform/link.ld");
+  }
 }
 
 Code code_of(const Elf& program, const pulp::Machine& machine, Memories& memories) {
@@ -63,8 +74,8 @@ Cluster::Cluster(const Elf& program, const pulp::Machine& machine, const Cluster
       banks_(machine.l1),
       code_(code_of(program, machine, memories_)),
       events_(static_cast<unsigned>(machine.cluster.cores)),
-      dma_(machine, memories_, banks_),
-      l3_(machine, memories_, options.files),
+      dma_(machine, memories_, banks_, code_),
+      l3_(machine, memories_, code_, options.files),
       wheel_(static_cast<unsigned>(machine.cluster.cores) + 1 + Mchan::kLanes + 1,
              static_cast<unsigned>(machine.cluster.cores) + 1),
       shared_cache_(machine.icache.shared_bytes, machine.icache.shared_ways,
@@ -98,7 +109,10 @@ void Cluster::load_program() {
     watched_at_[code_.index(op)] = static_cast<std::int32_t>(watched - options_.watched.begin());
   }
   Op* const entry = code_.at(program_.entry);
-  if (entry == nullptr) fail("entry 0x{:x}: expected it among the instructions", program_.entry);
+  if (entry == nullptr) {
+    fail("entry 0x{:x}: expected it among the instructions, 0x{:x} to 0x{:x}", program_.entry,
+         code_.address(&code_[0]), code_.address(&code_[code_.size() - 1]));
+  }
   const auto cores = static_cast<unsigned>(machine_.cluster.cores);
   for (unsigned k = 0; k <= cores; ++k) {
     Hart& hart = harts_.emplace_back(machine_.icache);
@@ -118,12 +132,27 @@ int Cluster::run() {
     if (wheel_.idle()) fail_asleep();
     const unsigned actor = wheel_.next();
     if (options_.max_cycles > 0 && wheel_.now() > options_.max_cycles) {
-      fail("the program has not ended after {} cycles (--max-cycles); core 0 is at {}",
-           options_.max_cycles, place(harts_[0].op));
+      fail(
+          "the program has not ended after {} cycles; core 0 is at {}: --max-cycles N lets it go "
+          "on",
+          options_.max_cycles, place(harts_[0].op));
     }
+    if (standstill_.looks() || wheel_.now() >= standstill_.time()) look_for_standstill(actor);
     turn(actor);
   }
   return exit_code_;
+}
+
+void Cluster::look_for_standstill(unsigned actor) {
+  if (wheel_.now() >= standstill_.time()) standstill_.turn(wheel_.now(), harts_.size());
+  if (!standstill_.looks()) return;
+  if (actor >= harts_.size()) {
+    standstill_.changed();
+    return;
+  }
+  standstill_.visits(harts_[actor]);
+  const bool transfers = dma_.under_way() || l3_.next().has_value();
+  if (standstill_.proven(harts_) && !transfers) fail_standstill();
 }
 
 void Cluster::park(Hart& hart, Op* op, std::int64_t time) {
@@ -152,6 +181,7 @@ Cluster::Access Cluster::load(Hart& hart, Op* op, Word address, unsigned bytes, 
   }
   const bool own = address - kEventUnitPort < 2 * kPortBytes;
   hart.op = op;
+  if (!is_constant_register(address)) standstill_.changed();
   value = load_register(hart, address);
   after_registers();
   if (!own) {
@@ -165,12 +195,14 @@ Cluster::Access Cluster::store(Hart& hart, Op* op, Word address, unsigned bytes,
                                Word value) {
   Stalls& stalls = hart.stalls[code_.index(op)];
   if (memories_.l2.holds(address, bytes)) {
+    if (std::memcmp(memories_.l2.at(address), &value, bytes) != 0) standstill_.changed();
     std::memcpy(memories_.l2.at(address), &value, bytes);
     code_.written(address, bytes);
     stalls.memory += hart.l2_cycles;
     time += hart.l2_cycles;
     return Access::Done;
   }
+  standstill_.changed();  // whatever it is, but for cores that are far from L1
   if (memories_.l1.holds(address, bytes)) {
     std::memcpy(memories_.l1.at(address), &value, bytes);
     const std::int64_t done = banks_.serve(address, time) + hart.l1_cycles;
@@ -203,7 +235,8 @@ Word Cluster::load_register(Hart& hart, Word address) {
   }
   if (address - kL3Port < 0x100) return l3_.load(hart.number, address - kL3Port);
   if (address == kCoreStatus) return 0;
-  program_fault(hart, hart.op, fmt::format("loads from 0x{:x}, where nothing is", address));
+  program_fault(hart, hart.op,
+                fmt::format("loads from 0x{:x}, where nothing is: {}", address, there_is()));
 }
 
 // False: later.
@@ -225,7 +258,8 @@ bool Cluster::store_register(Hart& hart, Word address, Word value) {
   } else if (address == kCoreStatus) {
     if ((value >> 31 & 1) != 0) stop(value & 0x7fffffff);
   } else {
-    program_fault(hart, hart.op, fmt::format("stores to 0x{:x}, where nothing is", address));
+    program_fault(hart, hart.op,
+                  fmt::format("stores to 0x{:x}, where nothing is: {}", address, there_is()));
   }
   return true;
 }
@@ -274,6 +308,7 @@ Cluster::Access Cluster::event_load(Hart& hart, Op* op, Word address, std::int64
   if (address - kEventUnitPort >= kPortBytes) {
     return load(hart, op, address, 4, time, value);
   }
+  standstill_.changed();
   const auto granted = events_.event_load(hart.number, address - kEventUnitPort);
   if (!granted) sleep(hart, op);
   after_registers();  // that may have woken this core again
@@ -293,6 +328,7 @@ Cluster::Access Cluster::system(Hart& hart, Op* op, std::int64_t& time) {
       stop(hart.x[10] & 0x7fffffff);
       return Access::Asleep;
     case Opcode::wfi:
+      standstill_.changed();
       if (events_.wait_for_interrupt(hart.number)) return Access::Done;
       op->rd = Op::kNoRegister;
       sleep(hart, op);
@@ -364,7 +400,11 @@ Op* Cluster::end_of_body(Hart& hart, Op* op, std::int64_t& time) {
 Op* Cluster::target(Hart& hart, const Op* op, Word address) {
   Op* const to = code_.at(address);
   if (to == nullptr) {
-    program_fault(hart, op, fmt::format("goes to 0x{:x}, where no instructions are", address));
+    program_fault(
+        hart, op,
+        fmt::format("goes to 0x{:x}, where no instructions are: the program's are at "
+                    "0x{:x} to 0x{:x}",
+                    address, code_.address(&code_[0]), code_.address(&code_[code_.size() - 1])));
   }
   return to;
 }
@@ -451,10 +491,33 @@ std::string Cluster::place(const Op* op) const {
 }
 
 void Cluster::program_fault(const Hart& hart, const Op* op, const std::string& what) const {
-  const auto cores = static_cast<unsigned>(machine_.cluster.cores);
-  fail("{} at {}: {} (cycle {})",
-       hart.number == cores ? "the fabric controller" : fmt::format("core {}", hart.number),
-       place(op), what, wheel_.now());
+  fail("{} at {}: {} (cycle {})", name_of(hart), place(op), what, wheel_.now());
+}
+
+std::string Cluster::there_is() const {
+  const auto range = [](const Memory& memory) {
+    return fmt::format("0x{:x} to 0x{:x}", memory.base, memory.base + memory.bytes.size());
+  };
+  return fmt::format("L1 is {}, L2 {} (--set l1.size_bytes, l2.size_bytes)", range(memories_.l1),
+                     range(memories_.l2));
+}
+
+std::string Cluster::name_of(const Hart& hart) const {
+  const bool fabric = hart.number == static_cast<unsigned>(machine_.cluster.cores);
+  return fabric ? "the fabric controller" : fmt::format("core {}", hart.number);
+}
+
+void Cluster::fail_standstill() const {
+  std::string text;
+  for (const Hart& hart : harts_) {
+    if (hart.asleep) continue;
+    text += fmt::format("{} {} at {}", text.empty() ? "" : ",", name_of(hart), place(hart.op));
+  }
+  fail(
+      "the program never ends: at cycle {} nothing changes any more, and cores go round for "
+      "ever:{}; "
+      "what they wait for never comes",
+      wheel_.now(), text);
 }
 
 void Cluster::fail_asleep() const {

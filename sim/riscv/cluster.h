@@ -15,6 +15,7 @@
 #include "sim/riscv/event_unit.h"
 #include "sim/riscv/hart.h"
 #include "sim/riscv/l3.h"
+#include "sim/riscv/standstill.h"
 #include "sim/riscv/wheel.h"
 
 namespace workbench::riscv {
@@ -38,7 +39,8 @@ struct ClusterOptions {
   bool tree = false;                              // keep the calls of each core as a tree
   std::vector<std::string> watched = {};          // names of functions
   bool watch_all = false;                         // all of them: by their index in the program
-  std::function<void(const Cluster&, const CoreEvent&)> observe = {};  // empty: nobody
+  // Empty: nobody. It may change the memories where no transfer is under way.
+  std::function<void(Cluster&, const CoreEvent&)> observe = {};
 };
 
 // A function's calls on a core, with all that they called.
@@ -62,6 +64,7 @@ class Cluster {
   const L3& l3() const { return l3_; }
   const std::vector<std::map<std::size_t, Calls>>& calls() const { return calls_; }
   const Memories& memories() const { return memories_; }
+  Memories& memories() { return memories_; }
   const std::vector<Move>& dma_moves() const { return dma_moves_; }  // of a cluster observed
   const std::vector<Move>& l3_moves() const { return l3_moves_; }
 
@@ -69,6 +72,7 @@ class Cluster {
   enum class Access { Done, Retry, Asleep };
 
   void load_program();
+  void look_for_standstill(unsigned actor);
   void turn(unsigned actor);
   template <bool kCached>
   void run_hart(Hart& hart);
@@ -101,7 +105,10 @@ class Cluster {
   void stop(Word exit_code);
   [[noreturn]] void program_fault(const Hart& hart, const Op* op, const std::string& what) const;
   [[noreturn]] void fail_asleep() const;
+  [[noreturn]] void fail_standstill() const;
   std::string place(const Op* op) const;
+  std::string name_of(const Hart& hart) const;
+  std::string there_is() const;
 
   const Elf& program_;
   const pulp::Machine& machine_;
@@ -113,6 +120,7 @@ class Cluster {
   Mchan dma_;
   L3 l3_;
   Wheel wheel_;
+  Standstill standstill_;
   pulp::CodeCache shared_cache_;
   std::vector<Hart> harts_;
   std::vector<std::int32_t> function_at_;            // by Code::index(); -1: none begins there

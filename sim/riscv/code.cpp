@@ -1,5 +1,7 @@
 #include "sim/riscv/code.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace workbench::riscv {
@@ -112,13 +114,64 @@ std::uint8_t Code::result_use(const Op& op) const {
   return 0;
 }
 
+namespace {
+
+// What compilers make for other cores, by the major opcode of the base ISA.
+std::string_view foreign(Word word) {
+  if ((word & 3) != 3) {
+    const Word major = (word >> 13 & 7) << 2 | (word & 3);
+    const bool floats = major == 0b00100 || major == 0b00110 || major == 0b01100 ||
+                        major == 0b01110 || major == 0b10100 || major == 0b10110 ||
+                        major == 0b11100 || major == 0b11110;
+    return floats ? "a load or store of floats" : "";
+  }
+  switch (word & 0x7f) {
+    case 0x07:
+    case 0x27:
+    case 0x43:
+    case 0x47:
+    case 0x4b:
+    case 0x4f:
+    case 0x53:
+      return "of floats";
+    case 0x2f:
+      return "atomic";
+    case 0x1b:
+    case 0x3b:
+      return "of 64 bits";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+std::string Code::complaint(const Op* op) const {
+  const Word bits = word(op);
+  const bool is_short = (bits & 3) != 3;
+  const std::string found =
+      is_short ? fmt::format("0x{:04x}", bits & 0xffff) : fmt::format("0x{:08x}", bits);
+  if (const auto known = riscv::decode(bits); known && !has(known->opcode)) {
+    const Extension extension = extension_of(known->opcode);
+    return fmt::format("{} ({}), which these cores have not: expected a machine with isa.{}: 1",
+                       found, disassemble(*known, address(op)),
+                       extension.mac_load && isa_.mac_load == 0 ? "mac_load"
+                       : extension.bits == 4                    ? "dot_4bit"
+                                                                : "dot_2bit");
+  }
+  if ((bits & 0xffff) == 0) return found + ": data, or memory that nothing has written";
+  const std::string_view kind = foreign(bits);
+  if (kind.empty()) return found + ": data, or an instruction beyond RV32IMC and Xpulpv2";
+  return fmt::format("{} ({}): build it with -march=rv32imc -mabi=ilp32", found, kind);
+}
+
 void Code::written(Word address, Word bytes) {
-  const Word offset = address - begin_;
-  if (offset >= bytes_.size() && offset < ~0U - 3) return;
-  const std::int64_t first = static_cast<std::int64_t>(as_signed(offset)) / 2;
+  const std::int64_t begin = std::int64_t{address} - begin_, end = begin + bytes;
+  if (end <= 0 || begin >= std::ssize(bytes_)) return;
   // An instruction of 4 bytes may begin a halfword before, and one before it looks at it.
-  for (std::int64_t k = first - 3; k <= first + bytes / 2; ++k) {
-    if (k < 0 || k >= std::ssize(ops_) - 1) continue;
+  const std::int64_t first = std::max<std::int64_t>(0, begin / 2 - 3);
+  const std::int64_t last = std::min(std::ssize(ops_) - 2, (end - 1) / 2);
+  for (std::int64_t k = first; k <= last; ++k) {
     ops_[static_cast<std::size_t>(k)].opcode = Op::kUndecoded;
   }
 }

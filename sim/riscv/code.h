@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "isa/pulp/machine.h"
@@ -58,6 +59,8 @@ class Code {
   std::ptrdiff_t distance(const Op* op, Word offset) const;
   // The four bytes at an instruction, 0 where they end.
   Word word(const Op* op) const;
+  // Of what the cores cannot execute: the bytes, and what may be the reason.
+  std::string complaint(const Op* op) const;
 
  private:
   bool has(Opcode opcode) const;

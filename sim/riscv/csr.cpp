@@ -130,6 +130,7 @@ void Cluster::csr(Hart& hart, const Op* op, std::int64_t time) {
   const auto opcode = static_cast<Opcode>(op->opcode);
   const bool immediate = row(opcode).format == Format::CsrI;
   const Word source = immediate ? op->rs1 : hart.x[op->rs1], number = op->immediate;
+  if (number != kHartId) standstill_.changed();
   const Word old = read_csr(hart, number, time);
   const bool writes = opcode == Opcode::csrrw || opcode == Opcode::csrrwi || op->rs1 != 0;
   if (writes) {

@@ -13,10 +13,11 @@ constexpr Word kLength = 0x1ffff, kToL1 = 1U << 17, kIncrement = 1U << 18, kTwoD
 
 }  // namespace
 
-Mchan::Mchan(const pulp::Machine& machine, Memories& memories, Banks& banks)
+Mchan::Mchan(const pulp::Machine& machine, Memories& memories, Banks& banks, Code& code)
     : dma_(machine.dma),
       memories_(memories),
       banks_(banks),
+      code_(code),
       ports_(static_cast<std::size_t>(machine.cluster.cores) + 1),
       under_way_(static_cast<std::size_t>(std::min<std::int64_t>(machine.dma.identifiers, 16)), 0) {
 }
@@ -147,6 +148,7 @@ std::int64_t Mchan::move(Lane& lane, Command& command, std::int64_t now) {
     std::uint8_t* const l1 = memories_.l1.at(command.l1);
     std::uint8_t* const l2 = memories_.l2.at(command.l2);
     std::memcpy(command.to_l1 ? l1 : l2, command.to_l1 ? l2 : l1, count);
+    if (!command.to_l1) code_.written(command.l2, count);
     command.l1 += count;
     command.l2 += count;
     command.bytes -= count;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/riscv/code.h"
 #include "sim/riscv/memories.h"
 
 namespace workbench::riscv {
@@ -18,7 +19,7 @@ class Mchan {
  public:
   static constexpr unsigned kLanes = 2;  // L2 -> L1, L1 -> L2
 
-  Mchan(const pulp::Machine& machine, Memories& memories, Banks& banks);
+  Mchan(const pulp::Machine& machine, Memories& memories, Banks& banks, Code& code);
 
   // False: the queue is full; the core tries again in the next cycle. Throws Error: no such
   // command.
@@ -26,6 +27,7 @@ class Mchan {
   // Takes a transfer identifier, which the core's next commands count under; none free: 2^32 - 1.
   Word allocate(unsigned hart);
   Word status() const;
+  bool under_way() const { return (status() & 0xffff) != 0; }
   void free(Word identifiers);
 
   // A lane's turn. Gives when it wants the next; nothing: it has no work.
@@ -80,6 +82,7 @@ class Mchan {
   const pulp::Machine::Dma& dma_;
   Memories& memories_;
   Banks& banks_;
+  Code& code_;
   std::array<Lane, kLanes> lanes_;
   std::vector<Port> ports_;
   std::vector<std::int64_t> under_way_;  // by identifier

@@ -39,19 +39,70 @@ class File {
   const std::string& name_;
 };
 
+// The command that builds one.
+constexpr const char* kBuild =
+    "riscv64-unknown-elf-gcc -march=rv32imc -mabi=ilp32 and the runtime's platform.mk build one";
+
+// What files are that are given by mistake.
+std::string_view machine_name(Word machine) {
+  switch (machine) {
+    case 3:
+      return " (x86)";
+    case 40:
+      return " (ARM)";
+    case 62:
+      return " (x86-64)";
+    case 183:
+      return " (AArch64)";
+    default:
+      return "";
+  }
+}
+std::string_view type_name(Word type) {
+  switch (type) {
+    case 1:
+      return " (an object that is not linked)";
+    case 3:
+      return " (a shared library, or linked without -static -no-pie)";
+    case 4:
+      return " (a core dump)";
+    default:
+      return "";
+  }
+}
+
+// The first bytes as text, or as numbers where they are none.
+std::string beginning(std::string_view bytes) {
+  const std::string_view first = bytes.substr(0, std::min<std::size_t>(bytes.size(), 4));
+  const bool text =
+      std::all_of(first.begin(), first.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (text) return fmt::format("'{}'", first);
+  std::string numbers;
+  for (const char c : first) {
+    numbers += fmt::format("{}{:02x}", numbers.empty() ? "" : " ", static_cast<unsigned char>(c));
+  }
+  return numbers;
+}
+
 void check_header(const File& file) {
-  if (file.part(0, kHeaderBytes, "an ELF header").substr(0, 4) != "\177ELF") {
-    fail("{}: expected an ELF file", file.name());
+  if (file.size() == 0) fail("{}: expected an ELF file, found no bytes: {}", file.name(), kBuild);
+  const std::string_view first = file.part(0, std::min<std::size_t>(file.size(), 4), "an ELF file");
+  if (first != "\177ELF") {
+    fail("{}: expected an ELF file (7f 45 4c 46), found {}: {}", file.name(), beginning(first),
+         kBuild);
+  }
+  (void)file.part(0, kHeaderBytes, "an ELF header");
+  if (const Word machine = file.number(18, 2); machine != kMachineRiscv && file.number(5, 1) == 1) {
+    fail("{}: expected a program for RISC-V (machine {}), found machine {}{}: {}", file.name(),
+         kMachineRiscv, machine, machine_name(machine), kBuild);
   }
   if (file.number(4, 1) != 1 || file.number(5, 1) != 1) {
-    fail("{}: expected 32 bits, little endian (-march=rv32imc -mabi=ilp32)", file.name());
+    fail("{}: expected 32 bits, little endian, found {} bits{}: {}", file.name(),
+         file.number(4, 1) == 2 ? 64 : 32, file.number(5, 1) == 2 ? ", big endian" : "", kBuild);
   }
-  if (file.number(18, 2) != kMachineRiscv) {
-    fail("{}: expected a program for RISC-V ({}), found machine {}", file.name(), kMachineRiscv,
-         file.number(18, 2));
-  }
-  if (file.number(16, 2) != kExecutable) {
-    fail("{}: expected a linked executable (2), found type {}", file.name(), file.number(16, 2));
+  if (const Word type = file.number(16, 2); type != kExecutable) {
+    fail("{}: expected a linked executable (type {}), found type {}{}: {}", file.name(),
+         kExecutable, type, type_name(type), kBuild);
   }
   if (file.number(42, 2) != kSegmentBytes) {
     fail("{}: expected program headers of {} bytes, found {}", file.name(), kSegmentBytes,

@@ -129,6 +129,9 @@ void Cluster::run_hart(Hart& hart) {
     const Word value = x[op->rs2];                                              \
     if (const Word offset = address - kL1Base; offset < l1_bytes && near_l1) {  \
       banks(address, bytes);                                                    \
+      if (standstill_.looks() && std::memcmp(l1 + offset, &value, bytes) != 0) { \
+        standstill_.changed();                                                  \
+      }                                                                         \
       std::memcpy(l1 + offset, &value, bytes);                                  \
     } else if (store(hart, op, address, bytes, time, value) == Access::Retry) { \
       return park(hart, op, now + 1);                                           \
@@ -231,7 +234,7 @@ void Cluster::run_hart(Hart& hart) {
         code_.decode(op);
         continue;
       default:
-        program_fault(hart, op, fmt::format("no instruction: 0x{:08x}", code_.word(op)));
+        program_fault(hart, op, "no instruction: " + code_.complaint(op));
     }
     ++count[op - first];
     time += 1 + op->stall;

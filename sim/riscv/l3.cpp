@@ -20,10 +20,11 @@ Word hertz(double megahertz) {
 
 }  // namespace
 
-L3::L3(const pulp::Machine& machine, Memories& memories,
+L3::L3(const pulp::Machine& machine, Memories& memories, Code& code,
        const std::map<std::string, std::string>& files)
     : machine_(machine),
       memories_(memories),
+      code_(code),
       registers_(static_cast<std::size_t>(machine.cluster.cores) + 1) {
   for (const auto& [name, bytes] : files) files_.emplace_back(name, &bytes);
 }
@@ -142,6 +143,7 @@ unsigned L3::finish() {
     std::memcpy(transfer.command == kRead ? l2 : l3, transfer.command == kRead ? l3 : l2,
                 it.length);
   }
+  if (transfer.command != kWrite) code_.written(it.local, it.length);
   moved_ += it.length;
   ++done_;
   if (log_ != nullptr) log_->push_back({0, transfer.begin, transfer.done, it.length});

@@ -10,13 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "sim/riscv/code.h"
 #include "sim/riscv/memories.h"
 
 namespace workbench::riscv {
 
 class L3 {
  public:
-  L3(const pulp::Machine& machine, Memories& memories,
+  L3(const pulp::Machine& machine, Memories& memories, Code& code,
      const std::map<std::string, std::string>& files);
 
   Word load(unsigned hart, Word offset) const;
@@ -51,6 +52,7 @@ class L3 {
 
   const pulp::Machine& machine_;
   Memories& memories_;
+  Code& code_;
   std::vector<std::pair<std::string, const std::string*>> files_;  // handle - 1
   std::vector<Registers> registers_;
   std::deque<Transfer> queue_;

@@ -400,14 +400,109 @@ TEST(RiscvCluster, faults_name_core_and_place) {
       error_of(on_core_0({lw(kA0, 0, 16)})).find("core 0 at 0x1c000008 (main+8): loads from 0x10"),
       std::string::npos)
       << error_of(on_core_0({lw(kA0, 0, 16)}));
-  EXPECT_NE(error_of(on_core_0({0xffffffffU})).find("no instruction: 0xffffffff"),
+  for (const auto& [word, complaint] :
+       {std::pair(0xffffffffU, "no instruction: 0xffffffff: data, or an instruction beyond"),
+        std::pair(0U, "no instruction: 0x0000: data, or memory that nothing has written"),
+        std::pair(0x00052007U, "(of floats): build it with -march=rv32imc"),  // flw ft0, 0(a0)
+        std::pair(0x00006108U, "a load or store of floats"),                  // c.flw
+        std::pair(0x0005202fU, "(atomic): build it with -march=rv32imc"),     // amoadd.w
+        std::pair(0x0005051bU, "(of 64 bits): build it with -march=rv32imc")}) {
+    const std::string error = error_of(on_core_0({word}));
+    EXPECT_NE(error.find(complaint), std::string::npos) << error;
+  }
+  EXPECT_NE(error_of(on_core_0({lw(kA0, 0, 16)})).find("L1 is 0x10000000 to 0x10010000"),
             std::string::npos);
   EXPECT_NE(error_of(on_core_0({i_type(0x67, 0, 0, 64)})).find("goes to 0x40"), std::string::npos);
 }
 
+// `offset` may be negative.
+Word jump(Word offset) {
+  return 0x6f | (offset >> 12 & 255) << 12 | (offset >> 11 & 1) << 20 | (offset >> 1 & 1023) << 21 |
+         (offset >> 20 & 1) << 31;
+}
+Word back(Word instructions) { return jump(0 - 4 * instructions); }
+
+std::string error_of(const Elf& program, std::int64_t max_cycles) {
+  try {
+    run(program, machine(), max_cycles);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
 TEST(RiscvCluster, a_program_without_end_is_stopped) {
-  const std::string error = error_of(on_core_0({0x0000006fU}));  // j .
+  // It counts: its registers come back only when the count has gone round.
+  const std::string error = error_of(on_core_0({addi(kT0, kT0, 1), back(1)}), 100'000);
   EXPECT_NE(error.find("has not ended after 100000 cycles"), std::string::npos) << error;
+  EXPECT_NE(error.find("--max-cycles"), std::string::npos) << error;
+}
+
+TEST(RiscvCluster, cores_that_go_round_for_ever_are_found) {
+  const Words nothing = {jump(0)};
+  // Polls a word that nobody writes; stores what is there already.
+  const Words polls = {lui(kT0, kL1Base), lw(kT1, kT0, 4), sw(kT1, kT0, 4), back(2)};
+  const Words loops = {addi(kT1, 0, 20), lp_setup(0, kT1, 8), addi(kT0, 0, 1), addi(kT2, 0, 2),
+                       back(4)};
+  const Words status = {lui(kT0, kMchan & ~0xfffU), lw(kT1, kT0, 0x404), back(1)};
+  for (const Words& words : {nothing, polls, loops, status}) {
+    const std::string error = error_of(on_core_0(words), 100'000'000);
+    EXPECT_NE(error.find("the program never ends"), std::string::npos) << error;
+    EXPECT_NE(error.find("core 0 at 0x1c0000"), std::string::npos) << error;
+    EXPECT_EQ(error.find("core 1"), std::string::npos) << error;  // it sleeps
+  }
+}
+
+// Where it says so, a program never ends. These do, late: longer than the windows in which a
+// standstill is looked for.
+TEST(RiscvCluster, cores_that_wait_long_are_left_in_peace) {
+  constexpr Word kCycles = 0xb0002373;  // csrr t1, mcycle
+  const auto bltu = [](Word rs1, Word rs2, Word offset) {
+    const Word b = offset;  // negative
+    return 0x6063U | rs1 << 15 | rs2 << 20 | (b >> 1 & 15) << 8 | (b >> 5 & 63) << 25 |
+           (b >> 11 & 1) << 7 | (b >> 12 & 1) << 31;
+  };
+  // Until a time; the registers are the same each time round.
+  const Words by_clock = {lui(kT0, 300'000 & ~0xfffU), kCycles, bltu(kT1, kT0, 0U - 4),
+                          addi(kT1, 0, 0), addi(kA0, 0, 3)};
+  EXPECT_EQ(run(on_core_0(by_clock), machine(), 1'000'000).exit_code, 3);
+  // Until L3 has moved 256 KiB, at about a byte per cycle.
+  const Words by_l3 = {lui(kT0, 0x1a102000),
+                       lui(kT1, kL2Base + 0x10000),
+                       sw(kT1, kT0, 4),
+                       lui(kT1, 256 << 10),
+                       sw(kT1, kT0, 8),
+                       addi(kT1, 0, 2),
+                       sw(kT1, kT0, 12),
+                       lw(kT1, kT0, 16),
+                       branch(0x1063, kT1, 0, 8),
+                       back(2),
+                       addi(kA0, 0, 4)};
+  const Outcome of = run(on_core_0(by_l3), machine(), 10'000'000);
+  EXPECT_EQ(of.exit_code, 4);
+  EXPECT_GT(of.profile.cycles, 1 << 17);
+  // Until core 1 has counted to a million, and stores a word.
+  const Words all = {kHartId,  // a0
+                     addi(kT0, 0, 1),
+                     branch(0x63, kA0, kT0, 32),  // beq: core 1
+                     bnez(kA0, 24),               // others sleep
+                     lui(kT0, kL1Base),
+                     lw(kT1, kT0, 0),
+                     branch(0x1063, kT1, 0, 36),  // the end
+                     back(2),
+                     kWfi,
+                     kWfi,
+                     lui(kT1, 1'000'000 & ~0xfffU),  // core 1
+                     addi(kT1, kT1, 0U - 1),
+                     branch(0x63, kT1, 0, 8),
+                     back(2),
+                     lui(kT0, kL1Base),
+                     sw(kT0, kT0, 0),
+                     kWfi};
+  Words words = all;
+  words[6] = branch(0x1063, kT1, 0, 4 * static_cast<Word>(all.size() - 6));
+  append(words, {addi(kA0, 0, 5), addi(kA7, 0, 93), kEcall});
+  EXPECT_EQ(run(program_of(words), machine(), 20'000'000).exit_code, 5);
 }
 
 TEST(RiscvCluster, code_that_is_written_over_is_read_anew) {
@@ -422,6 +517,65 @@ TEST(RiscvCluster, code_that_is_written_over_is_read_anew) {
   program.segments[0].bytes += patch.bytes;
   program.segments[0].memory_bytes += 4;
   EXPECT_EQ(run(program).exit_code, 7);
+}
+
+// addi a0, zero, 1 is run, then written over with addi a0, zero, 7 by `moves`, and run again. t0:
+// the L2 base, a1: the new instruction.
+Elf patched_by(const Words& moves) {
+  const auto at = static_cast<Word>(6 + moves.size());
+  Words words = {addi(kT1, 0, 0),
+                 lui(kT0, kL2Base),
+                 lw(kA1, kT0, 4 * (at + 6)),  // behind the end
+                 addi(kA0, 0, 1),             // instruction 5, which is written over
+                 bnez(kT1, 4 * static_cast<Word>(moves.size() + 3)),
+                 addi(kT1, 0, 1)};
+  append(words, moves);
+  words.push_back(back(at - 3));
+  Elf program = on_core_0(words);
+  const Segment patch = code_segment({addi(kA0, 0, 7)});
+  program.segments[0].bytes += patch.bytes;
+  program.segments[0].memory_bytes += 4;
+  return program;
+}
+constexpr Word kPatched = 4 * 5;  // where it lies
+
+TEST(RiscvCluster, code_that_transfers_write_over_is_read_anew) {
+  EXPECT_EQ(run(patched_by({sw(kA1, kT0, kPatched)})).exit_code, 7);
+  const Word increment = 1U << 18, event = 1U << 20, head = 4 | increment | event;
+  const Words by_dma = {lui(kA2, kL1Base),
+                        sw(kA1, kA2, 0),
+                        lui(kT2, kMchan & ~0xfffU),
+                        addi(kT2, kT2, 0x400),
+                        lw(kA1, kT2, 0),
+                        lui(kA1, head),
+                        addi(kA1, kA1, head & 0xfff),
+                        sw(kA1, kT2, 0),
+                        sw(kA2, kT2, 0),
+                        addi(kA2, kT0, kPatched),
+                        sw(kA2, kT2, 0),
+                        lui(kA2, kEventUnit),
+                        addi(kA1, 0, 0x100),
+                        sw(kA1, kA2, 0x08),
+                        elw(0, kA2, 0x3c)};
+  EXPECT_EQ(run(patched_by(by_dma)).exit_code, 7);
+  // From L2 to L3 and back, with 64 bytes before it that are not instructions' alone.
+  const Words by_l3 = {lui(kA2, kL2Base + 0x1000),
+                       sw(kA1, kA2, 0),
+                       lui(kT2, 0x1a102000),
+                       sw(kA2, kT2, 4),
+                       addi(kA1, 0, 4),
+                       sw(kA1, kT2, 8),
+                       addi(kA1, 0, 2),
+                       sw(kA1, kT2, 12),  // write
+                       addi(kA2, kT0, kPatched),
+                       sw(kA2, kT2, 4),
+                       addi(kA1, 0, 1),
+                       sw(kA1, kT2, 12),  // read
+                       lw(kA1, kT2, 16),
+                       addi(kA1, kA1, 0U - 2),
+                       branch(0x63, kA1, 0, 8),
+                       back(3)};
+  EXPECT_EQ(run(patched_by(by_l3)).exit_code, 7);
 }
 
 // A file around a segment: header, one program header, the bytes.
@@ -445,6 +599,34 @@ std::string file_of(const Elf& program) {
 TEST(RiscvCluster, a_file_is_run) {
   const std::string file = file_of(on_core_0({addi(kA0, 0, 9)}));
   EXPECT_EQ(run(parse_elf(file, "file")).exit_code, 9);
+}
+
+TEST(RiscvCluster, files_that_are_no_program_say_what_they_are) {
+  const std::string right = file_of(on_core_0({addi(kA0, 0, 9)}));
+  const auto with = [&](std::size_t at, char byte) {
+    std::string file = right;
+    file[at] = byte;
+    return file;
+  };
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "found no bytes: riscv64-unknown-elf-gcc"},
+      {"int main(void) {}", "expected an ELF file (7f 45 4c 46), found 'int ': riscv64"},
+      {std::string("\x1f\x8b\0", 3), "found 1f 8b 00: riscv64"},
+      {right.substr(0, 20), "expected an ELF header at bytes 0 to 52, found a file of 20 bytes"},
+      {with(4, 2), "expected 32 bits, little endian, found 64 bits: riscv64"},
+      {with(18, 62), "expected a program for RISC-V (machine 243), found machine 62 (x86-64): "},
+      {with(16, 1), "found type 1 (an object that is not linked): "},
+      {with(16, 3), "found type 3 (a shared library, or linked without -static -no-pie): "}};
+  for (const auto& [bytes, complaint] : cases) {
+    try {
+      parse_elf(bytes, "a.elf");
+      ADD_FAILURE() << complaint;
+    } catch (const Error& error) {
+      const std::string text = error.what();
+      EXPECT_EQ(text.find("a.elf: "), 0U) << text;
+      EXPECT_NE(text.find(complaint), std::string::npos) << text;
+    }
+  }
 }
 
 TEST(RiscvCluster, segments_that_lie_over_each_other_do_not_fill_the_memory) {
