@@ -4,6 +4,7 @@
 #include <numeric>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "compiler/memory/allocate.h"
 #include "compiler/xdnn/emit.h"
@@ -11,7 +12,6 @@
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/memory.h"
-#include "isa/xdnn/walk.h"
 
 namespace workbench::xdnn {
 
@@ -36,35 +36,49 @@ std::vector<std::int64_t> candidate_sizes(std::int64_t total, std::int64_t unit)
 // its share is taken only where none with fewer fits; that of fewest tiles then.
 constexpr std::int64_t kTilesCosted = std::int64_t{1} << 24;
 
-// `early`: so long before the array is free, the first tile may come.
-Cycles tiled_cost(const Instruction& instruction, Cycles early, const Machine& machine) {
+// When the port that brings tiles is free, and when the array is.
+struct TileClock {
+  Cycles port, array;
+};
+
+// A tile comes once the one before has come and the last but one is done with: there are two
+// buffers.
+TileClock after_tiles(const Instruction& instruction, TileClock at, const Machine& machine) {
   const ConvCost conv = conv_cost(instruction, machine);
   const bool resident = conv.passes * conv.slab_buffers <= machine.filters.buffers;
   const Cycles filters = ddr_cycles(conv.slab, machine) * (resident ? 0 : conv.passes);
-  Cycles total{}, computing = early;
+  Cycles last, last_but_one;  // done with
   for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
     const Cycles words = tile.in_row_words * tile.in_rows;
     const Cycles coming = std::max(ddr_cycles(tile.ddr, machine) + filters, words);
-    total += std::max(computing, coming);
-    computing = {tile.out_rows * tile.out_cols * conv.steps * conv.passes};
+    at.port = std::max(at.port, last_but_one) + coming;
+    at.array = std::max(at.array, at.port) +
+               Cycles{tile.out_rows * tile.out_cols * conv.steps * conv.passes};
+    last_but_one = std::exchange(last, at.array);
   }
-  return total + computing - early;
+  return at;
 }
 
-}  // namespace
+struct TileChoice {
+  TileClock then;
+  std::int64_t width, height, words;
+};
 
-void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t limit,
-                 Cycles early) {
+void take(const TileChoice& choice, LoweredOp& op) {
+  op.tile_width = choice.width, op.tile_height = choice.height, op.buffer_words = choice.words;
+}
+
+// Those behind which the array or the port is free soonest, the array first; what begins with
+// `at`. One where none is within the limit: the smallest, and place() reports the shortage.
+std::vector<TileChoice> tile_choices(const Lowered& lowered, LoweredOp op, const Machine& machine,
+                                     std::int64_t limit, TileClock at) {
   const Map& result = lowered.maps[static_cast<std::size_t>(op.result)];
-  struct Choice {
-    Cycles cost;
-    std::int64_t width, height, words;
-  };
   const std::vector<std::int64_t> widths = candidate_sizes(result.width, 8);
   const std::vector<std::int64_t> heights = candidate_sizes(result.height, 1);
   const auto candidates = static_cast<std::int64_t>(widths.size() * heights.size());
-  std::optional<Choice> best, fewest;  // fewest: of those that were not costed, in tiles
-  std::int64_t smallest = 0;
+  std::vector<TileChoice> found;
+  std::optional<TileChoice> fewest;  // of those that were not costed
+  std::int64_t fewest_tiles = 0, smallest = 0;
   for (const std::int64_t width : widths) {
     for (const std::int64_t height : heights) {
       op.tile_width = width, op.tile_height = height;
@@ -74,47 +88,102 @@ void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::i
       if (2 * words > limit) continue;
       const std::int64_t tiles = ceil_div(result.width, width) * ceil_div(result.height, height);
       if (tiles > kTilesCosted / candidates) {
-        if (!fewest || tiles < fewest->cost.value) fewest = Choice{{tiles}, width, height, words};
+        if (fewest && tiles >= fewest_tiles) continue;
+        fewest = TileChoice{at, width, height, words}, fewest_tiles = tiles;
         continue;
       }
-      const Cycles cost = tiled_cost(instruction, early, machine);
-      if (!best || cost < best->cost) best = Choice{cost, width, height, words};
+      found.push_back({after_tiles(instruction, at, machine), width, height, words});
     }
   }
-  if (!best) best = fewest;
-  if (!best) {  // not even the smallest: place() reports the shortage
-    op.tile_width = std::min<std::int64_t>(8, result.width), op.tile_height = 1;
-    op.buffer_words = smallest;
-    return;
+  if (found.empty()) {
+    if (fewest) return {*fewest};
+    return {{at, std::min<std::int64_t>(8, result.width), 1, smallest}};
   }
-  op.tile_width = best->width, op.tile_height = best->height, op.buffer_words = best->words;
-}
-
-namespace {
-
-StepCost cost_of(const Lowered& lowered, const LoweredOp& op, const Machine& machine) {
-  return step_cost({instruction_of(lowered, op, machine), 0, {}}, machine);
+  std::stable_sort(found.begin(), found.end(), [](const TileChoice& a, const TileChoice& b) {
+    return a.then.array < b.then.array;
+  });
+  std::vector<TileChoice> best;
+  for (const TileChoice& choice : found) {
+    if (best.empty() || choice.then.port < best.back().then.port) best.push_back(choice);
+  }
+  return best;
 }
 
 }  // namespace
 
-void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit) {
-  Cycles array, tiles;  // what they have done since the first tile of all was asked for
-  bool any = false;
-  for (LoweredOp& op : lowered.ops) {
-    if (!has_tile_buffers(op)) {
-      const bool conv = any && op.kind == LoweredKind::Conv;
-      if (conv) array += cost_of(lowered, op, machine).work.compute;
-      continue;
+void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t limit) {
+  take(tile_choices(lowered, op, machine, limit, {}).front(), op);
+}
+
+namespace {
+
+constexpr std::size_t kTilesWeighed = 8;  // for what they leave to the next op with tiles
+
+// Ops with tiles one after the other; where the tiles of the next one may come ahead, for the sake
+// of both.
+class Tiles {
+ public:
+  Tiles(Lowered& lowered, const Machine& machine, std::int64_t limit)
+      : lowered_(lowered), machine_(machine), limit_(limit) {}
+
+  void run() {
+    TileClock clock;
+    std::size_t next = tiled_from(0);
+    while (next < lowered_.ops.size()) {
+      LoweredOp& op = lowered_.ops[next];
+      if (!op.input_ahead) clock = {};
+      const std::vector<TileChoice> choices = tile_choices(lowered_, op, machine_, limit_, clock);
+      const std::size_t behind = tiled_from(next + 1);
+      const bool for_both = behind < lowered_.ops.size() && lowered_.ops[behind].input_ahead;
+      const Cycles between = for_both ? computing(next + 1, behind) : Cycles{};
+      const TileChoice* best = &choices.front();
+      if (for_both) best = &best_for(choices, behind, between);
+      take(*best, op);
+      clock = best->then;
+      clock.array += between;
+      next = behind;
     }
-    const bool ahead = op.input_ahead && tiles < array;
-    choose_tile(lowered, op, machine, words_limit, ahead ? array - tiles : Cycles{});
-    const StepCost cost = cost_of(lowered, op, machine);
-    const Cycles first = Cycles{machine.ddr.latency_cycles} + cost.first_tile;
-    array = std::max(array, tiles + first) + cost.work.compute;
-    tiles += cost.work.inputs;
-    any = true;
   }
+
+ private:
+  std::size_t tiled_from(std::size_t i) const {
+    while (i < lowered_.ops.size() && !has_tile_buffers(lowered_.ops[i])) ++i;
+    return i;
+  }
+
+  // Convolutions from one op to another.
+  Cycles computing(std::size_t begin, std::size_t end) const {
+    Cycles sum;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (lowered_.ops[i].kind != LoweredKind::Conv) continue;
+      sum += conv_cost(instruction_of(lowered_, lowered_.ops[i], machine_), machine_).compute();
+    }
+    return sum;
+  }
+
+  const TileChoice& best_for(const std::vector<TileChoice>& choices, std::size_t next,
+                             Cycles between) const {
+    const TileChoice* best = nullptr;
+    Cycles least;
+    for (std::size_t i = 0; i < choices.size() && i < kTilesWeighed; ++i) {
+      TileClock clock = choices[i].then;
+      clock.array += between;
+      const Cycles then =
+          tile_choices(lowered_, lowered_.ops[next], machine_, limit_, clock).front().then.array;
+      if (best == nullptr || then < least) best = &choices[i], least = then;
+    }
+    return *best;
+  }
+
+  Lowered& lowered_;
+  const Machine& machine_;
+  const std::int64_t limit_;
+};
+
+}  // namespace
+
+void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit) {
+  Tiles(lowered, machine, words_limit).run();
 }
 
 bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machine& machine) {

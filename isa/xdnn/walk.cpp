@@ -19,8 +19,18 @@ StepCost step_cost(const Step& step, const Machine& machine) {
     cost.work = conv_work(step.instruction, machine);
     cost.tiled = tail(step.instruction).source_in_ddr;
     if (!cost.tiled) return cost;
-    const TileCost tile = tile_costs(step.instruction, machine.geometry()).front();
-    cost.first_tile = std::max(ddr_cycles(tile.ddr, machine), tile.in_row_words * tile.in_rows);
+    const std::vector<TileCost> tiles = tile_costs(step.instruction, machine.geometry());
+    const auto coming = [&](const TileCost& tile) {
+      return std::max(ddr_cycles(tile.ddr, machine), tile.in_row_words * tile.in_rows);
+    };
+    cost.first_tile = coming(tiles.front());
+    cost.last_tiles = cost.work.compute;
+    if (tiles.size() > 2) {  // it comes once the last but two is done with
+      const auto pixels = [](const TileCost& tile) { return tile.out_rows * tile.out_cols; };
+      const std::int64_t two = pixels(tiles.back()) + pixels(tiles[tiles.size() - 2]);
+      const Cycles computing{two * cost.conv.steps * cost.conv.passes}, last = coming(tiles.back());
+      cost.last_tiles = last < computing ? computing - last : Cycles{};
+    }
     return cost;
   }
   const StreamCost stream = stream_cost(step.instruction, machine);
@@ -148,7 +158,7 @@ Cycles Walk::sweep_tiles(const StepCost& cost, Cycles start, Engine& engine) {
   const Cycles begin = std::max({start, first_slab, first_tile});
   Cycles end = std::max(begin + work.compute, first_slab + work.later_loads + work.last_pass);
   if (!work.overlapped) end = std::max(end, begin + work.compute + work.later_loads);
-  tiles_free_ = tiles + work.inputs;
+  tiles_free_ = std::max(tiles + work.inputs, begin + (work.compute - cost.last_tiles));
   end = std::max(end, tiles_free_);
   loader_free_ = first_slab + work.later_loads;
   engine.free = end;

@@ -20,7 +20,8 @@ struct StepCost {
   ConvCost conv;
   ConvWork work;
   bool tiled = false;
-  Cycles first_tile;  // DDR time of its first input tile, latency not included
+  Cycles first_tile;  // in which its first input tile comes, latency not included
+  Cycles last_tiles;  // from when the last input tile has come until the array is done, at most
   // Of the others:
   Cycles duration, streaming;  // streaming: its words alone
   std::int64_t rows = 0, read_ports = 0;
