@@ -174,7 +174,7 @@ std::int64_t run_bytes(const Graph& prepared, const Target& machine,
 }  // namespace
 
 std::int64_t evaluation_bytes(const Graph& graph, bool scratch) {
-  const Buffers buffers(graph);
+  Buffers buffers(graph);
   std::vector<std::int64_t> readers(graph.values.size(), 0);
   for (const Node& node : graph.nodes) {
     for (const ValueId id : node.inputs) {
@@ -200,7 +200,8 @@ std::int64_t evaluation_bytes(const Graph& graph, bool scratch) {
         if (id == kNoValue) continue;
         const std::size_t buffer = buffers.of[at(id)];
         const bool dead = ids == &node.inputs ? --readers[buffer] == 0 : readers[buffer] == 0;
-        if (dead) live -= buffers.bytes[buffer];
+        // Once: a result that shares its operand's bytes is the same buffer.
+        if (dead) live -= std::exchange(buffers.bytes[buffer], 0);
       }
     }
   }

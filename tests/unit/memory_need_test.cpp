@@ -50,6 +50,17 @@ TEST(MemoryNeed, new_shapes_of_the_same_bytes_cost_nothing) {
   EXPECT_EQ(evaluation_bytes(build.graph()), 2 * kMap);
 }
 
+// Two names of one buffer: its bytes are given back once, and `c` finds as much taken as there is.
+TEST(MemoryNeed, a_new_shape_that_nothing_reads_dies_with_its_operand) {
+  GraphBuilder build;
+  const ValueId x = build.input("x", {1, 1, 8, 8});
+  const ValueId a = build.conv("a", x, 2, square_window(1));
+  build.add("flat", Reshape{.shape = {1, 128}}, {a});
+  const ValueId b = build.conv("b", x, 3, square_window(1));
+  build.output(build.conv("c", b, 3, square_window(1)));
+  EXPECT_EQ(evaluation_bytes(build.graph()), 6 * kMap);
+}
+
 TEST(MemoryNeed, the_golden_model_gives_the_same_values_one_by_one) {
   const Compiled compiled = compile_network(
       {.model = {.name = "zoo:tiny_inception"}, .machine = find_machine_file("v3_96")});
