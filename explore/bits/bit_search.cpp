@@ -291,8 +291,9 @@ class BitSearch {
         });
     report_.candidates = found.tried;
     if (found.refused > 0) {
-      report_.notes.push_back(fmt::format("{} of {} choices do not fit {}", found.refused,
-                                          found.tried, name(*target_.machine)));
+      report_.notes.push_back(
+          fmt::format("{} of {} choices cannot be compiled for {}, the first: {}", found.refused,
+                      found.tried, name(*target_.machine), programs_->refusal()));
     }
     if (found.choices.empty()) {
       (void)programs_->compiled(front.back().options);  // says what does not fit
@@ -312,7 +313,7 @@ class BitSearch {
                                              : figures->metrics.at(metric));
     }
     if (const auto sums = selected(problem_, options)) {
-      report_.sums_off = std::max(report_.sums_off, std::abs(sums->costs[0] / costs[0] - 1));
+      report_.sums_off = std::max(report_.sums_off, share_off(sums->costs[0], costs[0]));
     }
     return costs;
   }

@@ -1,8 +1,8 @@
 #include "explore/bits/program_search.h"
 
 #include <algorithm>
+#include <map>
 #include <random>
-#include <set>
 #include <utility>
 
 namespace workbench {
@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kSeed = 1;
 constexpr std::size_t kMostDraws = 20;  // for one choice that is new
 
-// One variable at another option than the widest.
+// One variable at another option than in the choice that is changed.
 struct Change {
   std::size_t variable = 0, option = 0;
   double loss = 0, saved = 0;
@@ -25,9 +25,9 @@ class Search {
       : problem_(problem), most_(most), costs_(costs), told_(told), random_(kSeed) {}
 
   ProgramSearch run(const std::vector<Options>& start) {
-    const auto widest = try_choice(Options(problem_.losses.size(), 0));
+    try_choice(Options(problem_.losses.size(), 0));
     for (const Options& options : start) try_choice(options);
-    if (widest) try_together(single_changes(widest->front()));
+    if (const auto base = base_) try_together(*base, single_changes(*base));
     while (try_near()) {
     }
     std::ranges::sort(front_, {}, &Selected::loss);
@@ -44,17 +44,20 @@ class Search {
     return loss;
   }
 
-  // Its costs; none: it is known, cannot be, or the budget is spent.
+  // Its costs; none: it cannot be, or the budget is spent.
   std::optional<std::vector<double>> try_choice(const Options& options) {
-    if (spent() || !known_.insert(options).second) return std::nullopt;
+    if (const auto known = known_.find(options); known != known_.end()) return known->second;
+    if (spent()) return std::nullopt;
     ++result_.tried;
-    auto found = costs_(options);
+    const auto found = known_[options] = costs_(options);
     if (told_) told_(result_.tried);
     if (!found) {
       ++result_.refused;
       return std::nullopt;
     }
-    keep({options, loss_of(options), *found});
+    const Selected choice{options, loss_of(options), *found};
+    keep(choice);
+    if (!base_ || choice.loss < base_->loss) base_ = choice;
     return found;
   }
 
@@ -72,12 +75,14 @@ class Search {
     front_.push_back(std::move(choice));
   }
 
-  // Half of the budget at most.
-  std::vector<Change> single_changes(double widest_cost) {
+  // Of `base`. Half of the budget at most.
+  std::vector<Change> single_changes(const Selected& base) {
     std::vector<Change> all;
     for (std::size_t v = 0; v < problem_.losses.size(); ++v) {
-      for (std::size_t o = 1; o < problem_.losses[v].size(); ++o) {
-        all.push_back({.variable = v, .option = o, .loss = problem_.losses[v][o]});
+      const std::vector<double>& losses = problem_.losses[v];
+      for (std::size_t o = 0; o < losses.size(); ++o) {
+        if (o == base.options[v]) continue;
+        all.push_back({.variable = v, .option = o, .loss = losses[o] - losses[base.options[v]]});
       }
     }
     std::ranges::stable_sort(all, {}, &Change::loss);
@@ -85,24 +90,28 @@ class Search {
     std::vector<Change> seen;
     for (Change& change : all) {
       if (result_.tried >= end) break;
-      Options options(problem_.losses.size(), 0);
+      Options options = base.options;
       options[change.variable] = change.option;
       const auto costs = try_choice(options);
       if (!costs) continue;
-      change.saved = widest_cost - costs->front();
+      change.saved = base.costs.front() - costs->front();
       seen.push_back(change);
     }
     return seen;
   }
 
-  // `changes` that save anything, one after the other.
-  void try_together(std::vector<Change> changes) {
+  // Changes of `base` that save anything, one after the other; of a variable changed already only
+  // one that saves more.
+  void try_together(const Selected& base, std::vector<Change> changes) {
     std::erase_if(changes, [](const Change& change) { return change.saved <= 0; });
     std::ranges::stable_sort(changes, [](const Change& a, const Change& b) {
       return a.loss * b.saved < b.loss * a.saved;
     });
-    Options options(problem_.losses.size(), 0);
+    Options options = base.options;
+    std::vector<double> saved(options.size(), 0);
     for (const Change& change : changes) {
+      if (change.saved <= saved[change.variable]) continue;
+      saved[change.variable] = change.saved;
       options[change.variable] = change.option;
       try_choice(options);
     }
@@ -142,8 +151,9 @@ class Search {
   const ChoiceCosts& costs_;
   const std::function<void(std::size_t)>& told_;
   std::mt19937_64 random_;
-  std::set<Options> known_;
+  std::map<Options, std::optional<std::vector<double>>> known_;
   std::vector<Selected> front_;
+  std::optional<Selected> base_;  // of least loss, whether it meets the bounds or not
   ProgramSearch result_;
 };
 

@@ -19,9 +19,10 @@ struct ProgramSearch {
   std::size_t tried = 0, refused = 0;
 };
 
-// Asks for the costs of at most `most` choices: of the widest, of `start`; of the widest with one
-// variable changed; of these changes together, those first that cost least loss for what they save;
-// then, seeded, of choices that are near the best so far or between two of them. `told` after each.
+// Asks for the costs of at most `most` choices: of the widest, of `start`; of the one of least loss
+// among those that can be, which is the widest where that can, with one variable changed; of these
+// changes together, those first that cost least loss for what they save; then, seeded, of choices
+// that are near the best so far or between two of them. `told` after each.
 ProgramSearch search_programs(const SelectionProblem& problem, const std::vector<Options>& start,
                               std::size_t most, const ChoiceCosts& costs,
                               const std::function<void(std::size_t)>& told = {});

@@ -1,6 +1,7 @@
 #include "explore/bits/selection.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <utility>
@@ -252,5 +253,7 @@ std::optional<Selected> selected(const SelectionProblem& problem, const Options&
   }
   return result;
 }
+
+double share_off(double sum, double cost) { return cost == 0 ? 0 : std::abs(sum / cost - 1); }
 
 }  // namespace workbench

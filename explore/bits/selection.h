@@ -50,4 +50,7 @@ SelectedFront best_choices(const SelectionProblem& problem, std::size_t most_lab
 // What these options come to; none: a term cannot be. Bounds are not looked at.
 std::optional<Selected> selected(const SelectionProblem& problem, const Options& options);
 
+// By what share of `cost` a sum misses it; 0 where there is no cost, of which nothing is a share.
+double share_off(double sum, double cost);
+
 }  // namespace workbench

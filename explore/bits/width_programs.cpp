@@ -44,11 +44,14 @@ Compiled WidthPrograms::compiled(const Options& options) {
 }
 
 std::optional<PointResult> WidthPrograms::figures(const Options& options, bool layers) {
+  std::optional<Compiled> program;
   try {
-    return analytic_figures(compiled(options), network_.request.technology, layers);
-  } catch (const Error&) {
+    program = compiled(options);
+  } catch (const Error& error) {
+    if (refusal_.empty()) refusal_ = error.what();
     return std::nullopt;
   }
+  return analytic_figures(*program, network_.request.technology, layers);
 }
 
 }  // namespace workbench

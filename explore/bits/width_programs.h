@@ -38,13 +38,16 @@ class WidthPrograms {
 
   // Throws Error naming what does not fit.
   Compiled compiled(const Options& options);
-  // By the analytic tier, with the figures of layers if asked for; none: it does not fit.
+  // By the analytic tier, with the figures of layers if asked for; none: it cannot be compiled.
   std::optional<PointResult> figures(const Options& options, bool layers);
+  // Why the first that could not be; empty: all could.
+  const std::string& refusal() const { return refusal_; }
 
  private:
   Network network_;
   Quantized base_;  // what compiling reads of it
   Target target_;
+  std::string refusal_;
 };
 
 }  // namespace workbench

@@ -197,6 +197,61 @@ TEST(ProgramSearch, finds_what_the_sums_do_not_say) {
       found.choices, [](const Selected& one) { return one.options[3] > 0 && one.costs[0] <= 70; }));
 }
 
+// What a search asks for, in its order.
+std::vector<Options> asked_by(const SelectionProblem& problem, const std::vector<Options>& start,
+                              std::size_t most, const ChoiceCosts& costs) {
+  std::vector<Options> asked;
+  search_programs(problem, start, most, [&](const Options& options) {
+    asked.push_back(options);
+    return costs(options);
+  });
+  return asked;
+}
+
+// Loss for what is saved: of the first variable 2.5 for 25 and 2 for 10, of the second 6 for 20 and
+// 3.5 for 10, of the third 8 for 20 and 5 for 10: the narrower option comes first, and stays.
+TEST(ProgramSearch, a_change_that_saves_less_does_not_undo_one_that_saves_more) {
+  const std::vector<std::vector<double>> saved{{0, 10, 25}, {0, 10, 20}, {0, 10, 20}};
+  const SelectionProblem problem{.losses = {{0, 2, 2.5}, {0, 3.5, 6}, {0, 5, 8}}, .bounds = {kAny}};
+  const std::vector<Options> asked = asked_by(problem, {}, 13, [&](const Options& options) {
+    double cost = 100;
+    for (std::size_t v = 0; v < 3; ++v) cost -= saved[v][options[v]];
+    return std::optional(std::vector<double>{cost});
+  });
+  ASSERT_GT(asked.size(), 8U);  // the widest, its six neighbours, then two of the changes together
+  EXPECT_EQ(asked[7], (Options{2, 2, 0}));
+  EXPECT_EQ(asked[8], (Options{2, 2, 2}));
+}
+
+TEST(ProgramSearch, changes_what_fits_where_the_widest_does_not) {
+  const SelectionProblem problem{.losses = {{0, 1, 4}, {0, 2, 3}, {0, 1, 9}}, .bounds = {kAny}};
+  const auto costs = [](const Options& options) -> std::optional<std::vector<double>> {
+    if (options[0] + options[1] + options[2] < 4) return std::nullopt;
+    return std::vector<double>{10.0 - static_cast<double>(options[0] + options[1] + options[2])};
+  };
+  const std::vector<Options> asked = asked_by(problem, {{2, 2, 2}, {2, 2, 1}}, 15, costs);
+  ASSERT_GE(asked.size(), 8U);  // the widest and both of the start, then neighbours of {2, 2, 1}
+  std::set<Options> neighbours(asked.begin() + 3, asked.begin() + 8);
+  EXPECT_EQ(neighbours, (std::set<Options>{{0, 2, 1}, {1, 2, 1}, {2, 0, 1}, {2, 1, 1}, {2, 2, 0}}));
+}
+
+TEST(ProgramSearch, what_the_start_has_asked_for_is_put_together_with_the_rest) {
+  const SelectionProblem problem{.losses = {{0, 1}, {0, 2}}, .bounds = {kAny}};
+  const std::vector<Options> asked = asked_by(problem, {{1, 0}}, 4, [](const Options& options) {
+    const double cost =
+        10.0 - 3.0 * static_cast<double>(options[0]) - 2.0 * static_cast<double>(options[1]);
+    return std::optional(std::vector<double>{cost});
+  });
+  EXPECT_EQ(asked, (std::vector<Options>{{0, 0}, {1, 0}, {0, 1}, {1, 1}}));
+}
+
+TEST(Selection, a_share_of_no_cost_is_none) {
+  EXPECT_DOUBLE_EQ(share_off(9, 10), 0.1);
+  EXPECT_DOUBLE_EQ(share_off(12, 10), 0.2);
+  EXPECT_EQ(share_off(3, 0), 0);
+  EXPECT_EQ(share_off(0, 0), 0);
+}
+
 // x -> a -> b -> c, 1x1 convolutions of 2, 4, 4 and 2 channels over 2x2 maps.
 Graph annotated_chain() {
   FloatGraph build("chain");
