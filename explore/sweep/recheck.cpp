@@ -1,10 +1,13 @@
 #include "explore/sweep/recheck.h"
 
-#include <algorithm>
-#include <vector>
+#include <optional>
+#include <ranges>
+#include <utility>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/parallel.h"
+#include "explore/store/store.h"
 
 namespace workbench {
 
@@ -42,41 +45,82 @@ bool same(const PointResult& a, const PointResult& b) {
 
 }  // namespace
 
-Recheck::Recheck(std::span<const KeyedPoint> asked, const EvaluatorOptions& evaluate, int of_each)
-    : asked_(asked), evaluator_(evaluate), of_each_(static_cast<std::size_t>(of_each)) {}
+Recheck::Recheck(const Execution& execution)
+    : sweep_(execution), asked_(missing_of(execution.points)) {}
 
-std::optional<std::string> Recheck::fault(const std::filesystem::path& file,
-                                          std::span<const StoredPoint> finished) {
-  if (of_each_ == 0) return std::nullopt;
-  std::vector<std::pair<std::string, const StoredPoint*>> order;
-  for (const StoredPoint& point : finished) {
-    if (point.result.status == Status::Failed) continue;  // it may live here
-    order.emplace_back(sha256_hex(point.key), &point);
-  }
-  std::sort(order.begin(), order.end());
-  order.resize(std::min(order.size(), of_each_));
-  for (const auto& [hash, point] : order) {
-    if (const auto wrong = difference(*point)) {
-      return fmt::format(
-          "{}: {}: nothing of this file is taken; delete it, and have its part computed on another "
-          "machine",
-          file.string(), *wrong);
+std::vector<FileCheck> Recheck::check(std::span<const FinishedFile> files) {
+  std::vector<FileCheck> checks(files.size());
+  std::vector<Chosen> chosen;
+  for (std::size_t i = 0; i < files.size(); ++i) choose(i, files[i], chosen);
+  const std::map<std::string, PointResult> here = computed(chosen);
+  for (const Chosen& one : chosen) {
+    FileCheck& check = checks[one.file];
+    const FinishedFile& file = files[one.file];
+    const auto result = here.find(one.there->key);
+    if (result == here.end()) {
+      check.known = false;
+      continue;
     }
+    ++checked_[file.path];
+    if (check.fault.empty()) check.fault = fault(one, result->second, file);
   }
-  return std::nullopt;
+  return checks;
 }
 
-std::optional<std::string> Recheck::difference(const StoredPoint& there) {
-  const auto asked = std::ranges::find(asked_, there.key, &KeyedPoint::key);
-  if (asked == asked_.end()) return std::nullopt;  // of another sweep: not taken either
-  const PointResult here = evaluator_.evaluate(asked->point);
-  if (same(there.result, here)) return std::nullopt;
-  std::string settings;
-  for (const Setting& setting : asked->point.settings) {
-    settings += " " + setting.name + "=" + setting.value;
+// Each key once: a worker that was killed may have written a point twice.
+void Recheck::choose(std::size_t number, const FinishedFile& file, std::vector<Chosen>& chosen) {
+  const auto wanted = static_cast<std::size_t>(sweep_.options.recheck);
+  const auto before = checked_.find(file.path);
+  const std::size_t left = wanted - (before == checked_.end() ? 0 : before->second);
+  if (left == 0) return;
+  std::map<std::string, Chosen> order;
+  for (const StoredPoint& point : file.points) {
+    if (point.result.status == Status::Failed) continue;  // it may live here
+    const auto asked = asked_.find(point.key);
+    if (asked == asked_.end()) continue;  // of another sweep: not taken either
+    order.try_emplace(sha256_hex(point.key), Chosen{number, &point, asked->second});
   }
-  return fmt::format("{} on {}{}: {}", asked->point.network, asked->point.machine, settings,
-                     first_difference(there.result, here));
+  for (const auto& [hash, one] : order | std::views::take(left)) chosen.push_back(one);
+}
+
+// By keys; those that a stop came before are not there.
+std::map<std::string, PointResult> Recheck::computed(std::span<const Chosen> chosen) {
+  std::map<std::string, PointResult> results;
+  std::map<std::string, KeyedPoint> once;
+  for (const Chosen& one : chosen) once.try_emplace(one.asked->key, *one.asked);
+  if (once.empty()) return results;
+  std::vector<KeyedPoint> points;
+  for (const auto& [key, point] : once) points.push_back(point);
+  const ScratchFolder folder;
+  ExecutorOptions options = sweep_.options;
+  options.kind = ExecutorOptions::Kind::Local;
+  options.store = folder.file("recheck.db");
+  options.jobs = hardware_threads();
+  (void)Store(options.store);  // there before workers are forked, which open it all at once
+  ExecutionResult result;
+  run_on_workers({points, options, [](std::size_t, std::size_t) {}, sweep_.stops, result});
+  const Store store(options.store);
+  for (const KeyedPoint& keyed : points) {
+    if (auto stored = store.find(keyed.key)) results[keyed.key] = std::move(stored->result);
+  }
+  return results;
+}
+
+std::string Recheck::fault(const Chosen& one, const PointResult& here, const FinishedFile& file) {
+  std::string point = fmt::format("{} on {}", one.asked->point.network, one.asked->point.machine);
+  for (const Setting& setting : one.asked->point.settings) {
+    point += " " + setting.name + "=" + setting.value;
+  }
+  if (here.status == Status::Failed) {
+    sweep_.result.warnings.push_back(fmt::format("{}: {} could not be computed again: {}",
+                                                 file.path.string(), point, here.reason));
+    return "";
+  }
+  if (same(one.there->result, here)) return "";
+  return fmt::format(
+      "{}: {}: {}: nothing more of this file is taken; delete it, and have its part computed on "
+      "another machine",
+      file.path.string(), point, first_difference(one.there->result, here));
 }
 
 }  // namespace workbench

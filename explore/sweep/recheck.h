@@ -3,32 +3,47 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
+#include <map>
 #include <span>
 #include <string>
+#include <vector>
 
-#include "explore/store/store.h"
-#include "explore/sweep/evaluate.h"
-#include "explore/sweep/point.h"
+#include "explore/sweep/worker.h"
 
 namespace workbench {
 
+// What computing points of a file again has shown.
+struct FileCheck {
+  bool known = true;  // false: a stop was asked for before
+  std::string fault;  // empty: the same figures
+};
+
 class Recheck {
  public:
-  // `of_each`: how many points of each file; 0: none. `asked` is kept.
-  Recheck(std::span<const KeyedPoint> asked, const EvaluatorOptions& evaluate, int of_each);
+  // Computes options.recheck points of each file again: of one that grows, of all that it has
+  // shown. What `execution` refers to is kept.
+  explicit Recheck(const Execution& execution);
 
-  // What is wrong with the results of `file`; none: those that were computed again are the same.
-  // The choice among `finished` follows from their keys. Throws Error as an evaluation does.
-  std::optional<std::string> fault(const std::filesystem::path& file,
-                                   std::span<const StoredPoint> finished);
+  // Of each file with what has been read of it since the last call; which of its points are
+  // computed again follows from their keys. All of them at once, on the processors of this machine
+  // (executor.h: the caller has no connection to a store open). A point that cannot be computed
+  // here says nothing: a warning. Throws Error as an evaluation does.
+  std::vector<FileCheck> check(std::span<const FinishedFile> files);
 
  private:
-  std::optional<std::string> difference(const StoredPoint& there);
+  struct Chosen {
+    std::size_t file = 0;
+    const StoredPoint* there = nullptr;
+    const KeyedPoint* asked = nullptr;
+  };
 
-  std::span<const KeyedPoint> asked_;
-  Evaluator evaluator_;
-  std::size_t of_each_;
+  void choose(std::size_t number, const FinishedFile& file, std::vector<Chosen>& chosen);
+  std::map<std::string, PointResult> computed(std::span<const Chosen> chosen);
+  std::string fault(const Chosen& one, const PointResult& here, const FinishedFile& file);
+
+  const Execution sweep_;
+  const Missing asked_;
+  std::map<std::filesystem::path, std::size_t> checked_;  // points
 };
 
 }  // namespace workbench

@@ -7,8 +7,8 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <iterator>
 #include <map>
-#include <set>
 #include <sstream>
 #include <thread>
 
@@ -163,15 +163,11 @@ struct Submissions {
 class SlurmSweep {
  public:
   explicit SlurmSweep(const Execution& execution)
-      : sweep_(execution),
-        store_(execution.options.store),
-        recheck_(execution.points, execution.options.evaluate, execution.options.recheck) {
-    for (const KeyedPoint& keyed : execution.points) missing_.insert(keyed.key);
-  }
+      : sweep_(execution), recheck_(execution), missing_(missing_of(execution.points)) {}
 
   void run() {
     take_over_what_was_left();
-    if (!missing_.empty()) {
+    if (!missing_.empty() && !sweep_.result.interrupted) {
       write_job();
       submit_chunks(all_chunks());
       while (!missing_.empty() && !sweep_.result.interrupted) {
@@ -222,7 +218,10 @@ class SlurmSweep {
     for (const fs::path& path : left) {
       const Folder old{path};
       end_tasks(ids_in(old));
-      for (FinishedFile& file : finished_in(path)) keep_checked(file.path, std::move(file.points));
+      if (!keep_checked(finished_in(path))) {  // by the next sweep
+        sweep_.result.interrupted = true;
+        break;
+      }
       discard(path);
     }
     if (!sweep_.points.empty()) tell();
@@ -339,29 +338,38 @@ class SlurmSweep {
 
   // New lines of all tasks' files into the store.
   void collect() {
+    std::vector<FinishedFile> files;
     for (std::int64_t chunk = 0; chunk < chunks_; ++chunk) {
-      const fs::path file = chunk_file(folder_.path, chunk, chunks_);
-      const bool begins = read_until_[chunk] == 0;
-      std::vector<StoredPoint> finished = read_finished(file, read_until_[chunk]);
-      if (begins) {
-        keep_checked(file, std::move(finished));
-      } else {
-        keep(std::move(finished));
-      }
+      const fs::path path = chunk_file(folder_.path, chunk, chunks_);
+      files.push_back({path, read_finished(path, read_until_[chunk])});
     }
+    keep_checked(std::move(files));
     tell();
   }
 
-  void keep_checked(const fs::path& file, std::vector<StoredPoint> finished) {
-    if (const auto wrong = recheck_.fault(file, finished)) {
-      cancel(ids_);
-      throw Error(*wrong);
+  // False: a stop came before all were checked. Those that were not stay where they are.
+  bool keep_checked(std::vector<FinishedFile> files) {
+    std::erase_if(files, [](const FinishedFile& file) { return file.points.empty(); });
+    const std::vector<FileCheck> checks = recheck_.check(files);
+    std::vector<StoredPoint> taken;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if (!checks[i].known || !checks[i].fault.empty()) continue;
+      std::ranges::move(files[i].points, std::back_inserter(taken));
     }
-    keep(std::move(finished));
+    keep(std::move(taken));
+    for (const FileCheck& check : checks) {
+      if (check.fault.empty()) continue;
+      cancel(ids_);
+      throw Error(check.fault);
+    }
+    return std::ranges::all_of(checks, &FileCheck::known);
   }
 
+  // No connection is left open: workers are forked to compute points again.
   void keep(std::vector<StoredPoint> finished) {
-    add_wanted(std::move(finished), sweep_.points, missing_, store_);
+    if (finished.empty()) return;
+    Store store(sweep_.options.store);
+    add_wanted(std::move(finished), missing_, store);
   }
 
   void tell() const {
@@ -380,9 +388,8 @@ class SlurmSweep {
   }
 
   const Execution& sweep_;
-  Store store_;
   Recheck recheck_;
-  std::set<std::string> missing_;  // keys
+  Missing missing_;
   Folder folder_;
   std::int64_t chunks_ = 0;
   std::map<std::int64_t, std::vector<std::string>> chunk_keys_;  // in the order of computing

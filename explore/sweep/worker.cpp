@@ -370,7 +370,13 @@ void use_absolute_paths(Point& point) {
 
 }  // namespace
 
-SweepJob job_of(std::span<const KeyedPoint> points, const std::set<std::string>& missing,
+Missing missing_of(std::span<const KeyedPoint> points) {
+  Missing missing;
+  for (const KeyedPoint& keyed : points) missing.emplace(keyed.key, &keyed);
+  return missing;
+}
+
+SweepJob job_of(std::span<const KeyedPoint> points, const Missing& missing,
                 const EvaluatorOptions& evaluate) {
   SweepJob job{.program = program_version(), .evaluate = evaluate, .points = {}};
   std::vector<Point> plain;
@@ -398,14 +404,13 @@ std::vector<FinishedFile> finished_in(const fs::path& folder) {
   return all;
 }
 
-void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> points,
-                std::set<std::string>& missing, Store& store) {
+void add_wanted(std::vector<StoredPoint> finished, Missing& missing, Store& store) {
   std::vector<StoredPoint> wanted;
   for (StoredPoint& point : finished) {
-    if (missing.erase(point.key) == 0) continue;
-    const auto asked = std::ranges::find(points, point.key, &KeyedPoint::key);
-    CHECK(asked != points.end(), "{}", point.key);
-    point.point = asked->point;
+    const auto asked = missing.find(point.key);
+    if (asked == missing.end()) continue;
+    point.point = asked->second->point;
+    missing.erase(asked);
     wanted.push_back(std::move(point));
   }
   if (!wanted.empty()) store.add(wanted);
@@ -413,7 +418,7 @@ void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> p
 
 namespace {
 
-bool any_missing(std::span<const StoredPoint> finished, const std::set<std::string>& missing) {
+bool any_missing(std::span<const StoredPoint> finished, const Missing& missing) {
   return std::ranges::any_of(finished,
                              [&](const StoredPoint& point) { return missing.contains(point.key); });
 }
@@ -425,24 +430,25 @@ void collect_and_ask(const Execution& execution) {
   std::error_code error;
   fs::create_directories(options.folder, error);
   if (error) fail("{}: cannot be made: {}", options.folder.string(), error.message());
-  std::set<std::string> missing;
-  for (const KeyedPoint& keyed : points) missing.insert(keyed.key);
-  std::optional<std::string> fault;
+  Missing missing = missing_of(points);
+  std::vector<FinishedFile> files = finished_in(options.folder);
+  std::erase_if(files,
+                [&](const FinishedFile& file) { return !any_missing(file.points, missing); });
+  const std::vector<FileCheck> checks = Recheck(execution).check(files);
+  std::string fault;
   {
     Store store(options.store);
-    Recheck recheck(points, options.evaluate, options.recheck);
-    for (FinishedFile& file : finished_in(options.folder)) {
-      if (!any_missing(file.points, missing)) continue;
-      if (auto wrong = recheck.fault(file.path, file.points)) {
-        if (!fault) fault = std::move(wrong);
-      } else {
-        add_wanted(std::move(file.points), points, missing, store);
-      }
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if (fault.empty()) fault = checks[i].fault;
+      if (!checks[i].known) result.interrupted = true;
+      if (!checks[i].known || !checks[i].fault.empty()) continue;
+      add_wanted(std::move(files[i].points), missing, store);
     }
   }
-  if (fault) throw Error(*fault);
+  if (!fault.empty()) throw Error(fault);
   result.computed = points.size() - missing.size();
   progress(result.computed, points.size());
+  if (result.interrupted) return;
   const fs::path job = options.folder / "job.json";
   if (missing.empty()) {
     fs::remove(job, error);

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -92,9 +92,13 @@ class Stretches {
 // also the executor for schedulers that have none of their own here: the user runs the workers
 // (docs/scale-out.md).
 
-// Those of `points` whose keys are in `missing`, in sharing_order(); files by absolute paths,
-// because a task does not run where the sweep was started.
-SweepJob job_of(std::span<const KeyedPoint> points, const std::set<std::string>& missing,
+// Points that have no result yet, by key.
+using Missing = std::map<std::string, const KeyedPoint*>;
+Missing missing_of(std::span<const KeyedPoint> points);
+
+// Those of `points` that are missing, in sharing_order(); files by absolute paths, because a task
+// does not run where the sweep was started.
+SweepJob job_of(std::span<const KeyedPoint> points, const Missing& missing,
                 const EvaluatorOptions& evaluate);
 
 // What workers have left in a folder, files in the order of their names.
@@ -104,10 +108,9 @@ struct FinishedFile {
 };
 std::vector<FinishedFile> finished_in(const std::filesystem::path& folder);
 
-// Adds those of `finished` that are missing to the store, as they were asked for in `points`, and
-// takes their keys out of `missing`.
-void add_wanted(std::vector<StoredPoint> finished, std::span<const KeyedPoint> points,
-                std::set<std::string>& missing, Store& store);
+// Adds those of `finished` that are missing to the store, as they were asked for, and takes them
+// out of `missing`.
+void add_wanted(std::vector<StoredPoint> finished, Missing& missing, Store& store);
 
 // Collects from options.folder; then FOLDER/job.json has what is still missing, and a warning says
 // how to compute it. Throws Error: a folder that cannot be written, and a file whose results are

@@ -1,12 +1,15 @@
 // Job files, chunks of them, and the output files of workers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <random>
 #include <set>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/parallel.h"
+#include "explore/sweep/recheck.h"
 #include "explore/sweep/slurm.h"
 #include "explore/sweep/worker.h"
 #include "tests/support/temporary_folder.h"
@@ -136,6 +139,77 @@ TEST(SweepWorker, a_store_takes_the_place_of_the_folder) {
   EXPECT_TRUE(store.find(job.points[2].key).has_value());
   EXPECT_EQ(refusal([&] { work_on_chunk({.job = request.job}); }),
             "sweep-worker: expected one of --output and --store");
+}
+
+// Workers' files of which one or more points are computed again.
+class SweepRecheck : public testing::Test {
+ protected:
+  SweepRecheck() {
+    const WorkerRequest request{.job = folder_.write("job.json", job_json(job_)),
+                                .chunk = 0,
+                                .chunks = 1,
+                                .output = folder_.path() / "out",
+                                .store = {}};
+    work_on_chunk(request);
+    std::uint64_t offset = 0;
+    honest_ = read_finished(chunk_file(request.output, 0, 1), offset);
+    options_.evaluate = job_.evaluate;
+  }
+
+  static StoredPoint lie(StoredPoint point) {
+    point.result.metrics.at("cycles") += 1;
+    return point;
+  }
+
+  const TemporaryFolder folder_;
+  const SweepJob job_ = small_job();
+  std::vector<StoredPoint> honest_;
+  ExecutorOptions options_{.recheck = 2};
+  bool stopped_ = false;
+  const ExecutorProgress progress_;
+  const Stops stops_{.asked = [this] { return stopped_; }, .insisted = [] { return false; }};
+  ExecutionResult result_;
+  Recheck recheck_{{job_.points, options_, progress_, stops_, result_}};
+};
+
+TEST_F(SweepRecheck, counts_the_points_of_each_file_for_itself_as_it_grows) {
+  const auto faults = [&](const std::vector<FinishedFile>& files) {
+    std::string text;
+    for (const FileCheck& check : recheck_.check(files)) text += check.fault.empty() ? "-" : "x";
+    return text;
+  };
+  ASSERT_EQ(honest_.size(), 4U);
+  EXPECT_EQ(faults({{"a", {honest_[0]}}, {"b", {honest_[1]}}}), "--");
+  // The second of each file is computed again, too; a third is not.
+  EXPECT_EQ(faults({{"a", {honest_[2]}}, {"b", {lie(honest_[2])}}}), "-x");
+  EXPECT_EQ(faults({{"a", {lie(honest_[3])}}, {"c", {lie(honest_[3])}}}), "-x");
+}
+
+TEST_F(SweepRecheck, a_point_twice_and_one_of_another_sweep_are_not_counted) {
+  StoredPoint other = honest_[0];
+  other.key = "another";
+  StoredPoint failed = honest_[1];
+  failed.result.status = PointResult::Status::Failed;
+  std::vector<StoredPoint> points{honest_[2], honest_[2], other, failed};
+  EXPECT_EQ(recheck_.check(std::vector<FinishedFile>{{"a", points}}).at(0).fault, "");
+  const auto checks = recheck_.check(std::vector<FinishedFile>{{"a", {lie(honest_[3])}}});
+  EXPECT_EQ(checks.at(0).fault.find("a: zoo:tiny_mobile on gap8 cores="), 0U) << checks.at(0).fault;
+}
+
+// Each worker finishes the point that it has when a stop is asked for.
+TEST_F(SweepRecheck, a_stop_leaves_files_unknown) {
+  std::vector<KeyedPoint> points;
+  std::vector<FinishedFile> files;
+  for (int i = 0; i <= hardware_threads(); ++i) {
+    Point point = job_.points[0].point;
+    point.settings = {{"l1", std::to_string(16 + i) + "k"}};
+    points.push_back({point_key(point, job_.program), point});
+    files.push_back({std::to_string(i), {{points.back().key, point, {}}}});
+  }
+  stopped_ = true;
+  Recheck recheck({points, options_, progress_, stops_, result_});
+  const std::vector<FileCheck> checks = recheck.check(files);
+  EXPECT_EQ(std::ranges::count(checks, false, &FileCheck::known), 1);
 }
 
 TEST(SweepSharing, points_that_share_come_one_after_the_other) {
