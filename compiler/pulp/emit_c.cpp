@@ -65,11 +65,15 @@ std::string node_names(const Program& program, const HostStep& step) {
   return names;
 }
 
+// Between layers of the cluster.
+bool is_between(const Program& program, const HostStep& step) {
+  return step.before > 0 && step.before < std::ssize(program.instructions) && !step.nodes.empty();
+}
+
 // Inputs are stored as the cluster reads them, and outputs end as it leaves them.
 void require_no_host_between(const Program& program) {
-  const auto last = static_cast<std::int64_t>(program.instructions.size());
   for (const HostStep& step : program.host_steps) {
-    if (step.before <= 0 || step.before >= last || step.nodes.empty()) continue;
+    if (!is_between(program, step)) continue;
     const auto layer = static_cast<std::size_t>(
         program.info.instruction_layer[static_cast<std::size_t>(step.before)]);
     fail(
@@ -78,6 +82,40 @@ void require_no_host_between(const Program& program) {
         node_names(program, step), program.info.layers[layer].name,
         program.info.layers.size() - layer);
   }
+}
+
+// Values that nodes read or write, of steps that are between layers or not.
+std::set<std::string> host_values(const Program& program, bool between,
+                                  std::vector<ValueId> Node::*list) {
+  std::set<std::string> names;
+  for (const HostStep& step : program.host_steps) {
+    if (is_between(program, step) != between) continue;
+    for (const std::size_t n : step.nodes) {
+      for (const ValueId id : program.host.nodes[n].*list) {
+        if (id != kNoValue) names.insert(program.host.value(id).name);
+      }
+    }
+  }
+  return names;
+}
+
+// What is there before the first layer: not what the host makes later, in whose place there may be
+// something else until then.
+std::vector<TensorPlace> first_inputs(const Program& program) {
+  const std::set<std::string> later = host_values(program, true, &Node::outputs);
+  std::vector<TensorPlace> places = program.inputs;
+  std::erase_if(places, [&](const TensorPlace& place) { return later.contains(place.value); });
+  return places;
+}
+
+// What is there behind the last layer: not what the host alone has read before.
+std::vector<TensorPlace> last_outputs(const Program& program) {
+  std::set<std::string> earlier = host_values(program, true, &Node::inputs);
+  for (const std::string& name : host_values(program, false, &Node::inputs)) earlier.erase(name);
+  for (const ValueId id : program.host.outputs) earlier.erase(program.host.value(id).name);
+  std::vector<TensorPlace> places = program.outputs;
+  std::erase_if(places, [&](const TensorPlace& place) { return earlier.contains(place.value); });
+  return places;
 }
 
 template <typename Code>
@@ -161,14 +199,13 @@ class Application {
       : program_(program), machine_(machine), values_(values), runs_(layer_runs(program)) {}
 
   Files files() {
-    require_no_host_between(program_);
     require_sizes();
     for (const RuntimeFile& file : runtime_files()) {
       files_.emplace_back(std::string(file.path), std::string(file.contents));
     }
     for (std::size_t i = 0; i < runs_.size(); ++i) add_layer(i);
-    const std::string outputs = tensors("outputs", program_.outputs);
-    const std::string inputs = tensors("inputs", program_.inputs);
+    const std::string outputs = tensors("outputs", last_outputs(program_));
+    const std::string inputs = tensors("inputs", first_inputs(program_));
     files_.emplace_back("hex/weights.hex", program_.constants);
     files_.emplace_back("src/network_data.c", network_text(inputs + outputs));
     files_.emplace_back("Makefile", sdk_makefile());
@@ -307,7 +344,6 @@ class Application {
     for (const TensorPlace& place : places) {
       const auto bytes = bytes_of(place, values_);
       if (in && !bytes) fail("input '{}' has no value", place.value);
-      if (in) require_gapless(place);
       const std::string file =
           fmt::format("{}{}.hex", what, index == 0 ? "" : std::to_string(index));
       ++index;
@@ -321,15 +357,6 @@ class Application {
     }
     return fmt::format("const int32_t network_{0} = {1};\nconst tensor_t {0}[] = {{\n{2}}};\n\n",
                        what, count, count == 0 ? "    {0},\n" : text);
-  }
-
-  static void require_gapless(const TensorPlace& place) {
-    const std::int64_t pixel = ceil_div(place.channels * place.bits, 8);
-    const bool pixels = place.width == 1 || place.pixel_stride == pixel;
-    const bool rows = place.height == 1 || place.row_stride == pixel * place.width;
-    if (!pixels || !rows) {
-      fail("input '{}' lies in L2 with gaps: expected pixels one after the other", place.value);
-    }
   }
 
   std::string network_text(const std::string& tensors) {
@@ -354,9 +381,9 @@ class Application {
                           table_bytes_[i]);
     }
     if (runs_.empty()) text += "    {0},\n";
-    text +=
-        "};\n\n// By the index that the tables have for them.\nconst kernel_t network_kernels[] "
-        "= {\n";
+    text += "};\n\n" + parts_text() +
+            "// By the index that the tables have for them.\nconst kernel_t network_kernels[] "
+            "= {\n";
     for (const std::string& kernel : kernels_) text += fmt::format("    {},\n", kernel);
     if (kernels_.empty()) text += "    0,\n";
     text += "};\n\n" + tensors;
@@ -370,6 +397,18 @@ class Application {
                       "const int32_t network_weights = 1;\nconst weights_t weights[] = "
                       "{{{{\"weights.hex\", 0, {}U}}}};\n",
                       sum);
+  }
+
+  // Layers before each work of the host between them, and all of them.
+  std::string parts_text() const {
+    std::set<std::size_t> ends = {runs_.size()};
+    for (const HostStep& step : program_.host_steps) {
+      if (is_between(program_, step)) ends.insert(run_at(runs_, step.before));
+    }
+    std::string list;
+    for (const std::size_t end : ends) list += fmt::format("{}{}", list.empty() ? "" : ", ", end);
+    return fmt::format("const int32_t network_parts = {}, network_part_ends[] = {{{}}};\n\n",
+                       ends.size(), list);
   }
 
   // Whether no code or weight has less than 8 bits.
@@ -502,7 +541,8 @@ class Application {
 }  // namespace
 
 Files emit_c(const Program& program, const Machine& machine,
-             const std::map<std::string, Tensor>& values) {
+             const std::map<std::string, Tensor>& values, HostBetween between) {
+  if (between == HostBetween::Refused) require_no_host_between(program);
   return Application(program, machine, values).files();
 }
 

@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "compiler/pulp/emit_c.h"
 #include "compiler/quantize/table.h"
 #include "compiler/xdnn/runtime_files.h"
 #include "core/error.h"
@@ -124,8 +123,10 @@ constexpr std::string_view kRuntimeReadme =
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> application_files(const Compiled& compiled) {
-  return pulp::emit_c(compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled));
+std::vector<std::pair<std::string, std::string>> application_files(const Compiled& compiled,
+                                                                   pulp::HostBetween between) {
+  return pulp::emit_c(compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled),
+                      between);
 }
 
 void write_application(FreshFolder& folder, const Compiled& compiled) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/pulp/emit_c.h"
 #include "core/file.h"
 #include "explore/flow/pipeline.h"
 
@@ -40,7 +41,8 @@ class FreshFolder {
 
 // Path and contents of each file of the application. The machine is a PULP cluster. Throws Error,
 // without naming an option: emit_c().
-std::vector<std::pair<std::string, std::string>> application_files(const Compiled& compiled);
+std::vector<std::pair<std::string, std::string>> application_files(
+    const Compiled& compiled, pulp::HostBetween between = pulp::HostBetween::Refused);
 
 // The same, as a folder.
 void write_application(FreshFolder& folder, const Compiled& compiled);

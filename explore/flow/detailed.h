@@ -1,5 +1,6 @@
 // The detailed tier of `run`: the network's application (application.h) is built by a RISC-V
 // compiler in a folder of its own and executed instruction by instruction (sim/riscv/network.h).
+// What the host runs between its layers is computed as in the other tiers, and in no cycle.
 #pragma once
 
 #include <vector>

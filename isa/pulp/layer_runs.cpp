@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "core/error.h"
+
 namespace workbench::pulp {
 
 std::vector<LayerRun> layer_runs(const Program& program) {
@@ -14,6 +16,16 @@ std::vector<LayerRun> layer_runs(const Program& program) {
     runs.back().end = i + 1;
   }
   return runs;
+}
+
+std::size_t run_at(const std::vector<LayerRun>& runs, std::int32_t first) {
+  const auto found = std::find_if(runs.begin(), runs.end(), [&](const LayerRun& run) {
+    return run.begin == static_cast<std::size_t>(first);
+  });
+  if (found == runs.end()) {
+    fail("the host has work before instruction {}: expected it between layers", first);
+  }
+  return static_cast<std::size_t>(found - runs.begin());
 }
 
 std::optional<std::size_t> run_that_ends_with(const Program& program,

@@ -14,7 +14,10 @@
 namespace workbench::riscv {
 namespace {
 
-constexpr const char* kLayerFunction = "layer_run";  // runtime/pulp/network/layer.h
+constexpr const char* kLayerFunction = "layer_run";         // runtime/pulp/network/layer.h
+constexpr const char* kHostFunction = "network_host_step";  // runtime/pulp/network/network.h
+// Their places among the watched functions; kernels follow.
+constexpr std::size_t kLayerWatched = 0, kHostWatched = 1;
 
 // What layer_run() is called with: a1 points to memories_t, a3 to the layer's cycles.
 constexpr std::size_t kMemoriesArgument = 11, kCyclesArgument = 13;
@@ -37,6 +40,10 @@ void copy_part(const Memory& from, Word begin, std::vector<std::uint8_t>& to) {
     fail("the application's buffer of {} bytes at 0x{:x} is not in its memory", to.size(), begin);
   }
   if (!to.empty()) std::memcpy(to.data(), from.at(begin), to.size());
+}
+
+void copy_back(const std::vector<std::uint8_t>& from, Word begin, Memory& to) {
+  if (!from.empty()) std::memcpy(to.at(begin), from.data(), from.size());
 }
 
 // Values whose every piece is still there behind a layer.
@@ -69,7 +76,15 @@ class Values {
       if (!whole.contains(probe.place.value)) continue;
       probes_[*pulp::run_that_ends_with(program, runs, probe)].push_back(&probe);
     }
-    run_host(true);
+    host_steps_before(0);
+  }
+
+  // What the host does before this instruction, in the application's memories.
+  void host_steps_before(std::int64_t instruction, Memories& memories, const Buffers& buffers) {
+    read(memories, buffers);
+    host_steps_before(instruction);
+    copy_back(memory_.l2, buffers.l2, memories.l2);
+    copy_back(memory_.l3, buffers.l3, memories.l3);
   }
 
   // Behind the last run the memories are as the host finds them: then the buffers are given back.
@@ -82,7 +97,7 @@ class Values {
   }
 
   void finish(pulp::SimulationResult& result) {
-    run_host(false);
+    host_steps_before(std::ssize(program_.instructions));
     result.outputs = host_.values().outputs();
     result.tensors = std::move(tensors_);
     pulp::name_shapes(program_.host, result.tensors);
@@ -95,9 +110,11 @@ class Values {
     copy_part(memories.l2, buffers.l2, memory_.l2);
     copy_part(memories.l3, buffers.l3, memory_.l3);
   }
-  void run_host(bool before) {
-    for (const pulp::HostStep& step : program_.host_steps) {
-      if ((step.before <= 0) == before) host_.run(step, 0);
+  // Those that have not run yet.
+  void host_steps_before(std::int64_t instruction) {
+    const auto& steps = program_.host_steps;
+    while (next_step_ < steps.size() && steps[next_step_].before <= instruction) {
+      host_.run(steps[next_step_++], 0);
     }
   }
 
@@ -105,6 +122,7 @@ class Values {
   pulp::Memory memory_;
   pulp::HazardMonitor hazards_;  // that the host asks; hazards are the transaction tier's subject
   pulp::Host host_;
+  std::size_t next_step_ = 0;
   std::vector<std::vector<const pulp::Probe*>> probes_;  // by run
   std::map<std::string, Tensor> tensors_;
 };
@@ -127,6 +145,14 @@ struct CoreLog {
   Spent spent;  // when the layer began
 };
 
+// Layers between which the host has nothing to do: when the cores ran them, and where that is on
+// the time line.
+struct Part {
+  std::size_t end = 0;  // the run behind its last one
+  std::int64_t began = 0, reached = 0, at = 0;
+  bool started = false;
+};
+
 class Watch {
  public:
   Watch(const Application& application, const pulp::Machine& machine,
@@ -136,7 +162,8 @@ class Watch {
         runs_(pulp::layer_runs(program_)),
         values_(program_, machine, runs_, inputs),
         logs_(static_cast<std::size_t>(machine.cluster.cores)),
-        left_(runs_.size()) {
+        left_(runs_.size()),
+        finished_(runs_.empty()) {
     run.layers.resize(program_.info.layers.size());
     run.result.counters.resize(program_.info.layers.size());
     for (const char* name : {"cores", "dma in", "dma out", "l3"}) recorder_.add_resource(name);
@@ -147,13 +174,25 @@ class Watch {
         kernels_.back().push_back(static_cast<std::int32_t>(i));
       }
     }
+    std::set<std::size_t> ends = {runs_.size()};
+    for (const pulp::HostStep& step : program_.host_steps) {
+      if (step.before > 0 && step.before < std::ssize(program_.instructions)) {
+        ends.insert(pulp::run_at(runs_, step.before));
+      }
+    }
+    for (const std::size_t end : ends) parts_.push_back({end});
   }
 
-  void operator()(const Cluster& cluster, const CoreEvent& event) {
-    if (event.hart >= logs_.size() || finished_) return;
+  void operator()(Cluster& cluster, const CoreEvent& event) {
+    if (finished_) return;
+    if (event.kind != CoreEvent::Kind::Slept && event.watched == kHostWatched) {
+      if (event.kind == CoreEvent::Kind::Enters) host_step(cluster);
+      return;
+    }
+    if (event.hart >= logs_.size()) return;
     const Hart& hart = cluster.harts()[event.hart];
     CoreLog& log = logs_[event.hart];
-    const bool layer = event.watched == 0;
+    const bool layer = event.watched == kLayerWatched;
     switch (event.kind) {
       case CoreEvent::Kind::Enters:
         layer ? begin_layer(cluster, hart, log, event.time) : begin_kernel(hart, log, event.time);
@@ -173,7 +212,7 @@ class Watch {
     }
     add_moves(cluster.dma_moves(), 1);
     add_moves(cluster.l3_moves(), 3);
-    run.result.timeline = recorder_.timeline(reached_ - began_);
+    run.result.timeline = recorder_.timeline(on_line(parts_.back(), parts_.back().reached));
     values_.finish(run.result);
     run.console = cluster.console();
     run.cycles = cluster.cycles();
@@ -191,13 +230,23 @@ class Watch {
     return text.substr(text.rfind('\n') + 1);
   }
 
+  void host_step(Cluster& cluster) {
+    if (part_ + 1 >= parts_.size() || left_[parts_[part_].end - 1] < logs_.size()) {
+      fail("the application asks for work of the host where its program has none");
+    }
+    values_.host_steps_before(static_cast<std::int64_t>(runs_[parts_[part_].end].begin),
+                              cluster.memories(), buffers_);
+    ++part_;
+  }
+
   void begin_layer(const Cluster& cluster, const Hart& hart, CoreLog& log, std::int64_t time) {
     if (log.runs >= runs_.size()) fail("the application runs more layers than its program has");
     if (log.started) {
       settle(hart, log, time);
     } else {
-      began_ = started_ ? std::min(began_, time) : time;
-      started_ = log.started = true;
+      Part& part = parts_[part_];
+      part.began = part.started ? std::min(part.began, time) : time;
+      part.started = log.started = true;
       note(hart, log, time);
     }
     log.instruction = static_cast<std::int32_t>(runs_[log.runs].begin);
@@ -299,18 +348,29 @@ class Watch {
       return a.arrived_at < b.arrived_at;
     };
     const CoreLog& last = *std::max_element(logs_.begin(), logs_.end(), later);
-    if (reached_ == 0) reached_ = began_;
+    Part& part = parts_[part_];
+    part.reached = std::max(part.reached, part.began);
     for (const CoreLog::Piece& piece : last.pieces) {
-      recorder_.record(0, piece.instruction, reached_ - began_, reached_ - began_,
-                       piece.end - began_, piece.cause);
-      if (reached_ < piece.end) at_.emplace_back(reached_, piece.instruction);
-      reached_ = std::max(reached_, piece.end);
+      const std::int64_t begin = on_line(part, part.reached);
+      recorder_.record(0, piece.instruction, begin, begin, on_line(part, piece.end), piece.cause);
+      if (part.reached < piece.end) at_.emplace_back(part.reached, piece.instruction);
+      part.reached = std::max(part.reached, piece.end);
     }
     for (CoreLog& log : logs_) {
       log.pieces.clear();
       log.arrived = false;
     }
-    finished_ = !left_.empty() && left_.back() == logs_.size();
+    if (left_[part.end - 1] < logs_.size()) return;
+    if (part_ + 1 == parts_.size()) {
+      finished_ = true;
+      return;
+    }
+    parts_[part_ + 1].at = on_line(part, part.reached);
+    for (CoreLog& log : logs_) log.started = false;  // until the next part's first layer
+  }
+
+  static std::int64_t on_line(const Part& part, std::int64_t time) {
+    return part.at + time - part.began;
   }
 
   // What the cores were at when a transfer began: it counts as that layer's.
@@ -323,10 +383,14 @@ class Watch {
 
   void add_moves(const std::vector<Move>& moves, int first_resource) {
     for (const Move& move : moves) {
-      const std::int64_t begin = std::max(move.begin, began_), end = std::min(move.end, reached_);
-      if (begin >= end) continue;
-      recorder_.record(first_resource + static_cast<int>(move.lane), instruction_at(begin),
-                       begin - began_, begin - began_, end - began_, Cause::Work, move.bytes);
+      for (const Part& part : parts_) {
+        const std::int64_t begin = std::max(move.begin, part.began);
+        const std::int64_t end = std::min(move.end, part.reached);
+        if (begin >= end) continue;
+        recorder_.record(first_resource + static_cast<int>(move.lane), instruction_at(begin),
+                         on_line(part, begin), on_line(part, begin), on_line(part, end),
+                         Cause::Work, move.bytes);
+      }
     }
   }
 
@@ -341,8 +405,9 @@ class Watch {
   std::vector<std::pair<std::int64_t, std::int32_t>> at_;  // since when, which instruction
   Buffers buffers_;
   Word cycles_ = 0;
-  std::int64_t began_ = 0, reached_ = 0;
-  bool started_ = false, finished_ = false;
+  std::vector<Part> parts_;
+  std::size_t part_ = 0;  // that runs, or is to run next
+  bool finished_ = false;
 };
 
 }  // namespace
@@ -351,10 +416,10 @@ NetworkRun run_network(const Application& application, const pulp::Machine& mach
                        std::span<const Tensor> inputs) {
   Watch watch(application, machine, inputs);
   ClusterOptions options{.files = application.files};
-  options.watched = {kLayerFunction};
+  options.watched = {kLayerFunction, kHostFunction};
   options.watched.insert(options.watched.end(), application.kernels.begin(),
                          application.kernels.end());
-  options.observe = [&](const Cluster& cluster, const CoreEvent& event) { watch(cluster, event); };
+  options.observe = [&](Cluster& cluster, const CoreEvent& event) { watch(cluster, event); };
   Cluster cluster(application.elf, machine, options);
   watch.run.exit_code = cluster.run();
   return watch.finish(cluster);

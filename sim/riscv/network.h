@@ -13,6 +13,8 @@
 
 namespace workbench::riscv {
 
+// Where the host has work between layers, the application has been written to be watched there
+// (HostBetween::Watched).
 struct Application {
   const pulp::Program& program;      // that it was written from
   std::vector<std::string> kernels;  // its functions that are kernel calls
@@ -23,7 +25,8 @@ struct Application {
 struct NetworkRun {
   // Without hazards. Tensors: those that are whole behind a layer, and what the host makes. The
   // cores' time is that of the core that comes last to each barrier; from the first layer on, to
-  // the barrier behind the last.
+  // the barrier behind the last. The host's work between layers, and the way there and back, is in
+  // no cycle.
   pulp::SimulationResult result;
   std::vector<Spent> layers;  // by layer of the program: of all cores of the cluster together
   std::int64_t instructions = 0, cycles = 0;  // with loading, of the fabric controller, too

@@ -4,16 +4,23 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <optional>
+#include <random>
 
+#include "compiler/import/export.h"
 #include "compiler/pulp/c_kernels.h"
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/emit_c.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/flow/detailed.h"
+#include "explore/flow/machine.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
 #include "sim/riscv/network.h"
+#include "tests/support/host_ops.h"
 #include "tests/support/integer_graphs.h"
+#include "tests/support/random_graph.h"
 #include "tests/support/temporary_folder.h"
 
 namespace workbench::pulp {
@@ -124,6 +131,103 @@ TEST(PulpEmitC, random_networks_have_the_same_values_in_both_tiers) {
     IntegerGraph g = random_integer_graph(seed);
     if (!compiles(g.graph(), machine)) continue;
     expect_tiers_to_agree(g, machine);
+    ++ran;
+  }
+  EXPECT_EQ(ran, 3);
+}
+
+// Two to four inputs, which meet in sums, in joins (there they lie with gaps) and behind layers
+// that others have run before; one or two outputs.
+IntegerGraph graph_of_several_inputs(std::uint64_t seed) {
+  IntegerGraph g(seed);
+  const std::int64_t side = g.between(3, 12), count = g.between(2, 4);
+  const auto affine = [&](std::int64_t channels) {
+    return g.random_affine(channels, 20000, kUnsigned8);
+  };
+  std::vector<ValueId> inputs;
+  for (std::int64_t i = 0; i < count; ++i) {
+    inputs.push_back(g.input({1, g.between(1, 12), side, side}, kUnsigned8));
+  }
+  ValueId x = g.conv(inputs[0], 8, square_window(3, 1, 1), 1, affine(8), kUnsigned8);
+  for (std::size_t i = 1; i < inputs.size(); ++i) {
+    if (g.between(0, 2) > 0) {
+      x = g.concat({x, inputs[i]});
+    } else {
+      x = g.concat({inputs[i], inputs[0], x});
+    }
+    x = g.conv(x, 8, square_window(3, 1, 1), 1, affine(8), kUnsigned8);
+  }
+  if (g.between(0, 1) == 1) g.output(g.conv(x, 5, square_window(1), 1, affine(5), kUnsigned8));
+  g.output(g.gemm(g.flatten(x), 10, raw_accumulators(), kInt32));
+  return g;
+}
+
+TEST(PulpEmitC, networks_of_several_inputs_run_bit_exactly_on_the_host) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Machine machine = load_machine("configs/pulp_open.yaml");
+    machine.l1.buffer_bytes = seed % 2 == 0 ? 6000 : 20000;
+    if (seed == 3) machine.l2.buffer_bytes = 6000;  // inputs in L3
+    IntegerGraph g = graph_of_several_inputs(seed);
+    expect_it_runs(g, machine, seed % 2 == 0 ? Tiler::Dory : Tiler::Optimal);
+  }
+}
+
+// Steps of the host between layers of the cluster.
+std::int64_t steps_between(const Program& program) {
+  return std::count_if(program.host_steps.begin(), program.host_steps.end(), [&](const auto& step) {
+    return step.before > 0 && step.before < std::ssize(program.instructions);
+  });
+}
+
+// Nothing: the file of one of its operators is refused when it is read.
+std::optional<Compiled> network_with_work_of_the_host(std::uint64_t seed,
+                                                      const std::filesystem::path& file) {
+  std::mt19937_64 random(seed);
+  Graph graph = random_graph(random, {.max_layers = 6,
+                                      .max_input_channels = 8,
+                                      .max_channels = 16,
+                                      .max_elements = 3'000,
+                                      .max_macs = 100'000,
+                                      .wide = 0,
+                                      .host_op = 0.3});
+  add_host_ops(graph, random, 2, static_cast<std::size_t>(seed));
+  export_onnx(graph, file);
+  try {
+    return compile_network({.model = {.name = file.string()},
+                            .machine = find_machine_file(seed % 2 == 0 ? "gap8" : "pulp_open"),
+                            .placement = Placement::All});
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+TEST(PulpEmitC, what_the_host_runs_between_layers_has_the_same_values_in_both_tiers) {
+  if (std::system("command -v riscv64-unknown-elf-gcc > /dev/null") != 0) {
+    GTEST_SKIP() << "no riscv64-unknown-elf-gcc";
+  }
+  const TemporaryFolder folder;
+  int ran = 0;
+  for (std::uint64_t seed = 1; seed <= 30 && ran < 3; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const auto compiled =
+        network_with_work_of_the_host(seed, folder.path() / fmt::format("{}.onnx", seed));
+    if (!compiled || steps_between(compiled->pulp_program()) < 2) continue;
+    const DetailedRun detailed = run_detailed(*compiled, {});
+    const SimulatedNetwork transaction = run_network(*compiled);
+    ASSERT_TRUE(detailed.network.result.verdict.has_value());
+    EXPECT_TRUE(detailed.network.result.verdict->bit_exact());
+    EXPECT_GT(detailed.network.result.verdict->values_compared, 0);
+    EXPECT_TRUE(detailed.network.outputs == transaction.outputs);
+    EXPECT_TRUE(verify(detailed.network.result.timeline).empty());
+    // The parts follow each other: every layer has its cycles, and all of them are the total.
+    Cycles sum;
+    for (const LayerReport& layer : detailed.network.result.report.layers) {
+      EXPECT_GT(layer.cycles.value, 0) << layer.name;
+      sum += layer.cycles;
+    }
+    EXPECT_EQ(sum, detailed.network.result.report.cycles);
+    EXPECT_EQ(detailed.network.result.report.cycles, detailed.network.result.timeline.end);
     ++ran;
   }
   EXPECT_EQ(ran, 3);

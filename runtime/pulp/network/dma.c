@@ -181,3 +181,12 @@ void l3_wait(transfers_t* transfers, int32_t id) {
   }
   drop_finished(transfers);
 }
+
+void finish_transfers(transfers_t* transfers) {
+  for (int32_t counter = 0; counter < kDmaCounters; ++counter) dma_wait(transfers, counter);
+  for (int32_t i = 0; i < transfers->l3_count; ++i) {
+    l3_request_t* of = request_at(transfers, i);
+    if (of->in_flight) finish(of);
+  }
+  drop_finished(transfers);
+}

@@ -20,3 +20,5 @@ void dma_copy(transfers_t* transfers, const memories_t* memories, const int32_t*
 void dma_wait(transfers_t* transfers, int32_t id);
 void l3_copy(transfers_t* transfers, const memories_t* memories, const int32_t* fields);
 void l3_wait(transfers_t* transfers, int32_t id);
+// Waits for all that are under way: of every core its own.
+void finish_transfers(transfers_t* transfers);

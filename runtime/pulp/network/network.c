@@ -46,8 +46,10 @@ typedef struct {
   int32_t address, pixel_bytes, width, height, pixel_stride, row_stride;
 } place_t;
 
-// use(bytes, size, state) for all bytes of the tensor, pixels one after the other.
-static void each_run(const place_t* place, void (*use)(uint8_t*, int32_t, void*), void* state) {
+// use(bytes, size, state) for all bytes of the tensor, pixels one after the other. What it writes is
+// kept in L2; in L3 where it `fills`, which only the fabric controller does.
+static void each_run(const place_t* place, int fills, void (*use)(uint8_t*, int32_t, void*),
+                     void* state) {
   const int gapless = place->pixel_stride == place->pixel_bytes;
   const int32_t runs = gapless ? 1 : place->width;
   const int32_t run_bytes = place->pixel_bytes * (gapless ? place->width : 1);
@@ -58,10 +60,11 @@ static void each_run(const place_t* place, void (*use)(uint8_t*, int32_t, void*)
       const int32_t size = run_bytes - done < kPieceBytes ? run_bytes - done : kPieceBytes;
       uint8_t* bytes = memories.l2 + at + done;
       if (place->in_l3) {
-        read_l3(piece, memories.l3 + (uint32_t)(at + done), (size_t)size);
+        if (!fills) read_l3(piece, memories.l3 + (uint32_t)(at + done), (size_t)size);
         bytes = piece;
       }
       use(bytes, size, state);
+      if (place->in_l3 && fills) ram_write(memories.l3 + (uint32_t)(at + done), piece, (size_t)size);
     }
   }
 }
@@ -84,7 +87,7 @@ static void check_tensor(const check_t* check) {
   const place_t place = {check->in_l3, check->address,      check->pixel_bytes, check->width,
                          check->height, check->pixel_stride, check->row_stride};
   sums_t sums = {0, 0};
-  each_run(&place, add_bytes, &sums);
+  each_run(&place, 0, add_bytes, &sums);
   const int right = sums.sum == check->sum && sums.sum_of_sums == check->sum_of_sums;
   printf("  %s: check sum %lu %lu%s\n", check->name, (unsigned long)sums.sum,
          (unsigned long)sums.sum_of_sums, !check->is_known ? "" : right ? ", ok" : ", WRONG");
@@ -103,19 +106,26 @@ static void report_layer(int32_t layer, uint32_t cycles) {
 
 // The cluster.
 
-static void run_layers(void* unused) {
-  (void)unused;
+typedef struct {
+  int32_t begin, end, is_last;
+} part_t;
+
+// A part of the network.
+static void run_layers(void* layers_of) {
+  const part_t part = *(const part_t*)layers_of;
   // On the stack, which is in L1; by turns, with the table of the layer that runs and of the next.
   memories_t here[2] = {memories, memories};
   transfers_t transfers;
   uint32_t cycles = 0;
   memset(&transfers, 0, sizeof transfers);
   here[1].table += network_table_bytes;
-  layer_load(&layers[0], &here[0]);
+  layer_load(&layers[part.begin], &here[part.begin % 2]);
   pi_cl_team_barrier();
-  for (int32_t layer = 0; layer < network_layers; ++layer) {
+  for (int32_t layer = part.begin; layer < part.end; ++layer) {
+    const int ends = layer + 1 == part.end;
     layer_run(&layers[layer], &here[layer % 2], &transfers, &cycles);
-    if (layer + 1 < network_layers) layer_load(&layers[layer + 1], &here[(layer + 1) % 2]);
+    if (!ends) layer_load(&layers[layer + 1], &here[(layer + 1) % 2]);
+    if (ends && !part.is_last) finish_transfers(&transfers);
     pi_cl_team_barrier();
     if (!kReports) continue;
     if (pi_core_id() == 0) report_layer(layer, cycles);
@@ -123,13 +133,19 @@ static void run_layers(void* unused) {
   }
 }
 
-static void cluster_main(void* unused) {
+static void cluster_main(void* part) {
   on_cluster = 1;
-  pi_cl_team_fork(NUM_CORES, run_layers, unused);
+  pi_cl_team_fork(NUM_CORES, run_layers, part);
   on_cluster = 0;
 }
 
 // The fabric controller.
+
+static place_t place_of(const tensor_t* tensor) {
+  const place_t place = {tensor->in_l3, tensor->address,      tensor->pixel_bytes, tensor->width,
+                         tensor->height, tensor->pixel_stride, tensor->row_stride};
+  return place;
+}
 
 static void fail(const char* what) {
   printf("error: %s\n", what);
@@ -161,24 +177,65 @@ void network_initialize(void) {
   if (memories.table == NULL && network_table_bytes > 0) fail("L1 is too small");
 }
 
-// Inputs lie without gaps.
+// The next bytes of a file that is in RAM.
+static void take_bytes(uint8_t* bytes, int32_t size, void* state) {
+  uint32_t* from = state;
+  ram_read(bytes, *from, (size_t)size);
+  *from += (uint32_t)size;
+}
+
+// Part of a join: the file is spread by way of RAM.
+static size_t load_with_gaps(const tensor_t* input, const place_t* place, size_t bytes) {
+  const uint32_t file = ram_malloc(bytes);
+  uint32_t from = file;
+  const size_t loaded = load_file_to_ram(file, input->file, bytes, NULL);
+  if (loaded == bytes) each_run(place, 1, take_bytes, &from);
+  ram_free(file, bytes);
+  return loaded;
+}
+
+static size_t load_without_gaps(const tensor_t* input, size_t bytes) {
+  return input->in_l3
+             ? load_file_to_ram(memories.l3 + (uint32_t)input->address, input->file, bytes, NULL)
+             : load_file_to_local(memories.l2 + input->address, input->file, bytes);
+}
+
 static void load_input(const tensor_t* input) {
+  const place_t place = place_of(input);
   const size_t bytes = (size_t)(input->pixel_bytes * input->width * input->height);
+  const int gaps = (input->width > 1 && input->pixel_stride != input->pixel_bytes) ||
+                   (input->height > 1 && input->row_stride != input->pixel_bytes * input->width);
   const size_t loaded =
-      input->in_l3
-          ? load_file_to_ram(memories.l3 + (uint32_t)input->address, input->file, bytes, NULL)
-          : load_file_to_local(memories.l2 + input->address, input->file, bytes);
+      gaps ? load_with_gaps(input, &place, bytes) : load_without_gaps(input, bytes);
   if (loaded != bytes) fail("an input's file is too short");
 }
 
-int network_run(void) {
+// Returns when the cluster has run the part.
+static int run_part(int32_t number) {
   static struct pi_cluster_task task;
-  mistakes = 0;
-  for (int32_t i = 0; i < network_inputs; ++i) load_input(&inputs[i]);
-  pi_cluster_task(&task, cluster_main, NULL);
+  static part_t part;
+  part.begin = number == 0 ? 0 : network_part_ends[number - 1];
+  part.end = network_part_ends[number];
+  part.is_last = number + 1 == network_parts;
+  pi_cluster_task(&task, cluster_main, &part);
   task.stack_size = STACK_SIZE;
   task.slave_stack_size = SLAVE_STACK_SIZE;
-  if (pi_cluster_send_task_to_cl(&cluster, &task) != 0) return -1;
+  return pi_cluster_send_task_to_cl(&cluster, &task);
+}
+
+// All cores sleep, no transfer is under way, and tensors lie in L2 and L3 as the program has them:
+// whoever watches the application computes here what the host does before the next part.
+__attribute__((noinline)) void network_host_step(int32_t next_part) {
+  __asm__ volatile("" : : "r"(next_part) : "memory");
+}
+
+int network_run(void) {
+  mistakes = 0;
+  for (int32_t i = 0; i < network_inputs; ++i) load_input(&inputs[i]);
+  for (int32_t part = 0; part < network_parts; ++part) {
+    if (part > 0) network_host_step(part);
+    if (run_part(part) != 0) return -1;
+  }
   return (int)mistakes;
 }
 
@@ -200,9 +257,7 @@ int network_compare_outputs(void) {
   int differ = 0;
   for (int32_t i = 0; i < network_outputs; ++i) {
     const tensor_t* output = &outputs[i];
-    const place_t place = {output->in_l3,  output->address,      output->pixel_bytes,
-                           output->width,  output->height,       output->pixel_stride,
-                           output->row_stride};
+    const place_t place = place_of(output);
     const size_t bytes = (size_t)(output->pixel_bytes * output->width * output->height);
     if (output->file == NULL) continue;
     const uint32_t expected = ram_malloc(bytes);
@@ -210,7 +265,7 @@ int network_compare_outputs(void) {
     if (load_file_to_ram(expected, output->file, bytes, NULL) != bytes) {
       fail("an output's file is too short");
     }
-    each_run(&place, compare_bytes, &comparison);
+    each_run(&place, 0, compare_bytes, &comparison);
     ram_free(expected, bytes);
     printf("output %s: %ld of %ld bytes differ\n", output->name, (long)comparison.differ,
            (long)bytes);
