@@ -22,6 +22,7 @@
 #include "core/memory.h"
 #include "explore/flow/shipped_files.h"
 #include "explore/options.h"
+#include "train/rates.h"
 
 namespace workbench::app {
 
@@ -375,7 +376,8 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
   command.add_option("--shuffle-seed", options.seed, "of the order of images (default: 1)");
   command
       .add_option("--weight-rate", options.weight_rate,
-                  "Adam's, of weights, over the root mean square of each constant (default: 1e-3)")
+                  "Adam's, of weights, over the root mean square of each constant (default: " +
+                      train::weight_rates_text() + ")")
       ->check(not_negative());
   command
       .add_option("--threshold-rate", options.threshold_rate,

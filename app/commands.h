@@ -86,7 +86,8 @@ struct RetrainCommandOptions {
   std::string augment;  // "none", "shift", "shift-flip"; empty: by the loss
   std::int64_t epochs = 10, batch = 64;
   std::uint64_t seed = 1;
-  double weight_rate = 1e-3, threshold_rate = 1e-2;
+  std::optional<double> weight_rate;  // none: by the width of codes (train/rates.h)
+  double threshold_rate = 1e-2;
   std::int64_t look_every = 0;  // steps; 0: as published
   std::filesystem::path output, checkpoint;
   std::string format = "qdq";

@@ -8,10 +8,17 @@
 #include <type_traits>
 
 #include "core/rounding.h"
+#include "core/vectors.h"
 
 namespace workbench::train {
 
 namespace {
+
+// What the activation in front leaves of x; NaN, which compares false, becomes its lower bound.
+float activated(float x, const Codes& codes) {
+  const float above = x > codes.at_least ? x : codes.at_least;
+  return above < codes.at_most ? above : codes.at_most;
+}
 
 // x / step, cut one code beyond the ends.
 template <typename Real>
@@ -26,33 +33,48 @@ void quantize_as(std::span<const float> x, const Codes codes, Real step, std::sp
   const Real inverse = 1 / step, low = static_cast<Real>(codes.low),
              high = static_cast<Real>(codes.high);
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const Real r = rounded<kRounding>(scaled(x[i], step, inverse, codes));
+    const Real r = rounded<kRounding>(scaled(activated(x[i], codes), step, inverse, codes));
     y[i] = static_cast<float>(std::min(std::max(r, low), high) * step);
   }
 }
 
-constexpr std::size_t kLanes = 8;  // sums that can be added to at once
+// Terms of a sum at a time: `kLanes` sums are added to at once, each of few enough terms in the
+// type they are computed in that float has 18 bits of each left.
+constexpr std::size_t kTerms = 1024, kLanes = 16;
+
+template <typename Real>
+double sum_of(const std::array<Real, kTerms>& terms) {
+  std::array<Real, kLanes> lanes{};
+  for (std::size_t i = 0; i < kTerms; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += terms[i + lane];
+  }
+  double sum = 0;
+  for (const Real lane : lanes) sum += static_cast<double>(lane);
+  return sum;
+}
 
 template <Rounding kRounding, typename Real>
 double gradients_as(std::span<const float> x, const Codes codes, Real step,
                     std::span<const float> upstream, std::span<float> into_x) {
   const Real inverse = 1 / step, low = static_cast<Real>(codes.low),
              high = static_cast<Real>(codes.high);
-  std::array<double, kLanes> sums{};
-  const auto add = [&](std::size_t i, double& sum) {
-    const Real v = scaled(x[i], step, inverse, codes), r = rounded<kRounding>(v);
-    const Real code = std::min(std::max(r, low), high);
-    const bool inside = code == r;
-    into_x[i] = inside ? upstream[i] : 0.0F;
-    sum += static_cast<double>(inside ? r - v : code) * static_cast<double>(upstream[i]);
-  };
-  const std::size_t whole = x.size() / kLanes * kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) add(i + lane, sums[lane]);
-  }
-  for (std::size_t i = whole; i < x.size(); ++i) add(i, sums[i - whole]);
+  std::array<Real, kTerms> terms{};
   double sum = 0;
-  for (const double lane : sums) sum += lane;
+  for (std::size_t begin = 0; begin < x.size(); begin += kTerms) {
+    const std::size_t count = std::min(kTerms, x.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      const float given = x[begin + i], g = upstream[begin + i];
+      const Real v = scaled(activated(given, codes), step, inverse, codes);
+      const Real r = rounded<kRounding>(v), code = std::min(std::max(r, low), high);
+      const float above = given > codes.at_least ? g : 0.0F;
+      const float passed = given < codes.at_most ? above : 0.0F;
+      into_x[begin + i] = code == r ? passed : 0.0F;
+      terms[i] = (code == r ? r - v : code) * static_cast<Real>(g);
+    }
+    if (count < kTerms)
+      std::fill(terms.begin() + static_cast<std::ptrdiff_t>(count), terms.end(), Real(0));
+    sum += sum_of(terms);
+  }
   return sum * static_cast<double>(step) * std::numbers::ln2;
 }
 
@@ -66,23 +88,27 @@ bool is_power_of_two(double step) {
 
 void quantize(std::span<const float> x, const Codes& codes, double step, std::span<float> y) {
   with_rounding(codes.rounding, [&](auto rounding) {
-    if (is_power_of_two(step)) {
-      quantize_as<decltype(rounding)::value>(x, codes, static_cast<float>(step), y);
-    } else {
-      quantize_as<decltype(rounding)::value>(x, codes, step, y);
-    }
+    constexpr Rounding kRounding = decltype(rounding)::value;
+    const bool exact = is_power_of_two(step);
+    with_vectors([&] {
+      if (exact) return quantize_as<kRounding>(x, codes, static_cast<float>(step), y);
+      quantize_as<kRounding>(x, codes, step, y);
+    });
   });
 }
 
 double gradients(std::span<const float> x, const Codes& codes, double step,
                  std::span<const float> upstream, std::span<float> into_x) {
-  return with_rounding(codes.rounding, [&](auto rounding) {
+  double sum = 0;
+  with_rounding(codes.rounding, [&](auto rounding) {
     constexpr Rounding kRounding = decltype(rounding)::value;
-    if (is_power_of_two(step)) {
-      return gradients_as<kRounding>(x, codes, static_cast<float>(step), upstream, into_x);
-    }
-    return gradients_as<kRounding>(x, codes, step, upstream, into_x);
+    const bool exact = is_power_of_two(step);
+    with_vectors([&] {
+      sum = exact ? gradients_as<kRounding>(x, codes, static_cast<float>(step), upstream, into_x)
+                  : gradients_as<kRounding>(x, codes, step, upstream, into_x);
+    });
   });
+  return sum;
 }
 
 double step_of(double log2_step, bool power_of_two) {

@@ -123,11 +123,11 @@ Graph with_power_of_two_steps(Graph annotated) {
 
 std::string digest_of(const Schedule& s, const Graph& annotated, Loss loss, const ImageSet& lessons,
                       const ImageSet& validation) {
-  std::string text = fmt::format("{}\n{}\n{}\n{} {} {} {} {} {} {} {} {} {}\n{} {}\n",
-                                 program_version(), graph_digest(annotated), static_cast<int>(loss),
-                                 s.trained.weights, s.trained.steps, s.epochs, s.batch, s.seed,
-                                 static_cast<int>(s.augment), s.look_every, s.checkpoint_every,
-                                 s.settle_after, s.freeze_every, s.weight_rate, s.threshold_rate);
+  std::string text = fmt::format(
+      "{}\n{}\n{}\n{} {} {} {} {} {} {} {} {} {}\n{} {}\n", program_version(),
+      graph_digest(annotated), static_cast<int>(loss), s.trained.weights, s.trained.steps, s.epochs,
+      s.batch, s.seed, static_cast<int>(s.augment), s.look_every, s.checkpoint_every,
+      s.settle_after, s.freeze_every, s.weight_rate.value_or(-1), s.threshold_rate);
   for (const ImageSet* set : {&lessons, &validation}) {
     text += fmt::format("{} {} {}\n", set->name, set->names.size(), fmt::join(set->labels, ","));
   }

@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <malloc.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/variable.h>
@@ -110,6 +111,25 @@ struct FakeQuantize : torch::autograd::Function<FakeQuantize> {
   }
 };
 
+// To multiples of the units, straight through.
+struct RoundedBias : torch::autograd::Function<RoundedBias> {
+  static at::Tensor forward(AutogradContext*, const at::Tensor& bias,
+                            const std::vector<double>& units) {
+    const at::Tensor given = bias.to(at::kCPU).contiguous();
+    at::Tensor rounded = at::empty_like(given);
+    const float* const from = given.data_ptr<float>();
+    for (std::int64_t c = 0; c < given.numel(); ++c) {
+      const double unit = units[static_cast<std::size_t>(c) % units.size()];
+      rounded.data_ptr<float>()[c] =
+          static_cast<float>(on_grid(static_cast<double>(from[c]), unit));
+    }
+    return rounded.to(bias.device());
+  }
+  static variable_list backward(AutogradContext*, variable_list upstream) {
+    return {upstream[0], at::Tensor()};
+  }
+};
+
 at::Tensor tensor_of(const Tensor& tensor) {
   const auto dtype = [&] {
     switch (tensor.type()) {
@@ -129,7 +149,8 @@ at::Tensor tensor_of(const Tensor& tensor) {
       .clone();
 }
 
-at::Tensor activated(const Activation& activation, const at::Tensor& x, const std::string& node) {
+at::Tensor activation_applied(const Activation& activation, const at::Tensor& x,
+                              const std::string& node) {
   using Kind = Activation::Kind;
   const auto channels = [&](const std::vector<float>& values) {
     std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
@@ -259,17 +280,17 @@ class Run {
     return *value;
   }
 
-  // Straight through.
+  // What a quantizer of the node's result does with the rounding is not done here.
+  at::Tensor activated(const Activation& activation, const at::Tensor& x, const Node& node) const {
+    const Quantizer* const quantizer = what_.quantizer_of(node.outputs[0]);
+    if (quantizer != nullptr && quantizer->activates) return x;
+    return activation_applied(activation, x, node.name);
+  }
+
   at::Tensor rounded_bias(const BiasGrid& grid, const at::Tensor& bias) const {
-    const std::vector<double>& operand = steps_of_scale(grid.operand);
-    const std::vector<double>& weights = steps_of_scale(grid.weights);
-    at::Tensor rounded = bias.detach().to(at::kCPU).contiguous().clone();
-    float* const values = rounded.data_ptr<float>();
-    for (std::int64_t c = 0; c < rounded.numel(); ++c) {
-      const double unit = operand[0] * weights[static_cast<std::size_t>(c) % weights.size()];
-      values[c] = static_cast<float>(on_grid(static_cast<double>(values[c]), unit));
-    }
-    return bias + (rounded.to(bias.device()) - bias).detach();
+    std::vector<double> units = steps_of_scale(grid.weights);
+    for (double& unit : units) unit *= steps_of_scale(grid.operand)[0];
+    return RoundedBias::apply(bias, units);
   }
   const std::vector<double>& steps_of_scale(std::size_t scale) const {
     for (std::size_t q = 0; q < what_.quantizers.size(); ++q) {
@@ -307,7 +328,7 @@ class Run {
     const at::Tensor y = at::convolution(x, operand(node, 1), optional_bias(node),
                                          op.window.strides, pads, op.window.dilations, false,
                                          std::vector<std::int64_t>(pads.size(), 0), op.groups);
-    return activated(op.activation, y, node.name);
+    return activated(op.activation, y, node);
   }
   at::Tensor run(const ConvTranspose& op, const Node& node) {
     if (op.window.pads_begin != op.window.pads_end) refuse(node, "padding of one side");
@@ -317,7 +338,7 @@ class Run {
         op.output_padding.empty() ? std::vector<std::int64_t>(op.window.strides.size(), 0)
                                   : op.output_padding,
         op.groups);
-    return activated(op.activation, y, node.name);
+    return activated(op.activation, y, node);
   }
   c10::optional<at::Tensor> optional_bias(const Node& node) {
     const at::Tensor bias = optional_operand(node, 2);
@@ -331,7 +352,7 @@ class Run {
     if (const at::Tensor c = optional_operand(node, 2); c.defined()) {
       y = y + (op.beta == 1.0F ? c : c * op.beta);
     }
-    return activated(op.activation, y, node.name);
+    return activated(op.activation, y, node);
   }
   at::Tensor run(const MatMul&, const Node& node) {
     return at::matmul(operand(node, 0), operand(node, 1));
@@ -357,7 +378,7 @@ class Run {
           refuse(node, op_name(op));
       }
     };
-    return activated(op.activation, result(), node.name);
+    return activated(op.activation, result(), node);
   }
   at::Tensor run(const BatchNorm& op, const Node& node) {
     const at::Tensor x = operand(node, 0);
@@ -365,7 +386,7 @@ class Run {
                           false, 0, op.epsilon, false);
   }
   at::Tensor run(const Activate& op, const Node& node) {
-    return activated(op.activation, operand(node, 0), node.name);
+    return activated(op.activation, operand(node, 0), node);
   }
   at::Tensor run(const PRelu&, const Node& node) {
     const at::Tensor x = operand(node, 0);
@@ -485,6 +506,14 @@ at::Device device_named(const std::string& name) {
   }
 }
 
+// Activations live for a step; given back to the system and asked for again, each of their pages is
+// cleared anew, which costs as much as the rounding. M_MMAP_THRESHOLD: the most that glibc takes.
+void keep_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
 }  // namespace
 
 struct TorchNetwork::Parts {
@@ -538,6 +567,7 @@ TorchNetwork::TorchNetwork(const Graph& graph, Trainable what, const std::string
     : parts_(std::make_unique<Parts>(
           Parts{graph, std::move(what), logits_of(graph), device_named(device), {}})) {
   if (threads > 0) at::set_num_threads(threads);
+  keep_memory();
   parts_->constants.resize(graph.values.size());
   for (std::size_t id = 0; id < graph.values.size(); ++id) {
     const auto& constant = graph.values[id].constant;

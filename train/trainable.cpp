@@ -61,7 +61,10 @@ class Finder {
     }
     if (found_.quantizers.empty())
       fail("{}: expected a layer with codes to train, found none", graph_.name);
-    for (Quantizer& quantizer : found_.quantizers) quantizer.idle = is_idle(quantizer);
+    for (Quantizer& quantizer : found_.quantizers) {
+      quantizer.idle = is_idle(quantizer);
+      if (!quantizer.idle) take_activation(quantizer);
+    }
     cap_clips();
     add_weights();
     return std::move(found_);
@@ -111,6 +114,17 @@ class Finder {
     });
   }
 
+  // A ReLU or a Clip in front becomes a part of the rounding.
+  void take_activation(Quantizer& quantizer) const {
+    const Node* const node = writer(quantizer.value);
+    if (node == nullptr) return;
+    const Activation& activation = activation_of(node->op);
+    const bool clips = activation.kind == Activation::Kind::Clip && activation.bounds.empty();
+    quantizer.activates = clips || activation.kind == Activation::Kind::Relu;
+    if (quantizer.activates) quantizer.codes.at_least = clips ? activation.alpha : 0.0F;
+    if (clips) quantizer.codes.at_most = activation.beta;
+  }
+
   // Where a threshold was capped for the sake of a Clip it stays so.
   void cap_clips() {
     for (const Node& node : graph_.nodes) {
@@ -128,18 +142,20 @@ class Finder {
   }
 
   void add_weights() {
-    std::set<ValueId> weights;
+    std::map<ValueId, int> weights;  // and the width of their codes
     for (const WeightedLayer& layer : weighted_layers(graph_)) {
       const Node& node = graph_.nodes[layer.node];
-      weights.insert(node.inputs[1]);
+      const auto& codes = graph_.value(node.inputs[1]).quantization;
+      const int bits = codes ? codes->bits : Weight{}.bits;
+      weights.emplace(node.inputs[1], bits);
       if (node.inputs.size() < 3 || node.inputs[2] == kNoValue) continue;
       const ValueId bias = node.inputs[2];
       if (!graph_.value(bias).constant || graph_.value(bias).type != ElementType::Float32) continue;
       if (graph_.value(bias).quantization) continue;
-      if (weights.insert(bias).second) add_grid(node, bias);
+      if (weights.emplace(bias, bits).second) add_grid(node, bias);
     }
-    for (const ValueId id : weights) {
-      found_.weights.push_back({.value = id, .name = graph_.value(id).name});
+    for (const auto& [id, bits] : weights) {
+      found_.weights.push_back({.value = id, .name = graph_.value(id).name, .bits = bits});
     }
     std::ranges::sort(found_.biases, {}, &BiasGrid::bias);
   }

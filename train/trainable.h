@@ -29,12 +29,15 @@ struct Quantizer {
   Codes codes;
   int axis = 0;       // along which steps run, where there are several
   bool idle = false;  // what is written has these codes already: a maximum, a reshape
+  // Its codes' at_least and at_most are the activation of the node that writes the value.
+  bool activates = false;
 };
 
 // A float constant that is trained.
 struct Weight {
   ValueId value = kNoValue;
   std::string name;
+  int bits = 16;  // of its codes; of a bias those of the weights beside it
 };
 
 // A bias is rounded to the product of two steps, which an accumulator counts in, where both are

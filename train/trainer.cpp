@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/math.h"
+#include "train/rates.h"
 
 namespace workbench::train {
 
@@ -59,7 +60,11 @@ class Loop {
     const auto scales = std::max<std::int64_t>(1, std::ssize(training.what.scales));
     settle_after_ = std::clamp<std::int64_t>(steps_ / 8, 1, schedule_.settle_after);
     freeze_every_ = std::clamp<std::int64_t>(steps_ * 3 / 8 / scales, 1, schedule_.freeze_every);
-    for (const std::vector<float>& constant : start.weights) units_.push_back(rms(constant));
+    for (std::size_t w = 0; w < start.weights.size(); ++w) {
+      const double rate =
+          schedule_.weight_rate.value_or(weight_rate_of(training.what.weights[w].bits));
+      weight_rates_.push_back(rate * rms(start.weights[w]));
+    }
     std::error_code ignored;
     if (!training.checkpoint.empty() && std::filesystem::exists(training.checkpoint, ignored)) {
       state_ =
@@ -131,10 +136,9 @@ class Loop {
 
   void move(const Parameters& gradients) {
     const std::int64_t step = state_.step;
-    const double weight_rate = cosine_rate(schedule_.weight_rate, step, steps_);
     for (std::size_t w = 0; w < state_.now.weights.size(); ++w) {
       adam(std::span(state_.now.weights[w]), std::span(gradients.weights[w]),
-           state_.weight_moments[w], step + 1, weight_rate * units_[w]);
+           state_.weight_moments[w], step + 1, cosine_rate(weight_rates_[w], step, steps_));
     }
     if (!schedule_.trained.steps) return;
     const Decay decay{.rate = schedule_.threshold_rate, .factor = 0.5, .every = settle_after_};
@@ -192,7 +196,7 @@ class Loop {
   const Schedule& schedule_;
   const std::int64_t steps_;
   std::int64_t settle_after_ = 1, freeze_every_ = 1;
-  std::vector<double> units_;  // of rates, per constant
+  std::vector<double> weight_rates_;  // at first, per constant
   State state_;
   double recent_ = 0;
 };

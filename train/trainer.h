@@ -30,8 +30,9 @@ struct Schedule {
   std::uint64_t seed = 1;
   Augment augment = Augment::None;
   // Adam's, of constants: in units of the root mean square that each had. A folded batch norm
-  // leaves constants of one network hundreds of times apart; no one rate fits them.
-  double weight_rate = 1e-3;
+  // leaves constants of one network hundreds of times apart; no one rate fits them. None: by the
+  // width of each one's codes (rates.h).
+  std::optional<double> weight_rate;
   double threshold_rate = 1e-2;  // Adam's, of log2
   std::int64_t look_every = 1000, checkpoint_every = 200;
   // After every `settle_after` steps the rate of thresholds is halved; behind the first, one of

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -127,7 +128,40 @@ TEST(Quantizer, arrays_are_their_elements) {
       EXPECT_EQ(into_x[i], one.into_x);
       expected += one.into_step;
     }
-    EXPECT_NEAR(sum, expected, 1e-9);
+    EXPECT_NEAR(sum, expected, 1e-4);  // terms of up to 40, of powers of two added up in float
+  }
+}
+
+// A ReLU or a Clip as a part of the rounding: results and gradients are those of two passes.
+TEST(Quantizer, an_activation_in_front_is_as_one_of_its_own) {
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal(0, 3);
+  std::vector<float> x(3000), g(x.size());
+  for (float& one : x) one = normal(random);
+  for (float& one : g) one = normal(random);
+  x[0] = 0;
+  const float infinity = std::numeric_limits<float>::infinity();
+  struct Case {
+    Codes codes;
+    double step;
+    float at_least, at_most;
+  };
+  for (const Case& one : {Case{kUnsigned8, 0.03125, 0, infinity}, Case{kSigned4, 0.5, 0, infinity},
+                          Case{kSigned4, 0.5, -1, 2}, Case{kSigned4, 0.3, -0.5F, 6}}) {
+    Codes codes = one.codes;
+    codes.at_least = one.at_least;
+    codes.at_most = one.at_most;
+    std::vector<float> y(x.size()), into_x(x.size()), clipped = x, y_alone = y, into_alone = y;
+    for (float& value : clipped) value = std::clamp(value, one.at_least, one.at_most);
+    quantize(x, codes, one.step, y);
+    quantize(clipped, one.codes, one.step, y_alone);
+    EXPECT_EQ(y, y_alone);
+    const double sum = gradients(x, codes, one.step, g, into_x);
+    EXPECT_NEAR(sum, gradients(clipped, one.codes, one.step, g, into_alone), 1e-4);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const bool passes = x[i] > one.at_least && x[i] < one.at_most;
+      EXPECT_EQ(into_x[i], passes ? into_alone[i] : 0) << x[i];
+    }
   }
 }
 

@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "data/arrays.h"
+#include "train/rates.h"
 #include "train/retrain.h"
 
 namespace workbench::train {
@@ -347,6 +348,37 @@ TEST_F(Retraining, takes_widths_layer_by_layer_from_a_recipe_file) {
   EXPECT_GT(done.compared_codes, 1000);
   EXPECT_EQ(done.differing_codes, 0) << done.first_difference;
   EXPECT_NE(done.state.path.front().log2_thresholds, done.state.path.back().log2_thresholds);
+}
+
+// The first step of Adam is the rate, in units of the constant's root mean square.
+TEST_F(Retraining, unasked_constants_move_by_the_width_of_their_codes) {
+  for (const int bits : {2, 8}) {
+    RetrainRequest asked = request("zoo:tiny_residual", "per-tensor-pow2", "xdnn");
+    asked.network.weight_bits = bits;
+    asked.golden_images = 0;
+    asked.schedule.epochs = 1;
+    asked.schedule.batch = static_cast<std::int64_t>(kImages);
+    asked.schedule.weight_rate = asked.schedule.threshold_rate = 0;
+    const Retrained still = retrain(asked, {});
+    asked.schedule.weight_rate.reset();
+    const Retrained moved = retrain(asked, {});
+    ASSERT_EQ(moved.steps, 1);
+    int of_that_width = 0;
+    for (std::size_t w = 0; w < moved.what.weights.size(); ++w) {
+      const std::vector<float>&from = still.state.now.weights[w], &to = moved.state.now.weights[w];
+      const int width = moved.what.weights[w].bits;  // of what is left to the host, 16
+      of_that_width += width == bits;
+      double largest = 0;
+      for (std::size_t i = 0; i < from.size(); ++i) {
+        largest = std::max(largest, static_cast<double>(std::abs(to[i] - from[i])));
+      }
+      const double expected = weight_rate_of(width) * rms(from);
+      EXPECT_NEAR(largest, expected, 0.01 * expected) << moved.what.weights[w].name;
+    }
+    EXPECT_GE(of_that_width, 6);
+  }
+  EXPECT_GT(weight_rate_of(2), weight_rate_of(4));
+  EXPECT_GT(weight_rate_of(4), weight_rate_of(8));
 }
 
 TEST_F(Retraining, modes_leave_the_rest_alone) {
