@@ -278,7 +278,9 @@ Cycles reorder(Lowered& placed, const Machine& machine, Cycles time, const Searc
   const bool by_plan = !placed.probes.empty();  // values have pieces that overwrite each other
   const bool slice0 = std::any_of(placed.ops.begin(), placed.ops.end(),
                                   [](const LoweredOp& op) { return op.slice == 0; });
-  if (machine.serial() || by_plan || slice0 || placed.ops.empty()) return time;
+  const auto count = static_cast<std::int64_t>(placed.ops.size());
+  const bool too_many = count * count > search.move_steps;  // pairs to relate
+  if (machine.serial() || by_plan || slice0 || count == 0 || too_many) return time;
   Movable program(placed, machine);
   Moves moves(program, time, search, all);
   moves.run();

@@ -11,8 +11,9 @@ namespace workbench::xdnn {
 
 // Moves ops of a network with layouts and addresses, one or a few that stand together at a time,
 // wherever modelled time becomes less than `time`; with `all` as far as each can be moved. Every op
-// stays behind those it depends on, and behind the turns of the host that it was behind. Returns
-// the modelled time.
+// stays behind those it depends on, and behind the turns of the host that it was behind.
+// Programs with more pairs of ops than the search has steps stay as they are. Returns the modelled
+// time.
 Cycles reorder(Lowered& placed, const Machine& machine, Cycles time, const Search& search,
                bool all);
 
