@@ -10,8 +10,7 @@ namespace workbench::xdnn {
 
 // Tile sizes of DDR-sourced convolutions by modelled cost; both buffers within `words_limit`.
 void choose_tiles(Lowered& lowered, const Machine& machine, std::int64_t words_limit);
-// The same for one op, on whichever slice, whose first tile may come `early` cycles before the
-// array is free.
+// The same for one op by itself, on whichever slice.
 void choose_tile(Lowered& lowered, LoweredOp& op, const Machine& machine, std::int64_t words_limit);
 // The filters of a Conv fit the array without any copies of channels.
 bool plain_filters_fit(const Lowered& lowered, const LoweredOp& op, const Machine& machine);
