@@ -150,7 +150,8 @@ void Cluster::look_for_standstill(unsigned actor) {
     standstill_.changed();
     return;
   }
-  standstill_.visits(harts_[actor]);
+  const Hart& hart = harts_[actor];
+  standstill_.visits(hart, hart.count[code_.index(hart.op)]);
   const bool transfers = dma_.under_way() || l3_.next().has_value();
   if (standstill_.proven(harts_) && !transfers) fail_standstill();
 }

@@ -29,14 +29,15 @@ void Standstill::keep(Seen& seen, const Hart& hart) {
   seen.loops = hart.loops;
 }
 
-void Standstill::visits(const Hart& hart) {
+void Standstill::visits(const Hart& hart, std::uint64_t executed) {
   if (std::exchange(begin_again_, false)) seen_.assign(seen_.size(), {});
   Seen& seen = seen_[hart.number];
   if (seen.again) return;
-  seen.again = is_at(seen, hart);
+  seen.again = is_at(seen, hart) && seen.executed != executed;
   if (++seen.visits < seen.kept_for) return;
   seen.kept_for *= 2;
   seen.visits = 0;
+  seen.executed = executed;
   keep(seen, hart);
 }
 

@@ -25,13 +25,15 @@ class Standstill {
   bool proven(const std::vector<Hart>& harts) const;
   // While it looks: a memory, a device or an event is not what it was, or time has been asked for.
   void changed() { begin_again_ = true; }
-  // While it looks: a core's state before its turn.
-  void visits(const Hart& hart);
+  // While it looks: a core's state before its turn. `executed`: how often the instruction it stands
+  // at has been; one that only waits there has not gone round.
+  void visits(const Hart& hart, std::uint64_t executed);
 
  private:
   struct Seen {
     bool any = false, again = false;
     std::int64_t visits = 0, kept_for = 1;  // a state is kept for 1, 2, 4, ... visits
+    std::uint64_t executed = 0;
     std::array<Word, 32> x{};
     std::array<Word, 4> weights{};
     std::array<Word, 2> activations{};

@@ -505,6 +505,25 @@ TEST(RiscvCluster, cores_that_wait_long_are_left_in_peace) {
   EXPECT_EQ(run(program_of(words), machine(), 20'000'000).exit_code, 5);
 }
 
+// A core that waits for its code stands at a load twice with the same registers, and goes on.
+TEST(RiscvCluster, cores_that_wait_for_their_code_are_left_in_peace) {
+  pulp::Machine cached = machine();
+  cached.icache = {.ideal = 0,
+                   .line_bytes = 16,
+                   .private_bytes = 64,
+                   .private_miss_cycles = 8,
+                   .shared_bytes = 512,
+                   .shared_miss_cycles = 20};
+  Words words = {addi(kT1, 0, 1000), lui(kT0, kL1Base)};
+  const Words::size_type loads = 200;
+  words.insert(words.end(), loads, lw(kA1, kT0, 0));
+  append(words, {addi(kT1, kT1, 0U - 1), branch(0x63, kT1, 0, 8),
+                 jump(0U - 4 * static_cast<Word>(loads + 2)), addi(kA0, 0, 6)});
+  const Outcome of = run(on_core_0(words), cached, 100'000'000);
+  EXPECT_EQ(of.exit_code, 6);
+  EXPECT_GT(of.profile.cycles, 1 << 18);
+}
+
 TEST(RiscvCluster, code_that_is_written_over_is_read_anew) {
   // The instruction at `patched` becomes addi a0, zero, 7 before it is run a second time.
   Words words = {addi(kT1, 0, 0),      lui(kT0, kL2Base),
