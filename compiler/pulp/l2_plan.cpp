@@ -14,6 +14,7 @@
 #include "compiler/pulp/constants.h"
 #include "compiler/pulp/dory_tiling.h"
 #include "compiler/pulp/optimal_tiling.h"
+#include "compiler/pulp/other_tilings.h"
 #include "compiler/pulp/prefetch.h"
 #include "compiler/pulp/tile_model.h"
 #include "compiler/pulp/tile_search.h"
@@ -70,7 +71,50 @@ class Planner {
     return {{}, obstacle_};
   }
 
+  // plans_beside() (l2_plan.h).
+  std::vector<MemoryPlan> beside(const MemoryPlan& plan, std::size_t i, std::size_t most) {
+    resume(plan);
+    std::vector<MemoryPlan> found;
+    const std::int64_t asked = ahead_[i];
+    for (const Tiling& way : other_tilings(network_.layers[i], cuts_[i], machine_, most, memo_)) {
+      add_changed(i, way, asked, found);
+    }
+    const auto farthest = std::min(kMostAhead, static_cast<std::int64_t>(i));
+    const std::vector<Tiling> ways = ways_of_loading(i);
+    for (const Tiling& way : ways) {
+      for (std::int64_t ahead = 0; ahead <= farthest; ++ahead) {
+        const bool as_it_is = &way == &ways.front() && ahead == asked;
+        if (!as_it_is) add_changed(i, way, ahead, found);
+      }
+    }
+    return found;
+  }
+
  private:
+  // As the plan has left it.
+  void resume(const MemoryPlan& plan) {
+    for (std::size_t r = 0; r < lives_.size(); ++r) {
+      const bool is_root = network_.activations[r].whole < 0 && lives_[r].begin >= 0;
+      if (is_root && plan.homes[r].space == Space::L3) spilled_.insert(r);
+    }
+    cuts_.clear();
+    ahead_.clear();
+    for (const LayerPlan& layer : plan.layers) {
+      cuts_.push_back(layer.tiling);
+      ahead_.push_back(layer.ahead);
+    }
+  }
+
+  // With one layer changed, if that fits.
+  void add_changed(std::size_t i, const Tiling& tiling, std::int64_t ahead,
+                   std::vector<MemoryPlan>& found) {
+    const Tiling cut = std::exchange(cuts_[i], tiling);
+    const std::int64_t asked = std::exchange(ahead_[i], ahead);
+    MemoryPlan plan = sketch();
+    if (may_fit(plan) && try_to_place(plan)) found.push_back(std::move(plan));
+    cuts_[i] = cut, ahead_[i] = asked;
+  }
+
   // Of placement: `pairs` of what lives in L2 compared.
   void spend(std::int64_t pairs) const { memo_.steps.placement += pairs; }
   bool is_spent() const {
@@ -190,7 +234,22 @@ class Planner {
         return dorys;
       }
     }
+    if (memo_.dorys_tiles) {
+      if (auto dorys = dorys_tiles(layer, budget)) return {std::move(dorys), ""};
+    }
     return optimal_tiling(layer, network_, machine_, budget, memo_);
+  }
+
+  // DORY's tiles with our transfers.
+  std::optional<Tiling> dorys_tiles(const Layer& layer, const L2Budget& budget) {
+    std::optional<Tiling> tiling =
+        dory_tiling(layer, network_, machine_, budget, memo_.steps).tiling;
+    if (!tiling || l2_bytes(layer, *tiling, machine_) > budget.bytes) return std::nullopt;
+    tiling->as_dory = false;
+    tiling->commands_2d = true;
+    tiling->modelled = modelled_cycles(layer, *tiling, machine_, 0, memo_.costs);
+    tiling->map = l1_map(layer, *tiling, machine_);
+    return tiling;
   }
 
   static Tiling whole_slice(const Layer& layer) {
@@ -603,6 +662,13 @@ MemoryPlans plan_memory(const Network& network, const Machine& machine, Tiler ti
                         const std::vector<HostTurn>& turns, const HostUses& uses,
                         TilingMemo& memo) {
   return Planner(network, machine, tiler, turns, uses, memo).run();
+}
+
+std::vector<MemoryPlan> plans_beside(const Network& network, const Machine& machine,
+                                     const std::vector<HostTurn>& turns, const HostUses& uses,
+                                     const MemoryPlan& plan, std::size_t layer, std::size_t most,
+                                     TilingMemo& memo) {
+  return Planner(network, machine, Tiler::Optimal, turns, uses, memo).beside(plan, layer, most);
 }
 
 MemoryPlans plan_memory(const Network& network, const Machine& machine, Tiler tiler,

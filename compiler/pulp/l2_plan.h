@@ -79,6 +79,14 @@ MemoryPlans plan_memory(const Network& network, const Machine& machine, Tiler ti
 MemoryPlans plan_memory(const Network& network, const Machine& machine, Tiler tiler,
                         const std::vector<HostTurn>& turns, const HostUses& uses);
 
+// Plans that differ from one of the optimal tiler's in a single layer: in its tiles (`most` or
+// fewer ways, other_tilings.h), in how its constants are sliced, or in when they are asked for.
+// Placed anew; those that L2 has no room for are left out.
+std::vector<MemoryPlan> plans_beside(const Network& network, const Machine& machine,
+                                     const std::vector<HostTurn>& turns, const HostUses& uses,
+                                     const MemoryPlan& plan, std::size_t layer, std::size_t most,
+                                     TilingMemo& memo);
+
 // "WHAT N bytes of L3, ..." where the machine has fewer, with the option to change it; else "".
 std::string l3_obstacle(std::string_view what, std::int64_t bytes, const Machine& machine);
 

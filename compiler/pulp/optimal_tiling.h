@@ -43,6 +43,7 @@ struct TilingMemo {
   SearchSteps steps = {};
   Choices choices = {};
   TilingCache* cache = nullptr;  // of other networks
+  bool dorys_tiles = false;      // wherever its rules find some
 };
 TilingResult optimal_tiling(const Layer& layer, const Network& network, const Machine& machine,
                             const L2Budget& budget, TilingMemo& memo);

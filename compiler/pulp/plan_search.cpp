@@ -16,11 +16,11 @@ namespace {
 // size with each; the same ones for every larger machine, so that its least is none of theirs.
 constexpr std::int64_t kFewLayers = 5;
 // Of others, machines with less of either: so many, and fewer of networks with many layers.
-constexpr std::int64_t kMost = 6, kFewest = 3, kManyLayers = 20;
+constexpr std::int64_t kMost = 8, kFewest = 5, kManyLayers = 20;
 
 // No further machine is planned for once so many kernel calls have been costed, which is what
 // planning takes its time for.
-constexpr std::int64_t kKernelCosts = 8000;
+constexpr std::int64_t kKernelCosts = 8000, kMoreKernelCosts = 200'000;
 
 // Smaller memories than these are not planned for: what fits them is slow on any larger one.
 constexpr std::int64_t kLeastL1 = 2048, kLeastL2 = 8192;
@@ -37,17 +37,29 @@ std::vector<std::int64_t> smaller_sizes(std::int64_t bytes, std::int64_t least) 
   return result;
 }
 
-// With less of L1, less of L2; in turns, `count` or fewer, the largest powers of two first, so that
-// few reach far.
+// Octaves in `parts` from below `bytes` down to `least`: with a little less of L2 other slices, and
+// constants that come at other times, are found.
+std::vector<std::int64_t> little_smaller(std::int64_t bytes, std::int64_t least,
+                                         std::int64_t parts) {
+  std::vector<std::int64_t> result;
+  for (std::int64_t octave = least; octave < bytes; octave *= 2) {
+    for (std::int64_t at = octave; at < 2 * octave && at < bytes; at += octave / parts) {
+      result.push_back(at);
+    }
+  }
+  std::reverse(result.begin(), result.end());
+  return result;
+}
+
+// With less of L1, by powers of two, and less of L2; in turns, `count` or fewer, the largest first.
 std::vector<Machine> largest_smaller(const Machine& machine, std::int64_t count) {
   std::vector<Machine> result;
   std::int64_t l1 = static_cast<std::int64_t>(
       std::bit_floor(static_cast<std::uint64_t>(machine.l1.buffer_bytes - 1)));
-  std::int64_t l2 = static_cast<std::int64_t>(
-      std::bit_floor(static_cast<std::uint64_t>(machine.l2.buffer_bytes - 1)));
-  for (; l1 >= kLeastL1 || l2 >= kLeastL2; l1 /= 2, l2 /= 2) {
+  const std::vector<std::int64_t> l2 = little_smaller(machine.l2.buffer_bytes, kLeastL2, 8);
+  for (std::size_t i = 0; l1 >= kLeastL1 || i < l2.size(); l1 /= 2, ++i) {
+    if (i < l2.size()) result.emplace_back(machine).l2.buffer_bytes = l2[i];
     if (l1 >= kLeastL1) result.emplace_back(machine).l1.buffer_bytes = l1;
-    if (l2 >= kLeastL2) result.emplace_back(machine).l2.buffer_bytes = l2;
   }
   result.resize(std::min(result.size(), static_cast<std::size_t>(count)));
   return result;
@@ -71,9 +83,33 @@ std::vector<Machine> all_smaller(const Machine& machine) {
   return result;
 }
 
+// With a little less of L2, down to half, and all of L1: of large networks, which constants come
+// when changes with every size.
+std::vector<Machine> little_smaller_each(const Machine& machine) {
+  std::vector<Machine> result;
+  for (const std::int64_t bytes : little_smaller(machine.l2.buffer_bytes, kLeastL2, 32)) {
+    if (2 * bytes < machine.l2.buffer_bytes) break;
+    result.emplace_back(machine).l2.buffer_bytes = bytes;
+  }
+  return result;
+}
+
 std::vector<Machine> smaller_machines(const Machine& machine, std::int64_t layers) {
   if (layers <= kFewLayers) return all_smaller(machine);
   return largest_smaller(machine, layers < kManyLayers ? kMost : kFewest);
+}
+
+// A plan for fewer cores on a machine that has more.
+void keep_to_cores(MemoryPlan& plan, std::int64_t cores) {
+  for (LayerPlan& layer : plan.layers) {
+    if (layer.tiling.cores == 0) layer.tiling.cores = cores;
+  }
+}
+
+// No kernel of DORY's has a place beside those.
+bool is_forced(const Choices& choices) {
+  return choices.own_kernels == Use::Always || choices.fewer_cores == Use::Always ||
+         choices.passes == Use::Always;
 }
 
 // What tells two plans apart.
@@ -121,23 +157,43 @@ PlanSearch::PlanSearch(const Network& network, const Machine& machine, Tiler til
       choices_(choices),
       turns_(turns),
       uses_(uses),
-      cache_(cache),
+      costs_(machine, cache),
+      memo_{.costs = costs_, .choices = choices, .cache = cache},
       can_share_(std::any_of(network.layers.begin(), network.layers.end(), [&](const Layer& layer) {
         return can_share_rows(layer, machine, tiler, choices.other_rows);
       })) {}
 
 std::vector<PlannedNetwork> PlanSearch::run() {
-  KernelCosts costs(machine_, cache_);
-  TilingMemo memo{.costs = costs, .choices = choices_, .cache = cache_};
-  add_plans(shared_by(machine_), machine_, memo);
-  if (tiler_ == Tiler::Optimal) {
-    add_as_it_is(machine_, memo);
-    add_smaller(memo);
+  add_own();
+  const auto layers = std::ssize(network_.layers);
+  if (tiler_ == Tiler::Optimal && choices_.smaller_memories != Use::Never) {
+    std::vector<PlannedNetwork> own = std::move(found_);
+    found_.clear();
+    add_smaller(smaller_machines(machine_, layers), kKernelCosts);
+    if (layers <= kFewLayers) add_fewer_cores(), add_dorys();
+    if (choices_.smaller_memories != Use::Always || found_.empty()) {
+      found_.insert(found_.begin(), std::make_move_iterator(own.begin()),
+                    std::make_move_iterator(own.end()));
+    }
   }
-  stopped_ = memo.steps.stopped;
   if (found_.empty()) fail("{}", obstacle_);
-  order_by_model();
-  return std::move(found_);
+  return ordered_by_model();
+}
+
+std::vector<PlannedNetwork> PlanSearch::run_on() {
+  if (tiler_ != Tiler::Optimal || choices_.smaller_memories == Use::Never) return {};
+  add_smaller(little_smaller_each(machine_), kMoreKernelCosts);
+  add_smaller(all_smaller(machine_), kMoreKernelCosts);
+  if (std::ssize(network_.layers) > kFewLayers) add_fewer_cores(), add_dorys();
+  return ordered_by_model();
+}
+
+void PlanSearch::add_own() {
+  add_plans(shared_by(machine_), machine_, memo_);
+  const std::size_t shared = found_.size();
+  if (tiler_ == Tiler::Optimal) add_as_it_is(machine_, memo_);
+  const std::size_t plain = found_.size() > shared ? shared : 0;
+  if (plain < found_.size()) found_[plain].plain = true;
 }
 
 // Beside the shapes that share_rows() has chosen by the model.
@@ -145,19 +201,32 @@ void PlanSearch::add_as_it_is(const Machine& machine, TilingMemo& memo) {
   if (can_share_ && choices_.other_rows != Use::Always) add_plans(network_, machine, memo);
 }
 
-void PlanSearch::add_smaller(TilingMemo& memo) {
-  if (choices_.smaller_memories == Use::Never) return;
-  std::vector<PlannedNetwork> own = std::move(found_);
-  found_.clear();
-  const auto layers = std::ssize(network_.layers);
-  for (const Machine& smaller : smaller_machines(machine_, layers)) {
-    if (memo.costs.computed() > kKernelCosts) break;
-    add_plans(shared_by(smaller), smaller, memo);
-    if (layers <= kFewLayers) add_as_it_is(smaller, memo);
+// Until so many kernel calls have been costed.
+void PlanSearch::add_smaller(const std::vector<Machine>& machines, std::int64_t costs) {
+  for (const Machine& smaller : machines) {
+    if (costs_.computed() > costs) break;
+    add_plans(shared_by(smaller), smaller, memo_);
+    if (std::ssize(network_.layers) <= kFewLayers) add_as_it_is(smaller, memo_);
   }
-  if (choices_.smaller_memories == Use::Always && !found_.empty()) return;
-  found_.insert(found_.begin(), std::make_move_iterator(own.begin()),
-                std::make_move_iterator(own.end()));
+}
+
+void PlanSearch::add_fewer_cores() {
+  if (choices_.fewer_cores == Use::Never) return;
+  for (std::int64_t cores = machine_.cluster.cores / 2; cores > 0; cores /= 2) {
+    Machine fewer = machine_;
+    fewer.cluster.cores = cores;
+    KernelCosts costs(fewer);
+    TilingMemo memo{.costs = costs, .choices = choices_};
+    const std::size_t before = found_.size();
+    add_plans(shared_by(fewer), fewer, memo);
+    for (std::size_t i = before; i < found_.size(); ++i) keep_to_cores(found_[i].plan, cores);
+  }
+}
+
+void PlanSearch::add_dorys() {
+  if (is_forced(choices_)) return;
+  TilingMemo memo{.costs = costs_, .choices = choices_, .dorys_tiles = true};
+  add_plans(network_, machine_, memo);
 }
 
 void PlanSearch::add_plans(const Network& network, const Machine& machine, TilingMemo& memo) {
@@ -168,24 +237,29 @@ void PlanSearch::add_plans(const Network& network, const Machine& machine, Tilin
 
 const Network& PlanSearch::shared_by(const Machine& machine) {
   if (!can_share_) return network_;
-  const auto [known, is_new] = networks_.try_emplace(machine.l1.buffer_bytes, network_);
+  const auto [known, is_new] =
+      networks_.try_emplace({machine.cluster.cores, machine.l1.buffer_bytes}, network_);
   if (is_new) share_rows(known->second, machine, tiler_, choices_.other_rows);
   return known->second;
 }
 
-void PlanSearch::order_by_model() {
+std::vector<PlannedNetwork> PlanSearch::ordered_by_model() {
   std::stable_sort(found_.begin(), found_.end(),
                    [](const auto& a, const auto& b) { return a.plan.cycles < b.plan.cycles; });
   std::vector<PlannedNetwork> kept;
   std::vector<std::vector<std::int64_t>> keys;
   for (PlannedNetwork& way : found_) {
     std::vector<std::int64_t> key = key_of(way);
-    const bool known = std::find(keys.begin(), keys.end(), key) != keys.end();
-    if (known) continue;
+    const auto known = std::find(keys.begin(), keys.end(), key);
+    if (known != keys.end()) {
+      kept[static_cast<std::size_t>(known - keys.begin())].plain |= way.plain;
+      continue;
+    }
     keys.push_back(std::move(key));
-    kept.push_back({way.network, way.plan});
+    kept.push_back(std::move(way));
   }
-  found_ = std::move(kept);
+  found_.clear();
+  return kept;
 }
 
 }  // namespace workbench::pulp

@@ -2,6 +2,7 @@
 // network give the same program everywhere. A search that has spent them keeps its best.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace workbench::pulp {
@@ -14,6 +15,10 @@ constexpr std::int64_t kDoryTiles = std::int64_t{1} << 26;
 constexpr std::int64_t kTilingsPerLayer = 24;
 // Pairs of volumes compared and volumes placed, for all plans of a network.
 constexpr std::int64_t kPlacementSteps = std::int64_t{1} << 30;
+
+// Programs are weighed until they have so many instructions in all; by compile_longer() those of
+// more plans, and those that one plan is changed to.
+constexpr std::size_t kWeighed = 60'000, kMoreWeighed = 4'000'000, kRefined = 30'000'000;
 
 // What was spent on one network.
 struct SearchSteps {

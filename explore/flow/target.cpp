@@ -7,6 +7,7 @@
 #include "compiler/passes/one_image.h"
 #include "compiler/pulp/bounds.h"
 #include "compiler/pulp/compile.h"
+#include "compiler/pulp/compile_longer.h"
 #include "compiler/pulp/support.h"
 #include "compiler/pulp/tiling_cache.h"
 #include "compiler/quantize/calibrate.h"
@@ -223,11 +224,22 @@ Simulated simulated(const pulp::Program& program, const pulp::Machine& machine,
 }
 
 pulp::Program compiled(const Graph& integers, const pulp::Machine& machine,
-                       const pulp::CompileOptions& options, std::vector<std::string>& remarks,
-                       pulp::TilingCache* cache) {
+                       const pulp::CompileOptions& options, Effort effort,
+                       std::vector<std::string>& remarks, pulp::TilingCache* cache) {
   const auto remark = [&](const std::string& text) { remarks.push_back(text); };
+  if (effort == Effort::Best) {
+    return pulp::compile_longer(integers, machine, options, {.remark = remark}, cache);
+  }
   if (cache == nullptr) return pulp::compile(integers, machine, options, remark);
   return pulp::compile(integers, machine, options, remark, *cache);
+}
+
+// At the least effort one plan alone; more effort weighs others against it.
+pulp::Choices pulp_choices_at(Effort effort) {
+  pulp::Choices choices;
+  if (effort != Effort::Fast) return choices;
+  choices.other_rows = choices.far_prefetch = choices.smaller_memories = pulp::Use::Never;
+  return choices;
 }
 
 // `cache`: shared by all copies of the target and of its functions; null: every network anew.
@@ -252,8 +264,9 @@ Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {},
                                           {.allow_host = request.allow_host,
                                            .tiler = request.tiler,
                                            .norm_bits = request.norm_bits,
-                                           .left_to_host = left},
-                                          loaded.remarks, cache.get());
+                                           .left_to_host = left,
+                                           .choices = pulp_choices_at(request.effort)},
+                                          request.effort, loaded.remarks, cache.get());
                 return loaded;
               },
           .load = [](const CompileRequest& request, const Imported&, const Graph& integers)

@@ -182,12 +182,12 @@ class ExpectedCosts {
 
 // A program's kernel calls, each looked up once.
 struct Calls {
-  KernelTable table;
+  KernelTable& table;
   std::vector<KernelFigures*> figures;  // per instruction; null: no kernel call
   std::vector<std::int64_t> refills;    // of the instruction cache, per instruction
 
-  Calls(const Program& program, const Machine& machine)
-      : table(machine), refills(shared_refills(program, machine)) {
+  Calls(const Program& program, const Machine& machine, KernelTable& kernels)
+      : table(kernels), refills(shared_refills(program, machine)) {
     for (const Instruction& instruction : program.instructions) {
       const auto* kernel = std::get_if<Kernel>(&instruction);
       figures.push_back(kernel == nullptr ? nullptr : &table.of(*kernel));
@@ -322,13 +322,18 @@ class Walk {
 }  // namespace
 
 AnalyticSchedule analytic_schedule(const Program& program, const Machine& machine) {
-  const Calls calls(program, machine);
+  KernelTable kernels(machine);
+  const Calls calls(program, machine, kernels);
   return {.earliest = Walk<EarliestCosts>(program, machine, calls).run(),
           .expected = Walk<ExpectedCosts>(program, machine, calls).run()};
 }
 
 Cycles expected_end(const Program& program, const Machine& machine) {
-  return Walk<ExpectedCosts>(program, machine, Calls(program, machine)).end();
+  return ExpectedEnds(machine)(program);
+}
+
+Cycles ExpectedEnds::operator()(const Program& program) {
+  return Walk<ExpectedCosts>(program, machine_, Calls(program, machine_, kernels_)).end();
 }
 
 }  // namespace workbench::pulp

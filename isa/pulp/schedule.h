@@ -13,6 +13,7 @@
 
 #include <vector>
 
+#include "isa/pulp/cost.h"
 #include "isa/pulp/machine.h"
 #include "isa/pulp/program.h"
 
@@ -32,5 +33,17 @@ struct AnalyticSchedule {
 AnalyticSchedule analytic_schedule(const Program& program, const Machine& machine);
 // expected.end alone, in half the time.
 Cycles expected_end(const Program& program, const Machine& machine);
+
+// expected_end() of one program after the other for a machine: each distinct kernel call is costed
+// once for all of them.
+class ExpectedEnds {
+ public:
+  explicit ExpectedEnds(const Machine& machine) : machine_(machine), kernels_(machine) {}
+  Cycles operator()(const Program& program);
+
+ private:
+  const Machine& machine_;
+  KernelTable kernels_;
+};
 
 }  // namespace workbench::pulp

@@ -31,7 +31,7 @@ constexpr bool kEnoughCodes = false;  // for each number of the arithmetic to sh
 constexpr std::size_t kPerKind = 400, kCases = 120;
 constexpr bool kEnoughCodes = true;
 #endif
-constexpr std::size_t kRuns = 4;
+constexpr std::size_t kRuns = 4, kMoreRuns = 60;
 constexpr std::uint64_t kSeeds = 4 * kCases;  // not every network fits its machine
 
 struct Case {
@@ -50,20 +50,36 @@ struct Outcome {
   bool noticed() const { return error || hazard || mismatch; }
 };
 
+void run_once(const Case& c, const pulp::Program& program, const std::vector<Tensor>& inputs,
+              const std::vector<Tensor>& golden, Outcome& outcome) {
+  const auto result = pulp::simulate(program, c.machine, inputs, {.threads = 1});
+  outcome.hazard = !result.hazards.empty();
+  if (outcome.hazard) outcome.first = to_string(result.hazards[0]);
+  outcome.mismatch = !compare(c.graph, golden, result.tensors).bit_exact();
+}
+
 Outcome run(const Case& c, const pulp::Program& program) {
   Outcome outcome;
   try {
     for (std::size_t i = 0; i < c.inputs.size() && !outcome.noticed(); ++i) {
-      const auto result = pulp::simulate(program, c.machine, c.inputs[i], {.threads = 1});
-      outcome.hazard = !result.hazards.empty();
-      if (outcome.hazard) outcome.first = to_string(result.hazards[0]);
-      outcome.mismatch = !compare(c.graph, c.golden[i], result.tensors).bit_exact();
+      run_once(c, program, c.inputs[i], c.golden[i], outcome);
     }
   } catch (const Error& error) {
     outcome.error = true;
     outcome.first = error.what();
   }
   return outcome;
+}
+
+// With other inputs than a case's own, for what those do not show.
+bool shows_later(const Case& c, const pulp::Program& program) {
+  std::mt19937_64 random(13);
+  Outcome outcome;
+  for (std::size_t i = 0; i < kMoreRuns && !outcome.noticed(); ++i) {
+    const std::vector<Tensor> inputs = random_codes(c.graph, random);
+    run_once(c, program, inputs, golden::run(c.graph, inputs), outcome);
+  }
+  return outcome.noticed();
 }
 
 // Little of either memory, so that layers are cut at both.
@@ -173,11 +189,16 @@ Tally judged(const std::vector<Candidate>& drawn) {
     tally.hazard += outcome.hazard ? 1 : 0;
     tally.error += outcome.error ? 1 : 0;
     if (outcome.noticed()) continue;
-    EXPECT_NE(equivalent(c->program, m, c->machine), "")
-        << c->name << ": undetected: "
-        << (m.field.empty() ? "there is no" : fmt::format("{} is {} in", m.field, m.value))
-        << " instruction " << m.instruction << " ("
-        << c->program.info.instruction_text[m.instruction] << ")";
+    const bool proved = !equivalent(c->program, m, c->machine).empty();
+    if (!proved && shows_later(*c, mutated(c->program, m))) {
+      ++tally.mismatch;
+      continue;
+    }
+    EXPECT_TRUE(proved) << c->name << ": undetected: "
+                        << (m.field.empty() ? "there is no"
+                                            : fmt::format("{} is {} in", m.field, m.value))
+                        << " instruction " << m.instruction << " ("
+                        << c->program.info.instruction_text[m.instruction] << ")";
     ++tally.equivalent;
   }
   return tally;
@@ -312,12 +333,14 @@ std::string name_of(const pulp::Instruction& instruction) {
   return call == nullptr ? std::string(opcode(instruction)) : std::string(to_string(call->kind));
 }
 
-// Numbers of the arithmetic, and where the windows of a max pool begin: whether another one shows
-// depends on the codes.
+// Numbers of the arithmetic, where the windows of a max pool begin, and how much of a map a
+// transfer moves, in whose place the codes of the tile before may be the same: whether another one
+// shows depends on the codes.
 bool of_codes(const std::string& opcode, std::string_view field) {
   return field.find("signed") != field.npos || field.starts_with("offset") ||
          field.starts_with("multiplier") || field.starts_with("divisor") ||
-         field.starts_with("shift") || (opcode == "maxpool" && field.starts_with("pad_"));
+         field.starts_with("shift") || (opcode == "maxpool" && field.starts_with("pad_")) ||
+         (opcode == "dma" && (field == "length" || field == "lines" || field == "rows"));
 }
 
 bool of_codes(const std::string& opcode, const FieldMutant& mutant) {
@@ -371,6 +394,7 @@ TEST_P(PulpMutants, of_every_field_of_every_opcode_are_noticed_or_listed) {
       }
       ++tallies[opcode].equivalent;
       if (listed(mutant, changed) || same_bytes(c, changed)) continue;
+      if (!of_codes(opcode, mutant) && shows_later(c, changed)) continue;
       ++hidden;
       EXPECT_TRUE(of_codes(opcode, mutant)) << "undetected: " << text_of(mutant);
     }

@@ -43,7 +43,8 @@ pulp::Program mutated(const pulp::Program& program, const PulpMutant& mutant);
 
 // Why the mutant does what the program does, whatever the host computes; empty when that is not
 // known. From footprints, not from what kernels compute: nothing depends on timing, and every byte
-// that is observed comes from the same instructions in the same way (pulp_dataflow.h).
+// that is observed comes from the same instructions in the same way (pulp_dataflow.h), or a
+// transfer of constants finds the same ones where it was moved to.
 std::string equivalent(const pulp::Program& program, const PulpMutant& mutant,
                        const pulp::Machine& machine);
 
