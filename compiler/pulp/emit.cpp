@@ -5,6 +5,7 @@
 #include "compiler/pulp/constants.h"
 #include "compiler/pulp/emit_orders.h"
 #include "compiler/pulp/layer_code.h"
+#include "compiler/pulp/search_steps.h"
 #include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "core/units.h"
@@ -306,11 +307,34 @@ class Emitter {
   std::vector<Span> spans_;
 };
 
+std::int64_t tiles_along(std::int64_t size, std::int64_t slice, std::int64_t tile) {
+  return size / slice * ceil_div(slice, tile) + ceil_div(size % slice, tile);
+}
+
+// Each tile is a kernel call with a barrier before it, at least.
+std::int64_t least_instructions(const Layer& layer, const Tiling& tiling) {
+  const Kernel& call = layer.call;
+  const Cut &slice = tiling.slice, &tile = tiling.tile;
+  return 2 * tiles_along(call.out_c, slice.out_c, tile.out_c) *
+         tiles_along(call.out_h, slice.out_h, tile.out_h) *
+         tiles_along(call.out_w, slice.out_w, tile.out_w);
+}
+
 }  // namespace
+
+const Layer* layer_too_long(const Network& network, const MemoryPlan& plan) {
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    count += least_instructions(network.layers[i], plan.layers[i].tiling);
+    if (count > kMostInstructions) return &network.layers[i];
+  }
+  return nullptr;
+}
 
 LoopedProgram emit_without_constants(const Graph& quantized, const Network& network,
                                      const MemoryPlan& plan, const std::vector<HostTurn>& turns,
                                      const HostUses& uses, Tiler tiler, const Machine& machine) {
+  if (const Layer* layer = layer_too_long(network, plan)) refuse_instructions(layer->name);
   return Emitter(quantized, network, plan, turns, uses, tiler, machine).run();
 }
 

@@ -12,6 +12,11 @@
 
 namespace workbench::pulp {
 
+// The layer whose tiles are so small for its maps that the program would have more instructions
+// than kMostInstructions (search_steps.h); null: none. Programs with one are refused: they throw
+// Error.
+const Layer* layer_too_long(const Network& network, const MemoryPlan& plan);
+
 LoopedProgram emit(const Graph& quantized, const Network& network, const MemoryPlan& plan,
                    const std::vector<HostTurn>& turns, const HostUses& uses, Tiler tiler,
                    const Machine& machine);

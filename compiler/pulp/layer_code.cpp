@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/pulp/constants.h"
+#include "compiler/pulp/search_steps.h"
 #include "compiler/pulp/tiling.h"
 #include "core/error.h"
 #include "core/units.h"
@@ -19,6 +20,13 @@ std::string text(const char* what, const Block& b) {
 }
 
 }  // namespace
+
+void refuse_instructions(const std::string& layer) {
+  fail(
+      "{}: with it, the program has over {} instructions: its tiles are too small for its maps "
+      "(more L1: --l1)",
+      layer, kMostInstructions);
+}
 
 Nest::Nest(const Block& all, const Cut& cut, LoopOrder order, const NestLoops& loops)
     : all_(all), cut_(cut), order_(order) {
@@ -66,6 +74,7 @@ void Listing::add(const Instruction& instruction, const std::string& what) {
     }
   }
   Program& program = to.program;
+  if (std::ssize(program.instructions) == kMostInstructions) refuse_instructions(name);
   program.instructions.push_back(instruction);
   program.info.instruction_layer.push_back(layer);
   program.info.instruction_text.push_back(std::move(text));

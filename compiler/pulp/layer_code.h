@@ -96,6 +96,9 @@ struct Listing {
   }
 };
 
+// Throws Error: `layer` takes the program beyond kMostInstructions (search_steps.h).
+[[noreturn]] void refuse_instructions(const std::string& layer);
+
 class LayerCode {
  public:
   LayerCode(const Network& network, const Layer& layer, const LayerPlan& plan,

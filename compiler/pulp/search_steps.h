@@ -19,6 +19,8 @@ constexpr std::int64_t kPlacementSteps = std::int64_t{1} << 30;
 // Programs are weighed until they have so many instructions in all; by compile_longer() those of
 // more plans, and those that one plan is changed to.
 constexpr std::size_t kWeighed = 60'000, kMoreWeighed = 4'000'000, kRefined = 30'000'000;
+// Instructions of a program: small tiles of a large map can ask for any number.
+constexpr std::int64_t kMostInstructions = std::int64_t{1} << 21;
 
 // What was spent on one network.
 struct SearchSteps {

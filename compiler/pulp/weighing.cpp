@@ -27,6 +27,7 @@ Weighing::Weighing(const Graph& quantized, const Machine& machine, Tiler tiler,
       ends_(machine) {}
 
 bool Weighing::add(const Network& network, MemoryPlan plan) {
+  if (!empty() && layer_too_long(network, plan) != nullptr) return false;
   LoopedProgram looped =
       emit_without_constants(quantized_, network, plan, turns_, uses_, tiler_, machine_);
   if (tiler_ == Tiler::Optimal) drop_idle_barriers(looped, machine_);

@@ -208,10 +208,11 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   const std::optional<Graph> other = other_form(quantized, options);
   Placed best;
   const auto times = times_of_searches(best, quantized, other, machine, options);
-  auto& [lowered, placement, time, stopped] = best;
+  auto& [lowered, placement, time, plan_steps, stopped] = best;
   if (stopped && options.remark) {
     options.remark(
-        "the search for an order of the layers stopped at its limit: the order is the best so far");
+        "the search for an order of the layers, or for a memory plan, stopped at its limit: it is "
+        "the best so far");
   }
   Program program = emit(lowered, machine, options.constants);
   if (static_cast<std::int64_t>(program.steps.size()) > machine.control.instructions_max) {

@@ -516,6 +516,7 @@ std::int64_t least_in_chunks(const MemoryModel& model, int i) {
 
 LeastBudget least_budget(const MemoryModel& model) {
   LeastBudget worst;
+  std::int64_t steps = 0;
   for (int i = 0; i < static_cast<int>(model.ops.size()); ++i) {
     const PlanOp& op = model.ops[at(i)];
     if (op.download) continue;
@@ -537,7 +538,7 @@ LeastBudget least_budget(const MemoryModel& model) {
       possible = possible && model.fits_alone(words);
     }
     if (!possible) least = std::numeric_limits<std::int64_t>::max();
-    for (const BandChoice& choice : band_choices(model, i, i + 1)) {
+    for (const BandChoice& choice : band_choices(model, i, i + 1, steps)) {
       least = std::min(least, choice.cost.peak);
     }
     least = std::min(least, least_in_chunks(model, i));

@@ -12,6 +12,7 @@
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/memory.h"
+#include "isa/xdnn/tile_runs.h"
 
 namespace workbench::xdnn {
 
@@ -32,31 +33,65 @@ std::vector<std::int64_t> candidate_sizes(std::int64_t total, std::int64_t unit)
   return {sizes.begin(), sizes.end()};
 }
 
-// The budget of a search: so many tiles are costed for one operation. A candidate with more than
-// its share is taken only where none with fewer fits; that of fewest tiles then.
-constexpr std::int64_t kTilesCosted = std::int64_t{1} << 24;
-
 // When the port that brings tiles is free, and when the array is.
 struct TileClock {
   Cycles port, array;
+  friend bool operator==(const TileClock&, const TileClock&) = default;
 };
 
-// A tile comes once the one before has come and the last but one is done with: there are two
-// buffers.
-TileClock after_tiles(const Instruction& instruction, TileClock at, const Machine& machine) {
+// What one more tile depends on: a tile comes once the one before has come and the last but one is
+// done with, as there are two buffers.
+struct TileState {
+  TileClock clock;
+  Cycles last, last_but_one;  // done with
+
+  void advance(Cycles by) { clock.port += by, clock.array += by, last += by, last_but_one += by; }
+  friend bool operator==(const TileState&, const TileState&) = default;
+};
+
+// A step, `count` times. Once one has moved all times by the same amount, each further one does;
+// where that has not happened after a while, the last one is taken for it.
+template <typename Body>
+void repeat(TileState& state, std::int64_t count, const Body& step) {
+  constexpr int kSettled = 64;
+  for (int i = 1; count > 0; ++i) {
+    TileState before = state;
+    step();
+    --count;
+    const Cycles took = state.clock.array - before.clock.array;
+    before.advance(took);
+    if (state == before || i == kSettled) return state.advance(count * took);
+  }
+}
+
+TileClock after_tiles(const Instruction& instruction, const std::vector<TileRun>& rows,
+                      const std::vector<TileRun>& columns, TileClock at, const Machine& machine) {
   const ConvCost conv = conv_cost(instruction, machine);
   const bool resident = conv.passes * conv.slab_buffers <= machine.filters.buffers;
   const Cycles filters = ddr_cycles(conv.slab, machine) * (resident ? 0 : conv.passes);
-  Cycles last, last_but_one;  // done with
-  for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
-    const Cycles words = tile.in_row_words * tile.in_rows;
-    const Cycles coming = std::max(ddr_cycles(tile.ddr, machine) + filters, words);
-    at.port = std::max(at.port, last_but_one) + coming;
-    at.array = std::max(at.array, at.port) +
-               Cycles{tile.out_rows * tile.out_cols * conv.steps * conv.passes};
-    last_but_one = std::exchange(last, at.array);
+  TileState state{at, {}, {}};
+  for (const TileRun& row : rows) {
+    std::vector<TileCost> tiles;
+    for (const TileRun& column : columns) {
+      tiles.push_back(tile_cost(instruction, row, column, machine.geometry()));
+    }
+    const auto one_row = [&] {
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        const TileCost& tile = tiles[c];
+        const Cycles words = tile.in_row_words * tile.in_rows;
+        const Cycles coming = std::max(ddr_cycles(tile.ddr, machine) + filters, words);
+        const Cycles computing{tile.out_rows * tile.out_cols * conv.steps * conv.passes};
+        repeat(state, columns[c].count, [&] {
+          TileClock& clock = state.clock;
+          clock.port = std::max(clock.port, state.last_but_one) + coming;
+          clock.array = std::max(clock.array, clock.port) + computing;
+          state.last_but_one = std::exchange(state.last, clock.array);
+        });
+      }
+    };
+    repeat(state, row.count, one_row);
   }
-  return at;
+  return state.clock;
 }
 
 struct TileChoice {
@@ -75,30 +110,24 @@ std::vector<TileChoice> tile_choices(const Lowered& lowered, LoweredOp op, const
   const Map& result = lowered.maps[static_cast<std::size_t>(op.result)];
   const std::vector<std::int64_t> widths = candidate_sizes(result.width, 8);
   const std::vector<std::int64_t> heights = candidate_sizes(result.height, 1);
-  const auto candidates = static_cast<std::int64_t>(widths.size() * heights.size());
+  std::vector<std::vector<TileRun>> rows(heights.size());
   std::vector<TileChoice> found;
-  std::optional<TileChoice> fewest;  // of those that were not costed
-  std::int64_t fewest_tiles = 0, smallest = 0;
+  std::int64_t smallest = 0;
   for (const std::int64_t width : widths) {
-    for (const std::int64_t height : heights) {
-      op.tile_width = width, op.tile_height = height;
+    std::vector<TileRun> columns;
+    for (std::size_t h = 0; h < heights.size(); ++h) {
+      op.tile_width = width, op.tile_height = heights[h];
       const Instruction instruction = instruction_of(lowered, op, machine);
       const std::int64_t words = tile_buffer_words(instruction);
       if (smallest == 0 || words < smallest) smallest = words;
       if (2 * words > limit) continue;
-      const std::int64_t tiles = ceil_div(result.width, width) * ceil_div(result.height, height);
-      if (tiles > kTilesCosted / candidates) {
-        if (fewest && tiles >= fewest_tiles) continue;
-        fewest = TileChoice{at, width, height, words}, fewest_tiles = tiles;
-        continue;
-      }
-      found.push_back({after_tiles(instruction, at, machine), width, height, words});
+      if (columns.empty()) columns = tile_columns(instruction);
+      if (rows[h].empty()) rows[h] = tile_rows(instruction);
+      found.push_back(
+          {after_tiles(instruction, rows[h], columns, at, machine), width, heights[h], words});
     }
   }
-  if (found.empty()) {
-    if (fewest) return {*fewest};
-    return {{at, std::min<std::int64_t>(8, result.width), 1, smallest}};
-  }
+  if (found.empty()) return {{at, std::min<std::int64_t>(8, result.width), 1, smallest}};
   std::stable_sort(found.begin(), found.end(), [](const TileChoice& a, const TileChoice& b) {
     return a.then.array < b.then.array;
   });

@@ -145,38 +145,39 @@ std::int64_t capacity(const MemoryModel& model) {
 }
 
 std::optional<Placed> planned(const Lowered& whole, const MemoryModel& model, std::int64_t budget,
-                              BandChoices& bands, const Choices& choices) {
+                              BandChoices& bands, PlanSteps& steps, const Choices& choices) {
   const auto plan = search_plan(model, budget, bands);
   if (!plan) return std::nullopt;
   Lowered lowered = carry_out(whole, model, *plan);
   const auto count = static_cast<std::int64_t>(lowered.ops.size());
+  steps.taken += PlanSteps::kOfPlannedOp * count;
   if (count > model.machine.control.instructions_max) return std::nullopt;
   return laid_out(lowered, model.machine, choices, true);
 }
 
 std::optional<Placed> first_that_fits(const Lowered& whole, const MemoryModel& model,
-                                      const Choices& choices) {
-  BandChoices bands(model);
+                                      PlanSteps& steps, const Choices& choices) {
+  BandChoices bands(model, steps);
   std::int64_t last = -1;
   for (const double share : kShares) {
     const auto budget = static_cast<std::int64_t>(share * static_cast<double>(capacity(model)));
     if (budget == last) continue;
     last = budget;
-    if (auto placed = planned(whole, model, budget, bands, choices)) return placed;
+    if (steps.spent()) return std::nullopt;
+    if (auto placed = planned(whole, model, budget, bands, steps, choices)) return placed;
   }
   return std::nullopt;
 }
 
 bool has_program(const Graph& quantized, const Machine& machine,
-                 const std::vector<std::size_t>& order) {
+                 const std::vector<std::size_t>& order, PlanSteps& steps) {
   const Choices plain = all_choices(Use::Never);  // they decide about time, not about room
   Lowered whole = lower(quantized, machine, order);
   if (place_lowered(whole, machine, plain)) return true;
   const MemoryModel model(whole, machine);
-  return first_that_fits(whole, model, plain).has_value();
+  steps.taken += PlanSteps::kOfPlannedOp * static_cast<std::int64_t>(model.ops.size());
+  return first_that_fits(whole, model, steps, plain).has_value();
 }
-
-constexpr std::int64_t kPlannedOps = 20'000;  // in all tries together
 
 // Words beyond which more memory changes nothing: every volume has a place of its own, or each of
 // the buffers holds the largest one.
@@ -193,7 +194,7 @@ std::int64_t ample_words(const MemoryModel& model) {
 
 // Bytes of the smallest memory for which a program is found, tried out and not only computed: sizes
 // from the least budget on, each a 32nd larger than the one before. Nothing when none of them has
-// one, or none of as many as a network of that size is worth.
+// one, or the steps are spent.
 std::optional<std::int64_t> smallest_memory(const Graph& quantized, const MemoryModel& model,
                                             const std::vector<std::size_t>& order,
                                             std::int64_t least_words) {
@@ -201,11 +202,10 @@ std::optional<std::int64_t> smallest_memory(const Graph& quantized, const Memory
   const std::int64_t buffers = machine.am.buffers;
   const std::int64_t ample = ample_words(model);
   std::int64_t words = buffers > 0 ? machine.am_words() : least_words;
-  const auto tries =
-      std::max<std::int64_t>(8, kPlannedOps / static_cast<std::int64_t>(model.ops.size() + 1));
-  for (std::int64_t tried = 0; tried < tries; ++tried) {
+  PlanSteps steps{.limit = PlanSteps::kMostForAnError};
+  while (!steps.spent()) {
     machine.am.size_bytes = words * machine.word_bytes();
-    if (has_program(quantized, machine, order)) return machine.am.size_bytes;
+    if (has_program(quantized, machine, order, steps)) return machine.am.size_bytes;
     if (words >= ample) return std::nullopt;
     words += std::max({std::int64_t{1}, buffers, words / 32});
   }
@@ -213,15 +213,16 @@ std::optional<std::int64_t> smallest_memory(const Graph& quantized, const Memory
 }
 
 [[noreturn]] void cannot_be_cut(const Graph& quantized, const Machine& machine,
-                                const std::vector<std::size_t>& order) {
+                                const std::vector<std::size_t>& order, bool stopped) {
   Lowered whole = lower(quantized, machine, order);
   const MemoryModel model(whole, machine);
   const LeastBudget least = least_budget(model);
   const std::int64_t layer = whole.ops[static_cast<std::size_t>(least.op)].layer;
   const auto smallest = smallest_memory(quantized, model, order, least.budget);
-  fail("{}: layer '{}' cannot be cut small enough for the {} bytes of activation memory of {}{}",
+  fail("{}: layer '{}' cannot be cut small enough for the {} bytes of activation memory of {}{}{}",
        quantized.name, whole.layers[static_cast<std::size_t>(layer)].name,
        machine.am_words() * machine.word_bytes(), machine.name,
+       stopped ? " in the steps that the search for a memory plan has" : "",
        smallest ? fmt::format("; the smallest memory this compiler can use for this network is {} "
                               "bytes",
                               *smallest)
@@ -232,13 +233,16 @@ std::optional<std::int64_t> smallest_memory(const Graph& quantized, const Memory
 Placed place_by_plan(const Graph& quantized, const Machine& machine,
                      const std::vector<CandidateOrder>& candidates, const Choices& choices) {
   std::optional<Placed> best;
+  PlanSteps steps;
   for (const CandidateOrder& candidate : candidates) {
+    if (steps.spent()) break;
     Lowered whole = lower(quantized, machine, candidate.nodes);
     const MemoryModel model(whole, machine);
-    auto placed = first_that_fits(whole, model, choices);
+    auto placed = first_that_fits(whole, model, steps, choices);
     if (placed && (!best || placed->time < best->time)) best = std::move(placed);
   }
-  if (!best) cannot_be_cut(quantized, machine, candidates.back().nodes);
+  if (!best) cannot_be_cut(quantized, machine, candidates.back().nodes, steps.spent());
+  best->stopped = steps.spent(), best->plan_steps = steps.taken;
   return std::move(*best);
 }
 
@@ -277,7 +281,7 @@ Placed place_candidates(const Graph& quantized, const Machine& machine,
     refuse(lower(quantized, machine, candidates.back().nodes), machine);
   }
   Placed planned = place_by_plan(quantized, machine, candidates, choices);
-  planned.stopped = any_stopped(candidates);
+  planned.stopped = planned.stopped || any_stopped(candidates);
   return planned;
 }
 

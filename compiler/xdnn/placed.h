@@ -14,8 +14,9 @@ namespace workbench::xdnn {
 struct Placed {
   Lowered lowered;
   Placement placement;
-  Cycles time;           // modelled_time()
-  bool stopped = false;  // the search for an order (SearchLimits)
+  Cycles time;                  // modelled_time()
+  std::int64_t plan_steps = 0;  // of the search for a memory plan (PlanSteps)
+  bool stopped = false;         // the search for an order (SearchLimits), or for a memory plan
 };
 
 // Lowers, lays out and places one order, of the `choices` the fastest; nothing when it does not fit

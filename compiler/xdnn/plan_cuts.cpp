@@ -570,7 +570,8 @@ std::vector<std::int64_t> band_counts(std::int64_t rows) {
 
 }  // namespace
 
-std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int end) {
+std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int end,
+                                     std::int64_t& steps) {
   std::vector<BandChoice> list;
   std::int64_t rows = 0;
   for (int i = begin; i < end; ++i) {
@@ -600,6 +601,7 @@ std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int en
     bool possible = true;
     for (const std::int64_t chunk : chunks) {
       const Segment segment{begin, end, n, chunk};
+      steps += n * (end - begin);
       const auto cost = segment_cost(model, segment);
       if (!cost) {
         possible = chunk != 0;
@@ -622,7 +624,10 @@ std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int en
 const std::vector<BandChoice>& BandChoices::of(int begin, int end) {
   const std::pair key(begin, end);
   auto found = known_.find(key);
-  if (found == known_.end()) found = known_.emplace(key, band_choices(model_, begin, end)).first;
+  if (found == known_.end()) {
+    if (steps_.spent()) return none_;
+    found = known_.emplace(key, band_choices(model_, begin, end, steps_.taken)).first;
+  }
   return found->second;
 }
 

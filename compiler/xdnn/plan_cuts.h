@@ -96,18 +96,34 @@ struct BandChoice {
   Segment segment;
   SegmentCost cost;
 };
-// Of ops [begin, end), the cheapest first; empty: they cannot be cut in bands.
-std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int end);
+// Of ops [begin, end), the cheapest first; empty: they cannot be cut in bands. Adds to `steps` the
+// bands of ops that were looked at.
+std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int end,
+                                     std::int64_t& steps);
+
+// What the search for memory plans of a network may take, counted in bands of ops looked at, so
+// that it finds the same anywhere. To carry out an op of a plan, to lay it out and to give it
+// addresses takes about as long as kOfPlannedOp of them.
+struct PlanSteps {
+  static constexpr std::int64_t kMost = std::int64_t{1} << 23, kOfPlannedOp = 16;
+  static constexpr std::int64_t kMostForAnError = kMost / 16;  // to say what memory would do
+  std::int64_t limit = kMost;
+  std::int64_t taken = 0;
+  bool spent() const { return taken >= limit; }
+};
 
 // The same, each computed once: they depend on no budget, and searches for several ask for the
-// same.
+// same. Once the steps are spent there are no further ones.
 class BandChoices {
  public:
-  explicit BandChoices(const MemoryModel& model) : model_(model) {}
+  // `steps` outlives this.
+  BandChoices(const MemoryModel& model, PlanSteps& steps) : model_(model), steps_(steps) {}
   const std::vector<BandChoice>& of(int begin, int end);
 
  private:
   const MemoryModel& model_;
+  PlanSteps& steps_;
+  const std::vector<BandChoice> none_;
   std::map<std::pair<int, int>, std::vector<BandChoice>> known_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/memory.h"
+#include "isa/xdnn/tile_runs.h"
 
 namespace workbench::xdnn {
 
@@ -77,43 +78,100 @@ Cycles group_cycles(std::int64_t channels, std::int64_t height, std::int64_t wid
 
 }  // namespace
 
-std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry& geometry) {
+namespace {
+
+const Conv& conv_of(const Instruction& instruction) {
   const auto* fused = std::get_if<ConvPool>(&instruction);
-  const Conv& conv = fused != nullptr ? fused->conv : std::get<Conv>(instruction);
-  const std::int64_t out_w = fused != nullptr ? fused->out_w : conv.out_w;
-  const std::int64_t out_h = fused != nullptr ? fused->out_h : conv.out_h;
-  TileAxis x{1,          1,        0, conv.out_w, conv.kernel_w, conv.stride_w, conv.dilation_w,
-             conv.pad_w, conv.in_w};
+  return fused != nullptr ? fused->conv : std::get<Conv>(instruction);
+}
+
+// A result of `size` in tiles of `tile`.
+std::vector<TileRun> runs_of(const TileAxis& axis, std::int64_t size, std::int64_t tile) {
+  std::vector<TileRun> runs;
+  for (std::int64_t begin = 0; begin < size; begin += tile) {
+    const Span result{begin, std::min(size, begin + tile)};
+    const Span conv = axis.conv_output(result);
+    const TileRun run{conv.size(), axis.source(conv).size(), result.size(), 1};
+    if (!runs.empty() && runs.back().alike(run)) {
+      ++runs.back().count;
+    } else {
+      runs.push_back(run);
+    }
+  }
+  return runs;
+}
+
+}  // namespace
+
+std::vector<TileRun> tile_rows(const Instruction& instruction) {
+  const Conv& conv = conv_of(instruction);
   TileAxis y{1,          1,        0, conv.out_h, conv.kernel_h, conv.stride_h, conv.dilation_h,
              conv.pad_h, conv.in_h};
-  if (fused != nullptr) {
-    x.pool_kernel = fused->kernel_w, x.pool_stride = fused->stride_w, x.pool_pad = fused->pad_w;
-    y.pool_kernel = fused->kernel_h, y.pool_stride = fused->stride_h, y.pool_pad = fused->pad_h;
+  const auto* fused = std::get_if<ConvPool>(&instruction);
+  if (fused == nullptr) return runs_of(y, conv.out_h, conv.tail.tile_height);
+  y.pool_kernel = fused->kernel_h, y.pool_stride = fused->stride_h, y.pool_pad = fused->pad_h;
+  return runs_of(y, fused->out_h, conv.tail.tile_height);
+}
+
+std::vector<TileRun> tile_columns(const Instruction& instruction) {
+  const Conv& conv = conv_of(instruction);
+  TileAxis x{1,          1,        0, conv.out_w, conv.kernel_w, conv.stride_w, conv.dilation_w,
+             conv.pad_w, conv.in_w};
+  const auto* fused = std::get_if<ConvPool>(&instruction);
+  if (fused == nullptr) return runs_of(x, conv.out_w, conv.tail.tile_width);
+  x.pool_kernel = fused->kernel_w, x.pool_stride = fused->stride_w, x.pool_pad = fused->pad_w;
+  return runs_of(x, fused->out_w, conv.tail.tile_width);
+}
+
+TileCost tile_cost(const Instruction& instruction, const TileRun& rows, const TileRun& columns,
+                   const Geometry& geometry) {
+  const Conv& conv = conv_of(instruction);
+  TileCost tile{rows.conv,
+                columns.conv,
+                rows.source,
+                {columns.source * conv.tail.source.sections()},
+                {ddr_tensor_bytes(conv.in_ch, rows.source, columns.source, geometry)},
+                {},
+                {}};
+  if (conv.tail.destination_in_ddr) {
+    tile.result = {ddr_tensor_bytes(conv.out_ch, rows.result, columns.result, geometry)};
+    tile.result_groups = group_cycles(conv.out_ch, rows.result, columns.result, geometry);
   }
+  return tile;
+}
+
+std::vector<TileCost> tile_costs(const Instruction& instruction, const Geometry& geometry) {
+  const std::vector<TileRun> columns = tile_columns(instruction);
   std::vector<TileCost> tiles;
-  for (std::int64_t top = 0; top < out_h; top += conv.tail.tile_height) {
-    for (std::int64_t left = 0; left < out_w; left += conv.tail.tile_width) {
-      const Span rows = y.conv_output({top, std::min(out_h, top + conv.tail.tile_height)});
-      const Span cols = x.conv_output({left, std::min(out_w, left + conv.tail.tile_width)});
-      const std::int64_t in_rows = y.source(rows).size(), in_cols = x.source(cols).size();
-      TileCost tile{rows.size(),
-                    cols.size(),
-                    in_rows,
-                    {in_cols * conv.tail.source.sections()},
-                    {ddr_tensor_bytes(conv.in_ch, in_rows, in_cols, geometry)},
-                    {},
-                    {}};
-      if (conv.tail.destination_in_ddr) {
-        const std::int64_t height = std::min(out_h - top, conv.tail.tile_height);
-        const std::int64_t width = std::min(out_w - left, conv.tail.tile_width);
-        tile.result = {ddr_tensor_bytes(conv.out_ch, height, width, geometry)};
-        tile.result_groups = group_cycles(conv.out_ch, height, width, geometry);
-      }
-      tiles.push_back(tile);
+  for (const TileRun& row : tile_rows(instruction)) {
+    const std::size_t first = tiles.size();
+    for (const TileRun& column : columns) {
+      const TileCost tile = tile_cost(instruction, row, column, geometry);
+      tiles.insert(tiles.end(), static_cast<std::size_t>(column.count), tile);
+    }
+    const std::vector<TileCost> of_row(tiles.begin() + static_cast<std::ptrdiff_t>(first),
+                                       tiles.end());
+    for (std::int64_t r = 1; r < row.count; ++r) {
+      tiles.insert(tiles.end(), of_row.begin(), of_row.end());
     }
   }
   return tiles;
 }
+
+namespace {
+
+// visit(cost, count) for tiles that are alike.
+template <typename Visit>
+void for_each_tile(const Instruction& instruction, const Geometry& geometry, const Visit& visit) {
+  const std::vector<TileRun> columns = tile_columns(instruction);
+  for (const TileRun& row : tile_rows(instruction)) {
+    for (const TileRun& column : columns) {
+      visit(tile_cost(instruction, row, column, geometry), row.count * column.count);
+    }
+  }
+}
+
+}  // namespace
 
 TileCost untiled_cost(const Instruction& instruction, const Geometry& geometry) {
   const auto* fused = std::get_if<ConvPool>(&instruction);
@@ -132,7 +190,8 @@ Bytes result_bytes(const Instruction& instruction, const Geometry& geometry) {
   if (!t.destination_in_ddr) return {};
   if (!t.source_in_ddr) return untiled_cost(instruction, geometry).result;
   Bytes bytes;
-  for (const TileCost& tile : tile_costs(instruction, geometry)) bytes += tile.result;
+  for_each_tile(instruction, geometry,
+                [&](const TileCost& tile, std::int64_t count) { bytes += count * tile.result; });
   return bytes;
 }
 
@@ -296,13 +355,13 @@ ConvWork conv_work(const Instruction& instruction, const Machine& machine) {
   }
   Bytes input, results;
   Cycles words, groups;
-  for (const TileCost& tile : tile_costs(instruction, machine.geometry())) {
-    work.compute += Cycles{tile.out_rows * tile.out_cols * cost.steps * cost.passes};
-    input += tile.ddr;
-    words += tile.in_row_words * tile.in_rows;
-    results += tile.result;
-    groups += tile.result_groups;
-  }
+  for_each_tile(instruction, machine.geometry(), [&](const TileCost& tile, std::int64_t count) {
+    work.compute += Cycles{count * tile.out_rows * tile.out_cols * cost.steps * cost.passes};
+    input += count * tile.ddr;
+    words += count * tile.in_rows * tile.in_row_words;
+    results += count * tile.result;
+    groups += count * tile.result_groups;
+  });
   stream(results, groups);
   work.inputs = latency + std::max(ddr_cycles(input, machine), words);
   return work;

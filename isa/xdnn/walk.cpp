@@ -7,10 +7,26 @@
 
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
+#include "isa/xdnn/tile_runs.h"
 
 namespace workbench::xdnn {
 
 // --- one instruction -----------------------------------------------------------------------------
+
+namespace {
+
+std::int64_t tiles_in(const std::vector<TileRun>& runs) {
+  std::int64_t tiles = 0;
+  for (const TileRun& run : runs) tiles += run.count;
+  return tiles;
+}
+
+// The one before the last, of two tiles or more.
+const TileRun& last_but(const std::vector<TileRun>& runs) {
+  return runs.back().count > 1 ? runs.back() : runs[runs.size() - 2];
+}
+
+}  // namespace
 
 StepCost step_cost(const Step& step, const Machine& machine) {
   StepCost cost{.unit = unit_of(step.instruction)};
@@ -19,17 +35,26 @@ StepCost step_cost(const Step& step, const Machine& machine) {
     cost.work = conv_work(step.instruction, machine);
     cost.tiled = tail(step.instruction).source_in_ddr;
     if (!cost.tiled) return cost;
-    const std::vector<TileCost> tiles = tile_costs(step.instruction, machine.geometry());
-    const auto coming = [&](const TileCost& tile) {
-      return std::max(ddr_cycles(tile.ddr, machine), tile.in_row_words * tile.in_rows);
+    const std::vector<TileRun> rows = tile_rows(step.instruction);
+    const std::vector<TileRun> columns = tile_columns(step.instruction);
+    const auto tile = [&](const TileRun& row, const TileRun& column) {
+      return tile_cost(step.instruction, row, column, machine.geometry());
     };
-    cost.first_tile = coming(tiles.front());
+    const auto coming = [&](const TileCost& cost_of) {
+      return std::max(ddr_cycles(cost_of.ddr, machine), cost_of.in_row_words * cost_of.in_rows);
+    };
+    cost.first_tile = coming(tile(rows.front(), columns.front()));
     cost.last_tiles = cost.work.compute;
-    if (tiles.size() > 2) {  // it comes once the last but two is done with
-      const auto pixels = [](const TileCost& tile) { return tile.out_rows * tile.out_cols; };
-      const std::int64_t two = pixels(tiles.back()) + pixels(tiles[tiles.size() - 2]);
-      const Cycles computing{two * cost.conv.steps * cost.conv.passes}, last = coming(tiles.back());
-      cost.last_tiles = last < computing ? computing - last : Cycles{};
+    if (tiles_in(rows) * tiles_in(columns) > 2) {  // it comes once the last but two is done with
+      const auto pixels = [](const TileCost& cost_of) {
+        return cost_of.out_rows * cost_of.out_cols;
+      };
+      const TileCost last = tile(rows.back(), columns.back());
+      const TileCost last_but_one = tiles_in(columns) > 1 ? tile(rows.back(), last_but(columns))
+                                                          : tile(last_but(rows), columns.back());
+      const std::int64_t two = pixels(last) + pixels(last_but_one);
+      const Cycles computing{two * cost.conv.steps * cost.conv.passes};
+      cost.last_tiles = coming(last) < computing ? computing - coming(last) : Cycles{};
     }
     return cost;
   }

@@ -150,6 +150,47 @@ class CommandLine(WorkbenchTest):
                 self.assertEqual(done.returncode, 0, f"{call}\n{done.stdout}\n{done.stderr}")
             self.assertEqual(len(calls[name]), 2, name)
 
+    LOST = ("full", "closed", "broken")
+
+    def run_into(self, kind, command):
+        """The command with a standard output that takes nothing."""
+        options = {"cwd": self.folder, "stderr": subprocess.PIPE, "text": True, "timeout": 120}
+        if kind == "full":
+            with open("/dev/full", "w") as full:
+                return subprocess.run(command, stdout=full, **options)
+        if kind == "closed":
+            return subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], **options)
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            return subprocess.run(command, stdout=writing, **options)
+        finally:
+            os.close(writing)
+
+    def test_no_command_loses_what_it_prints_without_a_word(self):
+        """The first example of each command, as its help has it, and its help itself."""
+        self.prepare()
+        tried = 0
+        for names in self.all_commands():
+            text = self.succeed(*names, "--help").stdout
+            first = shlex.split(text.split("examples:\n")[1].splitlines()[0])
+            for command in (first, ["workbench", *names, "--help"]):
+                command = [WORKBENCH, *command[1:]]
+                done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
+                                      timeout=120)
+                if done.returncode != 0 or not done.stdout:
+                    continue
+                for kind in self.LOST:
+                    with self.subTest(f"{kind}: {' '.join(command[1:])}"):
+                        lost = self.run_into(kind, command)
+                        self.assertNotEqual(lost.returncode, 0)
+                        if lost.returncode > 0:
+                            self.assertEqual(lost.returncode, 2, lost.stderr)
+                            last = lost.stderr.splitlines()[-1]
+                            self.assertIn("standard output: cannot write", last)
+                        tried += 1
+        self.assertGreater(tried, 3 * len(self.all_commands()))
+
     @unittest.skipIf(RETRAIN.exists(), "workbench-retrain is built")
     def test_retrain_says_how_to_get_its_program(self):
         self.refused("retrain", "zoo:tiny_cnn", "--train", "a", "--validate", "b", "-o", "c.onnx",

@@ -3,6 +3,7 @@
 
 #include "isa/xdnn/cost.h"
 #include "isa/xdnn/footprint.h"
+#include "isa/xdnn/tile_runs.h"
 #include "tests/support/random_xdnn.h"
 
 namespace workbench::xdnn {
@@ -45,6 +46,46 @@ TEST(XdnnCostProperty, tiles_cover_the_output_once_and_the_input_at_least_once) 
     }
     EXPECT_EQ(pixels, conv.out_h * conv.out_w);
     EXPECT_GE(bytes, ddr_tensor_bytes(conv.in_ch, conv.in_h, conv.in_w, {}));
+  }
+}
+
+// Samples of [0, size) under the windows of results [begin, end), found by listing them.
+std::int64_t under_windows(std::int64_t begin, std::int64_t end, std::int64_t kernel,
+                           std::int64_t stride, std::int64_t pad, std::int64_t size) {
+  std::int64_t first = size, last = -1;
+  for (std::int64_t result = begin; result < end; ++result) {
+    for (std::int64_t tap = 0; tap < kernel; ++tap) {
+      const std::int64_t at = result * stride - pad + tap;
+      if (at < 0 || at >= size) continue;
+      first = std::min(first, at), last = std::max(last, at);
+    }
+  }
+  return std::max<std::int64_t>(0, last - first + 1);
+}
+
+TEST(XdnnCostProperty, runs_of_tiles_are_few_and_list_every_tile) {
+  for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    Conv conv = random_tiled(random);
+    const std::int64_t longer = between(random, 1, 3) == 1 ? 4000 : 0;  // a map of long rows
+    conv.out_w += longer, conv.in_w += longer * conv.stride_w;
+    const std::vector<TileRun> columns = tile_columns(conv);
+    std::int64_t begin = 0;
+    for (const TileRun& run : columns) {
+      ASSERT_GT(run.count, 0);
+      for (std::int64_t i = 0; i < run.count; ++i) {
+        const std::int64_t end = std::min(conv.out_w, begin + conv.tail.tile_width);
+        EXPECT_EQ(run.conv, end - begin);
+        EXPECT_EQ(run.result, end - begin);
+        EXPECT_EQ(run.source,
+                  under_windows(begin, end, conv.kernel_w, conv.stride_w, conv.pad_w, conv.in_w));
+        begin = end;
+      }
+    }
+    EXPECT_EQ(begin, conv.out_w);
+    // Alike but for the last one and for those whose windows reach over a border.
+    EXPECT_LE(std::ssize(columns), 2 * conv.kernel_w + 2);
   }
 }
 

@@ -316,7 +316,9 @@ TEST(Choices, of_an_order_of_instructions_are_by_the_time_of_the_program) {
           const Cycles time =
               xdnn::reorder(other.lowered, one.machine, placed.time, xdnn::Search{}, all);
           EXPECT_EQ(time, xdnn::modelled_time(other.lowered, one.machine));
-          if (!all) EXPECT_LE(time, placed.time);
+          if (!all) {
+            EXPECT_LE(time, placed.time);
+          }
           faster += time < placed.time ? 1 : 0;
           const auto before = in_order(placed), after = in_order(other);
           ASSERT_EQ(before.size(), after.size());
