@@ -65,6 +65,25 @@ void require_family(const ViewOptions& options, const Compiled& compiled) {
   }
 }
 
+// What the card's runtime takes is a program of one image, in a dialect that it knows.
+void require_runtime_program(const CompileRequest& request) {
+  if (const std::int64_t images = request.batch.value_or(1); images > 1) {
+    fail(
+        "--emit-runtime: expected a program of one image, which the runtime runs for each, found "
+        "--batch {}",
+        images);
+  }
+  const std::optional<Machine> machine = machine_of(request);
+  const auto* overlay = machine ? std::get_if<xdnn::Machine>(&*machine) : nullptr;
+  if (overlay == nullptr) return;  // which is said of all that it has not
+  if (overlay->family() == xdnn::Family::MathEngine) {
+    fail(
+        "--emit-runtime: expected a machine of the families xdnn_v2, xdnn_v3 or darius, found {}: "
+        "no program of the family math_engine has been published, so that its dialect is unknown",
+        overlay->name);
+  }
+}
+
 // They show what our compiler did.
 void require_no_views(const ViewOptions& views, const CompileRequest& request) {
   for (const auto& [option, given] :
@@ -96,6 +115,7 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
         "network.onnx");
   }
   CompileRequest request = resolved(asked);
+  if (runtime.is_wanted()) require_runtime_program(request);
   create_folder(request.dump_passes);
   if (runtime.is_wanted()) {
     runtime.make();

@@ -335,6 +335,19 @@ class Runtime(unittest.TestCase):
         self.assertNotIn("weights_bit", first["xdnn_kv"])
         self.assertEqual(first["memory_description"], "ddr_to_am")
 
+    def test_what_no_runtime_takes_is_refused_in_a_line(self):
+        for machine, options, complaint in [
+                ("v3_96", ("--batch", 2), "expected a program of one image"),
+                ("math_engine", (), "no program of the family math_engine has been published")]:
+            with self.subTest(machine):
+                done = run(WORKBENCH, "compile", "--hw", machine, "zoo:tiny_cnn", "--emit-runtime",
+                           self.folder / "files", *options, cwd=ROOT)
+                self.assertEqual(done.returncode, 2, done.stdout)
+                self.assertIn("--emit-runtime: ", done.stderr)
+                self.assertIn(complaint, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertEqual(list(self.folder.iterdir()), [])
+
     def test_a_cluster_has_no_such_files(self):
         done = run(WORKBENCH, "compile", "--hw", "gap8", "zoo:tiny_cnn", "--emit-runtime",
                    self.folder / "files", cwd=ROOT)
