@@ -362,13 +362,15 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
   command
       .add_option("--loss", options.loss,
                   "distill (default): what the float network says of the images; labels: their "
-                  "classes")
-      ->check(CLI::IsMember({"labels", "distill"}));
+                  "classes; both: the mean of the two")
+      ->check(CLI::IsMember({"labels", "distill", "both"}));
   command
       .add_option("--augment", options.augment,
-                  "none, shift (by up to an eighth), shift-flip (mirrored, too); default: "
-                  "shift-flip, with --loss labels shift")
-      ->check(CLI::IsMember({"none", "shift", "shift-flip"}));
+                  "how images are shown, a list with commas: shift (by up to an eighth), flip "
+                  "(mirrored one time in two), noise, mix (blended with another, with --loss "
+                  "distill); or none; default: shift,flip, with classes shift")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_option("--epochs", options.epochs, "times through the images (default: 10)")
       ->check(positive());
   command.add_option("--batch-size", options.batch, "images a step (default: 64)")

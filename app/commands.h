@@ -82,8 +82,8 @@ struct RetrainCommandOptions {
   std::filesystem::path train, validate, test;
   std::size_t train_limit = 0, validate_limit = 0;  // 0: all
   std::string mode = "both";                        // or "thresholds", "weights"
-  std::string loss = "distill";                     // or "labels"
-  std::string augment;  // "none", "shift", "shift-flip"; empty: by the loss
+  std::string loss = "distill";                     // or "labels", "both"
+  std::vector<std::string> augment;  // "shift", "flip", "noise", "mix", or "none"; empty: by loss
   std::int64_t epochs = 10, batch = 64;
   std::uint64_t seed = 1;
   std::optional<double> weight_rate;  // none: by the width of codes (train/rates.h)

@@ -174,11 +174,11 @@ Times times_of(const Quantized& network, bool distill, std::int64_t steps) {
   PlainNetwork plain(floats);
   Times times;
   double begin = 0;
-  const auto report = [&](const train::Report& report) {
+  const auto report = [&](const train::Report& step) {
     const double end = cpu_seconds();
     plain.step(images, targets);
     const double after = cpu_seconds();
-    if (report.step > kWarm && report.step < report.steps) {  // behind the last is a look
+    if (step.step > kWarm && step.step < step.steps) {  // behind the last is a look
       times.ours.push_back(end - begin);
       times.plain.push_back(after - end);
     }
@@ -191,7 +191,7 @@ Times times_of(const Quantized& network, bool distill, std::int64_t steps) {
                                  .validation = validation,
                                  .schedule = {.epochs = steps + kWarm + 1,
                                               .batch = kBatch,
-                                              .augment = train::Augment::ShiftFlip,
+                                              .augment = {.shift = true, .flip = true},
                                               .look_every = steps + kWarm + 1},
                                  .checkpoint = {},
                                  .request = {},

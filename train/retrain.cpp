@@ -123,11 +123,12 @@ Graph with_power_of_two_steps(Graph annotated) {
 
 std::string digest_of(const Schedule& s, const Graph& annotated, Loss loss, const ImageSet& lessons,
                       const ImageSet& validation) {
-  std::string text = fmt::format(
-      "{}\n{}\n{}\n{} {} {} {} {} {} {} {} {} {}\n{} {}\n", program_version(),
-      graph_digest(annotated), static_cast<int>(loss), s.trained.weights, s.trained.steps, s.epochs,
-      s.batch, s.seed, static_cast<int>(s.augment), s.look_every, s.checkpoint_every,
-      s.settle_after, s.freeze_every, s.weight_rate.value_or(-1), s.threshold_rate);
+  std::string text =
+      fmt::format("{}\n{}\n{}\n{} {} {} {} {} {} {} {} {} {} {} {} {}\n{} {}\n", program_version(),
+                  graph_digest(annotated), static_cast<int>(loss), s.trained.weights,
+                  s.trained.steps, s.epochs, s.batch, s.seed, s.augment.shift, s.augment.flip,
+                  s.augment.noise, s.augment.mix, s.look_every, s.checkpoint_every, s.settle_after,
+                  s.freeze_every, s.weight_rate.value_or(-1), s.threshold_rate);
   for (const ImageSet* set : {&lessons, &validation}) {
     text += fmt::format("{} {} {}\n", set->name, set->names.size(), fmt::join(set->labels, ","));
   }
@@ -168,7 +169,9 @@ class Retraining {
     const TorchNetwork network(annotated, result_.what, request_.device, request_.threads);
     const Parameters start = initial_parameters(annotated, result_.network.floats, result_.what);
     Lessons lessons = lessons_of(images.rest);
-    if (result_.loss == Loss::Labels) lessons.targets = certainties(images.rest, teacher.classes());
+    lessons.taught = result_.loss == Loss::Both;
+    if (result_.loss != Loss::Distill)
+      lessons.targets = certainties(images.rest, teacher.classes());
     const Lessons validation = examined(teacher, images.chosen, result_.validation);
     const Training training{
         .network = network,
@@ -196,9 +199,9 @@ class Retraining {
   // As `rest` what is trained with, as `chosen` what chooses the best look.
   Split lessons_and_validation(const Graph& graph) {
     const ImageSet lessons = images_of(request_, request_.lessons, graph);
-    if (result_.loss == Loss::Labels && lessons.labels.empty()) {
-      fail("{}: expected images with their classes for --loss labels, found none: --loss distill",
-           lessons.name);
+    if (result_.loss != Loss::Distill && lessons.labels.empty()) {
+      fail("{}: expected images with their classes for --loss {}, found none: --loss distill",
+           lessons.name, name_of(result_.loss));
     }
     if (request_.validation) return {images_of(request_, *request_.validation, graph), lessons};
     result_.held_out = true;
@@ -240,6 +243,9 @@ class Retraining {
       });
       lessons.targets = distributions(said, classes);
       if (!scores.labelled) lessons.labels = best_classes(said, classes);
+      if (scores.labelled && result_.loss == Loss::Both) {
+        lessons.targets = mean_of(certainties(set, classes), lessons.targets);
+      }
     }
     scores.floats = look_at(teacher, lessons, {});
     return lessons;

@@ -20,7 +20,11 @@ namespace workbench::train {
 enum class Loss {
   Labels,   // cross-entropy with the classes of the images
   Distill,  // with what the float network says of them
+  Both,     // with the mean of the two
 };
+
+// As --loss has it.
+std::string_view name_of(Loss loss);
 
 struct RetrainRequest {
   CompileRequest network;

@@ -7,8 +7,6 @@ namespace workbench::train {
 
 namespace {
 
-std::string_view name_of(Loss loss) { return loss == Loss::Labels ? "labels" : "distill"; }
-
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
 nlohmann::ordered_json json_of(const Look& look) {
@@ -34,6 +32,18 @@ std::string scores_text(const Scores& scores, std::string_view which) {
 }
 
 }  // namespace
+
+std::string_view name_of(Loss loss) {
+  switch (loss) {
+    case Loss::Labels:
+      return "labels";
+    case Loss::Distill:
+      return "distill";
+    case Loss::Both:
+      return "both";
+  }
+  CHECK(false, "loss {}", static_cast<int>(loss));
+}
 
 std::string to_text(const Retrained& r) {
   std::string text =

@@ -94,13 +94,16 @@ class Loop {
     const std::int64_t classes = training_.network.classes();
     Batch batch = batch_of(training_.lessons, images, classes);
     const std::size_t size = batch.images.size() / images.size();
+    std::vector<std::uint64_t> randoms;
     for (std::size_t i = 0; i < images.size(); ++i) {
+      randoms.push_back(random_of(schedule_.seed, epoch, images[i]));
       augment(std::span(batch.images).subspan(i * size, size), training_.network.input_shape(),
-              schedule_.augment, random_of(schedule_.seed, epoch, images[i]));
+              schedule_.augment, randoms.back());
     }
-    if (batch.targets.empty()) {
-      batch.targets = distributions(training_.teacher->logits({}, batch), classes);
-    }
+    if (schedule_.augment.mix) mix(batch.images, randoms);
+    if (!batch.targets.empty() && !training_.lessons.taught) return batch;
+    const std::vector<float> said = distributions(training_.teacher->logits({}, batch), classes);
+    batch.targets = batch.targets.empty() ? said : mean_of(std::move(batch.targets), said);
     return batch;
   }
 
@@ -222,6 +225,12 @@ std::vector<float> distributions(const std::vector<float>& scores, std::int64_t 
   return result;
 }
 
+std::vector<float> mean_of(std::vector<float> one, const std::vector<float>& other) {
+  CHECK(one.size() == other.size(), "{} and {} shares", one.size(), other.size());
+  for (std::size_t i = 0; i < one.size(); ++i) one[i] = (one[i] + other[i]) / 2;
+  return one;
+}
+
 Look look_at(const TorchNetwork& network, const Lessons& images, const Parameters& parameters,
              std::int64_t step) {
   const std::int64_t classes = network.classes();
@@ -248,7 +257,8 @@ Look look_at(const TorchNetwork& network, const Lessons& images, const Parameter
 
 State train(const Training& training, const Parameters& start) {
   CHECK(training.lessons.count > 0 && training.validation.count > 0, "nothing to train with");
-  CHECK(training.teacher != nullptr || !training.lessons.targets.empty(), "nothing to learn");
+  const bool asks = training.lessons.targets.empty() || training.lessons.taught;
+  CHECK(training.teacher != nullptr || !asks, "nothing to learn");
   return Loop(training, start).run();
 }
 

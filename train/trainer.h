@@ -21,6 +21,7 @@ struct Lessons {
   std::int64_t count = 0;
   std::function<void(std::int64_t, std::vector<float>& append_to)> image;
   std::vector<float> targets;        // [count, classes]: distributions; empty: the teacher's
+  bool taught = false;               // the mean of targets and the teacher's instead
   std::vector<std::int64_t> labels;  // of validation images: what counts as right
 };
 
@@ -28,7 +29,7 @@ struct Schedule {
   Trained trained;
   std::int64_t epochs = 10, batch = 64;
   std::uint64_t seed = 1;
-  Augment augment = Augment::None;
+  Augment augment;
   // Adam's, of constants: in units of the root mean square that each had. A folded batch norm
   // leaves constants of one network hundreds of times apart; no one rate fits them. None: by the
   // width of each one's codes (rates.h).
@@ -62,6 +63,9 @@ struct Training {
 
 // Softmax of [count, classes].
 std::vector<float> distributions(const std::vector<float>& scores, std::int64_t classes);
+
+// The mean of two sets of distributions.
+std::vector<float> mean_of(std::vector<float> one, const std::vector<float>& other);
 
 // Of how many steps: whole batches alone, at least one an epoch.
 std::int64_t steps_of(const Training& training);

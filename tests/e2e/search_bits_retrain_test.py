@@ -74,6 +74,20 @@ class SearchBitsRetrain(WorkbenchTest):
             self.assertIn(message, done.stderr)
             self.assertEqual(len(done.stderr.splitlines()), 1)
 
+    def test_ways_to_show_images_are_named(self):
+        ways = "expected none, or some of shift, flip, noise and mix"
+        for options, message in [
+                (("--augment", "shift,turned"), f"--augment shift,turned: {ways}, found turned"),
+                (("--augment", "none,mix"), f"--augment none,mix: {ways}, found none"),
+                (("--augment", "mix", "--loss", "both"),
+                 "--augment mix: expected --loss distill, found both")]:
+            done = self.workbench("retrain", *NETWORK, *IMAGES, "--train", "photos", "-o", "net.onnx",
+                                  *options)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn(message, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+            self.assertFalse((self.folder / "net.onnx").exists())
+
     def test_images_become_codes_as_beside_a_model_of_quantize(self):
         for words in (("quantize",), ("retrain", "--train", "photos", "--trains", "weights",
                                       "--epochs", "1")):

@@ -49,8 +49,8 @@ TEST(Augment, shifts_and_mirrors) {
   std::set<std::vector<float>> shifted, mirrored;
   for (std::int64_t i = 0; i < 200; ++i) {
     std::vector<float> one = row, other = row;
-    augment(one, shape, Augment::Shift, random_of(1, 0, i));
-    augment(other, shape, Augment::ShiftFlip, random_of(1, 0, i));
+    augment(one, shape, {.shift = true}, random_of(1, 0, i));
+    augment(other, shape, {.shift = true, .flip = true}, random_of(1, 0, i));
     shifted.insert(one);
     mirrored.insert(other);
   }
@@ -62,8 +62,45 @@ TEST(Augment, shifts_and_mirrors) {
   std::ranges::reverse(right);
   EXPECT_TRUE(mirrored.contains(right));
   std::vector<float> same = row;
-  augment(same, shape, Augment::None, 1);
+  augment(same, shape, {}, 1);
   EXPECT_EQ(same, row);
+}
+
+// Within an eighth of the deviation of what is there, 1 here; not twice the same, of mean 0.
+TEST(Augment, noise_is_small_and_differs_from_image_to_image) {
+  const Shape shape{1, 1, 32, 32};
+  std::vector<float> image(1024);
+  for (std::size_t i = 0; i < image.size(); ++i) image[i] = i % 2 == 0 ? 1.0F : -1.0F;
+  std::set<std::vector<float>> seen;
+  double largest = 0, sum = 0;
+  constexpr std::int64_t kShown = 50;
+  for (std::int64_t n = 0; n < kShown; ++n) {
+    std::vector<float> one = image, again = image;
+    augment(one, shape, {.noise = true}, random_of(1, 0, n));
+    augment(again, shape, {.noise = true}, random_of(1, 0, n));
+    EXPECT_EQ(one, again);
+    seen.insert(one);
+    for (std::size_t i = 0; i < image.size(); ++i) {
+      const double change = static_cast<double>(one[i]) - static_cast<double>(image[i]);
+      largest = std::max(largest, std::abs(change));
+      sum += change;
+    }
+  }
+  EXPECT_EQ(std::ssize(seen), kShown);
+  EXPECT_LE(largest, 0.125 + 1e-6);
+  EXPECT_GT(largest, 0.1);
+  // Of uniform bounds up to 1/8 and uniform noise the deviation is 1/24: five of that of the mean.
+  EXPECT_LT(std::abs(sum) / (kShown * 1024), 5.0 / 24 / std::sqrt(kShown * 1024.0));
+}
+
+TEST(Augment, blends_with_the_next_image_of_the_batch) {
+  std::vector<float> images{0, 0, 8, 16, -4, 4};
+  // Of 16 bits: none, half of a half, nearly a half.
+  mix(images, std::vector<std::uint64_t>{0, std::uint64_t{0x8000} << 48, ~std::uint64_t{0}});
+  EXPECT_EQ(std::vector<float>(images.begin(), images.begin() + 4),
+            (std::vector<float>{0, 0, 8 + 0.25F * (-4 - 8), 16 + 0.25F * (4 - 16)}));
+  EXPECT_NEAR(images[4], -2, 1e-3);  // with the first as it was
+  EXPECT_NEAR(images[5], 2, 1e-3);
 }
 
 // With the bias of both moments corrected, the first step of Adam is the rate against the sign.
@@ -392,6 +429,32 @@ TEST_F(Retraining, modes_leave_the_rest_alone) {
             thresholds.state.path.back().log2_thresholds);
   EXPECT_EQ(weights.state.path.front().log2_thresholds, weights.state.path.back().log2_thresholds);
   EXPECT_NE(thresholds.state.now.weights, weights.state.now.weights);
+}
+
+// Images without classes have none to learn; with classes the lessons are the mean of both, and
+// the same from one start to the next.
+TEST_F(Retraining, learns_from_classes_and_the_float_network_at_once) {
+  EXPECT_EQ(mean_of({1, 0, 0}, {0.25F, 0.25F, 0.5F}), (std::vector<float>{0.625F, 0.125F, 0.25F}));
+  RetrainRequest asked = request("zoo:tiny_residual", "per-channel-pow2", "xdnn");
+  asked.loss = Loss::Both;
+  EXPECT_THROW(retrain(asked, {}), Error);
+  std::string labels;
+  for (std::uint64_t i = 0; i < kImages; ++i) labels += fmt::format("{}\n", i % 4);
+  write_file(folder_.file("labels.txt"), labels);
+  asked.lessons.labels = asked.validation->labels = folder_.file("labels.txt");
+  asked.schedule.epochs = 1;
+  asked.golden_images = 0;
+  const auto loss_with = [&](Loss loss) {
+    asked.loss = loss;
+    return retrain(asked, {}).state;
+  };
+  const State both = loss_with(Loss::Both), taught = loss_with(Loss::Distill),
+              told = loss_with(Loss::Labels);
+  EXPECT_NEAR(both.looks.front().loss, (taught.looks.front().loss + told.looks.front().loss) / 2,
+              1e-6);
+  EXPECT_NE(both.now, taught.now);
+  EXPECT_NE(both.now, told.now);
+  EXPECT_EQ(loss_with(Loss::Both), both);
 }
 
 TEST_F(Retraining, what_it_learns_it_keeps) {
