@@ -214,24 +214,38 @@ std::optional<OneSlab> one_slab(const Step& step, const Conv& conv, const Machin
   return OneSlab{step.filter_address, filter_shape(conv), t.pingpong_weight};
 }
 
-std::vector<DdrRegion> written_regions(const Program& program, const Machine& machine) {
-  std::vector<DdrRegion> regions;
-  for (const Step& step : program.steps) {
-    const bool writes = std::holds_alternative<Scatter>(step.instruction) ||
-                        tail(step.instruction).destination_in_ddr;
-    if (!writes) continue;
-    const std::vector<DdrRegion> written = footprint(step, machine).ddr_writes;
-    regions.insert(regions.end(), written.begin(), written.end());
+// What instructions write in DDR: each asked once, however many convolutions keep their filters.
+class WrittenInDdr {
+ public:
+  WrittenInDdr(const Program& program, const Machine& machine) {
+    for (const Step& step : program.steps) {
+      const bool writes = std::holds_alternative<Scatter>(step.instruction) ||
+                          tail(step.instruction).destination_in_ddr;
+      if (!writes) continue;
+      const std::vector<DdrRegion> written = footprint(step, machine).ddr_writes;
+      regions_.insert(regions_.end(), written.begin(), written.end());
+    }
+    std::ranges::sort(regions_, {}, &DdrRegion::begin);
+    for (std::size_t i = 1; i < regions_.size(); ++i) {  // the furthest end so far
+      regions_[i].end = std::max(regions_[i].end, regions_[i - 1].end);
+    }
   }
-  return regions;
-}
+
+  bool overlaps(const DdrRegion& read) const {
+    const auto behind = std::ranges::lower_bound(regions_, read.end, {}, &DdrRegion::begin);
+    return behind != regions_.begin() && std::prev(behind)->end > read.begin;
+  }
+
+ private:
+  std::vector<DdrRegion> regions_;
+};
 
 }  // namespace
 
 std::vector<int> slabs_that_stay(const Program& program, const Machine& machine) {
   std::vector<int> numbers(program.steps.size(), -1);
   if (machine.width_aligned()) return numbers;
-  const std::vector<DdrRegion> written = written_regions(program, machine);
+  const WrittenInDdr written(program, machine);
   std::map<std::int64_t, std::vector<std::pair<OneSlab, int>>> known;  // by address
   int next = 0;
   for (std::size_t i = 0; i < program.steps.size(); ++i) {
@@ -243,10 +257,7 @@ std::vector<int> slabs_that_stay(const Program& program, const Machine& machine)
                              [&](const auto& other) { return other.first == *slab; });
     if (same == there.end()) {
       const DdrRegion filters{slab->address, slab->address + filter_bytes(slab->shape, machine)};
-      const bool stays = std::none_of(written.begin(), written.end(), [&](const DdrRegion& region) {
-        return overlap(region, filters);
-      });
-      same = there.insert(there.end(), {*slab, stays ? next++ : -1});
+      same = there.insert(there.end(), {*slab, written.overlaps(filters) ? -1 : next++});
     }
     numbers[i] = same->second;
   }

@@ -86,10 +86,10 @@ OrderSteps order_steps(const Graph& quantized, const Machine& machine) {
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr std::int64_t kMostLayers = 125;
-constexpr int kMachines = 5;
+constexpr int kMachines = 6;
 #else
 constexpr std::int64_t kMostLayers = 500;
-constexpr int kMachines = 16;
+constexpr int kMachines = 40;
 #endif
 
 TEST(XdnnSearchSteps, of_an_order_grow_no_worse_than_n_log_n) {
@@ -142,7 +142,7 @@ TEST(XdnnSearchSteps, of_memory_plans_for_large_maps_stay_within_their_budget) {
       ++refused;
     }
   }
-  EXPECT_GT(planned, 0);
+  EXPECT_GT(planned, kMachines / 8);
   EXPECT_LT(refused, kMachines);
 }
 
