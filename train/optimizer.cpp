@@ -75,10 +75,11 @@ void follow(Freezing& freezing, const std::vector<std::vector<double>>& log2_ste
 }
 
 std::optional<std::size_t> next_to_freeze(const Freezing& freezing,
-                                          const std::vector<std::vector<double>>& log2_steps) {
+                                          const std::vector<std::vector<double>>& log2_steps,
+                                          const std::vector<std::uint8_t>& jump) {
   std::optional<std::size_t> next;
   for (std::size_t s = 0; s < log2_steps.size(); ++s) {
-    if (freezing.frozen[s] != 0) continue;
+    if (freezing.frozen[s] != 0 || jump[s] == 0) continue;
     bool settled = true;
     for (std::size_t i = 0; i < log2_steps[s].size(); ++i) {
       settled = settled && std::ceil(log2_steps[s][i]) == std::ceil(freezing.averages[s][i]);

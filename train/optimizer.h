@@ -60,8 +60,10 @@ void follow(Freezing& freezing, const std::vector<std::vector<double>>& log2_ste
             const std::vector<std::vector<double>>& gradients);
 
 // The scale to freeze next: of those that are free and whose average is rounded up to the power of
-// two that they are rounded up to, the one with the least mean |gradient|.
+// two that they are rounded up to, the one with the least mean |gradient|. Those that do not `jump`
+// from one power to the next are never frozen.
 std::optional<std::size_t> next_to_freeze(const Freezing& freezing,
-                                          const std::vector<std::vector<double>>& log2_steps);
+                                          const std::vector<std::vector<double>>& log2_steps,
+                                          const std::vector<std::uint8_t>& jump);
 
 }  // namespace workbench::train

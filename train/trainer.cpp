@@ -60,6 +60,7 @@ class Loop {
     const auto scales = std::max<std::int64_t>(1, std::ssize(training.what.scales));
     settle_after_ = std::clamp<std::int64_t>(steps_ / 8, 1, schedule_.settle_after);
     freeze_every_ = std::clamp<std::int64_t>(steps_ * 3 / 8 / scales, 1, schedule_.freeze_every);
+    for (const Scale& scale : training.what.scales) jumps_.push_back(scale.power_of_two ? 1 : 0);
     for (std::size_t w = 0; w < start.weights.size(); ++w) {
       const double rate =
           schedule_.weight_rate.value_or(weight_rate_of(training.what.weights[w].bits));
@@ -145,12 +146,13 @@ class Loop {
     }
     if (!schedule_.trained.steps) return;
     const Decay decay{.rate = schedule_.threshold_rate, .factor = 0.5, .every = settle_after_};
-    const double step_rate = decay.at(step);
+    const double jumping = decay.at(step);
+    const double smooth = cosine_rate(schedule_.threshold_rate, step, steps_);
     for (std::size_t s = 0; s < state_.now.log2_steps.size(); ++s) {
       std::vector<double>& values = state_.now.log2_steps[s];
       if (!state_.freezing.frozen.empty() && state_.freezing.frozen[s] != 0) continue;
       adam(std::span(values), std::span(gradients.log2_steps[s]), state_.step_moments[s], step + 1,
-           step_rate);
+           training_.what.scales[s].power_of_two ? jumping : smooth);
       for (double& value : values) value = std::min(value, training_.what.scales[s].highest);
     }
     follow(state_.freezing, state_.now.log2_steps, gradients.log2_steps);
@@ -159,7 +161,7 @@ class Loop {
 
   void freeze(std::int64_t step) {
     if (step < settle_after_ || step % freeze_every_ != 0) return;
-    const auto next = next_to_freeze(state_.freezing, state_.now.log2_steps);
+    const auto next = next_to_freeze(state_.freezing, state_.now.log2_steps, jumps_);
     if (next) state_.freezing.frozen[*next] = 1;
   }
 
@@ -200,6 +202,7 @@ class Loop {
   const std::int64_t steps_;
   std::int64_t settle_after_ = 1, freeze_every_ = 1;
   std::vector<double> weight_rates_;  // at first, per constant
+  std::vector<std::uint8_t> jumps_;   // per scale: its steps are powers of two
   State state_;
   double recent_ = 0;
 };

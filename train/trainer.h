@@ -36,9 +36,11 @@ struct Schedule {
   std::optional<double> weight_rate;
   double threshold_rate = 1e-2;  // Adam's, of log2
   std::int64_t look_every = 1000, checkpoint_every = 200;
-  // After every `settle_after` steps the rate of thresholds is halved; behind the first, one of
-  // them is frozen every `freeze_every`. Both are less where training is so short that otherwise
-  // they would not come to rest in its first half.
+  // Of thresholds that are rounded up to powers of two: after every `settle_after` steps their rate
+  // is halved; behind the first, one of them is frozen every `freeze_every`. Both are less where
+  // training is so short that otherwise they would not come to rest in its first half. Others,
+  // which move by little steps as constants do, follow these along the cosine to the end (Esser et
+  // al., Learned step size quantization, arXiv:1902.08153).
   std::int64_t settle_after = 1000, freeze_every = 50;
 };
 

@@ -130,15 +130,18 @@ TEST(Freezing, takes_the_least_gradient_whose_average_is_in_the_same_octave) {
   Freezing freezing;
   // Gradients: 3 is the least, then 1.
   follow(freezing, steps, {{4.0}, {-2.0}, {3.0}, {0.5}});
-  EXPECT_EQ(next_to_freeze(freezing, steps), 3U);
+  std::vector<std::uint8_t> jump(4, 1);
+  EXPECT_EQ(next_to_freeze(freezing, steps, jump), 3U);
   // It has moved on into another octave, its average has not.
   std::vector<std::vector<double>> moved = steps;
   moved[3] = {2.5};
-  EXPECT_EQ(next_to_freeze(freezing, moved), 1U);
+  EXPECT_EQ(next_to_freeze(freezing, moved, jump), 1U);
   freezing.frozen[1] = 1;
-  EXPECT_EQ(next_to_freeze(freezing, moved), 2U);
+  EXPECT_EQ(next_to_freeze(freezing, moved, jump), 2U);
+  jump[2] = 0;  // steps of any size do not
+  EXPECT_EQ(next_to_freeze(freezing, moved, jump), 0U);
   freezing.frozen = {1, 1, 1, 0};
-  EXPECT_EQ(next_to_freeze(freezing, moved), std::nullopt);
+  EXPECT_EQ(next_to_freeze(freezing, moved, jump), std::nullopt);
 }
 
 State some_state() {
@@ -416,6 +419,24 @@ TEST_F(Retraining, unasked_constants_move_by_the_width_of_their_codes) {
   }
   EXPECT_GT(weight_rate_of(2), weight_rate_of(4));
   EXPECT_GT(weight_rate_of(4), weight_rate_of(8));
+}
+
+// Powers of two come to rest in the first half, other steps at the end alone.
+TEST_F(Retraining, steps_of_any_size_move_to_the_end) {
+  for (const bool powers : {true, false}) {
+    RetrainRequest asked = request("zoo:tiny_cnn", powers ? "per-tensor-pow2" : "default", "xdnn");
+    asked.golden_images = 0;
+    asked.schedule.epochs = 8;
+    const Retrained done = retrain(asked, {});
+    const auto place_at = [&](std::int64_t step) {
+      return std::ranges::find(done.state.path, step, &Place::step)->log2_thresholds;
+    };
+    const auto late = place_at(done.steps - 4), last = place_at(done.steps);
+    ASSERT_EQ(done.what.scales.front().power_of_two, powers);
+    EXPECT_EQ(late == last, powers);
+    const auto frozen = std::ranges::count(done.state.freezing.frozen, 1);
+    EXPECT_EQ(frozen > 0, powers);
+  }
 }
 
 TEST_F(Retraining, modes_leave_the_rest_alone) {
