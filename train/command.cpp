@@ -110,21 +110,6 @@ train::RetrainRequest request_of(const RetrainCommandOptions& options) {
   return request;
 }
 
-// QuantizeLinear has no codes narrower than 8 bits; those of weights fit in wider ones, under the
-// same step.
-void widen_weights(Graph& annotated) {
-  constexpr int kBits = 8;
-  for (Value& value : annotated.values) {
-    if (!value.constant || !value.quantization || value.quantization->bits >= kBits) continue;
-    Quantization& codes = *value.quantization;
-    const auto narrow = static_cast<double>(codes.high());
-    codes.bits = kBits;
-    for (double& threshold : codes.thresholds) {
-      threshold *= static_cast<double>(codes.high()) / narrow;
-    }
-  }
-}
-
 // Of the points of a search: what is trained is what the machine runs, and with a folder for files
 // a model, too.
 class PointTraining {
@@ -182,7 +167,9 @@ int retrain(const RetrainCommandOptions& options) {
       });
   bar.clear();
   Quantized network = retrained.network;
-  if (format != ModelFormat::Nemo) widen_weights(network.annotated);
+  if (format != ModelFormat::Nemo) {
+    network.annotated = train::with_byte_weights(std::move(network.annotated));
+  }
   const Graph model = quantized_model(network, format);
   const std::vector<std::string> others = write_quantized_model(model, format, options.output);
   const std::string json = train::to_json(retrained);

@@ -15,6 +15,7 @@
 #include <random>
 #include <set>
 
+#include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/graph_digest.h"
 #include "compiler/quantize/weighted_layers.h"
 #include "core/error.h"
@@ -388,6 +389,36 @@ TEST_F(Retraining, takes_widths_layer_by_layer_from_a_recipe_file) {
   EXPECT_GT(done.compared_codes, 1000);
   EXPECT_EQ(done.differing_codes, 0) << done.first_difference;
   EXPECT_NE(done.state.path.front().log2_thresholds, done.state.path.back().log2_thresholds);
+}
+
+// Weights of one and three steps at most, far beyond which training leaves constants.
+TEST_F(Retraining, narrow_weights_keep_their_codes_in_wider_ones) {
+  struct Case {
+    const char *scheme, *target;
+    int bits;
+  };
+  for (const Case& one : {Case{"default", "pulp", 2}, Case{"per-tensor-pow2", "xdnn", 3}}) {
+    RetrainRequest asked = request("zoo:tiny_cnn", one.scheme, one.target);
+    asked.network.weight_bits = one.bits;
+    asked.golden_images = 0;
+    asked.schedule.weight_rate = 0.2;
+    Quantized network = retrain(asked, {}).network;
+    for (Value& value : network.annotated.values) {
+      if (!value.constant || !value.quantization || value.quantization->bits != one.bits) continue;
+      for (float& x : value.constant->mutable_values<float>()) x *= 3;
+    }
+    const Graph wide = with_byte_weights(network.annotated);
+    int narrow = 0;
+    for (std::size_t id = 0; id < wide.values.size(); ++id) {
+      const Value &before = network.annotated.values[id], &after = wide.values[id];
+      if (!before.constant || !before.quantization) continue;
+      EXPECT_EQ(after.quantization->bits, 8) << after.name;
+      const Tensor expected = constant_codes(*before.constant, *before.quantization);
+      EXPECT_EQ(constant_codes(*after.constant, *after.quantization), expected) << after.name;
+      narrow += before.quantization->bits == one.bits;
+    }
+    EXPECT_GE(narrow, 1);
+  }
 }
 
 // The first step of Adam is the rate, in units of the constant's root mean square.
