@@ -47,8 +47,9 @@ class IdleBarriers {
   // The host has its turn before instruction `i`: everything asked for is done then.
   bool is_quiet(std::size_t i) const { return quiet_.contains(static_cast<std::int32_t>(i)); }
 
+  // One behind the host's turn is what results that the host has completed are there after.
   void pass(const Barrier&) {
-    if (counts_next() ? !together_ : needed()) {
+    if (is_quiet(at_) || (counts_next() ? !together_ : needed())) {
       meet();
     } else {
       idle_.push_back(at_);
