@@ -19,7 +19,12 @@ static void* some(void* memory) {
 
 // The team: a context for each core, and the one that gives them their turns.
 
-typedef enum { RUNS, WAITS, DONE } state_t;
+typedef enum {
+  RUNS,
+  ASKS,   // for a transfer to be done
+  WAITS,  // at a barrier
+  DONE
+} state_t;
 static ucontext_t contexts[CORES_MAX], scheduler;
 static state_t states[CORES_MAX];
 static int team = 0;
@@ -50,12 +55,22 @@ static int cores_that(state_t state) {
   return count;
 }
 
+static void give_turn(int i) {
+  core = (uint32_t)i;
+  states[i] = RUNS;
+  swapcontext(&scheduler, &contexts[i]);
+}
+
+// From a barrier to the next. Transfers are done as late as they may be: when all cores that do not
+// wait for one have come to the barrier.
 static void take_turns(void) {
   for (int turn = 0; cores_that(DONE) < team; ++turn) {
-    for (int i = 0; i < team; ++i) {
-      core = (uint32_t)(turn % 2 == 0 ? team - 1 - i : i);
-      states[core] = RUNS;
-      swapcontext(&scheduler, &contexts[core]);
+    for (int i = 0; i < team; ++i) give_turn(turn % 2 == 0 ? team - 1 - i : i);
+    while (cores_that(ASKS) > 0) {
+      for (int i = 0; i < team; ++i) {
+        const int next = turn % 2 == 0 ? team - 1 - i : i;
+        if (states[next] == ASKS) give_turn(next);
+      }
     }
     if (cores_that(DONE) != 0 && cores_that(DONE) != team) {
       stop("some cores wait at a barrier, others have ended");
@@ -196,6 +211,7 @@ static void start_dma(pi_cl_dma_copy_t* copy, uint32_t length, uint32_t stride) 
 void pi_cl_dma_memcpy(pi_cl_dma_copy_t* copy) { start_dma(copy, copy->size, copy->size); }
 void pi_cl_dma_memcpy_2d(pi_cl_dma_copy_t* copy) { start_dma(copy, copy->length, copy->stride); }
 void pi_cl_dma_wait(void* copy) {
+  if (team > 0) leave(ASKS);
   const uint32_t id = ((pi_cl_dma_copy_t*)copy)->id;
   finish(&dma_transfers, id);
   counter_used[id] = 0;
@@ -271,8 +287,11 @@ void pi_cl_ram_write_2d(pi_device_t* device, uint32_t addr, void* data, uint32_t
   (void)device;
   start_ram(0, addr, data, size, stride, length, request);
 }
-void pi_cl_ram_read_wait(pi_cl_ram_req_t* request) { finish(&ram_transfers, request->id); }
-void pi_cl_ram_write_wait(pi_cl_ram_req_t* request) { finish(&ram_transfers, request->id); }
+void pi_cl_ram_read_wait(pi_cl_ram_req_t* request) {
+  if (team > 0) leave(ASKS);
+  finish(&ram_transfers, request->id);
+}
+void pi_cl_ram_write_wait(pi_cl_ram_req_t* request) { pi_cl_ram_read_wait(request); }
 
 // Files.
 

@@ -271,9 +271,47 @@ static void nn_linear_share(const nn_call_t* call, nn_share_t channels, int word
   }
 }
 
-static void nn_linear_form(const nn_call_t* call, int words) {
+#ifdef NN_XPULP
+// Bytes to bytes by arithmetic of 32 bits, or to accumulators: with little before the first
+// product, since a core may have an output or two.
+static inline int nn_is_short_linear(const nn_call_t* call, int words) {
+  return NN_BITS(call->in_bits) == 8 && NN_BITS(call->weight_bits) == 8 && call->bias8 == NULL &&
+         (words || (call->out_bits == 8 && !call->narrow));
+}
+
+static void nn_short_linear(const nn_call_t* call, nn_share_t channels, int words) {
+  const int32_t depth = call->in_h * call->in_w * call->in_c, first = channels.begin;
+  const uint8_t* w = call->weights + first * depth;
+  const uint32_t zero = 0;
+  const int starts = call->has_bias | call->sums_in;
+  const uint8_t* start = starts ? call->bias + 4 * first : (const uint8_t*)&zero;
+  if (words) {
+    nn_run_sums(call->in, w, starts ? start : NULL, call->out + 4 * first, channels.end - first,
+                depth, call->in_signed);
+    return;
+  }
+  const uint8_t *kappa = (const uint8_t*)&call->multiplier, *lambda = (const uint8_t*)&call->offset;
+  int32_t step = 0;
+  if (call->norm) {
+    step = call->norm_bits >> 3;
+    kappa = call->kappa + first * step, lambda = call->lambda + first * step;
+  }
+  nn_run_channels(nn_form(call), call->in, w, depth, call->out + first, call->out + channels.end,
+                  start, starts ? 4 : 0, kappa, lambda, step, call->shift, call->in_signed,
+                  call->out_signed);
+}
+#endif
+
+static inline void nn_linear_form(const nn_call_t* call, int words) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   const int32_t unit = words ? 1 : 8 / call->out_bits;
+#ifdef NN_XPULP
+  if (nn_is_short_linear(call, words)) {
+    if (core < cores) nn_short_linear(call, nn_share(call->out_c, 1, cores, core), words);
+    pi_cl_team_barrier();
+    return;
+  }
+#endif
   if (core < cores) nn_linear_share(call, nn_share(call->out_c, unit, cores, core), words);
   pi_cl_team_barrier();
 }

@@ -103,7 +103,51 @@ static inline void nn_put_code(uint8_t* run, int32_t i, int32_t bits, int32_t co
   run[at >> 3] = (uint8_t)(before | (code & ((1 << bits) - 1)) << shift);
 }
 
+// Four codes to bytes.
+static inline void nn_put_codes(uint8_t* to, int32_t bits, int32_t a, int32_t b, int32_t c,
+                                int32_t d) {
+  if (NN_BITS(bits) == 8) {
+    to[0] = (uint8_t)a, to[1] = (uint8_t)b, to[2] = (uint8_t)c, to[3] = (uint8_t)d;
+    return;
+  }
 #ifdef NN_XPULP
+  if (bits == 4) {
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(a) : "r"(b));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(c) : "r"(d));
+    to[0] = (uint8_t)a, to[1] = (uint8_t)c;
+  } else {
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x2") : "+r"(a) : "r"(b));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x4") : "+r"(a) : "r"(c));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x6") : "+r"(a) : "r"(d));
+    to[0] = (uint8_t)a;
+  }
+#else
+  const int32_t codes[4] = {a, b, c, d};
+  for (int32_t i = 0; i < 4; ++i) nn_put_code(to, i, bits, codes[i]);
+#endif
+}
+
+#ifdef NN_XPULP
+// Fields of a word as NN_EXTRACT_BY takes them: of code 0; of code i so many bits behind.
+static inline int32_t nn_first_field(int32_t bits) { return (bits - 1) << 5; }
+static inline int32_t nn_field(uint32_t word, int32_t field) {
+  int32_t code;
+  __asm__(NN_EXTRACT_BY("%0", "%1", "%2") : "=r"(code) : "r"(word), "r"(field));
+  return code;
+}
+static inline uint32_t nn_with_field(uint32_t word, int32_t code, int32_t field) {
+  __asm__(NN_INSERT_BY("%0", "%1", "%2") : "+r"(word) : "r"(code), "r"(field));
+  return word;
+}
+// Codes without a sign are read as signed ones of words in which these bits are turned round, and
+// are so much more.
+static inline uint32_t nn_turned(int32_t bits, int is_signed) {
+  return is_signed ? 0 : bits == 8 ? 0x80808080 : bits == 4 ? 0x88888888 : 0xaaaaaaaa;
+}
+static inline int32_t nn_more(int32_t bits, int is_signed) {
+  return is_signed ? 0 : 1 << (bits - 1);
+}
+
 // clang-format off
 // A step of a block: 14 instructions.
 #define NN_STEP_4X2(load, bytes, dot)                                                             \

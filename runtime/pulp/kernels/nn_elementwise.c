@@ -1,5 +1,5 @@
 // Kernels that take code by code: additions and requantizations, pixels over cores.
-#include "nn_core.h"
+#include "nn_mixed.h"
 
 typedef struct {
   int32_t multiplier, offset, shift;
@@ -146,13 +146,238 @@ static int nn_adds_bytes(const nn_call_t* c) {
 }
 #endif
 
-static void nn_each_pixel(const nn_call_t* call, void (*run)(const nn_call_t*, int32_t)) {
-  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
-  if (core < cores) {
-    const nn_share_t pixels = nn_share(call->out_h * call->out_w, 1, cores, core);
-    for (int32_t pixel = pixels.begin; pixel < pixels.end; ++pixel) run(call, pixel);
+#ifdef NN_XPULP
+// Codes of any width, as many at a time as a word has of the wider ones.
+typedef struct {
+  int32_t in_bits, out_bits, at_once;
+  uint32_t turned, turned2;  // words of operands
+  int32_t low, high;         // results
+} nn_run_t;
+
+static nn_run_t nn_run(const nn_call_t* call) {
+  const int32_t in_bits = call->in_bits == 32 ? 8 : NN_BITS(call->in_bits);
+  const int32_t out_bits = NN_BITS(call->out_bits);
+  const int32_t low = call->out_signed ? -(1 << (out_bits - 1)) : 0;
+  const nn_run_t run = {.in_bits = in_bits,
+                        .out_bits = out_bits,
+                        .at_once = 32 / (in_bits > out_bits ? in_bits : out_bits),
+                        .turned = nn_turned(in_bits, call->in_signed),
+                        .turned2 = nn_turned(in_bits, call->in2_signed),
+                        .low = low,
+                        .high = low + (1 << out_bits) - 1};
+  return run;
+}
+
+// `codes` of a word; the bits behind them in their last byte are 0.
+static inline uint8_t* nn_put_word_of(uint8_t* to, uint32_t word, int32_t codes, int32_t bits) {
+  int32_t bytes = nn_packed(codes, bits);
+  if (bytes == 4) {
+    nn_put_word(to, word);
+    return to + 4;
   }
-  pi_cl_team_barrier();
+  for (; bytes > 0; --bytes, word >>= 8) *to++ = (uint8_t)word;
+  return to;
+}
+
+// A pixel by kappa and lambda of its channels.
+static void nn_norm_run(const nn_call_t* call, const nn_run_t* run, const uint8_t* in,
+                        uint8_t* out) {
+  const int32_t in_bits = run->in_bits, out_bits = run->out_bits, shift = call->shift;
+  const int32_t more = nn_more(in_bits, call->in_signed), step = call->norm_bits >> 3;
+  const int words = call->in_bits == 32, clamped = call->clamped;
+  const uint8_t *kappa = call->kappa, *lambda = call->lambda;
+  for (int32_t codes = call->out_c, n; codes > 0; codes -= n) {
+    const uint32_t x = nn_word(in) ^ run->turned;
+    int32_t f = nn_first_field(in_bits), g = nn_first_field(out_bits);
+    uint32_t to = 0;
+    n = nn_min(codes, run->at_once);
+    for (const uint8_t* end = kappa + n * step; kappa < end; kappa += step, lambda += step) {
+      int32_t value = words ? (int32_t)nn_word(in) : nn_field(x, f) + more;
+      if (words) in += 4;
+      if (clamped) {
+        value = nn_norm_clamped(kappa, lambda, value, shift);
+      } else if (step == 4) {
+        value = nn_norm_32(kappa, lambda, value, shift);
+      } else {
+        value = nn_norm_64(kappa, lambda, value, shift);
+      }
+      to = nn_with_field(to, nn_min(nn_max(value, run->low), run->high), g);
+      f += in_bits, g += out_bits;
+    }
+    if (!words) in += n * in_bits >> 3;
+    out = nn_put_word_of(out, to, n, out_bits);
+  }
+}
+
+// clang-format off
+#define NN_SCALE_LOOP(load, step, clip)                                                          \
+  __asm__ volatile(NN_LOOP("x0", "%[n]", "12") load("t0", step, "%[in]")                         \
+                   NN_ADD_OPERAND("t1", "t0", "%[m]", "%[o]", "%[s]") clip("t1", "t1")           \
+                   NN_SB("t1", "1", "%[out]") NN_END_LOOP                                        \
+                   : [in] "+r"(in), [out] "+r"(out)                                              \
+                   : [m] "r"(call->multiplier), [o] "r"(call->offset), [s] "r"(call->shift),     \
+                     [n] "r"(n)                                                                  \
+                   : "memory", "t0", "t1")
+#define NN_SCALE(clip)                                                                           \
+  if (call->in_bits == 32) {                                                                     \
+    NN_SCALE_LOOP(NN_LW, "4", clip);                                                             \
+  } else if (call->in_signed) {                                                                  \
+    NN_SCALE_LOOP(NN_LB, "1", clip);                                                             \
+  } else {                                                                                       \
+    NN_SCALE_LOOP(NN_LBU, "1", clip);                                                            \
+  }
+// clang-format on
+
+// n codes of 8 bits, or accumulators, to codes of 8 bits.
+static void nn_scale_bytes(const nn_call_t* call, const uint8_t* in, uint8_t* out, int32_t n) {
+  if (n <= 0) return;
+  if (call->out_signed) {
+    NN_SCALE(NN_CLIP_S8)
+  } else {
+    NN_SCALE(NN_CLIP_U8)
+  }
+}
+
+#ifdef NN_MIXED
+// clang-format off
+#define NN_RUN_SUM(halfwords, clip)                                                              \
+  __asm__ volatile(NN_LOOP("x0", "%[n]", halfwords)                                              \
+                   NN_EXTRACT_BY("t0", "%[a]", "%[f]") NN_EXTRACT_BY("t1", "%[b]", "%[f]")       \
+                   NN_ADD_OPERANDS clip("t2") NN_ADD_SECOND clip("t3") "add t2, t2, t3\n"        \
+                   NN_ADD_OPERAND("t3", "t2", "%[m]", "%[o]", "%[s]") NN_RUN_CLIP("t3")          \
+                   NN_INSERT_BY("%[to]", "t3", "%[g]") "add %[f], %[f], %[fb]\n"                 \
+                   "add %[g], %[g], %[gb]\n" NN_END_LOOP                                         \
+                   : [to] "+&r"(to), [f] "+&r"(f), [g] "+&r"(g)                                     \
+                   : [a] "r"(x), [b] "r"(y), [m1] "r"(m1), [o1] "r"(o1), [s1] "r"(s1),           \
+                     [m2] "r"(m2), [o2] "r"(o2), [s2] "r"(s2), [m] "r"(m), [o] "r"(o),           \
+                     [s] "r"(s), [low] "r"(low), [high] "r"(high), [fb] "r"(in_bits),            \
+                     [gb] "r"(out_bits), [n] "r"(n)                                              \
+                   : "t0", "t1", "t2", "t3")
+#define NN_RUN_CLIP(x) NN_MAX(x, x, "%[low]") NN_MIN(x, x, "%[high]")
+#define NN_RUN_NO_CLIP(x)
+
+// Signed codes of a word, or words where they are accumulators.
+#define NN_RUN_SCALE(halfwords, take)                                                            \
+  __asm__ volatile(NN_LOOP("x0", "%[n]", halfwords) take                                         \
+                   NN_ADD_OPERAND("t1", "t0", "%[m]", "%[o]", "%[s]") NN_RUN_CLIP("t1")          \
+                   NN_INSERT_BY("%[to]", "t1", "%[g]") "add %[g], %[g], %[gb]\n" NN_END_LOOP     \
+                   : [to] "+&r"(to), [f] "+&r"(f), [g] "+&r"(g), [in] "+&r"(in)                  \
+                   : [a] "r"(x), [m] "r"(m), [o] "r"(o), [s] "r"(s), [low] "r"(low),             \
+                     [high] "r"(high), [fb] "r"(in_bits), [gb] "r"(out_bits), [n] "r"(n)         \
+                   : "memory", "t0", "t1")
+#define NN_RUN_FIELD NN_EXTRACT_BY("t0", "%[a]", "%[f]") "add %[f], %[f], %[fb]\n"
+#define NN_RUN_WORD NN_LW("t0", "4", "%[in]")
+// clang-format on
+
+static void nn_add_run(const nn_call_t* call, const nn_run_t* run, const uint8_t* a,
+                       const uint8_t* b, uint8_t* out, int32_t codes) {
+  const int32_t m1 = call->multiplier1, s1 = call->shift1, m2 = call->multiplier2;
+  const int32_t s2 = call->shift2, m = call->multiplier, o = call->offset, s = call->shift;
+  const int32_t in_bits = run->in_bits, out_bits = run->out_bits, low = run->low, high = run->high;
+  const int32_t o1 = nn_mac(call->offset1, m1, nn_more(in_bits, call->in_signed));
+  const int32_t o2 = nn_mac(call->offset2, m2, nn_more(in_bits, call->in2_signed));
+  for (int32_t n; codes > 0; codes -= n) {
+    const uint32_t x = nn_word(a) ^ run->turned, y = nn_word(b) ^ run->turned2;
+    int32_t f = nn_first_field(in_bits), g = nn_first_field(out_bits);
+    uint32_t to = 0;
+    n = nn_min(codes, run->at_once);
+    if (call->clip_operands) {
+      NN_RUN_SUM("42", NN_RUN_CLIP);
+    } else {
+      NN_RUN_SUM("34", NN_RUN_NO_CLIP);
+    }
+    a += n * in_bits >> 3, b += n * in_bits >> 3;
+    out = nn_put_word_of(out, to, n, out_bits);
+  }
+}
+
+static void nn_scale_run(const nn_call_t* call, const nn_run_t* run, const uint8_t* in,
+                         uint8_t* out, int32_t codes) {
+  const int32_t m = call->multiplier, s = call->shift, low = run->low, high = run->high;
+  const int32_t in_bits = run->in_bits, out_bits = run->out_bits, words = call->in_bits == 32;
+  const int32_t more = words ? 0 : nn_more(in_bits, call->in_signed);
+  const int32_t o = nn_mac(call->offset, m, more);
+  for (int32_t n; codes > 0; codes -= n) {
+    const uint32_t x = nn_word(in) ^ run->turned;
+    int32_t f = nn_first_field(in_bits), g = nn_first_field(out_bits);
+    uint32_t to = 0;
+    n = nn_min(codes, run->at_once);
+    if (words) {
+      NN_RUN_SCALE("16", NN_RUN_WORD);
+    } else {
+      NN_RUN_SCALE("18", NN_RUN_FIELD);
+      in += n * in_bits >> 3;
+    }
+    out = nn_put_word_of(out, to, n, out_bits);
+  }
+}
+
+// Pixels whose codes fill their bytes are one run.
+static int nn_is_run(const nn_call_t* call) {
+  return (call->in_c * call->in_bits & 7) == 0 && (call->out_c * call->out_bits & 7) == 0;
+}
+
+static void nn_add_runs(const nn_call_t* call, nn_share_t pixels) {
+  const nn_run_t run = nn_run(call);
+  const int32_t pixel = nn_packed(call->in_c, call->in_bits);
+  const int32_t out_pixel = nn_packed(call->out_c, call->out_bits);
+  const int32_t at_once = nn_is_run(call) ? pixels.end - pixels.begin : 1;
+  for (int32_t i = pixels.begin; i < pixels.end; i += at_once) {
+    nn_add_run(call, &run, call->in + i * pixel, call->in2 + i * pixel, call->out + i * out_pixel,
+               at_once * call->out_c);
+  }
+}
+
+#endif
+
+// Whether nothing changes.
+static int nn_is_copy(const nn_call_t* call) {
+  return (call->norm | call->offset | call->shift) == 0 && call->multiplier == 1 &&
+         call->in_bits == call->out_bits && !call->in_signed == !call->out_signed &&
+         (call->in_c * call->in_bits & 7) == 0;
+}
+
+static void nn_requantize_runs(const nn_call_t* call, nn_share_t pixels) {
+  const int32_t pixel = nn_packed(call->in_c, call->in_bits);
+  const int32_t out_pixel = nn_packed(call->out_c, call->out_bits);
+  const uint8_t* in = call->in + pixels.begin * pixel;
+  uint8_t* out = call->out + pixels.begin * out_pixel;
+  const int32_t count = pixels.end - pixels.begin;
+  if (nn_is_copy(call)) {
+    nn_copy(&out, &in, count * pixel);
+    return;
+  }
+  const nn_run_t run = nn_run(call);
+  if (!call->norm && (call->in_bits == 32 || run.in_bits == 8) && run.out_bits == 8) {
+    nn_scale_bytes(call, in, out, count * call->out_c);
+    return;
+  }
+#ifdef NN_MIXED
+  if (!call->norm && nn_is_run(call)) {
+    nn_scale_run(call, &run, in, out, count * call->out_c);
+    return;
+  }
+  if (!call->norm) {
+    for (int32_t i = count; i > 0; --i, in += pixel, out += out_pixel) {
+      nn_scale_run(call, &run, in, out, call->out_c);
+    }
+    return;
+  }
+#endif
+  for (int32_t i = count; i > 0; --i, in += pixel, out += out_pixel) {
+    nn_norm_run(call, &run, in, out);
+  }
+}
+#endif
+
+static void nn_requantize_pixels(const nn_call_t* call, nn_share_t pixels) {
+#ifdef NN_XPULP
+  if (!nn_words_out(call)) {
+    nn_requantize_runs(call, pixels);
+    return;
+  }
+#endif
+  for (int32_t pixel = pixels.begin; pixel < pixels.end; ++pixel) nn_requantize_pixel(call, pixel);
 }
 
 static void nn_add_rows(const nn_call_t* call, nn_share_t rows) {
@@ -163,7 +388,14 @@ static void nn_add_rows(const nn_call_t* call, nn_share_t rows) {
     return;
   }
 #endif
-  for (int32_t i = rows.begin * call->in_w; i < rows.end * call->in_w; ++i) nn_add_pixel(call, i);
+  const nn_share_t pixels = {rows.begin * call->in_w, rows.end * call->in_w};
+#ifdef NN_MIXED
+  if (call->out_bits != 32) {
+    nn_add_runs(call, pixels);
+    return;
+  }
+#endif
+  for (int32_t i = pixels.begin; i < pixels.end; ++i) nn_add_pixel(call, i);
 }
 
 void nn_add(const nn_call_t* call) {
@@ -171,4 +403,11 @@ void nn_add(const nn_call_t* call) {
   if (core < cores) nn_add_rows(call, nn_rows_of(call->in_h, cores, core, 0));
   pi_cl_team_barrier();
 }
-void nn_requantize(const nn_call_t* call) { nn_each_pixel(call, nn_requantize_pixel); }
+
+void nn_requantize(const nn_call_t* call) {
+  const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
+  if (core < cores) {
+    nn_requantize_pixels(call, nn_share(call->out_h * call->out_w, 1, cores, core));
+  }
+  pi_cl_team_barrier();
+}

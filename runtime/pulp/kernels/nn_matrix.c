@@ -19,34 +19,6 @@ void nn_set_matrix(nn_matrix_t* m, const nn_call_t* call, nn_share_t channels, i
 #endif
 }
 
-// Where the accumulators of four channels from c on start, of pixel after pixel; and where they are
-// left.
-static inline void nn_four_starts(const nn_call_t* call, int32_t* sums, int32_t pixels,
-                                  int32_t pixel, int32_t c) {
-  if (!call->has_bias && !call->sums_in) {
-    const int8_t* starts = call->bias8;
-    for (int32_t i = 0; i < 4 * pixels; ++i) sums[i] = starts == NULL ? 0 : starts[c + (i & 3)];
-    return;
-  }
-  const int32_t next = call->sums_in ? 4 * call->out_c : 0;
-  const uint8_t* from = call->bias + (call->sums_in ? pixel * next : 0) + 4 * c;
-  for (const int32_t* end = sums + 4 * pixels; sums < end; sums += 4, from += next) {
-    const int32_t a = (int32_t)nn_word(from), b = (int32_t)nn_word(from + 4);
-    sums[2] = (int32_t)nn_word(from + 8), sums[3] = (int32_t)nn_word(from + 12);
-    sums[0] = a, sums[1] = b;
-  }
-}
-
-static inline void nn_put_sums(const nn_call_t* call, const int32_t* sums, int32_t pixels,
-                               int32_t pixel, int32_t c) {
-  uint8_t* to = call->out + 4 * (pixel * call->out_c + c);
-  for (const int32_t* end = sums + 4 * pixels; sums < end; sums += 4, to += 4 * call->out_c) {
-    const int32_t a = sums[0], b = sums[1], d = sums[2], e = sums[3];
-    nn_put_word(to, (uint32_t)a), nn_put_word(to + 4, (uint32_t)b);
-    nn_put_word(to + 8, (uint32_t)d), nn_put_word(to + 12, (uint32_t)e);
-  }
-}
-
 // One pixel, one channel. Weights of less than 8 bits are taken one by one.
 static int32_t nn_row(const nn_matrix_t* m, int32_t sum, const uint8_t* column,
                       const uint8_t* weights) {
@@ -105,21 +77,59 @@ static void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column, int32_t pi
 }
 #endif
 
+#ifdef NN_XPULP
+// clang-format off
+// Two channels, whose weights lie behind each other, with a column.
+#define NN_PAIR_DOT(dot)                                                                          \
+  __asm__ volatile("beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "10") NN_LW("t0", "4", "%[w]") \
+                   NN_LW("t2", "4", "%[v]") NN_LW("t1", "4", "%[x]") dot("%[s]", "t1", "t0")      \
+                   dot("%[t]", "t1", "t2") NN_END_LOOP "1: beqz %[left], 2f\n"                    \
+                   NN_LOOP("x0", "%[left]", "10") NN_LBU("t0", "1", "%[w]")                       \
+                   NN_LBU("t2", "1", "%[v]") NN_LBU("t1", "1", "%[x]") dot("%[s]", "t1", "t0")    \
+                   dot("%[t]", "t1", "t2") NN_END_LOOP "2:\n"                                     \
+                   : [s] "+&r"(sum), [t] "+&r"(other), [w] "+&r"(w), [v] "+&r"(v), [x] "+&r"(x)   \
+                   : [words] "r"(words), [left] "r"(left)                                         \
+                   : "memory", "t0", "t1", "t2")
+// clang-format on
+
 void nn_run_sums(const uint8_t* column, const uint8_t* weights, const uint8_t* starts, uint8_t* out,
                  int32_t count, int32_t depth, int in_signed) {
-  for (int32_t at = 0; at < 4 * count; at += 8, weights += 2 * depth) {
-    int32_t sums[2] = {0, 0};
-    if (starts != NULL) sums[0] = (int32_t)nn_word(starts + at);
-    if (at + 4 == 4 * count) {
-      nn_put_word(out + at, (uint32_t)nn_dot(sums[0], column, weights, depth, in_signed));
-      return;
+  const int32_t words = depth >> 2, left = depth & 3, ahead = starts == NULL ? 0 : starts - out;
+  const uint8_t *w = weights, *const end = out + 4 * count;
+  for (; end - out >= 8; out += 8) {
+    const uint8_t *x = column, *v = w + depth;
+    int32_t sum = 0, other = 0;
+    if (starts != NULL)
+      sum = (int32_t)nn_word(out + ahead), other = (int32_t)nn_word(out + ahead + 4);
+    if (__builtin_expect(in_signed, 0)) {
+      NN_PAIR_DOT(NN_SDOTSP);
+    } else {
+      NN_PAIR_DOT(NN_SDOTUSP);
     }
-    if (starts != NULL) sums[1] = (int32_t)nn_word(starts + at + 4);
-    nn_dot_pair(sums, column, weights, weights + depth, depth, 0, in_signed);
-    nn_put_word(out + at, (uint32_t)sums[0]);
-    nn_put_word(out + at + 4, (uint32_t)sums[1]);
+    nn_put_word(out, (uint32_t)sum);
+    nn_put_word(out + 4, (uint32_t)other);
+    w = v;
+  }
+  if (out < end) {
+    const uint8_t* x = column;
+    int32_t sum = starts == NULL ? 0 : (int32_t)nn_word(out + ahead);
+    if (__builtin_expect(in_signed, 0)) {
+      NN_CHANNEL_DOT(NN_SDOTSP);
+    } else {
+      NN_CHANNEL_DOT(NN_SDOTUSP);
+    }
+    nn_put_word(out, (uint32_t)sum);
   }
 }
+#else
+void nn_run_sums(const uint8_t* column, const uint8_t* weights, const uint8_t* starts, uint8_t* out,
+                 int32_t count, int32_t depth, int in_signed) {
+  for (int32_t c = 0; c < count; ++c, weights += depth) {
+    const int32_t start = starts == NULL ? 0 : (int32_t)nn_word(starts + 4 * c);
+    nn_put_word(out + 4 * c, (uint32_t)nn_dot(start, column, weights, depth, in_signed));
+  }
+}
+#endif
 
 // Two pixels.
 
@@ -223,7 +233,7 @@ static __attribute__((noinline)) void nn_put_wide_block(const nn_norms_t* norms,
   }
 }
 
-// With starts and forms of any kind.
+// Results of other forms: accumulators above all.
 static NN_SMALL void nn_any_block(const nn_matrix_t* m, nn_form_t form, const uint8_t* column,
                                   int32_t bytes, int32_t pixel, int32_t c) {
   const nn_call_t* call = m->call;
@@ -231,21 +241,47 @@ static NN_SMALL void nn_any_block(const nn_matrix_t* m, nn_form_t form, const ui
   nn_four_starts(call, sums, 2, pixel, c);
   nn_dot_4x2(sums, column, column + bytes, call->weights + c * m->row, m->row, m->depth,
              call->in_signed);
-  if (nn_words_out(call)) {
-    nn_put_sums(call, sums, 2, pixel, c);
-    return;
-  }
   uint8_t* out = call->out + pixel * call->out_c;
-  if (form == NN_FORM_NORM_64) {
-    const nn_norms_t norms = nn_norms(call);
-    nn_put_wide_block(&norms, sums, c, out + c, out + call->out_c + c);
-    return;
-  }
   for (int32_t i = 0; i < 4; ++i) {
     nn_put(call, form, sums[i], pixel, c + i, out);
     nn_put(call, form, sums[4 + i], pixel + 1, c + i, out + call->out_c);
   }
 }
+
+#ifdef NN_XPULP
+// Blocks whose results are accumulators, which stay in registers from where they start.
+static __attribute__((noinline)) void nn_two_of_sums(const nn_matrix_t* m, const uint8_t* column,
+                                                     int32_t bytes, int32_t pixel) {
+  const nn_call_t* call = m->call;
+  const int32_t row = m->row, n = m->depth, x_signed = call->in_signed, next = 4 * call->out_c;
+  const int starts = call->has_bias | call->sums_in;
+  const int32_t first = m->channels.begin, from_next = call->sums_in ? next : 0;
+  const uint8_t *weights = call->weights + first * row, *bias = call->bias + 4 * first;
+  if (call->sums_in) bias += pixel * next;
+  uint8_t* to = call->out + pixel * next + 4 * first;
+  for (int32_t blocks = (m->channels.end - first) >> 2; blocks > 0; --blocks) {
+    const uint8_t *x0 = column, *x1 = column + bytes, *w0 = weights, *w1 = w0 + row, *w2 = w1 + row;
+    const uint8_t *w3 = w2 + row, *other = bias + from_next;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+    if (starts) {
+      s0 = (int32_t)nn_word(bias), s1 = (int32_t)nn_word(bias + 4);
+      s2 = (int32_t)nn_word(bias + 8), s3 = (int32_t)nn_word(bias + 12);
+      s4 = (int32_t)nn_word(other), s5 = (int32_t)nn_word(other + 4);
+      s6 = (int32_t)nn_word(other + 8), s7 = (int32_t)nn_word(other + 12);
+    }
+    if (x_signed) {
+      NN_DOT_4X2(NN_SDOTSP);
+    } else {
+      NN_DOT_4X2(NN_SDOTUSP);
+    }
+    nn_put_word(to, (uint32_t)s0), nn_put_word(to + 4, (uint32_t)s1);
+    nn_put_word(to + 8, (uint32_t)s2), nn_put_word(to + 12, (uint32_t)s3);
+    nn_put_word(to + next, (uint32_t)s4), nn_put_word(to + next + 4, (uint32_t)s5);
+    nn_put_word(to + next + 8, (uint32_t)s6), nn_put_word(to + next + 12, (uint32_t)s7);
+    to += 16, bias += 16, weights += 4 * row;
+  }
+}
+#endif
 
 static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const uint8_t* column,
                                                     int32_t bytes, int32_t pixel) {
@@ -259,12 +295,24 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
   if (form == NN_FORM_PLAIN) {
     norms.kappa = (const uint8_t*)&call->multiplier, norms.lambda = (const uint8_t*)&call->offset;
   }
+#ifdef NN_XPULP
+  if (form == NN_FORM_OTHER && nn_words_out(call) && NN_BITS(call->weight_bits) == 8 &&
+      call->bias8 == NULL) {
+    nn_two_of_sums(m, column, bytes, pixel);
+    c += nn_max(m->channels.end - c, 0) & ~3;
+  }
+#endif
   for (; NN_BITS(call->weight_bits) == 8 && c + 4 <= m->channels.end; c += 4) {
-    if (starts || form == NN_FORM_OTHER) {
+    if (form == NN_FORM_OTHER) {
       nn_any_block(m, form, column, bytes, pixel, c);
       continue;  // all of them are such
     }
     int32_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    if (__builtin_expect(starts, 0)) {
+      int32_t from[8];  // apart: sums stay in registers
+      nn_four_starts(call, from, 2, pixel, c);
+      for (int32_t i = 0; i < 8; ++i) sums[i] = from[i];
+    }
     nn_dot_4x2(sums, column, column + bytes, weights, m->row, m->depth, call->in_signed);
     if (form == NN_FORM_NORM) {
       if (norms.is_signed) {

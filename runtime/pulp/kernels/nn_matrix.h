@@ -88,6 +88,34 @@ static inline __attribute__((always_inline)) void nn_run_channels(
 }
 #endif
 
+// Where the accumulators of four channels from c on start, of pixel after pixel; and where they are
+// left.
+static inline void nn_four_starts(const nn_call_t* call, int32_t* sums, int32_t pixels,
+                                  int32_t pixel, int32_t c) {
+  if (!call->has_bias && !call->sums_in) {
+    const int8_t* starts = call->bias8;
+    for (int32_t i = 0; i < 4 * pixels; ++i) sums[i] = starts == NULL ? 0 : starts[c + (i & 3)];
+    return;
+  }
+  const int32_t next = call->sums_in ? 4 * call->out_c : 0;
+  const uint8_t* from = call->bias + (call->sums_in ? pixel * next : 0) + 4 * c;
+  for (const int32_t* end = sums + 4 * pixels; sums < end; sums += 4, from += next) {
+    const int32_t a = (int32_t)nn_word(from), b = (int32_t)nn_word(from + 4);
+    sums[2] = (int32_t)nn_word(from + 8), sums[3] = (int32_t)nn_word(from + 12);
+    sums[0] = a, sums[1] = b;
+  }
+}
+
+static inline void nn_put_sums(const nn_call_t* call, const int32_t* sums, int32_t pixels,
+                               int32_t pixel, int32_t c) {
+  uint8_t* to = call->out + 4 * (pixel * call->out_c + c);
+  for (const int32_t* end = sums + 4 * pixels; sums < end; sums += 4, to += 4 * call->out_c) {
+    const int32_t a = sums[0], b = sums[1], d = sums[2], e = sums[3];
+    nn_put_word(to, (uint32_t)a), nn_put_word(to + 4, (uint32_t)b);
+    nn_put_word(to + 8, (uint32_t)d), nn_put_word(to + 12, (uint32_t)e);
+  }
+}
+
 // Accumulators of channels, two at a time, that start at those of `starts` or, without, at 0.
 void nn_run_sums(const uint8_t* column, const uint8_t* weights, const uint8_t* starts, uint8_t* out,
                  int32_t count, int32_t depth, int in_signed);

@@ -96,40 +96,6 @@ void nn_unpack_codes(const uint8_t* from, uint8_t* to, int32_t codes, int32_t bi
   for (int32_t i = 0; i < codes; ++i) *to++ = (uint8_t)nn_code(from, i, bits, x_signed);
 }
 
-// Of codes that are left, fewer than a word's: the fields of code 0 and 1, 2, ... behind it.
-static inline int32_t nn_first_field(int32_t bits) { return (bits - 1) << 5; }
-static inline int32_t nn_field(uint32_t word, int32_t field) {
-  int32_t code;
-  __asm__(NN_EXTRACT_BY("%0", "%1", "%2") : "=r"(code) : "r"(word), "r"(field));
-  return code;
-}
-
-// sums += products of four rows of weights, `row` bytes apart, with two columns of n bytes.
-static __attribute__((noinline)) void nn_mixed_4x2(int32_t sums[8], const uint8_t* x0,
-                                                   const uint8_t* x1, const uint8_t* w, int32_t row,
-                                                   int32_t n, int32_t bits, int x_signed) {
-  const int32_t steps = nn_steps(n, bits), left = n - nn_codes_of(steps, bits);
-  const uint8_t* at = w;
-  int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
-  int32_t s4 = sums[4], s5 = sums[5], s6 = sums[6], s7 = sums[7];
-  uint32_t e, f;
-  NN_BY_CODES(NN_BLOCK, "144", "280", NN_BLOCK_WORD)
-  if (left > 0) {
-    const uint32_t w0 = nn_word(at), w1 = nn_word(at + row);
-    const uint32_t w2 = nn_word(at + 2 * row), w3 = nn_word(at + 3 * row);
-    int32_t field = nn_first_field(bits);
-    for (const uint8_t* end = x0 + left; x0 < end; field += bits) {
-      const int32_t p = nn_byte(*x0++, x_signed), q = nn_byte(*x1++, x_signed);
-      const int32_t a = nn_field(w0, field), b = nn_field(w1, field);
-      const int32_t c = nn_field(w2, field), d = nn_field(w3, field);
-      s0 = nn_mac(s0, p, a), s1 = nn_mac(s1, p, b), s2 = nn_mac(s2, p, c), s3 = nn_mac(s3, p, d);
-      s4 = nn_mac(s4, q, a), s5 = nn_mac(s5, q, b), s6 = nn_mac(s6, q, c), s7 = nn_mac(s7, q, d);
-    }
-  }
-  sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
-  sums[4] = s4, sums[5] = s5, sums[6] = s6, sums[7] = s7;
-}
-
 static __attribute__((noinline)) void nn_mixed_1x2(int32_t sums[2], const uint8_t* x0,
                                                    const uint8_t* x1, const uint8_t* w, int32_t n,
                                                    int32_t bits, int x_signed) {
@@ -214,82 +180,96 @@ static void nn_put_result(const nn_results_t* r, int32_t sum, int32_t pixel, int
   nn_put_code(r->out + pixel * r->pixel, c, r->bits, code);
 }
 
-// Four codes to bytes.
-static inline void nn_put_codes(uint8_t* to, int32_t bits, int32_t a, int32_t b, int32_t c,
-                                int32_t d) {
-  if (bits == 8) {
-    to[0] = (uint8_t)a, to[1] = (uint8_t)b, to[2] = (uint8_t)c, to[3] = (uint8_t)d;
-  } else if (bits == 4) {
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(a) : "r"(b));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(c) : "r"(d));
-    to[0] = (uint8_t)a, to[1] = (uint8_t)c;
-  } else {
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x2") : "+r"(a) : "r"(b));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x4") : "+r"(a) : "r"(c));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x6") : "+r"(a) : "r"(d));
-    to[0] = (uint8_t)a;
-  }
+// Of sums that start elsewhere than at 0, or stay what they are: rare, so that others need no
+// memory.
+static NN_SMALL void nn_start_block(const nn_call_t* call, int32_t sums[8], int32_t pixel,
+                                    int32_t c) {
+  for (int32_t i = 0; i < 8; ++i) sums[i] = nn_start(call, pixel + (i >> 2), c + (i & 3));
 }
-
-// Two pixels of four channels from c on, whose first code is the first of a byte.
-#define NN_TWO_OF_FOUR(norm)                                                           \
-  for (int32_t i = 0; i < 4; ++i, kappa += step, lambda += step) {                     \
-    codes[i] = nn_min(nn_max(norm(kappa, lambda, sums[i], shift), low), high);         \
-    codes[4 + i] = nn_min(nn_max(norm(kappa, lambda, sums[4 + i], shift), low), high); \
-  }
-static __attribute__((noinline)) void nn_put_block(const nn_results_t* r, const int32_t sums[8],
-                                                   int32_t pixel, int32_t c) {
-  if (r->form == NN_FORM_OTHER) {
-    for (int32_t i = 0; i < 8; ++i) nn_put_result(r, sums[i], pixel + (i >> 2), c + (i & 3));
-    return;
-  }
-  const int32_t step = r->step, shift = r->shift, bits = r->bits, low = r->low, high = r->high;
-  const uint8_t *kappa = r->kappa + c * step, *lambda = r->lambda + c * step;
-  uint8_t* to = r->out + pixel * r->pixel + (c * bits >> 3);
-  int32_t codes[8];
-  if (r->form == NN_FORM_CLAMPED) {
-    NN_TWO_OF_FOUR(nn_norm_clamped)
-  } else if (r->form == NN_FORM_NORM_64) {
-    NN_TWO_OF_FOUR(nn_norm_64)
-  } else {
-    for (int32_t i = 0; i < 4; ++i, kappa += step, lambda += step) {
-      const int32_t factor = (int32_t)nn_word(kappa), term = (int32_t)nn_word(lambda);
-      codes[i] = nn_min(nn_max(nn_mac(term, sums[i], factor) >> shift, low), high);
-      codes[4 + i] = nn_min(nn_max(nn_mac(term, sums[4 + i], factor) >> shift, low), high);
-    }
-  }
-  nn_put_codes(to, bits, codes[0], codes[1], codes[2], codes[3]);
-  nn_put_codes(to + r->pixel, bits, codes[4], codes[5], codes[6], codes[7]);
+static NN_SMALL void nn_put_sums_of_block(const nn_results_t* r, const int32_t sums[8],
+                                          int32_t pixel, int32_t c) {
+  for (int32_t i = 0; i < 8; ++i) nn_put_result(r, sums[i], pixel + (i >> 2), c + (i & 3));
 }
 
 // Products.
 
-static void nn_mixed_pair(const nn_matrix_t* m, const uint8_t* x0, const uint8_t* x1,
+// Two columns with four channels at a time: sums of the first column are s0 to s3, of the second s4
+// to s7.
+static void nn_mixed_pair(const nn_matrix_t* m, const uint8_t* column, const uint8_t* next,
                           int32_t pixel) {
   const nn_call_t* call = m->call;
   const nn_results_t results = nn_results(call);
   const int32_t bits = call->weight_bits, x_signed = call->in_signed, n = m->depth, row = m->row;
+  const int32_t steps = nn_steps(n, bits), left = bits == 8 ? 0 : n - nn_codes_of(steps, bits);
+  const int32_t step = results.step, shift = results.shift, out_bits = results.bits;
+  const int32_t low = results.low, high = results.high, out_pixel = results.pixel;
   const int starts = nn_has_starts(call);
   const uint8_t* weights = m->weights;
   int32_t c = m->channels.begin;
-  for (; c + 4 <= m->channels.end; c += 4, weights += 4 * row) {
-    int32_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    for (int32_t i = 0; starts && i < 8; ++i) {
-      sums[i] = nn_start(call, pixel + (i >> 2), c + (i & 3));
+  const uint8_t *kappa = results.kappa + c * step, *lambda = results.lambda + c * step;
+  uint8_t* to = results.out + pixel * out_pixel + (c * out_bits >> 3);
+  for (; c + 4 <= m->channels.end; c += 4, weights += 4 * row, to += out_bits >> 1) {
+    const uint8_t *x0 = column, *x1 = next, *at = weights;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+    if (__builtin_expect(starts, 0)) {
+      int32_t sums[8];
+      nn_start_block(call, sums, pixel, c);
+      s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+      s4 = sums[4], s5 = sums[5], s6 = sums[6], s7 = sums[7];
     }
     if (bits == 8) {
-      nn_dot_4x2(sums, x0, x1, weights, row, n, x_signed);
+      const uint8_t *w0 = at, *w1 = w0 + row, *w2 = w1 + row, *w3 = w2 + row;
+      if (x_signed) {
+        NN_DOT_4X2(NN_SDOTSP);
+      } else {
+        NN_DOT_4X2(NN_SDOTUSP);
+      }
     } else {
-      nn_mixed_4x2(sums, x0, x1, weights, row, n, bits, x_signed);
+      uint32_t e, f;
+      NN_BY_CODES(NN_BLOCK, "144", "280", NN_BLOCK_WORD)
     }
-    nn_put_block(&results, sums, pixel, c);
+    if (left > 0) {
+      const uint32_t w0 = nn_word(at), w1 = nn_word(at + row);
+      const uint32_t w2 = nn_word(at + 2 * row), w3 = nn_word(at + 3 * row);
+      int32_t field = nn_first_field(bits);
+      for (const uint8_t* end = x0 + left; x0 < end; field += bits) {
+        const int32_t p = nn_byte(*x0++, x_signed), q = nn_byte(*x1++, x_signed);
+        const int32_t a = nn_field(w0, field), b = nn_field(w1, field);
+        const int32_t d = nn_field(w2, field), e = nn_field(w3, field);
+        s0 = nn_mac(s0, p, a), s1 = nn_mac(s1, p, b), s2 = nn_mac(s2, p, d), s3 = nn_mac(s3, p, e);
+        s4 = nn_mac(s4, q, a), s5 = nn_mac(s5, q, b), s6 = nn_mac(s6, q, d), s7 = nn_mac(s7, q, e);
+      }
+    }
+    if (__builtin_expect(results.form == NN_FORM_OTHER, 0)) {
+      const int32_t sums[8] = {s0, s1, s2, s3, s4, s5, s6, s7};
+      nn_put_sums_of_block(&results, sums, pixel, c);
+      continue;  // all of them are such
+    }
+#define NN_TWO_OF_CHANNEL(norm, a, b)                           \
+  a = nn_min(nn_max(norm(kappa, lambda, a, shift), low), high); \
+  b = nn_min(nn_max(norm(kappa, lambda, b, shift), low), high); \
+  kappa += step, lambda += step
+#define NN_TWO_OF_FOUR(norm)       \
+  NN_TWO_OF_CHANNEL(norm, s0, s4); \
+  NN_TWO_OF_CHANNEL(norm, s1, s5); \
+  NN_TWO_OF_CHANNEL(norm, s2, s6); \
+  NN_TWO_OF_CHANNEL(norm, s3, s7)
+    if (results.form == NN_FORM_CLAMPED) {
+      NN_TWO_OF_FOUR(nn_norm_clamped);
+    } else if (results.form == NN_FORM_NORM_64) {
+      NN_TWO_OF_FOUR(nn_norm_64);
+    } else {
+      NN_TWO_OF_FOUR(nn_norm_32);
+    }
+    nn_put_codes(to, out_bits, s0, s1, s2, s3);
+    nn_put_codes(to + out_pixel, out_bits, s4, s5, s6, s7);
   }
   for (; c < m->channels.end; ++c, weights += row) {
     int32_t sums[2] = {nn_start(call, pixel, c), nn_start(call, pixel + 1, c)};
     if (bits == 8) {
-      nn_dot_pair(sums, weights, x0, x1, n, 1, x_signed);
+      nn_dot_pair(sums, weights, column, next, n, 1, x_signed);
     } else {
-      nn_mixed_1x2(sums, x0, x1, weights, n, bits, x_signed);
+      nn_mixed_1x2(sums, column, next, weights, n, bits, x_signed);
     }
     nn_put_result(&results, sums[0], pixel, c);
     nn_put_result(&results, sums[1], pixel + 1, c);

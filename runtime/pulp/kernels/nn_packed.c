@@ -1,7 +1,7 @@
 // Matrix products of codes of 4 or 2 bits that stay packed, by SIMD of XpulpNN, and products that
 // load the next operands (mac-load), of codes of 8 bits as well. Columns are as wide as the weights,
 // to which narrower codes are widened; a column and the weights of a channel have as many bytes.
-#include "nn_core.h"
+#include "nn_matrix.h"
 #include "nn_xpulpnn.h"
 
 typedef struct {
@@ -82,32 +82,30 @@ static __attribute__((noinline)) void nn_packed_column(const nn_call_t* call, in
   }
 }
 
-// Results. Of four channels of a pixel, which begin at a byte, four codes at once where 32 bits are
-// enough for their arithmetic.
+// Results of four channels of a pixel, which begin at a byte, four codes at once.
 typedef struct {
   const uint8_t *kappa, *lambda;
   int32_t step;  // from a channel's kappa to the next
-  int32_t shift, bits, high, is_signed, clamped;
+  int32_t shift, bits, high, is_signed;
+  nn_form_t form;  // NN_FORM_OTHER: accumulators
 } nn_codes_t;
-
-static inline int nn_puts_four(const nn_call_t* call) {
-  return !nn_words_out(call) && !(call->norm && call->norm_bits == 64 && !call->clamped) &&
-         !call->narrow;
-}
 
 static nn_codes_t nn_codes_of(const nn_call_t* call) {
   const int32_t bits = call->out_bits, is_signed = call->out_signed;
-  nn_codes_t codes = {.kappa = call->kappa,
-                      .lambda = call->lambda,
-                      .step = call->clamped ? 8 : 4,
+  nn_codes_t codes = {.kappa = (const uint8_t*)&call->multiplier,
+                      .lambda = (const uint8_t*)&call->offset,
                       .shift = call->shift,
                       .bits = bits,
                       .high = (int32_t)(UINT32_MAX >> (32 - bits + is_signed)),
                       .is_signed = is_signed,
-                      .clamped = call->norm && call->clamped};
-  if (!call->norm) {
-    codes.kappa = (const uint8_t*)&call->multiplier, codes.lambda = (const uint8_t*)&call->offset;
-    codes.step = 0;
+                      .form = NN_FORM_PLAIN};
+  if (nn_words_out(call)) {
+    codes.form = NN_FORM_OTHER;
+  } else if (call->norm) {
+    codes.kappa = call->kappa, codes.lambda = call->lambda, codes.step = call->norm_bits >> 3;
+    codes.form = call->clamped           ? NN_FORM_CLAMPED
+                 : call->norm_bits == 32 ? NN_FORM_NORM
+                                         : NN_FORM_NORM_64;
   }
   return codes;
 }
@@ -126,42 +124,6 @@ static inline uint32_t nn_to_code(int32_t value, int32_t high, int is_signed) {
 #endif
 }
 
-#define NN_FOUR_CODES(norm, is_signed)                                                       \
-  do {                                                                                       \
-    v0 = nn_to_code(norm(kappa, lambda, sums[0], shift), high, is_signed);                   \
-    v1 = nn_to_code(norm(kappa + step, lambda + step, sums[1], shift), high, is_signed);     \
-    v2 = nn_to_code(norm(kappa + 2 * step, lambda + 2 * step, sums[2], shift), high, is_signed); \
-    v3 = nn_to_code(norm(kappa + 3 * step, lambda + 3 * step, sums[3], shift), high, is_signed); \
-  } while (0)
-
-// Of channels from `channel` on, `to` the pixel.
-static inline void nn_put_four(const nn_codes_t* codes, const int32_t sums[4], int32_t channel,
-                               uint8_t* to) {
-  const int32_t step = codes->step, shift = codes->shift, high = codes->high, bits = codes->bits;
-  const uint8_t *kappa = codes->kappa + channel * step, *lambda = codes->lambda + channel * step;
-  uint32_t v0, v1, v2, v3;
-  if (codes->clamped) {
-    if (codes->is_signed) {
-      NN_FOUR_CODES(nn_norm_clamped, 1);
-    } else {
-      NN_FOUR_CODES(nn_norm_clamped, 0);
-    }
-  } else if (codes->is_signed) {
-    NN_FOUR_CODES(nn_norm_32, 1);
-  } else {
-    NN_FOUR_CODES(nn_norm_32, 0);
-  }
-  if (bits == 8) {
-    to += channel;
-    to[0] = (uint8_t)v0, to[1] = (uint8_t)v1, to[2] = (uint8_t)v2, to[3] = (uint8_t)v3;
-  } else if (bits == 4) {
-    to += channel >> 1;
-    to[0] = (uint8_t)((v0 & 15) | v1 << 4), to[1] = (uint8_t)((v2 & 15) | v3 << 4);
-  } else {
-    to[channel >> 2] = (uint8_t)((v0 & 3) | (v1 & 3) << 2 | (v2 & 3) << 4 | v3 << 6);
-  }
-}
-
 // Products. A block of four channels and two or four pixels, of which the sums are sums[pixel][row].
 typedef struct {
   const uint8_t *w[4], *x[4];
@@ -169,6 +131,38 @@ typedef struct {
   int32_t sums[4][4];
   int32_t form;
 } nn_block_t;
+
+#define NN_PUT_FOURS(norm, is_signed)                                                \
+  for (int32_t p = 0; p < pixels; ++p, sums += 4, to += next) {                      \
+    const uint8_t *k = kappa, *l = lambda;                                           \
+    const uint32_t a = nn_to_code(norm(k, l, sums[0], shift), high, is_signed);      \
+    const uint32_t b = nn_to_code(norm(k + step, l + step, sums[1], shift), high, is_signed); \
+    k += 2 * step, l += 2 * step;                                                    \
+    const uint32_t c = nn_to_code(norm(k, l, sums[2], shift), high, is_signed);      \
+    const uint32_t d = nn_to_code(norm(k + step, l + step, sums[3], shift), high, is_signed); \
+    nn_put_codes(to, bits, (int32_t)a, (int32_t)b, (int32_t)c, (int32_t)d);          \
+  }
+
+// Of channels from `channel` on, `to` the first pixel, `next` bytes on the next one.
+static inline void nn_put_fours(const nn_codes_t* codes, const int32_t* sums, int32_t pixels,
+                                int32_t channel, uint8_t* to, int32_t next) {
+  const int32_t step = codes->step, shift = codes->shift, high = codes->high, bits = codes->bits;
+  const uint8_t *kappa = codes->kappa + channel * step, *lambda = codes->lambda + channel * step;
+  to += channel * bits >> 3;
+  if (codes->form == NN_FORM_CLAMPED) {
+    if (codes->is_signed) {
+      NN_PUT_FOURS(nn_norm_clamped, 1)
+    } else {
+      NN_PUT_FOURS(nn_norm_clamped, 0)
+    }
+  } else if (codes->form == NN_FORM_NORM_64) {
+    NN_PUT_FOURS(nn_norm_64, codes->is_signed)
+  } else if (codes->is_signed) {
+    NN_PUT_FOURS(nn_norm_32, 1)
+  } else {
+    NN_PUT_FOURS(nn_norm_32, 0)
+  }
+}
 
 #ifdef NN_XPULP
 // One channel and one pixel: words, then bytes, of which the rest of a register is 0.
@@ -357,20 +351,49 @@ static void nn_block_of_four(nn_block_t* block, int loads) {
 }
 #endif
 
+static inline uint32_t nn_code_of(const nn_codes_t* codes, int32_t sum, int32_t channel) {
+  const uint8_t* kappa = codes->kappa + channel * codes->step;
+  const uint8_t* lambda = codes->lambda + channel * codes->step;
+  if (codes->form == NN_FORM_CLAMPED) {
+    sum = nn_norm_clamped(kappa, lambda, sum, codes->shift);
+  } else if (codes->form == NN_FORM_NORM_64) {
+    sum = nn_norm_64(kappa, lambda, sum, codes->shift);
+  } else {
+    sum = nn_norm_32(kappa, lambda, sum, codes->shift);
+  }
+  return nn_to_code(sum, codes->high, codes->is_signed);
+}
+
 static void nn_packed_rest(const nn_packed_work_t* m, const uint8_t* columns, int32_t pixels,
                            int32_t pixel, int32_t channel) {
   const nn_call_t* call = m->call;
+  const nn_codes_t codes = nn_codes_of(call);
+  const int32_t form = m->form, loaded = m->loads ? m->bytes & ~3 : 0, left = m->bytes - loaded;
+  const int32_t out_pixel = nn_packed(call->out_c, call->out_bits), bits = call->out_bits;
+  const int starts = nn_has_starts(call);
   const uint8_t* weights = call->weights + channel * m->bytes;
   for (int32_t c = channel; c < m->channels.end; ++c, weights += m->bytes) {
-    for (int32_t p = 0; p < pixels; ++p) {
-      const uint8_t* column = columns + p * m->pitch;
-      const int32_t loaded = m->loads ? m->bytes & ~3 : 0;
-      int32_t sum = nn_start(call, pixel + p, c);
-      if (loaded > 0) sum = nn_loading_dot(m->form, sum, column, weights, loaded >> 2);
-      if (loaded < m->bytes) {
-        sum = nn_packed_dot(m->form, sum, column + loaded, weights + loaded, m->bytes - loaded);
+    const uint8_t* column = columns;
+    for (int32_t p = pixel; p < pixel + pixels; ++p, column += m->pitch) {
+      int32_t sum = starts ? nn_start(call, p, c) : 0;
+      if (loaded > 0) sum = nn_loading_dot(form, sum, column, weights, loaded >> 2);
+      if (left > 0) sum = nn_packed_dot(form, sum, column + loaded, weights + loaded, left);
+      if (codes.form == NN_FORM_OTHER) {
+        nn_put_word(call->out + 4 * (p * call->out_c + c), (uint32_t)sum);
+      } else {
+        nn_put_code(call->out + p * out_pixel, c, bits, (int32_t)nn_code_of(&codes, sum, c));
       }
-      nn_finish(call, sum, pixel + p, c);
+    }
+  }
+}
+
+// What is left of columns that are no whole words.
+static NN_SMALL void nn_behind_words(const nn_packed_work_t* m, nn_block_t* block, int32_t pixels,
+                                     int32_t whole) {
+  for (int32_t p = 0; p < pixels; ++p) {
+    for (int32_t row = 0; row < 4; ++row) {
+      block->sums[p][row] = nn_packed_dot(m->form, block->sums[p][row], block->x[p] + whole,
+                                          block->w[row] + whole, m->bytes - whole);
     }
   }
 }
@@ -384,34 +407,31 @@ static __attribute__((noinline)) void nn_packed_product(const nn_packed_work_t* 
   const int starts = nn_has_starts(call);
   int32_t c = m->channels.begin;
   const uint8_t* weights = call->weights + c * bytes;
-  nn_block_t block = {.words = bytes >> 2, .form = m->form};
+  nn_block_t block;
+  block.words = bytes >> 2, block.form = m->form;
   const nn_codes_t codes = nn_codes_of(call);
-  const int puts_four = nn_puts_four(call);
   const int32_t out_pixel = nn_packed(call->out_c, call->out_bits);
   uint8_t* const out = call->out + pixel * out_pixel;
   for (int32_t p = 0; p < pixels; ++p) block.x[p] = columns + p * m->pitch;
   for (; pixels > 1 && whole > 0 && c + 4 <= m->channels.end; c += 4, weights += 4 * bytes) {
     for (int32_t row = 0; row < 4; ++row) block.w[row] = weights + row * bytes;
-    for (int32_t p = 0; p < pixels; ++p) {
-      int32_t* sums = block.sums[p];
-      sums[0] = sums[1] = sums[2] = sums[3] = 0;
-      for (int32_t row = 0; starts && row < 4; ++row) sums[row] = nn_start(call, pixel + p, c + row);
+    if (starts) {
+      nn_four_starts(call, &block.sums[0][0], pixels, pixel, c);
+    } else {
+      for (int32_t* sum = &block.sums[0][0]; sum < &block.sums[0][0] + 4 * pixels; sum += 4) {
+        sum[0] = sum[1] = sum[2] = sum[3] = 0;
+      }
     }
     if (pixels == 4) {
       nn_block_of_four(&block, m->loads);
     } else {
       nn_block_of_two(&block, m->loads);
     }
-    for (int32_t p = 0; p < pixels; ++p) {
-      for (int32_t row = 0; whole < bytes && row < 4; ++row) {
-        block.sums[p][row] = nn_packed_dot(m->form, block.sums[p][row], block.x[p] + whole,
-                                           block.w[row] + whole, bytes - whole);
-      }
-      if (puts_four) {
-        nn_put_four(&codes, block.sums[p], c, out + p * out_pixel);
-      } else {
-        for (int32_t i = 0; i < 4; ++i) nn_finish(call, block.sums[p][i], pixel + p, c + i);
-      }
+    if (whole < bytes) nn_behind_words(m, &block, pixels, whole);
+    if (codes.form == NN_FORM_OTHER) {
+      nn_put_sums(call, &block.sums[0][0], pixels, pixel, c);
+    } else {
+      nn_put_fours(&codes, &block.sums[0][0], pixels, c, out, out_pixel);
     }
   }
   if (c < m->channels.end) nn_packed_rest(m, columns, pixels, pixel, c);

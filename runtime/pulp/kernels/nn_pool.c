@@ -1,5 +1,5 @@
 // Pooling, rows over cores.
-#include "nn_core.h"
+#include "nn_mixed.h"
 
 // Positions of one axis that a window covers.
 static nn_share_t nn_covered(int32_t out, int32_t stride, int32_t pad, int32_t size, int32_t in) {
@@ -23,7 +23,7 @@ static int32_t nn_log2(int32_t divisor) {
   return log;
 }
 
-static NN_SMALL int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t sum) {
+static inline int32_t nn_average_of(const nn_call_t* call, int32_t log, uint32_t sum) {
   const uint32_t product = sum * (uint32_t)call->multiplier;
   if (!call->in_signed) {
     const uint32_t average = log >= 0 ? product >> log : product / (uint32_t)call->divisor;
@@ -33,6 +33,9 @@ static NN_SMALL int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t 
   const int32_t average =
       log >= 0 ? (value + (value < 0 ? call->divisor - 1 : 0)) >> log : value / call->divisor;
   return (int32_t)((uint32_t)average + (uint32_t)call->offset) >> call->shift;
+}
+static NN_SMALL int32_t nn_average(const nn_call_t* call, int32_t log, uint32_t sum) {
+  return nn_average_of(call, log, sum);
 }
 
 // sum + the codes of `rows` rows of `taps`, which lie `step` and `line` bytes apart.
@@ -122,6 +125,51 @@ static void nn_average_bytes(const nn_call_t* call, const uint8_t* begin, uint8_
 }
 #endif
 
+#ifdef NN_MIXED
+// clang-format off
+// Codes of bytes, which are where `field` says.
+#define NN_SUM_FIELDS(extract)                                                                   \
+  __asm__ volatile(NN_LOOP("x1", "%[rows]", "26") "beqz %[pairs], 1f\n"                          \
+                   NN_LOOP("x0", "%[pairs]", "12")                                               \
+                   NN_LBU_BY("t0", "%[step]", "%[from]") NN_LBU_BY("t1", "%[step]", "%[from]")   \
+                   extract("t0", "t0", "%[field]") extract("t1", "t1", "%[field]")               \
+                   "add %[sum], %[sum], t0\nadd %[sum], %[sum], t1\n" NN_END_LOOP                \
+                   "1: beqz %[odd], 2f\nlbu t0, 0(%[from])\n" extract("t0", "t0", "%[field]")    \
+                   "add %[sum], %[sum], t0\n2: add %[from], %[from], %[skip]\n" NN_END_LOOP      \
+                   : [sum] "+&r"(sum), [from] "+&r"(from)                                        \
+                   : [step] "r"(step), [pairs] "r"(taps >> 1), [odd] "r"(taps & 1),              \
+                     [skip] "r"(skip), [rows] "r"(rows), [field] "r"(field)                      \
+                   : "memory", "t0", "t1")
+// clang-format on
+
+// All channels of a pixel whose window has a row and a column, codes of any width.
+static void nn_average_codes(const nn_call_t* call, const uint8_t* begin, uint8_t* out,
+                             int32_t line, int32_t taps, int32_t rows, int32_t log) {
+  const int32_t in_bits = call->in_bits, bits = call->out_bits;
+  const int32_t step = nn_packed(call->in_c, in_bits), skip = line - (taps & ~1) * step;
+  const int32_t low = call->out_signed ? -(1 << (bits - 1)) : 0, high = low + (1 << bits) - 1;
+  int32_t to = nn_first_field(bits);
+  uint32_t codes = 0;
+  for (int32_t at = 0, end = call->in_c * in_bits; at < end; at += in_bits) {
+    const uint8_t* from = begin + (at >> 3);
+    const int32_t field = nn_first_field(in_bits) | (at & 7);
+    uint32_t sum = 0;
+    if (call->in_signed) {
+      NN_SUM_FIELDS(NN_EXTRACT_BY);
+    } else {
+      NN_SUM_FIELDS(NN_EXTRACTU_BY);
+    }
+    const int32_t value = nn_average_of(call, log, sum);
+    codes = nn_with_field(codes, nn_min(nn_max(value, low), high), to);
+    to += bits;
+    if ((to & 8) == 0) continue;
+    *out++ = (uint8_t)codes;
+    codes = 0, to -= 8;
+  }
+  if ((to & 7) != 0) *out = (uint8_t)codes;
+}
+#endif
+
 static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_share_t channels) {
   const nn_share_t of_y = nn_rows(call, y), of_x = nn_columns(call, x);
   const int32_t rows = of_y.end - of_y.begin, taps = of_x.end - of_x.begin;
@@ -135,6 +183,12 @@ static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_sha
   if (bytes && call->out_bits == 8 && !in_signed && !starts && !call->sums_out && taps > 1 &&
       rows > 0) {
     nn_average_bytes(call, from, out, line, taps, rows, log, channels);
+    return;
+  }
+#endif
+#ifdef NN_MIXED
+  if ((call->in_bits & call->out_bits) != 8 && !starts && !call->sums_out && taps > 0 && rows > 0) {
+    nn_average_codes(call, from, out, line, taps, rows, log);
     return;
   }
 #endif
@@ -195,6 +249,49 @@ static inline __attribute__((always_inline)) void nn_raise_words(uint8_t* to, co
 }
 #endif
 
+#ifdef NN_MIXED
+// Of words of codes, by bytes whose high bits are a code: one of 4, or of 2 bits.
+static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b, int is_signed) {
+  if (is_signed) {
+    __asm__(".insn r 0x57, 1, 0x18, %0, %1, %2" : "=r"(a) : "r"(a), "r"(b));
+  } else {
+    __asm__(".insn r 0x57, 1, 0x1c, %0, %1, %2" : "=r"(a) : "r"(a), "r"(b));
+  }
+  return a;
+}
+static inline __attribute__((always_inline)) uint32_t nn_max_codes(uint32_t a, uint32_t b,
+                                                                   int32_t bits, int is_signed) {
+  const uint32_t mask = bits == 4 ? 0xf0f0f0f0 : 0xc0c0c0c0;
+  uint32_t most = nn_max_bytes(a & mask, b & mask, is_signed);
+  most |= nn_max_bytes(a << bits & mask, b << bits & mask, is_signed) >> bits;
+  if (bits == 4) return most;
+  most |= nn_max_bytes(a << 4 & mask, b << 4 & mask, is_signed) >> 4;
+  return most | nn_max_bytes(a << 6 & mask, b << 6 & mask, is_signed) >> 6;
+}
+static inline __attribute__((always_inline)) void nn_raise_codes(uint8_t* to, const uint8_t* from,
+                                                                 int32_t bytes, int32_t bits,
+                                                                 int is_signed) {
+  const uint8_t *words = to + (bytes & ~3), *end = to + bytes;
+  for (; to < words; to += 4, from += 4) {
+    nn_put_word(to, nn_max_codes(nn_word(to), nn_word(from), bits, is_signed));
+  }
+  for (; to < end; ++to, ++from) *to = (uint8_t)nn_max_codes(*to, *from, bits, is_signed);
+}
+static void nn_raise_bytes(const nn_call_t* call, uint8_t* to, const uint8_t* from, int32_t bytes) {
+  if (call->in_bits == 4) {
+    if (call->in_signed) {
+      nn_raise_codes(to, from, bytes, 4, 1);
+    } else {
+      nn_raise_codes(to, from, bytes, 4, 0);
+    }
+  } else if (call->in_signed) {
+    nn_raise_codes(to, from, bytes, 2, 1);
+  } else {
+    nn_raise_codes(to, from, bytes, 2, 0);
+  }
+}
+#endif
+
 // to = max(to, from), code by code; both may be the same.
 static NN_SMALL void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t* from,
                               int32_t codes) {
@@ -203,6 +300,13 @@ static NN_SMALL void nn_raise(const nn_call_t* call, uint8_t* to, const uint8_t*
   if (NN_BITS(call->in_bits) == 8 && codes >> 2 > 0) {
     nn_raise_words(to, from, codes >> 2, call->in_signed);
     c = codes & ~3;
+  }
+#endif
+#ifdef NN_MIXED
+  if (call->in_bits != 8) {
+    const int32_t bytes = codes * call->in_bits >> 3;
+    nn_raise_bytes(call, to, from, bytes);
+    c = 8 * bytes / call->in_bits;
   }
 #endif
   for (; c < codes; ++c) {

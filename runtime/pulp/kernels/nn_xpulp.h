@@ -38,6 +38,8 @@
 #define NN_INSERT(rd, rs1, bits, at) ".insn r 0x33, 2, " bits ", " rd ", " rs1 ", " at "\n"
 // The field as rs2 says: its first bit, and 32 times its bits but one.
 #define NN_EXTRACT_BY(rd, rs1, rs2) ".insn r 0x33, 0, 0x40, " rd ", " rs1 ", " rs2 "\n"
+#define NN_EXTRACTU_BY(rd, rs1, rs2) ".insn r 0x33, 1, 0x40, " rd ", " rs1 ", " rs2 "\n"
+#define NN_INSERT_BY(rd, rs1, rs2) ".insn r 0x33, 2, 0x40, " rd ", " rs1 ", " rs2 "\n"
 // The lowest bytes of rs1 and rs2 to bytes 3 and 2 of rd; to bytes 1 and 0.
 #define NN_PACKHI(rd, rs1, rs2) ".insn r 0x57, 1, 0x6c, " rd ", " rs1 ", " rs2 "\n"
 #define NN_PACKLO(rd, rs1, rs2) ".insn r 0x57, 1, 0x70, " rd ", " rs1 ", " rs2 "\n"

@@ -80,6 +80,7 @@ static int draw_call(uint32_t kernel, nn_call_t *c) {
   c->in_bits = small && kind != kPixels && kind != kAverage + 1 ? bits[draw(3)] : 8;
   c->weight_bits = small && !quads && kind != kPixels ? bits[draw(3)] : 8;
   c->out_bits = small && kind != kPixels && kind != kAverage + 1 ? bits[draw(3)] : 8;
+  if (kind == kRequantize && draw(4) == 0) c->in_bits = 32;
   c->in_signed = (int32_t)draw(2), c->in2_signed = (int32_t)draw(2);
   c->out_signed = (int32_t)draw(2);
   c->kernel_w = c->kernel_h = c->stride_x = c->stride_y = c->dilation_x = c->dilation_y = 1;
@@ -123,6 +124,10 @@ static int draw_call(uint32_t kernel, nn_call_t *c) {
     if (product && draw(5) == 0) c->sums_in = 1, c->has_bias = 0;
     if (product && draw(5) == 0) c->sums_out = 1;
     if (!c->sums_in && kind != kRequantize && draw(4) == 0) c->has_bias = 1;
+  }
+  if (kind == kRequantize && draw(5) == 0 && c->in_bits != 32) { /* a copy */
+    c->norm = c->shift = c->offset = 0, c->multiplier = 1;
+    c->out_bits = c->in_bits, c->out_signed = c->in_signed;
   }
   const int32_t pixels = c->out_w * c->out_h;
   const int32_t depth = c->kernel_w * c->kernel_h * (depthwise ? 1 : c->in_c);
