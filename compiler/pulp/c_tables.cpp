@@ -170,7 +170,7 @@ class Table {
   }
   static void put_change(std::vector<std::uint8_t>& bytes, std::size_t field, std::uint32_t value) {
     const std::size_t count = bytes_for(value);
-    bytes.push_back(static_cast<std::uint8_t>(field | (count - 1) << 6));
+    bytes.push_back(static_cast<std::uint8_t>(field << 2 | (count - 1)));
     put(bytes, value, count);
   }
 

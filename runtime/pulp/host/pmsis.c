@@ -19,12 +19,7 @@ static void* some(void* memory) {
 
 // The team: a context for each core, and the one that gives them their turns.
 
-typedef enum {
-  RUNS,
-  ASKS,   // for a transfer to be done
-  WAITS,  // at a barrier
-  DONE
-} state_t;
+typedef enum { RUNS, WAITS, DONE } state_t;
 static ucontext_t contexts[CORES_MAX], scheduler;
 static state_t states[CORES_MAX];
 static int team = 0;
@@ -34,9 +29,57 @@ static void* team_arg;
 
 uint32_t pi_core_id(void) { return core; }
 
+// What transfers have brought since the last barrier is there for the core alone that has waited
+// for them: where others run, memory is what it was. `other`: the bytes that are not there now.
+typedef struct brought {
+  struct brought* next;
+  uint8_t *to, *other;
+  uint32_t size;
+} brought_t;
+static brought_t* brought_by[CORES_MAX];  // the latest first
+
+static void bring(uint8_t* to, const uint8_t* from, uint32_t size) {
+  if (team > 0) {
+    brought_t* one = some(malloc(sizeof *one + size));
+    one->to = to, one->other = (uint8_t*)(one + 1), one->size = size;
+    memcpy(one->other, to, size);
+    one->next = brought_by[core];
+    brought_by[core] = one;
+  }
+  memmove(to, from, size);
+}
+
+static void exchange(brought_t* one) {
+  for (uint32_t i = 0; i < one->size; ++i) {
+    const uint8_t there = one->to[i];
+    one->to[i] = one->other[i];
+    one->other[i] = there;
+  }
+}
+
+static void hide(uint32_t of) {
+  for (brought_t* one = brought_by[of]; one != NULL; one = one->next) exchange(one);
+}
+
+// The earliest first. It is there for all cores from now on.
+static void show(brought_t* one) {
+  if (one == NULL) return;
+  show(one->next);
+  exchange(one);
+  free(one);
+}
+
+static void show_all(void) {
+  for (int i = 0; i < team; ++i) {
+    show(brought_by[i]);
+    brought_by[i] = NULL;
+  }
+}
+
 static void leave(state_t state) {
   const uint32_t self = core;
   states[self] = state;
+  hide(self);
   swapcontext(&contexts[self], &scheduler);
 }
 
@@ -55,23 +98,14 @@ static int cores_that(state_t state) {
   return count;
 }
 
-static void give_turn(int i) {
-  core = (uint32_t)i;
-  states[i] = RUNS;
-  swapcontext(&scheduler, &contexts[i]);
-}
-
-// From a barrier to the next. Transfers are done as late as they may be: when all cores that do not
-// wait for one have come to the barrier.
 static void take_turns(void) {
   for (int turn = 0; cores_that(DONE) < team; ++turn) {
-    for (int i = 0; i < team; ++i) give_turn(turn % 2 == 0 ? team - 1 - i : i);
-    while (cores_that(ASKS) > 0) {
-      for (int i = 0; i < team; ++i) {
-        const int next = turn % 2 == 0 ? team - 1 - i : i;
-        if (states[next] == ASKS) give_turn(next);
-      }
+    for (int i = 0; i < team; ++i) {
+      core = (uint32_t)(turn % 2 == 0 ? team - 1 - i : i);
+      states[core] = RUNS;
+      swapcontext(&scheduler, &contexts[core]);
     }
+    show_all();
     if (cores_that(DONE) != 0 && cores_that(DONE) != team) {
       stop("some cores wait at a barrier, others have ended");
     }
@@ -165,7 +199,7 @@ static void copy_lines(const transfer_t* transfer) {
   uint8_t* to = transfer->to;
   for (uint32_t left = transfer->size; left > 0;) {
     const uint32_t line = left < transfer->length ? left : transfer->length;
-    memcpy(to, from, line);
+    bring(to, from, line);
     from += transfer->from_stride;
     to += transfer->to_stride;
     left -= line;
@@ -193,7 +227,8 @@ static void start_dma(pi_cl_dma_copy_t* copy, uint32_t length, uint32_t stride) 
     counter_used[copy->id] = 1;
     last_counter[pi_core_id()] = copy->id;
   }
-  if (copy->id != last_counter[pi_core_id()]) stop("a transfer under a counter that is not the core's last");
+  if (copy->id != last_counter[pi_core_id()])
+    stop("a transfer under a counter that is not the core's last");
   if (copy->size == 0) return;
   if (length == 0) stop("lines of no bytes");
   uint8_t *ext = (uint8_t*)copy->ext, *loc = (uint8_t*)copy->loc;
@@ -211,7 +246,6 @@ static void start_dma(pi_cl_dma_copy_t* copy, uint32_t length, uint32_t stride) 
 void pi_cl_dma_memcpy(pi_cl_dma_copy_t* copy) { start_dma(copy, copy->size, copy->size); }
 void pi_cl_dma_memcpy_2d(pi_cl_dma_copy_t* copy) { start_dma(copy, copy->length, copy->stride); }
 void pi_cl_dma_wait(void* copy) {
-  if (team > 0) leave(ASKS);
   const uint32_t id = ((pi_cl_dma_copy_t*)copy)->id;
   finish(&dma_transfers, id);
   counter_used[id] = 0;
@@ -287,11 +321,8 @@ void pi_cl_ram_write_2d(pi_device_t* device, uint32_t addr, void* data, uint32_t
   (void)device;
   start_ram(0, addr, data, size, stride, length, request);
 }
-void pi_cl_ram_read_wait(pi_cl_ram_req_t* request) {
-  if (team > 0) leave(ASKS);
-  finish(&ram_transfers, request->id);
-}
-void pi_cl_ram_write_wait(pi_cl_ram_req_t* request) { pi_cl_ram_read_wait(request); }
+void pi_cl_ram_read_wait(pi_cl_ram_req_t* request) { finish(&ram_transfers, request->id); }
+void pi_cl_ram_write_wait(pi_cl_ram_req_t* request) { finish(&ram_transfers, request->id); }
 
 // Files.
 

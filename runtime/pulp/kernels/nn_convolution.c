@@ -90,6 +90,10 @@ static __attribute__((noinline)) void nn_im2col(const nn_call_t* call, int32_t y
   } else if (NN_BITS(call->in_bits) == 8 && call->dilation_x == 1) {
     nn_window_of_bytes(call, in_y, in_x, to);
 #ifdef NN_MIXED
+  } else if (inside && (call->kernel_w | call->kernel_h) == 1) {
+    const int32_t pixel = nn_packed(call->in_c, call->in_bits);
+    nn_unpack_codes(call->in + (in_y * call->in_w + in_x) * pixel, to, call->in_c, call->in_bits,
+                    call->in_signed);
   } else if (inside && (call->dilation_x | call->dilation_y) == 1 &&
              (call->in_c * call->in_bits & 7) == 0) {
     const int32_t pixel = call->in_c * call->in_bits >> 3;
@@ -195,7 +199,7 @@ static void nn_by_rows(const nn_call_t* call, int32_t group) {
 static void nn_by_half_rows(const nn_call_t* call, int32_t group) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call), half = call->out_w / 2;
   const nn_share_t halves[2] = {{0, half}, {half, call->out_w}};
-  const int whole = call->out_h % cores == 0 || call->out_w <= 1 || cores < 2;
+  const int whole = nn_is_multiple(call->out_h, cores) || call->out_w <= 1 || cores < 2;
   if (core < cores) {
     nn_multiply(call,
                 whole ? nn_share(call->out_h, 1, cores, core)
@@ -207,7 +211,8 @@ static void nn_by_half_rows(const nn_call_t* call, int32_t group) {
 
 static void nn_by_channels(const nn_call_t* call, int32_t group) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
-  const int32_t unit = nn_words_out(call) ? 1 : 8 / call->out_bits;  // no byte is of two cores
+  const int32_t unit =
+      nn_words_out(call) ? 1 : nn_codes_of_byte(call->out_bits);  // no byte is of two cores
   if (core < cores) {
     nn_multiply(call, nn_all(call->out_h), nn_all(call->out_w),
                 nn_share(call->out_c, unit, cores, core), group, 0);
@@ -304,7 +309,6 @@ static void nn_short_linear(const nn_call_t* call, nn_share_t channels, int word
 
 static inline void nn_linear_form(const nn_call_t* call, int words) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
-  const int32_t unit = words ? 1 : 8 / call->out_bits;
 #ifdef NN_XPULP
   if (nn_is_short_linear(call, words)) {
     if (core < cores) nn_short_linear(call, nn_share(call->out_c, 1, cores, core), words);
@@ -312,6 +316,7 @@ static inline void nn_linear_form(const nn_call_t* call, int words) {
     return;
   }
 #endif
+  const int32_t unit = words ? 1 : nn_codes_of_byte(call->out_bits);
   if (core < cores) nn_linear_share(call, nn_share(call->out_c, unit, cores, core), words);
   pi_cl_team_barrier();
 }

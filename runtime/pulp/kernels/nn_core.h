@@ -90,6 +90,8 @@ static inline int32_t nn_code(const uint8_t* codes, int32_t i, int32_t bits, int
   return is_signed && (code >> (bits - 1)) != 0 ? code - mask - 1 : code;
 }
 
+// Codes of a byte: 8 / bits, without a division.
+static inline int32_t nn_codes_of_byte(int32_t bits) { return bits == 8 ? 1 : 6 - bits; }
 static inline int32_t nn_packed(int32_t codes, int32_t bits) { return (codes * bits + 7) >> 3; }
 
 // Puts code `i` of a run that is written from its first code on.
@@ -134,6 +136,11 @@ static inline int32_t nn_field(uint32_t word, int32_t field) {
   int32_t code;
   __asm__(NN_EXTRACT_BY("%0", "%1", "%2") : "=r"(code) : "r"(word), "r"(field));
   return code;
+}
+static inline uint8_t nn_field_u(uint32_t word, int32_t field) {
+  uint32_t code;
+  __asm__(NN_EXTRACTU_BY("%0", "%1", "%2") : "=r"(code) : "r"(word), "r"(field));
+  return (uint8_t)code;
 }
 static inline uint32_t nn_with_field(uint32_t word, int32_t code, int32_t field) {
   __asm__(NN_INSERT_BY("%0", "%1", "%2") : "+r"(word) : "r"(code), "r"(field));
@@ -281,9 +288,19 @@ typedef struct {
   int32_t begin, end;
 } nn_share_t;
 
+// n / cores; by constants where all cores or half of them work, which are shifts mostly.
+static inline uint32_t nn_of_each(uint32_t n, int32_t cores) {
+  return cores == NUM_CORES                        ? n / NUM_CORES
+         : NUM_CORES > 1 && 2 * cores == NUM_CORES ? n / (NUM_CORES > 1 ? NUM_CORES / 2 : 1)
+                                                   : n / (uint32_t)cores;
+}
+
+static inline int nn_is_multiple(int32_t n, int32_t cores) {
+  return nn_of_each((uint32_t)n, cores) * (uint32_t)cores == (uint32_t)n;
+}
+
 static inline nn_share_t nn_share(int32_t n, int32_t unit, int32_t cores, int32_t core) {
-  const uint32_t most = (uint32_t)(n + cores - 1);
-  const uint32_t even = cores == NUM_CORES ? most / NUM_CORES : most / (uint32_t)cores;
+  const uint32_t even = nn_of_each((uint32_t)(n + cores - 1), cores);
   const int32_t each = ((int32_t)even + unit - 1) & -unit;
   const nn_share_t share = {nn_min(core * each, n), nn_min((core + 1) * each, n)};
   return share;

@@ -215,7 +215,7 @@ void nn_depthwise(const nn_call_t* call) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
   const int32_t rows = call->in_h + call->pad_top + call->pad_bottom;
   if (core < cores) {
-    const nn_share_t channels = nn_share(call->out_c, 8 / call->out_bits, cores, core);
+    const nn_share_t channels = nn_share(call->out_c, nn_codes_of_byte(call->out_bits), cores, core);
     const int32_t plane = nn_packed(call->in_h * call->in_w, call->in_bits);
     const int32_t filter = nn_packed(call->kernel_h * call->kernel_w, call->weight_bits);
     nn_plane_t of = {.call = call,

@@ -81,11 +81,11 @@ static void nn_one_pixel(const nn_matrix_t* m, const uint8_t* column, int32_t pi
 // clang-format off
 // Two channels, whose weights lie behind each other, with a column.
 #define NN_PAIR_DOT(dot)                                                                          \
-  __asm__ volatile("beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "10") NN_LW("t0", "4", "%[w]") \
-                   NN_LW("t2", "4", "%[v]") NN_LW("t1", "4", "%[x]") dot("%[s]", "t1", "t0")      \
+  __asm__ volatile("beqz %[words], 1f\n" NN_LOOP("x0", "%[words]", "10") NN_LW("t1", "4", "%[x]") \
+                   NN_LW("t0", "4", "%[w]") NN_LW("t2", "4", "%[v]") dot("%[s]", "t1", "t0")      \
                    dot("%[t]", "t1", "t2") NN_END_LOOP "1: beqz %[left], 2f\n"                    \
-                   NN_LOOP("x0", "%[left]", "10") NN_LBU("t0", "1", "%[w]")                       \
-                   NN_LBU("t2", "1", "%[v]") NN_LBU("t1", "1", "%[x]") dot("%[s]", "t1", "t0")    \
+                   NN_LOOP("x0", "%[left]", "10") NN_LBU("t1", "1", "%[x]")                       \
+                   NN_LBU("t0", "1", "%[w]") NN_LBU("t2", "1", "%[v]") dot("%[s]", "t1", "t0")    \
                    dot("%[t]", "t1", "t2") NN_END_LOOP "2:\n"                                     \
                    : [s] "+&r"(sum), [t] "+&r"(other), [w] "+&r"(w), [v] "+&r"(v), [x] "+&r"(x)   \
                    : [words] "r"(words), [left] "r"(left)                                         \

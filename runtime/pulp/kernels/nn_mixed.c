@@ -93,7 +93,14 @@ void nn_unpack_codes(const uint8_t* from, uint8_t* to, int32_t codes, int32_t bi
   const int32_t words = nn_steps(codes, bits), steps = words;
   NN_BY_CODES(NN_UNPACK_WORDS, "30", "58", NN_UNPACK)
   codes -= nn_codes_of(words, bits);
-  for (int32_t i = 0; i < codes; ++i) *to++ = (uint8_t)nn_code(from, i, bits, x_signed);
+  if (codes == 0) return;
+  const uint32_t word = nn_word(from);
+  int32_t field = nn_first_field(bits);
+  if (x_signed) {
+    for (uint8_t* end = to + codes; to < end; field += bits) *to++ = (uint8_t)nn_field(word, field);
+  } else {
+    for (uint8_t* end = to + codes; to < end; field += bits) *to++ = nn_field_u(word, field);
+  }
 }
 
 static __attribute__((noinline)) void nn_mixed_1x2(int32_t sums[2], const uint8_t* x0,

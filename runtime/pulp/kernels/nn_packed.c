@@ -130,6 +130,7 @@ typedef struct {
   int32_t words;
   int32_t sums[4][4];
   int32_t form;
+  int32_t starts;  // whether sums are where they start; else at 0
 } nn_block_t;
 
 #define NN_PUT_FOURS(norm, is_signed)                                                \
@@ -238,9 +239,12 @@ static int32_t nn_packed_dot(int32_t form, int32_t sum, const uint8_t* x, const 
 static void nn_block_of_two(nn_block_t* block, int loads) {
   const uint8_t *w0 = block->w[0], *w1 = block->w[1], *w2 = block->w[2], *w3 = block->w[3];
   const uint8_t *x0 = block->x[0], *x1 = block->x[1];
-  int32_t s0 = block->sums[0][0], s1 = block->sums[0][1], s2 = block->sums[0][2];
-  int32_t s3 = block->sums[0][3], s4 = block->sums[1][0], s5 = block->sums[1][1];
-  int32_t s6 = block->sums[1][2], s7 = block->sums[1][3];
+  int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+  if (block->starts) {
+    s0 = block->sums[0][0], s1 = block->sums[0][1], s2 = block->sums[0][2];
+    s3 = block->sums[0][3], s4 = block->sums[1][0], s5 = block->sums[1][1];
+    s6 = block->sums[1][2], s7 = block->sums[1][3];
+  }
   if (loads) {
     NN_BY_ML(block->form, NN_LOADING_TWO);
   } else {
@@ -261,11 +265,15 @@ static void nn_block_of_two(nn_block_t* block, int loads) {
   op " s3, 20(sp)\n" op " s4, 24(sp)\n" op " s5, 28(sp)\n" op " s6, 32(sp)\n"                    \
   op " s7, 36(sp)\n" op " s8, 40(sp)\n" op " s9, 44(sp)\n" op " s10, 48(sp)\n"                   \
   op " s11, 52(sp)\n"
+#define NN_NO_SUMS                                                                               \
+  "li s0, 0\nli s1, 0\nli s2, 0\nli s3, 0\nli s4, 0\nli s5, 0\nli s6, 0\nli s7, 0\n"              \
+  "li s8, 0\nli s9, 0\nli s10, 0\nli s11, 0\nli t3, 0\nli t4, 0\nli t5, 0\nli t6, 0\n"
 #define NN_FOUR_FUNCTION(name, text)                                                             \
   static __attribute__((naked, noinline)) void name(nn_block_t* block) {                         \
     (void)block;                                                                                 \
-    __asm__ volatile("addi sp, sp, -64\n" NN_EACH_KEPT("sw") NN_EACH_SUM("lw") text              \
-                     NN_EACH_SUM("sw") NN_EACH_KEPT("lw") "addi sp, sp, 64\nret\n");             \
+    __asm__ volatile("addi sp, sp, -64\nlw a1, 104(a0)\n" NN_EACH_KEPT("sw") "bnez a1, 2f\n"      \
+                     NN_NO_SUMS "3:\n" text NN_EACH_SUM("sw") NN_EACH_KEPT("lw")                  \
+                     "addi sp, sp, 64\nret\n2:\n" NN_EACH_SUM("lw") "j 3b\n");                   \
   }
 
 #define NN_FOUR_DOTS(dot, w, s0, s1, s2, s3) \
@@ -311,13 +319,15 @@ NN_FOURS(s4, NN_SDOTSP_N, NN_MLSP_N)
 NN_FOURS(u2, NN_SDOTUSP_C, NN_MLSUP_C)
 NN_FOURS(s2, NN_SDOTSP_C, NN_MLSP_C)
 
-static void nn_block_of_four(nn_block_t* block, int loads) {
-  typedef void (*run_t)(nn_block_t*);
-  static const run_t kPacked[] = {nn_packed_four_u8, nn_packed_four_s8, nn_packed_four_u4,
-                                  nn_packed_four_s4, nn_packed_four_u2, nn_packed_four_s2};
-  static const run_t kLoading[] = {nn_loading_four_u8, nn_loading_four_s8, nn_loading_four_u4,
-                                   nn_loading_four_s4, nn_loading_four_u2, nn_loading_four_s2};
-  (loads ? kLoading : kPacked)[block->form](block);
+typedef void (*nn_run_block_t)(nn_block_t*);
+// Asked for once a product: tables lie in L2.
+static nn_run_block_t nn_run_of_four(int32_t form, int loads) {
+  static const nn_run_block_t kPacked[] = {nn_packed_four_u8, nn_packed_four_s8, nn_packed_four_u4,
+                                           nn_packed_four_s4, nn_packed_four_u2, nn_packed_four_s2};
+  static const nn_run_block_t kLoading[] = {nn_loading_four_u8, nn_loading_four_s8,
+                                            nn_loading_four_u4, nn_loading_four_s4,
+                                            nn_loading_four_u2, nn_loading_four_s2};
+  return (loads ? kLoading : kPacked)[form];
 }
 #else
 static int32_t nn_packed_dot(int32_t form, int32_t sum, const uint8_t* x, const uint8_t* w,
@@ -337,7 +347,8 @@ static void nn_block_of(nn_block_t* block, int32_t pixels) {
   for (int32_t p = 0; p < pixels; ++p) {
     for (int32_t row = 0; row < 4; ++row) {
       int32_t* sum = &block->sums[p][row];
-      *sum = nn_packed_dot(block->form, *sum, block->x[p], block->w[row], 4 * block->words);
+      *sum = nn_packed_dot(block->form, block->starts ? *sum : 0, block->x[p], block->w[row],
+                           4 * block->words);
     }
   }
 }
@@ -345,9 +356,11 @@ static void nn_block_of_two(nn_block_t* block, int loads) {
   (void)loads;
   nn_block_of(block, 2);
 }
-static void nn_block_of_four(nn_block_t* block, int loads) {
-  (void)loads;
-  nn_block_of(block, 4);
+typedef void (*nn_run_block_t)(nn_block_t*);
+static void nn_block_of_four(nn_block_t* block) { nn_block_of(block, 4); }
+static nn_run_block_t nn_run_of_four(int32_t form, int loads) {
+  (void)form, (void)loads;
+  return nn_block_of_four;
 }
 #endif
 
@@ -387,16 +400,33 @@ static void nn_packed_rest(const nn_packed_work_t* m, const uint8_t* columns, in
   }
 }
 
-// What is left of columns that are no whole words.
-static NN_SMALL void nn_behind_words(const nn_packed_work_t* m, nn_block_t* block, int32_t pixels,
-                                     int32_t whole) {
+// What is left of columns that are no whole words, by words whose other codes are 0.
+#ifdef NN_XPULP
+#define NN_BEHIND(dot)                                                                            \
+  for (int32_t p = 0; p < pixels; ++p, sums += 4) {                                               \
+    const uint32_t x = nn_word(block->x[p] + whole) & mask;                                       \
+    __asm__(dot("%0", "%4", "%5") dot("%1", "%4", "%6") dot("%2", "%4", "%7") dot("%3", "%4", "%8") \
+            : "+&r"(sums[0]), "+&r"(sums[1]), "+&r"(sums[2]), "+&r"(sums[3])                      \
+            : "r"(x), "r"(w0), "r"(w1), "r"(w2), "r"(w3));                                        \
+  }
+static __attribute__((noinline)) void nn_behind_words(nn_block_t* block, int32_t pixels,
+                                                      int32_t whole, int32_t left) {
+  const uint32_t mask = ~0U >> (32 - 8 * left);
+  const uint32_t w0 = nn_word(block->w[0] + whole), w1 = nn_word(block->w[1] + whole);
+  const uint32_t w2 = nn_word(block->w[2] + whole), w3 = nn_word(block->w[3] + whole);
+  int32_t* sums = block->sums[0];
+  NN_BY_DOT(block->form, NN_BEHIND);
+}
+#else
+static void nn_behind_words(nn_block_t* block, int32_t pixels, int32_t whole, int32_t left) {
   for (int32_t p = 0; p < pixels; ++p) {
     for (int32_t row = 0; row < 4; ++row) {
-      block->sums[p][row] = nn_packed_dot(m->form, block->sums[p][row], block->x[p] + whole,
-                                          block->w[row] + whole, m->bytes - whole);
+      block->sums[p][row] = nn_packed_dot(block->form, block->sums[p][row], block->x[p] + whole,
+                                          block->w[row] + whole, left);
     }
   }
 }
+#endif
 
 // `pixels` (1, 2 or 4) columns to the results from `pixel` on.
 static __attribute__((noinline)) void nn_packed_product(const nn_packed_work_t* m,
@@ -408,26 +438,22 @@ static __attribute__((noinline)) void nn_packed_product(const nn_packed_work_t* 
   int32_t c = m->channels.begin;
   const uint8_t* weights = call->weights + c * bytes;
   nn_block_t block;
-  block.words = bytes >> 2, block.form = m->form;
+  block.words = bytes >> 2, block.form = m->form, block.starts = starts;
+  const nn_run_block_t run_of_four = nn_run_of_four(m->form, m->loads);
   const nn_codes_t codes = nn_codes_of(call);
   const int32_t out_pixel = nn_packed(call->out_c, call->out_bits);
   uint8_t* const out = call->out + pixel * out_pixel;
   for (int32_t p = 0; p < pixels; ++p) block.x[p] = columns + p * m->pitch;
   for (; pixels > 1 && whole > 0 && c + 4 <= m->channels.end; c += 4, weights += 4 * bytes) {
-    for (int32_t row = 0; row < 4; ++row) block.w[row] = weights + row * bytes;
-    if (starts) {
-      nn_four_starts(call, &block.sums[0][0], pixels, pixel, c);
-    } else {
-      for (int32_t* sum = &block.sums[0][0]; sum < &block.sums[0][0] + 4 * pixels; sum += 4) {
-        sum[0] = sum[1] = sum[2] = sum[3] = 0;
-      }
-    }
+    block.w[0] = weights, block.w[1] = weights + bytes;
+    block.w[2] = weights + 2 * bytes, block.w[3] = weights + 3 * bytes;
+    if (starts) nn_four_starts(call, &block.sums[0][0], pixels, pixel, c);
     if (pixels == 4) {
-      nn_block_of_four(&block, m->loads);
+      run_of_four(&block);
     } else {
       nn_block_of_two(&block, m->loads);
     }
-    if (whole < bytes) nn_behind_words(m, &block, pixels, whole);
+    if (whole < bytes) nn_behind_words(&block, pixels, whole, bytes - whole);
     if (codes.form == NN_FORM_OTHER) {
       nn_put_sums(call, &block.sums[0][0], pixels, pixel, c);
     } else {
@@ -507,9 +533,9 @@ static void nn_packed_conv(const nn_call_t* call, nn_split_t split, int32_t grou
                            .by_rows = group > 2 || split == NN_HALF_ROWS,
                            .loads = loads};
   const int halves =
-      split == NN_HALF_ROWS && call->out_h % cores != 0 && call->out_w > 1 && cores > 1;
+      split == NN_HALF_ROWS && !nn_is_multiple(call->out_h, cores) && call->out_w > 1 && cores > 1;
   if (split == NN_CHANNELS) {
-    const int32_t unit = nn_words_out(call) ? 1 : 8 / call->out_bits;
+    const int32_t unit = nn_words_out(call) ? 1 : nn_codes_of_byte(call->out_bits);
     work.channels = nn_share(call->out_c, unit, cores, core);
   } else if (halves) {
     work.rows = nn_share(call->out_h, 1, cores / 2, core / 2);

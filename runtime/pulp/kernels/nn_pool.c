@@ -100,27 +100,33 @@ static __attribute__((noinline)) uint32_t nn_sum(const nn_call_t* call, uint32_t
 }
 
 #ifdef NN_XPULP
-// Unsigned codes of 8 bits, of windows of two columns or more.
-static void nn_average_bytes(const nn_call_t* call, const uint8_t* begin, uint8_t* out,
-                             int32_t line, int32_t taps, int32_t rows, int32_t log,
-                             nn_share_t channels) {
-  const int32_t step = call->in_c, shift = call->shift, is_signed = call->out_signed;
+// Codes of 8 bits, of windows of two columns or more. Numbers of the call are copied: stores may
+// change them as far as a compiler knows.
+static inline __attribute__((always_inline)) void nn_average_bytes(
+    const nn_call_t* call, const uint8_t* begin, uint8_t* out, int32_t line, int32_t taps,
+    int32_t rows, int32_t log, nn_share_t channels, int in_signed) {
+  const nn_call_t by = {.multiplier = call->multiplier,
+                        .offset = call->offset,
+                        .shift = call->shift,
+                        .divisor = call->divisor,
+                        .in_signed = in_signed};
+  const int32_t step = call->in_c, is_signed = call->out_signed;
   const int32_t pairs = taps >> 1, odd = taps & 1, skip = line - 2 * pairs * step;
-  const uint32_t multiplier = (uint32_t)call->multiplier, offset = (uint32_t)call->offset;
-  const uint32_t divisor = (uint32_t)call->divisor;
   const uint8_t* const end = begin + channels.end;
   out += channels.begin;
   for (begin += channels.begin; begin < end; ++begin, ++out) {
     const uint8_t* from = begin;
     uint32_t sum = 0;
-    if (odd) {
+    if (in_signed && odd) {
+      NN_SUM_ROWS(NN_LB_BY, "16", "lb t0, 0(%[from])\nadd %[sum], %[sum], t0\n");
+    } else if (in_signed) {
+      NN_SUM_ROWS(NN_LB_BY, "14", "nop\n");
+    } else if (odd) {
       NN_SUM_ROWS(NN_LBU_BY, "16", "lbu t0, 0(%[from])\nadd %[sum], %[sum], t0\n");
     } else {
       NN_SUM_ROWS(NN_LBU_BY, "14", "nop\n");
     }
-    sum *= multiplier;
-    const uint32_t average = (log >= 0 ? sum >> log : sum / divisor) + offset;
-    *out = (uint8_t)nn_clip_8((int32_t)(average >> shift), is_signed);
+    *out = (uint8_t)nn_clip_8(nn_average_of(&by, log, sum), is_signed);
   }
 }
 #endif
@@ -180,9 +186,12 @@ static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_sha
   const int starts = nn_has_starts(call), in_signed = call->in_signed,
             bytes = NN_BITS(call->in_bits) == 8;
 #ifdef NN_XPULP
-  if (bytes && call->out_bits == 8 && !in_signed && !starts && !call->sums_out && taps > 1 &&
-      rows > 0) {
-    nn_average_bytes(call, from, out, line, taps, rows, log, channels);
+  if (bytes && call->out_bits == 8 && !starts && !call->sums_out && taps > 1 && rows > 0) {
+    if (in_signed) {
+      nn_average_bytes(call, from, out, line, taps, rows, log, channels, 1);
+    } else {
+      nn_average_bytes(call, from, out, line, taps, rows, log, channels, 0);
+    }
     return;
   }
 #endif

@@ -35,16 +35,43 @@ static int32_t number_at(const uint8_t* at, uint32_t bytes) {
   return (int32_t)(nn_word(at) << unused) >> unused;
 }
 
-static inline const uint8_t* add_changes(const uint8_t* at, int32_t* fields, uint32_t count,
-                                         uint32_t times) {
+#ifdef NN_XPULP
+// clang-format off
+#define ADD_CHANGES(halfwords, scale)                                                             \
+  __asm__ volatile(NN_LOOP("x0", "%[count]", halfwords) NN_LBU("t0", "2", "%[at]")                \
+                   "lw t1, -1(%[at])\nandi t2, t0, 3\nandi t0, t0, 252\nadd %[at], %[at], t2\n"   \
+                   "add t0, t0, %[fields]\nslli t2, t2, 8\naddi t2, t2, 224\nlw t3, 0(t0)\n"      \
+                   NN_EXTRACT_BY("t1", "t1", "t2") scale "add t3, t3, t1\nsw t3, 0(t0)\n"         \
+                   NN_END_LOOP                                                                    \
+                   : [at] "+&r"(at)                                                               \
+                   : [fields] "r"(fields), [count] "r"(count), [times] "r"(times)                 \
+                   : "memory", "t0", "t1", "t2", "t3")
+// clang-format on
+static inline const uint8_t* add_changes(const uint8_t* at, int32_t* fields, uint32_t count) {
+  const uint32_t times = 1;
+  if (count > 0) ADD_CHANGES("24", "");
+  return at;
+}
+static inline const uint8_t* add_scaled(const uint8_t* at, int32_t* fields, uint32_t count,
+                                        uint32_t times) {
+  if (count > 0) ADD_CHANGES("26", "mul t1, t1, %[times]\n");
+  return at;
+}
+#else
+static inline const uint8_t* add_scaled(const uint8_t* at, int32_t* fields, uint32_t count,
+                                        uint32_t times) {
   for (; count > 0; --count) {
-    const uint32_t head = *at, bytes = (head >> 6) + 1;
-    int32_t* const field = &fields[head & 63];
+    const uint32_t head = *at, bytes = (head & 3) + 1;
+    int32_t* const field = &fields[head >> 2];
     *field = (int32_t)((uint32_t)*field + (uint32_t)number_at(at + 1, bytes) * times);
     at += 1 + bytes;
   }
   return at;
 }
+static inline const uint8_t* add_changes(const uint8_t* at, int32_t* fields, uint32_t count) {
+  return add_scaled(at, fields, count, 1);
+}
+#endif
 
 #ifdef NETWORK_KERNEL_CYCLES
 // A line per call: cycles from a barrier to the kernel's own, and those of them that the core which
@@ -96,47 +123,33 @@ static void run_kernel(const runner_t* r) {
 }
 #endif
 
-static const uint8_t* add_steps(const runner_t* r, const uint8_t* at, int32_t* fields) {
+static __attribute__((noinline)) const uint8_t* add_steps(const runner_t* r, const uint8_t* at, int32_t* fields) {
   uint32_t head;
   do {
     head = *at++;
     const int32_t times = r->iteration[head >> kStepDepthBit & kStepDepth];
-    at = add_changes(at, fields, head & kStepCount, (uint32_t)times);
+    at = add_scaled(at, fields, head & kStepCount, (uint32_t)times);
   } while ((head & kMoreSteps) != 0);
   return at;
 }
 
 // Behind the changes of a command's fields.
-static inline const uint8_t* change(const runner_t* r, uint32_t first, const uint8_t* at,
+static inline __attribute__((always_inline)) const uint8_t* change(const runner_t* r, uint32_t first, const uint8_t* at,
                                     int32_t* fields) {
   const uint32_t count = *at++;
-  at = add_changes(at, fields, count, 1);
+  at = add_changes(at, fields, count);
   return (first & kSteps) != 0 ? add_steps(r, at, fields) : at;
 }
 
-static const uint8_t* dma_command(runner_t* r, uint32_t first, const uint8_t* at) {
-  int32_t* const fields = r->dma[first >> kSetBit];
-  at = change(r, first, at, fields);
-  if ((first & kSetOnly) == 0) dma_copy(r->transfers, r->memories, fields);
-  return at;
-}
-
-static const uint8_t* command(runner_t* r, uint32_t first, const uint8_t* at) {
-  const uint32_t opcode = first & kOpcode;
-  int32_t* const fields = opcode == kDmaWait ? r->dma_wait
-                          : opcode == kKernel ? r->kernel.fields
-                          : opcode == kL3     ? r->l3
-                                              : r->l3_wait;
+static NN_SMALL const uint8_t* l3_command(runner_t* r, uint32_t first, const uint8_t* at) {
+  const int is_wait = (first & kOpcode) == kL3Wait;
+  int32_t* const fields = is_wait ? r->l3_wait : r->l3;
   at = change(r, first, at, fields);
   if ((first & kSetOnly) != 0) return at;
-  if (opcode == kDmaWait) {
-    dma_wait(r->transfers, fields[0]);
-  } else if (opcode == kKernel) {
-    run_kernel(r);
-  } else if (opcode == kL3) {
-    l3_copy(r->transfers, r->memories, fields);
-  } else {
+  if (is_wait) {
     l3_wait(r->transfers, fields[0]);
+  } else {
+    l3_copy(r->transfers, r->memories, fields);
   }
   return at;
 }
@@ -183,18 +196,29 @@ void layer_run(const layer_t* layer, const memories_t* memories, transfers_t* tr
   place_kernel(&r.kernel, memories->l1);
   const uint8_t* at = has_room(layer) ? memories->table : layer->table;
   for (;;) {
-    const uint32_t first = *at++, opcode = first & kOpcode;
+    const uint32_t first = *at++, opcode = first & kOpcode, does = (first & kSetOnly) == 0;
     if (opcode == kDma) {
-      at = dma_command(&r, first, at);
-    } else if (opcode < kDma) {
-      if (opcode == kEnd) return;
-      pi_cl_team_barrier();
+      int32_t* const fields = r.dma[first >> kSetBit];
+      at = change(&r, first, at, fields);
+      if (does) dma_copy(transfers, memories, fields);
+    } else if (opcode <= kDmaWait) {
+      if (opcode == kBarrier) {
+        pi_cl_team_barrier();
+      } else if (opcode == kDmaWait) {
+        at = change(&r, first, at, r.dma_wait);
+        if (does) dma_wait(transfers, r.dma_wait[0]);
+      } else {
+        return;
+      }
     } else if (opcode <= kKernel) {
-      at = command(&r, first, at);
-    } else if (opcode == kLoop) {
-      at = begin_loop(&r, at);
-    } else if (opcode == kEndLoop) {
-      at = end_loop(&r, at);
+      if (opcode == kKernel) {
+        at = change(&r, first, at, r.kernel.fields);
+        if (does) run_kernel(&r);
+      } else {
+        at = l3_command(&r, first, at);
+      }
+    } else if (opcode <= kEndLoop) {
+      at = opcode == kLoop ? begin_loop(&r, at) : end_loop(&r, at);
     } else if (opcode == kCounterStart) {
       start_counter();
     } else {

@@ -7,7 +7,7 @@
 //   fields, the others have one);
 //   with kSteps: for each depth count | depth << 5 | kMoreSteps where others follow, and so many
 //   changes that are added as many times as the loop of that depth has been through.
-// A change is the field's index | (bytes - 1) << 6 and 1 to 4 bytes, signed, low ones first. With
+// A change is the field's index << 2 | bytes - 1 and 1 to 4 bytes, signed, low ones first. With
 // kSetOnly fields change and nothing is done. kLoop has its number of iterations (4 bytes) and ends
 // at kEndLoop; kEnd, kBarrier, kCounterStart and kCounterStop are the opcode alone.
 // Changes are to what the iteration before has left: commands of a loop that grow alike by constant
