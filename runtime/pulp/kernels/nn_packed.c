@@ -1,7 +1,7 @@
 // Matrix products of codes of 4 or 2 bits that stay packed, by SIMD of XpulpNN, and products that
 // load the next operands (mac-load), of codes of 8 bits as well. Columns are as wide as the weights,
 // to which narrower codes are widened; a column and the weights of a channel have as many bytes.
-#include "nn_matrix.h"
+#include "nn_mixed.h"
 #include "nn_xpulpnn.h"
 
 typedef struct {
@@ -30,9 +30,16 @@ static uint32_t nn_spread(uint32_t codes, int32_t from_bits, int32_t to_bits, in
 
 static NN_SMALL void nn_widen(const nn_call_t* call, const uint8_t* from, int32_t codes,
                               uint8_t* to) {
-  const int32_t in_bits = call->in_bits, bits = call->weight_bits, step = 4 * in_bits / bits;
+  const int32_t in_bits = call->in_bits, bits = call->weight_bits;
+  const int32_t step = bits == 8 ? in_bits >> 1 : 2;  // of the input, for four bytes
   const int32_t bytes = nn_packed(codes, bits);
   int32_t done = 0;
+#ifdef NN_MIXED
+  if (bits == 8) {
+    nn_unpack_codes(from, to, codes, in_bits, call->in_signed);
+    return;
+  }
+#endif
   for (; done + 4 <= bytes; done += 4, from += step) {
     const uint32_t few = step == 1 ? from[0] : from[0] | (uint32_t)from[1] << 8;
     nn_put_word(to + done, nn_spread(few, in_bits, bits, call->in_signed));
