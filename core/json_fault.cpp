@@ -55,4 +55,22 @@ std::string json_fault(std::string_view what) {
   return "a value of another kind";
 }
 
+void check_json_depth(std::string_view text, const std::string& where) {
+  constexpr int kDeepest = 64;
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (quoted) {
+      i += c == '\\' ? 1 : 0;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kDeepest) fail("{}: JSON nested deeper than {} levels", where, kDeepest);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+}
+
 }  // namespace workbench

@@ -11,4 +11,9 @@ namespace workbench {
 // "a number where a text belongs".
 std::string json_fault(std::string_view what);
 
+// Throws Error "WHERE: JSON nested deeper than 64 levels": far beyond any file of ours, and what
+// the library parses it also prints and copies by calls of itself, to the end of the stack. Before
+// parsing.
+void check_json_depth(std::string_view text, const std::string& where);
+
 }  // namespace workbench

@@ -234,6 +234,7 @@ std::optional<std::string> layers_left_out(const QuantizerTable& table, const Gr
 }
 
 QuantizerTable quantizer_table_from_json(std::string_view text, const std::string& file_name) {
+  check_json_depth(text, file_name);
   Json json;
   try {
     json = Json::parse(text);

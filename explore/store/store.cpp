@@ -252,6 +252,7 @@ PointResult::Status status_from(std::string_view text, const std::string& where)
 }
 
 StoredPoint point_from_json(std::string_view text, const std::string& where) {
+  check_json_depth(text, where);
   try {
     const json object = json::parse(text);
     StoredPoint stored;

@@ -169,6 +169,7 @@ std::string job_json(const SweepJob& job) {
 SweepJob read_job(const fs::path& path) {
   const std::string where = path.string();
   const std::string text = read_file(path);
+  check_json_depth(text, where);
   SweepJob job;
   try {
     const json object = json::parse(text);

@@ -29,6 +29,7 @@ std::string dumped(const Json& json) {
 }
 
 Json Reader::parse(const std::string& text) const {
+  check_json_depth(text, where_);
   try {
     return Json::parse(text);
   } catch (const Json::out_of_range& error) {

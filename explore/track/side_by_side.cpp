@@ -30,8 +30,10 @@ struct Asked {
 
 ComparedRun of_report(const std::string& path) {
   ComparedRun run{.name = path};
+  const std::string text = read_file(path);
+  check_json_depth(text, path);
   try {
-    const Json json = Json::parse(read_file(path));
+    const Json json = Json::parse(text);
     run.machine = json.at("machine").at("name");
     run.network = json.at("network").at("name");
     run.microseconds_per_cycle = 1 / json.at("machine").at("report_clock_mhz").get<double>();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/json_fault.h"
 #include "isa/xdnn/listing.h"
 #include "isa/xdnn/listing_line.h"
 
@@ -25,15 +26,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kDepthMax = 64;  // far beyond any program; printing recurses
-
 // The library keeps the last of several values of a key, silently.
 class Guard {
  public:
   explicit Guard(const std::string& where) : where_(where) {}
 
   bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
-    if (depth > kDepthMax) fail("{}: JSON nested deeper than {} levels", where_, kDepthMax);
     const auto level = static_cast<std::size_t>(depth);
     if (keys_.size() <= level + 1) keys_.resize(level + 2);
     if (event == Json::parse_event_t::object_start) keys_[level + 1].clear();
@@ -52,6 +50,7 @@ class Guard {
 };
 
 Json parse(std::string_view text, const std::string& where) {
+  check_json_depth(text, where);
   try {
     return Json::parse(
         text.begin(), text.end(),
