@@ -69,6 +69,26 @@ std::optional<std::int64_t> images(const Graph& graph, const Node& node) {
   return std::nullopt;
 }
 
+const Window* window_of(const Op& op) {
+  if (const auto* conv = std::get_if<Conv>(&op)) return &conv->window;
+  if (const auto* pool = std::get_if<AveragePool>(&op)) return &pool->window;
+  if (const auto* pool = std::get_if<MaxPool>(&op)) return &pool->window;
+  return nullptr;
+}
+
+// Strides that step over the map: the last window ends in the padding before it.
+bool reads_padding_alone(const Graph& graph, const Node& node) {
+  const Window* window = window_of(node.op);
+  if (window == nullptr) return false;
+  const Shape& shape = graph.value(node.outputs[0]).shape;
+  for (std::size_t i = 0; i < window->kernel.size() && i + 2 < shape.size(); ++i) {
+    const std::int64_t extent = window->dilations[i] * (window->kernel[i] - 1) + 1;
+    const std::int64_t begin = (shape[i + 2] - 1) * window->strides[i] - window->pads_begin[i];
+    if (begin + extent <= 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::function<std::optional<std::string>(const Graph&, const Node&)> host_reasons(
@@ -78,6 +98,7 @@ std::function<std::optional<std::string>(const Graph&, const Node&)> host_reason
     if (const auto count = images(graph, node)) {
       return fmt::format("takes {} images at a time, kernels take one", *count);
     }
+    if (reads_padding_alone(graph, node)) return "all its windows are in the padding";
     const std::int64_t side = longest_side(node);
     if (side > kSideMax) return fmt::format("a window {} long, kernels take {}", side, kSideMax);
     const Least least = std::visit(LeastOf{graph, node}, node.op);

@@ -231,6 +231,7 @@ class Search {
     for (const std::int64_t w : sizes.columns) {
       columns.push_back(axis_cut(slice.out_w, w, column_extent(layer_, w, slice.out_w)));
     }
+    if (columns.empty()) return;
     for (const std::int64_t h : sizes.rows) {
       const AxisCut rows = axis_cut(slice.out_h, h, row_extent(layer_, h, slice.out_h));
       maps_.emplace_back();

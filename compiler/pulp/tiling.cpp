@@ -34,7 +34,10 @@ std::int64_t blind(const Axis& axis, std::int64_t pad) {
   return pad < extent ? 0 : (pad - extent) / axis.stride + 1;
 }
 
-bool tiles_read(const Axis& axis, std::int64_t pad_after, std::int64_t size, std::int64_t tile) {
+// `results`: of the whole layer, whose last window need not reach the end of the padding.
+bool tiles_read(const Axis& axis, std::int64_t results, std::int64_t size, std::int64_t tile) {
+  const std::int64_t extent = axis.dilation * (axis.kernel - 1) + 1;
+  const std::int64_t pad_after = (results - 1) * axis.stride + extent - axis.pad - axis.size;
   const std::int64_t last = size % tile == 0 ? tile : size % tile;
   return tile > blind(axis, axis.pad) && last > blind(axis, pad_after);
 }
@@ -61,11 +64,11 @@ std::int64_t inner_rows(const Kernel& layer, std::int64_t out_rows) {
 }
 
 bool row_tiles_read(const Kernel& layer, std::int64_t size, std::int64_t tile) {
-  return tiles_read(rows_of(layer), layer.pad_bottom, size, tile);
+  return tiles_read(rows_of(layer), layer.out_h, size, tile);
 }
 
 bool column_tiles_read(const Kernel& layer, std::int64_t size, std::int64_t tile) {
-  return tiles_read(columns_of(layer), layer.pad_right, size, tile);
+  return tiles_read(columns_of(layer), layer.out_w, size, tile);
 }
 
 Kernel tile_call(const Layer& layer, KernelKind kernel, std::int64_t c0, std::int64_t y0,
