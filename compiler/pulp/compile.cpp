@@ -114,6 +114,7 @@ class SearchReport {
     talk_.progress(fmt::format("searching, {:.0f} % of the budget: {}", 100 * share, now()));
   }
   void end_search() { text_ += now() + "; "; }
+  bool empty() const { return end_.value == 0; }  // all is the host's
   std::string text() const {
     return fmt::format("search: {}bound {} ({})", text_, bound_, resource_);
   }
@@ -167,7 +168,7 @@ void search_on(std::optional<Weighing>& best, PlanSearch& search, const Machine&
   refine_starts(best, machine, turns, uses, search.memo(), report);
   report.see(*best);
   report.end_search();
-  if (talk.remark) talk.remark(report.text());
+  if (talk.remark && !report.empty()) talk.remark(report.text());
 }
 
 Program compiled(const Graph& quantized, const Machine& machine, const CompileOptions& options,

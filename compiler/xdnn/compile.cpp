@@ -224,7 +224,8 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   program.info.io_bytes = moved.input_output;
   program.info.network = quantized.name;
   program.images = options.images;
-  if (options.thorough && options.remark) options.remark(progress(times, program, machine));
+  const bool searched = options.thorough && time.value > 0;  // not where all is the host's
+  if (searched && options.remark) options.remark(progress(times, program, machine));
   program.info.machine = machine.name;
   program.info.host_steps = host_steps(program, machine, reasons);
   const std::int64_t word = machine.word_bytes();

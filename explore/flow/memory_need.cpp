@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/passes/passes.h"
+#include "compiler/quantize/integer_network.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "explore/flow/partition.h"
@@ -157,8 +158,13 @@ Graph prepared_for(const Graph& imported, const Target& target, const CompileReq
   return target.quantize.prepare(std::move(prepared));
 }
 
-std::int64_t run_bytes(const Graph& prepared, const Target& machine,
-                       const CompileRequest& request) {
+std::int64_t run_bytes(const Graph& integers, const Target& target, const CompileRequest& request) {
+  const LoadedProgram loaded = target.compile(integers, request, false);
+  return run_memory(integers, loaded.program, *target.machine).in_turn();
+}
+
+std::int64_t quantized_run_bytes(const Graph& prepared, const Target& machine,
+                                 const CompileRequest& request) {
   const bool by_gain = request.placement != Placement::All && request.allow_host;
   const LeftToHost left = by_gain ? partition_by_gain(prepared, machine).left : LeftToHost();
   const Target target = left.empty() ? machine : machine.leaving(left);
@@ -166,9 +172,8 @@ std::int64_t run_bytes(const Graph& prepared, const Target& machine,
   for (const Value& value : prepared.values) {
     if (!value.constant) thresholds[value.name] = 1;
   }
-  const Graph integers = target.quantize.lower(target.quantize.annotate(prepared, thresholds));
-  const LoadedProgram loaded = target.compile(integers, request, false);
-  return run_memory(integers, loaded.program, *target.machine).in_turn();
+  return run_bytes(target.quantize.lower(target.quantize.annotate(prepared, thresholds)), target,
+                   request);
 }
 
 }  // namespace
@@ -233,9 +238,13 @@ void require_memory_for_run(const Imported& imported, const Target& target,
   std::int64_t bytes = input_bytes(graph);
   require_memory(bytes, what);
   try {
-    const Graph prepared = prepared_for(graph, target, request);
-    if (request.keep_reference) bytes += kept_bytes(graph, prepared);
-    bytes += run_bytes(prepared, target, request);
+    if (target.takes_integer_networks && is_integer_network(graph)) {
+      bytes += run_bytes(integer_network(graph, {}), target, request);
+    } else {
+      const Graph prepared = prepared_for(graph, target, request);
+      if (request.keep_reference) bytes += kept_bytes(graph, prepared);
+      bytes += quantized_run_bytes(prepared, target, request);
+    }
   } catch (const Error&) {
     return;  // the compilation that counts says why
   }

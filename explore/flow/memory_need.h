@@ -28,7 +28,8 @@ struct RunMemory {
 RunMemory run_memory(const Graph& integers, const Program& program, const Machine& machine);
 
 // Throws Error when calibration, or the run, would need more than the limit. A network that may
-// come near it is compiled for this, with thresholds of 1, as far as it can be.
+// come near it is compiled for this, as far as it can be: with thresholds of 1, or as the integers
+// that it came as.
 void require_memory_for_run(const Imported& imported, const Target& target,
                             const CompileRequest& request);
 // The same of calibration alone.

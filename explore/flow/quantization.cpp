@@ -700,12 +700,11 @@ Quantized quantize_network(const Imported& imported, const Target& target,
                            const CompileRequest& request, const Progress& progress) {
   check(request.passes, known_passes());
   require_tables(request, target);
-  if (target.takes_integer_networks && is_integer_network(imported.graph)) {
-    return with_notes_of(imported, as_integers(imported.graph, target, request));
-  }
-  require_memory_for_calibration(imported.graph);
-  // What keeps float values is going to run.
+  const bool stays = target.takes_integer_networks && is_integer_network(imported.graph);
+  if (!stays) require_memory_for_calibration(imported.graph);
+  // What keeps float values, where there are some, is going to run.
   if (request.keep_reference) require_memory_for_run(imported, target, request);
+  if (stays) return with_notes_of(imported, as_integers(imported.graph, target, request));
   if (is_integer_network(imported.graph)) {
     const RunData data = calibrated_codes(imported.graph, request);
     return with_notes_of(imported, requantized(imported, target, request, data, false, progress));

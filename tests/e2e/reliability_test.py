@@ -175,6 +175,17 @@ class Texts(ReliabilityTest):
             self.assertIn("b.json: expected a report of `run --json`, found ", said)
             self.assertNotIn("json.", said.replace("b.json", ""))
 
+    def test_json_nested_without_end_is_refused(self):
+        deep = "[" * 100000 + "]" * 100000
+        doors = {**Files.DOORS, "report": lambda f: ("compare", f, f)}
+        for door, text in (("job", '{"format": "workbench sweep job", "version": %s}'),
+                           ("baseline", '{"what": %s}'), ("report", '{"machine": %s}'),
+                           ("quantizer", '{"network": [{"name": "a", "scale": %s}]}'),
+                           ("listing", '{"network": [], "a": %s}')):
+            with self.subTest(door):
+                (self.folder / "x.json").write_text(text % deep)
+                self.refused(*doors[door]("x.json"), says="x.json: JSON nested deeper than 64 levels")
+
 
 class Memory(ReliabilityTest):
     def test_a_network_beyond_the_limit_is_refused_before_it_is_allocated(self):
@@ -204,6 +215,17 @@ class Memory(ReliabilityTest):
         self.refused("run", "--hw", "v3_96", "net.onnx", "--memory-limit", "1G", before=small,
                      says="needs 2.0 GB of memory")
 
+    def test_what_integers_need_is_known_before_their_input_is_read(self):
+        ends = [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 4096, 4096]),
+                onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)]
+        pool = onnx.helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2])
+        graph = onnx.helper.make_graph([pool], "net", *[[end] for end in ends])
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]),
+                  self.folder / "net.onnx")
+        self.refused("run", "--hw", "gap8", "--set", "l3.size_bytes=1000000000", "net.onnx", "--input",
+                     "none.npy", "--memory-limit", "150M",
+                     says="net: simulation and golden model: needs ")
+
     def test_sizes_of_limits_are_checked(self):
         for text in ("", "0", "-1", "4x", "16GB", "99999999999T", "k"):
             self.refused("ops", f"--memory-limit={text}", says="--memory-limit")
@@ -224,6 +246,18 @@ class Searches(ReliabilityTest):
                     code, _ = self.ended("compile", "--hw", "v3_96", "--set", f"limits.{knob}=1",
                                          f"zoo:{network}")
                     self.assertEqual(code, 0)
+
+
+    def test_of_networks_that_are_all_the_hosts_say_nothing(self):
+        ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 5]) for name in "xy"]
+        node = onnx.helper.make_node("Softmax", ["x"], ["y"])
+        onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "net", *[[end] for end in ends]),
+                                         opset_imports=[onnx.helper.make_opsetid("", 13)]),
+                  self.folder / "net.onnx")
+        for machine in ("v3_96", "gap8"):
+            code, text = self.ended("compile", "--hw", machine, "net.onnx", "--effort", "best")
+            self.assertEqual(code, 0, text)
+            self.assertNotIn("best so far", text)  # 0 cycles, a gap of nan %
 
 
 class Stores(ReliabilityTest):
