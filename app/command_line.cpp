@@ -645,6 +645,10 @@ void add_execution_options(CLI::App& command, SweepCommandOptions& options) {
       .add_option("--recheck", options.recheck,
                   "points of each worker's file that are computed again here (default: 1)")
       ->check(whole_number(0, 1'000'000));
+  command
+      .add_option("--recheck-stored", options.recheck_stored,
+                  "points that the store has already, computed again here (default: 0)")
+      ->check(whole_number(0, 1'000'000));
   command.add_option("--limit", options.limit, "compute at most so many points this time")
       ->check(whole_number(0, 1'000'000'000));
   command.add_flag("--dry-run", options.dry_run, "count the points, compute none");

@@ -188,7 +188,7 @@ struct SweepCommandOptions {
   std::string executor = "local";
   SlurmOptions slurm;
   std::filesystem::path job_folder;
-  int recheck = 1;
+  int recheck = 1, recheck_stored = 0;
   std::optional<std::int64_t> limit;
   bool dry_run = false, parameters = false, metrics = false;
   std::filesystem::path csv, json, html, png;

@@ -231,6 +231,7 @@ int sweep(const SweepCommandOptions& options) {
   request.executor.jobs = options.jobs > 0 ? options.jobs : hardware_threads();
   request.executor.slurm = options.slurm;
   request.executor.recheck = options.recheck;
+  request.executor.recheck_stored = options.recheck_stored;
   if (!options.job_folder.empty()) {
     request.executor.kind = ExecutorOptions::Kind::Folder;
     request.executor.folder = options.job_folder;

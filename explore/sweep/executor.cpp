@@ -22,6 +22,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "explore/store/store.h"
+#include "explore/sweep/recheck.h"
 #include "explore/sweep/slurm.h"
 #include "explore/sweep/worker.h"
 
@@ -315,6 +316,15 @@ int signal_named(std::string_view name) {
   return found == kSignals.end() ? 0 : found->second;
 }
 
+// `options` and NotedSignals live as long.
+Stops stops_of(const ExecutorOptions& options) {
+  return {.asked =
+              [&options] {
+                return signals_taken > 0 || (options.interrupted && options.interrupted());
+              },
+          .insisted = [] { return signals_taken > 1; }};
+}
+
 // The points of the call, each once, that have no answer yet.
 std::vector<KeyedPoint> missing_points(std::span<const Point> points,
                                        const std::filesystem::path& path, ExecutionResult& result) {
@@ -388,9 +398,7 @@ ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions&
   // A sweep on Slurm that was ended may have left tasks and their folder, though all has come.
   if (missing.empty() && options.kind != ExecutorOptions::Kind::Slurm) return result;
   const NotedSignals signals;
-  const Stops stops{
-      .asked = [&] { return signals_taken > 0 || (options.interrupted && options.interrupted()); },
-      .insisted = [] { return signals_taken > 1; }};
+  const Stops stops = stops_of(options);
   const Execution execution{missing, options, tell, stops, result};
   switch (options.kind) {
     case ExecutorOptions::Kind::Local:
@@ -403,6 +411,13 @@ ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions&
       collect_and_ask(execution);
       break;
   }
+  return result;
+}
+
+ExecutionResult check_points(std::span<const Point> points, const ExecutorOptions& options) {
+  ExecutionResult result;
+  const NotedSignals signals;
+  recheck_stored(points, options, stops_of(options), result);
   return result;
 }
 

@@ -40,6 +40,7 @@ struct ExecutorOptions {
   SlurmOptions slurm;
   std::filesystem::path folder;  // of Kind::Folder
   int recheck = 1;  // of Slurm and Folder: points of each task's file that are computed again here
+  int recheck_stored = 0;  // points that the store has already, likewise
   // Asked between points: true stops as Ctrl-C does. Empty: never. Ctrl-C (SIGINT, SIGTERM) is
   // taken notice of in any case while points are being computed.
   std::function<bool()> interrupted;
@@ -81,6 +82,10 @@ std::vector<bool> have_answers(const Store& store, std::span<const std::string> 
 // cannot be written, a network or machine that cannot be read at all, Slurm that refuses.
 ExecutionResult run_points(std::span<const Point> points, const ExecutorOptions& options,
                            const ExecutorProgress& progress = {});
+
+// Computes options.recheck_stored of those points again that the store has, and compares. Throws
+// Error: other figures.
+ExecutionResult check_points(std::span<const Point> points, const ExecutorOptions& options);
 
 // Whether an end is asked for: after the points that are being computed, or at once.
 struct Stops {

@@ -1,6 +1,8 @@
 #include "explore/sweep/recheck.h"
 
+#include <algorithm>
 #include <optional>
+#include <random>
 #include <ranges>
 #include <utility>
 
@@ -35,18 +37,27 @@ std::string first_difference(const PointResult& there, const PointResult& here) 
 bool same(const PointResult& a, const PointResult& b) {
   if (a.status != b.status) return false;
   if (a.status != Status::Ok) return true;  // reasons name the files of a machine
-  const auto without_times = [](const PointResult& result) {
+  // Points of a recorded suite need not have been compared with the golden model.
+  const bool compared = a.bit_exact.has_value() && b.bit_exact.has_value();
+  const auto figures = [&](const PointResult& result) {
     StoredPoint stored{.key = {}, .point = {}, .result = result};
     stored.result.seconds = 0;
+    if (!compared) stored.result.bit_exact.reset();
     return point_json(stored);
   };
-  return without_times(a) == without_times(b);
+  return figures(a) == figures(b);
+}
+
+// Not seeded: no result depends on it, and a worker that lies must not foresee it.
+std::string drawn_lot() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
 }
 
 }  // namespace
 
 Recheck::Recheck(const Execution& execution)
-    : sweep_(execution), asked_(missing_of(execution.points)) {}
+    : sweep_(execution), asked_(missing_of(execution.points)), lot_(drawn_lot()) {}
 
 std::vector<FileCheck> Recheck::check(std::span<const FinishedFile> files) {
   std::vector<FileCheck> checks(files.size());
@@ -78,7 +89,7 @@ void Recheck::choose(std::size_t number, const FinishedFile& file, std::vector<C
     if (point.result.status == Status::Failed) continue;  // it may live here
     const auto asked = asked_.find(point.key);
     if (asked == asked_.end()) continue;  // of another sweep: not taken either
-    order.try_emplace(sha256_hex(point.key), Chosen{number, &point, asked->second});
+    order.try_emplace(sha256_hex(lot_ + point.key), Chosen{number, &point, asked->second});
   }
   for (const auto& [hash, one] : order | std::views::take(left)) chosen.push_back(one);
 }
@@ -117,10 +128,34 @@ std::string Recheck::fault(const Chosen& one, const PointResult& here, const Fin
     return "";
   }
   if (same(one.there->result, here)) return "";
-  return fmt::format(
-      "{}: {}: {}: nothing more of this file is taken; delete it, and have its part computed on "
-      "another machine",
-      file.path.string(), point, first_difference(one.there->result, here));
+  return fmt::format("{}: {}: {}: {}", file.path.string(), point,
+                     first_difference(one.there->result, here),
+                     file.path == sweep_.options.store
+                         ? "its points are not those of this machine; use another store"
+                         : "nothing more of this file is taken; delete it, and have its part "
+                           "computed on another machine");
+}
+
+void recheck_stored(std::span<const Point> points, const ExecutorOptions& options,
+                    const Stops& stops, ExecutionResult& result) {
+  std::vector<KeyedPoint> asked;
+  std::vector<FinishedFile> files{{options.store, {}}};
+  {
+    const Store store(options.store, Store::Access::Read);
+    for (const Point& point : points) {
+      std::string key = point_key(point, program_version());
+      std::optional<StoredPoint> stored = store.find(key);
+      if (!stored) continue;
+      files[0].points.push_back(std::move(*stored));
+      asked.push_back({std::move(key), point});
+    }
+  }
+  ExecutorOptions again = options;
+  again.recheck = options.recheck_stored;
+  const ExecutorProgress silent;
+  const FileCheck check = Recheck({asked, again, silent, stops, result}).check(files)[0];
+  if (!check.known) result.interrupted = true;
+  if (!check.fault.empty()) throw Error(check.fault);
 }
 
 }  // namespace workbench

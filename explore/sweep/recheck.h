@@ -25,9 +25,10 @@ class Recheck {
   explicit Recheck(const Execution& execution);
 
   // Of each file with what has been read of it since the last call; which of its points are
-  // computed again follows from their keys. All of them at once, on the processors of this machine
-  // (executor.h: the caller has no connection to a store open). A point that cannot be computed
-  // here says nothing: a warning. Throws Error as an evaluation does.
+  // computed again is drawn by lot, so that a worker that lies does not know it. All of them at
+  // once, on the processors of this machine (executor.h: the caller has no connection to a store
+  // open). A point that cannot be computed here says nothing: a warning. Throws Error as an
+  // evaluation does.
   std::vector<FileCheck> check(std::span<const FinishedFile> files);
 
  private:
@@ -43,7 +44,14 @@ class Recheck {
 
   const Execution sweep_;
   const Missing asked_;
+  const std::string lot_;
   std::map<std::filesystem::path, std::size_t> checked_;  // points
 };
+
+// The same of a store, which workers may have written themselves: of those of `points` that it has,
+// options.recheck_stored are computed again. Throws Error with the point and the figure that
+// differs.
+void recheck_stored(std::span<const Point> points, const ExecutorOptions& options,
+                    const Stops& stops, ExecutionResult& result);
 
 }  // namespace workbench

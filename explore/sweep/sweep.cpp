@@ -60,6 +60,11 @@ class Runner {
 
   bool complete() const { return missing_ == 0; }
 
+  // Points that were in the store before, against what is computed here now.
+  void recheck() {
+    if (options_.executor.recheck_stored > 0) note(check_points(stored_, options_.executor));
+  }
+
   void report_into(SweepOutcome& outcome) const {
     outcome.run = run_;
     outcome.missing = missing_;
@@ -96,10 +101,15 @@ class Runner {
     const std::vector<bool> present = have_answers(store, keys);
     std::vector<Point> wanted;
     for (std::size_t i = 0; i < points.size(); ++i) {
-      if (!present[i]) wanted.push_back(points[i]);
+      (present[i] ? stored_ : wanted).push_back(points[i]);
     }
     reused_ += static_cast<std::int64_t>(points.size() - wanted.size());
     return wanted;
+  }
+
+  void note(const ExecutionResult& done) {
+    interrupted_ = interrupted_ || done.interrupted;
+    warnings_.insert(warnings_.end(), done.warnings.begin(), done.warnings.end());
   }
 
   void compute(std::span<const Point> points, std::span<const std::string> keys,
@@ -120,8 +130,7 @@ class Runner {
         });
     computed_ += static_cast<std::int64_t>(done.computed);
     reused_ += static_cast<std::int64_t>(done.present);  // another sweep was faster
-    interrupted_ = interrupted_ || done.interrupted;
-    warnings_.insert(warnings_.end(), done.warnings.begin(), done.warnings.end());
+    note(done);
   }
 
   const Study& study_;
@@ -130,6 +139,7 @@ class Runner {
   std::int64_t run_ = 0, computed_ = 0, reused_ = 0, missing_ = 0;
   bool interrupted_ = false;
   std::vector<std::string> warnings_;
+  std::vector<Point> stored_;  // before this sweep
   PlannedSignal signal_;
 };
 
@@ -234,6 +244,7 @@ SweepOutcome sweep(const Study& study, const SweepOptions& options, const SweepP
     outcome.report.agreement = agreement(study, rows);
   }
   for (StudyRow& row : rows) outcome.report.rows.push_back(std::move(row.row));
+  runner.recheck();
   runner.report_into(outcome);
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return outcome;

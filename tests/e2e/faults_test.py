@@ -13,7 +13,8 @@ import unittest
 from support import WORKBENCH, WorkbenchTest
 
 # Ends the process with SIGKILL at the file operation number KILL_AT: creations, writes, renames.
-# With CLOCK_BACK, the time of day goes back an hour at each look.
+# COUNT_INTO names a file that takes how many there were. With CLOCK_BACK, the time of day goes back
+# an hour at each look.
 SHIM = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,10 +26,16 @@ SHIM = r"""
 #include <time.h>
 #include <unistd.h>
 #include <fcntl.h>
+static long done;
 static void step(void) {
-  static long done;
   const char *at = getenv("KILL_AT");
-  if (at && ++done == atol(at)) raise(SIGKILL);
+  ++done;
+  if (at && done == atol(at)) raise(SIGKILL);
+}
+__attribute__((destructor)) static void tell(void) {
+  const char *name = getenv("COUNT_INTO");
+  FILE *file = name ? fopen(name, "w") : NULL;
+  if (file) fprintf(file, "%ld", done), fclose(file);
 }
 #define REAL(type, name) ((type)dlsym(RTLD_NEXT, name))
 ssize_t write(int f, const void *b, size_t n) {
@@ -101,23 +108,25 @@ class Faults(WorkbenchTest):
                 for path in self.work.rglob("*")
                 if path.is_file() and ".tmp" not in str(path.relative_to(self.work))}
 
-    def operations(self, command):
-        """How many file operations it takes, at least."""
-        low, high = 1, 2
-        while self.run_with(command, KILL_AT=high).returncode == -signal.SIGKILL:
-            low, high = high, 2 * high
-        return low
+    def whole_run(self, command):
+        """The undisturbed run's file operations."""
+        count = self.folder / "count"
+        self.assertEqual(self.run_with(command, COUNT_INTO=count).returncode, 0, command)
+        most = int(count.read_text())
+        self.assertGreater(most, 1, "nothing was made to fail")
+        return most
+
+    @staticmethod
+    def moments(most):
+        return sorted({1 + i * most // MOMENTS for i in range(MOMENTS)})
 
     def test_killed_at_any_write_leaves_whole_files_or_none(self):
         tried = 0
         for number, command in enumerate(self.COMMANDS):
             self.at_work(f"whole{number}")
-            self.assertEqual(self.run_with(command).returncode, 0, command)
+            most = self.whole_run(command)
             whole = self.contents()
-            self.at_work(f"count{number}")
-            most = self.operations(command)
-            self.assertGreater(most, 1, "nothing was made to fail")
-            for at in sorted({1 + i * most // MOMENTS for i in range(MOMENTS)}):
+            for at in self.moments(most):
                 with self.subTest(f"{command[0]} killed at operation {at}"):
                     self.at_work(f"killed{number}_{at}")
                     done = self.run_with(command, KILL_AT=at)
@@ -129,6 +138,28 @@ class Faults(WorkbenchTest):
                     self.assertEqual(again.returncode, 0, again.stderr)
                     self.assertEqual(self.contents(), whole)
         print(f"killed {tried} times")
+
+    def test_sweeps_killed_at_any_write_go_on_where_they_were(self):
+        sweep = ("sweep", "zoo:tiny_cnn", "--hw", "gap8", "--set", "cores=1,8", "--tier", "analytic",
+                 "--csv", "s.csv", "-j", "1", "--store", "s.db", "--html", "s.html", "--json", "s.json")
+        self.at_work("whole")
+        most = self.whole_run(sweep)
+        whole = (self.work / "s.csv").read_bytes()
+        tried = 0
+        for at in self.moments(most):
+            with self.subTest(f"killed at operation {at}"):
+                self.at_work(f"killed{at}")
+                died = self.run_with(sweep, KILL_AT=at)
+                # The sweep and its worker count each for itself: a point whose worker dies twice fails.
+                self.assertIn(died.returncode, (0, 1, -signal.SIGKILL), died.stderr)
+                tried += died.returncode == -signal.SIGKILL
+                again = self.run_with(sweep)
+                self.assertEqual(again.returncode, 0, again.stderr)
+                self.assertEqual((self.work / "s.csv").read_bytes(), whole)
+                with sqlite3.connect(self.work / "s.db") as store:
+                    self.assertEqual(store.execute("PRAGMA integrity_check").fetchone()[0], "ok")
+        self.assertGreater(tried, 0)
+        print(f"killed {tried} sweeps")
 
     def test_a_clock_that_goes_backwards_changes_nothing(self):
         self.at_work("steady")
@@ -260,6 +291,22 @@ class Workers(WorkbenchTest):
             self.ask()
             self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
             self.start_again()
+
+    def test_a_worker_that_lies_into_the_store_is_found_by_computing_stored_points_again(self):
+        for chunk in (0, 1):
+            self.succeed("sweep-worker", "jobs/job.json", "--chunk", chunk, "--chunks", "2", "--store",
+                         "s.db")
+        again = (*self.SWEEP, "--recheck-stored")
+        self.succeed(*again, "4")
+        self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
+        with sqlite3.connect(self.folder / "s.db") as store:
+            store.execute("UPDATE metrics SET value = value + 1 WHERE name = 'cycles' AND "
+                          "point = (SELECT min(point) FROM points)")
+        done = self.workbench(*again, "4")  # all: the false one is among them
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertRegex(done.stderr, r"s\.db: zoo:tiny_cnn on gap8 cores=\d: cycles is ")
+        self.succeed(*again, "0")
 
     def test_a_lie_passes_where_nothing_is_computed_again(self):
         _, second = self.work(0, 1)
