@@ -1,6 +1,6 @@
 # The driver that scripts/fuzz runs, one door at a time; each run of the tests has some inputs for each.
 add_executable(fuzz fuzz/doors.cpp fuzz/fuzz.cpp fuzz/mutate.cpp fuzz/mutate_onnx.cpp)
-target_link_libraries(fuzz PRIVATE workbench_options workbench::pipeline workbench::store
+target_link_libraries(fuzz PRIVATE workbench_options workbench::energy workbench::pipeline workbench::store
                                    workbench::sweep workbench::track workbench::validate
                                    workbench::memory workbench::data test_graphs
                                    onnx onnx_proto SystemC::systemc)
