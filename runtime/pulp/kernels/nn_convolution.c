@@ -284,7 +284,8 @@ static inline int nn_is_short_linear(const nn_call_t* call, int words) {
          (words || (call->out_bits == 8 && !call->narrow));
 }
 
-static void nn_short_linear(const nn_call_t* call, nn_share_t channels, int words) {
+static inline __attribute__((always_inline)) void nn_short_linear(const nn_call_t* call,
+                                                                  nn_share_t channels, int words) {
   const int32_t depth = call->in_h * call->in_w * call->in_c, first = channels.begin;
   const uint8_t* w = call->weights + first * depth;
   const uint32_t zero = 0;
@@ -307,7 +308,7 @@ static void nn_short_linear(const nn_call_t* call, nn_share_t channels, int word
 }
 #endif
 
-static inline void nn_linear_form(const nn_call_t* call, int words) {
+static inline __attribute__((always_inline)) void nn_linear_form(const nn_call_t* call, int words) {
   const int32_t core = (int32_t)pi_core_id(), cores = nn_cores(call);
 #ifdef NN_XPULP
   if (nn_is_short_linear(call, words)) {

@@ -233,18 +233,35 @@ static __attribute__((noinline)) void nn_put_wide_block(const nn_norms_t* norms,
   }
 }
 
-// Results of other forms: accumulators above all.
-static NN_SMALL void nn_any_block(const nn_matrix_t* m, nn_form_t form, const uint8_t* column,
-                                  int32_t bytes, int32_t pixel, int32_t c) {
+// With starts, by any arithmetic; accumulators are nn_two_of_sums()'s.
+static __attribute__((noinline)) void nn_two_of_starts(const nn_matrix_t* m, nn_form_t form,
+                                                       const uint8_t* column, int32_t bytes,
+                                                       int32_t pixel) {
   const nn_call_t* call = m->call;
-  int32_t sums[8];
-  nn_four_starts(call, sums, 2, pixel, c);
-  nn_dot_4x2(sums, column, column + bytes, call->weights + c * m->row, m->row, m->depth,
-             call->in_signed);
-  uint8_t* out = call->out + pixel * call->out_c;
-  for (int32_t i = 0; i < 4; ++i) {
-    nn_put(call, form, sums[i], pixel, c + i, out);
-    nn_put(call, form, sums[4 + i], pixel + 1, c + i, out + call->out_c);
+  const nn_norms_t norms = nn_norms(call);
+  const int32_t first = m->channels.begin, is_signed = norms.is_signed;
+  const uint8_t* weights = call->weights + first * m->row;
+  uint8_t *to = call->out + pixel * call->out_c + first, *next = to + call->out_c;
+  for (int32_t c = first; c + 4 <= m->channels.end; c += 4, weights += 4 * m->row) {
+    int32_t from[8], sums[8];  // two: sums stay in registers
+    nn_four_starts(call, from, 2, pixel, c);
+    for (int32_t i = 0; i < 8; ++i) sums[i] = from[i];
+    nn_dot_4x2(sums, column, column + bytes, weights, m->row, m->depth, call->in_signed);
+#define NN_CLIP_EITHER(value) nn_clip_8(value, is_signed)
+    if (form == NN_FORM_NORM) {
+      NN_PUT_BLOCK(nn_norm_32, 4, NN_CLIP_EITHER);
+    } else if (form == NN_FORM_CLAMPED) {
+      NN_PUT_BLOCK(nn_norm_clamped, 8, NN_CLIP_EITHER);
+    } else {
+      const int32_t copy[8] = {sums[0], sums[1], sums[2], sums[3],
+                               sums[4], sums[5], sums[6], sums[7]};
+      if (form == NN_FORM_NORM_64) {
+        nn_put_wide_block(&norms, copy, c, to, next);
+      } else {
+        for (int32_t i = 0; i < 8; ++i) nn_finish(call, copy[i], pixel + (i >> 2), c + (i & 3));
+      }
+    }
+    to += 4, next += 4;
   }
 }
 
@@ -295,24 +312,20 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
   if (form == NN_FORM_PLAIN) {
     norms.kappa = (const uint8_t*)&call->multiplier, norms.lambda = (const uint8_t*)&call->offset;
   }
+  if ((starts || form == NN_FORM_OTHER) && NN_BITS(call->weight_bits) == 8) {
 #ifdef NN_XPULP
-  if (form == NN_FORM_OTHER && nn_words_out(call) && NN_BITS(call->weight_bits) == 8 &&
-      call->bias8 == NULL) {
-    nn_two_of_sums(m, column, bytes, pixel);
+    if (nn_words_out(call) && call->bias8 == NULL) {
+      nn_two_of_sums(m, column, bytes, pixel);
+    } else {
+      nn_two_of_starts(m, form, column, bytes, pixel);
+    }
+#else
+    nn_two_of_starts(m, form, column, bytes, pixel);
+#endif
     c += nn_max(m->channels.end - c, 0) & ~3;
   }
-#endif
   for (; NN_BITS(call->weight_bits) == 8 && c + 4 <= m->channels.end; c += 4) {
-    if (form == NN_FORM_OTHER) {
-      nn_any_block(m, form, column, bytes, pixel, c);
-      continue;  // all of them are such
-    }
     int32_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-    if (__builtin_expect(starts, 0)) {
-      int32_t from[8];  // apart: sums stay in registers
-      nn_four_starts(call, from, 2, pixel, c);
-      for (int32_t i = 0; i < 8; ++i) sums[i] = from[i];
-    }
     nn_dot_4x2(sums, column, column + bytes, weights, m->row, m->depth, call->in_signed);
     if (form == NN_FORM_NORM) {
       if (norms.is_signed) {
