@@ -111,7 +111,10 @@ class SearchReport {
   // `share` of the last search's budget is spent.
   void tell(double share) const {
     if (!talk_.progress) return;
-    talk_.progress(fmt::format("searching, {:.0f} % of the budget: {}", 100 * share, now()));
+    share = std::min(share, 1.0);
+    talk_.progress(fmt::format("searching, {:.0f} % of the budget: {}, bound {} ({})", 100 * share,
+                               now(), bound_, resource_),
+                   share);
   }
   void end_search() { text_ += now() + "; "; }
   bool empty() const { return end_.value == 0; }  // all is the host's

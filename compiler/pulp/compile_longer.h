@@ -3,16 +3,19 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/tiling_cache.h"
 
 namespace workbench::pulp {
 
-// What a long search tells: each takes a line.
+// What a long search tells.
 struct SearchTalk {
-  std::function<void(const std::string&)> remark = {};    // as compile() has it
-  std::function<void(const std::string&)> progress = {};  // how the search stands, now and then
+  std::function<void(const std::string&)> remark = {};  // as compile() has it
+  // How the search stands, now and then: best so far, bound and gap, and the share of it that is
+  // done.
+  std::function<void(std::string_view, double)> progress = {};
 };
 
 // Weighs what compile() weighs, then the plans for every smaller machine, then each plan that

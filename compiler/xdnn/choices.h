@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+
+#include "core/units.h"
 
 namespace workbench::xdnn {
 
@@ -22,9 +25,10 @@ struct Choices {
   Use one_port_sums = Use::WhereFaster;      // operands one after the other, beside the array
   Use stacked_images = Use::WhereFaster;     // of merged images the last layers in one map
   Use reordered = Use::WhereFaster;          // instructions with addresses, in another order
+  Use sums_beside = Use::WhereFaster;  // sums by channels, beside the convolution that feeds them
 };
 
-inline Choices all_choices(Use use) { return {use, use, use, use, use, use, use, use, use}; }
+inline Choices all_choices(Use use) { return {use, use, use, use, use, use, use, use, use, use}; }
 
 // How much is tried: each search has a bound, and what it has found by then is taken.
 struct Search {
@@ -35,7 +39,15 @@ struct Search {
   std::int64_t stacks = 8;            // points of the network from which images may be stacked
   std::int64_t best_stacks = 2;       // of these, so many with several points to merge from
   std::int64_t move_steps = 3'000'000;  // instructions to walk through for other orders of them
+  std::int64_t chunk_steps = 0;         // instructions to model again for ways to cut sums
+  // Told the modelled times of programs that are found on the way.
+  std::function<void(Cycles time)> seen = {};
+  void see(Cycles time) const {
+    if (seen) seen(time);
+  }
 };
-inline constexpr Search kThoroughSearch{48, 1'000'000, 500'000, true, 32, 8, 100'000'000};
+inline Search thorough_search() {
+  return {48, 1'000'000, 500'000, true, 32, 8, 100'000'000, 500'000};
+}
 
 }  // namespace workbench::xdnn

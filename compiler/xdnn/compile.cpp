@@ -108,93 +108,163 @@ std::optional<Placed> fastest_whole(const Graph& graph, const Machine& machine,
   return place_images_whole(graph, options.images, machine, options.order, options.choices, search);
 }
 
+// Best so far by modelled time, bound and gap: while the thorough search goes on, and after each
+// search.
+class SearchReport {
+ public:
+  SearchReport(const Machine& machine, const CompileOptions& options)
+      : machine_(machine), options_(options) {}
+
+  // Each part of the search that begins now has kStages, of which some may be left out.
+  static constexpr int kStages = 7;
+  void begin_search(std::size_t parts) {
+    stages_ = kStages * static_cast<int>(parts), done_ = parts_done_ = 0;
+  }
+  void end_stage(Cycles time) {
+    see(time);
+    done_ = std::min(done_ + 1, stages_);
+    tell();
+  }
+  void end_part(Cycles time) {
+    see(time);
+    done_ = std::min(kStages * ++parts_done_, stages_);
+    tell();
+  }
+  void see(Cycles time) {
+    if (best_ && time >= *best_) return;
+    best_ = time;
+    tell();
+  }
+  void end_search(const Placed& best) {
+    see(best.time);
+    if (!options_.thorough || best.time.value == 0) return;  // all is the host's
+    Lowered complete = best.lowered;
+    const Bounds bounds = least_times(emit(complete, machine_, false), machine_);
+    const std::size_t resource = binding(bounds.total);
+    bound_ = std::max<std::int64_t>(1, bounds.total[resource].value);
+    resource_ = bounds.resources[resource];
+    text_ += now() + "; ";
+  }
+  std::string text() const {
+    return fmt::format("search: {}bound {} ({})", text_, bound_, resource_);
+  }
+
+ private:
+  std::string now() const {
+    const double gap = static_cast<double>(best_->value) / static_cast<double>(bound_) - 1;
+    return fmt::format("best so far {} cycles, gap to the bound {:.1f} %", best_->value, 100 * gap);
+  }
+  // Of the usual search nothing is told, which takes no time that one waits for.
+  void tell() const {
+    if (!options_.progress || bound_ == 0 || stages_ == 0) return;
+    const double share = static_cast<double>(done_) / stages_;
+    options_.progress(fmt::format("searching, step {} of {}: {}, bound {} ({})",
+                                  std::min(done_ + 1, stages_), stages_, now(), bound_, resource_),
+                      share);
+  }
+
+  const Machine& machine_;
+  const CompileOptions& options_;
+  std::optional<Cycles> best_;
+  std::int64_t bound_ = 0;  // of the best of the last search; 0: none has ended
+  int stages_ = 0, done_ = 0, parts_done_ = 0;
+  std::string text_, resource_;
+};
+
+// With addresses, changed one instruction after the other as long as that gains.
+void improve(Placed& placed, const Search& search, const Machine& machine, const Choices& choices,
+             SearchReport& report) {
+  const auto by = [&](auto change, Use use) {
+    if (use != Use::Never) {
+      placed.time = change(placed.lowered, machine, placed.time, search, use == Use::Always);
+    }
+    report.end_stage(placed.time);
+  };
+  by(split_passes, choices.split_passes);
+  by(choose_ports, choices.one_port_sums);
+  by(reorder, choices.reordered);
+}
+
 // The fastest of one image, or of several that are merged.
 Placed found_by(const Search& search, const Graph& quantized, const std::optional<Graph>& other,
-                const Machine& machine, const CompileOptions& options) {
-  Placed placed = options.images == 1
-                      ? place_fastest_order(quantized, machine, options.order, options.choices)
-                      : place_images(quantized, options.images, machine, options.order,
-                                     options.choices, search);
+                const Machine& machine, const CompileOptions& options, SearchReport& report) {
+  const Choices& choices = options.choices;
+  Placed placed =
+      options.images == 1
+          ? place_fastest_order(quantized, machine, options.order, choices)
+          : place_images(quantized, options.images, machine, options.order, choices, search);
   if (other) {
     auto second = fastest_whole(*other, machine, options, search);
-    const bool always = options.choices.pools_in_branches == Use::Always;
+    const bool always = choices.pools_in_branches == Use::Always;
     if (second && (always || second->time < placed.time)) placed = std::move(*second);
   }
-  if (const Use use = options.choices.split_passes; use != Use::Never) {
-    placed.time = split_passes(placed.lowered, machine, placed.time, search, use == Use::Always);
+  report.end_stage(placed.time);
+  // What follows may gain more without sums in chunks than with them: both are changed further.
+  Placed chunked = placed;
+  const bool always = choices.sums_beside == Use::Always;
+  if (choices.sums_beside != Use::Never) {
+    chunked.time = sums_beside(chunked.lowered, machine, placed.time, search, always);
   }
-  if (const Use use = options.choices.one_port_sums; use != Use::Never) {
-    placed.time = choose_ports(placed.lowered, machine, placed.time, search, use == Use::Always);
-  }
-  if (const Use use = options.choices.reordered; use != Use::Never) {
-    placed.time = reorder(placed.lowered, machine, placed.time, search, use == Use::Always);
-  }
+  const bool cut = chunked.lowered.ops.size() > placed.lowered.ops.size();
+  if (cut) improve(chunked, search, machine, choices, report);
+  if (!cut || !always) improve(placed, search, machine, choices, report);
+  if (cut && (always || chunked.time < placed.time)) placed = std::move(chunked);
+  report.end_part(placed.time);
   return placed;
 }
 
 // Images one behind the other, merged, and stacked: each is changed further by itself, so that the
 // fastest is known at the end only.
-Placed found_merged(const Search& search, const Graph& quantized, const std::optional<Graph>& other,
-                    const Machine& machine, const CompileOptions& options) {
-  if (options.images == 1) return found_by(search, quantized, other, machine, options);
+std::vector<CompileOptions> ways_to_merge(const CompileOptions& options) {
   std::vector<CompileOptions> ways(1, options);
-  if (options.choices.merged_images == Use::WhereFaster) {
-    if (options.choices.stacked_images == Use::WhereFaster) {
-      ways.back().choices.stacked_images = Use::Always;
-      ways.emplace_back(options).choices.stacked_images = Use::Never;
-    }
-    ways.emplace_back(options).choices.merged_images = Use::Never;
+  if (options.images == 1 || options.choices.merged_images != Use::WhereFaster) return ways;
+  if (options.choices.stacked_images == Use::WhereFaster) {
+    ways.back().choices.stacked_images = Use::Always;
+    ways.emplace_back(options).choices.stacked_images = Use::Never;
   }
-  Placed best = found_by(search, quantized, other, machine, ways.front());
-  for (std::size_t i = 1; i < ways.size(); ++i) {
-    Placed placed = found_by(search, quantized, other, machine, ways[i]);
-    if (placed.time <= best.time) best = std::move(placed);
-  }
-  return best;
+  ways.emplace_back(options).choices.merged_images = Use::Never;
+  return ways;
 }
 
 // Never slower than the best program of one image, run as often as there are images.
-Placed found_with(const Search& search, const Graph& quantized, const std::optional<Graph>& other,
-                  const Machine& machine, const CompileOptions& options) {
-  Placed merged = found_merged(search, quantized, other, machine, options);
-  if (options.images == 1 || options.choices.merged_images == Use::Always) return merged;
+Placed found_with(Search search, const Graph& quantized, const std::optional<Graph>& other,
+                  const Machine& machine, const CompileOptions& options, SearchReport& report) {
+  search.seen = [&](Cycles time) { report.see(time); };
+  const std::vector<CompileOptions> ways = ways_to_merge(options);
+  const bool repeats = options.images > 1 && options.choices.merged_images != Use::Always;
+  report.begin_search(ways.size() + (repeats ? 1 : 0));
+  Placed best = found_by(search, quantized, other, machine, ways.front(), report);
+  for (std::size_t i = 1; i < ways.size(); ++i) {
+    Placed placed = found_by(search, quantized, other, machine, ways[i], report);
+    if (placed.time <= best.time) best = std::move(placed);
+  }
+  if (!repeats) return best;
   CompileOptions alone = options;
   alone.images = 1;
   const Graph one = first_image(quantized, options.images);
   std::optional<Graph> other_one;
   if (other) other_one = first_image(*other, options.images);
-  const Placed single = found_by(search, one, other_one, machine, alone);
+  SearchReport of_one(machine, alone);  // its times are no times of this program
+  search.seen = {};
+  const Placed single = found_by(search, one, other_one, machine, alone, of_one);
   const Graph& several = single.lowered.graph == &one ? quantized : *other;
   auto again = place_again(single, several, options.images, machine);
-  return again && again->time < merged.time ? std::move(*again) : std::move(merged);
+  if (again && again->time < best.time) best = std::move(*again);
+  report.end_part(best.time);
+  return best;
 }
 
 // The best by each search, the thorough one last.
-std::vector<Cycles> times_of_searches(Placed& best, const Graph& quantized,
-                                      const std::optional<Graph>& other, const Machine& machine,
-                                      const CompileOptions& options) {
-  best = found_with({}, quantized, other, machine, options);
-  std::vector<Cycles> times = {best.time};
-  if (!options.thorough) return times;
-  Placed second = found_with(kThoroughSearch, quantized, other, machine, options);
-  times.push_back(second.time);
+Placed best_of_searches(const Graph& quantized, const std::optional<Graph>& other,
+                        const Machine& machine, const CompileOptions& options,
+                        SearchReport& report) {
+  Placed best = found_with({}, quantized, other, machine, options, report);
+  report.end_search(best);
+  if (!options.thorough) return best;
+  Placed second = found_with(thorough_search(), quantized, other, machine, options, report);
   if (second.time < best.time) best = std::move(second);
-  return times;
-}
-
-// What the searches came to, of a program that is complete.
-std::string progress(const std::vector<Cycles>& times, const Program& program,
-                     const Machine& machine) {
-  const Bounds bounds = least_times(program, machine);
-  const auto bound = static_cast<double>(bounds.total[binding(bounds.total)].value);
-  std::string text = "search:";
-  auto best = times.front();
-  for (const Cycles time : times) {
-    best = std::min(best, time);
-    text += fmt::format(" best so far {} cycles, gap to the bound {:.1f} %;", best.value,
-                        100 * (static_cast<double>(best.value) / bound - 1));
-  }
-  return text + fmt::format(" bound {:.0f} ({})", bound, bounds.resources[binding(bounds.total)]);
+  report.end_search(best);
+  return best;
 }
 
 }  // namespace
@@ -206,8 +276,8 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
     refuse_instructions(quantized, machine, fmt::format("at least {}", fewest));
   }
   const std::optional<Graph> other = other_form(quantized, options);
-  Placed best;
-  const auto times = times_of_searches(best, quantized, other, machine, options);
+  SearchReport report(machine, options);
+  Placed best = best_of_searches(quantized, other, machine, options, report);
   auto& [lowered, placement, time, plan_steps, stopped] = best;
   if (stopped && options.remark) {
     options.remark(
@@ -225,7 +295,7 @@ Program compile(const Graph& quantized, const Machine& machine, const CompileOpt
   program.info.network = quantized.name;
   program.images = options.images;
   const bool searched = options.thorough && time.value > 0;  // not where all is the host's
-  if (searched && options.remark) options.remark(progress(times, program, machine));
+  if (searched && options.remark) options.remark(report.text());
   program.info.machine = machine.name;
   program.info.host_steps = host_steps(program, machine, reasons);
   const std::int64_t word = machine.word_bytes();

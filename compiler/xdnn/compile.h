@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "compiler/xdnn/choices.h"
 #include "compiler/xdnn/order.h"
@@ -26,7 +27,9 @@ struct CompileOptions {
   // Takes what the user should know of this compilation, a line each.
   std::function<void(const std::string&)> remark = {};
   Choices choices = {};
-  bool thorough = false;    // search with kThoroughSearch, too; the better result is taken
+  bool thorough = false;  // search with thorough_search(), too; the better result is taken
+  // How the thorough search stands: best so far, bound and gap, and the share of it that is done.
+  std::function<void(std::string_view, double)> progress = {};
   std::int64_t images = 1;  // `quantized` is several_images() of so many
 };
 

@@ -243,6 +243,9 @@ class Selection {
     }
     layer.in = in;
     if (op_.kind == LoweredKind::Conv) layer.in.channels = op_.block.in_end - op_.block.in_begin;
+    if (op_.kind == LoweredKind::Eltwise && op_.block.out_end > 0) {
+      layer.in.channels = op_.block.out_end - op_.block.out_begin;
+    }
     layer.out.height = result().height, layer.out.width = result().width;
     // Rows of padding that the piece has above it (docs/facts/xdnn.md 2.3).
     std::int64_t& above = layer.window.pads_begin[0];
@@ -357,14 +360,15 @@ class Selection {
   }
 
   void place(Eltwise& add) const {
-    add.inaddr_a = address(source(0));
-    add.inaddr_b = address(source(1));
+    const std::int64_t first = op_.block.out_begin;
+    add.inaddr_a = address(source(0), first);
+    add.inaddr_b = address(source(1), first);
     add.tail.source = plain(add.channels);
     const std::int64_t words =
         geometry_.words(add.channels, add.height, add.width, add.tail.source);
     add.tail.parallel_read =
-        !op_.one_port && read_in_parallel(word(source(0)), word(source(1)), words);
-    add.outaddr = write_to(add.tail, 0, add.channels);
+        !op_.one_port && read_in_parallel(word(source(0), first), word(source(1), first), words);
+    add.outaddr = write_to(add.tail, first, add.channels);
   }
 
   void place(Gather&) const { CHECK(false, "a gather computes no node"); }

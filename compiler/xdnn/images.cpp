@@ -145,7 +145,8 @@ std::vector<std::size_t> order_of_all(const Graph& several, std::int64_t images,
 // Of candidates the one that takes least time, addresses as they come.
 class Fastest {
  public:
-  Fastest(const Machine& machine, Choices choices) : machine_(machine), choices_(choices) {
+  Fastest(const Machine& machine, Choices choices, const Search& search)
+      : machine_(machine), choices_(choices), search_(search) {
     choices_.spread = Use::Never;
   }
 
@@ -155,7 +156,10 @@ class Fastest {
     if (size > machine_.control.instructions_max) return std::nullopt;
     const auto placed = place_lowered(candidate, machine_, choices_);
     if (!placed) return std::nullopt;
-    if (!least_ || placed->time < *least_) least_ = placed->time, best_ = std::move(candidate);
+    if (!least_ || placed->time < *least_) {
+      least_ = placed->time, best_ = std::move(candidate);
+      search_.see(*least_);
+    }
     return placed->time;
   }
 
@@ -164,6 +168,7 @@ class Fastest {
  private:
   const Machine& machine_;
   Choices choices_;
+  const Search& search_;
   std::optional<Lowered> best_;
   std::optional<Cycles> least_;
 };
@@ -190,7 +195,7 @@ void at_points(std::size_t ops, std::int64_t points, auto&& body) {
 std::optional<Lowered> best_merged(const Lowered& in_turn, const std::vector<Ops>& images,
                                    const Machine& machine, const Choices& choices,
                                    const Search& search) {
-  Fastest fastest(machine, choices);
+  Fastest fastest(machine, choices, search);
   const Candidates candidates(in_turn, images, machine);
   at_points(candidates.ops_per_image(), search.cuts, [&](std::size_t cut) {
     fastest.consider(candidates.side_by_side(cut));
@@ -220,7 +225,7 @@ std::optional<Lowered> best_stacked(const Lowered& in_turn, const std::vector<Op
                                     const Machine& machine, const Choices& choices,
                                     const Search& search) {
   if (machine.width_aligned()) return std::nullopt;  // there a section is one channel
-  Fastest fastest(machine, choices);
+  Fastest fastest(machine, choices, search);
   const Stack stack(in_turn, images, machine);
   const auto merged = [&](const StackedFrom& one) {
     return Candidates(one.one_by_one, one.images.heads, machine, one.images.tail);

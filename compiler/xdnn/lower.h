@@ -68,7 +68,8 @@ struct LoweredOp {
                                     // one that needed the copy, gather or scatter
   std::vector<int> sources;         // maps
   int result = -1;                  // map; -1 for Scatter
-  GroupBlock block;                 // Conv: input and output channels of this instruction
+  GroupBlock block;                 // Conv: input and output channels of this instruction;
+                                    // Eltwise: output channels, 0 to 0 are all
   bool blocked = false;             // one of several instructions of a grouped convolution
   bool source_in_ddr = false;       // Conv by hardware-assisted tiling
   bool destination_in_ddr = false;  // Conv whose result streams to DDR

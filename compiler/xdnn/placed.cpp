@@ -156,8 +156,8 @@ std::optional<Placed> planned(const Lowered& whole, const MemoryModel& model, st
 }
 
 std::optional<Placed> first_that_fits(const Lowered& whole, const MemoryModel& model,
-                                      PlanSteps& steps, const Choices& choices) {
-  BandChoices bands(model, steps);
+                                      BandChoices& bands, PlanSteps& steps,
+                                      const Choices& choices) {
   std::int64_t last = -1;
   for (const double share : kShares) {
     const auto budget = static_cast<std::int64_t>(share * static_cast<double>(capacity(model)));
@@ -169,14 +169,18 @@ std::optional<Placed> first_that_fits(const Lowered& whole, const MemoryModel& m
   return std::nullopt;
 }
 
+// `known`: bands of the network on this machine with another memory. What they cost and need does
+// not depend on it, unless it is one of buffers.
 bool has_program(const Graph& quantized, const Machine& machine,
-                 const std::vector<std::size_t>& order, PlanSteps& steps) {
+                 const std::vector<std::size_t>& order, BandChoices& known, PlanSteps& steps) {
   const Choices plain = all_choices(Use::Never);  // they decide about time, not about room
   Lowered whole = lower(quantized, machine, order);
   if (place_lowered(whole, machine, plain)) return true;
   const MemoryModel model(whole, machine);
   steps.taken += PlanSteps::kOfPlannedOp * static_cast<std::int64_t>(model.ops.size());
-  return first_that_fits(whole, model, steps, plain).has_value();
+  BandChoices own(model, steps);
+  BandChoices& bands = model.bucket_words > 0 ? own : known;
+  return first_that_fits(whole, model, bands, steps, plain).has_value();
 }
 
 // Words beyond which more memory changes nothing: every volume has a place of its own, or each of
@@ -203,9 +207,10 @@ std::optional<std::int64_t> smallest_memory(const Graph& quantized, const Memory
   const std::int64_t ample = ample_words(model);
   std::int64_t words = buffers > 0 ? machine.am_words() : least_words;
   PlanSteps steps{.limit = PlanSteps::kMostForAnError};
+  BandChoices bands(model, steps);
   while (!steps.spent()) {
     machine.am.size_bytes = words * machine.word_bytes();
-    if (has_program(quantized, machine, order, steps)) return machine.am.size_bytes;
+    if (has_program(quantized, machine, order, bands, steps)) return machine.am.size_bytes;
     if (words >= ample) return std::nullopt;
     words += std::max({std::int64_t{1}, buffers, words / 32});
   }
@@ -238,7 +243,8 @@ Placed place_by_plan(const Graph& quantized, const Machine& machine,
     if (steps.spent()) break;
     Lowered whole = lower(quantized, machine, candidate.nodes);
     const MemoryModel model(whole, machine);
-    auto placed = first_that_fits(whole, model, steps, choices);
+    BandChoices bands(model, steps);
+    auto placed = first_that_fits(whole, model, bands, steps, choices);
     if (placed && (!best || placed->time < best->time)) best = std::move(placed);
   }
   if (!best) cannot_be_cut(quantized, machine, candidates.back().nodes, steps.spent());

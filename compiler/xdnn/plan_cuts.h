@@ -106,7 +106,7 @@ std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int en
 // addresses takes about as long as kOfPlannedOp of them.
 struct PlanSteps {
   static constexpr std::int64_t kMost = std::int64_t{1} << 23, kOfPlannedOp = 16;
-  static constexpr std::int64_t kMostForAnError = kMost / 16;  // to say what memory would do
+  static constexpr std::int64_t kMostForAnError = kMost / 4;  // to say what memory would do
   std::int64_t limit = kMost;
   std::int64_t taken = 0;
   bool spent() const { return taken >= limit; }

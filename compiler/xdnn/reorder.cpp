@@ -188,7 +188,7 @@ struct Block {
 class Moves {
  public:
   Moves(Movable& program, Cycles time, const Search& search, bool all)
-      : program_(program), time_(time), budget_(search.move_steps), all_(all) {
+      : program_(program), time_(time), search_(search), budget_(search.move_steps), all_(all) {
     order_.resize(program.size());
     std::iota(order_.begin(), order_.end(), 0);
   }
@@ -253,12 +253,14 @@ class Moves {
     }
     if (best.empty()) return false;
     order_ = std::move(best), time_ = least;
+    search_.see(time_);
     return true;
   }
 
   Movable& program_;
   Order order_;
   Cycles time_;
+  const Search& search_;
   std::int64_t budget_;
   const bool all_;
 };

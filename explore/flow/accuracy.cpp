@@ -91,7 +91,7 @@ Machine one_engine(Machine machine) {
 // On the simulator of the machine, compiled as `request` says.
 IntegerRunner simulator(const Graph& integers, const Machine& machine,
                         const CompileRequest& request) {
-  return [program = target_for(machine).compile(integers, request, true).program,
+  return [program = target_for(machine).compile(integers, request, true, {}).program,
           simulate = target_for(one_engine(machine)).simulate](std::span<const Tensor> inputs,
                                                                bool keep_tensors) {
     Simulated run = simulate(program, inputs, {.collect = keep_tensors});

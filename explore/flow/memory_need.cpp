@@ -159,7 +159,7 @@ Graph prepared_for(const Graph& imported, const Target& target, const CompileReq
 }
 
 std::int64_t run_bytes(const Graph& integers, const Target& target, const CompileRequest& request) {
-  const LoadedProgram loaded = target.compile(integers, request, false);
+  const LoadedProgram loaded = target.compile(integers, request, false, {});
   return run_memory(integers, loaded.program, *target.machine).in_turn();
 }
 

@@ -82,7 +82,7 @@ std::optional<Timed> timed(const Graph& prepared, const Target& target, const Le
   try {
     const Graph annotated = leaving.quantize.annotate(prepared, any_thresholds(prepared));
     Timed result{
-        .program = leaving.compile(leaving.quantize.lower(annotated), for_times, false).program,
+        .program = leaving.compile(leaving.quantize.lower(annotated), for_times, false, {}).program,
         .of_node = {}};
     add_times(*target.machine, result);
     return result;

@@ -58,12 +58,13 @@ Quantized of_batch(const Quantized& one, const Target& target, const CompileRequ
 }
 
 LoadedProgram program_for(const Imported& imported, const Quantized& quantized,
-                          const Target& target, const CompileRequest& request, bool constants) {
+                          const Target& target, const CompileRequest& request, bool constants,
+                          const Progress& progress) {
   LoadedProgram loaded;
   if (request.program.empty()) {
     const Target leaving =
         quantized.left_to_host.empty() ? target : target.leaving(quantized.left_to_host);
-    loaded = leaving.compile(quantized.integers, request, constants);
+    loaded = leaving.compile(quantized.integers, request, constants, progress);
   } else {
     loaded = target.load(request, imported, quantized.integers);
   }
@@ -124,10 +125,10 @@ Bounds least_times(const Compiled& compiled) {
 }  // namespace
 
 Compiled compile_network(const Imported& imported, const Quantized& one, const Target& target,
-                         const CompileRequest& request, bool constants) {
+                         const CompileRequest& request, bool constants, const Progress& progress) {
   const Stopwatch stopwatch;
   const Quantized quantized = of_batch(one, target, request);
-  LoadedProgram loaded = program_for(imported, quantized, target, request, constants);
+  LoadedProgram loaded = program_for(imported, quantized, target, request, constants, progress);
   std::vector<std::string> warnings = imported.warnings;
   warnings.insert(warnings.end(), quantized.warnings.begin(), quantized.warnings.end());
   warnings.insert(warnings.end(), loaded.remarks.begin(), loaded.remarks.end());
@@ -153,7 +154,7 @@ Compiled compile_network(const CompileRequest& request, const Progress& progress
   const Quantized quantized =
       quantize_network(imported, target, request, within(progress, 0, 0.35));
   tell(progress, "compiling", 0.35);
-  return compile_network(imported, quantized, target, request);
+  return compile_network(imported, quantized, target, request, true, within(progress, 0.35, 0.4));
 }
 
 SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request,

@@ -47,7 +47,8 @@ inline bool is_xdnn(const Compiled& compiled) {
 // The third stage; `target` has a machine. Without `constants` the program is good for timing
 // alone. Throws Error naming what does not fit.
 Compiled compile_network(const Imported& imported, const Quantized& quantized, const Target& target,
-                         const CompileRequest& request, bool constants = true);
+                         const CompileRequest& request, bool constants = true,
+                         const Progress& progress = {});
 // The three stages. Throws Error for whatever the user's files get wrong.
 Compiled compile_network(const CompileRequest& request, const Progress& progress = {});
 

@@ -143,7 +143,8 @@ Target xdnn_target(const xdnn::Machine& machine, const LeftToHost& left = {}) {
             return quantize(prepared, thresholds, codes, table);
           },
       .compile =
-          [machine, left](const Graph& integers, const CompileRequest& request, bool constants) {
+          [machine, left](const Graph& integers, const CompileRequest& request, bool constants,
+                          const Progress& progress) {
             LoadedProgram compiled;
             const auto remark = [&](const std::string& text) { compiled.remarks.push_back(text); };
             compiled.program = xdnn::compile(integers, machine,
@@ -154,6 +155,7 @@ Target xdnn_target(const xdnn::Machine& machine, const LeftToHost& left = {}) {
                                               .remark = remark,
                                               .choices = choices_at(request.effort),
                                               .thorough = request.effort == Effort::Best,
+                                              .progress = progress,
                                               .images = request.batch.value_or(1)});
             return compiled;
           },
@@ -225,10 +227,12 @@ Simulated simulated(const pulp::Program& program, const pulp::Machine& machine,
 
 pulp::Program compiled(const Graph& integers, const pulp::Machine& machine,
                        const pulp::CompileOptions& options, Effort effort,
-                       std::vector<std::string>& remarks, pulp::TilingCache* cache) {
+                       std::vector<std::string>& remarks, pulp::TilingCache* cache,
+                       const Progress& progress) {
   const auto remark = [&](const std::string& text) { remarks.push_back(text); };
   if (effort == Effort::Best) {
-    return pulp::compile_longer(integers, machine, options, {.remark = remark}, cache);
+    const pulp::SearchTalk talk{.remark = remark, .progress = progress};
+    return pulp::compile_longer(integers, machine, options, talk, cache);
   }
   if (cache == nullptr) return pulp::compile(integers, machine, options, remark);
   return pulp::compile(integers, machine, options, remark, *cache);
@@ -258,7 +262,8 @@ Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {},
                 return quantize_nemo(prepared, thresholds, codes);
               },
           .compile =
-              [machine, left, cache](const Graph& integers, const CompileRequest& request, bool) {
+              [machine, left, cache](const Graph& integers, const CompileRequest& request, bool,
+                                     const Progress& progress) {
                 LoadedProgram loaded;
                 loaded.program = compiled(integers, machine,
                                           {.allow_host = request.allow_host,
@@ -266,7 +271,7 @@ Target pulp_target(const pulp::Machine& machine, const LeftToHost& left = {},
                                            .norm_bits = request.norm_bits,
                                            .left_to_host = left,
                                            .choices = pulp_choices_at(request.effort)},
-                                          request.effort, loaded.remarks, cache.get());
+                                          request.effort, loaded.remarks, cache.get(), progress);
                 return loaded;
               },
           .load = [](const CompileRequest& request, const Imported&, const Graph& integers)

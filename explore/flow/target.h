@@ -74,7 +74,9 @@ struct Target {
   std::function<Graph(const Graph& prepared, const Thresholds&, const QuantizerTable* table)>
       published;
   // Without `constants` the program is good for timing alone (of PULP it has them all the same).
-  std::function<LoadedProgram(const Graph& integers, const CompileRequest&, bool constants)>
+  // `progress` is told how a long search stands (--effort best).
+  std::function<LoadedProgram(const Graph& integers, const CompileRequest&, bool constants,
+                              const Progress& progress)>
       compile;
   // The program of `request.program`. Throws Error when it was not made from `integers`.
   std::function<LoadedProgram(const CompileRequest&, const Imported&, const Graph& integers)> load;

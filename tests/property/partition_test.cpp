@@ -155,7 +155,7 @@ TEST(Partition, runs_bit_exactly) {
     const Graph integers = target.quantize.lower(target.quantize.annotate(c.prepared, thresholds));
     std::optional<Program> program;
     try {
-      program = target.compile(integers, {}, true).program;
+      program = target.compile(integers, {}, true, {}).program;
     } catch (const Error&) {
       continue;
     }

@@ -105,8 +105,15 @@ TEST(PulpEffort, gives_the_same_program_each_time_and_says_what_it_came_to) {
   pulp::Machine machine;
   machine.l3.megabytes_per_second = 20;
   std::vector<std::string> remarks, lines;
+  double done = 0;
+  const auto progress = [&](std::string_view text, double share) {
+    lines.emplace_back(text);
+    EXPECT_GE(share, 0);
+    EXPECT_LE(share, 1);
+    done = std::max(done, share);
+  };
   const pulp::SearchTalk talk{.remark = [&](const std::string& text) { remarks.push_back(text); },
-                              .progress = [&](const std::string& text) { lines.push_back(text); }};
+                              .progress = progress};
   const pulp::Program one = pulp::compile_longer(graph, machine, {}, talk);
   const pulp::Program two = pulp::compile_longer(graph, machine, {}, {});
   EXPECT_TRUE(one.instructions == two.instructions);
@@ -116,7 +123,9 @@ TEST(PulpEffort, gives_the_same_program_each_time_and_says_what_it_came_to) {
   const std::regex remark("search: (" + now + "; ){3}bound [0-9]+ \\([A-Za-z0-9 ]+\\)");
   EXPECT_TRUE(std::regex_match(remarks[0], remark)) << remarks[0];
   EXPECT_GE(lines.size(), one.info.layers.size());
-  const std::regex line("searching, [0-9]+ % of the budget: " + now);
+  EXPECT_GT(done, 0);
+  const std::regex line("searching, [0-9]+ % of the budget: " + now +
+                        ", bound [0-9]+ \\([A-Za-z0-9 ]+\\)");
   for (const std::string& text : lines) EXPECT_TRUE(std::regex_match(text, line)) << text;
   const auto last = std::to_string(pulp::expected_end(one, machine).value);
   EXPECT_NE(remarks[0].find("best so far " + last + " cycles"), std::string::npos) << remarks[0];

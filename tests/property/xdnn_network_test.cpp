@@ -3,9 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <random>
+#include <regex>
+#include <string>
+#include <string_view>
 #include <tuple>
+#include <vector>
 
 #include "compiler/passes/passes.h"
 #include "compiler/passes/several_images.h"
@@ -208,10 +213,13 @@ INSTANTIATE_TEST_SUITE_P(Families, SeveralImages,
                                            xdnn::Family::Darius));
 
 // One image and two at each `--effort`: more is never worse.
-TEST(Choices, of_more_effort_are_no_worse) {
-  for (std::uint64_t seed = 1; seed <= kCases / 8; ++seed) {
+class MoreEffort : public ::testing::TestWithParam<xdnn::Family> {};
+
+TEST_P(MoreEffort, is_no_worse) {
+  const std::uint64_t cases = GetParam() == xdnn::Family::V3 ? kCases / 8 : kCases / 16;
+  for (std::uint64_t seed = 1; seed <= cases; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    const Case one = make_case(seed), two = several(one, 2, seed);
+    const Case one = make_case(seed, GetParam()), two = several(one, 2, seed);
     for (const Case* c : {&one, &two}) {
       const auto end = [&](xdnn::Use use, bool thorough) -> std::optional<Cycles> {
         try {
@@ -234,6 +242,81 @@ TEST(Choices, of_more_effort_are_no_worse) {
       EXPECT_LE(best, normal);
     }
   }
+}
+INSTANTIATE_TEST_SUITE_P(Families, MoreEffort,
+                         ::testing::Values(xdnn::Family::V3, xdnn::Family::V2, xdnn::Family::Darius,
+                                           xdnn::Family::MathEngine));
+
+// The longest search says how it stands while it goes on, and in the end what it came to.
+TEST(LongSearch, tells_the_best_so_far_with_bound_and_gap) {
+  const Case one = make_case(4), two = several(one, 2, 4);
+  for (const Case* c : {&one, &two}) {
+    std::vector<std::string> remarks, lines;
+    double done = 0;
+    const auto progress = [&](std::string_view text, double share) {
+      lines.emplace_back(text);
+      EXPECT_GE(share, done);
+      EXPECT_LE(share, 1);
+      done = share;
+    };
+    const xdnn::Program program =
+        xdnn::compile(c->quantized, c->machine,
+                      {.constants = false,
+                       .remark = [&](const std::string& text) { remarks.push_back(text); },
+                       .thorough = true,
+                       .progress = progress,
+                       .images = c == &one ? 1 : 2});
+    const std::string now = "best so far ([0-9]+) cycles, gap to the bound [0-9.]+ %";
+    const std::string bound = "bound [0-9]+ \\([A-Za-z ]+\\)";
+    const std::regex line("searching, step [0-9]+ of [0-9]+: " + now + ", " + bound);
+    EXPECT_GE(lines.size(), 4U);
+    std::int64_t best = std::numeric_limits<std::int64_t>::max();
+    for (const std::string& text : lines) {
+      std::smatch match;
+      ASSERT_TRUE(std::regex_match(text, match, line)) << text;
+      EXPECT_LE(std::stoll(match[1]), best);
+      best = std::stoll(match[1]);
+    }
+    EXPECT_GT(done, 0.8);
+    EXPECT_EQ(best, xdnn::likely_end(program, c->machine).value);
+    ASSERT_EQ(remarks.size(), 1U);
+    const std::regex remark("search: (" + now + "; ){2}" + bound);
+    EXPECT_TRUE(std::regex_match(remarks[0], remark)) << remarks[0];
+    EXPECT_NE(remarks[0].find(fmt::format("best so far {} cycles", best)), std::string::npos);
+  }
+}
+
+// On a machine that does one thing after the other the bound is that of the network: the time of a
+// program that had memory enough, whatever a program that had less was cut into.
+TEST(Bounds, of_serial_machines_do_not_depend_on_the_memory) {
+  int cut = 0;
+  for (std::uint64_t seed = 1; seed <= kCases / 8; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c = make_case(seed, xdnn::Family::V2);
+    const auto compiled = [&](std::int64_t bytes) {
+      xdnn::Machine machine = c.machine;
+      machine.am.size_bytes = bytes;
+      return xdnn::compile(c.quantized, machine, {.constants = false});
+    };
+    const xdnn::Program ample = compiled(std::int64_t{64} << 20);
+    const Cycles least = xdnn::earliest_times(ample, c.machine).end;
+    EXPECT_LE(xdnn::least_times(ample, c.machine).total.at(0), least);
+    for (const std::int64_t part : {2, 4}) {
+      try {
+        const std::int64_t line = c.machine.word_bytes();
+        const xdnn::Program tight = compiled(ample.info.peak_bytes / part / line * line);
+        if (tight.info.moveops == ample.info.moveops) continue;
+        const Cycles bound = xdnn::least_times(tight, c.machine).total.at(0);
+        EXPECT_LE(bound, least);
+        EXPECT_GE(bound.value, least.value * 7 / 10);
+        EXPECT_LT(bound, xdnn::earliest_times(tight, c.machine).end);
+        ++cut;
+      } catch (const Error&) {
+        continue;  // too small
+      }
+    }
+  }
+  EXPECT_GE(cut, 5) << "or the test shows little";
 }
 
 TEST(Choices, make_two_images_no_slower_than_one_behind_the_other) {
@@ -338,10 +421,10 @@ TEST(Choices, make_no_network_slower) {
   using xdnn::Choices;
   using xdnn::Use;
   const Choices none = xdnn::all_choices(Use::Never);
-  std::vector<Choices> some(7, none);
+  std::vector<Choices> some(8, none);
   some[0].shared_copies = some[1].half_rate = Use::WhereFaster;
   some[2].spread = some[3].pools_in_branches = some[4].split_passes = Use::WhereFaster;
-  some[5].one_port_sums = some[6].reordered = Use::WhereFaster;
+  some[5].one_port_sums = some[6].reordered = some[7].sums_beside = Use::WhereFaster;
   some.emplace_back();
   int faster = 0;
   for (std::uint64_t seed = 1; seed <= kCases / 4; ++seed) {

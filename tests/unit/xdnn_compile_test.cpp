@@ -296,6 +296,19 @@ TEST(XdnnCompile, a_network_too_large_for_the_memory_is_told_what_it_needs) {
   EXPECT_EQ(message(two_convolutions(), machine), "compiled");
 }
 
+// Many sizes are tried for it, each with many plans.
+TEST(XdnnCompile, a_small_network_is_told_what_it_needs_however_little_there_is) {
+  xdnn::Machine machine = xdnn::load_machine("configs/v2_28.yaml");
+  const Graph network = build_workload("tiny_residual");
+  for (const std::int64_t lines : {16, 65}) {
+    machine.am.size_bytes = lines * machine.word_bytes();
+    const std::string text = message(network, machine);
+    EXPECT_NE(text.find("the smallest memory this compiler can use for this network is 9344 bytes"),
+              std::string::npos)
+        << text;
+  }
+}
+
 TEST(XdnnCompile, a_memory_that_no_size_mends_is_given_no_size) {
   // An instruction reads one buffer and writes another: there is but one, however large.
   xdnn::Machine machine = xdnn::load_machine("configs/math_engine.yaml");
