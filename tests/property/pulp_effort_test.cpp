@@ -2,12 +2,14 @@
 // program each time, and says what it came to. Larger clusters take no longer at the best effort.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <random>
 #include <regex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/pulp/compile.h"
