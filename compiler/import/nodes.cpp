@@ -98,7 +98,13 @@ void apply(const ImportRule& rule, NodeReader& node, ImportState& state) {
   state.may_be_empty = may_be_empty(rule, node);
   rule.import(node);
   node.finish();
-  if (rule.folds && node.all_constant() && is_small_fold(state, first)) {
+  // Weights that came with codes keep them.
+  const auto has_codes = [](const Node& made) {
+    return std::holds_alternative<Dequantize>(made.op);
+  };
+  const bool is_coded = std::any_of(state.graph.nodes.begin() + static_cast<std::ptrdiff_t>(first),
+                                    state.graph.nodes.end(), has_codes);
+  if (rule.folds && !is_coded && node.all_constant() && is_small_fold(state, first)) {
     fold_nodes(state.graph, first);
   }
 }

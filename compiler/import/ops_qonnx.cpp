@@ -1,8 +1,10 @@
 // QONNX: quantization of any width as an operator on real numbers (Pappalardo et al., QONNX:
 // Representing Arbitrary-Precision Quantized Neural Networks, arXiv 2206.07527), and FINN's
-// thresholds. Of weights the result is a constant; of activations codes of up to 8 bits are those
-// of QuantizeLinear and DequantizeLinear, others are what defines them.
+// thresholds. Weights of up to 8 bits are constants with codes, activations those of QuantizeLinear
+// and DequantizeLinear; others are what defines them.
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -86,13 +88,107 @@ std::optional<Quantization> linear_codes(const NodeReader& node, const QuantPara
   return result;
 }
 
+// Scales of a constant of at least two dimensions, such as weights: one, or one for each index
+// along an axis, the only dimension of the scales with more than one.
+struct WeightScales {
+  std::vector<float> steps;
+  int axis = 0;
+  std::size_t inner = 1;  // elements side by side that share a scale
+  std::size_t of(std::size_t element) const {
+    return steps.size() == 1 ? 0 : element / inner % steps.size();
+  }
+};
+
+std::optional<WeightScales> weight_scales(const NodeReader& node) {
+  const Shape &shape = node.shape(0), &scales = node.shape(1);
+  if (shape.size() < 2 || scales.size() > shape.size()) return std::nullopt;
+  WeightScales result{.steps = node.constant_reals(1, "scale")};
+  for (const float step : result.steps) {
+    if (!(step > 0) || !std::isfinite(step)) return std::nullopt;
+  }
+  if (result.steps.empty()) return std::nullopt;
+  if (result.steps.size() == 1) return result;
+  const auto many = std::ranges::find_if(scales, [](std::int64_t size) { return size > 1; });
+  const std::size_t axis =
+      shape.size() - scales.size() + static_cast<std::size_t>(many - scales.begin());
+  if (static_cast<std::int64_t>(result.steps.size()) != *many || shape[axis] != *many) {
+    return std::nullopt;
+  }
+  result.axis = static_cast<int>(axis);
+  for (std::size_t d = axis + 1; d < shape.size(); ++d) {
+    result.inner *= static_cast<std::size_t>(shape[d]);
+  }
+  return result;
+}
+
+// In single precision, as the definition is.
+template <typename Code>
+Tensor codes_of(const Tensor& reals, const std::function<float(std::size_t, float)>& code) {
+  std::vector<Code> codes;
+  for (const float real : reals.values<float>()) {
+    codes.push_back(static_cast<Code>(code(codes.size(), real)));
+  }
+  return Tensor::from<Code>(reals.shape(), codes);
+}
+
+// The constant operand 0 with codes `bits` wide; `code` of an element and its number.
+void emit_weights(NodeReader& node, const WeightScales& scales, Quantization codes,
+                  const std::function<float(std::size_t, float)>& code) {
+  for (const float step : scales.steps) {
+    codes.thresholds.push_back(static_cast<double>(step) * static_cast<double>(codes.high()));
+  }
+  codes.axis = scales.axis;
+  node.float_input(0);
+  const Tensor& reals = node.constant(0, "weights");
+  const ValueId id = node.add_constant(codes.is_signed ? codes_of<std::int8_t>(reals, code)
+                                                       : codes_of<std::uint8_t>(reals, code));
+  node.state().graph.value(id).quantization = codes;
+  node.emit(Dequantize{}, {id}, {{.type = ElementType::Float32}});
+}
+
+float rounded(float x, Activation::Kind how) {
+  switch (how) {
+    case Activation::Kind::Floor:
+      return std::floor(x);
+    case Activation::Kind::Ceil:
+      return std::ceil(x);
+    case Activation::Kind::Truncate:
+      return std::trunc(x);
+    default:
+      return std::nearbyint(x);
+  }
+}
+
+// Whether the constant has become one with codes. Others are widths and zero points that no target
+// has for weights, and numbers that are not weights.
+bool import_weights(NodeReader& node, const QuantParameters& codes) {
+  const std::vector<float> points = node.constant_reals(2, "zero_point");
+  const bool centred = std::ranges::all_of(points, [](float point) { return point == 0; });
+  const auto scales = weight_scales(node);
+  if (!scales || !centred || codes.bits < 2 || codes.bits > 8) return false;
+  for (const float real : node.constant_reals(0, "weights")) {
+    if (!std::isfinite(real)) return false;
+  }
+  emit_weights(
+      node, *scales,
+      {.bits = static_cast<int>(codes.bits),
+       .is_signed = codes.is_signed,
+       .thresholds = {},
+       .rounding = Rounding::HalfEven},
+      [&](std::size_t element, float real) {
+        const float code = rounded(real / scales->steps[scales->of(element)], codes.rounding);
+        return std::clamp(code, static_cast<float>(codes.low()), static_cast<float>(codes.high()));
+      });
+  return true;
+}
+
 void import_quant(NodeReader& node) {
   QuantParameters codes{.bits = bit_width(node, 3)};
   codes.is_signed = node.flag("signed", true);
   codes.narrow = node.flag("narrow", false);
   codes.rounding = rounding(node);
   if (node.value(0).constant) {
-    emit_definition(node, codes);
+    if (!import_weights(node, codes)) emit_definition(node, codes);
     return;
   }
   const auto linear = linear_codes(node, codes);
@@ -118,6 +214,12 @@ void import_quant(NodeReader& node) {
 
 // scale where x >= 0, else -scale
 void import_bipolar_quant(NodeReader& node) {
+  const bool has_constants = node.value(0).constant && node.value(1).constant;
+  if (const auto scales = has_constants ? weight_scales(node) : std::nullopt) {
+    emit_weights(node, *scales, {.bits = 2, .thresholds = {}, .rounding = Rounding::HalfEven},
+                 [](std::size_t, float real) { return real >= 0 ? 1.0F : -1.0F; });
+    return;
+  }
   const ValueId x = node.float_input(0), scale = node.float_input(1);
   const ValueId zero = node.add_constant(Tensor::scalar(0.0F));
   const ValueId positive = node.emit(Binary{.kind = Binary::Kind::GreaterOrEqual}, {x, zero},

@@ -759,7 +759,7 @@ constexpr ImportRule kRules[] = {
      "becomes Softmax between codes; com.microsoft", kMicrosoft},
     {"QLinearWhere", import_qlinear_where, 9, 1, false,
      "becomes Where between codes; com.microsoft", kMicrosoft},
-    {"QuantizeLinear", import_quantize, 3, 1, false, "constant scale, per tensor or axis"},
+    {"QuantizeLinear", import_quantize, 3, 1, true, "constant scale, per tensor or axis"},
     {"RequantShift", import_requant_shift, 3, 1, false, "Deeploy, of any domain", kAnyDomain},
 };
 

@@ -2,6 +2,8 @@
 // nothing but constants, nodes and values without a reader.
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "compiler/passes/passes.h"
@@ -146,6 +148,23 @@ bool is_foldable(const Graph& graph, const Node& node) {
          std::none_of(node.outputs.begin(), node.outputs.end(), wanted);  // a result stays computed
 }
 
+// What a constant's codes were, for the quantizer: those of a DequantizeLinear, also where its
+// result is transposed.
+std::optional<Quantization> folded_codes(const Graph& graph, const Node& node) {
+  const auto& codes = graph.value(node.inputs[0]).quantization;
+  if (std::holds_alternative<Dequantize>(node.op)) return codes;
+  const auto* transpose = std::get_if<Transpose>(&node.op);
+  const Value& operand = graph.value(node.inputs[0]);
+  if (transpose == nullptr || !codes || operand.type != ElementType::Float32) return std::nullopt;
+  const auto place = std::ranges::find(transpose->permutation, std::int64_t{codes->axis});
+  if (codes->thresholds.size() > 1 && place == transpose->permutation.end()) return std::nullopt;
+  Quantization moved = *codes;
+  if (codes->thresholds.size() > 1) {
+    moved.axis = static_cast<int>(place - transpose->permutation.begin());
+  }
+  return moved;
+}
+
 bool fold(Graph& graph, std::size_t n) {
   const Node& node = graph.nodes[n];
   if (!is_foldable(graph, node)) return false;
@@ -159,8 +178,8 @@ bool fold(Graph& graph, std::size_t n) {
     if (node.outputs[i] == kNoValue) continue;
     graph.value(node.outputs[i]).constant = std::move(results.at(i));
   }
-  if (std::holds_alternative<Dequantize>(node.op)) {  // the codes' thresholds, for the quantizer
-    graph.value(node.outputs[0]).quantization = graph.value(node.inputs[0]).quantization;
+  if (auto codes = folded_codes(graph, node)) {
+    graph.value(node.outputs[0]).quantization = std::move(codes);
   }
   erase_node(graph, n);
   return true;

@@ -45,5 +45,23 @@ TEST(FoldConstants, quantized_weights_become_real_and_remember_their_threshold) 
   EXPECT_EQ(graph.value(w).quantization->thresholds, std::vector<double>{127});
 }
 
+// Steps 1 and 0.5 of the rows, which become columns.
+TEST(FoldConstants, quantized_weights_that_are_transposed_remember_them_along_the_other_axis) {
+  GraphBuilder b;
+  Graph& graph = b.graph();
+  const std::vector<std::int8_t> codes{-2, 3, 4, 6};
+  const ValueId q = graph.add_constant("codes", Tensor::from(Shape{2, 2}, codes));
+  graph.value(q).quantization = Quantization{.thresholds = {127, 63.5}};
+  const ValueId w = b.add("w", Transpose{.permutation = {1, 0}}, {b.add("r", Dequantize{}, {q})});
+  b.output(b.binary("y", Binary::Kind::Mul, b.input("x", {3, 2, 2}), w));
+  EXPECT_TRUE(fold_constants(graph));
+  ASSERT_EQ(graph.nodes.size(), 1U);
+  const auto real = graph.value(w).constant->values<float>();
+  EXPECT_EQ(std::vector<float>(real.begin(), real.end()), (std::vector<float>{-2, 2, 3, 3}));
+  ASSERT_TRUE(graph.value(w).quantization);
+  EXPECT_EQ(graph.value(w).quantization->axis, 1);
+  EXPECT_EQ(graph.value(w).quantization->thresholds, (std::vector<double>{127, 63.5}));
+}
+
 }  // namespace
 }  // namespace workbench
