@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/weighted_layers.h"
 
 namespace workbench {
@@ -100,9 +101,89 @@ void fit_layer(Graph& annotated, const WeightedLayer& layer, const QuantizeOptio
   }
 }
 
+// The codes of the operands of a sum of two activations on the accelerator, or nothing.
+const Quantization* operands_of_sum(const Graph& annotated, const Node& node) {
+  const auto* binary = std::get_if<Binary>(&node.op);
+  if (binary == nullptr || binary->kind != Binary::Kind::Add) return nullptr;
+  const Value& in = annotated.value(node.inputs[0]);
+  const bool coded = in.quantization && annotated.value(node.outputs[0]).quantization;
+  return coded && !in.constant ? &*in.quantization : nullptr;
+}
+
+// Values that share one scale, and the sums among their writers.
+struct SharedScale {
+  std::vector<ValueId> members;
+  std::vector<double> operands;  // of each sum the threshold
+  bool fixed = false;            // saturation at the threshold is a Clip's
+};
+
+SharedScale shared_scale(const Graph& annotated, ValueId sum,
+                         const std::vector<std::ptrdiff_t>& writers) {
+  SharedScale shared{.members = {sum}};
+  for (const ScaleGroup& group : annotated.scale_groups) {
+    if (std::ranges::find(group.members, sum) != group.members.end())
+      shared.members = group.members;
+  }
+  for (const ValueId id : shared.members) {
+    const std::ptrdiff_t writer = writers[static_cast<std::size_t>(id)];
+    if (writer < 0) continue;
+    const Node& node = annotated.nodes[static_cast<std::size_t>(writer)];
+    if (saturation_cap(activation_of(node.op))) shared.fixed = true;
+    if (const auto* in = operands_of_sum(annotated, node)) {
+      shared.operands.push_back(in->thresholds[0]);
+    }
+  }
+  return shared;
+}
+
+// By what the sums' multipliers are off where fields hold `kFieldBits`: sum of squares.
+double multiplier_error(const std::vector<double>& operands, double threshold) {
+  double sum = 0;
+  for (const double operand : operands) {
+    int exponent = 0;
+    const double scale = std::ldexp(std::frexp(operand / threshold, &exponent), kFieldBits);
+    const double error = (std::round(scale) - scale) / scale;
+    sum += error * error;
+  }
+  return sum;
+}
+
+// A sum's result has a threshold at which the multiplier from its operands is one that the field
+// holds: at most 1 in 128 above its own, which costs less than a multiplier that is off.
+void fit_sum(Graph& annotated, ValueId sum, const std::vector<std::ptrdiff_t>& writers) {
+  const SharedScale shared = shared_scale(annotated, sum, writers);
+  const double own = annotated.value(sum).quantization->thresholds[0];
+  if (shared.fixed || shared.operands.empty()) return;
+  double best = own, least = multiplier_error(shared.operands, own);
+  for (const double operand : shared.operands) {
+    int exponent = 0;
+    const double scale = std::ldexp(std::frexp(operand / own, &exponent), kFieldBits);
+    const double raised = own * scale / std::floor(scale * (1 + kSingle));
+    const double error = multiplier_error(shared.operands, raised);
+    if (raised <= own || error >= least) continue;
+    least = error;
+    best = raised;
+  }
+  if (best == own) return;
+  for (const ValueId id : shared.members) {
+    auto& codes = annotated.value(id).quantization;
+    if (!codes || codes->thresholds.size() != 1) continue;
+    const auto high = static_cast<double>(codes->high());
+    codes->thresholds[0] = double{static_cast<float>(best / high)} * high;
+  }
+}
+
+void fit_sums(Graph& annotated) {
+  const std::vector<std::ptrdiff_t> writers = producers(annotated);
+  for (const Node& node : annotated.nodes) {
+    if (operands_of_sum(annotated, node) != nullptr) fit_sum(annotated, node.outputs[0], writers);
+  }
+}
+
 }  // namespace
 
 void fit_multipliers(Graph& annotated, const QuantizeOptions& options) {
+  if (options.limits.scale_bits <= kFieldBits) fit_sums(annotated);
   for (const WeightedLayer& layer : weighted_layers(annotated)) {
     fit_layer(annotated, layer, options);
   }

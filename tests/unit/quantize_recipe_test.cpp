@@ -6,6 +6,7 @@
 
 #include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/equalize.h"
+#include "compiler/quantize/fit_multipliers.h"
 #include "compiler/quantize/recipe.h"
 #include "compiler/quantize/recipe_thresholds.h"
 #include "core/eval/evaluate.h"
@@ -303,6 +304,29 @@ TEST(PowerOfTwoSteps, are_no_finer_than_the_threshold_asks) {
 
 // The operand 0.375 becomes 0 in steps of 1, so "a" gives 0 instead of 0.375 and 0.75. "b" then
 // reads what it should and needs no correction: x is rounded, a's result is not.
+// 1 by 1.3 is 196.9 of 256: 197 is too large a scale, 196 is that of 256 / 196 = 1.306.
+TEST(FitMultipliers, sums_have_one_that_their_field_holds) {
+  constexpr double kOwn = 1.3;
+  const auto threshold_with = [](int scale_bits, const Activation& activation) {
+    GraphBuilder build;
+    const ValueId x = build.input("x", {1, 2, 4, 4}), z = build.input("z", {1, 2, 4, 4});
+    const ValueId sum =
+        build.add("sum", Binary{.kind = Binary::Kind::Add, .activation = activation}, {x, z});
+    build.output(sum);
+    Graph& graph = build.graph();
+    for (const ValueId id : {x, z, sum}) {
+      graph.value(id).quantization = {.bits = 16, .thresholds = {id == sum ? kOwn : 1.0}};
+    }
+    QuantizeOptions options{.bits = 16, .limits = {}, .host_reason = {}};
+    options.limits.scale_bits = scale_bits;
+    fit_multipliers(graph, options);
+    return graph.value(sum).quantization->thresholds[0];
+  };
+  EXPECT_NEAR(threshold_with(8, kRelu), 256.0 / 196, 1e-6);
+  EXPECT_EQ(threshold_with(16, kRelu), kOwn);
+  EXPECT_EQ(threshold_with(8, {.kind = Activation::Kind::Clip, .alpha = 0, .beta = 1.3F}), kOwn);
+}
+
 TEST(CorrectBias, takes_off_the_mean_error_layer_by_layer) {
   FloatGraph build = two_layers({1, 0, 0, 2}, {0, 0}, kRelu, {3, 4, 5, 6});
   const Graph reference = build.graph();
