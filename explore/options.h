@@ -366,7 +366,7 @@ void for_each_option(Request& request, auto&& visit) {
   visit(Option{.name = "effort",
                .stage = Stage::Quantized,
                .meaning =
-                   "of searches, of the default scheme's and the xDNN compiler's: fast, normal "
+                   "of searches, of the default scheme's and the compilers': fast, normal "
                    "or best"},
         effort);
   visit(Option{.name = "weight-bits",
