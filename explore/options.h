@@ -365,9 +365,8 @@ void for_each_option(Request& request, auto&& visit) {
         transforms);
   visit(Option{.name = "effort",
                .stage = Stage::Quantized,
-               .meaning =
-                   "of searches, of the default scheme's and the compilers': fast, normal "
-                   "or best"},
+               .meaning = "of searches, of the default scheme's and the compilers': fast, normal "
+                          "or best"},
         effort);
   visit(Option{.name = "weight-bits",
                .stage = Stage::Quantized,

@@ -122,22 +122,22 @@ void Cluster::run_hart(Hart& hart) {
     x[op->rd] = extended<bytes, is_signed>(value);                             \
     break;                                                                     \
   }
-#define STORE(id, text, match, mask, format, bytes)                             \
-  case static_cast<std::uint16_t>(Opcode::id): {                                \
-    if (time != now) return park(hart, op, time);                               \
-    const Word address = address_of<Format::format>(x, *op);                    \
-    const Word value = x[op->rs2];                                              \
-    if (const Word offset = address - kL1Base; offset < l1_bytes && near_l1) {  \
-      banks(address, bytes);                                                    \
+#define STORE(id, text, match, mask, format, bytes)                              \
+  case static_cast<std::uint16_t>(Opcode::id): {                                 \
+    if (time != now) return park(hart, op, time);                                \
+    const Word address = address_of<Format::format>(x, *op);                     \
+    const Word value = x[op->rs2];                                               \
+    if (const Word offset = address - kL1Base; offset < l1_bytes && near_l1) {   \
+      banks(address, bytes);                                                     \
       if (standstill_.looks() && std::memcmp(l1 + offset, &value, bytes) != 0) { \
-        standstill_.changed();                                                  \
-      }                                                                         \
-      std::memcpy(l1 + offset, &value, bytes);                                  \
-    } else if (store(hart, op, address, bytes, time, value) == Access::Retry) { \
-      return park(hart, op, now + 1);                                           \
-    }                                                                           \
-    move_on<Format::format>(x, *op);                                            \
-    break;                                                                      \
+        standstill_.changed();                                                   \
+      }                                                                          \
+      std::memcpy(l1 + offset, &value, bytes);                                   \
+    } else if (store(hart, op, address, bytes, time, value) == Access::Retry) {  \
+      return park(hart, op, now + 1);                                            \
+    }                                                                            \
+    move_on<Format::format>(x, *op);                                             \
+    break;                                                                       \
   }
 #define MAC_LOAD(id, text, match, mask, product)                                 \
   case static_cast<std::uint16_t>(Opcode::id): {                                 \
