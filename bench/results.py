@@ -133,7 +133,9 @@ def pulp_table():
 # Family: its heading, what stands above its table, and what makes the table.
 FAMILIES = {
     "xdnn": ("xDNN", "Images per second of one engine in latency mode. Vendor: its shipped program,\n"
-             "replayed. Two at once: `--batch 2`.", xdnn_table),
+             "replayed. Two at once: `--batch 2`. `v2_56` does one thing after the other\n"
+             "([xdnn-model.md](xdnn-model.md#lower-bounds)), so that a program which fits its memory "
+             "takes its bound.", xdnn_table),
     "pulp": ("PULP", "Cycles of `--tiler dory` and of ours, host turns excluded.", pulp_table),
 }
 
