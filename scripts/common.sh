@@ -1,9 +1,6 @@
 # Sourced by the other scripts: installing what is missing, configuring and building.
 
 root="$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-# One compiler cache serves every clone: paths inside the tree count from its root.
-# A precompiled header counts by what is in it.
-export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
 
 say() { echo "workbench: $*" >&2; }
 
