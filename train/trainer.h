@@ -77,8 +77,9 @@ Look look_at(const TorchNetwork& network, const Lessons& images, const Parameter
              std::int64_t step = 0);
 
 // From `start`, or from the checkpoint where there is one. The same bits whether it was interrupted
-// or not. State::best is the best look's; of equal ones the first, `start` among them. Throws Error
-// for a loss that is no number, and as checkpoint_from() does.
+// or not. State::best is the best look's: by the loss where the teacher alone is followed, else by
+// top-1 and then the loss; of equal ones the first, `start` among them. Throws Error for a loss that
+// is no number, and as checkpoint_from() does.
 State train(const Training& training, const Parameters& start);
 
 }  // namespace workbench::train

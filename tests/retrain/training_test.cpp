@@ -335,6 +335,23 @@ TEST_F(Retraining, holds_out_a_tenth_of_the_images_to_choose_by) {
   EXPECT_EQ(tested.test->floats.top1, 1);  // without labels: agreement with itself
 }
 
+// Which is the best look: where the float network is followed, the closest to it; with classes, the
+// one with most of them right.
+TEST_F(Retraining, keeps_the_look_that_is_closest_to_what_it_learns_from) {
+  RetrainRequest asked = request("zoo:tiny_residual", "graffitist-int4", "xdnn");
+  std::string labels;
+  for (std::uint64_t i = 0; i < kImages; ++i) labels += fmt::format("{}\n", i % 4);
+  write_file(folder_.file("labels.txt"), labels);
+  asked.lessons.labels = asked.validation->labels = folder_.file("labels.txt");
+  asked.schedule.look_every = 1;
+  asked.golden_images = 0;
+  const State follows = retrain(asked, {}).state;
+  EXPECT_EQ(follows.best_look, *std::ranges::min_element(follows.looks, {}, &Look::loss));
+  asked.loss = Loss::Labels;
+  const State told = retrain(asked, {}).state;
+  EXPECT_EQ(told.best_look.top1, std::ranges::max_element(told.looks, {}, &Look::top1)->top1);
+}
+
 // What is looked at first is what `quantize` writes: its integers, layer by layer.
 TEST_F(Retraining, begins_with_the_integers_of_the_scheme) {
   RetrainRequest asked = request("zoo:tiny_residual", "per-channel-pow2", "xdnn");
