@@ -16,6 +16,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/yaml.h"
 
 namespace workbench {
 
@@ -426,11 +427,11 @@ Preprocessing steps_of(const std::filesystem::path& path, std::map<std::string, 
   Reader reader(path.string());
   Preprocessing steps;
   try {
-    const YAML::Node root = YAML::Load(text);
+    const YAML::Node root = parse_yaml(text, path.string());
     if (!root.IsMap()) reader.bad(root, "preprocessing", "a map of steps");
     for (const auto& entry : root) reader.set(steps, reader.text(entry.first, "key"), entry.second);
   } catch (const YAML::Exception& error) {
-    fail("{}:{}: {}", path.string(), line_of(error.mark), error.msg);
+    refuse_yaml(error, path.string());
   }
   if (steps.dims.empty()) fail("{}:1: dims: expected [C, H, W], found none", path.string());
   places.insert(reader.places().begin(), reader.places().end());

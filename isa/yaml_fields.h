@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "core/yaml.h"
 
 namespace workbench {
 
@@ -65,12 +66,7 @@ void read_field(const YAML::Node& node, T& member, const std::string& place, con
 // What a machine file says, for the families to read. Throws Error where that is not YAML, or
 // nothing.
 inline YAML::Node machine_root(const std::string& text, const std::string& name) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(text);
-  } catch (const YAML::Exception& error) {
-    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
-  }
+  YAML::Node root = parse_yaml(text, name);
   if (!root.IsDefined() || root.IsNull()) fail("{}:1: the machine file is empty", name);
   return root;
 }

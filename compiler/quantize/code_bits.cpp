@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/yaml.h"
 #include "isa/yaml_fields.h"
 
 namespace workbench {
@@ -226,12 +227,7 @@ std::vector<std::vector<ValueId>> groups_of_one_width(const Graph& annotated,
 }
 
 RecipeFile parse_recipe_file(const std::string& text, const std::string& name) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(text);
-  } catch (const YAML::Exception& error) {
-    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
-  }
+  const YAML::Node root = parse_yaml(text, name);
   if (!root.IsDefined() || root.IsNull()) fail("{}:1: the recipe is empty", name);
   RecipeFile file;
   for_each_entry(root, name, "the recipe", [&](const std::string& key, const YAML::Node& node) {

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/yaml.h"
 #include "isa/yaml_fields.h"
 
 namespace workbench {
@@ -61,12 +62,7 @@ T read_technology(const YAML::Node& root, const std::string& file) {
 }  // namespace
 
 Technology parse_technology(const std::string& yaml, const std::string& name) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(yaml);
-  } catch (const YAML::Exception& error) {
-    fail("{}:{}: {}", name, error.mark.line + 1, error.msg);
-  }
+  const YAML::Node root = parse_yaml(yaml, name);
   const std::string family =
       root.IsMap() && root["family"] && root["family"].IsScalar() ? root["family"].Scalar() : "";
   if (family == "xdnn") return read_technology<XdnnTechnology>(root, name);

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/yaml.h"
 #include "explore/flow/inputs.h"
 #include "explore/flow/machine.h"
 #include "explore/sweep/conditions.h"
@@ -426,12 +427,7 @@ void read_key(Study& study, const std::string& key, const YAML::Node& value,
 }  // namespace
 
 Study parse_study(const std::string& yaml, const std::string& file) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(yaml);
-  } catch (const YAML::Exception& error) {
-    fail("{}:{}: expected YAML: {}", file, error.mark.line + 1, error.msg);
-  }
+  const YAML::Node root = parse_yaml(yaml, file);
   Study study{.name = std::filesystem::path(file).stem().string()};
   Mapping(root, file, "a study")
       .each([&](const std::string& key, const YAML::Node& value, const std::string& where) {

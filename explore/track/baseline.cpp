@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/yaml.h"
 #include "explore/report/metrics.h"
 #include "explore/track/record_json.h"
 #include "isa/yaml_fields.h"
@@ -146,9 +147,9 @@ std::string named_from(const std::string& name, const fs::path& folder) {
 
 Suite parse_suite(const std::string& yaml, const fs::path& path) {
   try {
-    return suite_of(YAML::Load(yaml), path);
+    return suite_of(parse_yaml(yaml, path.string()), path);
   } catch (const YAML::Exception& error) {
-    fail("{}:{}: not valid YAML: {}", path.string(), error.mark.line + 1, error.msg);
+    refuse_yaml(error, path.string());
   }
 }
 

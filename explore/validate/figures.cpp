@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/yaml.h"
 #include "explore/report/metrics.h"
 #include "isa/yaml_fields.h"
 
@@ -70,12 +71,7 @@ RealFigure figure_of(const YAML::Node& node, const std::string& file) {
 }  // namespace
 
 std::vector<RealFigure> parse_figures(const std::string& yaml, const std::string& file) {
-  YAML::Node root;
-  try {
-    root = YAML::Load(yaml);
-  } catch (const YAML::Exception& error) {
-    fail("{}:{}: not valid YAML: {}", file, error.mark.line + 1, error.msg);
-  }
+  const YAML::Node root = parse_yaml(yaml, file);
   const bool list = root.IsMap() && root.size() == 1 && root["figures"] &&
                     root["figures"].IsSequence() && root["figures"].size() <= kFiguresMax;
   if (!list) {

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/yaml.h"
 #include "isa/yaml_fields.h"
 
 namespace workbench::pulp {
@@ -68,7 +69,7 @@ Machine read_machine(const YAML::Node& root, const std::string& name) {
   try {
     read_yaml_fields(root, machine, name, "", {"name", "family"});
   } catch (const YAML::Exception& error) {
-    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
+    refuse_yaml(error, name);
   }
   if (machine.family_name != "pulp") {
     fail("{}:{}: family must be pulp, found '{}'", name, root["family"].Mark().line + 1,

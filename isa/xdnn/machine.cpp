@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/yaml.h"
 #include "isa/int8_matrix.h"
 #include "isa/yaml_fields.h"
 
@@ -214,7 +215,7 @@ Machine read_machine(const YAML::Node& root, const std::string& name) {
     }
     read_yaml_fields(root, machine, name, "", {"name", "family"});
   } catch (const YAML::Exception& error) {  // e.g. an alias bomb resolved late
-    fail("{}:{}: not valid YAML: {}", name, error.mark.line + 1, error.msg);
+    refuse_yaml(error, name);
   }
   if (!family_called(machine.family_name)) {
     fail("{}:{}: family must be xdnn_v2, xdnn_v3, darius or math_engine, found '{}'", name,
