@@ -260,12 +260,25 @@ std::int64_t weighted_macs(const Graph& graph, const std::vector<bool>& wanted) 
 constexpr std::size_t kEnoughToCompare = 4, kComparedSamples = 16;
 constexpr double kWorthIt = 0.794328234724;  // a decibel
 
+bool has_node(const Graph& graph, std::string_view name) {
+  return std::ranges::any_of(graph.nodes, [&](const Node& node) { return node.name == name; });
+}
+
+// Whether instructions carry names that only `parts`, the network cut for the machine, has.
+bool names_parts(const xdnn::Listing& listing, const Graph& whole, const Graph& parts) {
+  return std::ranges::any_of(listing.entries, [&](const xdnn::Entry& entry) {
+    const std::string name = xdnn::executed(entry) ? xdnn::name_of(entry) : "";
+    return !name.empty() && has_node(parts, name) && !has_node(whole, name);
+  });
+}
+
 // One network being quantized.
 class Quantizing {
  public:
   Quantizing(const Imported& imported, const Target& target, const RunData& data,
              const CompileRequest& request, bool keeps_floats, const Progress& progress)
       : imported_(imported.graph),
+        listing_(imported.listing),
         target_(target),
         data_(data),
         request_(request),
@@ -336,11 +349,7 @@ class Quantizing {
     const Stopwatch stopwatch;
     Graph passed = imported_;
     run_passes(passed, float_pipeline(request_.passes), request_.dump_passes);
-    // A third-party program was made for the network as it is.
-    if (target_.fit && request_.program.empty() && target_.fit(passed, request_.passes) &&
-        !request_.dump_passes.empty()) {
-      write_file(request_.dump_passes / "fit_limits.txt", print_graph(passed));
-    }
+    fit(passed);
     save_optimized(imported_, passed, request_.save_optimized, pass_warnings_);
     passed = target_.quantize.prepare(std::move(passed));
     if (came_quantized(imported_)) restore_hidden_codes(passed, imported_);
@@ -348,6 +357,18 @@ class Quantizing {
     if (came_quantized(imported_)) passed = saturated_on_host(std::move(passed));
     result_.compile_seconds += stopwatch.seconds();
     return passed;
+  }
+
+  // A third-party program was made for the network as it is, a saved one of ours for its parts.
+  void fit(Graph& passed) const {
+    if (!target_.fit) return;
+    Graph parts = passed;
+    if (!target_.fit(parts, request_.passes)) return;
+    if (!request_.program.empty() && !(listing_ && names_parts(*listing_, passed, parts))) return;
+    passed = std::move(parts);
+    if (!request_.dump_passes.empty()) {
+      write_file(request_.dump_passes / "fit_limits.txt", print_graph(passed));
+    }
   }
 
   // Graffitist and NEMO have networks of their own, a third-party program has its place for all.
@@ -568,6 +589,7 @@ class Quantizing {
   }
 
   const Graph& imported_;
+  const std::optional<xdnn::Listing>& listing_;
   Target target_;  // leaving what the placement leaves to the host
   const RunData& data_;
   const CompileRequest& request_;
