@@ -14,7 +14,7 @@ workbench_test(graph_unit_test LABEL unit
 workbench_test(compiler_unit_test LABEL unit
   SOURCES unit/export_test.cpp unit/import_caffe_test.cpp unit/import_container_test.cpp
           unit/import_error_test.cpp unit/import_fold_test.cpp
-          unit/import_loop_test.cpp unit/import_networks_test.cpp unit/import_qlinear_test.cpp unit/import_sizes_test.cpp unit/import_tensor_test.cpp
+          unit/import_loop_test.cpp unit/import_networks_test.cpp unit/import_qlinear_test.cpp unit/import_qonnx_test.cpp unit/import_sizes_test.cpp unit/import_tensor_test.cpp
           unit/import_version_test.cpp unit/import_window_test.cpp
           unit/integer_network_error_test.cpp unit/integer_network_files_test.cpp
           unit/integer_network_test.cpp unit/passes_data_movement_test.cpp

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "compiler/import/channels_last.h"
 #include "compiler/import/function_call.h"
 #include "compiler/import/node_order.h"
 #include "compiler/import/node_reader.h"
@@ -109,8 +110,24 @@ void apply(const ImportRule& rule, NodeReader& node, ImportState& state) {
   }
 }
 
+void import_node(onnx::NodeProto& proto, const std::string& name, ImportState& state);
+
+void import_channels_last(NodeReader& node, ImportState& state) {
+  if (node.any_unknown()) return;
+  if (node.input_count() < 1 || node.output_count() != 1) {
+    node.refuse("expected operands and one output, found {} and {}", node.input_count(),
+                node.output_count());
+  }
+  std::vector<onnx::NodeProto> nodes = with_channels_first(node);
+  for (onnx::NodeProto& part : nodes) {
+    const bool is_it = part.op_type() == node.op();
+    import_node(part, is_it ? node.name() : state.node_names.take(node.name() + "_layout"), state);
+  }
+}
+
 void import_node(onnx::NodeProto& proto, const std::string& name, ImportState& state) {
   NodeReader node(proto, name, state);
+  if (is_channels_last(proto)) return import_channels_last(node, state);
   const ImportRule* rule = rule_for(proto);
   onnx::FunctionProto* function = rule == nullptr ? find_function(node) : nullptr;
   if (rule == nullptr && function == nullptr) refuse_operator(node);

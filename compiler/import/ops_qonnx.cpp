@@ -3,6 +3,7 @@
 // thresholds. Weights of up to 8 bits are constants with codes, activations those of QuantizeLinear
 // and DequantizeLinear; others are what defines them.
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -16,10 +17,30 @@ namespace {
 
 constexpr Result kPart{.output = kIntermediate};
 
+// To whole numbers, from x or, with a sign, from its magnitude: floor(|x| + 0.5) for HalfUp.
+struct RoundingMode {
+  std::string_view name;
+  Activation::Kind how;
+  bool of_magnitude = false;
+  float offset = 0;
+};
+
+constexpr RoundingMode kRoundingModes[] = {
+    {"ROUND", Activation::Kind::Round},
+    {"HALF_EVEN", Activation::Kind::Round},
+    {"FLOOR", Activation::Kind::Floor},
+    {"CEIL", Activation::Kind::Ceil},
+    {"ROUND_TO_ZERO", Activation::Kind::Truncate},
+    {"DOWN", Activation::Kind::Truncate},
+    {"UP", Activation::Kind::Ceil, true},
+    {"HALF_UP", Activation::Kind::Floor, true, 0.5F},
+    {"HALF_DOWN", Activation::Kind::Ceil, true, -0.5F},
+};
+
 struct QuantParameters {
   std::int64_t bits = 8;
   bool is_signed = true, narrow = false;
-  Activation::Kind rounding = Activation::Kind::Round;
+  RoundingMode rounding = kRoundingModes[0];
 
   double high() const {
     const int magnitude_bits = static_cast<int>(bits) - (is_signed ? 1 : 0);
@@ -31,14 +52,16 @@ struct QuantParameters {
   }
 };
 
-Activation::Kind rounding(NodeReader& node) {
-  const std::string mode = node.text("rounding_mode", "ROUND");
-  if (mode == "ROUND" || mode == "HALF_EVEN") return Activation::Kind::Round;
-  if (mode == "FLOOR") return Activation::Kind::Floor;
-  if (mode == "CEIL") return Activation::Kind::Ceil;
-  if (mode == "ROUND_TO_ZERO" || mode == "DOWN") return Activation::Kind::Truncate;
-  node.refuse("attribute 'rounding_mode': expected ROUND, FLOOR, CEIL or ROUND_TO_ZERO, found '{}'",
-              mode);
+RoundingMode rounding(NodeReader& node) {
+  const std::string found = node.text("rounding_mode", "ROUND");
+  std::string mode = found;
+  std::ranges::transform(mode, mode.begin(), [](unsigned char c) { return std::toupper(c); });
+  const auto* known = std::ranges::find(kRoundingModes, mode, &RoundingMode::name);
+  if (known != std::end(kRoundingModes)) return *known;
+  std::vector<std::string_view> names;
+  for (const RoundingMode& row : kRoundingModes) names.push_back(row.name);
+  node.refuse("attribute 'rounding_mode': expected one of {}, found '{}'", fmt::join(names, ", "),
+              found);
 }
 
 std::int64_t bit_width(const NodeReader& node, std::size_t i) {
@@ -49,8 +72,25 @@ std::int64_t bit_width(const NodeReader& node, std::size_t i) {
   return static_cast<std::int64_t>(bits);
 }
 
+bool is_half_even(const RoundingMode& mode) { return mode.how == Activation::Kind::Round; }
+
 ValueId binary(NodeReader& node, Binary::Kind kind, ValueId a, ValueId b, const Result& result) {
   return node.emit(Binary{.kind = kind}, {a, b}, {result});
+}
+
+ValueId activate(NodeReader& node, Activation::Kind kind, ValueId x) {
+  return node.emit(Activate{{.kind = kind}}, {x}, {kPart});
+}
+
+ValueId emit_rounded(NodeReader& node, const RoundingMode& mode, ValueId x) {
+  if (!mode.of_magnitude) return activate(node, mode.how, x);
+  const ValueId sign = activate(node, Activation::Kind::Sign, x);
+  ValueId size = activate(node, Activation::Kind::Abs, x);
+  if (mode.offset != 0) {
+    const ValueId offset = node.add_constant(Tensor::scalar(mode.offset));
+    size = binary(node, Binary::Kind::Add, size, offset, kPart);
+  }
+  return binary(node, Binary::Kind::Mul, activate(node, mode.how, size), sign, kPart);
 }
 
 // (clip(round(x / scale + zero_point)) - zero_point) * scale
@@ -58,7 +98,7 @@ void emit_definition(NodeReader& node, const QuantParameters& codes) {
   const ValueId scale = node.float_input(1), zero_point = node.float_input(2);
   ValueId x = binary(node, Binary::Kind::Div, node.float_input(0), scale, kPart);
   x = binary(node, Binary::Kind::Add, x, zero_point, kPart);
-  x = node.emit(Activate{{.kind = codes.rounding}}, {x}, {kPart});
+  x = emit_rounded(node, codes.rounding, x);
   const Activation clip{.kind = Activation::Kind::Clip,
                         .alpha = static_cast<float>(codes.low()),
                         .beta = static_cast<float>(codes.high())};
@@ -73,7 +113,7 @@ std::optional<Quantization> linear_codes(const NodeReader& node, const QuantPara
   const std::vector<float> scale = node.constant_reals(1, "scale");
   const std::vector<float> zero_point = node.constant_reals(2, "zero_point");
   const bool fits = codes.bits >= 2 && codes.bits <= 8 && scale.size() == 1 &&
-                    zero_point.size() == 1 && codes.rounding == Activation::Kind::Round;
+                    zero_point.size() == 1 && is_half_even(codes.rounding);
   if (!fits || !(scale[0] > 0) || !std::isfinite(scale[0])) return std::nullopt;
   const float point = zero_point[0];
   const bool is_code = point == std::floor(point) && static_cast<double>(point) >= codes.low() &&
@@ -146,17 +186,21 @@ void emit_weights(NodeReader& node, const WeightScales& scales, Quantization cod
   node.emit(Dequantize{}, {id}, {{.type = ElementType::Float32}});
 }
 
-float rounded(float x, Activation::Kind how) {
-  switch (how) {
-    case Activation::Kind::Floor:
-      return std::floor(x);
-    case Activation::Kind::Ceil:
-      return std::ceil(x);
-    case Activation::Kind::Truncate:
-      return std::trunc(x);
-    default:
-      return std::nearbyint(x);
-  }
+float rounded(float x, const RoundingMode& mode) {
+  const float from = mode.of_magnitude ? std::abs(x) + mode.offset : x;
+  const auto whole = [&] {
+    switch (mode.how) {
+      case Activation::Kind::Floor:
+        return std::floor(from);
+      case Activation::Kind::Ceil:
+        return std::ceil(from);
+      case Activation::Kind::Truncate:
+        return std::trunc(from);
+      default:
+        return std::nearbyint(from);
+    }
+  };
+  return mode.of_magnitude ? std::copysign(whole(), x) : whole();
 }
 
 // Whether the constant has become one with codes. Others are widths and zero points that no target
@@ -182,11 +226,35 @@ bool import_weights(NodeReader& node, const QuantParameters& codes) {
   return true;
 }
 
+// scale where x >= 0, else -scale
+void import_bipolar_quant(NodeReader& node) {
+  const bool has_constants = node.value(0).constant && node.value(1).constant;
+  if (const auto scales = has_constants ? weight_scales(node) : std::nullopt) {
+    emit_weights(node, *scales, {.bits = 2, .thresholds = {}, .rounding = Rounding::HalfEven},
+                 [](std::size_t, float real) { return real >= 0 ? 1.0F : -1.0F; });
+    return;
+  }
+  const ValueId x = node.float_input(0), scale = node.float_input(1);
+  const ValueId zero = node.add_constant(Tensor::scalar(0.0F));
+  const ValueId positive = node.emit(Binary{.kind = Binary::Kind::GreaterOrEqual}, {x, zero},
+                                     {{.output = kIntermediate, .type = ElementType::Bool}});
+  const ValueId negated = node.emit(Activate{{.kind = Activation::Kind::Neg}}, {scale}, {kPart});
+  node.emit(Where{}, {positive, scale, negated}, {{.type = ElementType::Float32}});
+}
+
 void import_quant(NodeReader& node) {
   QuantParameters codes{.bits = bit_width(node, 3)};
   codes.is_signed = node.flag("signed", true);
   codes.narrow = node.flag("narrow", false);
   codes.rounding = rounding(node);
+  if (codes.is_signed && codes.bits == 1) {  // +1 and -1, not 0 and -1
+    for (const float point : node.constant_reals(2, "zero_point")) {
+      if (point != 0)
+        node.refuse("input 2 (zero_point) of one signed bit: expected 0, found {}", point);
+    }
+    import_bipolar_quant(node);
+    return;
+  }
   if (node.value(0).constant) {
     if (!import_weights(node, codes)) emit_definition(node, codes);
     return;
@@ -210,22 +278,6 @@ void import_quant(NodeReader& node) {
       node.emit(Quantize{}, {x},
                 {{.output = kIntermediate, .type = storage_type(*linear), .quantization = linear}});
   node.emit(Dequantize{}, {code}, {{.type = ElementType::Float32}});
-}
-
-// scale where x >= 0, else -scale
-void import_bipolar_quant(NodeReader& node) {
-  const bool has_constants = node.value(0).constant && node.value(1).constant;
-  if (const auto scales = has_constants ? weight_scales(node) : std::nullopt) {
-    emit_weights(node, *scales, {.bits = 2, .thresholds = {}, .rounding = Rounding::HalfEven},
-                 [](std::size_t, float real) { return real >= 0 ? 1.0F : -1.0F; });
-    return;
-  }
-  const ValueId x = node.float_input(0), scale = node.float_input(1);
-  const ValueId zero = node.add_constant(Tensor::scalar(0.0F));
-  const ValueId positive = node.emit(Binary{.kind = Binary::Kind::GreaterOrEqual}, {x, zero},
-                                     {{.output = kIntermediate, .type = ElementType::Bool}});
-  const ValueId negated = node.emit(Activate{{.kind = Activation::Kind::Neg}}, {scale}, {kPart});
-  node.emit(Where{}, {positive, scale, negated}, {{.type = ElementType::Float32}});
 }
 
 // out_bias + out_scale * (how many of the channel's thresholds x reaches)
@@ -285,10 +337,10 @@ void import_trunc_to_scale(NodeReader& node) {
                         .beta = static_cast<float>(codes.high())};
   ValueId x = binary(node, Binary::Kind::Div, node.float_input(0), node.float_input(1), kPart);
   x = binary(node, Binary::Kind::Add, x, node.float_input(2), kPart);
-  x = node.emit(Activate{{.kind = Activation::Kind::Round}}, {x}, {kPart});
+  x = activate(node, Activation::Kind::Round, x);
   x = binary(node, Binary::Kind::Div, x, constant(factor), kPart);
   x = node.emit(Activate{clip}, {x}, {kPart});
-  x = node.emit(Activate{{.kind = codes.rounding}}, {x}, {kPart});
+  x = emit_rounded(node, codes.rounding, x);
   x = binary(node, Binary::Kind::Sub, x, constant(zero_point / factor), kPart);
   binary(node, Binary::Kind::Mul, x, node.float_input(4), {});
 }
@@ -301,7 +353,7 @@ void import_trunc(NodeReader& node) {
     return;
   }
   const std::int64_t in_bits = bit_width(node, 3), out_bits = bit_width(node, 4);
-  const Activation::Kind how = rounding(node);
+  const RoundingMode how = rounding(node);
   if (out_bits > in_bits) {
     node.refuse("input 4 (out_bit_width): expected at most {}, found {}", in_bits, out_bits);
   }
@@ -310,9 +362,9 @@ void import_trunc(NodeReader& node) {
   const ValueId steps = node.add_constant(Tensor::scalar(step));
   ValueId x = binary(node, Binary::Kind::Div, node.float_input(0), scale, kPart);
   x = binary(node, Binary::Kind::Add, x, zero_point, kPart);
-  x = node.emit(Activate{{.kind = Activation::Kind::Round}}, {x}, {kPart});
+  x = activate(node, Activation::Kind::Round, x);
   x = binary(node, Binary::Kind::Div, x, steps, kPart);
-  x = node.emit(Activate{{.kind = how}}, {x}, {kPart});
+  x = emit_rounded(node, how, x);
   x = binary(node, Binary::Kind::Sub, x, zero_point, kPart);
   binary(node, Binary::Kind::Mul, x, scale, {});
 }
@@ -320,6 +372,8 @@ void import_trunc(NodeReader& node) {
 // name, function, inputs, outputs, folds, note
 constexpr ImportRule kRules[] = {
     {"BipolarQuant", import_bipolar_quant, 2, 1, true, "QONNX, of any domain", kAnyDomain},
+    {"IntQuant", import_quant, 4, 1, true, "QONNX's later name of Quant, of any domain",
+     kAnyDomain},
     {"MultiThreshold", import_multi_threshold, 2, 1, true,
      "FINN, of any domain; becomes comparisons and ReduceSum", kAnyDomain},
     {"Quant", import_quant, 4, 1, true, "QONNX, of any domain; constant width", kAnyDomain},

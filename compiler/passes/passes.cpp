@@ -59,6 +59,8 @@ constexpr Pass kFloatPasses[] = {
     {"drop_identities", drop_identities, "identities, dropout and reshapes that change nothing go"},
     {"fold_constants", fold_constants, "nodes whose operands are all constant are computed now"},
     {"absorb_qdq", absorb_qdq, "QuantizeLinear and DequantizeLinear pairs become thresholds"},
+    {"move_transposes", move_transposes,
+     "a Transpose and the one back go where operations on single elements lie between"},
     {"matmul_to_gemm", matmul_to_gemm, "MatMul by a constant matrix becomes Gemm"},
     {"pool_to_average", pool_to_average, "mean and maximum over the whole map become pools"},
     {"canonicalize_padding", canonicalize_padding, "Pad moves into the window behind it"},

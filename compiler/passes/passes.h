@@ -52,6 +52,7 @@ bool fold_scale_before(Graph& graph);     // the same into the conv behind, wher
 bool scale_to_conv(Graph& graph);  // a BatchNorm/Mul/Add that is left becomes a 1x1 depthwise conv
 bool fuse_activation(Graph& graph);  // Relu, Clip, LeakyRelu, PRelu into Conv, Add, Gemm
 bool flatten_concat(Graph& graph);   // concat of concat
+bool move_transposes(Graph& graph);  // behind elementwise operations, where some cancel
 bool matmul_to_gemm(Graph& graph);   // [M, K] times a constant
 bool pool_to_average(Graph& graph);  // Reduce mean (max) over space -> pool of the whole map
 bool gemm_to_conv(Graph& graph);     // Gemm on 1x1 maps whose result feeds convolutions

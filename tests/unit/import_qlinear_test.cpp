@@ -240,66 +240,6 @@ TEST(ImportQlinear, dynamic_quantization_is_made_static_with_a_word) {
   EXPECT_EQ(y.values<float>()[0], 0.5F);
 }
 
-// Codes of the constant that the first node of the graph reads.
-const Value& codes_of_weights(const Graph& graph) {
-  EXPECT_TRUE(std::holds_alternative<Dequantize>(graph.nodes.at(0).op));
-  return graph.value(graph.nodes.at(0).inputs[0]);
-}
-
-// Four bits without the lowest code, in steps of 0.5 and 0.25: 7.2, -18; 3.2, -2.
-OnnxModel qonnx_model(const std::string& op, const std::vector<std::string>& operands) {
-  OnnxModel model;
-  model.input("x", {1, 2, 1, 1}).output("y");
-  model.floats("w", {2, 2, 1, 1}, {3.6F, -9, 0.8F, -0.5F});
-  model.floats("s", {2, 1, 1, 1}, {0.5F, 0.25F});
-  model.floats("z", {}, {0});
-  model.floats("bits", {}, {4});
-  NodeBuilder quant = model.node(op, operands, {"q"});
-  if (op == "Quant") quant.with("signed", 1).with("narrow", 1);
-  quant.proto().set_domain("qonnx.custom_op.general");
-  model.node("Conv", {"x", "q"}, {"y"});
-  return model;
-}
-
-TEST(ImportQonnx, weights_keep_their_codes) {
-  const Graph graph = qonnx_model("Quant", {"w", "s", "z", "bits"}).import();
-  const Value& codes = codes_of_weights(graph);
-  ASSERT_TRUE(codes.constant && codes.quantization);
-  EXPECT_EQ(signed_codes(*codes.constant), (Signed{7, -7, 3, -2}));
-  EXPECT_EQ(codes.quantization->bits, 4);
-  EXPECT_EQ(codes.quantization->axis, 0);
-  EXPECT_FLOAT_EQ(static_cast<float>(codes.quantization->step(0)), 0.5F);
-  EXPECT_FLOAT_EQ(static_cast<float>(codes.quantization->step(1)), 0.25F);
-}
-
-TEST(ImportQonnx, bipolar_weights_are_codes_of_two_bits) {
-  const Graph graph = qonnx_model("BipolarQuant", {"w", "s"}).import();
-  const Value& codes = codes_of_weights(graph);
-  ASSERT_TRUE(codes.constant && codes.quantization);
-  EXPECT_EQ(signed_codes(*codes.constant), (Signed{1, -1, 1, -1}));
-  EXPECT_EQ(codes.quantization->bits, 2);
-  EXPECT_FLOAT_EQ(static_cast<float>(codes.quantization->step(1)), 0.25F);
-}
-
-// As QCDQ has them: rounded and cut in the file.
-TEST(ImportQonnx, weights_that_are_rounded_in_the_file_are_codes) {
-  OnnxModel model;
-  model.input("x", {1, 2, 1, 1}).output("y");
-  model.floats("w", {2, 2, 1, 1}, {3.6F, -9, 0.8F, -0.5F});
-  add_scale(model, "w", {0.5F, 0.25F}, kInt8, 0);
-  model.codes("low", {}, kInt8, {-7});
-  model.codes("high", {}, kInt8, {7});
-  model.node("QuantizeLinear", with_scale("w"), {"rounded"}).with("axis", 0);
-  model.node("Clip", {"rounded", "low", "high"}, {"cut"});
-  model.node("DequantizeLinear", {"cut", "w_scale", "w_zero"}, {"q"}).with("axis", 0);
-  model.node("Conv", {"x", "q"}, {"y"});
-  const Graph graph = model.import();
-  const Value& codes = codes_of_weights(graph);
-  ASSERT_TRUE(codes.constant && codes.quantization);
-  EXPECT_EQ(signed_codes(*codes.constant), (Signed{7, -7, 3, -2}));
-  EXPECT_FLOAT_EQ(static_cast<float>(codes.quantization->step(0)), 0.5F);
-}
-
 TEST(ImportQlinear, what_cannot_be_imported_says_why) {
   CodesModel dynamic;
   dynamic.node("DynamicQuantizeLSTM", "");

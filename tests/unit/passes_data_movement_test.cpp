@@ -1,6 +1,8 @@
 // drop_identities, flatten_concat, remove_dead.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "compiler/passes/passes.h"
 #include "tests/support/graph_builder.h"
 #include "tests/support/same_network.h"
@@ -152,6 +154,66 @@ TEST(RemoveDead, an_unread_graph_input_stays) {
   b.input("unread", {1, 2});
   b.output(b.relu("relu", b.input("x", {1, 2})));
   EXPECT_FALSE(remove_dead(b.graph()));
+}
+
+std::ptrdiff_t transposes(const Graph& graph) {
+  return std::ranges::count_if(
+      graph.nodes, [](const Node& node) { return std::holds_alternative<Transpose>(node.op); });
+}
+
+const Transpose kFirst{{0, 3, 1, 2}}, kLast{{0, 2, 3, 1}};
+
+TEST(MoveTransposes, one_and_the_one_back_leave_what_lies_between) {
+  GraphBuilder b;
+  ValueId y = b.relu("before", b.input("x", {1, 2, 3, 4}));
+  y = b.add("last", kLast, {y});
+  y = b.add("exp", Activate{{Activation::Kind::Exp}}, {y});
+  y = b.binary("half", Binary::Kind::Mul, y, b.constant("h", {}, {0.5F}));
+  y = b.add("first", kFirst, {y});
+  b.output(b.relu("behind", y));
+  Graph graph = b.graph();
+  EXPECT_TRUE(move_transposes(graph));
+  EXPECT_EQ(transposes(graph), 0);
+  EXPECT_TRUE(same_network(b.graph(), graph, random_inputs(graph, 7)));
+}
+
+TEST(MoveTransposes, residual_sums_with_channels_last) {
+  GraphBuilder b;
+  const ValueId x = b.relu("before", b.input("x", {1, 2, 3, 4}));
+  const ValueId shortcut = b.relu("a", b.add("a_last", kLast, {x}));
+  ValueId y = b.add("a_first", kFirst, {shortcut});
+  y = b.add("tanh", Activate{{Activation::Kind::Tanh}}, {y});
+  y = b.binary("sum", Binary::Kind::Add, b.add("y_last", kLast, {y}), shortcut);
+  y = b.add("sum_first", kFirst, {y});
+  b.output(b.relu("behind", y));
+  Graph graph = b.graph();
+  EXPECT_TRUE(move_transposes(graph));
+  EXPECT_EQ(transposes(graph), 0);
+  EXPECT_TRUE(same_network(b.graph(), graph, random_inputs(graph, 7)));
+}
+
+TEST(MoveTransposes, one_goes_into_the_axes_of_a_mean) {
+  GraphBuilder b;
+  ValueId y = b.relu("before", b.input("x", {1, 2, 3, 4}));
+  y = b.relu("relu", b.add("last", kLast, {y}));
+  y = b.add("mean", Reduce{.axes = {1, 2}, .keep_dims = false}, {y});
+  b.output(b.relu("behind", y));
+  Graph graph = b.graph();
+  EXPECT_TRUE(move_transposes(graph));
+  EXPECT_EQ(transposes(graph), 0);
+  EXPECT_TRUE(same_network(b.graph(), graph, random_inputs(graph, 7)));
+}
+
+TEST(MoveTransposes, nothing_moves_that_does_not_go) {
+  GraphBuilder one;
+  one.output(one.relu("relu", one.add("last", kLast, {one.input("x", {1, 2, 3, 4})})));
+  EXPECT_FALSE(move_transposes(one.graph()));
+  // A slope for each index of what is axis 1 there.
+  GraphBuilder slopes;
+  ValueId y = slopes.add("last", kLast, {slopes.relu("before", slopes.input("x", {1, 2, 3, 4}))});
+  y = slopes.add("prelu", PRelu{}, {y, slopes.constant("s", {3, 1, 1}, {0.1F, 0.2F, 0.3F})});
+  slopes.output(slopes.relu("behind", slopes.add("first", kFirst, {y})));
+  EXPECT_FALSE(move_transposes(slopes.graph()));
 }
 
 }  // namespace
