@@ -87,7 +87,7 @@ std::vector<float> quantized(const std::string& mode, bool as_weights) {
   model.floats("z", {}, {0});
   model.floats("bits", {}, {4});
   NodeBuilder quant = model.node("IntQuant", {"x", "s", "z", "bits"}, {"y"});
-  quant.with("signed", 1).with("narrow", 0).with("rounding_mode", mode);
+  quant.with("signed", 1).with("narrow", 0).with("rounding_mode", mode.c_str());
   quant.proto().set_domain("qonnx.custom_op.general");
   std::vector<Tensor> x = {
       Tensor::from<float>({1, 7}, {-0.75F, -0.25F, 0.25F, 0.75F, 1.125F, 4.5F, -4.5F})};
