@@ -17,12 +17,12 @@
 #include "app/described_command.h"
 #include "app/terminal.h"
 #include "app/version.h"
+#include "app/weight_rates.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
 #include "explore/flow/shipped_files.h"
 #include "explore/options.h"
-#include "train/rates.h"
 
 namespace workbench::app {
 
@@ -379,7 +379,7 @@ void add_retrain(CLI::App& app, Commands& commands, std::vector<std::string> arg
   command
       .add_option("--weight-rate", options.weight_rate,
                   "Adam's, of weights, over the root mean square of each constant (default: " +
-                      train::weight_rates_text() + ")")
+                      weight_rates_text() + ")")
       ->check(not_negative());
   command
       .add_option("--threshold-rate", options.threshold_rate,

@@ -86,7 +86,7 @@ struct RetrainCommandOptions {
   std::vector<std::string> augment;  // "shift", "flip", "noise", "mix", or "none"; empty: by loss
   std::int64_t epochs = 10, batch = 64;
   std::uint64_t seed = 1;
-  std::optional<double> weight_rate;  // none: by the width of codes (train/rates.h)
+  std::optional<double> weight_rate;  // none: by the width of codes (weight_rates.h)
   double threshold_rate = 1e-2;
   std::int64_t look_every = 0;  // steps; 0: as published
   std::filesystem::path output, checkpoint;

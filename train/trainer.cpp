@@ -5,10 +5,10 @@
 #include <numeric>
 #include <random>
 
+#include "app/weight_rates.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/math.h"
-#include "train/rates.h"
 
 namespace workbench::train {
 

@@ -32,7 +32,7 @@ struct Schedule {
   Augment augment;
   // Adam's, of constants: in units of the root mean square that each had. A folded batch norm
   // leaves constants of one network hundreds of times apart; no one rate fits them. None: by the
-  // width of each one's codes (rates.h).
+  // width of each one's codes (app/weight_rates.h).
   std::optional<double> weight_rate;
   double threshold_rate = 1e-2;  // Adam's, of log2
   std::int64_t look_every = 1000, checkpoint_every = 200;
@@ -78,8 +78,8 @@ Look look_at(const TorchNetwork& network, const Lessons& images, const Parameter
 
 // From `start`, or from the checkpoint where there is one. The same bits whether it was interrupted
 // or not. State::best is the best look's: by the loss where the teacher alone is followed, else by
-// top-1 and then the loss; of equal ones the first, `start` among them. Throws Error for a loss that
-// is no number, and as checkpoint_from() does.
+// top-1 and then the loss; of equal ones the first, `start` among them. Throws Error for a loss
+// that is no number, and as checkpoint_from() does.
 State train(const Training& training, const Parameters& start);
 
 }  // namespace workbench::train

@@ -15,13 +15,13 @@
 #include <random>
 #include <set>
 
+#include "app/weight_rates.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/graph_digest.h"
 #include "compiler/quantize/weighted_layers.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "data/arrays.h"
-#include "train/rates.h"
 #include "train/retrain.h"
 
 namespace workbench::train {

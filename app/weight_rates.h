@@ -8,7 +8,7 @@
 #include <array>
 #include <string>
 
-namespace workbench::train {
+namespace workbench {
 
 struct WidthRate {
   int bits = 0;  // codes up to that width
@@ -33,4 +33,4 @@ inline std::string weight_rates_text() {
   return text;
 }
 
-}  // namespace workbench::train
+}  // namespace workbench
