@@ -1,6 +1,6 @@
 // Networks with channels last reach us as operators with channels first between transpositions. A
-// transposition moves behind operations on single elements, until it meets the one back and both go
-// (drop_identities), and from the front of a reduction into its axes.
+// transposition moves behind operations on single elements, until it meets the one back and both
+// go, and from the front of a reduction into its axes.
 #include <algorithm>
 #include <utility>
 
@@ -61,6 +61,34 @@ std::vector<std::size_t> elementwise_operands(const Graph& graph, const Node& no
   return has_codes_per_index(result) ? std::vector<std::size_t>{} : operands;
 }
 
+// A transposition that nothing reads any more would be taken for a reader of what is before it.
+void erase_unread(Graph& graph, ValueId id) {
+  const bool read = std::ranges::any_of(graph.nodes, [&](const Node& node) {
+    return std::ranges::find(node.inputs, id) != node.inputs.end();
+  });
+  const auto transpose = transpose_before(graph, id);
+  if (!read && transpose && !is_graph_output(graph, id)) erase_node(graph, *transpose);
+}
+
+// Two in a row become one, which goes if it moves nothing.
+bool join(Graph& graph, std::size_t n) {
+  auto* second = std::get_if<Transpose>(&graph.nodes[n].op);
+  if (second == nullptr) return false;
+  const ValueId between = graph.nodes[n].inputs[0];
+  const auto first = transpose_before(graph, between);
+  if (!first) return false;
+  const Permutation there = permutation_of(graph.nodes[*first]);
+  Permutation both;
+  for (const std::int64_t axis : permutation_of(graph.nodes[n])) {
+    both.push_back(there[static_cast<std::size_t>(axis)]);
+  }
+  second->permutation = both;
+  graph.nodes[n].inputs[0] = graph.nodes[*first].inputs[0];
+  if (std::ranges::is_sorted(both)) bypass(graph, n);
+  erase_unread(graph, between);
+  return true;
+}
+
 // Node `n` reads what the transpositions before it read; one of them follows it.
 bool move_behind(Graph& graph, std::size_t n) {
   const std::vector<std::size_t> operands = elementwise_operands(graph, graph.nodes[n]);
@@ -80,8 +108,10 @@ bool move_behind(Graph& graph, std::size_t n) {
   if (!goes) return false;
   Node behind{.name = unique_node_name(graph, graph.nodes[n].name + "_layout"),
               .op = graph.nodes[*first].op};
+  std::vector<ValueId> transposed;
   for (const std::size_t slot : operands) {
     ValueId& x = graph.nodes[n].inputs[slot];
+    transposed.push_back(x);
     x = graph.nodes[*transpose_before(graph, x)].inputs[0];
   }
   // The result keeps its name and order, behind the transposition.
@@ -92,6 +122,7 @@ bool move_behind(Graph& graph, std::size_t n) {
   behind.inputs = {graph.add_value(std::move(moved))};
   graph.nodes[n].outputs[0] = behind.inputs[0];
   insert_node(graph, n + 1, std::move(behind));
+  for (const ValueId x : transposed) erase_unread(graph, x);
   return true;
 }
 
@@ -127,8 +158,9 @@ bool move_transposes(Graph& graph) {
   const std::ptrdiff_t before = transposes(graph);
   if (before == 0) return false;
   Graph moved = graph;  // which shares the constants
-  sweep(moved, [](Graph& g, std::size_t n) { return move_behind(g, n) || move_into_axes(g, n); });
-  drop_identities(moved);
+  sweep(moved, [](Graph& g, std::size_t n) {
+    return join(g, n) || move_behind(g, n) || move_into_axes(g, n);
+  });
   remove_dead(moved);
   if (transposes(moved) >= before) return false;  // they are elsewhere, no more
   graph = std::move(moved);

@@ -40,7 +40,7 @@ TEST(RunPasses, dumps_the_graph_after_each_pass) {
   run_passes(graph, float_pipeline(), folder);
   const std::string before = read_file(folder / "00_drop_identities.txt");
   EXPECT_NE(before.find("bn: bn[1, 3, 2, 2] = BatchNorm("), std::string::npos) << before;
-  const std::string after = read_file(folder / "14_remove_dead.txt");
+  const std::string after = read_file(folder / "15_remove_dead.txt");
   EXPECT_EQ(after, print_graph(graph));
   std::filesystem::remove_all(folder);
 }
