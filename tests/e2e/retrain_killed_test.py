@@ -1,9 +1,9 @@
 """A training that is killed -9 goes on as if it had not been: where workbench-retrain is built."""
-import random
 import signal
+import unittest
 
 from killed import KilledTest
-from search_bits_retrain_test import STEPS
+from photos import write_photos
 
 
 class RetrainKilled(KilledTest):
@@ -14,15 +14,7 @@ class RetrainKilled(KilledTest):
 
     def setUp(self):
         super().setUp()
-        random.seed(3)
-        photos = self.folder / "photos"
-        photos.mkdir()
-        (self.folder / "steps.yaml").write_text(STEPS)
-        labels = ""
-        for i in range(12):
-            (photos / f"{i:02}.ppm").write_bytes(b"P6\n32 32\n255\n" + random.randbytes(32 * 32 * 3))
-            labels += f"{i:02}.ppm\t{i % 10}\n"
-        (photos / "labels.tsv").write_text(labels)
+        write_photos(self.folder, seed=3)
 
     def test_killed_at_any_write_it_ends_with_the_same_network(self):
         self.at_work("whole")
@@ -43,5 +35,4 @@ class RetrainKilled(KilledTest):
 
 
 if __name__ == "__main__":
-    import unittest
     unittest.main()

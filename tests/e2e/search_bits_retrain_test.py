@@ -1,17 +1,10 @@
 """search-bits --retrain, and what retrain writes beside a model: where workbench-retrain is built."""
 import json
-import random
 import unittest
 
+from photos import write_photos
 from support import WorkbenchTest
 
-STEPS = """dims: [3, 32, 32]
-transpose: [2, 0, 1]
-channel_swap: [2, 1, 0]
-raw_scale: 255
-mean_value: [120, 125, 130]
-input_scale: 0.017
-"""
 NETWORK = ("zoo:tiny_cnn", "--target", "pulp", "--hw", "gap8", "--effort", "fast")
 IMAGES = ("--calibration", "photos", "--preprocess", "steps.yaml")
 
@@ -19,15 +12,7 @@ IMAGES = ("--calibration", "photos", "--preprocess", "steps.yaml")
 class SearchBitsRetrain(WorkbenchTest):
     def setUp(self):
         super().setUp()
-        random.seed(5)
-        photos = self.folder / "photos"
-        photos.mkdir()
-        (self.folder / "steps.yaml").write_text(STEPS)
-        labels = ""
-        for i in range(12):
-            (photos / f"{i:02}.ppm").write_bytes(b"P6\n32 32\n255\n" + random.randbytes(32 * 32 * 3))
-            labels += f"{i:02}.ppm\t{i % 10}\n"
-        (photos / "labels.tsv").write_text(labels)
+        write_photos(self.folder, seed=5)
 
     def search(self, *options):
         return self.workbench("search-bits", *NETWORK, *IMAGES, "--scheme", "per-channel-pow2",

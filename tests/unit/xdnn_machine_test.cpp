@@ -143,9 +143,8 @@ TEST(XdnnMachine, another_family_is_refused) {
 TEST(XdnnMachine, text_that_is_no_yaml_is_refused_with_its_line) {
   EXPECT_EQ(message("name: m\nfamily: [xdnn_v3\n"),
             "m.yaml:3: not valid YAML: end of sequence flow not found");
-  EXPECT_EQ(
-      message(std::string(20000, '[')),
-      "m.yaml:1: not valid YAML: lists and maps are nested more than 499 levels deep");
+  EXPECT_EQ(message(std::string(20000, '[')),
+            "m.yaml:1: not valid YAML: lists and maps are nested more than 499 levels deep");
 }
 
 TEST(XdnnMachine, knobs_that_contradict_each_other_are_refused) {
