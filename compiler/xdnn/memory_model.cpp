@@ -38,6 +38,7 @@ MemoryModel::MemoryModel(Lowered& lowered, const Machine& m) : machine(m), geome
     volumes[v].words = words(static_cast<int>(v), {0, from.channels}, from.height);
   }
   set_uses();
+  set_storable();
 }
 
 // Of a tensor that an op reads straight from DDR; it may be brought to the AM later, for others.
@@ -202,23 +203,35 @@ double MemoryModel::ddr_cost(int volume, Span channels, std::int64_t rows) const
          static_cast<double>(machine.ddr.latency_cycles + machine.control.issue_cycles);
 }
 
-bool MemoryModel::storable(int volume, int position) const {
-  const std::int64_t granule = geometry.channel_granule();
-  std::vector<Span> written;
-  for (int i = 0; i < position; ++i) {
-    const Access& write = ops[static_cast<std::size_t>(i)].write;
-    if (write.volume == volume) written.push_back(write.channels);
+bool runs_begin_at_words(std::vector<Span> written, std::int64_t base, std::int64_t granule) {
+  std::sort(written.begin(), written.end(),
+            [](const Span& a, const Span& b) { return a.begin < b.begin; });
+  std::int64_t run = -1;  // end of the run so far
+  for (const Span& span : written) {
+    if (span.begin > run && (span.begin - base) % granule != 0) return false;
+    run = std::max(run, span.end);
   }
-  return std::all_of(written.begin(), written.end(), [&](const Span& span) {
-    std::int64_t needed = span.begin / granule * granule;
-    for (bool grown = true; grown && needed < span.begin;) {
-      grown = false;
-      for (const Span& other : written) {
-        if (other.begin <= needed && needed < other.end) needed = other.end, grown = true;
-      }
-    }
-    return needed >= span.begin;
-  });
+  return true;
+}
+
+void MemoryModel::set_storable() {
+  const std::int64_t granule = geometry.channel_granule();
+  written_.resize(volumes.size());
+  std::vector<std::vector<Span>> spans(volumes.size());
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    if (ops[i].write.volume < 0) continue;
+    const auto volume = static_cast<std::size_t>(ops[i].write.volume);
+    spans[volume].push_back(ops[i].write.channels);
+    const bool storable = runs_begin_at_words(spans[volume], 0, granule);
+    written_[volume].push_back({static_cast<int>(i), storable});
+  }
+}
+
+bool MemoryModel::storable(int volume, int position) const {
+  const std::vector<Written>& written = written_[static_cast<std::size_t>(volume)];
+  const auto later = std::lower_bound(written.begin(), written.end(), position,
+                                      [](const Written& w, int before) { return w.op < before; });
+  return later == written.begin() || std::prev(later)->storable;
 }
 
 bool MemoryModel::host_step_between(int begin, int end) const {

@@ -26,6 +26,10 @@ struct Access {
   Span channels;
 };
 
+// A scatter begins at a word of `granule` channels, counted from channel `base`: each run of
+// adjacent ones that are written does.
+bool runs_begin_at_words(std::vector<Span> written, std::int64_t base, std::int64_t granule);
+
 // One spatial window in the direction of the rows.
 struct RowWindow {
   std::int64_t reach = 1, stride = 1, pad = 0;  // reach: rows under the kernel, dilation included
@@ -99,10 +103,17 @@ struct MemoryModel {
   void set_rows(const Lowered& lowered, const LoweredOp& op, PlanOp& plan) const;
   void set_costs(const Lowered& lowered, const LoweredOp& op, PlanOp& plan) const;
   void set_uses();
+  void set_storable();
   int volume_in_ddr(Lowered& lowered, int map);
 
   double overhead_ = 0;
   std::vector<std::int32_t> host_before_;
+  // Of each volume, the ops that write it, and whether what they have written by then is storable.
+  struct Written {
+    int op;
+    bool storable;
+  };
+  std::vector<std::vector<Written>> written_;
 };
 
 }  // namespace workbench::xdnn

@@ -207,9 +207,7 @@ void PlanMoves::from(int p, int s) {
 // --- taking a step -------------------------------------------------------------------------------
 
 void PlanMoves::take(int p, const Move& move) {
-  std::int64_t resident = 0;
-  for (const int v : states_.live(p)) resident += in_am(where(p, v)) ? weight(v) : 0;
-  const std::int64_t excess = resident + move.extra - budget_;
+  const std::int64_t excess = state().weight + move.extra - budget_;
   if (excess <= 0) return go(p, move, {}, move.cycles);
   std::vector<int> candidates = evictable(p, move);
   const std::int64_t all = std::accumulate(candidates.begin(), candidates.end(), std::int64_t{0},

@@ -293,13 +293,7 @@ bool can_store(const MemoryModel& model, const Segment& segment) {
       const PlanOp& op = model.ops[at(i)];
       if (op.write.volume == v && !op.download) written.push_back(op.write.channels);
     }
-    std::sort(written.begin(), written.end(),
-              [](const Span& a, const Span& b) { return a.begin < b.begin; });
-    std::int64_t run = -1;  // end of the run so far
-    for (const Span& span : written) {
-      if (span.begin > run && (span.begin - base) % granule != 0) return false;
-      run = std::max(run, span.end);
-    }
+    if (!runs_begin_at_words(std::move(written), base, granule)) return false;
   }
   return true;
 }
