@@ -20,6 +20,6 @@ workbench_test(xdnn_property_test LABEL property SYSTEMC
           property/xdnn_mutation_test.cpp property/xdnn_network_test.cpp
           property/xdnn_order_test.cpp property/xdnn_program_file_test.cpp
           property/xdnn_schedule_test.cpp property/xdnn_search_steps_test.cpp
-          property/xdnn_semantics_test.cpp
+          property/xdnn_semantics_test.cpp property/xdnn_storable_test.cpp
           property/xdnn_tight_test.cpp property/xdnn_vendor_program_test.cpp property/xdnn_wide_codes_test.cpp
   LIBRARIES ${xdnn_libraries})
