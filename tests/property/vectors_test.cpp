@@ -152,11 +152,14 @@ TEST(Vectors, prints_the_digest_of_all_kernels_when_asked) {
               static_cast<unsigned long long>(digest_of_kernels()));
 }
 
-// The line that starts with the extension's name, as a child process limited to it prints it.
+// The line that starts with the extension's name, as a child process limited to it prints it. The
+// child runs its one test whatever shard of the tests its parent is (tests/CMakeLists.txt).
 std::string printed_by(const std::string& extension) {
   const std::string command =
-      "env -u GTEST_TOTAL_SHARDS WORKBENCH_PRINT_DIGEST=1 WORKBENCH_VECTORS=" + extension +
-      " /proc/" + std::to_string(getpid()) + "/exe --gtest_filter=*prints_the_digest* 2>&1";
+      "env -u GTEST_TOTAL_SHARDS -u GTEST_SHARD_INDEX WORKBENCH_PRINT_DIGEST=1 "
+      "WORKBENCH_VECTORS=" +
+      extension + " /proc/" + std::to_string(getpid()) +
+      "/exe --gtest_filter=*prints_the_digest* 2>&1";
   std::string output;
   FILE* pipe = popen(command.c_str(), "r");
   CHECK(pipe != nullptr, "popen");
