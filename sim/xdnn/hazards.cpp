@@ -118,8 +118,8 @@ HazardMonitor::HazardMonitor(const Program& program, const Machine& machine)
     : program_(program),
       machine_(machine),
       slice0_(machine, 0),
-      am_written_(static_cast<std::size_t>(machine.am_words() * machine.word_bytes()), 0),
-      am_volume_(am_written_.size(), -1),
+      am_written_(static_cast<std::size_t>(machine.am_words() * machine.word_bytes())),
+      am_volume_(static_cast<std::size_t>(machine.am_words() * machine.word_bytes())),
       volume_channels_(program.memory_map.size(), 0),
       races_(races(program, machine)) {
   host_wrote(0, static_cast<std::int64_t>(program.constants.size()));
@@ -393,9 +393,9 @@ std::int32_t HazardMonitor::volume_of(std::int32_t instruction, const AmRegion& 
 
 bool HazardMonitor::holds(std::int32_t volume, const AmRegion& r) const {
   for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {
-    const auto bytes = am_volume_.begin() + word * machine_.word_bytes();
+    const std::int32_t* const bytes = am_volume_.data() + word * machine_.word_bytes();
     const bool all = std::all_of(bytes + r.byte_begin, bytes + r.byte_end,
-                                 [&](std::int32_t held) { return held == volume; });
+                                 [&](std::int32_t held) { return held == volume + 1; });
     if (!all) return false;
   }
   return true;
@@ -408,9 +408,8 @@ void HazardMonitor::check_reads(std::int32_t instruction, const Footprint& f, st
   if (program_.memory_map.empty()) return;
   for (const AmRegion& r : f.am_reads) {
     if (r.word_begin >= r.word_end || r.byte_begin >= r.byte_end) continue;
-    const auto first =
-        static_cast<std::size_t>(r.word_begin * machine_.word_bytes() + r.byte_begin);
-    const std::int32_t held = am_volume_[first];
+    const std::int64_t first = r.word_begin * machine_.word_bytes() + r.byte_begin;
+    const std::int32_t held = am_volume_.data()[first] - 1;
     const bool good =
         held >= 0 && alive(program_.memory_map[static_cast<std::size_t>(held)], instruction) &&
         inside(r, program_.memory_map[static_cast<std::size_t>(held)]) && holds(held, r);
@@ -523,8 +522,8 @@ void HazardMonitor::mark_written(std::int32_t instruction, const AmRegion& r) {
   for (std::int64_t word = r.word_begin; word < r.word_end; ++word) {
     const std::int64_t begin = word * machine_.word_bytes() + r.byte_begin;
     const std::int64_t bytes = r.byte_end - r.byte_begin;
-    if (volume >= 0) std::fill_n(am_volume_.begin() + begin, bytes, volume);
-    std::fill_n(am_written_.begin() + begin, bytes, std::uint8_t{1});
+    if (volume >= 0) std::fill_n(am_volume_.data() + begin, bytes, volume + 1);
+    std::fill_n(am_written_.data() + begin, bytes, std::uint8_t{1});
   }
 }
 

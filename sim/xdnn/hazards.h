@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/zeroed.h"
 #include "isa/program_info.h"
 #include "isa/xdnn/footprint.h"
 #include "isa/xdnn/machine.h"
@@ -97,8 +98,8 @@ class HazardMonitor {
   const Program& program_;
   const Machine& machine_;
   MachineOfSlice slice0_;
-  std::vector<std::uint8_t> am_written_;  // per byte of the AM
-  std::vector<std::int32_t> am_volume_;   // per byte: whose data it holds, as indexed in the map
+  Zeroed<std::uint8_t> am_written_;  // per byte of the AM: 1
+  Zeroed<std::int32_t> am_volume_;   // per byte: 1 + index in the map of whose data it holds
   std::vector<std::int64_t> volume_channels_;  // per volume, as its writers have it; 0: none yet
   std::vector<DdrRegion> ddr_written_;
   std::vector<Flight> flights_;
