@@ -61,6 +61,11 @@ std::vector<onnx::NodeProto> with_channels_first(NodeReader& node) {
   std::vector<onnx::NodeProto> nodes;
   onnx::NodeProto inner = node.proto();
   inner.clear_domain();
+  for (int i = 0; i < wrapped->maps; ++i) {
+    if (node.has_input(static_cast<std::size_t>(i))) continue;
+    node.refuse("input {}: expected {}, found none", i,
+                i == 0 ? "maps [N, ..., C]" : "weights [M, ..., C], with channels last");
+  }
   const std::size_t rank = node.shape(0).size();
   for (int i = 0; i < wrapped->maps; ++i) {
     const std::size_t found = node.shape(static_cast<std::size_t>(i)).size();

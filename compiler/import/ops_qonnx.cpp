@@ -1,7 +1,7 @@
 // QONNX: quantization of any width as an operator on real numbers (Pappalardo et al., QONNX:
 // Representing Arbitrary-Precision Quantized Neural Networks, arXiv 2206.07527), and FINN's
 // thresholds. Weights of up to 8 bits are constants with codes, activations those of QuantizeLinear
-// and DequantizeLinear; others are what defines them.
+// and DequantizeLinear, which evenly spaced thresholds are, too; others are what defines them.
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -72,7 +72,26 @@ std::int64_t bit_width(const NodeReader& node, std::size_t i) {
   return static_cast<std::int64_t>(bits);
 }
 
-bool is_half_even(const RoundingMode& mode) { return mode.how == Activation::Kind::Round; }
+// Rounding that codes of an activation may have. What machines compute rounds half up; ties that
+// the file rounds otherwise are theirs. Floor is that of x - step / 2, exactly.
+std::optional<Rounding> code_rounding(const QuantParameters& codes) {
+  if (codes.rounding.how == Activation::Kind::Round) return Rounding::HalfEven;
+  if (codes.rounding.of_magnitude && codes.rounding.how == Activation::Kind::Floor)
+    return Rounding::HalfAwayFromZero;
+  const bool cuts = codes.rounding.how == Activation::Kind::Floor ||
+                    (codes.rounding.how == Activation::Kind::Truncate && !codes.is_signed);
+  return cuts ? std::optional(Rounding::HalfUp) : std::nullopt;
+}
+
+// Says once of each reason why codes of an activation become numbers on the host.
+void note_host(NodeReader& node, std::string_view reason) {
+  const std::string note =
+      fmt::format("codes of {} are computed on the host: {}", node.op(), reason);
+  std::vector<std::string>& notes = node.state().notes;
+  const bool known =
+      std::ranges::any_of(notes, [&](const std::string& line) { return line.starts_with(note); });
+  if (!known) notes.push_back(fmt::format("{} (first '{}')", note, node.name()));
+}
 
 ValueId binary(NodeReader& node, Binary::Kind kind, ValueId a, ValueId b, const Result& result) {
   return node.emit(Binary{.kind = kind}, {a, b}, {result});
@@ -107,25 +126,64 @@ void emit_definition(NodeReader& node, const QuantParameters& codes) {
   binary(node, Binary::Kind::Mul, x, scale, {});
 }
 
+// Why an activation cannot have such codes; empty where it can.
+std::string_view why_no_codes(const QuantParameters& codes, const std::vector<float>& scale,
+                              const std::vector<float>& zero_point) {
+  if (codes.bits < 2 || codes.bits > 8) return "of 2 to 8 bits alone there are codes";
+  if (!code_rounding(codes)) return "no target rounds so";
+  if (scale.size() != 1 || zero_point.size() != 1) return "no target has a scale per channel";
+  if (!(scale[0] > 0) || !std::isfinite(scale[0])) return "their scale is not above 0";
+  const float point = zero_point[0];
+  const bool is_code =
+      point == std::floor(point) && double{point} >= codes.low() && double{point} <= codes.high();
+  return is_code ? "" : "their zero point is no code";
+}
+
 // What QuantizeLinear says of such codes, if it can: one positive scale, a whole zero point, up to
 // 8 bits. A narrow range needs a Clip before it.
-std::optional<Quantization> linear_codes(const NodeReader& node, const QuantParameters& codes) {
+std::optional<Quantization> linear_codes(NodeReader& node, const QuantParameters& codes) {
   const std::vector<float> scale = node.constant_reals(1, "scale");
   const std::vector<float> zero_point = node.constant_reals(2, "zero_point");
-  const bool fits = codes.bits >= 2 && codes.bits <= 8 && scale.size() == 1 &&
-                    zero_point.size() == 1 && is_half_even(codes.rounding);
-  if (!fits || !(scale[0] > 0) || !std::isfinite(scale[0])) return std::nullopt;
+  const std::string_view reason = why_no_codes(codes, scale, zero_point);
+  if (!reason.empty()) {
+    note_host(node, reason);
+    return std::nullopt;
+  }
   const float point = zero_point[0];
-  const bool is_code = point == std::floor(point) && static_cast<double>(point) >= codes.low() &&
-                       static_cast<double>(point) <= codes.high();
-  if (!is_code) return std::nullopt;
   Quantization result{.bits = static_cast<int>(codes.bits),
                       .is_signed = codes.is_signed,
                       .thresholds = {},
-                      .rounding = Rounding::HalfEven};
+                      .rounding = *code_rounding(codes)};
   result.thresholds = {static_cast<double>(scale[0]) * static_cast<double>(result.high())};
   if (point != 0) result.zero_points = {static_cast<std::int64_t>(point)};
   return result;
+}
+
+void emit_codes(NodeReader& node, const Quantization& codes, ValueId x) {
+  const ValueId code =
+      node.emit(Quantize{}, {x},
+                {{.output = kIntermediate, .type = storage_type(codes), .quantization = codes}});
+  node.emit(Dequantize{}, {code}, {{.type = ElementType::Float32}});
+}
+
+// What `relu` reads, where it is a Relu: codes from 0 on cut as it does.
+ValueId before_relu(const Graph& graph, ValueId relu) {
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    if (node->outputs.empty() || node->outputs[0] != relu) continue;
+    const auto* activate = std::get_if<Activate>(&node->op);
+    const bool is_relu = activate && activate->activation.kind == Activation::Kind::Relu;
+    return is_relu ? node->inputs[0] : relu;
+  }
+  return relu;
+}
+
+// x - step / 2, of which half up is the floor of x. In front of a Relu that codes imply, a layer's
+// bias takes the shift.
+ValueId emit_half_step_down(NodeReader& node, const Quantization& codes, ValueId x) {
+  const bool implies_relu = !codes.is_signed && codes.zero_point() == 0;
+  if (implies_relu) x = before_relu(node.state().graph, x);
+  const ValueId half = node.add_constant(Tensor::scalar(static_cast<float>(-codes.step() / 2)));
+  return binary(node, Binary::Kind::Add, x, half, kPart);
 }
 
 // Scales of a constant of at least two dimensions, such as weights: one, or one for each index
@@ -265,6 +323,7 @@ void import_quant(NodeReader& node) {
     return;
   }
   ValueId x = node.float_input(0);
+  if (linear->rounding == Rounding::HalfUp) x = emit_half_step_down(node, *linear, x);
   if (codes.narrow) {
     const auto bound = [&](double code) {
       return static_cast<float>((code - static_cast<double>(linear->zero_point())) *
@@ -274,10 +333,92 @@ void import_quant(NodeReader& node) {
         .kind = Activation::Kind::Clip, .alpha = bound(codes.low()), .beta = bound(codes.high())};
     x = node.emit(Activate{clip}, {x}, {kPart});
   }
-  const ValueId code =
-      node.emit(Quantize{}, {x},
-                {{.output = kIntermediate, .type = storage_type(*linear), .quantization = linear}});
-  node.emit(Dequantize{}, {code}, {{.type = ElementType::Float32}});
+  emit_codes(node, *linear, x);
+}
+
+// Thresholds that lie evenly: of a channel, the one of index k is first + k apart.
+struct EvenThresholds {
+  std::vector<double> first, apart;  // per channel, or of all
+};
+
+// [channels, steps]. One threshold alone may count as of any distance.
+std::optional<EvenThresholds> even_thresholds(const Tensor& thresholds, double alone) {
+  constexpr double kSingle = 4 * static_cast<double>(std::numeric_limits<float>::epsilon());
+  const auto channels = static_cast<std::size_t>(thresholds.dim(0));
+  const auto steps = static_cast<std::size_t>(thresholds.dim(1));
+  const auto values = thresholds.values<float>();
+  EvenThresholds even;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const auto row = values.subspan(c * steps, steps);
+    const auto first = double{row.front()}, last = double{row.back()};
+    const double apart = steps == 1 ? alone : (last - first) / static_cast<double>(steps - 1);
+    if (!(apart > 0) || !std::isfinite(apart)) return std::nullopt;
+    const double slack = kSingle * std::max(std::abs(first), std::abs(last));
+    for (std::size_t k = 0; k < steps; ++k) {
+      const double off = double{row[k]} - (first + static_cast<double>(k) * apart);
+      if (!(std::abs(off) <= slack)) return std::nullopt;
+    }
+    even.first.push_back(first);
+    even.apart.push_back(apart);
+  }
+  return even;
+}
+
+// Codes from `low` to `high`, which need not be all that their bits have.
+std::optional<Quantization> codes_between(double low, double high, float scale) {
+  if (low != std::round(low) || low > 0 || high <= 0) return std::nullopt;
+  Quantization codes{
+      .bits = 2, .is_signed = low < 0, .thresholds = {}, .rounding = Rounding::HalfUp};
+  const auto holds = [&] {
+    return static_cast<double>(codes.low()) <= low && static_cast<double>(codes.high()) >= high;
+  };
+  while (!holds() && codes.bits < 8) ++codes.bits;
+  if (!holds()) return std::nullopt;
+  codes.thresholds = {static_cast<double>(scale) * static_cast<double>(codes.high())};
+  return codes;
+}
+
+// The count of evenly spaced thresholds is a rounding: x reaches that of index k where
+// (x - first) / apart + 1/2, rounded half up, is k + 1 or more. Whether codes could say so.
+bool import_even_thresholds(NodeReader& node, std::size_t channel, float scale, float bias) {
+  const Tensor& list = node.constant(1, "thresholds");
+  const double low = double{bias} / double{scale};
+  const double high = low + static_cast<double>(list.dim(1));
+  const auto codes = scale > 0 ? codes_between(low, high, scale) : std::nullopt;
+  if (!codes) {
+    note_host(node, "of 2 to 8 bits alone there are codes, zero among them");
+    return false;
+  }
+  const auto even = even_thresholds(list, double{scale});
+  if (!even) {
+    note_host(node, "its thresholds do not lie evenly");
+    return false;
+  }
+  Shape per_channel(node.shape(0).size(), 1);
+  per_channel[channel] = list.dim(0);
+  std::vector<float> gain, shift;
+  for (std::size_t c = 0; c < even->first.size(); ++c) {
+    const double factor = double{scale} / even->apart[c];
+    gain.push_back(static_cast<float>(factor));
+    shift.push_back(static_cast<float>(double{bias} + double{scale} / 2 - factor * even->first[c]));
+  }
+  const auto constant = [&](const std::vector<float>& values) {
+    return node.add_constant(Tensor::from<float>(per_channel, values));
+  };
+  ValueId x = node.float_input(0);
+  node.float_input(1);
+  if (std::ranges::any_of(gain, [](float factor) { return factor != 1; })) {
+    x = binary(node, Binary::Kind::Mul, x, constant(gain), kPart);
+  }
+  x = binary(node, Binary::Kind::Add, x, constant(shift), kPart);
+  if (static_cast<double>(codes->low()) < low || static_cast<double>(codes->high()) > high) {
+    const Activation clip{.kind = Activation::Kind::Clip,
+                          .alpha = static_cast<float>(low * codes->step()),
+                          .beta = static_cast<float>(high * codes->step())};
+    x = node.emit(Activate{clip}, {x}, {kPart});
+  }
+  emit_codes(node, *codes, x);
+  return true;
 }
 
 // out_bias + out_scale * (how many of the channel's thresholds x reaches)
@@ -294,6 +435,7 @@ void import_multi_threshold(NodeReader& node) {
     node.refuse("input 1 (thresholds): expected [1 or channels, steps] for {}, found {}",
                 to_string(x), to_string(thresholds));
   }
+  if (thresholds[1] > 0 && import_even_thresholds(node, channel, scale, bias)) return;
   Shape column = x, steps(x.size() + 1, 1);
   column.push_back(1);
   steps[channel] = thresholds[0];
@@ -375,7 +517,8 @@ constexpr ImportRule kRules[] = {
     {"IntQuant", import_quant, 4, 1, true, "QONNX's later name of Quant, of any domain",
      kAnyDomain},
     {"MultiThreshold", import_multi_threshold, 2, 1, true,
-     "FINN, of any domain; becomes comparisons and ReduceSum", kAnyDomain},
+     "FINN, of any domain; even thresholds become codes, others comparisons and ReduceSum",
+     kAnyDomain},
     {"Quant", import_quant, 4, 1, true, "QONNX, of any domain; constant width", kAnyDomain},
     {"Trunc", import_trunc, 6, 1, true, "QONNX, of any domain; constant widths", kAnyDomain},
 };

@@ -4,6 +4,9 @@
 // requantized_codes() (compiler/quantize/quantize_target.h) reports what that costs.
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "compiler/passes/passes.h"
 #include "compiler/passes/rewrite.h"
@@ -12,17 +15,19 @@ namespace workbench {
 
 namespace {
 
-// Codes of 8 bits with one zero point that does more than shift those of a symmetric range: a
-// target may have them as they are.
+// Codes with one scale that a target may have as they are: of 8 bits those with a zero point that
+// does more than shift the codes of a symmetric range; of fewer, unsigned ones without.
 bool is_asymmetric(const Quantization& codes) {
-  if (codes.bits != 8 || codes.thresholds.size() != 1) return false;
+  if (codes.bits > 8 || codes.thresholds.size() != 1) return false;
+  if (codes.bits < 8) return !codes.is_signed && codes.zero_point() == 0;
   return codes.zero_point() != (codes.is_signed ? 0 : codes.high() / 2 + 1);
 }
 
 // The symmetric range that covers what `codes` can stand for. Zero points that only shift the
 // codes of a symmetric range (0, and 128 of uint8) keep its step exactly.
 Quantization symmetric_hint(const Quantization& codes) {
-  Quantization hint{.bits = codes.bits, .is_signed = true, .thresholds = {}};
+  Quantization hint{
+      .bits = codes.bits, .is_signed = true, .thresholds = {}, .rounding = codes.rounding};
   double widest = 0;
   for (std::size_t i = 0; i < codes.thresholds.size(); ++i) {
     const std::int64_t zero = codes.zero_point(i);
@@ -101,7 +106,57 @@ void restore_relu(Graph& graph, std::size_t n) {
                    .outputs = {written}});
 }
 
+// Whether the op gives numbers in another order where it gives codes so: none is filled in.
+bool only_moves(const Node& node) {
+  const OpTraits& of = traits(node.op);
+  const bool moves = of.moves_data || std::holds_alternative<MaxPool>(node.op);
+  return moves && node.outputs.size() == 1 && !fill_value(node.op);
+}
+
+// The codes that QuantizeLinear makes of a number, by one scale.
+const Quantization* made_codes(const Graph& graph, ValueId id) {
+  const auto writer = writer_of(graph, id);
+  if (!writer || !std::holds_alternative<Quantize>(graph.nodes[*writer].op)) return nullptr;
+  const auto& codes = graph.value(id).quantization;
+  return codes && codes->thresholds.size() == 1 ? &*codes : nullptr;
+}
+
+// Quantizers move codes, as a Flatten between two layers of QOperator form does: the real numbers
+// are moved instead and rounded behind, so that a DequantizeLinear there makes a pair.
+bool move_before_quantizing(Graph& graph, std::size_t n) {
+  if (!only_moves(graph.nodes[n])) return false;
+  const ValueId out = graph.nodes[n].outputs[0];
+  const ElementType type = graph.value(out).type;
+  const auto is_data = [&](ValueId id) { return id != kNoValue && graph.value(id).type == type; };
+  std::vector<ValueId> inputs = graph.nodes[n].inputs;
+  const auto data = std::ranges::find_if(inputs, is_data);
+  const Quantization* made = data == inputs.end() ? nullptr : made_codes(graph, *data);
+  if (made == nullptr) return false;
+  const Quantization codes = *made;
+  for (ValueId& id : inputs) {
+    if (!is_data(id)) continue;
+    const Quantization* own = made_codes(graph, id);
+    if (own == nullptr || *own != codes) return false;
+    id = graph.nodes[*writer_of(graph, id)].inputs[0];
+  }
+  if (graph.value(out).quantization && *graph.value(out).quantization != codes) return false;
+  const std::string name = graph.value(out).name + "_float";
+  Shape shape = graph.value(out).shape;
+  const ValueId real =
+      graph.add_value({.name = unique_value_name(graph, name), .shape = std::move(shape)});
+  graph.value(out).quantization = codes;
+  graph.nodes[n].inputs = std::move(inputs);
+  graph.nodes[n].outputs = {real};
+  insert_node(graph, n + 1,
+              Node{.name = unique_node_name(graph, graph.nodes[n].name + "_codes"),
+                   .op = Quantize{},
+                   .inputs = {real},
+                   .outputs = {out}});
+  return true;
+}
+
 bool absorb(Graph& graph, std::size_t n) {
+  if (move_before_quantizing(graph, n)) return true;
   Node& dequantize = graph.nodes[n];
   if (!std::holds_alternative<Dequantize>(dequantize.op)) return false;
   const auto before = writer_of(graph, dequantize.inputs[0]);

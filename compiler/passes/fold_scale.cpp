@@ -57,6 +57,39 @@ Tensor scaled_inputs(const Conv& conv, const Tensor& weights, const std::vector<
       [=](std::int64_t a, std::int64_t b) { return a / outputs_per_group * inputs_per_group + b; });
 }
 
+// Codes that weights came with stay theirs where output channels are scaled: the steps are. Nothing
+// where a channel would need others: its factor is 0, or negative and one code has no opposite.
+std::optional<Quantization> scaled_codes(const Graph& graph, const Node& linear,
+                                         const std::vector<double>& scale) {
+  const Value& weights = graph.value(linear.inputs[1]);
+  const auto& came = weights.quantization;
+  const auto* gemm = std::get_if<Gemm>(&linear.op);
+  const int axis = gemm != nullptr && !gemm->transpose_b ? 1 : 0;
+  const bool usable = came && came->is_signed && came->zero_points.empty() &&
+                      !std::holds_alternative<ConvTranspose>(linear.op) &&
+                      (came->thresholds.size() == 1 ||
+                       (came->axis == axis && came->thresholds.size() == scale.size()));
+  if (!usable) return std::nullopt;
+  Quantization codes = *came;
+  codes.axis = axis;
+  codes.thresholds.clear();
+  for (std::size_t c = 0; c < scale.size(); ++c) {
+    codes.thresholds.push_back(came->thresholds[came->thresholds.size() == 1 ? 0 : c] *
+                               std::abs(scale[c]));
+  }
+  const Tensor& numbers = *weights.constant;
+  const auto values = numbers.values<float>();
+  const std::size_t inner = axis == 1 ? 1 : values.size() / std::max<std::size_t>(scale.size(), 1);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t c = i / inner % scale.size();
+    const double code = double{values[i]} * scale[c] / codes.step(c);
+    const bool fits =
+        scale[c] > 0 || (scale[c] < 0 && code < static_cast<double>(came->high()) + 0.5);
+    if (!fits) return std::nullopt;
+  }
+  return codes;
+}
+
 bool is_linear(const Op& op) {
   return std::holds_alternative<Conv>(op) || std::holds_alternative<ConvTranspose>(op) ||
          std::holds_alternative<Gemm>(op);
@@ -116,9 +149,11 @@ bool fold_after(Graph& graph, std::size_t n) {
     (*bias)[c] = (*bias)[c] * affine->scale[c] + affine->shift[c];
   }
   const bool biased = operand(linear, 2) != kNoValue;
+  const std::optional<Quantization> codes = scaled_codes(graph, linear, affine->scale);
   *fused_activation(linear.op) = affine->activation;
   set_constant(graph, *before, 1, scaled_outputs(linear.op, *weights, affine->scale),
                linear.name + "_weights");
+  graph.value(operand(graph.nodes[*before], 1)).quantization = codes;
   if (biased || !affine->is_pure_scale()) set_bias(graph, *before, *bias);
   fuse_behind(graph, *before, n);
   return true;

@@ -16,6 +16,7 @@ constexpr int kFieldBits = 8;           // scales of more bits are no loss
 constexpr double kCrest = 4;            // a result's largest code over its mean one, assumed
 constexpr double kRounding = 1.0 / 12;  // variance of rounding to one step
 constexpr double kSingle = 1e-6;        // products of steps are single precision
+constexpr double kWorthRaising = 1 + 1.0 / 32;  // a sum's scale; beyond, coarser codes cost more
 
 // What a layer's multiplier is made of, in steps of its result per product of steps.
 struct Context {
@@ -101,89 +102,153 @@ void fit_layer(Graph& annotated, const WeightedLayer& layer, const QuantizeOptio
   }
 }
 
-// The codes of the operands of a sum of two activations on the accelerator, or nothing.
-const Quantization* operands_of_sum(const Graph& annotated, const Node& node) {
-  const auto* binary = std::get_if<Binary>(&node.op);
-  if (binary == nullptr || binary->kind != Binary::Kind::Add) return nullptr;
-  const Value& in = annotated.value(node.inputs[0]);
-  const bool coded = in.quantization && annotated.value(node.outputs[0]).quantization;
-  return coded && !in.constant ? &*in.quantization : nullptr;
-}
-
-// Values that share one scale, and the sums among their writers.
+// Values that share one scale.
 struct SharedScale {
   std::vector<ValueId> members;
-  std::vector<double> operands;  // of each sum the threshold
-  bool fixed = false;            // saturation at the threshold is a Clip's
+  ValueId in_sum = kNoValue;            // one that a sum reads or writes
+  bool fixed = false;                   // saturation at the threshold is a Clip's
+  std::vector<std::size_t> read_into;   // of each sum of its members, the scale of the result
+  std::vector<std::size_t> added_from;  // of each sum among them, the scale of the operands
 };
 
-SharedScale shared_scale(const Graph& annotated, ValueId sum,
-                         const std::vector<std::ptrdiff_t>& writers) {
-  SharedScale shared{.members = {sum}};
-  for (const ScaleGroup& group : annotated.scale_groups) {
-    if (std::ranges::find(group.members, sum) != group.members.end())
-      shared.members = group.members;
+bool is_sum_of_codes(const Graph& annotated, const Node& node) {
+  const auto* binary = std::get_if<Binary>(&node.op);
+  if (binary == nullptr || binary->kind != Binary::Kind::Add) return false;
+  const auto is_coded = [&](ValueId id) {
+    return !annotated.value(id).constant && annotated.value(id).quantization.has_value();
+  };
+  return std::ranges::all_of(node.inputs, is_coded) && is_coded(node.outputs[0]);
+}
+
+// A sum's multiplier is the threshold of its operands over that of its result. Residual networks
+// tie the scales of many sums: a scale is raised, by at most 1 in 32, to where the fields hold the
+// multipliers of the sums that read it, whose results come later and have theirs by then. What
+// writes it, convolutions and other sums, is fitted after it.
+class SumScales {
+ public:
+  SumScales(Graph& annotated, int shift_max)
+      : annotated_(annotated), shift_max_(shift_max), scale_of_(annotated.values.size()) {
+    for (std::size_t i = 0; i < scale_of_.size(); ++i) {
+      scale_of_[i] = i;
+      scales_.push_back({.members = {static_cast<ValueId>(i)}});
+    }
+    for (const ScaleGroup& group : annotated.scale_groups) {
+      const auto first = static_cast<std::size_t>(group.members[0]);
+      scales_[first].members = group.members;
+      for (const ValueId id : group.members) scale_of_[static_cast<std::size_t>(id)] = first;
+    }
+    for (const Node& node : annotated.nodes) add(node);
   }
-  for (const ValueId id : shared.members) {
-    const std::ptrdiff_t writer = writers[static_cast<std::size_t>(id)];
-    if (writer < 0) continue;
-    const Node& node = annotated.nodes[static_cast<std::size_t>(writer)];
-    if (saturation_cap(activation_of(node.op))) shared.fixed = true;
-    if (const auto* in = operands_of_sum(annotated, node)) {
-      shared.operands.push_back(in->thresholds[0]);
+
+  // Each scale after those of the results, as far as that can be: the operands of a sum may be its
+  // results' readers, too.
+  void fit() {
+    std::vector<bool> begun(scales_.size(), false), done(scales_.size(), false);
+    std::vector<std::size_t> pending = of_sums_;
+    while (!pending.empty()) {
+      const std::size_t scale = pending.back();
+      if (begun[scale]) {
+        pending.pop_back();
+        if (!done[scale]) fit(scales_[scale]);
+        done[scale] = true;
+        continue;
+      }
+      begun[scale] = true;
+      for (const std::size_t out : scales_[scale].read_into) {
+        if (!begun[out]) pending.push_back(out);
+      }
     }
   }
-  return shared;
-}
 
-// By what the sums' multipliers are off where fields hold `kFieldBits`: sum of squares.
-double multiplier_error(const std::vector<double>& operands, double threshold) {
-  double sum = 0;
-  for (const double operand : operands) {
+ private:
+  std::size_t scale_of(ValueId id) const { return scale_of_[static_cast<std::size_t>(id)]; }
+
+  void add(const Node& node) {
+    if (node.outputs.size() != 1) return;
+    const std::size_t out = scale_of(node.outputs[0]);
+    if (saturation_cap(activation_of(node.op))) scales_[out].fixed = true;
+    if (!is_sum_of_codes(annotated_, node)) return;
+    const std::size_t in = scale_of(node.inputs[0]);
+    if (in != scale_of(node.inputs[1]) || in == out) return;  // the host's; a multiplier of 1
+    for (const ValueId id : {node.inputs[0], node.outputs[0]}) {
+      SharedScale& scale = scales_[scale_of(id)];
+      if (scale.in_sum == kNoValue) of_sums_.push_back(scale_of(id));
+      scale.in_sum = id;
+    }
+    scales_[in].read_into.push_back(out);
+    scales_[out].added_from.push_back(in);
+  }
+
+  double threshold(const SharedScale& scale) const {
+    return annotated_.value(scale.in_sum).quantization->thresholds[0];
+  }
+
+  // By what the multipliers of sums are off at `own`: sum of squares.
+  double error(const SharedScale& scale, double own) const {
+    double sum = 0;
+    const auto add_multiplier = [&](double multiplier) {
+      const double exact = field(multiplier);
+      const double off = (std::round(exact) - exact) / exact;
+      sum += off * off;
+    };
+    for (const std::size_t out : scale.read_into) add_multiplier(own / threshold(scales_[out]));
+    for (const std::size_t in : scale.added_from) {
+      if (scales_[in].fixed) add_multiplier(threshold(scales_[in]) / own);
+    }
+    return sum;
+  }
+
+  // What the scale's field would hold of it: 128 to 256, or less where the shift ends.
+  double field(double multiplier) const {
     int exponent = 0;
-    const double scale = std::ldexp(std::frexp(operand / threshold, &exponent), kFieldBits);
-    const double error = (std::round(scale) - scale) / scale;
-    sum += error * error;
+    std::frexp(multiplier, &exponent);
+    return std::ldexp(multiplier, std::min(kFieldBits - exponent, shift_max_));
   }
-  return sum;
-}
 
-// A sum's result has a threshold at which the multiplier from its operands is one that the field
-// holds: at most 1 in 128 above its own, which costs less than a multiplier that is off.
-void fit_sum(Graph& annotated, ValueId sum, const std::vector<std::ptrdiff_t>& writers) {
-  const SharedScale shared = shared_scale(annotated, sum, writers);
-  const double own = annotated.value(sum).quantization->thresholds[0];
-  if (shared.fixed || shared.operands.empty()) return;
-  double best = own, least = multiplier_error(shared.operands, own);
-  for (const double operand : shared.operands) {
-    int exponent = 0;
-    const double scale = std::ldexp(std::frexp(operand / own, &exponent), kFieldBits);
-    const double raised = own * scale / std::floor(scale * (1 + kSingle));
-    const double error = multiplier_error(shared.operands, raised);
-    if (raised <= own || error >= least) continue;
-    least = error;
-    best = raised;
+  void fit(const SharedScale& scale) {
+    if (scale.fixed) return;
+    const double own = threshold(scale);
+    std::vector<double> raised;
+    for (const std::size_t out : scale.read_into) {
+      const double exact = field(own / threshold(scales_[out]));
+      raised.push_back(own * std::ceil(exact * (1 - kSingle)) / exact);
+    }
+    for (const std::size_t in : scale.added_from) {
+      const double exact = field(threshold(scales_[in]) / own);
+      if (scales_[in].fixed) raised.push_back(own * exact / std::floor(exact * (1 + kSingle)));
+    }
+    double best = own, least = error(scale, own);
+    for (const double candidate : raised) {
+      const double off = error(scale, candidate);
+      if (candidate <= own || candidate > kWorthRaising * own || off >= least) continue;
+      least = off;
+      best = candidate;
+    }
+    if (best != own) raise(scale, best);
   }
-  if (best == own) return;
-  for (const ValueId id : shared.members) {
-    auto& codes = annotated.value(id).quantization;
-    if (!codes || codes->thresholds.size() != 1) continue;
-    const auto high = static_cast<double>(codes->high());
-    codes->thresholds[0] = double{static_cast<float>(best / high)} * high;
-  }
-}
 
-void fit_sums(Graph& annotated) {
-  const std::vector<std::ptrdiff_t> writers = producers(annotated);
-  for (const Node& node : annotated.nodes) {
-    if (operands_of_sum(annotated, node) != nullptr) fit_sum(annotated, node.outputs[0], writers);
+  void raise(const SharedScale& scale, double to) {
+    for (const ValueId id : scale.members) {
+      auto& codes = annotated_.value(id).quantization;
+      if (!codes || codes->thresholds.size() != 1) continue;
+      const auto high = static_cast<double>(codes->high());
+      codes->thresholds[0] = double{static_cast<float>(to / high)} * high;
+    }
   }
-}
+
+  Graph& annotated_;
+  int shift_max_ = 0;                  // of a sum's scale
+  std::vector<std::size_t> scale_of_;  // by value, in scales_
+  std::vector<SharedScale> scales_;
+  std::vector<std::size_t> of_sums_;  // scales that sums read or write
+};
 
 }  // namespace
 
 void fit_multipliers(Graph& annotated, const QuantizeOptions& options) {
-  if (options.limits.scale_bits <= kFieldBits) fit_sums(annotated);
+  if (options.limits.scale_bits <= kFieldBits) {
+    SumScales(annotated, options.limits.other_shift_max).fit();
+  }
   for (const WeightedLayer& layer : weighted_layers(annotated)) {
     fit_layer(annotated, layer, options);
   }

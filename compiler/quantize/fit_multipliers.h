@@ -11,8 +11,9 @@ namespace workbench {
 // Raises the thresholds of annotated weights, by less than a factor of 2, to those whose multiplier
 // costs the result the least noise: that of coarser weights, of what the scales are rounded by, and
 // of what a prescale drops. Layers whose scales have more bits keep theirs. Where those of sums
-// have not, the threshold of a sum's result, with all that shares its scale, is first raised by up
-// to 1 in 128 to one whose multiplier the field holds, unless it is a Clip's bound.
+// have not, the threshold of a sum's operands, with all that shares their scale, is first raised by
+// up to 1 in 32 to one whose multiplier the field holds; that of its result where the operands'
+// is a Clip's bound.
 void fit_multipliers(Graph& annotated, const QuantizeOptions& options);
 
 }  // namespace workbench

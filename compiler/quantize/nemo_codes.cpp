@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "compiler/quantize/kept_codes.h"
 
@@ -192,6 +193,72 @@ std::vector<std::optional<double>> set_thresholds(const Graph& graph,
   return seen;
 }
 
+// Widths of 2 and 4 bits that values came with, where all that share a scale did; an input or a
+// result of the network has 8, and the operands of a sum have one width.
+class FileWidths {
+ public:
+  FileWidths(const Graph& graph, const std::vector<bool>& present, const Codes& codes,
+             ScaleClasses& ties)
+      : graph_(graph), ties_(ties), widths_(graph.values.size(), 0) {
+    for (std::size_t i = 0; i < present.size(); ++i) {
+      if (present[i]) meet(ties.find(static_cast<ValueId>(i)), own_width(i, codes.is_unsigned[i]));
+    }
+    for (const std::vector<ValueId>* edge : {&graph.inputs, &graph.outputs}) {
+      for (const ValueId id : *edge) meet(ties.find(id), kFull);
+    }
+  }
+
+  void share_in_sums(const Roles& roles) {
+    for (bool again = true; std::exchange(again, false);) {
+      for (std::size_t n = 0; n < roles.size(); ++n) {
+        if (roles[n] != Role::Sum) continue;
+        const std::size_t a = ties_.find(graph_.nodes[n].inputs[0]);
+        const std::size_t b = ties_.find(graph_.nodes[n].inputs[1]);
+        if (of_set(a) == of_set(b)) continue;
+        widths_[a] = widths_[b] = kFull;
+        again = true;
+      }
+    }
+  }
+
+  int of(ValueId id) const { return of_set(ties_.find(id)); }
+
+ private:
+  static constexpr int kFull = 8;
+
+  int of_set(std::size_t set) const { return widths_[set] == 0 ? kFull : widths_[set]; }
+
+  // 0: it came with no codes.
+  int own_width(std::size_t i, bool is_unsigned) const {
+    const auto& came = graph_.values[i].quantization;
+    if (!came) return 0;
+    const bool usable = (came->bits == 2 || came->bits == 4) && came->thresholds.size() == 1 &&
+                        came->zero_point() == 0 && came->is_signed != is_unsigned;
+    return usable ? came->bits : kFull;
+  }
+
+  void meet(std::size_t set, int width) {
+    if (width == 0) return;
+    widths_[set] = widths_[set] == 0 || widths_[set] == width ? width : kFull;
+  }
+
+  const Graph& graph_;
+  ScaleClasses& ties_;
+  std::vector<int> widths_;  // by set
+};
+
+void keep_file_widths(const Graph& graph, const Roles& roles, const std::vector<bool>& present,
+                      ScaleClasses& ties, Codes& codes) {
+  FileWidths widths(graph, present, codes, ties);
+  widths.share_in_sums(roles);
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    const int bits = widths.of(static_cast<ValueId>(i));
+    if (!present[i] || codes.kept[i] || bits == codes.bits) continue;
+    codes.kept[i] = Quantization{
+        .bits = bits, .is_signed = !codes.is_unsigned[i], .thresholds = {codes.thresholds[i]}};
+  }
+}
+
 // Views between float nodes alone are not rounded.
 void drop_idle_views(const Graph& graph, Roles& roles) {
   const auto writers = producers(graph);
@@ -242,7 +309,10 @@ Codes nemo_codes(const Graph& graph, const Roles& roles, const Thresholds& calib
     if (!threshold) fail("value '{}' has no threshold", graph.values[i].name);
     codes.thresholds[i] = *threshold > 0 ? *threshold : 1.0;
   }
-  if (options.activation_bits == 8) codes.kept = kept_codes(graph, roles, present, ties);
+  if (options.activation_bits == 8) {
+    codes.kept = kept_codes(graph, roles, present, ties);
+    keep_file_widths(graph, roles, present, ties, codes);
+  }
   std::vector<bool> moves;
   for (const auto& role : roles) moves.push_back(role == Role::Move || role == Role::Concat);
   codes.groups = scale_groups(graph, ties, present, moves);

@@ -360,7 +360,10 @@ Requantize plain_requantize(const Node& node, const NodeScales& scales,
         static_cast<double>(std::accumulate(pool->window.kernel.begin(), pool->window.kernel.end(),
                                             std::int64_t{1}, std::multiplies<>()));
   }
-  const ScaleShift found = scale_and_shift(multiplier, 0, fields.scale_bits, fields.shift_max);
+  // The published rule leaves a sum of V2 seven of its field's eight bits.
+  const bool all_bits = pool == nullptr && options.keeps_range && limits.bias_after;
+  const ScaleShift found = (all_bits ? scale_and_shift_in_range : scale_and_shift)(
+      multiplier, 0, fields.scale_bits, fields.shift_max);
   return {.scale = {found.scale}, .shift = {found.postscale_shift}};
 }
 

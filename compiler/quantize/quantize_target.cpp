@@ -214,9 +214,10 @@ std::string describe(const Quantization& codes) {
 }
 
 // The farthest that a number one of the codes `came` stands for is from its code in `is`. A target
-// has unsigned codes where no number is negative, so that those that came for them are idle.
+// has unsigned codes where no number is negative, so that those that came for them are idle. What
+// few codes round by half a step, wider ones do not.
 double largest_difference(const Quantization& came, const Quantization& is) {
-  double largest = 0;
+  double largest = came.bits < 8 && is.bits > came.bits ? 0.5 : 0;
   for (std::size_t i = 0; i < came.thresholds.size(); ++i) {
     const double step = came.step(i);
     const double own = is.step(is.thresholds.size() == 1 ? 0 : i);

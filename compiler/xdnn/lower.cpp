@@ -282,7 +282,7 @@ class Lowering {
     }
     for (ValueId& id : copy.outputs) {
       if (id == kNoValue) continue;
-      if (is_code(value(id).type)) {
+      if (is_code(value(id).type) && machine_reads(id)) {
         const int map = new_map(id, value(id).name);
         result_.maps[static_cast<std::size_t>(map)].ddr = ddr_tensor(map);
         waiting_for_host_.insert(map);
@@ -291,6 +291,13 @@ class Lowering {
     }
     pending_host_.push_back(result_.host.nodes.size());
     result_.host.nodes.push_back(std::move(copy));
+  }
+
+  // Codes that the user alone gets are not the machine's.
+  bool machine_reads(ValueId id) const {
+    return std::ranges::any_of(readers_[static_cast<std::size_t>(id)], [&](std::size_t n) {
+      return on_accelerator(graph_, graph_.nodes[n]);
+    });
   }
 
   // A map in the AM that the host reads is uploaded once.

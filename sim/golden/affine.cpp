@@ -138,21 +138,37 @@ bool is_affine_system(const Graph& graph) {
   const auto is_code_value = [&](ValueId id) {
     return graph.value(id).type != ElementType::Float32 && graph.value(id).quantization.has_value();
   };
+  // Codes that a Quantize writes for the user alone are ONNX's in either system.
+  std::vector<bool> read(graph.values.size(), false), made(graph.values.size(), false);
+  for (const Node& node : graph.nodes) {
+    for (const ValueId id : node.inputs) {
+      if (id != kNoValue) read[static_cast<std::size_t>(id)] = true;
+    }
+    if (std::holds_alternative<Quantize>(node.op)) {
+      made[static_cast<std::size_t>(node.outputs[0])] = true;
+    }
+  }
+  const auto is_for_user = [&](ValueId id) {
+    return made[static_cast<std::size_t>(id)] && !read[static_cast<std::size_t>(id)];
+  };
   const bool computes =
       std::any_of(graph.inputs.begin(), graph.inputs.end(), is_code_value) ||
-      std::any_of(graph.outputs.begin(), graph.outputs.end(), is_code_value) ||
+      std::any_of(graph.outputs.begin(), graph.outputs.end(),
+                  [&](ValueId id) { return is_code_value(id) && !is_for_user(id); }) ||
       std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
         return !std::holds_alternative<Quantize>(node.op) && is_code_value(node.outputs[0]);
       });
   if (!computes) return true;
-  const bool by_value =
-      std::any_of(graph.values.begin(), graph.values.end(), [](const Value& value) {
-        return value.quantization && !value.constant &&
-               (value.type == ElementType::Uint8 || value.type == ElementType::Int32);
-      });
+  bool by_value = false;
+  for (std::size_t i = 0; i < graph.values.size(); ++i) {
+    const Value& value = graph.values[i];
+    const bool wide = value.type == ElementType::Uint8 || value.type == ElementType::Int32;
+    if (!value.quantization || value.constant || !wide) continue;
+    by_value = by_value || !is_for_user(static_cast<ValueId>(i));
+  }
   return by_value || std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
            if (node.affine) return true;
-           return std::holds_alternative<Quantize>(node.op) &&
+           return std::holds_alternative<Quantize>(node.op) && !is_for_user(node.outputs[0]) &&
                   graph.value(node.outputs[0]).quantization &&
                   graph.value(node.outputs[0]).quantization->rounding != Rounding::TowardZero;
          });

@@ -39,7 +39,9 @@ Tensor result_of(const Activate& op, const Operation& at) {
 }
 template <>
 Tensor result_of(const Quantize&, const Operation& at) {
-  return at.affine_system ? affine_quantize(at) : quantize(at);
+  const auto& codes = at.output().quantization;
+  const bool as_onnx = codes && codes->rounding != Rounding::TowardZero;
+  return at.affine_system || as_onnx ? affine_quantize(at) : quantize(at);
 }
 template <>
 Tensor result_of(const Dequantize&, const Operation& at) {

@@ -135,9 +135,11 @@ void Host::run(const HostStep& step) {
     const Node& node = program_.host.nodes.at(n);
     const std::vector<Tensor> operands = values_.operands(node, uploaded);
     std::vector<Tensor> results;
-    if (std::holds_alternative<Quantize>(node.op)) {
-      results.push_back(
-          quantize_input(operands[0], *program_.host.value(node.outputs[0]).quantization));
+    const auto* codes = std::holds_alternative<Quantize>(node.op)
+                            ? &*program_.host.value(node.outputs[0]).quantization
+                            : nullptr;
+    if (codes != nullptr && codes->rounding == Rounding::TowardZero) {  // others are the user's
+      results.push_back(quantize_input(operands[0], *codes));
     } else if (std::holds_alternative<Dequantize>(node.op)) {
       results.push_back(
           dequantize_output(operands[0], *program_.host.value(node.inputs[0]).quantization));

@@ -5,6 +5,9 @@ import re
 import unittest
 from random import Random
 
+import onnx
+import onnx.helper
+
 from support import WorkbenchTest
 
 RUN = ("run", "--hw", "v3_96", "--brief")
@@ -38,6 +41,54 @@ class QuantizeCli(WorkbenchTest):
             self.assertIn("bit-exact", verdict(done))
             for line in told:
                 self.assertIn(line, done.stderr)
+
+    def test_codes_that_the_file_moves_or_gives_to_the_user_are_its_own(self):
+        # QLinearConv, then codes flattened, for a QGemm or for the user.
+        for type_, dtype in ((onnx.TensorProto.UINT8, "uint8"), (onnx.TensorProto.INT8, "int8")):
+            for last in ("QGemm", "user"):
+                self.write_qoperator("q.onnx", type_, last)
+                for machine in ("v3_96", "v2_56", "darius_32", "math_engine", "gap8"):
+                    done = self.succeed("run", "--hw", machine, "--brief", "q.onnx")
+                    self.assertIn("bit-exact", verdict(done), (dtype, last, machine))
+
+    def write_qoperator(self, name, type_, last):
+        random, unsigned = Random(7), type_ == onnx.TensorProto.UINT8
+        tensor, node = onnx.helper.make_tensor, onnx.helper.make_node
+        constants, zero = [], 127 if unsigned else -1
+
+        def constant(key, kind, dims, values):
+            constants.append(tensor(key, kind, dims, values))
+            return key
+
+        def scale(key, step):
+            return [constant(key + "_scale", onnx.TensorProto.FLOAT, [], [step]),
+                    constant(key + "_zero", type_, [], [zero])]
+
+        def weights(key, dims):
+            count = 1
+            for dim in dims:
+                count *= dim
+            codes = [random.randint(-127, 127) for _ in range(count)]
+            return [constant(key, onnx.TensorProto.INT8, dims, codes),
+                    constant(key + "_scale", onnx.TensorProto.FLOAT, [], [0.003]),
+                    constant(key + "_zero", onnx.TensorProto.INT8, [], [0])]
+
+        x, y, z = scale("x", 0.02), scale("y", 0.03), scale("z", 0.2)
+        nodes = [node("QuantizeLinear", ["x"] + x, ["xq"]),
+                 node("QLinearConv", ["xq"] + x + weights("w", [4, 3, 3, 3]) + y, ["yq"]),
+                 node("Flatten", ["yq"], ["flat"])]
+        result = onnx.helper.make_tensor_value_info("flat", type_, [1, 144])
+        if last == "QGemm":
+            nodes += [node("QGemm", ["flat"] + y + weights("v", [144, 5]) + [""] + z, ["zq"],
+                           domain="com.microsoft"),
+                      node("DequantizeLinear", ["zq"] + z, ["out"])]
+            result = onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, [1, 5])
+        graph = onnx.helper.make_graph(
+            nodes, "q",
+            [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3, 8, 8])],
+            [result], constants)
+        opsets = [onnx.helper.make_opsetid("", 13), onnx.helper.make_opsetid("com.microsoft", 1)]
+        onnx.save(onnx.helper.make_model(graph, opset_imports=opsets), str(self.folder / name))
 
     def test_a_scheme_does_not_touch_what_came_quantized_and_says_so(self):
         self.succeed(*QUANTIZE, "--target", "none")

@@ -218,6 +218,14 @@ class Retraining : public testing::Test {
     return request;
   }
 
+  // Gives the images of lessons and of validation four classes in turn.
+  void with_labels(RetrainRequest& asked) {
+    std::string labels;
+    for (std::uint64_t i = 0; i < kImages; ++i) labels += fmt::format("{}\n", i % 4);
+    write_file(folder_.file("labels.txt"), labels);
+    asked.lessons.labels = asked.validation->labels = folder_.file("labels.txt");
+  }
+
   static constexpr std::uint64_t kImages = 24;
   ScratchFolder folder_;
 };
@@ -339,10 +347,7 @@ TEST_F(Retraining, holds_out_a_tenth_of_the_images_to_choose_by) {
 // one with most of them right.
 TEST_F(Retraining, keeps_the_look_that_is_closest_to_what_it_learns_from) {
   RetrainRequest asked = request("zoo:tiny_residual", "graffitist-int4", "xdnn");
-  std::string labels;
-  for (std::uint64_t i = 0; i < kImages; ++i) labels += fmt::format("{}\n", i % 4);
-  write_file(folder_.file("labels.txt"), labels);
-  asked.lessons.labels = asked.validation->labels = folder_.file("labels.txt");
+  with_labels(asked);
   asked.schedule.look_every = 1;
   asked.golden_images = 0;
   const State follows = retrain(asked, {}).state;
@@ -507,10 +512,7 @@ TEST_F(Retraining, learns_from_classes_and_the_float_network_at_once) {
   RetrainRequest asked = request("zoo:tiny_residual", "per-channel-pow2", "xdnn");
   asked.loss = Loss::Both;
   EXPECT_THROW(retrain(asked, {}), Error);
-  std::string labels;
-  for (std::uint64_t i = 0; i < kImages; ++i) labels += fmt::format("{}\n", i % 4);
-  write_file(folder_.file("labels.txt"), labels);
-  asked.lessons.labels = asked.validation->labels = folder_.file("labels.txt");
+  with_labels(asked);
   asked.schedule.epochs = 1;
   asked.golden_images = 0;
   const auto loss_with = [&](Loss loss) {

@@ -1,6 +1,8 @@
 // QONNX's operators: quantizers of any width, and its layers with channels last.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/support/codes_model.h"
 
 namespace workbench::test {
@@ -112,6 +114,105 @@ TEST(ImportQonnx, every_rounding_mode) {
   }
 }
 
+bool has_codes(const Graph& graph) {
+  return std::ranges::any_of(
+      graph.nodes, [](const Node& node) { return std::holds_alternative<Quantize>(node.op); });
+}
+
+OnnxModel activation_model(const std::string& mode, bool is_signed, int bits = 4) {
+  OnnxModel model;
+  model.input("x", {1, 2, 4, 4}).output("y");
+  model.floats("s", {}, {0.5F});
+  model.floats("z", {}, {0});
+  model.floats("bits", {}, {static_cast<float>(bits)});
+  NodeBuilder quant = model.node("Quant", {"x", "s", "z", "bits"}, {"y"}).named("q");
+  quant.with("signed", is_signed ? 1 : 0).with("rounding_mode", mode.c_str());
+  quant.proto().set_domain("qonnx.custom_op.general");
+  return model;
+}
+
+// CEIL, and what rounds halves down, is no machine's.
+TEST(ImportQonnx, activations_are_codes_where_machines_round_so) {
+  for (const char* mode : {"ROUND", "HALF_EVEN", "HALF_UP", "FLOOR"}) {
+    EXPECT_TRUE(has_codes(activation_model(mode, true).import())) << mode;
+    EXPECT_TRUE(activation_model(mode, true).notes().empty()) << mode;
+  }
+  EXPECT_TRUE(has_codes(activation_model("DOWN", false).import()));
+  for (const char* mode : {"CEIL", "UP", "HALF_DOWN", "DOWN"}) {
+    EXPECT_FALSE(has_codes(activation_model(mode, true).import())) << mode;
+    EXPECT_EQ(activation_model(mode, true).notes(),
+              (std::vector<std::string>{
+                  "codes of Quant are computed on the host: no target rounds so (first 'q')"}))
+        << mode;
+  }
+  EXPECT_EQ(activation_model("ROUND", true, 12).notes().at(0),
+            "codes of Quant are computed on the host: of 2 to 8 bits alone there are codes (first "
+            "'q')");
+}
+
+struct ThresholdCase {
+  const char* name;
+  int steps;
+  float scale, bias;
+  bool is_even, becomes_codes;
+};
+
+// Thresholds of three channels in 64ths, of a distance of their own each.
+std::vector<float> thresholds_of(const ThresholdCase& of) {
+  std::vector<float> thresholds;
+  for (int c = 0; c < 3; ++c) {
+    for (int k = 0; k < of.steps; ++k) {
+      const int uneven = !of.is_even && c == 1 && k == 1 ? 1 : 0;
+      thresholds.push_back(static_cast<float>((k - 2) * 8 * (1 << c) + 4 * c + uneven) / 64);
+    }
+  }
+  return thresholds;
+}
+
+class ImportMultiThreshold : public testing::TestWithParam<ThresholdCase> {};
+
+// Inputs lie on thresholds and beside them.
+TEST_P(ImportMultiThreshold, counts_the_thresholds_that_are_reached) {
+  const ThresholdCase& of = GetParam();
+  const std::vector<float> thresholds = thresholds_of(of);
+  OnnxModel model;
+  model.input("x", {1, 3, 8, 128}).output("y");
+  model.floats("t", {3, of.steps}, thresholds);
+  NodeBuilder node = model.node("MultiThreshold", {"x", "t"}, {"y"}).named("m");
+  node.with("out_scale", of.scale).with("out_bias", of.bias).with("out_dtype", "INT8");
+  node.proto().set_domain("finn.custom_op.general");
+  std::vector<float> x, wanted;
+  for (int c = 0; c < 3; ++c) {
+    for (int i = 0; i < 8 * 128; ++i) {
+      x.push_back(static_cast<float>(i - 512) / 64);
+      int reached = 0;
+      for (int k = 0; k < of.steps; ++k) {
+        reached += x.back() >= thresholds[static_cast<std::size_t>(c * of.steps + k)] ? 1 : 0;
+      }
+      wanted.push_back(of.bias + of.scale * static_cast<float>(reached));
+    }
+  }
+  const Graph graph = model.import();
+  EXPECT_EQ(has_codes(graph), of.becomes_codes);
+  EXPECT_EQ(model.notes().empty(), of.becomes_codes);
+  const std::vector<Tensor> input = {Tensor::from<float>({1, 3, 8, 128}, x)};
+  const Tensor y = evaluate(graph, input, {.arithmetic = Arithmetic::Exact, .threads = 1})[0];
+  const auto found = y.values<float>();
+  EXPECT_EQ(std::vector<float>(found.begin(), found.end()), wanted);
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, ImportMultiThreshold,
+                         testing::Values(ThresholdCase{"four_bits", 15, 0.5F, 0, true, true},
+                                         ThresholdCase{"signed_bits", 15, 0.25F, -2, true, true},
+                                         ThresholdCase{"narrow", 14, 0.25F, -1.75F, true, true},
+                                         ThresholdCase{"few_codes", 5, 1, 0, true, true},
+                                         ThresholdCase{"one", 1, 1, 0, true, true},
+                                         ThresholdCase{"eight_bits", 255, 0.125F, 0, true, true},
+                                         ThresholdCase{"bipolar", 1, 2, -1, true,
+                                                       false},  // no code is zero
+                                         ThresholdCase{"uneven", 15, 0.5F, 0, false, false}),
+                         [](const auto& of) { return std::string(of.param.name); });
+
 TEST(ImportQonnx, one_signed_bit_is_plus_or_minus_one) {
   OnnxModel model = qonnx_model("Quant", {"w", "s", "z", "one"});
   model.floats("one", {}, {1});
@@ -180,6 +281,12 @@ TEST(ImportQonnx, other_layers_with_channels_last_are_refused) {
   EXPECT_EQ(flat.import_error(),
             "test: node 'n' (MaxPool): input 0: expected maps [N, ..., C] of 3 dimensions, found "
             "[1, 4]");
+  OnnxModel bare;
+  bare.input("x", {1, 4, 4, 2}).output("y");
+  bare.node("Conv", {"x"}, {"y"}).named("n").proto().set_domain("qonnx.custom_op.channels_last");
+  EXPECT_EQ(bare.import_error(),
+            "test: node 'n' (Conv): input 1: expected weights [M, ..., C], with channels last, "
+            "found none");
 }
 
 }  // namespace

@@ -35,6 +35,28 @@ TEST(FoldScaleAfter, batch_norm_becomes_weights_and_bias_of_the_conv_before) {
   EXPECT_EQ(constant_at(graph, 0, 2), std::vector<float>{-1});
 }
 
+// Steps of 0.5: codes 6, -8 and 3, 7. By -2 the code -8 would become 8, which is none.
+TEST(FoldScaleAfter, weights_keep_the_codes_that_they_came_with) {
+  const auto codes_by = [](const std::vector<float>& factors) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", {1, 2, 2, 2});
+    const ValueId w = b.constant("w", {2, 2, 1, 1}, {3, -4, 1.5F, 3.5F});
+    b.graph().value(w).quantization = {.bits = 4, .thresholds = {3.5}};
+    const ValueId y = b.add("conv", Conv{.window = square_window(1)}, {x, w});
+    b.output(b.binary("mul", Binary::Kind::Mul, y, b.constant("k", {2, 1, 1}, factors)));
+    Graph graph = b.graph();
+    EXPECT_TRUE(fold_scale_after(graph));
+    return graph.value(graph.nodes.at(0).inputs[1]).quantization;
+  };
+  const auto kept = codes_by({4, -2});
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->bits, 4);
+  EXPECT_EQ(kept->thresholds, (std::vector<double>{14, 7}));
+  EXPECT_EQ(kept->axis, 0);
+  EXPECT_FALSE(codes_by({-2, 4}));
+  EXPECT_FALSE(codes_by({4, 0}));
+}
+
 TEST(FoldScaleAfter, every_kind_of_constant_scale_folds_in_either_order) {
   GraphBuilder b;
   ValueId y = b.conv("conv", b.input("x", {2, 3, 4, 4}), 4, square_window(3));

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/passes/passes.h"
+#include "core/eval/evaluate.h"
 #include "tests/support/graph_builder.h"
 
 namespace workbench {
@@ -78,6 +79,65 @@ TEST(AbsorbQdq, the_hint_of_a_fused_activation_is_the_one_that_counts) {
   run_passes(b.graph(), float_pipeline());
   const Graph& graph = b.graph();
   EXPECT_EQ(graph.value(graph.outputs[0]).quantization->thresholds, std::vector<double>{5});
+}
+
+// Codes of the operands, concatenated, pooled and flattened.
+Graph moved_codes(const Quantization& of_second, bool dequantized) {
+  GraphBuilder b;
+  const Quantization codes{.thresholds = {4}};
+  std::vector<ValueId> parts;
+  for (const auto& [name, own] : {std::pair("a", codes), std::pair("b", of_second)}) {
+    const ValueId x = b.relu(name, b.input(std::string(name) + "_in", {1, 2, 4, 4}));
+    Graph& graph = b.graph();
+    parts.push_back(graph.add_value({.name = std::string(name) + "_codes",
+                                     .shape = {1, 2, 4, 4},
+                                     .type = ElementType::Int8,
+                                     .quantization = own}));
+    graph.nodes.push_back({.name = std::string(name) + "_q",
+                           .op = Quantize{},
+                           .inputs = {x},
+                           .outputs = {parts.back()}});
+  }
+  const auto moved = [&](const std::string& name, Op op, const std::vector<ValueId>& from) {
+    const ValueId id = b.add(name, std::move(op), from);
+    b.graph().value(id).type = ElementType::Int8;
+    return id;
+  };
+  ValueId y = moved("joined", Concat{.axis = 1}, parts);
+  y = moved("pool", MaxPool{.window = square_window(2, 2)}, {y});
+  y = moved("flat", Reshape{Shape{1, 16}}, {y});
+  b.graph().value(y).quantization = codes;
+  b.output(dequantized ? b.relu("y", b.add("dq", Dequantize{}, {y})) : y);
+  return b.graph();
+}
+
+std::vector<std::string> op_names(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const Node& node : graph.nodes) names.emplace_back(op_name(node.op));
+  return names;
+}
+
+TEST(AbsorbQdq, numbers_are_moved_in_place_of_codes) {
+  for (const bool dequantized : {true, false}) {
+    Graph graph = moved_codes({.thresholds = {4}}, dequantized);
+    const Graph before = graph;
+    EXPECT_TRUE(absorb_qdq(graph));
+    EXPECT_TRUE(remove_dead(graph));
+    EXPECT_TRUE(verify(graph).empty());
+    EXPECT_EQ(op_names(graph),
+              (std::vector<std::string>{"Relu", "Relu", "Concat", "MaxPool", "Reshape",
+                                        dequantized ? "Relu" : "Quantize"}));
+    if (dequantized) continue;
+    const std::vector<Tensor> inputs = random_inputs(before, 3);
+    EXPECT_EQ(evaluate(graph, inputs), evaluate(before, inputs));
+  }
+}
+
+TEST(AbsorbQdq, codes_of_two_scales_are_moved_as_they_are) {
+  Graph graph = moved_codes({.thresholds = {5}}, true);
+  const std::vector<std::string> before = op_names(graph);
+  absorb_qdq(graph);
+  EXPECT_EQ(op_names(graph), before);
 }
 
 TEST(AbsorbQdq, codes_the_user_asked_for_stay) {

@@ -51,6 +51,32 @@ TEST(QuantizeNemo, codes_are_unsigned_where_the_network_says_so) {
   EXPECT_EQ(value_of(unsigned_input, "x_int8").type, ElementType::Uint8);
 }
 
+// What a file rounds to 4 bits has 4 bits; operands of a sum have one width, and signed codes of a
+// value that is never negative are not its own.
+TEST(QuantizeNemo, widths_of_a_file_are_kept) {
+  const auto widths = [](const Quantization& of_a, const Quantization& of_b) {
+    FloatGraph build("widths");
+    const ValueId x = build.input("x", {1, 1, 1, 1});
+    const ValueId a = build.conv("a", x, 1, {1}, kRelu);
+    const ValueId b = build.conv("b", a, 1, {1});
+    const ValueId sum = build.add("sum", Binary{}, {a, b});
+    build.output(build.conv("last", sum, 1, {1}));
+    build.graph().value(a).quantization = of_a;
+    build.graph().value(b).quantization = of_b;
+    const Graph graph = annotate_nemo(build.graph(), {{"x", 1}, {"sum", 3}, {"last", 4}}, {});
+    std::vector<int> bits;
+    for (const char* name : {"x", "a", "b", "sum", "last"}) {
+      bits.push_back(value_of(graph, name).quantization->bits);
+    }
+    return bits;
+  };
+  const Quantization four{.bits = 4, .is_signed = false, .thresholds = {7.5}};
+  const Quantization signed_four{.bits = 4, .thresholds = {7}}, eight{.thresholds = {7}};
+  EXPECT_EQ(widths(four, signed_four), (std::vector<int>{8, 4, 4, 8, 8}));
+  EXPECT_EQ(widths(four, eight), (std::vector<int>{8, 8, 8, 8, 8}));
+  EXPECT_EQ(widths(signed_four, signed_four), (std::vector<int>{8, 8, 8, 8, 8}));
+}
+
 TEST(QuantizeNemo, a_convolution_rounds_half_up_on_a_power_of_two) {
   FloatGraph build("conv");
   build.output(build.conv("y", build.input("x", {1, 1, 1, 1}), 2, {0.5F, -2}));

@@ -302,31 +302,83 @@ TEST(PowerOfTwoSteps, are_no_finer_than_the_threshold_asks) {
   EXPECT_EQ(graph.values[0].quantization->step(), 4.0 / 256);
 }
 
-// The operand 0.375 becomes 0 in steps of 1, so "a" gives 0 instead of 0.375 and 0.75. "b" then
-// reads what it should and needs no correction: x is rounded, a's result is not.
-// 1 by 1.3 is 196.9 of 256: 197 is too large a scale, 196 is that of 256 / 196 = 1.306.
-TEST(FitMultipliers, sums_have_one_that_their_field_holds) {
-  constexpr double kOwn = 1.3;
-  const auto threshold_with = [](int scale_bits, const Activation& activation) {
-    GraphBuilder build;
-    const ValueId x = build.input("x", {1, 2, 4, 4}), z = build.input("z", {1, 2, 4, 4});
-    const ValueId sum =
-        build.add("sum", Binary{.kind = Binary::Kind::Add, .activation = activation}, {x, z});
-    build.output(sum);
-    Graph& graph = build.graph();
-    for (const ValueId id : {x, z, sum}) {
-      graph.value(id).quantization = {.bits = 16, .thresholds = {id == sum ? kOwn : 1.0}};
-    }
-    QuantizeOptions options{.bits = 16, .limits = {}, .host_reason = {}};
-    options.limits.scale_bits = scale_bits;
-    fit_multipliers(graph, options);
-    return graph.value(sum).quantization->thresholds[0];
-  };
-  EXPECT_NEAR(threshold_with(8, kRelu), 256.0 / 196, 1e-6);
-  EXPECT_EQ(threshold_with(16, kRelu), kOwn);
-  EXPECT_EQ(threshold_with(8, {.kind = Activation::Kind::Clip, .alpha = 0, .beta = 1.3F}), kOwn);
+struct SumThresholds {
+  double operands = 0, sum = 0;
+};
+
+SumThresholds fitted_sum(int scale_bits, const Activation& of_operand, const Activation& of_sum) {
+  GraphBuilder build;
+  const ValueId x = build.input("x", {1, 2, 4, 4});
+  const ValueId a = build.add("a", Activate{of_operand}, {x});
+  const ValueId z = build.input("z", {1, 2, 4, 4});
+  const ValueId sum =
+      build.add("sum", Binary{.kind = Binary::Kind::Add, .activation = of_sum}, {a, z});
+  build.output(sum);
+  Graph& graph = build.graph();
+  for (const ValueId id : {a, z, sum}) {
+    graph.value(id).quantization = {.bits = 16, .thresholds = {id == sum ? 1.3 : 1.0}};
+  }
+  graph.scale_groups = {{.reason = "sum", .members = {std::min(a, z), std::max(a, z)}}};
+  QuantizeOptions options{.bits = 16, .limits = {}, .host_reason = {}};
+  options.limits.scale_bits = scale_bits;
+  fit_multipliers(graph, options);
+  EXPECT_EQ(graph.value(a).quantization, graph.value(z).quantization);
+  return {graph.value(a).quantization->thresholds[0], graph.value(sum).quantization->thresholds[0]};
 }
 
+// 1 by 1.3 is 196.9 of 256: 197 is that of 1.3 x 197 / 256 = 1.0004. Where the operands are fixed,
+// 196 is that of 256 / 196 = 1.306.
+TEST(FitMultipliers, sums_have_one_that_their_field_holds) {
+  const Activation clip{.kind = Activation::Kind::Clip, .alpha = 0, .beta = 1};
+  const SumThresholds fitted = fitted_sum(8, kRelu, kRelu);
+  EXPECT_NEAR(fitted.operands, 1.3 * 197 / 256, 1e-6);
+  EXPECT_EQ(fitted.sum, 1.3);
+  const SumThresholds clipped = fitted_sum(8, clip, kRelu);
+  EXPECT_EQ(clipped.operands, 1);
+  EXPECT_NEAR(clipped.sum, 256.0 / 196, 1e-6);
+  for (const auto& [bits, of_sum] : {std::pair(16, kRelu), std::pair(8, clip)}) {
+    const SumThresholds kept = fitted_sum(bits, clip, of_sum);
+    EXPECT_EQ(kept.operands, 1);
+    EXPECT_EQ(kept.sum, 1.3);
+  }
+}
+
+// By 1.3, then by 1.7: both operands are raised, the earlier one to what the later one has become.
+TEST(FitMultipliers, sums_of_sums_fit_as_a_whole) {
+  GraphBuilder build;
+  const Shape shape = {1, 2, 4, 4};
+  const ValueId a = build.input("a", shape), b = build.input("b", shape);
+  const ValueId c = build.input("c", shape), d = build.input("d", shape);
+  const ValueId second = build.binary("second", Binary::Kind::Add, c, d);
+  const ValueId first = build.binary("first", Binary::Kind::Add, a, b);
+  const ValueId last = build.binary("last", Binary::Kind::Add, first, second);
+  build.output(last);
+  Graph& graph = build.graph();
+  graph.scale_groups = {{.reason = "first", .members = {a, b}},
+                        {.reason = "second", .members = {c, d}},
+                        {.reason = "last", .members = {second, first}}};
+  for (const auto& [ids, threshold] :
+       {std::pair(std::vector{a, b}, 1.0), std::pair(std::vector{c, d}, 1.1),
+        std::pair(std::vector{first, second}, 1.3), std::pair(std::vector{last}, 1.7)}) {
+    for (const ValueId id : ids) {
+      graph.value(id).quantization = {.bits = 16, .thresholds = {threshold}};
+    }
+  }
+  QuantizeOptions options{.bits = 16, .limits = {}, .host_reason = {}};
+  options.limits.scale_bits = 8;
+  fit_multipliers(graph, options);
+  const auto field = [&](ValueId in, ValueId out) {
+    return 256 * graph.value(in).quantization->thresholds[0] /
+           graph.value(out).quantization->thresholds[0];
+  };
+  // 195.76 by itself; then 196.69 and 216.4, by what 1.3 has become
+  EXPECT_NEAR(field(first, last), 196, 1e-4);
+  EXPECT_NEAR(field(a, first), 197, 1e-4);
+  EXPECT_NEAR(field(c, first), 217, 1e-4);
+}
+
+// The operand 0.375 becomes 0 in steps of 1, so "a" gives 0 instead of 0.375 and 0.75. "b" then
+// reads what it should and needs no correction: x is rounded, a's result is not.
 TEST(CorrectBias, takes_off_the_mean_error_layer_by_layer) {
   FloatGraph build = two_layers({1, 0, 0, 2}, {0, 0}, kRelu, {3, 4, 5, 6});
   const Graph reference = build.graph();
