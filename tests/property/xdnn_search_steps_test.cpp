@@ -12,7 +12,9 @@
 
 #include "compiler/passes/passes.h"
 #include "compiler/xdnn/compile.h"
+#include "compiler/xdnn/memory_plan.h"
 #include "compiler/xdnn/network_tasks.h"
+#include "compiler/xdnn/order.h"
 #include "compiler/xdnn/order_search.h"
 #include "compiler/xdnn/placed.h"
 #include "compiler/xdnn/plan_cuts.h"
@@ -144,6 +146,28 @@ TEST(XdnnSearchSteps, of_memory_plans_for_large_maps_stay_within_their_budget) {
   }
   EXPECT_GT(planned, kMachines / 8);
   EXPECT_LT(refused, kMachines);
+}
+
+// A machine may cut a small network into a thousand layers. The states that the search for a plan
+// goes on from are counted, and become fewer where the steps would not do for all.
+TEST(XdnnSearchSteps, of_a_memory_plan_for_many_layers_are_those_it_has) {
+  std::mt19937_64 random(31);
+  Machine machine = load_machine("configs/math_engine.yaml");
+  machine.am.size_bytes = std::int64_t{1} << 17;
+  const Graph graph = random_layers(random, 150, 12, {1, 8, 16, 16}, {1, 1});
+  const Graph quantized = quantized_for(machine, graph);
+  Lowered lowered = lower(quantized, machine, natural_order(quantized));
+  const MemoryModel model(lowered, machine);
+  std::vector<std::int64_t> taken;
+  for (const std::int64_t limit : {std::int64_t{1} << 17, std::int64_t{1} << 40}) {
+    PlanSteps steps{.limit = limit};
+    BandChoices bands(model, steps);
+    EXPECT_TRUE(search_plan(model, machine.am.buffers, bands));
+    taken.push_back(steps.taken);
+  }
+  // Few states before each op, each with a few ways on, are the least there is.
+  EXPECT_LE(taken[0], (std::int64_t{1} << 17) + 512 * std::ssize(model.ops));
+  EXPECT_GE(taken[1], 4 * taken[0]);
 }
 
 }  // namespace
