@@ -101,6 +101,16 @@ CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
   });
 }
 
+// A number of points, or "all", which becomes a number that no sweep has.
+CLI::Option* takes_points(CLI::Option* option) {
+  constexpr std::int64_t kMost = 1'000'000'000;
+  const auto number = [](std::string& text) {
+    if (text == "all") text = std::to_string(kMost);
+    return std::string();
+  };
+  return option->check(whole_number(0, kMost))->transform(CLI::Validator(number, ""));
+}
+
 CLI::Validator positive() {
   return number_that("a number above 0", [](double value) { return value > 0; });
 }
@@ -641,14 +651,12 @@ void add_execution_options(CLI::App& command, SweepCommandOptions& options) {
                   "compute nothing here: write a job for sweep-worker into this folder, collect "
                   "what workers have left there (docs/scale-out.md)")
       ->excludes("--executor");
-  command
-      .add_option("--recheck", options.recheck,
-                  "points of each worker's file that are computed again here (default: 1)")
-      ->check(whole_number(0, 1'000'000));
-  command
-      .add_option("--recheck-stored", options.recheck_stored,
-                  "points that the store has already, computed again here (default: 0)")
-      ->check(whole_number(0, 1'000'000));
+  takes_points(command.add_option(
+      "--recheck", options.recheck,
+      "points of each worker's file, or all, that are computed again here (default: 1)"));
+  takes_points(command.add_option(
+      "--recheck-stored", options.recheck_stored,
+      "points that the store has already, or all, computed again here (default: 0)"));
   command.add_option("--limit", options.limit, "compute at most so many points this time")
       ->check(whole_number(0, 1'000'000'000));
   command.add_flag("--dry-run", options.dry_run, "count the points, compute none");

@@ -47,10 +47,18 @@ void use_huge_pages() {
 
 constexpr std::size_t kMostLetters = 2000;  // of a message that quotes what a file holds
 
+// Without its middle where it is long: the end says what was wrong. Characters stay whole.
+std::string shortened(const std::string& text) {
+  if (text.size() <= kMostLetters) return text;
+  const auto inside = [&](std::size_t at) { return (text[at] & 0xc0) == 0x80; };
+  std::size_t cut = kMostLetters * 3 / 4, rest = text.size() - kMostLetters / 4;
+  while (cut > 0 && inside(cut)) --cut;
+  while (rest < text.size() && inside(rest)) ++rest;
+  return text.substr(0, cut) + " ... " + text.substr(rest);
+}
+
 int refuse(const std::string& message) {
-  std::string text = one_line(message);
-  if (text.size() > kMostLetters) text = text.substr(0, kMostLetters) + " ...";
-  std::fprintf(stderr, "workbench: %s\n", text.c_str());
+  std::fprintf(stderr, "workbench: %s\n", shortened(one_line(message)).c_str());
   return kUserError;
 }
 

@@ -4,6 +4,7 @@
 #include "compiler/xdnn/memory_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -30,6 +31,9 @@ struct PlanState {
   PlanStep step;  // that led here
 };
 
+constexpr std::size_t kStatesKept = 24;
+constexpr std::size_t kFewestStatesKept = 2;
+
 // Ops are positions `p` in MemoryModel::ops; states are numbers `s`, in the order they were
 // reached.
 class PlanStates {
@@ -38,7 +42,6 @@ class PlanStates {
 
   const std::vector<int>& live(int p) const { return live_[static_cast<std::size_t>(p)]; }
   const PlanState& operator[](int s) const { return states_[static_cast<std::size_t>(s)]; }
-  std::size_t size() const { return states_.size(); }
   // Of a volume, in state `s` before op `p`. Here to be inlined: the search asks all the time.
   Where where(int s, int p, int volume) const {
     const auto& list = live(p);
@@ -47,21 +50,40 @@ class PlanStates {
     return (*this)[s].where[static_cast<std::size_t>(found - list.begin())];
   }
 
-  // Dropped when an equal state costs no more.
-  void reach(int p, PlanState next);
-  // The cheapest states before op `p`, the best first, and the one with least in the AM.
-  std::vector<int> kept(int p) const;
+  // Such a state before op `p` would not be among kept(p), whatever else is reached.
+  bool useless(int p, double cost, std::int64_t weight) const {
+    const Front& front = at_[static_cast<std::size_t>(p)];
+    return cost > front.dear() && (weight > front.least_weight ||
+                                   (weight == front.least_weight && cost > front.least_cost));
+  }
+  // Dropped when an equal state costs no more: then false.
+  bool reach(int p, PlanState next);
+  // The `most` cheapest states before op `p`, the best first, and the one with least in the AM.
+  std::vector<int> kept(int p, std::size_t most = kStatesKept) const;
   MemoryPlan plan_to(int s) const;
 
  private:
+  // States before an op.
+  struct Front {
+    std::map<std::vector<Where>, int> states;
+    std::vector<double> cheapest;  // costs of the kStatesKept cheapest, ascending
+    std::int64_t least_weight = std::numeric_limits<std::int64_t>::max();
+    double least_cost = 0;  // of those with the least weight
+
+    double dear() const {  // costs above it are not among the cheapest
+      return cheapest.size() < kStatesKept ? std::numeric_limits<double>::infinity()
+                                           : cheapest.back();
+    }
+    void add(double cost, std::int64_t weight);
+    void remove(double cost);
+  };
+
   std::vector<std::vector<int>> live_;  // before each op
   std::vector<PlanState> states_;
-  std::vector<std::map<std::vector<Where>, int>> at_;  // per op: states before it
+  std::vector<Front> at_;  // per op
 };
 
 // States reached, compared and traced back to the start.
-
-constexpr std::size_t kStatesKept = 24;
 
 PlanStates::PlanStates(const MemoryModel& model) {
   const int count = static_cast<int>(model.ops.size());
@@ -76,27 +98,45 @@ PlanStates::PlanStates(const MemoryModel& model) {
   at_.resize(at(count) + 1);
 }
 
-void PlanStates::reach(int p, PlanState next) {
-  auto& known = at_[at(p)];
-  const auto found = known.find(next.where);
-  if (found != known.end() && states_[at(found->second)].cost <= next.cost) return;
-  states_.push_back(std::move(next));
-  known[states_.back().where] = static_cast<int>(states_.size()) - 1;
+void PlanStates::Front::add(double cost, std::int64_t weight) {
+  cheapest.insert(std::upper_bound(cheapest.begin(), cheapest.end(), cost), cost);
+  if (cheapest.size() > kStatesKept) cheapest.pop_back();
+  if (std::pair(weight, cost) >= std::pair(least_weight, least_cost)) return;
+  least_weight = weight, least_cost = cost;
 }
 
-std::vector<int> PlanStates::kept(int p) const {
+void PlanStates::Front::remove(double cost) {
+  const auto found = std::lower_bound(cheapest.begin(), cheapest.end(), cost);
+  if (found != cheapest.end() && *found == cost) cheapest.erase(found);
+}
+
+bool PlanStates::reach(int p, PlanState next) {
+  Front& front = at_[at(p)];
+  const auto [entry, fresh] = front.states.try_emplace(next.where, 0);
+  if (!fresh) {
+    const double before = states_[at(entry->second)].cost;
+    if (before <= next.cost) return false;
+    front.remove(before);
+  }
+  front.add(next.cost, next.weight);
+  entry->second = static_cast<int>(states_.size());
+  states_.push_back(std::move(next));
+  return true;
+}
+
+std::vector<int> PlanStates::kept(int p, std::size_t most) const {
   std::vector<int> list;
-  for (const auto& [where, index] : at_[at(p)]) list.push_back(index);
+  for (const auto& [where, index] : at_[at(p)].states) list.push_back(index);
   std::sort(list.begin(), list.end(), [&](int a, int b) {
     const PlanState &x = states_[at(a)], &y = states_[at(b)];
     if (x.cost != y.cost) return x.cost < y.cost;
     return x.weight != y.weight ? x.weight < y.weight : x.where < y.where;
   });
-  if (list.size() <= kStatesKept) return list;
+  if (list.size() <= most) return list;
   const auto smallest = *std::min_element(list.begin(), list.end(), [&](int a, int b) {
     return states_[at(a)].weight < states_[at(b)].weight;
   });
-  list.resize(kStatesKept);
+  list.resize(most);
   if (std::find(list.begin(), list.end(), smallest) == list.end()) list.push_back(smallest);
   return list;
 }
@@ -125,7 +165,29 @@ class PlanMoves {
   void from(int p, int s);
 
  private:
-  using Places = std::map<int, Where>;  // of volumes, after a step
+  // Of a few volumes, after a step.
+  class Places {
+   public:
+    const Where* find(int volume) const {
+      for (const auto& [v, where] : places_) {
+        if (v == volume) return &where;
+      }
+      return nullptr;
+    }
+    bool contains(int volume) const { return find(volume) != nullptr; }
+    void set(int volume, Where where) {
+      for (auto& [v, place] : places_) {
+        if (v == volume) {
+          place = where;
+          return;
+        }
+      }
+      places_.emplace_back(volume, where);
+    }
+
+   private:
+    std::vector<std::pair<int, Where>> places_;
+  };
 
   // A step as it would be with room for it.
   struct Move {
@@ -152,7 +214,7 @@ class PlanMoves {
   double eviction_cost(int p, int volume, const Move& move) const;
   void evict(int p, const Move& move, std::vector<int> candidates, std::int64_t excess);
   // The state behind the step, with these volumes evicted before it.
-  void go(int p, const Move& move, std::vector<int> evicted, double cycles);
+  void go(int p, const Move& move, const std::vector<int>& evicted, double cycles);
   // Something about these ops does not fit or lies in DDR: cutting them may help.
   bool hot(int begin, int end) const;
 
@@ -166,6 +228,8 @@ class PlanMoves {
   void groups(int p);
   void group(int p, Segment segment, const std::vector<int>& outputs,
              const std::vector<int>& to_ddr);
+  const std::optional<GroupCost>& chunk_cost(const Segment& segment,
+                                             const std::vector<int>& to_ddr);
   void segments(int p);
   void segment(int p, int q);
 
@@ -176,6 +240,21 @@ class PlanMoves {
   std::vector<std::int64_t> natural_;
   BandChoices& choices_;
   int now_ = 0;  // the state that moves lead on from
+  std::int64_t taken_ = 0;    // steps that were possible, but for those to states that were known
+  std::vector<Where> after_;  // of go()
+
+  // What chunks cost depends on where the operands and results are, and on nothing else: many of
+  // the states before an op are alike in that.
+  struct Chunks {
+    int end = 0;
+    std::int64_t chunk = 0;
+    bool to_ddr = false;
+    std::vector<Where> where = {};
+    friend auto operator<=>(const Chunks&, const Chunks&) = default;
+  };
+  std::map<Chunks, std::optional<GroupCost>> chunk_costs_;
+  std::vector<std::int64_t> chunk_sizes_;
+  int chunks_of_ = -1;  // the op that both are of
 };
 
 // Moves of the search, by the kinds of PlanStep, with their evictions.
@@ -242,37 +321,52 @@ void PlanMoves::evict(int p, const Move& move, std::vector<int> candidates, std:
   std::int64_t forced_weight = 0;
   double forced_cost = 0;
   for (const int v : forced) forced_weight += weight(v), forced_cost += eviction_cost(p, v, move);
+  std::array<std::int64_t, kEvictable> weights{};
+  std::array<double, kEvictable> costs{};
+  for (std::size_t c = 0; c < candidates.size(); ++c) {
+    weights[c] = weight(candidates[c]), costs[c] = eviction_cost(p, candidates[c], move);
+  }
+  std::vector<int> evicted;
   for (std::uint32_t mask = 0; mask < (1U << candidates.size()); ++mask) {
     std::int64_t freed = forced_weight, least = 0;
     double paying = forced_cost;
-    std::vector<int> evicted = forced;
     for (std::size_t c = 0; c < candidates.size(); ++c) {
       if ((mask >> c & 1U) == 0) continue;
-      const std::int64_t w = weight(candidates[c]);
-      freed += w;
-      least = least == 0 ? w : std::min(least, w);
-      paying += eviction_cost(p, candidates[c], move);
-      evicted.push_back(candidates[c]);
+      freed += weights[c];
+      least = least == 0 ? weights[c] : std::min(least, weights[c]);
+      paying += costs[c];
     }
     const bool minimal = mask == 0 || freed - least < excess;
-    if (freed >= excess && minimal) go(p, move, std::move(evicted), move.cycles + paying);
+    if (freed < excess || !minimal) continue;
+    evicted = forced;
+    for (std::size_t c = 0; c < candidates.size(); ++c) {
+      if ((mask >> c & 1U) != 0) evicted.push_back(candidates[c]);
+    }
+    go(p, move, evicted, move.cycles + paying);
   }
 }
 
-void PlanMoves::go(int p, const Move& move, std::vector<int> evicted, double cycles) {
+void PlanMoves::go(int p, const Move& move, const std::vector<int>& evicted, double cycles) {
   const int q = move.step.segment.end;
-  PlanState next{.where = {}, .cost = state().cost + cycles, .parent = now_, .step = move.step};
-  next.step.evict = std::move(evicted);
+  const double cost = state().cost + cycles;
+  std::int64_t in_memory = 0;
+  after_.clear();
   for (const int v : states_.live(q)) {
-    const bool leaves = contains(next.step.evict, v);
+    const bool leaves = contains(evicted, v);
     Where w = leaves ? Where::Ddr : where(p, v);
-    const auto found = move.after.find(v);
-    const bool stays_out = leaves && found != move.after.end() && found->second == Where::Both;
-    if (found != move.after.end() && !stays_out) w = found->second;
-    next.where.push_back(w);
-    if (in_am(w)) next.weight += weight(v);
+    const Where* found = move.after.find(v);
+    const bool stays_out = leaves && found != nullptr && *found == Where::Both;
+    if (found != nullptr && !stays_out) w = *found;
+    after_.push_back(w);
+    if (in_am(w)) in_memory += weight(v);
   }
-  states_.reach(q, std::move(next));
+  ++taken_;
+  choices_.steps().move();
+  if (states_.useless(q, cost, in_memory)) return;
+  PlanState next{
+      .where = after_, .cost = cost, .weight = in_memory, .parent = now_, .step = move.step};
+  next.step.evict = evicted;
+  if (!states_.reach(q, std::move(next))) --taken_;
 }
 
 bool PlanMoves::hot(int begin, int end) const {
@@ -322,7 +416,7 @@ bool PlanMoves::bring_operands(int p, Move& move) const {
     possible = possible && model_.fits_alone(words);
     move.extra += model_.weight(words);
     move.cycles += model_.ddr_cost(read.volume, channels, v.height);
-    if (all) move.after[read.volume] = Where::Both;
+    if (all) move.after.set(read.volume, Where::Both);
   }
   return possible;
 }
@@ -333,7 +427,7 @@ void PlanMoves::upload(int p, Move move) {
   const bool storage = v.host_storage && read.channels == Span{0, v.channels};
   if (!storage || where(p, read.volume) == Where::Am) {
     move.cycles += model_.ddr_cost(read.volume, read.channels, v.height);
-    if (storage) move.after[read.volume] = Where::Both;
+    if (storage) move.after.set(read.volume, Where::Both);
   }
   take(p, move);
 }
@@ -345,7 +439,7 @@ void PlanMoves::result_stays(int p, Move move) {
   const int replaced = operand_to_replace(model_, move.step.segment, p);
   const bool reuses = replaced >= 0 && (in_am(where(p, replaced)) || move.after.contains(replaced));
   if (!in_am(before) && !reuses) move.extra += weight(written);
-  move.after[written] = Where::Am;
+  move.after.set(written, Where::Am);
   move.busy.push_back(written);
   take(p, move);
 }
@@ -358,7 +452,7 @@ void PlanMoves::part_goes_to_ddr(int p, Move move) {
   const std::int64_t words = model_.words(write.volume, write.channels, out.height);
   if (!model_.fits_alone(words)) return;
   move.step.to_ddr.push_back(write.volume);
-  move.after[write.volume] = Where::Ddr;
+  move.after.set(write.volume, Where::Ddr);
   move.extra += model_.weight(words);
   move.cycles += model_.ddr_cost(write.volume, write.channels, out.height);
   take(p, move);
@@ -372,14 +466,14 @@ void PlanMoves::download(int p, Move move) {
   if (!in_am(before)) {
     Move later = move;
     later.step.to_ddr.push_back(v);
-    later.after = {{v, Where::Ddr}};
+    later.after.set(v, Where::Ddr);
     take(p, later);
   }
   if (before == Where::Ddr || !model_.fits_alone(volume.words)) return;
   const bool both = before == Where::Nowhere && op.write.channels == Span{0, volume.channels};
   move.extra = in_am(before) ? 0 : weight(v);
   move.cycles = model_.ddr_cost(v, op.write.channels, volume.height);
-  move.after = {{v, both ? Where::Both : Where::Am}};
+  move.after.set(v, both ? Where::Both : Where::Am);
   move.busy = {v};
   take(p, move);
 }
@@ -405,14 +499,17 @@ void PlanMoves::groups(int p) {
 
 void PlanMoves::group(int p, Segment segment, const std::vector<int>& outputs,
                       const std::vector<int>& to_ddr) {
-  const auto place = [&](int v) { return where(p, v); };
-  const PlanOp& first = model_.ops[at(p)];
+  if (chunks_of_ != p) {
+    chunks_of_ = p;
+    chunk_costs_.clear();
+    chunk_sizes_ = chunk_sizes(model_, model_.ops[at(p)].write.channels.size());
+  }
   int tried = 0;
-  for (const std::int64_t chunk : chunk_sizes(model_, first.write.channels.size())) {
+  for (const std::int64_t chunk : chunk_sizes_) {
     segment.chunk = chunk;
-    const auto cost = group_cost(model_, segment, to_ddr, place);
+    const auto& cost = chunk_cost(segment, to_ddr);
     if (!cost) continue;
-    const std::size_t before = states_.size();
+    const std::int64_t before = taken_;
     Move move{.step = {PlanStep::Kind::Chunked, segment, {}, to_ddr},
               .extra = cost->extra,
               .cycles = cost->cycles};
@@ -421,14 +518,30 @@ void PlanMoves::group(int p, Segment segment, const std::vector<int>& outputs,
         if (in_am(where(p, read.volume))) move.busy.push_back(read.volume);
       }
     }
-    for (const int v : cost->gathered) move.after[v] = Where::Both;
+    for (const int v : cost->gathered) move.after.set(v, Where::Both);
     for (const int v : outputs) {
-      move.after[v] = to_ddr.empty() ? Where::Am : Where::Ddr;
+      move.after.set(v, to_ddr.empty() ? Where::Am : Where::Ddr);
       if (to_ddr.empty()) move.busy.push_back(v);
     }
     take(p, move);
-    if (states_.size() > before && ++tried == 2) return;  // smaller chunks only cost more
+    if (taken_ > before && ++tried == 2) return;  // smaller chunks only cost more
   }
+}
+
+const std::optional<GroupCost>& PlanMoves::chunk_cost(const Segment& segment,
+                                                      const std::vector<int>& to_ddr) {
+  const int p = segment.begin;
+  Chunks key{.end = segment.end, .chunk = segment.chunk, .to_ddr = !to_ddr.empty()};
+  for (int i = p; i < segment.end; ++i) {
+    for (const Access& read : model_.ops[at(i)].reads) key.where.push_back(where(p, read.volume));
+    key.where.push_back(where(p, model_.ops[at(i)].write.volume));
+  }
+  const auto [entry, fresh] = chunk_costs_.try_emplace(std::move(key));
+  if (fresh) {
+    entry->second =
+        group_cost(model_, segment, to_ddr, [&](int volume) { return where(p, volume); });
+  }
+  return entry->second;
 }
 
 // --- row bands -----------------------------------------------------------------------------------
@@ -448,13 +561,13 @@ void PlanMoves::segment(int p, int q) {
   for (const int v : segment_inputs(model_, bare)) {
     if (where(p, v) == Where::Am && !model_.storable(v, p)) return;
     if (where(p, v) == Where::Am) move.cycles += ddr_cost(v);
-    if (in_am(where(p, v))) move.after[v] = Where::Both, move.paid.push_back(v);
+    if (in_am(where(p, v))) move.after.set(v, Where::Both), move.paid.push_back(v);
   }
   for (int i = p; i < q; ++i) {
     const int v = model_.ops[at(i)].write.volume;
     if (v < 0) continue;
     if (in_am(where(p, v))) return;
-    move.after[v] = Where::Ddr;
+    move.after.set(v, Where::Ddr);
   }
   int tried = 0;
   for (const BandChoice& choice : choices) {
@@ -472,6 +585,33 @@ void PlanMoves::segment(int p, int q) {
 
 // --- the search ----------------------------------------------------------------------------------
 
+namespace {
+
+// How many states before each op a search goes on from: as many as leave each of the ops to come
+// as large a part of the steps, half of what is left when it begins. Bands are looked at once, by
+// however many states.
+class Width {
+ public:
+  Width(const PlanSteps& steps, std::int64_t ops)
+      : steps_(steps), end_(steps.taken + (steps.limit - steps.taken) / 2), ops_(ops) {}
+
+  std::size_t next() {
+    const std::int64_t of_op = std::max<std::int64_t>(0, end_ - steps_.taken) / ops_--;
+    const std::int64_t moves = std::max<std::int64_t>(1, steps_.moves - before_);
+    const double of_state = static_cast<double>(moves * PlanSteps::kOfMove) /
+                            static_cast<double>(std::max<std::int64_t>(1, states_));
+    const double most = static_cast<double>(of_op) / of_state;
+    return static_cast<std::size_t>(std::clamp<double>(most, kFewestStatesKept, kStatesKept));
+  }
+  void went_on_from(std::size_t states) { states_ += static_cast<std::int64_t>(states); }
+
+ private:
+  const PlanSteps& steps_;
+  std::int64_t before_ = steps_.moves, end_, ops_, states_ = 0;
+};
+
+}  // namespace
+
 std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t budget,
                                       BandChoices& choices) {
   PlanStates states(model);
@@ -480,8 +620,11 @@ std::optional<MemoryPlan> search_plan(const MemoryModel& model, std::int64_t bud
   start.where.assign(states.live(0).size(), Where::Ddr);
   states.reach(0, std::move(start));
   const int count = static_cast<int>(model.ops.size());
+  Width width(choices.steps(), count);
   for (int p = 0; p < count; ++p) {
-    for (const int s : states.kept(p)) moves.from(p, s);
+    const std::vector<int> kept = states.kept(p, width.next());
+    for (const int s : kept) moves.from(p, s);
+    width.went_on_from(kept.size());
   }
   const auto last = states.kept(count);
   if (last.empty()) return std::nullopt;

@@ -102,13 +102,15 @@ std::vector<BandChoice> band_choices(const MemoryModel& model, int begin, int en
                                      std::int64_t& steps);
 
 // What the search for memory plans of a network may take, counted in bands of ops looked at, so
-// that it finds the same anywhere. To carry out an op of a plan, to lay it out and to give it
-// addresses takes about as long as kOfPlannedOp of them.
+// that it finds the same anywhere. To go on from one state to another takes about as long as
+// kOfMove of them; to carry out an op of a plan, to lay it out and to give it addresses,
+// kOfPlannedOp.
 struct PlanSteps {
-  static constexpr std::int64_t kMost = std::int64_t{1} << 23, kOfPlannedOp = 16;
+  static constexpr std::int64_t kMost = std::int64_t{1} << 23, kOfMove = 6, kOfPlannedOp = 16;
   static constexpr std::int64_t kMostForAnError = kMost / 4;  // to say what memory would do
   std::int64_t limit = kMost;
-  std::int64_t taken = 0;
+  std::int64_t taken = 0, moves = 0;  // in `taken`, too
+  void move() { ++moves, taken += kOfMove; }
   bool spent() const { return taken >= limit; }
 };
 
@@ -119,6 +121,7 @@ class BandChoices {
   // `steps` outlives this.
   BandChoices(const MemoryModel& model, PlanSteps& steps) : model_(model), steps_(steps) {}
   const std::vector<BandChoice>& of(int begin, int end);
+  PlanSteps& steps() { return steps_; }
 
  private:
   const MemoryModel& model_;

@@ -259,8 +259,12 @@ bool is_listing(const std::string& contents) {
 }  // namespace
 
 Listing any_listing(const std::string& contents, const std::string& name) {
-  return is_listing(contents) ? parse_listing(contents, name)
-                              : listing_of(load_bytes(contents, name));
+  if (is_listing(contents)) return parse_listing(contents, name);
+  Listing listing = listing_of(load_bytes(contents, name));
+  for (Entry& entry : listing.entries) {
+    entry.where = entry.where.empty() ? name : fmt::format("{}: {}", name, entry.where);
+  }
+  return listing;
 }
 
 }  // namespace workbench::xdnn

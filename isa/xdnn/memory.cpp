@@ -103,6 +103,29 @@ LineCutter ddr_lines(const Geometry& geometry, std::int64_t width) {
   return {pixels, bytes, ceil_div(width, pixels) * bytes, geometry.code_bytes};
 }
 
+// memcpy of few bytes, as it mostly is: a call takes longer than to copy them.
+inline void copy_few(std::int8_t* to, const std::int8_t* from, std::int64_t bytes) {
+  if (bytes > 16) {
+    std::memcpy(to, from, static_cast<std::size_t>(bytes));
+    return;
+  }
+  for (std::int64_t i = 0; i < bytes; ++i) to[i] = from[i];
+}
+
+// The same bytes, `copies` times.
+inline void copy_often(std::int8_t* to, const std::int8_t* from, std::int64_t bytes,
+                       std::int64_t copies, std::int64_t stride) {
+  copy_few(to, from, bytes);
+  if (stride != bytes) {
+    for (std::int64_t copy = 1; copy < copies; ++copy) copy_few(to + copy * stride, from, bytes);
+    return;
+  }
+  const std::int64_t all = bytes * copies;  // without gaps: what is there, once more
+  for (std::int64_t done = bytes; done < all; done *= 2) {
+    std::memcpy(to + done, to, static_cast<std::size_t>(std::min(done, all - done)));
+  }
+}
+
 }  // namespace
 
 std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor) {
@@ -129,7 +152,7 @@ std::vector<std::int8_t> read_am(const Memory& memory, const AmTensor& tensor) {
                               slice.first_byte;
     std::int8_t* to = out.data() + slice.first_channel * code;
     for (std::int64_t p = 0; p < pixels; ++p) {
-      std::memcpy(to, word, static_cast<std::size_t>(slice.bytes));
+      copy_few(to, word, slice.bytes);
       word += geometry.word_bytes;
       to += pixel_bytes;
     }
@@ -162,9 +185,7 @@ void write_am(Memory& memory, const AmTensor& tensor, std::span<const std::int8_
                         slice.first_byte;
     const std::int8_t* from = data.data() + slice.first_channel * code;
     for (std::int64_t p = 0; p < pixels; ++p) {
-      for (std::int64_t copy = 0; copy < slice.copies; ++copy) {
-        std::memcpy(word + copy * slice.copy_stride, from, static_cast<std::size_t>(slice.bytes));
-      }
+      copy_often(word, from, slice.bytes, slice.copies, slice.copy_stride);
       word += geometry.word_bytes;
       from += pixel_bytes;
     }
@@ -200,12 +221,12 @@ std::vector<std::int8_t> read_ddr(const Memory& memory, std::int64_t address, st
   }
   const std::int64_t row_bytes = ddr_row_bytes(width, memory.geometry);
   for (std::int64_t c = 0; c < channels; c += 8) {
-    const auto n = static_cast<std::size_t>(std::min<std::int64_t>(8, channels - c) * code);
+    const std::int64_t n = std::min<std::int64_t>(8, channels - c) * code;
     for (std::int64_t y = 0; y < height; ++y) {
       const std::int8_t* from = memory.ddr.data() + address + (c / 8 * height + y) * row_bytes;
       std::int8_t* to = out.data() + y * width * pixel_bytes + c * code;
       for (std::int64_t x = 0; x < width; ++x) {
-        std::memcpy(to + x * pixel_bytes, from + x * 8 * code, n);
+        copy_few(to + x * pixel_bytes, from + x * 8 * code, n);
       }
     }
   }
@@ -229,12 +250,12 @@ void write_ddr(Memory& memory, std::int64_t address, std::int64_t channels, std:
   }
   const std::int64_t row_bytes = ddr_row_bytes(width, memory.geometry);
   for (std::int64_t c = 0; c < channels; c += 8) {
-    const auto n = static_cast<std::size_t>(std::min<std::int64_t>(8, channels - c) * code);
+    const std::int64_t n = std::min<std::int64_t>(8, channels - c) * code;
     for (std::int64_t y = 0; y < height; ++y) {
       std::int8_t* to = memory.ddr.data() + address + (c / 8 * height + y) * row_bytes;
       const std::int8_t* from = pixels.data() + y * width * pixel_bytes + c * code;
       for (std::int64_t x = 0; x < width; ++x) {
-        std::memcpy(to + x * 8 * code, from + x * pixel_bytes, n);
+        copy_few(to + x * 8 * code, from + x * pixel_bytes, n);
       }
     }
   }

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 #include "core/error.h"
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
@@ -76,12 +80,47 @@ std::string tile_fault(const Step& step, const Machine& machine) {
                       machine.geometry().word_channels());
 }
 
+// Kernels, strides, dilations, sizes and channels are at least 1, padding is at least 0.
+std::string size_fault(const Instruction& instruction) {
+  constexpr std::string_view kAtLeastOne[] = {"kernel_", "strides_", "dilation_", "insize_",
+                                              "inchan",  "outsize_", "outchan",   "pool_in"};
+  std::string fault;
+  const auto check = [&](std::string_view field, auto value) {
+    std::string_view name = field;
+    if (name.starts_with("conv_")) name.remove_prefix(5);
+    const bool one = std::any_of(std::begin(kAtLeastOne), std::end(kAtLeastOne),
+                                 [&](std::string_view prefix) { return name.starts_with(prefix); });
+    if (!fault.empty() || !(one || name.starts_with("padding"))) return;
+    const std::int64_t least = one ? 1 : 0, found = static_cast<std::int64_t>(value);
+    if (found < least)
+      fault = fmt::format("{}: expected at least {}, found {}", field, least, found);
+  };
+  std::visit([&](const auto& op) { for_each_field(op, check); }, instruction);
+  return fault;
+}
+
+// Rows of a transfer that its tensor in DDR does not have.
+template <typename Transfer>
+std::string row_fault(const Transfer& transfer) {
+  const std::int64_t first = transfer.start_row, last = transfer.end_row;
+  if (0 <= first && first <= last && last < transfer.height) return "";
+  return fmt::format("start_row, end_row: {} to {} of {} rows", first, last, transfer.height);
+}
+
+std::string transfer_fault(const Instruction& instruction) {
+  if (const auto* gather = std::get_if<Gather>(&instruction)) return row_fault(*gather);
+  if (const auto* scatter = std::get_if<Scatter>(&instruction)) return row_fault(*scatter);
+  return "";
+}
+
 }  // namespace
 
 std::string malformed(const Step& step, const Machine& card) {
   const MachineOfSlice own(card, tail(step.instruction).slice);
   const Machine& machine = own.get();
-  std::string fault = tile_fault(step, machine);
+  std::string fault = size_fault(step.instruction);
+  if (fault.empty()) fault = transfer_fault(step.instruction);
+  if (fault.empty()) fault = tile_fault(step, machine);
   if (!fault.empty()) return fault;
   if (machine.width_aligned()) return "";  // has none of these fields
   return tail_fault(step, machine);

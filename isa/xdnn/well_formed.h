@@ -1,5 +1,6 @@
 // What no instruction can say, whatever memory holds: layouts that words of the machine cannot
-// have, parts outside their concat volume, tiles of no size.
+// have, parts outside their concat volume, tiles and kernels of no size, rows that a tensor does
+// not have.
 #pragma once
 
 #include <optional>

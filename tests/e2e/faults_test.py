@@ -164,10 +164,14 @@ class Workers(WorkbenchTest):
         self.ask()
         self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
 
-    def lie(self, file, change):
-        """Changes each result of a worker's file, and signs it again as a worker does."""
+    def lie(self, file, change, among=None):
+        """Changes each result of a worker's file, or the first `among` of them, and signs it again as
+        a worker does."""
         lines = []
-        for line in file.read_text().splitlines():
+        for number, line in enumerate(file.read_text().splitlines()):
+            if among is not None and number >= among:
+                lines.append(line)
+                continue
             result = json.loads(line)
             del result["sha256"]
             change(result)
@@ -200,6 +204,19 @@ class Workers(WorkbenchTest):
             self.ask()
             self.assertEqual((self.folder / "s.csv").read_bytes(), self.whole)
             self.start_again()
+
+    def test_one_lie_among_many_is_found_where_all_points_are_computed_again(self):
+        for among in (0, 1):  # none, and the first of each file
+            for file in self.work(0, 1):
+                self.lie(file, lambda result: result["metrics"].update(cycles=1), among)
+            done = self.workbench(*self.SWEEP, "--job-folder", "jobs", "--recheck", "all")
+            self.assertEqual(done.returncode, 2 * among, done.stderr)
+            self.assertEqual("cycles is 1 there" in done.stderr, among > 0, done.stderr)
+            if among == 0:
+                self.start_again()
+        refused = self.workbench(*self.SWEEP, "--job-folder", "jobs", "--recheck", "most")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--recheck: expected a whole number", refused.stderr)
 
     def test_a_worker_that_lies_into_the_store_is_found_by_computing_stored_points_again(self):
         for chunk in (0, 1):

@@ -142,6 +142,14 @@ class Files(ReliabilityTest):
                      says="cannot write", before=small)
         self.assertEqual((self.folder / "old.html").read_text(), "old")
 
+    def test_a_long_name_leaves_the_reason_and_whole_characters(self):
+        for name in ("é" * 3000, "x" + "é" * 3000):
+            done = subprocess.run([WORKBENCH, "inspect", name], cwd=self.folder, capture_output=True)
+            text = done.stderr.decode()  # throws where half a character is left
+            self.assertEqual((done.returncode, len(text.splitlines())), (2, 1), text)
+            self.assertLess(len(text), 2500)
+            self.assertRegex(text, r" \.\.\. é+: .*\n$")
+
     def test_texts_of_libraries_reach_nobody(self):
         for text in ("", "{", "[]", "true", "3", '{"format": 3}', '{"network": 3}', "1e999",
                      '{"format": "workbench sweep job", "version": 1, "evaluate": true}',

@@ -1,8 +1,9 @@
 // The driver of the fuzzing: fuzz DOOR BUDGET SEED CORPUS FINDINGS. Inputs are mutants of the files
-// of the folder CORPUS, which come first as they are; they go through the door in processes of some
-// hundred inputs each, as many as BUDGET says, or for so long: 500, 60s. What crashes one, aborts
-// it, takes longer than ten seconds of a CPU or throws anything but Error is written into the
-// folder FINDINGS. Prints the counts; exit code 1: there were findings, or no input was accepted.
+// of the folder CORPUS, which come first as they are, the smallest first; they go through the door
+// in processes of some hundred inputs each, as many as BUDGET says, or for so long: 500, 60s. What
+// crashes one, aborts it, takes longer than ten seconds of a CPU or throws anything but Error is
+// written into the folder FINDINGS. Prints the counts; exit code 1: there were findings, or no
+// input was accepted.
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -48,7 +49,11 @@ struct Plan {
   std::uint64_t seed = 0;
   fs::path folder;
   std::uint64_t inputs = UINT64_MAX;
-  std::chrono::seconds time = std::chrono::hours(24 * 365);
+  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::time_point::max();
+
+  bool ended(std::uint64_t number) const {
+    return number >= inputs || std::chrono::steady_clock::now() >= end;
+  }
 };
 
 // By its number alone: a process that died need not have kept it.
@@ -60,8 +65,8 @@ std::string input_of(const Plan& plan, std::uint64_t number) {
     return mutated(plan.corpus, form == Form::Text, random);
   }
   const bool fresh = random() % 2 == 0;
-  return mutated_onnx(fresh ? random_onnx(random) : plan.corpus[random() % plan.corpus.size()],
-                      random);
+  return mutated_onnx(
+      fresh ? random_onnx(random) : plan.corpus[seed_of(plan.corpus.size(), random)], random);
 }
 
 [[noreturn]] void child(const Plan& plan, Shared& shared, std::uint64_t end) {
@@ -72,7 +77,7 @@ std::string input_of(const Plan& plan, std::uint64_t number) {
   set_memory_limit(kMemory);
   enforce_memory_limit();
   const fs::path file = plan.folder / plan.door->file;
-  while (shared.number < end) {
+  while (shared.number < end && !plan.ended(shared.number)) {
     std::ofstream(file, std::ios::binary | std::ios::trunc) << input_of(plan, shared.number);
     const itimerval limit{.it_interval = {}, .it_value = {.tv_sec = kSecondsOfInput, .tv_usec = 0}};
     setitimer(ITIMER_PROF, &limit, nullptr);
@@ -102,13 +107,12 @@ int fuzz(const Plan& plan, const fs::path& findings) {
       mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) fail("mmap: out of memory");
   auto& shared = *new (memory) Shared;
-  const auto end = std::chrono::steady_clock::now() + plan.time;
   int found = 0;
-  while (shared.number < plan.inputs && std::chrono::steady_clock::now() < end) {
+  while (!plan.ended(shared.number)) {
     std::fflush(stdout);  // else each child has what is not yet written
     const pid_t process = fork();
     if (process < 0) fail("fork: no process");
-    if (process == 0) child(plan, shared, std::min(plan.inputs, shared.number + kInputsOfProcess));
+    if (process == 0) child(plan, shared, shared.number + kInputsOfProcess);
     int status = 0;
     waitpid(process, &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
@@ -135,7 +139,9 @@ std::vector<std::string> files_of(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.is_regular_file()) names.push_back(entry.path());
   }
-  std::sort(names.begin(), names.end());
+  std::ranges::sort(names, {}, [](const fs::path& name) {  // seed_of() prefers the first
+    return std::pair(fs::file_size(name), name);
+  });
   std::vector<std::string> files;
   for (const fs::path& name : names) files.push_back(read_file(name));
   return files;
@@ -162,7 +168,7 @@ int start(int argc, char** argv) {
     char* unit = nullptr;
     const std::uint64_t budget = std::strtoull(argv[2], &unit, 10);
     if (*unit == 's') {
-      plan.time = std::chrono::seconds(budget);
+      plan.end = std::chrono::steady_clock::now() + std::chrono::seconds(budget);
     } else {
       plan.inputs = budget;
     }

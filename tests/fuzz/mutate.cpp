@@ -91,8 +91,13 @@ void change_part(std::string& bytes, const std::string& other, std::mt19937_64& 
 
 }  // namespace
 
+std::size_t seed_of(std::size_t count, std::mt19937_64& random) {
+  const std::size_t one = below(count, random);
+  return std::min(one, below(count, random));
+}
+
 std::string mutated(std::span<const std::string> corpus, bool text, std::mt19937_64& random) {
-  std::string bytes = corpus[below(corpus.size(), random)];
+  std::string bytes = corpus[seed_of(corpus.size(), random)];
   const std::string& other = corpus[below(corpus.size(), random)];
   const std::size_t changes = 1 + below(random() % 4 == 0 ? 12 : 3, random);
   for (std::size_t i = 0; i < changes; ++i) {

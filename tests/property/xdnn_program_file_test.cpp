@@ -4,6 +4,7 @@
 #include <random>
 
 #include "core/error.h"
+#include "isa/xdnn/assembly.h"
 #include "isa/xdnn/program.h"
 #include "tests/support/xdnn_program.h"
 #include "workloads/workloads.h"
@@ -61,6 +62,15 @@ TEST(XdnnProgramFileProperty, changed_bytes_give_errors_or_programs) {
     refused += loads(bytes) ? 0 : 1;
   }
   EXPECT_GT(refused, kCases / 10);  // else the damage would be harmless
+}
+
+// What a replay says of a program names the file that it is from.
+TEST(XdnnProgramFile, entries_say_where_they_are_from) {
+  const xdnn::Listing listing = xdnn::any_listing(bytes_of(every_instruction()), "my.program");
+  ASSERT_FALSE(listing.entries.empty());
+  for (const xdnn::Entry& entry : listing.entries) {
+    EXPECT_TRUE(entry.where.starts_with("my.program")) << entry.where;
+  }
 }
 
 }  // namespace

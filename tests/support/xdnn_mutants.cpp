@@ -93,7 +93,18 @@ class Enumeration {
         add(MutantKind::Replication, field, value, value + 1);
         if (value > 0) add(MutantKind::Replication, field, value, value - 1);
       }
+    } else if (is_geometry(field)) {
+      add(MutantKind::Geometry, field, value, boolean ? 1 - value : value + 1);
+      if (!boolean && value > 0) add(MutantKind::Geometry, field, value, value - 1);
     }
+  }
+  static bool is_geometry(std::string_view field) {
+    constexpr std::string_view kNames[] = {"kernel_", "strides_",  "padding", "dilation_",
+                                           "relu",    "insize_",   "inchan",  "outsize_",
+                                           "outchan", "start_row", "end_row", "pool_in"};
+    if (field.starts_with("conv_")) field.remove_prefix(5);
+    return std::any_of(std::begin(kNames), std::end(kNames),
+                       [&](std::string_view name) { return field.starts_with(name); });
   }
   void tile_size(std::string_view field, std::int64_t value) {
     std::set<std::int64_t> sizes = {value + 1, value - 1, 2 * value, value / 2};
@@ -152,6 +163,41 @@ std::vector<std::int64_t> reading(const Step& step, const Machine& machine) {
   return numbers;
 }
 
+std::int64_t value_of(const Step& step, std::string_view name) {
+  std::int64_t found = 0;
+  Instruction instruction = step.instruction;
+  for_each_member(instruction, [&](std::string_view field, auto& member) {
+    if (field == name) found = static_cast<std::int64_t>(member);
+  });
+  return found;
+}
+
+// Why another value of a kernel, a size or the like computes the same; empty: it does not.
+std::string same_geometry(const Step& before, const Step& after, const std::string& field,
+                          const Machine& machine) {
+  const bool of_conv = field.starts_with("conv_");
+  const std::string axis = field.substr(field.size() - 2);  // "_w" or "_h"
+  const auto was = [&](const std::string& name) { return value_of(before, name); };
+  if (field == "conv_outsize_w") return "the vendor's runtime reads it, no unit does";
+  if (field.find("dilation") != std::string::npos &&
+      was((of_conv ? "conv_kernel" : "kernel") + axis) == 1) {
+    return "one tap has nothing to be apart from";
+  }
+  const std::string results = of_conv ? "pool_insize" : "outsize";
+  if (field.find("strides") != std::string::npos && was(results + axis) == 1) {
+    return "one result has no next";
+  }
+  const std::int64_t now = value_of(after, field);
+  if (field.ends_with("size_w") && machine.width_aligned()) {
+    const std::int64_t line = machine.geometry().line_pixels;
+    if (ceil_div(was(field), line) == ceil_div(now, line)) return "the same lines of words";
+  }
+  if (field == "outchan" && now == was(field) + 1) {
+    return "the channel beyond the last one goes where nothing is read";  // else a hazard
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string_view to_string(MutantKind kind) {
@@ -166,6 +212,8 @@ std::string_view to_string(MutantKind kind) {
       return "weight offset";
     case MutantKind::Replication:
       return "replication";
+    case MutantKind::Geometry:
+      return "geometry";
   }
   return "";
 }
@@ -195,6 +243,9 @@ std::string equivalent(const Program& program, const Mutant& mutant, const Machi
   const Step& after = changed.steps[mutant.instruction];
   if (mutant.kind == MutantKind::WaitBit && races(changed, machine).empty()) {
     return "everything is ordered without the bit";
+  }
+  if (mutant.kind == MutantKind::Geometry) {
+    return same_geometry(before, after, mutant.field, machine);
   }
   // Only sections of one copy: others read more than the first of what is written.
   const auto plain = [](const Step& step) {

@@ -12,8 +12,8 @@
 
 namespace workbench {
 
-enum class MutantKind { WaitBit, Address, TileSize, WeightOffset, Replication };
-inline constexpr int kMutantKinds = 5;
+enum class MutantKind { WaitBit, Address, TileSize, WeightOffset, Replication, Geometry };
+inline constexpr int kMutantKinds = 6;
 std::string_view to_string(MutantKind kind);
 
 struct Mutant {
@@ -31,6 +31,9 @@ struct Mutant {
 // - tile sizes of tiled convolutions: one more, one less, twice, half.
 // - weight offsets: the filters 64 bytes earlier and later, and at a random multiple of 64.
 // - replication and concat fields (channel-aligned machines): one more, one less; booleans flipped.
+// - what is computed of what: kernels, strides, padding, dilation, sizes, channels, rows and ReLU,
+// one
+//   more and one less; booleans flipped.
 // Left out, as no part of what an instruction does: dst_* of concat parts (their layout is that of
 // the volume), concat_* but concat_i_am_your_father of what is no part, src_* of downloads, dst_*
 // of uploads, DEST_AM-Buffer_Offset (-1 on all that stream to DDR; the vendor's tiles in the AM
