@@ -529,8 +529,12 @@ class Layers {
       if (a.whole < 0) continue;
       const auto& whole = network_.activations[static_cast<std::size_t>(a.whole)];
       if (a.first_channel * a.bits % 8 == 0 && a.channels * a.bits % 8 == 0) continue;
-      fail("{}: '{}' begins or ends inside a byte of '{}': channel {} of {} bits", graph_.name,
-           a.value, whole.value, a.first_channel, a.bits);
+      fail(
+          "{}: '{}' begins or ends inside a byte of '{}', which it is joined to: channels {} to {} "
+          "of {} bits each; expected multiples of {}: give the parts other numbers of "
+          "channels, or the join codes of 8 bits (--layer NAME:activation-bits=8)",
+          graph_.name, a.value, whole.value, a.first_channel, a.first_channel + a.channels - 1,
+          a.bits, 8 / a.bits);
     }
   }
 

@@ -1,5 +1,6 @@
 // Convolution by im2col (docs/facts/pulp.md 2.4): each core copies the window of a pixel into one
 // of its two columns, and after every second pixel multiplies both with all weights.
+#include "isa/pulp/kernel_unpack.h"
 #include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
@@ -20,6 +21,19 @@ constexpr Straight kByteLoop{.instructions = 1, .load_uses = 1, .taken_branches 
 // (counted).
 constexpr Straight kByteOfTwo{.instructions = 3};
 constexpr Straight kZeroByteLoop{.instructions = 2, .taken_branches = 1};
+
+// Codes that are unpacked to bytes: as runtime/pulp/kernels/nn_convolution.c is executed, compiled
+// by gcc 12.2 at -O2. A pixel of a 1x1 kernel; of a window inside the map whose pixels are whole
+// bytes, and each row of it; of others, each row and each tap, of the map or not.
+constexpr Straight kUnpackedPixel{.instructions = 82, .stack = 36, .taken_branches = 2, .jumps = 3};
+constexpr Straight kUnpackedWindow{
+    .instructions = 90, .stack = 37, .load_uses = 2, .taken_branches = 3, .jumps = 2};
+constexpr Straight kUnpackedRow{.instructions = 10, .stack = 2, .taken_branches = 1, .jumps = 1};
+constexpr Straight kTappedPixel{.instructions = 125, .stack = 60, .taken_branches = 3, .jumps = 3};
+constexpr Straight kTappedRow{.instructions = 37, .stack = 16, .taken_branches = 1, .jumps = 1};
+constexpr Straight kTapInside{
+    .instructions = 20, .stack = 9, .load_uses = 1, .taken_branches = 2, .jumps = 2};
+constexpr Straight kTapOutside{.instructions = 17, .taken_branches = 4, .jumps = 2};
 
 // [begin, end) of the kernel's taps along one axis that lie inside the map, for the output at
 // `position`.
@@ -47,10 +61,17 @@ struct Convolution {
   std::int64_t in_columns(std::int64_t codes) const { return packed(codes, product_bits(kernel)); }
   std::int64_t column_bytes() const { return in_columns(columns()); }
   std::int64_t in_pixel() const { return packed(kernel.in_c, kernel.in_bits); }
+  bool unpacks() const { return kernel.in_bits < 8 && product_bits(kernel) == 8; }
+  Straight pixel_begin(bool whole) const {
+    if (!unpacks()) return kPixel;
+    if (!whole) return kTappedPixel;
+    return kernel.kernel_w * kernel.kernel_h == 1 ? kUnpackedPixel : kUnpackedWindow;
+  }
 
   // `codes` in a row to the columns at `to`: word by word, what is left byte by byte. Codes
   // narrower than those that are multiplied are unpacked, each word of them to several.
   void copy(const Address& from, const Address& to, std::int64_t codes) {
+    if (unpacks()) return unpack_codes(b, kernel.in_bits, from, to, codes);
     const std::int64_t bits = product_bits(kernel);
     const std::int64_t per_word = 32 / kernel.in_bits, words = bits / kernel.in_bits;
     b.loop(codes / per_word, [&](int depth) {
@@ -80,7 +101,9 @@ struct Convolution {
   void inner_window(const Address& from, const Address& to) {
     const std::int64_t codes = kernel.kernel_w * kernel.in_c;
     b.loop(kernel.kernel_h, [&](int row) {
-      b.work(kCopyRow);
+      if (!unpacks() || kernel.kernel_w * kernel.kernel_h > 1) {
+        b.work(unpacks() ? kUnpackedRow : kCopyRow);
+      }
       copy(stepped(from, row, kernel.in_w * in_pixel()), stepped(to, row, in_columns(codes)),
            codes);
     });
@@ -93,9 +116,10 @@ struct Convolution {
     const Address first =
         from + (rows.begin * kernel.dilation_y * kernel.in_w + taps.begin * kernel.dilation_x) *
                    in_pixel();
+    if (unpacks()) b.loop(kernel.kernel_h, [&](int) { b.work(kTappedRow); });
     b.loop(rows.size(), [&](int row) {
       b.loop(taps.size(), [&](int tap) {
-        b.work(kTap);
+        b.work(unpacks() ? kTapInside : kTap);
         const Address source = stepped(first, row, kernel.dilation_y * kernel.in_w * in_pixel());
         const Address target = to + in_columns(rows.begin * row_codes + taps.begin * kernel.in_c);
         copy(stepped(source, tap, kernel.dilation_x * in_pixel()),
@@ -105,7 +129,7 @@ struct Convolution {
     });
     const std::int64_t zeros = kernel.kernel_h * kernel.kernel_w - rows.size() * taps.size();
     b.loop(zeros, [&](int tap) {
-      b.work(kTap);
+      b.work(unpacks() ? kTapOutside : kTap);
       zero(stepped(to, tap, in_columns(kernel.in_c)), in_columns(kernel.in_c));
     });
   }
@@ -118,10 +142,12 @@ struct Convolution {
     const Piece taps = inside(x, kernel.stride_x, kernel.pad_left, kernel.dilation_x,
                               kernel.kernel_w, kernel.in_w);
     const Address to = this->column(column);
+    const bool bytes = !unpacks() || kernel.kernel_w * kernel.kernel_h == 1 ||
+                       kernel.in_c * kernel.in_bits % 8 == 0;
     const bool whole = rows.size() == kernel.kernel_h && taps.size() == kernel.kernel_w &&
-                       kernel.dilation_x == 1 && kernel.dilation_y == 1;
+                       kernel.dilation_x == 1 && kernel.dilation_y == 1 && bytes;
     b.run(whole ? inner_code : padded_code, [&] {
-      b.work(kPixel);
+      b.work(pixel_begin(whole));
       if (whole) {
         inner_window(from, to);
       } else {

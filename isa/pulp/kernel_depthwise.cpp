@@ -9,6 +9,7 @@
 #include "isa/int8_matrix.h"
 #include "isa/pulp/codes.h"
 #include "isa/pulp/kernel_code.h"
+#include "isa/pulp/kernel_unpack.h"
 #include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
@@ -187,21 +188,18 @@ struct Depthwise {
   void outputs(const Address& weights, const Address& out, int channel) {
     const bool unrolled = kernel.kernel_h == 3 && kernel.kernel_w == 3;
     const std::int64_t left = filter() % 4, vectors = filter() / 4;
-    const Straight product{.instructions = 1 + (kernel.weight_bits < 8 ? kUnpackFour : 0),
-                           .load_uses = unrolled ? 0 : 1};
-    const Straight single{.instructions = 1 + (kernel.weight_bits < 8 ? 1 : 0),
-                          .load_uses = unrolled ? 0 : 1};
+    const Straight product{.instructions = 1, .load_uses = unrolled ? 0 : 1};
     b.loop(kernel.out_h, [&](int row) {
       const Address column = stepped({scratch, {}}, row, kernel.stride_y * kernel.kernel_w);
       if (kernel.has_bias) b.load(stepped({kernel.bias + 4 * mine.begin, {}}, channel, 4));
       b.work({.instructions = unrolled ? 1 : 5, .stack = 1});
       b.loop(left, [&](int tap) {
-        b.load(stepped(weights, tap, kernel.weight_bits / 8), 1);
+        b.load(stepped(weights, tap, 1), 1);
         b.load(stepped(column, tap, 1), 1);
-        b.work(single);
+        b.work(product);
       });
       b.loop(vectors, [&](int vector) {
-        b.load(stepped(weights + left * kernel.weight_bits / 8, vector, kernel.weight_bits / 2));
+        b.load(stepped(weights + left, vector, 4));
         b.load(stepped(column + left, vector, 4));
         b.work(product);
       });
@@ -232,7 +230,6 @@ struct Depthwise {
     const std::int64_t first = x * kernel.stride_x - kernel.pad_left + left;
     const Address plane =
         stepped({kernel.in + mine.begin * plane_bytes(), {}}, channel, plane_bytes());
-    const std::int64_t filter_bytes = packed(filter(), kernel.weight_bits);
     const auto one_column = [&](int column) {
       b.work(kColumn);
       if (left + right > 0) b.work(kPaddedColumn);
@@ -244,8 +241,12 @@ struct Depthwise {
       const Address out =
           stepped({kernel.out + x * out_pixel + mine.begin * kernel.out_bits / 8, {}}, channel,
                   kernel.out_bits / 8);
-      outputs(stepped({kernel.weights + mine.begin * filter_bytes, {}}, channel, filter_bytes),
-              stepped(out, column, out_pixel), channel);
+      // Narrow weights have been unpacked to the stack.
+      const Address weights =
+          kernel.weight_bits < 8
+              ? Address{}
+              : stepped({kernel.weights + mine.begin * filter(), {}}, channel, filter());
+      outputs(weights, stepped(out, column, out_pixel), channel);
     };
     b.run(left > 0    ? left_code
           : right > 0 ? right_code
@@ -271,6 +272,12 @@ CoreCode depthwise_code(const Kernel& kernel, const Machine& machine, std::int64
   b.work(kDepthwiseCall);
   b.loop(depthwise.mine.size(), [&](int channel) {
     b.work(kChannel);
+    if (kernel.weight_bits < 8) {
+      const std::int64_t bytes = packed(depthwise.filter(), kernel.weight_bits);
+      unpack_codes(b, kernel.weight_bits,
+                   stepped({kernel.weights + depthwise.mine.begin * bytes, {}}, channel, bytes), {},
+                   depthwise.filter());
+    }
     for (std::int64_t x = 0; x < kernel.out_w;) {
       const std::int64_t left = depthwise.zeros_left(x), right = depthwise.zeros_right(x);
       std::int64_t end = x + 1;

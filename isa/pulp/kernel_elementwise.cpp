@@ -136,9 +136,68 @@ bool is_plain_add(const Kernel& kernel) {
          kernel.offset1 == 0 && kernel.offset2 == 0 && kernel.shift1 == 0 && kernel.shift2 == 0;
 }
 
+// Codes of other widths than a byte, word by word of the wider ones: nn_add_run() as executed
+// (runtime/pulp/kernels/nn_elementwise.c, gcc 12.2 at -O2). Pixels whose codes do not fill their
+// bytes are a run each.
+constexpr Straight kRunsCall{
+    .instructions = 130, .stack = 60, .load_uses = 2, .taken_branches = 3, .jumps = 3};
+constexpr Straight kRun{.instructions = 56, .stack = 36, .load_uses = 2, .jumps = 1};
+constexpr Straight kRunWord{
+    .instructions = 27, .stack = 11, .load_uses = 3, .taken_branches = 2, .jumps = 1};
+constexpr Straight kRunBytes{.instructions = 8, .stack = 6};
+
+CoreCode add_runs_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Piece rows = rows_of(kernel.in_h, kernel.active_cores(machine.cluster.cores), core, false);
+  const std::int64_t pixels = rows.size() * kernel.in_w;
+  const std::int64_t pixel = pixel_bytes(kernel), out_pixel = packed(kernel.out_c, kernel.out_bits);
+  const bool together =
+      kernel.in_c * kernel.in_bits % 8 == 0 && kernel.out_c * kernel.out_bits % 8 == 0;
+  const std::int64_t at_once = 32 / std::max(kernel.in_bits, kernel.out_bits);
+  const std::int64_t first = rows.begin * kernel.in_w;
+  b.work(kRunsCall);
+  b.loop(together ? 1 : pixels, [&](int run) {
+    const auto operand = [&](std::int64_t base, std::int64_t bytes) {
+      return stepped({base + first * bytes, {}}, run, bytes);
+    };
+    const Address in = operand(kernel.in, pixel), in2 = operand(kernel.in2, pixel);
+    const Address out = operand(kernel.out, out_pixel);
+    const auto word = [&](std::int64_t done, int depth, std::int64_t codes) {
+      const std::int64_t bytes = at_once * kernel.in_bits / 8;
+      const std::int64_t out_bytes = at_once * kernel.out_bits / 8;
+      b.load(stepped(in + done * bytes, depth, bytes));
+      b.load(stepped(in2 + done * bytes, depth, bytes));
+      b.work(kRunWord);
+      // Two p.extract, mv, p.mac and sra for either operand and the sum, add, two bounds, p.insert,
+      // two fields; two bounds for either operand that is clipped.
+      b.loop(codes, [&](int) { b.work({.instructions = kernel.clip_operands ? 21 : 17}); });
+      const Address to = stepped(out + done * out_bytes, depth, out_bytes);
+      const std::int64_t bytes_out = packed(codes, kernel.out_bits);
+      if (bytes_out == 4) {
+        b.work({.instructions = 2, .jumps = 1});
+        return b.store(to);
+      }
+      b.work(kRunBytes);
+      b.loop(bytes_out, [&](int byte) {
+        b.store(stepped(to, byte, 1), 1);
+        b.work({.instructions = 3, .taken_branches = 1});
+      });
+    };
+    const std::int64_t codes = (together ? pixels : 1) * kernel.out_c;
+    b.work(kRun);
+    b.loop(codes / at_once, [&](int depth) { word(0, depth, at_once); });
+    if (codes % at_once != 0)
+      b.loop(1, [&](int depth) { word(codes / at_once, depth, codes % at_once); });
+  });
+  return b.take();
+}
+
 // Rows over cores, one element at a time: about 11 instructions in the library's own form
 // (docs/facts/pulp.md 2.4), of which two narrow the sum and the result to 16 and 8 bits.
 CoreCode add_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  if (kernel.out_bits != 32 && (kernel.in_bits != 8 || kernel.out_bits != 8)) {
+    return add_runs_code(kernel, machine, core);
+  }
   CodeBuilder b(machine);
   const Piece rows = rows_of(kernel.in_h, kernel.active_cores(machine.cluster.cores), core, false);
   const std::int64_t row_bytes = kernel.in_w * pixel_bytes(kernel);

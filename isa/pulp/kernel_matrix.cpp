@@ -13,6 +13,7 @@
 #include "isa/pulp/codes.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/kernel_code.h"
+#include "isa/pulp/kernel_unpack.h"
 #include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
@@ -192,9 +193,15 @@ constexpr Straight kPixelChannelEnd{.instructions = 4, .taken_branches = 1};
 constexpr Straight kPointwiseCall{.instructions = 94, .stack = 40};
 constexpr Straight kPointwiseRow{.instructions = 8, .stack = 3, .taken_branches = 1};
 constexpr Straight kHalves{.instructions = 5};
-// A linear kernel: as the pointwise one, with 12 arguments (counted from the loop as written in
-// PULP-NN).
-constexpr Straight kLinearCall{.instructions = 60, .stack = 30};
+// Linear kernels have never been measured: these are the instructions of ours
+// (runtime/pulp/kernels/nn_convolution.c, gcc 12.2 at -O2): the call, of codes and of accumulators,
+// and an output or a pair of them.
+constexpr Straight kLinearCall{
+    .instructions = 133, .stack = 50, .load_uses = 4, .taken_branches = 8, .jumps = 4};
+constexpr Straight kLinearWordsCall{
+    .instructions = 84, .stack = 30, .load_uses = 3, .taken_branches = 3, .jumps = 5};
+constexpr Straight kLinearOutput{.instructions = 17, .stack = 1, .taken_branches = 2};
+constexpr Straight kLinearPair{.instructions = 18, .stack = 2, .taken_branches = 2, .jumps = 1};
 
 struct Step {
   std::int64_t columns;  // values of a column that the inner loop takes at once: a word of weights
@@ -267,9 +274,63 @@ void products(CodeBuilder& b, const Kernel& kernel, const Operands& op, const St
   });
 }
 
+// Products of codes of 4 and 2 bits, or that leave such, on cores with bytes alone are no measured
+// kernels: what is around their loops are the instructions of runtime/pulp/kernels/nn_mixed.c as
+// gcc 12.2 compiles it at -O2 and the detailed tier counts them, of a 4 x 2 block most of them for
+// what has no register. Blocks of 4 x 4 are computed as two of 4 x 2.
+bool is_mixed(const Kernel& kernel) {
+  const bool codes = !leaves_words(kernel) && kernel.out_bits < 8;
+  return !traits(kernel.kind).packed && (kernel.weight_bits < 8 || codes);
+}
+constexpr Straight kMixedCall{
+    .instructions = 245, .stack = 145, .load_uses = 3, .taken_branches = 5, .jumps = 9};
+constexpr Straight kMixedBlockBegin{
+    .instructions = 31, .stack = 10, .load_uses = 3, .taken_branches = 1, .jumps = 1};
+// Without loads and stores of operands and the results' own 4 instructions each.
+constexpr Straight kMixedBlockEnd{
+    .instructions = 58, .stack = 24, .load_uses = 4, .taken_branches = 1, .jumps = 1};
+// Where values of the columns are left over; then for each value.
+constexpr Straight kMixedLeft{.instructions = 25, .stack = 17, .load_uses = 1, .jumps = 1};
+constexpr Straight kMixedLeftRow{.instructions = 4, .jumps = 1};
+// A channel x 2 pixels, or 1: nn_mixed_1x2(), nn_mixed_dot(), and nn_put_result() of each result
+// without its arithmetic.
+constexpr Straight kMixedChannel{.instructions = 58, .stack = 12, .taken_branches = 3, .jumps = 5};
+constexpr Straight kMixedPixelChannel{
+    .instructions = 34, .stack = 6, .taken_branches = 2, .jumps = 3};
+constexpr Straight kMixedResult{
+    .instructions = 35, .stack = 9, .load_uses = 1, .taken_branches = 2, .jumps = 1};
+constexpr Straight kMixedWord{.instructions = 8, .load_uses = 1, .taken_branches = 1, .jumps = 1};
+// A vector: the call; for each 8 outputs; for each output, beside its products and result.
+constexpr Straight kMixedLinearCall{
+    .instructions = 170, .stack = 70, .load_uses = 4, .taken_branches = 6, .jumps = 8};
+constexpr Straight kMixedOutputs{.instructions = 73, .stack = 35, .load_uses = 3, .jumps = 1};
+constexpr Straight kMixedOutput{
+    .instructions = 42, .stack = 10, .load_uses = 2, .taken_branches = 3, .jumps = 5};
+
+// Left-over values of mixed products, of weights extracted from a word: of one row or four.
+void mixed_left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
+  if (step.left == 0) return;
+  const std::int64_t done = step.trips * step.columns;
+  b.work(op.rows == 4 ? kMixedLeft : kMixedLeftRow);
+  for (std::int64_t row = 0; row < op.rows; ++row) {
+    b.load(op.weights + (row * op.row_bytes + packed(done, kernel.weight_bits)));
+  }
+  b.loop(step.left, [&](int depth) {
+    for (int pixel = 0; pixel < op.pixel_count; ++pixel) {
+      b.load(stepped(op.pixels[static_cast<std::size_t>(pixel)] + done, depth, 1), 1);
+    }
+    // p.extract and p.mac; the codes' signs, two pointers, the field, a branch over the signs and
+    // one back.
+    const std::int64_t sums = op.rows * op.pixel_count;
+    b.work({.instructions = op.rows + sums + 5 + (kernel.in_signed ? 2 * op.pixel_count : 0),
+            .taken_branches = kernel.in_signed ? 1 : 2});
+  });
+}
+
 // Left-over values of the columns, one at a time: loads, p.mac, counter and branch back (18 for
 // 4 x 2, as DORY's own estimate has it, docs/facts/pulp.md 2.3).
 void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
+  if (is_mixed(kernel) && kernel.weight_bits < 8) return mixed_left_over(b, kernel, op, step);
   const std::int64_t done = step.trips * step.columns;
   const std::int64_t bits = product_bits(kernel);
   const std::int64_t extract =
@@ -284,6 +345,9 @@ void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const S
       b.load(stepped(from, depth, bits < 8 ? 0 : 1), 1);
     }
     const std::int64_t sums = op.rows * op.pixel_count;
+    if (traits(kernel.kind).vector) {  // ours: a hardware loop
+      return b.work({.instructions = sums + extract, .load_uses = sums == 1});
+    }
     b.work({.instructions = sums + extract + 2, .load_uses = sums == 1, .taken_branches = 1});
   });
 }
@@ -406,7 +470,99 @@ void requantize(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const 
   if (position % codes == codes - 1) b.store(out, 1);
 }
 
+namespace {
+
+// The arithmetic of a mixed product's result, whose bounds p.max and p.min hold, since their width
+// differs.
+Straight mixed_arithmetic(const Kernel& kernel) {
+  if (!kernel.norm || (kernel.norm_bits == 32 && !kernel.clamped)) return {.instructions = 4};
+  if (kernel.clamped) return {.instructions = 6};
+  return {.instructions = 11 + kShift64.instructions,
+          .jumps = kShift64.jumps,
+          .multiply_highs = 1,
+          .multiplies = 1};
+}
+
+// Codes of a row of `count` channels from `first` on, whose kappa and lambda are loaded once for
+// all pixels where they are together.
+void mixed_outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
+                   std::int64_t count, int depth, int pixel_count) {
+  if (leaves_words(kernel)) {
+    for (std::int64_t i = 0; i < count * pixel_count; ++i) b.work(kMixedWord);
+    return outputs(b, kernel, m, first, count, depth, pixel_count);
+  }
+  const std::int64_t pixel_bytes = packed(kernel.out_c, kernel.out_bits);
+  const std::int64_t halves = kernel.norm && (kernel.clamped || kernel.norm_bits == 64) ? 2 : 1;
+  const auto numbers = [&](std::int64_t i) {
+    if (!kernel.norm) return;
+    const Norms norms = norms_of(kernel, first + i, depth, count);
+    for (const Address& at : {norms.kappa, norms.lambda}) {
+      for (std::int64_t half = 0; half < halves; ++half) b.load(at + 4 * half);
+    }
+  };
+  const auto store = [&](int pixel, std::int64_t byte) {
+    const std::int64_t at = pixel * pixel_bytes + first * kernel.out_bits / 8 + byte;
+    b.store(stepped(m.out + at, depth, count * kernel.out_bits / 8), 1);
+  };
+  if (count == 1) {  // nn_put_result(): each by itself
+    for (int pixel = 0; pixel < pixel_count; ++pixel) {
+      b.work(kMixedResult);
+      numbers(0);
+      b.work(mixed_arithmetic(kernel));
+      store(pixel, 0);
+    }
+    return;
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    numbers(i);
+    for (int pixel = 0; pixel < pixel_count; ++pixel) b.work(mixed_arithmetic(kernel));
+  }
+  const std::int64_t bytes = packed(count, kernel.out_bits);
+  for (int pixel = 0; pixel < pixel_count; ++pixel) {
+    b.work({.instructions = count - bytes});  // p.insert
+    for (std::int64_t byte = 0; byte < bytes; ++byte) store(pixel, byte);
+  }
+}
+
+// Two columns, or one: nn_mixed_product().
+void mixed_matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
+  const Step step = step_of(kernel, m.columns);
+  const std::int64_t row_bytes = packed(m.columns, kernel.weight_bits);
+  const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
+  b.work(kMixedCall);
+  const std::int64_t blocks = m.pixels == 2 ? m.piece.size() / 4 : 0;
+  b.loop(blocks, [&](int depth) {
+    const Operands op{stepped(weights, depth, 4 * row_bytes), m.in, 4, row_bytes, m.pixels};
+    b.work(kMixedBlockBegin);
+    load_starts(b, kernel, m, m.piece.begin, 4, depth, m.pixels);
+    products(b, kernel, op, step);
+    left_over(b, kernel, op, step);
+    b.work(kMixedBlockEnd);
+    mixed_outputs(b, kernel, m, m.piece.begin, 4, depth, m.pixels);
+  });
+  b.loop(m.piece.size() - 4 * blocks, [&](int depth) {
+    const std::int64_t first = m.piece.begin + 4 * blocks;
+    const Operands op{stepped(weights + 4 * blocks * row_bytes, depth, row_bytes), m.in, 1,
+                      row_bytes, m.pixels};
+    b.work(m.pixels == 2 ? kMixedChannel : kMixedPixelChannel);
+    load_starts(b, kernel, m, first, 1, depth, m.pixels);
+    products(b, kernel, op, step);
+    left_over(b, kernel, op, step);
+    mixed_outputs(b, kernel, m, first, 1, depth, m.pixels);
+  });
+}
+
+}  // namespace
+
 void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
+  if (is_mixed(kernel)) {
+    const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
+    for (std::size_t pixel = 0; pixel < static_cast<std::size_t>(m.pixels); pixel += 2) {
+      const Address out = m.out + static_cast<std::int64_t>(pixel) * out_pixel;
+      mixed_matmul(b, kernel, {{m.in[pixel], m.in[pixel + 1]}, out, m.columns, m.piece, 2});
+    }
+    return;
+  }
   const Step step = step_of(kernel, m.columns);
   const std::int64_t row_bytes = packed(m.columns, kernel.weight_bits);
   const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
@@ -421,32 +577,43 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
     outputs(b, kernel, m, m.piece.begin, 4, depth, m.pixels);
     b.work(kBlockEnd);
   });
-  b.loop(m.piece.size() % 4, [&](int depth) {
-    const std::int64_t first = m.piece.begin + 4 * blocks;
-    const Operands op{stepped(weights + 4 * blocks * row_bytes, depth, row_bytes), m.in, 1,
-                      row_bytes, m.pixels};
-    b.work(kChannelBegin);
-    load_starts(b, kernel, m, first, 1, depth, m.pixels);
-    products(b, kernel, op, step);
-    left_over(b, kernel, op, step);
-    outputs(b, kernel, m, first, 1, depth, m.pixels);
-    b.work(kChannelEnd);
-  });
+  // Ours go through channels left over with two pixels at a time.
+  const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
+  const std::size_t pixels = traits(kernel.kind).packed ? static_cast<std::size_t>(m.pixels) : 2;
+  for (std::size_t pixel = 0; pixel < static_cast<std::size_t>(m.pixels); pixel += pixels) {
+    Matrix some = m;
+    if (pixel > 0) some.in = {m.in[pixel], m.in[pixel + 1]};
+    some.out = m.out + static_cast<std::int64_t>(pixel) * out_pixel;
+    const int count = static_cast<int>(pixels);
+    b.loop(m.piece.size() % 4, [&](int depth) {
+      const std::int64_t first = m.piece.begin + 4 * blocks;
+      const Operands op{stepped(weights + 4 * blocks * row_bytes, depth, row_bytes), some.in, 1,
+                        row_bytes, count};
+      b.work(kChannelBegin);
+      load_starts(b, kernel, some, first, 1, depth, count);
+      products(b, kernel, op, step);
+      left_over(b, kernel, op, step);
+      outputs(b, kernel, some, first, 1, depth, count);
+      b.work(kChannelEnd);
+    });
+  }
 }
 
 void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
+  if (is_mixed(kernel)) return mixed_matmul(b, kernel, m);
   const Step step = step_of(kernel, m.columns);
   const std::int64_t row_bytes = packed(m.columns, kernel.weight_bits);
-  b.work(kPixelBegin);
+  const bool vector = traits(kernel.kind).vector;
+  if (!vector) b.work(kPixelBegin);
   b.loop(m.piece.size(), [&](int depth) {
     const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
     const Operands op{stepped(weights, depth, row_bytes), m.in, 1, row_bytes, 1};
-    b.work(kPixelChannelBegin);
+    b.work(vector ? kLinearOutput : kPixelChannelBegin);
     load_starts(b, kernel, m, m.piece.begin, 1, depth, 1);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
     outputs(b, kernel, m, m.piece.begin, 1, depth, 1);
-    b.work(kPixelChannelEnd);
+    if (!vector) b.work(kPixelChannelEnd);
   });
 }
 
@@ -494,8 +661,39 @@ CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t
   return b.take();
 }
 
+// Outputs by eight, for which the input is unpacked to bytes (nn_mixed_linear()).
+CoreCode mixed_linear_code(const Kernel& call, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Kernel kernel = with_word_results(call);
+  const Piece co = channels(kernel, machine, core);
+  const std::int64_t row_bytes = packed(kernel.in_c, kernel.weight_bits);
+  const Step step = step_of(kernel, kernel.in_c);
+  const Address bytes{kernel.in, {}};
+  b.work(kMixedLinearCall);
+  for (std::int64_t first = co.begin; first < co.end; first += 8) {
+    b.work(kMixedOutputs);
+    if (kernel.in_bits < 8) unpack_codes(b, kernel.in_bits, {kernel.in, {}}, bytes, kernel.in_c);
+    b.loop(std::min<std::int64_t>(8, co.end - first), [&](int depth) {
+      const Address weights =
+          stepped(constant(kernel.weights + first * row_bytes), depth, row_bytes);
+      const Operands op{weights, {bytes}, 1, row_bytes, 1};
+      const Matrix m{{bytes}, constant(kernel.out), kernel.in_c, co, 1};
+      b.work(kMixedOutput);
+      load_bias(b, kernel, first, 1, depth);
+      products(b, kernel, op, step);
+      left_over(b, kernel, op, step);
+      mixed_outputs(b, kernel, m, first, 1, depth, 1);
+    });
+  }
+  return b.take();
+}
+bool is_mixed_linear(const Kernel& kernel) {
+  return is_mixed(kernel) || (!traits(kernel.kind).packed && kernel.in_bits < 8);
+}
+
 // One output at a time, as a pixel of the matrix product (docs/facts/pulp.md 2.4).
 CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  if (is_mixed_linear(kernel)) return mixed_linear_code(kernel, machine, core);
   CodeBuilder b(machine);
   const Piece co = channels(kernel, machine, core);
   const Address in = constant(kernel.in);
@@ -504,16 +702,16 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
   return b.take();
 }
 
-// Two outputs at a time share the activations (docs/facts/pulp.md 2.4). Of a core whose outputs
-// begin at an odd number the pairs reach one further than its own.
+// Two outputs at a time share the activations (docs/facts/pulp.md 2.4). The library's pairs may
+// reach one output beyond a core's own; ours do not.
 CoreCode linear_words_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  if (is_mixed_linear(kernel)) return mixed_linear_code(kernel, machine, core);
   CodeBuilder b(machine);
   const Piece co = channels(kernel, machine, core);
   const Address in = constant(kernel.in);
   const std::int64_t row_bytes = packed(kernel.in_c, kernel.weight_bits);
   const Step step = step_of(kernel, kernel.in_c);
-  b.work(kLinearCall);
-  b.work(kPixelBegin);
+  b.work(kLinearWordsCall);
   const auto sums = [&](std::int64_t first, std::int64_t count, int depth) {
     const Operands op{
         stepped(constant(kernel.weights + first * row_bytes), depth, count * row_bytes),
@@ -521,20 +719,16 @@ CoreCode linear_words_code(const Kernel& kernel, const Machine& machine, std::in
         count,
         row_bytes,
         1};
-    b.work(kPixelChannelBegin);
+    b.work(kLinearPair);
     load_bias(b, kernel, first, count, depth);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
     for (std::int64_t i = 0; i < count; ++i) {
       b.store(stepped(constant(kernel.out + 4 * (first + i)), depth, 4 * count));
     }
-    b.work(kPixelChannelEnd);
   };
-  // Ours, with partial sums, stays within its own: they may lie where they are read.
-  const bool stays = kernel.sums_in || kernel.sums_out;
-  const std::int64_t paired = stays ? co.size() / 2 * 2 : co.end - co.end % 2 - co.begin;
-  b.loop(co.size() == 0 ? 0 : ceil_div(paired, 2), [&](int depth) { sums(co.begin, 2, depth); });
-  if (co.size() > 0 && (stays ? co.size() : co.end) % 2 != 0) sums(co.end - 1, 1, 0);
+  b.loop(co.size() / 2, [&](int depth) { sums(co.begin, 2, depth); });
+  if (co.size() % 2 != 0) sums(co.end - 1, 1, 0);
   return b.take();
 }
 

@@ -237,6 +237,19 @@ constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
 
+// Codes of other widths than a byte, as executed (nn_average_codes(),
+// runtime/pulp/kernels/nn_pool.c, gcc 12.2 at -O2): a pixel, a channel without what divides, a row
+// of its window.
+constexpr Straight kCodesPixel{
+    .instructions = 142, .stack = 48, .load_uses = 2, .taken_branches = 6, .jumps = 1};
+constexpr Straight kCodesChannel{.instructions = 28, .stack = 4, .taken_branches = 2};
+constexpr Straight kCodesRow{.instructions = 4, .taken_branches = 1};
+
+// Channels over cores is ours (nn_avgpool_Co()): what it takes beyond the library's, as executed.
+constexpr Straight kOwnPixel{.instructions = 104, .stack = 45, .load_uses = 2, .taken_branches = 6};
+constexpr Straight kOwnChannel{.instructions = 9, .taken_branches = 1};
+constexpr Straight kOwnSignedChannel{.instructions = 16, .taken_branches = 2};
+
 // Output rows over cores, or channels; each channel of a pixel sums its taps, a load and an
 // addition each, in a loop per row of the window; then it is scaled, shifted, clipped. A divisor
 // that is a power of two is a shift (docs/facts/pulp.md 2.4, 2.6).
@@ -250,6 +263,8 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
   const std::int64_t divides = (kernel.divisor & (kernel.divisor - 1)) != 0 ? 1 : 0;
+  const bool by_codes =
+      (kernel.in_bits < 8 || kernel.out_bits < 8) && !kernel.sums_in && !kernel.sums_out;
   // Of partial sums from `base` on.
   const auto sum_at = [&](std::int64_t base, int row, int column, int channel) {
     const std::int64_t sums_line = kernel.out_w * 4 * kernel.out_c;
@@ -268,15 +283,16 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
                 kernel.out_w * out_pixel);
     b.work(kPoolRow);
     b.loop(kernel.out_w, [&](int column) {
-      b.work(kPoolPixel);
+      b.work(by_codes ? kCodesPixel : kPoolPixel);
+      if (all_rows && !by_codes) b.work(kOwnPixel);
       b.loop(mine.size(), [&](int channel) {
         const Address from =
             stepped(stepped(in, column, kernel.stride_x * pixel), channel, kernel.in_bits / 8);
         b.loop(std::min(kernel.kernel_h, kernel.in_h), [&](int y) {
-          b.work({.instructions = 3});
+          b.work(by_codes ? kCodesRow : Straight{.instructions = 3});
           b.loop(std::min(kernel.kernel_w, kernel.in_w), [&](int x) {
             b.load(stepped(stepped(from, y, line), x, pixel), 1);
-            b.work({.instructions = 1});
+            b.work({.instructions = by_codes ? 2 : 1});  // p.extract
           });
         });
         if (kernel.sums_in) {
@@ -286,6 +302,11 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
         if (kernel.sums_out) {
           b.work({.instructions = 1, .taken_branches = 1});
           return b.store(sum_at(kernel.out, row, column, channel));
+        }
+        if (by_codes) {
+          b.work(kCodesChannel);
+        } else if (all_rows) {
+          b.work(kernel.in_signed ? kOwnSignedChannel : kOwnChannel);
         }
         b.work({.instructions = 5 + divides, .taken_branches = 1, .divisions = divides});
         b.store(stepped(stepped(out, column, out_pixel), channel, kernel.out_bits / 8), 1);
