@@ -416,6 +416,11 @@ class Stages {
               {scalar_step(Kind::Div, "_divisor", static_cast<double>(how.divisor)), floor_step()});
     const bool is_codes = known(a).is_codes && known(b).is_codes;
     if (!is_codes) note(node, "adds accumulators of 32 bits, which PULP's kernels do not");
+    const double reach = largest(node.outputs[0]);
+    note(node,
+         "in steps of twice the coarser operand's, rounded down, as published: {:.0f} to its "
+         "largest result",
+         reach / how.eps_out);
     knows(node, {.is_integer = true,
                  .is_codes = is_codes,
                  .is_signed = known(a).is_signed || known(b).is_signed,
