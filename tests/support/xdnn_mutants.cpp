@@ -7,8 +7,8 @@
 
 #include "isa/xdnn/filters.h"
 #include "isa/xdnn/footprint.h"
+#include "isa/xdnn/races.h"
 #include "isa/xdnn/well_formed.h"
-#include "sim/xdnn/hazards.h"
 
 namespace workbench {
 
