@@ -162,9 +162,10 @@ bool is_affine_system(const Graph& graph) {
   bool by_value = false;
   for (std::size_t i = 0; i < graph.values.size(); ++i) {
     const Value& value = graph.values[i];
-    const bool wide = value.type == ElementType::Uint8 || value.type == ElementType::Int32;
-    if (!value.quantization || value.constant || !wide) continue;
-    by_value = by_value || !is_for_user(static_cast<ValueId>(i));
+    if (!value.quantization || value.constant || is_for_user(static_cast<ValueId>(i))) continue;
+    const Quantization& codes = *value.quantization;
+    by_value = by_value || value.type == ElementType::Uint8 || value.type == ElementType::Int32 ||
+               codes.thresholds.size() != 1 || codes.zero_point() != 0;
   }
   return by_value || std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
            if (node.affine) return true;
