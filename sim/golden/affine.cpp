@@ -138,14 +138,17 @@ bool is_affine_system(const Graph& graph) {
   const auto is_code_value = [&](ValueId id) {
     return graph.value(id).type != ElementType::Float32 && graph.value(id).quantization.has_value();
   };
-  // Codes that a Quantize writes for the user alone are ONNX's in either system.
+  // Codes that a Quantize rounds for the user alone are ONNX's in either system. (xDNN's own inputs
+  // are cut toward zero.)
   std::vector<bool> read(graph.values.size(), false), made(graph.values.size(), false);
   for (const Node& node : graph.nodes) {
     for (const ValueId id : node.inputs) {
       if (id != kNoValue) read[static_cast<std::size_t>(id)] = true;
     }
     if (std::holds_alternative<Quantize>(node.op)) {
-      made[static_cast<std::size_t>(node.outputs[0])] = true;
+      const auto& codes = graph.value(node.outputs[0]).quantization;
+      made[static_cast<std::size_t>(node.outputs[0])] =
+          codes && codes->rounding != Rounding::TowardZero;
     }
   }
   const auto is_for_user = [&](ValueId id) {
