@@ -13,7 +13,11 @@
 namespace workbench::xdnn {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kCases = 60;
+#else
 constexpr int kCases = 200;
+#endif
 
 reference::ArrayShape random_shape(std::mt19937_64& random) {
   reference::ArrayShape shape;
