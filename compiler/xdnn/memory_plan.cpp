@@ -239,7 +239,7 @@ class PlanMoves {
   int count_;  // ops
   std::vector<std::int64_t> natural_;
   BandChoices& choices_;
-  int now_ = 0;  // the state that moves lead on from
+  int now_ = 0;               // the state that moves lead on from
   std::int64_t taken_ = 0;    // steps that were possible, but for those to states that were known
   std::vector<Where> after_;  // of go()
 

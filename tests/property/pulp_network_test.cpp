@@ -26,7 +26,7 @@ namespace workbench {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kCases = 6;  // per slice
+constexpr std::uint64_t kCases = 6;    // per slice
 constexpr std::uint64_t kLadders = 6;  // networks on clusters that grow
 #else
 constexpr std::uint64_t kCases = 40;

@@ -219,22 +219,26 @@ Graph random_separable(std::uint64_t seed, const std::vector<Tensor>& input) {
   return b.graph();
 }
 
+void expect_v2_near_v3(int bits, const Graph& network, const std::vector<Tensor>& input,
+                       double apart_db) {
+  const Tensor wanted = evaluate(network, input).at(0);
+  const double on_v2 = noise(xdnn_format("V2", "xdnn_v2", bits), network, input, wanted);
+  const double on_v3 = noise(xdnn_format("V3", "xdnn_v3", bits), network, input, wanted);
+  EXPECT_LE(10 * std::log10(on_v2 / on_v3), apart_db)
+      << "signal to noise " << 10 * std::log10(power(wanted) / on_v2) << " dB and "
+      << 10 * std::log10(power(wanted) / on_v3) << " dB";
+}
+
 // On V2 every fourth channel has sums up to 36, and codes up to 6 times as coarse: 36 / 4 times the
 // mean noise of V3 is 9.5 dB. The roundings of the layers that are added are the rest.
 TEST(QuantizationNoise, separable_networks_on_v2_are_near_those_on_v3) {
   constexpr double kApartDb = 10;
-  const Format v2 = xdnn_format("V2", "xdnn_v2", 8), v3 = xdnn_format("V3", "xdnn_v3", 8);
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     std::mt19937_64 random(seed);
     const std::vector<Tensor> input = {random_tensor(random, {1, 16, 12, 12}, 0, 4)};
     const Graph network = random_separable(seed, input);
-    const Tensor wanted = evaluate(network, input).at(0);
-    const double on_v2 = noise(v2, network, input, wanted);
-    const double on_v3 = noise(v3, network, input, wanted);
-    EXPECT_LE(10 * std::log10(on_v2 / on_v3), kApartDb)
-        << "signal to noise " << 10 * std::log10(power(wanted) / on_v2) << " dB and "
-        << 10 * std::log10(power(wanted) / on_v3) << " dB";
+    expect_v2_near_v3(8, network, input, kApartDb);
   }
 }
 
@@ -278,19 +282,13 @@ Graph random_leaky_residual(std::uint64_t seed, const Shape& shape) {
 // 4 + 1 + 1 times the variance at most, 7.8 dB; multipliers that its fields do not hold cost 40 dB.
 TEST(QuantizationNoise, sums_on_v2_at_16_bits_lose_what_their_roundings_do) {
   constexpr double kApartDb = 7.8;
-  const Format v2 = xdnn_format("V2", "xdnn_v2", 16), v3 = xdnn_format("V3", "xdnn_v3", 16);
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     std::mt19937_64 random(seed);
     const Shape shape{1, static_cast<std::int64_t>(4 + random() % 9), 12, 12};
     const std::vector<Tensor> input = {random_tensor(random, shape)};
     const Graph network = random_leaky_residual(seed, shape);
-    const Tensor wanted = evaluate(network, input).at(0);
-    const double on_v2 = noise(v2, network, input, wanted);
-    const double on_v3 = noise(v3, network, input, wanted);
-    EXPECT_LE(10 * std::log10(on_v2 / on_v3), kApartDb)
-        << "signal to noise " << 10 * std::log10(power(wanted) / on_v2) << " dB and "
-        << 10 * std::log10(power(wanted) / on_v3) << " dB";
+    expect_v2_near_v3(16, network, input, kApartDb);
   }
 }
 

@@ -48,7 +48,7 @@ struct Case {
 // What happened to a program.
 struct Outcome {
   bool error = false, hazard = false, mismatch = false;
-  std::string first;  // of what was noticed
+  std::string first;                                  // of what was noticed
   std::vector<std::pair<Cycles, Cycles>> times = {};  // of the instructions
   bool noticed() const { return error || hazard || mismatch; }
 };

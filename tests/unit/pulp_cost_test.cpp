@@ -210,8 +210,8 @@ TEST(PulpCost, the_average_pool_adds_a_tap_in_two_cycles) {
   EXPECT_EQ(slowest(kernel) - one, channel + 2 * 32);
 }
 
-// Pairs of outputs: a load of activations, two of weights and two products per word. A core with one
-// output makes it alone: two loads, of which the product waits for the second.
+// Pairs of outputs: a load of activations, two of weights and two products per word. A core with
+// one output makes it alone: two loads, of which the product waits for the second.
 TEST(PulpCost, a_linear_kernel_of_32_bits_makes_two_outputs_at_a_time) {
   Kernel kernel{.kind = KernelKind::Linear32, .in_c = 512, .out_c = 16, .out_bits = 32};
   const std::vector<std::int64_t> two = core_cycles(kernel, {});
