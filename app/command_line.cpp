@@ -104,11 +104,15 @@ CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
 // A number of points, or "all", which becomes a number that no sweep has.
 CLI::Option* takes_points(CLI::Option* option) {
   constexpr std::int64_t kMost = 1'000'000'000;
-  const auto number = [](std::string& text) {
+  const CLI::Validator points =
+      number_that(fmt::format("all, or a whole number from 0 to {}", kMost), [](double value) {
+        return value == std::floor(value) && value >= 0 && value <= static_cast<double>(kMost);
+      });
+  const auto number = [points](std::string& text) {
     if (text == "all") text = std::to_string(kMost);
-    return std::string();
+    return points(text);
   };
-  return option->check(whole_number(0, kMost))->transform(CLI::Validator(number, ""));
+  return option->transform(CLI::Validator(number, ""));
 }
 
 CLI::Validator positive() {
