@@ -216,7 +216,7 @@ class Workers(WorkbenchTest):
                 self.start_again()
         refused = self.workbench(*self.SWEEP, "--job-folder", "jobs", "--recheck", "most")
         self.assertEqual(refused.returncode, 2)
-        self.assertIn("--recheck: expected a whole number", refused.stderr)
+        self.assertIn("--recheck: expected all, or a whole number", refused.stderr)
 
     def test_a_worker_that_lies_into_the_store_is_found_by_computing_stored_points_again(self):
         for chunk in (0, 1):
