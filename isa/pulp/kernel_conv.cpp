@@ -1,5 +1,6 @@
 // Convolution by im2col (docs/facts/pulp.md 2.4): each core copies the window of a pixel into one
 // of its two columns, and after every second pixel multiplies both with all weights.
+#include "isa/pulp/kernel_overheads.h"
 #include "isa/pulp/kernel_unpack.h"
 #include "isa/pulp/kernels.h"
 
@@ -7,21 +8,9 @@ namespace workbench::pulp {
 
 namespace {
 
-// The tiles of 3x3, 3 channels determine what one pixel takes, not all of its parts (fit within
-// 0.05 %): of an inner pixel 15 + 3 rows of 22 + 3 a word + 6 a byte, of a padded one 15 + 9 taps
-// of 17 + 6 a byte, 5 a byte of zeros.
-constexpr Straight kConvCall{.instructions = 112, .stack = 40};
-constexpr Straight kConvRow{.instructions = 14, .stack = 5, .taken_branches = 1};
-constexpr Straight kHalves{.instructions = 5};
-constexpr Straight kPixel{.instructions = 11, .stack = 4, .taken_branches = 2};
-constexpr Straight kCopyRow{.instructions = 18, .stack = 6, .taken_branches = 1, .jumps = 2};
-constexpr Straight kTap{.instructions = 13, .stack = 4, .taken_branches = 1, .jumps = 2};
-constexpr Straight kByteLoop{.instructions = 1, .load_uses = 1, .taken_branches = 1};
 // Two codes of 2 bits as one byte of two of 4: extracted, and one inserted beside the other
 // (counted).
 constexpr Straight kByteOfTwo{.instructions = 3};
-constexpr Straight kZeroByteLoop{.instructions = 2, .taken_branches = 1};
-
 // Codes that are unpacked to bytes: as runtime/pulp/kernels/nn_convolution.c is executed, compiled
 // by gcc 12.2 at -O2. A pixel of a 1x1 kernel; of a window inside the map whose pixels are whole
 // bytes, and each row of it; of others, each row and each tap, of the map or not.
@@ -46,12 +35,20 @@ Piece inside(std::int64_t position, std::int64_t stride, std::int64_t pad, std::
   return {begin, std::max(begin, end)};
 }
 
+// Ours take 1x1 windows without padding from where they are, whatever the stride.
+bool reads_in_place(const Kernel& kernel) {
+  return overheads(kernel).in_place && kernel.in_bits == product_bits(kernel) &&
+         kernel.kernel_w == 1 && kernel.kernel_h == 1 &&
+         (kernel.pad_top | kernel.pad_bottom | kernel.pad_left | kernel.pad_right) == 0;
+}
+
 struct Convolution {
   CodeBuilder& b;
   const Kernel& kernel;
   const Machine& machine;
   Pixels mine;
   Piece co;
+  const MatrixOverheads& around = overheads(kernel);
   std::int64_t scratch = 0;  // of this core
   Routine row_code, inner_code, padded_code, matmul_code, pair_code, rest_code;
 
@@ -62,8 +59,12 @@ struct Convolution {
   std::int64_t column_bytes() const { return in_columns(columns()); }
   std::int64_t in_pixel() const { return packed(kernel.in_c, kernel.in_bits); }
   bool unpacks() const { return kernel.in_bits < 8 && product_bits(kernel) == 8; }
+  // Padded windows of bytes side by side, which ours copy row by row.
+  bool by_rows() const { return around.by_rows && !unpacks() && kernel.dilation_x == 1; }
   Straight pixel_begin(bool whole) const {
-    if (!unpacks()) return kPixel;
+    if (!unpacks()) {
+      return whole ? around.pixel : by_rows() ? around.padded_pixel : around.tapped_pixel;
+    }
     if (!whole) return kTappedPixel;
     return kernel.kernel_w * kernel.kernel_h == 1 ? kUnpackedPixel : kUnpackedWindow;
   }
@@ -83,7 +84,7 @@ struct Convolution {
     const std::int64_t done = codes / per_word * per_word;
     b.loop(in_columns(codes % per_word), [&](int depth) {
       b.load(stepped(from + packed(done, kernel.in_bits), depth, words == 1 ? 1 : 0), 1);
-      b.work(kByteLoop);
+      b.work(around.byte);
       if (words > 1 && bits < 8) b.work(kByteOfTwo);
       b.store(stepped(to + in_columns(done), depth, 1), 1);
     });
@@ -93,7 +94,7 @@ struct Convolution {
     b.loop(bytes / 4, [&](int depth) { b.store(stepped(to, depth, 4)); });
     b.loop(bytes % 4, [&](int depth) {
       b.store(stepped(to + bytes / 4 * 4, depth, 1), 1);
-      b.work(kZeroByteLoop);
+      b.work(around.zero_byte);
     });
   }
 
@@ -102,7 +103,7 @@ struct Convolution {
     const std::int64_t codes = kernel.kernel_w * kernel.in_c;
     b.loop(kernel.kernel_h, [&](int row) {
       if (!unpacks() || kernel.kernel_w * kernel.kernel_h > 1) {
-        b.work(unpacks() ? kUnpackedRow : kCopyRow);
+        b.work(unpacks() ? kUnpackedRow : around.window_row);
       }
       copy(stepped(from, row, kernel.in_w * in_pixel()), stepped(to, row, in_columns(codes)),
            codes);
@@ -116,10 +117,10 @@ struct Convolution {
     const Address first =
         from + (rows.begin * kernel.dilation_y * kernel.in_w + taps.begin * kernel.dilation_x) *
                    in_pixel();
-    if (unpacks()) b.loop(kernel.kernel_h, [&](int) { b.work(kTappedRow); });
+    b.loop(kernel.kernel_h, [&](int) { b.work(unpacks() ? kTappedRow : around.tapped_row); });
     b.loop(rows.size(), [&](int row) {
       b.loop(taps.size(), [&](int tap) {
-        b.work(unpacks() ? kTapInside : kTap);
+        b.work(unpacks() ? kTapInside : around.tap);
         const Address source = stepped(first, row, kernel.dilation_y * kernel.in_w * in_pixel());
         const Address target = to + in_columns(rows.begin * row_codes + taps.begin * kernel.in_c);
         copy(stepped(source, tap, kernel.dilation_x * in_pixel()),
@@ -129,8 +130,41 @@ struct Convolution {
     });
     const std::int64_t zeros = kernel.kernel_h * kernel.kernel_w - rows.size() * taps.size();
     b.loop(zeros, [&](int tap) {
-      b.work(unpacks() ? kTapOutside : kTap);
+      b.work(unpacks() ? kTapOutside : around.outer_tap);
       zero(stepped(to, tap, in_columns(kernel.in_c)), in_columns(kernel.in_c));
+    });
+  }
+
+  // Ours, row by row: what lies before, in and behind the map.
+  void padded_rows(const Address& from, const Address& to, const Piece& rows, const Piece& taps) {
+    const std::int64_t pixel = in_pixel(), row_bytes = kernel.kernel_w * pixel;
+    const std::int64_t left = taps.begin * pixel, inside = taps.size() * pixel;
+    const std::int64_t right = row_bytes - left - inside;
+    const std::int64_t pitch = kernel.dilation_y * kernel.in_w * pixel;
+    const auto clear = [&](const Address& at, std::int64_t bytes) {
+      if (bytes % 4 > 0) b.work(around.clear_bytes);
+      zero(at, bytes);
+    };
+    b.loop(rows.begin, [&](int row) {
+      b.work(around.outer_row);
+      clear(stepped(to, row, row_bytes), row_bytes);
+    });
+    b.loop(rows.size(), [&](int row) {
+      const Address target = stepped(to + rows.begin * row_bytes, row, row_bytes);
+      b.work(around.padded_row);
+      if (left > 0) {
+        b.work(around.left_part);
+        clear(target, left);
+      }
+      copy(stepped(from + (rows.begin * pitch + left), row, pitch), target + left, inside);
+      if (right > 0) {
+        b.work(around.right_part);
+        clear(target + (left + inside), right);
+      }
+    });
+    b.loop(kernel.kernel_h - rows.end, [&](int row) {
+      b.work(around.outer_row);
+      clear(stepped(to + rows.end * row_bytes, row, row_bytes), row_bytes);
     });
   }
 
@@ -150,6 +184,8 @@ struct Convolution {
       b.work(pixel_begin(whole));
       if (whole) {
         inner_window(from, to);
+      } else if (by_rows()) {
+        padded_rows(from, to, rows, taps);
       } else {
         padded_window(from, to, rows, taps);
       }
@@ -217,7 +253,7 @@ struct Convolution {
   // A row of this core. `from`, `out`: of output column 0.
   std::int64_t row(std::int64_t y, const Address& from, const Address& out, std::int64_t column) {
     const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
-    b.run(row_code, [&] { b.work(kConvRow); });
+    b.run(row_code, [&] { b.work(around.conv_row); });
     for (std::int64_t x = mine.columns.begin; x < mine.columns.end;) {
       std::int64_t end = x + 1;
       while (end < mine.columns.end && same_taps(x, end)) ++end;
@@ -260,13 +296,14 @@ struct Convolution {
 }  // namespace
 
 CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core) {
+  if (reads_in_place(call)) return pointwise_code(call, machine, core);
   CodeBuilder b(machine);
   const Kernel kernel = with_word_results(call);
   Convolution conv{b, kernel, machine, pixels(kernel, machine, core),
                    channels(kernel, machine, core)};
   conv.scratch = kernel.scratch + conv.group() * conv.column_bytes() * core;
-  b.work(kConvCall);
-  if (conv.mine.halves) b.work(kHalves);
+  b.work(conv.around.conv_call);
+  share(b, kernel, machine);
   std::int64_t column = 0;
   for (std::int64_t y = conv.mine.rows.begin; y < conv.mine.rows.end;) {
     std::int64_t end = y + 1;

@@ -297,9 +297,13 @@ CoreCode depthwise_code(const Kernel& kernel, const Machine& machine, std::int64
 // last rows with zeros around them; then it computes a row of each plane, two pixels at a time
 // where the stride is 1: the word at a row's left pixel holds the taps of both. Counted in the code
 // of runtime/pulp/kernels/nn_pixels.c as gcc 12 compiles it, executed.
-constexpr Straight kPixelsCall{.instructions = 80, .stack = 40, .taken_branches = 2, .jumps = 2};
+constexpr Straight kPixelsCall{
+    .instructions = 157, .stack = 60, .load_uses = 4, .taken_branches = 8, .jumps = 4};
+// Of four channels, with pairs of results and with single ones.
+constexpr Straight kQuadOfPairs{
+    .instructions = 112, .stack = 50, .load_uses = 5, .taken_branches = 7, .jumps = 4};
 constexpr Straight kQuad{
-    .instructions = 88, .stack = 40, .load_uses = 3, .taken_branches = 5, .jumps = 2};
+    .instructions = 78, .stack = 40, .load_uses = 3, .taken_branches = 4, .jumps = 0};
 constexpr Straight kQuadRow{.instructions = 79, .stack = 49, .taken_branches = 1, .jumps = 3};
 constexpr Straight kTurnRow{.instructions = 40, .stack = 15, .taken_branches = 3, .jumps = 1};
 constexpr Straight kZeroRow{.instructions = 17, .stack = 8, .taken_branches = 2, .jumps = 1};
@@ -310,6 +314,12 @@ constexpr Straight kTurnWords{.instructions = 12};
 constexpr Straight kPlaneRowOfPairs{
     .instructions = 35, .stack = 17, .load_uses = 2, .taken_branches = 2};
 constexpr Straight kPlaneRow{.instructions = 32, .stack = 19, .taken_branches = 1};
+// A result that starts elsewhere than at 0, but for those of 64 bits.
+constexpr Straight kStarted{.instructions = 25, .load_uses = 2, .taken_branches = 2};
+constexpr Straight kWideSingle{.instructions = 8, .taken_branches = 1};  // of 64 bits
+// Where cores share the rows of their channels.
+constexpr Straight kSharedRows{.instructions = 64, .divisions = 1};
+constexpr Straight kBounds{.instructions = 4, .stack = 2};  // kept where there are some
 
 struct DepthwisePixels {
   static constexpr std::int64_t kMargin = 4, kRows = 3;  // bytes of zeros at either side
@@ -373,12 +383,16 @@ struct DepthwisePixels {
       requantize(b, kernel, norms, out, 0);
       return;
     }
+    if (kernel.has_bias) b.work(kStarted);
     // p.max and p.min; a move, p.mac, sra, clip.
     b.work({.instructions = kernel.norm && kernel.clamped ? 6 : 4});
     b.store(out, 1);
   }
 
   void pixel_pair(const Address& in, const Norms& norms, const Address& out, std::int64_t count) {
+    if (count == 1 && kernel.norm && kernel.norm_bits == 64 && !kernel.clamped) {
+      b.work(kWideSingle);
+    }
     for (std::int64_t row = 0; row < kRows; ++row) b.load(in + row * 4 * pitch());
     b.work({.instructions = kRows * count + (kernel.has_bias ? count : 0)});
     for (std::int64_t i = 0; i < count; ++i) result(norms, out + i * kernel.out_c);
@@ -395,6 +409,7 @@ struct DepthwisePixels {
           return stepped(stepped(first, quad_depth, 4 * size), channel, size);
         };
         b.work(kernel.stride_x == 1 ? kPlaneRowOfPairs : kPlaneRow);
+        if (kernel.clamped) b.work(kBounds);
         // The third row's word ends with its last tap; each form of a row is a mask or a shift.
         const Address weights = at(kernel.weights, 9);
         for (const std::int64_t tap : {0, 3, 5}) b.load(weights + tap);
@@ -460,14 +475,15 @@ struct DepthwisePixels {
     const std::int64_t whole =
         std::max<std::int64_t>(0, std::min(quads.end, kernel.out_c / 4) - quads.begin);
     b.work(kPixelsCall);
+    if (results.size() < kernel.out_h) b.work(kSharedRows);
     if (quads.size() > 0 && results.size() > 0) margins();
     b.loop(whole, [&](int depth) {
-      b.work(kQuad);
+      b.work(kernel.stride_x == 1 ? kQuadOfPairs : kQuad);
       rows(quads.begin, 4, depth);
     });
     if (whole == quads.size()) return;
     b.loop(1, [&](int depth) {
-      b.work(kQuad);
+      b.work(kernel.stride_x == 1 ? kQuadOfPairs : kQuad);
       rows(quads.begin + whole, kernel.out_c % 4, depth);
     });
   }

@@ -13,6 +13,7 @@
 #include "isa/pulp/codes.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/kernel_code.h"
+#include "isa/pulp/kernel_overheads.h"
 #include "isa/pulp/kernel_unpack.h"
 #include "isa/pulp/kernels.h"
 
@@ -168,40 +169,15 @@ void multiply(const Kernel& kernel, Bytes8& l1, int threads) {
 
 namespace {
 
-// A call: 6 of 14 arguments over the stack, 13 registers saved and restored, jump there and back
-// (120 = [10,8,32,64] less [4,8,32,64] by pairs of pixels).
-constexpr Straight kMatmulCall{.instructions = 114, .stack = 40, .taken_branches = 2, .jumps = 2};
-// Around the loops of a block of 4 x 2: 109 with 8 requantized outputs ([2,8,256,co] by blocks):
-// pointers to rows and columns, 8 accumulators, tests for bias, left-over and flags.
-constexpr Straight kBlockBegin{.instructions = 45, .stack = 15};
-// Ours, of 4 x 4, counted: as above with 8 accumulators more to clear and to save and restore 5
-// registers more. 28 registers in the inner loop: 16 accumulators, 4 words of weights, 2 of
-// activations, for either a pointer and two steps (p.lw advances by a register: three times a row
-// on, then three rows back and a word on).
-constexpr Straight kQuadBegin{.instructions = 58, .stack = 20};
-constexpr Straight kBlockEnd{.instructions = 6, .stack = 2, .taken_branches = 1};
-// A left-over channel x 2 pixels: 30 with both outputs (docs/facts/pulp.md 2.3).
-constexpr Straight kChannelBegin{.instructions = 10, .stack = 3};
-constexpr Straight kChannelEnd{.instructions = 4, .taken_branches = 1};
-// A single pixel: 13 and 27 for each channel ([1,4,1024,2]: the two not separable, split as
-// counted).
-constexpr Straight kPixelBegin{.instructions = 13};
-constexpr Straight kPixelChannelBegin{.instructions = 14, .stack = 4};
-constexpr Straight kPixelChannelEnd{.instructions = 4, .taken_branches = 1};
-// A pointwise kernel: 27 arguments, registers, the core's share; the row loop; and what sharing
-// rows between two cores takes (104 of [2,8,256,4], split by [2,24,64,128]; 5 by [4,4,512,4]).
-constexpr Straight kPointwiseCall{.instructions = 94, .stack = 40};
-constexpr Straight kPointwiseRow{.instructions = 8, .stack = 3, .taken_branches = 1};
-constexpr Straight kHalves{.instructions = 5};
 // Linear kernels have never been measured: these are the instructions of ours
 // (runtime/pulp/kernels/nn_convolution.c, gcc 12.2 at -O2): the call, of codes and of accumulators,
 // and an output or a pair of them.
 constexpr Straight kLinearCall{
-    .instructions = 133, .stack = 50, .load_uses = 4, .taken_branches = 8, .jumps = 4};
+    .instructions = 160, .stack = 60, .load_uses = 4, .taken_branches = 10, .jumps = 5};
 constexpr Straight kLinearWordsCall{
-    .instructions = 84, .stack = 30, .load_uses = 3, .taken_branches = 3, .jumps = 5};
-constexpr Straight kLinearOutput{.instructions = 17, .stack = 1, .taken_branches = 2};
-constexpr Straight kLinearPair{.instructions = 18, .stack = 2, .taken_branches = 2, .jumps = 1};
+    .instructions = 96, .stack = 40, .load_uses = 4, .taken_branches = 6, .jumps = 6};
+constexpr Straight kLinearOutput{.instructions = 16, .stack = 1, .taken_branches = 2};
+constexpr Straight kLinearPair{.instructions = 15, .stack = 2, .taken_branches = 2};
 
 struct Step {
   std::int64_t columns;  // values of a column that the inner loop takes at once: a word of weights
@@ -327,8 +303,7 @@ void mixed_left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, c
   });
 }
 
-// Left-over values of the columns, one at a time: loads, p.mac, counter and branch back (18 for
-// 4 x 2, as DORY's own estimate has it, docs/facts/pulp.md 2.3).
+// Left-over values of the columns, one at a time: loads, p.mac.
 void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
   if (is_mixed(kernel) && kernel.weight_bits < 8) return mixed_left_over(b, kernel, op, step);
   const std::int64_t done = step.trips * step.columns;
@@ -345,10 +320,9 @@ void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const S
       b.load(stepped(from, depth, bits < 8 ? 0 : 1), 1);
     }
     const std::int64_t sums = op.rows * op.pixel_count;
-    if (traits(kernel.kind).vector) {  // ours: a hardware loop
-      return b.work({.instructions = sums + extract, .load_uses = sums == 1});
-    }
-    b.work({.instructions = sums + extract + 2, .load_uses = sums == 1, .taken_branches = 1});
+    b.work({.instructions = sums + extract, .load_uses = sums == 1});
+    if (traits(kernel.kind).vector) return;  // ours: a hardware loop
+    b.work(overheads(kernel).of(op.pixel_count).left_value);
   });
 }
 
@@ -384,7 +358,11 @@ void load_bias(CodeBuilder& b, const Kernel& kernel, std::int64_t first, std::in
 // pixels.
 void load_starts(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
                  std::int64_t count, int depth, int pixel_count) {
-  if (!kernel.sums_in) return load_bias(b, kernel, first, count, depth);
+  if (!kernel.sums_in) {  // blocks of four pixels load a bias for each
+    const int times = pixel_count == 4 ? 4 : 1;
+    for (int i = 0; i < times; ++i) load_bias(b, kernel, first, count, depth);
+    return;
+  }
   for (std::int64_t i = 0; i < count; ++i) {
     for (int pixel = 0; pixel < pixel_count; ++pixel) {
       const Address at = sums_of(kernel, m.out) + 4 * (pixel * kernel.out_c + first + i);
@@ -409,8 +387,10 @@ void requantize_four(CodeBuilder& b, const Kernel& kernel, const Norms& norms, c
 }
 
 // `count` channels from `first` on.
-void outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t first,
+void outputs(CodeBuilder& b, const Kernel& call, const Matrix& m, std::int64_t first,
              std::int64_t count, int depth, int pixel_count) {
+  Kernel kernel = call;
+  if (!call.norm && overheads(call).loads_numbers) kernel.norm = true, kernel.norm_bits = 32;
   const std::int64_t pixel_bytes = packed(kernel.out_c, kernel.out_bits);
   if (leaves_words(kernel)) {
     for (std::int64_t i = 0; i < count; ++i) {
@@ -434,11 +414,6 @@ void outputs(CodeBuilder& b, const Kernel& kernel, const Matrix& m, std::int64_t
     }
   }
 }
-
-// The shift of 64 bits by a variable, which RV32 has no instruction for: the compiler's library
-// computes it (__ashrdi3). Three moves for operands and result; call; test for 0, 32 less the
-// shift, test for 32 or more, two shifts and their sum, one shift; return (docs/facts/pulp.md 2.3).
-constexpr Straight kShift64{.instructions = 13, .jumps = 2};
 
 }  // namespace
 
@@ -465,7 +440,7 @@ void requantize(CodeBuilder& b, const Kernel& kernel, const Norms& norms, const 
     for (int half = 0; half < 2; ++half) b.load(norms.kappa + 4 * half);
     for (int half = 0; half < 2; ++half) b.load(norms.lambda + 4 * half);
     b.work({.instructions = 10 + insert, .multiply_highs = 1, .multiplies = 1});
-    b.work(kShift64);
+    b.work(overheads(kernel).wide_shift);
   }
   if (position % codes == codes - 1) b.store(out, 1);
 }
@@ -477,8 +452,9 @@ namespace {
 Straight mixed_arithmetic(const Kernel& kernel) {
   if (!kernel.norm || (kernel.norm_bits == 32 && !kernel.clamped)) return {.instructions = 4};
   if (kernel.clamped) return {.instructions = 6};
-  return {.instructions = 11 + kShift64.instructions,
-          .jumps = kShift64.jumps,
+  const Straight shift = overheads(kernel).wide_shift;
+  return {.instructions = 11 + shift.instructions,
+          .jumps = shift.jumps,
           .multiply_highs = 1,
           .multiplies = 1};
 }
@@ -552,6 +528,16 @@ void mixed_matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   });
 }
 
+void block_begin(CodeBuilder& b, const Kernel& kernel, const ProductOverheads& around) {
+  const bool words = leaves_words(kernel), starts = kernel.has_bias || kernel.sums_in;
+  b.work(around.block_begin);
+  b.work(!starts ? around.zeros : words ? around.sums : around.starts);
+  if (words) return;
+  if (kernel.out_signed) b.work(around.signed_codes);
+  if (kernel.clamped) b.work(around.clamped);
+  if (kernel.norm && kernel.norm_bits == 64 && !kernel.clamped) b.work(around.wide);
+}
+
 }  // namespace
 
 void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
@@ -566,16 +552,20 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   const Step step = step_of(kernel, m.columns);
   const std::int64_t row_bytes = packed(m.columns, kernel.weight_bits);
   const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
-  b.work(kMatmulCall);
+  const ProductOverheads& around = overheads(kernel).of(m.pixels);
+  b.work(around.call);
+  if (m.piece.size() >= 4) b.work(around.blocks);
+  if (kernel.sums_in && !leaves_words(kernel)) b.work(around.call_starts);
   const std::int64_t blocks = m.piece.size() / 4;
   b.loop(blocks, [&](int depth) {
     const Operands op{stepped(weights, depth, 4 * row_bytes), m.in, 4, row_bytes, m.pixels};
-    b.work(m.pixels == 4 ? kQuadBegin : kBlockBegin);
+    block_begin(b, kernel, around);
+    if (step.left > 0) b.work(around.left);
     load_starts(b, kernel, m, m.piece.begin, 4, depth, m.pixels);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
     outputs(b, kernel, m, m.piece.begin, 4, depth, m.pixels);
-    b.work(kBlockEnd);
+    b.work(around.block_end);
   });
   // Ours go through channels left over with two pixels at a time.
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
@@ -585,39 +575,67 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
     if (pixel > 0) some.in = {m.in[pixel], m.in[pixel + 1]};
     some.out = m.out + static_cast<std::int64_t>(pixel) * out_pixel;
     const int count = static_cast<int>(pixels);
+    const ProductOverheads& of_channels = overheads(kernel).of(count);
+    if (m.piece.size() % 4 != 0) b.work(of_channels.channels);
     b.loop(m.piece.size() % 4, [&](int depth) {
       const std::int64_t first = m.piece.begin + 4 * blocks;
       const Operands op{stepped(weights + 4 * blocks * row_bytes, depth, row_bytes), some.in, 1,
                         row_bytes, count};
-      b.work(kChannelBegin);
+      b.work(of_channels.channel_begin);
       load_starts(b, kernel, some, first, 1, depth, count);
       products(b, kernel, op, step);
       left_over(b, kernel, op, step);
       outputs(b, kernel, some, first, 1, depth, count);
-      b.work(kChannelEnd);
+      b.work(of_channels.channel_end);
     });
   }
 }
+
+namespace {
+
+// Accumulators of a pixel: two channels at a time share the activations (docs/facts/pulp.md 2.4).
+void pairs_of_sums(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
+  const std::int64_t row_bytes = packed(m.columns, kernel.weight_bits);
+  const Step step = step_of(kernel, m.columns);
+  const auto sums = [&](std::int64_t first, std::int64_t count, int depth) {
+    const Address weights = constant(kernel.weights + first * row_bytes);
+    const Operands op{stepped(weights, depth, count * row_bytes), m.in, count, row_bytes, 1};
+    b.work(kLinearPair);
+    load_starts(b, kernel, m, first, count, depth, 1);
+    products(b, kernel, op, step);
+    left_over(b, kernel, op, step);
+    for (std::int64_t i = 0; i < count; ++i) {
+      b.store(stepped(m.out + 4 * (first + i), depth, 4 * count));
+    }
+  };
+  b.loop(m.piece.size() / 2, [&](int depth) { sums(m.piece.begin, 2, depth); });
+  if (m.piece.size() % 2 != 0) sums(m.piece.end - 1, 1, 0);
+}
+
+}  // namespace
 
 void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   if (is_mixed(kernel)) return mixed_matmul(b, kernel, m);
   const Step step = step_of(kernel, m.columns);
   const std::int64_t row_bytes = packed(m.columns, kernel.weight_bits);
   const bool vector = traits(kernel.kind).vector;
-  if (!vector) b.work(kPixelBegin);
+  const ProductOverheads& around = overheads(kernel).one;
+  if (!vector) b.work(around.call);
+  if (!vector && leaves_words(kernel) && overheads(kernel).sums_by_pairs) {
+    return pairs_of_sums(b, kernel, m);
+  }
   b.loop(m.piece.size(), [&](int depth) {
     const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
     const Operands op{stepped(weights, depth, row_bytes), m.in, 1, row_bytes, 1};
-    b.work(vector ? kLinearOutput : kPixelChannelBegin);
+    b.work(vector ? kLinearOutput : around.channel_begin);
+    if (kernel.clamped && !vector) b.work(around.clamped);
     load_starts(b, kernel, m, m.piece.begin, 1, depth, 1);
     products(b, kernel, op, step);
     left_over(b, kernel, op, step);
     outputs(b, kernel, m, m.piece.begin, 1, depth, 1);
-    if (!vector) b.work(kPixelChannelEnd);
+    if (!vector) b.work(around.channel_end);
   });
 }
-
-namespace {
 
 CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t core) {
   if (call.in_bits < product_bits(call)) return conv_code(call, machine, core);
@@ -629,10 +647,10 @@ CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t
   const std::int64_t row_bytes =
       kernel.stride_y * kernel.in_w * packed(kernel.in_c, kernel.in_bits);
   const std::int64_t out_pixel = packed(kernel.out_c, kernel.out_bits);
-  b.work(kPointwiseCall);
-  if (mine.halves) b.work(kHalves);
+  b.work(overheads(kernel).pointwise_call);
+  share(b, kernel, machine);
   b.loop(mine.rows.size(), [&](int row) {
-    b.work(kPointwiseRow);
+    b.work(overheads(kernel).pointwise_row);
     const Address in =
         stepped({kernel.in + mine.rows.begin * row_bytes + mine.columns.begin * pixel_bytes, {}},
                 row, row_bytes);
@@ -660,6 +678,8 @@ CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t
   });
   return b.take();
 }
+
+namespace {
 
 // Outputs by eight, for which the input is unpacked to bytes (nn_mixed_linear()).
 CoreCode mixed_linear_code(const Kernel& call, const Machine& machine, std::int64_t core) {
@@ -698,37 +718,23 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
   const Piece co = channels(kernel, machine, core);
   const Address in = constant(kernel.in);
   b.work(kLinearCall);
+  share(b, kernel, machine);
   single_pixel(b, kernel, {{in}, constant(kernel.out), kernel.in_c, co, 1});
   return b.take();
 }
 
-// Two outputs at a time share the activations (docs/facts/pulp.md 2.4). The library's pairs may
-// reach one output beyond a core's own; ours do not.
+// The library's pairs may reach one output beyond a core's own; ours do not.
 CoreCode linear_words_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
   if (is_mixed_linear(kernel)) return mixed_linear_code(kernel, machine, core);
   CodeBuilder b(machine);
-  const Piece co = channels(kernel, machine, core);
-  const Address in = constant(kernel.in);
-  const std::int64_t row_bytes = packed(kernel.in_c, kernel.weight_bits);
-  const Step step = step_of(kernel, kernel.in_c);
   b.work(kLinearWordsCall);
-  const auto sums = [&](std::int64_t first, std::int64_t count, int depth) {
-    const Operands op{
-        stepped(constant(kernel.weights + first * row_bytes), depth, count * row_bytes),
-        {in},
-        count,
-        row_bytes,
-        1};
-    b.work(kLinearPair);
-    load_bias(b, kernel, first, count, depth);
-    products(b, kernel, op, step);
-    left_over(b, kernel, op, step);
-    for (std::int64_t i = 0; i < count; ++i) {
-      b.store(stepped(constant(kernel.out + 4 * (first + i)), depth, 4 * count));
-    }
-  };
-  b.loop(co.size() / 2, [&](int depth) { sums(co.begin, 2, depth); });
-  if (co.size() % 2 != 0) sums(co.end - 1, 1, 0);
+  share(b, kernel, machine);
+  pairs_of_sums(b, kernel,
+                {{constant(kernel.in)},
+                 constant(kernel.out),
+                 kernel.in_c,
+                 channels(kernel, machine, core),
+                 1});
   return b.take();
 }
 

@@ -18,6 +18,7 @@ namespace {
 // Half-open.
 struct Span {
   std::int64_t begin = 0, end = 0;
+  std::int64_t size() const { return end - begin; }
 };
 
 // Positions of one axis that window `out` covers; may be empty. The library takes the bottom
@@ -230,12 +231,26 @@ void max_pool_direct(const Kernel& kernel, Bytes8& l1, int /*threads*/) {
   out.store();
 }
 
-// Their code (docs/facts/pulp.md 2.4) is not among the tiles measured: instructions are counted
-// from the loops as written in PULP-NN; max_pool_direct_code is our own, not measured either.
+// Their code (docs/facts/pulp.md 2.4) is not among the tiles measured. Loops are as written in
+// PULP-NN, what is around them as executed of ours (runtime/pulp/kernels/nn_pool.c, gcc 12.2 at
+// -O2); max_pool_direct_code is our own.
 
 constexpr Straight kPoolCall{.instructions = 70};
 constexpr Straight kPoolRow{.instructions = 12, .taken_branches = 1};
 constexpr Straight kPoolPixel{.instructions = 28, .taken_branches = 1};
+// Of the two passes over a map: the call, a pixel of the first, a row of the second; comparing with
+// other codes, some of which are no whole word's.
+constexpr Straight kMaxPoolCall{.instructions = 89, .taken_branches = 2, .jumps = 2};
+constexpr Straight kMaxPixel{.instructions = 44, .load_uses = 1, .taken_branches = 3, .jumps = 2};
+constexpr Straight kMaxRow{.instructions = 62, .load_uses = 2, .taken_branches = 4, .jumps = 4};
+constexpr Straight kCompare{.instructions = 9};
+constexpr Straight kDirectCall{.instructions = 70};
+constexpr Straight kDirectRow{.instructions = 12, .taken_branches = 1};
+constexpr Straight kDirectPixel{
+    .instructions = 49, .stack = 16, .load_uses = 2, .taken_branches = 3, .jumps = 4};
+constexpr Straight kDirectWindowRow{
+    .instructions = 18, .stack = 5, .load_uses = 1, .taken_branches = 2};
+constexpr Straight kCompareBytes{.instructions = 17, .taken_branches = 1, .jumps = 2};
 
 // Codes of other widths than a byte, as executed (nn_average_codes(),
 // runtime/pulp/kernels/nn_pool.c, gcc 12.2 at -O2): a pixel, a channel without what divides, a row
@@ -247,7 +262,8 @@ constexpr Straight kCodesRow{.instructions = 4, .taken_branches = 1};
 
 // Channels over cores is ours (nn_avgpool_Co()): what it takes beyond the library's, as executed.
 constexpr Straight kOwnPixel{.instructions = 104, .stack = 45, .load_uses = 2, .taken_branches = 6};
-constexpr Straight kOwnChannel{.instructions = 9, .taken_branches = 1};
+constexpr Straight kOwnChannel{.instructions = 5, .taken_branches = 1};  // whose divisor is a shift
+constexpr Straight kOwnDividedChannel{.instructions = 11, .taken_branches = 1};
 constexpr Straight kOwnSignedChannel{.instructions = 16, .taken_branches = 2};
 
 // Output rows over cores, or channels; each channel of a pixel sums its taps, a load and an
@@ -290,10 +306,17 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
             stepped(stepped(in, column, kernel.stride_x * pixel), channel, kernel.in_bits / 8);
         b.loop(std::min(kernel.kernel_h, kernel.in_h), [&](int y) {
           b.work(by_codes ? kCodesRow : Straight{.instructions = 3});
-          b.loop(std::min(kernel.kernel_w, kernel.in_w), [&](int x) {
-            b.load(stepped(stepped(from, y, line), x, pixel), 1);
-            b.work({.instructions = by_codes ? 2 : 1});  // p.extract
+          // Two taps at a time, each loaded, extracted where it is no byte, and added.
+          const std::int64_t taps = std::min(kernel.kernel_w, kernel.in_w);
+          const Address first = stepped(from, y, line);
+          b.loop(taps / 2, [&](int pair) {
+            b.load(stepped(first, pair, 2 * pixel), 1);
+            b.load(stepped(first + pixel, pair, 2 * pixel), 1);
+            b.work({.instructions = by_codes ? 4 : 2});
           });
+          if (taps % 2 == 0) return;
+          b.load(first + (taps - 1) * pixel, 1);
+          b.work({.instructions = by_codes ? 2 : 1});
         });
         if (kernel.sums_in) {
           b.load(sum_at(kernel.bias, row, column, channel));
@@ -306,7 +329,9 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
         if (by_codes) {
           b.work(kCodesChannel);
         } else if (all_rows) {
-          b.work(kernel.in_signed ? kOwnSignedChannel : kOwnChannel);
+          b.work(kernel.in_signed ? kOwnSignedChannel
+                 : divides > 0    ? kOwnDividedChannel
+                                  : kOwnChannel);
         }
         b.work({.instructions = 5 + divides, .taken_branches = 1, .divisions = divides});
         b.store(stepped(stepped(out, column, out_pixel), channel, kernel.out_bits / 8), 1);
@@ -318,17 +343,18 @@ CoreCode average_pool_code(const Kernel& kernel, const Machine& machine, std::in
 
 // bytes at `to` = max(to, from), four at a time.
 void compare(CodeBuilder& b, const Address& to, const Address& from, std::int64_t bytes) {
-  b.work({.instructions = 11, .jumps = 2});
+  b.work(kCompare);
   b.loop(bytes / 4, [&](int word) {
     b.load(stepped(to, word, 4));
     b.load(stepped(from, word, 4));
     b.work({.instructions = 1, .load_uses = 1});
     b.store(stepped(to, word, 4));
   });
+  if (bytes % 4 > 0) b.work(kCompareBytes);
   b.loop(bytes % 4, [&](int byte) {
     b.load(stepped(to + bytes / 4 * 4, byte, 1), 1);
     b.load(stepped(from + bytes / 4 * 4, byte, 1), 1);
-    b.work({.instructions = 3, .load_uses = 1, .taken_branches = 1});
+    b.work({.instructions = 9, .load_uses = 1, .taken_branches = 2});
     b.store(stepped(to + bytes / 4 * 4, byte, 1), 1);
   });
 }
@@ -346,14 +372,14 @@ CoreCode max_pool_rows_code(const Kernel& kernel, const Machine& machine, std::i
   CodeBuilder b(machine);
   const Piece rows = rows_of(kernel.in_h, kernel.active_cores(machine.cluster.cores), core, false);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
-  b.work(kPoolCall);
+  b.work(kMaxPoolCall);
   b.loop(rows.size(), [&](int row) {
     const Address in = stepped({kernel.in + rows.begin * line, {}}, row, line);
     b.work(kPoolRow);
     b.loop(kernel.out_w, [&](int column) {
       const Address to = stepped(in, column, pixel);
       const Address from = stepped(in, column, kernel.stride_x * pixel);
-      b.work(kPoolPixel);
+      b.work(kMaxPixel);
       copy_bytes(b, to, from, pixel);
       b.loop(std::min(kernel.kernel_w, kernel.in_w) - 1,
              [&](int tap) { compare(b, to, stepped(from + pixel, tap, pixel), pixel); });
@@ -373,7 +399,7 @@ CoreCode max_pool_columns_code(const Kernel& kernel, const Machine& machine, std
     const Address to = stepped({kernel.out + rows.begin * bytes, {}}, row, bytes);
     const Address from =
         stepped({kernel.in + rows.begin * kernel.stride_y * line, {}}, row, kernel.stride_y * line);
-    b.work(kPoolPixel);
+    b.work(kMaxRow);
     copy_bytes(b, to, from, bytes);
     b.loop(std::min(kernel.kernel_h, kernel.in_h) - 1,
            [&](int tap) { compare(b, to, stepped(from + line, tap, line), bytes); });
@@ -401,9 +427,45 @@ void window_maximum(CodeBuilder& b, const Kernel& kernel, const Address& to, con
   b.store(to, bytes);
 }
 
-// Output rows over cores; of each pixel four channels at a time, then what is left: byte by byte,
-// sub-byte codes all at once.
+// Output rows over cores: a pixel is copied and compared with all of its window.
+CoreCode max_pool_bytes_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  CodeBuilder b(machine);
+  const Piece rows = piece(kernel.out_h, kernel.active_cores(machine.cluster.cores), core);
+  const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;
+  const auto columns = [&](std::int64_t x) {
+    return covered(x, kernel.stride_x, kernel.pad_left, kernel.kernel_w, kernel.in_w);
+  };
+  b.work(kDirectCall);
+  for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+    const Span of_y = covered(y, kernel.stride_y, kernel.pad_top, kernel.kernel_h, kernel.in_h);
+    b.work(kDirectRow);
+    for (std::int64_t x = 0; x < kernel.out_w;) {
+      const Span of_x = columns(x);
+      std::int64_t end = x + 1;
+      while (end < kernel.out_w && columns(end).size() == of_x.size()) ++end;
+      b.loop(end - x, [&](int column) {
+        const Address to =
+            stepped({kernel.out + (y * kernel.out_w + x) * pixel, {}}, column, pixel);
+        const Address from = stepped({kernel.in + of_y.begin * line + of_x.begin * pixel, {}},
+                                     column, kernel.stride_x * pixel);
+        b.work(kDirectPixel);
+        copy_bytes(b, to, from, pixel);
+        b.loop(of_y.size(), [&](int row) {
+          b.work(kDirectWindowRow);
+          b.loop(of_x.size(), [&](int tap) {
+            compare(b, to, stepped(stepped(from, row, line), tap, pixel), pixel);
+          });
+        });
+      });
+      x = end;
+    }
+  }
+  return b.take();
+}
+
+// Output rows over cores; of each pixel four sub-byte codes at a time, then those that are left.
 CoreCode max_pool_direct_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  if (kernel.in_bits == 8) return max_pool_bytes_code(kernel, machine, core);
   CodeBuilder b(machine);
   const Piece rows = piece(kernel.out_h, kernel.active_cores(machine.cluster.cores), core);
   const std::int64_t pixel = pixel_bytes(kernel), line = kernel.in_w * pixel;

@@ -148,5 +148,6 @@ bool has_quads(const Kernel& call);
 std::int64_t columns_bytes(const Kernel& call, std::int64_t cores);
 // Also of pointwise kernels whose input has to be unpacked.
 CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core);
+CoreCode pointwise_code(const Kernel& call, const Machine& machine, std::int64_t core);
 
 }  // namespace workbench::pulp

@@ -83,6 +83,9 @@ struct Machine {
     // kernels and in those of the matrix product: those of an instruction-set simulator are 1,
     // others show less or more (docs/facts/pulp.md 1.3, 1.9, 4.3).
     double depthwise_conflicts = 1, matrix_conflicts = 1;
+    // Who of those that come to a bank in one cycle is first: 1: another core each cycle, as in
+    // hardware; 0: the core of the lowest number, as in GVSoC (docs/facts/pulp.md 1.3).
+    std::int64_t round_robin = 1;
     static constexpr void fields(auto& self, auto&& visit) {
       visit("size_bytes", self.size_bytes, Range{1024, 1 << 26});
       visit("buffer_bytes", self.buffer_bytes, Range{256, 1 << 26});
@@ -90,6 +93,7 @@ struct Machine {
       visit("conflicts", self.conflicts, Range{0, 1});
       visit("depthwise_conflicts", self.depthwise_conflicts, Range{0, 4});
       visit("matrix_conflicts", self.matrix_conflicts, Range{0, 4});
+      visit("round_robin", self.round_robin, Range{0, 1});
     }
   };
   struct L2 {

@@ -228,12 +228,13 @@ struct Progress {
   std::int64_t cycles = 0, waited = 0;  // without the waits; the waits
 };
 
-// One phase of a kernel call: all cores begin together. Accesses come in order of time, then of
-// cores; those of the DMA last (docs/facts/pulp.md 1.3).
+// One phase of a kernel call: all cores begin together. Accesses come in order of time, of one
+// cycle as the machine arbitrates them; those of the DMA last (docs/facts/pulp.md 1.3).
 class Phase {
  public:
   Phase(const std::vector<CoreCode>& code, const Machine& machine, double dma_bytes_per_cycle)
       : bank_mask_(static_cast<std::uint32_t>(machine.l1.banks - 1)),
+        round_robin_(machine.l1.round_robin != 0),
         free_(static_cast<std::size_t>(machine.l1.banks), 0),
         due_(kHorizon, 0) {
     CHECK(code.size() <= 32, "{} cores", code.size());
@@ -256,8 +257,8 @@ class Phase {
         next_cycle();
         continue;
       }
-      const auto core = static_cast<std::size_t>(std::countr_zero(now_due_));
-      now_due_ &= now_due_ - 1;
+      const auto core = static_cast<std::size_t>(first_of(now_due_));
+      now_due_ &= ~(std::uint32_t{1} << core);
       Core& it = cores_[core];
       if (it.time > now_) {
         put_down(core);
@@ -308,6 +309,13 @@ class Phase {
     now_due_ = std::exchange(due_[static_cast<std::size_t>(now_ % kHorizon)], 0);
   }
 
+  int first_of(std::uint32_t due) const {
+    if (!round_robin_) return std::countr_zero(due);
+    const auto begin = static_cast<unsigned>(now_ % static_cast<std::int64_t>(cores_.size()));
+    const std::uint32_t later = due >> begin << begin;
+    return std::countr_zero(later != 0 ? later : due);
+  }
+
   // When the bank serves whom comes now.
   std::int64_t served(std::uint32_t word) {
     std::int64_t& free = free_[word & bank_mask_];
@@ -342,6 +350,7 @@ class Phase {
   }
 
   std::uint32_t bank_mask_;
+  bool round_robin_;
   std::vector<std::int64_t> free_;  // of each bank: its first cycle without work
   std::vector<Core> cores_;
   std::vector<Port> ports_;         // of the DMA

@@ -77,7 +77,7 @@ Cluster::Cluster(const Elf& program, const pulp::Machine& machine, const Cluster
       dma_(machine, memories_, banks_, code_),
       l3_(machine, memories_, code_, options.files),
       wheel_(static_cast<unsigned>(machine.cluster.cores) + 1 + Mchan::kLanes + 1,
-             static_cast<unsigned>(machine.cluster.cores) + 1),
+             static_cast<unsigned>(machine.cluster.cores) + 1, machine.l1.round_robin != 0),
       shared_cache_(machine.icache.shared_bytes, machine.icache.shared_ways,
                     machine.icache.line_bytes),
       function_at_(code_.size(), -1),

@@ -1,6 +1,6 @@
 // What happens when: each actor (a core, a direction of the DMA, L3) is due at one cycle. Actors of
-// one cycle come in order of their numbers, the cores among them beginning with another one each
-// cycle: round robin for whatever they ask for together.
+// one cycle come in order of their numbers, with round robin the cores among them beginning with
+// another one each cycle, whatever they ask for together.
 #pragma once
 
 #include <array>
@@ -14,8 +14,11 @@ class Wheel {
  public:
   static constexpr std::int64_t kHorizon = 256;  // cycles that are told apart
 
-  Wheel(unsigned actors, unsigned cores)
-      : times_(actors, 0), cores_(cores), core_mask_((1U << cores) - 1) {}
+  Wheel(unsigned actors, unsigned cores, bool round_robin = true)
+      : times_(actors, 0),
+        cores_(cores),
+        core_mask_((1U << cores) - 1),
+        round_robin_(round_robin) {}
 
   std::int64_t now() const { return now_; }
   bool idle() const { return waiting_ == 0; }
@@ -54,7 +57,7 @@ class Wheel {
 
   unsigned first_of(std::uint32_t due) const {
     const std::uint32_t cores = due & core_mask_;
-    if (cores == 0) return static_cast<unsigned>(std::countr_zero(due));
+    if (cores == 0 || !round_robin_) return static_cast<unsigned>(std::countr_zero(due));
     const auto begin = static_cast<unsigned>(now_ % cores_);
     const std::uint32_t later = cores >> begin << begin;
     return static_cast<unsigned>(std::countr_zero(later != 0 ? later : cores));
@@ -64,6 +67,7 @@ class Wheel {
   std::vector<std::int64_t> times_;
   unsigned cores_;
   std::uint32_t core_mask_, waiting_ = 0;
+  bool round_robin_;
   std::int64_t now_ = 0;
 };
 

@@ -356,9 +356,9 @@ static __attribute__((noinline)) void nn_two_pixels(const nn_matrix_t* m, const 
 // Four pixels.
 
 #ifdef NN_XPULP
-// What becomes of the accumulators of a block: they go to sums, or codes of them to the result.
-// With kSums they start there, too, else at 0.
-enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8, kToSums };
+// What becomes of the accumulators of a block: they go to sums, behind which C goes on with them
+// block by block, or themselves or codes of them to the result.
+enum { kToSums, kNormU8, kNormS8, kClampedU8, kClampedS8, kToWords };
 
 // clang-format off
 #define NN_QUAD_DOT(dot, x, s0, s1, s2, s3) \
@@ -398,6 +398,14 @@ enum { kSums, kNormU8, kNormS8, kClampedU8, kClampedS8, kToSums };
   op " s4, 84(t0)\n" op " s5, 88(t0)\n" op " s6, 92(t0)\n" op " s7, 96(t0)\n"              \
   op " s8, 100(t0)\n" op " s9, 104(t0)\n" op " s10, 108(t0)\n" op " s11, 112(t0)\n"        \
   op " a4, 116(t0)\n" op " a5, 120(t0)\n" op " a6, 124(t0)\n" op " a7, 128(t0)\n"
+// Words at `at`, `step` from pixel to pixel.
+#define NN_QUAD_FOUR(op, at, s0, s1, s2, s3) \
+  op " " s0 ", 0(" at ")\n" op " " s1 ", 4(" at ")\n" op " " s2 ", 8(" at ")\n" op " " s3 ", 12(" at ")\n"
+#define NN_QUAD_WORDS(op, at, step)                                                        \
+  NN_QUAD_FOUR(op, at, "s0", "s1", "s2", "s3") "add " at ", " at ", " step "\n"            \
+  NN_QUAD_FOUR(op, at, "s4", "s5", "s6", "s7") "add " at ", " at ", " step "\n"            \
+  NN_QUAD_FOUR(op, at, "s8", "s9", "s10", "s11") "add " at ", " at ", " step "\n"          \
+  NN_QUAD_FOUR(op, at, "a4", "a5", "a6", "a7")
 #define NN_QUAD_EACH_SAVED(op)                                                             \
   op " ra, 4(sp)\n" op " s0, 8(sp)\n" op " s1, 12(sp)\n" op " s2, 16(sp)\n"                \
   op " s3, 20(sp)\n" op " s4, 24(sp)\n" op " s5, 28(sp)\n" op " s6, 32(sp)\n"              \
@@ -411,7 +419,7 @@ static __attribute__((naked, noinline)) void nn_run_quads(nn_quads_t* quads) {
   (void)quads;
   __asm__ volatile(
       "addi sp, sp, -64\nsw a0, 0(sp)\n" NN_QUAD_EACH_SAVED("sw")
-      "10: lw t0, 0(sp)\nlw t1, 64(t0)\nlw a0, 0(t0)\nlw a1, 4(t0)\nbeqz t1, 20f\n"
+      "10: lw t0, 0(sp)\nlw t1, 136(t0)\nlw a0, 0(t0)\nlw a1, 4(t0)\nbnez t1, 20f\n"
       "li s0, 0\nli s1, 0\nli s2, 0\nli s3, 0\nli s4, 0\nli s5, 0\nli s6, 0\nli s7, 0\n"
       "li s8, 0\nli s9, 0\nli s10, 0\nli s11, 0\nli a4, 0\nli a5, 0\nli a6, 0\nli a7, 0\n"
       "11: lw a2, 8(t0)\nlw a3, 12(t0)\nlw t6, 16(t0)\nlw ra, 20(t0)\nlw t2, 24(t0)\n"
@@ -425,22 +433,23 @@ static __attribute__((naked, noinline)) void nn_run_quads(nn_quads_t* quads) {
       "sw t1, 60(t0)\nbnez t1, 10b\n"
       "16: " NN_QUAD_EACH_SAVED("lw") "addi sp, sp, 64\nret\n"
       "17: " NN_QUAD_LOOP("t2", NN_LW_BY, NN_LW_BY, NN_SDOTSP) "j 12b\n"
-      "20: " NN_QUAD_EACH_SUM("lw") "j 11b\n"
+      "20: lw t2, 140(t0)\naddi t3, t1, 16\nsw t3, 136(t0)\n" NN_QUAD_WORDS("lw", "t1", "t2") "j 11b\n"
       "21: addi a2, a2, -3\naddi ra, ra, -3\nlw t3, 132(t0)\nbnez t3, 27f\n"
       NN_QUAD_LOOP("t2", NN_LB_BY, NN_LBU_BY, NN_MAC)
       "28: lw t0, 0(sp)\nlw t3, 64(t0)\nj 13b\n"
       "27: " NN_QUAD_LOOP("t2", NN_LB_BY, NN_LB_BY, NN_MAC) "j 28b\n"
-      "22: beqz t3, 26f\nli t2, 5\nbeq t3, t2, 26f\nli t2, 3\nblt t3, t2, 23f\nbeq t3, t2, 24f\n"
+      "22: beqz t3, 26f\nli t2, 3\nblt t3, t2, 23f\nbeq t3, t2, 24f\nli t2, 5\nbeq t3, t2, 29f\n"
       NN_QUAD_FINISH(25, NN_QUAD_BOUNDS, NN_CLIP_S8) "j 15b\n"
       NN_QUAD_FINISH(24, NN_QUAD_BOUNDS, NN_CLIP_U8) "j 15b\n"
       NN_QUAD_FINISH(23, NN_QUAD_NORMS, NN_CLIP_S8) "j 15b\n"
+      "29: " NN_QUAD_WORDS("sw", "a3", "t6") "add a3, a3, ra\nj 15b\n"
       "26: " NN_QUAD_EACH_SUM("sw") "j 16b\n");
 }
 
 static int32_t nn_quads_finish(const nn_call_t* call) {
   const nn_form_t form = nn_form(call);
-  if (nn_has_starts(call)) return kSums;
-  if (form <= NN_FORM_NORM_64) return kToSums;
+  if (nn_words_out(call)) return kToWords;
+  if (form <= NN_FORM_NORM_64 || call->bias8 != NULL) return kToSums;
   if (form == NN_FORM_CLAMPED) return call->out_signed ? kClampedS8 : kClampedU8;
   return call->out_signed ? kNormS8 : kNormU8;
 }
@@ -461,24 +470,26 @@ static void nn_quads_of_64(const nn_quads_t* quads, const nn_norms_t* norms, int
   }
 }
 
+// Results of 64 bits, of no 8-bit code, and with PULP-NN's bias, block by block.
 static void nn_quads_by_sums(const nn_matrix_t* m, nn_quads_t* quads, int32_t pixel) {
   const nn_call_t* call = m->call;
-  const int starts = nn_has_starts(call), wide = nn_form(call) == NN_FORM_NORM_64;
+  const int wide = call->bias8 == NULL && nn_form(call) == NN_FORM_NORM_64;
   const nn_norms_t norms = nn_norms(call);
-  quads->out -= m->channels.begin;
+  uint8_t* const out = quads->out -= m->channels.begin;
   for (int32_t c = m->channels.begin; c + 4 <= m->channels.end; c += 4) {
-    if (starts) nn_four_starts(call, &quads->sums[0][0], 4, pixel, c);
+    if (call->bias8 != NULL) {
+      nn_four_starts(call, &quads->sums[0][0], 4, pixel, c);
+      quads->starts = (const uint8_t*)&quads->sums[0][0];
+    }
     nn_run_quads(quads);
     if (wide) {
       nn_quads_of_64(quads, &norms, c);
-    } else if (nn_words_out(call)) {
-      nn_put_sums(call, &quads->sums[0][0], 4, pixel, c);
-    } else {
-      uint8_t* out = call->out + pixel * call->out_c;
-      for (int32_t p = 0; p < 4; ++p, out += call->out_c) {
-        for (int32_t i = 0; i < 4; ++i) {
-          nn_put(call, m->form, quads->sums[p][i], pixel + p, c + i, out);
-        }
+      continue;
+    }
+    uint8_t* to = out;
+    for (int32_t p = 0; p < 4; ++p, to += call->out_c) {
+      for (int32_t i = 0; i < 4; ++i) {
+        nn_put(call, m->form, quads->sums[p][i], pixel + p, c + i, to);
       }
     }
   }
@@ -495,12 +506,17 @@ void nn_set_quads(const nn_matrix_t* m, int32_t bytes) {
   quads->words = m->depth >> 2;
   quads->left = m->depth & 3;
   quads->shift = call->shift;
-  quads->pixel = call->out_c;
-  quads->pixel_back = 1 - 3 * call->out_c;
   quads->finish = nn_quads_finish(call);
+  const int32_t result = quads->finish == kToWords ? 4 : 1;  // bytes
+  quads->pixel = result * call->out_c;
+  quads->pixel_back = (result == 4 ? 16 : 1) - 3 * quads->pixel;
   quads->in_signed = call->in_signed;
+  const int starts = call->has_bias | call->sums_in;
+  quads->first_starts = starts ? call->bias + 4 * begin : NULL;
+  quads->start = call->bias8 != NULL ? 16 : call->sums_in ? 4 * call->out_c : 0;
+  quads->start_pixel = call->sums_in ? 4 * call->out_c : 0;
   quads->first_weights = m->weights;
-  quads->first_out = call->out + begin;
+  quads->first_out = call->out + result * begin;
   quads->all_blocks = nn_max(m->channels.end - begin, 0) >> 2;
   quads->first_kappa = m->kappa;
   quads->first_lambda = m->lambda;
@@ -516,7 +532,9 @@ static void nn_four_pixels(const nn_matrix_t* m, const uint8_t* columns, int32_t
   quads->lambda = quads->first_lambda;
   quads->out = quads->first_out + pixel * quads->pixel;
   quads->blocks = quads->all_blocks;
-  if (quads->finish == kSums || quads->finish == kToSums) {
+  quads->starts = quads->first_starts;
+  if (quads->starts != NULL) quads->starts += pixel * quads->start_pixel;
+  if (quads->finish == kToSums) {
     nn_quads_by_sums(m, quads, pixel);
   } else if (quads->blocks > 0) {
     nn_run_quads(quads);

@@ -20,10 +20,12 @@ typedef struct {
   int32_t finish;                 // 64: what becomes of accumulators
   int32_t sums[4][4];             // 68: [pixel][channel]
   int32_t in_signed;              // 132
+  const uint8_t* starts;          // 136: of the next block's accumulators; NULL: 0
+  int32_t start;                  // 140: to the next pixel's
   // Where each product begins again.
-  const uint8_t *first_weights, *first_kappa, *first_lambda;
+  const uint8_t *first_weights, *first_kappa, *first_lambda, *first_starts;
   uint8_t* first_out;
-  int32_t all_blocks;
+  int32_t all_blocks, start_pixel;  // start_pixel: to the next pixel's starts of all channels
 } nn_quads_t;
 #endif
 

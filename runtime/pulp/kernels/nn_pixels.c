@@ -133,15 +133,24 @@ static nn_run_row_t nn_run_row(const nn_call_t* call) {
                    : "memory", "t0", "t1", "t2")
 // clang-format on
 
-// Batch norm in 64 bits; accumulators start at `starts` or 0.
-static __attribute__((noinline)) void nn_row_of_64(const nn_quad_row_t* row, const uint8_t* starts,
-                                                   int in_signed, int out_signed) {
+#define NN_SCALED(sum)                                                           \
+  (form == NN_FORM_NORM_64   ? nn_scale_64(&wide, sum, shift)                    \
+   : form == NN_FORM_CLAMPED ? nn_norm_clamped(kappa, lambda, sum, shift)        \
+                             : nn_norm_32(kappa, lambda, sum, shift))
+// Accumulators that start at `starts`, or 0 where NULL. `form`: none of NN_FORM_OTHER.
+static inline __attribute__((always_inline)) void nn_row_by_words(const nn_quad_row_t* row,
+                                                                  nn_form_t form,
+                                                                  const uint8_t* starts,
+                                                                  int in_signed, int out_signed) {
   for (int32_t i = 0, plane = 0; i < row->channels; ++i, plane += row->pitch) {
     const uint8_t *r0 = row->rows[0] + plane, *r1 = row->rows[1] + plane;
     const uint8_t *r2 = row->rows[2] + plane, *weights = row->weights + 9 * i;
     const uint32_t w0 = nn_word(weights) & 0xffffff, w1 = nn_word(weights + 3) & 0xffffff;
     const uint32_t w2 = nn_word(weights + 5) >> 8, v0 = w0 << 8, v1 = w1 << 8, v2 = w2 << 8;
-    const nn_wide_t wide = nn_wide(row->kappa + 8 * i, row->lambda + 8 * i);
+    const uint8_t *kappa = row->kappa + row->norm_step * i;
+    const uint8_t* lambda = row->lambda + row->norm_step * i;
+    nn_wide_t wide = {0, 0, 0, 0};
+    if (form == NN_FORM_NORM_64) wide = nn_wide(kappa, lambda);
     const int32_t start = starts == NULL ? 0 : (int32_t)nn_word(starts + 4 * i);
     const int32_t pixel = row->pixel, shift = row->shift;
     uint8_t* out = row->out + i;
@@ -153,9 +162,9 @@ static __attribute__((noinline)) void nn_row_of_64(const nn_quad_row_t* row, con
       } else {
         NN_PLANE_SUMS(NN_SDOTUSP);
       }
-      *out = (uint8_t)nn_clip_8(nn_scale_64(&wide, s0, shift), out_signed);
+      *out = (uint8_t)nn_clip_8(NN_SCALED(s0), out_signed);
       out += pixel;
-      *out = (uint8_t)nn_clip_8(nn_scale_64(&wide, s1, shift), out_signed);
+      *out = (uint8_t)nn_clip_8(NN_SCALED(s1), out_signed);
       out += pixel;
     }
     for (; n > 0; --n, out += pixel) {
@@ -165,12 +174,21 @@ static __attribute__((noinline)) void nn_row_of_64(const nn_quad_row_t* row, con
       } else {
         NN_PLANE_SUM(NN_SDOTUSP);
       }
-      *out = (uint8_t)nn_clip_8(nn_scale_64(&wide, s0, shift), out_signed);
+      *out = (uint8_t)nn_clip_8(NN_SCALED(s0), out_signed);
     }
   }
 }
 
-// Other accumulators that start at something.
+static __attribute__((noinline)) void nn_row_of_64(const nn_quad_row_t* row, const uint8_t* starts,
+                                                   int in_signed, int out_signed) {
+  nn_row_by_words(row, NN_FORM_NORM_64, starts, in_signed, out_signed);
+}
+static NN_SMALL void nn_row_of_starts(const nn_quad_row_t* row, nn_form_t form,
+                                      const uint8_t* starts, int in_signed, int out_signed) {
+  nn_row_by_words(row, form, starts, in_signed, out_signed);
+}
+
+// Results of any kind, one by one.
 static NN_SMALL void nn_row_by_sums(const nn_call_t* call, const nn_quad_row_t* row, int32_t pixel,
                                     int32_t channel) {
   const nn_form_t form = nn_form(call);
@@ -258,8 +276,10 @@ static void nn_quad_of_planes(nn_planes_t* planes, nn_share_t rows, int32_t chan
     }
     if (run != NULL) {
       run(&row);
-    } else if (nn_form(call) == NN_FORM_NORM_64) {
+    } else if (nn_form(call) == NN_FORM_NORM_64 && call->bias8 == NULL) {
       nn_row_of_64(&row, starts, call->in_signed, call->out_signed);
+    } else if (nn_form(call) != NN_FORM_OTHER && call->bias8 == NULL) {
+      nn_row_of_starts(&row, nn_form(call), starts, call->in_signed, call->out_signed);
     } else {
       nn_row_by_sums(call, &row, y * call->out_w, channel);
     }

@@ -104,13 +104,13 @@ static __attribute__((noinline)) uint32_t nn_sum(const nn_call_t* call, uint32_t
 // change them as far as a compiler knows.
 static inline __attribute__((always_inline)) void nn_average_bytes(
     const nn_call_t* call, const uint8_t* begin, uint8_t* out, int32_t line, int32_t taps,
-    int32_t rows, int32_t log, nn_share_t channels, int in_signed) {
+    int32_t rows, int32_t log, nn_share_t channels, int in_signed, int is_signed) {
   const nn_call_t by = {.multiplier = call->multiplier,
                         .offset = call->offset,
                         .shift = call->shift,
                         .divisor = call->divisor,
                         .in_signed = in_signed};
-  const int32_t step = call->in_c, is_signed = call->out_signed;
+  const int32_t step = call->in_c;
   const int32_t pairs = taps >> 1, odd = taps & 1, skip = line - 2 * pairs * step;
   const uint8_t* const end = begin + channels.end;
   out += channels.begin;
@@ -127,6 +127,23 @@ static inline __attribute__((always_inline)) void nn_average_bytes(
       NN_SUM_ROWS(NN_LBU_BY, "14", "nop\n");
     }
     *out = (uint8_t)nn_clip_8(nn_average_of(&by, log, sum), is_signed);
+  }
+}
+
+// Of unsigned codes, where the divisor is a power of two: with nothing to choose between channels.
+static inline __attribute__((always_inline)) void nn_average_by_shifts(
+    const nn_call_t* call, const uint8_t* begin, uint8_t* out, int32_t line, int32_t taps,
+    int32_t rows, int32_t log, nn_share_t channels) {
+  const uint32_t factor = (uint32_t)call->multiplier, term = (uint32_t)call->offset;
+  const int32_t step = call->in_c, shift = call->shift;
+  const int32_t pairs = taps >> 1, skip = line - 2 * pairs * step;
+  const uint8_t* const end = begin + channels.end;
+  out += channels.begin;
+  for (begin += channels.begin; begin < end; ++begin, ++out) {
+    const uint8_t* from = begin;
+    uint32_t sum = 0;
+    NN_SUM_ROWS(NN_LBU_BY, "14", "nop\n");
+    *out = (uint8_t)nn_clip_u8((int32_t)(((sum * factor >> log) + term) >> shift));
   }
 }
 #endif
@@ -187,10 +204,13 @@ static void nn_average_pixel(const nn_call_t* call, int32_t y, int32_t x, nn_sha
             bytes = NN_BITS(call->in_bits) == 8;
 #ifdef NN_XPULP
   if (bytes && call->out_bits == 8 && !starts && !call->sums_out && taps > 1 && rows > 0) {
+    const int out_signed = call->out_signed;
     if (in_signed) {
-      nn_average_bytes(call, from, out, line, taps, rows, log, channels, 1);
+      nn_average_bytes(call, from, out, line, taps, rows, log, channels, 1, out_signed);
+    } else if (log >= 0 && (taps & 1) == 0 && !out_signed) {
+      nn_average_by_shifts(call, from, out, line, taps, rows, log, channels);
     } else {
-      nn_average_bytes(call, from, out, line, taps, rows, log, channels, 0);
+      nn_average_bytes(call, from, out, line, taps, rows, log, channels, 0, out_signed);
     }
     return;
   }
