@@ -318,7 +318,7 @@ constexpr Straight kPlaneRow{.instructions = 32, .stack = 19, .taken_branches = 
 constexpr Straight kStarted{.instructions = 25, .load_uses = 2, .taken_branches = 2};
 constexpr Straight kWideSingle{.instructions = 8, .taken_branches = 1};  // of 64 bits
 // Where cores share the rows of their channels.
-constexpr Straight kSharedRows{.instructions = 64, .divisions = 1};
+constexpr Straight kSharedRows{.instructions = 96};
 constexpr Straight kBounds{.instructions = 4, .stack = 2};  // kept where there are some
 
 struct DepthwisePixels {

@@ -306,6 +306,8 @@ void mixed_left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, c
 // Left-over values of the columns, one at a time: loads, p.mac.
 void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
   if (is_mixed(kernel) && kernel.weight_bits < 8) return mixed_left_over(b, kernel, op, step);
+  // Those of a packed block are a word of their own, whatever their number.
+  if (traits(kernel.kind).packed && op.rows == 4) return;
   const std::int64_t done = step.trips * step.columns;
   const std::int64_t bits = product_bits(kernel);
   const std::int64_t extract =
@@ -618,7 +620,7 @@ void single_pixel(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   if (is_mixed(kernel)) return mixed_matmul(b, kernel, m);
   const Step step = step_of(kernel, m.columns);
   const std::int64_t row_bytes = packed(m.columns, kernel.weight_bits);
-  const bool vector = traits(kernel.kind).vector;
+  const bool vector = traits(kernel.kind).vector && !traits(kernel.kind).packed;
   const ProductOverheads& around = overheads(kernel).one;
   if (!vector) b.work(around.call);
   if (!vector && leaves_words(kernel) && overheads(kernel).sums_by_pairs) {
@@ -717,7 +719,12 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
   CodeBuilder b(machine);
   const Piece co = channels(kernel, machine, core);
   const Address in = constant(kernel.in);
-  b.work(kLinearCall);
+  if (traits(kernel.kind).packed) {  // one pixel
+    b.work(overheads(kernel).pointwise_call);
+    b.work(overheads(kernel).pointwise_row);
+  } else {
+    b.work(kLinearCall);
+  }
   share(b, kernel, machine);
   single_pixel(b, kernel, {{in}, constant(kernel.out), kernel.in_c, co, 1});
   return b.take();
@@ -725,6 +732,7 @@ CoreCode linear_code(const Kernel& kernel, const Machine& machine, std::int64_t 
 
 // The library's pairs may reach one output beyond a core's own; ours do not.
 CoreCode linear_words_code(const Kernel& kernel, const Machine& machine, std::int64_t core) {
+  if (traits(kernel.kind).packed) return linear_code(with_word_results(kernel), machine, core);
   if (is_mixed_linear(kernel)) return mixed_linear_code(kernel, machine, core);
   CodeBuilder b(machine);
   b.work(kLinearWordsCall);

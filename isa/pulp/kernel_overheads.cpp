@@ -58,7 +58,6 @@ constexpr MatrixOverheads kOurs{
     .sums_by_pairs = true,
     .in_place = true,
     .wide_shift = {.instructions = 9, .jumps = 1},
-    .share = {.divisions = 1},
     .half_rows = {.instructions = 7, .taken_branches = 1},
     .by_channels = {.instructions = 16, .load_uses = 2, .taken_branches = 1},
     .conv_call =
@@ -114,20 +113,74 @@ constexpr MatrixOverheads kOurs{
     .right_part = {.instructions = 11, .taken_branches = 1},
     .clear_bytes = {.instructions = 6}};
 
+// Products of codes that stay packed (nn_packed.c), with and without loads in them. Results that no
+// block has come one by one, whatever the number of pixels.
+constexpr MatrixOverheads kPacked{
+    .wide_shift = {.instructions = 9, .jumps = 1},
+    .conv_call =
+        {.instructions = 185, .stack = 60, .load_uses = 6, .taken_branches = 8, .jumps = 10},
+    .conv_row = {.instructions = 36, .stack = 12, .taken_branches = 4, .jumps = 2},
+    .pixel = {.instructions = 76, .stack = 30, .load_uses = 2, .taken_branches = 4, .jumps = 4},
+    .window_row =
+        {.instructions = 32, .stack = 10, .load_uses = 2, .taken_branches = 3, .jumps = 2},
+    .byte = {.load_uses = 1},
+    .pointwise_call =
+        {.instructions = 161, .stack = 60, .load_uses = 6, .taken_branches = 8, .jumps = 10},
+    .pointwise_row =
+        {.instructions = 28, .stack = 8, .load_uses = 1, .taken_branches = 3, .jumps = 2},
+    .four =
+        {.call =
+             {.instructions = 225, .stack = 90, .load_uses = 8, .taken_branches = 8, .jumps = 10},
+         .block_begin =
+             {.instructions = 160, .stack = 70, .load_uses = 6, .taken_branches = 6, .jumps = 8},
+         .block_end = {.instructions = 5, .taken_branches = 2},
+         .clamped = {.instructions = 52},
+         .left =
+             {.instructions = 110, .stack = 40, .load_uses = 3, .taken_branches = 6, .jumps = 8},
+         .channels =
+             {.instructions = 75, .stack = 30, .load_uses = 2, .taken_branches = 4, .jumps = 6},
+         .channel_begin =
+             {.instructions = 330, .stack = 80, .load_uses = 12, .taken_branches = 16, .jumps = 16},
+         .channel_end = {.instructions = 4, .taken_branches = 1}},
+    .two =
+        {.call =
+             {.instructions = 213, .stack = 90, .load_uses = 8, .taken_branches = 8, .jumps = 10},
+         .block_begin =
+             {.instructions = 111, .stack = 50, .load_uses = 4, .taken_branches = 5, .jumps = 8},
+         .block_end = {.instructions = 6, .stack = 2, .taken_branches = 1},
+         .clamped = {.instructions = 26},
+         .left = {.instructions = 66, .stack = 26, .load_uses = 2, .taken_branches = 5, .jumps = 6},
+         .channels =
+             {.instructions = 89, .stack = 36, .load_uses = 2, .taken_branches = 4, .jumps = 6},
+         .channel_begin =
+             {.instructions = 174, .stack = 40, .load_uses = 6, .taken_branches = 6, .jumps = 8},
+         .channel_end = {.instructions = 4, .taken_branches = 1}},
+    .one = {.call = {.instructions = 255,
+                     .stack = 100,
+                     .load_uses = 8,
+                     .taken_branches = 10,
+                     .jumps = 10},
+            .left_value = {.instructions = 2, .taken_branches = 1},
+            .channel_begin =
+                {.instructions = 97, .stack = 24, .load_uses = 2, .taken_branches = 4, .jumps = 4},
+            .channel_end = {.instructions = 4, .taken_branches = 1}},
+    .tapped_pixel =
+        {.instructions = 76, .stack = 30, .load_uses = 2, .taken_branches = 4, .jumps = 4},
+    .tap = {.instructions = 32, .stack = 10, .load_uses = 2, .taken_branches = 4, .jumps = 3},
+    .outer_tap = {.instructions = 24, .stack = 4, .taken_branches = 4, .jumps = 1}};
+
 }  // namespace
 
 const MatrixOverheads& overheads(const Kernel& kernel) {
   const KernelTraits& row = traits(kernel.kind);
   // The library has neither the first two, and its linear kernels have not been measured.
   const bool ours = row.pixels == 4 || kernel.sums_in || kernel.sums_out || row.vector;
-  return ours && !row.packed ? kOurs : kLibrary;
+  return row.packed ? kPacked : ours ? kOurs : kLibrary;
 }
 
 void share(CodeBuilder& b, const Kernel& kernel, const Machine& machine) {
   const MatrixOverheads& around = overheads(kernel);
   const KernelTraits& row = traits(kernel.kind);
-  const std::int64_t all = machine.cluster.cores, cores = kernel.active_cores(all);
-  if (cores != all && 2 * cores != all) b.work(around.share);
   if (row.vector) return;
   if (row.split == Split::Channels) b.work(around.by_channels);
   if (row.split != Split::HalfRows) return;

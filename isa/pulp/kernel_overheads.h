@@ -25,10 +25,9 @@ struct ProductOverheads {
 struct MatrixOverheads {
   // Whether the numbers of a requantization are loaded where all channels have the same, too.
   bool loads_numbers = false;
-  bool sums_by_pairs = false;  // of a pixel, by two channels
-  bool in_place = false;       // whether 1x1 windows without padding are read where they are
-  Straight wide_shift;         // of 64 bits by a variable
-  Straight share;  // dealing work out to other numbers of cores than all and half of them
+  bool sums_by_pairs = false;       // of a pixel, by two channels
+  bool in_place = false;            // whether 1x1 windows without padding are read where they are
+  Straight wide_shift;              // of 64 bits by a variable
   Straight half_rows, by_channels;  // beyond dealing out rows
   // A convolution; its rows; a pixel whose window lies inside the map, a row of that, a byte that
   // is no word's.
@@ -48,7 +47,9 @@ struct MatrixOverheads {
 };
 
 const MatrixOverheads& overheads(const Kernel& kernel);
-// Dealing the work of a call out to the cores, beyond what the call takes.
+// Dealing the work of a call out to the cores, beyond what the call takes. (A division, where
+// neither all of them nor half of them take part, is left out: calls by some cores are calls of a
+// smaller cluster.)
 void share(CodeBuilder& builder, const Kernel& kernel, const Machine& machine);
 
 }  // namespace workbench::pulp

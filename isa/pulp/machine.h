@@ -85,7 +85,7 @@ struct Machine {
     double depthwise_conflicts = 1, matrix_conflicts = 1;
     // Who of those that come to a bank in one cycle is first: 1: another core each cycle, as in
     // hardware; 0: the core of the lowest number, as in GVSoC (docs/facts/pulp.md 1.3).
-    std::int64_t round_robin = 1;
+    std::int64_t round_robin = 0;
     static constexpr void fields(auto& self, auto&& visit) {
       visit("size_bytes", self.size_bytes, Range{1024, 1 << 26});
       visit("buffer_bytes", self.buffer_bytes, Range{256, 1 << 26});

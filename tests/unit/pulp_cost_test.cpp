@@ -172,9 +172,10 @@ TEST(PulpCost, additions_of_few_rows_leave_more_cores_idle_than_they_have_to) {
   EXPECT_EQ(pool[0], pool[3]);  // a row each: a power of two
 }
 
-// Four channels: 4 instructions; per row of the window 3 and a branch back (2), per tap load, stall
-// and comparison; a store. Channels left over are as many bytes. Of 4 bits: 6 more per tap to
-// unpack, 3 to pack.
+// A pixel is copied, 3 a byte, and compared with each tap of its window: 9, and for a word two
+// loads, a stall, the comparison and a store. Bytes left over take 17 each. Of 4 bits: 4
+// instructions for four channels, per row of the window 3 and a branch back (2), per tap a load, a
+// stall, a comparison and 6 to unpack; a store and 3 to pack.
 TEST(PulpCost, a_direct_max_pool_loads_and_compares_each_tap) {
   Kernel kernel{.kind = KernelKind::MaxPoolDirect};
   kernel.in_w = kernel.out_w = 2;
@@ -187,12 +188,14 @@ TEST(PulpCost, a_direct_max_pool_loads_and_compares_each_tap) {
     kernel.in_bits = kernel.out_bits = bits;
     return slowest(kernel);
   };
+  // The window of the left pixel has one column inside the map, of three rows.
+  const std::int64_t taps = 3 + 6;
+  EXPECT_EQ(with(8, 8) - with(4, 8), 2 * 4 * 3 + taps * 5);
+  EXPECT_EQ(with(3, 8) - with(2, 8), 2 * 3 + taps * 17);
   const std::int64_t four = 4 + 3 * 5 + 6 * 3 + 1;
-  EXPECT_EQ(with(8, 8) - with(4, 8), 2 * four);
-  EXPECT_EQ(with(3, 8) - with(2, 8), 2 * four);
   EXPECT_EQ(with(8, 4) - with(4, 4), 2 * (four + 6 * 6 + 3));
-  // Call, row with its branch, two pixels with theirs.
-  EXPECT_EQ(with(4, 8), 70 + 12 + 2 + 2 * (28 + 2 + four));
+  // Call, row with its branch, two pixels, six rows of their windows.
+  EXPECT_EQ(with(4, 8), 70 + 14 + 2 * (61 + 4 * 3) + 6 * 23 + taps * (9 + 5));
 }
 
 TEST(PulpCost, the_average_pool_adds_a_tap_in_two_cycles) {

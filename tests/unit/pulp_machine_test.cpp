@@ -77,7 +77,7 @@ TEST(PulpMachine, wrong_files_are_answered_with_their_line) {
   EXPECT_EQ(message("family: pulp\n"), "m.yaml:1: key 'name' is missing");
   EXPECT_EQ(message_of("l1:\n  bank: 4\n"),
             "m.yaml:4: unknown key 'l1.bank', expected one of: size_bytes, buffer_bytes, banks, "
-            "conflicts, depthwise_conflicts, matrix_conflicts");
+            "conflicts, depthwise_conflicts, matrix_conflicts, round_robin");
   EXPECT_EQ(message_of("cluster:\n  cores: 17\n"),
             "m.yaml:4: cluster.cores must lie between 1 and 16, found 17");
   EXPECT_EQ(message_of("dma:\n  latency_cycles: few\n"),

@@ -82,6 +82,31 @@ TEST(Tcdm, a_bank_serves_in_order_of_arrival) {
   EXPECT_EQ(contended_cycles(code, machine), (Cores{6, 3, 5}));
 }
 
+// In cycle 0 core 0 is first, in cycle 1 core 1, in cycle 2 core 2, then 0 again.
+TEST(Tcdm, with_round_robin_another_core_is_first_each_cycle) {
+  Machine machine;
+  const auto code_at = [&](std::int64_t begin) {
+    std::vector<CoreCode> code;
+    for (int core = 0; core < 3; ++core) {
+      CodeBuilder builder(machine);
+      builder.work({.instructions = begin});
+      builder.load({0, {}});
+      code.push_back(builder.take());
+    }
+    return code;
+  };
+  for (const std::int64_t begin : {0, 1, 2, 3}) {
+    machine.l1.round_robin = 1;
+    Cores turns;
+    for (std::int64_t core = 0; core < 3; ++core) {
+      turns.push_back(begin + 1 + (core + 3 - begin % 3) % 3);
+    }
+    EXPECT_EQ(contended_cycles(code_at(begin), machine), turns) << begin;
+    machine.l1.round_robin = 0;
+    EXPECT_EQ(contended_cycles(code_at(begin), machine), (Cores{begin + 1, begin + 2, begin + 3}));
+  }
+}
+
 TEST(Tcdm, the_dma_goes_after_cores_but_keeps_its_turn) {
   const Machine machine;
   // A core at bank 0 in every cycle, and 4 bytes per cycle over all 16 banks: the DMA arrives with
