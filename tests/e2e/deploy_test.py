@@ -87,7 +87,7 @@ class Deploy(unittest.TestCase):
         app = self.emit("pulp_open", model)
         self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
         size = run("riscv64-unknown-elf-size", app / "main.elf").stdout.splitlines()[1].split()
-        self.assertLessEqual(int(size[0]) + int(size[1]), 60 * 1024)
+        self.assertLessEqual(int(size[0]) + int(size[1]), 60_000)
 
     def test_what_is_emitted_is_the_same_each_time_and_replaced_whole(self):
         first = self.emit(*NETWORKS[0])

@@ -1,5 +1,9 @@
 // Runs a network (network.h): buffers, weights and inputs on the fabric controller, then one task
 // on the cluster whose cores go through the layers together.
+// Small rather than fast: once a layer at most.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("Os")
+#endif
 #include "network.h"
 
 #include "dma.h"

@@ -1,5 +1,9 @@
 /* L1 and L2 heaps: first fit over free chunks in order of address, neighbours joined. As PMSIS has
  * it, who frees says the size. */
+/* Small rather than fast: nothing here is called often. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("Os")
+#endif
 #include "platform.h"
 
 #define GRAIN 8u

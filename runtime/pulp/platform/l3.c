@@ -1,4 +1,8 @@
 /* RAM, flash and files beyond L2, over the registers of the model's uDMA. */
+/* Small rather than fast: nothing here is called often. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("Os")
+#endif
 #include "platform.h"
 
 #define FILES 8
