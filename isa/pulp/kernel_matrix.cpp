@@ -179,6 +179,9 @@ constexpr Straight kLinearWordsCall{
 constexpr Straight kLinearOutput{.instructions = 16, .stack = 1, .taken_branches = 2};
 constexpr Straight kLinearPair{.instructions = 15, .stack = 2, .taken_branches = 2};
 
+// Of a channel's packed codes that are no whole word, before the bytes (counted).
+constexpr Straight kPackedLeft{.instructions = 5, .taken_branches = 1};
+
 struct Step {
   std::int64_t columns;  // values of a column that the inner loop takes at once: a word of weights
   std::int64_t trips, left;
@@ -303,11 +306,26 @@ void mixed_left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, c
   });
 }
 
+// Of packed codes, those of a block are a word of their own, whatever their number
+// (ProductOverheads::left); of a channel, whose pixels come one by one, bytes of both: two loads,
+// of which the product waits for the second.
+void packed_left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
+  const std::int64_t done = packed(step.trips * step.columns, kernel.weight_bits);
+  const std::int64_t left = packed(step.left, kernel.weight_bits);
+  for (int pixel = 0; pixel < op.pixel_count && op.rows == 1 && left > 0; ++pixel) {
+    b.work(kPackedLeft);
+    b.loop(left, [&](int depth) {
+      b.load(stepped(op.pixels[static_cast<std::size_t>(pixel)] + done, depth, 1), 1);
+      b.load(stepped(op.weights + done, depth, 1), 1);
+      b.work({.instructions = 1, .load_uses = 1});
+    });
+  }
+}
+
 // Left-over values of the columns, one at a time: loads, p.mac.
 void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
   if (is_mixed(kernel) && kernel.weight_bits < 8) return mixed_left_over(b, kernel, op, step);
-  // Those of a packed block are a word of their own, whatever their number.
-  if (traits(kernel.kind).packed && op.rows == 4) return;
+  if (traits(kernel.kind).packed) return packed_left_over(b, kernel, op, step);
   const std::int64_t done = step.trips * step.columns;
   const std::int64_t bits = product_bits(kernel);
   const std::int64_t extract =
@@ -556,9 +574,12 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
   const ProductOverheads& around = overheads(kernel).of(m.pixels);
   b.work(around.call);
-  if (m.piece.size() >= 4) b.work(around.blocks);
+  // Packed codes that are less than a word are multiplied without blocks.
+  const bool in_blocks = !traits(kernel.kind).packed || step.trips > 0;
+  const std::int64_t blocks = in_blocks ? m.piece.size() / 4 : 0;
+  const std::int64_t channels_left = m.piece.size() - 4 * blocks;
+  if (blocks > 0) b.work(around.blocks);
   if (kernel.sums_in && !leaves_words(kernel)) b.work(around.call_starts);
-  const std::int64_t blocks = m.piece.size() / 4;
   b.loop(blocks, [&](int depth) {
     const Operands op{stepped(weights, depth, 4 * row_bytes), m.in, 4, row_bytes, m.pixels};
     block_begin(b, kernel, around);
@@ -578,8 +599,8 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
     some.out = m.out + static_cast<std::int64_t>(pixel) * out_pixel;
     const int count = static_cast<int>(pixels);
     const ProductOverheads& of_channels = overheads(kernel).of(count);
-    if (m.piece.size() % 4 != 0) b.work(of_channels.channels);
-    b.loop(m.piece.size() % 4, [&](int depth) {
+    if (channels_left != 0) b.work(of_channels.channels);
+    b.loop(channels_left, [&](int depth) {
       const std::int64_t first = m.piece.begin + 4 * blocks;
       const Operands op{stepped(weights + 4 * blocks * row_bytes, depth, row_bytes), some.in, 1,
                         row_bytes, count};

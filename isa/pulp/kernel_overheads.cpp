@@ -167,7 +167,7 @@ constexpr MatrixOverheads kPacked{
     .tapped_pixel =
         {.instructions = 76, .stack = 30, .load_uses = 2, .taken_branches = 4, .jumps = 4},
     .tap = {.instructions = 32, .stack = 10, .load_uses = 2, .taken_branches = 4, .jumps = 3},
-    .outer_tap = {.instructions = 24, .stack = 4, .taken_branches = 4, .jumps = 1}};
+    .outer_tap = {.instructions = 34, .stack = 8, .taken_branches = 4, .jumps = 1}};
 
 }  // namespace
 

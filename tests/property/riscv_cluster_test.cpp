@@ -334,6 +334,30 @@ TEST(RiscvCluster, cores_on_one_bank_take_turns) {
   }
 }
 
+// The first round decides: later ones are served in order of arrival. With round robin the first of
+// all is another core on clusters of another size, whose turns begin elsewhere.
+TEST(RiscvCluster, without_round_robin_the_lowest_core_is_first) {
+  int clusters_begun_elsewhere = 0;
+  for (const std::int64_t cores : {2, 3, 4, 5, 6, 7, 8}) {
+    const auto last_waits_longest = [&](std::int64_t round_robin) {
+      pulp::Machine some = machine();
+      some.cluster.cores = cores;
+      some.l1.round_robin = round_robin;
+      const Profile profile = run(loads_of_all(0), some).profile;
+      const auto waited = [&](std::int64_t core) {
+        return profile.cores[static_cast<std::size_t>(core)].stalls.conflict;
+      };
+      for (std::int64_t core = 1; core < cores; ++core) {
+        if (waited(core) <= waited(core - 1)) return false;
+      }
+      return true;
+    };
+    EXPECT_TRUE(last_waits_longest(0)) << cores;
+    clusters_begun_elsewhere += last_waits_longest(1) ? 0 : 1;
+  }
+  EXPECT_GE(clusters_begun_elsewhere, 3);
+}
+
 TEST(RiscvCluster, a_machine_without_conflicts_has_none) {
   pulp::Machine free = machine();
   free.l1.conflicts = 0;
