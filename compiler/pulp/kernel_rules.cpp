@@ -57,6 +57,8 @@ struct MatrixFigures {
   double epilogue = 112, epilogue_64 = 328;   // 2.3.2, 2.3.4 (27 more for each of 8 results), of a
                                               // block; of a channel half, of one pixel a quarter
   double pixels = 40;                         // fitted: pointers of a pair or of a pixel
+  double quad_pixels = 200;                   // counted: the same of four, two or one where blocks
+                                              // are of 4 x 4
 };
 // A column: 3 instructions per 4 bytes, and per row of the window the branches at borders.
 struct ColumnFigures {
@@ -83,9 +85,13 @@ struct AveragePoolFigures {
   double tap = 2.75, channel = 8, pixel = 40;  // 2.6.3: 52 for 16 taps in 4 rows; fitted
 };
 struct MaxPoolFigures {
-  double direct_tap = 3, direct_row = 5;  // fitted, of 4 channels
-  double along_x = 3.2, along_y = 0.8;    // fitted, of a channel
-  double pixel = 8, in_pixel = 25;        // fitted
+  // Directly, counted: copying and comparing a channel; a pixel, a row and a tap of its window.
+  // Channels left over of fours are compared one by one.
+  double copied = 2.5, compared = 1.4, direct_pixel = 75, direct_row = 28, direct_tap = 13;
+  double left_channels = 14, left_channel = 10;
+  double code_tap = 3, code_row = 5;    // fitted, of 4 channels of codes that are no bytes
+  double along_x = 3.2, along_y = 0.8;  // fitted, of a channel
+  double pixel = 8, in_pixel = 25;      // fitted
 };
 
 constexpr MatrixFigures kMatrix;
@@ -151,13 +157,13 @@ ChannelWork matrix_channels(KernelKind kind, const Kernel& layer, std::int64_t c
                           : layer.norm && layer.norm_bits == 64 ? kMatrix.epilogue_64
                                                                 : kMatrix.epilogue;
   const auto blocks = static_cast<double>(channels / 4), left = static_cast<double>(channels % 4);
+  const double pixels = traits(kind).pixels == 4 ? kMatrix.quad_pixels : kMatrix.pixels;
   ChannelWork work;
-  work.per_pair = kMatrix.pixels +
+  work.per_pair = pixels +
                   blocks * (block_word(kind) * words + kMatrix.block_rest * rest + epilogue) +
                   left * (channel_word * words + kMatrix.channel_rest * rest + epilogue / 2);
-  work.per_single =
-      kMatrix.pixels + static_cast<double>(channels) *
-                           (pixel_word * words + kMatrix.pixel_rest * rest + epilogue / 4);
+  work.per_single = pixels + static_cast<double>(channels) *
+                                 (pixel_word * words + kMatrix.pixel_rest * rest + epilogue / 4);
   if (traits(kind).family == Family::Conv) {
     const double columns =
         kColumn.byte * 4 * static_cast<double>(depth) / static_cast<double>(word) +
@@ -223,8 +229,13 @@ MapWork max_pool_map(KernelKind kind, const Kernel& layer, const MapSize& size) 
   const double pixels = own_pixels(size);
   const auto taps = static_cast<double>(layer.kernel_h * layer.kernel_w);
   const auto height = static_cast<double>(layer.kernel_h);
-  if (kind == KernelKind::MaxPoolDirect) {  // 4 channels at a time
-    return {pixels * (kMaxPool.direct_tap * taps + kMaxPool.direct_row * (height + 1)) / 4, 0};
+  if (kind == KernelKind::MaxPoolDirect && layer.in_bits < 8) {  // 4 channels at a time
+    return {pixels * (kMaxPool.code_tap * taps + kMaxPool.code_row * (height + 1)) / 4, 0};
+  }
+  if (kind == KernelKind::MaxPoolDirect) {
+    return {pixels * (kMaxPool.copied + kMaxPool.compared * taps),
+            pixels * (kMaxPool.direct_pixel + kMaxPool.direct_row * height +
+                      kMaxPool.direct_tap * taps)};
   }
   // Along all rows of the input, then along columns.
   const auto in_rows = static_cast<double>(layer.stride_y);
@@ -238,6 +249,15 @@ struct RoughCost {
   MapWork (*map)(KernelKind, const Kernel& layer, const MapSize&);
   ChannelWork (*channels)(KernelKind, const Kernel& layer, std::int64_t of_a_core);
 };
+
+ChannelWork max_pool_channels(KernelKind kind, const Kernel& layer, std::int64_t channels) {
+  ChannelWork work = pixel_channels(kind, layer, channels);
+  const auto left = static_cast<double>(channels % 4);
+  if (kind == KernelKind::MaxPoolDirect && layer.in_bits == 8 && left > 0) {
+    work.per_pair += kMaxPool.left_channels + (kMaxPool.left_channel - 1) * left;
+  }
+  return work;
+}
 
 RoughCost rough_cost(Family family) {
   switch (family) {
@@ -253,7 +273,7 @@ RoughCost rough_cost(Family family) {
     case Family::AveragePool:
       return {average_pool_map, pixel_channels};
     case Family::MaxPool:
-      return {max_pool_map, pixel_channels};
+      return {max_pool_map, max_pool_channels};
     case Family::Requantize:
       return {requantize_map, pixel_channels};
   }

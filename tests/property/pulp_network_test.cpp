@@ -251,7 +251,7 @@ TEST(FarPrefetch, is_never_slower_than_none) {
     std::mt19937_64 random(seed);
     const Graph graph = random_integer_graph(random, {.max_side = 20});
     pulp::Machine machine = random_cluster(random);
-    machine.l1.conflicts = 0;
+    if (seed % 2 == 0) machine.l1.conflicts = 0;
     machine.l3.megabytes_per_second = 5 + static_cast<double>(random() % 40);
     try {
       const pulp::SimulationResult near =
@@ -274,7 +274,7 @@ TEST(EachChoice, takes_no_longer_than_without_it) {
     std::mt19937_64 random(seed);
     const Graph graph = random_integer_graph(random, {.max_side = 24});
     pulp::Machine machine = random_cluster(random);
-    machine.l1.conflicts = 0;
+    if (seed % 2 == 0) machine.l1.conflicts = 0;
     machine.l3.megabytes_per_second = 5 + static_cast<double>(random() % 60);
     const auto end = [&](const pulp::Choices& choices) {
       return pulp::simulate(pulp::compile(graph, machine, {.choices = choices}), machine, {},
@@ -350,11 +350,12 @@ constexpr std::int64_t kCoresLadder[] = {1, 2, 4, 8, 16};
 // sizes is planned with is weighed in the analytic tier, with which the simulator agrees where
 // banks have no conflicts. Others lose little. Fewer cores are weighed layer by layer, by a model.
 constexpr std::int64_t kFewLayers = 5;  // compiler/pulp/plan_search.cpp
-constexpr double kMemoryLoss = 0.003, kCoresLoss = 0.01;
+// Conflicts at banks come and go with addresses, by which nothing is planned.
+constexpr double kMemoryLoss = 0.003, kConflictsLoss = 0.01, kCoresLoss = 0.01;
 
 void expect_no_loss(const Losses& losses, bool few_layers, bool conflicts) {
   EXPECT_LE(losses.analytic, few_layers ? 0 : kMemoryLoss);
-  EXPECT_LE(losses.simulated, few_layers && !conflicts ? 0 : kMemoryLoss);
+  EXPECT_LE(losses.simulated, conflicts ? kConflictsLoss : few_layers ? 0 : kMemoryLoss);
 }
 
 TEST(LargerClusters, take_no_longer) {
