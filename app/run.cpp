@@ -131,7 +131,10 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
   }
   if (!views.save_program.empty()) save(compiled.program, views.save_program);
   if (application.is_wanted()) write_application(application, compiled);
-  if (runtime.is_wanted()) write_runtime_files(runtime, compiled);
+  if (runtime.is_wanted()) {
+    const std::string gap = write_runtime_files(runtime, compiled);
+    if (!gap.empty()) compiled.warnings.push_back(gap);
+  }
   return compiled;
 }
 

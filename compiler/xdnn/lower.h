@@ -53,6 +53,7 @@ struct MapProbe {
 // Channels [in_begin, in_end) produce channels [out_begin, out_end); in_begin begins a word.
 struct GroupBlock {
   std::int64_t in_begin = 0, in_end = 0, out_begin = 0, out_end = 0;
+  friend bool operator==(const GroupBlock&, const GroupBlock&) = default;
 };
 
 // How data flows through an instruction: a convolution; one map channel by channel (pools,

@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "compiler/xdnn/branch_pools.h"
 #include "compiler/xdnn/emit.h"
 #include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/mapping.h"
@@ -32,7 +33,7 @@ class Replaying {
         machine_(machine),
         geometry_(machine.geometry()),
         steps_(listed_steps(listing, machine)),
-        layers_(graph),
+        layers_(graph, steps_, machine),
         values_(listing, graph, machine, result_.program, result_.notes),
         ddr_(listing, graph, result_.program, result_.notes) {}
 
@@ -44,7 +45,7 @@ class Replaying {
     check_complete();
     upload_results();
     values_.add_probes();
-    add_replay_host(graph_, program_);
+    add_replay_host(graph_, ddr_.uses(), program_);
     pack_replay_filters(graph_, machine_, filters_, program_);
     place_replay_tensors(graph_, machine_, ddr_.uses(), ddr_.between(), program_);
     describe_replay(graph_, machine_, program_);
@@ -223,8 +224,8 @@ class Replaying {
     const ReplayTarget target = layers_.target(n, op, entry());
     const std::size_t pool = target.nodes.back();
     Part part = convolution(op.conv, op, n, &node(pool));
-    if (part != values_.whole(node(n).outputs[0])) {
-      refuse(entry(), "some channels of a convolution with a pool are not replayed");
+    if (part.rows != shape(node(n).outputs[0])[2]) {
+      refuse(entry(), "row pieces of a convolution with a pool are not replayed");
     }
     agree(entry(), "outsize_h", shape(target.whole)[2], op.out_h);
     agree(entry(), "outsize_w", shape(target.whole)[3], op.out_w);
@@ -238,6 +239,7 @@ class Replaying {
   // --- maps in, a map out ---------------------------------------------------------------------
 
   void accept(Pool& op) {
+    if (const ConcatOperand* copied = layers_.copied(*step_)) return copy(op, *copied);
     const std::size_t n = layers_.node_of(*step_);
     Layer layer = layer_of(graph_, node(n), nullptr, machine_);
     const ValueId in = node(n).inputs[0];
@@ -253,6 +255,17 @@ class Replaying {
       part.rows = op.out_h;
     }
     stream(op, n, layer, part);
+  }
+
+  // Brings an operand of a concat to its place.
+  void copy(Pool& op, const ConcatOperand& copied) {
+    const ValueId value = node(copied.node).inputs[copied.operand];
+    const Part part = operand(value, op.inaddr, op.tail.source, op.channels, op.in_h, op.in_w);
+    if (part != values_.whole(value)) refuse(entry(), "copies of row pieces are not replayed");
+    hold(copy_of({op.channels, op.in_h, op.in_w}), op);
+    const ReplayTarget target = layers_.target(copied);
+    result(target, part, op);
+    push(op, target, {}, "Copy");
   }
 
   void accept(Eltwise& op) {
@@ -456,7 +469,9 @@ class Replaying {
   void check_complete() const {
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       const Node& one = node(n);
-      if (!on_accelerator(graph_, one) || std::holds_alternative<Concat>(one.op)) continue;
+      const bool moves_nothing =
+          std::holds_alternative<Concat>(one.op) || std::holds_alternative<Slice>(one.op);
+      if (!on_accelerator(graph_, one) || moves_nothing) continue;
       if (!layers_.computed(n)) {
         fail("{}: the program has no instruction for {} '{}'", graph_.name, op_name(one.op),
              one.name);
@@ -481,8 +496,26 @@ class Replaying {
 
 }  // namespace
 
+namespace {
+
+// Whether an instruction carries a name that only `moved` has.
+bool names_nodes_of(const Listing& listing, const Graph& moved, const Graph& quantized) {
+  const auto has = [](const Graph& graph, const std::string& name) {
+    return std::ranges::any_of(graph.nodes, [&](const Node& node) { return node.name == name; });
+  };
+  return std::ranges::any_of(listing.entries, [&](const Entry& entry) {
+    if (!executed(entry)) return false;
+    const std::string name = name_of(entry);
+    return has(moved, name) && !has(quantized, name);
+  });
+}
+
+}  // namespace
+
 Replay replay(const Listing& listing, const Graph& quantized, const Machine& machine) {
-  return Replaying(listing, quantized, machine).run();
+  const std::optional<Graph> moved = pools_in_branches(quantized);
+  const bool names_it = moved && names_nodes_of(listing, *moved, quantized);
+  return Replaying(listing, names_it ? *moved : quantized, machine).run();
 }
 
 WaitBits count_wait_bits(const Program& program, const Machine& machine) {

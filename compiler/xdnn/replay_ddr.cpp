@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/replay_listing.h"
 #include "core/error.h"
 
@@ -15,7 +16,8 @@ ReplayDdr::ReplayDdr(const Listing& listing, const Graph& graph, Program& progra
 
 bool ReplayDdr::from_host(ValueId value) const {
   return std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& producer) {
-    return producer.outputs[0] == value && std::holds_alternative<Quantize>(producer.op);
+    return !on_accelerator(graph_, producer) &&
+           std::count(producer.outputs.begin(), producer.outputs.end(), value) > 0;
   });
 }
 
@@ -136,8 +138,12 @@ ValueId ReplayDdr::input_at(const Entry& entry, const Gather& op, const Shape& w
 std::vector<ValueId> ReplayDdr::inputs_like(const Shape& wanted) const {
   std::vector<ValueId> list;
   for (const Node& producer : graph_.nodes) {
-    const bool input = std::holds_alternative<Quantize>(producer.op);
-    if (input && shape(producer.outputs[0]) == wanted) list.push_back(producer.outputs[0]);
+    if (on_accelerator(graph_, producer)) continue;
+    for (const ValueId made : producer.outputs) {
+      if (made != kNoValue && is_code(graph_.value(made).type) && shape(made) == wanted) {
+        list.push_back(made);
+      }
+    }
   }
   return list;
 }
@@ -146,8 +152,9 @@ std::vector<ValueId> ReplayDdr::inputs_like(const Shape& wanted) const {
 bool ReplayDdr::is_called(ValueId value, const std::string& name) const {
   if (name.empty()) return false;
   return std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& producer) {
-    return producer.outputs[0] == value &&
-           (graph_.value(value).name == name || graph_.value(producer.inputs[0]).name == name);
+    if (std::count(producer.outputs.begin(), producer.outputs.end(), value) == 0) return false;
+    return graph_.value(value).name == name || (std::holds_alternative<Quantize>(producer.op) &&
+                                                graph_.value(producer.inputs[0]).name == name);
   });
 }
 

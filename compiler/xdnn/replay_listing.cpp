@@ -217,6 +217,21 @@ std::string listed_input(const Listing& listing, std::int64_t address) {
   return "";
 }
 
+std::map<std::string, std::string> left_to_host(const Listing& listing) {
+  std::map<std::string, std::string> left;
+  for (const Attribute& a : listing.attributes) {
+    if (a.key != "unsupported") continue;
+    const auto unsupported = nlohmann::json::parse(a.json);
+    const auto list = unsupported.is_object() ? unsupported.find("list") : unsupported.end();
+    if (list == unsupported.end() || !list->is_object()) continue;
+    for (const auto& [name, why] : list->items()) {
+      const bool says = why.is_array() && why.size() > 1 && why[1].is_string();
+      left[name] = says ? why[1].get<std::string>() : "the program leaves it to the host";
+    }
+  }
+  return left;
+}
+
 const Conv* conv_in(const Instruction& instruction) {
   if (const auto* fused = std::get_if<ConvPool>(&instruction)) return &fused->conv;
   return std::get_if<Conv>(&instruction);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ std::vector<ListedStep> listed_steps(const Listing& listing, const Machine& mach
 
 // The listing's name for the network input at a DDR address; "": it gives none.
 std::string listed_input(const Listing& listing, std::int64_t address);
+
+// Layers that the listing leaves to the host ("unsupported"), each with the reason it gives.
+std::map<std::string, std::string> left_to_host(const Listing& listing);
 
 // The convolution of an instruction, alone or with a pool behind it; null: none.
 const Conv* conv_in(const Instruction& instruction);

@@ -1,7 +1,8 @@
 #include "compiler/xdnn/replay_surroundings.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -36,14 +37,25 @@ void set_ddr_address(Instruction& instruction, const ReplayDdrUse& use, std::int
 void pack_replay_filters(const Graph& graph, const Machine& card,
                          const std::vector<ReplayFilters>& filters, Program& program) {
   struct Part {
+    const ReplayFilters* filters;
     std::int64_t begin, bytes;
   };
   std::vector<Part> parts;
   std::int64_t end = 0;
   for (const ReplayFilters& one : filters) {
     Step& step = program.steps[static_cast<std::size_t>(one.step)];
+    const auto same = std::ranges::find_if(parts, [&](const Part& part) {
+      const Step& other = program.steps[static_cast<std::size_t>(part.filters->step)];
+      return part.filters->node == one.node && part.filters->block == one.block &&
+             tail(other.instruction).slice == tail(step.instruction).slice &&
+             filter_shape(*conv_in(other.instruction)) == filter_shape(*conv_in(step.instruction));
+    });
+    if (same != parts.end()) {  // another piece of the layer's rows
+      step.filter_address = same->begin;
+      continue;
+    }
     const MachineOfSlice own(card, tail(step.instruction).slice);
-    parts.push_back({end, filter_bytes(filter_shape(*conv_in(step.instruction)), own.get())});
+    parts.push_back({&one, end, filter_bytes(filter_shape(*conv_in(step.instruction)), own.get())});
     step.filter_address = end;
     end += parts.back().bytes;
   }
@@ -52,9 +64,9 @@ void pack_replay_filters(const Graph& graph, const Machine& card,
          card.ddr.size_bytes);
   }
   program.constants.assign(static_cast<std::size_t>(end), '\0');
-  parallel_for(static_cast<std::int64_t>(filters.size()), 0, [&](std::int64_t i) {
-    const ReplayFilters& one = filters[static_cast<std::size_t>(i)];
+  parallel_for(static_cast<std::int64_t>(parts.size()), 0, [&](std::int64_t i) {
     const Part& part = parts[static_cast<std::size_t>(i)];
+    const ReplayFilters& one = *part.filters;
     const Node& node = graph.nodes[one.node];
     const Conv& conv = *conv_in(program.steps[static_cast<std::size_t>(one.step)].instruction);
     const MachineOfSlice own(card, conv.tail.slice);
@@ -95,33 +107,85 @@ namespace {
 
 class HostPart {
  public:
-  HostPart(const Graph& graph, Program& program)
+  HostPart(const Graph& graph, const std::vector<ReplayDdrUse>& uses, Program& program)
       : graph_(graph), program_(program), host_value_(graph.values.size(), kNoValue) {
-    for (const DdrTensor& tensor : program.ddr_tensors) in_ddr_.insert(tensor.value);
+    for (const DdrTensor& tensor : program.ddr_tensors) tensors_[tensor.value] = {};
+    for (const ReplayDdrUse& use : uses) {
+      Use& known = tensors_[program.ddr_tensors[use.tensor].value];
+      if (use.result) {
+        known.written = std::max(known.written, use.step);
+      } else {
+        known.read = std::min(known.read.value_or(use.step), use.step);
+      }
+    }
   }
 
   void run() {
     program_.host.name = graph_.name;
     for (const ValueId id : graph_.inputs) program_.host.inputs.push_back(host_value(id));
-    HostStep first{.before = 0};
-    HostStep last{.before = static_cast<std::int32_t>(program_.steps.size())};
-    std::set<ValueId> late;  // values that depend on the accelerator
+    turns_[end()];
+    for (const Node& node : graph_.nodes) add_turn(node);
     for (const Node& node : graph_.nodes) {
-      const bool inside = on_accelerator(graph_, node);
-      const bool after = inside || std::any_of(node.inputs.begin(), node.inputs.end(),
-                                               [&](ValueId id) { return late.contains(id); });
-      if (after) late.insert(node.outputs.begin(), node.outputs.end());
-      if (inside) continue;
-      (after ? last : first).nodes.push_back(program_.host.nodes.size());
+      if (on_accelerator(graph_, node)) continue;
+      turn_of(node).push_back(program_.host.nodes.size());
       copy(node);
     }
     for (const ValueId id : graph_.outputs) program_.host.outputs.push_back(host_value(id));
-    for (const HostStep& step : {first, last}) {
-      if (!step.nodes.empty()) program_.host_steps.push_back(step);
+    for (auto& [before, nodes] : turns_) {
+      if (!nodes.empty()) program_.host_steps.push_back({before, std::move(nodes)});
     }
   }
 
  private:
+  // Instructions that touch a tensor in DDR: the last that writes it, the first that reads it.
+  struct Use {
+    std::int32_t written = -1;
+    std::optional<std::int32_t> read;
+  };
+
+  std::int32_t end() const { return static_cast<std::int32_t>(program_.steps.size()); }
+
+  const Use* use_of(ValueId id) const {
+    const auto found = tensors_.find(graph_.value(id).name);
+    return found == tensors_.end() ? nullptr : &found->second;
+  }
+
+  // The host has a turn before each instruction that is the first to read a result of it.
+  void add_turn(const Node& node) {
+    if (on_accelerator(graph_, node)) return;
+    for (const ValueId id : node.outputs) {
+      const Use* use = id == kNoValue ? nullptr : use_of(id);
+      if (use != nullptr && use->read) turns_[*use->read];
+    }
+  }
+
+  // The first of the turns at which all is there that the node reads.
+  std::vector<std::size_t>& turn_of(const Node& node) {
+    std::int32_t earliest = 0;
+    for (const ValueId id : node.inputs) {
+      if (id == kNoValue) continue;
+      const auto made = made_.find(id);
+      const Use* use = use_of(id);
+      if (made != made_.end()) {
+        earliest = std::max(earliest, made->second);
+      } else if (use != nullptr) {
+        earliest = std::max(earliest, use->written + 1);
+      }
+    }
+    const auto turn = turns_.lower_bound(earliest);
+    for (const ValueId id : node.outputs) {
+      if (id == kNoValue) continue;
+      made_[id] = turn->first;
+      const Use* use = use_of(id);
+      if (use == nullptr || !use->read || *use->read >= turn->first) continue;
+      fail("{}: {} reads '{}' before the host can make it, which needs {}", graph_.name,
+           program_.info.instruction_text[static_cast<std::size_t>(*use->read)],
+           graph_.value(id).name,
+           program_.info.instruction_text[static_cast<std::size_t>(earliest - 1)]);
+    }
+    return turn->second;
+  }
+
   ValueId host_value(ValueId id) {
     ValueId& known = host_value_[static_cast<std::size_t>(id)];
     if (known == kNoValue) known = program_.host.add_value(graph_.value(id));
@@ -132,11 +196,9 @@ class HostPart {
     for (auto* list : {&node.inputs, &node.outputs}) {
       for (ValueId& id : *list) {
         if (id == kNoValue) continue;
-        const Value& value = graph_.value(id);
-        const bool shared = is_code(value.type) && !value.constant;
-        if (shared && !in_ddr_.contains(value.name)) {
+        if (shared(id) && use_of(id) == nullptr) {
           fail("{}: host step '{}' and the accelerator share '{}', which the program does not move",
-               graph_.name, node.name, value.name);
+               graph_.name, node.name, graph_.value(id).name);
         }
         id = host_value(id);
       }
@@ -144,15 +206,30 @@ class HostPart {
     program_.host.nodes.push_back(std::move(node));
   }
 
+  // Codes that the accelerator makes or reads.
+  bool shared(ValueId id) const {
+    const Value& value = graph_.value(id);
+    if (!is_code(value.type) || value.constant) return false;
+    return std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& node) {
+      if (!on_accelerator(graph_, node)) return false;
+      return std::count(node.inputs.begin(), node.inputs.end(), id) > 0 ||
+             std::count(node.outputs.begin(), node.outputs.end(), id) > 0;
+    });
+  }
+
   const Graph& graph_;
   Program& program_;
   std::vector<ValueId> host_value_;
-  std::set<std::string> in_ddr_;
+  std::map<std::string, Use> tensors_;
+  std::map<std::int32_t, std::vector<std::size_t>> turns_;  // nodes by the instruction behind
+  std::map<ValueId, std::int32_t> made_;                    // by the host, and at which turn
 };
 
 }  // namespace
 
-void add_replay_host(const Graph& graph, Program& program) { HostPart(graph, program).run(); }
+void add_replay_host(const Graph& graph, const std::vector<ReplayDdrUse>& uses, Program& program) {
+  HostPart(graph, uses, program).run();
+}
 
 // --- figures -------------------------------------------------------------------------------------
 

@@ -35,9 +35,10 @@ void place_replay_tensors(const Graph& graph, const Machine& machine,
                           const std::vector<ReplayDdrUse>& uses, std::ptrdiff_t between,
                           Program& program);
 
-// Nodes that the accelerator does not run, before the first instruction what depends on none of its
-// results, at the end the others. Throws Error where the host needs a value that stays inside.
-void add_replay_host(const Graph& graph, Program& program);
+// Nodes that the accelerator does not run, as late as the instructions that read their results let
+// them, in as few turns. Throws Error where the host needs a value that stays inside, or one that
+// is not there yet.
+void add_replay_host(const Graph& graph, const std::vector<ReplayDdrUse>& uses, Program& program);
 
 // Figures of the whole program: moved bytes, peak and extent of the AM.
 void describe_replay(const Graph& graph, const Machine& machine, Program& program);

@@ -4,7 +4,9 @@
 
 #include "compiler/xdnn/lower.h"
 #include "compiler/xdnn/mapping.h"
+#include "compiler/xdnn/support.h"
 #include "core/error.h"
+#include "isa/xdnn/footprint.h"
 #include "isa/xdnn/listing.h"
 #include "isa/xdnn/memory.h"
 
@@ -34,7 +36,8 @@ bool same_window(const Window& window, const ConvPool& fused) {
 
 }  // namespace
 
-NetworkLayers::NetworkLayers(const Graph& graph)
+NetworkLayers::NetworkLayers(const Graph& graph, const std::vector<ListedStep>& steps,
+                             const Machine& machine)
     : graph_(graph), readers_(consumers(graph)), done_(graph.nodes.size(), 0) {
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
@@ -47,6 +50,7 @@ NetworkLayers::NetworkLayers(const Graph& graph)
     for (const std::string& merged : node.merged) by_name_.emplace(merged, n);
     by_name_.emplace(graph.value(node.outputs[0]).name, n);
   }
+  find_copies(steps, machine);
 }
 
 namespace {
@@ -103,30 +107,110 @@ std::optional<std::size_t> NetworkLayers::reading_pool(ValueId value, const Conv
   return std::nullopt;
 }
 
-std::optional<std::size_t> NetworkLayers::reading_concat(ValueId value) const {
+std::int64_t channels_before(const Graph& graph, const ConcatOperand& at) {
+  std::int64_t channels = 0;
+  for (std::size_t i = 0; i < at.operand; ++i) {
+    channels += graph.value(graph.nodes[at.node].inputs[i]).shape[1];
+  }
+  return channels;
+}
+
+namespace {
+
+// "NAME (copy 0)", as lower() calls an instruction that brings an operand of a concat to its place.
+std::string copied_concat(const ListedStep& step) {
+  const std::size_t end = step.layer.rfind(" (copy ");
+  const bool copy = end != std::string::npos && step.layer.ends_with(')') &&
+                    std::holds_alternative<Pool>(step.instruction);
+  return copy ? step.layer.substr(0, end) : "";
+}
+
+// An instruction before `end` has written the layer's result there.
+bool was_written(const std::vector<ListedStep>& steps, std::size_t end, const std::string& layer,
+                 std::int64_t word, const Machine& machine) {
+  for (std::size_t i = 0; i < end; ++i) {
+    const auto results = am_operands({.instruction = steps[i].instruction}, machine).results;
+    if (steps[i].layer == layer && !results.empty() && results[0].address == word) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// Of several operands with the copy's channels, the one that begins where the copy says, or that
+// was computed where it reads.
+void NetworkLayers::find_copies(const std::vector<ListedStep>& steps, const Machine& machine) {
+  const std::vector<std::ptrdiff_t> producers = workbench::producers(graph_);
+  std::set<std::pair<std::size_t, std::size_t>> taken;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const std::string name = copied_concat(steps[i]);
+    const auto [begin, end] = by_name_.equal_range(name);
+    const auto concat = std::find_if(begin, end, [&](const auto& one) {
+      return std::holds_alternative<Concat>(graph_.nodes[one.second].op);
+    });
+    if (name.empty() || concat == end) continue;
+    const Pool& pool = std::get<Pool>(steps[i].instruction);
+    const std::int64_t word =
+        am_operands({.instruction = steps[i].instruction}, machine).sources.at(0).address;
+    const Node& node = graph_.nodes[concat->second];
+    std::optional<ConcatOperand> found;
+    int best = -1;
+    for (std::size_t operand = 0; operand < node.inputs.size(); ++operand) {
+      const ConcatOperand one{concat->second, operand};
+      const ValueId id = node.inputs[operand];
+      if (graph_.value(id).shape[1] != pool.channels || taken.contains({one.node, operand})) {
+        continue;
+      }
+      const std::ptrdiff_t producer = producers[static_cast<std::size_t>(id)];
+      const bool starts =
+          pool.tail.concat_part && pool.tail.concat_start == channels_before(graph_, one);
+      const bool computed =
+          producer >= 0 &&
+          was_written(steps, i, graph_.nodes[static_cast<std::size_t>(producer)].name, word,
+                      machine);
+      const int fits = (starts ? 2 : 0) + (computed ? 1 : 0);
+      // A value that is several operands is copied to the later ones.
+      const bool again = found && fits == best && node.inputs[found->operand] == id;
+      if (fits > best || again) found = one, best = fits;
+    }
+    if (!found) continue;
+    copies_[steps[i].entry] = *found;
+    taken.insert({found->node, found->operand});
+  }
+}
+
+const ConcatOperand* NetworkLayers::copied(const ListedStep& step) const {
+  const auto found = copies_.find(step.entry);
+  return found == copies_.end() ? nullptr : &found->second;
+}
+
+// A concat that has the value where it was computed.
+std::optional<ConcatOperand> NetworkLayers::reading_concat(ValueId value) const {
   for (const std::size_t n : readers_[static_cast<std::size_t>(value)]) {
     const Node& node = graph_.nodes[n];
-    if (std::holds_alternative<Concat>(node.op) && on_accelerator(graph_, node)) return n;
+    if (!std::holds_alternative<Concat>(node.op) || !on_accelerator(graph_, node)) continue;
+    for (std::size_t operand = 0; operand < node.inputs.size(); ++operand) {
+      const ConcatOperand one{n, operand};
+      const bool copied = std::any_of(copies_.begin(), copies_.end(),
+                                      [&](const auto& copy) { return copy.second == one; });
+      if (node.inputs[operand] == value && !copied) return one;
+    }
   }
   return std::nullopt;
 }
 
-std::int64_t NetworkLayers::channels_before(const Node& concat, ValueId value) const {
-  std::int64_t channels = 0;
-  for (const ValueId id : concat.inputs) {
-    if (id == value) break;
-    channels += graph_.value(id).shape[1];
-  }
-  return channels;
+ReplayTarget NetworkLayers::target(const ConcatOperand& copied) const {
+  return {.whole = graph_.nodes[copied.node].outputs[0],
+          .start = channels_before(graph_, copied),
+          .part = true};
 }
 
 ReplayTarget NetworkLayers::target(std::size_t node) const {
   ReplayTarget target{.nodes = {node}};
   target.value = target.whole = graph_.nodes[node].outputs[0];
   if (const auto concat = reading_concat(target.value)) {
-    const Node& joined = graph_.nodes[*concat];
-    target.start = channels_before(joined, target.value);
-    target.whole = joined.outputs[0];
+    target.start = channels_before(graph_, *concat);
+    target.whole = graph_.nodes[concat->node].outputs[0];
     target.part = true;
   }
   return target;
@@ -141,11 +225,11 @@ ReplayTarget NetworkLayers::target(std::size_t node, const ConvPool& fused,
     return behind;
   }
   if (const auto concat = reading_concat(out)) {
-    const Node& joined = graph_.nodes[*concat];
-    if (const auto pool = reading_pool(joined.outputs[0], fused)) {
+    const ValueId joined = graph_.nodes[concat->node].outputs[0];
+    if (const auto pool = reading_pool(joined, fused)) {
       return {.nodes = {node, *pool},
               .whole = graph_.nodes[*pool].outputs[0],
-              .start = channels_before(joined, out),
+              .start = channels_before(graph_, *concat),
               .part = true};
     }
   }
@@ -166,6 +250,8 @@ ReplayValues::ReplayValues(const Listing& listing, const Graph& graph, const Mac
       graph_(graph),
       machine_(machine),
       geometry_(machine.geometry()),
+      producers_(producers(graph)),
+      readers_(consumers(graph)),
       program_(program),
       notes_(notes) {}
 
@@ -246,69 +332,179 @@ void ReplayValues::write_whole(ValueId value, const Part& part, std::int64_t wor
                                const ChannelLayout& layout, std::int64_t start, bool computed) {
   const std::size_t volume = new_volume(value, word, layout, part.rows);
   hold({value, word, layout, start, part, volume, {now()}, part.channels * part.rows, computed});
+  complete(held_.size() - 1, kNoValue);
 }
 
-// Channels [start, start + channels) of a value that several instructions write.
-ReplayValues::Held& ReplayValues::write_channels(const Entry& entry, ValueId whole,
-                                                 std::int64_t start, std::int64_t channels,
-                                                 std::int64_t word) {
-  const Shape& s = shape(whole);
-  const ChannelLayout plain = plain_layout(s[1], geometry_);
-  const std::int64_t base = word - geometry_.word_of_channel(start, s[2], s[3]);
+// --- values inside others ------------------------------------------------------------------------
+
+// All channels of a value's rows are there: so are they in what has them. `counted`: the concat
+// that has them already.
+void ReplayValues::complete(std::size_t at, ValueId counted) {
+  take_into_concats(at, counted);
+  hold_slices(at);
+}
+
+// The concat has `part` from channel `start` on, where it lies exactly there.
+bool ReplayValues::take_in(Held& concat, const Held& part, std::int64_t start) {
+  const std::int64_t rows = concat.part.rows, width = shape(concat.value)[3];
+  const std::int64_t from = concat.start + start;
+  const bool there = part.part.first_row == concat.part.first_row && part.part.rows == rows &&
+                     part.word == concat.word + geometry_.word_of_channel(from, rows, width) &&
+                     part.start == from % geometry_.channel_granule() && !part.layout.replicated();
+  if (!there) return false;
+  concat.cells += part.cells;
+  concat.writers.insert(concat.writers.end(), part.writers.begin(), part.writers.end());
+  std::sort(concat.writers.begin(), concat.writers.end());
+  merge_volumes(concat.volume, part.volume);
+  return true;
+}
+
+// What lay in volume `other` lies in `volume`, which has room for it.
+void ReplayValues::merge_volumes(std::size_t volume, std::size_t other) {
+  if (volume == other) return;
+  Volume& whole = program_.memory_map[volume];
+  const Volume& part = program_.memory_map[other];
+  whole.first = std::min(whole.first, part.first);
+  whole.last = std::max(whole.last, part.last);
+  for (Held& held : held_) {
+    if (held.volume == other) held.volume = volume;
+  }
+  merged_.insert(other);
+}
+
+// A concat of which a part is about to be written has those before it, which may be concats.
+void ReplayValues::take_in_operands(std::size_t concat) {
+  const std::ptrdiff_t producer = producers_[static_cast<std::size_t>(held_[concat].value)];
+  if (producer < 0) return;
+  const Node& node = graph_.nodes[static_cast<std::size_t>(producer)];
+  if (!std::holds_alternative<Concat>(node.op)) return;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const Part& rows = held_[concat].part;
+    const Held* part =
+        complete_at(node.inputs[i], {0, shape(node.inputs[i])[1], rows.first_row, rows.rows});
+    if (part == nullptr) continue;
+    take_in(held_[concat], *part, channels_before(graph_, {static_cast<std::size_t>(producer), i}));
+  }
+}
+
+// Concats of which other parts were written before have the value, too.
+void ReplayValues::take_into_concats(std::size_t part, ValueId counted) {
+  const ValueId value = held_[part].value;
+  for (const std::size_t n : readers_[static_cast<std::size_t>(value)]) {
+    const Node& node = graph_.nodes[n];
+    if (!std::holds_alternative<Concat>(node.op) || node.outputs[0] == counted) continue;
+    for (std::size_t at = 0; at < held_.size(); ++at) {
+      Held& held = held_[at];
+      const std::int64_t all = held.part.channels * held.part.rows;
+      if (held.value != node.outputs[0] || !held.computed || held.cells >= all) continue;
+      for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i] == value) take_in(held, held_[part], channels_before(graph_, {n, i}));
+      }
+      if (held.cells == all) return complete(at, kNoValue);
+    }
+  }
+}
+
+// Slices of channels lie where the whole does.
+void ReplayValues::hold_slices(std::size_t at) {
+  const Held of = held_[at];
+  if (of.layout.replicated()) return;
+  for (const std::size_t n : readers_[static_cast<std::size_t>(of.value)]) {
+    const Node& node = graph_.nodes[n];
+    if (!std::holds_alternative<Slice>(node.op) || !on_accelerator(graph_, node)) continue;
+    Held held = of;
+    held.value = node.outputs[0];
+    const std::int64_t from = of.start + first_channel(std::get<Slice>(node.op));
+    held.word = of.word + geometry_.word_of_channel(from, of.part.rows, shape(of.value)[3]);
+    held.start = from % geometry_.channel_granule();
+    held.part.channels = shape(held.value)[1];
+    held.layout = plain_layout(held.part.channels, geometry_);
+    held.cells = held.part.channels * held.part.rows;
+    hold(std::move(held));
+    complete(held_.size() - 1, kNoValue);
+  }
+}
+
+// Some of the channels, of some of the rows, of a value that several instructions write, which
+// begins at channel `inside` of its volume: one of its own, unless `volume` says which. Returns the
+// volume. `counted`: as of complete().
+std::size_t ReplayValues::write_channels(const Entry& entry, ValueId whole, const Part& part,
+                                         std::int64_t word, std::int64_t inside,
+                                         std::optional<std::size_t> volume, ValueId counted) {
+  const std::int64_t width = shape(whole)[3];
+  const Part all{0, shape(whole)[1], part.first_row, part.rows};
+  const auto word_of_channel = [&](std::int64_t channel) {
+    return geometry_.word_of_channel(channel, part.rows, width);
+  };
+  const std::int64_t base =
+      word - word_of_channel(inside + part.first_channel) + word_of_channel(inside);
   auto found = std::find_if(held_.begin(), held_.end(), [&](const Held& held) {
-    return held.value == whole && held.computed && held.cells < s[1] * s[2];
+    return held.value == whole && held.computed && held.part == all &&
+           held.cells < all.channels * all.rows;
   });
   if (found == held_.end()) {
-    const std::size_t volume = new_volume(whole, base, plain, s[2]);
-    hold({whole, base, plain, 0, this->whole(whole), volume, {}, 0, true});
+    const ChannelLayout plain = plain_layout(all.channels, geometry_);
+    if (!volume) volume = new_volume(whole, base, plain, all.rows);
+    const std::int64_t start = inside % geometry_.channel_granule();
+    hold({whole, base, plain, start, all, *volume, {}, 0, true});
+    take_in_operands(held_.size() - 1);
     found = std::prev(held_.end());
   }
   if (found->word != base) {
-    refuse(entry, fmt::format("as channel {} of '{}' it belongs at word {:#x}, found {:#x}", start,
-                              graph_.value(whole).name, found->word + word - base, word));
+    refuse(entry, fmt::format("as channel {} of '{}' it belongs at word {:#x}, found {:#x}",
+                              part.first_channel, graph_.value(whole).name,
+                              found->word + word - base, word));
   }
   found->writers.push_back(now());
-  found->cells += channels * s[2];
-  program_.memory_map[found->volume].last = now();
-  return *found;
+  found->cells += part.channels * part.rows;
+  const std::size_t written = found->volume;
+  program_.memory_map[written].last = now();
+  if (found->cells == all.channels * all.rows) {
+    complete(static_cast<std::size_t>(found - held_.begin()), counted);
+  }
+  return written;
 }
 
 void ReplayValues::writes(const Entry& entry, const ReplayTarget& target, const Part& part,
                           std::int64_t address, Tail& tail, bool computed) {
   const std::int64_t word = word_of(entry, address);
   const ValueId own = target.value;
-  const bool all_channels = own != kNoValue && part.channels == shape(own)[1];
-  if (!target.part && all_channels) {
+  if (!target.part && own != kNoValue && part.channels == shape(own)[1]) {
     // As a part of a concat that the network does not have, it may begin inside a word.
     const std::int64_t start = tail.concat_part ? tail.concat_start % geometry_.channel_granule()
                                                 : crossbar_start(listing_, entry).value_or(0);
     return write_whole(target.whole, part, word, tail.destination, start, computed);
   }
-  if (part.rows != shape(target.whole)[2]) {
-    refuse(entry, "row pieces of some of the channels are not replayed");
-  }
-  const std::int64_t start = target.start + part.first_channel;
-  set_concat(entry, target.whole, start, tail);
-  const std::size_t volume = write_channels(entry, target.whole, start, part.channels, word).volume;
+  Part joined = part;
+  joined.first_channel += target.start;
+  const std::int64_t inside = set_concat(entry, target.whole, joined.first_channel, tail);
+  const std::size_t volume =
+      write_channels(entry, target.whole, joined, word, inside, std::nullopt, kNoValue);
   if (!target.part || own == kNoValue) return;
-  const std::int64_t inside = start % geometry_.channel_granule();
-  if (all_channels) {
-    hold({own,
-          word,
-          plain_layout(part.channels, geometry_),
-          inside,
-          part,
-          volume,
-          {now()},
-          part.channels * part.rows,
-          computed});
-  } else {
-    refuse(entry, "some channels of a part of a concat are not replayed");
-  }
+  write_channels(entry, own, part, word, inside + target.start, volume, target.whole);
 }
 
-void ReplayValues::set_concat(const Entry& entry, ValueId whole, std::int64_t start, Tail& tail) {
-  if (geometry_.width_aligned()) return;  // the address says it all
+// Returns the channel of the volume at which `whole` begins: concats that grow lie in the last.
+std::int64_t ReplayValues::set_concat(const Entry& entry, ValueId whole, std::int64_t start,
+                                      Tail& tail) {
+  if (geometry_.width_aligned()) return 0;  // the address says it all
+  std::int64_t in_volume = 0;
+  if (tail.concat_part && entry.find("concat_channels") != nullptr) {
+    while (shape(whole)[1] < tail.concat_channels) {
+      const auto& readers = readers_[static_cast<std::size_t>(whole)];
+      const auto joined = std::find_if(readers.begin(), readers.end(), [&](std::size_t n) {
+        return std::holds_alternative<Concat>(graph_.nodes[n].op) &&
+               on_accelerator(graph_, graph_.nodes[n]);
+      });
+      if (joined == readers.end()) break;
+      const auto& inputs = graph_.nodes[*joined].inputs;
+      const auto at = std::find(inputs.begin(), inputs.end(), whole);
+      in_volume +=
+          channels_before(graph_, {*joined, static_cast<std::size_t>(at - inputs.begin())});
+      whole = graph_.nodes[*joined].outputs[0];
+    }
+    start += in_volume;
+  }
   const std::int64_t inside = start % geometry_.channel_granule();
   const auto crossbar = crossbar_start(listing_, entry);
   if (tail.concat_part) {
@@ -329,6 +525,7 @@ void ReplayValues::set_concat(const Entry& entry, ValueId whole, std::int64_t st
   tail.concat_start = start;
   tail.concat_channels = shape(whole)[1];
   tail.concat_volume = plain_layout(tail.concat_channels, geometry_);
+  return in_volume;
 }
 
 std::pair<ValueId, Part> ReplayValues::value_at(const Entry& entry, std::int64_t address,
@@ -358,10 +555,13 @@ bool ReplayValues::known(ValueId value) const {
 
 const ReplayValues::Held* ReplayValues::whole_at(ValueId value) const {
   if (shape(value).size() != 4) return nullptr;  // no map: never in the AM
-  const Part all = whole(value);
+  return complete_at(value, whole(value));
+}
+
+const ReplayValues::Held* ReplayValues::complete_at(ValueId value, const Part& part) const {
   const Held* found = nullptr;
   for (const Held& held : held_) {
-    if (held.value == value && held.part == all && held.cells == all.channels * all.rows) {
+    if (held.value == value && held.part == part && held.cells == part.channels * part.rows) {
       found = &held;
     }
   }
@@ -369,6 +569,11 @@ const ReplayValues::Held* ReplayValues::whole_at(ValueId value) const {
 }
 
 void ReplayValues::add_probes() {
+  std::vector<Volume> map;
+  for (std::size_t i = 0; i < program_.memory_map.size(); ++i) {
+    if (!merged_.contains(i)) map.push_back(std::move(program_.memory_map[i]));
+  }
+  program_.memory_map = std::move(map);
   std::map<ValueId, std::int64_t> cells;  // that layers have computed into the AM
   for (const Held& held : held_) {
     if (held.computed) cells[held.value] += held.cells;

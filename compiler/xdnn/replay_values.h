@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,9 +34,19 @@ struct ReplayTarget {
   bool part = false;
 };
 
+// An operand of a concat by its position: a value may be several.
+struct ConcatOperand {
+  std::size_t node = 0;  // the concat
+  std::size_t operand = 0;
+  friend bool operator==(const ConcatOperand&, const ConcatOperand&) = default;
+};
+// Channels of the concat's result before it.
+std::int64_t channels_before(const Graph& graph, const ConcatOperand& at);
+
 class NetworkLayers {
  public:
-  explicit NetworkLayers(const Graph& graph);
+  // `steps`: of the whole program, whose copies tell which operands of concats lie elsewhere.
+  NetworkLayers(const Graph& graph, const std::vector<ListedStep>& steps, const Machine& machine);
 
   // The node that the step's instruction computes: by conv_name, name, or the text of the entry's
   // layer key, each compared with node names, names of merged nodes and value names; of several the
@@ -47,19 +58,23 @@ class NetworkLayers {
   bool computed(std::size_t node) const;
 
   ReplayTarget target(std::size_t node) const;
+  // The operand of a concat that the instruction copies to its place; null: it is no copy.
+  const ConcatOperand* copied(const ListedStep& step) const;
+  ReplayTarget target(const ConcatOperand& copied) const;
   // With the pool that `fused` has behind the convolution. Throws Error when the network has none.
   ReplayTarget target(std::size_t node, const ConvPool& fused, const Entry& entry) const;
 
  private:
   std::optional<std::size_t> reading_pool(ValueId value, const ConvPool& fused) const;
-  std::optional<std::size_t> reading_concat(ValueId value) const;
-  std::int64_t channels_before(const Node& concat, ValueId value) const;
+  std::optional<ConcatOperand> reading_concat(ValueId value) const;
+  void find_copies(const std::vector<ListedStep>& steps, const Machine& machine);
   std::int64_t cells(std::size_t node) const;
 
   const Graph& graph_;
   std::vector<std::vector<std::size_t>> readers_;
   std::multimap<std::string, std::size_t> by_name_;
   std::vector<std::int64_t> done_;  // elements computed, per node
+  std::map<const Entry*, ConcatOperand> copies_;
 };
 
 // --- values --------------------------------------------------------------------------------------
@@ -113,7 +128,8 @@ class ReplayValues {
   // Where the whole value lies; null: nowhere.
   const Held* whole_at(ValueId value) const;
 
-  // When all instructions are there: where each value can be read.
+  // When all instructions are there: where each value can be read. Merges volumes of the memory map
+  // that are one: no Held is of use behind it.
   void add_probes();
 
  private:
@@ -122,21 +138,32 @@ class ReplayValues {
   std::int64_t word_of(const Entry& entry, std::int64_t address) const;
   std::size_t new_volume(ValueId value, std::int64_t word, const ChannelLayout& layout,
                          std::int64_t rows);
-  void set_concat(const Entry& entry, ValueId whole, std::int64_t start, Tail& tail);
+  std::int64_t set_concat(const Entry& entry, ValueId whole, std::int64_t start, Tail& tail);
   const Held* find(ValueId value, std::int64_t word, std::int64_t channels, Part& part) const;
   Held& hold(Held held);
   void write_whole(ValueId value, const Part& part, std::int64_t word, const ChannelLayout& layout,
                    std::int64_t start, bool computed);
-  Held& write_channels(const Entry& entry, ValueId whole, std::int64_t start, std::int64_t channels,
-                       std::int64_t word);
+  std::size_t write_channels(const Entry& entry, ValueId whole, const Part& part, std::int64_t word,
+                             std::int64_t inside, std::optional<std::size_t> volume,
+                             ValueId counted);
+  void complete(std::size_t at, ValueId counted);
+  void merge_volumes(std::size_t volume, std::size_t other);
+  bool take_in(Held& concat, const Held& part, std::int64_t start);
+  void take_in_operands(std::size_t concat);
+  void take_into_concats(std::size_t part, ValueId counted);
+  void hold_slices(std::size_t at);
+  const Held* complete_at(ValueId value, const Part& part) const;
 
   const Listing& listing_;
   const Graph& graph_;
   const Machine& machine_;
   Geometry geometry_;
+  std::vector<std::ptrdiff_t> producers_;
+  std::vector<std::vector<std::size_t>> readers_;
   Program& program_;
   std::vector<std::string>& notes_;
   std::vector<Held> held_;         // the latest last
+  std::set<std::size_t> merged_;   // volumes that are parts of others
   std::int64_t taken_starts_ = 0;  // concat parts whose place only the network tells
 };
 

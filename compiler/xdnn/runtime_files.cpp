@@ -107,20 +107,20 @@ class RuntimeProgram {
     put("unsupported", unsupported());
   }
 
-  // Values that the host makes of the network's inputs before anything runs.
-  const std::string* input_behind(const DdrTensor& tensor) const {
-    for (const HostStep& step : program_.host_steps) {
-      if (step.before > 0) continue;
-      for (const std::size_t n : step.nodes) {
-        const Node& node = program_.host.nodes[n];
-        const bool makes_it =
-            std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) {
-              return id != kNoValue && program_.host.value(id).name == tensor.value;
-            });
-        if (makes_it && !node.inputs.empty()) return &program_.host.value(node.inputs[0]).name;
-      }
+  // What the runtime knows a tensor by that the host makes: the network's input, where it is one as
+  // codes, else the value itself; empty: the host does not make it.
+  std::string made_by_host(const DdrTensor& tensor) const {
+    for (const Node& node : program_.host.nodes) {
+      const bool makes_it = std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) {
+        return id != kNoValue && program_.host.value(id).name == tensor.value;
+      });
+      if (!makes_it) continue;
+      const auto& inputs = program_.host.inputs;
+      const bool input = std::holds_alternative<Quantize>(node.op) &&
+                         std::count(inputs.begin(), inputs.end(), node.inputs[0]) > 0;
+      return input ? program_.host.value(node.inputs[0]).name : tensor.value;
     }
-    return nullptr;
+    return "";
   }
 
   // Of instructions with the address in one of the fields, the layers.
@@ -144,9 +144,9 @@ class RuntimeProgram {
   Json inputs() const {
     Json list = Json::array();
     for (const DdrTensor& tensor : program_.ddr_tensors) {
-      const std::string* input = input_behind(tensor);
-      if (input == nullptr) continue;
-      list.push_back({{"input_name", *input},
+      const std::string input = made_by_host(tensor);
+      if (input.empty()) continue;
+      list.push_back({{"input_name", input},
                       {"input_address", tensor.address},
                       {"next_layers", layers_at(tensor.address, {"ddr_src", "inaddr"})}});
     }
@@ -156,7 +156,7 @@ class RuntimeProgram {
   Json outputs() const {
     Json list = Json::array();
     for (const DdrTensor& tensor : program_.ddr_tensors) {
-      if (input_behind(tensor) != nullptr) continue;
+      if (!made_by_host(tensor).empty()) continue;
       list.push_back({{"output_name", tensor.value},
                       {"output_address", tensor.address},
                       {"previous_layers", layers_at(tensor.address, {"ddr_dest", "outaddr"})},

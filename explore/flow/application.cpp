@@ -10,9 +10,11 @@
 #include <cstring>
 
 #include "compiler/quantize/table.h"
+#include "compiler/xdnn/replay.h"
 #include "compiler/xdnn/runtime_files.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "isa/xdnn/listing_text.h"
 #include "sim/golden/golden.h"
 
 namespace workbench {
@@ -111,15 +113,23 @@ constexpr std::string_view kRuntimeReadme =
     "then the weights column by column as the array reads them |\n"
     "| `filters.json` | per instruction: address and bytes of its slabs in that image |\n"
     "| `network.onnx` | the network that the program's layers are of: after all passes, float |\n\n"
-    "Read back, bit-exact: `workbench run --hw MACHINE --program program.json --weights "
-    "network.onnx "
-    "--quantization quantizer.json`.\n\n"
+    "{}\n\n"
     "Not known of the vendor's runtime, and so not claimed: which file its weights come from (it "
     "packs them itself, from layers by name; `filters.bin` is what it would put into DDR), the "
     "image "
     "queue's descriptors (addresses of inputs and outputs are those of our own DDR image; it "
     "relocates them), the meaning of `weights_bit`, a0 b1 c1, and whether keys that we leave out "
     "(`deeppy`, `tile_info`, `merged`) are read at all. `bottoms` names the instruction before.\n";
+
+// Why the program's listing is not read back; empty: it is.
+std::string replay_gap(const Compiled& compiled, const xdnn::Listing& listing) {
+  try {
+    xdnn::replay(listing, compiled.quantized, compiled.xdnn_machine());
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
 
 }  // namespace
 
@@ -140,14 +150,27 @@ void write_application(FreshFolder& folder, const Compiled& compiled) {
   folder.commit();
 }
 
-void write_runtime_files(FreshFolder& folder, const Compiled& compiled) {
+std::string write_runtime_files(FreshFolder& folder, const Compiled& compiled) {
+  const xdnn::Program& program = compiled.xdnn_program();
+  if (program.steps.empty()) {
+    fail("--emit-runtime: expected a layer that {} runs, found a network that the host runs whole",
+         name(compiled.machine));
+  }
+  const std::string gap = replay_gap(
+      compiled, xdnn::parse_listing(print_json(xdnn::vendor_listing(program)), "program.json"));
   for (const auto& [path, contents] :
        xdnn::runtime_files(compiled.xdnn_program(), compiled.xdnn_machine())) {
     folder.write(path, contents);
   }
   folder.write("quantizer.json", to_json(quantizer_table(compiled.quantized)));
-  folder.write("README.md", kRuntimeReadme);
+  const std::string read_back =
+      gap.empty() ? "Read back, bit-exact: `workbench run --hw MACHINE --program program.json "
+                    "--weights network.onnx --quantization quantizer.json`."
+                  : "`workbench run --program` does not read this program back: " + gap + ".";
+  folder.write("README.md", fmt::format(fmt::runtime(kRuntimeReadme), read_back));
   folder.commit();
+  if (gap.empty()) return "";
+  return "--emit-runtime: `workbench run --program` does not read this program back: " + gap;
 }
 
 }  // namespace workbench

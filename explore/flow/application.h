@@ -47,7 +47,8 @@ std::vector<std::pair<std::string, std::string>> application_files(
 // The same, as a folder.
 void write_application(FreshFolder& folder, const Compiled& compiled);
 // The machine is an xDNN overlay. `folder` has network.onnx already, the network after all passes.
-void write_runtime_files(FreshFolder& folder, const Compiled& compiled);
+// Returns why `run --program` does not read the program back; empty: it does.
+std::string write_runtime_files(FreshFolder& folder, const Compiled& compiled);
 
 inline constexpr const char* kApplicationMark = "src/network_data.c";
 inline constexpr const char* kRuntimeMark = "program.json";

@@ -22,6 +22,7 @@
 #include "compiler/quantize/statistics_cache.h"
 #include "compiler/quantize/table.h"
 #include "compiler/quantize/weighted_layers.h"
+#include "compiler/xdnn/replay_listing.h"
 #include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "core/file.h"
@@ -371,16 +372,19 @@ class Quantizing {
     }
   }
 
-  // Graffitist and NEMO have networks of their own, a third-party program has its place for all.
+  // Graffitist and NEMO have networks of their own; a third-party program says what is the host's.
   void place(const Graph& prepared) {
     using Flow = Scheme::Flow;
     const bool runs_it = came_quantized(imported_) || scheme_.flow == Flow::Published ||
                          scheme_.flow == Flow::Recipe;
     if (request_.placement == Placement::All || !request_.allow_host || !target_.machine) return;
-    if (!request_.program.empty() || !runs_it) return;
-    Partition partition = partition_by_gain(prepared, target_);
-    result_.depends_on_times = partition.depends_on_times;
-    result_.left_to_host = std::move(partition.left);
+    if (listing_) {
+      result_.left_to_host = xdnn::left_to_host(*listing_);
+    } else if (request_.program.empty() && runs_it) {
+      Partition partition = partition_by_gain(prepared, target_);
+      result_.depends_on_times = partition.depends_on_times;
+      result_.left_to_host = std::move(partition.left);
+    }
     if (result_.left_to_host.empty()) return;
     target_ = target_.leaving(result_.left_to_host);
     target_.quantize = with_activation_bits(target_.quantize, bits_);

@@ -19,9 +19,12 @@
 #include "compiler/xdnn/fit_limits.h"
 #include "compiler/xdnn/images.h"
 #include "compiler/xdnn/reorder.h"
+#include "compiler/xdnn/replay.h"
+#include "compiler/xdnn/runtime_files.h"
 #include "core/eval/evaluate.h"
 #include "explore/report/report.h"
 #include "isa/xdnn/cost.h"
+#include "isa/xdnn/listing_text.h"
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"
@@ -111,8 +114,63 @@ bool check_case(const Case& c, const xdnn::Choices& choices = {}, std::int64_t i
   return true;
 }
 
+// What --emit-runtime writes, read back: the same program, run with the same values in the same
+// cycles. False when it is not replayed, which is said.
+bool check_runtime_files(const Case& c, const xdnn::Program& program) {
+  const std::string json = xdnn::print_json(xdnn::vendor_listing(program));
+  xdnn::Replay back;
+  try {
+    back = xdnn::replay(xdnn::parse_listing(json, "net"), c.quantized, c.machine);
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    EXPECT_TRUE(text.starts_with("net: network[")) << text;
+    return false;
+  }
+  EXPECT_TRUE(back.notes.empty()) << back.notes.at(0);
+  const auto ours = xdnn::simulate(program, c.machine, c.input);
+  const auto result = xdnn::simulate(back.program, c.machine, c.input);
+  for (const Hazard& hazard : result.hazards) ADD_FAILURE() << to_string(hazard);
+  const Verdict verdict = compare(c.quantized, golden::run(c.quantized, c.input), result.tensors);
+  EXPECT_EQ(verdict.mismatches, 0);
+  EXPECT_GT(verdict.values_compared, 0);
+  // The host may have its turns between other instructions.
+  const auto turn = [](const xdnn::HostStep& a, const xdnn::HostStep& b) {
+    return a.before == b.before;
+  };
+  if (std::ranges::equal(program.host_steps, back.program.host_steps, turn)) {
+    EXPECT_EQ(result.timeline.end, ours.timeline.end);
+  }
+  return true;
+}
+
 // Family, width of codes, slice of the seeds.
 class RandomNetworks : public ::testing::TestWithParam<std::tuple<xdnn::Family, int, int>> {};
+
+class RuntimeFiles : public ::testing::TestWithParam<xdnn::Family> {};
+INSTANTIATE_TEST_SUITE_P(Families, RuntimeFiles,
+                         ::testing::Values(xdnn::Family::V3, xdnn::Family::V2,
+                                           xdnn::Family::Darius));
+
+TEST_P(RuntimeFiles, are_read_back_as_the_same_program) {
+  int compiled = 0, replayed = 0;
+  for (int i = 0; i < kCases / 4; ++i) {
+    const auto seed = static_cast<std::uint64_t>(70'000 + i);
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Case c = make_case(seed, GetParam());
+    xdnn::Program program;
+    try {
+      program = xdnn::compile(c.quantized, c.machine);
+    } catch (const Error&) {
+      continue;  // does not fit
+    }
+    if (program.steps.empty()) continue;
+    ++compiled;
+    replayed += check_runtime_files(c, program) ? 1 : 0;
+    if (HasFailure()) break;
+  }
+  EXPECT_GE(compiled, kCases / 4 / 2);
+  EXPECT_GE(replayed, compiled * 9 / 10) << "others are in pieces, as small memories want them";
+}
 
 // In slices of 25 so that ctest can run them side by side.
 TEST_P(RandomNetworks, run_bit_exactly_on_random_machines) {
