@@ -210,11 +210,18 @@ class Replaying {
     return part;
   }
 
+  // The layer, and what it computes, of the channels of its operand that the instruction reads.
+  static void cut_channels(const Part& source, Layer& layer, Part& part) {
+    if (source.channels == layer.in.channels) return;
+    layer.in.channels = layer.middle.channels = layer.out.channels = source.channels;
+    part.first_channel = source.first_channel, part.channels = source.channels;
+  }
+
   void accept(Conv& op) {
     const std::size_t n = layers_.node_of(*step_);
     const Part part = convolution(op, op, n, nullptr);
     const ReplayTarget target = layers_.target(n);
-    layers_.computes(entry(), n, part.channels * part.rows);
+    layers_.computes(entry(), n, part);
     result(target, part, op);
     push(op, target, {}, text_of(layer_of(op)));
   }
@@ -229,9 +236,11 @@ class Replaying {
     }
     agree(entry(), "outsize_h", shape(target.whole)[2], op.out_h);
     agree(entry(), "outsize_w", shape(target.whole)[3], op.out_w);
-    layers_.computes(entry(), n, part.channels * part.rows);
+    layers_.computes(entry(), n, part);
     part.rows = op.out_h;
-    layers_.computes(entry(), pool, part.channels * part.rows);
+    Part pooled = part;  // of one pool behind a concat, or of its own
+    if (target.value == kNoValue) pooled.first_channel += target.start;
+    layers_.computes(entry(), pool, pooled);
     result(target, part, op);
     push(op, target, {}, text_of(layer_of(op)));
   }
@@ -254,6 +263,7 @@ class Replaying {
       part.first_row = cut_rows(source, op.pad_h, op.out_h, layer);
       part.rows = op.out_h;
     }
+    cut_channels(source, layer, part);
     stream(op, n, layer, part);
   }
 
@@ -290,6 +300,7 @@ class Replaying {
       if (op.height != a.rows) agree(entry(), "insize_h", layer.in.height, op.height);
       op.height = layer.in.height = layer.middle.height = layer.out.height = a.rows;
     }
+    cut_channels(a, layer, a);
     stream(op, n, layer, a);
   }
 
@@ -303,15 +314,18 @@ class Replaying {
 
   void accept(Upsample& op) {
     const std::size_t n = layers_.node_of(*step_);
-    const Layer layer = layer_of(graph_, node(n), nullptr, machine_);
-    operand(node(n).inputs[0], op.inaddr, op.tail.source, op.channels, op.in_h, op.in_w);
-    stream(op, n, layer, values_.whole(node(n).outputs[0]));
+    Layer layer = layer_of(graph_, node(n), nullptr, machine_);
+    const Part source =
+        operand(node(n).inputs[0], op.inaddr, op.tail.source, op.channels, op.in_h, op.in_w);
+    Part part = values_.whole(node(n).outputs[0]);
+    cut_channels(source, layer, part);
+    stream(op, n, layer, part);
   }
 
   void stream(auto& op, std::size_t n, const Layer& layer, const Part& part) {
     hold(layer, op);
     const ReplayTarget target = layers_.target(n);
-    layers_.computes(entry(), n, part.channels * part.rows);
+    layers_.computes(entry(), n, part);
     result(target, part, op);
     push(op, target, rescale_of(op, node(n)), text_of(layer_of(op)));
   }
@@ -366,10 +380,12 @@ class Replaying {
       values_.writes(entry(), target, part, address_of(op), t, true);
       return;
     }
-    if (target.part || part != values_.whole(target.whole)) {
+    // A part of a concat is brought to its place from there.
+    const ValueId value = target.part ? target.value : target.whole;
+    if (value == kNoValue || part != values_.whole(value)) {
       refuse(entry(), "a part of a result that streams to DDR is not replayed");
     }
-    ddr_.writes(t, target.whole, address_of(op));
+    ddr_.writes(t, value, address_of(op));
   }
 
   static Tail& tail_of(ConvPool& op) { return op.conv.tail; }

@@ -12,6 +12,22 @@
 
 namespace workbench::xdnn {
 
+std::int64_t Covered::add(const Part& part) {
+  const bool inside = part.first_channel >= 0 && part.first_row >= 0 &&
+                      part.first_channel + part.channels <= channels_ &&
+                      part.first_row + part.rows <= rows_;
+  if (!inside) return 0;
+  const std::int64_t before = count_;
+  for (std::int64_t c = part.first_channel; c < part.first_channel + part.channels; ++c) {
+    for (std::int64_t row = part.first_row; row < part.first_row + part.rows; ++row) {
+      auto cell = there_[static_cast<std::size_t>(c * rows_ + row)];
+      count_ += cell ? 0 : 1;
+      cell = true;
+    }
+  }
+  return count_ - before;
+}
+
 // --- layers --------------------------------------------------------------------------------------
 
 namespace {
@@ -38,7 +54,8 @@ bool same_window(const Window& window, const ConvPool& fused) {
 
 NetworkLayers::NetworkLayers(const Graph& graph, const std::vector<ListedStep>& steps,
                              const Machine& machine)
-    : graph_(graph), readers_(consumers(graph)), done_(graph.nodes.size(), 0) {
+    : graph_(graph), readers_(consumers(graph)) {
+  for (const Node& node : graph.nodes) done_.emplace_back(graph.value(node.outputs[0]).shape);
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     by_name_.emplace(node.name, n);
@@ -84,16 +101,11 @@ std::size_t NetworkLayers::node_of(const ListedStep& step) const {
        step.entry->opcode, name_of(*step.entry), graph_.name, kind_of_node(step.instruction));
 }
 
-std::int64_t NetworkLayers::cells(std::size_t node) const {
-  const Shape& shape = graph_.value(graph_.nodes[node].outputs[0]).shape;
-  return shape[1] * shape[2];
-}
+bool NetworkLayers::computed(std::size_t node) const { return done_[node].all(); }
 
-bool NetworkLayers::computed(std::size_t node) const { return done_[node] == cells(node); }
-
-void NetworkLayers::computes(const Entry& entry, std::size_t node, std::int64_t cells) {
-  done_[node] += cells;
-  if (done_[node] > this->cells(node)) refuse(entry, "computes a value twice");
+void NetworkLayers::computes(const Entry& entry, std::size_t node, const Part& part) {
+  if (done_[node].add(part) == 0)
+    refuse(entry, "computes a value twice, or more than the layer has");
 }
 
 std::optional<std::size_t> NetworkLayers::reading_pool(ValueId value, const ConvPool& fused) const {
@@ -309,11 +321,10 @@ Part ReplayValues::reads(const Entry& entry, ValueId value, std::int64_t address
   return part;
 }
 
-std::size_t ReplayValues::new_volume(ValueId value, std::int64_t word, const ChannelLayout& layout,
-                                     std::int64_t rows) {
-  const Shape& s = shape(value);
-  program_.memory_map.push_back(
-      {graph_.value(value).name, word, geometry_.words(s[1], rows, s[3], layout), now(), now()});
+std::size_t ReplayValues::new_volume(ValueId value, const Part& part, std::int64_t word,
+                                     const ChannelLayout& layout) {
+  const std::int64_t words = geometry_.words(part.channels, part.rows, shape(value)[3], layout);
+  program_.memory_map.push_back({graph_.value(value).name, word, words, now(), now()});
   return program_.memory_map.size() - 1;
 }
 
@@ -330,9 +341,33 @@ ReplayValues::Held& ReplayValues::hold(Held held) {
 
 void ReplayValues::write_whole(ValueId value, const Part& part, std::int64_t word,
                                const ChannelLayout& layout, std::int64_t start, bool computed) {
-  const std::size_t volume = new_volume(value, word, layout, part.rows);
+  const std::size_t volume = new_volume(value, part, word, layout);
   hold({value, word, layout, start, part, volume, {now()}, part.channels * part.rows, computed});
-  complete(held_.size() - 1, kNoValue);
+  if (part.channels == shape(value)[1]) complete(held_.size() - 1, kNoValue);
+}
+
+// Planes of some of the channels: behind those of the channels before, where they lie there.
+void ReplayValues::write_block(ValueId value, const Part& part, std::int64_t word, bool computed) {
+  const std::int64_t width = shape(value)[3];
+  const auto before = std::find_if(held_.rbegin(), held_.rend(), [&](const Held& held) {
+    const Part& there = held.part;
+    return held.value == value && held.computed == computed && there.first_row == part.first_row &&
+           there.rows == part.rows && there.first_channel + there.channels == part.first_channel &&
+           held.word + geometry_.word_of_channel(there.channels, there.rows, width) == word;
+  });
+  if (before == held_.rend()) {
+    return write_whole(value, part, word, plain_layout(part.channels, geometry_), 0, computed);
+  }
+  before->part.channels += part.channels;
+  before->layout = plain_layout(before->part.channels, geometry_);
+  before->cells += part.channels * part.rows;
+  before->writers.push_back(now());
+  Volume& volume = program_.memory_map[before->volume];
+  volume.words = geometry_.words(before->part.channels, part.rows, width, before->layout);
+  volume.last = now();
+  if (before->part.channels == shape(value)[1]) {
+    complete(static_cast<std::size_t>(std::prev(before.base()) - held_.begin()), kNoValue);
+  }
 }
 
 // --- values inside others ------------------------------------------------------------------------
@@ -444,7 +479,7 @@ std::size_t ReplayValues::write_channels(const Entry& entry, ValueId whole, cons
   });
   if (found == held_.end()) {
     const ChannelLayout plain = plain_layout(all.channels, geometry_);
-    if (!volume) volume = new_volume(whole, base, plain, all.rows);
+    if (!volume) volume = new_volume(whole, all, base, plain);
     const std::int64_t start = inside % geometry_.channel_granule();
     hold({whole, base, plain, start, all, *volume, {}, 0, true});
     take_in_operands(held_.size() - 1);
@@ -474,6 +509,14 @@ void ReplayValues::writes(const Entry& entry, const ReplayTarget& target, const 
     const std::int64_t start = tail.concat_part ? tail.concat_start % geometry_.channel_granule()
                                                 : crossbar_start(listing_, entry).value_or(0);
     return write_whole(target.whole, part, word, tail.destination, start, computed);
+  }
+  if (!target.part && own != kNoValue) {
+    // Blocks of channels by themselves, unless the instruction, or nothing in it, says otherwise.
+    const bool says = entry.find("concat_starting_ch") != nullptr;
+    if (geometry_.width_aligned()) return write_block(own, part, word, computed);
+    if (says && !tail.concat_part) {
+      return write_whole(own, part, word, tail.destination, 0, computed);
+    }
   }
   Part joined = part;
   joined.first_channel += target.start;
@@ -574,15 +617,19 @@ void ReplayValues::add_probes() {
     if (!merged_.contains(i)) map.push_back(std::move(program_.memory_map[i]));
   }
   program_.memory_map = std::move(map);
-  std::map<ValueId, std::int64_t> cells;  // that layers have computed into the AM
+  std::map<ValueId, Covered> computed;  // by layers, into the AM
   for (const Held& held : held_) {
-    if (held.computed) cells[held.value] += held.cells;
+    const bool complete = held.cells == held.part.channels * held.part.rows;
+    if (!held.computed) continue;
+    Covered& all = computed.try_emplace(held.value, shape(held.value)).first->second;
+    if (complete) all.add(held.part);
   }
   for (const Held& held : held_) {
     const Shape& s = shape(held.value);
-    const bool input = !cells.contains(held.value);  // brought by a gather
-    const bool complete = input ? held.part == whole(held.value)
-                                : held.computed && cells.at(held.value) == s[1] * s[2];
+    const auto known = computed.find(held.value);
+    const bool complete = known == computed.end()  // brought by a gather
+                              ? held.part == whole(held.value)
+                              : held.computed && known->second.all();
     if (!complete) continue;  // a concat that only pools of its parts read
     const bool piece = held.part != whole(held.value);
     program_.probes.push_back({graph_.value(held.value).name, held.writers, held.word, held.layout,

@@ -19,6 +19,28 @@
 
 namespace workbench::xdnn {
 
+// Channels and rows of a value.
+struct Part {
+  std::int64_t first_channel = 0, channels = 0, first_row = 0, rows = 0;
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
+// Which channels of which rows of a value there are.
+class Covered {
+ public:
+  explicit Covered(const Shape& shape)
+      : channels_(shape.size() == 4 ? shape[1] : 0),
+        rows_(shape.size() == 4 ? shape[2] : 0),
+        there_(static_cast<std::size_t>(channels_ * rows_)) {}
+  // Returns how many were not there before; none of a part that the value does not have.
+  std::int64_t add(const Part& part);
+  bool all() const { return count_ == static_cast<std::int64_t>(there_.size()); }
+
+ private:
+  std::int64_t channels_, rows_, count_ = 0;
+  std::vector<bool> there_;  // [channel][row]
+};
+
 // --- layers --------------------------------------------------------------------------------------
 
 // Which layers of a network the instructions of a replayed program are: matched by name.
@@ -52,9 +74,9 @@ class NetworkLayers {
   // layer key, each compared with node names, names of merged nodes and value names; of several the
   // first that is not yet computed. Throws Error when there is none of a fitting kind.
   std::size_t node_of(const ListedStep& step) const;
-  // The instruction computes `cells` more elements of the node's result. Throws Error when it has
-  // not as many.
-  void computes(const Entry& entry, std::size_t node, std::int64_t cells);
+  // The instruction computes the part of the node's result. Throws Error when it has none, or
+  // when all of it has been computed before: bands of rows may share some.
+  void computes(const Entry& entry, std::size_t node, const Part& part);
   bool computed(std::size_t node) const;
 
   ReplayTarget target(std::size_t node) const;
@@ -68,12 +90,11 @@ class NetworkLayers {
   std::optional<std::size_t> reading_pool(ValueId value, const ConvPool& fused) const;
   std::optional<ConcatOperand> reading_concat(ValueId value) const;
   void find_copies(const std::vector<ListedStep>& steps, const Machine& machine);
-  std::int64_t cells(std::size_t node) const;
 
   const Graph& graph_;
   std::vector<std::vector<std::size_t>> readers_;
   std::multimap<std::string, std::size_t> by_name_;
-  std::vector<std::int64_t> done_;  // elements computed, per node
+  std::vector<Covered> done_;  // per node
   std::map<const Entry*, ConcatOperand> copies_;
 };
 
@@ -84,12 +105,6 @@ class NetworkLayers {
 
 // Throws Error unless the network's number is the program's.
 void agree(const Entry& entry, const char* field, std::int64_t network, std::int64_t found);
-
-// Channels and rows of a value.
-struct Part {
-  std::int64_t first_channel = 0, channels = 0, first_row = 0, rows = 0;
-  friend bool operator==(const Part&, const Part&) = default;
-};
 
 class ReplayValues {
  public:
@@ -136,13 +151,14 @@ class ReplayValues {
   const Shape& shape(ValueId id) const { return graph_.value(id).shape; }
   std::int32_t now() const { return static_cast<std::int32_t>(program_.steps.size()); }
   std::int64_t word_of(const Entry& entry, std::int64_t address) const;
-  std::size_t new_volume(ValueId value, std::int64_t word, const ChannelLayout& layout,
-                         std::int64_t rows);
+  std::size_t new_volume(ValueId value, const Part& part, std::int64_t word,
+                         const ChannelLayout& layout);
   std::int64_t set_concat(const Entry& entry, ValueId whole, std::int64_t start, Tail& tail);
   const Held* find(ValueId value, std::int64_t word, std::int64_t channels, Part& part) const;
   Held& hold(Held held);
   void write_whole(ValueId value, const Part& part, std::int64_t word, const ChannelLayout& layout,
                    std::int64_t start, bool computed);
+  void write_block(ValueId value, const Part& part, std::int64_t word, bool computed);
   std::size_t write_channels(const Entry& entry, ValueId whole, const Part& part, std::int64_t word,
                              std::int64_t inside, std::optional<std::size_t> volume,
                              ValueId counted);

@@ -11,6 +11,11 @@ import subprocess
 import tempfile
 import unittest
 
+import numpy as np
+import onnx
+import onnx.helper
+import onnx.numpy_helper
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORKBENCH = os.environ.get("WORKBENCH", str(ROOT / "build/release/workbench"))
 SHARED = ROOT / os.environ.get("WORKBENCH_SHARED", "../shared")
@@ -299,20 +304,58 @@ class Runtime(unittest.TestCase):
                                                 ("v3_96", "zoo:tiny_inception"),
                                                 ("v2_28", "zoo:tiny_cnn")]):
             with self.subTest(network, machine=machine):
-                app = self.folder / str(i)
-                ours = run(WORKBENCH, "run", "--hw", machine, network, "--emit-runtime", app,
-                           "--json", self.folder / "ours.json", "--deterministic", cwd=ROOT)
-                self.assertEqual(ours.returncode, 0, ours.stderr)
-                back = run(WORKBENCH, "run", "--hw", machine, "--program", app / "program.json",
-                           "--weights", app / "network.onnx", "--quantization",
-                           app / "quantizer.json", "--json", self.folder / "back.json",
-                           "--deterministic", cwd=ROOT)
-                self.assertEqual(back.returncode, 0, back.stderr)
-                self.assertIn("bit-exact", back.stdout)
-                reports = [json.loads((self.folder / f"{name}.json").read_text())
-                           for name in ("ours", "back")]
-                self.assertEqual(*(report["totals"]["cycles"] for report in reports))
-                self.filters_lie_in_the_image(app)
+                self.filters_lie_in_the_image(self.written_and_read_back(machine, network, str(i)))
+
+    def written_and_read_back(self, machine, network, name):
+        app = self.folder / name
+        ours = run(WORKBENCH, "run", "--hw", machine, network, "--emit-runtime", app, "--json",
+                   self.folder / "ours.json", "--deterministic", cwd=ROOT)
+        self.assertEqual(ours.returncode, 0, ours.stderr)
+        self.assertNotIn("--emit-runtime", ours.stderr)
+        back = run(WORKBENCH, "run", "--hw", machine, "--program", app / "program.json",
+                   "--weights", app / "network.onnx", "--quantization", app / "quantizer.json",
+                   "--json", self.folder / "back.json", "--deterministic", cwd=ROOT)
+        self.assertEqual(back.returncode, 0, back.stderr)
+        self.assertIn("bit-exact", back.stdout)
+        reports = [json.loads((self.folder / f"{side}.json").read_text())
+                   for side in ("ours", "back")]
+        self.assertEqual(*(report["totals"]["cycles"] for report in reports))
+        return app
+
+    def test_hosts_turns_between_are_read_back(self):
+        """A gate of the host's, joins that grow, and one whose operand has to be copied."""
+        random = np.random.default_rng(3)
+        constants, nodes = [], []
+
+        def convolution(source, result, ins, outs, kernel=3):
+            weights = random.normal(0, (2 / (ins * kernel * kernel)) ** 0.5,
+                                    (outs, ins, kernel, kernel)).astype(np.float32)
+            constants.append(onnx.numpy_helper.from_array(weights, f"{result}_weights"))
+            nodes.append(onnx.helper.make_node("Conv", [source, f"{result}_weights"], [result],
+                                               name=result, pads=[kernel // 2] * 4))
+
+        def node(kind, inputs, result, **attributes):
+            nodes.append(onnx.helper.make_node(kind, inputs, [result], name=result, **attributes))
+
+        convolution("x", "first", 3, 20)
+        node("Sigmoid", ["first"], "gate")
+        node("Mul", ["first", "gate"], "gated")
+        convolution("gated", "left", 20, 12)
+        node("Concat", ["gated", "left"], "grown", axis=1)
+        convolution("grown", "right", 32, 12)
+        node("Concat", ["grown", "right"], "dense", axis=1)
+        convolution("dense", "narrow", 44, 20, 1)
+        node("Concat", ["narrow", "first"], "joined", axis=1)
+        convolution("joined", "out", 40, 5, 1)
+        value = onnx.helper.make_tensor_value_info
+        graph = onnx.helper.make_graph(
+            nodes, "gates", [value("x", onnx.TensorProto.FLOAT, [1, 3, 12, 10])],
+            [value("out", onnx.TensorProto.FLOAT, [1, 5, 12, 10])], constants)
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]),
+                  str(self.folder / "gates.onnx"))
+        for machine in ("v3_96", "v2_56", "darius_32"):
+            with self.subTest(machine):
+                self.written_and_read_back(machine, self.folder / "gates.onnx", machine)
 
     def filters_lie_in_the_image(self, app):
         image = (app / "filters.bin").stat().st_size
