@@ -510,10 +510,6 @@ class Replaying {
   std::vector<ReplayFilters> filters_;
 };
 
-}  // namespace
-
-namespace {
-
 // Whether an instruction carries a name that only `moved` has.
 bool names_nodes_of(const Listing& listing, const Graph& moved, const Graph& quantized) {
   const auto has = [](const Graph& graph, const std::string& name) {

@@ -137,57 +137,46 @@ std::string copied_concat(const ListedStep& step) {
   return copy ? step.layer.substr(0, end) : "";
 }
 
-// An instruction before `end` has written the layer's result there.
-bool was_written(const std::vector<ListedStep>& steps, std::size_t end, const std::string& layer,
-                 std::int64_t word, const Machine& machine) {
-  for (std::size_t i = 0; i < end; ++i) {
-    const auto results = am_operands({.instruction = steps[i].instruction}, machine).results;
-    if (steps[i].layer == layer && !results.empty() && results[0].address == word) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 // Of several operands with the copy's channels, the one that begins where the copy says, or that
 // was computed where it reads.
 void NetworkLayers::find_copies(const std::vector<ListedStep>& steps, const Machine& machine) {
   const std::vector<std::ptrdiff_t> producers = workbench::producers(graph_);
-  std::set<std::pair<std::size_t, std::size_t>> taken;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const std::string name = copied_concat(steps[i]);
+  std::set<std::pair<std::string, std::int64_t>> written;  // layer, word
+  for (const ListedStep& step : steps) {
+    const Operands operands = am_operands({.instruction = step.instruction}, machine);
+    for (const AmTensor& result : operands.results) written.emplace(step.layer, result.address);
+    const std::string name = copied_concat(step);
     const auto [begin, end] = by_name_.equal_range(name);
     const auto concat = std::find_if(begin, end, [&](const auto& one) {
       return std::holds_alternative<Concat>(graph_.nodes[one.second].op);
     });
-    if (name.empty() || concat == end) continue;
-    const Pool& pool = std::get<Pool>(steps[i].instruction);
-    const std::int64_t word =
-        am_operands({.instruction = steps[i].instruction}, machine).sources.at(0).address;
+    if (name.empty() || concat == end || operands.sources.empty()) continue;
+    const Pool& pool = std::get<Pool>(step.instruction);
     const Node& node = graph_.nodes[concat->second];
     std::optional<ConcatOperand> found;
     int best = -1;
     for (std::size_t operand = 0; operand < node.inputs.size(); ++operand) {
       const ConcatOperand one{concat->second, operand};
       const ValueId id = node.inputs[operand];
-      if (graph_.value(id).shape[1] != pool.channels || taken.contains({one.node, operand})) {
+      if (graph_.value(id).shape[1] != pool.channels || copied_.contains({one.node, operand})) {
         continue;
       }
       const std::ptrdiff_t producer = producers[static_cast<std::size_t>(id)];
       const bool starts =
           pool.tail.concat_part && pool.tail.concat_start == channels_before(graph_, one);
       const bool computed =
-          producer >= 0 &&
-          was_written(steps, i, graph_.nodes[static_cast<std::size_t>(producer)].name, word,
-                      machine);
+          producer >= 0 && written.contains({graph_.nodes[static_cast<std::size_t>(producer)].name,
+                                             operands.sources[0].address});
       const int fits = (starts ? 2 : 0) + (computed ? 1 : 0);
       // A value that is several operands is copied to the later ones.
       const bool again = found && fits == best && node.inputs[found->operand] == id;
       if (fits > best || again) found = one, best = fits;
     }
     if (!found) continue;
-    copies_[steps[i].entry] = *found;
-    taken.insert({found->node, found->operand});
+    copies_[step.entry] = *found;
+    copied_.insert({found->node, found->operand});
   }
 }
 
@@ -203,9 +192,7 @@ std::optional<ConcatOperand> NetworkLayers::reading_concat(ValueId value) const 
     if (!std::holds_alternative<Concat>(node.op) || !on_accelerator(graph_, node)) continue;
     for (std::size_t operand = 0; operand < node.inputs.size(); ++operand) {
       const ConcatOperand one{n, operand};
-      const bool copied = std::any_of(copies_.begin(), copies_.end(),
-                                      [&](const auto& copy) { return copy.second == one; });
-      if (node.inputs[operand] == value && !copied) return one;
+      if (node.inputs[operand] == value && !copied_.contains({n, operand})) return one;
     }
   }
   return std::nullopt;
@@ -343,7 +330,7 @@ void ReplayValues::write_whole(ValueId value, const Part& part, std::int64_t wor
                                const ChannelLayout& layout, std::int64_t start, bool computed) {
   const std::size_t volume = new_volume(value, part, word, layout);
   hold({value, word, layout, start, part, volume, {now()}, part.channels * part.rows, computed});
-  if (part.channels == shape(value)[1]) complete(held_.size() - 1, kNoValue);
+  if (part.channels == shape(value)[1]) complete({value, part}, kNoValue);
 }
 
 // Planes of some of the channels: behind those of the channels before, where they lie there.
@@ -365,18 +352,22 @@ void ReplayValues::write_block(ValueId value, const Part& part, std::int64_t wor
   Volume& volume = program_.memory_map[before->volume];
   volume.words = geometry_.words(before->part.channels, part.rows, width, before->layout);
   volume.last = now();
-  if (before->part.channels == shape(value)[1]) {
-    complete(static_cast<std::size_t>(std::prev(before.base()) - held_.begin()), kNoValue);
-  }
+  if (before->part.channels == shape(value)[1]) complete({value, before->part}, kNoValue);
 }
 
 // --- values inside others ------------------------------------------------------------------------
 
 // All channels of a value's rows are there: so are they in what has them. `counted`: the concat
 // that has them already.
-void ReplayValues::complete(std::size_t at, ValueId counted) {
-  take_into_concats(at, counted);
-  hold_slices(at);
+void ReplayValues::complete(const Piece& piece, ValueId counted) {
+  std::vector<Piece> pieces = {piece};
+  while (!pieces.empty()) {
+    const Piece next = pieces.back();
+    pieces.pop_back();
+    for (const Piece& further : take_into_concats(next, counted)) pieces.push_back(further);
+    for (const Piece& further : hold_slices(next)) pieces.push_back(further);
+    counted = kNoValue;
+  }
 }
 
 // The concat has `part` from channel `start` on, where it lies exactly there.
@@ -422,28 +413,33 @@ void ReplayValues::take_in_operands(std::size_t concat) {
   }
 }
 
-// Concats of which other parts were written before have the value, too.
-void ReplayValues::take_into_concats(std::size_t part, ValueId counted) {
-  const ValueId value = held_[part].value;
-  for (const std::size_t n : readers_[static_cast<std::size_t>(value)]) {
+// Concats of which other parts were written before have the value, too. Returns those complete now.
+std::vector<ReplayValues::Piece> ReplayValues::take_into_concats(const Piece& piece,
+                                                                 ValueId counted) {
+  std::vector<Piece> complete;
+  const Held* part = complete_at(piece.value, piece.part);
+  if (part == nullptr) return complete;
+  for (const std::size_t n : readers_[static_cast<std::size_t>(piece.value)]) {
     const Node& node = graph_.nodes[n];
     if (!std::holds_alternative<Concat>(node.op) || node.outputs[0] == counted) continue;
-    for (std::size_t at = 0; at < held_.size(); ++at) {
-      Held& held = held_[at];
+    for (Held& held : held_) {
       const std::int64_t all = held.part.channels * held.part.rows;
       if (held.value != node.outputs[0] || !held.computed || held.cells >= all) continue;
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-        if (node.inputs[i] == value) take_in(held, held_[part], channels_before(graph_, {n, i}));
+        if (node.inputs[i] == piece.value) take_in(held, *part, channels_before(graph_, {n, i}));
       }
-      if (held.cells == all) return complete(at, kNoValue);
+      if (held.cells == all) complete.push_back({held.value, held.part});
     }
   }
+  return complete;
 }
 
-// Slices of channels lie where the whole does.
-void ReplayValues::hold_slices(std::size_t at) {
-  const Held of = held_[at];
-  if (of.layout.replicated()) return;
+// Slices of channels lie where the whole does. Returns them.
+std::vector<ReplayValues::Piece> ReplayValues::hold_slices(const Piece& piece) {
+  std::vector<Piece> slices;
+  const Held* whole = complete_at(piece.value, piece.part);
+  if (whole == nullptr || whole->layout.replicated()) return slices;
+  const Held of = *whole;
   for (const std::size_t n : readers_[static_cast<std::size_t>(of.value)]) {
     const Node& node = graph_.nodes[n];
     if (!std::holds_alternative<Slice>(node.op) || !on_accelerator(graph_, node)) continue;
@@ -455,9 +451,10 @@ void ReplayValues::hold_slices(std::size_t at) {
     held.part.channels = shape(held.value)[1];
     held.layout = plain_layout(held.part.channels, geometry_);
     held.cells = held.part.channels * held.part.rows;
+    slices.push_back({held.value, held.part});
     hold(std::move(held));
-    complete(held_.size() - 1, kNoValue);
   }
+  return slices;
 }
 
 // Some of the channels, of some of the rows, of a value that several instructions write, which
@@ -494,9 +491,7 @@ std::size_t ReplayValues::write_channels(const Entry& entry, ValueId whole, cons
   found->cells += part.channels * part.rows;
   const std::size_t written = found->volume;
   program_.memory_map[written].last = now();
-  if (found->cells == all.channels * all.rows) {
-    complete(static_cast<std::size_t>(found - held_.begin()), counted);
-  }
+  if (found->cells == all.channels * all.rows) complete({whole, all}, counted);
   return written;
 }
 

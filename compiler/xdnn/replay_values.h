@@ -60,7 +60,6 @@ struct ReplayTarget {
 struct ConcatOperand {
   std::size_t node = 0;  // the concat
   std::size_t operand = 0;
-  friend bool operator==(const ConcatOperand&, const ConcatOperand&) = default;
 };
 // Channels of the concat's result before it.
 std::int64_t channels_before(const Graph& graph, const ConcatOperand& at);
@@ -96,6 +95,7 @@ class NetworkLayers {
   std::multimap<std::string, std::size_t> by_name_;
   std::vector<Covered> done_;  // per node
   std::map<const Entry*, ConcatOperand> copies_;
+  std::set<std::pair<std::size_t, std::size_t>> copied_;  // concat, operand
 };
 
 // --- values --------------------------------------------------------------------------------------
@@ -158,16 +158,22 @@ class ReplayValues {
   Held& hold(Held held);
   void write_whole(ValueId value, const Part& part, std::int64_t word, const ChannelLayout& layout,
                    std::int64_t start, bool computed);
+  // All channels of some rows of a value.
+  struct Piece {
+    ValueId value = kNoValue;
+    Part part;
+  };
+
   void write_block(ValueId value, const Part& part, std::int64_t word, bool computed);
   std::size_t write_channels(const Entry& entry, ValueId whole, const Part& part, std::int64_t word,
                              std::int64_t inside, std::optional<std::size_t> volume,
                              ValueId counted);
-  void complete(std::size_t at, ValueId counted);
+  void complete(const Piece& piece, ValueId counted);
   void merge_volumes(std::size_t volume, std::size_t other);
   bool take_in(Held& concat, const Held& part, std::int64_t start);
   void take_in_operands(std::size_t concat);
-  void take_into_concats(std::size_t part, ValueId counted);
-  void hold_slices(std::size_t at);
+  std::vector<Piece> take_into_concats(const Piece& piece, ValueId counted);
+  std::vector<Piece> hold_slices(const Piece& piece);
   const Held* complete_at(ValueId value, const Part& part) const;
 
   const Listing& listing_;
