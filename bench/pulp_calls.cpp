@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "compiler/pulp/c_kernels.h"
 #include "core/error.h"
 #include "core/units.h"
 #include "isa/pulp/cost.h"
@@ -94,12 +95,7 @@ Kernel parse(const std::string& line, const Machine& machine) {
 
 void print_table(const std::vector<Kernel>& calls) {
   for (const Kernel& kernel : calls) {
-    std::string name(to_string(kernel.kind));
-    if (name.starts_with("pointwise")) name = "conv" + name.substr(std::string("pointwise").size());
-    if (name.starts_with("depthwise")) {
-      name = kernel.kind == KernelKind::DepthwisePixels ? "depthwise_pixels" : "depthwise";
-    }
-    std::printf("{nn_%s, {", name.c_str());
+    std::printf("{%s, {", own_c_kernel(kernel).c_str());
     Kernel::fields(kernel, [&](std::string_view field, const auto& value) {
       if (field == "kind") return;
       static constexpr std::string_view kAddresses[] = {"in",    "in2",    "weights", "bias",

@@ -1,7 +1,6 @@
 // What PULP-NN's kernels do is in docs/facts/pulp.md 2.2.
 #include "compiler/pulp/c_kernels.h"
 
-#include "core/error.h"
 #include "isa/pulp/kernels.h"
 
 namespace workbench::pulp {
@@ -39,86 +38,73 @@ bool averages_plainly(const Kernel& k) {
   return is_plain(k) && is_symmetric(k) && k.divisor == k.kernel_w * k.kernel_h;
 }
 
-std::string matrix_kernel(const Kernel& k, const std::string& name, const std::string& own) {
-  if (!is_plain(k) || !is_scaled_plainly(k) || !is_short_vector(k)) return "nn_" + own;
-  return "call_" + name + (k.norm && k.norm_bits == 64 ? "_64" : "");
+// The library's, where it computes what ours does.
+std::string library_kernel(const Kernel& k, bool computes, const std::string& name) {
+  return computes ? "call_" + name : own_c_kernel(k);
 }
 
-// Ours for cores with more instructions: one function for convolutions and products of one pixel.
-std::string packed_kernel(const Kernel& k) {
-  const std::string name(traits(k.kind).name);
-  const bool pointwise = traits(k.kind).family == Family::Pointwise;
-  return "nn_" + (pointwise ? "conv" + name.substr(name.find('_')) : name);
+std::string by_norm(const Kernel& k, const std::string& name) {
+  return name + (k.norm && k.norm_bits == 64 ? "_64" : "");
 }
 
-std::string pixel_kernel(const Kernel& k, const std::string& split) {
-  const bool pointwise = traits(k.kind).family == Family::Pointwise;
-  const bool plain = is_plain(k) && is_scaled_plainly(k);
-  if (!plain) return "nn_conv_" + split;
-  return (pointwise ? "call_pointwise_" : "call_conv_") + split +
-         (k.norm && k.norm_bits == 64 ? "_64" : "");
+std::string matrix_kernel(const Kernel& k, const std::string& name) {
+  return library_kernel(k, is_plain(k) && is_scaled_plainly(k) && is_short_vector(k),
+                        by_norm(k, name));
+}
+
+std::string pixel_kernel(const Kernel& k) {
+  return library_kernel(k, is_plain(k) && is_scaled_plainly(k),
+                        by_norm(k, std::string(traits(k.kind).name)));
 }
 
 }  // namespace
 
-// Convolutions and products of one pixel are one function of C: it knows which it is.
+// Convolutions and products of one pixel are one function of C, which knows which it is; so are
+// depthwise convolutions of planes.
+std::string own_c_kernel(const Kernel& k) {
+  const KernelTraits& row = traits(k.kind);
+  const std::string name(row.name);
+  if (row.family == Family::Pointwise) return "nn_conv" + name.substr(name.find('_'));
+  if (row.family != Family::Depthwise) return "nn_" + name;
+  return k.kind == KernelKind::DepthwisePixels ? "nn_depthwise_pixels" : "nn_depthwise";
+}
+
 std::string c_kernel(const Kernel& k) {
-  if (traits(k.kind).packed) return packed_kernel(k);
   switch (k.kind) {
     case KernelKind::ConvHo:
     case KernelKind::PointwiseHo:
-      return pixel_kernel(k, "Ho");
     case KernelKind::ConvHoWo:
     case KernelKind::PointwiseHoWo:
-      return pixel_kernel(k, "HoWo");
     case KernelKind::ConvCo:
     case KernelKind::PointwiseCo:
-      return pixel_kernel(k, "Co");
-    case KernelKind::ConvHoQuads:
-    case KernelKind::PointwiseHoQuads:
-      return "nn_conv_Ho_4x4";
-    case KernelKind::ConvHoWoQuads:
-    case KernelKind::PointwiseHoWoQuads:
-      return "nn_conv_HoWo_4x4";
-    case KernelKind::ConvCoQuads:
-    case KernelKind::PointwiseCoQuads:
-      return "nn_conv_Co_4x4";
+      return pixel_kernel(k);
     // The library's kernel for 3x3 takes no top and bottom padding: its general one computes the
     // same.
     case KernelKind::Depthwise3x3s1:
     case KernelKind::DepthwiseGeneric:
     case KernelKind::DepthwiseLess4: {
       const bool few = k.kind == KernelKind::DepthwiseLess4;
-      if (!is_plain(k) || !is_scaled_plainly(k)) return "nn_depthwise";
-      return std::string("call_depthwise_generic") + (few ? "_less_4_weights" : "") +
-             (k.norm && k.norm_bits == 64 ? "_64" : "");
+      return library_kernel(
+          k, is_plain(k) && is_scaled_plainly(k),
+          by_norm(k, std::string("depthwise_generic") + (few ? "_less_4_weights" : "")));
     }
-    case KernelKind::DepthwisePixels:
-      return "nn_depthwise_pixels";
     case KernelKind::Linear:
-      return matrix_kernel(k, "linear", "linear");
+      return matrix_kernel(k, "linear");
     case KernelKind::Linear32: {
       Kernel codes = k;  // what its results would be plays no part
       codes.out_bits = 8, codes.out_signed = false, codes.norm = false;
       codes.multiplier = 1, codes.offset = 0;
-      return matrix_kernel(codes, "linear_out_32", "linear_out_32");
+      return matrix_kernel(codes, "linear_out_32");
     }
     case KernelKind::Add:
-      return adds_plainly(k) ? "call_add" : "nn_add";
-    case KernelKind::AveragePoolCo:
-      return "nn_avgpool_Co";
+      return library_kernel(k, adds_plainly(k), "add");
     case KernelKind::AveragePool:
-      return averages_plainly(k) ? "call_avgpool" : "nn_avgpool";
+      return library_kernel(k, averages_plainly(k), "avgpool");
     case KernelKind::MaxPool:
-      return is_plain(k) && is_symmetric(k) ? "call_maxpool" : "nn_maxpool";
-    case KernelKind::MaxPoolDirect:
-      return "nn_maxpool_direct";
-    case KernelKind::Requantize:
-      return "nn_requantize";
+      return library_kernel(k, is_plain(k) && is_symmetric(k), "maxpool");
     default:
-      break;
+      return own_c_kernel(k);
   }
-  CHECK(false, "kernel {}", static_cast<int>(k.kind));
 }
 
 }  // namespace workbench::pulp
