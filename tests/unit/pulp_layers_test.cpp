@@ -230,5 +230,23 @@ TEST(PulpLayers, refusals_name_the_layer_and_the_figures) {
             "side");
 }
 
+TEST(PulpLayers, parts_of_joins_are_whole_bytes) {
+  const CodeType four{4, false};
+  const auto join = [&](std::int64_t first, std::int64_t second) {
+    IntegerGraph g;
+    const ValueId x = g.input({1, 8, 4, 4}, four);
+    const ValueId a = g.conv(x, first, square_window(1), 1, affine(7, 1024), four);
+    const ValueId b = g.conv(x, second, square_window(1), 1, affine(7, 1024), four);
+    g.output(g.concat({a, b}));
+    return refusal(g);
+  };
+  EXPECT_EQ(join(2, 6), "");
+  EXPECT_EQ(
+      join(3, 5),
+      "integers: 'v1' begins or ends inside a byte of 'v3', which it is joined to: channels 0 "
+      "to 2 of 4 bits each; expected multiples of 2: give the parts other numbers of "
+      "channels, or the join codes of 8 bits (--layer NAME:activation-bits=8)");
+}
+
 }  // namespace
 }  // namespace workbench::pulp
