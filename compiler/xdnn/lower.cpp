@@ -482,8 +482,8 @@ class Lowering {
     const std::size_t before = result_.ops.size();
     joined_ = join(result_, map, node, parts, {readers_, machine_, grow_}, concats_) && joined_;
     for (std::size_t i = before; i < result_.ops.size(); ++i) {  // copies that join() had to add
-      result_.ops[i].layer = add_layer(node.name + fmt::format(" (copy {})", i - before), "Copy",
-                                       result_.ops[i].result, {});
+      result_.ops[i].layer =
+          add_layer(copy_name(node.name, i - before), "Copy", result_.ops[i].result, {});
     }
   }
 
@@ -507,6 +507,19 @@ bool on_accelerator(const Graph& graph, const Node& node) {
   const Value& source = graph.value(node.inputs[0]);
   return !std::holds_alternative<Quantize>(node.op) && is_code(graph.value(node.outputs[0]).type) &&
          is_code(source.type) && !source.constant;
+}
+
+namespace {
+constexpr std::string_view kCopy = " (copy ";
+}
+
+std::string copy_name(const std::string& concat, std::size_t copy) {
+  return fmt::format("{}{}{})", concat, kCopy, copy);
+}
+
+std::string concat_of_copy(const std::string& name) {
+  const std::size_t end = name.rfind(kCopy);
+  return end != std::string::npos && name.ends_with(')') ? name.substr(0, end) : "";
 }
 
 Lowered lower(const Graph& quantized, const Machine& machine, std::span<const std::size_t> order) {

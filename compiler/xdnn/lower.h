@@ -110,6 +110,11 @@ struct Lowered {
 // The overlay computes it: int8 in, int8 out, and no conversion.
 bool on_accelerator(const Graph& graph, const Node& node);
 
+// What an instruction is called that copies an operand of a concat to its place, and the concat's
+// name from that; "": it is no such name.
+std::string copy_name(const std::string& concat, std::size_t copy);
+std::string concat_of_copy(const std::string& name);
+
 // `order`: every node once, operands before their readers (order.h).
 Lowered lower(const Graph& quantized, const Machine& machine, std::span<const std::size_t> order);
 

@@ -127,18 +127,6 @@ std::int64_t channels_before(const Graph& graph, const ConcatOperand& at) {
   return channels;
 }
 
-namespace {
-
-// "NAME (copy 0)", as lower() calls an instruction that brings an operand of a concat to its place.
-std::string copied_concat(const ListedStep& step) {
-  const std::size_t end = step.layer.rfind(" (copy ");
-  const bool copy = end != std::string::npos && step.layer.ends_with(')') &&
-                    std::holds_alternative<Pool>(step.instruction);
-  return copy ? step.layer.substr(0, end) : "";
-}
-
-}  // namespace
-
 // Of several operands with the copy's channels, the one that begins where the copy says, or that
 // was computed where it reads.
 void NetworkLayers::find_copies(const std::vector<ListedStep>& steps, const Machine& machine) {
@@ -147,7 +135,10 @@ void NetworkLayers::find_copies(const std::vector<ListedStep>& steps, const Mach
   for (const ListedStep& step : steps) {
     const Operands operands = am_operands({.instruction = step.instruction}, machine);
     for (const AmTensor& result : operands.results) written.emplace(step.layer, result.address);
-    const std::string name = copied_concat(step);
+    // A layer of that name is a layer.
+    const bool pools = std::holds_alternative<Pool>(step.instruction);
+    if (!pools || by_name_.contains(step.layer)) continue;
+    const std::string name = concat_of_copy(step.layer);
     const auto [begin, end] = by_name_.equal_range(name);
     const auto concat = std::find_if(begin, end, [&](const auto& one) {
       return std::holds_alternative<Concat>(graph_.nodes[one.second].op);
