@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "core/error.h"
+#include "core/shapes.h"
 
 namespace workbench {
 
@@ -174,10 +175,26 @@ void encode(const Graph& graph, file::Graph& message) {
 
 namespace {
 
+// One step for all, or one for each index of a dimension.
+bool is_of(const Quantization& quantization, const Shape& shape) {
+  const std::size_t count = quantization.thresholds.size(), zeros = quantization.zero_points.size();
+  if (zeros > 1 && zeros != count) return false;
+  if (count == 1) return true;
+  const auto rank = static_cast<int>(shape.size());
+  const int axis = quantization.axis < 0 ? quantization.axis + rank : quantization.axis;
+  return axis >= 0 && axis < rank &&
+         shape[static_cast<std::size_t>(axis)] == static_cast<std::int64_t>(count);
+}
+
 Value decode_value(const file::Value& v, const std::string& name) {
   Value value{.name = v.name(), .shape = decode_shape(v.shape(), name)};
   value.type = decode_enumerator(v.type(), name, "element type", last(ElementType{}));
-  if (v.has_constant()) value.constant = decode(v.constant(), name);
+  if (v.has_constant()) {
+    value.constant = decode(v.constant(), name);
+    if (value.constant->shape() != value.shape || value.constant->type() != value.type) {
+      fail("{}: not a program: constant '{}'", name, v.name());
+    }
+  }
   if (!v.has_quantization()) return value;
   const file::Quantization& q = v.quantization();
   if (q.bits() < 2 || q.bits() > 32 || q.thresholds_size() == 0) {
@@ -190,7 +207,27 @@ Value decode_value(const file::Value& v, const std::string& name) {
                    .zero_points = {q.zero_points().begin(), q.zero_points().end()},
                    .axis = q.axis(),
                    .rounding = decode_enumerator(q.rounding(), name, "rounding", last(Rounding{}))};
+  if (!is_of(*value.quantization, value.shape)) {
+    fail("{}: not a program: quantization of '{}'", name, v.name());
+  }
   return value;
+}
+
+// Operands fit together, and results have the shapes that follow from them.
+void check_node(const Graph& graph, const Node& node, const std::string& name) {
+  std::vector<Shape> shapes;
+  try {
+    shapes = output_shapes(graph, node);
+  } catch (const Error& error) {
+    fail("{}: not a program: host {}", name, error.what());
+  }
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i] == kNoValue) continue;
+    if (i >= shapes.size() || shapes[i] != graph.value(node.outputs[i]).shape) {
+      fail("{}: not a program: host node '{}' gives '{}' another shape", name, node.name,
+           graph.value(node.outputs[i]).name);
+    }
+  }
 }
 
 }  // namespace
@@ -228,6 +265,7 @@ Graph decode(const file::Graph& message, const std::string& name) {
     for (const file::Affine& a : n.operand_affine()) node.operand_affine.push_back(decode(a, name));
     graph.nodes.push_back(std::move(node));
   }
+  for (const Node& node : graph.nodes) check_node(graph, node, name);
   graph.inputs = ids(message.inputs(), false);
   graph.outputs = ids(message.outputs(), false);
   return graph;

@@ -40,6 +40,11 @@ std::vector<Tensor> HostValues::operands(const Node& node, const Read& read) {
 
 const Tensor& HostValues::computed(ValueId id, Tensor tensor) {
   const auto index = static_cast<std::size_t>(id);
+  const Value& value = graph_.values[index];
+  if (tensor.type() != value.type || tensor.shape() != value.shape) {  // of a program from a file
+    fail("host value '{}': expected {} {}, found {} {}", value.name, to_string(value.type),
+         to_string(value.shape), to_string(tensor.type()), to_string(tensor.shape()));
+  }
   values_[index] = std::move(tensor);
   known_[index] = computed_[index] = true;
   return values_[index];

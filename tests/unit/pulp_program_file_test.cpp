@@ -110,6 +110,47 @@ TEST(PulpProgramFile, the_host_computes_with_what_there_is) {
             "net.pulp: not a program: host node 'n' reads 'z', which comes from nowhere");
 }
 
+TEST(PulpProgramFile, the_hosts_nodes_are_nodes) {
+  const auto with_node = [](const Op& op, const Value& from, const Value& to) {
+    return loading_after([&](Program& p) {
+      const ValueId in = p.host.add_value(from);
+      const ValueId out = p.host.add_value(to);
+      p.host.nodes.push_back({.name = "n", .op = op, .inputs = {in}, .outputs = {out}});
+      p.host_steps = {{.before = 4, .nodes = {0}}};
+    });
+  };
+  const Shape shape{1, 8, 4, 4};
+  const auto codes = [&](const std::string& name, std::optional<Quantization> quantization) {
+    return Value{
+        .name = name, .shape = shape, .type = ElementType::Int8, .quantization = quantization};
+  };
+  const Value reals{.name = "y", .shape = shape};
+  EXPECT_EQ(with_node(Dequantize{}, codes("x", Quantization{.thresholds = {1}}), reals),
+            "accepted");
+  EXPECT_EQ(with_node(Dequantize{}, codes("x", std::nullopt), reals),
+            "net.pulp: not a program: host node 'n' (Dequantize): operand 0: expected a "
+            "quantization, found none");
+  EXPECT_EQ(with_node(Quantize{}, Value{.name = "x", .shape = shape}, codes("y", std::nullopt)),
+            "net.pulp: not a program: host node 'n' (Quantize): output 0: expected a quantization, "
+            "found none");
+  EXPECT_EQ(
+      with_node(Dequantize{}, codes("x", Quantization{.thresholds = {1, 2}, .axis = 1}), reals),
+      "net.pulp: not a program: quantization of 'x'");
+  EXPECT_EQ(
+      with_node(Dequantize{}, codes("x", Quantization{.thresholds = {1, 2}, .axis = 9}), reals),
+      "net.pulp: not a program: quantization of 'x'");
+  EXPECT_EQ(with_node(Identity{}, Value{.name = "x", .shape = shape},
+                      Value{.name = "y", .shape = {1, 8, 4, 5}}),
+            "net.pulp: not a program: host node 'n' gives 'y' another shape");
+  EXPECT_EQ(with_node(Conv{}, Value{.name = "x", .shape = shape}, reals).substr(0, 37),
+            "net.pulp: not a program: host node 'n");
+  EXPECT_EQ(
+      with_node(
+          Identity{}, codes("x", std::nullopt),
+          Value{.name = "y", .shape = shape, .constant = Tensor::zeros(ElementType::Float32, {3})}),
+      "net.pulp: not a program: constant 'y'");
+}
+
 TEST(PulpProgramFile, probes_lie_where_they_say) {
   const auto probing = [](Probe probe, std::int32_t next = 4) {
     return loading_after([&](Program& p) {
