@@ -156,18 +156,27 @@ namespace {
 constexpr std::int64_t kAlignment = 4;              // of everything that kernels load words of
 constexpr std::int64_t kGap = 4, kScratchGap = 24;  // docs/facts/pulp.md 3.3
 
-// Tiles begin anew in each slice.
+// Tiles begin anew in each slice. Those of one size read less the more of what they ask for is
+// padding: behind the first that has none in front, none of them reads more. So slices and tiles
+// are looked at up to that one, and then the last ones, whose sizes are their own.
 template <typename Span>
 Extent largest(const Span& span, std::int64_t size, std::int64_t slice, std::int64_t tile) {
   Extent extent;
-  for (std::int64_t from = 0; from < size; from += slice) {
+  const auto behind = [](std::int64_t begin, std::int64_t step, std::int64_t end, bool padded) {
+    const std::int64_t next = begin + step, last = begin + (end - 1 - begin) / step * step;
+    return padded || next >= end ? next : last;
+  };
+  for (std::int64_t from = 0; from < size;) {
     const std::int64_t to = std::min(from + slice, size);
-    for (std::int64_t begin = from; begin < to; begin += tile) {
+    const bool first_padded = span(from, std::min(from + tile, to)).pad_before > 0;
+    for (std::int64_t begin = from; begin < to;) {
       const InputSpan part = span(begin, std::min(begin + tile, to));
       const std::int64_t data = part.end - part.begin;
       extent.data = std::max(extent.data, data);
       extent.padded = std::max(extent.padded, data + part.pad_before + part.pad_after);
+      begin = behind(begin, tile, to, part.pad_before > 0);
     }
+    from = behind(from, slice, size, first_padded);
   }
   return extent;
 }

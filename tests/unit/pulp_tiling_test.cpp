@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <tuple>
 
 #include "compiler/pulp/dory_tiling.h"
@@ -112,6 +113,42 @@ TEST(PulpTileGeometry, padding_is_left_over_at_the_borders_of_the_map_only) {
   EXPECT_EQ(bottom.pad_bottom, 0);
   EXPECT_EQ(bottom.in_w, 17);
   EXPECT_EQ(bottom.pad_left, 0);
+}
+
+// The most that any tile reads, of all of them.
+TEST(PulpTileGeometry, the_largest_tile_is_found_without_looking_at_each) {
+  std::mt19937_64 random(7);
+  const auto between = [&](std::int64_t low, std::int64_t high) {
+    return low + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(high - low + 1));
+  };
+  for (int i = 0; i < 20000; ++i) {
+    Layer layer;
+    Kernel& call = layer.call;
+    call.kernel_h = between(1, 5);
+    call.stride_y = between(1, 4);
+    call.dilation_y = between(1, 3);
+    call.in_h = between(1, 40);
+    call.pad_top = between(0, 9);
+    const std::int64_t window = call.dilation_y * (call.kernel_h - 1) + 1;
+    const std::int64_t most =
+        (call.in_h + call.pad_top + between(0, 9) - window) / call.stride_y + 1;
+    if (most < 1) continue;
+    call.out_h = between(1, most);
+    const std::int64_t slice = between(1, call.out_h), tile = between(1, slice);
+    Extent expected;
+    for (std::int64_t from = 0; from < call.out_h; from += slice) {
+      const std::int64_t to = std::min(from + slice, call.out_h);
+      for (std::int64_t begin = from; begin < to; begin += tile) {
+        const InputSpan part = input_rows(call, begin, std::min(begin + tile, to));
+        const std::int64_t data = part.end - part.begin;
+        expected.data = std::max(expected.data, data);
+        expected.padded = std::max(expected.padded, data + part.pad_before + part.pad_after);
+      }
+    }
+    const Extent found = row_extent(layer, tile, slice);
+    ASSERT_EQ(found.data, expected.data) << call.out_h << " in " << slice << ", " << tile;
+    ASSERT_EQ(found.padded, expected.padded) << call.out_h << " in " << slice << ", " << tile;
+  }
 }
 
 TEST(PulpTileGeometry, a_block_of_depthwise_channels_reads_as_many_channels) {
