@@ -27,6 +27,7 @@ workbench_test(pulp_property_test LABEL property SYSTEMC
           property/pulp_footprint_test.cpp property/pulp_kernels_test.cpp
           property/pulp_mutation_test.cpp property/pulp_network_test.cpp
           property/pulp_program_test.cpp property/pulp_race_test.cpp
+          property/pulp_fabric_test.cpp
           property/pulp_requantize_test.cpp property/pulp_schedule_test.cpp
           property/pulp_effort_test.cpp property/pulp_search_steps_test.cpp
           property/pulp_tiling_test.cpp property/riscv_cluster_test.cpp

@@ -2,6 +2,7 @@
 
 # On graphs.
 add_library(test_graphs STATIC
+  support/host_nodes.cpp
   support/activations.cpp support/graph_builder.cpp support/hostile_graph.cpp
   support/integer_graphs.cpp support/plain_divergence.cpp support/random_float_graph.cpp
   support/random_graph.cpp support/random_integer_graph.cpp support/same_network.cpp)

@@ -2,6 +2,7 @@
 #include "compiler/pulp/emit_c.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -9,6 +10,10 @@
 
 #include "compiler/pulp/c_runtime.h"
 #include "compiler/pulp/c_tables.h"
+#include "compiler/pulp/c_text.h"
+#include "compiler/pulp/fabric/turns.h"
+#include "compiler/pulp/fabric/values.h"
+#include "compiler/pulp/l2_plan.h"
 #include "core/error.h"
 #include "core/units.h"
 #include "isa/pulp/layer_runs.h"
@@ -19,70 +24,6 @@ namespace workbench::pulp {
 namespace {
 
 using Files = std::vector<std::pair<std::string, std::string>>;
-
-constexpr std::size_t kLettersMost = 60;  // they are the names of files, too
-
-std::string identifier(const std::string& name) {
-  std::string text;
-  for (const char c : name.substr(0, kLettersMost)) {
-    text += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-  }
-  return text;
-}
-
-// As a C string; nothing of it ends a string or a comment.
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\' || c == '?') {
-      result += fmt::format("\\{}", c);
-    } else if (code < 32 || code > 126) {
-      result += fmt::format("\\{:03o}", code);
-    } else {
-      result += c;
-    }
-  }
-  return result + "\"";
-}
-
-// As it may stand behind "//".
-std::string in_comment(std::string text) {
-  for (char& c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    if (code < 32 || code > 126 || c == '\\' || c == '?') c = '_';
-  }
-  return text;
-}
-
-// Nodes that the host runs before instruction `at`.
-std::string node_names(const Program& program, const HostStep& step) {
-  std::string names;
-  for (const std::size_t n : step.nodes) {
-    const Node& node = program.host.nodes[n];
-    names += fmt::format("{}'{}' ({})", names.empty() ? "" : ", ", node.name, op_name(node.op));
-  }
-  return names;
-}
-
-// Between layers of the cluster.
-bool is_between(const Program& program, const HostStep& step) {
-  return step.before > 0 && step.before < std::ssize(program.instructions) && !step.nodes.empty();
-}
-
-// Inputs are stored as the cluster reads them, and outputs end as it leaves them.
-void require_no_host_between(const Program& program) {
-  for (const HostStep& step : program.host_steps) {
-    if (!is_between(program, step)) continue;
-    const auto layer = static_cast<std::size_t>(
-        program.info.instruction_layer[static_cast<std::size_t>(step.before)]);
-    fail(
-        "{}: run on the host before layer '{}': expected a network that the cluster runs "
-        "whole, found {} of its layers behind them",
-        node_names(program, step), program.info.layers[layer].name,
-        program.info.layers.size() - layer);
-  }
-}
 
 // Values that nodes read or write, of steps that are between layers or not.
 std::set<std::string> host_values(const Program& program, bool between,
@@ -137,6 +78,11 @@ std::vector<std::uint32_t> codes_of(const Tensor& tensor) {
       return codes_as<std::uint8_t>(tensor);
     case ElementType::Int32:
       return codes_as<std::int32_t>(tensor);
+    case ElementType::Float32: {  // their bits
+      std::vector<std::uint32_t> bits(static_cast<std::size_t>(tensor.size()));
+      std::memcpy(bits.data(), tensor.data(), 4 * bits.size());
+      return bits;
+    }
     default:
       CHECK(false, "codes of {}", to_string(tensor.type()));
   }
@@ -195,8 +141,11 @@ constexpr std::int64_t kMasterStack = 3800, kLeastStack = 2048, kHeap = 256;
 class Application {
  public:
   Application(const Program& program, const Machine& machine,
-              const std::map<std::string, Tensor>& values)
-      : program_(program), machine_(machine), values_(values), runs_(layer_runs(program)) {}
+              const std::map<std::string, Tensor>& values, HostBetween between)
+      : program_(program), machine_(machine), values_(values), runs_(layer_runs(program)) {
+    fabric_.l3_bytes = program.l3_bytes;
+    if (between == HostBetween::Computed) fabric_ = fabric_work(program_, runs_);
+  }
 
   Files files() {
     require_sizes();
@@ -204,9 +153,16 @@ class Application {
       files_.emplace_back(std::string(file.path), std::string(file.contents));
     }
     for (std::size_t i = 0; i < runs_.size(); ++i) add_layer(i);
+    for (auto& file : fabric_.files) files_.push_back(std::move(file));
+    std::vector<TensorPlace> first = first_inputs(program_);
+    first.insert(first.end(), fabric_.inputs.begin(), fabric_.inputs.end());
     const std::string outputs = tensors("outputs", last_outputs(program_));
-    const std::string inputs = tensors("inputs", first_inputs(program_));
+    const std::string inputs = tensors("inputs", first);
     files_.emplace_back("hex/weights.hex", program_.constants);
+    if (!fabric_.constants.empty()) {
+      files_.emplace_back("hex/fabric.hex", fabric_.constants);
+      hex_ += " fabric.hex";
+    }
     files_.emplace_back("src/network_data.c", network_text(inputs + outputs));
     files_.emplace_back("Makefile", sdk_makefile());
     files_.emplace_back("Makefile.plain", plain_makefile());
@@ -219,10 +175,15 @@ class Application {
  private:
   void require_sizes() const {
     constexpr std::int64_t kMax = std::int64_t{1} << 31;
-    if (std::max({program_.l1_bytes, program_.l2_bytes, program_.l3_bytes}) >= kMax) {
+    if (std::max({program_.l1_bytes, program_.l2_bytes, fabric_.l3_bytes}) >= kMax) {
       fail("expected memories below 2 GiB, found {} bytes of L1, {} of L2, {} of L3",
-           program_.l1_bytes, program_.l2_bytes, program_.l3_bytes);
+           program_.l1_bytes, program_.l2_bytes, fabric_.l3_bytes);
     }
+    if (fabric_.files.empty()) return;
+    const std::string obstacle =
+        l3_obstacle("the program and what is computed on the fabric controller need",
+                    fabric_.l3_bytes, machine_);
+    if (!obstacle.empty()) fail("{}", obstacle);
   }
 
   // What L1 has for the tables of layers and for the stacks of all cores but core 0.
@@ -271,7 +232,7 @@ class Application {
   }
 
   std::string name(std::size_t run) const {
-    return fmt::format("layer{:02}_{}", run, identifier(layer_name(run)));
+    return fmt::format("layer{:02}_{}", run, c_identifier(layer_name(run)));
   }
   const std::string& layer_name(std::size_t run) const {
     return program_.info.layers[runs_[run].layer].name;
@@ -280,7 +241,7 @@ class Application {
   // What the layer is, as DORY's comments say it.
   std::string about(std::size_t run) const {
     const LayerInfo& info = program_.info.layers[runs_[run].layer];
-    std::string text = fmt::format("// {}: {}\n", in_comment(info.name), in_comment(info.op));
+    std::string text = fmt::format("// {}: {}\n", in_c_comment(info.name), in_c_comment(info.op));
     for (const LayerTiling& t : program_.tilings) {
       if (t.layer != static_cast<std::int32_t>(runs_[run].layer)) continue;
       text += fmt::format(
@@ -305,7 +266,7 @@ class Application {
     for (const TableRow& row : rows) {
       text += std::string(2 + 2 * static_cast<std::size_t>(row.depth), ' ');
       for (const std::uint8_t byte : row.bytes) text += fmt::format("{},", byte);
-      if (!row.comment.empty()) text += "  // " + in_comment(row.comment);
+      if (!row.comment.empty()) text += "  // " + in_c_comment(row.comment);
       text += "\n";
       bytes += row.bytes.size();
     }
@@ -328,7 +289,7 @@ class Application {
       const Sums sums = bytes ? sums_of(*bytes) : Sums{};
       const TensorPlace& p = probe.place;
       text += fmt::format("    {{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}U, {}U}},\n",
-                          quoted(p.value), *run, p.space == Space::L3 ? 1 : 0, bytes ? 1 : 0,
+                          c_quoted(p.value), *run, p.space == Space::L3 ? 1 : 0, bytes ? 1 : 0,
                           p.address, ceil_div(p.channels * p.bits, 8), p.width, p.height,
                           p.pixel_stride, p.row_stride, sums.sum, sums.of_sums);
       ++checks_;
@@ -347,8 +308,8 @@ class Application {
       const std::string file =
           fmt::format("{}{}.hex", what, index == 0 ? "" : std::to_string(index));
       ++index;
-      text += fmt::format("    {{{}, {}, {}}},\n", quoted(place.value),
-                          bytes ? quoted(file) : "NULL", place_fields(place));
+      text += fmt::format("    {{{}, {}, {}}},\n", c_quoted(place.value),
+                          bytes ? c_quoted(file) : "NULL", place_fields(place));
       if (bytes) {
         files_.emplace_back("hex/" + file, *bytes);
         hex_ += " " + file;
@@ -363,13 +324,13 @@ class Application {
     std::string text = fmt::format(
         "// {} for {}: what the runtime (layer.h) asks of a network.\n#include "
         "\"layer.h\"\n#include \"pulp_nn_calls.h\"\n\n",
-        in_comment(program_.info.network), in_comment(machine_.name));
-    text += fmt::format("const char network_name[] = {};\n", quoted(program_.info.network));
+        in_c_comment(program_.info.network), in_c_comment(machine_.name));
+    text += fmt::format("const char network_name[] = {};\n", c_quoted(program_.info.network));
     text += fmt::format(
         "const int32_t network_l1_bytes = {}, network_l2_bytes = {}, network_l3_bytes = {};\n"
         "const int32_t network_table_bytes = {}, network_l3_requests = {};\n"
         "l3_request_t l3_requests[{}];\n\n",
-        program_.l1_bytes, program_.l2_bytes, program_.l3_bytes, table_room(), l3_requests(),
+        program_.l1_bytes, program_.l2_bytes, fabric_.l3_bytes, table_room(), l3_requests(),
         l3_requests());
     for (std::size_t i = 0; i < runs_.size(); ++i) {
       text += fmt::format("extern const uint8_t {}_table[];\n", name(i));
@@ -377,7 +338,7 @@ class Application {
     text += fmt::format("\nconst int32_t network_layers = {};\nconst layer_t layers[] = {{\n",
                         runs_.size());
     for (std::size_t i = 0; i < runs_.size(); ++i) {
-      text += fmt::format("    {{{}, {}_table, {}}},\n", quoted(layer_name(i)), name(i),
+      text += fmt::format("    {{{}, {}_table, {}}},\n", c_quoted(layer_name(i)), name(i),
                           table_bytes_[i]);
     }
     if (runs_.empty()) text += "    {0},\n";
@@ -391,24 +352,39 @@ class Application {
     text +=
         fmt::format("const int32_t network_checks = {};\nconst check_t checks[] = {{\n{}}};\n\n",
                     checks_, checks_ == 0 ? "    {0},\n" : list);
-    std::uint32_t sum = 0;
-    for (const char c : program_.constants) sum += static_cast<unsigned char>(c);
+    std::string files = weights_row("weights.hex", 0, program_.constants);
+    if (!fabric_.constants.empty()) {
+      files += weights_row("fabric.hex", fabric_.constants_at, fabric_.constants);
+    }
     return text + fmt::format(
-                      "const int32_t network_weights = 1;\nconst weights_t weights[] = "
-                      "{{{{\"weights.hex\", 0, {}U}}}};\n",
-                      sum);
+                      "const int32_t network_weights = {};\nconst weights_t weights[] = {{\n"
+                      "{}}};\n",
+                      fabric_.constants.empty() ? 1 : 2, files);
   }
 
-  // Layers before each work of the host between them, and all of them.
+  static std::string weights_row(const char* file, std::int64_t address, const std::string& bytes) {
+    return fmt::format("    {{\"{}\", {}, {}U}},\n", file, address, sums_of(bytes).sum);
+  }
+
+  // Layers before each work between them, and all of them; the function that does the work.
   std::string parts_text() const {
     std::set<std::size_t> ends = {runs_.size()};
     for (const HostStep& step : program_.host_steps) {
       if (is_between(program_, step)) ends.insert(run_at(runs_, step.before));
     }
-    std::string list;
-    for (const std::size_t end : ends) list += fmt::format("{}{}", list.empty() ? "" : ", ", end);
-    return fmt::format("const int32_t network_parts = {}, network_part_ends[] = {{{}}};\n\n",
-                       ends.size(), list);
+    std::string list, turns = "0", declared;
+    for (const std::size_t end : ends) {
+      list += fmt::format("{}{}", list.empty() ? "" : ", ", end);
+      if (end == runs_.size()) continue;
+      const auto turn = fabric_.functions.find(end);
+      turns += ", " + (turn == fabric_.functions.end() ? "0" : turn->second);
+      if (turn == fabric_.functions.end()) continue;
+      declared += fmt::format("void {}(const memories_t* memories);\n", turn->second);
+    }
+    return fmt::format(
+        "const int32_t network_parts = {}, network_part_ends[] = {{{}}};\n{}const turn_t "
+        "network_turns[] = {{{}}};\n\n",
+        ends.size(), list, declared, turns);
   }
 
   // Whether no code or weight has less than 8 bits.
@@ -438,7 +414,8 @@ class Application {
            "# there, instead of ours; both are needed where our own are called as well.\n"
            "include vars.mk\n"
            "APP = main\nAPP_SRCS = $(SOURCES)\n"
-           "APP_CFLAGS += $(addprefix -I,$(INCLUDES)) -O3 -w $(DEFINES)\n"
+           "APP_CFLAGS += $(addprefix -I,$(INCLUDES)) -O3 -w -ffp-contract=off $(DEFINES)\n"
+           "APP_LDFLAGS += -lm\n"
            "ifdef PULP_NN\n"
            "APP_SRCS := $(filter-out kernels/pulp_nn_kernels.c,$(APP_SRCS)) "
            "$(wildcard $(PULP_NN)/src/*/*.c)\n"
@@ -457,12 +434,13 @@ class Application {
            "# REPORT=0: layers follow each other at once, without their cycles and check sums.\n"
            "include vars.mk\n"
            "XPULP ?= 1\nREPORT ?= 1\nPLATFORM = platform\ninclude $(PLATFORM)/platform.mk\n"
-           "CFLAGS = $(PULP_CFLAGS) -mno-strict-align $(addprefix -I,$(INCLUDES)) "
+           "CFLAGS = $(PULP_CFLAGS) -mno-strict-align -ffp-contract=off $(addprefix "
+           "-I,$(INCLUDES)) "
            "$(DEFINES) -DARCHI_CLUSTER_NB_PE=$(NUM_CORES)\n"
            "ifeq ($(XPULP),1)\nCFLAGS += -DNN_XPULP\nendif\n"
            "ifeq ($(REPORT),0)\nCFLAGS += -DNETWORK_SILENT\nendif\n"
            "main.elf: $(SOURCES) $(PULP_RUNTIME)\n"
-           "\t$(PULP_CC) $(CFLAGS) $^ $(PULP_LDFLAGS) -o $@\n"
+           "\t$(PULP_CC) $(CFLAGS) $^ $(PULP_LDFLAGS) -lm -o $@\n"
            "size: main.elf\n\triscv64-unknown-elf-size $<\n"
            "clean:\n\trm -f main.elf\n.PHONY: size clean\n";
   }
@@ -474,8 +452,8 @@ class Application {
            "include vars.mk\n"
            "CC ?= cc\nCFLAGS ?= -O2\n"
            "main: $(SOURCES) host/pmsis.c\n"
-           "\t$(CC) $(CFLAGS) -std=gnu11 $(DEFINES) -DPULP_NN_CALLS $(addprefix -I,$(INCLUDES)) "
-           "-Ihost $^ -o $@\n"
+           "\t$(CC) $(CFLAGS) -std=gnu11 -ffp-contract=off $(DEFINES) -DPULP_NN_CALLS $(addprefix "
+           "-I,$(INCLUDES)) -Ihost $^ -lm -o $@\n"
            "run: main\n\t./main\nclean:\n\trm -f main\n.PHONY: run clean\n";
   }
 
@@ -483,17 +461,20 @@ class Application {
     std::string text = fmt::format(
         "# {} on {}\n\nWritten by `workbench --emit-c`. {} layers, {} bytes of tables, {} bytes of "
         "constants; L1 {}, L2 {}, L3 {} bytes.\n\n",
-        in_comment(program_.info.network), in_comment(machine_.name), runs_.size(),
+        in_c_comment(program_.info.network), in_c_comment(machine_.name), runs_.size(),
         std::accumulate(table_bytes_.begin(), table_bytes_.end(), std::int64_t{0}),
-        program_.constants.size(), program_.l1_bytes, program_.l2_bytes, program_.l3_bytes);
+        program_.constants.size(), program_.l1_bytes, program_.l2_bytes, fabric_.l3_bytes);
     text +=
         "| | |\n|---|---|\n"
         "| `src/layerNN_NAME.c` | a layer: transfers, waits, barriers, kernel calls, loops, as a "
         "table with a comment per command |\n"
         "| `src/network_data.c` | layers, kernels, check sums, inputs, outputs |\n"
+        "| `src/fabric_NN.c` | what the fabric controller computes before layer NN; none where the "
+        "cluster runs all |\n"
         "| `network/` | main.c, network.c (buffers, weights, cluster task), layer.c (runs a "
         "table), "
-        "dma.c, mem.c (RAM, flash), pulp_nn_calls.c (PULP-NN's signatures) |\n"
+        "dma.c, mem.c (RAM, flash), fabric.c (elements of tensors), pulp_nn_calls.c (PULP-NN's "
+        "signatures) |\n"
         "| `kernels/` | PULP-NN's kernels and our own; `NN_XPULP` for Xpulp instructions |\n"
         "| `hex/` | bytes: weights, inputs, expected outputs; loaded from flash at the start |\n"
         "| `platform/`, `host/` | pmsis for a plain RISC-V compiler and for this machine |\n\n"
@@ -514,14 +495,17 @@ class Application {
     std::string text;
     for (const HostStep& step : program_.host_steps) {
       if (step.nodes.empty()) continue;
-      text += fmt::format("\nNot part of the application, {} it: {}.\n",
-                          step.before <= 0 ? "before" : "behind", node_names(program_, step));
+      text += is_between(program_, step)
+                  ? fmt::format("\nOn the fabric controller before layer '{}': {}.\n",
+                                layer_name(run_at(runs_, step.before)), node_names(program_, step))
+                  : fmt::format("\nNot part of the application, {} it: {}.\n",
+                                step.before <= 0 ? "before" : "behind", node_names(program_, step));
     }
     return in_comment_lines(text);
   }
   static std::string in_comment_lines(const std::string& text) {
     std::string result;
-    for (const char c : text) result += c == '\n' ? std::string("\n") : in_comment({c});
+    for (const char c : text) result += c == '\n' ? std::string("\n") : in_c_comment({c});
     return result;
   }
 
@@ -529,6 +513,7 @@ class Application {
   const Machine& machine_;
   const std::map<std::string, Tensor>& values_;
   std::vector<LayerRun> runs_;
+  FabricWork fabric_;
   std::vector<std::string> kernels_;
   Files files_;
   std::string hex_;
@@ -542,8 +527,7 @@ class Application {
 
 Files emit_c(const Program& program, const Machine& machine,
              const std::map<std::string, Tensor>& values, HostBetween between) {
-  if (between == HostBetween::Refused) require_no_host_between(program);
-  return Application(program, machine, values).files();
+  return Application(program, machine, values, between).files();
 }
 
 }  // namespace workbench::pulp

@@ -13,21 +13,20 @@
 
 namespace workbench::pulp {
 
-// Nodes that the host runs between layers of the cluster: the application has no code for them.
+// Nodes that the host runs between layers of the cluster.
 enum class HostBetween {
-  Refused,
-  // The layers are in parts, between which network_host_step() is called (network/network.h):
-  // whoever executes the application computes the nodes there.
+  Computed,  // the application has them in C for the fabric controller (fabric/turns.h)
+  // Nothing is computed: whoever executes the application does it, at network_host_step()
+  // (network/network.h).
   Watched
 };
 
 // Path in the application's folder -> contents, the same whatever emits it. `values`: tensors of
 // the network by name, [1, C, H, W] codes: what the inputs are, and what outputs and layers must
-// come to. Throws Error where there are nodes for the host between the cluster's layers that are
-// refused, and where an input has no value.
-std::vector<std::pair<std::string, std::string>> emit_c(const Program& program,
-                                                        const Machine& machine,
-                                                        const std::map<std::string, Tensor>& values,
-                                                        HostBetween between = HostBetween::Refused);
+// come to. Throws Error where there is no C for a node between the cluster's layers, and where an
+// input has no value.
+std::vector<std::pair<std::string, std::string>> emit_c(
+    const Program& program, const Machine& machine, const std::map<std::string, Tensor>& values,
+    HostBetween between = HostBetween::Computed);
 
 }  // namespace workbench::pulp

@@ -12,12 +12,6 @@ namespace workbench::eval {
 
 namespace {
 
-struct Tap {
-  std::int64_t index = 0;
-  double weight = 0;
-};
-using Taps = std::vector<Tap>;
-
 // Of the four elements around a position `t` behind the second one (Keys, Cubic Convolution
 // Interpolation for Digital Image Processing, 1981).
 double cubic_weight(int tap, double t, double a) {
@@ -43,6 +37,8 @@ Taps neighbours(double position, bool cubic, double a) {
   return taps;
 }
 
+}  // namespace
+
 Taps taps_of(const Interpolate& op, std::size_t d, std::int64_t i, std::int64_t size) {
   const double position = source_position(op.resize, d, i, size);
   const bool crops = op.resize.coordinates == Resize::Coordinates::TfCropAndResize;
@@ -60,6 +56,8 @@ Taps taps_of(const Interpolate& op, std::size_t d, std::int64_t i, std::int64_t 
   for (Tap& tap : taps) tap.index = std::clamp<std::int64_t>(tap.index, 0, size - 1);
   return taps;
 }
+
+namespace {
 
 // Sum over the taps of dimensions d and on, the outermost one first.
 double sum_of_taps(const std::vector<const Taps*>& taps, const Shape& steps, std::size_t d,

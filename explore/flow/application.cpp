@@ -95,10 +95,10 @@ std::map<std::string, Tensor> golden_by_name(const Compiled& compiled) {
   std::map<std::string, Tensor> by_name;
   for (std::size_t id = 0; id < values.size(); ++id) {
     const Value& value = compiled.quantized.values[id];
-    const bool codes = values[id].type() == ElementType::Int8 ||
-                       values[id].type() == ElementType::Uint8 ||
-                       values[id].type() == ElementType::Int32;
-    if (!value.constant && codes) by_name[value.name] = values[id];
+    const ElementType type = values[id].type();
+    const bool has_form = type == ElementType::Int8 || type == ElementType::Uint8 ||
+                          type == ElementType::Int32 || type == ElementType::Float32;
+    if (!value.constant && has_form) by_name[value.name] = values[id];
   }
   return by_name;
 }

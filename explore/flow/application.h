@@ -42,7 +42,7 @@ class FreshFolder {
 // Path and contents of each file of the application. The machine is a PULP cluster. Throws Error,
 // without naming an option: emit_c().
 std::vector<std::pair<std::string, std::string>> application_files(
-    const Compiled& compiled, pulp::HostBetween between = pulp::HostBetween::Refused);
+    const Compiled& compiled, pulp::HostBetween between = pulp::HostBetween::Computed);
 
 // The same, as a folder.
 void write_application(FreshFolder& folder, const Compiled& compiled);

@@ -30,6 +30,35 @@ def run(*command, **options):
                           **options)
 
 
+class Network:
+    """Node by node, from "x" to "out"."""
+
+    def __init__(self, seed):
+        self.random = np.random.default_rng(seed)
+        self.constants, self.nodes = [], []
+
+    def constant(self, name, *shape, scale=1.0):
+        values = self.random.normal(0, scale, shape).astype(np.float32)
+        self.constants.append(onnx.numpy_helper.from_array(values, name))
+        return name
+
+    def convolution(self, source, result, ins, outs, kernel=3):
+        weights = self.constant(f"{result}_weights", outs, ins, kernel, kernel,
+                                scale=(2 / (ins * kernel * kernel)) ** 0.5)
+        self.node("Conv", [source, weights], result, pads=[kernel // 2] * 4)
+
+    def node(self, kind, inputs, result, **attributes):
+        self.nodes.append(onnx.helper.make_node(kind, inputs, [result], name=result, **attributes))
+
+    def save(self, path, shape, result):
+        value = onnx.helper.make_tensor_value_info
+        graph = onnx.helper.make_graph(
+            self.nodes, path.stem, [value("x", onnx.TensorProto.FLOAT, shape)],
+            [value("out", onnx.TensorProto.FLOAT, result)], self.constants)
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 16)]),
+                  str(path))
+
+
 class Deploy(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="workbench-deploy-"))
@@ -93,6 +122,61 @@ class Deploy(unittest.TestCase):
         self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
         size = run("riscv64-unknown-elf-size", app / "main.elf").stdout.splitlines()[1].split()
         self.assertLessEqual(int(size[0]) + int(size[1]), 60_000)
+
+    def test_what_the_cluster_cannot_run_is_the_fabric_controllers(self):
+        """Tables, one for each channel too, a gate, a shuffle, a transposed convolution, and the input
+        and a tensor of the cluster's that are read again when something else lies in their places."""
+        net = Network(5)
+        net.convolution("x", "first", 3, 8)
+        net.node("LeakyRelu", ["first"], "leaky", alpha=0.1)
+        net.convolution("leaky", "second", 8, 8)
+        net.node("PRelu", ["second", net.constant("slopes", 8, 1, 1)], "prelu")
+        net.node("Sigmoid", ["prelu"], "gate")
+        net.node("Mul", ["first", "gate"], "gated")
+        net.node("SpaceToDepth", ["gated"], "blocks", blocksize=2)
+        net.convolution("blocks", "third", 32, 12, 1)
+        net.node("ConvTranspose", ["third", net.constant("spread", 12, 3, 2, 2, scale=0.2)], "large",
+                 strides=[2, 2])
+        net.node("Softmax", ["large"], "shares", axis=1)
+        net.node("Mul", ["shares", "x"], "weighed")
+        net.convolution("weighed", "out", 3, 4)
+        net.save(self.folder / "net.onnx", [1, 3, 12, 10], [1, 4, 12, 10])
+        app = self.emit("gap8", self.folder / "net.onnx")
+        turns = sorted((app / "src").glob("fabric_*.c"))
+        self.assertGreaterEqual(len(turns), 3)
+        done = self.on_host(app)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(len(re.findall("fabric controller before layer", done.stdout)), len(turns))
+        if RISCV:
+            self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
+            done = self.execute(app, "gap8")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(len(re.findall(r"before layer \d+: \d+ cycles", done.stdout)), len(turns))
+        # Another function than the network's is noticed.
+        table = next(turn for turn in turns if "fabric_map(" in turn.read_text())
+        text = table.read_text()
+        table.write_text(re.sub(r"(_by_code\[\] = \{)(.*?)(\n\};)", r"\1\n    0,\3", text, flags=re.S))
+        self.assertEqual(self.on_host(app).returncode, 1)
+
+    def test_what_has_no_c_is_refused_in_a_line(self):
+        net = Network(5)
+        net.convolution("x", "first", 3, 4)
+        net.constants.append(onnx.numpy_helper.from_array(
+            self.grid(), "grid"))
+        net.nodes.append(onnx.helper.make_node("GridSample", ["first", "grid"], ["seen"], name="seen"))
+        net.convolution("seen", "out", 4, 4)
+        net.save(self.folder / "net.onnx", [1, 3, 8, 8], [1, 4, 8, 8])
+        done = run(WORKBENCH, "compile", "--hw", "gap8", self.folder / "net.onnx", "--emit-c",
+                   self.folder / "app", cwd=ROOT)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("--emit-c: 'seen' (GridSample): run on the host between layers: the application "
+                      "has no C for it", done.stderr)
+        self.assertFalse((self.folder / "app").exists())
+
+    @staticmethod
+    def grid():
+        y, x = np.meshgrid(np.linspace(-0.9, 0.7, 8), np.linspace(-1, 1, 8), indexing="ij")
+        return np.stack([x, y], axis=-1)[None].astype(np.float32)
 
     def test_what_is_emitted_is_the_same_each_time_and_replaced_whole(self):
         first = self.emit(*NETWORKS[0])
@@ -324,35 +408,18 @@ class Runtime(unittest.TestCase):
 
     def test_hosts_turns_between_are_read_back(self):
         """A gate of the host's, joins that grow, and one whose operand has to be copied."""
-        random = np.random.default_rng(3)
-        constants, nodes = [], []
-
-        def convolution(source, result, ins, outs, kernel=3):
-            weights = random.normal(0, (2 / (ins * kernel * kernel)) ** 0.5,
-                                    (outs, ins, kernel, kernel)).astype(np.float32)
-            constants.append(onnx.numpy_helper.from_array(weights, f"{result}_weights"))
-            nodes.append(onnx.helper.make_node("Conv", [source, f"{result}_weights"], [result],
-                                               name=result, pads=[kernel // 2] * 4))
-
-        def node(kind, inputs, result, **attributes):
-            nodes.append(onnx.helper.make_node(kind, inputs, [result], name=result, **attributes))
-
-        convolution("x", "first", 3, 20)
-        node("Sigmoid", ["first"], "gate")
-        node("Mul", ["first", "gate"], "gated")
-        convolution("gated", "left", 20, 12)
-        node("Concat", ["gated", "left"], "grown", axis=1)
-        convolution("grown", "right", 32, 12)
-        node("Concat", ["grown", "right"], "dense", axis=1)
-        convolution("dense", "narrow", 44, 20, 1)
-        node("Concat", ["narrow", "first"], "joined", axis=1)
-        convolution("joined", "out", 40, 5, 1)
-        value = onnx.helper.make_tensor_value_info
-        graph = onnx.helper.make_graph(
-            nodes, "gates", [value("x", onnx.TensorProto.FLOAT, [1, 3, 12, 10])],
-            [value("out", onnx.TensorProto.FLOAT, [1, 5, 12, 10])], constants)
-        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)]),
-                  str(self.folder / "gates.onnx"))
+        net = Network(3)
+        net.convolution("x", "first", 3, 20)
+        net.node("Sigmoid", ["first"], "gate")
+        net.node("Mul", ["first", "gate"], "gated")
+        net.convolution("gated", "left", 20, 12)
+        net.node("Concat", ["gated", "left"], "grown", axis=1)
+        net.convolution("grown", "right", 32, 12)
+        net.node("Concat", ["grown", "right"], "dense", axis=1)
+        net.convolution("dense", "narrow", 44, 20, 1)
+        net.node("Concat", ["narrow", "first"], "joined", axis=1)
+        net.convolution("joined", "out", 40, 5, 1)
+        net.save(self.folder / "gates.onnx", [1, 3, 12, 10], [1, 5, 12, 10])
         for machine in ("v3_96", "v2_56", "darius_32"):
             with self.subTest(machine):
                 self.written_and_read_back(machine, self.folder / "gates.onnx", machine)

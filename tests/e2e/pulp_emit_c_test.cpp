@@ -13,6 +13,7 @@
 #include "compiler/pulp/emit_c.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "explore/flow/application.h"
 #include "explore/flow/detailed.h"
 #include "explore/flow/machine.h"
 #include "sim/golden/golden.h"
@@ -182,7 +183,8 @@ std::int64_t steps_between(const Program& program) {
 
 // Nothing: the file of one of its operators is refused when it is read.
 std::optional<Compiled> network_with_work_of_the_host(std::uint64_t seed,
-                                                      const std::filesystem::path& file) {
+                                                      const std::filesystem::path& file,
+                                                      int host_ops = 2) {
   std::mt19937_64 random(seed);
   Graph graph = random_graph(random, {.max_layers = 6,
                                       .max_input_channels = 8,
@@ -191,7 +193,7 @@ std::optional<Compiled> network_with_work_of_the_host(std::uint64_t seed,
                                       .max_macs = 100'000,
                                       .wide = 0,
                                       .host_op = 0.3});
-  add_host_ops(graph, random, 2, static_cast<std::size_t>(seed));
+  add_host_ops(graph, random, host_ops, static_cast<std::size_t>(seed));
   export_onnx(graph, file);
   try {
     return compile_network({.model = {.name = file.string()},
@@ -231,6 +233,53 @@ TEST(PulpEmitC, what_the_host_runs_between_layers_has_the_same_values_in_both_ti
     ++ran;
   }
   EXPECT_EQ(ran, 3);
+}
+
+// Built with this machine's compiler, every warning an error, and run.
+void expect_application_runs(const Compiled& compiled) {
+  const TemporaryFolder folder;
+  for (const auto& [path, contents] : application_files(compiled)) {
+    std::filesystem::create_directories((folder.path() / path).parent_path());
+    write_file(folder.path() / path, contents);
+  }
+  const std::string command = fmt::format(
+      "cd {} && make -s -f Makefile.host CFLAGS='-O0 -Wall -Wextra -Werror' run > log 2>&1",
+      folder.path().string());
+  const int status = std::system(command.c_str());
+  const std::string log = read_file(folder.path() / "log");
+  EXPECT_EQ(status, 0) << log;
+  EXPECT_NE(log.find("all as expected"), std::string::npos) << log;
+}
+
+// A network with work between layers, of one row of the table of operators that no kernel computes.
+std::optional<Compiled> network_with_host_op(std::size_t row) {
+  const TemporaryFolder folder;
+  for (std::uint64_t seed = row; seed < 40000; seed += 1000) {  // the rows are a divisor of 1000
+    auto compiled = network_with_work_of_the_host(seed, folder.path() / "network.onnx", 1);
+    if (compiled && steps_between(compiled->pulp_program()) > 0) return compiled;
+  }
+  return std::nullopt;
+}
+
+TEST(PulpEmitC, what_the_host_runs_between_layers_is_in_the_application) {
+  const std::vector<std::string> names = host_op_names();
+  ASSERT_EQ(1000 % names.size(), 0U);
+  for (std::size_t row = 0; row < names.size(); ++row) {
+    SCOPED_TRACE(names[row]);
+    const auto compiled = network_with_host_op(row);
+    ASSERT_TRUE(compiled.has_value());
+    if (names[row] != "recurrent" && names[row] != "grid sample") {
+      expect_application_runs(*compiled);
+      continue;
+    }
+    try {
+      application_files(*compiled);
+      ADD_FAILURE() << "not refused";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("the application has no C for it"),
+                std::string::npos);
+    }
+  }
 }
 
 // Slices in L2, tiles in L1, by both tilers; a depthwise layer, a max pool.

@@ -121,6 +121,7 @@ void pi_cl_team_fork(int n, void (*entry)(void*), void* arg) {
   team_entry = entry;
   team_arg = arg;
   for (int i = 0; i < n; ++i) {
+    states[i] = RUNS;
     getcontext(&contexts[i]);
     contexts[i].uc_stack.ss_sp = stacks + (size_t)i * STACK_BYTES;
     contexts[i].uc_stack.ss_size = STACK_BYTES;

@@ -101,8 +101,15 @@ static void check_tensor(const check_t* check) {
          (unsigned long)check->sum_of_sums);
 }
 
+// Where nothing counts them there are none.
+static void print_cycles(uint32_t cycles) {
+  if (cycles > 0) printf(": %lu cycles", (unsigned long)cycles);
+  printf("\n");
+}
+
 static void report_layer(int32_t layer, uint32_t cycles) {
-  printf("layer %ld %s: %lu cycles\n", (long)layer, layers[layer].name, (unsigned long)cycles);
+  printf("layer %ld %s", (long)layer, layers[layer].name);
+  print_cycles(cycles);
   for (int32_t i = 0; i < network_checks; ++i) {
     if (checks[i].layer == layer) check_tensor(&checks[i]);
   }
@@ -227,17 +234,32 @@ static int run_part(int32_t number) {
   return pi_cluster_send_task_to_cl(&cluster, &task);
 }
 
-// All cores sleep, no transfer is under way, and tensors lie in L2 and L3 as the program has them:
-// whoever watches the application computes here what the host does before the next part.
+// All cores sleep, no transfer is under way, and tensors lie in L2 and L3 as the program has them.
+// Where no function of ours computes it, whoever watches the application does so here.
 __attribute__((noinline)) void network_host_step(int32_t next_part) {
   __asm__ volatile("" : : "r"(next_part) : "memory");
+  if (network_turns[next_part] != 0) network_turns[next_part](&memories);
+}
+
+static void run_turn(int32_t next_part) {
+  if (!kReports) {
+    network_host_step(next_part);
+    return;
+  }
+  pi_perf_conf(1u << PI_PERF_CYCLES);
+  pi_perf_reset();
+  pi_perf_start();
+  network_host_step(next_part);
+  pi_perf_stop();
+  printf("fabric controller before layer %ld", (long)network_part_ends[next_part - 1]);
+  print_cycles(pi_perf_read(PI_PERF_CYCLES));
 }
 
 int network_run(void) {
   mistakes = 0;
   for (int32_t i = 0; i < network_inputs; ++i) load_input(&inputs[i]);
   for (int32_t part = 0; part < network_parts; ++part) {
-    if (part > 0) network_host_step(part);
+    if (part > 0) run_turn(part);
     if (run_part(part) != 0) return -1;
   }
   return (int)mistakes;

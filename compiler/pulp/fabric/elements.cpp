@@ -1,0 +1,73 @@
+#include "compiler/pulp/fabric/elements.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "compiler/pulp/c_text.h"
+#include "compiler/pulp/fabric/moves.h"
+
+namespace workbench::pulp {
+
+namespace {
+
+// Whether "i" stands there as a word.
+bool uses_index(const std::string& text) {
+  const auto in_word = [&](std::size_t at) {
+    return at < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[at])) != 0 || text[at] == '_');
+  };
+  for (std::size_t at = text.find('i'); at != std::string::npos; at = text.find('i', at + 1)) {
+    if (!in_word(at - 1) && !in_word(at + 1)) return true;
+  }
+  return false;
+}
+
+// What only moves.
+bool moved(ElementWriter& w) {
+  const auto sources = moved_elements(w.graph, w.node);
+  if (!sources || c_type(w.operand(0)) != c_type(w.result())) return false;
+  if (traits(w.node.op).silent) {  // another name
+    w.body.line(fmt::format("return {};", w.read(0, "i")));
+    return true;
+  }
+  const std::string index = w.name + "_from", from = w.read(0, "from");
+  w.tables += c_index_function(index, *sources, w.out());
+  w.body.line(fmt::format("const int32_t from = {}(i);", index));
+  const bool fills = std::ranges::find(*sources, -1) != sources->end();
+  const float fill = fill_value(w.node.op).value_or(0);
+  const std::string filled =
+      w.is_real(0) ? c_float(fill) : std::to_string(static_cast<std::int64_t>(fill));
+  w.body.line(fills ? fmt::format("return from < 0 ? {} : {};", filled, from)
+                    : fmt::format("return {};", from));
+  return true;
+}
+
+}  // namespace
+
+std::optional<ElementText> c_element(const Graph& graph, const Node& node, const std::string& name,
+                                     const ReadElement& read) {
+  ElementWriter w{.graph = graph,
+                  .node = node,
+                  .name = name,
+                  .read = read,
+                  .tables = {},
+                  .at_begin = {},
+                  .body = {}};
+  const std::string type = c_type(w.result());
+  if (type.empty()) return std::nullopt;
+  const auto write = [&](const auto& op) { return write_element(w, op); };
+  if (!moved(w) && !std::visit(write, node.op)) return std::nullopt;
+  const std::string unused = uses_index(w.body.text()) ? "" : "  (void)i;\n";
+  return ElementText{fmt::format("{}static {} {}(int32_t i) {{\n{}{}}}\n", w.tables, type, name,
+                                 unused, w.body.text()),
+                     w.at_begin};
+}
+
+bool reads_many(const Op& op) {
+  return !(traits(op).elementwise || traits(op).moves_data ||
+           std::holds_alternative<Quantize>(op) || std::holds_alternative<Dequantize>(op) ||
+           std::holds_alternative<Where>(op) || std::holds_alternative<Gather>(op) ||
+           std::holds_alternative<GatherElements>(op) || std::holds_alternative<GatherNd>(op));
+}
+
+}  // namespace workbench::pulp

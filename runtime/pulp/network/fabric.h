@@ -1,0 +1,42 @@
+// What the fabric controller computes between two parts of the layers: the network's nodes that no
+// kernel of the cluster can run, in src/fabric_NN.c. Element i of a tensor is the i-th in the order
+// channel, row, column, or, of other tensors, in their row-major order. Numbers are float, sums are
+// of double; compile without contractions of products and sums (-ffp-contract=off).
+#pragma once
+
+#include "layer.h"
+
+// Codes of `bits` (8 or fewer lie packed in a pixel; 16; 32), or float where `is_real`.
+typedef struct {
+  uint8_t in_l3, bits, is_signed, is_real;
+  int32_t address, channels, height, width, pixel_stride, row_stride;
+} fabric_tensor_t;
+
+// Before the first element of a turn, and behind its last.
+void fabric_begin(const memories_t* memories);
+void fabric_end(void);
+
+int32_t fabric_code(const fabric_tensor_t* tensor, int32_t i);
+float fabric_real(const fabric_tensor_t* tensor, int32_t i);
+void fabric_put_code(const fabric_tensor_t* tensor, int32_t i, int32_t code);
+void fabric_put_real(const fabric_tensor_t* tensor, int32_t i, float x);
+
+// All elements of a tensor of bytes are those of another of its shape, by a table of 256 bytes whose
+// first is of the least code.
+void fabric_map(const fabric_tensor_t* from, const fabric_tensor_t* to, const void* table);
+// The same with a table for each channel: `tables` are in L3.
+void fabric_map_channels(const fabric_tensor_t* from, const fabric_tensor_t* to,
+                         const fabric_tensor_t* tables);
+
+typedef enum {
+  kHalfUp, kHalfEven, kHalfAwayFromZero, kFloor, kTowardZero
+} fabric_rounding_t;
+
+// clamp(round(x / step) + zero), to [low, high]; NaN becomes low.
+int32_t fabric_quantize(float x, double step, int32_t zero, int32_t low, int32_t high,
+                        fabric_rounding_t rounding);
+double fabric_round(double x);  // ties to even
+float fabric_modulo(float a, float b);                  // of the divisor's sign
+double fabric_clip(double x, double low, double high);  // NaN stays
+double fabric_unit(double x);                           // to [0, 1]; NaN becomes 1
+double fabric_softplus(double x);
