@@ -211,8 +211,7 @@ std::optional<Tiling> row_slices(const Layer& layer, const Machine& machine, con
   const DoryProblem problem = dory_problem(layer, whole_cut(layer));
   const std::int64_t forced = pieces > 0 ? ceil_div(call.out_h, pieces) : 0;
   std::vector<Candidate> candidates;
-  for (std::int64_t rows = 1; rows < call.out_h; ++rows) {
-    if (forced > 0 && rows != forced) continue;
+  for (std::int64_t rows = std::max<std::int64_t>(forced, 1); rows < call.out_h; ++rows) {
     const Cut cut{call.out_c, rows, call.out_w};
     Kernel part = call;
     if (sliced.input) part.in_h = std::min(dory_problem(layer, cut).in_h, call.in_h);
@@ -223,7 +222,9 @@ std::optional<Tiling> row_slices(const Layer& layer, const Machine& machine, con
     const std::int64_t bytes =
         (sliced.input ? 2 : 1) * (input_bytes(part) + second_input_bytes(part)) +
         (sliced.output ? 2 : 1) * output_bytes(part) + constant_bytes(call);
+    if (bytes > rules.bytes) break;  // more rows take more
     candidates.push_back({cut, bytes, passing});
+    if (forced > 0) break;
   }
   const auto slice = best_slice(layer, machine, rules.bytes, candidates);
   if (!slice) return std::nullopt;
