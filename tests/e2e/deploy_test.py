@@ -208,7 +208,7 @@ class Deploy(unittest.TestCase):
             for i in [i for i in range(1, len(lines)) if is_row(lines, i)][:2]:
                 path.write_text("".join(lines[:i] + [change(lines[i])] + lines[i + 1:]))
                 self.assertEqual(run("cc", *flags, "runtime.o", *map(str, (app / "src").glob("*.c")),
-                                     "-o", "mutant", cwd=app).returncode, 0)
+                                     "-lm", "-o", "mutant", cwd=app).returncode, 0)
                 tried += 1
                 if run("./mutant", cwd=app, timeout=60).returncode == 0:
                     right.append(f"{path.name}:{i + 1}: {lines[i].strip()}")
