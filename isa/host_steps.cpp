@@ -24,8 +24,12 @@ double bytes_of(const Value& value) {
          (is_code_of(value) ? static_cast<double>(element_bytes(value.type)) : 4.0);
 }
 
-bool has_one_function(const Activation& activation) {
-  return activation.slopes.size() <= 1 && activation.bounds.empty();
+// One number, or one for each channel of a map.
+bool is_per_channel(const Shape& constant, const Shape& map) {
+  if (element_count(constant) == 1) return true;
+  if (map.size() != 4 || constant.size() > 4 || constant.size() < 3) return false;
+  const std::size_t axis = constant.size() - 3;
+  return constant[axis] == map[1] && element_count(constant) == map[1];
 }
 
 class Passes {
@@ -183,7 +187,7 @@ class Passes {
     if (!pass.elementwise) return;
     ValueId codes = kNoValue;
     for (const ValueId id : reads) {
-      if (is_constant(id) && element_count(value(id).shape) == 1) continue;
+      if (is_constant(id) && is_per_channel(value(id).shape, pass.shape)) continue;
       if (is_constant(id) || codes != kNoValue || !is_code_of(value(id))) return;
       codes = id;
     }
@@ -193,15 +197,14 @@ class Passes {
     if (meets_moved(pass.made.nodes, codes)) return;
     double leaving = 0;
     for (const std::size_t n : pass.made.nodes) {
-      if (!has_one_function(activation_of(graph_.nodes[n].op))) return;
       for (const ValueId id : graph_.nodes[n].outputs) leaving += leaves_pass(id, p) ? 1 : 0;
     }
     const auto count = static_cast<double>(element_count(pass.shape));
     if (count == 0) return;
-    const double entries = static_cast<double>(std::int64_t{1} << quantization.bits);
-    const HostWork& work = pass.made.work;
-    pass.made.by_table = HostWork{.operations = entries * work.operations / count,
-                                  .bytes = work.bytes + 4 * leaving * count};
+    // The entries are computed when the network is compiled; an element that moves has its index.
+    const bool moves = traits(graph_.nodes[pass.made.nodes.front()].op).moves_data;
+    pass.made.by_table = HostWork{.operations = moves ? count : 0,
+                                  .bytes = pass.made.work.bytes + 4 * leaving * count};
     pass.made.codes = codes;
   }
 

@@ -32,8 +32,9 @@ struct HostPass {
   std::vector<std::size_t> nodes;
   HostWork work;
   // What a pass that is elementwise, or moves elements first, makes of 8-bit codes of one tensor
-  // and of constants of one element is a function of the code: a table of 2^bits results, looked up
-  // once, a load of 4 bytes, for each result that leaves the pass.
+  // and of constants of one element, or of one for each channel, is a function of the code: a table
+  // of results, known when the network is compiled, a load of 4 bytes for each result that leaves
+  // the pass. An element that moves takes an operation.
   std::optional<HostWork> by_table;
   ValueId codes = kNoValue;  // the tensor that a pass with a table reads
 

@@ -123,19 +123,22 @@ static void map_channels(const fabric_tensor_t* from, const fabric_tensor_t* to,
   const uint8_t sign = from->is_signed ? 0x80 : 0;
   const int in_l2 = !from->in_l3 && !to->in_l3;
   for (int32_t y = 0; y < from->height; ++y) {
+    int32_t read = y * from->row_stride + begin, written = y * to->row_stride + begin;
+    const uint8_t* code = in_l2 ? byte_at(from, read, 0) : NULL;
+    uint8_t* result = in_l2 ? byte_at(to, written, 1) : NULL;
     for (int32_t x = 0; x < from->width; ++x) {
-      const int32_t read = y * from->row_stride + x * from->pixel_stride + begin;
-      const int32_t written = y * to->row_stride + x * to->pixel_stride + begin;
       if (in_l2) {
-        const uint8_t* code = byte_at(from, read, 0);
-        uint8_t* result = byte_at(to, written, 1);
         for (int32_t c = 0; c < count; ++c) result[c] = table[code[c] ^ sign];
+        code += from->pixel_stride;
+        result += to->pixel_stride;
         continue;
       }
       for (int32_t c = 0; c < count; ++c) {
-        const uint8_t result = table[*byte_at(from, read + c, 0) ^ sign];
-        *byte_at(to, written + c, 1) = result;
+        const uint8_t looked_up = table[*byte_at(from, read + c, 0) ^ sign];
+        *byte_at(to, written + c, 1) = looked_up;
       }
+      read += from->pixel_stride;
+      written += to->pixel_stride;
     }
   }
 }
