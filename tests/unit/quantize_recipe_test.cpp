@@ -8,6 +8,7 @@
 #include "compiler/quantize/clip_layer.h"
 #include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/equalize.h"
+#include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/fit_multipliers.h"
 #include "compiler/quantize/recipe.h"
 #include "compiler/quantize/recipe_thresholds.h"
@@ -214,6 +215,30 @@ TEST(ClipLayer, mirrors_what_has_one_bound_per_channel) {
     EXPECT_NEAR(y[512 + i], std::clamp(u + v, 0.0F, 3.0F), 1e-5);
     EXPECT_NEAR(y[768 + i], std::clamp(8 * u - 8 * v - 2, 0.0F, 127.0F / 16), 1e-5);
   }
+}
+
+// No weight is a multiple of another's, so that no result lies halfway between two codes.
+TEST(ClipLayer, gives_the_codes_that_one_bound_per_channel_gives) {
+  FloatGraph build("bounds");
+  const ValueId x = build.input("x", {1, 2, 16, 16});
+  const Activation clip{.kind = Activation::Kind::Clip, .alpha = 0, .bounds = {1.5F, 7.5F, 0.25F}};
+  build.output(build.conv("a", x, 3, {1.137F, -0.719F, -3.011F, 4.973F, 0.577F, 0.211F}, clip));
+  Graph& graph = build.graph();
+  graph.nodes[0].inputs.push_back(
+      graph.add_constant("a.b", Tensor::from<float>({3}, std::vector<float>{-0.501F, 1.003F, 0})));
+  const QuantizeTarget target = free_quantize_target(8);
+  const Samples samples = slopes();
+  const auto codes = [&](Graph of, Thresholds thresholds) {
+    thresholds.insert({"x", 2.0});
+    of = target.annotate(std::move(of), thresholds);
+    make_steps_powers_of_two(of);
+    return floats(evaluate(fake_quantized(of), samples[0]).at(0));
+  };
+  const Floats expected = codes(graph, {{"a", 7.5}});
+  Notes notes;
+  const Thresholds least = mirror_channel_bounds(graph, {{"a", 7.5}}, notes);
+  EXPECT_EQ(codes(graph, least), expected);
+  EXPECT_EQ(*std::ranges::max_element(expected), 7.5F);
 }
 
 TEST(Equalize, a_result_of_the_network_is_left_alone) {
