@@ -11,7 +11,7 @@ namespace {
 
 template <typename T>
 void adam_step(std::span<T> values, std::span<const T> gradient, Moments& moments,
-               std::int64_t step, double rate) {
+               std::int64_t step, double rate, std::span<const float> units) {
   constexpr double kFirst = 0.9, kSecond = 0.999, kEpsilon = 1e-8;
   if (gradient.empty()) return;
   moments.first.resize(values.size());
@@ -23,7 +23,8 @@ void adam_step(std::span<T> values, std::span<const T> gradient, Moments& moment
     double &m = moments.first[i], &v = moments.second[i];
     m = kFirst * m + (1 - kFirst) * g;
     v = kSecond * v + (1 - kSecond) * g * g;
-    const double change = rate * (m / first) / (std::sqrt(v / second) + kEpsilon);
+    const double own = units.empty() ? rate : rate * static_cast<double>(units[i]);
+    const double change = own * (m / first) / (std::sqrt(v / second) + kEpsilon);
     values[i] = static_cast<T>(static_cast<double>(values[i]) - change);
   }
 }
@@ -46,13 +47,27 @@ double rms(std::span<const float> values) {
   return std::sqrt(squares / static_cast<double>(values.size()));
 }
 
+std::vector<float> rms_of_channels(std::span<const float> values, std::size_t channels,
+                                   std::size_t inner) {
+  std::vector<std::vector<float>> parts(channels);
+  for (std::size_t i = 0; i < values.size(); ++i) parts[i / inner % channels].push_back(values[i]);
+  std::vector<float> of_channel, result;
+  for (const std::vector<float>& part : parts) {
+    of_channel.push_back(part.empty() ? 0.0F : static_cast<float>(rms(part)));
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    result.push_back(of_channel[i / inner % channels]);
+  }
+  return result;
+}
+
 void adam(std::span<float> values, std::span<const float> gradient, Moments& moments,
-          std::int64_t step, double rate) {
-  adam_step(values, gradient, moments, step, rate);
+          std::int64_t step, double rate, std::span<const float> units) {
+  adam_step(values, gradient, moments, step, rate, units);
 }
 void adam(std::span<double> values, std::span<const double> gradient, Moments& moments,
           std::int64_t step, double rate) {
-  adam_step(values, gradient, moments, step, rate);
+  adam_step(values, gradient, moments, step, rate, {});
 }
 
 void follow(Freezing& freezing, const std::vector<std::vector<double>>& log2_steps,

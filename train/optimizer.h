@@ -25,6 +25,11 @@ double cosine_rate(double rate, std::int64_t step, std::int64_t steps);
 // Root of the mean square.
 double rms(std::span<const float> values);
 
+// Of each number, the root of the mean square of those of its channel: number i is of channel
+// i / inner % channels.
+std::vector<float> rms_of_channels(std::span<const float> values, std::size_t channels,
+                                   std::size_t inner);
+
 // First and second moments of one array's gradients.
 struct Moments {
   std::vector<double> first, second;
@@ -36,9 +41,9 @@ struct Moments {
 };
 
 // One step of Adam (0.9, 0.999, 1e-8) with the bias of the moments corrected. `step` counts from 1.
-// No gradient: nothing moves.
+// No gradient: nothing moves. `units`: what the rate of each number counts in; none: 1.
 void adam(std::span<float> values, std::span<const float> gradient, Moments& moments,
-          std::int64_t step, double rate);
+          std::int64_t step, double rate, std::span<const float> units);
 void adam(std::span<double> values, std::span<const double> gradient, Moments& moments,
           std::int64_t step, double rate);
 

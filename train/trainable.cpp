@@ -28,6 +28,17 @@ std::vector<double> steps_in(const Quantization& codes) {
   return steps;
 }
 
+// How many steps a constant's codes have, and how many numbers in a row are of one.
+std::pair<std::size_t, std::size_t> channels_of(const Value& constant) {
+  const auto& codes = constant.quantization;
+  if (!codes || codes->thresholds.size() <= 1) return {1, 1};
+  std::size_t inner = 1;
+  for (auto d = static_cast<std::size_t>(codes->axis) + 1; d < constant.shape.size(); ++d) {
+    inner *= static_cast<std::size_t>(constant.shape[d]);
+  }
+  return {codes->thresholds.size(), inner};
+}
+
 double codes_per_sign(const Quantization& codes) { return static_cast<double>(codes.high()) + 1; }
 
 void check(const Value& value) {
@@ -155,7 +166,12 @@ class Finder {
       if (weights.emplace(bias, bits).second) add_grid(node, bias);
     }
     for (const auto& [id, bits] : weights) {
-      found_.weights.push_back({.value = id, .name = graph_.value(id).name, .bits = bits});
+      const auto [channels, inner] = channels_of(graph_.value(id));
+      found_.weights.push_back({.value = id,
+                                .name = graph_.value(id).name,
+                                .bits = bits,
+                                .channels = channels,
+                                .inner = inner});
     }
     std::ranges::sort(found_.biases, {}, &BiasGrid::bias);
   }
@@ -186,15 +202,9 @@ void keep_in_cells(const Value& value, const Quantizer& quantizer, std::span<con
   const bool to_nearest =
       codes.rounding != Rounding::Floor && codes.rounding != Rounding::TowardZero;
   if (!to_nearest) return;
-  const Shape& shape = value.constant->shape();
-  std::size_t inner = 1;
-  if (codes.thresholds.size() > 1) {
-    for (auto d = static_cast<std::size_t>(codes.axis) + 1; d < shape.size(); ++d) {
-      inner *= static_cast<std::size_t>(shape[d]);
-    }
-  }
+  const auto [channels, inner] = channels_of(value);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const double step = codes.step(i / inner % codes.thresholds.size());
+    const double step = codes.step(i / inner % channels);
     float center = 0;
     quantize(std::span(&values[i], 1), quantizer.codes, step, std::span(&center, 1));
     const double reach = kInside * 0.5 * step, middle = static_cast<double>(center);

@@ -38,6 +38,8 @@ struct Weight {
   ValueId value = kNoValue;
   std::string name;
   int bits = 16;  // of its codes; of a bias those of the weights beside it
+  // That have a step each: number i is of channel i / inner % channels.
+  std::size_t channels = 1, inner = 1;
 };
 
 // A bias is rounded to the product of two steps, which an accumulator counts in, where both are

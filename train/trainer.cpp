@@ -62,9 +62,9 @@ class Loop {
     freeze_every_ = std::clamp<std::int64_t>(steps_ * 3 / 8 / scales, 1, schedule_.freeze_every);
     for (const Scale& scale : training.what.scales) jumps_.push_back(scale.power_of_two ? 1 : 0);
     for (std::size_t w = 0; w < start.weights.size(); ++w) {
-      const double rate =
-          schedule_.weight_rate.value_or(weight_rate_of(training.what.weights[w].bits));
-      weight_rates_.push_back(rate * rms(start.weights[w]));
+      const Weight& weight = training.what.weights[w];
+      weight_rates_.push_back(schedule_.weight_rate.value_or(weight_rate_of(weight.bits)));
+      weight_units_.push_back(rms_of_channels(start.weights[w], weight.channels, weight.inner));
     }
     std::error_code ignored;
     if (!training.checkpoint.empty() && std::filesystem::exists(training.checkpoint, ignored)) {
@@ -142,7 +142,8 @@ class Loop {
     const std::int64_t step = state_.step;
     for (std::size_t w = 0; w < state_.now.weights.size(); ++w) {
       adam(std::span(state_.now.weights[w]), std::span(gradients.weights[w]),
-           state_.weight_moments[w], step + 1, cosine_rate(weight_rates_[w], step, steps_));
+           state_.weight_moments[w], step + 1, cosine_rate(weight_rates_[w], step, steps_),
+           weight_units_[w]);
     }
     if (!schedule_.trained.steps) return;
     const Decay decay{.rate = schedule_.threshold_rate, .factor = 0.5, .every = settle_after_};
@@ -207,8 +208,9 @@ class Loop {
   const Schedule& schedule_;
   const std::int64_t steps_;
   std::int64_t settle_after_ = 1, freeze_every_ = 1;
-  std::vector<double> weight_rates_;  // at first, per constant
-  std::vector<std::uint8_t> jumps_;   // per scale: its steps are powers of two
+  std::vector<double> weight_rates_;              // at first, per constant
+  std::vector<std::vector<float>> weight_units_;  // of each number of each constant
+  std::vector<std::uint8_t> jumps_;               // per scale: its steps are powers of two
   State state_;
   double recent_ = 0;
 };

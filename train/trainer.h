@@ -30,9 +30,10 @@ struct Schedule {
   std::int64_t epochs = 10, batch = 64;
   std::uint64_t seed = 1;
   Augment augment;
-  // Adam's, of constants: in units of the root mean square that each had. A folded batch norm
-  // leaves constants of one network hundreds of times apart; no one rate fits them. None: by the
-  // width of each one's codes (app/weight_rates.h).
+  // Adam's, of constants: in units of the root mean square that each had, or each channel of it
+  // where they have a step each. A folded batch norm leaves constants of one network, and channels
+  // of one constant, hundreds of times apart; no one rate fits them. None: by the width of each
+  // one's codes (app/weight_rates.h).
   std::optional<double> weight_rate;
   double threshold_rate = 1e-2;  // Adam's, of log2
   std::int64_t look_every = 1000, checkpoint_every = 200;

@@ -30,6 +30,7 @@ struct Pair {
   std::vector<std::size_t> readers;
   std::vector<double> lowest, highest;  // of the factor of each channel
   std::vector<double> factor;           // s: the writer's channel is divided by it
+  bool bounds_move = false;             // a Clip of the writer becomes one bound per channel
 };
 
 bool has_bound(const Activation& activation) {
@@ -70,11 +71,8 @@ class Equalization {
   }
 
   void run() {
-    for (int sweep = 0; sweep < kMostSweeps; ++sweep) {
-      double moved = 0;
-      for (Pair& pair : pairs_) moved = std::max(moved, balance(pair));
-      if (moved < kSettled) break;
-    }
+    settle();
+    if (options_.lift_beyond > 0 && lift_clips()) settle();
   }
 
   // One factor for all channels of a layer whose threshold is known.
@@ -110,6 +108,14 @@ class Equalization {
     return static_cast<std::size_t>(found - layers_.begin());
   }
 
+  void settle() {
+    for (int sweep = 0; sweep < kMostSweeps; ++sweep) {
+      double moved = 0;
+      for (Pair& pair : pairs_) moved = std::max(moved, balance(pair));
+      if (moved < kSettled) break;
+    }
+  }
+
   void add_pair(std::size_t writer) {
     const Node& node = node_of(writer);
     const ChannelReaders readers = channel_readers(graph_, node.outputs[0]);
@@ -127,8 +133,43 @@ class Equalization {
     pair.factor.assign(channels, 1.0);
     pair.lowest.assign(channels, 1 / options_.limit);
     pair.highest.assign(channels, options_.limit);
-    if (has_bound(fused(node)) && !options_.across_clips) stay_off_clip(node, pair);
+    if (has_bound(fused(node))) {
+      pair.bounds_move = options_.across_clips;
+      if (!pair.bounds_move) stay_off_clip(node, pair);
+    }
     pairs_.push_back(std::move(pair));
+  }
+
+  // Whether a pair is free of its clip now.
+  bool lift_clips() {
+    bool lifted = false;
+    for (Pair& pair : pairs_) {
+      const Node& node = node_of(pair.writer);
+      const bool is_map = graph_.value(node.outputs[0]).shape.size() > 2;
+      if (!has_bound(fused(node)) || pair.bounds_move || !is_map) continue;
+      if (range_of_held(pair) <= options_.lift_beyond) continue;
+      pair.lowest.assign(pair.lowest.size(), 1 / options_.limit);
+      pair.highest.assign(pair.highest.size(), options_.limit);
+      pair.bounds_move = lifted = true;
+    }
+    return lifted;
+  }
+
+  // The largest weight of channels that stay as they are over that of the median channel; channels
+  // without weights do not count.
+  double range_of_held(const Pair& pair) const {
+    const std::vector<double> written = ranges(layers_[pair.writer], true);
+    std::vector<double> live;
+    double held = 0;
+    for (std::size_t c = 0; c < written.size(); ++c) {
+      if (written[c] <= 0) continue;
+      live.push_back(written[c]);
+      if (pair.lowest[c] == pair.highest[c]) held = std::max(held, written[c]);
+    }
+    if (live.empty()) return 0;
+    const auto median = live.begin() + static_cast<std::ptrdiff_t>(live.size() / 2);
+    std::nth_element(live.begin(), median, live.end());
+    return held / *median;
   }
 
   void stay_off_clip(const Node& node, Pair& pair) const {
@@ -217,7 +258,7 @@ class Equalization {
   void finish(const Pair& pair, std::vector<std::string>& notes) {
     Node& node = node_of(pair.writer);
     // What stays off the clip has no use for a bound of its own.
-    if (has_bound(fused(node)) && options_.across_clips) divide_bounds(node, pair.factor);
+    if (pair.bounds_move) divide_bounds(node, pair.factor);
     std::size_t fixed = 0;
     for (std::size_t c = 0; c < pair.factor.size(); ++c) {
       if (pair.lowest[c] == pair.highest[c]) ++fixed;

@@ -18,6 +18,9 @@ struct EqualizeOptions {
   // in `statistics` stay as they are, others never come nearer to it than 4/5 of it, and the bound
   // remains.
   bool across_clips = false;
+  // Without across_clips: layers where a channel that the clip holds has weights more than so many
+  // times the median channel's get one bound per channel all the same. 0: none.
+  double lift_beyond = 0;
 };
 
 // Pairs are equalized in graph order, again until factors settle: depthwise chains, pools and ReLU

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "compiler/passes/rewrite.h"
+#include "compiler/quantize/clip_layer.h"
 #include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/weighted_layers.h"
 
@@ -117,20 +117,7 @@ std::vector<double> reaches_beyond(const Graph& graph, const WeightedLayer& laye
   return beyond;
 }
 
-Conv one_tap_per_channel(const Shape& shape, const Activation& activation) {
-  const std::size_t rank = shape.size() - 2;
-  const std::vector<std::int64_t> ones(rank, 1), zeros(rank, 0);
-  return {.window = {.kernel = ones,
-                     .strides = ones,
-                     .dilations = ones,
-                     .pads_begin = zeros,
-                     .pads_end = zeros},
-          .groups = shape[1],
-          .activation = activation};
-}
-
 void set_clip_apart(Graph& graph, const WeightedLayer& layer, const std::vector<double>& beyond) {
-  const ValueId result = graph.nodes[layer.node].outputs[0];
   std::vector<float> weights = layer_weights(graph, layer), bias = *layer_bias(graph, layer);
   for (std::size_t i = 0; i < weights.size(); ++i) {
     weights[i] = static_cast<float>(double{weights[i]} / beyond[layer.output_of(i)]);
@@ -140,22 +127,8 @@ void set_clip_apart(Graph& graph, const WeightedLayer& layer, const std::vector<
   }
   set_layer_weights(graph, layer, weights);
   set_layer_bias(graph, layer, bias);
-  const Value clipped = graph.value(result);
-  const ValueId small = graph.add_value({.name = unique_value_name(graph, clipped.name + "_small"),
-                                         .shape = clipped.shape,
-                                         .type = clipped.type});
-  Shape shape(clipped.shape.size(), 1);
-  shape[0] = clipped.shape[1];
-  const ValueId gains =
-      graph.add_constant(unique_value_name(graph, clipped.name + "_gain"),
-                         Tensor::from<float>(shape, {beyond.begin(), beyond.end()}));
-  Node& node = graph.nodes[layer.node];
-  Node gain{.name = unique_node_name(graph, node.name + "_clip"),
-            .op = one_tap_per_channel(clipped.shape, fused(node)),
-            .inputs = {small, gains},
-            .outputs = {result}};
-  node.outputs[0] = small;
-  insert_node(graph, layer.node + 1, std::move(gain));
+  const std::vector<float> gains(beyond.begin(), beyond.end());
+  insert_clip_layer(graph, layer.node, "small", gains, {}, fused(graph.nodes[layer.node]));
 }
 
 // Whether the layer's result is a map of channels, and its codes are cut at 0 and one bound.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "compiler/quantize/clip_layer.h"
 #include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/equalize.h"
 #include "compiler/quantize/integer_nodes.h"
@@ -62,6 +63,7 @@ Recipe per_tensor_power_of_two_clip_safe() {
   Recipe recipe = per_tensor_power_of_two();
   recipe.name = "per-tensor-pow2-clip-safe";
   recipe.equalize_across_clips = false;
+  recipe.clip_layer_beyond = 64;  // of 127 codes the median channel's weights then have two
   return recipe;
 }
 
@@ -171,7 +173,8 @@ Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Re
   }
   if (recipe.equalize_limit > 1) {
     const EqualizeOptions options{.limit = recipe.equalize_limit,
-                                  .across_clips = recipe.equalize_across_clips};
+                                  .across_clips = recipe.equalize_across_clips,
+                                  .lift_beyond = recipe.clip_layer_beyond};
     equalize(edited, result.statistics, options, result.notes);
     result.statistics = collect_statistics(edited, samples, {}, progress);
   }
@@ -182,6 +185,12 @@ Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Re
                            result.notes);
     result.statistics = collect_statistics(edited, samples, {}, progress);
   }
+  Thresholds least;
+  if (recipe.clip_layer_beyond > 0) {
+    least = mirror_channel_bounds(
+        edited, activation_thresholds(edited, result.statistics, recipe, target), result.notes);
+    if (!least.empty()) result.statistics = collect_statistics(edited, samples, {}, progress);
+  }
   const bool late_bias = recipe.fit_target && target.late_bias;
   if (late_bias && set_clips_apart(edited, result.statistics, target, result.notes)) {
     result.statistics = collect_statistics(edited, samples, {}, progress);
@@ -189,6 +198,9 @@ Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Re
   const Graph reference = edited;
   result.floats = reference;
   Thresholds thresholds = activation_thresholds(reference, result.statistics, recipe, target);
+  for (const auto& [name, threshold] : least) {
+    thresholds[name] = std::max(thresholds[name], threshold);
+  }
   if (late_bias) {
     thresholds = with_room_for_biases(reference, result.statistics, std::move(thresholds), target);
   }

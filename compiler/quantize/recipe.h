@@ -30,6 +30,9 @@ struct Recipe {
   // Equalize across a Clip(0, a), too: its bound then is one per channel (Activation::bounds),
   // which neither family of hardware has. Else such channels are left as they are.
   bool equalize_across_clips = false;
+  // Without it: a layer where a channel at its clip has weights more than so many times the median
+  // channel's is equalized, too, and its bounds become a layer (clip_layer.h). 0: none.
+  double clip_layer_beyond = 0;
   // Scale layers so that their results end where the codes of a power-of-two step do.
   bool align_to_powers_of_two = false;
   int weight_bits = 0;                           // 0: as wide as the target's codes

@@ -106,23 +106,29 @@ TEST(RecipeProperty, pruning_leaves_what_the_network_computes) {
 }
 
 TEST(RecipeProperty, equalization_leaves_what_the_network_computes) {
-  std::size_t equalized = 0, bounded = 0;
+  std::size_t equalized = 0, bounded = 0, lifted = 0;
   for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kCases; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Graph before = random_chain(seed);
     const Samples samples = samples_of(before, seed);
     const Statistics statistics = collect_statistics(before, in_memory(samples));
-    for (const bool across : {false, true}) {
+    constexpr EqualizeOptions kOptions[] = {
+        {.limit = 16}, {.limit = 16, .across_clips = true}, {.limit = 16, .lift_beyond = 4}};
+    for (const EqualizeOptions& options : kOptions) {
       Graph graph = before;
       std::vector<std::string> notes;
-      equalize(graph, statistics, {.limit = 16, .across_clips = across}, notes);
+      equalize(graph, statistics, options, notes);
       equalized += notes.size();
       expect_same(before, graph, samples);
-      for (const Node& node : graph.nodes) bounded += !fused(node).bounds.empty();
+      for (const Node& node : graph.nodes) {
+        bounded += !fused(node).bounds.empty();
+        lifted += !options.across_clips && !fused(node).bounds.empty();
+      }
     }
   }
   EXPECT_GE(equalized, kCases);
   EXPECT_GE(bounded, kCases / 10);
+  EXPECT_GE(lifted, kCases / 50);
 }
 
 TEST(RecipeProperty, alignment_leaves_what_the_network_computes) {

@@ -115,6 +115,23 @@ TEST(Optimizer, the_first_step_of_adam_is_the_rate) {
   EXPECT_EQ(values[2], 3);
 }
 
+// Two channels of an axis with one number behind it: 3 and 4 apart from 0.3 and 0.4.
+TEST(Optimizer, channels_with_steps_of_their_own_have_rates_of_their_own) {
+  std::vector<float> values{3, 0.3F, -4, -0.4F};
+  const std::vector<float> units = rms_of_channels(values, 2, 1), gradient{1, 1, -5, -5};
+  EXPECT_NEAR(units[0], std::sqrt(12.5), 1e-6);
+  EXPECT_NEAR(units[1], std::sqrt(0.125), 1e-6);
+  EXPECT_EQ(units[2], units[0]);
+  EXPECT_EQ(units[3], units[1]);
+  Moments moments;
+  adam(std::span(values), std::span(gradient), moments, 1, 0.1, units);
+  EXPECT_NEAR(values[0], 3 - 0.1 * std::sqrt(12.5), 1e-5);
+  EXPECT_NEAR(values[1], 0.3 - 0.1 * std::sqrt(0.125), 1e-5);
+  EXPECT_NEAR(values[2], -4 + 0.1 * std::sqrt(12.5), 1e-5);
+  EXPECT_NEAR(values[3], -0.4 + 0.1 * std::sqrt(0.125), 1e-5);
+  EXPECT_EQ(rms_of_channels(values, 1, 1)[0], static_cast<float>(rms(values)));
+}
+
 TEST(Optimizer, two_steps_of_adam_by_hand) {
   std::vector<double> values{0};
   Moments moments;
@@ -443,10 +460,11 @@ TEST_F(Retraining, narrow_weights_keep_their_codes_in_wider_ones) {
   }
 }
 
-// The first step of Adam is the rate, in units of the constant's root mean square.
+// The first step of Adam is the rate, in units of the root mean square of the constant, or of the
+// channel where each has a step.
 TEST_F(Retraining, unasked_constants_move_by_the_width_of_their_codes) {
-  for (const int bits : {2, 8}) {
-    RetrainRequest asked = request("zoo:tiny_residual", "per-tensor-pow2", "xdnn");
+  for (const auto& [scheme, bits] : {std::pair{"per-tensor-pow2", 2}, {"per-channel-pow2", 8}}) {
+    RetrainRequest asked = request("zoo:tiny_residual", scheme, "xdnn");
     asked.network.weight_bits = bits;
     asked.golden_images = 0;
     asked.schedule.epochs = 1;
@@ -459,14 +477,17 @@ TEST_F(Retraining, unasked_constants_move_by_the_width_of_their_codes) {
     int of_that_width = 0;
     for (std::size_t w = 0; w < moved.what.weights.size(); ++w) {
       const std::vector<float>&from = still.state.now.weights[w], &to = moved.state.now.weights[w];
-      const int width = moved.what.weights[w].bits;  // of what is left to the host, 16
+      const Weight& weight = moved.what.weights[w];
+      const int width = weight.bits;  // of what is left to the host, 16
       of_that_width += width == bits;
       double largest = 0;
       for (std::size_t i = 0; i < from.size(); ++i) {
         largest = std::max(largest, static_cast<double>(std::abs(to[i] - from[i])));
       }
-      const double expected = weight_rate_of(width) * rms(from);
-      EXPECT_NEAR(largest, expected, 0.01 * expected) << moved.what.weights[w].name;
+      const std::vector<float> units = rms_of_channels(from, weight.channels, weight.inner);
+      const double expected =
+          weight_rate_of(width) * static_cast<double>(*std::ranges::max_element(units));
+      EXPECT_NEAR(largest, expected, 0.01 * expected) << weight.name;
     }
     EXPECT_GE(of_that_width, 6);
   }

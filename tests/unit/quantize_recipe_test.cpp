@@ -1,14 +1,18 @@
 // The steps of a recipe, one by one, on networks small enough to be worked out by hand.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
+#include "compiler/quantize/clip_layer.h"
 #include "compiler/quantize/correct_weights.h"
 #include "compiler/quantize/equalize.h"
+#include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/fit_multipliers.h"
 #include "compiler/quantize/recipe.h"
 #include "compiler/quantize/recipe_thresholds.h"
+#include "compiler/quantize/result_error.h"
 #include "core/eval/evaluate.h"
 #include "tests/support/float_graph.h"
 #include "tests/support/graph_builder.h"
@@ -144,6 +148,97 @@ TEST(Equalize, channels_stay_off_the_clip) {
   const Floats now = floats(evaluate(build.graph(), samples[0])[0]);
   const Floats then = floats(evaluate(before, samples[0])[0]);
   for (std::size_t i = 0; i < now.size(); ++i) EXPECT_FLOAT_EQ(now[i], then[i]);
+}
+
+// x [1, 2, 16, 16] -> "a", 3 channels: an edge detector that reaches its clip, and two flat ones
+// -> "b", 2 channels -> output. The other channels of "a" have weights of 0.7 once they
+// are equalized: sqrt(0.5 / 1) of 0.5.
+FloatGraph edge_detector(float steep) {
+  FloatGraph build("edges");
+  const ValueId x = build.input("x", {1, 2, 16, 16});
+  const ValueId y = build.conv("a", x, 3, {steep, -steep, 0, 0.5F, 0.5F, 0}, kRelu6);
+  build.graph().nodes[0].inputs.push_back(
+      build.graph().add_constant("a.b", Tensor::from<float>({3}, std::vector<float>{3, 1, 2})));
+  build.output(build.conv("b", y, 2, {0.1F, 1, -1, -0.1F, 1, 1}));
+  return build;
+}
+
+// Edges of either sign: one channel runs up, the other down.
+Samples slopes() {
+  Samples samples = ramps({2, 2});
+  const auto values = samples[0][0].mutable_values<float>();
+  std::reverse(values.begin() + 256, values.end());
+  return samples;
+}
+
+TEST(Equalize, a_clip_is_lifted_off_a_channel_with_far_larger_weights_than_others) {
+  for (const auto& [steep, lifted] : {std::pair{80.0F, true}, std::pair{40.0F, false}}) {
+    FloatGraph build = edge_detector(steep);
+    const Samples samples = slopes();
+    const Graph before = build.graph();
+    Notes notes;
+    equalize(build.graph(), collect_statistics(before, in_memory(samples)), {.lift_beyond = 64},
+             notes);
+    const Floats& bounds = std::get<Conv>(build.graph().nodes[0].op).activation.bounds;
+    ASSERT_EQ(bounds.size(), lifted ? 3U : 0U);
+    const Floats a = constant(build.graph(), "a.w");
+    EXPECT_FLOAT_EQ(a[0], lifted ? steep / 16 : steep);
+    EXPECT_FLOAT_EQ(lifted ? bounds[0] : 6, lifted ? 6.0F / 16 : 6);
+    const Floats is = floats(evaluate(build.graph(), samples[0]).at(0));
+    const Floats was = floats(evaluate(before, samples[0]).at(0));
+    for (std::size_t i = 0; i < is.size(); ++i) ASSERT_NEAR(is[i], was[i], 1e-5);
+  }
+}
+
+// Steps of 2^-4: bounds of 1.5 and 3 have codes, 2.99 gets one, 9 is beyond the last.
+TEST(ClipLayer, mirrors_what_has_one_bound_per_channel) {
+  FloatGraph build("bounds");
+  const ValueId x = build.input("x", {1, 2, 16, 16});
+  const Activation clip{.kind = Activation::Kind::Clip, .alpha = 0, .bounds = {1.5F, 3, 2.99F, 9}};
+  build.output(build.conv("a", x, 4, {1, 0, 0, 2, 1, 1, 8, -8}, clip));
+  Graph& graph = build.graph();
+  graph.nodes[0].inputs.push_back(
+      graph.add_constant("a.b", Tensor::from<float>({4}, std::vector<float>{-0.5F, 1, 0, -2})));
+  Notes notes;
+  const Thresholds least = mirror_channel_bounds(graph, {{"a", 7.0}}, notes);
+  EXPECT_EQ(notes, (Notes{"a: bounds of its channels are a layer of their own"}));
+  EXPECT_EQ(least, (Thresholds{{"a", 127.0 / 16}, {"a_mirrored", 127.0 / 16}}));
+  ASSERT_TRUE(verify(graph).empty());
+  ASSERT_EQ(graph.nodes.size(), 2U);
+  EXPECT_EQ(constant(graph, "a_bound"), (Floats{1.5F, 3, 3, 127.0F / 16}));
+  const Samples samples = slopes();
+  const Floats in = floats(samples[0][0]), y = floats(evaluate(graph, samples[0]).at(0));
+  for (std::size_t i = 0; i < 256; ++i) {
+    const float u = in[i], v = in[256 + i];
+    EXPECT_NEAR(y[i], std::clamp(u - 0.5F, 0.0F, 1.5F), 1e-5);
+    EXPECT_NEAR(y[256 + i], std::clamp(2 * v + 1, 0.0F, 3.0F), 1e-5);
+    EXPECT_NEAR(y[512 + i], std::clamp(u + v, 0.0F, 3.0F), 1e-5);
+    EXPECT_NEAR(y[768 + i], std::clamp(8 * u - 8 * v - 2, 0.0F, 127.0F / 16), 1e-5);
+  }
+}
+
+// No weight is a multiple of another's, so that no result lies halfway between two codes.
+TEST(ClipLayer, gives_the_codes_that_one_bound_per_channel_gives) {
+  FloatGraph build("bounds");
+  const ValueId x = build.input("x", {1, 2, 16, 16});
+  const Activation clip{.kind = Activation::Kind::Clip, .alpha = 0, .bounds = {1.5F, 7.5F, 0.25F}};
+  build.output(build.conv("a", x, 3, {1.137F, -0.719F, -3.011F, 4.973F, 0.577F, 0.211F}, clip));
+  Graph& graph = build.graph();
+  graph.nodes[0].inputs.push_back(
+      graph.add_constant("a.b", Tensor::from<float>({3}, std::vector<float>{-0.501F, 1.003F, 0})));
+  const QuantizeTarget target = free_quantize_target(8);
+  const Samples samples = slopes();
+  const auto codes = [&](Graph of, Thresholds thresholds) {
+    thresholds.insert({"x", 2.0});
+    of = target.annotate(std::move(of), thresholds);
+    make_steps_powers_of_two(of);
+    return floats(evaluate(fake_quantized(of), samples[0]).at(0));
+  };
+  const Floats expected = codes(graph, {{"a", 7.5}});
+  Notes notes;
+  const Thresholds least = mirror_channel_bounds(graph, {{"a", 7.5}}, notes);
+  EXPECT_EQ(codes(graph, least), expected);
+  EXPECT_EQ(*std::ranges::max_element(expected), 7.5F);
 }
 
 TEST(Equalize, a_result_of_the_network_is_left_alone) {
@@ -492,6 +587,31 @@ TEST(ApplyRecipe, refuses_what_cannot_be_done) {
   EXPECT_EQ(refusal({}, none), "calibration: expected at least one sample, found none");
   EXPECT_EQ(refusal({.name = "r", .weight_bits = 1}, one),
             "recipe 'r': weight bits: expected 2 to 8 on this target, found 1");
+}
+
+// Both layers that have come of the first one run on the target, in the same steps.
+TEST(ApplyRecipe, bounds_of_channels_become_a_layer_where_weights_ask_for_it) {
+  FloatGraph build = edge_detector(80);
+  const Samples samples = slopes();
+  for (const QuantizeTarget& target : {xdnn_quantize_target({}), pulp_quantize_target({})}) {
+    SCOPED_TRACE(target.name);
+    Recipe recipe = recipe_named("per-tensor-pow2-clip-safe");
+    const Graph prepared = target.prepare(build.graph());
+    const auto annotated = [&] {
+      return apply_recipe(prepared, in_memory(samples), recipe, target).graph;
+    };
+    const Graph found = annotated();
+    EXPECT_EQ(found.nodes.size(), prepared.nodes.size() + 1);
+    for (const bool runs : target.runs_on_target(found)) EXPECT_TRUE(runs);
+    const auto codes = [&](std::size_t n) {
+      return found.value(found.nodes[n].outputs[0]).quantization->thresholds;
+    };
+    EXPECT_EQ(codes(0), codes(1));
+    constexpr double kTwentyDecibels = 0.01;
+    EXPECT_LT(result_error(found, build.graph(), in_memory(samples), 1), kTwentyDecibels);
+    recipe.clip_layer_beyond = 0;
+    EXPECT_EQ(annotated().nodes.size(), prepared.nodes.size());
+  }
 }
 
 TEST(ApplyRecipe, one_bound_per_channel_is_refused_where_hardware_has_one_per_layer) {
