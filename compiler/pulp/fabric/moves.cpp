@@ -13,6 +13,7 @@ namespace {
 using Indices = std::vector<std::int64_t>;
 
 constexpr std::int64_t kFill = -1;
+constexpr std::size_t kPiecesMost = 5;  // of a dimension; more are a table
 
 std::int64_t size_of(const Indices& list) { return static_cast<std::int64_t>(list.size()); }
 
@@ -129,6 +130,43 @@ std::optional<std::int64_t> step_of(const Indices& part) {
   return step;
 }
 
+// A dimension in pieces of constant steps, or of fill values: what Pad makes of one.
+struct Piece {
+  std::int64_t end = 0, first = 0, step = 0;  // of the indices [the piece before, end)
+};
+std::vector<Piece> pieces_of(const Indices& part) {
+  std::vector<Piece> pieces;
+  std::size_t begin = 0;
+  while (begin < part.size()) {
+    std::size_t end = begin + 1;
+    const bool fills = part[begin] == kFill;
+    const bool alone = end == part.size() || fills != (part[end] == kFill);
+    const std::int64_t step = alone || fills ? 0 : part[end] - part[begin];
+    while (end < part.size() && fills == (part[end] == kFill) &&
+           (fills || part[end] == part[end - 1] + step)) {
+      ++end;
+    }
+    pieces.push_back({static_cast<std::int64_t>(end), part[begin], fills ? 0 : step});
+    begin = end;
+  }
+  return pieces;
+}
+
+// "k < 2 ? 2 - k : k - 2"
+std::string choice_of(const std::vector<Piece>& pieces, const std::string& k) {
+  std::string text;
+  std::int64_t begin = 0;
+  for (const Piece& piece : pieces) {
+    const std::int64_t offset = piece.first - begin * piece.step;  // at k = 0
+    std::string value = std::to_string(offset);
+    if (piece.step != 0) value = fmt::format("{} * {} + {}", k, piece.step, offset);
+    const bool last = &piece == &pieces.back();
+    text += last ? value : fmt::format("{} < {} ? {} : ", k, piece.end, value);
+    begin = piece.end;
+  }
+  return text;
+}
+
 std::string head(const std::string& name) {
   return fmt::format("static int32_t {}(int32_t i) {{\n", name);
 }
@@ -142,9 +180,15 @@ std::string function_of(const std::string& name, const Sum& sum, const Shape& sh
       if (*step != 0) add_term(total, *step == 1 ? digit : fmt::format("{} * {}", digit, *step));
       continue;
     }
-    const std::string table = fmt::format("{}_along_{}", name, d);
-    tables += c_index_table(table, part);
-    body += fmt::format("  const int32_t d{} = {}[{}];\n", d, table, digit);
+    const std::vector<Piece> pieces = pieces_of(part);
+    if (pieces.size() <= kPiecesMost && pieces.size() < part.size()) {
+      body += fmt::format("  const int32_t k{0} = {1}, d{0} = {2};\n", d, digit,
+                          choice_of(pieces, fmt::format("k{}", d)));
+    } else {
+      const std::string table = fmt::format("{}_along_{}", name, d);
+      tables += c_index_table(table, part);
+      body += fmt::format("  const int32_t d{} = {}[{}];\n", d, table, digit);
+    }
     add_term(total, fmt::format("d{}", d));
     if (std::ranges::find(part, kFill) == part.end()) continue;
     outside += fmt::format("{}d{} < 0", outside.empty() ? "" : " || ", d);
