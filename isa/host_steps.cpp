@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/shapes.h"
 #include "isa/host_time.h"
 
 namespace workbench {
@@ -22,14 +23,6 @@ double elements(const Value& value) { return static_cast<double>(element_count(v
 double bytes_of(const Value& value) {
   return elements(value) *
          (is_code_of(value) ? static_cast<double>(element_bytes(value.type)) : 4.0);
-}
-
-// One number, or one for each channel of a map.
-bool is_per_channel(const Shape& constant, const Shape& map) {
-  if (element_count(constant) == 1) return true;
-  if (map.size() != 4 || constant.size() > 4 || constant.size() < 3) return false;
-  const std::size_t axis = constant.size() - 3;
-  return constant[axis] == map[1] && element_count(constant) == map[1];
 }
 
 class Passes {

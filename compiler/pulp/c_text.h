@@ -44,6 +44,18 @@ inline std::string in_c_comment(std::string text) {
   return text;
 }
 
+// Whether a name stands in the text as a whole.
+inline bool has_word(const std::string& text, const std::string& word) {
+  const auto in_word = [&](std::size_t i) {
+    return i < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[i])) != 0 || text[i] == '_');
+  };
+  for (std::size_t i = text.find(word); i != std::string::npos; i = text.find(word, i + 1)) {
+    if (!in_word(i - 1) && !in_word(i + word.size())) return true;
+  }
+  return false;
+}
+
 // The shortest text that is read as this number; negative ones in brackets.
 inline std::string c_double(double x) {
   if (std::isnan(x)) return "(double)NAN";

@@ -1,7 +1,6 @@
 #include "compiler/pulp/fabric/elements.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "compiler/pulp/c_text.h"
 #include "compiler/pulp/fabric/moves.h"
@@ -9,18 +8,6 @@
 namespace workbench::pulp {
 
 namespace {
-
-// Whether "i" stands there as a word.
-bool uses_index(const std::string& text) {
-  const auto in_word = [&](std::size_t at) {
-    return at < text.size() &&
-           (std::isalnum(static_cast<unsigned char>(text[at])) != 0 || text[at] == '_');
-  };
-  for (std::size_t at = text.find('i'); at != std::string::npos; at = text.find('i', at + 1)) {
-    if (!in_word(at - 1) && !in_word(at + 1)) return true;
-  }
-  return false;
-}
 
 // What only moves.
 bool moved(ElementWriter& w) {
@@ -57,7 +44,7 @@ std::optional<ElementText> c_element(const Graph& graph, const Node& node, const
   if (type.empty()) return std::nullopt;
   const auto write = [&](const auto& op) { return write_element(w, op); };
   if (!moved(w) && !std::visit(write, node.op)) return std::nullopt;
-  const std::string unused = uses_index(w.body.text()) ? "" : "  (void)i;\n";
+  const std::string unused = has_word(w.body.text(), "i") ? "" : "  (void)i;\n";
   return ElementText{fmt::format("{}static {} {}(int32_t i) {{\n{}{}}}\n", w.tables, type, name,
                                  unused, w.body.text()),
                      w.at_begin};

@@ -63,7 +63,8 @@ std::string digit_text(const std::string& i, std::int64_t inner, std::int64_t co
 }
 
 void add_term(std::string& sum, const std::string& term) {
-  sum += sum.empty() ? term : " + " + term;
+  if (!sum.empty()) sum += " + ";
+  sum += term;
 }
 
 std::string sum_of_digits(const std::vector<Digit>& digits, std::int64_t first, std::int64_t size) {
@@ -193,9 +194,9 @@ std::string function_of(const std::string& name, const Sum& sum, const Shape& sh
     if (std::ranges::find(part, kFill) == part.end()) continue;
     outside += fmt::format("{}d{} < 0", outside.empty() ? "" : " || ", d);
   }
-  if (total.empty()) total = "0";
-  if (!outside.empty()) total = fmt::format("{} ? -1 : {}", outside, total);
-  return tables + head(name) + body + fmt::format("  return {};\n}}\n", total);
+  std::string result = total.empty() ? std::string("0") : total;
+  if (!outside.empty()) result = fmt::format("{} ? -1 : {}", outside, result);
+  return tables + head(name) + body + fmt::format("  return {};\n}}\n", result);
 }
 
 }  // namespace

@@ -4,20 +4,11 @@
 
 #include "core/error.h"
 #include "core/eval/evaluate.h"
+#include "core/shapes.h"
 
 namespace workbench::pulp {
 
 namespace {
-
-// Of all dimensions of the result it stretches along all but axis 1.
-bool is_per_channel(const Shape& constant, const Shape& result) {
-  if (result.size() != 4 || constant.size() > 4) return false;
-  for (std::size_t i = 0; i < constant.size(); ++i) {
-    const std::size_t d = 4 - constant.size() + i;
-    if (constant[i] != 1 && (d != 1 || constant[i] != result[1])) return false;
-  }
-  return true;
-}
 
 bool is_one_step(const Value& value) {
   return !value.quantization || value.quantization->thresholds.size() == 1;
@@ -71,8 +62,7 @@ bool is_of_one_element(const Graph& graph, const Node& node) {
     const Value& value = graph.value(node.inputs[k]);
     const bool parameter = k > 0 && std::holds_alternative<BatchNorm>(node.op);
     if (value.constant) {
-      const bool fits = value.constant->size() == 1 || is_per_channel(value.shape, result.shape);
-      if (!fits && !parameter) return false;
+      if (!parameter && !is_per_channel(value.shape, result.shape)) return false;
     } else if (parameter || element_count(value.shape) != element_count(result.shape)) {
       return false;
     }

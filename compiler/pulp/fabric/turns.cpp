@@ -1,7 +1,6 @@
 #include "compiler/pulp/fabric/turns.h"
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 #include <set>
 
@@ -57,17 +56,6 @@ std::int64_t end_of(const TensorPlace& place) {
 }
 bool overlap(const TensorPlace& a, const TensorPlace& b) {
   return a.space == b.space && a.address < end_of(b) && b.address < end_of(a);
-}
-
-bool has_word(const std::string& text, const std::string& word) {
-  const auto in_word = [&](std::size_t i) {
-    return i < text.size() &&
-           (std::isalnum(static_cast<unsigned char>(text[i])) != 0 || text[i] == '_');
-  };
-  for (std::size_t i = text.find(word); i != std::string::npos; i = text.find(word, i + 1)) {
-    if (!in_word(i - 1) && !in_word(i + word.size())) return true;
-  }
-  return false;
 }
 
 // Constants in L3, from `begin` on.
