@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <sstream>
 
@@ -28,9 +29,46 @@ std::string number(const Tensor& tensor, std::size_t i) {
       return c_float(tensor.values<float>()[i]);
     case ElementType::Bool:
       return tensor.values<bool>()[i] ? "1" : "0";
+    case ElementType::Int8:
+      return std::to_string(tensor.values<std::int8_t>()[i]);
+    case ElementType::Uint8:
+      return std::to_string(tensor.values<std::uint8_t>()[i]);
     default:
       return std::to_string(tensor.values<std::int64_t>()[i]);
   }
+}
+
+// To codes and back, by each rounding: ties, ends, numbers far beyond them, zero points, a step per
+// channel.
+std::vector<OneNode> conversions() {
+  std::vector<OneNode> nodes;
+  const float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> reals = {0, -0.0F, inf, -inf, std::nanf(""), 1e30F, -1e30F, 3e9F, -3e9F};
+  for (int i = -600; i <= 600; ++i) reals.push_back(static_cast<float>(i) / 4);
+  for (const Rounding rounding : {Rounding::HalfUp, Rounding::HalfEven, Rounding::HalfAwayFromZero,
+                                  Rounding::Floor, Rounding::TowardZero}) {
+    for (const bool is_signed : {true, false}) {
+      for (const std::int64_t zero : {0, 7}) {
+        Quantization codes{.is_signed = is_signed,
+                           .thresholds = {is_signed ? 127.0 : 255.0, is_signed ? 42.5 : 85.2},
+                           .zero_points = {zero, zero + 1},
+                           .axis = 1,
+                           .rounding = rounding};
+        const auto count = static_cast<std::int64_t>(reals.size());
+        std::vector<float> both = reals;
+        both.insert(both.end(), reals.begin(), reals.end());
+        const ElementType type = storage_type(codes);
+        nodes.push_back({.op = Quantize{},
+                         .operands = {Tensor::from<float>({1, 2, count}, both)},
+                         .result = type,
+                         .result_quantization = codes});
+        Tensor all = Tensor::uninitialized(type, {1, 2, 128});
+        for (int i = 0; i < 256; ++i) all.mutable_data()[i] = static_cast<std::byte>(i);
+        nodes.push_back({.op = Dequantize{}, .operands = {all}, .operand_quantization = codes});
+      }
+    }
+  }
+  return nodes;
 }
 
 std::string operand_function(const std::string& name, const Value& value, const Tensor& tensor) {
@@ -103,6 +141,7 @@ class Printer {
                "(void)size; }\n"
                "void ram_write(uint32_t to, void* from, size_t size) { (void)to; (void)from; "
                "(void)size; }\n"
+               "const int32_t network_l3_bytes = 0;\n"
                "static void print_float(float x) { uint32_t bits; memcpy(&bits, &x, 4); "
                "printf(\"%08lx\\n\", (unsigned long)bits); }\n"
                "static void print_int32_t(int32_t x) { printf(\"%ld\\n\", (long)x); }\n" +
@@ -143,6 +182,13 @@ TEST(PulpFabric, elements_are_the_exact_evaluators) {
   std::vector<Expected> expected;
   Printer printer;
   std::map<std::string, int> without;  // kinds that have no C for any of their nodes
+  for (const OneNode& one : conversions()) {
+    const Graph graph = graph_of(one);
+    ASSERT_TRUE(printer.add(one, graph));
+    expected.push_back(
+        {"conversion", evaluate_node(graph, graph.nodes[0], one.operands,
+                                     {.arithmetic = Arithmetic::Exact, .threads = 1})[0]});
+  }
   for (const auto& [name, make] : host_nodes(kSeed)) {
     without[name] = 1;
     for (int i = 0; i < kCases; ++i) {

@@ -23,6 +23,22 @@ std::pair<std::string, std::string> scale(ElementWriter& w, const Quantization& 
   return {w.chosen("steps", steps, index), w.chosen("zeros", zeros, index)};
 }
 
+std::string_view c_rounding(Rounding rounding) {  // runtime/pulp/network/fabric.h
+  switch (rounding) {
+    case Rounding::HalfUp:
+      return "kHalfUp";
+    case Rounding::HalfEven:
+      return "kHalfEven";
+    case Rounding::HalfAwayFromZero:
+      return "kHalfAwayFromZero";
+    case Rounding::Floor:
+      return "kFloor";
+    case Rounding::TowardZero:
+      return "kTowardZero";
+  }
+  CHECK(false, "rounding {}", static_cast<int>(rounding));
+}
+
 // The operator between floats or doubles "a" and "b".
 std::string combined(Binary::Kind kind, bool in_double) {
   using Kind = Binary::Kind;
@@ -70,12 +86,10 @@ std::string combined(Binary::Kind kind, bool in_double) {
 bool write_element(ElementWriter& w, const Quantize&) {
   if (!w.result().quantization || !w.is_real(0)) return false;
   const Quantization& quantization = *w.result().quantization;
-  static constexpr const char* kRoundings[] = {"kHalfUp", "kHalfEven", "kHalfAwayFromZero",
-                                               "kFloor", "kTowardZero"};
   const auto [step, zero] = scale(w, quantization);
   w.body.line(fmt::format("return fabric_quantize({}, {}, (int32_t){}, {}, {}, {});",
                           w.read(0, "i"), step, zero, quantization.low(), quantization.high(),
-                          kRoundings[static_cast<int>(quantization.rounding)]));
+                          c_rounding(quantization.rounding)));
   return true;
 }
 bool write_element(ElementWriter& w, const Dequantize&) {

@@ -5,6 +5,7 @@
 #include "compiler/pulp/c_text.h"
 #include "compiler/pulp/fabric/elements.h"
 #include "compiler/pulp/fabric/moves.h"
+#include "core/error.h"
 #include "core/eval/resize.h"
 
 namespace workbench::pulp {
@@ -47,6 +48,23 @@ std::string replaced(const std::string& at, const Shape& shape, const Shape& in,
   return offset_text(terms);
 }
 
+// An element "x" of a scatter and its "update".
+std::string_view updated(ScatterReduction reduction) {
+  switch (reduction) {
+    case ScatterReduction::None:
+      return "update";
+    case ScatterReduction::Add:
+      return "x + update";
+    case ScatterReduction::Mul:
+      return "x * update";
+    case ScatterReduction::Max:
+      return "update > x ? update : x";
+    case ScatterReduction::Min:
+      return "update < x ? update : x";
+  }
+  CHECK(false, "reduction {}", static_cast<int>(reduction));
+}
+
 std::size_t axis_of(const ElementWriter& w, std::int64_t axis) {
   return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(w.in(0).size())
                                            : axis);
@@ -85,9 +103,7 @@ bool write_element(ElementWriter& w, const ScatterElements& op) {
   index_line(w, "u", w.in(0)[axis]);
   w.body.line(fmt::format("if ({} != i) continue;", replaced("u", w.in(1), w.in(0), axis)));
   w.body.line(fmt::format("const float update = {};", w.read(2, "u")));
-  static constexpr const char* kResults[] = {"update", "x + update", "x * update",
-                                             "update > x ? update : x", "update < x ? update : x"};
-  w.body.line(fmt::format("x = {};", kResults[static_cast<int>(op.reduction)]));
+  w.body.line(fmt::format("x = {};", updated(op.reduction)));
   w.body.close();
   w.body.line("return x;");
   return true;

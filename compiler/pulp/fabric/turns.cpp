@@ -17,7 +17,6 @@ namespace workbench::pulp {
 
 namespace {
 
-constexpr std::int64_t kPieceBytes = 256;      // of L3, as fabric.c reads and writes it
 constexpr std::int64_t kLiteralElements = 64;  // larger constants are not in the code
 
 std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
@@ -533,7 +532,7 @@ class Fabric {
     work_.l3_bytes = program_.l3_bytes;
     const auto between = [&](const HostStep& turn) { return is_between(program_, turn); };
     if (std::ranges::none_of(turns_, between)) return std::move(work_);
-    constants_.begin = round_up(program_.l3_bytes, kPieceBytes);
+    constants_.begin = round_up(program_.l3_bytes, 4);
     each_operand([&](ValueId id, int) { add_constant(host_.root(id)); });
     // Tables are found while the text is made, and what lies behind them is in the text.
     const Constants without_tables = constants_;
@@ -559,7 +558,7 @@ class Fabric {
     for (std::size_t t = 0; t < turns_.size(); ++t) {
       if (is_between(program_, turns_[t])) end = std::max(end, add(turns_[t], static_cast<int>(t)));
     }
-    work_.l3_bytes = round_up(end, kPieceBytes);
+    work_.l3_bytes = end;
   }
 
   // call(operand, turn) for all of nodes between layers.

@@ -8,40 +8,43 @@
 // Pieces of RAM are kept here; all tensors share them, so that what is written is what is read.
 enum { kPieces = 8, kPieceBytes = 256 };
 typedef struct {
-  uint32_t address;
+  int32_t offset, size;  // from the beginning of L3
   uint8_t is_used, is_changed;
   uint8_t bytes[kPieceBytes];
 } piece_t;
+static const memories_t* memories;
 static piece_t pieces[kPieces];
 static int32_t last, next;  // which was used last, and which is given up next
 
-static const memories_t* memories;
-
 static void store(piece_t* piece) {
-  if (piece->is_used && piece->is_changed) ram_write(piece->address, piece->bytes, kPieceBytes);
+  if (piece->is_used && piece->is_changed) {
+    ram_write(memories->l3 + (uint32_t)piece->offset, piece->bytes, (size_t)piece->size);
+  }
   piece->is_changed = 0;
 }
 
-static piece_t* piece_at(uint32_t address) {
-  if (pieces[last].is_used && pieces[last].address == address) return &pieces[last];
+static piece_t* piece_at(int32_t offset) {
+  if (pieces[last].is_used && pieces[last].offset == offset) return &pieces[last];
   for (last = 0; last < kPieces; ++last) {
-    if (pieces[last].is_used && pieces[last].address == address) return &pieces[last];
+    if (pieces[last].is_used && pieces[last].offset == offset) return &pieces[last];
   }
   last = next;
   next = (next + 1) % kPieces;
   piece_t* piece = &pieces[last];
   store(piece);
-  piece->address = address;
+  const int32_t left = network_l3_bytes - offset;  // what lies behind is not the network's
+  piece->offset = offset;
+  piece->size = left < kPieceBytes ? left : kPieceBytes;
   piece->is_used = 1;
-  ram_read(piece->bytes, address, kPieceBytes);
+  ram_read(piece->bytes, memories->l3 + (uint32_t)offset, (size_t)piece->size);
   return piece;
 }
 
 // No element lies across two pieces: its address is a multiple of its size, and so is L3's.
 static uint8_t* byte_at(const fabric_tensor_t* tensor, int32_t offset, int changes) {
   if (!tensor->in_l3) return memories->l2 + tensor->address + offset;
-  const uint32_t at = (uint32_t)(tensor->address + offset);
-  piece_t* piece = piece_at(memories->l3 + at / kPieceBytes * kPieceBytes);
+  const int32_t at = tensor->address + offset;
+  piece_t* piece = piece_at(at / kPieceBytes * kPieceBytes);
   piece->is_changed |= (uint8_t)changes;
   return piece->bytes + at % kPieceBytes;
 }

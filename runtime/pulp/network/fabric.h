@@ -21,21 +21,19 @@ float fabric_real(const fabric_tensor_t* tensor, int32_t i);
 void fabric_put_code(const fabric_tensor_t* tensor, int32_t i, int32_t code);
 void fabric_put_real(const fabric_tensor_t* tensor, int32_t i, float x);
 
-// All elements of a tensor of bytes are those of another of its shape, by a table of 256 bytes whose
-// first is of the least code.
+// All elements of a tensor of bytes are those of another of its shape, by a table of 256 bytes
+// whose first is of the least code.
 void fabric_map(const fabric_tensor_t* from, const fabric_tensor_t* to, const void* table);
 // The same with a table for each channel: `tables` are in L3.
 void fabric_map_channels(const fabric_tensor_t* from, const fabric_tensor_t* to,
                          const fabric_tensor_t* tables);
 
-typedef enum {
-  kHalfUp, kHalfEven, kHalfAwayFromZero, kFloor, kTowardZero
-} fabric_rounding_t;
+typedef enum { kHalfUp, kHalfEven, kHalfAwayFromZero, kFloor, kTowardZero } fabric_rounding_t;
 
 // clamp(round(x / step) + zero), to [low, high]; NaN becomes low.
 int32_t fabric_quantize(float x, double step, int32_t zero, int32_t low, int32_t high,
                         fabric_rounding_t rounding);
-double fabric_round(double x);  // ties to even
+double fabric_round(double x);                          // ties to even
 float fabric_modulo(float a, float b);                  // of the divisor's sign
 double fabric_clip(double x, double low, double high);  // NaN stays
 double fabric_unit(double x);                           // to [0, 1]; NaN becomes 1
