@@ -41,7 +41,9 @@ class Runner {
     for (const Choice& choice : choices) points.push_back(point_of(study_, choice, tier));
     const std::vector<std::string> keys = keys_of(points);
     compute(points, keys, stage);
-    const Store store(options_.executor.store, Store::Access::Read);
+    // The last connection to close, since workers that close at once leave the log to each other
+    // and one that reads cannot: one that writes puts all of it into the one file.
+    const Store store(options_.executor.store, Store::Access::Write);
     std::vector<StudyRow> found;
     for (std::size_t i = 0; i < points.size(); ++i) {
       std::optional<StoredPoint> stored = store.find(keys[i], options_.layers);

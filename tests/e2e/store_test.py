@@ -99,6 +99,10 @@ class Results(WorkbenchTest):
         self.assertIn(f"point {point['key']}\n", text)
         self.assertIn(f"{int(point['cycles']):,} cycles\n", text)
 
+    def test_a_finished_sweep_is_in_one_file(self):
+        self.assertEqual([path.name for path in self.folder.glob("workbench.db*")],
+                         ["workbench.db"])
+
     def test_bad_input_is_one_line(self):
         self.assertEqual(self.refuse("7"),
                          "results 7: expected the number of a run ('results' lists them) or last, "
