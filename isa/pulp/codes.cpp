@@ -120,11 +120,6 @@ std::int32_t clipped(std::int32_t value, CodeRange range) {
   return above < range.high ? above : range.high;
 }
 
-bool computes_wide(const Kernel& kernel) {
-  CHECK(kernel.norm_bits == 32 || kernel.norm_bits == 64, "norm_bits {}", kernel.norm_bits);
-  return kernel.norm && kernel.norm_bits == 64 && !kernel.clamped;
-}
-
 bool clamps(const Kernel& kernel) { return kernel.norm && kernel.clamped; }
 
 // Of a pair of words.
@@ -150,7 +145,7 @@ std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64
                         const Kernel& kernel) {
   const auto shift = static_cast<int>(kernel.shift);
   const CodeRange range = result_range(kernel);
-  if (computes_wide(kernel)) return clipped(wide_scaled(accumulator, kappa, lambda, shift), range);
+  if (is_wide(kernel)) return clipped(wide_scaled(accumulator, kappa, lambda, shift), range);
   if (clamps(kernel)) {
     accumulator = clipped(accumulator, {upper(kappa), upper(lambda)});
   }
@@ -160,10 +155,11 @@ std::int64_t normalized(std::int32_t accumulator, std::int64_t kappa, std::int64
 }
 
 ChannelArithmetic::ChannelArithmetic(const Kernel& kernel, const Bytes8& l1)
-    : wide_(computes_wide(kernel)),
+    : wide_(is_wide(kernel)),
       clamped_(clamps(kernel)),
       shift_(static_cast<int>(kernel.shift)),
       range_(result_range(kernel)) {
+  CHECK(kernel.norm_bits == 32 || kernel.norm_bits == 64, "norm_bits {}", kernel.norm_bits);
   CHECK(kernel.shift >= 0 && kernel.shift < (wide_ ? 64 : 32), "shift {}", kernel.shift);
   const std::int64_t padded = round_up(kernel.out_c, kTileColumns);
   starts_ = words_at(l1, kernel.bias, kernel.has_bias ? kernel.out_c : 0, padded);

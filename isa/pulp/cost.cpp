@@ -151,7 +151,7 @@ Kernel alike(Kernel kernel) {
   kernel.divisor = divisor == 1 ? 1 : std::has_single_bit(divisor) ? 2 : 3;
   for (std::int64_t* term : {&kernel.offset, &kernel.offset1, &kernel.offset2, &kernel.shift,
                              &kernel.shift1, &kernel.shift2}) {
-    *term = *term == 0 ? 0 : 1;
+    *term = *term == 0 ? 0 : *term < 32 ? 1 : 32;  // 64 bits are shifted by the half or the whole
   }
   return kernel;
 }

@@ -314,9 +314,40 @@ constexpr Straight kTurnWords{.instructions = 12};
 constexpr Straight kPlaneRowOfPairs{
     .instructions = 35, .stack = 17, .load_uses = 2, .taken_branches = 2};
 constexpr Straight kPlaneRow{.instructions = 32, .stack = 19, .taken_branches = 1};
-// A result that starts elsewhere than at 0, but for those of 64 bits.
-constexpr Straight kStarted{.instructions = 25, .load_uses = 2, .taken_branches = 2};
-constexpr Straight kWideSingle{.instructions = 8, .taken_branches = 1};  // of 64 bits
+// What results take beyond those that are requantized in registers alone: a pair, a single one,
+// that behind pairs, and around a row of either kind; a pair and a single one that are signed.
+struct PlaneResults {
+  Straight pair, single, last, row_of_pairs, row_of_singles, signed_pair, signed_single;
+};
+constexpr PlaneResults kStarted{// elsewhere than at 0
+                                .pair = {.instructions = 52, .stack = 10},
+                                .single = {.instructions = 24, .stack = 2},
+                                .last = {},
+                                .row_of_pairs = {.instructions = 42, .stack = 14},
+                                .row_of_singles = {.instructions = 66, .stack = 20}};
+// With 64 bits, shifted by less than 32 and by more.
+constexpr PlaneResults kWide{
+    .pair = {.instructions = 37, .stack = 6, .multiply_highs = 2, .multiplies = 2},
+    .single = {.instructions = 21, .stack = 1, .multiply_highs = 1, .multiplies = 1},
+    .last = {.instructions = 5},
+    .row_of_pairs = {.instructions = 34, .stack = 12},
+    .row_of_singles = {.instructions = 55, .stack = 18},
+    .signed_pair = {.instructions = 12},
+    .signed_single = {.instructions = 6}};
+constexpr PlaneResults kWideFar{
+    .pair = {.instructions = 41, .stack = 8, .multiply_highs = 2, .multiplies = 2},
+    .single = {.instructions = 20, .stack = 1, .multiply_highs = 1, .multiplies = 1},
+    .last = {.instructions = 5},
+    .row_of_pairs = kWide.row_of_pairs,
+    .row_of_singles = kWide.row_of_singles,
+    .signed_pair = {},
+    .signed_single = kWide.signed_single};
+
+const PlaneResults& plane_results(const Kernel& kernel) {
+  static constexpr PlaneResults kInRegisters{};
+  if (is_wide(kernel)) return kernel.shift < 32 ? kWide : kWideFar;
+  return kernel.has_bias ? kStarted : kInRegisters;
+}
 // Where cores share the rows of their channels.
 constexpr Straight kSharedRows{.instructions = 96};
 constexpr Straight kBounds{.instructions = 4, .stack = 2};  // kept where there are some
@@ -377,25 +408,18 @@ struct DepthwisePixels {
     });
   }
 
-  // kappa and lambda are in registers but for 64 bits.
-  void result(const Norms& norms, const Address& out) {
-    if (kernel.norm && kernel.norm_bits == 64 && !kernel.clamped) {
-      requantize(b, kernel, norms, out, 0);
-      return;
-    }
-    if (kernel.has_bias) b.work(kStarted);
-    // p.max and p.min; a move, p.mac, sra, clip.
-    b.work({.instructions = kernel.norm && kernel.clamped ? 6 : 4});
-    b.store(out, 1);
-  }
-
-  void pixel_pair(const Address& in, const Norms& norms, const Address& out, std::int64_t count) {
-    if (count == 1 && kernel.norm && kernel.norm_bits == 64 && !kernel.clamped) {
-      b.work(kWideSingle);
-    }
+  // Two of a row whose results come by twos, or one. kappa and lambda are in registers.
+  void pixels(const Address& in, const Address& out, std::int64_t count) {
     for (std::int64_t row = 0; row < kRows; ++row) b.load(in + row * 4 * pitch());
-    b.work({.instructions = kRows * count + (kernel.has_bias ? count : 0)});
-    for (std::int64_t i = 0; i < count; ++i) result(norms, out + i * kernel.out_c);
+    b.work({.instructions = kRows * count + (kernel.has_bias && !is_wide(kernel) ? count : 0)});
+    const PlaneResults& around = plane_results(kernel);
+    b.work(count == 2 ? around.pair : around.single);
+    if (kernel.out_signed) b.work(count == 2 ? around.signed_pair : around.signed_single);
+    for (std::int64_t i = 0; i < count; ++i) {
+      // p.max and p.min; a move, p.mac, sra, clip.
+      b.work({.instructions = kernel.norm && kernel.clamped ? 6 : 4});
+      b.store(out + i * kernel.out_c, 1);
+    }
   }
 
   // A row of results of each of the quad's channels. `depths`: of the loops over quads and rows.
@@ -408,7 +432,9 @@ struct DepthwisePixels {
           const Address first{base + 4 * quad * size, {}};
           return stepped(stepped(first, quad_depth, 4 * size), channel, size);
         };
+        const PlaneResults& around = plane_results(kernel);
         b.work(kernel.stride_x == 1 ? kPlaneRowOfPairs : kPlaneRow);
+        b.work(kernel.stride_x == 1 ? around.row_of_pairs : around.row_of_singles);
         if (kernel.clamped) b.work(kBounds);
         // The third row's word ends with its last tap; each form of a row is a mask or a shift.
         const Address weights = at(kernel.weights, 9);
@@ -429,11 +455,12 @@ struct DepthwisePixels {
                                     kernel.out_w * kernel.out_c);
         const std::int64_t step = pairs ? 2 : 1;
         b.loop(kernel.out_w / step, [&](int x) {
-          pixel_pair(stepped(in, x, step * kernel.stride_x), norms,
-                     stepped(out, x, step * kernel.out_c), step);
+          pixels(stepped(in, x, step * kernel.stride_x), stepped(out, x, step * kernel.out_c),
+                 step);
         });
         if (kernel.out_w % step != 0) {
-          pixel_pair(in + (kernel.out_w - 1), norms, out + (kernel.out_w - 1) * kernel.out_c, 1);
+          b.work(around.last);
+          pixels(in + (kernel.out_w - 1), out + (kernel.out_w - 1) * kernel.out_c, 1);
         }
       });
     });

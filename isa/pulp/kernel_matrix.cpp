@@ -406,6 +406,23 @@ void requantize_four(CodeBuilder& b, const Kernel& kernel, const Norms& norms, c
   }
 }
 
+// In 64 bits accumulators lie on the stack. Per pixel mulhsu, mul, p.mac and four for the sum, a
+// test of the shift, four instructions that shift or fewer but a branch, clip, two more.
+void requantize_four_wide(CodeBuilder& b, const Kernel& kernel, const Norms& norms,
+                          const Address& out, std::int64_t pixel_bytes) {
+  constexpr Straight kChannel{.instructions = 20, .stack = 4};
+  constexpr Straight kValue{.instructions = 15, .multiply_highs = 1, .multiplies = 1};
+  constexpr Straight kFarShifts{.instructions = 6};  // by 32 bits or more, of four pixels
+  for (int half = 0; half < 2; ++half) b.load(norms.kappa + 4 * half);
+  for (int half = 0; half < 2; ++half) b.load(norms.lambda + 4 * half);
+  b.work(kChannel);
+  if (kernel.shift >= 32) b.work(kFarShifts);
+  for (std::int64_t pixel = 0; pixel < 4; ++pixel) {
+    b.work(kValue);
+    b.store(out + pixel * pixel_bytes, 1);
+  }
+}
+
 // `count` channels from `first` on.
 void outputs(CodeBuilder& b, const Kernel& call, const Matrix& m, std::int64_t first,
              std::int64_t count, int depth, int pixel_count) {
@@ -423,9 +440,10 @@ void outputs(CodeBuilder& b, const Kernel& call, const Matrix& m, std::int64_t f
   }
   for (std::int64_t i = 0; i < count; ++i) {
     const Norms norms = norms_of(kernel, first + i, depth, count);
-    const bool narrow = kernel.norm && (kernel.norm_bits == 32 || kernel.clamped);
-    if (pixel_count == 4 && narrow && kernel.out_bits == 8) {
-      requantize_four(b, kernel, norms, stepped(m.out + (first + i), depth, count), pixel_bytes);
+    if (pixel_count == 4 && kernel.norm && kernel.out_bits == 8) {
+      const bool wide = is_wide(kernel);
+      (wide ? requantize_four_wide : requantize_four)(
+          b, kernel, norms, stepped(m.out + (first + i), depth, count), pixel_bytes);
       continue;
     }
     for (int pixel = 0; pixel < pixel_count; ++pixel) {
@@ -555,7 +573,7 @@ void block_begin(CodeBuilder& b, const Kernel& kernel, const ProductOverheads& a
   if (words) return;
   if (kernel.out_signed) b.work(around.signed_codes);
   if (kernel.clamped) b.work(around.clamped);
-  if (kernel.norm && kernel.norm_bits == 64 && !kernel.clamped) b.work(around.wide);
+  if (is_wide(kernel)) b.work(around.wide);
 }
 
 }  // namespace
@@ -574,6 +592,7 @@ void matmul(CodeBuilder& b, const Kernel& kernel, const Matrix& m) {
   const Address weights = constant(kernel.weights + m.piece.begin * row_bytes);
   const ProductOverheads& around = overheads(kernel).of(m.pixels);
   b.work(around.call);
+  if (is_wide(kernel)) b.work(around.call_wide);
   // Packed codes that are less than a word are multiplied without blocks.
   const bool in_blocks = !traits(kernel.kind).packed || step.trips > 0;
   const std::int64_t blocks = in_blocks ? m.piece.size() / 4 : 0;

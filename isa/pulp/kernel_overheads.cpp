@@ -80,6 +80,8 @@ constexpr MatrixOverheads kOurs{
              .sums = {.instructions = 13, .taken_branches = 1, .jumps = 1},
              .signed_codes = {.instructions = 6, .taken_branches = 2, .jumps = 1},
              .clamped = {.instructions = 3, .taken_branches = 1, .jumps = 1},
+             .wide = {.instructions = 43, .stack = 16},
+             .call_wide = {.instructions = 22},
              .left = {.instructions = 9, .taken_branches = 3}},
     .two = {.call =
                 {.instructions = 150, .stack = 60, .load_uses = 4, .taken_branches = 6, .jumps = 6},

@@ -17,6 +17,7 @@ struct ProductOverheads {
   // they are; with signed codes; clamped (of one pixel, a channel); with 64 bits.
   Straight zeros, starts, sums, signed_codes, clamped, wide;
   Straight call_starts;       // of codes that start at partial sums, beyond the call
+  Straight call_wide;         // with 64 bits, beyond the call
   Straight left, left_value;  // of columns that are no whole words: a block, a value
   Straight channels;          // where channels are left over of fours
   Straight channel_begin, channel_end;

@@ -85,7 +85,11 @@ std::span<const KernelTraits> kernels_of(Family family);
 inline bool leaves_words(const Kernel& call) {
   return call.sums_out || call.out_bits == 32 || traits(call.kind).words;
 }
-// The same where they are, as far as the code goes: with results of 32 bits.
+// Whether a call's results are scaled in 64 bits.
+inline bool is_wide(const Kernel& call) {
+  return call.norm && call.norm_bits == 64 && !call.clamped;
+}
+// The same where they are words, as far as the code goes: with results of 32 bits.
 inline Kernel with_word_results(Kernel call) {
   if (leaves_words(call)) call.out_bits = 32;
   return call;

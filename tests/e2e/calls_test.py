@@ -19,24 +19,32 @@ def window(draw, largest):
     return kernel, draw.randint(0, kernel // 2), draw.randint(1, 2), draw.randint(kernel, 11)
 
 
+def norm(draw, bits=8):
+    """Of bytes half of the calls in 64 bits, shifted by one half of them or into it."""
+    if bits < 8 or draw.random() < 0.5:
+        return "norm=1"
+    return f"norm=1 norm_bits=64 shift={draw.choice([draw.randint(1, 31), draw.randint(32, 60)])}"
+
+
 def convolution(draw, kind, bits=8):
     (w, left, stride_x, in_w), (h, top, stride_y, in_h) = window(draw, 5), window(draw, 4)
     channels = draw.choice([4, 8, 12, 16]) if bits < 8 else draw.choice([1, 3, 4, 6, 8, 13, 16])
     return (f"{kind} in_w={in_w} in_h={in_h} in_c={channels} out_c={draw.randint(1, 6) * 4} kernel_w={w} kernel_h={h} "
             f"pad_left={left} pad_right={left} pad_top={top} pad_bottom={top} stride_x={stride_x} stride_y={stride_y} "
-            f"norm=1 in_bits={bits} weight_bits={bits} out_bits={bits}")
+            f"{norm(draw, bits)} in_bits={bits} weight_bits={bits} out_bits={bits}")
 
 
 def pointwise(draw, kind, bits=8):
     return (f"{kind} in_w={draw.randint(1, 12)} in_h={draw.randint(1, 12)} in_c={draw.randint(2, 20) * 4} "
-            f"out_c={draw.randint(1, 8) * 4} norm=1 out_signed={draw.randint(0, int(bits == 8))} in_bits={bits} "
+            f"out_c={draw.randint(1, 8) * 4} {norm(draw, bits)} out_signed={draw.randint(0, int(bits == 8))} in_bits={bits} "
             f"weight_bits={bits} out_bits={bits}")
 
 
 def depthwise(draw):
     channels, stride = draw.randint(1, 16) * 4, draw.randint(1, 2)
     return (f"depthwise_3x3_pixels in_w={draw.randint(4, 20)} in_h={draw.randint(3, 14)} in_c={channels} out_c={channels} "
-            f"kernel_w=3 kernel_h=3 pad_left=1 pad_right=1 pad_top=1 pad_bottom=1 stride_x={stride} stride_y={stride} norm=1")
+            f"kernel_w=3 kernel_h=3 pad_left=1 pad_right=1 pad_top=1 pad_bottom=1 stride_x={stride} stride_y={stride} "
+            f"{norm(draw)} out_signed={draw.randint(0, 1)}")
 
 
 def pool(draw, kind):

@@ -220,6 +220,31 @@ TEST(Tcdm, calls_that_are_alike_take_the_same) {
   }
 }
 
+TEST(Tcdm, shifts_of_64_bits_are_alike_within_a_half) {
+  const Machine machine;
+  for (const KernelKind kind : {KernelKind::PointwiseHoWoQuads, KernelKind::DepthwisePixels}) {
+    Kernel kernel = small_kernel();
+    kernel.kind = kind;
+    kernel.norm_bits = 64;
+    if (kind == KernelKind::DepthwisePixels) {
+      kernel.out_c = kernel.in_c;
+      kernel.kernel_w = kernel.kernel_h = 3;
+      kernel.pad_top = kernel.pad_bottom = kernel.pad_left = kernel.pad_right = 1;
+    }
+    const auto shifted = [&](std::int64_t by) {
+      Kernel call = kernel;
+      call.shift = by;
+      return call;
+    };
+    for (const auto& [a, b] : {std::pair(1, 31), std::pair(32, 60)}) {
+      EXPECT_EQ(alike(shifted(a)), alike(shifted(b)));
+      EXPECT_EQ(core_cycles(shifted(a), machine), core_cycles(shifted(b), machine));
+    }
+    EXPECT_NE(alike(shifted(31)), alike(shifted(32)));
+    EXPECT_NE(core_cycles(shifted(31), machine), core_cycles(shifted(32), machine));
+  }
+}
+
 TEST(Tcdm, without_conflicts_cores_take_what_they_take_alone) {
   Machine machine;
   const Kernel kernel = small_kernel();
