@@ -270,9 +270,9 @@ Tiling of_kind(const SliceKind& kind, const Cut& slice) {
 std::vector<std::int64_t> halving(std::int64_t size, std::int64_t step, bool cut) {
   if (!cut) return {size};
   std::vector<std::int64_t> result;
-  for (std::int64_t pieces = 1; pieces <= size; ++pieces) {
-    const std::int64_t even = std::min(size, round_up(ceil_div(size, pieces), step));
-    if (result.empty() || even < result.back()) result.push_back(even);
+  for (std::int64_t most = size; most > 0; most = (result.back() - 1) / step * step) {
+    const std::int64_t even = ceil_div(size, ceil_div(size, most));
+    result.push_back(std::min(size, round_up(even, step)));
   }
   return result;
 }

@@ -82,27 +82,73 @@ struct Alike {
   InputSpan span;
 };
 
+// The tiles of one axis by what they read, in the order of the first of each. Behind the first
+// without padding all are alike up to the first that reaches the padding at the end, within a slice
+// as among slices: these are counted, not looked at one by one.
+template <typename Span>
+class AlikeTiles {
+ public:
+  AlikeTiles(std::int64_t size, std::int64_t slice, std::int64_t tile, const Span& span)
+      : tile_(tile), span_(span) {
+    for (std::int64_t from = 0; from < size;) {
+      const std::int64_t to = std::min(from + slice, size), first = std::min(tile, to - from);
+      const std::int64_t last = from + (to - 1 - from) / tile * tile;
+      const bool inner = span(from, from + first).pad_before == 0 && span(last, to).pad_after == 0;
+      const std::int64_t slices =
+          inner ? unpadded(last, to - last, slice, (size - from) / slice) : 1;
+      add_slice(from, to, slices);
+      from += slices * slice;
+    }
+  }
+
+  std::vector<Alike> tiles() && { return std::move(tiles_); }
+
+ private:
+  // How many of `count` pieces of `out` results, `step` apart from `begin` on, do not reach the
+  // padding at the end, as the first does not.
+  std::int64_t unpadded(std::int64_t begin, std::int64_t out, std::int64_t step,
+                        std::int64_t count) const {
+    std::int64_t without = 1, with = std::max<std::int64_t>(count, 1) + 1;
+    while (with - without > 1) {
+      const std::int64_t middle = without + (with - without) / 2;
+      const std::int64_t at = begin + (middle - 1) * step;
+      (span_(at, at + out).pad_after == 0 ? without : with) = middle;
+    }
+    return without;
+  }
+
+  void add_slice(std::int64_t from, std::int64_t to, std::int64_t times) {
+    for (std::int64_t begin = from; begin < to;) {
+      const std::int64_t out = std::min(tile_, to - begin);
+      const InputSpan part = span_(begin, begin + out);
+      const bool inner = part.pad_before == 0 && part.pad_after == 0;
+      const std::int64_t count = inner ? unpadded(begin, out, tile_, (to - begin) / tile_) : 1;
+      add({begin, out, count * times, part});
+      begin += count * tile_;
+    }
+  }
+
+  void add(const Alike& tile) {
+    const auto same = std::find_if(tiles_.begin(), tiles_.end(), [&](const Alike& other) {
+      return other.out == tile.out && other.span.pad_before == tile.span.pad_before &&
+             other.span.pad_after == tile.span.pad_after;
+    });
+    if (same != tiles_.end()) {
+      same->count += tile.count;
+    } else {
+      tiles_.push_back(tile);
+    }
+  }
+
+  std::int64_t tile_;
+  const Span& span_;
+  std::vector<Alike> tiles_;
+};
+
 template <typename Span>
 std::vector<Alike> alike_tiles(std::int64_t size, std::int64_t slice, std::int64_t tile,
                                const Span& span) {
-  std::vector<Alike> result;
-  for (std::int64_t from = 0; from < size; from += slice) {
-    const std::int64_t to = std::min(from + slice, size);
-    for (std::int64_t begin = from; begin < to; begin += tile) {
-      const std::int64_t out = std::min(tile, to - begin);
-      const InputSpan part = span(begin, begin + out);
-      const auto same = std::find_if(result.begin(), result.end(), [&](const Alike& other) {
-        return other.out == out && other.span.pad_before == part.pad_before &&
-               other.span.pad_after == part.pad_after;
-      });
-      if (same != result.end()) {
-        ++same->count;
-      } else {
-        result.push_back({begin, out, 1, part});
-      }
-    }
-  }
-  return result;
+  return AlikeTiles(size, slice, tile, span).tiles();
 }
 
 std::int64_t total(const std::vector<Alike>& tiles) {

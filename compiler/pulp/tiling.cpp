@@ -311,15 +311,8 @@ SliceBytes slice_bytes(const Layer& layer, const Cut& slice) {
   const Kernel& call = layer.call;
   const std::int64_t channels = traits(layer.family).by_channel ? slice.out_c : call.in_c;
   SliceBytes bytes;
-  std::int64_t rows = 0, columns = 0;
-  for (std::int64_t y = 0; y < call.out_h; y += slice.out_h) {
-    const InputSpan span = input_rows(call, y, std::min(y + slice.out_h, call.out_h));
-    rows = std::max(rows, span.end - span.begin);
-  }
-  for (std::int64_t x = 0; x < call.out_w; x += slice.out_w) {
-    const InputSpan span = input_columns(call, x, std::min(x + slice.out_w, call.out_w));
-    columns = std::max(columns, span.end - span.begin);
-  }
+  const std::int64_t rows = row_extent(layer, slice.out_h, slice.out_h).data;
+  const std::int64_t columns = column_extent(layer, slice.out_w, slice.out_w).data;
   bytes.in = rows * columns * code_bytes(channels, call.in_bits);
   bytes.out = slice.out_h * slice.out_w * code_bytes(slice.out_c, call.out_bits);
   return bytes;
