@@ -32,7 +32,7 @@
       sort: (one) => of(one).cycles },
     { title: "instructions", numeric: true, text: (one) => figure(of(one).instructions),
       sort: (one) => of(one).instructions },
-    { title: "beside instructions", text: (one) => largest(of(one)),
+    { title: "beside instructions", long: true, text: (one) => largest(of(one)),
       sort: (one) => of(one).cycles - of(one).instructions }];
   // Cycles that a faster program would save; cores asleep wait for others.
   const awake = (spent) => spent.cycles - spent.barrier - spent.event;
@@ -52,7 +52,7 @@
     section("lines", "Source lines", table([
       { title: "line", text: (one) => `${one.file.split("/").pop()}:${one.line}`,
         sort: (one) => `${one.file}:${String(one.line).padStart(6, "0")}` },
-      { title: "source", text: (one) => one.text, sort: (one) => one.text },
+      { title: "source", long: true, text: (one) => one.text, sort: (one) => one.text },
       ...figures((one) => one)], byCycles(lines, (one) => one).slice(0, 400), () => {}));
   }
   const functions = data.functions.map((one) => ({ name: one.name, spent: sum(one.cores) }));

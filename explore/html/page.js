@@ -136,10 +136,11 @@ const page = (() => {
     return element("label", {}, label, node);
   }
 
-  // columns: {title, hint, text(row), sort(row), numeric}; `sort` gives a number or a string, null
-  // being last. A click on a head sorts, one on a row calls onClick(row); the first cell is what
-  // the keyboard reaches. A table that is longer than `shown` rows says so and shows more on
-  // request. The node's own `show(rows)` puts other rows in, in the order chosen.
+  // columns: {title, hint, text(row), sort(row), numeric, long}; `sort` gives a number or a string,
+  // null being last; of a `long` text that has no room the rest is its hint. A click on a head
+  // sorts, one on a row calls onClick(row); the first cell is what the keyboard reaches. A table
+  // that is longer than `shown` rows says so and shows more on request. The node's own `show(rows)`
+  // puts other rows in, in the order chosen.
   function table(columns, rows, onClick, shown = 500) {
     const body = element("tbody");
     const rest = element("p", { class: "rest" });
@@ -214,7 +215,9 @@ const page = (() => {
     return element("tr", { onclick: () => onClick(row) }, columns.map((column, i) => {
       const text = column.text(row);
       return i === 0 ? element("th", { scope: "row" }, element("button", { type: "button" }, text))
-                     : element("td", { class: column.numeric ? "numeric" : undefined }, text);
+                     : element("td", column.long ? { class: "long", title: text }
+                                                 : { class: column.numeric ? "numeric" : undefined },
+                               text);
     }));
   }
 
