@@ -195,8 +195,10 @@ struct Machine {
   };
   // What no kernel computes is the fabric controller's, which has no floating point.
   struct Host {
-    double gflops = 0.002;  // estimates HostStep time only; never part of cycles
-    double gigabytes_per_second = 0.2;
+    // Estimate HostStep time only, never part of cycles. [calibrated] 350 cycles an operation and 3
+    // a byte (docs/host.md), at 100 MHz.
+    double gflops = 0.00029;
+    double gigabytes_per_second = 0.033;
     static constexpr void fields(auto& self, auto&& visit) {
       visit("gflops", self.gflops, Range{1e-6, 1e6});
       visit("gigabytes_per_second", self.gigabytes_per_second, Range{1e-6, 1e6});
