@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "compiler/pulp/c_runtime.h"
+#include "compiler/pulp/c_size.h"
 #include "compiler/pulp/c_tables.h"
 #include "compiler/pulp/c_text.h"
 #include "compiler/pulp/fabric/turns.h"
@@ -133,7 +134,10 @@ class Application {
       files_.emplace_back(std::string(file.path), std::string(file.contents));
     }
     for (std::size_t i = 0; i < runs_.size(); ++i) add_layer(i);
-    for (auto& file : fabric_.files) files_.push_back(std::move(file));
+    for (auto& file : fabric_.files) {
+      turns_.push_back(file.second);
+      files_.push_back(std::move(file));
+    }
     const std::string inputs = tensors("inputs", fabric_.inputs);
     const std::string outputs = tensors("outputs", fabric_.outputs);
     files_.emplace_back("hex/weights.hex", program_.constants);
@@ -528,6 +532,12 @@ class Application {
     if (!fabric_.without_c.empty()) {
       text += fmt::format("\nThere is no C for {}.\n", node_names(program_, fabric_.without_c));
     }
+    const std::string obstacle = l2_obstacle();
+    text += obstacle.empty() ? fmt::format(
+                                   "\nIn L2 the application takes {} bytes for its buffer "
+                                   "and about {} for code, tables, variables and a stack.\n",
+                                   program_.l2_bytes, code_bytes())
+                             : "\nL2: " + obstacle + ".\n";
     return in_comment_lines(text);
   }
 
@@ -540,7 +550,29 @@ class Application {
                       "them; README.md has the application's inputs and outputs",
                       node_names(program_, fabric_.without_c)));
     }
+    if (!l2_obstacle().empty()) lines.push_back(l2_obstacle());
     return lines;
+  }
+
+  // Of all that lies in L2 beside the program's buffer.
+  std::int64_t code_bytes() const {
+    return estimated_l2_bytes(
+        {.table_bytes = std::accumulate(table_bytes_.begin(), table_bytes_.end(), std::int64_t{0}),
+         .layers = runs_.size(),
+         .checks = checks_,
+         .kernels = kernels_.size(),
+         .turns = turns_});
+  }
+  std::string l2_obstacle() const {
+    const std::int64_t code = code_bytes(), size = machine_.l2.size_bytes;
+    if (code + program_.l2_bytes <= size) return "";
+    std::string text = fmt::format(
+        "the application does not fit L2, by an estimate: its buffer of {} bytes and about {} of "
+        "code, tables, variables and a stack are more than the {} bytes of {}",
+        program_.l2_bytes, code, size, machine_.name);
+    const std::int64_t room = (size - code) / 1024;
+    if (room > 0) text += fmt::format("; expected --l2 {}k or less", room);
+    return text;
   }
 
   static std::string in_comment_lines(const std::string& text) {
@@ -556,6 +588,7 @@ class Application {
   FabricWork fabric_;
   std::vector<std::string> kernels_;
   Files files_;
+  std::vector<std::string> turns_;  // texts of fabric_.files
   std::string hex_, about_files_;
   std::vector<std::int64_t> table_bytes_;  // by run
   std::int64_t longest_table_ = 0;

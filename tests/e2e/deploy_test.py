@@ -220,6 +220,29 @@ class Deploy(unittest.TestCase):
         self.assertIn("behind it: 'seen' (GridSample), 'out' (Sigmoid).", (app / "README.md").read_text())
         self.assertIn("output gate: 0 of 1024 bytes differ", self.on_host(app).stdout)
 
+    def test_an_application_that_l2_does_not_hold_is_named_with_what_to_do(self):
+        net = Network(5)
+        net.convolution("x", "first", 3, 8)
+        net.node("MaxPool", ["first"], "out", kernel_shape=[2, 2], strides=[2, 2])
+        net.save(self.folder / "net.onnx", [1, 3, 216, 216], [1, 8, 108, 108])
+
+        def compiled(l2):
+            done = run(WORKBENCH, "compile", "--hw", "gap8", self.folder / "net.onnx", "--l2", l2,
+                       "--emit-c", self.folder / l2, cwd=ROOT)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stderr
+
+        room = re.search(r"--emit-c: the application does not fit L2, by an estimate: its buffer of "
+                         r"\d+ bytes and about \d+ of code.*; expected --l2 (\d+k) or less",
+                         compiled("512k"))
+        self.assertIsNotNone(room)
+        self.assertNotIn("does not fit", compiled(room[1]))
+        if RISCV:
+            for l2, expected in [("512k", 2), (room[1], 0)]:
+                app = self.folder / l2
+                self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
+                self.assertIn(f"exit code {expected}", self.execute(app, "gap8").stdout)
+
     def test_what_has_no_c_is_refused_in_a_line(self):
         net = Network(5)
         net.convolution("x", "first", 3, 4)
