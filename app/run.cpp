@@ -130,7 +130,11 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
     write_file(views.save_quantizer, to_json(quantizer_table(compiled.quantized)));
   }
   if (!views.save_program.empty()) save(compiled.program, views.save_program);
-  if (application.is_wanted()) write_application(application, compiled);
+  if (application.is_wanted()) {
+    for (std::string& text : write_application(application, compiled)) {
+      compiled.warnings.push_back(std::move(text));
+    }
+  }
   if (runtime.is_wanted()) {
     const std::string gap = write_runtime_files(runtime, compiled);
     if (!gap.empty()) compiled.warnings.push_back(gap);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "compiler/pulp/c_runtime.h"
+#include "compiler/pulp/c_size.h"
 #include "compiler/pulp/c_tables.h"
 #include "compiler/pulp/c_text.h"
 #include "compiler/pulp/fabric/turns.h"
@@ -25,38 +26,9 @@ namespace {
 
 using Files = std::vector<std::pair<std::string, std::string>>;
 
-// Values that nodes read or write, of steps that are between layers or not.
-std::set<std::string> host_values(const Program& program, bool between,
-                                  std::vector<ValueId> Node::*list) {
-  std::set<std::string> names;
-  for (const HostStep& step : program.host_steps) {
-    if (is_between(program, step) != between) continue;
-    for (const std::size_t n : step.nodes) {
-      for (const ValueId id : program.host.nodes[n].*list) {
-        if (id != kNoValue) names.insert(program.host.value(id).name);
-      }
-    }
-  }
-  return names;
-}
-
-// What is there before the first layer: not what the host makes later, in whose place there may be
-// something else until then.
-std::vector<TensorPlace> first_inputs(const Program& program) {
-  const std::set<std::string> later = host_values(program, true, &Node::outputs);
-  std::vector<TensorPlace> places = program.inputs;
-  std::erase_if(places, [&](const TensorPlace& place) { return later.contains(place.value); });
-  return places;
-}
-
-// What is there behind the last layer: not what the host alone has read before.
-std::vector<TensorPlace> last_outputs(const Program& program) {
-  std::set<std::string> earlier = host_values(program, true, &Node::inputs);
-  for (const std::string& name : host_values(program, false, &Node::inputs)) earlier.erase(name);
-  for (const ValueId id : program.host.outputs) earlier.erase(program.host.value(id).name);
-  std::vector<TensorPlace> places = program.outputs;
-  std::erase_if(places, [&](const TensorPlace& place) { return earlier.contains(place.value); });
-  return places;
+// A step of the host that has layers before and behind it.
+bool is_between(const Program& program, const HostStep& step) {
+  return step.before > 0 && step.before < std::ssize(program.instructions) && !step.nodes.empty();
 }
 
 template <typename Code>
@@ -76,6 +48,14 @@ std::vector<std::uint32_t> codes_of(const Tensor& tensor) {
       return codes_as<std::int8_t>(tensor);
     case ElementType::Uint8:
       return codes_as<std::uint8_t>(tensor);
+    case ElementType::Int16:
+      return codes_as<std::int16_t>(tensor);
+    case ElementType::Uint16:
+      return codes_as<std::uint16_t>(tensor);
+    case ElementType::Int64:  // indices: they fit
+      return codes_as<std::int64_t>(tensor);
+    case ElementType::Bool:
+      return codes_as<bool>(tensor);
     case ElementType::Int32:
       return codes_as<std::int32_t>(tensor);
     case ElementType::Float32: {  // their bits
@@ -141,23 +121,25 @@ constexpr std::int64_t kMasterStack = 3800, kLeastStack = 2048, kHeap = 256;
 class Application {
  public:
   Application(const Program& program, const Machine& machine,
-              const std::map<std::string, Tensor>& values, HostBetween between)
-      : program_(program), machine_(machine), values_(values), runs_(layer_runs(program)) {
-    fabric_.l3_bytes = program.l3_bytes;
-    if (between == HostBetween::Computed) fabric_ = fabric_work(program_, runs_);
-  }
+              const std::map<std::string, Tensor>& values, HostNodes nodes)
+      : program_(program),
+        machine_(machine),
+        values_(values),
+        runs_(layer_runs(program)),
+        fabric_(fabric_work(program_, runs_, nodes == HostNodes::Computed)) {}
 
-  Files files() {
+  CApplication emitted() {
     require_sizes();
     for (const RuntimeFile& file : runtime_files()) {
       files_.emplace_back(std::string(file.path), std::string(file.contents));
     }
     for (std::size_t i = 0; i < runs_.size(); ++i) add_layer(i);
-    for (auto& file : fabric_.files) files_.push_back(std::move(file));
-    std::vector<TensorPlace> first = first_inputs(program_);
-    first.insert(first.end(), fabric_.inputs.begin(), fabric_.inputs.end());
-    const std::string outputs = tensors("outputs", last_outputs(program_));
-    const std::string inputs = tensors("inputs", first);
+    for (auto& file : fabric_.files) {
+      turns_.push_back(file.second);
+      files_.push_back(std::move(file));
+    }
+    const std::string inputs = tensors("inputs", fabric_.inputs);
+    const std::string outputs = tensors("outputs", fabric_.outputs);
     files_.emplace_back("hex/weights.hex", program_.constants);
     if (!fabric_.constants.empty()) {
       files_.emplace_back("hex/fabric.hex", fabric_.constants);
@@ -169,7 +151,7 @@ class Application {
     files_.emplace_back("Makefile.host", host_makefile());
     files_.emplace_back("vars.mk", variables());
     files_.emplace_back("README.md", readme());
-    return std::move(files_);
+    return {std::move(files_), warnings()};
   }
 
  private:
@@ -313,11 +295,31 @@ class Application {
       if (bytes) {
         files_.emplace_back("hex/" + file, *bytes);
         hex_ += " " + file;
+        about_files_ += fmt::format("| `hex/{}` | {} | {} |\n", file, in_c_comment(place.value),
+                                    about_elements(place));
       }
       ++count;
     }
     return fmt::format("const int32_t network_{0} = {1};\nconst tensor_t {0}[] = {{\n{2}}};\n\n",
                        what, count, count == 0 ? "    {0},\n" : text);
+  }
+
+  // What the elements of a file are.
+  std::string about_elements(const TensorPlace& place) const {
+    const auto value = std::ranges::find(program_.host.values, place.value, &Value::name);
+    CHECK(value != program_.host.values.end(), "'{}' is not the host's", place.value);
+    const bool in_order = place.height == 1 && place.width == 1;
+    std::string text = in_order ? workbench::to_string(value->shape)
+                                : fmt::format("{} rows, {} columns, {} channels", place.height,
+                                              place.width, place.channels);
+    if (value->type == ElementType::Float32) return text + ", float of 4 bytes";
+    text += fmt::format(", {} of {} bits", place.is_signed ? "signed" : "unsigned", place.bits);
+    if (!value->quantization) return text;
+    const Quantization& codes = *value->quantization;
+    if (codes.thresholds.size() != 1) return text + ", a step for each channel";
+    const std::int64_t zero = codes.zero_point(0);
+    return text + fmt::format(", {:.9g} * {}", codes.step(0),
+                              zero == 0 ? "code" : fmt::format("(code - {})", zero));
   }
 
   std::string network_text(const std::string& tensors) {
@@ -366,20 +368,28 @@ class Application {
     return fmt::format("    {{\"{}\", {}, {}U}},\n", file, address, sums_of(bytes).sum);
   }
 
-  // Layers before each work between them, and all of them; the function that does the work.
+  // Layers before each work between them, and all of them; the functions that do the work before
+  // the first part, before each other, and behind the last one.
   std::string parts_text() const {
     std::set<std::size_t> ends = {runs_.size()};
     for (const HostStep& step : program_.host_steps) {
       if (is_between(program_, step)) ends.insert(run_at(runs_, step.before));
     }
-    std::string list, turns = "0", declared;
+    std::string list, declared, turns;
+    const auto add_turn = [&](std::size_t before) {
+      const auto turn = fabric_.functions.find(before);
+      const bool has = turn != fabric_.functions.end();
+      turns += (turns.empty() ? "" : ", ") + (has ? turn->second : "0");
+      if (has) declared += fmt::format("void {}(const memories_t* memories);\n", turn->second);
+    };
+    if (runs_.empty()) {
+      turns = "0";
+    } else {
+      add_turn(0);
+    }
     for (const std::size_t end : ends) {
       list += fmt::format("{}{}", list.empty() ? "" : ", ", end);
-      if (end == runs_.size()) continue;
-      const auto turn = fabric_.functions.find(end);
-      turns += ", " + (turn == fabric_.functions.end() ? "0" : turn->second);
-      if (turn == fabric_.functions.end()) continue;
-      declared += fmt::format("void {}(const memories_t* memories);\n", turn->second);
+      add_turn(end);
     }
     return fmt::format(
         "const int32_t network_parts = {}, network_part_ends[] = {{{}}};\n{}const turn_t "
@@ -469,8 +479,8 @@ class Application {
         "| `src/layerNN_NAME.c` | a layer: transfers, waits, barriers, kernel calls, loops, as a "
         "table with a comment per command |\n"
         "| `src/network_data.c` | layers, kernels, check sums, inputs, outputs |\n"
-        "| `src/fabric_NN.c` | what the fabric controller computes before layer NN; none where the "
-        "cluster runs all |\n"
+        "| `src/fabric_NN.c` | what the fabric controller computes before layer NN, or, with the "
+        "number of layers, behind all; none where the cluster runs all |\n"
         "| `network/` | main.c, network.c (buffers, weights, cluster task), layer.c (runs a "
         "table), "
         "dma.c, mem.c (RAM, flash), fabric.c (elements of tensors), pulp_nn_calls.c (PULP-NN's "
@@ -488,21 +498,83 @@ class Application {
         "all "
         "is as expected, 1 when not, 2 when something does not open or fit.\n",
         checks_, checked_.size(), runs_.size());
+    text += "\n| file | tensor | elements |\n|---|---|---|\n" + about_files_;
     return text + host_text();
+  }
+
+  // Of a step: nodes that are left out, or the others.
+  std::string nodes_text(const HostStep& step, bool left_out) const {
+    std::vector<std::size_t> nodes;
+    std::ranges::copy_if(step.nodes, std::back_inserter(nodes), [&](std::size_t n) {
+      return (std::ranges::find(fabric_.left_out, n) != fabric_.left_out.end()) == left_out;
+    });
+    return node_names(program_, nodes);
   }
 
   std::string host_text() const {
     std::string text;
     for (const HostStep& step : program_.host_steps) {
-      if (step.nodes.empty()) continue;
-      text += is_between(program_, step)
-                  ? fmt::format("\nOn the fabric controller before layer '{}': {}.\n",
-                                layer_name(run_at(runs_, step.before)), node_names(program_, step))
-                  : fmt::format("\nNot part of the application, {} it: {}.\n",
-                                step.before <= 0 ? "before" : "behind", node_names(program_, step));
+      const bool first = step.before <= 0 && !program_.instructions.empty();
+      const std::string computed = nodes_text(step, false), rest = nodes_text(step, true);
+      const std::string when =
+          is_between(program_, step)
+              ? fmt::format("before layer '{}'", layer_name(run_at(runs_, step.before)))
+          : first ? "before the first layer"
+                  : "behind the last layer";
+      if (!computed.empty()) {
+        text += fmt::format("\nOn the fabric controller {}: {}.\n", when, computed);
+      }
+      if (!rest.empty()) {
+        text += fmt::format("\nNot part of the application, {} it: {}.\n",
+                            first ? "before" : "behind", rest);
+      }
     }
+    if (!fabric_.without_c.empty()) {
+      text += fmt::format("\nThere is no C for {}.\n", node_names(program_, fabric_.without_c));
+    }
+    const std::string obstacle = l2_obstacle();
+    text += obstacle.empty() ? fmt::format(
+                                   "\nIn L2 the application takes {} bytes for its buffer "
+                                   "and about {} for code, tables, variables and a stack.\n",
+                                   program_.l2_bytes, code_bytes())
+                             : "\nL2: " + obstacle + ".\n";
     return in_comment_lines(text);
   }
+
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> lines;
+    if (!fabric_.without_c.empty()) {
+      lines.push_back(
+          fmt::format("no C for {}: left out, with what leads to it before the layers or follows "
+                      "from it behind "
+                      "them; README.md has the application's inputs and outputs",
+                      node_names(program_, fabric_.without_c)));
+    }
+    if (!l2_obstacle().empty()) lines.push_back(l2_obstacle());
+    return lines;
+  }
+
+  // Of all that lies in L2 beside the program's buffer.
+  std::int64_t code_bytes() const {
+    return estimated_l2_bytes(
+        {.table_bytes = std::accumulate(table_bytes_.begin(), table_bytes_.end(), std::int64_t{0}),
+         .layers = runs_.size(),
+         .checks = checks_,
+         .kernels = kernels_.size(),
+         .turns = turns_});
+  }
+  std::string l2_obstacle() const {
+    const std::int64_t code = code_bytes(), size = machine_.l2.size_bytes;
+    if (code + program_.l2_bytes <= size) return "";
+    std::string text = fmt::format(
+        "the application does not fit L2, by an estimate: its buffer of {} bytes and about {} of "
+        "code, tables, variables and a stack are more than the {} bytes of {}",
+        program_.l2_bytes, code, size, machine_.name);
+    const std::int64_t room = (size - code) / 1024;
+    if (room > 0) text += fmt::format("; expected --l2 {}k or less", room);
+    return text;
+  }
+
   static std::string in_comment_lines(const std::string& text) {
     std::string result;
     for (const char c : text) result += c == '\n' ? std::string("\n") : in_c_comment({c});
@@ -512,11 +584,12 @@ class Application {
   const Program& program_;
   const Machine& machine_;
   const std::map<std::string, Tensor>& values_;
-  std::vector<LayerRun> runs_;
+  const std::vector<LayerRun> runs_;
   FabricWork fabric_;
   std::vector<std::string> kernels_;
   Files files_;
-  std::string hex_;
+  std::vector<std::string> turns_;  // texts of fabric_.files
+  std::string hex_, about_files_;
   std::vector<std::int64_t> table_bytes_;  // by run
   std::int64_t longest_table_ = 0;
   std::size_t checks_ = 0;
@@ -525,9 +598,9 @@ class Application {
 
 }  // namespace
 
-Files emit_c(const Program& program, const Machine& machine,
-             const std::map<std::string, Tensor>& values, HostBetween between) {
-  return Application(program, machine, values, between).files();
+CApplication emit_c(const Program& program, const Machine& machine,
+                    const std::map<std::string, Tensor>& values, HostNodes nodes) {
+  return Application(program, machine, values, nodes).emitted();
 }
 
 }  // namespace workbench::pulp

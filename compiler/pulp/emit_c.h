@@ -13,20 +13,27 @@
 
 namespace workbench::pulp {
 
-// Nodes that the host runs between layers of the cluster.
-enum class HostBetween {
-  Computed,  // the application has them in C for the fabric controller (fabric/turns.h)
-  // Nothing is computed: whoever executes the application does it, at network_host_step()
-  // (network/network.h).
+// Nodes that the host runs.
+enum class HostNodes {
+  // The application has them in C for the fabric controller (fabric/turns.h), but for those before
+  // and behind the layers that it leaves out (fabric/ends.h).
+  Computed,
+  // Nothing is computed: whoever executes the application does what comes between layers, at
+  // network_host_step() (network/network.h), and all the rest.
   Watched
 };
 
-// Path in the application's folder -> contents, the same whatever emits it. `values`: tensors of
-// the network by name, [1, C, H, W] codes: what the inputs are, and what outputs and layers must
+struct CApplication {
+  // Path in the application's folder and contents, the same whatever emits it.
+  std::vector<std::pair<std::string, std::string>> files;
+  std::vector<std::string> warnings;  // a line each
+};
+
+// `values`: tensors of the network by name, what the inputs are, and what outputs and layers must
 // come to. Throws Error where there is no C for a node between the cluster's layers, and where an
 // input has no value.
-std::vector<std::pair<std::string, std::string>> emit_c(
-    const Program& program, const Machine& machine, const std::map<std::string, Tensor>& values,
-    HostBetween between = HostBetween::Computed);
+CApplication emit_c(const Program& program, const Machine& machine,
+                    const std::map<std::string, Tensor>& values,
+                    HostNodes nodes = HostNodes::Computed);
 
 }  // namespace workbench::pulp

@@ -96,9 +96,7 @@ std::map<std::string, Tensor> golden_by_name(const Compiled& compiled) {
   for (std::size_t id = 0; id < values.size(); ++id) {
     const Value& value = compiled.quantized.values[id];
     const ElementType type = values[id].type();
-    const bool has_form = type == ElementType::Int8 || type == ElementType::Uint8 ||
-                          type == ElementType::Int32 || type == ElementType::Float32;
-    if (!value.constant && has_form) by_name[value.name] = values[id];
+    if (!value.constant && type != ElementType::Float64) by_name[value.name] = values[id];
   }
   return by_name;
 }
@@ -133,21 +131,22 @@ std::string replay_gap(const Compiled& compiled, const xdnn::Listing& listing) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> application_files(const Compiled& compiled,
-                                                                   pulp::HostBetween between) {
+pulp::CApplication application_of(const Compiled& compiled, pulp::HostNodes nodes) {
   return pulp::emit_c(compiled.pulp_program(), compiled.pulp_machine(), golden_by_name(compiled),
-                      between);
+                      nodes);
 }
 
-void write_application(FreshFolder& folder, const Compiled& compiled) {
-  std::vector<std::pair<std::string, std::string>> files;
+std::vector<std::string> write_application(FreshFolder& folder, const Compiled& compiled) {
+  pulp::CApplication application;
   try {
-    files = application_files(compiled);
+    application = application_of(compiled);
   } catch (const Error& error) {
     fail("--emit-c: {}", error.what());
   }
-  for (const auto& [path, contents] : files) folder.write(path, contents);
+  for (const auto& [path, contents] : application.files) folder.write(path, contents);
   folder.commit();
+  for (std::string& warning : application.warnings) warning = "--emit-c: " + warning;
+  return std::move(application.warnings);
 }
 
 std::string write_runtime_files(FreshFolder& folder, const Compiled& compiled) {

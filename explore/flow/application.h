@@ -39,13 +39,12 @@ class FreshFolder {
   std::optional<ScratchFolder> fresh_;
 };
 
-// Path and contents of each file of the application. The machine is a PULP cluster. Throws Error,
-// without naming an option: emit_c().
-std::vector<std::pair<std::string, std::string>> application_files(
-    const Compiled& compiled, pulp::HostBetween between = pulp::HostBetween::Computed);
+// The machine is a PULP cluster. Throws Error, without naming an option: emit_c().
+pulp::CApplication application_of(const Compiled& compiled,
+                                  pulp::HostNodes nodes = pulp::HostNodes::Computed);
 
-// The same, as a folder.
-void write_application(FreshFolder& folder, const Compiled& compiled);
+// The same, as a folder; its warnings.
+std::vector<std::string> write_application(FreshFolder& folder, const Compiled& compiled);
 // The machine is an xDNN overlay. `folder` has network.onnx already, the network after all passes.
 // Returns why `run --program` does not read the program back; empty: it does.
 std::string write_runtime_files(FreshFolder& folder, const Compiled& compiled);

@@ -41,7 +41,7 @@ std::string complaint_in(const std::string& log) {
 
 // The application's folder, built.
 void build(const Compiled& compiled, const ScratchFolder& folder) {
-  for (const auto& [path, contents] : application_files(compiled, pulp::HostBetween::Watched)) {
+  for (const auto& [path, contents] : application_of(compiled, pulp::HostNodes::Watched).files) {
     fs::create_directories(folder.file(path).parent_path());
     write_file(folder.file(path), contents);
   }

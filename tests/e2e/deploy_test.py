@@ -50,11 +50,13 @@ class Network:
     def node(self, kind, inputs, result, **attributes):
         self.nodes.append(onnx.helper.make_node(kind, inputs, [result], name=result, **attributes))
 
-    def save(self, path, shape, result):
+    def save(self, path, shape, result, kind=onnx.TensorProto.FLOAT, more=()):
+        """`more`: name, type and shape of further outputs."""
         value = onnx.helper.make_tensor_value_info
         graph = onnx.helper.make_graph(
-            self.nodes, path.stem, [value("x", onnx.TensorProto.FLOAT, shape)],
-            [value("out", onnx.TensorProto.FLOAT, result)], self.constants)
+            self.nodes, path.stem, [value("x", kind, shape)],
+            [value("out", onnx.TensorProto.FLOAT, result), *(value(*one) for one in more)],
+            self.constants)
         onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 16)]),
                   str(path))
 
@@ -157,6 +159,89 @@ class Deploy(unittest.TestCase):
         text = table.read_text()
         table.write_text(re.sub(r"(_by_code\[\] = \{)(.*?)(\n\};)", r"\1\n    0,\3", text, flags=re.S))
         self.assertEqual(self.on_host(app).returncode, 1)
+
+    def test_the_application_takes_the_networks_input_and_gives_its_outputs(self):
+        """An image as a camera has it, which is normalised; behind the layers the shares of classes, and
+        of each pixel the greatest, one output of which is whole before others begin."""
+        net = Network(7)
+        net.nodes.append(onnx.helper.make_node("Cast", ["x"], ["real"], name="real", to=1))
+        net.node("Transpose", ["real"], "planes", perm=[0, 3, 1, 2])
+        net.node("Mul", ["planes", net.constant("scale", 1, scale=0.01)], "scaled")
+        net.convolution("scaled", "first", 3, 6)
+        net.node("Softmax", ["first"], "out", axis=1)
+        net.node("LeakyRelu", ["first"], "leaky", alpha=0.1)
+        net.convolution("leaky", "second", 6, 5)
+        net.node("ArgMax", ["second"], "best", axis=1, keepdims=0)
+        net.save(self.folder / "net.onnx", [1, 12, 10, 3], [1, 6, 12, 10], onnx.TensorProto.UINT8,
+                 [("best", onnx.TensorProto.INT64, [1, 12, 10])])
+        app = self.emit("gap8", self.folder / "net.onnx")
+        done = self.on_host(app)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("fabric controller before layer 0", done.stdout)
+        self.assertIn("fabric controller behind all layers", done.stdout)
+        self.assertIn("output out: 0 of 2880 bytes differ", done.stdout)
+        self.assertIn("output best: 0 of 480 bytes differ", done.stdout)
+        self.assertEqual((app / "hex/inputs.hex").stat().st_size, 12 * 10 * 3)
+        shares = np.fromfile(app / "hex/outputs.hex", np.float32).reshape(6, 12, 10)
+        self.assertLess(abs(shares.sum(axis=0) - 1).max(), 1e-6)
+        self.assertLess(np.fromfile(app / "hex/outputs1.hex", np.int32).max(), 5)
+        readme = (app / "README.md").read_text()
+        self.assertIn("| `hex/inputs.hex` | x | [1, 12, 10, 3], unsigned of 8 bits |", readme)
+        self.assertIn("| `hex/outputs.hex` | out | [1, 6, 12, 10], float of 4 bytes |", readme)
+        if RISCV:
+            self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
+            done = self.execute(app, "gap8")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertRegex(done.stdout, r"behind all layers: \d+ cycles")
+        # Before and behind the layers another function than the network's is noticed.
+        for turn, change in [(next((app / "src").glob("fabric_00.c")), (", kHalf", " + 1, kHalf")),
+                             (sorted((app / "src").glob("fabric_*.c"))[-1], ("index = k", "index = 0"))]:
+            with self.subTest(turn.name):
+                text = turn.read_text()
+                if change[0] not in text:  # a table
+                    change = ("_by_code[] = {\n    ", "_by_code[] = {\n    1 + ")
+                turn.write_text(text.replace(*change))
+                self.assertEqual(self.on_host(app).returncode, 1)
+                turn.write_text(text)
+
+    def test_behind_the_layers_what_has_no_c_is_left_out_with_a_word(self):
+        net = Network(5)
+        net.convolution("x", "first", 3, 4)
+        net.node("Sigmoid", ["first"], "gate")
+        net.constants.append(onnx.numpy_helper.from_array(self.grid(), "grid"))
+        net.node("GridSample", ["gate", "grid"], "seen")
+        net.node("Sigmoid", ["seen"], "out")
+        net.save(self.folder / "net.onnx", [1, 3, 8, 8], [1, 4, 8, 8])
+        done = run(WORKBENCH, "compile", "--hw", "gap8", self.folder / "net.onnx", "--emit-c",
+                   self.folder / "app", cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("--emit-c: no C for 'seen' (GridSample): left out", done.stderr)
+        app = self.folder / "app"
+        self.assertIn("behind it: 'seen' (GridSample), 'out' (Sigmoid).", (app / "README.md").read_text())
+        self.assertIn("output gate: 0 of 1024 bytes differ", self.on_host(app).stdout)
+
+    def test_an_application_that_l2_does_not_hold_is_named_with_what_to_do(self):
+        net = Network(5)
+        net.convolution("x", "first", 3, 8)
+        net.node("MaxPool", ["first"], "out", kernel_shape=[2, 2], strides=[2, 2])
+        net.save(self.folder / "net.onnx", [1, 3, 216, 216], [1, 8, 108, 108])
+
+        def compiled(l2):
+            done = run(WORKBENCH, "compile", "--hw", "gap8", self.folder / "net.onnx", "--l2", l2,
+                       "--emit-c", self.folder / l2, cwd=ROOT)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stderr
+
+        room = re.search(r"--emit-c: the application does not fit L2, by an estimate: its buffer of "
+                         r"\d+ bytes and about \d+ of code.*; expected --l2 (\d+k) or less",
+                         compiled("512k"))
+        self.assertIsNotNone(room)
+        self.assertNotIn("does not fit", compiled(room[1]))
+        if RISCV:
+            for l2, expected in [("512k", 2), (room[1], 0)]:
+                app = self.folder / l2
+                self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
+                self.assertIn(f"exit code {expected}", self.execute(app, "gap8").stdout)
 
     def test_what_has_no_c_is_refused_in_a_line(self):
         net = Network(5)

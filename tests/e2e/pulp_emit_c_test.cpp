@@ -46,7 +46,7 @@ void write_files(const TemporaryFolder& folder,
 
 void write_application(const TemporaryFolder& folder, const Graph& graph, const Program& program,
                        const Machine& machine, std::span<const Tensor> inputs) {
-  write_files(folder, emit_c(program, machine, golden_by_name(graph, inputs)));
+  write_files(folder, emit_c(program, machine, golden_by_name(graph, inputs)).files);
 }
 
 // Built with this machine's compiler, every warning an error, and run.
@@ -264,18 +264,51 @@ TEST(PulpEmitC, what_the_host_runs_between_layers_is_in_the_application) {
     ASSERT_TRUE(compiled.has_value());
     if (names[row] != "recurrent" && names[row] != "grid sample") {
       const TemporaryFolder folder;
-      write_files(folder, application_files(*compiled));
+      write_files(folder, application_of(*compiled).files);
       expect_it_runs(folder);
       continue;
     }
     try {
-      application_files(*compiled);
+      application_of(*compiled);
       ADD_FAILURE() << "not refused";
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find("the application has no C for it"),
                 std::string::npos);
     }
   }
+}
+
+// Of random networks, too, what comes before the layers and behind them.
+TEST(PulpEmitC, what_the_host_runs_before_and_behind_the_layers_is_in_the_application) {
+  const TemporaryFolder networks;
+  int before = 0, behind = 0;
+  for (std::uint64_t seed = 501; seed <= 540 && (before < 2 || behind < 4); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const auto compiled =
+        network_with_work_of_the_host(seed, networks.path() / fmt::format("{}.onnx", seed), 3);
+    if (!compiled || compiled->pulp_program().instructions.empty()) continue;
+    std::optional<CApplication> application;
+    try {
+      application = application_of(*compiled);
+    } catch (const Error&) {
+      continue;
+    }
+    bool has_before = false, has_behind = false;
+    for (const auto& [path, text] : application->files) {
+      const bool turns = path == "src/network_data.c";
+      has_before |= turns && text.find("network_turns[] = {fabric_00") != std::string::npos;
+      has_behind |= turns && text.find("fabric_") != std::string::npos &&
+                    text.find(", 0};\n\n// By the index") == std::string::npos;
+    }
+    if (!has_before && !has_behind) continue;
+    const TemporaryFolder folder;
+    write_files(folder, application->files);
+    expect_it_runs(folder);
+    before += has_before ? 1 : 0;
+    behind += has_behind ? 1 : 0;
+  }
+  EXPECT_GE(before, 2);
+  EXPECT_GE(behind, 4);
 }
 
 // Slices in L2, tiles in L1, by both tilers; a depthwise layer, a max pool.

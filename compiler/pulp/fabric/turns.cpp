@@ -6,6 +6,7 @@
 
 #include "compiler/pulp/c_text.h"
 #include "compiler/pulp/fabric/elements.h"
+#include "compiler/pulp/fabric/ends.h"
 #include "compiler/pulp/fabric/moves.h"
 #include "compiler/pulp/fabric/tables.h"
 #include "compiler/pulp/fabric/values.h"
@@ -18,8 +19,6 @@ namespace workbench::pulp {
 namespace {
 
 constexpr std::int64_t kLiteralElements = 64;  // larger constants are not in the code
-
-std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
 
 bool is_real(const Value& value) { return value.type == ElementType::Float32; }
 
@@ -34,11 +33,18 @@ bool is_signed(const Value& value) {
          value.type == ElementType::Int32;
 }
 
-// A tensor of our own in L3: pixels behind each other where it is an image.
-TensorPlace own_place(const Value& value, std::int64_t address) {
+// A code of 8 bits: a number may be a table's.
+bool is_byte(const Value& value) {
+  const bool byte = value.type == ElementType::Int8 || value.type == ElementType::Uint8;
+  return byte && (!value.quantization || value.quantization->bits <= 8);
+}
+
+// A tensor of our own in L3: pixels behind each other where it is an image; `in_order`: of its
+// elements.
+TensorPlace own_place(const Value& value, std::int64_t address, bool in_order = false) {
   TensorPlace place{.value = value.name, .space = Space::L3, .address = address};
   const Shape& shape = value.shape;
-  const bool image = shape.size() == 4 && shape[0] == 1;
+  const bool image = shape.size() == 4 && shape[0] == 1 && !in_order;
   place.channels = image ? shape[1] : element_count(shape);
   place.height = image ? shape[2] : 1;
   place.width = image ? shape[3] : 1;
@@ -77,7 +83,7 @@ struct Constants {
 class Turn {
  public:
   using Places = std::map<ValueId, TensorPlace>;
-  // A tensor of ours that outlives turns, written in turn `since`; -1: before the first layer.
+  // A tensor of ours that outlives turns, written in turn `since`; -1: it is given.
   struct Kept {
     TensorPlace place;
     int since = -1;
@@ -157,7 +163,9 @@ class Turn {
   // depends on more.
   ValueId code_behind(ValueId id) const {
     const Value& value = host_.value(id);
-    if (!is_here(id) && host_.root(id) == id) return value.quantization ? id : kNoValue;
+    if (!is_here(id) && host_.root(id) == id) {
+      return value.quantization || is_byte(value) ? id : kNoValue;
+    }
     const Node& node = *host_.writer(id);
     if (traits(node.op).moves_data && !std::holds_alternative<Concat>(node.op)) {
       return code_behind(node.inputs[0]) == kNoValue ? kNoValue : id;
@@ -192,6 +200,8 @@ class Turn {
   }
 
   const TensorPlace& own(ValueId id) {
+    const auto kept = kept_.find(id);
+    if (kept != kept_.end() && kept->second.since == number_) return kept->second.place;
     const auto found = own_.find(id);
     if (found != own_.end()) return found->second;
     const TensorPlace place = own_place(host_.value(id), free_);
@@ -286,12 +296,14 @@ class Turn {
         c_element(host_.graph(), node, name, [&](std::size_t k, const std::string& index) {
           return fmt::format("{}({})", reader(node.inputs[k]), index);
         });
-    if (!text || node.outputs[0] != id) {
-      fail("'{}' ({}): run on the host between layers: the application has no C for it", node.name,
-           op_name(node.op));
-    }
+    if (!text || node.outputs[0] != id) refuse(node);
     define(name, text->function);
     at_begin_ += text->at_begin;
+  }
+
+  [[noreturn]] void refuse(const Node& node) const {
+    fail("'{}' ({}): run on the host between layers: {}", node.name, op_name(node.op),
+         obstacle_to_c(host_, node));
   }
 
   // Tables.
@@ -355,8 +367,7 @@ class Turn {
   }
   std::optional<Lookup> codes_of(ValueId id) {
     const Value& value = host_.value(id);
-    const bool bytes = value.type == ElementType::Int8 || value.type == ElementType::Uint8;
-    if (!value.quantization || value.quantization->bits > 8 || !bytes) return std::nullopt;
+    if (!is_byte(value)) return std::nullopt;
     return Lookup{.accessor = reader(id),
                   .codes = id,
                   .low = value.type == ElementType::Int8 ? -128 : 0,
@@ -366,7 +377,9 @@ class Turn {
   // Of a value as its node makes it.
   std::optional<Lookup> lookup_of(ValueId id) {
     const Node& node = *host_.writer(id);
-    if (traits(node.op).moves_data && !node.affine) {
+    const bool converts = std::holds_alternative<Identity>(node.op) &&
+                          host_.value(node.inputs[0]).type != host_.value(id).type;
+    if (traits(node.op).moves_data && !node.affine && !converts) {
       const bool one_operand = !std::holds_alternative<Concat>(node.op);
       if (!one_operand || node.inputs[0] == kNoValue) return std::nullopt;
       if (host_.value(node.inputs[0]).type != host_.value(id).type) return std::nullopt;
@@ -429,13 +442,7 @@ class Turn {
 
   void write(ValueId id) {
     const Value& value = host_.value(id);
-    if (c_type(value).empty()) {
-      const Node& node = *host_.writer(id);
-      fail(
-          "'{}' ({}): run on the host between layers: the application has no C for elements of "
-          "type {}",
-          node.name, op_name(node.op), to_string(value.type));
-    }
+    if (c_type(value).empty()) refuse(*host_.writer(id));
     const TensorPlace* place = host_.place(id);
     const bool staged = place != nullptr && overwrites(*place);
     if (staged) copied_.insert(id);
@@ -445,7 +452,9 @@ class Turn {
     if (place == nullptr || staged) targets.push_back(own(id));
     if (place != nullptr && !staged) targets.push_back(*place);
     const auto kept = kept_.find(id);
-    if (kept != kept_.end()) targets.push_back(kept->second.place);
+    if (kept != kept_.end() && targets != std::vector{kept->second.place}) {
+      targets.push_back(kept->second.place);
+    }
     body_ += fmt::format("  // {}\n", in_c_comment(value.name));
     if (!map(id, name, targets)) {
       const bool by_channel = traits(host_.writer(id)->op).multiplies;
@@ -525,47 +534,109 @@ class Turn {
 
 class Fabric {
  public:
-  Fabric(const Program& program, const std::vector<LayerRun>& runs)
-      : program_(program), runs_(runs), turns_(turns_of(program)), host_(program, turns_) {}
+  Fabric(const Program& program, const std::vector<LayerRun>& runs, bool computes)
+      : program_(program), runs_(runs), turns_(turns_of(program)), host_(program, turns_) {
+    ends_ = ends_of(host_, program, computes);
+    for (const std::size_t n : ends_.left_out) host_.leave_out(n);
+    for (HostStep& turn : turns_) {
+      std::erase_if(turn.nodes, [&](std::size_t n) { return host_.turn_of_node(n) < 0; });
+    }
+  }
+
+  // Only what there is before the first layer and behind the last one.
+  FabricWork watched() {
+    add_given();
+    each_output([&](const Output&, const TensorPlace* place) {
+      if (place != nullptr) work_.outputs.push_back(*place);
+    });
+    return finished(program_.l3_bytes);
+  }
 
   FabricWork run() {
-    work_.l3_bytes = program_.l3_bytes;
-    const auto between = [&](const HostStep& turn) { return is_between(program_, turn); };
-    if (std::ranges::none_of(turns_, between)) return std::move(work_);
     constants_.begin = round_up(program_.l3_bytes, 4);
     each_operand([&](ValueId id, int) { add_constant(host_.root(id)); });
     // Tables are found while the text is made, and what lies behind them is in the text.
     const Constants without_tables = constants_;
-    generate(0);
+    std::int64_t end = generate(0);
     const std::int64_t tables = std::ssize(constants_.bytes) - std::ssize(without_tables.bytes);
     if (tables > 0) {
       constants_ = without_tables;
-      generate(tables);
+      end = generate(tables);
     }
+    const bool nothing = end == constants_.begin;
     work_.constants_at = constants_.begin;
     work_.constants = constants_.bytes;
-    return std::move(work_);
+    return finished(nothing ? program_.l3_bytes : end);
   }
 
  private:
-  // `tables`: bytes that they take.
-  void generate(std::int64_t tables) {
+  FabricWork finished(std::int64_t l3_bytes) {
+    work_.l3_bytes = l3_bytes;
+    work_.left_out = ends_.left_out;
+    work_.without_c = ends_.without_c;
+    return std::move(work_);
+  }
+
+  // `tables`: bytes that they take. The end of what is in L3.
+  std::int64_t generate(std::int64_t tables) {
     work_ = {};
     kept_.clear();
     free_ = round_up(constants_.begin + std::ssize(constants_.bytes) + tables, 4);
+    add_given();
     each_operand([&](ValueId id, int turn) { keep(id, turn); });
+    each_output([&](const Output& output, const TensorPlace* place) {
+      if (place == nullptr) keep(output);
+      work_.outputs.push_back(place != nullptr ? *place : kept_.at(kept_id(output)).place);
+    });
     std::int64_t end = free_;
     for (std::size_t t = 0; t < turns_.size(); ++t) {
-      if (is_between(program_, turns_[t])) end = std::max(end, add(turns_[t], static_cast<int>(t)));
+      if (has_work(t)) end = std::max(end, add(turns_[t], static_cast<int>(t)));
     }
-    work_.l3_bytes = end;
+    return end;
   }
 
-  // call(operand, turn) for all of nodes between layers.
+  bool has_work(std::size_t t) const {
+    const auto is_kept = [&](const auto& kept) { return kept.second.since == static_cast<int>(t); };
+    return !turns_[t].nodes.empty() || std::ranges::any_of(kept_, is_kept);
+  }
+
+  // What layers read and no turn makes.
+  void add_given() {
+    std::set<std::string> made;
+    for (const HostStep& turn : turns_) {
+      for (const std::size_t n : turn.nodes) {
+        for (const ValueId id : host_.graph().nodes[n].outputs) {
+          if (id != kNoValue) made.insert(host_.value(id).name);
+        }
+      }
+    }
+    std::ranges::copy_if(program_.inputs, std::back_inserter(work_.inputs),
+                         [&](const TensorPlace& place) { return !made.contains(place.value); });
+  }
+
+  static ValueId kept_id(const Output& output) {
+    return output.codes == kNoValue ? output.named : output.codes;
+  }
+
+  // call(output, where a layer has left it; nullptr: there may be something else since).
+  template <typename Call>
+  void each_output(Call call) const {
+    for (const Output& output : ends_.outputs) {
+      const bool whole = output.codes != kNoValue &&
+                         host_.first_read(output.named, host_.last_turn()) >= host_.last_turn();
+      call(output, whole ? host_.place(output.codes) : nullptr);
+    }
+  }
+  void keep(const Output& output) {
+    const int since = output.codes == kNoValue ? host_.turn_of(output.named)
+                                               : host_.first_read(output.named, host_.last_turn());
+    keep_since(kept_id(output), since, output.codes == kNoValue);
+  }
+
+  // call(operand, turn) for all of nodes that are computed.
   template <typename Call>
   void each_operand(Call call) const {
     for (std::size_t t = 0; t < turns_.size(); ++t) {
-      if (!is_between(program_, turns_[t])) continue;
       for (const std::size_t n : turns_[t].nodes) {
         for (const ValueId id : host_.graph().nodes[n].inputs) {
           if (id != kNoValue) call(id, static_cast<int>(t));
@@ -598,39 +669,51 @@ class Fabric {
   // What another turn has made, or has read: its place may have been given to something else since.
   void keep(ValueId operand, int turn) {
     const ValueId id = host_.root(operand);
-    const Value& value = host_.value(id);
-    const bool is_input = std::ranges::find(host_.graph().inputs, id) != host_.graph().inputs.end();
-    const bool by_cluster = host_.turn_of(id) < 0 && !is_input;
-    const int made = by_cluster ? host_.first_read(operand, turn) : host_.turn_of(id);
-    if (value.constant || made == turn) return;
-    const bool before = made < 0 || !is_between(program_, turns_[at(made)]);
+    if (host_.value(id).constant) return;
+    if (host_.is_by_cluster(id)) {
+      const int read = host_.first_read(operand, turn);
+      if (read != turn) keep_since(id, read);
+    } else if (host_.turn_of(id) >= 0) {
+      if (host_.turn_of(id) != turn) keep_since(id, host_.turn_of(id));
+    } else if (host_.place(id) != nullptr) {  // given for a layer
+      if (turn > 0) keep_since(id, 0);
+    } else if (!kept_.contains(id)) {
+      keep_since(id, -1, true);
+      work_.inputs.push_back(kept_.at(id).place);
+    }
+  }
+  void keep_since(ValueId id, int since, bool in_order = false) {
     const auto found = kept_.find(id);
     if (found != kept_.end()) {
-      found->second.since = std::min(found->second.since, made);
+      Turn::Kept& kept = found->second;
+      kept.since = std::min(kept.since, since);
+      if (in_order) kept.place = own_place(host_.value(id), kept.place.address, true);
       return;
     }
-    const TensorPlace place = own_place(value, free_);
+    const TensorPlace place = own_place(host_.value(id), free_, in_order);
     free_ = round_up(end_of(place), 4);
-    kept_.emplace(id, Turn::Kept{place, before ? -1 : made});
-    if (before) work_.inputs.push_back(place);
+    kept_.emplace(id, Turn::Kept{place, since});
   }
 
   std::int64_t add(const HostStep& step, int number) {
-    const std::size_t run = run_at(runs_, step.before);
+    const std::size_t run = number == 0                   ? 0
+                            : number == host_.last_turn() ? runs_.size()
+                                                          : run_at(runs_, step.before);
     const std::string function = fmt::format("fabric_{:02}", run);
     Turn turn(host_, step, number, kept_, constants_, free_);
     const std::string text = turn.text(function);
     work_.files.emplace_back(
         fmt::format("src/{}.c", function),
-        fmt::format("// {}\n", in_c_comment(node_names(program_, step))) + text);
+        fmt::format("// {}\n", in_c_comment(node_names(program_, step.nodes))) + text);
     work_.functions.emplace(run, function);
     return turn.end();
   }
 
   const Program& program_;
   const std::vector<LayerRun>& runs_;
-  const std::vector<HostStep> turns_;
+  std::vector<HostStep> turns_;
   HostValues host_;
+  Ends ends_;
   FabricWork work_;
   Constants constants_;
   Turn::KeptTensors kept_;
@@ -639,17 +722,18 @@ class Fabric {
 
 }  // namespace
 
-std::string node_names(const Program& program, const HostStep& step) {
+std::string node_names(const Program& program, const std::vector<std::size_t>& nodes) {
   std::string names;
-  for (const std::size_t n : step.nodes) {
+  for (const std::size_t n : nodes) {
     const Node& node = program.host.nodes[n];
     names += fmt::format("{}'{}' ({})", names.empty() ? "" : ", ", node.name, op_name(node.op));
   }
   return names;
 }
 
-FabricWork fabric_work(const Program& program, const std::vector<LayerRun>& runs) {
-  return Fabric(program, runs).run();
+FabricWork fabric_work(const Program& program, const std::vector<LayerRun>& runs, bool computes) {
+  Fabric fabric(program, runs, computes);
+  return computes ? fabric.run() : fabric.watched();
 }
 
 }  // namespace workbench::pulp

@@ -38,19 +38,19 @@ Tensor by_filter(const Tensor& weights, std::int64_t groups) {
 
 }  // namespace
 
-bool is_between(const Program& program, const HostStep& step) {
-  return step.before > 0 && step.before < std::ssize(program.instructions) && !step.nodes.empty();
-}
-
 std::vector<HostStep> turns_of(const Program& program) {
-  std::map<std::int32_t, HostStep> turns;
+  const auto end = static_cast<std::int32_t>(program.instructions.size());
+  HostStep first{.before = 0, .nodes = {}}, last{.before = end, .nodes = {}};
+  std::map<std::int32_t, HostStep> between;
   for (const HostStep& step : program.host_steps) {
-    HostStep& turn = turns[step.before];
+    if (step.nodes.empty()) continue;
+    HostStep& turn = step.before >= end ? last : step.before <= 0 ? first : between[step.before];
     turn.before = step.before;
     turn.nodes.insert(turn.nodes.end(), step.nodes.begin(), step.nodes.end());
   }
-  std::vector<HostStep> list;
-  for (auto& [before, turn] : turns) list.push_back(std::move(turn));
+  std::vector<HostStep> list = {std::move(first)};
+  for (auto& [before, turn] : between) list.push_back(std::move(turn));
+  list.push_back(std::move(last));
   return list;
 }
 
@@ -58,7 +58,6 @@ Graph prepared(const Program& program) {
   Graph graph = program.host;
   const std::vector<std::ptrdiff_t> writer = producers(graph);
   for (const HostStep& step : program.host_steps) {
-    if (!is_between(program, step)) continue;
     for (const std::size_t n : step.nodes) {
       Node& node = graph.nodes[n];
       for (std::size_t k = 0; k < node.inputs.size(); ++k) {
@@ -74,12 +73,7 @@ Graph prepared(const Program& program) {
       const auto* deconv = std::get_if<ConvTranspose>(&node.op);
       if (deconv == nullptr) continue;
       const Value& weights = graph.value(node.inputs[1]);
-      if (!weights.constant) {
-        fail(
-            "'{}' (ConvTranspose): run on the host between layers: the application has C for "
-            "constant weights alone",
-            node.name);
-      }
+      if (!weights.constant) continue;
       const std::string name = weights.name;
       replace_constant(graph, node, 1, name, by_filter(*weights.constant, deconv->groups));
     }
@@ -91,13 +85,15 @@ HostValues::HostValues(const Program& program, const std::vector<HostStep>& turn
     : graph_(prepared(program)),
       writer_(producers(graph_)),
       readers_(consumers(graph_)),
-      turn_of_(graph_.nodes.size(), -1) {
+      turn_of_(graph_.nodes.size(), -1),
+      last_turn_(static_cast<int>(turns.size()) - 1) {
   for (const auto* list : {&program.inputs, &program.outputs}) {
     for (const TensorPlace& place : *list) places_[place.value] = &place;
   }
   for (std::size_t t = 0; t < turns.size(); ++t) {
     for (const std::size_t n : turns[t].nodes) turn_of_[n] = static_cast<int>(t);
   }
+  step_of_ = turn_of_;
 }
 
 const Node* HostValues::writer(ValueId id) const {
@@ -110,6 +106,13 @@ int HostValues::turn_of(ValueId id) const {
   return n < 0 ? -1 : turn_of_[static_cast<std::size_t>(n)];
 }
 
+bool HostValues::is_input(ValueId id) const {
+  return std::ranges::find(graph_.inputs, id) != graph_.inputs.end();
+}
+bool HostValues::is_by_cluster(ValueId id) const {
+  return writer_[at(id)] < 0 && !is_input(id) && !value(id).constant;
+}
+
 const std::vector<std::size_t>& HostValues::readers(ValueId id) const { return readers_[at(id)]; }
 
 const TensorPlace* HostValues::place(ValueId id) const {
@@ -119,10 +122,12 @@ const TensorPlace* HostValues::place(ValueId id) const {
 
 bool HostValues::is_made_anew(ValueId id) const {
   const Node* node = writer(id);
-  if (node == nullptr) return false;
-  if (std::holds_alternative<Dequantize>(node->op)) return true;
-  return traits(node->op).silent && traits(node->op).moves_data && !node->affine &&
-         value(node->inputs[0]).type == value(id).type;
+  return node != nullptr && (std::holds_alternative<Dequantize>(node->op) || is_renamed(id));
+}
+bool HostValues::is_renamed(ValueId id) const {
+  const Node* node = writer(id);
+  return node != nullptr && traits(node->op).silent && traits(node->op).moves_data &&
+         !node->affine && value(node->inputs[0]).type == value(id).type;
 }
 
 ValueId HostValues::root(ValueId id) const {
@@ -132,7 +137,7 @@ ValueId HostValues::root(ValueId id) const {
 
 int HostValues::first_read(ValueId id, int turn) const {
   for (; is_made_anew(id) && place(id) == nullptr; id = writer(id)->inputs[0]) {
-    turn = std::min(turn, turn_of(id));
+    turn = std::min(turn, step_of_[static_cast<std::size_t>(writer_[at(id)])]);
   }
   return turn;
 }

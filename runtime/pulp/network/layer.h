@@ -86,8 +86,9 @@ extern const int32_t network_l1_bytes, network_l2_bytes, network_l3_bytes;
 extern const int32_t network_table_bytes;  // of L1, twice, for tables; longer ones stay in L2
 extern const int32_t network_layers, network_checks, network_inputs, network_outputs;
 extern const int32_t network_weights;
-// The layers in parts, between which the fabric controller has work: how many, the layer that each
-// ends before, and what is done before it (0: by whoever watches).
+// The layers in parts, between which the fabric controller has work: how many, and the layer that
+// each ends before; what is done before each and behind the last (0: nothing, between parts what
+// whoever watches does).
 typedef void (*turn_t)(const memories_t* memories);
 extern const int32_t network_parts, network_part_ends[];
 extern const turn_t network_turns[];

@@ -169,7 +169,7 @@ void network_initialize(void) {
   memories.ram = get_ram_ptr();
   memories.l3 = ram_malloc((size_t)network_l3_bytes);
   memories.l2 = pi_l2_malloc(network_l2_bytes);
-  if (memories.l2 == NULL) fail("L2 is too small");
+  if (memories.l2 == NULL && network_l2_bytes > 0) fail("L2 is too small");
   for (int32_t i = 0; i < network_weights; ++i) {
     const int32_t address = weights[i].address;
     uint32_t sum = 0;
@@ -183,7 +183,7 @@ void network_initialize(void) {
   pi_open_from_conf(&cluster, &conf);
   if (pi_cluster_open(&cluster) != 0) fail("the cluster does not open");
   memories.l1 = pi_cl_l1_malloc(&cluster, (uint32_t)network_l1_bytes);
-  if (memories.l1 == NULL) fail("L1 is too small");
+  if (memories.l1 == NULL && network_l1_bytes > 0) fail("L1 is too small");
   memories.table = pi_cl_l1_malloc(&cluster, 2u * (uint32_t)network_table_bytes);
   if (memories.table == NULL && network_table_bytes > 0) fail("L1 is too small");
 }
@@ -221,11 +221,13 @@ static void load_input(const tensor_t* input) {
   if (loaded != bytes) fail("an input's file is too short");
 }
 
+static int32_t part_begin(int32_t number) { return number == 0 ? 0 : network_part_ends[number - 1]; }
+
 // Returns when the cluster has run the part.
 static int run_part(int32_t number) {
   static struct pi_cluster_task task;
   static part_t part;
-  part.begin = number == 0 ? 0 : network_part_ends[number - 1];
+  part.begin = part_begin(number);
   part.end = network_part_ends[number];
   part.is_last = number + 1 == network_parts;
   pi_cluster_task(&task, cluster_main, &part);
@@ -242,6 +244,8 @@ __attribute__((noinline)) void network_host_step(int32_t next_part) {
 }
 
 static void run_turn(int32_t next_part) {
+  const int at_end = next_part == 0 || next_part == network_parts;
+  if (at_end && network_turns[next_part] == 0) return;
   if (!kReports) {
     network_host_step(next_part);
     return;
@@ -251,7 +255,11 @@ static void run_turn(int32_t next_part) {
   pi_perf_start();
   network_host_step(next_part);
   pi_perf_stop();
-  printf("fabric controller before layer %ld", (long)network_part_ends[next_part - 1]);
+  if (next_part == network_parts) {
+    printf("fabric controller behind all layers");
+  } else {
+    printf("fabric controller before layer %ld", (long)part_begin(next_part));
+  }
   print_cycles(pi_perf_read(PI_PERF_CYCLES));
 }
 
@@ -259,9 +267,10 @@ int network_run(void) {
   mistakes = 0;
   for (int32_t i = 0; i < network_inputs; ++i) load_input(&inputs[i]);
   for (int32_t part = 0; part < network_parts; ++part) {
-    if (part > 0) run_turn(part);
+    run_turn(part);
     if (run_part(part) != 0) return -1;
   }
+  run_turn(network_parts);
   return (int)mistakes;
 }
 

@@ -11,7 +11,8 @@ void network_initialize(void);
 // Loads the inputs' files, runs all layers on the cluster and prints each one's check sums and
 // cycles. How many tensors were other than they should be; -1: the cluster has not run.
 int network_run(void);
-// Between two parts of the layers, on the fabric controller; none where there is one part.
+// Before a part of the layers, and behind the last one, on the fabric controller, where it has
+// something to do there.
 void network_host_step(int32_t next_part);
 // Compares the outputs with their files: how many bytes differ.
 int network_compare_outputs(void);
