@@ -65,13 +65,18 @@ std::vector<Tensor> max_pool(const MaxPool& op, const Operation& at) {
       return pool<std::int16_t>(op, at);
     case ElementType::Int32:
       return pool<std::int32_t>(op, at);
+    case ElementType::Int64:  // ReduceMax of indices
+      return pool<std::int64_t>(op, at);
+    case ElementType::Uint16:
+      return pool<std::uint16_t>(op, at);
+    case ElementType::Uint32:
+      return pool<std::uint32_t>(op, at);
+    case ElementType::Uint64:
+      return pool<std::uint64_t>(op, at);
     case ElementType::Float32:
       return pool<float>(op, at);
     case ElementType::Float64:
-    case ElementType::Int64:
-    case ElementType::Uint16:
-    case ElementType::Uint32:
-    case ElementType::Uint64:
+      return pool<double>(op, at);
     case ElementType::Bool:
       break;
   }

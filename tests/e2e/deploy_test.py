@@ -204,21 +204,54 @@ class Deploy(unittest.TestCase):
                 self.assertEqual(self.on_host(app).returncode, 1)
                 turn.write_text(text)
 
+    def test_recurrent_cells_sampling_and_indices_are_the_fabric_controllers(self):
+        net = Network(9)
+        net.convolution("x", "first", 2, 4)
+        y, x = np.meshgrid(np.linspace(-0.9, 0.7, 6), np.linspace(-1.2, 1, 5), indexing="ij")
+        net.constants.append(onnx.numpy_helper.from_array(
+            np.stack([x, y], axis=-1)[None].astype(np.float32), "grid"))
+        net.node("GridSample", ["first", "grid"], "seen")
+        net.convolution("seen", "second", 4, 4)
+        net.node("Transpose", ["second"], "by_time", perm=[2, 0, 1, 3])
+        net.constants.append(onnx.numpy_helper.from_array(np.array([6, 1, 20]), "frames"))
+        net.node("Reshape", ["by_time", "frames"], "frame")
+        net.nodes.append(onnx.helper.make_node(
+            "GRU", ["frame", net.constant("w", 1, 24, 20, scale=0.3), net.constant("r", 1, 24, 8, scale=0.3),
+                    net.constant("b", 1, 48, scale=0.1)], ["", "state"], name="gru", hidden_size=8))
+        net.nodes.append(onnx.helper.make_node(
+            "LSTM", ["frame", net.constant("lw", 2, 32, 20, scale=0.3), net.constant("lr", 2, 32, 8, scale=0.3)],
+            ["out"], name="lstm", hidden_size=8, direction="bidirectional"))
+        net.constants.append(onnx.numpy_helper.from_array(np.array([3]), "three"))
+        net.nodes.append(onnx.helper.make_node("TopK", ["state", "three"], ["most", "which"], name="most"))
+        net.save(self.folder / "net.onnx", [1, 2, 8, 8], [6, 2, 1, 8],
+                 more=[("which", onnx.TensorProto.INT64, [1, 1, 3])])
+        app = self.emit("gap8", self.folder / "net.onnx")
+        done = self.on_host(app)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("output out: 0 of 384 bytes differ", done.stdout)
+        self.assertIn("output which: 0 of 12 bytes differ", done.stdout)
+        if RISCV:
+            self.assertEqual(self.make(app, "Makefile.plain", "main.elf").returncode, 0)
+            done = self.execute(app, "gap8")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_behind_the_layers_what_has_no_c_is_left_out_with_a_word(self):
         net = Network(5)
         net.convolution("x", "first", 3, 4)
         net.node("Sigmoid", ["first"], "gate")
-        net.constants.append(onnx.numpy_helper.from_array(self.grid(), "grid"))
-        net.node("GridSample", ["gate", "grid"], "seen")
-        net.node("Sigmoid", ["seen"], "out")
-        net.save(self.folder / "net.onnx", [1, 3, 8, 8], [1, 4, 8, 8])
+        net.node("ArgMax", ["gate"], "best", axis=1)
+        net.node("ReduceMax", ["best"], "last", axes=[2])
+        net.constants.append(onnx.numpy_helper.from_array(np.array([3]), "axes"))
+        net.node("ReduceSum", ["last", "axes"], "most")
+        net.nodes.append(onnx.helper.make_node("Cast", ["most"], ["out"], name="out", to=1))
+        net.save(self.folder / "net.onnx", [1, 3, 8, 8], [1, 1, 1, 1])
         done = run(WORKBENCH, "compile", "--hw", "gap8", self.folder / "net.onnx", "--emit-c",
                    self.folder / "app", cwd=ROOT)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("--emit-c: no C for 'seen' (GridSample): left out", done.stderr)
+        self.assertIn("--emit-c: no C for 'most' (ReduceSum): left out", done.stderr)
         app = self.folder / "app"
-        self.assertIn("behind it: 'seen' (GridSample), 'out' (Sigmoid).", (app / "README.md").read_text())
-        self.assertIn("output gate: 0 of 1024 bytes differ", self.on_host(app).stdout)
+        self.assertRegex((app / "README.md").read_text(), r"behind it: 'most' \(ReduceSum\), 'out' \(.*\)\.")
+        self.assertIn("output last: 0 of 32 bytes differ", self.on_host(app).stdout)
 
     def test_an_application_that_l2_does_not_hold_is_named_with_what_to_do(self):
         net = Network(5)
@@ -246,22 +279,19 @@ class Deploy(unittest.TestCase):
     def test_what_has_no_c_is_refused_in_a_line(self):
         net = Network(5)
         net.convolution("x", "first", 3, 4)
-        net.constants.append(onnx.numpy_helper.from_array(
-            self.grid(), "grid"))
-        net.nodes.append(onnx.helper.make_node("GridSample", ["first", "grid"], ["seen"], name="seen"))
-        net.convolution("seen", "out", 4, 4)
+        net.node("ArgMax", ["first"], "best", axis=1)
+        net.constants.append(onnx.numpy_helper.from_array(np.array([2, 3]), "axes"))
+        net.node("ReduceSum", ["best", "axes"], "most")
+        net.nodes.append(onnx.helper.make_node("Cast", ["most"], ["factor"], name="factor", to=1))
+        net.node("Mul", ["first", "factor"], "scaled")
+        net.convolution("scaled", "out", 4, 4)
         net.save(self.folder / "net.onnx", [1, 3, 8, 8], [1, 4, 8, 8])
         done = run(WORKBENCH, "compile", "--hw", "gap8", self.folder / "net.onnx", "--emit-c",
                    self.folder / "app", cwd=ROOT)
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("--emit-c: 'seen' (GridSample): run on the host between layers: the application "
+        self.assertIn("--emit-c: 'most' (ReduceSum): run on the host between layers: the application "
                       "has no C for it", done.stderr)
         self.assertFalse((self.folder / "app").exists())
-
-    @staticmethod
-    def grid():
-        y, x = np.meshgrid(np.linspace(-0.9, 0.7, 8), np.linspace(-1, 1, 8), indexing="ij")
-        return np.stack([x, y], axis=-1)[None].astype(np.float32)
 
     def test_what_is_emitted_is_the_same_each_time_and_replaced_whole(self):
         first = self.emit(*NETWORKS[0])

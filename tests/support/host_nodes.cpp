@@ -441,7 +441,8 @@ const std::vector<std::pair<const char*, std::function<OneNode(Random&)>>> kMake
                                    r.coin() ? r.reals({d, 2 * rows}) : Tensor(),
                                    r.coin() ? r.reals(state) : Tensor(),
                                    lstm && r.coin() ? r.reals(state) : Tensor(),
-                                   lstm && r.coin() ? r.reals({d, 3 * h}) : Tensor()}};
+                                   lstm && r.coin() ? r.reals({d, 3 * h}) : Tensor()},
+                      .outputs = static_cast<std::size_t>(r.in(1, lstm ? 3 : 2))};
      }},
     {"interpolate",
      [](Random& r) {

@@ -18,7 +18,7 @@ struct OneNode {
   std::optional<Requantize> requantize = std::nullopt;
   std::optional<Quantization> operand_quantization = std::nullopt;
   std::optional<Quantization> result_quantization = std::nullopt;
-  std::size_t outputs = 1;  // those after the first are int64
+  std::size_t outputs = 1;  // those after the first are int64, of a Recurrent float
   std::optional<AffineRequantize> affine = std::nullopt;
   std::vector<AffineRequantize> operand_affine = {};
 };
@@ -45,9 +45,11 @@ inline Graph graph_of(const OneNode& one) {
   node.requantize = one.requantize;
   node.affine = one.affine;
   node.operand_affine = one.operand_affine;
+  const ElementType further =
+      std::holds_alternative<Recurrent>(one.op) ? ElementType::Float32 : ElementType::Int64;
   for (std::size_t i = 0; i < one.outputs; ++i) {
     node.outputs.push_back(graph.add_value(
-        {.name = "result_" + std::to_string(i), .type = i == 0 ? one.result : ElementType::Int64}));
+        {.name = "result_" + std::to_string(i), .type = i == 0 ? one.result : further}));
   }
   graph.value(node.outputs[0]).quantization = one.result_quantization;
   const std::vector<Shape> shapes = output_shapes(graph, node);

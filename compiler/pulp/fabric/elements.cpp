@@ -31,15 +31,19 @@ bool moved(ElementWriter& w) {
 
 }  // namespace
 
-std::optional<ElementText> c_element(const Graph& graph, const Node& node, const std::string& name,
-                                     const ReadElement& read) {
+std::optional<ElementText> c_element(const Graph& graph, const Node& node, std::size_t number,
+                                     const std::string& name, const ReadElement& read) {
+  const bool further =
+      std::holds_alternative<TopK>(node.op) || std::holds_alternative<Recurrent>(node.op);
+  if (number > 0 && !further) return std::nullopt;
   ElementWriter w{.graph = graph,
                   .node = node,
                   .name = name,
                   .read = read,
                   .tables = {},
                   .at_begin = {},
-                  .body = {}};
+                  .body = {},
+                  .result_number = number};
   const std::string type = c_type(w.result());
   if (type.empty()) return std::nullopt;
   const auto write = [&](const auto& op) { return write_element(w, op); };

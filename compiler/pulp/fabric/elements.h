@@ -15,10 +15,10 @@ struct ElementText {
   std::string at_begin;  // statements that come before its first call in each turn
 };
 
-// Element i of the node's first result. Weights of a ConvTranspose are asked for as
-// [Co, Ci/groups, kernel]. Nothing: there is no C for this node.
-std::optional<ElementText> c_element(const Graph& graph, const Node& node, const std::string& name,
-                                     const ReadElement& read);
+// Element i of result `number` of the node. Weights of a ConvTranspose are asked for as
+// [Co, Ci/groups, kernel]. Nothing: there is no C for it.
+std::optional<ElementText> c_element(const Graph& graph, const Node& node, std::size_t number,
+                                     const std::string& name, const ReadElement& read);
 
 // Whether an element of the result depends on many of an operand.
 bool reads_many(const Op& op);
@@ -50,8 +50,12 @@ bool write_element(ElementWriter& w, const CumSum& op);
 bool write_element(ElementWriter& w, const Concat& op);  // picked.cpp
 bool write_element(ElementWriter& w, const Gather& op);
 bool write_element(ElementWriter& w, const GatherElements& op);
+bool write_element(ElementWriter& w, const GatherNd& op);
 bool write_element(ElementWriter& w, const ScatterElements& op);
+bool write_element(ElementWriter& w, const ScatterNd& op);
 bool write_element(ElementWriter& w, const Interpolate& op);
+bool write_element(ElementWriter& w, const GridSample& op);
+bool write_element(ElementWriter& w, const Recurrent& op);  // recurrent.cpp
 template <typename T>
 bool write_element(ElementWriter&, const T&) {
   return false;

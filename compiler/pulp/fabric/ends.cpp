@@ -146,14 +146,6 @@ class EndFinder {
 
 std::string obstacle_to_c(const HostValues& host, const Node& node) {
   const Graph& graph = host.graph();
-  for (std::size_t k = 1; k < node.outputs.size(); ++k) {
-    const ValueId id = node.outputs[k];
-    if (id == kNoValue) continue;
-    const bool is_output = std::ranges::find(graph.outputs, id) != graph.outputs.end();
-    if (is_output || !host.readers(id).empty()) {
-      return "the application has no C for its further results";
-    }
-  }
   for (const auto* list : {&node.inputs, &node.outputs}) {
     for (const ValueId id : *list) {
       if (id == kNoValue || !c_type(graph.value(id)).empty()) continue;
@@ -165,7 +157,13 @@ std::string obstacle_to_c(const HostValues& host, const Node& node) {
     return "the application has C for constant weights alone";
   }
   const auto any = [](std::size_t, const std::string& index) { return "x(" + index + ")"; };
-  return c_element(graph, node, "f", any) ? "" : "the application has no C for it";
+  for (std::size_t k = 0; k < node.outputs.size(); ++k) {
+    const ValueId id = node.outputs[k];
+    const bool is_output = std::ranges::find(graph.outputs, id) != graph.outputs.end();
+    if (id == kNoValue || (k > 0 && !is_output && host.readers(id).empty())) continue;
+    if (!c_element(graph, node, k, "f", any)) return "the application has no C for it";
+  }
+  return "";
 }
 
 Ends ends_of(const HostValues& host, const Program& program, bool computes) {

@@ -130,28 +130,60 @@ bool rescaled(ElementWriter& w, const AffineRequantize& how) {
 
 }  // namespace
 
+namespace {
+
+// The integer that elements of a type are, indices in 32 bits; empty: they are none.
+std::string_view c_integer(ElementType type) {
+  switch (type) {
+    case ElementType::Int8:
+      return "int8_t";
+    case ElementType::Uint8:
+      return "uint8_t";
+    case ElementType::Int16:
+      return "int16_t";
+    case ElementType::Uint16:
+      return "uint16_t";
+    case ElementType::Int32:
+    case ElementType::Int64:
+      return "int32_t";
+    default:
+      return "";
+  }
+}
+std::string least_and_most(ElementType type) {
+  const std::string_view integer = c_integer(type);
+  const std::string bits(
+      integer.substr(integer.find("int") + 3, integer.size() - 5 - integer.find("int")));
+  return integer.starts_with("u") ? fmt::format("0, UINT{}_MAX", bits)
+                                  : fmt::format("INT{0}_MIN, INT{0}_MAX", bits);
+}
+
+// "x" of one type as another has it. Empty: it cannot.
+std::string converted(ElementType from, ElementType to) {
+  const bool whole = from == ElementType::Bool || !c_integer(from).empty();
+  if (from == to) return "x";
+  if (!whole && from != ElementType::Float32) return "";
+  if (to == ElementType::Bool) return "x != 0";
+  if (to == ElementType::Float32) return "(float)x";
+  if (c_integer(to).empty()) return "";
+  if (whole) return fmt::format("({})x", c_integer(to));
+  return fmt::format("fabric_cast(x, {})", least_and_most(to));
+}
+
+bool finish_converted(ElementWriter& w, const std::string& x) {
+  const std::string text = converted(w.operand(0).type, w.result().type);
+  if (text.empty()) return false;
+  w.body.line(fmt::format("const {} x = {};", c_type(w.operand(0)), x));
+  w.body.line(fmt::format("return {};", text));
+  return true;
+}
+
+}  // namespace
+
 // A conversion; what only changes its name or shape is moved (elements.cpp).
 bool write_element(ElementWriter& w, const Identity&) {
   if (w.node.affine) return rescaled(w, *w.node.affine);
-  const ElementType from = w.operand(0).type, to = w.result().type;
-  const std::string x = w.read(0, "i");
-  if (to == ElementType::Bool) {
-    w.body.line(fmt::format("return {} != 0;", x));
-  } else if (to == ElementType::Float32) {
-    w.body.line(fmt::format("return (float){};", x));
-  } else if (from == ElementType::Bool) {
-    w.body.line(fmt::format("return {};", x));
-  } else if (from == ElementType::Float32 &&
-             (to == ElementType::Int32 || to == ElementType::Int64)) {
-    w.body.line(fmt::format("const float x = {};", x));
-    w.body.line("if (x != x) return 0;");
-    w.body.line(
-        "return x >= 2147483648.0f ? INT32_MAX : x <= -2147483648.0f ? INT32_MIN : "
-        "(int32_t)x;");
-  } else {
-    return false;
-  }
-  return true;
+  return finish_converted(w, w.read(0, "i"));
 }
 
 bool write_element(ElementWriter& w, const Activate& op) {
@@ -160,8 +192,17 @@ bool write_element(ElementWriter& w, const Activate& op) {
     w.body.line(fmt::format("return {};", w.activated(op.activation, "0")));
     return true;
   }
-  return w.all_real() &&
-         w.finish(op.activation, fmt::format("(double){}", w.read(0, "i")), w.channel());
+  const std::string x = fmt::format("(double){}", w.read(0, "i"));
+  if (w.all_real()) return w.finish(op.activation, x, w.channel());
+  const ElementType type = w.operand(0).type;
+  if (type != ElementType::Float32 && c_integer(type).empty()) return false;
+  w.tables += fmt::format(
+      "static double {}_of(double x, int32_t channel) {{\n  (void)channel;\n"
+      "  return {};\n}}\n",
+      w.name, w.activated(op.activation, "channel"));
+  return finish_converted(
+      w, fmt::format("({}){}_of({}, {})", w.is_real(0) ? "float" : c_integer(type), w.name, x,
+                     w.channel()));
 }
 bool write_element(ElementWriter& w, const PRelu&) {
   if (!w.all_real()) return false;
@@ -170,9 +211,54 @@ bool write_element(ElementWriter& w, const PRelu&) {
   w.body.line("return x < 0 ? slope * x : x;");
   return true;
 }
+namespace {
+
+// The operator between integers "a" and "b" of 64 bits, of which the low bits count. A division by
+// 0 ends a run of the simulator; here it gives 0.
+std::string combined_integers(Binary::Kind kind) {
+  using Kind = Binary::Kind;
+  switch (kind) {
+    case Kind::Add:
+      return "a + b";
+    case Kind::Sub:
+      return "a - b";
+    case Kind::Mul:
+      return "a * b";
+    case Kind::Div:
+      return "b == 0 ? 0 : a / b";
+    case Kind::Max:
+      return "a > b ? a : b";
+    case Kind::Min:
+      return "a < b ? a : b";
+    case Kind::Pow:
+      return "fabric_integer_power(a, b)";
+    case Kind::Mod:
+      return "fabric_integer_modulo(a, b)";
+    case Kind::Fmod:
+      return "b == 0 ? 0 : a % b";
+    default:
+      return "";
+  }
+}
+
+bool write_integers(ElementWriter& w, const Binary& op) {
+  const ElementType type = w.result().type;
+  const bool plain = op.activation.kind == Activation::Kind::None ||
+                     op.activation.kind == Activation::Kind::Truncate;
+  const std::string text = combined_integers(op.kind);
+  if (c_integer(type).empty() || !plain || text.empty()) return false;
+  if (w.operand(0).type != type || w.operand(1).type != type) return false;
+  w.body.line(fmt::format("const int64_t a = {}, b = {};", w.read(0, w.broadcast(0)),
+                          w.read(1, w.broadcast(1))));
+  w.body.line(fmt::format("return ({})({});", c_integer(type), text));
+  return true;
+}
+
+}  // namespace
+
 bool write_element(ElementWriter& w, const Binary& op) {
   const bool truth = gives_truth(op.kind);
-  if (!truth && !w.all_real()) return false;
+  if (!truth && !w.all_real()) return write_integers(w, op);
   if (c_type(w.operand(0)) != c_type(w.operand(1)) || c_type(w.operand(0)).empty()) return false;
   const bool plain = op.activation.kind == Activation::Kind::None;
   const std::string text = combined(op.kind, !plain);

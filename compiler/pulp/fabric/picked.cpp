@@ -1,6 +1,7 @@
 // Elements that are chosen, or lie between others: joins, gathers and scatters by indices that are
 // known when it runs, resizing with means.
 #include <algorithm>
+#include <tuple>
 
 #include "compiler/pulp/c_text.h"
 #include "compiler/pulp/fabric/elements.h"
@@ -111,6 +112,66 @@ bool write_element(ElementWriter& w, const ScatterElements& op) {
 
 namespace {
 
+// "begin": of row `row` of operand 1, the first element of operand 0 that it points to.
+void pointed(ElementWriter& w, const std::string& row, std::size_t batches) {
+  const std::vector<std::int64_t> steps = row_major_steps(w.in(0));
+  const std::int64_t depth = w.in(1).back();
+  w.body.line("int32_t begin = 0;");
+  for (std::int64_t k = 0; k < depth; ++k) {
+    const std::size_t d = batches + static_cast<std::size_t>(k);
+    w.body.line(fmt::format("const int32_t at{} = {};", k,
+                            w.read(1, fmt::format("({}) * {} + {}", row, depth, k))));
+    w.body.line(
+        fmt::format("begin += (at{0} < 0 ? at{0} + {1} : at{0}) * {2};", k, w.in(0)[d], steps[d]));
+  }
+}
+// Elements that each row points to.
+std::int64_t slice_size(const ElementWriter& w, std::size_t batches) {
+  std::int64_t size = 1;
+  for (std::size_t d = batches + static_cast<std::size_t>(w.in(1).back()); d < w.in(0).size();
+       ++d) {
+    size *= w.in(0)[d];
+  }
+  return size;
+}
+
+}  // namespace
+
+bool write_element(ElementWriter& w, const GatherNd& op) {
+  if (c_type(w.operand(0)) != c_type(w.result())) return false;
+  const auto batches = static_cast<std::size_t>(op.batch_dims);
+  const std::int64_t size = slice_size(w, batches);
+  std::int64_t rows_per_batch = 1;
+  for (std::size_t d = batches; d + 1 < w.in(1).size(); ++d) rows_per_batch *= w.in(1)[d];
+  const std::int64_t batch_size =
+      batches == 0 ? element_count(w.in(0)) : row_major_steps(w.in(0))[batches - 1];
+  w.body.line(fmt::format("const int32_t row = i / {};", size));
+  pointed(w, "row", batches);
+  w.body.line(fmt::format("return {};", w.read(0, fmt::format("row / {} * {} + begin + i % {}",
+                                                              rows_per_batch, batch_size, size))));
+  return true;
+}
+
+// As of elements.
+bool write_element(ElementWriter& w, const ScatterNd& op) {
+  const std::string type = c_type(w.result());
+  if (c_type(w.operand(0)) != type || c_type(w.operand(2)) != type) return false;
+  if (type != "float" && op.reduction != ScatterReduction::None) return false;
+  const std::int64_t size = slice_size(w, 0), rows = element_count(w.in(1)) / w.in(1).back();
+  w.body.line(fmt::format("{} x = {};", type, w.read(0, "i")));
+  w.body.loop("row", rows);
+  pointed(w, "row", 0);
+  w.body.line(fmt::format("if (i < begin || i >= begin + {}) continue;", size));
+  w.body.line(fmt::format("const {} update = {};", type,
+                          w.read(2, fmt::format("row * {} + i - begin", size))));
+  w.body.line(fmt::format("x = {};", updated(op.reduction)));
+  w.body.close();
+  w.body.line("return x;");
+  return true;
+}
+
+namespace {
+
 void tap_tables(ElementWriter& w, std::size_t d, const std::vector<eval::Taps>& taps) {
   std::string begins, indices;
   std::vector<double> weights;
@@ -184,6 +245,68 @@ bool write_element(ElementWriter& w, const Interpolate& op) {
     if (n > 0) w.body.line(fmt::format("s{} += s{};", n - 1, n));
   }
   w.body.line("return (float)s0;");
+  return true;
+}
+
+namespace {
+
+std::string_view c_mode(GridSample::Mode mode) {  // runtime/pulp/network/fabric.h
+  switch (mode) {
+    case GridSample::Mode::Linear:
+      return "kLinear";
+    case GridSample::Mode::Nearest:
+      return "kNearest";
+    case GridSample::Mode::Cubic:
+      return "kCubic";
+  }
+  CHECK(false, "mode {}", static_cast<int>(mode));
+}
+std::string_view c_outside(GridSample::Outside outside) {
+  switch (outside) {
+    case GridSample::Outside::Zeros:
+      return "kZeros";
+    case GridSample::Outside::Border:
+      return "kBorder";
+    case GridSample::Outside::Reflection:
+      return "kReflection";
+  }
+  CHECK(false, "outside {}", static_cast<int>(outside));
+}
+
+}  // namespace
+
+// The taps of a pixel are kept for its other channels.
+bool write_element(ElementWriter& w, const GridSample& op) {
+  if (!w.all_real()) return false;
+  const std::int64_t pixels = w.out()[2] * w.out()[3], plane = w.in(0)[2] * w.in(0)[3];
+  w.tables += fmt::format(
+      "static int32_t {0}_pixel = -1;\nstatic fabric_taps_t {0}_columns, {0}_rows;\n", w.name);
+  w.at_begin += fmt::format("  {}_pixel = -1;\n", w.name);
+  w.body.line(fmt::format("const int32_t map = i / {0}, pixel = map / {1} * {0} + i % {0};", pixels,
+                          w.out()[1]));
+  w.body.open(fmt::format("if ({}_pixel != pixel)", w.name));
+  w.body.line(fmt::format("{}_pixel = pixel;", w.name));
+  for (const auto& [what, k, size] :
+       {std::tuple("columns", 0, w.in(0)[3]), std::tuple("rows", 1, w.in(0)[2])}) {
+    w.body.line(fmt::format("fabric_sample(&{}_{}, {}, {}, {}, {}, {});", w.name, what,
+                            w.read(1, fmt::format("2 * pixel + {}", k)), size, c_mode(op.mode),
+                            c_outside(op.outside), op.align_corners ? 1 : 0));
+  }
+  w.body.close();
+  w.body.line("double sum = 0;");
+  w.body.open(fmt::format("for (int32_t r = 0; r < {}_rows.count; ++r)", w.name));
+  w.body.line("double line = 0;");
+  w.body.open(fmt::format("for (int32_t c = 0; c < {}_columns.count; ++c)", w.name));
+  w.body.line(
+      fmt::format("const int32_t from = map * {1} + {0}_rows.index[r] * {2} + "
+                  "{0}_columns.index[c];",
+                  w.name, plane, w.in(0)[3]));
+  w.body.line(fmt::format("line += {0}_rows.weight[r] * {0}_columns.weight[c] * (double){1};",
+                          w.name, w.read(0, "from")));
+  w.body.close();
+  w.body.line("sum += line;");
+  w.body.close();
+  w.body.line("return (float)sum;");
   return true;
 }
 

@@ -47,7 +47,8 @@ bool write_element(ElementWriter& w, const ArgReduce& op) {
 // kept.
 bool write_element(ElementWriter& w, const TopK& op) {
   const std::string type = c_type(w.operand(0));
-  if (type != c_type(w.result())) return false;
+  const bool wants_index = w.result_number == 1;
+  if (type.empty() || (!wants_index && type != c_type(w.result()))) return false;
   const std::size_t axis = w.axis(op.axis);
   const Line line = line_of(w, w.in(0), axis, op.count);
   w.body.line(fmt::format("const int32_t rank = {};", w.digit(axis)));
@@ -58,7 +59,7 @@ bool write_element(ElementWriter& w, const TopK& op) {
   w.body.line(fmt::format("const {} y = {};", type, at(w, line, "j")));
   w.body.line(fmt::format("before += y == x ? j < k : y {} x;", op.least ? "<" : ">"));
   w.body.close();
-  w.body.line("if (before == rank) return x;");
+  w.body.line(wants_index ? "if (before == rank) return k;" : "if (before == rank) return x;");
   w.body.close();
   w.body.line("return 0;");
   return true;

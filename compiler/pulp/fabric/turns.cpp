@@ -292,11 +292,12 @@ class Turn {
       return;
     }
     const Node& node = *host_.writer(id);
-    const auto text =
-        c_element(host_.graph(), node, name, [&](std::size_t k, const std::string& index) {
-          return fmt::format("{}({})", reader(node.inputs[k]), index);
-        });
-    if (!text || node.outputs[0] != id) refuse(node);
+    const auto number = std::ranges::find(node.outputs, id) - node.outputs.begin();
+    const auto text = c_element(host_.graph(), node, static_cast<std::size_t>(number), name,
+                                [&](std::size_t k, const std::string& index) {
+                                  return fmt::format("{}({})", reader(node.inputs[k]), index);
+                                });
+    if (!text) refuse(node);
     define(name, text->function);
     at_begin_ += text->at_begin;
   }

@@ -66,6 +66,7 @@ std::string lowest(ElementType type) {
     case ElementType::Int16:
       return "-32768";
     case ElementType::Int32:
+    case ElementType::Int64:
       return "INT32_MIN";
     default:
       return "0";

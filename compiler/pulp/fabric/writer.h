@@ -46,7 +46,9 @@ struct ElementWriter {
   std::string at_begin;  // before its first call in each turn
   Body body;             // of a function of "int32_t i"
 
-  const Value& result() const { return graph.value(node.outputs[0]); }
+  std::size_t result_number = 0;
+
+  const Value& result() const { return graph.value(node.outputs[result_number]); }
   const Shape& out() const { return result().shape; }
   const Value& operand(std::size_t k) const { return graph.value(node.inputs[k]); }
   const Shape& in(std::size_t k) const { return operand(k).shape; }

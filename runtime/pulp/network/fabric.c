@@ -207,3 +207,21 @@ double fabric_unit(double x) {
   return 0 < below ? below : 0;
 }
 double fabric_softplus(double x) { return (x < 0 ? 0 : x) + log1p(exp(-fabs(x))); }
+
+int32_t fabric_cast(float x, int32_t low, int32_t high) {
+  if (x != x) return 0;
+  if ((double)x <= low) return low;
+  return (double)x >= high ? high : (int32_t)x;
+}
+int64_t fabric_integer_power(int64_t a, int64_t b) {
+  if (b < 0) return a == 1 ? 1 : a == -1 ? (b % 2 == 0 ? 1 : -1) : 0;
+  uint64_t result = 1, square = (uint64_t)a;
+  for (; b > 0; b >>= 1, square *= square) {
+    if (b & 1) result *= square;
+  }
+  return (int64_t)result;
+}
+int64_t fabric_integer_modulo(int64_t a, int64_t b) {
+  const int64_t rest = b == 0 ? 0 : a % b;
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}

@@ -38,3 +38,19 @@ float fabric_modulo(float a, float b);                  // of the divisor's sign
 double fabric_clip(double x, double low, double high);  // NaN stays
 double fabric_unit(double x);                           // to [0, 1]; NaN becomes 1
 double fabric_softplus(double x);
+
+// Fractions go, NaN is 0.
+int32_t fabric_cast(float x, int32_t low, int32_t high);
+int64_t fabric_integer_power(int64_t a, int64_t b);   // its low bits
+int64_t fabric_integer_modulo(int64_t a, int64_t b);  // of the divisor's sign; of 0 it is 0
+
+// Elements of a dimension around a position, with their weights (fabric_sample.c).
+typedef struct {
+  int32_t count, index[4];
+  double weight[4];
+} fabric_taps_t;
+typedef enum { kLinear, kNearest, kCubic } fabric_sampling_t;
+typedef enum { kZeros, kBorder, kReflection } fabric_outside_t;
+// Of a coordinate in [-1, 1], as GridSample of ONNX has it.
+void fabric_sample(fabric_taps_t* taps, float coordinate, int32_t size, fabric_sampling_t sampling,
+                   fabric_outside_t outside, int align_corners);
