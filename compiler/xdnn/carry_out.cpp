@@ -403,6 +403,14 @@ void reuse_chunks(Lowered& lowered) {
     for (std::size_t i = 0; i < lowered.ops.size(); ++i) {
       if (volume_written(lowered, lowered.ops[i]) != result) continue;
       possible = possible && lowered.ops[i].kind == LoweredKind::Eltwise;
+      // A sum over the result of another (reuse_operands) is no further chunk: it may read the
+      // operand once more.
+      const Map& chunk = map_at(lowered.ops[i].result);
+      for (const std::size_t before : writers) {
+        const Map& other = map_at(lowered.ops[before].result);
+        possible = possible && (chunk.start + chunk.channels <= other.start ||
+                                other.start + other.channels <= chunk.start);
+      }
       writers.push_back(i);
     }
     if (!possible || writers.size() < 2) continue;

@@ -201,18 +201,41 @@ std::vector<ListedStep> listed_steps(const Listing& listing, const Machine& mach
   return steps;
 }
 
-std::string listed_input(const Listing& listing, std::int64_t address) {
+namespace {
+
+// Name and address of each entry of a list that the file has, as `inputs` and `outputs` are.
+std::vector<std::pair<std::string, std::int64_t>> named_addresses(const Listing& listing,
+                                                                  const std::string& list,
+                                                                  const std::string& what) {
+  std::vector<std::pair<std::string, std::int64_t>> found;
   for (const Attribute& a : listing.attributes) {
-    if (a.key != "inputs") continue;
-    const auto inputs = nlohmann::json::parse(a.json);
-    if (!inputs.is_array()) continue;
-    for (const auto& input : inputs) {
-      if (!input.is_object()) continue;
-      const auto at = input.find("input_address"), name = input.find("input_name");
-      const bool known = at != input.end() && name != input.end() && at->is_number_integer() &&
-                         name->is_string() && at->get<std::int64_t>() == address;
-      if (known) return name->get<std::string>();
+    if (a.key != list) continue;
+    const auto entries = nlohmann::json::parse(a.json);
+    if (!entries.is_array()) continue;
+    for (const auto& entry : entries) {
+      if (!entry.is_object()) continue;
+      const auto at = entry.find(what + "_address"), name = entry.find(what + "_name");
+      const bool known =
+          at != entry.end() && name != entry.end() && at->is_number_integer() && name->is_string();
+      if (known) found.emplace_back(name->get<std::string>(), at->get<std::int64_t>());
     }
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::int64_t>> listed_inputs(const Listing& listing) {
+  return named_addresses(listing, "inputs", "input");
+}
+
+std::vector<std::pair<std::string, std::int64_t>> listed_outputs(const Listing& listing) {
+  return named_addresses(listing, "outputs", "output");
+}
+
+std::string listed_input(const Listing& listing, std::int64_t address) {
+  for (const auto& [name, at] : listed_inputs(listing)) {
+    if (at == address) return name;
   }
   return "";
 }
@@ -230,6 +253,31 @@ std::map<std::string, std::string> left_to_host(const Listing& listing) {
     }
   }
   return left;
+}
+
+std::map<std::string, std::int32_t> turns_of_host(const Listing& listing) {
+  std::map<std::string, std::int32_t> turns;
+  const std::int64_t count = std::ranges::count_if(listing.entries, executed);
+  for (const Attribute& a : listing.attributes) {
+    if (a.key != "host_turns") continue;
+    const auto list = nlohmann::json::parse(a.json);
+    for (const auto& turn : list.is_array() ? list : nlohmann::json::array()) {
+      const auto before = turn.is_object() ? turn.find("before") : turn.end();
+      const auto nodes = turn.is_object() ? turn.find("nodes") : turn.end();
+      const bool whole = turn.is_object() && before != turn.end() && nodes != turn.end() &&
+                         before->is_number_integer() && nodes->is_array();
+      if (!whole || before->get<std::int64_t>() < 0 || before->get<std::int64_t>() > count) {
+        fail(
+            "{}: host_turns: expected \"before\", one of {} instructions or their end, and "
+            "\"nodes\", found {}",
+            file_of(listing), count, turn.dump());
+      }
+      for (const auto& node : *nodes) {
+        if (node.is_string()) turns[node.get<std::string>()] = before->get<std::int32_t>();
+      }
+    }
+  }
+  return turns;
 }
 
 const Conv* conv_in(const Instruction& instruction) {

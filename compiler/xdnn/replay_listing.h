@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "isa/xdnn/instructions.h"
@@ -27,11 +28,17 @@ struct ListedStep {
 // no unit executes as it is written.
 std::vector<ListedStep> listed_steps(const Listing& listing, const Machine& machine);
 
+// Name and DDR address of the inputs and outputs that the listing gives.
+std::vector<std::pair<std::string, std::int64_t>> listed_inputs(const Listing& listing);
+std::vector<std::pair<std::string, std::int64_t>> listed_outputs(const Listing& listing);
 // The listing's name for the network input at a DDR address; "": it gives none.
 std::string listed_input(const Listing& listing, std::int64_t address);
 
 // Layers that the listing leaves to the host ("unsupported"), each with the reason it gives.
 std::map<std::string, std::string> left_to_host(const Listing& listing);
+// The instruction before which the host runs a node, by its name, where the listing says so: ours
+// do. Throws Error naming the file.
+std::map<std::string, std::int32_t> turns_of_host(const Listing& listing);
 
 // The convolution of an instruction, alone or with a pool behind it; null: none.
 const Conv* conv_in(const Instruction& instruction);

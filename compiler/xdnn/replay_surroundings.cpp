@@ -97,7 +97,7 @@ void place_replay_tensors(const Graph& graph, const Machine& machine,
   }
   for (const ReplayDdrUse& use : uses) {
     set_ddr_address(program.steps[static_cast<std::size_t>(use.step)].instruction, use,
-                    program.ddr_tensors[use.tensor].address);
+                    program.ddr_tensors[use.tensor].address + use.offset);
   }
 }
 
@@ -107,8 +107,12 @@ namespace {
 
 class HostPart {
  public:
-  HostPart(const Graph& graph, const std::vector<ReplayDdrUse>& uses, Program& program)
-      : graph_(graph), program_(program), host_value_(graph.values.size(), kNoValue) {
+  HostPart(const Graph& graph, const std::vector<ReplayDdrUse>& uses,
+           const std::map<std::string, std::int32_t>& turns, Program& program)
+      : graph_(graph),
+        program_(program),
+        host_value_(graph.values.size(), kNoValue),
+        stated_(turns) {
     for (const DdrTensor& tensor : program.ddr_tensors) tensors_[tensor.value] = {};
     for (const ReplayDdrUse& use : uses) {
       Use& known = tensors_[program.ddr_tensors[use.tensor].value];
@@ -150,9 +154,13 @@ class HostPart {
     return found == tensors_.end() ? nullptr : &found->second;
   }
 
-  // The host has a turn before each instruction that is the first to read a result of it.
+  // The host has a turn when the program says, and before each instruction that is the first to
+  // read a result of it.
   void add_turn(const Node& node) {
     if (on_accelerator(graph_, node)) return;
+    if (const auto stated = stated_.find(node.name); stated != stated_.end()) {
+      turns_[std::min(stated->second, end())];
+    }
     for (const ValueId id : node.outputs) {
       const Use* use = id == kNoValue ? nullptr : use_of(id);
       if (use != nullptr && use->read) turns_[*use->read];
@@ -172,7 +180,15 @@ class HostPart {
         earliest = std::max(earliest, use->written + 1);
       }
     }
-    const auto turn = turns_.lower_bound(earliest);
+    auto turn = turns_.lower_bound(earliest);
+    if (const auto stated = stated_.find(node.name); stated != stated_.end()) {
+      turn = turns_.find(std::min(stated->second, end()));
+      if (stated->second < earliest) {
+        fail("{}: the program has the host's turn for '{}' before instruction {}, which needs {}",
+             graph_.name, node.name, stated->second,
+             program_.info.instruction_text[static_cast<std::size_t>(earliest - 1)]);
+      }
+    }
     for (const ValueId id : node.outputs) {
       if (id == kNoValue) continue;
       made_[id] = turn->first;
@@ -220,6 +236,7 @@ class HostPart {
   const Graph& graph_;
   Program& program_;
   std::vector<ValueId> host_value_;
+  const std::map<std::string, std::int32_t>& stated_;  // turns, by node
   std::map<std::string, Use> tensors_;
   std::map<std::int32_t, std::vector<std::size_t>> turns_;  // nodes by the instruction behind
   std::map<ValueId, std::int32_t> made_;                    // by the host, and at which turn
@@ -227,8 +244,9 @@ class HostPart {
 
 }  // namespace
 
-void add_replay_host(const Graph& graph, const std::vector<ReplayDdrUse>& uses, Program& program) {
-  HostPart(graph, uses, program).run();
+void add_replay_host(const Graph& graph, const std::vector<ReplayDdrUse>& uses,
+                     const std::map<std::string, std::int32_t>& turns, Program& program) {
+  HostPart(graph, uses, turns, program).run();
 }
 
 // --- figures -------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "compiler/xdnn/lower.h"
@@ -19,8 +21,9 @@ struct ReplayFilters {
   GroupBlock block;       // of them
 };
 struct ReplayDdrUse {
-  std::int32_t step = 0;   // gather, scatter or tiled instruction
-  std::size_t tensor = 0;  // of Program::ddr_tensors
+  std::int32_t step = 0;    // gather, scatter or tiled instruction
+  std::size_t tensor = 0;   // of Program::ddr_tensors
+  std::int64_t offset = 0;  // in it, bytes: of a group of channels
   std::size_t operand = 0;
   bool result = false;
 };
@@ -35,10 +38,11 @@ void place_replay_tensors(const Graph& graph, const Machine& machine,
                           const std::vector<ReplayDdrUse>& uses, std::ptrdiff_t between,
                           Program& program);
 
-// Nodes that the accelerator does not run, as late as the instructions that read their results let
-// them, in as few turns. Throws Error where the host needs a value that stays inside, or one that
-// is not there yet.
-void add_replay_host(const Graph& graph, const std::vector<ReplayDdrUse>& uses, Program& program);
+// Nodes that the accelerator does not run: when `turns` says (by name, the instruction behind), or
+// as late as the instructions that read their results let them, in as few turns. Throws Error where
+// the host needs a value that stays inside, or one that is not there yet.
+void add_replay_host(const Graph& graph, const std::vector<ReplayDdrUse>& uses,
+                     const std::map<std::string, std::int32_t>& turns, Program& program);
 
 // Figures of the whole program: moved bytes, peak and extent of the AM.
 void describe_replay(const Graph& graph, const Machine& machine, Program& program);

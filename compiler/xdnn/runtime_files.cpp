@@ -105,6 +105,7 @@ class RuntimeProgram {
     put("inputs", inputs());
     put("outputs", outputs());
     put("unsupported", unsupported());
+    put("host_turns", host_turns());
   }
 
   // What the runtime knows a tensor by that the host makes: the network's input, where it is one as
@@ -175,6 +176,18 @@ class RuntimeProgram {
     }
     const std::size_t count = list.size();
     return {{"count", count}, {"list", std::move(list)}};
+  }
+
+  // A key of our own: the nodes that the host runs before an instruction, while all units are idle,
+  // which orders instructions that have no wait bits for each other.
+  Json host_turns() const {
+    Json list = Json::array();
+    for (const HostStep& step : program_.host_steps) {
+      std::vector<std::string> nodes;
+      for (const std::size_t n : step.nodes) nodes.push_back(program_.host.nodes[n].name);
+      list.push_back({{"before", step.before}, {"nodes", std::move(nodes)}});
+    }
+    return list;
   }
 
   const Program& program_;

@@ -117,7 +117,11 @@ constexpr std::string_view kRuntimeReadme =
     "image "
     "queue's descriptors (addresses of inputs and outputs are those of our own DDR image; it "
     "relocates them), the meaning of `weights_bit`, a0 b1 c1, and whether keys that we leave out "
-    "(`deeppy`, `tile_info`, `merged`) are read at all. `bottoms` names the instruction before.\n";
+    "(`deeppy`, `tile_info`, `merged`) are read at all. `bottoms` names the instruction before. "
+    "Ours "
+    "alone are `host_turns` (the instruction before which the host runs what is left to it) and "
+    "the "
+    "`concat_*` fields of gathers into a part of a larger volume.\n";
 
 // Why the program's listing is not read back; empty: it is.
 std::string replay_gap(const Compiled& compiled, const xdnn::Listing& listing) {
