@@ -52,6 +52,9 @@ struct Recipe {
   bool round_weights = false;
   // Subtracts, per channel, each weighted layer's mean error on quantized inputs from its bias.
   bool correct_bias = false;
+  // In place of both where a layer has weights of fewer bits (reconstruct.h): codes, steps and
+  // biases by what the layer gives of rounded operands, against the float network.
+  bool reconstruct = false;
   // Thresholds as the target's arithmetic wants them: with room for biases that are added late
   // (late_bias.h), with multipliers that its fields hold (fit_multipliers.h).
   bool fit_target = false;
