@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kTile = 4;  // rows of a matrix that one pass over the data changes
 constexpr int kMostSweeps = 50;
 constexpr double kLeastPivot = 1e-10;  // of the largest
+constexpr double kRoundingNoise =
+    1e-12;  // of a mean square: what is left of its difference to another
 
 // Partial sums in a fixed order, as many as the widest vectors have lanes.
 double dot(const double* a, const double* b, std::size_t n) {
@@ -146,8 +148,9 @@ void OperandMoments::add(const OperandMoments& other) {
 }
 
 double OperandMoments::variance(std::size_t i) const {
-  const double mean = x_[i] / count_;
-  return xx_[i * n_ + i] / count_ - mean * mean;
+  const double mean = x_[i] / count_, square = xx_[i * n_ + i] / count_;
+  const double variance = square - mean * mean;
+  return variance > kRoundingNoise * square ? variance : 0;
 }
 
 double OperandMoments::mean_variance() const {
@@ -268,14 +271,15 @@ ChannelCodes LeastSquares::codes(std::size_t channel, double step, double high) 
   return result;
 }
 
-ChannelCodes LeastSquares::nearest(std::size_t channel, double step, double high) const {
-  ChannelCodes result{.codes = std::vector<double>(n_), .step = step};
-  std::vector<double> w(n_);
-  for (std::size_t i = 0; i < n_; ++i) {
-    result.codes[i] = nearest_code(weights_[channel * n_ + i], step, high);
+ChannelCodes LeastSquares::nearest(const OperandMoments& of, std::size_t channel,
+                                   std::span<const double> w0, double step, double high) {
+  ChannelCodes result{.codes = std::vector<double>(of.n_), .step = step};
+  std::vector<double> w(of.n_);
+  for (std::size_t i = 0; i < of.n_; ++i) {
+    result.codes[i] = nearest_code(w0[i], step, high);
     w[i] = result.codes[i] * step;
   }
-  result.error = error(moments_, channel, w);
+  result.error = error(of, channel, w);
   return result;
 }
 

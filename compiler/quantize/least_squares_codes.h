@@ -24,7 +24,8 @@ class OperandMoments {
   void add(std::span<const double> x, std::span<const double> t, int threads);
   void add(const OperandMoments& other);
 
-  // Of operand i, about its mean.
+  bool empty() const { return count_ == 0; }
+  // Of operand i, about its mean; 0 for one that does not change.
   double variance(std::size_t i) const;
   double mean_variance() const;
 
@@ -56,10 +57,11 @@ class LeastSquares {
   // Without the moves of single codes: `error` is the whole sum, up to a constant of the channel.
   double rounded_error(std::size_t channel, double step, double high) const;
   ChannelCodes codes(std::size_t channel, double step, double high) const;
-  // Each code next to w0.
-  ChannelCodes nearest(std::size_t channel, double step, double high) const;
   // mean (t - w x)^2 of the moments `of`, on other positions of the same operands.
   static double error(const OperandMoments& of, std::size_t channel, std::span<const double> w);
+  // Each code next to w0 [n].
+  static ChannelCodes nearest(const OperandMoments& of, std::size_t channel,
+                              std::span<const double> w0, double step, double high);
 
  private:
   std::vector<double> best_real(std::size_t channel) const;

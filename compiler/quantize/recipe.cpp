@@ -11,6 +11,7 @@
 #include "compiler/quantize/late_bias.h"
 #include "compiler/quantize/recipe_thresholds.h"
 #include "compiler/quantize/reconstruct.h"
+#include "compiler/quantize/weighted_layers.h"
 
 namespace workbench {
 
@@ -121,9 +122,13 @@ std::vector<Recipe> named_recipes() {
           published_static()};
 }
 
-constexpr int kWideBits = 8;  // such weights are near enough to what they stand for
+constexpr int kWideBits = 8;
 
-bool reconstructs(const Graph& annotated) {
+// Steps of any size per channel leave weights of 8 bits so near to what they stand for that
+// round_weights() does as well.
+bool reconstructs(const Graph& annotated, const Recipe& recipe) {
+  if (!recipe.reconstruct) return false;
+  if (recipe.weight_scale == ScaleKind::PowerOfTwo) return true;
   return std::ranges::any_of(weighted_layers(annotated), [&](const WeightedLayer& layer) {
     const auto& codes = annotated.value(annotated.nodes[layer.node].inputs[1]).quantization;
     return codes && codes->bits < kWideBits;
@@ -224,7 +229,7 @@ Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Re
   if (recipe.fit_target && recipe.weight_scale == ScaleKind::Real && target.fit_multipliers) {
     target.fit_multipliers(edited);
   }
-  if (recipe.reconstruct && reconstructs(edited)) {
+  if (reconstructs(edited, recipe)) {
     reconstruct_layers(edited, reference, samples, recipe, target.accumulator_bits, result.notes,
                        progress);
   } else {

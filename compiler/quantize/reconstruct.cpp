@@ -22,10 +22,10 @@ namespace workbench {
 namespace {
 
 constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;  // of samples at a time
-constexpr std::size_t kPositions = 8192;       // of a layer over all samples; more where ...
-constexpr std::size_t kPositionsAWeight = 16;  // ... a channel has many weights
-constexpr std::size_t kBlock = 512;            // positions that are multiplied at once
-constexpr std::array kRidges = {1e-3, 1e-2, 1e-1, 1.0};  // in units of the mean variance
+// Positions of a layer over all samples: so many for each weight of a channel, from kFew to kMost.
+constexpr std::size_t kPositionsAWeight = 48, kFewPositions = 8192, kMostPositions = 32768;
+constexpr std::size_t kBlock = 512;  // positions that are multiplied at once
+constexpr std::array kRidges = {1e-3, 1e-2, 1e-1, 3e-1, 1.0};  // in units of the mean variance
 constexpr std::array kSteps = {1.1, 0.92, 0.84, 0.76, 0.68, 0.6, 0.52};  // of the step that came
 constexpr std::array kOctaves = {0.5, 2.0};
 constexpr double kOffset = 0.6180339887498949;  // golden ratio: no two samples at the same places
@@ -45,7 +45,8 @@ OperandMoments moments_of(const LayerData& data, std::size_t group, std::size_t 
   const std::size_t samples = data.operands->size();
   OperandMoments moments(n, m);
   const std::int64_t positions = result_positions(data.shape);
-  const std::size_t wanted = std::max(kPositions, kPositionsAWeight * n) / samples;
+  const std::size_t wanted =
+      std::clamp(kPositionsAWeight * n, kFewPositions, kMostPositions) / samples;
   const std::int64_t count =
       std::clamp<std::int64_t>(static_cast<std::int64_t>(wanted), 1, positions);
   const std::int64_t plane = element_count(data.shape) / data.shape[0] / data.shape[1];
@@ -85,8 +86,6 @@ struct Group {
   std::array<OperandMoments, 2> folds;
   OperandMoments all;
   std::vector<double> weights;  // [m, n]
-
-  bool alive() const { return all.mean_variance() > 0; }
 };
 
 // Codes of every channel of a layer, and what is chosen with them.
@@ -94,7 +93,8 @@ class LayerCodes {
  public:
   LayerCodes(const LayerData& data, Quantization quantization, const std::vector<float>& weights)
       : data_(data),
-        quantization_(std::move(quantization)),
+        came_(std::move(quantization)),
+        quantization_(came_),
         index_(data.layer.weights_of_channels()),
         groups_(data.layer.groups),
         threads_(groups_.size() == 1 ? 0 : 1) {
@@ -116,56 +116,61 @@ class LayerCodes {
   // Of kRidges the one whose codes, chosen on one half of the samples, do best on the other;
   // nothing if the nearest codes do better still.
   std::optional<double> ridge() const {
-    std::vector<std::array<double, kRidges.size() + 1>> errors(2 * groups_.size() *
-                                                               data_.layer.channels());
-    for (std::size_t k = 0; k <= kRidges.size(); ++k) {
-      each_group([&](std::size_t g) {
-        const Group& group = groups_[g];
-        if (!group.alive()) return;
-        for (std::size_t fold = 0; fold < 2; ++fold) {
-          const OperandMoments& seen = group.folds[fold];
-          if (!(seen.mean_variance() > 0)) continue;
-          const LeastSquares squares(seen, group.weights, k < kRidges.size() ? kRidges[k] : 1);
+    constexpr std::size_t kNearest = kRidges.size();
+    std::vector<std::array<double, kNearest + 1>> errors(2 * index_.size());
+    each_group([&](std::size_t g) {
+      for (std::size_t fold = 0; fold < 2; ++fold) {
+        const OperandMoments &seen = groups_[g].folds[fold], &other = groups_[g].folds[1 - fold];
+        if (seen.empty() || other.empty() || seen.mean_variance() <= 0) continue;
+        for (std::size_t k = 0; k < kNearest; ++k) {
+          const LeastSquares squares(seen, groups_[g].weights, kRidges[k]);
           each_channel([&](std::size_t c) {
-            const double step = quantization_.step(channel(g, c));
-            const ChannelCodes found = k < kRidges.size() ? squares.codes(c, step, high())
-                                                          : squares.nearest(c, step, high());
-            errors[2 * channel(g, c) + fold][k] =
-                LeastSquares::error(group.folds[1 - fold], c, real(found));
+            const ChannelCodes found = squares.codes(c, came_.step(channel(g, c)), high());
+            errors[2 * channel(g, c) + fold][k] = LeastSquares::error(other, c, real(found));
           });
         }
-      });
-    }
-    std::array<double, kRidges.size() + 1> sums{};
+        each_channel([&](std::size_t c) {
+          errors[2 * channel(g, c) + fold][kNearest] = nearest(g, c, other).error;
+        });
+      }
+    });
+    std::array<double, kNearest + 1> sums{};
     for (const auto& of_channel : errors) {
       for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += of_channel[k];
     }
-    const auto best =
-        static_cast<std::size_t>(std::min_element(sums.begin(), sums.end()) - sums.begin());
-    if (best == kRidges.size()) return std::nullopt;
+    std::size_t best = 0;
+    for (std::size_t k = 1; k < kNearest; ++k) {
+      if (sums[k] <= sums[best]) best = k;
+    }
+    if (sums[kNearest] < sums[best]) return std::nullopt;
     return kRidges[best];
   }
 
-  // Codes and steps, of `factors` times those that came and not below `least`, by the error.
-  void choose(double ridge, const std::vector<double>& factors, const std::vector<double>& least) {
-    std::vector<std::optional<LeastSquares>> squares(groups_.size());
+  void take_nearest() {
+    found_.resize(index_.size());
     each_group([&](std::size_t g) {
-      if (groups_[g].alive()) squares[g].emplace(groups_[g].all, groups_[g].weights, ridge);
+      each_channel([&](std::size_t c) { found_[channel(g, c)] = nearest(g, c, groups_[g].all); });
     });
-    const std::size_t steps = quantization_.thresholds.size();
+  }
+
+  // Codes, and steps of `factors` times those that came and not below `least`, by their error. The
+  // first of the factors is 1.
+  void choose(double ridge, const std::vector<double>& factors, const std::vector<double>& least) {
+    take_nearest();
+    std::vector<std::optional<LeastSquares>> squares(groups_.size());
     std::vector<std::vector<double>> errors(index_.size(),
                                             std::vector<double>(factors.size(), 0.0));
-    if (factors.size() > 1) {
-      each_group([&](std::size_t g) {
-        if (!squares[g]) return;
-        each_channel([&](std::size_t c) {
-          for (std::size_t k = 0; k < factors.size(); ++k) {
-            errors[channel(g, c)][k] =
-                squares[g]->rounded_error(c, step(channel(g, c), factors[k]), high());
-          }
-        });
+    each_group([&](std::size_t g) {
+      if (groups_[g].all.mean_variance() <= 0) return;
+      squares[g].emplace(groups_[g].all, groups_[g].weights, ridge);
+      each_channel([&](std::size_t c) {
+        for (std::size_t k = 0; k < factors.size(); ++k) {
+          const std::size_t at = channel(g, c);
+          errors[at][k] = squares[g]->rounded_error(c, step(at, factors[k]), high());
+        }
       });
-    }
+    });
+    const std::size_t steps = came_.thresholds.size();
     std::vector<double> chosen(steps, 1.0);
     for (std::size_t part = 0; part < steps; ++part) {
       double best = 0;
@@ -177,32 +182,15 @@ class LayerCodes {
         chosen[part] = factors[k];
       }
     }
-    std::vector<ChannelCodes> found(index_.size()), nearest(index_.size());
+    std::vector<ChannelCodes> found = found_;
     each_group([&](std::size_t g) {
-      const LeastSquares* of = squares[g] ? &*squares[g] : nullptr;
+      if (!squares[g]) return;
       each_channel([&](std::size_t c) {
         const std::size_t at = channel(g, c);
-        if (of == nullptr) {
-          nearest[at] = found[at] = dead(g, c);
-          return;
-        }
-        found[at] = of->codes(c, step(at, chosen[at % steps]), high());
-        nearest[at] = of->nearest(c, quantization_.step(at), high());
+        found[at] = squares[g]->codes(c, step(at, chosen[at % steps]), high());
       });
     });
-    for (std::size_t part = 0; part < steps; ++part) {
-      double with = 0, without = 0;
-      for (std::size_t c = part; c < index_.size(); c += steps) {
-        with += found[c].error;
-        without += nearest[c].error;
-      }
-      const bool better = with < without;
-      for (std::size_t c = part; c < index_.size(); c += steps) {
-        if (!better) found[c] = nearest[c];
-      }
-      if (better) quantization_.thresholds[part] = step(part, chosen[part]) * high();
-    }
-    found_ = std::move(found);
+    for (std::size_t part = 0; part < steps; ++part) take_if_better(found, part, chosen[part]);
   }
 
   const Quantization& quantization() const { return quantization_; }
@@ -220,7 +208,7 @@ class LayerCodes {
   double high() const { return static_cast<double>(quantization_.high()); }
   // Real steps are float32 numbers, as files hold them.
   double step(std::size_t at, double factor) const {
-    const double step = quantization_.step(at);
+    const double step = came_.step(at);
     return factor == 1 ? step : double{static_cast<float>(step * factor)};
   }
   static std::vector<double> real(const ChannelCodes& codes) {
@@ -228,15 +216,23 @@ class LayerCodes {
     for (double& code : w) code *= codes.step;
     return w;
   }
-  // Of operands that never change.
-  ChannelCodes dead(std::size_t g, std::size_t c) const {
+  ChannelCodes nearest(std::size_t g, std::size_t c, const OperandMoments& of) const {
+    const std::span<const double> weights = groups_[g].weights;
     const std::size_t n = data_.layer.row_size;
-    ChannelCodes result{.codes = std::vector<double>(n), .step = quantization_.step(channel(g, c))};
-    for (std::size_t i = 0; i < n; ++i) {
-      result.codes[i] =
-          std::clamp(std::round(groups_[g].weights[c * n + i] / result.step), -high(), high());
+    return LeastSquares::nearest(of, c, weights.subspan(c * n, n), came_.step(channel(g, c)),
+                                 high());
+  }
+  // Of all channels that have step `part`.
+  void take_if_better(const std::vector<ChannelCodes>& found, std::size_t part, double factor) {
+    const std::size_t steps = came_.thresholds.size();
+    double now = 0, before = 0;
+    for (std::size_t c = part; c < found.size(); c += steps) {
+      now += found[c].error;
+      before += found_[c].error;
     }
-    return result;
+    if (now >= before) return;
+    for (std::size_t c = part; c < found.size(); c += steps) found_[c] = found[c];
+    quantization_.thresholds[part] = step(part, factor) * high();
   }
   template <typename Body>
   void each_group(const Body& body) const {
@@ -250,7 +246,7 @@ class LayerCodes {
   }
 
   const LayerData& data_;
-  Quantization quantization_;
+  Quantization came_, quantization_;
   std::vector<std::vector<std::size_t>> index_;
   std::vector<Group> groups_;
   int threads_;  // of one group
@@ -361,8 +357,11 @@ class Reconstruction {
       if (octaves) factors.insert(factors.end(), kOctaves.begin(), kOctaves.end());
       if (!octaves) factors.insert(factors.end(), kSteps.begin(), kSteps.end());
     }
-    const std::optional<double> ridge = codes.ridge();
-    codes.choose(ridge.value_or(kRidges.back()), factors, least);
+    if (const auto ridge = codes.ridge()) {
+      codes.choose(*ridge, factors, least);
+    } else {
+      codes.take_nearest();
+    }
     codes.write(weights);
     const Quantization found = codes.quantization();
     set_layer_weights(annotated_, weighted, weights);
