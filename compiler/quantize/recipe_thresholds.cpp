@@ -216,7 +216,7 @@ std::vector<double> least_weight_thresholds(const Graph& graph, const WeightedLa
   std::vector<double> least(count, 0.0);
   const auto bias = layer_bias(graph, layer);
   const auto& in = graph.value(graph.nodes[layer.node].inputs[0]).quantization;
-  if (!bias) return least;
+  if (!bias || !in) return least;
   const double most = std::ldexp(in->step(), accumulator_bits - 3);
   for (std::size_t c = 0; c < bias->size(); ++c) {
     double& of_part = least[c % count];

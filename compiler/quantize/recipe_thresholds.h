@@ -35,7 +35,7 @@ double weight_threshold(std::span<const float> weights, int bits, ThresholdMetho
                         ScaleKind scale);
 
 // Below these a channel's bias (channel c: part c % parts) has no room in an accumulator of
-// `accumulator_bits`. The layer's operand is annotated.
+// `accumulator_bits`. 0 where the layer's operand has no codes.
 std::vector<double> least_weight_thresholds(const Graph& graph, const WeightedLayer& layer,
                                             std::size_t parts, int bits, int accumulator_bits);
 

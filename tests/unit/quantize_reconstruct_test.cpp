@@ -180,8 +180,8 @@ Floats weights(const Graph& graph, const std::string& name) {
   return {values.begin(), values.end()};
 }
 
-// "a" has 1.5 and steps of 1: it gives 2 x for 1.5 x. "b" has 2 and steps of 0.5: with 1.5 it gives
-// 3 x, as in float.
+// "a" has 1.5 and steps of 1: it gives 2 x for 1.5 x. "b" has 2 and steps of 0.75: with 1.5 it
+// gives 3 x, as in float; the nearest code is 2.25.
 TEST(ReconstructLayers, a_layer_makes_up_for_those_before_it) {
   FloatGraph build("chain");
   const ValueId x = build.input("x", {1, 1, 4, 4});
@@ -189,7 +189,7 @@ TEST(ReconstructLayers, a_layer_makes_up_for_those_before_it) {
   const Graph reference = build.graph();
   Graph& graph = build.graph();
   set_weight_step(graph, 0, 1);
-  set_weight_step(graph, 1, 0.5);
+  set_weight_step(graph, 1, 0.75);
   const Samples samples = whole_numbers();
   std::vector<std::string> notes;
   reconstruct_layers(graph, reference, in_memory(samples), {}, 32, notes);
@@ -233,8 +233,8 @@ TEST(ReconstructLayers, what_others_read_stays_what_it_is) {
   EXPECT_EQ(weights(graph, "b.w"), Floats{1});
 }
 
-// Codes of 4 bits in steps of 1 reach 7; the weight that is wanted is 9 / 8 of it, and no step that
-// is tried reaches beyond 1.1: its 7 codes in steps of 1.1 are nearest.
+// Codes of 4 bits in steps of 1 reach 7, in steps of 1.1 the 7.7 that is wanted, in those of 2 it
+// is nearest to 8.
 TEST(ReconstructLayers, chooses_the_steps_of_few_bits) {
   FloatGraph build("step");
   build.output(build.conv("a", build.input("x", {1, 1, 4, 4}), 1, {7.7F}));
