@@ -4,7 +4,7 @@ workbench_test(quantize_unit_test LABEL unit
           unit/quantize_graph_test.cpp
           unit/quantize_nemo_stages_test.cpp unit/quantize_nemo_test.cpp
           unit/quantize_parameters_test.cpp unit/quantize_qdq_test.cpp
-          unit/quantize_recipe_test.cpp unit/quantize_samples_test.cpp
+          unit/quantize_recipe_test.cpp unit/quantize_reconstruct_test.cpp unit/quantize_samples_test.cpp
           unit/quantize_saturation_test.cpp
           unit/quantize_scale_test.cpp unit/quantize_statistics_test.cpp
           unit/quantize_table_test.cpp unit/quantize_target_test.cpp

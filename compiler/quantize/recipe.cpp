@@ -10,6 +10,8 @@
 #include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/late_bias.h"
 #include "compiler/quantize/recipe_thresholds.h"
+#include "compiler/quantize/reconstruct.h"
+#include "compiler/quantize/weighted_layers.h"
 
 namespace workbench {
 
@@ -55,6 +57,7 @@ Recipe per_tensor_power_of_two() {
           .activation_method = ThresholdMethod::KlJ,
           .round_weights = true,
           .correct_bias = true,
+          .reconstruct = true,
           .fit_target = true};
 }
 
@@ -85,6 +88,7 @@ Recipe per_channel() {
           .activation_method = ThresholdMethod::Mse,
           .round_weights = true,
           .correct_bias = true,
+          .reconstruct = true,
           .fit_target = true};
 }
 
@@ -118,6 +122,19 @@ std::vector<Recipe> named_recipes() {
           published_static()};
 }
 
+constexpr int kWideBits = 8;
+
+// Steps of any size per channel leave weights of 8 bits so near to what they stand for that
+// round_weights() does as well.
+bool reconstructs(const Graph& annotated, const Recipe& recipe) {
+  if (!recipe.reconstruct) return false;
+  if (recipe.weight_scale == ScaleKind::PowerOfTwo) return true;
+  return std::ranges::any_of(weighted_layers(annotated), [&](const WeightedLayer& layer) {
+    const auto& codes = annotated.value(annotated.nodes[layer.node].inputs[1]).quantization;
+    return codes && codes->bits < kWideBits;
+  });
+}
+
 }  // namespace
 
 Recipe default_recipe(std::string_view target, Effort effort) {
@@ -126,7 +143,7 @@ Recipe default_recipe(std::string_view target, Effort effort) {
   }
   Recipe recipe = per_channel();
   recipe.name = "default";
-  recipe.round_weights = recipe.correct_bias = effort != Effort::Fast;
+  recipe.round_weights = recipe.correct_bias = recipe.reconstruct = effort != Effort::Fast;
   recipe.search_thresholds = effort == Effort::Best;
   return recipe;
 }
@@ -134,7 +151,8 @@ Recipe default_recipe(std::string_view target, Effort effort) {
 std::vector<Recipe> simpler_recipes(const Recipe& recipe) {
   Recipe plain = recipe;
   plain.name = "per-channel without corrections";
-  plain.round_weights = plain.correct_bias = plain.search_thresholds = false;
+  plain.round_weights = plain.correct_bias = plain.reconstruct = false;
+  plain.search_thresholds = false;
   Recipe divergence = plain;
   divergence.name = "xfdnn";
   divergence.activation_method = ThresholdMethod::KlJ;
@@ -211,8 +229,13 @@ Annotated apply_recipe(const Graph& graph, const SampleSource& samples, const Re
   if (recipe.fit_target && recipe.weight_scale == ScaleKind::Real && target.fit_multipliers) {
     target.fit_multipliers(edited);
   }
-  if (recipe.round_weights) round_weights(edited, samples, progress);
-  if (recipe.correct_bias) correct_bias(edited, reference, samples, result.notes, progress);
+  if (reconstructs(edited, recipe)) {
+    reconstruct_layers(edited, reference, samples, recipe, target.accumulator_bits, result.notes,
+                       progress);
+  } else {
+    if (recipe.round_weights) round_weights(edited, samples, progress);
+    if (recipe.correct_bias) correct_bias(edited, reference, samples, result.notes, progress);
+  }
   if (recipe.search_thresholds) {
     search_thresholds(edited, reference, samples, target, result.notes, progress);
     if (recipe.correct_bias) correct_bias(edited, reference, samples, result.notes, progress);

@@ -52,6 +52,9 @@ struct Recipe {
   bool round_weights = false;
   // Subtracts, per channel, each weighted layer's mean error on quantized inputs from its bias.
   bool correct_bias = false;
+  // In place of both, for weights of less than 8 bits or steps that are powers of two: codes, steps
+  // and biases by what a layer gives of rounded operands, against the float one (reconstruct.h).
+  bool reconstruct = false;
   // Thresholds as the target's arithmetic wants them: with room for biases that are added late
   // (late_bias.h), with multipliers that its fields hold (fit_multipliers.h).
   bool fit_target = false;

@@ -186,21 +186,6 @@ std::vector<std::vector<float>> parts(const Graph& graph, const WeightedLayer& l
   return result;
 }
 
-// The least threshold of each part, for the sake of its biases.
-std::vector<double> least_thresholds(const Graph& graph, const WeightedLayer& layer,
-                                     std::size_t count, int bits, int accumulator_bits) {
-  std::vector<double> least(count, 0.0);
-  const auto bias = layer_bias(graph, layer);
-  const auto& in = graph.value(graph.nodes[layer.node].inputs[0]).quantization;
-  if (!bias) return least;
-  const double most = std::ldexp(in->step(), accumulator_bits - 3);
-  for (std::size_t c = 0; c < bias->size(); ++c) {
-    double& of_part = least[c % count];
-    of_part = std::max(of_part, std::abs(double{(*bias)[c]}) / most * high_code(bits));
-  }
-  return least;
-}
-
 Quantization quantization_of(const Graph& graph, const WeightedLayer& layer, const Recipe& recipe,
                              int bits, int accumulator_bits) {
   const auto weights = parts(graph, layer, recipe.granularity);
@@ -214,7 +199,7 @@ Quantization quantization_of(const Graph& graph, const WeightedLayer& layer, con
     const auto at = static_cast<std::size_t>(i);
     quantization.thresholds[at] = weight_threshold(weights[at], bits, method, recipe.weight_scale);
   });
-  const auto least = least_thresholds(graph, layer, weights.size(), bits, accumulator_bits);
+  const auto least = least_weight_thresholds(graph, layer, weights.size(), bits, accumulator_bits);
   auto& thresholds = quantization.thresholds;
   const double largest = *std::max_element(thresholds.begin(), thresholds.end());
   for (std::size_t c = 0; c < thresholds.size(); ++c) {
@@ -225,6 +210,20 @@ Quantization quantization_of(const Graph& graph, const WeightedLayer& layer, con
 }
 
 }  // namespace
+
+std::vector<double> least_weight_thresholds(const Graph& graph, const WeightedLayer& layer,
+                                            std::size_t count, int bits, int accumulator_bits) {
+  std::vector<double> least(count, 0.0);
+  const auto bias = layer_bias(graph, layer);
+  const auto& in = graph.value(graph.nodes[layer.node].inputs[0]).quantization;
+  if (!bias || !in) return least;
+  const double most = std::ldexp(in->step(), accumulator_bits - 3);
+  for (std::size_t c = 0; c < bias->size(); ++c) {
+    double& of_part = least[c % count];
+    of_part = std::max(of_part, std::abs(double{(*bias)[c]}) / most * high_code(bits));
+  }
+  return least;
+}
 
 double weight_threshold(std::span<const float> weights, int bits, ThresholdMethod method,
                         ScaleKind scale) {

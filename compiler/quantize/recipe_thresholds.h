@@ -8,6 +8,7 @@
 #include "compiler/quantize/calibrate.h"
 #include "compiler/quantize/quantize_target.h"
 #include "compiler/quantize/recipe.h"
+#include "compiler/quantize/weighted_layers.h"
 #include "core/graph.h"
 #include "data/samples.h"
 
@@ -32,6 +33,11 @@ void make_steps_powers_of_two(Graph& annotated);
 // of it (docs/facts/quantization.md 1.1). Real steps are float32 numbers.
 double weight_threshold(std::span<const float> weights, int bits, ThresholdMethod method,
                         ScaleKind scale);
+
+// Below these a channel's bias (channel c: part c % parts) has no room in an accumulator of
+// `accumulator_bits`. 0 where the layer's operand has no codes.
+std::vector<double> least_weight_thresholds(const Graph& graph, const WeightedLayer& layer,
+                                            std::size_t parts, int bits, int accumulator_bits);
 
 // Annotates the weights of the weighted layers that `wanted` (per node) picks, whose operands are
 // annotated, by the recipe's weight_* and granularity fields. The first and last of them keep 8

@@ -33,6 +33,7 @@ WidthNetwork width_network(const Quantized& base, QuantizeTarget target, Recipe 
   recipe.equalize_limit = 0;
   recipe.align_to_powers_of_two = false;
   recipe.correct_bias = false;
+  recipe.reconstruct = false;  // what one layer loses in company of the others as they are
   recipe.search_thresholds = false;
   return {.floats = base.floats,
           .statistics = base.statistics,

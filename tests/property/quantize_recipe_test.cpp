@@ -13,6 +13,7 @@
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/recipe.h"
 #include "compiler/quantize/recipe_thresholds.h"
+#include "compiler/quantize/reconstruct.h"
 #include "compiler/quantize/weighted_layers.h"
 #include "core/eval/evaluate.h"
 #include "tests/support/graph_builder.h"
@@ -233,6 +234,72 @@ TEST(RecipeProperty, rounded_weights_never_do_worse_than_the_nearest) {
     best += now;
   }
   EXPECT_LT(best, 0.9 * nearest);
+}
+
+// One layer of few bits behind an operand that is exact.
+TEST(RecipeProperty, reconstructed_layers_never_do_worse_than_the_nearest_codes) {
+  double nearest = 0, best = 0;
+  for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kCases; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    GraphBuilder build(seed);
+    const ValueId x = build.input("x", {1, 4, 8, 8});
+    const std::int64_t groups = seed % 3 == 0 ? 4 : 1;
+    build.output(build.conv("conv", x, 4, square_window(3, 1, 1), groups));
+    const Graph reference = build.graph();
+    Graph annotated = reference;
+    annotated.value(x).quantization = {.bits = 16, .thresholds = {2}};
+    const Recipe recipe{
+        .weight_bits = 2 + static_cast<int>(seed % 4),
+        .edge_layers_8_bits = false,
+        .granularity = seed % 2 == 0 ? Granularity::PerTensor : Granularity::PerChannel,
+        .weight_scale = seed % 5 < 2 ? ScaleKind::PowerOfTwo : ScaleKind::Real};
+    choose_weight_thresholds(annotated, {true}, recipe, 32);
+    const Samples samples = samples_of(reference, seed);
+    Graph corrected = annotated, chosen = annotated;
+    std::vector<std::string> notes;
+    correct_bias(corrected, reference, in_memory(samples), notes);
+    reconstruct_layers(chosen, reference, in_memory(samples), recipe, 32, notes);
+    ASSERT_TRUE(verify(chosen).empty());
+    const double then = squared_difference(reference, rounded(corrected), samples);
+    const double now = squared_difference(reference, rounded(chosen), samples);
+    EXPECT_LE(now, then * 1.001 + 1e-6);
+    nearest += then;
+    best += now;
+  }
+  EXPECT_LT(best, 0.8 * nearest);
+}
+
+// Whole networks with rounded activations: mostly nearer to the float one, and the same twice.
+TEST(RecipeProperty, reconstructed_networks_are_nearer_to_the_float_one) {
+  std::size_t nearer = 0, all = 0;
+  for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kCases; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Graph reference = random_float_graph(seed);
+    const Samples samples = samples_of(reference, seed);
+    const Statistics statistics = collect_statistics(reference, in_memory(samples));
+    Graph annotated = reference;
+    for (const auto& [name, id] : values_by_name(reference)) {
+      const auto found = statistics.find(name);
+      if (found == statistics.end() || found->second.histogram.max < 1e-6) continue;
+      annotated.value(id).quantization = {.thresholds = {found->second.histogram.max}};
+    }
+    const Recipe recipe{.weight_bits = 3, .edge_layers_8_bits = false};
+    choose_weight_thresholds(annotated, std::vector<bool>(annotated.nodes.size(), true), recipe,
+                             32);
+    Graph corrected = annotated, chosen = annotated, again = annotated;
+    std::vector<std::string> notes;
+    correct_bias(corrected, reference, in_memory(samples), notes);
+    reconstruct_layers(chosen, reference, in_memory(samples), recipe, 32, notes);
+    reconstruct_layers(again, reference, in_memory(samples), recipe, 32, notes);
+    ASSERT_TRUE(verify(chosen).empty());
+    EXPECT_EQ(squared_difference(rounded(chosen), rounded(again), samples), 0);
+    const double then = squared_difference(reference, rounded(corrected), samples);
+    const double now = squared_difference(reference, rounded(chosen), samples);
+    if (then == 0 && now == 0) continue;
+    ++all;
+    if (now < then) ++nearer;
+  }
+  EXPECT_GT(nearer, all * 9 / 10) << nearer << " of " << all;
 }
 
 TEST(RecipeProperty, bias_correction_never_raises_a_mean_error) {
