@@ -89,7 +89,7 @@ struct SearchLimits {
   std::int64_t enumerate = 5000;     // up to so many orders all are scored
   std::int64_t states = 20'000;      // beyond: search with at most so many states kept in all
   std::int64_t states_per_set = 16;  // of the same finished tasks
-  // For each task of the problem: words of sets that are counted. Time is at most in proportion and
+  // For each task of the problem: words of sets that are counted. Time is bounded by it and related
   // to nothing else, whatever the machine it runs on, so that the same order is found anywhere.
   std::int64_t steps_per_task = std::int64_t{1} << 21;
 };
