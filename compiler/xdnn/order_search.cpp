@@ -76,10 +76,14 @@ Lattice::Lattice(const OrderProblem& problem)
     }
   }
   touching_.assign(problem.spaces.size(), TaskSet(count));
+  touched_.resize(count);
   for (std::size_t t = 0; t < count; ++t) {
     for (const auto* list : {&problem.tasks[t].reads, &problem.tasks[t].writes}) {
       for (const int space : *list) {
-        touching_[static_cast<std::size_t>(space)].insert(static_cast<int>(t));
+        TaskSet& touching = touching_[static_cast<std::size_t>(space)];
+        if (touching.contains(static_cast<int>(t))) continue;
+        touching.insert(static_cast<int>(t));
+        touched_[t].push_back(static_cast<std::size_t>(space));
       }
     }
   }
@@ -87,7 +91,10 @@ Lattice::Lattice(const OrderProblem& problem)
 
 OrderState Lattice::start() const {
   OrderState state{empty_set(), empty_set(), (1U << kUnits) - 1, problem_.start, 0, 0};
-  state.peak = alive(state.done);
+  state.peak = state.alive = alive_at_start();
+  for (const auto& busy : busy_) {
+    for (std::size_t u = 0; u < kUnits; ++u) state.left[u] += busy[u];
+  }
   return state;
 }
 
@@ -100,13 +107,13 @@ std::vector<int> Lattice::ready(const TaskSet& done) const {
   return tasks;
 }
 
-std::int64_t Lattice::alive(const TaskSet& done) const {
+std::int64_t Lattice::alive_at_start() const {
   std::int64_t bytes = problem_.resident_bytes;
+  const TaskSet none = empty_set();
   for (std::size_t s = 0; s < touching_.size(); ++s) {
     const Space& space = problem_.spaces[s];
-    const bool begun = space.before || touching_[s].meets(done);
-    const bool over = !space.behind && touching_[s].within(done);
-    if (begun && !over) bytes += space.bytes;
+    const bool over = !space.behind && touching_[s].within(none);
+    if (space.before && !over) bytes += space.bytes;
   }
   return bytes;
 }
@@ -126,16 +133,22 @@ bool Lattice::takes_an_operand(const TaskSet& done, int task, std::size_t writte
   });
 }
 
-std::int64_t Lattice::alive_during(const TaskSet& done, int task) const {
-  std::int64_t bytes = problem_.resident_bytes;
-  for (std::size_t s = 0; s < touching_.size(); ++s) {
+void Lattice::use_spaces(OrderState& state, int task) const {
+  const std::vector<std::size_t>& touched = touched_[static_cast<std::size_t>(task)];
+  std::int64_t during = state.alive;
+  for (const std::size_t s : touched) {
     const Space& space = problem_.spaces[s];
-    const bool touched = touching_[s].contains(task);
-    const bool begun = space.before || touched || touching_[s].meets(done);
-    const bool over = !space.behind && touching_[s].within(done);
-    if (begun && !over && !(touched && takes_an_operand(done, task, s))) bytes += space.bytes;
+    if (space.before || touching_[s].meets(state.done)) continue;
+    state.alive += space.bytes;
+    if (!takes_an_operand(state.done, task, s)) during += space.bytes;
   }
-  return bytes;
+  state.peak = std::max(state.peak, during);
+  state.area += during;
+  state.done.insert(task);
+  for (const std::size_t s : touched) {
+    const Space& space = problem_.spaces[s];
+    if (!space.behind && touching_[s].within(state.done)) state.alive -= space.bytes;
+  }
 }
 
 void Lattice::wait_for(OrderState& state, int unit) const {
@@ -188,9 +201,10 @@ void Lattice::issue(OrderState& state, const Work& work) const {
 
 void Lattice::append(OrderState& state, int task) const {
   const Task& described = problem_.tasks[static_cast<std::size_t>(task)];
-  const std::int64_t during = alive_during(state.done, task);
-  state.peak = std::max(state.peak, during);
-  state.area += during;
+  use_spaces(state, task);
+  for (std::size_t u = 0; u < kUnits; ++u) {
+    state.left[u] = state.left[u] - busy_[static_cast<std::size_t>(task)][u];
+  }
   for (std::size_t i = 0; i < described.works.size(); ++i) {
     state.clock.dispatch += Cycles{problem_.issue_cycles};
     if (problem_.serial) {
@@ -204,7 +218,6 @@ void Lattice::append(OrderState& state, int task) const {
   }
   if (!described.works.empty()) {
     state.unfinished.insert(task);
-    state.done.insert(task);
     return;
   }
   const auto& after = described.after;
@@ -212,7 +225,6 @@ void Lattice::append(OrderState& state, int task) const {
                     std::any_of(after.begin(), after.end(),
                                 [&](int operand) { return state.unfinished.contains(operand); });
   if (open) state.unfinished.insert(task);
-  state.done.insert(task);
 }
 
 Score Lattice::score(const OrderState& state) const {
@@ -220,11 +232,7 @@ Score Lattice::score(const OrderState& state) const {
 }
 
 Cycles Lattice::time_bound(const OrderState& state) const {
-  std::array<Cycles, kUnits> left{};
-  for (std::size_t t = 0; t < busy_.size(); ++t) {
-    if (state.done.contains(static_cast<int>(t))) continue;
-    for (std::size_t u = 0; u < kUnits; ++u) left[u] += busy_[t][u];
-  }
+  const auto& left = state.left;
   Cycles bound = now(state.clock);
   Cycles all{};
   for (std::size_t u = 0; u < kUnits; ++u) {
@@ -388,31 +396,35 @@ class Search {
   Key key_of(const OrderState& state) const {
     const std::int64_t time = lattice_.time_bound(state).value;
     if (goal_ == Goal::Time) return {time, state.peak, state.area, 0};
-    return {state.peak, lattice_.alive(state.done), time, state.area};
+    return {state.peak, state.alive, time, state.area};
   }
 
   // All that can come next, or what the steps allow: of the best states first, and one successor at
   // least, so that some order is found.
   Level successors(const Level& level, std::int64_t steps) {
-    std::vector<const Level::value_type*> sets;
+    struct Next {
+      const std::vector<Label>* labels;
+      std::vector<int> ready;
+    };
+    std::vector<Next> sets;
     std::int64_t wanted = 0;
-    for (const auto& set : level) {
-      sets.push_back(&set);
-      wanted += static_cast<std::int64_t>(lattice_.ready(set.first).size() * set.second.size());
+    for (const auto& [done, labels] : level) {
+      sets.push_back({&labels, lattice_.ready(done)});
+      wanted += static_cast<std::int64_t>(sets.back().ready.size() * labels.size());
     }
     const std::int64_t allowed = std::max<std::int64_t>(1, steps / append_);
     if (wanted > allowed) {
       stopped_ = true;
       exact_time_ = exact_peak_ = false;
-      std::stable_sort(sets.begin(), sets.end(), [](const auto* a, const auto* b) {
-        return a->second.front().key < b->second.front().key;
+      std::stable_sort(sets.begin(), sets.end(), [](const Next& a, const Next& b) {
+        return a.labels->front().key < b.labels->front().key;
       });
     }
     Level next;
     std::int64_t appended = 0;
-    for (const auto* set : sets) {
-      for (const int task : lattice_.ready(set->first)) {
-        for (const Label& parent : set->second) {
+    for (const Next& set : sets) {
+      for (const int task : set.ready) {
+        for (const Label& parent : *set.labels) {
           if (appended == allowed) break;
           ++appended;
           extend(parent, task, next);

@@ -55,7 +55,8 @@ struct OrderProblem {
   std::int64_t issue_cycles = 0, queue_depth = 1;
   EngineClock start;
 
-  // What it takes to append one task to a state: the words of all sets that are looked at.
+  // What appending one task to a state counts: the words of as many sets as there are, which is
+  // more than are looked at.
   std::int64_t steps_of_append() const {
     const auto words = static_cast<std::int64_t>((tasks.size() + 63) / 64);
     return words * static_cast<std::int64_t>(2 * spaces.size() + tasks.size() + 8);
@@ -88,7 +89,7 @@ struct SearchLimits {
   std::int64_t enumerate = 5000;     // up to so many orders all are scored
   std::int64_t states = 20'000;      // beyond: search with at most so many states kept in all
   std::int64_t states_per_set = 16;  // of the same finished tasks
-  // For each task of the problem: words of sets that are looked at. Time is proportional to it and
+  // For each task of the problem: words of sets that are counted. Time is bounded by it and related
   // to nothing else, whatever the machine it runs on, so that the same order is found anywhere.
   std::int64_t steps_per_task = std::int64_t{1} << 21;
 };
@@ -138,6 +139,8 @@ struct OrderState {
   unsigned unfinished_before;  // bit u: the same for what Unit u was given before the problem
   EngineClock clock;
   std::int64_t peak = 0, area = 0;
+  std::int64_t alive = 0;             // bytes, once `done` is done
+  std::array<Cycles, kUnits> left{};  // time on each unit of the tasks that are not
 };
 
 // One problem, prepared for stepping through its states. Keeps a reference to it.
@@ -152,27 +155,28 @@ class Lattice {
   void append(OrderState& state, int task) const;
   Score score(const OrderState& state) const;
 
-  // Bytes alive between the steps, once `done` is done.
-  std::int64_t alive(const TaskSet& done) const;
-  // Bytes alive while `task` executes as the next one.
-  std::int64_t alive_during(const TaskSet& done, int task) const;
   // No order that goes on from here ends earlier.
   Cycles time_bound(const OrderState& state) const;
   // In no respect is `a` later than `b` (of the same finished tasks).
   bool no_later(const OrderState& a, const OrderState& b) const;
 
  private:
+  std::int64_t alive_at_start() const;
+  // The spaces that the task begins to use are alive now, as peak and area know, and those that it
+  // was the last to use no more.
+  void use_spaces(OrderState& state, int task) const;
   void issue(OrderState& state, const Work& work) const;
   void wait_for(OrderState& state, int unit) const;
   void wait_for_operands(OrderState& state, int task) const;
   bool takes_an_operand(const TaskSet& done, int task, std::size_t written) const;
 
   const OrderProblem& problem_;
-  std::vector<TaskSet> operands_;                 // per task
-  std::vector<TaskSet> touching_;                 // per space: tasks
-  std::vector<unsigned> units_;                   // per task: engines its result comes from
-  std::array<TaskSet, kUnits> of_unit_;           // tasks whose result comes from a unit
-  std::vector<std::array<Cycles, kUnits>> busy_;  // per task: time on each unit
+  std::vector<TaskSet> operands_;                  // per task
+  std::vector<TaskSet> touching_;                  // per space: tasks
+  std::vector<std::vector<std::size_t>> touched_;  // per task: spaces, each once
+  std::vector<unsigned> units_;                    // per task: engines its result comes from
+  std::array<TaskSet, kUnits> of_unit_;            // tasks whose result comes from a unit
+  std::vector<std::array<Cycles, kUnits>> busy_;   // per task: time on each unit
 };
 
 }  // namespace workbench::xdnn
