@@ -307,14 +307,14 @@ class Application {
   // What the elements of a file are.
   std::string about_elements(const TensorPlace& place) const {
     const auto value = std::ranges::find(program_.host.values, place.value, &Value::name);
-    CHECK(value != program_.host.values.end(), "'{}' is not the host's", place.value);
-    const bool in_order = place.height == 1 && place.width == 1;
+    const bool is_known = value != program_.host.values.end();  // else of a program by hand
+    const bool in_order = is_known && place.height == 1 && place.width == 1;
     std::string text = in_order ? workbench::to_string(value->shape)
                                 : fmt::format("{} rows, {} columns, {} channels", place.height,
                                               place.width, place.channels);
-    if (value->type == ElementType::Float32) return text + ", float of 4 bytes";
+    if (is_known && value->type == ElementType::Float32) return text + ", float of 4 bytes";
     text += fmt::format(", {} of {} bits", place.is_signed ? "signed" : "unsigned", place.bits);
-    if (!value->quantization) return text;
+    if (!is_known || !value->quantization) return text;
     const Quantization& codes = *value->quantization;
     if (codes.thresholds.size() != 1) return text + ", a step for each channel";
     const std::int64_t zero = codes.zero_point(0);

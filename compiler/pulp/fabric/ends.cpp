@@ -68,8 +68,9 @@ class EndFinder {
     if (id == kNoValue || !given_.insert(id).second) return;
     const ValueId root = host_.root(id);
     if (host_.value(root).constant) return;
-    if (host_.is_by_cluster(root) &&
-        (root == id || is_same_order(*host_.place(root), host_.value(id).shape))) {
+    const TensorPlace* place = host_.place(root);
+    if (host_.is_by_cluster(root) && place != nullptr &&
+        (root == id || is_same_order(*place, host_.value(id).shape))) {
       if (given_.insert(root).second || root == id) ends_.outputs.push_back({id, root});
       return;
     }
@@ -146,6 +147,12 @@ class EndFinder {
 
 std::string obstacle_to_c(const HostValues& host, const Node& node) {
   const Graph& graph = host.graph();
+  for (const ValueId id : node.inputs) {  // in programs that were written by hand
+    const ValueId root = id == kNoValue ? id : host.root(id);
+    if (root != kNoValue && host.is_by_cluster(root) && host.place(root) == nullptr) {
+      return fmt::format("nothing says where '{}' lies", graph.value(root).name);
+    }
+  }
   for (const auto* list : {&node.inputs, &node.outputs}) {
     for (const ValueId id : *list) {
       if (id == kNoValue || !c_type(graph.value(id)).empty()) continue;

@@ -572,6 +572,11 @@ class Fabric {
 
  private:
   FabricWork finished(std::int64_t l3_bytes) {
+    // Of programs that were written by hand: what the host's graph does not know.
+    std::set<std::string> known;
+    for (const Value& value : host_.graph().values) known.insert(value.name);
+    std::ranges::copy_if(program_.outputs, std::back_inserter(work_.outputs),
+                         [&](const TensorPlace& place) { return !known.contains(place.value); });
     work_.l3_bytes = l3_bytes;
     work_.left_out = ends_.left_out;
     work_.without_c = ends_.without_c;
