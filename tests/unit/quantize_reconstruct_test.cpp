@@ -126,7 +126,30 @@ TEST(LeastSquares, is_near_the_best_of_all_codes) {
   EXPECT_GT(nearest, 1.5 * best);
 }
 
-TEST(OperandMoments, are_the_same_bits_for_any_number_of_threads_and_rows_of_samples) {
+// Targets that w0 meets in real numbers: what is left is the rounding's, |U d|^2. Two operands that
+// are nearly the same, 0.4 and 0.4 steps: 0 is nearest to the first that is rounded, 1 to the
+// other.
+TEST(LeastSquares, later_weights_make_up_for_those_that_are_rounded) {
+  std::mt19937_64 random(9);
+  const Doubles noise = random_numbers(random, 200);
+  Doubles x, t;
+  for (std::size_t at = 0; at < 100; ++at) {
+    x.push_back(noise[at]);
+    x.push_back(noise[at] + 0.01 * noise[at + 100]);
+    t.push_back(0.4 * x[2 * at] + 0.4 * x[2 * at + 1]);
+  }
+  OperandMoments moments(2, 1);
+  moments.add(x, t, 1);
+  const LeastSquares squares(moments, {0.4, 0.4}, 1e-9);
+  const double of_sum = 0.2 * 0.2 * moments.variance(0);  // 0 + 1 for 0.4 + 0.4
+  EXPECT_NEAR(squares.rounded_error(0, 1, 7), of_sum, 0.05 * of_sum);
+  EXPECT_NEAR(squares.codes(0, 1, 7).error, of_sum, 0.05 * of_sum);
+  const double of_nearest = 0.8 * 0.8 * moments.variance(0);
+  EXPECT_NEAR(LeastSquares::nearest(moments, 0, Doubles{0.4, 0.4}, 1, 7).error, of_nearest,
+              0.05 * of_nearest);
+}
+
+TEST(OperandMoments, are_the_same_bits_for_any_number_of_threads) {
   const Problem p = random_problem(3, 37, 6, 101);
   const LeastSquares one(p.moments, p.w0, 1e-2);
   OperandMoments moments(37, 6);
