@@ -288,8 +288,10 @@ class BandedStep {
   // Channels that were written before the segment are brought into the piece of it.
   void complete(const Access& read, const AmPiece& piece, std::vector<Span>& present,
                 std::ptrdiff_t owner) {
+    const bool atomic = net_.volume(read.volume).atomic;
+    const Span channels = atomic ? gathered_channels(net_.model, read) : read.channels;
     for (const Span& written : places_.written(read.volume)) {
-      const Span wanted = both(written, read.channels);
+      const Span wanted = both(written, channels);
       if (wanted.size() <= 0) continue;
       const bool there = std::any_of(present.begin(), present.end(), [&](const Span& p) {
         return p.begin <= wanted.begin && wanted.end <= p.end;

@@ -338,7 +338,7 @@ Span piece_channels(const MemoryModel& model, const Segment& segment, int volume
     }
   }
   const PlanVolume& v = model.volumes[at(volume)];
-  if (is_read && v.ragged) return {0, v.channels};
+  if (is_read && v.read_whole()) return {0, v.channels};
   return is_read ? model.aligned(all) : all;  // reads begin at a word
 }
 

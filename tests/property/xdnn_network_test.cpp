@@ -228,7 +228,8 @@ TEST_P(RuntimeFiles, are_read_back_as_the_same_program) {
 TEST_P(RuntimeFiles, of_networks_in_pieces_are_read_back_as_the_same_program) {
   int compiled = 0, replayed = 0, blocks = 0, joined_rows = 0, pool_rows = 0, copy_rows = 0;
   for (int i = 0; i < kCases / 4; ++i) {
-    const auto seed = static_cast<std::uint64_t>(1 + i);
+    // The last one's downloads are some of the channels of what later groups read.
+    const auto seed = static_cast<std::uint64_t>(i + 1 < kCases / 4 ? 1 + i : 107);
     for (const std::int64_t part : {2, 5, 8}) {
       SCOPED_TRACE(fmt::format("seed {}, 1/{} of the memory", seed, part));
       Case c = make_case(seed, GetParam());
