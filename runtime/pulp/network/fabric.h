@@ -1,7 +1,8 @@
 // What the fabric controller computes before the layers, between two parts of them and behind them:
-// the network's nodes that no kernel of the cluster can run, in src/fabric_NN.c. Element i of a tensor is the i-th in the order
-// channel, row, column, or, of other tensors, in their row-major order. Numbers are float, sums are
-// of double; compile without contractions of products and sums (-ffp-contract=off).
+// the network's nodes that no kernel of the cluster can run, in src/fabric_NN.c. Element i of a
+// tensor is the i-th in the order channel, row, column, or, of other tensors, in their row-major
+// order. Numbers are float, sums are of double; compile without contractions of products and sums
+// (-ffp-contract=off).
 #pragma once
 
 #include "layer.h"

@@ -17,6 +17,7 @@
 #include "nn_kernels.h"
 #include "pmsis.h"
 
+// clang-format off
 enum {
   kEnd, kBarrier, kDma, kDmaWait, kL3, kL3Wait, kKernel, kLoop, kEndLoop, kCounterStart,
   kCounterStop,
@@ -37,6 +38,7 @@ enum {
 enum {
   kL3ToL2, kL3L3, kL3L2, kL3Length, kL3Rows, kL3L3Stride, kL3L2Stride, kL3Id, kL3Fields
 };
+// clang-format on
 // Of kKernel: which of network_kernels, the addresses of nn_call_t as offsets in L1, its numbers.
 enum { kKernelFields = 1 + NN_ADDRESSES + NN_NUMBERS };
 // Of kDmaWait and kL3Wait: the id of the transfers.
@@ -113,6 +115,7 @@ typedef struct transfers transfers_t;
 
 // One core's share of taking a layer's table to L1; a barrier must follow.
 void layer_load(const layer_t* layer, const memories_t* memories);
-// One core's share of a layer, whose table has been loaded; `cycles`: of the layer, counted by core 0.
+// One core's share of a layer, whose table has been loaded; `cycles`: of the layer, counted by core
+// 0.
 void layer_run(const layer_t* layer, const memories_t* memories, transfers_t* transfers,
                uint32_t* cycles);
