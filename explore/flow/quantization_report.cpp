@@ -371,8 +371,10 @@ Graph quantized_model(const Quantized& network, ModelFormat format) {
     if (value.constant && codes->bits == 32)
       continue;  // a bias that came so; DequantizeLinear has it
     // QuantizeLinear of opset 13 saturates at the ends of its 8 bits, and has no others.
-    fail("--format {}: value '{}': expected codes of 8 bits, found {}", name_of(format), value.name,
-         codes->bits);
+    fail(
+        "--format {}: value '{}': expected codes of 8 bits, found {}; 'run' and 'accuracy' take "
+        "widths themselves, without such a file",
+        name_of(format), value.name, codes->bits);
   }
   Graph qdq = fake_quantized(network.annotated);
   return format == ModelFormat::Qdq ? qdq : qoperator_form(qdq);

@@ -31,7 +31,8 @@ std::optional<Machine> machine_of(const CompileRequest& request) {
       request.machine.empty() ? find_machine_file(wants_xdnn ? "v3_96" : "gap8") : request.machine;
   Machine machine = load_machine(path, request.overrides);
   if (std::holds_alternative<xdnn::Machine>(machine) != wants_xdnn) {
-    fail("--target {}: expected a machine of that family, found {}", request.target, name(machine));
+    fail("--hw {}: expected a machine of --target {}, found one of --target {}", name(machine),
+         request.target, wants_xdnn ? "pulp" : "xdnn");
   }
   return machine;
 }

@@ -208,18 +208,23 @@ double squared_difference(const Graph& a, const Graph& b, const Samples& samples
   return sum;
 }
 
+// A convolution of 4 channels, depthwise for every third seed.
+Graph one_conv(std::uint64_t seed) {
+  GraphBuilder build(seed);
+  const ValueId x = build.input("x", {1, 4, 8, 8});
+  const std::int64_t groups = seed % 3 == 0 ? 4 : 1;
+  build.output(build.conv("conv", x, 4, square_window(3, 1, 1), groups));
+  return build.graph();
+}
+
 // One layer of 4 bits behind an operand that is exact: its error on the data it was rounded for.
 TEST(RecipeProperty, rounded_weights_never_do_worse_than_the_nearest) {
   double nearest = 0, best = 0;
   for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kCases; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    GraphBuilder build(seed);
-    const ValueId x = build.input("x", {1, 4, 8, 8});
-    const std::int64_t groups = seed % 3 == 0 ? 4 : 1;
-    build.output(build.conv("conv", x, 4, square_window(3, 1, 1), groups));
-    const Graph reference = build.graph();
+    const Graph reference = one_conv(seed);
     Graph annotated = reference;
-    annotated.value(x).quantization = {.bits = 16, .thresholds = {2}};
+    annotated.value(reference.inputs[0]).quantization = {.bits = 16, .thresholds = {2}};
     choose_weight_thresholds(annotated, {true}, {.weight_bits = 4, .edge_layers_8_bits = false},
                              32);
     const Samples samples = samples_of(reference, seed);
@@ -256,13 +261,9 @@ TEST(RecipeProperty, reconstructed_layers_never_do_worse_than_the_nearest_codes)
   double nearest = 0, best = 0;
   for (std::uint64_t seed = kFirstSeed; seed < kFirstSeed + kCases; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    GraphBuilder build(seed);
-    const ValueId x = build.input("x", {1, 4, 8, 8});
-    const std::int64_t groups = seed % 3 == 0 ? 4 : 1;
-    build.output(build.conv("conv", x, 4, square_window(3, 1, 1), groups));
-    const Graph reference = build.graph();
+    const Graph reference = one_conv(seed);
     Graph annotated = reference;
-    annotated.value(x).quantization = {.bits = 16, .thresholds = {2}};
+    annotated.value(reference.inputs[0]).quantization = {.bits = 16, .thresholds = {2}};
     const Recipe recipe{
         .weight_bits = 2 + static_cast<int>(seed % 4),
         .edge_layers_8_bits = false,

@@ -113,7 +113,8 @@ TEST(Flow, what_a_family_has_not_is_refused) {
   EXPECT_EQ(message(request), "--scheme nemo: expected target pulp, found xdnn");
   request = request_for("zoo:tiny_cnn", "v3_96");
   request.target = "pulp";
-  EXPECT_EQ(message(request), "--target pulp: expected a machine of that family, found v3_96");
+  EXPECT_EQ(message(request),
+            "--hw v3_96: expected a machine of --target pulp, found one of --target xdnn");
   request = {.model = {.name = "zoo:tiny_cnn"}, .target = "none"};
   EXPECT_EQ(message(request), "--target none: expected a machine to compile for");
 }
