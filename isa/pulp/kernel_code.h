@@ -178,6 +178,13 @@ Piece channels(const Kernel& kernel, const Machine& machine, std::int64_t core);
 // source).
 Piece rows_of(std::int64_t rows, std::int64_t cores, std::int64_t core, bool average);
 
+// From the `bytes` of scratch that a core needs to those of the next, in kernels of our own:
+// multiples of four banks of 16 would have eight cores in step meet at four banks, two or one.
+// (nn_skewed() in runtime/pulp/kernels/nn_core.h)
+inline constexpr std::int64_t skewed(std::int64_t bytes) {
+  return bytes % 16 == 0 ? bytes + 8 : bytes;
+}
+
 // Of an address, from the word before.
 inline std::int64_t word_remainder(std::int64_t address) { return address & 3; }
 

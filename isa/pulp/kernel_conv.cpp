@@ -42,6 +42,14 @@ bool reads_in_place(const Kernel& kernel) {
          (kernel.pad_top | kernel.pad_bottom | kernel.pad_left | kernel.pad_right) == 0;
 }
 
+// PULP-NN's two columns lie behind each other (docs/facts/pulp.md 2.4).
+std::int64_t core_columns_bytes(const Kernel& call) {
+  const std::int64_t codes = call.kernel_h * call.kernel_w * call.in_c;
+  const std::int64_t pixels = traits(call.kind).pixels;
+  const std::int64_t bytes = pixels * packed(codes, product_bits(call));
+  return pixels == 4 ? skewed(bytes) : bytes;
+}
+
 struct Convolution {
   CodeBuilder& b;
   const Kernel& kernel;
@@ -301,7 +309,7 @@ CoreCode conv_code(const Kernel& call, const Machine& machine, std::int64_t core
   const Kernel kernel = with_word_results(call);
   Convolution conv{b, kernel, machine, pixels(kernel, machine, core),
                    channels(kernel, machine, core)};
-  conv.scratch = kernel.scratch + conv.group() * conv.column_bytes() * core;
+  conv.scratch = kernel.scratch + core * core_columns_bytes(kernel);
   b.work(conv.around.conv_call);
   share(b, kernel, machine);
   std::int64_t column = 0;
@@ -373,8 +381,7 @@ constexpr std::array kKernels{
 }  // namespace
 
 std::int64_t columns_bytes(const Kernel& call, std::int64_t cores) {
-  const std::int64_t codes = call.kernel_h * call.kernel_w * call.in_c;
-  return round_up(traits(call.kind).pixels * cores * packed(codes, product_bits(call)), 4);
+  return round_up(cores * core_columns_bytes(call), 4);
 }
 
 std::span<const KernelTraits> conv_kernels() { return kKernels; }

@@ -363,7 +363,9 @@ struct DepthwisePixels {
   Routine turn_code, zero_code, plane_code;
 
   static std::int64_t pitch(const Kernel& kernel) { return round_up(kernel.in_w, 4) + 2 * kMargin; }
-  static std::int64_t scratch_bytes(const Kernel& kernel) { return kRows * 4 * pitch(kernel); }
+  static std::int64_t scratch_bytes(const Kernel& kernel) {  // of a core
+    return skewed(kRows * 4 * pitch(kernel));
+  }
   std::int64_t pitch() const { return pitch(kernel); }
 
   // A row of the map into a row of the planes, where all are taken to lie as the first does.

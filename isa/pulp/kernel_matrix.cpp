@@ -232,6 +232,19 @@ void loading_products(CodeBuilder& b, const Operands& op, const Step& step) {
   b.work({.instructions = sums - later, .load_uses = waits});
 }
 
+// Of a block of 4 x 4: activations have two registers, a word is loaded when one is free again
+// (counted in runtime/pulp/kernels/nn_matrix.c). `load`: of a pixel's word.
+template <typename Load>
+void four_pixels(CodeBuilder& b, Load&& load) {
+  constexpr std::int64_t kSums = 4;  // of a pixel
+  load(0), load(1);
+  b.work({.instructions = kSums});
+  load(2);
+  b.work({.instructions = kSums});
+  load(3);
+  b.work({.instructions = 2 * kSums});
+}
+
 // The inner loop: a load for each word, a sum of products for each pair of words. The last load
 // feeds the first product only where there is nothing else to do: with one row and one pixel.
 void products(CodeBuilder& b, const Kernel& kernel, const Operands& op, const Step& step) {
@@ -244,9 +257,14 @@ void products(CodeBuilder& b, const Kernel& kernel, const Operands& op, const St
     }
     if (kernel.weight_bits < bits) b.work({.instructions = op.rows * words * kUnpackFour});
     for (std::int64_t word = 0; word < words; ++word) {
-      for (int pixel = 0; pixel < op.pixel_count; ++pixel) {
+      const auto load = [&](int pixel) {
         b.load(stepped(op.pixels[static_cast<std::size_t>(pixel)] + 4 * word, depth, 4 * words));
+      };
+      if (op.rows == 4 && op.pixel_count == 4) {
+        four_pixels(b, load);
+        continue;
       }
+      for (int pixel = 0; pixel < op.pixel_count; ++pixel) load(pixel);
       b.work({.instructions = op.rows * op.pixel_count,
               .load_uses = op.rows * op.pixel_count == 1 ? 1 : 0});
     }
@@ -335,10 +353,16 @@ void left_over(CodeBuilder& b, const Kernel& kernel, const Operands& op, const S
       const std::int64_t at = row * op.row_bytes + packed(done, kernel.weight_bits);
       b.load(stepped(op.weights + at, depth, kernel.weight_bits < 8 ? 0 : 1), 1);
     }
-    for (int pixel = 0; pixel < op.pixel_count; ++pixel) {
+    const auto load = [&](int pixel) {
       const Address from = op.pixels[static_cast<std::size_t>(pixel)] + packed(done, bits);
       b.load(stepped(from, depth, bits < 8 ? 0 : 1), 1);
+    };
+    if (op.rows == 4 && op.pixel_count == 4 && extract == 0) {
+      four_pixels(b, load);
+      b.work(overheads(kernel).of(op.pixel_count).left_value);
+      return;
     }
+    for (int pixel = 0; pixel < op.pixel_count; ++pixel) load(pixel);
     const std::int64_t sums = op.rows * op.pixel_count;
     b.work({.instructions = sums + extract, .load_uses = sums == 1});
     if (traits(kernel.kind).vector) return;  // ours: a hardware loop

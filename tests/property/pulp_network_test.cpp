@@ -21,6 +21,7 @@
 #include "sim/pulp/simulate.h"
 #include "sim/verdict.h"
 #include "tests/support/random_integer_graph.h"
+#include "tests/support/sanitized.h"
 
 namespace workbench {
 namespace {
@@ -212,7 +213,7 @@ std::int64_t cycles_of(const Graph& graph, pulp::Tiler tiler, bool shared) {
 
 // Shapes are exchanged where the model says 5 % fewer cycles: what it does not see may take some.
 TEST(OneRow, shared_by_the_cores_takes_no_longer) {
-  constexpr std::uint64_t kNetworks = 40;
+  constexpr std::uint64_t kNetworks = kSanitized ? 12 : 40;
   double least = 1;
   for (std::uint64_t seed = 0; seed < kNetworks; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -246,7 +247,7 @@ pulp::Program first_plan(const Graph& graph, const pulp::Machine& machine) {
 
 // On machines on which L3 is slow and both tiers agree to the cycle; runs are without a hazard.
 TEST(FarPrefetch, is_never_slower_than_none) {
-  constexpr std::uint64_t kNetworks = 40;
+  constexpr std::uint64_t kNetworks = kSanitized ? 12 : 40;
   for (std::uint64_t seed = 0; seed < kNetworks; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);

@@ -9,15 +9,12 @@
 #include "tests/reference/systolic_array.h"
 #include "tests/support/naive_xdnn.h"
 #include "tests/support/random_xdnn.h"
+#include "tests/support/sanitized.h"
 
 namespace workbench::xdnn {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr int kCases = 60;
-#else
-constexpr int kCases = 200;
-#endif
+constexpr int kCases = kSanitized ? 20 : 200;
 
 reference::ArrayShape random_shape(std::mt19937_64& random) {
   reference::ArrayShape shape;

@@ -178,7 +178,8 @@ static void nn_multiply(const nn_call_t* call, nn_share_t rows, nn_share_t colum
   if (direct) {
     nn_pointwise(&work);
   } else {
-    nn_convolve(&work, call->scratch + group * (int32_t)pi_core_id() * depth);
+    const int32_t bytes = group == 4 ? nn_skewed(4 * depth) : group * depth;
+    nn_convolve(&work, call->scratch + (int32_t)pi_core_id() * bytes);
   }
 }
 

@@ -306,6 +306,11 @@ static inline nn_share_t nn_share(int32_t n, int32_t unit, int32_t cores, int32_
   return share;
 }
 
+// From the `bytes` of scratch that a core needs to those of the next, in kernels of our own:
+// multiples of four banks of 16 would have eight cores in step meet at four banks, two or one.
+// (skewed() in isa/pulp/kernel_code.h)
+static inline int32_t nn_skewed(int32_t bytes) { return bytes % 16 == 0 ? bytes + 8 : bytes; }
+
 // Rows of elementwise kernels and pools, of which PULP-NN gives a core two where there are fewer
 // rows than cores; in its average pool one, of powers of two.
 static inline nn_share_t nn_rows_of(int32_t rows, int32_t cores, int32_t core, int average) {

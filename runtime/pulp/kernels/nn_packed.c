@@ -524,7 +524,8 @@ static void nn_packed_multiply(const nn_call_t* call, nn_packed_work_t* m) {
   if (in_place) {
     nn_packed_pixels(m);
   } else {
-    nn_packed_columns(m, call->scratch + m->group * (int32_t)pi_core_id() * m->bytes);
+    const int32_t bytes = m->group == 4 ? nn_skewed(4 * m->bytes) : m->group * m->bytes;
+    nn_packed_columns(m, call->scratch + (int32_t)pi_core_id() * bytes);
   }
 }
 

@@ -288,7 +288,7 @@ static void nn_quad_of_planes(nn_planes_t* planes, nn_share_t rows, int32_t chan
 
 static void nn_pixels(const nn_call_t* call, nn_share_t quads, nn_share_t rows, int32_t core) {
   const int32_t pitch = ((call->in_w + 3) & ~3) + 2 * kMargin, row = 4 * pitch;
-  uint8_t* scratch = call->scratch + core * kWindow * row;
+  uint8_t* scratch = call->scratch + core * nn_skewed(kWindow * row);
   nn_planes_t planes = {call, pitch, {scratch, scratch + row, scratch + 2 * row}};
   if (quads.begin == quads.end || rows.begin == rows.end) return;
   for (int32_t i = 0; i < kWindow * 4; ++i, scratch += pitch) {
