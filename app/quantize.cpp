@@ -21,6 +21,7 @@ CompileRequest quantization_request(const QuantizationOptions& options) {
   CompileRequest request = options.request;
   if (!request.quantizer_table.empty()) request.scheme = "published";  // which takes tables
   if (!request.machine.empty()) request.machine = find_machine_file(request.machine.string());
+  request.target = target_of(request, options.target_without_machine);
   request.transforms = transform_texts(request.transforms);
   require_target(scheme_named(request.scheme, request.transforms), request.target);
   request.calibration_cache = cache_folder(request.calibration_cache.string());

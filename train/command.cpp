@@ -73,22 +73,19 @@ train::RetrainRequest request_of(const RetrainCommandOptions& options) {
   const CalibrationOptions& asked = options.quantization.calibration;
   // Not among the initializers: where one throws, g++ 12 destroys members that it has not begun.
   const train::Schedule schedule = schedule_of(options);
-  train::RetrainRequest request{
-      .network = options.quantization.request,
-      .calibration = {.path = asked.images,
-                      .with_labels = false,
-                      .selection = {.size = asked.size, .seed = asked.seed},
-                      .skip_bad = asked.skip_bad},
-      .preprocessing = asked.preprocess,
-      .preprocessing_steps = asked.steps,
-      .lessons = {.path = options.train, .skip_bad = asked.skip_bad},
-      .loss = loss_of(options.loss),
-      .schedule = schedule,
-      .checkpoint = options.checkpoint,
-      .golden_images = options.golden_images,
-      .device = options.device,
-      .threads = options.quantization.threads};
-  if (!asked.indices.empty()) request.calibration.selection.indices = parse_indices(asked.indices);
+  const CompileRequest network = quantization_request(options.quantization);
+  const ImageRequest calibration = calibration_request(options.quantization);
+  train::RetrainRequest request{.network = network,
+                                .calibration = calibration,
+                                .preprocessing = asked.preprocess,
+                                .preprocessing_steps = asked.steps,
+                                .lessons = {.path = options.train, .skip_bad = asked.skip_bad},
+                                .loss = loss_of(options.loss),
+                                .schedule = schedule,
+                                .checkpoint = options.checkpoint,
+                                .golden_images = options.golden_images,
+                                .device = options.device,
+                                .threads = options.quantization.threads};
   if (options.train_limit > 0) {
     request.lessons.selection = {.size = options.train_limit, .seed = options.seed};
   }
@@ -102,11 +99,6 @@ train::RetrainRequest request_of(const RetrainCommandOptions& options) {
     request.checkpoint = options.output;
     request.checkpoint += ".checkpoint";
   }
-  CompileRequest& network = request.network;
-  if (!network.machine.empty()) network.machine = find_machine_file(network.machine.string());
-  network.transforms = transform_texts(network.transforms);
-  require_target(scheme_named(network.scheme, network.transforms), network.target);
-  network.calibration_cache = cache_folder(network.calibration_cache.string());
   return request;
 }
 

@@ -30,6 +30,24 @@ class QuantizeCli(WorkbenchTest):
         self.assertEqual(again.stderr, "")
         self.assertIn("all codes came with it", again.stdout)
 
+    def test_the_target_is_the_family_of_the_machine(self):
+        for machine, target in (("gap8", "pulp"), ("v2_28", "xdnn"), (None, "xdnn")):
+            hw = ("--hw", machine) if machine else ()
+            inferred, named = [
+                (self.succeed(*QUANTIZE, *hw, *options).stdout, (self.folder / "q.onnx").read_bytes())
+                for options in ((), ("--target", target))]
+            self.assertIn(f"target       {target} (", inferred[0])
+            self.assertEqual(inferred, named)
+        self.succeed(*QUANTIZE, "--hw", "gap8", "--scheme", "nemo", "--format", "nemo")
+        for machine, target, family in (("gap8", "xdnn", "pulp"), ("v3_96", "pulp", "xdnn")):
+            done = self.workbench(*QUANTIZE, "--hw", machine, "--target", target)
+            self.assertEqual((done.returncode, done.stderr),
+                             (2, f"workbench: --hw {machine}: expected a machine of --target "
+                                 f"{target}, found one of --target {family}\n"))
+        done = self.workbench(*QUANTIZE, "--hw", "gap8", "--target", "none")
+        self.assertEqual((done.returncode, done.stderr),
+                         (2, "workbench: --hw: expected none with --target none\n"))
+
     def test_run_warns_of_codes_that_the_target_changes_as_quantize_does(self):
         # Unsigned codes of what cannot be negative, which xDNN has not.
         self.succeed(*QUANTIZE, "--target", "none")

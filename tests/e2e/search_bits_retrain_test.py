@@ -5,7 +5,7 @@ import unittest
 from photos import write_photos
 from support import WorkbenchTest
 
-NETWORK = ("zoo:tiny_cnn", "--target", "pulp", "--hw", "gap8", "--effort", "fast")
+NETWORK = ("zoo:tiny_cnn", "--hw", "gap8", "--effort", "fast")  # which says the target
 IMAGES = ("--calibration", "photos", "--preprocess", "steps.yaml")
 
 
