@@ -98,11 +98,11 @@ std::string write_model(const QuantizeCommandOptions& options, const Quantized& 
   const Graph model = quantized_model(network, format);
   std::string text;
   if (!options.output.empty()) {
-    const std::vector<std::string> others = write_quantized_model(model, format, options.output);
+    const std::vector<std::string> remarks =
+        write_quantized_model(network, model, format, options.output);
     warnings = rounding_notes(model);
     text = fmt::format("wrote        {}\n", options.output.string());
-    if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
-    for (const std::string& line : others) text += "             " + line + "\n";
+    for (const std::string& line : remarks) text += "             " + line + "\n";
     text += write_preprocessing(options.quantization, network, format, options.output);
   }
   if (options.dump_reference.empty()) return text;

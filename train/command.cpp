@@ -131,8 +131,8 @@ class PointTraining {
 
  private:
   void write(const Quantized& network, const std::filesystem::path& file) const {
-    constexpr ModelFormat kFormat = ModelFormat::Nemo;  // which has narrow activations
-    write_quantized_model(quantized_model(network, kFormat), kFormat, file);
+    constexpr ModelFormat kFormat = ModelFormat::Qdq;
+    write_quantized_model(network, quantized_model(network, kFormat), kFormat, file);
     write_preprocessing(options_.quantization, network, kFormat, file);
   }
 
@@ -158,12 +158,10 @@ int retrain(const RetrainCommandOptions& options) {
         if (show) show(stage, fraction);
       });
   bar.clear();
-  Quantized network = retrained.network;
-  if (format != ModelFormat::Nemo) {
-    network.annotated = train::with_byte_weights(std::move(network.annotated));
-  }
+  const Quantized& network = retrained.network;
   const Graph model = quantized_model(network, format);
-  const std::vector<std::string> others = write_quantized_model(model, format, options.output);
+  const std::vector<std::string> remarks =
+      write_quantized_model(network, model, format, options.output);
   const std::string json = train::to_json(retrained);
   if (!options.json.empty()) write_file(options.json, json);
   if (!options.html.empty()) write_file(options.html, retrain_html(json));
@@ -172,8 +170,7 @@ int retrain(const RetrainCommandOptions& options) {
   warn(retrained.warnings);
   std::string text = train::to_text(retrained);
   text += fmt::format("wrote        {}\n", options.output.string());
-  if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
-  for (const std::string& line : others) text += "             " + line + "\n";
+  for (const std::string& line : remarks) text += "             " + line + "\n";
   text += write_preprocessing(options.quantization, network, format, options.output);
   print(text);
   return 0;
