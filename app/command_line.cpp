@@ -302,8 +302,12 @@ void add_quantization_options(CLI::App& command, QuantizationOptions& options,
               "quantizer-json", "program", "technology", "dump-passes", "save-optimized"});
   add_request_options(command, options.request, but);
   command.get_option("model")->required();
-  command.get_option("--hw")->description("machine of that family (default: v3_96, gap8)");
-  command.get_option("--target")->check(CLI::IsMember({"xdnn", "pulp", "none"}));
+  command.get_option("--hw")->description(
+      "machine: a YAML file or a shipped name (default: that of the target: v3_96, gap8)");
+  command.get_option("--target")
+      ->check(CLI::IsMember({"xdnn", "pulp", "none"}))
+      ->description("xdnn, pulp, or none: no hardware (default: the family of --hw, without it " +
+                    options.target_without_machine + ")");
   add_request_options(command, options.calibration);
   command.get_option("--calibration-size")->check(positive());
   add_thread_option(command, options.threads);

@@ -51,10 +51,11 @@ struct VerifyOptions {
   double absolute_tolerance = 0, relative_tolerance = 0;
 };
 
-// What quantize and accuracy have in common.
+// What quantize, accuracy, retrain and search-bits have in common.
 struct QuantizationOptions {
   // As the command line has it: names, not files.
-  CompileRequest request{.target = "xdnn", .scheme = "default"};
+  CompileRequest request{.scheme = "default"};
+  std::string target_without_machine = "xdnn";  // where neither is named
   CalibrationOptions calibration;
   int threads = 0;
 };
@@ -98,7 +99,7 @@ struct RetrainCommandOptions {
 };
 
 struct SearchBitsOptions {
-  QuantizationOptions quantization{.request = {.target = "pulp", .scheme = "default"}};
+  QuantizationOptions quantization{.target_without_machine = "pulp"};
   std::vector<std::string> objectives, constraints;
   std::size_t points = 8;
   std::filesystem::path images, labels;
@@ -243,7 +244,8 @@ struct ExecuteOptions {
   bool profile = false, instructions = false, brief = false;
 };
 
-// What quantization, with names resolved, is asked, and the images it calibrates with.
+// What quantization, with names resolved and a target, is asked, and the images it calibrates with.
+// Throw Error for options that make no sense together.
 CompileRequest quantization_request(const QuantizationOptions& options);
 ImageRequest calibration_request(const QuantizationOptions& options);
 // The model that is written takes the same images: how they become its input, to a file beside it.

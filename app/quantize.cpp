@@ -21,6 +21,7 @@ CompileRequest quantization_request(const QuantizationOptions& options) {
   CompileRequest request = options.request;
   if (!request.quantizer_table.empty()) request.scheme = "published";  // which takes tables
   if (!request.machine.empty()) request.machine = find_machine_file(request.machine.string());
+  request.target = target_of(request, options.target_without_machine);
   request.transforms = transform_texts(request.transforms);
   require_target(scheme_named(request.scheme, request.transforms), request.target);
   request.calibration_cache = cache_folder(request.calibration_cache.string());
@@ -97,11 +98,11 @@ std::string write_model(const QuantizeCommandOptions& options, const Quantized& 
   const Graph model = quantized_model(network, format);
   std::string text;
   if (!options.output.empty()) {
-    const std::vector<std::string> others = write_quantized_model(model, format, options.output);
+    const std::vector<std::string> remarks =
+        write_quantized_model(network, model, format, options.output);
     warnings = rounding_notes(model);
     text = fmt::format("wrote        {}\n", options.output.string());
-    if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
-    for (const std::string& line : others) text += "             " + line + "\n";
+    for (const std::string& line : remarks) text += "             " + line + "\n";
     text += write_preprocessing(options.quantization, network, format, options.output);
   }
   if (options.dump_reference.empty()) return text;

@@ -73,22 +73,19 @@ train::RetrainRequest request_of(const RetrainCommandOptions& options) {
   const CalibrationOptions& asked = options.quantization.calibration;
   // Not among the initializers: where one throws, g++ 12 destroys members that it has not begun.
   const train::Schedule schedule = schedule_of(options);
-  train::RetrainRequest request{
-      .network = options.quantization.request,
-      .calibration = {.path = asked.images,
-                      .with_labels = false,
-                      .selection = {.size = asked.size, .seed = asked.seed},
-                      .skip_bad = asked.skip_bad},
-      .preprocessing = asked.preprocess,
-      .preprocessing_steps = asked.steps,
-      .lessons = {.path = options.train, .skip_bad = asked.skip_bad},
-      .loss = loss_of(options.loss),
-      .schedule = schedule,
-      .checkpoint = options.checkpoint,
-      .golden_images = options.golden_images,
-      .device = options.device,
-      .threads = options.quantization.threads};
-  if (!asked.indices.empty()) request.calibration.selection.indices = parse_indices(asked.indices);
+  const CompileRequest network = quantization_request(options.quantization);
+  const ImageRequest calibration = calibration_request(options.quantization);
+  train::RetrainRequest request{.network = network,
+                                .calibration = calibration,
+                                .preprocessing = asked.preprocess,
+                                .preprocessing_steps = asked.steps,
+                                .lessons = {.path = options.train, .skip_bad = asked.skip_bad},
+                                .loss = loss_of(options.loss),
+                                .schedule = schedule,
+                                .checkpoint = options.checkpoint,
+                                .golden_images = options.golden_images,
+                                .device = options.device,
+                                .threads = options.quantization.threads};
   if (options.train_limit > 0) {
     request.lessons.selection = {.size = options.train_limit, .seed = options.seed};
   }
@@ -102,11 +99,6 @@ train::RetrainRequest request_of(const RetrainCommandOptions& options) {
     request.checkpoint = options.output;
     request.checkpoint += ".checkpoint";
   }
-  CompileRequest& network = request.network;
-  if (!network.machine.empty()) network.machine = find_machine_file(network.machine.string());
-  network.transforms = transform_texts(network.transforms);
-  require_target(scheme_named(network.scheme, network.transforms), network.target);
-  network.calibration_cache = cache_folder(network.calibration_cache.string());
   return request;
 }
 
@@ -139,8 +131,8 @@ class PointTraining {
 
  private:
   void write(const Quantized& network, const std::filesystem::path& file) const {
-    constexpr ModelFormat kFormat = ModelFormat::Nemo;  // which has narrow activations
-    write_quantized_model(quantized_model(network, kFormat), kFormat, file);
+    constexpr ModelFormat kFormat = ModelFormat::Qdq;
+    write_quantized_model(network, quantized_model(network, kFormat), kFormat, file);
     write_preprocessing(options_.quantization, network, kFormat, file);
   }
 
@@ -166,12 +158,10 @@ int retrain(const RetrainCommandOptions& options) {
         if (show) show(stage, fraction);
       });
   bar.clear();
-  Quantized network = retrained.network;
-  if (format != ModelFormat::Nemo) {
-    network.annotated = train::with_byte_weights(std::move(network.annotated));
-  }
+  const Quantized& network = retrained.network;
   const Graph model = quantized_model(network, format);
-  const std::vector<std::string> others = write_quantized_model(model, format, options.output);
+  const std::vector<std::string> remarks =
+      write_quantized_model(network, model, format, options.output);
   const std::string json = train::to_json(retrained);
   if (!options.json.empty()) write_file(options.json, json);
   if (!options.html.empty()) write_file(options.html, retrain_html(json));
@@ -180,8 +170,7 @@ int retrain(const RetrainCommandOptions& options) {
   warn(retrained.warnings);
   std::string text = train::to_text(retrained);
   text += fmt::format("wrote        {}\n", options.output.string());
-  if (!others.empty()) text += "             in QDQ form, as no QLinear operator can be:\n";
-  for (const std::string& line : others) text += "             " + line + "\n";
+  for (const std::string& line : remarks) text += "             " + line + "\n";
   text += write_preprocessing(options.quantization, network, format, options.output);
   print(text);
   return 0;

@@ -6,7 +6,6 @@
 #include <mutex>
 #include <utility>
 
-#include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/graph_digest.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -360,21 +359,6 @@ CodeComparison compare_codes(const TorchNetwork& network, const Parameters& para
     }
   }
   return result;
-}
-
-Graph with_byte_weights(Graph annotated) {
-  constexpr int kBits = 8;
-  for (Value& value : annotated.values) {
-    if (!value.constant || !value.quantization || value.quantization->bits >= kBits) continue;
-    Quantization& codes = *value.quantization;
-    value.constant = rounded_constant(*value.constant, codes);
-    const auto narrow = static_cast<double>(codes.high());
-    codes.bits = kBits;
-    for (double& threshold : codes.thresholds) {
-      threshold *= static_cast<double>(codes.high()) / narrow;
-    }
-  }
-  return annotated;
 }
 
 Retrained retrain(const RetrainRequest& request, const RetrainProgress& progress) {

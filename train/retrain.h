@@ -79,11 +79,6 @@ struct CodeComparison {
 CodeComparison compare_codes(const TorchNetwork& network, const Parameters& parameters,
                              const Graph& integers, const Tensor& image);
 
-// QuantizeLinear has no codes narrower than 8 bits; those of weights fit in wider ones, under the
-// same step. The constants become what they are rounded to: training leaves them beyond the ends of
-// narrow codes, where wide ones go on.
-Graph with_byte_weights(Graph annotated);
-
 std::string to_text(const Retrained& retrained);
 std::string to_json(const Retrained& retrained);
 

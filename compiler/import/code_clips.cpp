@@ -10,8 +10,6 @@ namespace workbench::importer {
 
 namespace {
 
-constexpr int kFewestBits = 2;
-
 // The codes that a Clip leaves, as a narrower quantization, and its bounds.
 struct Narrow {
   Quantization codes;
@@ -29,8 +27,7 @@ std::optional<Narrow> narrowed(const Quantization& codes, const Activation& clip
                 .high = static_cast<std::int64_t>(std::floor(bounded(clip.beta)))};
   if (result.low > codes.zero_point() || result.high < codes.zero_point()) return std::nullopt;
   Quantization& own = result.codes;
-  own.bits = kFewestBits;
-  while (own.low() > result.low || own.high() < result.high) ++own.bits;
+  own.bits = bits_of_range(result.low, result.high, own.is_signed);
   own.thresholds[0] = codes.step() * static_cast<double>(own.high());
   return result;
 }
@@ -89,6 +86,12 @@ bool narrow_codes(Graph& graph, std::size_t n) {
 }
 
 }  // namespace
+
+int bits_of_range(std::int64_t low, std::int64_t high, bool is_signed) {
+  Quantization codes{.bits = 2, .is_signed = is_signed};
+  while (codes.low() > low || codes.high() < high) ++codes.bits;
+  return codes.bits;
+}
 
 void narrow_clipped_codes(Graph& graph) { sweep(graph, narrow_codes); }
 

@@ -28,7 +28,8 @@ int ir_version(std::int64_t opset) {
 void write_value_info(onnx::ValueInfoProto& info, const Value& value) {
   info.set_name(value.name);
   onnx::TypeProto_Tensor& type = *info.mutable_type()->mutable_tensor_type();
-  type.set_elem_type(onnx_type(value.type));
+  type.set_elem_type(is_nibble(value) ? onnx_type_of_4_bits(value.quantization->is_signed)
+                                      : onnx_type(value.type));
   type.mutable_shape();  // present, and empty for a scalar
   for (const std::int64_t dim : value.shape) type.mutable_shape()->add_dim()->set_dim_value(dim);
 }
@@ -37,7 +38,16 @@ void write_constants(ExportState& state, const std::vector<bool>& wanted) {
   for (std::size_t i = 0; i < state.source.values.size(); ++i) {
     const Value& value = state.source.values[i];
     if (!value.constant || !wanted[i]) continue;
-    write_initializer(*state.model.mutable_graph(), value.name, *value.constant);
+    onnx::GraphProto& graph = *state.model.mutable_graph();
+    if (is_nibble(value)) {
+      write_nibbles(graph, value.name, *value.constant);
+    } else if (is_clipped(value)) {
+      const std::string wide = state.value_names.take(value.name + "_wide");
+      write_initializer(graph, wide, *value.constant);
+      write_code_clip(state, value, wide);
+    } else {
+      write_initializer(graph, value.name, *value.constant);
+    }
   }
 }
 

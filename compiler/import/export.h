@@ -1,5 +1,5 @@
-// ONNX out: a float Graph as an ordinary opset-13 model. import(export(g)) computes what g
-// computes.
+// ONNX out: a float Graph as an ordinary model of opset 13, or of what its operators and codes
+// need. import(export(g)) computes what g computes, and its codes have the bits that g's have.
 #pragma once
 
 #include <filesystem>

@@ -19,6 +19,36 @@ void write_initializer(onnx::GraphProto& graph, const std::string& name, const T
   proto.set_raw_data(tensor.data(), static_cast<std::size_t>(tensor.size_bytes()));
 }
 
+void write_nibbles(onnx::GraphProto& graph, const std::string& name, const Tensor& codes) {
+  const bool is_signed = codes.type() == ElementType::Int8;
+  CHECK(is_signed || codes.type() == ElementType::Uint8, "initializer '{}': codes of type {}", name,
+        to_string(codes.type()));
+  onnx::TensorProto& proto = *graph.add_initializer();
+  proto.set_name(name);
+  proto.set_data_type(onnx_type_of_4_bits(is_signed));
+  for (const std::int64_t dim : codes.shape()) proto.add_dims(dim);
+  const auto count = static_cast<std::size_t>(codes.size());
+  std::string bytes((count + 1) / 2, '\0');
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto code = static_cast<unsigned>(codes.data()[i]) & 0xFU;
+    const unsigned others = static_cast<unsigned char>(bytes[i / 2]);
+    bytes[i / 2] = static_cast<char>(others | (code << (i % 2 * 4)));
+  }
+  proto.set_raw_data(std::move(bytes));
+}
+
+namespace {
+
+bool is_narrow(const Value& value) {
+  return (value.type == ElementType::Int8 || value.type == ElementType::Uint8) &&
+         value.quantization && value.quantization->bits < 8;
+}
+
+}  // namespace
+
+bool is_nibble(const Value& value) { return is_narrow(value) && value.quantization->bits == 4; }
+bool is_clipped(const Value& value) { return is_narrow(value) && value.quantization->bits != 4; }
+
 void set(onnx::AttributeProto& attribute, std::int64_t value) {
   attribute.set_type(onnx::AttributeProto::INT);
   attribute.set_i(value);
@@ -92,12 +122,16 @@ namespace {
 
 template <typename T>
 std::string zero_point_list(const NodeWriter& writer, const std::string& name, const Shape& shape,
-                            const Quantization& codes) {
+                            const Value& code) {
+  const Quantization& codes = *code.quantization;
   std::vector<T> points;
   for (std::size_t i = 0; i < codes.thresholds.size(); ++i) {
     points.push_back(static_cast<T>(codes.zero_point(i)));
   }
-  return writer.initializer<T>(name, shape, points);
+  if (!is_nibble(code)) return writer.initializer<T>(name, shape, points);
+  const std::string list = writer.fresh(name);
+  write_nibbles(*writer.state.model.mutable_graph(), list, Tensor::from<T>(shape, points));
+  return list;
 }
 
 }  // namespace
@@ -114,16 +148,34 @@ LinearOperands write_scale(const NodeWriter& writer, const Value& code, const st
   LinearOperands operands{.scale = writer.initializer<float>(prefix + "_scale", shape, scales),
                           .zero_point = {}};
   if (code.type == ElementType::Int8) {
-    operands.zero_point =
-        zero_point_list<std::int8_t>(writer, prefix + "_zero_point", shape, codes);
+    operands.zero_point = zero_point_list<std::int8_t>(writer, prefix + "_zero_point", shape, code);
   } else if (code.type == ElementType::Uint8) {
     operands.zero_point =
-        zero_point_list<std::uint8_t>(writer, prefix + "_zero_point", shape, codes);
+        zero_point_list<std::uint8_t>(writer, prefix + "_zero_point", shape, code);
   } else {
     CHECK(code.type == ElementType::Int32, "node '{}': codes of type {}", writer.node.name,
           to_string(code.type));
   }
   return operands;
+}
+
+void write_code_clip(ExportState& state, const Value& code, const std::string& from) {
+  const Quantization& codes = *code.quantization;
+  onnx::GraphProto& graph = *state.model.mutable_graph();
+  const auto bound = [&](const std::string& suffix, std::int64_t number) {
+    std::string name = state.value_names.take(code.name + suffix);
+    const Tensor tensor = codes.is_signed
+                              ? Tensor::from<std::int8_t>({}, {static_cast<std::int8_t>(number)})
+                              : Tensor::from<std::uint8_t>({}, {static_cast<std::uint8_t>(number)});
+    write_initializer(graph, name, tensor);
+    return name;
+  };
+  const std::string low = bound("_low", codes.low()), high = bound("_high", codes.high());
+  onnx::NodeProto& proto = *graph.add_node();
+  proto.set_op_type("Clip");
+  proto.set_name(state.node_names.take(code.name + "_clip"));
+  for (const std::string& input : {from, low, high}) proto.add_input(input);
+  proto.add_output(code.name);
 }
 
 // Activations as ONNX nodes of their own, opset 13.
@@ -546,10 +598,12 @@ class OpWriter {
     attribute(proto, "keepdims", std::int64_t{op.keep_dims});
   }
   void write(const GridSample& op) {
-    constexpr const char* kModes[] = {"bilinear", "nearest", "bicubic"};  // opset 20: linear, cubic
+    constexpr const char* kModes[] = {"bilinear", "nearest", "bicubic"};
+    constexpr const char* kModesOf20[] = {"linear", "nearest", "cubic"};
     constexpr const char* kOutside[] = {"zeros", "border", "reflection"};
+    const auto& modes = writer_.state.opset >= 20 ? kModesOf20 : kModes;
     onnx::NodeProto& proto = writer_.add("GridSample");
-    attribute(proto, "mode", std::string(kModes[static_cast<std::size_t>(op.mode)]));
+    attribute(proto, "mode", std::string(modes[static_cast<std::size_t>(op.mode)]));
     attribute(proto, "padding_mode", std::string(kOutside[static_cast<std::size_t>(op.outside)]));
     attribute(proto, "align_corners", std::int64_t{op.align_corners});
   }
@@ -639,7 +693,11 @@ class OpWriter {
   }
   void write(const Quantize&) {
     const Value& code = writer_.state.source.value(writer_.node.outputs[0]);
+    if (!is_clipped(code)) return write_linear("QuantizeLinear", code);
+    const std::string wide = writer_.fresh("_wide");
+    writer_.outputs = {wide};
     write_linear("QuantizeLinear", code);
+    write_code_clip(writer_.state, code, wide);
   }
   void write(const Dequantize&) {
     const Value& code = writer_.state.source.value(writer_.node.inputs[0]);
@@ -693,7 +751,8 @@ struct Since {
 std::int64_t export_opset(const Graph& graph) {
   std::int64_t opset = 13;
   for (const Node& node : graph.nodes) opset = std::max(opset, std::visit(Since{}, node.op));
-  return opset;
+  constexpr std::int64_t kNibbles = 21;
+  return std::ranges::any_of(graph.values, is_nibble) ? std::max(opset, kNibbles) : opset;
 }
 
 void write_node(ExportState& state, const Node& node) {

@@ -25,6 +25,14 @@ struct ExportState {
 
 // Appends `tensor` as an initializer named `name`.
 void write_initializer(onnx::GraphProto& graph, const std::string& name, const Tensor& tensor);
+// The same of int8 or uint8 codes of 4 bits, as int4 or uint4: two a byte, the first in the low
+// half.
+void write_nibbles(onnx::GraphProto& graph, const std::string& name, const Tensor& codes);
+
+// How codes of fewer than 8 bits are written: ONNX has a type for 4 (opset 21); a Clip says the
+// width of others, behind QuantizeLinear or constant int8 and uint8 (QCDQ, code_clips.h).
+bool is_nibble(const Value& value);
+bool is_clipped(const Value& value);
 
 // One graph node on its way into the model.
 struct NodeWriter {
@@ -92,13 +100,15 @@ struct LinearOperands {
 };
 LinearOperands write_scale(const NodeWriter& writer, const Value& code,
                            const std::string& prefix = {});
+// Appends the Clip of 8-bit codes `from` that leaves `code`, for which is_clipped().
+void write_code_clip(ExportState& state, const Value& code, const std::string& from);
 
 // The QLinear operators of ONNX and of ONNX Runtime (domain com.microsoft).
 
 // Appends `node` as the operator on codes that `form` (without an obstacle) says it is.
 void write_qlinear(ExportState& state, const Node& node, const QLinear& form);
 
-// The oldest opset from 13 on that has all operators of the graph.
+// The oldest opset from 13 on that has all operators and codes of the graph.
 std::int64_t export_opset(const Graph& graph);
 
 // Appends the ONNX nodes that compute `node`: one, or several when an activation is fused or a

@@ -94,6 +94,8 @@ class NodeReader {
   const Shape& shape_of(ValueId id) const { return state_.graph.value(id).shape; }
   // Bits of operand `i`'s codes.
   int code_bits(std::size_t i) const;
+  // From here on, of codes that a constant is or will be.
+  void set_code_bits(ValueId id, int bits) { state_.narrow[id] = bits; }
   bool all_constant() const;
   bool any_unknown() const;  // the result of a refused node, also in a branch
   bool is_sequence(std::size_t i) const;

@@ -1,8 +1,10 @@
 // Operators that compute: elementwise, normalisations, matrix products, reductions.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
+#include "compiler/import/code_clips.h"
 #include "compiler/import/node_reader.h"
 
 namespace workbench::importer {
@@ -85,6 +87,7 @@ void import_activation(NodeReader& node) {
   node.emit(Activate{activation}, {of_integers ? node.number_input(0) : node.float_input(0)});
 }
 
+// Of constant codes it says how many bits they have, too.
 void import_clip(NodeReader& node) {
   float low = kLowest;
   float high = kHighest;
@@ -98,7 +101,18 @@ void import_clip(NodeReader& node) {
   }
   Activation activation{.kind = Activation::Kind::Clip, .alpha = low, .beta = high};
   if (low == 0 && high >= kHighest) activation = {.kind = Activation::Kind::Relu};
-  node.emit(Activate{activation}, {node.number_input(0)});
+  const ValueId result = node.emit(Activate{activation}, {node.number_input(0)});
+  const Value& x = node.value(0);
+  const bool is_signed = x.type == ElementType::Int8;
+  if (!x.constant || !(is_signed || x.type == ElementType::Uint8)) return;
+  const Quantization all{.is_signed = is_signed};
+  const auto whole = [&](float bound) {
+    return static_cast<std::int64_t>(
+        std::clamp(bound, static_cast<float>(all.low()), static_cast<float>(all.high())));
+  };
+  if (whole(low) <= whole(high)) {
+    node.set_code_bits(result, bits_of_range(whole(low), whole(high), is_signed));
+  }
 }
 
 // Before opset 7 the slopes are one, or one per channel.

@@ -219,6 +219,8 @@ std::int32_t onnx_type(ElementType type) {
   CHECK(false, "element type {}", static_cast<int>(type));
 }
 
+std::int32_t onnx_type_of_4_bits(bool is_signed) { return is_signed ? kInt4 : kUint4; }
+
 int narrow_bits(std::int32_t onnx_type) {
   return onnx_type == kInt4 || onnx_type == kUint4 ? 4 : 0;
 }

@@ -23,6 +23,8 @@ inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;
 // tells them apart). Throws Error "WHERE: ..." for strings, complex numbers and unknown types.
 ElementType element_type(std::int32_t onnx_type, std::string_view where);
 std::int32_t onnx_type(ElementType type);
+// int4 or uint4.
+std::int32_t onnx_type_of_4_bits(bool is_signed);
 // Width of the codes of an ONNX type that is narrower than what stores it: 4; 0 for all others.
 int narrow_bits(std::int32_t onnx_type);
 

@@ -140,6 +140,21 @@ Graph fake_quantized(const Graph& annotated) { return Rounder(annotated, false).
 
 Graph rounded(const Graph& annotated) { return Rounder(annotated, true).run(); }
 
+Graph with_byte_weights(Graph annotated) {
+  constexpr int kBits = 8;
+  for (Value& value : annotated.values) {
+    if (!value.constant || !value.quantization || value.quantization->bits >= kBits) continue;
+    Quantization& codes = *value.quantization;
+    value.constant = rounded_constant(*value.constant, codes);
+    const auto narrow = static_cast<double>(codes.high());
+    codes.bits = kBits;
+    for (double& threshold : codes.thresholds) {
+      threshold *= static_cast<double>(codes.high()) / narrow;
+    }
+  }
+  return annotated;
+}
+
 // Signed codes are symmetric, as both lowerings have them.
 Tensor constant_codes(const Tensor& constant, const Quantization& quantization) {
   Tensor codes = crossed(constant, Quantize{}, quantization);

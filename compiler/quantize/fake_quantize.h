@@ -22,6 +22,10 @@ Graph fake_quantized(const Graph& annotated);
 // rounded to, under their own ids and names, and cost nothing; activations as above.
 Graph rounded(const Graph& annotated);
 
+// With narrower constants in codes of 8 bits, under the same steps. They become what they are
+// rounded to: training leaves some beyond the ends of narrow codes, where wide ones go on.
+Graph with_byte_weights(Graph annotated);
+
 // Float32 `constant` as codes of `quantization`, and as the real numbers that those stand for.
 Tensor constant_codes(const Tensor& constant, const Quantization& quantization);
 Tensor rounded_constant(const Tensor& constant, const Quantization& quantization);

@@ -193,8 +193,8 @@ std::vector<std::optional<double>> set_thresholds(const Graph& graph,
   return seen;
 }
 
-// Widths of 2 and 4 bits that values came with, where all that share a scale did; an input or a
-// result of the network has 8, and the operands of a sum have one width.
+// Widths of 2 and 4 bits that values came with, where all that share a scale did; an input of the
+// network has 8, as has a result that came with no codes, and the operands of a sum have one width.
 class FileWidths {
  public:
   FileWidths(const Graph& graph, const std::vector<bool>& present, const Codes& codes,
@@ -203,8 +203,9 @@ class FileWidths {
     for (std::size_t i = 0; i < present.size(); ++i) {
       if (present[i]) meet(ties.find(static_cast<ValueId>(i)), own_width(i, codes.is_unsigned[i]));
     }
-    for (const std::vector<ValueId>* edge : {&graph.inputs, &graph.outputs}) {
-      for (const ValueId id : *edge) meet(ties.find(id), kFull);
+    for (const ValueId id : graph.inputs) meet(ties.find(id), kFull);
+    for (const ValueId id : graph.outputs) {
+      if (!graph.value(id).quantization) meet(ties.find(id), kFull);
     }
   }
 

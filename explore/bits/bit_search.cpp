@@ -100,18 +100,12 @@ Machine roomy(Machine machine) {
   return machine;
 }
 
-// Of any family: why one will not do is said where widths are looked for.
-std::optional<Machine> machine_asked(CompileRequest request) {
-  if (request.target == "pulp" && !request.machine.empty()) request.target.clear();
-  return machine_of(request);
-}
-
 class BitSearch {
  public:
   BitSearch(const BitSearchRequest& request, const Progress& progress)
       : request_(request), progress_(progress), objective_(objective_of(request.objectives)) {
     for (const std::string& text : request.constraints) bounds_.push_back(bound_of(text));
-    target_ = target_for(machine_asked(request.network));
+    target_ = target_for(machine_of(request.network));
     if (!target_.machine || !target_.quantize.narrow_activations) {
       fail("search-bits: expected a PULP machine, whose kernels have codes of 8, 4 and 2 bits, {}",
            target_.machine ? fmt::format("found {}: its instructions name no width, a program has "

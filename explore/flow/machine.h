@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct MachineOptions {
 // and for an option that machines of the family do not have.
 Machine load_machine(const std::filesystem::path& path, const MachineOptions& options);
 
+// "xdnn" or "pulp".
+inline std::string_view family_of(const Machine& machine) {
+  return std::holds_alternative<pulp::Machine>(machine) ? "pulp" : "xdnn";
+}
 inline const std::string& name(const Machine& machine) {
   return std::visit([](const auto& m) -> const std::string& { return m.name; }, machine);
 }

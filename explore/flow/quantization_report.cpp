@@ -365,26 +365,57 @@ void require_code_width(ModelFormat format, const CompileRequest& request) {
 
 Graph quantized_model(const Quantized& network, ModelFormat format) {
   if (format == ModelFormat::Nemo) return nemo_onnx_form(network.integers);
+  const bool qlinear = format == ModelFormat::QOperator;
   for (const Value& value : network.annotated.values) {
     const auto& codes = value.quantization;
     if (!codes || codes->bits == 8) continue;
-    if (value.constant && codes->bits == 32)
-      continue;  // a bias that came so; DequantizeLinear has it
-    // QuantizeLinear of opset 13 saturates at the ends of its 8 bits, and has no others.
+    // A bias that came so has DequantizeLinear; QLinear operators have bytes alone.
+    if (value.constant && (codes->bits == 32 || codes->bits < 8)) continue;
+    if (!qlinear && codes->bits < 8) continue;
     fail(
-        "--format {}: value '{}': expected codes of 8 bits, found {}; 'run' and 'accuracy' take "
+        "--format {}: value '{}': expected codes of {}, found {}; 'run' and 'accuracy' take "
         "widths themselves, without such a file",
-        name_of(format), value.name, codes->bits);
+        name_of(format), value.name,
+        qlinear ? "8 bits: --format qdq has narrower" : "at most 8 bits", codes->bits);
   }
-  Graph qdq = fake_quantized(network.annotated);
-  return format == ModelFormat::Qdq ? qdq : qoperator_form(qdq);
+  if (!qlinear) return fake_quantized(network.annotated);
+  return qoperator_form(fake_quantized(with_byte_weights(network.annotated)));
 }
 
-std::vector<std::string> write_quantized_model(const Graph& model, ModelFormat format,
+namespace {
+
+// How many values have codes of each width below 8 bits.
+std::map<int, std::int64_t> narrow_values(const Graph& annotated) {
+  std::map<int, std::int64_t> values;
+  for (const Value& value : annotated.values) {
+    if (value.quantization && value.quantization->bits < 8) ++values[value.quantization->bits];
+  }
+  return values;
+}
+
+std::string written_as(int bits, ModelFormat format) {
+  if (format == ModelFormat::QOperator) return "bytes, which QLinear operators have alone";
+  return bits == 4 ? "INT4 or UINT4, which are of opset 21" : "bytes, behind a Clip to that width";
+}
+
+}  // namespace
+
+std::vector<std::string> write_quantized_model(const Quantized& network, const Graph& model,
+                                               ModelFormat format,
                                                const std::filesystem::path& path) {
   const bool qlinear = format == ModelFormat::QOperator;
   export_onnx(model, path, qlinear ? CodesForm::QOperator : CodesForm::Qdq);
-  return qlinear ? without_qlinear_form(model) : std::vector<std::string>();
+  std::vector<std::string> remarks;
+  if (format == ModelFormat::Nemo) return remarks;
+  for (const auto& [bits, count] : narrow_values(network.annotated)) {
+    remarks.push_back(fmt::format("codes of {} bits ({} tensor{}) as {}", bits, count,
+                                  count == 1 ? "" : "s", written_as(bits, format)));
+  }
+  if (!qlinear) return remarks;
+  const std::vector<std::string> others = without_qlinear_form(model);
+  if (!others.empty()) remarks.emplace_back("in QDQ form, as no QLinear operator can be:");
+  remarks.insert(remarks.end(), others.begin(), others.end());
+  return remarks;
 }
 
 std::vector<std::string> rounding_notes(const Graph& model) {

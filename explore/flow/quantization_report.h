@@ -22,9 +22,13 @@ std::string quantization_text(const Quantized& network, const ImageSet& calibrat
 std::vector<std::string> dead_values(const Quantized& network);
 
 enum class ModelFormat {
-  Qdq,        // QuantizeLinear, DequantizeLinear around float operators: what most tools exchange
-  QOperator,  // QLinearConv and the like, of ONNX and ONNX Runtime, where there is one; else Qdq
-  Nemo,       // whole numbers in float tensors, Mul, Add, Div, Floor, Clip: what DORY reads
+  // QuantizeLinear, DequantizeLinear around float operators: what most tools exchange. Codes of 4
+  // bits have types of their own, narrower others a Clip behind them.
+  Qdq,
+  // QLinearConv and the like, of ONNX and ONNX Runtime, where there is one; else Qdq. Narrower
+  // weights are bytes, under the same step.
+  QOperator,
+  Nemo,  // whole numbers in float tensors, Mul, Add, Div, Floor, Clip: what DORY reads
 };
 // "qdq", "qoperator", "nemo". Throws Error naming the known ones.
 ModelFormat model_format(std::string_view name);
@@ -37,8 +41,10 @@ void require_code_width(ModelFormat format, const CompileRequest& request);
 // express.
 Graph quantized_model(const Quantized& network, ModelFormat format);
 
-// Writes it. Returns the layers on codes that a QOperator file has in QDQ form, one line each.
-std::vector<std::string> write_quantized_model(const Graph& model, ModelFormat format,
+// Writes that of `network`. Returns what to tell of the file, one line each: how codes of fewer
+// than 8 bits are written, and the layers on codes that a QOperator file has in QDQ form.
+std::vector<std::string> write_quantized_model(const Quantized& network, const Graph& model,
+                                               ModelFormat format,
                                                const std::filesystem::path& path);
 
 // What another tool will compute otherwise from the file, one line per value: QuantizeLinear

@@ -30,11 +30,17 @@ std::optional<Machine> machine_of(const CompileRequest& request) {
   const std::filesystem::path path =
       request.machine.empty() ? find_machine_file(wants_xdnn ? "v3_96" : "gap8") : request.machine;
   Machine machine = load_machine(path, request.overrides);
-  if (std::holds_alternative<xdnn::Machine>(machine) != wants_xdnn) {
+  if (family_of(machine) != request.target) {
     fail("--hw {}: expected a machine of --target {}, found one of --target {}", name(machine),
-         request.target, wants_xdnn ? "pulp" : "xdnn");
+         request.target, family_of(machine));
   }
   return machine;
+}
+
+std::string target_of(const CompileRequest& request, std::string_view without_machine) {
+  if (!request.target.empty()) return request.target;
+  if (request.machine.empty()) return std::string(without_machine);
+  return std::string(family_of(load_machine(request.machine, request.overrides)));
 }
 
 }  // namespace workbench

@@ -35,5 +35,8 @@ std::vector<PassDescription> known_passes();
 
 // The machine that the request names; none for the target "none". Throws Error.
 std::optional<Machine> machine_of(const CompileRequest& request);
+// What its target is: where it names none, the family of its machine, and without one
+// `without_machine`. Throws Error as load_machine() does.
+std::string target_of(const CompileRequest& request, std::string_view without_machine);
 
 }  // namespace workbench

@@ -232,10 +232,6 @@ const Parameter* find_named(std::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
-const char* family_of(const Machine& machine) {
-  return std::holds_alternative<pulp::Machine>(machine) ? "pulp" : "xdnn";
-}
-
 const char* shown_family(std::string_view family) { return family == "pulp" ? "PULP" : "xDNN"; }
 
 // Calls visit(dotted name, member) for every knob but the name and the family, which say what

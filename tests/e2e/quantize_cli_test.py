@@ -30,6 +30,24 @@ class QuantizeCli(WorkbenchTest):
         self.assertEqual(again.stderr, "")
         self.assertIn("all codes came with it", again.stdout)
 
+    def test_the_target_is_the_family_of_the_machine(self):
+        for machine, target in (("gap8", "pulp"), ("v2_28", "xdnn"), (None, "xdnn")):
+            hw = ("--hw", machine) if machine else ()
+            inferred, named = [
+                (self.succeed(*QUANTIZE, *hw, *options).stdout, (self.folder / "q.onnx").read_bytes())
+                for options in ((), ("--target", target))]
+            self.assertIn(f"target       {target} (", inferred[0])
+            self.assertEqual(inferred, named)
+        self.succeed(*QUANTIZE, "--hw", "gap8", "--scheme", "nemo", "--format", "nemo")
+        for machine, target, family in (("gap8", "xdnn", "pulp"), ("v3_96", "pulp", "xdnn")):
+            done = self.workbench(*QUANTIZE, "--hw", machine, "--target", target)
+            self.assertEqual((done.returncode, done.stderr),
+                             (2, f"workbench: --hw {machine}: expected a machine of --target "
+                                 f"{target}, found one of --target {family}\n"))
+        done = self.workbench(*QUANTIZE, "--hw", "gap8", "--target", "none")
+        self.assertEqual((done.returncode, done.stderr),
+                         (2, "workbench: --hw: expected none with --target none\n"))
+
     def test_run_warns_of_codes_that_the_target_changes_as_quantize_does(self):
         # Unsigned codes of what cannot be negative, which xDNN has not.
         self.succeed(*QUANTIZE, "--target", "none")
@@ -241,6 +259,78 @@ class QuantizeCli(WorkbenchTest):
             # Biases are rounded: codes next to a tie may differ.
             for one, other in zip(*results):
                 self.assertAlmostEqual(one, other, delta=0.03)
+
+    def test_narrow_codes_are_written_and_read_at_their_width(self):
+        self.write_images(1)
+        uniform = {"W4A8": "weight-bits: 4", "W4A4": "weight-bits: 4\nactivation-bits: 4"}
+        mixed = ("weight-bits: 4\nlayers:\n"
+                 "  \"res1/conv1\": {weight-bits: 2, activation-bits: 4}\n"
+                 "  \"res2/conv1\": {weight-bits: 2, activation-bits: 2}\n"
+                 "  \"res3/conv1\": {weight-bits: 8, activation-bits: 4}")
+        for name, widths in {**uniform, "mixed": mixed}.items():
+            (self.folder / "recipe.yaml").write_text(f"scheme: per-channel\n{widths}\n")
+            recipe = ("zoo:tiny_residual", "--hw", "gap8", "--scheme", "recipe.yaml",
+                      "--calibration", "images.npy")
+            told = self.succeed("quantize", *recipe, "-o", "q.onnx").stdout
+            self.assertIn("as INT4 or UINT4, which are of opset 21", told)
+            self.assertEqual("as bytes, behind a Clip to that width" in told, name == "mixed")
+            model = onnx.load(self.folder / "q.onnx")
+            self.check_narrow(model)
+            runs = []
+            for folder, network in (("came", recipe), ("again", ("q.onnx", "--hw", "gap8"))):
+                done = self.succeed("run", *network, "--input", "images.npy", "--brief",
+                                    "--deterministic", "--json", f"{folder}.json", "--dump-tensors",
+                                    folder)
+                self.assertIn("bit-exact", verdict(done), name)
+                report = json.loads((self.folder / f"{folder}.json").read_text())
+                runs.append((report["totals"]["cycles"],
+                             {path.name: path.read_bytes()
+                              for path in (self.folder / folder).glob("*.npy")}))
+            self.assertEqual(runs[0][0], runs[1][0], name)
+            shared = runs[0][1].keys() & runs[1][1].keys()
+            self.assertGreater(len(shared), 10, name)
+            self.assertEqual([key for key in shared if runs[0][1][key] != runs[1][1][key]], [], name)
+
+    def check_narrow(self, model):
+        """onnx.checker, where it knows opset 21, and what of it Debian's does not know: types."""
+        self.assertEqual((model.opset_import[0].version, model.ir_version), (21, 10))
+        if onnx.defs.onnx_opset_version() >= 21:
+            onnx.checker.check_model(model, full_check=True)
+        uint8, int8, uint4, int4 = 2, 3, 21, 22
+        types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+        for tensor in model.graph.initializer:
+            if tensor.data_type in (uint4, int4):
+                count = 1
+                for dim in tensor.dims:
+                    count *= dim
+                self.assertEqual(len(tensor.raw_data), (count + 1) // 2, tensor.name)
+        self.assertIn(int4, types.values())
+        self.assertIn(int8, types.values())
+        for node in model.graph.node:  # types of codes are those of zero points and of each other
+            if node.op_type == "QuantizeLinear":
+                types[node.output[0]] = types[node.input[2]]
+            elif node.op_type == "Clip" and node.input[0] in types:
+                self.assertIn(types[node.input[0]], (uint8, int8))
+                self.assertEqual({types[name] for name in node.input}, {types[node.input[0]]})
+                types[node.output[0]] = types[node.input[0]]
+            elif node.op_type == "DequantizeLinear":
+                self.assertEqual(types[node.input[0]], types[node.input[2]], node.name)
+
+    def test_networks_without_narrow_codes_stay_at_opset_13(self):
+        self.succeed(*QUANTIZE, "--hw", "gap8")
+        model = onnx.load(self.folder / "q.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        self.assertEqual((model.opset_import[0].version, model.ir_version), (13, 7))
+
+    def test_the_operator_form_has_bytes_alone(self):
+        told = self.succeed(*QUANTIZE, "--hw", "gap8", "--weight-bits", "2", "--format",
+                            "qoperator").stdout
+        self.assertIn("codes of 2 bits (2 tensors) as bytes, which QLinear operators have alone", told)
+        done = self.workbench(*QUANTIZE, "--hw", "gap8", "--activation-bits", "4", "--format",
+                              "qoperator")
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, r"^workbench: --format qoperator: value '.*': expected codes of "
+                                      r"8 bits: --format qdq has narrower, found 4;.*\n$")
 
     def write_images(self, count=4):
         """images.npy: so many images for tiny_cnn."""

@@ -5,7 +5,7 @@ import unittest
 from photos import write_photos
 from support import WorkbenchTest
 
-NETWORK = ("zoo:tiny_cnn", "--target", "pulp", "--hw", "gap8", "--effort", "fast")
+NETWORK = ("zoo:tiny_cnn", "--hw", "gap8", "--effort", "fast")  # which says the target
 IMAGES = ("--calibration", "photos", "--preprocess", "steps.yaml")
 
 
@@ -45,8 +45,12 @@ class SearchBitsRetrain(WorkbenchTest):
         self.assertRegex(row, rf"{100 * top1[0]:.1f} % +{100 * top1[1]:.1f} % +bit-exact")
         self.assertIn('"trained":', (self.folder / "bits.html").read_text())
         model = "recipes/" + front[1]["name"].replace(" ", "_") + ".onnx"
-        run = self.succeed("run", "--hw", "gap8", "--brief", model)
+        run = self.succeed("run", "--hw", "gap8", "--effort", "fast", "--brief", model, "--json",
+                           "run.json")
         self.assertIn("bit-exact", run.stdout)
+        # The file has the widths.
+        totals = json.loads((self.folder / "run.json").read_text())["totals"]
+        self.assertEqual(totals["cycles"], front[1]["trained"]["metrics"]["cycles"])
 
     def test_options_of_training_need_each_other_and_images(self):
         for options, message in [

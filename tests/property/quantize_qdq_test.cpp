@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <map>
 #include <random>
 #include <string>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "compiler/import/export.h"
 #include "compiler/import/import.h"
 #include "compiler/passes/passes.h"
+#include "compiler/quantize/code_bits.h"
 #include "compiler/quantize/fake_quantize.h"
 #include "compiler/quantize/quantize_target.h"
 #include "core/eval/evaluate.h"
@@ -84,6 +87,10 @@ int expect_same_numbers(const Graph& first, const Graph& second, const Tensor& x
     EXPECT_TRUE(before[i] == after[static_cast<std::size_t>(found->second)])
         << value.name << ": " << description(value)
         << ", again: " << description(second.value(found->second));
+    if (value.quantization) {
+      EXPECT_EQ(value.quantization->bits, second.value(found->second).quantization->bits)
+          << value.name;
+    }
     ++compared;
   }
   return compared;
@@ -178,6 +185,94 @@ TEST(QuantizeQdqProperty, bounds_per_channel_are_part_of_their_layer_again) {
     expect_codes_survive(source, target, random);
   }
   EXPECT_GT(bounded, kCases / 10);
+}
+
+constexpr int kWidths[] = {8, 4, 2};
+
+int random_width(std::mt19937_64& random) { return kWidths[random() % std::size(kWidths)]; }
+
+// As a recipe file mixes them, layer by layer.
+CodeBits random_activation_widths(const Graph& prepared, std::mt19937_64& random) {
+  CodeBits bits{.activations = random_width(random)};
+  for (const Node& node : prepared.nodes) {
+    if (!std::holds_alternative<Conv>(node.op)) continue;
+    bits.layers[node.name] = {.activations = random_width(random)};
+  }
+  return bits;
+}
+
+// Steps become those whose last code is the threshold, or nearly: files have them in float32.
+void narrow_weights(Graph& annotated, std::mt19937_64& random) {
+  for (Value& value : annotated.values) {
+    if (!value.constant || !value.quantization || value.quantization->bits != 8) continue;
+    Quantization& codes = *value.quantization;
+    codes.bits = random_width(random);
+    const auto high = static_cast<double>(codes.high());
+    for (double& threshold : codes.thresholds) {
+      threshold = high * static_cast<double>(static_cast<float>(threshold / high));
+    }
+  }
+}
+
+std::map<int, int> widths_in(const Graph& graph) {
+  std::map<int, int> widths;
+  for (const Value& value : graph.values) {
+    if (value.quantization && value.type != ElementType::Float32)
+      ++widths[value.quantization->bits];
+  }
+  return widths;
+}
+
+// What the target computes. The host's real numbers may differ in the last bit: a HardSwish, say,
+// is written as two operators.
+void expect_same_integers(const Graph& first, const Graph& second, const Tensor& x) {
+  const std::vector<Tensor> before = golden::run(first, {&x, 1});
+  const std::vector<Tensor> after = golden::run(second, {&x, 1});
+  const auto names = values_by_name(second);
+  for (std::size_t i = 0; i < first.values.size(); ++i) {
+    if (first.values[i].constant || first.values[i].type == ElementType::Float32) continue;
+    const auto found = names.find(first.values[i].name);
+    if (found == names.end()) {
+      ADD_FAILURE() << first.values[i].name << " is gone";
+    } else {
+      EXPECT_TRUE(before[i] == after[static_cast<std::size_t>(found->second)])
+          << first.values[i].name;
+    }
+  }
+}
+
+// INT4, UINT4 and a Clip of bytes (QCDQ) say widths: nothing else does when the file is read.
+TEST(QuantizeQdqProperty, narrow_codes_keep_their_widths_and_give_the_same_integers) {
+  const std::uint64_t seed = 20261126;
+  std::mt19937_64 random(seed);
+  const QuantizeTarget target = pulp_quantize_target({});
+  std::map<int, int> widths;
+  int compared = 0;
+  for (int n = 0; n < kCases; ++n) {
+    SCOPED_TRACE(fmt::format("seed {}, case {}", seed, n));
+    const Graph source = random_graph(
+        random, {.max_elements = 4000, .max_macs = 150'000, .residual = 0.3, .concat = 0.1});
+    PassSwitches passes;
+    Graph prepared = target.prepare(passed(source, passes));
+    if (has_parted_activations(prepared)) {
+      passes.without = {"fuse_activation"};
+      prepared = target.prepare(passed(source, passes));
+    }
+    const Tensor x = normal_tensor(prepared.value(prepared.inputs[0]).shape, random);
+    const Thresholds thresholds = random_thresholds(prepared, x, random);
+    Graph annotated = with_activation_bits(target, random_activation_widths(prepared, random))
+                          .annotate(prepared, thresholds);
+    annotate_weights(annotated, target, random);
+    narrow_weights(annotated, random);
+    const Graph first = fake_quantized(annotated);
+    const Graph again = read_again(first, target, passes);
+    const Graph again_annotated = target.annotate(again, elsewhere(again));
+    compared += expect_same_numbers(first, fake_quantized(again_annotated), x);
+    expect_same_integers(target.lower(annotated), target.lower(again_annotated), x);
+    for (const auto& [bits, count] : widths_in(first)) widths[bits] += count;
+  }
+  EXPECT_GT(compared, 8 * kCases);
+  for (const int bits : kWidths) EXPECT_GT(widths[bits], kCases) << bits;
 }
 
 }  // namespace
