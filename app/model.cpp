@@ -47,7 +47,7 @@ void write_arrays(const std::filesystem::path& folder, std::string_view what,
 
 int evaluate(const EvaluateCommandOptions& options) {
   limit_threads(options.threads);
-  if (!options.output.empty()) create_folder(options.output);
+  const OutputFolder output(options.output);
   const Evaluation evaluation = evaluate_network(options.request);
   if (!options.output.empty()) {
     write_arrays(options.output, "input", evaluation.inputs);

@@ -130,7 +130,7 @@ void require_images_to_choose_from(const QuantizationOptions& options) {
 int quantize(const QuantizeCommandOptions& options) {
   require_writable_file(options.output);
   require_writable_file(options.save_quantizer);
-  create_folder(options.dump_reference);
+  const OutputFolder dump_reference(options.dump_reference);
   limit_threads(options.quantization.threads);
   const CompileRequest request = quantization_request(options.quantization);
   require_format(model_format(options.format), request.target);

@@ -116,7 +116,7 @@ Compiled compile_from(const CompileRequest& asked, const ViewOptions& views, int
   }
   CompileRequest request = resolved(asked);
   if (runtime.is_wanted()) require_runtime_program(request);
-  create_folder(request.dump_passes);
+  const OutputFolder dump_passes(request.dump_passes);
   if (runtime.is_wanted()) {
     runtime.make();
     request.save_optimized = runtime.path() / "network.onnx";
@@ -204,7 +204,7 @@ int run(const RunOptions& options) {
   const Compiled compiled =
       compile_from(request, options.views, options.threads, progress.callback());
   const Technology technology = technology_for(compiled.machine, request.technology);
-  create_folder(files.dump_tensors);
+  const OutputFolder dump_tensors(files.dump_tensors);
   const RunRequest how{
       .golden = options.golden, .values = !options.timing_only, .bounds = options.explain_bound};
   DetailedRun done;  // of the transaction tier only its network

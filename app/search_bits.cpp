@@ -34,7 +34,7 @@ int search_bits(const SearchBitsOptions& options) {
   const PointTrainer train = options.retrain ? point_trainer(options) : PointTrainer();
   require_writable_file(options.json);
   require_writable_file(options.html);
-  create_folder(options.output);
+  const OutputFolder output(options.output);
   limit_threads(options.quantization.threads);
   BitSearchRequest request{.network = quantization_request(options.quantization),
                            .calibration = calibration_request(options.quantization),

@@ -144,14 +144,25 @@ void require_writable_file(const fs::path& path) {
   }
 }
 
-void create_folder(const fs::path& path) {
+OutputFolder::OutputFolder(const fs::path& path) {
   if (path.empty()) return;
   std::error_code error;
+  for (fs::path one = path; !one.empty() && !fs::exists(fs::symlink_status(one, error));
+       one = one.parent_path()) {
+    made_.push_back(one);
+  }
   fs::create_directories(path, error);
   if (error) fail("{}: cannot create the folder: {}", path.string(), error.message());
   if (!fs::is_directory(path)) fail("{}: expected a folder, found a file", path.string());
   if (access(path.c_str(), W_OK) != 0) {
     fail("{}: cannot write: {}", path.string(), std::strerror(errno));
+  }
+}
+
+OutputFolder::~OutputFolder() {
+  std::error_code none;  // of one that has something in it
+  for (const fs::path& one : made_) {
+    if (fs::is_directory(fs::symlink_status(one, none))) fs::remove(one, none);
   }
 }
 

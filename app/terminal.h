@@ -25,10 +25,22 @@ void warn(const std::vector<std::string>& warnings);
 // Uses at most that many CPUs from now on (0: all); all thread pools of the process share them.
 void limit_threads(int threads);
 
-// Throw Error now if a file (or, for a folder, anything in it) could not be written after the
-// simulation. Empty paths are no files.
+// Throws Error now if a file could not be written after the simulation. An empty path is no file.
 void require_writable_file(const std::filesystem::path& path);
-void create_folder(const std::filesystem::path& path);
+
+// A folder for output, made with those that it lies in. Of those that were not there, the ones that
+// nothing was written into go again with this object: a command that fails leaves none.
+class OutputFolder {
+ public:
+  // Throws Error where there can be none, or nothing can be written into it. An empty path is none.
+  explicit OutputFolder(const std::filesystem::path& path);
+  ~OutputFolder();
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+
+ private:
+  std::vector<std::filesystem::path> made_;  // the innermost first
+};
 
 // What goes to stderr beside an error: nothing; warnings, and progress of what takes seconds; that
 // and the stages of short work.

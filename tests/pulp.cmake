@@ -14,7 +14,7 @@ target_compile_definitions(pulp_nn_host PRIVATE PULP_NN_CALLS)
 target_link_libraries(pulp_nn_host PUBLIC workbench_options workbench::pulp_compiler)
 
 workbench_test(pulp_unit_test LABEL unit SYSTEMC
-  SOURCES support/gvsoc_kernels.cpp unit/pulp_c_size_test.cpp unit/pulp_cost_test.cpp unit/pulp_dma_test.cpp unit/pulp_footprint_test.cpp
+  SOURCES support/gvsoc_kernels.cpp unit/pulp_c_size_test.cpp unit/pulp_cost_test.cpp unit/pulp_dma_test.cpp unit/pulp_emit_c_test.cpp unit/pulp_footprint_test.cpp
           unit/pulp_gvsoc_kernels_test.cpp unit/pulp_gvsoc_test.cpp
           unit/pulp_icache_test.cpp unit/pulp_kernel_tiles_test.cpp unit/pulp_kernels_test.cpp
           unit/pulp_layers_test.cpp unit/pulp_loops_test.cpp unit/pulp_machine_test.cpp

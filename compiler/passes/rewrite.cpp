@@ -1,9 +1,14 @@
 #include "compiler/passes/rewrite.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <iterator>
+#include <string_view>
+#include <system_error>
 #include <utility>
+
+#include "core/error.h"
 
 namespace workbench {
 
@@ -13,14 +18,30 @@ void replace_reads(Graph& graph, ValueId from, ValueId to) {
   for (Node& node : graph.nodes) std::replace(node.inputs.begin(), node.inputs.end(), from, to);
 }
 
+// N of a name base_N, 1 of the base itself; 0 of all others.
+std::size_t suffix_of(std::string_view name, std::string_view base) {
+  if (!name.starts_with(base)) return 0;
+  name.remove_prefix(base.size());
+  if (name.empty()) return 1;
+  if (name.size() < 2 || name[0] != '_' || name[1] == '0') return 0;
+  std::size_t suffix = 0;
+  const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), suffix);
+  return error == std::errc{} && end == name.data() + name.size() && suffix > 1 ? suffix : 0;
+}
+
+// Looks at each name once: networks that were cut for a machine's limits have thousands of one
+// base.
 template <typename Named>
 std::string unique_name(const std::vector<Named>& taken, const std::string& base) {
-  const auto is_taken = [&](const std::string& name) {
-    return std::any_of(taken.begin(), taken.end(), [&](const Named& n) { return n.name == name; });
-  };
-  std::string name = base;
-  for (int suffix = 2; is_taken(name); ++suffix) name = fmt::format("{}_{}", base, suffix);
-  return name;
+  std::vector<bool> is_taken(taken.size() + 2, false);  // by suffix: one of these is free
+  for (const Named& one : taken) {
+    const std::size_t suffix = suffix_of(one.name, base);
+    if (suffix < is_taken.size()) is_taken[suffix] = true;
+  }
+  const auto free = std::find(is_taken.begin() + 1, is_taken.end(), false);
+  CHECK(free != is_taken.end(), "{} names have {} suffixes", taken.size(), is_taken.size());
+  const std::ptrdiff_t suffix = free - is_taken.begin();
+  return suffix == 1 ? base : fmt::format("{}_{}", base, suffix);
 }
 
 }  // namespace

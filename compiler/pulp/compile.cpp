@@ -9,6 +9,7 @@
 #include "compiler/pulp/bounds.h"
 #include "compiler/pulp/compile_longer.h"
 #include "compiler/pulp/emit.h"
+#include "compiler/pulp/emit_orders.h"
 #include "compiler/pulp/l2_plan.h"
 #include "compiler/pulp/layer.h"
 #include "compiler/pulp/plan_search.h"
@@ -79,6 +80,13 @@ void require_room_for_weights(const Network& network, const Machine& machine) {
   }
   const std::string obstacle = l3_obstacle("weights need", bytes, machine);
   if (!obstacle.empty()) fail("{}", obstacle);
+}
+
+void require_dma_identifiers(const Network& network, const Machine& machine, Tiler tiler) {
+  const std::int64_t needed = dma_identifiers(tiler), there = machine.dma.identifiers;
+  if (network.layers.empty() || there >= needed) return;
+  fail("transfers need {} identifiers of the DMA, {} has {}: --set dma.identifiers={} gives it more",
+       needed, machine.name, there, needed);
 }
 
 void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan,
@@ -179,6 +187,7 @@ Program compiled(const Graph& quantized, const Machine& machine, const CompileOp
   const auto norms = options.tiler == Tiler::Dory ? NormStyle::Dorys : NormStyle::Ours;
   const Network network = layers_of(quantized, machine, options.norm_bits, norms);
   require_room_for_weights(network, machine);
+  require_dma_identifiers(network, machine, options.tiler);
   const std::vector<HostTurn> turns = host_turns(quantized, network);
   const HostUses uses = host_uses(quantized, network, turns);
   PlanSearch search(network, machine, options.tiler, options.choices, turns, uses, cache);

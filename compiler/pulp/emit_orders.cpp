@@ -183,6 +183,7 @@ void emit_dory(const LayerCode& code, Listing& to) {
 namespace {
 
 constexpr std::int64_t kLoads = 0, kStores = 2;  // DMA counters, + buffer
+constexpr std::int64_t kBuffers = 2;
 
 struct Step {
   std::size_t slice = 0;
@@ -453,6 +454,10 @@ class Overlapped {
 void emit_overlapped(const LayerCode& code, Listing& to, const std::vector<Instruction>& prefetch,
                      std::int64_t pieces) {
   Overlapped(code, to, prefetch, pieces).run();
+}
+
+std::int64_t dma_identifiers(Tiler tiler) {
+  return tiler == Tiler::Dory ? kNorm + 1 : kStores + kBuffers;
 }
 
 }  // namespace workbench::pulp

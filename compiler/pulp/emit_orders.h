@@ -5,9 +5,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "compiler/pulp/compile.h"
 #include "compiler/pulp/layer_code.h"
 
 namespace workbench::pulp {
+
+// Identifiers of DMA transfers that the code of a tiler uses: 0 to one less than this.
+std::int64_t dma_identifiers(Tiler tiler);
 
 // The layer's body, between the counters: all it wrote is known to all cores behind it.
 void emit_dory(const LayerCode& code, Listing& to);

@@ -400,9 +400,8 @@ bool ReplayDdr::is_called(ValueId value, const std::string& name) const {
 
 // --- at the end ----------------------------------------------------------------------------------
 
-// Of blocks that are all of a value that the host reads.
-std::map<std::size_t, std::string> ReplayDdr::read_by_host() {
-  std::map<std::size_t, std::string> names;
+ReplayDdr::HostReads ReplayDdr::read_by_host() {
+  HostReads reads;
   for (const Node& reader : graph_.nodes) {
     if (on_accelerator(graph_, reader)) continue;
     for (const ValueId id : reader.inputs) {
@@ -410,12 +409,13 @@ std::map<std::size_t, std::string> ReplayDdr::read_by_host() {
       const auto found = all_of(id);
       if (!found) continue;
       const std::size_t number = merge(found->blocks);
+      reads.blocks.insert(number);
       const Block& block = blocks_[number];
       const bool just_it = block.begin == found->address && block.channels == shape(id)[1];
-      if (just_it) names.try_emplace(number, graph_.value(id).name);
+      if (just_it) reads.names.try_emplace(number, graph_.value(id).name);
     }
   }
-  return names;
+  return reads;
 }
 
 std::string ReplayDdr::name_of_block(std::size_t block) const {
@@ -428,8 +428,27 @@ std::string ReplayDdr::name_of_block(std::size_t block) const {
   return fmt::format("{} (DDR, from channel {})", name, run.first);
 }
 
+// Bytes that are computed for nothing, and most often a mistake of the program: the host may look
+// for its results there.
+void ReplayDdr::note_unread(const std::set<std::size_t>& read_by_host) {
+  std::set<std::size_t> read;
+  for (const std::size_t block : read_by_host) read.insert(root(block));
+  for (const auto& [value, block] : host_blocks_) read.insert(root(block));
+  for (const Use& one : used_) {
+    if (!one.result) read.insert(root(one.block));
+  }
+  for (const Use& one : used_) {
+    if (!read.insert(root(one.block)).second) continue;
+    notes_.push_back(fmt::format("{} puts '{}' into DDR, where neither host nor program reads it",
+                                 program_.info.instruction_text[static_cast<std::size_t>(one.step)],
+                                 name_of_block(root(one.block))));
+  }
+}
+
 void ReplayDdr::finish() {
-  std::map<std::size_t, std::string> names = read_by_host();
+  const HostReads reads = read_by_host();
+  note_unread(reads.blocks);
+  std::map<std::size_t, std::string> names = reads.names;
   std::set<std::string> taken;
   for (const auto& [value, block] : host_blocks_) names[block] = graph_.value(value).name;
   for (const auto& [block, name] : names) taken.insert(name);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -111,8 +112,13 @@ class ReplayDdr {
   // Where the program has put it; the least of several.
   std::optional<std::int64_t> address_of(ValueId value) const;
   bool is_called(ValueId value, const std::string& name) const;
-  std::map<std::size_t, std::string> read_by_host();
+  struct HostReads {
+    std::map<std::size_t, std::string> names;  // of blocks that are all of one value
+    std::set<std::size_t> blocks;
+  };
+  HostReads read_by_host();
   std::string name_of_block(std::size_t block) const;
+  void note_unread(const std::set<std::size_t>& read_by_host);
 
   const Listing& listing_;
   const Graph& graph_;

@@ -164,7 +164,8 @@ void check_memory(const Entry& entry, const Instruction& instruction, const Mach
   if (conv != nullptr) check_filters(entry, *conv, machine);
 }
 
-void normalise(Instruction& instruction, const Listing& listing, const Machine& machine) {
+void normalise(const Entry& entry, Instruction& instruction, const Listing& listing,
+               const Machine& machine) {
   Tail& t = tail(instruction);
   for (ChannelLayout* layout : {&t.source, &t.destination, &t.concat_volume}) {
     // The vendor's tools leave a unit width behind where there are no copies.
@@ -177,6 +178,11 @@ void normalise(Instruction& instruction, const Listing& listing, const Machine& 
   }
   auto* scatter = std::get_if<Scatter>(&instruction);
   if (scatter != nullptr && t.source.sections() == 0) {  // of an upload, which names no layout
+    if (entry.find("full_sect_num") != nullptr) {
+      refuse(entry, fmt::format("fields full_sect_num and repl_sect_num: expected the sections of "
+                                "{} channels, found none",
+                                scatter->channels));
+    }
     t.source = plain_layout(scatter->channels, machine.geometry());
   }
 }
@@ -192,7 +198,7 @@ std::vector<ListedStep> listed_steps(const Listing& listing, const Machine& mach
                     layer_name(name_of(entry))};
     const std::int64_t slice = tail(step.instruction).slice;
     if (slice != 0 && slice != 1) refuse(entry, fmt::format("field slice: no slice {}", slice));
-    normalise(step.instruction, listing, machine);
+    normalise(entry, step.instruction, listing, machine);
     check_unit(entry, step.instruction, machine);
     check_fields_without_effect(entry, step.instruction, machine);
     check_memory(entry, step.instruction, machine);

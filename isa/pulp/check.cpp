@@ -559,12 +559,20 @@ bool either_operand(const Instruction& instruction, std::string_view field, cons
          k->in_signed == k->in2_signed;
 }
 
+bool start_of_pixel(const Instruction& instruction, std::string_view field, const Machine&) {
+  const auto* k = std::get_if<Kernel>(&instruction);
+  return k != nullptr && one_of(field, {"has_bias", "sums_in"}) && k->out_w == 1 && k->out_h == 1 &&
+         k->has_bias != k->sums_in;
+}
+
 constexpr FieldWithoutEffect kWithoutEffect[] = {
     {"`kernel`", "`kind`, of kernels that compute the same", "changes nothing but the time",
      same_kind},
     {"`kernel`", "`sums_out` of one that leaves int32 anyway", "it does", always_sums},
     {"`kernel`", "`in` and `in2` exchanged, of an addition that treats both alike", "a sum",
      either_operand},
+    {"`kernel`", "`has_bias` and `sums_in` exchanged, of one pixel of results",
+     "both are a number of 4 bytes for each channel", start_of_pixel},
     {"`kernel`", "`stride_x`, `stride_y` of one column, one row of results", "there is no next",
      next_of_one},
     {"`kernel`", "`dilation_x`, `dilation_y` of one tap", "it has nothing to be apart from",

@@ -10,6 +10,7 @@ namespace {
 
 constexpr Word kLength = 0x1ffff, kToL1 = 1U << 17, kIncrement = 1U << 18, kTwoD = 1U << 19,
                kEvent = 1U << 20, kTwoDL1 = 1U << 23;
+constexpr std::int64_t kIdentifiersMax = 16;  // bits of the status register
 
 }  // namespace
 
@@ -19,8 +20,9 @@ Mchan::Mchan(const pulp::Machine& machine, Memories& memories, Banks& banks, Cod
       banks_(banks),
       code_(code),
       ports_(static_cast<std::size_t>(machine.cluster.cores) + 1),
-      under_way_(static_cast<std::size_t>(std::min<std::int64_t>(machine.dma.identifiers, 16)), 0) {
-}
+      under_way_(static_cast<std::size_t>(
+                     std::min<std::int64_t>(machine.dma.identifiers, kIdentifiersMax)),
+                 0) {}
 
 Word Mchan::allocate(unsigned hart) {
   for (unsigned k = 0; k < under_way_.size(); ++k) {
@@ -29,7 +31,7 @@ Word Mchan::allocate(unsigned hart) {
     ports_[hart].id = k;
     return k;
   }
-  return ~0U;
+  return ports_[hart].id = Port::kNone;
 }
 
 Word Mchan::status() const {
@@ -44,6 +46,12 @@ std::size_t Mchan::words_of(Word head) { return (head & kTwoD) != 0 ? 5 : 3; }
 
 Mchan::Command Mchan::decoded(unsigned hart, const Port& port, std::int64_t now) const {
   const Word head = port.words[0];
+  if (port.id == Port::kNone) {
+    fail(
+        "DMA command of core {}: expected an identifier, all {} are taken: free them, or raise "
+        "dma.identifiers (to {} at most)",
+        hart, under_way_.size(), kIdentifiersMax);
+  }
   Command it{.to_l1 = (head & kToL1) != 0,
              .event = (head & kEvent) != 0,
              .two_d = (head & kTwoD) != 0,

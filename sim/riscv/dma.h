@@ -65,8 +65,9 @@ class Mchan {
     std::int64_t moved = 0, busy = 0;
   };
   struct Port {
+    static constexpr unsigned kNone = ~0U;
     std::vector<Word> words;  // of a command that is not complete
-    unsigned id = 0;          // that it took last
+    unsigned id = 0;          // that it took last; kNone: it asked in vain
     std::deque<Command> queue;
   };
 

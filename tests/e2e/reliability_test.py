@@ -71,6 +71,15 @@ class Files(ReliabilityTest):
         "labels": lambda f: ("accuracy", "--hw", "v3_96", "zoo:tiny_cnn", "--images", f),
     }
 
+    def test_a_command_that_fails_leaves_no_folder(self):
+        for folder in ("new", "new/in/new"):
+            for command in (("run", "--hw", "v3_96", "missing.onnx", "--dump-passes"),
+                            ("compile", "--hw", "gap8", "missing.onnx", "--dump-passes"),
+                            ("search-bits", "--hw", "gap8", "missing.onnx", "-o"),
+                            ("evaluate", "missing.onnx", "--output"),
+                            ("quantize", "--hw", "v3_96", "missing.onnx", "--dump-reference")):
+                self.refused(*command, folder, says="missing.onnx")
+
     def test_devices_pipes_and_folders_are_no_files(self):
         os.mkfifo(self.folder / "pipe")
         (self.folder / "folder").mkdir()

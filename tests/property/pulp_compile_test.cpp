@@ -1,5 +1,6 @@
 // Whole small networks through compiler and simulator: every tensor as the golden model has it, and
 // no hazard.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -379,6 +380,30 @@ TEST(PulpCompile, more_l3_is_proposed_where_weights_do_not_fit) {
   }
   machine.l3.size_bytes = 1 << 19;
   EXPECT_EQ(fault(g, machine, {}), "");
+}
+
+TEST(PulpCompile, more_identifiers_are_proposed_where_the_dma_has_too_few) {
+  IntegerGraph g;
+  const ValueId x = g.input({1, 8, 6, 6}, kUnsigned8);
+  AffineRequantize cut;
+  cut.divisor = 1 << 10;
+  g.output(g.conv(x, 8, square_window(3, 1, 1), 1, cut, kUnsigned8));
+  Machine machine = machine_with(20000, 380000);
+  machine.name = "small";
+  for (const auto& [tiler, needed] : {std::pair{Tiler::Optimal, 4}, std::pair{Tiler::Dory, 2}}) {
+    for (machine.dma.identifiers = 1; machine.dma.identifiers < needed; ++machine.dma.identifiers) {
+      try {
+        compile(g.graph(), machine, {.tiler = tiler});
+        FAIL() << "expected an error";
+      } catch (const Error& error) {
+        EXPECT_EQ(std::string(error.what()),
+                  fmt::format("transfers need {} identifiers of the DMA, small has {}: --set "
+                              "dma.identifiers={} gives it more",
+                              needed, machine.dma.identifiers, needed));
+      }
+    }
+    EXPECT_EQ(fault(g, machine, {.tiler = tiler}), "");
+  }
 }
 
 // Networks, L1 and L2 differ; what is kept is of all of them.

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <string>
 
 #include "compiler/passes/passes.h"
+#include "compiler/passes/rewrite.h"
 #include "core/error.h"
 #include "tests/support/graph_builder.h"
 #include "tests/support/random_float_graph.h"
@@ -297,6 +299,27 @@ TEST(PassSwitches, unknown_names_are_answered_with_all_that_there_are) {
             "--without: expected names of passes (one, two), found 'three'");
   EXPECT_EQ(message({.with = {"one"}, .without = {"one"}}),
             "--with one --without one: expected the pass in one of the lists, found it in both");
+}
+
+TEST(UniqueNames, are_the_first_that_no_value_has) {
+  const std::string known[] = {"a",    "a_",  "a_0", "a_1",   "a_02",  "a_2",
+                               "a_3",  "a_4", "a_5", "a_2_2", "a_2_3", "a_-2",
+                               "a_+2", "ab",  "b",   "",      "a_3x",  "a_99999999999999999999"};
+  std::mt19937_64 random(kFirstSeed);
+  for (int i = 0; i < 500; ++i) {
+    Graph graph;
+    std::set<std::string> taken;
+    for (const std::string& name : known) {
+      if (random() % 3 == 0) continue;
+      taken.insert(name);
+      graph.add_value({.name = name});
+    }
+    for (const std::string base : {"a", "a_2", "b", "c", ""}) {
+      std::string expected = base;
+      for (int n = 2; taken.contains(expected); ++n) expected = base + "_" + std::to_string(n);
+      ASSERT_EQ(unique_value_name(graph, base), expected) << "round " << i;
+    }
+  }
 }
 
 }  // namespace

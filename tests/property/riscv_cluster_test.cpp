@@ -414,6 +414,26 @@ TEST(RiscvCluster, a_command_without_its_event_leaves_the_core_asleep) {
   EXPECT_NE(error.find("all cores sleep for good"), std::string::npos) << error;
 }
 
+TEST(RiscvCluster, a_command_without_an_identifier_is_refused) {
+  // The same twice, and none is freed between them.
+  Words twice = transfer(256 | 1U << 17 | 1U << 18 | 1U << 20);
+  append(twice, Words(twice));
+  pulp::Machine one = machine();
+  one.dma.identifiers = 2;
+  EXPECT_EQ(run(on_core_0(twice), one).profile.dma_commands, 2);
+  one.dma.identifiers = 1;
+  try {
+    run(on_core_0(twice), one);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what())
+                  .find("DMA command of core 0: expected an identifier, all 1 "
+                        "are taken: free them, or raise dma.identifiers"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(RiscvCluster, a_command_without_increments_is_refused) {
   const std::string error = error_of(on_core_0(transfer(256 | 1U << 17 | 1U << 20)));
   EXPECT_NE(error.find("expected increments"), std::string::npos) << error;

@@ -26,6 +26,7 @@
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"
 #include "tests/support/random_xdnn.h"
+#include "tests/support/seeds.h"
 #include "tests/support/vendor_program.h"
 #include "tests/support/xdnn_program.h"
 
@@ -114,7 +115,7 @@ std::vector<Case> make_cases() {
   const Machine v3 = load_machine("configs/v3_96.yaml"), v2 = load_machine("configs/v2_28.yaml");
   for (const auto style : {VendorStyle::V3, VendorStyle::Throughput, VendorStyle::V2}) {
     const Machine& machine = style == VendorStyle::V2 ? v2 : v3;
-    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    for (std::uint64_t seed = seed_of(1); seed < seed_of(1) + kSeeds; ++seed) {
       const std::string name = fmt::format("style {} seed {}", static_cast<int>(style), seed);
       const Listing listing = parse_listing(vendor_program(seed, style, machine), "net");
       keep(make_case(name, listing, machine,
@@ -222,11 +223,44 @@ bool brings_unread(const FieldMutant& mutant, const std::string& field) {
   return unread_in(mutant.of->listing) && unread_in(mutated(mutant));
 }
 
+// Its result has as many sections, and who reads them before they are written over reads no copy.
+bool copies_unread(const FieldMutant& mutant, const std::string& field) {
+  if (field != "dst_full_sect_num" && field != "dst_repl_sect_num") return false;
+  const Machine& machine = mutant.of->machine;
+  const auto written = [&](const Listing& listing) {
+    return footprint({.instruction = instruction_from(listing.entries[mutant.entry])}, machine)
+        .am_writes;
+  };
+  const std::vector<AmRegion> words = written(mutant.of->listing);
+  const auto meet = [&](const std::vector<AmRegion>& others) {
+    return std::any_of(others.begin(), others.end(), [&](const AmRegion& other) {
+      return std::any_of(words.begin(), words.end(), [&](const AmRegion& word) {
+        return other.word_begin < word.word_end && word.word_begin < other.word_end;
+      });
+    });
+  };
+  const auto sections = [](const Entry& entry) {
+    return tail(instruction_from(entry)).destination.sections();
+  };
+  const Listing& listing = mutant.of->listing;
+  if (sections(listing.entries[mutant.entry]) != sections(mutated(mutant).entries[mutant.entry])) {
+    return false;
+  }
+  for (std::size_t i = mutant.entry + 1; i < listing.entries.size(); ++i) {
+    if (!executed(listing.entries[i])) continue;
+    const Instruction reader = instruction_from(listing.entries[i]);
+    const Footprint touched = footprint({.instruction = reader}, machine);
+    if (meet(touched.am_reads) && tail(reader).source.replicated()) return false;
+    if (meet(touched.am_writes)) return true;
+  }
+  return true;
+}
+
 bool excused(const FieldMutant& mutant) {
   return std::all_of(mutant.fields.begin(), mutant.fields.end(), [&](const auto& field) {
     const bool buffer = field.first.starts_with("SRCAM-Buffer_") || field.first == "EWA_2nd-Src_AM";
     return !without_effect(mutant, field.first).empty() || (buffer && moves_tiles(mutant)) ||
-           brings_unread(mutant, field.first);
+           brings_unread(mutant, field.first) || copies_unread(mutant, field.first);
   });
 }
 
@@ -242,7 +276,7 @@ TEST(XdnnFields, every_one_of_every_opcode_means_something) {
   const std::vector<Case> cases = make_cases();
   std::map<const Case*, Seen> before;
   for (const Case& c : cases) before[&c] = look(c, c.listing);
-  std::mt19937_64 random(3);
+  std::mt19937_64 random(seed_of(3));
   std::map<std::tuple<bool, std::string, std::string, Way>, std::vector<FieldMutant>> pools;
   for (const Case& c : cases) {
     for (std::size_t at = 0; at < c.listing.entries.size(); ++at) {
@@ -280,6 +314,10 @@ TEST(XdnnFields, every_one_of_every_opcode_means_something) {
         for (const auto& [key, value] : mutant.fields) {
           text += fmt::format(" {} {} -> {}", key,
                               mutant.of->listing.entries[mutant.entry].find(key)->value, value);
+        }
+        text += "; of";
+        for (const Field& field : mutant.of->listing.entries[mutant.entry].fields) {
+          text += fmt::format(" {} {}", field.key, field.value);
         }
         return text;
       }();

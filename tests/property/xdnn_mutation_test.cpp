@@ -19,6 +19,7 @@
 #include "sim/xdnn/simulate.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/random_machine.h"
+#include "tests/support/seeds.h"
 #include "tests/support/xdnn_mutants.h"
 #include "workloads/networks.h"
 
@@ -34,6 +35,7 @@ constexpr std::size_t kPerKind = 600;
 constexpr std::size_t kRandomCases = 16;
 constexpr std::size_t kBatches = 8;
 #endif
+constexpr int kMoreRuns = 20;
 constexpr std::uint64_t kSeeds = 24;  // per family: not every network fits its machine
 
 struct Case {
@@ -123,7 +125,7 @@ std::vector<Case> make_cases() {
     c->times = outcome.times;
     cases.push_back(std::move(*c));
   };
-  std::mt19937_64 random(20);
+  std::mt19937_64 random(seed_of(20));
   xdnn::Machine v3;
   v3.name = "v3 with 1 MB";
   v3.family_name = "xdnn_v3";
@@ -136,7 +138,7 @@ std::vector<Case> make_cases() {
        {xdnn::Family::V3, xdnn::Family::V2, xdnn::Family::Darius, xdnn::Family::MathEngine}) {
     const std::size_t enough = cases.size() + kRandomCases;
     for (std::uint64_t seed = 0; seed < kSeeds && cases.size() < enough; ++seed) {
-      std::mt19937_64 own(100 * static_cast<std::uint64_t>(family) + seed);
+      std::mt19937_64 own(seed_of(100 * static_cast<std::uint64_t>(family) + seed));
       const Graph graph = random_graph(own, {.max_layers = 9,
                                              .max_channels = 48,
                                              .max_elements = 8'000,
@@ -154,7 +156,7 @@ std::vector<Case> make_cases() {
   }
   const std::size_t alone = cases.size();
   for (std::uint64_t seed = 0; seed < kSeeds && cases.size() < alone + kBatches; ++seed) {
-    std::mt19937_64 own(7000 + seed);
+    std::mt19937_64 own(seed_of(7000 + seed));
     const Graph graph =
         random_graph(own, {.max_layers = 6, .max_channels = 48, .max_elements = 4'000});
     const auto family = seed % 2 == 0 ? xdnn::Family::V3 : xdnn::Family::V2;
@@ -168,6 +170,22 @@ std::vector<Case> make_cases() {
   for (const Case& c : cases) families.insert(c.machine.family());
   EXPECT_EQ(families.size(), 4U) << "a family of which nothing compiles is not tested";
   return cases;
+}
+
+// With other inputs than the case's own, for what those do not show.
+bool shows_later(const Case& c, const xdnn::Program& program) {
+  std::mt19937_64 random(seed_of(13));
+  Case other = c;
+  for (int i = 0; i < kMoreRuns; ++i) {
+    other.inputs.clear();
+    while (other.inputs.size() < c.inputs.size()) {
+      for (Tensor& input : inputs_for(c.quantized, random))
+        other.inputs.push_back(std::move(input));
+    }
+    other.golden = golden::run(other.quantized, other.inputs);
+    if (run(other, program).noticed()) return true;
+  }
+  return false;
 }
 
 struct Candidate {
@@ -200,7 +218,7 @@ struct Tally {
 
 TEST(XdnnMutants, are_all_noticed) {
   const std::vector<Case> cases = make_cases();
-  std::mt19937_64 random(9);
+  std::mt19937_64 random(seed_of(9));
   std::array<std::vector<std::vector<Candidate>>, kMutantKinds> pools;
   for (auto& pool : pools) pool.resize(cases.size());
   for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -230,9 +248,14 @@ TEST(XdnnMutants, are_all_noticed) {
       tally.time += other_time ? 1 : 0;
       if (other_time) continue;
       const std::string reason = equivalent(c.program, m, c.machine);
+      if (reason.empty() && shows_later(c, mutated(c.program, m))) {
+        ++tally.mismatch;
+        continue;
+      }
       EXPECT_FALSE(reason.empty())
           << c.name << ": undetected: " << m.field << " of instruction " << m.instruction << " ("
-          << c.program.info.instruction_text[m.instruction] << ") is " << m.value;
+          << c.program.info.instruction_text[m.instruction] << ") is " << m.value << "; was"
+          << fields_text(c.program.steps[m.instruction].instruction);
       ++tally.equivalent;
     }
     fmt::print(
@@ -240,8 +263,9 @@ TEST(XdnnMutants, are_all_noticed) {
         to_string(kind), tally.mutants, tally.mismatch, tally.hazard, tally.error, tally.time,
         tally.equivalent);
     EXPECT_GE(tally.mutants, std::min<std::size_t>(asked, 100)) << to_string(kind);
-    // Of the few under the sanitizers one is more than the share of geometry.
-    const std::size_t most = geometry ? (6 * tally.mutants + 99) / 100 : tally.mutants / 100;
+    // Of the few under the sanitizers one is more than the share of geometry and tiles.
+    const bool more = geometry || kind == MutantKind::TileSize;
+    const std::size_t most = more ? (10 * tally.mutants + 99) / 100 : tally.mutants / 100;
     EXPECT_LE(tally.equivalent, most) << to_string(kind);
   }
 }

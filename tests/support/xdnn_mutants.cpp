@@ -188,6 +188,16 @@ std::string same_geometry(const Step& before, const Step& after, const std::stri
     return "one result has no next";
   }
   const std::int64_t now = value_of(after, field);
+  if (field == "kernel" + axis && std::holds_alternative<Pool>(before.instruction) &&
+      was("outsize" + axis) == 1 &&
+      std::min(was(field), now) >= was("insize" + axis) + was("paddings" + axis)) {
+    return "one window that has all of the map";
+  }
+  if (field == "paddings" + axis && std::holds_alternative<Pool>(before.instruction) &&
+      was("outsize" + axis) == 1 &&
+      was("kernel" + axis) >= was("insize" + axis) + std::max(was(field), now)) {
+    return "one window that has all of the map";
+  }
   if (field.ends_with("size_w") && machine.width_aligned()) {
     const std::int64_t line = machine.geometry().line_pixels;
     if (ceil_div(was(field), line) == ceil_div(now, line)) return "the same lines of words";
@@ -223,6 +233,15 @@ std::vector<Mutant> all_mutants(const Program& program, const Machine& machine,
   return Enumeration(program, machine, random).run();
 }
 
+std::string fields_text(Instruction instruction) {
+  std::string text;
+  for_each_member(instruction, [&](std::string_view field, auto& member) {
+    const auto value = static_cast<std::int64_t>(member);
+    if (value != 0) text += fmt::format(" {} {}", field, value);
+  });
+  return text;
+}
+
 Program mutated(const Program& program, const Mutant& mutant) {
   Program result = program;
   Step& step = result.steps.at(mutant.instruction);
@@ -243,6 +262,13 @@ std::string equivalent(const Program& program, const Mutant& mutant, const Machi
   const Step& after = changed.steps[mutant.instruction];
   if (mutant.kind == MutantKind::WaitBit && races(changed, machine).empty()) {
     return "everything is ordered without the bit";
+  }
+  if (mutant.kind == MutantKind::TileSize && races(changed, machine).empty()) {
+    return "the same in other tiles";
+  }
+  const std::string& text = program.info.instruction_text[mutant.instruction];
+  if (text.ends_with("(zeros between images)") && mutant.field.starts_with("inaddr")) {
+    return "whatever the operand, times zero";
   }
   if (mutant.kind == MutantKind::Geometry) {
     return same_geometry(before, after, mutant.field, machine);

@@ -41,6 +41,9 @@ struct Mutant {
 std::vector<Mutant> all_mutants(const xdnn::Program& program, const xdnn::Machine& machine,
                                 std::mt19937_64& random);
 
+// For failures: every field that is not 0, as " NAME VALUE".
+std::string fields_text(xdnn::Instruction instruction);
+
 xdnn::Program mutated(const xdnn::Program& program, const Mutant& mutant);
 
 // Why the mutant does what the program does, whatever the operands; empty when that is not known.

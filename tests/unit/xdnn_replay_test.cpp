@@ -199,6 +199,15 @@ TEST_F(XdnnReplay, what_does_not_fit_the_machine_is_named) {
   layer(listing_, "res1/conv2").set("src_repl_sect_num", "0");
   EXPECT_EQ(refusal(), "XNConv 'res1/conv2': the source layout holds 0 channels, found 18");
   listing_ = whole;
+  const auto scatter = std::ranges::find(listing_.entries, "XNScatter", &Entry::opcode);
+  ASSERT_NE(scatter, listing_.entries.end());
+  scatter->set("full_sect_num", "0");
+  scatter->set("repl_sect_num", "0");
+  EXPECT_EQ(refusal(),
+            fmt::format("XNScatter '': fields full_sect_num and repl_sect_num: expected the "
+                        "sections of {} channels, found none",
+                        scatter->find("outchan")->value));
+  listing_ = whole;
   listing_.dialect = Dialect::V2;
   EXPECT_EQ(message([&] { replay(listing_, graph_, kV3); }),
             "expected a program for v3_96 (xdnn_v3), found one for xDNN V2 (dialect v2)");
@@ -244,6 +253,31 @@ TEST(XdnnReplayWithoutNetwork, a_result_streamed_to_ddr_is_read_from_there) {
   // 4 x 8 words of 96 bytes in and out, half of both together; the gather as many again.
   EXPECT_EQ(replayed.program.info.io_bytes, 2 * 32 * 96);
   EXPECT_EQ(replayed.program.info.moveops, 0);
+}
+
+// The host finds the result where it was put last: what was put elsewhere before, of whatever
+// words, is in no verdict.
+TEST(XdnnReplayWithoutNetwork, a_result_that_nothing_reads_is_noted) {
+  const auto with_scatters_to = [](const std::vector<std::string>& addresses) {
+    std::string text = kStreamed;
+    std::string scatters;
+    for (const std::string& address : addresses) {
+      scatters += R"(,{"name":null,"xdnn_kv":{"XNOp":"XNScatter","id":"4","uram_src":"0x10",
+        "ddr_dest":")" +
+                  address + R"(","outsize_w":"8","outsize_h":"4","outchan":"5","a0":"0",
+        "b1":"1","c1":"1","start_row":"0","end_row":"3","slice":"1","full_sect_num":"1",
+        "repl_sect_num":"0","repl_unit_num":"0","repl_unit_width":"0",
+        "destAddrReadFromImgQ":"0"}})";
+    }
+    const Listing listing = parse_json(text.insert(text.rfind("]}"), scatters), "net");
+    return replay(listing, quantized_for(network_of(listing, kV3, 1), kV3), kV3).notes;
+  };
+  EXPECT_EQ(with_scatters_to({}), std::vector<std::string>{});
+  EXPECT_EQ(with_scatters_to({"0x40000"}), std::vector<std::string>{});
+  EXPECT_EQ(
+      with_scatters_to({"0x40000", "0x50000"}),
+      std::vector<std::string>{"XNScatter conv1_int8 puts 'conv1_int8' into DDR, where neither "
+                               "host nor program reads it"});
 }
 
 TEST_F(XdnnReplay, the_peak_counts_a_sum_in_place_once) {
