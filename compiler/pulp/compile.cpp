@@ -85,8 +85,9 @@ void require_room_for_weights(const Network& network, const Machine& machine) {
 void require_dma_identifiers(const Network& network, const Machine& machine, Tiler tiler) {
   const std::int64_t needed = dma_identifiers(tiler), there = machine.dma.identifiers;
   if (network.layers.empty() || there >= needed) return;
-  fail("transfers need {} identifiers of the DMA, {} has {}: --set dma.identifiers={} gives it more",
-       needed, machine.name, there, needed);
+  fail(
+      "transfers need {} identifiers of the DMA, {} has {}: --set dma.identifiers={} gives it more",
+      needed, machine.name, there, needed);
 }
 
 void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan,

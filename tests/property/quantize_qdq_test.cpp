@@ -106,15 +106,24 @@ Thresholds unlike_thresholds(const Graph& graph, const Tensor&, std::mt19937_64&
 
 using ChooseThresholds = Thresholds (*)(const Graph&, const Tensor&, std::mt19937_64&);
 
-// `source`, written for `target` and read again: how many tensors of codes are what they were.
-int expect_codes_survive(const Graph& source, const QuantizeTarget& target, std::mt19937_64& random,
-                         ChooseThresholds choose = random_thresholds) {
+struct Prepared {
+  Graph graph;
+  PassSwitches passes;  // that it was made with
+};
+Prepared prepared_for(const QuantizeTarget& target, const Graph& source) {
   PassSwitches passes;
   Graph prepared = target.prepare(passed(source, passes));
   if (has_parted_activations(prepared)) {
     passes.without = {"fuse_activation"};
     prepared = target.prepare(passed(source, passes));
   }
+  return {std::move(prepared), std::move(passes)};
+}
+
+// `source`, written for `target` and read again: how many tensors of codes are what they were.
+int expect_codes_survive(const Graph& source, const QuantizeTarget& target, std::mt19937_64& random,
+                         ChooseThresholds choose = random_thresholds) {
+  const auto [prepared, passes] = prepared_for(target, source);
   const Tensor x = normal_tensor(prepared.value(prepared.inputs[0]).shape, random);
   Graph annotated = target.annotate(prepared, choose(prepared, x, random));
   annotate_weights(annotated, target, random);
@@ -252,12 +261,7 @@ TEST(QuantizeQdqProperty, narrow_codes_keep_their_widths_and_give_the_same_integ
     SCOPED_TRACE(fmt::format("seed {}, case {}", seed, n));
     const Graph source = random_graph(
         random, {.max_elements = 4000, .max_macs = 150'000, .residual = 0.3, .concat = 0.1});
-    PassSwitches passes;
-    Graph prepared = target.prepare(passed(source, passes));
-    if (has_parted_activations(prepared)) {
-      passes.without = {"fuse_activation"};
-      prepared = target.prepare(passed(source, passes));
-    }
+    const auto [prepared, passes] = prepared_for(target, source);
     const Tensor x = normal_tensor(prepared.value(prepared.inputs[0]).shape, random);
     const Thresholds thresholds = random_thresholds(prepared, x, random);
     Graph annotated = with_activation_bits(target, random_activation_widths(prepared, random))

@@ -263,9 +263,11 @@ TEST(XdnnMutants, are_all_noticed) {
         to_string(kind), tally.mutants, tally.mismatch, tally.hazard, tally.error, tally.time,
         tally.equivalent);
     EXPECT_GE(tally.mutants, std::min<std::size_t>(asked, 100)) << to_string(kind);
-    // Of the few under the sanitizers one is more than the share of geometry and tiles.
-    const bool more = geometry || kind == MutantKind::TileSize;
-    const std::size_t most = more ? (10 * tally.mutants + 99) / 100 : tally.mutants / 100;
+    // Of the few under the sanitizers one is more than the share of geometry. Other seeds have more
+    // of either (18 of 200 were seen).
+    const bool more = geometry || (kind == MutantKind::TileSize && !has_usual_seeds());
+    const std::size_t percent = has_usual_seeds() ? 6 : 10;
+    const std::size_t most = more ? (percent * tally.mutants + 99) / 100 : tally.mutants / 100;
     EXPECT_LE(tally.equivalent, most) << to_string(kind);
   }
 }

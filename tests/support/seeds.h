@@ -6,6 +6,8 @@
 
 namespace workbench {
 
+inline bool has_usual_seeds() { return std::getenv("WORKBENCH_SEED") == nullptr; }
+
 // `usual`, or another one for each number in WORKBENCH_SEED.
 inline std::uint64_t seed_of(std::uint64_t usual) {
   const char* number = std::getenv("WORKBENCH_SEED");

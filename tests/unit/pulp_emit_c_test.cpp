@@ -5,6 +5,7 @@
 #include <string>
 
 #include "compiler/pulp/emit_c.h"
+#include "tests/support/copied_codes.h"
 
 namespace workbench::pulp {
 namespace {
@@ -20,28 +21,8 @@ Program copy_of(const std::string& output) {
   program.info.instruction_text = {"dma", "wait", "dma", "wait"};
   program.l1_bytes = 64;
   program.l2_bytes = 5064;
-  Quantization ones;
-  ones.is_signed = false;
-  ones.thresholds = {255};
-  Graph& host = program.host;
-  const auto value = [&](const char* name, ElementType type) {
-    Value v;
-    v.name = name, v.shape = {1, 2, 4, 8}, v.type = type;
-    if (type == ElementType::Uint8) v.quantization = ones;
-    return host.add_value(v);
-  };
-  const ValueId x = value("x", ElementType::Float32), x_codes = value("xc", ElementType::Uint8);
-  const ValueId y_codes = value("yc", ElementType::Uint8), y = value("y", ElementType::Float32);
-  host.nodes.resize(2);
-  host.nodes[0].op = Quantize{}, host.nodes[0].inputs = {x}, host.nodes[0].outputs = {x_codes};
-  host.nodes[1].op = Dequantize{}, host.nodes[1].inputs = {y_codes}, host.nodes[1].outputs = {y};
-  host.inputs = {x}, host.outputs = {y};
-  program.host_steps = {{.before = 0, .nodes = {0}}, {.before = 4, .nodes = {1}}};
-  program.inputs = {
-      {.value = "xc", .channels = 2, .height = 4, .width = 8, .pixel_stride = 2, .row_stride = 16}};
-  program.outputs = program.inputs;
+  put_host_around_copy(program);
   program.outputs[0].value = output;
-  program.outputs[0].address = 5000;
   return program;
 }
 

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "isa/pulp/cost.h"
 #include "sim/pulp/simulate.h"
+#include "tests/support/copied_codes.h"
 
 namespace workbench::pulp {
 namespace {
@@ -200,34 +201,8 @@ TEST(PulpSimulate, values_go_through_every_memory) {
 
 // The host makes codes of steps of 1, the cluster moves them, the host makes them real again.
 TEST(PulpSimulate, the_host_writes_inputs_before_and_reads_outputs_after) {
-  Quantization ones;
-  ones.is_signed = false;
-  ones.thresholds = {255};
   Program program = program_of({to_l1(0, 0, 64), DmaWait{}, to_l2(0, 5000, 64), DmaWait{}});
-  Graph& host = program.host;
-  const auto value = [&](const char* name, ElementType type) {
-    Value v;
-    v.name = name, v.shape = {1, 2, 4, 8}, v.type = type;
-    if (type == ElementType::Uint8) v.quantization = ones;
-    return host.add_value(v);
-  };
-  const ValueId x = value("x", ElementType::Float32), x_codes = value("xc", ElementType::Uint8);
-  const ValueId y_codes = value("yc", ElementType::Uint8), y = value("y", ElementType::Float32);
-  host.nodes.resize(2);
-  host.nodes[0].op = Quantize{}, host.nodes[0].inputs = {x}, host.nodes[0].outputs = {x_codes};
-  host.nodes[1].op = Dequantize{}, host.nodes[1].inputs = {y_codes}, host.nodes[1].outputs = {y};
-  host.inputs = {x}, host.outputs = {y};
-  program.host_steps = {{.before = 0, .nodes = {0}}, {.before = 4, .nodes = {1}}};
-  program.inputs = {{.value = "xc",
-                     .address = 0,
-                     .channels = 2,
-                     .height = 4,
-                     .width = 8,
-                     .pixel_stride = 2,
-                     .row_stride = 16}};
-  program.outputs = program.inputs;
-  program.outputs[0].value = "yc";
-  program.outputs[0].address = 5000;
+  put_host_around_copy(program);
   std::vector<float> reals(64);
   for (std::size_t i = 0; i < 64; ++i) reals[i] = static_cast<float>(i * 3);
   const std::vector<Tensor> inputs{Tensor::from({1, 2, 4, 8}, reals)};
