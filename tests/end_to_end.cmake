@@ -31,7 +31,7 @@ function(workbench_script_test name interpreter)
   set_tests_properties(e2e_${name} PROPERTIES LABELS e2e TIMEOUT 600 ENVIRONMENT "${ARGN}")
 endfunction()
 
-foreach(name api_reference bad_input calls citations cli command_line deploy determinism execute faults hostile_names kernels one_definition pages quantize_cli reliability run_page search_bits store sweep sweep_kill
+foreach(name api_reference bad_input calls citations cli command_line deploy determinism execute faults hostile_names kernels one_definition pages quantize_cli reliability run_page sdk search_bits store sweep sweep_kill
              sweep_run sweep_slurm track)
   workbench_script_test(${name} ${DEBIAN_PYTHON3} "WORKBENCH=$<TARGET_FILE:workbench>")
 endforeach()

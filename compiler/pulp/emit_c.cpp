@@ -417,23 +417,29 @@ class Application {
         hex_);
   }
 
-  static std::string sdk_makefile() {
-    return "# For the PULP SDK (github.com/pulp-platform/pulp-sdk): source its configuration, "
-           "then\n"
-           "# make clean all run. PULP_NN=folder links the library's kernels, whose sources lie\n"
-           "# there, instead of ours; both are needed where our own are called as well.\n"
-           "include vars.mk\n"
-           "APP = main\nAPP_SRCS = $(SOURCES)\n"
-           "APP_CFLAGS += $(addprefix -I,$(INCLUDES)) -O3 -w -ffp-contract=off $(DEFINES)\n"
-           "APP_LDFLAGS += -lm\n"
-           "ifdef PULP_NN\n"
-           "APP_SRCS := $(filter-out kernels/pulp_nn_kernels.c,$(APP_SRCS)) "
-           "$(wildcard $(PULP_NN)/src/*/*.c)\n"
-           "APP_CFLAGS += -I$(PULP_NN)/include -DPULP_NN_CALLS\nelse\nAPP_CFLAGS += "
-           "-DNN_XPULP\nendif\n"
-           "FLASH_FILES += $(HEX)\nREADFS_FILES += $(FLASH_FILES)\n"
-           "CONFIG_HYPERRAM = 1\nCONFIG_HYPERFLASH = 1\n"
-           "include $(RULES_DIR)/pmsis_rules.mk\n";
+  std::string sdk_makefile() const {
+    const Machine::Isa& isa = machine_.isa;
+    return fmt::format(
+        "# For the PULP SDK (github.com/pulp-platform/pulp-sdk): source its configuration, then\n"
+        "# make clean all run. PULP_NN=folder links the library's kernels, whose sources lie\n"
+        "# there, instead of ours; both are needed where our own are called as well.\n"
+        "# INSN: whether the assembler has .insn. That of the SDK's gcc 7.1.1 (binutils 2.28) has\n"
+        "# not, but knows Xpulp by name.\n"
+        "include vars.mk\n"
+        "INSN ?= {:d}\n"
+        "APP = main\nAPP_SRCS = $(SOURCES)\n"
+        "APP_CFLAGS += $(addprefix -I,$(INCLUDES)) -O3 -w -ffp-contract=off $(DEFINES) "
+        "-DNN_XPULP\n"
+        "APP_LDFLAGS += -lm\n"
+        "ifdef PULP_NN\n"
+        "APP_SRCS := $(filter-out kernels/pulp_nn_kernels.c,$(APP_SRCS)) "
+        "$(wildcard $(PULP_NN)/src/*.c $(PULP_NN)/src/*/*.c)\n"
+        "APP_CFLAGS += -I$(PULP_NN)/include -DPULP_NN_CALLS\nendif\n"
+        "ifeq ($(INSN),0)\nAPP_CFLAGS += -DNN_MNEMONICS\nendif\n"
+        "FLASH_FILES += $(HEX)\nREADFS_FILES += $(FLASH_FILES)\n"
+        "CONFIG_HYPERRAM = 1\nCONFIG_HYPERFLASH = 1\n"
+        "include $(RULES_DIR)/pmsis_rules.mk\n",
+        isa.dot_4bit + isa.dot_2bit + isa.mac_load > 0);
   }
 
   static std::string plain_makefile() {

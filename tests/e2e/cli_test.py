@@ -1,7 +1,6 @@
 """Every subcommand on small networks, and what it writes."""
 import csv
 import json
-import os
 import re
 import shutil
 import unittest
@@ -9,7 +8,7 @@ import xml.etree.ElementTree
 
 import numpy
 
-from support import ROOT, WorkbenchTest
+from support import ROOT, SHARED, WorkbenchTest
 
 RUN = ("run", "--hw", "v3_96")
 
@@ -513,9 +512,8 @@ class Cli(WorkbenchTest):
         self.assertIn("--golden", self.succeed("run", "--help").stdout)
 
     def test_real_networks_agree_on_labelled_images(self):
-        shared = ROOT / os.environ.get("WORKBENCH_SHARED", "../shared")
-        model = shared / "networks/models/squeezenet1.1/squeezenet1.1_fp32_from_fp16.onnx"
-        images = shared / "images/imagenet500_256"
+        model = SHARED / "networks/models/squeezenet1.1/squeezenet1.1_fp32_from_fp16.onnx"
+        images = SHARED / "images/imagenet500_256"
         if not model.exists() or not images.exists():
             self.skipTest("the shared models and images are not there")
         self.succeed(*RUN, model, "--calibration", images, "--calibration-limit", 8, "--json",

@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 import unittest
 
@@ -16,18 +15,12 @@ import onnx
 import onnx.helper
 import onnx.numpy_helper
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-WORKBENCH = os.environ.get("WORKBENCH", str(ROOT / "build/release/workbench"))
-SHARED = ROOT / os.environ.get("WORKBENCH_SHARED", "../shared")
+from support import ROOT, SHARED, WORKBENCH, run
+
 RISCV = shutil.which("riscv64-unknown-elf-gcc")
 # Three networks of the zoo, by machine: residual additions, depthwise layers, concatenations.
 NETWORKS = [("gap8", "zoo:tiny_residual"), ("pulp_open", "zoo:tiny_mobile"),
             ("gap8", "zoo:tiny_inception")]
-
-
-def run(*command, **options):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True,
-                          **options)
 
 
 class Network:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKBENCH = os.environ.get("WORKBENCH", str(ROOT / "build" / "release" / "workbench"))
+# Real networks, images and programs, which may not be there.
+SHARED = ROOT / os.environ.get("WORKBENCH_SHARED", "../shared")
 
 # A test neither finds nor leaves anything in the user's folders.
 os.environ["WORKBENCH_CACHE"] = "none"
@@ -17,6 +19,10 @@ def signal_after(count, signal, group=False):
     worker once that many are in its file: the same moment each time."""
     plan = f"{count}:{signal}{':group' if group else ''}"
     return {**os.environ, "WORKBENCH_SIGNAL_AFTER": plan}
+
+
+def run(*command, **options):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
 
 
 class WorkbenchTest(unittest.TestCase):

@@ -114,13 +114,13 @@ static inline void nn_put_codes(uint8_t* to, int32_t bits, int32_t a, int32_t b,
   }
 #ifdef NN_XPULP
   if (bits == 4) {
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(a) : "r"(b));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "x4") : "+r"(c) : "r"(d));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "4") : "+r"(a) : "r"(b));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_4, "4") : "+r"(c) : "r"(d));
     to[0] = (uint8_t)a, to[1] = (uint8_t)c;
   } else {
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x2") : "+r"(a) : "r"(b));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x4") : "+r"(a) : "r"(c));
-    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "x6") : "+r"(a) : "r"(d));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "2") : "+r"(a) : "r"(b));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "4") : "+r"(a) : "r"(c));
+    __asm__(NN_INSERT("%0", "%1", NN_FIELD_2, "6") : "+r"(a) : "r"(d));
     to[0] = (uint8_t)a;
   }
 #else

@@ -73,7 +73,7 @@ static void nn_requantize_pixel(const nn_call_t* call, int32_t pixel) {
 // As PULP-NN's loop: the sum is cut to 16 bits, the result to 8.
 #define NN_ADD_LIBRARY                                                                           \
   NN_ADD_LOOP("20", NN_ADD_LOADS(NN_LBU, NN_LBU) "mul t1, t1, %[m2]\nmul t0, t0, %[m1]\n"               \
-                        "add t0, t0, t1\nsrl t0, t0, %[s]\n.insn r 0x33, 5, 0x08, t0, t0, x0\n"  \
+                        "add t0, t0, t1\nsrl t0, t0, %[s]\n" NN_EXTHZ("t0", "t0")              \
                         NN_CLIP_U8("t0", "t0") "andi t0, t0, 255\n" NN_SB("t0", "1", "%[out]"))
 // clang-format on
 

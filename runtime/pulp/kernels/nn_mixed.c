@@ -11,10 +11,10 @@
 
 // What to do with the fours of a word.
 #define NN_FOURS_OF_4(each) \
-  each(NN_FIELD_4, "x0", "x4", "x8", "x12") each(NN_FIELD_4, "x16", "x20", "x24", "x28")
+  each(NN_FIELD_4, "0", "4", "8", "12") each(NN_FIELD_4, "16", "20", "24", "28")
 #define NN_FOURS_OF_2(each)                                                                       \
-  each(NN_FIELD_2, "x0", "x2", "x4", "x6") each(NN_FIELD_2, "x8", "x10", "x12", "x14")            \
-  each(NN_FIELD_2, "x16", "x18", "x20", "x22") each(NN_FIELD_2, "x24", "x26", "x28", "x30")
+  each(NN_FIELD_2, "0", "2", "4", "6") each(NN_FIELD_2, "8", "10", "12", "14")            \
+  each(NN_FIELD_2, "16", "18", "20", "22") each(NN_FIELD_2, "24", "26", "28", "30")
 
 #define NN_UNPACK(extract, bits, at0, at1, at2, at3)                                              \
   NN_FOUR(extract, "t1", "t2", "t3", "t0", bits, at0, at1, at2, at3) NN_SW("t1", "4", "%[to]")
@@ -352,7 +352,7 @@ typedef struct {
     nn_put_word(to, bytes << left & mask);                                            \
   }
 #define NN_STRIP_FOUR(extract, bits, at1, at2, at3) \
-  NN_FOUR(extract, "%[b]", "%[e]", "%[f]", "%[word]", bits, "x0", at1, at2, at3)
+  NN_FOUR(extract, "%[b]", "%[e]", "%[f]", "%[word]", bits, "0", at1, at2, at3)
 
 static __attribute__((noinline)) void nn_put_strip(const nn_strip_t* strip, uint8_t* to, int32_t w,
                                                    int32_t bits, int is_signed) {
@@ -365,13 +365,13 @@ static __attribute__((noinline)) void nn_put_strip(const nn_strip_t* strip, uint
       nn_put_word(to, nn_word(plane + (at >> 3)) << left & mask);
     }
   } else if (bits == 4 && is_signed) {
-    NN_STRIP(NN_STRIP_FOUR(NN_EXTRACT, NN_FIELD_4, "x4", "x8", "x12"))
+    NN_STRIP(NN_STRIP_FOUR(NN_EXTRACT, NN_FIELD_4, "4", "8", "12"))
   } else if (bits == 4) {
-    NN_STRIP(NN_STRIP_FOUR(NN_EXTRACTU, NN_FIELD_4, "x4", "x8", "x12"))
+    NN_STRIP(NN_STRIP_FOUR(NN_EXTRACTU, NN_FIELD_4, "4", "8", "12"))
   } else if (is_signed) {
-    NN_STRIP(NN_STRIP_FOUR(NN_EXTRACT, NN_FIELD_2, "x2", "x4", "x6"))
+    NN_STRIP(NN_STRIP_FOUR(NN_EXTRACT, NN_FIELD_2, "2", "4", "6"))
   } else {
-    NN_STRIP(NN_STRIP_FOUR(NN_EXTRACTU, NN_FIELD_2, "x2", "x4", "x6"))
+    NN_STRIP(NN_STRIP_FOUR(NN_EXTRACTU, NN_FIELD_2, "2", "4", "6"))
   }
 }
 

@@ -119,7 +119,7 @@ static nn_codes_t nn_codes_of(const nn_call_t* call) {
 
 // -high - 1 or 0, to high.
 static inline uint32_t nn_to_code(int32_t value, int32_t high, int is_signed) {
-#ifdef NN_XPULP
+#ifdef NN_XPULPNN
   if (is_signed) {
     __asm__(NN_CLIP_SIGNED("%0", "%0", "%1") : "+r"(value) : "r"(high));
   } else {
@@ -172,7 +172,7 @@ static inline void nn_put_fours(const nn_codes_t* codes, const int32_t* sums, in
   }
 }
 
-#ifdef NN_XPULP
+#ifdef NN_XPULPNN
 // One channel and one pixel: words, then bytes, of which the rest of a register is 0.
 #define NN_PACKED_DOT(dot)                                                                       \
   do {                                                                                           \
@@ -408,7 +408,7 @@ static void nn_packed_rest(const nn_packed_work_t* m, const uint8_t* columns, in
 }
 
 // What is left of columns that are no whole words, by words whose other codes are 0.
-#ifdef NN_XPULP
+#ifdef NN_XPULPNN
 #define NN_BEHIND(dot)                                                                            \
   for (int32_t p = 0; p < pixels; ++p, sums += 4) {                                               \
     const uint32_t x = nn_word(block->x[p] + whole) & mask;                                       \

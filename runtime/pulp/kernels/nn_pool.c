@@ -265,15 +265,15 @@ static inline __attribute__((always_inline)) void nn_raise_words(uint8_t* to, co
 // clang-format off
 #define NN_RAISE(max)                                                                             \
   __asm__ volatile(NN_LOOP("x0", "%[count]", "8") "lw t0, 0(%[to])\n" NN_LW("t1", "4", "%[from]") \
-                   ".insn r 0x57, 1, " max ", t0, t0, t1\n" NN_SW("t0", "4", "%[to]") NN_END_LOOP \
+                   max("t0", "t0", "t1") NN_SW("t0", "4", "%[to]") NN_END_LOOP \
                    : [to] "+r"(to), [from] "+r"(from)                                             \
                    : [count] "r"(words)                                                           \
                    : "memory", "t0", "t1")
   // clang-format on
   if (is_signed) {
-    NN_RAISE("0x18");  // pv.max.b
+    NN_RAISE(NN_MAX_S8);
   } else {
-    NN_RAISE("0x1c");  // pv.maxu.b
+    NN_RAISE(NN_MAX_U8);
   }
 }
 #endif
@@ -282,9 +282,9 @@ static inline __attribute__((always_inline)) void nn_raise_words(uint8_t* to, co
 // Of words of codes, by bytes whose high bits are a code: one of 4, or of 2 bits.
 static inline uint32_t nn_max_bytes(uint32_t a, uint32_t b, int is_signed) {
   if (is_signed) {
-    __asm__(".insn r 0x57, 1, 0x18, %0, %1, %2" : "=r"(a) : "r"(a), "r"(b));
+    __asm__(NN_MAX_S8("%0", "%1", "%2") : "=r"(a) : "r"(a), "r"(b));
   } else {
-    __asm__(".insn r 0x57, 1, 0x1c, %0, %1, %2" : "=r"(a) : "r"(a), "r"(b));
+    __asm__(NN_MAX_U8("%0", "%1", "%2") : "=r"(a) : "r"(a), "r"(b));
   }
   return a;
 }

@@ -1,53 +1,126 @@
-// Instructions of Xpulpv2 (RI5CY, CV32E40P v1) as text for inline assembly, through .insn, so that
-// an assembler which does not know them will do. Registers and constants are strings.
+// Instructions of Xpulpv2 (RI5CY, CV32E40P v1) as text for inline assembly: by name with
+// NN_MNEMONICS, for the PULP SDK's assembler (binutils 2.28), which has no .insn; else through
+// .insn, for an assembler that does not know them. Registers and constants are strings.
 #pragma once
+
+#ifdef NN_MNEMONICS
+#define NN_ASM(mnemonic, insn) mnemonic "\n"
+#else
+#define NN_ASM(mnemonic, insn) ".insn " insn "\n"
+#endif
 
 // clang-format off
 // rd = memory at rs1, which then moves on, by a constant or a register.
-#define NN_LW(rd, step, rs1) ".insn i 0x0b, 2, " rd ", " step "(" rs1 ")\n"
-#define NN_LW_BY(rd, step, rs1) ".insn r 0x0b, 7, 0x10, " rd ", " rs1 ", " step "\n"
-#define NN_LB(rd, step, rs1) ".insn i 0x0b, 0, " rd ", " step "(" rs1 ")\n"
-#define NN_LBU(rd, step, rs1) ".insn i 0x0b, 4, " rd ", " step "(" rs1 ")\n"
-#define NN_LB_BY(rd, step, rs1) ".insn r 0x0b, 7, 0x00, " rd ", " rs1 ", " step "\n"
-#define NN_LBU_BY(rd, step, rs1) ".insn r 0x0b, 7, 0x20, " rd ", " rs1 ", " step "\n"
+#define NN_LW(rd, step, rs1) \
+  NN_ASM("p.lw " rd ", " step "(" rs1 "!)", \
+         "i 0x0b, 2, " rd ", " step "(" rs1 ")")
+#define NN_LW_BY(rd, step, rs1) \
+  NN_ASM("p.lw " rd ", " step "(" rs1 "!)", \
+         "r 0x0b, 7, 0x10, " rd ", " rs1 ", " step)
+#define NN_LB(rd, step, rs1) \
+  NN_ASM("p.lb " rd ", " step "(" rs1 "!)", \
+         "i 0x0b, 0, " rd ", " step "(" rs1 ")")
+#define NN_LBU(rd, step, rs1) \
+  NN_ASM("p.lbu " rd ", " step "(" rs1 "!)", \
+         "i 0x0b, 4, " rd ", " step "(" rs1 ")")
+#define NN_LB_BY(rd, step, rs1) \
+  NN_ASM("p.lb " rd ", " step "(" rs1 "!)", \
+         "r 0x0b, 7, 0x00, " rd ", " rs1 ", " step)
+#define NN_LBU_BY(rd, step, rs1) \
+  NN_ASM("p.lbu " rd ", " step "(" rs1 "!)", \
+         "r 0x0b, 7, 0x20, " rd ", " rs1 ", " step)
 // Memory at rs1, which then moves on, = rs2.
-#define NN_SB(rs2, step, rs1) ".insn s 0x2b, 0, " rs2 ", " step "(" rs1 ")\n"
-#define NN_SW(rs2, step, rs1) ".insn s 0x2b, 2, " rs2 ", " step "(" rs1 ")\n"
-#define NN_SB_BY(rs2, step, rs1) ".insn r 0x2b, 4, 0, " step ", " rs1 ", " rs2 "\n"
-#define NN_SW_BY(rs2, step, rs1) ".insn r 0x2b, 6, 0, " step ", " rs1 ", " rs2 "\n"
+#define NN_SB(rs2, step, rs1) \
+  NN_ASM("p.sb " rs2 ", " step "(" rs1 "!)", \
+         "s 0x2b, 0, " rs2 ", " step "(" rs1 ")")
+#define NN_SW(rs2, step, rs1) \
+  NN_ASM("p.sw " rs2 ", " step "(" rs1 "!)", \
+         "s 0x2b, 2, " rs2 ", " step "(" rs1 ")")
+#define NN_SB_BY(rs2, step, rs1) \
+  NN_ASM("p.sb " rs2 ", " step "(" rs1 "!)", \
+         "r 0x2b, 4, 0, " step ", " rs1 ", " rs2)
+#define NN_SW_BY(rs2, step, rs1) \
+  NN_ASM("p.sw " rs2 ", " step "(" rs1 "!)", \
+         "r 0x2b, 6, 0, " step ", " rs1 ", " rs2)
 
 // rd += rs1 * rs2; of four bytes each.
-#define NN_MAC(rd, rs1, rs2) ".insn r 0x33, 0, 0x21, " rd ", " rs1 ", " rs2 "\n"
-#define NN_SDOTUSP(rd, rs1, rs2) ".insn r 0x57, 1, 0x54, " rd ", " rs1 ", " rs2 "\n"
-#define NN_SDOTSP(rd, rs1, rs2) ".insn r 0x57, 1, 0x5c, " rd ", " rs1 ", " rs2 "\n"
+#define NN_MAC(rd, rs1, rs2) \
+  NN_ASM("p.mac " rd ", " rs1 ", " rs2, \
+         "r 0x33, 0, 0x21, " rd ", " rs1 ", " rs2)
+#define NN_SDOTUSP(rd, rs1, rs2) \
+  NN_ASM("pv.sdotusp.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x54, " rd ", " rs1 ", " rs2)
+#define NN_SDOTSP(rd, rs1, rs2) \
+  NN_ASM("pv.sdotsp.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x5c, " rd ", " rs1 ", " rs2)
 // The same without what rd was.
-#define NN_DOTUSP(rd, rs1, rs2) ".insn r 0x57, 1, 0x44, " rd ", " rs1 ", " rs2 "\n"
-#define NN_DOTSP(rd, rs1, rs2) ".insn r 0x57, 1, 0x4c, " rd ", " rs1 ", " rs2 "\n"
-#define NN_MIN(rd, rs1, rs2) ".insn r 0x33, 4, 0x02, " rd ", " rs1 ", " rs2 "\n"
-#define NN_MAX(rd, rs1, rs2) ".insn r 0x33, 6, 0x02, " rd ", " rs1 ", " rs2 "\n"
-#define NN_CLIP_U8(rd, rs1) ".insn r 0x33, 2, 0x0a, " rd ", " rs1 ", x9\n"
-#define NN_CLIP_S8(rd, rs1) ".insn r 0x33, 1, 0x0a, " rd ", " rs1 ", x8\n"
+#define NN_DOTUSP(rd, rs1, rs2) \
+  NN_ASM("pv.dotusp.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x44, " rd ", " rs1 ", " rs2)
+#define NN_DOTSP(rd, rs1, rs2) \
+  NN_ASM("pv.dotsp.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x4c, " rd ", " rs1 ", " rs2)
+#define NN_MIN(rd, rs1, rs2) \
+  NN_ASM("p.min " rd ", " rs1 ", " rs2, \
+         "r 0x33, 4, 0x02, " rd ", " rs1 ", " rs2)
+#define NN_MAX(rd, rs1, rs2) \
+  NN_ASM("p.max " rd ", " rs1 ", " rs2, \
+         "r 0x33, 6, 0x02, " rd ", " rs1 ", " rs2)
+#define NN_CLIP_U8(rd, rs1) \
+  NN_ASM("p.clipu " rd ", " rs1 ", 9", \
+         "r 0x33, 2, 0x0a, " rd ", " rs1 ", x9")
+#define NN_CLIP_S8(rd, rs1) \
+  NN_ASM("p.clip " rd ", " rs1 ", 8", \
+         "r 0x33, 1, 0x0a, " rd ", " rs1 ", x8")
+// The lower half of rs1; the greater of each two bytes.
+#define NN_EXTHZ(rd, rs1) \
+  NN_ASM("p.exthz " rd ", " rs1, \
+         "r 0x33, 5, 0x08, " rd ", " rs1 ", x0")
+#define NN_MAX_S8(rd, rs1, rs2) \
+  NN_ASM("pv.max.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x18, " rd ", " rs1 ", " rs2)
+#define NN_MAX_U8(rd, rs1, rs2) \
+  NN_ASM("pv.maxu.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x1c, " rd ", " rs1 ", " rs2)
 // Bytes of rs1 and of what rd was, as the bytes of rs2 choose.
-#define NN_SHUFFLE2(rd, rs1, rs2) ".insn r 0x57, 1, 0x64, " rd ", " rs1 ", " rs2 "\n"
-// `bits` of rs1 from bit `at` on, extended; the lowest of rs1 into those of rd. `at` is a register
-// of that number.
-#define NN_FIELD_4 "0x63"
-#define NN_FIELD_2 "0x61"
-#define NN_EXTRACT(rd, rs1, bits, at) ".insn r 0x33, 0, " bits ", " rd ", " rs1 ", " at "\n"
-#define NN_EXTRACTU(rd, rs1, bits, at) ".insn r 0x33, 1, " bits ", " rd ", " rs1 ", " at "\n"
-#define NN_INSERT(rd, rs1, bits, at) ".insn r 0x33, 2, " bits ", " rd ", " rs1 ", " at "\n"
+#define NN_SHUFFLE2(rd, rs1, rs2) \
+  NN_ASM("pv.shuffle2.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x64, " rd ", " rs1 ", " rs2)
+// `bits` and one more of rs1 from bit `at` on, extended; the lowest of rs1 into those of rd.
+#define NN_FIELD_4 "3"
+#define NN_FIELD_2 "1"
+#define NN_EXTRACT(rd, rs1, bits, at) \
+  NN_ASM("p.extract " rd ", " rs1 ", " bits ", " at, \
+         "r 0x33, 0, 0x60+" bits ", " rd ", " rs1 ", x" at)
+#define NN_EXTRACTU(rd, rs1, bits, at) \
+  NN_ASM("p.extractu " rd ", " rs1 ", " bits ", " at, \
+         "r 0x33, 1, 0x60+" bits ", " rd ", " rs1 ", x" at)
+#define NN_INSERT(rd, rs1, bits, at) \
+  NN_ASM("p.insert " rd ", " rs1 ", " bits ", " at, \
+         "r 0x33, 2, 0x60+" bits ", " rd ", " rs1 ", x" at)
 // The field as rs2 says: its first bit, and 32 times its bits but one.
-#define NN_EXTRACT_BY(rd, rs1, rs2) ".insn r 0x33, 0, 0x40, " rd ", " rs1 ", " rs2 "\n"
-#define NN_EXTRACTU_BY(rd, rs1, rs2) ".insn r 0x33, 1, 0x40, " rd ", " rs1 ", " rs2 "\n"
-#define NN_INSERT_BY(rd, rs1, rs2) ".insn r 0x33, 2, 0x40, " rd ", " rs1 ", " rs2 "\n"
+#define NN_EXTRACT_BY(rd, rs1, rs2) \
+  NN_ASM("p.extractr " rd ", " rs1 ", " rs2, \
+         "r 0x33, 0, 0x40, " rd ", " rs1 ", " rs2)
+#define NN_EXTRACTU_BY(rd, rs1, rs2) \
+  NN_ASM("p.extractur " rd ", " rs1 ", " rs2, \
+         "r 0x33, 1, 0x40, " rd ", " rs1 ", " rs2)
+#define NN_INSERT_BY(rd, rs1, rs2) \
+  NN_ASM("p.insertr " rd ", " rs1 ", " rs2, \
+         "r 0x33, 2, 0x40, " rd ", " rs1 ", " rs2)
 // The lowest bytes of rs1 and rs2 to bytes 3 and 2 of rd; to bytes 1 and 0.
-#define NN_PACKHI(rd, rs1, rs2) ".insn r 0x57, 1, 0x6c, " rd ", " rs1 ", " rs2 "\n"
-#define NN_PACKLO(rd, rs1, rs2) ".insn r 0x57, 1, 0x70, " rd ", " rs1 ", " rs2 "\n"
+#define NN_PACKHI(rd, rs1, rs2) \
+  NN_ASM("pv.packhi.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x6c, " rd ", " rs1 ", " rs2)
+#define NN_PACKLO(rd, rs1, rs2) \
+  NN_ASM("pv.packlo.b " rd ", " rs1 ", " rs2, \
+         "r 0x57, 1, 0x70, " rd ", " rs1 ", " rs2)
 
 // The `halfwords` / 2 instructions that follow run `count` times, at least once, the inner loop
 // (x0) in the outer one (x1). None of them is compressed.
 #define NN_LOOP(level, count, halfwords) \
   ".balign 4\n.option push\n.option norvc\n.option norelax\n" \
-  ".insn i 0x7b, 4, " level ", " count ", " halfwords "\n"
+  NN_ASM("lp.setup " level ", " count ", .+2*" halfwords, \
+         "i 0x7b, 4, " level ", " count ", " halfwords)
 // clang-format on
 #define NN_END_LOOP ".option pop\n"

@@ -4,6 +4,11 @@
 
 #include "nn_xpulp.h"
 
+// The PULP SDK's assembler knows them neither by name nor through .insn.
+#if defined(NN_XPULP) && !defined(NN_MNEMONICS)
+#define NN_XPULPNN
+#endif
+
 // -rs2 - 1 to rs2; 0 to rs2.
 #define NN_CLIP_SIGNED(rd, rs1, rs2) ".insn r 0x33, 5, 0x0a, " rd ", " rs1 ", " rs2 "\n"
 #define NN_CLIP_UNSIGNED(rd, rs1, rs2) ".insn r 0x33, 6, 0x0a, " rd ", " rs1 ", " rs2 "\n"
