@@ -16,7 +16,7 @@ namespace workbench::riscv {
 struct Stalls {
   std::int64_t conflict = 0;    // banks of L1
   std::int64_t memory = 0;      // L2, peripherals
-  std::int64_t misaligned = 0;  // second accesses
+  std::int64_t misaligned = 0;  // second accesses, beyond their conflicts
   std::int64_t branch = 0;      // taken branches
   std::int64_t target = 0;      // jumps and branches to 4 bytes that straddle a word
   std::int64_t fetch = 0;       // instruction cache
@@ -73,6 +73,7 @@ struct Hart {
   std::int64_t l1_cycles = 0, l2_cycles = 0;  // beyond the one of an access
   std::array<Loop, 2> loops{};
   std::map<Word, Word> csrs;
+  bool crosses = false;  // its access goes on in the next word
   bool asleep = false;
   std::int64_t sleep_begin = 0;
 

@@ -1,5 +1,7 @@
 // Instructions of one core after the other, until it comes to something that the cores share at a
 // time that others may not have reached.
+#include <utility>
+
 #include "core/error.h"
 #include "sim/riscv/cluster.h"
 
@@ -59,18 +61,23 @@ void Cluster::run_hart(Hart& hart) {
   std::int64_t time = hart.time;
   Op* op = hart.op;
 
-  // Serves an access at a bank or two; `time` is when the last of them is.
+  // Serves an access at its bank; `time` is when. What crosses the end of a word is two accesses,
+  // each in its turn among the cores': false after the first, the instruction comes again at
+  // `time`.
   const auto banks = [&](Word address, unsigned bytes) {
-    const std::int64_t start = banks_.serve(address, time);
-    if (start != time) {
-      hart.stalls[static_cast<std::size_t>(op - first)].conflict += start - time;
-      hart.conflict += start - time;
+    Stalls& stalls = hart.stalls[static_cast<std::size_t>(op - first)];
+    const bool second = std::exchange(hart.crosses, false);
+    const std::int64_t waited = banks_.serve(second ? address + 4 : address, time) - time;
+    if (waited != 0) {
+      stalls.conflict += waited;
+      hart.conflict += waited;
+      time += waited;
     }
-    time = start;
-    if ((address & 3) + bytes <= 4) return;
-    const std::int64_t second = banks_.serve(address + 4, time + core.misaligned);
-    hart.stalls[static_cast<std::size_t>(op - first)].misaligned += second - time;
-    time = second;
+    if (second || (address & 3) + bytes <= 4 || core.misaligned == 0) return true;
+    hart.crosses = true;
+    stalls.misaligned += core.misaligned;
+    time += core.misaligned;
+    return false;
   };
   // The next instruction is `to`, behind a jump or branch.
   const auto go_to = [&](Op* to) {
@@ -113,7 +120,7 @@ void Cluster::run_hart(Hart& hart) {
     const Word address = address_of<Format::format>(x, *op);                   \
     Word value = 0;                                                            \
     if (const Word offset = address - kL1Base; offset < l1_bytes && near_l1) { \
-      banks(address, bytes);                                                   \
+      if (!banks(address, bytes)) return park(hart, op, time);                 \
       std::memcpy(&value, l1 + offset, bytes);                                 \
     } else if (load(hart, op, address, bytes, time, value) == Access::Retry) { \
       return park(hart, op, now + 1);                                          \
@@ -128,7 +135,7 @@ void Cluster::run_hart(Hart& hart) {
     const Word address = address_of<Format::format>(x, *op);                     \
     const Word value = x[op->rs2];                                               \
     if (const Word offset = address - kL1Base; offset < l1_bytes && near_l1) {   \
-      banks(address, bytes);                                                     \
+      if (!banks(address, bytes)) return park(hart, op, time);                   \
       if (standstill_.looks() && std::memcmp(l1 + offset, &value, bytes) != 0) { \
         standstill_.changed();                                                   \
       }                                                                          \
@@ -149,7 +156,7 @@ void Cluster::run_hart(Hart& hart) {
       const Word address = hart.x[op->rs1];                                      \
       Word value = 0;                                                            \
       if (const Word offset = address - kL1Base; offset < l1_bytes && near_l1) { \
-        banks(address, 4);                                                       \
+        if (!banks(address, 4)) return park(hart, op, time);                     \
         std::memcpy(&value, l1 + offset, 4);                                     \
       } else if (load(hart, op, address, 4, time, value) == Access::Retry) {     \
         return park(hart, op, now + 1);                                          \

@@ -1,7 +1,9 @@
-"""Kernel calls alone take what the model says: random calls of the kernels of runtime/pulp in both tiers
-(bench/pulp_calls.sh), on machines whose banks have no conflicts. Shapes are none that constants were counted with."""
+"""Kernel calls take what the model says: random calls of the kernels of runtime/pulp in both tiers
+(bench/pulp_calls.sh), on machines whose banks have no conflicts, of shapes that constants were not counted with; and the
+calls of whole networks, with conflicts (bench/pulp_tiers.sh)."""
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -9,7 +11,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import ROOT
+from support import ROOT, SHARED
 
 BUILD = Path(os.environ["WORKBENCH"]).parent
 
@@ -105,6 +107,30 @@ class Calls(unittest.TestCase):
 
     def test_of_packed_codes(self):
         self.check(self.errors(packed(random.Random(20261126)), "pulp_xpulpnn", DEFINES=""), median=0.03, worst=0.17)
+
+    def check_network(self, network, machine, median=3, worst=8):
+        """In the cores' own order at the banks and by round robin; all conflicts, as cores that execute have them."""
+        for order in (0, 1):
+            with self.subTest(network, round_robin=order):
+                done = subprocess.run([ROOT / "bench" / "pulp_tiers.sh", machine, network, "l1.depthwise_conflicts=1",
+                                       f"l1.round_robin={order}"], capture_output=True, text=True,
+                                      env={**os.environ, "BUILD": str(BUILD)})
+                self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
+                found = re.search(r"^all +\d+ calls +median +([\d.]+) +worst +([-+][\d.]+)$", done.stdout, re.M)
+                self.assertLessEqual(float(found[1]), median, done.stdout)
+                self.assertLessEqual(abs(float(found[2])), worst, done.stdout)
+
+    def test_of_networks_of_the_zoo(self):
+        for network in ("zoo:tiny_cnn", "zoo:tiny_residual"):  # channels that are no multiples of four
+            self.check_network(network, "pulp_open")
+
+    def test_of_published_networks(self):
+        for name in ("Deeploy_MLPerf_KeywordSpotting", "dronet_complete"):
+            folder = SHARED / "networks/pulp" / name
+            models = [folder / file for file in ("model_int.onnx", "network.onnx") if (folder / file).exists()]
+            if not models:
+                self.skipTest(f"no {folder}")
+            self.check_network(str(models[0]), "pulp_open")
 
 
 if __name__ == "__main__":

@@ -200,9 +200,9 @@ TEST(RiscvCluster, loops_nest_without_cost) {
   EXPECT_EQ(of.profile.cores[0].cycles(), 2 + 4 + 30 + 3 + 1);
 }
 
-// Each core loads 100 times from the word that is `stride` times its number behind the first; then
-// barrier 0, and core 0 ends.
-Elf loads_of_all(Word stride) {
+// Each core loads 300 times from the address that is `offset` and `stride` times its number behind
+// the first; then barrier 0, and core 0 ends.
+Elf loads_of_all(Word stride, Word offset = 0) {
   const Words words = {kHartId,
                        0x00555713U,   // srli a4, a0, 5: not 0 on the fabric controller
                        bnez(14, 64),  // which sleeps
@@ -212,9 +212,9 @@ Elf loads_of_all(Word stride) {
                        add(kT0, kT0, kA0),
                        addi(kT1, 0, 100),
                        lp_setup(0, kT1, 12),
-                       lw(kA1, kT0, 0),
-                       lw(kA1, kT0, 0),
-                       lw(kA1, kT0, 0),
+                       lw(kA1, kT0, offset),
+                       lw(kA1, kT0, offset),
+                       lw(kA1, kT0, offset),
                        kHartId,
                        lui(kA2, kEventUnit),
                        elw(0, kA2, 0x21c),
@@ -331,6 +331,15 @@ TEST(RiscvCluster, cores_on_one_bank_take_turns) {
     EXPECT_EQ(apart.cores[core].stalls.conflict, 0) << core;
     // 300 accesses, 7 others before each but for the first and last rounds.
     EXPECT_NEAR(static_cast<double>(together.cores[core].stalls.conflict), 300 * 7.0, 150) << core;
+  }
+}
+
+// Each core's second word is its neighbour's first one, but a cycle later.
+TEST(RiscvCluster, second_accesses_take_their_turn) {
+  const Profile crossing = run(loads_of_all(4, 2)).profile;
+  for (std::size_t core = 0; core < 8; ++core) {
+    EXPECT_EQ(crossing.cores[core].stalls.conflict, 0) << core;
+    EXPECT_EQ(crossing.cores[core].stalls.misaligned, 300) << core;
   }
 }
 
