@@ -1,5 +1,5 @@
 """The application's Makefile for the PULP SDK, with rules and an assembler that stand in for the
-SDK's: it knows Xpulp by name and no .insn, as binutils 2.28 does."""
+SDK's: it knows Xpulp by name, no .insn and no naked functions, as gcc 7.1.1 and binutils 2.28."""
 import json
 import re
 import shutil
@@ -35,7 +35,7 @@ def macros():
     """Name and parameters of the instructions of nn_xpulp.h, the loop among them."""
     text = (KERNELS / "nn_xpulp.h").read_text()
     found = re.findall(r"^#define NN_(\w+)\(([^)]*)\)", text, re.M)
-    return [(name, parameters.split(", ")) for name, parameters in found if name != "ASM"]
+    return [(name, parameters.split(", ")) for name, parameters in found if not name.startswith("ASM")]
 
 
 def expand(folder, values, *options):
@@ -71,7 +71,8 @@ def assemble_as_the_sdk_does():
     words = words[:words.index("--pairs")] + words[words.index("--pairs") + 2:]
     output = Path(words[words.index("-o") + 1])
     listing = output.with_suffix(".s")
-    done = run(COMPILER, *["-S" if word == "-c" else listing if word == str(output) else word for word in words])
+    words = ["-S" if word == "-c" else listing if word == str(output) else word for word in words]
+    done = run(COMPILER, "-Dnaked=unknown_to_gcc_7", *words)
     if done.returncode != 0:
         sys.exit(done.stderr)
     lines = listing.read_text().splitlines()

@@ -415,9 +415,7 @@ enum { kToSums, kNormU8, kNormS8, kClampedU8, kClampedS8, kToWords };
 
 // All registers but sp, gp and tp: 16 accumulators, 4 words of weights, 2 of activations, for
 // either a pointer and two steps.
-static __attribute__((naked, noinline)) void nn_run_quads(nn_quads_t* quads) {
-  (void)quads;
-  __asm__ volatile(
+NN_ASM_FUNCTION(nn_run_quads, nn_quads_t,
       "addi sp, sp, -64\nsw a0, 0(sp)\n" NN_QUAD_EACH_SAVED("sw")
       "10: lw t0, 0(sp)\nlw t1, 136(t0)\nlw a0, 0(t0)\nlw a1, 4(t0)\nbnez t1, 20f\n"
       "li s0, 0\nli s1, 0\nli s2, 0\nli s3, 0\nli s4, 0\nli s5, 0\nli s6, 0\nli s7, 0\n"
@@ -443,8 +441,7 @@ static __attribute__((naked, noinline)) void nn_run_quads(nn_quads_t* quads) {
       NN_QUAD_FINISH(24, NN_QUAD_BOUNDS, NN_CLIP_U8) "j 15b\n"
       NN_QUAD_FINISH(23, NN_QUAD_NORMS, NN_CLIP_S8) "j 15b\n"
       "29: " NN_QUAD_WORDS("sw", "a3", "t6") "add a3, a3, ra\nj 15b\n"
-      "26: " NN_QUAD_EACH_SUM("sw") "j 16b\n");
-}
+      "26: " NN_QUAD_EACH_SUM("sw") "j 16b\n")
 
 static int32_t nn_quads_finish(const nn_call_t* call) {
   const nn_form_t form = nn_form(call);

@@ -9,6 +9,21 @@
 #define NN_ASM(mnemonic, insn) ".insn " insn "\n"
 #endif
 
+// A function of a pointer that is assembly alone. The SDK's gcc 7.1.1 knows no naked functions.
+#ifdef NN_MNEMONICS
+#define NN_ASM_FUNCTION(name, type, ...)                                                       \
+  void name(type* operand);                                                                    \
+  __asm__(".pushsection .text." #name ", \"ax\", @progbits\n.balign 4\n.globl " #name          \
+          "\n.type " #name ", @function\n" #name ":\n" __VA_ARGS__ ".size " #name ", .-" #name \
+          "\n.popsection\n");
+#else
+#define NN_ASM_FUNCTION(name, type, ...)                             \
+  static __attribute__((naked, noinline)) void name(type* operand) { \
+    (void)operand;                                                   \
+    __asm__ volatile(__VA_ARGS__);                                   \
+  }
+#endif
+
 // clang-format off
 // rd = memory at rs1, which then moves on, by a constant or a register.
 #define NN_LW(rd, step, rs1) \
