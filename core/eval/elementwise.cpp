@@ -178,9 +178,9 @@ double activate(const Activation& activation, double x, std::size_t channel) {
     case Activation::Kind::Tanh:
       return math::tanh(x);
     case Activation::Kind::HardSigmoid:
-      return std::max(0.0, std::min(1.0, alpha * x + beta));
+      return std::min(std::max(alpha * x + beta, 0.0), 1.0);
     case Activation::Kind::HardSwish:
-      return x * std::max(0.0, std::min(1.0, x / 6 + 0.5));
+      return x * std::min(std::max(x / 6 + 0.5, 0.0), 1.0);
     case Activation::Kind::Exp:
       return math::exp(x);
     case Activation::Kind::Floor:
@@ -220,10 +220,10 @@ void activate_in_place(const Activation& activation, std::span<float> values, st
     case Activation::Kind::Tanh:
       return tanh_in_place(values);
     case Activation::Kind::HardSigmoid:
-      for (float& v : values) v = std::max(0.0F, std::min(1.0F, alpha * v + beta));
+      for (float& v : values) v = std::min(std::max(alpha * v + beta, 0.0F), 1.0F);
       return;
     case Activation::Kind::HardSwish:
-      for (float& v : values) v *= std::max(0.0F, std::min(1.0F, v / 6 + 0.5F));
+      for (float& v : values) v *= std::min(std::max(v / 6 + 0.5F, 0.0F), 1.0F);
       return;
     case Activation::Kind::Exp:
       return exp_in_place(values);

@@ -62,7 +62,7 @@ void for_pieces(std::int64_t count, const Context& context,
 // y = f(x) in double; channel indexes the slopes of a PRelu and a Clip's bounds.
 //   Relu: x < 0 ? 0 : x           Clip: min(max(x, alpha), beta)   LeakyRelu: x < 0 ? alpha*x : x
 //   PRelu: x < 0 ? slope*x : x    Sigmoid: 1 / (1 + exp(-x))       Tanh, Exp: as in <cmath>
-//   HardSigmoid: max(0, min(1, alpha*x + beta))   HardSwish: x * max(0, min(1, x/6 + 0.5))
+//   HardSigmoid: min(max(alpha*x + beta, 0), 1)   HardSwish: x * min(max(x/6 + 0.5, 0), 1)
 //   Softplus: max(x, 0) + log1p(exp(-|x|))   Mish: x * tanh(softplus(x))
 //   Elu, Celu: x < 0 ? alpha * expm1(x or x / alpha) : x
 //   Gelu: x/2 * (1 + erf(x * sqrt(1/2)))   GeluTanh: x/2 * (1 + tanh(sqrt(2/pi) * (x + c*x*x*x)))

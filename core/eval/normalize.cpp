@@ -46,8 +46,8 @@ Tensors result_of(const LayerNorm& op, Evaluation& at) {
   std::int64_t size = 1;
   for (std::size_t d = axis; d < x.rank(); ++d) size *= x.dim(d);
   const std::vector<double> scale = stretched(at.operands[1], x.shape(), axis);
-  const std::vector<double> bias =
-      at.has(2) ? stretched(at.operands[2], x.shape(), axis) : std::vector<double>{0};
+  const std::vector<double> bias = at.has(2) ? stretched(at.operands[2], x.shape(), axis)
+                                             : std::vector<double>{-0.0};  // changes no zero
   const float* in = x.values<float>().data();
   float* out = y.mutable_values<float>().data();
   const auto count = static_cast<double>(size);

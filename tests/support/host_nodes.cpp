@@ -1,6 +1,7 @@
 #include "tests/support/host_nodes.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -221,6 +222,23 @@ const std::vector<std::pair<const char*, std::function<OneNode(Random&)>>> kMake
                                    .keep_dims = r.coin()},
                       .operands = {r.reals(r.shape(static_cast<std::size_t>(rank)))}};
      }},
+    {"reduce of integers",
+     [](Random& r) {
+       const std::int64_t rank = r.in(1, 4);
+       std::vector<std::int64_t> axes;
+       for (std::int64_t a = 0; a < rank; ++a) {
+         if (r.coin()) axes.push_back(a);
+       }
+       using Kind = Reduce::Kind;
+       constexpr std::array kKinds = {Kind::Sum,  Kind::Mean, Kind::Max, Kind::Min,
+                                      Kind::Prod, Kind::L1,   Kind::L2,  Kind::SumSquare};
+       return OneNode{
+           .op = Reduce{.kind = kKinds[static_cast<std::size_t>(r.in(0, kKinds.size() - 1))],
+                        .axes = axes,
+                        .keep_dims = r.coin()},
+           .operands = {r.wholes(r.shape(static_cast<std::size_t>(rank)), -3, 3)},
+           .result = ElementType::Int64};
+     }},
     {"resize",
      [](Random& r) {
        const Shape x = r.shape(3, 7);
@@ -413,6 +431,14 @@ const std::vector<std::pair<const char*, std::function<OneNode(Random&)>>> kMake
        return OneNode{
            .op = CumSum{.axis = r.in(-rank, rank - 1), .exclusive = r.coin(), .reverse = r.coin()},
            .operands = {r.reals(r.shape(static_cast<std::size_t>(rank)))}};
+     }},
+    {"cum sum of integers",
+     [](Random& r) {
+       const std::int64_t rank = r.in(1, 3);
+       return OneNode{
+           .op = CumSum{.axis = r.in(-rank, rank - 1), .exclusive = r.coin(), .reverse = r.coin()},
+           .operands = {r.wholes(r.shape(static_cast<std::size_t>(rank)), -9, 9)},
+           .result = ElementType::Int64};
      }},
     {"layer norm",
      [](Random& r) {

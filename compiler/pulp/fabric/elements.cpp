@@ -33,8 +33,9 @@ bool moved(ElementWriter& w) {
 
 std::optional<ElementText> c_element(const Graph& graph, const Node& node, std::size_t number,
                                      const std::string& name, const ReadElement& read) {
-  const bool further =
-      std::holds_alternative<TopK>(node.op) || std::holds_alternative<Recurrent>(node.op);
+  const bool further = std::holds_alternative<TopK>(node.op) ||
+                       std::holds_alternative<MaxPool>(node.op) ||
+                       std::holds_alternative<Recurrent>(node.op);
   if (number > 0 && !further) return std::nullopt;
   ElementWriter w{.graph = graph,
                   .node = node,

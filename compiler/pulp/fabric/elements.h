@@ -15,8 +15,8 @@ struct ElementText {
   std::string at_begin;  // statements that come before its first call in each turn
 };
 
-// Element i of result `number` of the node. Weights of a ConvTranspose are asked for as
-// [Co, Ci/groups, kernel]. Nothing: there is no C for it.
+// Element i of result `number` of the node. Constant weights of a ConvTranspose are
+// asked for as [Co, Ci/groups, kernel]. Nothing: there is no C for it.
 std::optional<ElementText> c_element(const Graph& graph, const Node& node, std::size_t number,
                                      const std::string& name, const ReadElement& read);
 

@@ -132,24 +132,6 @@ bool rescaled(ElementWriter& w, const AffineRequantize& how) {
 
 namespace {
 
-// The integer that elements of a type are, indices in 32 bits; empty: they are none.
-std::string_view c_integer(ElementType type) {
-  switch (type) {
-    case ElementType::Int8:
-      return "int8_t";
-    case ElementType::Uint8:
-      return "uint8_t";
-    case ElementType::Int16:
-      return "int16_t";
-    case ElementType::Uint16:
-      return "uint16_t";
-    case ElementType::Int32:
-    case ElementType::Int64:
-      return "int32_t";
-    default:
-      return "";
-  }
-}
 std::string least_and_most(ElementType type) {
   const std::string_view integer = c_integer(type);
   const std::string bits(

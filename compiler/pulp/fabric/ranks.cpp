@@ -66,11 +66,13 @@ bool write_element(ElementWriter& w, const TopK& op) {
 }
 
 bool write_element(ElementWriter& w, const CumSum& op) {
-  if (!w.is_real(0) || w.result().type != ElementType::Float32) return false;
+  const std::string_view integer = c_integer(w.result().type);
+  if (w.operand(0).type != w.result().type || (!w.is_real(0) && integer.empty())) return false;
   const std::size_t axis = w.axis(op.axis);
   const Line line = line_of(w, w.in(0), axis, w.in(0)[axis]);
   w.body.line(fmt::format("const int32_t at = {};", w.digit(axis)));
-  w.body.line("double sum = 0;");
+  const std::string sum = integer.empty() ? "double" : "int64_t";
+  w.body.line(fmt::format("{} sum = 0;", sum));
   const std::string x = at(w, line, "k");
   if (op.reverse) {
     w.body.open(fmt::format("for (int32_t k = {}; k {} at; --k)", line.count - 1,
@@ -78,9 +80,9 @@ bool write_element(ElementWriter& w, const CumSum& op) {
   } else {
     w.body.open(fmt::format("for (int32_t k = 0; k {} at; ++k)", op.exclusive ? "<" : "<="));
   }
-  w.body.line(fmt::format("sum += (double){};", x));
+  w.body.line(fmt::format("sum += ({}){};", sum, x));
   w.body.close();
-  w.body.line("return (float)sum;");
+  w.body.line(fmt::format("return ({})sum;", integer.empty() ? "float" : integer));
   return true;
 }
 

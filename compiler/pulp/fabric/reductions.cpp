@@ -41,6 +41,30 @@ bool reduced_to(ElementWriter& w, Reduce::Kind kind, std::int64_t count, const s
   return true;
 }
 
+// Of integers: sums and products in 64 bits, squares and absolute values as numbers.
+bool reduced_integers(ElementWriter& w, Reduce::Kind kind, std::int64_t count,
+                      const std::function<void()>& loops) {
+  using Kind = Reduce::Kind;
+  const bool squares = kind == Kind::L2 || kind == Kind::SumSquare;
+  if (kind == Kind::LogSum || kind == Kind::LogSumExp) return false;
+  const std::string sum = kind == Kind::Prod            ? "uint64_t"
+                          : squares || kind == Kind::L1 ? "double"
+                                                        : "int64_t";
+  w.body.line(fmt::format("{} sum = {};", sum, kind == Kind::Prod ? 1 : 0));
+  loops();
+  w.body.line(kind == Kind::Prod ? "sum *= (uint64_t)(int64_t)x;"
+              : kind == Kind::L1 ? "sum += fabs((double)x);"
+              : squares          ? "sum += (double)x * (double)x;"
+                                 : "sum += x;");
+  w.body.close_all();
+  const std::string whole = kind == Kind::Mean ? fmt::format("sum / {}", count)
+                            : kind == Kind::L2 ? "sqrt(sum)"
+                                               : "sum";
+  w.body.line(fmt::format("return ({})({})({});", c_integer(w.result().type),
+                          sum == "double" ? "int32_t" : sum, whole));
+  return true;
+}
+
 // Lines of elements that have sums in common: `count` elements `step` apart. The sums of the line
 // that was asked for last are kept; they hold for one turn.
 void line_of(ElementWriter& w, std::int64_t count, std::int64_t step,
@@ -84,7 +108,8 @@ void moments(ElementWriter& w, std::int64_t count, float epsilon, bool centred) 
 bool write_element(ElementWriter& w, const Reduce& op) {
   const std::string type = c_type(w.operand(0));
   const bool picks = op.kind == Reduce::Kind::Max || op.kind == Reduce::Kind::Min;
-  if (!w.all_real() && !(picks && type == c_type(w.result()))) return false;
+  const bool integers = w.operand(0).type == w.result().type && !c_integer(w.result().type).empty();
+  if (!w.all_real() && !(picks && type == c_type(w.result())) && !integers) return false;
   const Shape& shape = w.in(0);
   std::vector<bool> reduced(shape.size(), false);
   for (const std::int64_t axis : op.axes) {
@@ -113,8 +138,9 @@ bool write_element(ElementWriter& w, const Reduce& op) {
     for (std::size_t d = 0; d < shape.size(); ++d) {
       if (reduced[d]) w.body.loop(fmt::format("d{}", d), shape[d]);
     }
-    w.body.line(fmt::format("const {} x = {};", picks ? type : "double", x));
+    w.body.line(fmt::format("const {} x = {};", picks || integers ? type : "double", x));
   };
+  if (integers && !picks) return reduced_integers(w, op.kind, count, loops);
   return reduced_to(w, op.kind, count, w.read(0, "first"), type, loops);
 }
 
@@ -170,7 +196,7 @@ bool write_element(ElementWriter& w, const LayerNorm& op) {
   if (!w.all_real()) return false;
   const std::size_t axis = w.axis(op.axis);
   moments(w, row_major_steps(w.out())[axis] * w.out()[axis], op.epsilon, !op.rms);
-  const std::string bias = w.has(2) ? fmt::format("(double){}", w.read(2, w.broadcast(2))) : "0.0";
+  const std::string bias = w.has(2) ? fmt::format("(double){}", w.read(2, w.broadcast(2))) : "-0.0";
   w.body.line(
       fmt::format("return (float)(normal * (double){} + {});", w.read(1, w.broadcast(1)), bias));
   return true;

@@ -75,8 +75,40 @@ std::string lowest(ElementType type) {
 
 }  // namespace
 
+namespace {
+
+// Where in the whole operand the greatest cell of the window is, the first of equal ones; -1: the
+// window lies in the padding.
+bool greatest_at(ElementWriter& w, const MaxPool& op) {
+  const std::string type = c_type(w.operand(0));
+  if (type.empty()) return false;
+  const Shape& in = w.in(0);
+  w.body.line(fmt::format("{} best = 0;", type));
+  w.body.line("int32_t index = -1;");
+  positions(w, op.window.kernel.size());
+  cells(w, op.window, in);
+  const std::string row_major = cell(plane(w), spatial(in), "x");
+  w.body.line(fmt::format("const {} x = {};", type, w.read(0, row_major)));
+  w.body.line("if (index >= 0 && !(x > best)) continue;");
+  w.body.line("best = x;");
+  std::string place = row_major;
+  if (op.storage_order != 0) {  // counts the spatial dimensions backwards
+    place = fmt::format("({}) * {}", plane(w), row_major_steps(in)[1]);
+    std::int64_t step = 1;
+    for (std::size_t d = 2; d < in.size(); step *= in[d++]) {
+      place += fmt::format(" + x{} * {}", d - 2, step);
+    }
+  }
+  w.body.line(fmt::format("index = {};", place));
+  w.body.close_all();
+  w.body.line("return index;");
+  return true;
+}
+
+}  // namespace
+
 bool write_element(ElementWriter& w, const MaxPool& op) {
-  if (w.node.outputs.size() > 1 && w.node.outputs[1] != kNoValue) return false;
+  if (w.result_number == 1) return greatest_at(w, op);
   const std::string type = c_type(w.result());
   if (type != c_type(w.operand(0))) return false;
   const std::string least = lowest(w.result().type);
@@ -135,7 +167,6 @@ bool write_element(ElementWriter& w, const Conv& op) {
   if (w.has(2)) w.body.line(fmt::format("sum += (double){};", w.read(2, "filter")));
   return w.finish(op.activation, "sum", "filter");
 }
-// Weights come by filter.
 bool write_element(ElementWriter& w, const ConvTranspose& op) {
   if (!w.all_real()) return false;
   const Window& window = op.window;
@@ -147,7 +178,11 @@ bool write_element(ElementWriter& w, const ConvTranspose& op) {
   for (std::size_t d = 0; d < window.kernel.size(); ++d) reaching(w, window, d, w.in(0)[d + 2]);
   const std::string from =
       fmt::format("image * {} + filter / {} * {} + c", op.groups * channels, filters, channels);
-  const std::string weight = fmt::format("filter * {} + c", channels);
+  // Constants come by filter (elements.h).
+  const std::string weight =
+      w.operand(1).constant
+          ? fmt::format("filter * {} + c", channels)
+          : fmt::format("(filter / {0} * {1} + c) * {0} + filter % {0}", filters, channels);
   w.body.line(fmt::format("sum += (double){} * (double){};",
                           w.read(0, cell(from, spatial(w.in(0)), "x")),
                           w.read(1, cell(weight, window.kernel, "k"))));

@@ -59,6 +59,24 @@ std::string c_type(const Value& value) {
   }
 }
 
+std::string_view c_integer(ElementType type) {
+  switch (type) {
+    case ElementType::Int8:
+      return "int8_t";
+    case ElementType::Uint8:
+      return "uint8_t";
+    case ElementType::Int16:
+      return "int16_t";
+    case ElementType::Uint16:
+      return "uint16_t";
+    case ElementType::Int32:
+    case ElementType::Int64:
+      return "int32_t";
+    default:
+      return "";
+  }
+}
+
 bool ElementWriter::all_real() const {
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
     if (has(k) && !is_real(k)) return false;

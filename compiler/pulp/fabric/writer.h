@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,8 @@ std::vector<std::int64_t> row_major_steps(const Shape& shape);
 
 // float, or int32_t for codes, truths and indices; empty: no C has such elements.
 std::string c_type(const Value& value);
+// The integer that elements of a type are, indices in 32 bits; empty: they are none.
+std::string_view c_integer(ElementType type);
 
 struct ElementWriter {
   const Graph& graph;

@@ -202,10 +202,7 @@ double fabric_clip(double x, double low, double high) {
   const double above = x < low ? low : x;
   return high < above ? high : above;
 }
-double fabric_unit(double x) {
-  const double below = x < 1 ? x : 1;
-  return 0 < below ? below : 0;
-}
+double fabric_unit(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 double fabric_softplus(double x) { return (x < 0 ? 0 : x) + log1p(exp(-fabs(x))); }
 
 int32_t fabric_cast(float x, int32_t low, int32_t high) {

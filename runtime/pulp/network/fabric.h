@@ -37,7 +37,7 @@ int32_t fabric_quantize(float x, double step, int32_t zero, int32_t low, int32_t
 double fabric_round(double x);                          // ties to even
 float fabric_modulo(float a, float b);                  // of the divisor's sign
 double fabric_clip(double x, double low, double high);  // NaN stays
-double fabric_unit(double x);                           // to [0, 1]; NaN becomes 1
+double fabric_unit(double x);                           // to [0, 1]; NaN stays NaN
 double fabric_softplus(double x);
 
 // Fractions go, NaN is 0.
