@@ -118,6 +118,33 @@ class Deploy(unittest.TestCase):
         size = run("riscv64-unknown-elf-size", app / "main.elf").stdout.splitlines()[1].split()
         self.assertLessEqual(int(size[0]) + int(size[1]), 60_000)
 
+    def test_integers_and_weights_that_are_computed_are_the_fabric_controllers(self):
+        """Indices of a pool, sums and products of indices, a transposed convolution by weights of the image's own."""
+        net = Network(9)
+        net.convolution("x", "first", 3, 8)
+        net.nodes.append(onnx.helper.make_node("MaxPool", ["first"], ["pooled", "places"], kernel_shape=[2, 2], strides=[2, 2]))
+        net.convolution("pooled", "second", 8, 6)
+        net.node("ArgMax", ["second"], "best", axis=1, keepdims=0)
+        for name, values in (("rows", [1]), ("axis", 2), ("weights_shape", [6, 1, 1, 1])):
+            net.constants.append(onnx.numpy_helper.from_array(np.array(values, np.int64), name))
+        net.node("ReduceSum", ["best", "rows"], "sums", keepdims=0)
+        net.node("CumSum", ["best", "axis"], "running")
+        net.node("ReduceProd", ["best"], "product", axes=[1], keepdims=0)
+        net.node("GlobalAveragePool", ["second"], "means")
+        net.node("Reshape", ["means", "weights_shape"], "channels")
+        net.node("Mul", ["channels", net.constant("pattern", 6, 3, 2, 2)], "weights")
+        net.node("ConvTranspose", ["second", "weights"], "large", strides=[2, 2])
+        net.convolution("large", "out", 3, 4)
+        whole = onnx.TensorProto.INT64
+        net.save(self.folder / "net.onnx", [1, 3, 12, 10], [1, 4, 12, 10],
+                 more=[("places", whole, [1, 8, 6, 5]), ("sums", whole, [1, 5]), ("running", whole, [1, 6, 5]),
+                       ("product", whole, [1, 5])])
+        app = self.emit("gap8", self.folder / "net.onnx")
+        done = self.on_host(app)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for name in ("places", "sums", "running", "product"):
+            self.assertIn(f"output {name}: 0 of ", done.stdout)
+
     def test_what_the_cluster_cannot_run_is_the_fabric_controllers(self):
         """Tables, one for each channel too, a gate, a shuffle, a transposed convolution, and the input
         and a tensor of the cluster's that are read again when something else lies in their places."""
@@ -234,16 +261,15 @@ class Deploy(unittest.TestCase):
         net.node("Sigmoid", ["first"], "gate")
         net.node("ArgMax", ["gate"], "best", axis=1)
         net.node("ReduceMax", ["best"], "last", axes=[2])
-        net.constants.append(onnx.numpy_helper.from_array(np.array([3]), "axes"))
-        net.node("ReduceSum", ["last", "axes"], "most")
+        net.node("ReduceLogSum", ["last"], "most", axes=[3])
         net.nodes.append(onnx.helper.make_node("Cast", ["most"], ["out"], name="out", to=1))
         net.save(self.folder / "net.onnx", [1, 3, 8, 8], [1, 1, 1, 1])
         done = run(WORKBENCH, "compile", "--hw", "gap8", self.folder / "net.onnx", "--emit-c",
                    self.folder / "app", cwd=ROOT)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("--emit-c: no C for 'most' (ReduceSum): left out", done.stderr)
+        self.assertIn("--emit-c: no C for 'most' (ReduceLogSum): left out", done.stderr)
         app = self.folder / "app"
-        self.assertRegex((app / "README.md").read_text(), r"behind it: 'most' \(ReduceSum\), 'out' \(.*\)\.")
+        self.assertRegex((app / "README.md").read_text(), r"behind it: 'most' \(ReduceLogSum\), 'out' \(.*\)\.")
         self.assertIn("output last: 0 of 32 bytes differ", self.on_host(app).stdout)
 
     def test_an_application_that_l2_does_not_hold_is_named_with_what_to_do(self):
@@ -273,8 +299,7 @@ class Deploy(unittest.TestCase):
         net = Network(5)
         net.convolution("x", "first", 3, 4)
         net.node("ArgMax", ["first"], "best", axis=1)
-        net.constants.append(onnx.numpy_helper.from_array(np.array([2, 3]), "axes"))
-        net.node("ReduceSum", ["best", "axes"], "most")
+        net.node("ReduceLogSum", ["best"], "most", axes=[2, 3])
         net.nodes.append(onnx.helper.make_node("Cast", ["most"], ["factor"], name="factor", to=1))
         net.node("Mul", ["first", "factor"], "scaled")
         net.convolution("scaled", "out", 4, 4)
@@ -282,7 +307,7 @@ class Deploy(unittest.TestCase):
         done = run(WORKBENCH, "compile", "--hw", "gap8", self.folder / "net.onnx", "--emit-c",
                    self.folder / "app", cwd=ROOT)
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("--emit-c: 'most' (ReduceSum): run on the host between layers: the application "
+        self.assertIn("--emit-c: 'most' (ReduceLogSum): run on the host between layers: the application "
                       "has no C for it", done.stderr)
         self.assertFalse((self.folder / "app").exists())
 
