@@ -21,6 +21,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/standard_output.h"
 #include "explore/flow/shipped_files.h"
 #include "explore/options.h"
 
@@ -595,8 +596,8 @@ void add_results(CLI::App& app, Commands& commands) {
       ->allow_extra_args(false);
   command.add_option("--sort", options.query.sort, "column to sort by; -NAME: descending");
   command.add_flag("--layers", options.layers, "a row per layer instead of per point");
-  command.add_option("--csv", options.csv, "write all columns as CSV; -: to standard output");
-  command.add_option("--json", options.json, "write all columns as JSON; -: to standard output");
+  command.add_option("--csv", options.csv, "write all columns as CSV");
+  command.add_option("--json", options.json, "write all columns as JSON");
   command.add_option("--salvage", options.salvage,
                      "keep what can be read of a damaged store in this new file");
 }
@@ -963,13 +964,47 @@ void add_memory_limit(CLI::App& app) {
 
 // What a command writes. Another name of a file that is read or written as well would lose it.
 constexpr std::array kOutputs = {
-    "--baseline",       "--checkpoint", "--csv", "--graph",   "--html",           "--json",
-    "--junit",          "--output",     "--png", "--salvage", "--save-optimized", "--save-program",
-    "--save-quantizer", "--trace"};
+    "--baseline", "--checkpoint",     "--csv",          "--folded",         "--graph",
+    "--html",     "--json",           "--junit",        "--output",         "--png",
+    "--salvage",  "--save-optimized", "--save-program", "--save-quantizer", "--trace"};
 
-bool is_output(const CLI::Option& option) {
-  return std::any_of(kOutputs.begin(), kOutputs.end(),
+// What standard output cannot be: folders, files that are searched, a model with its preprocessing
+// or its checkpoint beside it.
+constexpr std::array kNotStandardOutput = {"--checkpoint",   "--dump-passes", "--dump-reference",
+                                           "--dump-tensors", "--emit-c",      "--emit-runtime",
+                                           "--job-folder",   "--salvage",     "--store"};
+constexpr std::array kWithOutputOfMore = {"evaluate", "quantize", "retrain", "search-bits",
+                                          "sweep-worker"};
+
+template <std::size_t kCount>
+bool is_named(const CLI::Option& option, const std::array<const char*, kCount>& names) {
+  return std::any_of(names.begin(), names.end(),
                      [&](const char* name) { return option.check_name(name); });
+}
+
+bool is_output(const CLI::Option& option) { return is_named(option, kOutputs); }
+
+bool takes_standard_output(const CLI::App& command, const CLI::Option& option) {
+  const bool of_more =
+      std::count(kWithOutputOfMore.begin(), kWithOutputOfMore.end(), command.get_name()) > 0;
+  return !is_named(option, kNotStandardOutput) && !(of_more && option.check_name("--output"));
+}
+
+// `-`: standard output, which then has that file alone.
+void find_standard_output(const CLI::App& command) {
+  std::vector<std::string> options;
+  for (const CLI::Option* option : command.get_options()) {
+    const auto& values = option->results();
+    if (std::count(values.begin(), values.end(), "-") == 0) continue;
+    if (!takes_standard_output(command, *option)) {
+      fail("{} -: cannot be standard output (./- is a file of that name)", option->get_name());
+    }
+    if (is_output(*option)) options.push_back(option->get_name());
+  }
+  if (options.size() > 1) {
+    fail("{} - and {} -: expected one file for standard output", options[0], options[1]);
+  }
+  if (!options.empty()) leave_standard_output_to_a_file();
 }
 
 bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
@@ -1106,6 +1141,7 @@ std::function<int()> command_of(int argc, char** argv) {
     const std::string unknown = unknown_word(app);
     fail("{}", unknown.empty() ? error.what() : unknown);
   }
+  find_standard_output(commands.named(app));
   require_distinct_files(commands.named(app));
   return commands.run_of(commands.named(app));
 }

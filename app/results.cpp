@@ -15,14 +15,6 @@ namespace workbench::app {
 
 namespace {
 
-void write_or_print(const std::string& file, const std::string& text) {
-  if (file == "-") {
-    print(text);
-  } else {
-    write_file(file, text);
-  }
-}
-
 int salvage_store(const ResultsOptions& options) {
   const SalvageReport report = salvage(options.store, options.salvage);
   std::string text;
@@ -105,8 +97,8 @@ int results(const ResultsOptions& options) {
   const ResultQuery query = query_of(options);
   const ResultTable table =
       options.layers ? layer_table(points, query) : result_table(points, query);
-  if (!options.csv.empty()) write_or_print(options.csv, csv(table));
-  if (!options.json.empty()) write_or_print(options.json, json(table));
+  if (!options.csv.empty()) write_file(options.csv, csv(table));
+  if (!options.json.empty()) write_file(options.json, json(table));
   if (options.csv.empty() && options.json.empty()) {
     const bool whole_point = !options.point.empty() && !options.layers && !points.empty();
     print(whole_point ? text(points.at(0)) : text(table, query));

@@ -16,6 +16,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/standard_output.h"
 #include "explore/flow/tools.h"
 
 namespace workbench::app {
@@ -25,6 +26,7 @@ namespace fs = std::filesystem;
 bool colours_wanted() { return isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr; }
 
 void print(const std::string& text) {
+  if (standard_output_is_a_file()) return;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
     fail("standard output: cannot write: {}", std::strerror(errno));
   }
@@ -130,7 +132,7 @@ void limit_threads(int threads) {
 }
 
 void require_writable_file(const fs::path& path) {
-  if (path.empty()) return;
+  if (path.empty() || is_standard_output(path)) return;
   std::error_code error;
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (fs::is_directory(path, error)) {

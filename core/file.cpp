@@ -13,15 +13,20 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ext/stdio_filebuf.h>
 #include <fstream>
 #include <memory>
+#include <optional>
 
 #include "core/error.h"
 #include "core/memory.h"
+#include "core/standard_output.h"
 
 namespace workbench {
 
@@ -168,22 +173,46 @@ std::string random_letters() {
   return text;
 }
 
-[[noreturn]] void cannot_write(const fs::path& path, int error) {
-  fail("{}: cannot write: {}", path.string(), std::strerror(error));
+[[noreturn]] void cannot_write(const fs::path& path, std::string_view why) {
+  fail("{}: cannot write: {}", is_standard_output(path) ? "standard output" : path.string(), why);
 }
 
-// The file that is to be replaced: behind symbolic links, even where it is not there yet.
-fs::path behind_links(const fs::path& path) {
+[[noreturn]] void cannot_write(const fs::path& path, int error) {
+  cannot_write(path, std::strerror(error));
+}
+
+// What is to be written: a file by its name, or what a descriptor has open.
+struct Target {
+  fs::path path;
+  std::optional<int> descriptor;
+};
+
+// Of /dev/fd/N, /proc/self/fd/N: N. Their links name no file that could be replaced.
+std::optional<int> descriptor_of(const fs::path& path) {
+  std::error_code code;
+  const fs::path folder = fs::canonical(path.parent_path(), code);
+  if (code || folder != fs::canonical("/proc/self/fd", code)) return std::nullopt;
+  const std::string name = path.filename().string();
+  int number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return number;
+}
+
+// Behind symbolic links, even where it is not there yet.
+Target behind_links(const fs::path& path) {
   constexpr int kMostLinks = 40;  // as the kernel has it
+  if (is_standard_output(path)) return {path, STDOUT_FILENO};
   fs::path at = path;
   std::error_code code;
   for (int links = 0; fs::is_symlink(at, code); ++links) {
     if (links == kMostLinks) cannot_write(path, ELOOP);
+    if (const auto descriptor = descriptor_of(at)) return {at, descriptor};
     const fs::path to = fs::read_symlink(at, code);
     if (code) cannot_write(path, code.value());
     at = to.is_absolute() ? to : at.parent_path() / to;
   }
-  return at;
+  return {at, std::nullopt};
 }
 
 void note(const fs::path& path) {
@@ -260,20 +289,56 @@ void remove_temporary_files_on_signals() {
   ::signal(SIGXFSZ, SIG_IGN);
 }
 
+namespace {
+
+bool left_to_a_file = false;  // of the process, as its standard output is
+
+}  // namespace
+
+void leave_standard_output_to_a_file() { left_to_a_file = true; }
+bool standard_output_is_a_file() { return left_to_a_file; }
+
+namespace {
+
+// A pipe or device, which cannot be renamed over; -1 with errno: it does not open. One that nobody
+// reads is not waited for: whoever was to read may have ended long ago.
+int open_in_place(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (descriptor < 0) return -1;
+  ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);
+  return descriptor;
+}
+
+// Where a descriptor is, behind what was printed so far.
+int open_again(int descriptor) {
+  std::fflush(nullptr);
+  return ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+}
+
+}  // namespace
+
 void write_file(const fs::path& path, const std::function<void(std::ostream&)>& write) {
-  const fs::path target = behind_links(path);
+  const Target target = behind_links(path);
   errno = 0;
   std::error_code code;
-  const fs::file_status status = fs::status(target, code);
-  if (fs::is_directory(status)) cannot_write(path, EISDIR);
-  if (fs::exists(status) && !fs::is_regular_file(status)) {
-    std::ofstream out(target, std::ios::binary);  // a device or pipe: nothing to rename over
+  const fs::file_status status = fs::status(target.path, code);
+  const bool in_place = fs::exists(status) && !fs::is_regular_file(status);
+  if (!target.descriptor && fs::is_directory(status)) cannot_write(path, EISDIR);
+  if (target.descriptor || in_place) {
+    const int descriptor =
+        target.descriptor ? open_again(*target.descriptor) : open_in_place(target.path);
+    if (descriptor < 0 && errno == ENXIO && fs::is_fifo(status)) {
+      cannot_write(path, "nobody reads from this pipe");
+    }
+    if (descriptor < 0) cannot_write(path, errno);
+    __gnu_cxx::stdio_filebuf<char> buffer(descriptor, std::ios::out | std::ios::binary);
+    std::ostream out(&buffer);
+    errno = 0;
     write(out);
-    out.flush();
-    if (!out) cannot_write(path, stream_error());
+    if (!out.flush() || buffer.close() == nullptr) cannot_write(path, stream_error());
     return;
   }
-  Temporary temporary(path, target);
+  Temporary temporary(path, target.path);
   errno = 0;
   std::ofstream out(temporary.path(), std::ios::binary | std::ios::trunc);
   if (!out) cannot_write(path, stream_error());

@@ -90,6 +90,26 @@ void require_dma_identifiers(const Network& network, const Machine& machine, Til
       needed, machine.name, there, needed);
 }
 
+// Lines of a tile are not cut: where a tile has longer ones than the DMA moves by a command, there
+// is no program. With another limit other tiles may be best, whose lines are longer yet.
+void require_dma_commands(const Program& program, const Machine& machine) {
+  const auto command_bytes = [](const Dma& op) {
+    return op.two_d ? op.length * op.lines : op.length;
+  };
+  std::int64_t longest = 0;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    const auto* dma = std::get_if<Dma>(&program.instructions[i]);
+    if (dma != nullptr && command_bytes(*dma) > longest) longest = command_bytes(*dma), at = i;
+  }
+  if (longest <= machine.dma.length_max) return;
+  const auto layer = static_cast<std::size_t>(program.info.instruction_layer[at]);
+  fail(
+      "layer '{}' moves {} bytes by one command of the DMA, {} takes {}: dma.length_max must be at "
+      "least {}",
+      program.info.layers[layer].name, longest, machine.name, machine.dma.length_max, longest);
+}
+
 void describe(const Graph& graph, const Machine& machine, const MemoryPlan& plan,
               ProgramInfo& info) {
   info.network = graph.name;
@@ -205,6 +225,7 @@ Program compiled(const Graph& quantized, const Machine& machine, const CompileOp
   LoopedProgram looped = best->take();
   add_constants(best->network(), plan, looped.program);
   Program program = in_tile_loops(std::move(looped));
+  require_dma_commands(program, machine);
   describe(quantized, machine, plan, program.info);
   describe_host_steps(quantized, network, turns, machine, options, program);
   return program;

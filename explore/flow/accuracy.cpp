@@ -203,7 +203,7 @@ class Measurement {
   void run(const Progress& progress) {
     const Graph* float_layers = options_.layers ? &layers_.floats() : nullptr;
     const auto prepare = [&](std::size_t i) {
-      return std::async(std::launch::async,
+      return std::async(std::launch::async | std::launch::deferred,  // where no thread is to be had
                         [=, this] { return prepared(network_, images_, i, float_layers); });
     };
     std::future<Prepared> next = prepare(0);

@@ -158,7 +158,9 @@ Graph prepared_for(const Graph& imported, const Target& target, const CompileReq
   return target.quantize.prepare(std::move(prepared));
 }
 
-std::int64_t run_bytes(const Graph& integers, const Target& target, const CompileRequest& request) {
+// Of one image, which is the least of several.
+std::int64_t run_bytes(const Graph& integers, const Target& target, CompileRequest request) {
+  request.batch.reset();
   const LoadedProgram loaded = target.compile(integers, request, false, {});
   return run_memory(integers, loaded.program, *target.machine).in_turn();
 }

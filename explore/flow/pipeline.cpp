@@ -171,7 +171,9 @@ SimulatedNetwork run_network(const Compiled& compiled, const RunRequest& request
   const bool beside = !request.values || fits_side_by_side(compiled, golden);
   std::future<Expected> expected;
   if (golden && beside) {
-    expected = std::async(std::launch::async, [&] { return golden_values(compiled); });
+    // deferred: where no thread is to be had, behind the simulation.
+    expected = std::async(std::launch::async | std::launch::deferred,
+                          [&] { return golden_values(compiled); });
   }
   tell(progress, "simulating", 0.4);
   Simulated simulated = simulator(compiled);

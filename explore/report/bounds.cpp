@@ -36,7 +36,8 @@ std::string causes(const Waterfall& waterfall, Cycles taken, const MachineInfo& 
 }
 
 ExplainedBound explained(std::string name, const Bounds& bounds, const std::vector<Cycles>& least,
-                         Cycles taken, const Waterfall& waterfall, const MachineInfo& machine) {
+                         Cycles taken, Cycles busy, const Waterfall& waterfall,
+                         const MachineInfo& machine) {
   CHECK(least.size() == bounds.resources.size() && !least.empty(), "{} times of {} resources",
         least.size(), bounds.resources.size());
   const std::size_t by = binding(least);
@@ -44,19 +45,21 @@ ExplainedBound explained(std::string name, const Bounds& bounds, const std::vect
                      .resource = bounds.resources[by],
                      .least = least,
                      .bound = least[by],
-                     .taken = taken};
+                     .taken = taken,
+                     .busy = busy};
   if (taken > one.bound) one.held_by = causes(waterfall, taken, machine);
   return one;
 }
 
 std::string gap_text(const ExplainedBound& one) {
-  return one.bound.value == 0 ? "-" : fmt::format("{:.1f} %", 100 * one.gap());
+  if (one.bound.value == 0) return "-";
+  return one.beside_others ? "beside others" : fmt::format("{:.1f} %", 100 * one.gap());
 }
 
 }  // namespace
 
 double ExplainedBound::gap() const {
-  if (bound.value == 0) return 0;
+  if (bound.value == 0 || beside_others) return 0;
   return static_cast<double>(taken.value) / static_cast<double>(bound.value) - 1;
 }
 
@@ -65,11 +68,13 @@ BoundReport explain(const Bounds& bounds, const Report& report) {
         bounds.layers.size(), report.layers.size());
   BoundReport result{.resources = bounds.resources,
                      .total = explained(report.program.network, bounds, bounds.total, report.cycles,
-                                        report.waterfall, report.machine)};
+                                        report.cycles, report.waterfall, report.machine)};
   for (std::size_t i = 0; i < report.layers.size(); ++i) {
     const LayerReport& layer = report.layers[i];
-    result.layers.push_back(explained(layer.name, bounds, bounds.layers[i], layer.cycles,
-                                      layer.waterfall, report.machine));
+    ExplainedBound& one =
+        result.layers.emplace_back(explained(layer.name, bounds, bounds.layers[i], layer.cycles,
+                                             layer.busy_cycles, layer.waterfall, report.machine));
+    one.beside_others = one.taken < one.bound;
   }
   return result;
 }

@@ -14,9 +14,16 @@ struct ExplainedBound {
   std::string name;           // of the layer; of the network for the whole
   std::string resource;       // with the largest of the least times
   std::vector<Cycles> least;  // per resource
-  Cycles bound, taken;        // `taken` of a layer may be less: what others hide it behind
-  std::string held_by;        // causes of the rest, the largest first; empty: none
-  double gap() const;         // of the bound, as a fraction; 0 where there is no bound
+  Cycles bound;
+  Cycles taken;  // of a layer those that are counted as its own: no cycle is counted twice
+  // From where its engines begin to where they end, beside whatever others: but for dispatch, never
+  // below the bound.
+  Cycles busy;
+  std::string held_by;  // causes of the rest, the largest first; empty: none
+  // Of the bound, as a fraction; 0 where there is no bound, and of a layer that is done while
+  // others are.
+  double gap() const;
+  bool beside_others = false;  // counted for less than the bound: others hide the rest
 };
 
 struct BoundReport {

@@ -174,13 +174,10 @@ Json accuracy(const RunResult& result) {
 Json bound(const ExplainedBound& one, const std::vector<std::string>& resources) {
   Json least = Json::object();
   for (std::size_t r = 0; r < resources.size(); ++r) least[resources[r]] = one.least[r].value;
-  return {{"name", one.name},
-          {"bound_cycles", one.bound.value},
-          {"resource", one.resource},
-          {"cycles", one.taken.value},
-          {"gap", number(one.gap())},
-          {"held_by", one.held_by},
-          {"least_cycles", std::move(least)}};
+  return {
+      {"name", one.name},          {"bound_cycles", one.bound.value}, {"resource", one.resource},
+      {"cycles", one.taken.value}, {"busy_cycles", one.busy.value},   {"gap", number(one.gap())},
+      {"held_by", one.held_by},    {"least_cycles", std::move(least)}};
 }
 
 Json bounds(const BoundReport& report) {

@@ -170,6 +170,81 @@ class Files(ReliabilityTest):
                     self.assertEqual(self.ended(*self.DOORS[door]("x.json"))[0], 2)
 
 
+class Outputs(ReliabilityTest):
+    RUN = ("run", "--hw", "gap8", "zoo:tiny_cnn", "--deterministic", "--quiet")
+
+    def printed(self, *arguments, **options):
+        done = subprocess.run([WORKBENCH, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=60, **options)
+        self.assertEqual((done.returncode, done.stderr), (0, b""), arguments)
+        return done.stdout
+
+    def test_a_pipe_that_nobody_reads_is_not_waited_for(self):
+        os.mkfifo(self.folder / "pipe")
+        os.symlink("pipe", self.folder / "link")
+        for command in (("compile", "--hw", "v3_96", "zoo:tiny_cnn", "-o", "pipe"),
+                        ("workload", "tiny_cnn", "-o", "link"),
+                        (*self.RUN, "--json", "pipe"), (*self.RUN, "--trace", "link")):
+            with self.subTest(command):
+                self.refused(*command, says="nobody reads from this pipe")
+
+    def test_a_pipe_that_is_read_gets_everything(self):
+        os.mkfifo(self.folder / "pipe")
+        self.succeed("workload", "tiny_cnn", "-o", "net.onnx")
+        with subprocess.Popen(["cat", "pipe"], cwd=self.folder, stdout=subprocess.PIPE) as reader:
+            with open(self.folder / "pipe", "wb"):  # until it is there
+                self.succeed("workload", "tiny_cnn", "-o", "pipe")
+            self.assertEqual(reader.stdout.read(), (self.folder / "net.onnx").read_bytes())
+
+    def test_a_file_named_minus_is_standard_output_and_nothing_else_is(self):
+        self.succeed(*self.RUN, "--json", "a.json", "--csv", "a.csv", "--save-program", "p")
+        self.succeed("workload", "tiny_cnn", "-o", "net.onnx")
+        self.succeed("disasm", "p", "-o", "p.txt")
+        before = self.names()
+        for name, command in (("a.json", (*self.RUN, "--json", "-")),
+                              ("a.csv", (*self.RUN, "--csv", "-")),
+                              ("p", ("compile", "--hw", "gap8", "zoo:tiny_cnn", "-o", "-", "--quiet")),
+                              ("p.txt", ("disasm", "p", "-o", "-")),
+                              ("net.onnx", ("workload", "tiny_cnn", "-o", "-"))):
+            with self.subTest(name):
+                self.assertEqual(self.printed(*command), (self.folder / name).read_bytes())
+        self.assertEqual(self.names(), before)
+        self.refused(*self.RUN, "--json", "-", "--csv", "-", says="expected one file")
+
+    def test_what_standard_output_cannot_be(self):
+        for command in ((*self.RUN, "--dump-tensors", "-"), (*self.RUN, "--emit-c", "-"),
+                        ("quantize", "--hw", "v3_96", "zoo:tiny_cnn", "-o", "-"),
+                        ("evaluate", "zoo:tiny_cnn", "-o", "-"),
+                        ("sweep", "zoo:tiny_cnn", "--hw", "gap8", "--store", "-")):
+            with self.subTest(command):
+                self.refused(*command, says="cannot be standard output (./- is a file")
+        self.succeed("workload", "tiny_cnn", "-o", "./-")
+        self.assertEqual(self.names(), ["-"])
+
+    def test_descriptors_are_written_where_they_are(self):
+        self.succeed(*self.RUN, "--json", "a.json")
+        report, text = (self.folder / "a.json").read_bytes(), self.printed(*self.RUN)
+        self.assertEqual(self.printed(*self.RUN, "--json", "/dev/stdout"), report + text)
+        with open(self.folder / "both", "wb") as both:  # not replaced under who has it open
+            both.write(b"before\n")
+            both.flush()
+            subprocess.run([WORKBENCH, *self.RUN, "--json", "/dev/stdout"], cwd=self.folder,
+                           stdout=both, check=True, timeout=60)
+        self.assertEqual((self.folder / "both").read_bytes(), b"before\n" + report + text)
+        read, write = os.pipe()  # as >(COMMAND) of a shell
+        with open(read, "rb") as reader:
+            with open(write, "wb"):
+                self.printed(*self.RUN, "--csv", f"/dev/fd/{write}", pass_fds=[write])
+            self.assertEqual(reader.read(), self.printed(*self.RUN, "--csv", "-"))
+
+    def test_lost_standard_output_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([WORKBENCH, *self.RUN, "--json", "-"], cwd=self.folder,
+                                  stdout=full, stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual((done.returncode, done.stderr.decode()),
+                         (2, "workbench: standard output: cannot write: No space left on device\n"))
+
+
 class Findings(ReliabilityTest):
     def test_networks_that_once_broke_it_run_or_are_refused(self):
         found = sorted((ROOT / "tests" / "fuzz" / "findings").glob("onnx_*/*.onnx"))
@@ -231,6 +306,25 @@ class Memory(ReliabilityTest):
                      before=small)
         self.refused("run", "--hw", "v3_96", "net.onnx", "--memory-limit", "1G", before=small,
                      says="needs 2.0 GB of memory")
+
+    def test_what_several_images_need_is_known_from_one(self):
+        for images in (3, 4):
+            self.ended("compile", "--hw", "v2_28", "zoo:inception_v2", "--batch", images, "--memory-limit", "200M",
+                       "--quiet")
+            self.ended("run", "--hw", "v2_28", "zoo:inception_v2", "--batch", images, "--memory-limit", "200M",
+                       "--quiet")
+
+    @unittest.skipUnless(shutil.which("cc"), "no C compiler")
+    def test_without_threads_a_run_is_the_same(self):
+        (self.folder / "none.c").write_text(
+            "int pthread_create(void *t, void *a, void *f, void *x) { return 11; }")  # EAGAIN
+        subprocess.run(["cc", "-w", "-shared", "-fPIC", "none.c", "-o", "none.so"], cwd=self.folder, check=True)
+        none = {**os.environ, "LD_PRELOAD": str(self.folder / "none.so")}
+        for machine in ("gap8", "v3_96"):
+            command = [WORKBENCH, "run", "--hw", machine, "zoo:tiny_cnn", "--deterministic", "--quiet"]
+            whole = subprocess.run(command, capture_output=True, check=True).stdout
+            done = subprocess.run(command, capture_output=True, env=none)
+            self.assertEqual((done.returncode, done.stderr, done.stdout), (0, b"", whole))
 
     def test_what_integers_need_is_known_before_their_input_is_read(self):
         ends = [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 4096, 4096]),

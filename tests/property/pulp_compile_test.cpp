@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <functional>
+#include <regex>
 #include <set>
 
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/tiling_cache.h"
+#include "isa/pulp/check.h"
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
 #include "tests/support/integer_graphs.h"
@@ -404,6 +406,38 @@ TEST(PulpCompile, more_identifiers_are_proposed_where_the_dma_has_too_few) {
     }
     EXPECT_EQ(fault(g, machine, {.tiler = tiler}), "");
   }
+}
+
+// What compiles has no command that is too long; what does not, says which limit does.
+TEST(PulpCompile, a_longer_command_is_proposed_where_the_dma_takes_too_short_ones) {
+  const std::regex claim("dma.length_max must be at least ([0-9]+)$");
+  std::size_t proposed = 0;
+  for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    const IntegerGraph g = random_integer_graph(seed);
+    Machine machine = machine_with(seed % 3 == 0 ? 6000 : 38000, 380000);
+    machine.dma.length_max = 4 << seed % 8;
+    const CompileOptions options{.tiler = seed % 2 == 0 ? Tiler::Dory : Tiler::Optimal};
+    std::string error;
+    for (int tries = 0; tries < 4; ++tries) {
+      error.clear();
+      try {
+        for (const Instruction& instruction : compile(g.graph(), machine, options).instructions) {
+          ASSERT_EQ(malformed(instruction, machine), "");
+        }
+        break;
+      } catch (const Error& refused) {
+        error = refused.what();
+      }
+      std::smatch match;
+      if (!std::regex_search(error, match, claim)) break;  // too little memory
+      ASSERT_GT(std::stoll(match[1]), machine.dma.length_max) << error;
+      machine.dma.length_max = std::stoll(match[1]);
+      ++proposed;
+    }
+    EXPECT_EQ(error.find("dma.length_max"), std::string::npos) << error;
+  }
+  EXPECT_GT(proposed, kCases / 4);
 }
 
 // Networks, L1 and L2 differ; what is kept is of all of them.

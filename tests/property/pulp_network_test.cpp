@@ -8,6 +8,7 @@
 #include <regex>
 #include <span>
 
+#include "compiler/pulp/bounds.h"
 #include "compiler/pulp/compile.h"
 #include "compiler/pulp/emit.h"
 #include "compiler/pulp/l2_plan.h"
@@ -20,6 +21,7 @@
 #include "sim/golden/golden.h"
 #include "sim/pulp/simulate.h"
 #include "sim/verdict.h"
+#include "tests/support/layer_bounds.h"
 #include "tests/support/random_integer_graph.h"
 #include "tests/support/sanitized.h"
 
@@ -191,6 +193,7 @@ bool check_one(std::uint64_t seed, pulp::Tiler tiler) {
   const auto problems = verify(result.timeline);
   EXPECT_TRUE(problems.empty()) << problems.front();
   EXPECT_EQ(sum_of_dma(result.timeline).value, bytes_of_transfers(program));
+  expect_bounds_hold(pulp::least_times(program, machine), program.info, result.timeline);
   expect_each_result_written_once(program);
   expect_same_in_loops(program);
   return true;

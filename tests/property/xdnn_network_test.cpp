@@ -30,6 +30,7 @@
 #include "sim/golden/golden.h"
 #include "sim/verdict.h"
 #include "sim/xdnn/simulate.h"
+#include "tests/support/layer_bounds.h"
 #include "tests/support/random_graph.h"
 #include "tests/support/random_machine.h"
 #include "tests/support/sanitized.h"
@@ -105,10 +106,7 @@ bool check_case(const Case& c, const xdnn::Choices& choices = {}, std::int64_t i
   // Outputs are compared too: they are Dequantize nodes or host steps, all in `tensors`.
   EXPECT_EQ(result.outputs.size(), c.quantized.outputs.size());
   EXPECT_LE(xdnn::earliest_times(program, c.machine).end, result.timeline.end);
-  const Bounds bounds = xdnn::least_times(program, c.machine);
-  for (std::size_t r = 0; r < bounds.resources.size(); ++r) {
-    EXPECT_LE(bounds.total[r], result.timeline.end) << bounds.resources[r];
-  }
+  expect_bounds_hold(xdnn::least_times(program, c.machine), program.info, result.timeline);
   // Every cycle has one layer and one cause.
   const Report report = make_report(program.info, result.timeline, xdnn::info(c.machine));
   Cycles sum;

@@ -158,7 +158,7 @@ bool is_address(std::string_view field) {
   return false;
 }
 
-// An address outside the memories, or a kernel that works on what it has yet to read.
+// An address outside the memories.
 struct Unknown {};
 
 bool works_in_place(const Kernel& op, const Region& write, const Region& read) {
@@ -249,11 +249,13 @@ class Provenance {
   // A result byte is a number of the call, of everything it reads and of its place in the result.
   void run(const Kernel& op) {
     Number call = 2;
-    for_each_field(op, [&](std::string_view field, const auto& member) {
-      if (!is_address(field)) call = mixed(call, static_cast<Number>(member));
-    });
     const Footprint touched = footprint(op, machine_);
-    if (in_its_own_way(op, touched)) throw Unknown{};
+    // What such a kernel leaves depends on where its operands lie, too: sums that are gone on with
+    // in their place.
+    const bool in_place = in_its_own_way(op, touched);
+    for_each_field(op, [&](std::string_view field, const auto& member) {
+      if (in_place || !is_address(field)) call = mixed(call, static_cast<Number>(member));
+    });
     for (const Region& region : touched.reads) {
       call = mixed(call, static_cast<Number>(region.length));
       for (std::int64_t i = 0; i < region.length; ++i) {

@@ -19,8 +19,8 @@ std::string depends_on_timing(const pulp::Program& program, const pulp::Machine&
 
 // A number for each byte that the host or a probe reads, in order: equal numbers come from equal
 // bytes by equal instructions (addresses aside), instructions one after the other. Constants are
-// known by their values. Empty when an address lies outside the memories, or
-// a kernel writes over what it reads.
+// known by their values. What a kernel leaves that writes over what it reads is equal where its
+// operands lie at the same places, too. Empty when an address lies outside the memories.
 std::vector<std::uint64_t> provenance(const pulp::Program& program, const pulp::Machine& machine);
 
 }  // namespace workbench

@@ -1,9 +1,12 @@
 #include "core/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/error.h"
 #include "core/json_fault.h"
@@ -66,6 +69,21 @@ TEST(File, reading_a_folder_says_so) {
   const TemporaryFolder folder;
   EXPECT_EQ(message_of([&] { read_file(folder.path()); }),
             folder.path().string() + ": cannot read: is a directory");
+}
+
+TEST(File, a_pipe_is_written_if_somebody_reads_and_not_waited_for_if_nobody_does) {
+  const TemporaryFolder folder;
+  const fs::path pipe = folder.path() / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(message_of([&] { write_file(pipe, "a"); }),
+            pipe.string() + ": cannot write: nobody reads from this pipe");
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  write_file(pipe, "abc");
+  std::array<char, 8> read{};
+  EXPECT_EQ(::read(reader, read.data(), read.size()), 3);
+  ::close(reader);
+  EXPECT_NE(message_of([&] { write_file(fmt::format("/dev/fd/{}", reader), "a"); }), "no error");
 }
 
 TEST(File, what_never_ends_or_never_begins_is_refused_before_a_byte_is_read) {
