@@ -14,6 +14,19 @@ std::string reason(sqlite3* handle, int code) {
   return sqlite3_errstr(code);
 }
 
+// In our words: SQLite's quote what the file holds.
+std::string_view damage(int code) {
+  switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_FORMAT:
+      return "its pages or its schema are not as they were written";
+    case SQLITE_INTERRUPT:
+      return "a query does not end";
+    default:
+      return "its tables, or rows of them, are others than a results store has";
+  }
+}
+
 }  // namespace
 
 void refuse(const std::filesystem::path& path, sqlite3* handle, int code) {
@@ -32,7 +45,7 @@ void refuse(const std::filesystem::path& path, sqlite3* handle, int code) {
       throw Damaged(fmt::format(
           "{}: damaged: {}; what can be read is kept by: workbench results --store {} --salvage "
           "NEW.db",
-          name, handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code), name));
+          name, damage(code), name));
     case SQLITE_FULL:
       fail("{}: cannot write: disk full; what was finished before is in it", name);
     case SQLITE_READONLY:
