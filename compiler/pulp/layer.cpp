@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "isa/pulp/code_widths.h"
 
 namespace workbench::pulp {
 
@@ -43,7 +44,7 @@ FeatureMap activation_like(const Value& value, const std::string& where) {
            : value.quantization             ? value.quantization->bits
                                             : 8;
   a.is_signed = value.type != ElementType::Uint8;
-  if (a.bits != 32 && a.bits != 8 && a.bits != 4 && a.bits != 2) {
+  if (a.bits != 32 && std::ranges::find(kCodeWidths, a.bits) == kCodeWidths.end()) {
     fail("{}: '{}' has {} bits, kernels know 8, 4 and 2", where, value.name, a.bits);
   }
   return a;

@@ -119,10 +119,8 @@ Graph narrowed(Graph annotated, const QuantizeTarget& target, const CodeBits& bi
     Value& value = annotated.values[i];
     if (value.constant || !value.quantization || widths[i] == 0) continue;
     if (widths[i] == value.quantization->bits || !value.quantization->zero_points.empty()) continue;
-    if (!target.narrow_activations || widths[i] > target.bits) {
-      fail("--activation-bits: value '{}': expected {}{} on target {}, found {}", value.name,
-           target.narrow_activations ? "2 to " : "", target.bits, target.name, widths[i]);
-    }
+    require_width(widths[i], target.activation_widths, target,
+                  fmt::format("value '{}': activation-bits", value.name));
     narrow(*value.quantization, widths[i]);
   }
   return annotated;
@@ -285,6 +283,19 @@ CodeBits code_bits(int weights, int activations, const std::vector<std::string>&
   CodeBits bits{.weights = weights, .activations = activations};
   for (const std::string& layer : layers) read_layer(layer, bits);
   return bits;
+}
+
+void require_widths(const CodeBits& bits, const QuantizeTarget& target) {
+  const auto require = [&](int asked, const std::vector<int>& widths, const std::string& what) {
+    if (asked != 0) require_width(asked, widths, target, what);
+  };
+  require(bits.weights, target.weight_widths, "weight-bits");
+  require(bits.activations, target.activation_widths, "activation-bits");
+  for (const auto& [name, layer] : bits.layers) {
+    require(layer.weights, target.weight_widths, fmt::format("layer '{}': weight-bits", name));
+    require(layer.activations, target.activation_widths,
+            fmt::format("layer '{}': activation-bits", name));
+  }
 }
 
 Recipe with_weight_bits(Recipe recipe, const CodeBits& bits) {

@@ -37,13 +37,16 @@ RecipeFile parse_recipe_file(const std::string& yaml, const std::string& name);
 // The file that is read as that.
 std::string recipe_file_text(const RecipeFile& recipe);
 
+// Throws Error for a width that the target has not, before anything is measured.
+void require_widths(const CodeBits& bits, const QuantizeTarget& target);
+
 // `recipe` with those widths of weights.
 Recipe with_weight_bits(Recipe recipe, const CodeBits& bits);
 
 // `target`, whose annotate() narrows the codes of activations: all but those of the network's
 // inputs and results, and those of layers named. Values of a group below have the largest width
-// that one of them has. Throws Error (from annotate()) for a layer that the network has not, for a
-// target whose codes have one width, and for more bits than it has.
+// that one of them has. Throws Error (from annotate()) for a layer that the network has not and a
+// width that the target has not.
 QuantizeTarget with_activation_bits(QuantizeTarget target, const CodeBits& bits);
 
 // Activations whose codes have one width: on one scale (Graph::scale_groups), or operands of a sum

@@ -14,10 +14,14 @@
 #include "compiler/quantize/integer_nodes.h"
 #include "compiler/quantize/kept_codes.h"
 #include "compiler/quantize/nemo_codes.h"
+#include "core/error.h"
+#include "isa/pulp/code_widths.h"
 
 namespace workbench {
 
 namespace {
+
+constexpr int kFewestBits = 2;
 
 // Steps as float32 hold them. The product with high() and the quotient are exact in double.
 Graph with_float_steps(Graph annotated) {
@@ -89,11 +93,32 @@ std::vector<bool> integer_ones(const Roles& roles) {
   return result;
 }
 
+// From `bits` to 2.
+std::vector<int> widths_down_from(int bits) {
+  std::vector<int> widths;
+  for (; bits >= kFewestBits; --bits) widths.push_back(bits);
+  return widths;
+}
+
+// "8", "8, 4 or 2", "2 to 8" of all down to 2.
+std::string in_words(const std::vector<int>& widths) {
+  if (widths.size() > 1 && widths == widths_down_from(widths.front())) {
+    return fmt::format("{} to {}", widths.back(), widths.front());
+  }
+  std::string text;
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    const char* before = i == 0 ? "" : i + 1 < widths.size() ? ", " : " or ";
+    text += fmt::format("{}{}", before, widths[i]);
+  }
+  return text;
+}
+
 // What all that works with NEMO's codes has in common.
 QuantizeTarget nemo_target(const NemoOptions& options) {
   return {.name = {},
           .bits = options.weight_bits,
-          .narrow_activations = true,
+          .weight_widths = widths_down_from(options.weight_bits),
+          .activation_widths = widths_down_from(options.activation_bits),
           .accumulator_bits = 32,
           .prepare = nemo_form,
           .annotate =
@@ -139,12 +164,20 @@ bool fuse_channel_clip(Graph& graph, std::size_t n) {
 
 }  // namespace
 
+void require_width(int bits, const std::vector<int>& widths, const QuantizeTarget& target,
+                   const std::string& what) {
+  if (std::ranges::find(widths, bits) != widths.end()) return;
+  fail("{}: expected {} on target {}, found {}", what, in_words(widths), target.name, bits);
+}
+
 QuantizeTarget xdnn_quantize_target(const QuantizeOptions& given) {
   QuantizeOptions options = given;
   options.keeps_range = true;
   return {
       .name = "xdnn",
       .bits = options.bits,
+      .weight_widths = widths_down_from(options.bits),
+      .activation_widths = {options.bits},
       .accumulator_bits = options.bits == 8 ? 24 : 48,  // docs/facts/xdnn.md 3.3
       .late_bias = options.limits.bias_after,
       .prepare = [](Graph graph) { return graph; },
@@ -166,6 +199,8 @@ QuantizeTarget xdnn_quantize_target(const QuantizeOptions& given) {
 QuantizeTarget pulp_quantize_target(const NemoOptions& options) {
   QuantizeTarget target = nemo_target(options);
   target.name = "pulp";
+  target.weight_widths.assign(pulp::kCodeWidths.begin(), pulp::kCodeWidths.end());
+  target.activation_widths = target.weight_widths;
   target.sums_of_one_width = true;
   target.prepare = [](Graph graph) { return with_input_borders(nemo_form(std::move(graph))); };
   target.lower = [options](const Graph& annotated) {

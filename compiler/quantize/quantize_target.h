@@ -14,12 +14,13 @@
 namespace workbench {
 
 struct QuantizeTarget {
-  std::string name;                 // "xdnn", "pulp", "none"
-  int bits = 8;                     // of codes and, at most, of weights
-  bool narrow_activations = false;  // their codes may have fewer bits
-  int accumulator_bits = 32;        // what the hardware has: 24, 32
-  bool sums_of_one_width = false;   // both operands of a sum have codes of the same width
-  bool late_bias = false;           // the bias is added to codes of the result (late_bias.h)
+  std::string name;  // "xdnn", "pulp", "none"
+  int bits = 8;      // of codes and, at most, of weights
+  // Bits that weights and activations may be asked to have, the most first.
+  std::vector<int> weight_widths, activation_widths;
+  int accumulator_bits = 32;       // what the hardware has: 24, 32
+  bool sums_of_one_width = false;  // both operands of a sum have codes of the same width
+  bool late_bias = false;          // the bias is added to codes of the result (late_bias.h)
   // The float graph in the form that is calibrated.
   std::function<Graph(Graph)> prepare;
   // `graph` (prepared) with `quantization` (bits, sign, one threshold, rounding) on every
@@ -38,6 +39,11 @@ struct QuantizeTarget {
   // per output channel.
   std::function<Graph(const Graph& annotated)> lower;
 };
+
+// Throws Error unless `bits` are among `widths`, the target's; `what` has so many, for the message:
+// "weight-bits: expected 8, 4 or 2 on target pulp, found 3".
+void require_width(int bits, const std::vector<int>& widths, const QuantizeTarget& target,
+                   const std::string& what);
 
 QuantizeTarget xdnn_quantize_target(const QuantizeOptions& options);
 QuantizeTarget pulp_quantize_target(const NemoOptions& options);

@@ -21,13 +21,12 @@ void check_recipe(const Graph& graph, const Recipe& recipe, const SampleSource& 
                   const QuantizeTarget& target) {
   if (samples.count == 0) fail("calibration: expected at least one sample, found none");
   const auto check_bits = [&](int bits, const std::string& of) {
-    if (bits >= 2 && bits <= target.bits) return;
-    fail("recipe '{}': weight bits{}: expected 2 to {} on this target, found {}", recipe.name, of,
-         target.bits, bits);
+    require_width(bits, target.weight_widths, target,
+                  fmt::format("recipe '{}'{}: weight-bits", recipe.name, of));
   };
   check_bits(recipe.weight_bits, "");
   for (const auto& [layer, bits] : recipe.layer_weight_bits) {
-    check_bits(bits, fmt::format(" of layer '{}'", layer));
+    check_bits(bits, fmt::format(", layer '{}'", layer));
   }
   if (recipe.equalize_limit != 0 && recipe.equalize_limit < 1) {
     fail("recipe '{}': equalize_limit: expected 0 or at least 1, found {}", recipe.name,

@@ -106,7 +106,7 @@ class BitSearch {
       : request_(request), progress_(progress), objective_(objective_of(request.objectives)) {
     for (const std::string& text : request.constraints) bounds_.push_back(bound_of(text));
     target_ = target_for(machine_of(request.network));
-    if (!target_.machine || !target_.quantize.narrow_activations) {
+    if (!target_.machine || target_.quantize.activation_widths.size() < 2) {
       fail("search-bits: expected a PULP machine, whose kernels have codes of 8, 4 and 2 bits, {}",
            target_.machine ? fmt::format("found {}: its instructions name no width, a program has "
                                          "one for all layers (--bits 8, --bits 16 of run)",

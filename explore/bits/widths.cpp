@@ -82,7 +82,7 @@ std::optional<std::size_t> Widths::variable_of(ValueId id) const {
 }
 
 Widths widths_of(const Graph& annotated, const QuantizeTarget& target) {
-  Widths widths{.choices = {8, 4, 2}, .variables = {}};
+  Widths widths{.choices = target.weight_widths, .variables = {}};
   std::vector<Placed> placed;
   const std::vector<bool> codes = target.has_weight_codes(annotated);
   for (std::size_t n = 0; n < annotated.nodes.size(); ++n) {

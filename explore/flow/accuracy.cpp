@@ -278,6 +278,7 @@ void warn_of(const LayerAccuracy& layer, AccuracyReport& report) {
 void Measurement::add_layers(AccuracyReport& report) const {
   report.layers = layers_.layers();
   const std::map<std::string, AccumulatorBits> bits = accumulators_.bits();
+  const std::vector<int> widths = target_for(network_.machine).quantize.weight_widths;
   const bool fixed = network_.scheme == "as it came";  // no option changes its codes
   std::string last;
   for (const LayerAccuracy& layer : report.layers) {
@@ -295,7 +296,8 @@ void Measurement::add_layers(AccuracyReport& report) const {
                                       .is_default = fixed || network_.scheme == "default",
                                       .searches_thresholds = fixed || searches_thresholds_,
                                       .has_16_bits = !fixed && could_have_16_bits(network_),
-                                      .accumulator_bits = report.accumulator_bits});
+                                      .accumulator_bits = report.accumulator_bits,
+                                      .weight_widths = widths});
     warn_of(layer, report);
   }
   report.by_cost.resize(report.layers.size());

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "core/error.h"
 #include "core/eval/evaluate.h"
 #include "core/eval/kernels.h"
 #include "core/math.h"
@@ -492,6 +493,13 @@ std::string what_is_left(const AdviceContext& context) {
   return "training: no option lessens it";
 }
 
+// Of a target's widths, the most first, the first that is no more than `bits`; none: the last.
+int widest_below(const std::vector<int>& widths, int bits) {
+  CHECK(!widths.empty(), "a target without weights");
+  const auto found = std::ranges::find_if(widths, [&](int width) { return width <= bits; });
+  return found == widths.end() ? widths.back() : *found;
+}
+
 }  // namespace
 
 std::vector<Advice> advice_for(const LayerAccuracy& layer, const AdviceContext& context) {
@@ -507,7 +515,8 @@ std::vector<Advice> advice_for(const LayerAccuracy& layer, const AdviceContext& 
     add(fmt::format("its sums need {} bits, the hardware has {}", layer.accumulator_bits_used,
                     context.accumulator_bits),
         fmt::format("--scheme default --layer '{}:weight-bits={}'", layer.name,
-                    std::max(2, 8 - (layer.accumulator_bits_used - context.accumulator_bits))));
+                    widest_below(context.weight_widths, 8 - (layer.accumulator_bits_used -
+                                                             context.accumulator_bits))));
   }
   const bool noisy = layer.own_sqnr_db < kQuietDb;
   if (noisy && layer.weight_range_ratio > kRatio && !context.weights_per_channel) {

@@ -108,6 +108,7 @@ struct AdviceContext {
   bool searches_thresholds = false;  // --effort best
   bool has_16_bits = false;          // the machine could be one of 16-bit codes, and is not
   int accumulator_bits = 0;          // of the hardware; 0: no hardware
+  std::vector<int> weight_widths;    // QuantizeTarget's
 };
 
 std::vector<Advice> advice_for(const LayerAccuracy& layer, const AdviceContext& context);

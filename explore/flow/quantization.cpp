@@ -298,6 +298,7 @@ class Quantizing {
           "found '{}'",
           scheme_.name);
     }
+    require_widths(bits_, target.quantize);
     target_.quantize = with_activation_bits(target_.quantize, bits_);
     recipe_ = for_target(
         with_weight_bits(recipe_of(scheme_, target.quantize.name, request.effort), bits_),

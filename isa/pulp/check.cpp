@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/units.h"
+#include "isa/pulp/code_widths.h"
 #include "isa/pulp/footprint.h"
 #include "isa/pulp/kernels.h"
 
@@ -255,7 +256,7 @@ std::string bits_fault(const Kernel& k, const KernelTraits& row) {
   for (const auto& [name, bits] :
        {Named{"in_bits", wide_in ? 8 : k.in_bits}, Named{"weight_bits", k.weight_bits},
         Named{"out_bits", wide_out ? 8 : k.out_bits}}) {
-    if (bits == 8 || bits == 4 || bits == 2) continue;
+    if (std::ranges::find(kCodeWidths, bits) != kCodeWidths.end()) continue;
     return fmt::format("{} must be 8, 4 or 2, found {}", name, bits);
   }
   if (k.clamped && (!k.norm || k.norm_bits != 64)) {

@@ -151,6 +151,29 @@ class QuantizeCli(WorkbenchTest):
                              "workbench: --weight-bits, --activation-bits and --layer: expected "
                              f"--scheme default or a recipe, found '{scheme}'")
 
+    def test_widths_that_the_target_has_not_are_refused_before_anything_is_written(self):
+        (self.folder / "narrow.yaml").write_text("weight-bits: 3\n")
+        for command in ["quantize", "run"]:
+            for options, told in [
+                    (("--hw", "gap8", "--weight-bits", "3"),
+                     "weight-bits: expected 8, 4 or 2 on target pulp, found 3"),
+                    (("--hw", "pulp_open", "--scheme", "narrow.yaml"),
+                     "weight-bits: expected 8, 4 or 2 on target pulp, found 3"),
+                    (("--target", "pulp", "--activation-bits", "6"),
+                     "activation-bits: expected 8, 4 or 2 on target pulp, found 6"),
+                    (("--hw", "gap8", "--layer", "conv1:weight-bits=5"),
+                     "layer 'conv1': weight-bits: expected 8, 4 or 2 on target pulp, found 5"),
+                    (("--hw", "v3_96", "--activation-bits", "4"),
+                     "activation-bits: expected 8 on target xdnn, found 4"),
+                    (("--hw", "v3_96", "--weight-bits", "9"),
+                     "weight-bits: expected 2 to 8 on target xdnn, found 9")]:
+                scheme = () if "--scheme" in options else ("--scheme", "default")
+                written = ("-o", "never.onnx") if command == "quantize" else ()
+                done = self.workbench(command, "zoo:tiny_cnn", *options, *scheme, *written)
+                self.assertEqual(done.returncode, 2)
+                self.assertEqual(done.stderr.splitlines()[-1], f"workbench: {told}")
+        self.assertFalse((self.folder / "never.onnx").exists())
+
     def test_a_file_of_codes_has_the_preprocessing_that_gives_them(self):
         """Pixels of 0.25 to 1 become -0.25 to 0.75: the last code, 127 or 255, is for the largest."""
         random = Random(3)

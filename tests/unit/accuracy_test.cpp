@@ -364,11 +364,17 @@ TEST(Advice, names_a_remedy_for_each_cause) {
   layer.weight_range_ratio = 120;
   layer.constant_channels = layer.prunable_channels = 3;
   layer.accumulator_bits_used = 26;
-  const std::vector<Advice> advice =
-      advice_for(layer, {.is_last = true, .weights_per_channel = false, .accumulator_bits = 24});
+  AdviceContext context{.is_last = true,
+                        .weights_per_channel = false,
+                        .accumulator_bits = 24,
+                        .weight_widths = {8, 7, 6, 5, 4, 3, 2}};
+  const std::vector<Advice> advice = advice_for(layer, context);
   ASSERT_EQ(advice.size(), 5U) << advice.back().cause;
   EXPECT_EQ(advice[0].cause, "its sums need 26 bits, the hardware has 24");
   EXPECT_EQ(advice[0].remedy, "--scheme default --layer 'conv:weight-bits=6'");
+  context.weight_widths = {8, 4, 2};
+  EXPECT_EQ(advice_for(layer, context).at(0).remedy,
+            "--scheme default --layer 'conv:weight-bits=4'");
   EXPECT_EQ(advice[1].remedy, "--scheme default, which has one per channel");
   EXPECT_EQ(advice[2].remedy, "--effort best, which searches thresholds");
   EXPECT_EQ(advice[3].remedy, "--scheme default, or per-tensor-pow2-clip-safe, which prunes them");

@@ -116,11 +116,33 @@ TEST(CodeBits, that_a_target_or_a_network_has_not_are_refused_by_name) {
     return refusal([&] { (void)with_activation_bits(target, bits).annotate(chain(), thresholds); });
   };
   EXPECT_EQ(refused(code_bits(0, 4, {}), xdnn_quantize_target({})),
-            "--activation-bits: value 'a': expected 8 on target xdnn, found 4");
+            "value 'a': activation-bits: expected 8 on target xdnn, found 4");
   EXPECT_EQ(refused(code_bits(0, 16, {}), pulp_quantize_target({})),
-            "--activation-bits: value 'a': expected 2 to 8 on target pulp, found 16");
+            "value 'a': activation-bits: expected 8, 4 or 2 on target pulp, found 16");
   EXPECT_EQ(refused(code_bits(0, 0, {"d:activation-bits=4"}), pulp_quantize_target({})),
             "--layer: network 'chain' has no layer 'd' after the passes: expected a (the nearest)");
+}
+
+TEST(CodeBits, are_widths_of_the_target_wherever_they_are_said) {
+  const auto refused = [&](const CodeBits& bits, const QuantizeTarget& target) {
+    return refusal([&] { require_widths(bits, target); });
+  };
+  const QuantizeTarget pulp = pulp_quantize_target({}), xdnn = xdnn_quantize_target({});
+  EXPECT_EQ(refused(code_bits(3, 0, {}), pulp),
+            "weight-bits: expected 8, 4 or 2 on target pulp, found 3");
+  EXPECT_EQ(refused(code_bits(4, 6, {}), pulp),
+            "activation-bits: expected 8, 4 or 2 on target pulp, found 6");
+  EXPECT_EQ(refused(code_bits(0, 0, {"a:weight-bits=5"}), pulp),
+            "layer 'a': weight-bits: expected 8, 4 or 2 on target pulp, found 5");
+  EXPECT_EQ(refused(parse_recipe_file("layers: {a: {activation-bits: 7}}", "r").bits, pulp),
+            "layer 'a': activation-bits: expected 8, 4 or 2 on target pulp, found 7");
+  EXPECT_EQ(refused(code_bits(2, 4, {"a:weight-bits=8,activation-bits=2"}), pulp), "none");
+  EXPECT_EQ(refused(code_bits(9, 0, {}), xdnn),
+            "weight-bits: expected 2 to 8 on target xdnn, found 9");
+  EXPECT_EQ(refused(code_bits(3, 4, {}), xdnn),
+            "activation-bits: expected 8 on target xdnn, found 4");
+  EXPECT_EQ(refused(code_bits(9, 16, {}), xdnn_quantize_target({.bits = 16})), "none");
+  EXPECT_EQ(refused(code_bits(3, 5, {}), free_quantize_target(8)), "none");
 }
 
 // Codes to 127: what is 5 everywhere keeps it, what is 1000 loses 873 of it, once.

@@ -574,7 +574,7 @@ TEST(Recipes, are_known_by_their_names) {
 TEST(ApplyRecipe, refuses_what_cannot_be_done) {
   const FloatGraph build = two_layers({1, 0, 0, 1}, {0, 0}, kRelu6, {1, 0, 0, 1});
   FloatGraph copy = build;
-  QuantizeTarget hardware{.name = "xdnn"};
+  const QuantizeTarget hardware = xdnn_quantize_target({});
   const Samples none, one = ramps({1, 1});
   const auto refusal = [&](const Recipe& recipe, const Samples& samples) {
     try {
@@ -586,7 +586,7 @@ TEST(ApplyRecipe, refuses_what_cannot_be_done) {
   };
   EXPECT_EQ(refusal({}, none), "calibration: expected at least one sample, found none");
   EXPECT_EQ(refusal({.name = "r", .weight_bits = 1}, one),
-            "recipe 'r': weight bits: expected 2 to 8 on this target, found 1");
+            "recipe 'r': weight-bits: expected 2 to 8 on target xdnn, found 1");
 }
 
 // Both layers that have come of the first one run on the target, in the same steps.
