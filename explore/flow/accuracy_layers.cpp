@@ -515,8 +515,8 @@ std::vector<Advice> advice_for(const LayerAccuracy& layer, const AdviceContext& 
     add(fmt::format("its sums need {} bits, the hardware has {}", layer.accumulator_bits_used,
                     context.accumulator_bits),
         fmt::format("--scheme default --layer '{}:weight-bits={}'", layer.name,
-                    widest_below(context.weight_widths, 8 - (layer.accumulator_bits_used -
-                                                             context.accumulator_bits))));
+                    widest_below(context.weight_widths,
+                                 8 - (layer.accumulator_bits_used - context.accumulator_bits))));
   }
   const bool noisy = layer.own_sqnr_db < kQuietDb;
   if (noisy && layer.weight_range_ratio > kRatio && !context.weights_per_channel) {
