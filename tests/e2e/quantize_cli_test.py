@@ -159,7 +159,7 @@ class QuantizeCli(WorkbenchTest):
                      "weight-bits: expected 8, 4 or 2 on target pulp, found 3"),
                     (("--hw", "pulp_open", "--scheme", "narrow.yaml"),
                      "weight-bits: expected 8, 4 or 2 on target pulp, found 3"),
-                    (("--target", "pulp", "--activation-bits", "6"),
+                    (("--hw", "mr_wolf", "--activation-bits", "6"),
                      "activation-bits: expected 8, 4 or 2 on target pulp, found 6"),
                     (("--hw", "gap8", "--layer", "conv1:weight-bits=5"),
                      "layer 'conv1': weight-bits: expected 8, 4 or 2 on target pulp, found 5"),
