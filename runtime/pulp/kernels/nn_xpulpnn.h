@@ -28,7 +28,7 @@
 #define NN_MLSP_N(rd, rs1, control) ".insn r 0x77, 2, 0x7c, " rd ", " rs1 ", x" control "\n"
 #define NN_MLSP_C(rd, rs1, control) ".insn r 0x77, 3, 0x7c, " rd ", " rs1 ", x" control "\n"
 #define NN_LOAD_W0 "16"  // multiplied by x0
-#define NN_LOAD_X1 "9"  // multiplied by w0
+#define NN_LOAD_X1 "9"   // multiplied by w0
 #define NN_LOAD_X0_BY_W3 "14"
 #define NN_LOAD_X1_BY_W3 "15"
 #define NN_LOAD_W0_BY_X1 "17"
@@ -36,7 +36,8 @@
 #define NN_LOAD_W2_BY_X1 "21"
 #define NN_LOAD_W3_BY_X1 "23"
 
-// code(instruction) by the form of products: codes of 8, 4, 2 bits, of each those without sign first.
+// code(instruction) by the form of products: codes of 8, 4, 2 bits, of each those without sign
+// first.
 #define NN_BY_FORM(form, code, u8, s8, u4, s4, u2, s2) \
   do {                                                 \
     switch (form) {                                    \
@@ -59,7 +60,7 @@
         code(s2);                                      \
     }                                                  \
   } while (0)
-#define NN_BY_DOT(form, code)                                                                  \
+#define NN_BY_DOT(form, code)                                                            \
   NN_BY_FORM(form, code, NN_SDOTUSP, NN_SDOTSP, NN_SDOTUSP_N, NN_SDOTSP_N, NN_SDOTUSP_C, \
              NN_SDOTSP_C)
 #define NN_BY_ML(form, code) \
