@@ -47,7 +47,7 @@ class Kernels(unittest.TestCase):
         self.assertIn("640 calls, 0 wrong", done.stdout)
 
     def test_another_instruction_is_noticed(self):
-        signed, unsigned = "r 0x57, 1, 0x5c", "r 0x57, 1, 0x54"
+        signed, unsigned = "0x57, 1, 0x5c", "0x57, 1, 0x54"
         done = self.program(seed=1, change=lambda text: text.replace(signed, unsigned))
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertRegex(done.stdout, r"640 calls, [1-9]\d* wrong")
